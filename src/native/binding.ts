@@ -1,0 +1,152 @@
+// The only file that loads the C addon. The addon moves bytes between file descriptors and the arena and does the
+// sums that C does faster; it decides nothing. Every function returns >= 0, or a negated errno (-11 = EAGAIN …).
+// Wrong argument *types* throw a TypeError; wrong offsets and lengths return -EINVAL and touch nothing.
+// "netns" is "" for the process's own network namespace, else the absolute path of a namespace file.
+// Deliberately missing: names, addresses, routes. `ip -batch` does those; they are not on a packet's way.
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+
+/** openTap flags. */
+export const TapFlag = Object.freeze({ PERSIST: 1, VNET_HDR: 2, MULTI_QUEUE: 4 } as const);
+/** openPacket flags. */
+export const PacketFlag = Object.freeze({
+  VNET_HDR: 1,
+  IGNORE_OUTGOING: 2,
+  QDISC_BYPASS: 4,
+  PROMISC: 8,
+} as const);
+/** tapOffload flags: linux/if_tun.h TUN_F_*. */
+export const TapOffload = Object.freeze({
+  CSUM: 1,
+  TSO4: 2,
+  TSO6: 4,
+  TSO_ECN: 8,
+  USO4: 0x20,
+  USO6: 0x40,
+} as const);
+/** How receive and transmit treat a descriptor. Without a vnet header C writes a zero one on receive. */
+export const IoKind = Object.freeze({ TAP_VNET: 0, PACKET_VNET: 1, TAP: 2, PACKET: 3 } as const);
+export type IoKind = (typeof IoKind)[keyof typeof IoKind];
+
+export interface Native {
+  /** Opens (or creates) a TAP device: non-blocking, close-on-exec. Returns its fd. */
+  openTap(netns: string, name: string, flags: number): number;
+  /** TUNSETOFFLOAD; tries `wanted`, then fewer (USO goes first). Returns the flags the kernel took. */
+  tapOffload(fd: number, wanted: number): number;
+  /** 1: the device outlives the fd. 0: it goes with the last fd. */
+  tapPersist(fd: number, persist: number): number;
+  /** An AF_PACKET socket for every protocol, bound to `ifname`. Returns its fd. Buffer sizes 0 = leave alone. */
+  openPacket(netns: string, ifname: string, flags: number, rcvBytes: number, sndBytes: number): number;
+  /** Adds packets seen and packets dropped since the last call to out[0], out[1]: keep `out` and it holds the totals. */
+  packetStats(fd: number, out: Float64Array): number;
+  /** out: ifindex, mtu, MAC bytes 0-1, MAC bytes 2-5 (i32), IFF_* flags. */
+  ifInfo(netns: string, name: string, out: Int32Array): number;
+  closeFd(fd: number): number;
+
+  /** A new eventfd: `ring` it from any thread to wake a `wait`. */
+  eventFd(): number;
+  ring(fd: number): number;
+  pollerCreate(): number;
+  /** Level triggered: the token is reported by every `wait` while fd is readable (or broken). */
+  pollerAdd(poller: number, fd: number, token: number): number;
+  /** The same for an eventfd, which `wait` reads empty before it reports the token. */
+  pollerAddEvent(poller: number, fd: number, token: number): number;
+  pollerRemove(poller: number, fd: number): number;
+  /** Writes the ready tokens, returns how many. timeoutUs: 0 = poll, -1 = for ever. A signal ends it with 0. */
+  wait(poller: number, tokens: Int32Array, timeoutUs: number): number;
+
+  /**
+   * Up to `max` frames from fd: frame i goes to offs[first+i] (vnet header at -10), its bytes without that header to
+   * lens[first+i]. slotBytes: room from an offset to the end of its slot. Ends at EAGAIN, max, or once byteBudget
+   * is used up. A frame that fills its slot may be cut short: it is dropped and counted (`droppedOnReceive`).
+   */
+  receive(
+    fd: number,
+    kind: number,
+    arena: Uint8Array,
+    offs: Int32Array,
+    lens: Int32Array,
+    first: number,
+    max: number,
+    slotBytes: number,
+    byteBudget: number,
+  ): number;
+  /** Frames this process dropped in `receive`: larger than the slot, or of a GSO kind a vnet header cannot express. */
+  droppedOnReceive(): number;
+  /** Sends frame i to fds[i] as kinds[i]; results[i] = 0 or -errno. Returns the number sent. */
+  transmit(
+    fds: Int32Array,
+    kinds: Int32Array,
+    arena: Uint8Array,
+    offs: Int32Array,
+    lens: Int32Array,
+    count: number,
+    results: Int32Array,
+  ): number;
+
+  /** Folded one's complement sum as a big-endian number, not inverted (RFC 1071). Twin: wire/offload.ts. */
+  checksum(arena: Uint8Array, off: number, len: number, seed: number): number;
+  /** The same sum while copying len bytes from src to dst. The regions must not overlap. */
+  copyChecksum(arena: Uint8Array, dst: number, src: number, len: number, seed: number): number;
+  /** Cuts a TCP superframe into finished segments; see wire/offload.ts for every rule. */
+  segmentTcp(
+    arena: Uint8Array,
+    frame: number,
+    frameLen: number,
+    l3: number,
+    l4: number,
+    gsoSize: number,
+    payloadFrom: number,
+    out: number,
+    outBytes: number,
+    prefix: number,
+    prefixLen: number,
+    result: Int32Array,
+  ): number;
+  /** Joins finished TCP segments into superframes; see wire/offload.ts for every rule. */
+  coalesce(
+    arena: Uint8Array,
+    payload: number,
+    payloadLen: number,
+    stride: number,
+    prefixLen: number,
+    out: number,
+    outBytes: number,
+    desc: Int32Array,
+    maxDesc: number,
+  ): number;
+}
+
+let loaded: Native | undefined;
+
+/** Where the addon may lie: PODWIRE_NATIVE, else build/native, seen from build/src/native or from src/native. */
+function candidates(): string[] {
+  const named = process.env.PODWIRE_NATIVE;
+  if (named !== undefined && named !== "") return [named];
+  const file = `${process.platform}-${process.arch}/podwire.node`;
+  return [`../../native/${file}`, `../../build/native/${file}`].map((path) =>
+    fileURLToPath(new URL(path, import.meta.url)),
+  );
+}
+
+/** The addon, or undefined where it was not built. */
+export function tryLoadNative(): Native | undefined {
+  if (loaded === undefined) {
+    const path = candidates().find((candidate) => existsSync(candidate));
+    if (path !== undefined) loaded = createRequire(import.meta.url)(path) as Native;
+  }
+  return loaded;
+}
+
+/** The addon; throws a one-line error that says how to build it. */
+export function loadNative(): Native {
+  const native = tryLoadNative();
+  if (native !== undefined) return native;
+  throw new Error(
+    "podwire's C addon is not built: run `node scripts/build-native.mjs` (needs gcc and libc6-dev)",
+  );
+}
+
+/** errno of a negative return value as text, e.g. "ENODEV". */
+export { getSystemErrorName as errnoName } from "node:util";
