@@ -1,0 +1,39 @@
+/** Reads a capture of either format, told apart by its first bytes, from a file or from standard input ("-"). */
+import { createReadStream } from "node:fs";
+import { createPcapReader, isPcap } from "./pcap-reader.ts";
+import { CaptureFormatError, type CaptureItem, type CaptureReader } from "./pcapng.ts";
+import { PcapngReader } from "./pcapng-reader.ts";
+
+const MAGIC_BYTES = 4;
+
+/** Items in the order of the file; throws CaptureFormatError after the last one that could be read. */
+export async function* readCaptureFile(path: string): AsyncGenerator<CaptureItem> {
+  yield* readCapture(path === "-" ? process.stdin : createReadStream(path));
+}
+
+/** The same from any stream of bytes. */
+export async function* readCapture(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<CaptureItem> {
+  let reader: CaptureReader | undefined;
+  let head: Uint8Array = new Uint8Array(0);
+  for await (const chunk of chunks) {
+    if (reader) {
+      yield* reader.push(chunk);
+      continue;
+    }
+    head = Buffer.concat([head, chunk]);
+    if (head.length < MAGIC_BYTES) continue;
+    reader = readerFor(head);
+    yield* reader.push(head);
+  }
+  if (!reader) {
+    const message = head.length === 0 ? "the capture is empty" : "the capture is truncated";
+    throw new CaptureFormatError("CAPTURE_TRUNCATED", message, head.length);
+  }
+  reader.end();
+}
+
+function readerFor(head: Uint8Array): CaptureReader {
+  if (isPcap(head)) return createPcapReader(head);
+  if (new DataView(head.buffer, head.byteOffset).getUint32(0) === 0x0a0d0d0a) return new PcapngReader();
+  throw new CaptureFormatError("CAPTURE_UNSUPPORTED", "neither a pcap nor a pcapng file", 0);
+}
