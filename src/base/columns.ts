@@ -1,0 +1,77 @@
+// Laying a table out in one buffer: a header of 32-bit words, a row of counters, then one column after another.
+// Cold: constructors call it once. One buffer, because the plane's tables are SharedArrayBuffers that the main thread
+// opens a second time to answer `show`. Every table is written so that zeroed memory is a valid empty table: opening
+// must never have to initialise, or the second opener would wipe what the first one holds.
+
+export const HEADER_WORDS = 16;
+export const COUNTERS = 8;
+/** Bytes before the first column. */
+export const HEADER_BYTES = HEADER_WORDS * 4 + COUNTERS * 8;
+
+/** Header words that every table has; its own words begin at OWN. */
+export const Header = Object.freeze({ LAYOUT: 0, CAPACITY_LOG2: 1, SEED: 2, USED: 3, OWN: 4 } as const);
+
+/** Bytes of a column of `count` cells of `width` bytes: columns start at multiples of 8. */
+export function columnBytes(count: number, width: number): number {
+  return (count * width + 7) & ~7;
+}
+
+/** Hands out columns, front to back. A buffer that is too small makes the typed array constructor throw. */
+export class ColumnCarver {
+  readonly memory: ArrayBufferLike;
+  offsetBytes: number;
+
+  constructor(memory: ArrayBufferLike, offsetBytes = 0) {
+    this.memory = memory;
+    this.offsetBytes = offsetBytes;
+  }
+
+  header(): Int32Array {
+    return this.int32(HEADER_WORDS);
+  }
+
+  counters(): Float64Array {
+    return this.float64(COUNTERS);
+  }
+
+  uint8(count: number): Uint8Array {
+    return new Uint8Array(this.memory, this.#take(count, 1), count);
+  }
+
+  uint16(count: number): Uint16Array {
+    return new Uint16Array(this.memory, this.#take(count, 2), count);
+  }
+
+  int32(count: number): Int32Array {
+    return new Int32Array(this.memory, this.#take(count, 4), count);
+  }
+
+  float64(count: number): Float64Array {
+    return new Float64Array(this.memory, this.#take(count, 8), count);
+  }
+
+  #take(count: number, width: number): number {
+    const at = this.offsetBytes;
+    this.offsetBytes += columnBytes(count, width);
+    return at;
+  }
+}
+
+/**
+ * Marks fresh memory as a table of this layout, or checks that memory already in use is one.
+ * `layout` names the table and its version, e.g. 0x46444201 ("FDB", 1).
+ */
+export function claimHeader(header: Int32Array, layout: number, capacityLog2: number, seed: number): void {
+  if (header[Header.LAYOUT] === 0) {
+    header[Header.LAYOUT] = layout;
+    header[Header.CAPACITY_LOG2] = capacityLog2;
+    header[Header.SEED] = seed | 0;
+    return;
+  }
+  if (header[Header.LAYOUT] !== layout || header[Header.CAPACITY_LOG2] !== capacityLog2) {
+    throw new RangeError(
+      `memory holds table layout ${header[Header.LAYOUT]} of 2^${header[Header.CAPACITY_LOG2]} slots, ` +
+        `not ${layout} of 2^${capacityLog2}`,
+    );
+  }
+}
