@@ -1,0 +1,236 @@
+// The benchmark: podwire, the kernel and a C copy loop stand side by side for the whole run and are
+// measured in turn, so that a machine that is busy or slow is so for all of them. Ratios are what is
+// compared; absolute figures drift.
+import { access, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cpus, release, tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { makeCopyLoopSubject } from "./copy-loop-subject.ts";
+import { makeKernelSubject } from "./kernel-subject.ts";
+import { roundTrips, smallFrames, startServers, tcpStream, udpStream } from "./measure.ts";
+import { makePodwireSubject } from "./podwire-subject.ts";
+import { brokenFloors, formatTable, median, type Sample, toRows } from "./sample.ts";
+import { BenchError, onExit, run, undoAll } from "./shell.ts";
+import { dropDiscardTraffic, type Path, type Route, type Subject, type Target } from "./subject.ts";
+
+const ROOT = resolve(import.meta.dirname, "../../..");
+const PROGRAMS = ["packet-gen", "copy-loop", "round-trip"] as const;
+type Program = (typeof PROGRAMS)[number];
+type Only = "tcp" | "udp" | "pps" | "latency";
+
+interface Options {
+  seconds: number;
+  rounds: number;
+  only: Only[];
+  udpRate: string;
+  skip: string[];
+  json?: string;
+  check: boolean;
+}
+
+interface Bench {
+  options: Options;
+  subjects: Subject[];
+  programs: Record<Program, string>;
+  samples: Sample[];
+}
+
+const CASES: { path: Path; target: Target }[] = [
+  { path: "same-node", target: "pod" },
+  { path: "same-node", target: "service" },
+  { path: "overlay", target: "pod" },
+  { path: "overlay", target: "service" },
+];
+
+const progress = (text: string) => process.stderr.write(`bench: ${text}\n`);
+
+function parseOptions(): Options {
+  const atLeastOne = (text: string) => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < 1)
+      throw new InvalidArgumentError("It must be a whole number above 0.");
+    return value;
+  };
+  const oneOf = (name: string, words: string[]) => (text: string) => {
+    const list = text.split(",");
+    const bad = list.find((word) => !words.includes(word));
+    if (bad !== undefined) throw new InvalidArgumentError(`${name}: ${bad} is none of ${words.join(", ")}.`);
+    return list;
+  };
+  const raw = new Command("bench")
+    .description("Measures podwire beside the kernel and a C copy loop in one run.")
+    .option("--seconds <n>", "length of one throughput or latency measurement", atLeastOne, 10)
+    .option("--rounds <n>", "alternating rounds of the packet-rate measurement (2 s each)", atLeastOne, 5)
+    .option("--only <kinds>", "of tcp,udp,pps,latency", oneOf("only", ["tcp", "udp", "pps", "latency"]))
+    .option("--udp-rate <rate>", "what iperf3 offers over UDP", "500M")
+    .option(
+      "--skip <subjects>",
+      "of podwire,kernel,c-loop",
+      oneOf("skip", ["podwire", "kernel", "c-loop"]),
+      [],
+    )
+    .addOption(new Option("--skip-kernel", "the same as --skip kernel"))
+    .option("--json <file>", "write every figure there too")
+    .option("--check", "exit status 3 when a promised ratio does not hold", false)
+    .parse()
+    .opts();
+  if (raw.skipKernel) raw.skip = [...raw.skip, "kernel"];
+  return { ...raw, only: raw.only ?? ["tcp", "udp", "pps", "latency"] } as unknown as Options;
+}
+
+/** Compiles the C programs into the build folder. */
+async function buildPrograms(): Promise<Record<Program, string>> {
+  const out = join(ROOT, "build", "bench");
+  await mkdir(out, { recursive: true });
+  const built = {} as Record<Program, string>;
+  for (const name of PROGRAMS) {
+    built[name] = join(out, name);
+    const source = join(ROOT, "src", "bench", "native", `${name}.c`);
+    await run(["cc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", built[name], source]);
+  }
+  return built;
+}
+
+async function makeSubjects(options: Options, copyLoop: string): Promise<Subject[]> {
+  const subjects: Subject[] = [];
+  const wanted = (name: string) => !options.skip.includes(name);
+  if (wanted("podwire")) {
+    progress("podwire: lab up");
+    const work = await mkdtemp(join(tmpdir(), "podwire-bench-"));
+    onExit(() => rm(work, { recursive: true, force: true }));
+    const podwire = join(ROOT, "podwire");
+    await access(podwire);
+    subjects.push(await makePodwireSubject(podwire, work));
+  }
+  if (wanted("kernel")) {
+    progress("kernel: bridge, iptables and VXLAN between two namespaces");
+    subjects.push(await makeKernelSubject());
+  }
+  if (wanted("c-loop")) {
+    progress("c-loop: two TAPs");
+    subjects.push(await makeCopyLoopSubject(copyLoop));
+  }
+  return subjects;
+}
+
+/** Calls `measure` for every subject that has such a route, and keeps the sample with what identifies it. */
+async function forEachSubject(
+  bench: Bench,
+  path: Path,
+  target: Target,
+  what: Pick<Sample, "measure" | "variant" | "unit">,
+  measure: (route: Route) => Promise<Partial<Sample> & { value: number }>,
+): Promise<void> {
+  for (const subject of bench.subjects) {
+    const route = subject.routes.find((r) => r.path === path && r.target === target);
+    if (route === undefined) continue;
+    const result = await measure(route);
+    const title = `${what.measure} ${path} ${target} ${what.variant}`;
+    progress(`${title}: ${subject.name} ${result.value.toFixed(2)} ${what.unit}`);
+    const common = { ...what, path, target, subject: subject.name };
+    bench.samples.push({ ...common, rounds: [result.value], ...result });
+  }
+}
+
+async function measureStreams(bench: Bench, measure: "tcp" | "udp"): Promise<void> {
+  const { seconds, udpRate } = bench.options;
+  for (const { path, target } of CASES) {
+    for (const variant of ["forward", "reverse"]) {
+      const reverse = variant === "reverse";
+      await forEachSubject(bench, path, target, { measure, variant, unit: "Gbit/s" }, async (route) => {
+        const { gbitPerSec, ...rest } = await (measure === "tcp"
+          ? tcpStream(route, seconds, reverse)
+          : udpStream(route, seconds, reverse, udpRate));
+        return { value: gbitPerSec, ...rest };
+      });
+    }
+  }
+}
+
+/** Packets per second, round by round: every subject once a round, so that drift meets all of them. */
+async function measurePackets(bench: Bench): Promise<void> {
+  const variants = [
+    { variant: "1 flow", flows: 1, senders: 1 },
+    { variant: "1000 flows", flows: 1000, senders: 1 },
+    { variant: "2 senders", flows: 1, senders: 2 },
+  ];
+  for (const path of ["same-node", "overlay"] as const) {
+    for (const { variant, flows, senders } of variants) {
+      const rounds = new Map<Subject, number[]>();
+      for (let round = 0; round < bench.options.rounds; round++) {
+        for (const subject of bench.subjects) {
+          const route = subject.routes.find((r) => r.path === path && r.target === "service");
+          // The kernel's path runs on the sending core; the others have a core of their own for it.
+          if (route === undefined || (senders > 1 && subject.name !== "kernel")) continue;
+          const kpps = await smallFrames(route, bench.programs["packet-gen"], flows, 2, senders);
+          rounds.set(subject, [...(rounds.get(subject) ?? []), kpps]);
+        }
+      }
+      for (const [subject, values] of rounds) {
+        const value = median(values);
+        progress(`pps ${path} service ${variant}: ${subject.name} ${value.toFixed(0)} kpps`);
+        const what = { measure: "pps", path, target: "service", variant, unit: "kpps" } as const;
+        bench.samples.push({ ...what, subject: subject.name, value, rounds: values });
+      }
+    }
+  }
+}
+
+async function measureLatency(bench: Bench): Promise<void> {
+  const seconds = Math.min(bench.options.seconds, 5);
+  for (const { path, target } of CASES) {
+    for (const mode of ["rr", "crr"] as const) {
+      const variant = mode === "rr" ? "request" : "connect+request";
+      await forEachSubject(bench, path, target, { measure: mode, variant, unit: "1/s" }, async (route) => {
+        const { perSec, p50Us, p99Us } = await roundTrips(route, bench.programs["round-trip"], mode, seconds);
+        return { value: perSec, p50Us, p99Us };
+      });
+    }
+  }
+}
+
+async function runBench(options: Options): Promise<number> {
+  if (process.getuid?.() !== 0)
+    throw new BenchError("the benchmark makes network namespaces: run it as root");
+  const programs = await buildPrograms();
+  const subjects = await makeSubjects(options, programs["copy-loop"]);
+  const bench: Bench = { options, subjects, programs, samples: [] };
+  for (const subject of subjects) {
+    await dropDiscardTraffic(subject);
+    for (const netns of new Set(subject.routes.map((r) => r.serverNetns)))
+      await startServers(netns, programs["round-trip"]);
+  }
+  for (const kind of options.only) {
+    if (kind === "tcp" || kind === "udp") await measureStreams(bench, kind);
+    if (kind === "pps") await measurePackets(bench);
+    if (kind === "latency") await measureLatency(bench);
+  }
+  const rows = toRows(bench.samples);
+  const broken = brokenFloors(rows);
+  process.stdout.write(`${formatTable(rows)}\n`);
+  const machine = { cpu: cpus()[0].model, cores: cpus().length, kernel: release(), node: process.version };
+  const report = {
+    machine,
+    seconds: options.seconds,
+    rounds: options.rounds,
+    samples: bench.samples,
+    rows,
+    broken,
+  };
+  if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`);
+  for (const line of broken) process.stdout.write(`below the promise: ${line}\n`);
+  return options.check && broken.length > 0 ? 3 : 0;
+}
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.on(signal, () => void undoAll().then(() => process.exit(1)));
+}
+let status = 1;
+try {
+  status = await runBench(parseOptions());
+} catch (error) {
+  process.stderr.write(`bench: ${(error as Error).message}\n`);
+} finally {
+  await undoAll();
+}
+process.exit(status);

@@ -1,0 +1,143 @@
+// One measured figure, and what is derived from many of them. Pure: tested without a kernel.
+import type { Path, SubjectName, Target } from "./subject.ts";
+
+export type Measure = "tcp" | "udp" | "pps" | "rr" | "crr";
+
+export interface Sample {
+  measure: Measure;
+  path: Path;
+  target: Target;
+  /** What distinguishes figures of one measure: direction, number of flows. */
+  variant: string;
+  subject: SubjectName;
+  value: number;
+  unit: "Gbit/s" | "kpps" | "1/s";
+  /** Every round's value, in the order measured; `value` is their median. */
+  rounds: number[];
+  retransmitPercent?: number;
+  stalls?: number; // intervals in which nothing arrived
+  lossPercent?: number;
+  p50Us?: number;
+  p99Us?: number;
+}
+
+export interface Row {
+  measure: Measure;
+  path: Path;
+  target: Target;
+  variant: string;
+  unit: string;
+  bySubject: Partial<Record<SubjectName, Sample>>;
+  ratioToKernel?: number;
+  ratioToCopyLoop?: number;
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** Brings samples of one thing by different subjects together, in the order in which they first appear. */
+export function toRows(samples: readonly Sample[]): Row[] {
+  const rows = new Map<string, Row>();
+  for (const sample of samples) {
+    const { measure, path, target, variant, unit } = sample;
+    const key = [measure, path, target, variant].join("|");
+    let row = rows.get(key);
+    if (row === undefined) rows.set(key, (row = { measure, path, target, variant, unit, bySubject: {} }));
+    row.bySubject[sample.subject] = sample;
+  }
+  for (const row of rows.values()) {
+    const { podwire, kernel, "c-loop": copyLoop } = row.bySubject;
+    if (podwire === undefined) continue;
+    if (kernel !== undefined && kernel.value > 0) row.ratioToKernel = podwire.value / kernel.value;
+    if (copyLoop !== undefined && copyLoop.value > 0) row.ratioToCopyLoop = podwire.value / copyLoop.value;
+  }
+  return [...rows.values()];
+}
+
+/** The least that podwire promises, as fractions of what is measured beside it in the same run. */
+export const FLOORS = {
+  sameNodeToKernel: 0.8,
+  overlayToKernel: 0.5,
+  ppsToCopyLoop: 0.7,
+  retransmitPercent: 0.1,
+};
+
+/** One sentence for every promise that these rows break. */
+export function brokenFloors(rows: readonly Row[]): string[] {
+  const broken: string[] = [];
+  for (const row of rows) {
+    const what = `${row.measure} ${row.path} ${row.target} ${row.variant}`;
+    const below = (ratio: number | undefined, floor: number, peer: string) => {
+      if (ratio !== undefined && ratio < floor)
+        broken.push(`${what}: ${ratio.toFixed(2)} of ${peer}, promised ${floor}`);
+    };
+    if (row.measure === "tcp") {
+      below(
+        row.ratioToKernel,
+        row.path === "overlay" ? FLOORS.overlayToKernel : FLOORS.sameNodeToKernel,
+        "kernel",
+      );
+      const sample = row.bySubject.podwire;
+      if ((sample?.stalls ?? 0) > 0) broken.push(`${what}: ${sample?.stalls} intervals without a byte`);
+      if ((sample?.retransmitPercent ?? 0) >= FLOORS.retransmitPercent)
+        broken.push(`${what}: ${sample?.retransmitPercent?.toFixed(3)} % retransmitted`);
+    }
+    if (row.measure === "pps" && row.path === "same-node")
+      below(row.ratioToCopyLoop, FLOORS.ppsToCopyLoop, "the C copy loop");
+  }
+  return broken;
+}
+
+const HEADINGS = [
+  "MEASURE",
+  "PATH",
+  "TARGET",
+  "VARIANT",
+  "PODWIRE",
+  "KERNEL",
+  "C-LOOP",
+  "UNIT",
+  "/KERNEL",
+  "/C-LOOP",
+];
+
+/** The rows as an aligned table, podwire's own side figures last. */
+export function formatTable(rows: readonly Row[]): string {
+  const number = (v: number | undefined, unit: string) =>
+    v === undefined ? "-" : v.toFixed(unit === "Gbit/s" ? 2 : 0);
+  const ratio = (v: number | undefined) => (v === undefined ? "-" : v.toFixed(2));
+  const cells = rows.map((row) => [
+    row.measure,
+    row.path,
+    row.target,
+    row.variant,
+    ...(["podwire", "kernel", "c-loop"] as const).map((s) => number(row.bySubject[s]?.value, row.unit)),
+    row.unit,
+    ratio(row.ratioToKernel),
+    ratio(row.ratioToCopyLoop),
+    Object.values(row.bySubject).map(remark).filter(Boolean).join("; "),
+  ]);
+  const all = [[...HEADINGS, "REMARKS"], ...cells];
+  const widths = all[0].map((_, i) => Math.max(...all.map((line) => line[i].length)));
+  return all
+    .map((line) =>
+      line
+        .map((cell, i) => cell.padEnd(widths[i]))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+function remark(sample: Sample): string {
+  const parts: string[] = [];
+  if (sample.retransmitPercent !== undefined) parts.push(`retr ${sample.retransmitPercent.toFixed(3)}%`);
+  if ((sample.stalls ?? 0) > 0) parts.push(`${sample.stalls} stalls`);
+  if (sample.lossPercent !== undefined) parts.push(`lost ${sample.lossPercent.toFixed(2)}%`);
+  if (sample.p50Us !== undefined) parts.push(`p50 ${sample.p50Us} µs`);
+  if (sample.p99Us !== undefined) parts.push(`p99 ${sample.p99Us} µs`);
+  return parts.length === 0 ? "" : `${sample.subject} ${parts.join(" ")}`;
+}

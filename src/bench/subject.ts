@@ -1,0 +1,57 @@
+// A subject is something that carries packets between namespaces and is measured: podwire, the Linux kernel
+// doing the same work, or a C program that only copies. All of them offer the same kinds of route, so one
+// measuring program serves all and the figures can stand beside each other.
+import { run } from "./shell.ts";
+
+export type SubjectName = "podwire" | "kernel" | "c-loop";
+export type Path = "same-node" | "overlay";
+export type Target = "pod" | "service";
+
+/** Port of iperf3's server, of the request/response server, and of packets that nobody answers. */
+export const IPERF_PORT = 5201;
+export const ROUND_TRIP_PORT = 5202;
+export const DISCARD_PORT = 9;
+
+export interface Route {
+  path: Path;
+  target: Target;
+  clientNetns: string; // absolute path of a namespace file
+  clientDevice: string;
+  clientAddress: string;
+  serverNetns: string;
+  serverDevice: string;
+  address: string; // what the client dials
+}
+
+export interface Subject {
+  name: SubjectName;
+  routes: Route[];
+}
+
+export function inNetns(netns: string, ...command: string[]): string[] {
+  return ["nsenter", `--net=${netns}`, ...command];
+}
+
+export async function ip(netns: string, commands: string[]): Promise<void> {
+  await run(inNetns(netns, "ip", "-batch", "-"), { input: `${commands.join("\n")}\n` });
+}
+
+/** The link-layer address that a frame from the client to the route's address must carry. */
+export async function nextHopMac(route: Route): Promise<string> {
+  const [hop] = JSON.parse(await run(inNetns(route.clientNetns, "ip", "-j", "route", "get", route.address)));
+  const address: string = hop.gateway ?? route.address;
+  await run(inNetns(route.clientNetns, "ping", "-c1", "-W2", address), { mayFail: true });
+  const known = JSON.parse(
+    await run(inNetns(route.clientNetns, "ip", "-j", "neigh", "show", address, "dev", route.clientDevice)),
+  );
+  if (known[0]?.lladdr === undefined) throw new Error(`no neighbour entry for ${address}`);
+  return known[0].lladdr;
+}
+
+/** Frames to the discard port end before the receiver's UDP: the path is measured, not the socket. */
+export async function dropDiscardTraffic(subject: Subject): Promise<void> {
+  for (const netns of new Set(subject.routes.map((r) => r.serverNetns))) {
+    const rule = ["PREROUTING", "-p", "udp", "--dport", String(DISCARD_PORT), "-j", "DROP"];
+    await run(inNetns(netns, "iptables", "-w", "-t", "raw", "-A", ...rule));
+  }
+}
