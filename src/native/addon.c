@@ -1,7 +1,116 @@
-// Registration of the addon's functions. binding.ts holds the typed description of each.
+// Registration of the addon's functions, and access to their arguments. binding.ts describes each function.
 #include "addon.h"
 
+#include <string.h>
+
+void args_load(Args *args, napi_env env, napi_callback_info info, size_t want) {
+  args->env = env;
+  args->count = MAX_ARGS;
+  args->bad = napi_get_cb_info(env, info, &args->count, args->value, NULL, NULL) != napi_ok || args->count < want;
+}
+
+int32_t arg_int(Args *args, size_t i) {
+  int32_t value = 0;
+  if (!args->bad && napi_get_value_int32(args->env, args->value[i], &value) != napi_ok) args->bad = true;
+  return value;
+}
+
+double arg_double(Args *args, size_t i) {
+  double value = 0;
+  if (!args->bad && napi_get_value_double(args->env, args->value[i], &value) != napi_ok) args->bad = true;
+  return value;
+}
+
+// Works on views of ArrayBuffer and SharedArrayBuffer alike. The view's own offset is already in the pointer.
+static void *typed_array(Args *args, size_t i, napi_typedarray_type want, size_t *count) {
+  static double empty; // a zero-length view may have no memory: give the sums an address they will not read
+  napi_typedarray_type type;
+  void *data = NULL;
+  *count = 0;
+  if (args->bad) return &empty;
+  napi_status status = napi_get_typedarray_info(args->env, args->value[i], &type, count, &data, NULL, NULL);
+  if (status != napi_ok || type != want) {
+    args->bad = true;
+    *count = 0;
+  }
+  return *count == 0 ? &empty : data;
+}
+
+Bytes arg_bytes(Args *args, size_t i) {
+  Bytes b;
+  b.data = typed_array(args, i, napi_uint8_array, &b.bytes);
+  return b;
+}
+
+Ints arg_ints(Args *args, size_t i) {
+  Ints n;
+  n.data = typed_array(args, i, napi_int32_array, &n.count);
+  return n;
+}
+
+Doubles arg_doubles(Args *args, size_t i) {
+  Doubles d;
+  d.data = typed_array(args, i, napi_float64_array, &d.count);
+  return d;
+}
+
+int arg_string(Args *args, size_t i, char *to, size_t bytes) {
+  size_t needed = 0, got = 0;
+  to[0] = '\0';
+  if (args->bad || napi_get_value_string_utf8(args->env, args->value[i], NULL, 0, &needed) != napi_ok) {
+    args->bad = true;
+    return 0;
+  }
+  if (needed >= bytes) return -EINVAL;
+  napi_get_value_string_utf8(args->env, args->value[i], to, bytes, &got);
+  return strlen(to) == needed ? 0 : -EINVAL;
+}
+
+napi_value return_int(napi_env env, int64_t value) {
+  napi_value result = NULL;
+  napi_create_int32(env, (int32_t)value, &result);
+  return result;
+}
+
+napi_value throw_type_error(napi_env env) {
+  napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "podwire addon: an argument is missing or of the wrong type");
+  return NULL;
+}
+
+static const struct {
+  const char *name;
+  napi_callback call;
+} FUNCTIONS[] = {
+    {"openTap", OpenTap},
+    {"tapOffload", TapOffload},
+    {"tapPersist", TapPersist},
+    {"openPacket", OpenPacket},
+    {"packetStats", PacketStats},
+    {"ifInfo", IfInfo},
+    {"closeFd", CloseFd},
+    {"eventFd", EventFd},
+    {"ring", Ring},
+    {"pollerCreate", PollerCreate},
+    {"pollerAdd", PollerAdd},
+    {"pollerAddEvent", PollerAddEvent},
+    {"pollerRemove", PollerRemove},
+    {"wait", Wait},
+    {"receive", Receive},
+    {"droppedOnReceive", DroppedOnReceive},
+    {"transmit", Transmit},
+    {"checksum", Checksum},
+    {"copyChecksum", CopyChecksum},
+    {"segmentTcp", SegmentTcp},
+    {"coalesce", Coalesce},
+};
+
+// No state hangs on the environment, so the same file serves the main thread and any worker.
 NAPI_MODULE_INIT() {
-  (void)env;
+  for (size_t i = 0; i < sizeof FUNCTIONS / sizeof FUNCTIONS[0]; i++) {
+    napi_value function;
+    if (napi_create_function(env, FUNCTIONS[i].name, NAPI_AUTO_LENGTH, FUNCTIONS[i].call, NULL, &function) != napi_ok)
+      return NULL;
+    napi_set_named_property(env, exports, FUNCTIONS[i].name, function);
+  }
   return exports;
 }

@@ -6,6 +6,7 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
+import { getSystemErrorName } from "node:util";
 
 /** openTap flags. */
 export const TapFlag = Object.freeze({ PERSIST: 1, VNET_HDR: 2, MULTI_QUEUE: 4 } as const);
@@ -148,5 +149,7 @@ export function loadNative(): Native {
   );
 }
 
-/** errno of a negative return value as text, e.g. "ENODEV". */
-export { getSystemErrorName as errnoName } from "node:util";
+/** The name of a negative return value: -19 -> "ENODEV". */
+export function errnoName(result: number): string {
+  return getSystemErrorName(result);
+}

@@ -1,0 +1,270 @@
+// receive and transmit: many frames between descriptors and the arena in one call from JavaScript (an N-API call
+// costs 150 ns, a read of a TAP 900). Offsets may live in shared memory, so each is read once, checked, then used.
+//
+// What arrives on an AF_PACKET socket with a vnet header when the peer is a kernel VXLAN device behind a veth pair
+// (Linux 6.18, TCP inside; native-test/addon.test.ts keeps looking): the tunnel superframe passes through whole.
+//   gso_type    1 (TCPV4): the *inner* protocol; nothing in the header says that there is a tunnel around it
+//   flags       1 (NEEDS_CSUM), csum_offset 16, csum_start = start of the inner TCP header from the outer Ethernet
+//               header: 14 + 20 + 8 + 8 + 14 + 20 = 84
+//   gso_size    the inner MSS; hdr_len = bytes in the skb's linear part, not to be relied on
+//   lengths     outer IPv4 total length, outer UDP length and inner total length all describe the whole superframe;
+//               the outer UDP checksum is zero, the inner TCP field holds the pseudo-header sum
+// So stripping 50 bytes and subtracting 50 from csum_start leaves a finished superframe for the pod's TAP.
+#include "addon.h"
+
+#include <linux/if_packet.h>
+#include <linux/virtio_net.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum { KIND_TAP_VNET, KIND_PACKET_VNET, KIND_TAP, KIND_PACKET };
+enum { CHUNK = 32, FIRST_CHUNK = 8 }; // messages of one recvmmsg/sendmmsg; the first has to guess at frame sizes
+enum { VLAN_TAG_BYTES = 4, VLAN_TAG_AT = 12 };
+
+typedef struct {
+  int fd;
+  bool has_vnet;
+  Bytes arena;
+  int32_t *offs, *lens; // already moved on to `first`
+  int32_t max, slot_bytes, byte_budget;
+  int32_t count, bytes, dropped, error;
+} Intake;
+
+static atomic_llong dropped_on_receive;
+
+napi_value DroppedOnReceive(napi_env env, napi_callback_info info) {
+  (void)info;
+  napi_value result = NULL;
+  napi_create_double(env, (double)atomic_load_explicit(&dropped_on_receive, memory_order_relaxed), &result);
+  return result;
+}
+
+static bool slot_is_valid(const Intake *in, int32_t off) {
+  return off >= VNET_HDR_BYTES && in_bounds(off, in->slot_bytes, in->arena.bytes);
+}
+
+// EINVAL from a read: the kernel took a frame whose GSO kind no vnet header can express, and dropped it.
+static bool is_fatal(Intake *in, int error) {
+  if (error == EINTR) return false;
+  if (error == EINVAL && in->dropped < in->max) {
+    in->dropped++;
+    return false;
+  }
+  in->error = error;
+  return true;
+}
+
+static void accept_frame(Intake *in, int32_t bytes) {
+  in->lens[in->count++] = bytes;
+  in->bytes += bytes;
+}
+
+// A TAP's read cannot say that it cut a frame short, so one that fills the slot to its end counts as cut.
+static void receive_tap(Intake *in) {
+  const int32_t header = in->has_vnet ? VNET_HDR_BYTES : 0;
+  while (in->count < in->max && in->bytes < in->byte_budget) {
+    const int32_t off = in->offs[in->count];
+    if (!slot_is_valid(in, off)) {
+      in->error = EINVAL;
+      return;
+    }
+    uint8_t *frame = in->arena.data + off;
+    ssize_t got = read(in->fd, frame - header, (size_t)(in->slot_bytes + header));
+    if (got < 0) {
+      if (is_fatal(in, errno)) return;
+      continue;
+    }
+    if (got <= header || got == in->slot_bytes + header) {
+      if (got == 0) return; // end of file: not a TAP
+      if (++in->dropped > in->max) return;
+      continue;
+    }
+    if (!in->has_vnet) memset(frame - VNET_HDR_BYTES, 0, VNET_HDR_BYTES);
+    accept_frame(in, (int32_t)got - header);
+  }
+}
+
+// The kernel takes a VLAN tag out of the frame before sockets see it, and reports it beside the frame: put it back.
+static bool restore_vlan_tag(const Intake *in, struct msghdr *message, uint8_t *frame, int32_t *bytes) {
+  struct cmsghdr *control = CMSG_FIRSTHDR(message);
+  for (; control != NULL; control = CMSG_NXTHDR(message, control)) {
+    if (control->cmsg_level != SOL_PACKET || control->cmsg_type != PACKET_AUXDATA) continue;
+    struct tpacket_auxdata aux;
+    memcpy(&aux, CMSG_DATA(control), sizeof aux);
+    if (!(aux.tp_status & TP_STATUS_VLAN_VALID)) return true;
+    if (*bytes < VLAN_TAG_AT || *bytes + VLAN_TAG_BYTES > in->slot_bytes) return false;
+    const uint16_t tpid = aux.tp_status & TP_STATUS_VLAN_TPID_VALID ? aux.tp_vlan_tpid : 0x8100;
+    memmove(frame + VLAN_TAG_AT + VLAN_TAG_BYTES, frame + VLAN_TAG_AT, (size_t)(*bytes - VLAN_TAG_AT));
+    const uint8_t tag[VLAN_TAG_BYTES] = {tpid >> 8, tpid & 0xff, aux.tp_vlan_tci >> 8, aux.tp_vlan_tci & 0xff};
+    memcpy(frame + VLAN_TAG_AT, tag, sizeof tag);
+    *bytes += VLAN_TAG_BYTES;
+    struct virtio_net_hdr vnet;
+    memcpy(&vnet, frame - VNET_HDR_BYTES, sizeof vnet);
+    if (vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) vnet.csum_start += VLAN_TAG_BYTES;
+    if (vnet.gso_type != VIRTIO_NET_HDR_GSO_NONE) vnet.hdr_len += VLAN_TAG_BYTES;
+    memcpy(frame - VNET_HDR_BYTES, &vnet, sizeof vnet);
+    return true;
+  }
+  return true;
+}
+
+// Frames `got` of one recvmmsg become frames count..; the slot of a dropped one changes places with the next good one.
+static void take_chunk(Intake *in, struct mmsghdr *messages, int got, int32_t header, int32_t *largest) {
+  const int32_t start = in->count;
+  for (int i = 0; i < got; i++) {
+    struct msghdr *message = &messages[i].msg_hdr;
+    uint8_t *base = message->msg_iov->iov_base;
+    uint8_t *frame = base + header;
+    int32_t bytes = (int32_t)messages[i].msg_len - header;
+    if (header == 0) memset(frame - VNET_HDR_BYTES, 0, VNET_HDR_BYTES);
+    if (bytes <= 0 || (message->msg_flags & MSG_TRUNC) || !restore_vlan_tag(in, message, frame, &bytes)) {
+      in->dropped++;
+      continue;
+    }
+    if (in->count != start + i) {
+      in->offs[start + i] = in->offs[in->count];
+      in->offs[in->count] = (int32_t)(frame - in->arena.data);
+    }
+    if (bytes > *largest) *largest = bytes;
+    accept_frame(in, bytes);
+  }
+}
+
+static void receive_packets(Intake *in) {
+  const int32_t header = in->has_vnet ? VNET_HDR_BYTES : 0;
+  struct mmsghdr messages[CHUNK];
+  struct iovec parts[CHUNK];
+  _Alignas(struct cmsghdr) char control[CHUNK][CMSG_SPACE(sizeof(struct tpacket_auxdata))];
+  int32_t largest = 0;
+  while (in->count < in->max && in->bytes < in->byte_budget) {
+    int want = largest == 0 ? FIRST_CHUNK : (in->byte_budget - in->bytes) / largest + 1;
+    if (want > CHUNK) want = CHUNK;
+    if (want > in->max - in->count) want = in->max - in->count;
+    for (int i = 0; i < want; i++) {
+      const int32_t off = in->offs[in->count + i];
+      if (!slot_is_valid(in, off)) {
+        in->error = EINVAL;
+        return;
+      }
+      parts[i] = (struct iovec){in->arena.data + off - header, (size_t)(in->slot_bytes + header)};
+      memset(&messages[i], 0, sizeof messages[i]);
+      messages[i].msg_hdr.msg_iov = &parts[i];
+      messages[i].msg_hdr.msg_iovlen = 1;
+      messages[i].msg_hdr.msg_control = control[i];
+      messages[i].msg_hdr.msg_controllen = sizeof control[i];
+    }
+    int got = recvmmsg(in->fd, messages, (unsigned)want, MSG_DONTWAIT, NULL);
+    if (got < 0) {
+      if (is_fatal(in, errno)) return;
+      continue;
+    }
+    take_chunk(in, messages, got, header, &largest);
+    if (got < want || in->dropped > in->max) return; // the queue is empty: no need to ask again
+  }
+}
+
+napi_value Receive(napi_env env, napi_callback_info info) {
+  Args args;
+  args_load(&args, env, info, 9);
+  Intake in = {.fd = arg_int(&args, 0)};
+  const int32_t kind = arg_int(&args, 1);
+  in.arena = arg_bytes(&args, 2);
+  Ints offs = arg_ints(&args, 3), lens = arg_ints(&args, 4);
+  const int32_t first = arg_int(&args, 5);
+  in.max = arg_int(&args, 6);
+  in.slot_bytes = arg_int(&args, 7);
+  in.byte_budget = arg_int(&args, 8);
+  if (args.bad) return throw_type_error(env);
+  if (kind < KIND_TAP_VNET || kind > KIND_PACKET || in.slot_bytes <= 0 || in.slot_bytes > (1 << 24) ||
+      !in_bounds(first, in.max, offs.count) || !in_bounds(first, in.max, lens.count))
+    return return_int(env, -EINVAL);
+  in.has_vnet = kind == KIND_TAP_VNET || kind == KIND_PACKET_VNET;
+  in.offs = offs.data + first;
+  in.lens = lens.data + first;
+  if (kind == KIND_TAP_VNET || kind == KIND_TAP)
+    receive_tap(&in);
+  else
+    receive_packets(&in);
+  if (in.dropped > 0) atomic_fetch_add_explicit(&dropped_on_receive, in.dropped, memory_order_relaxed);
+  if (in.count > 0 || in.error == 0 || in.error == EAGAIN) return return_int(env, in.count);
+  return return_int(env, -in.error);
+}
+
+typedef struct {
+  int32_t *fds, *kinds, *offs, *lens, *results;
+  Bytes arena;
+  int32_t count, sent;
+} Output;
+
+// The bytes of frame i as the descriptor wants them, or false with the reason in results[i].
+static bool frame_bytes(const Output *out, int32_t i, struct iovec *part) {
+  const int32_t kind = out->kinds[i], off = out->offs[i], len = out->lens[i];
+  if (kind < KIND_TAP_VNET || kind > KIND_PACKET || len <= 0 || off < VNET_HDR_BYTES ||
+      !in_bounds(off, len, out->arena.bytes)) {
+    out->results[i] = -EINVAL;
+    return false;
+  }
+  const int32_t header = kind == KIND_TAP_VNET || kind == KIND_PACKET_VNET ? VNET_HDR_BYTES : 0;
+  *part = (struct iovec){out->arena.data + off - header, (size_t)(len + header)};
+  return true;
+}
+
+static void finish(Output *out, int32_t i, ssize_t result) {
+  out->results[i] = result < 0 ? -errno : 0;
+  if (result >= 0) out->sent++;
+}
+
+// Sends frames from..to, all on one socket. sendmmsg stops at the first failure and hides it when frames before it
+// went out; the next call starts with the failed frame and then says why.
+static void send_chunk(Output *out, int fd, const int32_t *index, struct iovec *parts, int count) {
+  struct mmsghdr messages[CHUNK];
+  memset(messages, 0, sizeof messages[0] * (size_t)count);
+  for (int i = 0; i < count; i++) {
+    messages[i].msg_hdr.msg_iov = &parts[i];
+    messages[i].msg_hdr.msg_iovlen = 1;
+  }
+  for (int done = 0; done < count;) {
+    int sent = sendmmsg(fd, messages + done, (unsigned)(count - done), MSG_DONTWAIT);
+    if (sent < 0 && errno == EINTR) continue;
+    for (int i = 0; i < sent; i++) finish(out, index[done + i], 0);
+    if (sent <= 0) finish(out, index[done], -1);
+    done += sent > 0 ? sent : 1;
+  }
+}
+
+napi_value Transmit(napi_env env, napi_callback_info info) {
+  Args args;
+  args_load(&args, env, info, 7);
+  Ints fds = arg_ints(&args, 0), kinds = arg_ints(&args, 1);
+  Output out = {.arena = arg_bytes(&args, 2)};
+  Ints offs = arg_ints(&args, 3), lens = arg_ints(&args, 4);
+  out.count = arg_int(&args, 5);
+  Ints results = arg_ints(&args, 6);
+  if (args.bad) return throw_type_error(env);
+  if (!in_bounds(0, out.count, fds.count) || !in_bounds(0, out.count, kinds.count) ||
+      !in_bounds(0, out.count, offs.count) || !in_bounds(0, out.count, lens.count) ||
+      !in_bounds(0, out.count, results.count))
+    return return_int(env, -EINVAL);
+  out.fds = fds.data, out.kinds = kinds.data, out.offs = offs.data, out.lens = lens.data;
+  out.results = results.data;
+  struct iovec parts[CHUNK];
+  int32_t index[CHUNK];
+  for (int32_t i = 0; i < out.count;) {
+    const int32_t fd = out.fds[i], kind = out.kinds[i];
+    if (kind == KIND_TAP_VNET || kind == KIND_TAP) {
+      if (frame_bytes(&out, i, &parts[0])) finish(&out, i, write(fd, parts[0].iov_base, parts[0].iov_len));
+      i++;
+      continue;
+    }
+    int gathered = 0;
+    for (; i < out.count && gathered < CHUNK && out.fds[i] == fd && out.kinds[i] == kind; i++) {
+      if (!frame_bytes(&out, i, &parts[gathered])) continue;
+      index[gathered++] = i;
+    }
+    if (gathered > 0) send_chunk(&out, fd, index, parts, gathered);
+  }
+  return return_int(env, out.sent);
+}
