@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Makes a Debian 12 machine a podwire node: provision.sh NODE_NAME NODE_ADDRESS. May be run again at any time.
+set -euo pipefail
+node_name=$1
+node_address=$2
+source_dir=/vagrant
+target=/opt/podwire
+node_major=22 # Debian 12 has Node.js 18, podwire needs 20.19 or later
+
+say() { printf 'podwire: %s\n' "$*"; }
+
+new_enough() {
+  command -v node >/dev/null &&
+    node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)'
+}
+
+install_node() {
+  new_enough && return
+  local base=https://nodejs.org/dist/latest-v$node_major.x arch sums file
+  case $(uname -m) in x86_64) arch=x64 ;; aarch64) arch=arm64 ;; *) say "no Node.js for $(uname -m)"; exit 1 ;; esac
+  say "installing Node.js $node_major"
+  sums=$(curl -fsSL "$base/SHASUMS256.txt" | grep "linux-$arch.tar.xz\$")
+  file=${sums##* }
+  curl -fsSLo "/tmp/$file" "$base/$file"
+  (cd /tmp && sha256sum --check --quiet <<<"$sums")
+  tar -xJf "/tmp/$file" -C /usr/local --strip-components=1 --no-same-owner
+  rm -f "/tmp/$file"
+}
+
+# The NIC of the private network: the one that carries no default route.
+uplink() {
+  local with_default
+  with_default=$(ip -o route show default | sed -n 's/.* dev \([^ ]*\).*/\1/p' | head -n 1)
+  ls /sys/class/net | grep -vxE "lo|host0|${with_default:-none}" | sort | head -n 1
+}
+
+say "system packages"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+apt-get install -qq -y --no-install-recommends ca-certificates curl xz-utils rsync socat >/dev/null
+install_node
+
+say "building in $target"
+mkdir -p "$target"
+rsync -a --delete --exclude .git --exclude node_modules --exclude build --exclude .vagrant "$source_dir"/ "$target"/
+(cd "$target" && scripts/install-deps && npm run --silent build)
+ln -sfn "$target/podwire" /usr/local/bin/podwire
+
+say "configuring $node_name ($node_address), uplink $(uplink)"
+mkdir -p /etc/podwire
+rm -rf /etc/podwire/manifests
+cp -r "$target/vagrant/manifests" /etc/podwire/manifests
+cat >/etc/podwire/node.env <<ENV
+NODE_NAME=$node_name
+NODE_ADDRESS=$node_address
+UPLINK=$(uplink)
+ENV
+cat >/etc/podwire/agent.yaml <<YAML
+apiVersion: podwire.dev/v1alpha1
+kind: AgentConfiguration
+nodeName: $node_name
+clusterCIDR: 10.244.0.0/16
+serviceCIDR: 10.96.0.0/12
+overlay: { type: vxlan, vni: 1, port: 8472 }
+uplink: { interface: $(uplink), driver: packet }
+host: { interface: host0 }
+socket: /run/podwire/agent.sock
+source: { files: [/etc/podwire/manifests] }
+YAML
+
+install -m 0755 "$target/vagrant/node-network" /usr/local/sbin/podwire-node-network
+install -m 0644 "$target/vagrant/podwire-agent.service" /etc/systemd/system/podwire-agent.service
+install -m 0644 "$target/vagrant/podwire-pod@.service" /etc/systemd/system/podwire-pod@.service
+systemctl daemon-reload
+systemctl enable --quiet podwire-agent.service
+systemctl restart podwire-agent.service
+for pod in $(/usr/local/sbin/podwire-node-network list); do
+  systemctl enable --quiet "podwire-pod@$pod.service"
+  systemctl restart "podwire-pod@$pod.service"
+done
+say "$node_name is ready: curl http://10.96.0.80/ here reaches a pod on either node"
