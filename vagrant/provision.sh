@@ -69,6 +69,7 @@ source: { files: [/etc/podwire/manifests] }
 YAML
 
 install -m 0755 "$target/vagrant/node-network" /usr/local/sbin/podwire-node-network
+install -m 0755 "$target/vagrant/pod-http" /usr/local/sbin/podwire-pod-http
 install -m 0644 "$target/vagrant/podwire-agent.service" /etc/systemd/system/podwire-agent.service
 install -m 0644 "$target/vagrant/podwire-pod@.service" /etc/systemd/system/podwire-pod@.service
 systemctl daemon-reload
