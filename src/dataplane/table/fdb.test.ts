@@ -1,16 +1,14 @@
 import * as fc from "fast-check";
 import t from "tap";
-import type { PortId } from "../../base/ids.ts";
 import * as fdb from "./fdb.ts";
 
 const { KNOWN, LEARNED, MOVED, FULL, REFUSED } = fdb.Learned;
 const HI = 0x0a58;
-const pid = (id: number) => id as PortId;
 
 t.test("a learned address is found on its port until it expires", async (t) => {
   const table = new fdb.Fdb(4);
   t.equal(fdb.find(table, HI, 1, 0), -1);
-  t.equal(fdb.learn(table, HI, 1, pid(7), 0), LEARNED);
+  t.equal(fdb.learn(table, HI, 1, 7, 0), LEARNED);
   t.equal(table.port[fdb.find(table, HI, 1, 299)], 7);
   t.equal(fdb.find(table, HI, 1, 300), -1, "ignored from the second it expires, before its slot is freed");
   t.equal(fdb.used(table), 1);
@@ -20,21 +18,21 @@ t.test("a learned address is found on its port until it expires", async (t) => {
 
 t.test("hearing an address again renews it, hearing it elsewhere moves it", async (t) => {
   const table = new fdb.Fdb(4);
-  fdb.learn(table, HI, 1, pid(7), 0);
-  t.equal(fdb.learn(table, HI, 1, pid(7), 200), KNOWN);
+  fdb.learn(table, HI, 1, 7, 0);
+  t.equal(fdb.learn(table, HI, 1, 7, 200), KNOWN);
   t.not(fdb.find(table, HI, 1, 499), -1);
-  t.equal(fdb.learn(table, HI, 1, pid(8), 201), MOVED);
+  t.equal(fdb.learn(table, HI, 1, 8, 201), MOVED);
   t.equal(table.port[fdb.find(table, HI, 1, 201)], 8);
   t.equal(table.counters[fdb.Counter.MOVED], 1);
-  t.equal(fdb.learn(table, HI, 1, pid(9), 900), LEARNED, "after expiry it is a new address, not a move");
+  t.equal(fdb.learn(table, HI, 1, 9, 900), LEARNED, "after expiry it is a new address, not a move");
 });
 
 t.test("a static address neither ages nor moves", async (t) => {
   const table = new fdb.Fdb(4);
-  fdb.learn(table, HI, 1, pid(3), 0);
-  t.ok(fdb.addStatic(table, HI, 1, pid(7)));
-  t.equal(fdb.learn(table, HI, 1, pid(7), 10), KNOWN);
-  t.equal(fdb.learn(table, HI, 1, pid(8), 10), REFUSED);
+  fdb.learn(table, HI, 1, 3, 0);
+  t.ok(fdb.addStatic(table, HI, 1, 7));
+  t.equal(fdb.learn(table, HI, 1, 7, 10), KNOWN);
+  t.equal(fdb.learn(table, HI, 1, 8, 10), REFUSED);
   t.equal(fdb.ageSlice(table, 0, 16, 2_000_000_000), 0);
   t.equal(table.port[fdb.find(table, HI, 1, 2_000_000_000)], 7);
   t.ok(fdb.remove(table, HI, 1));
@@ -45,27 +43,27 @@ t.test(
   "at most half of the slots are used; a full table refuses and counts, a static address makes room",
   async (t) => {
     const table = new fdb.Fdb(3);
-    for (let i = 0; i < 4; i++) t.equal(fdb.learn(table, HI, i, pid(1), 0), LEARNED);
-    t.equal(fdb.learn(table, HI, 99, pid(1), 0), FULL);
+    for (let i = 0; i < 4; i++) t.equal(fdb.learn(table, HI, i, 1, 0), LEARNED);
+    t.equal(fdb.learn(table, HI, 99, 1, 0), FULL);
     t.equal(table.counters[fdb.Counter.FULL], 1);
-    for (let i = 0; i < 4; i++) t.ok(fdb.addStatic(table, HI, 100 + i, pid(2)));
-    t.notOk(fdb.addStatic(table, HI, 200, pid(2)), "nothing left to push out");
+    for (let i = 0; i < 4; i++) t.ok(fdb.addStatic(table, HI, 100 + i, 2));
+    t.notOk(fdb.addStatic(table, HI, 200, 2), "nothing left to push out");
     for (let i = 0; i < 4; i++) t.not(fdb.find(table, HI, 100 + i, 0), -1);
   },
 );
 
 t.test("removing a port forgets its addresses and no others", async (t) => {
   const table = new fdb.Fdb(6);
-  for (let i = 0; i < 30; i++) fdb.learn(table, HI, i, pid(i % 3), 0);
-  fdb.addStatic(table, HI, 1000, pid(1));
-  t.equal(fdb.removePort(table, pid(1)), 11);
+  for (let i = 0; i < 30; i++) fdb.learn(table, HI, i, i % 3, 0);
+  fdb.addStatic(table, HI, 1000, 1);
+  t.equal(fdb.removePort(table, 1), 11);
   for (let i = 0; i < 30; i++) t.equal(fdb.find(table, HI, i, 0) >= 0, i % 3 !== 1);
 });
 
 t.test("a second opener of the same memory sees the same entries", async (t) => {
   const memory = new SharedArrayBuffer(fdb.Fdb.bytesFor(4));
   const writer = new fdb.Fdb(4, memory, 0x1234);
-  fdb.learn(writer, HI, 5, pid(6), 10);
+  fdb.learn(writer, HI, 5, 6, 10);
   const reader = new fdb.Fdb(4, memory);
   t.same(fdb.describe(reader, 20), [{ macHi: HI, macLo: 5, port: 6, isStatic: false, expiresInSec: 290 }]);
   t.not(fdb.find(reader, HI, 5, 20), -1, "with the writer's seed");
@@ -117,17 +115,17 @@ t.test("the table does what a Map would do, over random operations", async () =>
       let now = 0;
       for (const step of ops) {
         if (step.op === "learn") {
-          if (fdb.learn(table, HI, step.lo, pid(step.port), now) !== model.learn(step.lo, step.port, now))
+          if (fdb.learn(table, HI, step.lo, step.port, now) !== model.learn(step.lo, step.port, now))
             return false;
         } else if (step.op === "static") {
           // Which learned entry makes room is not part of the promise.
           if (model.entries.size >= 8 && !model.entries.has(step.lo)) continue;
-          fdb.addStatic(table, HI, step.lo, pid(step.port));
+          fdb.addStatic(table, HI, step.lo, step.port);
           model.entries.set(step.lo, { port: step.port, expiresAt: Infinity });
         } else if (step.op === "remove") {
           if (fdb.remove(table, HI, step.lo) !== model.entries.delete(step.lo)) return false;
         } else if (step.op === "removePort") {
-          fdb.removePort(table, pid(step.port));
+          fdb.removePort(table, step.port);
           for (const [key, entry] of model.entries) if (entry.port === step.port) model.entries.delete(key);
         } else {
           now += 130;

@@ -9,7 +9,6 @@
 // age and never move: a pod that sends with its neighbour's MAC must not steal the neighbour's frames.
 // When full, new addresses are not learned: their frames are flooded, correct but dear, and `full` counts it.
 import { ColumnCarver, claimHeader, HEADER_BYTES, Header } from "../../base/columns.ts";
-import type { PortId } from "../../base/ids.ts";
 import * as hashIndex from "./hash-index.ts";
 
 const LAYOUT = 0x46444201; // "FDB", version 1
@@ -77,7 +76,7 @@ export function find(t: Fdb, macHi: number, macLo: number, nowSec: number): numb
 }
 
 /** Notes that `macHi:macLo` was seen on `port`. The caller has refused group addresses. */
-export function learn(t: Fdb, macHi: number, macLo: number, port: PortId, nowSec: number): Learned {
+export function learn(t: Fdb, macHi: number, macLo: number, port: number, nowSec: number): Learned {
   const slot = locate(t, macHi, macLo);
   if (slot < 0) {
     if (t.header[USED] >= t.usedMax) {
@@ -112,7 +111,7 @@ export function learn(t: Fdb, macHi: number, macLo: number, port: PortId, nowSec
  * Binds an address to a port for good, in place of whatever was learned. In a full table a learned entry makes room:
  * a pod that floods made-up addresses must not keep the next pod from being attached. False when all are static.
  */
-export function addStatic(t: Fdb, macHi: number, macLo: number, port: PortId): boolean {
+export function addStatic(t: Fdb, macHi: number, macLo: number, port: number): boolean {
   let slot = locate(t, macHi, macLo);
   if (slot >= 0) {
     t.port[slot] = port;
@@ -143,7 +142,7 @@ export function remove(t: Fdb, macHi: number, macLo: number): boolean {
 }
 
 /** Forgets every address of a port that goes away, static ones too. Returns how many. Walks the whole table. */
-export function removePort(t: Fdb, port: PortId): number {
+export function removePort(t: Fdb, port: number): number {
   let removed = 0;
   for (let slot = 0; slot <= t.mask; slot++) {
     // Again at the same slot after a removal: another entry may have moved in.
@@ -177,7 +176,7 @@ export function used(t: Fdb): number {
 export interface FdbEntry {
   macHi: number;
   macLo: number;
-  port: PortId;
+  port: number;
   isStatic: boolean;
   expiresInSec: number; // 0 for static entries
 }
@@ -191,7 +190,7 @@ export function describe(t: Fdb, nowSec: number): FdbEntry[] {
     entries.push({
       macHi: t.macHi[slot],
       macLo: t.macLo[slot],
-      port: t.port[slot] as PortId,
+      port: t.port[slot],
       isStatic: expiresAtSec === STATIC,
       expiresInSec: expiresAtSec === STATIC ? 0 : expiresAtSec - nowSec,
     });
@@ -218,7 +217,7 @@ function nextLearned(t: Fdb, fromSlot: number): number {
   return -1;
 }
 
-function put(t: Fdb, slot: number, macHi: number, macLo: number, port: PortId, expiresAtSec: number): void {
+function put(t: Fdb, slot: number, macHi: number, macLo: number, port: number, expiresAtSec: number): void {
   t.macHi[slot] = macHi;
   t.macLo[slot] = macLo;
   t.port[slot] = port;
