@@ -1,0 +1,147 @@
+/** The kernel's own lines, read into entries and printed again, must come out byte for byte. */
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import t from "tap";
+import { createConntrackFilter } from "../src/observe/conntrack-filter.ts";
+import {
+  type ConntrackFormat,
+  formatConntrackEntry,
+  parseConntrackLine,
+} from "../src/observe/conntrack-format.ts";
+
+const CLIENT = `pwt-ct-c-${process.pid}`;
+const SERVER = `pwt-ct-s-${process.pid}`;
+const children: ChildProcess[] = [];
+
+const SERVER_PROGRAM = `
+  const net = require("net"), udp = require("dgram").createSocket("udp4");
+  net.createServer((s) => s.on("error", () => {}).write("x")).listen(8080, "::");
+  udp.on("message", (m, from) => { if (from.port !== 5555) udp.send(m, from.port, from.address); });
+  udp.bind(5353, () => console.log("ready"));`;
+const CLIENT_PROGRAM = `
+  const net = require("net"), dgram = require("dgram");
+  const keep = (host, port) => net.connect(port, host).on("error", () => {});
+  keep("10.9.0.2", 80); keep("fd00:9::2", 8080); keep("10.9.0.2", 9);
+  net.connect(8080, "10.9.0.2", function () { this.end(); });
+  const a = dgram.createSocket("udp4"), b = dgram.createSocket("udp4");
+  a.send("a", 5353, "10.9.0.2", () => a.send("b", 5353, "10.9.0.2"));
+  b.bind(5555, () => b.send("a", 5353, "10.9.0.2"));
+  setTimeout(() => console.log("ready"), 300);`;
+
+function missing(): string | false {
+  if (process.getuid?.() !== 0) return "needs root";
+  for (const [program, flag] of [
+    ["ip", "-V"],
+    ["conntrack", "--version"],
+    ["iptables", "--version"],
+  ]) {
+    if (spawnSync(program, [flag]).error) return `${program} is not installed`;
+  }
+  return false;
+}
+
+const ip = (...args: string[]) => execFileSync("ip", args, { stdio: ["ignore", "pipe", "pipe"] });
+const inside = (namespace: string, ...command: string[]) =>
+  spawnSync("ip", ["netns", "exec", namespace, ...command], {
+    encoding: "utf8",
+    env: { ...process.env, LC_ALL: "C" },
+  });
+
+async function start(namespace: string, program: string): Promise<void> {
+  const child = spawn("ip", ["netns", "exec", namespace, process.execPath, "-e", program]);
+  children.push(child);
+  await new Promise((resolve) => child.stdout.once("data", resolve));
+}
+
+function setUp(): void {
+  for (const name of [CLIENT, SERVER]) ip("netns", "add", name);
+  ip("link", "add", "v0", "netns", CLIENT, "type", "veth", "peer", "name", "v0", "netns", SERVER);
+  for (const [name, host] of [
+    [CLIENT, 1],
+    [SERVER, 2],
+  ] as const) {
+    ip("-n", name, "addr", "add", `10.9.0.${host}/24`, "dev", "v0");
+    ip("-n", name, "addr", "add", `fd00:9::${host}/64`, "dev", "v0", "nodad");
+    ip("-n", name, "link", "set", "lo", "up");
+    ip("-n", name, "link", "set", "v0", "up");
+  }
+  const nat = ["-A", "PREROUTING", "-p", "tcp", "--dport", "80", "-j", "DNAT", "--to", "10.9.0.2:8080"];
+  const watch = ["-A", "INPUT", "-m", "conntrack", "--ctstate", "NEW", "-j", "ACCEPT"];
+  for (const command of [
+    ["iptables", "-t", "nat", ...nat],
+    ["iptables", ...watch],
+    ["ip6tables", ...watch],
+  ]) {
+    const result = inside(SERVER, ...command);
+    if (result.status !== 0) throw new Error(result.stderr);
+  }
+}
+
+t.teardown(() => {
+  for (const child of children) child.kill("SIGKILL");
+  for (const name of [CLIENT, SERVER]) spawnSync("ip", ["netns", "del", name]);
+});
+
+function kernelLines(...options: string[]): string[] {
+  const { stdout, status, stderr } = inside(SERVER, "conntrack", "-L", ...options);
+  if (status !== 0) throw new Error(stderr);
+  return stdout.split("\n").filter((line) => line !== "");
+}
+
+t.test("the kernel's conntrack lines survive parse and format", { skip: missing() }, async (t) => {
+  setUp();
+  await start(SERVER, SERVER_PROGRAM);
+  await start(CLIENT, CLIENT_PROGRAM);
+  for (const address of ["10.9.0.2", "fd00:9::2"]) inside(CLIENT, "ping", "-c1", "-W1", address);
+
+  for (const accounting of ["0", "1"]) {
+    for (const name of ["nf_conntrack_acct", "nf_conntrack_timestamp"]) {
+      inside(SERVER, "sysctl", "-qw", `net.netfilter.${name}=${accounting}`);
+    }
+    if (accounting === "1") await start(CLIENT, CLIENT_PROGRAM); // counted from now on
+    const cases: { options: string[]; format: ConntrackFormat }[] = [
+      { options: [], format: {} },
+      { options: ["-o", "extended"], format: { extended: true } },
+      { options: ["-o", "id"], format: { id: true } },
+      { options: ["-o", "ktimestamp"], format: { ktimestamp: true } },
+      { options: ["-o", "extended,id"], format: { extended: true, id: true } },
+    ];
+    for (const { options, format } of cases) {
+      const theirs = kernelLines(...options);
+      t.ok(theirs.length >= 5, `${theirs.length} entries`);
+      const entries = theirs.map(parseConntrackLine);
+      const ours = entries.map((entry) => (entry ? formatConntrackEntry(entry, format) : "not read"));
+      t.same(
+        ours,
+        theirs.map((line) => line.trimEnd()),
+        options.join(" ") || "plain",
+      );
+    }
+  }
+});
+
+t.test("our filters choose what conntrack(8) chooses", { skip: missing() }, async (t) => {
+  const all = kernelLines("-o", "id").map((line) => parseConntrackLine(line)!);
+  const cases: { options: string[]; filter: [string, string][] }[] = [
+    { options: ["-p", "tcp"], filter: [["proto", "tcp"]] },
+    { options: ["-p", "udp"], filter: [["proto", "udp"]] },
+    { options: ["-f", "ipv6"], filter: [["family", "ipv6"]] },
+    { options: ["-s", "10.9.0.0/24"], filter: [["src", "10.9.0.0/24"]] },
+    { options: ["-d", "10.9.0.2"], filter: [["dst", "10.9.0.2"]] },
+    { options: ["-r", "10.9.0.2"], filter: [["reply-src", "10.9.0.2"]] },
+    { options: ["-q", "10.9.0.1"], filter: [["reply-dst", "10.9.0.1"]] },
+    { options: ["-u", "ASSURED"], filter: [["status", "ASSURED"]] },
+    { options: ["-u", "UNREPLIED"], filter: [["status", "UNREPLIED"]] },
+    { options: ["-p", "tcp", "--dport", "80"], filter: [["proto", "tcp"], ["dport", "80"]] }, // biome-ignore format: pairs
+    { options: ["-p", "tcp", "-g"], filter: [["proto", "tcp"], ["dst-nat", ""]] }, // biome-ignore format: pairs
+    { options: ["-p", "tcp", "-n"], filter: [["proto", "tcp"], ["src-nat", ""]] }, // biome-ignore format: pairs
+    { options: ["-p", "tcp", "-j"], filter: [["proto", "tcp"], ["any-nat", ""]] }, // biome-ignore format: pairs
+    { options: ["-p", "udp", "--sport", "5555"], filter: [["proto", "udp"], ["sport", "5555"]] }, // biome-ignore format: pairs
+    { options: ["-p", "tcp", "--state", "ESTABLISHED"], filter: [["proto", "tcp"], ["state", "ESTABLISHED"]] }, // biome-ignore format: pairs
+    { options: ["-p", "tcp", "--reply-port-src", "8080"], filter: [["proto", "tcp"], ["reply-port-src", "8080"]] }, // biome-ignore format: pairs
+  ];
+  for (const { options, filter } of cases) {
+    const ids = kernelLines("-o", "id", ...options).map((line) => parseConntrackLine(line)?.id);
+    const ours = all.filter(createConntrackFilter(filter)).map((entry) => entry.id);
+    t.same(ours.sort(), ids.sort(), `${options.join(" ")}: ${ids.length}`);
+  }
+});

@@ -1,0 +1,77 @@
+/** One tracked connection as a plain object: what an agent answers to GET /conntrack and what `-o json` prints. */
+
+export interface ConntrackTuple {
+  src: string;
+  dst: string;
+  /** TCP, UDP, SCTP, DCCP. */
+  sport?: number;
+  dport?: number;
+  /** ICMP and ICMPv6 queries. */
+  icmpType?: number;
+  icmpCode?: number;
+  icmpId?: number;
+  /** Seen in this direction; left out when not counted. */
+  packets?: number;
+  bytes?: number;
+}
+
+/** The kernel's IPS_ bits, of which a plane need only know some. */
+export const CONNTRACK_STATUS = [
+  "EXPECTED",
+  "SEEN_REPLY",
+  "ASSURED",
+  "CONFIRMED",
+  "SRC_NAT",
+  "DST_NAT",
+  "SRC_NAT_DONE",
+  "DST_NAT_DONE",
+  "DYING",
+  "FIXED_TIMEOUT",
+  "OFFLOAD",
+  "HW_OFFLOAD",
+] as const;
+export type ConntrackStatus = (typeof CONNTRACK_STATUS)[number];
+
+export interface ConntrackEntry {
+  family: "ipv4" | "ipv6";
+  /** IP protocol number. */
+  proto: number;
+  /** nf_conntrack's word for TCP and SCTP; left out for protocols without states. */
+  state?: string;
+  /** Seconds until the entry expires. */
+  timeoutSec?: number;
+  orig: ConntrackTuple;
+  reply: ConntrackTuple;
+  status: ConntrackStatus[];
+  mark: number;
+  id?: number;
+  use?: number;
+  /** Seconds since the connection was first seen, and when that was (ms since 1970), where the plane knows. */
+  deltaTimeSec?: number;
+  startMs?: number;
+  /** The node whose table holds it. */
+  node?: string;
+}
+
+/** Names as /etc/protocols and libnetfilter_conntrack spell them. */
+const PROTOCOL_NAMES: Readonly<Record<number, string>> = {
+  1: "icmp",
+  6: "tcp",
+  17: "udp",
+  33: "dccp",
+  47: "gre",
+  58: "icmpv6",
+  132: "sctp",
+  136: "udplite",
+};
+
+export function protocolName(proto: number): string {
+  return PROTOCOL_NAMES[proto] ?? "unknown";
+}
+
+/** A name or a number → IP protocol number; undefined when it is neither. */
+export function protocolNumber(text: string): number | undefined {
+  const wanted = text.toLowerCase() === "ipv6-icmp" ? "icmpv6" : text.toLowerCase();
+  for (const [number, name] of Object.entries(PROTOCOL_NAMES)) if (name === wanted) return Number(number);
+  return /^\d{1,3}$/.test(text) && Number(text) <= 255 ? Number(text) : undefined;
+}

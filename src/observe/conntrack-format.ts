@@ -1,0 +1,129 @@
+/** Lines as conntrack(8) -L prints them, and back: libnetfilter_conntrack's snprintf_default.c is the model. */
+import {
+  type ConntrackEntry,
+  type ConntrackStatus,
+  type ConntrackTuple,
+  protocolName,
+} from "./conntrack-entry.ts";
+
+/** conntrack's `-o` words that change a line. */
+export interface ConntrackFormat {
+  /** The layer 3 protocol in front. */
+  extended?: boolean;
+  id?: boolean;
+  /** When the connection began. */
+  ktimestamp?: boolean;
+}
+
+const FAMILY_NUMBER = { ipv4: 2, ipv6: 10 } as const; // AF_INET, AF_INET6
+
+/** One line, without line end. */
+export function formatConntrackEntry(entry: ConntrackEntry, format: ConntrackFormat = {}): string {
+  const words: string[] = [];
+  if (format.extended) words.push(entry.family.padEnd(8), String(FAMILY_NUMBER[entry.family]));
+  words.push(protocolName(entry.proto).padEnd(8), String(entry.proto));
+  if (entry.timeoutSec !== undefined) words.push(String(entry.timeoutSec));
+  if (entry.state) words.push(entry.state);
+  words.push(...tupleWords(entry.orig));
+  if (!entry.status.includes("SEEN_REPLY")) words.push("[UNREPLIED]");
+  words.push(...tupleWords(entry.reply));
+  if (entry.status.includes("HW_OFFLOAD")) words.push("[HW_OFFLOAD]");
+  else if (entry.status.includes("OFFLOAD")) words.push("[OFFLOAD]");
+  else if (entry.status.includes("ASSURED")) words.push("[ASSURED]");
+  words.push(`mark=${entry.mark >>> 0}`);
+  if (entry.deltaTimeSec !== undefined) words.push(`delta-time=${entry.deltaTimeSec}`);
+  if (format.ktimestamp && entry.startMs !== undefined) words.push(`[start=${ctime(entry.startMs)}]`);
+  words.push(`use=${entry.use ?? 1}`);
+  if (format.id && entry.id !== undefined) words.push(`id=${entry.id}`);
+  return words.join(" ");
+}
+
+function tupleWords(tuple: ConntrackTuple): string[] {
+  const words = [`src=${tuple.src}`, `dst=${tuple.dst}`];
+  if (tuple.sport !== undefined) words.push(`sport=${tuple.sport}`);
+  if (tuple.dport !== undefined) words.push(`dport=${tuple.dport}`);
+  if (tuple.icmpType !== undefined) {
+    words.push(`type=${tuple.icmpType}`, `code=${tuple.icmpCode ?? 0}`, `id=${tuple.icmpId ?? 0}`);
+  }
+  if (tuple.packets !== undefined) words.push(`packets=${tuple.packets}`);
+  if (tuple.bytes !== undefined) words.push(`bytes=${tuple.bytes}`);
+  return words;
+}
+
+/** "Fri Nov 20 09:38:24 2026", local time, day padded with a space: ctime(3). */
+function ctime(ms: number): string {
+  const date = new Date(ms);
+  const [day, month] = date.toDateString().split(" ");
+  const time = date.toTimeString().slice(0, 8);
+  return `${day} ${month} ${String(date.getDate()).padStart(2)} ${time} ${date.getFullYear()}`;
+}
+
+/** Reads a line of conntrack(8) -L; undefined when it is none. Words we do not know are passed over. */
+export function parseConntrackLine(line: string): ConntrackEntry | undefined {
+  const head =
+    /^(?:(ipv4|ipv6)\s+\d+\s+)?(\w+)\s+(\d+)\s+(?:(\d+)\s+)?(?:([A-Z][A-Z0-9_]*)\s+)?(?=src=)/.exec(line);
+  if (!head) return undefined;
+  const orig: ConntrackTuple = { src: "", dst: "" };
+  const entry: ConntrackEntry = {
+    family: (head[1] as ConntrackEntry["family"] | undefined) ?? (/src=\S*:/.test(line) ? "ipv6" : "ipv4"),
+    proto: Number(head[3]),
+    orig,
+    reply: { src: "", dst: "" },
+    status: [],
+    mark: 0,
+  };
+  if (head[4] !== undefined) entry.timeoutSec = Number(head[4]);
+  if (head[5] !== undefined) entry.state = head[5];
+  parseWords(line.slice(head[0].length), entry);
+  const flags = line.match(/\[[A-Z_]+\]/g) ?? [];
+  entry.status = statusOf(entry, flags);
+  const start = /\[start=([^\]]+)\]/.exec(line);
+  if (start) entry.startMs = Date.parse(start[1]);
+  return entry.reply.dst === "" ? undefined : entry;
+}
+
+function parseWords(text: string, entry: ConntrackEntry): void {
+  let tuple = entry.orig;
+  for (const [, key, value] of text.replace(/\[[^\]]*\]/g, "").matchAll(/([\w-]+)=(\S+)/g)) {
+    const number = Number(value);
+    if (key === "src") {
+      if (tuple.src !== "") tuple = entry.reply;
+      tuple.src = value;
+    } else if (key === "dst") tuple.dst = value;
+    else if (key === "sport") tuple.sport = number;
+    else if (key === "dport") tuple.dport = number;
+    else if (key === "type") tuple.icmpType = number;
+    else if (key === "code") tuple.icmpCode = number;
+    else if (key === "id" && tuple.icmpCode !== undefined && tuple.icmpId === undefined)
+      tuple.icmpId = number;
+    else if (key === "packets") tuple.packets = number;
+    else if (key === "bytes") tuple.bytes = number;
+    else if (key === "mark") entry.mark = number;
+    else if (key === "use") entry.use = number;
+    else if (key === "id") entry.id = number;
+    else if (key === "delta-time") entry.deltaTimeSec = number;
+  }
+}
+
+/** The line tells some flags by what it leaves out, and NAT by its addresses only. */
+function statusOf(entry: ConntrackEntry, flags: readonly string[]): ConntrackStatus[] {
+  const status: ConntrackStatus[] = [];
+  if (!flags.includes("[UNREPLIED]")) status.push("SEEN_REPLY");
+  if (flags.includes("[ASSURED]")) status.push("ASSURED");
+  status.push("CONFIRMED");
+  if (hasSourceNat(entry)) status.push("SRC_NAT");
+  if (hasDestinationNat(entry)) status.push("DST_NAT");
+  if (flags.includes("[OFFLOAD]")) status.push("OFFLOAD");
+  if (flags.includes("[HW_OFFLOAD]")) status.push("HW_OFFLOAD");
+  return status;
+}
+
+/** True when replies do not go to where the connection came from. */
+export function hasSourceNat({ orig, reply }: ConntrackEntry): boolean {
+  return orig.src !== reply.dst || orig.sport !== reply.dport;
+}
+
+/** True when replies do not come from where the connection went to. */
+export function hasDestinationNat({ orig, reply }: ConntrackEntry): boolean {
+  return orig.dst !== reply.src || orig.dport !== reply.sport;
+}
