@@ -33,7 +33,7 @@ static int read_headers(Cut *cut, int32_t frame_len) {
   cut->header = cut->l4 + tcp_len;
   if (tcp_len < TCP_MIN || cut->header > frame_len) return -EINVAL;
   cut->payload = frame_len - cut->header;
-  if (cut->gso < 1 || l3_len + tcp_len + cut->gso > IP_LENGTH_MAX) return -EINVAL;
+  if (cut->gso < 1 || cut->gso > IP_LENGTH_MAX - l3_len - tcp_len) return -EINVAL;
   return cut->from < 0 || cut->from > cut->payload || cut->from % cut->gso != 0 ? -EINVAL : 0;
 }
 
