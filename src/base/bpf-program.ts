@@ -6,6 +6,7 @@
  * Deliberately missing: Linux' negative offsets (packet type, interface index, VLAN metadata). tcpdump emits them
  * only for `inbound`, `outbound` and `ifindex`, which say nothing about a frame in memory.
  */
+import { PodwireError } from "./errors.ts";
 
 /** One instruction as `tcpdump -ddd` prints it: four numbers. */
 export interface BpfInstruction {
@@ -17,13 +18,10 @@ export interface BpfInstruction {
   readonly k: number;
 }
 
-export class BpfError extends Error {
-  readonly code = "BPF_INVALID";
-  readonly instruction: number;
+/** A program that `run` could not be trusted with. */
+export class BpfError extends PodwireError {
   constructor(message: string, instruction: number) {
-    super(`BPF instruction ${instruction}: ${message}`);
-    this.name = "BpfError";
-    this.instruction = instruction;
+    super(`BPF instruction ${instruction}: ${message}`, { code: "BPF_INVALID", instruction });
   }
 }
 

@@ -7,16 +7,14 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BpfInstruction, createBpfProgram, encodeBpf } from "../base/bpf-program.ts";
+import { PodwireError } from "../base/errors.ts";
+
+export type FilterErrorCode = "FILTER_SYNTAX" | "FILTER_NO_TCPDUMP";
 
 /** A filter that cannot be compiled; the message is one line. */
-export class FilterError extends Error {
-  readonly code: "FILTER_SYNTAX" | "FILTER_NO_TCPDUMP";
-  readonly filter: string;
-  constructor(code: FilterError["code"], message: string, filter: string, cause?: unknown) {
-    super(message, { cause });
-    this.name = "FilterError";
-    this.code = code;
-    this.filter = filter;
+export class FilterError extends PodwireError {
+  constructor(code: FilterErrorCode, message: string, filter: string, cause?: unknown) {
+    super(message, { code, filter, cause });
   }
 }
 

@@ -2,18 +2,15 @@
  * conntrack(8)'s filters, as they travel to an agent (query parameters named like the long options) and as a test
  * on entries. Values are checked where the filter is made, so that a bad one is the user's error and not the agent's.
  */
-import { BlockList, isIP } from "node:net";
+import { PodwireError } from "../base/errors.ts";
+import { contains, formatIp, ip, parseCidr, parseIp } from "../base/ip.ts";
 import { CONNTRACK_STATUS, type ConntrackEntry, protocolNumber } from "./conntrack-entry.ts";
 import { hasDestinationNat, hasSourceNat } from "./conntrack-format.ts";
 
 /** A filter that makes no sense; the message is one line. */
-export class ConntrackFilterError extends Error {
-  readonly code = "CONNTRACK_FILTER";
-  readonly option: string;
+export class ConntrackFilterError extends PodwireError {
   constructor(option: string, message: string) {
-    super(message);
-    this.name = "ConntrackFilterError";
-    this.option = option;
+    super(message, { code: "CONNTRACK_FILTER", option });
   }
 }
 
@@ -109,20 +106,18 @@ function translated(
   return (entry) => test(entry) && inside(entry);
 }
 
-/** An address, or a network in CIDR notation. */
+/** An address, or a network in CIDR notation. Entries carry canonical text, so an address is compared as such. */
 function within(value: string, option: string, pick: (entry: ConntrackEntry) => string): ConntrackFilter {
-  const [address, prefix, ...rest] = value.split("/");
-  const family = isIP(address);
-  const width = family === 6 ? 128 : 32;
-  const length = prefix === undefined ? width : Number(prefix);
-  const isPrefix = prefix === undefined || /^\d{1,3}$/.test(prefix);
-  if (family === 0 || rest.length > 0 || !isPrefix || length > width) {
+  const address = parseIp(value);
+  if (address) {
+    const wanted = formatIp(address);
+    return (entry) => pick(entry) === wanted;
+  }
+  const network = parseCidr(value);
+  if (!network) {
     throw new ConntrackFilterError(option, `--${option}: "${value}" is neither an IP address nor a network`);
   }
-  const type = family === 6 ? "ipv6" : "ipv4";
-  const network = new BlockList();
-  network.addSubnet(address, length, type);
-  return (entry) => entry.family === type && network.check(pick(entry), type);
+  return (entry) => contains(network, ip(pick(entry)));
 }
 
 function equals(

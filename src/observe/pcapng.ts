@@ -3,6 +3,7 @@
  * for interfaces and packets. Format: IETF draft-ietf-opsawg-pcapng. Not supported: decryption secrets, custom
  * blocks, the obsolete Packet Block (all are skipped by the reader).
  */
+import { PodwireError } from "../base/errors.ts";
 
 export const BlockType = Object.freeze({
   SECTION_HEADER: 0x0a0d0d0a,
@@ -114,15 +115,14 @@ export interface CaptureReader {
   end(): void;
 }
 
+export type CaptureFormatCode = "CAPTURE_TRUNCATED" | "CAPTURE_MALFORMED" | "CAPTURE_UNSUPPORTED";
+
 /** A capture file that cannot be read as what it claims to be. */
-export class CaptureFormatError extends Error {
-  readonly code: "CAPTURE_TRUNCATED" | "CAPTURE_MALFORMED" | "CAPTURE_UNSUPPORTED";
+export class CaptureFormatError extends PodwireError {
   /** Byte offset in the file at which reading stopped. */
   readonly offset: number;
-  constructor(code: CaptureFormatError["code"], message: string, offset: number) {
-    super(`${message} (at byte ${offset})`);
-    this.name = "CaptureFormatError";
-    this.code = code;
+  constructor(code: CaptureFormatCode, message: string, offset: number) {
+    super(`${message} (at byte ${offset})`, { code, offset });
     this.offset = offset;
   }
 }
