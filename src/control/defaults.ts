@@ -1,0 +1,157 @@
+// What the API server fills in when a manifest leaves it out (SetDefaults_* of the API groups), as far as podwire or
+// its users see it. Changes the decoded object in place. What has to be allocated is the controllers' part.
+import type {
+  Container,
+  Deployment,
+  EndpointSlice,
+  KubeObject,
+  NetworkPolicy,
+  Node,
+  Pod,
+  PodSpec,
+  Probe,
+  Service,
+} from "./objects.ts";
+
+const AFFINITY_DEFAULT_SEC = 10800;
+
+const defaulters: Record<string, (object: never) => void> = {
+  Service: defaultService,
+  EndpointSlice: defaultEndpointSlice,
+  Pod: defaultPod,
+  Deployment: defaultDeployment,
+  NetworkPolicy: defaultNetworkPolicy,
+  Node: defaultNode,
+  Namespace: defaultNamespace,
+};
+
+/** Fills in `object`, whose field types are right. `namespace` is for namespaced kinds that name none. */
+export function applyDefaults(object: KubeObject, namespaced: boolean, namespace: string): void {
+  object.metadata ??= {} as KubeObject["metadata"];
+  if (namespaced && (object.metadata.namespace ?? "") === "") object.metadata.namespace = namespace;
+  (defaulters[object.kind] as ((object: KubeObject) => void) | undefined)?.(object);
+}
+
+function defaultService(service: Service): void {
+  service.spec ??= {} as Service["spec"];
+  service.status ??= {};
+  const spec = service.spec;
+  if ((spec.type ?? "") === "") spec.type = "ClusterIP";
+  spec.sessionAffinity ??= "None";
+  if (spec.sessionAffinity === "ClientIP") {
+    spec.sessionAffinityConfig ??= {};
+    spec.sessionAffinityConfig.clientIP ??= {};
+    spec.sessionAffinityConfig.clientIP.timeoutSeconds ??= AFFINITY_DEFAULT_SEC;
+  }
+  for (const port of spec.ports ?? []) {
+    if ((port.protocol ?? "") === "") port.protocol = "TCP";
+    if (port.targetPort === undefined || port.targetPort === 0 || port.targetPort === "")
+      port.targetPort = port.port;
+  }
+  const external =
+    spec.type === "NodePort" ||
+    spec.type === "LoadBalancer" ||
+    (spec.type === "ClusterIP" && (spec.externalIPs ?? []).length > 0);
+  if (external && (spec.externalTrafficPolicy ?? "") === "") spec.externalTrafficPolicy = "Cluster";
+  if (spec.type !== "ExternalName") spec.internalTrafficPolicy ??= "Cluster";
+  if (spec.type === "LoadBalancer") spec.allocateLoadBalancerNodePorts ??= true;
+  defaultClusterIps(service);
+  for (const ingress of service.status.loadBalancer?.ingress ?? []) {
+    if ((ingress.ip ?? "") !== "") ingress.ipMode ??= "VIP";
+  }
+}
+
+/** clusterIP and clusterIPs[0] are one field in two places (NormalizeClusterIPs). */
+function defaultClusterIps(service: Service): void {
+  const spec = service.spec;
+  if ((spec.clusterIP ?? "") === "" && spec.clusterIPs?.[0] !== undefined)
+    spec.clusterIP = spec.clusterIPs[0];
+  else if ((spec.clusterIP ?? "") !== "" && (spec.clusterIPs ?? []).length === 0) {
+    spec.clusterIPs = [spec.clusterIP as string];
+  }
+}
+
+function defaultEndpointSlice(slice: EndpointSlice): void {
+  slice.endpoints ??= [];
+  slice.ports ??= [];
+  for (const port of slice.ports) {
+    port.name ??= "";
+    if ((port.protocol ?? "") === "") port.protocol = "TCP";
+  }
+}
+
+function defaultPod(pod: Pod): void {
+  pod.spec ??= {} as Pod["spec"];
+  pod.status ??= {};
+  if ((pod.status.podIPs ?? []).length === 0 && (pod.status.podIP ?? "") !== "") {
+    pod.status.podIPs = [{ ip: pod.status.podIP as string }];
+  }
+  defaultPodSpec(pod.spec);
+}
+
+function defaultPodSpec(spec: PodSpec): void {
+  spec.containers ??= [];
+  if ((spec.restartPolicy ?? "") === "") spec.restartPolicy = "Always";
+  if ((spec.dnsPolicy ?? "") === "") spec.dnsPolicy = "ClusterFirst";
+  spec.terminationGracePeriodSeconds ??= 30;
+  for (const container of [...(spec.initContainers ?? []), ...spec.containers]) {
+    defaultContainer(container, spec.hostNetwork === true);
+  }
+}
+
+function defaultContainer(container: Container, hostNetwork: boolean): void {
+  for (const port of container.ports ?? []) {
+    if ((port.protocol ?? "") === "") port.protocol = "TCP";
+    if (hostNetwork && (port.hostPort ?? 0) === 0) port.hostPort = port.containerPort;
+  }
+  for (const probe of [container.livenessProbe, container.readinessProbe, container.startupProbe]) {
+    if (probe !== undefined) defaultProbe(probe);
+  }
+}
+
+function defaultProbe(probe: Probe): void {
+  const or = (value: number | undefined, otherwise: number): number => (value ?? 0) || otherwise;
+  probe.timeoutSeconds = or(probe.timeoutSeconds, 1);
+  probe.periodSeconds = or(probe.periodSeconds, 10);
+  probe.successThreshold = or(probe.successThreshold, 1);
+  probe.failureThreshold = or(probe.failureThreshold, 3);
+  if (probe.httpGet === undefined) return;
+  if ((probe.httpGet.path ?? "") === "") probe.httpGet.path = "/";
+  if ((probe.httpGet.scheme ?? "") === "") probe.httpGet.scheme = "HTTP";
+}
+
+function defaultDeployment(deployment: Deployment): void {
+  deployment.spec ??= {} as Deployment["spec"];
+  const spec = deployment.spec;
+  spec.replicas ??= 1;
+  spec.strategy ??= {};
+  if ((spec.strategy.type ?? "") === "") spec.strategy.type = "RollingUpdate";
+  if (spec.template?.spec !== undefined) defaultPodSpec(spec.template.spec);
+}
+
+function defaultNetworkPolicy(policy: NetworkPolicy): void {
+  policy.spec ??= {} as NetworkPolicy["spec"];
+  const spec = policy.spec;
+  spec.podSelector ??= {};
+  for (const rule of [...(spec.ingress ?? []), ...(spec.egress ?? [])]) {
+    for (const port of rule.ports ?? []) port.protocol ??= "TCP";
+  }
+  if ((spec.policyTypes ?? []).length === 0) {
+    spec.policyTypes = (spec.egress ?? []).length > 0 ? ["Ingress", "Egress"] : ["Ingress"];
+  }
+}
+
+function defaultNode(node: Node): void {
+  node.spec ??= {};
+  node.status ??= {};
+  const { podCIDR, podCIDRs } = node.spec;
+  if ((podCIDR ?? "") !== "" && (podCIDRs ?? []).length === 0) node.spec.podCIDRs = [podCIDR as string];
+  else if ((podCIDR ?? "") === "" && podCIDRs?.[0] !== undefined) node.spec.podCIDR = podCIDRs[0];
+}
+
+function defaultNamespace(namespace: KubeObject): void {
+  namespace.metadata.labels = {
+    ...namespace.metadata.labels,
+    "kubernetes.io/metadata.name": namespace.metadata.name,
+  };
+}

@@ -1,0 +1,85 @@
+// The kinds we know, with kubectl's words for them. One table, so that parsing, the store and the commands agree.
+
+export interface KindInfo {
+  readonly kind: string;
+  readonly apiVersion: string;
+  readonly plural: string;
+  readonly singular: string;
+  readonly shortNames: readonly string[];
+  readonly namespaced: boolean;
+  /** False for configuration files: they are never stored. */
+  readonly stored: boolean;
+}
+
+const core = (kind: string, plural: string, shortNames: string[], namespaced = true): KindInfo => ({
+  kind,
+  apiVersion: "v1",
+  plural,
+  singular: kind.toLowerCase(),
+  shortNames,
+  namespaced,
+  stored: true,
+});
+
+const configuration = (kind: string, apiVersion: string): KindInfo => ({
+  kind,
+  apiVersion,
+  plural: `${kind.toLowerCase()}s`,
+  singular: kind.toLowerCase(),
+  shortNames: [],
+  namespaced: false,
+  stored: false,
+});
+
+/** In the order in which dependent things are best made. */
+export const KINDS: readonly KindInfo[] = [
+  core("Namespace", "namespaces", ["ns"], false),
+  core("Node", "nodes", ["no"], false),
+  core("Service", "services", ["svc"]),
+  core("Pod", "pods", ["po"]),
+  { ...core("Deployment", "deployments", ["deploy"]), apiVersion: "apps/v1" },
+  { ...core("EndpointSlice", "endpointslices", []), apiVersion: "discovery.k8s.io/v1" },
+  { ...core("NetworkPolicy", "networkpolicies", ["netpol"]), apiVersion: "networking.k8s.io/v1" },
+  configuration("KubeProxyConfiguration", "kubeproxy.config.k8s.io/v1alpha1"),
+  configuration("Lab", "podwire.dev/v1alpha1"),
+  configuration("AgentConfiguration", "podwire.dev/v1alpha1"),
+];
+
+const byKind = new Map(KINDS.map((info) => [info.kind, info]));
+const byWord = new Map<string, KindInfo>();
+for (const info of KINDS) {
+  if (!info.stored) continue;
+  const group = groupOf(info);
+  for (const word of [info.plural, info.singular, ...info.shortNames]) byWord.set(word, info);
+  if (group !== "") for (const word of [info.plural, info.singular]) byWord.set(`${word}.${group}`, info);
+}
+
+/** The kind of a manifest, or undefined when kind and version do not name one of ours. */
+export function kindOf(apiVersion: string, kind: string): KindInfo | undefined {
+  const info = byKind.get(kind);
+  return info?.apiVersion === apiVersion ? info : undefined;
+}
+
+/** By its name ("Service"); it must be one of ours. */
+export function kindNamed(kind: string): KindInfo {
+  const info = byKind.get(kind);
+  if (info === undefined) throw new TypeError(`no kind ${kind}`);
+  return info;
+}
+
+/** kubectl's words for a kind, in any case: pods, po, Pod, deployments.apps … undefined when there is none. */
+export function kindFromWord(word: string): KindInfo | undefined {
+  return byWord.get(word.toLowerCase());
+}
+
+/** "apps", "discovery.k8s.io"; empty for the core group. */
+export function groupOf(info: KindInfo): string {
+  const slash = info.apiVersion.indexOf("/");
+  return slash < 0 ? "" : info.apiVersion.slice(0, slash);
+}
+
+/** As kubectl names an object in what it prints: service/api, deployment.apps/web. */
+export function resourceName(info: KindInfo, name: string): string {
+  const group = groupOf(info);
+  return `${info.singular}${group === "" ? "" : `.${group}`}/${name}`;
+}

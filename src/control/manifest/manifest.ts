@@ -1,0 +1,209 @@
+// Manifests: text → checked, defaulted objects that know where they were written. What a real API server would
+// refuse is refused, every problem of a call at once, each with file, line, column, document, object and field.
+import { PodwireError } from "../../base/errors.ts";
+import { applyDefaults } from "../defaults.ts";
+import { type KindInfo, kindOf } from "../kinds.ts";
+import type { KubeObject } from "../objects.ts";
+import { validateObject } from "../validate/object.ts";
+import { decode } from "./decode.ts";
+import { type FieldPath, type FieldProblem, FieldProblems } from "./field-problems.ts";
+import { parseDocuments, type SourceDocument } from "./yaml-documents.ts";
+
+export interface ManifestText {
+  /** As the user named it; "-" is standard input. */
+  readonly file: string;
+  readonly text: string;
+}
+
+/** An object and where it was written. */
+export interface Manifest {
+  readonly object: KubeObject;
+  readonly info: KindInfo;
+  /** One line about a problem of this object, found later (an address that is taken …). */
+  problem(path: FieldPath, message: string): ManifestProblem;
+}
+
+export interface ManifestProblem {
+  readonly file: string;
+  readonly document: number;
+  readonly line: number;
+  readonly column: number;
+  /** `Service "api"`, or "" when it did not come that far. */
+  readonly object: string;
+  readonly message: string;
+  /** All of it on one line: `demo.yaml:12:17: document 2: Service "api": spec.ports[0].port: Invalid value: …`. */
+  readonly text: string;
+}
+
+/** Everything that is wrong with one call's manifests; nothing of the call was applied. */
+export class ManifestError extends PodwireError {
+  readonly problems: readonly ManifestProblem[];
+
+  constructor(problems: readonly ManifestProblem[]) {
+    super(problems.map((p) => p.text).join("\n"), { code: "MANIFEST_INVALID", problems });
+    this.problems = problems;
+  }
+}
+
+export interface ParseOptions {
+  /** Namespace of namespaced objects that name none. */
+  readonly namespace?: string;
+}
+
+/** Checks and defaults all objects of all texts, in order; throws a ManifestError that lists every problem. */
+export function parseManifests(texts: readonly ManifestText[], options: ParseOptions = {}): Manifest[] {
+  const problems: ManifestProblem[] = [];
+  const manifests: Manifest[] = [];
+  for (const source of texts) {
+    for (const doc of parseDocuments(source.text)) {
+      for (const p of doc.problems) {
+        problems.push(
+          describe(source.file, doc.number, p, "", `error converting YAML to JSON: yaml: ${p.message}`),
+        );
+      }
+      if (doc.problems.length === 0)
+        readItems(new Origin(source.file, doc, []), doc.value, options, manifests, problems);
+    }
+  }
+  checkDuplicates(manifests, problems);
+  if (problems.length > 0) throw new ManifestError(problems);
+  return manifests;
+}
+
+/** A manifest for an object that no file holds: made by a program, or received as JSON. */
+export function manifestOf(value: unknown, file: string, options: ParseOptions = {}): Manifest {
+  return parseManifests([{ file, text: JSON.stringify(value) }], options)[0];
+}
+
+/** Where an object stands: a document, or an item of a List in it. */
+class Origin {
+  readonly file: string;
+  readonly doc: SourceDocument;
+  readonly prefix: FieldPath;
+
+  constructor(file: string, doc: SourceDocument, prefix: FieldPath) {
+    this.file = file;
+    this.doc = doc;
+    this.prefix = prefix;
+  }
+
+  problem(object: string, { path, message, atKey }: FieldProblem): ManifestProblem {
+    const at = this.doc.locate([...this.prefix, ...writtenAt(path, this)], atKey);
+    return describe(this.file, this.doc.number, at, object, message);
+  }
+
+  has(path: FieldPath): boolean {
+    let value = this.doc.value;
+    for (const part of [...this.prefix, ...path])
+      value = (value as Record<string, unknown> | undefined)?.[part];
+    return value !== undefined && value !== null;
+  }
+}
+
+// Fields that defaulting copied from another place, where the user wrote them.
+const COPIED: readonly (readonly [string, FieldPath])[] = [
+  ["spec.clusterIPs", ["spec", "clusterIP"]],
+  ["spec.podCIDRs", ["spec", "podCIDR"]],
+  ["status.podIPs", ["status", "podIP"]],
+];
+
+function writtenAt(path: FieldPath, origin: Origin): FieldPath {
+  const head = path.slice(0, 2);
+  const copy = COPIED.find(([field]) => field === head.join("."));
+  return copy !== undefined && !origin.has(head) && origin.has(copy[1]) ? copy[1] : path;
+}
+
+function readItems(
+  origin: Origin,
+  value: unknown,
+  options: ParseOptions,
+  manifests: Manifest[],
+  problems: ManifestProblem[],
+): void {
+  const list = value as { kind?: unknown; items?: unknown };
+  if (typeof list?.kind === "string" && list.kind.endsWith("List") && Array.isArray(list.items)) {
+    for (const [i, item] of list.items.entries()) {
+      const inner = new Origin(origin.file, origin.doc, [...origin.prefix, "items", i]);
+      readItems(inner, withListKind(item, list as ListHead), options, manifests, problems);
+    }
+    return;
+  }
+  const manifest = readObject(origin, value, options, problems);
+  if (manifest !== undefined) manifests.push(manifest);
+}
+
+interface ListHead {
+  readonly kind: string;
+  readonly apiVersion?: string;
+}
+
+/** Items of a typed list (PodList) may leave kind and version out. */
+function withListKind(item: unknown, list: ListHead): unknown {
+  if (list.kind === "List" || typeof item !== "object" || item === null) return item;
+  return { apiVersion: list.apiVersion, kind: list.kind.slice(0, -"List".length), ...item };
+}
+
+function readObject(
+  origin: Origin,
+  value: unknown,
+  options: ParseOptions,
+  problems: ManifestProblem[],
+): Manifest | undefined {
+  const fail = (path: FieldPath, message: string): undefined => {
+    problems.push(origin.problem("", { path, message, atKey: false }));
+    return undefined;
+  };
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return fail([], "a manifest is a map with apiVersion, kind and metadata");
+  }
+  const { apiVersion, kind } = value as { apiVersion?: unknown; kind?: unknown };
+  if (typeof kind !== "string" || kind === "") return fail(["kind"], "error validating data: kind not set");
+  if (typeof apiVersion !== "string" || apiVersion === "") {
+    return fail(["apiVersion"], "error validating data: apiVersion not set");
+  }
+  const info = kindOf(apiVersion, kind);
+  if (info === undefined) return fail(["kind"], `no matches for kind "${kind}" in version "${apiVersion}"`);
+  const found = new FieldProblems();
+  const object = info.stored ? (decode(value, kind, found) as KubeObject) : (value as KubeObject);
+  if (!found.any && info.stored) {
+    applyDefaults(object, info.namespaced, options.namespace ?? "default");
+    validateObject(object, info, found);
+  }
+  const name = titleOf(object, kind);
+  for (const problem of found.list) problems.push(origin.problem(name, problem));
+  if (found.any) return undefined;
+  return {
+    object,
+    info,
+    problem: (path, message) => origin.problem(name, { path, message, atKey: false }),
+  };
+}
+
+function checkDuplicates(manifests: readonly Manifest[], problems: ManifestProblem[]): void {
+  const seen = new Set<string>();
+  for (const { object, problem } of manifests) {
+    const { namespace = "", name } = object.metadata ?? {};
+    const key = `${object.kind}/${namespace}/${name}`;
+    if (seen.has(key))
+      problems.push(problem(["metadata", "name"], `metadata.name: Duplicate value: "${name}"`));
+    seen.add(key);
+  }
+}
+
+function titleOf(object: KubeObject | undefined, kind: string): string {
+  const name = object?.metadata?.name;
+  return typeof name === "string" && name !== "" ? `${kind} "${name}"` : kind;
+}
+
+function describe(
+  file: string,
+  document: number,
+  at: { line: number; column: number },
+  object: string,
+  message: string,
+): ManifestProblem {
+  const { line, column } = at;
+  const who = object === "" ? "" : `${object}: `;
+  const text = `${file}:${line}:${column}: document ${document}: ${who}${message}`;
+  return { file, document, line, column, object, message, text };
+}

@@ -1,0 +1,47 @@
+// The Kubernetes objects as the control side sees them: the published types, with what validation and defaulting
+// guarantee made non-optional. Nothing here exists at run time.
+import type * as apps from "kubernetes-types/apps/v1.js";
+import type * as core from "kubernetes-types/core/v1.js";
+import type * as discovery from "kubernetes-types/discovery/v1.js";
+import type { ObjectMeta } from "kubernetes-types/meta/v1.js";
+import type * as networking from "kubernetes-types/networking/v1.js";
+
+export type Metadata = ObjectMeta & { name: string };
+
+/** What every object has. `metadata.namespace` is set exactly for namespaced kinds. */
+export interface KubeObject {
+  apiVersion: string;
+  kind: string;
+  metadata: Metadata;
+}
+
+export type Namespace = KubeObject & { kind: "Namespace" } & Pick<core.Namespace, "spec" | "status">;
+export type Node = KubeObject & { kind: "Node"; spec: core.NodeSpec; status: core.NodeStatus };
+export type Pod = KubeObject & { kind: "Pod"; spec: core.PodSpec; status: core.PodStatus };
+export type Service = KubeObject & {
+  kind: "Service";
+  spec: core.ServiceSpec & { type: string };
+  status: core.ServiceStatus;
+};
+export type Deployment = KubeObject & { kind: "Deployment"; spec: apps.DeploymentSpec };
+export type EndpointSlice = KubeObject & {
+  kind: "EndpointSlice";
+  addressType: string;
+  endpoints: Endpoint[];
+  ports: EndpointPort[];
+};
+/** `forNodes` came with Kubernetes 1.33. */
+export type Endpoint = discovery.Endpoint & { hints?: { forNodes?: { name: string }[] } };
+export type EndpointPort = discovery.EndpointPort;
+export type NetworkPolicy = KubeObject & { kind: "NetworkPolicy"; spec: networking.NetworkPolicySpec };
+export type PodSpec = core.PodSpec;
+export type Container = core.Container;
+export type Probe = core.Probe;
+export type ServicePort = core.ServicePort;
+export type LabelSelector = NonNullable<apps.DeploymentSpec["selector"]>;
+
+/** "namespace/name", or the name alone for kinds without a namespace. */
+export function keyOf(object: KubeObject): string {
+  const { namespace, name } = object.metadata;
+  return namespace === undefined ? name : `${namespace}/${name}`;
+}

@@ -1,0 +1,109 @@
+// ObjectMeta and label selectors, the same for every kind.
+import type { KindInfo } from "../kinds.ts";
+import type { FieldPath, FieldProblems } from "../manifest/field-problems.ts";
+import type { LabelSelector, Metadata } from "../objects.ts";
+import {
+  checkName,
+  dns1035Label,
+  dns1123Label,
+  dns1123Subdomain,
+  labelValue,
+  qualifiedName,
+} from "./names.ts";
+
+const ANNOTATIONS_MAX = 256 * 1024; // bytes, all of an object together
+
+/** How each kind's name is restricted; all others are DNS subdomains. */
+const nameRules: Record<string, (text: string) => string> = {
+  Namespace: dns1123Label,
+  Service: dns1035Label,
+};
+
+export function validateMetadata(
+  metadata: Metadata | undefined,
+  info: KindInfo,
+  problems: FieldProblems,
+): void {
+  const path: FieldPath = ["metadata"];
+  if (metadata?.name === undefined || metadata.name === "") {
+    problems.required([...path, "name"], "name or generateName is required");
+  } else {
+    checkName(problems, [...path, "name"], metadata.name, nameRules[info.kind] ?? dns1123Subdomain);
+  }
+  if (info.namespaced) checkName(problems, [...path, "namespace"], metadata?.namespace, dns1123Label);
+  else if (metadata?.namespace !== undefined && metadata.namespace !== "") {
+    problems.forbidden([...path, "namespace"], "not allowed on this type");
+  }
+  validateLabels(metadata?.labels, [...path, "labels"], problems);
+  validateAnnotations(metadata?.annotations, [...path, "annotations"], problems);
+}
+
+export function validateLabels(
+  labels: Record<string, string> | undefined,
+  path: FieldPath,
+  problems: FieldProblems,
+): void {
+  for (const [key, value] of Object.entries(labels ?? {})) {
+    const wrongKey = qualifiedName(key);
+    if (wrongKey !== "") problems.invalidKey(path, key, wrongKey);
+    const wrongValue = labelValue(value);
+    if (wrongValue !== "") problems.add([...path, key], describeValue(path, value, wrongValue));
+  }
+}
+
+function validateAnnotations(
+  annotations: Record<string, string> | undefined,
+  path: FieldPath,
+  problems: FieldProblems,
+): void {
+  let size = 0;
+  for (const [key, value] of Object.entries(annotations ?? {})) {
+    const wrong = qualifiedName(key.toLowerCase());
+    if (wrong !== "") problems.invalidKey(path, key, wrong);
+    size += key.length + value.length;
+  }
+  if (size > ANNOTATIONS_MAX)
+    problems.add(path, `metadata.annotations: Too long: may not be more than ${ANNOTATIONS_MAX} bytes`);
+}
+
+/** metav1.LabelSelector; the empty one selects everything and is valid here. */
+export function validateSelector(
+  selector: LabelSelector | undefined,
+  path: FieldPath,
+  problems: FieldProblems,
+): void {
+  validateLabels(selector?.matchLabels, [...path, "matchLabels"], problems);
+  for (const [i, requirement] of (selector?.matchExpressions ?? []).entries()) {
+    const at = [...path, "matchExpressions", i];
+    const count = requirement.values?.length ?? 0;
+    switch (requirement.operator) {
+      case "In":
+      case "NotIn":
+        if (count === 0) {
+          problems.required([...at, "values"], "must be specified when `operator` is 'In' or 'NotIn'");
+        }
+        break;
+      case "Exists":
+      case "DoesNotExist":
+        if (count > 0) {
+          problems.forbidden(
+            [...at, "values"],
+            "may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
+          );
+        }
+        break;
+      default:
+        problems.invalid([...at, "operator"], requirement.operator ?? "", "not a valid selector operator");
+    }
+    const wrong = qualifiedName(requirement.key ?? "");
+    if (wrong !== "") problems.invalid([...at, "key"], requirement.key ?? "", wrong);
+    for (const [n, value] of (requirement.values ?? []).entries()) {
+      const wrongValue = labelValue(value);
+      if (wrongValue !== "") problems.invalid([...at, "values", n], value, wrongValue);
+    }
+  }
+}
+
+function describeValue(path: FieldPath, value: string, detail: string): string {
+  return `${path.join(".")}: Invalid value: ${JSON.stringify(value)}: ${detail}`;
+}

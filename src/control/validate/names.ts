@@ -1,0 +1,160 @@
+// Formats of names, labels, ports and addresses, with the API server's explanations (apimachinery,
+// util/validation). Each function returns what is wrong, or "".
+import { type IpFamily, isLoopback, parseCidr, parseIp } from "../../base/ip.ts";
+import type { FieldPath, FieldProblems } from "../manifest/field-problems.ts";
+
+const LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
+const SUBDOMAIN = `${LABEL}(\\.${LABEL})*`;
+const LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?";
+const QUALIFIED = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
+const whole = (source: string): RegExp => new RegExp(`^(?:${source})$`);
+const LABEL_RE = whole(LABEL);
+const SUBDOMAIN_RE = whole(SUBDOMAIN);
+const LABEL_1035_RE = whole(LABEL_1035);
+const QUALIFIED_RE = whole(QUALIFIED);
+
+const LABEL_TEXT =
+  "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end " +
+  `with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '${LABEL}')`;
+const SUBDOMAIN_TEXT =
+  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start " +
+  `and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '${SUBDOMAIN}')`;
+const LABEL_1035_TEXT =
+  "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, " +
+  `and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '${LABEL_1035}')`;
+const QUALIFIED_TEXT =
+  "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character " +
+  `(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '${QUALIFIED}')`;
+const LABEL_VALUE_TEXT =
+  "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and " +
+  "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is " +
+  `'(${QUALIFIED})?')`;
+
+export const PORT_TEXT = "must be between 1 and 65535, inclusive";
+export const IP_TEXT = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
+export const CIDR_TEXT = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
+
+export function dns1123Label(text: string): string {
+  if (text.length > 63) return tooLong(63);
+  return LABEL_RE.test(text) ? "" : LABEL_TEXT;
+}
+
+export function dns1123Subdomain(text: string): string {
+  if (text.length > 253) return tooLong(253);
+  return SUBDOMAIN_RE.test(text) ? "" : SUBDOMAIN_TEXT;
+}
+
+export function dns1035Label(text: string): string {
+  if (text.length > 63) return tooLong(63);
+  return LABEL_1035_RE.test(text) ? "" : LABEL_1035_TEXT;
+}
+
+/** Label and annotation keys: an optional DNS prefix, a slash, and a name. */
+export function qualifiedName(text: string): string {
+  const parts = text.split("/");
+  if (parts.length > 2) {
+    return `a qualified name ${QUALIFIED_TEXT} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`;
+  }
+  const name = parts[parts.length - 1];
+  if (parts.length === 2) {
+    if (parts[0] === "") return "prefix part must be non-empty";
+    const wrong = dns1123Subdomain(parts[0]);
+    if (wrong !== "") return `prefix part ${wrong}`;
+  }
+  if (name === "") return "name part must be non-empty";
+  if (name.length > 63) return `name part ${tooLong(63)}`;
+  return QUALIFIED_RE.test(name) ? "" : `name part ${QUALIFIED_TEXT}`;
+}
+
+export function labelValue(text: string): string {
+  if (text.length > 63) return tooLong(63);
+  return text === "" || QUALIFIED_RE.test(text) ? "" : LABEL_VALUE_TEXT;
+}
+
+/** Port names of containers, and targetPort by name (RFC 6335). */
+export function portName(text: string): string {
+  if (text.length > 15) return tooLong(15);
+  if (!/^[-a-z0-9]+$/.test(text))
+    return "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)";
+  if (!/[a-z]/.test(text)) return "must contain at least one letter (a-z)";
+  if (text.includes("--")) return "must not contain consecutive hyphens";
+  return text.startsWith("-") || text.endsWith("-") ? "must not begin or end with a hyphen" : "";
+}
+
+export function isPort(value: number | undefined): boolean {
+  return value !== undefined && Number.isInteger(value) && value >= 1 && value <= 65535;
+}
+
+function tooLong(max: number): string {
+  return `must be no more than ${max} characters`;
+}
+
+/** Reports `text` as invalid when `check` finds something. Absent text is required. */
+export function checkName(
+  problems: FieldProblems,
+  path: FieldPath,
+  text: string | undefined,
+  check: (text: string) => string,
+): void {
+  if (text === undefined || text === "") {
+    problems.required(path);
+    return;
+  }
+  const wrong = check(text);
+  if (wrong !== "") problems.invalid(path, text, wrong);
+}
+
+export function checkPort(problems: FieldProblems, path: FieldPath, value: number | undefined): void {
+  if (value === undefined || value === 0) problems.required(path);
+  else if (!isPort(value)) problems.invalid(path, value, PORT_TEXT);
+}
+
+/** A port by number or name, as targetPort and the probes take it. */
+export function checkIntOrName(
+  problems: FieldProblems,
+  path: FieldPath,
+  value: number | string | undefined,
+): void {
+  if (value === undefined) problems.required(path);
+  else if (typeof value === "number") {
+    if (!isPort(value)) problems.invalid(path, value, PORT_TEXT);
+  } else {
+    const wrong = portName(value);
+    if (wrong !== "") problems.invalid(path, value, wrong);
+  }
+}
+
+export function checkNonNegative(problems: FieldProblems, path: FieldPath, value: number | undefined): void {
+  if (value !== undefined && value < 0) problems.invalid(path, value, "must be greater than or equal to 0");
+}
+
+export function checkIp(problems: FieldProblems, path: FieldPath, text: string, family?: IpFamily): boolean {
+  const parsed = parseIp(text);
+  if (parsed === null) problems.invalid(path, text, IP_TEXT);
+  else if (family !== undefined && parsed.family !== family) {
+    problems.invalid(path, text, `must be an IPv${family} address`);
+  } else return true;
+  return false;
+}
+
+export function checkCidr(problems: FieldProblems, path: FieldPath, text: string): boolean {
+  if (parseCidr(text) !== null) return true;
+  problems.invalid(path, text, CIDR_TEXT);
+  return false;
+}
+
+/** Addresses that no service or endpoint may have: they mean something else on every machine. */
+export function checkOrdinaryIp(problems: FieldProblems, path: FieldPath, text: string): void {
+  const a = parseIp(text);
+  if (a === null) return;
+  const v4 = a.family === 4;
+  if (v4 ? a.w3 === 0 : (a.w0 | a.w1 | a.w2 | a.w3) === 0) {
+    problems.invalid(path, text, "may not be unspecified (0.0.0.0 or ::)");
+  } else if (isLoopback(a)) {
+    problems.invalid(path, text, "may not be in the loopback range (127.0.0.0/8, ::1/128)");
+  } else if (v4 ? a.w3 >>> 16 === 0xa9fe : a.w0 >>> 22 === 0x3fa) {
+    problems.invalid(path, text, "may not be in the link-local range (169.254.0.0/16, fe80::/10)");
+  } else if (v4 ? a.w3 >>> 8 === 0xe00000 : a.w0 >>> 16 === 0xff02) {
+    problems.invalid(path, text, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)");
+  }
+}

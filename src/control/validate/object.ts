@@ -1,0 +1,26 @@
+// Dispatch: the rules of every kind that is stored.
+import type { KindInfo } from "../kinds.ts";
+import type { FieldProblems } from "../manifest/field-problems.ts";
+import type { KubeObject } from "../objects.ts";
+import { validateEndpointSlice } from "./endpoint-slice.ts";
+import { validateMetadata } from "./metadata.ts";
+import { validateNetworkPolicy } from "./network-policy.ts";
+import { validatePod } from "./pod.ts";
+import { validateService } from "./service.ts";
+import { validateDeployment, validateNode } from "./workload.ts";
+
+const rules: Record<string, (object: never, problems: FieldProblems) => void> = {
+  Service: validateService,
+  EndpointSlice: validateEndpointSlice,
+  Pod: validatePod,
+  Deployment: validateDeployment,
+  NetworkPolicy: validateNetworkPolicy,
+  Node: validateNode,
+};
+
+/** Reports what an API server would refuse about a defaulted object whose field types are right. */
+export function validateObject(object: KubeObject, info: KindInfo, problems: FieldProblems): void {
+  validateMetadata(object.metadata, info, problems);
+  const validate = rules[object.kind] as ((object: KubeObject, problems: FieldProblems) => void) | undefined;
+  validate?.(object, problems);
+}

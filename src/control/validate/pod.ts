@@ -1,0 +1,179 @@
+// Pod, as ValidatePod (pkg/apis/core/validation) refuses it, as far as the network, the probes and the running of
+// containers go. Storage, security contexts and resources are checked for field names and types only.
+import type { FieldPath, FieldProblems } from "../manifest/field-problems.ts";
+import type { Container, Pod, PodSpec, Probe } from "../objects.ts";
+import { validateLabels } from "./metadata.ts";
+import * as names from "./names.ts";
+
+const PROTOCOLS = ["SCTP", "TCP", "UDP"];
+const HANDLERS = ["exec", "httpGet", "tcpSocket", "grpc"] as const;
+const PROBES = ["livenessProbe", "readinessProbe", "startupProbe"] as const;
+
+export function validatePod(pod: Pod, problems: FieldProblems): void {
+  validatePodSpec(pod.spec, ["spec"], problems);
+  for (const [i, { ip = "" }] of (pod.status.podIPs ?? []).entries()) {
+    if (names.checkIp(problems, ["status", "podIPs", i, "ip"], ip)) {
+      names.checkOrdinaryIp(problems, ["status", "podIPs", i, "ip"], ip);
+    }
+  }
+}
+
+export function validatePodSpec(spec: PodSpec, at: FieldPath, problems: FieldProblems): void {
+  const seen = new Set<string>();
+  const volumes = validateVolumes(spec, at, problems);
+  if ((spec.containers ?? []).length === 0) problems.required([...at, "containers"]);
+  for (const list of ["initContainers", "containers"] as const) {
+    for (const [i, container] of (spec[list] ?? []).entries()) {
+      const path = [...at, list, i];
+      validateContainer(container, path, spec, problems);
+      if (seen.has(container.name)) problems.duplicate([...path, "name"], container.name);
+      seen.add(container.name);
+      validateMounts(container, path, volumes, problems);
+    }
+  }
+  validateHostPorts(spec, at, problems);
+  problems.oneOf([...at, "restartPolicy"], spec.restartPolicy, ["Always", "Never", "OnFailure"]);
+  const dnsPolicies = ["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"];
+  problems.oneOf([...at, "dnsPolicy"], spec.dnsPolicy, dnsPolicies);
+  if (spec.dnsPolicy === "None" && (spec.dnsConfig?.nameservers ?? []).length === 0) {
+    const detail = "must provide at least one DNS nameserver when `dnsPolicy` is None";
+    problems.required([...at, "dnsConfig", "nameservers"], detail);
+  }
+  names.checkNonNegative(
+    problems,
+    [...at, "terminationGracePeriodSeconds"],
+    spec.terminationGracePeriodSeconds,
+  );
+  optionalName([...at, "nodeName"], spec.nodeName, names.dns1123Subdomain, problems);
+  optionalName([...at, "hostname"], spec.hostname, names.dns1123Label, problems);
+  optionalName([...at, "subdomain"], spec.subdomain, names.dns1123Label, problems);
+  optionalName([...at, "serviceAccountName"], spec.serviceAccountName, names.dns1123Subdomain, problems);
+  validateLabels(spec.nodeSelector, [...at, "nodeSelector"], problems);
+}
+
+function validateContainer(container: Container, at: FieldPath, pod: PodSpec, problems: FieldProblems): void {
+  names.checkName(problems, [...at, "name"], container.name, names.dns1123Label);
+  if (container.image === undefined || container.image === "") problems.required([...at, "image"]);
+  else if (container.image.trim() !== container.image) {
+    problems.invalid([...at, "image"], container.image, "must not have leading or trailing whitespace");
+  }
+  if (container.imagePullPolicy !== undefined) {
+    const policies = ["Always", "IfNotPresent", "Never"];
+    problems.oneOf([...at, "imagePullPolicy"], container.imagePullPolicy, policies);
+  }
+  validateContainerPorts(container, at, pod, problems);
+  for (const [i, variable] of (container.env ?? []).entries()) {
+    const path = [...at, "env", i, "name"];
+    if (variable.name === undefined || variable.name === "") problems.required(path);
+    else if (/[^\x20-\x7e]|=/.test(variable.name)) {
+      const detail =
+        "a valid environment variable name must consist only of printable ASCII characters other than '='";
+      problems.invalid(path, variable.name, detail);
+    }
+  }
+  for (const field of PROBES) {
+    const probe = container[field];
+    if (probe !== undefined) validateProbe(probe, [...at, field], field, problems);
+  }
+}
+
+function validateContainerPorts(c: Container, at: FieldPath, pod: PodSpec, problems: FieldProblems): void {
+  const seen = new Set<string>();
+  for (const [i, port] of (c.ports ?? []).entries()) {
+    const path = [...at, "ports", i];
+    if (port.name !== undefined && port.name !== "") {
+      names.checkName(problems, [...path, "name"], port.name, names.portName);
+      if (seen.has(port.name)) problems.duplicate([...path, "name"], port.name);
+      seen.add(port.name);
+    }
+    names.checkPort(problems, [...path, "containerPort"], port.containerPort);
+    problems.oneOf([...path, "protocol"], port.protocol, PROTOCOLS);
+    if (port.hostPort === undefined || port.hostPort === 0) continue;
+    if (!names.isPort(port.hostPort)) problems.invalid([...path, "hostPort"], port.hostPort, names.PORT_TEXT);
+    else if (pod.hostNetwork === true && port.hostPort !== port.containerPort) {
+      problems.invalid(
+        [...path, "hostPort"],
+        port.hostPort,
+        "must match `containerPort` when `hostNetwork` is true",
+      );
+    }
+  }
+}
+
+function validateHostPorts(spec: PodSpec, at: FieldPath, problems: FieldProblems): void {
+  const seen = new Set<string>();
+  for (const [i, container] of (spec.containers ?? []).entries()) {
+    for (const [n, port] of (container.ports ?? []).entries()) {
+      if (port.hostPort === undefined || port.hostPort === 0) continue;
+      const text = `${port.protocol}/${port.hostIP ?? ""}/${port.hostPort}`;
+      if (seen.has(text)) problems.duplicate([...at, "containers", i, "ports", n, "hostPort"], text);
+      seen.add(text);
+    }
+  }
+}
+
+function validateProbe(probe: Probe, at: FieldPath, field: string, problems: FieldProblems): void {
+  const given = HANDLERS.filter((handler) => probe[handler] !== undefined);
+  if (given.length === 0) problems.required(at, "must specify a handler type");
+  for (const extra of given.slice(1))
+    problems.forbidden([...at, extra], "may not specify more than 1 handler type");
+  if (probe.httpGet !== undefined) {
+    const path = [...at, "httpGet"];
+    if (probe.httpGet.path === undefined || probe.httpGet.path === "") problems.required([...path, "path"]);
+    names.checkIntOrName(problems, [...path, "port"], probe.httpGet.port);
+    problems.oneOf([...path, "scheme"], probe.httpGet.scheme, ["HTTP", "HTTPS"]);
+  }
+  if (probe.tcpSocket !== undefined) {
+    names.checkIntOrName(problems, [...at, "tcpSocket", "port"], probe.tcpSocket.port);
+  }
+  if (probe.grpc !== undefined) names.checkPort(problems, [...at, "grpc", "port"], probe.grpc.port);
+  if (probe.exec !== undefined && (probe.exec.command ?? []).length === 0) {
+    problems.required([...at, "exec", "command"]);
+  }
+  const numbers = [
+    "initialDelaySeconds",
+    "timeoutSeconds",
+    "periodSeconds",
+    "successThreshold",
+    "failureThreshold",
+  ];
+  for (const name of numbers as (keyof Probe)[]) {
+    names.checkNonNegative(problems, [...at, name], probe[name] as number | undefined);
+  }
+  if (field !== "readinessProbe" && probe.successThreshold !== 1) {
+    problems.invalid([...at, "successThreshold"], probe.successThreshold, "must be 1");
+  }
+}
+
+function validateVolumes(spec: PodSpec, at: FieldPath, problems: FieldProblems): Set<string> {
+  const seen = new Set<string>();
+  for (const [i, volume] of (spec.volumes ?? []).entries()) {
+    names.checkName(problems, [...at, "volumes", i, "name"], volume.name, names.dns1123Label);
+    if (seen.has(volume.name)) problems.duplicate([...at, "volumes", i, "name"], volume.name);
+    seen.add(volume.name);
+  }
+  return seen;
+}
+
+function validateMounts(
+  container: Container,
+  at: FieldPath,
+  volumes: Set<string>,
+  problems: FieldProblems,
+): void {
+  for (const [i, mount] of (container.volumeMounts ?? []).entries()) {
+    const path = [...at, "volumeMounts", i];
+    if (mount.name === undefined || mount.name === "") problems.required([...path, "name"]);
+    else if (!volumes.has(mount.name)) problems.notFound([...path, "name"], mount.name);
+    if (mount.mountPath === undefined || mount.mountPath === "") problems.required([...path, "mountPath"]);
+  }
+}
+
+function optionalName(
+  path: FieldPath,
+  text: string | undefined,
+  check: (text: string) => string,
+  problems: FieldProblems,
+): void {
+  if (text !== undefined && text !== "") names.checkName(problems, path, text, check);
+}
