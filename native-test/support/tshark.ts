@@ -1,0 +1,93 @@
+// Reads a capture with tshark and checks every checksum in it. A capture taken on a receiving device holds
+// frames whose TCP or UDP checksum the sender's kernel left to be finished (CHECKSUM_PARTIAL): their field
+// holds the sum of the pseudo header, not inverted. tshark calls that bad; here it is recomputed, so that a
+// wrong partial sum is found as well as a wrong full one. Inside a tunnel no partial sum is allowed: those
+// bytes are on a wire.
+import { run } from "./process.ts";
+
+export interface CaptureCheck {
+  frames: number;
+  /** Frames with a complete and right TCP or UDP checksum. */
+  complete: number;
+  /** Frames with a right partial checksum. */
+  partial: number;
+  tunnelled: number;
+  problems: string[];
+}
+
+const FIELDS = [
+  "frame.number",
+  "ip.src",
+  "ip.dst",
+  "ip.len",
+  "ip.hdr_len",
+  "ip.proto",
+  "ip.checksum.status",
+  "tcp.checksum",
+  "tcp.checksum.status",
+  "udp.checksum",
+  "udp.checksum.status",
+  "icmp.checksum.status",
+  "vxlan.vni",
+  "_ws.malformed",
+] as const;
+type Field = (typeof FIELDS)[number];
+const BAD = "0";
+const GOOD = "1";
+
+export async function checkCapture(file: string, vxlanPort = 8472): Promise<CaptureCheck> {
+  const options = ["ip", "tcp", "udp"].flatMap((p) => ["-o", `${p}.check_checksum:TRUE`]);
+  const format = ["-T", "fields", "-E", "occurrence=a", "-E", "aggregator=;", "-E", "separator=/t"];
+  const command = ["tshark", "-n", "-r", file, "-d", `udp.port==${vxlanPort},vxlan`, ...options, ...format];
+  const result = await run([...command, ...FIELDS.flatMap((f) => ["-e", f])], { timeoutMs: 120_000 });
+  if (result.status !== 0) throw new Error(`tshark ${file}: ${result.stderr}`);
+  const check: CaptureCheck = { frames: 0, complete: 0, partial: 0, tunnelled: 0, problems: [] };
+  for (const line of result.stdout.split("\n")) {
+    if (line === "") continue;
+    const cells = line.split("\t");
+    const values = new Map<Field, string[]>();
+    FIELDS.forEach((field, i) => void values.set(field, (cells[i] ?? "").split(";").filter(Boolean)));
+    judge(values, check);
+  }
+  return check;
+}
+
+function judge(values: Map<Field, string[]>, check: CaptureCheck): void {
+  const all = (field: Field) => values.get(field) ?? [];
+  const problem = (what: string) =>
+    void check.problems.push(
+      `frame ${all("frame.number")[0]} ${all("ip.src").join("/")} > ${all("ip.dst").join("/")}: ${what}`,
+    );
+  check.frames++;
+  const inTunnel = all("vxlan.vni").length > 0;
+  if (inTunnel) check.tunnelled++;
+  if (all("_ws.malformed").length > 0) problem("malformed");
+  if (all("ip.checksum.status").includes(BAD)) problem("bad IP checksum");
+  if (all("icmp.checksum.status").includes(BAD)) problem("bad ICMP checksum");
+  for (const l4 of ["tcp", "udp"] as const) {
+    const statuses = all(`${l4}.checksum.status`);
+    if (statuses.includes(GOOD)) check.complete++;
+    statuses.forEach((status, i) => {
+      if (status !== BAD) return;
+      // Under a tunnel the first UDP header is the outer one; everything else is tunnelled.
+      const inner = inTunnel && (l4 === "tcp" || i > 0);
+      const field = Number(all(`${l4}.checksum`)[i]);
+      const wanted = pseudoHeaderSum(values, inner ? 1 : 0, l4 === "tcp" ? 6 : 17);
+      if (!inner && field === wanted) check.partial++;
+      else problem(`bad ${inner ? "tunnelled " : ""}${l4.toUpperCase()} checksum ${field.toString(16)}`);
+    });
+  }
+}
+
+/** The sum of the pseudo header (RFC 9293 §3.1), folded and not inverted. */
+function pseudoHeaderSum(values: Map<Field, string[]>, layer: number, protocol: number): number {
+  const word = (field: Field) => values.get(field)?.[layer] ?? "0";
+  const halves = (address: string) => {
+    const [a, b, c, d] = address.split(".").map(Number);
+    return ((a << 8) | b) + ((c << 8) | d);
+  };
+  const length = Number(word("ip.len")) - Number(word("ip.hdr_len"));
+  let sum = halves(word("ip.src")) + halves(word("ip.dst")) + protocol + length;
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  return sum;
+}
