@@ -32,7 +32,7 @@ export const State = Object.freeze({
   PERMANENT: 7,
 } as const);
 export type State = (typeof State)[keyof typeof State];
-const { FREE, INCOMPLETE, REACHABLE, STALE, DELAY, PROBE, FAILED, PERMANENT } = State;
+const { FREE, INCOMPLETE, REACHABLE, STALE, DELAY, FAILED, PERMANENT } = State;
 export const STATE_NAMES: readonly string[] = Object.keys(State);
 
 /** What a peer's message said about itself; `confirm` takes the sum. */
