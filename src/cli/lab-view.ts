@@ -1,0 +1,110 @@
+// What the verbs that look at packets know of a lab: its nodes and how to ask them, and who WORKLOAD words mean.
+import type { LabStatus, PodReport } from "../lab/lab-status.ts";
+import { agentSocket, labPaths, readJson } from "../lab/state-dir.ts";
+import type { NodePlan, Topology } from "../lab/topology.ts";
+import { type Call, callJson } from "./client.ts";
+import { DEFAULT_LAB, type Globals } from "./context.ts";
+import { CliError, Exit, usageError } from "./errors.ts";
+
+export interface LabNode {
+  name: string;
+  /** podwire: ask its agent. kernel: a plain Linux namespace, look at its tables there. */
+  kind: "podwire" | "kernel";
+  netns: string;
+  socket: string;
+  address: string;
+  gateway: string;
+  vtepAddress: string;
+}
+
+export interface LabView {
+  name: string;
+  nodes: LabNode[];
+  clients: { name: string; address: string; netns: string }[];
+  /** Asks the lab process; so only when a word needs it. */
+  pods(): Promise<PodReport[]>;
+}
+
+/** The lab of --lab, from its state directory. */
+export function openLab(options: Globals): LabView {
+  const name = options.lab ?? DEFAULT_LAB;
+  const topology = readJson<Topology>(labPaths(name).topology);
+  if (topology === undefined) {
+    throw new CliError(
+      `lab ${name} is not up: podwire lab up${name === DEFAULT_LAB ? "" : ` --lab ${name}`}`,
+    );
+  }
+  const pods = async (): Promise<PodReport[]> => {
+    return (await callJson<LabStatus>(labPaths(name).socket, `lab ${name}`, { path: "/status" })).pods;
+  };
+  return { name, nodes: topology.nodes.map((node) => labNode(name, node)), clients: topology.clients, pods };
+}
+
+/** The nodes to ask: the one of --node, or all. */
+export function chooseNodes(lab: LabView, wanted: string | undefined): LabNode[] {
+  if (wanted === undefined) return lab.nodes;
+  const name = wanted.replace(/^node\//, "");
+  const node = lab.nodes.find((candidate) => candidate.name === name);
+  if (node === undefined) {
+    const names = lab.nodes.map((candidate) => candidate.name).join(", ");
+    throw usageError(`--node ${wanted}: lab ${lab.name} has no such node: use one of ${names}`);
+  }
+  return [node];
+}
+
+/** Only nodes with an agent; a kernel node asked for by name is an error, otherwise it is left out. */
+export function chooseAgents(lab: LabView, wanted: string | undefined, verb: string): LabNode[] {
+  const agents = chooseNodes(lab, wanted).filter((node) => node.kind === "podwire");
+  if (agents.length > 0) return agents;
+  const who =
+    wanted === undefined ? `lab ${lab.name} has kernel nodes only` : `node ${wanted} is a kernel node`;
+  throw new CliError(`podwire ${verb}: ${who}: its packets do not pass a podwire agent`);
+}
+
+/** GET or DELETE on an agent's API. */
+export function askAgent<T>(node: LabNode, path: string, method: Call["method"] = "GET"): Promise<T> {
+  return callJson<T>(node.socket, `the agent of ${node.name}`, { path, method });
+}
+
+export type Workload =
+  | { kind: "pod"; namespace: string; name: string; node: string; ip: string }
+  | { kind: "node"; name: string; node: string; ip: string }
+  | { kind: "client"; name: string; node: undefined; ip: string };
+
+/**
+ * Who a word means: pod/NAME, NAME, NAMESPACE/NAME, node/NAME, client/NAME. Undefined when it is nobody; an error
+ * when the word says what it is and there is no such thing.
+ */
+export async function findWorkload(
+  lab: LabView,
+  word: string,
+  namespace = "default",
+): Promise<Workload | undefined> {
+  const [kind, rest] = splitKind(word);
+  if (kind === "node" || kind === "client") {
+    const place = (kind === "node" ? lab.nodes : lab.clients).find((candidate) => candidate.name === rest);
+    if (place === undefined) throw new CliError(`lab ${lab.name} has no ${kind} ${rest}`, Exit.FAILED);
+    const node = kind === "node" ? rest : undefined;
+    return { kind, name: rest, node, ip: place.address } as Workload;
+  }
+  if (!NAME.test(rest)) return undefined;
+  const [podNamespace, name] = rest.includes("/") ? rest.split("/") : [namespace, rest];
+  const pod = (await lab.pods()).find((each) => each.namespace === podNamespace && each.name === name);
+  if (pod !== undefined) return { kind: "pod", namespace: podNamespace, name, node: pod.node, ip: pod.ip };
+  if (kind === "pod") throw new CliError(`pod ${podNamespace}/${name} not found in lab ${lab.name}`);
+  return undefined;
+}
+
+const NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(\/[a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$/;
+
+function splitKind(word: string): [string | undefined, string] {
+  const match = /^(pod|pods|po|node|nodes|client)\/(.+)$/.exec(word);
+  if (match === null) return [undefined, word];
+  const kind = match[1].startsWith("po") ? "pod" : match[1].startsWith("node") ? "node" : "client";
+  return [kind, match[2]];
+}
+
+function labNode(lab: string, node: NodePlan): LabNode {
+  const { name, agent, netns, address, gateway, vtepAddress } = node;
+  return { name, kind: agent, netns, socket: agentSocket(lab, name), address, gateway, vtepAddress };
+}
