@@ -1,0 +1,74 @@
+// An AF_PACKET socket: the agent's end of the node's network card. It sees every frame that comes in (VLAN tags put
+// back), not those it sent itself, and carries superframes in both directions by the vnet header.
+// The kernel must have no address on the interface: it would answer what we answer.
+import type { Port, PortRole } from "../dataplane/port.ts";
+import { IoKind, type Native, PacketFlag } from "../native/binding.ts";
+import { openError } from "./device-error.ts";
+
+export interface PacketSocketOptions {
+  /** "" for the process's own namespace, else the path of a namespace file. */
+  readonly netns: string;
+  readonly interface: string;
+  readonly role: PortRole;
+  readonly name?: string;
+  /** false: plain frames only; for comparing. Default true. */
+  readonly vnetHeader?: boolean;
+  /** Hand frames to the driver without the kernel's queueing discipline. Default true. */
+  readonly bypassQdisc?: boolean;
+  readonly promiscuous?: boolean;
+  /** Socket buffers, bytes. Default 32 MiB: 500 superframes. */
+  readonly receiveBytes?: number;
+  readonly sendBytes?: number;
+}
+
+const DEFAULT_BUFFER_BYTES = 1 << 25;
+
+export class PacketSocket implements Port {
+  readonly name: string;
+  readonly role: PortRole;
+  readonly ioKind: IoKind;
+  readonly fd: number;
+  /** Facts of the interface when it was opened. */
+  readonly ifIndex: number;
+  readonly mtu: number;
+  readonly macHi: number;
+  readonly macLo: number;
+  /** Frames that arrived, and those of them the socket had no room for, since opening; see `updateStats`. */
+  readonly stats = new Float64Array(2);
+  readonly #native: Native;
+  #open = true;
+
+  constructor(native: Native, options: PacketSocketOptions) {
+    const hasVnet = options.vnetHeader ?? true;
+    const { netns } = options;
+    const facts = new Int32Array(5);
+    const found = native.ifInfo(netns, options.interface, facts);
+    if (found < 0) throw openError("packet socket on", options.interface, netns, found);
+    const flags =
+      PacketFlag.IGNORE_OUTGOING |
+      (hasVnet ? PacketFlag.VNET_HDR : 0) |
+      ((options.bypassQdisc ?? true) ? PacketFlag.QDISC_BYPASS : 0) |
+      (options.promiscuous ? PacketFlag.PROMISC : 0);
+    const receiveBytes = options.receiveBytes ?? DEFAULT_BUFFER_BYTES;
+    const sendBytes = options.sendBytes ?? DEFAULT_BUFFER_BYTES;
+    this.#native = native;
+    this.name = options.name ?? options.interface;
+    this.role = options.role;
+    this.ioKind = hasVnet ? IoKind.PACKET_VNET : IoKind.PACKET;
+    [this.ifIndex, this.mtu, this.macHi, this.macLo] = facts;
+    this.fd = native.openPacket(netns, options.interface, flags, receiveBytes, sendBytes);
+    if (this.fd < 0) throw openError("packet socket on", options.interface, netns, this.fd);
+  }
+
+  /** Brings `stats` up to date. The kernel forgets its counts when asked, so only one place may ask. */
+  updateStats(): Float64Array {
+    this.#native.packetStats(this.fd, this.stats);
+    return this.stats;
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#native.closeFd(this.fd);
+  }
+}

@@ -1,0 +1,71 @@
+// A TAP device: a pod's eth0, or the node's host0. The kernel's end is an ordinary interface in its namespace, ours
+// is a descriptor that the addon reads and writes in batches, superframes and partial checksums included.
+// A persistent device outlives the agent with its addresses and routes; offloads and the size of the vnet header do
+// not, so opening sets them every time.
+import type { Port, PortRole } from "../dataplane/port.ts";
+import { errnoName, IoKind, type Native, TapFlag, TapOffload } from "../native/binding.ts";
+import { DeviceError, openError } from "./device-error.ts";
+
+export interface TapOptions {
+  /** "" for the process's own namespace, else the path of a namespace file. */
+  readonly netns: string;
+  readonly interface: string;
+  readonly role: PortRole;
+  /** For people; default: the interface's name. */
+  readonly name?: string;
+  /** Keep the device when the descriptor is closed. Default true. */
+  readonly persist?: boolean;
+  /** false: no vnet header, so no superframes; for comparing and for kernels without. Default true. */
+  readonly vnetHeader?: boolean;
+  /** TapOffload bits to ask for. Default: checksums and TCP segmentation, IPv4, IPv6 and ECN. */
+  readonly offloads?: number;
+}
+
+/** What the data plane can cut and join: TCP. UDP superframes (USO) are not asked for. */
+export const DEFAULT_OFFLOADS = TapOffload.CSUM | TapOffload.TSO4 | TapOffload.TSO6 | TapOffload.TSO_ECN;
+
+export class Tap implements Port {
+  readonly name: string;
+  readonly role: PortRole;
+  readonly ioKind: IoKind;
+  readonly fd: number;
+  /** TapOffload bits the kernel accepted. */
+  readonly offloads: number;
+  readonly #native: Native;
+  #open = true;
+
+  constructor(native: Native, options: TapOptions) {
+    const hasVnet = options.vnetHeader ?? true;
+    const persist = options.persist ?? true;
+    const flags = (persist ? TapFlag.PERSIST : 0) | (hasVnet ? TapFlag.VNET_HDR : 0);
+    this.#native = native;
+    this.name = options.name ?? options.interface;
+    this.role = options.role;
+    this.ioKind = hasVnet ? IoKind.TAP_VNET : IoKind.TAP;
+    this.fd = native.openTap(options.netns, options.interface, flags);
+    if (this.fd < 0) throw openError("TAP device", options.interface, options.netns, this.fd);
+    this.offloads = native.tapOffload(this.fd, hasVnet ? (options.offloads ?? DEFAULT_OFFLOADS) : 0);
+    if (this.offloads < 0) {
+      native.closeFd(this.fd);
+      throw openError("TAP device", options.interface, options.netns, this.offloads);
+    }
+  }
+
+  /** Whether the device stays when its last descriptor is closed. */
+  setPersistent(persist: boolean): void {
+    const result = this.#native.tapPersist(this.fd, persist ? 1 : 0);
+    if (result < 0) {
+      const errno = errnoName(result);
+      throw new DeviceError(`cannot change TAP device ${this.name}: ${errno}`, {
+        code: "DEVICE_PERSIST",
+        errno,
+      });
+    }
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#native.closeFd(this.fd);
+  }
+}
