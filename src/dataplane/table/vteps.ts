@@ -1,0 +1,117 @@
+// Remote tunnel endpoints (RFC 7348): index → address of the node and MAC of its VTEP, as flannel's annotations tell
+// them. Routes name a VTEP by its index. The way in asks the other way round: is the outer source a node of ours, and
+// is the inner source MAC the one that belongs to it? Compiled, swapped together with the routes that point into it.
+// The indexes are not keyed: only our own configuration fills them.
+import { ColumnCarver, columnBytes } from "../../base/columns.ts";
+import * as hashIndex from "./hash-index.ts";
+
+export interface VtepSpec {
+  readonly w0: number; // outer address, v4-mapped for IPv4
+  readonly w1: number;
+  readonly w2: number;
+  readonly w3: number;
+  readonly macHi: number; // VTEP MAC, bytes 0–1
+  readonly macLo: number; // bytes 2–5
+}
+
+export class Vteps {
+  readonly ip0: Int32Array;
+  readonly ip1: Int32Array;
+  readonly ip2: Int32Array;
+  readonly ip3: Int32Array;
+  readonly macLo: Int32Array;
+  readonly macHi: Uint16Array;
+  readonly bySource: Int32Array; // open addressing, at most half full: VTEP + 1, 0 = empty
+  readonly byMac: Int32Array; //   likewise
+  readonly count: number;
+  readonly mask: number;
+
+  constructor(count: number, memory: ArrayBufferLike = new ArrayBuffer(Vteps.bytesFor(count))) {
+    const carve = new ColumnCarver(memory);
+    const slots = slotsFor(count);
+    this.ip0 = carve.int32(count);
+    this.ip1 = carve.int32(count);
+    this.ip2 = carve.int32(count);
+    this.ip3 = carve.int32(count);
+    this.macLo = carve.int32(count);
+    this.macHi = carve.uint16(count);
+    this.bySource = carve.int32(slots);
+    this.byMac = carve.int32(slots);
+    this.count = count;
+    this.mask = slots - 1;
+  }
+
+  static bytesFor(count: number): number {
+    return 5 * columnBytes(count, 4) + columnBytes(count, 2) + 2 * columnBytes(slotsFor(count), 4);
+  }
+}
+
+/** VTEP whose node has this address, or -1. Of two with one address the first in the list. */
+export function findBySource(t: Vteps, w0: number, w1: number, w2: number, w3: number): number {
+  let slot = hashIndex.mixTrusted(w0, w1, w2, w3) & t.mask;
+  for (;;) {
+    const vtep = t.bySource[slot] - 1;
+    if (vtep < 0) return -1;
+    if (t.ip3[vtep] === w3 && t.ip2[vtep] === w2 && t.ip1[vtep] === w1 && t.ip0[vtep] === w0) {
+      return vtep;
+    }
+    slot = (slot + 1) & t.mask;
+  }
+}
+
+/** VTEP with this MAC, or -1. */
+export function findByMac(t: Vteps, macHi: number, macLo: number): number {
+  let slot = hashIndex.mixTrusted(0, 0, macHi, macLo) & t.mask;
+  for (;;) {
+    const vtep = t.byMac[slot] - 1;
+    if (vtep < 0 || (t.macLo[vtep] === macLo && t.macHi[vtep] === macHi)) return vtep;
+    slot = (slot + 1) & t.mask;
+  }
+}
+
+/** Compiles a list; the index of a VTEP is its place in it. */
+export function createVteps(
+  specs: readonly VtepSpec[],
+  allocate: (bytes: number) => ArrayBufferLike = (bytes) => new ArrayBuffer(bytes),
+): Vteps {
+  const t = new Vteps(specs.length, allocate(Vteps.bytesFor(specs.length)));
+  for (const [vtep, { w0, w1, w2, w3, macHi, macLo }] of specs.entries()) {
+    t.ip0[vtep] = w0;
+    t.ip1[vtep] = w1;
+    t.ip2[vtep] = w2;
+    t.ip3[vtep] = w3;
+    t.macHi[vtep] = macHi;
+    t.macLo[vtep] = macLo;
+    if (findBySource(t, w0, w1, w2, w3) < 0) {
+      insert(t.bySource, hashIndex.mixTrusted(w0, w1, w2, w3) & t.mask, t.mask, vtep);
+    }
+    if (findByMac(t, macHi, macLo) < 0) {
+      insert(t.byMac, hashIndex.mixTrusted(0, 0, macHi, macLo) & t.mask, t.mask, vtep);
+    }
+  }
+  return t;
+}
+
+/** Cold: a VTEP as the spec it came from. */
+export function describe(t: Vteps, vtep: number): VtepSpec {
+  return {
+    w0: t.ip0[vtep],
+    w1: t.ip1[vtep],
+    w2: t.ip2[vtep],
+    w3: t.ip3[vtep],
+    macHi: t.macHi[vtep],
+    macLo: t.macLo[vtep],
+  };
+}
+
+function insert(index: Int32Array, home: number, mask: number, vtep: number): void {
+  let slot = home;
+  while (index[slot] !== 0) slot = (slot + 1) & mask;
+  index[slot] = vtep + 1;
+}
+
+function slotsFor(count: number): number {
+  let slots = 8;
+  while (slots < 2 * count) slots *= 2;
+  return slots;
+}
