@@ -2,13 +2,16 @@
 // costs 150 ns, a read of a TAP 900). Offsets may live in shared memory, so each is read once, checked, then used.
 //
 // What arrives on an AF_PACKET socket with a vnet header when the peer is a kernel VXLAN device behind a veth pair
-// (Linux 6.18, TCP inside; native-test/addon.test.ts keeps looking): the tunnel superframe passes through whole.
-//   gso_type    1 (TCPV4): the *inner* protocol; nothing in the header says that there is a tunnel around it
-//   flags       1 (NEEDS_CSUM), csum_offset 16, csum_start = start of the inner TCP header from the outer Ethernet
-//               header: 14 + 20 + 8 + 8 + 14 + 20 = 84
-//   gso_size    the inner MSS; hdr_len = bytes in the skb's linear part, not to be relied on
-//   lengths     outer IPv4 total length, outer UDP length and inner total length all describe the whole superframe;
-//               the outer UDP checksum is zero, the inner TCP field holds the pseudo-header sum
+// (seen on Linux 6.18, iperf3 inside; native-test/addon-vxlan.test.ts keeps looking): the superframe comes whole.
+//   gso_type    1 (TCPV4), the *inner* protocol; nothing in the header says that there is a tunnel around it
+//   flags       1 (NEEDS_CSUM); csum_offset 16; csum_start 84, the inner TCP header seen from the outer Ethernet
+//               header: 14 + 20 + 8 + 8 + 14 + 20
+//   gso_size    the inner MSS (1398 under an MTU of 1450); hdr_len 116: up to the end of the inner TCP header
+//   lengths     outer IPv4 total length, outer UDP length and inner total length describe the whole superframe
+//   checksums   outer and inner IPv4 right; the outer UDP field holds the plain sum of the outer pseudo-header, the
+//               TCP field that of the inner one: neither can be verified, nor needs to be
+//   frames of one segment come with gso_type 0 and the same flags and csum_start: their outer UDP checksum becomes
+//   right only when the inner one has been completed (the kernel's "local checksum offload")
 // So stripping 50 bytes and subtracting 50 from csum_start leaves a finished superframe for the pod's TAP.
 #include "addon.h"
 
