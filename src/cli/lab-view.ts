@@ -1,10 +1,11 @@
 // What the verbs that look at packets know of a lab: its nodes and how to ask them, and who WORKLOAD words mean.
 import type { LabStatus, PodReport } from "../lab/lab-status.ts";
-import { agentSocket, labPaths, readJson } from "../lab/state-dir.ts";
-import type { NodePlan, Topology } from "../lab/topology.ts";
-import { type Call, callJson } from "./client.ts";
-import { DEFAULT_LAB, type Globals } from "./context.ts";
+import { agentSocket } from "../lab/state-dir.ts";
+import type { NodePlan } from "../lab/topology.ts";
+import type { Call } from "./client.ts";
+import type { Globals } from "./context.ts";
 import { CliError, Exit, usageError } from "./errors.ts";
+import { callAgent, runningLab } from "./running-lab.ts";
 
 export interface LabNode {
   name: string;
@@ -25,19 +26,12 @@ export interface LabView {
   pods(): Promise<PodReport[]>;
 }
 
-/** The lab of --lab, from its state directory. */
+/** The lab of --lab; its process is only asked when a word needs it. */
 export function openLab(options: Globals): LabView {
-  const name = options.lab ?? DEFAULT_LAB;
-  const topology = readJson<Topology>(labPaths(name).topology);
-  if (topology === undefined) {
-    throw new CliError(
-      `lab ${name} is not up: podwire lab up${name === DEFAULT_LAB ? "" : ` --lab ${name}`}`,
-    );
-  }
-  const pods = async (): Promise<PodReport[]> => {
-    return (await callJson<LabStatus>(labPaths(name).socket, `lab ${name}`, { path: "/status" })).pods;
-  };
-  return { name, nodes: topology.nodes.map((node) => labNode(name, node)), clients: topology.clients, pods };
+  const lab = runningLab(options);
+  const pods = async (): Promise<PodReport[]> => (await lab.call<LabStatus>({ path: "/status" })).pods;
+  const { nodes, clients } = lab.topology;
+  return { name: lab.name, nodes: nodes.map((node) => labNode(lab.name, node)), clients, pods };
 }
 
 /** The nodes to ask: the one of --node, or all. */
@@ -63,7 +57,7 @@ export function chooseAgents(lab: LabView, wanted: string | undefined, verb: str
 
 /** GET or DELETE on an agent's API. */
 export function askAgent<T>(node: LabNode, path: string, method: Call["method"] = "GET"): Promise<T> {
-  return callJson<T>(node.socket, `the agent of ${node.name}`, { path, method });
+  return callAgent<T>({ node: node.name, socket: node.socket }, { path, method });
 }
 
 export type Workload =

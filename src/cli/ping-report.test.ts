@@ -44,8 +44,5 @@ t.test("the closing lines count replies, duplicates, errors and losses", async (
 
 t.test("the ICMP checksum is RFC 1071's, over an odd length too", async (t) => {
   t.equal(internetChecksum(Buffer.from("0001f203f4f5f6f7", "hex")), 0x220d);
-  t.equal(
-    internetChecksum(Buffer.from("08000000000100ff61", "hex")),
-    (~0x69ff - 0x6100 + 0x6100 - 0x6101) & 0xffff,
-  );
+  t.equal(internetChecksum(Buffer.from("08000000000100ff61", "hex")), 0x95ff);
 });
