@@ -1,7 +1,7 @@
 // The benchmark: podwire, the kernel and a C copy loop stand side by side for the whole run and are
 // measured in turn, so that a machine that is busy or slow is so for all of them. Ratios are what is
 // compared; absolute figures drift.
-import { access, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { access, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { cpus, release, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
@@ -9,13 +9,12 @@ import { makeCopyLoopSubject } from "./copy-loop-subject.ts";
 import { makeKernelSubject } from "./kernel-subject.ts";
 import { roundTrips, smallFrames, startServers, tcpStream, udpStream } from "./measure.ts";
 import { makePodwireSubject } from "./podwire-subject.ts";
+import { buildPrograms, type Program } from "./programs.ts";
 import { brokenFloors, formatTable, median, type Sample, toRows } from "./sample.ts";
-import { BenchError, onExit, run, undoAll } from "./shell.ts";
+import { BenchError, onExit, undoAll } from "./shell.ts";
 import { dropDiscardTraffic, type Path, type Route, type Subject, type Target } from "./subject.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
-const PROGRAMS = ["packet-gen", "copy-loop", "round-trip"] as const;
-type Program = (typeof PROGRAMS)[number];
 type Only = "tcp" | "udp" | "pps" | "latency";
 
 interface Options {
@@ -76,19 +75,6 @@ function parseOptions(): Options {
     .opts();
   if (raw.skipKernel) raw.skip = [...raw.skip, "kernel"];
   return { ...raw, only: raw.only ?? ["tcp", "udp", "pps", "latency"] } as unknown as Options;
-}
-
-/** Compiles the C programs into the build folder. */
-async function buildPrograms(): Promise<Record<Program, string>> {
-  const out = join(ROOT, "build", "bench");
-  await mkdir(out, { recursive: true });
-  const built = {} as Record<Program, string>;
-  for (const name of PROGRAMS) {
-    built[name] = join(out, name);
-    const source = join(ROOT, "src", "bench", "native", `${name}.c`);
-    await run(["cc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", built[name], source]);
-  }
-  return built;
 }
 
 async function makeSubjects(options: Options, copyLoop: string): Promise<Subject[]> {

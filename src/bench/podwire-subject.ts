@@ -5,19 +5,18 @@ import { join } from "node:path";
 import { BenchError, onExit, run } from "./shell.ts";
 import { DISCARD_PORT, IPERF_PORT, ROUND_TRIP_PORT, type Route, type Subject } from "./subject.ts";
 
-const LAB = "pwb";
 const SERVICE_B = "10.96.0.101";
 const SERVICE_C = "10.96.0.102";
 
-export async function makePodwireSubject(podwire: string, workDir: string): Promise<Subject> {
-  const lab = (...args: string[]) => run([podwire, "--lab", LAB, ...args]);
+export async function makePodwireSubject(podwire: string, workDir: string, name = "pwb"): Promise<Subject> {
+  const lab = (...args: string[]) => run([podwire, "--lab", name, ...args]);
   await writeFile(join(workDir, "objects.json"), JSON.stringify(objects()));
-  await writeFile(join(workDir, "lab.yaml"), JSON.stringify(labFile()));
-  const remove = async () => void (await run([podwire, "--lab", LAB, "lab", "down"], { mayFail: true }));
+  await writeFile(join(workDir, "lab.yaml"), JSON.stringify(labFile(name)));
+  const remove = async () => void (await run([podwire, "--lab", name, "lab", "down"], { mayFail: true }));
   await remove();
   onExit(remove);
   await lab("lab", "up", "-f", join(workDir, "lab.yaml"));
-  const pods = await podsByName(lab);
+  const pods = await podsByName(name, lab);
   return { name: "podwire", routes: routes(pods) };
 }
 
@@ -26,14 +25,17 @@ interface PodFacts {
   netns: string;
 }
 
-async function podsByName(lab: (...args: string[]) => Promise<string>): Promise<Map<string, PodFacts>> {
+async function podsByName(
+  labName: string,
+  lab: (...args: string[]) => Promise<string>,
+): Promise<Map<string, PodFacts>> {
   const list = JSON.parse(await lab("get", "pods", "-o", "json"));
   const found = new Map<string, PodFacts>();
   for (const pod of list.items) {
     const name: string = pod.metadata.name;
     found.set(name, {
       address: pod.status.podIP ?? pod.status.podIPs[0].ip,
-      netns: pod.metadata.annotations?.["podwire.dev/netns"] ?? `/run/netns/pw-${LAB}-p-default-${name}`,
+      netns: pod.metadata.annotations?.["podwire.dev/netns"] ?? `/run/netns/pw-${labName}-p-default-${name}`,
     });
   }
   return found;
@@ -42,7 +44,7 @@ async function podsByName(lab: (...args: string[]) => Promise<string>): Promise<
 function routes(pods: Map<string, PodFacts>): Route[] {
   const facts = (name: string) => {
     const pod = pods.get(name);
-    if (pod === undefined) throw new BenchError(`lab ${LAB}: pod ${name} is missing`);
+    if (pod === undefined) throw new BenchError(`the lab has no pod ${name}`);
     return pod;
   };
   const [a, b, c] = ["a", "b", "c"].map(facts);
@@ -57,11 +59,11 @@ function routes(pods: Map<string, PodFacts>): Route[] {
   ];
 }
 
-function labFile(): object {
+function labFile(name: string): object {
   return {
     apiVersion: "podwire.dev/v1alpha1",
     kind: "Lab",
-    metadata: { name: LAB },
+    metadata: { name },
     spec: {
       clusterCIDR: "10.244.0.0/16",
       serviceCIDR: "10.96.0.0/12",

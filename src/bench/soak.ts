@@ -1,0 +1,188 @@
+// Endurance: a lab under mixed load for minutes (a paced stream, a thousand new connections a second,
+// pings), and what became of it: errors, memory, garbage collections in the agents, round-trip times.
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { Command } from "commander";
+import { percentile, readGcLog } from "./gc-log.ts";
+import { startServers } from "./measure.ts";
+import { makePodwireSubject } from "./podwire-subject.ts";
+import { buildPrograms } from "./programs.ts";
+import { BenchError, onExit, run, sleep, undoAll } from "./shell.ts";
+import { IPERF_PORT, inNetns, ROUND_TRIP_PORT, type Route } from "./subject.ts";
+
+const ROOT = resolve(import.meta.dirname, "../../..");
+const LAB = "pwb-soak";
+const CONNECTIONS_PER_SEC = 1000;
+const STREAM_RATE = "300M"; // leaves the cores idle time: a full one would measure the scheduler
+const PING_INTERVAL_SEC = 0.05;
+const SAMPLE_EVERY_MS = 5000;
+const LIMITS = { pauseMs: 5, pingP99Ms: 2, memoryGrowthMb: 16, lostPingPercent: 0 };
+
+interface Options {
+  minutes: number;
+}
+
+interface Agent {
+  node: string;
+  pid: number;
+  memoryMb: number[];
+}
+
+const progress = (text: string) => process.stderr.write(`soak: ${text}\n`);
+
+async function agents(podwire: string): Promise<Agent[]> {
+  const status = JSON.parse(await run([podwire, "--lab", LAB, "lab", "status", "-o", "json"]));
+  return status.nodes.map((node: { name: string; pid: number }) => ({
+    node: node.name,
+    pid: node.pid,
+    memoryMb: [],
+  }));
+}
+
+async function residentMb(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8");
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) / 1024;
+}
+
+interface Loads {
+  stream: Promise<string>;
+  connections: Promise<string>[];
+  pings: Promise<string>[];
+}
+
+function startLoads(routes: Route[], roundTrip: string, seconds: number): Loads {
+  const timeoutMs = (seconds + 60) * 1000;
+  const route = (path: string, target: string) => routes.find((r) => r.path === path && r.target === target)!;
+  const far = route("overlay", "service");
+  const stream = ["iperf3", "-c", far.address, "-p", String(IPERF_PORT), "-b", STREAM_RATE, "-J"];
+  const services = [route("same-node", "service"), far];
+  const rate = String(CONNECTIONS_PER_SEC / services.length);
+  const count = String(Math.floor(seconds / PING_INTERVAL_SEC));
+  return {
+    stream: run(inNetns(far.clientNetns, ...stream, "-t", String(seconds)), { timeoutMs, mayFail: true }),
+    connections: services.map((r) =>
+      run([roundTrip, r.clientNetns, "crr", r.address, String(ROUND_TRIP_PORT), String(seconds), rate], {
+        timeoutMs,
+      }),
+    ),
+    pings: [route("same-node", "pod"), route("overlay", "pod")].map((r) =>
+      run(
+        inNetns(
+          r.clientNetns,
+          "ping",
+          "-n",
+          "-i",
+          String(PING_INTERVAL_SEC),
+          "-c",
+          count,
+          "-W",
+          "2",
+          r.address,
+        ),
+        {
+          timeoutMs,
+          mayFail: true,
+        },
+      ),
+    ),
+  };
+}
+
+/** Reads what the loads said; one line for each thing that is not as promised. */
+async function judgeLoads(loads: Loads): Promise<string[]> {
+  const broken: string[] = [];
+  const stream = JSON.parse(await loads.stream);
+  if (stream.error !== undefined) broken.push(`stream: ${stream.error}`);
+  else {
+    const stalls = stream.intervals.filter((i: { sum: { bytes: number } }) => i.sum.bytes === 0).length;
+    progress(
+      `stream: ${(stream.end.sum_received.bits_per_second / 1e6).toFixed(0)} Mbit/s, ${stalls} stalls`,
+    );
+    if (stalls > 0) broken.push(`stream: ${stalls} seconds without a byte`);
+  }
+  for (const each of loads.connections) {
+    const { perSec, p99Us, errors } = JSON.parse(await each);
+    progress(`connections: ${perSec}/s, p99 ${p99Us} µs, ${errors} errors`);
+    if (errors > 0) broken.push(`connections: ${errors} errors`);
+    if (perSec < (0.95 * CONNECTIONS_PER_SEC) / loads.connections.length)
+      broken.push(`connections: only ${perSec}/s`);
+  }
+  for (const each of loads.pings) {
+    const text = await each;
+    const times = [...text.matchAll(/time=([\d.]+) ms/g)].map((m) => Number(m[1]));
+    const lost = Number(/([\d.]+)% packet loss/.exec(text)?.[1] ?? 100);
+    const p99 = percentile(times, 0.99);
+    progress(
+      `pings: ${times.length} answered, p50 ${percentile(times, 0.5)} ms, p99 ${p99} ms, ${lost} % lost`,
+    );
+    if (lost > LIMITS.lostPingPercent) broken.push(`pings: ${lost} % lost`);
+    if (!(p99 < LIMITS.pingP99Ms)) broken.push(`pings: 99th percentile ${p99} ms`);
+  }
+  return broken;
+}
+
+async function judgeAgents(list: Agent[]): Promise<string[]> {
+  const broken: string[] = [];
+  for (const { node, memoryMb } of list) {
+    // The first fifth fills caches and compiled code; after it memory must stand still.
+    const settled = memoryMb.slice(Math.floor(memoryMb.length / 5));
+    const growth = settled[settled.length - 1] - settled[0];
+    const end = settled[settled.length - 1].toFixed(0);
+    progress(`${node}: memory ${memoryMb[0].toFixed(0)} → ${end} MB, ${growth.toFixed(1)} since settled`);
+    if (growth > LIMITS.memoryGrowthMb) broken.push(`${node}: memory grew by ${growth.toFixed(1)} MB`);
+    const log = await readFile(`/run/podwire/labs/${LAB}/agents/${node}.log`, "utf8");
+    const [main, ...workers] = readGcLog(log);
+    if (main === undefined) broken.push(`${node}: no garbage collection traced`);
+    for (const worker of workers) {
+      progress(`${node}: worker collected ${worker.count} times, longest ${worker.maxPauseMs} ms`);
+      if (worker.maxPauseMs > LIMITS.pauseMs)
+        broken.push(`${node}: the worker stood still for ${worker.maxPauseMs} ms`);
+    }
+  }
+  return broken;
+}
+
+async function soak(options: Options): Promise<number> {
+  if (process.getuid?.() !== 0)
+    throw new BenchError("the soak test makes network namespaces: run it as root");
+  const programs = await buildPrograms();
+  const work = await mkdtemp(join(tmpdir(), "podwire-soak-"));
+  onExit(() => rm(work, { recursive: true, force: true }));
+  process.env.NODE_OPTIONS = `--require=${join(ROOT, "src", "bench", "gc-trace.cjs")}`;
+  const podwire = join(ROOT, "podwire");
+  const subject = await makePodwireSubject(podwire, work, LAB);
+  for (const netns of new Set(subject.routes.map((r) => r.serverNetns)))
+    await startServers(netns, programs["round-trip"]);
+  const seconds = Math.round(options.minutes * 60);
+  const list = await agents(podwire);
+  const loads = startLoads(subject.routes, programs["round-trip"], seconds);
+  const end = Date.now() + seconds * 1000;
+  while (Date.now() < end) {
+    await sleep(Math.min(SAMPLE_EVERY_MS, Math.max(0, end - Date.now())));
+    for (const agent of list) agent.memoryMb.push(await residentMb(agent.pid));
+    const memory = list.map((a) => `${a.node} ${a.memoryMb[a.memoryMb.length - 1].toFixed(0)} MB`).join(", ");
+    progress(`${Math.max(0, Math.round((end - Date.now()) / 1000))} s left, ${memory}`);
+  }
+  const broken = [...(await judgeLoads(loads)), ...(await judgeAgents(list))];
+  for (const line of broken) process.stdout.write(`broken: ${line}\n`);
+  process.stdout.write(broken.length === 0 ? `${options.minutes} minutes: all as promised\n` : "");
+  return broken.length === 0 ? 0 : 3;
+}
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+  process.on(signal, () => void undoAll().then(() => process.exit(1)));
+let status = 1;
+try {
+  const options = new Command("soak")
+    .description("Puts a lab of two nodes under mixed load and watches its agents.")
+    .option("--minutes <n>", "how long", Number, 10)
+    .parse()
+    .opts<Options>();
+  status = await soak(options);
+} catch (error) {
+  process.stderr.write(`soak: ${(error as Error).message}\n`);
+} finally {
+  await undoAll();
+}
+process.exit(status);
