@@ -3,7 +3,7 @@ import t from "tap";
 import * as tokenBucket from "./token-bucket.ts";
 
 const take = (table: tokenBucket.TokenBucket, addr: number, nowMs: number) =>
-  tokenBucket.take(table, 0, 0, 0xffff, addr, nowMs);
+  tokenBucket.allow(table, 0, 0, 0xffff, addr, nowMs);
 
 t.test("a destination gets six at once, then one a second", async (t) => {
   const table = new tokenBucket.TokenBucket(8);

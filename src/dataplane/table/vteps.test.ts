@@ -8,9 +8,9 @@ t.test("a VTEP is found by its node's address and by its MAC", async (t) => {
     { w0: 0x20010db8, w1: 0, w2: 0, w3: 7, macHi: 0x0e01, macLo: 2 },
   ];
   const table = vteps.createVteps(specs, (bytes) => new SharedArrayBuffer(bytes));
-  t.equal(vteps.findBySource(table, 0, 0, 0xffff, 0x0a000001), 0);
-  t.equal(vteps.findBySource(table, 0x20010db8, 0, 0, 7), 1);
-  t.equal(vteps.findBySource(table, 0, 0, 0xffff, 0x0a000002), -1);
+  t.equal(vteps.findByOuter(table, 0, 0, 0xffff, 0x0a000001), 0);
+  t.equal(vteps.findByOuter(table, 0x20010db8, 0, 0, 7), 1);
+  t.equal(vteps.findByOuter(table, 0, 0, 0xffff, 0x0a000002), -1);
   t.equal(vteps.findByMac(table, 0x0e01, 2), 1);
   t.equal(vteps.findByMac(table, 0x0e02, 2), -1);
   t.same(vteps.describe(table, 1), specs[1]);
@@ -18,7 +18,7 @@ t.test("a VTEP is found by its node's address and by its MAC", async (t) => {
 
 t.test("an empty table knows nobody", async (t) => {
   const table = vteps.createVteps([]);
-  t.equal(vteps.findBySource(table, 0, 0, 0, 0), -1);
+  t.equal(vteps.findByOuter(table, 0, 0, 0, 0), -1);
   t.equal(vteps.findByMac(table, 0, 0), -1);
 });
 
@@ -30,7 +30,7 @@ t.test("lookups agree with a search of the list: the first that matches", async 
       const table = vteps.createVteps(specs);
       return [...specs, ...probes].every(
         (p) =>
-          vteps.findBySource(table, p.w0, p.w1, p.w2, p.w3) ===
+          vteps.findByOuter(table, p.w0, p.w1, p.w2, p.w3) ===
             specs.findIndex((s) => s.w0 === p.w0 && s.w1 === p.w1 && s.w2 === p.w2 && s.w3 === p.w3) &&
           vteps.findByMac(table, p.macHi, p.macLo) ===
             specs.findIndex((s) => s.macHi === p.macHi && s.macLo === p.macLo),

@@ -15,13 +15,13 @@ export interface VtepSpec {
 }
 
 export class Vteps {
-  readonly ip0: Int32Array;
-  readonly ip1: Int32Array;
-  readonly ip2: Int32Array;
-  readonly ip3: Int32Array;
+  readonly outer0: Int32Array;
+  readonly outer1: Int32Array;
+  readonly outer2: Int32Array;
+  readonly outer3: Int32Array;
   readonly macLo: Int32Array;
   readonly macHi: Uint16Array;
-  readonly bySource: Int32Array; // open addressing, at most half full: VTEP + 1, 0 = empty
+  readonly byOuter: Int32Array; // open addressing, at most half full: VTEP + 1, 0 = empty
   readonly byMac: Int32Array; //   likewise
   readonly count: number;
   readonly mask: number;
@@ -29,13 +29,13 @@ export class Vteps {
   constructor(count: number, memory: ArrayBufferLike = new ArrayBuffer(Vteps.bytesFor(count))) {
     const carve = new ColumnCarver(memory);
     const slots = slotsFor(count);
-    this.ip0 = carve.int32(count);
-    this.ip1 = carve.int32(count);
-    this.ip2 = carve.int32(count);
-    this.ip3 = carve.int32(count);
+    this.outer0 = carve.int32(count);
+    this.outer1 = carve.int32(count);
+    this.outer2 = carve.int32(count);
+    this.outer3 = carve.int32(count);
     this.macLo = carve.int32(count);
     this.macHi = carve.uint16(count);
-    this.bySource = carve.int32(slots);
+    this.byOuter = carve.int32(slots);
     this.byMac = carve.int32(slots);
     this.count = count;
     this.mask = slots - 1;
@@ -47,12 +47,12 @@ export class Vteps {
 }
 
 /** VTEP whose node has this address, or -1. Of two with one address the first in the list. */
-export function findBySource(t: Vteps, w0: number, w1: number, w2: number, w3: number): number {
+export function findByOuter(t: Vteps, w0: number, w1: number, w2: number, w3: number): number {
   let slot = hashIndex.mixTrusted(w0, w1, w2, w3) & t.mask;
   for (;;) {
-    const vtep = t.bySource[slot] - 1;
+    const vtep = t.byOuter[slot] - 1;
     if (vtep < 0) return -1;
-    if (t.ip3[vtep] === w3 && t.ip2[vtep] === w2 && t.ip1[vtep] === w1 && t.ip0[vtep] === w0) {
+    if (t.outer3[vtep] === w3 && t.outer2[vtep] === w2 && t.outer1[vtep] === w1 && t.outer0[vtep] === w0) {
       return vtep;
     }
     slot = (slot + 1) & t.mask;
@@ -76,14 +76,14 @@ export function createVteps(
 ): Vteps {
   const t = new Vteps(specs.length, allocate(Vteps.bytesFor(specs.length)));
   for (const [vtep, { w0, w1, w2, w3, macHi, macLo }] of specs.entries()) {
-    t.ip0[vtep] = w0;
-    t.ip1[vtep] = w1;
-    t.ip2[vtep] = w2;
-    t.ip3[vtep] = w3;
+    t.outer0[vtep] = w0;
+    t.outer1[vtep] = w1;
+    t.outer2[vtep] = w2;
+    t.outer3[vtep] = w3;
     t.macHi[vtep] = macHi;
     t.macLo[vtep] = macLo;
-    if (findBySource(t, w0, w1, w2, w3) < 0) {
-      insert(t.bySource, hashIndex.mixTrusted(w0, w1, w2, w3) & t.mask, t.mask, vtep);
+    if (findByOuter(t, w0, w1, w2, w3) < 0) {
+      insert(t.byOuter, hashIndex.mixTrusted(w0, w1, w2, w3) & t.mask, t.mask, vtep);
     }
     if (findByMac(t, macHi, macLo) < 0) {
       insert(t.byMac, hashIndex.mixTrusted(0, 0, macHi, macLo) & t.mask, t.mask, vtep);
@@ -95,10 +95,10 @@ export function createVteps(
 /** Cold: a VTEP as the spec it came from. */
 export function describe(t: Vteps, vtep: number): VtepSpec {
   return {
-    w0: t.ip0[vtep],
-    w1: t.ip1[vtep],
-    w2: t.ip2[vtep],
-    w3: t.ip3[vtep],
+    w0: t.outer0[vtep],
+    w1: t.outer1[vtep],
+    w2: t.outer2[vtep],
+    w3: t.outer3[vtep],
     macHi: t.macHi[vtep],
     macLo: t.macLo[vtep],
   };
