@@ -78,11 +78,20 @@ export function mix10(
 
 /** Cheap hash of four words for sets that only our own configuration fills (node addresses, VTEPs). Not keyed. */
 export function mixTrusted(a: number, b: number, c: number, d: number): number {
-  let h = Math.imul(d ^ (d >>> 16), 0x85ebca6b);
-  h = Math.imul(h ^ c ^ (h >>> 13), 0xc2b2ae35);
-  h = Math.imul(h ^ b ^ (h >>> 15), 0x85ebca6b);
-  h = Math.imul(h ^ a ^ (h >>> 13), 0xc2b2ae35);
+  // Four products side by side, then one fold: the multiplications do not wait for each other.
+  let h =
+    Math.imul(a, 0x9e3779b1) ^ Math.imul(b, 0x85ebca6b) ^ Math.imul(c, 0xc2b2ae35) ^ Math.imul(d, 0x27d4eb2f);
+  h = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d);
   return h ^ (h >>> 16);
+}
+
+/** xorshift32: the next of a sequence of i32 that is spread well but not secret. Zero is a state like any other. */
+export function nextRandom(state: number): number {
+  let x = state === 0 ? KEY_SPREAD : state;
+  x ^= x << 13;
+  x ^= x >>> 17;
+  x ^= x << 5;
+  return x;
 }
 
 /**

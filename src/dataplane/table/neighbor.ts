@@ -18,6 +18,7 @@ import * as pendingQueue from "./pending-queue.ts";
 
 const LAYOUT = 0x4e424e01; // "NBN", version 1
 const CAPACITY_LOG2_MIN = 3;
+const HINTS = 256;
 const SLOT_BYTES = 10 * 4 + 2 * 2 + 3;
 
 /** Zero is a free slot. The numbers are ours, the names Linux's NUD_*. */
@@ -81,6 +82,7 @@ export class Neighbors {
   readonly updatedMs: Int32Array; //   last time it was confirmed
   readonly heads: Int32Array; //       hash chains, slot + 1
   readonly nexts: Int32Array; //       next in the chain, or in the list of freed slots
+  readonly hints: Int32Array; //       slot last found, by low byte of the address; saves the keyed hash
   readonly waiting: pendingQueue.PendingQueues; // packets waiting for the MAC, by slot
   readonly mask: number;
   readonly seed: number;
@@ -110,6 +112,7 @@ export class Neighbors {
     this.state = carve.uint8(slots);
     this.probes = carve.uint8(slots);
     this.timed = carve.uint8(slots);
+    this.hints = carve.int32(HINTS);
     this.waiting = new pendingQueue.PendingQueues(carve, slots);
     this.mask = slots - 1;
     this.seed = this.header[SEED];
@@ -117,21 +120,19 @@ export class Neighbors {
 
   static bytesFor(capacityLog2: number): number {
     if (capacityLog2 < CAPACITY_LOG2_MIN) throw new RangeError(`capacityLog2 ${capacityLog2} is below 3`);
-    return (
-      HEADER_BYTES + (1 << capacityLog2) * SLOT_BYTES + pendingQueue.PendingQueues.bytesFor(1 << capacityLog2)
-    );
+    const slots = 1 << capacityLog2;
+    return HEADER_BYTES + slots * SLOT_BYTES + HINTS * 4 + pendingQueue.PendingQueues.bytesFor(slots);
   }
 }
 
 /** Slot of the address in whatever state, or -1. Has no effect; `resolve` is for sending. */
 export function find(t: Neighbors, w0: number, w1: number, w2: number, w3: number): number {
+  const hint = t.hints[w3 & (HINTS - 1)];
+  if (t.state[hint] !== FREE && isAt(t, hint, w0, w1, w2, w3)) return hint;
   let slot = t.heads[bucketOf(t, w0, w1, w2, w3)] - 1;
-  while (slot >= 0) {
-    if (t.addr3[slot] === w3 && t.addr2[slot] === w2 && t.addr1[slot] === w1 && t.addr0[slot] === w0)
-      return slot;
-    slot = t.nexts[slot] - 1;
-  }
-  return -1;
+  while (slot >= 0 && !isAt(t, slot, w0, w1, w2, w3)) slot = t.nexts[slot] - 1;
+  if (slot >= 0) t.hints[w3 & (HINTS - 1)] = slot;
+  return slot;
 }
 
 /** True when frames may be sent to the MAC in `slot`; otherwise they wait in its queue. */
@@ -305,15 +306,11 @@ export function describe(t: Neighbors, nowMs: number): NeighborEntry[] {
 }
 
 function becomeReachable(t: Neighbors, slot: number, nowMs: number): void {
-  let x = t.header[H_RANDOM];
-  if (x === 0) x = t.seed | 1;
-  x ^= x << 13; // xorshift32: only has to spread probes, not to be secret
-  x ^= x >>> 17;
-  x ^= x << 5;
-  t.header[H_RANDOM] = x;
+  const random = hashIndex.nextRandom(t.header[H_RANDOM] ^ t.seed) ^ t.seed;
+  t.header[H_RANDOM] = random;
   t.state[slot] = REACHABLE;
   t.updatedMs[slot] = nowMs;
-  const spreadMs = (x & 0x7fffffff) % REACHABLE_BASE_MS;
+  const spreadMs = (random & 0x7fffffff) % REACHABLE_BASE_MS;
   schedule(t, slot, (nowMs + (REACHABLE_BASE_MS >> 1) + spreadMs) | 0);
 }
 
@@ -391,6 +388,10 @@ function findVictim(t: Neighbors): number {
     if (state === STALE && (victim < 0 || ((t.usedMs[slot] - t.usedMs[victim]) | 0) < 0)) victim = slot;
   }
   return victim;
+}
+
+function isAt(t: Neighbors, slot: number, w0: number, w1: number, w2: number, w3: number): boolean {
+  return t.addr3[slot] === w3 && t.addr2[slot] === w2 && t.addr1[slot] === w1 && t.addr0[slot] === w0;
 }
 
 function bucketOf(t: Neighbors, w0: number, w1: number, w2: number, w3: number): number {
