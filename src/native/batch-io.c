@@ -143,7 +143,7 @@ static void receive_packets(Intake *in) {
   _Alignas(struct cmsghdr) char control[CHUNK][CMSG_SPACE(sizeof(struct tpacket_auxdata))];
   int32_t largest = 0;
   while (in->count < in->max && in->bytes < in->byte_budget) {
-    int want = largest == 0 ? FIRST_CHUNK : (in->byte_budget - in->bytes) / largest + 1;
+    int want = largest == 0 ? FIRST_CHUNK : (in->byte_budget - in->bytes - 1) / largest + 1;
     if (want > CHUNK) want = CHUNK;
     if (want > in->max - in->count) want = in->max - in->count;
     for (int i = 0; i < want; i++) {

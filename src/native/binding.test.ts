@@ -1,0 +1,254 @@
+// What the addon does with wrong arguments, and what needs no root: eventfds stand in for devices.
+import { spawnSync } from "node:child_process";
+import { Worker } from "node:worker_threads";
+import * as fc from "fast-check";
+import t from "tap";
+import { errnoName, IoKind, loadNative } from "./binding.ts";
+
+const native = loadNative();
+const EINVAL = -22;
+const EBADF = -9;
+const { TAP, TAP_VNET, PACKET_VNET, PACKET } = IoKind;
+const ints = (...values: number[]): Int32Array => Int32Array.from(values);
+
+t.test("without the addon the error is one line that says how to build it", async (t) => {
+  const binding = new URL("./binding.js", import.meta.url).href;
+  const script = `import(${JSON.stringify(binding)}).then((b) => { console.log(b.tryLoadNative()); b.loadNative(); })
+    .catch((error) => console.log(error.message));`;
+  const env = { ...process.env, PODWIRE_NATIVE: "/nowhere/podwire.node" };
+  const { stdout } = spawnSync(process.execPath, ["-e", script], { env, encoding: "utf8" });
+  t.match(stdout, /^undefined\npodwire's C addon is not built: run `node scripts\/build-native.mjs`.*\n$/);
+});
+
+t.test("arguments of a wrong type, or too few, throw a TypeError", async (t) => {
+  const bytes = new Uint8Array(100);
+  // biome-ignore lint/suspicious/noExplicitAny: wrong types are the point
+  const loose = native as any;
+  const calls: (() => unknown)[] = [
+    () => loose.openTap(1, "tap0", 0),
+    () => loose.openTap("", "tap0"),
+    () => loose.openPacket("", "eth0", 0, 0, "many"),
+    () => loose.tapOffload("x", 1),
+    () => loose.tapPersist({}, 1),
+    () => loose.packetStats(0, new Float32Array(2)),
+    () => loose.ifInfo("", "lo", new Uint32Array(5)),
+    () => loose.closeFd(),
+    () => loose.ring("x"),
+    () => loose.pollerAdd(1, 2),
+    () => loose.pollerAddEvent(),
+    () => loose.pollerRemove(1),
+    () => loose.wait(1, [1, 2], 0),
+    () => loose.receive(1, 0, Buffer.alloc(1), ints(0), [0], 0, 1, 1, 1),
+    () => loose.receive(1, 0, new DataView(bytes.buffer), ints(0), ints(0), 0, 1, 1, 1),
+    () => loose.transmit(ints(0), ints(0), new Int8Array(9), ints(0), ints(0), 1, ints(0)),
+    () => loose.checksum(new Uint16Array(4), 0, 4, 0),
+    () => loose.copyChecksum(bytes, 0, 0, 1n, 0),
+    () => loose.segmentTcp(bytes, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+    () => loose.coalesce(bytes, 0, 0, 0, 0, 0, 0, null, 0),
+  ];
+  for (const call of calls) t.throws(call, { name: "TypeError", code: "ERR_INVALID_ARG_TYPE" }, String(call));
+});
+
+t.test("names that cannot be names are refused", async (t) => {
+  const out = new Int32Array(5);
+  for (const name of ["", "sixteen-letters-", "a\0b"]) {
+    t.equal(native.openTap("", name, 0), EINVAL);
+    t.equal(native.openPacket("", name, 0, 0, 0), EINVAL);
+    t.equal(native.ifInfo("", name, out), EINVAL);
+  }
+  for (const netns of ["relative", `/${"x".repeat(300)}`]) {
+    t.equal(native.openTap(netns, "tap0", 0), EINVAL);
+    t.equal(native.openPacket(netns, "lo", 0, 0, 0), EINVAL);
+    t.equal(native.ifInfo(netns, "lo", out), EINVAL);
+  }
+  t.equal(native.openTap("", "tap0", 8), EINVAL, "an unknown flag");
+  t.equal(native.openPacket("", "lo", 16, 0, 0), EINVAL, "an unknown flag");
+  t.equal(native.openPacket("", "lo", 0, -1, 0), EINVAL);
+  t.equal(native.ifInfo("", "lo", new Int32Array(4)), EINVAL, "no room for the answer");
+  t.equal(native.ifInfo("", "lo", out), 0);
+  t.equal(out[1], 65536);
+  t.equal(native.ifInfo("/run/netns/pwt-native-none", "lo", out), -2);
+});
+
+t.test("closed and foreign descriptors give an error and nothing else", async (t) => {
+  const tokens = new Int32Array(1);
+  for (const fd of [-1, 9999]) {
+    t.equal(native.closeFd(fd), EBADF);
+    t.equal(native.ring(fd), EBADF);
+    t.equal(native.tapOffload(fd, 1), EBADF);
+    t.equal(native.tapPersist(fd, 1), EBADF);
+    t.equal(native.packetStats(fd, new Float64Array(2)), EBADF);
+    t.equal(native.wait(fd, tokens, 0), EBADF);
+    t.equal(native.pollerAdd(fd, fd, 0), EBADF);
+  }
+  t.equal(errnoName(EBADF), "EBADF");
+  t.equal(native.packetStats(0, new Float64Array(1)), EINVAL);
+  t.equal(native.tapPersist(0, 2), EINVAL);
+});
+
+t.test("receive refuses ranges outside its arrays", async (t) => {
+  const fd = native.eventFd();
+  native.ring(fd);
+  const arena = new Uint8Array(1000).fill(0xa5);
+  const receive = (kind: number, offs: number[], lens: number, first: number, max: number, slot: number) =>
+    native.receive(fd, kind, arena, ints(...offs), new Int32Array(lens), first, max, slot, 9999);
+  for (const kind of [TAP_VNET, PACKET_VNET, TAP, PACKET]) {
+    t.equal(receive(kind, [128], 1, 0, 2, 100), EINVAL, "max past the offsets");
+    t.equal(receive(kind, [128, 128], 1, 0, 2, 100), EINVAL, "max past the lengths");
+    t.equal(receive(kind, [128], 1, -1, 1, 100), EINVAL, "negative first");
+    t.equal(receive(kind, [128], 1, 0, -1, 100), EINVAL, "negative max");
+    t.equal(receive(kind, [128], 1, 1, 1, 100), EINVAL, "first past the end");
+    t.equal(receive(kind, [9], 1, 0, 1, 100), EINVAL, "no room for the vnet header");
+    t.equal(receive(kind, [-5], 1, 0, 1, 100), EINVAL, "negative offset");
+    t.equal(receive(kind, [901], 1, 0, 1, 100), EINVAL, "slot past the arena");
+    t.equal(receive(kind, [0x7fffffff], 1, 0, 1, 100), EINVAL, "offset far past the arena");
+    t.equal(receive(kind, [128], 1, 0, 1, 0x7fffffff), EINVAL, "slot larger than the arena");
+    t.equal(receive(kind, [128], 1, 0, 1, 0), EINVAL, "empty slot");
+  }
+  t.equal(receive(4, [128], 1, 0, 1, 100), EINVAL, "no such kind");
+  t.equal(receive(-1, [128], 1, 0, 1, 100), EINVAL, "no such kind");
+  t.ok(
+    arena.every((byte) => byte === 0xa5),
+    "nothing was written",
+  );
+  t.equal(receive(TAP, [128], 1, 0, 1, 100), 1, "the eventfd's eight bytes");
+  t.strictSame([...arena.subarray(117, 137)], [0xa5, ...new Array(10).fill(0), 1, 0, 0, 0, 0, 0, 0, 0, 0xa5]);
+  t.equal(receive(TAP, [128], 1, 0, 1, 100), 0, "EAGAIN is no error");
+  t.equal(receive(PACKET, [128], 1, 0, 1, 100), -88, "ENOTSOCK");
+  native.closeFd(fd);
+});
+
+t.test("receive never writes outside the slots it was given", async () => {
+  const fd = native.eventFd();
+  const wild = fc.oneof(fc.integer({ min: -20, max: 600 }), fc.integer());
+  fc.assert(
+    fc.property(
+      fc.array(wild, { maxLength: 4 }),
+      wild,
+      wild,
+      wild,
+      wild,
+      (offs, first, max, slot, budget) => {
+        native.ring(fd);
+        const arena = new Uint8Array(600).fill(0xa5);
+        const lens = new Int32Array(3);
+        const got = native.receive(fd, TAP, arena, ints(...offs), lens, first, max, slot, budget);
+        const changed = [...arena.keys()].filter((i) => arena[i] !== 0xa5);
+        if (got < 1) return changed.length === 0 || slot < 9; // a slot of eight bytes is filled: dropped as cut
+        const off = offs[first];
+        return changed.every((i) => i >= off - 10 && i < off + 8);
+      },
+    ),
+  );
+  native.closeFd(fd);
+});
+
+t.test("transmit refuses a bad frame by itself, and a bad count as a whole", async (t) => {
+  const fd = native.eventFd();
+  const arena = new Uint8Array(1000);
+  arena[128] = 1; // eight bytes that add 1 to an eventfd
+  const offs = ints(128, 9, -1, 993, 128, 128, 128, 128, 0x7fffffff);
+  const lens = ints(8, 8, 8, 8, -1, 0, 2000, 8, 0x7fffffff);
+  const kinds = ints(TAP, TAP, TAP, TAP, TAP, TAP, TAP, 7, TAP);
+  const fds = new Int32Array(9).fill(fd);
+  const results = new Int32Array(9).fill(77);
+  t.equal(native.transmit(fds, kinds, arena, offs, lens, 9, results), 1);
+  t.strictSame([...results], [0, ...new Array(8).fill(EINVAL)]);
+  t.equal(native.transmit(fds, kinds.fill(PACKET), arena, offs, lens, 1, results), 0);
+  t.equal(results[0], -88, "ENOTSOCK");
+  t.equal(native.transmit(fds, kinds, arena, offs, lens, 0, results), 0);
+  const short = new Int32Array(8);
+  t.equal(native.transmit(fds, kinds, arena, offs, lens, -1, results), EINVAL);
+  t.equal(native.transmit(short, kinds, arena, offs, lens, 9, results), EINVAL);
+  t.equal(native.transmit(fds, short, arena, offs, lens, 9, results), EINVAL);
+  t.equal(native.transmit(fds, kinds, arena, short, lens, 9, results), EINVAL);
+  t.equal(native.transmit(fds, kinds, arena, offs, short, 9, results), EINVAL);
+  t.equal(native.transmit(fds, kinds, arena, offs, lens, 9, short), EINVAL);
+  native.closeFd(fd);
+});
+
+t.test("the poller reports what is ready, drains eventfds, and forgets what was removed", async (t) => {
+  const poller = native.pollerCreate();
+  const [bell, port] = [native.eventFd(), native.eventFd()];
+  const tokens = new Int32Array(4);
+  t.equal(native.pollerAddEvent(poller, bell, 5), 0);
+  t.equal(native.pollerAdd(poller, port, -1), 0);
+  t.equal(native.pollerAdd(poller, port, 1), -17, "added twice: EEXIST");
+  t.equal(native.wait(poller, tokens, 0), 0);
+  native.ring(bell);
+  native.ring(bell);
+  native.ring(port);
+  t.equal(native.wait(poller, tokens, -1), 2);
+  t.strictSame([...tokens.subarray(0, 2)].sort(), [-1, 5]);
+  t.equal(native.wait(poller, tokens, 0), 1, "the bell is silent, the port still ready");
+  t.equal(tokens[0], -1);
+  t.equal(native.pollerRemove(poller, port), 0);
+  t.equal(native.pollerRemove(poller, port), -2, "ENOENT");
+  t.equal(native.wait(poller, tokens, 0), 0);
+  t.equal(native.wait(poller, new Int32Array(0), 0), EINVAL);
+  t.equal(native.wait(poller, tokens, -2), EINVAL);
+  for (const fd of [poller, bell, port]) native.closeFd(fd);
+});
+
+t.test("more tokens than asked for wait their turn", async (t) => {
+  const poller = native.pollerCreate();
+  const fds = Array.from({ length: 5 }, () => native.eventFd());
+  for (const [i, fd] of fds.entries()) {
+    native.pollerAddEvent(poller, fd, i);
+    native.ring(fd);
+  }
+  const tokens = new Int32Array(2);
+  const seen: number[] = [];
+  for (let count = native.wait(poller, tokens, 0); count > 0; count = native.wait(poller, tokens, 0)) {
+    seen.push(...tokens.subarray(0, count));
+  }
+  t.strictSame(seen.sort(), [0, 1, 2, 3, 4]);
+  for (const fd of [poller, ...fds]) native.closeFd(fd);
+});
+
+t.test("waiting lasts about as long as asked, in microseconds", async (t) => {
+  const poller = native.pollerCreate();
+  const tokens = new Int32Array(1);
+  for (const timeoutUs of [300, 20_000]) {
+    const begin = process.hrtime.bigint();
+    t.equal(native.wait(poller, tokens, timeoutUs), 0);
+    const tookUs = Number(process.hrtime.bigint() - begin) / 1000;
+    t.ok(tookUs >= timeoutUs - 1, `${tookUs} µs`);
+  }
+  native.closeFd(poller);
+});
+
+t.test("a bell rung by the main thread wakes a worker that waits for ever", async (t) => {
+  const bell = native.eventFd();
+  const source = `
+    const { parentPort, workerData } = require("node:worker_threads");
+    import(workerData.binding).then(({ loadNative }) => {
+      const native = loadNative();
+      const poller = native.pollerCreate();
+      native.pollerAddEvent(poller, workerData.bell, 42);
+      parentPort.postMessage("waiting");
+      const tokens = new Int32Array(1);
+      const count = native.wait(poller, tokens, -1);
+      native.closeFd(poller);
+      parentPort.postMessage([count, tokens[0]]);
+    });`;
+  const binding = new URL("./binding.js", import.meta.url).href;
+  const worker = new Worker(source, { eval: true, workerData: { bell, binding } });
+  const next = () => new Promise((resolve) => worker.once("message", resolve));
+  t.equal(await next(), "waiting");
+  native.ring(bell);
+  t.strictSame(await next(), [1, 42]);
+  await worker.terminate();
+  native.closeFd(bell);
+});
+
+t.test("views with an offset, and shared memory, mean the bytes they show", async (t) => {
+  const shared = new Uint8Array(new SharedArrayBuffer(64), 16, 32);
+  shared.set([0x12, 0x34], 4);
+  t.equal(native.checksum(shared, 0, 32, 0), 0x1234);
+  t.equal(native.checksum(shared, 4, 2, 1), 0x1235);
+  t.equal(native.checksum(shared, 0, 33, 0), EINVAL, "the buffer is longer, the view is not");
+  t.equal(native.copyChecksum(shared, 30, 4, 2, 0), 0x1234);
+  t.strictSame([...new Uint8Array(shared.buffer, 46, 2)], [0x12, 0x34]);
+  t.equal(native.checksum(new Uint8Array(0), 0, 0, 0), 0);
+});
