@@ -1,6 +1,6 @@
 // Frames as the Linux kernel sent them over a veth pair without checksum offload, recorded with tcpdump, each
 // with the line `tcpdump -n -S` prints for it (VXLAN written on one line, no guesses at what runs over UDP and TCP
-// ports). They keep builder and parser from being wrong together.
+// ports; the fragment says where it lies). They keep builder and parser from being wrong together.
 
 export interface GoldenFrame {
   readonly name: string;
@@ -104,7 +104,7 @@ export const GOLDEN_FRAMES: readonly GoldenFrame[] = [
       "787878787878787878787878787878787878787878787878787878787878787878787878787878787878787878787878" +
       "787878787878787878787878787878787878787878787878787878787878787878787878787878787878787878787878" +
       "787878787878787878787878787878787878",
-    text: "IP 10.244.1.2 > 10.244.1.3: ip-proto-17",
+    text: "IP 10.244.1.2 > 10.244.1.3: ip-proto-17 128 (frag 272:128@1480)",
   },
   {
     name: "TCP SYN",
