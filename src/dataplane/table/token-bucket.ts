@@ -54,7 +54,14 @@ export class TokenBucket {
 }
 
 /** May an error be sent to this address now? Takes a token when it may. */
-export function allow(t: TokenBucket, w0: number, w1: number, w2: number, w3: number, nowMs: number): boolean {
+export function allow(
+  t: TokenBucket,
+  w0: number,
+  w1: number,
+  w2: number,
+  w3: number,
+  nowMs: number,
+): boolean {
   const globalDebtMs = drained(t.header[H_GLOBAL_DEBT], t.header[H_GLOBAL_AT], nowMs);
   if (globalDebtMs + GLOBAL_COST_MS > GLOBAL_LIMIT_MS) {
     t.counters[Counter.GLOBAL_LIMITED] += 1;

@@ -1,0 +1,72 @@
+/**
+ * Counters of the plane: drops by reason, packets and bytes by port, events by kind. Written by the worker only,
+ * read by the main thread through the same memory. Float64: exact up to 2⁵³, no BigInt at the JSON border.
+ */
+import { DROP_REASONS } from "./drop-reason.ts";
+
+/** Columns of one port. */
+export const PortCounter = Object.freeze({
+  RX_PACKETS: 0,
+  RX_BYTES: 1,
+  TX_PACKETS: 2,
+  TX_BYTES: 3,
+  RX_DROPS: 4, //  dropped by the pipeline after this port received it
+  TX_DROPS: 5, //  could not be written to this port
+  RX_MISSED: 6, // dropped by the kernel before we could read it
+  RX_GSO: 7, //    superframes among RX_PACKETS
+} as const);
+const PORT_COLUMNS = 8;
+
+/** Events that are no drops. Append-only. */
+export const Event = Object.freeze({
+  POLLS: 0,
+  RX_BATCHES: 1,
+  CT_CREATED: 2,
+  CT_EXPIRED: 3,
+  CT_EARLY_DROP: 4,
+  CT_REDECIDED: 5,
+  SNAT_PORT_REMAPPED: 6,
+  ARP_REPLIES: 7,
+  ARP_REQUESTS: 8,
+  ICMP_ERRORS: 9,
+  ICMP_RATE_LIMITED: 10,
+  FLOODED: 11,
+  REASSEMBLED: 12,
+  FRAGMENTED: 13,
+  VXLAN_ENCAP: 14,
+  VXLAN_DECAP: 15,
+  GSO_SEGMENTS_OUT: 16,
+  GSO_SEGMENTS_IN: 17,
+  TRACE_LOST: 18,
+  CAPTURE_LOST: 19,
+  COMMITS: 20,
+  NEIGHBOR_QUEUED: 21,
+  CSUM_COMPLETED: 22,
+} as const);
+const EVENT_COLUMNS = 32;
+export const EVENT_NAMES: readonly string[] = Object.keys(Event).map((k) => k.toLowerCase());
+
+export class Counters {
+  readonly memory: ArrayBufferLike;
+  readonly drops: Float64Array;
+  readonly events: Float64Array;
+  readonly ports: Float64Array;
+  constructor(maxPorts: number, memory: ArrayBufferLike = new ArrayBuffer(Counters.bytesFor(maxPorts))) {
+    this.memory = memory;
+    this.drops = new Float64Array(memory, 0, DROP_REASONS);
+    this.events = new Float64Array(memory, DROP_REASONS * 8, EVENT_COLUMNS);
+    this.ports = new Float64Array(memory, (DROP_REASONS + EVENT_COLUMNS) * 8, maxPorts * PORT_COLUMNS);
+  }
+  static bytesFor(maxPorts: number): number {
+    return (DROP_REASONS + EVENT_COLUMNS + maxPorts * PORT_COLUMNS) * 8;
+  }
+}
+
+export function countPort(c: Counters, port: number, column: number, n: number): void {
+  c.ports[port * PORT_COLUMNS + column] += n;
+}
+
+/** One port's counter, for `show` and metrics. */
+export function portCounter(c: Counters, port: number, column: number): number {
+  return c.ports[port * PORT_COLUMNS + column];
+}

@@ -1,0 +1,205 @@
+/**
+ * The engine: one turn (`pollOnce`) receives a batch from every ready port, takes each frame through the pipeline and
+ * writes what came out of it. The caller loops; the control side commits between two turns. The clock is read once
+ * a turn. The plane's one `try` is here: an exception below it is our bug, is counted as INTERNAL_ERROR, and costs
+ * the batch's remaining packets nothing.
+ */
+import { type Counters, countPort, Event, PortCounter } from "./counters.ts";
+import { DropReason } from "./drop-reason.ts";
+import * as probe from "./neighbor-probe.ts";
+import { HEADROOM, SLOT_ROOM, SLOT_STRIDE } from "./packet.ts";
+import { receive, sendIcmpError } from "./pipeline.ts";
+import type { Io, Offload, Port, PortRole } from "./port.ts";
+import * as pool from "./slot-pool.ts";
+import { SlotPool } from "./slot-pool.ts";
+import * as conntrack from "./table/conntrack.ts";
+import * as fdb from "./table/fdb.ts";
+import * as fragments from "./table/fragments.ts";
+import * as neighbor from "./table/neighbor.ts";
+import * as neighborTimers from "./table/neighbor-timers.ts";
+import { Tables, type TablesInit } from "./tables.ts";
+import { flush, PortTable, TxQueue } from "./tx-queue.ts";
+
+const { RX_BYTES, RX_GSO, RX_PACKETS } = PortCounter;
+/** Frames of one receive call. */
+export const BATCH = 64;
+/** Bytes of one receive call: superframes of a larger batch would push each other out of the cache. */
+const BYTE_BUDGET = 512 * 1024;
+const AREAS = 4;
+const EAGAIN = 11;
+
+export interface EngineOptions {
+  maxPorts: number;
+  /** Pool slots beside the receive batch: reassembly, waiting packets, packets of our own. */
+  poolSlots: number;
+  io: Io | null;
+  offload: Offload;
+  counters: Counters;
+  tables?: Partial<TablesInit>;
+}
+
+export class Engine {
+  readonly tables: Tables;
+  readonly ports: PortTable;
+  readonly tx: TxQueue;
+  readonly io: Io | null;
+  readonly rxOffs = new Int32Array(BATCH);
+  readonly rxLens = new Int32Array(BATCH);
+  readonly probes = new Int32Array(64);
+  nowSec = 1;
+  lastSweepMs = 0;
+  /** Packets of the last turn, for the caller's decision to wait. */
+  work = 0;
+  lastError = "";
+
+  constructor(options: EngineOptions) {
+    const slots = BATCH + 2 * AREAS + options.poolSlots;
+    const arena = new Uint8Array(slots * SLOT_STRIDE);
+    this.io = options.io;
+    this.ports = new PortTable(options.maxPorts);
+    const slotPool = new SlotPool(BATCH + 2 * AREAS, options.poolSlots);
+    this.tx = new TxQueue(arena, slotPool, this.ports, options.counters, options.io);
+    this.tables = new Tables({
+      ...options.tables,
+      arena,
+      firstArea: BATCH,
+      areas: AREAS,
+      counters: options.counters,
+      ports: this.ports,
+      pool: slotPool,
+      tx: this.tx,
+      offload: options.offload,
+    });
+    for (let i = 0; i < BATCH; i++) this.rxOffs[i] = i * SLOT_STRIDE + HEADROOM;
+  }
+}
+
+/** Attaches a device as port `id`. Cold. */
+export function createPort(
+  e: Engine,
+  id: number,
+  port: Port,
+  mac: { hi: number; lo: number },
+  mtu: number,
+): void {
+  const p = e.ports;
+  p.fd[id] = port.fd;
+  p.ioKind[id] = port.ioKind;
+  p.role[id] = port.role as PortRole;
+  p.macHi[id] = mac.hi;
+  p.macLo[id] = mac.lo;
+  p.mtu[id] = mtu;
+  p.devices[id] = port;
+  p.active[id] = 1;
+  if (id >= p.count) p.count = id + 1;
+}
+
+/** Detaches port `id`: nothing is read from or sent to it any more. Cold. */
+export function createDetach(e: Engine, id: number): void {
+  flush(e.tx);
+  const p = e.ports;
+  p.active[id] = 0;
+  p.fd[id] = -1;
+  p.devices[id] = null;
+  fdb.removePort(e.tables.fdb, id);
+}
+
+/** Receives one batch from port `id`, forwards it, sends the result. Returns the number of frames, or -errno. */
+export function pollPort(e: Engine, id: number): number {
+  const n = receiveBatch(e, id);
+  if (n <= 0) return n === -EAGAIN ? 0 : n;
+  const c = e.tables.counters;
+  c.events[Event.RX_BATCHES]++;
+  countPort(c, id, RX_PACKETS, n);
+  let at = 0;
+  while (at < n) {
+    at = forwardFrom(e, id, at, n);
+  }
+  flush(e.tx);
+  return n;
+}
+
+function receiveBatch(e: Engine, id: number): number {
+  const fd = e.ports.fd[id];
+  if (fd >= 0) {
+    if (e.io === null) return 0;
+    const kind = e.ports.ioKind[id];
+    return e.io.receive(fd, kind, e.tables.arena, e.rxOffs, e.rxLens, 0, BATCH, SLOT_ROOM, BYTE_BUDGET);
+  }
+  const device = e.ports.devices[id];
+  if (device === null || device.receive === undefined) return 0;
+  return device.receive(e.tables.arena, e.rxOffs, e.rxLens, 0, BATCH, SLOT_ROOM);
+}
+
+/** Forwards frames `at` … `n`. Returns the next index: `n`, or the one after a frame that threw. */
+function forwardFrom(e: Engine, id: number, at: number, n: number): number {
+  const t = e.tables;
+  const c = t.counters;
+  let i = at;
+  try {
+    for (; i < n; i++) {
+      const off = e.rxOffs[i];
+      const len = e.rxLens[i];
+      countPort(c, id, RX_BYTES, len);
+      if (t.arena[off - 9] !== 0) countPort(c, id, RX_GSO, 1);
+      receive(t, off, len, id, e.nowSec);
+    }
+  } catch (error) {
+    c.drops[DropReason.INTERNAL_ERROR]++;
+    e.lastError = String(error instanceof Error ? error.stack : error);
+    return i + 1;
+  }
+  return n;
+}
+
+/** Sets the engine's clock: milliseconds since its start, read once a turn by the caller. */
+export function setClock(e: Engine, nowMs: number): void {
+  e.tables.nowMs = nowMs | 0;
+  // Starts at 1: a zero in an "expires at" column means "free".
+  e.nowSec = ((nowMs / 1000) | 0) + 1;
+  conntrack.setClock(e.tables.conntrack, e.nowSec);
+}
+
+/** Seconds in which the expiry walks come round once. */
+const SWEEP_SEC = 4;
+const SWEEP_MAX = 4096;
+
+/** Housekeeping, spread over turns: expiry, neighbour timers, reassembly time-outs. Call once a turn. */
+export function tick(e: Engine): void {
+  const t = e.tables;
+  const nowMs = t.nowMs;
+  const elapsed = (nowMs - e.lastSweepMs) | 0;
+  if (elapsed <= 0) return;
+  e.lastSweepMs = nowMs;
+  const c = t.counters;
+  let slots = Math.ceil((t.conntrack.capacity * elapsed) / (SWEEP_SEC * 1000));
+  if (slots > SWEEP_MAX) slots = SWEEP_MAX;
+  c.events[Event.CT_EXPIRED] += conntrack.expireSlice(t.conntrack, slots, e.nowSec);
+  fdb.ageSlice(t.fdb, (nowMs >>> 2) & t.fdb.mask, 8, e.nowSec);
+  for (;;) {
+    const queue = fragments.expireSlice(t.fragments, e.nowSec);
+    if (queue < 0) break;
+    pool.release(t.pool, fragments.close(t.fragments, queue));
+    c.drops[DropReason.FRAGMENT_TIMEOUT]++;
+  }
+  const n = neighborTimers.pollTimers(t.fabric, nowMs, e.probes);
+  for (let i = 0; i < n; i++) probeOrFail(e, e.probes[2 * i], e.probes[2 * i + 1]);
+  if (n > 0) flush(e.tx);
+}
+
+function probeOrFail(e: Engine, slot: number, event: number): void {
+  const t = e.tables;
+  if (event !== neighborTimers.Event.FAILED) {
+    probe.sendProbe(t, slot, event === neighborTimers.Event.PROBE_UNICAST);
+    return;
+  }
+  // Whoever waited is told, as Linux' arp_error_report.
+  for (;;) {
+    const len = neighbor.frontLen(t.fabric, slot);
+    const waiting = neighbor.dequeue(t.fabric, slot);
+    if (waiting < 0) return;
+    t.counters.drops[DropReason.NEIGHBOR_FAILED]++;
+    if (probe.describeWaiting(t, waiting, len)) sendIcmpError(t.outer, t, e.nowSec, t.nowMs);
+    pool.release(t.pool, waiting);
+  }
+}

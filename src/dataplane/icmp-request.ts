@@ -1,0 +1,27 @@
+/**
+ * A stage that refuses a packet says here which ICMP error its sender shall get; the pipeline makes and sends it
+ * after the drop. Codes are ICMPv4's; `stage/send-icmp-error.ts` knows the ICMPv6 twins.
+ */
+import type { Packet } from "./packet.ts";
+
+export const IcmpRequest = Object.freeze({
+  NONE: 0,
+  PORT_UNREACHABLE: 1,
+  HOST_UNREACHABLE: 2,
+  NET_UNREACHABLE: 3,
+  FRAGMENTATION_NEEDED: 4,
+  TTL_EXCEEDED: 5,
+  REASSEMBLY_EXCEEDED: 6,
+  ADMIN_PROHIBITED: 7,
+} as const);
+
+export function requestPortUnreachable(pkt: Packet): void {
+  pkt.icmpRequest = IcmpRequest.PORT_UNREACHABLE;
+}
+export function requestIcmp(pkt: Packet, what: number): void {
+  pkt.icmpRequest = what;
+}
+export function requestFragmentationNeeded(pkt: Packet, mtu: number): void {
+  pkt.icmpRequest = IcmpRequest.FRAGMENTATION_NEEDED;
+  pkt.icmpMtu = mtu;
+}

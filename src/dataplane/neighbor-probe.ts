@@ -1,0 +1,50 @@
+/** What the fabric's neighbour table asks for: ARP requests, and the bad news for packets that waited in vain. */
+import type { Ipv4Addr } from "../base/ids.ts";
+import * as arp from "../wire/arp.ts";
+import * as eth from "../wire/ethernet.ts";
+import * as vnet from "../wire/virtio-net.ts";
+import { Event } from "./counters.ts";
+import { IcmpRequest, requestIcmp } from "./icmp-request.ts";
+import { begin } from "./packet.ts";
+import * as pool from "./slot-pool.ts";
+import { parse } from "./stage/parse.ts";
+import type { Tables } from "./tables.ts";
+import { enqueue } from "./tx-queue.ts";
+import { Verdict } from "./verdict.ts";
+
+/** Sends an ARP request for the neighbour in `slot`: to everybody, or to the station that was last known. */
+export function sendProbe(t: Tables, slot: number, unicast: boolean): void {
+  const uplink = t.config.uplinkPort;
+  const n = t.fabric;
+  if (uplink < 0 || n.addr2[slot] !== 0xffff) return; // IPv6 neighbours are solicited by ND
+  const mine = pool.acquire(t.pool);
+  if (mine < 0) return;
+  const view = t.own.view;
+  const off = pool.frameOffset(mine);
+  const hi = t.ports.macHi[uplink];
+  const lo = t.ports.macLo[uplink];
+  vnet.clear(view, off - vnet.HEADER_LEN);
+  const dstHi = unicast ? n.macHi[slot] : 0xffff;
+  const dstLo = unicast ? n.macLo[slot] : -1;
+  eth.emit(view, off, dstHi, dstLo, hi, lo, eth.ETHERTYPE_ARP);
+  const from = t.config.nodeAddress as Ipv4Addr;
+  const target = n.addr3[slot] as Ipv4Addr;
+  arp.emit(view, off + eth.HEADER_LEN, arp.OP_REQUEST, hi, lo, from, 0, 0, target);
+  t.counters.events[Event.ARP_REQUESTS]++;
+  enqueue(t.tx, uplink, off, eth.HEADER_LEN + arp.HEADER_LEN, mine);
+}
+
+/** Reads a packet that waited into `t.outer`, for the ICMP error its sender gets. False: nobody to tell. */
+export function describeWaiting(t: Tables, slot: number, len: number): boolean {
+  const pkt = t.outer;
+  begin(pkt, pool.frameOffset(slot), len, t.config.uplinkPort);
+  if (parse(pkt, t) !== Verdict.NEXT || pkt.family === 0) return false;
+  // A tunnel packet's sender is this node: nobody learns from telling ourselves.
+  if (pkt.family === 4 && pkt.key[3] === t.config.nodeAddress && pkt.proto === 17) {
+    if ((pkt.key[8] & 0xffff) === t.config.vxlanPort) return false;
+  }
+  requestIcmp(pkt, IcmpRequest.HOST_UNREACHABLE);
+  // The frame carries our own MAC addresses by now, none of them a group's.
+  eth.setDst(pkt.view, pkt.off, t.config.gatewayMacHi, t.config.gatewayMacLo);
+  return true;
+}

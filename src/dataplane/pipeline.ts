@@ -1,0 +1,141 @@
+/**
+ * The life of a packet, in one place. Every frame of the node goes through `forward`: pods', the node's own stack's,
+ * the fabric's. Each step is one stage, one file; the order is Linux': bridge, PREROUTING (conntrack, nat), routing,
+ * FORWARD, POSTROUTING, output.
+ */
+
+import { DropReason } from "./drop-reason.ts";
+import { IcmpRequest } from "./icmp-request.ts";
+import { begin, CtState, type Packet } from "./packet.ts";
+import * as pool from "./slot-pool.ts";
+import { answerArp } from "./stage/answer-arp.ts";
+import { chooseBackend } from "./stage/choose-backend.ts";
+import { classify } from "./stage/classify.ts";
+import { beginInner, decapsulate, innerFrames, isForTunnel } from "./stage/decapsulate.ts";
+import { enforcePolicy } from "./stage/enforce-policy.ts";
+import { learnSource } from "./stage/learn-source.ts";
+import { masquerade } from "./stage/masquerade.ts";
+import { output } from "./stage/output.ts";
+import { parse, parseTransport } from "./stage/parse.ts";
+import { reassemble } from "./stage/reassemble.ts";
+import { route } from "./stage/route.ts";
+import { makeIcmpError } from "./stage/send-icmp-error.ts";
+import { trackConnection } from "./stage/track-connection.ts";
+import { translate } from "./stage/translate.ts";
+import { StageId } from "./stage-id.ts";
+import type { Tables } from "./tables.ts";
+import * as tx from "./tx-queue.ts";
+import { Verdict } from "./verdict.ts";
+import { after, before, note } from "./watch.ts";
+
+const { NEXT, DROP, FORWARD, CONSUMED } = Verdict;
+const S = StageId;
+
+/** Takes one received frame (`len` bytes at `off`) to its end. What is to be sent is queued in `t.tx`. */
+export function receive(t: Tables, off: number, len: number, inPort: number, nowSec: number): Verdict {
+  const pkt = t.outer;
+  begin(pkt, off, len, inPort);
+  const watched = t.watchers.active !== 0;
+  if (watched) before(pkt, t);
+  const v = forward(pkt, t, nowSec, t.nowMs);
+  if (watched) after(pkt, t, v, inPort);
+  return v;
+}
+
+/** The stages in order. Also the way of a frame that came out of the tunnel. */
+export function forward(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdict {
+  let v: Verdict = parse(pkt, t); //                     offsets, tuple; refuses malformed frames
+  note(pkt, t, S.PARSE, v);
+  if (v === NEXT && pkt.fromTunnel === 0) {
+    v = learnSource(pkt, t, nowSec); //                  bridge fdb
+    if (v === NEXT) v = answerArp(pkt, t, nowMs);
+  }
+  if (v === NEXT) {
+    v = classify(pkt, t, nowSec); //                     bridged, routed, or for everybody
+    note(pkt, t, S.CLASSIFY, v);
+  }
+  if (v === NEXT && pkt.fragment !== 0) {
+    v = reassemble(pkt, t, nowSec); //                   NAT and policy see whole datagrams
+    if (v === NEXT && pkt.fragment === 0) v = parseTransport(pkt, t);
+    note(pkt, t, S.REASSEMBLE, v);
+  }
+  if (v === NEXT)
+    v = isForTunnel(pkt, t) ? untunnel(pkt, t, nowSec, nowMs) : forwardIp(pkt, t, nowSec, nowMs);
+  if (v === DROP && pkt.icmpRequest !== IcmpRequest.NONE) sendIcmpError(pkt, t, nowSec, nowMs);
+  if (pkt.slot >= 0) release(pkt, t);
+  return v;
+}
+
+/** PREROUTING to output: what a packet of a known connection runs through is one lookup and one rewrite. */
+function forwardIp(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdict {
+  let v: Verdict = trackConnection(pkt, t, nowSec); //   conntrack: known flows carry their translation
+  note(pkt, t, S.TRACK_CONNECTION, v);
+  if (pkt.ctSlot < 0) {
+    v = chooseBackend(pkt, t); //                        new flow to a service: DNAT
+    note(pkt, t, S.CHOOSE_BACKEND, v);
+  }
+  if (v === NEXT) {
+    v = route(pkt, t); //                                local stack, pod, fabric or tunnel; TTL, MTU
+    note(pkt, t, S.ROUTE, v);
+  }
+  if (v === NEXT) {
+    v = enforcePolicy(pkt, t); //                        filter FORWARD
+    note(pkt, t, S.ENFORCE_POLICY, v);
+  }
+  if (v === NEXT && pkt.ctSlot < 0) {
+    v = masquerade(pkt, t, nowSec); //                   SNAT, and the connection is entered
+    note(pkt, t, S.MASQUERADE, v);
+  }
+  if (v === NEXT) v = translate(pkt, t); //              the bytes change here, once
+  if (v === NEXT) {
+    v = output(pkt, t, nowSec, nowMs);
+    note(pkt, t, S.OUTPUT, v);
+  }
+  return v;
+}
+
+/** A VXLAN packet for this node: its inner frames take the same way, one by one. */
+function untunnel(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdict {
+  const v = decapsulate(pkt, t);
+  note(pkt, t, S.DECAPSULATE, v);
+  if (v !== NEXT) return v;
+  if (t.areaFlushes !== t.tx.flushes) {
+    t.areaFlushes = t.tx.flushes;
+    t.areaNext = 0;
+  } else if (t.areaNext === t.areas) {
+    tx.flush(t.tx);
+    t.areaFlushes = t.tx.flushes;
+    t.areaNext = 0;
+  }
+  const area = t.firstArea + 2 * t.areaNext;
+  const n = innerFrames(pkt, t, area);
+  if (n > 1 || pkt.gsoSize !== 0) t.areaNext++;
+  for (let i = 0; i < n; i++) if (beginInner(pkt, t, i) === NEXT) forward(t.inner, t, nowSec, nowMs);
+  // Frames queued from inside a reassembled datagram must leave before its slot is used again.
+  if (pkt.slot >= 0) tx.flush(t.tx);
+  return n > 0 ? CONSUMED : dropInner(pkt, t);
+}
+
+function dropInner(pkt: Packet, t: Tables): Verdict {
+  pkt.dropReason = DropReason.VXLAN_INNER;
+  t.counters.drops[DropReason.VXLAN_INNER]++;
+  return DROP;
+}
+
+function release(pkt: Packet, t: Tables): void {
+  pool.release(t.pool, pkt.slot);
+  pkt.slot = -1;
+}
+
+/** The router tells the sender why. The error is a packet of the node's own: routed, translated, sent like any. */
+export function sendIcmpError(pkt: Packet, t: Tables, nowSec: number, nowMs: number): void {
+  if (!makeIcmpError(pkt, t, nowMs)) return;
+  const own = t.own;
+  trackConnection(own, t, nowSec);
+  if (own.ctState === CtState.INVALID) own.ctState = CtState.UNTRACKED;
+  let v: Verdict = route(own, t);
+  if (v === NEXT) v = translate(own, t);
+  if (v === NEXT) v = output(own, t, nowSec, nowMs);
+  note(own, t, S.SEND_ICMP_ERROR, v);
+  if (v !== FORWARD && own.slot >= 0) release(own, t);
+}

@@ -1,0 +1,35 @@
+/**
+ * Packet slots beside the receive slots: for packets the plane makes itself (ARP, ICMP, tunnel segments), for
+ * packets that wait (neighbour resolution) and for datagrams in reassembly. A stack of free slot numbers; all
+ * memory is taken at the start. When it is empty the caller drops, with a reason.
+ */
+import { HEADROOM, SLOT_STRIDE } from "./packet.ts";
+
+export class SlotPool {
+  readonly first: number; //          number of the first pool slot in the arena
+  readonly free: Int32Array;
+  count: number;
+  constructor(first: number, slots: number) {
+    this.first = first;
+    this.free = new Int32Array(slots);
+    this.count = slots;
+    for (let i = 0; i < slots; i++) this.free[i] = first + slots - 1 - i;
+  }
+}
+
+/** A free slot's number, or -1. */
+export function acquire(p: SlotPool): number {
+  if (p.count === 0) return -1;
+  p.count--;
+  return p.free[p.count];
+}
+
+export function release(p: SlotPool, slot: number): void {
+  p.free[p.count] = slot;
+  p.count++;
+}
+
+/** Offset of a frame's first byte in `slot`. */
+export function frameOffset(slot: number): number {
+  return slot * SLOT_STRIDE + HEADROOM;
+}

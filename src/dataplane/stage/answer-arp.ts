@@ -1,0 +1,125 @@
+/**
+ * Stage `answer-arp` (Linux: arp_process). Answers for the gateway, for every address of the node, and – towards
+ * host0 – for everything, since the node's own stack reaches the world through us (proxy ARP). Learns neighbours
+ * of the fabric from what they say. What is asked of another pod goes on: the bridge floods it.
+ * Reads ARP, writes `fabric`. Drops: malformed messages, and answers nobody here asked for.
+ */
+import * as arp from "../../wire/arp.ts";
+import * as eth from "../../wire/ethernet.ts";
+import * as vnet from "../../wire/virtio-net.ts";
+import { Event } from "../counters.ts";
+import { drop } from "../drop.ts";
+import { DropReason } from "../drop-reason.ts";
+import type { Packet } from "../packet.ts";
+import { PortRole } from "../port.ts";
+import * as pool from "../slot-pool.ts";
+import * as localAddresses from "../table/local-addresses.ts";
+import * as neighbor from "../table/neighbor.ts";
+import type { Tables } from "../tables.ts";
+import { enqueue } from "../tx-queue.ts";
+import { Verdict } from "../verdict.ts";
+
+const { NEXT, CONSUMED } = Verdict;
+const { POD, HOST, UPLINK } = PortRole;
+const { CREATE, OVERRIDE, SOLICITED } = neighbor.Confirm;
+const FRAME_LEN = eth.HEADER_LEN + arp.HEADER_LEN;
+/** 169.254.1.1, the next hop that host0 and /32 pods are given: nobody's address, always answered. */
+const LINK_LOCAL_GATEWAY = 0xa9fe0101 | 0;
+
+export function answerArp(pkt: Packet, t: Tables, nowMs: number): Verdict {
+  if (pkt.etherType !== eth.ETHERTYPE_ARP || pkt.l3 - pkt.off !== eth.HEADER_LEN) return NEXT;
+  const view = pkt.view;
+  const at = pkt.l3;
+  if (!arp.isWellFormed(view, at, pkt.end)) return drop(pkt, t, DropReason.MALFORMED_ARP);
+  const role = t.ports.role[pkt.inPort];
+  const sender = arp.senderIp(view, at);
+  const target = arp.targetIp(view, at);
+  const isRequest = arp.op(view, at) === arp.OP_REQUEST;
+  if (role === UPLINK) {
+    const ours = localAddresses.has(t.local, 0, 0, 0xffff, target);
+    learnNeighbor(pkt, t, sender, isRequest, ours, nowMs);
+    if (isRequest && ours && sender !== target)
+      reply(pkt, t, t.ports.macHi[pkt.inPort], t.ports.macLo[pkt.inPort]);
+    return CONSUMED;
+  }
+  if (role === HOST) return answerHost(pkt, t, sender, target, isRequest);
+  if (role === POD && isRequest && sender !== target) {
+    if (target === LINK_LOCAL_GATEWAY || localAddresses.has(t.local, 0, 0, 0xffff, target)) {
+      return reply(pkt, t, t.config.gatewayMacHi, t.config.gatewayMacLo);
+    }
+  }
+  return NEXT;
+}
+
+function learnNeighbor(
+  pkt: Packet,
+  t: Tables,
+  sender: number,
+  isRequest: boolean,
+  ours: boolean,
+  nowMs: number,
+): void {
+  if (sender === 0 || localAddresses.has(t.local, 0, 0, 0xffff, sender)) return;
+  const view = pkt.view;
+  let flags: number = OVERRIDE;
+  if (!isRequest) flags = OVERRIDE | SOLICITED;
+  else if (ours) flags = OVERRIDE | CREATE; // somebody asks for us: he will want an answer soon
+  const hi = arp.senderHi(view, pkt.l3);
+  const lo = arp.senderLo(view, pkt.l3);
+  const slot = neighbor.confirm(t.fabric, 0, 0, 0xffff, sender, hi, lo, nowMs, flags);
+  if (slot >= 0 && neighbor.isUsable(t.fabric, slot)) sendWaiting(t, slot);
+}
+
+/** Sends the packets that waited for the neighbour in `slot`. */
+function sendWaiting(t: Tables, slot: number): void {
+  const uplink = t.config.uplinkPort;
+  for (;;) {
+    const len = neighbor.frontLen(t.fabric, slot);
+    const waiting = neighbor.dequeue(t.fabric, slot);
+    if (waiting < 0) return;
+    const off = pool.frameOffset(waiting);
+    eth.setDst(t.own.view, off, t.fabric.macHi[slot], t.fabric.macLo[slot]);
+    enqueue(t.tx, uplink, off, len, waiting);
+  }
+}
+
+function answerHost(pkt: Packet, t: Tables, sender: number, target: number, isRequest: boolean): Verdict {
+  const uplink = t.config.uplinkPort;
+  if (isRequest && sender === target && uplink >= 0) {
+    // A gratuitous announcement of the node's address: the fabric shall hear it.
+    enqueue(t.tx, uplink, pkt.off, pkt.end - pkt.off, pkt.slot);
+    pkt.slot = -1;
+    return Verdict.FORWARD;
+  }
+  if (isRequest && sender !== 0 && !localAddresses.has(t.local, 0, 0, 0xffff, target)) {
+    return reply(pkt, t, t.config.gatewayMacHi, t.config.gatewayMacLo);
+  }
+  return CONSUMED;
+}
+
+/** Sends the answer "`target` is at hi:lo" back out of the ingress port, in a slot of its own. */
+function reply(pkt: Packet, t: Tables, hi: number, lo: number): Verdict {
+  const slot = pool.acquire(t.pool);
+  if (slot < 0) return drop(pkt, t, DropReason.NO_SLOT);
+  const view = pkt.view;
+  const at = pkt.l3;
+  const off = pool.frameOffset(slot);
+  const askerHi = arp.senderHi(view, at);
+  const askerLo = arp.senderLo(view, at);
+  vnet.clear(view, off - vnet.HEADER_LEN);
+  eth.emit(view, off, askerHi, askerLo, hi, lo, eth.ETHERTYPE_ARP);
+  arp.emit(
+    view,
+    off + eth.HEADER_LEN,
+    arp.OP_REPLY,
+    hi,
+    lo,
+    arp.targetIp(view, at),
+    askerHi,
+    askerLo,
+    arp.senderIp(view, at),
+  );
+  t.counters.events[Event.ARP_REPLIES]++;
+  enqueue(t.tx, pkt.inPort, off, FRAME_LEN, slot);
+  return CONSUMED;
+}

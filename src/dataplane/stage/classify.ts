@@ -1,0 +1,70 @@
+/**
+ * Stage `classify` (Linux: br_handle_frame, ip_rcv): is the frame for the router, for another station of the pod
+ * bridge, or for everybody? Sets `pkt.bridged`. A group frame is flooded here; an IP packet to one station goes on
+ * through connection tracking either way, as with bridge-nf-call-iptables=1.
+ * Drops: frames for another MAC address than ours where no bridge is, and addresses no router may forward.
+ */
+import * as eth from "../../wire/ethernet.ts";
+import * as icmpv6 from "../../wire/icmpv6.ts";
+import { bridge, flood } from "../bridge.ts";
+import { drop } from "../drop.ts";
+import { DropReason } from "../drop-reason.ts";
+import type { Packet } from "../packet.ts";
+import { PortRole } from "../port.ts";
+import type { Tables } from "../tables.ts";
+import { enqueue } from "../tx-queue.ts";
+import { Verdict } from "../verdict.ts";
+
+const { NEXT, FLOOD } = Verdict;
+const { POD, HOST, UPLINK } = PortRole;
+const LOOPBACK_NET = 127;
+
+export function classify(pkt: Packet, t: Tables, nowSec: number): Verdict {
+  const view = pkt.view;
+  const hi = eth.dstHi(view, pkt.off);
+  const lo = eth.dstLo(view, pkt.off);
+  const role = t.ports.role[pkt.inPort];
+  if (pkt.fromTunnel !== 0) {
+    const c = t.config;
+    if (hi !== c.vtepMacHi || lo !== c.vtepMacLo) return drop(pkt, t, DropReason.VXLAN_INNER);
+    return routable(pkt, t);
+  }
+  if (eth.isMulticast(hi)) return group(pkt, t, role);
+  if (role === UPLINK) {
+    const ours = hi === t.ports.macHi[pkt.inPort] && lo === t.ports.macLo[pkt.inPort];
+    return ours ? routable(pkt, t) : drop(pkt, t, DropReason.NOT_FOR_US);
+  }
+  if (hi === t.config.gatewayMacHi && lo === t.config.gatewayMacLo) return routable(pkt, t);
+  if (role === HOST) return drop(pkt, t, DropReason.NOT_FOR_US);
+  pkt.bridged = 1;
+  if (pkt.family !== 0 && !isNeighborDiscovery(pkt)) return NEXT;
+  return bridge(pkt, t, nowSec);
+}
+
+function isNeighborDiscovery(pkt: Packet): boolean {
+  return pkt.family === 6 && pkt.proto === 58 && icmpv6.isNeighborDiscovery((pkt.key[8] >>> 8) & 0xff);
+}
+
+/** Addresses that must not come from a wire (RFC 1812 §5.3.7), and family 0, which only a bridge can carry. */
+function routable(pkt: Packet, t: Tables): Verdict {
+  if (pkt.family === 0) return drop(pkt, t, DropReason.UNSUPPORTED_L3);
+  if (pkt.family === 6) return NEXT;
+  const src = pkt.key[3] >>> 24;
+  const dst = pkt.key[7] >>> 24;
+  if (src === LOOPBACK_NET || dst === LOOPBACK_NET || src >= 224 || src === 0 || dst === 0) {
+    return drop(pkt, t, DropReason.MARTIAN_SOURCE);
+  }
+  if (dst >= 224) return drop(pkt, t, DropReason.MULTICAST_UNROUTED);
+  return NEXT;
+}
+
+function group(pkt: Packet, t: Tables, role: number): Verdict {
+  if (role === POD) return flood(pkt, t);
+  // Between the node's own stack and its fabric, group frames pass as if there were only a cable.
+  const to = role === HOST ? t.config.uplinkPort : t.config.hostPort;
+  if (to < 0 || t.ports.active[to] === 0) return drop(pkt, t, DropReason.NO_OTHER_PORT);
+  pkt.outPort = to;
+  enqueue(t.tx, to, pkt.off, pkt.end - pkt.off, pkt.slot);
+  pkt.slot = -1;
+  return FLOOD;
+}

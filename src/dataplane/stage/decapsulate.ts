@@ -1,0 +1,129 @@
+/**
+ * Stage `decapsulate` (Linux: vxlan_rcv). For a VXLAN packet to this node: checks the outer headers, finds the inner
+ * frame or frames, and hands each back to the pipeline through `t.inner`. A UDP_L4 superframe holds many VXLAN
+ * packets end to end; their TCP segments are joined again, so that a superframe reaches the pod as it left.
+ * Drops: malformed or foreign VXLAN, unknown VTEP, wrong outer checksum.
+ */
+import * as checksum from "../../wire/checksum.ts";
+import * as eth from "../../wire/ethernet.ts";
+import * as udp from "../../wire/udp.ts";
+import * as vnet from "../../wire/virtio-net.ts";
+import * as vxlan from "../../wire/vxlan.ts";
+import { Event } from "../counters.ts";
+import { drop } from "../drop.ts";
+import { DropReason } from "../drop-reason.ts";
+import { begin, type Packet, SLOT_STRIDE } from "../packet.ts";
+import { PortRole } from "../port.ts";
+import * as localAddresses from "../table/local-addresses.ts";
+import * as vteps from "../table/vteps.ts";
+import type { Tables } from "../tables.ts";
+import { Verdict } from "../verdict.ts";
+
+const { NEXT, DROP } = Verdict;
+const { UPLINK } = PortRole;
+const UDP_PROTO = 17;
+
+/** Is this one for our tunnel endpoint? Only whole packets: a fragment is reassembled first. */
+export function isForTunnel(pkt: Packet, t: Tables): boolean {
+  return (
+    t.config.vxlan !== 0 &&
+    pkt.family === 4 &&
+    pkt.proto === UDP_PROTO &&
+    pkt.fromTunnel === 0 &&
+    (pkt.key[8] & 0xffff) === t.config.vxlanPort &&
+    pkt.fragment === 0 &&
+    t.ports.role[pkt.inPort] === UPLINK &&
+    localAddresses.has(t.local, 0, 0, 0xffff, pkt.key[7])
+  );
+}
+
+/** Checks the outer headers. NEXT: `innerCount` frames can be taken out. */
+export function decapsulate(pkt: Packet, t: Tables): Verdict {
+  const view = pkt.view;
+  const at = pkt.l4 + udp.HEADER_LEN;
+  if (!vxlan.isWellFormed(view, at, pkt.end) || (vxlan.flags(view, at) & vxlan.FLAG_I) === 0) {
+    return drop(pkt, t, DropReason.VXLAN_MALFORMED);
+  }
+  if (vxlan.vni(view, at) !== t.config.vni) return drop(pkt, t, DropReason.VXLAN_UNKNOWN_VNI);
+  if (t.config.vxlanSourceCheck !== 0 && vteps.findByOuter(t.vteps, 0, 0, 0xffff, pkt.key[3]) < 0) {
+    return drop(pkt, t, DropReason.VXLAN_UNKNOWN_VTEP);
+  }
+  if (!outerChecksumOk(pkt, t)) return drop(pkt, t, DropReason.VXLAN_BAD_CHECKSUM);
+  t.counters.events[Event.VXLAN_DECAP]++;
+  return NEXT;
+}
+
+/** A partial sum was never on a wire, a superframe was checked by whoever joined it. */
+function outerChecksumOk(pkt: Packet, t: Tables): boolean {
+  const stored = udp.checksum(pkt.view, pkt.l4);
+  if (stored === 0 || pkt.gsoType !== vnet.GSO_NONE) return true;
+  if (pkt.csumPartial !== 0 && pkt.csumStart === pkt.l4) return true;
+  if (pkt.csumPartial !== 0) return true; // inner part still to be summed: the outer sum cannot be checked
+  const len = pkt.end - pkt.l4;
+  const seed = checksum.pseudoSumV4(pkt.key[3], pkt.key[7], UDP_PROTO, len);
+  return t.offload.checksum(t.arena, pkt.l4, len, checksum.fold(seed)) === 0xffff;
+}
+
+/**
+ * Lays the inner frames out and fills `t.descriptors` with (offset, length) pairs. `slot` is the first of two
+ * adjacent slots that may be used for joined frames. Returns how many frames there are.
+ */
+export function innerFrames(pkt: Packet, t: Tables, slot: number): number {
+  const at = pkt.l4 + udp.HEADER_LEN;
+  const d = t.descriptors;
+  if (pkt.gsoType === vnet.GSO_UDP_L4) {
+    const out = slot * SLOT_STRIDE;
+    const room = 2 * SLOT_STRIDE;
+    const n = t.offload.coalesce(
+      t.arena,
+      at,
+      pkt.end - at,
+      pkt.gsoSize,
+      vxlan.HEADER_LEN,
+      out,
+      room,
+      d,
+      d.length >> 1,
+    );
+    t.counters.events[Event.GSO_SEGMENTS_IN] += Math.ceil((pkt.end - at) / pkt.gsoSize);
+    return n;
+  }
+  const off = at + vxlan.HEADER_LEN;
+  const len = pkt.end - off;
+  const vh = off - vnet.HEADER_LEN;
+  const csumStart = pkt.csumStart;
+  const innerPartial = pkt.csumPartial !== 0 && csumStart > at;
+  if (pkt.gsoType !== vnet.GSO_NONE && !innerPartial) return 0;
+  // A kernel VTEP without a wire between us hands over its tunnel superframe as it is: one outer header, one inner
+  // superframe whose checksum is partial. It needs no joining; the virtio header only moves inward.
+  if (innerPartial) {
+    const offset = pkt.csumOffset;
+    vnet.emit(
+      pkt.view,
+      vh,
+      vnet.NEEDS_CSUM,
+      pkt.gsoType | pkt.gsoEcn,
+      0,
+      pkt.gsoSize,
+      csumStart - off,
+      offset,
+    );
+  } else vnet.clear(pkt.view, vh);
+  d[0] = off;
+  d[1] = len;
+  return 1;
+}
+
+/** Prepares `t.inner` for the frame at descriptor `i`. DROP when it is too short to be one. */
+export function beginInner(pkt: Packet, t: Tables, i: number): Verdict {
+  const inner = t.inner;
+  begin(inner, t.descriptors[2 * i], t.descriptors[2 * i + 1], pkt.inPort);
+  inner.fromTunnel = 1;
+  inner.traceId = pkt.traceId;
+  inner.watchId = pkt.watchId;
+  if (inner.end - inner.off < eth.HEADER_LEN) {
+    drop(inner, t, DropReason.VXLAN_INNER);
+    return DROP;
+  }
+  return NEXT;
+}

@@ -1,0 +1,20 @@
+/**
+ * Stage `enforce-policy` (Linux: filter FORWARD). Today it holds kube-proxy's own filter rule: a forwarded packet
+ * that conntrack calls INVALID is dropped, since it would leave untranslated and make its receiver reset a healthy
+ * connection (kubernetes#74839). What is for the node itself passes, as INPUT has no such rule.
+ */
+import { drop } from "../drop.ts";
+import { DropReason } from "../drop-reason.ts";
+import { CtState, type Packet } from "../packet.ts";
+import * as routes from "../table/routes.ts";
+import type { Tables } from "../tables.ts";
+import { Verdict } from "../verdict.ts";
+
+const { LOCAL } = routes.RouteKind;
+
+export function enforcePolicy(pkt: Packet, t: Tables): Verdict {
+  if (pkt.ctState !== CtState.INVALID || t.config.dropInvalid === 0) return Verdict.NEXT;
+  if (pkt.route >= 0 && t.routes.kind[pkt.route] === LOCAL) return Verdict.NEXT;
+  if (pkt.inPort === t.config.hostPort && pkt.fromTunnel === 0) return Verdict.NEXT; // OUTPUT has no such rule
+  return drop(pkt, t, DropReason.CT_INVALID);
+}

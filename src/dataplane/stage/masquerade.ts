@@ -1,0 +1,147 @@
+/**
+ * Stage `masquerade` (Linux: nat POSTROUTING, then __nf_conntrack_confirm). For a NEW packet only: decides the source
+ * it leaves with, makes sure that its answers cannot be mistaken for another connection's, and enters the connection.
+ * One insertion, before the packet leaves: the two races of the kernel (DNS A/AAAA, parallel SNAT) cannot occur.
+ *
+ * A masqueraded connection gets a random port (as MASQUERADE --random-fully) outside the node-port range, so that an
+ * answer is never taken for a service packet. A connection that keeps its source gets another port only when its
+ * reply tuple is taken, as the kernel's null binding. Drops: no free port, table full.
+ */
+import { Event } from "../counters.ts";
+import { drop } from "../drop.ts";
+import { DropReason } from "../drop-reason.ts";
+import { CtState, Masquerade, type Packet } from "../packet.ts";
+import * as conntrack from "../table/conntrack.ts";
+import * as ctTcp from "../table/conntrack-tcp.ts";
+import * as prefixSet from "../table/prefix-set.ts";
+import * as routes from "../table/routes.ts";
+import type { Tables } from "../tables.ts";
+import * as tuple from "../tuple.ts";
+import { Verdict } from "../verdict.ts";
+
+const { NEXT } = Verdict;
+const { LOCAL, ONLINK, GATEWAY } = routes.RouteKind;
+const { Status, Timeout } = conntrack;
+/** Random tries before the walk, and steps of the walk: bounds what one packet may cost. */
+const RANDOM_TRIES = 32;
+const WALK_STEPS = 2048;
+
+export function masquerade(pkt: Packet, t: Tables, nowSec: number): Verdict {
+  if (pkt.ctState !== CtState.NEW || pkt.ctSlot >= 0) return NEXT;
+  const to = pkt.to;
+  const r = pkt.route;
+  const kind = r < 0 ? LOCAL : t.routes.kind[r];
+  if (kind === LOCAL)
+    pkt.masquerade = Masquerade.NONE; // delivered, not forwarded: no POSTROUTING on the way in
+  else if (pkt.masquerade === Masquerade.NONE && leavesCluster(pkt, t, kind)) {
+    pkt.masquerade = Masquerade.POD_EGRESS;
+  }
+  const masked = pkt.masquerade !== Masquerade.NONE && takeSource(pkt, t, r);
+  tuple.invert(to, t.keyA);
+  if (masked || conntrack.find(t.conntrack, t.keyA) >= 0) {
+    const reason = findPort(pkt, t, masked);
+    if (reason !== DropReason.NONE) return drop(pkt, t, reason as DropReason);
+  }
+  return enter(pkt, t, nowSec);
+}
+
+/** flannel's rule: from the cluster's pods, to anywhere else, through the node's own interface. */
+function leavesCluster(pkt: Packet, t: Tables, kind: number): boolean {
+  if (t.config.masqueradeEgress === 0 || (kind !== ONLINK && kind !== GATEWAY)) return false;
+  const k = pkt.to;
+  if (!prefixSet.contains(t.masqueradeSources, k[0], k[1], k[2], k[3])) return false;
+  return !prefixSet.contains(t.masqueradeExempt, k[4], k[5], k[6], k[7]);
+}
+
+/** Writes the egress route's address as source. False when the route has none: then nothing is rewritten. */
+function takeSource(pkt: Packet, t: Tables, r: number): boolean {
+  const rt = t.routes;
+  const to = pkt.to;
+  if ((rt.src0[r] | rt.src1[r] | rt.src2[r] | rt.src3[r]) === 0) return false;
+  to[0] = rt.src0[r];
+  to[1] = rt.src1[r];
+  to[2] = rt.src2[r];
+  to[3] = rt.src3[r];
+  return true;
+}
+
+function hasPorts(proto: number): boolean {
+  return proto === 6 || proto === 17 || proto === 132 || proto === 136 || proto === 33;
+}
+
+/** Finds a source port (ICMP: id) with which the reply tuple is nobody's. Returns a DropReason, NONE when found. */
+function findPort(pkt: Packet, t: Tables, masked: boolean): number {
+  const to = pkt.to;
+  const proto = pkt.proto;
+  const isQuery = proto === 1 || proto === 58;
+  if (!isQuery && !hasPorts(proto)) {
+    tuple.invert(to, t.keyA);
+    return conntrack.find(t.conntrack, t.keyA) < 0 ? DropReason.NONE : DropReason.CT_TUPLE_TAKEN;
+  }
+  const c = t.config;
+  const low = isQuery ? 0 : c.snatMin;
+  const size = (isQuery ? 0xffff : c.snatMax) - low + 1;
+  const gapAt = isQuery ? size : c.snatAvoidMin - low;
+  const gap = isQuery ? 0 : c.snatAvoidMax - c.snatAvoidMin + 1;
+  const usable = size - gap;
+  let n = pickBelow(t, usable);
+  for (let tries = 0; tries < RANDOM_TRIES + WALK_STEPS; tries++) {
+    const port = low + (n < gapAt ? n : n + gap);
+    to[8] = (port << 16) | (to[8] & 0xffff);
+    tuple.invert(to, t.keyA);
+    if (conntrack.find(t.conntrack, t.keyA) < 0) {
+      if (!masked) t.counters.events[Event.SNAT_PORT_REMAPPED]++;
+      return DropReason.NONE;
+    }
+    if (tries < RANDOM_TRIES) n = pickBelow(t, usable);
+    else n = n + 1 === usable ? 0 : n + 1;
+  }
+  return DropReason.SNAT_PORTS_EXHAUSTED;
+}
+
+function pickBelow(t: Tables, n: number): number {
+  return (((conntrack.random(t.conntrack) >>> 9) * n) / 0x800000) | 0;
+}
+
+/** Enters the connection: original tuple as received, reply tuple as just found free (in `keyA`). */
+function enter(pkt: Packet, t: Tables, nowSec: number): Verdict {
+  const ct = t.conntrack;
+  const slot = conntrack.insert(ct, pkt.key, t.keyA, nowSec);
+  if (slot < 0) return drop(pkt, t, DropReason.CT_TABLE_FULL);
+  const key = pkt.key;
+  const to = pkt.to;
+  let status = 0;
+  for (let i = 0; i < 4; i++) {
+    if (key[i] !== to[i]) status |= Status.SRC_NAT;
+    if (key[i + 4] !== to[i + 4]) status |= Status.DST_NAT;
+  }
+  if (((key[8] ^ to[8]) & ~0xffff) !== 0) status |= Status.SRC_NAT;
+  if (((key[8] ^ to[8]) & 0xffff) !== 0) status |= Status.DST_NAT;
+  ct.status[slot] |= status;
+  pkt.nat = status === 0 ? 0 : 1;
+  const s = t.services;
+  ct.endpoint[slot] = pkt.endpoint;
+  ct.epoch[slot] = pkt.endpoint >= 0 ? s.epGeneration[pkt.endpoint] : s.epoch[0];
+  ct.service[slot] = pkt.frontend >= 0 ? s.service[pkt.frontend] : -1;
+  ct.expiresAtSec[slot] = (nowSec + firstTimeout(pkt, t, slot)) | 0;
+  conntrack.account(ct, slot << 1, pkt.ipLen);
+  t.counters.events[Event.CT_CREATED]++;
+  pkt.ctSlot = slot;
+  pkt.ctDir = 0;
+  return NEXT;
+}
+
+function firstTimeout(pkt: Packet, t: Tables, slot: number): number {
+  const ct = t.conntrack;
+  if (pkt.proto === 6) {
+    const state = ctTcp.firstState(pkt.tcpFlags, true);
+    ct.state[slot] = state;
+    const which = state === ctTcp.TcpState.ESTABLISHED ? Timeout.TCP_UNACK : Timeout.TCP + state;
+    return conntrack.timeoutOf(ct, which);
+  }
+  if (pkt.proto === 17 || pkt.proto === 136) return conntrack.timeoutOf(ct, Timeout.UDP);
+  if (pkt.proto === 1) return conntrack.timeoutOf(ct, Timeout.ICMP);
+  if (pkt.proto === 58) return conntrack.timeoutOf(ct, Timeout.ICMPV6);
+  if (pkt.proto === 132) return conntrack.timeoutOf(ct, Timeout.SCTP);
+  return conntrack.timeoutOf(ct, Timeout.GENERIC);
+}

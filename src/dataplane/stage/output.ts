@@ -1,0 +1,135 @@
+/**
+ * Stage `output` (Linux: ip_output, ip_fragment, neigh_output). Sends a routed packet by its route: to a pod or the
+ * node's stack with the gateway's MAC as source, onto the fabric, or into the tunnel. Decrements TTL, cuts what is
+ * too long and may be cut. Drops: no such station, no slot, tunnel and neighbour troubles.
+ */
+import * as eth from "../../wire/ethernet.ts";
+import * as ipv4 from "../../wire/ipv4.ts";
+import * as ipv6 from "../../wire/ipv6.ts";
+import * as vnet from "../../wire/virtio-net.ts";
+import { bridge } from "../bridge.ts";
+import { completeChecksum } from "../complete-checksum.ts";
+import { Event } from "../counters.ts";
+import { drop } from "../drop.ts";
+import { DropReason } from "../drop-reason.ts";
+import { toFabric, toStation } from "../link.ts";
+import type { Packet } from "../packet.ts";
+import { PortRole } from "../port.ts";
+import * as pool from "../slot-pool.ts";
+import * as fdb from "../table/fdb.ts";
+import * as routes from "../table/routes.ts";
+import type { Tables } from "../tables.ts";
+import { encapsulate } from "../tunnel.ts";
+import { enqueue } from "../tx-queue.ts";
+import { Verdict } from "../verdict.ts";
+
+const { LOCAL, PODS, VTEP } = routes.RouteKind;
+const { HOST } = PortRole;
+/** Beside the route kinds: a frame that stays on the bridge. */
+const BRIDGE = 255;
+
+export function output(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdict {
+  if (pkt.bridged !== 0) return outputBridged(pkt, t, nowSec, nowMs);
+  const kind = t.routes.kind[pkt.route];
+  const dst = pkt.nat !== 0 ? pkt.to : pkt.key;
+  if (kind === LOCAL) pkt.outPort = t.config.hostPort;
+  else if (kind === PODS) pkt.outPort = t.stations.port[pkt.station];
+  else pkt.outPort = t.config.uplinkPort;
+  if (kind !== LOCAL && (t.ports.role[pkt.inPort] !== HOST || pkt.fromTunnel !== 0)) {
+    if (pkt.family === 4) ipv4.decrementTtl(pkt.view, pkt.l3);
+    else ipv6.decrementHopLimit(pkt.view, pkt.l3);
+  }
+  const mtu =
+    kind === LOCAL && t.config.hostPort >= 0 ? t.ports.mtu[t.config.hostPort] : t.routes.mtu[pkt.route];
+  if (pkt.ipLen > mtu && pkt.gsoType === 0 && pkt.family === 4) return cut(pkt, t, dst, kind, mtu, nowMs);
+  const slot = pkt.slot;
+  pkt.slot = -1; // whoever sends it gives it back
+  const reason = send(pkt, t, dst, kind, pkt.off, pkt.end - pkt.off, slot, nowMs);
+  return reason === 0 ? Verdict.FORWARD : drop(pkt, t, reason as DropReason);
+}
+
+/** TTL and MAC addresses stay; only a datagram that was reassembled for conntrack must be cut again. */
+function outputBridged(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdict {
+  if (pkt.fragMax === 0 || pkt.ipLen <= pkt.fragMax || pkt.family !== 4) return bridge(pkt, t, nowSec);
+  const port = fdb.find(t.fdb, eth.dstHi(pkt.view, pkt.off), eth.dstLo(pkt.view, pkt.off), nowSec);
+  if (port < 0 || t.ports.active[port] === 0) return drop(pkt, t, DropReason.TX_PORT_GONE);
+  pkt.outPort = port;
+  return cut(pkt, t, pkt.key, BRIDGE, t.ports.mtu[port], nowMs);
+}
+
+function send(
+  pkt: Packet,
+  t: Tables,
+  dst: Int32Array,
+  kind: number,
+  off: number,
+  len: number,
+  slot: number,
+  nowMs: number,
+): number {
+  if (kind === PODS) {
+    const s = pkt.station;
+    return toStation(t, pkt.outPort, t.stations.macHi[s], t.stations.macLo[s], off, len, slot);
+  }
+  if (kind === LOCAL) {
+    const h = t.config.hostPort;
+    if (h < 0) return DropReason.TX_PORT_GONE;
+    return toStation(t, h, t.ports.macHi[h], t.ports.macLo[h], off, len, slot);
+  }
+  if (kind === BRIDGE) {
+    enqueue(t.tx, pkt.outPort, off, len, slot);
+    return 0;
+  }
+  if (kind === VTEP) return encapsulate(t, pkt, off, len, slot, t.routes.vtep[pkt.route], nowMs);
+  return toFabric(t, pkt.route, dst, off, len, slot, nowMs);
+}
+
+/**
+ * Cuts a datagram for `mtu` (RFC 791 §3.2; Linux ip_do_fragment). Every fragment takes the header with it; in all
+ * but the first, options that may not be copied become no-operations. A reassembled datagram is cut no larger than
+ * it came (frag_max_size).
+ */
+function cut(pkt: Packet, t: Tables, dst: Int32Array, kind: number, mtu: number, nowMs: number): Verdict {
+  const view = pkt.view;
+  if (pkt.csumPartial !== 0) completeChecksum(pkt, t);
+  const headerLen = ipv4.headerLen(view, pkt.l3);
+  const limit = pkt.fragMax > 0 && pkt.fragMax < mtu ? pkt.fragMax : mtu;
+  const piece = (limit - headerLen) & ~7;
+  const payload = pkt.ipLen - headerLen;
+  const flags = ipv4.dontFragment(view, pkt.l3) ? ipv4.FLAG_DF : 0;
+  const head = pkt.l3 - pkt.off + headerLen;
+  let reason = 0;
+  for (let at = 0; at < payload && reason === 0; at += piece) {
+    const slot = pool.acquire(t.pool);
+    if (slot < 0) {
+      reason = DropReason.NO_SLOT;
+      break;
+    }
+    const n = payload - at < piece ? payload - at : piece;
+    const off = pool.frameOffset(slot);
+    t.arena.copyWithin(off, pkt.off, pkt.off + head);
+    t.arena.copyWithin(off + head, pkt.off + head + at, pkt.off + head + at + n);
+    vnet.clear(view, off - vnet.HEADER_LEN);
+    const ip = off + (pkt.l3 - pkt.off);
+    if (at > 0 && headerLen > ipv4.HEADER_LEN_MIN) dropUncopiedOptions(view, ip);
+    ipv4.setTotalLen(view, ip, headerLen + n);
+    ipv4.setFlagsFragment(view, ip, flags | (at + n < payload ? ipv4.FLAG_MF : 0) | (at >>> 3));
+    ipv4.computeChecksum(view, ip);
+    reason = send(pkt, t, dst, kind, off, head + n, slot, nowMs);
+  }
+  t.counters.events[Event.FRAGMENTED]++;
+  return reason === 0 ? Verdict.FORWARD : drop(pkt, t, reason as DropReason);
+}
+
+function dropUncopiedOptions(view: DataView, ip: number): void {
+  const end = ip + ipv4.headerLen(view, ip);
+  let at = ip + ipv4.HEADER_LEN_MIN;
+  while (at < end) {
+    const kind = view.getUint8(at);
+    if (kind === 0) return;
+    const len = kind === 1 ? 1 : view.getUint8(at + 1);
+    if (len === 0 || at + len > end) return;
+    if ((kind & 0x80) === 0) for (let i = 0; i < len; i++) view.setUint8(at + i, 1);
+    at += len;
+  }
+}

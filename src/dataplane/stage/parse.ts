@@ -1,0 +1,145 @@
+/**
+ * Stage `parse` (Linux: eth_type_trans, ip_rcv, nf_ct_get_tuple). Reads the virtio-net header and the headers up to
+ * layer 4, fills the packet's offsets and its tuple, and refuses what no accessor may be called on. After it,
+ * every stage may read what it needs without a bounds check.
+ * Drops: malformed headers of each protocol, a wrong IPv4 header checksum, source routing, a virtio-net header
+ * that points outside the frame.
+ */
+import * as eth from "../../wire/ethernet.ts";
+import * as icmpv4 from "../../wire/icmpv4.ts";
+import * as icmpv6 from "../../wire/icmpv6.ts";
+import * as ipv4 from "../../wire/ipv4.ts";
+import * as ipv6 from "../../wire/ipv6.ts";
+import * as tcp from "../../wire/tcp.ts";
+import * as udp from "../../wire/udp.ts";
+import * as vnet from "../../wire/virtio-net.ts";
+import { drop } from "../drop.ts";
+import { DropReason } from "../drop-reason.ts";
+import type { Packet } from "../packet.ts";
+import type { Tables } from "../tables.ts";
+import { Verdict } from "../verdict.ts";
+
+const { NEXT } = Verdict;
+const V4_MAPPED = 0xffff;
+const META_V4 = 4 << 8;
+const META_V6 = 6 << 8;
+
+export function parse(pkt: Packet, t: Tables): Verdict {
+  const view = pkt.view;
+  if (pkt.end - pkt.off < eth.HEADER_LEN) return drop(pkt, t, DropReason.MALFORMED_ETHERNET);
+  if (!readVirtioHeader(pkt)) return drop(pkt, t, DropReason.BAD_VNET_HEADER);
+  const l3 = eth.payloadOffset(view, pkt.off, pkt.end);
+  if (l3 < 0) return drop(pkt, t, DropReason.MALFORMED_ETHERNET);
+  pkt.l3 = l3;
+  pkt.etherType = view.getUint16(l3 - 2);
+  // A tagged frame is another network's: the bridge passes it on unread (bridge-nf-filter-vlan-tagged=0).
+  if (l3 - pkt.off !== eth.HEADER_LEN) return NEXT;
+  if (pkt.etherType === eth.ETHERTYPE_IPV4) return parseIpv4(pkt, t);
+  if (pkt.etherType === eth.ETHERTYPE_IPV6) return parseIpv6(pkt, t);
+  return NEXT;
+}
+
+function readVirtioHeader(pkt: Packet): boolean {
+  const view = pkt.view;
+  const vh = pkt.off - vnet.HEADER_LEN;
+  const gso = vnet.gsoType(view, vh);
+  pkt.gsoType = gso & ~vnet.GSO_ECN;
+  pkt.gsoEcn = gso & vnet.GSO_ECN;
+  pkt.gsoSize = 0;
+  if (vnet.needsCsum(view, vh)) {
+    pkt.csumPartial = 1;
+    pkt.csumStart = pkt.off + vnet.csumStart(view, vh);
+    pkt.csumOffset = vnet.csumOffset(view, vh);
+    if (pkt.csumStart + pkt.csumOffset + 2 > pkt.end) return false;
+  } else {
+    pkt.csumPartial = 0;
+  }
+  if (pkt.gsoType !== vnet.GSO_NONE) {
+    pkt.gsoSize = vnet.gsoSize(view, vh);
+    if (pkt.gsoSize === 0) return false;
+  }
+  return true;
+}
+
+function parseIpv4(pkt: Packet, t: Tables): Verdict {
+  const view = pkt.view;
+  const l3 = pkt.l3;
+  if (!ipv4.isWellFormed(view, l3, pkt.end)) return drop(pkt, t, DropReason.MALFORMED_IPV4);
+  const headerLen = ipv4.headerLen(view, l3);
+  if (!ipv4.checksumOk(view, l3)) return drop(pkt, t, DropReason.BAD_IP_CHECKSUM);
+  if (headerLen > ipv4.HEADER_LEN_MIN && !ipv4.optionsWellFormed(view, l3)) {
+    return drop(pkt, t, DropReason.MALFORMED_IPV4);
+  }
+  pkt.family = 4;
+  pkt.ipLen = ipv4.totalLen(view, l3);
+  pkt.end = l3 + pkt.ipLen; // Ethernet padding goes no further
+  pkt.proto = ipv4.proto(view, l3);
+  const key = pkt.key;
+  key[0] = 0;
+  key[1] = 0;
+  key[2] = V4_MAPPED;
+  key[3] = ipv4.src(view, l3);
+  key[4] = 0;
+  key[5] = 0;
+  key[6] = V4_MAPPED;
+  key[7] = ipv4.dst(view, l3);
+  key[8] = 0;
+  key[9] = META_V4 | pkt.proto;
+  pkt.l4 = l3 + headerLen;
+  if (ipv4.isFragment(view, l3)) {
+    pkt.fragment = ipv4.fragOffset(view, l3) === 0 ? 1 : 2;
+    return NEXT; // ports are read again from the whole datagram, after reassembly
+  }
+  return parseTransport(pkt, t);
+}
+
+function parseIpv6(pkt: Packet, t: Tables): Verdict {
+  const view = pkt.view;
+  const l3 = pkt.l3;
+  if (!ipv6.isWellFormed(view, l3, pkt.end)) return drop(pkt, t, DropReason.MALFORMED_IPV6);
+  pkt.family = 6;
+  pkt.ipLen = ipv6.HEADER_LEN + ipv6.payloadLen(view, l3);
+  pkt.end = l3 + pkt.ipLen;
+  const key = pkt.key;
+  for (let i = 0; i < 4; i++) {
+    key[i] = ipv6.srcWord(view, l3, i);
+    key[4 + i] = ipv6.dstWord(view, l3, i);
+  }
+  key[8] = 0;
+  const upper = ipv6.findUpperLayer(view, l3, pkt.end);
+  if (upper < 0) return drop(pkt, t, DropReason.MALFORMED_IPV6);
+  pkt.l4 = ipv6.upperLayerOffset(l3, upper);
+  pkt.proto = ipv6.upperLayerProto(upper);
+  key[9] = META_V6 | pkt.proto;
+  if (pkt.proto === ipv6.PROTO_FRAGMENT) {
+    pkt.fragment = ipv6.fragOffset(view, pkt.l4) === 0 ? 1 : 2;
+    return NEXT;
+  }
+  return parseTransport(pkt, t);
+}
+
+/** Reads ports, ICMP id/type/code and TCP flags of a whole packet; also called again after reassembly. */
+export function parseTransport(pkt: Packet, t: Tables): Verdict {
+  const view = pkt.view;
+  const l4 = pkt.l4;
+  const end = pkt.end;
+  const proto = pkt.proto;
+  if (proto === ipv4.PROTO_TCP) {
+    if (!tcp.isWellFormed(view, l4, end)) return drop(pkt, t, DropReason.MALFORMED_TCP);
+    pkt.key[8] = view.getInt32(l4);
+    pkt.tcpFlags = tcp.flags(view, l4);
+  } else if (proto === ipv4.PROTO_UDP || proto === ipv4.PROTO_UDPLITE) {
+    if (!udp.isWellFormed(view, l4, end)) return drop(pkt, t, DropReason.MALFORMED_UDP);
+    pkt.key[8] = view.getInt32(l4);
+  } else if (proto === ipv4.PROTO_SCTP) {
+    if (end - l4 < 12) return drop(pkt, t, DropReason.MALFORMED_SCTP);
+    pkt.key[8] = view.getInt32(l4);
+  } else if (proto === ipv4.PROTO_ICMP && pkt.family === 4) {
+    if (!icmpv4.isWellFormed(view, l4, end)) return drop(pkt, t, DropReason.MALFORMED_ICMP);
+    pkt.key[8] = (icmpv4.id(view, l4) << 16) | (icmpv4.type(view, l4) << 8) | icmpv4.code(view, l4);
+  } else if (proto === ipv4.PROTO_ICMPV6 && pkt.family === 6) {
+    if (!icmpv6.isWellFormed(view, l4, end)) return drop(pkt, t, DropReason.MALFORMED_ICMP);
+    pkt.key[8] = (view.getUint16(l4 + 4) << 16) | (icmpv6.type(view, l4) << 8) | icmpv6.code(view, l4);
+  }
+  return NEXT;
+}

@@ -1,0 +1,210 @@
+/**
+ * Stage `track-connection` (Linux: nf_conntrack_in at PREROUTING and OUTPUT). Finds the connection of a packet and
+ * how it is to be translated, or says NEW, RELATED or INVALID. Reads the tuple, writes conntrack; the packet's
+ * `to` holds the tuple it shall leave with. Never drops: INVALID is the policy stage's business.
+ *
+ * A UDP connection whose endpoint is gone, or whose service came or went since it was decided, is taken out here
+ * and decided again as NEW: what kube-proxy does by deleting entries after the fact.
+ */
+import * as icmpv4 from "../../wire/icmpv4.ts";
+import * as icmpv6 from "../../wire/icmpv6.ts";
+import * as ipv4 from "../../wire/ipv4.ts";
+import * as ipv6 from "../../wire/ipv6.ts";
+import { Event } from "../counters.ts";
+import { CtState, type Packet } from "../packet.ts";
+import * as conntrack from "../table/conntrack.ts";
+import * as ctTcp from "../table/conntrack-tcp.ts";
+import * as services from "../table/services.ts";
+import type { Tables } from "../tables.ts";
+import * as tuple from "../tuple.ts";
+import { Verdict } from "../verdict.ts";
+
+const { NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED } = CtState;
+const { NEXT } = Verdict;
+const { Status, Timeout } = conntrack;
+const NAT_BITS = Status.SRC_NAT | Status.DST_NAT;
+const TCP = 6;
+const UDP = 17;
+const UDPLITE = 136;
+const ICMP = 1;
+const ICMPV6 = 58;
+/** UDP becomes a stream when it still talks after two seconds (nf_conntrack_proto_udp.c). */
+const UDP_STREAM_AFTER_SEC = 2;
+
+export function trackConnection(pkt: Packet, t: Tables, nowSec: number): Verdict {
+  const proto = pkt.proto;
+  if (proto === ICMP || proto === ICMPV6) {
+    const type = (pkt.key[8] >>> 8) & 0xff;
+    if (proto === ICMP ? icmpv4.isError(type) : icmpv6.isError(type)) return relate(pkt, t, nowSec);
+    if (proto === ICMPV6 && type >= 130 && type <= 143) {
+      pkt.ctState = UNTRACKED; // neighbour discovery and MLD, as the kernel
+      return NEXT;
+    }
+  }
+  const ref = conntrack.find(t.conntrack, pkt.key);
+  if (ref < 0) return begin(pkt, t);
+  return proceed(pkt, t, ref, nowSec);
+}
+
+/** No such connection: may this packet start one? */
+function begin(pkt: Packet, t: Tables): Verdict {
+  pkt.ctState = NEW;
+  if (pkt.proto === TCP) {
+    const ok = ctTcp.flagsValid(pkt.tcpFlags) && ctTcp.firstState(pkt.tcpFlags, t.config.tcpLoose !== 0) >= 0;
+    if (!ok) pkt.ctState = INVALID;
+  } else if (pkt.proto === ICMP && pkt.family === 4) {
+    if (!isQuery((pkt.key[8] >>> 8) & 0xff)) pkt.ctState = INVALID;
+  } else if (pkt.proto === ICMPV6) {
+    if (((pkt.key[8] >>> 8) & 0xff) !== icmpv6.TYPE_ECHO_REQUEST) pkt.ctState = INVALID;
+  }
+  return NEXT;
+}
+
+function isQuery(type: number): boolean {
+  return (
+    type === icmpv4.TYPE_ECHO_REQUEST || type === icmpv4.TYPE_TIMESTAMP_REQUEST || type === 15 || type === 17
+  );
+}
+
+function proceed(pkt: Packet, t: Tables, ref: number, nowSec: number): Verdict {
+  const ct = t.conntrack;
+  const slot = ref >> 1;
+  const proto = pkt.proto;
+  if (proto === TCP) {
+    if (!ctTcp.flagsValid(pkt.tcpFlags)) {
+      pkt.ctState = INVALID;
+      return NEXT;
+    }
+    const answer = ctTcp.update(ct, ref, pkt.tcpFlags, nowSec);
+    if (answer === ctTcp.Track.REPEAT) return begin(pkt, t);
+    if (answer === ctTcp.Track.INVALID) {
+      pkt.ctState = INVALID;
+      return NEXT;
+    }
+  } else {
+    if (conntrack.isExpired(ct, slot, nowSec)) {
+      conntrack.remove(ct, slot);
+      return begin(pkt, t);
+    }
+    if (proto === UDP && (ref & 1) === 0 && isStale(pkt, t, slot)) {
+      conntrack.remove(ct, slot);
+      t.counters.events[Event.CT_REDECIDED]++;
+      return begin(pkt, t);
+    }
+    refresh(t, ref, proto, nowSec);
+  }
+  conntrack.account(ct, ref, pkt.ipLen);
+  const status = ct.status[slot];
+  pkt.ctSlot = slot;
+  pkt.ctDir = ref & 1;
+  pkt.ctState = (status & Status.SEEN_REPLY) !== 0 ? ESTABLISHED : NEW;
+  pkt.endpoint = ct.endpoint[slot];
+  if ((status & NAT_BITS) !== 0) {
+    conntrack.loadTranslated(ct, ref, pkt.key, pkt.to);
+    pkt.nat = 1;
+  }
+  return NEXT;
+}
+
+/** Has the decision that this UDP connection rests on been overtaken? */
+function isStale(pkt: Packet, t: Tables, slot: number): boolean {
+  const ct = t.conntrack;
+  const s = t.services;
+  const endpoint = ct.endpoint[slot];
+  if (endpoint >= 0) return s.epGeneration[endpoint] !== ct.epoch[slot];
+  if (ct.epoch[slot] === s.epoch[0]) return false;
+  ct.epoch[slot] = s.epoch[0];
+  const key = pkt.key;
+  const port = key[8] & 0xffff;
+  if (services.find(s, key[4], key[5], key[6], key[7], port, key[9]) >= 0) return true;
+  return services.find(s, 0, 0, 0, 0, port, key[9]) >= 0;
+}
+
+function refresh(t: Tables, ref: number, proto: number, nowSec: number): void {
+  const ct = t.conntrack;
+  const slot = ref >> 1;
+  let timeout: number;
+  if (proto === UDP || proto === UDPLITE) {
+    const answered = (ct.status[slot] & Status.SEEN_REPLY) !== 0 || (ref & 1) === 1;
+    const lasting = ((nowSec - ct.startSec[slot]) | 0) > UDP_STREAM_AFTER_SEC;
+    timeout = conntrack.timeoutOf(ct, answered && lasting ? Timeout.UDP_STREAM : Timeout.UDP);
+    if (answered && lasting) ct.status[slot] |= Status.ASSURED;
+  } else if (proto === ICMP) timeout = conntrack.timeoutOf(ct, Timeout.ICMP);
+  else if (proto === ICMPV6) timeout = conntrack.timeoutOf(ct, Timeout.ICMPV6);
+  else {
+    timeout = conntrack.timeoutOf(ct, Timeout.GENERIC);
+    if ((ref & 1) === 1) ct.status[slot] |= Status.ASSURED;
+  }
+  ct.expiresAtSec[slot] = (nowSec + timeout) | 0;
+}
+
+/**
+ * An ICMP error belongs to the connection of the packet it quotes. The quote was sent by the error's receiver, so
+ * its tuple turned round is that of the direction the error travels in (nf_conntrack_inet_error).
+ */
+function relate(pkt: Packet, t: Tables, nowSec: number): Verdict {
+  pkt.ctState = INVALID;
+  const quoted = quotedTuple(pkt, t.keyA);
+  if (quoted < 0) return NEXT;
+  tuple.invert(t.keyA, t.keyB);
+  const ct = t.conntrack;
+  const ref = conntrack.find(ct, t.keyB);
+  if (ref < 0 || conntrack.isExpired(ct, ref >> 1, nowSec)) return NEXT;
+  pkt.ctState = RELATED;
+  pkt.ctSlot = ref >> 1;
+  pkt.ctDir = ref & 1;
+  const status = ct.status[ref >> 1];
+  if ((status & NAT_BITS) === 0) return NEXT;
+  // As nf_nat_icmp_reply_translation: the outer addresses become those of the connection's direction, each only
+  // when that side is translated; so behind a DNAT every router speaks with the service's address.
+  pkt.icmpInner = quoted;
+  pkt.nat = 1;
+  const reply = (ref & 1) === 1;
+  const source = (status & (reply ? Status.DST_NAT : Status.SRC_NAT)) !== 0;
+  const destination = (status & (reply ? Status.SRC_NAT : Status.DST_NAT)) !== 0;
+  conntrack.loadTranslated(ct, ref, pkt.key, t.keyA);
+  for (let i = 0; i < 4; i++) {
+    pkt.to[i] = source ? t.keyA[i] : pkt.key[i];
+    pkt.to[i + 4] = destination ? t.keyA[i + 4] : pkt.key[i + 4];
+  }
+  pkt.to[8] = pkt.key[8];
+  pkt.to[9] = pkt.key[9];
+  return NEXT;
+}
+
+/** Reads the tuple of the packet an ICMP error quotes; returns the offset of its IP header, or -1. */
+function quotedTuple(pkt: Packet, key: Int32Array): number {
+  const view = pkt.view;
+  const at = pkt.l4 + 8;
+  let l4: number;
+  let proto: number;
+  if (pkt.family === 4) {
+    if (pkt.end - at < ipv4.HEADER_LEN_MIN + 8) return -1;
+    const headerLen = ipv4.headerLen(view, at);
+    if (view.getUint8(at) >>> 4 !== 4 || headerLen < 20 || pkt.end - at < headerLen + 8) return -1;
+    if (ipv4.fragOffset(view, at) !== 0) return -1;
+    proto = ipv4.proto(view, at);
+    l4 = at + headerLen;
+    key[0] = key[1] = key[4] = key[5] = 0;
+    key[2] = key[6] = 0xffff;
+    key[3] = ipv4.src(view, at);
+    key[7] = ipv4.dst(view, at);
+    key[9] = (4 << 8) | proto;
+  } else {
+    if (pkt.end - at < ipv6.HEADER_LEN + 8 || view.getUint8(at) >>> 4 !== 6) return -1;
+    const upper = ipv6.findUpperLayer(view, at, pkt.end);
+    if (upper < 0) return -1;
+    l4 = ipv6.upperLayerOffset(at, upper);
+    proto = ipv6.upperLayerProto(upper);
+    if (pkt.end - l4 < 8) return -1;
+    for (let i = 0; i < 4; i++) {
+      key[i] = ipv6.srcWord(view, at, i);
+      key[4 + i] = ipv6.dstWord(view, at, i);
+    }
+    key[9] = (6 << 8) | proto;
+  }
+  if (proto === ICMP || proto === ICMPV6) {
+    key[8] = (view.getUint16(l4 + 4) << 16) | view.getUint16(l4);
+  } else key[8] = view.getInt32(l4);
+  return at;
+}

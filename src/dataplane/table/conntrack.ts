@@ -1,0 +1,451 @@
+/**
+ * Connection tracking table: what nf_conntrack keeps, for IPv4 and IPv6, TCP, UDP, ICMP, SCTP and the rest.
+ *
+ * An entry has two tuples: the original direction as the first packet came, and the reply direction as answers
+ * will come, after NAT. A packet of one direction is translated by inverting the *other* direction's tuple; so
+ * the rewrite needs no storage of its own, and a reply can never meet an entry that does not know how to undo it.
+ * Insertion happens once, before the first packet leaves, and only when neither tuple is taken: two connections
+ * can never share a reply tuple, which is what makes SNAT port allocation atomic.
+ *
+ * Layout: one buffer, a header that names its version, then columns. A tuple's four words lie side by side (one
+ * cache line answers "is it this one"); IPv6 keeps its upper words in a second column that stays untouched, and
+ * therefore without memory behind it, while only IPv4 is tracked. 104 resident bytes an IPv4 connection.
+ * The index is open addressing at most half full; each cell holds slot, direction and as many bits of the hash
+ * as fit, so that a foreign entry is passed without touching its tuple.
+ *
+ * Full: an unassured entry near a moving hand is evicted (netfilter's early drop), else the new connection is
+ * refused and counted. Expiry walks a slice per poll; an expired entry that is hit before the walk comes is dead.
+ */
+import type { Branded } from "../../base/ids.ts";
+import { mix3, mix4 } from "./hash-index.ts";
+
+export type CtRef = Branded<number, "CtRef">; // slot << 1 | direction
+
+const MAGIC = 0x70774354; // "pwCT"
+const LAYOUT_VERSION = 1;
+const HEADER_WORDS = 64;
+// Header words.
+const H_MAGIC = 0;
+const H_VERSION = 1;
+const H_CAPACITY_LOG2 = 2;
+const H_USED = 3;
+const H_SEED = 4;
+const H_FREE = 5; //         first free slot + 1
+const H_SWEEP = 6; //        next slot of the expiry walk
+const H_EVICT = 7; //        early drop's hand
+const H_NOW = 8; //          engine clock, seconds: lets a reader compute what is left
+const H_FULL = 9; //         refused because full
+const H_EARLY_DROP = 10;
+const H_NEVER_USED = 11; //  slots from here on were never handed out
+const H_RANDOM = 12; //      state of the port allocator's generator
+export const H_TIMEOUTS = 16; // seconds, see Timeout
+
+/** Bits of `status`, numbered as the kernel's IPS_*. */
+export const Status = Object.freeze({
+  SEEN_REPLY: 1 << 1,
+  ASSURED: 1 << 2,
+  CONFIRMED: 1 << 3,
+  SRC_NAT: 1 << 4,
+  DST_NAT: 1 << 5,
+  DYING: 1 << 9,
+  RELATED: 1 << 0,
+} as const);
+const { SEEN_REPLY, ASSURED, CONFIRMED } = Status;
+
+/** Index of a time-out in the header, from H_TIMEOUTS. TCP states come first, in TcpState's order. */
+export const Timeout = Object.freeze({
+  TCP: 0,
+  TCP_UNACK: 10,
+  UDP: 11,
+  UDP_STREAM: 12,
+  ICMP: 13,
+  ICMPV6: 14,
+  GENERIC: 15,
+  SCTP: 16,
+} as const);
+/**
+ * Seconds: nf_conntrack's defaults (nf_conntrack_proto_*.c). kube-proxy then sets TCP established to 24 h and
+ * CLOSE_WAIT to 1 h; that is the control side's business.
+ * TCP: none, syn_sent, syn_recv, established, fin_wait, close_wait, last_ack, time_wait, close, syn_sent2.
+ */
+export const DEFAULT_TIMEOUTS: readonly number[] = [
+  120, 120, 60, 432_000, 120, 60, 30, 120, 10, 120, 300, 30, 120, 30, 30, 600, 210,
+];
+
+/** Words of a key, as in packet.ts: source 0–3, destination 4–7, ports, protocol | family << 8. */
+const K_PORTS = 8;
+const K_META = 9;
+const FAMILY_V6 = 6 << 8;
+const FAMILY_MASK = 0xff00;
+
+export class Conntrack {
+  readonly memory: ArrayBufferLike;
+  readonly header: Int32Array;
+  readonly index: Int32Array; //      cell: hash bits | slot << 1 | direction; 0 = empty
+  readonly tuple: Int32Array; //      8 words a slot: per direction source, destination, ports, meta
+  readonly wide: Int32Array; //       12 words a slot: per direction source words 0–2, destination words 0–2
+  readonly status: Int32Array; //     Status bits; 0 = free
+  readonly state: Uint8Array; //      TcpState / SctpState
+  readonly expiresAtSec: Int32Array;
+  readonly startSec: Int32Array;
+  readonly endpoint: Int32Array; //   services endpoint slot, -1: none
+  readonly epoch: Int32Array; //      endpoint generation, or services epoch when there is no endpoint
+  readonly service: Int32Array; //    services id that claimed it, -1: none (for people)
+  readonly packets: Uint32Array; //   2 a slot
+  readonly octets: Float64Array; //   2 a slot
+  readonly capacity: number;
+  readonly mask: number;
+  readonly refMask: number;
+
+  constructor(
+    capacityLog2: number,
+    memory: ArrayBufferLike = new ArrayBuffer(Conntrack.bytesFor(capacityLog2)),
+  ) {
+    const n = 1 << capacityLog2;
+    let off = HEADER_WORDS * 4;
+    const take = (bytes: number): number => {
+      const at = off;
+      off += bytes;
+      return at;
+    };
+    this.memory = memory;
+    this.capacity = n;
+    this.mask = n * 4 - 1;
+    this.refMask = n * 2 - 1;
+    this.header = new Int32Array(memory, 0, HEADER_WORDS);
+    this.octets = new Float64Array(memory, take(n * 16), n * 2);
+    this.index = new Int32Array(memory, take(n * 16), n * 4);
+    this.tuple = new Int32Array(memory, take(n * 32), n * 8);
+    this.status = new Int32Array(memory, take(n * 4), n);
+    this.expiresAtSec = new Int32Array(memory, take(n * 4), n);
+    this.startSec = new Int32Array(memory, take(n * 4), n);
+    this.endpoint = new Int32Array(memory, take(n * 4), n);
+    this.epoch = new Int32Array(memory, take(n * 4), n);
+    this.service = new Int32Array(memory, take(n * 4), n);
+    this.packets = new Uint32Array(memory, take(n * 8), n * 2);
+    this.state = new Uint8Array(memory, take(n), n);
+    this.wide = new Int32Array(memory, take(n * 48), n * 12);
+    if (this.header[H_MAGIC] !== MAGIC) this.format(capacityLog2);
+    else if (this.header[H_VERSION] !== LAYOUT_VERSION || this.header[H_CAPACITY_LOG2] !== capacityLog2) {
+      throw new RangeError(`conntrack memory has layout ${this.header[H_VERSION]}, want ${LAYOUT_VERSION}`);
+    }
+  }
+
+  static bytesFor(capacityLog2: number): number {
+    return HEADER_WORDS * 4 + 2 ** capacityLog2 * (16 + 16 + 32 + 24 + 8 + 4 + 48);
+  }
+
+  private format(capacityLog2: number): void {
+    this.header[H_MAGIC] = MAGIC;
+    this.header[H_VERSION] = LAYOUT_VERSION;
+    this.header[H_CAPACITY_LOG2] = capacityLog2;
+    this.header[H_RANDOM] = 0x2545f491;
+    for (let i = 0; i < DEFAULT_TIMEOUTS.length; i++) this.header[H_TIMEOUTS + i] = DEFAULT_TIMEOUTS[i];
+  }
+}
+
+/** Sets the hash seed and the port generator; only on an empty table, since stored hashes depend on it. */
+export function createSeed(t: Conntrack, seed: number): void {
+  if (t.header[H_USED] !== 0) throw new RangeError("conntrack seed set on a table in use");
+  t.header[H_SEED] = seed | 0;
+  t.header[H_RANDOM] = (seed ^ 0x2545f491) | 1;
+}
+
+export function used(t: Conntrack): number {
+  return t.header[H_USED];
+}
+export function refusedFull(t: Conntrack): number {
+  return t.header[H_FULL];
+}
+export function earlyDrops(t: Conntrack): number {
+  return t.header[H_EARLY_DROP];
+}
+export function clockSec(t: Conntrack): number {
+  return t.header[H_NOW];
+}
+export function setClock(t: Conntrack, nowSec: number): void {
+  t.header[H_NOW] = nowSec;
+}
+export function timeoutOf(t: Conntrack, which: number): number {
+  return t.header[H_TIMEOUTS + which];
+}
+
+/** xorshift32; the port allocator's and the endpoint choice's source of chance. */
+export function random(t: Conntrack): number {
+  let x = t.header[H_RANDOM];
+  x ^= x << 13;
+  x ^= x >>> 17;
+  x ^= x << 5;
+  t.header[H_RANDOM] = x;
+  return x;
+}
+
+function hashKey(t: Conntrack, key: Int32Array): number {
+  const seed = t.header[H_SEED];
+  if ((key[K_META] & FAMILY_MASK) === FAMILY_V6) {
+    const upper = mix3(mix3(seed, key[0], key[1], key[2]), key[4], key[5], key[6]);
+    return mix4(upper, key[3], key[7], key[K_PORTS], key[K_META]);
+  }
+  return mix4(seed, key[3], key[7], key[K_PORTS], key[K_META]);
+}
+
+function hashRef(t: Conntrack, ref: number): number {
+  const c = t.tuple;
+  const b = ref << 2;
+  const seed = t.header[H_SEED];
+  if ((c[b + 3] & FAMILY_MASK) === FAMILY_V6) {
+    const w = ref * 6;
+    const u = t.wide;
+    const upper = mix3(mix3(seed, u[w], u[w + 1], u[w + 2]), u[w + 3], u[w + 4], u[w + 5]);
+    return mix4(upper, c[b], c[b + 1], c[b + 2], c[b + 3]);
+  }
+  return mix4(seed, c[b], c[b + 1], c[b + 2], c[b + 3]);
+}
+
+function sameWide(t: Conntrack, ref: number, key: Int32Array): boolean {
+  const w = ref * 6;
+  const c = t.wide;
+  return (
+    c[w] === key[0] &&
+    c[w + 1] === key[1] &&
+    c[w + 2] === key[2] &&
+    c[w + 3] === key[4] &&
+    c[w + 4] === key[5] &&
+    c[w + 5] === key[6]
+  );
+}
+
+/** The reference (slot << 1 | direction) of the tuple `key`, or -1. Expired entries are found too. */
+export function find(t: Conntrack, key: Int32Array): number {
+  const h = hashKey(t, key);
+  const refMask = t.refMask;
+  const want = (h & ~refMask) | (refMask + 1);
+  const src = key[3];
+  const dst = key[7];
+  const ports = key[K_PORTS];
+  const meta = key[K_META];
+  const isV6 = (meta & FAMILY_MASK) === FAMILY_V6;
+  let i = h & t.mask;
+  for (;;) {
+    const cell = t.index[i];
+    if (cell === 0) return -1;
+    if ((cell & ~refMask) === want) {
+      const ref = cell & refMask;
+      const b = ref << 2;
+      const c = t.tuple;
+      if (c[b] === src && c[b + 1] === dst && c[b + 2] === ports && c[b + 3] === meta) {
+        if (!isV6 || sameWide(t, ref, key)) return ref;
+      }
+    }
+    i = (i + 1) & t.mask;
+  }
+}
+
+function indexAdd(t: Conntrack, ref: number): void {
+  const h = hashRef(t, ref);
+  let i = h & t.mask;
+  while (t.index[i] !== 0) i = (i + 1) & t.mask;
+  t.index[i] = (h & ~t.refMask) | (t.refMask + 1) | ref;
+}
+
+/** Backward-shift deletion: no tombstones, so probe lengths do not grow with age. */
+function indexRemove(t: Conntrack, ref: number): void {
+  let i = hashRef(t, ref) & t.mask;
+  while ((t.index[i] & t.refMask) !== ref || t.index[i] === 0) i = (i + 1) & t.mask;
+  let hole = i;
+  for (;;) {
+    i = (i + 1) & t.mask;
+    const cell = t.index[i];
+    if (cell === 0) break;
+    const home = hashRef(t, cell & t.refMask) & t.mask;
+    if (((i - home) & t.mask) >= ((i - hole) & t.mask)) {
+      t.index[hole] = cell;
+      hole = i;
+    }
+  }
+  t.index[hole] = 0;
+}
+
+function storeTuple(t: Conntrack, ref: number, key: Int32Array): void {
+  const b = ref << 2;
+  t.tuple[b] = key[3];
+  t.tuple[b + 1] = key[7];
+  t.tuple[b + 2] = key[K_PORTS];
+  t.tuple[b + 3] = key[K_META];
+  if ((key[K_META] & FAMILY_MASK) === FAMILY_V6) {
+    const w = ref * 6;
+    t.wide[w] = key[0];
+    t.wide[w + 1] = key[1];
+    t.wide[w + 2] = key[2];
+    t.wide[w + 3] = key[4];
+    t.wide[w + 4] = key[5];
+    t.wide[w + 5] = key[6];
+  }
+}
+
+/** Writes the tuple of `ref` into `key`. */
+export function loadTuple(t: Conntrack, ref: number, key: Int32Array): void {
+  const b = ref << 2;
+  const meta = t.tuple[b + 3];
+  if ((meta & FAMILY_MASK) === FAMILY_V6) {
+    const w = ref * 6;
+    key[0] = t.wide[w];
+    key[1] = t.wide[w + 1];
+    key[2] = t.wide[w + 2];
+    key[4] = t.wide[w + 3];
+    key[5] = t.wide[w + 4];
+    key[6] = t.wide[w + 5];
+  } else {
+    key[0] = 0;
+    key[1] = 0;
+    key[2] = 0xffff;
+    key[4] = 0;
+    key[5] = 0;
+    key[6] = 0xffff;
+  }
+  key[3] = t.tuple[b];
+  key[7] = t.tuple[b + 1];
+  key[K_PORTS] = t.tuple[b + 2];
+  key[K_META] = meta;
+}
+
+/**
+ * How a packet of direction `ref & 1` leaves: the other direction's tuple, turned round. ICMP queries keep type
+ * and code, since those differ between the two directions by themselves.
+ */
+export function loadTranslated(t: Conntrack, ref: number, key: Int32Array, to: Int32Array): void {
+  const other = ref ^ 1;
+  const b = other << 2;
+  const meta = t.tuple[b + 3];
+  const ports = t.tuple[b + 2];
+  to[3] = t.tuple[b + 1];
+  to[7] = t.tuple[b];
+  if ((meta & FAMILY_MASK) === FAMILY_V6) {
+    const w = other * 6;
+    to[0] = t.wide[w + 3];
+    to[1] = t.wide[w + 4];
+    to[2] = t.wide[w + 5];
+    to[4] = t.wide[w];
+    to[5] = t.wide[w + 1];
+    to[6] = t.wide[w + 2];
+  } else {
+    to[0] = 0;
+    to[1] = 0;
+    to[2] = 0xffff;
+    to[4] = 0;
+    to[5] = 0;
+    to[6] = 0xffff;
+  }
+  const proto = meta & 0xff;
+  if (proto === 1 || proto === 58) to[K_PORTS] = (ports & ~0xffff) | (key[K_PORTS] & 0xffff);
+  else to[K_PORTS] = (ports << 16) | (ports >>> 16);
+  to[K_META] = meta;
+}
+
+function takeSlot(t: Conntrack): number {
+  const h = t.header;
+  if (h[H_FREE] !== 0) {
+    const slot = h[H_FREE] - 1;
+    h[H_FREE] = t.epoch[slot]; // a free slot chains through its epoch column
+    return slot;
+  }
+  if (h[H_NEVER_USED] < t.capacity) return h[H_NEVER_USED]++;
+  return -1;
+}
+
+/** Slots looked at for a victim when the table is full: netfilter looks at 8 buckets. */
+const EVICT_SCAN = 64;
+
+function earlyDrop(t: Conntrack, nowSec: number): boolean {
+  const h = t.header;
+  for (let n = 0; n < EVICT_SCAN; n++) {
+    const slot = h[H_EVICT];
+    h[H_EVICT] = (slot + 1) & (t.capacity - 1);
+    const s = t.status[slot];
+    if (s === 0) continue;
+    if ((s & ASSURED) === 0 || t.expiresAtSec[slot] - nowSec <= 0) {
+      remove(t, slot);
+      h[H_EARLY_DROP]++;
+      return true;
+    }
+  }
+  return false;
+}
+
+/**
+ * Adds a connection; the caller has seen that neither tuple is taken. Returns its slot, or -1 when the table is
+ * full and nothing could be evicted. `status`, `state` and time-out are the caller's to set.
+ */
+export function insert(t: Conntrack, orig: Int32Array, reply: Int32Array, nowSec: number): number {
+  let slot = takeSlot(t);
+  if (slot < 0) {
+    if (earlyDrop(t, nowSec)) slot = takeSlot(t);
+    if (slot < 0) {
+      t.header[H_FULL]++;
+      return -1;
+    }
+  }
+  storeTuple(t, slot << 1, orig);
+  storeTuple(t, (slot << 1) | 1, reply);
+  t.status[slot] = CONFIRMED;
+  t.state[slot] = 0;
+  t.startSec[slot] = nowSec;
+  t.expiresAtSec[slot] = nowSec;
+  t.endpoint[slot] = -1;
+  t.service[slot] = -1;
+  t.epoch[slot] = 0;
+  t.packets[slot << 1] = 0;
+  t.packets[(slot << 1) | 1] = 0;
+  t.octets[slot << 1] = 0;
+  t.octets[(slot << 1) | 1] = 0;
+  indexAdd(t, slot << 1);
+  indexAdd(t, (slot << 1) | 1);
+  t.header[H_USED]++;
+  return slot;
+}
+
+export function remove(t: Conntrack, slot: number): void {
+  indexRemove(t, slot << 1);
+  indexRemove(t, (slot << 1) | 1);
+  t.status[slot] = 0;
+  t.epoch[slot] = t.header[H_FREE];
+  t.header[H_FREE] = slot + 1;
+  t.header[H_USED]--;
+}
+
+/** True when the entry is no more, though the walk has not come by yet. Safe against a wrapping clock. */
+export function isExpired(t: Conntrack, slot: number, nowSec: number): boolean {
+  return ((t.expiresAtSec[slot] - nowSec) | 0) <= 0;
+}
+
+/** Looks at the next `count` slots and removes what has expired. Returns how many were removed. */
+export function expireSlice(t: Conntrack, count: number, nowSec: number): number {
+  const h = t.header;
+  const end = h[H_NEVER_USED];
+  if (end === 0) return 0;
+  let removed = 0;
+  let slot = h[H_SWEEP];
+  const steps = count < end ? count : end;
+  for (let n = 0; n < steps; n++) {
+    if (slot >= end) slot = 0;
+    if (t.status[slot] !== 0 && ((t.expiresAtSec[slot] - nowSec) | 0) <= 0) {
+      remove(t, slot);
+      removed++;
+    }
+    slot++;
+  }
+  h[H_SWEEP] = slot;
+  return removed;
+}
+
+/** Slots ever used: readers walk 0 … this. */
+export function highWater(t: Conntrack): number {
+  return t.header[H_NEVER_USED];
+}
+
+/** Accounts one packet to direction `ref & 1`; a first reply marks the connection as answered. */
+export function account(t: Conntrack, ref: number, octets: number): void {
+  t.packets[ref]++;
+  t.octets[ref] += octets;
+  if ((ref & 1) === 1) t.status[ref >> 1] |= SEEN_REPLY;
+}

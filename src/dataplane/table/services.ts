@@ -1,0 +1,415 @@
+/**
+ * Services: (address, port, protocol) → what kube-proxy's rules would do, decided beforehand by `compile`.
+ *
+ * A *frontend* is one address a service port is reached by: a ClusterIP, an external IP, a load balancer's, or a
+ * node port (address: any LOCAL one). It holds one action for each class of source, since that is all that
+ * KUBE-SVC, KUBE-SVL and KUBE-EXT distinguish: a pod, the node itself, the outside. An action names an endpoint
+ * *set*; a pick is one random number and one array read, however many services or endpoints there are.
+ *
+ * An *endpoint* keeps its slot as long as it serves; its generation changes when it goes, and connections
+ * remember the generation they were made with. So a UDP flow to an endpoint that is gone is seen on its next
+ * packet, without any walk over the connection table.
+ *
+ * Change is per service port (`upsert`, `removeService`) and costs what that service port holds. Columns have a
+ * hard capacity and are allocated zeroed, so memory that no service uses is not resident.
+ */
+import { mixTrusted } from "./hash-index.ts";
+
+/** What a frontend does with a new connection. */
+export const Action = Object.freeze({ DNAT: 0, REJECT: 1, DROP: 2, NONE: 3 } as const);
+export const FrontendKind = Object.freeze({
+  CLUSTER_IP: 0,
+  EXTERNAL_IP: 1,
+  LOAD_BALANCER: 2,
+  NODE_PORT: 3,
+} as const);
+/** Who sent the packet, as the rules tell sources apart. */
+export const SourceClass = Object.freeze({ POD: 0, NODE: 1, OUTSIDE: 2 } as const);
+
+export interface EndpointSpec {
+  w0: number;
+  w1: number;
+  w2: number;
+  w3: number;
+  port: number;
+  /** Bit 0 local, 1 ready, 2 serving, 3 terminating. */
+  flags: number;
+}
+export interface ClassAction {
+  action: number;
+  set: number;
+  masquerade: boolean;
+}
+export interface SourceRange {
+  w0: number;
+  w1: number;
+  w2: number;
+  w3: number;
+  /** Of 128; an IPv4 range counts its 96 mapped bits. */
+  prefixLen: number;
+}
+export interface FrontendSpec {
+  kind: number;
+  w0: number;
+  w1: number;
+  w2: number;
+  w3: number;
+  family: 4 | 6;
+  port: number;
+  sourceRanges: SourceRange[] | null;
+  byClass: [ClassAction, ClassAction, ClassAction];
+}
+export interface ServicePortSpec {
+  id: number;
+  /** namespace/name:portName */
+  name: string;
+  protocol: number;
+  affinitySec: number;
+  endpoints: EndpointSpec[];
+  sets: number[][];
+  frontends: FrontendSpec[];
+}
+export interface ServiceUpdate {
+  upsert: ServicePortSpec[];
+  remove: number[];
+}
+
+const CLASSES = 3;
+const RANGE_WORDS = 5; // address words, prefix length
+
+/** What a service port owns in the columns. Cold: only changes read it. */
+interface ServiceRecord {
+  readonly name: string;
+  readonly frontends: number[];
+  readonly endpoints: Map<string, number>;
+  members: number;
+  membersSize: number;
+  ranges: number;
+  rangesSize: number;
+}
+
+/** Runs of words in one column: a free list per power of two. */
+class RunAllocator {
+  next = 1; // 0 means "no run"
+  readonly limit: number;
+  readonly free = new Map<number, number[]>();
+  constructor(limit: number) {
+    this.limit = limit;
+  }
+  static roundUp(n: number): number {
+    return n <= 1 ? 1 : 2 ** Math.ceil(Math.log2(n));
+  }
+  take(n: number): number {
+    const size = RunAllocator.roundUp(n);
+    const reused = this.free.get(size)?.pop();
+    if (reused !== undefined) return reused;
+    if (this.next + size > this.limit) return -1;
+    const at = this.next;
+    this.next += size;
+    return at;
+  }
+  give(at: number, n: number): void {
+    const size = RunAllocator.roundUp(n);
+    const list = this.free.get(size);
+    if (list === undefined) this.free.set(size, [at]);
+    else list.push(at);
+  }
+}
+
+export class Services {
+  // Frontends
+  readonly index: Int32Array; //        frontend + 1; 0 = empty; open addressing, at most half full
+  readonly mask: number;
+  readonly addr: Int32Array; //         4 words a frontend
+  readonly portProto: Int32Array; //    port << 16 | family << 8 | protocol; 0 = free
+  readonly kind: Uint8Array;
+  readonly service: Int32Array; //      service id
+  readonly action: Uint8Array; //       3 a frontend, by SourceClass
+  readonly masq: Uint8Array; //         3 a frontend
+  readonly setAt: Int32Array; //        3 a frontend: first member
+  readonly setCount: Int32Array; //     3 a frontend
+  readonly rangeAt: Int32Array; //      source ranges; 0 = any source
+  readonly rangeCount: Int32Array;
+  readonly affinitySec: Int32Array;
+  readonly hits: Float64Array; //       new connections claimed
+  // Runs
+  readonly member: Int32Array; //       endpoint slots
+  readonly range: Int32Array; //        RANGE_WORDS each
+  // Endpoints
+  readonly epAddr: Int32Array; //       4 words an endpoint
+  readonly epPort: Uint16Array;
+  readonly epGeneration: Int32Array; // changes when the endpoint goes
+  readonly epFlags: Uint8Array;
+  readonly epService: Int32Array;
+  readonly epHits: Float64Array;
+
+  /** Counts changes. Connections without an endpoint remember it, to notice a service that came later. */
+  readonly epoch = new Int32Array(1);
+  readonly records = new Map<number, ServiceRecord>();
+  readonly freeFrontends: number[] = [];
+  readonly freeEndpoints: number[] = [];
+  readonly members: RunAllocator;
+  readonly ranges: RunAllocator;
+  nextFrontend = 0;
+  nextEndpoint = 0;
+  /** Service ports refused because a column was full. */
+  full = 0;
+
+  constructor(frontendsLog2 = 19, endpointsLog2 = 19) {
+    const f = 1 << frontendsLog2;
+    const e = 1 << endpointsLog2;
+    this.index = new Int32Array(f * 2);
+    this.mask = f * 2 - 1;
+    this.addr = new Int32Array(f * 4);
+    this.portProto = new Int32Array(f);
+    this.kind = new Uint8Array(f);
+    this.service = new Int32Array(f);
+    this.action = new Uint8Array(f * CLASSES);
+    this.masq = new Uint8Array(f * CLASSES);
+    this.setAt = new Int32Array(f * CLASSES);
+    this.setCount = new Int32Array(f * CLASSES);
+    this.rangeAt = new Int32Array(f);
+    this.rangeCount = new Int32Array(f);
+    this.affinitySec = new Int32Array(f);
+    this.hits = new Float64Array(f);
+    this.member = new Int32Array(e * 4);
+    this.range = new Int32Array(f * RANGE_WORDS);
+    this.epAddr = new Int32Array(e * 4);
+    this.epPort = new Uint16Array(e);
+    this.epGeneration = new Int32Array(e);
+    this.epFlags = new Uint8Array(e);
+    this.epService = new Int32Array(e);
+    this.epHits = new Float64Array(e);
+    this.members = new RunAllocator(e * 4);
+    this.ranges = new RunAllocator(f * RANGE_WORDS);
+  }
+}
+
+function pack(port: number, family: number, protocol: number): number {
+  return (port << 16) | (family << 8) | protocol;
+}
+
+/**
+ * The frontend at this address, or -1. A node port is asked for with all four words 0.
+ * `meta` is protocol | family << 8, as in a packet's key.
+ */
+export function find(
+  t: Services,
+  w0: number,
+  w1: number,
+  w2: number,
+  w3: number,
+  port: number,
+  meta: number,
+): number {
+  const want = (port << 16) | meta;
+  let i = mixTrusted(w0 ^ want, w1, w2, w3) & t.mask;
+  for (;;) {
+    const cell = t.index[i];
+    if (cell === 0) return -1;
+    const f = cell - 1;
+    if (t.portProto[f] === want) {
+      const a = f << 2;
+      if (t.addr[a + 3] === w3 && t.addr[a + 2] === w2 && t.addr[a + 1] === w1 && t.addr[a] === w0) return f;
+    }
+    i = (i + 1) & t.mask;
+  }
+}
+
+/** True when the frontend restricts its sources and none of its ranges holds this one. */
+export function sourceRefused(t: Services, f: number, key: Int32Array): boolean {
+  const at = t.rangeAt[f];
+  if (at === 0) return false;
+  const n = t.rangeCount[f];
+  for (let i = 0; i < n; i++) {
+    const r = at + i * RANGE_WORDS;
+    const bits = t.range[r + 4];
+    let w = 0;
+    let same = true;
+    for (; w < 4 && same; w++) {
+      const left = bits - (w << 5);
+      if (left <= 0) break;
+      const mask = left >= 32 ? -1 : ~(0xffffffff >>> left);
+      same = ((t.range[r + w] ^ key[w]) & mask) === 0;
+    }
+    if (same) return false;
+  }
+  return true;
+}
+
+/** One of the set's endpoints, each with the same probability; `random` is any i32. -1: the set is empty. */
+export function pick(t: Services, f: number, sourceClass: number, random: number): number {
+  const c = f * CLASSES + sourceClass;
+  const n = t.setCount[c];
+  if (n === 0) return -1;
+  // 23 random bits times n, over 2^23: exact in a double, no modulo bias worth speaking of.
+  return t.member[t.setAt[c] + ((((random >>> 9) * n) / 0x800000) | 0)];
+}
+
+export function actionOf(t: Services, f: number, sourceClass: number): number {
+  return t.action[f * CLASSES + sourceClass];
+}
+export function masquerades(t: Services, f: number, sourceClass: number): boolean {
+  return t.masq[f * CLASSES + sourceClass] !== 0;
+}
+
+/** Adds or replaces service ports; whatever the change does not name stays as it is. */
+export function createUpdate(t: Services, update: ServiceUpdate): void {
+  for (const id of update.remove) removeService(t, id);
+  for (const spec of update.upsert) upsertService(t, spec);
+  t.epoch[0]++;
+}
+
+function endpointKey(e: EndpointSpec): string {
+  return `${e.w0},${e.w1},${e.w2},${e.w3},${e.port}`;
+}
+
+function createEndpoints(
+  t: Services,
+  spec: ServicePortSpec,
+  old: Map<string, number> | undefined,
+): number[] | null {
+  const slots: number[] = [];
+  for (const e of spec.endpoints) {
+    let slot = old?.get(endpointKey(e));
+    if (slot === undefined) {
+      slot = t.freeEndpoints.pop() ?? (t.nextEndpoint < t.epPort.length ? t.nextEndpoint++ : -1);
+      if (slot < 0) return null;
+      t.epAddr.set([e.w0, e.w1, e.w2, e.w3], slot * 4);
+      t.epPort[slot] = e.port;
+      t.epService[slot] = spec.id;
+      t.epHits[slot] = 0;
+    }
+    t.epFlags[slot] = e.flags;
+    slots.push(slot);
+  }
+  return slots;
+}
+
+function upsertService(t: Services, spec: ServicePortSpec): void {
+  const old = t.records.get(spec.id);
+  const slots = createEndpoints(t, spec, old?.endpoints);
+  const wanted = spec.frontends.filter((f) => f.sourceRanges !== null);
+  const rangesSize = wanted.reduce((n, f) => n + (f.sourceRanges as SourceRange[]).length * RANGE_WORDS, 0);
+  const membersSize = spec.sets.reduce((n, s) => n + s.length, 0);
+  const members = membersSize === 0 ? 0 : t.members.take(membersSize);
+  const ranges = rangesSize === 0 && wanted.length === 0 ? 0 : t.ranges.take(Math.max(1, rangesSize));
+  if (slots === null || members < 0 || ranges < 0) {
+    t.full++;
+    return;
+  }
+  if (old !== undefined) dropFrontends(t, old);
+  const record: ServiceRecord = {
+    name: spec.name,
+    frontends: [],
+    endpoints: new Map(spec.endpoints.map((e, i) => [endpointKey(e), slots[i]])),
+    members,
+    membersSize,
+    ranges,
+    rangesSize: Math.max(1, rangesSize),
+  };
+  if (old !== undefined)
+    for (const [key, slot] of old.endpoints) if (!record.endpoints.has(key)) freeEndpoint(t, slot);
+  const setAt: number[] = [];
+  let at = members;
+  for (const set of spec.sets) {
+    setAt.push(at);
+    for (const i of set) t.member[at++] = slots[i];
+  }
+  let rangeAt = ranges;
+  for (const f of spec.frontends) {
+    const slot = createFrontend(t, spec, f, setAt, rangeAt);
+    if (f.sourceRanges !== null) rangeAt += f.sourceRanges.length * RANGE_WORDS;
+    if (slot >= 0) record.frontends.push(slot);
+  }
+  t.records.set(spec.id, record);
+}
+
+function createFrontend(
+  t: Services,
+  spec: ServicePortSpec,
+  f: FrontendSpec,
+  setAt: number[],
+  rangeAt: number,
+): number {
+  const meta = (f.family << 8) | spec.protocol;
+  // Two services on one external address and port: the first keeps it, as the first matching rule would.
+  if (find(t, f.w0, f.w1, f.w2, f.w3, f.port, meta) >= 0) return -1;
+  const slot = t.freeFrontends.pop() ?? (t.nextFrontend < t.kind.length ? t.nextFrontend++ : -1);
+  if (slot < 0) {
+    t.full++;
+    return -1;
+  }
+  t.addr.set([f.w0, f.w1, f.w2, f.w3], slot * 4);
+  t.portProto[slot] = pack(f.port, f.family, spec.protocol);
+  t.kind[slot] = f.kind;
+  t.service[slot] = spec.id;
+  t.affinitySec[slot] = spec.affinitySec;
+  t.hits[slot] = 0;
+  for (let c = 0; c < CLASSES; c++) {
+    const a = f.byClass[c];
+    const set = spec.sets[a.set];
+    t.action[slot * CLASSES + c] = a.action;
+    t.masq[slot * CLASSES + c] = a.masquerade ? 1 : 0;
+    t.setAt[slot * CLASSES + c] = set === undefined ? 0 : setAt[a.set];
+    t.setCount[slot * CLASSES + c] = set === undefined ? 0 : set.length;
+  }
+  t.rangeAt[slot] = f.sourceRanges === null ? 0 : rangeAt;
+  t.rangeCount[slot] = f.sourceRanges === null ? 0 : f.sourceRanges.length;
+  if (f.sourceRanges !== null) {
+    f.sourceRanges.forEach((r, i) => {
+      t.range.set([r.w0, r.w1, r.w2, r.w3, r.prefixLen], rangeAt + i * RANGE_WORDS);
+    });
+  }
+  let i = mixTrusted(f.w0 ^ ((f.port << 16) | meta), f.w1, f.w2, f.w3) & t.mask;
+  while (t.index[i] !== 0) i = (i + 1) & t.mask;
+  t.index[i] = slot + 1;
+  return slot;
+}
+
+function homeOf(t: Services, f: number): number {
+  const a = f * 4;
+  return mixTrusted(t.addr[a] ^ t.portProto[f], t.addr[a + 1], t.addr[a + 2], t.addr[a + 3]) & t.mask;
+}
+
+function dropFrontends(t: Services, record: ServiceRecord): void {
+  for (const f of record.frontends) {
+    let i = homeOf(t, f);
+    while (t.index[i] !== f + 1) i = (i + 1) & t.mask;
+    let hole = i;
+    for (;;) {
+      i = (i + 1) & t.mask;
+      if (t.index[i] === 0) break;
+      const home = homeOf(t, t.index[i] - 1);
+      if (((i - home) & t.mask) >= ((i - hole) & t.mask)) {
+        t.index[hole] = t.index[i];
+        hole = i;
+      }
+    }
+    t.index[hole] = 0;
+    t.portProto[f] = 0;
+    t.freeFrontends.push(f);
+  }
+  record.frontends.length = 0;
+  if (record.membersSize > 0) t.members.give(record.members, record.membersSize);
+  if (record.ranges > 0) t.ranges.give(record.ranges, record.rangesSize);
+}
+
+function freeEndpoint(t: Services, slot: number): void {
+  t.epGeneration[slot] = (t.epGeneration[slot] + 1) | 0;
+  t.freeEndpoints.push(slot);
+}
+
+/** Takes a service port away; connections that it made notice on their next packet. */
+export function removeService(t: Services, id: number): void {
+  const record = t.records.get(id);
+  if (record === undefined) return;
+  dropFrontends(t, record);
+  for (const slot of record.endpoints.values()) freeEndpoint(t, slot);
+  t.records.delete(id);
+}
+
+/** "namespace/name:port" of a frontend, for people; "" when it is gone. */
+export function describeFrontend(t: Services, f: number): string {
+  return f < 0 ? "" : (t.records.get(t.service[f])?.name ?? "");
+}

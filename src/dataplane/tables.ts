@@ -1,0 +1,131 @@
+/**
+ * Tables: everything the stages may see. The engine makes one, the control side changes it between two batches,
+ * never inside one. Tables that grow with traffic (fdb, neighbours, conntrack) live here for good; the compiled
+ * ones (routes, vteps, address sets) are replaced as a whole, services are patched one service port at a time.
+ */
+import type { Counters } from "./counters.ts";
+import { Packet } from "./packet.ts";
+import type { Offload } from "./port.ts";
+import type { SlotPool } from "./slot-pool.ts";
+import { Conntrack } from "./table/conntrack.ts";
+import { Fdb } from "./table/fdb.ts";
+import { Fragments } from "./table/fragments.ts";
+import { LocalAddresses } from "./table/local-addresses.ts";
+import { Neighbors } from "./table/neighbor.ts";
+import { PrefixSet } from "./table/prefix-set.ts";
+import { createRoutes, type Routes } from "./table/routes.ts";
+import { Services } from "./table/services.ts";
+import { TokenBucket } from "./table/token-bucket.ts";
+import { createVteps, type Vteps } from "./table/vteps.ts";
+import type { PortTable, TxQueue } from "./tx-queue.ts";
+import { Watchers } from "./watch.ts";
+
+/** How local-traffic detection tells a pod's packet (KubeProxyConfiguration detectLocalMode). */
+export const DetectLocal = Object.freeze({ NONE: 0, CIDR: 1, POD_PORT: 2 } as const);
+
+/** Scalars of the node. All set at start or by a change of the Node object; 32-bit integers all of them. */
+export class NodeConfig {
+  gatewayMacHi = 0; //     the router's station on the pod bridge and towards host0
+  gatewayMacLo = 0;
+  vtepMacHi = 0;
+  vtepMacLo = 0;
+  hostPort = -1; //        PortIds, -1: none
+  uplinkPort = -1;
+  nodeAddress = 0; //      IPv4, source of the outer header
+  vxlan = 0; //            1: overlay on
+  vni = 1;
+  vxlanPort = 8472;
+  vxlanSourceCheck = 1; // 1: outer source must be a known VTEP
+  detectLocal = 1; //      DetectLocal
+  masqueradeEgress = 1; // 1: pod → outside the cluster leaves with the node's address
+  tcpLoose = 1; //         nf_conntrack_tcp_loose
+  dropInvalid = 1; //      kube-proxy's KUBE-FORWARD rule; off with conntrack.tcpBeLiberal
+  snatMin = 1024; //       SNAT source ports, both ends included …
+  snatMax = 65_535;
+  snatAvoidMin = 30_000; // … without the node-port range
+  snatAvoidMax = 32_767;
+}
+
+export class Tables {
+  readonly arena: Uint8Array;
+  readonly config = new NodeConfig();
+  readonly counters: Counters;
+  readonly ports: PortTable;
+  readonly pool: SlotPool;
+  readonly tx: TxQueue;
+  readonly offload: Offload;
+  readonly watchers: Watchers;
+
+  readonly fdb: Fdb;
+  readonly fabric: Neighbors; //     on the uplink: ARP and ND
+  readonly stations: Neighbors; //   pods and host0: permanent, with their port
+  readonly conntrack: Conntrack;
+  readonly services: Services;
+  readonly fragments: Fragments;
+  readonly icmpRate: TokenBucket;
+  routes: Routes = createRoutes([]);
+  vteps: Vteps = createVteps([]);
+  local = new LocalAddresses([]); //      addresses of the node itself: type LOCAL
+  podSources = new PrefixSet([]); //      what the local-traffic detector takes for pods
+  masqueradeExempt = new PrefixSet([]); //destinations that pods reach with their own address
+  masqueradeSources = new PrefixSet([]);
+
+  /** The packet in the pipeline, one taken out of a tunnel, and one that the plane makes itself. */
+  readonly outer: Packet;
+  readonly inner: Packet;
+  readonly own: Packet;
+  /** Scratch keys, so that no stage allocates. */
+  readonly keyA = new Int32Array(10);
+  readonly keyB = new Int32Array(10);
+  readonly segment = new Int32Array(4);
+  readonly descriptors = new Int32Array(2 * 256);
+  /** Pairs of slots for joined inner frames, in use until the next flush. */
+  readonly firstArea: number;
+  readonly areas: number;
+  areaNext = 0;
+  areaFlushes = -1;
+  nowMs = 0; // engine clock of the batch
+  ipId = 1; // identification of packets we make ourselves
+
+  constructor(init: TablesInit) {
+    this.arena = init.arena;
+    this.firstArea = init.firstArea;
+    this.areas = init.areas;
+    this.counters = init.counters;
+    this.ports = init.ports;
+    this.pool = init.pool;
+    this.tx = init.tx;
+    this.offload = init.offload;
+    this.watchers = init.watchers ?? new Watchers();
+    this.fdb = init.fdb ?? new Fdb(10);
+    this.fabric = init.fabric ?? new Neighbors(10);
+    this.stations = init.stations ?? new Neighbors(10);
+    this.conntrack = init.conntrack ?? new Conntrack(14);
+    this.services = init.services ?? new Services(12, 12);
+    this.fragments = init.fragments ?? new Fragments(6);
+    this.icmpRate = init.icmpRate ?? new TokenBucket(8);
+    this.outer = new Packet(init.arena);
+    this.inner = new Packet(init.arena);
+    this.own = new Packet(init.arena);
+  }
+}
+
+export interface TablesInit {
+  arena: Uint8Array;
+  /** First slot and number of the slot pairs for joined inner frames. */
+  firstArea: number;
+  areas: number;
+  counters: Counters;
+  ports: PortTable;
+  pool: SlotPool;
+  tx: TxQueue;
+  offload: Offload;
+  watchers?: Watchers;
+  fdb?: Fdb;
+  fabric?: Neighbors;
+  stations?: Neighbors;
+  conntrack?: Conntrack;
+  services?: Services;
+  fragments?: Fragments;
+  icmpRate?: TokenBucket;
+}

@@ -1,0 +1,207 @@
+/**
+ * VXLAN encapsulation (RFC 7348; Linux: vxlan_xmit_one), flannel's way: inner frames from VTEP to VTEP. The outer
+ * headers go into the headroom before the frame. A TCP superframe is cut into segments with real checksums, laid
+ * end to end behind one outer header and sent as one UDP_L4 superframe: the kernel, or the NIC, cuts it where the
+ * VXLAN packets begin. Outer UDP checksum: 0 for single frames (as Linux by default on IPv4); superframes need one,
+ * left partial.
+ */
+
+import type { Ipv4Addr, L4Port, Vni } from "../base/ids.ts";
+import * as checksum from "../wire/checksum.ts";
+import * as eth from "../wire/ethernet.ts";
+import * as ipv4 from "../wire/ipv4.ts";
+import * as udp from "../wire/udp.ts";
+import * as vnet from "../wire/virtio-net.ts";
+import * as vxlan from "../wire/vxlan.ts";
+import { Event } from "./counters.ts";
+import { DropReason } from "./drop-reason.ts";
+import { toNeighbor } from "./link.ts";
+import { type Packet, SLOT_ROOM } from "./packet.ts";
+import * as pool from "./slot-pool.ts";
+import * as routes from "./table/routes.ts";
+import type { Tables } from "./tables.ts";
+import * as tx from "./tx-queue.ts";
+
+const UDP_AT = eth.HEADER_LEN + ipv4.HEADER_LEN_MIN;
+const VXLAN_AT = UDP_AT + udp.HEADER_LEN;
+/** Bytes that encapsulation over IPv4 puts before a frame. */
+export const OVERHEAD = VXLAN_AT + vxlan.HEADER_LEN;
+const OUTER_TTL = 64;
+const UDP_LEN_MAX = 65_535 - ipv4.HEADER_LEN_MIN;
+const SOURCE_PORT_MIN = 49_152; // RFC 7348 §5: the dynamic range, chosen by a hash of the inner flow
+const SOURCE_PORT_MASK = 0x3fff;
+
+/**
+ * Encapsulates the frame of `pkt` at `off` (`len` bytes, in pool slot `slot` or borrowed: -1) for VTEP `v` and sends
+ * it. Returns 0 or the DropReason.
+ */
+export function encapsulate(
+  t: Tables,
+  pkt: Packet,
+  off: number,
+  len: number,
+  slot: number,
+  v: number,
+  nowMs: number,
+): number {
+  const view = t.own.view;
+  eth.setDst(view, off, t.vteps.macHi[v], t.vteps.macLo[v]);
+  eth.setSrc(view, off, t.config.vtepMacHi, t.config.vtepMacLo);
+  if (pkt.gsoType !== vnet.GSO_NONE) return encapsulateSuperframe(t, pkt, off, len, slot, v, nowMs);
+  if (pkt.csumPartial !== 0) complete(t, pkt, off, len);
+  const start = off - OVERHEAD;
+  vxlan.emit(view, start + VXLAN_AT, t.config.vni as Vni);
+  emitOuter(t, pkt, start, len + vxlan.HEADER_LEN, v, 0);
+  t.ipId = (t.ipId + 1) & 0xffff;
+  t.counters.events[Event.VXLAN_ENCAP]++;
+  return send(t, start, len + OVERHEAD, slot, v, nowMs);
+}
+
+/** Nobody behind the tunnel will complete a partial checksum: do it now. */
+function complete(t: Tables, pkt: Packet, off: number, len: number): void {
+  const start = pkt.csumStart - pkt.off + off;
+  const sum = t.offload.checksum(t.arena, start, off + len - start, 0);
+  const value = ~sum & 0xffff;
+  t.own.view.setUint16(start + pkt.csumOffset, value === 0 ? 0xffff : value);
+  t.counters.events[Event.CSUM_COMPLETED]++;
+}
+
+function encapsulateSuperframe(
+  t: Tables,
+  pkt: Packet,
+  off: number,
+  len: number,
+  slot: number,
+  v: number,
+  nowMs: number,
+): number {
+  if (pkt.proto !== ipv4.PROTO_TCP) return giveBack(t, slot, DropReason.GSO_UNSUPPORTED);
+  const view = t.own.view;
+  const prefix = off - OVERHEAD; // the VXLAN header as a template, in the frame's own headroom
+  vxlan.emit(view, prefix, t.config.vni as Vni);
+  const l3 = pkt.l3 - pkt.off + off;
+  const l4 = pkt.l4 - pkt.off + off;
+  const payload = len - (l4 - off) - ((view.getUint8(l4 + 12) >>> 4) << 2);
+  let done = 0;
+  let reason = 0;
+  while (done < payload && reason === 0) {
+    if (t.pool.count < 2) tx.flush(t.tx); // slots that wait for the flush come back
+    const out = pool.acquire(t.pool);
+    if (out < 0) reason = DropReason.NO_SLOT;
+    else {
+      const consumed = segments(t, pkt, off, len, l3, l4, done, out, v, prefix, nowMs);
+      if (consumed <= 0) reason = DropReason.GSO_UNSUPPORTED;
+      done += consumed;
+    }
+  }
+  return giveBack(t, slot, reason);
+}
+
+/** One outer superframe with as many segments as fit. Returns the TCP payload bytes it took, or ≤ 0. */
+function segments(
+  t: Tables,
+  pkt: Packet,
+  off: number,
+  len: number,
+  l3: number,
+  l4: number,
+  from: number,
+  slot: number,
+  v: number,
+  prefix: number,
+  nowMs: number,
+): number {
+  const start = pool.frameOffset(slot);
+  const result = t.segment;
+  const out = start + VXLAN_AT;
+  const room = Math.min(SLOT_ROOM - VXLAN_AT, UDP_LEN_MAX - udp.HEADER_LEN);
+  const consumed = t.offload.segmentTcp(
+    t.arena,
+    off,
+    len,
+    l3,
+    l4,
+    pkt.gsoSize,
+    from,
+    out,
+    room,
+    prefix,
+    vxlan.HEADER_LEN,
+    result,
+  );
+  if (consumed <= 0) {
+    pool.release(t.pool, slot);
+    return consumed;
+  }
+  const count = result[0];
+  emitOuter(t, pkt, start, result[1], v, count > 1 ? result[2] : 0);
+  t.ipId = (t.ipId + count) & 0xffff;
+  t.counters.events[Event.VXLAN_ENCAP]++;
+  t.counters.events[Event.GSO_SEGMENTS_OUT] += count;
+  const reason = send(t, start, result[1] + VXLAN_AT, slot, v, nowMs);
+  if (reason !== 0) t.counters.drops[reason]++;
+  return consumed;
+}
+
+/** Outer Ethernet, IP and UDP at `start`; `payload` is the UDP payload. `gso` > 0: a superframe of such pieces. */
+function emitOuter(t: Tables, pkt: Packet, start: number, payload: number, v: number, gso: number): void {
+  const view = t.own.view;
+  const udpLen = payload + udp.HEADER_LEN;
+  const ip = start + eth.HEADER_LEN;
+  const u = start + UDP_AT;
+  eth.setEtherType(view, start, eth.ETHERTYPE_IPV4);
+  const to = t.vteps.outer3[v] as Ipv4Addr;
+  const from = t.config.nodeAddress as Ipv4Addr;
+  ipv4.emit(
+    view,
+    ip,
+    outerTos(pkt),
+    ipv4.HEADER_LEN_MIN + udpLen,
+    t.ipId,
+    0,
+    OUTER_TTL,
+    ipv4.PROTO_UDP,
+    from,
+    to,
+  );
+  udp.emit(view, u, sourcePort(pkt) as L4Port, t.config.vxlanPort as L4Port, udpLen);
+  const vh = start - vnet.HEADER_LEN;
+  if (gso === 0) {
+    vnet.clear(view, vh);
+    return;
+  }
+  udp.setChecksum(view, u, checksum.fold(checksum.pseudoSumV4(from, to, ipv4.PROTO_UDP, udpLen)));
+  vnet.emit(view, vh, vnet.NEEDS_CSUM, vnet.GSO_UDP_L4, VXLAN_AT, gso, UDP_AT, udp.CSUM_OFFSET);
+}
+
+/** RFC 6040, as ip_tunnel_ecn_encap: the inner ECN field, CE as ECT(0); DSCP stays 0 (flannel's tos). */
+function outerTos(pkt: Packet): number {
+  if (pkt.family !== 4) return 0;
+  const ecn = ipv4.tos(pkt.view, pkt.l3) & 3;
+  return ecn === 3 ? 2 : ecn;
+}
+
+function sourcePort(pkt: Packet): number {
+  const k = pkt.nat !== 0 ? pkt.to : pkt.key;
+  let h = Math.imul(k[3], 0x9e3779b1) ^ Math.imul(k[7], 0x85ebca6b) ^ Math.imul(k[8], 0xc2b2ae35) ^ k[9];
+  h ^= h >>> 15;
+  h = Math.imul(h, 0x2c1b3c6d);
+  return SOURCE_PORT_MIN + ((h >>> 18) & SOURCE_PORT_MASK);
+}
+
+/** Onto the fabric, by the route to the VTEP's outer address. */
+function send(t: Tables, off: number, len: number, slot: number, v: number, nowMs: number): number {
+  const vt = t.vteps;
+  const r = routes.lookup4(t.routes, vt.outer3[v]);
+  if (r < 0) return giveBack(t, slot, DropReason.NO_ROUTE);
+  const rt = t.routes;
+  if (rt.kind[r] === routes.RouteKind.GATEWAY) {
+    return toNeighbor(t, off, len, slot, rt.gw0[r], rt.gw1[r], rt.gw2[r], rt.gw3[r], nowMs);
+  }
+  return toNeighbor(t, off, len, slot, 0, 0, 0xffff, vt.outer3[v], nowMs);
+}
+
+function giveBack(t: Tables, slot: number, reason: number): number {
+  if (slot >= 0) pool.release(t.pool, slot);
+  return reason;
+}

@@ -1,0 +1,143 @@
+/**
+ * Frames that wait to be written. Stages enqueue, the engine flushes once per received batch with one call into
+ * the addon for all ports. A frame's bytes must not change between the two; flooding queues one frame for
+ * several ports, everything else queues a frame once.
+ */
+import { type Counters, countPort, PortCounter } from "./counters.ts";
+import { DropReason } from "./drop-reason.ts";
+import type { Io, Port } from "./port.ts";
+import { release, type SlotPool } from "./slot-pool.ts";
+
+const EAGAIN = 11;
+const ENOBUFS = 105;
+const { TX_BYTES, TX_DROPS, TX_PACKETS } = PortCounter;
+
+/** Every port of the plane, by PortId. Columns, because each frame asks for them. */
+export class PortTable {
+  readonly fd: Int32Array; //      -1: the device transmits itself
+  readonly ioKind: Int32Array;
+  readonly role: Uint8Array; //    PortRole
+  readonly active: Uint8Array; //  1: may be sent to
+  readonly macHi: Uint16Array; //  station behind the port (pod, host) or our own address on it (uplink)
+  readonly macLo: Int32Array;
+  readonly mtu: Int32Array;
+  readonly devices: (Port | null)[];
+  /** Highest PortId in use + 1. */
+  count = 0;
+  constructor(max: number) {
+    this.fd = new Int32Array(max).fill(-1);
+    this.ioKind = new Int32Array(max);
+    this.role = new Uint8Array(max);
+    this.active = new Uint8Array(max);
+    this.macHi = new Uint16Array(max);
+    this.macLo = new Int32Array(max);
+    this.mtu = new Int32Array(max);
+    this.devices = new Array<Port | null>(max).fill(null);
+  }
+}
+
+export class TxQueue {
+  readonly fds: Int32Array;
+  readonly kinds: Int32Array;
+  readonly offs: Int32Array;
+  readonly lens: Int32Array;
+  readonly ports: Int32Array;
+  readonly slots: Int32Array; //   pool slot to give back after the flush, -1: none
+  readonly results: Int32Array;
+  readonly capacity: number;
+  readonly arena: Uint8Array;
+  readonly pool: SlotPool;
+  readonly table: PortTable;
+  readonly counters: Counters;
+  readonly io: Io | null;
+  count = 0;
+  /** Flushes so far: tells whether what was queued has left. */
+  flushes = 0;
+  /** Frames queued for devices without a file descriptor. */
+  soft = 0;
+  constructor(
+    arena: Uint8Array,
+    pool: SlotPool,
+    table: PortTable,
+    counters: Counters,
+    io: Io | null,
+    capacity = 1024,
+  ) {
+    this.arena = arena;
+    this.pool = pool;
+    this.table = table;
+    this.counters = counters;
+    this.io = io;
+    this.capacity = capacity;
+    this.fds = new Int32Array(capacity);
+    this.kinds = new Int32Array(capacity);
+    this.offs = new Int32Array(capacity);
+    this.lens = new Int32Array(capacity);
+    this.ports = new Int32Array(capacity);
+    this.slots = new Int32Array(capacity);
+    this.results = new Int32Array(capacity);
+  }
+}
+
+/** Queues `len` bytes at `off` for `port`; `slot` goes back to the pool after the flush (-1: nothing to give). */
+export function enqueue(q: TxQueue, port: number, off: number, len: number, slot: number): void {
+  if (q.count === q.capacity) flush(q);
+  const i = q.count;
+  const fd = q.table.fd[port];
+  q.fds[i] = fd;
+  q.kinds[i] = q.table.ioKind[port];
+  q.offs[i] = off;
+  q.lens[i] = len;
+  q.ports[i] = port;
+  q.slots[i] = slot;
+  if (fd < 0) q.soft++;
+  q.count = i + 1;
+}
+
+/** Writes everything that waits. What a device refuses is counted at its port, by reason. */
+export function flush(q: TxQueue): void {
+  const n = q.count;
+  if (n === 0) return;
+  if (q.soft > 0) flushSoft(q);
+  else if (q.io !== null) q.io.transmit(q.fds, q.kinds, q.arena, q.offs, q.lens, n, q.results);
+  const c = q.counters;
+  for (let i = 0; i < n; i++) {
+    const port = q.ports[i];
+    const result = q.results[i];
+    if (result === 0) {
+      countPort(c, port, TX_PACKETS, 1);
+      countPort(c, port, TX_BYTES, q.lens[i]);
+    } else {
+      countPort(c, port, TX_DROPS, 1);
+      const full = result === -EAGAIN || result === -ENOBUFS;
+      c.drops[full ? DropReason.TX_QUEUE_FULL : DropReason.TX_ERROR]++;
+    }
+    if (q.slots[i] >= 0) release(q.pool, q.slots[i]);
+  }
+  q.count = 0;
+  q.flushes = (q.flushes + 1) | 0;
+}
+
+/** Some device has no descriptor: frame by frame, in order. */
+function flushSoft(q: TxQueue): void {
+  for (let i = 0; i < q.count; i++) {
+    const device = q.table.devices[q.ports[i]];
+    if (q.fds[i] < 0) {
+      q.results[i] =
+        device !== null && device.transmit !== undefined
+          ? device.transmit(q.arena, q.offs[i], q.lens[i])
+          : -19;
+    } else if (q.io !== null) {
+      // One frame: the addon takes its arguments from the front of the columns, so put it there.
+      q.fds[0] = q.fds[i];
+      q.kinds[0] = q.kinds[i];
+      q.offs[0] = q.offs[i];
+      q.lens[0] = q.lens[i];
+      const results = q.results[0];
+      q.io.transmit(q.fds, q.kinds, q.arena, q.offs, q.lens, 1, q.results);
+      q.results[i] = q.results[0];
+      if (i !== 0) q.results[0] = results;
+    }
+  }
+  q.soft = 0;
+}
