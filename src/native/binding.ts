@@ -149,7 +149,8 @@ export function loadNative(): Native {
   );
 }
 
-/** The name of a negative return value: -19 -> "ENODEV". */
+/** The name of a negative return value: -19 -> "ENODEV". Node does not know them all: -77 -> "errno 77". */
 export function errnoName(result: number): string {
-  return getSystemErrorName(result);
+  const name = getSystemErrorName(result);
+  return name.startsWith("E") ? name : `errno ${-result}`;
 }
