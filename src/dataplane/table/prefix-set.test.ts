@@ -37,10 +37,7 @@ const prefix = fc.record({ w0: word, w1: word, w2: word, w3: word, bits: fc.inte
 t.test("the set agrees with testing every prefix, at random addresses and at the edges", async () => {
   fc.assert(
     fc.property(fc.array(prefix, { maxLength: 20 }), fc.array(prefix), (prefixes, probes) => {
-      const set = new prefixSet.PrefixSet(
-        prefixes,
-        new SharedArrayBuffer(prefixSet.PrefixSet.bytesFor(prefixes.length)),
-      );
+      const set = new prefixSet.PrefixSet(prefixes, (bytes) => new SharedArrayBuffer(bytes));
       const edges = prefixes.flatMap((p) => {
         const first = [p.w0, p.w1, p.w2, p.w3].map((w, k) => w & words128.maskWord(p.bits, k));
         const last = first.map((w, k) => w | ~words128.maskWord(p.bits, k));

@@ -109,6 +109,26 @@ t.test("columns come back as they went in, also through shared memory", async (t
   t.throws(() => new routes.Routes(new ArrayBuffer(4096)), RangeError);
 });
 
+t.test("a cluster of a thousand /64s beside link-local, a host route and a default", async (t) => {
+  const pods = Array.from({ length: 1000 }, (_, node) => spec6(0xfd001024 | 0, node * 3, 0, 0, 64));
+  const list = [
+    spec6(0, 0, 0, 0, 0),
+    spec6(0xfe80 << 16, 0, 0, 0, 10),
+    ...pods,
+    spec6(0xfd001024 | 0, 30, 0, 7, 128),
+  ];
+  const table = routes.createRoutes(list);
+  t.ok(table.memory.byteLength < 256 * 1024, "a few cache lines a route, not a kilobyte");
+  for (let node = 0; node < 1000; node++) {
+    if (routes.lookup6(table, 0xfd001024 | 0, node * 3, -1, -1) !== node + 2) t.fail(`node ${node}`);
+    if (routes.lookup6(table, 0xfd001024 | 0, node * 3 + 1, 0, 0) !== 0) t.fail(`behind node ${node}`);
+  }
+  t.equal(routes.lookup6(table, 0xfd001024 | 0, 30, 0, 7), list.length - 1);
+  t.equal(routes.lookup6(table, 0xfd001024 | 0, 30, 0, 8), 12);
+  t.equal(routes.lookup6(table, 0xfebf << 16, 1, 1, 1), 1);
+  t.equal(routes.lookup6(table, 0xfd001025 | 0, 0, 0, 0), 0);
+});
+
 // Few bits set near the places where the structures change level, so that prefixes nest and touch.
 const word = fc.oneof(
   fc.constantFrom(0, -1, 1, 1 << 31, 0x7fffffff, 0x0a000000, 0x0a000100, 0x0a010000, 0x0a000001, 0x20010db8),

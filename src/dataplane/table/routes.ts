@@ -1,28 +1,28 @@
 // Routes: longest-prefix match for both families. Compiled from a list, never changed; a change of the cluster's nodes
 // makes a new table that is swapped in between two batches.
 //
-// IPv4: a trie of strides 16, 8, 8: one to three dependent loads whatever the number of routes. It costs 256 KiB for the
-// first level and 1 KiB for each /16 (or /24) that holds longer prefixes; a cluster of 5 000 nodes with a /24 each
-// touches 20 of them. IPv6: ranges (prefix-ranges.ts), narrowed by the top 16 bits once there are enough to matter:
-// at 128 bits a trie of that stride would take a megabyte for a thousand scattered /64s.
+// IPv4: a trie of strides 16, 8, 8: one to three dependent loads whatever the number of routes, 3 ns. It costs 256 KiB for
+// the first level and 1 KiB for each /16 (or /24) that holds longer prefixes; a cluster of 5 000 nodes with a /24 each
+// touches 20 of them. IPv6: indexed ranges (prefix-ranges.ts), because at 128 bits a trie of that stride would take a
+// megabyte for a thousand scattered /64s.
 //
 // Of two routes with the same prefix the earlier in the list wins. There is no metric and no multipath: the compiler
 // has chosen before.
 import { ColumnCarver, columnBytes, HEADER_BYTES, Header } from "../../base/columns.ts";
 import { PodwireError } from "../../base/errors.ts";
+import { createCounts, createPrefixRanges, createRangePlan } from "./create-prefix-ranges.ts";
 import * as prefixRanges from "./prefix-ranges.ts";
 import * as words128 from "./words128.ts";
 
 const LAYOUT = 0x52545301; // "RTS", version 1
-const ROOT_LOG2 = 16;
-const ROOT_SIZE = 1 << ROOT_LOG2;
+const ROOT_SIZE = 1 << 16;
 const BLOCK_SIZE = 256;
-const RANGES_WITHOUT_ROOT = 16; // four comparisons: below this the root index only costs cache
 
 const { LAYOUT: H_LAYOUT, USED, OWN } = Header;
 const H_TRIE = OWN; //      cells of the IPv4 trie, 0: no IPv4 route
-const H_RANGES = OWN + 1; // IPv6 ranges
-const H_ROOT = OWN + 2; //   cells of the IPv6 root index, 0: none
+const H_RANGES = OWN + 1; // IPv6 ranges …
+const H_NODES = OWN + 2; // … and their index
+const H_CELLS = OWN + 3;
 
 export const RouteKind = Object.freeze({
   LOCAL: 0, //       deliver to the node's own stack
@@ -86,9 +86,6 @@ export class Routes {
   /** Cell: 0 none, > 0 route + 1, < 0 minus the index of the next level's block. */
   readonly trie: Int32Array;
   readonly ranges: prefixRanges.PrefixRanges;
-  /** By the top 16 bits: the range that holds the first such address. One cell more than buckets. */
-  readonly root: Int32Array;
-
   /** Opens memory that `createRoutes` has filled. */
   constructor(memory: ArrayBufferLike) {
     const carve = new ColumnCarver(memory);
@@ -117,14 +114,16 @@ export class Routes {
     this.family = carve.uint8(count);
     this.prefixLen = carve.uint8(count);
     this.trie = carve.int32(this.header[H_TRIE]);
-    this.ranges = new prefixRanges.PrefixRanges(carve, this.header[H_RANGES]);
-    this.root = carve.int32(this.header[H_ROOT]);
+    this.ranges = new prefixRanges.PrefixRanges(carve, {
+      ranges: this.header[H_RANGES],
+      nodes: this.header[H_NODES],
+      cells: this.header[H_CELLS],
+    });
   }
 
-  static bytesFor(count: number, trieCells: number, ranges: number, rootCells: number): number {
+  static bytesFor(count: number, trieCells: number, ranges: prefixRanges.RangeCounts): number {
     const columns = 15 * columnBytes(count, 4) + 3 * columnBytes(count, 1);
-    const indexes = columnBytes(trieCells, 4) + columnBytes(rootCells, 4);
-    return HEADER_BYTES + columns + indexes + prefixRanges.PrefixRanges.bytesFor(ranges);
+    return HEADER_BYTES + columns + columnBytes(trieCells, 4) + prefixRanges.PrefixRanges.bytesFor(ranges);
   }
 }
 
@@ -141,14 +140,7 @@ export function lookup4(t: Routes, addr: number): number {
 
 /** Index of the longest route that covers the IPv6 address, or -1. */
 export function lookup6(t: Routes, w0: number, w1: number, w2: number, w3: number): number {
-  let from = 0;
-  let to = t.ranges.count;
-  if (t.root.length !== 0) {
-    const bucket = w0 >>> 16;
-    from = t.root[bucket];
-    to = t.root[bucket + 1] + 1;
-  }
-  return t.ranges.value[prefixRanges.search(t.ranges, from, to, w0, w1, w2, w3)];
+  return prefixRanges.lookup(t.ranges, w0, w1, w2, w3);
 }
 
 /** As lookup4 or lookup6, for a v4-mapped key that does not say its family. */
@@ -173,24 +165,23 @@ export function createRoutes(
   }
   const trie = createTrie4(specs);
   const v6 = Array.from(specs.keys()).filter((index) => specs[index].family === 6);
-  const list = prefixRanges.createRangeList(
+  const plan = createRangePlan(
     v6.map((index) => ({ ...specs[index], bits: specs[index].prefixLen })),
     v6,
   );
-  const rootCells = list.count > RANGES_WITHOUT_ROOT ? ROOT_SIZE + 1 : 0;
-  const memory = allocate(Routes.bytesFor(specs.length, trie.length, list.count, rootCells));
+  const ranges = createCounts(plan);
+  const memory = allocate(Routes.bytesFor(specs.length, trie.length, ranges));
   const header = new ColumnCarver(memory).header();
   header[H_LAYOUT] = LAYOUT;
   header[USED] = specs.length;
   header[H_TRIE] = trie.length;
-  header[H_RANGES] = list.count;
-  header[H_ROOT] = rootCells;
+  header[H_RANGES] = ranges.ranges;
+  header[H_NODES] = ranges.nodes;
+  header[H_CELLS] = ranges.cells;
   const routes = new Routes(memory);
   for (const [index, spec] of specs.entries()) createRow(routes, index, spec);
   routes.trie.set(trie);
-  const offsetBytes = routes.ranges.start0.byteOffset;
-  prefixRanges.createRanges(list, new ColumnCarver(memory, offsetBytes));
-  if (rootCells > 0) createRoot(routes);
+  createPrefixRanges(plan, new ColumnCarver(memory, routes.ranges.start0.byteOffset));
   return routes;
 }
 
@@ -272,11 +263,4 @@ function createTrie4(specs: readonly RouteSpec[]): Int32Array {
     trie.fill(index + 1, cell, cell + 2 ** (levelEnd - prefixLen));
   }
   return trie;
-}
-
-function createRoot(t: Routes): void {
-  for (let bucket = 0; bucket < ROOT_SIZE; bucket++) {
-    t.root[bucket] = prefixRanges.search(t.ranges, 0, t.ranges.count, bucket << 16, 0, 0, 0);
-  }
-  t.root[ROOT_SIZE] = t.ranges.count - 1;
 }
