@@ -1,0 +1,465 @@
+// A cluster without an API server: objects come in as manifests, controllers add what a cluster would add, watchers
+// hear of every change. No input or output, no clock, no chance: time comes as a parameter, what was allocated before a
+// restart comes as saved state.
+//
+//   manifests ─▶ parse, validate, default ─▶ admit (allocate) ─▶ Store ─▶ watchers (agents, get -w)
+//                                                                 ▲ │
+//            NodeIpam · PodIpam · scheduler · ServiceAllocator ───┘ ├─▶ DeploymentController ─▶ pods
+//                                                                   └─▶ EndpointSliceController ─▶ slices
+//
+// A call is all or nothing. When one is refused half way, objects are rolled back and the controllers' own state is
+// made again from the objects: it never holds anything that the objects do not say.
+import { PodwireError } from "../base/errors.ts";
+import { cidrs } from "../base/ip.ts";
+import { DeploymentController } from "./controller/deployments.ts";
+import { EndpointSliceController } from "./controller/endpoint-slices.ts";
+import { NodeIpam } from "./controller/node-ipam.ts";
+import { PodIpam } from "./controller/pod-ipam.ts";
+import { PodPlacer } from "./controller/pod-placer.ts";
+import { type SavedService, ServiceAllocator, savedService } from "./controller/service-allocator.ts";
+import { KINDS, type KindInfo, kindFromWord, kindNamed, resourceName } from "./kinds.ts";
+import { type FieldPath, FieldProblems } from "./manifest/field-problems.ts";
+import {
+  type Manifest,
+  ManifestError,
+  type ManifestProblem,
+  type ManifestText,
+  type ParseOptions,
+  parseManifests,
+} from "./manifest/manifest.ts";
+import { type KubeObject, keyOf, type Namespace, type Node, type Pod, type Service } from "./objects.ts";
+import { type EventType, Store } from "./store.ts";
+import { validateUpdate } from "./validate/update.ts";
+
+/** What a restarted lab has to know to hand out the same addresses again. JSON. */
+export interface SavedCluster {
+  readonly version: 1;
+  readonly resourceVersion: number;
+  readonly nodes: Readonly<Record<string, { podCIDRs: readonly string[] }>>;
+  readonly pods: Readonly<Record<string, { node: string; ips: readonly string[] }>>;
+  readonly services: Readonly<Record<string, SavedService>>;
+}
+
+export interface ClusterOptions {
+  /** As --cluster-cidr: one range, or one of each family with a comma between. */
+  readonly clusterCidr: string;
+  readonly serviceCidr: string;
+  /** Milliseconds since 1970, for creation and deletion times. */
+  readonly nowMs: () => number;
+  readonly saved?: SavedCluster | undefined;
+}
+
+export type Action = "created" | "configured" | "unchanged" | "deleted" | "not found";
+
+export interface Outcome {
+  readonly kind: string;
+  readonly name: string;
+  readonly namespace?: string;
+  readonly action: Action;
+  /** "service/api", "deployment.apps/web": as kubectl prints it. */
+  readonly resource: string;
+}
+
+export interface Change {
+  readonly type: EventType;
+  readonly object: KubeObject;
+}
+
+export class ClusterError extends PodwireError {}
+
+const NAMESPACES = ["default", "kube-node-lease", "kube-public", "kube-system"];
+const RECONCILE_MAX = 1000; // rounds; a controller that never comes to rest is a bug
+
+export class Cluster {
+  readonly store: Store;
+  readonly #options: ClusterOptions;
+  readonly #inner = new Set<() => void>();
+  /** Labels and annotations of the last manifest: what an apply may take away. */
+  readonly #applied = new Map<string, KubeObject>();
+  /** Within an apply a pod that cannot have an address refuses the call; later it waits. */
+  #strict = false;
+  #nodeIpam!: NodeIpam;
+  #podIpam!: PodIpam;
+  #services!: ServiceAllocator;
+  #placer!: PodPlacer;
+  #deployments!: DeploymentController;
+  #slices!: EndpointSliceController;
+
+  constructor(options: ClusterOptions) {
+    this.#options = options;
+    const firstVersion = options.saved?.resourceVersion;
+    this.store = new Store({
+      now: () => this.#time(0),
+      ...(firstVersion === undefined ? {} : { firstVersion }),
+    });
+    this.#startControllers();
+    this.#transaction(() => {
+      for (const name of NAMESPACES) this.store.put(namespaceObject(name));
+    });
+  }
+
+  /** Parses and applies; throws a ManifestError or PodwireError before anything is changed. */
+  apply(sources: readonly ManifestText[], options: ParseOptions = {}): Outcome[] {
+    return this.applyManifests(parseManifests(sources, options));
+  }
+
+  applyManifests(manifests: readonly Manifest[]): Outcome[] {
+    this.#strict = true;
+    return this.#transaction(() => {
+      const problems: ManifestProblem[] = [];
+      const actions = new Map<Manifest, Action>();
+      this.#checkKinds(manifests, problems);
+      for (const manifest of inOrder(manifests)) {
+        if (!manifest.info.stored) continue;
+        const action = this.#admit(manifest, problems);
+        if (action !== undefined) actions.set(manifest, action);
+      }
+      if (problems.length > 0) throw new ManifestError(problems);
+      this.#reconcile();
+      return manifests.map((m) => outcome(m.info, m.object, actions.get(m) ?? "unchanged"));
+    });
+  }
+
+  /** Pods with a node end gracefully: they get a deletionTimestamp, and whoever runs them calls `remove`. */
+  deleteManifests(
+    sources: readonly ManifestText[],
+    graceSeconds?: number,
+    options: ParseOptions = {},
+  ): Outcome[] {
+    const manifests = parseManifests(sources, options);
+    return this.#delete(
+      manifests.filter((m) => m.info.stored).map((m) => ({ info: m.info, key: keyOf(m.object) })),
+      graceSeconds,
+    );
+  }
+
+  deleteNamed(word: string, namespace: string, names: readonly string[], graceSeconds?: number): Outcome[] {
+    const info = this.kindOf(word);
+    return this.#delete(
+      names.map((name) => ({ info, key: info.namespaced ? `${namespace}/${name}` : name })),
+      graceSeconds,
+    );
+  }
+
+  /** The kind that one of kubectl's words means. */
+  kindOf(word: string): KindInfo {
+    const info = kindFromWord(word);
+    if (info !== undefined) return info;
+    const message = `the server doesn't have a resource type ${JSON.stringify(word)}`;
+    throw new ClusterError(message, { code: "UNKNOWN_KIND", word });
+  }
+
+  list(kind: string, namespace?: string): KubeObject[] {
+    return this.store.list(kind, namespace);
+  }
+
+  get(kind: string, key: string): KubeObject | undefined {
+    return this.store.get(kind, key);
+  }
+
+  /** For the author of an object's status (the lab): stored as it is, controllers follow. */
+  update(object: KubeObject): void {
+    this.#transaction(() => {
+      this.store.put(this.#allocated(object, this.store.get(object.kind, keyOf(object))));
+      this.#reconcile();
+    });
+  }
+
+  /** The object is gone for good: a pod whose processes have ended. */
+  remove(object: KubeObject): void {
+    this.#transaction(() => {
+      this.#remove(object.kind, keyOf(object));
+      this.#reconcile();
+    });
+  }
+
+  /** Tells every change after the call that made it. Returns the way to stop. */
+  onChange(listener: (change: Change) => void): () => void {
+    return this.store.watch(({ type, object }) => listener({ type, object }));
+  }
+
+  /** Allocations as they stand, for `ClusterOptions.saved` of the next start. */
+  save(): SavedCluster {
+    const nodes = [...this.store.values<Node>("Node")].map((n): [string, { podCIDRs: string[] }] => [
+      n.metadata.name,
+      { podCIDRs: n.spec.podCIDRs ?? [] },
+    ]);
+    const pods = [...this.store.values<Pod>("Pod")].flatMap(
+      (pod): [string, { node: string; ips: string[] }][] => {
+        const ips = (pod.status.podIPs ?? []).map(({ ip }) => ip as string);
+        return pod.spec.nodeName === undefined ? [] : [[keyOf(pod), { node: pod.spec.nodeName, ips }]];
+      },
+    );
+    const services = [...this.store.values<Service>("Service")].map((s): [string, SavedService] => [
+      keyOf(s),
+      savedService(s),
+    ]);
+    return {
+      version: 1,
+      resourceVersion: this.store.version,
+      nodes: Object.fromEntries(nodes),
+      pods: Object.fromEntries(pods),
+      services: Object.fromEntries(services),
+    };
+  }
+
+  #startControllers(): void {
+    const { clusterCidr, serviceCidr, saved } = this.#options;
+    for (const stop of this.#inner) stop();
+    this.#inner.clear();
+    this.#nodeIpam = new NodeIpam(cidrs(clusterCidr));
+    this.#podIpam = new PodIpam();
+    this.#services = new ServiceAllocator(cidrs(serviceCidr));
+    for (const [name, { podCIDRs }] of Object.entries(saved?.nodes ?? {}))
+      this.#nodeIpam.remember(name, podCIDRs);
+    for (const [key, { ips }] of Object.entries(saved?.pods ?? {})) this.#podIpam.remember(key, ips);
+    for (const [key, service] of Object.entries(saved?.services ?? {})) this.#services.remember(key, service);
+    this.#placer = new PodPlacer(this.store, this.#podIpam, saved?.pods ?? {});
+    this.#deployments = new DeploymentController(this.store, {
+      create: (pod) => this.store.put(this.#strict ? this.#placer.place(pod) : this.#placer.placeOrWait(pod)),
+      delete: (pod) => this.#deletePod(pod, undefined),
+    });
+    this.#slices = new EndpointSliceController(this.store);
+    for (const controller of [this.#placer, this.#deployments, this.#slices]) {
+      this.#inner.add(this.store.observe((event) => controller.onEvent(event)));
+    }
+  }
+
+  /** Controllers as they would be had they only ever seen the objects of now. */
+  #restartControllers(): void {
+    this.#startControllers();
+    for (const info of KINDS) {
+      if (!info.stored) continue;
+      for (const object of this.store.list(info.kind)) {
+        this.#allocated(object, object);
+        for (const controller of [this.#placer, this.#deployments, this.#slices]) {
+          controller.onEvent({ type: "ADDED", object, old: undefined });
+        }
+      }
+    }
+    for (const controller of [this.#placer, this.#deployments, this.#slices]) controller.settle();
+  }
+
+  #transaction<T>(change: () => T): T {
+    try {
+      return this.store.transaction(change);
+    } catch (error) {
+      this.#restartControllers();
+      throw error;
+    } finally {
+      this.#strict = false;
+    }
+  }
+
+  #reconcile(): void {
+    for (let round = 0; round < RECONCILE_MAX; round++) {
+      const busy = [this.#placer, this.#deployments, this.#slices].map((controller) =>
+        controller.reconcile(),
+      );
+      if (!busy.includes(true)) return;
+    }
+    throw new ClusterError("controllers do not come to rest", { code: "RECONCILE_LOOP" });
+  }
+
+  #checkKinds(manifests: readonly Manifest[], problems: ManifestProblem[]): void {
+    const made = new Set(
+      manifests.filter((m) => m.object.kind === "Namespace").map((m) => m.object.metadata.name),
+    );
+    for (const { info, object, problem } of manifests) {
+      if (!info.stored) {
+        problems.push(
+          problem(["kind"], `no matches for kind "${info.kind}" in version "${info.apiVersion}"`),
+        );
+        continue;
+      }
+      const namespace = object.metadata.namespace;
+      if (namespace === undefined || made.has(namespace) || this.store.get("Namespace", namespace)) continue;
+      problems.push(problem(["metadata", "namespace"], `namespaces "${namespace}" not found`));
+    }
+  }
+
+  #admit(manifest: Manifest, problems: ManifestProblem[]): Action | undefined {
+    const { object } = manifest;
+    const id = `${object.kind}/${keyOf(object)}`;
+    const old = this.store.get(object.kind, keyOf(object));
+    const found = new FieldProblems();
+    if (old !== undefined) validateUpdate(object, old, found);
+    for (const { path, message } of found.list) problems.push(manifest.problem(path, message));
+    if (found.any) return undefined;
+    try {
+      const merged = old === undefined ? object : merge(object, old, this.#applied.get(id));
+      const allocated = this.#allocated(merged, old);
+      const applied = this.#applied.get(id);
+      this.store.onRollback(() =>
+        applied === undefined ? this.#applied.delete(id) : this.#applied.set(id, applied),
+      );
+      this.#applied.set(id, object);
+      return this.store.put(allocated);
+    } catch (error) {
+      if (!(error instanceof PodwireError)) throw error;
+      problems.push(manifest.problem(fieldOf(error, object), error.message));
+      return undefined;
+    }
+  }
+
+  /** The object with what the cluster decides: ranges, addresses, ports, node. */
+  #allocated(object: KubeObject, old: KubeObject | undefined): KubeObject {
+    switch (object.kind) {
+      case "Node":
+        return this.#allocatedNode(object as Node);
+      case "Service":
+        return this.#services.allocate(object as Service, old as Service | undefined);
+      case "Pod":
+        return this.#placer.place(object as Pod);
+      case "Namespace":
+        return { ...object, status: { phase: "Active" } } as Namespace;
+      default:
+        return object;
+    }
+  }
+
+  #allocatedNode(node: Node): Node {
+    const podCIDRs = this.#nodeIpam.allocate(node.metadata.name, node.spec.podCIDRs ?? []);
+    this.#podIpam.setNode(node.metadata.name, podCIDRs);
+    return { ...node, spec: { ...node.spec, podCIDR: podCIDRs[0], podCIDRs } };
+  }
+
+  #delete(targets: readonly { info: KindInfo; key: string }[], graceSeconds: number | undefined): Outcome[] {
+    const known = targets.filter(({ info, key }) => this.store.get(info.kind, key) !== undefined);
+    if (known.length === 0 && targets.length > 0) {
+      const list = targets.map(({ info, key }) => notFound(info, key)).join("; ");
+      throw new ClusterError(list, { code: "NOT_FOUND" });
+    }
+    return this.#transaction(() => {
+      const outcomes = targets.map(({ info, key }) => {
+        const object = this.store.get(info.kind, key);
+        if (object === undefined) return outcome(info, nameOnly(info, key), "not found");
+        if (info.kind === "Pod") this.#deletePod(object as Pod, graceSeconds);
+        else this.#remove(info.kind, key);
+        return outcome(info, object, "deleted");
+      });
+      this.#reconcile();
+      return outcomes;
+    });
+  }
+
+  #deletePod(pod: Pod, graceSeconds: number | undefined): void {
+    const grace = graceSeconds ?? pod.spec.terminationGracePeriodSeconds ?? 30;
+    if (pod.spec.nodeName === undefined || grace === 0) {
+      this.#remove("Pod", keyOf(pod));
+      return;
+    }
+    if (pod.metadata.deletionTimestamp !== undefined) return;
+    const metadata = {
+      ...pod.metadata,
+      deletionTimestamp: this.#time(grace),
+      deletionGracePeriodSeconds: grace,
+    };
+    this.store.put({ ...pod, metadata } as Pod);
+  }
+
+  #remove(kind: string, key: string): void {
+    const object = this.store.remove(kind, key);
+    if (object === undefined) return;
+    this.#applied.delete(`${kind}/${key}`);
+    if (kind === "Service") this.#services.forget(key);
+    if (kind === "Pod") this.#podIpam.forget(key);
+    if (kind === "Node") {
+      this.#nodeIpam.release(key);
+      this.#podIpam.setNode(key, []);
+    }
+    if (kind !== "Namespace") return;
+    for (const info of KINDS) {
+      if (!info.stored || !info.namespaced) continue;
+      for (const inside of this.store.list(info.kind, key)) {
+        if (info.kind === "Pod") this.#deletePod(inside as Pod, undefined);
+        else this.#remove(info.kind, keyOf(inside));
+      }
+    }
+  }
+
+  #time(aheadSeconds: number): string {
+    const ms = this.#options.nowMs() + aheadSeconds * 1000;
+    return new Date(ms).toISOString().replace(/\.\d+Z$/, "Z"); // Kubernetes writes times to the second
+  }
+}
+
+/** Namespaces first, and whoever asks for a certain address before those who take any. */
+function inOrder(manifests: readonly Manifest[]): Manifest[] {
+  const rank = ({ info, object }: Manifest): number => {
+    const index = KINDS.findIndex((k) => k.kind === info.kind);
+    const asks =
+      info.kind === "Service"
+        ? asksForNumbers(object as Service)
+        : info.kind === "Pod" && PodPlacer.wantedAddresses(object as Pod).length > 0;
+    return index * 2 + (asks ? 0 : 1);
+  };
+  return [...manifests].sort((a, b) => rank(a) - rank(b));
+}
+
+function asksForNumbers({ spec }: Service): boolean {
+  const ports = (spec.ports ?? []).some((port) => (port.nodePort ?? 0) !== 0);
+  return ports || (spec.clusterIPs ?? []).length > 0 || (spec.healthCheckNodePort ?? 0) !== 0;
+}
+
+/** What an apply leaves alone: status, and labels and annotations that no manifest ever set. */
+function merge(object: KubeObject, old: KubeObject, applied: KubeObject | undefined): KubeObject {
+  const keep = (field: "labels" | "annotations"): Record<string, string> => {
+    const mine = applied?.metadata[field] ?? {};
+    const others = Object.entries(old.metadata[field] ?? {}).filter(([key]) => !(key in mine));
+    return { ...Object.fromEntries(others), ...object.metadata[field] };
+  };
+  const labels = keep("labels");
+  const annotations = keep("annotations");
+  const { labels: _l, annotations: _a, ...rest } = { ...old.metadata, ...object.metadata };
+  const metadata = {
+    ...rest,
+    ...(Object.keys(labels).length > 0 ? { labels } : {}),
+    ...(Object.keys(annotations).length > 0 ? { annotations } : {}),
+  };
+  const next = object as KubeObject & { status?: object; spec?: object };
+  const before = old as KubeObject & { status?: object; spec?: object };
+  const status = Object.keys(next.status ?? {}).length > 0 ? next.status : before.status;
+  const spec = object.kind === "Pod" || object.kind === "Node" ? { ...before.spec, ...next.spec } : next.spec;
+  return {
+    ...object,
+    metadata,
+    ...(spec === undefined ? {} : { spec }),
+    ...(status === undefined ? {} : { status }),
+  } as KubeObject;
+}
+
+/** Which field of the manifest an allocation error is about. */
+function fieldOf(error: PodwireError, object: KubeObject): FieldPath {
+  const path = error.data.path as FieldPath | undefined;
+  if (path !== undefined) return path;
+  if (object.kind === "Node") return ["spec", "podCIDRs"];
+  return object.kind === "Pod" ? ["status", "podIPs"] : [];
+}
+
+function outcome(info: KindInfo, object: KubeObject, action: Action): Outcome {
+  const { name, namespace } = object.metadata;
+  return {
+    kind: info.kind,
+    name,
+    ...(namespace === undefined ? {} : { namespace }),
+    action,
+    resource: resourceName(info, name),
+  };
+}
+
+function nameOnly(info: KindInfo, key: string): KubeObject {
+  const [namespace, name] = info.namespaced ? key.split("/") : [undefined, key];
+  const metadata = { name, ...(namespace === undefined ? {} : { namespace }) };
+  return { apiVersion: info.apiVersion, kind: info.kind, metadata };
+}
+
+function notFound(info: KindInfo, key: string): string {
+  return `${info.plural} "${key.slice(key.indexOf("/") + 1)}" not found`;
+}
+
+function namespaceObject(name: string): KubeObject {
+  const { apiVersion, kind } = kindNamed("Namespace");
+  const labels = { "kubernetes.io/metadata.name": name };
+  return { apiVersion, kind, metadata: { name, labels }, status: { phase: "Active" } } as KubeObject;
+}

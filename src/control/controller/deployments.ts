@@ -1,0 +1,169 @@
+// Deployment → pods. The ReplicaSet in between is left out: a pod's name holds its template's hash, as it would.
+// Suffixes come from the pod's number instead of chance, so the same manifest makes the same names in every lab.
+// A changed template rolls over with maxSurge and maxUnavailable, driven by the pods' readiness.
+import { nameSuffix } from "../hash.ts";
+import { type Deployment, keyOf, type Pod } from "../objects.ts";
+import type { Store, StoreEvent } from "../store.ts";
+import { isFinished, isReady, isTerminating } from "./scheduler.ts";
+
+const HASH_LABEL = "pod-template-hash";
+const DEFAULT_SHARE = "25%"; // of maxSurge and maxUnavailable
+
+export interface DeploymentActions {
+  create(pod: Pod): void;
+  delete(pod: Pod): void;
+}
+
+export class DeploymentController {
+  readonly #store: Store;
+  readonly #actions: DeploymentActions;
+  readonly #dirty = new Set<string>();
+  /** Deployment → keys of its pods. */
+  readonly #pods = new Map<string, Set<string>>();
+
+  constructor(store: Store, actions: DeploymentActions) {
+    this.#store = store;
+    this.#actions = actions;
+  }
+
+  onEvent({ type, object }: StoreEvent): void {
+    if (object.kind === "Deployment") this.#dirty.add(keyOf(object));
+    if (object.kind !== "Pod") return;
+    const owner = ownerOf(object as Pod);
+    if (owner === undefined) return;
+    const pods = this.#pods.get(owner) ?? new Set();
+    this.#pods.set(owner, pods);
+    if (type === "DELETED") pods.delete(keyOf(object));
+    else pods.add(keyOf(object));
+    this.#dirty.add(owner);
+  }
+
+  /** Forgets what is marked: after a replay of objects that were reconciled before. */
+  settle(): void {
+    this.#dirty.clear();
+  }
+
+  /** True when there was something to do. */
+  reconcile(): boolean {
+    const keys = [...this.#dirty];
+    this.#dirty.clear();
+    for (const key of keys) this.#reconcileOne(key);
+    return keys.length > 0;
+  }
+
+  #reconcileOne(key: string): void {
+    const deployment = this.#store.get<Deployment>("Deployment", key);
+    const pods = [...(this.#pods.get(key) ?? [])]
+      .map((podKey) => this.#store.get<Pod>("Pod", podKey))
+      .filter((pod): pod is Pod => pod !== undefined && !isTerminating(pod) && !isFinished(pod))
+      .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+    if (deployment === undefined) {
+      for (const pod of pods) this.#actions.delete(pod);
+      if (this.#pods.get(key)?.size === 0) this.#pods.delete(key);
+      return;
+    }
+    const hash = templateHash(deployment);
+    const current = pods.filter((pod) => pod.metadata.labels?.[HASH_LABEL] === hash);
+    const outdated = pods.filter((pod) => pod.metadata.labels?.[HASH_LABEL] !== hash);
+    const plan = planRollout(deployment, current, outdated);
+    for (const pod of plan.remove) this.#actions.delete(pod);
+    for (let i = 0; i < plan.create; i++) this.#actions.create(this.#makePod(deployment, hash));
+    this.#writeStatus(deployment, pods, current);
+  }
+
+  #makePod(deployment: Deployment, hash: string): Pod {
+    const { namespace, name, uid } = deployment.metadata;
+    const template = deployment.spec.template;
+    let podName = "";
+    for (let i = 0; ; i++) {
+      podName = `${name}-${hash}-${nameSuffix(`${namespace}/${name}/${hash}/${i}`)}`;
+      if (this.#store.get("Pod", `${namespace}/${podName}`) === undefined) break;
+    }
+    return {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: {
+        name: podName,
+        ...(namespace === undefined ? {} : { namespace }),
+        labels: { ...template.metadata?.labels, [HASH_LABEL]: hash },
+        ...(template.metadata?.annotations === undefined
+          ? {}
+          : { annotations: template.metadata.annotations }),
+        ownerReferences: [
+          { apiVersion: "apps/v1", kind: "Deployment", name, uid: uid ?? "", controller: true },
+        ],
+      },
+      spec: structuredClone(template.spec) as Pod["spec"],
+      status: {},
+    };
+  }
+
+  #writeStatus(deployment: Deployment, pods: readonly Pod[], current: readonly Pod[]): void {
+    const stored = this.#store.get<Deployment>("Deployment", keyOf(deployment));
+    if (stored === undefined) return;
+    const ready = pods.filter(isReady).length;
+    const status = {
+      replicas: pods.length,
+      updatedReplicas: current.length,
+      readyReplicas: ready,
+      availableReplicas: ready,
+      unavailableReplicas: Math.max(0, (deployment.spec.replicas ?? 1) - ready),
+    };
+    this.#store.put({ ...stored, status } as Deployment);
+  }
+}
+
+interface Rollout {
+  readonly create: number;
+  readonly remove: readonly Pod[];
+}
+
+/** How many pods of the current template to make now, and which pods to take away. */
+export function planRollout(
+  deployment: Deployment,
+  current: readonly Pod[],
+  outdated: readonly Pod[],
+): Rollout {
+  const replicas = deployment.spec.replicas ?? 1;
+  const surplus = unreadyFirst(current).slice(0, Math.max(0, current.length - replicas));
+  const missing = Math.max(0, replicas - current.length);
+  if (outdated.length === 0) return { create: missing, remove: surplus };
+  if (deployment.spec.strategy?.type === "Recreate") {
+    return { create: 0, remove: [...surplus, ...outdated] };
+  }
+  const limits = deployment.spec.strategy?.rollingUpdate;
+  const surge = share(limits?.maxSurge ?? DEFAULT_SHARE, replicas, Math.ceil);
+  let unavailable = share(limits?.maxUnavailable ?? DEFAULT_SHARE, replicas, Math.floor);
+  if (surge === 0 && unavailable === 0) unavailable = 1;
+  const ready = [...current, ...outdated].filter(isReady).length;
+  const removable = Math.max(0, ready - (replicas - unavailable));
+  const readyOutdated = outdated.filter(isReady);
+  const remove = [...outdated.filter((pod) => !isReady(pod)), ...readyOutdated.slice(0, removable)];
+  const room = Math.max(0, replicas + surge - current.length - (outdated.length - remove.length));
+  return { create: Math.min(missing, room), remove: [...surplus, ...remove] };
+}
+
+function unreadyFirst(pods: readonly Pod[]): Pod[] {
+  return [...pods.filter((pod) => !isReady(pod)), ...pods.filter(isReady).reverse()];
+}
+
+function share(value: number | string, of: number, round: (n: number) => number): number {
+  return typeof value === "number" ? value : round((Number.parseInt(value, 10) / 100) * of);
+}
+
+function templateHash(deployment: Deployment): string {
+  return nameSuffix(JSON.stringify(sorted(deployment.spec.template)), 10);
+}
+
+/** Keys in order, so that a template written differently is the same template. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([key, item]) => [key, sorted(item)]));
+}
+
+function ownerOf(pod: Pod): string | undefined {
+  const owner = pod.metadata.ownerReferences?.find((o) => o.kind === "Deployment" && o.controller === true);
+  return owner === undefined ? undefined : `${pod.metadata.namespace}/${owner.name}`;
+}

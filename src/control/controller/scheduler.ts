@@ -1,0 +1,91 @@
+// Which node a pod goes to, where the manifest does not say: the one that fits with the fewest pods, the first by name
+// among equals. Fits: nodeSelector matches, the node is schedulable and has no taint that keeps pods away.
+import { type Labels, matchesLabels } from "../labels.ts";
+import { keyOf, type Node, type Pod } from "../objects.ts";
+
+export interface Placement {
+  /** Undefined: no node fits; `reason` is the scheduler's sentence. */
+  readonly node: string | undefined;
+  readonly reason: string;
+}
+
+/** `load` is the number of pods on each node; `preferred` is where the pod was before a restart. */
+export function placePod(
+  pod: Pod,
+  nodes: readonly Node[],
+  load: ReadonlyMap<string, number>,
+  preferred?: string,
+): Placement {
+  const verdicts = nodes.map((node) => ({ name: node.metadata.name, refusal: refusalOf(pod, node) }));
+  const fitting = verdicts.filter((v) => v.refusal === "").map((v) => v.name);
+  if (preferred !== undefined && fitting.includes(preferred)) return { node: preferred, reason: "" };
+  let best: string | undefined;
+  for (const name of fitting.sort()) {
+    if (best === undefined || (load.get(name) ?? 0) < (load.get(best) ?? 0)) best = name;
+  }
+  return { node: best, reason: best === undefined ? unschedulable(nodes.length, verdicts) : "" };
+}
+
+function refusalOf(pod: Pod, node: Node): string {
+  const tolerated = (pod.spec.tolerations ?? []) as Toleration[];
+  const taint = (node.spec.taints ?? []).find(
+    (t) => t.effect !== "PreferNoSchedule" && !tolerated.some((tolerates) => tolerate(tolerates, t)),
+  );
+  if (node.spec.unschedulable === true) return "were unschedulable";
+  if (taint !== undefined) return `had untolerated taint {${taint.key}: ${taint.value ?? ""}}`;
+  const selector = pod.spec.nodeSelector as Labels | undefined;
+  const wanted = Object.keys(selector ?? {}).length > 0;
+  if (wanted && !matchesLabels(selector, node.metadata.labels)) {
+    return "didn't match Pod's node affinity/selector";
+  }
+  return "";
+}
+
+interface Toleration {
+  readonly key?: string;
+  readonly operator?: string;
+  readonly value?: string;
+  readonly effect?: string;
+}
+
+function tolerate(t: Toleration, taint: { key: string; value?: string; effect: string }): boolean {
+  if (t.effect !== undefined && t.effect !== "" && t.effect !== taint.effect) return false;
+  if ((t.key ?? "") === "") return t.operator === "Exists";
+  return t.key === taint.key && (t.operator === "Exists" || (t.value ?? "") === (taint.value ?? ""));
+}
+
+function unschedulable(count: number, verdicts: readonly { refusal: string }[]): string {
+  const reasons = new Map<string, number>();
+  for (const { refusal } of verdicts) reasons.set(refusal, (reasons.get(refusal) ?? 0) + 1);
+  const list = [...reasons].map(([why, n]) => `${n} node(s) ${why}`).sort();
+  return `0/${count} nodes are available${list.length === 0 ? "" : `: ${list.join(", ")}`}.`;
+}
+
+/** Pods per node; pods that have ended or have no node do not count. */
+export function loadOf(pods: Iterable<Pod>): Map<string, number> {
+  const load = new Map<string, number>();
+  for (const pod of pods) {
+    const node = pod.spec.nodeName;
+    if (node === undefined || isFinished(pod)) continue;
+    load.set(node, (load.get(node) ?? 0) + 1);
+  }
+  return load;
+}
+
+export function isFinished(pod: Pod): boolean {
+  return pod.status.phase === "Succeeded" || pod.status.phase === "Failed";
+}
+
+export function isTerminating(pod: Pod): boolean {
+  return pod.metadata.deletionTimestamp !== undefined;
+}
+
+/** The pod's Ready condition. */
+export function isReady(pod: Pod): boolean {
+  return pod.status.conditions?.some((c) => c.type === "Ready" && c.status === "True") ?? false;
+}
+
+/** For messages: `pod "default/web-1"`. */
+export function podTitle(pod: Pod): string {
+  return `pod "${keyOf(pod)}"`;
+}
