@@ -5,6 +5,7 @@
 
 export const HEADER_WORDS = 16;
 export const COUNTERS = 8;
+const CAPACITY_LOG2_MIN = 3; // eight cells: then a column of any width is a multiple of 8 bytes
 /** Bytes before the first column. */
 export const HEADER_BYTES = HEADER_WORDS * 4 + COUNTERS * 8;
 
@@ -62,6 +63,7 @@ export class ColumnCarver {
  * `layout` names the table and its version, e.g. 0x46444201 ("FDB", 1).
  */
 export function claimHeader(header: Int32Array, layout: number, capacityLog2: number, seed: number): void {
+  if (!(capacityLog2 >= CAPACITY_LOG2_MIN)) throw new RangeError(`capacityLog2 ${capacityLog2} is below 3`);
   if (header[Header.LAYOUT] === 0) {
     header[Header.LAYOUT] = layout;
     header[Header.CAPACITY_LOG2] = capacityLog2;

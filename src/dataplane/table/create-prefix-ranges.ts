@@ -6,14 +6,7 @@ import * as words128 from "./words128.ts";
 const RANGES_WITHOUT_NODE = 4; // so few are halved faster than looked up
 const STRIDE_MAX = 16;
 
-/** `bits` counts from the top of the 128-bit form: an IPv4 /24 has 120. Bits of w0–w3 below it are ignored. */
-export interface Prefix {
-  readonly w0: number;
-  readonly w1: number;
-  readonly w2: number;
-  readonly w3: number;
-  readonly bits: number;
-}
+export type Prefix = prefixRanges.Prefix;
 
 /** Ranges and index as lists. */
 export interface RangePlan {

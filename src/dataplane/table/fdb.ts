@@ -16,7 +16,6 @@ import * as hashIndex from "./hash-index.ts";
 const LAYOUT = 0x46444201; // "FDB", version 1
 const SLOT_BYTES = 2 + 4 + 2 + 4;
 const HINTS = 256;
-const CAPACITY_LOG2_MIN = 3; // below this a column is no multiple of 8 bytes
 
 export const AGE_SEC = 300; // IEEE 802.1D-2004 §7.9.2, recommended default
 const STATIC = 0x7fffffff; // expiresAtSec of an entry that never ages
@@ -69,7 +68,6 @@ export class Fdb {
   }
 
   static bytesFor(capacityLog2: number): number {
-    if (capacityLog2 < CAPACITY_LOG2_MIN) throw new RangeError(`capacityLog2 ${capacityLog2} is below 3`);
     return HEADER_BYTES + (1 << capacityLog2) * SLOT_BYTES + HINTS * 4;
   }
 }

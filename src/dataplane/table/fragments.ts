@@ -15,7 +15,6 @@ import * as hashIndex from "./hash-index.ts";
 import * as words128 from "./words128.ts";
 
 const LAYOUT = 0x46524701; // "FRG", version 1
-const CAPACITY_LOG2_MIN = 3;
 const KEY_WORDS = 8; //       source and destination
 const INTERVALS_MAX = 64;
 const QUEUE_BYTES = KEY_WORDS * 4 + 10 * 4 + 2 * 2 * INTERVALS_MAX + 3;
@@ -111,7 +110,6 @@ export class Fragments {
   }
 
   static bytesFor(capacityLog2: number): number {
-    if (capacityLog2 < CAPACITY_LOG2_MIN) throw new RangeError(`capacityLog2 ${capacityLog2} is below 3`);
     return HEADER_BYTES + (1 << capacityLog2) * QUEUE_BYTES;
   }
 }

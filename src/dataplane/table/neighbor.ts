@@ -17,7 +17,6 @@ import * as hashIndex from "./hash-index.ts";
 import * as pendingQueue from "./pending-queue.ts";
 
 const LAYOUT = 0x4e424e01; // "NBN", version 1
-const CAPACITY_LOG2_MIN = 3;
 const HINTS = 256;
 const SLOT_BYTES = 10 * 4 + 2 * 2 + 3;
 
@@ -119,7 +118,6 @@ export class Neighbors {
   }
 
   static bytesFor(capacityLog2: number): number {
-    if (capacityLog2 < CAPACITY_LOG2_MIN) throw new RangeError(`capacityLog2 ${capacityLog2} is below 3`);
     const slots = 1 << capacityLog2;
     return HEADER_BYTES + slots * SLOT_BYTES + HINTS * 4 + pendingQueue.PendingQueues.bytesFor(slots);
   }

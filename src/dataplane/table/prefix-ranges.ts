@@ -15,6 +15,15 @@ export const NONE = -1; // value of a range that no prefix covers
 export const NODE_WORDS = 5; // first range, end of ranges, first bit looked at, number of bits, first cell
 export const CELL_WORDS = 3; // first range, end of ranges, node that tells them apart (0: few, halve)
 
+/** `bits` counts from the top of the 128-bit form: an IPv4 /24 has 120. Bits of w0–w3 below it are ignored. */
+export interface Prefix {
+  readonly w0: number;
+  readonly w1: number;
+  readonly w2: number;
+  readonly w3: number;
+  readonly bits: number;
+}
+
 /** Sizes of the parts, as the builder has counted them. */
 export interface RangeCounts {
   readonly ranges: number;

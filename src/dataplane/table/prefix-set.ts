@@ -2,7 +2,7 @@
 // connection. The prefixes are merged into ranges, so that two or three comparisons answer for a cluster CIDR per
 // family, and a few more for 300 source ranges. Immutable; a change makes a new set.
 import { ColumnCarver } from "../../base/columns.ts";
-import { createCounts, createPrefixRanges, createRangePlan, type Prefix } from "./create-prefix-ranges.ts";
+import { createCounts, createPrefixRanges, createRangePlan } from "./create-prefix-ranges.ts";
 import * as prefixRanges from "./prefix-ranges.ts";
 
 const INSIDE = 0;
@@ -12,7 +12,7 @@ export class PrefixSet {
   readonly isEmpty: boolean;
 
   constructor(
-    prefixes: readonly Prefix[],
+    prefixes: readonly prefixRanges.Prefix[],
     allocate: (bytes: number) => ArrayBufferLike = (bytes) => new ArrayBuffer(bytes),
   ) {
     const values = prefixes.map(() => INSIDE);

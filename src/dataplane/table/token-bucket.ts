@@ -10,7 +10,6 @@ import { ColumnCarver, claimHeader, HEADER_BYTES, Header } from "../../base/colu
 import * as hashIndex from "./hash-index.ts";
 
 const LAYOUT = 0x544b4201; // "TKB", version 1
-const CAPACITY_LOG2_MIN = 3;
 const GLOBAL_COST_MS = 1; //        1000 a second
 const GLOBAL_LIMIT_MS = 50; //      burst
 const DESTINATION_COST_MS = 1000; // one a second
@@ -48,7 +47,6 @@ export class TokenBucket {
   }
 
   static bytesFor(capacityLog2: number): number {
-    if (capacityLog2 < CAPACITY_LOG2_MIN) throw new RangeError(`capacityLog2 ${capacityLog2} is below 3`);
     return HEADER_BYTES + (1 << capacityLog2) * 8;
   }
 }
