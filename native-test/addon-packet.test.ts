@@ -159,6 +159,14 @@ const SUPERFRAMES = [
     field: 6,
     gsoSize: 1408,
   },
+  {
+    name: "tagged TCPv4",
+    gsoType: 1,
+    frame: tcpFrame({ ...ADDRESSES, vlans: [77], payload: 40_000 }),
+    l4: 38,
+    field: 16,
+    gsoSize: 1444,
+  },
 ];
 for (const { name, gsoType, frame, l4, field, gsoSize } of SUPERFRAMES) {
   t.test(`a ${name} superframe crosses a veth pair whole`, async (t) => {
@@ -171,7 +179,7 @@ for (const { name, gsoType, frame, l4, field, gsoSize } of SUPERFRAMES) {
     t.equal(got.length, 2);
     for (const one of got) {
       t.equal(Buffer.compare(one.frame, frame), 0);
-      t.match(one.vnet, { flags: 1, gsoType, gsoSize, csumStart: l4, csumOffset: field });
+      t.match(one.vnet, { flags: 1, gsoType, gsoSize, hdrLen, csumStart: l4, csumOffset: field });
     }
     close(a, b);
   });
