@@ -181,7 +181,7 @@ export interface FdbEntry {
   macLo: number;
   port: number;
   isStatic: boolean;
-  expiresInSec: number; // 0 for static entries
+  expiresAtSec: number; // engine clock; means nothing for static entries
 }
 
 /** Cold: the live entries, for `show`. */
@@ -195,7 +195,7 @@ export function describe(t: Fdb, nowSec: number): FdbEntry[] {
       macLo: t.macLo[slot],
       port: t.port[slot],
       isStatic: expiresAtSec === STATIC,
-      expiresInSec: expiresAtSec === STATIC ? 0 : expiresAtSec - nowSec,
+      expiresAtSec,
     });
   }
   return entries;

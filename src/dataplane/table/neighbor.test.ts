@@ -303,15 +303,18 @@ t.test("show lists addresses, states and what waits", async (t) => {
   const table = new neighbor.Neighbors(3, memory, 9);
   const slot = resolve(table, 7, 100);
   neighbor.enqueue(table, slot, 1, 60);
-  t.same(neighbor.describe(new neighbor.Neighbors(3, memory), 150), [
+  t.same(neighbor.describe(new neighbor.Neighbors(3, memory)), [
     {
-      words: [0, 0, V4, 7],
+      w0: 0,
+      w1: 0,
+      w2: V4,
+      w3: 7,
       macHi: 0,
       macLo: 0,
       port: neighbor.NO_PORT,
-      state: "INCOMPLETE",
-      usedAgoMs: 50,
-      confirmedAgoMs: 50,
+      state: neighbor.State.INCOMPLETE,
+      usedMs: 100,
+      updatedMs: 100,
       waiting: 1,
     },
   ]);
