@@ -1,0 +1,23 @@
+// podwire apply -f FILE…
+import type { Command } from "commander";
+import type { Outcome } from "../control/cluster.ts";
+import { globals } from "./context.ts";
+import { usageError } from "./errors.ts";
+import { collect, readAll } from "./manifests.ts";
+import { printOutcomes } from "./outcomes.ts";
+import { runningLab } from "./running-lab.ts";
+
+export function register(program: Command): void {
+  program
+    .command("apply")
+    .description("create or change the objects of manifests in a running lab; all of them or none")
+    .option("-f, --filename <file>", "file, directory, or - for standard input; may be repeated", collect)
+    .option("-n, --namespace <namespace>", "namespace of objects that name none", "default")
+    .action(async (flags: { filename?: string[]; namespace: string }, command: Command) => {
+      if (flags.filename === undefined) throw usageError("apply: which manifests? podwire apply -f FILE");
+      const lab = runningLab(globals(command));
+      const body = { manifests: readAll(flags.filename), namespace: flags.namespace };
+      const { items } = await lab.call<{ items: Outcome[] }>({ method: "POST", path: "/apply", body });
+      await printOutcomes(globals(command), items);
+    });
+}

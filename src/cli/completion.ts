@@ -1,0 +1,190 @@
+// podwire completion bash|zsh|fish: a script that asks `podwire __complete WORDS…` for every proposal, so that names
+// come from the running lab.
+import { Argument, type Command } from "commander";
+import { labsWithState } from "../lab/state-dir.ts";
+import { OUTPUT_FORMS, print } from "./context.ts";
+import { runningLab } from "./running-lab.ts";
+import { VERBS, verbOf } from "./verbs.ts";
+import { listObjects } from "./workload.ts";
+
+const KIND_WORDS = [
+  "pods",
+  "services",
+  "svc",
+  "endpointslices",
+  "nodes",
+  "deployments",
+  "deploy",
+  "namespaces",
+  "networkpolicies",
+  "netpol",
+];
+
+const BASH = `# bash completion for podwire: source <(podwire completion bash)
+_podwire() {
+  local cur="\${COMP_WORDS[COMP_CWORD]}"
+  mapfile -t COMPREPLY < <(podwire __complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+  if [ "\${#COMPREPLY[@]}" -eq 1 ] && [ "\${COMPREPLY[0]}" = ":files" ]; then
+    mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+    compopt -o filenames
+  fi
+}
+complete -F _podwire podwire`;
+
+const ZSH = `#compdef podwire
+# zsh completion for podwire: source <(podwire completion zsh)
+_podwire() {
+  local -a found
+  found=("\${(@f)$(podwire __complete -- "\${(@)words[2,CURRENT]}" 2>/dev/null)}")
+  if [[ "\${found[1]}" == ":files" ]]; then _files; else compadd -- $found; fi
+}
+compdef _podwire podwire`;
+
+const FISH = `# fish completion for podwire: podwire completion fish | source
+function __podwire_complete
+    set -l words (commandline -opc) (commandline -ct)
+    set -l found (podwire __complete -- $words[2..-1] 2>/dev/null)
+    if test "$found[1]" = ":files"
+        __fish_complete_path (commandline -ct)
+    else
+        printf '%s\\n' $found
+    end
+end
+complete -c podwire -f -a '(__podwire_complete)'`;
+
+const SCRIPTS: Record<string, string> = { bash: BASH, zsh: ZSH, fish: FISH };
+
+export function register(program: Command): void {
+  program
+    .command("completion")
+    .description("shell completion")
+    .addArgument(new Argument("<shell>").choices(Object.keys(SCRIPTS)))
+    .action((shell: string) => print(SCRIPTS[shell]));
+  program
+    .command("__complete [words...]", { hidden: true })
+    .allowUnknownOption(true)
+    .action(async (words: string[]) => {
+      const current = words.at(-1) ?? "";
+      const proposals = await complete(words.slice(0, -1));
+      const fitting = proposals.filter((word) => word.startsWith(current) || word === ":files");
+      if (fitting.length > 0) await print(fitting.join("\n"));
+    });
+}
+
+/** What may come after these words. ":files" stands for names of files. */
+async function complete(before: string[]): Promise<string[]> {
+  const previous = before.at(-1);
+  if (before.includes("--")) return [];
+  const byOption = await optionValue(previous);
+  if (byOption !== undefined) return byOption;
+  const verb = verbOf(before);
+  if (verb === undefined) return VERBS.filter((each) => each.hidden !== true).map((each) => each.name);
+  const words = before.slice(before.indexOf(verb) + 1).filter((word) => !word.startsWith("-"));
+  return [...(await argument(verb, words)), ...(await optionsOf(verb, words))];
+}
+
+async function optionValue(option: string | undefined): Promise<string[] | undefined> {
+  switch (option) {
+    case "-o":
+    case "--output":
+      return [...OUTPUT_FORMS];
+    case "--lab":
+      return labsWithState();
+    case "-n":
+    case "--namespace":
+      return namesOf("namespaces");
+    case "--node":
+      return namesOf("nodes");
+    case "-f":
+    case "--file":
+    case "--filename":
+    case "--config":
+    case "-w":
+      return [":files"];
+    default:
+      return undefined;
+  }
+}
+
+async function argument(verb: string, words: string[]): Promise<string[]> {
+  switch (verb) {
+    case "exec":
+    case "capture":
+      return words.length === 0 || verb === "capture" ? workloads() : [];
+    case "logs":
+      return words.length === 0 ? namesOf("pods") : [];
+    case "get":
+    case "delete":
+      return words.length === 0 ? KIND_WORDS : namesOf(words[0]);
+    case "show":
+      return words.length === 0 ? [...(await import("./show.ts")).TABLES] : [];
+    case "completion":
+      return words.length === 0 ? Object.keys(SCRIPTS) : [];
+    case "replay":
+      return [":files"];
+    default:
+      return words.length === 0 ? subcommands(verb) : [];
+  }
+}
+
+async function workloads(): Promise<string[]> {
+  const nodes = (await namesOf("nodes")).map((name) => `node/${name}`);
+  const deployments = (await namesOf("deployments")).map((name) => `deploy/${name}`);
+  const clients = safely(() =>
+    runningLab(labFlags()).topology.clients.map((client) => `client/${client.name}`),
+  );
+  return [...(await namesOf("pods")), ...nodes, ...clients, ...deployments];
+}
+
+/** Names from the running lab, none when there is no lab: completion never fails. */
+async function namesOf(word: string): Promise<string[]> {
+  try {
+    const { items } = await listObjects(runningLab(labFlags()), word);
+    return items.map((object) => object.metadata.name);
+  } catch {
+    return [];
+  }
+}
+
+function safely(names: () => string[]): string[] {
+  try {
+    return names();
+  } catch {
+    return [];
+  }
+}
+
+/** The lab that the command line being completed names. */
+function labFlags(): { output: "table"; lab: string | undefined; verbose: boolean } {
+  const at = process.argv.lastIndexOf("--lab");
+  const named = at >= 0 ? process.argv[at + 1] : process.env.PODWIRE_LAB;
+  return { output: "table", lab: named, verbose: false };
+}
+
+async function loadCommand(verb: string): Promise<Command | undefined> {
+  const { Command: Program } = await import("commander");
+  const program = new Program("podwire");
+  try {
+    const module = await import(new URL(`./${verb}.js`, import.meta.url).href);
+    (module as { register(program: Command): void }).register(program);
+  } catch {
+    return undefined; // a verb that this version does not have
+  }
+  return program.commands.find((command) => command.name() === verb);
+}
+
+async function subcommands(verb: string): Promise<string[]> {
+  const command = await loadCommand(verb);
+  return (command?.commands ?? []).filter((each) => !hidden(each)).map((each) => each.name());
+}
+
+async function optionsOf(verb: string, words: string[]): Promise<string[]> {
+  const command = await loadCommand(verb);
+  const inner = command?.commands.find((each) => each.name() === words[0]);
+  const options = [...((inner ?? command)?.options ?? [])].map((option) => option.long ?? option.short ?? "");
+  return [...options, "--output", "--lab", "--verbose", "--help"];
+}
+
+function hidden(command: Command): boolean {
+  return (command as unknown as { _hidden?: boolean })._hidden === true;
+}

@@ -1,0 +1,63 @@
+// What every command has in common: global flags, printing in the wanted form, progress on a terminal.
+import type { Command } from "commander";
+import { usageError } from "./errors.ts";
+import { type Column, formatTable } from "./table.ts";
+
+export type OutputForm = "table" | "wide" | "json" | "yaml";
+export const OUTPUT_FORMS: readonly OutputForm[] = ["table", "wide", "json", "yaml"];
+export const DEFAULT_LAB = "default";
+
+export interface Globals {
+  output: OutputForm;
+  /** The lab of --lab or $PODWIRE_LAB; undefined when neither is given. */
+  lab: string | undefined;
+  verbose: boolean;
+}
+
+/** The global flags, wherever they stood on the command line. */
+export function globals(command: Command): Globals {
+  const { output, lab, verbose } = command.optsWithGlobals() as Record<string, unknown>;
+  if (output !== undefined && !OUTPUT_FORMS.includes(output as OutputForm)) {
+    throw usageError(`-o ${String(output)}: unknown output form: use one of ${OUTPUT_FORMS.join(", ")}`);
+  }
+  return {
+    output: (output as OutputForm | undefined) ?? "table",
+    lab: (lab as string | undefined) ?? process.env.PODWIRE_LAB,
+    verbose: verbose === true,
+  };
+}
+
+/** Prints to stdout; resolves when it is written, so that a pipe that is full holds the command up. */
+export function print(text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(text.endsWith("\n") ? text : `${text}\n`, (error) =>
+      error ? reject(error) : resolve(),
+    );
+  });
+}
+
+/** The same data as JSON or YAML, or as a table of these rows. */
+export async function printData<T>(
+  form: OutputForm,
+  data: unknown,
+  columns: Column<T>[],
+  rows: T[],
+): Promise<void> {
+  if (form === "json") return print(JSON.stringify(data, null, 2));
+  if (form === "yaml") {
+    const { stringify } = await import("yaml");
+    return print(stringify(data, { aliasDuplicateObjects: false, lineWidth: 0 }));
+  }
+  await print(formatTable(columns, rows, form === "wide"));
+}
+
+/** One line of progress that rewrites itself, on a terminal only. */
+export function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+}
+
+/** A line for people: stderr, above the progress line. */
+export function note(text: string): void {
+  progress("");
+  process.stderr.write(`${text}\n`);
+}

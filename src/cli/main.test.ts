@@ -1,0 +1,76 @@
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import t from "tap";
+import { verbOf } from "./verbs.ts";
+
+const MAIN = fileURLToPath(new URL("./main.js", import.meta.url));
+
+function podwire(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  const env = { ...process.env, PODWIRE_LAB: "", NODE_V8_COVERAGE: "" };
+  return spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8", env });
+}
+
+t.test("the verb is the first word that is no global flag", async (t) => {
+  t.equal(verbOf(["-o", "json", "--lab", "x", "get", "pods"]), "get");
+  t.equal(verbOf(["-v", "lab", "up"]), "lab");
+  t.equal(verbOf(["--help"]), undefined);
+});
+
+t.test("wrong usage: status 2 and one line on stderr", async (t) => {
+  const cases = [
+    ["nosuch"],
+    ["lab", "up", "--nosuch"],
+    ["lab", "nosuch"],
+    ["get"],
+    ["get", "pods", "-o", "xml"],
+    ["apply"],
+    ["delete", "pod"],
+    ["exec", "web"],
+    ["show", "nosuch"],
+    ["lab", "up", "--timeout", "soon"],
+    ["completion", "powershell"],
+  ];
+  for (const args of cases) {
+    const { status, stdout, stderr } = podwire(...args, "--lab", "t-none");
+    t.equal(status, 2, `${args.join(" ")}: ${stderr}`);
+    t.equal(stdout, "");
+    t.match(stderr, /^error: [^\n]+\n$/, args.join(" "));
+  }
+});
+
+t.test("what failed: status 1, one line that says what to do", async (t) => {
+  for (const args of [
+    ["get", "pods"],
+    ["exec", "web", "--", "true"],
+    ["show", "fdb"],
+    ["apply", "-f", "/dev/null"],
+  ]) {
+    const { status, stderr } = podwire("--lab", "t-none", ...args);
+    t.equal(status, 1, args.join(" "));
+    t.match(stderr, /^error: [^\n]+\n$/);
+  }
+  t.match(
+    podwire("get", "pods", "--lab", "t-none").stderr,
+    /lab t-none: not running: podwire lab up --lab t-none/,
+  );
+});
+
+t.test("--help and --version go to stdout with status 0", async (t) => {
+  const help = podwire("--help");
+  t.equal(help.status, 0);
+  t.match(help.stdout, /^Usage: podwire/);
+  t.match(podwire("lab", "up", "--help").stdout, /--file/);
+  t.match(podwire("--version").stdout, /^\d+\.\d+\.\d+\n$/);
+  t.equal(podwire().status, 2, "no command at all is wrong usage");
+});
+
+t.test("completion proposes verbs, subcommands, flags and tables", async (t) => {
+  t.match(podwire("__complete", "--", "co").stdout, /^conntrack\ncompletion\n$/);
+  t.match(podwire("__complete", "--", "lab", "").stdout, /up\ndown\nstatus\nlist/);
+  t.match(podwire("__complete", "--", "lab", "up", "--f").stdout, /--file/);
+  t.match(podwire("__complete", "--", "show", "f").stdout, /^fdb\n$/);
+  t.match(podwire("__complete", "--", "get", "-o", "").stdout, /wide/);
+  t.equal(podwire("__complete", "--", "apply", "-f", "x").stdout, ":files\n");
+  for (const shell of ["bash", "zsh", "fish"])
+    t.match(podwire("completion", shell).stdout, /podwire __complete/);
+});

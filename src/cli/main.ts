@@ -1,0 +1,109 @@
+// The command `podwire`. A verb's file is loaded when the verb is used: start-up time is what one feels in a shell.
+import { Command, CommanderError, type OutputConfiguration } from "commander";
+import { OUTPUT_FORMS } from "./context.ts";
+import { CliError, Exit, errorLine, exitCodeOf } from "./errors.ts";
+import { VERBS, type Verb, verbOf } from "./verbs.ts";
+
+interface VerbModule {
+  register(program: Command): void;
+}
+
+export function newProgram(): Command {
+  const program = new Command("podwire");
+  const output: OutputConfiguration = { outputError: () => {} }; // printed by main, on one line
+  program
+    .description("A Kubernetes data plane in user space: lab, packets, tables, explained.")
+    .option("-o, --output <form>", `output form: ${OUTPUT_FORMS.join("|")}`)
+    .option("--lab <name>", "the lab to work on (default: default)")
+    .option("-v, --verbose", "say more")
+    .version(version(), "-V, --version")
+    .helpCommand(false)
+    .configureOutput(output)
+    .exitOverride()
+    .showSuggestionAfterError(true);
+  return program;
+}
+
+function version(): string {
+  return process.env.npm_package_version ?? "0.1.0";
+}
+
+async function loadVerb(program: Command, verb: Verb): Promise<void> {
+  const url = new URL(`./${verb.file ?? verb.name}.js`, import.meta.url);
+  try {
+    const module = (await import(url.href)) as VerbModule;
+    module.register(program);
+  } catch (error) {
+    const { code, url: missing } = error as NodeJS.ErrnoException & { url?: string };
+    if (code !== "ERR_MODULE_NOT_FOUND" || missing !== url.href) throw error;
+    throw new CliError(`podwire ${verb.name}: not part of this version`, Exit.FAILED);
+  }
+}
+
+export async function run(args: readonly string[]): Promise<number> {
+  const program = newProgram();
+  try {
+    const name = verbOf(args);
+    const verb = VERBS.find((candidate) => candidate.name === name);
+    if (verb === undefined) {
+      if (name !== undefined) throw unknownVerb(name);
+      for (const each of VERBS)
+        if (each.hidden !== true) program.command(each.name).description(each.summary);
+      program.action(() => program.help({ error: args.length === 0 }));
+    } else {
+      await loadVerb(program, verb);
+      for (const command of program.commands) inherit(program, command);
+    }
+    await program.parseAsync(args, { from: "user" });
+    return Number(process.exitCode ?? Exit.OK);
+  } catch (error) {
+    return failed(error, args, program);
+  }
+}
+
+/** Subcommands made before the program was configured must answer errors the same way. */
+function inherit(parent: Command, command: Command): void {
+  command.copyInheritedSettings(parent);
+  for (const child of command.commands) inherit(command, child);
+}
+
+function unknownVerb(name: string): CliError {
+  const near = VERBS.find(
+    (verb) => verb.hidden !== true && (verb.name.startsWith(name) || name.startsWith(verb.name)),
+  );
+  const hint = near === undefined ? "podwire --help lists the commands" : `did you mean ${near.name}?`;
+  return new CliError(`unknown command ${name}: ${hint}`, Exit.USAGE);
+}
+
+function failed(error: unknown, args: readonly string[], program: Command): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return Exit.OK; // --help, --version
+    if (error.code === "commander.help") return Exit.USAGE;
+    const verb = verbOf(args);
+    const help = verb === undefined ? "podwire --help" : `podwire ${verb} --help`;
+    process.stderr.write(`${errorLine(error)}: see ${help}\n`);
+    return Exit.USAGE;
+  }
+  const verbose = program.opts<{ verbose?: boolean }>().verbose === true;
+  process.stderr.write(`${errorLine(error, verbose)}\n`);
+  if (process.env.PODWIRE_DEBUG === "1" && error instanceof Error) {
+    process.stderr.write(`${error.stack ?? ""}\n`);
+    if (error.cause instanceof Error)
+      process.stderr.write(`caused by ${error.cause.stack ?? error.cause.message}\n`);
+  }
+  return exitCodeOf(error);
+}
+
+/** A reader that has seen enough (`| head`) closes the pipe: that is no error. */
+function toleratePipes(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      process.exit(error.code === "EPIPE" ? Exit.OK : Exit.FAILED);
+    });
+  }
+}
+
+if (process.argv[1]?.endsWith("/cli/main.js")) {
+  toleratePipes();
+  process.exitCode = await run(process.argv.slice(2));
+}

@@ -1,0 +1,42 @@
+// The commands there are, and which one a command line asks for.
+export interface Verb {
+  name: string;
+  summary: string;
+  /** File beside this one, without extension; the verb's name where left out. */
+  file?: string;
+  hidden?: boolean;
+}
+
+export const VERBS: readonly Verb[] = [
+  { name: "lab", summary: "make, remove and look at labs: up, down, status, list" },
+  { name: "exec", summary: "run a program in the network of a pod, node or client" },
+  { name: "apply", summary: "create or change objects from manifests" },
+  { name: "delete", summary: "delete objects" },
+  { name: "get", summary: "show objects" },
+  { name: "logs", summary: "what a pod's containers printed" },
+  { name: "agent", summary: "the data path of one node, in the foreground" },
+  { name: "explain", summary: "what would happen to a packet, and why" },
+  { name: "trace", summary: "what does happen to real packets, stage by stage" },
+  { name: "capture", summary: "packets with what was done to them, as pcapng" },
+  { name: "replay", summary: "a capture through the pipeline, with a verdict per packet" },
+  { name: "flows", summary: "one line per connection event" },
+  { name: "conntrack", summary: "the connection table: list, count, delete" },
+  { name: "show", summary: "the live tables of a node" },
+  { name: "rules", summary: "the rules kube-proxy would have installed" },
+  { name: "ping", summary: "ICMP probe from a node's own stack" },
+  { name: "bench", summary: "the benchmarks, against the kernel and other peers" },
+  { name: "completion", summary: "shell completion: bash, zsh, fish" },
+  { name: "__complete", summary: "", file: "completion", hidden: true },
+];
+
+/** Options of the program that take a value: the word after them is no verb. */
+const WITH_VALUE = new Set(["-o", "--output", "--lab"]);
+
+/** The verb a command line asks for: its first word that is no global flag. */
+export function verbOf(args: readonly string[]): string | undefined {
+  for (let i = 0; i < args.length; i++) {
+    if (WITH_VALUE.has(args[i])) i++;
+    else if (!args[i].startsWith("-")) return args[i];
+  }
+  return undefined;
+}

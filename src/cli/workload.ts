@@ -1,0 +1,51 @@
+// A workload as one names it on the command line: pod, pod/NAME, deploy/NAME, svc/NAME.
+import type { KubeObject, Pod } from "../control/objects.ts";
+import { CliError } from "./errors.ts";
+import type { RunningLab } from "./running-lab.ts";
+
+interface Objects {
+  kind: string;
+  items: KubeObject[];
+}
+
+/** Objects of a kind by any of kubectl's words for it; `namespace` undefined means all. */
+export async function listObjects(
+  lab: RunningLab,
+  word: string,
+  namespace?: string,
+): Promise<{ kind: string; plural: string; namespaced: boolean; apiVersion: string; items: KubeObject[] }> {
+  const query = namespace === undefined ? "" : `?namespace=${encodeURIComponent(namespace)}`;
+  return lab.call({ path: `/objects/${encodeURIComponent(word)}${query}` });
+}
+
+/** The pod of that name, or a running one of a Deployment or Service. */
+export async function findPod(lab: RunningLab, workload: string, namespace: string): Promise<Pod> {
+  const [word, name] = workload.includes("/") ? workload.split("/", 2) : ["pod", workload];
+  const { kind, items }: Objects = await listObjects(lab, word, namespace);
+  const object = items.find((each) => each.metadata.name === name);
+  if (object === undefined) {
+    const hint =
+      items.length === 0 ? "there are none" : `there is ${items.map((o) => o.metadata.name).join(", ")}`;
+    throw new CliError(`${workload}: not found in namespace ${namespace}: ${hint}`);
+  }
+  if (kind === "Pod") return object as Pod;
+  const labels = selectorOf(object);
+  if (labels === undefined)
+    throw new CliError(`${workload}: a ${kind} runs nowhere: name a pod or a deployment`);
+  const pods = (await listObjects(lab, "pods", namespace)).items as Pod[];
+  const own = pods.filter((pod) => Object.entries(labels).every(([k, v]) => pod.metadata.labels?.[k] === v));
+  const running = own.find(
+    (pod) => pod.status.phase === "Running" && pod.metadata.deletionTimestamp === undefined,
+  );
+  const chosen = running ?? own[0];
+  if (chosen === undefined) throw new CliError(`${workload}: has no pods in namespace ${namespace}`);
+  return chosen;
+}
+
+function selectorOf(object: KubeObject): Record<string, string> | undefined {
+  const { spec } = object as { spec?: { selector?: unknown } };
+  if (object.kind === "Deployment")
+    return (spec?.selector as { matchLabels?: Record<string, string> })?.matchLabels;
+  if (object.kind === "Service") return spec?.selector as Record<string, string> | undefined;
+  return undefined;
+}

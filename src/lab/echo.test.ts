@@ -1,0 +1,99 @@
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { get } from "node:http";
+import { type AddressInfo, connect } from "node:net";
+import t from "tap";
+import { answer, endpoint, looksLikeHttp, tcpServer, udpServer } from "./echo.ts";
+
+const WHO = { pod: "web-1", namespace: "default", node: "node1" };
+
+t.test("addresses are written plainly", async (t) => {
+  t.equal(endpoint("::ffff:10.244.1.2", 80), "10.244.1.2:80");
+  t.equal(endpoint("10.0.0.1", 1), "10.0.0.1:1");
+  t.equal(endpoint("fd00::1", 443), "[fd00::1]:443");
+});
+
+t.test("the first bytes tell HTTP from the rest, also one at a time", async (t) => {
+  for (const text of ["GET /", "POST /x HTTP/1.1", "HEAD / "])
+    t.equal(looksLikeHttp(Buffer.from(text)), "http", text);
+  for (const text of ["GE", "P", "PUT", ""]) t.equal(looksLikeHttp(Buffer.from(text)), "more", text);
+  for (const text of ["hello", "GETX", "PUTTER ", "\0"])
+    t.equal(looksLikeHttp(Buffer.from(text)), "other", text);
+});
+
+t.test("HTTP, raw TCP and silence are all answered with the line of JSON", async (t) => {
+  const { server, drain } = tcpServer(WHO);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const at = `127.0.0.1:${port}`;
+
+  const body = await new Promise<string>((resolve) => {
+    get({ port, path: "/any/path", agent: false }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+      response.on("end", () => resolve(text));
+    });
+  });
+  t.match(JSON.parse(body), { ...WHO, protocol: "TCP", server: at });
+  t.ok(body.endsWith("}\n"), "one line");
+  t.same(Object.keys(JSON.parse(body)), ["pod", "namespace", "node", "protocol", "client", "server"]);
+
+  const raw = connect(port, "127.0.0.1");
+  const own = await once(raw, "connect").then(() => `127.0.0.1:${raw.localPort}`);
+  raw.end("hello");
+  let text = "";
+  for await (const chunk of raw.setEncoding("utf8")) text += chunk;
+  t.equal(text, `${answer(WHO, "TCP", own, at)}hello`);
+
+  const silent = connect(port, "127.0.0.1");
+  const [line] = (await once(silent.setEncoding("utf8"), "data")) as string[];
+  t.match(line, /^\{"pod":"web-1"/);
+  silent.destroy();
+  await new Promise<void>((resolve) => drain(resolve));
+});
+
+t.test("an HTTP request that comes byte by byte is still HTTP", async (t) => {
+  const { server, drain } = tcpServer(WHO);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const socket = connect((server.address() as AddressInfo).port, "127.0.0.1");
+  socket.setNoDelay(true);
+  await once(socket, "connect");
+  for (const byte of "GET / HTTP/1.0\r\n\r\n") {
+    socket.write(byte);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  let text = "";
+  for await (const chunk of socket.setEncoding("utf8")) text += chunk;
+  t.match(text, /^HTTP\/1\.1 200 OK/);
+  await new Promise<void>((resolve) => drain(resolve));
+});
+
+t.test("UDP: large or asked for, the payload; otherwise the line", async (t) => {
+  const probe = createSocket("udp4");
+  probe.bind(0, "127.0.0.1");
+  await once(probe, "listening");
+  const port = probe.address().port;
+  probe.close();
+  const { close } = await udpServer(WHO, "127.0.0.1", port);
+  const client = createSocket("udp4");
+  const ask = async (payload: Buffer | string): Promise<Buffer> => {
+    client.send(payload, port, "127.0.0.1");
+    const [message] = (await once(client, "message")) as [Buffer];
+    return message;
+  };
+  const line = JSON.parse((await ask("who?")).toString());
+  t.match(line, {
+    ...WHO,
+    protocol: "UDP",
+    server: `127.0.0.1:${port}`,
+    client: `127.0.0.1:${client.address().port}`,
+  });
+  t.match(JSON.parse((await ask("")).toString()), WHO, "an empty datagram too");
+  t.equal((await ask("echo this")).toString(), "echo this");
+  const large = Buffer.alloc(30_000, 0xa5);
+  t.ok(large.equals(await ask(large)), "30,000 bytes come back");
+  client.close();
+  close();
+});

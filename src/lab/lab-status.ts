@@ -1,0 +1,85 @@
+// What `lab status` tells: of the lab process by its socket, or put together from what a dead one left behind.
+import type { Pod } from "../control/objects.ts";
+
+export interface NodeReport {
+  name: string;
+  address: string;
+  podCIDR: string;
+  agent: string;
+  /** Ready, Starting, NotReady; the reason says why. */
+  state: string;
+  pid: number | null;
+  restarts: number;
+  reason: string;
+}
+
+export interface PodReport {
+  namespace: string;
+  name: string;
+  node: string;
+  ip: string;
+  ready: string;
+  status: string;
+  restarts: number;
+  reason: string;
+  processes: { container: string; pid: number | null; state: string; restarts: number; reason: string }[];
+}
+
+export interface LabStatus {
+  lab: string;
+  /** running, or "dead" when the lab process is gone. */
+  state: "running" | "dead";
+  pid: number | null;
+  startedAt: string | null;
+  ready: boolean;
+  nodes: NodeReport[];
+  pods: PodReport[];
+  clients: { name: string; address: string }[];
+  /** Everything that is not right, one line each. Empty means all is well. */
+  problems: string[];
+}
+
+/** kubectl's STATUS column: the phase, or what keeps a container from running. */
+export function podStatusWord(pod: Pod): string {
+  if (pod.metadata.deletionTimestamp !== undefined) return "Terminating";
+  const { status } = pod;
+  for (const c of status.containerStatuses ?? []) {
+    if (c.state?.waiting?.reason !== undefined) return c.state.waiting.reason;
+    const ended = c.state?.terminated;
+    if (ended !== undefined && status.phase !== "Succeeded")
+      return ended.reason ?? `ExitCode:${ended.exitCode}`;
+  }
+  return status.phase === "Succeeded" ? "Completed" : (status.phase ?? "Pending");
+}
+
+export function readyColumn(pod: Pod): string {
+  const statuses = pod.status.containerStatuses ?? [];
+  return `${statuses.filter((c) => c.ready).length}/${pod.spec.containers.length}`;
+}
+
+export function restartsOf(pod: Pod): number {
+  return (pod.status.containerStatuses ?? []).reduce((sum, c) => sum + c.restartCount, 0);
+}
+
+export function isReady(pod: Pod): boolean {
+  return pod.status.conditions?.some((c) => c.type === "Ready" && c.status === "True") ?? false;
+}
+
+/** Why a pod's containers ended last, or cannot start: "killed by signal 9", "exit status 1: no such file". */
+export function podReason(pod: Pod): string {
+  if (pod.status.message !== undefined && pod.status.message !== "") return pod.status.message;
+  for (const c of pod.status.containerStatuses ?? []) {
+    const ended = c.state?.terminated ?? c.lastState?.terminated;
+    if (ended !== undefined && (ended.exitCode !== 0 || c.restartCount > 0)) {
+      return `${c.name}: ${exitText(ended.exitCode, ended.message ?? "")}`;
+    }
+  }
+  const blocked = pod.status.conditions?.find((c) => c.status === "False" && c.message !== undefined);
+  return blocked?.message ?? "";
+}
+
+export function exitText(exitCode: number, message: string): string {
+  const what =
+    exitCode > 128 && exitCode < 160 ? `killed by signal ${exitCode - 128}` : `exit status ${exitCode}`;
+  return message === "" ? what : `${what}: ${message}`;
+}

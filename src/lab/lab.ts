@@ -1,0 +1,282 @@
+// The lab process: holds the objects and sees to it that what they ask for exists. Controllers (control/) turn
+// objects into more objects; this file turns pods into processes and nodes into agents, and reports back as status.
+import { readFileSync } from "node:fs";
+import type { Change, Cluster } from "../control/cluster.ts";
+import type { EndpointSlice, KubeObject, Node, Pod, Service } from "../control/objects.ts";
+import {
+  isReady,
+  type LabStatus,
+  type PodReport,
+  podReason,
+  podStatusWord,
+  readyColumn,
+  restartsOf,
+} from "./lab-status.ts";
+import { KernelNode, type NodeAgent, PodwireAgent } from "./node-agent.ts";
+import { type PodHost, PodRunner } from "./pod-runner.ts";
+import { iso } from "./pod-status.ts";
+import { ProbeHelper } from "./prober.ts";
+import type { LabPaths } from "./state-dir.ts";
+import type { NodePlan, Topology } from "./topology.ts";
+
+/** The agent lets go of a deleted pod's device when it hears of it; its namespace is taken away after that. */
+const DETACH_MS = 100;
+
+export interface LabOptions {
+  topology: Topology;
+  paths: LabPaths;
+  cluster: Cluster;
+  /** File of the command line's main program: agents are `node <program> agent …`. */
+  program: string;
+  graceMaxMs: number;
+}
+
+export class Lab implements PodHost {
+  readonly topology: Topology;
+  readonly paths: LabPaths;
+  readonly cluster: Cluster;
+  readonly graceMaxMs: number;
+  private readonly startedAtMs = Date.now();
+  private readonly agents = new Map<string, NodeAgent>();
+  private readonly helpers = new Map<string, ProbeHelper>();
+  private readonly runners = new Map<string, PodRunner>();
+  private stopping = false;
+  private started = false;
+
+  constructor(options: LabOptions) {
+    this.topology = options.topology;
+    this.paths = options.paths;
+    this.cluster = options.cluster;
+    this.graceMaxMs = options.graceMaxMs;
+    for (const node of this.topology.nodes) {
+      const changed = (): void => this.nodeChanged(node);
+      const agent =
+        node.agent === "kernel"
+          ? new KernelNode(this.topology, node, changed)
+          : new PodwireAgent(this.topology, node, this.paths, options.program, changed);
+      this.agents.set(node.name, agent);
+    }
+  }
+
+  /** Agents first, they need the longest; then whatever the objects ask for. */
+  async start(): Promise<void> {
+    for (const node of this.topology.nodes) this.nodeChanged(node);
+    this.cluster.onChange((change) => this.changed(change));
+    await Promise.all([...this.agents.values()].map((agent) => agent.start()));
+    await Promise.all(this.pods().map((pod) => this.podChanged(pod)));
+    this.servicesChanged();
+    this.started = true;
+  }
+
+  /** Missing things are made again, waiting ones tried now. The static network is the caller's part. */
+  async repair(): Promise<void> {
+    await Promise.all([...this.agents.values()].map((agent) => agent.repair()));
+    await Promise.all([...this.runners.values()].map((runner) => runner.start()));
+  }
+
+  /** Ends all pods and agents. Namespaces and files are left to `lab down`. */
+  async stop(graceMs: number): Promise<void> {
+    this.stopping = true;
+    await Promise.race([
+      Promise.all([...this.runners.values()].map((runner) => runner.stop())),
+      new Promise((resolve) => setTimeout(resolve, graceMs)),
+    ]);
+    for (const helper of this.helpers.values()) helper.stop();
+    await Promise.all([...this.agents.values()].map((agent) => agent.stop()));
+  }
+
+  status(): LabStatus {
+    const nodes = [...this.agents.values()].map((agent) => agent.report());
+    const pods = this.pods().map((pod) => this.podReport(pod));
+    const problems = [
+      ...(this.started ? [] : ["lab process: starting"]),
+      ...nodes.filter((n) => n.state !== "Ready").map((n) => problem(`node ${n.name}`, n.state, n.reason)),
+      ...this.pods()
+        .filter((pod) => !isReady(pod) && pod.status.phase !== "Succeeded")
+        .map((pod) => {
+          const what = `pod ${pod.metadata.namespace}/${pod.metadata.name}`;
+          return problem(what, podStatusWord(pod), podReason(pod));
+        }),
+    ];
+    return {
+      lab: this.topology.lab,
+      state: "running",
+      pid: process.pid,
+      startedAt: iso(this.startedAtMs),
+      ready: problems.length === 0,
+      nodes,
+      pods,
+      clients: this.topology.clients.map(({ name, address }) => ({ name, address })),
+      problems,
+    };
+  }
+
+  helper(node: NodePlan): ProbeHelper {
+    let helper = this.helpers.get(node.name);
+    if (helper === undefined) {
+      helper = new ProbeHelper(this.topology.lab, node.netns);
+      this.helpers.set(node.name, helper);
+    }
+    return helper;
+  }
+
+  statusChanged(pod: Pod, status: Pod["status"], annotations: Record<string, string>): void {
+    const current = this.pods().find((each) => each.metadata.uid === pod.metadata.uid);
+    if (current === undefined || this.stopping) return;
+    const metadata = {
+      ...current.metadata,
+      annotations: { ...current.metadata.annotations, ...annotations },
+    };
+    this.cluster.update({
+      ...current,
+      metadata,
+      status: { ...status, podIPs: current.status.podIPs },
+    } as Pod);
+  }
+
+  log(line: string): void {
+    process.stdout.write(`${new Date().toISOString()} ${line}\n`);
+  }
+
+  /** Output of a pod's container so far. */
+  containerLog(namespace: string, pod: string, container: string): string {
+    return readFileSync(`${this.paths.pods}/${namespace}_${pod}/${container}.log`, "utf8");
+  }
+
+  private changed({ type, object }: Change): void {
+    if (object.kind === "Pod" && type !== "DELETED") this.podChanged(object as Pod);
+    else if (object.kind === "Service" || object.kind === "EndpointSlice") this.servicesChanged();
+  }
+
+  private async podChanged(pod: Pod): Promise<void> {
+    if (this.stopping) return;
+    const key = pod.metadata.uid ?? `${pod.metadata.namespace}/${pod.metadata.name}`;
+    const runner = this.runners.get(key);
+    if (runner !== undefined) {
+      runner.pod = pod;
+      if (pod.metadata.deletionTimestamp !== undefined) this.end(key, runner);
+      return;
+    }
+    const node = this.topology.nodes.find((each) => each.name === pod.spec.nodeName);
+    if (node === undefined || (pod.status.podIPs ?? []).length === 0) return; // not scheduled yet
+    const made = new PodRunner(this, node, pod);
+    this.runners.set(key, made);
+    await made.start();
+    if (made.pod.metadata.deletionTimestamp !== undefined) this.end(key, made);
+  }
+
+  private ending = new Set<string>();
+
+  private async end(key: string, runner: PodRunner): Promise<void> {
+    if (this.ending.has(key)) return;
+    this.ending.add(key);
+    await runner.stop();
+    if (this.stopping) return;
+    this.cluster.remove(runner.pod);
+    await new Promise((resolve) => setTimeout(resolve, DETACH_MS));
+    await runner.remove().catch((error: Error) => this.log(`${runner.netns}: ${error.message}`));
+    this.runners.delete(key);
+    this.ending.delete(key);
+  }
+
+  private servicesChanged(): void {
+    if (this.stopping) return;
+    const services = this.cluster.list("Service") as Service[];
+    const slices = this.cluster.list("EndpointSlice") as EndpointSlice[];
+    for (const agent of this.agents.values()) agent.servicesChanged(services, slices);
+  }
+
+  private nodeChanged(node: NodePlan): void {
+    if (this.stopping) return;
+    const current = this.cluster.list("Node").find((each) => each.metadata.name === node.name);
+    const agent = this.agents.get(node.name);
+    this.cluster.update(nodeObject(this.topology, node, agent, current as Node | undefined, Date.now()));
+  }
+
+  private pods(): Pod[] {
+    return this.cluster.list("Pod") as Pod[];
+  }
+
+  private podReport(pod: Pod): PodReport {
+    const runner = this.runners.get(pod.metadata.uid ?? "");
+    return {
+      namespace: pod.metadata.namespace ?? "",
+      name: pod.metadata.name,
+      node: pod.spec.nodeName ?? "",
+      ip: pod.status.podIPs?.[0]?.ip ?? "",
+      ready: readyColumn(pod),
+      status: podStatusWord(pod),
+      restarts: restartsOf(pod),
+      reason: podReason(pod),
+      processes: (runner?.processes() ?? []).map(({ container, process: run }) => ({
+        container,
+        pid: run?.id?.pid ?? null,
+        state: run?.phase ?? "running",
+        restarts: run?.restarts ?? 0,
+        reason: run?.reason ?? "keeps the namespace",
+      })),
+    };
+  }
+}
+
+function problem(what: string, state: string, reason: string): string {
+  return `${what}: ${state}${reason === "" ? "" : `: ${reason}`}`;
+}
+
+/** The Node object: addresses, range, and flannel's annotations for whoever builds tunnels to it. */
+function nodeObject(
+  t: Topology,
+  node: NodePlan,
+  agent: NodeAgent | undefined,
+  current: Node | undefined,
+  nowMs: number,
+): KubeObject {
+  const report = agent?.report();
+  const status = agent?.ready === true ? "True" : "False";
+  const before = current?.status.conditions?.find((c) => c.type === "Ready");
+  const since = before?.status === status ? before.lastTransitionTime : iso(nowMs);
+  const vni = t.overlay.type === "vxlan" ? t.overlay.vni : undefined;
+  const overlay =
+    vni === undefined
+      ? { "flannel.alpha.coreos.com/backend-type": "host-gw" }
+      : {
+          "flannel.alpha.coreos.com/backend-type": "vxlan",
+          "flannel.alpha.coreos.com/backend-data": JSON.stringify({ VNI: vni, VtepMAC: node.vtepMac }),
+        };
+  return {
+    apiVersion: "v1",
+    kind: "Node",
+    metadata: {
+      ...(current?.metadata ?? { creationTimestamp: iso(nowMs) }),
+      name: node.name,
+      labels: {
+        "kubernetes.io/hostname": node.name,
+        "kubernetes.io/os": "linux",
+        ...current?.metadata.labels,
+        ...node.labels,
+      },
+      annotations: {
+        ...current?.metadata.annotations,
+        ...overlay,
+        "flannel.alpha.coreos.com/public-ip": node.address,
+        "podwire.dev/agent": node.agent,
+      },
+    },
+    spec: { podCIDR: node.podCidr, podCIDRs: [node.podCidr] },
+    status: {
+      addresses: [
+        { type: "InternalIP", address: node.address },
+        { type: "Hostname", address: node.name },
+      ],
+      conditions: [
+        {
+          type: "Ready",
+          status,
+          reason: status === "True" ? "KubeletReady" : "KubeletNotReady",
+          message: report?.reason ?? "",
+          ...(since === undefined ? {} : { lastTransitionTime: since }),
+        },
+      ],
+    },
+  } as KubeObject;
+}

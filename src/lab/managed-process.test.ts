@@ -1,0 +1,97 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import t from "tap";
+import { type Backoff, ManagedProcess, type ProcessSpec } from "./managed-process.ts";
+import { isAlive, signal } from "./process-table.ts";
+
+const QUICK: Backoff = { delaysMs: [0, 60_000], resetAfterMs: 60_000 };
+
+function spec(dir: string, argv: string[], more: Partial<ProcessSpec> = {}): ProcessSpec {
+  const files = { logFile: join(dir, "p.log"), pidFile: join(dir, "p.pid") };
+  return {
+    argv,
+    env: { PATH: process.env.PATH ?? "" },
+    restart: "Always",
+    backoff: QUICK,
+    ...files,
+    ...more,
+  };
+}
+
+async function until(what: () => boolean): Promise<void> {
+  for (let i = 0; i < 500 && !what(); i++) await sleep(10);
+}
+
+t.test("managed processes", async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), "podwire-mp-"));
+  t.teardown(() => rmSync(dir, { recursive: true }));
+
+  await t.test("a killed process comes back at once, the second time it waits", async (t) => {
+    const p = new ManagedProcess(spec(dir, ["sleep", "60"]), () => {});
+    p.start();
+    const first = p.id!;
+    signal(first, "SIGKILL");
+    await until(() => p.restarts === 1 && p.phase === "running");
+    t.match(p.lastExit, { exitCode: 137, signal: "SIGKILL", reason: "Error" });
+    t.not(p.id?.pid, first.pid);
+    signal(p.id!, "SIGKILL");
+    await until(() => p.phase === "waiting");
+    t.match(p, { phase: "waiting", reason: "CrashLoopBackOff", restarts: 2 });
+    p.retryNow();
+    t.equal(p.phase, "running");
+    const last = p.id!;
+    await p.stop(1000);
+    t.notOk(isAlive(last));
+  });
+
+  await t.test("a process that runs on is taken over by the next one that looks after it", async (t) => {
+    const a = new ManagedProcess(spec(dir, ["sleep", "60"]), () => {});
+    a.start();
+    const b = new ManagedProcess(spec(dir, ["sleep", "60"]), () => {});
+    b.start();
+    t.same(b.id, a.id);
+    await a.stop(1000);
+    await until(() => b.lastExit !== undefined);
+    t.equal(b.lastExit?.reason, "ContainerStatusUnknown");
+    await until(() => b.phase === "running");
+    await b.stop(1000);
+  });
+
+  await t.test("SIGTERM that is ignored is followed by SIGKILL after the grace period", async (t) => {
+    const p = new ManagedProcess(
+      spec(dir, ["sh", "-c", "trap '' TERM; echo ready >&3; while :; do sleep 1; done"], { announces: true }),
+      () => {},
+    );
+    p.start();
+    await until(() => p.announced);
+    const began = Date.now();
+    await p.stop(300);
+    t.ok(Date.now() - began >= 290);
+    t.match(p, { phase: "terminated" });
+    t.equal(p.lastExit?.signal, "SIGKILL");
+  });
+
+  await t.test("Never and OnFailure", async (t) => {
+    const never = new ManagedProcess(
+      spec(dir, ["sh", "-c", "echo gone wrong >&2; exit 3"], { restart: "Never" }),
+      () => {},
+    );
+    never.start();
+    await until(() => never.phase === "terminated");
+    t.match(never.lastExit, { exitCode: 3, message: "gone wrong" });
+    const done = new ManagedProcess(spec(dir, ["true"], { restart: "OnFailure" }), () => {});
+    done.start();
+    await until(() => done.phase === "terminated");
+    t.match(done, { restarts: 0, reason: "Completed" });
+  });
+
+  await t.test("a program that does not exist is an ended one, not an exception", async (t) => {
+    const p = new ManagedProcess(spec(dir, ["/no/such/program"], { restart: "Never" }), () => {});
+    p.start();
+    await until(() => p.phase === "terminated");
+    t.match(p.lastExit, { exitCode: 128, reason: "StartError" });
+  });
+  t.ok(readFileSync(join(dir, "p.log"), "utf8").includes("gone wrong"));
+});

@@ -1,0 +1,232 @@
+// One node's agent as the lab sees it: its configuration file, its process, whether it is ready. A kernel node has
+// no process: the lab writes its nat table instead.
+import { rmSync } from "node:fs";
+import { request } from "node:http";
+import type { EndpointSlice, Service } from "../control/objects.ts";
+import { command } from "./command.ts";
+import { oneLine } from "./errors.ts";
+import { kernelRules } from "./kernel-rules.ts";
+import { exitText, type NodeReport } from "./lab-status.ts";
+import { AGENT_BACKOFF, lastLine, ManagedProcess } from "./managed-process.ts";
+import * as names from "./names.ts";
+import { PROCESS_MARK } from "./process-table.ts";
+import { agentSocket, type LabPaths, writeAtomically } from "./state-dir.ts";
+import type { NodePlan, Topology } from "./topology.ts";
+
+const POLL_STARTING_MS = 25;
+const POLL_READY_MS = 1000;
+const POLL_TIMEOUT_MS = 2000;
+const RULES_DELAY_MS = 20; // a burst of changes is one iptables-restore
+
+export interface NodeAgent {
+  readonly node: NodePlan;
+  readonly ready: boolean;
+  start(): Promise<void>;
+  /** Tries again now what failed. */
+  repair(): Promise<void>;
+  /** Services or endpoints changed. */
+  servicesChanged(services: Service[], slices: EndpointSlice[]): void;
+  stop(): Promise<void>;
+  report(): NodeReport;
+}
+
+/** What the agent reads: AgentConfiguration, as a YAML document (JSON is YAML). */
+export function agentConfiguration(t: Topology, node: NodePlan, paths: LabPaths): Record<string, unknown> {
+  return {
+    apiVersion: "podwire.dev/v1alpha1",
+    kind: "AgentConfiguration",
+    nodeName: node.name,
+    clusterCIDR: t.clusterCidr,
+    serviceCIDR: t.serviceCidr,
+    overlay: t.overlay,
+    netns: names.netnsPath(node.netns),
+    uplink: { interface: names.UPLINK, driver: node.uplinkDriver },
+    host: { interface: names.HOST_TAP },
+    socket: agentSocket(t.lab, node.name),
+    source: { socket: paths.socket },
+    proxy: t.proxy,
+  };
+}
+
+export class PodwireAgent implements NodeAgent {
+  readonly node: NodePlan;
+  ready = false;
+  private readonly topology: Topology;
+  private readonly paths: LabPaths;
+  private readonly process: ManagedProcess;
+  private readonly onChange: () => void;
+  private problem = "";
+  private timer: NodeJS.Timeout | undefined;
+  private stopped = false;
+
+  constructor(t: Topology, node: NodePlan, paths: LabPaths, program: string, onChange: () => void) {
+    this.topology = t;
+    this.node = node;
+    this.paths = paths;
+    this.onChange = onChange;
+    const base = `${paths.agents}/${node.name}`;
+    this.process = new ManagedProcess(
+      {
+        argv: [process.execPath, program, "agent", "--config", `${base}.yaml`],
+        env: { ...(process.env as Record<string, string>), [PROCESS_MARK]: `${t.lab}/agent/${node.name}` },
+        logFile: `${base}.log`,
+        pidFile: `${base}.pid`,
+        restart: "Always",
+        backoff: AGENT_BACKOFF,
+      },
+      () => this.processChanged(),
+    );
+  }
+
+  async start(): Promise<void> {
+    const { stringify } = await import("yaml");
+    const text = stringify(agentConfiguration(this.topology, this.node, this.paths));
+    await writeAtomically(`${this.paths.agents}/${this.node.name}.yaml`, text);
+    this.process.start();
+  }
+
+  async repair(): Promise<void> {
+    this.process.retryNow();
+  }
+
+  servicesChanged(): void {} // it watches the objects itself
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    await this.process.stop(3000);
+  }
+
+  report(): NodeReport {
+    const { process: agent, node } = this;
+    const ended = agent.lastExit;
+    const last = ended === undefined ? "" : `agent ended: ${exitText(ended.exitCode, ended.message)}`;
+    return {
+      name: node.name,
+      address: node.address,
+      podCIDR: node.podCidr,
+      agent: node.agent,
+      state: this.ready ? "Ready" : agent.phase === "running" ? "Starting" : "NotReady",
+      pid: agent.id?.pid ?? null,
+      restarts: agent.restarts,
+      reason: this.ready ? last : last || this.problem,
+    };
+  }
+
+  private processChanged(): void {
+    if (this.process.phase !== "running") {
+      this.becomes(false, "");
+      rmSync(agentSocket(this.topology.lab, this.node.name), { force: true }); // of the one that died
+      return;
+    }
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.poll(), POLL_STARTING_MS);
+  }
+
+  private async poll(): Promise<void> {
+    const answer = await agentStatus(agentSocket(this.topology.lab, this.node.name));
+    if (this.stopped || this.process.phase !== "running") return;
+    const running = this.process.id?.pid === answer.pid;
+    const why = answer.error ?? lastLine(`${this.paths.agents}/${this.node.name}.log`);
+    this.becomes(answer.ready && running, answer.ready ? "" : `agent not ready: ${why}`);
+    this.timer = setTimeout(() => this.poll(), this.ready ? POLL_READY_MS : POLL_STARTING_MS);
+  }
+
+  private becomes(ready: boolean, problem: string): void {
+    this.problem = problem;
+    if (ready === this.ready) return;
+    this.ready = ready;
+    this.onChange();
+  }
+}
+
+export class KernelNode implements NodeAgent {
+  readonly node: NodePlan;
+  ready = false;
+  private readonly topology: Topology;
+  private readonly onChange: () => void;
+  private problem = "";
+  private timer: NodeJS.Timeout | undefined;
+  private running: Promise<void> = Promise.resolve();
+  private services: Service[] = [];
+  private slices: EndpointSlice[] = [];
+
+  constructor(t: Topology, node: NodePlan, onChange: () => void) {
+    this.topology = t;
+    this.node = node;
+    this.onChange = onChange;
+  }
+
+  async start(): Promise<void> {
+    await this.write();
+  }
+
+  async repair(): Promise<void> {
+    await this.write();
+  }
+
+  servicesChanged(services: Service[], slices: EndpointSlice[]): void {
+    this.services = services;
+    this.slices = slices;
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined;
+      this.running = this.running.then(() => this.write());
+    }, RULES_DELAY_MS);
+  }
+
+  async stop(): Promise<void> {
+    clearTimeout(this.timer);
+    await this.running;
+  }
+
+  report(): NodeReport {
+    const { node } = this;
+    return {
+      name: node.name,
+      address: node.address,
+      podCIDR: node.podCidr,
+      agent: node.agent,
+      state: this.ready ? "Ready" : "NotReady",
+      pid: null,
+      restarts: 0,
+      reason: this.problem,
+    };
+  }
+
+  private async write(): Promise<void> {
+    const input = kernelRules(this.topology, this.node, this.services, this.slices);
+    try {
+      await command("ip", ["netns", "exec", this.node.netns, "iptables-restore", "-w", "5"], { input });
+      this.problem = "";
+    } catch (error) {
+      this.problem = oneLine(error);
+    }
+    const ready = this.problem === "";
+    if (ready === this.ready) return;
+    this.ready = ready;
+    this.onChange();
+  }
+}
+
+/** GET /status of an agent, never throwing: it may not be up yet. */
+function agentStatus(socketPath: string): Promise<{ ready: boolean; pid?: number; error?: string }> {
+  return new Promise((resolve) => {
+    const call = request(
+      { socketPath, path: "/status", agent: false, timeout: POLL_TIMEOUT_MS },
+      (response) => {
+        let text = "";
+        response.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+        response.on("end", () => {
+          try {
+            resolve(JSON.parse(text) as { ready: boolean; pid?: number });
+          } catch {
+            resolve({ ready: false, error: "its answer is no JSON" });
+          }
+        });
+      },
+    );
+    call.on("timeout", () => call.destroy());
+    call.on("error", () => resolve({ ready: false }));
+    call.end();
+  });
+}

@@ -1,0 +1,281 @@
+// The lab's kubelet for one pod: namespace, device, containers, probes, status; and the way back when it is deleted.
+import { rm } from "node:fs/promises";
+import type { Container, Pod } from "../control/objects.ts";
+import { tryCommand } from "./command.ts";
+import { oneLine } from "./errors.ts";
+import { kernelPodBatch, podBatch } from "./ip-batch.ts";
+import { KUBELET_BACKOFF, ManagedProcess, type ProcessSpec } from "./managed-process.ts";
+import * as names from "./names.ts";
+import {
+  deleteNamespaces,
+  ipBatch,
+  makeNamespaces,
+  processesIn,
+  setSysctls,
+  writeEtcFiles,
+} from "./namespace.ts";
+import { environmentOf, etcFiles, inNamespace, isEcho, programOf } from "./pod-env.ts";
+import { type ContainerView, podStatus } from "./pod-status.ts";
+import { checkOf, type ProbeHelper, Readiness } from "./prober.ts";
+import type { LabPaths } from "./state-dir.ts";
+import { hexBytes, type NodePlan, type Topology } from "./topology.ts";
+
+export interface PodHost {
+  topology: Topology;
+  paths: LabPaths;
+  helper(node: NodePlan): ProbeHelper;
+  /** The pod's status, or that of one of its containers, changed. */
+  statusChanged(pod: Pod, status: Pod["status"], annotations: Record<string, string>): void;
+  /** Upper limit for terminationGracePeriodSeconds, set by `lab up --grace-period`. */
+  graceMaxMs: number;
+  log(line: string): void;
+}
+
+interface RunningContainer {
+  container: Container;
+  /** Absent for a container that only keeps the namespace. */
+  process: ManagedProcess | undefined;
+  env: Record<string, string>;
+  readiness: Readiness | undefined;
+  startedAtMs: number;
+  stopped: boolean;
+}
+
+const SETUP_RETRY_MS = 2000;
+
+export class PodRunner {
+  pod: Pod;
+  readonly netns: string;
+  private readonly host: PodHost;
+  private readonly node: NodePlan;
+  private readonly startedAtMs = Date.now();
+  private containers: RunningContainer[] = [];
+  private failure: string | undefined;
+  private stopping: Promise<void> | undefined;
+  private announced = "";
+  private retry: NodeJS.Timeout | undefined;
+
+  constructor(host: PodHost, node: NodePlan, pod: Pod) {
+    this.host = host;
+    this.node = node;
+    this.pod = pod;
+    this.netns = names.podNetns(host.topology.lab, pod.metadata.namespace ?? "default", pod.metadata.name);
+  }
+
+  /** Sets the pod up and starts what is not running; repeated after a failure, and by a repair. */
+  async start(): Promise<void> {
+    clearTimeout(this.retry);
+    try {
+      await this.wire();
+      this.failure = undefined;
+    } catch (error) {
+      if (this.stopping !== undefined) return;
+      this.failure = oneLine(error);
+      this.host.log(`pod ${this.pod.metadata.namespace}/${this.pod.metadata.name}: ${this.failure}`);
+      this.retry = setTimeout(() => this.start(), SETUP_RETRY_MS);
+      this.publish();
+      return;
+    }
+    if (this.stopping !== undefined) return;
+    if (this.containers.length === 0) {
+      this.containers = this.pod.spec.containers.map((container) => this.prepare(container));
+      for (const running of this.containers) {
+        running.process?.start();
+        if (running.process === undefined) running.readiness?.start(this.wasReady(running.container));
+      }
+    } else {
+      for (const running of this.containers) running.process?.retryNow();
+    }
+    this.publish();
+  }
+
+  /** SIGTERM, grace period, SIGKILL. The namespace stays: `remove` takes it, after the agent has let go of the device. */
+  stop(): Promise<void> {
+    this.stopping ??= this.stopContainers();
+    return this.stopping;
+  }
+
+  async remove(): Promise<void> {
+    for (const pid of await processesIn(this.netns)) {
+      try {
+        process.kill(pid, "SIGKILL"); // whatever was left in there, such as an `exec` shell
+      } catch {
+        // gone meanwhile
+      }
+    }
+    await deleteNamespaces([this.netns]);
+    await rm(this.stateDir(), { recursive: true, force: true });
+  }
+
+  /** What runs, for `lab status`. */
+  processes(): { container: string; process: ManagedProcess | undefined }[] {
+    return this.containers.map((c) => ({ container: c.container.name, process: c.process }));
+  }
+
+  private async wire(): Promise<void> {
+    const { topology } = this.host;
+    const { pod, node } = this;
+    const prefix = node.podCidr.split("/")[1];
+    const addresses = (pod.status.podIPs ?? []).map((x) => x.ip ?? "");
+    const wiring = {
+      namespace: pod.metadata.namespace ?? "default",
+      name: pod.metadata.name,
+      netns: this.netns,
+      addresses: addresses.map((ip) => `${ip}/${ip.includes(":") ? "64" : prefix}`),
+      mac: podMac(pod),
+    };
+    await makeNamespaces([this.netns]);
+    await setSysctls(this.netns, podSysctls(addresses));
+    if (node.agent === "kernel") await ipBatch(node.netns, kernelPodBatch(topology, wiring));
+    await ipBatch(this.netns, podBatch(topology, node, wiring));
+    await writeEtcFiles(this.netns, etcFiles(topology, pod));
+  }
+
+  private prepare(container: Container): RunningContainer {
+    const { host, pod } = this;
+    const env = environmentOf(host.topology.lab, pod, container, this.node);
+    const argv = programOf(container, env);
+    const running: RunningContainer = {
+      container,
+      env,
+      process: undefined,
+      readiness: undefined,
+      startedAtMs: Date.now(),
+      stopped: false,
+    };
+    const check = checkOf(pod, container, { netns: this.netns, env, helper: host.helper(this.node) });
+    if (check !== undefined) {
+      running.readiness = new Readiness(container.readinessProbe!, check, () => this.publish());
+    }
+    if (argv === undefined) return running;
+    const base = `${this.stateDir()}/${container.name}`;
+    const spec: ProcessSpec = {
+      argv: inNamespace(this.netns, argv),
+      env,
+      ...(container.workingDir === undefined ? {} : { cwd: container.workingDir }),
+      logFile: `${base}.log`,
+      pidFile: `${base}.pid`,
+      restart: (pod.spec.restartPolicy ?? "Always") as ProcessSpec["restart"],
+      backoff: KUBELET_BACKOFF,
+      announces: isEcho(container),
+    };
+    running.process = new ManagedProcess(spec, (process) => {
+      if (process.phase === "running") {
+        if (process.announced) running.readiness?.start(process.adopted && this.wasReady(container));
+      } else {
+        running.readiness?.stop();
+      }
+      this.publish();
+    });
+    return running;
+  }
+
+  /** In the status that an earlier lab process left. */
+  private wasReady(container: Container): boolean {
+    return this.pod.status.containerStatuses?.find((c) => c.name === container.name)?.ready ?? false;
+  }
+
+  private async stopContainers(): Promise<void> {
+    clearTimeout(this.retry);
+    const graceMs = Math.min(
+      (this.pod.metadata.deletionGracePeriodSeconds ?? this.pod.spec.terminationGracePeriodSeconds ?? 30) *
+        1000,
+      this.host.graceMaxMs,
+    );
+    const until = Date.now() + graceMs;
+    await Promise.all(
+      this.containers.map(async (running) => {
+        await this.preStop(running, until);
+        await running.process?.stop(Math.max(0, until - Date.now()));
+        running.readiness?.stop();
+        running.stopped = true;
+        this.publish();
+      }),
+    );
+  }
+
+  /** The hook that keeps a program serving while its endpoint is withdrawn everywhere. */
+  private async preStop(running: RunningContainer, until: number): Promise<void> {
+    const hook = running.container.lifecycle?.preStop;
+    const leftMs = Math.max(0, until - Date.now());
+    if (hook?.exec !== undefined) {
+      const [file, ...args] = inNamespace(this.netns, hook.exec.command ?? []);
+      await tryCommand(file, args, { timeoutMs: leftMs, env: running.env });
+    }
+    const sleep = (hook as { sleep?: { seconds?: number } } | undefined)?.sleep?.seconds;
+    if (sleep !== undefined) {
+      await new Promise((resolve) => setTimeout(resolve, Math.min(sleep * 1000, leftMs)));
+    }
+  }
+
+  private publish(): void {
+    const views = this.containers.map(viewOf);
+    const status = podStatus(
+      {
+        pod: this.pod,
+        hostAddress: this.node.address,
+        startedAtMs: this.startedAtMs,
+        failure: this.failure,
+        containers: views.length > 0 ? views : this.pod.spec.containers.map(waitingView),
+      },
+      Date.now(),
+    );
+    const annotations = {
+      "podwire.dev/netns": names.netnsPath(this.netns),
+      "podwire.dev/interface": names.POD_INTERFACE,
+      "podwire.dev/mac": podMac(this.pod),
+    };
+    const text = JSON.stringify([status, annotations]);
+    if (text === this.announced) return;
+    this.announced = text;
+    this.host.statusChanged(this.pod, status, annotations);
+  }
+
+  private stateDir(): string {
+    return `${this.host.paths.pods}/${this.pod.metadata.namespace ?? "default"}_${this.pod.metadata.name}`;
+  }
+}
+
+/** As CNI's bridge plugin makes it from the address; a pod without an IPv4 address has none of its own. */
+export function podMac(pod: Pod): string {
+  const v4 = pod.status.podIPs?.find((x) => x.ip?.includes("."))?.ip;
+  return `0a:58:${hexBytes(v4 ?? "0.0.0.0")}`;
+}
+
+/** A pod without an IPv6 address has IPv6 off, as a runtime leaves it: no link-local address, no router solicitation. */
+function podSysctls(addresses: string[]): Record<string, string> {
+  const off = addresses.some((ip) => ip.includes(":")) ? "0" : "1";
+  return {
+    "net.ipv6.conf.all.disable_ipv6": off,
+    "net.ipv6.conf.default.disable_ipv6": off,
+    "net.ipv4.ping_group_range": "'0 2147483647'",
+    "net.ipv4.ip_unprivileged_port_start": "0", // container runtimes' default
+  };
+}
+
+function viewOf(running: RunningContainer): ContainerView {
+  const { container, process, readiness } = running;
+  const phase = process?.phase ?? (running.stopped ? "terminated" : "running");
+  const started = phase === "running" && (process?.announced ?? true);
+  return {
+    container,
+    phase,
+    reason: process?.reason ?? (running.stopped ? "Completed" : ""),
+    startedAtMs: process?.startedAtMs ?? running.startedAtMs,
+    restarts: process?.restarts ?? 0,
+    lastExit: process?.lastExit,
+    ready: started && (readiness === undefined || readiness.ready),
+  };
+}
+
+function waitingView(container: Container): ContainerView {
+  return {
+    container,
+    phase: "waiting",
+    reason: "ContainerCreating",
+    startedAtMs: 0,
+    restarts: 0,
+    lastExit: undefined,
+    ready: false,
+  };
+}

@@ -1,0 +1,39 @@
+// `lab run`: the lab process from its start to its end.
+import { writeFileSync } from "node:fs";
+import { openCluster } from "./cluster-state.ts";
+import { LabError } from "./errors.ts";
+import { Lab } from "./lab.ts";
+import { identify } from "./process-table.ts";
+import { serveLab } from "./server.ts";
+import { labPaths, readJson } from "./state-dir.ts";
+import type { Topology } from "./topology.ts";
+
+const GRACE_DEFAULT_MS = 30_000;
+
+export async function runLab(lab: string, program: string, graceMaxMs = GRACE_DEFAULT_MS): Promise<void> {
+  const paths = labPaths(lab);
+  const topology = readJson<Topology>(paths.topology);
+  if (topology === undefined)
+    throw new LabError("LAB_NO_STATE", `lab run: ${paths.topology} is missing: lab up first`);
+  writeFileSync(paths.pid, JSON.stringify(identify(process.pid)));
+  const log = (line: string): void => running.log(line);
+  const { cluster, save } = openCluster(topology, paths, (error) => log(`state not saved: ${error.message}`));
+  const running = new Lab({ topology, paths, cluster, program, graceMaxMs });
+  const server = await serveLab(running, paths.socket, async (graceMs) => {
+    await running.stop(graceMs);
+    setTimeout(() => process.exit(0), 50); // after the answer is out
+  });
+  // Pods and agents go on without it: a new lab process takes them over.
+  const leave = async (): Promise<void> => {
+    server.close();
+    await save();
+    process.exit(0);
+  };
+  process.on("SIGTERM", leave).on("SIGINT", leave);
+  process.on("SIGHUP", () => {});
+  process.on("unhandledRejection", (error) =>
+    running.log(`internal: ${String((error as Error)?.stack ?? error)}`),
+  );
+  await running.start();
+  running.log(`lab ${lab} is up, pid ${process.pid}`);
+}

@@ -1,0 +1,198 @@
+// The lab's API: HTTP with JSON on a unix socket. The command line and the agents are its clients.
+//
+//   GET  /status                        LabStatus
+//   GET  /topology                      the plan
+//   GET  /objects/KIND[?namespace&name] {"kind","namespaced","items"}; without namespace all of them
+//   GET  /watch?node=NAME               JSON lines: {"type":"ADDED"|"MODIFIED"|"DELETED","object"}, {"type":"BOOKMARK"}
+//   GET  /logs?namespace&pod&container  text
+//   POST /apply    {"manifests":[{"file","text"}],"namespace"?}           {"items":[Outcome]}
+//   POST /delete   {"manifests":[…]} or {"kind","namespace","names":[…]}  {"items":[Outcome]}
+//   POST /repair, POST /down {"graceMs"}
+//
+// Errors: {"error","code","exitCode"} with status 4xx; several problems of manifests are several lines of "error".
+import { chmodSync, rmSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Change } from "../control/cluster.ts";
+import type { ManifestText } from "../control/manifest/manifest.ts";
+import { LabError, messageOf } from "./errors.ts";
+import type { Lab } from "./lab.ts";
+
+/** Kinds that a node's agent is told of, in the order in which they are best read. */
+const WATCHED = ["Namespace", "Node", "Service", "EndpointSlice", "NetworkPolicy", "Pod"];
+const BODY_MAX_BYTES = 64 << 20;
+
+export interface LabServer {
+  server: Server;
+  close(): void;
+}
+
+export function serveLab(
+  lab: Lab,
+  socketPath: string,
+  onDown: (graceMs: number) => Promise<void>,
+): Promise<LabServer> {
+  const watchers = new Set<ServerResponse>();
+  lab.cluster.onChange((change) => {
+    if (watchers.size === 0 || !WATCHED.includes(change.object.kind)) return;
+    const line = `${JSON.stringify(change)}\n`;
+    for (const watcher of watchers) watcher.write(line);
+  });
+  const server = createServer((request, response) => {
+    route(lab, watchers, onDown, request, response).catch((error: unknown) => answerError(response, error));
+  });
+  server.requestTimeout = 0; // a watch lasts as long as its agent
+  server.keepAliveTimeout = 1000;
+  rmSync(socketPath, { force: true });
+  return new Promise((resolve, reject) => {
+    server.on("error", reject);
+    server.listen(socketPath, () => {
+      chmodSync(socketPath, 0o600);
+      const close = (): void => {
+        server.close();
+        server.closeAllConnections();
+      };
+      resolve({ server, close });
+    });
+  });
+}
+
+async function route(
+  lab: Lab,
+  watchers: Set<ServerResponse>,
+  onDown: (graceMs: number) => Promise<void>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const url = new URL(request.url ?? "/", "http://lab");
+  const query = (name: string): string | undefined => url.searchParams.get(name) ?? undefined;
+  const path = url.pathname;
+  const call = `${request.method} ${path.startsWith("/objects/") ? "/objects" : path}`;
+  switch (call) {
+    case "GET /status":
+      return answer(response, lab.status());
+    case "GET /topology":
+      return answer(response, lab.topology);
+    case "GET /objects":
+      return answer(
+        response,
+        objects(lab, decodeURIComponent(path.slice(9)), query("namespace"), query("name")),
+      );
+    case "GET /watch":
+      return watch(lab, watchers, response);
+    case "GET /logs":
+      return logs(
+        lab,
+        response,
+        query("namespace") ?? "default",
+        query("pod") ?? "",
+        query("container") ?? "",
+      );
+    case "POST /apply": {
+      const body = (await readJsonBody(request)) as { manifests: ManifestText[]; namespace?: string };
+      return answer(response, {
+        items: lab.cluster.apply(body.manifests, { namespace: body.namespace ?? "default" }),
+      });
+    }
+    case "POST /delete":
+      return answer(response, { items: remove(lab, (await readJsonBody(request)) as DeleteBody) });
+    case "POST /repair":
+      await lab.repair();
+      return answer(response, {});
+    case "POST /down": {
+      const body = (await readJsonBody(request)) as { graceMs?: number };
+      await onDown(body.graceMs ?? 1000);
+      return answer(response, {});
+    }
+    default:
+      response.statusCode = 404;
+      return answer(response, { error: `lab: ${request.method} ${path}: no such call`, exitCode: 1 });
+  }
+}
+
+interface DeleteBody {
+  manifests?: ManifestText[];
+  kind?: string;
+  namespace?: string;
+  names?: string[];
+  graceSeconds?: number;
+}
+
+function remove(lab: Lab, body: DeleteBody): unknown {
+  const { manifests, kind = "", namespace = "default", names = [], graceSeconds } = body;
+  if (manifests !== undefined) return lab.cluster.deleteManifests(manifests, graceSeconds, { namespace });
+  return lab.cluster.deleteNamed(kind, namespace, names, graceSeconds);
+}
+
+function objects(lab: Lab, word: string, namespace: string | undefined, name: string | undefined): unknown {
+  const info = lab.cluster.kindOf(word);
+  const items = lab.cluster
+    .list(info.kind)
+    .filter((each) => !info.namespaced || namespace === undefined || each.metadata.namespace === namespace)
+    .filter((each) => name === undefined || each.metadata.name === name)
+    .sort(byNamespaceAndName);
+  if (name !== undefined && items.length === 0) {
+    throw new LabError("NOT_FOUND", `${info.plural} "${name}" not found`);
+  }
+  return { ...info, items };
+}
+
+interface Named {
+  metadata: { namespace?: string; name: string };
+}
+
+function byNamespaceAndName(a: Named, b: Named): number {
+  const [x, y] = [a, b].map((each) => `${each.metadata.namespace ?? ""}/${each.metadata.name}`);
+  return x < y ? -1 : x > y ? 1 : 0;
+}
+
+function watch(lab: Lab, watchers: Set<ServerResponse>, response: ServerResponse): void {
+  response.writeHead(200, { "content-type": "application/jsonlines" });
+  for (const kind of WATCHED) {
+    for (const object of lab.cluster.list(kind)) {
+      response.write(`${JSON.stringify({ type: "ADDED", object } satisfies Change)}\n`);
+    }
+  }
+  response.write('{"type":"BOOKMARK"}\n');
+  watchers.add(response);
+  response.on("close", () => watchers.delete(response));
+  response.on("error", () => watchers.delete(response));
+}
+
+function logs(lab: Lab, response: ServerResponse, namespace: string, pod: string, container: string): void {
+  let text = "";
+  try {
+    text = lab.containerLog(namespace, pod, container);
+  } catch {
+    // it has printed nothing yet, or has no program
+  }
+  response.writeHead(200, { "content-type": "text/plain; charset=utf-8" });
+  response.end(text);
+}
+
+async function readJsonBody(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > BODY_MAX_BYTES)
+      throw new LabError("LAB_TOO_LARGE", "lab: more than 64 MiB of manifests in one call");
+    chunks.push(chunk);
+  }
+  const text = Buffer.concat(chunks).toString("utf8");
+  return text === "" ? {} : JSON.parse(text);
+}
+
+function answer(response: ServerResponse, data: unknown): void {
+  response.setHeader("content-type", "application/json");
+  response.end(JSON.stringify(data));
+}
+
+function answerError(response: ServerResponse, error: unknown): void {
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const { code, exitCode } = error as { code?: string; exitCode?: number };
+  response.statusCode = code === "NOT_FOUND" ? 404 : 400;
+  answer(response, { error: messageOf(error), code: code ?? "LAB_INTERNAL", exitCode: exitCode ?? 1 });
+}

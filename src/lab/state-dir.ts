@@ -1,0 +1,71 @@
+// /run/podwire/labs/<lab>/: all that a lab keeps outside its namespaces. It lives in /run on purpose: like the
+// namespaces it is gone after a reboot.
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { mkdir, rename, rm, rmdir, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+
+const ROOT = "/run/podwire";
+const LABS = `${ROOT}/labs`;
+
+export interface LabPaths {
+  dir: string;
+  /** The plan this lab was made from. */
+  topology: string;
+  /** Objects with their allocations, so that addresses are stable over restarts of the lab process. */
+  state: string;
+  socket: string;
+  pid: string;
+  log: string;
+  agents: string;
+  pods: string;
+}
+
+export function labPaths(lab: string): LabPaths {
+  const dir = `${LABS}/${lab}`;
+  return {
+    dir,
+    topology: `${dir}/topology.json`,
+    state: `${dir}/state.json`,
+    socket: `${dir}/lab.sock`,
+    pid: `${dir}/lab.pid`,
+    log: `${dir}/lab.log`,
+    agents: `${dir}/agents`,
+    pods: `${dir}/pods`,
+  };
+}
+
+export function agentSocket(lab: string, node: string): string {
+  return `${labPaths(lab).agents}/${node}.sock`;
+}
+
+export async function makeStateDir(lab: string): Promise<LabPaths> {
+  const paths = labPaths(lab);
+  await mkdir(paths.agents, { recursive: true, mode: 0o755 });
+  await mkdir(paths.pods, { recursive: true });
+  return paths;
+}
+
+export async function removeStateDir(lab: string): Promise<void> {
+  await rm(labPaths(lab).dir, { recursive: true, force: true });
+  for (const dir of [LABS, ROOT]) await rmdir(dir).catch(() => {}); // other labs, or other things, may be in there
+}
+
+export function labsWithState(): string[] {
+  return existsSync(LABS) ? readdirSync(LABS).sort() : [];
+}
+
+/** Replaces a file in one step: a reader, and a lab that is killed, see the old text or the new. */
+export async function writeAtomically(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${process.pid}.tmp`;
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(temporary, text);
+  await rename(temporary, path);
+}
+
+export function readJson<T>(path: string): T | undefined {
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as T;
+  } catch {
+    return undefined; // missing, or half-written by a crash before files were replaced atomically: as if missing
+  }
+}

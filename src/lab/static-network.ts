@@ -1,0 +1,44 @@
+// The part of a lab that does not come and go with its objects: namespaces of nodes and clients, the fabric between
+// them, addresses and routes. The same call makes it and repairs it.
+
+import { clientBatch, fabricBatch, kernelFdbBatch, nodeBatch, staticNamespaces } from "./ip-batch.ts";
+import * as names from "./names.ts";
+import { bridgeBatch, ipBatch, makeNamespaces, setSysctls } from "./namespace.ts";
+import type { NodePlan, Topology } from "./topology.ts";
+
+export async function makeStaticNetwork(t: Topology): Promise<void> {
+  await makeNamespaces(staticNamespaces(t));
+  const fabric = names.fabricNetns(t.lab);
+  await Promise.all([
+    setSysctls(fabric, { ...IPV6_OFF, "net.bridge.bridge-nf-call-iptables": "0" }),
+    ...t.nodes.map((node) => setSysctls(node.netns, nodeSysctls(t, node))),
+    ...t.clients.map((client) => setSysctls(client.netns, ipv6Sysctls(t))),
+  ]);
+  await ipBatch(fabric, fabricBatch(t));
+  await Promise.all([
+    ...t.nodes.map((node) => ipBatch(node.netns, nodeBatch(t, node))),
+    ...t.clients.map((client) => ipBatch(client.netns, clientBatch(t, client))),
+  ]);
+  const kernelNodes = t.nodes.filter((node) => node.agent === "kernel");
+  await Promise.all(kernelNodes.map((node) => bridgeBatch(node.netns, kernelFdbBatch(t, node))));
+}
+
+const IPV6_OFF = { "net.ipv6.conf.all.disable_ipv6": "1", "net.ipv6.conf.default.disable_ipv6": "1" };
+
+/** A lab with IPv4 ranges only has no IPv6 anywhere: no neighbour discovery in captures, no surprises by name. */
+function ipv6Sysctls(t: Topology): Record<string, string> {
+  return t.clusterCidr.includes(":") ? {} : IPV6_OFF;
+}
+
+function nodeSysctls(t: Topology, node: NodePlan): Record<string, string> {
+  if (node.agent === "podwire") {
+    // The agent forwards, not the kernel. rp_filter would drop what the agent hands over from another subnet.
+    return { ...ipv6Sysctls(t), "net.ipv4.ip_forward": "0", "net.ipv4.conf.all.rp_filter": "0" };
+  }
+  return {
+    ...ipv6Sysctls(t),
+    "net.ipv4.ip_forward": "1",
+    "net.ipv4.conf.all.rp_filter": "0",
+    "net.bridge.bridge-nf-call-iptables": "1",
+  };
+}

@@ -1,0 +1,185 @@
+import t from "tap";
+import { clientBatch, fabricBatch, kernelFdbBatch, kernelPodBatch, nodeBatch, podBatch } from "./ip-batch.ts";
+import { batchFailures } from "./namespace.ts";
+import { DEFAULT_LAB, type LabObject, planTopology } from "./topology.ts";
+
+const plan = (spec: LabObject["spec"]) => planTopology("demo", { spec: spec ?? {} });
+
+t.test("the default lab has the documented names and addresses", async (t) => {
+  const { nodes, clients, ...rest } = planTopology("demo", DEFAULT_LAB);
+  t.match(rest, {
+    clusterCidr: "10.244.0.0/16",
+    serviceCidr: "10.96.0.0/12",
+    dnsAddress: "10.96.0.10",
+    podMtu: 1450,
+  });
+  t.match(rest.overlay, { type: "vxlan", vni: 1, port: 8472 });
+  t.match(nodes[0], {
+    name: "node1",
+    agent: "podwire",
+    netns: "pw-demo-n-node1",
+    address: "192.168.50.11",
+    podCidr: "10.244.1.0/24",
+    gateway: "10.244.1.1",
+    gatewayMac: "0a:58:0a:f4:01:01",
+    uplinkMac: "0a:58:c0:a8:32:0b",
+    vtepAddress: "10.244.1.0",
+    vtepMac: "0e:01:c0:a8:32:0b",
+  });
+  t.match(nodes[1], { name: "node2", address: "192.168.50.12", podCidr: "10.244.2.0/24" });
+  t.match(clients, [{ name: "outside", address: "192.168.50.100", netns: "pw-demo-c-outside" }]);
+});
+
+t.test("addresses and ranges that the file gives are kept, the others go around them", async (t) => {
+  const { nodes, clients } = plan({
+    nodes: [{ name: "a" }, { name: "b", address: "192.168.50.11", podCIDR: "10.244.1.0/24" }, { name: "c" }],
+    clients: [{ name: "x" }],
+  });
+  t.same(
+    nodes.map((n) => n.address),
+    ["192.168.50.12", "192.168.50.11", "192.168.50.13"],
+  );
+  t.same(
+    nodes.map((n) => n.podCidr),
+    ["10.244.2.0/24", "10.244.1.0/24", "10.244.3.0/24"],
+  );
+  t.equal(clients[0].address, "192.168.50.100");
+});
+
+t.test("overlay none leaves the pods the whole MTU", async (t) => {
+  t.equal(plan({ overlay: { type: "none" } }).podMtu, 1500);
+});
+
+t.test("what cannot be a lab is refused with the field it is about", async (t) => {
+  const cases: [LabObject["spec"], RegExp][] = [
+    [{ clusterCIDR: "10.244.0.0" }, /spec\.clusterCIDR: "10\.244\.0\.0" is not a CIDR/],
+    [{ clusterCIDR: "10.96.0.0/16" }, /overlaps spec\.clusterCIDR/],
+    [{ clusterCIDR: "fd00::/56" }, /needs an IPv4 range/],
+    [{ nodes: [{ name: "a" }, { name: "a" }] }, /node a: node a is already used/],
+    [
+      {
+        nodes: [
+          { name: "a", address: "10.0.0.1" },
+          { name: "b", address: "10.0.0.1" },
+        ],
+      },
+      /10\.0\.0\.1 is already/,
+    ],
+    [
+      {
+        nodes: [
+          { name: "a", address: "10.0.0.1" },
+          { name: "b", address: "10.0.1.1" },
+        ],
+      },
+      /not in the node network/,
+    ],
+    [{ nodes: [{ name: "Node" }] }, /node "Node": use lower case/],
+    [
+      {
+        nodes: [
+          { name: "a", podCIDR: "10.244.0.0/23" },
+          { name: "b", podCIDR: "10.244.1.0/24" },
+        ],
+      },
+      /overlaps node/,
+    ],
+    [{ clusterCIDR: "10.244.0.0/23", nodes: ["a", "b", "c"].map((name) => ({ name })) }, /has no \/24 left/],
+  ];
+  for (const [spec, message] of cases) t.throws(() => plan(spec), { message }, String(message));
+});
+
+t.test("fabric: one veth pair a member, straight into its namespace", async (t) => {
+  t.same(fabricBatch(planTopology("demo", DEFAULT_LAB)).slice(3), [
+    "link add p0 type veth peer name eth0 netns pw-demo-n-node1",
+    "link set p0 master br0 up",
+    "link add p1 type veth peer name eth0 netns pw-demo-n-node2",
+    "link set p1 master br0 up",
+    "link add p2 type veth peer name eth0 netns pw-demo-c-outside",
+    "link set p2 master br0 up",
+  ]);
+});
+
+t.test("podwire node: the kernel has no say on the uplink, everything leaves by host0", async (t) => {
+  const topology = planTopology("demo", DEFAULT_LAB);
+  t.same(nodeBatch(topology, topology.nodes[0]), [
+    "link set lo up",
+    "rule add pref 100 lookup local",
+    "rule del pref 0 lookup local",
+    "rule add pref 10 iif eth0 blackhole",
+    "link set eth0 address 0a:58:c0:a8:32:0b arp off up",
+    "tuntap add dev host0 mode tap vnet_hdr",
+    "link set host0 address 0a:58:c0:a8:32:0b gso_max_size 60000 up",
+    "addr replace 192.168.50.11/24 dev host0",
+    "addr replace 10.244.1.1/32 dev host0",
+    "addr replace 10.244.1.0/32 dev host0",
+    "route replace 10.244.1.0/24 dev host0 scope link src 10.244.1.1 mtu 1450",
+    "route replace 10.244.0.0/16 via 169.254.1.1 dev host0 onlink src 10.244.1.0 mtu 1450",
+    "route replace default via 169.254.1.1 dev host0 onlink src 192.168.50.11",
+  ]);
+});
+
+t.test("kernel node: flannel's set-up, with an entry for each other node", async (t) => {
+  const topology = plan({ nodes: [{ name: "a" }, { name: "b", agent: "kernel" }] });
+  const lines = nodeBatch(topology, topology.nodes[1]);
+  t.ok(
+    lines.includes("link add flannel.1 type vxlan id 1 dstport 8472 local 192.168.50.12 dev eth0 nolearning"),
+  );
+  t.ok(lines.includes("neigh replace 10.244.1.0 lladdr 0e:01:c0:a8:32:0b dev flannel.1 nud permanent"));
+  t.ok(lines.includes("route replace 10.244.1.0/24 via 10.244.1.0 dev flannel.1 onlink"));
+  t.same(kernelFdbBatch(topology, topology.nodes[1]), [
+    "fdb replace 0e:01:c0:a8:32:0b dev flannel.1 dst 192.168.50.11 self permanent",
+  ]);
+});
+
+t.test("kernel node without overlay: plain routes to the other nodes", async (t) => {
+  const topology = plan({
+    overlay: { type: "none" },
+    nodes: [{ name: "a" }, { name: "b", agent: "kernel" }],
+  });
+  t.equal(nodeBatch(topology, topology.nodes[1]).at(-1), "route replace 10.244.1.0/24 via 192.168.50.11");
+  t.same(kernelFdbBatch(topology, topology.nodes[1]), []);
+});
+
+t.test("pod: a TAP of its own on a podwire node, a bridged veth on a kernel node", async (t) => {
+  const topology = plan({ nodes: [{ name: "a" }, { name: "b", agent: "kernel" }], clients: [{ name: "c" }] });
+  const [podwire, kernel] = topology.nodes;
+  const pod = {
+    namespace: "default",
+    name: "w",
+    netns: "NS",
+    addresses: ["10.244.1.2/24"],
+    mac: "0a:58:0a:f4:01:02",
+  };
+  t.same(podBatch(topology, podwire, pod), [
+    "link set lo up",
+    "tuntap add dev eth0 mode tap vnet_hdr",
+    "link set eth0 address 0a:58:0a:f4:01:02 mtu 1450 gso_max_size 60000 up",
+    "addr replace 10.244.1.2/24 dev eth0",
+    "route replace default via 10.244.1.1 dev eth0",
+  ]);
+  t.notOk(podBatch(topology, kernel, pod).some((line) => line.startsWith("tuntap")));
+  t.match(kernelPodBatch(topology, pod)[0], /^link add veth[0-9a-f]{8} type veth peer name eth0 netns NS$/);
+  t.same(clientBatch(topology, topology.clients[0]).at(-1), "addr replace 192.168.50.100/24 dev eth0");
+});
+
+t.test("of a batch's failures only those count that are not already done", async (t) => {
+  const lines = [
+    "link add br0 type bridge",
+    "tuntap add dev eth0 mode tap",
+    "rule del pref 0 lookup local",
+    "addr add x",
+  ];
+  const stderr = [
+    "RTNETLINK answers: File exists",
+    "Command failed -:1",
+    "ioctl(TUNSETIFF): Device or resource busy",
+    "Command failed -:2",
+    "RTNETLINK answers: No such file or directory",
+    "Command failed -:3",
+    'Error: any valid prefix is expected rather than "x".',
+    "Command failed -:4",
+  ].join("\n");
+  const message = 'Error: any valid prefix is expected rather than "x".';
+  t.same(batchFailures(lines, stderr), [{ line: "addr add x", message }]);
+});

@@ -1,0 +1,190 @@
+// `lab up`: from nothing, from half a lab that a crash left, or from a whole one, to a whole one.
+import { spawn } from "node:child_process";
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ManifestText } from "../control/manifest/manifest.ts";
+import { LabError } from "./errors.ts";
+import { type LabCall, labCall } from "./lab-call.ts";
+import type { LabStatus } from "./lab-status.ts";
+import { lastLine } from "./managed-process.ts";
+import { ownNamespaces } from "./namespace.ts";
+import { checkPreconditions } from "./preconditions.ts";
+import { identify, isAlive, PROCESS_MARK, type ProcessId } from "./process-table.ts";
+import { type LabPaths, labPaths, makeStateDir, readJson, writeAtomically } from "./state-dir.ts";
+import { makeStaticNetwork } from "./static-network.ts";
+import type { Topology } from "./topology.ts";
+
+export interface UpOptions {
+  topology: Topology;
+  manifests: ManifestText[];
+  /** The command line's main program, which the lab process and the agents are run with. */
+  program: string;
+  /** How long to wait until every node and pod is ready; 0: not at all. */
+  timeoutMs: number;
+  graceMaxMs?: number;
+  progress(text: string): void;
+}
+
+export interface UpResult {
+  created: boolean;
+  status: LabStatus;
+}
+
+const LAB_START_MS = 15_000;
+const POLL_MS = 30;
+/** An agent or container that has failed this often in a row will not come up by waiting. */
+const HOPELESS_RESTARTS = 3;
+
+export async function bringUp(options: UpOptions): Promise<UpResult> {
+  const { topology: t } = options;
+  const paths = labPaths(t.lab);
+  const before = readJson<Topology>(paths.topology);
+  if (before !== undefined && JSON.stringify(before) !== JSON.stringify(t)) throw otherLab(before, t);
+  if (before === undefined && ownNamespaces(t.lab).length > 0) {
+    throw new LabError(
+      "LAB_NAME_IN_USE",
+      `lab up: lab name "${t.lab}" is in use: network namespaces ${ownNamespaces(t.lab)[0]} … exist: ` +
+        `remove what is left with podwire lab down --lab ${t.lab}, or choose another name`,
+    );
+  }
+  await checkPreconditions(t);
+  await makeStateDir(t.lab);
+  const unlock = lock(paths);
+  try {
+    await writeAtomically(paths.topology, JSON.stringify(t));
+    options.progress(`lab ${t.lab}: namespaces, links and addresses`);
+    await makeStaticNetwork(t);
+    await startOrRepair(options, paths);
+    if (options.manifests.length > 0) {
+      options.progress(`lab ${t.lab}: applying manifests`);
+      await labCall(paths, { method: "POST", path: "/apply", body: { manifests: options.manifests } });
+    }
+    const status = await waitUntilReady(options, paths);
+    return { created: before === undefined, status };
+  } finally {
+    unlock();
+  }
+}
+
+async function startOrRepair(options: UpOptions, paths: LabPaths): Promise<void> {
+  const running = readJson<ProcessId>(paths.pid);
+  if (running !== undefined && isAlive(running)) {
+    options.progress(`lab ${options.topology.lab}: repairing`);
+    await labCall(paths, { method: "POST", path: "/repair" });
+    return;
+  }
+  options.progress(`lab ${options.topology.lab}: starting the lab process`);
+  await startLabProcess(options, paths);
+}
+
+async function startLabProcess(options: UpOptions, paths: LabPaths): Promise<void> {
+  const { lab } = options.topology;
+  rmSync(paths.socket, { force: true });
+  const log = openSync(paths.log, "a");
+  const grace = options.graceMaxMs === undefined ? [] : ["--grace-period", String(options.graceMaxMs / 1000)];
+  const child = spawn(process.execPath, [options.program, "lab", "run", "--lab", lab, ...grace], {
+    detached: true,
+    stdio: ["ignore", log, log],
+    cwd: "/",
+    env: { ...process.env, [PROCESS_MARK]: `${lab}/lab` },
+  });
+  closeSync(log);
+  let ended = false;
+  child.on("exit", () => (ended = true));
+  child.on("error", () => (ended = true));
+  child.unref();
+  if (child.pid !== undefined) writeFileSync(paths.pid, JSON.stringify(identify(child.pid)));
+  const until = Date.now() + LAB_START_MS;
+  while (!ended && Date.now() < until) {
+    if ((await tryStatus(paths)) !== undefined) return;
+    await sleep(POLL_MS);
+  }
+  const why = ended ? lastLine(paths.log) : `no answer within ${LAB_START_MS / 1000} s`;
+  throw new LabError("LAB_START", `lab up: the lab process did not start: ${why} (log: ${paths.log})`);
+}
+
+async function waitUntilReady(options: UpOptions, paths: LabPaths): Promise<LabStatus> {
+  const until = Date.now() + options.timeoutMs;
+  for (;;) {
+    const status = await labCall<LabStatus>(paths, { path: "/status" });
+    if (status.ready || options.timeoutMs === 0) return status;
+    options.progress(`lab ${status.lab}: waiting: ${status.problems[0]}${more(status.problems)}`);
+    if (isHopeless(status) || Date.now() > until) {
+      throw new LabError(
+        "LAB_NOT_READY",
+        `lab up: ${status.problems[0]}${more(status.problems)}: ` +
+          `see podwire lab status --lab ${status.lab} and ${paths.dir}`,
+      );
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+function isHopeless(status: LabStatus): boolean {
+  const failing = (x: { restarts: number; state: string }): boolean =>
+    x.restarts >= HOPELESS_RESTARTS && x.state === "NotReady";
+  return status.nodes.some(failing);
+}
+
+function more(problems: string[]): string {
+  return problems.length > 1 ? ` (and ${problems.length - 1} more)` : "";
+}
+
+async function tryStatus(paths: LabPaths): Promise<LabStatus | undefined> {
+  try {
+    return await labCall<LabStatus>(paths, { path: "/status", timeoutMs: 2000 } satisfies LabCall);
+  } catch {
+    return undefined;
+  }
+}
+
+function otherLab(before: Topology, now: Topology): LabError {
+  const list = (t: Topology): string => JSON.stringify([t.nodes, t.clients]);
+  const what = list(before) === list(now) ? "other settings" : "other nodes";
+  return new LabError(
+    "LAB_NAME_IN_USE",
+    `lab up: a lab named "${now.lab}" is running with ${what}: ` +
+      `podwire lab down --lab ${now.lab} first, or give this one another name with --lab`,
+  );
+}
+
+/** One `lab up` of a lab at a time; a lock whose process is gone counts for nothing. */
+function lock(paths: LabPaths): () => void {
+  const file = `${paths.dir}/up.lock`;
+  const mine = JSON.stringify(identify(process.pid));
+  for (;;) {
+    try {
+      writeFileSync(file, mine, { flag: "wx" });
+      return () => rmSync(file, { force: true });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    }
+    const holder = readJson<ProcessId>(file);
+    if (holder !== undefined && isAlive(holder)) {
+      throw new LabError(
+        "LAB_BUSY",
+        `lab up: another lab up of this lab is at work (pid ${holder.pid}): wait for it`,
+      );
+    }
+    rmSync(file, { force: true });
+  }
+}
+
+/** Manifest files as texts, in the form in which the lab process and the parser want them. */
+export function readManifests(files: string[]): ManifestText[] {
+  return files.map((file) => {
+    try {
+      return { file, text: readFileSync(file, "utf8") };
+    } catch (error) {
+      throw new LabError("LAB_NO_FILE", `${file}: ${readProblem(error)}`);
+    }
+  });
+}
+
+export function readProblem(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === "ENOENT") return "no such file";
+  if (code === "EACCES") return "permission denied";
+  if (code === "EISDIR") return "is a directory";
+  return message;
+}
