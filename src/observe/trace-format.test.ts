@@ -1,0 +1,215 @@
+import t from "tap";
+import { ip } from "../base/ip.ts";
+import { DropReason } from "../dataplane/drop-reason.ts";
+import { IcmpRequest } from "../dataplane/icmp-request.ts";
+import { CtState, Masquerade } from "../dataplane/packet.ts";
+import { StageId } from "../dataplane/stage-id.ts";
+import { Verdict } from "../dataplane/verdict.ts";
+import { TRACE_WORDS } from "../dataplane/watch.ts";
+import { type PlaneNames, readTraceStep } from "./plane-record.ts";
+import { formatTrace, stepText } from "./trace-format.ts";
+
+const names: PlaneNames = {
+  port: (id) => ["default/web-1 eth0", "uplink eth0"][id],
+  service: (id) => (id === 5 ? "default/web:http" : undefined),
+  route: (index) => (index === 3 ? "10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink" : undefined),
+};
+
+interface Ends {
+  src: string;
+  dst: string;
+  ports: number;
+  proto?: number;
+}
+
+interface Record {
+  stage: number;
+  verdict?: number;
+  from: Ends;
+  to?: Ends;
+  reason?: number;
+  ct?: number;
+  reply?: number;
+  masquerade?: number;
+  service?: number;
+  route?: number;
+  outPort?: number;
+  icmp?: number;
+  bridged?: number;
+  gsoSize?: number;
+}
+
+/** The words of dataplane/watch.ts, laid out by hand. */
+function record(r: Record): Int32Array {
+  const words = new Int32Array(TRACE_WORDS);
+  const tuple = (ends: Ends, at: number): void => {
+    const [src, dst] = [ip(ends.src), ip(ends.dst)];
+    const proto = ends.proto ?? 6;
+    words.set([src.w0, src.w1, src.w2, src.w3, dst.w0, dst.w1, dst.w2, dst.w3], at);
+    words.set([ends.ports, (src.family << 8) | proto], at + 8);
+  };
+  const decision =
+    (r.verdict ?? 0) |
+    ((r.reason ?? 0) << 8) |
+    ((r.ct ?? 0) << 16) |
+    ((r.reply ?? 0) << 20) |
+    ((r.bridged ?? 0) << 22) |
+    ((r.masquerade ?? 0) << 24);
+  words.set([12, r.stage, decision, (0 << 16) | ((r.outPort ?? -1) & 0xffff), 1000, 60], 0);
+  words[6] = 2 | ((r.gsoSize ?? 0) << 16); // SYN
+  words.set([-1, r.service ?? -1, r.route ?? -1], 7);
+  const family = ip(r.from.src).family;
+  words[10] = ((family === 4 ? 0x0800 : 0x86dd) << 16) | (family << 8) | (r.from.proto ?? 6);
+  words[11] = r.icmp ?? 0;
+  tuple(r.from, 12);
+  tuple(r.to ?? r.from, 22);
+  return words;
+}
+
+const step = (r: Record) => readTraceStep(record(r), 0, names);
+
+const asSent: Ends = { src: "10.244.1.2", dst: "10.96.0.1", ports: (41000 << 16) | 80 };
+const translated: Ends = { src: "10.244.1.2", dst: "10.244.2.2", ports: (41000 << 16) | 8080 };
+const masked: Ends = { src: "10.244.1.0", dst: "10.244.2.2", ports: (50000 << 16) | 8080 };
+
+t.test("a record becomes an object with names", async (t) => {
+  const got = step({
+    stage: StageId.CHOOSE_BACKEND,
+    from: asSent,
+    to: translated,
+    ct: CtState.NEW,
+    service: 5,
+    masquerade: Masquerade.SERVICE,
+  });
+  t.same(got, {
+    packet: 12,
+    stage: "choose-backend",
+    hook: "PREROUTING nat",
+    verdict: "next",
+    inPort: "default/web-1 eth0",
+    bridged: false,
+    tunnel: false,
+    ctState: "NEW",
+    direction: "original",
+    masquerade: "service",
+    protocol: "tcp",
+    service: "default/web:http",
+    from: { src: "10.244.1.2", dst: "10.96.0.1", sport: 41000, dport: 80 },
+    to: { src: "10.244.1.2", dst: "10.244.2.2", sport: 41000, dport: 8080 },
+    ms: 1000,
+    family: 4,
+    etherType: 0x0800,
+    length: 60,
+    tcpFlags: "SYN",
+  });
+});
+
+t.test("the life of a packet is a story, one line a stage", async (t) => {
+  const ct = CtState.NEW;
+  const on = { to: translated, ct, service: 5 };
+  const steps = [
+    step({ stage: StageId.PARSE, from: asSent }),
+    step({ stage: StageId.CLASSIFY, from: asSent }),
+    step({ stage: StageId.TRACK_CONNECTION, from: asSent, ct }),
+    step({ stage: StageId.CHOOSE_BACKEND, from: asSent, ...on, masquerade: Masquerade.SERVICE }),
+    step({ stage: StageId.ROUTE, from: asSent, ...on, route: 3 }),
+    step({ stage: StageId.ENFORCE_POLICY, from: asSent, ...on }),
+    step({ stage: StageId.MASQUERADE, from: asSent, ...on, to: masked, masquerade: Masquerade.SERVICE }),
+    step({ stage: StageId.OUTPUT, from: asSent, ...on, to: masked, verdict: Verdict.FORWARD, outPort: 1 }),
+  ];
+  for (const each of steps) each.node = "node1";
+  const margin = " ".repeat("#12 node1 default/web-1 eth0".length);
+  const lines = formatTrace(steps);
+  t.same(
+    lines.map((line) => line.replace(/KUBE-(SVC|SEP)-[A-Z2-7]{16}/g, "KUBE-$1-…")),
+    [
+      "#12 node1 default/web-1 eth0  parse            IPv4 TCP 10.244.1.2:41000 → 10.96.0.1:80 SYN, 60 bytes",
+      `${margin}  classify         for the router`,
+      `${margin}  track-connection PREROUTING conntrack NEW`,
+      `${margin}  choose-backend   nat KUBE-SERVICES → KUBE-SVC-… → KUBE-SEP-… DNAT 10.96.0.1:80 → ` +
+        "10.244.2.2:8080 (default/web:http), KUBE-MARK-MASQ",
+      `${margin}  route            routing decision 10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink`,
+      `${margin}  enforce-policy   filter FORWARD accept`,
+      `${margin}  masquerade       nat POSTROUTING MASQUERADE 10.244.1.2:41000 → 10.244.1.0:50000 ` +
+        "(KUBE-MARK-MASQ was set)",
+      `${margin}  output           to uplink eth0 as 10.244.1.0:50000 → 10.244.2.2:8080`,
+    ],
+  );
+});
+
+t.test("endings and special cases have their words", async (t) => {
+  const cases: { name: string; record: Record; want: string | RegExp }[] = [
+    {
+      name: "a drop says why, and what the sender is told",
+      record: {
+        stage: StageId.CHOOSE_BACKEND,
+        verdict: Verdict.DROP,
+        from: asSent,
+        reason: DropReason.SERVICE_NO_ENDPOINTS,
+        icmp: IcmpRequest.PORT_UNREACHABLE,
+        service: 5,
+        ct: CtState.NEW,
+      },
+      want: /\(default\/web:http\): DROP Service backend not found, the sender gets ICMP port unreachable$/,
+    },
+    {
+      name: "a reply undoes the translation",
+      record: {
+        stage: StageId.TRACK_CONNECTION,
+        from: { src: "10.244.2.2", dst: "10.244.1.2", ports: (8080 << 16) | 41000 },
+        to: { src: "10.96.0.1", dst: "10.244.1.2", ports: (80 << 16) | 41000 },
+        ct: CtState.ESTABLISHED,
+        reply: 1,
+      },
+      want: "PREROUTING conntrack ESTABLISHED reply, known translation SNAT 10.244.2.2:8080 → 10.96.0.1:80",
+    },
+    {
+      name: "no service",
+      record: { stage: StageId.CHOOSE_BACKEND, from: translated, ct: CtState.NEW },
+      want: "nat KUBE-SERVICES: no service claims it",
+    },
+    {
+      name: "bridged",
+      record: { stage: StageId.CLASSIFY, from: asSent, bridged: 1 },
+      want: "bridge: for another station",
+    },
+    {
+      name: "flooded",
+      record: { stage: StageId.CLASSIFY, from: asSent, verdict: Verdict.FLOOD },
+      want: "bridge: for everybody, flooded",
+    },
+    {
+      name: "a fragment waits",
+      record: { stage: StageId.REASSEMBLE, from: asSent, verdict: Verdict.CONSUMED },
+      want: "nf_defrag: fragment kept",
+    },
+    {
+      name: "source kept",
+      record: { stage: StageId.MASQUERADE, from: asSent },
+      want: "nat POSTROUTING: source kept",
+    },
+    {
+      name: "superframe",
+      record: { stage: StageId.PARSE, from: asSent, gsoSize: 1398 },
+      want: /SYN, 60 bytes in segments of 1398$/,
+    },
+    {
+      name: "IPv6 ping",
+      record: {
+        stage: StageId.PARSE,
+        from: { src: "fd00::1", dst: "fd00::2", ports: (7 << 16) | (128 << 8), proto: 58 },
+      },
+      want: "IPv6 ICMPV6 fd00::1 → fd00::2 type 128 code 0 id 7, 60 bytes",
+    },
+    {
+      name: "a stage that this version does not know",
+      record: { stage: 99, from: asSent },
+      want: "",
+    },
+  ];
+  for (const c of cases) {
+    const text = stepText(step(c.record));
+    if (typeof c.want === "string") t.equal(text, c.want, c.name);
+    else t.match(text, c.want, c.name);
+  }
+});
