@@ -1,7 +1,8 @@
-// Laying a table out in one buffer: a header of 32-bit words, a row of counters, then one column after another.
-// Cold: constructors call it once. One buffer, because the plane's tables are SharedArrayBuffers that the main thread
-// opens a second time to answer `show`. Every table is written so that zeroed memory is a valid empty table: opening
-// must never have to initialise, or the second opener would wipe what the first one holds.
+// Laying a table out in one buffer: a header of 32-bit words, a row of counters, then one column after
+// another. Cold: constructors call it once. One buffer, because the plane's tables are SharedArrayBuffers
+// that the main thread opens a second time to answer `show`. Every table is written so that zeroed memory
+// is a valid empty table: opening must never have to initialise, or the second opener would wipe what the
+// first one holds.
 
 export const HEADER_WORDS = 16;
 export const COUNTERS = 8;

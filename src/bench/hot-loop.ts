@@ -22,8 +22,8 @@ export function createRandom(seed: number): () => number {
 }
 
 /**
- * Runs `round`, which performs `operations` operations and returns something that depends on them, and prints a line.
- * `recordedNs` is the minimum when it was last recorded.
+ * Runs `round`, which performs `operations` operations and returns something that depends on them, and
+ * prints a line. `recordedNs` is the minimum when it was last recorded.
  */
 export function measure(name: string, operations: number, round: () => number, recordedNs: number): void {
   for (let i = 0; i < WARM_UP_ROUNDS; i++) sink = (sink + round()) | 0;

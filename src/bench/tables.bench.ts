@@ -1,5 +1,6 @@
-// The tables that see every packet: hit and miss, few entries and many. Addresses come in random order, which is the
-// worst case: the cache of slots found last helps the few addresses that talk at once, not 4 096 in turn.
+// The tables that see every packet: hit and miss, few entries and many. Addresses come in random order,
+// which is the worst case: the cache of slots found last helps the few addresses that talk at once, not 4
+// 096 in turn.
 import * as fdb from "../dataplane/table/fdb.ts";
 import * as fragments from "../dataplane/table/fragments.ts";
 import * as hashIndex from "../dataplane/table/hash-index.ts";

@@ -1,4 +1,5 @@
-// Builds the ranges of prefix-ranges.ts and their index. Cold: runs when objects change, in plain lists and recursion.
+// Builds the ranges of prefix-ranges.ts and their index. Cold: runs when objects change, in plain lists and
+// recursion.
 import type { ColumnCarver } from "../../base/columns.ts";
 import * as prefixRanges from "./prefix-ranges.ts";
 import * as words128 from "./words128.ts";
@@ -34,7 +35,8 @@ export function createRangePlan(prefixes: readonly Prefix[], values: readonly nu
     cells: [],
   };
   createRange(plan, new Int32Array(4), prefixRanges.NONE);
-  const open: { end: Int32Array; runsOver: boolean; value: number }[] = []; // prefixes around the sweep, outermost first
+  // Prefixes around the sweep, outermost first.
+  const open: { end: Int32Array; runsOver: boolean; value: number }[] = [];
   const closeBefore = (start: Int32Array | undefined): void => {
     while (open.length > 0) {
       const innermost = open[open.length - 1];
@@ -93,7 +95,10 @@ function createStart({ w0, w1, w2, w3, bits }: Prefix): Int32Array {
   return Int32Array.of(w0, w1, w2, w3).map((word, i) => word & words128.maskWord(bits, i));
 }
 
-/** Appends a range, unless it goes on with the same value; one that begins where the last begins replaces it. */
+/**
+ * Appends a range, unless it goes on with the same value; one that begins where the last begins replaces
+ * it.
+ */
 function createRange(plan: RangePlan, start: Int32Array, value: number): void {
   const { starts, values } = plan;
   if (values.length > 0 && words128.compareAt(starts, 4 * (values.length - 1), start, 0) === 0) values.pop();
@@ -106,7 +111,8 @@ function createRange(plan: RangePlan, start: Int32Array, value: number): void {
 function createNode(plan: RangePlan, from: number, to: number): number {
   const { nodes, cells, starts } = plan;
   const place = nodes.length;
-  // Below the second start and from the last one on the answer is known; in between all addresses share these bits.
+  // Below the second start and from the last one on the answer is known; in between all addresses share
+  // these bits.
   const shared = createSharedBits(starts, 4 * (from + 1), 4 * (to - 1));
   const stride = Math.min(Math.ceil(Math.log2(to - from)), STRIDE_MAX);
   const bit = (shared & ~31) + Math.min(shared & 31, 32 - stride); // never across two words

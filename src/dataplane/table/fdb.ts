@@ -1,15 +1,16 @@
 // Forwarding database: source MAC → port it was last seen on (IEEE 802.1D-2004 §7.9).
 //
-// Open addressing with linear probing, at most half full, so that a miss ends after a probe or two. Removal shifts the
-// entries behind the hole back (no tombstones), so a table under churn stays as fast as a fresh one; the price is that
-// a slot number is only good until the next removal.
+// Open addressing with linear probing, at most half full, so that a miss ends after a probe or two. Removal
+// shifts the entries behind the hole back (no tombstones), so a table under churn stays as fast as a fresh
+// one; the price is that a slot number is only good until the next removal.
 //
-// Ageing: an entry is ignored from the second it expires, and its slot is given back by `ageSlice`, which the engine
-// calls for a few slots per poll. Static entries (pods, the gateway, VTEPs: addresses that we gave out ourselves) never
-// age and never move: a pod that sends with its neighbour's MAC must not steal the neighbour's frames.
-// A keyed hash costs more than the rest of a lookup, so the last slot found for each low byte of an address is remembered
-// and tried first: 9 ns instead of 33. Nobody gains by filling that cache with rubbish but the 24 ns.
-// When full, new addresses are not learned: their frames are flooded, correct but dear, and `full` counts it.
+// Ageing: an entry is ignored from the second it expires, and its slot is given back by `ageSlice`, which
+// the engine calls for a few slots per poll. Static entries (pods, the gateway, VTEPs: addresses that we
+// gave out ourselves) never age and never move: a pod that sends with its neighbour's MAC must not steal
+// the neighbour's frames. A keyed hash costs more than the rest of a lookup, so the last slot found for
+// each low byte of an address is remembered and tried first: 9 ns instead of 33. Nobody gains by filling
+// that cache with rubbish but the 24 ns. When full, new addresses are not learned: their frames are
+// flooded, correct but dear, and `full` counts it.
 import { ColumnCarver, claimHeader, HEADER_BYTES, Header } from "../../base/columns.ts";
 import * as hashIndex from "./hash-index.ts";
 
@@ -111,8 +112,9 @@ export function learn(t: Fdb, macHi: number, macLo: number, port: number, nowSec
 }
 
 /**
- * Binds an address to a port for good, in place of whatever was learned. In a full table a learned entry makes room:
- * a pod that floods made-up addresses must not keep the next pod from being attached. False when all are static.
+ * Binds an address to a port for good, in place of whatever was learned. In a full table a learned entry
+ * makes room: a pod that floods made-up addresses must not keep the next pod from being attached. False
+ * when all are static.
  */
 export function addStatic(t: Fdb, macHi: number, macLo: number, port: number): boolean {
   let slot = locate(t, macHi, macLo);
@@ -144,7 +146,9 @@ export function remove(t: Fdb, macHi: number, macLo: number): boolean {
   return true;
 }
 
-/** Forgets every address of a port that goes away, static ones too. Returns how many. Walks the whole table. */
+/**
+ * Forgets every address of a port that goes away, static ones too. Returns how many. Walks the whole table.
+ */
 export function removePort(t: Fdb, port: number): number {
   let removed = 0;
   for (let slot = 0; slot <= t.mask; slot++) {

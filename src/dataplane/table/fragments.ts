@@ -1,15 +1,17 @@
-// Reassembly of IPv4 and IPv6 fragments: the bookkeeping (RFC 791, 815; RFC 8200 §4.5, 5722). No bytes are touched here:
-// a queue owns one arena slot, and the stage copies each fragment's payload to its offset there once `store` agreed.
+// Reassembly of IPv4 and IPv6 fragments: the bookkeeping (RFC 791, 815; RFC 8200 §4.5, 5722). No bytes are
+// touched here: a queue owns one arena slot, and the stage copies each fragment's payload to its offset
+// there once `store` agreed.
 //
-//   find(key) ?? open(key, arenaSlot)  →  store(queue, offset, length)  →  COMPLETE → close(queue) gives the slot back
+//   find(key) or open(key, arenaSlot) → store(queue, offset, length) → COMPLETE: close(queue) gives it back
 //
-// What has arrived is a short list of intervals, merged where they touch: in-order fragments make one. Nothing may
-// arrive twice with different bounds: data that reaches into what is there already gives the whole datagram up
-// (RFC 5722, and Linux for IPv4 too), because the choice between two versions is how filters are fooled. Data that is
-// there already as a whole is a duplicate and ignored, as Linux does.
+// What has arrived is a short list of intervals, merged where they touch: in-order fragments make one.
+// Nothing may arrive twice with different bounds: data that reaches into what is there already gives the
+// whole datagram up (RFC 5722, and Linux for IPv4 too), because the choice between two versions is how
+// filters are fooled. Data that is there already as a whole is a duplicate and ignored, as Linux does.
 //
-// Bounded on every side: queues (the arena lends few), 64 intervals a queue, 30 s (IPv4, ipfrag_time) or 60 s (IPv6,
-// RFC 8200) from the first fragment to come. Full: `open` says so, and the stage may let the oldest queue go.
+// Bounded on every side: queues (the arena lends few), 64 intervals a queue, 30 s (IPv4, ipfrag_time) or 60
+// s (IPv6, RFC 8200) from the first fragment to come. Full: `open` says so, and the stage may let the
+// oldest queue go.
 import { ColumnCarver, claimHeader, HEADER_BYTES, Header } from "../../base/columns.ts";
 import * as hashIndex from "./hash-index.ts";
 import * as words128 from "./words128.ts";
@@ -27,7 +29,7 @@ export const Status = Object.freeze({
   STORED: 0, //     copy the payload; more to come
   COMPLETE: 1, //   copy the payload; the datagram is whole
   DUPLICATE: 2, //  ignore the fragment
-  BAD_LENGTH: 3, // drop the fragment: empty, or not the last and not a multiple of 8 (ICMPv6 parameter problem)
+  BAD_LENGTH: 3, // drop the fragment: empty, or not the last and no multiple of 8 (ICMPv6 parameter problem)
   TOO_BIG: 4, //    drop the fragment: reaches past 65 535 (ICMPv6 parameter problem)
   OVERLAP: 5, //    drop the queue: two versions of the same bytes
   CONFLICT: 6, //   drop the queue: two ends, or data past the end
@@ -36,7 +38,10 @@ export const Status = Object.freeze({
 export type Status = (typeof Status)[keyof typeof Status];
 const { STORED, COMPLETE, DUPLICATE, BAD_LENGTH, TOO_BIG, OVERLAP, CONFLICT, TOO_MANY } = Status;
 
-/** What `store` wants to know of a fragment's header; the ECN codepoint goes into the two bits from ECN_SHIFT. */
+/**
+ * What `store` wants to know of a fragment's header; the ECN codepoint goes into the two bits from
+ * ECN_SHIFT.
+ */
 export const Flag = Object.freeze({ MORE: 1, DONT_FRAGMENT: 2 } as const);
 export const ECN_SHIFT = 2;
 
@@ -115,11 +120,11 @@ export class Fragments {
 }
 
 /**
- * Queue of a datagram, or -1. `key`: source and destination, four words each, as in a packet's key. `proto`: for IPv4
- * the protocol, for IPv6 0 (RFC 8200 §4.5 tells datagrams apart without it).
+ * Queue of a datagram, or -1. `key`: source and destination, four words each, as in a packet's key.
+ * `proto`: for IPv4 the protocol, for IPv6 0 (RFC 8200 §4.5 tells datagrams apart without it).
  */
 export function find(t: Fragments, key: Int32Array, id: number, proto: number): number {
-  const last = t.header[H_LAST]; // fragments mostly come one after the other: 10 ns instead of 45 for the hash
+  const last = t.header[H_LAST]; // fragments mostly come in a row: 10 ns instead of 45 for the hash
   if (t.expiresAtSec[last] !== 0 && isAt(t, last, key, id, proto)) return last;
   let queue = t.heads[bucketOf(t, key, 0, id, proto)] - 1;
   while (queue >= 0 && !isAt(t, queue, key, id, proto)) queue = t.nexts[queue] - 1;
@@ -162,9 +167,9 @@ export function open(
 }
 
 /**
- * Takes note of payload bytes `offset`…`offset + len` of a datagram. `packetLen` is the length of the IP packet that
- * brought them. Bytes are counted from the end of the IP header (of the unfragmentable part, for IPv6), so the caller
- * still checks that header and payload together stay below 65 536.
+ * Takes note of payload bytes `offset`…`offset + len` of a datagram. `packetLen` is the length of the IP
+ * packet that brought them. Bytes are counted from the end of the IP header (of the unfragmentable part,
+ * for IPv6), so the caller still checks that header and payload together stay below 65 536.
  */
 export function store(
   t: Fragments,

@@ -1,20 +1,21 @@
 // Hashing of table keys, and the two collision schemes the tables share.
 //
-// Keys come from the wire, so a peer chooses them. HalfSipHash-1-3 with a secret seed, as Linux uses for its own hash
-// tables (hsiphash): a multiply-and-shift mixer costs 7–10 ns for five words where this costs 15, but its collisions
-// can be computed without knowing the seed, and a pod that fills one chain of the connection table slows the node for
-// everybody. `mixTrusted` is the cheap one, for keys that come from our own configuration.
+// Keys come from the wire, so a peer chooses them. HalfSipHash-1-3 with a secret seed, as Linux uses for
+// its own hash tables (hsiphash): a multiply-and-shift mixer costs 7–10 ns for five words where this costs
+// 15, but its collisions can be computed without knowing the seed, and a pod that fills one chain of the
+// connection table slows the node for everybody. `mixTrusted` is the cheap one, for keys that come from our
+// own configuration.
 //
 // A seed is one i32, drawn once per process by whoever makes the tables, and kept in each table's header.
 
-const SIP_2 = 0x6c796765; // initialisation constants of HalfSipHash (Aumasson, Bernstein 2012; linux lib/siphash.c)
+const SIP_2 = 0x6c796765; // initial state of HalfSipHash (Aumasson, Bernstein 2012; linux lib/siphash.c)
 const SIP_3 = 0x74656462;
 const KEY_SPREAD = 0x9e3779b1; // golden ratio, odd: turns the one-word seed into the second key word
 const FINAL_ROUNDS = 3;
 
 /**
- * HalfSipHash-1-3 over the first `words` (1–5) of a…e: one round a word, three to finish; all 32 bits are usable.
- * The length block is left out: each caller hashes keys of one length.
+ * HalfSipHash-1-3 over the first `words` (1–5) of a…e: one round a word, three to finish; all 32 bits are
+ * usable. The length block is left out: each caller hashes keys of one length.
  */
 function halfSip(seed: number, words: number, a: number, b: number, c: number, d: number, e: number): number {
   let v0 = seed;
@@ -59,7 +60,10 @@ export function mix5(seed: number, a: number, b: number, c: number, d: number, e
   return halfSip(seed, 5, a, b, c, d, e);
 }
 
-/** Ten words, e.g. two IPv6 addresses, ports and protocol: the hash of the first five keys that of the other five. */
+/**
+ * Ten words, e.g. two IPv6 addresses, ports and protocol: the hash of the first five keys that of the other
+ * five.
+ */
 export function mix10(
   seed: number,
   a: number,
@@ -76,7 +80,10 @@ export function mix10(
   return halfSip(halfSip(seed, 5, a, b, c, d, e), 5, f, g, h, i, j);
 }
 
-/** Cheap hash of four words for sets that only our own configuration fills (node addresses, VTEPs). Not keyed. */
+/**
+ * Cheap hash of four words for sets that only our own configuration fills (node addresses, VTEPs). Not
+ * keyed.
+ */
 export function mixTrusted(a: number, b: number, c: number, d: number): number {
   // Four products side by side, then one fold: the multiplications do not wait for each other.
   let h =
@@ -85,7 +92,10 @@ export function mixTrusted(a: number, b: number, c: number, d: number): number {
   return h ^ (h >>> 16);
 }
 
-/** xorshift32: the next of a sequence of i32 that is spread well but not secret. Zero is a state like any other. */
+/**
+ * xorshift32: the next of a sequence of i32 that is spread well but not secret. Zero is a state like any
+ * other.
+ */
 export function nextRandom(state: number): number {
   let x = state === 0 ? KEY_SPREAD : state;
   x ^= x << 13;
@@ -95,15 +105,16 @@ export function nextRandom(state: number): number {
 }
 
 /**
- * Open addressing without tombstones: may the entry whose home is `home` move back from `from` into the hole?
- * Yes, unless its home lies cyclically after the hole, in (hole, from]: then a search for it would never pass the hole.
+ * Open addressing without tombstones: may the entry whose home is `home` move back from `from` into the
+ * hole? Yes, unless its home lies cyclically after the hole, in (hole, from]: then a search for it would
+ * never pass the hole.
  */
 export function canFill(hole: number, from: number, home: number, mask: number): boolean {
   return ((from - home) & mask) >= ((from - hole) & mask);
 }
 
-// Chains keep an entry's slot number for its whole life, where open addressing moves entries on removal. Both columns
-// hold slot + 1, so that zeroed memory is an empty index.
+// Chains keep an entry's slot number for its whole life, where open addressing moves entries on removal.
+// Both columns hold slot + 1, so that zeroed memory is an empty index.
 
 /** Puts `slot` at the front of the chain of `bucket`. */
 export function chainInsert(heads: Int32Array, nexts: Int32Array, bucket: number, slot: number): void {

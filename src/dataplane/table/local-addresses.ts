@@ -1,7 +1,7 @@
-// The node's own addresses (type LOCAL in Linux's terms), both families: node address, gateway, VTEP, and what the
-// NodePort addresses add. Asked for every packet. Open addressing, at most half full, filled once: a change of the node
-// makes a new set. The hash is not keyed: the entries are ours, so no peer can lengthen a chain, only choose which
-// short one it walks.
+// The node's own addresses (type LOCAL in Linux's terms), both families: node address, gateway, VTEP, and
+// what the NodePort addresses add. Asked for every packet. Open addressing, at most half full, filled once:
+// a change of the node makes a new set. The hash is not keyed: the entries are ours, so no peer can
+// lengthen a chain, only choose which short one it walks.
 import { ColumnCarver, columnBytes } from "../../base/columns.ts";
 import * as hashIndex from "./hash-index.ts";
 

@@ -1,5 +1,5 @@
-// The timers of the neighbour table: what Linux's neigh_timer_handler does when a state's time is over, and its
-// periodic collection of entries nobody uses. One walk over the table per due time, a slice per call.
+// The timers of the neighbour table: what Linux's neigh_timer_handler does when a state's time is over, and
+// its periodic collection of entries nobody uses. One walk over the table per due time, a slice per call.
 import { Header } from "../../base/columns.ts";
 import * as neighbor from "./neighbor.ts";
 
@@ -7,7 +7,7 @@ const RETRANS_MS = 1_000;
 const MULTICAST_SOLICIT = 3;
 const UNICAST_SOLICIT = 3;
 const GC_THRESH = 128; // as gc_thresh1: below this many entries nothing is collected
-const IDLE_RECHECK_MS = 1 << 30; // no timer set: look again in 12 days, before the ms clock has gone half round
+const IDLE_RECHECK_MS = 1 << 30; // no timer set: look again before the ms clock has gone half round
 const SCAN_MAX = 256; //          slots one pollTimers call looks at
 
 /** What `pollTimers` asks for. */
@@ -17,8 +17,9 @@ const { INCOMPLETE, REACHABLE, DELAY, PROBE, FAILED } = neighbor.State;
 const { DELAY_FIRST_PROBE_MS, GC_STALE_MS, H_NEXT_DUE, H_SCAN } = neighbor;
 
 /**
- * Fires what is due: writes (slot, Event) pairs into `out` and returns how many pairs. Costs one comparison while
- * nothing is due; else looks at 256 slots at most and goes on in the next call, also when `out` is full.
+ * Fires what is due: writes (slot, Event) pairs into `out` and returns how many pairs. Costs one comparison
+ * while nothing is due; else looks at 256 slots at most and goes on in the next call, also when `out` is
+ * full.
  */
 export function pollTimers(t: neighbor.Neighbors, nowMs: number, out: Int32Array): number {
   if (t.header[H_SCAN] === 0) {

@@ -1,17 +1,19 @@
-// Neighbours on one link: IP address (v4-mapped) → MAC, for ARP and neighbour discovery alike, with the states,
-// names and timers of Linux (RFC 4861 §7.3.2, net/core/neighbour.c).
+// Neighbours on one link: IP address (v4-mapped) → MAC, for ARP and neighbour discovery alike, with the
+// states, names and timers of Linux (RFC 4861 §7.3.2, net/core/neighbour.c).
 //
-//   resolve ─▶ INCOMPLETE ──reply──▶ REACHABLE ──30 s──▶ STALE ──used──▶ DELAY ──5 s──▶ PROBE ─3 × 1 s─▶ FAILED
-//                   └─ 3 probes, 1 s apart, no reply ─▶ FAILED ──used──▶ INCOMPLETE
+//   resolve ─▶ INCOMPLETE ─reply─▶ REACHABLE ─30 s─▶ STALE ─used─▶ DELAY ─5 s─▶ PROBE ─3 × 1 s─▶ FAILED
+//                   └─ 3 probes, 1 s apart, no reply ─▶ FAILED ─used─▶ INCOMPLETE
 //
-// The table sends nothing. `pollTimers` (neighbor-timers.ts) says which neighbours want a probe and which have failed;
-// the caller sends the ARP request or solicitation, or answers the packets that waited with host unreachable.
-// Packets wait as arena slot numbers, at most 3 a neighbour (the oldest gives way, as Linux's unres_qlen) and 256
-// altogether, so that somebody who scans an empty subnet cannot hold the whole arena.
+// The table sends nothing. `pollTimers` (neighbor-timers.ts) says which neighbours want a probe and which
+// have failed; the caller sends the ARP request or solicitation, or answers the packets that waited with
+// host unreachable. Packets wait as arena slot numbers, at most 3 a neighbour (the oldest gives way, as
+// Linux's unres_qlen) and 256 altogether, so that somebody who scans an empty subnet cannot hold the whole
+// arena.
 //
-// Slots are stable for an entry's life: the index is chained, not probed. When full, a failed entry or the longest
-// unused stale one among the next few under a moving hand makes room; else `full` counts the refusal. Permanent entries
-// (pods, VTEPs, the node itself) are never probed, changed by what a peer says, or reclaimed.
+// Slots are stable for an entry's life: the index is chained, not probed. When full, a failed entry or the
+// longest unused stale one among the next few under a moving hand makes room; else `full` counts the
+// refusal. Permanent entries (pods, VTEPs, the node itself) are never probed, changed by what a peer says,
+// or reclaimed.
 import { ColumnCarver, claimHeader, HEADER_BYTES, Header } from "../../base/columns.ts";
 import type { IpWords } from "../../base/ip.ts";
 import * as hashIndex from "./hash-index.ts";
@@ -49,7 +51,7 @@ export const Counter = Object.freeze({
 } as const);
 
 // Defaults of Linux: net/ipv4/arp.c arp_tbl.parms, RFC 4861 §10.
-const REACHABLE_BASE_MS = 30_000; // times 0.5–1.5, drawn per confirmation, so that probes of a cluster do not align
+const REACHABLE_BASE_MS = 30_000; // times 0.5–1.5, drawn per confirmation, so that probes do not align
 export const DELAY_FIRST_PROBE_MS = 5_000;
 export const GC_STALE_MS = 60_000;
 
@@ -146,11 +148,8 @@ export function isUsable(t: Neighbors, slot: number): boolean {
  */
 export function resolve(t: Neighbors, w0: number, w1: number, w2: number, w3: number, nowMs: number): number {
   let slot = find(t, w0, w1, w2, w3);
-  if (slot < 0) {
-    slot = create(t, w0, w1, w2, w3, nowMs);
-    if (slot < 0) return -1;
-    t.state[slot] = FAILED;
-  }
+  if (slot < 0) slot = create(t, w0, w1, w2, w3, nowMs);
+  if (slot < 0) return -1;
   use(t, slot, nowMs);
   return slot;
 }
@@ -170,10 +169,11 @@ export function use(t: Neighbors, slot: number, nowMs: number): void {
 }
 
 /**
- * Takes in what a peer said: `flags` of Confirm. ARP: a reply to us is SOLICITED | OVERRIDE, a request or gratuitous
- * reply OVERRIDE (with CREATE where Linux would create). ND: flags as in the advertisement (RFC 4861 §7.2.5);
- * a solicitation's source option is OVERRIDE | CREATE. Returns the slot, whose queue the caller sends when `isUsable`;
- * or -1 when the address is unknown and not to be created, or the table is full.
+ * Takes in what a peer said: `flags` of Confirm. ARP: a reply to us is SOLICITED | OVERRIDE, a request or
+ * gratuitous reply OVERRIDE (with CREATE where Linux would create). ND: flags as in the advertisement (RFC
+ * 4861 §7.2.5); a solicitation's source option is OVERRIDE | CREATE. Returns the slot, whose queue the
+ * caller sends when `isUsable`; or -1 when the address is unknown and not to be created, or the table is
+ * full.
  */
 export function confirm(
   t: Neighbors,
@@ -187,12 +187,8 @@ export function confirm(
   flags: number,
 ): number {
   let slot = find(t, w0, w1, w2, w3);
-  if (slot < 0) {
-    if ((flags & Confirm.CREATE) === 0) return -1;
-    slot = create(t, w0, w1, w2, w3, nowMs);
-    if (slot < 0) return -1;
-    t.state[slot] = INCOMPLETE;
-  }
+  if (slot < 0 && (flags & Confirm.CREATE) !== 0) slot = create(t, w0, w1, w2, w3, nowMs);
+  if (slot < 0) return -1;
   const state = t.state[slot];
   if (state === PERMANENT) return slot;
   const solicited = (flags & Confirm.SOLICITED) !== 0;
@@ -216,7 +212,10 @@ export function confirm(
   return slot;
 }
 
-/** Sets an address for good. Returns its slot, whose queue the caller may send; or -1 when the table is full. */
+/**
+ * Sets an address for good. Returns its slot, whose queue the caller may send; or -1 when the table is
+ * full.
+ */
 export function addPermanent(
   t: Neighbors,
   w0: number,
@@ -251,8 +250,8 @@ export function remove(t: Neighbors, slot: number): void {
 }
 
 /**
- * Lets a packet wait for `slot`. Returns the arena slot of a packet that had to give way, for the caller to free:
- * the neighbour's oldest, or `arenaSlot` itself when too many wait elsewhere; -1 when there was room.
+ * Lets a packet wait for `slot`. Returns the arena slot of a packet that had to give way, for the caller to
+ * free: the neighbour's oldest, or `arenaSlot` itself when too many wait elsewhere; -1 when there was room.
  */
 export function enqueue(t: Neighbors, slot: number, arenaSlot: number, lenBytes: number): number {
   const dropped = pendingQueue.enqueue(t.waiting, slot, arenaSlot, lenBytes);
@@ -337,7 +336,7 @@ export function lowerNextDue(t: Neighbors, dueMs: number): void {
   if (((dueMs - t.header[H_NEXT_DUE]) | 0) < 0) t.header[H_NEXT_DUE] = dueMs;
 }
 
-/** A linked entry without state or timer, or -1. */
+/** A new entry, not yet asked for, so FAILED; or -1. */
 function create(t: Neighbors, w0: number, w1: number, w2: number, w3: number, nowMs: number): number {
   const slot = takeSlot(t);
   if (slot < 0) {
@@ -350,6 +349,7 @@ function create(t: Neighbors, w0: number, w1: number, w2: number, w3: number, no
   t.addr3[slot] = w3;
   setMac(t, slot, 0, 0);
   t.port[slot] = NO_PORT;
+  t.state[slot] = FAILED;
   t.probes[slot] = 0;
   t.timed[slot] = 0;
   t.usedMs[slot] = nowMs;

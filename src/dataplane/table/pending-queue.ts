@@ -1,6 +1,7 @@
-// Many short queues over one pool: packets that wait for something, as arena slot numbers and lengths. The pool bounds
-// what may wait altogether, QUEUE_MAX what may wait for one thing; both keep a peer from holding the whole arena.
-// Lives inside the memory of the table whose entries are waited for; the queue number is that table's slot.
+// Many short queues over one pool: packets that wait for something, as arena slot numbers and lengths. The
+// pool bounds what may wait altogether, QUEUE_MAX what may wait for one thing; both keep a peer from
+// holding the whole arena. Lives inside the memory of the table whose entries are waited for; the queue
+// number is that table's slot.
 import type { ColumnCarver } from "../../base/columns.ts";
 import { columnBytes } from "../../base/columns.ts";
 
@@ -32,8 +33,8 @@ export class PendingQueues {
 }
 
 /**
- * Appends a packet. Returns the arena slot of the one that had to give way: the queue's oldest, or `arenaSlot` itself
- * when the pool is taken by others; -1 when there was room.
+ * Appends a packet. Returns the arena slot of the one that had to give way: the queue's oldest, or
+ * `arenaSlot` itself when the pool is taken by others; -1 when there was room.
  */
 export function enqueue(q: PendingQueues, queue: number, arenaSlot: number, lenBytes: number): number {
   let dropped = -1;

@@ -1,13 +1,14 @@
-// Prefixes flattened into disjoint ranges: where each range begins, and the value of the longest prefix that covers it.
-// "Which prefix is this address in" becomes finding the last range that begins at or before the address, for any mix of
-// lengths and for both families. Built once (create-prefix-ranges.ts), never changed; n prefixes make at most 2n + 1
-// ranges of 20 bytes.
+// Prefixes flattened into disjoint ranges: where each range begins, and the value of the longest prefix
+// that covers it. "Which prefix is this address in" becomes finding the last range that begins at or before
+// the address, for any mix of lengths and for both families. Built once (create-prefix-ranges.ts), never
+// changed; n prefixes make at most 2n + 1 ranges of 20 bytes.
 //
-// Up to four ranges are searched by halving. More get an index: a node looks at the bits in which its ranges begin to
-// differ, as many as it takes to tell them apart, and leads to few ranges or to another node. The bits before need no
-// check: an address between the first and the last range start shares them. A thousand /64s of one cluster: 12 ns, where
-// halving alone takes 86 (each step is a coin toss for the branch predictor). A trie with fixed strides would take a
-// kilobyte per prefix and level over 128 bits, a hash per prefix length one probe for each length in use.
+// Up to four ranges are searched by halving. More get an index: a node looks at the bits in which its
+// ranges begin to differ, as many as it takes to tell them apart, and leads to few ranges or to another
+// node. The bits before need no check: an address between the first and the last range start shares them. A
+// thousand /64s of one cluster: 12 ns, where halving alone takes 86 (each step is a coin toss for the
+// branch predictor). A trie with fixed strides would take a kilobyte per prefix and level over 128 bits, a
+// hash per prefix length one probe for each length in use.
 import { type ColumnCarver, columnBytes } from "../../base/columns.ts";
 import * as words128 from "./words128.ts";
 
@@ -15,7 +16,9 @@ export const NONE = -1; // value of a range that no prefix covers
 export const NODE_WORDS = 5; // first range, end of ranges, first bit looked at, number of bits, first cell
 export const CELL_WORDS = 3; // first range, end of ranges, node that tells them apart (0: few, halve)
 
-/** `bits` counts from the top of the 128-bit form: an IPv4 /24 has 120. Bits of w0–w3 below it are ignored. */
+/**
+ * `bits` counts from the top of the 128-bit form: an IPv4 /24 has 120. Bits of w0–w3 below it are ignored.
+ */
 export interface Prefix {
   readonly w0: number;
   readonly w1: number;

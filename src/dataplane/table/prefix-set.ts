@@ -1,8 +1,9 @@
-// A set of CIDRs of both families: the cluster's pod ranges, the source ranges of a Service. Asked per packet or per new
-// connection. The prefixes are merged into ranges, so that two or three comparisons answer for a cluster CIDR per
-// family, and a few more for 300 source ranges. Immutable; a change makes a new set.
+// A set of CIDRs of both families: the cluster's pod ranges, the source ranges of a Service. Asked per
+// packet or per new connection. The prefixes are merged into ranges, so that two or three comparisons
+// answer for a cluster CIDR per family, and a few more for 300 source ranges. Immutable; a change makes a
+// new set.
 import { ColumnCarver } from "../../base/columns.ts";
-import { createCounts, createPrefixRanges, createRangePlan } from "./create-prefix-ranges.ts";
+import * as create from "./create-prefix-ranges.ts";
 import * as prefixRanges from "./prefix-ranges.ts";
 
 const INSIDE = 0;
@@ -16,9 +17,9 @@ export class PrefixSet {
     allocate: (bytes: number) => ArrayBufferLike = (bytes) => new ArrayBuffer(bytes),
   ) {
     const values = prefixes.map(() => INSIDE);
-    const plan = createRangePlan(prefixes, values);
-    const memory = allocate(prefixRanges.PrefixRanges.bytesFor(createCounts(plan)));
-    this.ranges = createPrefixRanges(plan, new ColumnCarver(memory));
+    const plan = create.createRangePlan(prefixes, values);
+    const memory = allocate(prefixRanges.PrefixRanges.bytesFor(create.createCounts(plan)));
+    this.ranges = create.createPrefixRanges(plan, new ColumnCarver(memory));
     this.isEmpty = prefixes.length === 0;
   }
 }

@@ -14,7 +14,10 @@ function spec6(w0: number, w1: number, w2: number, w3: number, prefixLen: number
   return { family: 6, w0, w1, w2, w3, prefixLen, kind: ONLINK, vtep: -1, mtu: 1500, port: 1, ...none };
 }
 
-/** The definition, as slow as can be: of all routes that cover the address the longest, of equal ones the first. */
+/**
+ * The definition, as slow as can be: of all routes that cover the address the longest, of equal ones the
+ * first.
+ */
 function naive(specs: routes.RouteSpec[], family: number, w: [number, number, number, number]): number {
   let best = -1;
   for (const [i, s] of specs.entries()) {

@@ -1,16 +1,16 @@
-// Routes: longest-prefix match for both families. Compiled from a list, never changed; a change of the cluster's nodes
-// makes a new table that is swapped in between two batches.
+// Routes: longest-prefix match for both families. Compiled from a list, never changed; a change of the
+// cluster's nodes makes a new table that is swapped in between two batches.
 //
-// IPv4: a trie of strides 16, 8, 8: one to three dependent loads whatever the number of routes, 3 ns. It costs 256 KiB for
-// the first level and 1 KiB for each /16 (or /24) that holds longer prefixes; a cluster of 5 000 nodes with a /24 each
-// touches 20 of them. IPv6: indexed ranges (prefix-ranges.ts), because at 128 bits a trie of that stride would take a
-// megabyte for a thousand scattered /64s.
+// IPv4: a trie of strides 16, 8, 8: one to three dependent loads whatever the number of routes, 3 ns. It
+// costs 256 KiB for the first level and 1 KiB for each /16 (or /24) that holds longer prefixes; a cluster
+// of 5 000 nodes with a /24 each touches 20 of them. IPv6: indexed ranges (prefix-ranges.ts), because at
+// 128 bits a trie of that stride would take a megabyte for a thousand scattered /64s.
 //
-// Of two routes with the same prefix the earlier in the list wins. There is no metric and no multipath: the compiler
-// has chosen before.
+// Of two routes with the same prefix the earlier in the list wins. There is no metric and no multipath: the
+// compiler has chosen before.
 import { ColumnCarver, columnBytes, HEADER_BYTES, Header } from "../../base/columns.ts";
 import { PodwireError } from "../../base/errors.ts";
-import { createCounts, createPrefixRanges, createRangePlan } from "./create-prefix-ranges.ts";
+import * as create from "./create-prefix-ranges.ts";
 import * as prefixRanges from "./prefix-ranges.ts";
 import * as words128 from "./words128.ts";
 
@@ -165,11 +165,11 @@ export function createRoutes(
   }
   const trie = createTrie4(specs);
   const v6 = Array.from(specs.keys()).filter((index) => specs[index].family === 6);
-  const plan = createRangePlan(
+  const plan = create.createRangePlan(
     v6.map((index) => ({ ...specs[index], bits: specs[index].prefixLen })),
     v6,
   );
-  const ranges = createCounts(plan);
+  const ranges = create.createCounts(plan);
   const memory = allocate(Routes.bytesFor(specs.length, trie.length, ranges));
   const header = new ColumnCarver(memory).header();
   header[H_LAYOUT] = LAYOUT;
@@ -181,7 +181,7 @@ export function createRoutes(
   const routes = new Routes(memory);
   for (const [index, spec] of specs.entries()) createRow(routes, index, spec);
   routes.trie.set(trie);
-  createPrefixRanges(plan, new ColumnCarver(memory, routes.ranges.start0.byteOffset));
+  create.createPrefixRanges(plan, new ColumnCarver(memory, routes.ranges.start0.byteOffset));
   return routes;
 }
 
@@ -231,7 +231,10 @@ function createRow(t: Routes, index: number, spec: RouteSpec): void {
   t.src3[index] = spec.src3;
 }
 
-/** Paints shorter prefixes first, so that longer ones cover them; of equal ones the first in the list comes last. */
+/**
+ * Paints shorter prefixes first, so that longer ones cover them; of equal ones the first in the list comes
+ * last.
+ */
 function createTrie4(specs: readonly RouteSpec[]): Int32Array {
   const order = Array.from(specs.keys())
     .filter((index) => specs[index].family === 4)

@@ -1,11 +1,12 @@
-// How many ICMP errors we send: Linux's icmp_msgs_per_sec (1000 a second, bursts of 50) for all together, and
-// icmp_ratelimit (one a second, bursts of 6) for each destination (net/ipv4/icmp.c, inet_peer_xrlim_allow). Without it
-// whoever sends to a closed port makes us his amplifier against the address he forges. Echo replies and "fragmentation
-// needed" are not limited: the caller does not ask.
+// How many ICMP errors we send: Linux's icmp_msgs_per_sec (1000 a second, bursts of 50) for all together,
+// and icmp_ratelimit (one a second, bursts of 6) for each destination (net/ipv4/icmp.c,
+// inet_peer_xrlim_allow). Without it whoever sends to a closed port makes us his amplifier against the
+// address he forges. Echo replies and "fragmentation needed" are not limited: the caller does not ask.
 //
-// A bucket holds what its owner has used up, in milliseconds of waiting: zeroed memory means everybody may send. The
-// destination is hashed to a bucket and its address not kept, so there is nothing to collect and no "full"; two
-// destinations that meet in one bucket share its rate. The seed keeps a peer from arranging such a meeting.
+// A bucket holds what its owner has used up, in milliseconds of waiting: zeroed memory means everybody may
+// send. The destination is hashed to a bucket and its address not kept, so there is nothing to collect and
+// no "full"; two destinations that meet in one bucket share its rate. The seed keeps a peer from arranging
+// such a meeting.
 import { ColumnCarver, claimHeader, HEADER_BYTES, Header } from "../../base/columns.ts";
 import * as hashIndex from "./hash-index.ts";
 
@@ -80,7 +81,10 @@ export function allow(
   return true;
 }
 
-/** What is left of a debt at `nowMs`. A clock that seems to run backwards (it wrapped since) pays nothing back. */
+/**
+ * What is left of a debt at `nowMs`. A clock that seems to run backwards (it wrapped since) pays nothing
+ * back.
+ */
 function drained(debtMs: number, atMs: number, nowMs: number): number {
   const elapsedMs = (nowMs - atMs) | 0;
   if (elapsedMs <= 0) return debtMs;

@@ -1,6 +1,7 @@
-// 128-bit addresses as four i32 words, most significant first. IPv4 is v4-mapped (0, 0, 0xffff, address), so that one
-// ordering and one prefix arithmetic serve both families. Columns that are searched hold each word with its top bit
-// flipped (`biased`): then the processor's signed comparison is the unsigned one that addresses need.
+// 128-bit addresses as four i32 words, most significant first. IPv4 is v4-mapped (0, 0, 0xffff, address),
+// so that one ordering and one prefix arithmetic serve both families. Columns that are searched hold each
+// word with its top bit flipped (`biased`): then the processor's signed comparison is the unsigned one that
+// addresses need.
 
 const TOP = 1 << 31;
 export const V4_MAPPED = 0xffff; //    word 2 of an IPv4 address
