@@ -16,7 +16,7 @@
 import { isMainThread } from "node:worker_threads";
 import type { Port, PortRole } from "../dataplane/port.ts";
 import { IoKind, type Native } from "../native/binding.ts";
-import { toPlainFrames } from "../wire/plain-frames.ts";
+import * as plainFrames from "../wire/plain-frames.ts";
 import { DeviceError, openError } from "./device-error.ts";
 import { FrameQueue, storeFrame } from "./frame-queue.ts";
 
@@ -135,7 +135,7 @@ export class PcapUplink implements Port {
     const mine = this.#arena;
     mine.set(arena.subarray(off - VNET_HDR_BYTES, off + len), HEADROOM - VNET_HDR_BYTES);
     const result = this.#result;
-    const count = toPlainFrames(mine, this.#view, HEADROOM, len, OUT, 2 * OUT, result);
+    const count = plainFrames.toPlainFrames(mine, this.#view, HEADROOM, len, OUT, 2 * OUT, result);
     if (count < 0) return count;
     const [, bytes, stride] = result;
     try {

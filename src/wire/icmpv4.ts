@@ -1,6 +1,6 @@
 // ICMP for IPv4 (RFC 792, RFC 1191 for the MTU). Big-endian. Pure over (view, off); nothing allocates.
 // An error message carries the head of the packet it is about behind its own 8 bytes: `innerOffset`.
-import { finish, sum } from "./checksum.ts";
+import * as internet from "./checksum.ts";
 
 const OFF_TYPE = 0; //     u8
 const OFF_CODE = 1; //     u8
@@ -42,7 +42,7 @@ export function isWellFormed(_view: DataView, off: number, end: number): boolean
 
 /** True when the checksum over `off…end` is right. */
 export function checksumOk(view: DataView, off: number, end: number): boolean {
-  return sum(view, off, end - off, 0) === 0xffff;
+  return internet.sum(view, off, end - off, 0) === 0xffff;
 }
 
 /** True for the types that carry the packet they are about. */
@@ -120,7 +120,7 @@ export function setSeq(view: DataView, off: number, seq: number): void {
 /** Computes the checksum over the message of `len` bytes at `off` and writes it. */
 export function computeChecksum(view: DataView, off: number, len: number): void {
   view.setUint16(off + OFF_CHECKSUM, 0);
-  view.setUint16(off + OFF_CHECKSUM, finish(sum(view, off, len, 0)));
+  view.setUint16(off + OFF_CHECKSUM, internet.finish(internet.sum(view, off, len, 0)));
 }
 
 /** Writes all 8 bytes; checksum 0 until `computeChecksum`, because the payload is not there yet. */

@@ -1,6 +1,6 @@
 // ICMPv6 (RFC 4443). Big-endian. Pure over (view, off); nothing allocates. The checksum covers the pseudo-header,
 // so the functions that need it take the offset of the IPv6 header too. Neighbour discovery is in ndp.ts.
-import { finish, pseudoSumV6, sum } from "./checksum.ts";
+import * as internet from "./checksum.ts";
 
 const OFF_TYPE = 0; //     u8
 const OFF_CODE = 1; //     u8
@@ -44,7 +44,10 @@ export function isWellFormed(_view: DataView, off: number, end: number): boolean
 
 /** True when the checksum over `off…end` and the pseudo-header of the header at `ipv6Off` is right. */
 export function checksumOk(view: DataView, off: number, end: number, ipv6Off: number): boolean {
-  return sum(view, off, end - off, pseudoSumV6(view, ipv6Off, PROTO_ICMPV6, end - off)) === 0xffff;
+  return (
+    internet.sum(view, off, end - off, internet.pseudoSumV6(view, ipv6Off, PROTO_ICMPV6, end - off)) ===
+    0xffff
+  );
 }
 
 /** True for the types that carry the packet they are about (RFC 4443 §2.1). */
@@ -121,8 +124,8 @@ export function setSeq(view: DataView, off: number, seq: number): void {
 /** Computes the checksum over `len` bytes at `off` and the pseudo-header of the header at `ipv6Off`, and writes it. */
 export function computeChecksum(view: DataView, off: number, len: number, ipv6Off: number): void {
   view.setUint16(off + OFF_CHECKSUM, 0);
-  const pseudo = pseudoSumV6(view, ipv6Off, PROTO_ICMPV6, len);
-  view.setUint16(off + OFF_CHECKSUM, finish(sum(view, off, len, pseudo)));
+  const pseudo = internet.pseudoSumV6(view, ipv6Off, PROTO_ICMPV6, len);
+  view.setUint16(off + OFF_CHECKSUM, internet.finish(internet.sum(view, off, len, pseudo)));
 }
 
 /** Writes the first 8 bytes; checksum 0 until `computeChecksum`, because the payload is not there yet. */

@@ -2,7 +2,7 @@
 // Contract: isWellFormed once, then no accessor can fail until a length is changed. A setter that repairs the
 // header checksum says so in its name; the L4 checksum is never touched here.
 import type { Ipv4Addr } from "../base/ids.ts";
-import { adjust16, adjust32, finish, sum } from "./checksum.ts";
+import * as internet from "./checksum.ts";
 
 const OFF_VERSION_IHL = 0; // u8   version: 4 bits, IHL: 4 bits in 32-bit words
 const OFF_TOS = 1; //         u8   DSCP: 6 bits, ECN: 2 bits
@@ -49,7 +49,7 @@ export function isWellFormed(view: DataView, off: number, end: number): boolean 
 
 /** True when the header checksum is right. */
 export function checksumOk(view: DataView, off: number): boolean {
-  return sum(view, off, headerLen(view, off), 0) === 0xffff;
+  return internet.sum(view, off, headerLen(view, off), 0) === 0xffff;
 }
 
 /** True when the options form a chain of (kind, length) that ends inside the header; no options count as well formed. */
@@ -157,7 +157,7 @@ export function decrementTtl(view: DataView, off: number): void {
   const old = view.getUint16(off + OFF_TTL); // TTL and protocol share one checksum word
   const now = (old - 0x0100) & 0xffff;
   view.setUint16(off + OFF_TTL, now);
-  adjust16(view, off + OFF_CHECKSUM, old, now);
+  internet.adjust16(view, off + OFF_CHECKSUM, old, now);
 }
 
 /** Sets type of service (DSCP and ECN), checksum repaired. */
@@ -165,25 +165,25 @@ export function setTosAndChecksum(view: DataView, off: number, tos: number): voi
   const old = view.getUint16(off + OFF_VERSION_IHL);
   const now = (old & 0xff00) | (tos & 0xff);
   view.setUint16(off + OFF_VERSION_IHL, now);
-  adjust16(view, off + OFF_CHECKSUM, old, now);
+  internet.adjust16(view, off + OFF_CHECKSUM, old, now);
 }
 
 /** Sets the source address and repairs the header checksum; the L4 checksum is the caller's. */
 export function setSrcAndChecksum(view: DataView, off: number, addr: Ipv4Addr): void {
-  adjust32(view, off + OFF_CHECKSUM, view.getInt32(off + OFF_SRC), addr);
+  internet.adjust32(view, off + OFF_CHECKSUM, view.getInt32(off + OFF_SRC), addr);
   view.setInt32(off + OFF_SRC, addr);
 }
 
 /** Sets the destination address and repairs the header checksum; the L4 checksum is the caller's. */
 export function setDstAndChecksum(view: DataView, off: number, addr: Ipv4Addr): void {
-  adjust32(view, off + OFF_CHECKSUM, view.getInt32(off + OFF_DST), addr);
+  internet.adjust32(view, off + OFF_CHECKSUM, view.getInt32(off + OFF_DST), addr);
   view.setInt32(off + OFF_DST, addr);
 }
 
 /** Computes the header checksum afresh and writes it. */
 export function computeChecksum(view: DataView, off: number): void {
   view.setUint16(off + OFF_CHECKSUM, 0);
-  view.setUint16(off + OFF_CHECKSUM, finish(sum(view, off, headerLen(view, off), 0)));
+  view.setUint16(off + OFF_CHECKSUM, internet.finish(internet.sum(view, off, headerLen(view, off), 0)));
 }
 
 /** Writes all 20 bytes of a header without options, checksum included. */

@@ -1,6 +1,6 @@
 // Frames with a vnet header that asks for work (checksum to complete, superframe to cut) become frames that any
 // device, capture file or libpcap can take as they are. Same conventions as offload.ts.
-import { checksum, segmentTcp } from "./offload.ts";
+import * as offload from "./offload.ts";
 import * as virtio from "./virtio-net.ts";
 
 const EINVAL = -22;
@@ -36,7 +36,20 @@ export function toPlainFrames(
   if (gsoType === virtio.GSO_UDP_L4) return cutUdp(arena, view, frame, len, l3, out, outBytes, result);
   if (gsoType !== virtio.GSO_TCPV4 && gsoType !== virtio.GSO_TCPV6) return EINVAL;
   const size = virtio.gsoSize(view, vnet);
-  const done = segmentTcp(arena, frame, len, l3, frame + start, size, 0, out, outBytes, frame, 0, result);
+  const done = offload.segmentTcp(
+    arena,
+    frame,
+    len,
+    l3,
+    frame + start,
+    size,
+    0,
+    out,
+    outBytes,
+    frame,
+    0,
+    result,
+  );
   if (done < 0) return done;
   const headerLen = result[2] - size;
   return done === len - headerLen ? result[0] : ENOSPC;
@@ -59,7 +72,7 @@ function copyPlain(
   if (isPartial && field + 2 > len) return EINVAL;
   arena.copyWithin(out, frame, frame + len);
   // The field holds the pseudo-header's sum, so summing over it completes it.
-  if (isPartial) putChecksum(view, out + field, checksum(arena, out + start, len - start, 0));
+  if (isPartial) putChecksum(view, out + field, offload.checksum(arena, out + start, len - start, 0));
   result[0] = 1;
   result[1] = len;
   result[2] = len;
@@ -122,13 +135,13 @@ function finishDatagram(
     view.setUint16(l3 + 2, l4 - l3 + udpBytes);
     view.setUint16(l3 + 4, view.getUint16(l3 + 4) + index);
     view.setUint16(l3 + 10, 0);
-    view.setUint16(l3 + 10, ~checksum(arena, l3, l4 - l3, 0));
+    view.setUint16(l3 + 10, ~offload.checksum(arena, l3, l4 - l3, 0));
   }
   view.setUint16(l4 + 4, udpBytes);
   if (!hasChecksum) return;
-  const addresses = isV6 ? checksum(arena, l3 + 8, 32, 0) : checksum(arena, l3 + 12, 8, 0);
+  const addresses = isV6 ? offload.checksum(arena, l3 + 8, 32, 0) : offload.checksum(arena, l3 + 12, 8, 0);
   view.setUint16(l4 + 6, 0);
-  putChecksum(view, l4 + 6, checksum(arena, l4, udpBytes, addresses + PROTO_UDP + udpBytes));
+  putChecksum(view, l4 + 6, offload.checksum(arena, l4, udpBytes, addresses + PROTO_UDP + udpBytes));
 }
 
 /** Start of the network header: after the Ethernet header and any VLAN tags. */

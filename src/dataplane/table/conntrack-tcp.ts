@@ -3,8 +3,8 @@
  * Windows are not checked here yet: every packet of a known connection is in window, as with
  * nf_conntrack_tcp_be_liberal=1.
  */
-import type { Conntrack } from "./conntrack.ts";
-import { isExpired, remove, Status, Timeout, timeoutOf } from "./conntrack.ts";
+import * as conntrack from "./conntrack.ts";
+import { type Conntrack, Status, Timeout } from "./conntrack.ts";
 
 export const TcpState = Object.freeze({
   NONE: 0,
@@ -111,8 +111,8 @@ export function firstState(flags: number, loose: boolean): number {
 export function update(t: Conntrack, ref: number, flags: number, nowSec: number): number {
   const slot = ref >> 1;
   const dir = ref & 1;
-  if (isExpired(t, slot, nowSec)) {
-    remove(t, slot);
+  if (conntrack.isExpired(t, slot, nowSec)) {
+    conntrack.remove(t, slot);
     return Track.REPEAT;
   }
   const old = t.state[slot];
@@ -121,17 +121,17 @@ export function update(t: Conntrack, ref: number, flags: number, nowSec: number)
   if (next === IV) return Track.INVALID;
   if (next === IG) return Track.OK;
   if (next === SYN_SENT && old >= TIME_WAIT && row === ROW_SYN) {
-    remove(t, slot);
+    conntrack.remove(t, slot);
     return Track.REPEAT;
   }
   t.state[slot] = next;
-  let timeout = timeoutOf(t, Timeout.TCP + next);
+  let timeout = conntrack.timeoutOf(t, Timeout.TCP + next);
   const status = t.status[slot];
   if ((status & SEEN_REPLY) === 0 && dir === 0) {
-    if (row === ROW_RST) timeout = timeoutOf(t, Timeout.TCP + CL);
+    if (row === ROW_RST) timeout = conntrack.timeoutOf(t, Timeout.TCP + CL);
     // A connection picked up in the middle, or one whose peer never answered: no five days for it.
-    else if (next === ESTABLISHED && timeout > timeoutOf(t, Timeout.TCP_UNACK)) {
-      timeout = timeoutOf(t, Timeout.TCP_UNACK);
+    else if (next === ESTABLISHED && timeout > conntrack.timeoutOf(t, Timeout.TCP_UNACK)) {
+      timeout = conntrack.timeoutOf(t, Timeout.TCP_UNACK);
     }
   } else if ((status & ASSURED) === 0 && (old === SYN_RECV || old === ESTABLISHED) && next === ESTABLISHED) {
     t.status[slot] = status | ASSURED;

@@ -17,7 +17,7 @@
  * refused and counted. Expiry walks a slice per poll; an expired entry that is hit before the walk comes is dead.
  */
 import type { Branded } from "../../base/ids.ts";
-import { mix3, mix4 } from "./hash-index.ts";
+import * as hashIndex from "./hash-index.ts";
 
 export type CtRef = Branded<number, "CtRef">; // slot << 1 | direction
 
@@ -183,10 +183,10 @@ export function random(t: Conntrack): number {
 function hashKey(t: Conntrack, key: Int32Array): number {
   const seed = t.header[H_SEED];
   if ((key[K_META] & FAMILY_MASK) === FAMILY_V6) {
-    const upper = mix3(mix3(seed, key[0], key[1], key[2]), key[4], key[5], key[6]);
-    return mix4(upper, key[3], key[7], key[K_PORTS], key[K_META]);
+    const upper = hashIndex.mix3(hashIndex.mix3(seed, key[0], key[1], key[2]), key[4], key[5], key[6]);
+    return hashIndex.mix4(upper, key[3], key[7], key[K_PORTS], key[K_META]);
   }
-  return mix4(seed, key[3], key[7], key[K_PORTS], key[K_META]);
+  return hashIndex.mix4(seed, key[3], key[7], key[K_PORTS], key[K_META]);
 }
 
 function hashRef(t: Conntrack, ref: number): number {
@@ -196,10 +196,15 @@ function hashRef(t: Conntrack, ref: number): number {
   if ((c[b + 3] & FAMILY_MASK) === FAMILY_V6) {
     const w = ref * 6;
     const u = t.wide;
-    const upper = mix3(mix3(seed, u[w], u[w + 1], u[w + 2]), u[w + 3], u[w + 4], u[w + 5]);
-    return mix4(upper, c[b], c[b + 1], c[b + 2], c[b + 3]);
+    const upper = hashIndex.mix3(
+      hashIndex.mix3(seed, u[w], u[w + 1], u[w + 2]),
+      u[w + 3],
+      u[w + 4],
+      u[w + 5],
+    );
+    return hashIndex.mix4(upper, c[b], c[b + 1], c[b + 2], c[b + 3]);
   }
-  return mix4(seed, c[b], c[b + 1], c[b + 2], c[b + 3]);
+  return hashIndex.mix4(seed, c[b], c[b + 1], c[b + 2], c[b + 3]);
 }
 
 function sameWide(t: Conntrack, ref: number, key: Int32Array): boolean {

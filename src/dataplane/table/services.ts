@@ -13,7 +13,7 @@
  * Change is per service port (`upsert`, `removeService`) and costs what that service port holds. Columns have a
  * hard capacity and are allocated zeroed, so memory that no service uses is not resident.
  */
-import { mixTrusted } from "./hash-index.ts";
+import * as hashIndex from "./hash-index.ts";
 
 /** What a frontend does with a new connection. */
 export const Action = Object.freeze({ DNAT: 0, REJECT: 1, DROP: 2, NONE: 3 } as const);
@@ -203,7 +203,7 @@ export function find(
   meta: number,
 ): number {
   const want = (port << 16) | meta;
-  let i = mixTrusted(w0 ^ want, w1, w2, w3) & t.mask;
+  let i = hashIndex.mixTrusted(w0 ^ want, w1, w2, w3) & t.mask;
   for (;;) {
     const cell = t.index[i];
     if (cell === 0) return -1;
@@ -361,7 +361,7 @@ function createFrontend(
       t.range.set([r.w0, r.w1, r.w2, r.w3, r.prefixLen], rangeAt + i * RANGE_WORDS);
     });
   }
-  let i = mixTrusted(f.w0 ^ ((f.port << 16) | meta), f.w1, f.w2, f.w3) & t.mask;
+  let i = hashIndex.mixTrusted(f.w0 ^ ((f.port << 16) | meta), f.w1, f.w2, f.w3) & t.mask;
   while (t.index[i] !== 0) i = (i + 1) & t.mask;
   t.index[i] = slot + 1;
   return slot;
@@ -369,7 +369,9 @@ function createFrontend(
 
 function homeOf(t: Services, f: number): number {
   const a = f * 4;
-  return mixTrusted(t.addr[a] ^ t.portProto[f], t.addr[a + 1], t.addr[a + 2], t.addr[a + 3]) & t.mask;
+  return (
+    hashIndex.mixTrusted(t.addr[a] ^ t.portProto[f], t.addr[a + 1], t.addr[a + 2], t.addr[a + 3]) & t.mask
+  );
 }
 
 function dropFrontends(t: Services, record: ServiceRecord): void {
