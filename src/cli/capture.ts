@@ -132,7 +132,7 @@ async function agentSources(
   snapLen: number,
 ): Promise<Chosen> {
   const { workloads, filter } = await splitWords(lab, words, options.namespace);
-  const program = filter === "" ? "" : await compile(filter);
+  const program = filter === "" ? "" : await compile(filter, lab.vxlanPort);
   const agents = chooseAgents(lab, options.node, "capture");
   const sources: CaptureSource[] = [];
   const places: string[] = [];
@@ -171,9 +171,9 @@ async function portsOf(node: LabNode, wanted: Workload[]): Promise<AgentPort[]> 
   });
 }
 
-export async function compile(filter: string): Promise<string> {
+export async function compile(filter: string, vxlanPort: number | undefined): Promise<string> {
   try {
-    return await compileFilterToBase64(filter);
+    return await compileFilterToBase64(filter, vxlanPort);
   } catch (error) {
     if (error instanceof FilterError && error.code === "FILTER_SYNTAX") throw usageError(error.message);
     throw error;

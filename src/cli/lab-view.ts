@@ -22,6 +22,8 @@ export interface LabView {
   name: string;
   nodes: LabNode[];
   clients: { name: string; address: string; netns: string }[];
+  /** UDP port of the overlay, where there is one. */
+  vxlanPort: number | undefined;
   /** Asks the lab process; so only when a word needs it. */
   pods(): Promise<PodReport[]>;
 }
@@ -30,8 +32,9 @@ export interface LabView {
 export function openLab(options: Globals): LabView {
   const lab = runningLab(options);
   const pods = async (): Promise<PodReport[]> => (await lab.call<LabStatus>({ path: "/status" })).pods;
-  const { nodes, clients } = lab.topology;
-  return { name: lab.name, nodes: nodes.map((node) => labNode(lab.name, node)), clients, pods };
+  const { nodes, clients, overlay } = lab.topology;
+  const vxlanPort = overlay.type === "vxlan" ? overlay.port : undefined;
+  return { name: lab.name, nodes: nodes.map((node) => labNode(lab.name, node)), clients, vxlanPort, pods };
 }
 
 /** The nodes to ask: the one of --node, or all. */

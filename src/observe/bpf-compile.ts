@@ -6,8 +6,9 @@ import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type BpfInstruction, createBpfProgram, encodeBpf } from "../base/bpf-program.ts";
+import { type BpfInstruction, createBpfProgram, decodeBpf, encodeBpf } from "../base/bpf-program.ts";
 import { PodwireError } from "../base/errors.ts";
+import { lookIntoTunnel } from "./bpf-tunnel.ts";
 
 export type FilterErrorCode = "FILTER_SYNTAX" | "FILTER_NO_TCPDUMP";
 
@@ -34,9 +35,21 @@ export async function compileFilter(filter: string): Promise<BpfInstruction[]> {
   return instructions;
 }
 
-/** The filter as it travels to an agent: base64url of `struct sock_filter[]`. */
-export async function compileFilterToBase64(filter: string): Promise<string> {
-  return Buffer.from(encodeBpf(await compileFilter(filter))).toString("base64url");
+/**
+ * The filter as it travels to an agent: base64url of `struct sock_filter[]`. With a VXLAN port it also looks into the
+ * tunnel.
+ */
+export async function compileFilterToBase64(filter: string, vxlanPort?: number): Promise<string> {
+  const plain = await compileFilter(filter);
+  const program = vxlanPort === undefined ? plain : lookIntoTunnel(plain, vxlanPort);
+  return Buffer.from(encodeBpf(program)).toString("base64url");
+}
+
+/** The reverse, on the agent's side. Throws BpfError when it is no program. */
+export function filterFromBase64(text: string): BpfInstruction[] {
+  const instructions = decodeBpf(Buffer.from(text, "base64url"));
+  createBpfProgram(instructions);
+  return instructions;
 }
 
 /** A classic pcap file of Ethernet frames, without any. */
