@@ -13,10 +13,15 @@ import { Verdict } from "./verdict.ts";
 const { FORWARD, FLOOD, CONSUMED } = Verdict;
 const { POD } = PortRole;
 
+/** PortId behind which the frame's destination station was last seen, or -1. */
+export function portOfStation(pkt: Packet, t: Tables, nowSec: number): number {
+  const slot = fdb.find(t.fdb, eth.dstHi(pkt.view, pkt.off), eth.dstLo(pkt.view, pkt.off), nowSec);
+  return slot < 0 ? -1 : t.fdb.port[slot];
+}
+
 /** Sends a frame on to the station it is addressed to, or to all pods when nobody knows where that is. */
 export function bridge(pkt: Packet, t: Tables, nowSec: number): Verdict {
-  const view = pkt.view;
-  const port = fdb.find(t.fdb, eth.dstHi(view, pkt.off), eth.dstLo(view, pkt.off), nowSec);
+  const port = portOfStation(pkt, t, nowSec);
   if (port < 0) return flood(pkt, t);
   if (port === pkt.inPort) return drop(pkt, t, DropReason.NO_OTHER_PORT);
   if (t.ports.active[port] === 0) return drop(pkt, t, DropReason.TX_PORT_GONE);

@@ -4,6 +4,7 @@
  * FORWARD, POSTROUTING, output.
  */
 
+import { drop } from "./drop.ts";
 import { DropReason } from "./drop-reason.ts";
 import { IcmpRequest } from "./icmp-request.ts";
 import { begin, CtState, type Packet } from "./packet.ts";
@@ -11,7 +12,7 @@ import * as pool from "./slot-pool.ts";
 import { answerArp } from "./stage/answer-arp.ts";
 import { chooseBackend } from "./stage/choose-backend.ts";
 import { classify } from "./stage/classify.ts";
-import { beginInner, decapsulate, innerFrames, isForTunnel } from "./stage/decapsulate.ts";
+import { beginInner, decapsulate, innerFrames, isForTunnel, tunnelPayload } from "./stage/decapsulate.ts";
 import { enforcePolicy } from "./stage/enforce-policy.ts";
 import { learnSource } from "./stage/learn-source.ts";
 import { masquerade } from "./stage/masquerade.ts";
@@ -23,7 +24,7 @@ import { makeIcmpError } from "./stage/send-icmp-error.ts";
 import { trackConnection } from "./stage/track-connection.ts";
 import { translate } from "./stage/translate.ts";
 import { StageId } from "./stage-id.ts";
-import type { Tables } from "./tables.ts";
+import { DESCRIPTORS, type Tables } from "./tables.ts";
 import * as tx from "./tx-queue.ts";
 import { Verdict } from "./verdict.ts";
 import { after, before, note } from "./watch.ts";
@@ -99,27 +100,28 @@ function untunnel(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdic
   const v = decapsulate(pkt, t);
   note(pkt, t, S.DECAPSULATE, v);
   if (v !== NEXT) return v;
-  if (t.areaFlushes !== t.tx.flushes) {
-    t.areaFlushes = t.tx.flushes;
-    t.areaNext = 0;
-  } else if (t.areaNext === t.areas) {
-    tx.flush(t.tx);
+  let frames = 0;
+  let at = tunnelPayload(pkt);
+  while (at < pkt.end) {
+    const n = innerFrames(pkt, t, at, pkt.gsoSize === 0 ? -1 : takeArea(t));
+    if (n <= 0) break;
+    at += t.descriptors[2 * DESCRIPTORS];
+    frames += n;
+    for (let i = 0; i < n; i++) if (beginInner(pkt, t, i) === NEXT) forward(t.inner, t, nowSec, nowMs);
+  }
+  // Frames queued from inside a reassembled datagram must leave before its slot is used again.
+  if (pkt.slot >= 0) tx.flush(t.tx);
+  return frames > 0 ? CONSUMED : drop(pkt, t, DropReason.VXLAN_INNER);
+}
+
+/** First of two slots for joined inner frames. What lies in them may wait for the next flush, so they go round. */
+function takeArea(t: Tables): number {
+  if (t.areaNext === t.areas) tx.flush(t.tx);
+  if (t.areaFlushes !== t.tx.flushes || t.areaNext === t.areas) {
     t.areaFlushes = t.tx.flushes;
     t.areaNext = 0;
   }
-  const area = t.firstArea + 2 * t.areaNext;
-  const n = innerFrames(pkt, t, area);
-  if (n > 1 || pkt.gsoSize !== 0) t.areaNext++;
-  for (let i = 0; i < n; i++) if (beginInner(pkt, t, i) === NEXT) forward(t.inner, t, nowSec, nowMs);
-  // Frames queued from inside a reassembled datagram must leave before its slot is used again.
-  if (pkt.slot >= 0) tx.flush(t.tx);
-  return n > 0 ? CONSUMED : dropInner(pkt, t);
-}
-
-function dropInner(pkt: Packet, t: Tables): Verdict {
-  pkt.dropReason = DropReason.VXLAN_INNER;
-  t.counters.drops[DropReason.VXLAN_INNER]++;
-  return DROP;
+  return t.firstArea + 2 * t.areaNext++;
 }
 
 function release(pkt: Packet, t: Tables): void {

@@ -23,6 +23,9 @@ import { Watchers } from "./watch.ts";
 /** How local-traffic detection tells a pod's packet (KubeProxyConfiguration detectLocalMode). */
 export const DetectLocal = Object.freeze({ NONE: 0, CIDR: 1, POD_PORT: 2 } as const);
 
+/** Inner frames that one call of `coalesce` may lay out. */
+export const DESCRIPTORS = 256;
+
 /** Scalars of the node. All set at start or by a change of the Node object; 32-bit integers all of them. */
 export class NodeConfig {
   gatewayMacHi = 0; //     the router's station on the pod bridge and towards host0
@@ -78,7 +81,8 @@ export class Tables {
   readonly keyA = new Int32Array(10);
   readonly keyB = new Int32Array(10);
   readonly segment = new Int32Array(4);
-  readonly descriptors = new Int32Array(2 * 256);
+  /** (offset, length) of inner frames, then the input bytes that went into them: `coalesce`'s result. */
+  readonly descriptors = new Int32Array(2 * DESCRIPTORS + 1);
   /** Pairs of slots for joined inner frames, in use until the next flush. */
   readonly firstArea: number;
   readonly areas: number;

@@ -16,7 +16,7 @@ import { begin, type Packet, SLOT_STRIDE } from "../packet.ts";
 import { PortRole } from "../port.ts";
 import * as localAddresses from "../table/local-addresses.ts";
 import * as vteps from "../table/vteps.ts";
-import type { Tables } from "../tables.ts";
+import { DESCRIPTORS, type Tables } from "../tables.ts";
 import { Verdict } from "../verdict.ts";
 
 const { NEXT, DROP } = Verdict;
@@ -37,20 +37,30 @@ export function isForTunnel(pkt: Packet, t: Tables): boolean {
   );
 }
 
-/** Checks the outer headers. NEXT: `innerCount` frames can be taken out. */
+/** Checks the outer headers. NEXT: frames can be taken out. */
 export function decapsulate(pkt: Packet, t: Tables): Verdict {
   const view = pkt.view;
-  const at = pkt.l4 + udp.HEADER_LEN;
-  if (!vxlan.isWellFormed(view, at, pkt.end) || (vxlan.flags(view, at) & vxlan.FLAG_I) === 0) {
-    return drop(pkt, t, DropReason.VXLAN_MALFORMED);
-  }
-  if (vxlan.vni(view, at) !== t.config.vni) return drop(pkt, t, DropReason.VXLAN_UNKNOWN_VNI);
+  // Every packet of a superframe is looked at: the kernel joins what has one UDP flow, whatever its VNI.
+  const stride = pkt.gsoType === vnet.GSO_UDP_L4 ? pkt.gsoSize : pkt.end;
+  let at = tunnelPayload(pkt);
+  do {
+    if (!vxlan.isWellFormed(view, at, pkt.end) || (vxlan.flags(view, at) & vxlan.FLAG_I) === 0) {
+      return drop(pkt, t, DropReason.VXLAN_MALFORMED);
+    }
+    if (vxlan.vni(view, at) !== t.config.vni) return drop(pkt, t, DropReason.VXLAN_UNKNOWN_VNI);
+    at += stride;
+  } while (at < pkt.end);
   if (t.config.vxlanSourceCheck !== 0 && vteps.findByOuter(t.vteps, 0, 0, 0xffff, pkt.key[3]) < 0) {
     return drop(pkt, t, DropReason.VXLAN_UNKNOWN_VTEP);
   }
   if (!outerChecksumOk(pkt, t)) return drop(pkt, t, DropReason.VXLAN_BAD_CHECKSUM);
   t.counters.events[Event.VXLAN_DECAP]++;
   return NEXT;
+}
+
+/** Offset of the first VXLAN header. */
+export function tunnelPayload(pkt: Packet): number {
+  return pkt.l4 + udp.HEADER_LEN;
 }
 
 /** A partial sum was never on a wire, a superframe was checked by whoever joined it. */
@@ -65,27 +75,19 @@ function outerChecksumOk(pkt: Packet, t: Tables): boolean {
 }
 
 /**
- * Lays the inner frames out and fills `t.descriptors` with (offset, length) pairs. `slot` is the first of two
- * adjacent slots that may be used for joined frames. Returns how many frames there are.
+ * Lays the inner frames from the VXLAN header at `at` on out and fills `t.descriptors` with (offset, length) pairs and,
+ * last, the bytes they took: a superframe of many small packets needs several calls. `slot` is the first of two
+ * adjacent slots that may be used for joined frames. Returns how many frames there are, ≤ 0 when there is none.
  */
-export function innerFrames(pkt: Packet, t: Tables, slot: number): number {
-  const at = pkt.l4 + udp.HEADER_LEN;
+export function innerFrames(pkt: Packet, t: Tables, at: number, slot: number): number {
   const d = t.descriptors;
   if (pkt.gsoType === vnet.GSO_UDP_L4) {
     const out = slot * SLOT_STRIDE;
     const room = 2 * SLOT_STRIDE;
-    const n = t.offload.coalesce(
-      t.arena,
-      at,
-      pkt.end - at,
-      pkt.gsoSize,
-      vxlan.HEADER_LEN,
-      out,
-      room,
-      d,
-      d.length >> 1,
-    );
-    t.counters.events[Event.GSO_SEGMENTS_IN] += Math.ceil((pkt.end - at) / pkt.gsoSize);
+    const prefix = vxlan.HEADER_LEN;
+    const left = pkt.end - at;
+    const n = t.offload.coalesce(t.arena, at, left, pkt.gsoSize, prefix, out, room, d, DESCRIPTORS);
+    if (n > 0) t.counters.events[Event.GSO_SEGMENTS_IN] += Math.ceil(d[2 * DESCRIPTORS] / pkt.gsoSize);
     return n;
   }
   const off = at + vxlan.HEADER_LEN;
@@ -111,6 +113,7 @@ export function innerFrames(pkt: Packet, t: Tables, slot: number): number {
   } else vnet.clear(pkt.view, vh);
   d[0] = off;
   d[1] = len;
+  d[2 * DESCRIPTORS] = pkt.end - at;
   return 1;
 }
 

@@ -3,11 +3,10 @@
  * node's stack with the gateway's MAC as source, onto the fabric, or into the tunnel. Decrements TTL, cuts what is
  * too long and may be cut. Drops: no such station, no slot, tunnel and neighbour troubles.
  */
-import * as eth from "../../wire/ethernet.ts";
 import * as ipv4 from "../../wire/ipv4.ts";
 import * as ipv6 from "../../wire/ipv6.ts";
 import * as vnet from "../../wire/virtio-net.ts";
-import { bridge } from "../bridge.ts";
+import { bridge, portOfStation } from "../bridge.ts";
 import { completeChecksum } from "../complete-checksum.ts";
 import { Event } from "../counters.ts";
 import { drop } from "../drop.ts";
@@ -16,7 +15,6 @@ import { toFabric, toStation } from "../link.ts";
 import type { Packet } from "../packet.ts";
 import { PortRole } from "../port.ts";
 import * as pool from "../slot-pool.ts";
-import * as fdb from "../table/fdb.ts";
 import * as routes from "../table/routes.ts";
 import type { Tables } from "../tables.ts";
 import { encapsulate } from "../tunnel.ts";
@@ -51,7 +49,7 @@ export function output(pkt: Packet, t: Tables, nowSec: number, nowMs: number): V
 /** TTL and MAC addresses stay; only a datagram that was reassembled for conntrack must be cut again. */
 function outputBridged(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdict {
   if (pkt.fragMax === 0 || pkt.ipLen <= pkt.fragMax || pkt.family !== 4) return bridge(pkt, t, nowSec);
-  const port = fdb.find(t.fdb, eth.dstHi(pkt.view, pkt.off), eth.dstLo(pkt.view, pkt.off), nowSec);
+  const port = portOfStation(pkt, t, nowSec);
   if (port < 0 || t.ports.active[port] === 0) return drop(pkt, t, DropReason.TX_PORT_GONE);
   pkt.outPort = port;
   return cut(pkt, t, pkt.key, BRIDGE, t.ports.mtu[port], nowMs);
@@ -73,7 +71,6 @@ function send(
   }
   if (kind === LOCAL) {
     const h = t.config.hostPort;
-    if (h < 0) return DropReason.TX_PORT_GONE;
     return toStation(t, h, t.ports.macHi[h], t.ports.macLo[h], off, len, slot);
   }
   if (kind === BRIDGE) {
