@@ -1,0 +1,219 @@
+/**
+ * The ports of the node: uplink, host0 and one TAP a pod. Opens what the desired state names, closes what it no longer
+ * names, tries again what failed: a pod's namespace may come a moment after its object.
+ */
+import type { IpWords } from "../base/ip.ts";
+import { formatMac, type Mac } from "../base/mac.ts";
+import { PortRole } from "../dataplane/port.ts";
+import { PacketSocket } from "../device/packet-socket.ts";
+import { Tap } from "../device/tap.ts";
+import type { Native } from "../native/binding.ts";
+import type { StationMessage } from "./messages.ts";
+import type { PlaneHandle } from "./plane-handle.ts";
+import type { PortInfo } from "./show.ts";
+
+/** A pod of this node that has addresses and a namespace. */
+export interface PodAttachment {
+  /** namespace/name */
+  key: string;
+  netns: string;
+  interface: string;
+  mac: Mac;
+  ips: IpWords[];
+}
+
+interface Attached {
+  info: PortInfo;
+  device: Tap | PacketSocket | null;
+  attachment: PodAttachment | null;
+}
+
+const RETRY_MS = 100;
+
+export class Attachments {
+  readonly #native: Native;
+  readonly #plane: PlaneHandle;
+  readonly #ports = new Map<string, Attached>();
+  readonly #freeIds: number[] = [];
+  readonly #wanted = new Map<string, PodAttachment>();
+  #nextId = 0;
+  #retry: NodeJS.Timeout | undefined;
+  /** Bumped whenever a pod's port comes or goes. */
+  onChange: () => void = () => {};
+
+  constructor(native: Native, plane: PlaneHandle) {
+    this.#native = native;
+    this.#plane = plane;
+  }
+
+  list(): PortInfo[] {
+    return [...this.#ports.values()].map((p) => p.info);
+  }
+
+  /** True when every pod wanted has its port. */
+  get complete(): boolean {
+    return [...this.#wanted.keys()].every((key) => this.#ports.get(`pod ${key}`)?.info.state === "up");
+  }
+
+  /** Opens the uplink; throws a DeviceError that says what is wrong. */
+  async openUplink(netns: string, name: string): Promise<{ id: number; mac: Mac; mtu: number }> {
+    const device = new PacketSocket(this.#native, {
+      netns,
+      interface: name,
+      role: PortRole.UPLINK,
+      name: `uplink ${name}`,
+    });
+    const mac = { hi: device.macHi, lo: device.macLo };
+    const id = await this.#attach(`uplink ${name}`, "uplink", "", name, device, mac, device.mtu, null);
+    return { id, mac, mtu: device.mtu };
+  }
+
+  /** Opens host0, the node's own stack. */
+  async openHost(netns: string, name: string): Promise<{ id: number; mac: Mac; mtu: number }> {
+    const device = new Tap(this.#native, { netns, interface: name, role: PortRole.HOST, name });
+    const facts = this.#facts(netns, name);
+    const id = await this.#attach(name, "host", "", name, device, facts.mac, facts.mtu, null);
+    return { id, ...facts };
+  }
+
+  #facts(netns: string, name: string): { mac: Mac; mtu: number } {
+    const facts = new Int32Array(5);
+    this.#native.ifInfo(netns, name, facts);
+    return { mac: { hi: facts[2], lo: facts[3] }, mtu: facts[1] };
+  }
+
+  /** Makes the pods' ports what `wanted` says. */
+  async sync(wanted: PodAttachment[]): Promise<void> {
+    const keys = new Set(wanted.map((w) => w.key));
+    for (const key of [...this.#wanted.keys()]) if (!keys.has(key)) await this.#detachPod(key);
+    for (const attachment of wanted) {
+      const known = this.#ports.get(`pod ${attachment.key}`)?.attachment;
+      if (known && !sameAttachment(known, attachment)) await this.#detachPod(attachment.key);
+      this.#wanted.set(attachment.key, attachment);
+    }
+    await this.#attachMissing();
+  }
+
+  async #attachMissing(): Promise<void> {
+    clearTimeout(this.#retry);
+    let failed = false;
+    for (const attachment of this.#wanted.values()) {
+      const port = this.#ports.get(`pod ${attachment.key}`);
+      if (port?.info.state === "up") continue;
+      if (!(await this.#attachPod(attachment))) failed = true;
+    }
+    if (failed) this.#retry = setTimeout(() => void this.#attachMissing(), RETRY_MS);
+  }
+
+  async #attachPod(a: PodAttachment): Promise<boolean> {
+    const name = `pod ${a.key}`;
+    let device: Tap;
+    try {
+      device = new Tap(this.#native, {
+        netns: a.netns,
+        interface: a.interface,
+        role: PortRole.POD,
+        name: `${a.interface} ${a.key}`,
+      });
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.#ports.set(name, { info: this.#failedInfo(a, message), device: null, attachment: a });
+      return false;
+    }
+    const { mtu } = this.#facts(a.netns, a.interface);
+    const id = await this.#attach(name, "pod", a.key, a.interface, device, a.mac, mtu, a);
+    await this.#plane.apply({ type: "stations", add: stationsOf(a, id), remove: [] });
+    this.onChange();
+    return true;
+  }
+
+  #failedInfo(a: PodAttachment, error: string): PortInfo {
+    const name = `${a.interface} ${a.key}`;
+    const mac = formatMac(a.mac.hi, a.mac.lo);
+    return {
+      id: -1,
+      name,
+      kind: "pod",
+      pod: a.key,
+      interface: a.interface,
+      mac,
+      mtu: 0,
+      state: "error",
+      error,
+    };
+  }
+
+  async #attach(
+    key: string,
+    kind: PortInfo["kind"],
+    pod: string,
+    interfaceName: string,
+    device: Tap | PacketSocket,
+    mac: Mac,
+    mtu: number,
+    attachment: PodAttachment | null,
+  ): Promise<number> {
+    const id = this.#freeIds.pop() ?? this.#nextId++;
+    const info: PortInfo = {
+      id,
+      name: device.name,
+      kind,
+      pod,
+      interface: interfaceName,
+      mac: formatMac(mac.hi, mac.lo),
+      mtu,
+      state: "up",
+      error: "",
+    };
+    this.#ports.set(key, { info, device, attachment });
+    const { name, role, ioKind, fd } = device;
+    await this.#plane.apply({
+      type: "attach",
+      port: { id, name, role, ioKind, fd, macHi: mac.hi, macLo: mac.lo, mtu },
+    });
+    return id;
+  }
+
+  async #detachPod(key: string): Promise<void> {
+    const port = this.#ports.get(`pod ${key}`);
+    this.#wanted.delete(key);
+    this.#ports.delete(`pod ${key}`);
+    if (port === undefined || port.info.id < 0) return;
+    const remove = port.attachment?.ips ?? [];
+    await this.#plane.apply({ type: "stations", add: [], remove });
+    await this.#plane.apply({ type: "detach", id: port.info.id });
+    port.device?.close();
+    this.#freeIds.push(port.info.id);
+    this.onChange();
+  }
+
+  /** Brings the counters of packets that the kernel dropped before us up to date. */
+  missed(): { id: number; packets: number }[] {
+    const missed: { id: number; packets: number }[] = [];
+    for (const { info, device } of this.#ports.values()) {
+      if (device instanceof PacketSocket) missed.push({ id: info.id, packets: device.updateStats()[1] });
+    }
+    return missed;
+  }
+
+  close(): void {
+    clearTimeout(this.#retry);
+    for (const port of this.#ports.values()) port.device?.close();
+  }
+}
+
+function sameAttachment(a: PodAttachment, b: PodAttachment): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+function stationsOf(a: PodAttachment, port: number): StationMessage[] {
+  return a.ips.map((ip) => ({
+    w0: ip.w0,
+    w1: ip.w1,
+    w2: ip.w2,
+    w3: ip.w3,
+    macHi: a.mac.hi,
+    macLo: a.mac.lo,
+    port,
+  }));
+}

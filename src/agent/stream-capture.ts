@@ -1,0 +1,159 @@
+/** `GET /capture` and `GET /trace`: watchers whose records are streamed to the caller until it hangs up. */
+import type { ServerResponse } from "node:http";
+import type { BpfInstruction } from "../base/bpf-program.ts";
+import { parseMac } from "../base/mac.ts";
+import { captureComment } from "../observe/capture-comment.ts";
+import { PcapngWriter } from "../observe/pcapng-writer.ts";
+import { type CaptureRecord, readCaptureRecord, readTraceRecord } from "../observe/trace-record.ts";
+import * as checksum from "../wire/checksum.ts";
+import type { PortInfo } from "./show.ts";
+import type { Watching } from "./watching.ts";
+
+export interface StreamNames {
+  node: string;
+  ports: () => PortInfo[];
+  service: (id: number) => string | undefined;
+}
+
+/** Bytes that may wait for a slow reader before records are let go. */
+const BACKLOG_MAX = 64 * 1024 * 1024;
+const SNAP_MAX = 65_536;
+
+export interface CaptureQuery {
+  ports: Set<number> | null;
+  program: BpfInstruction[] | null;
+  snapLen: number;
+}
+
+export async function streamCapture(
+  watching: Watching,
+  names: StreamNames,
+  query: CaptureQuery,
+  response: ServerResponse,
+): Promise<void> {
+  const out = new CaptureStream(names, query, response);
+  const snapLen = query.snapLen > 0 ? query.snapLen : SNAP_MAX;
+  const watch = await watching.start(
+    { mode: "capture", program: query.program, limit: -1, snapLen },
+    (r, body) => out.packet(readCaptureRecord(r, body)),
+  );
+  await untilClosed(response);
+  await watch.stop();
+}
+
+class CaptureStream {
+  readonly #names: StreamNames;
+  readonly #query: CaptureQuery;
+  readonly #response: ServerResponse;
+  readonly #writer: PcapngWriter;
+  readonly #interfaces = new Map<number, number>();
+  #dropped = 0;
+
+  constructor(names: StreamNames, query: CaptureQuery, response: ServerResponse) {
+    this.#names = names;
+    this.#query = query;
+    this.#response = response;
+    response.writeHead(200, { "content-type": "application/x-pcapng" });
+    const application = "podwire capture";
+    this.#writer = new PcapngWriter((block) => response.write(block), { application, hardware: names.node });
+    for (const port of names.ports()) if (this.#wants(port.id)) this.#declare(port);
+  }
+
+  packet(record: CaptureRecord): void {
+    if (!this.#wants(record.port)) return;
+    if (this.#response.writableLength > BACKLOG_MAX) {
+      this.#dropped++;
+      return;
+    }
+    const interfaceId = this.#interfaces.get(record.port) ?? this.#declareLate(record.port);
+    completeChecksum(record);
+    const out = this.#names.ports().find((p) => p.id === record.outPort)?.name;
+    this.#writer.packet({
+      interfaceId,
+      timestampNs: BigInt(Math.round(record.timeUs * 1000)),
+      data: record.data,
+      originalLength: record.length,
+      comments: [captureComment(record, this.#names.service(record.serviceId), out)],
+      direction: record.direction,
+      packetId: BigInt(record.packet),
+      ...(this.#dropped > 0 ? { dropCount: this.#dropped } : {}),
+    });
+    this.#dropped = 0;
+  }
+
+  #wants(port: number): boolean {
+    return this.#query.ports === null || this.#query.ports.has(port);
+  }
+
+  #declare(port: PortInfo): number {
+    const mac = parseMac(port.mac);
+    const bytes = new Uint8Array(6);
+    if (mac !== undefined) {
+      const view = new DataView(bytes.buffer);
+      view.setUint16(0, mac.hi);
+      view.setInt32(2, mac.lo);
+    }
+    const id = this.#writer.addInterface({ name: port.name, description: port.kind, mac: bytes });
+    this.#interfaces.set(port.id, id);
+    return id;
+  }
+
+  #declareLate(id: number): number {
+    const port = this.#names.ports().find((p) => p.id === id);
+    if (port !== undefined) return this.#declare(port);
+    const made = this.#writer.addInterface({ name: `port ${id}` });
+    this.#interfaces.set(id, made);
+    return made;
+  }
+}
+
+/** A capture file has no virtio header: a checksum that the sender left to the device is finished here. */
+function completeChecksum(r: CaptureRecord): void {
+  if (!r.csumPartial || r.data.length < r.length) return;
+  const field = r.csumStart + r.csumOffset;
+  if (field + 2 > r.data.length) return;
+  const view = new DataView(r.data.buffer, r.data.byteOffset, r.data.byteLength);
+  checksum.completePartial(view, r.csumStart, field, r.data.length);
+}
+
+export async function streamTrace(
+  watching: Watching,
+  names: StreamNames,
+  query: { count: number; program: BpfInstruction[] | null },
+  response: ServerResponse,
+): Promise<void> {
+  response.writeHead(200, { "content-type": "application/x-ndjson" });
+  response.flushHeaders();
+  const portName = (id: number): string => names.ports().find((p) => p.id === id)?.name ?? `port ${id}`;
+  let seen = 0;
+  let last = -1;
+  const watch = await watching.start(
+    { mode: "trace", program: query.program, limit: query.count, snapLen: 0 },
+    (r, body) => {
+      const record = readTraceRecord(r, body, names.node, { port: portName, service: names.service });
+      if (record.packet !== last) seen++;
+      last = record.packet;
+      response.write(`${JSON.stringify(record)}\n`);
+    },
+  );
+  const isDone = (): boolean => query.count > 0 && seen >= query.count;
+  await untilClosed(response, isDone);
+  await watch.stop();
+  if (watch.lost > 0) response.write(`${JSON.stringify({ node: names.node, lost: watch.lost })}\n`);
+  response.end();
+}
+
+/** Resolves when the caller hangs up, or when `isDone` has held for a moment. */
+function untilClosed(response: ServerResponse, isDone?: () => boolean): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setInterval(() => {
+      if (isDone?.() === true) finish();
+    }, 50);
+    const finish = (): void => {
+      clearInterval(timer);
+      resolve();
+    };
+    response.on("close", finish);
+    response.on("error", finish);
+  });
+}

@@ -1,0 +1,116 @@
+/**
+ * The data-plane thread: waits for ports and for the bell, polls, commits. No event loop turns while it runs; messages
+ * are taken from the port by hand when the main thread rings. Nothing here decides about packets.
+ */
+
+import { performance } from "node:perf_hooks";
+import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import * as engine from "../dataplane/engine.ts";
+import * as conntrack from "../dataplane/table/conntrack.ts";
+import * as neighborTimers from "../dataplane/table/neighbor-timers.ts";
+import { Services } from "../dataplane/table/services.ts";
+import { loadNative } from "../native/binding.ts";
+import { applyMessage } from "./apply-message.ts";
+import type { PlaneMessage } from "./messages.ts";
+import { Control, open, type PlaneMemory, type PlaneSizes } from "./plane-memory.ts";
+
+export interface WorkerInit {
+  memory: PlaneMemory;
+  sizes: PlaneSizes;
+  poller: number;
+  bell: number;
+  messages: MessagePort;
+  /** Microseconds to keep polling after the last packet before blocking. */
+  spinUs: number;
+  servicesLog2: number;
+}
+
+/** Token of the bell in the poller; ports use their PortId. */
+export const BELL_TOKEN = 0x7fffffff;
+/** Longest sleep, so that expiry goes on: microseconds. */
+const SLEEP_US = 100_000;
+
+const init = workerData as WorkerInit;
+const native = loadNative();
+const shared = open(init.memory, init.sizes);
+conntrack.createSeed(shared.conntrack, init.sizes.seed);
+const plane = new engine.Engine({
+  maxPorts: init.sizes.maxPorts,
+  poolSlots: init.sizes.poolSlots,
+  io: native,
+  offload: native,
+  counters: shared.counters,
+  tables: { ...shared, services: new Services(init.servicesLog2, init.servicesLog2) },
+});
+const control = new Int32Array(init.memory.control);
+const tokens = new Int32Array(256);
+const startedMs = performance.now();
+const startedUs = performance.timeOrigin * 1000;
+let lastWorkMs = 0;
+let stopping = false;
+const polling = {
+  add: (fd: number, id: number): number => native.pollerAdd(init.poller, fd, id),
+  remove: (fd: number): number => native.pollerRemove(init.poller, fd),
+};
+
+/** Applies every message that waits. Cold: it runs when the main thread rang. */
+function drainMessages(): void {
+  for (;;) {
+    const received = receiveMessageOnPort(init.messages);
+    if (received === undefined) return;
+    const message = received.message as { seq: number; body: PlaneMessage };
+    if (message.body.type === "stop") stopping = true;
+    else applyMessage(plane, message.body, polling);
+    Atomics.store(control, Control.APPLIED, message.seq);
+    Atomics.notify(control, Control.APPLIED);
+  }
+}
+
+/** How long the next wait may block, µs. */
+function waitUs(nowMs: number): number {
+  if (plane.work > 0) return 0;
+  if (init.spinUs > 0 && (nowMs - lastWorkMs) * 1000 < init.spinUs) return 0;
+  const dueUs = neighborTimers.msUntilDue(plane.tables.fabric, plane.tables.nowMs) * 1000;
+  return dueUs < SLEEP_US ? dueUs + 1000 : SLEEP_US;
+}
+
+/** One turn. */
+function pollOnce(): void {
+  const ready = native.wait(init.poller, tokens, waitUs(performance.now() - startedMs));
+  const nowMs = performance.now() - startedMs;
+  engine.setClock(plane, nowMs);
+  const watchers = plane.tables.watchers;
+  if (watchers.active !== 0) watchers.clockUs[0] = startedUs + (startedMs + nowMs) * 1000;
+  let work = 0;
+  for (let i = 0; i < ready; i++) {
+    const token = tokens[i];
+    if (token === BELL_TOKEN) drainMessages();
+    else {
+      const n = engine.pollPort(plane, token);
+      if (n > 0) work += n;
+      else if (n < 0) portFailed(token);
+    }
+  }
+  plane.work = work;
+  if (work > 0) lastWorkMs = nowMs;
+  engine.tick(plane);
+  if (plane.lastError !== "") reportError();
+}
+
+/** A device that went away under us (its namespace was deleted): stop reading it, or we would spin on it. */
+function portFailed(id: number): void {
+  const fd = plane.ports.fd[id];
+  if (fd >= 0) native.pollerRemove(init.poller, fd);
+  plane.ports.active[id] = 0;
+}
+
+function reportError(): void {
+  Atomics.add(control, Control.ERRORS, 1);
+  process.stderr.write(`data plane: internal error, please report: ${plane.lastError}\n`);
+  plane.lastError = "";
+}
+
+control[Control.RUNNING] = 1;
+while (!stopping) pollOnce();
+control[Control.RUNNING] = 0;
+init.messages.close();
