@@ -1,5 +1,6 @@
-// A kernel VXLAN device on the other side of a veth pair: what its TCP superframes look like on our packet socket.
-// The rules in src/native/batch-io.c were written down from this; the test keeps them true. Needs root.
+// A kernel VXLAN device on the other side of a veth pair: what its TCP superframes look like on our packet
+// socket. The rules in src/native/batch-io.c were written down from this; the test keeps them true. Needs
+// root.
 import t from "tap";
 import { IoKind, PacketFlag, TapFlag } from "../src/native/binding.ts";
 import { fromHex } from "../src/testing/bytes.ts";
@@ -23,7 +24,8 @@ spaces.ip("a", "addr add 10.9.0.1/24 dev tap0");
 spaces.ip("a", "neigh add 10.9.0.2 lladdr 02:00:00:00:00:bb dev tap0");
 
 const OUTER = fromHex(
-  "02000000000b 02000000000a 0800 4500 0000 0000 4000 4011 0000 c0a80701 c0a80702 c350 2118 0000 0000 08000000 00000100",
+  `02000000000b 02000000000a 0800 4500 0000 0000 4000 4011 0000 c0a80701 c0a80702
+   c350 2118 0000 0000 08000000 00000100`,
 );
 
 /** Puts the kernel's headers around the frame at `off`: outer IPv4, UDP without checksum, VXLAN. */

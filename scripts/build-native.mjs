@@ -1,7 +1,8 @@
-// Builds the C addon (src/native/*.c) with the system C compiler alone: no node-gyp, no Python, no header download.
+// Builds the C addon (src/native/*.c) with the system C compiler alone: no node-gyp, no Python.
 //   node scripts/build-native.mjs              build/native/<platform>-<arch>/podwire.node
-//   node scripts/build-native.mjs --sanitize   build/native/<platform>-<arch>-sanitized/podwire.node (ASan + UBSan)
-//   --optional: a missing compiler or a foreign platform is not an error (postinstall); a compile error still is.
+//   node scripts/build-native.mjs --sanitize   the same under ASan and UBSan: <platform>-<arch>-sanitized
+//   --force      build even if nothing changed
+//   --optional   a missing compiler or a foreign platform is no error (postinstall); a compile error still is
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -14,7 +15,8 @@ const optional = process.argv.includes("--optional");
 const sanitize = process.argv.includes("--sanitize");
 const force = process.argv.includes("--force");
 
-// No -march=native: the file may be copied to another machine; the sums choose AVX2 at load time (checksum.c).
+// No -march=native: the file may be copied to another machine; the sums choose AVX2 at load time
+// (checksum.c).
 const FLAGS = [
   "-std=gnu11",
   "-O3",
@@ -60,7 +62,8 @@ const out = join(root, "build/native", target, "podwire.node");
 if (isFresh(out, [script, ...files.map((name) => join(sourceDir, name))])) process.exit(0);
 
 mkdirSync(dirname(out), { recursive: true });
-const temporary = `${out}.${process.pid}`; // renamed when complete: a running process keeps the file it has mapped
+// Renamed when complete: a running process keeps the file that it has mapped.
+const temporary = `${out}.${process.pid}`;
 const args = [...FLAGS, ...(sanitize ? SANITIZE : []), "-I", headers(), "-o", temporary, ...sources];
 for (const cc of [process.env.CC, "cc", "gcc", "clang"].filter(Boolean)) {
   const run = spawnSync(cc, args, { stdio: "inherit" });

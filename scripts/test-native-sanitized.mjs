@@ -1,8 +1,8 @@
 // Runs the tests of the addon and the devices with an addon built under AddressSanitizer and UBSan.
 //   node scripts/test-native-sanitized.mjs [FILE.test.ts…]
-// Node itself is not instrumented, so libasan is preloaded; ArrayBuffers come from malloc and get red zones by that.
-// Before anything else a planted error must be found: a run in which the sanitizer sleeps proves nothing.
-// Needs root for the tests under native-test, and gcc's libasan (apt-get install libasan8).
+// Node itself is not instrumented, so libasan is preloaded; ArrayBuffers come from malloc and get red zones
+// by that. Before anything else a planted error must be found: a run in which the sanitizer sleeps proves
+// nothing. Needs root for the tests under native-test, and gcc's libasan (apt-get install libasan8).
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";

@@ -1,5 +1,5 @@
-// Runs inside a namespace: echoes every frame of eth0 back with its MAC addresses swapped, through libpcap. Commands
-// on standard input: "superframe" sends one TCP superframe of four segments, "close" ends it.
+// Runs inside a namespace: echoes every frame of eth0 back with its MAC addresses swapped, through libpcap.
+// Commands on standard input: "superframe" sends one TCP superframe of four segments, "close" ends it.
 import { PortRole } from "../../src/dataplane/port.ts";
 import { PcapUplink } from "../../src/device/pcap-uplink.ts";
 import { tcpFrame } from "../../src/testing/frame-builder.ts";

@@ -59,7 +59,10 @@ export class FrameQueue {
     return stored;
   }
 
-  /** Port.receive: up to `max` frames into the arena. A frame larger than its slot is dropped, as the addon does. */
+  /**
+   * Port.receive: up to `max` frames into the arena. A frame larger than its slot is dropped, as the addon
+   * does.
+   */
   receiveInto(
     arena: Uint8Array,
     offs: Int32Array,

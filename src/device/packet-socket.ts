@@ -1,5 +1,5 @@
-// An AF_PACKET socket: the agent's end of the node's network card. It sees every frame that comes in (VLAN tags put
-// back), not those it sent itself, and carries superframes in both directions by the vnet header.
+// An AF_PACKET socket: the agent's end of the node's network card. It sees every frame that comes in (VLAN
+// tags put back), not those it sent itself, and carries superframes in both directions by the vnet header.
 // The kernel must have no address on the interface: it would answer what we answer.
 import type { Port, PortRole } from "../dataplane/port.ts";
 import { IoKind, type Native, PacketFlag } from "../native/binding.ts";

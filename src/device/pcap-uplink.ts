@@ -1,17 +1,19 @@
-// The uplink by libpcap, through the npm package cap: the second driver behind the same Port, for hosts where an own
-// AF_PACKET socket is not wanted, and to compare with. It is an order of magnitude slower than packet-socket.ts:
-// frame by frame through the event loop, without superframes.
+// The uplink by libpcap, through the npm package cap: the second driver behind the same Port, for hosts where
+// an own AF_PACKET socket is not wanted, and to compare with. It is an order of magnitude slower than
+// packet-socket.ts: frame by frame through the event loop, without superframes.
 //
 // What has to be known about it:
-// - cap calls back on the main thread's event loop and aborts in a worker thread, so a plane that uses this port runs
-//   on the main thread.
+// - cap calls back on the main thread's event loop and aborts in a worker thread, so a plane that uses this
+//   port runs on the main thread.
 // - It opens the interface in the namespace of the process: start the agent inside the node's namespace.
-// - libpcap hands over no vnet header. Superframes to send are cut here (wire/plain-frames.ts); superframes that
-//   arrive, and frames whose checksum a veth peer left to the hardware, are not what their headers say. So switch
-//   offloads off at both ends of the link: ethtool -K IFACE tx off gso off tso off gro off.
-// - For an interface without an address cap prints "Warning: … This may not actually work" to stderr. It works.
-// - The filter word "inbound" would say best what we want, but libpcap 1.10 filters the first frame after opening in
-//   user space, where that word never matches: one frame lost. So the filter is on our own MAC address.
+// - libpcap hands over no vnet header. Superframes to send are cut here (wire/plain-frames.ts); superframes
+//   that arrive, and frames whose checksum a veth peer left to the hardware, are not what their headers say.
+//   So switch offloads off at both ends of the link: ethtool -K IFACE tx off gso off tso off gro off.
+// - For an interface without an address cap prints "Warning: … This may not actually work" to stderr. It
+//   works.
+// - The filter word "inbound" would say best what we want, but libpcap 1.10 filters the first frame after
+//   opening in user space, where that word never matches: one frame lost. So the filter is on our own MAC
+//   address.
 // - Cap writes each frame to a Buffer it does not keep alive: both hang on this object.
 import { isMainThread } from "node:worker_threads";
 import type { Port, PortRole } from "../dataplane/port.ts";
@@ -24,7 +26,9 @@ export interface PcapUplinkOptions {
   readonly interface: string;
   readonly role: PortRole;
   readonly name?: string;
-  /** libpcap filter for arriving frames. Default: not what carries our own source address, i.e. what we sent. */
+  /**
+   * libpcap filter for arriving frames. Default: not what carries our own source address, i.e. what we sent.
+   */
   readonly filter?: string;
   /** Frames that may wait for `receive`. Default 4096. */
   readonly queueFrames?: number;
@@ -55,7 +59,7 @@ async function loadCap(): Promise<CapModule> {
     return loaded.default ?? loaded;
   } catch (cause) {
     throw new DeviceError(
-      "the pcap driver needs the npm package cap and libpcap: apt-get install libpcap-dev g++ make python3, then npm ci",
+      "the pcap driver needs cap and libpcap: apt-get install libpcap-dev g++ make python3, then npm ci",
       { code: "PCAP_MISSING", cause },
     );
   }
@@ -129,7 +133,10 @@ export class PcapUplink implements Port {
     return this.incoming.receiveInto(arena, offs, lens, first, max, slotBytes);
   }
 
-  /** Sends the frame, cut into plain frames if it is a superframe. A failure after the first piece loses the rest. */
+  /**
+   * Sends the frame, cut into plain frames if it is a superframe. A failure after the first piece loses the
+   * rest.
+   */
   transmit(arena: Uint8Array, off: number, len: number): number {
     if (!this.#open) return -ENODEV;
     const mine = this.#arena;

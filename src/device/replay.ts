@@ -1,5 +1,5 @@
-// A port whose frames come from a list, for instance a capture file: each is received once, in order, as fast as the
-// data plane asks. What the plane sends to it is kept in `sent`.
+// A port whose frames come from a list, for instance a capture file: each is received once, in order, as fast
+// as the data plane asks. What the plane sends to it is kept in `sent`.
 import { type Port, PortRole } from "../dataplane/port.ts";
 import { IoKind } from "../native/binding.ts";
 import { FrameQueue, frameOf, type StoredFrame, storeFrame, storeFromArena } from "./frame-queue.ts";

@@ -1,7 +1,7 @@
-// A TAP device: a pod's eth0, or the node's host0. The kernel's end is an ordinary interface in its namespace, ours
-// is a descriptor that the addon reads and writes in batches, superframes and partial checksums included.
-// A persistent device outlives the agent with its addresses and routes; offloads and the size of the vnet header do
-// not, so opening sets them every time.
+// A TAP device: a pod's eth0, or the node's host0. The kernel's end is an ordinary interface in its
+// namespace, ours is a descriptor that the addon reads and writes in batches, superframes and partial
+// checksums included. A persistent device outlives the agent with its addresses and routes; offloads and the
+// size of the vnet header do not, so opening sets them every time.
 import type { Port, PortRole } from "../dataplane/port.ts";
 import { errnoName, IoKind, type Native, TapFlag, TapOffload } from "../native/binding.ts";
 import { DeviceError, openError } from "./device-error.ts";

@@ -6,7 +6,8 @@
 void args_load(Args *args, napi_env env, napi_callback_info info, size_t want) {
   args->env = env;
   args->count = MAX_ARGS;
-  args->bad = napi_get_cb_info(env, info, &args->count, args->value, NULL, NULL) != napi_ok || args->count < want;
+  args->bad = napi_get_cb_info(env, info, &args->count, args->value, NULL, NULL) != napi_ok;
+  if (args->count < want) args->bad = true;
 }
 
 int32_t arg_int(Args *args, size_t i) {
@@ -73,7 +74,8 @@ napi_value return_int(napi_env env, int64_t value) {
 }
 
 napi_value throw_type_error(napi_env env) {
-  napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "podwire addon: an argument is missing or of the wrong type");
+  const char *message = "podwire addon: an argument is missing or of the wrong type";
+  napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", message);
   return NULL;
 }
 
@@ -107,10 +109,11 @@ static const struct {
 // No state hangs on the environment, so the same file serves the main thread and any worker.
 NAPI_MODULE_INIT() {
   for (size_t i = 0; i < sizeof FUNCTIONS / sizeof FUNCTIONS[0]; i++) {
+    const char *name = FUNCTIONS[i].name;
     napi_value function;
-    if (napi_create_function(env, FUNCTIONS[i].name, NAPI_AUTO_LENGTH, FUNCTIONS[i].call, NULL, &function) != napi_ok)
+    if (napi_create_function(env, name, NAPI_AUTO_LENGTH, FUNCTIONS[i].call, NULL, &function) != napi_ok)
       return NULL;
-    napi_set_named_property(env, exports, FUNCTIONS[i].name, function);
+    napi_set_named_property(env, exports, name, function);
   }
   return exports;
 }

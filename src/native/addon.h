@@ -1,5 +1,6 @@
-// What the addon's files share: argument access, the network namespace switch, and the list of exported functions.
-// Every exported function returns a number >= 0 or -errno. JavaScript exceptions are for wrong argument types only.
+// What the addon's files share: argument access, the network namespace switch, and the list of exported
+// functions. Every exported function returns a number >= 0 or -errno. JavaScript exceptions are for wrong
+// argument types only.
 #pragma once
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -43,7 +44,8 @@ double arg_double(Args *args, size_t i);
 Bytes arg_bytes(Args *args, size_t i);
 Ints arg_ints(Args *args, size_t i);
 Doubles arg_doubles(Args *args, size_t i);
-// Copies a string argument; one that does not fit (or holds a NUL) is -EINVAL, returned at once by the caller.
+// Copies a string argument; one that does not fit (or holds a NUL) is -EINVAL, returned at once by the
+// caller.
 int arg_string(Args *args, size_t i, char *to, size_t bytes);
 napi_value return_int(napi_env env, int64_t value);
 napi_value throw_type_error(napi_env env);

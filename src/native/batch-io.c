@@ -1,17 +1,19 @@
-// receive and transmit: many frames between descriptors and the arena in one call from JavaScript (an N-API call
-// costs 150 ns, a read of a TAP 900). Offsets may live in shared memory, so each is read once, checked, then used.
+// receive and transmit: many frames between descriptors and the arena in one call from JavaScript (an N-API
+// call costs 150 ns, a read of a TAP 900). Offsets may live in shared memory, so each is read once, checked,
+// then used.
 //
-// What arrives on an AF_PACKET socket with a vnet header when the peer is a kernel VXLAN device behind a veth pair
-// (seen on Linux 6.18, iperf3 inside; native-test/addon-vxlan.test.ts keeps looking): the superframe comes whole.
-//   gso_type    1 (TCPV4), the *inner* protocol; nothing in the header says that there is a tunnel around it
-//   flags       1 (NEEDS_CSUM); csum_offset 16; csum_start 84, the inner TCP header seen from the outer Ethernet
-//               header: 14 + 20 + 8 + 8 + 14 + 20
+// What arrives on an AF_PACKET socket with a vnet header when the peer is a kernel VXLAN device behind a veth
+// pair (seen on Linux 6.18, iperf3 inside; native-test/addon-vxlan.test.ts keeps looking): the superframe
+// comes whole.
+//   gso_type    1 (TCPV4), the *inner* protocol; nothing says that there is a tunnel around it
+//   flags       1 (NEEDS_CSUM); csum_offset 16; csum_start 84: the inner TCP header as seen from the outer
+//               Ethernet header, 14 + 20 + 8 + 8 + 14 + 20
 //   gso_size    the inner MSS (1398 under an MTU of 1450); hdr_len 116: up to the end of the inner TCP header
-//   lengths     outer IPv4 total length, outer UDP length and inner total length describe the whole superframe
-//   checksums   outer and inner IPv4 right; the outer UDP field holds the plain sum of the outer pseudo-header, the
-//               TCP field that of the inner one: neither can be verified, nor needs to be
-//   frames of one segment come with gso_type 0 and the same flags and csum_start: their outer UDP checksum becomes
-//   right only when the inner one has been completed (the kernel's "local checksum offload")
+//   lengths     outer IPv4, outer UDP and inner IPv4 lengths describe the whole superframe
+//   checksums   outer and inner IPv4 right; the outer UDP field holds the plain sum of the outer
+//               pseudo-header, the TCP field that of the inner one: neither can be verified, nor needs to be
+// Frames of one segment come with gso_type 0 and the same flags and csum_start: their outer UDP checksum
+// becomes right only when the inner one has been completed (the kernel's "local checksum offload").
 // So stripping 50 bytes and subtracting 50 from csum_start leaves a finished superframe for the pod's TAP.
 #include "addon.h"
 
@@ -24,7 +26,8 @@
 #include <unistd.h>
 
 enum { KIND_TAP_VNET, KIND_PACKET_VNET, KIND_TAP, KIND_PACKET };
-enum { CHUNK = 32, FIRST_CHUNK = 8 }; // messages of one recvmmsg/sendmmsg; the first has to guess at frame sizes
+// Messages of one recvmmsg or sendmmsg. The first has to guess at the size of the frames that wait.
+enum { CHUNK = 32, FIRST_CHUNK = 8 };
 enum { VLAN_TAG_BYTES = 4, VLAN_TAG_AT = 12 };
 
 typedef struct {
@@ -90,7 +93,8 @@ static void receive_tap(Intake *in) {
   }
 }
 
-// The kernel takes a VLAN tag out of the frame before sockets see it, and reports it beside the frame: put it back.
+// The kernel takes a VLAN tag out of the frame before sockets see it, and reports it beside the frame: put it
+// back.
 static bool restore_vlan_tag(const Intake *in, struct msghdr *message, uint8_t *frame, int32_t *bytes) {
   struct cmsghdr *control = CMSG_FIRSTHDR(message);
   for (; control != NULL; control = CMSG_NXTHDR(message, control)) {
@@ -101,7 +105,8 @@ static bool restore_vlan_tag(const Intake *in, struct msghdr *message, uint8_t *
     if (*bytes < VLAN_TAG_AT || *bytes + VLAN_TAG_BYTES > in->slot_bytes) return false;
     const uint16_t tpid = aux.tp_status & TP_STATUS_VLAN_TPID_VALID ? aux.tp_vlan_tpid : 0x8100;
     memmove(frame + VLAN_TAG_AT + VLAN_TAG_BYTES, frame + VLAN_TAG_AT, (size_t)(*bytes - VLAN_TAG_AT));
-    const uint8_t tag[VLAN_TAG_BYTES] = {tpid >> 8, tpid & 0xff, aux.tp_vlan_tci >> 8, aux.tp_vlan_tci & 0xff};
+    const uint16_t tci = aux.tp_vlan_tci;
+    const uint8_t tag[VLAN_TAG_BYTES] = {tpid >> 8, tpid & 0xff, tci >> 8, tci & 0xff};
     memcpy(frame + VLAN_TAG_AT, tag, sizeof tag);
     *bytes += VLAN_TAG_BYTES;
     struct virtio_net_hdr vnet;
@@ -114,7 +119,8 @@ static bool restore_vlan_tag(const Intake *in, struct msghdr *message, uint8_t *
   return true;
 }
 
-// Frames `got` of one recvmmsg become frames count..; the slot of a dropped one changes places with the next good one.
+// Frames `got` of one recvmmsg become frames count..; the slot of a dropped one changes places with the next
+// good one.
 static void take_chunk(Intake *in, struct mmsghdr *messages, int got, int32_t header, int32_t *largest) {
   const int32_t start = in->count;
   for (int i = 0; i < got; i++) {
@@ -220,8 +226,8 @@ static void finish(Output *out, int32_t i, ssize_t result) {
   if (result >= 0) out->sent++;
 }
 
-// Sends frames from..to, all on one socket. sendmmsg stops at the first failure and hides it when frames before it
-// went out; the next call starts with the failed frame and then says why.
+// Sends frames from..to, all on one socket. sendmmsg stops at the first failure and hides it when frames
+// before it went out; the next call starts with the failed frame and then says why.
 static void send_chunk(Output *out, int fd, const int32_t *index, struct iovec *parts, int count) {
   struct mmsghdr messages[CHUNK];
   memset(messages, 0, sizeof messages[0] * (size_t)count);

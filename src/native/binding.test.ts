@@ -13,7 +13,8 @@ const ints = (...values: number[]): Int32Array => Int32Array.from(values);
 
 t.test("without the addon the error is one line that says how to build it", async (t) => {
   const binding = new URL("./binding.js", import.meta.url).href;
-  const script = `import(${JSON.stringify(binding)}).then((b) => { console.log(b.tryLoadNative()); b.loadNative(); })
+  const script = `import(${JSON.stringify(binding)})
+    .then((b) => { console.log(b.tryLoadNative()); b.loadNative(); })
     .catch((error) => console.log(error.message));`;
   const env = { ...process.env, PODWIRE_NATIVE: "/nowhere/podwire.node" };
   const { stdout } = spawnSync(process.execPath, ["-e", script], { env, encoding: "utf8" });
@@ -134,7 +135,8 @@ t.test("receive never writes outside the slots it was given", async () => {
         const lens = new Int32Array(3);
         const got = native.receive(fd, TAP, arena, ints(...offs), lens, first, max, slot, budget);
         const changed = [...arena.keys()].filter((i) => arena[i] !== 0xa5);
-        if (got < 1) return changed.length === 0 || slot < 9; // a slot of eight bytes is filled: dropped as cut
+        // A slot of eight bytes is filled to its end: dropped as perhaps cut short.
+        if (got < 1) return changed.length === 0 || slot < 9;
         const off = offs[first];
         return changed.every((i) => i >= off - 10 && i < off + 8);
       },

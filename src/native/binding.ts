@@ -1,7 +1,7 @@
-// The only file that loads the C addon. The addon moves bytes between file descriptors and the arena and does the
-// sums that C does faster; it decides nothing. Every function returns >= 0, or a negated errno (-11 = EAGAIN …).
-// Wrong argument *types* throw a TypeError; wrong offsets and lengths return -EINVAL and touch nothing.
-// "netns" is "" for the process's own network namespace, else the absolute path of a namespace file.
+// The only file that loads the C addon. The addon moves bytes between file descriptors and the arena and does
+// the sums that C does faster; it decides nothing. Every function returns >= 0, or a negated errno (-11 =
+// EAGAIN …). Wrong argument *types* throw a TypeError; wrong offsets and lengths return -EINVAL and touch
+// nothing. "netns" is "" for the process's own network namespace, else the absolute path of a namespace file.
 // Deliberately missing: names, addresses, routes. `ip -batch` does those; they are not on a packet's way.
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -37,9 +37,14 @@ export interface Native {
   tapOffload(fd: number, wanted: number): number;
   /** 1: the device outlives the fd. 0: it goes with the last fd. */
   tapPersist(fd: number, persist: number): number;
-  /** An AF_PACKET socket for every protocol, bound to `ifname`. Returns its fd. Buffer sizes 0 = leave alone. */
+  /**
+   * An AF_PACKET socket for every protocol, bound to `ifname`. Returns its fd. Buffer sizes 0 = leave alone.
+   */
   openPacket(netns: string, ifname: string, flags: number, rcvBytes: number, sndBytes: number): number;
-  /** Adds packets seen and packets dropped since the last call to out[0], out[1]: keep `out` and it holds the totals. */
+  /**
+   * Adds packets seen and packets dropped since the last call to out[0], out[1]: keep `out` and it holds the
+   * totals.
+   */
   packetStats(fd: number, out: Float64Array): number;
   /** out: ifindex, mtu, MAC bytes 0-1, MAC bytes 2-5 (i32), IFF_* flags. */
   ifInfo(netns: string, name: string, out: Int32Array): number;
@@ -54,13 +59,16 @@ export interface Native {
   /** The same for an eventfd, which `wait` reads empty before it reports the token. */
   pollerAddEvent(poller: number, fd: number, token: number): number;
   pollerRemove(poller: number, fd: number): number;
-  /** Writes the ready tokens, returns how many. timeoutUs: 0 = poll, -1 = for ever. A signal ends it with 0. */
+  /**
+   * Writes the ready tokens, returns how many. timeoutUs: 0 = poll, -1 = for ever. A signal ends it with 0.
+   */
   wait(poller: number, tokens: Int32Array, timeoutUs: number): number;
 
   /**
-   * Up to `max` frames from fd: frame i goes to offs[first+i] (vnet header at -10), its bytes without that header to
-   * lens[first+i]. slotBytes: room from an offset to the end of its slot. Ends at EAGAIN, max, or once byteBudget
-   * is used up. A frame that fills its slot may be cut short: it is dropped and counted (`droppedOnReceive`).
+   * Up to `max` frames from fd: frame i goes to offs[first+i] (vnet header at -10), its bytes without that
+   * header to lens[first+i]. slotBytes: room from an offset to the end of its slot. Ends at EAGAIN, max, or
+   * once byteBudget is used up. A frame that fills its slot may be cut short: it is dropped and counted
+   * (`droppedOnReceive`).
    */
   receive(
     fd: number,
@@ -73,7 +81,10 @@ export interface Native {
     slotBytes: number,
     byteBudget: number,
   ): number;
-  /** Frames this process dropped in `receive`: larger than the slot, or of a GSO kind a vnet header cannot express. */
+  /**
+   * Frames this process dropped in `receive`: larger than the slot, or of a GSO kind a vnet header cannot
+   * express.
+   */
   droppedOnReceive(): number;
   /** Sends frame i to fds[i] as kinds[i]; results[i] = 0 or -errno. Returns the number sent. */
   transmit(
@@ -121,7 +132,9 @@ export interface Native {
 
 let loaded: Native | undefined;
 
-/** Where the addon may lie: PODWIRE_NATIVE, else build/native, seen from build/src/native or from src/native. */
+/**
+ * Where the addon may lie: PODWIRE_NATIVE, else build/native, seen from build/src/native or from src/native.
+ */
 function candidates(): string[] {
   const named = process.env.PODWIRE_NATIVE;
   if (named !== undefined && named !== "") return [named];

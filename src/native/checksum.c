@@ -1,12 +1,15 @@
-// The sums. One body in GCC vector types: the compiler makes SSE2 or NEON of it, and on x86 a second copy for AVX2
-// that is chosen when the file is loaded. 64,000 bytes on one EPYC core: 1.3 µs to sum, 2.2 µs to copy and sum (AVX2).
+// The sums. One body in GCC vector types: the compiler makes SSE2 or NEON of it, and on x86 a second copy for
+// AVX2 that is chosen when the file is loaded. 64,000 bytes on one EPYC core: 1.3 µs to sum, 2.2 µs to copy
+// and sum (AVX2).
 #include "addon.h"
 #include "offload.h"
 
 typedef uint64_t Lanes __attribute__((vector_size(32)));
 
 // Adds the two 32-bit halves of each 64-bit lane apart, so no carry is lost for 2^32 rounds.
-static inline __attribute__((always_inline)) uint64_t sum_body(uint8_t *to, const uint8_t *from, size_t count) {
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE uint64_t sum_body(uint8_t *to, const uint8_t *from, size_t count) {
   Lanes low0 = {0}, low1 = {0}, high0 = {0}, high1 = {0};
   for (; count >= 2 * sizeof(Lanes); count -= 2 * sizeof(Lanes)) {
     Lanes a, b;
@@ -46,17 +49,21 @@ static inline __attribute__((always_inline)) uint64_t sum_body(uint8_t *to, cons
 
 static uint64_t sum_plain(const uint8_t *from, size_t count) { return sum_body(NULL, from, count); }
 
-static uint64_t copy_sum_plain(uint8_t *to, const uint8_t *from, size_t count) { return sum_body(to, from, count); }
+static uint64_t copy_sum_plain(uint8_t *to, const uint8_t *from, size_t count) {
+  return sum_body(to, from, count);
+}
 
 static uint64_t (*sum_chosen)(const uint8_t *, size_t) = sum_plain;
 static uint64_t (*copy_sum_chosen)(uint8_t *, const uint8_t *, size_t) = copy_sum_plain;
 
 #ifdef __x86_64__
-__attribute__((target("avx2"))) static uint64_t sum_avx2(const uint8_t *from, size_t count) {
+#define AVX2 __attribute__((target("avx2")))
+
+AVX2 static uint64_t sum_avx2(const uint8_t *from, size_t count) {
   return sum_body(NULL, from, count);
 }
 
-__attribute__((target("avx2"))) static uint64_t copy_sum_avx2(uint8_t *to, const uint8_t *from, size_t count) {
+AVX2 static uint64_t copy_sum_avx2(uint8_t *to, const uint8_t *from, size_t count) {
   return sum_body(to, from, count);
 }
 
@@ -70,7 +77,9 @@ __attribute__((constructor)) static void choose(void) {
 
 uint64_t sum_bytes(const uint8_t *from, size_t count) { return sum_chosen(from, count); }
 
-uint64_t copy_sum_bytes(uint8_t *to, const uint8_t *from, size_t count) { return copy_sum_chosen(to, from, count); }
+uint64_t copy_sum_bytes(uint8_t *to, const uint8_t *from, size_t count) {
+  return copy_sum_chosen(to, from, count);
+}
 
 // A seed is a big-endian sum of up to 32 bits, e.g. that of a pseudo-header.
 static uint64_t seed_sum(int32_t seed) { return htons(fold((uint32_t)seed)); }
@@ -89,9 +98,11 @@ napi_value CopyChecksum(napi_env env, napi_callback_info info) {
   Args args;
   args_load(&args, env, info, 5);
   Bytes arena = arg_bytes(&args, 0);
-  const int32_t dst = arg_int(&args, 1), src = arg_int(&args, 2), len = arg_int(&args, 3), seed = arg_int(&args, 4);
+  const int32_t dst = arg_int(&args, 1), src = arg_int(&args, 2);
+  const int32_t len = arg_int(&args, 3), seed = arg_int(&args, 4);
   if (args.bad) return throw_type_error(env);
-  if (!in_bounds(src, len, arena.bytes) || !in_bounds(dst, len, arena.bytes) || ranges_overlap(dst, len, src, len))
+  if (!in_bounds(src, len, arena.bytes) || !in_bounds(dst, len, arena.bytes) ||
+      ranges_overlap(dst, len, src, len))
     return return_int(env, -EINVAL);
   const uint64_t sum = copy_sum_bytes(arena.data + dst, arena.data + src, (size_t)len);
   return return_int(env, ntohs(fold(seed_sum(seed) + sum)));

@@ -1,6 +1,6 @@
-// coalesce: finished inner frames, laid end to end behind equal prefixes, become as few frames as possible for a TAP.
-// What Linux calls GRO, for segments that arrived together. The rules, and the twin that tests compare this with byte
-// for byte, are in wire/offload.ts.
+// coalesce: finished inner frames, laid end to end behind equal prefixes, become as few frames as possible
+// for a TAP. What Linux calls GRO, for segments that arrived together. The rules, and the twin that tests
+// compare this with byte for byte, are in wire/offload.ts.
 #include "addon.h"
 #include "offload.h"
 
@@ -9,7 +9,8 @@
 enum { HEADROOM = 128, ALIGN = 16 };
 enum { NEVER_MERGED = TCP_FIN | TCP_SYN | TCP_RST | TCP_URG, IPV4_DF = 0x4000 };
 
-// One inner frame. header is 0 unless it is a TCP segment with data that may be merged if its checksum is right.
+// One inner frame. header is 0 unless it is a TCP segment with data that may be merged if its checksum is
+// right.
 typedef struct {
   const uint8_t *at;
   int32_t len, l4, header;
@@ -61,9 +62,12 @@ static bool joins(const Run *run, const Piece *p) {
   if (bytes > run->mss || run->len + bytes > ETH_BYTES + IP_LENGTH_MAX) return false;
   if (get32(tcp + 4) != run->next_seq || !same(a, b, 0, ETH_BYTES)) return false;
   if (p->is_v6) {
-    if (!same(a, b, ETH_BYTES, ETH_BYTES + 4) || !same(a, b, ETH_BYTES + 6, ETH_BYTES + IPV6_BYTES)) return false;
+    // All but the payload length.
+    if (!same(a, b, ETH_BYTES, ETH_BYTES + 4)) return false;
+    if (!same(a, b, ETH_BYTES + 6, ETH_BYTES + IPV6_BYTES)) return false;
   } else {
-    // TOS, DF, TTL, protocol and addresses; the id must count up unless DF makes it meaningless (RFC 6864 §4.1).
+    // TOS, DF, TTL, protocol and addresses; the id must count up unless DF makes it meaningless (RFC 6864
+    // §4.1).
     if (!same(a, b, ETH_BYTES + 1, ETH_BYTES + 2) || !same(a, b, ETH_BYTES + 6, ETH_BYTES + 10)) return false;
     if (!same(a, b, ETH_BYTES + 12, ETH_BYTES + 20)) return false;
     const uint16_t id = (uint16_t)(get16(a + ETH_BYTES + 4) + run->count);
@@ -111,7 +115,8 @@ static void close_frame(Run *run) {
   run->open = 0;
 }
 
-// Puts the piece into a frame of its own; false when there is no room. The frame stays open if others may join it.
+// Puts the piece into a frame of its own; false when there is no room. The frame stays open if others may
+// join it.
 static bool start_frame(Run *run, const Piece *p) {
   const int64_t at = ((int64_t)(run->used + ALIGN - 1) & ~(int64_t)(ALIGN - 1)) + HEADROOM;
   if (run->frames == run->max_desc || at + p->len > run->out_bytes) return false;
@@ -135,7 +140,8 @@ static bool start_frame(Run *run, const Piece *p) {
   return true;
 }
 
-// Appends the piece to the open frame. A wrong checksum leaves the frame as it was (bytes past its end do not count).
+// Appends the piece to the open frame. A wrong checksum leaves the frame as it was (bytes past its end do not
+// count).
 static bool append(Run *run, const Piece *p) {
   const int32_t bytes = p->len - p->header;
   if (run->used + (int64_t)bytes > run->out_bytes) return false;
@@ -161,7 +167,8 @@ napi_value Coalesce(napi_env env, napi_callback_info info) {
   run.max_desc = arg_int(&args, 8);
   if (args.bad) return throw_type_error(env);
   if (!in_bounds(payload, payload_len, arena.bytes) || !in_bounds(run.out, run.out_bytes, arena.bytes) ||
-      prefix_len < 0 || stride <= prefix_len || run.max_desc < 1 || (int64_t)run.max_desc * 2 >= (int64_t)desc.count ||
+      prefix_len < 0 || stride <= prefix_len || run.max_desc < 1 ||
+      (int64_t)run.max_desc * 2 >= (int64_t)desc.count ||
       ranges_overlap(run.out, run.out_bytes, payload, payload_len))
     return return_int(env, -EINVAL);
   run.arena = arena.data;

@@ -1,6 +1,6 @@
-// Opening things inside another network namespace. A descriptor belongs to the namespace it was opened in for good,
-// so the thread goes there, opens, and returns. What must never happen is that it stays: the next socket Node opens
-// on this thread would silently live in a pod. Therefore a failed return ends the process.
+// Opening things inside another network namespace. A descriptor belongs to the namespace it was opened in for
+// good, so the thread goes there, opens, and returns. What must never happen is that it stays: the next
+// socket Node opens on this thread would silently live in a pod. Therefore a failed return ends the process.
 #include "addon.h"
 
 #include <fcntl.h>

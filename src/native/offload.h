@@ -1,5 +1,6 @@
-// One's complement sums (RFC 1071) and small header helpers for the pure functions over the arena. Sums are kept
-// unfolded in 64 bits and in memory order; swapping the bytes of the folded result gives the big-endian number.
+// One's complement sums (RFC 1071) and small header helpers for the pure functions over the arena. Sums are
+// kept unfolded in 64 bits and in memory order; swapping the bytes of the folded result gives the big-endian
+// number.
 #pragma once
 #include <arpa/inet.h>
 #include <stdint.h>

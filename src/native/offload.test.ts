@@ -1,5 +1,6 @@
-// The addon's byte work against its TypeScript twins: equal results for equal arguments, whatever the arguments, and
-// both right by a slow third way (frames built by testing/frame-builder, sums by the definition of RFC 1071).
+// The addon's byte work against its TypeScript twins: equal results for equal arguments, whatever the
+// arguments, and both right by a slow third way (frames built by testing/frame-builder, sums by the
+// definition of RFC 1071).
 import * as fc from "fast-check";
 import t from "tap";
 import { concat, dirty } from "../testing/bytes.ts";

@@ -25,7 +25,8 @@ static int set_on(int fd, int option) {
   return setsockopt(fd, SOL_PACKET, option, &one, sizeof one);
 }
 
-// The forced form may pass rmem_max but needs CAP_NET_ADMIN in the first user namespace; a smaller buffer still works.
+// The forced form may pass rmem_max but needs CAP_NET_ADMIN in the first user namespace; a smaller buffer
+// still works.
 static int set_buffer(int fd, int forced, int plain, int32_t bytes) {
   if (bytes == 0 || setsockopt(fd, SOL_SOCKET, forced, &bytes, sizeof bytes) == 0) return 0;
   return setsockopt(fd, SOL_SOCKET, plain, &bytes, sizeof bytes);
@@ -34,7 +35,7 @@ static int set_buffer(int fd, int forced, int plain, int32_t bytes) {
 static int configure(int fd, const Target *target) {
   int index = (int)if_nametoindex(target->name);
   if (index == 0) return -1;
-  if (set_on(fd, PACKET_AUXDATA) < 0) return -1; // VLAN tags arrive there: the kernel takes them out of the frame
+  if (set_on(fd, PACKET_AUXDATA) < 0) return -1; // where the kernel puts VLAN tags
   if ((target->flags & PKT_VNET_HDR) && set_on(fd, PACKET_VNET_HDR) < 0) return -1;
   if ((target->flags & PKT_IGNORE_OUTGOING) && set_on(fd, PACKET_IGNORE_OUTGOING) < 0) return -1;
   if ((target->flags & PKT_QDISC_BYPASS) && set_on(fd, PACKET_QDISC_BYPASS) < 0) return -1;
@@ -65,15 +66,19 @@ napi_value OpenPacket(napi_env env, napi_callback_info info) {
   Args args;
   args_load(&args, env, info, 5);
   char netns[256];
-  Target target = {.flags = arg_int(&args, 2), .rcv_bytes = arg_int(&args, 3), .snd_bytes = arg_int(&args, 4)};
-  int bad_text = arg_string(&args, 0, netns, sizeof netns) | arg_string(&args, 1, target.name, sizeof target.name);
+  Target target = {
+      .flags = arg_int(&args, 2), .rcv_bytes = arg_int(&args, 3), .snd_bytes = arg_int(&args, 4)};
+  int bad_text = arg_string(&args, 0, netns, sizeof netns);
+  bad_text |= arg_string(&args, 1, target.name, sizeof target.name);
   if (args.bad) return throw_type_error(env);
-  if (bad_text || target.name[0] == '\0' || (target.flags & ~15) || target.rcv_bytes < 0 || target.snd_bytes < 0)
+  if (bad_text || target.name[0] == '\0' || (target.flags & ~15) || target.rcv_bytes < 0 ||
+      target.snd_bytes < 0)
     return return_int(env, -EINVAL);
   return return_int(env, in_netns(netns, open_packet, &target));
 }
 
-// The kernel zeroes its counters on every read; `out` does the adding up. tp_packets includes the dropped ones.
+// The kernel zeroes its counters on every read; `out` does the adding up. tp_packets includes the dropped
+// ones.
 napi_value PacketStats(napi_env env, napi_callback_info info) {
   Args args;
   args_load(&args, env, info, 2);

@@ -34,7 +34,8 @@ napi_value PollerCreate(napi_env env, napi_callback_info info) {
   return return_int(env, fd < 0 ? -errno : fd);
 }
 
-// The token in the low half; for an eventfd its descriptor + 1 in the high half, so that wait can read it empty.
+// The token in the low half; for an eventfd its descriptor + 1 in the high half, so that wait can read it
+// empty.
 static napi_value add(napi_env env, napi_callback_info info, bool is_event) {
   Args args;
   args_load(&args, env, info, 3);

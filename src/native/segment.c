@@ -1,5 +1,6 @@
-// segmentTcp: a TCP superframe becomes finished segments, laid end to end, each behind a copy of a prefix (the VXLAN
-// header). The rules, and the twin that tests compare this with byte for byte, are in wire/offload.ts.
+// segmentTcp: a TCP superframe becomes finished segments, laid end to end, each behind a copy of a prefix
+// (the VXLAN header). The rules, and the twin that tests compare this with byte for byte, are in
+// wire/offload.ts.
 #include "addon.h"
 #include "offload.h"
 
@@ -61,7 +62,8 @@ static void write_segment(const Cut *cut, const Constant *c, uint8_t *at, int32_
   memcpy(at, cut->prefix, (size_t)cut->prefix_len);
   uint8_t *frame = at + cut->prefix_len;
   memcpy(frame, cut->frame, (size_t)cut->header);
-  const uint64_t payload = copy_sum_bytes(frame + cut->header, cut->frame + cut->header + from, (size_t)bytes);
+  const uint8_t *data = cut->frame + cut->header + from;
+  const uint64_t payload = copy_sum_bytes(frame + cut->header, data, (size_t)bytes);
   uint8_t *ip = frame + cut->l3, *tcp = frame + cut->l4;
   const uint16_t l3_total = (uint16_t)(cut->header - cut->l3 + bytes);
   if (cut->is_v6) {
@@ -95,9 +97,11 @@ napi_value SegmentTcp(napi_env env, napi_callback_info info) {
   cut.prefix_len = arg_int(&args, 10);
   Ints result = arg_ints(&args, 11);
   if (args.bad) return throw_type_error(env);
-  if (result.count < 3 || !in_bounds(frame, frame_len, arena.bytes) || !in_bounds(out, cut.room, arena.bytes) ||
-      !in_bounds(prefix, cut.prefix_len, arena.bytes) || l3 < frame || l4 < l3 || l4 > frame + frame_len ||
-      ranges_overlap(out, cut.room, frame, frame_len) || ranges_overlap(out, cut.room, prefix, cut.prefix_len))
+  if (result.count < 3 || !in_bounds(frame, frame_len, arena.bytes) ||
+      !in_bounds(out, cut.room, arena.bytes) || !in_bounds(prefix, cut.prefix_len, arena.bytes) ||
+      l3 < frame || l4 < l3 || l4 > frame + frame_len ||
+      ranges_overlap(out, cut.room, frame, frame_len) ||
+      ranges_overlap(out, cut.room, prefix, cut.prefix_len))
     return return_int(env, -EINVAL);
   cut.frame = arena.data + frame;
   cut.prefix = arena.data + prefix;

@@ -1,5 +1,5 @@
-// TAP devices, interface facts, and closing. A persistent TAP keeps its name and addresses when the agent ends;
-// its offloads and vnet header size do not belong to that promise, so opening sets them again.
+// TAP devices, interface facts, and closing. A persistent TAP keeps its name and addresses when the agent
+// ends; its offloads and vnet header size do not belong to that promise, so opening sets them again.
 #include "addon.h"
 
 #include <fcntl.h>
@@ -50,7 +50,8 @@ napi_value OpenTap(napi_env env, napi_callback_info info) {
   args_load(&args, env, info, 3);
   char netns[256];
   Target target = {.flags = arg_int(&args, 2)};
-  int bad_text = arg_string(&args, 0, netns, sizeof netns) | arg_string(&args, 1, target.name, sizeof target.name);
+  int bad_text = arg_string(&args, 0, netns, sizeof netns);
+  bad_text |= arg_string(&args, 1, target.name, sizeof target.name);
   if (args.bad) return throw_type_error(env);
   if (bad_text || target.name[0] == '\0' || (target.flags & ~7)) return return_int(env, -EINVAL);
   return return_int(env, in_netns(netns, open_tap, &target));
@@ -67,7 +68,8 @@ napi_value TapOffload(napi_env env, napi_callback_info info) {
   const uint32_t masks[] = {~0u, base | TUN_F_USO4 | TUN_F_USO6, base, base & ~TUN_F_TSO_ECN, TUN_F_CSUM, 0};
   int error = EINVAL;
   for (size_t i = 0; i < sizeof masks / sizeof masks[0]; i++) {
-    if (ioctl(fd, TUNSETOFFLOAD, (unsigned long)(wanted & masks[i])) == 0) return return_int(env, wanted & masks[i]);
+    const unsigned long flags = wanted & masks[i];
+    if (ioctl(fd, TUNSETOFFLOAD, flags) == 0) return return_int(env, (int64_t)flags);
     error = errno;
     if (error != EINVAL) break;
   }
@@ -86,7 +88,8 @@ napi_value TapPersist(napi_env env, napi_callback_info info) {
 
 static int read_interface(void *context) {
   Target *target = context;
-  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0); // any socket carries the interface ioctls of its namespace
+  // Any socket carries the interface ioctls of its namespace.
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return -errno;
   struct ifreq request;
   memset(&request, 0, sizeof request);
@@ -115,7 +118,8 @@ napi_value IfInfo(napi_env env, napi_callback_info info) {
   args_load(&args, env, info, 3);
   char netns[256];
   Target target = {.flags = 0};
-  int bad_text = arg_string(&args, 0, netns, sizeof netns) | arg_string(&args, 1, target.name, sizeof target.name);
+  int bad_text = arg_string(&args, 0, netns, sizeof netns);
+  bad_text |= arg_string(&args, 1, target.name, sizeof target.name);
   Ints out = arg_ints(&args, 2);
   if (args.bad) return throw_type_error(env);
   if (bad_text || target.name[0] == '\0' || out.count < 5) return return_int(env, -EINVAL);

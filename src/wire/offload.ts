@@ -1,10 +1,12 @@
-// What a network card does for a kernel, for frames in the arena: sums, cutting TCP superframes, joining segments.
-// These are the twins of the C functions of the addon: same arguments, same results, byte for byte (a property test
-// holds them together). The agent uses C (64 KB: 3 µs instead of 100 µs); tests and replay need no addon.
+// What a network card does for a kernel, for frames in the arena: sums, cutting TCP superframes, joining
+// segments. These are the twins of the C functions of the addon: same arguments, same results, byte for byte
+// (a property test holds them together). The agent uses C (64 KB: 3 µs instead of 100 µs); tests and replay
+// need no addon.
 //
-// All offsets are absolute byte offsets into the arena. A frame's vnet header (virtio, ten bytes, little-endian)
-// lies right before its Ethernet header. Out-of-range arguments return -EINVAL and nothing is written.
-// Deliberately missing: UDP superframes (pods are not offered USO), and IPv6 extension headers in `coalesce`.
+// All offsets are absolute byte offsets into the arena. A frame's vnet header (virtio, ten bytes,
+// little-endian) lies right before its Ethernet header. Out-of-range arguments return -EINVAL and nothing is
+// written. Deliberately missing: UDP superframes (pods are not offered USO), and IPv6 extension headers in
+// `coalesce`.
 const EINVAL = -22;
 const ENOSPC = -28;
 const VNET_HDR_BYTES = 10;
@@ -19,10 +21,15 @@ const TCP_CWR = 0x80;
 const NEVER_MERGED = 0x27; // URG, RST, SYN, FIN
 const FOLD_EVERY = 16384; // bytes: an i32 holds the sum of so many without overflow
 
-/** Bytes kept free before each frame that `coalesce` lays down; frames start at a multiple of 16 from `out`. */
+/**
+ * Bytes kept free before each frame that `coalesce` lays down; frames start at a multiple of 16 from `out`.
+ */
 export const COALESCE_HEADROOM = 128;
 
-/** Folded one's complement sum (RFC 1071) as a big-endian number, not inverted; `seed` is a sum of up to 32 bits. */
+/**
+ * Folded one's complement sum (RFC 1071) as a big-endian number, not inverted; `seed` is a sum of up to 32
+ * bits.
+ */
 export function checksum(arena: Uint8Array, off: number, len: number, seed: number): number {
   if (isOutside(arena, off, len)) return EINVAL;
   return sum(arena, off, len, fold(seed));
@@ -36,12 +43,13 @@ export function copyChecksum(arena: Uint8Array, dst: number, src: number, len: n
 }
 
 /**
- * Cuts the TCP superframe of `frameLen` bytes at `frame` (IPv4 or IPv6 header at `l3`, TCP header at `l4`) into
- * pieces of `gsoSize` payload bytes, beginning with payload byte `payloadFrom` (a multiple of gsoSize), as many as
- * fit into `outBytes`. Each piece: `prefixLen` bytes from `prefix`, then the frame's headers with their own lengths,
- * IPv4 id (id + index in the whole superframe), sequence number and real checksums, then payload. FIN and PSH stay
- * on the last piece of the whole superframe, CWR on its first. The checksum field of the superframe is not read.
- * Returns the payload bytes consumed; result: [pieces, bytes written, bytes of one full piece with its prefix].
+ * Cuts the TCP superframe of `frameLen` bytes at `frame` (IPv4 or IPv6 header at `l3`, TCP header at `l4`)
+ * into pieces of `gsoSize` payload bytes, beginning with payload byte `payloadFrom` (a multiple of gsoSize),
+ * as many as fit into `outBytes`. Each piece: `prefixLen` bytes from `prefix`, then the frame's headers with
+ * their own lengths, IPv4 id (id + index in the whole superframe), sequence number and real checksums, then
+ * payload. FIN and PSH stay on the last piece of the whole superframe, CWR on its first. The checksum field
+ * of the superframe is not read. Returns the payload bytes consumed; result: [pieces, bytes written, bytes of
+ * one full piece with its prefix].
  */
 export function segmentTcp(
   arena: Uint8Array,
@@ -135,17 +143,18 @@ function finishTcp(a: Uint8Array, l3: number, l4: number, end: number, from: num
 }
 
 /**
- * Joins what segmentTcp (or a peer's kernel) cut. Input: frames end to end, `stride` bytes each (the last may be
- * shorter), each behind `prefixLen` bytes to skip. Consecutive TCP segments of one flow become one superframe with a
- * vnet header (NEEDS_CSUM, pseudo-header sum, GSO_TCPV4/6, gso_size = payload of the first); everything else is
- * copied as it is behind a zero vnet header, its checksum untouched and unverified.
- * Two segments join when both checksums (and IPv4 header checksums) are right; Ethernet header, addresses, ports,
- * TOS, TTL, DF, flow label, ACK number, window, urgent pointer, flags and TCP options are equal; the sequence number
- * follows on; no segment has SYN, FIN, RST or URG, IPv4 options or is a fragment; and only the first has CWR. IPv4
- * ids must count up unless DF is set. A segment shorter than the first, or with PSH, is the last of its superframe.
- * Output: frames from `out` on, each with COALESCE_HEADROOM bytes before it. desc[2i] = offset, desc[2i+1] = length,
- * and desc[2*maxDesc] = input bytes consumed: fewer than payloadLen when outBytes or maxDesc was too small.
- * Returns the number of frames, or -ENOSPC when not even the first fits.
+ * Joins what segmentTcp (or a peer's kernel) cut. Input: frames end to end, `stride` bytes each (the last may
+ * be shorter), each behind `prefixLen` bytes to skip. Consecutive TCP segments of one flow become one
+ * superframe with a vnet header (NEEDS_CSUM, pseudo-header sum, GSO_TCPV4/6, gso_size = payload of the
+ * first); everything else is copied as it is behind a zero vnet header, its checksum untouched and
+ * unverified. Two segments join when both checksums (and IPv4 header checksums) are right; Ethernet header,
+ * addresses, ports, TOS, TTL, DF, flow label, ACK number, window, urgent pointer, flags and TCP options are
+ * equal; the sequence number follows on; no segment has SYN, FIN, RST or URG, IPv4 options or is a fragment;
+ * and only the first has CWR. IPv4 ids must count up unless DF is set. A segment shorter than the first, or
+ * with PSH, is the last of its superframe. Output: frames from `out` on, each with COALESCE_HEADROOM bytes
+ * before it. desc[2i] = offset, desc[2i+1] = length, and desc[2*maxDesc] = input bytes consumed: fewer than
+ * payloadLen when outBytes or maxDesc was too small. Returns the number of frames, or -ENOSPC when not even
+ * the first fits.
  */
 export function coalesce(
   arena: Uint8Array,
@@ -211,7 +220,10 @@ function gsoSizeOf(headerLen: number, frameLen: number, count: number): number {
   return ((frameLen - headerLen) / count) | 0;
 }
 
-/** Bytes of the headers when the frame is a TCP segment with data that may be merged, else 0. Checks the IPv4 sum. */
+/**
+ * Bytes of the headers when the frame is a TCP segment with data that may be merged, else 0. Checks the IPv4
+ * sum.
+ */
 function mergeableHeaderLen(a: Uint8Array, p: number, len: number): number {
   if (len < ETH_BYTES + IPV4_MIN + TCP_MIN) return 0;
   const ip = p + ETH_BYTES;
@@ -273,7 +285,10 @@ function isVerified(a: Uint8Array, p: number, len: number): boolean {
   return sum(a, l4, bytes, pseudoSum(a, p + ETH_BYTES, bytes)) === 0xffff;
 }
 
-/** Writes the vnet header and, for a superframe, lengths and sums. The size of its segments waits in the vnet header. */
+/**
+ * Writes the vnet header and, for a superframe, lengths and sums. The size of its segments waits in the vnet
+ * header.
+ */
 function closeFrame(
   a: Uint8Array,
   f: number,

@@ -32,7 +32,9 @@ function plain(frame: Uint8Array, asked: Asked, outBytes = ARENA - OUT) {
   return { count, isKept, bytes: arena.slice(OUT, OUT + (count < 0 ? 0 : result[1])), stride: result[2] };
 }
 
-/** The frame with the pseudo-header's sum in its checksum field, as a sender with checksum offload leaves it. */
+/**
+ * The frame with the pseudo-header's sum in its checksum field, as a sender with checksum offload leaves it.
+ */
 function withPartialSum(frame: Uint8Array, l4: number, field: number): Uint8Array {
   const copy = frame.slice();
   const isV6 = copy[14] >> 4 === 6;

@@ -1,5 +1,5 @@
-// Frames with a vnet header that asks for work (checksum to complete, superframe to cut) become frames that any
-// device, capture file or libpcap can take as they are. Same conventions as offload.ts.
+// Frames with a vnet header that asks for work (checksum to complete, superframe to cut) become frames that
+// any device, capture file or libpcap can take as they are. Same conventions as offload.ts.
 import * as offload from "./offload.ts";
 import * as virtio from "./virtio-net.ts";
 
@@ -11,10 +11,10 @@ const IPV6_BYTES = 40;
 const PROTO_UDP = 17;
 
 /**
- * Writes the frame of `len` bytes at `frame`, its vnet header before it, to `out` as one or more plain frames laid
- * end to end; the original stays as it is. result: [frames, bytes written, bytes of each frame but the last].
- * Returns the number of frames, -EINVAL when the vnet header does not fit the frame, -ENOSPC when `outBytes` is too
- * small. `view` is over the same bytes as `arena`.
+ * Writes the frame of `len` bytes at `frame`, its vnet header before it, to `out` as one or more plain frames
+ * laid end to end; the original stays as it is. result: [frames, bytes written, bytes of each frame but the
+ * last]. Returns the number of frames, -EINVAL when the vnet header does not fit the frame, -ENOSPC when
+ * `outBytes` is too small. `view` is over the same bytes as `arena`.
  */
 export function toPlainFrames(
   arena: Uint8Array,
@@ -79,7 +79,9 @@ function copyPlain(
   return 1;
 }
 
-/** A sum of zero is sent as 0xffff: equal in one's complement, and UDP reads zero as "not computed" (RFC 768). */
+/**
+ * A sum of zero is sent as 0xffff: equal in one's complement, and UDP reads zero as "not computed" (RFC 768).
+ */
 function putChecksum(view: DataView, off: number, sum: number): void {
   view.setUint16(off, sum === 0xffff ? 0xffff : ~sum);
 }
