@@ -1,6 +1,6 @@
 // What a network card does for a kernel, for frames in the arena: sums, cutting TCP superframes, joining
 // segments. These are the twins of the C functions of the addon: same arguments, same results, byte for byte
-// (a property test holds them together). The agent uses C (64 KB: 3 µs instead of 100 µs); tests and replay
+// (a property test holds them together). The agent uses C (64 KB: 3 µs instead of 65 µs); tests and replay
 // need no addon.
 //
 // All offsets are absolute byte offsets into the arena. A frame's vnet header (virtio, ten bytes,
