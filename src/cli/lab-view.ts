@@ -1,11 +1,15 @@
 // What the verbs that look at packets know of a lab: its nodes and how to ask them, and who WORKLOAD words mean.
+import { isIP } from "node:net";
+import type { EndpointSlice, Service } from "../control/objects.ts";
 import type { LabStatus, PodReport } from "../lab/lab-status.ts";
 import { agentSocket } from "../lab/state-dir.ts";
 import type { NodePlan } from "../lab/topology.ts";
 import type { Call } from "./client.ts";
 import type { Globals } from "./context.ts";
 import { CliError, Exit, usageError } from "./errors.ts";
-import { callAgent, runningLab } from "./running-lab.ts";
+import type { Place } from "./flow-expression.ts";
+import { callAgent, type RunningLab, runningLab } from "./running-lab.ts";
+import { listObjects } from "./workload.ts";
 
 export interface LabNode {
   name: string;
@@ -24,8 +28,10 @@ export interface LabView {
   clients: { name: string; address: string; netns: string }[];
   /** UDP port of the overlay, where there is one. */
   vxlanPort: number | undefined;
-  /** Asks the lab process; so only when a word needs it. */
+  /** These two ask the lab process; so only when a word needs it. */
   pods(): Promise<PodReport[]>;
+  /** Where packets to a service go: its addresses, and its endpoints with their ports. */
+  servicePlaces(name: string, namespace: string): Promise<Place[]>;
 }
 
 /** The lab of --lab; its process is only asked when a word needs it. */
@@ -34,7 +40,35 @@ export function openLab(options: Globals): LabView {
   const pods = async (): Promise<PodReport[]> => (await lab.call<LabStatus>({ path: "/status" })).pods;
   const { nodes, clients, overlay } = lab.topology;
   const vxlanPort = overlay.type === "vxlan" ? overlay.port : undefined;
-  return { name: lab.name, nodes: nodes.map((node) => labNode(lab.name, node)), clients, vxlanPort, pods };
+  return {
+    name: lab.name,
+    nodes: nodes.map((node) => labNode(lab.name, node)),
+    clients,
+    vxlanPort,
+    pods,
+    servicePlaces: (service, namespace) => servicePlaces(lab, service, namespace),
+  };
+}
+
+async function servicePlaces(lab: RunningLab, name: string, namespace: string): Promise<Place[]> {
+  const service = (await listObjects(lab, "services", namespace)).items.find(
+    (each) => each.metadata.name === name,
+  );
+  if (service === undefined) throw new CliError(`service ${namespace}/${name} not found in lab ${lab.name}`);
+  const { clusterIP, clusterIPs = [], externalIPs = [] } = (service as Service).spec;
+  const addresses = new Set([clusterIP, ...clusterIPs, ...externalIPs]);
+  const places: Place[] = [...addresses].flatMap((address) => {
+    return address === undefined || isIP(address) === 0 ? [] : [{ address }];
+  });
+  const slices = (await listObjects(lab, "endpointslices", namespace)).items as EndpointSlice[];
+  for (const slice of slices.filter(
+    (each) => each.metadata.labels?.["kubernetes.io/service-name"] === name,
+  )) {
+    for (const address of slice.endpoints.flatMap((endpoint) => endpoint.addresses)) {
+      for (const { port } of slice.ports) places.push(port === undefined ? { address } : { address, port });
+    }
+  }
+  return places;
 }
 
 /** The nodes to ask: the one of --node, or all. */

@@ -1,14 +1,17 @@
 /** The steps of a traced packet as a story in the words of the field: one line a stage, packets grouped. */
+
+import { formatEnd } from "./capture-comment.ts";
+import { protocolName } from "./conntrack-entry.ts";
 import { endpointChain, serviceChain } from "./kube-chains.ts";
-import { formatEnd, type PacketTuple, type TraceStep } from "./plane-record.ts";
+import type { TraceRecord, TraceTuple } from "./trace-record.ts";
 
 const STAGE_WIDTH = 16; // of the longest name
 
 /** Lines of one packet: who and where in front of the first, the others under it. */
-export function formatTrace(steps: readonly TraceStep[]): string[] {
+export function formatTrace(steps: readonly TraceRecord[]): string[] {
   const [first] = steps;
   if (first === undefined) return [];
-  const where = [first.node, first.inPort].filter((word) => word !== undefined).join(" ");
+  const where = [first.node, first.in].filter((word) => word !== undefined).join(" ");
   const head = `#${first.packet} ${where}`;
   return steps.map((step, i) => {
     const margin = i === 0 ? head : "".padEnd(head.length);
@@ -17,13 +20,13 @@ export function formatTrace(steps: readonly TraceStep[]): string[] {
 }
 
 /** What one stage did; `before` is the stage before it. */
-export function stepText(step: TraceStep, before?: TraceStep): string {
+export function stepText(step: TraceRecord, before?: TraceRecord): string {
   const text = [STAGE_TEXTS[step.stage]?.(step, before) ?? step.hook, ending(step)];
   return text.filter((part) => part !== "").join(": ");
 }
 
 /** The verdict, where it ends the packet's way. */
-function ending(step: TraceStep): string {
+function ending(step: TraceRecord): string {
   if (step.verdict === "drop") {
     const error = step.icmpError === undefined ? "" : `, the sender gets ICMP ${step.icmpError}`;
     return `DROP ${step.dropText ?? "without a reason"}${error}`;
@@ -32,7 +35,7 @@ function ending(step: TraceStep): string {
   return "";
 }
 
-type StageText = (step: TraceStep, before: TraceStep | undefined) => string;
+type StageText = (step: TraceRecord, before: TraceRecord | undefined) => string;
 
 const STAGE_TEXTS: Readonly<Record<string, StageText>> = {
   parse: packetText,
@@ -47,46 +50,50 @@ const STAGE_TEXTS: Readonly<Record<string, StageText>> = {
   masquerade: masqueradeText,
   translate: (step) => translations(step.from, step.to).join(", "),
   output: outputText,
-  "send-icmp-error": (step) => `${step.hook} ${step.to === undefined ? "" : ends(step.to)}`.trim(),
+  "send-icmp-error": (step) => `${step.hook} ${ends(step.to)}`,
 };
 
-function packetText(step: TraceStep): string {
-  if (step.from === undefined) return `EtherType 0x${step.etherType.toString(16).padStart(4, "0")}`;
+function packetText(step: TraceRecord): string {
+  if (step.family === 0) return `EtherType 0x${step.etherType.toString(16).padStart(4, "0")}`;
   const size =
-    step.gsoSize === undefined
-      ? `${step.length} bytes`
-      : `${step.length} bytes in segments of ${step.gsoSize}`;
-  const flags = step.tcpFlags === undefined || step.tcpFlags === "" ? "" : ` ${step.tcpFlags}`;
-  const tunnel = step.tunnel ? "out of the tunnel: " : "";
-  const protocol = (step.protocol ?? "").toUpperCase();
+    step.gsoSize === 0 ? `${step.length} bytes` : `${step.length} bytes in segments of ${step.gsoSize}`;
+  const flags = step.protocol !== 6 || step.tcpFlags === 0 ? "" : ` ${tcpFlagsText(step.tcpFlags)}`;
+  const tunnel = step.fromTunnel ? "out of the tunnel: " : "";
+  const protocol = protocolName(step.protocol).toUpperCase();
   return `${tunnel}IPv${step.family} ${protocol} ${ends(step.from)}${icmpText(step.from)}${flags}, ${size}`;
 }
 
-function icmpText(tuple: PacketTuple): string {
+const TCP_FLAG_NAMES = ["FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"];
+
+function tcpFlagsText(flags: number): string {
+  return TCP_FLAG_NAMES.filter((_, bit) => ((flags >>> bit) & 1) === 1).join(",");
+}
+
+function icmpText(tuple: TraceTuple): string {
   if (tuple.icmpType === undefined) return "";
   return ` type ${tuple.icmpType} code ${tuple.icmpCode} id ${tuple.icmpId}`;
 }
 
-function classifyText(step: TraceStep): string {
+function classifyText(step: TraceRecord): string {
   if (step.verdict === "flood") return "bridge: for everybody, flooded";
   if (step.verdict === "drop") return "bridge";
   return step.bridged ? "bridge: for another station" : "for the router";
 }
 
-function trackText(step: TraceStep): string {
-  const reply = step.direction === "reply" ? " reply" : "";
-  const known = translations(step.from, step.to);
+function trackText(step: TraceRecord): string {
+  const reply = step.ctDirection === "reply" ? " reply" : "";
+  const known = step.translated ? translations(step.from, step.to) : [];
   const stored = known.length === 0 ? "" : `, known translation ${known.join(", ")}`;
-  return `PREROUTING conntrack ${step.ctState ?? ""}${reply}${stored}`;
+  return `PREROUTING conntrack ${step.ctState ?? "UNTRACKED"}${reply}${stored}`;
 }
 
-function backendText(step: TraceStep): string {
+function backendText(step: TraceRecord): string {
   if (step.service === undefined) return "nat KUBE-SERVICES: no service claims it";
-  const protocol = step.protocol ?? "tcp";
+  const protocol = protocolName(step.protocol);
   const chains = ["KUBE-SERVICES", serviceChain(step.service, protocol)];
   const done = translations(step.from, step.to);
-  if (done.length === 0 || step.to === undefined) return `nat ${chains.join(" → ")} (${step.service})`;
-  chains.push(endpointChain(step.service, protocol, formatEnd(step.to.dst, step.to.dport)));
+  if (done.length === 0) return `nat ${chains.join(" → ")} (${step.service})`;
+  chains.push(endpointChain(step.service, protocol, formatEnd(step.to, "dst")));
   const mark = step.masquerade === undefined ? "" : ", KUBE-MARK-MASQ";
   return `nat ${chains.join(" → ")} ${done.join(", ")} (${step.service})${mark}`;
 }
@@ -94,10 +101,10 @@ function backendText(step: TraceStep): string {
 const MASQUERADE_TEXTS = {
   service: "KUBE-MARK-MASQ was set",
   hairpin: "the pod reaches itself",
-  "pod-egress": "a pod leaves the cluster",
+  egress: "a pod leaves the cluster",
 } as const;
 
-function masqueradeText(step: TraceStep, before: TraceStep | undefined): string {
+function masqueradeText(step: TraceRecord, before: TraceRecord | undefined): string {
   const changed = translations(before?.to ?? step.from, step.to);
   if (changed.length === 0) return "nat POSTROUTING: source kept";
   if (step.masquerade === undefined)
@@ -106,27 +113,26 @@ function masqueradeText(step: TraceStep, before: TraceStep | undefined): string 
   return `nat POSTROUTING ${masqueraded.join(", ")} (${MASQUERADE_TEXTS[step.masquerade]})`;
 }
 
-function outputText(step: TraceStep): string {
+function outputText(step: TraceRecord): string {
   if (step.verdict === "drop") return "";
   if (step.verdict === "flood") return "flooded to every port of the bridge";
-  const as = step.to === undefined ? "" : ` as ${ends(step.to)}`;
-  return `to ${step.outPort ?? "nowhere"}${as}`;
+  const as = step.family === 0 ? "" : ` as ${ends(step.to)}`;
+  return `to ${step.out ?? "nowhere"}${as}`;
 }
 
-function ends(tuple: PacketTuple): string {
-  return `${formatEnd(tuple.src, tuple.sport)} → ${formatEnd(tuple.dst, tuple.dport)}`;
+function ends(tuple: TraceTuple): string {
+  return `${formatEnd(tuple, "src")} → ${formatEnd(tuple, "dst")}`;
 }
 
 /** "DNAT a → b", "SNAT a → b": what differs. */
-export function translations(from: PacketTuple | undefined, to: PacketTuple | undefined): string[] {
-  if (from === undefined || to === undefined) return [];
+function translations(from: TraceTuple, to: TraceTuple): string[] {
   const changes: string[] = [];
-  if (from.dst !== to.dst || from.dport !== to.dport) {
-    changes.push(`DNAT ${formatEnd(from.dst, from.dport)} → ${formatEnd(to.dst, to.dport)}`);
+  if (formatEnd(from, "dst") !== formatEnd(to, "dst")) {
+    changes.push(`DNAT ${formatEnd(from, "dst")} → ${formatEnd(to, "dst")}`);
   }
-  if (from.src !== to.src || from.sport !== to.sport || from.icmpId !== to.icmpId) {
-    const [old, now] = from.icmpId === to.icmpId ? ["", ""] : [` id ${from.icmpId}`, ` id ${to.icmpId}`];
-    changes.push(`SNAT ${formatEnd(from.src, from.sport)}${old} → ${formatEnd(to.src, to.sport)}${now}`);
+  const [old, now] = from.icmpId === to.icmpId ? ["", ""] : [` id ${from.icmpId}`, ` id ${to.icmpId}`];
+  if (formatEnd(from, "src") !== formatEnd(to, "src") || old !== now) {
+    changes.push(`SNAT ${formatEnd(from, "src")}${old} → ${formatEnd(to, "src")}${now}`);
   }
   return changes;
 }

@@ -1,6 +1,7 @@
 /** Records of watched packets, from the plane's words (dataplane/watch.ts) to plain objects. */
 import { formatIp } from "../base/ip.ts";
 import { DROP_REASON_TEXT, dropReasonName } from "../dataplane/drop-reason.ts";
+import { IcmpRequest } from "../dataplane/icmp-request.ts";
 import { CT_STATE_NAMES } from "../dataplane/packet.ts";
 import type { RecordRing } from "../dataplane/record-ring.ts";
 import { STAGE_HOOKS, STAGE_NAMES } from "../dataplane/stage-id.ts";
@@ -57,9 +58,20 @@ export interface TraceRecord extends Decision {
   /** "namespace/name:port" of the service that claims it, and the chosen endpoint "ip:port". */
   service?: string;
   endpoint?: string;
+  /** The route it takes, as `ip route` would print it. */
+  route?: string;
+  /** The ICMP error that the sender of a dropped packet is owed. */
+  icmpError?: string;
   /** Names of the ports, filled in by the agent. */
   in?: string;
   out?: string;
+}
+
+/** What the plane knows by number only. */
+export interface PlaneNames {
+  port: (id: number) => string;
+  service: (id: number) => string | undefined;
+  route?: (index: number) => string | undefined;
 }
 
 export interface CaptureRecord extends Decision {
@@ -79,6 +91,10 @@ export interface CaptureRecord extends Decision {
   data: Uint8Array;
 }
 
+/** By IcmpRequest: "port unreachable", … */
+const ICMP_ERRORS: readonly (string | undefined)[] = Object.entries(IcmpRequest).map(([name, code]) =>
+  code === 0 ? undefined : name.toLowerCase().replaceAll("_", " "),
+);
 const MASQUERADE_NAMES = [undefined, "service", "hairpin", "egress"] as const;
 
 function tupleAt(words: Int32Array, at: number): TraceTuple {
@@ -126,20 +142,14 @@ function decisionAt(words: Int32Array, at: number): Decision {
 }
 
 /** Reads the trace record whose body is at `body`. `names` turn numbers into what people know. */
-export function readTraceRecord(
-  r: RecordRing,
-  body: number,
-  node: string,
-  names: {
-    port: (id: number) => string;
-    service: (id: number) => string | undefined;
-  },
-): TraceRecord {
+export function readTraceRecord(r: RecordRing, body: number, node: string, names: PlaneNames): TraceRecord {
   const at = body >> 2;
   const w = r.words;
   const decision = decisionAt(w, at);
   const service = names.service(w[at + 8]);
   const stage = w[at + 1];
+  const route = w[at + 9] >= 0 ? names.route?.(w[at + 9]) : undefined;
+  const icmpError = ICMP_ERRORS[w[at + 11]];
   const isChosen = decision.translated && decision.ctDirection === "original" && service !== undefined;
   return {
     node,
@@ -154,6 +164,8 @@ export function readTraceRecord(
     ...decision,
     ...(service === undefined ? {} : { service }),
     ...(isChosen ? { endpoint: `${decision.to.dst}:${decision.to.dport ?? ""}` } : {}),
+    ...(route === undefined ? {} : { route }),
+    ...(icmpError === undefined ? {} : { icmpError }),
     in: names.port(decision.inPort),
     ...(decision.outPort < 0 ? {} : { out: names.port(decision.outPort) }),
   };
