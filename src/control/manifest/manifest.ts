@@ -1,6 +1,7 @@
 // Manifests: text → checked, defaulted objects that know where they were written. What a real API server would
 // refuse is refused, every problem of a call at once, each with file, line, column, document, object and field.
 import { PodwireError } from "../../base/errors.ts";
+import { checkConfiguration } from "../config/check.ts";
 import { applyDefaults } from "../defaults.ts";
 import { type KindInfo, kindOf } from "../kinds.ts";
 import type { KubeObject } from "../objects.ts";
@@ -165,6 +166,7 @@ function readObject(
   if (info === undefined) return fail(["kind"], `no matches for kind "${kind}" in version "${apiVersion}"`);
   const found = new FieldProblems();
   const object = info.stored ? (decode(value, kind, found) as KubeObject) : (value as KubeObject);
+  if (!info.stored) checkConfiguration(kind, value, found);
   if (!found.any && info.stored) {
     applyDefaults(object, info.namespaced, options.namespace ?? "default");
     validateObject(object, info, found);

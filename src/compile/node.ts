@@ -1,0 +1,262 @@
+// Nodes, pods and configuration → what the plane of one node knows of itself and of the others: its own addresses, its
+// pods, tunnel ends, routes. Rebuilt as a whole, because there are few of these and they seldom change.
+//
+//   destination          kind      by             source of what the node sends there itself
+//   own addresses        LOCAL     host0          the address
+//   own podCIDR          PODS      pod bridge     gateway (podCIDR .1)
+//   other podCIDR        VTEP      overlay        VTEP address (podCIDR .0)        overlay: vxlan
+//                        GATEWAY   its address    node address                     overlay: none
+//   fabric               ONLINK    uplink         node address
+//   anything             GATEWAY   uplink.gateway node address
+import {
+  type Cidr,
+  cidr,
+  type Ip,
+  type IpFamily,
+  type IpWords,
+  network,
+  nthIp,
+  parseIp,
+  prefixLen128,
+} from "../base/ip.ts";
+import type { AgentConfig } from "../control/config/agent.ts";
+import type { DesiredState, Node, Pod } from "../control/desired-state.ts";
+import type { Prefix } from "../dataplane/table/prefix-ranges.ts";
+import { RouteKind, type RouteSpec } from "../dataplane/table/routes.ts";
+import type { VtepSpec } from "../dataplane/table/vteps.ts";
+import { formatMac, type Mac, macFromText, macOf, vtepMac } from "./mac.ts";
+import { nodeAddresses, primaryOf } from "./proxy-settings.ts";
+
+const BACKEND_DATA = "flannel.alpha.coreos.com/backend-data";
+const PUBLIC_IP = "flannel.alpha.coreos.com/public-ip";
+const VXLAN_OVERHEAD = { 4: 50, 6: 70 } as const; // outer Ethernet, IP, UDP, VXLAN (RFC 7348 §5)
+const FABRIC_PREFIX = { 4: 24, 6: 64 } as const;
+
+/** The node whose agent this is. */
+export interface OwnNode {
+  readonly name: string;
+  /** Primary address of each family. */
+  readonly addresses: readonly Ip[];
+  readonly podCidrs: readonly Cidr[];
+  /** podCIDR .1 of each family. */
+  readonly gateways: readonly Ip[];
+  readonly gatewayMac: Mac;
+  /** podCIDR .0 of each family; empty without an overlay. */
+  readonly vtepAddresses: readonly Ip[];
+  readonly vtepMac: Mac;
+  /** Everything of type LOCAL. */
+  readonly local: readonly Ip[];
+}
+
+/** Another node's end of the tunnel. `index` is what routes name it by. */
+export interface RemoteVtep extends VtepSpec {
+  readonly node: string;
+  readonly address: Ip;
+  readonly mac: Mac;
+}
+
+/** A pod that this node's agent attaches. */
+export interface LocalPod {
+  readonly key: string;
+  readonly addresses: readonly Ip[];
+  readonly mac: Mac;
+  /** Path of the network namespace, "" while nobody has made it. */
+  readonly netns: string;
+  readonly interface: string;
+}
+
+export interface NodeTopology {
+  readonly own: OwnNode;
+  readonly vteps: readonly RemoteVtep[];
+  readonly routes: readonly RouteSpec[];
+  /** Sources whose traffic to outside the cluster leaves with the node's address. */
+  readonly masqueradeSources: readonly Prefix[];
+  /** Destinations that pods reach with their own address. */
+  readonly masqueradeExempt: readonly Prefix[];
+}
+
+export interface TopologyInput {
+  readonly config: AgentConfig;
+  /** MTU of the uplink. */
+  readonly mtu: number;
+  /** PortIds that routes leave by; -1 where there is none. */
+  readonly ports: { readonly uplink: number; readonly host: number };
+}
+
+/** Undefined until the node's own object is there with address and range. */
+export function compileTopology(state: DesiredState, input: TopologyInput): NodeTopology | undefined {
+  const { config } = input;
+  const node = state.nodes.get(config.nodeName);
+  const own = node === undefined ? undefined : ownNode(node, config);
+  if (own === undefined) return undefined;
+  const others = [...state.nodes.values()]
+    .filter((n) => n.metadata.name !== config.nodeName)
+    .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+  const vteps = config.overlay.type === "vxlan" ? others.flatMap((n) => remoteVtep(n, config)) : [];
+  const cluster = config.clusterCidrs.map(prefixOf);
+  return {
+    own,
+    vteps,
+    routes: routesOf(own, others, vteps, input),
+    masqueradeSources: cluster,
+    masqueradeExempt: [...cluster, ...["224.0.0.0/4", "ff00::/8"].map((text) => prefixOf(cidr(text)))],
+  };
+}
+
+export function prefixOf(range: Cidr): Prefix {
+  return { w0: range.w0, w1: range.w1, w2: range.w2, w3: range.w3, bits: prefixLen128(range) };
+}
+
+function ownNode(node: Node, config: AgentConfig): OwnNode | undefined {
+  const addresses = primaryOf(nodeAddresses(node));
+  const podCidrs = (node.spec.podCIDRs ?? []).map(cidr);
+  if (addresses.length === 0 || podCidrs.length === 0) return undefined;
+  const gateways = podCidrs.map((range) => nthIp(range, 1));
+  const vxlan = config.overlay.type === "vxlan";
+  const vtepAddresses = vxlan ? podCidrs.map((range) => nthIp(range, 0)) : [];
+  return {
+    name: node.metadata.name,
+    addresses,
+    podCidrs,
+    gateways,
+    gatewayMac: macOf(gateways),
+    vtepAddresses,
+    vtepMac: announcedMac(node) ?? vtepMac(config.overlay, addresses),
+    local: [...nodeAddresses(node), ...gateways, ...vtepAddresses],
+  };
+}
+
+function remoteVtep(node: Node, config: AgentConfig): RemoteVtep[] {
+  const announced = parseIp(node.metadata.annotations?.[PUBLIC_IP] ?? "");
+  const address = announced ?? primaryOf(nodeAddresses(node))[0];
+  if (address === undefined || (node.spec.podCIDRs ?? []).length === 0) return [];
+  const mac = announcedMac(node) ?? vtepMac(config.overlay, [address]);
+  const { w0, w1, w2, w3 } = address;
+  return [{ node: node.metadata.name, address, mac, w0, w1, w2, w3, macHi: mac.hi, macLo: mac.lo }];
+}
+
+/** VtepMAC of flannel's annotation. Read, never trusted: what is no MAC is as if it were not there. */
+function announcedMac(node: Node): Mac | undefined {
+  try {
+    const data = JSON.parse(node.metadata.annotations?.[BACKEND_DATA] ?? "null") as {
+      VtepMAC?: unknown;
+    } | null;
+    return typeof data?.VtepMAC === "string" ? macFromText(data.VtepMAC) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function routesOf(
+  own: OwnNode,
+  others: readonly Node[],
+  vteps: readonly RemoteVtep[],
+  { config, mtu, ports }: TopologyInput,
+): RouteSpec[] {
+  const overlayMtu = config.overlay.type === "vxlan" ? mtu - VXLAN_OVERHEAD[own.addresses[0].family] : mtu;
+  const of = (list: readonly Ip[], family: IpFamily): Ip | undefined => list.find((a) => a.family === family);
+  const routes: RouteSpec[] = own.local.map((a) =>
+    route(network(a, a.family === 4 ? 32 : 128), RouteKind.LOCAL, { mtu, port: ports.host, source: a }),
+  );
+  for (const range of own.podCidrs) {
+    routes.push(route(range, RouteKind.PODS, { mtu: overlayMtu, port: -1, source: nthIp(range, 1) }));
+  }
+  for (const node of others) {
+    const vtep = vteps.findIndex((v) => v.node === node.metadata.name);
+    const addresses = primaryOf(nodeAddresses(node));
+    for (const range of (node.spec.podCIDRs ?? []).map(cidr)) {
+      const gateway = of(addresses, range.family);
+      const nodeSource = of(own.addresses, range.family);
+      const vtepSource = of(own.vtepAddresses, range.family);
+      if (vtep >= 0) {
+        routes.push(
+          route(range, RouteKind.VTEP, { mtu: overlayMtu, port: ports.uplink, source: vtepSource, vtep }),
+        );
+      } else if (config.overlay.type === "none" && gateway !== undefined) {
+        routes.push(
+          route(range, RouteKind.GATEWAY, { mtu, port: ports.uplink, source: nodeSource, gateway }),
+        );
+      }
+    }
+  }
+  for (const range of fabricOf(own, config)) {
+    const source = of(own.addresses, range.family);
+    routes.push(route(range, RouteKind.ONLINK, { mtu, port: ports.uplink, source }));
+  }
+  for (const gateway of config.uplink.gateways) {
+    const source = of(own.addresses, gateway.family);
+    routes.push(route(network(gateway, 0), RouteKind.GATEWAY, { mtu, port: ports.uplink, source, gateway }));
+  }
+  return routes;
+}
+
+/** The networks on the uplink: as configured, else the usual size around the node's own addresses. */
+export function fabricOf(own: OwnNode, config: AgentConfig): readonly Cidr[] {
+  if (config.fabricCidrs.length > 0) return config.fabricCidrs;
+  return own.addresses.map((a) => network(a, FABRIC_PREFIX[a.family]));
+}
+
+interface Hop {
+  readonly mtu: number;
+  readonly port: number;
+  readonly source: IpWords | undefined;
+  readonly gateway?: IpWords;
+  readonly vtep?: number;
+}
+
+function route(range: Cidr, kind: number, { mtu, port, source, gateway, vtep = -1 }: Hop): RouteSpec {
+  const { family, w0, w1, w2, w3, prefixLen } = range;
+  const [gw0, gw1, gw2, gw3] = wordsOf(gateway);
+  const [src0, src1, src2, src3] = wordsOf(source);
+  return {
+    family,
+    w0,
+    w1,
+    w2,
+    w3,
+    prefixLen,
+    kind,
+    gw0,
+    gw1,
+    gw2,
+    gw3,
+    vtep,
+    mtu,
+    port,
+    src0,
+    src1,
+    src2,
+    src3,
+  };
+}
+
+function wordsOf(a: IpWords | undefined): [number, number, number, number] {
+  return a === undefined ? [0, 0, 0, 0] : [a.w0, a.w1, a.w2, a.w3];
+}
+
+const NETNS = "podwire.dev/netns";
+const INTERFACE = "podwire.dev/interface";
+const MAC = "podwire.dev/mac";
+
+/** Pods that this node attaches, sorted by key: its own, with addresses, not on the host's network, not ended. */
+export function compilePods(state: DesiredState, nodeName: string): LocalPod[] {
+  const list: LocalPod[] = [];
+  for (const [key, pod] of state.pods) {
+    if (pod.spec.nodeName !== nodeName || pod.spec.hostNetwork === true || hasEnded(pod)) continue;
+    const addresses = (pod.status.podIPs ?? []).flatMap(({ ip }) => parseIp(ip ?? "") ?? []);
+    if (addresses.length === 0) continue;
+    const annotations = pod.metadata.annotations ?? {};
+    list.push({
+      key,
+      addresses,
+      mac: macFromText(annotations[MAC] ?? "") ?? macOf(addresses),
+      netns: annotations[NETNS] ?? "",
+      interface: annotations[INTERFACE] ?? "eth0",
+    });
+  }
+  return list.sort((a, b) => (a.key < b.key ? -1 : 1));
+}
+
+function hasEnded(pod: Pod): boolean {
+  return pod.status.phase === "Succeeded" || pod.status.phase === "Failed";
+}

@@ -1,0 +1,119 @@
+// What the proxy rules of one node depend on besides Services and slices: its configuration and its own addresses.
+import {
+  type Cidr,
+  cidr,
+  contains,
+  formatIp,
+  type Ip,
+  type IpFamily,
+  isLoopback,
+  nthIp,
+  parseIp,
+} from "../base/ip.ts";
+import type { ProxyConfig, ProxyMode } from "../control/config/proxy.ts";
+import type { Node } from "../control/desired-state.ts";
+
+const ZONE_LABEL = "topology.kubernetes.io/zone";
+
+export interface ProxySettings {
+  readonly mode: ProxyMode;
+  readonly nodeName: string;
+  /** "" when the node has none. */
+  readonly zone: string;
+  readonly masqueradeAll: boolean;
+  /** Whether pod sources can be told from others, by family. Without that nobody is a pod. */
+  readonly detector: { readonly 4: boolean; readonly 6: boolean };
+  /** Pod sources by address; empty when they are told by the port they come in at. */
+  readonly podSources: readonly Cidr[];
+  /** Pod sources are what comes in at a pod's port (BridgeInterface, InterfaceNamePrefix). */
+  readonly podsByPort: boolean;
+  /** The primary address of each family: what kube-proxy calls nodeIP. */
+  readonly nodeIps: readonly Ip[];
+  /** All addresses of type LOCAL, loopback included. */
+  readonly localIps: readonly Ip[];
+  /** Addresses that serve node ports; null: every LOCAL one of the family. */
+  readonly nodePortIps: { readonly 4: readonly Ip[] | null; readonly 6: readonly Ip[] | null };
+  /** Whether 127.0.0.0/8 is among "every LOCAL one". */
+  readonly localhostNodePorts: boolean;
+}
+
+export interface SettingsInput {
+  readonly config: ProxyConfig;
+  readonly nodeName: string;
+  readonly node: Node | undefined;
+  /** Addresses of type LOCAL that the Node object does not tell: gateway, VTEP, --local-ip. */
+  readonly localIps?: readonly Ip[];
+}
+
+export function proxySettings({ config, nodeName, node, localIps = [] }: SettingsInput): ProxySettings {
+  const own = nodeAddresses(node);
+  const all = distinct([cidrIp("127.0.0.1/32"), cidrIp("::1/128"), ...own, ...localIps]);
+  const podSources = podSourcesOf(config, node);
+  const podsByPort =
+    (config.detectLocalMode === "BridgeInterface" && config.bridgeInterface !== "") ||
+    (config.detectLocalMode === "InterfaceNamePrefix" && config.interfaceNamePrefix !== "");
+  const detects = (family: IpFamily): boolean => podsByPort || podSources.some((r) => r.family === family);
+  const nodeIps = primaryOf(own);
+  const ports = (family: IpFamily): Ip[] | null => nodePortIps(config, family, nodeIps, all);
+  return {
+    mode: config.mode,
+    nodeName,
+    zone: node?.metadata.labels?.[ZONE_LABEL] ?? "",
+    masqueradeAll: config.masqueradeAll,
+    detector: { 4: detects(4), 6: detects(6) },
+    podSources,
+    podsByPort,
+    nodeIps,
+    localIps: all,
+    nodePortIps: { 4: ports(4), 6: ports(6) },
+    localhostNodePorts: config.localhostNodePorts,
+  };
+}
+
+/** InternalIP before ExternalIP, as the Node lists them. */
+export function nodeAddresses(node: Node | undefined): Ip[] {
+  const list = node?.status.addresses ?? [];
+  const ofType = (type: string): Ip[] =>
+    list.filter((a) => a.type === type).flatMap((a) => parseIp(a.address) ?? []);
+  return distinct([...ofType("InternalIP"), ...ofType("ExternalIP")]);
+}
+
+export function primaryOf(addresses: readonly Ip[]): Ip[] {
+  return ([4, 6] as const).flatMap((family) => addresses.find((a) => a.family === family) ?? []);
+}
+
+function podSourcesOf(config: ProxyConfig, node: Node | undefined): readonly Cidr[] {
+  if (config.detectLocalMode === "ClusterCIDR") return config.clusterCidrs;
+  if (config.detectLocalMode === "NodeCIDR") return (node?.spec.podCIDRs ?? []).map(cidr);
+  return [];
+}
+
+function nodePortIps(
+  config: ProxyConfig,
+  family: IpFamily,
+  primary: readonly Ip[],
+  all: readonly Ip[],
+): Ip[] | null {
+  const wantsPrimary =
+    config.nodePortAddresses[0] === "primary" ||
+    (config.mode === "nftables" && config.nodePortAddresses.length === 0);
+  if (wantsPrimary) return primary.filter((a) => a.family === family);
+  const ranges = config.nodePortAddresses.map(cidr).filter((range) => range.family === family);
+  if (ranges.length === 0)
+    return config.mode === "nftables" ? primary.filter((a) => a.family === family) : null;
+  if (ranges.some((range) => range.prefixLen === 0)) return null; // 0.0.0.0/0 is "every one" again
+  return all.filter(
+    (a) =>
+      a.family === family &&
+      ranges.some((range) => contains(range, a)) &&
+      (!isLoopback(a) || (family === 4 && config.localhostNodePorts)),
+  );
+}
+
+function cidrIp(text: string): Ip {
+  return nthIp(cidr(text), 0);
+}
+
+function distinct(addresses: readonly Ip[]): Ip[] {
+  return [...new Map(addresses.map((a) => [formatIp(a), a])).values()];
+}

@@ -1,0 +1,285 @@
+// One port of one Service in one family → what kube-proxy's rules would decide, as one message to the plane
+// (syncProxyRules of pkg/proxy/iptables/proxier.go; reference: the table in docs). Pure.
+import {
+  type Cidr,
+  contains,
+  type Ip,
+  type IpFamily,
+  parseCidr,
+  parseIp,
+  prefixLen128,
+  sameIp,
+} from "../base/ip.ts";
+import type { EndpointSlice, Service } from "../control/desired-state.ts";
+import {
+  Action,
+  type ClassAction,
+  type EndpointSpec,
+  FrontendKind,
+  type FrontendSpec,
+  type ServicePortSpec,
+  type SourceRange,
+} from "../dataplane/table/services.ts";
+import { type Categories, categorize, endpointsOf, type PortEndpoint, portKey } from "./endpoints.ts";
+import type { ProxySettings } from "./proxy-settings.ts";
+
+type Port = NonNullable<Service["spec"]["ports"]>[number];
+export type PortSpec = Omit<ServicePortSpec, "id">;
+
+export const PROTOCOLS: Readonly<Record<string, number>> = { TCP: 6, UDP: 17, SCTP: 132 };
+const AFFINITY_SEC = 10800;
+const NO_SET = -1;
+
+const Flag = { LOCAL: 1, READY: 2, SERVING: 4, TERMINATING: 8 } as const;
+
+/** True when the proxy is to ignore the Service: headless, ExternalName, or somebody else's. */
+export function isIgnored(service: Service): boolean {
+  const labels = service.metadata.labels ?? {};
+  const { clusterIP = "", type } = service.spec;
+  return (
+    clusterIP === "" ||
+    clusterIP === "None" ||
+    type === "ExternalName" ||
+    "service.kubernetes.io/service-proxy-name" in labels ||
+    "service.kubernetes.io/headless" in labels
+  );
+}
+
+/** As `isIgnored`, for a slice. */
+export function isIgnoredSlice(slice: EndpointSlice): boolean {
+  const labels = slice.metadata.labels ?? {};
+  return "service.kubernetes.io/service-proxy-name" in labels || "service.kubernetes.io/headless" in labels;
+}
+
+/** The Service's ClusterIP of a family; undefined: it does not exist for that family's proxy. */
+export function clusterIpOf(service: Service, family: IpFamily): Ip | undefined {
+  const { clusterIP, clusterIPs } = service.spec;
+  const list = (clusterIPs ?? []).length > 0 ? (clusterIPs ?? []) : [clusterIP ?? ""];
+  return list.flatMap((text) => parseIp(text) ?? []).find((address) => address.family === family);
+}
+
+/** "namespace/name:port", or "namespace/name" for the unnamed port. */
+export function portName(service: Service, port: Port): string {
+  const name = `${service.metadata.namespace}/${service.metadata.name}`;
+  return (port.name ?? "") === "" ? name : `${name}:${port.name}`;
+}
+
+export function compileServicePort(
+  service: Service,
+  port: Port,
+  family: IpFamily,
+  slices: Iterable<EndpointSlice>,
+  settings: ProxySettings,
+): PortSpec | undefined {
+  const clusterIp = clusterIpOf(service, family);
+  const protocol = PROTOCOLS[port.protocol ?? "TCP"];
+  if (clusterIp === undefined || protocol === undefined) return undefined;
+  const external = externalAddresses(service, port, family);
+  const policy = policyOf(service, external.accessible);
+  const endpoints = endpointsOf(slices, portKey(port.name, port.protocol), family, settings.nodeName);
+  const categories = categorize(endpoints, usedSets(policy, external.accessible), settings);
+  const decide = new Decisions(policy, categories, settings, family);
+  const frontends = [
+    frontend(FrontendKind.CLUSTER_IP, clusterIp, port.port, decide.internal()),
+    ...external.externalIps.map((a) => frontend(FrontendKind.EXTERNAL_IP, a, port.port, decide.external(a))),
+    ...external.vips.map((a) => ({
+      ...frontend(FrontendKind.LOAD_BALANCER, a, port.port, decide.external(a)),
+      sourceRanges: categories.hasAny ? sourceRanges(external.ranges, a, settings) : null,
+    })),
+    ...nodePortFrontends(port.nodePort ?? 0, family, decide, settings),
+  ];
+  const affinity = service.spec.sessionAffinity === "ClientIP";
+  return {
+    name: portName(service, port),
+    protocol,
+    affinitySec: affinity
+      ? (service.spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? AFFINITY_SEC)
+      : 0,
+    ...decide.pack(endpoints),
+    frontends: firstOfEach(frontends),
+  };
+}
+
+interface Policy {
+  readonly internalLocal: boolean;
+  readonly externalLocal: boolean;
+}
+
+function policyOf(service: Service, accessible: boolean): Policy {
+  const { type, externalIPs = [], externalTrafficPolicy, internalTrafficPolicy } = service.spec;
+  const external =
+    type === "LoadBalancer" || type === "NodePort" || (type === "ClusterIP" && externalIPs.length > 0);
+  return {
+    internalLocal: internalTrafficPolicy === "Local",
+    externalLocal: external && accessible && externalTrafficPolicy === "Local",
+  };
+}
+
+/** Even policy Local needs the cluster's endpoints, for the short circuit of pods and the node itself. */
+function usedSets(policy: Policy, accessible: boolean): { cluster: boolean; local: boolean } {
+  return {
+    cluster: !policy.internalLocal || accessible,
+    local: policy.internalLocal || policy.externalLocal,
+  };
+}
+
+interface ExternalAddresses {
+  readonly externalIps: readonly Ip[];
+  readonly vips: readonly Ip[];
+  readonly ranges: readonly Cidr[];
+  /** Reachable by anything but the ClusterIP. */
+  readonly accessible: boolean;
+}
+
+function externalAddresses(service: Service, port: Port, family: IpFamily): ExternalAddresses {
+  const ofFamily = (texts: readonly string[]): Ip[] =>
+    texts.flatMap((text) => parseIp(text) ?? []).filter((address) => address.family === family);
+  const externalIps = ofFamily(service.spec.externalIPs ?? []);
+  const ingress = service.status.loadBalancer?.ingress ?? [];
+  const vips = ofFamily(ingress.filter((i) => (i.ipMode ?? "VIP") === "VIP").map((i) => i.ip ?? ""));
+  const ranges = (service.spec.loadBalancerSourceRanges ?? [])
+    .flatMap((text) => parseCidr(text.trim()) ?? [])
+    .filter((range) => range.family === family);
+  const accessible = (port.nodePort ?? 0) !== 0 || vips.length > 0 || externalIps.length > 0;
+  return { externalIps, vips, ranges, accessible };
+}
+
+type ByClass = FrontendSpec["byClass"]; // pod, node, outside
+
+/** What each class of source gets. Collects the endpoint sets that are used. */
+class Decisions {
+  readonly #policy: Policy;
+  readonly #found: Categories;
+  readonly #settings: ProxySettings;
+  readonly #family: IpFamily;
+  readonly #sets: (readonly number[])[] = [];
+
+  constructor(policy: Policy, found: Categories, settings: ProxySettings, family: IpFamily) {
+    this.#policy = policy;
+    this.#found = found;
+    this.#settings = settings;
+    this.#family = family;
+  }
+
+  /** ClusterIP: KUBE-SVC or KUBE-SVL, refused in KUBE-SERVICES of the filter table. */
+  internal(): ByClass {
+    const { hasAny, cluster, local } = this.#found;
+    const set = this.#policy.internalLocal ? local : cluster;
+    if (!hasAny) return each(refuse(Action.REJECT));
+    if (set.length === 0) return each(refuse(Action.DROP));
+    const { masqueradeAll, detector } = this.#settings;
+    const others = masqueradeAll || detector[this.#family];
+    return [this.#dnat(set, masqueradeAll), this.#dnat(set, others), this.#dnat(set, others)];
+  }
+
+  /** External address or VIP: KUBE-EXT, refused in KUBE-EXTERNAL-SERVICES, which the node's own output skips. */
+  external(address: Ip): ByClass {
+    if (this.#found.hasAny) return this.#accepted();
+    const reject = refuse(Action.REJECT);
+    // nftables checks the node's output too. In iptables only a LOCAL address meets the rule, on its way back in.
+    const { mode, localIps } = this.#settings;
+    const meets = mode === "nftables" || localIps.some((own) => sameIp(own, address));
+    return [reject, meets ? reject : refuse(Action.NONE), reject];
+  }
+
+  /** Node port: as external; its destination is LOCAL, so that INPUT refuses every source. */
+  nodePort(): ByClass {
+    return this.#found.hasAny ? this.#accepted() : each(refuse(Action.REJECT));
+  }
+
+  /** A node port at a LOCAL address that does not serve it: no translation, but the refusals hold. */
+  unservedNodePort(): ByClass {
+    if (!this.#found.hasAny) return each(refuse(Action.REJECT));
+    if (this.#policy.externalLocal && this.#found.local.length === 0) return each(refuse(Action.DROP));
+    return each(refuse(Action.NONE));
+  }
+
+  #accepted(): ByClass {
+    const { cluster, local } = this.#found;
+    if (!this.#policy.externalLocal) return each(this.#dnat(cluster, true));
+    const outside = local.length > 0 ? this.#dnat(local, false) : refuse(Action.DROP);
+    const pod = this.#settings.detector[this.#family] ? this.#dnat(cluster, false) : outside;
+    return [pod, this.#dnat(cluster, true), outside];
+  }
+
+  #dnat(set: readonly number[], masquerade: boolean): ClassAction {
+    let index = this.#sets.findIndex((s) => s.length === set.length && s.every((n, i) => n === set[i]));
+    if (index < 0) index = this.#sets.push(set) - 1;
+    return { action: Action.DNAT, set: index, masquerade };
+  }
+
+  /**
+   * Endpoints and sets for the message. Beside those in a set all that serve are kept: a UDP flow to one of them goes
+   * on, as kube-proxy leaves its entry alone, though new flows go elsewhere.
+   */
+  pack(endpoints: readonly PortEndpoint[]): { endpoints: EndpointSpec[]; sets: number[][] } {
+    const used = new Set(this.#sets.flat());
+    const place = new Map<number, number>();
+    const kept: EndpointSpec[] = [];
+    for (const [i, endpoint] of endpoints.entries()) {
+      if (!used.has(i) && !endpoint.serving) continue;
+      place.set(i, kept.length);
+      kept.push(endpointSpec(endpoint));
+    }
+    return { endpoints: kept, sets: this.#sets.map((set) => set.map((i) => place.get(i) as number)) };
+  }
+}
+
+function endpointSpec(e: PortEndpoint): EndpointSpec {
+  const flags =
+    (e.local ? Flag.LOCAL : 0) |
+    (e.ready ? Flag.READY : 0) |
+    (e.serving ? Flag.SERVING : 0) |
+    (e.terminating ? Flag.TERMINATING : 0);
+  return { w0: e.w0, w1: e.w1, w2: e.w2, w3: e.w3, port: e.port, flags };
+}
+
+function each(action: ClassAction): ByClass {
+  return [action, action, action];
+}
+
+function refuse(action: number): ClassAction {
+  return { action, set: NO_SET, masquerade: false };
+}
+
+function frontend(kind: number, address: Ip, port: number, byClass: ByClass): FrontendSpec {
+  const { w0, w1, w2, w3, family } = address;
+  return { kind, w0, w1, w2, w3, family, port, sourceRanges: null, byClass };
+}
+
+function nodePortFrontends(
+  nodePort: number,
+  family: IpFamily,
+  decide: Decisions,
+  settings: ProxySettings,
+): FrontendSpec[] {
+  if (nodePort === 0) return [];
+  const any: Ip = { family, w0: 0, w1: 0, w2: 0, w3: 0 };
+  const served = settings.nodePortIps[family];
+  if (served === null) return [frontend(FrontendKind.NODE_PORT, any, nodePort, decide.nodePort())];
+  const list = served.map((a) => frontend(FrontendKind.NODE_PORT, a, nodePort, decide.nodePort()));
+  const rest = decide.unservedNodePort();
+  const claims = rest.some((c) => c.action !== Action.NONE) && settings.mode !== "nftables";
+  return claims ? [...list, frontend(FrontendKind.NODE_PORT, any, nodePort, rest)] : list;
+}
+
+/**
+ * KUBE-FW: the ranges, and the VIP itself where a range holds the node, because a node that talks to a VIP bound to
+ * itself does so from that VIP.
+ */
+function sourceRanges(ranges: readonly Cidr[], vip: Ip, settings: ProxySettings): SourceRange[] | null {
+  if (ranges.length === 0) return null;
+  const list = ranges.map((r) => ({ w0: r.w0, w1: r.w1, w2: r.w2, w3: r.w3, prefixLen: prefixLen128(r) }));
+  const node = settings.nodeIps.find((a) => a.family === vip.family);
+  if (node === undefined || !ranges.some((range) => contains(range, node))) return list;
+  return [...list, { w0: vip.w0, w1: vip.w1, w2: vip.w2, w3: vip.w3, prefixLen: 128 }];
+}
+
+/** One address that the Service names twice: its first rule is the one that matches. */
+function firstOfEach(frontends: readonly FrontendSpec[]): FrontendSpec[] {
+  const seen = new Set<string>();
+  return frontends.filter((f) => {
+    const key = `${f.w0},${f.w1},${f.w2},${f.w3}:${f.port}`;
+    return !seen.has(key) && seen.add(key);
+  });
+}

@@ -1,0 +1,104 @@
+// AgentConfiguration (podwire.dev/v1alpha1): what one node's agent has to know before it sees any object.
+import { type Cidr, formatCidr, type Ip, parseCidr, parseIp } from "../../base/ip.ts";
+import type { FieldPath, FieldProblems } from "../manifest/field-problems.ts";
+import { type ProxyConfig, readProxyConfig } from "./proxy.ts";
+import { checkSchema } from "./schema.ts";
+
+export type OverlayConfig =
+  | { readonly type: "vxlan"; readonly vni: number; readonly port: number }
+  | { readonly type: "none" };
+
+export interface AgentConfig {
+  readonly nodeName: string;
+  readonly clusterCidrs: readonly Cidr[];
+  readonly serviceCidrs: readonly Cidr[];
+  /** Networks on the uplink. Empty: the /24 (or /64) of the node's own addresses. */
+  readonly fabricCidrs: readonly Cidr[];
+  readonly overlay: OverlayConfig;
+  /** Network namespace of uplink and host0; "": the process's own. */
+  readonly netns: string;
+  readonly uplink: {
+    readonly interface: string;
+    readonly driver: "packet" | "pcap";
+    /** Next hops of the default routes, at most one of each family. */
+    readonly gateways: readonly Ip[];
+  };
+  readonly host: { readonly interface: string };
+  readonly socket: string;
+  readonly source: { readonly socket: string } | { readonly files: readonly string[] };
+  readonly proxy: ProxyConfig;
+  readonly conntrackMax: number;
+  readonly spinMicroseconds: number;
+}
+
+interface RawAgent {
+  nodeName: string;
+  clusterCIDR: string;
+  serviceCIDR: string;
+  fabricCIDR?: string;
+  overlay?: { type: "vxlan" | "none"; vni?: number; port?: number };
+  netns?: string;
+  uplink: { interface: string; driver?: "packet" | "pcap"; gateway?: string };
+  host: { interface: string };
+  socket: string;
+  source: { socket: string } | { files: string[] };
+  proxy?: unknown;
+  conntrack?: { max?: number };
+  dataplane?: { spinMicroseconds?: number };
+}
+
+const CONNTRACK_MAX = 262_144;
+
+/** Schema and values of an AgentConfiguration; undefined when there are problems. */
+export function agentConfig(value: unknown, problems: FieldProblems): AgentConfig | undefined {
+  checkSchema("AgentConfiguration", value, problems);
+  if (problems.any) return undefined;
+  const raw = value as RawAgent;
+  const overlay: OverlayConfig =
+    raw.overlay?.type === "none"
+      ? { type: "none" }
+      : { type: "vxlan", vni: raw.overlay?.vni ?? 1, port: raw.overlay?.port ?? 8472 };
+  const clusterCidrs = cidrList(["clusterCIDR"], raw.clusterCIDR, problems);
+  const config: AgentConfig = {
+    nodeName: raw.nodeName,
+    clusterCidrs,
+    serviceCidrs: cidrList(["serviceCIDR"], raw.serviceCIDR, problems),
+    fabricCidrs: cidrList(["fabricCIDR"], raw.fabricCIDR ?? "", problems),
+    overlay,
+    netns: raw.netns ?? "",
+    uplink: {
+      interface: raw.uplink.interface,
+      driver: raw.uplink.driver ?? "packet",
+      gateways: ipList(["uplink", "gateway"], raw.uplink.gateway ?? "", problems),
+    },
+    host: { interface: raw.host.interface },
+    socket: raw.socket,
+    source: raw.source,
+    proxy: readProxyConfig(raw.proxy, problems, ["proxy"], clusterCidrs.map(formatCidr).join(",")),
+    conntrackMax: raw.conntrack?.max ?? CONNTRACK_MAX,
+    spinMicroseconds: raw.dataplane?.spinMicroseconds ?? 0,
+  };
+  return problems.any ? undefined : config;
+}
+
+export function cidrList(path: FieldPath, text: string, problems: FieldProblems): Cidr[] {
+  if (text === "") return [];
+  const list = text.split(",").map((part) => parseCidr(part.trim()));
+  const valid = list.filter((range): range is Cidr => range !== null);
+  if (valid.length < list.length) {
+    problems.invalid(path, text, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
+  } else if (new Set(valid.map((range) => range.family)).size < valid.length) {
+    problems.invalid(path, text, "may specify no more than one CIDR for each IP family");
+  }
+  return valid;
+}
+
+function ipList(path: FieldPath, text: string, problems: FieldProblems): Ip[] {
+  if (text === "") return [];
+  const list = text.split(",").map((part) => parseIp(part.trim()));
+  const valid = list.filter((address): address is Ip => address !== null);
+  if (valid.length < list.length) {
+    problems.invalid(path, text, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+  }
+  return valid;
+}

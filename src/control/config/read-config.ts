@@ -1,0 +1,28 @@
+// Configuration files: text → typed configuration, or a ManifestError that lists what is wrong and where.
+import { PodwireError } from "../../base/errors.ts";
+import { FieldProblems } from "../manifest/field-problems.ts";
+import { type Manifest, ManifestError, type ManifestText, parseManifests } from "../manifest/manifest.ts";
+import { type AgentConfig, agentConfig } from "./agent.ts";
+import { type ProxyConfig, readProxyConfig } from "./proxy.ts";
+
+/** The one AgentConfiguration of a file. */
+export function readAgentFile(source: ManifestText): AgentConfig {
+  const manifest = onlyOne(source, "AgentConfiguration");
+  const problems = new FieldProblems();
+  const config = agentConfig(manifest.object, problems);
+  if (config !== undefined) return config;
+  throw new ManifestError(problems.list.map((p) => manifest.problem(p.path, p.message)));
+}
+
+/** The one KubeProxyConfiguration of a file. */
+export function readProxyFile(source: ManifestText, clusterCidr = ""): ProxyConfig {
+  const { object } = onlyOne(source, "KubeProxyConfiguration"); // its problems were thrown by then
+  return readProxyConfig(object, new FieldProblems(), [], clusterCidr);
+}
+
+function onlyOne(source: ManifestText, kind: string): Manifest {
+  const found = parseManifests([source]).filter((m) => m.object.kind === kind);
+  if (found.length === 1) return found[0];
+  const message = `${source.file}: needs exactly one object of kind ${kind}, has ${found.length}`;
+  throw new PodwireError(message, { code: "CONFIG_COUNT", file: source.file, kind });
+}
