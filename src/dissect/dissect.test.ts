@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import t from "tap";
-import { concat, fromHex } from "../testing/bytes.ts";
+import { concat, fromHex, patched } from "../testing/bytes.ts";
 import * as build from "../testing/frame-builder.ts";
 import { GOLDEN_FRAMES } from "../testing/golden-frames.ts";
 import { dissect, dissectIp } from "./dissect.ts";
@@ -70,6 +70,13 @@ t.test("an IP packet without a link layer", async (t) => {
   t.equal(packet(build.udpFrame(v4)), "IP 10.244.1.2.41000 > 10.96.0.1.53: UDP, length 0");
   t.equal(packet(build.udpFrame(v6)), "IP6 fd00::2.41000 > fd00::3.53: UDP, length 0");
   t.equal(summary(dissectIp(new Uint8Array(0))), "IP [|ip]");
+});
+
+t.test("TCP options of a wrong length are named, not guessed at", async (t) => {
+  const bytes = build.tcpFrame({ ...v4, flags: "S", mss: 1460, timestamps: [1, 2], wscale: 7 });
+  bytes[55] = 3;
+  t.match(line(bytes), /options \[mss \[bad opt\],/);
+  t.match(line(patched(build.tcpFrame({ ...v4, timestamps: [1, 2] }), 55, 8)), /options \[TS \[bad opt\],/);
 });
 
 const lines = [

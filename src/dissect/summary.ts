@@ -26,6 +26,16 @@ const SCTP_CHUNKS = [
   "SHUTDOWN COMPLETE",
 ];
 
+const OPTION_NAMES: Readonly<Record<number, string>> = {
+  [tcp.OPTION_END]: "eol",
+  [tcp.OPTION_NOP]: "nop",
+  [tcp.OPTION_MSS]: "mss",
+  [tcp.OPTION_WSCALE]: "wscale",
+  [tcp.OPTION_SACK_PERMITTED]: "sackOK",
+  [tcp.OPTION_SACK]: "sack",
+  [tcp.OPTION_TIMESTAMPS]: "TS",
+};
+
 /** One line, no line break. */
 export function summary(frame: Frame): string {
   let text = "";
@@ -126,23 +136,18 @@ function tcpText(layer: TcpLayer): string {
 
 function optionText(option: TcpOption): string {
   const [first, second] = option.values;
+  const name = OPTION_NAMES[option.kind];
+  if (name === undefined) return `unknown-${option.kind}`;
   switch (option.kind) {
-    case tcp.OPTION_END:
-      return "eol";
-    case tcp.OPTION_NOP:
-      return "nop";
     case tcp.OPTION_MSS:
-      return `mss ${first}`;
     case tcp.OPTION_WSCALE:
-      return `wscale ${first}`;
-    case tcp.OPTION_SACK_PERMITTED:
-      return "sackOK";
+      return first === undefined ? `${name} [bad opt]` : `${name} ${first}`;
     case tcp.OPTION_SACK:
-      return `sack ${option.values.length >> 1} ${sackText(option.values)}`;
+      return `${name} ${option.values.length >> 1} ${sackText(option.values)}`;
     case tcp.OPTION_TIMESTAMPS:
-      return `TS val ${first} ecr ${second}`;
+      return second === undefined ? `${name} [bad opt]` : `${name} val ${first} ecr ${second}`;
     default:
-      return `unknown-${option.kind}`;
+      return name;
   }
 }
 

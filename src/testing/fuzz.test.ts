@@ -1,0 +1,90 @@
+import { type SpawnSyncReturns, spawnSync } from "node:child_process";
+import { join } from "node:path";
+import fc from "fast-check";
+import t from "tap";
+import * as arbitrary from "./arbitrary.ts";
+import { toHex } from "./bytes.ts";
+import { checkFrame } from "./frame-checker.ts";
+import { fuzz, targets } from "./fuzz.ts";
+import { fuzzWire } from "./fuzz-wire.ts";
+import { mutate } from "./mutate.ts";
+import { Prng } from "./prng.ts";
+import { sampleFrames } from "./sample-frames.ts";
+
+const MAIN = join(import.meta.dirname, "fuzz-main.js");
+const run = (...args: string[]): SpawnSyncReturns<string> =>
+  spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8" });
+
+t.test("ten seconds of mutated frames find nothing in the parsers", async (t) => {
+  const seed = Math.floor(Math.random() * 2 ** 31);
+  const { runs, finding } = fuzz({ create: () => fuzzWire, seed, seconds: 10 });
+  t.equal(finding, undefined, `seed ${seed}: ${finding && `${finding.error} ${toHex(finding.frame)}`}`);
+  t.ok(runs > 5000, `${runs} frames`);
+});
+
+t.test("a parser that reads past the frame is found, and the frame made short", async (t) => {
+  const careless = (): ((frame: Uint8Array) => void) => (frame) => {
+    const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+    if (frame.length > 20 && frame[12] === 8) view.getUint16(14 + view.getUint8(14));
+  };
+  const { finding } = fuzz({ create: careless, seed: 1, seconds: 10, maxRuns: 100_000 });
+  t.ok(finding?.error instanceof RangeError);
+  t.equal(finding?.frame.length, 21);
+  t.throws(() => careless()(finding?.frame ?? new Uint8Array(0)));
+});
+
+t.test("the same seed gives the same frames", async (t) => {
+  const frames = (seed: number): string[] => {
+    const seen: string[] = [];
+    fuzz({ create: () => (frame) => void seen.push(toHex(frame)), seed, seconds: 10, maxRuns: 50 });
+    return seen;
+  };
+  t.same(frames(7), frames(7));
+  t.notSame(frames(7), frames(8));
+});
+
+t.test("mutations reach every byte of a header and leave the sample alone", async (t) => {
+  const random = new Prng(3);
+  const sample = sampleFrames()[0];
+  const before = toHex(sample);
+  const touched = new Set<number>();
+  const lengths = new Set<number>();
+  for (let i = 0; i < 5000; i++) {
+    const mutated = mutate(sample, sampleFrames()[1], random);
+    lengths.add(mutated.length);
+    for (let k = 0; k < Math.min(54, mutated.length); k++) if (mutated[k] !== sample[k]) touched.add(k);
+  }
+  t.equal(touched.size, 54);
+  t.ok(lengths.size > 40 && lengths.has(0));
+  t.equal(toHex(sample), before);
+});
+
+t.test("samples and arbitrary frames are right in every length and checksum", async (t) => {
+  for (const frame of sampleFrames()) t.same(checkFrame(frame), []);
+  fc.assert(fc.property(arbitrary.frame, (frame) => checkFrame(frame).length === 0));
+});
+
+t.test("arbitrary broken frames do not break the parsers", async () => {
+  fc.assert(
+    fc.property(arbitrary.anyFrame, (frame) => fuzzWire(frame)),
+    { numRuns: 300 },
+  );
+});
+
+t.test("the command prints its seed, is bounded, and refuses what it does not know", async (t) => {
+  const good = run("--seconds", "0.2", "--seed", "5", "--target", "wire");
+  t.equal(good.status, 0);
+  t.match(good.stdout, /target wire, seed 5, 0.2 s\nfuzz: \d+ frames, nothing found\n$/);
+  for (const args of [
+    ["--target", "novel"],
+    ["--seconds", "x"],
+    ["--seconds", "0"],
+    ["--seed", "x"],
+    ["--novel"],
+  ]) {
+    const bad = run(...args);
+    t.equal(bad.status, 2, args.join(" "));
+    t.match(bad.stderr, "usage: scripts/fuzz");
+  }
+  t.ok(targets.has("wire"));
+});

@@ -1,0 +1,77 @@
+// The fuzzer: mutated frames against a target until the time is up or something is found. A target throws on a finding.
+// Runs are repeatable from their seed; a finding is made shorter before it is shown. scripts/fuzz is its command.
+import { fuzzWire } from "./fuzz-wire.ts";
+import { mutate } from "./mutate.ts";
+import { Prng } from "./prng.ts";
+import { sampleFrames } from "./sample-frames.ts";
+
+/** Takes one frame; throws when something is wrong. May keep state between frames, as a data plane does. */
+export type FuzzTarget = (frame: Uint8Array) => void;
+
+/** Name → a fresh target. Other folders' targets are put in by the file that makes them. */
+export const targets = new Map<string, () => FuzzTarget>([["wire", () => fuzzWire]]);
+
+export interface FuzzOptions {
+  readonly create: () => FuzzTarget;
+  readonly seed: number;
+  readonly seconds: number;
+  /** Stops earlier after so many frames. */
+  readonly maxRuns?: number;
+}
+
+export interface Finding {
+  readonly error: unknown;
+  /** The frame as short as it could be made. */
+  readonly frame: Uint8Array;
+  /** Frames before it in this run: a target with state may need them, from the same seed. */
+  readonly run: number;
+}
+
+export interface FuzzResult {
+  readonly runs: number;
+  readonly finding?: Finding;
+}
+
+const CLOCK_EVERY = 256; // frames between two looks at the clock
+
+export function fuzz(options: FuzzOptions): FuzzResult {
+  const random = new Prng(options.seed);
+  const samples = sampleFrames();
+  const target = options.create();
+  const endMs = performance.now() + options.seconds * 1000;
+  const maxRuns = options.maxRuns ?? Number.POSITIVE_INFINITY;
+  let runs = 0;
+  while (runs < maxRuns && (runs % CLOCK_EVERY !== 0 || performance.now() < endMs)) {
+    const frame = mutate(random.pick(samples), random.pick(samples), random);
+    try {
+      target(frame);
+    } catch (error) {
+      return { runs, finding: { error, frame: shortened(frame, options.create), run: runs } };
+    }
+    runs++;
+  }
+  return { runs };
+}
+
+/** Cuts the tail and zeroes bytes as long as a fresh target still throws; the frame itself when it needs the history. */
+function shortened(frame: Uint8Array, create: () => FuzzTarget): Uint8Array {
+  const fails = (bytes: Uint8Array): boolean => {
+    try {
+      create()(bytes);
+      return false;
+    } catch {
+      return true;
+    }
+  };
+  let best = frame;
+  for (let cut = frame.length >> 1; cut > 0; cut >>= 1) {
+    while (best.length > cut && fails(best.slice(0, best.length - cut)))
+      best = best.slice(0, best.length - cut);
+  }
+  for (let i = 0; i < best.length; i++) {
+    const zeroed = best.slice();
+    zeroed[i] = 0;
+    if (best[i] !== 0 && fails(zeroed)) best = zeroed;
+  }
+  return best;
+}
