@@ -24,7 +24,7 @@ import type { DesiredState, Node, Pod } from "../control/desired-state.ts";
 import type { Prefix } from "../dataplane/table/prefix-ranges.ts";
 import { RouteKind, type RouteSpec } from "../dataplane/table/routes.ts";
 import type { VtepSpec } from "../dataplane/table/vteps.ts";
-import { formatMac, type Mac, macFromText, macOf, vtepMac } from "./mac.ts";
+import { type Mac, macFromText, macOf, vtepMac } from "./mac.ts";
 import { nodeAddresses, primaryOf } from "./proxy-settings.ts";
 
 const BACKEND_DATA = "flannel.alpha.coreos.com/backend-data";

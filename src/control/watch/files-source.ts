@@ -1,0 +1,91 @@
+// Objects from manifest files: named files, and every .yaml, .yml and .json of named directories. A change is read
+// after a short quiet time, as a whole; a file that is broken or half written leaves the objects as they were.
+import { existsSync, type FSWatcher, readdirSync, readFileSync, statSync, watch } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { type ManifestText, parseManifests } from "../manifest/manifest.ts";
+import { ObjectSet } from "./object-set.ts";
+import type { ObjectSource, SourceListener } from "./source.ts";
+
+const QUIET_MS = 20; // editors and `kubectl`-like writers touch a file several times
+
+export class FilesSource implements ObjectSource {
+  readonly #paths: readonly string[];
+  readonly #set = new ObjectSet();
+  readonly #watchers: FSWatcher[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #listener: SourceListener | undefined;
+  #lastTexts = "";
+
+  constructor(paths: readonly string[]) {
+    this.#paths = paths;
+  }
+
+  start(listener: SourceListener): void {
+    this.#listener = listener;
+    // A file is watched through its directory: writers that replace it by rename would be lost otherwise.
+    const directories = new Map<string, Set<string> | undefined>();
+    for (const path of this.#paths) {
+      const isDirectory = existsSync(path) && statSync(path).isDirectory();
+      const directory = isDirectory ? path : dirname(path);
+      const names = directories.get(directory);
+      if (isDirectory) directories.set(directory, undefined);
+      else if (!directories.has(directory)) directories.set(directory, new Set([basename(path)]));
+      else names?.add(basename(path));
+    }
+    for (const [directory, names] of directories) this.#watch(directory, names);
+    this.reload();
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    for (const watcher of this.#watchers) watcher.close();
+    this.#watchers.length = 0;
+    this.#listener = undefined;
+  }
+
+  /** Reads everything now and tells what changed. */
+  reload(): void {
+    try {
+      const texts = readManifestTexts(this.#paths);
+      const all = JSON.stringify(texts);
+      if (all === this.#lastTexts) return;
+      const objects = parseManifests(texts)
+        .filter((m) => m.info.stored)
+        .map((m) => m.object);
+      this.#lastTexts = all;
+      this.#listener?.events(this.#set.replace(objects), true);
+    } catch (error) {
+      this.#listener?.problem(error as Error);
+    }
+  }
+
+  #watch(directory: string, names: ReadonlySet<string> | undefined): void {
+    try {
+      const watcher = watch(directory, (_, name) => {
+        if (names === undefined || name === null || names.has(name)) this.#changed();
+      });
+      watcher.on("error", (error) => this.#listener?.problem(error));
+      this.#watchers.push(watcher);
+    } catch (error) {
+      this.#listener?.problem(error as Error);
+    }
+  }
+
+  #changed(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.reload(), QUIET_MS);
+  }
+}
+
+/** The texts of files and of the manifests in directories, by name. "-" is standard input. */
+export function readManifestTexts(paths: readonly string[]): ManifestText[] {
+  return paths.flatMap((path) => {
+    if (path === "-") return [{ file: path, text: readFileSync(0, "utf8") }];
+    if (!statSync(path).isDirectory()) return [{ file: path, text: readFileSync(path, "utf8") }];
+    return readdirSync(path)
+      .filter((name) => /\.(ya?ml|json)$/.test(name))
+      .sort()
+      .map((name) => join(path, name))
+      .map((file) => ({ file, text: readFileSync(file, "utf8") }));
+  });
+}
