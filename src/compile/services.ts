@@ -23,6 +23,7 @@ interface Entry {
 export class ServiceCompiler {
   #settings: ProxySettings;
   #nextId = 1;
+  readonly #names = new Map<number, string>();
   readonly #entries = new Map<string, Entry>();
   /** Service → keys of its entries. */
   readonly #ofService = new Map<string, string[]>();
@@ -45,6 +46,11 @@ export class ServiceCompiler {
   /** What the plane was told about a service port: for `show` and for messages that name one by id. */
   *specs(): Iterable<ServicePortSpec> {
     for (const entry of this.#entries.values()) if (entry.told !== undefined) yield entry.told;
+  }
+
+  /** "namespace/name:port" of a service port; undefined once it is gone. */
+  nameOf(id: number): string | undefined {
+    return this.#names.get(id);
   }
 
   /** The changes that these Services' objects make. Keys whose objects did not change cost little and tell nothing. */
@@ -85,11 +91,14 @@ export class ServiceCompiler {
       out.lost.delete(entryKey);
       out.touched.delete(entryKey);
       out.remove.push(entry.id);
+      this.#names.delete(entry.id);
     }
     for (const [entryKey, full] of specs) {
       const entry = this.#entries.get(entryKey);
-      if (entry === undefined) this.#entries.set(entryKey, { id: this.#nextId++, full, told: undefined });
-      else {
+      if (entry === undefined) {
+        this.#names.set(this.#nextId, full.name);
+        this.#entries.set(entryKey, { id: this.#nextId++, full, told: undefined });
+      } else {
         this.#release(entryKey, entry.full.frontends, out);
         entry.full = full;
       }
