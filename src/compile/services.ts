@@ -76,6 +76,7 @@ export class ServiceCompiler {
 
   /** The changes that other settings (a zone, an address, the configuration) make to everything. */
   changeSettings(state: DesiredState, settings: ProxySettings): ServiceUpdate {
+    if (JSON.stringify(settings) === JSON.stringify(this.#settings)) return { upsert: [], remove: [] };
     this.#settings = settings;
     return this.update(state, new Set([...state.services.keys(), ...this.#ofService.keys()]));
   }

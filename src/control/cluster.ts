@@ -157,6 +157,18 @@ export class Cluster {
     return this.store.get(kind, key);
   }
 
+  /** Objects as an earlier process stored them, uids and allocations included; controllers add what is missing. */
+  restore(objects: readonly KubeObject[]): void {
+    this.#transaction(() => {
+      for (const info of KINDS) {
+        for (const object of objects) {
+          if (info.stored && object.kind === info.kind) this.store.put(this.#allocated(object, undefined));
+        }
+      }
+      this.#reconcile();
+    });
+  }
+
   /** For the author of an object's status (the lab): stored as it is, controllers follow. */
   update(object: KubeObject): void {
     this.#transaction(() => {
