@@ -156,7 +156,7 @@ async function pingHere(
   const { output } = globals(command);
   const isTable = output === "table" || output === "wide";
   const prober = await IcmpProber.open({ address, ...(settings.ttl !== undefined && { ttl: settings.ttl }) });
-  const run = new PingRun(prober, address, settings, isTable && !settings.quiet);
+  const run = new PingRun(prober, name, settings, isTable && !settings.quiet);
   if (isTable) {
     const total = settings.dataBytes + (isIP(address) === 6 ? ICMP_AND_IPV6_BYTES : ICMP_AND_IP_BYTES);
     const size =
