@@ -68,10 +68,22 @@ export class Lab implements PodHost {
     this.started = true;
   }
 
-  /** Missing things are made again, waiting ones tried now. The static network is the caller's part. */
-  async repair(): Promise<void> {
-    await Promise.all([...this.agents.values()].map((agent) => agent.repair()));
-    await Promise.all([...this.runners.values()].map((runner) => runner.start()));
+  /**
+   * Missing things are made again, waiting ones tried now. The static network is the caller's part; `made` are the
+   * namespaces of it that are new. What worked in a namespace that is gone still works, but nobody can reach it.
+   */
+  async repair(made: string[]): Promise<void> {
+    const runners = [...this.runners.values()];
+    const renewed = new Set(runners.filter((runner) => runner.lost).map((runner) => runner.node.name));
+    for (const node of this.topology.nodes.filter((each) => made.includes(each.netns))) {
+      this.helpers.get(node.name)?.stop();
+    }
+    await Promise.all(runners.map((runner) => runner.start()));
+    await Promise.all(
+      [...this.agents.values()].map((agent) =>
+        agent.repair(made.includes(agent.node.netns) || renewed.has(agent.node.name)),
+      ),
+    );
   }
 
   /** Ends all pods and agents. Namespaces and files are left to `lab down`. */

@@ -76,6 +76,7 @@ export class ManagedProcess {
   start(): void {
     const earlier = readJson<PidFile>(this.spec.pidFile);
     this.restarts = earlier?.restarts ?? 0;
+    this.lastExit = earlier?.lastExit;
     if (earlier !== undefined && isAlive(earlier)) this.adopt(earlier);
     else this.launch();
   }
@@ -103,6 +104,16 @@ export class ManagedProcess {
     if (this.phase !== "waiting" || this.stopping || this.timer === undefined) return;
     clearTimeout(this.timer);
     this.launch();
+  }
+
+  /** Ends the run, not the process: it comes back by its restart policy, at once. */
+  async restartNow(): Promise<void> {
+    if (this.phase === "running" && this.id !== undefined) {
+      this.failuresInRow = 0;
+      signal(this.id, "SIGKILL", true);
+    } else {
+      this.retryNow();
+    }
   }
 
   private adopt(earlier: PidFile): void {
@@ -140,9 +151,14 @@ export class ManagedProcess {
     child.on("exit", (code, name) => this.ended(code ?? 128 + signalNumber(name), name, ""));
     if (child.pid === undefined) return;
     this.id = identify(child.pid) ?? { pid: child.pid, startTicks: 0 };
-    const pidFile: PidFile = { ...this.id, startedAtMs: this.startedAtMs, restarts: this.restarts };
-    writeFileSync(spec.pidFile, JSON.stringify(pidFile));
+    this.remember(this.id);
     this.becomes("running", "");
+  }
+
+  private remember(id: ProcessId): void {
+    const file: PidFile = { ...id, startedAtMs: this.startedAtMs, restarts: this.restarts };
+    if (this.lastExit !== undefined) file.lastExit = this.lastExit;
+    writeFileSync(this.spec.pidFile, JSON.stringify(file));
   }
 
   private listenForReady(child: ChildProcess): void {
@@ -190,6 +206,7 @@ export class ManagedProcess {
 interface PidFile extends ProcessId {
   startedAtMs: number;
   restarts: number;
+  lastExit?: Exit;
 }
 
 const SIGNAL_NUMBERS: Partial<Record<NodeJS.Signals, number>> = {

@@ -22,14 +22,15 @@ export function namespaceExists(name: string): boolean {
   return existsSync(names.netnsPath(name));
 }
 
-/** Makes those that are missing. */
-export async function makeNamespaces(wanted: string[]): Promise<void> {
+/** Makes those that are missing, and tells which. */
+export async function makeNamespaces(wanted: string[]): Promise<string[]> {
   const missing = wanted.filter((name) => !namespaceExists(name));
-  if (missing.length === 0) return;
+  if (missing.length === 0) return [];
   await ipBatch(
     undefined,
     missing.map((name) => `netns add ${name}`),
   );
+  return missing;
 }
 
 export async function deleteNamespaces(unwanted: string[]): Promise<void> {
@@ -96,6 +97,7 @@ function isAlreadyDone(line: string, message: string): boolean {
   if (message.includes("File exists")) return true;
   // A persistent TAP that exists answers EBUSY, whether or not its agent has it open.
   if (line.startsWith("tuntap add") && message.includes("Device or resource busy")) return true;
+  if (line.startsWith("link del") && message.includes("Cannot find device")) return true;
   return line.startsWith("rule del") && message.includes("No such file or directory");
 }
 

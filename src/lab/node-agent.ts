@@ -22,8 +22,8 @@ export interface NodeAgent {
   readonly node: NodePlan;
   readonly ready: boolean;
   start(): Promise<void>;
-  /** Tries again now what failed. */
-  repair(): Promise<void>;
+  /** Tries again now what failed; `renew`: the namespaces it works in are new, it must begin from the start. */
+  repair(renew: boolean): Promise<void>;
   /** Services or endpoints changed. */
   servicesChanged(services: Service[], slices: EndpointSlice[]): void;
   stop(): Promise<void>;
@@ -38,6 +38,7 @@ export function agentConfiguration(t: Topology, node: NodePlan, paths: LabPaths)
     nodeName: node.name,
     clusterCIDR: t.clusterCidr,
     serviceCIDR: t.serviceCidr,
+    fabricCIDR: t.fabricCidr,
     overlay: t.overlay,
     netns: names.netnsPath(node.netns),
     uplink: { interface: names.UPLINK, driver: node.uplinkDriver },
@@ -85,8 +86,13 @@ export class PodwireAgent implements NodeAgent {
     this.process.start();
   }
 
-  async repair(): Promise<void> {
-    this.process.retryNow();
+  async repair(renew: boolean): Promise<void> {
+    if (renew) {
+      this.becomes(false, "agent starts again: its namespaces are new");
+      await this.process.restartNow();
+    } else {
+      this.process.retryNow();
+    }
   }
 
   servicesChanged(): void {} // it watches the objects itself

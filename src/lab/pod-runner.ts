@@ -3,13 +3,14 @@ import { rm } from "node:fs/promises";
 import type { Container, Pod } from "../control/objects.ts";
 import { tryCommand } from "./command.ts";
 import { oneLine } from "./errors.ts";
-import { kernelPodBatch, podBatch } from "./ip-batch.ts";
+import { kernelPodBatch, type PodWiring, podBatch } from "./ip-batch.ts";
 import { KUBELET_BACKOFF, ManagedProcess, type ProcessSpec } from "./managed-process.ts";
 import * as names from "./names.ts";
 import {
   deleteNamespaces,
   ipBatch,
   makeNamespaces,
+  namespaceExists,
   processesIn,
   setSysctls,
   writeEtcFiles,
@@ -47,7 +48,7 @@ export class PodRunner {
   pod: Pod;
   readonly netns: string;
   private readonly host: PodHost;
-  private readonly node: NodePlan;
+  readonly node: NodePlan;
   private readonly startedAtMs = Date.now();
   private containers: RunningContainer[] = [];
   private failure: string | undefined;
@@ -59,12 +60,15 @@ export class PodRunner {
     this.host = host;
     this.node = node;
     this.pod = pod;
-    this.netns = names.podNetns(host.topology.lab, pod.metadata.namespace ?? "default", pod.metadata.name);
+    const { namespace = "default", name } = pod.metadata;
+    this.netns =
+      pod.spec.hostNetwork === true ? node.netns : names.podNetns(host.topology.lab, namespace, name);
   }
 
   /** Sets the pod up and starts what is not running; repeated after a failure, and by a repair. */
   async start(): Promise<void> {
     clearTimeout(this.retry);
+    const renew = this.lost && this.containers.length > 0;
     try {
       await this.wire();
       this.failure = undefined;
@@ -84,9 +88,14 @@ export class PodRunner {
         if (running.process === undefined) running.readiness?.start(this.wasReady(running.container));
       }
     } else {
-      for (const running of this.containers) running.process?.retryNow();
+      for (const { process } of this.containers) renew ? process?.restartNow() : process?.retryNow();
     }
     this.publish();
+  }
+
+  /** The pod's namespace is not there (any more). */
+  get lost(): boolean {
+    return !namespaceExists(this.netns);
   }
 
   /** SIGTERM, grace period, SIGKILL. The namespace stays: `remove` takes it, after the agent has let go of the device. */
@@ -96,6 +105,8 @@ export class PodRunner {
   }
 
   async remove(): Promise<void> {
+    await rm(this.stateDir(), { recursive: true, force: true });
+    if (this.pod.spec.hostNetwork === true) return;
     for (const pid of await processesIn(this.netns)) {
       try {
         process.kill(pid, "SIGKILL"); // whatever was left in there, such as an `exec` shell
@@ -104,7 +115,6 @@ export class PodRunner {
       }
     }
     await deleteNamespaces([this.netns]);
-    await rm(this.stateDir(), { recursive: true, force: true });
   }
 
   /** What runs, for `lab status`. */
@@ -115,6 +125,7 @@ export class PodRunner {
   private async wire(): Promise<void> {
     const { topology } = this.host;
     const { pod, node } = this;
+    if (pod.spec.hostNetwork === true) return; // it lives in the node's namespace, which is there
     const prefix = node.podCidr.split("/")[1];
     const addresses = (pod.status.podIPs ?? []).map((x) => x.ip ?? "");
     const wiring = {
@@ -126,9 +137,27 @@ export class PodRunner {
     };
     await makeNamespaces([this.netns]);
     await setSysctls(this.netns, podSysctls(addresses));
-    if (node.agent === "kernel") await ipBatch(node.netns, kernelPodBatch(topology, wiring));
+    if (node.agent === "kernel") await this.wireToKernel(wiring);
     await ipBatch(this.netns, podBatch(topology, node, wiring));
     await writeEtcFiles(this.netns, etcFiles(topology, pod));
+  }
+
+  /** A pair with only one end in place, after one of the two namespaces was lost, is made again from the start. */
+  private async wireToKernel(wiring: PodWiring): Promise<void> {
+    const veth = names.vethName(wiring.namespace, wiring.name);
+    const ends = [
+      [this.node.netns, veth],
+      [this.netns, names.POD_INTERFACE],
+    ];
+    const shown = await Promise.all(
+      ends.map(([netns, dev]) => tryCommand("ip", ["-n", netns, "link", "show", dev])),
+    );
+    const there = shown.map((result) => result.status === 0);
+    if (there[0] !== there[1]) {
+      const [netns, dev] = there[0] ? ends[0] : ends[1];
+      await ipBatch(netns, [`link del ${dev}`]);
+    }
+    await ipBatch(this.node.netns, kernelPodBatch(this.host.topology, wiring));
   }
 
   private prepare(container: Container): RunningContainer {
@@ -222,8 +251,9 @@ export class PodRunner {
     );
     const annotations = {
       "podwire.dev/netns": names.netnsPath(this.netns),
-      "podwire.dev/interface": names.POD_INTERFACE,
-      "podwire.dev/mac": podMac(this.pod),
+      ...(this.pod.spec.hostNetwork === true
+        ? {} // no device of its own
+        : { "podwire.dev/interface": names.POD_INTERFACE, "podwire.dev/mac": podMac(this.pod) }),
     };
     const text = JSON.stringify([status, annotations]);
     if (text === this.announced) return;

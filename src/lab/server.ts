@@ -7,7 +7,8 @@
 //   GET  /logs?namespace&pod&container  text
 //   POST /apply    {"manifests":[{"file","text"}],"namespace"?}           {"items":[Outcome]}
 //   POST /delete   {"manifests":[…]} or {"kind","namespace","names":[…]}  {"items":[Outcome]}
-//   POST /repair, POST /down {"graceMs"}
+//   POST /repair   {"made":[namespaces that had to be made again]}
+//   POST /down     {"graceMs"}
 //
 // Errors: {"error","code","exitCode"} with status 4xx; several problems of manifests are several lines of "error".
 import { chmodSync, rmSync } from "node:fs";
@@ -95,9 +96,11 @@ async function route(
     }
     case "POST /delete":
       return answer(response, { items: remove(lab, (await readJsonBody(request)) as DeleteBody) });
-    case "POST /repair":
-      await lab.repair();
+    case "POST /repair": {
+      const body = (await readJsonBody(request)) as { made?: string[] };
+      await lab.repair(body.made ?? []);
       return answer(response, {});
+    }
     case "POST /down": {
       const body = (await readJsonBody(request)) as { graceMs?: number };
       await onDown(body.graceMs ?? 1000);

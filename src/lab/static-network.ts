@@ -6,21 +6,26 @@ import * as names from "./names.ts";
 import { bridgeBatch, ipBatch, makeNamespaces, setSysctls } from "./namespace.ts";
 import type { NodePlan, Topology } from "./topology.ts";
 
-export async function makeStaticNetwork(t: Topology): Promise<void> {
-  await makeNamespaces(staticNamespaces(t));
+/** Returns the namespaces that it had to make: whoever works in them must be started again. */
+export async function makeStaticNetwork(t: Topology): Promise<string[]> {
+  const made = await makeNamespaces(staticNamespaces(t));
   const fabric = names.fabricNetns(t.lab);
   await Promise.all([
     setSysctls(fabric, { ...IPV6_OFF, "net.bridge.bridge-nf-call-iptables": "0" }),
     ...t.nodes.map((node) => setSysctls(node.netns, nodeSysctls(t, node))),
     ...t.clients.map((client) => setSysctls(client.netns, ipv6Sysctls(t))),
   ]);
-  await ipBatch(fabric, fabricBatch(t));
+  // The veth pair of a namespace that is new may still lead to the old one, which lives on while a process is in it.
+  const stale = [...t.nodes, ...t.clients].filter((member) => made.includes(member.netns));
+  const removals = stale.map((member) => `link del ${member.fabricPort}`);
+  await ipBatch(fabric, [...(made.includes(fabric) ? [] : removals), ...fabricBatch(t)]);
   await Promise.all([
     ...t.nodes.map((node) => ipBatch(node.netns, nodeBatch(t, node))),
     ...t.clients.map((client) => ipBatch(client.netns, clientBatch(t, client))),
   ]);
   const kernelNodes = t.nodes.filter((node) => node.agent === "kernel");
   await Promise.all(kernelNodes.map((node) => bridgeBatch(node.netns, kernelFdbBatch(t, node))));
+  return made;
 }
 
 const IPV6_OFF = { "net.ipv6.conf.all.disable_ipv6": "1", "net.ipv6.conf.default.disable_ipv6": "1" };

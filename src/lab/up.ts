@@ -53,8 +53,8 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
   try {
     await writeAtomically(paths.topology, JSON.stringify(t));
     options.progress(`lab ${t.lab}: namespaces, links and addresses`);
-    await makeStaticNetwork(t);
-    await startOrRepair(options, paths);
+    const made = await makeStaticNetwork(t);
+    await startOrRepair(options, paths, made);
     if (options.manifests.length > 0) {
       options.progress(`lab ${t.lab}: applying manifests`);
       await labCall(paths, { method: "POST", path: "/apply", body: { manifests: options.manifests } });
@@ -66,11 +66,11 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
   }
 }
 
-async function startOrRepair(options: UpOptions, paths: LabPaths): Promise<void> {
+async function startOrRepair(options: UpOptions, paths: LabPaths, made: string[]): Promise<void> {
   const running = readJson<ProcessId>(paths.pid);
   if (running !== undefined && isAlive(running)) {
     options.progress(`lab ${options.topology.lab}: repairing`);
-    await labCall(paths, { method: "POST", path: "/repair" });
+    await labCall(paths, { method: "POST", path: "/repair", body: { made } });
     return;
   }
   options.progress(`lab ${options.topology.lab}: starting the lab process`);
