@@ -1,0 +1,257 @@
+/**
+ * One node's agent: reads its configuration, opens the node's ports, starts the data plane, follows the objects and
+ * tells the plane what they mean. Wiring only; what anything means is decided in control, compile and the plane.
+ *
+ *   source ─▶ ObjectGraph ─▶ compile ─▶ messages ─▶ worker          API ◀─ shared tables
+ */
+import { randomBytes } from "node:crypto";
+import type { Server } from "node:http";
+import { PodwireError } from "../base/errors.ts";
+import { compilePods, compileTopology, type NodeTopology, prefixOf } from "../compile/node.ts";
+import { proxySettings } from "../compile/proxy-settings.ts";
+import { ServiceCompiler } from "../compile/services.ts";
+import type { AgentConfig } from "../control/config/agent.ts";
+import { type Changes, ObjectGraph } from "../control/desired-state.ts";
+import { FilesSource } from "../control/watch/files-source.ts";
+import { SocketSource } from "../control/watch/socket-source.ts";
+import type { ObjectSource } from "../control/watch/source.ts";
+import { DetectLocal } from "../dataplane/tables.ts";
+import { loadNative, type Native } from "../native/binding.ts";
+import { startApi } from "./api.ts";
+import { Attachments } from "./attachments.ts";
+import { conntrackTimeouts } from "./conntrack-timeouts.ts";
+import { PlaneHandle } from "./plane-handle.ts";
+import { Watching } from "./watching.ts";
+
+/** Frontends and endpoints the plane has room for: memory is taken as services come. */
+const SERVICES_LOG2 = 19;
+const MAX_PORTS = 1024;
+const POOL_SLOTS = 128;
+
+export class Agent {
+  readonly config: AgentConfig;
+  readonly graph = new ObjectGraph();
+  readonly #native: Native;
+  readonly #plane: PlaneHandle;
+  readonly #attachments: Attachments;
+  readonly #services: ServiceCompiler;
+  readonly #startedMs = performance.now();
+  #source: ObjectSource | undefined;
+  #server: Server | undefined;
+  #uplink = { id: -1, mac: { hi: 0, lo: 0 }, mtu: 1500 };
+  #host = { id: -1, mac: { hi: 0, lo: 0 }, mtu: 1500 };
+  #topology: NodeTopology | undefined;
+  #synced = false;
+  #queue: Promise<void> = Promise.resolve();
+  #scheduled = false;
+  #lastApplyMs = 0;
+  #problem = "";
+  /** Called when the agent cannot go on. */
+  onFatal: (error: Error) => void = () => {};
+  /** Called when objects cannot be read for the moment; what is known stays in force. */
+  onProblem: (error: Error) => void = () => {};
+
+  constructor(config: AgentConfig) {
+    this.config = config;
+    this.#native = loadNative();
+    this.#plane = new PlaneHandle(this.#native, {
+      sizes: {
+        conntrackLog2: Math.max(10, Math.ceil(Math.log2(config.conntrackMax))),
+        maxPorts: MAX_PORTS,
+        fdbLog2: 13,
+        neighborsLog2: 13,
+        stationsLog2: 11,
+        poolSlots: POOL_SLOTS,
+        seed: randomBytes(4).readInt32LE(0),
+      },
+      spinUs: config.spinMicroseconds,
+      servicesLog2: SERVICES_LOG2,
+      onExit: (error) => this.onFatal(error),
+    });
+    this.#attachments = new Attachments(this.#native, this.#plane);
+    this.#services = new ServiceCompiler(this.#settings());
+  }
+
+  /** Opens the ports, the API and the source. Throws when a device or the socket is not to be had. */
+  async start(): Promise<void> {
+    const { config } = this;
+    this.#uplink = await this.#attachments.openUplink(config.netns, config.uplink.interface);
+    this.#host = await this.#attachments.openHost(config.netns, config.host.interface);
+    await this.#plane.apply({ type: "timeouts", seconds: conntrackTimeouts(config.proxy.conntrack) });
+    const watching = new Watching(this.#plane);
+    const serviceName = (id: number): string | undefined => this.#services.nameOf(id);
+    this.#server = await startApi(
+      {
+        node: config.nodeName,
+        plane: this.#plane,
+        watching,
+        sources: {
+          tables: this.#plane.tables,
+          ports: () => this.#attachments.list(),
+          routes: () => [...(this.#topology?.routes ?? [])],
+          vteps: () => [...(this.#topology?.vteps ?? [])],
+          services: () => this.#services.specs(),
+          nowMs: () => performance.now() - this.#startedMs,
+        },
+        names: { node: config.nodeName, ports: () => this.#attachments.list(), service: serviceName },
+        status: () => this.#status(),
+      },
+      config.socket,
+    );
+    this.#source =
+      "socket" in config.source
+        ? new SocketSource(config.source.socket, config.nodeName)
+        : new FilesSource(config.source.files);
+    this.#source.start({
+      events: (events, synced) => {
+        for (const event of events) this.graph.onEvent(event);
+        if (synced) this.#synced = true;
+        this.#schedule();
+      },
+      problem: (error) => this.onProblem(error),
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#source?.close();
+    this.#server?.close();
+    this.#server?.closeAllConnections();
+    await this.#queue;
+    await this.#plane.stop();
+    this.#attachments.close();
+  }
+
+  #settings() {
+    const { config } = this;
+    return proxySettings({
+      config: config.proxy,
+      nodeName: config.nodeName,
+      node: this.graph.nodes.get(config.nodeName),
+      localIps: this.#topology?.own.local ?? [],
+    });
+  }
+
+  /** Events that come together are applied together; a change waits for the one before it, never for a timer. */
+  #schedule(): void {
+    if (this.#scheduled || !this.#synced) return;
+    this.#scheduled = true;
+    this.#queue = this.#queue.then(async () => {
+      await new Promise((resolve) => setImmediate(resolve));
+      this.#scheduled = false;
+      try {
+        await this.#apply(this.graph.take());
+      } catch (error) {
+        this.onFatal(error instanceof Error ? error : new Error(String(error)));
+      }
+    });
+  }
+
+  async #apply(changes: Changes): Promise<void> {
+    const started = performance.now();
+    if (changes.nodes.size > 0 || this.#topology === undefined) await this.#applyTopology();
+    if (changes.pods.size > 0 || changes.nodes.size > 0) {
+      const pods = compilePods(this.graph, this.config.nodeName).filter((p) => p.netns !== "");
+      await this.#attachments.sync(
+        pods.map(({ key, netns, interface: name, mac, addresses }) => ({
+          key,
+          netns,
+          interface: name,
+          mac,
+          ips: [...addresses],
+        })),
+      );
+    }
+    if (changes.services.size > 0) {
+      const update = this.#services.update(this.graph, changes.services);
+      if (update.upsert.length + update.remove.length > 0)
+        await this.#plane.apply({ type: "services", update });
+    }
+    this.#lastApplyMs = performance.now() - started;
+  }
+
+  async #applyTopology(): Promise<void> {
+    const topology = compileTopology(this.graph, {
+      config: this.config,
+      mtu: this.#uplink.mtu,
+      ports: { uplink: this.#uplink.id, host: this.#host.id },
+    });
+    if (topology === undefined) {
+      this.#problem = `no Node object "${this.config.nodeName}" with an address and a podCIDR yet`;
+      return;
+    }
+    this.#problem = "";
+    this.#topology = topology;
+    const { own } = topology;
+    const settings = this.#settings();
+    const isVxlan = this.config.overlay.type === "vxlan";
+    const liberal = this.config.proxy.conntrack.tcpBeLiberal || this.config.proxy.mode === "nftables";
+    const nodeAddress = own.addresses.find((a) => a.family === 4);
+    await this.#plane.apply({
+      type: "node",
+      config: {
+        gatewayMacHi: own.gatewayMac.hi,
+        gatewayMacLo: own.gatewayMac.lo,
+        vtepMacHi: own.vtepMac.hi,
+        vtepMacLo: own.vtepMac.lo,
+        hostPort: this.#host.id,
+        uplinkPort: this.#uplink.id,
+        nodeAddress: nodeAddress?.w3 ?? 0,
+        vxlan: isVxlan ? 1 : 0,
+        vni: this.config.overlay.type === "vxlan" ? this.config.overlay.vni : 1,
+        vxlanPort: this.config.overlay.type === "vxlan" ? this.config.overlay.port : 8472,
+        detectLocal: detectLocal(settings.podsByPort, settings.podSources.length > 0),
+        dropInvalid: liberal ? 0 : 1,
+      },
+      local: [...own.local],
+      podSources: settings.podSources.map(prefixOf),
+      masqueradeSources: [...topology.masqueradeSources],
+      masqueradeExempt: [...topology.masqueradeExempt],
+    });
+    await this.#plane.apply({ type: "routes", routes: [...topology.routes], vteps: [...topology.vteps] });
+    const update = this.#services.changeSettings(this.graph, settings);
+    if (update.upsert.length + update.remove.length > 0)
+      await this.#plane.apply({ type: "services", update });
+  }
+
+  get ready(): boolean {
+    return this.#synced && this.#topology !== undefined && this.#attachments.complete;
+  }
+
+  #status(): Record<string, unknown> {
+    const { graph } = this;
+    const failed = this.#attachments.list().find((p) => p.state === "error");
+    return {
+      node: this.config.nodeName,
+      pid: process.pid,
+      uptimeSec: Math.round((performance.now() - this.#startedMs) / 1000),
+      ready: this.ready,
+      ...(this.ready ? {} : { error: this.#problem || failed?.error || "objects are not there yet" }),
+      ports: this.#attachments.list(),
+      objects: {
+        nodes: graph.nodes.size,
+        pods: graph.pods.size,
+        services: graph.services.size,
+        endpointSlices: [...graph.slices.values()].reduce((n, s) => n + s.size, 0),
+      },
+      internalErrors: this.#plane.errors,
+      lastApplyMs: Math.round(this.#lastApplyMs * 1000) / 1000,
+    };
+  }
+}
+
+function detectLocal(byPort: boolean, byCidr: boolean): number {
+  if (byPort) return DetectLocal.POD_PORT;
+  return byCidr ? DetectLocal.CIDR : DetectLocal.NONE;
+}
+
+/** What cannot be had without root, said before anything is opened. */
+export function checkPreconditions(): void {
+  if (process.getuid?.() !== 0) {
+    throw new PodwireError(
+      "agent: needs root (CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN): run it with sudo",
+      {
+        code: "AGENT_NOT_ROOT",
+      },
+    );
+  }
+}
