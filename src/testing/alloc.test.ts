@@ -1,0 +1,39 @@
+// The hot path may leave 4 bytes a packet on the heap: clean code measures below 1, one small array a packet 65.
+import t from "tap";
+import { type HotRun, measureAlloc } from "./hot-run.ts";
+
+const UNITS = 500_000;
+const ALLOWED_BYTES = 4;
+const WIRE = new URL("./hot-wire.js", import.meta.url);
+
+const subjects: { name: string; run: HotRun }[] = [
+  { name: "parsers and setters of wire", run: { module: WIRE, create: "createWireSubject", units: UNITS } },
+];
+for (const { name, run } of subjects) {
+  t.test(`${name} allocate nothing`, async (t) => {
+    const { bytesPerUnit, units } = measureAlloc(run);
+    t.ok(units >= UNITS);
+    t.ok(bytesPerUnit < ALLOWED_BYTES, `${bytesPerUnit.toFixed(3)} bytes a packet`);
+  });
+}
+
+const planted = [
+  { name: "one array a call", create: "createAllocatingSubject", least: 40 },
+  { name: "one boxed number a call", create: "createBoxingSubject", least: 8 },
+  { name: "one buffer a call", create: "createBufferSubject", least: 500, units: 20_000 },
+];
+for (const { name, create, least, units } of planted) {
+  t.test(`provoked: ${name} is seen`, async (t) => {
+    const { bytesPerUnit } = measureAlloc({ module: WIRE, create, units: units ?? UNITS, warmUnits: 20_000 });
+    t.ok(bytesPerUnit >= least, `${bytesPerUnit.toFixed(1)} bytes a call`);
+  });
+}
+
+t.test("provoked: a run in which the collector hides the bytes is refused, not passed", async (t) => {
+  const run = { module: WIRE, create: "createAllocatingSubject", units: 20_000_000, warmUnits: 1000 };
+  t.throws(() => measureAlloc(run), /the collector ran/);
+});
+
+t.test("provoked: a subject that cannot be run is an error", async (t) => {
+  t.throws(() => measureAlloc({ module: WIRE, create: "createNothing", units: 1 }), /createNothing failed/);
+});

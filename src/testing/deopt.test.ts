@@ -1,0 +1,43 @@
+// Compiled hot code stays compiled: after warm-up nothing in wire/ or dataplane/ is de-optimised.
+import t from "tap";
+import { findDeopts, type HotRun, parseDeopts } from "./hot-run.ts";
+
+const WIRE = new URL("./hot-wire.js", import.meta.url);
+const HOT_FILES = /\/src\/(?:wire|dataplane)\//;
+
+const subjects: { name: string; run: HotRun }[] = [
+  {
+    name: "parsers and setters of wire",
+    run: { module: WIRE, create: "createWireSubject", units: 500_000, warmUnits: 1_000_000 },
+  },
+];
+for (const { name, run } of subjects) {
+  t.test(`${name} stay compiled`, async (t) => {
+    t.same(findDeopts(run, HOT_FILES), []);
+  });
+}
+
+t.test("provoked: a second shape of object after warm-up is seen, with its place and reason", async (t) => {
+  const run = { module: WIRE, create: "createDeoptingSubject", units: 100_000, warmUnits: 200_000 };
+  const deopts = findDeopts(run, /hot-wire/);
+  t.ok(deopts.length > 0);
+  t.match(deopts[0], { location: /hot-wire\.[jt]s:\d+:\d+/, reason: "wrong map" });
+  t.same(findDeopts(run, HOT_FILES), [], "and belongs to no hot file");
+});
+
+t.test("lines of V8's log are read, others passed over", async (t) => {
+  const log = [
+    "new,MemoryChunk,0x7f,262144",
+    "code-deopt,48855,640,0x7f,0,76,deopt-eager,<file:///a/src/wire/tcp.js:2:27> inlined at <file:///b.js:3:9>,wrong map",
+    "code-deopt,48923,256,0x7f,-1,76,deopt-lazy,<file:///a/b.js:2:27>,(unknown)",
+    "",
+  ].join("\n");
+  t.same(
+    parseDeopts(log).map(({ kind, reason }) => [kind, reason]),
+    [
+      ["deopt-eager", "wrong map"],
+      ["deopt-lazy", "(unknown)"],
+    ],
+  );
+  t.match(parseDeopts(log)[0].location, HOT_FILES);
+});
