@@ -147,7 +147,8 @@ export class PodIpam {
   #take(pod: string, node: string, range: Range): string {
     const offset = range.pool.take(pod);
     if (offset < 0) {
-      const message = `node "${node}": podCIDR ${formatCidr(range.cidr)} is exhausted: all ${range.pool.used} addresses are in use`;
+      const podCidr = formatCidr(range.cidr);
+      const message = `node "${node}": podCIDR ${podCidr} is exhausted: all ${range.pool.used} addresses are in use`;
       throw new IpamError(message, { code: "IPAM_EXHAUSTED", pod, node });
     }
     const text = formatIp(nthIp(range.cidr, offset));
