@@ -185,14 +185,6 @@ export class Cluster {
     });
   }
 
-  /** Objects of an earlier process, as they were: nothing new is made for them, what they hold is taken. */
-  restore(objects: readonly KubeObject[]): void {
-    this.store.transaction(() => {
-      for (const object of objects) this.store.put(object);
-    });
-    this.#restartControllers();
-  }
-
   /** Tells every change after the call that made it. Returns the way to stop. */
   onChange(listener: (change: Change) => void): () => void {
     return this.store.watch(({ type, object }) => listener({ type, object }));
