@@ -7,19 +7,17 @@
 import { randomBytes } from "node:crypto";
 import type { Server } from "node:http";
 import { PodwireError } from "../base/errors.ts";
-import { compilePods, compileTopology, type NodeTopology, prefixOf } from "../compile/node.ts";
-import { proxySettings } from "../compile/proxy-settings.ts";
-import { ServiceCompiler } from "../compile/services.ts";
+import { compilePods } from "../compile/node.ts";
 import type { AgentConfig } from "../control/config/agent.ts";
 import { type Changes, ObjectGraph } from "../control/desired-state.ts";
 import { FilesSource } from "../control/watch/files-source.ts";
 import { SocketSource } from "../control/watch/socket-source.ts";
 import type { ObjectSource } from "../control/watch/source.ts";
-import { DetectLocal } from "../dataplane/tables.ts";
 import { loadNative, type Native } from "../native/binding.ts";
 import { startApi } from "./api.ts";
 import { Attachments } from "./attachments.ts";
 import { conntrackTimeouts } from "./conntrack-timeouts.ts";
+import { NodeMessages, type NodePorts } from "./node-messages.ts";
 import { PlaneHandle } from "./plane-handle.ts";
 import { Watching } from "./watching.ts";
 
@@ -34,13 +32,11 @@ export class Agent {
   readonly #native: Native;
   readonly #plane: PlaneHandle;
   readonly #attachments: Attachments;
-  readonly #services: ServiceCompiler;
+  readonly #messages: NodeMessages;
   readonly #startedMs = performance.now();
   #source: ObjectSource | undefined;
   #server: Server | undefined;
-  #uplink = { id: -1, mac: { hi: 0, lo: 0 }, mtu: 1500 };
-  #host = { id: -1, mac: { hi: 0, lo: 0 }, mtu: 1500 };
-  #topology: NodeTopology | undefined;
+  #ports: NodePorts = { uplink: -1, host: -1, mtu: 1500 };
   #synced = false;
   #queue: Promise<void> = Promise.resolve();
   #scheduled = false;
@@ -69,17 +65,18 @@ export class Agent {
       onExit: (error) => this.onFatal(error),
     });
     this.#attachments = new Attachments(this.#native, this.#plane);
-    this.#services = new ServiceCompiler(this.#settings());
+    this.#messages = new NodeMessages(config, this.graph);
   }
 
   /** Opens the ports, the API and the source. Throws when a device or the socket is not to be had. */
   async start(): Promise<void> {
     const { config } = this;
-    this.#uplink = await this.#attachments.openUplink(config.netns, config.uplink.interface);
-    this.#host = await this.#attachments.openHost(config.netns, config.host.interface);
+    const uplink = await this.#attachments.openUplink(config.netns, config.uplink.interface);
+    const host = await this.#attachments.openHost(config.netns, config.host.interface);
+    this.#ports = { uplink: uplink.id, host: host.id, mtu: uplink.mtu };
     await this.#plane.apply({ type: "timeouts", seconds: conntrackTimeouts(config.proxy.conntrack) });
     const watching = new Watching(this.#plane);
-    const serviceName = (id: number): string | undefined => this.#services.nameOf(id);
+    const serviceName = (id: number): string | undefined => this.#messages.services.nameOf(id);
     this.#server = await startApi(
       {
         node: config.nodeName,
@@ -88,9 +85,9 @@ export class Agent {
         sources: {
           tables: this.#plane.tables,
           ports: () => this.#attachments.list(),
-          routes: () => [...(this.#topology?.routes ?? [])],
-          vteps: () => [...(this.#topology?.vteps ?? [])],
-          services: () => this.#services.specs(),
+          routes: () => [...(this.#messages.topology?.routes ?? [])],
+          vteps: () => [...(this.#messages.topology?.vteps ?? [])],
+          services: () => this.#messages.services.specs(),
           nowMs: () => performance.now() - this.#startedMs,
         },
         names: { node: config.nodeName, ports: () => this.#attachments.list(), service: serviceName },
@@ -121,16 +118,6 @@ export class Agent {
     this.#attachments.close();
   }
 
-  #settings() {
-    const { config } = this;
-    return proxySettings({
-      config: config.proxy,
-      nodeName: config.nodeName,
-      node: this.graph.nodes.get(config.nodeName),
-      localIps: this.#topology?.own.local ?? [],
-    });
-  }
-
   /** Events that come together are applied together; a change waits for the one before it, never for a timer. */
   #schedule(): void {
     if (this.#scheduled || !this.#synced) return;
@@ -148,7 +135,12 @@ export class Agent {
 
   async #apply(changes: Changes): Promise<void> {
     const started = performance.now();
-    if (changes.nodes.size > 0 || this.#topology === undefined) await this.#applyTopology();
+    for (const message of this.#messages.update(this.graph, changes, this.#ports)) {
+      await this.#plane.apply(message);
+    }
+    if (this.#messages.topology === undefined) {
+      this.#problem = `no Node object "${this.config.nodeName}" with an address and a podCIDR yet`;
+    } else this.#problem = "";
     if (changes.pods.size > 0 || changes.nodes.size > 0) {
       const pods = compilePods(this.graph, this.config.nodeName).filter((p) => p.netns !== "");
       await this.#attachments.sync(
@@ -161,60 +153,11 @@ export class Agent {
         })),
       );
     }
-    if (changes.services.size > 0) {
-      const update = this.#services.update(this.graph, changes.services);
-      if (update.upsert.length + update.remove.length > 0)
-        await this.#plane.apply({ type: "services", update });
-    }
     this.#lastApplyMs = performance.now() - started;
   }
 
-  async #applyTopology(): Promise<void> {
-    const topology = compileTopology(this.graph, {
-      config: this.config,
-      mtu: this.#uplink.mtu,
-      ports: { uplink: this.#uplink.id, host: this.#host.id },
-    });
-    if (topology === undefined) {
-      this.#problem = `no Node object "${this.config.nodeName}" with an address and a podCIDR yet`;
-      return;
-    }
-    this.#problem = "";
-    this.#topology = topology;
-    const { own } = topology;
-    const settings = this.#settings();
-    const isVxlan = this.config.overlay.type === "vxlan";
-    const liberal = this.config.proxy.conntrack.tcpBeLiberal || this.config.proxy.mode === "nftables";
-    const nodeAddress = own.addresses.find((a) => a.family === 4);
-    await this.#plane.apply({
-      type: "node",
-      config: {
-        gatewayMacHi: own.gatewayMac.hi,
-        gatewayMacLo: own.gatewayMac.lo,
-        vtepMacHi: own.vtepMac.hi,
-        vtepMacLo: own.vtepMac.lo,
-        hostPort: this.#host.id,
-        uplinkPort: this.#uplink.id,
-        nodeAddress: nodeAddress?.w3 ?? 0,
-        vxlan: isVxlan ? 1 : 0,
-        vni: this.config.overlay.type === "vxlan" ? this.config.overlay.vni : 1,
-        vxlanPort: this.config.overlay.type === "vxlan" ? this.config.overlay.port : 8472,
-        detectLocal: detectLocal(settings.podsByPort, settings.podSources.length > 0),
-        dropInvalid: liberal ? 0 : 1,
-      },
-      local: [...own.local],
-      podSources: settings.podSources.map(prefixOf),
-      masqueradeSources: [...topology.masqueradeSources],
-      masqueradeExempt: [...topology.masqueradeExempt],
-    });
-    await this.#plane.apply({ type: "routes", routes: [...topology.routes], vteps: [...topology.vteps] });
-    const update = this.#services.changeSettings(this.graph, settings);
-    if (update.upsert.length + update.remove.length > 0)
-      await this.#plane.apply({ type: "services", update });
-  }
-
   get ready(): boolean {
-    return this.#synced && this.#topology !== undefined && this.#attachments.complete;
+    return this.#synced && this.#messages.topology !== undefined && this.#attachments.complete;
   }
 
   #status(): Record<string, unknown> {
@@ -237,11 +180,6 @@ export class Agent {
       lastApplyMs: Math.round(this.#lastApplyMs * 1000) / 1000,
     };
   }
-}
-
-function detectLocal(byPort: boolean, byCidr: boolean): number {
-  if (byPort) return DetectLocal.POD_PORT;
-  return byCidr ? DetectLocal.CIDR : DetectLocal.NONE;
 }
 
 /** What cannot be had without root, said before anything is opened. */

@@ -29,6 +29,7 @@ interface Attached {
 }
 
 const RETRY_MS = 100;
+const CHECK_MS = 500;
 
 export class Attachments {
   readonly #native: Native;
@@ -37,13 +38,24 @@ export class Attachments {
   readonly #freeIds: number[] = [];
   readonly #wanted = new Map<string, PodAttachment>();
   #nextId = 0;
+  readonly #check: NodeJS.Timeout;
   #retry: NodeJS.Timeout | undefined;
+  /** Changes one after the other: a retry must not meet a sync half way. */
+  #chain: Promise<void> = Promise.resolve();
   /** Bumped whenever a pod's port comes or goes. */
   onChange: () => void = () => {};
 
   constructor(native: Native, plane: PlaneHandle) {
     this.#native = native;
     this.#plane = plane;
+    this.#check = setInterval(() => void this.#exclusive(() => this.#reopenFailed()), CHECK_MS);
+    this.#check.unref();
+  }
+
+  #exclusive(work: () => Promise<void>): Promise<void> {
+    const done = this.#chain.then(work);
+    this.#chain = done.catch(() => {});
+    return done;
   }
 
   list(): PortInfo[] {
@@ -83,7 +95,21 @@ export class Attachments {
   }
 
   /** Makes the pods' ports what `wanted` says. */
-  async sync(wanted: PodAttachment[]): Promise<void> {
+  sync(wanted: PodAttachment[]): Promise<void> {
+    return this.#exclusive(() => this.#sync(wanted));
+  }
+
+  /** Pods whose device failed: away with the old one, and again from the start. */
+  async #reopenFailed(): Promise<void> {
+    for (const { info, attachment } of [...this.#ports.values()]) {
+      if (attachment === null || info.id < 0 || !this.#plane.hasFailed(info.id)) continue;
+      await this.#detachPod(attachment.key);
+      this.#wanted.set(attachment.key, attachment);
+      await this.#attachMissing();
+    }
+  }
+
+  async #sync(wanted: PodAttachment[]): Promise<void> {
     const keys = new Set(wanted.map((w) => w.key));
     for (const key of [...this.#wanted.keys()]) if (!keys.has(key)) await this.#detachPod(key);
     for (const attachment of wanted) {
@@ -102,7 +128,9 @@ export class Attachments {
       if (port?.info.state === "up") continue;
       if (!(await this.#attachPod(attachment))) failed = true;
     }
-    if (failed) this.#retry = setTimeout(() => void this.#attachMissing(), RETRY_MS);
+    if (failed) {
+      this.#retry = setTimeout(() => void this.#exclusive(() => this.#attachMissing()), RETRY_MS);
+    }
   }
 
   async #attachPod(a: PodAttachment): Promise<boolean> {
@@ -154,6 +182,7 @@ export class Attachments {
     attachment: PodAttachment | null,
   ): Promise<number> {
     const id = this.#freeIds.pop() ?? this.#nextId++;
+    this.#plane.forgetFailure(id);
     const info: PortInfo = {
       id,
       name: device.name,
@@ -198,6 +227,7 @@ export class Attachments {
 
   close(): void {
     clearTimeout(this.#retry);
+    clearInterval(this.#check);
     for (const port of this.#ports.values()) port.device?.close();
   }
 }

@@ -104,6 +104,15 @@ export class PlaneHandle {
     return Atomics.load(this.#control, Control.ERRORS);
   }
 
+  /** True when the device of port `id` failed since it was attached: its namespace is gone, mostly. */
+  hasFailed(id: number): boolean {
+    return Atomics.load(this.#control, Control.PORTS + id) !== 0;
+  }
+
+  forgetFailure(id: number): void {
+    Atomics.store(this.#control, Control.PORTS + id, 0);
+  }
+
   async stop(): Promise<void> {
     this.#stopping = true;
     this.send({ type: "stop" });

@@ -14,6 +14,7 @@ export const Control = Object.freeze({
   APPLIED: 0, //   number of the last message applied
   RUNNING: 1, //   1 while the loop runs
   ERRORS: 2, //    exceptions caught in the plane
+  PORTS: 16, //    from here one word a port: 1 = its device failed under us
 } as const);
 
 export interface PlaneSizes {
@@ -43,7 +44,7 @@ const ICMP_RATE_LOG2 = 8;
 export function allocate(sizes: PlaneSizes): PlaneMemory {
   const take = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes);
   return {
-    control: take(64),
+    control: take((Control.PORTS + sizes.maxPorts) * 4),
     counters: take(Counters.bytesFor(sizes.maxPorts)),
     conntrack: take(Conntrack.bytesFor(sizes.conntrackLog2)),
     fdb: take(Fdb.bytesFor(sizes.fdbLog2)),

@@ -102,6 +102,7 @@ function portFailed(id: number): void {
   const fd = plane.ports.fd[id];
   if (fd >= 0) native.pollerRemove(init.poller, fd);
   plane.ports.active[id] = 0;
+  Atomics.store(control, Control.PORTS + id, 1);
 }
 
 function reportError(): void {
