@@ -168,6 +168,10 @@ const SWEEP_MAX = 4096;
 export function tick(e: Engine): void {
   const t = e.tables;
   const nowMs = t.nowMs;
+  // Before anything that counts milliseconds: a first question goes out in the turn that asked for it.
+  const n = neighborTimers.pollTimers(t.fabric, nowMs, e.probes);
+  for (let i = 0; i < n; i++) probeOrFail(e, e.probes[2 * i], e.probes[2 * i + 1]);
+  if (n > 0) flush(e.tx);
   const elapsed = (nowMs - e.lastSweepMs) | 0;
   if (elapsed <= 0) return;
   e.lastSweepMs = nowMs;
@@ -182,9 +186,6 @@ export function tick(e: Engine): void {
     pool.release(t.pool, fragments.close(t.fragments, queue));
     c.drops[DropReason.FRAGMENT_TIMEOUT]++;
   }
-  const n = neighborTimers.pollTimers(t.fabric, nowMs, e.probes);
-  for (let i = 0; i < n; i++) probeOrFail(e, e.probes[2 * i], e.probes[2 * i + 1]);
-  if (n > 0) flush(e.tx);
 }
 
 function probeOrFail(e: Engine, slot: number, event: number): void {

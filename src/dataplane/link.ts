@@ -3,8 +3,10 @@ import * as eth from "../wire/ethernet.ts";
 import * as vnet from "../wire/virtio-net.ts";
 import { Event } from "./counters.ts";
 import { DropReason } from "./drop-reason.ts";
+import { sendProbe } from "./neighbor-probe.ts";
 import * as pool from "./slot-pool.ts";
 import * as neighbor from "./table/neighbor.ts";
+import * as neighborTimers from "./table/neighbor-timers.ts";
 import * as routes from "./table/routes.ts";
 import type { Tables } from "./tables.ts";
 import { enqueue } from "./tx-queue.ts";
@@ -38,7 +40,9 @@ export function toNeighbor(
     enqueue(t.tx, uplink, off, len, slot);
     return 0;
   }
-  return wait(t, n, off, len, slot);
+  const reason = wait(t, n, off, len, slot);
+  if (neighborTimers.startProbing(t.fabric, n, nowMs)) sendProbe(t, n, false);
+  return reason;
 }
 
 function wait(t: Tables, n: number, off: number, len: number, slot: number): number {

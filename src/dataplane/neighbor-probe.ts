@@ -5,12 +5,18 @@ import * as eth from "../wire/ethernet.ts";
 import * as vnet from "../wire/virtio-net.ts";
 import { Event } from "./counters.ts";
 import { IcmpRequest, requestIcmp } from "./icmp-request.ts";
-import { begin } from "./packet.ts";
+import { begin, type Packet } from "./packet.ts";
 import * as pool from "./slot-pool.ts";
 import { parse } from "./stage/parse.ts";
+import { translate } from "./stage/translate.ts";
+import * as conntrack from "./table/conntrack.ts";
 import type { Tables } from "./tables.ts";
+import * as tuple from "./tuple.ts";
 import { enqueue } from "./tx-queue.ts";
 import { Verdict } from "./verdict.ts";
+
+const TCP = 6;
+const UDP = 17;
 
 /** Sends an ARP request for the neighbour in `slot`: to everybody, or to the station that was last known. */
 export function sendProbe(t: Tables, slot: number, unicast: boolean): void {
@@ -43,8 +49,25 @@ export function describeWaiting(t: Tables, slot: number, len: number): boolean {
   if (pkt.family === 4 && pkt.key[3] === t.config.nodeAddress && pkt.proto === 17) {
     if ((pkt.key[8] & 0xffff) === t.config.vxlanPort) return false;
   }
+  undoTranslation(pkt, t);
   requestIcmp(pkt, IcmpRequest.HOST_UNREACHABLE);
   // The frame carries our own MAC addresses by now, none of them a group's.
   eth.setDst(pkt.view, pkt.off, t.config.gatewayMacHi, t.config.gatewayMacLo);
   return true;
+}
+
+/** A packet waits as it leaves; whoever sent it must know it again in the quote. */
+function undoTranslation(pkt: Packet, t: Tables): void {
+  if (pkt.fragment === 1 && (pkt.proto === TCP || pkt.proto === UDP)) {
+    if (pkt.end - pkt.l4 < 8) return;
+    pkt.key[8] = pkt.view.getInt32(pkt.l4);
+  }
+  tuple.invert(pkt.key, t.keyA);
+  const ref = conntrack.find(t.conntrack, t.keyA);
+  if (ref < 0) return;
+  conntrack.loadTuple(t.conntrack, ref ^ 1, pkt.to);
+  pkt.nat = 1;
+  translate(pkt, t);
+  tuple.copy(pkt.to, pkt.key);
+  pkt.nat = 0;
 }

@@ -7,7 +7,7 @@
 import { drop } from "./drop.ts";
 import { DropReason } from "./drop-reason.ts";
 import { IcmpRequest } from "./icmp-request.ts";
-import { begin, CtState, type Packet } from "./packet.ts";
+import { begin, type Packet } from "./packet.ts";
 import * as pool from "./slot-pool.ts";
 import { answerArp } from "./stage/answer-arp.ts";
 import { chooseBackend } from "./stage/choose-backend.ts";
@@ -129,14 +129,14 @@ function release(pkt: Packet, t: Tables): void {
   pkt.slot = -1;
 }
 
-/** The router tells the sender why. The error is a packet of the node's own: routed, translated, sent like any. */
+/**
+ * The router tells the sender why. The error is a packet of the node's own, routed like any. It quotes what the sender
+ * sent, untranslated, so there is nothing for conntrack to turn back.
+ */
 export function sendIcmpError(pkt: Packet, t: Tables, nowSec: number, nowMs: number): void {
   if (!makeIcmpError(pkt, t, nowMs)) return;
   const own = t.own;
-  trackConnection(own, t, nowSec);
-  if (own.ctState === CtState.INVALID) own.ctState = CtState.UNTRACKED;
   let v: Verdict = route(own, t);
-  if (v === NEXT) v = translate(own, t);
   if (v === NEXT) v = output(own, t, nowSec, nowMs);
   note(own, t, S.SEND_ICMP_ERROR, v);
   if (v !== FORWARD && own.slot >= 0) release(own, t);

@@ -50,6 +50,15 @@ export function pollTimers(t: neighbor.Neighbors, nowMs: number, out: Int32Array
   return events;
 }
 
+/**
+ * True when the neighbour has not been asked for yet and is to be asked now: whoever made it need not wait for the walk
+ * (Linux probes at once, too). Counts as the first probe.
+ */
+export function startProbing(t: neighbor.Neighbors, slot: number, nowMs: number): boolean {
+  if (t.state[slot] !== INCOMPLETE || t.probes[slot] !== 0) return false;
+  return probe(t, slot, nowMs, MULTICAST_SOLICIT, Event.PROBE_MULTICAST) === Event.PROBE_MULTICAST;
+}
+
 /** How long the engine may sleep as far as this table cares; 0: something is due. */
 export function msUntilDue(t: neighbor.Neighbors, nowMs: number): number {
   if (t.header[H_SCAN] !== 0) return 0;
