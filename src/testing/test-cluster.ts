@@ -1,4 +1,5 @@
-// Addresses, routes and services of the little cluster that test-node.ts builds nodes of, as the agent would compile them.
+// Addresses, routes and services of the little cluster that test-node.ts builds nodes of, as the agent would
+// compile them.
 import { parseIp } from "../base/ip.ts";
 import { formatMac } from "../base/mac.ts";
 import { RouteKind, type RouteSpec } from "../dataplane/table/routes.ts";
@@ -100,7 +101,9 @@ export interface ServiceOptions {
 
 const { DNAT, REJECT } = services.Action;
 
-/** A service port as compile would give it: sources outside the cluster are masqueraded, node ports always. */
+/**
+ * A service port as compile would give it: sources outside the cluster are masqueraded, node ports always.
+ */
 export function serviceSpec(id: number, o: ServiceOptions): services.ServicePortSpec {
   const action = o.action ?? (o.endpoints.length === 0 ? REJECT : DNAT);
   const always = { action, set: 0, masquerade: true };
@@ -145,7 +148,10 @@ export function macWords(mac: string): [hi: number, lo: number] {
   return [(a << 8) | b, (c << 24) | (d << 16) | (e << 8) | f];
 }
 
-/** Routes of node `index` of `nodes`: what LOCAL addresses, pods, peers and the fabric need, and one of each refusal. */
+/**
+ * Routes of node `index` of `nodes`: what LOCAL addresses, pods, peers and the fabric need, and one of each
+ * refusal.
+ */
 export function nodeRoutes(index: number, nodes: number, vxlan: boolean): RouteSpec[] {
   const specs = localAddresses(index, vxlan).map((address) =>
     route(`${address}/32`, RouteKind.LOCAL, { src: LINK_LOCAL_GATEWAY }),

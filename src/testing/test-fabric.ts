@@ -1,4 +1,5 @@
-// Several test nodes on one switch, and stations outside the cluster that answer ARP. What crosses the switch is kept.
+// Several test nodes on one switch, and stations outside the cluster that answer ARP. What crosses the switch
+// is kept.
 import { parseIp } from "../base/ip.ts";
 import { formatMac } from "../base/mac.ts";
 import { arpFrame } from "./frame-builder.ts";

@@ -1,7 +1,8 @@
-// A whole node without a kernel: the engine over memory ports, with a manual clock, two pods, the node's own stack, an
-// uplink, routes, VTEPs and services as the agent would compile them. What the plane sends is checked on the spot
-// (frame-checker.ts), and after every run each packet slot must be accounted for: free, waiting for a neighbour, or in
-// reassembly. Node n has 192.168.50.(10+n), podCIDR 10.244.n.0/24, gateway .1, VTEP .0, pods .2 and .3.
+// A whole node without a kernel: the engine over memory ports, with a manual clock, two pods, the node's own
+// stack, an uplink, routes, VTEPs and services as the agent would compile them. What the plane sends is
+// checked on the spot (frame-checker.ts), and after every run each packet slot must be accounted for: free,
+// waiting for a neighbour, or in reassembly. Node n has 192.168.50.(10+n), podCIDR 10.244.n.0/24, gateway .1,
+// VTEP .0, pods .2 and .3.
 import { formatIp, formatIpPort } from "../base/ip.ts";
 import { parseMac } from "../base/mac.ts";
 import { Counters, Event } from "../dataplane/counters.ts";
@@ -14,6 +15,7 @@ import * as fdb from "../dataplane/table/fdb.ts";
 import * as fragments from "../dataplane/table/fragments.ts";
 import { LocalAddresses } from "../dataplane/table/local-addresses.ts";
 import * as neighbor from "../dataplane/table/neighbor.ts";
+import * as neighborTimers from "../dataplane/table/neighbor-timers.ts";
 import { PrefixSet } from "../dataplane/table/prefix-set.ts";
 import { createRoutes, type RouteSpec } from "../dataplane/table/routes.ts";
 import * as services from "../dataplane/table/services.ts";
@@ -45,6 +47,8 @@ import {
   vtepMacWords,
   words,
 } from "./test-cluster.ts";
+
+const TICKS_MAX = 16;
 
 export interface TestNodeOptions {
   readonly index?: number;
@@ -206,14 +210,22 @@ export class TestNode {
   /** Polls every port until nothing is left to receive, then takes what was sent and checks it. */
   run(): void {
     engine.setClock(this.engine, this.clock.nowMs());
-    engine.tick(this.engine);
+    this.#tick();
     for (let busy = true; busy; ) {
       busy = false;
       for (const { id } of this.ports.values()) if (engine.pollPort(this.engine, id) > 0) busy = true;
     }
-    engine.tick(this.engine);
+    this.#tick();
     for (const port of this.ports.values()) this.#collect(port);
     this.checkInvariants();
+  }
+
+  /** As often as the neighbours' timers need: their walk takes a slice per tick. */
+  #tick(): void {
+    for (let n = 0; n < TICKS_MAX; n++) {
+      engine.tick(this.engine);
+      if (neighborTimers.msUntilDue(this.tables.fabric, this.clock.nowMs()) > 0) return;
+    }
   }
 
   /** Turns the clock, with a tick every `stepMs` as the engine's loop has. */
