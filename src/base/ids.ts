@@ -7,7 +7,9 @@ declare const brand: unique symbol;
 /** `T` that can only be made by an explicit `as`. */
 export type Branded<T, B extends string> = T & { readonly [brand]: B };
 
-/** IPv4 address as a signed 32-bit integer, most significant byte first on the wire: 10.0.0.1 is 0x0a000001. */
+/**
+ * IPv4 address as a signed 32-bit integer, most significant byte first on the wire: 10.0.0.1 is 0x0a000001.
+ */
 export type Ipv4Addr = Branded<number, "Ipv4Addr">;
 /** TCP, UDP or SCTP port, 0…65535, host order. */
 export type L4Port = Branded<number, "L4Port">;

@@ -1,5 +1,5 @@
-// ICMP and ICMPv6 messages → layers. The packet an error quotes is cut short by design (RFC 792: header and eight
-// bytes), so it is read field by field as far as it goes, not by isWellFormed.
+// ICMP and ICMPv6 messages → layers. The packet an error quotes is cut short by design (RFC 792: header and
+// eight bytes), so it is read field by field as far as it goes, not by isWellFormed.
 import { formatV4 } from "../base/ip.ts";
 import { formatMac } from "../base/mac.ts";
 import * as icmpv4 from "../wire/icmpv4.ts";

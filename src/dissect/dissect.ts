@@ -1,5 +1,5 @@
-// Bytes → Frame. Cold, and never throws on any bytes: each header is read only after wire's isWellFormed said yes,
-// and the first one that is refused ends the walk with a "malformed" layer.
+// Bytes → Frame. Cold, and never throws on any bytes: each header is read only after wire's isWellFormed said
+// yes, and the first one that is refused ends the walk with a "malformed" layer.
 import { formatV4 } from "../base/ip.ts";
 import { formatMac } from "../base/mac.ts";
 import * as arp from "../wire/arp.ts";

@@ -1,5 +1,6 @@
-// What a dissected frame looks like: plain objects with text addresses, fit for JSON. Layers are listed from the
-// outside in; a frame inside a VXLAN packet is a Frame of its own. Numbers are as they are written on paper: unsigned.
+// What a dissected frame looks like: plain objects with text addresses, fit for JSON. Layers are listed from
+// the outside in; a frame inside a VXLAN packet is a Frame of its own. Numbers are as they are written on
+// paper: unsigned.
 
 export interface Frame {
   /** Bytes of the frame, padding included. */

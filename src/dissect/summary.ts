@@ -1,6 +1,6 @@
-// Frame → one line, as `tcpdump -n -S` prints it, because that is what people in this field read fastest. Differences
-// are on purpose: VLAN tags are shown, fragments say where they lie, VXLAN puts the inner frame on the same line, and
-// nothing is guessed from port numbers.
+// Frame → one line, as `tcpdump -n -S` prints it, because that is what people in this field read fastest.
+// Differences are on purpose: VLAN tags are shown, fragments say where they lie, VXLAN puts the inner frame
+// on the same line, and nothing is guessed from port numbers.
 import * as ethernet from "../wire/ethernet.ts";
 import * as ipv4 from "../wire/ipv4.ts";
 import * as ipv6 from "../wire/ipv6.ts";

@@ -1,4 +1,5 @@
-// The hot path may leave 4 bytes a packet on the heap: clean code measures below 1, one small array a packet 65.
+// The hot path may leave 4 bytes a packet on the heap: clean code measures below 1, one small array a packet
+// 65.
 import t from "tap";
 import { type HotRun, measureAlloc } from "./hot-run.ts";
 

@@ -1,6 +1,7 @@
-// Frames for tests, written on wire's setters: say what matters, the rest has a sane default, lengths and checksums
-// come out right. Buffers start as 0xa5, so that a byte no setter wrote is seen. Addresses are text; the family of
-// `src` decides between IPv4 and IPv6. frame-checker.ts checks these frames with arithmetic of its own.
+// Frames for tests, written on wire's setters: say what matters, the rest has a sane default, lengths and
+// checksums come out right. Buffers start as 0xa5, so that a byte no setter wrote is seen. Addresses are
+// text; the family of `src` decides between IPv4 and IPv6. frame-checker.ts checks these frames with
+// arithmetic of its own.
 import type { Ipv4Addr, L4Port, Vni } from "../base/ids.ts";
 import { parseIp } from "../base/ip.ts";
 import { type Mac, parseMac } from "../base/mac.ts";

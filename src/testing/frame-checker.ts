@@ -1,6 +1,7 @@
-// Everything that can be wrong with a frame's lengths and checksums, found without wire/: offsets are written out
-// and the sums are taken modulo 65535 (the Internet checksum) and bit by bit (CRC32c), so that a mistake in wire/
-// cannot hide behind itself. Looks into VXLAN, into every segment of a UDP superframe, and into quoted packets.
+// Everything that can be wrong with a frame's lengths and checksums, found without wire/: offsets are written
+// out and the sums are taken modulo 65535 (the Internet checksum) and bit by bit (CRC32c), so that a mistake
+// in wire/ cannot hide behind itself. Looks into VXLAN, into every segment of a UDP superframe, and into
+// quoted packets.
 
 export interface CheckOptions {
   /** The ten bytes of the virtio-net header; without them every checksum must be complete. */

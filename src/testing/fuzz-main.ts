@@ -1,4 +1,5 @@
-// scripts/fuzz: arguments in, seed and result out. Exit code 0: nothing found, 1: a finding, 2: wrong arguments.
+// scripts/fuzz: arguments in, seed and result out. Exit code 0: nothing found, 1: a finding, 2: wrong
+// arguments.
 import { parseArgs } from "node:util";
 import { toHex } from "./bytes.ts";
 import { fuzz, targets } from "./fuzz.ts";

@@ -1,5 +1,6 @@
-// Fuzz target `wire`: every parser of wire/ and dissect/ over one frame. The view ends where the frame ends, so that a
-// read past it is an exception, and an exception is a finding, as is a broken promise about what was parsed.
+// Fuzz target `wire`: every parser of wire/ and dissect/ over one frame. The view ends where the frame ends,
+// so that a read past it is an exception, and an exception is a finding, as is a broken promise about what
+// was parsed.
 import { dissect, dissectIp } from "../dissect/dissect.ts";
 import { summary } from "../dissect/summary.ts";
 import * as arp from "../wire/arp.ts";

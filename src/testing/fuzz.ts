@@ -1,5 +1,6 @@
-// The fuzzer: mutated frames against a target until the time is up or something is found. A target throws on a finding.
-// Runs are repeatable from their seed; a finding is made shorter before it is shown. scripts/fuzz is its command.
+// The fuzzer: mutated frames against a target until the time is up or something is found. A target throws on
+// a finding. Runs are repeatable from their seed; a finding is made shorter before it is shown. scripts/fuzz
+// is its command.
 import { fuzzWire } from "./fuzz-wire.ts";
 import { mutate } from "./mutate.ts";
 import { Prng } from "./prng.ts";
@@ -53,7 +54,10 @@ export function fuzz(options: FuzzOptions): FuzzResult {
   return { runs };
 }
 
-/** Cuts the tail and zeroes bytes as long as a fresh target still throws; the frame itself when it needs the history. */
+/**
+ * Cuts the tail and zeroes bytes as long as a fresh target still throws; the frame itself when it needs the
+ * history.
+ */
 function shortened(frame: Uint8Array, create: () => FuzzTarget): Uint8Array {
   const fails = (bytes: Uint8Array): boolean => {
     try {

@@ -1,6 +1,6 @@
 // Frames as the Linux kernel sent them over a veth pair without checksum offload, recorded with tcpdump, each
-// with the line `tcpdump -n -S` prints for it (VXLAN written on one line, no guesses at what runs over UDP and TCP
-// ports; the fragment says where it lies). They keep builder and parser from being wrong together.
+// with the line `tcpdump -n -S` prints for it (VXLAN written on one line, no guesses at what runs over UDP
+// and TCP ports; the fragment says where it lies). They keep builder and parser from being wrong together.
 
 export interface GoldenFrame {
   readonly name: string;

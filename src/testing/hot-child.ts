@@ -1,6 +1,6 @@
-// The process in which hot code is measured: node [flags] hot-child.js MODULE EXPORT WARM_UNITS UNITS [V8_LOG].
-// Prints one line of JSON: bytes allocated between warm-up and end, collections meanwhile, length of the V8 log at the
-// end of the warm-up. Run by hot-run.ts only.
+// The process in which hot code is measured: node [flags] hot-child.js MODULE EXPORT WARM_UNITS UNITS
+// [V8_LOG]. Prints one line of JSON: bytes allocated between warm-up and end, collections meanwhile, length
+// of the V8 log at the end of the warm-up. Run by hot-run.ts only.
 import { statSync } from "node:fs";
 import { PerformanceObserver } from "node:perf_hooks";
 import { setImmediate } from "node:timers/promises";

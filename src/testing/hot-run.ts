@@ -1,5 +1,5 @@
-// Allocation and de-optimisation of a hot subject, measured in a fresh process: nothing else on its heap, no coverage
-// counters in its code, and V8 flags of its own.
+// Allocation and de-optimisation of a hot subject, measured in a fresh process: nothing else on its heap, no
+// coverage counters in its code, and V8 flags of its own.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -37,7 +37,9 @@ const CHILD = join(import.meta.dirname, "hot-child.js");
 // Room for all that a subject may leave behind in one run: a collection in between would hide it.
 const NEW_SPACE_MB = 256;
 
-/** Bytes that one unit leaves on the heap and in array buffers, after warm-up. Throws when the collector ran. */
+/**
+ * Bytes that one unit leaves on the heap and in array buffers, after warm-up. Throws when the collector ran.
+ */
 export function measureAlloc(run: HotRun): Allocation {
   const flags = [`--min-semi-space-size=${NEW_SPACE_MB}`, `--max-semi-space-size=${NEW_SPACE_MB}`];
   const report = runChild(["--expose-gc", ...flags], run);

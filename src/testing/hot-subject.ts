@@ -1,4 +1,5 @@
-// What alloc.test.ts and deopt.test.ts drive in a process of their own: a loop body that stands for the hot path.
+// What alloc.test.ts and deopt.test.ts drive in a process of their own: a loop body that stands for the hot
+// path.
 
 export interface HotSubject {
   /** Packets (or calls) that one run() does. */

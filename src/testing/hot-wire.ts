@@ -1,5 +1,5 @@
-// Hot subjects of wire/: every parser and setter over one frame of each kind; and planted ones that allocate or
-// de-optimise, to show that the harness would notice.
+// Hot subjects of wire/: every parser and setter over one frame of each kind; and planted ones that allocate
+// or de-optimise, to show that the harness would notice.
 import type { Ipv4Addr, L4Port } from "../base/ids.ts";
 import * as arp from "../wire/arp.ts";
 import * as checksum from "../wire/checksum.ts";

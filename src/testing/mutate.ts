@@ -1,5 +1,5 @@
-// Frames gone wrong, the way forged and broken ones do: flipped bits, boundary values where lengths and types stand,
-// cut, grown, pieces of one frame in another. Always a fresh buffer; at most 2 KiB.
+// Frames gone wrong, the way forged and broken ones do: flipped bits, boundary values where lengths and types
+// stand, cut, grown, pieces of one frame in another. Always a fresh buffer; at most 2 KiB.
 import type { Prng } from "./prng.ts";
 
 const MAX_BYTES = 2048;

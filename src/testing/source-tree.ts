@@ -1,6 +1,7 @@
-// The project's own sources, parsed: what tidy.test.ts walks. TypeScript 7 has no compiler API of the old kind; its
-// package ships this one, marked unstable, which is why package.json pins the exact version. The parser is given
-// the texts through a virtual file system, so planted sources and real ones take the same way.
+// The project's own sources, parsed: what tidy.test.ts walks. TypeScript 7 has no compiler API of the old
+// kind; its package ships this one, marked unstable, which is why package.json pins the exact version. The
+// parser is given the texts through a virtual file system, so planted sources and real ones take the same
+// way.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
 import type { Node, SourceFile } from "typescript/unstable/ast";

@@ -1,5 +1,5 @@
-// Who may import whom. The table is the one in ARCHITECTURE.md; the finer rules keep stages apart from each other,
-// tables apart from packets, and the plane apart from Node.
+// Who may import whom. The table is the one in ARCHITECTURE.md; the finer rules keep stages apart from each
+// other, tables apart from packets, and the plane apart from Node.
 import type { Node, SourceFile } from "typescript/unstable/ast";
 import * as is from "typescript/unstable/ast/is";
 import { at, eachChild, type Finding, type Sources, withParsed } from "./source-tree.ts";

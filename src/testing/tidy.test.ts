@@ -1,5 +1,5 @@
-// The rules of style.md and ARCHITECTURE.md that a machine can check, held against the whole tree; and planted sources
-// that break each of them, because a checker that finds nothing may simply not be looking.
+// The rules of style.md and ARCHITECTURE.md that a machine can check, held against the whole tree; and
+// planted sources that break each of them, because a checker that finds nothing may simply not be looking.
 import t from "tap";
 import { closeParser, projectRoot, readSources, type Sources } from "./source-tree.ts";
 import { findHotBans, findStaleExceptions, type HotRules } from "./tidy-hot.ts";
@@ -37,7 +37,6 @@ const SIZES: SizeRules = {
     "src/dataplane/table/conntrack.ts":
       "one table: lookup, insertion, NAT tuples and expiry share its columns",
     "src/dataplane/table/services.ts": "one table and its incremental update",
-    "src/native/offload.test.ts": "the cases of four functions and their twins in C",
   },
   longFunctions: {},
 };
@@ -281,6 +280,8 @@ t.test("provoked: sizes", async (t) => {
   const long = "x();\n".repeat(401);
   const fn = `function big() {\n${"  x();\n".repeat(60)}}`;
   t.same(findLongFiles({ "src/a.ts": long }, SIZES), ["src/a.ts: 401 lines, at most 400"]);
+  t.same(findLongFiles({ "src/a.test.ts": long }, SIZES), []);
+  t.same(findLongFiles({ "src/a.test.ts": long + long }, SIZES), ["src/a.test.ts: 802 lines, at most 700"]);
   t.same(findLongFiles({ "src/a.ts": long }, { ...SIZES, longFiles: { "src/a.ts": "why" } }), []);
   t.same(findLongFiles({ "src/a.ts": "" }, { ...SIZES, longFiles: { "src/a.ts": "why" } }).length, 1);
   t.same(findLongFunctions({ "src/a.ts": fn }, SIZES), ["src/a.ts:1: big has 62 lines, at most 60"]);

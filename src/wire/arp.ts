@@ -19,7 +19,10 @@ export const HEADER_LEN = 28;
 export const OP_REQUEST = 1;
 export const OP_REPLY = 2;
 
-/** True when every accessor in this file may be called at `off` and means what it says. The operation is not judged. */
+/**
+ * True when every accessor in this file may be called at `off` and means what it says. The operation is not
+ * judged.
+ */
 export function isWellFormed(view: DataView, off: number, end: number): boolean {
   return (
     end - off >= HEADER_LEN &&

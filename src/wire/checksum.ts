@@ -4,12 +4,13 @@
 // Missing on purpose: runs over 128 KiB, which no frame reaches.
 
 /**
- * Folded sum of `len` bytes at `off`, started from `seed` (any sum below 2^30). An odd last byte counts as the
- * high half of a word, so only the last of several chained runs may be odd. `len` is at most 131,072 bytes.
+ * Folded sum of `len` bytes at `off`, started from `seed` (any sum below 2^30). An odd last byte counts as
+ * the high half of a word, so only the last of several chained runs may be odd. `len` is at most 131,072
+ * bytes.
  */
 export function sum(view: DataView, off: number, len: number, seed: number): number {
-  // Two accumulators of 16-bit halves cannot overflow 32 bits within 65,537 words, so the loop needs no carry:
-  // this form is 4 times as fast as 16-bit words and needs neither doubles nor BigInt.
+  // Two accumulators of 16-bit halves cannot overflow 32 bits within 65,537 words, so the loop needs no
+  // carry: this form is 4 times as fast as 16-bit words and needs neither doubles nor BigInt.
   let hi = 0;
   let lo = 0;
   let at = off;
@@ -22,8 +23,16 @@ export function sum(view: DataView, off: number, len: number, seed: number): num
     hi = (hi + (a >>> 16) + (b >>> 16) + (c >>> 16) + (d >>> 16)) | 0;
     lo = (lo + (a & 0xffff) + (b & 0xffff) + (c & 0xffff) + (d & 0xffff)) | 0;
   }
-  const wordEnd = off + (len & ~1);
-  for (; at < wordEnd; at += 2) lo = (lo + view.getUint16(at)) | 0;
+  const wordEnd = off + (len & ~3);
+  for (; at < wordEnd; at += 4) {
+    const word = view.getInt32(at);
+    hi = (hi + (word >>> 16)) | 0;
+    lo = (lo + (word & 0xffff)) | 0;
+  }
+  if ((len & 2) !== 0) {
+    lo = (lo + view.getUint16(at)) | 0;
+    at += 2;
+  }
   if ((len & 1) !== 0) hi = (hi + (view.getUint8(at) << 8)) | 0;
   return fold((hi >>> 16) + (hi & 0xffff) + (lo >>> 16) + (lo & 0xffff) + (seed & 0xffff) + (seed >>> 16));
 }
@@ -95,7 +104,8 @@ export function adjustUdp32(view: DataView, csumOff: number, old: number, now: n
 
 /**
  * Repairs a partial checksum (NEEDS_CSUM) after a 16-bit word *of the pseudo-header* changed. The field holds
- * the folded pseudo-header sum, not inverted. Ports and payload are not under it: changing those needs nothing.
+ * the folded pseudo-header sum, not inverted. Ports and payload are not under it: changing those needs
+ * nothing.
  */
 export function adjustPartial16(view: DataView, csumOff: number, old: number, now: number): void {
   view.setUint16(csumOff, fold(view.getUint16(csumOff) + (~old & 0xffff) + (now & 0xffff)));

@@ -1,6 +1,7 @@
-// Ethernet II header (IEEE 802.3 §3.1.1), with up to two VLAN tags (IEEE 802.1Q §9.6) skipped. Big-endian. Pure
-// over (view, off); nothing allocates. A MAC address is two numbers: `hi` u16, bytes 0–1, and `lo` i32, bytes 2–5.
-// Missing on purpose: 802.3 length frames with LLC, which no pod sends; they appear as an unknown EtherType.
+// Ethernet II header (IEEE 802.3 §3.1.1), with up to two VLAN tags (IEEE 802.1Q §9.6) skipped. Big-endian.
+// Pure over (view, off); nothing allocates. A MAC address is two numbers: `hi` u16, bytes 0–1, and `lo` i32,
+// bytes 2–5. Missing on purpose: 802.3 length frames with LLC, which no pod sends; they appear as an unknown
+// EtherType.
 
 const OFF_DST = 0; //        6 bytes
 const OFF_SRC = 6; //        6 bytes
@@ -87,7 +88,9 @@ export function isTagged(view: DataView, off: number): boolean {
   return isTpid(etherType(view, off));
 }
 
-/** EtherType behind at most two VLAN tags; -1 when the frame ends before it. A third tag is returned as is. */
+/**
+ * EtherType behind at most two VLAN tags; -1 when the frame ends before it. A third tag is returned as is.
+ */
 export function payloadType(view: DataView, off: number, end: number): number {
   const at = payloadOffset(view, off, end);
   return at < 0 ? -1 : view.getUint16(at - 2);

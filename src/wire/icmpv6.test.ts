@@ -21,7 +21,7 @@ t.test("an echo request from Linux reads as what it is", async (t) => {
   t.equal(icmpv6.seq(view, HEADERS), 1);
   t.equal(icmpv6.checksum(view, HEADERS), view.getUint16(HEADERS + 2));
   t.ok(icmpv6.checksumOk(view, HEADERS, bytes.length, 14));
-  bytes[20] ^= 1; // the payload length, and with it the pseudo-header, is not looked at: the caller says the length
+  bytes[20] ^= 1; // the payload length is not looked at: the caller says how long the message is
   t.ok(icmpv6.checksumOk(view, HEADERS, bytes.length, 14));
   bytes[25] ^= 1; // the source address is
   t.notOk(icmpv6.checksumOk(view, HEADERS, bytes.length, 14));

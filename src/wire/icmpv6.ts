@@ -1,5 +1,6 @@
-// ICMPv6 (RFC 4443). Big-endian. Pure over (view, off); nothing allocates. The checksum covers the pseudo-header,
-// so the functions that need it take the offset of the IPv6 header too. Neighbour discovery is in ndp.ts.
+// ICMPv6 (RFC 4443). Big-endian. Pure over (view, off); nothing allocates. The checksum covers the
+// pseudo-header, so the functions that need it take the offset of the IPv6 header too. Neighbour discovery is
+// in ndp.ts.
 import * as internet from "./checksum.ts";
 
 const OFF_TYPE = 0; //     u8
@@ -59,7 +60,9 @@ export function isEcho(type: number): boolean {
   return type === TYPE_ECHO_REQUEST || type === TYPE_ECHO_REPLY;
 }
 
-/** Router and neighbour solicitation and advertisement, redirect: valid with hop limit 255 only (RFC 4861). */
+/**
+ * Router and neighbour solicitation and advertisement, redirect: valid with hop limit 255 only (RFC 4861).
+ */
 export function isNeighborDiscovery(type: number): boolean {
   return type >= TYPE_ROUTER_SOLICITATION && type <= TYPE_REDIRECT;
 }
@@ -121,7 +124,10 @@ export function setSeq(view: DataView, off: number, seq: number): void {
   view.setUint16(off + OFF_SEQ, seq);
 }
 
-/** Computes the checksum over `len` bytes at `off` and the pseudo-header of the header at `ipv6Off`, and writes it. */
+/**
+ * Computes the checksum over `len` bytes at `off` and the pseudo-header of the header at `ipv6Off`, and
+ * writes it.
+ */
 export function computeChecksum(view: DataView, off: number, len: number, ipv6Off: number): void {
   view.setUint16(off + OFF_CHECKSUM, 0);
   const pseudo = internet.pseudoSumV6(view, ipv6Off, PROTO_ICMPV6, len);

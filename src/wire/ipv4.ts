@@ -52,7 +52,10 @@ export function checksumOk(view: DataView, off: number): boolean {
   return internet.sum(view, off, headerLen(view, off), 0) === 0xffff;
 }
 
-/** True when the options form a chain of (kind, length) that ends inside the header; no options count as well formed. */
+/**
+ * True when the options form a chain of (kind, length) that ends inside the header; no options count as well
+ * formed.
+ */
 export function optionsWellFormed(view: DataView, off: number): boolean {
   const end = off + headerLen(view, off);
   let at = off + HEADER_LEN_MIN;

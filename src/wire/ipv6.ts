@@ -14,7 +14,8 @@ const OFF_FRAG_OFFSET = 2; //        u16  offset: 13 bits in units of 8 bytes, 2
 const OFF_FRAG_ID = 4; //            u32
 const FRAG_OFFSET_MASK = 0xfff8;
 const FRAG_MORE = 0x0001;
-// RFC 8504 §5.3 lets a node bound the chain. Linux hosts refuse more than 8 options, and nobody sends 8 headers.
+// RFC 8504 §5.3 lets a node bound the chain. Linux hosts refuse more than 8 options, and nobody sends 8
+// headers.
 const MAX_EXTENSION_HEADERS = 8;
 
 export const HEADER_LEN = 40;
@@ -26,7 +27,10 @@ export const PROTO_AH = 51;
 export const PROTO_NONE = 59;
 export const PROTO_DESTINATION = 60;
 
-/** True when every header accessor in this file may be called at `off`. `end` is the first byte past the frame. */
+/**
+ * True when every header accessor in this file may be called at `off`. `end` is the first byte past the
+ * frame.
+ */
 export function isWellFormed(view: DataView, off: number, end: number): boolean {
   return (
     end - off >= HEADER_LEN &&
@@ -137,11 +141,12 @@ export function emit(
 }
 
 /**
- * Walks the extension headers of a well-formed header. The answer packs what lies behind them into one small int,
- * to be read by `upperLayerOffset` and `upperLayerProto`; -1 when a header runs past the payload, a hop-by-hop
- * header is not the first, or there are more than eight. A real fragment ends the walk with PROTO_FRAGMENT and
- * the offset of its fragment header; an atomic one (RFC 6946) is walked through. ESP and "no next header" are
- * upper layers here. The upper layer itself may be truncated: its own isWellFormed decides.
+ * Walks the extension headers of a well-formed header. The answer packs what lies behind them into one small
+ * int, to be read by `upperLayerOffset` and `upperLayerProto`; -1 when a header runs past the payload, a
+ * hop-by-hop header is not the first, or there are more than eight. A real fragment ends the walk with
+ * PROTO_FRAGMENT and the offset of its fragment header; an atomic one (RFC 6946) is walked through. ESP and
+ * "no next header" are upper layers here. The upper layer itself may be truncated: its own isWellFormed
+ * decides.
  */
 export function findUpperLayer(view: DataView, off: number, end: number): number {
   const stop = Math.min(end, off + HEADER_LEN + payloadLen(view, off));
@@ -216,7 +221,8 @@ export function isExtension(proto: number): boolean {
 /** Bytes of the extension header at `at`; its first two bytes must be there. */
 export function extensionLen(view: DataView, at: number, proto: number): number {
   if (proto === PROTO_FRAGMENT) return FRAGMENT_HEADER_LEN;
-  if (proto === PROTO_AH) return (view.getUint8(at + 1) + 2) << 2; // RFC 4302 §2.2 counts 32-bit words minus two
+  // RFC 4302 §2.2: in 32-bit words, minus two.
+  if (proto === PROTO_AH) return (view.getUint8(at + 1) + 2) << 2;
   return (view.getUint8(at + 1) + 1) << 3;
 }
 

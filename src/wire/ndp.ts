@@ -41,9 +41,9 @@ export const OPTION_PREFIX = 3;
 export const OPTION_MTU = 5;
 
 /**
- * True when the message is one of the four types, has code 0, is long enough for its type, and its options end
- * exactly at `end`, the end of the IP payload (RFC 4861 §6.1, §7.1). Hop limit 255 and the checksum are asked of
- * the IPv6 header and of icmpv6.ts.
+ * True when the message is one of the four types, has code 0, is long enough for its type, and its options
+ * end exactly at `end`, the end of the IP payload (RFC 4861 §6.1, §7.1). Hop limit 255 and the checksum are
+ * asked of the IPv6 header and of icmpv6.ts.
  */
 export function isWellFormed(view: DataView, off: number, end: number): boolean {
   if (!icmpv6.isWellFormed(view, off, end) || view.getUint8(off + OFF_CODE) !== 0) return false;
@@ -181,7 +181,9 @@ export function emitRouterSolicitation(view: DataView, off: number): void {
   icmpv6.emit(view, off, icmpv6.TYPE_ROUTER_SOLICITATION, 0, 0);
 }
 
-/** Writes 16 bytes; reachable time and retransmission timer are 0, "unspecified". Options and checksum follow. */
+/**
+ * Writes 16 bytes; reachable time and retransmission timer are 0, "unspecified". Options and checksum follow.
+ */
 export function emitRouterAdvertisement(
   view: DataView,
   off: number,

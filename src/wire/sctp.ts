@@ -1,6 +1,7 @@
-// SCTP common header and chunk chain (RFC 9260 §3), with its CRC32c (RFC 9260 appendix A). Big-endian, but for
-// the checksum. Pure over (view, off); nothing allocates. The CRC covers the ports and has no pseudo-header: an
-// address may change without it, a port may not, and there is no cheap repair, so `computeChecksum` is the way.
+// SCTP common header and chunk chain (RFC 9260 §3), with its CRC32c (RFC 9260 appendix A). Big-endian, but
+// for the checksum. Pure over (view, off); nothing allocates. The CRC covers the ports and has no
+// pseudo-header: an address may change without it, a port may not, and there is no cheap repair, so
+// `computeChecksum` is the way.
 import type { L4Port } from "../base/ids.ts";
 
 const OFF_SRC_PORT = 0; //  u16
@@ -30,7 +31,9 @@ export const CHUNK_COOKIE_ECHO = 10;
 export const CHUNK_COOKIE_ACK = 11;
 export const CHUNK_SHUTDOWN_COMPLETE = 14;
 
-/** True when every header accessor in this file may be called at `off`. `end` is the end of the IP payload. */
+/**
+ * True when every header accessor in this file may be called at `off`. `end` is the end of the IP payload.
+ */
 export function isWellFormed(_view: DataView, off: number, end: number): boolean {
   return end - off >= HEADER_LEN;
 }

@@ -138,8 +138,8 @@ export function emit(
 }
 
 /**
- * Offset of the first option of this kind whose length lies inside the header, or -1. A malformed option ends the
- * walk: what stands before it counts, as in Linux.
+ * Offset of the first option of this kind whose length lies inside the header, or -1. A malformed option ends
+ * the walk: what stands before it counts, as in Linux.
  */
 export function findOption(view: DataView, off: number, kind: number): number {
   const end = off + headerLen(view, off);

@@ -11,8 +11,8 @@ export const HEADER_LEN = 8;
 export const CSUM_OFFSET = OFF_CHECKSUM;
 
 /**
- * True when every accessor in this file may be called at `off` and the length field stays inside `end`, the end of
- * the IP payload. A jumbogram's length of 0 (RFC 2675) is refused.
+ * True when every accessor in this file may be called at `off` and the length field stays inside `end`, the
+ * end of the IP payload. A jumbogram's length of 0 (RFC 2675) is refused.
  */
 export function isWellFormed(view: DataView, off: number, end: number): boolean {
   if (end - off < HEADER_LEN) return false;

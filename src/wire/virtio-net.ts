@@ -1,6 +1,6 @@
-// struct virtio_net_hdr (VIRTIO 1.2 §5.1.6, linux/virtio_net.h): 10 bytes directly before the Ethernet header of
-// every frame in the arena. `off` is the first byte of the virtio header: frame - HEADER_LEN. Little-endian: the
-// legacy form is in host order, and the machines podwire runs on are little-endian.
+// struct virtio_net_hdr (VIRTIO 1.2 §5.1.6, linux/virtio_net.h): 10 bytes directly before the Ethernet header
+// of every frame in the arena. `off` is the first byte of the virtio header: frame - HEADER_LEN.
+// Little-endian: the legacy form is in host order, and the machines podwire runs on are little-endian.
 
 const OFF_FLAGS = 0; //       u8
 const OFF_GSO_TYPE = 1; //    u8
