@@ -132,6 +132,10 @@ export class Lab implements PodHost {
     return helper;
   }
 
+  hasDataPath(node: NodePlan): boolean {
+    return this.agents.get(node.name)?.ready ?? false;
+  }
+
   statusChanged(pod: Pod, status: Pod["status"], annotations: Record<string, string>): void {
     const current = this.pods().find((each) => each.metadata.uid === pod.metadata.uid);
     if (current === undefined || this.stopping) return;

@@ -46,6 +46,7 @@ export interface Exit {
 export type Phase = "waiting" | "running" | "terminated";
 
 const ADOPTED_POLL_MS = 200;
+const KILLED: readonly (NodeJS.Signals | null)[] = ["SIGKILL", "SIGTERM", "SIGINT"];
 const UNKNOWN_EXIT = 137; // as kubelet reports a container whose end it did not see
 
 export class ManagedProcess {
@@ -177,7 +178,8 @@ export class ManagedProcess {
       exitCode,
       signal: name,
       reason: reason || (exitCode === 0 ? "Completed" : "Error"),
-      message: message ?? (exitCode === 0 ? "" : lastLine(this.spec.logFile)),
+      // A program that was killed had no time to say why: its last line is about something else.
+      message: message ?? (exitCode === 0 || KILLED.includes(name) ? "" : lastLine(this.spec.logFile)),
       startedAtMs: this.startedAtMs,
       finishedAtMs,
     };

@@ -25,6 +25,8 @@ export interface PodHost {
   topology: Topology;
   paths: LabPaths;
   helper(node: NodePlan): ProbeHelper;
+  /** The node's agent is ready. */
+  hasDataPath(node: NodePlan): boolean;
   /** The pod's status, or that of one of its containers, changed. */
   statusChanged(pod: Pod, status: Pod["status"], annotations: Record<string, string>): void;
   /** Upper limit for terminationGracePeriodSeconds, set by `lab up --grace-period`. */
@@ -172,7 +174,12 @@ export class PodRunner {
       startedAtMs: Date.now(),
       stopped: false,
     };
-    const check = checkOf(pod, container, { netns: this.netns, env, helper: host.helper(this.node) });
+    const check = checkOf(pod, container, {
+      netns: this.netns,
+      env,
+      helper: host.helper(this.node),
+      hasDataPath: () => host.hasDataPath(this.node),
+    });
     if (check !== undefined) {
       running.readiness = new Readiness(container.readinessProbe!, check, () => this.publish());
     }
@@ -295,6 +302,7 @@ function viewOf(running: RunningContainer): ContainerView {
     restarts: process?.restarts ?? 0,
     lastExit: process?.lastExit,
     ready: started && (readiness === undefined || readiness.ready),
+    probeMessage: readiness?.message ?? "",
   };
 }
 
@@ -307,5 +315,6 @@ function waitingView(container: Container): ContainerView {
     restarts: 0,
     lastExit: undefined,
     ready: false,
+    probeMessage: "",
   };
 }

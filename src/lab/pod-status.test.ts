@@ -19,6 +19,7 @@ const running: ContainerView = {
   restarts: 0,
   lastExit: undefined,
   ready: true,
+  probeMessage: "",
 };
 const exit = {
   exitCode: 137,
@@ -78,6 +79,11 @@ t.test("a pod that could not be set up is pending, with the reason", async (t) =
   const p = statusOf([{ ...running, phase: "waiting", reason: "ContainerCreating", ready: false }], "ip: no");
   t.match(p.status, { phase: "Pending", message: "ip: no" });
   t.same([podStatusWord(p), podReason(p)], ["ContainerCreating", "ip: no"]);
+});
+
+t.test("a probe that fails says why", async (t) => {
+  const p = statusOf([{ ...running, ready: false, probeMessage: "connect ECONNREFUSED" }]);
+  t.equal(podReason(p), "containers with unready status: [c]: readiness probe: connect ECONNREFUSED");
 });
 
 t.test("a condition that stays keeps its time", async (t) => {

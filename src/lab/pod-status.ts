@@ -12,6 +12,8 @@ export interface ContainerView {
   lastExit: Exit | undefined;
   /** Answer of the readiness probe, or "started" where there is none. */
   ready: boolean;
+  /** Why the probe fails. */
+  probeMessage: string;
 }
 
 export interface PodView {
@@ -32,7 +34,10 @@ export function podStatus(view: PodView, nowMs: number): PodStatus {
     (type) => pod.status?.conditions?.some((c) => c.type === type && c.status === "True") ?? false,
   );
   const unready = containers.filter((_, i) => !statuses[i].ready).map((c) => c.container.name);
-  const why = unready.length === 0 ? undefined : `containers with unready status: [${unready.join(" ")}]`;
+  const probe = containers.find((c, i) => !statuses[i].ready && c.probeMessage !== "")?.probeMessage;
+  const said = probe === undefined ? "" : `: readiness probe: ${probe}`;
+  const why =
+    unready.length === 0 ? undefined : `containers with unready status: [${unready.join(" ")}]${said}`;
   const hold = (type: string, value: boolean): PodCondition => condition(pod, type, value, nowMs, why);
   return {
     ...(pod.status ?? {}),

@@ -69,7 +69,7 @@ function checkTun(): void {
 }
 
 function checkAddon(): void {
-  if (existsSync(join(packageRoot(), ADDON))) return;
+  if (existsSync(process.env.PODWIRE_NATIVE || join(packageRoot(), ADDON))) return;
   throw new LabError("LAB_NO_ADDON", `lab up: the native addon (${ADDON}) is not built: npm run build`);
 }
 

@@ -9,7 +9,9 @@ import type { ProbeAnswer, ProbeRequest } from "./probe-helper.ts";
 import { PROCESS_MARK } from "./process-table.ts";
 
 const FIRST_TRY_MS = 100; // a program needs a moment; kubelet's own jitter is up to a whole period
-const UNREADY_PERIOD_MAX_MS = 1000; // an unready container is asked more often, so that a lab is up soon
+/** A container that was not ready yet is asked more often than its period says, so that a lab is up soon. */
+const UNREADY_PERIODS_MS = [100, 200, 400, 1000];
+const NO_DATA_PATH_MS = 50;
 
 /** One per node: started with the first probe, started again if it dies. */
 export class ProbeHelper {
@@ -59,19 +61,27 @@ export class ProbeHelper {
   }
 }
 
+export interface ProbeResult {
+  ok: boolean;
+  message: string;
+}
+
+/** Asks once; undefined when it could not be asked because the node has no data path yet. */
+export type Check = () => Promise<ProbeResult | undefined>;
+
 /** The state of one container's readiness probe, from start() to stop(). */
 export class Readiness {
   ready = false;
   message = "";
   private readonly probe: Probe;
-  private readonly check: () => Promise<{ ok: boolean; message: string }>;
+  private readonly check: Check;
   private readonly onChange: () => void;
   private timer: NodeJS.Timeout | undefined;
   private run = 0;
   private good = 0;
   private bad = 0;
 
-  constructor(probe: Probe, check: () => Promise<{ ok: boolean; message: string }>, onChange: () => void) {
+  constructor(probe: Probe, check: Check, onChange: () => void) {
     this.probe = probe;
     this.check = check;
     this.onChange = onChange;
@@ -102,54 +112,66 @@ export class Readiness {
   private async ask(run: number): Promise<void> {
     const answer = await this.check();
     if (run !== this.run) return; // stopped or restarted meanwhile
-    this.message = answer.message;
+    if (answer === undefined) {
+      this.timer = setTimeout(() => this.ask(run), NO_DATA_PATH_MS);
+      return;
+    }
+    const said = this.message;
+    this.message = answer.ok ? "" : answer.message;
     this.good = answer.ok ? this.good + 1 : 0;
     this.bad = answer.ok ? 0 : this.bad + 1;
     const before = this.ready;
     if (this.good >= (this.probe.successThreshold ?? 1)) this.ready = true;
     if (this.bad >= (this.probe.failureThreshold ?? 3)) this.ready = false;
-    if (before !== this.ready) this.onChange();
+    if (before !== this.ready || said !== this.message) this.onChange();
     const periodMs = (this.probe.periodSeconds ?? 10) * 1000;
-    const nextMs = this.ready ? periodMs : Math.min(periodMs, UNREADY_PERIOD_MAX_MS);
+    const early = UNREADY_PERIODS_MS[Math.min(this.bad, UNREADY_PERIODS_MS.length) - 1] ?? periodMs;
+    const nextMs = this.ready ? periodMs : Math.min(periodMs, early);
     this.timer = setTimeout(() => this.ask(run), nextMs);
   }
 }
 
 /** How a probe of this container is carried out; undefined where no kind is given. */
-export function checkOf(
-  pod: Pod,
-  container: Container,
-  where: { netns: string; env: Record<string, string>; helper: ProbeHelper },
-): (() => Promise<{ ok: boolean; message: string }>) | undefined {
+export function checkOf(pod: Pod, container: Container, where: ProbePlace): Check | undefined {
   const probe = container.readinessProbe;
   const timeoutMs = (probe?.timeoutSeconds ?? 1) * 1000;
+  const ask = async (request: Omit<ProbeRequest, "id" | "timeoutMs">): Promise<ProbeResult | undefined> =>
+    where.hasDataPath() ? where.helper.ask({ ...request, timeoutMs }) : undefined;
   const host = pod.status?.podIPs?.[0]?.ip ?? "";
   if (probe?.exec !== undefined) {
     const [file, ...args] = inNamespace(where.netns, probe.exec.command ?? []);
     return async () => {
       const result = await tryCommand(file, args, { timeoutMs, env: where.env });
-      return { ok: result.status === 0, message: result.stderr.trim().split("\n")[0] };
+      return { ok: result.status === 0, message: firstLine(result) };
     };
   }
   if (probe?.tcpSocket !== undefined) {
     const { tcpSocket } = probe;
     const port = portNumber(container, tcpSocket.port);
-    return () => where.helper.ask({ kind: "tcp", host: tcpSocket.host ?? host, port, timeoutMs });
+    return () => ask({ kind: "tcp", host: tcpSocket.host ?? host, port });
   }
   if (probe?.httpGet !== undefined) {
     const { httpGet } = probe;
+    const headers = Object.fromEntries((httpGet.httpHeaders ?? []).map((h) => [h.name, h.value]));
+    const port = portNumber(container, httpGet.port);
+    const https = httpGet.scheme === "HTTPS";
     return () =>
-      where.helper.ask({
-        kind: "http",
-        host: httpGet.host ?? host,
-        port: portNumber(container, httpGet.port),
-        path: httpGet.path ?? "/",
-        https: httpGet.scheme === "HTTPS",
-        headers: Object.fromEntries((httpGet.httpHeaders ?? []).map((h) => [h.name, h.value])),
-        timeoutMs,
-      });
+      ask({ kind: "http", host: httpGet.host ?? host, port, path: httpGet.path ?? "/", https, headers });
   }
   return undefined;
+}
+
+export interface ProbePlace {
+  netns: string;
+  env: Record<string, string>;
+  helper: ProbeHelper;
+  /** False until the node's agent is ready: until then every probe from the node would only time out. */
+  hasDataPath(): boolean;
+}
+
+function firstLine(result: { status: number; stdout: string; stderr: string }): string {
+  const line = `${result.stderr}\n${result.stdout}`.trim().split("\n")[0];
+  return line === "" ? `exit status ${result.status}` : line;
 }
 
 /** A port by number, or by its name among the container's ports. 0 (which never answers) when there is none. */
