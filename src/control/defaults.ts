@@ -150,6 +150,7 @@ function defaultNode(node: Node): void {
 }
 
 function defaultNamespace(namespace: KubeObject): void {
+  if (namespace.metadata.name === undefined) return;
   namespace.metadata.labels = {
     ...namespace.metadata.labels,
     "kubernetes.io/metadata.name": namespace.metadata.name,

@@ -65,7 +65,8 @@ function validatePort(port: ServicePort, at: FieldPath, needsName: boolean, prob
   } else if (needsName) problems.required([...at, "name"]);
   if (!names.isPort(port.port)) problems.invalid([...at, "port"], port.port ?? 0, names.PORT_TEXT);
   problems.oneOf([...at, "protocol"], port.protocol, PROTOCOLS);
-  names.checkIntOrName(problems, [...at, "targetPort"], port.targetPort);
+  // A targetPort that was copied from `port` has its problem already.
+  if (port.targetPort !== port.port) names.checkIntOrName(problems, [...at, "targetPort"], port.targetPort);
   if (port.nodePort !== undefined && port.nodePort !== 0 && !names.isPort(port.nodePort)) {
     problems.invalid([...at, "nodePort"], port.nodePort, names.PORT_TEXT);
   }
@@ -139,9 +140,12 @@ function validateFamilies(service: Service, problems: FieldProblems): void {
       "SingleStack",
     ]);
   }
-  if (ipFamilyPolicy === "SingleStack" && (ipFamilies.length > 1 || clusterIPs.length > 1)) {
+  if (
+    (ipFamilyPolicy ?? "SingleStack") === "SingleStack" &&
+    (ipFamilies.length > 1 || clusterIPs.length > 1)
+  ) {
     const detail = "must be RequireDualStack or PreferDualStack when multiple IP families are specified";
-    problems.invalid(spec("ipFamilyPolicy"), ipFamilyPolicy, detail);
+    problems.invalid(spec("ipFamilyPolicy"), ipFamilyPolicy ?? "SingleStack", detail);
   }
 }
 
