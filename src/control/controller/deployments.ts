@@ -53,10 +53,11 @@ export class DeploymentController {
 
   #reconcileOne(key: string): void {
     const deployment = this.#store.get<Deployment>("Deployment", key);
-    const pods = [...(this.#pods.get(key) ?? [])]
+    const all = [...(this.#pods.get(key) ?? [])]
       .map((podKey) => this.#store.get<Pod>("Pod", podKey))
-      .filter((pod): pod is Pod => pod !== undefined && !isTerminating(pod) && !isFinished(pod))
+      .filter((pod): pod is Pod => pod !== undefined && !isFinished(pod))
       .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+    const pods = all.filter((pod) => !isTerminating(pod));
     if (deployment === undefined) {
       for (const pod of pods) this.#actions.delete(pod);
       if (this.#pods.get(key)?.size === 0) this.#pods.delete(key);
@@ -65,7 +66,9 @@ export class DeploymentController {
     const hash = templateHash(deployment);
     const current = pods.filter((pod) => pod.metadata.labels?.[HASH_LABEL] === hash);
     const outdated = pods.filter((pod) => pod.metadata.labels?.[HASH_LABEL] !== hash);
-    const plan = planRollout(deployment, current, outdated);
+    const ending = all.filter((pod) => isTerminating(pod) && pod.metadata.labels?.[HASH_LABEL] !== hash);
+    const waits = deployment.spec.strategy?.type === "Recreate" && ending.length > 0;
+    const plan = waits ? { create: 0, remove: outdated } : planRollout(deployment, current, outdated);
     for (const pod of plan.remove) this.#actions.delete(pod);
     for (let i = 0; i < plan.create; i++) this.#actions.create(this.#makePod(deployment, hash));
     this.#writeStatus(deployment, pods, current);
