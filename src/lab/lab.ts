@@ -2,7 +2,14 @@
 // objects into more objects; this file turns pods into processes and nodes into agents, and reports back as status.
 import { readFileSync } from "node:fs";
 import type { Change, Cluster } from "../control/cluster.ts";
-import type { EndpointSlice, KubeObject, Node, Pod, Service } from "../control/objects.ts";
+import {
+  type EndpointSlice,
+  type KubeObject,
+  keyOf,
+  type Node,
+  type Pod,
+  type Service,
+} from "../control/objects.ts";
 import {
   isReady,
   type LabStatus,
@@ -40,6 +47,8 @@ export class Lab implements PodHost {
   private readonly agents = new Map<string, NodeAgent>();
   private readonly helpers = new Map<string, ProbeHelper>();
   private readonly runners = new Map<string, PodRunner>();
+  /** Namespace of a pod → the end of the last pod that had it. */
+  private readonly endings = new Map<string, Promise<void>>();
   private stopping = false;
   private started = false;
 
@@ -63,7 +72,8 @@ export class Lab implements PodHost {
     for (const node of this.topology.nodes) this.nodeChanged(node);
     this.cluster.onChange((change) => this.changed(change));
     await Promise.all([...this.agents.values()].map((agent) => agent.start()));
-    await Promise.all(this.pods().map((pod) => this.podChanged(pod)));
+    await Promise.all(this.pods().map((pod) => this.podStarts(pod)));
+    for (const pod of this.pods()) if (pod.metadata.deletionTimestamp !== undefined) this.podEnds(pod);
     this.servicesChanged();
     this.started = true;
   }
@@ -137,7 +147,7 @@ export class Lab implements PodHost {
   }
 
   statusChanged(pod: Pod, status: Pod["status"], annotations: Record<string, string>): void {
-    const current = this.pods().find((each) => each.metadata.uid === pod.metadata.uid);
+    const current = this.current(pod);
     if (current === undefined || this.stopping) return;
     const metadata = {
       ...current.metadata,
@@ -160,39 +170,52 @@ export class Lab implements PodHost {
   }
 
   private changed({ type, object }: Change): void {
-    if (object.kind === "Pod" && type !== "DELETED") this.podChanged(object as Pod);
-    else if (object.kind === "Service" || object.kind === "EndpointSlice") this.servicesChanged();
+    if (object.kind === "Service" || object.kind === "EndpointSlice") this.servicesChanged();
+    if (object.kind !== "Pod" || this.stopping) return;
+    const pod = object as Pod;
+    const runner = this.runners.get(runnerKey(pod));
+    if (runner !== undefined) runner.pod = pod;
+    if (type === "DELETED" || pod.metadata.deletionTimestamp !== undefined) this.podEnds(pod);
+    else if (runner === undefined) this.podStarts(pod);
   }
 
-  private async podChanged(pod: Pod): Promise<void> {
-    if (this.stopping) return;
-    const key = pod.metadata.uid ?? `${pod.metadata.namespace}/${pod.metadata.name}`;
-    const runner = this.runners.get(key);
-    if (runner !== undefined) {
-      runner.pod = pod;
-      if (pod.metadata.deletionTimestamp !== undefined) this.end(key, runner);
-      return;
-    }
+  /** Once the pod has a node and an address. A pod of the same name that is still ending is waited for. */
+  private async podStarts(pod: Pod): Promise<void> {
     const node = this.topology.nodes.find((each) => each.name === pod.spec.nodeName);
-    if (node === undefined || (pod.status.podIPs ?? []).length === 0) return; // not scheduled yet
-    const made = new PodRunner(this, node, pod);
-    this.runners.set(key, made);
-    await made.start();
-    if (made.pod.metadata.deletionTimestamp !== undefined) this.end(key, made);
+    if (node === undefined || (pod.status.podIPs ?? []).length === 0) return;
+    const runner = new PodRunner(this, node, pod);
+    this.runners.set(runnerKey(pod), runner);
+    await this.endings.get(runner.netns);
+    if (!this.stopping) await runner.start();
   }
 
-  private ending = new Set<string>();
+  private podEnds(pod: Pod): void {
+    const runner = this.runners.get(runnerKey(pod));
+    if (runner === undefined) {
+      this.forget(pod); // it never ran: no node of ours
+    } else if (!runner.ending) {
+      const ending = this.end(runner).catch((error: Error) => this.log(`${runner.netns}: ${error.message}`));
+      this.endings.set(runner.netns, ending);
+    }
+  }
 
-  private async end(key: string, runner: PodRunner): Promise<void> {
-    if (this.ending.has(key)) return;
-    this.ending.add(key);
+  private async end(runner: PodRunner): Promise<void> {
     await runner.stop();
     if (this.stopping) return;
-    this.cluster.remove(runner.pod);
+    this.forget(runner.pod);
     await new Promise((resolve) => setTimeout(resolve, DETACH_MS));
-    await runner.remove().catch((error: Error) => this.log(`${runner.netns}: ${error.message}`));
-    this.runners.delete(key);
-    this.ending.delete(key);
+    await runner.remove();
+    this.runners.delete(runnerKey(runner.pod));
+  }
+
+  /** Takes the pod out of the objects, unless another one has its name by now. */
+  private forget(pod: Pod): void {
+    if (this.current(pod) !== undefined) this.cluster.remove(pod);
+  }
+
+  private current(pod: Pod): Pod | undefined {
+    const found = this.cluster.get("Pod", keyOf(pod));
+    return found?.metadata.uid === pod.metadata.uid ? (found as Pod) : undefined;
   }
 
   private servicesChanged(): void {
@@ -214,7 +237,7 @@ export class Lab implements PodHost {
   }
 
   private podReport(pod: Pod): PodReport {
-    const runner = this.runners.get(pod.metadata.uid ?? "");
+    const runner = this.runners.get(runnerKey(pod));
     return {
       namespace: pod.metadata.namespace ?? "",
       name: pod.metadata.name,
@@ -233,6 +256,10 @@ export class Lab implements PodHost {
       })),
     };
   }
+}
+
+function runnerKey(pod: Pod): string {
+  return pod.metadata.uid ?? keyOf(pod);
 }
 
 function problem(what: string, state: string, reason: string): string {

@@ -100,6 +100,10 @@ export class PodRunner {
     return !namespaceExists(this.netns);
   }
 
+  get ending(): boolean {
+    return this.stopping !== undefined;
+  }
+
   /** SIGTERM, grace period, SIGKILL. The namespace stays: `remove` takes it, after the agent has let go of the device. */
   stop(): Promise<void> {
     this.stopping ??= this.stopContainers();

@@ -21,6 +21,7 @@ import type { Lab } from "./lab.ts";
 /** Kinds that a node's agent is told of, in the order in which they are best read. */
 const WATCHED = ["Namespace", "Node", "Service", "EndpointSlice", "NetworkPolicy", "Pod"];
 const BODY_MAX_BYTES = 64 << 20;
+const WATCH_BACKLOG_BYTES = 64 << 20;
 
 export interface LabServer {
   server: Server;
@@ -36,7 +37,11 @@ export function serveLab(
   lab.cluster.onChange((change) => {
     if (watchers.size === 0 || !WATCHED.includes(change.object.kind)) return;
     const line = `${JSON.stringify(change)}\n`;
-    for (const watcher of watchers) watcher.write(line);
+    for (const watcher of watchers) {
+      // One that does not read is cut off: it comes back, and begins with a list of what is then.
+      if (watcher.writableLength > WATCH_BACKLOG_BYTES) watcher.destroy();
+      else watcher.write(line);
+    }
   });
   const server = createServer((request, response) => {
     route(lab, watchers, onDown, request, response).catch((error: unknown) => answerError(response, error));

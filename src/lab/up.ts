@@ -2,7 +2,8 @@
 import { spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ManifestText } from "../control/manifest/manifest.ts";
+import { type ManifestText, parseManifests } from "../control/manifest/manifest.ts";
+import { tearDown } from "./down.ts";
 import { LabError } from "./errors.ts";
 import { type LabCall, labCall } from "./lab-call.ts";
 import type { LabStatus } from "./lab-status.ts";
@@ -47,23 +48,31 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
         `remove what is left with podwire lab down --lab ${t.lab}, or choose another name`,
     );
   }
+  parseManifests(options.manifests); // refused before anything is made
   await checkPreconditions(t);
   await makeStateDir(t.lab);
   const unlock = lock(paths);
   try {
     await writeAtomically(paths.topology, JSON.stringify(t));
-    options.progress(`lab ${t.lab}: namespaces, links and addresses`);
-    const made = await makeStaticNetwork(t);
-    await startOrRepair(options, paths, made);
-    if (options.manifests.length > 0) {
-      options.progress(`lab ${t.lab}: applying manifests`);
-      await labCall(paths, { method: "POST", path: "/apply", body: { manifests: options.manifests } });
-    }
+    await make(options, paths).catch(async (error: unknown) => {
+      if (before === undefined) await tearDown(t.lab, 0, () => {}); // half a lab is of no use to anyone
+      throw error;
+    });
     const status = await waitUntilReady(options, paths);
     return { created: before === undefined, status };
   } finally {
     unlock();
   }
+}
+
+async function make(options: UpOptions, paths: LabPaths): Promise<void> {
+  const { topology: t, progress } = options;
+  progress(`lab ${t.lab}: namespaces, links and addresses`);
+  const made = await makeStaticNetwork(t);
+  await startOrRepair(options, paths, made);
+  if (options.manifests.length === 0) return;
+  progress(`lab ${t.lab}: applying manifests`);
+  await labCall(paths, { method: "POST", path: "/apply", body: { manifests: options.manifests } });
 }
 
 async function startOrRepair(options: UpOptions, paths: LabPaths, made: string[]): Promise<void> {
