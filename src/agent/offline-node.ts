@@ -128,13 +128,13 @@ export class OfflineNode {
   }
 
   /** Starts a watcher that sees everything; its records land in the ring that is returned. */
-  watch(mode: number, ringLog2: number): RecordRing {
+  watch(mode: number, ringLog2: number, index = 0): RecordRing {
     const memory = new SharedArrayBuffer(RecordRing.bytesFor(ringLog2));
     applyMessage(
       this.engine,
       {
         type: "watch",
-        index: 0,
+        index,
         mode,
         program: null,
         remaining: -1,

@@ -176,6 +176,11 @@ t.test("endings and special cases have their words", async (t) => {
       want: "PREROUTING conntrack ESTABLISHED reply, known translation SNAT 10.244.2.2:8080 → 10.96.0.1:80",
     },
     {
+      name: "not a new connection",
+      record: { stage: StageId.CHOOSE_BACKEND, from: translated, ct: CtState.INVALID },
+      want: "nat not asked: conntrack INVALID",
+    },
+    {
       name: "no service",
       record: { stage: StageId.CHOOSE_BACKEND, from: translated, ct: CtState.NEW },
       want: "nat KUBE-SERVICES: no service claims it",

@@ -88,6 +88,7 @@ function trackText(step: TraceRecord): string {
 }
 
 function backendText(step: TraceRecord): string {
+  if (step.ctState !== "NEW") return `nat not asked: conntrack ${step.ctState ?? "UNTRACKED"}`;
   if (step.service === undefined) return "nat KUBE-SERVICES: no service claims it";
   const protocol = protocolName(step.protocol);
   const chains = ["KUBE-SERVICES", serviceChain(step.service, protocol)];

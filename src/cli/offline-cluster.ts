@@ -1,0 +1,132 @@
+// Objects without a lab: manifests as they are, with what a cluster's controllers and kubelets would add, or the
+// objects of a running lab. For verbs that ask what a node would do: neither root nor a kernel is needed.
+import { readFileSync } from "node:fs";
+import { Cluster } from "../control/cluster.ts";
+import { type AgentConfig, agentConfig } from "../control/config/agent.ts";
+import { readAgentFile, readProxyFile } from "../control/config/read-config.ts";
+import { FieldProblems } from "../control/manifest/field-problems.ts";
+import { type ManifestText, manifestOf, parseManifests } from "../control/manifest/manifest.ts";
+import type { KubeObject, Pod } from "../control/objects.ts";
+import { labPaths } from "../lab/state-dir.ts";
+import type { Globals } from "./context.ts";
+import { CliError, usageError } from "./errors.ts";
+import { readAll } from "./manifests.ts";
+import { type RunningLab, runningLab } from "./running-lab.ts";
+import { listObjects } from "./workload.ts";
+
+export interface OfflineCluster {
+  config: AgentConfig;
+  /** Defaulted, addresses allocated, pods ready. */
+  objects: KubeObject[];
+}
+
+export interface OfflineOptions {
+  /** Manifests; none: the running lab's objects. */
+  files?: string[];
+  node?: string;
+  /** A KubeProxyConfiguration. */
+  proxyConfig?: string;
+}
+
+const CLUSTER_CIDR = "10.244.0.0/16";
+const SERVICE_CIDR = "10.96.0.0/12";
+const DEFAULT_NODES = ["node1", "node2"];
+const FIRST_NODE_ADDRESS = 11;
+const KINDS = ["Namespace", "Node", "Service", "EndpointSlice", "Pod", "NetworkPolicy"];
+
+export async function offlineCluster(flags: Globals, options: OfflineOptions): Promise<OfflineCluster> {
+  if (options.files === undefined) return fromLab(runningLab(flags), options);
+  const objects = clusterOf(readAll(options.files));
+  const node = chooseNode(objects, options.node);
+  const proxy =
+    options.proxyConfig === undefined
+      ? undefined
+      : readProxyFile(readText(options.proxyConfig), CLUSTER_CIDR);
+  const config = configOf(node);
+  return { config: proxy === undefined ? config : { ...config, proxy }, objects };
+}
+
+async function fromLab(lab: RunningLab, options: OfflineOptions): Promise<OfflineCluster> {
+  const agents = lab.topology.nodes.filter((node) => node.agent === "podwire").map((node) => node.name);
+  const node = options.node ?? agents[0];
+  if (node === undefined || !agents.includes(node)) {
+    throw usageError(`--node ${node}: lab ${lab.name} has no agent there: use one of ${agents.join(", ")}`);
+  }
+  const config = readAgentFile(readText(`${labPaths(lab.name).agents}/${node}.yaml`));
+  const lists = await Promise.all(KINDS.map((kind) => listObjects(lab, kind)));
+  return { config, objects: lists.flatMap((list) => list.items) };
+}
+
+/** What the objects become in a cluster of these nodes (two, where the manifests name none) once every pod is ready. */
+function clusterOf(texts: readonly ManifestText[]): KubeObject[] {
+  const cluster = new Cluster({
+    clusterCidr: CLUSTER_CIDR,
+    serviceCidr: SERVICE_CIDR,
+    nowMs: () => Date.now(),
+  });
+  const manifests = parseManifests(texts);
+  if (!manifests.some((manifest) => manifest.object.kind === "Node")) {
+    cluster.applyManifests(DEFAULT_NODES.map((name, index) => manifestOf(nodeObject(name, index), "node")));
+  }
+  cluster.applyManifests(manifests);
+  for (const pod of cluster.list("Pod") as Pod[]) cluster.update(ready(pod));
+  return KINDS.flatMap((kind) => cluster.list(kind));
+}
+
+function nodeObject(name: string, index: number): object {
+  const address = `192.168.50.${FIRST_NODE_ADDRESS + index}`;
+  return {
+    apiVersion: "v1",
+    kind: "Node",
+    metadata: { name },
+    spec: {},
+    status: {
+      addresses: [
+        { type: "InternalIP", address },
+        { type: "Hostname", address: name },
+      ],
+    },
+  };
+}
+
+/** A manifest's own word on its pod's conditions stands; the others are taken for running. */
+function ready(pod: Pod): Pod {
+  if (pod.status.conditions?.some((condition) => condition.type === "Ready")) return pod;
+  const conditions = [...(pod.status.conditions ?? []), { type: "Ready", status: "True" }];
+  return { ...pod, status: { ...pod.status, phase: pod.status.phase ?? "Running", conditions } };
+}
+
+function chooseNode(objects: readonly KubeObject[], wanted: string | undefined): string {
+  const names = objects.filter((object) => object.kind === "Node").map((object) => object.metadata.name);
+  const node = wanted ?? names[0];
+  if (node !== undefined && names.includes(node)) return node;
+  throw usageError(`--node ${wanted}: there is no such Node: use one of ${names.join(", ")}`);
+}
+
+function configOf(nodeName: string): AgentConfig {
+  const problems = new FieldProblems();
+  const config = agentConfig(
+    {
+      apiVersion: "podwire.dev/v1alpha1",
+      kind: "AgentConfiguration",
+      nodeName,
+      clusterCIDR: CLUSTER_CIDR,
+      serviceCIDR: SERVICE_CIDR,
+      uplink: { interface: "eth0" },
+      host: { interface: "host0" },
+      socket: "/nonexistent",
+      source: { files: [] },
+    },
+    problems,
+  );
+  if (config !== undefined) return config;
+  throw new CliError(`offline node: ${JSON.stringify(problems.list)}`); // our own text: a bug
+}
+
+function readText(file: string): ManifestText {
+  try {
+    return { file, text: readFileSync(file, "utf8") };
+  } catch (error) {
+    throw new CliError(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+}

@@ -1,0 +1,111 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import t from "tap";
+import { PcapngWriter } from "../observe/pcapng-writer.ts";
+import { tcpFrame, udpFrame } from "../testing/frame-builder.ts";
+
+const PODWIRE = fileURLToPath(new URL("./main.js", import.meta.url));
+const directory = mkdtempSync(join(tmpdir(), "podwire-replay-"));
+t.teardown(() => rmSync(directory, { recursive: true }));
+
+const objects = join(directory, "objects.yaml");
+writeFileSync(
+  objects,
+  `
+apiVersion: v1
+kind: Pod
+metadata: { name: client }
+spec: { nodeName: node1, containers: [ { name: c, image: podwire/echo } ] }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: web, labels: { app: web } }
+spec: { nodeName: node2, containers: [ { name: c, image: podwire/echo } ] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: web }
+spec: { clusterIP: 10.96.0.80, selector: { app: web }, ports: [ { name: http, port: 80, targetPort: 8080 } ] }
+`,
+);
+const capture = join(directory, "in.pcapng");
+const chunks: Uint8Array[] = [];
+const writer = new PcapngWriter((bytes) => chunks.push(bytes));
+writer.addInterface({ name: "eth0" });
+const web = tcpFrame({ src: "10.244.1.2", dst: "10.96.0.80", srcPort: 41000, dstPort: 80, flags: "S" });
+const lost = udpFrame({ src: "10.244.1.2", dst: "172.16.0.1", srcPort: 9, dstPort: 9 });
+for (const [i, data] of [web, lost].entries()) {
+  writer.packet({ interfaceId: 0, timestampNs: 1_700_000_000_000_000_000n + BigInt(i), data });
+}
+writer.packet({ interfaceId: 0, timestampNs: 1_700_000_000_000_000_009n, data: web, direction: "out" });
+writeFileSync(capture, Buffer.concat(chunks));
+
+const replay = (...args: string[]) =>
+  spawnSync(process.execPath, [PODWIRE, "replay", ...args], { encoding: "utf8" });
+
+t.test("each packet of a capture gets its verdict", async (t) => {
+  const { stdout, stderr, status } = replay(capture, "-f", objects);
+  t.equal(status, 0, stderr);
+  const lines = stdout.trimEnd().split("\n");
+  t.equal(lines.length, 2, "what went out is not put in again");
+  t.match(
+    lines[0],
+    /eth0 default\/client: IP 10\.244\.1\.2\.41000 > .* \[.*forward to uplink.*→ 10\.244\.2\.2:8080/,
+  );
+  t.match(lines[1], /dropped: FIB lookup failed/);
+  t.equal(stderr, "2 packets replayed: 1 forward, 1 drop (FIB lookup failed)\n");
+});
+
+t.test("with -v the stages are told, with -o json each packet is an object", async (t) => {
+  t.match(
+    replay(capture, "-f", objects, "-v", "-c", "1").stdout,
+    /choose-backend +nat KUBE-SERVICES → KUBE-SVC-/,
+  );
+  const { stdout } = replay(capture, "-f", objects, "-o", "json");
+  const records = stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  t.match(records, [
+    { number: 1, verdict: "forward", port: "eth0 default/client", outputs: [{ port: "uplink" }] },
+    { number: 2, verdict: "drop", dropReason: "NO_ROUTE" },
+  ]);
+});
+
+t.test("bad input is one line with the file's name", async (t) => {
+  const cut = join(directory, "cut.pcapng");
+  writeFileSync(cut, Buffer.concat(chunks).subarray(0, 150));
+  const cases = [
+    {
+      args: ["/nonexistent.pcap", "-f", objects],
+      status: 1,
+      want: /^error: \/nonexistent\.pcap: no such file\n$/,
+    },
+    { args: [cut, "-f", objects], status: 1, want: /error: \S+cut\.pcapng: the capture is truncated.*\n$/ },
+    {
+      args: [objects, "-f", objects],
+      status: 1,
+      want: /^error: \S+objects\.yaml: neither a pcap nor a pcapng file/,
+    },
+    {
+      args: [capture, "-f", objects, "--node", "node9"],
+      status: 2,
+      want: /^error: --node node9: .*node1, node2\n$/,
+    },
+    {
+      args: [capture, "-f", objects, "--via", "sea"],
+      status: 2,
+      want: /^error: --via sea: use pod, uplink, host\n$/,
+    },
+    { args: [capture, "-f", capture], status: 1, want: /^error: / },
+    { args: [capture, "-f", "/nonexistent.yaml"], status: 1, want: /^error: .*nonexistent\.yaml/ },
+  ];
+  for (const c of cases) {
+    const { status, stderr } = replay(...c.args);
+    t.equal(status, c.status, `${c.args.join(" ")}: ${stderr}`);
+    t.match(stderr, c.want);
+  }
+});
