@@ -23,7 +23,10 @@ export function runningLab(flags: Globals): RunningLab {
   const paths = labPaths(name);
   const topology = readJson<Topology>(paths.topology);
   if (topology === undefined) {
-    throw new CliError(`lab ${name}: not running: podwire lab up --lab ${name} starts it`);
+    const others = labsWithState();
+    const hint =
+      others.length === 0 || flags.lab !== undefined ? "" : `, --lab chooses among ${others.join(", ")}`;
+    throw new CliError(`lab ${name}: not running: podwire lab up --lab ${name} starts it${hint}`);
   }
   const call = async <T>(what: Call): Promise<T> => {
     try {

@@ -100,7 +100,7 @@ export class Lab implements PodHost {
   async stop(graceMs: number): Promise<void> {
     this.stopping = true;
     await Promise.race([
-      Promise.all([...this.runners.values()].map((runner) => runner.stop())),
+      Promise.all([...this.runners.values()].map((runner) => runner.stop(graceMs))),
       new Promise((resolve) => setTimeout(resolve, graceMs)),
     ]);
     for (const helper of this.helpers.values()) helper.stop();

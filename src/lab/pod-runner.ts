@@ -105,8 +105,8 @@ export class PodRunner {
   }
 
   /** SIGTERM, grace period, SIGKILL. The namespace stays: `remove` takes it, after the agent has let go of the device. */
-  stop(): Promise<void> {
-    this.stopping ??= this.stopContainers();
+  stop(graceMs = this.graceMs()): Promise<void> {
+    this.stopping ??= this.stopContainers(graceMs);
     return this.stopping;
   }
 
@@ -215,13 +215,16 @@ export class PodRunner {
     return this.pod.status.containerStatuses?.find((c) => c.name === container.name)?.ready ?? false;
   }
 
-  private async stopContainers(): Promise<void> {
+  /** A pod that was taken out of the objects at once (--grace-period 0) has no time left. */
+  private graceMs(): number {
+    const { deletionTimestamp, deletionGracePeriodSeconds } = this.pod.metadata;
+    if (deletionTimestamp === undefined) return 0;
+    const seconds = deletionGracePeriodSeconds ?? this.pod.spec.terminationGracePeriodSeconds ?? 30;
+    return Math.min(seconds * 1000, this.host.graceMaxMs);
+  }
+
+  private async stopContainers(graceMs: number): Promise<void> {
     clearTimeout(this.retry);
-    const graceMs = Math.min(
-      (this.pod.metadata.deletionGracePeriodSeconds ?? this.pod.spec.terminationGracePeriodSeconds ?? 30) *
-        1000,
-      this.host.graceMaxMs,
-    );
     const until = Date.now() + graceMs;
     await Promise.all(
       this.containers.map(async (running) => {
