@@ -19,6 +19,7 @@ import { Attachments } from "./attachments.ts";
 import { conntrackTimeouts } from "./conntrack-timeouts.ts";
 import { NodeMessages, type NodePorts } from "./node-messages.ts";
 import { PlaneHandle } from "./plane-handle.ts";
+import { routeText } from "./route-text.ts";
 import { Watching } from "./watching.ts";
 
 /** Frontends and endpoints the plane has room for: memory is taken as services come. */
@@ -90,7 +91,12 @@ export class Agent {
           services: () => this.#messages.services.specs(),
           nowMs: () => performance.now() - this.#startedMs,
         },
-        names: { node: config.nodeName, ports: () => this.#attachments.list(), service: serviceName },
+        names: {
+          node: config.nodeName,
+          ports: () => this.#attachments.list(),
+          service: serviceName,
+          route: (index) => routeText(this.#messages.topology, index),
+        },
         status: () => this.#status(),
       },
       config.socket,

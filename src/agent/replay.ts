@@ -19,6 +19,7 @@ import * as eth from "../wire/ethernet.ts";
 import * as ipv4 from "../wire/ipv4.ts";
 import * as ipv6 from "../wire/ipv6.ts";
 import { type OfflineNode, type OfflinePort, UPLINK_PORT } from "./offline-node.ts";
+import { routeText } from "./route-text.ts";
 
 export interface ReplayFrame {
   readonly data: Uint8Array;
@@ -101,7 +102,7 @@ class Records {
     const names = {
       port: (id: number): string => node.ports[id]?.info.name ?? `port ${id}`,
       service: (id: number): string | undefined => node.messages.services.nameOf(id),
-      route: (index: number): string | undefined => routeText(node, index),
+      route: (index: number): string | undefined => routeText(node.messages.topology, index),
     };
     const nodeName = node.messages.config.nodeName;
     const steps = drain(this.#trace, (body) => readTraceRecord(this.#trace, body, nodeName, names));
@@ -119,15 +120,6 @@ function drain<T>(records: ring.RecordRing, read: (body: number) => T): T[] {
     ring.consume(records, body);
   }
   return list;
-}
-
-function routeText(node: OfflineNode, index: number): string | undefined {
-  const { routes, vteps } = node.messages.topology ?? {};
-  const route = routes?.[index];
-  if (route === undefined) return undefined;
-  const range = `${formatIp(route)}/${route.prefixLen}`;
-  const vtep = vteps?.[route.vtep];
-  return vtep === undefined ? range : `${range} by the tunnel to ${formatIp(vtep)}`;
 }
 
 /** Makes it so that an address on the fabric answers at once, as a station that was spoken to before. */

@@ -13,6 +13,7 @@ export interface StreamNames {
   node: string;
   ports: () => PortInfo[];
   service: (id: number) => string | undefined;
+  route: (index: number) => string | undefined;
 }
 
 /** Bytes that may wait for a slow reader before records are let go. */
@@ -31,12 +32,14 @@ export async function streamCapture(
   query: CaptureQuery,
   response: ServerResponse,
 ): Promise<void> {
-  const out = new CaptureStream(names, query, response);
   const snapLen = query.snapLen > 0 ? query.snapLen : SNAP_MAX;
+  let out: CaptureStream | undefined;
   const watch = await watching.start(
     { mode: "capture", program: query.program, limit: -1, snapLen },
-    (r, body) => out.packet(readCaptureRecord(r, body)),
+    (r, body) => out?.packet(readCaptureRecord(r, body), watch.lost),
   );
+  // The first bytes of the answer tell the caller that we are watching: they must not come before it is so.
+  out = new CaptureStream(names, query, response);
   await untilClosed(response);
   await watch.stop();
 }
@@ -47,7 +50,8 @@ class CaptureStream {
   readonly #response: ServerResponse;
   readonly #writer: PcapngWriter;
   readonly #interfaces = new Map<number, number>();
-  #dropped = 0;
+  #dropped = 0; // since the last packet written
+  #lost = 0; //    records that the ring had no room for, as counted by now
 
   constructor(names: StreamNames, query: CaptureQuery, response: ServerResponse) {
     this.#names = names;
@@ -59,7 +63,9 @@ class CaptureStream {
     for (const port of names.ports()) if (this.#wants(port.id)) this.#declare(port);
   }
 
-  packet(record: CaptureRecord): void {
+  packet(record: CaptureRecord, lost: number): void {
+    this.#dropped += lost - this.#lost;
+    this.#lost = lost;
     if (!this.#wants(record.port)) return;
     if (this.#response.writableLength > BACKLOG_MAX) {
       this.#dropped++;
@@ -122,20 +128,21 @@ export async function streamTrace(
   query: { count: number; program: BpfInstruction[] | null },
   response: ServerResponse,
 ): Promise<void> {
-  response.writeHead(200, { "content-type": "application/x-ndjson" });
-  response.flushHeaders();
   const portName = (id: number): string => names.ports().find((p) => p.id === id)?.name ?? `port ${id}`;
   let seen = 0;
   let last = -1;
   const watch = await watching.start(
     { mode: "trace", program: query.program, limit: query.count, snapLen: 0 },
     (r, body) => {
-      const record = readTraceRecord(r, body, names.node, { port: portName, service: names.service });
+      const record = readTraceRecord(r, body, names.node, { ...names, port: portName });
       if (record.packet !== last) seen++;
       last = record.packet;
       response.write(`${JSON.stringify(record)}\n`);
     },
   );
+  // Not before the plane watches: the caller takes the head of the answer for "go ahead".
+  response.writeHead(200, { "content-type": "application/x-ndjson" });
+  response.flushHeaders();
   const isDone = (): boolean => query.count > 0 && seen >= query.count;
   await untilClosed(response, isDone);
   await watch.stop();
