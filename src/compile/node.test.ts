@@ -1,0 +1,166 @@
+import t from "tap";
+import { formatIp, ip } from "../base/ip.ts";
+import { agentConfig } from "../control/config/agent.ts";
+import { ObjectGraph } from "../control/desired-state.ts";
+import { FieldProblems } from "../control/manifest/field-problems.ts";
+import { manifestOf } from "../control/manifest/manifest.ts";
+import { RouteKind, type RouteSpec } from "../dataplane/table/routes.ts";
+import { formatMac, macFromText, macOf } from "./mac.ts";
+import { compilePods, compileTopology, type NodeTopology } from "./node.ts";
+
+const BASE = {
+  nodeName: "node1",
+  clusterCIDR: "10.244.0.0/16,fd00:10:244::/56",
+  serviceCIDR: "10.96.0.0/12",
+  uplink: { interface: "eth0", gateway: "192.168.50.1" },
+  host: { interface: "host0" },
+  socket: "/a.sock",
+  source: { files: ["a"] },
+};
+
+function node(name: string, n: number, annotations: object = {}): object {
+  return {
+    apiVersion: "v1",
+    kind: "Node",
+    metadata: { name, annotations },
+    spec: { podCIDRs: [`10.244.${n}.0/24`, `fd00:10:244:${n}::/64`] },
+    status: {
+      addresses: [
+        { type: "Hostname", address: name },
+        { type: "InternalIP", address: `192.168.50.1${n}` },
+        { type: "InternalIP", address: `fd00:50::1${n}` },
+      ],
+    },
+  };
+}
+
+function topology(overlay: object, objects: object[]): NodeTopology | undefined {
+  const problems = new FieldProblems();
+  const config = agentConfig({ ...BASE, overlay }, problems);
+  t.same(problems.list, []);
+  const graph = new ObjectGraph();
+  for (const value of objects) graph.onEvent({ type: "ADDED", object: manifestOf(value, "test").object });
+  if (config === undefined) return undefined;
+  return compileTopology(graph, { config, mtu: 1500, ports: { uplink: 1, host: 2 } });
+}
+
+const KIND_NAMES = Object.keys(RouteKind);
+/** "10.244.2.0/24 VTEP 0 mtu 1450 src 10.244.1.0". */
+function tell(r: RouteSpec): string {
+  const gateway =
+    (r.gw0 | r.gw1 | r.gw2 | r.gw3) === 0
+      ? ""
+      : ` via ${formatIp({ w0: r.gw0, w1: r.gw1, w2: r.gw2, w3: r.gw3 })}`;
+  const source = formatIp({ w0: r.src0, w1: r.src1, w2: r.src2, w3: r.src3 });
+  const to = r.family === 4 && r.prefixLen === 0 ? "0.0.0.0" : formatIp(r);
+  const vtep = r.vtep >= 0 ? ` ${r.vtep}` : "";
+  return `${to}/${r.prefixLen} ${KIND_NAMES[r.kind]}${vtep}${gateway} port ${r.port} mtu ${r.mtu} src ${source}`;
+}
+
+t.test("VXLAN: own addresses, pods, tunnels to every other node, fabric, default", async (t) => {
+  const made = topology({ type: "vxlan" }, [node("node2", 2), node("node1", 1)]);
+  t.same(made?.routes.filter((r) => r.family === 4).map(tell), [
+    "192.168.50.11/32 LOCAL port 2 mtu 1500 src 192.168.50.11",
+    "10.244.1.1/32 LOCAL port 2 mtu 1500 src 10.244.1.1",
+    "10.244.1.0/32 LOCAL port 2 mtu 1500 src 10.244.1.0",
+    "10.244.1.0/24 PODS port -1 mtu 1450 src 10.244.1.1",
+    "10.244.2.0/24 VTEP 0 port 1 mtu 1450 src 10.244.1.0",
+    "192.168.50.0/24 ONLINK port 1 mtu 1500 src 192.168.50.11",
+    "0.0.0.0/0 GATEWAY via 192.168.50.1 port 1 mtu 1500 src 192.168.50.11",
+  ]);
+  t.same(made?.routes.filter((r) => r.family === 6).map(tell), [
+    "fd00:50::11/128 LOCAL port 2 mtu 1500 src fd00:50::11",
+    "fd00:10:244:1::1/128 LOCAL port 2 mtu 1500 src fd00:10:244:1::1",
+    "fd00:10:244:1::/128 LOCAL port 2 mtu 1500 src fd00:10:244:1::",
+    "fd00:10:244:1::/64 PODS port -1 mtu 1450 src fd00:10:244:1::1",
+    "fd00:10:244:2::/64 VTEP 0 port 1 mtu 1450 src fd00:10:244:1::",
+    "fd00:50::/64 ONLINK port 1 mtu 1500 src fd00:50::11",
+  ]);
+  t.same(
+    made?.vteps.map((v) => [v.node, formatIp(v), formatMac(v.mac)]),
+    [["node2", "192.168.50.12", "0e:01:c0:a8:32:0c"]],
+  );
+  t.equal(formatMac(made?.own.gatewayMac ?? { hi: 0, lo: 0 }), "0a:58:0a:f4:01:01");
+  t.equal(formatMac(made?.own.vtepMac ?? { hi: 0, lo: 0 }), "0e:01:c0:a8:32:0b");
+});
+
+t.test("no overlay: plain routes to the other nodes, no VTEP address", async (t) => {
+  const made = topology({ type: "none" }, [node("node1", 1), node("node2", 2)]);
+  const lines = made?.routes.map(tell) ?? [];
+  t.ok(lines.includes("10.244.2.0/24 GATEWAY via 192.168.50.12 port 1 mtu 1500 src 192.168.50.11"));
+  t.ok(lines.includes("10.244.1.0/24 PODS port -1 mtu 1500 src 10.244.1.1"));
+  t.notOk(lines.some((line) => line.startsWith("10.244.1.0/32")));
+  t.same(made?.vteps, []);
+});
+
+t.test("flannel's annotations tell another node's VTEP; nonsense in them is ignored", async (t) => {
+  const announced = node("node2", 2, {
+    "flannel.alpha.coreos.com/backend-data": '{"VNI":1,"VtepMAC":"aa:bb:cc:dd:ee:ff"}',
+    "flannel.alpha.coreos.com/public-ip": "172.16.0.2",
+  });
+  const odd = node("node3", 3, { "flannel.alpha.coreos.com/backend-data": "{oops" });
+  const made = topology({ type: "vxlan" }, [node("node1", 1), announced, odd]);
+  t.same(
+    made?.vteps.map((v) => [formatIp(v), formatMac(v.mac)]),
+    [
+      ["172.16.0.2", "aa:bb:cc:dd:ee:ff"],
+      ["192.168.50.13", "0e:01:c0:a8:32:0d"],
+    ],
+  );
+});
+
+t.test("there is no topology before the node's own object has an address and a range", async (t) => {
+  t.equal(topology({ type: "vxlan" }, [node("node2", 2)]), undefined);
+});
+
+t.test(
+  "a node attaches its own pods with an address, not the host's network, not what has ended",
+  async (t) => {
+    const graph = new ObjectGraph();
+    const pod = (name: string, spec: object, status: object, annotations: object = {}) =>
+      graph.onEvent({
+        type: "ADDED",
+        object: manifestOf(
+          {
+            apiVersion: "v1",
+            kind: "Pod",
+            metadata: { name, annotations },
+            spec: { containers: [{ name: "a", image: "a" }], ...spec },
+            status,
+          },
+          "test",
+        ).object,
+      });
+    const here = { nodeName: "node1" };
+    pod("b", here, { podIP: "10.244.1.3" });
+    pod(
+      "a",
+      here,
+      { podIP: "10.244.1.2" },
+      { "podwire.dev/netns": "/run/netns/a", "podwire.dev/mac": "02:00:00:00:00:01" },
+    );
+    pod("other", { nodeName: "node2" }, { podIP: "10.244.2.2" });
+    pod("host", { ...here, hostNetwork: true }, { podIP: "192.168.50.11" });
+    pod("done", here, { podIP: "10.244.1.4", phase: "Succeeded" });
+    pod("waiting", here, {});
+    t.same(
+      compilePods(graph, "node1").map((p) => [
+        p.key,
+        p.netns,
+        formatMac(p.mac),
+        p.addresses.map(formatIp).join(),
+      ]),
+      [
+        ["default/a", "/run/netns/a", "02:00:00:00:00:01", "10.244.1.2"],
+        ["default/b", "", "0a:58:0a:f4:01:03", "10.244.1.3"],
+      ],
+    );
+  },
+);
+
+t.test("MAC addresses: text and back; what is none is refused", async (t) => {
+  t.equal(formatMac(macOf([ip("10.244.1.2")])), "0a:58:0a:f4:01:02");
+  t.same(macFromText("0a:58:ff:f4:01:02"), { hi: 0x0a58, lo: 0xfff40102 | 0 });
+  for (const text of ["", "0a:58:ff:f4:01", "0a:58:ff:f4:01:2", "zz:58:ff:f4:01:02"])
+    t.equal(macFromText(text), undefined);
+});

@@ -1,0 +1,220 @@
+import fc from "fast-check";
+import t from "tap";
+import { ip } from "../base/ip.ts";
+import { readProxyConfig } from "../control/config/proxy.ts";
+import { ObjectGraph } from "../control/desired-state.ts";
+import { FieldProblems } from "../control/manifest/field-problems.ts";
+import { manifestOf } from "../control/manifest/manifest.ts";
+import type { KubeObject } from "../control/objects.ts";
+import * as services from "../dataplane/table/services.ts";
+import { proxySettings } from "./proxy-settings.ts";
+import { ServiceCompiler } from "./services.ts";
+
+const config = readProxyConfig({ clusterCIDR: "10.244.0.0/16" }, new FieldProblems());
+const settings = proxySettings({
+  config,
+  nodeName: "node1",
+  node: undefined,
+  localIps: [ip("192.168.50.11")],
+});
+
+function service(name: string, spec: object): KubeObject {
+  const ports = [{ port: 80 }];
+  const object = { apiVersion: "v1", kind: "Service", metadata: { name }, spec: { ports, ...spec } };
+  return manifestOf(object, "test").object;
+}
+
+function slice(name: string, owner: string, addresses: string[], node = "node2"): KubeObject {
+  const object = {
+    apiVersion: "discovery.k8s.io/v1",
+    kind: "EndpointSlice",
+    metadata: { name, labels: { "kubernetes.io/service-name": owner } },
+    addressType: "IPv4",
+    ports: [{ port: 8080 }],
+    endpoints: addresses.map((address) => ({
+      addresses: [address],
+      conditions: { ready: true },
+      nodeName: node,
+    })),
+  };
+  return manifestOf(object, "test").object;
+}
+
+/** Graph, compiler and the plane's table, fed as the agent feeds them. */
+class Chain {
+  readonly graph = new ObjectGraph();
+  readonly compiler = new ServiceCompiler(settings);
+  readonly table = new services.Services(8, 8);
+
+  put(object: KubeObject): void {
+    this.graph.onEvent({ type: "MODIFIED", object });
+  }
+
+  drop(object: KubeObject): void {
+    this.graph.onEvent({ type: "DELETED", object });
+  }
+
+  flush(): services.ServiceUpdate {
+    const update = this.compiler.update(this.graph, this.graph.take().services);
+    services.createUpdate(this.table, update);
+    return update;
+  }
+
+  /** What was told last, without the ids, which depend on the order of arrival. */
+  told(): string {
+    const specs = [...this.compiler.specs()].map(({ id, ...spec }) => JSON.stringify(spec));
+    return specs.sort().join("\n");
+  }
+
+  /** Name of the service port that the plane finds at an address. */
+  holder(address: string, port = 80): string {
+    const { w0, w1, w2, w3 } = ip(address);
+    const found = services.find(this.table, w0, w1, w2, w3, port, (4 << 8) | 6);
+    return services.describeFrontend(this.table, found);
+  }
+}
+
+t.test("ids are stable, a removed service port is told by its id, names are found by id", async (t) => {
+  const chain = new Chain();
+  const a = service("a", { clusterIP: "10.96.0.10" });
+  chain.put(a);
+  chain.put(slice("a-1", "a", ["10.244.2.2"]));
+  const [{ id }] = chain.flush().upsert;
+  chain.put(slice("a-1", "a", ["10.244.2.2", "10.244.2.3"]));
+  t.match(chain.flush(), { upsert: [{ id, endpoints: { length: 2 } }], remove: [] });
+  t.equal(chain.compiler.nameOf(id), "default/a");
+  chain.drop(a);
+  t.same(chain.flush(), { upsert: [], remove: [id] });
+  t.equal(chain.compiler.nameOf(id), undefined);
+  chain.put(a);
+  t.not(chain.flush().upsert[0].id, id);
+});
+
+t.test("objects that change nothing for the plane tell it nothing", async (t) => {
+  const chain = new Chain();
+  const a = service("a", { clusterIP: "10.96.0.10" });
+  chain.put(a);
+  chain.put(slice("a-1", "a", ["10.244.2.2"]));
+  chain.flush();
+  chain.put({ ...a, metadata: { ...a.metadata, annotations: { x: "y" }, resourceVersion: "7" } });
+  t.same(chain.flush(), { upsert: [], remove: [] });
+  t.same(chain.compiler.changeSettings(chain.graph, { ...settings }), { upsert: [], remove: [] });
+  const all = chain.compiler.changeSettings(chain.graph, { ...settings, masqueradeAll: true });
+  t.equal(all.upsert.length, 1);
+});
+
+t.test(
+  "a slice that came before its Service counts when the Service comes; one that changes owner moves",
+  async (t) => {
+    const chain = new Chain();
+    chain.put(slice("x", "a", ["10.244.2.2"]));
+    t.same(chain.flush(), { upsert: [], remove: [] });
+    chain.put(service("a", { clusterIP: "10.96.0.10" }));
+    chain.put(service("b", { clusterIP: "10.96.0.11" }));
+    chain.flush();
+    chain.put(slice("x", "b", ["10.244.2.2"]));
+    t.same(
+      chain.flush().upsert.map((spec) => [spec.name, spec.endpoints.length]),
+      [
+        ["default/a", 0],
+        ["default/b", 1],
+      ],
+    );
+  },
+);
+
+t.test(
+  "two claims to one address: the smaller name has it, the other gets it when the first lets go",
+  async (t) => {
+    const chain = new Chain();
+    const claim = (name: string, n: number, ...externalIPs: string[]) =>
+      service(name, { clusterIP: `10.96.0.${n}`, externalIPs });
+    chain.put(claim("b", 2, "1.1.1.1"));
+    chain.flush();
+    t.equal(chain.holder("1.1.1.1"), "default/b");
+    chain.put(claim("a", 1, "1.1.1.1"));
+    chain.flush();
+    t.equal(chain.holder("1.1.1.1"), "default/a");
+    chain.put(claim("a", 1, "2.2.2.2"));
+    chain.flush();
+    t.equal(chain.holder("1.1.1.1"), "default/b");
+    chain.put(claim("a", 1, "1.1.1.1"));
+    chain.put(claim("b", 2, "2.2.2.2"));
+    chain.flush();
+    t.same(
+      [chain.holder("1.1.1.1"), chain.holder("2.2.2.2")],
+      ["default/a", "default/b"],
+      "swapped in one update",
+    );
+    chain.drop(claim("a", 1));
+    chain.put(claim("b", 2, "1.1.1.1"));
+    chain.flush();
+    t.same([chain.holder("1.1.1.1"), chain.holder("2.2.2.2")], ["default/b", ""]);
+  },
+);
+
+// Named objects with variants; a state chooses one variant, or none, of each.
+const variants: Record<string, KubeObject[]> = {
+  a: [
+    service("a", { clusterIP: "10.96.0.1", externalIPs: ["1.1.1.1", "2.2.2.2"] }),
+    service("a", { clusterIP: "10.96.0.1", type: "NodePort", ports: [{ port: 80, nodePort: 30000 }] }),
+  ],
+  b: [
+    service("b", { clusterIP: "10.96.0.2", externalIPs: ["1.1.1.1"] }),
+    service("b", {
+      clusterIP: "10.96.0.2",
+      externalIPs: ["2.2.2.2"],
+      ports: [
+        { name: "x", port: 80 },
+        { name: "y", port: 81 },
+      ],
+    }),
+  ],
+  c: [
+    service("c", {
+      clusterIP: "10.96.0.3",
+      externalIPs: ["1.1.1.1", "2.2.2.2"],
+      externalTrafficPolicy: "Local",
+    }),
+    service("c", { clusterIP: "None" }),
+  ],
+  "s-a": [slice("s", "a", ["10.244.2.2", "10.244.2.3"]), slice("s", "b", ["10.244.2.2"])],
+  "t-a": [slice("t", "a", ["10.244.2.3", "10.244.2.4"], "node1"), slice("t", "c", ["10.244.2.9"], "node1")],
+};
+const names = Object.keys(variants);
+const state = fc.record(Object.fromEntries(names.map((name) => [name, fc.integer({ min: -1, max: 1 })])));
+const flags = fc.array(fc.boolean(), { minLength: names.length, maxLength: names.length });
+const walk = fc.record({
+  state,
+  order: fc.shuffledSubarray(names, { minLength: names.length }),
+  flush: flags,
+  twice: flags,
+});
+
+t.test("the table depends on the objects, never on the way there: orders, duplicates, batches", async () => {
+  fc.assert(
+    fc.property(fc.array(walk, { minLength: 1, maxLength: 6 }), (steps) => {
+      const chain = new Chain();
+      for (const step of steps) {
+        for (const [i, name] of step.order.entries()) {
+          const wanted = step.state[name];
+          const times = step.twice[i] ? 2 : 1;
+          for (let n = 0; n < times; n++) {
+            if (wanted < 0) chain.drop(variants[name][0]);
+            else chain.put(variants[name][wanted]);
+          }
+          if (step.flush[i]) chain.flush();
+        }
+      }
+      chain.flush();
+      const fresh = new Chain();
+      const { state: last } = steps[steps.length - 1];
+      for (const name of names) if (last[name] >= 0) fresh.put(variants[name][last[name]]);
+      fresh.flush();
+      const addresses = ["1.1.1.1", "2.2.2.2", "10.96.0.1", "10.96.0.2", "10.96.0.3"];
+      const holders = (c: Chain) => addresses.map((a) => c.holder(a)).join();
+      return chain.told() === fresh.told() && holders(chain) === holders(fresh);
+    }),
+    { numRuns: 300 },
+  );
+});
