@@ -17,6 +17,8 @@ const OFF_DST = 16; //        u32
 const FRAG_OFFSET_MASK = 0x1fff;
 const OPTION_END = 0;
 const OPTION_NOP = 1;
+const OPTION_LSRR = 0x83;
+const OPTION_SSRR = 0x89;
 
 /** Header bytes without options, IHL = 5. */
 export const HEADER_LEN_MIN = 20;
@@ -72,6 +74,19 @@ export function optionsWellFormed(view: DataView, off: number): boolean {
     at += len;
   }
   return true;
+}
+
+/** True when the sender prescribes the way (RFC 791 §3.1: loose or strict). The options are well formed. */
+export function hasSourceRoute(view: DataView, off: number): boolean {
+  const end = off + headerLen(view, off);
+  let at = off + HEADER_LEN_MIN;
+  while (at < end) {
+    const kind = view.getUint8(at);
+    if (kind === OPTION_LSRR || kind === OPTION_SSRR) return true;
+    if (kind === OPTION_END) return false;
+    at += kind === OPTION_NOP ? 1 : view.getUint8(at + 1);
+  }
+  return false;
 }
 
 /** Header length in bytes, options included. */

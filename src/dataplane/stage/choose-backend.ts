@@ -5,6 +5,7 @@
  */
 import { drop } from "../drop.ts";
 import { DropReason } from "../drop-reason.ts";
+import { findFrontend } from "../find-frontend.ts";
 import { requestPortUnreachable } from "../icmp-request.ts";
 import { CtState, Masquerade, type Packet } from "../packet.ts";
 import { PortRole } from "../port.ts";
@@ -26,11 +27,7 @@ export function chooseBackend(pkt: Packet, t: Tables): Verdict {
   for (let i = 0; i < 10; i++) to[i] = key[i];
   const proto = pkt.proto;
   if (proto !== 6 && proto !== 17 && proto !== 132) return NEXT;
-  const port = key[8] & 0xffff;
-  let f = services.find(s, key[4], key[5], key[6], key[7], port, key[9]);
-  if (f < 0 && localAddresses.has(t.local, key[4], key[5], key[6], key[7])) {
-    f = services.find(s, 0, 0, 0, 0, port, key[9]);
-  }
+  const f = findFrontend(t, key);
   if (f < 0) return NEXT;
   pkt.frontend = f;
   if (services.sourceRefused(s, f, key)) return drop(pkt, t, DropReason.SERVICE_SOURCE_RANGE);

@@ -67,8 +67,9 @@ function parseIpv4(pkt: Packet, t: Tables): Verdict {
   if (!ipv4.isWellFormed(view, l3, pkt.end)) return drop(pkt, t, DropReason.MALFORMED_IPV4);
   const headerLen = ipv4.headerLen(view, l3);
   if (!ipv4.checksumOk(view, l3)) return drop(pkt, t, DropReason.BAD_IP_CHECKSUM);
-  if (headerLen > ipv4.HEADER_LEN_MIN && !ipv4.optionsWellFormed(view, l3)) {
-    return drop(pkt, t, DropReason.MALFORMED_IPV4);
+  if (headerLen > ipv4.HEADER_LEN_MIN) {
+    if (!ipv4.optionsWellFormed(view, l3)) return drop(pkt, t, DropReason.MALFORMED_IPV4);
+    if (ipv4.hasSourceRoute(view, l3)) return drop(pkt, t, DropReason.SOURCE_ROUTED);
   }
   pkt.family = 4;
   pkt.ipLen = ipv4.totalLen(view, l3);

@@ -11,10 +11,10 @@ import * as icmpv6 from "../../wire/icmpv6.ts";
 import * as ipv4 from "../../wire/ipv4.ts";
 import * as ipv6 from "../../wire/ipv6.ts";
 import { Event } from "../counters.ts";
+import { findFrontend } from "../find-frontend.ts";
 import { CtState, type Packet } from "../packet.ts";
 import * as conntrack from "../table/conntrack.ts";
 import * as ctTcp from "../table/conntrack-tcp.ts";
-import * as services from "../table/services.ts";
 import type { Tables } from "../tables.ts";
 import * as tuple from "../tuple.ts";
 import { Verdict } from "../verdict.ts";
@@ -114,10 +114,7 @@ function isStale(pkt: Packet, t: Tables, slot: number): boolean {
   if (endpoint >= 0) return s.epGeneration[endpoint] !== ct.epoch[slot];
   if (ct.epoch[slot] === s.epoch[0]) return false;
   ct.epoch[slot] = s.epoch[0];
-  const key = pkt.key;
-  const port = key[8] & 0xffff;
-  if (services.find(s, key[4], key[5], key[6], key[7], port, key[9]) >= 0) return true;
-  return services.find(s, 0, 0, 0, 0, port, key[9]) >= 0;
+  return findFrontend(t, pkt.key) >= 0;
 }
 
 function refresh(t: Tables, ref: number, proto: number, nowSec: number): void {
