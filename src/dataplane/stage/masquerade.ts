@@ -38,8 +38,8 @@ export function masquerade(pkt: Packet, t: Tables, nowSec: number): Verdict {
   }
   const masked = pkt.masquerade !== Masquerade.NONE && takeSource(pkt, t, r);
   tuple.invert(to, t.keyA);
-  if (masked || conntrack.find(t.conntrack, t.keyA) >= 0) {
-    const reason = findPort(pkt, t, masked);
+  if (masked || isTaken(t, t.keyA, nowSec)) {
+    const reason = findPort(pkt, t, masked, nowSec);
     if (reason !== DropReason.NONE) return drop(pkt, t, reason as DropReason);
   }
   return enter(pkt, t, nowSec);
@@ -70,13 +70,13 @@ function hasPorts(proto: number): boolean {
 }
 
 /** Finds a source port (ICMP: id) with which the reply tuple is nobody's. Returns a DropReason, NONE when found. */
-function findPort(pkt: Packet, t: Tables, masked: boolean): number {
+function findPort(pkt: Packet, t: Tables, masked: boolean, nowSec: number): number {
   const to = pkt.to;
   const proto = pkt.proto;
   const isQuery = proto === 1 || proto === 58;
   if (!isQuery && !hasPorts(proto)) {
     tuple.invert(to, t.keyA);
-    return conntrack.find(t.conntrack, t.keyA) < 0 ? DropReason.NONE : DropReason.CT_TUPLE_TAKEN;
+    return isTaken(t, t.keyA, nowSec) ? DropReason.CT_TUPLE_TAKEN : DropReason.NONE;
   }
   const c = t.config;
   const low = isQuery ? 0 : c.snatMin;
@@ -89,7 +89,7 @@ function findPort(pkt: Packet, t: Tables, masked: boolean): number {
     const port = low + (n < gapAt ? n : n + gap);
     to[8] = (port << 16) | (to[8] & 0xffff);
     tuple.invert(to, t.keyA);
-    if (conntrack.find(t.conntrack, t.keyA) < 0) {
+    if (!isTaken(t, t.keyA, nowSec)) {
       if (!masked) t.counters.events[Event.SNAT_PORT_REMAPPED]++;
       return DropReason.NONE;
     }
@@ -97,6 +97,15 @@ function findPort(pkt: Packet, t: Tables, masked: boolean): number {
     else n = n + 1 === usable ? 0 : n + 1;
   }
   return DropReason.SNAT_PORTS_EXHAUSTED;
+}
+
+/** Is this tuple a living connection's? One that has expired makes room, though the walk has not come by. */
+function isTaken(t: Tables, key: Int32Array, nowSec: number): boolean {
+  const ref = conntrack.find(t.conntrack, key);
+  if (ref < 0) return false;
+  if (!conntrack.isExpired(t.conntrack, ref >> 1, nowSec)) return true;
+  conntrack.remove(t.conntrack, ref >> 1);
+  return false;
 }
 
 function pickBelow(t: Tables, n: number): number {
