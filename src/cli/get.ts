@@ -1,7 +1,7 @@
 // podwire get KIND [NAME…] [-n NS|-A] [-o wide|json|yaml]
 import type { Command } from "commander";
 import type { KubeObject } from "../control/objects.ts";
-import { globals, note, printData } from "./context.ts";
+import { type Globals, globals, note, print, printData } from "./context.ts";
 import { CliError, usageError } from "./errors.ts";
 import { columnsFor } from "./object-columns.ts";
 import { runningLab } from "./running-lab.ts";
@@ -18,34 +18,53 @@ export function register(program: Command): void {
   program
     .command("get <kind> [names...]")
     .description("show objects: pods, services (svc), endpointslices, nodes, deployments, namespaces, …")
-    .usage("KIND [NAME…] [-n NAMESPACE | -A] [-l LABELS] [-o wide|json|yaml]")
+    .usage("KIND[,KIND…] [NAME…] [-n NAMESPACE | -A] [-l LABELS] [-o wide|json|yaml]")
     .option("-n, --namespace <namespace>", "namespace", "default")
     .option("-A, --all-namespaces", "all namespaces")
     .option("-l, --selector <labels>", "only objects with these labels: app=web,tier!=cache")
-    .action(async (kind: string, names: string[], flags: Flags, command: Command) => {
-      const lab = runningLab(globals(command));
-      const [word, single] = kind.split("/", 2);
+    .action(async (kinds: string, names: string[], flags: Flags, command: Command) => {
+      const options = globals(command);
+      const lab = runningLab(options);
+      const [words, single] = kinds.split("/", 2);
       const wanted = single === undefined ? names : [single, ...names];
       const namespace = flags.allNamespaces === true ? undefined : flags.namespace;
-      const found = await listObjects(lab, word, namespace);
-      const items = select(found.items, wanted, found.plural).filter(matcher(flags.selector));
-      const { output } = globals(command);
-      if (output === "json" || output === "yaml") {
-        const one = wanted.length === 1;
-        const data = one
-          ? items[0]
-          : { apiVersion: "v1", kind: "List", metadata: { resourceVersion: "" }, items };
-        return printData(output, data, [], []);
+      const fits = matcher(flags.selector);
+      const found: Found[] = [];
+      for (const word of words.split(",")) {
+        const list = await listObjects(lab, word, namespace);
+        found.push({ ...list, items: select(list.items, wanted, list.plural).filter(fits) });
       }
-      if (items.length === 0) {
-        const where = found.namespaced && namespace !== undefined ? ` in ${namespace} namespace` : "";
-        note(`No resources found${where}.`);
-        return;
+      if (options.output === "json" || options.output === "yaml") {
+        const items = found.flatMap((list) => list.items);
+        const list = { apiVersion: "v1", kind: "List", metadata: { resourceVersion: "" }, items };
+        return printData(options.output, wanted.length === 1 && items.length === 1 ? items[0] : list, [], []);
       }
-      const columns = columnsFor(found.kind, Date.now());
-      if (found.namespaced && namespace === undefined) columns.unshift(NAMESPACE);
-      await printData(output, items, columns, items);
+      await printTables(found, namespace, options);
     });
+}
+
+interface Found {
+  kind: string;
+  plural: string;
+  namespaced: boolean;
+  items: KubeObject[];
+}
+
+/** One table a kind, as kubectl prints `get pods,services`: names carry their kind then. */
+async function printTables(found: Found[], namespace: string | undefined, options: Globals): Promise<void> {
+  const some = found.filter((list) => list.items.length > 0);
+  if (some.length === 0) {
+    const where = found[0].namespaced && namespace !== undefined ? ` in ${namespace} namespace` : "";
+    note(`No resources found${where}.`);
+  }
+  for (const [i, { kind, namespaced, items }] of some.entries()) {
+    const columns = columnsFor(kind, Date.now());
+    if (found.length > 1)
+      columns[0] = { header: "NAME", value: (o) => `${kind.toLowerCase()}/${o.metadata.name}` };
+    if (namespaced && namespace === undefined) columns.unshift(NAMESPACE);
+    if (i > 0) await print("\n");
+    await printData(options.output, items, columns, items);
+  }
 }
 
 const NAMESPACE: Column<KubeObject> = { header: "NAMESPACE", value: (o) => o.metadata.namespace };
