@@ -14,7 +14,7 @@ t.test("a podwire node and a kernel node", { skip }, async (t) => {
     objects: standardObjects(),
   });
   t.teardown(() => lab.down());
-  serviceScenario(t, () => lab, ["node2"]);
+  serviceScenario(t, () => lab);
   pathScenario(t, () => lab);
   trafficScenario(t, () => lab);
 });

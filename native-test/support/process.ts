@@ -52,12 +52,18 @@ export interface Running {
 /** Starts a program and waits until it has printed something that matches `ready`. */
 export function start(command: readonly string[], ready: RegExp, timeoutMs = 15_000): Promise<Running> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command[0], command.slice(1), { stdio: ["ignore", "pipe", "pipe"] });
+    // A process group of its own: `podwire exec` leaves a terminal's signals to the program it runs.
+    const child = spawn(command[0], command.slice(1), { stdio: ["ignore", "pipe", "pipe"], detached: true });
+    const send = (signal: NodeJS.Signals) => {
+      try {
+        process.kill(-child.pid!, signal);
+      } catch {} // all of the group have ended
+    };
     let text = "";
     const ended = new Promise<void>((done) => child.once("close", () => done()));
     const stop = async (signal: NodeJS.Signals = "SIGTERM") => {
-      child.kill(signal);
-      const hard = setTimeout(() => child.kill("SIGKILL"), 5000);
+      send(signal);
+      const hard = setTimeout(() => send("SIGKILL"), 5000);
       await ended;
       clearTimeout(hard);
     };
