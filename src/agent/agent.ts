@@ -13,12 +13,15 @@ import { type Changes, ObjectGraph } from "../control/desired-state.ts";
 import { FilesSource } from "../control/watch/files-source.ts";
 import { SocketSource } from "../control/watch/socket-source.ts";
 import type { ObjectSource } from "../control/watch/source.ts";
-import { loadNative, type Native } from "../native/binding.ts";
+import { errnoName, loadNative, type Native } from "../native/binding.ts";
 import { startApi } from "./api.ts";
 import { Attachments } from "./attachments.ts";
 import { conntrackTimeouts } from "./conntrack-timeouts.ts";
+import { InlinePlane } from "./inline-plane.ts";
 import { NodeMessages, type NodePorts } from "./node-messages.ts";
+import type { Plane } from "./plane.ts";
 import { PlaneHandle } from "./plane-handle.ts";
+import type { PlaneSizes } from "./plane-memory.ts";
 import { routeText } from "./route-text.ts";
 import { Watching } from "./watching.ts";
 
@@ -31,7 +34,9 @@ export class Agent {
   readonly config: AgentConfig;
   readonly graph = new ObjectGraph();
   readonly #native: Native;
-  readonly #plane: PlaneHandle;
+  readonly #plane: Plane;
+  /** The same plane when it runs on this thread, for libpcap. */
+  readonly #inline: InlinePlane | undefined;
   readonly #attachments: Attachments;
   readonly #messages: NodeMessages;
   readonly #startedMs = performance.now();
@@ -51,20 +56,26 @@ export class Agent {
   constructor(config: AgentConfig) {
     this.config = config;
     this.#native = loadNative();
-    this.#plane = new PlaneHandle(this.#native, {
-      sizes: {
-        conntrackLog2: Math.max(10, Math.ceil(Math.log2(config.conntrackMax))),
-        maxPorts: MAX_PORTS,
-        fdbLog2: 13,
-        neighborsLog2: 13,
-        stationsLog2: 11,
-        poolSlots: POOL_SLOTS,
-        seed: randomBytes(4).readInt32LE(0),
-      },
-      spinUs: config.spinMicroseconds,
-      servicesLog2: SERVICES_LOG2,
-      onExit: (error) => this.onFatal(error),
-    });
+    const sizes: PlaneSizes = {
+      conntrackLog2: Math.max(10, Math.ceil(Math.log2(config.conntrackMax))),
+      maxPorts: MAX_PORTS,
+      fdbLog2: 13,
+      neighborsLog2: 13,
+      stationsLog2: 11,
+      poolSlots: POOL_SLOTS,
+      seed: randomBytes(4).readInt32LE(0),
+    };
+    if (config.uplink.driver === "pcap") {
+      this.#inline = new InlinePlane(this.#native, sizes, SERVICES_LOG2);
+      this.#plane = this.#inline;
+    } else {
+      this.#plane = new PlaneHandle(this.#native, {
+        sizes,
+        spinUs: config.spinMicroseconds,
+        servicesLog2: SERVICES_LOG2,
+        onExit: (error) => this.onFatal(error),
+      });
+    }
     this.#attachments = new Attachments(this.#native, this.#plane);
     this.#messages = new NodeMessages(config, this.graph);
   }
@@ -72,7 +83,7 @@ export class Agent {
   /** Opens the ports, the API and the source. Throws when a device or the socket is not to be had. */
   async start(): Promise<void> {
     const { config } = this;
-    const uplink = await this.#attachments.openUplink(config.netns, config.uplink.interface);
+    const uplink = await this.#openUplink();
     const host = await this.#attachments.openHost(config.netns, config.host.interface);
     this.#ports = { uplink: uplink.id, host: host.id, mtu: uplink.mtu };
     await this.#plane.apply({ type: "timeouts", seconds: conntrackTimeouts(config.proxy.conntrack) });
@@ -113,6 +124,22 @@ export class Agent {
       },
       problem: (error) => this.onProblem(error),
     });
+  }
+
+  #openUplink(): ReturnType<Attachments["openUplink"]> {
+    const { netns, uplink } = this.config;
+    if (this.#inline === undefined) return this.#attachments.openUplink(netns, uplink.interface);
+    const entered = netns === "" ? 0 : this.#native.enterNetns(netns);
+    if (entered < 0) {
+      throw new PodwireError(
+        `${netns}: cannot enter (${errnoName(entered)}): the pcap driver has to be there`,
+        {
+          code: "AGENT_NETNS",
+          netns,
+        },
+      );
+    }
+    return this.#attachments.openPcapUplink(this.#inline, uplink.interface);
   }
 
   async stop(): Promise<void> {

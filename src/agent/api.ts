@@ -7,14 +7,14 @@ import { PodwireError } from "../base/errors.ts";
 import * as conntrack from "../dataplane/table/conntrack.ts";
 import { ConntrackFilterError, createConntrackFilter } from "../observe/conntrack-filter.ts";
 import { liveConnections } from "./conntrack-view.ts";
-import type { PlaneHandle } from "./plane-handle.ts";
+import type { Plane } from "./plane.ts";
 import { SHOW_TABLES, type ShowSources, show } from "./show.ts";
 import { type StreamNames, streamCapture, streamTrace } from "./stream-capture.ts";
 import type { Watching } from "./watching.ts";
 
 export interface ApiContext {
   node: string;
-  plane: PlaneHandle;
+  plane: Plane;
   watching: Watching;
   sources: ShowSources;
   names: StreamNames;

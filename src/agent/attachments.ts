@@ -6,10 +6,11 @@ import type { IpWords } from "../base/ip.ts";
 import { formatMac, type Mac } from "../base/mac.ts";
 import { PortRole } from "../dataplane/port.ts";
 import { PacketSocket } from "../device/packet-socket.ts";
+import { PcapUplink } from "../device/pcap-uplink.ts";
 import { Tap } from "../device/tap.ts";
 import type { Native } from "../native/binding.ts";
 import type { StationMessage } from "./messages.ts";
-import type { PlaneHandle } from "./plane-handle.ts";
+import type { InlineDevices, Plane } from "./plane.ts";
 import type { PortInfo } from "./show.ts";
 
 /** A pod of this node that has addresses and a namespace. */
@@ -24,7 +25,7 @@ export interface PodAttachment {
 
 interface Attached {
   info: PortInfo;
-  device: Tap | PacketSocket | null;
+  device: Tap | PacketSocket | PcapUplink | null;
   attachment: PodAttachment | null;
 }
 
@@ -33,7 +34,7 @@ const CHECK_MS = 500;
 
 export class Attachments {
   readonly #native: Native;
-  readonly #plane: PlaneHandle;
+  readonly #plane: Plane;
   readonly #ports = new Map<string, Attached>();
   readonly #freeIds: number[] = [];
   readonly #wanted = new Map<string, PodAttachment>();
@@ -45,7 +46,7 @@ export class Attachments {
   /** Bumped whenever a pod's port comes or goes. */
   onChange: () => void = () => {};
 
-  constructor(native: Native, plane: PlaneHandle) {
+  constructor(native: Native, plane: Plane) {
     this.#native = native;
     this.#plane = plane;
     this.#check = setInterval(() => void this.#exclusive(() => this.#reopenFailed()), CHECK_MS);
@@ -65,6 +66,21 @@ export class Attachments {
   /** True when every pod wanted has its port. */
   get complete(): boolean {
     return [...this.#wanted.keys()].every((key) => this.#ports.get(`pod ${key}`)?.info.state === "up");
+  }
+
+  /**
+   * Opens the uplink through libpcap, on this thread and in this thread's namespace; only an inline plane can have it.
+   */
+  async openPcapUplink(plane: InlineDevices, name: string): Promise<{ id: number; mac: Mac; mtu: number }> {
+    const device = await PcapUplink.open(this.#native, {
+      interface: name,
+      role: PortRole.UPLINK,
+      name: `uplink ${name}`,
+      onReadable: () => plane.wake(),
+    });
+    const { mac, mtu } = this.#facts("", name);
+    const id = await this.#attach(`uplink ${name}`, "uplink", "", name, device, mac, mtu, null, plane);
+    return { id, mac, mtu };
   }
 
   /** Opens the uplink; throws a DeviceError that says what is wrong. */
@@ -176,10 +192,11 @@ export class Attachments {
     kind: PortInfo["kind"],
     pod: string,
     interfaceName: string,
-    device: Tap | PacketSocket,
+    device: Tap | PacketSocket | PcapUplink,
     mac: Mac,
     mtu: number,
     attachment: PodAttachment | null,
+    inline?: InlineDevices,
   ): Promise<number> {
     const id = this.#freeIds.pop() ?? this.#nextId++;
     this.#plane.forgetFailure(id);
@@ -195,6 +212,10 @@ export class Attachments {
       error: "",
     };
     this.#ports.set(key, { info, device, attachment });
+    if (inline !== undefined) {
+      inline.attachDevice(id, device, mac, mtu);
+      return id;
+    }
     const { name, role, ioKind, fd } = device;
     await this.#plane.apply({
       type: "attach",

@@ -6,6 +6,7 @@ import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import { PodwireError } from "../base/errors.ts";
 import type { Native } from "../native/binding.ts";
 import type { PlaneMessage } from "./messages.ts";
+import type { Plane } from "./plane.ts";
 import {
   allocate,
   Control,
@@ -28,7 +29,7 @@ export interface PlaneOptions {
   onExit: (error: Error) => void;
 }
 
-export class PlaneHandle {
+export class PlaneHandle implements Plane {
   readonly tables: SharedTables;
   readonly sizes: PlaneSizes;
   readonly #native: Native;

@@ -6,7 +6,7 @@ import type { BpfInstruction } from "../base/bpf-program.ts";
 import { PodwireError } from "../base/errors.ts";
 import * as ring from "../dataplane/record-ring.ts";
 import { Mode, WATCHERS_MAX } from "../dataplane/watch.ts";
-import type { PlaneHandle } from "./plane-handle.ts";
+import type { Plane } from "./plane.ts";
 
 const DRAIN_MS = 10;
 const TRACE_RING_LOG2 = 21; //   16,000 stages
@@ -21,10 +21,10 @@ export interface WatchRequest {
 }
 
 export class Watching {
-  readonly #plane: PlaneHandle;
+  readonly #plane: Plane;
   readonly #used = new Set<number>();
 
-  constructor(plane: PlaneHandle) {
+  constructor(plane: Plane) {
     this.#plane = plane;
   }
 

@@ -83,6 +83,7 @@ static const struct {
   const char *name;
   napi_callback call;
 } FUNCTIONS[] = {
+    {"enterNetns", EnterNetns},
     {"openTap", OpenTap},
     {"tapOffload", TapOffload},
     {"tapPersist", TapPersist},

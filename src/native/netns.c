@@ -32,3 +32,24 @@ int in_netns(const char *path, int (*open_in)(void *), void *context) {
   close(home);
   return result;
 }
+
+static int stay(void *context) {
+  int fd = *(int *)context;
+  return setns(fd, CLONE_NEWNET) < 0 ? -errno : 0;
+}
+
+// The exception to the rule above, for a process that means it: libpcap opens its interface in the namespace of the
+// calling thread, so an agent that uses it moves its main thread into the node's namespace for good.
+napi_value EnterNetns(napi_env env, napi_callback_info info) {
+  Args args;
+  args_load(&args, env, info, 1);
+  char netns[256];
+  int bad_text = arg_string(&args, 0, netns, sizeof netns);
+  if (args.bad) return throw_type_error(env);
+  if (bad_text || netns[0] != '/') return return_int(env, -EINVAL);
+  int fd = open(netns, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return return_int(env, -errno);
+  int result = stay(&fd);
+  close(fd);
+  return return_int(env, result);
+}
