@@ -11,14 +11,15 @@
 // made again from the objects: it never holds anything that the objects do not say.
 import { PodwireError } from "../base/errors.ts";
 import { cidrs } from "../base/ip.ts";
+import { fieldOf, inOrder, merge } from "./admission.ts";
 import { DeploymentController } from "./controller/deployments.ts";
 import { EndpointSliceController } from "./controller/endpoint-slices.ts";
 import { NodeIpam } from "./controller/node-ipam.ts";
 import { PodIpam } from "./controller/pod-ipam.ts";
 import { PodPlacer } from "./controller/pod-placer.ts";
 import { type SavedService, ServiceAllocator, savedService } from "./controller/service-allocator.ts";
-import { KINDS, type KindInfo, kindFromWord, kindNamed, resourceName } from "./kinds.ts";
-import { type FieldPath, FieldProblems } from "./manifest/field-problems.ts";
+import { KINDS, type KindInfo, kindFromWord } from "./kinds.ts";
+import { FieldProblems } from "./manifest/field-problems.ts";
 import {
   type Manifest,
   ManifestError,
@@ -28,6 +29,7 @@ import {
   parseManifests,
 } from "./manifest/manifest.ts";
 import { type KubeObject, keyOf, type Namespace, type Node, type Pod, type Service } from "./objects.ts";
+import { type Action, nameOnly, namespaceObject, notFound, type Outcome, outcome } from "./outcome.ts";
 import { type EventType, Store } from "./store.ts";
 import { validateUpdate } from "./validate/update.ts";
 
@@ -49,16 +51,7 @@ export interface ClusterOptions {
   readonly saved?: SavedCluster | undefined;
 }
 
-export type Action = "created" | "configured" | "unchanged" | "deleted" | "not found";
-
-export interface Outcome {
-  readonly kind: string;
-  readonly name: string;
-  readonly namespace?: string;
-  readonly action: Action;
-  /** "service/api", "deployment.apps/web": as kubectl prints it. */
-  readonly resource: string;
-}
+export type { Action, Outcome } from "./outcome.ts";
 
 export interface Change {
   readonly type: EventType;
@@ -394,84 +387,4 @@ export class Cluster {
     const ms = this.#options.nowMs() + aheadSeconds * 1000;
     return new Date(ms).toISOString().replace(/\.\d+Z$/, "Z"); // Kubernetes writes times to the second
   }
-}
-
-/** Namespaces first, and whoever asks for a certain address before those who take any. */
-function inOrder(manifests: readonly Manifest[]): Manifest[] {
-  const rank = ({ info, object }: Manifest): number => {
-    const index = KINDS.findIndex((k) => k.kind === info.kind);
-    const asks =
-      info.kind === "Service"
-        ? asksForNumbers(object as Service)
-        : info.kind === "Pod" && PodPlacer.wantedAddresses(object as Pod).length > 0;
-    return index * 2 + (asks ? 0 : 1);
-  };
-  return [...manifests].sort((a, b) => rank(a) - rank(b));
-}
-
-function asksForNumbers({ spec }: Service): boolean {
-  const ports = (spec.ports ?? []).some((port) => (port.nodePort ?? 0) !== 0);
-  return ports || (spec.clusterIPs ?? []).length > 0 || (spec.healthCheckNodePort ?? 0) !== 0;
-}
-
-/** What an apply leaves alone: status, and labels and annotations that no manifest ever set. */
-function merge(object: KubeObject, old: KubeObject, applied: KubeObject | undefined): KubeObject {
-  const keep = (field: "labels" | "annotations"): Record<string, string> => {
-    const mine = applied?.metadata[field] ?? {};
-    const others = Object.entries(old.metadata[field] ?? {}).filter(([key]) => !(key in mine));
-    return { ...Object.fromEntries(others), ...object.metadata[field] };
-  };
-  const labels = keep("labels");
-  const annotations = keep("annotations");
-  const { labels: _l, annotations: _a, ...rest } = { ...old.metadata, ...object.metadata };
-  const metadata = {
-    ...rest,
-    ...(Object.keys(labels).length > 0 ? { labels } : {}),
-    ...(Object.keys(annotations).length > 0 ? { annotations } : {}),
-  };
-  const next = object as KubeObject & { status?: object; spec?: object };
-  const before = old as KubeObject & { status?: object; spec?: object };
-  const status = Object.keys(next.status ?? {}).length > 0 ? next.status : before.status;
-  const spec = object.kind === "Pod" || object.kind === "Node" ? { ...before.spec, ...next.spec } : next.spec;
-  return {
-    ...object,
-    metadata,
-    ...(spec === undefined ? {} : { spec }),
-    ...(status === undefined ? {} : { status }),
-  } as KubeObject;
-}
-
-/** Which field of the manifest an allocation error is about. */
-function fieldOf(error: PodwireError, object: KubeObject): FieldPath {
-  const path = error.data.path as FieldPath | undefined;
-  if (path !== undefined) return path;
-  if (object.kind === "Node") return ["spec", "podCIDRs"];
-  return object.kind === "Pod" ? ["status", "podIPs"] : [];
-}
-
-function outcome(info: KindInfo, object: KubeObject, action: Action): Outcome {
-  const { name, namespace } = object.metadata;
-  return {
-    kind: info.kind,
-    name,
-    ...(namespace === undefined ? {} : { namespace }),
-    action,
-    resource: resourceName(info, name),
-  };
-}
-
-function nameOnly(info: KindInfo, key: string): KubeObject {
-  const [namespace, name] = info.namespaced ? key.split("/") : [undefined, key];
-  const metadata = { name, ...(namespace === undefined ? {} : { namespace }) };
-  return { apiVersion: info.apiVersion, kind: info.kind, metadata };
-}
-
-function notFound(info: KindInfo, key: string): string {
-  return `${info.plural} "${key.slice(key.indexOf("/") + 1)}" not found`;
-}
-
-function namespaceObject(name: string): KubeObject {
-  const { apiVersion, kind } = kindNamed("Namespace");
-  const labels = { "kubernetes.io/metadata.name": name };
-  return { apiVersion, kind, metadata: { name, labels }, status: { phase: "Active" } } as KubeObject;
 }

@@ -1,0 +1,41 @@
+// What came of one object of a call, in kubectl's words.
+import { type KindInfo, kindNamed, resourceName } from "./kinds.ts";
+import type { KubeObject } from "./objects.ts";
+
+export type Action = "created" | "configured" | "unchanged" | "deleted" | "not found";
+
+export interface Outcome {
+  readonly kind: string;
+  readonly name: string;
+  readonly namespace?: string;
+  readonly action: Action;
+  /** "service/api", "deployment.apps/web": as kubectl prints it. */
+  readonly resource: string;
+}
+
+export function outcome(info: KindInfo, object: KubeObject, action: Action): Outcome {
+  const { name, namespace } = object.metadata;
+  return {
+    kind: info.kind,
+    name,
+    ...(namespace === undefined ? {} : { namespace }),
+    action,
+    resource: resourceName(info, name),
+  };
+}
+
+export function nameOnly(info: KindInfo, key: string): KubeObject {
+  const [namespace, name] = info.namespaced ? key.split("/") : [undefined, key];
+  const metadata = { name, ...(namespace === undefined ? {} : { namespace }) };
+  return { apiVersion: info.apiVersion, kind: info.kind, metadata };
+}
+
+export function notFound(info: KindInfo, key: string): string {
+  return `${info.plural} "${key.slice(key.indexOf("/") + 1)}" not found`;
+}
+
+export function namespaceObject(name: string): KubeObject {
+  const { apiVersion, kind } = kindNamed("Namespace");
+  const labels = { "kubernetes.io/metadata.name": name };
+  return { apiVersion, kind, metadata: { name, labels }, status: { phase: "Active" } } as KubeObject;
+}
