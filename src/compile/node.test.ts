@@ -60,18 +60,18 @@ function tell(r: RouteSpec): string {
 t.test("VXLAN: own addresses, pods, tunnels to every other node, fabric, default", async (t) => {
   const made = topology({ type: "vxlan" }, [node("node2", 2), node("node1", 1)]);
   t.same(made?.routes.filter((r) => r.family === 4).map(tell), [
-    "192.168.50.11/32 LOCAL port 2 mtu 1500 src 192.168.50.11",
-    "10.244.1.1/32 LOCAL port 2 mtu 1500 src 10.244.1.1",
-    "10.244.1.0/32 LOCAL port 2 mtu 1500 src 10.244.1.0",
+    "192.168.50.11/32 LOCAL port 2 mtu 1500 src 169.254.1.1",
+    "10.244.1.1/32 LOCAL port 2 mtu 1500 src 169.254.1.1",
+    "10.244.1.0/32 LOCAL port 2 mtu 1500 src 169.254.1.1",
     "10.244.1.0/24 PODS port -1 mtu 1450 src 10.244.1.1",
     "10.244.2.0/24 VTEP 0 port 1 mtu 1450 src 10.244.1.0",
     "192.168.50.0/24 ONLINK port 1 mtu 1500 src 192.168.50.11",
     "0.0.0.0/0 GATEWAY via 192.168.50.1 port 1 mtu 1500 src 192.168.50.11",
   ]);
   t.same(made?.routes.filter((r) => r.family === 6).map(tell), [
-    "fd00:50::11/128 LOCAL port 2 mtu 1500 src fd00:50::11",
-    "fd00:10:244:1::1/128 LOCAL port 2 mtu 1500 src fd00:10:244:1::1",
-    "fd00:10:244:1::/128 LOCAL port 2 mtu 1500 src fd00:10:244:1::",
+    "fd00:50::11/128 LOCAL port 2 mtu 1500 src fe80::1",
+    "fd00:10:244:1::1/128 LOCAL port 2 mtu 1500 src fe80::1",
+    "fd00:10:244:1::/128 LOCAL port 2 mtu 1500 src fe80::1",
     "fd00:10:244:1::/64 PODS port -1 mtu 1450 src fd00:10:244:1::1",
     "fd00:10:244:2::/64 VTEP 0 port 1 mtu 1450 src fd00:10:244:1::",
     "fd00:50::/64 ONLINK port 1 mtu 1500 src fd00:50::11",

@@ -2,7 +2,8 @@
 // pods, tunnel ends, routes. Rebuilt as a whole, because there are few of these and they seldom change.
 //
 //   destination          kind      by             source of what the node sends there itself
-//   own addresses        LOCAL     host0          the address
+//   own addresses        LOCAL     host0          169.254.1.1, fe80::1: what speaks to the node's own stack (ICMP errors)
+//                                                 must not bear an address of its own, which it would drop as martian
 //   own podCIDR          PODS      pod bridge     gateway (podCIDR .1)
 //   other podCIDR        VTEP      overlay        VTEP address (podCIDR .0)        overlay: vxlan
 //                        GATEWAY   its address    node address                     overlay: none
@@ -14,6 +15,7 @@ import {
   type Ip,
   type IpFamily,
   type IpWords,
+  ip,
   network,
   nthIp,
   parseIp,
@@ -30,6 +32,8 @@ import { nodeAddresses, primaryOf } from "./proxy-settings.ts";
 const BACKEND_DATA = "flannel.alpha.coreos.com/backend-data";
 const PUBLIC_IP = "flannel.alpha.coreos.com/public-ip";
 const VXLAN_OVERHEAD = { 4: 50, 6: 70 } as const; // outer Ethernet, IP, UDP, VXLAN (RFC 7348 §5)
+/** The next hop that host0 is given: nobody's address. */
+const LINK_GATEWAY = { 4: ip("169.254.1.1"), 6: ip("fe80::1") } as const;
 const FABRIC_PREFIX = { 4: 24, 6: 64 } as const;
 
 /** The node whose agent this is. */
@@ -156,7 +160,11 @@ function routesOf(
   const overlayMtu = config.overlay.type === "vxlan" ? mtu - VXLAN_OVERHEAD[own.addresses[0].family] : mtu;
   const of = (list: readonly Ip[], family: IpFamily): Ip | undefined => list.find((a) => a.family === family);
   const routes: RouteSpec[] = own.local.map((a) =>
-    route(network(a, a.family === 4 ? 32 : 128), RouteKind.LOCAL, { mtu, port: ports.host, source: a }),
+    route(network(a, a.family === 4 ? 32 : 128), RouteKind.LOCAL, {
+      mtu,
+      port: ports.host,
+      source: LINK_GATEWAY[a.family],
+    }),
   );
   for (const range of own.podCidrs) {
     routes.push(route(range, RouteKind.PODS, { mtu: overlayMtu, port: -1, source: nthIp(range, 1) }));

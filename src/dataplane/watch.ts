@@ -21,9 +21,9 @@ export const WATCHERS_MAX = 8;
  * Words of a trace record: 0 packet, 1 stage, 2 verdict | drop reason << 8 | conntrack state << 16 | direction << 20 |
  * nat << 21 | bridged << 22 | from tunnel << 23 | masquerade << 24, 3 in port << 16 | out port, 4 engine ms, 5 bytes of
  * the IP packet, 6 TCP flags | GSO size << 16, 7 endpoint slot, 8 service id, 9 route, 10 EtherType << 16 | family << 8 |
- * protocol, 11 ICMP request, 12–21 tuple as received, 22–31 tuple as it leaves.
+ * protocol, 11 ICMP request, 12–21 tuple as received, 22–31 tuple as it leaves, 32–33 time (f64, µs since 1970).
  */
-export const TRACE_WORDS = 32;
+export const TRACE_WORDS = 34;
 /**
  * Words of a capture record: 0 packet, 1 direction (0 in, 1 out), 2 and 3 as in a trace record, 4–5 time (f64, µs since
  * 1970), 6 frame bytes, 7 bytes that follow, 8 virtio flags | gso type << 8, 9 gso size, 10 csum start, 11 csum offset
@@ -177,6 +177,7 @@ function writeTrace(pkt: Packet, t: Tables, stage: number, verdict: number): voi
     words[at + 9] = pkt.route;
     words[at + 10] = (pkt.etherType << 16) | (pkt.family << 8) | pkt.proto;
     words[at + 11] = pkt.icmpRequest;
+    r.float[(body >> 3) + 16] = t.watchers.clockUs[0];
     ring.commit(r);
   }
 }

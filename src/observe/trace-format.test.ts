@@ -72,6 +72,7 @@ function record(r: Record): Int32Array {
 function step(r: Record) {
   const ring = new RecordRing(10);
   ring.words.set(record(r), 2);
+  ring.float[1 + 16] = 1_700_000_000_123_456;
   return readTraceRecord(ring, 8, "node1", names);
 }
 
@@ -93,6 +94,7 @@ t.test("a record becomes an object with names", async (t) => {
     packet: 12,
     stage: "choose-backend",
     hook: "PREROUTING nat",
+    timeUs: 1_700_000_000_123_456,
     timeMs: 1000,
     length: 60,
     tcpFlags: 2,

@@ -48,6 +48,9 @@ export interface TraceRecord extends Decision {
   stage: string;
   /** The place in Linux that does the same. */
   hook: string;
+  /** Of the batch it came in, µs since 1970; 0 where nobody set the clock (offline). */
+  timeUs: number;
+  /** Engine clock. */
   timeMs: number;
   /** Bytes of the IP packet; a superframe's whole length. */
   length: number;
@@ -156,6 +159,7 @@ export function readTraceRecord(r: RecordRing, body: number, node: string, names
     packet: w[at],
     stage: STAGE_NAMES[stage] ?? String(stage),
     hook: STAGE_HOOKS[stage] ?? "",
+    timeUs: r.float[(body >> 3) + 16],
     timeMs: w[at + 4],
     length: w[at + 5],
     tcpFlags: w[at + 6] & 0xff,

@@ -118,6 +118,7 @@ function describeOwn(
   own.proto = proto;
   own.ipLen = ipLen;
   own.traceId = pkt.traceId;
+  own.watchId = pkt.watchId;
   for (let i = 0; i < 4; i++) own.key[i + 4] = pkt.key[i];
   own.key[0] = own.key[1] = own.key[2] = own.key[3] = 0;
   own.key[8] = 0;
