@@ -1,6 +1,7 @@
 // The part of a lab that does not come and go with its objects: namespaces of nodes and clients, the fabric between
 // them, addresses and routes. The same call makes it and repairs it.
 
+import { command } from "./command.ts";
 import { clientBatch, fabricBatch, kernelFdbBatch, nodeBatch, staticNamespaces } from "./ip-batch.ts";
 import * as names from "./names.ts";
 import { bridgeBatch, ipBatch, makeNamespaces, setSysctls } from "./namespace.ts";
@@ -23,9 +24,19 @@ export async function makeStaticNetwork(t: Topology): Promise<string[]> {
     ...t.nodes.map((node) => ipBatch(node.netns, nodeBatch(t, node))),
     ...t.clients.map((client) => ipBatch(client.netns, clientBatch(t, client))),
   ]);
+  await Promise.all(
+    t.nodes.filter((node) => node.uplinkDriver === "pcap").map((node) => plainUplink(t, node)),
+  );
   const kernelNodes = t.nodes.filter((node) => node.agent === "kernel");
   await Promise.all(kernelNodes.map((node) => bridgeBatch(node.netns, kernelFdbBatch(t, node))));
   return made;
+}
+
+/** libpcap knows no virtio header: what a pcap node sends and gets must be what its headers say. */
+async function plainUplink(t: Topology, node: NodePlan): Promise<void> {
+  const off = ["tx", "off", "gso", "off", "tso", "off", "gro", "off"];
+  await command("ip", ["netns", "exec", node.netns, "ethtool", "-K", names.UPLINK, ...off]);
+  await command("ip", ["netns", "exec", names.fabricNetns(t.lab), "ethtool", "-K", node.fabricPort, ...off]);
 }
 
 const IPV6_OFF = { "net.ipv6.conf.all.disable_ipv6": "1", "net.ipv6.conf.default.disable_ipv6": "1" };
