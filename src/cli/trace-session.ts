@@ -21,6 +21,7 @@ interface LostLine {
 }
 
 const QUIET_MS = 50; //   after which a packet's story is taken to be told
+const REORDER_MS = 150; // how much later a packet of one node may arrive than a younger one of another
 const GRACE_MS = 1000; // what the other nodes get when the first has traced its packets
 
 export class TraceSession {
@@ -28,7 +29,8 @@ export class TraceSession {
   readonly #wish: TraceWish;
   readonly #tell: (steps: TraceRecord[]) => void;
   readonly #responses: IncomingMessage[] = [];
-  readonly #held = new Map<string, TraceRecord[]>(); // by node
+  readonly #held = new Map<string, TraceRecord[]>(); // by node, until the packet's last stage is there
+  #told: { steps: TraceRecord[]; atMs: number }[] = []; // whole, until no older one can come
   #packets = 0;
   #running = 0;
   #errors: CliError[] = [];
@@ -47,16 +49,19 @@ export class TraceSession {
     const finished = new Promise<void>((resolve) => {
       this.#finish = resolve;
     });
+    const flushing = setInterval(() => this.#flush(performance.now() - REORDER_MS), REORDER_MS / 3);
     try {
       for (const node of this.#agents) await this.#open(node);
       listening();
       await finished;
     } finally {
+      clearInterval(flushing);
       this.#isStopped = true;
       clearTimeout(this.#timer);
       for (const response of this.#responses) response.destroy();
     }
     for (const node of [...this.#held.keys()]) this.#release(node);
+    this.#flush(Number.POSITIVE_INFINITY);
     if (this.#errors.length === this.#agents.length) throw this.#errors[0];
     return this.#packets;
   }
@@ -103,7 +108,16 @@ export class TraceSession {
     if (steps === undefined) return;
     this.#held.delete(node);
     this.#packets++;
-    this.#tell(steps);
+    this.#told.push({ steps, atMs: performance.now() });
+  }
+
+  /** Tells, in the order of time, what was whole before `untilMs`. */
+  #flush(untilMs: number): void {
+    const ripe = this.#told.filter((each) => each.atMs <= untilMs);
+    if (ripe.length === 0) return;
+    this.#told = this.#told.filter((each) => each.atMs > untilMs);
+    ripe.sort((a, b) => a.steps[0].timeUs - b.steps[0].timeUs);
+    for (const { steps } of ripe) this.#tell(steps);
   }
 
   #ended(error: CliError | undefined): void {
