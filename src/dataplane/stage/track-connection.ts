@@ -141,6 +141,9 @@ function refresh(t: Tables, ref: number, proto: number, nowSec: number): void {
  */
 function relate(pkt: Packet, t: Tables, nowSec: number): Verdict {
   pkt.ctState = INVALID;
+  // The translated error is summed anew, which would make a damaged one look sound (nf_conntrack_icmpv4_error, too,
+  // checks first). No kernel leaves the sum of an ICMP error to the card.
+  if (pkt.csumPartial !== 0 || !checksumOk(pkt)) return NEXT;
   const quoted = quotedTuple(pkt, t.keyA);
   if (quoted < 0) return NEXT;
   tuple.invert(t.keyA, t.keyB);
@@ -167,6 +170,11 @@ function relate(pkt: Packet, t: Tables, nowSec: number): Verdict {
   pkt.to[8] = pkt.key[8];
   pkt.to[9] = pkt.key[9];
   return NEXT;
+}
+
+function checksumOk(pkt: Packet): boolean {
+  if (pkt.family === 4) return icmpv4.checksumOk(pkt.view, pkt.l4, pkt.end);
+  return icmpv6.checksumOk(pkt.view, pkt.l4, pkt.end, pkt.l3);
 }
 
 /** Reads the tuple of the packet an ICMP error quotes; returns the offset of its IP header, or -1. */
