@@ -17,7 +17,7 @@ import { EndpointSliceController } from "./controller/endpoint-slices.ts";
 import { NodeIpam } from "./controller/node-ipam.ts";
 import { PodIpam } from "./controller/pod-ipam.ts";
 import { PodPlacer } from "./controller/pod-placer.ts";
-import { type SavedService, ServiceAllocator, savedService } from "./controller/service-allocator.ts";
+import { type SavedService, ServiceAllocator } from "./controller/service-allocator.ts";
 import { KINDS, type KindInfo, kindFromWord } from "./kinds.ts";
 import { FieldProblems } from "./manifest/field-problems.ts";
 import {
@@ -30,17 +30,9 @@ import {
 } from "./manifest/manifest.ts";
 import { type KubeObject, keyOf, type Namespace, type Node, type Pod, type Service } from "./objects.ts";
 import { type Action, nameOnly, namespaceObject, notFound, type Outcome, outcome } from "./outcome.ts";
+import { type SavedCluster, saveCluster } from "./saved-cluster.ts";
 import { type EventType, Store } from "./store.ts";
 import { validateUpdate } from "./validate/update.ts";
-
-/** What a restarted lab has to know to hand out the same addresses again. JSON. */
-export interface SavedCluster {
-  readonly version: 1;
-  readonly resourceVersion: number;
-  readonly nodes: Readonly<Record<string, { podCIDRs: readonly string[] }>>;
-  readonly pods: Readonly<Record<string, { node: string; ips: readonly string[] }>>;
-  readonly services: Readonly<Record<string, SavedService>>;
-}
 
 export interface ClusterOptions {
   /** As --cluster-cidr: one range, or one of each family with a comma between. */
@@ -52,6 +44,7 @@ export interface ClusterOptions {
 }
 
 export type { Action, Outcome } from "./outcome.ts";
+export type { SavedCluster } from "./saved-cluster.ts";
 
 export interface Change {
   readonly type: EventType;
@@ -69,6 +62,12 @@ export class Cluster {
   readonly #inner = new Set<() => void>();
   /** Labels and annotations of the last manifest: what an apply may take away. */
   readonly #applied = new Map<string, KubeObject>();
+  /** Of what was saved: all but what was deleted since. */
+  readonly #saved: {
+    readonly nodes: Record<string, { podCIDRs: readonly string[] }>;
+    readonly pods: Record<string, { node: string; ips: readonly string[] }>;
+    readonly services: Record<string, SavedService>;
+  };
   /** Within an apply a pod that cannot have an address refuses the call; later it waits. */
   #strict = false;
   #nodeIpam!: NodeIpam;
@@ -80,6 +79,8 @@ export class Cluster {
 
   constructor(options: ClusterOptions) {
     this.#options = options;
+    const { nodes, pods, services } = options.saved ?? { nodes: {}, pods: {}, services: {} };
+    this.#saved = { nodes: { ...nodes }, pods: { ...pods }, services: { ...services } };
     const firstVersion = options.saved?.resourceVersion;
     this.store = new Store({
       now: () => this.#time(0),
@@ -185,41 +186,21 @@ export class Cluster {
 
   /** Allocations as they stand, for `ClusterOptions.saved` of the next start. */
   save(): SavedCluster {
-    const nodes = [...this.store.values<Node>("Node")].map((n): [string, { podCIDRs: string[] }] => [
-      n.metadata.name,
-      { podCIDRs: n.spec.podCIDRs ?? [] },
-    ]);
-    const pods = [...this.store.values<Pod>("Pod")].flatMap(
-      (pod): [string, { node: string; ips: string[] }][] => {
-        const ips = (pod.status.podIPs ?? []).map(({ ip }) => ip as string);
-        return pod.spec.nodeName === undefined ? [] : [[keyOf(pod), { node: pod.spec.nodeName, ips }]];
-      },
-    );
-    const services = [...this.store.values<Service>("Service")].map((s): [string, SavedService] => [
-      keyOf(s),
-      savedService(s),
-    ]);
-    return {
-      version: 1,
-      resourceVersion: this.store.version,
-      nodes: Object.fromEntries(nodes),
-      pods: Object.fromEntries(pods),
-      services: Object.fromEntries(services),
-    };
+    return saveCluster(this.store);
   }
 
   #startControllers(): void {
-    const { clusterCidr, serviceCidr, saved } = this.#options;
+    const { clusterCidr, serviceCidr } = this.#options;
+    const { nodes, pods, services } = this.#saved;
     for (const stop of this.#inner) stop();
     this.#inner.clear();
     this.#nodeIpam = new NodeIpam(cidrs(clusterCidr));
     this.#podIpam = new PodIpam();
     this.#services = new ServiceAllocator(cidrs(serviceCidr));
-    for (const [name, { podCIDRs }] of Object.entries(saved?.nodes ?? {}))
-      this.#nodeIpam.remember(name, podCIDRs);
-    for (const [key, { ips }] of Object.entries(saved?.pods ?? {})) this.#podIpam.remember(key, ips);
-    for (const [key, service] of Object.entries(saved?.services ?? {})) this.#services.remember(key, service);
-    this.#placer = new PodPlacer(this.store, this.#podIpam, saved?.pods ?? {});
+    for (const [name, { podCIDRs }] of Object.entries(nodes)) this.#nodeIpam.remember(name, podCIDRs);
+    for (const [key, { ips }] of Object.entries(pods)) this.#podIpam.remember(key, ips);
+    for (const [key, service] of Object.entries(services)) this.#services.remember(key, service);
+    this.#placer = new PodPlacer(this.store, this.#podIpam, pods);
     this.#deployments = new DeploymentController(this.store, {
       create: (pod) => this.store.put(this.#strict ? this.#placer.place(pod) : this.#placer.placeOrWait(pod)),
       delete: (pod) => this.#deletePod(pod, undefined),
@@ -367,9 +348,16 @@ export class Cluster {
     const object = this.store.remove(kind, key);
     if (object === undefined) return;
     this.#applied.delete(`${kind}/${key}`);
-    if (kind === "Service") this.#services.forget(key);
-    if (kind === "Pod") this.#podIpam.forget(key);
+    if (kind === "Service") {
+      this.#services.forget(key);
+      delete this.#saved.services[key];
+    }
+    if (kind === "Pod") {
+      this.#podIpam.forget(key);
+      delete this.#saved.pods[key];
+    }
     if (kind === "Node") {
+      delete this.#saved.nodes[key];
       this.#nodeIpam.release(key);
       this.#podIpam.setNode(key, []);
     }
