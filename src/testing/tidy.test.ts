@@ -33,7 +33,6 @@ const IMPORTS: ImportExceptions = {};
 
 const SIZES: SizeRules = {
   longFiles: {
-    "src/control/cluster.ts": "one object store and the controllers that react to it",
     "src/dataplane/table/conntrack.ts":
       "one table: lookup, insertion, NAT tuples and expiry share its columns",
     "src/dataplane/table/services.ts": "one table and its incremental update",
