@@ -148,9 +148,9 @@ export class OfflineNode {
   }
 
   /** Sends one frame into port `id` and runs the plane until it has nothing left to do. */
-  send(id: number, frame: Uint8Array, nowMs: number): void {
+  send(id: number, frame: Uint8Array, nowMs: number, vnetHeader?: Uint8Array): void {
     engine.setClock(this.engine, nowMs);
-    this.ports[id].station.send(frame);
+    this.ports[id].station.send(frame, vnetHeader);
     while (engine.pollPort(this.engine, id) > 0);
     engine.tick(this.engine);
   }

@@ -155,6 +155,16 @@ t.test("MAC addresses become this node's, unless they are to be kept", async (t)
   t.same(kept.steps.map((step) => step.bridged).at(-1), true);
 });
 
+t.test("a superframe, longer than its link takes, goes through as one", async (t) => {
+  const frame = tcpFrame({ src: CLIENT, dst: WEB, srcPort: 1, dstPort: 8080, flags: "S", payload: 20_000 });
+  const [one] = await replay(offlineNode(), [frame]);
+  t.match(one.input, { verdict: "forward", gsoType: 1, gsoSize: 1410, csumPartial: true });
+  t.equal(one.outputs.length, 1, "one UDP superframe into the tunnel");
+  t.equal(one.outputs[0]?.gsoType, 5);
+  const big = udpFrame({ src: CLIENT, dst: "192.168.50.100", srcPort: 1, dstPort: 2, payload: 3000 });
+  t.equal((await replay(offlineNode(), [big]))[0].input?.dropReason, "FRAGMENTATION_NEEDED");
+});
+
 t.test("ARP is answered", async (t) => {
   const [asked] = await replay(offlineNode(), [arpFrame({ senderIp: CLIENT, targetIp: "10.244.1.1" })]);
   t.equal(asked.port.info.pod, "default/client");

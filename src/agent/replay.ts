@@ -19,6 +19,7 @@ import * as eth from "../wire/ethernet.ts";
 import * as ipv4 from "../wire/ipv4.ts";
 import * as ipv6 from "../wire/ipv6.ts";
 import { type OfflineNode, type OfflinePort, UPLINK_PORT } from "./offline-node.ts";
+import { superframeHeader } from "./replay-superframe.ts";
 import { routeText } from "./route-text.ts";
 
 export interface ReplayFrame {
@@ -78,7 +79,7 @@ export async function* replayFrames(
     const data = frame.data.slice();
     if (!options.keepMacs) adoptMacs(node, data, port, ends);
     for (const address of ends === undefined ? [] : [ends.src, ends.dst]) knowOnFabric(node, address);
-    node.send(port.id, data, ms);
+    node.send(port.id, data, ms, superframeHeader(data, port.info.mtu));
     const error = node.engine.lastError;
     node.engine.lastError = "";
     yield { frame, port, ...records.take(), error };

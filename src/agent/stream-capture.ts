@@ -5,7 +5,7 @@ import { parseMac } from "../base/mac.ts";
 import { captureComment } from "../observe/capture-comment.ts";
 import { PcapngWriter } from "../observe/pcapng-writer.ts";
 import { type CaptureRecord, readCaptureRecord, readTraceRecord } from "../observe/trace-record.ts";
-import * as checksum from "../wire/checksum.ts";
+import { captureFrames } from "./capture-frames.ts";
 import type { PortInfo } from "./show.ts";
 import type { Watching } from "./watching.ts";
 
@@ -72,19 +72,23 @@ class CaptureStream {
       return;
     }
     const interfaceId = this.#interfaces.get(record.port) ?? this.#declareLate(record.port);
-    completeChecksum(record);
     const out = this.#names.ports().find((p) => p.id === record.outPort)?.name;
-    this.#writer.packet({
-      interfaceId,
-      timestampNs: BigInt(Math.round(record.timeUs * 1000)),
-      data: record.data,
-      originalLength: record.length,
-      comments: [captureComment(record, this.#names.service(record.serviceId), out)],
-      direction: record.direction,
-      packetId: BigInt(record.packet),
-      ...(this.#dropped > 0 ? { dropCount: this.#dropped } : {}),
-    });
-    this.#dropped = 0;
+    const comment = captureComment(record, this.#names.service(record.serviceId), out);
+    const frames = captureFrames(record);
+    for (const [index, data] of frames.entries()) {
+      const piece = frames.length > 1 ? [`segment ${index + 1} of ${frames.length}`] : [];
+      this.#writer.packet({
+        interfaceId,
+        timestampNs: BigInt(Math.round(record.timeUs * 1000)),
+        data,
+        originalLength: frames.length > 1 ? data.length : record.length,
+        comments: [comment, ...piece],
+        direction: record.direction,
+        packetId: BigInt(record.packet),
+        ...(this.#dropped > 0 ? { dropCount: this.#dropped } : {}),
+      });
+      this.#dropped = 0;
+    }
   }
 
   #wants(port: number): boolean {
@@ -111,15 +115,6 @@ class CaptureStream {
     this.#interfaces.set(id, made);
     return made;
   }
-}
-
-/** A capture file has no virtio header: a checksum that the sender left to the device is finished here. */
-function completeChecksum(r: CaptureRecord): void {
-  if (!r.csumPartial || r.data.length < r.length) return;
-  const field = r.csumStart + r.csumOffset;
-  if (field + 2 > r.data.length) return;
-  const view = new DataView(r.data.buffer, r.data.byteOffset, r.data.byteLength);
-  checksum.completePartial(view, r.csumStart, field, r.data.length);
 }
 
 export async function streamTrace(
