@@ -12,7 +12,6 @@ import { createSocket, type RemoteInfo } from "node:dgram";
 import { createWriteStream } from "node:fs";
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer, type Server, type Socket } from "node:net";
-import { networkInterfaces } from "node:os";
 
 const QUIET_MS = 300;
 const UDP_ECHO_FROM_BYTES = 513;
@@ -158,8 +157,7 @@ async function main(): Promise<void> {
     const [port, protocol] = text.split("/");
     return { port: Number(port), protocol };
   });
-  const own = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-  const addresses = own.filter((a) => !a.address.startsWith("fe80:")).map((a) => a.address);
+  const addresses = ["127.0.0.1", ...(env.PODWIRE_ADDRESSES ?? "").split(",").filter(Boolean)];
   const drains: ((done: () => void) => void)[] = [];
   for (const { port, protocol } of ports) {
     if (protocol === "UDP") {

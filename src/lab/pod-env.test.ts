@@ -48,6 +48,7 @@ t.test("the echo image is built in, another image without a command only keeps t
     PODWIRE_ECHO_PORTS: "53/UDP,80/TCP",
     PODWIRE_POD: "web-1",
     PODWIRE_NODE: "node1",
+    PODWIRE_ADDRESSES: "10.244.1.2",
     PORT: "53",
   });
   t.match(programOf(echo, env)?.[1], /lab\/echo\.js$/);

@@ -54,6 +54,8 @@ export function environmentOf(
     env.PODWIRE_NAMESPACE = namespace;
     env.PODWIRE_NODE = node.name;
     env.PODWIRE_READY_FD = "3";
+    // Told, not looked up: os.networkInterfaces() leaves out a device without carrier, as a TAP is before its agent.
+    env.PODWIRE_ADDRESSES = (pod.status.podIPs ?? []).map((x) => x.ip).join(",");
     env.PODWIRE_ECHO_PORTS = ports.map((p) => `${p.containerPort}/${p.protocol ?? "TCP"}`).join(",");
   }
   for (const { name: key, value, valueFrom } of container.env ?? []) {
