@@ -5,6 +5,7 @@ import { drop } from "./drop.ts";
 import { DropReason } from "./drop-reason.ts";
 import type { Packet } from "./packet.ts";
 import { PortRole } from "./port.ts";
+import * as pool from "./slot-pool.ts";
 import * as fdb from "./table/fdb.ts";
 import type { Tables } from "./tables.ts";
 import { enqueue } from "./tx-queue.ts";
@@ -31,20 +32,27 @@ export function bridge(pkt: Packet, t: Tables, nowSec: number): Verdict {
   return FORWARD;
 }
 
-/** One copy to every pod but the sender; all copies share the bytes. */
+/** One copy to every pod but the sender. */
 export function flood(pkt: Packet, t: Tables): Verdict {
-  let copies = 0;
+  const copies = floodFrame(t, pkt.inPort, pkt.off, pkt.end - pkt.off, pkt.slot);
+  pkt.slot = -1;
+  if (copies > 0) return FLOOD;
+  return pkt.etherType === eth.ETHERTYPE_ARP ? CONSUMED : drop(pkt, t, DropReason.NO_OTHER_PORT);
+}
+
+/** Queues a frame for every pod but `inPort`'s; all copies share the bytes. Takes `slot`. Returns how many copies. */
+export function floodFrame(t: Tables, inPort: number, off: number, len: number, slot: number): number {
   const ports = t.ports;
+  let copies = 0;
   for (let port = 0; port < ports.count; port++) {
-    if (port === pkt.inPort || ports.active[port] === 0 || ports.role[port] !== POD) continue;
-    enqueue(t.tx, port, pkt.off, pkt.end - pkt.off, -1);
+    if (port === inPort || ports.active[port] === 0 || ports.role[port] !== POD) continue;
+    enqueue(t.tx, port, off, len, -1);
     copies++;
   }
-  if (copies > 0 && pkt.slot >= 0) {
-    t.tx.slots[t.tx.count - 1] = pkt.slot; // goes back with the last copy
-    pkt.slot = -1;
+  if (slot >= 0) {
+    if (copies === 0) pool.release(t.pool, slot);
+    else t.tx.slots[t.tx.count - 1] = slot; // goes back with the last copy
   }
   t.counters.events[Event.FLOODED]++;
-  if (copies === 0 && pkt.etherType !== eth.ETHERTYPE_ARP) return drop(pkt, t, DropReason.NO_OTHER_PORT);
-  return copies === 0 ? CONSUMED : FLOOD;
+  return copies;
 }

@@ -48,7 +48,7 @@ export function toNeighbor(
 function wait(t: Tables, n: number, off: number, len: number, slot: number): number {
   let mine = slot;
   if (mine < 0) {
-    mine = pool.acquire(t.pool);
+    mine = pool.acquireToKeep(t.pool);
     if (mine < 0) return DropReason.NO_SLOT;
     const to = pool.frameOffset(mine);
     t.arena.copyWithin(to - vnet.HEADER_LEN, off - vnet.HEADER_LEN, off + len);

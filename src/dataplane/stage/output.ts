@@ -6,7 +6,7 @@
 import * as ipv4 from "../../wire/ipv4.ts";
 import * as ipv6 from "../../wire/ipv6.ts";
 import * as vnet from "../../wire/virtio-net.ts";
-import { bridge, portOfStation } from "../bridge.ts";
+import { bridge, floodFrame, portOfStation } from "../bridge.ts";
 import { completeChecksum } from "../complete-checksum.ts";
 import { Event } from "../counters.ts";
 import { drop } from "../drop.ts";
@@ -18,7 +18,7 @@ import * as pool from "../slot-pool.ts";
 import * as routes from "../table/routes.ts";
 import type { Tables } from "../tables.ts";
 import { encapsulate } from "../tunnel.ts";
-import { enqueue } from "../tx-queue.ts";
+import * as tx from "../tx-queue.ts";
 import { Verdict } from "../verdict.ts";
 
 const { LOCAL, PODS, VTEP } = routes.RouteKind;
@@ -39,20 +39,30 @@ export function output(pkt: Packet, t: Tables, nowSec: number, nowMs: number): V
   }
   const mtu =
     kind === LOCAL && t.config.hostPort >= 0 ? t.ports.mtu[t.config.hostPort] : t.routes.mtu[pkt.route];
-  if (pkt.ipLen > mtu && pkt.gsoType === 0 && pkt.family === 4) return cut(pkt, t, dst, kind, mtu, nowMs);
+  if (mustCut(pkt, kind === LOCAL ? mtu : piece(pkt, mtu))) return cut(pkt, t, dst, kind, mtu, nowMs);
   const slot = pkt.slot;
   pkt.slot = -1; // whoever sends it gives it back
   const reason = send(pkt, t, dst, kind, pkt.off, pkt.end - pkt.off, slot, nowMs);
   return reason === 0 ? Verdict.FORWARD : drop(pkt, t, reason as DropReason);
 }
 
+/** The longest packet that may leave: a datagram that came in fragments leaves in none longer than they were. */
+function piece(pkt: Packet, mtu: number): number {
+  return pkt.fragMax > 0 && pkt.fragMax < mtu ? pkt.fragMax : mtu;
+}
+
+function mustCut(pkt: Packet, longest: number): boolean {
+  return pkt.ipLen > longest && pkt.gsoType === 0 && pkt.family === 4;
+}
+
 /** TTL and MAC addresses stay; only a datagram that was reassembled for conntrack must be cut again. */
 function outputBridged(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdict {
-  if (pkt.fragMax === 0 || pkt.ipLen <= pkt.fragMax || pkt.family !== 4) return bridge(pkt, t, nowSec);
+  if (pkt.fragMax === 0 || !mustCut(pkt, pkt.fragMax)) return bridge(pkt, t, nowSec);
   const port = portOfStation(pkt, t, nowSec);
-  if (port < 0 || t.ports.active[port] === 0) return drop(pkt, t, DropReason.TX_PORT_GONE);
+  if (port === pkt.inPort) return drop(pkt, t, DropReason.NO_OTHER_PORT);
+  if (port >= 0 && t.ports.active[port] === 0) return drop(pkt, t, DropReason.TX_PORT_GONE);
   pkt.outPort = port;
-  return cut(pkt, t, pkt.key, BRIDGE, t.ports.mtu[port], nowMs);
+  return cut(pkt, t, pkt.key, BRIDGE, port >= 0 ? t.ports.mtu[port] : pkt.fragMax, nowMs);
 }
 
 function send(
@@ -74,7 +84,8 @@ function send(
     return toStation(t, h, t.ports.macHi[h], t.ports.macLo[h], off, len, slot);
   }
   if (kind === BRIDGE) {
-    enqueue(t.tx, pkt.outPort, off, len, slot);
+    if (pkt.outPort >= 0) tx.enqueue(t.tx, pkt.outPort, off, len, slot);
+    else if (floodFrame(t, pkt.inPort, off, len, slot) === 0) return DropReason.NO_OTHER_PORT;
     return 0;
   }
   if (kind === VTEP) return encapsulate(t, pkt, off, len, slot, t.routes.vtep[pkt.route], nowMs);
@@ -90,19 +101,20 @@ function cut(pkt: Packet, t: Tables, dst: Int32Array, kind: number, mtu: number,
   const view = pkt.view;
   if (pkt.csumPartial !== 0) completeChecksum(pkt, t);
   const headerLen = ipv4.headerLen(view, pkt.l3);
-  const limit = pkt.fragMax > 0 && pkt.fragMax < mtu ? pkt.fragMax : mtu;
-  const piece = (limit - headerLen) & ~7;
+  const step = (piece(pkt, mtu) - headerLen) & ~7;
+  if (step <= 0) return drop(pkt, t, DropReason.FRAGMENTATION_NEEDED);
   const payload = pkt.ipLen - headerLen;
   const flags = ipv4.dontFragment(view, pkt.l3) ? ipv4.FLAG_DF : 0;
   const head = pkt.l3 - pkt.off + headerLen;
   let reason = 0;
-  for (let at = 0; at < payload && reason === 0; at += piece) {
+  for (let at = 0; at < payload && reason === 0; at += step) {
+    if (t.pool.count === 0) tx.flush(t.tx); // slots that wait for the flush come back
     const slot = pool.acquire(t.pool);
     if (slot < 0) {
       reason = DropReason.NO_SLOT;
       break;
     }
-    const n = payload - at < piece ? payload - at : piece;
+    const n = payload - at < step ? payload - at : step;
     const off = pool.frameOffset(slot);
     t.arena.copyWithin(off, pkt.off, pkt.off + head);
     t.arena.copyWithin(off + head, pkt.off + head + at, pkt.off + head + at + n);

@@ -61,7 +61,7 @@ export function reassemble(pkt: Packet, t: Tables, nowSec: number): Verdict {
 }
 
 function openQueue(pkt: Packet, t: Tables, id: number, nowSec: number): number {
-  let slot = pool.acquire(t.pool);
+  let slot = pool.acquireToKeep(t.pool);
   if (slot < 0) {
     const oldest = fragments.oldest(t.fragments);
     if (oldest < 0) return -1;
@@ -87,6 +87,8 @@ function complete(pkt: Packet, t: Tables, queue: number, base: number): Verdict 
   const payload = f.totalLen[queue];
   const fragMax = f.fragmentMax[queue];
   const dontFragment = f.dontFragment[queue] !== 0;
+  // RFC 3168 §5.3: one congested piece marks the whole, unless a piece says that its sender knows no ECN.
+  const congested = (f.ecnSeen[queue] & 0b1001) === 0b1000;
   const slot = fragments.close(f, queue);
   const headerLen = view.getUint8(base - HEADER_LEN_AT);
   const l3 = base - headerLen;
@@ -99,6 +101,7 @@ function complete(pkt: Packet, t: Tables, queue: number, base: number): Verdict 
   if (pkt.ipLen > 65_535) return drop(pkt, t, DropReason.FRAGMENT_TOO_BIG);
   vnet.clear(view, pkt.off - vnet.HEADER_LEN);
   ipv4.setTotalLen(view, l3, pkt.ipLen);
+  if (congested) ipv4.setTos(view, l3, ipv4.tos(view, l3) | 3);
   ipv4.setFlagsFragment(view, l3, dontFragment ? ipv4.FLAG_DF : 0);
   ipv4.computeChecksum(view, l3);
   pkt.fragment = 0;
