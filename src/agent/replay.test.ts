@@ -139,6 +139,8 @@ t.test("frames come by the port of their source, of their interface, or the one 
   t.same(await kinds([fromOutside, fromPod], { via: "pod" }), ["pod", "pod"]);
   const named = { data: fromOutside, timestampNs: 0n, interfaceName: "node1 host0" };
   t.same(await kinds([named]), ["host"]);
+  const uplink = { data: fromPod, timestampNs: 0n, interfaceName: "node1 uplink eth0" };
+  t.same(await kinds([uplink]), ["uplink"]);
 });
 
 t.test("MAC addresses become this node's, unless they are to be kept", async (t) => {

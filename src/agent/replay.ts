@@ -169,10 +169,13 @@ function choosePort(
   if (via !== undefined) {
     return owner.info.kind === via ? owner : (ports.find((port) => port.info.kind === via) ?? owner);
   }
-  const name = frame.interfaceName;
-  const isNamed = (port: OfflinePort): boolean =>
-    name === port.info.name || name?.endsWith(` ${port.info.name}`) === true;
-  return ports.find(isNamed) ?? owner;
+  return ports.find((port) => isNamed(frame.interfaceName ?? "", port)) ?? owner;
+}
+
+/** "eth0 default/web", or with the node in front; an uplink's name may go on with its interface. */
+function isNamed(name: string, { info }: OfflinePort): boolean {
+  if (info.kind === "uplink") return /(^| )uplink( |$)/.test(name);
+  return name === info.name || name.endsWith(` ${info.name}`);
 }
 
 function adoptMacs(node: OfflineNode, data: Uint8Array, port: OfflinePort, ends: Ends | undefined): void {

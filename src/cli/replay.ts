@@ -46,6 +46,10 @@ export function register(program: Command): void {
     .option("--keep-macs", "leave MAC addresses as captured, instead of making them this node's")
     .option("--seed <number>", "of the random choices (1)")
     .option("-c, --count <packets>", "stop after so many packets")
+    .addHelpText(
+      "after",
+      "\nA new connection to a service may get another endpoint here than it got when it was captured.",
+    )
     .action(async (capture: string, options: Options, command: Command) => run(capture, options, command));
 }
 
@@ -64,7 +68,7 @@ async function run(capture: string, options: Options, command: Command): Promise
   const node = new OfflineNode(config, objects);
   const tally = new Tally();
   let number = 0;
-  for await (const replayed of replayFrames(node, framesOf(capture), replay)) {
+  for await (const replayed of replayFrames(node, framesOf(capture, node), replay)) {
     number++;
     const text =
       flags.output === "json"
@@ -100,13 +104,19 @@ function whole(flag: string, text: string | undefined): number | undefined {
 }
 
 /** What came in, of the capture's packets: a capture of ours also holds what went out, with a comment that says so. */
-async function* framesOf(path: string): AsyncGenerator<ReplayFrame> {
+async function* framesOf(path: string, node: OfflineNode): AsyncGenerator<ReplayFrame> {
   try {
-    yield* ethernetFrames(path);
+    for await (const frame of ethernetFrames(path)) if (!isOfOther(frame, node)) yield frame;
   } catch (error) {
     if (!(error instanceof CaptureFormatError)) throw error;
     throw new CliError(`${path}: ${error.message}`, Exit.FAILED, error.code, error);
   }
+}
+
+/** A capture of several nodes has their names in front of the interfaces': "node2 eth0 default/web". */
+function isOfOther({ interfaceName = "" }: ReplayFrame, node: OfflineNode): boolean {
+  const [first] = interfaceName.split(" ");
+  return first !== node.messages.config.nodeName && node.graph.nodes.has(first);
 }
 
 async function* ethernetFrames(path: string): AsyncGenerator<ReplayFrame> {

@@ -25,6 +25,7 @@ interface Ends {
 
 interface Record {
   stage: number;
+  etherType?: number;
   verdict?: number;
   from: Ends;
   to?: Ends;
@@ -62,6 +63,7 @@ function record(r: Record): Int32Array {
   words.set([-1, r.service ?? -1, r.route ?? -1], 7);
   const family = ip(r.from.src).family;
   words[10] = ((family === 4 ? 0x0800 : 0x86dd) << 16) | (family << 8) | (r.from.proto ?? 6);
+  if (r.etherType !== undefined) words[10] = r.etherType << 16; // no IP packet: the tuple is stale
   words[11] = r.icmp ?? 0;
   tuple(r.from, 12);
   tuple(r.to ?? r.from, 22);
@@ -219,6 +221,11 @@ t.test("endings and special cases have their words", async (t) => {
         from: { src: "fd00::1", dst: "fd00::2", ports: (7 << 16) | (128 << 8), proto: 58 },
       },
       want: "IPv6 ICMPV6 fd00::1 → fd00::2 type 128 code 0 id 7, 60 bytes",
+    },
+    {
+      name: "no IP packet",
+      record: { stage: StageId.PARSE, from: asSent, etherType: 0x0806 },
+      want: "EtherType 0x0806",
     },
     {
       name: "a stage that this version does not know",

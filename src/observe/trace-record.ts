@@ -166,6 +166,9 @@ export function readTraceRecord(r: RecordRing, body: number, node: string, names
     gsoSize: w[at + 6] >>> 16,
     etherType: w[at + 10] >>> 16,
     ...decision,
+    // The tuple is left as the packet before had it when this one is no IP packet.
+    family: ((w[at + 10] >>> 8) & 0xff) as 0 | 4 | 6,
+    protocol: w[at + 10] & 0xff,
     ...(service === undefined ? {} : { service }),
     ...(isChosen ? { endpoint: `${decision.to.dst}:${decision.to.dport ?? ""}` } : {}),
     ...(route === undefined ? {} : { route }),
