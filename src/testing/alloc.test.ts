@@ -6,9 +6,14 @@ import { type HotRun, measureAlloc } from "./hot-run.ts";
 const UNITS = 500_000;
 const ALLOWED_BYTES = 4;
 const WIRE = new URL("./hot-wire.js", import.meta.url);
+const PIPELINE = new URL("./hot-pipeline.js", import.meta.url);
 
 const subjects: { name: string; run: HotRun }[] = [
   { name: "parsers and setters of wire", run: { module: WIRE, create: "createWireSubject", units: UNITS } },
+  {
+    name: "packets through the pipeline",
+    run: { module: PIPELINE, create: "createPipelineSubject", units: UNITS },
+  },
 ];
 for (const { name, run } of subjects) {
   t.test(`${name} allocate nothing`, async (t) => {

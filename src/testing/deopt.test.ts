@@ -3,12 +3,17 @@ import t from "tap";
 import { findDeopts, type HotRun, parseDeopts } from "./hot-run.ts";
 
 const WIRE = new URL("./hot-wire.js", import.meta.url);
+const PIPELINE = new URL("./hot-pipeline.js", import.meta.url);
 const HOT_FILES = /\/src\/(?:wire|dataplane)\//;
 
 const subjects: { name: string; run: HotRun }[] = [
   {
     name: "parsers and setters of wire",
     run: { module: WIRE, create: "createWireSubject", units: 500_000, warmUnits: 1_000_000 },
+  },
+  {
+    name: "the stages of the pipeline",
+    run: { module: PIPELINE, create: "createPipelineSubject", units: 500_000, warmUnits: 1_000_000 },
   },
 ];
 for (const { name, run } of subjects) {

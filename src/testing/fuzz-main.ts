@@ -23,12 +23,12 @@ function main(): number {
   const seconds = Number(values.seconds ?? 10);
   const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
   const target = values.target ?? "wire";
-  const create = targets.get(target);
+  const subject = targets.get(target);
   if (!(seconds > 0 && seconds <= MAX_SECONDS)) return refuse(`--seconds is 1 to ${MAX_SECONDS}`);
   if (!Number.isSafeInteger(seed)) return refuse("--seed is an integer");
-  if (create === undefined) return refuse(`there is no target ${target}`);
+  if (subject === undefined) return refuse(`there is no target ${target}`);
   console.log(`fuzz: target ${target}, seed ${seed}, ${seconds} s`);
-  const { runs, finding } = fuzz({ create, seed, seconds });
+  const { runs, finding } = fuzz({ ...subject, seed, seconds });
   if (finding === undefined) {
     console.log(`fuzz: ${runs} frames, nothing found`);
     return 0;

@@ -2,10 +2,13 @@ import { type SpawnSyncReturns, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import fc from "fast-check";
 import t from "tap";
+import type { Offload } from "../dataplane/port.ts";
+import * as offloadTwin from "../wire/offload.ts";
 import * as arbitrary from "./arbitrary.ts";
 import { toHex } from "./bytes.ts";
 import { checkFrame } from "./frame-checker.ts";
 import { fuzz, targets } from "./fuzz.ts";
+import { createPipelineTarget, pipelineSamples } from "./fuzz-pipeline.ts";
 import { fuzzWire } from "./fuzz-wire.ts";
 import { mutate } from "./mutate.ts";
 import { Prng } from "./prng.ts";
@@ -21,6 +24,54 @@ t.test("ten seconds of mutated frames find nothing in the parsers", async (t) =>
   t.equal(finding, undefined, `seed ${seed}: ${finding && `${finding.error} ${toHex(finding.frame)}`}`);
   t.ok(runs > 5000, `${runs} frames`);
 });
+
+t.test("three seconds of mutated frames through a whole node find nothing", async (t) => {
+  const seed = Math.floor(Math.random() * 2 ** 31);
+  const { runs, finding } = fuzz({
+    create: createPipelineTarget,
+    samples: pipelineSamples,
+    seed,
+    seconds: 5,
+  });
+  t.equal(finding, undefined, `seed ${seed}: ${finding && `${finding.error} ${toHex(finding.frame)}`}`);
+  t.ok(runs > 1000, `${runs} frames`);
+});
+
+const planted: { name: string; offload: Partial<Offload>; error: RegExp }[] = [
+  {
+    name: "an exception in the plane",
+    offload: {
+      checksum: () => {
+        throw new RangeError("planted");
+      },
+    },
+    error: /planted/,
+  },
+  {
+    name: "a checksum that is wrong on the wire",
+    offload: { checksum: () => 1 },
+    error: /a good frame.*checksum/,
+  },
+  {
+    name: "a segment with a flipped bit",
+    offload: {
+      segmentTcp: (...args) => {
+        const consumed = offloadTwin.segmentTcp(...args);
+        const [arena, out] = [args[0], args[7]];
+        arena[out + 30] ^= 1;
+        return consumed;
+      },
+    },
+    error: /a good frame/,
+  },
+];
+for (const { name, offload, error } of planted) {
+  t.test(`provoked: ${name} is found through the pipeline`, async (t) => {
+    const create = () => createPipelineTarget({ offload: { ...offloadTwin, ...offload } });
+    const { finding } = fuzz({ create, samples: pipelineSamples, seed: 1, seconds: 20, maxRuns: 200_000 });
+    t.match(`${finding?.error}`, error);
+  });
+}
 
 t.test("a parser that reads past the frame is found, and the frame made short", async (t) => {
   const careless = (): ((frame: Uint8Array) => void) => (frame) => {
@@ -45,12 +96,12 @@ t.test("the same seed gives the same frames", async (t) => {
 
 t.test("mutations reach every byte of a header and leave the sample alone", async (t) => {
   const random = new Prng(3);
-  const sample = sampleFrames()[0];
+  const [sample, other] = sampleFrames();
   const before = toHex(sample);
   const touched = new Set<number>();
   const lengths = new Set<number>();
   for (let i = 0; i < 5000; i++) {
-    const mutated = mutate(sample, sampleFrames()[1], random);
+    const mutated = mutate(sample, other, random);
     lengths.add(mutated.length);
     for (let k = 0; k < Math.min(54, mutated.length); k++) if (mutated[k] !== sample[k]) touched.add(k);
   }
