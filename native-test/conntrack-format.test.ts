@@ -121,27 +121,30 @@ t.test("the kernel's conntrack lines survive parse and format", { skip: missing(
 
 t.test("our filters choose what conntrack(8) chooses", { skip: missing() }, async (t) => {
   const all = kernelLines("-o", "id").map((line) => parseConntrackLine(line)!);
-  const cases: { options: string[]; filter: [string, string][] }[] = [
-    { options: ["-p", "tcp"], filter: [["proto", "tcp"]] },
-    { options: ["-p", "udp"], filter: [["proto", "udp"]] },
-    { options: ["-f", "ipv6"], filter: [["family", "ipv6"]] },
-    { options: ["-s", "10.9.0.0/24"], filter: [["src", "10.9.0.0/24"]] },
-    { options: ["-d", "10.9.0.2"], filter: [["dst", "10.9.0.2"]] },
-    { options: ["-r", "10.9.0.2"], filter: [["reply-src", "10.9.0.2"]] },
-    { options: ["-q", "10.9.0.1"], filter: [["reply-dst", "10.9.0.1"]] },
-    { options: ["-u", "ASSURED"], filter: [["status", "ASSURED"]] },
-    { options: ["-u", "UNREPLIED"], filter: [["status", "UNREPLIED"]] },
-    { options: ["-p", "tcp", "--dport", "80"], filter: [["proto", "tcp"], ["dport", "80"]] }, // biome-ignore format: pairs
-    { options: ["-p", "tcp", "-g"], filter: [["proto", "tcp"], ["dst-nat", ""]] }, // biome-ignore format: pairs
-    { options: ["-p", "tcp", "-n"], filter: [["proto", "tcp"], ["src-nat", ""]] }, // biome-ignore format: pairs
-    { options: ["-p", "tcp", "-j"], filter: [["proto", "tcp"], ["any-nat", ""]] }, // biome-ignore format: pairs
-    { options: ["-p", "udp", "--sport", "5555"], filter: [["proto", "udp"], ["sport", "5555"]] }, // biome-ignore format: pairs
-    { options: ["-p", "tcp", "--state", "ESTABLISHED"], filter: [["proto", "tcp"], ["state", "ESTABLISHED"]] }, // biome-ignore format: pairs
-    { options: ["-p", "tcp", "--reply-port-src", "8080"], filter: [["proto", "tcp"], ["reply-port-src", "8080"]] }, // biome-ignore format: pairs
+  const cases: { options: string[]; filter: Record<string, string> }[] = [
+    { options: ["-p", "tcp"], filter: { proto: "tcp" } },
+    { options: ["-p", "udp"], filter: { proto: "udp" } },
+    { options: ["-f", "ipv6"], filter: { family: "ipv6" } },
+    { options: ["-s", "10.9.0.0/24"], filter: { src: "10.9.0.0/24" } },
+    { options: ["-d", "10.9.0.2"], filter: { dst: "10.9.0.2" } },
+    { options: ["-r", "10.9.0.2"], filter: { "reply-src": "10.9.0.2" } },
+    { options: ["-q", "10.9.0.1"], filter: { "reply-dst": "10.9.0.1" } },
+    { options: ["-u", "ASSURED"], filter: { status: "ASSURED" } },
+    { options: ["-u", "UNREPLIED"], filter: { status: "UNREPLIED" } },
+    { options: ["-p", "tcp", "--dport", "80"], filter: { proto: "tcp", dport: "80" } },
+    { options: ["-p", "tcp", "-g"], filter: { proto: "tcp", "dst-nat": "" } },
+    { options: ["-p", "tcp", "-n"], filter: { proto: "tcp", "src-nat": "" } },
+    { options: ["-p", "tcp", "-j"], filter: { proto: "tcp", "any-nat": "" } },
+    { options: ["-p", "udp", "--sport", "5555"], filter: { proto: "udp", sport: "5555" } },
+    { options: ["-p", "tcp", "--state", "ESTABLISHED"], filter: { proto: "tcp", state: "ESTABLISHED" } },
+    {
+      options: ["-p", "tcp", "--reply-port-src", "8080"],
+      filter: { proto: "tcp", "reply-port-src": "8080" },
+    },
   ];
   for (const { options, filter } of cases) {
     const ids = kernelLines("-o", "id", ...options).map((line) => parseConntrackLine(line)?.id);
-    const ours = all.filter(createConntrackFilter(filter)).map((entry) => entry.id);
+    const ours = all.filter(createConntrackFilter(Object.entries(filter))).map((entry) => entry.id);
     t.same(ours.sort(), ids.sort(), `${options.join(" ")}: ${ids.length}`);
   }
 });

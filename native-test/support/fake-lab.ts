@@ -1,5 +1,5 @@
-// A lab that is only its sockets: state directory, lab process and one agent, all answered by this process. Tests of
-// the command line's side of the agents' API use it, without TAPs, pods or a data plane.
+// A lab that is only its sockets: state directory, lab process and one agent, all answered by this process.
+// Tests of the command line's side of the agents' API use it, without TAPs, pods or a data plane.
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { fileURLToPath } from "node:url";

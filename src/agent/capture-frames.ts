@@ -1,11 +1,12 @@
 /**
- * A captured frame as a file can hold it. Where a sender left work to the device (a checksum, the cutting of a UDP
- * superframe), it is done here: no device will. A TCP superframe stays whole, as tcpdump shows it on Linux; a UDP one
- * is many VXLAN packets end to end, of which a reader would see the first only, so it is cut.
+ * A captured frame as a file can hold it. Where a sender left work to the device (a checksum, the cutting of
+ * a UDP superframe), it is done here: no device will. A TCP superframe stays whole, as tcpdump shows it on
+ * Linux; a UDP one is many VXLAN packets end to end, of which a reader would see the first only, so it is
+ * cut.
  */
 import type { CaptureRecord } from "../observe/trace-record.ts";
 import * as checksum from "../wire/checksum.ts";
-import { toPlainFrames } from "../wire/plain-frames.ts";
+import * as plainFrames from "../wire/plain-frames.ts";
 import * as virtio from "../wire/virtio-net.ts";
 
 const FRAME_BYTES = 66_048; //  as much as a packet slot
@@ -20,7 +21,7 @@ const result = new Int32Array(3);
 
 /** One frame, or the pieces of a superframe. Changes `record.data`. */
 export function captureFrames(record: CaptureRecord): Uint8Array[] {
-  if (record.data.length < record.length) return [record.data]; // cut by the snap length: nothing can be summed
+  if (record.data.length < record.length) return [record.data]; // cut: nothing can be summed
   if (record.gsoType === virtio.GSO_UDP_L4) return pieces(record) ?? [record.data];
   completeChecksum(record);
   return [record.data];
@@ -43,7 +44,7 @@ function pieces(record: CaptureRecord): Uint8Array[] | undefined {
   virtio.setCsumStart(view, vnet, record.csumStart);
   virtio.setCsumOffset(view, vnet, record.csumOffset);
   arena.set(record.data, HEADROOM);
-  const count = toPlainFrames(arena, view, HEADROOM, record.data.length, OUT, OUT_BYTES, result);
+  const count = plainFrames.toPlainFrames(arena, view, HEADROOM, record.data.length, OUT, OUT_BYTES, result);
   if (count <= 0) return undefined;
   const [, bytes, stride] = result;
   const frames: Uint8Array[] = [];

@@ -1,6 +1,6 @@
 /**
- * A captured frame that is longer than its link takes was a TCP superframe: tcpdump sees it before the device cuts it.
- * Put into the pipeline it needs the virtio header that it came with, which no capture file keeps.
+ * A captured frame that is longer than its link takes was a TCP superframe: tcpdump sees it before the device
+ * cuts it. Put into the pipeline it needs the virtio header that it came with, which no capture file keeps.
  */
 import * as checksum from "../wire/checksum.ts";
 import * as eth from "../wire/ethernet.ts";
@@ -10,8 +10,8 @@ import * as tcp from "../wire/tcp.ts";
 import * as virtio from "../wire/virtio-net.ts";
 
 /**
- * The virtio header for a TCP frame of more than `mtu` bytes of IP, segments filling the MTU; its checksum field gets
- * what a sender leaves there, the pseudo-header's sum. Undefined for every other frame.
+ * The virtio header for a TCP frame of more than `mtu` bytes of IP, segments filling the MTU; its checksum
+ * field gets what a sender leaves there, the pseudo-header's sum. Undefined for every other frame.
  */
 export function superframeHeader(frame: Uint8Array, mtu: number): Uint8Array | undefined {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.length);

@@ -1,6 +1,7 @@
 /**
- * Captured frames through a node's pipeline: each is put in at the port it would have come by, its MAC addresses made
- * those of this node (a capture from another cluster has others), and the clock runs as it ran when they were captured.
+ * Captured frames through a node's pipeline: each is put in at the port it would have come by, its MAC
+ * addresses made those of this node (a capture from another cluster has others), and the clock runs as it ran
+ * when they were captured.
  */
 import { formatIp, type IpWords, sameIp, V4_MAPPED } from "../base/ip.ts";
 import type { Mac } from "../base/mac.ts";
@@ -108,7 +109,8 @@ class Records {
     const nodeName = node.messages.config.nodeName;
     const steps = drain(this.#trace, (body) => readTraceRecord(this.#trace, body, nodeName, names));
     const captured = drain(this.#capture, (body) => readCaptureRecord(this.#capture, body));
-    for (const { station } of node.ports) while (station.takeStored() !== undefined); // seen by the watcher already
+    // What was sent has been seen by the watcher already.
+    for (const { station } of node.ports) while (station.takeStored() !== undefined);
     const input = captured.find((record) => record.direction === "in");
     return { input, outputs: captured.filter((record) => record.direction === "out"), steps };
   }
@@ -157,7 +159,9 @@ function endsOf(data: Uint8Array): Ends | undefined {
   return { src: words(ipv6.srcWord), dst: words(ipv6.dstWord) };
 }
 
-/** By the capture's own word, else by whose address the source is: a pod's, the node's, somebody outside's. */
+/**
+ * By the capture's own word, else by whose address the source is: a pod's, the node's, somebody outside's.
+ */
 function choosePort(
   node: OfflineNode,
   frame: ReplayFrame,

@@ -1,10 +1,11 @@
 /**
  * Programs for the classic BPF machine (McCanne & Jacobson 1993; opcodes as in pcap-filter's output and
- * linux/filter.h): their form on the wire, and the check that makes them safe to run in dataplane/bpf.ts: known
- * opcodes, jumps forward and inside, scratch cells written before they are read, the last instruction returns.
+ * linux/filter.h): their form on the wire, and the check that makes them safe to run in dataplane/bpf.ts:
+ * known opcodes, jumps forward and inside, scratch cells written before they are read, the last instruction
+ * returns.
  *
- * Deliberately missing: Linux' negative offsets (packet type, interface index, VLAN metadata). tcpdump emits them
- * only for `inbound`, `outbound` and `ifindex`, which say nothing about a frame in memory.
+ * Deliberately missing: Linux' negative offsets (packet type, interface index, VLAN metadata). tcpdump emits
+ * them only for `inbound`, `outbound` and `ifindex`, which say nothing about a frame in memory.
  */
 import { PodwireError } from "./errors.ts";
 
@@ -209,8 +210,8 @@ function setTargets(program: BpfProgram, pc: number, jt: number, jf: number): vo
 }
 
 /**
- * No cell is read that some way to it has not written: scratch memory outlives a packet, and what one packet left
- * there must not decide about the next. Jumps go forward, so one pass over the program sees every way.
+ * No cell is read that some way to it has not written: scratch memory outlives a packet, and what one packet
+ * left there must not decide about the next. Jumps go forward, so one pass over the program sees every way.
  */
 function checkScratch(program: BpfProgram): void {
   const count = program.op.length;

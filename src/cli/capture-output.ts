@@ -1,4 +1,5 @@
-// Where captured packets go: a pcapng file (or stdout, for a pipe into Wireshark), or one line each on the terminal.
+// Where captured packets go: a pcapng file (or stdout, for a pipe into Wireshark), or one line each on the
+// terminal.
 import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
 import { packetLine, packetRecord } from "../observe/packet-line.ts";
 import type { CaptureInterface, CapturePacket, InterfaceStatistics, NameEntry } from "../observe/pcapng.ts";
@@ -33,7 +34,7 @@ export function openCaptureFile(path: string, application: string): CaptureOutpu
 
 class PipeSink {
   write(blocks: Uint8Array): void {
-    process.stdout.write(blocks); // a pipe is written at once on Linux; a reader that has gone is main.ts' affair
+    process.stdout.write(blocks); // at once, to a pipe on Linux; a reader that has gone is main.ts' affair
   }
   flush(): void {}
   close(): void {}

@@ -1,5 +1,5 @@
-// Joins the captures of several sources into one output: interfaces are numbered anew, packets put in the order of
-// their timestamps, counted, and ended by a count, a signal or the last source.
+// Joins the captures of several sources into one output: interfaces are numbered anew, packets put in the
+// order of their timestamps, counted, and ended by a count, a signal or the last source.
 import type { CaptureItem, CapturePacket, InterfaceStatistics } from "../observe/pcapng.ts";
 import type { CaptureOutput } from "./capture-output.ts";
 import { note } from "./context.ts";
@@ -41,7 +41,10 @@ export class CaptureSession {
     this.#limit = limit;
   }
 
-  /** Runs until the limit, until `stop`, or until no source is left. `listening` is called when all have started. */
+  /**
+   * Runs until the limit, until `stop`, or until no source is left. `listening` is called when all have
+   * started.
+   */
   async run(listening: () => void): Promise<SessionResult> {
     let isFinished = false;
     const finished = new Promise<Error | undefined>((resolve) => {
@@ -123,7 +126,8 @@ export class CaptureSession {
         break;
       case "statistics": {
         const interfaceId = this.#idOf(index, item.statistics.interfaceId);
-        this.#statistics.set(interfaceId, { ...item.statistics, interfaceId }); // counts run on: the last one stands
+        // Counts run on: the last one stands.
+        this.#statistics.set(interfaceId, { ...item.statistics, interfaceId });
         break;
       }
       case "section":

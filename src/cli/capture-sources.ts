@@ -63,7 +63,9 @@ export class AgentSource implements CaptureSource {
 
 const CAP_BUFFER_BYTES = 16 << 20; // between kernel and us
 const CAP_FRAME_BYTES = 65_535; //     libpcap's snap length in cap
-/** Cap objects and their buffers while they capture: the addon keeps no reference of its own to the buffer. */
+/**
+ * Cap objects and their buffers while they capture: the addon keeps no reference of its own to the buffer.
+ */
 const openCaps = new Set<{ cap: CapModule.Cap; buffer: Buffer }>();
 
 /** A host interface in our own network namespace, through libpcap. */
@@ -149,7 +151,8 @@ async function loadCap(): Promise<typeof CapModule> {
     return module.default ?? module;
   } catch (error) {
     const message =
-      "capture --interface needs the optional package cap: apt-get install libpcap-dev g++ make python3, then npm ci";
+      "capture --interface needs the optional package cap: " +
+      "apt-get install libpcap-dev g++ make python3, then npm ci";
     throw new CliError(message, Exit.FAILED, "CAPTURE_NO_CAP", error);
   }
 }

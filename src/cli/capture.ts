@@ -1,4 +1,5 @@
-// podwire capture [WORKLOAD…] [-w FILE] [FILTER]: the packets at the plane's ports, with what was done to each.
+// podwire capture [WORKLOAD…] [-w FILE] [FILTER]: the packets at the plane's ports, with what was done to
+// each.
 import { isIP } from "node:net";
 import type { Command } from "commander";
 import { compileFilterToBase64, FilterError } from "../observe/bpf-compile.ts";
@@ -73,7 +74,9 @@ async function run(words: string[], options: Options, command: Command): Promise
   await capture(output, sources, limit, where);
 }
 
-/** Runs the session with tcpdump's manners: what is listened on first, the count at the end, both on stderr. */
+/**
+ * Runs the session with tcpdump's manners: what is listened on first, the count at the end, both on stderr.
+ */
 async function capture(
   output: CaptureOutput,
   sources: CaptureSource[],
@@ -180,7 +183,10 @@ export async function compile(filter: string, vxlanPort: number | undefined): Pr
   }
 }
 
-/** Leading words that name workloads, then the filter. A pod called like a word of the filter language needs pod/. */
+/**
+ * Leading words that name workloads, then the filter. A pod called like a word of the filter language needs
+ * pod/.
+ */
 export async function splitWords(
   lab: LabView,
   words: readonly string[],
@@ -206,9 +212,9 @@ export async function splitWords(
 
 /** Words an expression can start with (pcap-filter(7)). */
 const FILTER_WORDS = new Set(
-  `ah arp broadcast carp clns decnet dst ether esp fddi gateway geneve greater host icmp icmp6 igmp igrp inbound
-   ip ip6 ipx isis iso len less link llc moprc mopdl mpls multicast net not or outbound pim port portrange pppoed
-   pppoes proto rarp sctp src stp tcp udp vlan vrrp wlan`.split(/\s+/),
+  `ah arp broadcast carp clns decnet dst ether esp fddi gateway geneve greater host icmp icmp6 igmp
+   igrp inbound ip ip6 ipx isis iso len less link llc moprc mopdl mpls multicast net not or outbound
+   pim port portrange pppoed pppoes proto rarp sctp src stp tcp udp vlan vrrp wlan`.split(/\s+/),
 );
 
 function startsFilter(word: string): boolean {

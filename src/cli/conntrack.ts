@@ -1,5 +1,5 @@
-// podwire conntrack list|count|delete: the connection tables, in the format and with the filters of conntrack(8).
-// A kernel node's table is the kernel's own, asked by conntrack(8) itself.
+// podwire conntrack list|count|delete: the connection tables, in the format and with the filters of
+// conntrack(8). A kernel node's table is the kernel's own, asked by conntrack(8) itself.
 import type { Command } from "commander";
 import { tryCommand } from "../lab/command.ts";
 import type { ConntrackEntry } from "../observe/conntrack-entry.ts";
@@ -87,7 +87,10 @@ const HIDDEN_NAMES: Readonly<Record<string, string>> = {
   "orig-port-dst": "dport",
 };
 
-/** The command line's options as the filter parameters that an agent takes; checked here, before anybody is asked. */
+/**
+ * The command line's options as the filter parameters that an agent takes; checked here, before anybody is
+ * asked.
+ */
 export function filterParameters(options: Options): Parameters {
   const parameters: Parameters = [];
   const add = (option: string, key: string): void => {
@@ -244,7 +247,8 @@ async function removeFrom(node: LabNode, parameters: Parameters): Promise<Conntr
     const ports =
       orig.sport === undefined ? [] : ["--sport", String(orig.sport), "--dport", String(orig.dport)];
     const tuple = ["-s", orig.src, "-d", orig.dst, "-p", String(proto), ...ports, "-i", String(id)];
-    await tryCommand("ip", ["netns", "exec", node.netns, "conntrack", "-D", ...tuple]); // gone already: as well
+    // One that has gone already meanwhile is as well.
+    await tryCommand("ip", ["netns", "exec", node.netns, "conntrack", "-D", ...tuple]);
   }
   return entries;
 }

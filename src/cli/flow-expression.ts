@@ -1,6 +1,8 @@
 // --from, --to, --port and --protocol as an expression in tcpdump's language.
 
-/** Somewhere a packet comes from or goes to; a network in CIDR notation, or an address with or without a port. */
+/**
+ * Somewhere a packet comes from or goes to; a network in CIDR notation, or an address with or without a port.
+ */
 export interface Place {
   address: string;
   port?: number;

@@ -1,5 +1,6 @@
-// ICMP echo over npm raw-socket: one socket, requests by sequence number, answers and errors as plain objects.
-// raw-socket is an optional package (it needs a C++ compiler to install), so it is loaded when it is needed.
+// ICMP echo over npm raw-socket: one socket, requests by sequence number, answers and errors as plain
+// objects. raw-socket is an optional package (it needs a C++ compiler to install), so it is loaded when it is
+// needed.
 import type * as RawSocket from "raw-socket";
 import { CliError, Exit } from "./errors.ts";
 

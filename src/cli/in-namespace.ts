@@ -1,5 +1,5 @@
-// Some verbs must open a socket inside a node's network namespace, and a Node process cannot move there by itself
-// (setns moves one thread): the command starts itself once more under `ip netns exec`.
+// Some verbs must open a socket inside a node's network namespace, and a Node process cannot move there by
+// itself (setns moves one thread): the command starts itself once more under `ip netns exec`.
 import { spawn } from "node:child_process";
 import { CliError } from "./errors.ts";
 

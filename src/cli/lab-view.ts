@@ -1,4 +1,5 @@
-// What the verbs that look at packets know of a lab: its nodes and how to ask them, and who WORKLOAD words mean.
+// What the verbs that look at packets know of a lab: its nodes and how to ask them, and who WORKLOAD words
+// mean.
 import { isIP } from "node:net";
 import type { EndpointSlice, Service } from "../control/objects.ts";
 import type { LabStatus, PodReport } from "../lab/lab-status.ts";
@@ -103,8 +104,8 @@ export type Workload =
   | { kind: "client"; name: string; node: undefined; ip: string };
 
 /**
- * Who a word means: pod/NAME, NAME, NAMESPACE/NAME, node/NAME, client/NAME. Undefined when it is nobody; an error
- * when the word says what it is and there is no such thing.
+ * Who a word means: pod/NAME, NAME, NAMESPACE/NAME, node/NAME, client/NAME. Undefined when it is nobody; an
+ * error when the word says what it is and there is no such thing.
  */
 export async function findWorkload(
   lab: LabView,

@@ -1,5 +1,5 @@
-// Objects without a lab: manifests as they are, with what a cluster's controllers and kubelets would add, or the
-// objects of a running lab. For verbs that ask what a node would do: neither root nor a kernel is needed.
+// Objects without a lab: manifests as they are, with what a cluster's controllers and kubelets would add, or
+// the objects of a running lab. For verbs that ask what a node would do: neither root nor a kernel is needed.
 import { readFileSync } from "node:fs";
 import { Cluster } from "../control/cluster.ts";
 import { type AgentConfig, agentConfig } from "../control/config/agent.ts";
@@ -57,7 +57,10 @@ async function fromLab(lab: RunningLab, options: OfflineOptions): Promise<Offlin
   return { config, objects: lists.flatMap((list) => list.items) };
 }
 
-/** What the objects become in a cluster of these nodes (two, where the manifests name none) once every pod is ready. */
+/**
+ * What the objects become in a cluster of these nodes (two, where the manifests name none) once every pod is
+ * ready.
+ */
 function clusterOf(texts: readonly ManifestText[]): KubeObject[] {
   const cluster = new Cluster({
     clusterCidr: CLUSTER_CIDR,

@@ -1,5 +1,6 @@
-// The largest packet that a path carries whole: probes with DF set. A router's "fragmentation needed" names the next
-// size to try; where a path swallows large packets without a word, the gap is halved as tracepath would never do.
+// The largest packet that a path carries whole: probes with DF set. A router's "fragmentation needed" names
+// the next size to try; where a path swallows large packets without a word, the gap is halved as tracepath
+// would never do.
 import type { EchoAnswer } from "./icmp-prober.ts";
 
 export interface MtuStep {

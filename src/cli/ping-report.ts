@@ -1,4 +1,5 @@
-// ping(8)'s words: one line an answer, and the closing statistics. Numbers are rounded as iputils rounds them.
+// ping(8)'s words: one line an answer, and the closing statistics. Numbers are rounded as iputils rounds
+// them.
 import type { EchoAnswer } from "./icmp-prober.ts";
 
 /** "0.045", "1.23", "12.3", "123": fewer decimals the longer it took. */
@@ -14,7 +15,8 @@ export function answerLine(answer: EchoAnswer, isDuplicate = false): string | un
   if (answer.kind === "reply") {
     const ttl = answer.ttl === undefined ? "" : ` ttl=${answer.ttl}`;
     const time = answer.rttMs === undefined ? "" : ` time=${formatRtt(answer.rttMs)} ms`;
-    return `${answer.bytes} bytes from ${answer.from}: ${sequence}${ttl}${time}${isDuplicate ? " (DUP!)" : ""}`;
+    const mark = isDuplicate ? " (DUP!)" : "";
+    return `${answer.bytes} bytes from ${answer.from}: ${sequence}${ttl}${time}${mark}`;
   }
   if (answer.kind === "timeout") return undefined;
   return answer.from === undefined
@@ -59,8 +61,8 @@ export function summaryText(summary: PingSummary): string {
     (summary.errors > 0 ? `, +${summary.errors} errors` : "");
   const lines = [
     `--- ${summary.target} ping statistics ---`,
-    `${summary.transmitted} packets transmitted, ${summary.received} received${extra}, ${loss}% packet loss, ` +
-      `time ${Math.round(summary.elapsedMs)}ms`,
+    `${summary.transmitted} packets transmitted, ${summary.received} received${extra}, ` +
+      `${loss}% packet loss, time ${Math.round(summary.elapsedMs)}ms`,
   ];
   const rtt = rttStatistics(summary.rttsMs);
   if (rtt !== undefined) {

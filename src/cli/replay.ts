@@ -1,4 +1,5 @@
-// podwire replay FILE: a capture through a node's pipeline, without a kernel: what would have become of each packet.
+// podwire replay FILE: a capture through a node's pipeline, without a kernel: what would have become of each
+// packet.
 import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import { OfflineNode } from "../agent/offline-node.ts";
@@ -103,7 +104,10 @@ function whole(flag: string, text: string | undefined): number | undefined {
   return Number(text);
 }
 
-/** What came in, of the capture's packets: a capture of ours also holds what went out, with a comment that says so. */
+/**
+ * What came in, of the capture's packets: a capture of ours also holds what went out, with a comment that
+ * says so.
+ */
 async function* framesOf(path: string, node: OfflineNode): AsyncGenerator<ReplayFrame> {
   try {
     for await (const frame of ethernetFrames(path)) if (!isOfOther(frame, node)) yield frame;

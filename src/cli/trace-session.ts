@@ -1,4 +1,5 @@
-// Streams of trace steps from several agents, grouped by packet: a packet's steps leave its agent one after the other.
+// Streams of trace steps from several agents, grouped by packet: a packet's steps leave its agent one after
+// the other.
 
 import type { IncomingMessage } from "node:http";
 import { createInterface } from "node:readline";

@@ -1,4 +1,5 @@
-// podwire trace: what does happen to real packets, stage by stage, grouped by packet, in the words of the field.
+// podwire trace: what does happen to real packets, stage by stage, grouped by packet, in the words of the
+// field.
 import { isIP } from "node:net";
 import type { Command } from "commander";
 import { parseCidr } from "../base/ip.ts";

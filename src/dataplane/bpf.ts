@@ -1,7 +1,7 @@
 /**
- * The classic BPF machine, for the filters of `capture` and `trace`. A program was checked when it was created
- * (base/bpf-program.ts), so `run` cannot loop and cannot throw; a load past the end of the packet rejects it, as the
- * kernel's machine does. Words are i32; comparisons and division treat them as unsigned.
+ * The classic BPF machine, for the filters of `capture` and `trace`. A program was checked when it was
+ * created (base/bpf-program.ts), so `run` cannot loop and cannot throw; a load past the end of the packet
+ * rejects it, as the kernel's machine does. Words are i32; comparisons and division treat them as unsigned.
  */
 import { ACCEPT_ALL, Alu, type BpfProgram, Op, Test } from "../base/bpf-program.ts";
 
@@ -35,8 +35,9 @@ const { ADD, SUB, MUL, DIV, OR, AND, LSH, RSH, NEG, MOD, XOR } = Alu;
 const { JEQ, JGT, JGE } = Test;
 
 /**
- * Runs `p` on the frame at `off`. `len` bytes are there, the frame on the wire had `wireLen`. Returns how many
- * bytes of it the filter wants: 0 = not this one. `off + len` must lie inside `view`, else the answer is 0.
+ * Runs `p` on the frame at `off`. `len` bytes are there, the frame on the wire had `wireLen`. Returns how
+ * many bytes of it the filter wants: 0 = not this one. `off + len` must lie inside `view`, else the answer is
+ * 0.
  */
 export function run(p: BpfProgram, view: DataView, off: number, len: number, wireLen: number): number {
   if (off < 0 || len < 0 || off + len > view.byteLength) return 0;

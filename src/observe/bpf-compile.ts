@@ -1,6 +1,6 @@
 /**
- * tcpdump's filter language, compiled by tcpdump itself: the language is libpcap's, so every expression that people
- * know means here what it means there. The result runs in dataplane/bpf.ts.
+ * tcpdump's filter language, compiled by tcpdump itself: the language is libpcap's, so every expression that
+ * people know means here what it means there. The result runs in dataplane/bpf.ts.
  */
 import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -36,8 +36,8 @@ export async function compileFilter(filter: string): Promise<BpfInstruction[]> {
 }
 
 /**
- * The filter as it travels to an agent: base64url of `struct sock_filter[]`. With a VXLAN port it also looks into the
- * tunnel.
+ * The filter as it travels to an agent: base64url of `struct sock_filter[]`. With a VXLAN port it also looks
+ * into the tunnel.
  */
 export async function compileFilterToBase64(filter: string, vxlanPort?: number): Promise<string> {
   const plain = await compileFilter(filter);

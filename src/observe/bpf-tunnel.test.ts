@@ -9,10 +9,12 @@ const skip = spawnSync("tcpdump", ["--version"]).error ? "tcpdump is not install
 
 const bytes = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex.replaceAll(" ", ""), "hex"));
 const WEB =
-  "0a580af40102 0a580af40101 0800 45000028 00004000 40060000 0af40102 0a600001 a0280050 0000000100000000 5002ffff00000000";
+  "0a580af40102 0a580af40101 0800 45000028 00004000 40060000 0af40102 0a600001" +
+  "a0280050 0000000100000000 5002ffff00000000";
 const ARP = "ffffffffffff 0a580af40102 0806 0001080006040001 0a580af401020af40102 0000000000000af40101";
 const outer = (port: string, more = "0000") =>
-  `0a580af40202 0a580af40201 0800 45000068 0001${more} 40110000 c0a8320b c0a8320c c000${port} 00540000 0800000000000100`;
+  `0a580af40202 0a580af40201 0800 45000068 0001${more} 40110000 c0a8320b c0a8320c` +
+  `c000${port} 00540000 0800000000000100`;
 const FRAMES: Record<string, Uint8Array> = {
   web: bytes(WEB),
   arp: bytes(ARP),

@@ -1,7 +1,8 @@
 /**
- * A filter that also looks into VXLAN: on the fabric a packet travels inside another, and who asks for `tcp port 80`
- * means the one inside. The program becomes: if this is VXLAN (IPv4 without options, UDP to the tunnel's port, not a
- * fragment), run the filter on the inner frame; when that says no, or it is no VXLAN, run it on the frame itself.
+ * A filter that also looks into VXLAN: on the fabric a packet travels inside another, and who asks for `tcp
+ * port 80` means the one inside. The program becomes: if this is VXLAN (IPv4 without options, UDP to the
+ * tunnel's port, not a fragment), run the filter on the inner frame; when that says no, or it is no VXLAN,
+ * run it on the frame itself.
  */
 import type { BpfInstruction } from "../base/bpf-program.ts";
 
@@ -24,7 +25,10 @@ const MODE_MASK = 0xe0;
 const MODE_ABS = 0x20;
 const MODE_IND = 0x40;
 
-/** `len` and a computed answer cannot be moved inside: then the filter is left as it is, and sees outer frames only. */
+/**
+ * `len` and a computed answer cannot be moved inside: then the filter is left as it is, and sees outer frames
+ * only.
+ */
 export function lookIntoTunnel(program: readonly BpfInstruction[], vxlanPort: number): BpfInstruction[] {
   if (program.some(({ code }) => code === LD_LEN || code === LDX_LEN || code === RET_A)) return [...program];
   if (program.length === 1) return [...program]; // everything, or nothing
@@ -47,7 +51,8 @@ function vxlanTest(port: number, innerLength: number): BpfInstruction[] {
     [LDH_ABS, 36, JEQ, port, true],
   ];
   const program: BpfInstruction[] = [];
-  // In this order no load is reached by a frame too short for it: that would refuse a frame the filter may want.
+  // In this order no load is reached by a frame too short for it: that would refuse a frame the filter may
+  // want.
   for (const [load, at, test, value, isWanted] of tests) {
     const left = 2 * tests.length - program.length - 2; // instructions of this list after the test
     const toEscape = left + 1; //                          past them and past the jump inside

@@ -1,4 +1,6 @@
-/** Reads a capture of either format, told apart by its first bytes, from a file or from standard input ("-"). */
+/**
+ * Reads a capture of either format, told apart by its first bytes, from a file or from standard input ("-").
+ */
 import { createReadStream } from "node:fs";
 import { createPcapReader, isPcap } from "./pcap-reader.ts";
 import { CaptureFormatError, type CaptureItem, type CaptureReader } from "./pcapng.ts";

@@ -1,4 +1,7 @@
-/** One tracked connection as a plain object: what an agent answers to GET /conntrack and what `-o json` prints. */
+/**
+ * One tracked connection as a plain object: what an agent answers to GET /conntrack and what `-o json`
+ * prints.
+ */
 
 export interface ConntrackTuple {
   src: string;
@@ -46,7 +49,9 @@ export interface ConntrackEntry {
   mark: number;
   id?: number;
   use?: number;
-  /** Seconds since the connection was first seen, and when that was (ms since 1970), where the plane knows. */
+  /**
+   * Seconds since the connection was first seen, and when that was (ms since 1970), where the plane knows.
+   */
   deltaTimeSec?: number;
   startMs?: number;
   /** The node whose table holds it. */

@@ -1,6 +1,7 @@
 /**
- * conntrack(8)'s filters, as they travel to an agent (query parameters named like the long options) and as a test
- * on entries. Values are checked where the filter is made, so that a bad one is the user's error and not the agent's.
+ * conntrack(8)'s filters, as they travel to an agent (query parameters named like the long options) and as a
+ * test on entries. Values are checked where the filter is made, so that a bad one is the user's error and not
+ * the agent's.
  */
 import { PodwireError } from "../base/errors.ts";
 import { contains, formatIp, ip, parseCidr, parseIp } from "../base/ip.ts";
@@ -41,7 +42,10 @@ export const CONNTRACK_FILTER_KEYS = [
 ] as const;
 export type ConntrackFilterKey = (typeof CONNTRACK_FILTER_KEYS)[number];
 
-/** Makes the test for a set of parameters: all must hold. Unknown keys are refused. Throws ConntrackFilterError. */
+/**
+ * Makes the test for a set of parameters: all must hold. Unknown keys are refused. Throws
+ * ConntrackFilterError.
+ */
 export function createConntrackFilter(parameters: Iterable<readonly [string, string]>): ConntrackFilter {
   const tests: ConntrackFilter[] = [];
   for (const [key, value] of parameters) {
@@ -86,7 +90,10 @@ const MAKERS: Readonly<Record<ConntrackFilterKey, Maker>> = {
   "any-nat": () => (entry) => isSourceNat(entry) || isDestinationNat(entry),
 };
 
-/** ICMP tuples differ by type alone between directions, so only flags and addresses tell; conntrack(8) errs here. */
+/**
+ * ICMP tuples differ by type alone between directions, so only flags and addresses tell; conntrack(8) errs
+ * here.
+ */
 function isSourceNat(entry: ConntrackEntry): boolean {
   return entry.status.includes("SRC_NAT") || hasSourceNat(entry);
 }
@@ -106,7 +113,9 @@ function translated(
   return (entry) => test(entry) && inside(entry);
 }
 
-/** An address, or a network in CIDR notation. Entries carry canonical text, so an address is compared as such. */
+/**
+ * An address, or a network in CIDR notation. Entries carry canonical text, so an address is compared as such.
+ */
 function within(value: string, option: string, pick: (entry: ConntrackEntry) => string): ConntrackFilter {
   const address = parseIp(value);
   if (address) {

@@ -1,4 +1,6 @@
-/** Lines as conntrack(8) -L prints them, and back: libnetfilter_conntrack's snprintf_default.c is the model. */
+/**
+ * Lines as conntrack(8) -L prints them, and back: libnetfilter_conntrack's snprintf_default.c is the model.
+ */
 import {
   type ConntrackEntry,
   type ConntrackStatus,

@@ -1,6 +1,7 @@
 /**
  * The names that kube-proxy's iptables mode gives to the chains of a service port: people know them from
- * iptables-save, so traces speak of them. pkg/proxy/iptables/proxier.go: portProtoHash, servicePortEndpointChainName.
+ * iptables-save, so traces speak of them. pkg/proxy/iptables/proxier.go: portProtoHash,
+ * servicePortEndpointChainName.
  */
 import { createHash } from "node:crypto";
 

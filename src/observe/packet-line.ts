@@ -3,7 +3,10 @@ import { dissect } from "../dissect/dissect.ts";
 import { summary } from "../dissect/summary.ts";
 import type { CapturePacket } from "./pcapng.ts";
 
-/** "09:38:24.123456 node1 default/web-1 In  IP 10.244.1.2.41000 > …  [DNAT …]": tcpdump's order, then our comments. */
+/**
+ * "09:38:24.123456 node1 default/web-1 In  IP 10.244.1.2.41000 > …  [DNAT …]": tcpdump's order, then our
+ * comments.
+ */
 export function packetLine(packet: CapturePacket, interfaceName: string): string {
   const direction = packet.direction === undefined ? "" : packet.direction === "in" ? " In " : " Out";
   const comments = packet.comments === undefined ? "" : `  [${packet.comments.join("; ")}]`;

@@ -1,8 +1,8 @@
 /**
- * Reads classic pcap from chunks as they come. Microsecond files go through pcap-parser; nanosecond files, which
- * it refuses, through our own few lines. pcap-parser ends silently when a file is cut off and waits for ever for a
- * packet of a nonsensical length, so bytes are counted and lengths are checked here.
- * Only whole-file byte orders; not the modified formats of Kuznetzov or Navtel.
+ * Reads classic pcap from chunks as they come. Microsecond files go through pcap-parser; nanosecond files,
+ * which it refuses, through our own few lines. pcap-parser ends silently when a file is cut off and waits for
+ * ever for a packet of a nonsensical length, so bytes are counted and lengths are checked here. Only
+ * whole-file byte orders; not the modified formats of Kuznetzov or Navtel.
  */
 import { EventEmitter } from "node:events";
 import pcapParser from "pcap-parser";

@@ -1,8 +1,8 @@
 /**
- * Reads pcapng from chunks as they come (a file, a pipe, an agent's stream): both byte orders, several sections,
- * any timestamp resolution; unknown blocks and options are skipped. A file that ends inside a block is an error,
- * but only after every packet before that point has been handed out.
- * Skipped: decryption secrets, custom blocks, the obsolete Packet Block.
+ * Reads pcapng from chunks as they come (a file, a pipe, an agent's stream): both byte orders, several
+ * sections, any timestamp resolution; unknown blocks and options are skipped. A file that ends inside a block
+ * is an error, but only after every packet before that point has been handed out. Skipped: decryption
+ * secrets, custom blocks, the obsolete Packet Block.
  */
 import {
   BlockType,
@@ -95,7 +95,9 @@ export class PcapngReader implements CaptureReader {
     }
   }
 
-  /** Bytes of the block at `at`, or 0 when its head is not complete. Detects byte order at a section header. */
+  /**
+   * Bytes of the block at `at`, or 0 when its head is not complete. Detects byte order at a section header.
+   */
   #blockLength(bytes: Uint8Array, at: number): number {
     if (bytes.length - at < 8) return 0;
     const view = new DataView(bytes.buffer, bytes.byteOffset + at, bytes.length - at);

@@ -1,7 +1,7 @@
 /**
- * Writes pcapng: one section, little-endian, nanosecond timestamps, comments on packets, name records, statistics.
- * Every call hands whole blocks to the sink, so whatever has been written is a readable file at any moment.
- * Not written: packet hashes, custom blocks, more than one section.
+ * Writes pcapng: one section, little-endian, nanosecond timestamps, comments on packets, name records,
+ * statistics. Every call hands whole blocks to the sink, so whatever has been written is a readable file at
+ * any moment. Not written: packet hashes, custom blocks, more than one section.
  */
 import {
   BlockType,

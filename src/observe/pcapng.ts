@@ -1,7 +1,7 @@
 /**
- * The words that the pcapng writer and reader share: block types, option codes and the plain objects that stand
- * for interfaces and packets. Format: IETF draft-ietf-opsawg-pcapng. Not supported: decryption secrets, custom
- * blocks, the obsolete Packet Block (all are skipped by the reader).
+ * The words that the pcapng writer and reader share: block types, option codes and the plain objects that
+ * stand for interfaces and packets. Format: IETF draft-ietf-opsawg-pcapng. Not supported: decryption secrets,
+ * custom blocks, the obsolete Packet Block (all are skipped by the reader).
  */
 import { PodwireError } from "../base/errors.ts";
 
