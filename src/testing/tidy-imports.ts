@@ -14,10 +14,11 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   dissect: ["wire"],
   control: [],
   compile: ["dataplane", "control"],
+  rules: ["control"],
   observe: ["dataplane", "dissect"],
   agent: ["wire", "dataplane", "native", "device", "control", "compile", "observe"],
-  lab: ["control", "observe"],
-  cli: ["control", "dissect", "observe", "agent", "lab"],
+  lab: ["control", "rules", "observe"],
+  cli: ["control", "rules", "dissect", "observe", "agent", "lab"],
 };
 
 /** Folders outside the table: they may import everything, and nothing in the table may import them. */
@@ -40,6 +41,28 @@ export function findImportBreaches(sources: Sources, exceptions: ImportException
   const imports = collectImports(sources).filter(({ from }) => !isTest(from));
   const breaches = imports.flatMap((one) => (isExcused(one, exceptions) ? [] : breachesOf(one)));
   return [...breaches, ...findFolderCycles(imports), ...findBadNames(sources)];
+}
+
+/** Rows of ARCHITECTURE.md's table of imports that say something else than MAY_IMPORT. */
+export function findTableDrift(markdown: string): Finding[] {
+  const rows = markdown.split("\n").map((line) => line.split("|").map((cell) => cell.trim()));
+  const head = rows.findIndex((cells) => cells[1]?.startsWith("folder ↓ imports →"));
+  if (head < 0) return ["ARCHITECTURE.md: no table of imports"];
+  const columns = rows[head];
+  const said: Record<string, string[]> = { base: [] };
+  for (const cells of rows.slice(head + 2)) {
+    if (cells.length < columns.length || cells[1].includes(",")) break;
+    said[cells[1].replaceAll("`", "")] = columns.filter((_, i) => i > 1 && cells[i].startsWith("●"));
+  }
+  const text = (row: readonly string[] | undefined): string =>
+    [...(row ?? ["no such row"])].sort().join(", ");
+  const folders = [...new Set([...Object.keys(said), ...Object.keys(MAY_IMPORT)])];
+  return folders
+    .filter((folder) => text(said[folder]) !== text(MAY_IMPORT[folder]))
+    .map(
+      (folder) =>
+        `ARCHITECTURE.md: ${folder} imports ${text(said[folder])}; here: ${text(MAY_IMPORT[folder])}`,
+    );
 }
 
 /** process.exit belongs to the programs. */

@@ -1,9 +1,11 @@
 // The rules of style.md and ARCHITECTURE.md that a machine can check, held against the whole tree; and
 // planted sources that break each of them, because a checker that finds nothing may simply not be looking.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import t from "tap";
 import { closeParser, projectRoot, readSources, type Sources } from "./source-tree.ts";
 import { findHotBans, findStaleExceptions, type HotRules } from "./tidy-hot.ts";
-import { findExits, findImportBreaches, type ImportExceptions } from "./tidy-imports.ts";
+import { findExits, findImportBreaches, findTableDrift, type ImportExceptions } from "./tidy-imports.ts";
 import {
   findLongFiles,
   findLongFunctions,
@@ -57,6 +59,15 @@ t.test("hot functions hold nothing that allocates, throws, waits or reads a cloc
 
 t.test("folders import only what the table allows", async (t) => {
   t.same(findImportBreaches(code, IMPORTS), []);
+});
+
+t.test("ARCHITECTURE.md shows the table that is enforced", async (t) => {
+  const markdown = readFileSync(join(root, "ARCHITECTURE.md"), "utf8");
+  t.same(findTableDrift(markdown), []);
+  t.match(findTableDrift(markdown.replace("| `dissect` | ●", "| `dissect` | ")), [
+    /dissect imports ; here: wire/,
+  ]);
+  t.same(findTableDrift("").length, 1);
 });
 
 t.test("process.exit is called by programs only", async (t) => {
