@@ -6,6 +6,7 @@
  */
 import * as checksum from "../../wire/checksum.ts";
 import * as eth from "../../wire/ethernet.ts";
+import * as tcp from "../../wire/tcp.ts";
 import * as udp from "../../wire/udp.ts";
 import * as vnet from "../../wire/virtio-net.ts";
 import * as vxlan from "../../wire/vxlan.ts";
@@ -22,6 +23,7 @@ import { Verdict } from "../verdict.ts";
 const { NEXT, DROP } = Verdict;
 const { UPLINK } = PortRole;
 const UDP_PROTO = 17;
+const TCP_MIN = tcp.HEADER_LEN_MIN;
 
 /** Is this one for our tunnel endpoint? Only whole packets: a fragment is reassembled first. */
 export function isForTunnel(pkt: Packet, t: Tables): boolean {
@@ -93,28 +95,27 @@ export function innerFrames(pkt: Packet, t: Tables, at: number, slot: number): n
   const off = at + vxlan.HEADER_LEN;
   const len = pkt.end - off;
   const vh = off - vnet.HEADER_LEN;
-  const csumStart = pkt.csumStart;
-  const innerPartial = pkt.csumPartial !== 0 && csumStart > at;
+  const innerPartial = pkt.csumPartial !== 0 && pkt.csumStart > off;
   if (pkt.gsoType !== vnet.GSO_NONE && !innerPartial) return 0;
-  // A kernel VTEP without a wire between us hands over its tunnel superframe as it is: one outer header, one inner
-  // superframe whose checksum is partial. It needs no joining; the virtio header only moves inward.
-  if (innerPartial) {
-    const offset = pkt.csumOffset;
-    vnet.emit(
-      pkt.view,
-      vh,
-      vnet.NEEDS_CSUM,
-      pkt.gsoType | pkt.gsoEcn,
-      0,
-      pkt.gsoSize,
-      csumStart - off,
-      offset,
-    );
-  } else vnet.clear(pkt.view, vh);
+  if (innerPartial) moveVirtioHeader(pkt, off);
+  else vnet.clear(pkt.view, vh);
   d[0] = off;
   d[1] = len;
   d[2 * DESCRIPTORS] = pkt.end - at;
   return 1;
+}
+
+/**
+ * A kernel VTEP without a wire between us hands over its tunnel superframe as it is: one outer header, one inner
+ * superframe whose checksum is partial. It needs no joining; the virtio header only moves inward, to before `off`.
+ */
+function moveVirtioHeader(pkt: Packet, off: number): void {
+  const view = pkt.view;
+  const start = pkt.csumStart - off;
+  const isTcp = pkt.gsoType !== vnet.GSO_NONE && pkt.csumStart + TCP_MIN <= pkt.end;
+  const hdrLen = isTcp ? start + tcp.headerLen(view, pkt.csumStart) : 0;
+  const type = pkt.gsoType | pkt.gsoEcn;
+  vnet.emit(view, off - vnet.HEADER_LEN, vnet.NEEDS_CSUM, type, hdrLen, pkt.gsoSize, start, pkt.csumOffset);
 }
 
 /** Prepares `t.inner` for the frame at descriptor `i`. DROP when it is too short to be one. */

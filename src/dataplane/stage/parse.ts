@@ -88,6 +88,7 @@ function parseIpv4(pkt: Packet, t: Tables): Verdict {
   key[9] = META_V4 | pkt.proto;
   pkt.l4 = l3 + headerLen;
   if (ipv4.isFragment(view, l3)) {
+    if (pkt.gsoType !== vnet.GSO_NONE) return drop(pkt, t, DropReason.BAD_VNET_HEADER);
     pkt.fragment = ipv4.fragOffset(view, l3) === 0 ? 1 : 2;
     return NEXT; // ports are read again from the whole datagram, after reassembly
   }
@@ -142,5 +143,29 @@ export function parseTransport(pkt: Packet, t: Tables): Verdict {
     if (!icmpv6.isWellFormed(view, l4, end)) return drop(pkt, t, DropReason.MALFORMED_ICMP);
     pkt.key[8] = (view.getUint16(l4 + 4) << 16) | (icmpv6.type(view, l4) << 8) | icmpv6.code(view, l4);
   }
+  if (pkt.gsoType !== vnet.GSO_NONE && !isSuperframe(pkt)) return drop(pkt, t, DropReason.BAD_VNET_HEADER);
   return NEXT;
+}
+
+/**
+ * Does the virtio header name a superframe that these headers can be? One that holds no more than a segment is no
+ * superframe (virtio_net_hdr_to_skb: "too small packets are not really GSO ones") and loses the mark.
+ */
+function isSuperframe(pkt: Packet): boolean {
+  const view = pkt.view;
+  const isTcpType = pkt.gsoType === (pkt.family === 4 ? vnet.GSO_TCPV4 : vnet.GSO_TCPV6);
+  if (pkt.csumPartial === 0) return false;
+  let payload = pkt.end - pkt.l4;
+  if (pkt.proto === ipv4.PROTO_TCP && isTcpType) payload -= tcp.headerLen(view, pkt.l4);
+  else if (pkt.proto !== ipv4.PROTO_UDP) return false;
+  else if (pkt.gsoType === vnet.GSO_UDP_L4) payload -= udp.HEADER_LEN;
+  else return pkt.csumStart > pkt.l4 && (pkt.gsoType === vnet.GSO_TCPV4 || pkt.gsoType === vnet.GSO_TCPV6);
+  if (payload > pkt.gsoSize) return true;
+  const vh = pkt.off - vnet.HEADER_LEN;
+  vnet.setGsoType(view, vh, vnet.GSO_NONE);
+  vnet.setGsoSize(view, vh, 0);
+  pkt.gsoType = vnet.GSO_NONE;
+  pkt.gsoEcn = 0;
+  pkt.gsoSize = 0;
+  return true;
 }
