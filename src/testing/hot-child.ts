@@ -40,6 +40,7 @@ const done = spend(subject, Number(units));
 const after = process.memoryUsage();
 await setImmediate();
 await setImmediate();
+subject.check?.();
 const heapBytes = after.heapUsed - before.heapUsed;
 const bufferBytes = after.arrayBuffers - before.arrayBuffers;
 console.log(JSON.stringify({ units: done, heapBytes, bufferBytes, collections, logBytes }));

@@ -5,6 +5,8 @@ export interface HotSubject {
   /** Packets (or calls) that one run() does. */
   readonly units: number;
   run(): void;
+  /** Throws when the runs so far did not do what they stand for. */
+  check?(): void;
 }
 
 /** A module under test exports one of these under the name it is asked for. */
