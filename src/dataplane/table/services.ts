@@ -2,9 +2,10 @@
  * Services: (address, port, protocol) → what kube-proxy's rules would do, decided beforehand by `compile`.
  *
  * A *frontend* is one address a service port is reached by: a ClusterIP, an external IP, a load balancer's, or a
- * node port (address: any LOCAL one). It holds one action for each class of source, since that is all that
- * KUBE-SVC, KUBE-SVL and KUBE-EXT distinguish: a pod, the node itself, the outside. An action names an endpoint
- * *set*; a pick is one random number and one array read, however many services or endpoints there are.
+ * node port (at one address, or 0.0.0.0: any LOCAL one, or 127.0.0.0 and ::1: loopback). One without port and
+ * protocol stands for whatever else is sent to a service address. It holds one action for each class of source,
+ * since that is all that KUBE-SVC, KUBE-SVL and KUBE-EXT distinguish: a pod, the node itself, the outside. An action
+ * names an endpoint *set*; a pick is one random number and one array read, however many services or endpoints there are.
  *
  * An *endpoint* keeps its slot as long as it serves; its generation changes when it goes, and connections
  * remember the generation they were made with. So a UDP flow to an endpoint that is gone is seen on its next
@@ -22,6 +23,8 @@ export const FrontendKind = Object.freeze({
   EXTERNAL_IP: 1,
   LOAD_BALANCER: 2,
   NODE_PORT: 3,
+  UNSERVED: 4, //       a service address and every port and protocol that no other frontend has
+  UNSERVED_PORTS: 5, // the same, ICMP excepted
 } as const);
 /** Who sent the packet, as the rules tell sources apart. */
 export const SourceClass = Object.freeze({ POD: 0, NODE: 1, OUTSIDE: 2 } as const);
@@ -75,6 +78,7 @@ export interface ServiceUpdate {
 }
 
 const CLASSES = 3;
+const SETS_MAX = 8; // of a service port: one for each traffic policy, so two are usual
 const RANGE_WORDS = 5; // address words, prefix length
 
 /** What a service port owns in the columns. Cold: only changes read it. */
@@ -86,6 +90,16 @@ interface ServiceRecord {
   membersSize: number;
   ranges: number;
   rangesSize: number;
+}
+
+/** A change of one service port for which room has been taken. */
+interface ServicePlan {
+  readonly spec: ServicePortSpec;
+  readonly old: ServiceRecord | undefined;
+  readonly slots: readonly number[];
+  readonly record: ServiceRecord;
+  /** By frontend: counters go on when an address stays. */
+  readonly hits: ReadonlyMap<string, number>;
 }
 
 /** Runs of words in one column: a free list per power of two. */
@@ -128,6 +142,7 @@ export class Services {
   readonly masq: Uint8Array; //         3 a frontend
   readonly setAt: Int32Array; //        3 a frontend: first member
   readonly setCount: Int32Array; //     3 a frontend
+  readonly setNo: Uint8Array; //        3 a frontend: which set of its service port that is
   readonly rangeAt: Int32Array; //      source ranges; 0 = any source
   readonly rangeCount: Int32Array;
   readonly affinitySec: Int32Array;
@@ -140,6 +155,7 @@ export class Services {
   readonly epPort: Uint16Array;
   readonly epGeneration: Int32Array; // changes when the endpoint goes
   readonly epFlags: Uint8Array;
+  readonly epSets: Uint8Array; //       bit per set of its service port that holds it
   readonly epService: Int32Array;
   readonly epHits: Float64Array;
 
@@ -168,6 +184,7 @@ export class Services {
     this.masq = new Uint8Array(f * CLASSES);
     this.setAt = new Int32Array(f * CLASSES);
     this.setCount = new Int32Array(f * CLASSES);
+    this.setNo = new Uint8Array(f * CLASSES);
     this.rangeAt = new Int32Array(f);
     this.rangeCount = new Int32Array(f);
     this.affinitySec = new Int32Array(f);
@@ -178,6 +195,7 @@ export class Services {
     this.epPort = new Uint16Array(e);
     this.epGeneration = new Int32Array(e);
     this.epFlags = new Uint8Array(e);
+    this.epSets = new Uint8Array(e);
     this.epService = new Int32Array(e);
     this.epHits = new Float64Array(e);
     this.members = new RunAllocator(e * 4);
@@ -246,6 +264,12 @@ export function pick(t: Services, f: number, sourceClass: number, random: number
   return t.member[t.setAt[c] + ((((random >>> 9) * n) / 0x800000) | 0)];
 }
 
+/** True when this class of source may get the endpoint: what a remembered choice has to be asked for. */
+export function mayGet(t: Services, f: number, sourceClass: number, endpoint: number): boolean {
+  const c = f * CLASSES + sourceClass;
+  return t.setCount[c] > 0 && ((t.epSets[endpoint] >>> t.setNo[c]) & 1) !== 0;
+}
+
 export function actionOf(t: Services, f: number, sourceClass: number): number {
   return t.action[f * CLASSES + sourceClass];
 }
@@ -253,10 +277,13 @@ export function masquerades(t: Services, f: number, sourceClass: number): boolea
   return t.masq[f * CLASSES + sourceClass] !== 0;
 }
 
-/** Adds or replaces service ports; whatever the change does not name stays as it is. */
+/** Adds or replaces service ports; whatever the change does not name stays as it is. One spec an id. */
 export function createUpdate(t: Services, update: ServiceUpdate): void {
   for (const id of update.remove) removeService(t, id);
-  for (const spec of update.upsert) upsertService(t, spec);
+  const plans = update.upsert.map((spec) => createPlan(t, spec)).filter((plan) => plan !== null);
+  // Every address is let go before any is taken: one may pass from one service port to another.
+  for (const { old } of plans) if (old !== undefined) dropFrontends(t, old);
+  for (const plan of plans) upsertService(t, plan);
   t.epoch[0]++;
 }
 
@@ -264,41 +291,56 @@ function endpointKey(e: EndpointSpec): string {
   return `${e.w0},${e.w1},${e.w2},${e.w3},${e.port}`;
 }
 
+/** Slots of the spec's endpoints, in its order; those that it has already stay. Null: there is not enough room. */
 function createEndpoints(
   t: Services,
   spec: ServicePortSpec,
   old: Map<string, number> | undefined,
 ): number[] | null {
+  const known = new Map(old);
+  const taken: number[] = [];
   const slots: number[] = [];
   for (const e of spec.endpoints) {
-    let slot = old?.get(endpointKey(e));
+    let slot = known.get(endpointKey(e));
     if (slot === undefined) {
       slot = t.freeEndpoints.pop() ?? (t.nextEndpoint < t.epPort.length ? t.nextEndpoint++ : -1);
-      if (slot < 0) return null;
+      if (slot < 0) {
+        t.freeEndpoints.push(...taken);
+        return null;
+      }
+      known.set(endpointKey(e), slot);
+      taken.push(slot);
       t.epAddr.set([e.w0, e.w1, e.w2, e.w3], slot * 4);
       t.epPort[slot] = e.port;
       t.epService[slot] = spec.id;
       t.epHits[slot] = 0;
     }
-    t.epFlags[slot] = e.flags;
     slots.push(slot);
   }
   return slots;
 }
 
-function upsertService(t: Services, spec: ServicePortSpec): void {
+function createSetBits(t: Services, spec: ServicePortSpec, slots: readonly number[]): void {
+  if (spec.sets.length > SETS_MAX) throw new RangeError(`${spec.name}: ${spec.sets.length} endpoint sets`);
+  for (const slot of slots) t.epSets[slot] = 0;
+  for (const [n, set] of spec.sets.entries()) for (const i of set) t.epSets[slots[i]] |= 1 << n;
+}
+
+/** Takes the room that a service port needs; null, and nothing changed, when there is not enough. */
+function createPlan(t: Services, spec: ServicePortSpec): ServicePlan | null {
   const old = t.records.get(spec.id);
-  const slots = createEndpoints(t, spec, old?.endpoints);
   const wanted = spec.frontends.filter((f) => f.sourceRanges !== null);
   const rangesSize = wanted.reduce((n, f) => n + (f.sourceRanges as SourceRange[]).length * RANGE_WORDS, 0);
   const membersSize = spec.sets.reduce((n, s) => n + s.length, 0);
   const members = membersSize === 0 ? 0 : t.members.take(membersSize);
-  const ranges = rangesSize === 0 && wanted.length === 0 ? 0 : t.ranges.take(Math.max(1, rangesSize));
-  if (slots === null || members < 0 || ranges < 0) {
+  const ranges = wanted.length === 0 ? 0 : t.ranges.take(Math.max(1, rangesSize));
+  const slots = members < 0 || ranges < 0 ? null : createEndpoints(t, spec, old?.endpoints);
+  if (slots === null) {
     t.full++;
-    return;
+    if (members > 0) t.members.give(members, membersSize);
+    if (ranges > 0) t.ranges.give(ranges, Math.max(1, rangesSize));
+    return null;
   }
-  if (old !== undefined) dropFrontends(t, old);
   const record: ServiceRecord = {
     name: spec.name,
     frontends: [],
@@ -308,19 +350,32 @@ function upsertService(t: Services, spec: ServicePortSpec): void {
     ranges,
     rangesSize: Math.max(1, rangesSize),
   };
+  const hits = new Map((old?.frontends ?? []).map((f) => [createFrontendKey(t, f), t.hits[f]]));
+  return { spec, old, slots, record, hits };
+}
+
+function createFrontendKey(t: Services, f: number): string {
+  return `${t.addr.subarray(f * 4, f * 4 + 4)},${t.portProto[f]}`;
+}
+
+function upsertService(t: Services, { spec, old, slots, record, hits }: ServicePlan): void {
   if (old !== undefined)
     for (const [key, slot] of old.endpoints) if (!record.endpoints.has(key)) freeEndpoint(t, slot);
+  for (const [i, e] of spec.endpoints.entries()) t.epFlags[slots[i]] = e.flags;
+  createSetBits(t, spec, slots);
   const setAt: number[] = [];
-  let at = members;
+  let at = record.members;
   for (const set of spec.sets) {
     setAt.push(at);
     for (const i of set) t.member[at++] = slots[i];
   }
-  let rangeAt = ranges;
+  let rangeAt = record.ranges;
   for (const f of spec.frontends) {
     const slot = createFrontend(t, spec, f, setAt, rangeAt);
     if (f.sourceRanges !== null) rangeAt += f.sourceRanges.length * RANGE_WORDS;
-    if (slot >= 0) record.frontends.push(slot);
+    if (slot < 0) continue;
+    record.frontends.push(slot);
+    t.hits[slot] = hits.get(createFrontendKey(t, slot)) ?? 0;
   }
   t.records.set(spec.id, record);
 }
@@ -332,8 +387,9 @@ function createFrontend(
   setAt: number[],
   rangeAt: number,
 ): number {
-  const meta = (f.family << 8) | spec.protocol;
-  // Two services on one external address and port: the first keeps it, as the first matching rule would.
+  const protocol = protocolOf(f, spec.protocol);
+  const meta = (f.family << 8) | protocol;
+  // Two services on one address and port: `compile` gives it to one of them. Here the first keeps it.
   if (find(t, f.w0, f.w1, f.w2, f.w3, f.port, meta) >= 0) return -1;
   const slot = t.freeFrontends.pop() ?? (t.nextFrontend < t.kind.length ? t.nextFrontend++ : -1);
   if (slot < 0) {
@@ -341,11 +397,10 @@ function createFrontend(
     return -1;
   }
   t.addr.set([f.w0, f.w1, f.w2, f.w3], slot * 4);
-  t.portProto[slot] = pack(f.port, f.family, spec.protocol);
+  t.portProto[slot] = pack(f.port, f.family, protocol);
   t.kind[slot] = f.kind;
   t.service[slot] = spec.id;
   t.affinitySec[slot] = spec.affinitySec;
-  t.hits[slot] = 0;
   for (let c = 0; c < CLASSES; c++) {
     const a = f.byClass[c];
     const set = spec.sets[a.set];
@@ -353,6 +408,7 @@ function createFrontend(
     t.masq[slot * CLASSES + c] = a.masquerade ? 1 : 0;
     t.setAt[slot * CLASSES + c] = set === undefined ? 0 : setAt[a.set];
     t.setCount[slot * CLASSES + c] = set === undefined ? 0 : set.length;
+    t.setNo[slot * CLASSES + c] = set === undefined ? 0 : a.set;
   }
   t.rangeAt[slot] = f.sourceRanges === null ? 0 : rangeAt;
   t.rangeCount[slot] = f.sourceRanges === null ? 0 : f.sourceRanges.length;
@@ -365,6 +421,11 @@ function createFrontend(
   while (t.index[i] !== 0) i = (i + 1) & t.mask;
   t.index[i] = slot + 1;
   return slot;
+}
+
+/** Protocol by which a frontend is found: its service port's, or 0 when it stands for all of them. */
+export function protocolOf(f: FrontendSpec, protocol: number): number {
+  return f.kind >= FrontendKind.UNSERVED ? 0 : protocol;
 }
 
 function homeOf(t: Services, f: number): number {
@@ -414,4 +475,10 @@ export function removeService(t: Services, id: number): void {
 /** "namespace/name:port" of a frontend, for people; "" when it is gone. */
 export function describeFrontend(t: Services, f: number): string {
   return f < 0 ? "" : (t.records.get(t.service[f])?.name ?? "");
+}
+
+/** Slots of the endpoints that a new connection of this class may get. */
+export function describeSet(t: Services, f: number, sourceClass: number): number[] {
+  const c = f * CLASSES + sourceClass;
+  return Array.from({ length: t.setCount[c] }, (_, i) => t.member[t.setAt[c] + i]);
 }
