@@ -119,7 +119,7 @@ function routeRow(r: RouteSpec, vteps: VtepSpec[]): Row {
   };
 }
 
-const FRONTEND_NAMES = ["ClusterIP", "ExternalIP", "LoadBalancer", "NodePort"];
+const FRONTEND_NAMES = ["ClusterIP", "ExternalIP", "LoadBalancer", "NodePort", "unserved", "unserved"];
 const ACTION_NAMES = ["dnat", "reject", "drop", "none"];
 const PROTOCOL_NAMES: Record<number, string> = { 6: "TCP", 17: "UDP", 132: "SCTP" };
 

@@ -6,6 +6,7 @@
 import { performance } from "node:perf_hooks";
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import * as engine from "../dataplane/engine.ts";
+import { Affinity } from "../dataplane/table/affinity.ts";
 import * as conntrack from "../dataplane/table/conntrack.ts";
 import * as neighborTimers from "../dataplane/table/neighbor-timers.ts";
 import { Services } from "../dataplane/table/services.ts";
@@ -27,6 +28,8 @@ export interface WorkerInit {
 
 /** Token of the bell in the poller; ports use their PortId. */
 export const BELL_TOKEN = 0x7fffffff;
+/** Half as many clients are remembered, all services with session affinity together. */
+const AFFINITY_LOG2 = 17;
 /** Longest sleep, so that expiry goes on: microseconds. */
 const SLEEP_US = 100_000;
 
@@ -40,7 +43,11 @@ const plane = new engine.Engine({
   io: native,
   offload: native,
   counters: shared.counters,
-  tables: { ...shared, services: new Services(init.servicesLog2, init.servicesLog2) },
+  tables: {
+    ...shared,
+    services: new Services(init.servicesLog2, init.servicesLog2),
+    affinity: new Affinity(AFFINITY_LOG2, undefined, init.sizes.seed),
+  },
 });
 const control = new Int32Array(init.memory.control);
 const tokens = new Int32Array(256);

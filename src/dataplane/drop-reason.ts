@@ -54,11 +54,13 @@ export const DropReason = Object.freeze({
   SPOOFED_SOURCE: 48,
   MULTICAST_UNROUTED: 49,
   NO_SLOT: 50,
+  SERVICE_PORT_UNKNOWN: 51,
+  SERVICE_IP_UNUSED: 52,
 } as const);
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
 /** One more than the highest code: the number of drop counters. */
-export const DROP_REASONS = 51;
+export const DROP_REASONS = 53;
 
 /** Text for people, indexed by code: the same words in trace, capture, metrics and `show drops`. */
 export const DROP_REASON_TEXT: readonly string[] = [
@@ -113,6 +115,8 @@ export const DROP_REASON_TEXT: readonly string[] = [
   "Source address is not the pod's",
   "Multicast is not routed",
   "No packet slot free",
+  "Service port not found",
+  "No service has this address",
 ];
 
 /** The constant's name of a code, for JSON. */

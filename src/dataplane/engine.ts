@@ -12,6 +12,7 @@ import { receive, sendIcmpError } from "./pipeline.ts";
 import type { Io, Offload, Port, PortRole } from "./port.ts";
 import * as pool from "./slot-pool.ts";
 import { SlotPool } from "./slot-pool.ts";
+import * as affinity from "./table/affinity.ts";
 import * as conntrack from "./table/conntrack.ts";
 import * as fdb from "./table/fdb.ts";
 import * as fragments from "./table/fragments.ts";
@@ -179,6 +180,7 @@ export function tick(e: Engine): void {
   let slots = Math.ceil((t.conntrack.capacity * elapsed) / (SWEEP_SEC * 1000));
   if (slots > SWEEP_MAX) slots = SWEEP_MAX;
   c.events[Event.CT_EXPIRED] += conntrack.expireSlice(t.conntrack, slots, e.nowSec);
+  affinity.ageSlice(t.affinity, 64, e.nowSec);
   fdb.ageSlice(t.fdb, (nowMs >>> 2) & t.fdb.mask, 8, e.nowSec);
   for (;;) {
     const queue = fragments.expireSlice(t.fragments, e.nowSec);

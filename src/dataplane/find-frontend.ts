@@ -1,14 +1,28 @@
 /**
  * Which service claims a packet (Linux: KUBE-SERVICES, then KUBE-NODEPORTS for what is addressed to the node),
- * shared by stages. Answers a frontend of `services`, or -1.
+ * shared by stages. Answers a frontend of `services`, or -1. Node ports are looked up under the address itself, where
+ * only certain addresses serve them; else under 0.0.0.0 for every LOCAL address, under 127.0.0.0 or ::1 for loopback.
  */
 import * as localAddresses from "./table/local-addresses.ts";
 import * as services from "./table/services.ts";
 import type { Tables } from "./tables.ts";
 
+const LOOPBACK_NET = 127 << 24;
+
 export function findFrontend(t: Tables, key: Int32Array): number {
   const port = key[8] & 0xffff;
   const f = services.find(t.services, key[4], key[5], key[6], key[7], port, key[9]);
-  if (f >= 0 || !localAddresses.has(t.local, key[4], key[5], key[6], key[7])) return f;
+  if (f >= 0) return f;
+  if (isLoopback(key)) {
+    const net = key[6] === 0xffff ? LOOPBACK_NET : key[7];
+    return services.find(t.services, 0, 0, key[6], net, port, key[9]);
+  }
+  if (!localAddresses.has(t.local, key[4], key[5], key[6], key[7])) return -1;
   return services.find(t.services, 0, 0, 0, 0, port, key[9]);
+}
+
+/** Destination 127.0.0.0/8 or ::1. */
+function isLoopback(key: Int32Array): boolean {
+  if ((key[4] | key[5]) !== 0) return false;
+  return key[6] === 0xffff ? key[7] >>> 24 === 127 : (key[6] | (key[7] ^ 1)) === 0;
 }

@@ -74,6 +74,7 @@ export class Packet {
   nat = 0; //            1: `to` differs from `key`
   icmpInner = 0; //      offset of the IP header that an ICMP error carries, when it was matched
   frontend = -1; //      services frontend that claimed it
+  sourceClass = 0; //    SourceClass that the rules took its sender for, when a frontend claimed it
   endpoint = -1; //      services endpoint slot chosen
   masquerade = 0; //     Masquerade
 
@@ -120,6 +121,7 @@ export function begin(pkt: Packet, off: number, len: number, inPort: number): vo
   pkt.nat = 0;
   pkt.icmpInner = 0;
   pkt.frontend = -1;
+  pkt.sourceClass = 0;
   pkt.endpoint = -1;
   pkt.masquerade = 0;
   pkt.route = -1;

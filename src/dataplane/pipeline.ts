@@ -72,7 +72,7 @@ function forwardIp(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdi
   let v: Verdict = trackConnection(pkt, t, nowSec); //   conntrack: known flows carry their translation
   note(pkt, t, S.TRACK_CONNECTION, v);
   if (pkt.ctSlot < 0) {
-    v = chooseBackend(pkt, t); //                        new flow to a service: DNAT
+    v = chooseBackend(pkt, t, nowSec); //                 new flow to a service: DNAT
     note(pkt, t, S.CHOOSE_BACKEND, v);
   }
   if (v === NEXT) {

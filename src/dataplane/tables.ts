@@ -7,6 +7,7 @@ import type { Counters } from "./counters.ts";
 import { Packet } from "./packet.ts";
 import type { Offload } from "./port.ts";
 import type { SlotPool } from "./slot-pool.ts";
+import { Affinity } from "./table/affinity.ts";
 import { Conntrack } from "./table/conntrack.ts";
 import { Fdb } from "./table/fdb.ts";
 import { Fragments } from "./table/fragments.ts";
@@ -43,6 +44,7 @@ export class NodeConfig {
   masqueradeEgress = 1; // 1: pod → outside the cluster leaves with the node's address
   tcpLoose = 1; //         nf_conntrack_tcp_loose
   dropInvalid = 1; //      kube-proxy's KUBE-FORWARD rule; off with conntrack.tcpBeLiberal
+  loopback = 0; //         1: what the node sends over its own loopback comes by host0 too (offline: there is no lo)
   snatMin = 1024; //       SNAT source ports, both ends included …
   snatMax = 65_535;
   snatAvoidMin = 30_000; // … without the node-port range
@@ -64,12 +66,14 @@ export class Tables {
   readonly stations: Neighbors; //   pods and host0: permanent, with their port
   readonly conntrack: Conntrack;
   readonly services: Services;
+  readonly affinity: Affinity;
   readonly fragments: Fragments;
   readonly icmpRate: TokenBucket;
   routes: Routes = createRoutes([]);
   vteps: Vteps = createVteps([]);
   local = new LocalAddresses([]); //      addresses of the node itself: type LOCAL
   podSources = new PrefixSet([]); //      what the local-traffic detector takes for pods
+  serviceRanges = new PrefixSet([]); //   addresses that only services have; what nobody has of them is dropped
   masqueradeExempt = new PrefixSet([]); //destinations that pods reach with their own address
   masqueradeSources = new PrefixSet([]);
 
@@ -106,6 +110,7 @@ export class Tables {
     this.stations = init.stations ?? new Neighbors(10);
     this.conntrack = init.conntrack ?? new Conntrack(14);
     this.services = init.services ?? new Services(12, 12);
+    this.affinity = init.affinity ?? new Affinity(10);
     this.fragments = init.fragments ?? new Fragments(6);
     this.icmpRate = init.icmpRate ?? new TokenBucket(8);
     this.outer = new Packet(init.arena);
@@ -130,6 +135,7 @@ export interface TablesInit {
   stations?: Neighbors;
   conntrack?: Conntrack;
   services?: Services;
+  affinity?: Affinity;
   fragments?: Fragments;
   icmpRate?: TokenBucket;
 }

@@ -95,6 +95,8 @@ export interface ServiceOptions {
   readonly sourceRanges?: readonly string[];
   /** "10.244.1.2:8080" */
   readonly endpoints: readonly string[];
+  /** Session affinity by client address, seconds. */
+  readonly affinitySec?: number;
   /** Overrides what happens to every class of source. */
   readonly action?: number;
 }
@@ -132,7 +134,7 @@ export function serviceSpec(id: number, o: ServiceOptions): services.ServicePort
     id,
     name: o.name,
     protocol: o.protocol ?? 6,
-    affinitySec: 0,
+    affinitySec: o.affinitySec ?? 0,
     endpoints: o.endpoints.map((text) => {
       const [address, port] = text.split(":");
       return { ...words(address), port: Number(port), flags: 0b0110 };

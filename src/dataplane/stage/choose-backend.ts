@@ -1,7 +1,8 @@
 /**
  * Stage `choose-backend` (Linux: nat PREROUTING and OUTPUT, KUBE-SERVICES …). For a NEW packet only: is its
  * destination a service, what do the rules say for this class of source, and which endpoint gets it. Reads
- * services and the tuple, writes the packet's `to`. Drops what kube-proxy would drop or reject.
+ * services and the tuple, writes the packet's `to` and, for services with session affinity, who got what. Drops what
+ * kube-proxy would drop or reject.
  */
 import { drop } from "../drop.ts";
 import { DropReason } from "../drop-reason.ts";
@@ -9,6 +10,7 @@ import { findFrontend } from "../find-frontend.ts";
 import { requestPortUnreachable } from "../icmp-request.ts";
 import { CtState, Masquerade, type Packet } from "../packet.ts";
 import { PortRole } from "../port.ts";
+import * as affinity from "../table/affinity.ts";
 import * as conntrack from "../table/conntrack.ts";
 import * as localAddresses from "../table/local-addresses.ts";
 import * as prefixSet from "../table/prefix-set.ts";
@@ -17,29 +19,28 @@ import { DetectLocal, type Tables } from "../tables.ts";
 import { Verdict } from "../verdict.ts";
 
 const { NEXT } = Verdict;
-const { Action, SourceClass } = services;
+const { Action, FrontendKind, SourceClass } = services;
+const FAMILY = 0xff00; // of a key's last word, without the protocol
 
-export function chooseBackend(pkt: Packet, t: Tables): Verdict {
+export function chooseBackend(pkt: Packet, t: Tables, nowSec: number): Verdict {
   if (pkt.ctState !== CtState.NEW || pkt.ctSlot >= 0) return NEXT;
   const s = t.services;
   const key = pkt.key;
   const to = pkt.to;
   for (let i = 0; i < 10; i++) to[i] = key[i];
-  const proto = pkt.proto;
-  if (proto !== 6 && proto !== 17 && proto !== 132) return NEXT;
-  const f = findFrontend(t, key);
-  if (f < 0) return NEXT;
+  const f = hasPorts(pkt.proto) ? findFrontend(t, key) : -1;
+  if (f < 0) return guardAddress(pkt, t);
   pkt.frontend = f;
+  pkt.sourceClass = classOf(pkt, t);
   if (services.sourceRefused(s, f, key)) return drop(pkt, t, DropReason.SERVICE_SOURCE_RANGE);
-  const sourceClass = classOf(pkt, t);
+  const sourceClass = pkt.sourceClass;
   const action = services.actionOf(s, f, sourceClass);
   if (action === Action.NONE) {
     pkt.frontend = -1;
-    return NEXT;
+    return guardAddress(pkt, t);
   }
   if (action === Action.DROP) return drop(pkt, t, DropReason.SERVICE_NO_LOCAL_ENDPOINTS);
-  const endpoint =
-    action === Action.REJECT ? -1 : services.pick(s, f, sourceClass, conntrack.random(t.conntrack));
+  const endpoint = action === Action.REJECT ? -1 : pickEndpoint(pkt, t, nowSec);
   if (endpoint < 0) {
     requestPortUnreachable(pkt);
     return drop(pkt, t, DropReason.SERVICE_NO_ENDPOINTS);
@@ -57,6 +58,48 @@ export function chooseBackend(pkt: Packet, t: Tables): Verdict {
   s.epHits[endpoint]++;
   if (services.masquerades(s, f, sourceClass)) pkt.masquerade = Masquerade.SERVICE;
   else if (hairpin) pkt.masquerade = Masquerade.HAIRPIN;
+  return NEXT;
+}
+
+function hasPorts(proto: number): boolean {
+  return proto === 6 || proto === 17 || proto === 132;
+}
+
+/** Any endpoint of the set; for services with affinity the one that the client had, as long as it may still get it. */
+function pickEndpoint(pkt: Packet, t: Tables, nowSec: number): number {
+  const s = t.services;
+  const f = pkt.frontend;
+  const timeoutSec = s.affinitySec[f];
+  if (timeoutSec === 0) return services.pick(s, f, pkt.sourceClass, conntrack.random(t.conntrack));
+  const a = t.affinity;
+  const slot = affinity.find(a, s.service[f], pkt.key, nowSec);
+  let endpoint = -1;
+  if (slot >= 0 && a.generation[slot] === s.epGeneration[a.endpoint[slot]]) {
+    endpoint = a.endpoint[slot];
+    if (!services.mayGet(s, f, pkt.sourceClass, endpoint)) endpoint = -1;
+  }
+  if (endpoint < 0) endpoint = services.pick(s, f, pkt.sourceClass, conntrack.random(t.conntrack));
+  if (endpoint < 0) return -1;
+  affinity.remember(a, s.service[f], pkt.key, endpoint, s.epGeneration[endpoint], timeoutSec, nowSec);
+  return endpoint;
+}
+
+/**
+ * A packet that no service port claims, to an address that only services have: nftables and ipvs modes refuse it, and
+ * nftables drops what is sent to service addresses that nobody has. Neither has entries in iptables mode.
+ */
+function guardAddress(pkt: Packet, t: Tables): Verdict {
+  const s = t.services;
+  const key = pkt.key;
+  const f = services.find(s, key[4], key[5], key[6], key[7], 0, key[9] & FAMILY);
+  if (f >= 0 && (s.kind[f] === FrontendKind.UNSERVED || hasPorts(pkt.proto))) {
+    pkt.frontend = f;
+    requestPortUnreachable(pkt);
+    return drop(pkt, t, DropReason.SERVICE_PORT_UNKNOWN);
+  }
+  if (f < 0 && prefixSet.contains(t.serviceRanges, key[4], key[5], key[6], key[7])) {
+    return drop(pkt, t, DropReason.SERVICE_IP_UNUSED);
+  }
   return NEXT;
 }
 

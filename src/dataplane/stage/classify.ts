@@ -34,7 +34,10 @@ export function classify(pkt: Packet, t: Tables, nowSec: number): Verdict {
     const ours = hi === t.ports.macHi[pkt.inPort] && lo === t.ports.macLo[pkt.inPort];
     return ours ? routable(pkt, t) : drop(pkt, t, DropReason.NOT_FOR_US);
   }
-  if (hi === t.config.gatewayMacHi && lo === t.config.gatewayMacLo) return routable(pkt, t);
+  if (hi === t.config.gatewayMacHi && lo === t.config.gatewayMacLo) {
+    if (t.config.loopback !== 0 && role === HOST && pkt.family === 4) return Verdict.NEXT;
+    return routable(pkt, t);
+  }
   if (role === HOST) return drop(pkt, t, DropReason.NOT_FOR_US);
   pkt.bridged = 1;
   if (pkt.family !== 0 && !isNeighborDiscovery(pkt)) return NEXT;
