@@ -28,7 +28,7 @@ import { Watching } from "./watching.ts";
 /** Frontends and endpoints the plane has room for: memory is taken as services come. */
 const SERVICES_LOG2 = 19;
 const MAX_PORTS = 1024;
-const POOL_SLOTS = 128;
+const POOL_SLOTS = 320;
 
 export class Agent {
   readonly config: AgentConfig;

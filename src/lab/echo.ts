@@ -58,6 +58,7 @@ export function tcpServer(who: EchoIdentity): { server: Server; drain(done: () =
       rawTcp(who, socket, first);
     };
     let seen: Buffer = Buffer.alloc(0);
+    let isHttp = false;
     const decide = (chunk: Buffer): void => {
       seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
       const kind = looksLikeHttp(seen);
@@ -67,6 +68,8 @@ export function tcpServer(who: EchoIdentity): { server: Server; drain(done: () =
         return;
       }
       clearTimeout(quiet);
+      quiet = undefined;
+      isHttp = true; // from here on the end of the connection is the HTTP server's business
       socket.off("data", decide);
       socket.pause();
       http.emit("connection", socket);
@@ -75,6 +78,7 @@ export function tcpServer(who: EchoIdentity): { server: Server; drain(done: () =
     };
     socket.on("data", decide);
     socket.on("end", () => {
+      if (isHttp) return;
       if (quiet !== undefined) asRawTcp(seen);
       socket.end();
     });

@@ -176,16 +176,17 @@ t.test("a permanent neighbour is what we said, whatever peers say, for ever", as
   t.equal(find(table, 1), -1);
 });
 
-t.test("three packets wait for a neighbour, the oldest gives way", async (t) => {
+t.test("so many packets wait for a neighbour, then the oldest gives way", async (t) => {
   const table = new neighbor.Neighbors(4);
   const slot = resolve(table, 1, 0);
+  const most = pendingQueue.QUEUE_MAX;
   t.equal(neighbor.dequeue(table, slot), -1);
-  for (const arenaSlot of [10, 11, 12]) t.equal(neighbor.enqueue(table, slot, arenaSlot, arenaSlot * 10), -1);
-  t.equal(neighbor.enqueue(table, slot, 13, 130), 10);
-  t.equal(neighbor.frontLen(table, slot), 110);
+  for (let i = 0; i < most; i++) t.equal(neighbor.enqueue(table, slot, 10 + i, 100 + i), -1);
+  t.equal(neighbor.enqueue(table, slot, 10 + most, 100 + most), 10);
+  t.equal(neighbor.frontLen(table, slot), 101);
   t.same(
-    [1, 2, 3, 4].map(() => neighbor.dequeue(table, slot)),
-    [11, 12, 13, -1],
+    Array.from({ length: most + 1 }, () => neighbor.dequeue(table, slot)),
+    [...Array.from({ length: most }, (_, i) => 11 + i), -1],
   );
   t.equal(neighbor.frontLen(table, slot), -1);
 });

@@ -6,8 +6,8 @@
 //
 // The table sends nothing. `pollTimers` (neighbor-timers.ts) says which neighbours want a probe and which
 // have failed; the caller sends the ARP request or solicitation, or answers the packets that waited with
-// host unreachable. Packets wait as arena slot numbers, at most 3 a neighbour (the oldest gives way, as
-// Linux's unres_qlen) and 256 altogether, so that somebody who scans an empty subnet cannot hold the whole
+// host unreachable. Packets wait as arena slot numbers, at most 100 a neighbour (the oldest gives way, as
+// Linux's unres_qlen_bytes) and 128 altogether, so that somebody who scans an empty subnet cannot hold the whole
 // arena.
 //
 // Slots are stable for an entry's life: the index is chained, not probed. When full, a failed entry or the

@@ -5,8 +5,8 @@
 import type { ColumnCarver } from "../../base/columns.ts";
 import { columnBytes } from "../../base/columns.ts";
 
-export const QUEUE_MAX = 3; //    packets in one queue, as Linux's unres_qlen
-export const PENDING_MAX = 256; // packets in all queues
+export const QUEUE_MAX = 100; //  packets in one queue: Linux's unres_qlen_bytes of 212,992 holds about as many
+export const PENDING_MAX = 128; // packets in all queues
 
 export class PendingQueues {
   readonly head: Int32Array; //     per queue: first packet, place + 1; 0 = empty
