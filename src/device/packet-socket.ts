@@ -13,7 +13,11 @@ export interface PacketSocketOptions {
   readonly name?: string;
   /** false: plain frames only; for comparing. Default true. */
   readonly vnetHeader?: boolean;
-  /** Hand frames to the driver without the kernel's queueing discipline. Default true. */
+  /**
+   * Hand frames to the driver without the kernel's queueing discipline. Default: only without vnet header.
+   * Past the queueing discipline the kernel throws away every superframe that the card cannot cut by itself
+   * (__dev_direct_xmit), and few cards can cut UDP.
+   */
   readonly bypassQdisc?: boolean;
   readonly promiscuous?: boolean;
   /** Socket buffers, bytes. Default 32 MiB: 500 superframes. */
@@ -47,7 +51,7 @@ export class PacketSocket implements Port {
     const flags =
       PacketFlag.IGNORE_OUTGOING |
       (hasVnet ? PacketFlag.VNET_HDR : 0) |
-      ((options.bypassQdisc ?? true) ? PacketFlag.QDISC_BYPASS : 0) |
+      ((options.bypassQdisc ?? !hasVnet) ? PacketFlag.QDISC_BYPASS : 0) |
       (options.promiscuous ? PacketFlag.PROMISC : 0);
     const receiveBytes = options.receiveBytes ?? DEFAULT_BUFFER_BYTES;
     const sendBytes = options.sendBytes ?? DEFAULT_BUFFER_BYTES;
