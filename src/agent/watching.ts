@@ -102,7 +102,7 @@ export class Watch {
     if (this.#stopped) return;
     this.#stopped = true;
     clearInterval(this.#timer);
-    this.drain();
     await this.#end();
+    this.drain(); // only now is the last packet's last stage sure to be there
   }
 }

@@ -99,9 +99,14 @@ export class TraceSession {
     }
     const held = this.#held.get(node.name);
     if (held !== undefined && held[0].packet !== line.packet) this.#release(node.name);
-    const steps = this.#held.get(node.name) ?? [];
-    steps.push({ ...line, node: node.name });
-    this.#held.set(node.name, steps);
+    const step = { ...line, node: node.name };
+    const late = this.#told.find(
+      ({ steps: [first] }) => first.node === node.name && first.packet === line.packet,
+    );
+    if (late !== undefined)
+      late.steps.push(step); // its story was thought to be told
+    else if (held !== undefined && held[0].packet === line.packet) held.push(step);
+    else this.#held.set(node.name, [step]);
   }
 
   #release(node: string): void {
