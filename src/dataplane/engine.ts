@@ -49,6 +49,7 @@ export class Engine {
   readonly probes = new Int32Array(64);
   nowSec = 1;
   lastSweepMs = 0;
+  fdbHand = 0; // where ageing goes on
   /** Packets of the last turn, for the caller's decision to wait. */
   work = 0;
   lastError = "";
@@ -177,17 +178,24 @@ export function tick(e: Engine): void {
   if (elapsed <= 0) return;
   e.lastSweepMs = nowMs;
   const c = t.counters;
-  let slots = Math.ceil((t.conntrack.capacity * elapsed) / (SWEEP_SEC * 1000));
-  if (slots > SWEEP_MAX) slots = SWEEP_MAX;
-  c.events[Event.CT_EXPIRED] += conntrack.expireSlice(t.conntrack, slots, e.nowSec);
+  const connections = sliceOf(t.conntrack.capacity, elapsed);
+  c.events[Event.CT_EXPIRED] += conntrack.expireSlice(t.conntrack, connections, e.nowSec);
   affinity.ageSlice(t.affinity, 64, e.nowSec);
-  fdb.ageSlice(t.fdb, (nowMs >>> 2) & t.fdb.mask, 8, e.nowSec);
+  const stations = sliceOf(t.fdb.mask + 1, elapsed);
+  fdb.ageSlice(t.fdb, e.fdbHand, stations, e.nowSec);
+  e.fdbHand = (e.fdbHand + stations) & t.fdb.mask;
   for (;;) {
     const queue = fragments.expireSlice(t.fragments, e.nowSec);
     if (queue < 0) break;
     pool.release(t.pool, fragments.close(t.fragments, queue));
     c.drops[DropReason.FRAGMENT_TIMEOUT]++;
   }
+}
+
+/** Slots of a table of `size` that a walk looks at for `elapsed` ms. */
+function sliceOf(size: number, elapsed: number): number {
+  const slots = Math.ceil((size * elapsed) / (SWEEP_SEC * 1000));
+  return slots > SWEEP_MAX ? SWEEP_MAX : slots;
 }
 
 function probeOrFail(e: Engine, slot: number, event: number): void {

@@ -52,14 +52,15 @@ export function begin(r: RecordRing, type: number, bodyBytes: number): number {
   const toEnd = r.size - at;
   const skip = toEnd < need ? toEnd : 0;
   const usedBytes = (head - tail) | 0;
-  if (usedBytes + skip + need > r.size) {
-    Atomics.add(r.header, H_LOST, 1);
-    return -1;
-  }
-  if (skip > 0) {
+  // The end of the ring is passed even when the record is lost: one of more than half the ring could never get by it.
+  if (skip > 0 && usedBytes + skip <= r.size) {
     r.words[at >> 2] = WRAP;
     Atomics.store(r.header, H_HEAD, (head + skip) | 0);
     at = 0;
+  }
+  if (usedBytes + skip + need > r.size) {
+    Atomics.add(r.header, H_LOST, 1);
+    return -1;
   }
   r.words[at >> 2] = need;
   r.words[(at >> 2) + 1] = type;

@@ -422,7 +422,7 @@ t.test("VXLAN inside VXLAN is not opened twice", async (t) => {
 
 t.test(
   "a pod that is scanned through the tunnel while the other node is silent costs bounded memory",
-  async (t) => {
+  async () => {
     const node = new TestNode({ poolSlots: 32 });
     for (let i = 0; i < 500; i++) {
       const { frame, virtio: header } = superframe(tcp("P.", { srcPort: 1000 + i, payload: 30_000 }), 1398);

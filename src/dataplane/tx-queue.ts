@@ -9,6 +9,7 @@ import type { Io, Port } from "./port.ts";
 import { release, type SlotPool } from "./slot-pool.ts";
 
 const EAGAIN = 11;
+const ENODEV = 19;
 const ENOBUFS = 105;
 const { TX_BYTES, TX_DROPS, TX_PACKETS } = PortCounter;
 
@@ -36,6 +37,15 @@ export class PortTable {
   }
 }
 
+/** Columns for a single frame. */
+class OneFrame {
+  readonly fd = new Int32Array(1);
+  readonly kind = new Int32Array(1);
+  readonly off = new Int32Array(1);
+  readonly len = new Int32Array(1);
+  readonly result = new Int32Array(1);
+}
+
 export class TxQueue {
   readonly fds: Int32Array;
   readonly kinds: Int32Array;
@@ -44,6 +54,7 @@ export class TxQueue {
   readonly ports: Int32Array;
   readonly slots: Int32Array; //   pool slot to give back after the flush, -1: none
   readonly results: Int32Array;
+  readonly one = new OneFrame();
   readonly capacity: number;
   readonly arena: Uint8Array;
   readonly pool: SlotPool;
@@ -122,22 +133,21 @@ export function flush(q: TxQueue): void {
 function flushSoft(q: TxQueue): void {
   for (let i = 0; i < q.count; i++) {
     const device = q.table.devices[q.ports[i]];
-    if (q.fds[i] < 0) {
-      q.results[i] =
-        device !== null && device.transmit !== undefined
-          ? device.transmit(q.arena, q.offs[i], q.lens[i])
-          : -19;
-    } else if (q.io !== null) {
-      // One frame: the addon takes its arguments from the front of the columns, so put it there.
-      q.fds[0] = q.fds[i];
-      q.kinds[0] = q.kinds[i];
-      q.offs[0] = q.offs[i];
-      q.lens[0] = q.lens[i];
-      const results = q.results[0];
-      q.io.transmit(q.fds, q.kinds, q.arena, q.offs, q.lens, 1, q.results);
-      q.results[i] = q.results[0];
-      if (i !== 0) q.results[0] = results;
-    }
+    if (q.fds[i] >= 0) q.results[i] = transmitOne(q, i);
+    else if (device === null || device.transmit === undefined) q.results[i] = -ENODEV;
+    else q.results[i] = device.transmit(q.arena, q.offs[i], q.lens[i]);
   }
   q.soft = 0;
+}
+
+/** One frame through the addon, which takes its arguments from the front of columns. */
+function transmitOne(q: TxQueue, i: number): number {
+  const one = q.one;
+  if (q.io === null) return -ENODEV;
+  one.fd[0] = q.fds[i];
+  one.kind[0] = q.kinds[i];
+  one.off[0] = q.offs[i];
+  one.len[0] = q.lens[i];
+  q.io.transmit(one.fd, one.kind, q.arena, one.off, one.len, 1, one.result);
+  return one.result[0];
 }
