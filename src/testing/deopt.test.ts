@@ -23,7 +23,7 @@ for (const { name, run } of subjects) {
 }
 
 t.test("provoked: a second shape of object after warm-up is seen, with its place and reason", async (t) => {
-  const run = { module: WIRE, create: "createDeoptingSubject", units: 100_000, warmUnits: 200_000 };
+  const run = { module: WIRE, create: "createDeoptingSubject", units: 100_000, warmUnits: 2_000_000 };
   const deopts = findDeopts(run, /hot-wire/);
   t.ok(deopts.length > 0);
   t.match(deopts[0], { location: /hot-wire\.[jt]s:\d+:\d+/, reason: "wrong map" });

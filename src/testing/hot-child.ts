@@ -3,9 +3,10 @@
 // of the V8 log at the end of the warm-up. Run by hot-run.ts only.
 import { statSync } from "node:fs";
 import { PerformanceObserver } from "node:perf_hooks";
-import { setImmediate } from "node:timers/promises";
+import { setImmediate, setTimeout } from "node:timers/promises";
 import type { CreateHotSubject, HotSubject } from "./hot-subject.ts";
 
+const PAUSE_MS = 20;
 const [moduleUrl, exportName, warmUnits, units, v8Log] = process.argv.slice(2);
 
 function spend(subject: HotSubject, count: number): number {
@@ -19,10 +20,10 @@ function spend(subject: HotSubject, count: number): number {
 
 const module = (await import(moduleUrl)) as Record<string, CreateHotSubject>;
 const subject = module[exportName]();
-// Several turns, so that code which V8 compiles in the background is in use before the count begins.
+// Several turns with a pause, so that what V8 compiles in the background is in use before the count begins.
 for (let turn = 0; turn < 10; turn++) {
   spend(subject, Number(warmUnits) / 10);
-  await setImmediate();
+  await setTimeout(PAUSE_MS);
 }
 let collections = 0;
 const observer = new PerformanceObserver((list) => {

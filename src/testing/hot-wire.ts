@@ -19,6 +19,7 @@ import { sampleFrames } from "./sample-frames.ts";
 
 const STRIDE = 2048;
 const HEADROOM = 128;
+const DEOPT_AFTER_RUNS = 20_000;
 
 /** All frames in one arena, as the plane holds them; each run looks at every frame once. */
 export function createWireSubject(): HotSubject {
@@ -68,12 +69,12 @@ export function createBufferSubject(): HotSubject {
   return { units: 1, run };
 }
 
-/** Shows a second shape of object to compiled code, long after it was compiled. */
+/** Shows a second shape of object to compiled code: after two million units. */
 export function createDeoptingSubject(): HotSubject {
   let runs = 0;
   let total = 0;
   const run = (): void => {
-    const point = ++runs % 2500 === 2400 ? { y: 1, x: 2 } : { x: 1 };
+    const point = ++runs > DEOPT_AFTER_RUNS ? { y: 1, x: 2 } : { x: 1 };
     total = (total + plantedDeopt(point)) | 0;
   };
   return { units: 100, run };
