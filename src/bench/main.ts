@@ -71,6 +71,7 @@ function parseOptions(): Options {
     .addOption(new Option("--skip-kernel", "the same as --skip kernel"))
     .option("--json <file>", "write every figure there too")
     .option("--check", "exit status 3 when a promised ratio does not hold", false)
+    .exitOverride((stop) => process.exit(stop.exitCode === 0 ? 0 : 2))
     .parse()
     .opts();
   if (raw.skipKernel) raw.skip = [...raw.skip, "kernel"];

@@ -177,6 +177,7 @@ try {
   const options = new Command("soak")
     .description("Puts a lab of two nodes under mixed load and watches its agents.")
     .option("--minutes <n>", "how long", Number, 10)
+    .exitOverride((stop) => process.exit(stop.exitCode === 0 ? 0 : 2))
     .parse()
     .opts<Options>();
   status = await soak(options);
