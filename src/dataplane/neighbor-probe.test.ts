@@ -5,6 +5,7 @@ import * as build from "../testing/frame-builder.ts";
 import { CLIENT, CLIENT_MAC, pathTo, ROUTER_MAC } from "../testing/test-fabric.ts";
 import { TestNode } from "../testing/test-node.ts";
 import * as neighbor from "./table/neighbor.ts";
+import { QUEUE_MAX } from "./table/pending-queue.ts";
 
 const POD2 = "10.244.1.2";
 const OUTSIDE = "203.0.113.9"; // behind 192.168.50.1
@@ -68,18 +69,19 @@ t.test("packets to a known neighbour leave at once", async (t) => {
   t.equal(out.port, "uplink");
 });
 
-t.test("three packets wait, in order; the oldest gives way to a fourth", async (t) => {
+t.test("packets wait in order, so many; then the oldest gives way", async (t) => {
   const node = new TestNode();
-  for (const payload of ["1", "22", "333", "4444"]) {
-    node.send("host", build.udpFrame({ ...pathTo(node, node.address, CLIENT), payload }));
+  for (let i = 0; i <= QUEUE_MAX; i++) {
+    node.send("host", build.udpFrame({ ...pathTo(node, node.address, CLIENT), payload: i }));
   }
   node.run();
   node.everything();
   node.send("uplink", answer(node, CLIENT, CLIENT_MAC));
   node.run();
+  const lengths = node.texts("uplink").map((text) => Number(/length (\d+)$/.exec(text)?.[1]));
   t.same(
-    node.texts("uplink").map((text) => text.slice(-1)),
-    ["2", "3", "4"],
+    lengths,
+    Array.from({ length: QUEUE_MAX }, (_, i) => i + 1),
   );
   t.same(node.drops(), { NEIGHBOR_QUEUE_FULL: 1 });
   node.settle();
