@@ -27,7 +27,7 @@ import type { Prefix } from "../dataplane/table/prefix-ranges.ts";
 import { RouteKind, type RouteSpec } from "../dataplane/table/routes.ts";
 import type { VtepSpec } from "../dataplane/table/vteps.ts";
 import { type Mac, macFromText, macOf, vtepMac } from "./mac.ts";
-import { nodeAddresses, primaryOf } from "./proxy-settings.ts";
+import { distinct, nodeAddresses, primaryOf } from "./proxy-settings.ts";
 
 const BACKEND_DATA = "flannel.alpha.coreos.com/backend-data";
 const PUBLIC_IP = "flannel.alpha.coreos.com/public-ip";
@@ -85,13 +85,16 @@ export interface TopologyInput {
   readonly mtu: number;
   /** PortIds that routes leave by; -1 where there is none. */
   readonly ports: { readonly uplink: number; readonly host: number };
+  /** Further addresses of type LOCAL. */
+  readonly localIps?: readonly Ip[];
+  /** Objects as somebody wrote them down: what they do not tell of the node is left out, instead of waited for. */
+  readonly partial?: boolean;
 }
 
 /** Undefined until the node's own object is there with address and range. */
 export function compileTopology(state: DesiredState, input: TopologyInput): NodeTopology | undefined {
   const { config } = input;
-  const node = state.nodes.get(config.nodeName);
-  const own = node === undefined ? undefined : ownNode(node, config);
+  const own = ownNode(state.nodes.get(config.nodeName), input);
   if (own === undefined) return undefined;
   const others = [...state.nodes.values()]
     .filter((n) => n.metadata.name !== config.nodeName)
@@ -111,22 +114,23 @@ export function prefixOf(range: Cidr): Prefix {
   return { w0: range.w0, w1: range.w1, w2: range.w2, w3: range.w3, bits: prefixLen128(range) };
 }
 
-function ownNode(node: Node, config: AgentConfig): OwnNode | undefined {
+function ownNode(node: Node | undefined, input: TopologyInput): OwnNode | undefined {
+  const { config, localIps = [], partial = false } = input;
   const addresses = primaryOf(nodeAddresses(node));
-  const podCidrs = (node.spec.podCIDRs ?? []).map(cidr);
-  if (addresses.length === 0 || podCidrs.length === 0) return undefined;
+  const podCidrs = (node?.spec.podCIDRs ?? []).map(cidr);
+  if ((addresses.length === 0 || podCidrs.length === 0) && !partial) return undefined;
   const gateways = podCidrs.map((range) => nthIp(range, 1));
   const vxlan = config.overlay.type === "vxlan";
   const vtepAddresses = vxlan ? podCidrs.map((range) => nthIp(range, 0)) : [];
   return {
-    name: node.metadata.name,
+    name: config.nodeName,
     addresses,
     podCidrs,
     gateways,
     gatewayMac: macOf(gateways),
     vtepAddresses,
     vtepMac: announcedMac(node) ?? vtepMac(config.overlay, addresses),
-    local: [...nodeAddresses(node), ...gateways, ...vtepAddresses],
+    local: distinct([...nodeAddresses(node), ...gateways, ...vtepAddresses, ...localIps]),
   };
 }
 
@@ -140,9 +144,9 @@ function remoteVtep(node: Node, config: AgentConfig): RemoteVtep[] {
 }
 
 /** VtepMAC of flannel's annotation. Read, never trusted: what is no MAC is as if it were not there. */
-function announcedMac(node: Node): Mac | undefined {
+function announcedMac(node: Node | undefined): Mac | undefined {
   try {
-    const data = JSON.parse(node.metadata.annotations?.[BACKEND_DATA] ?? "null") as {
+    const data = JSON.parse(node?.metadata.annotations?.[BACKEND_DATA] ?? "null") as {
       VtepMAC?: unknown;
     } | null;
     return typeof data?.VtepMAC === "string" ? macFromText(data.VtepMAC) : undefined;
@@ -157,7 +161,8 @@ function routesOf(
   vteps: readonly RemoteVtep[],
   { config, mtu, ports }: TopologyInput,
 ): RouteSpec[] {
-  const overlayMtu = config.overlay.type === "vxlan" ? mtu - VXLAN_OVERHEAD[own.addresses[0].family] : mtu;
+  const overlayMtu =
+    config.overlay.type === "vxlan" ? mtu - VXLAN_OVERHEAD[own.addresses[0]?.family ?? 4] : mtu;
   const of = (list: readonly Ip[], family: IpFamily): Ip | undefined => list.find((a) => a.family === family);
   const routes: RouteSpec[] = own.local.map((a) =>
     route(network(a, a.family === 4 ? 32 : 128), RouteKind.LOCAL, {

@@ -53,11 +53,17 @@ export function proxySettings({ config, nodeName, node, localIps = [] }: Setting
     (config.detectLocalMode === "BridgeInterface" && config.bridgeInterface !== "") ||
     (config.detectLocalMode === "InterfaceNamePrefix" && config.interfaceNamePrefix !== "");
   const detects = (family: IpFamily): boolean => podsByPort || podSources.some((r) => r.family === family);
-  const nodeIps = primaryOf(own);
+  const bind = parseIp(config.bindAddress);
+  const bound = bind === null || isUnspecified(bind) ? [] : [bind];
+  // Without a Node object: what is on its interfaces.
+  const nodeIps = primaryOf([
+    ...bound,
+    ...(node === undefined ? localIps.filter((a) => !isLoopback(a)) : own),
+  ]);
   const ports = (family: IpFamily): Ip[] | null => nodePortIps(config, family, nodeIps, all);
   return {
     mode: config.mode,
-    nodeName,
+    nodeName: config.hostnameOverride.trim().toLowerCase() || nodeName,
     zone: node?.metadata.labels?.[ZONE_LABEL] ?? "",
     masqueradeAll: config.masqueradeAll,
     detector: { 4: detects(4), 6: detects(6) },
@@ -68,6 +74,10 @@ export function proxySettings({ config, nodeName, node, localIps = [] }: Setting
     nodePortIps: { 4: ports(4), 6: ports(6) },
     localhostNodePorts: config.localhostNodePorts,
   };
+}
+
+function isUnspecified(a: Ip): boolean {
+  return a.family === 4 ? a.w3 === 0 : (a.w0 | a.w1 | a.w2 | a.w3) === 0;
 }
 
 /** InternalIP before ExternalIP, as the Node lists them. */
@@ -99,8 +109,7 @@ function nodePortIps(
     (config.mode === "nftables" && config.nodePortAddresses.length === 0);
   if (wantsPrimary) return primary.filter((a) => a.family === family);
   const ranges = config.nodePortAddresses.map(cidr).filter((range) => range.family === family);
-  if (ranges.length === 0)
-    return config.mode === "nftables" ? primary.filter((a) => a.family === family) : null;
+  if (ranges.length === 0) return null; // a list for the other family only, or none: every one
   if (ranges.some((range) => range.prefixLen === 0)) return null; // 0.0.0.0/0 is "every one" again
   return all.filter(
     (a) =>
@@ -114,6 +123,7 @@ function cidrIp(text: string): Ip {
   return nthIp(cidr(text), 0);
 }
 
-function distinct(addresses: readonly Ip[]): Ip[] {
+/** Without repetitions, in the order of first appearance. */
+export function distinct(addresses: readonly Ip[]): Ip[] {
   return [...new Map(addresses.map((a) => [formatIp(a), a])).values()];
 }

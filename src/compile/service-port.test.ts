@@ -1,10 +1,10 @@
 // kube-proxy's behaviour table (iptables mode), row by row: what each class of source gets at each kind of address.
 import t from "tap";
-import { formatIp, formatIpPort, ip } from "../base/ip.ts";
+import { formatIp, formatIpPort, ip, sameIp } from "../base/ip.ts";
 import { readProxyConfig } from "../control/config/proxy.ts";
 import type { EndpointSlice, Node, Service } from "../control/desired-state.ts";
 import { FieldProblems } from "../control/manifest/field-problems.ts";
-import { Action, FrontendKind } from "../dataplane/table/services.ts";
+import { Action, FrontendKind, type FrontendSpec } from "../dataplane/table/services.ts";
 import { proxySettings } from "./proxy-settings.ts";
 import type { PortSpec } from "./service-port.ts";
 import { compileService } from "./services.ts";
@@ -83,12 +83,18 @@ function compile(s: Service, slices: EndpointSlice[], config: object = {}): Port
   return [...compileService(s, map, settings(config)).values()];
 }
 
-const KINDS = ["cluster", "external", "lb", "node"];
+const KINDS = ["cluster", "external", "lb", "node", "unserved", "unserved"];
 const ACTIONS = ["dnat", "reject", "drop", "none"];
+
+/** Loopback's entry of a node port that every address serves; has rows of its own. */
+function isLoopbackNet(f: FrontendSpec): boolean {
+  return f.kind === FrontendKind.NODE_PORT && (sameIp(f, ip("127.0.0.0")) || sameIp(f, ip("::1")));
+}
 
 /** Lines "kind address:port | pod | node | outside"; dnat as its addresses, with a "+" for masquerade. */
 function tell(spec: PortSpec | undefined): string[] {
-  return (spec?.frontends ?? []).map((f) => {
+  const shown = (spec?.frontends ?? []).filter((f) => !isLoopbackNet(f));
+  return shown.map((f) => {
     const classes = f.byClass.map(({ action, set, masquerade }) => {
       if (action !== Action.DNAT) return ACTIONS[action];
       const addresses = spec?.sets[set].map((i) => formatIp(spec.endpoints[i]));
@@ -282,6 +288,50 @@ const rows: Row[] = [
     want: [
       `cluster 10.96.0.10:80 | ${ALL} | ${ALL}+ | ${ALL}+`,
       `node 192.168.50.11:30080 | ${ALL}+ | ${ALL}+ | ${ALL}+`,
+      "unserved 10.96.0.10:0 | reject | reject | reject",
+    ],
+  },
+  {
+    row: "nftables: nodePortAddresses of the other family only: every address",
+    service: service(NODE_PORT),
+    config: { mode: "nftables", nodePortAddresses: ["fd00::/8"] },
+    want: [
+      `cluster 10.96.0.10:80 | ${ALL} | ${ALL}+ | ${ALL}+`,
+      `node *:30080 | ${ALL}+ | ${ALL}+ | ${ALL}+`,
+      "unserved 10.96.0.10:0 | reject | reject | reject",
+    ],
+  },
+  {
+    row: "ipvs: policy Local keeps everybody's source, pods and the node too; unknown ports are refused",
+    service: service({ ...LB, ...LOCAL }, VIP),
+    config: { mode: "ipvs" },
+    want: [
+      `cluster 10.96.0.10:80 | ${ALL} | ${ALL}+ | ${ALL}+`,
+      "lb 5.6.7.8:80 | 10.244.1.5 | 10.244.1.5 | 10.244.1.5",
+      "node *:30080 | 10.244.1.5 | 10.244.1.5 | 10.244.1.5",
+      "unserved 10.96.0.10:0 | reject | reject | reject",
+      "unserved 5.6.7.8:0 | reject | reject | reject",
+    ],
+  },
+  {
+    row: "ipvs: policies Local without local endpoints mean all",
+    service: service({ ...NODE_PORT, ...LOCAL, internalTrafficPolicy: "Local" }),
+    endpoints: [THERE],
+    config: { mode: "ipvs" },
+    want: [
+      "cluster 10.96.0.10:80 | 10.244.2.5 | 10.244.2.5+ | 10.244.2.5+",
+      "node *:30080 | 10.244.2.5 | 10.244.2.5 | 10.244.2.5",
+      "unserved 10.96.0.10:0 | reject | reject | reject",
+    ],
+  },
+  {
+    row: "ipvs: internalTrafficPolicy Local without local endpoints or external address: no destination",
+    service: service({ internalTrafficPolicy: "Local" }),
+    endpoints: [THERE],
+    config: { mode: "ipvs" },
+    want: [
+      "cluster 10.96.0.10:80 | reject | reject | reject",
+      "unserved 10.96.0.10:0 | reject | reject | reject",
     ],
   },
   {
@@ -523,4 +573,42 @@ t.test("an address that a Service names twice is one frontend: the first rule ma
     tell(compile(s, [slice([HERE])])[0]).map((line) => line.split(" |")[0]),
     ["cluster 10.96.0.10:80", "external 5.6.7.8:80", "node *:30080"],
   );
+});
+
+t.test(
+  "loopback serves node ports in iptables mode only, over IPv4 only, unless localhostNodePorts is off",
+  async (t) => {
+    const loopback = (config: object, endpoints = [HERE]): string[] => {
+      const [spec] = compile(service(NODE_PORT), [slice(endpoints)], config);
+      const found = spec.frontends.find(isLoopbackNet);
+      return (found?.byClass ?? []).map(
+        ({ action, masquerade }) => `${ACTIONS[action]}${masquerade ? "+" : ""}`,
+      );
+    };
+    const off = { iptables: { localhostNodePorts: false } };
+    t.same(loopback({}), ["dnat+", "dnat+", "dnat+"]);
+    t.same(loopback(off), []);
+    t.same(loopback(off, []), ["reject", "reject", "reject"], "the refusal is for every LOCAL address");
+    t.same(loopback({ mode: "nftables", nodePortAddresses: ["0.0.0.0/0"] }), []);
+    t.same(loopback({ mode: "ipvs" }), []);
+    const v6 = { clusterIP: "fd00:96::1", clusterIPs: ["fd00:96::1"] };
+    const [spec] = compile(service({ ...NODE_PORT, ...v6 }), [
+      slice([["fd00:10:244::5", "node1"]], { addressType: "IPv6" }),
+    ]);
+    t.equal(spec.frontends.some(isLoopbackNet), false);
+  },
+);
+
+t.test("each load balancer address may come from any of them, where a range holds the node", async (t) => {
+  const ranges = (text: string, mode = "iptables"): number | undefined => {
+    const lb = service(
+      { ...LB, loadBalancerSourceRanges: [text] },
+      { status: { loadBalancer: { ingress: [{ ip: "5.6.7.8" }, { ip: "5.6.7.9" }] } } },
+    );
+    const [spec] = compile(lb, [slice(mode === "iptables" ? [HERE] : [])], { mode });
+    return spec.frontends.find((f) => f.kind === FrontendKind.LOAD_BALANCER)?.sourceRanges?.length;
+  };
+  t.equal(ranges("192.168.0.0/16"), 3);
+  t.equal(ranges("203.0.113.0/24"), 1);
+  t.equal(ranges("203.0.113.0/24", "nftables"), 1, "nftables asks for ranges before endpoints");
 });

@@ -5,6 +5,7 @@ import {
   contains,
   type Ip,
   type IpFamily,
+  ip,
   parseCidr,
   parseIp,
   prefixLen128,
@@ -29,6 +30,8 @@ export type PortSpec = Omit<ServicePortSpec, "id">;
 export const PROTOCOLS: Readonly<Record<string, number>> = { TCP: 6, UDP: 17, SCTP: 132 };
 const AFFINITY_SEC = 10800;
 const NO_SET = -1;
+/** What a node port at loopback addresses is looked up by. */
+const LOOPBACK: Readonly<Record<IpFamily, Ip>> = { 4: ip("127.0.0.0"), 6: ip("::1") };
 
 const Flag = { LOCAL: 1, READY: 2, SERVING: 4, TERMINATING: 8 } as const;
 
@@ -84,9 +87,11 @@ export function compileServicePort(
     ...external.externalIps.map((a) => frontend(FrontendKind.EXTERNAL_IP, a, port.port, decide.external(a))),
     ...external.vips.map((a) => ({
       ...frontend(FrontendKind.LOAD_BALANCER, a, port.port, decide.external(a)),
-      sourceRanges: categories.hasAny ? sourceRanges(external.ranges, a, settings) : null,
+      sourceRanges:
+        categories.hasAny || settings.mode !== "iptables" ? sourceRanges(external, family, settings) : null,
     })),
     ...nodePortFrontends(port.nodePort ?? 0, family, decide, settings),
+    ...unservedFrontends(clusterIp, external, settings),
   ];
   const affinity = service.spec.sessionAffinity === "ClientIP";
   return {
@@ -164,8 +169,10 @@ class Decisions {
   /** ClusterIP: KUBE-SVC or KUBE-SVL, refused in KUBE-SERVICES of the filter table. */
   internal(): ByClass {
     const { hasAny, cluster, local } = this.#found;
-    const set = this.#policy.internalLocal ? local : cluster;
-    if (!hasAny) return each(refuse(Action.REJECT));
+    const ipvs = this.#settings.mode === "ipvs";
+    const set = this.#policy.internalLocal && !(ipvs && local.length === 0) ? local : cluster;
+    // A virtual server without destinations answers with an ICMP error, whatever the reason.
+    if (!hasAny || (ipvs && set.length === 0)) return each(refuse(Action.REJECT));
     if (set.length === 0) return each(refuse(Action.DROP));
     const { masqueradeAll, detector } = this.#settings;
     const others = masqueradeAll || detector[this.#family];
@@ -174,6 +181,7 @@ class Decisions {
 
   /** External address or VIP: KUBE-EXT, refused in KUBE-EXTERNAL-SERVICES, which the node's own output skips. */
   external(address: Ip): ByClass {
+    if (this.#settings.mode === "ipvs") return this.#virtualServer();
     if (this.#found.hasAny) return this.#accepted();
     const reject = refuse(Action.REJECT);
     // nftables checks the node's output too. In iptables only a LOCAL address meets the rule, on its way back in.
@@ -184,6 +192,7 @@ class Decisions {
 
   /** Node port: as external; its destination is LOCAL, so that INPUT refuses every source. */
   nodePort(): ByClass {
+    if (this.#settings.mode === "ipvs") return this.#virtualServer();
     return this.#found.hasAny ? this.#accepted() : each(refuse(Action.REJECT));
   }
 
@@ -200,6 +209,14 @@ class Decisions {
     const outside = local.length > 0 ? this.#dnat(local, false) : refuse(Action.DROP);
     const pod = this.#settings.detector[this.#family] ? this.#dnat(cluster, false) : outside;
     return [pod, this.#dnat(cluster, true), outside];
+  }
+
+  /** ipvs: one server for all sources; policy Local keeps the source, and without local endpoints means all. */
+  #virtualServer(): ByClass {
+    const { cluster, local } = this.#found;
+    const { externalLocal } = this.#policy;
+    const set = externalLocal && local.length > 0 ? local : cluster;
+    return each(set.length === 0 ? refuse(Action.REJECT) : this.#dnat(set, !externalLocal));
   }
 
   #dnat(set: readonly number[], masquerade: boolean): ClassAction {
@@ -247,6 +264,7 @@ function frontend(kind: number, address: Ip, port: number, byClass: ByClass): Fr
   return { kind, w0, w1, w2, w3, family, port, sourceRanges: null, byClass };
 }
 
+/** Where every LOCAL address serves, loopback has an entry of its own: it may be the exception. */
 function nodePortFrontends(
   nodePort: number,
   family: IpFamily,
@@ -254,25 +272,49 @@ function nodePortFrontends(
   settings: ProxySettings,
 ): FrontendSpec[] {
   if (nodePort === 0) return [];
+  const at = (address: Ip, byClass: ByClass): FrontendSpec =>
+    frontend(FrontendKind.NODE_PORT, address, nodePort, byClass);
+  const claims = (byClass: ByClass): boolean => byClass.some((c) => c.action !== Action.NONE);
   const any: Ip = { family, w0: 0, w1: 0, w2: 0, w3: 0 };
+  const loopback = LOOPBACK[family];
+  // In nftables and ipvs modes addresses that serve no node ports are not looked at.
+  const rest = settings.mode === "iptables" ? decide.unservedNodePort() : each(refuse(Action.NONE));
   const served = settings.nodePortIps[family];
-  if (served === null) return [frontend(FrontendKind.NODE_PORT, any, nodePort, decide.nodePort())];
-  const list = served.map((a) => frontend(FrontendKind.NODE_PORT, a, nodePort, decide.nodePort()));
-  const rest = decide.unservedNodePort();
-  const claims = rest.some((c) => c.action !== Action.NONE) && settings.mode !== "nftables";
-  return claims ? [...list, frontend(FrontendKind.NODE_PORT, any, nodePort, rest)] : list;
+  if (served !== null) {
+    const list = served.map((a) => at(a, decide.nodePort()));
+    return claims(rest) ? [...list, at(any, rest), at(loopback, rest)] : list;
+  }
+  const onLoopback = family === 4 && settings.localhostNodePorts ? decide.nodePort() : rest;
+  return [at(any, decide.nodePort()), ...(claims(onLoopback) ? [at(loopback, onLoopback)] : [])];
+}
+
+/** What is sent to a service's address but to none of its ports: iptables mode does not look at it. */
+function unservedFrontends(
+  clusterIp: Ip,
+  external: ExternalAddresses,
+  { mode }: ProxySettings,
+): FrontendSpec[] {
+  const reject = each(refuse(Action.REJECT));
+  if (mode === "nftables") return [frontend(FrontendKind.UNSERVED, clusterIp, 0, reject)];
+  if (mode !== "ipvs") return []; // the addresses are bound to kube-ipvs0, and the node answers ping
+  const bound = [clusterIp, ...external.externalIps, ...external.vips];
+  return bound.map((address) => frontend(FrontendKind.UNSERVED_PORTS, address, 0, reject));
 }
 
 /**
- * KUBE-FW: the ranges, and the VIP itself where a range holds the node, because a node that talks to a VIP bound to
- * itself does so from that VIP.
+ * KUBE-FW: the ranges, and the VIPs themselves where a range holds the node, because a node that talks to a VIP bound
+ * to itself does so from such an address.
  */
-function sourceRanges(ranges: readonly Cidr[], vip: Ip, settings: ProxySettings): SourceRange[] | null {
+function sourceRanges(
+  { ranges, vips }: ExternalAddresses,
+  family: IpFamily,
+  settings: ProxySettings,
+): SourceRange[] | null {
   if (ranges.length === 0) return null;
   const list = ranges.map((r) => ({ w0: r.w0, w1: r.w1, w2: r.w2, w3: r.w3, prefixLen: prefixLen128(r) }));
-  const node = settings.nodeIps.find((a) => a.family === vip.family);
+  const node = settings.nodeIps.find((a) => a.family === family);
   if (node === undefined || !ranges.some((range) => contains(range, node))) return list;
-  return [...list, { w0: vip.w0, w1: vip.w1, w2: vip.w2, w3: vip.w3, prefixLen: 128 }];
+  return [...list, ...vips.map(({ w0, w1, w2, w3 }) => ({ w0, w1, w2, w3, prefixLen: 128 }))];
 }
 
 /** One address that the Service names twice: its first rule is the one that matches. */

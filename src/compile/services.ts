@@ -6,6 +6,7 @@
 import type { IpFamily } from "../base/ip.ts";
 import type { DesiredState, EndpointSlice, Service } from "../control/desired-state.ts";
 import type { FrontendSpec, ServicePortSpec, ServiceUpdate } from "../dataplane/table/services.ts";
+import * as table from "../dataplane/table/services.ts";
 import type { ProxySettings } from "./proxy-settings.ts";
 import { compileServicePort, isIgnored, isIgnoredSlice, type PortSpec, portName } from "./service-port.ts";
 
@@ -58,7 +59,6 @@ export class ServiceCompiler {
     const touched = new Set<string>();
     const lost = new Set<string>();
     const remove: number[] = [];
-    const releases: ServicePortSpec[] = [];
     for (const key of serviceKeys) this.#updateService(state, key, { touched, lost, remove });
     const specs: ServicePortSpec[] = [];
     for (const key of [...lost, ...touched]) {
@@ -66,12 +66,10 @@ export class ServiceCompiler {
       if (entry === undefined) continue;
       const spec = { id: entry.id, ...entry.full, frontends: this.#owned(key, entry.full.frontends) };
       if (entry.told !== undefined && sameSpec(entry.told, spec)) continue;
-      const handedOver = this.#handedOver(key, entry);
-      if (handedOver !== undefined) releases.push(handedOver);
       entry.told = spec;
       specs.push(spec);
     }
-    return { upsert: [...releases, ...specs], remove };
+    return { upsert: specs, remove };
   }
 
   /** The changes that other settings (a zone, an address, the configuration) make to everything. */
@@ -134,19 +132,6 @@ export class ServiceCompiler {
     }
   }
 
-  /**
-   * What was told, without the addresses that are another's now. The plane takes changes one by one and does not give
-   * an address to two, so whoever has to let go does so before anybody takes.
-   */
-  #handedOver(entryKey: string, { told }: Entry): ServicePortSpec | undefined {
-    const kept = told?.frontends.filter((f) => {
-      const holder = this.#claims.get(claimKey(f, told.protocol))?.[0];
-      return holder === undefined || holder === entryKey;
-    });
-    if (told === undefined || kept === undefined || kept.length === told.frontends.length) return undefined;
-    return { ...told, frontends: kept };
-  }
-
   #owned(entryKey: string, frontends: readonly FrontendSpec[]): FrontendSpec[] {
     const protocol = (this.#entries.get(entryKey) as Entry).full.protocol;
     return frontends.filter((f) => this.#claims.get(claimKey(f, protocol))?.[0] === entryKey);
@@ -181,7 +166,7 @@ export function compileService(
 }
 
 function claimKey(f: FrontendSpec, protocol: number): string {
-  return `${f.w0},${f.w1},${f.w2},${f.w3},${f.family}:${f.port}/${protocol}`;
+  return `${f.w0},${f.w1},${f.w2},${f.w3},${f.family}:${f.port}/${table.protocolOf(f, protocol)}`;
 }
 
 function sameSpec(a: ServicePortSpec, b: ServicePortSpec): boolean {
