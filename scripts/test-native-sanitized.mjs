@@ -21,7 +21,7 @@ const tests = (
         "src/native/binding.test.ts",
         "src/native/offload.test.ts",
         ...(process.getuid() === 0
-          ? ["addon-tap", "addon-packet", "addon-vxlan", "device"].map(
+          ? ["addon-tap", "addon-packet", "addon-vxlan", "addon-listen", "device"].map(
               (name) => `native-test/${name}.test.ts`,
             )
           : []),

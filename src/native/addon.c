@@ -90,6 +90,7 @@ static const struct {
     {"openPacket", OpenPacket},
     {"packetStats", PacketStats},
     {"ifInfo", IfInfo},
+    {"listenTcp", ListenTcp},
     {"closeFd", CloseFd},
     {"eventFd", EventFd},
     {"ring", Ring},

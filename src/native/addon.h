@@ -65,6 +65,7 @@ napi_value TapPersist(napi_env env, napi_callback_info info);
 napi_value OpenPacket(napi_env env, napi_callback_info info);
 napi_value PacketStats(napi_env env, napi_callback_info info);
 napi_value IfInfo(napi_env env, napi_callback_info info);
+napi_value ListenTcp(napi_env env, napi_callback_info info);
 napi_value CloseFd(napi_env env, napi_callback_info info);
 napi_value EventFd(napi_env env, napi_callback_info info);
 napi_value Ring(napi_env env, napi_callback_info info);

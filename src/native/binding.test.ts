@@ -1,5 +1,6 @@
 // What the addon does with wrong arguments, and what needs no root: eventfds stand in for devices.
 import { spawnSync } from "node:child_process";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { Worker } from "node:worker_threads";
 import * as fc from "fast-check";
 import t from "tap";
@@ -33,6 +34,8 @@ t.test("arguments of a wrong type, or too few, throw a TypeError", async (t) => 
     () => loose.tapPersist({}, 1),
     () => loose.packetStats(0, new Float32Array(2)),
     () => loose.ifInfo("", "lo", new Uint32Array(5)),
+    () => loose.listenTcp("", "127.0.0.1", "80", 1),
+    () => loose.listenTcp("", "127.0.0.1", 0),
     () => loose.closeFd(),
     () => loose.ring("x"),
     () => loose.pollerAdd(1, 2),
@@ -70,6 +73,40 @@ t.test("names that cannot be names are refused", async (t) => {
   t.equal(out[1], 65536);
   t.equal(native.ifInfo("/run/netns/pwt-native-none", "lo", out), -2);
 });
+
+t.test(
+  "a listening socket serves a Node server; what cannot be an address or a port is refused",
+  async (t) => {
+    for (const address of [
+      "",
+      "localhost",
+      "127.1",
+      "010.0.0.1",
+      "1.2.3.4.5",
+      "fe80::1%lo",
+      "x".repeat(60),
+    ]) {
+      t.equal(native.listenTcp("", address, 0, 5), EINVAL, address);
+    }
+    for (const port of [-1, 65_536]) t.equal(native.listenTcp("", "127.0.0.1", port, 5), EINVAL);
+    t.equal(native.listenTcp("", "127.0.0.1", 0, -1), EINVAL, "backlog");
+    t.equal(native.listenTcp("relative", "127.0.0.1", 0, 5), EINVAL);
+    t.equal(native.listenTcp("/run/netns/pwt-native-none", "127.0.0.1", 0, 5), -2, "ENOENT");
+    t.equal(native.listenTcp("", "192.0.2.1", 0, 5), -99, "EADDRNOTAVAIL: not an address of this machine");
+    const fd = native.listenTcp("", "127.0.0.1", 0, 5);
+    t.ok(fd >= 0);
+    const server = createServer((socket) => socket.end("hello"));
+    await new Promise<void>((resolve) => server.listen({ fd }, resolve));
+    const { port } = server.address() as AddressInfo;
+    t.equal(native.listenTcp("", "127.0.0.1", port, 5), -98, "EADDRINUSE");
+    const text = await new Promise((resolve) => {
+      connect(port, "127.0.0.1").once("data", (bytes) => resolve(String(bytes)));
+    });
+    t.equal(text, "hello");
+    await new Promise((resolve) => server.close(resolve));
+    t.equal(native.closeFd(fd), EBADF, "the server owned it");
+  },
+);
 
 t.test("closed and foreign descriptors give an error and nothing else", async (t) => {
   const tokens = new Int32Array(1);

@@ -50,6 +50,11 @@ export interface Native {
   packetStats(fd: number, out: Float64Array): number;
   /** out: ifindex, mtu, MAC bytes 0-1, MAC bytes 2-5 (i32), IFF_* flags. */
   ifInfo(netns: string, name: string, out: Int32Array): number;
+  /**
+   * A listening TCP socket: non-blocking, close-on-exec, for `server.listen({ fd })`. address: numeric, IPv4 or IPv6;
+   * "::" takes IPv4 connections too. Port 0: one that is free. What it accepts belongs to the namespace as well.
+   */
+  listenTcp(netns: string, address: string, port: number, backlog: number): number;
   closeFd(fd: number): number;
 
   /** A new eventfd: `ring` it from any thread to wake a `wait`. */

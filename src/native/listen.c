@@ -1,0 +1,73 @@
+// TCP listening sockets inside a network namespace: a socket stays in the namespace it was made in, and so do the
+// connections it accepts, whichever namespace the process lives in.
+#include "addon.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+typedef struct {
+  union {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+  } address;
+  socklen_t bytes;
+  int32_t backlog;
+} Listener;
+
+// Text to address. False: it is neither an IPv4 nor an IPv6 address.
+static bool parse(Listener *listener, const char *text, int32_t port) {
+  if (inet_pton(AF_INET, text, &listener->address.v4.sin_addr) == 1) {
+    listener->address.v4.sin_family = AF_INET;
+    listener->address.v4.sin_port = htons((uint16_t)port);
+    listener->bytes = sizeof listener->address.v4;
+    return true;
+  }
+  if (inet_pton(AF_INET6, text, &listener->address.v6.sin6_addr) != 1) return false;
+  listener->address.v6.sin6_family = AF_INET6;
+  listener->address.v6.sin6_port = htons((uint16_t)port);
+  listener->bytes = sizeof listener->address.v6;
+  return true;
+}
+
+static int configure(int fd, const Listener *listener) {
+  int one = 1;
+  // A port whose last connections still linger can be opened again: a restarted agent needs that.
+  if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0) return -1;
+  if (listener->address.any.sa_family == AF_INET6) {
+    // "::" is to serve IPv4 too, whatever net.ipv6.bindv6only says; any other address is IPv6's alone.
+    int only = !IN6_IS_ADDR_UNSPECIFIED(&listener->address.v6.sin6_addr);
+    if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) < 0) return -1;
+  }
+  if (bind(fd, &listener->address.any, listener->bytes) < 0) return -1;
+  return listen(fd, listener->backlog);
+}
+
+static int open_listener(void *context) {
+  const Listener *listener = context;
+  int fd = socket(listener->address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  if (configure(fd, listener) < 0) {
+    int error = errno;
+    close(fd);
+    return -error;
+  }
+  return fd;
+}
+
+napi_value ListenTcp(napi_env env, napi_callback_info info) {
+  Args args;
+  args_load(&args, env, info, 4);
+  char netns[256], address[INET6_ADDRSTRLEN];
+  int bad_text = arg_string(&args, 0, netns, sizeof netns);
+  bad_text |= arg_string(&args, 1, address, sizeof address);
+  int32_t port = arg_int(&args, 2);
+  Listener listener = {.backlog = arg_int(&args, 3)};
+  if (args.bad) return throw_type_error(env);
+  if (bad_text || port < 0 || port > 65535 || listener.backlog < 0 || !parse(&listener, address, port))
+    return return_int(env, -EINVAL);
+  return return_int(env, in_netns(netns, open_listener, &listener));
+}
