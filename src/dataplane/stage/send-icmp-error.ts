@@ -12,6 +12,7 @@ import * as icmpv6 from "../../wire/icmpv6.ts";
 import * as ipv4 from "../../wire/ipv4.ts";
 import * as ipv6 from "../../wire/ipv6.ts";
 import * as vnet from "../../wire/virtio-net.ts";
+import { completeChecksum } from "../complete-checksum.ts";
 import { Event } from "../counters.ts";
 import { IcmpRequest } from "../icmp-request.ts";
 import { begin, type Packet } from "../packet.ts";
@@ -40,6 +41,8 @@ export function makeIcmpError(pkt: Packet, t: Tables, nowMs: number): boolean {
   }
   const slot = pool.acquire(t.pool);
   if (slot < 0) return false;
+  // The quote leaves without a virtio header: whoever reads it must find a finished checksum.
+  if (pkt.csumPartial !== 0) completeChecksum(pkt, t);
   if (pkt.family === 4) emitV4(pkt, t, slot, r);
   else emitV6(pkt, t, slot, r);
   t.own.route = r;
