@@ -45,6 +45,7 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
       t.podSources = new PrefixSet(message.podSources);
       t.masqueradeSources = new PrefixSet(message.masqueradeSources);
       t.masqueradeExempt = new PrefixSet(message.masqueradeExempt);
+      t.serviceRanges = new PrefixSet(message.serviceRanges);
       return;
     case "routes":
       t.vteps = createVteps(message.vteps);

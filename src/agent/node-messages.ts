@@ -3,7 +3,7 @@
  * its worker; an offline node (replay, explain) applies them in place. No devices here, no waiting.
  */
 
-import type { Ip } from "../base/ip.ts";
+import { type Cidr, cidr, type Ip, ip } from "../base/ip.ts";
 import { compileTopology, type NodeTopology, prefixOf } from "../compile/node.ts";
 import { type ProxySettings, proxySettings } from "../compile/proxy-settings.ts";
 import { ServiceCompiler } from "../compile/services.ts";
@@ -19,23 +19,33 @@ export interface NodePorts {
   readonly mtu: number;
 }
 
+/** What an offline node has and a real one has not. */
+export interface OfflineFacts {
+  /** Further addresses of type LOCAL (explain's --local-ip). */
+  readonly localIps?: readonly Ip[];
+  /** The objects are all there is: do not wait for what they leave out; the node's loopback goes by host0. */
+  readonly partial?: boolean;
+}
+
+const LOOPBACK: readonly Ip[] = [ip("127.0.0.1"), ip("::1")];
+
 export class NodeMessages {
   readonly config: AgentConfig;
   readonly services: ServiceCompiler;
-  /** Further addresses of type LOCAL (explain's --local-ip). */
-  readonly extraLocal: readonly Ip[];
+  readonly #facts: OfflineFacts;
   topology: NodeTopology | undefined;
 
-  constructor(config: AgentConfig, state: DesiredState, extraLocal: readonly Ip[] = []) {
+  constructor(config: AgentConfig, state: DesiredState, facts: OfflineFacts = {}) {
     this.config = config;
-    this.extraLocal = extraLocal;
+    this.#facts = facts;
     this.services = new ServiceCompiler(this.#settings(state));
   }
 
   /** The messages for what changed; empty when nothing did, or while the Node object is not there yet. */
   update(state: DesiredState, changes: Changes, ports: NodePorts): PlaneMessage[] {
     const messages: PlaneMessage[] = [];
-    if (changes.nodes.size > 0 || this.topology === undefined) this.#topology(state, ports, messages);
+    const isChanged = changes.nodes.size > 0 || changes.serviceCidrs.size > 0;
+    if (isChanged || this.topology === undefined) this.#topology(state, ports, messages);
     if (changes.services.size > 0) {
       const update = this.services.update(state, changes.services);
       if (update.upsert.length + update.remove.length > 0) messages.push({ type: "services", update });
@@ -49,17 +59,20 @@ export class NodeMessages {
       config: config.proxy,
       nodeName: config.nodeName,
       node: state.nodes.get(config.nodeName),
-      localIps: [...(this.topology?.own.local ?? []), ...this.extraLocal],
+      localIps: this.topology?.own.local ?? [],
     });
   }
 
   #topology(state: DesiredState, ports: NodePorts, messages: PlaneMessage[]): void {
     const { config } = this;
-    const topology = compileTopology(state, { config, mtu: ports.mtu, ports });
+    const { localIps = [], partial = false } = this.#facts;
+    const extra = partial ? [...localIps, ...LOOPBACK] : localIps;
+    const topology = compileTopology(state, { config, mtu: ports.mtu, ports, localIps: extra, partial });
     if (topology === undefined) return;
     this.topology = topology;
     const settings = this.#settings(state);
-    messages.push(nodeMessage(config, topology, settings, ports, this.extraLocal));
+    const ranges = serviceRanges(state, config);
+    messages.push(nodeMessage(config, topology, settings, ports, { partial, ranges }));
     messages.push({ type: "routes", routes: [...topology.routes], vteps: [...topology.vteps] });
     const update = this.services.changeSettings(state, settings);
     if (update.upsert.length + update.remove.length > 0) messages.push({ type: "services", update });
@@ -71,7 +84,7 @@ function nodeMessage(
   topology: NodeTopology,
   settings: ProxySettings,
   ports: NodePorts,
-  extraLocal: readonly Ip[],
+  { partial, ranges }: { partial: boolean; ranges: readonly Cidr[] },
 ): PlaneMessage {
   const { own } = topology;
   const { overlay, proxy } = config;
@@ -92,12 +105,21 @@ function nodeMessage(
       vxlanPort: overlay.type === "vxlan" ? overlay.port : 8472,
       detectLocal: detectLocal(settings.podsByPort, settings.podSources.length > 0),
       dropInvalid: liberal ? 0 : 1,
+      loopback: partial ? 1 : 0,
     },
-    local: [...own.local, ...extraLocal],
+    local: [...own.local],
     podSources: settings.podSources.map(prefixOf),
     masqueradeSources: [...topology.masqueradeSources],
     masqueradeExempt: [...topology.masqueradeExempt],
+    serviceRanges: ranges.map(prefixOf),
   };
+}
+
+/** Addresses that only services have, where the mode cares: what the cluster was set up with, and ServiceCIDR objects. */
+function serviceRanges(state: DesiredState, { proxy, serviceCidrs }: AgentConfig): Cidr[] {
+  if (proxy.mode !== "nftables") return [];
+  const added = [...state.serviceCidrs.values()].flatMap(({ spec }) => spec.cidrs.map(cidr));
+  return [...serviceCidrs, ...added];
 }
 
 function detectLocal(byPort: boolean, byCidr: boolean): number {

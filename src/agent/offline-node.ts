@@ -1,26 +1,29 @@
 /**
  * A node without devices: the same compile, the same tables, the same pipeline, with memory queues for ports. `replay`
- * sends captures through it. Needs neither root nor a kernel nor the addon.
+ * sends captures through it, `explain` one packet at a time. Needs neither root nor a kernel nor the addon.
  */
-import { type IpWords, parseIp } from "../base/ip.ts";
-import { compilePods } from "../compile/node.ts";
+import { type IpWords, parseIp, sameIp } from "../base/ip.ts";
+import { compilePods, type LocalPod } from "../compile/node.ts";
 import type { AgentConfig } from "../control/config/agent.ts";
 import { ObjectGraph } from "../control/desired-state.ts";
-import type { KubeObject } from "../control/objects.ts";
+import type { EndpointSlice, KubeObject, Pod, Service } from "../control/objects.ts";
+import { ObjectSet } from "../control/watch/object-set.ts";
 import { Counters } from "../dataplane/counters.ts";
 import * as engine from "../dataplane/engine.ts";
 import { PortRole } from "../dataplane/port.ts";
 import { RecordRing } from "../dataplane/record-ring.ts";
+import { Neighbors } from "../dataplane/table/neighbor.ts";
 import { Services } from "../dataplane/table/services.ts";
 import { createMemoryPair, type MemoryPort } from "../device/memory-pair.ts";
 import * as offload from "../wire/offload.ts";
 import { applyMessage } from "./apply-message.ts";
-import { NodeMessages } from "./node-messages.ts";
+import type { PlaneMessage } from "./messages.ts";
+import { NodeMessages, type OfflineFacts } from "./node-messages.ts";
 import type { PortInfo } from "./show.ts";
 
 export const UPLINK_PORT = 0;
 export const HOST_PORT = 1;
-const FIRST_POD_PORT = 2;
+const MORE_PORTS = 3; // uplink, host0, one for pods without an object
 const UPLINK_MTU = 1500;
 const POLLER = { add: () => 0, remove: () => 0 };
 
@@ -29,7 +32,14 @@ export interface OfflinePort {
   readonly info: PortInfo;
   /** The station's end: send into the node, take what the node sent. */
   readonly station: MemoryPort;
-  readonly addresses: readonly IpWords[];
+  addresses: readonly IpWords[];
+}
+
+export interface OfflineOptions extends OfflineFacts {
+  /** Loaded first; then `objects` take their place, in the way in which an agent hears of changes. */
+  readonly previous?: readonly KubeObject[];
+  /** Changes what the plane is told, before it is told. */
+  readonly amend?: (message: PlaneMessage) => PlaneMessage;
 }
 
 export class OfflineNode {
@@ -37,55 +47,84 @@ export class OfflineNode {
   readonly messages: NodeMessages;
   readonly graph = new ObjectGraph();
   readonly ports: OfflinePort[] = [];
+  /** Of a partial node: where pods are that no Pod object tells of. */
+  readonly strangers: OfflinePort | undefined;
+  readonly #objects = new ObjectSet();
+  readonly #podPorts = new Map<string, OfflinePort>();
+  readonly #amend: (message: PlaneMessage) => PlaneMessage;
 
   /** `objects` as a cluster holds them: defaulted, addresses allocated. */
-  constructor(config: AgentConfig, objects: readonly KubeObject[], servicesLog2 = 14) {
-    for (const object of objects) this.graph.onEvent({ type: "ADDED", object });
-    const pods = compilePods(this.graph, config.nodeName);
-    const maxPorts = FIRST_POD_PORT + pods.length;
+  constructor(config: AgentConfig, objects: readonly KubeObject[], options: OfflineOptions = {}) {
+    const { previous = [] } = options;
+    const all = [...previous, ...objects];
+    this.#amend = options.amend ?? ((message) => message);
+    const maxPorts = MORE_PORTS + all.filter((object) => object.kind === "Pod").length;
     this.engine = new engine.Engine({
       maxPorts,
       poolSlots: 64,
       io: null,
       offload,
       counters: new Counters(maxPorts),
-      tables: { services: new Services(servicesLog2, servicesLog2) },
+      tables: tablesFor(previous, objects),
     });
-    this.messages = new NodeMessages(config, this.graph);
-    const node = this.messages;
-    const changes = this.graph.take();
-    for (const m of node.update(this.graph, changes, { uplink: 0, host: 1, mtu: UPLINK_MTU })) {
-      applyMessage(this.engine, m, POLLER);
-    }
-    const own = node.topology?.own;
-    const address = own?.addresses ?? [];
+    this.messages = new NodeMessages(config, this.graph, options);
+    this.#load(previous.length > 0 ? previous : objects);
+    const address = this.messages.topology?.own.addresses ?? [];
     // The uplink's MAC is ours to choose; host0 shares it, as in a real node.
-    const mac = { hi: 0x0a58, lo: address.find((a) => a.family === 4)?.w3 ?? 0 };
+    const mac = { hi: 0x0a58, lo: address.find((a) => a.family === 4)?.w3 ?? 1 };
     this.#addPort("uplink", "uplink", PortRole.UPLINK, "", mac, UPLINK_MTU, address);
     this.#addPort("host0", "host", PortRole.HOST, "", mac, UPLINK_MTU, address);
-    const podMtu = config.overlay.type === "vxlan" ? UPLINK_MTU - 50 : UPLINK_MTU;
-    for (const pod of pods) {
-      const port = this.#addPort(
-        `eth0 ${pod.key}`,
-        "pod",
-        PortRole.POD,
-        pod.key,
-        pod.mac,
-        podMtu,
-        pod.addresses,
-      );
-      const add = pod.addresses.map(({ w0, w1, w2, w3 }) => ({
-        w0,
-        w1,
-        w2,
-        w3,
-        macHi: pod.mac.hi,
-        macLo: pod.mac.lo,
-        port: port.id,
-      }));
-      applyMessage(this.engine, { type: "stations", add, remove: [] }, POLLER);
-    }
+    const [hi, lo] = [0x0a58, 2];
+    if (options.partial === true)
+      this.strangers = this.#addPort("a pod", "pod", PortRole.POD, "", { hi, lo }, this.#podMtu(), []);
+    this.#syncPods();
+    if (previous.length > 0) this.replace(objects);
     engine.setClock(this.engine, 0);
+  }
+
+  /** Makes `objects` the node's objects: what is missing goes, what differs changes. */
+  replace(objects: readonly KubeObject[]): void {
+    this.#load(objects);
+    this.#syncPods();
+  }
+
+  #load(objects: readonly KubeObject[]): void {
+    for (const event of this.#objects.replace(objects)) this.graph.onEvent(event);
+    const ports = { uplink: UPLINK_PORT, host: HOST_PORT, mtu: UPLINK_MTU };
+    for (const m of this.messages.update(this.graph, this.graph.take(), ports)) this.#tell(this.#amend(m));
+  }
+
+  #tell(message: PlaneMessage): void {
+    applyMessage(this.engine, message, POLLER);
+  }
+
+  /** A port for each pod of this node, and the pod's addresses behind it. */
+  #syncPods(): void {
+    const pods = compilePods(this.graph, this.messages.config.nodeName);
+    const keys = new Set(pods.map((pod) => pod.key));
+    for (const [key, port] of this.#podPorts) {
+      if (keys.has(key)) continue;
+      this.#tell({ type: "stations", add: [], remove: port.addresses.map(wordsOf) });
+      port.addresses = [];
+    }
+    for (const pod of pods) this.#attach(pod);
+  }
+
+  #attach(pod: LocalPod): void {
+    const { key, mac, addresses } = pod;
+    let port = this.#podPorts.get(key);
+    if (port === undefined) {
+      port = this.#addPort(`eth0 ${key}`, "pod", PortRole.POD, key, mac, this.#podMtu(), []);
+      this.#podPorts.set(key, port);
+    }
+    const place = { macHi: mac.hi, macLo: mac.lo, port: port.id };
+    const add = addresses.map((address) => ({ ...wordsOf(address), ...place }));
+    this.#tell({ type: "stations", add, remove: port.addresses.map(wordsOf) });
+    port.addresses = addresses;
+  }
+
+  #podMtu(): number {
+    return this.messages.config.overlay.type === "vxlan" ? UPLINK_MTU - 50 : UPLINK_MTU;
   }
 
   #addPort(
@@ -119,8 +158,8 @@ export class OfflineNode {
   /** The port that a packet from `address` comes in at: its pod's, host0 for the node's own, else the uplink. */
   portOf(address: string): OfflinePort {
     const wanted = parseIp(address);
-    const same = (a: IpWords): boolean =>
-      wanted !== null && a.w3 === wanted.w3 && a.w2 === wanted.w2 && a.w1 === wanted.w1 && a.w0 === wanted.w0;
+    if (wanted === null) return this.ports[UPLINK_PORT];
+    const same = (a: IpWords): boolean => sameIp(a, wanted);
     const pod = this.ports.find((p) => p.info.kind === "pod" && p.addresses.some(same));
     if (pod !== undefined) return pod;
     const own = this.messages.topology?.own.local ?? [];
@@ -153,5 +192,44 @@ export class OfflineNode {
     this.ports[id].station.send(frame, vnetHeader);
     while (engine.pollPort(this.engine, id) > 0);
     engine.tick(this.engine);
+  }
+}
+
+function wordsOf({ w0, w1, w2, w3 }: IpWords): IpWords {
+  return { w0, w1, w2, w3 };
+}
+
+const LOG2_MIN = 10;
+const LOG2_MAX = 22;
+/** Addresses that serve node ports, of one family: any, loopback, or a few certain ones. */
+const NODE_PORT_ROWS = 4;
+
+/** Tables with room for these objects, the earlier ones and the later ones at once. */
+function tablesFor(...states: (readonly KubeObject[])[]) {
+  const room = { frontends: 0, endpoints: 0, nodes: 0, pods: 0 };
+  for (const objects of states) countRows(objects, room);
+  const log2 = (n: number): number => Math.min(LOG2_MAX, Math.max(LOG2_MIN, Math.ceil(Math.log2(n + 1))));
+  return {
+    services: new Services(log2(room.frontends), log2(room.endpoints)),
+    fabric: new Neighbors(log2(room.nodes * 2)),
+    stations: new Neighbors(log2(room.pods * 2)),
+  };
+}
+
+/** An upper bound: every port at every address, every endpoint for every port. */
+function countRows(
+  objects: readonly KubeObject[],
+  room: { frontends: number; endpoints: number; nodes: number; pods: number },
+): void {
+  for (const object of objects) {
+    if (object.kind === "Service") {
+      const { spec, status } = object as Service;
+      const addresses = 2 + (spec.externalIPs?.length ?? 0) + (status.loadBalancer?.ingress?.length ?? 0);
+      room.frontends += (spec.ports?.length ?? 0) * (addresses + 2 * NODE_PORT_ROWS) + 2 * addresses;
+    } else if (object.kind === "EndpointSlice") {
+      const { ports = [], endpoints } = object as EndpointSlice;
+      room.endpoints += ports.length * endpoints.length;
+    } else if (object.kind === "Node") room.nodes++;
+    else if (object.kind === "Pod") room.pods += (object as Pod).status.podIPs?.length ?? 1;
   }
 }

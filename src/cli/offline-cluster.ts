@@ -32,7 +32,7 @@ const CLUSTER_CIDR = "10.244.0.0/16";
 const SERVICE_CIDR = "10.96.0.0/12";
 const DEFAULT_NODES = ["node1", "node2"];
 const FIRST_NODE_ADDRESS = 11;
-const KINDS = ["Namespace", "Node", "Service", "EndpointSlice", "Pod", "NetworkPolicy"];
+const KINDS = ["Namespace", "Node", "ServiceCIDR", "Service", "EndpointSlice", "Pod", "NetworkPolicy"];
 
 export async function offlineCluster(flags: Globals, options: OfflineOptions): Promise<OfflineCluster> {
   if (options.files === undefined) return fromLab(runningLab(flags), options);

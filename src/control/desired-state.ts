@@ -4,8 +4,9 @@
 //   source ─▶ events ─▶ ObjectGraph ─┬─ services   ns/name → Service            ┐
 //                                    ├─ slices     ns/service → slices by name  │ take() → Changes ─▶ compile
 //                                    ├─ nodes      name → Node                  │   (keys that changed)
-//                                    └─ pods       ns/name → Pod                ┘
-import type { EndpointSlice, KubeObject, NetworkPolicy, Node, Pod, Service } from "./objects.ts";
+//                                    ├─ pods       ns/name → Pod                │
+//                                    └─ serviceCidrs  name → ServiceCIDR        ┘
+import type { EndpointSlice, KubeObject, NetworkPolicy, Node, Pod, Service, ServiceCidr } from "./objects.ts";
 import { keyOf } from "./objects.ts";
 
 export type { EndpointSlice, NetworkPolicy, Node, Pod, Service } from "./objects.ts";
@@ -25,6 +26,7 @@ export interface DesiredState {
   readonly pods: ReadonlyMap<string, Pod>;
   readonly namespaces: ReadonlyMap<string, KubeObject>;
   readonly policies: ReadonlyMap<string, NetworkPolicy>;
+  readonly serviceCidrs: ReadonlyMap<string, ServiceCidr>;
 }
 
 /** Keys of what was added, changed or removed. */
@@ -35,6 +37,7 @@ export interface Changes {
   readonly pods: ReadonlySet<string>;
   readonly namespaces: ReadonlySet<string>;
   readonly policies: ReadonlySet<string>;
+  readonly serviceCidrs: ReadonlySet<string>;
 }
 
 export class ObjectGraph implements DesiredState {
@@ -44,6 +47,7 @@ export class ObjectGraph implements DesiredState {
   readonly pods = new Map<string, Pod>();
   readonly namespaces = new Map<string, KubeObject>();
   readonly policies = new Map<string, NetworkPolicy>();
+  readonly serviceCidrs = new Map<string, ServiceCidr>();
   /** Slice → the Service whose it is, to notice that its label changed. */
   readonly #sliceOwner = new Map<string, string>();
   #changes = noChanges();
@@ -75,6 +79,10 @@ export class ObjectGraph implements DesiredState {
       case "NetworkPolicy":
         put(this.policies, key, object as NetworkPolicy, gone);
         this.#changes.policies.add(key);
+        break;
+      case "ServiceCIDR":
+        put(this.serviceCidrs, key, object as ServiceCidr, gone);
+        this.#changes.serviceCidrs.add(key);
         break;
       default: // Deployments and configuration are nothing to a node
         break;
@@ -121,5 +129,6 @@ function noChanges() {
     pods: new Set<string>(),
     namespaces: new Set<string>(),
     policies: new Set<string>(),
+    serviceCidrs: new Set<string>(),
   };
 }

@@ -40,6 +40,7 @@ export const KINDS: readonly KindInfo[] = [
   { ...core("Deployment", "deployments", ["deploy"]), apiVersion: "apps/v1" },
   { ...core("EndpointSlice", "endpointslices", []), apiVersion: "discovery.k8s.io/v1" },
   { ...core("NetworkPolicy", "networkpolicies", ["netpol"]), apiVersion: "networking.k8s.io/v1" },
+  { ...core("ServiceCIDR", "servicecidrs", [], false), apiVersion: "networking.k8s.io/v1" },
   configuration("KubeProxyConfiguration", "kubeproxy.config.k8s.io/v1alpha1"),
   configuration("Lab", "podwire.dev/v1alpha1"),
   configuration("AgentConfiguration", "podwire.dev/v1alpha1"),

@@ -34,6 +34,8 @@ export type EndpointSlice = KubeObject & {
 export type Endpoint = discovery.Endpoint & { hints?: { forNodes?: { name: string }[] } };
 export type EndpointPort = discovery.EndpointPort;
 export type NetworkPolicy = KubeObject & { kind: "NetworkPolicy"; spec: networking.NetworkPolicySpec };
+/** Came with Kubernetes 1.33: addresses that ClusterIPs are taken from. */
+export type ServiceCidr = KubeObject & { kind: "ServiceCIDR"; spec: { cidrs: string[] } };
 export type PodSpec = core.PodSpec;
 export type Container = core.Container;
 export type Probe = core.Probe;

@@ -6,7 +6,16 @@ import { type LabPaths, readJson, writeAtomically } from "./state-dir.ts";
 import type { Topology } from "./topology.ts";
 
 const SAVE_DELAY_MS = 100;
-const KINDS = ["Namespace", "Node", "Service", "Deployment", "Pod", "EndpointSlice", "NetworkPolicy"];
+const KINDS = [
+  "Namespace",
+  "Node",
+  "ServiceCIDR",
+  "Service",
+  "Deployment",
+  "Pod",
+  "EndpointSlice",
+  "NetworkPolicy",
+];
 
 interface SavedState {
   version: 1;

@@ -19,7 +19,7 @@ import { LabError, messageOf } from "./errors.ts";
 import type { Lab } from "./lab.ts";
 
 /** Kinds that a node's agent is told of, in the order in which they are best read. */
-const WATCHED = ["Namespace", "Node", "Service", "EndpointSlice", "NetworkPolicy", "Pod"];
+const WATCHED = ["Namespace", "Node", "ServiceCIDR", "Service", "EndpointSlice", "NetworkPolicy", "Pod"];
 const BODY_MAX_BYTES = 64 << 20;
 const WATCH_BACKLOG_BYTES = 64 << 20;
 

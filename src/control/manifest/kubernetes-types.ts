@@ -211,6 +211,9 @@ const TYPES = `
       windowsOptions:WindowsSecurityContextOptions
   Service: apiVersion:s kind:s metadata:ObjectMeta spec:ServiceSpec status:ServiceStatus
   ServiceAccountTokenProjection: audience:s expirationSeconds:i path:s
+  ServiceCIDR: apiVersion:s kind:s metadata:ObjectMeta spec:ServiceCIDRSpec status:ServiceCIDRStatus
+  ServiceCIDRSpec: cidrs:[s]
+  ServiceCIDRStatus: conditions:[Condition]
   ServicePort: appProtocol:s name:s nodePort:i port:i protocol:s targetPort:x
   ServiceSpec: allocateLoadBalancerNodePorts:b clusterIP:s clusterIPs:[s] externalIPs:[s] externalName:s
       externalTrafficPolicy:s healthCheckNodePort:i internalTrafficPolicy:s ipFamilies:[s]

@@ -7,6 +7,7 @@ import { validateMetadata } from "./metadata.ts";
 import { validateNetworkPolicy } from "./network-policy.ts";
 import { validatePod } from "./pod.ts";
 import { validateService } from "./service.ts";
+import { validateServiceCidr } from "./service-cidr.ts";
 import { validateDeployment, validateNode } from "./workload.ts";
 
 const rules: Record<string, (object: never, problems: FieldProblems) => void> = {
@@ -16,6 +17,7 @@ const rules: Record<string, (object: never, problems: FieldProblems) => void> = 
   Deployment: validateDeployment,
   NetworkPolicy: validateNetworkPolicy,
   Node: validateNode,
+  ServiceCIDR: validateServiceCidr,
 };
 
 /** Reports what an API server would refuse about a defaulted object whose field types are right. */
