@@ -28,6 +28,7 @@ export const BATCH = 64;
 const BYTE_BUDGET = 512 * 1024;
 const AREAS = 4;
 const EAGAIN = 11;
+const ENETDOWN = 100; // said once by a packet socket whose link went down; it works again when the link is back
 
 export interface EngineOptions {
   maxPorts: number;
@@ -109,7 +110,7 @@ export function createDetach(e: Engine, id: number): void {
 /** Receives one batch from port `id`, forwards it, sends the result. Returns the number of frames, or -errno. */
 export function pollPort(e: Engine, id: number): number {
   const n = receiveBatch(e, id);
-  if (n <= 0) return n === -EAGAIN ? 0 : n;
+  if (n <= 0) return n === -EAGAIN || n === -ENETDOWN ? 0 : n;
   const c = e.tables.counters;
   c.events[Event.RX_BATCHES]++;
   countPort(c, id, RX_PACKETS, n);
