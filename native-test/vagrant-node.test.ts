@@ -1,5 +1,5 @@
-// The virtual machines' set-up without virtual machines: two namespaces joined by a wire stand for them, and in each of
-// them the scripts of vagrant/ and an agent that reads manifest files do what they do there.
+// The virtual machines' set-up without virtual machines: two namespaces joined by a wire stand for them,
+// and in each of them the scripts of vagrant/ and an agent that reads manifest files do what they do there.
 import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
