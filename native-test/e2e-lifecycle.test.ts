@@ -27,6 +27,20 @@ t.test("processes killed by signal 9", { skip }, async (t) => {
     t.equal((await ask(lab, "client-1", url, 20)).length, 20);
   });
 
+  t.test("an uplink whose link went down works again when it is back", async (t) => {
+    const link = async (state: string): Promise<void> => {
+      await lab.output(["exec", "node/node1", "--", "ip", "link", "set", "eth0", state]);
+    };
+    await link("down");
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await link("up");
+    await until("an answer from both endpoints", async () => {
+      const answers = await ask(lab, "client-1", url, 20).catch(() => []);
+      return new Set(answers.map((a) => a.pod)).size === 2;
+    });
+    t.pass("traffic crosses the fabric again");
+  });
+
   t.test("a pod's process comes back, and status tells", async (t) => {
     // biome-ignore lint/suspicious/noExplicitAny: the command's JSON
     const web = async () => (await status(lab)).pods.find((p: any) => p.name === "web-1");

@@ -23,6 +23,7 @@ type Json = any;
 export interface NodeSpec {
   name: string;
   agent?: "podwire" | "kernel";
+  uplink?: { driver: "packet" | "pcap" };
 }
 
 export interface LabSpec {
