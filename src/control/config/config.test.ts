@@ -150,6 +150,8 @@ const refusals: [object, string][] = [
     { conntrack: { tcpEstablishedTimeout: "-1s" } },
     'conntrack.tcpEstablishedTimeout: Invalid value: "-1s": must be greater than or equal to 0',
   ],
+  [{ metricsBindAddress: "localhost" }, 'metricsBindAddress: Invalid value: "localhost": must be IP:port'],
+  [{ healthzBindAddress: ":10256" }, 'healthzBindAddress: Invalid value: ":10256": must be IP:port'],
   [{ oomScoreAdj: 2000 }, "oomScoreAdj: Invalid value: 2000: must be within the range [-1000, 1000]"],
 ];
 for (const [value, want] of refusals) {

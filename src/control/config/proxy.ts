@@ -5,6 +5,7 @@ import { decode } from "../manifest/decode.ts";
 import { type FieldPath, FieldProblems } from "../manifest/field-problems.ts";
 import { parseTypes } from "../manifest/kubernetes-types.ts";
 import { parseDuration } from "./duration.ts";
+import { parseHostPort } from "./host-port.ts";
 
 export const PROXY_MODES = ["iptables", "ipvs", "nftables", "userspace"] as const;
 export type ProxyMode = (typeof PROXY_MODES)[number];
@@ -20,6 +21,7 @@ export type DetectLocalMode = (typeof DETECT_LOCAL_MODES)[number];
 export interface ProxyConfig {
   readonly mode: ProxyMode;
   readonly bindAddress: string;
+  /** IP:port, or "": no such server. */
   readonly healthzBindAddress: string;
   readonly metricsBindAddress: string;
   readonly hostnameOverride: string;
@@ -146,8 +148,8 @@ export function readProxyConfig(
   const config: ProxyConfig = {
     mode,
     bindAddress: reader.ip("bindAddress", raw.bindAddress ?? "", "0.0.0.0"),
-    healthzBindAddress: raw.healthzBindAddress ?? "0.0.0.0:10256",
-    metricsBindAddress: raw.metricsBindAddress ?? "127.0.0.1:10249",
+    healthzBindAddress: reader.hostPort("healthzBindAddress", raw.healthzBindAddress, "0.0.0.0:10256"),
+    metricsBindAddress: reader.hostPort("metricsBindAddress", raw.metricsBindAddress, "127.0.0.1:10249"),
     hostnameOverride: raw.hostnameOverride ?? "",
     clusterCidrs: reader.clusterCidrs(raw.clusterCIDR ?? "", clusterCidr),
     detectLocalMode: (detectLocalMode || "ClusterCIDR") as DetectLocalMode,
@@ -195,6 +197,13 @@ class Reader {
     if (text === "") return otherwise;
     if (parseIp(text) !== null) return text;
     this.#problems.invalid(this.#at(field), text, "not a valid textual representation of an IP address");
+    return otherwise;
+  }
+
+  /** "" switches the server off. */
+  hostPort(field: string, text: string | undefined, otherwise: string): string {
+    if (text === undefined || text === "" || parseHostPort(text) !== null) return text ?? otherwise;
+    this.#problems.invalid(this.#at(field), text, "must be IP:port");
     return otherwise;
   }
 
