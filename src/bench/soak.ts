@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
-import { percentile, readGcLog } from "./gc-log.ts";
+import { type Collections, percentile, readGcLog } from "./gc-log.ts";
 import { startServers } from "./measure.ts";
 import { makePodwireSubject } from "./podwire-subject.ts";
 import { buildPrograms } from "./programs.ts";
@@ -16,6 +16,7 @@ const LAB = "pwb-soak";
 const CONNECTIONS_PER_SEC = 1000;
 const STREAM_RATE = "300M"; // leaves the cores idle time: a full one would measure the scheduler
 const PING_INTERVAL_SEC = 0.05;
+const SETTLE_MS = 3000; // what starting made is collected by then
 const SAMPLE_EVERY_MS = 5000;
 const LIMITS = { pauseMs: 5, pingP99Ms: 2, memoryGrowthMb: 16, lostPingPercent: 0 };
 
@@ -27,17 +28,20 @@ interface Agent {
   node: string;
   pid: number;
   memoryMb: number[];
+  /** Characters of its log before the load. */
+  logStart: number;
 }
 
 const progress = (text: string) => process.stderr.write(`soak: ${text}\n`);
 
 async function agents(podwire: string): Promise<Agent[]> {
   const status = JSON.parse(await run([podwire, "--lab", LAB, "lab", "status", "-o", "json"]));
-  return status.nodes.map((node: { name: string; pid: number }) => ({
-    node: node.name,
-    pid: node.pid,
-    memoryMb: [],
-  }));
+  return Promise.all(
+    status.nodes.map(async (node: { name: string; pid: number }) => {
+      const logStart = (await readFile(logFile(node.name), "utf8")).length;
+      return { node: node.name, pid: node.pid, memoryMb: [], logStart };
+    }),
+  );
 }
 
 async function residentMb(pid: number): Promise<number> {
@@ -122,18 +126,28 @@ async function judgeLoads(loads: Loads): Promise<string[]> {
   return broken;
 }
 
+const logFile = (node: string) => `/run/podwire/labs/${LAB}/agents/${node}.log`;
+
+/** What the worker collected while the load was on: what it did before belongs to the start. */
+async function workerCollections(agent: Agent): Promise<Collections[]> {
+  const log = await readFile(logFile(agent.node), "utf8");
+  const [main] = readGcLog(log);
+  if (main === undefined) throw new BenchError(`${agent.node}: no garbage collection was traced`);
+  return readGcLog(log.slice(agent.logStart)).filter(({ isolate }) => isolate !== main.isolate);
+}
+
 async function judgeAgents(list: Agent[]): Promise<string[]> {
   const broken: string[] = [];
-  for (const { node, memoryMb } of list) {
+  for (const agent of list) {
+    const { node, memoryMb } = agent;
     // The first fifth fills caches and compiled code; after it memory must stand still.
     const settled = memoryMb.slice(Math.floor(memoryMb.length / 5));
     const growth = settled[settled.length - 1] - settled[0];
     const end = settled[settled.length - 1].toFixed(0);
     progress(`${node}: memory ${memoryMb[0].toFixed(0)} → ${end} MB, ${growth.toFixed(1)} since settled`);
     if (growth > LIMITS.memoryGrowthMb) broken.push(`${node}: memory grew by ${growth.toFixed(1)} MB`);
-    const log = await readFile(`/run/podwire/labs/${LAB}/agents/${node}.log`, "utf8");
-    const [main, ...workers] = readGcLog(log);
-    if (main === undefined) broken.push(`${node}: no garbage collection traced`);
+    const workers = await workerCollections(agent);
+    if (workers.length === 0) progress(`${node}: the worker collected nothing`);
     for (const worker of workers) {
       progress(`${node}: worker collected ${worker.count} times, longest ${worker.maxPauseMs} ms`);
       if (worker.maxPauseMs > LIMITS.pauseMs)
@@ -155,6 +169,7 @@ async function soak(options: Options): Promise<number> {
   for (const netns of new Set(subject.routes.map((r) => r.serverNetns)))
     await startServers(netns, programs["round-trip"]);
   const seconds = Math.round(options.minutes * 60);
+  await sleep(SETTLE_MS);
   const list = await agents(podwire);
   const loads = startLoads(subject.routes, programs["round-trip"], seconds);
   const end = Date.now() + seconds * 1000;
