@@ -88,6 +88,7 @@ function nodeMessage(
 ): PlaneMessage {
   const { own } = topology;
   const { overlay, proxy } = config;
+  const v6 = own.addresses.find((a) => a.family === 6);
   // kube-proxy leaves its INVALID rule out when conntrack is liberal, and nftables mode never had one.
   const liberal = proxy.conntrack.tcpBeLiberal || proxy.mode === "nftables";
   return {
@@ -100,6 +101,10 @@ function nodeMessage(
       hostPort: ports.host,
       uplinkPort: ports.uplink,
       nodeAddress: own.addresses.find((a) => a.family === 4)?.w3 ?? 0,
+      nodeV60: v6?.w0 ?? 0,
+      nodeV61: v6?.w1 ?? 0,
+      nodeV62: v6?.w2 ?? 0,
+      nodeV63: v6?.w3 ?? 0,
       vxlan: overlay.type === "vxlan" ? 1 : 0,
       vni: overlay.type === "vxlan" ? overlay.vni : 1,
       vxlanPort: overlay.type === "vxlan" ? overlay.port : 8472,

@@ -37,7 +37,8 @@ export function flood(pkt: Packet, t: Tables): Verdict {
   const copies = floodFrame(t, pkt.inPort, pkt.off, pkt.end - pkt.off, pkt.slot);
   pkt.slot = -1;
   if (copies > 0) return FLOOD;
-  return pkt.etherType === eth.ETHERTYPE_ARP ? CONSUMED : drop(pkt, t, DropReason.NO_OTHER_PORT);
+  const asksNeighbours = pkt.etherType === eth.ETHERTYPE_ARP || (pkt.proto === 58 && pkt.family === 6);
+  return asksNeighbours ? CONSUMED : drop(pkt, t, DropReason.NO_OTHER_PORT);
 }
 
 /** Queues a frame for every pod but `inPort`'s; all copies share the bytes. Takes `slot`. Returns how many copies. */

@@ -42,6 +42,8 @@ export const Event = Object.freeze({
   COMMITS: 20,
   NEIGHBOR_QUEUED: 21,
   CSUM_COMPLETED: 22,
+  ND_REPLIES: 23,
+  ND_SOLICITATIONS: 24,
 } as const);
 const EVENT_COLUMNS = 32;
 export const EVENT_NAMES: readonly string[] = Object.keys(Event).map((k) => k.toLowerCase());
@@ -64,6 +66,11 @@ export class Counters {
 
 export function countPort(c: Counters, port: number, column: number, n: number): void {
   c.ports[port * PORT_COLUMNS + column] += n;
+}
+
+/** A new port under an old number begins at zero. */
+export function clearPort(c: Counters, port: number): void {
+  for (let i = 0; i < PORT_COLUMNS; i++) c.ports[port * PORT_COLUMNS + i] = 0;
 }
 
 /** One port's counter, for `show` and metrics. */

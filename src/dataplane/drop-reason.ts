@@ -56,11 +56,14 @@ export const DropReason = Object.freeze({
   NO_SLOT: 50,
   SERVICE_PORT_UNKNOWN: 51,
   SERVICE_IP_UNUSED: 52,
+  MALFORMED_ND: 53,
+  UDP_NO_CHECKSUM: 54,
+  LINK_LOCAL_UNROUTED: 55,
 } as const);
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
 /** One more than the highest code: the number of drop counters. */
-export const DROP_REASONS = 53;
+export const DROP_REASONS = 56;
 
 /** Text for people, indexed by code: the same words in trace, capture, metrics and `show drops`. */
 export const DROP_REASON_TEXT: readonly string[] = [
@@ -117,6 +120,9 @@ export const DROP_REASON_TEXT: readonly string[] = [
   "No packet slot free",
   "Service port not found",
   "No service has this address",
+  "Malformed neighbour discovery",
+  "IPv6 UDP without checksum",
+  "Link-local address is not routed",
 ];
 
 /** The constant's name of a code, for JSON. */

@@ -66,6 +66,19 @@ function wait(t: Tables, n: number, off: number, len: number, slot: number): num
   return 0;
 }
 
+/** Sends the packets that waited for the neighbour in `slot`. */
+export function sendWaiting(t: Tables, slot: number): void {
+  const uplink = t.config.uplinkPort;
+  for (;;) {
+    const len = neighbor.frontLen(t.fabric, slot);
+    const waiting = neighbor.dequeue(t.fabric, slot);
+    if (waiting < 0) return;
+    const off = pool.frameOffset(waiting);
+    eth.setDst(t.own.view, off, t.fabric.macHi[slot], t.fabric.macLo[slot]);
+    enqueue(t.tx, uplink, off, len, waiting);
+  }
+}
+
 function giveBack(t: Tables, slot: number, reason: number): number {
   if (slot >= 0) pool.release(t.pool, slot);
   return reason;

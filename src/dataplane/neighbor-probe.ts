@@ -1,7 +1,10 @@
-/** What the fabric's neighbour table asks for: ARP requests, and the bad news for packets that waited in vain. */
+/** What the fabric's neighbour table asks for: ARP, ND, and the bad news for packets that waited in vain. */
 import type { Ipv4Addr } from "../base/ids.ts";
 import * as arp from "../wire/arp.ts";
 import * as eth from "../wire/ethernet.ts";
+import * as icmpv6 from "../wire/icmpv6.ts";
+import * as ipv6 from "../wire/ipv6.ts";
+import * as ndp from "../wire/ndp.ts";
 import * as vnet from "../wire/virtio-net.ts";
 import { Event } from "./counters.ts";
 import { IcmpRequest, requestIcmp } from "./icmp-request.ts";
@@ -17,12 +20,18 @@ import { Verdict } from "./verdict.ts";
 
 const TCP = 6;
 const UDP = 17;
+const ICMPV6 = 58;
+const SOLICITATION_LEN = ndp.SOLICITATION_LEN + ndp.LINK_OPTION_LEN;
 
-/** Sends an ARP request for the neighbour in `slot`: to everybody, or to the station that was last known. */
+/** Asks for the neighbour in `slot`: to everybody, or to the station that was last known. */
 export function sendProbe(t: Tables, slot: number, unicast: boolean): void {
   const uplink = t.config.uplinkPort;
   const n = t.fabric;
-  if (uplink < 0 || n.addr2[slot] !== 0xffff) return; // IPv6 neighbours are solicited by ND
+  if (uplink < 0) return;
+  if (n.addr2[slot] !== 0xffff || (n.addr0[slot] | n.addr1[slot]) !== 0) {
+    solicit(t, slot, unicast);
+    return;
+  }
   const mine = pool.acquire(t.pool);
   if (mine < 0) return;
   const view = t.own.view;
@@ -40,20 +49,57 @@ export function sendProbe(t: Tables, slot: number, unicast: boolean): void {
   enqueue(t.tx, uplink, off, eth.HEADER_LEN + arp.HEADER_LEN, mine);
 }
 
+/** The same for IPv6 (RFC 4861 §7.2.2): to the solicited-node group, or to the station alone. */
+function solicit(t: Tables, slot: number, unicast: boolean): void {
+  const c = t.config;
+  if ((c.nodeV60 | c.nodeV61 | c.nodeV62 | c.nodeV63) === 0) return;
+  const mine = pool.acquire(t.pool);
+  if (mine < 0) return;
+  const n = t.fabric;
+  const uplink = c.uplinkPort;
+  const view = t.own.view;
+  const off = pool.frameOffset(mine);
+  const ip = off + eth.HEADER_LEN;
+  const icmp = ip + ipv6.HEADER_LEN;
+  const hi = t.ports.macHi[uplink];
+  const lo = t.ports.macLo[uplink];
+  const group = (0xff << 24) | (n.addr3[slot] & 0xffffff); // the last word of ff02::1:ffXX:XXXX
+  vnet.clear(view, off - vnet.HEADER_LEN);
+  ipv6.emit(view, ip, 0, 0, SOLICITATION_LEN, ICMPV6, 255);
+  ipv6.setSrc(view, ip, c.nodeV60, c.nodeV61, c.nodeV62, c.nodeV63);
+  if (unicast) {
+    eth.emit(view, off, n.macHi[slot], n.macLo[slot], hi, lo, eth.ETHERTYPE_IPV6);
+    ipv6.setDst(view, ip, n.addr0[slot], n.addr1[slot], n.addr2[slot], n.addr3[slot]);
+  } else {
+    eth.emit(view, off, 0x3333, group, hi, lo, eth.ETHERTYPE_IPV6);
+    ipv6.setDst(view, ip, 0xff020000 | 0, 0, 1, group);
+  }
+  ndp.emitSolicitation(view, icmp, n.addr0[slot], n.addr1[slot], n.addr2[slot], n.addr3[slot]);
+  ndp.emitLinkOption(view, icmp + ndp.SOLICITATION_LEN, ndp.OPTION_SOURCE_LINK, hi, lo);
+  icmpv6.computeChecksum(view, icmp, SOLICITATION_LEN, ip);
+  t.counters.events[Event.ND_SOLICITATIONS]++;
+  enqueue(t.tx, uplink, off, eth.HEADER_LEN + ipv6.HEADER_LEN + SOLICITATION_LEN, mine);
+}
+
 /** Reads a packet that waited into `t.outer`, for the ICMP error its sender gets. False: nobody to tell. */
 export function describeWaiting(t: Tables, slot: number, len: number): boolean {
   const pkt = t.outer;
   begin(pkt, pool.frameOffset(slot), len, t.config.uplinkPort);
   if (parse(pkt, t) !== Verdict.NEXT || pkt.family === 0) return false;
   // A tunnel packet's sender is this node: nobody learns from telling ourselves.
-  if (pkt.family === 4 && pkt.key[3] === t.config.nodeAddress && pkt.proto === 17) {
-    if ((pkt.key[8] & 0xffff) === t.config.vxlanPort) return false;
-  }
+  if (pkt.proto === UDP && (pkt.key[8] & 0xffff) === t.config.vxlanPort && isFromNode(pkt, t)) return false;
   undoTranslation(pkt, t);
   requestIcmp(pkt, IcmpRequest.HOST_UNREACHABLE);
   // The frame carries our own MAC addresses by now, none of them a group's.
   eth.setDst(pkt.view, pkt.off, t.config.gatewayMacHi, t.config.gatewayMacLo);
   return true;
+}
+
+function isFromNode(pkt: Packet, t: Tables): boolean {
+  const k = pkt.key;
+  const c = t.config;
+  if (pkt.family === 4) return k[3] === c.nodeAddress;
+  return k[0] === c.nodeV60 && k[1] === c.nodeV61 && k[2] === c.nodeV62 && k[3] === c.nodeV63;
 }
 
 /** A packet waits as it leaves; whoever sent it must know it again in the quote. */

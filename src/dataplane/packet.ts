@@ -65,6 +65,8 @@ export class Packet {
   ipLen = 0; //          bytes of the IP packet, header included
   fragment = 0; //       1: first fragment, 2: later fragment, 0: whole
   fragMax = 0; //        largest fragment it came in, bytes of IP packet; 0: it came whole
+  fragId = 0; //         IPv6: identification of those fragments (IPv4 has it in the header), and
+  fragHeader = 0; //     bytes of headers that every one of them bore
   tcpFlags = 0; //       low 8 flag bits
 
   bridged = 0; //        1: addressed at layer 2 to another station, stays on the bridge unless NAT moves it
@@ -113,6 +115,8 @@ export function begin(pkt: Packet, off: number, len: number, inPort: number): vo
   pkt.ipLen = 0;
   pkt.fragment = 0;
   pkt.fragMax = 0;
+  pkt.fragId = 0;
+  pkt.fragHeader = 0;
   pkt.tcpFlags = 0;
   pkt.bridged = 0;
   pkt.ctSlot = -1;

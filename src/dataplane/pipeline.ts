@@ -10,6 +10,7 @@ import { IcmpRequest } from "./icmp-request.ts";
 import { begin, type Packet } from "./packet.ts";
 import * as pool from "./slot-pool.ts";
 import { answerArp } from "./stage/answer-arp.ts";
+import { answerNd } from "./stage/answer-nd.ts";
 import { chooseBackend } from "./stage/choose-backend.ts";
 import { classify } from "./stage/classify.ts";
 import { beginInner, decapsulate, innerFrames, isForTunnel, tunnelPayload } from "./stage/decapsulate.ts";
@@ -50,6 +51,7 @@ export function forward(pkt: Packet, t: Tables, nowSec: number, nowMs: number): 
   if (v === NEXT && pkt.fromTunnel === 0) {
     v = learnSource(pkt, t, nowSec); //                  bridge fdb
     if (v === NEXT) v = answerArp(pkt, t, nowMs);
+    if (v === NEXT) v = answerNd(pkt, t, nowMs);
   }
   if (v === NEXT) {
     v = classify(pkt, t, nowSec); //                     bridged, routed, or for everybody

@@ -35,7 +35,11 @@ export class NodeConfig {
   vtepMacLo = 0;
   hostPort = -1; //        PortIds, -1: none
   uplinkPort = -1;
-  nodeAddress = 0; //      IPv4, source of the outer header
+  nodeAddress = 0; //      IPv4, source of the outer header and of ARP requests
+  nodeV60 = 0; //          IPv6, the same; all zero: none
+  nodeV61 = 0;
+  nodeV62 = 0;
+  nodeV63 = 0;
   vxlan = 0; //            1: overlay on
   vni = 1;
   vxlanPort = 8472;

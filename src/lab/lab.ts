@@ -24,7 +24,7 @@ import { type PodHost, PodRunner } from "./pod-runner.ts";
 import { iso } from "./pod-status.ts";
 import { ProbeHelper } from "./prober.ts";
 import type { LabPaths } from "./state-dir.ts";
-import type { NodePlan, Topology } from "./topology.ts";
+import { type NodePlan, type Topology, tunnelAddress } from "./topology.ts";
 
 /** The agent lets go of a deleted pod's device when it hears of it; its namespace is taken away after that. */
 const DETACH_MS = 100;
@@ -301,14 +301,14 @@ function nodeObject(
       annotations: {
         ...current?.metadata.annotations,
         ...overlay,
-        "flannel.alpha.coreos.com/public-ip": node.address,
+        "flannel.alpha.coreos.com/public-ip": tunnelAddress(node),
         "podwire.dev/agent": node.agent,
       },
     },
-    spec: { podCIDR: node.podCidr, podCIDRs: [node.podCidr] },
+    spec: { podCIDR: node.podCidr, podCIDRs: node.podCidrs },
     status: {
       addresses: [
-        { type: "InternalIP", address: node.address },
+        ...node.addresses.map((address) => ({ type: "InternalIP", address })),
         { type: "Hostname", address: node.name },
       ],
       conditions: [

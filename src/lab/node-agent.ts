@@ -38,7 +38,7 @@ export function agentConfiguration(t: Topology, node: NodePlan, paths: LabPaths)
     nodeName: node.name,
     clusterCIDR: t.clusterCidr,
     serviceCIDR: t.serviceCidr,
-    fabricCIDR: t.fabricCidr,
+    fabricCIDR: t.fabricCidrs.join(","),
     overlay: t.overlay,
     netns: names.netnsPath(node.netns),
     uplink: { interface: names.UPLINK, driver: node.uplinkDriver },

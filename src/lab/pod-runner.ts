@@ -19,7 +19,7 @@ import { environmentOf, etcFiles, inNamespace, isEcho, programOf } from "./pod-e
 import { type ContainerView, podStatus } from "./pod-status.ts";
 import { checkOf, type ProbeHelper, Readiness } from "./prober.ts";
 import type { LabPaths } from "./state-dir.ts";
-import { hexBytes, type NodePlan, type Topology } from "./topology.ts";
+import { hexBytes, macSource, type NodePlan, type Topology } from "./topology.ts";
 
 export interface PodHost {
   topology: Topology;
@@ -132,13 +132,14 @@ export class PodRunner {
     const { topology } = this.host;
     const { pod, node } = this;
     if (pod.spec.hostNetwork === true) return; // it lives in the node's namespace, which is there
-    const prefix = node.podCidr.split("/")[1];
+    const prefix = (family: boolean): string =>
+      node.podCidrs.find((range) => range.includes(":") === family)?.split("/")[1] ?? (family ? "64" : "24");
     const addresses = (pod.status.podIPs ?? []).map((x) => x.ip ?? "");
     const wiring = {
       namespace: pod.metadata.namespace ?? "default",
       name: pod.metadata.name,
       netns: this.netns,
-      addresses: addresses.map((ip) => `${ip}/${ip.includes(":") ? "64" : prefix}`),
+      addresses: addresses.map((ip) => `${ip}/${prefix(ip.includes(":"))}`),
       mac: podMac(pod),
     };
     await makeNamespaces([this.netns]);
@@ -280,10 +281,9 @@ export class PodRunner {
   }
 }
 
-/** As CNI's bridge plugin makes it from the address; a pod without an IPv4 address has none of its own. */
+/** As CNI's bridge plugin makes it from the IPv4 address, else from the last bytes of the IPv6 one. */
 export function podMac(pod: Pod): string {
-  const v4 = pod.status.podIPs?.find((x) => x.ip?.includes("."))?.ip;
-  return `0a:58:${hexBytes(v4 ?? "0.0.0.0")}`;
+  return `0a:58:${hexBytes(macSource((pod.status.podIPs ?? []).flatMap(({ ip }) => ip ?? [])))}`;
 }
 
 /** A pod without an IPv6 address has IPv6 off, as a runtime leaves it: no link-local address, no router solicitation. */
@@ -292,6 +292,7 @@ function podSysctls(addresses: string[]): Record<string, string> {
   return {
     "net.ipv6.conf.all.disable_ipv6": off,
     "net.ipv6.conf.default.disable_ipv6": off,
+    "net.ipv6.conf.default.accept_ra": "0",
     "net.ipv4.ping_group_range": "'0 2147483647'",
     "net.ipv4.ip_unprivileged_port_start": "0", // container runtimes' default
   };

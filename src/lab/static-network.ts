@@ -20,6 +20,8 @@ export async function makeStaticNetwork(t: Topology): Promise<string[]> {
   const stale = [...t.nodes, ...t.clients].filter((member) => made.includes(member.netns));
   const removals = stale.map((member) => `link del ${member.fabricPort}`);
   await ipBatch(fabric, [...(made.includes(fabric) ? [] : removals), ...fabricBatch(t)]);
+  const agents = t.nodes.filter((node) => node.agent === "podwire");
+  await Promise.all(agents.map((node) => setSysctls(node.netns, UPLINK_SYSCTLS)));
   await Promise.all([
     ...t.nodes.map((node) => ipBatch(node.netns, nodeBatch(t, node))),
     ...t.clients.map((client) => ipBatch(client.netns, clientBatch(t, client))),
@@ -39,11 +41,18 @@ async function plainUplink(t: Topology, node: NodePlan): Promise<void> {
   await command("ip", ["netns", "exec", names.fabricNetns(t.lab), "ethtool", "-K", node.fabricPort, ...off]);
 }
 
+/** The kernel of a podwire node takes no part in what its uplink receives (see podwireNode). */
+const UPLINK_SYSCTLS = { [`net.ipv6.conf.${names.UPLINK}.disable_ipv6`]: "1" };
+
 const IPV6_OFF = { "net.ipv6.conf.all.disable_ipv6": "1", "net.ipv6.conf.default.disable_ipv6": "1" };
+
+function hasIpv6(t: Topology): boolean {
+  return t.clusterCidr.includes(":");
+}
 
 /** A lab with IPv4 ranges only has no IPv6 anywhere: no neighbour discovery in captures, no surprises by name. */
 function ipv6Sysctls(t: Topology): Record<string, string> {
-  return t.clusterCidr.includes(":") ? {} : IPV6_OFF;
+  return hasIpv6(t) ? { "net.ipv6.conf.default.accept_ra": "0" } : IPV6_OFF;
 }
 
 function nodeSysctls(t: Topology, node: NodePlan): Record<string, string> {
@@ -56,5 +65,8 @@ function nodeSysctls(t: Topology, node: NodePlan): Record<string, string> {
     "net.ipv4.ip_forward": "1",
     "net.ipv4.conf.all.rp_filter": "0",
     "net.bridge.bridge-nf-call-iptables": "1",
+    ...(hasIpv6(t)
+      ? { "net.ipv6.conf.all.forwarding": "1", "net.bridge.bridge-nf-call-ip6tables": "1" }
+      : {}),
   };
 }

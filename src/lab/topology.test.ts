@@ -54,7 +54,7 @@ t.test("what cannot be a lab is refused with the field it is about", async (t) =
   const cases: [LabObject["spec"], RegExp][] = [
     [{ clusterCIDR: "10.244.0.0" }, /spec\.clusterCIDR: "10\.244\.0\.0" is not a CIDR/],
     [{ clusterCIDR: "10.96.0.0/16" }, /overlaps spec\.clusterCIDR/],
-    [{ clusterCIDR: "fd00::/56" }, /needs an IPv4 range/],
+    [{ clusterCIDR: "10.244.0.0/16,10.245.0.0/16" }, /no more than one CIDR for each IP family/],
     [{ nodes: [{ name: "a" }, { name: "a" }] }, /node a: node a is already used/],
     [
       {

@@ -7,6 +7,7 @@ import {
   formatCidr,
   formatIp,
   type Ip,
+  type IpFamily,
   network,
   nthIp,
   overlaps,
@@ -46,9 +47,15 @@ export interface NodePlan {
   netns: string;
   /** Port of the fabric bridge that the uplink hangs on. */
   fabricPort: string;
+  /** Of the first family, as the other fields that have a list beside them. */
   address: string;
   podCidr: string;
   gateway: string;
+  /** One of each family of the cluster's ranges, in their order. */
+  addresses: string[];
+  podCidrs: string[];
+  gateways: string[];
+  vtepAddresses: string[];
   gatewayMac: string;
   uplinkMac: string;
   /** Address and MAC of the node's tunnel end; the MAC is announced even where `overlay: none` makes no use of it. */
@@ -63,6 +70,7 @@ export interface ClientPlan {
   netns: string;
   fabricPort: string;
   address: string;
+  addresses: string[];
   mac: string;
 }
 
@@ -72,9 +80,8 @@ export interface Topology {
   serviceCidr: string;
   dnsAddress: string;
   overlay: Overlay;
-  /** The node network, e.g. 192.168.50.0/24, and its prefix length. */
-  fabricCidr: string;
-  fabricPrefix: number;
+  /** The node network, one range a family: 192.168.50.0/24, fd00:192:168:50::/64. */
+  fabricCidrs: string[];
   /** MTU of pod devices and of routes into the pod network. */
   podMtu: number;
   proxy: Record<string, unknown>;
@@ -82,12 +89,15 @@ export interface Topology {
   clients: ClientPlan[];
 }
 
-const FABRIC_DEFAULT = "192.168.50.0/24";
+const FABRIC_DEFAULT = { 4: "192.168.50.0/24", 6: "fd00:192:168:50::/64" } as const;
+const SERVICE_DEFAULT = { 4: "10.96.0.0/12", 6: "fd00:10:96::/112" } as const;
+const FABRIC_MASK = { 4: 24, 6: 64 } as const;
 const FABRIC_MTU = 1500;
-const VXLAN_OVERHEAD = 50; // outer Ethernet 14, IPv4 20, UDP 8, VXLAN 8 (RFC 7348 §5)
+const VXLAN_OVERHEAD = { 4: 50, 6: 70 } as const; // outer Ethernet 14, IP 20 or 40, UDP 8, VXLAN 8 (RFC 7348 §5)
 const NODE_ADDRESS_FIRST = 11;
 const CLIENT_ADDRESS_FIRST = 100;
-const NODE_CIDR_MASK = 24; // kube-controller-manager's --node-cidr-mask-size
+const NODE_CIDR_MASK = { 4: 24, 6: 64 } as const; // kube-controller-manager's --node-cidr-mask-size-ipv4, -ipv6
+const CUT_MAX = 65536; // as many ranges as a controller would cut
 const DNS_INDEX = 10; // kubeadm: the tenth address of the service range is kube-dns
 
 /** `lab up` without a file: two nodes, one client outside, the demo's objects. */
@@ -99,42 +109,51 @@ export function planTopology(lab: string, object: LabObject): Topology {
   names.checkLabName(lab);
   const spec = object.spec ?? {};
   const clusterCidr = spec.clusterCIDR ?? "10.244.0.0/16";
-  const serviceCidr = spec.serviceCIDR ?? "10.96.0.0/12";
-  const cluster = firstIpv4(clusterCidr, "spec.clusterCIDR");
-  const service = firstIpv4(serviceCidr, "spec.serviceCIDR");
-  if (overlaps(cluster, service)) {
+  const cluster = rangesOf(clusterCidr, "spec.clusterCIDR");
+  const serviceCidr = spec.serviceCIDR ?? cluster.map((range) => SERVICE_DEFAULT[range.family]).join(",");
+  const service = rangesOf(serviceCidr, "spec.serviceCIDR");
+  if (cluster.some((a) => service.some((b) => overlaps(a, b)))) {
     throw new LabError("LAB_BAD_CIDR", "spec.serviceCIDR: overlaps spec.clusterCIDR: choose separate ranges");
   }
   const overlay = overlayOf(spec.overlay);
-  const fabric = fabricOf(spec);
+  const fabric = fabricOf(
+    spec,
+    cluster.map((range) => range.family),
+  );
   const nodeSpecs = spec.nodes ?? DEFAULT_LAB.spec!.nodes!;
   const clientSpecs = spec.clients ?? [];
   const taken = new Set([...nodeSpecs, ...clientSpecs].flatMap((x) => (x.address ? [x.address] : [])));
-  const cidrs = podCidrs(nodeSpecs, cluster);
+  const addressesOf = (member: { address?: string }, index: number): string[] =>
+    fabric.map((range) => {
+      const given = member.address === undefined ? null : addressAt(member.address, "spec");
+      return given?.family === range.family ? formatIp(given) : freeAddress(range, index, taken);
+    });
+  const cidrs = cluster.map((range) => podCidrs(nodeSpecs, range));
   const nodes = nodeSpecs.map((node, i) => {
-    const address = node.address ?? freeAddress(fabric, NODE_ADDRESS_FIRST + i, taken);
-    return planNode(lab, node, { index: i, address, cidr: cidrs[i], overlay });
+    const addresses = addressesOf(node, NODE_ADDRESS_FIRST + i);
+    return planNode(lab, node, { index: i, addresses, cidrs: cidrs.map((list) => list[i]), overlay });
   });
   const clients = clientSpecs.map((client, i): ClientPlan => {
-    const address = client.address ?? freeAddress(fabric, CLIENT_ADDRESS_FIRST + i, taken);
+    const addresses = addressesOf(client, CLIENT_ADDRESS_FIRST + i);
     names.checkWorkloadName("client", client.name);
     return {
       name: client.name,
       netns: names.clientNetns(lab, client.name),
       fabricPort: names.fabricPort(nodes.length + i),
-      address,
-      mac: `0a:58:${hexBytes(address)}`,
+      address: addresses[0],
+      addresses,
+      mac: `0a:58:${hexBytes(macSource(addresses))}`,
     };
   });
+  const outer = cluster.some((range) => range.family === 4) ? 4 : 6;
   const plan: Topology = {
     lab,
     clusterCidr,
     serviceCidr,
-    dnsAddress: formatIp(nthIp(service, DNS_INDEX)),
+    dnsAddress: formatIp(nthIp(service[0], DNS_INDEX)),
     overlay,
-    fabricCidr: formatCidr(fabric),
-    fabricPrefix: fabric.prefixLen,
-    podMtu: overlay.type === "vxlan" ? FABRIC_MTU - VXLAN_OVERHEAD : FABRIC_MTU,
+    fabricCidrs: fabric.map(formatCidr),
+    podMtu: overlay.type === "vxlan" ? FABRIC_MTU - VXLAN_OVERHEAD[outer] : FABRIC_MTU,
     proxy: spec.proxy ?? {},
     nodes,
     clients,
@@ -153,45 +172,57 @@ type NodeSpec = NonNullable<NonNullable<LabObject["spec"]>["nodes"]>[number];
 function planNode(
   lab: string,
   node: NodeSpec,
-  at: { index: number; address: string; cidr: Cidr; overlay: Overlay },
+  at: { index: number; addresses: string[]; cidrs: Cidr[]; overlay: Overlay },
 ): NodePlan {
   names.checkWorkloadName("node", node.name);
-  const gateway = formatIp(nthIp(at.cidr, 1));
+  const podCidrs = at.cidrs.map(formatCidr);
+  const gateways = at.cidrs.map((range) => formatIp(nthIp(range, 1)));
+  const vtepAddresses = at.cidrs.map((range) => formatIp(nthIp(range, 0)));
   const vni = at.overlay.type === "vxlan" ? at.overlay.vni : 0;
   return {
     name: node.name,
     agent: node.agent ?? "podwire",
     netns: names.nodeNetns(lab, node.name),
     fabricPort: names.fabricPort(at.index),
-    address: at.address,
-    podCidr: formatCidr(at.cidr),
-    gateway,
-    gatewayMac: `0a:58:${hexBytes(gateway)}`,
-    uplinkMac: `0a:58:${hexBytes(at.address)}`,
-    vtepAddress: formatIp(nthIp(at.cidr, 0)),
-    vtepMac: `0e:${hex2(vni & 0xff)}:${hexBytes(at.address)}`,
+    address: at.addresses[0],
+    podCidr: podCidrs[0],
+    gateway: gateways[0],
+    addresses: at.addresses,
+    podCidrs,
+    gateways,
+    vtepAddresses,
+    gatewayMac: `0a:58:${hexBytes(macSource(gateways))}`,
+    uplinkMac: `0a:58:${hexBytes(macSource(at.addresses))}`,
+    vtepAddress: vtepAddresses[0],
+    vtepMac: `0e:${hex2(vni & 0xff)}:${hexBytes(macSource(at.addresses))}`,
     uplinkDriver: node.uplink?.driver ?? "packet",
     labels: node.labels ?? {},
   };
 }
 
-/** The IPv4 range of "v4" or "v4,v6": the lab's own addressing is IPv4. */
-function firstIpv4(text: string, where: string): Cidr {
+/** One range, or one of each family. */
+function rangesOf(text: string, where: string): Cidr[] {
   const ranges = text.split(",").map((part) => cidrAt(part.trim(), where));
-  const v4 = ranges.find((range) => range.family === 4);
-  if (v4 === undefined) throw new LabError("LAB_BAD_CIDR", `${where}: needs an IPv4 range`);
-  return v4;
+  if (new Set(ranges.map((range) => range.family)).size === ranges.length) return ranges;
+  throw new LabError("LAB_BAD_CIDR", `${where}: may specify no more than one CIDR for each IP family`);
 }
 
-/** The node network: the /24 of the first address that the file gives. */
-function fabricOf(spec: NonNullable<LabObject["spec"]>): Cidr {
-  const given = [...(spec.nodes ?? []), ...(spec.clients ?? [])].find((x) => x.address !== undefined);
-  return cidrAt(given === undefined ? FABRIC_DEFAULT : `${given.address}/24`, "spec.nodes");
+/** The node network of each family: around the first address of it that the file gives, else the usual one. */
+function fabricOf(spec: NonNullable<LabObject["spec"]>, families: readonly IpFamily[]): Cidr[] {
+  const members = [...(spec.nodes ?? []), ...(spec.clients ?? [])];
+  const given = members.flatMap((x) => (x.address === undefined ? [] : [addressAt(x.address, "spec.nodes")]));
+  return families.map((family) => {
+    const first = given.find((address) => address.family === family);
+    return first === undefined
+      ? cidrAt(FABRIC_DEFAULT[family], "spec.nodes")
+      : network(first, FABRIC_MASK[family]);
+  });
 }
 
+/** Of IPv6 the last digits read like IPv4's: 192.168.50.11 and fd00:192:168:50::11 are one node. */
 function freeAddress(fabric: Cidr, from: number, taken: Set<string>): string {
   for (let i = from; i < 255; i++) {
-    const address = formatIp(nthIp(fabric, i));
+    const address = formatIp(nthIp(fabric, fabric.family === 4 ? i : Number.parseInt(String(i), 16)));
     if (taken.has(address)) continue;
     taken.add(address);
     return address;
@@ -199,53 +230,58 @@ function freeAddress(fabric: Cidr, from: number, taken: Set<string>): string {
   throw new LabError("LAB_NO_ADDRESS", `spec.nodes: no address left in ${formatCidr(fabric)}`);
 }
 
-/** Explicit ranges as given, the others the next free /24; .0 of the cluster range is left for last, as a courtesy. */
+/** Explicit ranges as given, the others the next free one; the first of the cluster range is left for last. */
 function podCidrs(nodes: NodeSpec[], cluster: Cidr): Cidr[] {
-  const given = nodes.map((node, i) =>
-    node.podCIDR === undefined ? undefined : cidrAt(node.podCIDR, `spec.nodes[${i}].podCIDR`),
-  );
-  const mask = Math.max(NODE_CIDR_MASK, cluster.prefixLen);
-  const count = 2 ** (mask - cluster.prefixLen);
+  const given = nodes.map((node, i) => {
+    const range = node.podCIDR === undefined ? undefined : cidrAt(node.podCIDR, `spec.nodes[${i}].podCIDR`);
+    return range?.family === cluster.family ? range : undefined;
+  });
+  const mask = Math.max(NODE_CIDR_MASK[cluster.family], cluster.prefixLen);
+  const count = Math.min(CUT_MAX, 2 ** (mask - cluster.prefixLen));
   const used = given.filter((range) => range !== undefined);
   let tried = 0;
   return given.map((range) => {
     if (range !== undefined) return range;
     while (tried < count) {
-      const index = ++tried % count;
-      const candidate = network(addIp(nthIp(cluster, 0), index * 2 ** (32 - mask)), mask);
+      const candidate = network(subnet(cluster, mask, ++tried % count), mask);
       if (!used.some((other) => overlaps(other, candidate))) return candidate;
     }
     throw new LabError("LAB_NO_ADDRESS", `spec.clusterCIDR: ${formatCidr(cluster)} has no /${mask} left`);
   });
 }
 
-function checkPlan(plan: Topology, fabric: Cidr): void {
+/** First address of the i-th range of this size. */
+function subnet(cluster: Cidr, mask: number, i: number): Ip {
+  const first = nthIp(cluster, 0);
+  if (cluster.family === 4) return addIp(first, i * 2 ** (32 - mask));
+  return mask > 64 ? addIp(first, i * 2 ** (128 - mask)) : { ...first, w1: (first.w1 + i) | 0 };
+}
+
+function checkPlan(plan: Topology, fabric: readonly Cidr[]): void {
   const seen = new Map<string, string>();
   const members = [
-    ...plan.nodes.map((n) => ({ what: `node ${n.name}`, address: n.address })),
-    ...plan.clients.map((c) => ({ what: `client ${c.name}`, address: c.address })),
+    ...plan.nodes.map((n) => ({ what: `node ${n.name}`, addresses: n.addresses })),
+    ...plan.clients.map((c) => ({ what: `client ${c.name}`, addresses: c.addresses })),
   ];
-  for (const { what, address } of members) {
-    if (!contains(fabric, addressAt(address, what))) {
-      throw new LabError(
-        "LAB_BAD_ADDRESS",
-        `${what}: ${address} is not in the node network ${plan.fabricCidr}`,
-      );
+  for (const { what, addresses } of members) {
+    for (const address of addresses) {
+      if (!fabric.some((range) => contains(range, addressAt(address, what)))) {
+        const networks = plan.fabricCidrs.join(", ");
+        throw new LabError("LAB_BAD_ADDRESS", `${what}: ${address} is not in the node network ${networks}`);
+      }
     }
-    for (const key of [what, address]) {
+    for (const key of [what, ...addresses]) {
       if (seen.has(key))
         throw new LabError("LAB_DUPLICATE", `${what}: ${key} is already used by ${seen.get(key)}`);
       seen.set(key, what);
     }
   }
-  for (const [i, node] of plan.nodes.entries()) {
-    const range = cidrAt(node.podCidr, `node ${node.name}`);
-    const other = plan.nodes.slice(0, i).find((n) => overlaps(cidrAt(n.podCidr, n.name), range));
+  const ranges = plan.nodes.flatMap((node) => node.podCidrs.map((text) => ({ node: node.name, text })));
+  for (const [i, { node, text }] of ranges.entries()) {
+    const range = cidrAt(text, `node ${node}`);
+    const other = ranges.slice(0, i).find((r) => overlaps(cidrAt(r.text, r.node), range));
     if (other !== undefined) {
-      throw new LabError(
-        "LAB_DUPLICATE",
-        `node ${node.name}: podCIDR ${node.podCidr} overlaps node ${other.name}'s`,
-      );
+      throw new LabError("LAB_DUPLICATE", `node ${node}: podCIDR ${text} overlaps node ${other.node}'s`);
     }
   }
 }
@@ -262,12 +298,20 @@ function addressAt(text: string, where: string): Ip {
   throw new LabError("LAB_BAD_ADDRESS", `${where}: "${text}" is not an IP address`);
 }
 
-/** The four bytes of an IPv4 address as colon-separated hex: the tail of the lab's MAC addresses. */
+/** The outer address of tunnels to a node: its IPv4 one, if it has one (flannel's public-ip). */
+export function tunnelAddress(node: { addresses: readonly string[] }): string {
+  return macSource(node.addresses);
+}
+
+/** Which of several addresses MAC addresses are made from: the IPv4 one, as CNI's bridge plugin does it. */
+export function macSource(addresses: readonly string[]): string {
+  return addresses.find((address) => !address.includes(":")) ?? addresses[0] ?? "0.0.0.0";
+}
+
+/** The last four bytes of an address as colon-separated hex: the tail of the lab's MAC addresses. */
 export function hexBytes(address: string): string {
-  return address
-    .split(".")
-    .map((byte) => hex2(Number(byte)))
-    .join(":");
+  const { w3 } = addressAt(address, "address");
+  return [24, 16, 8, 0].map((shift) => hex2((w3 >>> shift) & 255)).join(":");
 }
 
 function hex2(byte: number): string {

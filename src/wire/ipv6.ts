@@ -174,6 +174,21 @@ export function upperLayerProto(found: number): IpProto {
   return (found & 0xff) as IpProto;
 }
 
+/**
+ * Offset of the byte that names the header at `at`: the next-header field of the header before it. The headers
+ * between `off` and `at` have been walked by findUpperLayer.
+ */
+export function nextHeaderField(view: DataView, off: number, at: number): number {
+  let field = off + OFF_NEXT_HEADER;
+  let header = off + HEADER_LEN;
+  while (header < at) {
+    const proto = view.getUint8(field);
+    field = header;
+    header += extensionLen(view, header, proto);
+  }
+  return field;
+}
+
 /** Of the fragment header at `at`: the protocol of what was cut into pieces. */
 export function fragNextHeader(view: DataView, at: number): number {
   return view.getUint8(at + OFF_FRAG_NEXT_HEADER);

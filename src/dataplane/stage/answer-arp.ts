@@ -10,6 +10,7 @@ import * as vnet from "../../wire/virtio-net.ts";
 import { Event } from "../counters.ts";
 import { drop } from "../drop.ts";
 import { DropReason } from "../drop-reason.ts";
+import { sendWaiting } from "../link.ts";
 import type { Packet } from "../packet.ts";
 import { PortRole } from "../port.ts";
 import * as pool from "../slot-pool.ts";
@@ -68,19 +69,6 @@ function learnNeighbor(
   const lo = arp.senderLo(view, pkt.l3);
   const slot = neighbor.confirm(t.fabric, 0, 0, 0xffff, sender, hi, lo, nowMs, flags);
   if (slot >= 0 && neighbor.isUsable(t.fabric, slot)) sendWaiting(t, slot);
-}
-
-/** Sends the packets that waited for the neighbour in `slot`. */
-function sendWaiting(t: Tables, slot: number): void {
-  const uplink = t.config.uplinkPort;
-  for (;;) {
-    const len = neighbor.frontLen(t.fabric, slot);
-    const waiting = neighbor.dequeue(t.fabric, slot);
-    if (waiting < 0) return;
-    const off = pool.frameOffset(waiting);
-    eth.setDst(t.own.view, off, t.fabric.macHi[slot], t.fabric.macLo[slot]);
-    enqueue(t.tx, uplink, off, len, waiting);
-  }
 }
 
 function answerHost(pkt: Packet, t: Tables, sender: number, target: number, isRequest: boolean): Verdict {

@@ -18,6 +18,7 @@ import { Verdict } from "../verdict.ts";
 const { NEXT, FLOOD } = Verdict;
 const { POD, HOST, UPLINK } = PortRole;
 const LOOPBACK_NET = 127;
+const LINK_LOCAL_10 = 0xfe80 >>> 6; // first ten bits of fe80::/10
 
 export function classify(pkt: Packet, t: Tables, nowSec: number): Verdict {
   const view = pkt.view;
@@ -51,7 +52,7 @@ function isNeighborDiscovery(pkt: Packet): boolean {
 /** Addresses that must not come from a wire (RFC 1812 §5.3.7), and family 0, which only a bridge can carry. */
 function routable(pkt: Packet, t: Tables): Verdict {
   if (pkt.family === 0) return drop(pkt, t, DropReason.UNSUPPORTED_L3);
-  if (pkt.family === 6) return NEXT;
+  if (pkt.family === 6) return routable6(pkt, t);
   const src = pkt.key[3] >>> 24;
   const dst = pkt.key[7] >>> 24;
   if (src === LOOPBACK_NET || dst === LOOPBACK_NET || src >= 224 || src === 0 || dst === 0) {
@@ -59,6 +60,24 @@ function routable(pkt: Packet, t: Tables): Verdict {
   }
   if (dst >= 224) return drop(pkt, t, DropReason.MULTICAST_UNROUTED);
   return NEXT;
+}
+
+/** As above for IPv6 (RFC 4291 §2.5, §2.7): what names no host, or one of this link only, goes no further. */
+function routable6(pkt: Packet, t: Tables): Verdict {
+  const k = pkt.key;
+  if (k[0] >>> 24 === 0xff || isNobody(k, 0) || isNobody(k, 4)) {
+    return drop(pkt, t, DropReason.MARTIAN_SOURCE);
+  }
+  if (k[4] >>> 24 === 0xff) return drop(pkt, t, DropReason.MULTICAST_UNROUTED);
+  if (k[0] >>> 22 === LINK_LOCAL_10 || k[4] >>> 22 === LINK_LOCAL_10) {
+    return drop(pkt, t, DropReason.LINK_LOCAL_UNROUTED);
+  }
+  return NEXT;
+}
+
+/** :: or ::1. */
+function isNobody(k: Int32Array, at: number): boolean {
+  return (k[at] | k[at + 1] | k[at + 2]) === 0 && (k[at + 3] & ~1) === 0;
 }
 
 function group(pkt: Packet, t: Tables, role: number): Verdict {

@@ -52,7 +52,8 @@ function piece(pkt: Packet, mtu: number): number {
 }
 
 function mustCut(pkt: Packet, longest: number): boolean {
-  return pkt.ipLen > longest && pkt.gsoType === 0 && pkt.family === 4;
+  // Of IPv6 nobody but the sender cuts (RFC 8200 §5): only what came in pieces leaves in pieces.
+  return pkt.ipLen > longest && pkt.gsoType === 0 && (pkt.family === 4 || pkt.fragMax !== 0);
 }
 
 /** TTL and MAC addresses stay; only a datagram that was reassembled for conntrack must be cut again. */
@@ -93,18 +94,19 @@ function send(
 }
 
 /**
- * Cuts a datagram for `mtu` (RFC 791 §3.2; Linux ip_do_fragment). Every fragment takes the header with it; in all
- * but the first, options that may not be copied become no-operations. A reassembled datagram is cut no larger than
- * it came (frag_max_size).
+ * Cuts a datagram for `mtu` (RFC 791 §3.2, RFC 8200 §4.5; Linux ip_do_fragment, ip6_fragment). Every fragment takes
+ * the header with it; in all but the first, options that may not be copied become no-operations. A reassembled
+ * datagram is cut no larger than it came (frag_max_size).
  */
 function cut(pkt: Packet, t: Tables, dst: Int32Array, kind: number, mtu: number, nowMs: number): Verdict {
   const view = pkt.view;
   if (pkt.csumPartial !== 0) completeChecksum(pkt, t);
-  const headerLen = ipv4.headerLen(view, pkt.l3);
-  const step = (piece(pkt, mtu) - headerLen) & ~7;
+  const isV4 = pkt.family === 4;
+  const headerLen = isV4 ? ipv4.headerLen(view, pkt.l3) : pkt.fragHeader;
+  const extra = isV4 ? 0 : ipv6.FRAGMENT_HEADER_LEN;
+  const step = (piece(pkt, mtu) - headerLen - extra) & ~7;
   if (step <= 0) return drop(pkt, t, DropReason.FRAGMENTATION_NEEDED);
   const payload = pkt.ipLen - headerLen;
-  const flags = ipv4.dontFragment(view, pkt.l3) ? ipv4.FLAG_DF : 0;
   const head = pkt.l3 - pkt.off + headerLen;
   let reason = 0;
   for (let at = 0; at < payload && reason === 0; at += step) {
@@ -117,17 +119,40 @@ function cut(pkt: Packet, t: Tables, dst: Int32Array, kind: number, mtu: number,
     const n = payload - at < step ? payload - at : step;
     const off = pool.frameOffset(slot);
     t.arena.copyWithin(off, pkt.off, pkt.off + head);
-    t.arena.copyWithin(off + head, pkt.off + head + at, pkt.off + head + at + n);
+    t.arena.copyWithin(off + head + extra, pkt.off + head + at, pkt.off + head + at + n);
     vnet.clear(view, off - vnet.HEADER_LEN);
     const ip = off + (pkt.l3 - pkt.off);
-    if (at > 0 && headerLen > ipv4.HEADER_LEN_MIN) dropUncopiedOptions(view, ip);
-    ipv4.setTotalLen(view, ip, headerLen + n);
-    ipv4.setFlagsFragment(view, ip, flags | (at + n < payload ? ipv4.FLAG_MF : 0) | (at >>> 3));
-    ipv4.computeChecksum(view, ip);
-    reason = send(pkt, t, dst, kind, off, head + n, slot, nowMs);
+    if (isV4) finishV4(view, ip, headerLen, at, n, at + n < payload);
+    else finishV6(view, ip, headerLen, at, n, at + n < payload, pkt.fragId);
+    reason = send(pkt, t, dst, kind, off, head + extra + n, slot, nowMs);
   }
   t.counters.events[Event.FRAGMENTED]++;
   return reason === 0 ? Verdict.FORWARD : drop(pkt, t, reason as DropReason);
+}
+
+/** Header of the fragment with payload bytes `at` … `at + n`; it was copied from the datagram's. */
+function finishV4(view: DataView, ip: number, headerLen: number, at: number, n: number, more: boolean): void {
+  const flags = ipv4.dontFragment(view, ip) ? ipv4.FLAG_DF : 0;
+  if (at > 0 && headerLen > ipv4.HEADER_LEN_MIN) dropUncopiedOptions(view, ip);
+  ipv4.setTotalLen(view, ip, headerLen + n);
+  ipv4.setFlagsFragment(view, ip, flags | (more ? ipv4.FLAG_MF : 0) | (at >>> 3));
+  ipv4.computeChecksum(view, ip);
+}
+
+/** The same for IPv6: a fragment header stands behind what every fragment bears. */
+function finishV6(
+  view: DataView,
+  ip: number,
+  headerLen: number,
+  at: number,
+  n: number,
+  more: boolean,
+  id: number,
+): void {
+  const field = ipv6.nextHeaderField(view, ip, ip + headerLen);
+  ipv6.emitFragment(view, ip + headerLen, view.getUint8(field), at, more, id);
+  view.setUint8(field, ipv6.PROTO_FRAGMENT);
+  ipv6.setPayloadLen(view, ip, headerLen - ipv6.HEADER_LEN + ipv6.FRAGMENT_HEADER_LEN + n);
 }
 
 function dropUncopiedOptions(view: DataView, ip: number): void {

@@ -107,6 +107,8 @@ function parseIpv6(pkt: Packet, t: Tables): Verdict {
     key[i] = ipv6.srcWord(view, l3, i);
     key[4 + i] = ipv6.dstWord(view, l3, i);
   }
+  // An IPv4-mapped address on the wire could pass for the IPv4 one (draft-itojun-v6ops-v4mapped-harmful).
+  if (isMapped(key, 0) || isMapped(key, 4)) return drop(pkt, t, DropReason.MARTIAN_SOURCE);
   key[8] = 0;
   const upper = ipv6.findUpperLayer(view, l3, pkt.end);
   if (upper < 0) return drop(pkt, t, DropReason.MALFORMED_IPV6);
@@ -118,6 +120,16 @@ function parseIpv6(pkt: Packet, t: Tables): Verdict {
     return NEXT;
   }
   return parseTransport(pkt, t);
+}
+
+function isMapped(key: Int32Array, at: number): boolean {
+  return key[at + 2] === V4_MAPPED && (key[at] | key[at + 1]) === 0;
+}
+
+/** RFC 8200 §8.1: only a tunnel may leave the sum out (RFC 6935); nobody else's datagram could be trusted. */
+function lacksChecksum(pkt: Packet, t: Tables): boolean {
+  if (udp.checksum(pkt.view, pkt.l4) !== 0 || pkt.csumPartial !== 0) return false;
+  return t.config.vxlan === 0 || (pkt.key[8] & 0xffff) !== t.config.vxlanPort;
 }
 
 /** Reads ports, ICMP id/type/code and TCP flags of a whole packet; also called again after reassembly. */
@@ -133,6 +145,7 @@ export function parseTransport(pkt: Packet, t: Tables): Verdict {
   } else if (proto === ipv4.PROTO_UDP || proto === ipv4.PROTO_UDPLITE) {
     if (!udp.isWellFormed(view, l4, end)) return drop(pkt, t, DropReason.MALFORMED_UDP);
     pkt.key[8] = view.getInt32(l4);
+    if (pkt.family === 6 && lacksChecksum(pkt, t)) return drop(pkt, t, DropReason.UDP_NO_CHECKSUM);
   } else if (proto === ipv4.PROTO_SCTP) {
     if (end - l4 < 12) return drop(pkt, t, DropReason.MALFORMED_SCTP);
     pkt.key[8] = view.getInt32(l4);

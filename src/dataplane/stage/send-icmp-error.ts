@@ -17,6 +17,7 @@ import { Event } from "../counters.ts";
 import { IcmpRequest } from "../icmp-request.ts";
 import { begin, type Packet } from "../packet.ts";
 import * as pool from "../slot-pool.ts";
+import * as localAddresses from "../table/local-addresses.ts";
 import * as routes from "../table/routes.ts";
 import * as tokenBucket from "../table/token-bucket.ts";
 import type { Tables } from "../tables.ts";
@@ -24,6 +25,7 @@ import type { Tables } from "../tables.ts";
 const V4_MAX = 576;
 const V6_MAX = 1280;
 const TTL = 64;
+const LINK_LOCAL_10 = 0xfe80 >>> 6; // first ten bits of fe80::/10
 
 /** True when `t.own` holds an error to send; its `route` is set. */
 export function makeIcmpError(pkt: Packet, t: Tables, nowMs: number): boolean {
@@ -32,6 +34,7 @@ export function makeIcmpError(pkt: Packet, t: Tables, nowMs: number): boolean {
   if (pkt.family === 4 && pkt.proto === 1 && icmpv4.isError(type)) return false;
   if (pkt.family === 6 && pkt.proto === 58 && type < 128) return false;
   const k = pkt.key;
+  if (pkt.family === 6 && !isHost(k)) return false;
   const r =
     pkt.family === 4 ? routes.lookup4(t.routes, k[3]) : routes.lookup6(t.routes, k[0], k[1], k[2], k[3]);
   if (r < 0 || t.routes.kind[r] >= routes.RouteKind.UNREACHABLE) return false;
@@ -51,6 +54,20 @@ export function makeIcmpError(pkt: Packet, t: Tables, nowMs: number): boolean {
   return true;
 }
 
+/** RFC 4443 §2.4 (e): the source names one host, and one that a router can answer. */
+function isHost(k: Int32Array): boolean {
+  return (k[0] | k[1] | k[2] | k[3]) !== 0 && k[0] >>> 24 !== 0xff && k[0] >>> 22 !== LINK_LOCAL_10;
+}
+
+/**
+ * RFC 1122 §3.2.2: what was sent to the node is answered from the address it was sent to. Not to the node itself, which
+ * believes nobody who speaks from an address of its own.
+ */
+function speaksAsTarget(pkt: Packet, t: Tables, r: number): boolean {
+  const k = pkt.key;
+  return t.routes.kind[r] !== routes.RouteKind.LOCAL && localAddresses.has(t.local, k[4], k[5], k[6], k[7]);
+}
+
 function emitV4(pkt: Packet, t: Tables, slot: number, r: number): void {
   const view = pkt.view;
   const off = pool.frameOffset(slot);
@@ -65,7 +82,7 @@ function emitV4(pkt: Packet, t: Tables, slot: number, r: number): void {
   eth.emit(view, off, 0, 0, 0, 0, eth.ETHERTYPE_IPV4);
   // RFC 1812 §4.3.2.5: precedence as the packet's; Linux sends network control (0xc0).
   t.ipId = (t.ipId + 1) & 0xffff;
-  const src = t.routes.src3[r] as Ipv4Addr;
+  const src = (speaksAsTarget(pkt, t, r) ? pkt.key[7] : t.routes.src3[r]) as Ipv4Addr;
   ipv4.emit(view, ip, 0xc0, len, t.ipId, 0, TTL, ipv4.PROTO_ICMP, src, pkt.key[3] as Ipv4Addr);
   const code = codeV4(pkt.icmpRequest);
   const rest = pkt.icmpRequest === IcmpRequest.FRAGMENTATION_NEEDED ? pkt.icmpMtu : 0;
@@ -92,8 +109,9 @@ function emitV6(pkt: Packet, t: Tables, slot: number, r: number): void {
   ipv6.setNextHeader(view, ip, ipv4.PROTO_ICMPV6);
   ipv6.setHopLimit(view, ip, TTL);
   const rt = t.routes;
-  ipv6.setSrc(view, ip, rt.src0[r], rt.src1[r], rt.src2[r], rt.src3[r]);
   const k = pkt.key;
+  if (speaksAsTarget(pkt, t, r)) ipv6.setSrc(view, ip, k[4], k[5], k[6], k[7]);
+  else ipv6.setSrc(view, ip, rt.src0[r], rt.src1[r], rt.src2[r], rt.src3[r]);
   ipv6.setDst(view, ip, k[0], k[1], k[2], k[3]);
   const code = codeV6(pkt.icmpRequest);
   const rest = pkt.icmpRequest === IcmpRequest.FRAGMENTATION_NEEDED ? pkt.icmpMtu : 0;
