@@ -1,0 +1,26 @@
+/** The configuration of a node without an agent: nothing of a machine, only what decisions about packets need. */
+import type { Cidr } from "../base/ip.ts";
+import type { AgentConfig } from "../control/config/agent.ts";
+import type { ProxyConfig } from "../control/config/proxy.ts";
+
+export function offlineConfig(
+  nodeName: string,
+  proxy: ProxyConfig,
+  clusterCidrs: readonly Cidr[],
+): AgentConfig {
+  return {
+    nodeName,
+    clusterCidrs,
+    serviceCidrs: [], // ServiceCIDR objects tell
+    fabricCidrs: [],
+    overlay: { type: "vxlan", vni: 1, port: 8472 },
+    netns: "",
+    uplink: { interface: "", driver: "packet", gateways: [] },
+    host: { interface: "" },
+    socket: "",
+    source: { files: [] },
+    proxy,
+    conntrackMax: 0,
+    spinMicroseconds: 0,
+  };
+}

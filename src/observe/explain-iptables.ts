@@ -1,0 +1,195 @@
+/** Steps of an explained packet in iptables mode, in the chains and rules that kube-proxy writes. */
+import { type Claim, type ExplainStep, FRONTENDS, Frontend, type Told } from "./explanation.ts";
+import { endpointChain, serviceChain } from "./kube-chains.ts";
+
+type Rule = readonly [chain: string, rule: string, text: string];
+
+/** What the nat table does to the destination, PREROUTING or OUTPUT. */
+export function natSteps(told: Told): ExplainStep[] {
+  const hook = told.isOwn ? "OUTPUT" : "PREROUTING";
+  const { claim } = told;
+  const rules =
+    claim === undefined ? unclaimed(told) : claim.chosen === "" ? refused(told, claim) : chosen(told, claim);
+  return rules.map(([chain, rule, text]) => ({ hook, table: "nat", chain, rule, text }));
+}
+
+/** What the filter table refuses a packet with; nothing when it lets it pass. */
+export function refusalSteps(told: Told, reason: string): ExplainStep[] {
+  const { claim } = told;
+  if (claim === undefined) return [];
+  const hook = told.toNode ? "INPUT" : told.isOwn ? "OUTPUT" : "FORWARD";
+  const step = (chain: string, target: string, text: string): ExplainStep[] => [
+    { hook, table: "filter", chain, rule: `${destination(told, claim)} -j ${target}`, text },
+  ];
+  const reject = "REJECT --reject-with icmp-port-unreachable";
+  const external = claim.kind === Frontend.CLUSTER_IP ? "KUBE-SERVICES" : "KUBE-EXTERNAL-SERVICES";
+  if (reason === "SERVICE_SOURCE_RANGE") {
+    return step("KUBE-PROXY-FIREWALL", "DROP", `${claim.service} traffic not accepted by KUBE-FW`);
+  }
+  if (reason === "SERVICE_NO_ENDPOINTS") return step(external, reject, `${claim.service} has no endpoints`);
+  if (reason === "SERVICE_NO_LOCAL_ENDPOINTS") {
+    return step(external, "DROP", `${claim.service} has no local endpoints`);
+  }
+  return [];
+}
+
+/** What lets a packet pass the filter table. */
+export function passSteps(told: Told): ExplainStep[] {
+  const { claim, endsAtNode, isOwn, healthCheckOf } = told;
+  if (endsAtNode) {
+    const rule = healthCheckOf === undefined ? "" : `${matchPort(told, told.port)} -j ACCEPT`;
+    const text =
+      healthCheckOf === undefined ? "no rule refuses it" : `${healthCheckOf} health check node port`;
+    return [
+      {
+        hook: "INPUT",
+        table: "filter",
+        chain: healthCheckOf === undefined ? "INPUT" : "KUBE-NODEPORTS",
+        rule,
+        text,
+      },
+    ];
+  }
+  if (isOwn)
+    return [{ hook: "OUTPUT", table: "filter", chain: "OUTPUT", rule: "", text: "no rule refuses it" }];
+  const marked = claim !== undefined && isMarked(told, claim);
+  const mark = `0x${told.masqueradeMark.toString(16)}`;
+  const rule = marked ? `-m mark --mark ${mark}/${mark} -j ACCEPT` : "";
+  return [{ hook: "FORWARD", table: "filter", chain: "KUBE-FORWARD", rule, text: "no rule refuses it" }];
+}
+
+/** The rule that rewrites the source. */
+export const MASQUERADE: Rule = ["KUBE-POSTROUTING", "-j MASQUERADE --random-fully", ""];
+
+/** The chosen endpoint is the sender itself, or a rule of the service marks whatever it gets. */
+export function isMarked(told: Told, claim: Claim): boolean {
+  return claim.masquerade || hostOf(claim.chosen) === told.from;
+}
+
+function unclaimed({ to, port, protocol }: Told): Rule[] {
+  const what = protocol === "ICMP" ? `${to} ICMP` : `${to} port ${port}/${protocol}`;
+  return [["KUBE-SERVICES", "", `no rule matches ${what}`]];
+}
+
+/** The way to the refusal: nat leaves the packet as it is. */
+function refused(told: Told, claim: Claim): Rule[] {
+  const dropReason = told.records.find((record) => record.verdict === "drop")?.dropReason;
+  if (claim.kind >= FRONTENDS.indexOf("address")) return unclaimed(told);
+  if (claim.hasRanges && claim.range === undefined) {
+    const firewall = serviceChain(claim.service, claim.protocol, "FW");
+    return [
+      entry(told, claim, firewall),
+      [firewall, "", "no source range holds the sender: returns untranslated"],
+    ];
+  }
+  if (dropReason === "SERVICE_NO_LOCAL_ENDPOINTS" && claim.kind !== Frontend.CLUSTER_IP) {
+    const external = serviceChain(claim.service, claim.protocol, "EXT");
+    return [...entries(told, claim, external), [external, "", "no local endpoint: returns untranslated"]];
+  }
+  return [["KUBE-SERVICES", "", `${claim.service} has no rule: nothing to translate to`]];
+}
+
+/** KUBE-SERVICES → (KUBE-NODEPORTS →) (KUBE-FW →) (KUBE-EXT →) KUBE-SVC or KUBE-SVL → KUBE-SEP. */
+function chosen(told: Told, claim: Claim): Rule[] {
+  const chain = (kind: "SVC" | "SVL" | "EXT" | "FW"): string =>
+    serviceChain(claim.service, claim.protocol, kind);
+  if (claim.kind === Frontend.CLUSTER_IP) {
+    const set = chain(claim.internalLocal ? "SVL" : "SVC");
+    return [entry(told, claim, set), ...clusterMasquerade(told, claim, set), ...balance(told, claim, set)];
+  }
+  const rules = entries(told, claim, chain("EXT"));
+  const set = claim.externalLocal && claim.source === "outside" ? chain("SVL") : chain("SVC");
+  return [...rules, ...externalRules(told, claim, chain("EXT"), set), ...balance(told, claim, set)];
+}
+
+/** From KUBE-SERVICES to the chain of external traffic. */
+function entries(told: Told, claim: Claim, external: string): Rule[] {
+  if (claim.kind === Frontend.NODE_PORT) {
+    return [
+      ["KUBE-SERVICES", `${nodeAddress(told, claim)} -j KUBE-NODEPORTS`, "an address of this node"],
+      ["KUBE-NODEPORTS", `${matchPort(told, told.port)} -j ${external}`, `${claim.service} node port`],
+    ];
+  }
+  if (claim.range === undefined) return [entry(told, claim, external)];
+  const firewall = serviceChain(claim.service, claim.protocol, "FW");
+  const range = `-s ${claim.range} -j ${external}`;
+  return [entry(told, claim, firewall), [firewall, range, "the sender is in a source range"]];
+}
+
+function externalRules(told: Told, claim: Claim, external: string, set: string): Rule[] {
+  if (!claim.externalLocal) {
+    return [
+      [external, "-j KUBE-MARK-MASQ", "source will be rewritten: the endpoint may be on another node"],
+      [external, `-j ${set}`, "any endpoint of the cluster"],
+    ];
+  }
+  if (claim.source === "pod") {
+    return [[external, `${told.detector} -j ${set}`, "pod traffic is not subject to the policy"]];
+  }
+  if (claim.source === "outside") return [[external, `-j ${set}`, "local endpoints only, source kept"]];
+  const local = "-m addrtype --src-type LOCAL";
+  return [
+    [external, `${local} -j KUBE-MARK-MASQ`, "the node's own traffic: source will be rewritten"],
+    [external, `${local} -j ${set}`, "the node's own traffic is not subject to the policy"],
+  ];
+}
+
+function clusterMasquerade(told: Told, claim: Claim, set: string): Rule[] {
+  if (!claim.masquerade) return [];
+  const not = told.masqueradeAll ? "" : told.detector.replace(/^/, "! ");
+  const rule = [not, destination(told, claim), "-j KUBE-MARK-MASQ"].filter((part) => part !== "").join(" ");
+  return [[set, rule, "the sender is no pod: source will be rewritten"]];
+}
+
+/** The random choice, and the endpoint's chain. */
+function balance(told: Told, claim: Claim, set: string): Rule[] {
+  const { endpoints, service, protocol } = claim;
+  const sep = endpointChain(service, protocol, claim.chosen);
+  const left = endpoints.length - endpoints.indexOf(claim.chosen);
+  const random = left > 1 ? `-m statistic --mode random --probability ${(1 / left).toFixed(10)} ` : "";
+  const one =
+    endpoints.length === 1 ? "the only endpoint" : `one of ${endpoints.length} endpoints, at random`;
+  const sticky = claim.affinitySec > 0 ? `; again for ${claim.affinitySec} s after a connection` : "";
+  const rules: Rule[] = [[set, `${random}-j ${sep}`, `${one}${sticky}`]];
+  if (hostOf(claim.chosen) === told.from) {
+    rules.push([sep, `-s ${told.from}/${bits(told)} -j KUBE-MARK-MASQ`, "the sender reaches itself"]);
+  }
+  const proto = told.protocol.toLowerCase();
+  const set2 = claim.affinitySec > 0 ? `-m recent --name ${sep} --set ` : "";
+  rules.push([
+    sep,
+    `-p ${proto} ${set2}-m ${proto} -j DNAT --to-destination ${claim.chosen}`,
+    `to ${claim.chosen}`,
+  ]);
+  return rules;
+}
+
+function entry(told: Told, claim: Claim, target: string): Rule {
+  const what = `${claim.service} ${FRONTENDS[claim.kind].replace("ClusterIP", "cluster IP")}`;
+  return ["KUBE-SERVICES", `${destination(told, claim)} -j ${target}`, what];
+}
+
+function destination(told: Told, claim: Claim): string {
+  const address =
+    claim.kind === Frontend.NODE_PORT ? "-m addrtype --dst-type LOCAL" : `-d ${told.to}/${bits(told)}`;
+  return `${address} ${matchPort(told, told.port)}`;
+}
+
+function nodeAddress(told: Told, claim: Claim): string {
+  if (!claim.anyAddress) return `-d ${told.to}/${bits(told)}`;
+  return told.family === 6 ? "! -d ::1/128 -m addrtype --dst-type LOCAL" : "-m addrtype --dst-type LOCAL";
+}
+
+function matchPort({ protocol }: Told, port: number): string {
+  const proto = protocol.toLowerCase();
+  return `-p ${proto} -m ${proto} --dport ${port}`;
+}
+
+function bits({ family }: Told): number {
+  return family === 4 ? 32 : 128;
+}
+
+/** "10.0.0.1:80" and "[fd00::1]:80" without port and brackets. */
+export function hostOf(endpoint: string): string {
+  return endpoint.slice(0, endpoint.lastIndexOf(":")).replace(/^\[|\]$/g, "");
+}

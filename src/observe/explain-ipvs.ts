@@ -1,0 +1,71 @@
+/** Steps of an explained packet in ipvs mode: sets and marks around a virtual server. */
+import { type Claim, type ExplainStep, Frontend, type Told } from "./explanation.ts";
+
+type Rule = readonly [chain: string, rule: string, text: string];
+const FLAGS: Readonly<Record<string, string>> = { TCP: "-t", UDP: "-u", SCTP: "--sctp-service" };
+const SETS = ["KUBE-CLUSTER-IP", "KUBE-EXTERNAL-IP", "KUBE-LOAD-BALANCER", "KUBE-NODE-PORT"];
+
+export function natSteps(told: Told): ExplainStep[] {
+  const { claim } = told;
+  const hook = told.isOwn ? "OUTPUT" : "PREROUTING";
+  const nat = ([chain, rule, text]: Rule): ExplainStep => ({ hook, table: "nat", chain, rule, text });
+  if (claim === undefined || SETS[claim.kind] === undefined)
+    return [nat(["KUBE-SERVICES", "", "no set has this destination"])];
+  const marks: Rule[] = claim.masquerade ? [markRule(told, claim)] : [];
+  const steps = marks.map(nat);
+  if (claim.chosen === "") return steps;
+  const server = serverOf(told);
+  const text =
+    claim.endpoints.length === 1 ? "the only destination" : `one of ${claim.endpoints.length} destinations`;
+  return [
+    ...steps,
+    { hook: "INPUT", table: "ipvs", chain: server, rule: `-a ${server} -r ${claim.chosen} -m`, text },
+  ];
+}
+
+export function refusalSteps(told: Told, reason: string): ExplainStep[] {
+  const name = told.claim?.service ?? "";
+  const input = (chain: string, rule: string, text: string): ExplainStep[] => [
+    { hook: "INPUT", table: "filter", chain, rule, text },
+  ];
+  switch (reason) {
+    case "SERVICE_SOURCE_RANGE":
+      return input("KUBE-SOURCE-RANGES-FIREWALL", "-j DROP", `no source range of ${name} holds the sender`);
+    case "SERVICE_NO_ENDPOINTS":
+      return [
+        {
+          hook: "INPUT",
+          table: "ipvs",
+          chain: serverOf(told),
+          rule: "",
+          text: `${name} has no destination: ICMP port unreachable`,
+        },
+      ];
+    case "SERVICE_PORT_UNKNOWN":
+      return input(
+        "KUBE-IPVS-FILTER",
+        "-m conntrack --ctstate NEW -m set --match-set KUBE-IPVS-IPS dst -j REJECT",
+        "an address of kube-ipvs0, and no service has this port",
+      );
+    default:
+      return [];
+  }
+}
+
+export function passSteps(told: Told): ExplainStep[] {
+  const hook = told.endsAtNode ? "INPUT" : told.isOwn ? "OUTPUT" : "FORWARD";
+  const chain = hook === "FORWARD" ? "KUBE-FORWARD" : hook;
+  return [{ hook, table: "filter", chain, rule: "", text: "no rule refuses it" }];
+}
+
+function markRule(told: Told, claim: Claim): Rule {
+  const isNodePort = claim.kind === Frontend.NODE_PORT;
+  const set = isNodePort ? `${SETS[claim.kind]}-${told.protocol}` : SETS[claim.kind];
+  const not = claim.kind === Frontend.CLUSTER_IP && !told.masqueradeAll ? ` ! ${told.detector}` : "";
+  const rule = `-m set --match-set ${set} ${isNodePort ? "dst" : "dst,dst"}${not} -j KUBE-MARK-MASQ`;
+  return [isNodePort ? "KUBE-NODE-PORT" : "KUBE-SERVICES", rule, "source will be rewritten"];
+}
+
+function serverOf({ protocol, to, port, family }: Told): string {
+  return `${FLAGS[protocol] ?? ""} ${family === 6 ? `[${to}]` : to}:${port}`.trim();
+}

@@ -1,0 +1,71 @@
+/**
+ * The steps of an explained packet: what the plane decided, told hook by hook in the words of the proxy mode. Decisions
+ * come from trace records and tables; nothing is decided here.
+ */
+import { formatEnd } from "./capture-comment.ts";
+import * as iptables from "./explain-iptables.ts";
+import * as ipvs from "./explain-ipvs.ts";
+import * as nftables from "./explain-nftables.ts";
+import type { ExplainStep, Told } from "./explanation.ts";
+import type { TraceRecord } from "./trace-record.ts";
+
+interface ModeWords {
+  natSteps(told: Told): ExplainStep[];
+  refusalSteps(told: Told, reason: string): ExplainStep[];
+  passSteps(told: Told): ExplainStep[];
+}
+
+const MODES: Readonly<Record<string, ModeWords>> = { iptables, ipvs, nftables };
+
+export function explainSteps(told: Told): ExplainStep[] {
+  const words = MODES[told.mode] ?? iptables;
+  const { records } = told;
+  const dropped = records.find((record) => record.verdict === "drop");
+  const before = records.find((record) => record.stage === "choose-backend");
+  if (before === undefined) return dropped === undefined ? [] : [dropStep(dropped)];
+  const reason = dropped?.dropReason ?? "";
+  const steps = words.natSteps(told);
+  const refusal = words.refusalSteps(told, reason);
+  if (refusal.length > 0) return [...steps, ...refusal];
+  const route = records.find((record) => record.stage === "route");
+  if (route !== undefined && route !== dropped) steps.push(routeStep(route));
+  if (dropped !== undefined) return [...steps, dropStep(dropped)];
+  steps.push(...words.passSteps(told));
+  const after = records.find((record) => record.stage === "masquerade");
+  if (after !== undefined) steps.push(...sourceSteps(told, before, after));
+  return steps;
+}
+
+function routeStep(record: TraceRecord): ExplainStep {
+  const text = record.bridged ? "stays on the pod bridge" : (record.route ?? "");
+  return { hook: "ROUTING", table: "", chain: "", rule: "", text };
+}
+
+/** What is no business of the proxy's: no route, a packet that may not be on a wire … */
+function dropStep(record: TraceRecord): ExplainStep {
+  const error = record.icmpError === undefined ? "" : `, the sender gets ICMP ${record.icmpError}`;
+  return {
+    hook: record.hook,
+    table: "",
+    chain: "",
+    rule: "",
+    text: `dropped: ${record.dropText ?? ""}${error}`,
+  };
+}
+
+function sourceSteps(told: Told, before: TraceRecord, after: TraceRecord): ExplainStep[] {
+  const [from, to] = [formatEnd(before.from, "src"), formatEnd(after.to, "src")];
+  const hook = "POSTROUTING";
+  if (after.masquerade === undefined || from === to) return [];
+  const isSame = before.from.src === after.to.src;
+  const text = isSame ? "source gets another port" : `source ${before.from.src} becomes ${after.to.src}`;
+  if (after.masquerade === "egress") {
+    const rule = "-j MASQUERADE --random-fully";
+    return [
+      { hook, table: "nat", chain: "FLANNEL-POSTRTG", rule, text: `${text}: a pod leaves the cluster` },
+    ];
+  }
+  const table = told.mode === "nftables" ? `${told.family === 4 ? "ip" : "ip6"} kube-proxy` : "nat";
+  const [chain, rule] = told.mode === "nftables" ? nftables.MASQUERADE : iptables.MASQUERADE;
+  return [{ hook, table, chain, rule, text }];
+}

@@ -1,0 +1,96 @@
+/** What would happen to a packet: the answer of `podwire explain`, and what its steps are told from. */
+import type { TraceRecord } from "./trace-record.ts";
+
+export type ExplainVerdict = "accept" | "dnat" | "drop" | "reject";
+
+/** One rule or decision on the way, in kube-proxy's names. */
+export interface ExplainStep {
+  /** PREROUTING, ROUTING, INPUT, FORWARD, OUTPUT, POSTROUTING. */
+  hook: string;
+  table: string;
+  chain: string;
+  /** As the proxy would write it; "" where the proxy has none. */
+  rule: string;
+  text: string;
+}
+
+/** A public contract: fields are only ever added. */
+export interface Explanation {
+  from: string;
+  to: string;
+  port: number;
+  protocol: string;
+  verdict: ExplainVerdict;
+  reason: string;
+  /** "ip:port", all that a new connection may get, sorted. */
+  endpoints: string[];
+  masquerade: boolean;
+  /** By policy, for the packet as a whole. */
+  allowed: boolean;
+  policies: string[];
+  steps: ExplainStep[];
+}
+
+export const FRONTENDS = [
+  "ClusterIP",
+  "external IP",
+  "load balancer IP",
+  "node port",
+  "address",
+  "address",
+] as const;
+export const Frontend = Object.freeze({
+  CLUSTER_IP: 0,
+  EXTERNAL_IP: 1,
+  LOAD_BALANCER: 2,
+  NODE_PORT: 3,
+} as const);
+export type Source = "pod" | "node" | "outside";
+
+/** The service port that claims a packet, as the plane's tables have it. */
+export interface Claim {
+  /** "namespace/name:port". */
+  readonly service: string;
+  readonly protocol: string;
+  /** Index of FRONTENDS. */
+  readonly kind: number;
+  /** Where it serves: one address, or any of the node's. */
+  readonly anyAddress: boolean;
+  readonly source: Source;
+  /** Source ranges hold for this address; `range` is the one that the source lies in. */
+  readonly hasRanges: boolean;
+  readonly range: string | undefined;
+  readonly internalLocal: boolean;
+  readonly externalLocal: boolean;
+  /** All that a new connection may get, in the rules' order. */
+  readonly endpoints: readonly string[];
+  /** What this packet gets; "" when it is refused. */
+  readonly chosen: string;
+  /** By a rule of the service, whatever the endpoint. */
+  readonly masquerade: boolean;
+  /** Seconds; 0: none. */
+  readonly affinitySec: number;
+}
+
+/** Everything the steps of one packet are told from. */
+export interface Told {
+  readonly mode: string;
+  readonly from: string;
+  readonly to: string;
+  readonly port: number;
+  readonly protocol: string;
+  readonly family: 4 | 6;
+  /** The packet is the node's own. */
+  readonly isOwn: boolean;
+  /** Its destination, as sent, is an address of the node; after translation. */
+  readonly toNode: boolean;
+  readonly endsAtNode: boolean;
+  readonly claim: Claim | undefined;
+  /** "-s 10.244.0.0/16", "-i cbr0": how the proxy knows pods; "" when it does not. */
+  readonly detector: string;
+  readonly masqueradeAll: boolean;
+  readonly masqueradeMark: number;
+  /** Service whose health check port this is. */
+  readonly healthCheckOf: string | undefined;
+  readonly records: readonly TraceRecord[];
+}
