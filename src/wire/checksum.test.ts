@@ -87,6 +87,39 @@ t.test("an incremental 32-bit update equals a full recompute, bit for bit", asyn
   );
 });
 
+t.test("differences of several words, added up, repair as a full recompute does, bit for bit", async () => {
+  fc.assert(
+    fc.property(evenBytes, word32, word32, word16, (bytes, a, b, c) => {
+      bytes[15] = 1;
+      const view = viewOf(bytes);
+      view.setUint16(0, full(bytes));
+      const difference =
+        checksum.difference32(view.getInt32(2), a) +
+        checksum.difference32(view.getInt32(6), b) +
+        checksum.difference16(view.getUint16(10), c);
+      view.setInt32(2, a);
+      view.setInt32(6, b);
+      view.setUint16(10, c);
+      checksum.adjustBy(view, 0, difference);
+      return view.getUint16(0) === full(bytes);
+    }),
+  );
+});
+
+t.test("a difference repairs UDP and partial sums as the word by word repair does", async () => {
+  fc.assert(
+    fc.property(word16, word32, word32, (start, old, now) => {
+      const view = new DataView(new ArrayBuffer(8));
+      for (const at of [0, 2, 4, 6]) view.setUint16(at, start);
+      checksum.adjustUdp32(view, 0, old, now);
+      checksum.adjustUdpBy(view, 2, checksum.difference32(old, now));
+      checksum.adjustPartial32(view, 4, old, now);
+      checksum.adjustPartialBy(view, 6, checksum.difference32(old, now));
+      return view.getUint16(0) === view.getUint16(2) && view.getUint16(4) === view.getUint16(6);
+    }),
+  );
+});
+
 t.test("UDP: 0 stays 0, and a checksum that was there never becomes 0", async () => {
   fc.assert(
     fc.property(word16, word32, word32, (start, old, now) => {

@@ -103,6 +103,37 @@ export function adjustUdp32(view: DataView, csumOff: number, old: number, now: n
 }
 
 /**
+ * What a 32-bit word (i32, 16-bit aligned) that changed from `old` to `now` adds to a sum. Differences of several
+ * words may be added up, so that a packet whose addresses and ports change is repaired once.
+ */
+export function difference32(old: number, now: number): number {
+  return halves(~old) + halves(now);
+}
+
+/** difference32 for a 16-bit word. */
+export function difference16(old: number, now: number): number {
+  return (~old & 0xffff) + (now & 0xffff);
+}
+
+/** Repairs the full checksum at `csumOff` by a sum of differences below 2^30. */
+export function adjustBy(view: DataView, csumOff: number, difference: number): void {
+  view.setUint16(csumOff, finish((~view.getUint16(csumOff) & 0xffff) + difference));
+}
+
+/** adjustBy for UDP: 0 means "no checksum" and stays; a result of 0 is written as 0xffff (RFC 768). */
+export function adjustUdpBy(view: DataView, csumOff: number, difference: number): void {
+  const before = view.getUint16(csumOff);
+  if (before === 0) return;
+  const after = finish((~before & 0xffff) + difference);
+  view.setUint16(csumOff, after === 0 ? 0xffff : after);
+}
+
+/** adjustBy for a partial checksum: the differences are of words of the pseudo-header. */
+export function adjustPartialBy(view: DataView, csumOff: number, difference: number): void {
+  view.setUint16(csumOff, fold(view.getUint16(csumOff) + difference));
+}
+
+/**
  * Repairs a partial checksum (NEEDS_CSUM) after a 16-bit word *of the pseudo-header* changed. The field holds
  * the folded pseudo-header sum, not inverted. Ports and payload are not under it: changing those needs
  * nothing.

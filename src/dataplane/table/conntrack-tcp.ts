@@ -36,6 +36,7 @@ const FIN = 0x01;
 const SYN = 0x02;
 const RST = 0x04;
 const ACK = 0x10;
+const SFRA = 0x17; // the flags that move the state
 const URG_PSH_ECE_CWR = 0xe8;
 
 const { ESTABLISHED, SYN_RECV, SYN_SENT, TIME_WAIT } = TcpState;
@@ -116,6 +117,11 @@ export function update(t: Conntrack, ref: number, flags: number, nowSec: number)
     return Track.REPEAT;
   }
   const old = t.state[slot];
+  // Nearly every packet: an ACK of a connection that stands. It only lives on.
+  if (old === ESTABLISHED && (flags & SFRA) === ACK && (t.status[slot] & ASSURED) !== 0) {
+    t.expiresAtSec[slot] = (nowSec + conntrack.timeoutOf(t, Timeout.TCP + ESTABLISHED)) | 0;
+    return Track.OK;
+  }
   const row = rowOf(flags);
   const next = NEXT_STATE[(dir * ROWS + row) * STATES + old];
   if (next === IV) return Track.INVALID;

@@ -76,6 +76,8 @@ export const DEFAULT_TIMEOUTS: readonly number[] = [
 const K_PORTS = 8;
 const K_META = 9;
 const FAMILY_V6 = 6 << 8;
+const HINTS = 1024;
+const HINT_SHIFT = 22; // 32 - log2(HINTS)
 const FAMILY_MASK = 0xff00;
 
 export class Conntrack {
@@ -96,6 +98,9 @@ export class Conntrack {
   readonly capacity: number;
   readonly mask: number;
   readonly refMask: number;
+  /** What was found last, by a cheap hash of the tuple: saves the keyed one. A cache of the worker's, not the table's. */
+  readonly hintHash = new Int32Array(HINTS);
+  readonly hintRef = new Int32Array(HINTS);
 
   constructor(
     capacityLog2: number,
@@ -220,8 +225,41 @@ function sameWide(t: Conntrack, ref: number, key: Int32Array): boolean {
   );
 }
 
+/** Place among the hints, and what is compared there before the tuple is: cheap, and no secret is needed for it. */
+function hintOf(key: Int32Array): number {
+  const h =
+    Math.imul(key[3], 0x9e3779b1) ^
+    Math.imul(key[7], 0x85ebca6b) ^
+    Math.imul(key[K_PORTS], 0xc2b2ae35) ^
+    key[K_META];
+  return Math.imul(h ^ (h >>> 15), 0x2c1b3c6d);
+}
+
 /** The reference (slot << 1 | direction) of the tuple `key`, or -1. Expired entries are found too. */
 export function find(t: Conntrack, key: Int32Array): number {
+  const hint = hintOf(key);
+  const place = hint >>> HINT_SHIFT;
+  if (t.hintHash[place] === hint) {
+    const ref = t.hintRef[place];
+    if (t.status[ref >> 1] !== 0 && isAt(t, ref, key)) return ref;
+  }
+  const ref = findHashed(t, key);
+  if (ref >= 0) {
+    t.hintHash[place] = hint;
+    t.hintRef[place] = ref;
+  }
+  return ref;
+}
+
+function isAt(t: Conntrack, ref: number, key: Int32Array): boolean {
+  const b = ref << 2;
+  const c = t.tuple;
+  if (c[b] !== key[3] || c[b + 1] !== key[7] || c[b + 2] !== key[K_PORTS] || c[b + 3] !== key[K_META])
+    return false;
+  return (key[K_META] & FAMILY_MASK) !== FAMILY_V6 || sameWide(t, ref, key);
+}
+
+function findHashed(t: Conntrack, key: Int32Array): number {
   const h = hashKey(t, key);
   const refMask = t.refMask;
   const want = (h & ~refMask) | (refMask + 1);
