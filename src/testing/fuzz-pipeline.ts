@@ -120,7 +120,8 @@ function portOf(node: TestNode, bytes: Uint8Array, random: Prng): string {
   return random.pick(["pod2", "pod3", "host", "uplink"]);
 }
 
-function dressed(bytes: Uint8Array, random: Prng): OffloadFrame {
+/** The frame as a port may deliver it: sums repaired, left partial or as they are; a virtio header that may be any. */
+export function dressed(bytes: Uint8Array, random: Prng): OffloadFrame {
   const frame = random.below(4) > 0 ? withChecksums(bytes) : bytes;
   const plain = { frame, virtio: new Uint8Array(10) };
   switch (random.below(8)) {

@@ -1,6 +1,7 @@
 // The fuzzer: mutated frames against a target until the time is up or something is found. A target throws on
 // a finding. Runs are repeatable from their seed; a finding is made shorter before it is shown. scripts/fuzz
 // is its command.
+import { createOverlayTarget, overlaySamples } from "./fuzz-overlay.ts";
 import { createPipelineTarget, pipelineSamples } from "./fuzz-pipeline.ts";
 import { fuzzWire } from "./fuzz-wire.ts";
 import { mutate } from "./mutate.ts";
@@ -23,6 +24,7 @@ export interface FuzzSubject {
 export const targets = new Map<string, FuzzSubject>([
   ["wire", { create: () => fuzzWire }],
   ["pipeline", { create: () => createPipelineTarget(), samples: pipelineSamples }],
+  ["overlay", { create: createOverlayTarget, samples: overlaySamples }],
 ]);
 
 export interface FuzzOptions extends FuzzSubject {

@@ -8,6 +8,7 @@ import { parseMac } from "../base/mac.ts";
 import { Counters, Event } from "../dataplane/counters.ts";
 import { DROP_REASON_TEXT, DropReason, dropReasonName } from "../dataplane/drop-reason.ts";
 import * as engine from "../dataplane/engine.ts";
+import { SLOT_STRIDE } from "../dataplane/packet.ts";
 import { type Offload, PortRole } from "../dataplane/port.ts";
 import * as conntrack from "../dataplane/table/conntrack.ts";
 import { TCP_STATE_NAMES } from "../dataplane/table/conntrack-tcp.ts";
@@ -49,6 +50,8 @@ import {
 } from "./test-cluster.ts";
 
 const TICKS_MAX = 16;
+const CANARY = 0xc5;
+const CANARY_BYTES = 60;
 
 export interface TestNodeOptions {
   readonly index?: number;
@@ -98,6 +101,7 @@ export class TestNode {
   readonly #vxlan: boolean;
   readonly #nodes: number;
   readonly #services = new Map<string, number>();
+  readonly #canaries: readonly number[];
 
   constructor(o: TestNodeOptions = {}) {
     this.index = o.index ?? 1;
@@ -129,6 +133,8 @@ export class TestNode {
     this.addPod(2);
     this.addPod(3);
     engine.setClock(this.engine, this.clock.nowMs());
+    this.#canaries = slotCanaries(this.tables);
+    for (const at of this.#canaries) this.tables.arena.fill(CANARY, at, at + CANARY_BYTES);
   }
 
   #configure(): void {
@@ -316,6 +322,12 @@ export class TestNode {
     if (t.tx.count !== 0) throw new Error(`${t.tx.count} frames were left in the transmit queue`);
     const free = new Set(t.pool.free.subarray(0, t.pool.count));
     if (free.size !== t.pool.count) throw new Error("a packet slot is free twice");
+    for (const at of this.#canaries) {
+      for (let i = 0; i < CANARY_BYTES; i++) {
+        if (t.arena[at + i] !== CANARY)
+          throw new Error(`byte ${i} of the slot at ${at} was written from outside`);
+      }
+    }
     const waiting = t.fabric.waiting.count.reduce((sum, n) => sum + n, 0);
     const accounted = t.pool.count + waiting + fragments.used(t.fragments);
     if (accounted !== this.poolSlots) throw new Error(`${this.poolSlots - accounted} packet slots are lost`);
@@ -328,6 +340,19 @@ export class TestNode {
     const { count } = this.tables.pool;
     if (count !== this.poolSlots) throw new Error(`${this.poolSlots - count} packet slots did not come back`);
   }
+}
+
+/**
+ * Where each slot begins: nobody may write there. The headroom before a frame is used by tunnel headers only as far as
+ * they reach, and the second slot of a pair for joined frames is one with the first.
+ */
+function slotCanaries({ arena, firstArea, areas }: Tables): number[] {
+  const starts: number[] = [];
+  for (let slot = 0; slot < arena.length / SLOT_STRIDE; slot++) {
+    const isSecond = slot >= firstArea && slot < firstArea + 2 * areas && (slot - firstArea) % 2 === 1;
+    if (!isSecond) starts.push(slot * SLOT_STRIDE);
+  }
+  return starts;
 }
 
 function macOfText(text: string): { hi: number; lo: number } {

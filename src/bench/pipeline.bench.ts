@@ -1,0 +1,260 @@
+// The plane in memory, without a kernel: ns per packet through engine and pipeline for what a node does most. The port
+// is a loop that copies a template into the arena, batch by batch, as a read would; "copy alone" is what that costs.
+// The budget for a 64-byte packet of an established service connection is 150 ns.
+
+import { DropReason } from "../dataplane/drop-reason.ts";
+import * as engine from "../dataplane/engine.ts";
+import { BATCH } from "../dataplane/engine.ts";
+import type { Io } from "../dataplane/port.ts";
+import { Conntrack, createSeed, expireSlice, used } from "../dataplane/table/conntrack.ts";
+import { tryLoadNative } from "../native/binding.ts";
+import * as build from "../testing/frame-builder.ts";
+import { uplinkMacOf, vtepMacOf } from "../testing/test-cluster.ts";
+import { pathTo } from "../testing/test-fabric.ts";
+import { TestNode } from "../testing/test-node.ts";
+import { partialFrame, superframe, type VirtioFrame } from "../testing/virtio-frames.ts";
+import * as hotLoop from "./hot-loop.ts";
+
+const [POD2, POD3, REMOTE, VIP] = ["10.244.1.2", "10.244.1.3", "10.244.2.2", "10.96.0.10"];
+const [NODE, PEER] = ["192.168.50.11", "192.168.50.12"];
+const PACKETS = 1 << 15;
+const SUPERFRAMES = 1 << 9;
+const FLOWS = 50_000;
+const PORT_AT = 34; // of a TCP or UDP frame without IP options
+const VIRTIO = 10;
+/** Minimum of two runs, ns, AMD EPYC, Node 20.20. */
+const RECORDED: Record<string, number> = {};
+
+/** Copies one template into every slot of a batch; `vary` changes the copies. Transmits into nothing. */
+class TemplateIo implements Io {
+  template = new Uint8Array(0);
+  left = 0;
+  sent = 0;
+  vary: ((arena: Uint8Array, frame: number) => void) | null = null;
+
+  receive(
+    _fd: number,
+    _kind: number,
+    arena: Uint8Array,
+    offs: Int32Array,
+    lens: Int32Array,
+    first: number,
+    max: number,
+  ): number {
+    const count = this.left < max ? this.left : max;
+    const len = this.template.length - VIRTIO;
+    for (let i = 0; i < count; i++) {
+      const at = offs[first + i];
+      arena.set(this.template, at - VIRTIO);
+      if (this.vary !== null) this.vary(arena, at);
+      lens[first + i] = len;
+    }
+    this.left -= count;
+    return count;
+  }
+
+  transmit(
+    _fds: Int32Array,
+    _kinds: Int32Array,
+    _arena: Uint8Array,
+    _offs: Int32Array,
+    _lens: Int32Array,
+    count: number,
+    results: Int32Array,
+  ): number {
+    for (let i = 0; i < count; i++) results[i] = 0;
+    this.sent += count;
+    return count;
+  }
+}
+
+interface Bench {
+  readonly node: TestNode;
+  readonly io: TemplateIo;
+}
+
+/** A node with a service and its neighbours, its ports from then on fed by templates. */
+function createBench(conntrackLog2 = 17): Bench {
+  const native = tryLoadNative();
+  const conntrack = new Conntrack(conntrackLog2);
+  createSeed(conntrack, hotLoop.SEED);
+  const node = new TestNode({ tables: { conntrack }, unchecked: true, ...(native && { offload: native }) });
+  const endpoints = [`${POD3}:8080`];
+  node.setService({ name: "web", clusterIp: VIP, endpoints });
+  node.setService({ name: "dns", clusterIp: VIP, protocol: 17, port: 53, endpoints: [`${POD3}:5353`] });
+  node.send("uplink", build.arpFrame({ senderIp: PEER, senderMac: uplinkMacOf(2), targetIp: NODE }));
+  node.run();
+  node.everything();
+  for (const [from, src, dst, flags] of [
+    ["pod2", POD2, VIP, "S"],
+    ["pod3", POD3, POD2, "S."],
+    ["pod2", POD2, VIP, "."],
+  ]) {
+    const ports = flags === "S." ? { srcPort: 8080, dstPort: 41000 } : {};
+    node.through(from, build.tcpFrame({ ...pathTo(node, src, dst), flags, ...ports }));
+  }
+  const io = new TemplateIo();
+  Object.assign(node.engine, { io });
+  Object.assign(node.engine.tx, { io });
+  for (const { id } of node.ports.values()) node.engine.ports.fd[id] = id;
+  return { node, io };
+}
+
+function plain(frame: Uint8Array): VirtioFrame {
+  return { frame, virtio: new Uint8Array(VIRTIO) };
+}
+
+interface Case {
+  readonly name: string;
+  readonly port: string;
+  readonly packets?: number;
+  readonly frame: (node: TestNode) => VirtioFrame;
+  readonly vary?: TemplateIo["vary"];
+  /** Runs after each round, inside the time taken. */
+  readonly after?: (node: TestNode) => void;
+  /** Runs once before. */
+  readonly before?: (bench: Bench, id: number) => void;
+}
+
+function measure(c: Case): void {
+  const bench = createBench();
+  const { node, io } = bench;
+  const id = node.portId(c.port);
+  const { frame, virtio } = c.frame(node);
+  io.template = Uint8Array.from([...virtio, ...frame]);
+  io.vary = c.vary ?? null;
+  c.before?.(bench, id);
+  const packets = c.packets ?? PACKETS;
+  hotLoop.measure(
+    c.name,
+    packets,
+    () => {
+      poll(bench, id, packets);
+      c.after?.(node);
+      return io.sent;
+    },
+    RECORDED[c.name] ?? 0,
+  );
+  const drops = JSON.stringify(node.drops());
+  if (drops !== "{}")
+    throw new Error(`${c.name}: ${drops} ${node.counters.drops[DropReason.INTERNAL_ERROR]}`);
+}
+
+function poll({ node, io }: Bench, id: number, packets: number): void {
+  io.left = packets;
+  while (io.left > 0) engine.pollPort(node.engine, id);
+}
+
+/** Source ports in an order that no cache foresees. */
+function createPortOrder(): (arena: Uint8Array, frame: number) => void {
+  const random = hotLoop.createRandom(hotLoop.SEED);
+  const ports = Uint16Array.from({ length: FLOWS }, (_, i) => 10_000 + i);
+  for (let i = FLOWS - 1; i > 0; i--) {
+    const k = (random() >>> 0) % (i + 1);
+    [ports[i], ports[k]] = [ports[k], ports[i]];
+  }
+  let next = 0;
+  return (arena, frame) => {
+    const port = ports[next];
+    next = next + 1 === FLOWS ? 0 : next + 1;
+    arena[frame + PORT_AT] = port >> 8;
+    arena[frame + PORT_AT + 1] = port;
+  };
+}
+
+/** Another source port for each packet. */
+function createFreshPorts(): (arena: Uint8Array, frame: number) => void {
+  let port = 0;
+  return (arena, frame) => {
+    port = (port + 1) & 0xffff;
+    arena[frame + PORT_AT] = port >> 8;
+    arena[frame + PORT_AT + 1] = port;
+  };
+}
+
+function expireAll(node: TestNode): void {
+  const ct = node.tables.conntrack;
+  const later = node.engine.nowSec + 1000;
+  while (used(ct) > 1) expireSlice(ct, 1 << 16, later);
+}
+
+const inner = { src: REMOTE, dst: POD2, srcMac: vtepMacOf(2), dstMac: vtepMacOf(1) };
+const toVip = (node: TestNode): Uint8Array =>
+  build.tcpFrame({ ...pathTo(node, POD2, VIP), flags: ".", payload: 10 });
+const query = (node: TestNode): Uint8Array => build.udpFrame({ ...pathTo(node, POD2, VIP), payload: 18 });
+const data = (node: TestNode): Uint8Array =>
+  build.tcpFrame({ ...pathTo(node, POD2, REMOTE), flags: ".", payload: 60_000 });
+
+/** What the other node sends for a superframe of its pod. */
+function tunnelled(): VirtioFrame {
+  const peer = new TestNode({ index: 2, unchecked: true });
+  peer.send("uplink", build.arpFrame({ senderIp: NODE, senderMac: uplinkMacOf(1), targetIp: PEER }));
+  peer.run();
+  peer.everything();
+  const plainFrame = build.tcpFrame({ ...pathTo(peer, REMOTE, POD2), flags: ".", payload: 60_000 });
+  const { frame, virtio } = superframe(plainFrame, 1398);
+  return peer.through("pod2", frame, virtio);
+}
+
+const cases: Case[] = [
+  {
+    name: "bridged, 64 bytes",
+    port: "pod2",
+    frame: (node) => plain(build.udpFrame({ ...pathTo(node, POD2, POD3), payload: 18 })),
+  },
+  { name: "ClusterIP, one connection, 64 bytes", port: "pod2", frame: (node) => plain(toVip(node)) },
+  { name: "ClusterIP, partial checksum", port: "pod2", frame: (node) => partialFrame(toVip(node)) },
+  {
+    name: `ClusterIP, ${FLOWS} connections`,
+    port: "pod2",
+    frame: (node) => plain(query(node)),
+    vary: createPortOrder(),
+    before: (bench, id) => poll(bench, id, FLOWS),
+  },
+  {
+    name: "ClusterIP, a new connection each, and its expiry",
+    port: "pod2",
+    frame: (node) => plain(query(node)),
+    vary: createFreshPorts(),
+    after: expireAll,
+  },
+  {
+    name: "answer of an endpoint, bridged and un-translated",
+    port: "pod3",
+    frame: (node) =>
+      plain(build.tcpFrame({ ...pathTo(node, POD3, POD2), srcPort: 8080, dstPort: 41000, flags: "." })),
+  },
+  {
+    name: "into VXLAN, 64 bytes",
+    port: "pod2",
+    frame: (node) => plain(build.udpFrame({ ...pathTo(node, POD2, REMOTE), payload: 18 })),
+  },
+  {
+    name: "out of VXLAN, 64 bytes",
+    port: "uplink",
+    frame: (node) =>
+      plain(
+        build.vxlanFrame({ ...pathTo(node, PEER, NODE), inner: build.udpFrame({ ...inner, payload: 18 }) }),
+      ),
+  },
+  {
+    name: "bridged, superframe of 60 KB",
+    port: "pod2",
+    packets: SUPERFRAMES,
+    frame: (node) =>
+      superframe(build.tcpFrame({ ...pathTo(node, POD2, POD3), flags: ".", payload: 60_000 }), 1398),
+  },
+  {
+    name: "into VXLAN, superframe of 60 KB",
+    port: "pod2",
+    packets: SUPERFRAMES,
+    frame: (node) => superframe(data(node), 1398),
+  },
+  { name: "out of VXLAN, superframe of 60 KB", port: "uplink", packets: SUPERFRAMES, frame: tunnelled },
+];
+
+hotLoop.printHeader("pipeline");
+console.log(`offload: ${tryLoadNative() === undefined ? "TypeScript" : "addon"}; batches of ${BATCH}`);
+const wanted = process.argv.slice(2).filter((arg) => !arg.startsWith("-"));
+for (const c of cases) if (wanted.length === 0 || wanted.some((word) => c.name.includes(word))) measure(c);
+hotLoop.printSink();
