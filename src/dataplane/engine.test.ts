@@ -15,6 +15,7 @@ const POD2 = "10.244.1.2";
 const POD3 = "10.244.1.3";
 const EAGAIN = -11;
 const ENETDOWN = -100;
+const EBADFD = -77;
 
 const hello = (node: TestNode, payload = 5): Uint8Array =>
   build.udpFrame({ ...pathTo(node, POD2, POD3), payload });
@@ -66,16 +67,17 @@ t.test("an exception costs the frame it happened in, not the rest of the batch",
   t.equal(node.received("pod2").length, 4, "two datagrams in two fragments");
 });
 
-t.test("a port that has nothing is no error, one that is gone is", async (t) => {
+t.test("a port that has nothing is no error, nor one whose link is down; one that is gone is", async (t) => {
   const node = new TestNode();
-  const answers = [EAGAIN, ENETDOWN];
+  const answers = [EAGAIN, ENETDOWN, EBADFD];
   const port: Port = {
     ...{ name: "flaky", role: PortRole.POD, ioKind: 0, fd: -1 },
     receive: () => answers.shift() ?? 0,
   };
   engine.createPort(node.engine, 40, port, build.mac(macOf("10.244.1.40")), 1450);
   t.equal(engine.pollPort(node.engine, 40), 0);
-  t.equal(engine.pollPort(node.engine, 40), ENETDOWN);
+  t.equal(engine.pollPort(node.engine, 40), 0);
+  t.equal(engine.pollPort(node.engine, 40), EBADFD);
   t.equal(engine.pollPort(node.engine, 41), 0, "never attached");
 });
 
