@@ -3,13 +3,14 @@
  * headers go into the headroom before the frame. A TCP superframe is cut into segments with real checksums, laid
  * end to end behind one outer header and sent as one UDP_L4 superframe: the kernel, or the NIC, cuts it where the
  * VXLAN packets begin. Outer UDP checksum: 0 for single frames (as Linux by default on IPv4); superframes need one,
- * left partial.
+ * left partial. Over IPv6 every packet has one (Linux' VTEPs refuse zero unless told otherwise, RFC 6935).
  */
 
 import type { Ipv4Addr, L4Port, Vni } from "../base/ids.ts";
 import * as checksum from "../wire/checksum.ts";
 import * as eth from "../wire/ethernet.ts";
 import * as ipv4 from "../wire/ipv4.ts";
+import * as ipv6 from "../wire/ipv6.ts";
 import * as udp from "../wire/udp.ts";
 import * as vnet from "../wire/virtio-net.ts";
 import * as vxlan from "../wire/vxlan.ts";
@@ -22,12 +23,10 @@ import * as routes from "./table/routes.ts";
 import type { Tables } from "./tables.ts";
 import * as tx from "./tx-queue.ts";
 
-const UDP_AT = eth.HEADER_LEN + ipv4.HEADER_LEN_MIN;
-const VXLAN_AT = UDP_AT + udp.HEADER_LEN;
-/** Bytes that encapsulation over IPv4 puts before a frame. */
-export const OVERHEAD = VXLAN_AT + vxlan.HEADER_LEN;
 const OUTER_TTL = 64;
+/** Of both families: the length field of IPv4 covers its header, too. */
 const UDP_LEN_MAX = 65_535 - ipv4.HEADER_LEN_MIN;
+const V4_MAPPED = 0xffff;
 const SOURCE_PORT_MIN = 49_152; // RFC 7348 §5: the dynamic range, chosen by a hash of the inner flow
 const SOURCE_PORT_MASK = 0x3fff;
 
@@ -49,12 +48,23 @@ export function encapsulate(
   eth.setSrc(view, off, t.config.vtepMacHi, t.config.vtepMacLo);
   if (pkt.gsoType !== vnet.GSO_NONE) return encapsulateSuperframe(t, pkt, off, len, slot, v, nowMs);
   if (pkt.csumPartial !== 0) complete(t, pkt, off, len);
-  const start = off - OVERHEAD;
-  vxlan.emit(view, start + VXLAN_AT, t.config.vni as Vni);
-  emitOuter(t, pkt, start, len + vxlan.HEADER_LEN, v, 0);
+  const prefix = off - vxlan.HEADER_LEN;
+  const outer = outerLen(t, v);
+  vxlan.emit(view, prefix, t.config.vni as Vni);
+  emitOuter(t, pkt, prefix - outer, len + vxlan.HEADER_LEN, v, 0);
   t.ipId = (t.ipId + 1) & 0xffff;
   t.counters.events[Event.VXLAN_ENCAP]++;
-  return send(t, start, len + OVERHEAD, slot, v, nowMs);
+  return send(t, prefix - outer, len + vxlan.HEADER_LEN + outer, slot, v, nowMs);
+}
+
+function isOverV4(t: Tables, v: number): boolean {
+  const vt = t.vteps;
+  return vt.outer2[v] === V4_MAPPED && (vt.outer0[v] | vt.outer1[v]) === 0;
+}
+
+/** Bytes before the VXLAN header: Ethernet, IP, UDP. */
+function outerLen(t: Tables, v: number): number {
+  return eth.HEADER_LEN + (isOverV4(t, v) ? ipv4.HEADER_LEN_MIN : ipv6.HEADER_LEN) + udp.HEADER_LEN;
 }
 
 /** Nobody behind the tunnel will complete a partial checksum: do it now. */
@@ -77,7 +87,7 @@ function encapsulateSuperframe(
 ): number {
   if (pkt.proto !== ipv4.PROTO_TCP) return giveBack(t, slot, DropReason.GSO_UNSUPPORTED);
   const view = t.own.view;
-  const prefix = off - OVERHEAD; // the VXLAN header as a template, in the frame's own headroom
+  const prefix = off - vxlan.HEADER_LEN; // as a template as a template, in the frame's own headroom
   vxlan.emit(view, prefix, t.config.vni as Vni);
   const l3 = pkt.l3 - pkt.off + off;
   const l4 = pkt.l4 - pkt.off + off;
@@ -113,8 +123,9 @@ function segments(
 ): number {
   const start = pool.frameOffset(slot);
   const result = t.segment;
-  const out = start + VXLAN_AT;
-  const room = Math.min(SLOT_ROOM - VXLAN_AT, UDP_LEN_MAX - udp.HEADER_LEN);
+  const outer = outerLen(t, v);
+  const out = start + outer;
+  const room = Math.min(SLOT_ROOM - outer, UDP_LEN_MAX - udp.HEADER_LEN);
   const consumed = t.offload.segmentTcp(
     t.arena,
     off,
@@ -138,7 +149,7 @@ function segments(
   t.ipId = (t.ipId + count) & 0xffff;
   t.counters.events[Event.VXLAN_ENCAP]++;
   t.counters.events[Event.GSO_SEGMENTS_OUT] += count;
-  const reason = send(t, start, result[1] + VXLAN_AT, slot, v, nowMs);
+  const reason = send(t, start, result[1] + outer, slot, v, nowMs);
   if (reason !== 0) t.counters.drops[reason]++;
   return consumed;
 }
@@ -148,7 +159,11 @@ function emitOuter(t: Tables, pkt: Packet, start: number, payload: number, v: nu
   const view = t.own.view;
   const udpLen = payload + udp.HEADER_LEN;
   const ip = start + eth.HEADER_LEN;
-  const u = start + UDP_AT;
+  if (!isOverV4(t, v)) {
+    emitOuterV6(t, pkt, start, udpLen, v, gso);
+    return;
+  }
+  const u = ip + ipv4.HEADER_LEN_MIN;
   eth.setEtherType(view, start, eth.ETHERTYPE_IPV4);
   const to = t.vteps.outer3[v] as Ipv4Addr;
   const from = t.config.nodeAddress as Ipv4Addr;
@@ -171,13 +186,33 @@ function emitOuter(t: Tables, pkt: Packet, start: number, payload: number, v: nu
     return;
   }
   udp.setChecksum(view, u, checksum.fold(checksum.pseudoSumV4(from, to, ipv4.PROTO_UDP, udpLen)));
-  vnet.emit(view, vh, vnet.NEEDS_CSUM, vnet.GSO_UDP_L4, VXLAN_AT, gso, UDP_AT, udp.CSUM_OFFSET);
+  const headers = u + udp.HEADER_LEN - start;
+  vnet.emit(view, vh, vnet.NEEDS_CSUM, vnet.GSO_UDP_L4, headers, gso, u - start, udp.CSUM_OFFSET);
+}
+
+/** The checksum is always left to whoever sends: its pseudo-header's sum stands in the field. */
+function emitOuterV6(t: Tables, pkt: Packet, start: number, udpLen: number, v: number, gso: number): void {
+  const view = t.own.view;
+  const c = t.config;
+  const vt = t.vteps;
+  const ip = start + eth.HEADER_LEN;
+  const u = ip + ipv6.HEADER_LEN;
+  const headers = u + udp.HEADER_LEN - start;
+  eth.setEtherType(view, start, eth.ETHERTYPE_IPV6);
+  ipv6.emit(view, ip, outerTos(pkt), 0, udpLen, ipv4.PROTO_UDP, OUTER_TTL);
+  ipv6.setSrc(view, ip, c.nodeV60, c.nodeV61, c.nodeV62, c.nodeV63);
+  ipv6.setDst(view, ip, vt.outer0[v], vt.outer1[v], vt.outer2[v], vt.outer3[v]);
+  udp.emit(view, u, sourcePort(pkt) as L4Port, c.vxlanPort as L4Port, udpLen);
+  udp.setChecksum(view, u, checksum.fold(checksum.pseudoSumV6(view, ip, ipv4.PROTO_UDP, udpLen)));
+  const type = gso === 0 ? vnet.GSO_NONE : vnet.GSO_UDP_L4;
+  const vh = start - vnet.HEADER_LEN;
+  vnet.emit(view, vh, vnet.NEEDS_CSUM, type, gso === 0 ? 0 : headers, gso, u - start, udp.CSUM_OFFSET);
 }
 
 /** RFC 6040, as ip_tunnel_ecn_encap: the inner ECN field, CE as ECT(0); DSCP stays 0 (flannel's tos). */
 function outerTos(pkt: Packet): number {
-  if (pkt.family !== 4) return 0;
-  const ecn = ipv4.tos(pkt.view, pkt.l3) & 3;
+  const tos = pkt.family === 4 ? ipv4.tos(pkt.view, pkt.l3) : ipv6.trafficClass(pkt.view, pkt.l3);
+  const ecn = tos & 3;
   return ecn === 3 ? 2 : ecn;
 }
 
@@ -192,13 +227,15 @@ function sourcePort(pkt: Packet): number {
 /** Onto the fabric, by the route to the VTEP's outer address. */
 function send(t: Tables, off: number, len: number, slot: number, v: number, nowMs: number): number {
   const vt = t.vteps;
-  const r = routes.lookup4(t.routes, vt.outer3[v]);
+  const r = isOverV4(t, v)
+    ? routes.lookup4(t.routes, vt.outer3[v])
+    : routes.lookup6(t.routes, vt.outer0[v], vt.outer1[v], vt.outer2[v], vt.outer3[v]);
   if (r < 0) return giveBack(t, slot, DropReason.NO_ROUTE);
   const rt = t.routes;
   if (rt.kind[r] === routes.RouteKind.GATEWAY) {
     return toNeighbor(t, off, len, slot, rt.gw0[r], rt.gw1[r], rt.gw2[r], rt.gw3[r], nowMs);
   }
-  return toNeighbor(t, off, len, slot, 0, 0, 0xffff, vt.outer3[v], nowMs);
+  return toNeighbor(t, off, len, slot, vt.outer0[v], vt.outer1[v], vt.outer2[v], vt.outer3[v], nowMs);
 }
 
 function giveBack(t: Tables, slot: number, reason: number): number {

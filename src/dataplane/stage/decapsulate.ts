@@ -29,13 +29,12 @@ const TCP_MIN = tcp.HEADER_LEN_MIN;
 export function isForTunnel(pkt: Packet, t: Tables): boolean {
   return (
     t.config.vxlan !== 0 &&
-    pkt.family === 4 &&
     pkt.proto === UDP_PROTO &&
     pkt.fromTunnel === 0 &&
     (pkt.key[8] & 0xffff) === t.config.vxlanPort &&
     pkt.fragment === 0 &&
     t.ports.role[pkt.inPort] === UPLINK &&
-    localAddresses.has(t.local, 0, 0, 0xffff, pkt.key[7])
+    localAddresses.has(t.local, pkt.key[4], pkt.key[5], pkt.key[6], pkt.key[7])
   );
 }
 
@@ -52,7 +51,8 @@ export function decapsulate(pkt: Packet, t: Tables): Verdict {
     if (vxlan.vni(view, at) !== t.config.vni) return drop(pkt, t, DropReason.VXLAN_UNKNOWN_VNI);
     at += stride;
   } while (at < pkt.end);
-  if (t.config.vxlanSourceCheck !== 0 && vteps.findByOuter(t.vteps, 0, 0, 0xffff, pkt.key[3]) < 0) {
+  const k = pkt.key;
+  if (t.config.vxlanSourceCheck !== 0 && vteps.findByOuter(t.vteps, k[0], k[1], k[2], k[3]) < 0) {
     return drop(pkt, t, DropReason.VXLAN_UNKNOWN_VTEP);
   }
   if (!outerChecksumOk(pkt, t)) return drop(pkt, t, DropReason.VXLAN_BAD_CHECKSUM);
@@ -72,7 +72,10 @@ function outerChecksumOk(pkt: Packet, t: Tables): boolean {
   if (pkt.csumPartial !== 0 && pkt.csumStart === pkt.l4) return true;
   if (pkt.csumPartial !== 0) return true; // inner part still to be summed: the outer sum cannot be checked
   const len = pkt.end - pkt.l4;
-  const seed = checksum.pseudoSumV4(pkt.key[3], pkt.key[7], UDP_PROTO, len);
+  const seed =
+    pkt.family === 4
+      ? checksum.pseudoSumV4(pkt.key[3], pkt.key[7], UDP_PROTO, len)
+      : checksum.pseudoSumV6(pkt.view, pkt.l3, UDP_PROTO, len);
   return t.offload.checksum(t.arena, pkt.l4, len, checksum.fold(seed)) === 0xffff;
 }
 
