@@ -53,8 +53,12 @@ async function fromLab(lab: RunningLab, options: OfflineOptions): Promise<Offlin
     throw usageError(`--node ${node}: lab ${lab.name} has no agent there: use one of ${agents.join(", ")}`);
   }
   const config = readAgentFile(readText(`${labPaths(lab.name).agents}/${node}.yaml`));
+  return { config, objects: await labObjects(lab) };
+}
+
+export async function labObjects(lab: RunningLab): Promise<KubeObject[]> {
   const lists = await Promise.all(KINDS.map((kind) => listObjects(lab, kind)));
-  return { config, objects: lists.flatMap((list) => list.items) };
+  return lists.flatMap((list) => list.items);
 }
 
 /**
