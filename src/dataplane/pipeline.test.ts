@@ -4,6 +4,7 @@ import fc from "fast-check";
 import t from "tap";
 import { concat } from "../testing/bytes.ts";
 import * as build from "../testing/frame-builder.ts";
+import { overlaySamples } from "../testing/fuzz-overlay.ts";
 import { CLIENT, pathTo, TestFabric } from "../testing/test-fabric.ts";
 import { type Received, TestNode, type TestNodeOptions } from "../testing/test-node.ts";
 import { partialFrame, superframe, tcpPayload } from "../testing/virtio-frames.ts";
@@ -233,3 +234,34 @@ function spoken(node: TestNode): number {
   for (const { id } of node.ports.values()) sum += portCounter(c, id, PortCounter.TX_PACKETS);
   return sum - c.events[1]; // RX_BATCHES grows with any frame
 }
+
+t.test("a batch makes of its frames what they would have become one by one", async () => {
+  const samples = overlaySamples();
+  const choice = fc.array(fc.nat({ max: samples.length - 1 }), { minLength: 2, maxLength: 40 });
+  fc.assert(
+    fc.property(choice, fc.constantFrom("pod2", "pod3", "host", "uplink"), (list, port) => {
+      const [whole, single] = [0, 1].map(() => {
+        const fabric = new TestFabric({ unchecked: true, poolSlots: 64 });
+        const [node] = fabric.nodes;
+        node.setService({ ...WEB, endpoints: [`${NEIGHBOR}:8080`, `${REMOTE}:8080`] });
+        node.send("pod2", build.udpFrame(pathTo(node, POD, REMOTE))); // the nodes get to know each other
+        fabric.run();
+        node.everything();
+        return node;
+      });
+      for (const i of list) whole.send(port, samples[i]);
+      whole.run();
+      for (const i of list) {
+        single.send(port, samples[i]);
+        single.run();
+      }
+      const texts = (node: TestNode): string[] =>
+        [...node.ports.keys()].flatMap((name) =>
+          node.received(name).map(({ frame, virtio }) => `${name} ${virtio} ${frame}`),
+        );
+      const [a, b] = [texts(whole), texts(single)];
+      if (`${a}` !== `${b}`) throw new Error(`${a.length} frames, one by one ${b.length}`);
+    }),
+    { numRuns: 40 },
+  );
+});

@@ -46,8 +46,23 @@ export function encapsulate(
   const view = t.own.view;
   eth.setDst(view, off, t.vteps.macHi[v], t.vteps.macLo[v]);
   eth.setSrc(view, off, t.config.vtepMacHi, t.config.vtepMacLo);
+  if (pkt.gsoType === vnet.GSO_UDP_L4) return encapsulateDatagrams(t, pkt, off, len, slot, v, nowMs);
   if (pkt.gsoType !== vnet.GSO_NONE) return encapsulateSuperframe(t, pkt, off, len, slot, v, nowMs);
   if (pkt.csumPartial !== 0) complete(t, pkt, off, len);
+  return encapsulateFrame(t, pkt, off, len, slot, v, nowMs);
+}
+
+/** One frame that needs no more work behind one outer header. */
+function encapsulateFrame(
+  t: Tables,
+  pkt: Packet,
+  off: number,
+  len: number,
+  slot: number,
+  v: number,
+  nowMs: number,
+): number {
+  const view = t.own.view;
   const prefix = off - vxlan.HEADER_LEN;
   const outer = outerLen(t, v);
   vxlan.emit(view, prefix, t.config.vni as Vni);
@@ -65,6 +80,57 @@ function isOverV4(t: Tables, v: number): boolean {
 /** Bytes before the VXLAN header: Ethernet, IP, UDP. */
 function outerLen(t: Tables, v: number): number {
   return eth.HEADER_LEN + (isOverV4(t, v) ? ipv4.HEADER_LEN_MIN : ipv6.HEADER_LEN) + udp.HEADER_LEN;
+}
+
+/** A superframe of UDP datagrams: nobody behind the tunnel would cut it, so each datagram goes alone. */
+function encapsulateDatagrams(
+  t: Tables,
+  pkt: Packet,
+  off: number,
+  len: number,
+  slot: number,
+  v: number,
+  nowMs: number,
+): number {
+  const l3 = pkt.l3 - pkt.off;
+  const l4 = pkt.l4 - pkt.off;
+  const head = l4 + udp.HEADER_LEN;
+  let reason = 0;
+  let index = 0;
+  for (let at = head; at < len && reason === 0; at += pkt.gsoSize) {
+    if (t.pool.count < 2) tx.flush(t.tx); // slots that wait for the flush come back
+    const piece = pool.acquire(t.pool);
+    if (piece < 0) {
+      reason = DropReason.NO_SLOT;
+      break;
+    }
+    const n = len - at < pkt.gsoSize ? len - at : pkt.gsoSize;
+    const to = pool.frameOffset(piece);
+    t.arena.copyWithin(to, off, off + head);
+    t.arena.copyWithin(to + head, off + at, off + at + n);
+    finishDatagram(t, to + l3, to + l4, udp.HEADER_LEN + n, index++);
+    reason = encapsulateFrame(t, pkt, to, head + n, piece, v, nowMs);
+  }
+  return giveBack(t, slot, reason);
+}
+
+/** Lengths, id and checksums of one datagram of a superframe. */
+function finishDatagram(t: Tables, l3: number, l4: number, udpLen: number, index: number): void {
+  const view = t.own.view;
+  let seed: number;
+  if (view.getUint8(l3) >>> 4 === 4) {
+    ipv4.setTotalLen(view, l3, l4 - l3 + udpLen);
+    ipv4.setId(view, l3, (ipv4.id(view, l3) + index) & 0xffff);
+    ipv4.computeChecksum(view, l3);
+    seed = checksum.pseudoSumV4(ipv4.src(view, l3), ipv4.dst(view, l3), ipv4.PROTO_UDP, udpLen);
+  } else {
+    ipv6.setPayloadLen(view, l3, l4 - l3 - ipv6.HEADER_LEN + udpLen);
+    seed = checksum.pseudoSumV6(view, l3, ipv4.PROTO_UDP, udpLen);
+  }
+  udp.setLength(view, l4, udpLen);
+  udp.setChecksum(view, l4, 0);
+  const sum = ~t.offload.checksum(t.arena, l4, udpLen, checksum.fold(seed)) & 0xffff;
+  udp.setChecksum(view, l4, sum === 0 ? 0xffff : sum);
 }
 
 /** Nobody behind the tunnel will complete a partial checksum: do it now. */

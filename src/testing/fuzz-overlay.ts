@@ -7,7 +7,7 @@ import { dressed, pipelineSamples } from "./fuzz-pipeline.ts";
 import type { Prng } from "./prng.ts";
 import { sampleFrames } from "./sample-frames.ts";
 import { pathTo, TestFabric } from "./test-fabric.ts";
-import { TestNode } from "./test-node.ts";
+import { TestNode, type TestNodeOptions } from "./test-node.ts";
 import { superframe, tunnelSuperframe, udpSuperframe, type VirtioFrame } from "./virtio-frames.ts";
 
 const VIP = "10.96.0.10";
@@ -21,8 +21,10 @@ const MIRRORED = [
 ] as const;
 
 /** Fresh nodes with services; each call hands one frame over, every few calls both nodes run. */
-export function createOverlayTarget(): (frame: Uint8Array, random: Prng) => void {
-  const fabric = new TestFabric({ unchecked: true, poolSlots: 48 });
+export function createOverlayTarget(
+  options: TestNodeOptions = {},
+): (frame: Uint8Array, random: Prng) => void {
+  const fabric = new TestFabric({ unchecked: true, poolSlots: 48, ...options });
   for (const node of fabric.nodes) addServices(node);
   const large = superframes(fabric.nodes[0]);
   let waiting = 0;

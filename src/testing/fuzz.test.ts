@@ -2,12 +2,14 @@ import { type SpawnSyncReturns, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import fc from "fast-check";
 import t from "tap";
+import { SLOT_STRIDE } from "../dataplane/packet.ts";
 import type { Offload } from "../dataplane/port.ts";
 import * as offloadTwin from "../wire/offload.ts";
 import * as arbitrary from "./arbitrary.ts";
 import { toHex } from "./bytes.ts";
 import { checkFrame } from "./frame-checker.ts";
 import { fuzz, targets } from "./fuzz.ts";
+import { createOverlayTarget, overlaySamples } from "./fuzz-overlay.ts";
 import { createPipelineTarget, pipelineSamples } from "./fuzz-pipeline.ts";
 import { fuzzWire } from "./fuzz-wire.ts";
 import { mutate } from "./mutate.ts";
@@ -35,6 +37,28 @@ t.test("three seconds of mutated frames through a whole node find nothing", asyn
   });
   t.equal(finding, undefined, `seed ${seed}: ${finding && `${finding.error} ${toHex(finding.frame)}`}`);
   t.ok(runs > 1000, `${runs} frames`);
+});
+
+t.test("five seconds of bursts into two nodes find nothing", async (t) => {
+  const seed = Math.floor(Math.random() * 2 ** 31);
+  const { runs, finding } = fuzz({
+    create: createOverlayTarget,
+    samples: overlaySamples,
+    seed,
+    seconds: 5,
+  });
+  t.equal(finding, undefined, `seed ${seed}: ${finding && `${finding.error} ${toHex(finding.frame)}`}`);
+  t.ok(runs > 1000, `${runs} frames`);
+});
+
+t.test("provoked: a write into the next packet's slot is found", async (t) => {
+  const checksum: Offload["checksum"] = (arena, off, len, seed) => {
+    arena[off - (off % SLOT_STRIDE) + SLOT_STRIDE] = 0;
+    return offloadTwin.checksum(arena, off, len, seed);
+  };
+  const create = () => createOverlayTarget({ offload: { ...offloadTwin, checksum } });
+  const { finding } = fuzz({ create, samples: overlaySamples, seed: 1, seconds: 20, maxRuns: 200_000 });
+  t.match(`${finding?.error}`, /was written from outside/);
 });
 
 const planted: { name: string; offload: Partial<Offload>; error: RegExp }[] = [

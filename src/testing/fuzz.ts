@@ -24,7 +24,7 @@ export interface FuzzSubject {
 export const targets = new Map<string, FuzzSubject>([
   ["wire", { create: () => fuzzWire }],
   ["pipeline", { create: () => createPipelineTarget(), samples: pipelineSamples }],
-  ["overlay", { create: createOverlayTarget, samples: overlaySamples }],
+  ["overlay", { create: () => createOverlayTarget(), samples: overlaySamples }],
 ]);
 
 export interface FuzzOptions extends FuzzSubject {
