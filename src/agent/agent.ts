@@ -18,7 +18,9 @@ import { startApi } from "./api.ts";
 import { Attachments } from "./attachments.ts";
 import { conntrackTimeouts } from "./conntrack-timeouts.ts";
 import { InlinePlane } from "./inline-plane.ts";
+import { nodeListeners } from "./node-listener.ts";
 import { NodeMessages, type NodePorts } from "./node-messages.ts";
+import { NodeServers } from "./node-servers.ts";
 import type { Plane } from "./plane.ts";
 import { PlaneHandle } from "./plane-handle.ts";
 import type { PlaneSizes } from "./plane-memory.ts";
@@ -39,6 +41,7 @@ export class Agent {
   readonly #inline: InlinePlane | undefined;
   readonly #attachments: Attachments;
   readonly #messages: NodeMessages;
+  readonly #servers: NodeServers;
   readonly #startedMs = performance.now();
   #source: ObjectSource | undefined;
   #server: Server | undefined;
@@ -78,6 +81,23 @@ export class Agent {
     }
     this.#attachments = new Attachments(this.#native, this.#plane);
     this.#messages = new NodeMessages(config, this.graph);
+    this.#servers = new NodeServers({
+      nodeName: config.nodeName,
+      proxy: config.proxy,
+      open: nodeListeners(this.#native, config.netns),
+      sources: {
+        plane: () => ({
+          tables: this.#plane.tables,
+          ports: this.#attachments.list(),
+          missed: new Map(this.#attachments.missed().map((m) => [m.id, m.packets])),
+          internalErrors: this.#plane.errors,
+        }),
+        services: () => this.#messages.services.specs(),
+        objects: () => this.#objects(),
+        ready: () => this.ready,
+      },
+    });
+    this.#servers.onProblem = (error) => this.onProblem(error);
   }
 
   /** Opens the ports, the API and the source. Throws when a device or the socket is not to be had. */
@@ -112,14 +132,17 @@ export class Agent {
       },
       config.socket,
     );
+    this.#servers.start();
     this.#source =
       "socket" in config.source
         ? new SocketSource(config.source.socket, config.nodeName)
         : new FilesSource(config.source.files);
     this.#source.start({
       events: (events, synced) => {
+        this.#servers.events(events);
         for (const event of events) this.graph.onEvent(event);
         if (synced) this.#synced = true;
+        if (this.#synced) this.#servers.queued();
         this.#schedule();
       },
       problem: (error) => this.onProblem(error),
@@ -147,6 +170,7 @@ export class Agent {
     this.#server?.close();
     this.#server?.closeAllConnections();
     await this.#queue;
+    await this.#servers.close();
     await this.#plane.stop();
     this.#attachments.close();
   }
@@ -168,9 +192,12 @@ export class Agent {
 
   async #apply(changes: Changes): Promise<void> {
     const started = performance.now();
+    this.#servers.applying();
     for (const message of this.#messages.update(this.graph, changes, this.#ports)) {
       await this.#plane.apply(message);
     }
+    const seconds = (performance.now() - started) / 1000;
+    await this.#servers.applied(this.graph, changes, this.#messages.services.settings, seconds);
     if (this.#messages.topology === undefined) {
       this.#problem = `no Node object "${this.config.nodeName}" with an address and a podCIDR yet`;
     } else this.#problem = "";
@@ -193,8 +220,17 @@ export class Agent {
     return this.#synced && this.#messages.topology !== undefined && this.#attachments.complete;
   }
 
-  #status(): Record<string, unknown> {
+  #objects(): Record<string, number> {
     const { graph } = this;
+    return {
+      nodes: graph.nodes.size,
+      pods: graph.pods.size,
+      services: graph.services.size,
+      endpointSlices: [...graph.slices.values()].reduce((n, s) => n + s.size, 0),
+    };
+  }
+
+  #status(): Record<string, unknown> {
     const failed = this.#attachments.list().find((p) => p.state === "error");
     return {
       node: this.config.nodeName,
@@ -203,12 +239,7 @@ export class Agent {
       ready: this.ready,
       ...(this.ready ? {} : { error: this.#problem || failed?.error || "objects are not there yet" }),
       ports: this.#attachments.list(),
-      objects: {
-        nodes: graph.nodes.size,
-        pods: graph.pods.size,
-        services: graph.services.size,
-        endpointSlices: [...graph.slices.values()].reduce((n, s) => n + s.size, 0),
-      },
+      objects: this.#objects(),
       internalErrors: this.#plane.errors,
       lastApplyMs: Math.round(this.#lastApplyMs * 1000) / 1000,
     };

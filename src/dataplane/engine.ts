@@ -4,7 +4,7 @@
  * a turn. The plane's one `try` is here: an exception below it is our bug, is counted as INTERNAL_ERROR, and costs
  * the batch's remaining packets nothing.
  */
-import { type Counters, countPort, Event, PortCounter } from "./counters.ts";
+import { type Counters, clearPort, countPort, Event, PortCounter } from "./counters.ts";
 import { DropReason } from "./drop-reason.ts";
 import * as probe from "./neighbor-probe.ts";
 import { HEADROOM, SLOT_ROOM, SLOT_STRIDE } from "./packet.ts";
@@ -94,6 +94,7 @@ export function createPort(
   p.mtu[id] = mtu;
   p.devices[id] = port;
   p.active[id] = 1;
+  clearPort(e.tables.counters, id);
   if (id >= p.count) p.count = id + 1;
 }
 

@@ -24,7 +24,7 @@ t.test("changes are counted when they come and wait until they are in force", as
   t.equal(value("kubeproxy_sync_proxy_rules_service_changes_total{}"), 2);
   t.equal(value("kubeproxy_sync_proxy_rules_service_changes_pending{}"), 2);
   t.equal(value("kubeproxy_sync_proxy_rules_endpoint_changes_pending{}"), 2);
-  metrics.applied({ full: false, seconds: 0.003 });
+  metrics.applied({ sync: "partial", seconds: 0.003 });
   value = read(metrics);
   t.equal(value("kubeproxy_sync_proxy_rules_service_changes_pending{}"), 1, "came while applying");
   t.equal(value("kubeproxy_sync_proxy_rules_endpoint_changes_pending{}"), 0);
@@ -37,8 +37,8 @@ t.test("durations are told by family, full and partial apart", async (t) => {
   metrics.families = ["IPv4", "IPv6"];
   metrics.queued();
   now += 1500;
-  metrics.applied({ full: true, seconds: 0.0015 });
-  metrics.applied({ full: false, seconds: 20 });
+  metrics.applied({ sync: "full", seconds: 0.0015 });
+  metrics.applied({ sync: "partial", seconds: 20 });
   const value = read(metrics);
   for (const family of metrics.families) {
     const label = `ip_family="${family}"`;
@@ -51,6 +51,9 @@ t.test("durations are told by family, full and partial apart", async (t) => {
     t.equal(value(`kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds{${label}}`), START / 1000);
   }
   t.equal(value("podwire_apply_duration_seconds_count{}"), 2);
+  metrics.applied({ sync: "none", seconds: 1 });
+  t.equal(read(metrics)("podwire_apply_duration_seconds_count{}"), 3, "a pod's port alone is no sync");
+  t.equal(read(metrics)('kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family="IPv4"}'), 2);
 });
 
 t.test(
@@ -62,7 +65,7 @@ t.test(
       metrics.endpointsChanged({ key, family: "IPv4", triggerTime });
     const sync = (): void => {
       metrics.applying();
-      metrics.applied({ full: false, seconds: 0 });
+      metrics.applied({ sync: "partial", seconds: 0 });
     };
     const name = "kubeproxy_network_programming_duration_seconds";
     const got = () => ["_count", "_sum"].map((part) => read(metrics)(`${name}${part}{ip_family="IPv4"}`));

@@ -25,7 +25,8 @@ export interface SliceChange {
 }
 
 export interface Applied {
-  readonly full: boolean;
+  /** "none": nothing that kube-proxy would have made rules of. */
+  readonly sync: "full" | "partial" | "none";
   readonly seconds: number;
 }
 
@@ -83,12 +84,14 @@ export class SyncMetrics {
     this.#waiting = noChanges();
   }
 
-  applied({ full, seconds }: Applied): void {
+  applied({ sync, seconds }: Applied): void {
     const now = this.#now();
-    this.#lastAppliedMs = now;
     this.#apply.observe(seconds);
-    this.#sync.observe(seconds);
-    (full ? this.#full : this.#partial).observe(seconds);
+    if (sync !== "none") {
+      this.#lastAppliedMs = now;
+      this.#sync.observe(seconds);
+      (sync === "full" ? this.#full : this.#partial).observe(seconds);
+    }
     for (const { family, ms } of this.#applying.triggers) {
       const histogram = this.#programming.get(family) ?? new Histogram(PROGRAMMING_BOUNDS);
       this.#programming.set(family, histogram);

@@ -1,5 +1,5 @@
 import t from "tap";
-import { parseHostPort } from "./host-port.ts";
+import { formatHostPort, parseHostPort } from "./host-port.ts";
 
 const cases: [text: string, want: { address: string; port: number } | null][] = [
   ["0.0.0.0:10256", { address: "0.0.0.0", port: 10256 }],
@@ -20,7 +20,8 @@ const cases: [text: string, want: { address: string; port: number } | null][] = 
   ["0.0.0.0:10256 ", null],
 ];
 for (const [text, want] of cases) {
-  t.test(`"${text}" is ${want === null ? "no" : "an"} IP:port`, async (t) =>
-    t.same(parseHostPort(text), want),
-  );
+  t.test(`"${text}" is ${want === null ? "no" : "an"} IP:port`, async (t) => {
+    t.same(parseHostPort(text), want);
+    if (want !== null) t.equal(formatHostPort(want), text);
+  });
 }

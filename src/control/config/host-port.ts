@@ -15,3 +15,7 @@ export function parseHostPort(text: string): HostPort | null {
   if (family === undefined || (family === 6) !== (bracketed !== undefined)) return null;
   return port >= 1 && port <= 65_535 ? { address, port } : null;
 }
+
+export function formatHostPort({ address, port }: HostPort): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}

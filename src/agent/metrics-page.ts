@@ -1,0 +1,89 @@
+/** GET /metrics: everything that this agent measures, gathered when somebody asks. */
+import { readFileSync } from "node:fs";
+import {
+  Action,
+  FrontendKind,
+  type FrontendSpec,
+  type ServicePortSpec,
+  SourceClass,
+} from "../dataplane/table/services.ts";
+import { Exposition } from "../observe/exposition.ts";
+import { type PlaneState, writePlaneMetrics } from "../observe/plane-metrics.ts";
+import type { SyncMetrics } from "../observe/sync-metrics.ts";
+
+export interface MetricsSources {
+  readonly sync: SyncMetrics;
+  readonly plane: () => PlaneState;
+  readonly services: () => Iterable<ServicePortSpec>;
+  /** Kind → number of objects known. */
+  readonly objects: () => Readonly<Record<string, number>>;
+  readonly ready: () => boolean;
+  /** Answers of the health server by status. */
+  readonly healthz: ReadonlyMap<number, number>;
+  readonly livez: ReadonlyMap<number, number>;
+}
+
+/** podwire's own metrics; those of the process come from prom-client. */
+export function metricsPage(sources: MetricsSources): string {
+  const out = new Exposition();
+  const node = process.versions.node;
+  out
+    .gauge("podwire_build_info", "What runs; always 1.", [
+      { labels: { version: VERSION, nodejs_version: node }, value: 1 },
+    ])
+    .gauge("podwire_ready", "1: objects are known, the node is, and every pod has its port.", [
+      { value: sources.ready() ? 1 : 0 },
+    ])
+    .gauge(
+      "podwire_objects",
+      "Kubernetes objects known, by kind.",
+      Object.entries(sources.objects()).map(([kind, value]) => ({ labels: { kind }, value })),
+    );
+  sources.sync.write(out);
+  writeServices(out, [...sources.services()]);
+  for (const [name, answers] of [
+    ["healthz", sources.healthz],
+    ["livez", sources.livez],
+  ] as const) {
+    out.counter(
+      `kubeproxy_proxy_${name}_total`,
+      `Cumulative proxy ${name} HTTP status`,
+      [...answers].map(([code, value]) => ({ labels: { code: String(code) }, value })),
+    );
+  }
+  writePlaneMetrics(out, sources.plane());
+  return out.toString();
+}
+
+const { CLUSTER_IP, EXTERNAL_IP, LOAD_BALANCER, NODE_PORT } = FrontendKind;
+const INTERNAL: readonly number[] = [CLUSTER_IP];
+const EXTERNAL: readonly number[] = [EXTERNAL_IP, LOAD_BALANCER, NODE_PORT];
+
+function writeServices(out: Exposition, specs: readonly ServicePortSpec[]): void {
+  const dropped = (kinds: readonly number[]): number => {
+    const isDropped = (f: FrontendSpec): boolean =>
+      kinds.includes(f.kind) && f.byClass[SourceClass.OUTSIDE].action === Action.DROP;
+    return specs.filter((spec) => spec.frontends.some(isDropped)).length;
+  };
+  out
+    .gauge("podwire_service_ports", "Service ports in the data plane, by family.", [{ value: specs.length }])
+    .gauge(
+      "kubeproxy_sync_proxy_rules_no_local_endpoints_total",
+      "Number of services with a Local traffic policy and no endpoints",
+      [
+        { labels: { traffic_policy: "internal" }, value: dropped(INTERNAL) },
+        { labels: { traffic_policy: "external" }, value: dropped(EXTERNAL) },
+      ],
+    );
+}
+
+const VERSION = readVersion();
+
+function readVersion(): string {
+  try {
+    const text = readFileSync(new URL("../../../package.json", import.meta.url), "utf8");
+    return (JSON.parse(text) as { version: string }).version;
+  } catch {
+    return "unknown"; // moved away from its package: no reason not to run
+  }
+}
