@@ -72,11 +72,11 @@ export class ServiceCompiler {
     return { upsert: specs, remove };
   }
 
-  /** The changes that other settings (a zone, an address, the configuration) make to everything. */
+  /** The changes that other settings (a zone, an address, the configuration) make to all that was compiled so far. */
   changeSettings(state: DesiredState, settings: ProxySettings): ServiceUpdate {
     if (JSON.stringify(settings) === JSON.stringify(this.#settings)) return { upsert: [], remove: [] };
     this.#settings = settings;
-    return this.update(state, new Set([...state.services.keys(), ...this.#ofService.keys()]));
+    return this.update(state, [...this.#ofService.keys()]);
   }
 
   #updateService(state: DesiredState, key: string, out: Marks): void {
