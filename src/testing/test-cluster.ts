@@ -93,7 +93,7 @@ export interface ServiceOptions {
   readonly nodePort?: number;
   readonly externalIp?: string;
   readonly sourceRanges?: readonly string[];
-  /** "10.244.1.2:8080" */
+  /** "10.244.1.2:8080", "[fd00:10:244:1::2]:8080" */
   readonly endpoints: readonly string[];
   /** Session affinity by client address, seconds. */
   readonly affinitySec?: number;
@@ -118,7 +118,7 @@ export function serviceSpec(id: number, o: ServiceOptions): services.ServicePort
     byClass: services.FrontendSpec["byClass"],
   ): services.FrontendSpec => {
     const at = address === "" ? { w0: 0, w1: 0, w2: 0, w3: 0 } : words(address);
-    return { kind, ...at, family: 4, port, sourceRanges: null, byClass };
+    return { kind, ...at, family: address.includes(":") ? 6 : 4, port, sourceRanges: null, byClass };
   };
   const frontends: services.FrontendSpec[] = [];
   const port = o.port ?? 80;
@@ -136,7 +136,7 @@ export function serviceSpec(id: number, o: ServiceOptions): services.ServicePort
     protocol: o.protocol ?? 6,
     affinitySec: o.affinitySec ?? 0,
     endpoints: o.endpoints.map((text) => {
-      const [address, port] = text.split(":");
+      const [, address, port] = /^\[?(.*?)\]?:(\d+)$/.exec(text) ?? [];
       return { ...words(address), port: Number(port), flags: 0b0110 };
     }),
     sets: [o.endpoints.map((_, i) => i)],
