@@ -7,12 +7,17 @@ const UNITS = 500_000;
 const ALLOWED_BYTES = 4;
 const WIRE = new URL("./hot-wire.js", import.meta.url);
 const PIPELINE = new URL("./hot-pipeline.js", import.meta.url);
+const CONNECTIONS = new URL("./hot-connections.js", import.meta.url);
 
 const subjects: { name: string; run: HotRun }[] = [
   { name: "parsers and setters of wire", run: { module: WIRE, create: "createWireSubject", units: UNITS } },
   {
     name: "packets through the pipeline",
     run: { module: PIPELINE, create: "createPipelineSubject", units: UNITS, warmUnits: 1_000_000 },
+  },
+  {
+    name: "connections that begin and end, fragments and errors",
+    run: { module: CONNECTIONS, create: "createConnectionsSubject", units: UNITS, warmUnits: 1_000_000 },
   },
 ];
 for (const { name, run } of subjects) {

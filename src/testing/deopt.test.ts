@@ -4,6 +4,7 @@ import { findDeopts, type HotRun, parseDeopts } from "./hot-run.ts";
 
 const WIRE = new URL("./hot-wire.js", import.meta.url);
 const PIPELINE = new URL("./hot-pipeline.js", import.meta.url);
+const CONNECTIONS = new URL("./hot-connections.js", import.meta.url);
 const HOT_FILES = /\/src\/(?:wire|dataplane)\//;
 
 const subjects: { name: string; run: HotRun }[] = [
@@ -14,6 +15,10 @@ const subjects: { name: string; run: HotRun }[] = [
   {
     name: "the stages of the pipeline",
     run: { module: PIPELINE, create: "createPipelineSubject", units: 500_000, warmUnits: 1_000_000 },
+  },
+  {
+    name: "the ways of new connections, fragments and errors",
+    run: { module: CONNECTIONS, create: "createConnectionsSubject", units: 500_000, warmUnits: 2_000_000 },
   },
 ];
 for (const { name, run } of subjects) {

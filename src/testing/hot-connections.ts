@@ -1,0 +1,146 @@
+// Hot subject of the plane's longer ways: connections that begin, are translated, masqueraded and end, fragments joined
+// and cut, ICMP errors made and translated, ARP, early drop in a full table. A pod that does nothing but open
+// connections must not wake the collector either.
+import * as engine from "../dataplane/engine.ts";
+import type { Io } from "../dataplane/port.ts";
+import { Conntrack } from "../dataplane/table/conntrack.ts";
+import { fragmentsOf } from "./fragment-frames.ts";
+import * as build from "./frame-builder.ts";
+import type { HotSubject } from "./hot-subject.ts";
+import { macOf } from "./test-cluster.ts";
+import { CLIENT, CLIENT_MAC, pathTo } from "./test-fabric.ts";
+import { TestNode } from "./test-node.ts";
+
+const [POD2, POD3, VIP] = ["10.244.1.2", "10.244.1.3", "10.96.0.10"];
+const VNET_BYTES = 10;
+const SOURCE_PORT_AT = 34; // of a TCP or UDP frame without IP options
+const NEVER = -1;
+
+interface Template {
+  readonly frame: Uint8Array;
+  /** Where each copy gets a number of its own, two bytes; NEVER: all are alike. */
+  readonly varyAt: number;
+}
+
+const fixed = (frame: Uint8Array): Template => ({ frame, varyAt: NEVER });
+const fresh = (frame: Uint8Array): Template => ({ frame, varyAt: SOURCE_PORT_AT });
+
+export function createConnectionsSubject(): HotSubject {
+  const node = new TestNode({ unchecked: true, tables: { conntrack: new Conntrack(10) } });
+  node.setService({ name: "web", clusterIp: VIP, endpoints: [`${POD3}:8080`] });
+  node.setService({ name: "dns", clusterIp: VIP, protocol: 17, port: 53, endpoints: [`${POD3}:5353`] });
+  node.setService({ name: "none", clusterIp: VIP, port: 81, endpoints: [] });
+  node.send("uplink", build.arpFrame({ senderIp: CLIENT, senderMac: CLIENT_MAC, targetIp: node.address }));
+  node.run();
+  const traffic = createTraffic(node);
+  const io = new VaryingIo(traffic);
+  Object.assign(node.engine, { io });
+  Object.assign(node.engine.tx, { io });
+  for (const { id } of node.ports.values()) node.engine.ports.fd[id] = id;
+  const ids = Int32Array.from(traffic.keys());
+  let nowMs = node.clock.nowMs();
+  const run = (): void => {
+    engine.setClock(node.engine, ++nowMs);
+    engine.tick(node.engine);
+    for (let i = 0; i < ids.length; i++) engine.pollPort(node.engine, ids[i]);
+  };
+  for (let i = 0; i < 2000; i++) run();
+  const { CT_CREATED, REASSEMBLED, FRAGMENTED, ICMP_ERRORS, ARP_REPLIES } = node.events();
+  if (!(CT_CREATED && REASSEMBLED && FRAGMENTED && ICMP_ERRORS && ARP_REPLIES)) {
+    throw new Error(`not every way was gone: ${JSON.stringify(node.events())}`);
+  }
+  return { units: [...traffic.values()].flat().length, run };
+}
+
+function createTraffic(node: TestNode): Map<number, readonly Template[]> {
+  const at = (src: string, dst: string) => pathTo(node, src, dst);
+  const datagram = build.udpFrame({ ...at(POD2, VIP), dontFragment: false, id: 9, payload: 3000 });
+  const echo = build.udpFrame({ ...at(POD3, POD2), srcPort: 5353, dstPort: 41000, payload: 30 });
+  return new Map([
+    [
+      node.portId("pod2"),
+      [
+        fresh(build.udpFrame({ ...at(POD2, VIP), payload: 30 })),
+        fresh(build.tcpFrame({ ...at(POD2, VIP), flags: "S", mss: 1400 })),
+        fresh(build.tcpFrame({ ...at(POD2, VIP), flags: "R" })),
+        fresh(build.udpFrame({ ...at(POD2, CLIENT), payload: 30 })),
+        fresh(build.tcpFrame({ ...at(POD2, VIP), dstPort: 81, flags: "S" })),
+        fixed(build.tcpFrame({ ...at(POD2, VIP), flags: "S" })),
+        fixed(build.tcpFrame({ ...at(POD2, VIP), flags: "F." })),
+        fixed(build.udpFrame({ ...at(POD2, "8.8.8.8"), ttl: 1 })),
+        ...fragmentsOf(datagram, 1424).map(fixed),
+        fixed(build.arpFrame({ senderIp: POD2, senderMac: macOf(POD2), targetIp: node.gateway })),
+      ],
+    ],
+    [
+      node.portId("pod3"),
+      [
+        fixed(echo),
+        fixed(build.tcpFrame({ ...at(POD3, POD2), srcPort: 8080, dstPort: 41000, flags: "S." })),
+        fixed(build.tcpFrame({ ...at(POD3, POD2), srcPort: 8080, dstPort: 41000, flags: "F." })),
+        fixed(build.icmpErrorFrame({ ...at(POD3, POD2), type: 3, code: 3, about: quotedQuery(node) })),
+      ],
+    ],
+  ]);
+}
+
+/** The fragmented query as the endpoint got it, for its ICMP error to quote. */
+function quotedQuery(node: TestNode): Uint8Array {
+  return build.udpFrame({ ...pathTo(node, POD2, POD3), dstPort: 5353, payload: 30 });
+}
+
+/** Each receive delivers the port's templates once, every copy that varies with the next number. */
+class VaryingIo implements Io {
+  readonly #stored: (readonly Uint8Array[])[] = [];
+  readonly #varyAt: Int32Array[] = [];
+  readonly #next = new Int32Array(1);
+
+  constructor(traffic: ReadonlyMap<number, readonly Template[]>) {
+    for (const [id, templates] of traffic) {
+      this.#stored[id] = templates.map(({ frame }) =>
+        Uint8Array.from([...new Uint8Array(VNET_BYTES), ...frame]),
+      );
+      this.#varyAt[id] = Int32Array.from(templates, ({ varyAt }) => varyAt);
+    }
+  }
+
+  receive(
+    fd: number,
+    _kind: number,
+    arena: Uint8Array,
+    offs: Int32Array,
+    lens: Int32Array,
+    first: number,
+    _max: number,
+    _slotBytes: number,
+    _byteBudget: number,
+  ): number {
+    const stored = this.#stored[fd];
+    const varyAt = this.#varyAt[fd];
+    const number = (this.#next[0] + 1) & 0xffff;
+    this.#next[0] = number;
+    for (let i = 0; i < stored.length; i++) {
+      const off = offs[first + i];
+      arena.set(stored[i], off - VNET_BYTES);
+      if (varyAt[i] !== NEVER) {
+        arena[off + varyAt[i]] = number >> 8;
+        arena[off + varyAt[i] + 1] = number;
+      }
+      lens[first + i] = stored[i].length - VNET_BYTES;
+    }
+    return stored.length;
+  }
+
+  transmit(
+    _fds: Int32Array,
+    _kinds: Int32Array,
+    _arena: Uint8Array,
+    _offs: Int32Array,
+    _lens: Int32Array,
+    count: number,
+    results: Int32Array,
+  ): number {
+    for (let i = 0; i < count; i++) results[i] = 0;
+    return count;
+  }
+}
