@@ -163,6 +163,7 @@ t.test("health and metrics", { skip }, async (t) => {
       );
     };
     const before = await count();
+    t.ok(before > 0, "pods became ready since the agent began");
     await lab.apply({
       apiVersion: "discovery.k8s.io/v1",
       kind: "EndpointSlice",

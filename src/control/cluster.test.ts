@@ -65,9 +65,10 @@ function apply(cluster: Cluster, ...texts: string[]): string[] {
   return outcomes.map((o) => `${o.resource} ${o.action}`);
 }
 
-function setReady(cluster: Cluster, key: string, ready: boolean): void {
+function setReady(cluster: Cluster, key: string, ready: boolean, since?: string): void {
   const old = cluster.get("Pod", key) as Pod;
-  const conditions = [{ type: "Ready", status: ready ? "True" : "False" }];
+  const time = since === undefined ? {} : { lastTransitionTime: since };
+  const conditions = [{ type: "Ready", status: ready ? "True" : "False", ...time }];
   cluster.update({ ...old, status: { ...old.status, phase: "Running", conditions } } as Pod);
 }
 
@@ -394,6 +395,21 @@ t.test("EndpointSlices follow pods: readiness, named ports, termination, removal
   t.same(endpointsOf(cluster), ["10.244.2.2:8080"]);
   cluster.deleteNamed("svc", "default", ["api"]);
   t.same(cluster.list("EndpointSlice"), []);
+});
+
+t.test("a slice says when one of its pods last became ready or unready", async (t) => {
+  const cluster = makeCluster();
+  apply(cluster, service("api"), pod("a"), pod("b"));
+  const trigger = () => {
+    const [slice] = cluster.list("EndpointSlice") as EndpointSlice[];
+    return slice.metadata.annotations?.["endpoints.kubernetes.io/last-change-trigger-time"];
+  };
+  t.equal(trigger(), undefined, "nobody knows");
+  setReady(cluster, "default/a", true, "2026-01-02T03:04:06Z");
+  setReady(cluster, "default/b", true, "2026-01-02T03:04:05Z");
+  t.equal(trigger(), "2026-01-02T03:04:06Z", "the latest, in whatever order they are told");
+  setReady(cluster, "default/b", false, "2026-01-02T03:05:00Z");
+  t.equal(trigger(), "2026-01-02T03:05:00Z");
 });
 
 t.test("publishNotReadyAddresses makes unready pods ready endpoints", async (t) => {

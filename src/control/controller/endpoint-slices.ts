@@ -21,6 +21,8 @@ export const SERVICE_NAME_LABEL = "kubernetes.io/service-name";
 export const MANAGED_BY_LABEL = "endpointslice.kubernetes.io/managed-by";
 export const HEADLESS_LABEL = "service.kubernetes.io/headless";
 const CONTROLLER_NAME = "endpointslice-controller.k8s.io";
+/** From here to the moment at which a proxy works with the slice is "network programming latency". */
+const TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time";
 const ZONE_LABEL = "topology.kubernetes.io/zone";
 const ENDPOINTS_MAX = 100; // --max-endpoints-per-slice
 
@@ -29,6 +31,8 @@ interface Group {
   readonly family: string;
   readonly ports: EndpointPort[];
   readonly endpoints: Map<string, Endpoint>;
+  /** Address → when its pod became what it is, ready or not. */
+  readonly changed: Map<string, string>;
 }
 
 export class EndpointSliceController {
@@ -136,16 +140,17 @@ export class EndpointSliceController {
         const groupKey = groupKeyOf(family, ports);
         let group = groups.get(groupKey);
         if (group === undefined) {
-          group = { family, ports, endpoints: new Map() };
+          group = { family, ports, endpoints: new Map(), changed: new Map() };
           groups.set(groupKey, group);
         }
         group.endpoints.set(address, this.#endpoint(service, pod, address));
+        group.changed.set(address, readySince(pod));
       }
     }
     // A Service without endpoints has one empty slice a family, so that its readers know it was looked at.
     for (const family of families) {
       if ([...groups.values()].some((group) => group.family === family)) continue;
-      groups.set(groupKeyOf(family, []), { family, ports: [], endpoints: new Map() });
+      groups.set(groupKeyOf(family, []), { family, ports: [], endpoints: new Map(), changed: new Map() });
     }
     return groups;
   }
@@ -222,6 +227,7 @@ function makeSlice(
 ): EndpointSlice {
   const { namespace, labels, uid } = service.metadata;
   const headless = service.spec.clusterIP === "None" ? { [HEADLESS_LABEL]: "" } : {};
+  const trigger = addresses.map((address) => group.changed.get(address) ?? "").reduce(later, "");
   return {
     apiVersion: "discovery.k8s.io/v1",
     kind: "EndpointSlice",
@@ -234,6 +240,7 @@ function makeSlice(
         [SERVICE_NAME_LABEL]: service.metadata.name,
         [MANAGED_BY_LABEL]: CONTROLLER_NAME,
       },
+      ...(trigger === "" ? {} : { annotations: { [TRIGGER_TIME]: trigger } }),
       ownerReferences: [
         { apiVersion: "v1", kind: "Service", name: service.metadata.name, uid: uid ?? "", controller: true },
       ],
@@ -270,6 +277,16 @@ function containerPort(pod: Pod, name: string, protocol: string): number | undef
     if (port !== undefined) return port.containerPort;
   }
   return undefined;
+}
+
+/** "" when nobody wrote it down. */
+function readySince(pod: Pod): string {
+  return pod.status.conditions?.find((c) => c.type === "Ready")?.lastTransitionTime ?? "";
+}
+
+/** Times of one form, RFC 3339 in UTC, compare as text. */
+function later(a: string, b: string): string {
+  return a > b ? a : b;
 }
 
 function addressOf(pod: Pod, family: string): string | undefined {
