@@ -36,7 +36,7 @@ export function classify(pkt: Packet, t: Tables, nowSec: number): Verdict {
     return ours ? routable(pkt, t) : drop(pkt, t, DropReason.NOT_FOR_US);
   }
   if (hi === t.config.gatewayMacHi && lo === t.config.gatewayMacLo) {
-    if (t.config.loopback !== 0 && role === HOST && pkt.family === 4) return Verdict.NEXT;
+    if (t.config.loopback !== 0 && role === HOST && pkt.family !== 0) return NEXT;
     return routable(pkt, t);
   }
   if (role === HOST) return drop(pkt, t, DropReason.NOT_FOR_US);
