@@ -380,6 +380,26 @@ for (const { title, options, change, reason } of bad) {
   });
 }
 
+for (const { title, outer, inner, want } of [
+  { title: "no mark outside leaves the inner one alone", outer: 0, inner: 1, want: 1 },
+  { title: "a congestion mark of the fabric reaches the pod", outer: 3, inner: 2, want: 3 },
+  { title: "a mark that is there already stays", outer: 3, inner: 3, want: 3 },
+  { title: "DSCP inside is kept beside the mark", outer: 3, inner: 0xb9, want: 0xbb },
+  { title: "a congested packet whose sender knows no ECN is dropped", outer: 3, inner: 0, want: -1 },
+  { title: "a capable outer header over one that is not does no harm", outer: 2, inner: 0, want: 0 },
+]) {
+  t.test(`ECN (RFC 6040): ${title}`, async (t) => {
+    const node = new TestNode({ index: 2 });
+    const link = { srcMac: uplinkMacOf(1), dstMac: uplinkMacOf(2), src: nodeAddress(1), dst: nodeAddress(2) };
+    const packet = build.tcpFrame({ src: POD, dst: REMOTE, dstMac: vtepMacOf(2), flags: "S", tos: inner });
+    node.send("uplink", build.vxlanFrame({ ...link, inner: packet, tos: outer }));
+    node.run();
+    const got = node.received("pod2");
+    t.equal(got.length === 0 ? -1 : got[0].frame[L3 + 1], want);
+    t.same(node.drops(), want < 0 ? { VXLAN_INNER: 1 } : {});
+  });
+}
+
 t.test("an outer checksum that is right is accepted", async (t) => {
   const node = new TestNode({ index: 2 });
   const link = { srcMac: uplinkMacOf(1), dstMac: uplinkMacOf(2), src: nodeAddress(1), dst: nodeAddress(2) };

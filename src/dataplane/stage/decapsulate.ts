@@ -6,6 +6,8 @@
  */
 import * as checksum from "../../wire/checksum.ts";
 import * as eth from "../../wire/ethernet.ts";
+import * as ipv4 from "../../wire/ipv4.ts";
+import * as ipv6 from "../../wire/ipv6.ts";
 import * as tcp from "../../wire/tcp.ts";
 import * as udp from "../../wire/udp.ts";
 import * as vnet from "../../wire/virtio-net.ts";
@@ -20,9 +22,11 @@ import * as vteps from "../table/vteps.ts";
 import { DESCRIPTORS, type Tables } from "../tables.ts";
 import { Verdict } from "../verdict.ts";
 
-const { NEXT, DROP } = Verdict;
+const { NEXT } = Verdict;
 const { UPLINK } = PortRole;
 const UDP_PROTO = 17;
+const ECN_MASK = 3;
+const ECN_CE = 3;
 const TCP_MIN = tcp.HEADER_LEN_MIN;
 
 /** Is this one for our tunnel endpoint? Only whole packets: a fragment is reassembled first. */
@@ -121,7 +125,7 @@ function moveVirtioHeader(pkt: Packet, off: number): void {
   vnet.emit(view, off - vnet.HEADER_LEN, vnet.NEEDS_CSUM, type, hdrLen, pkt.gsoSize, start, pkt.csumOffset);
 }
 
-/** Prepares `t.inner` for the frame at descriptor `i`. DROP when it is too short to be one. */
+/** Prepares `t.inner` for the frame at descriptor `i`. Drops what is too short to be one. */
 export function beginInner(pkt: Packet, t: Tables, i: number): Verdict {
   const inner = t.inner;
   begin(inner, t.descriptors[2 * i], t.descriptors[2 * i + 1], pkt.inPort);
@@ -129,8 +133,33 @@ export function beginInner(pkt: Packet, t: Tables, i: number): Verdict {
   inner.traceId = pkt.traceId;
   inner.watchId = pkt.watchId;
   if (inner.end - inner.off < eth.HEADER_LEN) {
-    drop(inner, t, DropReason.VXLAN_INNER);
-    return DROP;
+    return drop(inner, t, DropReason.VXLAN_INNER);
   }
+  if (isCongested(pkt) && !carryCongestion(inner)) return drop(inner, t, DropReason.VXLAN_INNER);
   return NEXT;
+}
+
+function isCongested(pkt: Packet): boolean {
+  const tos = pkt.family === 4 ? ipv4.tos(pkt.view, pkt.l3) : ipv6.trafficClass(pkt.view, pkt.l3);
+  return (tos & ECN_MASK) === ECN_CE;
+}
+
+/**
+ * A mark that a switch of the fabric put on the outer header goes on to the inner one (RFC 6040 §4.2; Linux:
+ * IP_ECN_decapsulate). False: the inner sender knows no ECN, for whom a drop is the only mark.
+ */
+function carryCongestion(inner: Packet): boolean {
+  const view = inner.view;
+  const ip = inner.off + eth.HEADER_LEN;
+  const type = eth.etherType(view, inner.off);
+  if (type === eth.ETHERTYPE_IPV4 && inner.end - ip >= ipv4.HEADER_LEN_MIN) {
+    const tos = ipv4.tos(view, ip);
+    if ((tos & ECN_MASK) === 0) return false;
+    if ((tos & ECN_MASK) !== ECN_CE) ipv4.setTosAndChecksum(view, ip, tos | ECN_CE);
+  } else if (type === eth.ETHERTYPE_IPV6 && inner.end - ip >= ipv6.HEADER_LEN) {
+    const tos = ipv6.trafficClass(view, ip);
+    if ((tos & ECN_MASK) === 0) return false;
+    ipv6.setTrafficClass(view, ip, tos | ECN_CE);
+  }
+  return true;
 }
