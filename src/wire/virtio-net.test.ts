@@ -21,3 +21,11 @@ t.test("emit and clear write ten bytes and not one more", async (t) => {
   t.equal(toHex(bytes), "a500000000000000000000a5");
   t.notOk(virtio.needsCsum(viewOf(bytes), 1));
 });
+
+t.test("a header that asks for anything is not plain", async (t) => {
+  t.ok(virtio.isPlain(viewOf(fromHex("00 00 0000 0000 0000 0000")), 0));
+  t.ok(virtio.isPlain(viewOf(fromHex("00 00 0000 b405 2200 1000")), 0), "sizes without a kind say nothing");
+  for (const hex of ["01 00 0000", "02 00 0000", "00 01 0000", "00 80 0000", "00 00 4200"]) {
+    t.notOk(virtio.isPlain(viewOf(fromHex(`${hex} 0000 0000 0000`)), 0), hex);
+  }
+});

@@ -42,6 +42,13 @@ export function parse(pkt: Packet, t: Tables): Verdict {
 function readVirtioHeader(pkt: Packet): boolean {
   const view = pkt.view;
   const vh = pkt.off - vnet.HEADER_LEN;
+  if (vnet.isPlain(view, vh)) {
+    pkt.csumPartial = 0;
+    pkt.gsoType = vnet.GSO_NONE;
+    pkt.gsoEcn = 0;
+    pkt.gsoSize = 0;
+    return true;
+  }
   const gso = vnet.gsoType(view, vh);
   pkt.gsoType = gso & ~vnet.GSO_ECN;
   pkt.gsoEcn = gso & vnet.GSO_ECN;
