@@ -104,6 +104,32 @@ t.test("health and metrics", { skip }, async (t) => {
     t.equal((await get("node/node1", "http://127.0.0.1:10256/healthz")).status, 200, "on loopback too");
   });
 
+  t.test("a node that the autoscaler is to delete turns load balancers away, and lives", async (t) => {
+    const taint = (...taints: object[]) =>
+      lab.apply({ apiVersion: "v1", kind: "Node", metadata: { name: "node1" }, spec: { taints } });
+    const at = async (path: string) =>
+      (await get("client/outside", `http://${NODES.node1}:10256/${path}`)).status;
+    await taint({ key: "ToBeDeletedByClusterAutoscaler", effect: "NoSchedule" });
+    await until("healthz to say so", async () => (await at("healthz")) === 503);
+    t.equal(await at("livez"), 200);
+    t.equal((await health("node1")).status, 200, "the Service's own port is about endpoints");
+    await taint();
+    await until("healthz to be well again", async () => (await at("healthz")) === 200);
+  });
+
+  t.test("an agent that was killed serves its ports again", async (t) => {
+    const pidOf = async (): Promise<number> => {
+      const { stdout } = await lab.podwire(["lab", "status", "-o", "json"]); // status 3: web-2 is not ready
+      return JSON.parse(stdout).nodes.find((node: { name: string }) => node.name === "node1").pid;
+    };
+    const before = await pidOf();
+    process.kill(before, "SIGKILL");
+    await until("another agent", async () => ![before, null].includes(await pidOf()));
+    await becomes("node1", 200);
+    const answer = await get("client/outside", `http://${NODES.node1}:10256/livez`);
+    t.equal(answer.status, 200);
+  });
+
   t.test("metrics tell of real packets, and Prometheus can read them", async (t) => {
     const scrape = async (node: keyof typeof NODES) => {
       const answer = await get("client/outside", `http://${NODES[node]}:10249/metrics`);

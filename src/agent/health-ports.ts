@@ -102,13 +102,15 @@ export class HealthPorts {
 /** Any path and method: what load balancers ask differs. */
 function answer(response: ServerResponse, check: HealthCheck, healthy: boolean): void {
   const { namespace, name, localEndpoints } = check;
-  response.writeHead(localEndpoints > 0 && healthy ? 200 : 503, {
-    "content-type": "application/json",
-    "x-content-type-options": "nosniff",
-    "x-load-balancing-endpoint-weight": String(localEndpoints),
-  });
   const body = { service: { namespace, name }, localEndpoints, serviceProxyHealthy: healthy };
-  response.end(JSON.stringify(body, null, "\t"));
+  const text = JSON.stringify(body, null, "\t");
+  response.writeHead(localEndpoints > 0 && healthy ? 200 : 503, {
+    "Content-Type": "application/json",
+    "X-Content-Type-Options": "nosniff",
+    "X-Load-Balancing-Endpoint-Weight": String(localEndpoints),
+    "Content-Length": Buffer.byteLength(text),
+  });
+  response.end(text);
 }
 
 function closeAll(entry: Entry): void {

@@ -180,7 +180,11 @@ function pathOf(url = "/"): string {
 }
 
 function reply(response: ServerResponse, status: number, type: string, body: string): void {
-  response.writeHead(status, { "content-type": type, "x-content-type-options": "nosniff" });
+  response.writeHead(status, {
+    "Content-Type": type,
+    "X-Content-Type-Options": "nosniff",
+    "Content-Length": Buffer.byteLength(body),
+  });
   response.end(body);
 }
 
