@@ -99,6 +99,14 @@ t.test(
       'ip daddr @cluster-ips reject comment "Reject traffic to invalid ports of ClusterIPs"',
       'ip daddr { 172.30.0.0/16 } drop comment "Drop traffic to unallocated ClusterIPs"',
     ]);
+    const told: KubeObject = {
+      ...{ apiVersion: "networking.k8s.io/v1", kind: "ServiceCIDR", metadata: { name: "more" } },
+      ...{ spec: { cidrs: ["172.31.0.0/16", "fd00:31::/112"] } },
+    };
+    t.match(
+      new Commands([told], {}, { serviceCidrs }).rules("cluster-ips-check")[1],
+      "ip daddr { 172.30.0.0/16, 172.31.0.0/16 } drop",
+    );
     t.equal(new Commands([]).rules("cluster-ips-check").length, 1, "without ServiceCIDRs nothing is dropped");
   },
 );

@@ -12,7 +12,7 @@ import {
   parseIp,
 } from "../base/ip.ts";
 import type { ProxyConfig } from "../control/config/proxy.ts";
-import type { EndpointSlice, KubeObject, Node, Service } from "../control/objects.ts";
+import type { EndpointSlice, KubeObject, Node, Service, ServiceCidr } from "../control/objects.ts";
 import type { Place } from "./endpoint-view.ts";
 import { type ServicePortView, servicePorts } from "./service-view.ts";
 
@@ -24,7 +24,7 @@ export interface RulesInput {
   readonly family: IpFamily;
   /** Addresses on the node's interfaces beside loopback and those that its Node object tells. */
   readonly localAddresses?: readonly Ip[];
-  /** As ServiceCIDR objects tell them; nftables mode drops what nobody owns in them. */
+  /** Beside those that ServiceCIDR objects tell; nftables mode drops what nobody owns in them. */
   readonly serviceCidrs?: readonly Cidr[];
   /** With nfacct counters: the kernel refuses such rules until `nfacct add` has made the counters. */
   readonly nfacct?: boolean;
@@ -82,9 +82,17 @@ export function proxyView(input: RulesInput): ProxyView {
     detector: detectorOf(config, family, node),
     nodePortIps: nodePortIps(config, family, own[0], localIps),
     localIps,
-    serviceCidrs: (input.serviceCidrs ?? []).filter((range) => range.family === family).map(formatCidr),
+    serviceCidrs: serviceRanges(objects, input.serviceCidrs ?? [], family),
     nfacct: input.nfacct ?? false,
   };
+}
+
+function serviceRanges(objects: readonly KubeObject[], known: readonly Cidr[], family: IpFamily): string[] {
+  const told = objects
+    .filter((object): object is ServiceCidr => object.kind === "ServiceCIDR")
+    .flatMap((object) => object.spec.cidrs.map(cidr));
+  const ranges = [...known, ...told].filter((range) => range.family === family);
+  return [...new Set(ranges.map(formatCidr))];
 }
 
 /** Internal before external, in the Node's order: the first of a family is its primary one. */

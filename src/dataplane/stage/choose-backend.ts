@@ -34,7 +34,7 @@ export function chooseBackend(pkt: Packet, t: Tables, nowSec: number): Verdict {
   pkt.sourceClass = classOf(pkt, t);
   if (services.sourceRefused(s, f, key)) return drop(pkt, t, DropReason.SERVICE_SOURCE_RANGE);
   const sourceClass = pkt.sourceClass;
-  const action = services.actionOf(s, f, sourceClass);
+  const action = actionOf(pkt, t, f);
   if (action === Action.NONE) {
     pkt.frontend = -1;
     return guardAddress(pkt, t);
@@ -59,6 +59,17 @@ export function chooseBackend(pkt: Packet, t: Tables, nowSec: number): Verdict {
   if (services.masquerades(s, f, sourceClass)) pkt.masquerade = Masquerade.SERVICE;
   else if (hairpin) pkt.masquerade = Masquerade.HAIRPIN;
   return NEXT;
+}
+
+/**
+ * What the node itself sends meets only the refusals that are for the node (KUBE-EXTERNAL-SERVICES is no part of OUTPUT),
+ * even where its source address is taken for a pod's.
+ */
+function actionOf(pkt: Packet, t: Tables, f: number): number {
+  const action = services.actionOf(t.services, f, pkt.sourceClass);
+  const refuses = action === Action.REJECT || action === Action.DROP;
+  if (!refuses || t.ports.role[pkt.inPort] !== PortRole.HOST) return action;
+  return services.actionOf(t.services, f, SourceClass.NODE) === action ? action : Action.NONE;
 }
 
 function hasPorts(proto: number): boolean {

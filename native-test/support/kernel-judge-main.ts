@@ -1,0 +1,52 @@
+// scripts/kernel-judge: as many scenarios as one has time for. Prints every difference with its seed; exit status 3 when
+// there is one.
+import { parseArgs } from "node:util";
+import type { JudgedMode } from "../../src/testing/judge/scenario.ts";
+import { KernelJudge } from "./kernel-judge.ts";
+
+const SHOWN = 20; // differences of one scenario
+
+const { values } = parseArgs({
+  options: {
+    scenarios: { type: "string", default: "1000" },
+    seed: { type: "string", default: "1" },
+    mode: { type: "string", default: "iptables" },
+    family: { type: "string", default: "4" },
+    variant: { type: "string", default: "legacy" },
+    verbose: { type: "boolean", short: "v", default: false },
+  },
+});
+
+const judge = new KernelJudge({
+  mode: values.mode as JudgedMode,
+  family: values.family === "6" ? 6 : 4,
+  variant: values.variant === "nft" ? "nft" : "legacy",
+});
+const begin = performance.now();
+let packets = 0;
+let differing = 0;
+try {
+  for (let i = 0; i < Number(values.scenarios); i++) {
+    const verdict = await judge.judge(Number(values.seed) + i);
+    packets += verdict.packets;
+    if (verdict.differences.length === 0) continue;
+    differing++;
+    const { seed, proxy, services, objects } = verdict.scenario;
+    console.log(`seed ${seed}: ${verdict.differences.length} differences`);
+    if (values.verbose) {
+      const slices = objects.filter((object) => object.kind === "EndpointSlice" || object.kind === "Node");
+      console.log(JSON.stringify({ proxy, services, slices }, null, 1));
+    }
+    for (const { flow, kernel, podwire } of verdict.differences.slice(0, SHOWN)) {
+      console.log(`  ${flow}\n    kernel:  ${kernel.join(" | ")}\n    podwire: ${podwire.join(" | ")}`);
+    }
+  }
+} finally {
+  judge.close();
+}
+const seconds = ((performance.now() - begin) / 1000).toFixed(1);
+const what = `${values.mode}, IPv${values.family}, seeds from ${values.seed}`;
+console.log(
+  `${values.scenarios} scenarios (${what}), ${packets} packets to each side: ${differing} differ (${seconds} s)`,
+);
+process.exitCode = differing > 0 ? 3 : 0;

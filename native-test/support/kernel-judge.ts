@@ -1,0 +1,103 @@
+// Scenarios by the kernel and by podwire: kube-proxy's rules, read from the objects on their own (src/rules), loaded
+// into a namespace; the objects themselves into a podwire node; the same packets to both.
+
+import { cidr, type IpFamily, ip } from "../../src/base/ip.ts";
+import type { KubeObject } from "../../src/control/objects.ts";
+import { renderRules } from "../../src/rules/rules.ts";
+import { Comparison, type Difference, Numbers } from "../../src/testing/judge/compare.ts";
+import { agentConfigOf, PlaneSide } from "../../src/testing/judge/plane.ts";
+import { type JudgedMode, type Scenario, scenario } from "../../src/testing/judge/scenario.ts";
+import { V4, V6, type World } from "../../src/testing/judge/world.ts";
+import { KernelRouter } from "./kernel-router.ts";
+import { Namespaces } from "./namespaces.ts";
+
+export interface JudgeOptions {
+  readonly mode: JudgedMode;
+  readonly family: IpFamily;
+  /** Which iptables-restore. */
+  readonly variant: "legacy" | "nft";
+}
+
+export interface Verdict {
+  readonly scenario: Scenario;
+  readonly differences: readonly Difference[];
+  readonly packets: number;
+}
+
+/** Errors planted on purpose, to see that they are found. */
+export interface Planted {
+  readonly rules?: (text: string) => string;
+  readonly objects?: (objects: readonly KubeObject[]) => readonly KubeObject[];
+}
+
+export class KernelJudge {
+  readonly #namespaces: Namespaces;
+  readonly #options: JudgeOptions;
+  readonly #world: World;
+  readonly #numbers = new Numbers();
+  readonly #routers = new Map<string, KernelRouter>();
+
+  constructor(options: JudgeOptions, prefix = "pwt-judge") {
+    this.#namespaces = new Namespaces(prefix);
+    this.#options = options;
+    this.#world = options.family === 4 ? V4 : V6;
+  }
+
+  /** One scenario, drawn from its seed. */
+  async judge(seed: number, planted: Planted = {}): Promise<Verdict> {
+    const made = scenario(seed, this.#options.mode, this.#world);
+    const router = await this.#routerFor(made.attach);
+    const rules = this.rules(made);
+    const load = (): void => this.#load(router, made, planted.rules?.(rules) ?? rules);
+    load();
+    const objects = planted.objects?.(made.objects) ?? made.objects;
+    const plane = new PlaneSide({ ...made, objects });
+    const comparison = new Comparison(
+      made,
+      {
+        shoot: (shots) => router.shoot(shots),
+        forget: async () => (this.#options.mode === "nftables" ? load() : router.forgetAffinity()),
+      },
+      { shoot: (shots) => plane.shoot(shots), forget: () => plane.reset() },
+      this.#numbers,
+    );
+    const differences = await comparison.differences();
+    return { scenario: made, differences, packets: comparison.packets };
+  }
+
+  /** kube-proxy's rules for a scenario's node. */
+  rules(made: Scenario): string {
+    const { world } = made;
+    return renderRules(made.mode === "iptables" ? "iptables-save" : "nft", {
+      objects: made.objects,
+      nodeName: "node1",
+      config: agentConfigOf(made).proxy,
+      family: world.family,
+      localAddresses: [world.nodeIp, world.secondIp, world.gateway].map(ip),
+      serviceCidrs: [cidr(world.serviceCidr)],
+    });
+  }
+
+  #load(router: KernelRouter, made: Scenario, rules: string): void {
+    if (made.mode === "nftables") router.run("nft -f -", rules);
+    else
+      router.run(
+        `${made.world.family === 4 ? "iptables" : "ip6tables"}-${this.#options.variant}-restore`,
+        rules,
+      );
+  }
+
+  async #routerFor(attach: Scenario["attach"]): Promise<KernelRouter> {
+    let router = this.#routers.get(attach);
+    if (router !== undefined) return router;
+    router = new KernelRouter(this.#namespaces, attach, { world: this.#world, attach });
+    this.#routers.set(attach, router);
+    await router.start();
+    return router;
+  }
+
+  close(): void {
+    for (const router of this.#routers.values()) router.close();
+    this.#namespaces.remove();
+  }
+}

@@ -1,0 +1,233 @@
+// The kernel's side of the comparison: a network namespace that is node1, with TAP devices for its pods and its uplink.
+// The test is at the other end of every TAP, so it sees each packet that the kernel lets out, at once: a TAP's frame is
+// routed within the write that brings it. What the kernel takes for itself is copied to one more TAP and then dropped,
+// so that no stack answers.
+import { type ChildProcess, fork, spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { IoKind, TapFlag } from "../../src/native/binding.ts";
+import type { Flow } from "../../src/testing/judge/flows.ts";
+import { addOutcome, frameOf } from "../../src/testing/judge/outcome.ts";
+import type { Shot } from "../../src/testing/judge/plane.ts";
+import type { World } from "../../src/testing/judge/world.ts";
+import { Frames, native } from "./frames.ts";
+import type { Namespaces } from "./namespaces.ts";
+import type { Order } from "./raw-sender.ts";
+
+const ROUTER_MAC = "0a:58:00:00:00:fe";
+const STATION_MAC = "0a:00:00:00:00:01";
+const LINK = { srcMac: STATION_MAC, dstMac: ROUTER_MAC };
+const WITNESS = { 4: "169.254.9.9", 6: "fd00:99::9" } as const;
+const ETHERNET_BYTES = 14;
+const BATCH = 48; // of the frames that the arena of a test holds
+
+export interface RouterOptions {
+  readonly world: World;
+  readonly attach: "veth" | "bridge";
+}
+
+export class KernelRouter {
+  readonly world: World;
+  readonly #namespaces: Namespaces;
+  readonly #name: string;
+  readonly #frames = new Frames(64);
+  /** Name of what is behind a TAP → its descriptor. */
+  readonly #taps = new Map<string, number>();
+  #sender: ChildProcess | undefined;
+
+  constructor(namespaces: Namespaces, name: string, options: RouterOptions) {
+    this.world = options.world;
+    this.#namespaces = namespaces;
+    this.#name = name;
+    namespaces.add(name);
+    this.#sysctls();
+    this.#open("uplink", "eth0");
+    this.#open("host", "witness0");
+    for (const [i, address] of this.world.pods.entries()) this.#open(`pod ${address}`, `veth${i}`);
+    this.#configure(options.attach);
+    this.#witness();
+  }
+
+  async start(): Promise<void> {
+    const file = fileURLToPath(new URL("./raw-sender.js", import.meta.url));
+    const exec = this.#namespaces.command(this.#name, process.execPath);
+    this.#sender = fork(file, [String(this.world.family)], { execPath: exec[0], execArgv: exec.slice(1) });
+    await this.#answer();
+  }
+
+  close(): void {
+    this.#sender?.disconnect();
+    for (const fd of this.#taps.values()) native.closeFd(fd);
+  }
+
+  #open(name: string, device: string): void {
+    const fd = native.openTap(this.#namespaces.path(this.#name), device, TapFlag.VNET_HDR);
+    if (fd < 0) throw new Error(`TAP ${device}: ${fd}`);
+    this.#taps.set(name, fd);
+  }
+
+  /** Runs a program in the namespace; throws what it says. */
+  run(words: string, input = ""): string {
+    const [program, ...args] = this.#namespaces.command(this.#name, words);
+    const { status, stdout, stderr } = spawnSync(program, args, { input, encoding: "utf8" });
+    if (status !== 0) throw new Error(`${words}: ${stderr}`);
+    return stdout;
+  }
+
+  #sysctls(): void {
+    const set = [
+      ...["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"],
+      ...["all", "default"].flatMap((which) => [
+        `net.ipv4.conf.${which}.rp_filter=0`,
+        `net.ipv4.conf.${which}.send_redirects=0`,
+        `net.ipv4.conf.${which}.accept_local=1`,
+        `net.ipv6.conf.${which}.accept_dad=0`,
+        `net.ipv6.conf.${which}.accept_ra=0`,
+      ]),
+      // Every refusal is to be seen.
+      ...[
+        "net.ipv4.icmp_ratelimit=0",
+        "net.ipv4.icmp_ratemask=0",
+        "net.ipv6.icmp.ratelimit=0",
+        "net.ipv6.icmp.ratemask=255",
+      ],
+      ...[
+        "udp_timeout=1",
+        "tcp_timeout_syn_sent=1",
+        "sctp_timeout_closed=1",
+        "sctp_timeout_cookie_wait=1",
+      ].map((timeout) => `net.netfilter.nf_conntrack_${timeout}`),
+    ];
+    this.run(`sysctl -qw ${set.join(" ")}`);
+    // Where the bridge hands its frames to the IP hooks as well, packets would pass them twice.
+    if (existsSync("/proc/sys/net/bridge"))
+      this.run("sysctl -qw net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0");
+  }
+
+  #configure(attach: RouterOptions["attach"]): void {
+    const { nodeIp, secondIp, gateway, host, pods, remotePodCidr, remoteNodeIp, router, neighbors } =
+      this.world;
+    const lines = ["link set lo up"];
+    const up = (device: string) =>
+      lines.push(`link set ${device} address ${ROUTER_MAC} addrgenmode none`, `link set ${device} up`);
+    const know = (address: string, device: string, mac = STATION_MAC) =>
+      lines.push(`neigh replace ${address} lladdr ${mac} dev ${device} nud permanent`);
+    const prefix = this.world.family === 4 ? 24 : 64;
+    for (const device of ["eth0", "witness0"]) up(device);
+    lines.push(
+      `addr add ${nodeIp}/${prefix} dev eth0 nodad`,
+      `addr add ${host(secondIp)} dev eth0 nodad preferred_lft 0`,
+    );
+    for (const address of [remoteNodeIp, router, ...neighbors]) know(address, "eth0");
+    lines.push(`route add ${remotePodCidr} via ${remoteNodeIp} dev eth0`);
+    lines.push(`route add default via ${router} dev eth0`);
+    const witness = WITNESS[this.world.family];
+    lines.push(`route add ${host(witness)} dev witness0`);
+    know(witness, "witness0");
+    if (attach === "bridge") lines.push("link add cbr0 type bridge mcast_snooping 0");
+    if (attach === "bridge") up("cbr0");
+    for (const [i, pod] of pods.entries()) {
+      if (attach === "bridge") {
+        lines.push(`link set veth${i} master cbr0`, `link set veth${i} up`);
+        know(pod, "cbr0", podMac(i));
+      } else {
+        up(`veth${i}`);
+        lines.push(`addr add ${host(gateway)} dev veth${i} nodad`, `route add ${host(pod)} dev veth${i}`);
+        know(pod, `veth${i}`, podMac(i));
+      }
+    }
+    if (attach === "bridge") lines.push(`addr add ${gateway}/${prefix} dev cbr0 nodad`);
+    this.run(
+      "ip -batch -",
+      lines.map((line) => line.replace(/ nodad$/, this.world.family === 6 ? " nodad" : "")).join("\n"),
+    );
+    if (attach !== "bridge") return;
+    for (const i of pods.keys()) this.run(`bridge fdb replace ${podMac(i)} dev veth${i} master static`);
+  }
+
+  /** Copies what arrives at the node itself, then drops it. */
+  #witness(): void {
+    const { family, clusterCidr: cluster } = this.world;
+    const ip = family === 4 ? "ip" : "ip6";
+    const protocols = `meta l4proto { tcp, udp, sctp, ${family === 4 ? "icmp" : "icmpv6"} }`;
+    const rules = [
+      `add table ${ip} witness`,
+      `add chain ${ip} witness input { type filter hook input priority 1000 ; }`,
+      `add rule ${ip} witness input ${protocols} dup to ${WITNESS[family]} device "witness0"`,
+      `add rule ${ip} witness input ${protocols} drop`,
+      // As CNI plugins do it: pods speak to the world with the node's address.
+      `add table ${ip} pods`,
+      `add chain ${ip} pods postrouting { type nat hook postrouting priority 110 ; }`,
+      `add rule ${ip} pods postrouting oifname != lo ${ip} saddr ${cluster} ${ip} daddr != ${cluster} masquerade`,
+    ];
+    this.run("nft -f -", `${rules.join("\n")}\n`);
+  }
+
+  /** What the node sends, by way of the sender's process; what comes in, by TAP. */
+  async shoot(shots: readonly Shot[]): Promise<Map<number, string>> {
+    const outcomes = new Map<number, string>();
+    for (let at = 0; at < shots.length; at += BATCH) {
+      const batch = shots.slice(at, at + BATCH);
+      const own = batch.filter(({ flow }) => flow.entry === "node");
+      if (own.length > 0) await this.#order({ packets: own.map(packetOf), forget: false });
+      for (const shot of batch) {
+        if (shot.flow.entry !== "node") this.#inject(shot);
+      }
+      this.#collect(outcomes);
+    }
+    return outcomes;
+  }
+
+  #inject({ flow, id, srcPort }: Shot): void {
+    const device = flow.entry === "uplink" ? "uplink" : `pod ${flow.from}`;
+    const fd = this.#taps.get(device) as number;
+    const pod = this.world.pods.indexOf(flow.from);
+    const link = pod < 0 ? LINK : { ...LINK, srcMac: podMac(pod) };
+    const sent = this.#frames.send(fd, IoKind.TAP_VNET, [frameOf(flow, id, srcPort, link)]);
+    if (sent !== 1) throw new Error(`${device}: frame not taken`);
+  }
+
+  #collect(outcomes: Map<number, string>): void {
+    for (const [name, fd] of this.#taps) {
+      let received = this.#frames.receive(fd, IoKind.TAP_VNET);
+      for (; received.length > 0; received = this.#frames.receive(fd, IoKind.TAP_VNET)) {
+        for (const { frame } of received) addOutcome(outcomes, name, frame);
+      }
+    }
+  }
+
+  /** Forgets which client had which endpoint. */
+  async forgetAffinity(): Promise<void> {
+    await this.#order({ packets: [], forget: true });
+  }
+
+  async #order(order: Order): Promise<void> {
+    this.#sender?.send(order);
+    await this.#answer();
+  }
+
+  #answer(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const sender = this.#sender;
+      if (sender === undefined) throw new Error("the router was not started");
+      const ended = (): void => reject(new Error("raw-sender ended"));
+      sender.once("exit", ended);
+      sender.once("message", () => {
+        sender.off("exit", ended);
+        resolve();
+      });
+    });
+  }
+}
+
+function podMac(index: number): string {
+  return `0a:58:00:00:01:0${index}`;
+}
+
+function packetOf({ flow, id, srcPort }: { flow: Flow; id: number; srcPort: number }): {
+  to: string;
+  hex: string;
+} {
+  const frame = frameOf(flow, id, srcPort, LINK);
+  return { to: flow.to, hex: Buffer.from(frame.subarray(ETHERNET_BYTES)).toString("hex") };
+}

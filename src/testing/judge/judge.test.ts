@@ -1,0 +1,100 @@
+// The parts of the comparison with the kernel that need none: scenarios, packets, podwire's side, the comparison itself.
+import t from "tap";
+import { service, slice } from "../proxy-objects.ts";
+import { Comparison, type Side } from "./compare.ts";
+import { type Flow, flowsOf } from "./flows.ts";
+import { addOutcome, frameOf } from "./outcome.ts";
+import { PlaneSide } from "./plane.ts";
+import { type Scenario, scenario } from "./scenario.ts";
+import { V4, V6 } from "./world.ts";
+
+const LINK = { srcMac: "02:00:00:00:00:01", dstMac: "02:00:00:00:00:02" };
+
+/** The first scenario's nodes and pods, with these Services instead of its own. */
+function withServices(...objects: (ReturnType<typeof service> | ReturnType<typeof slice>)[]): Scenario {
+  const base = scenario(2, "iptables", V4);
+  const places = base.objects.filter(({ kind }) => kind === "Node" || kind === "Pod");
+  const services = objects.filter(
+    (object): object is ReturnType<typeof service> => object.kind === "Service",
+  );
+  const proxy = { mode: "iptables", clusterCIDR: V4.clusterCidr };
+  return { ...base, objects: [...places, ...objects], proxy, services, affinity: false };
+}
+
+function flow(from: string, entry: Flow["entry"], to: string, port = 80): Flow {
+  return { from, entry, to, port, protocol: "TCP" };
+}
+
+function shootOne(s: Scenario, one: Flow): string | undefined {
+  return new PlaneSide(s).shoot([{ flow: one, id: 7, srcPort: 2000 }]).get(7);
+}
+
+t.test("a seed makes the same scenario and the same packets again", async (t) => {
+  for (const world of [V4, V6]) {
+    for (const mode of ["iptables", "nftables"] as const) {
+      t.strictSame(scenario(5, mode, world), scenario(5, mode, world));
+      t.notSame(scenario(5, mode, world).objects, scenario(6, mode, world).objects);
+      t.ok(flowsOf(scenario(5, mode, world)).length > 40);
+    }
+  }
+});
+
+t.test("a packet is known by its number, and an error by the packet it is about", async (t) => {
+  for (const world of [V4, V6]) {
+    for (const protocol of ["TCP", "UDP", "SCTP"] as const) {
+      const one = { ...flow(world.pods[0], "pod", world.clusterIp(1)), protocol };
+      const outcomes = new Map<number, string>();
+      addOutcome(outcomes, "uplink", frameOf(one, 77, 2000, LINK));
+      t.strictSame([...outcomes], [[77, `uplink: ${one.from} > ${one.to}:80`]]);
+    }
+  }
+  t.match(
+    shootOne(withServices(service()), flow(V4.pods[0], "pod", "172.30.0.41")),
+    /^pod \S+: icmp 3\/3 from/,
+  );
+});
+
+t.test("podwire's side tells what became of a packet", async (t) => {
+  const web = slice({ endpoints: [{ address: V4.remotePods[0], node: "node2" }] });
+  const s = withServices(service({ spec: { externalIPs: ["203.0.113.9"] } }), web);
+  const there = `${V4.remotePods[0]}:8080`;
+  t.equal(shootOne(s, flow(V4.pods[0], "pod", "172.30.0.41")), `uplink: ${V4.pods[0]} > ${there}`);
+  t.equal(shootOne(s, flow(V4.neighbors[0], "uplink", "172.30.0.41")), `uplink: ${V4.nodeIp} > ${there}`);
+  t.equal(shootOne(s, flow(V4.nodeIp, "node", "203.0.113.9")), `uplink: ${V4.nodeIp} > ${there}`);
+});
+
+t.test("what the node sends from its pods' gateway meets no refusal that OUTPUT does not have", async (t) => {
+  const s = withServices(service({ spec: { externalIPs: ["203.0.113.9"] } })); // no endpoints
+  const uplink = `uplink: ${V4.nodeIp} > 203.0.113.9:80`;
+  t.equal(shootOne(s, flow(V4.nodeIp, "node", "203.0.113.9")), uplink);
+  t.equal(shootOne(s, flow(V4.gateway, "node", "203.0.113.9")), uplink, "though it has a pod's address");
+  t.match(shootOne(s, flow(V4.pods[0], "pod", "203.0.113.9")), "icmp 3/3");
+  t.match(
+    shootOne(s, flow(V4.gateway, "node", "172.30.0.41")),
+    "icmp 3/3",
+    "a ClusterIP is refused there too",
+  );
+});
+
+t.test("an error about a packet to the node comes from the address it was sent to", async (t) => {
+  const spec = { type: "NodePort" };
+  const s = withServices(service({ spec, port: { nodePort: 30080 } }));
+  const from = V4.neighbors[0];
+  t.equal(
+    shootOne(s, flow(from, "uplink", V4.secondIp, 30080)),
+    `uplink: icmp 3/3 from ${V4.secondIp} to ${from}`,
+  );
+});
+
+t.test("sets of outcomes are compared, not single ones", async (t) => {
+  const s = withServices(service());
+  let packets = 0;
+  const side = (choices: number): Side => ({
+    shoot: (shots) => new Map(shots.map(({ id }) => [id, `uplink: ${packets++ % choices}`])),
+    forget: () => {},
+  });
+  t.strictSame(await new Comparison(s, side(2), side(2)).differences(), []);
+  const found = await new Comparison(s, side(2), side(3)).differences();
+  t.equal(found.length, flowsOf(s).length);
+  t.match(found[0], { kernel: { length: 2 }, podwire: { length: 3 } });
+});

@@ -1,0 +1,105 @@
+// A packet of a flow as a frame, and what a frame that came out says about the packet it belongs to. A packet is known
+// by a number that translation does not touch: IPv4's identification, IPv6's flow label.
+import { formatIp, formatV4, type IpWords } from "../../base/ip.ts";
+import { sctpFrame, tcpFrame, udpFrame } from "../frame-builder.ts";
+import type { Flow } from "./flows.ts";
+
+interface Outcome {
+  /** Of the packet. */
+  readonly id: number;
+  /** "192.168.50.100 > 10.244.1.2:8080", "icmp 3/3 from 10.244.1.1". Source ports are anybody's choice. */
+  readonly text: string;
+}
+
+const ETHERNET = 14;
+const ICMP = 1;
+const ICMPV6 = 58;
+const ICMP_HEADER = 8;
+const IPV6_HEADER = 40;
+
+export function frameOf(
+  flow: Flow,
+  id: number,
+  srcPort: number,
+  link: { srcMac: string; dstMac: string },
+): Uint8Array {
+  const base = { ...link, src: flow.from, dst: flow.to, srcPort, dstPort: flow.port, id, flowLabel: id };
+  switch (flow.protocol) {
+    case "TCP":
+      return tcpFrame({ ...base, flags: "S", seq: id });
+    case "UDP":
+      return udpFrame({ ...base, payload: 16 });
+    case "SCTP":
+      return sctpFrame({ ...base, vtag: 0, chunks: [{ type: 1, value: initValue(id) }] });
+  }
+}
+
+/** Tag, window, one stream each way, first TSN. */
+function initValue(id: number): Uint8Array {
+  const value = new Uint8Array(16);
+  const view = new DataView(value.buffer);
+  view.setUint32(0, 1 + id);
+  view.setUint32(4, 65_536);
+  view.setUint16(8, 1);
+  view.setUint16(10, 1);
+  view.setUint32(12, id);
+  return value;
+}
+
+/** Undefined for what is no IP packet. */
+function outcomeOf(frame: Uint8Array): Outcome | undefined {
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+  const packet = ipAt(view, ETHERNET);
+  if (packet === undefined) return undefined;
+  const { l4, protocol, src, dst } = packet;
+  if (protocol === ICMP || protocol === ICMPV6) {
+    const about = ipAt(view, l4 + ICMP_HEADER);
+    if (about === undefined) return undefined;
+    return { id: about.id, text: `icmp ${view.getUint8(l4)}/${view.getUint8(l4 + 1)} from ${src} to ${dst}` };
+  }
+  return { id: packet.id, text: `${src} > ${dst}:${view.getUint16(l4 + 2)}` };
+}
+
+/** Notes what a frame that came out at `where` says. Two frames of one packet are two outcomes. */
+export function addOutcome(outcomes: Map<number, string>, where: string, frame: Uint8Array): void {
+  const outcome = outcomeOf(frame);
+  if (outcome === undefined) return;
+  const before = outcomes.get(outcome.id);
+  const text = `${where}: ${outcome.text}`;
+  outcomes.set(outcome.id, before === undefined ? text : `${before} and ${text}`);
+}
+
+interface Packet {
+  readonly id: number;
+  readonly protocol: number;
+  readonly l4: number;
+  readonly src: string;
+  readonly dst: string;
+}
+
+function ipAt(view: DataView, off: number): Packet | undefined {
+  if (off + IPV6_HEADER > view.byteLength) return undefined;
+  const version = view.getUint8(off) >>> 4;
+  if (version === 4) {
+    return {
+      id: view.getUint16(off + 4),
+      protocol: view.getUint8(off + 9),
+      l4: off + (view.getUint8(off) & 15) * 4,
+      src: formatV4(view.getInt32(off + 12)),
+      dst: formatV4(view.getInt32(off + 16)),
+    };
+  }
+  if (version !== 6) return undefined;
+  return {
+    id: view.getUint32(off) & 0xfffff,
+    protocol: view.getUint8(off + 6),
+    l4: off + IPV6_HEADER,
+    src: formatIp(words(view, off + 8)),
+    dst: formatIp(words(view, off + 24)),
+  };
+}
+
+function words(view: DataView, off: number): IpWords {
+  const word = (i: number): number => view.getInt32(off + 4 * i);
+  return { w0: word(0), w1: word(1), w2: word(2), w3: word(3) };
+}

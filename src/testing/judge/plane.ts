@@ -1,0 +1,131 @@
+// podwire's side of the comparison: an offline node with the scenario's objects, and what becomes of packets in it.
+
+import { HOST_PORT, OfflineNode, type OfflinePort, UPLINK_PORT } from "../../agent/offline-node.ts";
+import { type IpWords, ip } from "../../base/ip.ts";
+import { type AgentConfig, agentConfig } from "../../control/config/agent.ts";
+import { FieldProblems } from "../../control/manifest/field-problems.ts";
+import * as conntrack from "../../dataplane/table/conntrack.ts";
+import * as neighbor from "../../dataplane/table/neighbor.ts";
+import { frameOf as storedFrame } from "../../device/frame-queue.ts";
+import { Prng } from "../prng.ts";
+import type { Flow } from "./flows.ts";
+import { addOutcome, frameOf } from "./outcome.ts";
+import type { Scenario } from "./scenario.ts";
+
+const FABRIC_MAC = { hi: 0x0a00, lo: 1 };
+const STEP_MS = 1100; // between packets: every refusal is to be seen, and one a second is allowed
+
+/** One packet of a flow, with the number it is known by. */
+export interface Shot {
+  readonly flow: Flow;
+  readonly id: number;
+  readonly srcPort: number;
+}
+
+export function agentConfigOf(s: Scenario): AgentConfig {
+  const problems = new FieldProblems();
+  const config = agentConfig(
+    {
+      apiVersion: "podwire.dev/v1alpha1",
+      kind: "AgentConfiguration",
+      nodeName: "node1",
+      clusterCIDR: s.world.clusterCidr,
+      serviceCIDR: s.world.serviceCidr,
+      fabricCIDR: s.world.fabric,
+      overlay: { type: "none" },
+      uplink: { interface: "eth0", gateway: s.world.router },
+      host: { interface: "host0" },
+      socket: "/nonexistent",
+      source: { files: [] },
+      proxy: s.proxy,
+    },
+    problems,
+  );
+  if (config === undefined) throw new Error(`seed ${s.seed}: ${JSON.stringify(problems.list)}`);
+  return config;
+}
+
+export class PlaneSide {
+  readonly #scenario: Scenario;
+  readonly #config: AgentConfig;
+  #node: OfflineNode;
+  #nowMs = 0;
+  readonly #random: Prng;
+
+  constructor(scenario: Scenario) {
+    this.#scenario = scenario;
+    this.#config = agentConfigOf(scenario);
+    this.#random = new Prng(scenario.seed);
+    this.#node = this.#start();
+  }
+
+  /** Forgets connections and affinity. */
+  reset(): void {
+    this.#node = this.#start();
+  }
+
+  #start(): OfflineNode {
+    const node = new OfflineNode(this.#config, this.#scenario.objects);
+    conntrack.createSeed(node.engine.tables.conntrack, this.#random.next() | 0);
+    this.#nowMs = 0;
+    const { world } = this.#scenario;
+    const fabric = [world.router, world.remoteNodeIp, ...world.neighbors];
+    for (const address of fabric) know(node, ip(address));
+    return node;
+  }
+
+  /** What became of each packet, by its number; no entry: nothing was seen of it. */
+  shoot(shots: readonly Shot[]): Map<number, string> {
+    const outcomes = new Map<number, string>();
+    for (const shot of shots) {
+      this.#nowMs += STEP_MS;
+      const port = this.#portOf(shot.flow);
+      this.#node.send(port.id, frameOf(shot.flow, shot.id, shot.srcPort, this.#link(port)), this.#nowMs);
+      for (const out of this.#node.ports) this.#take(out, outcomes);
+      if (this.#node.engine.lastError !== "") throw new Error(this.#node.engine.lastError);
+    }
+    return outcomes;
+  }
+
+  #take(port: OfflinePort, outcomes: Map<number, string>): void {
+    for (let stored = port.station.takeStored(); stored !== undefined; stored = port.station.takeStored()) {
+      addOutcome(outcomes, this.#nameOf(port), storedFrame(stored));
+    }
+  }
+
+  #nameOf(port: OfflinePort): string {
+    if (port.id === UPLINK_PORT) return "uplink";
+    return port.id === HOST_PORT ? "host" : `pod ${this.#podAddress(port)}`;
+  }
+
+  #podAddress(port: OfflinePort): string {
+    const index = Number(port.info.pod.replace(/\D*/, ""));
+    return this.#scenario.world.pods[index];
+  }
+
+  #portOf({ entry, from }: Flow): OfflinePort {
+    if (entry === "node") return this.#node.ports[HOST_PORT];
+    return entry === "uplink" ? this.#node.ports[UPLINK_PORT] : this.#node.portOf(from);
+  }
+
+  /** MAC addresses of a frame that comes in at this port. */
+  #link(port: OfflinePort): { srcMac: string; dstMac: string } {
+    const { macHi, macLo } = this.#node.engine.ports;
+    const own = macText(macHi[port.id], macLo[port.id]);
+    if (port.id === UPLINK_PORT) return { srcMac: macText(FABRIC_MAC.hi, FABRIC_MAC.lo), dstMac: own };
+    const gateway = this.#node.messages.topology?.own.gatewayMac;
+    if (gateway === undefined) throw new Error("the node has no gateway");
+    return { srcMac: own, dstMac: macText(gateway.hi, gateway.lo) };
+  }
+}
+
+function macText(hi: number, lo: number): string {
+  const bytes = [hi >>> 8, hi, lo >>> 24, lo >>> 16, lo >>> 8, lo].map((byte) => byte & 255);
+  return bytes.map((byte) => byte.toString(16).padStart(2, "0")).join(":");
+}
+
+/** The address answers on the fabric, as if it had been spoken to before. */
+function know(node: OfflineNode, { w0, w1, w2, w3 }: IpWords): void {
+  const { fabric } = node.engine.tables;
+  neighbor.addPermanent(fabric, w0, w1, w2, w3, FABRIC_MAC.hi, FABRIC_MAC.lo, UPLINK_PORT);
+}
