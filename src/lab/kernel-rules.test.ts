@@ -56,3 +56,22 @@ t.test("chain names fit and every chain that is jumped to is declared", async (t
   for (const [, target] of text.matchAll(/-j (KUBE-\S+)/g)) t.ok(declared.has(target), target);
   for (const name of declared) t.ok(name.length <= 28, name);
 });
+
+t.test("ip6tables gets the IPv6 half of a dual-stack Service, iptables the other", async (t) => {
+  const dual = planTopology("demo", {
+    spec: { clusterCIDR: "10.244.0.0/16,fd00:10:244::/56", nodes: [{ name: "a", agent: "kernel" }] },
+  });
+  const web = service({ clusterIPs: ["10.96.0.1", "fd00:10:96::1"], ports: [{ name: "http", port: 80 }] });
+  const six: KernelSlice = {
+    ...slice,
+    addressType: "IPv6",
+    endpoints: [{ addresses: ["fd00:10:244:1::2"], conditions: { ready: true }, nodeName: "a" }],
+  };
+  const [v4, v6] = ([4, 6] as const).map((f) => kernelRules(dual, dual.nodes[0], [web], [slice, six], f));
+  t.match(v6, "-A KUBE-SERVICES -d fd00:10:96::1/128 -p tcp");
+  t.match(v6, "! -s fd00:10:244::/56 -d fd00:10:96::1/128");
+  t.match(v6, "--to-destination [fd00:10:244:1::2]:8080");
+  t.match(v6, "-s fd00:10:244:1::2/128 -j KUBE-MARK-MASQ");
+  t.notMatch(v6, /10\.\d+\.\d+\.\d+/);
+  t.notMatch(v4, /fd00/);
+});

@@ -1,5 +1,6 @@
 // What a node with `agent: kernel` does about services: the rules that kube-proxy (iptables mode) would write, for
-// ClusterIP and NodePort with random choice and masquerade, as one iptables-restore input of the whole nat table.
+// ClusterIP and NodePort with random choice and masquerade, as one input of iptables-restore or ip6tables-restore with
+// the whole nat table of a family.
 // No session affinity, no LoadBalancer, no internalTrafficPolicy: this node is a peer to talk to, not the product.
 import { createHash } from "node:crypto";
 import type { NodePlan, Topology } from "./topology.ts";
@@ -35,25 +36,29 @@ export function kernelRules(
   node: NodePlan,
   services: KernelService[],
   slices: KernelSlice[],
+  family: 4 | 6 = 4,
 ): string {
+  const host = family === 4 ? "/32" : "/128";
   const chains: string[] = ["KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-POSTROUTING", "KUBE-MARK-MASQ"];
   const entry: string[] = [];
   const nodePorts: string[] = [];
   const bodies: string[] = [];
-  const cluster = t.clusterCidr.split(",")[0];
+  const isOf = (text: string): boolean => text.includes(":") === (family === 6);
+  const cluster = t.clusterCidr.split(",").find(isOf)?.trim() ?? "";
   for (const service of services) {
-    const ip = service.spec?.clusterIPs?.[0] ?? service.spec?.clusterIP ?? "None";
-    if (!/^\d/.test(ip)) continue; // headless, ExternalName, IPv6
+    const all = service.spec?.clusterIPs ?? [service.spec?.clusterIP ?? "None"];
+    const ip = all.find((text) => text !== "None" && text !== "" && isOf(text));
+    if (ip === undefined) continue; // headless, ExternalName, of the other family
     for (const port of service.spec?.ports ?? []) {
       const protocol = (port.protocol ?? "TCP").toLowerCase();
-      const targets = targetsOf(service, port, slices, node.name);
+      const targets = targetsOf(service, port, slices, node.name, family);
       const key = `${service.metadata.namespace}/${service.metadata.name}:${port.name ?? ""}/${protocol}`;
       const local = service.spec?.externalTrafficPolicy === "Local";
       const at = `-p ${protocol} -m ${protocol} --dport`;
       if (targets.length > 0) {
         const svc = chainName("KUBE-SVC-", key);
-        entry.push(`-A KUBE-SERVICES -d ${ip}/32 ${at} ${port.port} -j ${svc}`);
-        bodies.push(`-A ${svc} ! -s ${cluster} -d ${ip}/32 ${at} ${port.port} -j KUBE-MARK-MASQ`);
+        entry.push(`-A KUBE-SERVICES -d ${ip}${host} ${at} ${port.port} -j ${svc}`);
+        bodies.push(`-A ${svc} ! -s ${cluster} -d ${ip}${host} ${at} ${port.port} -j KUBE-MARK-MASQ`);
         chains.push(svc);
         bodies.push(...balance(svc, key, protocol, targets, chains));
       }
@@ -67,6 +72,16 @@ export function kernelRules(
       bodies.push(...balance(ext, `${key}/external`, protocol, chosen, chains));
     }
   }
+  return natTable(cluster, chains, [
+    ...entry,
+    "-A KUBE-SERVICES -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS",
+    ...nodePorts,
+    ...bodies,
+  ]);
+}
+
+/** The whole table: what is the same whatever services there are, then `rules`. */
+function natTable(cluster: string, chains: string[], rules: string[]): string {
   return [
     "*nat",
     ":PREROUTING ACCEPT [0:0]",
@@ -82,10 +97,7 @@ export function kernelRules(
     `-A KUBE-POSTROUTING -m mark ! --mark ${MASQUERADE_MARK} -j RETURN`,
     `-A KUBE-POSTROUTING -j MARK --xor-mark ${MASQUERADE_MARK.split("/")[0]}`,
     "-A KUBE-POSTROUTING -j MASQUERADE",
-    ...entry,
-    "-A KUBE-SERVICES -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS",
-    ...nodePorts,
-    ...bodies,
+    ...rules,
     "COMMIT",
     "",
   ].join("\n");
@@ -106,8 +118,8 @@ function balance(
     chains.push(sep);
     return [
       `-A ${chain}${pick} -j ${sep}`,
-      `-A ${sep} -s ${target.address}/32 -j KUBE-MARK-MASQ`, // hairpin
-      `-A ${sep} -p ${protocol} -m ${protocol} -j DNAT --to-destination ${target.address}:${target.port}`,
+      `-A ${sep} -s ${target.address}${target.address.includes(":") ? "/128" : "/32"} -j KUBE-MARK-MASQ`, // hairpin
+      `-A ${sep} -p ${protocol} -m ${protocol} -j DNAT --to-destination ${socket(target)}`,
     ];
   });
 }
@@ -117,13 +129,14 @@ function targetsOf(
   port: { name?: string; protocol?: string },
   slices: KernelSlice[],
   node: string,
+  family: 4 | 6,
 ): Target[] {
   const { namespace, name } = service.metadata;
   const found = new Map<string, Target>();
   for (const slice of slices) {
     if (slice.metadata.namespace !== namespace) continue;
     if (slice.metadata.labels?.["kubernetes.io/service-name"] !== name) continue;
-    if (slice.addressType !== undefined && slice.addressType !== "IPv4") continue;
+    if (slice.addressType !== undefined && slice.addressType !== `IPv${family}`) continue;
     const match = slice.ports?.find(
       (p) => (p.name ?? "") === (port.name ?? "") && (p.protocol ?? "TCP") === (port.protocol ?? "TCP"),
     );
@@ -135,6 +148,10 @@ function targetsOf(
     }
   }
   return [...found.values()];
+}
+
+function socket({ address, port }: Target): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 /** Prefix and 16 characters of base32, as kube-proxy names its chains: at most 28 characters for iptables. */

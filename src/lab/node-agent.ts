@@ -200,9 +200,14 @@ export class KernelNode implements NodeAgent {
   }
 
   private async write(): Promise<void> {
-    const input = kernelRules(this.topology, this.node, this.services, this.slices);
+    const { topology, node, services, slices } = this;
     try {
-      await command("ip", ["netns", "exec", this.node.netns, "iptables-restore", "-w", "5"], { input });
+      for (const range of node.podCidrs) {
+        const family = range.includes(":") ? 6 : 4;
+        const input = kernelRules(topology, node, services, slices, family);
+        const program = family === 6 ? "ip6tables-restore" : "iptables-restore";
+        await command("ip", ["netns", "exec", node.netns, program, "-w", "5"], { input });
+      }
       this.problem = "";
     } catch (error) {
       this.problem = oneLine(error);

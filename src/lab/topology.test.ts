@@ -1,7 +1,7 @@
 import t from "tap";
 import { clientBatch, fabricBatch, kernelFdbBatch, kernelPodBatch, nodeBatch, podBatch } from "./ip-batch.ts";
 import { batchFailures } from "./namespace.ts";
-import { DEFAULT_LAB, type LabObject, planTopology } from "./topology.ts";
+import { DEFAULT_LAB, type LabObject, planTopology, tunnelAddress } from "./topology.ts";
 
 const plan = (spec: LabObject["spec"]) => planTopology("demo", { spec: spec ?? {} });
 
@@ -183,3 +183,41 @@ t.test("of a batch's failures only those count that are not already done", async
   const message = 'Error: any valid prefix is expected rather than "x".';
   t.same(batchFailures(lines, stderr), [{ line: "addr add x", message }]);
 });
+
+t.test("dual stack: a second address, range and gateway of everything", async (t) => {
+  const both = plan({ clusterCIDR: "10.244.0.0/16,fd00:10:244::/56", clients: [{ name: "outside" }] });
+  t.equal(both.serviceCidr, "10.96.0.0/12,fd00:10:96::/112");
+  t.same(both.fabricCidrs, ["192.168.50.0/24", "fd00:192:168:50::/64"]);
+  const [, second] = both.nodes;
+  t.same(second.addresses, ["192.168.50.12", "fd00:192:168:50::12"]);
+  t.same(second.podCidrs, ["10.244.2.0/24", "fd00:10:244:2::/64"]);
+  t.same(second.gateways, ["10.244.2.1", "fd00:10:244:2::1"]);
+  t.same(second.vtepAddresses, ["10.244.2.0", "fd00:10:244:2::"]);
+  t.equal(tunnelAddress(second), "192.168.50.12");
+  t.equal(both.podMtu, 1450);
+  t.same(both.clients[0].addresses, ["192.168.50.100", "fd00:192:168:50::100"]);
+  const batch = nodeBatch(both, second);
+  for (const line of [
+    "addr replace fd00:192:168:50::12/64 dev host0 nodad",
+    "addr replace fd00:10:244:2::1/128 dev host0 nodad",
+    "route replace fd00:10:244:2::/64 dev host0 src fd00:10:244:2::1 mtu 1450",
+    "route replace fd00:10:244::/56 via fe80::1 dev host0 src fd00:10:244:2:: mtu 1450",
+    "route replace default via fe80::1 dev host0 src fd00:192:168:50::12",
+  ]) {
+    t.ok(batch.includes(line), line);
+  }
+});
+
+t.test(
+  "IPv6 only: no IPv4 address anywhere, MAC addresses from the last bytes, tunnels over IPv6",
+  async (t) => {
+    const six = plan({ clusterCIDR: "fd00:10:244::/56", clients: [{ name: "outside" }] });
+    t.equal(six.serviceCidr, "fd00:10:96::/112");
+    t.equal(six.podMtu, 1430);
+    t.equal(six.nodes[0].address, "fd00:192:168:50::11");
+    t.equal(six.nodes[0].uplinkMac, "0a:58:00:00:00:11");
+    t.equal(six.nodes[0].gatewayMac, "0a:58:00:00:00:01");
+    t.equal(tunnelAddress(six.nodes[0]), "fd00:192:168:50::11");
+    t.notOk(nodeBatch(six, six.nodes[0]).some((line) => /\d\.\d/.test(line)));
+  },
+);

@@ -2,6 +2,8 @@
 // exception below pollOnce, a packet slot that got lost, or a good frame that made the plane send a bad one.
 import { dissect } from "../dissect/dissect.ts";
 import { fromHex } from "./bytes.ts";
+import { makeDualStack, pod6 } from "./dual-stack.ts";
+import { answerSolicitation, dualStackSamples, VIP6 } from "./dual-stack-samples.ts";
 import * as build from "./frame-builder.ts";
 import { checkFrame } from "./frame-checker.ts";
 import { type OffloadFrame, withChecksums, withPartialChecksum } from "./frame-offload.ts";
@@ -43,7 +45,10 @@ export function createPipelineTarget(
         if (isIdle && isGood && problems.length > 0) {
           throw new Error(`from ${port}, a good frame; to ${out.port}: ${out.text}: ${problems.join("; ")}`);
         }
-        if (out.port === "uplink" && random.below(8) > 0) answerArp(node, out.frame);
+        if (out.port === "uplink" && random.below(8) > 0) {
+          answerArp(node, out.frame);
+          answerSolicitation(node, out.frame);
+        }
       }
       node.run();
     }
@@ -96,11 +101,13 @@ export function pipelineSamples(): Uint8Array[] {
     }),
     fragment,
     ...sampleFrames(),
+    ...dualStackSamples(),
   ];
 }
 
 function createNode(options: TestNodeOptions): TestNode {
-  const node = new TestNode({ unchecked: true, poolSlots: 64, ...options });
+  const node = makeDualStack(new TestNode({ unchecked: true, poolSlots: 64, ...options }));
+  node.setService({ name: "web6", clusterIp: VIP6, port: 80, endpoints: [`[${pod6(1, 3)}]:8080`] });
   node.setService({ name: "web", clusterIp: VIP, port: 80, nodePort: 30080, endpoints: [`${POD3}:8080`] });
   const dns = { protocol: 17, clusterIp: VIP, port: 53, nodePort: 30053 };
   node.setService({ name: "dns", ...dns, endpoints: [`${POD2}:53`, `${REMOTE_POD}:53`] });
