@@ -26,6 +26,8 @@ export function explainReason(told: Told, dropReason: number): string {
       return `no service has port ${told.port}/${told.protocol} at ${told.to}`;
     case DropReason.SERVICE_IP_UNUSED:
       return `no service has the address ${told.to}`;
+    case DropReason.NO_ROUTE:
+      return `there is no route to ${claim === undefined || claim.chosen === "" ? told.to : claim.chosen}`;
     default:
       return DROP_REASON_TEXT[dropReason];
   }

@@ -53,6 +53,8 @@ export interface ExplainOptions {
   readonly previous?: readonly KubeObject[];
   /** Further addresses of type LOCAL. */
   readonly localIps?: readonly Ip[];
+  /** The objects are all there are, as in a lab; else there is a default route, and pods may be left out. */
+  readonly complete?: boolean;
 }
 
 export class ExplainError extends PodwireError {}
@@ -68,11 +70,15 @@ export class Explainer {
   readonly node: OfflineNode;
   readonly #records: ring.RecordRing;
   readonly #healthChecks = new Map<number, string>();
+  readonly #isComplete: boolean;
   #nowMs = 0;
 
   constructor(config: AgentConfig, objects: readonly KubeObject[], options: ExplainOptions = {}) {
+    this.#isComplete = options.complete ?? false;
     const own = config.uplink.gateways;
-    const missing = STATION_IPS.filter((station) => !own.some(({ family }) => family === station.family));
+    const missing = STATION_IPS.filter(
+      (station) => !this.#isComplete && !own.some(({ family }) => family === station.family),
+    );
     const uplink = { ...config.uplink, gateways: [...own, ...missing] };
     this.node = new OfflineNode({ ...config, uplink }, objects, {
       ...options,
@@ -177,7 +183,8 @@ export class Explainer {
     const { tables: t } = this.node.engine;
     const { strangers } = this.node;
     const pkt = t.outer;
-    if (pkt.dropReason !== DropReason.NEIGHBOR_FAILED || strangers === undefined) return -1;
+    if (pkt.dropReason !== DropReason.NEIGHBOR_FAILED || strangers === undefined || this.#isComplete)
+      return -1;
     const [w0, w1, w2, w3] = (pkt.nat !== 0 ? pkt.to : pkt.key).subarray(4, 8);
     const { macHi, macLo } = this.node.engine.ports;
     neighbor.addPermanent(t.stations, w0, w1, w2, w3, macHi[strangers.id], macLo[strangers.id], strangers.id);

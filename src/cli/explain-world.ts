@@ -21,6 +21,8 @@ export interface World {
   readonly previous: KubeObject[];
   /** Stations outside the cluster, by name. */
   readonly clients: ReadonlyMap<string, string>;
+  /** There is nothing but these objects. */
+  readonly isComplete: boolean;
   /** Nodes whose decisions can be asked for. */
   readonly nodes: readonly string[];
   /** Who a node is. Asked once the node is known. */
@@ -50,6 +52,7 @@ function fileWorld(files: string[], options: WorldOptions): World {
     objects,
     previous,
     clients: new Map(),
+    isComplete: false,
     nodes,
     config: async (node) => offlineConfig(node, proxy, proxy.clusterCidrs),
   };
@@ -63,6 +66,7 @@ async function labWorld(flags: Globals, options: WorldOptions): Promise<World> {
     objects: await labObjects(lab),
     previous: rawObjects(options.previous ?? []),
     clients: new Map(lab.topology.clients.map(({ name, address }) => [name, address])),
+    isComplete: true,
     nodes: lab.topology.nodes.filter(({ agent }) => agent === "podwire").map(({ name }) => name),
     config: async (node) => {
       const { config } = await offlineCluster(flags, { node });

@@ -120,7 +120,8 @@ async function explainerOf(world: World, options: Options, node: string | undefi
     throw usageError(`--node ${name}: no agent there: use one of ${world.nodes.join(", ")}`);
   }
   const localIps = (options.localIp ?? []).map((text) => parseIp(text) as Ip);
-  return new Explainer(await world.config(name), world.objects, { localIps, previous: world.previous });
+  const { objects, previous, isComplete: complete } = world;
+  return new Explainer(await world.config(name), objects, { localIps, previous, complete });
 }
 
 interface Asked {

@@ -45,7 +45,7 @@ function routeStep(record: TraceRecord): ExplainStep {
 function dropStep(record: TraceRecord): ExplainStep {
   const error = record.icmpError === undefined ? "" : `, the sender gets ICMP ${record.icmpError}`;
   return {
-    hook: record.hook,
+    hook: record.stage === "route" ? "ROUTING" : record.hook,
     table: "",
     chain: "",
     rule: "",
