@@ -1,4 +1,5 @@
-// The pod bridge: learning, moves, ageing, flooding, group frames, tags. Stages learn-source and classify, and bridge.ts.
+// The pod bridge: learning, moves, ageing, flooding, group frames, tags. Stages learn-source and classify,
+// and bridge.ts.
 import t from "tap";
 import * as build from "../testing/frame-builder.ts";
 import { macOf } from "../testing/test-cluster.ts";

@@ -41,7 +41,10 @@ export function flood(pkt: Packet, t: Tables): Verdict {
   return asksNeighbours ? CONSUMED : drop(pkt, t, DropReason.NO_OTHER_PORT);
 }
 
-/** Queues a frame for every pod but `inPort`'s; all copies share the bytes. Takes `slot`. Returns how many copies. */
+/**
+ * Queues a frame for every pod but `inPort`'s; all copies share the bytes. Takes `slot`. Returns how many
+ * copies.
+ */
 export function floodFrame(t: Tables, inPort: number, off: number, len: number, slot: number): number {
   const ports = t.ports;
   let copies = 0;

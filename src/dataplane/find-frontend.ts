@@ -1,7 +1,8 @@
 /**
- * Which service claims a packet (Linux: KUBE-SERVICES, then KUBE-NODEPORTS for what is addressed to the node),
- * shared by stages. Answers a frontend of `services`, or -1. Node ports are looked up under the address itself, where
- * only certain addresses serve them; else under 0.0.0.0 for every LOCAL address, under 127.0.0.0 or ::1 for loopback.
+ * Which service claims a packet (Linux: KUBE-SERVICES, then KUBE-NODEPORTS for what is addressed to the
+ * node), shared by stages. Answers a frontend of `services`, or -1. Node ports are looked up under the
+ * address itself, where only certain addresses serve them; else under 0.0.0.0 for every LOCAL address, under
+ * 127.0.0.0 or ::1 for loopback.
  */
 import * as localAddresses from "./table/local-addresses.ts";
 import * as services from "./table/services.ts";

@@ -1,5 +1,5 @@
-// Neighbours on the fabric: who is asked, what waits, what is sent once the answer is there, and who is told when none
-// comes.
+// Neighbours on the fabric: who is asked, what waits, what is sent once the answer is there, and who is told
+// when none comes.
 import t from "tap";
 import * as build from "../testing/frame-builder.ts";
 import { CLIENT, CLIENT_MAC, pathTo, ROUTER_MAC } from "../testing/test-fabric.ts";

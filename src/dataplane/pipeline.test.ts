@@ -1,5 +1,5 @@
-// The plane as a whole: lives of connections over two nodes with offloads on, the stages a packet goes through, and
-// that no frame disappears without a word. Single stages have tests of their own beside them.
+// The plane as a whole: lives of connections over two nodes with offloads on, the stages a packet goes
+// through, and that no frame disappears without a word. Single stages have tests of their own beside them.
 import fc from "fast-check";
 import t from "tap";
 import { concat } from "../testing/bytes.ts";

@@ -41,8 +41,8 @@ export class RecordRing {
 }
 
 /**
- * Opens a record with room for `bodyBytes`. Returns the byte offset of its body in `ring.bytes` (a multiple of 8),
- * or -1 when there is no room: then the record counts as lost. Only one record is open at a time.
+ * Opens a record with room for `bodyBytes`. Returns the byte offset of its body in `ring.bytes` (a multiple
+ * of 8), or -1 when there is no room: then the record counts as lost. Only one record is open at a time.
  */
 export function begin(r: RecordRing, type: number, bodyBytes: number): number {
   const need = RECORD_HEADER + ((bodyBytes + 7) & ~7);
@@ -52,7 +52,8 @@ export function begin(r: RecordRing, type: number, bodyBytes: number): number {
   const toEnd = r.size - at;
   const skip = toEnd < need ? toEnd : 0;
   const usedBytes = (head - tail) | 0;
-  // The end of the ring is passed even when the record is lost: one of more than half the ring could never get by it.
+  // The end of the ring is passed even when the record is lost: one of more than half the ring could never
+  // get by it.
   if (skip > 0 && usedBytes + skip <= r.size) {
     r.words[at >> 2] = WRAP;
     Atomics.store(r.header, H_HEAD, (head + skip) | 0);

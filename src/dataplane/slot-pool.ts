@@ -25,8 +25,8 @@ export function acquire(p: SlotPool): number {
 }
 
 /**
- * A slot for a packet that will wait (for a neighbour, for its other fragments), or -1. A quarter of the pool is left
- * for packets that leave at once, so that nobody can stop those by making many wait.
+ * A slot for a packet that will wait (for a neighbour, for its other fragments), or -1. A quarter of the pool
+ * is left for packets that leave at once, so that nobody can stop those by making many wait.
  */
 export function acquireToKeep(p: SlotPool): number {
   return p.count <= p.free.length >> 2 ? -1 : acquire(p);

@@ -1,4 +1,5 @@
-// The overlay: what goes into VXLAN and how, what comes out of it, and what does not. tunnel.ts and stage decapsulate.
+// The overlay: what goes into VXLAN and how, what comes out of it, and what does not. tunnel.ts and stage
+// decapsulate.
 import t from "tap";
 import { concat, viewOf } from "../testing/bytes.ts";
 import { fragmentsOf } from "../testing/fragment-frames.ts";

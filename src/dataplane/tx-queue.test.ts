@@ -1,4 +1,5 @@
-// What is queued leaves in order at each port, in one call of the addon; what a device refuses is counted at its port.
+// What is queued leaves in order at each port, in one call of the addon; what a device refuses is counted at
+// its port.
 import t from "tap";
 import { Counters, PortCounter, portCounter } from "./counters.ts";
 import { DropReason } from "./drop-reason.ts";

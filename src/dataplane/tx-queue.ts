@@ -1,7 +1,7 @@
 /**
- * Frames that wait to be written. Stages enqueue, the engine flushes once per received batch with one call into
- * the addon for all ports. A frame's bytes must not change between the two; flooding queues one frame for
- * several ports, everything else queues a frame once.
+ * Frames that wait to be written. Stages enqueue, the engine flushes once per received batch with one call
+ * into the addon for all ports. A frame's bytes must not change between the two; flooding queues one frame
+ * for several ports, everything else queues a frame once.
  */
 import { type Counters, countPort, PortCounter } from "./counters.ts";
 import { DropReason } from "./drop-reason.ts";
@@ -90,7 +90,9 @@ export class TxQueue {
   }
 }
 
-/** Queues `len` bytes at `off` for `port`; `slot` goes back to the pool after the flush (-1: nothing to give). */
+/**
+ * Queues `len` bytes at `off` for `port`; `slot` goes back to the pool after the flush (-1: nothing to give).
+ */
 export function enqueue(q: TxQueue, port: number, off: number, len: number, slot: number): void {
   if (q.count === q.capacity) flush(q);
   const i = q.count;

@@ -1,6 +1,7 @@
-// Fuzz target `overlay`: two whole nodes on one switch, frames in bursts into any port of either. Findings are
-// exceptions below pollOnce, packet slots lost or written to from outside (test-node.ts), and frames that go round for
-// ever. What leaves one node is the other's input, so each is fuzzed with what the other makes of rubbish.
+// Fuzz target `overlay`: two whole nodes on one switch, frames in bursts into any port of either. Findings
+// are exceptions below pollOnce, packet slots lost or written to from outside (test-node.ts), and frames that
+// go round for ever. What leaves one node is the other's input, so each is fuzzed with what the other makes
+// of rubbish.
 import { fragmentsOf } from "./fragment-frames.ts";
 import * as build from "./frame-builder.ts";
 import { dressed, pipelineSamples } from "./fuzz-pipeline.ts";
@@ -13,7 +14,10 @@ import { superframe, tunnelSuperframe, udpSuperframe, type VirtioFrame } from ".
 const VIP = "10.96.0.10";
 const PORTS = ["pod2", "pod3", "host", "uplink"];
 const BURST_MAX = 24;
-/** Bytes before it, place, and the two values of what tells the nodes apart: pod CIDR, node address, uplink MAC. */
+/**
+ * Bytes before it, place, and the two values of what tells the nodes apart: pod CIDR, node address, uplink
+ * MAC.
+ */
 const MIRRORED = [
   [[0x0a, 0xf4], 2, 1, 2],
   [[192, 168, 50], 3, 11, 12],

@@ -1,6 +1,6 @@
-// Hot subject of the plane's longer ways: connections that begin, are translated, masqueraded and end, fragments joined
-// and cut, ICMP errors made and translated, ARP, early drop in a full table. A pod that does nothing but open
-// connections must not wake the collector either.
+// Hot subject of the plane's longer ways: connections that begin, are translated, masqueraded and end,
+// fragments joined and cut, ICMP errors made and translated, ARP, early drop in a full table. A pod that does
+// nothing but open connections must not wake the collector either.
 import * as engine from "../dataplane/engine.ts";
 import type { Io } from "../dataplane/port.ts";
 import { Conntrack } from "../dataplane/table/conntrack.ts";

@@ -343,8 +343,8 @@ export class TestNode {
 }
 
 /**
- * Where each slot begins: nobody may write there. The headroom before a frame is used by tunnel headers only as far as
- * they reach, and the second slot of a pair for joined frames is one with the first.
+ * Where each slot begins: nobody may write there. The headroom before a frame is used by tunnel headers only
+ * as far as they reach, and the second slot of a pair for joined frames is one with the first.
  */
 function slotCanaries({ arena, firstArea, areas }: Tables): number[] {
   const starts: number[] = [];

@@ -1,5 +1,5 @@
-// Frames as a kernel with offloads hands them over: checksum still partial, many segments in one frame, tunnel packets
-// of a kernel VXLAN device in one frame. Sums are written with arithmetic of frame-checker.ts.
+// Frames as a kernel with offloads hands them over: checksum still partial, many segments in one frame,
+// tunnel packets of a kernel VXLAN device in one frame. Sums are written with arithmetic of frame-checker.ts.
 import * as virtio from "../wire/virtio-net.ts";
 import { concat, viewOf } from "./bytes.ts";
 import { wordsMod } from "./frame-checker.ts";
@@ -78,8 +78,8 @@ export function udpSuperframe(plain: Uint8Array, size: number): VirtioFrame {
 }
 
 /**
- * VXLAN around an inner TCP frame as Linux' vxlan device hands it to a veth pair: one outer header without checksum,
- * one inner superframe whose checksum is partial, GSO type of the inner packet, csum_start inside.
+ * VXLAN around an inner TCP frame as Linux' vxlan device hands it to a veth pair: one outer header without
+ * checksum, one inner superframe whose checksum is partial, GSO type of the inner packet, csum_start inside.
  */
 export function tunnelSuperframe(outer: Uint8Array, mss: number): VirtioFrame {
   const frame = outer.slice();

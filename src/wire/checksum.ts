@@ -103,8 +103,8 @@ export function adjustUdp32(view: DataView, csumOff: number, old: number, now: n
 }
 
 /**
- * What a 32-bit word (i32, 16-bit aligned) that changed from `old` to `now` adds to a sum. Differences of several
- * words may be added up, so that a packet whose addresses and ports change is repaired once.
+ * What a 32-bit word (i32, 16-bit aligned) that changed from `old` to `now` adds to a sum. Differences of
+ * several words may be added up, so that a packet whose addresses and ports change is repaired once.
  */
 export function difference32(old: number, now: number): number {
   return halves(~old) + halves(now);

@@ -1,5 +1,5 @@
-// Who is answered for whom: gateway and node addresses for pods, everything for the node's own stack, the node's own
-// addresses for the fabric.
+// Who is answered for whom: gateway and node addresses for pods, everything for the node's own stack, the
+// node's own addresses for the fabric.
 import t from "tap";
 import * as build from "../../testing/frame-builder.ts";
 import { macOf } from "../../testing/test-cluster.ts";

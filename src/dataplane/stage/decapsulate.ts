@@ -1,8 +1,8 @@
 /**
- * Stage `decapsulate` (Linux: vxlan_rcv). For a VXLAN packet to this node: checks the outer headers, finds the inner
- * frame or frames, and hands each back to the pipeline through `t.inner`. A UDP_L4 superframe holds many VXLAN
- * packets end to end; their TCP segments are joined again, so that a superframe reaches the pod as it left.
- * Drops: malformed or foreign VXLAN, unknown VTEP, wrong outer checksum.
+ * Stage `decapsulate` (Linux: vxlan_rcv). For a VXLAN packet to this node: checks the outer headers, finds
+ * the inner frame or frames, and hands each back to the pipeline through `t.inner`. A UDP_L4 superframe holds
+ * many VXLAN packets end to end; their TCP segments are joined again, so that a superframe reaches the pod as
+ * it left. Drops: malformed or foreign VXLAN, unknown VTEP, wrong outer checksum.
  */
 import * as checksum from "../../wire/checksum.ts";
 import * as eth from "../../wire/ethernet.ts";
@@ -84,9 +84,10 @@ function outerChecksumOk(pkt: Packet, t: Tables): boolean {
 }
 
 /**
- * Lays the inner frames from the VXLAN header at `at` on out and fills `t.descriptors` with (offset, length) pairs and,
- * last, the bytes they took: a superframe of many small packets needs several calls. `slot` is the first of two
- * adjacent slots that may be used for joined frames. Returns how many frames there are, ≤ 0 when there is none.
+ * Lays the inner frames from the VXLAN header at `at` on out and fills `t.descriptors` with (offset, length)
+ * pairs and, last, the bytes they took: a superframe of many small packets needs several calls. `slot` is the
+ * first of two adjacent slots that may be used for joined frames. Returns how many frames there are, ≤ 0 when
+ * there is none.
  */
 export function innerFrames(pkt: Packet, t: Tables, at: number, slot: number): number {
   const d = t.descriptors;
@@ -113,8 +114,9 @@ export function innerFrames(pkt: Packet, t: Tables, at: number, slot: number): n
 }
 
 /**
- * A kernel VTEP without a wire between us hands over its tunnel superframe as it is: one outer header, one inner
- * superframe whose checksum is partial. It needs no joining; the virtio header only moves inward, to before `off`.
+ * A kernel VTEP without a wire between us hands over its tunnel superframe as it is: one outer header, one
+ * inner superframe whose checksum is partial. It needs no joining; the virtio header only moves inward, to
+ * before `off`.
  */
 function moveVirtioHeader(pkt: Packet, off: number): void {
   const view = pkt.view;

@@ -1,9 +1,8 @@
 /**
- * Stage `parse` (Linux: eth_type_trans, ip_rcv, nf_ct_get_tuple). Reads the virtio-net header and the headers up to
- * layer 4, fills the packet's offsets and its tuple, and refuses what no accessor may be called on. After it,
- * every stage may read what it needs without a bounds check.
- * Drops: malformed headers of each protocol, a wrong IPv4 header checksum, source routing, a virtio-net header
- * that points outside the frame.
+ * Stage `parse` (Linux: eth_type_trans, ip_rcv, nf_ct_get_tuple). Reads the virtio-net header and the headers
+ * up to layer 4, fills the packet's offsets and its tuple, and refuses what no accessor may be called on.
+ * After it, every stage may read what it needs without a bounds check. Drops: malformed headers of each
+ * protocol, a wrong IPv4 header checksum, source routing, a virtio-net header that points outside the frame.
  */
 import * as eth from "../../wire/ethernet.ts";
 import * as icmpv4 from "../../wire/icmpv4.ts";
@@ -168,8 +167,8 @@ export function parseTransport(pkt: Packet, t: Tables): Verdict {
 }
 
 /**
- * Does the virtio header name a superframe that these headers can be? One that holds no more than a segment is no
- * superframe (virtio_net_hdr_to_skb: "too small packets are not really GSO ones") and loses the mark.
+ * Does the virtio header name a superframe that these headers can be? One that holds no more than a segment
+ * is no superframe (virtio_net_hdr_to_skb: "too small packets are not really GSO ones") and loses the mark.
  */
 function isSuperframe(pkt: Packet): boolean {
   const view = pkt.view;

@@ -1,4 +1,5 @@
-// Where packets go, and which ICMP error tells their senders that they did not. Stages route, send-icmp-error, output.
+// Where packets go, and which ICMP error tells their senders that they did not. Stages route,
+// send-icmp-error, output.
 import t from "tap";
 import { viewOf } from "../../testing/bytes.ts";
 import * as build from "../../testing/frame-builder.ts";

@@ -1,10 +1,10 @@
 /**
- * Stage `track-connection` (Linux: nf_conntrack_in at PREROUTING and OUTPUT). Finds the connection of a packet and
- * how it is to be translated, or says NEW, RELATED or INVALID. Reads the tuple, writes conntrack; the packet's
- * `to` holds the tuple it shall leave with. Never drops: INVALID is the policy stage's business.
+ * Stage `track-connection` (Linux: nf_conntrack_in at PREROUTING and OUTPUT). Finds the connection of a
+ * packet and how it is to be translated, or says NEW, RELATED or INVALID. Reads the tuple, writes conntrack;
+ * the packet's `to` holds the tuple it shall leave with. Never drops: INVALID is the policy stage's business.
  *
- * A UDP connection whose endpoint is gone, or whose service came or went since it was decided, is taken out here
- * and decided again as NEW: what kube-proxy does by deleting entries after the fact.
+ * A UDP connection whose endpoint is gone, or whose service came or went since it was decided, is taken out
+ * here and decided again as NEW: what kube-proxy does by deleting entries after the fact.
  */
 import * as icmpv4 from "../../wire/icmpv4.ts";
 import * as icmpv6 from "../../wire/icmpv6.ts";
@@ -136,13 +136,14 @@ function refresh(t: Tables, ref: number, proto: number, nowSec: number): void {
 }
 
 /**
- * An ICMP error belongs to the connection of the packet it quotes. The quote was sent by the error's receiver, so
- * its tuple turned round is that of the direction the error travels in (nf_conntrack_inet_error).
+ * An ICMP error belongs to the connection of the packet it quotes. The quote was sent by the error's
+ * receiver, so its tuple turned round is that of the direction the error travels in
+ * (nf_conntrack_inet_error).
  */
 function relate(pkt: Packet, t: Tables, nowSec: number): Verdict {
   pkt.ctState = INVALID;
-  // The translated error is summed anew, which would make a damaged one look sound (nf_conntrack_icmpv4_error, too,
-  // checks first). No kernel leaves the sum of an ICMP error to the card.
+  // The translated error is summed anew, which would make a damaged one look sound
+  // (nf_conntrack_icmpv4_error, too, checks first). No kernel leaves the sum of an ICMP error to the card.
   if (pkt.csumPartial !== 0 || !checksumOk(pkt)) return NEXT;
   const quoted = quotedTuple(pkt, t.keyA);
   if (quoted < 0) return NEXT;
@@ -155,8 +156,8 @@ function relate(pkt: Packet, t: Tables, nowSec: number): Verdict {
   pkt.ctDir = ref & 1;
   const status = ct.status[ref >> 1];
   if ((status & NAT_BITS) === 0) return NEXT;
-  // As nf_nat_icmp_reply_translation: the outer addresses become those of the connection's direction, each only
-  // when that side is translated; so behind a DNAT every router speaks with the service's address.
+  // As nf_nat_icmp_reply_translation: the outer addresses become those of the connection's direction, each
+  // only when that side is translated; so behind a DNAT every router speaks with the service's address.
   pkt.icmpInner = quoted;
   pkt.nat = 1;
   const reply = (ref & 1) === 1;

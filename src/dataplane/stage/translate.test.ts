@@ -1,4 +1,5 @@
-// The bytes after NAT: checksums of every kind, and ICMP errors translated outside and inside, in both directions.
+// The bytes after NAT: checksums of every kind, and ICMP errors translated outside and inside, in both
+// directions.
 import fc from "fast-check";
 import t from "tap";
 import { concat, viewOf } from "../../testing/bytes.ts";

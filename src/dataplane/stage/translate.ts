@@ -1,7 +1,8 @@
 /**
- * Stage `translate` (Linux: nf_nat_manip_pkt). Writes the decided tuple into the bytes, once, and repairs every
- * checksum under it: RFC 1624 on a full one; on a partial one (virtio NEEDS_CSUM) only the pseudo-header's sum,
- * since ports and payload are still to be summed. An ICMP error is translated outside and inside. Never drops.
+ * Stage `translate` (Linux: nf_nat_manip_pkt). Writes the decided tuple into the bytes, once, and repairs
+ * every checksum under it: RFC 1624 on a full one; on a partial one (virtio NEEDS_CSUM) only the
+ * pseudo-header's sum, since ports and payload are still to be summed. An ICMP error is translated outside
+ * and inside. Never drops.
  */
 import * as checksum from "../../wire/checksum.ts";
 import * as icmpv4 from "../../wire/icmpv4.ts";
@@ -36,7 +37,9 @@ export function translate(pkt: Packet, t: Tables): Verdict {
   return Verdict.NEXT;
 }
 
-/** Writes the addresses, repairs the IPv4 header, and answers what that adds to a sum over the pseudo-header. */
+/**
+ * Writes the addresses, repairs the IPv4 header, and answers what that adds to a sum over the pseudo-header.
+ */
 function writeAddresses(pkt: Packet): number {
   const view = pkt.view;
   const key = pkt.key;
@@ -99,7 +102,10 @@ function repairTransport(pkt: Packet, addresses: number, ports: number): void {
   else checksum.adjustBy(view, csum, difference);
 }
 
-/** Rewrites the quoted packet to what the receiver once sent, then the outer addresses, then sums the ICMP anew. */
+/**
+ * Rewrites the quoted packet to what the receiver once sent, then the outer addresses, then sums the ICMP
+ * anew.
+ */
 function translateError(pkt: Packet, t: Tables): void {
   const view = pkt.view;
   const inner = pkt.icmpInner;

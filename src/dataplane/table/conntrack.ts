@@ -1,20 +1,21 @@
 /**
  * Connection tracking table: what nf_conntrack keeps, for IPv4 and IPv6, TCP, UDP, ICMP, SCTP and the rest.
  *
- * An entry has two tuples: the original direction as the first packet came, and the reply direction as answers
- * will come, after NAT. A packet of one direction is translated by inverting the *other* direction's tuple; so
- * the rewrite needs no storage of its own, and a reply can never meet an entry that does not know how to undo it.
- * Insertion happens once, before the first packet leaves, and only when neither tuple is taken: two connections
- * can never share a reply tuple, which is what makes SNAT port allocation atomic.
+ * An entry has two tuples: the original direction as the first packet came, and the reply direction as
+ * answers will come, after NAT. A packet of one direction is translated by inverting the *other* direction's
+ * tuple; so the rewrite needs no storage of its own, and a reply can never meet an entry that does not know
+ * how to undo it. Insertion happens once, before the first packet leaves, and only when neither tuple is
+ * taken: two connections can never share a reply tuple, which is what makes SNAT port allocation atomic.
  *
- * Layout: one buffer, a header that names its version, then columns. A tuple's four words lie side by side (one
- * cache line answers "is it this one"); IPv6 keeps its upper words in a second column that stays untouched, and
- * therefore without memory behind it, while only IPv4 is tracked. 104 resident bytes an IPv4 connection.
- * The index is open addressing at most half full; each cell holds slot, direction and as many bits of the hash
- * as fit, so that a foreign entry is passed without touching its tuple.
+ * Layout: one buffer, a header that names its version, then columns. A tuple's four words lie side by side
+ * (one cache line answers "is it this one"); IPv6 keeps its upper words in a second column that stays
+ * untouched, and therefore without memory behind it, while only IPv4 is tracked. 104 resident bytes an IPv4
+ * connection. The index is open addressing at most half full; each cell holds slot, direction and as many
+ * bits of the hash as fit, so that a foreign entry is passed without touching its tuple.
  *
  * Full: an unassured entry near a moving hand is evicted (netfilter's early drop), else the new connection is
- * refused and counted. Expiry walks a slice per poll; an expired entry that is hit before the walk comes is dead.
+ * refused and counted. Expiry walks a slice per poll; an expired entry that is hit before the walk comes is
+ * dead.
  */
 import type { Branded } from "../../base/ids.ts";
 import * as hashIndex from "./hash-index.ts";
@@ -98,7 +99,10 @@ export class Conntrack {
   readonly capacity: number;
   readonly mask: number;
   readonly refMask: number;
-  /** What was found last, by a cheap hash of the tuple: saves the keyed one. A cache of the worker's, not the table's. */
+  /**
+   * What was found last, by a cheap hash of the tuple: saves the keyed one. A cache of the worker's, not the
+   * table's.
+   */
   readonly hintHash = new Int32Array(HINTS);
   readonly hintRef = new Int32Array(HINTS);
 
@@ -225,7 +229,10 @@ function sameWide(t: Conntrack, ref: number, key: Int32Array): boolean {
   );
 }
 
-/** Place among the hints, and what is compared there before the tuple is: cheap, and no secret is needed for it. */
+/**
+ * Place among the hints, and what is compared there before the tuple is: cheap, and no secret is needed for
+ * it.
+ */
 function hintOf(key: Int32Array): number {
   const h =
     Math.imul(key[3], 0x9e3779b1) ^
@@ -353,8 +360,8 @@ export function loadTuple(t: Conntrack, ref: number, key: Int32Array): void {
 }
 
 /**
- * How a packet of direction `ref & 1` leaves: the other direction's tuple, turned round. ICMP queries keep type
- * and code, since those differ between the two directions by themselves.
+ * How a packet of direction `ref & 1` leaves: the other direction's tuple, turned round. ICMP queries keep
+ * type and code, since those differ between the two directions by themselves.
  */
 export function loadTranslated(t: Conntrack, ref: number, key: Int32Array, to: Int32Array): void {
   const other = ref ^ 1;
@@ -416,8 +423,8 @@ function earlyDrop(t: Conntrack, nowSec: number): boolean {
 }
 
 /**
- * Adds a connection; the caller has seen that neither tuple is taken. Returns its slot, or -1 when the table is
- * full and nothing could be evicted. `status`, `state` and time-out are the caller's to set.
+ * Adds a connection; the caller has seen that neither tuple is taken. Returns its slot, or -1 when the table
+ * is full and nothing could be evicted. `status`, `state` and time-out are the caller's to set.
  */
 export function insert(t: Conntrack, orig: Int32Array, reply: Int32Array, nowSec: number): number {
   let slot = takeSlot(t);

@@ -1,18 +1,19 @@
 /**
  * Services: (address, port, protocol) → what kube-proxy's rules would do, decided beforehand by `compile`.
  *
- * A *frontend* is one address a service port is reached by: a ClusterIP, an external IP, a load balancer's, or a
- * node port (at one address, or 0.0.0.0: any LOCAL one, or 127.0.0.0 and ::1: loopback). One without port and
- * protocol stands for whatever else is sent to a service address. It holds one action for each class of source,
- * since that is all that KUBE-SVC, KUBE-SVL and KUBE-EXT distinguish: a pod, the node itself, the outside. An action
- * names an endpoint *set*; a pick is one random number and one array read, however many services or endpoints there are.
+ * A *frontend* is one address a service port is reached by: a ClusterIP, an external IP, a load balancer's,
+ * or a node port (at one address, or 0.0.0.0: any LOCAL one, or 127.0.0.0 and ::1: loopback). One without
+ * port and protocol stands for whatever else is sent to a service address. It holds one action for each class
+ * of source, since that is all that KUBE-SVC, KUBE-SVL and KUBE-EXT distinguish: a pod, the node itself, the
+ * outside. An action names an endpoint *set*; a pick is one random number and one array read, however many
+ * services or endpoints there are.
  *
  * An *endpoint* keeps its slot as long as it serves; its generation changes when it goes, and connections
  * remember the generation they were made with. So a UDP flow to an endpoint that is gone is seen on its next
  * packet, without any walk over the connection table.
  *
- * Change is per service port (`upsert`, `removeService`) and costs what that service port holds. Columns have a
- * hard capacity and are allocated zeroed, so memory that no service uses is not resident.
+ * Change is per service port (`upsert`, `removeService`) and costs what that service port holds. Columns have
+ * a hard capacity and are allocated zeroed, so memory that no service uses is not resident.
  */
 import * as hashIndex from "./hash-index.ts";
 
@@ -291,7 +292,10 @@ function endpointKey(e: EndpointSpec): string {
   return `${e.w0},${e.w1},${e.w2},${e.w3},${e.port}`;
 }
 
-/** Slots of the spec's endpoints, in its order; those that it has already stay. Null: there is not enough room. */
+/**
+ * Slots of the spec's endpoints, in its order; those that it has already stay. Null: there is not enough
+ * room.
+ */
 function createEndpoints(
   t: Services,
   spec: ServicePortSpec,
