@@ -1,6 +1,7 @@
-// The kernel as judge: random clusters and configurations; kube-proxy's rules for them in a namespace's kernel, the same
-// objects in podwire; the same packets to both. Where they arrive, from whom they seem to come, how they are refused must
-// be the same. scripts/kernel-judge runs as many scenarios as one has time for.
+// The kernel as judge: random clusters and configurations; kube-proxy's rules for them in a namespace's
+// kernel, the same objects in podwire; the same packets to both. Where they arrive, from whom they seem to
+// come, how they are refused must be the same. scripts/kernel-judge runs as many scenarios as one has time
+// for.
 import t from "tap";
 import type { KubeObject, Service } from "../src/control/objects.ts";
 import { type JudgeOptions, KernelJudge, type Planted } from "./support/kernel-judge.ts";

@@ -1,8 +1,11 @@
-// What `podwire rules` prints is loaded by the tools it is written for, into namespaces of its own: both variants of
-// iptables-restore, for both families, and nft. A rule that does not load is a rule that nobody has.
+// What `podwire rules` prints is loaded by the tools it is written for, into namespaces of its own: both
+// variants of iptables-restore, for both families, and nft. A rule that does not load is a rule that nobody
+// has.
 import { writeFileSync } from "node:fs";
 import t from "tap";
+import { cannotRun, TestLab } from "./support/lab.ts";
 import { Namespaces } from "./support/namespaces.ts";
+import { standardObjects } from "./support/objects.ts";
 import { type Result, run } from "./support/process.ts";
 
 const OBJECTS = "src/testing/testdata/rules/cluster.yaml";
@@ -97,3 +100,31 @@ t.test("rules load", { skip }, async (t) => {
     }
   });
 });
+
+t.test(
+  "the rules of a running lab are those of its objects, for each node",
+  { skip: cannotRun() },
+  async (t) => {
+    const namespaces = new Namespaces("pwt-rules-lab");
+    const lab = await TestLab.up("rules", { objects: standardObjects() });
+    t.teardown(() => lab.down());
+    t.teardown(() => namespaces.remove());
+    const clusterIP = await lab.clusterIP("web");
+    const all = await lab.output(["rules"]);
+    t.match(all, /^# node node1, IPv4\n/);
+    t.match(all, /^# node node2, IPv4$/m);
+    const own = await lab.output(["rules", "--node", "node1"]);
+    t.ok(all.startsWith(`# node node1, IPv4\n${own}`));
+    t.match(own, `-d ${clusterIP} --dport`);
+    const { items } = await lab.json("rules", "--format", "nft");
+    t.match(items, [{ node: "node1", family: 4, format: "nft" }, { node: "node2" }]);
+    namespaces.add("node1");
+    for (const [tool, rules] of [
+      ["iptables-nft-restore", own],
+      ["nft -f -", `${items[0].rules.join("\n")}\n`],
+    ]) {
+      const { status, stderr } = await inside(namespaces, "node1", tool, rules);
+      t.equal(status, 0, stderr);
+    }
+  },
+);

@@ -1,5 +1,5 @@
-// scripts/kernel-judge: as many scenarios as one has time for. Prints every difference with its seed; exit status 3 when
-// there is one.
+// scripts/kernel-judge: as many scenarios as one has time for. Prints every difference with its seed; exit
+// status 3 when there is one.
 import { parseArgs } from "node:util";
 import type { JudgedMode } from "../../src/testing/judge/scenario.ts";
 import { KernelJudge } from "./kernel-judge.ts";
@@ -45,8 +45,6 @@ try {
   judge.close();
 }
 const seconds = ((performance.now() - begin) / 1000).toFixed(1);
-const what = `${values.mode}, IPv${values.family}, seeds from ${values.seed}`;
-console.log(
-  `${values.scenarios} scenarios (${what}), ${packets} packets to each side: ${differing} differ (${seconds} s)`,
-);
+const what = `${values.scenarios} scenarios (${values.mode}, IPv${values.family}, seeds from ${values.seed})`;
+console.log(`${what}, ${packets} packets to each side: ${differing} differ (${seconds} s)`);
 process.exitCode = differing > 0 ? 3 : 0;

@@ -1,5 +1,5 @@
-// Scenarios by the kernel and by podwire: kube-proxy's rules, read from the objects on their own (src/rules), loaded
-// into a namespace; the objects themselves into a podwire node; the same packets to both.
+// Scenarios by the kernel and by podwire: kube-proxy's rules, read from the objects on their own (src/rules),
+// loaded into a namespace; the objects themselves into a podwire node; the same packets to both.
 
 import { cidr, type IpFamily, ip } from "../../src/base/ip.ts";
 import type { KubeObject } from "../../src/control/objects.ts";

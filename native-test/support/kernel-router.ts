@@ -1,7 +1,7 @@
-// The kernel's side of the comparison: a network namespace that is node1, with TAP devices for its pods and its uplink.
-// The test is at the other end of every TAP, so it sees each packet that the kernel lets out, at once: a TAP's frame is
-// routed within the write that brings it. What the kernel takes for itself is copied to one more TAP and then dropped,
-// so that no stack answers.
+// The kernel's side of the comparison: a network namespace that is node1, with TAP devices for its pods and
+// its uplink. The test is at the other end of every TAP, so it sees each packet that the kernel lets out, at
+// once: a TAP's frame is routed within the write that brings it. What the kernel takes for itself is copied
+// to one more TAP and then dropped, so that no stack answers.
 import { type ChildProcess, fork, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -149,6 +149,7 @@ export class KernelRouter {
   #witness(): void {
     const { family, clusterCidr: cluster } = this.world;
     const ip = family === 4 ? "ip" : "ip6";
+    const egress = `${ip} saddr ${cluster} ${ip} daddr != ${cluster}`;
     const protocols = `meta l4proto { tcp, udp, sctp, ${family === 4 ? "icmp" : "icmpv6"} }`;
     const rules = [
       `add table ${ip} witness`,
@@ -158,7 +159,7 @@ export class KernelRouter {
       // As CNI plugins do it: pods speak to the world with the node's address.
       `add table ${ip} pods`,
       `add chain ${ip} pods postrouting { type nat hook postrouting priority 110 ; }`,
-      `add rule ${ip} pods postrouting oifname != lo ${ip} saddr ${cluster} ${ip} daddr != ${cluster} masquerade`,
+      `add rule ${ip} pods postrouting oifname != lo ${egress} masquerade`,
     ];
     this.run("nft -f -", `${rules.join("\n")}\n`);
   }

@@ -1,6 +1,6 @@
-// Sends packets from inside a network namespace, as a program on that machine would: they pass the OUTPUT hooks. A
-// process of its own, since a process is in one namespace. Orders come over IPC, and each is answered once the kernel
-// has taken all packets.
+// Sends packets from inside a network namespace, as a program on that machine would: they pass the OUTPUT
+// hooks. A process of its own, since a process is in one namespace. Orders come over IPC, and each is
+// answered once the kernel has taken all packets.
 //   node raw-sender.js 4|6
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import * as raw from "raw-socket";

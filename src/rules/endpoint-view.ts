@@ -1,6 +1,6 @@
-// EndpointSlices as kube-proxy reads them: the endpoints of one service port, and which of them each traffic policy
-// may use. Read from the objects alone: this folder shares nothing with what the data plane is compiled by, because
-// the rules it writes are there to check that.
+// EndpointSlices as kube-proxy reads them: the endpoints of one service port, and which of them each traffic
+// policy may use. Read from the objects alone: this folder shares nothing with what the data plane is
+// compiled by, because the rules it writes are there to check that.
 import { formatIp, type IpFamily, parseIp } from "../base/ip.ts";
 import type { Endpoint, EndpointSlice } from "../control/objects.ts";
 
@@ -35,7 +35,9 @@ export interface Place {
   readonly zone: string;
 }
 
-/** Endpoints of the service port `name`/`protocol` (upper case), one per "ip:port", in the order of that text. */
+/**
+ * Endpoints of the service port `name`/`protocol` (upper case), one per "ip:port", in the order of that text.
+ */
 export function endpointsOf(
   slices: readonly EndpointSlice[],
   name: string,
@@ -77,7 +79,9 @@ export function usableEndpoints(
   };
 }
 
-/** The ready ones of `wanted`; when nothing is ready, those of `all` that still serve while they terminate. */
+/**
+ * The ready ones of `wanted`; when nothing is ready, those of `all` that still serve while they terminate.
+ */
 function readyElseServing(wanted: readonly EndpointView[], all: readonly EndpointView[]): EndpointView[] {
   const ready = wanted.filter((e) => e.ready);
   return ready.length > 0 ? ready : all.filter(servesLast);
@@ -87,7 +91,9 @@ function servesLast(e: EndpointView): boolean {
   return e.serving && e.terminating;
 }
 
-/** Hints count only if every ready endpoint has one and some endpoint is meant for us: by node, else by zone. */
+/**
+ * Hints count only if every ready endpoint has one and some endpoint is meant for us: by node, else by zone.
+ */
 function hinted(endpoints: readonly EndpointView[], { nodeName, zone }: Place): readonly EndpointView[] {
   const ready = endpoints.filter((e) => e.ready);
   if (ready.length === 0) return endpoints;

@@ -154,7 +154,10 @@ export class IptablesService {
     this.#out.filter.rule("KUBE-NODEPORTS", why, `-m tcp -p tcp --dport ${healthCheckNodePort}`, "-j ACCEPT");
   }
 
-  /** The first rule of the chain that the ClusterIP leads to: only what was sent to the ClusterIP, not what came by EXT. */
+  /**
+   * The first rule of the chain that the ClusterIP leads to: only what was sent to the ClusterIP, not what
+   * came by EXT.
+   */
   #masqueradeInternal(): void {
     const { text, clusterIp, internalLocal } = this.#port;
     const { config, detector } = this.#view;

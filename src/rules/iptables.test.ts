@@ -1,4 +1,5 @@
-// Chains and options of iptables mode: one test a row of what kube-proxy is known to do, on the rules as text.
+// Chains and options of iptables mode: one test a row of what kube-proxy is known to do, on the rules as
+// text.
 import t from "tap";
 import { ip } from "../base/ip.ts";
 import { service, slice } from "../testing/proxy-objects.ts";
@@ -93,8 +94,9 @@ t.test("section 2: nfacct counts only when it is asked for", async (t) => {
   ];
   t.notMatch(new Rules(objects).text, "nfacct");
   const rules = new Rules(objects, {}, { nfacct: true });
+  const counted = "-m nfacct --nfacct-name localhost_nps_accepted_pkts";
   t.strictSame(rules.of("nat", "KUBE-NODEPORTS"), [
-    `-m tcp -p tcp -d 127.0.0.0/8 --dport 30080 -m nfacct --nfacct-name localhost_nps_accepted_pkts -j ${EXT}`,
+    `-m tcp -p tcp -d 127.0.0.0/8 --dport 30080 ${counted} -j ${EXT}`,
     `-m tcp -p tcp --dport 30080 -j ${EXT}`,
   ]);
   t.match(rules.of("filter", "KUBE-FORWARD")?.[0], "ct_state_invalid_dropped_pkts -j DROP");

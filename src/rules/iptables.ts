@@ -1,12 +1,12 @@
-// kube-proxy's rules in iptables mode, for one family, as input of iptables-restore: in kube-proxy's order and words
-// (reference: pkg/proxy/iptables, Kubernetes 1.33 to 1.35), with the jumps from the built-in chains in the order they
-// end up in, since kube-proxy inserts each at the head.
+// kube-proxy's rules in iptables mode, for one family, as input of iptables-restore: in kube-proxy's order
+// and words (reference: pkg/proxy/iptables, Kubernetes 1.33 to 1.35), with the jumps from the built-in chains
+// in the order they end up in, since kube-proxy inserts each at the head.
 //
-//   nat     PREROUTING, OUTPUT ─▶ KUBE-SERVICES ─┬─ ClusterIP ──────────────────────▶ KUBE-SVC / KUBE-SVL ─▶ KUBE-SEP
-//                                                ├─ external, VIP ─▶ [KUBE-FW] ─▶ KUBE-EXT ─▶ SVC / SVL       (DNAT)
+//   nat     PREROUTING, OUTPUT ─▶ KUBE-SERVICES ─┬─ ClusterIP ─────────────────▶ KUBE-SVC, KUBE-SVL ─▶ KUBE-SEP
+//                                                ├─ external, VIP ─▶ [KUBE-FW] ─▶ KUBE-EXT ─▶ SVC, SVL   (DNAT)
 //                                                └─ LOCAL ─▶ KUBE-NODEPORTS ─▶ KUBE-EXT
 //           POSTROUTING ─▶ KUBE-POSTROUTING (masquerade what KUBE-MARK-MASQ marked)
-//   filter  refusals before routing decides anything else: KUBE-SERVICES, KUBE-EXTERNAL-SERVICES, KUBE-PROXY-FIREWALL
+//   filter  refusals of new packets: KUBE-SERVICES, KUBE-EXTERNAL-SERVICES, KUBE-PROXY-FIREWALL
 //   mangle  the canary alone
 //
 // Not here: KUBELET-… chains, ipsets of ipvs mode, and the removal of chains of earlier syncs.
@@ -50,7 +50,8 @@ function natHead(nat: RestoreTable, { config }: ProxyView): void {
   }
   nat.rule("POSTROUTING", comment("kubernetes postrouting rules"), "-j KUBE-POSTROUTING");
   nat.rule("KUBE-POSTROUTING", `-m mark ! --mark ${mark}/${mark}`, "-j RETURN");
-  // The mark goes, or the packet that carries this one through a tunnel would be masqueraded for it once more.
+  // The mark goes, or the packet that carries this one through a tunnel would be masqueraded for it once
+  // more.
   nat.rule("KUBE-POSTROUTING", `-j MARK --xor-mark ${mark}`);
   nat.rule(
     "KUBE-POSTROUTING",
@@ -78,7 +79,8 @@ function filterHead(filter: RestoreTable, { config, family }: ProxyView): void {
   filter.rule("OUTPUT", NEW, firewall, "-j KUBE-PROXY-FIREWALL");
   filter.rule("OUTPUT", NEW, portals, "-j KUBE-SERVICES");
   if (family === 4 && config.localhostNodePorts) {
-    // route_localnet, which node ports on loopback need, would let the network at 127.0.0.1 too (CVE-2020-8558).
+    // route_localnet, which node ports on loopback need, would let the network at 127.0.0.1 too
+    // (CVE-2020-8558).
     filter.rule(
       "KUBE-FIREWALL",
       comment("block incoming localnet connections"),

@@ -1,9 +1,10 @@
-// The virtual servers of kube-proxy's ipvs mode, for one family, as `ipvsadm -S -n` prints them: -A adds a virtual
-// server, -a a real server behind it, -m masquerading (the only way kube-proxy uses IPVS), -p persistence in seconds.
+// The virtual servers of kube-proxy's ipvs mode, for one family, as `ipvsadm -S -n` prints them: -A adds a
+// virtual server, -a a real server behind it, -m masquerading (the only way kube-proxy uses IPVS), -p
+// persistence in seconds.
 //
-// A Service whose policy is Local but that has no endpoint here falls back to all endpoints: IPVS has no way to drop.
-// The exception is internalTrafficPolicy Local without external addresses: no real server, hence ICMP unreachable.
-// Every weight is 1 (0 only while a removed endpoint drains, which objects do not tell).
+// A Service whose policy is Local but that has no endpoint here falls back to all endpoints: IPVS has no way
+// to drop. The exception is internalTrafficPolicy Local without external addresses: no real server, hence
+// ICMP unreachable. Every weight is 1 (0 only while a removed endpoint drains, which objects do not tell).
 import { formatIp, isLoopback } from "../base/ip.ts";
 import type { EndpointView } from "./endpoint-view.ts";
 import { type ProxyView, proxyView, type RulesInput } from "./proxy-view.ts";
@@ -16,8 +17,10 @@ export function ipvsRules(input: RulesInput): string {
   const servers = new Map<string, string[]>();
   for (const port of view.ports) {
     for (const { address, number, local } of frontends(view, port)) {
-      const at = `${PROTOCOL_OPTION[port.protocol]} ${view.family === 6 ? `[${address}]` : address}:${number}`;
-      if (!servers.has(at)) servers.set(at, virtualServer(view, port, at, local)); // the first to claim it has it
+      const host = view.family === 6 ? `[${address}]` : address;
+      const at = `${PROTOCOL_OPTION[port.protocol]} ${host}:${number}`;
+      // Of two Services that claim an address the first one has it.
+      if (!servers.has(at)) servers.set(at, virtualServer(view, port, at, local));
     }
   }
   const lines = [...servers.values()].flat();

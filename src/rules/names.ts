@@ -1,5 +1,6 @@
-// Names that kube-proxy gives to the chains of a service port: a hash, because iptables allows 28 characters only, and
-// in nftables mode the text itself behind it. People search for these names, so they are the same to the letter.
+// Names that kube-proxy gives to the chains of a service port: a hash, because iptables allows 28 characters
+// only, and in nftables mode the text itself behind it. People search for these names, so they are the same
+// to the letter.
 import { createHash } from "node:crypto";
 
 const BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"; // RFC 4648 §6
@@ -39,7 +40,10 @@ export function nftServiceName(name: PortName): string {
   return hashed(`${name.namespace}/${name.service}/${name.protocol}/${name.port}`);
 }
 
-/** "5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80": what follows endpoint- and affinity-. No colon may be in a chain's name. */
+/**
+ * "5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80": what follows endpoint- and affinity-. No colon may be in a
+ * chain's name.
+ */
 export function nftEndpointName(name: PortName, ip: string, port: number): string {
   const service = `${name.namespace}/${name.service}/${name.protocol}/${name.port}`;
   return hashed(`${service}__${ip.replaceAll(":", ".")}/${port}`);

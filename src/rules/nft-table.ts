@@ -1,5 +1,5 @@
-// Commands that make one nftables table, in an order in which everything is there before it is named: sets and maps,
-// chains, rules, elements.
+// Commands that make one nftables table, in an order in which everything is there before it is named: sets
+// and maps, chains, rules, elements.
 import type { IpFamily } from "../base/ip.ts";
 
 export class NftTable {

@@ -1,13 +1,14 @@
-// kube-proxy's rules in nftables mode, for one family, as commands for `nft -f`: the tables `ip kube-proxy` and
-// `ip6 kube-proxy` (reference: pkg/proxy/nftables, Kubernetes 1.33 to 1.35; from 1.36 on marking is inlined and hairpins
-// are kept in a set, with the same result). A table that is there is replaced as a whole, in the one transaction that
-// nft makes of a file.
+// kube-proxy's rules in nftables mode, for one family, as commands for `nft -f`: the tables `ip kube-proxy`
+// and `ip6 kube-proxy` (reference: pkg/proxy/nftables, Kubernetes 1.33 to 1.35; from 1.36 on marking is
+// inlined and hairpins are kept in a set, with the same result). A table that is there is replaced as a
+// whole, in the one transaction that nft makes of a file.
 //
-//   prerouting, output −110  firewall-check ─▶ firewall-…                       source ranges, before DNAT
-//   prerouting, output −100  services ─▶ service-ips, service-nodeports ─▶ external-… ─▶ service-…/local-… ─▶ endpoint-…
-//   input, forward, output 0 nodeport-endpoints-check, service-endpoints-check ─▶ no-endpoint-…   drop or reject
-//   forward, output 0        cluster-ips-check                                  ports and addresses that nobody serves
-//   postrouting 100          masquerading
+//   prerouting, output −110   firewall-check ─▶ firewall-…                       source ranges, before DNAT
+//   prerouting, output −100   services ─▶ service-ips, service-nodeports ─▶ external-… ─▶ service-… or local-…
+//                             ─▶ endpoint-…                                      DNAT
+//   input, forward, output 0  nodeport-endpoints-check, service-endpoints-check ─▶ no-endpoint-…
+//   forward, output 0         cluster-ips-check                                  what nobody serves
+//   postrouting 100           masquerading
 import { formatIp, isLoopback } from "../base/ip.ts";
 import { NftTable } from "./nft-table.ts";
 import { NftService } from "./nftables-service.ts";

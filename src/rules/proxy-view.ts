@@ -1,4 +1,5 @@
-// Everything kube-proxy looks at before it writes rules for one family: service ports, its node, its configuration.
+// Everything kube-proxy looks at before it writes rules for one family: service ports, its node, its
+// configuration.
 import {
   type Cidr,
   cidr,

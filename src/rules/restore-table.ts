@@ -1,5 +1,5 @@
-// One table of iptables-restore's input, in the order of iptables-save: chains first, then the rules, those of a chain
-// together, whatever the order they come up in.
+// One table of iptables-restore's input, in the order of iptables-save: chains first, then the rules, those
+// of a chain together, whatever the order they come up in.
 export class RestoreTable {
   readonly #name: string;
   readonly #declared: string[] = [];

@@ -1,5 +1,5 @@
-// One cluster that has one of everything, in every format, to the letter. The expected files were read line by line
-// against what is known of kube-proxy; PODWIRE_GOLDEN=write writes them anew, to be read again.
+// One cluster that has one of everything, in every format, to the letter. The expected files were read line
+// by line against what is known of kube-proxy; PODWIRE_GOLDEN=write writes them anew, to be read again.
 import { readFileSync, writeFileSync } from "node:fs";
 import t from "tap";
 import { cidr, type IpFamily, ip } from "../base/ip.ts";

@@ -14,12 +14,18 @@ const MODE_OF: Readonly<Record<RuleFormat, ProxyMode>> = {
   ipvsadm: "ipvs",
 };
 
-/** The format in which a mode's rules are written; undefined: userspace, whose rules name sockets of a process. */
+/**
+ * The format in which a mode's rules are written; undefined: userspace, whose rules name sockets of a
+ * process.
+ */
 export function formatOf(mode: ProxyMode): RuleFormat | undefined {
   return RULE_FORMATS.find((format) => MODE_OF[format] === mode);
 }
 
-/** The rules of one node and family, as if kube-proxy ran in the format's mode. Ends with a line feed, or is empty. */
+/**
+ * The rules of one node and family, as if kube-proxy ran in the format's mode. Ends with a line feed, or is
+ * empty.
+ */
 export function renderRules(format: RuleFormat, input: RulesInput): string {
   const asked = { ...input, config: inMode(input.config, MODE_OF[format]) };
   switch (format) {
@@ -32,7 +38,10 @@ export function renderRules(format: RuleFormat, input: RulesInput): string {
   }
 }
 
-/** A configuration for another mode says nothing about localhost: kube-proxy's default of the asked mode holds. */
+/**
+ * A configuration for another mode says nothing about localhost: kube-proxy's default of the asked mode
+ * holds.
+ */
 function inMode(config: ProxyConfig, mode: ProxyMode): ProxyConfig {
   return config.mode === mode ? config : { ...config, mode, localhostNodePorts: mode === "iptables" };
 }

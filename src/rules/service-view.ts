@@ -137,7 +137,9 @@ function isExternalLocal({ spec }: Service): boolean {
   return spec.type === "ClusterIP" && (spec.externalIPs ?? []).length > 0;
 }
 
-/** Entries without an address, and those that a proxying load balancer announces, are nobody's business here. */
+/**
+ * Entries without an address, and those that a proxying load balancer announces, are nobody's business here.
+ */
 function loadBalancerIps(service: Service, family: IpFamily): string[] {
   const ingress = service.status.loadBalancer?.ingress ?? [];
   const vips = ingress.filter((entry) => entry.ipMode === undefined || entry.ipMode === "VIP");

@@ -1,5 +1,5 @@
-// Services, EndpointSlices and nodes in few words, as a cluster would hold them: defaulted, addresses allocated. For
-// tests of what a proxy makes of them.
+// Services, EndpointSlices and nodes in few words, as a cluster would hold them: defaulted, addresses
+// allocated. For tests of what a proxy makes of them.
 import type { EndpointSlice, Node, Service } from "../control/objects.ts";
 
 export interface ServiceShape {

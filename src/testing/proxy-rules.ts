@@ -1,5 +1,6 @@
-// kube-proxy's iptables rules of a small cluster, taken apart again for tests: by table and chain, without comments.
-// The node is "here", with 192.168.0.2 and fd00:168::2, zone "a", pods 10.0.1.0/24 and fd00:10:1::/64.
+// kube-proxy's iptables rules of a small cluster, taken apart again for tests: by table and chain, without
+// comments. The node is "here", with 192.168.0.2 and fd00:168::2, zone "a", pods 10.0.1.0/24 and
+// fd00:10:1::/64.
 import { type ProxyConfig, readProxyConfig } from "../control/config/proxy.ts";
 import { FieldProblems } from "../control/manifest/field-problems.ts";
 import type { KubeObject } from "../control/objects.ts";

@@ -1,6 +1,6 @@
-// Sends each flow of a scenario several times to both sides and compares what they did. A choice among endpoints is a
-// matter of chance, so sets of outcomes are compared; a set that looks smaller on one side is looked at longer, until
-// chance can no longer explain it.
+// Sends each flow of a scenario several times to both sides and compares what they did. A choice among
+// endpoints is a matter of chance, so sets of outcomes are compared; a set that looks smaller on one side is
+// looked at longer, until chance can no longer explain it.
 import { type Flow, flowsOf, flowText } from "./flows.ts";
 import type { Shot } from "./plane.ts";
 import type { Scenario } from "./scenario.ts";
@@ -26,7 +26,10 @@ const SILENCE = "silence";
 const FIRST_PORT = 1024;
 const LAST_PORT = 29_999; // below the node ports
 
-/** Numbers and source ports of shots. Kept over scenarios, so that no tuple meets an older one in the kernel's table. */
+/**
+ * Numbers and source ports of shots. Kept over scenarios, so that no tuple meets an older one in the kernel's
+ * table.
+ */
 export class Numbers {
   #id = 0;
   #srcPort = FIRST_PORT;
@@ -63,7 +66,9 @@ export class Comparison {
     return rows.filter((row) => !row.isEqual()).map((row) => row.difference(this.#scenario.seed));
   }
 
-  /** With affinity a round of one shot each, then both sides forget: else a client has one endpoint for good. */
+  /**
+   * With affinity a round of one shot each, then both sides forget: else a client has one endpoint for good.
+   */
   async #sample(rows: readonly Row[], count: number): Promise<void> {
     if (!this.#scenario.affinity) return this.#shoot(rows, count);
     for (let i = 0; i < count; i++) {
@@ -94,8 +99,9 @@ export class Comparison {
 }
 
 /**
- * What is compared of an outcome. Which of its addresses a node speaks to itself from is nobody's business, and not the
- * same: podwire hands such packets to the node's stack from outside, which believes no source that is its own.
+ * What is compared of an outcome. Which of its addresses a node speaks to itself from is nobody's business,
+ * and not the same: podwire hands such packets to the node's stack from outside, which believes no source
+ * that is its own.
  */
 function told(flow: Flow, outcome: string | undefined): string {
   if (outcome === undefined) return SILENCE;

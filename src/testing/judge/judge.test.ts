@@ -1,4 +1,5 @@
-// The parts of the comparison with the kernel that need none: scenarios, packets, podwire's side, the comparison itself.
+// The parts of the comparison with the kernel that need none: scenarios, packets, podwire's side, the
+// comparison itself.
 import t from "tap";
 import { service, slice } from "../proxy-objects.ts";
 import { Comparison, type Side } from "./compare.ts";

@@ -1,5 +1,5 @@
-// A packet of a flow as a frame, and what a frame that came out says about the packet it belongs to. A packet is known
-// by a number that translation does not touch: IPv4's identification, IPv6's flow label.
+// A packet of a flow as a frame, and what a frame that came out says about the packet it belongs to. A packet
+// is known by a number that translation does not touch: IPv4's identification, IPv6's flow label.
 import { formatIp, formatV4, type IpWords } from "../../base/ip.ts";
 import { sctpFrame, tcpFrame, udpFrame } from "../frame-builder.ts";
 import type { Flow } from "./flows.ts";

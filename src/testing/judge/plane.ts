@@ -1,4 +1,5 @@
-// podwire's side of the comparison: an offline node with the scenario's objects, and what becomes of packets in it.
+// podwire's side of the comparison: an offline node with the scenario's objects, and what becomes of packets
+// in it.
 
 import { HOST_PORT, OfflineNode, type OfflinePort, UPLINK_PORT } from "../../agent/offline-node.ts";
 import { type IpWords, ip } from "../../base/ip.ts";

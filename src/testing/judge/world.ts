@@ -1,5 +1,5 @@
-// The place where the kernel and podwire are given the same packets: node1 with four pods behind it, node2 and two
-// clients on the fabric, more clients behind a router. The same in both families.
+// The place where the kernel and podwire are given the same packets: node1 with four pods behind it, node2
+// and two clients on the fabric, more clients behind a router. The same in both families.
 //
 //   pods 10.244.1.2 … .5 ── node1 ── 192.168.50.0/24 ─┬─ node2, with pods 10.244.2.2 … .4
 //                                                     ├─ client 192.168.50.100
