@@ -7,6 +7,7 @@ import { type Cidr, cidr, contains, type IpFamily, parseIp } from "../base/ip.ts
 import type { AgentConfig } from "../control/config/agent.ts";
 import { defaultProxyConfig, type ProxyConfig } from "../control/config/proxy.ts";
 import { readProxyFile } from "../control/config/read-config.ts";
+import { isForeignKind } from "../control/kinds.ts";
 import { type ManifestText, parseManifests } from "../control/manifest/manifest.ts";
 import type { KubeObject, Node, Pod, Service } from "../control/objects.ts";
 import { keyOf } from "../control/objects.ts";
@@ -77,7 +78,15 @@ async function labWorld(flags: Globals, options: WorldOptions): Promise<World> {
 
 /** Checked and defaulted, as an API server would give them back; configuration is no object. */
 export function rawObjects(files: string[]): KubeObject[] {
-  const stored = parseManifests(readAll(files)).filter(({ info }) => info.stored);
+  const passed = new Map<string, number>();
+  const passOver = (apiVersion: string, kind: string): boolean => {
+    if (!isForeignKind(apiVersion, kind)) return false;
+    passed.set(kind, (passed.get(kind) ?? 0) + 1);
+    return true;
+  };
+  const stored = parseManifests(readAll(files), { passOver }).filter(({ info }) => info.stored);
+  if (passed.size > 0)
+    note(`note: passed over: ${[...passed].map(([kind, n]) => `${n} ${kind}`).join(", ")}`);
   return stored.map(({ object }) => object);
 }
 

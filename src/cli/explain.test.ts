@@ -217,6 +217,26 @@ t.test("--manifest-only: what would be loaded", async (t) => {
   t.same(answer, { valid: true, objects: { EndpointSlice: 1, Node: 1, Pod: 1, Service: 1 } });
 });
 
+t.test(
+  "a dump of a cluster: kinds that say nothing about packets are passed over, unknown versions are not",
+  async (t) => {
+    const foreign =
+      "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: x }\n---\napiVersion: a.example/v1\nkind: Odd\n";
+    const dump = explain("-f", OBJECTS, "-f", file("foreign.yaml", foreign), "--manifest-only", "-o", "json");
+    t.equal(dump.status, 0, dump.stderr);
+    t.equal(dump.stderr, "note: passed over: 1 ConfigMap, 1 Odd\n");
+    t.same(JSON.parse(dump.stdout).objects, { EndpointSlice: 1, Node: 1, Pod: 1, Service: 1 });
+    for (const text of [
+      "apiVersion: v1\nkind: Servce\n",
+      "apiVersion: discovery.k8s.io/v1beta1\nkind: EndpointSlice\n",
+    ]) {
+      const refused = explain("-f", file("unknown.yaml", text), "--manifest-only");
+      t.equal(refused.status, 1);
+      t.match(refused.stderr, /no matches for kind/);
+    }
+  },
+);
+
 t.test("bad objects: status 1, every problem on a line of its own", async (t) => {
   const bad = file(
     "bad.yaml",

@@ -49,6 +49,8 @@ export class ManifestError extends PodwireError {
 export interface ParseOptions {
   /** Namespace of namespaced objects that name none. */
   readonly namespace?: string;
+  /** Asked about kinds that are not ours: true passes the object over instead of refusing it. */
+  readonly passOver?: (apiVersion: string, kind: string) => boolean;
 }
 
 /** Checks and defaults all objects of all texts, in order; throws a ManifestError that lists every problem. */
@@ -163,6 +165,7 @@ function readObject(
     return fail(["apiVersion"], "error validating data: apiVersion not set");
   }
   const info = kindOf(apiVersion, kind);
+  if (info === undefined && options.passOver?.(apiVersion, kind) === true) return undefined;
   if (info === undefined) return fail(["kind"], `no matches for kind "${kind}" in version "${apiVersion}"`);
   const found = new FieldProblems();
   const object = info.stored ? (decode(value, kind, found) as KubeObject) : (value as KubeObject);
