@@ -30,6 +30,7 @@ export interface LabSpec {
   nodes?: NodeSpec[];
   clients?: { name: string; address: string }[];
   overlay?: object;
+  clusterCIDR?: string;
   proxy?: object;
   objects?: object[];
 }
@@ -47,7 +48,7 @@ export class TestLab {
   /** Brings a lab up. When that fails nothing is left and the error holds what the command said. */
   static async up(name: string, spec: LabSpec = {}): Promise<TestLab> {
     const lab = new TestLab(`t-${name}`, await mkdtemp(join(tmpdir(), `podwire-test-${name}-`)));
-    const { nodes, clients, overlay, proxy, objects = [] } = spec;
+    const { nodes, clients, overlay, clusterCIDR, proxy, objects = [] } = spec;
     const manifest = { apiVersion: "v1", kind: "List", items: objects };
     await writeFile(join(lab.folder, "objects.json"), JSON.stringify(manifest));
     const file = {
@@ -58,6 +59,7 @@ export class TestLab {
         nodes: nodes ?? [{ name: "node1" }, { name: "node2" }],
         clients: clients ?? [{ name: "outside", address: "192.168.50.100" }],
         ...(overlay === undefined ? {} : { overlay }),
+        ...(clusterCIDR === undefined ? {} : { clusterCIDR }),
         ...(proxy === undefined ? {} : { proxy }),
         manifests: ["objects.json"],
       },

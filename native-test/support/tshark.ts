@@ -28,6 +28,11 @@ const FIELDS = [
   "udp.checksum",
   "udp.checksum.status",
   "icmp.checksum.status",
+  "icmpv6.checksum.status",
+  "frame.protocols",
+  "ipv6.src",
+  "ipv6.dst",
+  "ipv6.plen",
   "vxlan.vni",
   "_ws.malformed",
 ] as const;
@@ -54,18 +59,19 @@ export async function checkCapture(file: string, vxlanPort = 8472): Promise<Capt
 
 function judge(values: Map<Field, string[]>, check: CaptureCheck): void {
   const all = (field: Field) => values.get(field) ?? [];
+  const ends = (end: "src" | "dst") => [...all(`ip.${end}`), ...all(`ipv6.${end}`)].join("/");
   const problem = (what: string) =>
-    void check.problems.push(
-      `frame ${all("frame.number")[0]} ${all("ip.src").join("/")} > ${all("ip.dst").join("/")}: ${what}`,
-    );
+    void check.problems.push(`frame ${all("frame.number")[0]} ${ends("src")} > ${ends("dst")}: ${what}`);
   check.frames++;
   const inTunnel = all("vxlan.vni").length > 0;
   // An ICMP error quotes a packet as its sender's kernel had it, partial checksum included.
-  const quoted = !inTunnel && all("icmp.checksum.status").length > 0;
+  const isIcmp = [...all("icmp.checksum.status"), ...all("icmpv6.checksum.status")].length > 0;
+  const quoted = !inTunnel && isIcmp;
   if (inTunnel) check.tunnelled++;
   if (all("_ws.malformed").length > 0) problem("malformed");
   if (all("ip.checksum.status").includes(BAD)) problem("bad IP checksum");
   if (all("icmp.checksum.status").includes(BAD)) problem("bad ICMP checksum");
+  if (all("icmpv6.checksum.status").includes(BAD)) problem("bad ICMPv6 checksum");
   for (const l4 of ["tcp", "udp"] as const) {
     const statuses = all(`${l4}.checksum.status`);
     if (statuses.includes(GOOD)) check.complete++;
@@ -84,12 +90,27 @@ function judge(values: Map<Field, string[]>, check: CaptureCheck): void {
 /** The sum of the pseudo header (RFC 9293 §3.1), folded and not inverted. */
 function pseudoHeaderSum(values: Map<Field, string[]>, layer: number, protocol: number): number {
   const word = (field: Field) => values.get(field)?.[layer] ?? "0";
+  const isV6 = /:(ip|ipv6)\b/.exec(values.get("frame.protocols")?.[0] ?? "")?.[1] === "ipv6";
+  if (isV6) {
+    const length = Number(word("ipv6.plen"));
+    return folded(sumV6(word("ipv6.src")) + sumV6(word("ipv6.dst")) + protocol + length);
+  }
   const halves = (address: string) => {
     const [a, b, c, d] = address.split(".").map(Number);
     return ((a << 8) | b) + ((c << 8) | d);
   };
   const length = Number(word("ip.len")) - Number(word("ip.hdr_len"));
-  let sum = halves(word("ip.src")) + halves(word("ip.dst")) + protocol + length;
+  return folded(halves(word("ip.src")) + halves(word("ip.dst")) + protocol + length);
+}
+
+/** Sum of an IPv6 address' eight 16-bit words; tshark prints no embedded IPv4 addresses for those of a lab. */
+function sumV6(address: string): number {
+  const [head, tail] = address.split("::").map((half) => half.split(":").filter(Boolean));
+  return [...head, ...(tail ?? [])].reduce((sum, group) => sum + Number.parseInt(group, 16), 0);
+}
+
+function folded(total: number): number {
+  let sum = total;
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
   return sum;
 }
