@@ -12,6 +12,7 @@ import {
   parseAllDocuments,
   type ScalarTag,
 } from "yaml";
+import { readBlockYaml } from "./block-yaml.ts";
 import type { FieldPath } from "./field-problems.ts";
 
 export interface Position {
@@ -52,7 +53,26 @@ const octals: ScalarTag = {
 
 /** All documents of a file that hold something; empty ones count for the numbering only. */
 export function parseDocuments(text: string): SourceDocument[] {
-  return jsonDocument(text) ?? yamlDocuments(text);
+  return jsonDocument(text) ?? blockDocuments(text) ?? yamlDocuments(text);
+}
+
+/** Block YAML, read fast; numbers and positions of its documents are found by the library when somebody needs one. */
+function blockDocuments(text: string): SourceDocument[] | undefined {
+  const values = readBlockYaml(text)?.filter((value) => value !== null);
+  if (values === undefined) return undefined;
+  let slow: SourceDocument[] | undefined;
+  const documentAt = (i: number): SourceDocument => {
+    slow ??= yamlDocuments(text);
+    return slow[i];
+  };
+  return values.map((value, i) => ({
+    get number() {
+      return documentAt(i).number;
+    },
+    value,
+    problems: [],
+    locate: (path, atKey) => documentAt(i).locate(path, atKey),
+  }));
 }
 
 /**
@@ -75,7 +95,8 @@ function jsonDocument(text: string): SourceDocument[] | undefined {
   return [{ number: 1, value, problems: [], locate }];
 }
 
-function yamlDocuments(text: string): SourceDocument[] {
+/** The same by the library alone. */
+export function yamlDocuments(text: string): SourceDocument[] {
   const lines = new LineCounter();
   const options = {
     lineCounter: lines,
