@@ -1,6 +1,7 @@
 // kube-proxy's behaviour table, row by row, as far as a row decides about a packet: sections 3 (Service fields), 4
 // (EndpointSlice fields), 5 (options), 8 (nftables) and 9 (ipvs). Each test is named after its row; a real packet goes
 // through the compiled tables and the pipeline. docs/kube-proxy-rows.md lists them all.
+import { readFileSync } from "node:fs";
 import t from "tap";
 import { ip } from "../base/ip.ts";
 import {
@@ -614,4 +615,12 @@ t.test("9: node ports", async (t) => {
   const w = world({ ...EVERYWHERE, config: IPVS });
   t.same(w.classes(NODE, NODE_PORT), all(MASKED));
   t.equal(w.ask("127.0.0.1", "127.0.0.1", NODE_PORT), "accept", "not on loopback");
+});
+
+t.test("every row is in docs/kube-proxy-rows.md", async (t) => {
+  const own = readFileSync("src/agent/kube-proxy-rows.test.ts", "utf8");
+  const page = readFileSync("docs/kube-proxy-rows.md", "utf8");
+  const rows = [...own.matchAll(/^t\.test\(\s*(["'])(\d: .*?)\1/gms)].map(([, , title]) => title);
+  t.ok(rows.length > 55, `${rows.length} rows`);
+  for (const row of rows) t.ok(page.includes(`| ${row} |`) || page.includes(`| ${row};`), row);
 });
