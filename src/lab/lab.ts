@@ -183,6 +183,8 @@ export class Lab implements PodHost {
   private async podStarts(pod: Pod): Promise<void> {
     const node = this.topology.nodes.find((each) => each.name === pod.spec.nodeName);
     if (node === undefined || (pod.status.podIPs ?? []).length === 0) return;
+    // A change of the pod while the lab comes up starts it too: two runners would both restart its processes.
+    if (this.runners.has(runnerKey(pod))) return;
     const runner = new PodRunner(this, node, pod);
     this.runners.set(runnerKey(pod), runner);
     await this.endings.get(runner.netns);
