@@ -7,6 +7,7 @@ const UNITS = 500_000;
 const ALLOWED_BYTES = 4;
 const WIRE = new URL("./hot-wire.js", import.meta.url);
 const PIPELINE = new URL("./hot-pipeline.js", import.meta.url);
+const DUAL_STACK = new URL("./hot-dual-stack.js", import.meta.url);
 const CONNECTIONS = new URL("./hot-connections.js", import.meta.url);
 
 const subjects: { name: string; run: HotRun }[] = [
@@ -14,6 +15,10 @@ const subjects: { name: string; run: HotRun }[] = [
   {
     name: "packets through the pipeline",
     run: { module: PIPELINE, create: "createPipelineSubject", units: UNITS, warmUnits: 1_000_000 },
+  },
+  {
+    name: "IPv6 packets through the pipeline",
+    run: { module: DUAL_STACK, create: "createDualStackSubject", units: UNITS, warmUnits: 1_000_000 },
   },
   {
     name: "connections that begin and end, fragments and errors",

@@ -4,6 +4,7 @@ import { findDeopts, type HotRun, parseDeopts } from "./hot-run.ts";
 
 const WIRE = new URL("./hot-wire.js", import.meta.url);
 const PIPELINE = new URL("./hot-pipeline.js", import.meta.url);
+const DUAL_STACK = new URL("./hot-dual-stack.js", import.meta.url);
 const CONNECTIONS = new URL("./hot-connections.js", import.meta.url);
 const HOT_FILES = /\/src\/(?:wire|dataplane)\//;
 
@@ -15,6 +16,10 @@ const subjects: { name: string; run: HotRun }[] = [
   {
     name: "the stages of the pipeline",
     run: { module: PIPELINE, create: "createPipelineSubject", units: 500_000, warmUnits: 1_000_000 },
+  },
+  {
+    name: "the stages of the pipeline for IPv6",
+    run: { module: DUAL_STACK, create: "createDualStackSubject", units: 500_000, warmUnits: 1_000_000 },
   },
   {
     name: "the ways of new connections, fragments and errors",

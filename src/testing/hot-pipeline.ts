@@ -15,11 +15,15 @@ const [VIP, NODE, PEER] = ["10.96.0.10", "192.168.50.11", "192.168.50.12"];
 const VNET_BYTES = 10;
 
 /** What each port delivers in one batch. */
-type Traffic = Readonly<Record<string, readonly OffloadFrame[]>>;
+export type Traffic = Readonly<Record<string, readonly OffloadFrame[]>>;
 
 export function createPipelineSubject(): HotSubject {
   const node = createNode();
-  const traffic = createTraffic(node);
+  return subjectOf(node, createTraffic(node));
+}
+
+/** The subject that this node makes of this traffic. */
+export function subjectOf(node: TestNode, traffic: Traffic): HotSubject {
   const ports = Object.keys(traffic);
   const io = new TemplateIo(ports.map((name) => [node.portId(name), traffic[name]]));
   Object.assign(node.engine, { io });
@@ -110,7 +114,7 @@ function createNode(): TestNode {
 }
 
 /** For good: nobody here answers a probe. */
-function addNeighbor(node: TestNode, address: string, mac: string): void {
+export function addNeighbor(node: TestNode, address: string, mac: string): void {
   const { w0, w1, w2, w3 } = words(address);
   const [hi, lo] = macWords(mac);
   neighbor.addPermanent(node.tables.fabric, w0, w1, w2, w3, hi, lo, node.portId("uplink"));
@@ -154,7 +158,7 @@ function createTraffic(node: TestNode): Traffic {
   };
 }
 
-function plain(frame: Uint8Array): OffloadFrame {
+export function plain(frame: Uint8Array): OffloadFrame {
   return { frame, virtio: new Uint8Array(VNET_BYTES) };
 }
 
@@ -162,6 +166,6 @@ function partial(frame: Uint8Array): OffloadFrame {
   return withPartialChecksum(frame) ?? plain(frame);
 }
 
-function superframe(frame: Uint8Array, gsoSize: number): OffloadFrame {
+export function superframe(frame: Uint8Array, gsoSize: number): OffloadFrame {
   return withPartialChecksum(frame, gsoSize) ?? plain(frame);
 }

@@ -177,3 +177,27 @@ t.test("parse of emit is identity", async () => {
     ),
   );
 });
+
+t.test(
+  "the byte that names a header is found behind whatever extension headers stand before it",
+  async (t) => {
+    const addresses = "00".repeat(32);
+    const cases = [
+      { name: "none", hex: `60000000 0008 2c 40 ${addresses} 11000001 00000007`, at: 40, want: 6 },
+      {
+        name: "hop-by-hop and a routing header of 24 bytes",
+        hex:
+          `60000000 0028 00 40 ${addresses} 2b00010400000000 ` +
+          `2c02000000000000 0000000000000000 0000000000000000 11000001 00000007`,
+        at: 72,
+        want: 48,
+      },
+    ];
+    for (const { name, hex, at, want } of cases) {
+      const view = viewOf(fromHex(hex));
+      t.equal(ipv6.nextHeaderField(view, 0, at), want, name);
+      t.equal(view.getUint8(want), ipv6.PROTO_FRAGMENT);
+      t.equal(ipv6.upperLayerOffset(0, ipv6.findUpperLayer(view, 0, view.byteLength)), at);
+    }
+  },
+);
