@@ -135,6 +135,28 @@ for (const order of ["in order", "in reverse"] as const) {
   });
 }
 
+t.test("extension headers before the fragment header stay with every fragment", async (t) => {
+  const n = node();
+  const datagram = build.echoFrame({ ...pathTo6(n, POD2, POD3), payload: 2500, ttl: 64 });
+  const pieces = fragmentsOf6(datagram, 1200, 77).map((piece) => {
+    const frame = new Uint8Array(piece.length + 8);
+    frame.set(piece.subarray(0, 54));
+    frame.set([44, 0, 1, 4, 0, 0, 0, 0], 54); // destination options: PadN
+    frame.set(piece.subarray(54), 62);
+    frame[14 + 6] = 60;
+    new DataView(frame.buffer).setUint16(14 + 4, piece.length - 54 + 8);
+    return frame;
+  });
+  for (const piece of pieces) n.send("pod2", piece);
+  n.run();
+  t.same(
+    n.received("pod3").map(({ frame }) => frame),
+    pieces,
+    "on the bridge nothing changes",
+  );
+  n.settle();
+});
+
 t.test("fragments longer than the way on allows: their sender is told", async (t) => {
   const n = node();
   const datagram = build.udpFrame({ ...pathTo6(n, POD2, REMOTE), payload: 5000 });
