@@ -2,7 +2,7 @@
 // measured in turn, so that a machine that is busy or slow is so for all of them. Ratios are what is
 // compared; absolute figures drift.
 import { access, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { cpus, release, tmpdir } from "node:os";
+import { cpus, loadavg, release, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { makeCopyLoopSubject } from "./copy-loop-subject.ts";
@@ -21,6 +21,7 @@ interface Options {
   seconds: number;
   rounds: number;
   only: Only[];
+  path: Path[];
   udpRate: string;
   skip: string[];
   json?: string;
@@ -41,6 +42,7 @@ const CASES: { path: Path; target: Target }[] = [
   { path: "overlay", target: "service" },
 ];
 
+const wantedCases = (bench: Bench) => CASES.filter(({ path }) => bench.options.path.includes(path));
 const progress = (text: string) => process.stderr.write(`bench: ${text}\n`);
 
 function parseOptions(): Options {
@@ -61,6 +63,7 @@ function parseOptions(): Options {
     .option("--seconds <n>", "length of one throughput or latency measurement", atLeastOne, 10)
     .option("--rounds <n>", "alternating rounds of the packet-rate measurement (2 s each)", atLeastOne, 5)
     .option("--only <kinds>", "of tcp,udp,pps,latency", oneOf("only", ["tcp", "udp", "pps", "latency"]))
+    .option("--path <paths>", "of same-node,overlay", oneOf("path", ["same-node", "overlay"]))
     .option("--udp-rate <rate>", "what iperf3 offers over UDP", "500M")
     .option(
       "--skip <subjects>",
@@ -75,7 +78,8 @@ function parseOptions(): Options {
     .parse()
     .opts();
   if (raw.skipKernel) raw.skip = [...raw.skip, "kernel"];
-  return { ...raw, only: raw.only ?? ["tcp", "udp", "pps", "latency"] } as unknown as Options;
+  const all = { only: ["tcp", "udp", "pps", "latency"], path: ["same-node", "overlay"] };
+  return { ...all, ...raw } as unknown as Options;
 }
 
 async function makeSubjects(options: Options, copyLoop: string): Promise<Subject[]> {
@@ -121,7 +125,7 @@ async function forEachSubject(
 
 async function measureStreams(bench: Bench, measure: "tcp" | "udp"): Promise<void> {
   const { seconds, udpRate } = bench.options;
-  for (const { path, target } of CASES) {
+  for (const { path, target } of wantedCases(bench)) {
     for (const variant of ["forward", "reverse"]) {
       const reverse = variant === "reverse";
       await forEachSubject(bench, path, target, { measure, variant, unit: "Gbit/s" }, async (route) => {
@@ -141,7 +145,7 @@ async function measurePackets(bench: Bench): Promise<void> {
     { variant: "1000 flows", flows: 1000, senders: 1 },
     { variant: "2 senders", flows: 1, senders: 2 },
   ];
-  for (const path of ["same-node", "overlay"] as const) {
+  for (const path of bench.options.path) {
     for (const { variant, flows, senders } of variants) {
       const rounds = new Map<Subject, number[]>();
       for (let round = 0; round < bench.options.rounds; round++) {
@@ -165,7 +169,7 @@ async function measurePackets(bench: Bench): Promise<void> {
 
 async function measureLatency(bench: Bench): Promise<void> {
   const seconds = Math.min(bench.options.seconds, 5);
-  for (const { path, target } of CASES) {
+  for (const { path, target } of wantedCases(bench)) {
     for (const mode of ["rr", "crr"] as const) {
       const variant = mode === "rr" ? "request" : "connect+request";
       await forEachSubject(bench, path, target, { measure: mode, variant, unit: "1/s" }, async (route) => {
@@ -179,6 +183,11 @@ async function measureLatency(bench: Bench): Promise<void> {
 async function runBench(options: Options): Promise<number> {
   if (process.getuid?.() !== 0)
     throw new BenchError("the benchmark makes network namespaces: run it as root");
+  const load = loadavg()[0];
+  if (load > cpus().length / 2)
+    progress(
+      `this machine is busy (load ${load.toFixed(1)}): whatever needs two cores at once will look slow`,
+    );
   const programs = await buildPrograms();
   const subjects = await makeSubjects(options, programs["copy-loop"]);
   const bench: Bench = { options, subjects, programs, samples: [] };
@@ -195,7 +204,13 @@ async function runBench(options: Options): Promise<number> {
   const rows = toRows(bench.samples);
   const broken = brokenFloors(rows);
   process.stdout.write(`${formatTable(rows)}\n`);
-  const machine = { cpu: cpus()[0].model, cores: cpus().length, kernel: release(), node: process.version };
+  const machine = {
+    cpu: cpus()[0].model,
+    cores: cpus().length,
+    kernel: release(),
+    node: process.version,
+    load,
+  };
   const report = {
     machine,
     seconds: options.seconds,
