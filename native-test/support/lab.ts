@@ -24,6 +24,8 @@ export interface NodeSpec {
   name: string;
   agent?: "podwire" | "kernel";
   uplink?: { driver: "packet" | "pcap" };
+  address?: string;
+  podCIDR?: string;
 }
 
 export interface LabSpec {
@@ -31,6 +33,7 @@ export interface LabSpec {
   clients?: { name: string; address: string }[];
   overlay?: object;
   clusterCIDR?: string;
+  serviceCIDR?: string | undefined;
   proxy?: object;
   objects?: object[];
 }
@@ -48,7 +51,7 @@ export class TestLab {
   /** Brings a lab up. When that fails nothing is left and the error holds what the command said. */
   static async up(name: string, spec: LabSpec = {}): Promise<TestLab> {
     const lab = new TestLab(`t-${name}`, await mkdtemp(join(tmpdir(), `podwire-test-${name}-`)));
-    const { nodes, clients, overlay, clusterCIDR, proxy, objects = [] } = spec;
+    const { nodes, clients, overlay, clusterCIDR, serviceCIDR, proxy, objects = [] } = spec;
     const manifest = { apiVersion: "v1", kind: "List", items: objects };
     await writeFile(join(lab.folder, "objects.json"), JSON.stringify(manifest));
     const file = {
@@ -60,6 +63,7 @@ export class TestLab {
         clients: clients ?? [{ name: "outside", address: "192.168.50.100" }],
         ...(overlay === undefined ? {} : { overlay }),
         ...(clusterCIDR === undefined ? {} : { clusterCIDR }),
+        ...(serviceCIDR === undefined ? {} : { serviceCIDR }),
         ...(proxy === undefined ? {} : { proxy }),
         manifests: ["objects.json"],
       },
