@@ -74,10 +74,14 @@ export function parseDeopts(log: string): Deopt[] {
   return deopts;
 }
 
+// V8 optimizes in the background; on a busy machine that would be over long after the warm-up, or never.
+const DETERMINISTIC = ["--no-concurrent-recompilation"];
+
 function runChild(flags: readonly string[], run: HotRun, v8Log?: string): Report {
   const { NODE_V8_COVERAGE: _coverage, NODE_OPTIONS: _options, ...env } = process.env;
   const numbers = [String(run.warmUnits ?? 200_000), String(run.units)];
   const args = [
+    ...DETERMINISTIC,
     ...flags,
     CHILD,
     run.module.href,
@@ -85,7 +89,7 @@ function runChild(flags: readonly string[], run: HotRun, v8Log?: string): Report
     ...numbers,
     ...(v8Log === undefined ? [] : [v8Log]),
   ];
-  const child = spawnSync(process.execPath, args, { encoding: "utf8", env, timeout: 60_000 });
+  const child = spawnSync(process.execPath, args, { encoding: "utf8", env, timeout: 240_000 });
   const line = child.stdout.split("\n").findLast((candidate) => candidate.startsWith("{"));
   if (child.status !== 0 || line === undefined) {
     throw new Error(
