@@ -121,6 +121,7 @@ export class Agent {
           vteps: () => [...(this.#messages.topology?.vteps ?? [])],
           services: () => this.#messages.services.specs(),
           nowMs: () => performance.now() - this.#startedMs,
+          missed: () => new Map(this.#attachments.missed().map((m) => [m.id, m.packets])),
         },
         names: {
           node: config.nodeName,

@@ -31,6 +31,8 @@ export interface ShowSources {
   vteps: () => VtepSpec[];
   services: () => Iterable<ServicePortSpec>;
   nowMs: () => number;
+  /** Packets that the kernel dropped before we could read them, by PortId. */
+  missed: () => Map<number, number>;
 }
 
 export const SHOW_TABLES = [
@@ -60,7 +62,7 @@ export function show(table: string, s: ShowSources): Row[] | null {
     case "vteps":
       return s.vteps().map((v) => ({ address: formatIp(v), mac: formatMac(v.macHi, v.macLo) }));
     case "ports":
-      return s.ports().map((p) => portRow(p, s.tables));
+      return portRows(s);
     case "counters":
       return showCounters(s.tables);
     case "drops":
@@ -141,7 +143,12 @@ function serviceRows(spec: ServicePortSpec): Row[] {
   });
 }
 
-function portRow(p: PortInfo, t: SharedTables): Row {
+function portRows(s: ShowSources): Row[] {
+  const missed = s.missed();
+  return s.ports().map((p) => portRow(p, s.tables, missed.get(p.id) ?? 0));
+}
+
+function portRow(p: PortInfo, t: SharedTables, missed: number): Row {
   const c = (column: number): number => portCounter(t.counters, p.id, column);
   return {
     id: p.id,
@@ -154,7 +161,7 @@ function portRow(p: PortInfo, t: SharedTables): Row {
     rxPackets: c(PortCounter.RX_PACKETS),
     rxBytes: c(PortCounter.RX_BYTES),
     rxDrops: c(PortCounter.RX_DROPS),
-    rxMissed: c(PortCounter.RX_MISSED),
+    rxMissed: missed,
     rxSuperframes: c(PortCounter.RX_GSO),
     txPackets: c(PortCounter.TX_PACKETS),
     txBytes: c(PortCounter.TX_BYTES),
