@@ -62,14 +62,13 @@ export function chooseBackend(pkt: Packet, t: Tables, nowSec: number): Verdict {
 }
 
 /**
- * What the node itself sends meets only the refusals that are for the node (KUBE-EXTERNAL-SERVICES is no part of OUTPUT),
- * even where its source address is taken for a pod's.
+ * Who has no endpoint is rejected where packets come in (KUBE-EXTERNAL-SERVICES is no part of OUTPUT): what the node
+ * itself sends meets that only where it is for the node, even if its source is taken for a pod's.
  */
 function actionOf(pkt: Packet, t: Tables, f: number): number {
   const action = services.actionOf(t.services, f, pkt.sourceClass);
-  const refuses = action === Action.REJECT || action === Action.DROP;
-  if (!refuses || t.ports.role[pkt.inPort] !== PortRole.HOST) return action;
-  return services.actionOf(t.services, f, SourceClass.NODE) === action ? action : Action.NONE;
+  if (action !== Action.REJECT || t.ports.role[pkt.inPort] !== PortRole.HOST) return action;
+  return services.actionOf(t.services, f, SourceClass.NODE);
 }
 
 function hasPorts(proto: number): boolean {

@@ -1,4 +1,5 @@
 // The packets of a scenario: from everybody to everything that a Service might have, and to what none has.
+import type { Service } from "../../control/objects.ts";
 import type { Scenario } from "./scenario.ts";
 
 export type Entry = "pod" | "node" | "uplink";
@@ -8,8 +9,11 @@ export interface Flow {
   /** Where it comes in; "node": the node itself sends it. */
   readonly entry: Entry;
   readonly to: string;
+  /** 0 for a ping. */
   readonly port: number;
-  readonly protocol: "TCP" | "UDP" | "SCTP";
+  readonly protocol: "TCP" | "UDP" | "SCTP" | "ICMP";
+  /** tcpdump's letters; a SYN where left out. */
+  readonly flags?: string;
 }
 
 const UNUSED_PORT = 4711;
@@ -21,11 +25,21 @@ export function flowsOf(s: Scenario): Flow[] {
       if (target.to !== from) flows.push({ from, entry, ...target });
     }
   }
-  return flows;
+  return [...flows, ...vipFlows(s)];
 }
 
-export function flowText({ from, entry, to, port, protocol }: Flow): string {
-  return `${from} (${entry}) to ${to} port ${port}/${protocol}`;
+/** Where a VIP with source ranges is bound to the node, the node speaks to it from it. */
+function vipFlows({ services }: Scenario): Flow[] {
+  const ranged = services.filter(({ spec }) => spec.loadBalancerSourceRanges !== undefined);
+  return ranged.flatMap((service) => {
+    const { port, protocol = "TCP" } = (service.spec.ports ?? [])[0];
+    const flow = { entry: "node" as const, port, protocol: protocol as Flow["protocol"] };
+    return vipsOf(service).map((vip) => ({ ...flow, from: vip, to: vip }));
+  });
+}
+
+export function flowText({ from, entry, to, port, protocol, flags }: Flow): string {
+  return `${from} (${entry}) to ${to} port ${port}/${protocol}${flags === undefined ? "" : ` [${flags}]`}`;
 }
 
 function sources({ world, seed }: Scenario): Pick<Flow, "from" | "entry">[] {
@@ -41,12 +55,16 @@ function sources({ world, seed }: Scenario): Pick<Flow, "from" | "entry">[] {
   ];
 }
 
-type Target = Pick<Flow, "to" | "port" | "protocol">;
+/** Segments out of the blue: the middle of a connection, its end, an answer that nobody asked for. */
+const STRAY_SEGMENTS = [".", "R", "F.", "S."];
+
+type Target = Pick<Flow, "to" | "port" | "protocol" | "flags">;
 
 function targets({ services, world }: Scenario): Target[] {
   const list: Target[] = [];
-  for (const { spec, status } of services) {
-    const vips = (status.loadBalancer?.ingress ?? []).flatMap((ingress) => ingress.ip ?? []);
+  for (const service of services) {
+    const { spec } = service;
+    const vips = vipsOf(service);
     for (const { port, nodePort, protocol = "TCP" } of spec.ports ?? []) {
       const kind = protocol as Flow["protocol"];
       for (const to of [spec.clusterIP ?? "", ...(spec.externalIPs ?? []), ...vips]) {
@@ -62,8 +80,20 @@ function targets({ services, world }: Scenario): Target[] {
       list.push({ to: world.nodeIp, port: spec.healthCheckNodePort, protocol: "TCP" });
     }
   }
+  for (const flags of STRAY_SEGMENTS) {
+    for (const to of [world.clusterIp(0), world.externalIp(0)])
+      list.push({ to, port: 80, protocol: "TCP", flags });
+    list.push({ to: world.nodeIp, port: 30_000, protocol: "TCP", flags });
+  }
+  for (const to of [world.clusterIp(0), world.clusterIp(100), world.loadBalancerIp(0)]) {
+    list.push({ to, port: 0, protocol: "ICMP" });
+  }
   list.push({ to: world.clusterIp(100), port: 80, protocol: "TCP" });
   list.push({ to: world.pods[3], port: 8080, protocol: "UDP" });
   list.push({ to: world.nodeIp, port: UNUSED_PORT, protocol: "TCP" });
   return list;
+}
+
+function vipsOf({ status }: Service): string[] {
+  return (status.loadBalancer?.ingress ?? []).flatMap((ingress) => ingress.ip ?? []);
 }

@@ -1,7 +1,7 @@
 // A packet of a flow as a frame, and what a frame that came out says about the packet it belongs to. A packet
 // is known by a number that translation does not touch: IPv4's identification, IPv6's flow label.
 import { formatIp, formatV4, type IpWords } from "../../base/ip.ts";
-import { sctpFrame, tcpFrame, udpFrame } from "../frame-builder.ts";
+import { echoFrame, sctpFrame, tcpFrame, udpFrame } from "../frame-builder.ts";
 import type { Flow } from "./flows.ts";
 
 interface Outcome {
@@ -15,6 +15,8 @@ const ETHERNET = 14;
 const ICMP = 1;
 const ICMPV6 = 58;
 const ICMP_HEADER = 8;
+const ECHO_REQUEST = 8;
+const ECHO_REQUEST_V6 = 128;
 const IPV6_HEADER = 40;
 
 export function frameOf(
@@ -26,9 +28,11 @@ export function frameOf(
   const base = { ...link, src: flow.from, dst: flow.to, srcPort, dstPort: flow.port, id, flowLabel: id };
   switch (flow.protocol) {
     case "TCP":
-      return tcpFrame({ ...base, flags: "S", seq: id });
+      return tcpFrame({ ...base, flags: flow.flags ?? "S", seq: id });
     case "UDP":
       return udpFrame({ ...base, payload: 16 });
+    case "ICMP":
+      return echoFrame({ ...base, echoId: srcPort, seq: 1 });
     case "SCTP":
       return sctpFrame({ ...base, vtag: 0, chunks: [{ type: 1, value: initValue(id) }] });
   }
@@ -53,6 +57,9 @@ function outcomeOf(frame: Uint8Array): Outcome | undefined {
   if (packet === undefined) return undefined;
   const { l4, protocol, src, dst } = packet;
   if (protocol === ICMP || protocol === ICMPV6) {
+    const type = view.getUint8(l4);
+    if (type === ECHO_REQUEST || type === ECHO_REQUEST_V6)
+      return { id: packet.id, text: `${src} > ${dst} ping` };
     const about = ipAt(view, l4 + ICMP_HEADER);
     if (about === undefined) return undefined;
     return { id: about.id, text: `icmp ${view.getUint8(l4)}/${view.getUint8(l4 + 1)} from ${src} to ${dst}` };

@@ -137,6 +137,7 @@ class Drawer {
       })),
     };
     if (this.#once(3)) spec.externalIPs = [this.#world.externalIp(n)];
+    if (n === 0 && this.#once(10)) spec.externalIPs = [this.#world.nodeIp]; // the node's own
     if (external || spec.externalIPs !== undefined) spec.externalTrafficPolicy = policy();
     if (this.#once(8)) {
       spec.sessionAffinity = "ClientIP";
@@ -157,7 +158,8 @@ class Drawer {
   }
 
   #ingress(n: number): { ip?: string; hostname?: string; ipMode?: string }[] {
-    const ip = this.#world.loadBalancerIp(n);
+    // One that is bound to the node, now and then.
+    const ip = n === 0 && this.#once(6) ? this.#world.secondIp : this.#world.loadBalancerIp(n);
     return this.#random.pick([
       [{ ip, ipMode: "VIP" }],
       [{ ip }],
