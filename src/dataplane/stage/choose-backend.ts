@@ -75,23 +75,41 @@ function hasPorts(proto: number): boolean {
   return proto === 6 || proto === 17 || proto === 132;
 }
 
-/** Any endpoint of the set; for services with affinity the one that the client had, as long as it may still get it. */
+/**
+ * Any endpoint of the set; for services with affinity the one that the client had, as long as it may still get it. A
+ * client may have two: where policies send it to all endpoints by one way and to the node's own by another, the second
+ * choice does not end the first. Of two that fit, kube-proxy's rules find the one that stands first.
+ */
 function pickEndpoint(pkt: Packet, t: Tables, nowSec: number): number {
   const s = t.services;
   const f = pkt.frontend;
   const timeoutSec = s.affinitySec[f];
   if (timeoutSec === 0) return services.pick(s, f, pkt.sourceClass, conntrack.random(t.conntrack));
-  const a = t.affinity;
-  const slot = affinity.find(a, s.service[f], pkt.key, nowSec);
-  let endpoint = -1;
-  if (slot >= 0 && a.generation[slot] === s.epGeneration[a.endpoint[slot]]) {
-    endpoint = a.endpoint[slot];
-    if (!services.mayGet(s, f, pkt.sourceClass, endpoint)) endpoint = -1;
+  let record = s.service[f] << 1;
+  const first = rememberedEndpoint(pkt, t, record, nowSec);
+  const second = rememberedEndpoint(pkt, t, record | 1, nowSec);
+  const fits = first >= 0 && services.mayGet(s, f, pkt.sourceClass, first);
+  let endpoint = first;
+  if (second >= 0 && services.mayGet(s, f, pkt.sourceClass, second)) {
+    if (!fits || services.precedes(s, f, pkt.sourceClass, second, first)) {
+      endpoint = second;
+      record |= 1;
+    }
+  } else if (!fits) {
+    endpoint = services.pick(s, f, pkt.sourceClass, conntrack.random(t.conntrack));
+    if (first >= 0) record |= 1;
   }
-  if (endpoint < 0) endpoint = services.pick(s, f, pkt.sourceClass, conntrack.random(t.conntrack));
   if (endpoint < 0) return -1;
-  affinity.remember(a, s.service[f], pkt.key, endpoint, s.epGeneration[endpoint], timeoutSec, nowSec);
+  affinity.remember(t.affinity, record, pkt.key, endpoint, s.epGeneration[endpoint], timeoutSec, nowSec);
   return endpoint;
+}
+
+/** The endpoint of a client's record, or -1 when there is no record or the endpoint is gone. */
+function rememberedEndpoint(pkt: Packet, t: Tables, record: number, nowSec: number): number {
+  const a = t.affinity;
+  const slot = affinity.find(a, record, pkt.key, nowSec);
+  if (slot < 0 || a.generation[slot] !== t.services.epGeneration[a.endpoint[slot]]) return -1;
+  return a.endpoint[slot];
 }
 
 /**

@@ -1,6 +1,7 @@
 // Session affinity (sessionAffinity: ClientIP): (service port, client) → the endpoint its last new connection got.
 // One record serves all frontends of a service port (ClusterIP, external addresses, node port), as kube-proxy's
-// `recent` lists and dynamic sets do; service ports have their own ids, so that ports never share.
+// `recent` lists and dynamic sets do; service ports have their own ids, so that ports never share. The caller gives a
+// service port two ids: a second choice that a policy forced upon a client does not end the first (choose-backend).
 //
 // A record counts from the client's last new connection: every one of them writes it anew. It says which endpoint
 // and which generation of its slot, so that records of an endpoint that went away are dead without a walk; whether

@@ -271,6 +271,16 @@ export function mayGet(t: Services, f: number, sourceClass: number, endpoint: nu
   return t.setCount[c] > 0 && ((t.epSets[endpoint] >>> t.setNo[c]) & 1) !== 0;
 }
 
+/** Of two endpoints that this class of source may get: does the one stand before the other? */
+export function precedes(t: Services, f: number, sourceClass: number, one: number, other: number): boolean {
+  const c = f * CLASSES + sourceClass;
+  const end = t.setAt[c] + t.setCount[c];
+  for (let m = t.setAt[c]; m < end && t.member[m] !== other; m++) {
+    if (t.member[m] === one) return true;
+  }
+  return false;
+}
+
 export function actionOf(t: Services, f: number, sourceClass: number): number {
   return t.action[f * CLASSES + sourceClass];
 }

@@ -57,24 +57,32 @@ export class Comparison {
 
   async differences(): Promise<Difference[]> {
     const rows = flowsOf(this.#scenario).map((flow) => new Row(flow));
-    await this.#sample(rows, SHOTS);
+    const loyalty = new Loyalty(rows);
+    await this.#sample(rows, SHOTS, loyalty);
     for (let round = 0; round < MORE_ROUNDS; round++) {
-      const unequal = rows.filter((row) => !row.isEqual());
-      if (unequal.length === 0) break;
-      await this.#sample(unequal, MORE_SHOTS);
+      const unequal = new Set([...rows.filter((row) => !row.isEqual()), ...loyalty.unequal().flat()]);
+      if (unequal.size === 0) break;
+      // With affinity what came before matters, so that all of it comes again.
+      const again = this.#scenario.affinity ? rows : rows.filter((row) => unequal.has(row));
+      await this.#sample(again, MORE_SHOTS, loyalty);
     }
-    return rows.filter((row) => !row.isEqual()).map((row) => row.difference(this.#scenario.seed));
+    const { seed } = this.#scenario;
+    const found = rows.filter((row) => !row.isEqual()).map((row) => row.difference(seed));
+    return [...found, ...loyalty.differences(seed)];
   }
 
   /**
-   * With affinity a round of one shot each, then both sides forget: else a client has one endpoint for good.
+   * With affinity rounds of two shots each, then both sides forget: else a client has one endpoint for good.
    */
-  async #sample(rows: readonly Row[], count: number): Promise<void> {
+  async #sample(rows: readonly Row[], count: number, loyalty: Loyalty): Promise<void> {
     if (!this.#scenario.affinity) return this.#shoot(rows, count);
     for (let i = 0; i < count; i++) {
       await this.#kernel.forget();
       await this.#podwire.forget();
+      for (const row of rows) row.forget();
       await this.#shoot(rows, 1);
+      await this.#shoot(rows, 1);
+      loyalty.note();
     }
   }
 
@@ -92,8 +100,8 @@ export class Comparison {
     const kernel = await this.#kernel.shoot(shots);
     const podwire = await this.#podwire.shoot(shots);
     for (const [id, row] of rowOf) {
-      row.kernel.add(told(row.flow, kernel.get(id)));
-      row.podwire.add(told(row.flow, podwire.get(id)));
+      row.add("kernel", told(row.flow, kernel.get(id)));
+      row.add("podwire", told(row.flow, podwire.get(id)));
     }
   }
 }
@@ -109,21 +117,104 @@ function told(flow: Flow, outcome: string | undefined): string {
   return outcome.replaceAll(/host: (icmp \S+) from \S+/g, "host: $1").replaceAll(/host: \S+ > /g, "host: > ");
 }
 
+type Who = "kernel" | "podwire";
+
 class Row {
   readonly flow: Flow;
-  readonly kernel = new Set<string>();
-  readonly podwire = new Set<string>();
+  readonly #seen = { kernel: new Set<string>(), podwire: new Set<string>() };
+  /** Since the sides forgot. */
+  readonly #recent: Record<Who, string[]> = { kernel: [], podwire: [] };
 
   constructor(flow: Flow) {
     this.flow = flow;
   }
 
+  add(who: Who, outcome: string): void {
+    this.#seen[who].add(outcome);
+    this.#recent[who].push(outcome);
+  }
+
+  forget(): void {
+    this.#recent.kernel.length = 0;
+    this.#recent.podwire.length = 0;
+  }
+
+  /** "10.244.1.2:8080": where a shot since then went to; "": nowhere. */
+  endpoint(who: Who, shot: number): string {
+    return / > (\S+)$/.exec(this.#recent[who][shot])?.[1] ?? "";
+  }
+
   isEqual(): boolean {
-    return this.kernel.size === this.podwire.size && [...this.kernel].every((text) => this.podwire.has(text));
+    return sameSet(this.#seen.kernel, this.#seen.podwire);
   }
 
   difference(seed: number): Difference {
-    const { flow, kernel, podwire } = this;
-    return { seed, flow: flowText(flow), kernel: [...kernel].sort(), podwire: [...podwire].sort() };
+    const { kernel, podwire } = this.#seen;
+    return { seed, flow: flowText(this.flow), kernel: [...kernel].sort(), podwire: [...podwire].sort() };
   }
+}
+
+/** Session affinity: of two packets of a client to one service port, do both get one endpoint, or is that chance? */
+class Loyalty {
+  readonly #pairs: Pair[] = [];
+
+  constructor(rows: readonly Row[]) {
+    const groups = new Map<string, Row[]>();
+    for (const row of rows) {
+      const { affine, from, entry } = row.flow;
+      if (affine === undefined) continue;
+      const key = `${from} ${entry} ${affine}`;
+      groups.set(key, [...(groups.get(key) ?? []), row]);
+    }
+    for (const group of groups.values()) {
+      for (const [i, first] of group.entries()) {
+        for (const second of group.slice(i)) this.#pairs.push(new Pair(first, second));
+      }
+    }
+  }
+
+  note(): void {
+    for (const pair of this.#pairs) pair.note();
+  }
+
+  unequal(): Row[][] {
+    return this.#pairs.filter((pair) => !pair.isEqual()).map((pair) => [pair.first, pair.second]);
+  }
+
+  differences(seed: number): Difference[] {
+    return this.#pairs.filter((pair) => !pair.isEqual()).map((pair) => pair.difference(seed));
+  }
+}
+
+class Pair {
+  readonly first: Row;
+  readonly second: Row;
+  readonly #seen = { kernel: new Set<string>(), podwire: new Set<string>() };
+
+  constructor(first: Row, second: Row) {
+    this.first = first;
+    this.second = second;
+  }
+
+  /** The first packet of the one flow, the second of the other. */
+  note(): void {
+    for (const who of ["kernel", "podwire"] as const) {
+      const [a, b] = [this.first.endpoint(who, 0), this.second.endpoint(who, 1)];
+      if (a !== "" && b !== "") this.#seen[who].add(a === b ? "one endpoint" : "two endpoints");
+    }
+  }
+
+  isEqual(): boolean {
+    return sameSet(this.#seen.kernel, this.#seen.podwire);
+  }
+
+  difference(seed: number): Difference {
+    const { kernel, podwire } = this.#seen;
+    const flow = `${flowText(this.first.flow)}, then to ${this.second.flow.to} port ${this.second.flow.port}`;
+    return { seed, flow, kernel: [...kernel].sort(), podwire: [...podwire].sort() };
+  }
+}
+
+function sameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  return a.size === b.size && [...a].every((text) => b.has(text));
 }

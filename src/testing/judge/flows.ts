@@ -14,6 +14,8 @@ export interface Flow {
   readonly protocol: "TCP" | "UDP" | "SCTP" | "ICMP";
   /** tcpdump's letters; a SYN where left out. */
   readonly flags?: string;
+  /** The service port it is for, where it may have affinity. */
+  readonly affine?: string;
 }
 
 const UNUSED_PORT = 4711;
@@ -58,7 +60,7 @@ function sources({ world, seed }: Scenario): Pick<Flow, "from" | "entry">[] {
 /** Segments out of the blue: the middle of a connection, its end, an answer that nobody asked for. */
 const STRAY_SEGMENTS = [".", "R", "F.", "S."];
 
-type Target = Pick<Flow, "to" | "port" | "protocol" | "flags">;
+type Target = Pick<Flow, "to" | "port" | "protocol" | "flags" | "affine">;
 
 function targets({ services, world }: Scenario): Target[] {
   const list: Target[] = [];
@@ -66,13 +68,16 @@ function targets({ services, world }: Scenario): Target[] {
     const { spec } = service;
     const vips = vipsOf(service);
     for (const { port, nodePort, protocol = "TCP" } of spec.ports ?? []) {
-      const kind = protocol as Flow["protocol"];
+      const kind = {
+        protocol: protocol as Flow["protocol"],
+        ...(spec.sessionAffinity === "ClientIP" && { affine: `${service.metadata.name} ${protocol}` }),
+      };
       for (const to of [spec.clusterIP ?? "", ...(spec.externalIPs ?? []), ...vips]) {
-        list.push({ to, port, protocol: kind });
+        list.push({ to, port, ...kind });
       }
       if (nodePort === undefined) continue;
       for (const to of [world.nodeIp, world.secondIp, world.gateway, world.remoteNodeIp]) {
-        list.push({ to, port: nodePort, protocol: kind });
+        list.push({ to, port: nodePort, ...kind });
       }
     }
     list.push({ to: spec.clusterIP ?? "", port: UNUSED_PORT, protocol: "TCP" });
