@@ -18,7 +18,7 @@ export async function makeCopyLoopSubject(program: string): Promise<Subject> {
   const configure = (netns: string, host: number) =>
     ip(netns, [
       "link set lo up",
-      "link set eth0 mtu 1450 gso_max_size 60000 up",
+      "link set eth0 mtu 1450 gso_max_size 61900 up",
       `addr add 10.244.9.${host}/24 dev eth0`,
     ]);
   await configure(A, 2);

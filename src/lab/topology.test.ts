@@ -109,7 +109,7 @@ t.test("podwire node: the kernel has no say on the uplink, everything leaves by 
     "rule add pref 10 iif eth0 blackhole",
     "link set eth0 address 0a:58:c0:a8:32:0b arp off up",
     "tuntap add dev host0 mode tap vnet_hdr",
-    "link set host0 address 0a:58:c0:a8:32:0b gso_max_size 60000 up",
+    "link set host0 address 0a:58:c0:a8:32:0b gso_max_size 61900 up",
     "addr replace 192.168.50.11/24 dev host0",
     "addr replace 10.244.1.1/32 dev host0",
     "addr replace 10.244.1.0/32 dev host0",
@@ -154,7 +154,7 @@ t.test("pod: a TAP of its own on a podwire node, a bridged veth on a kernel node
   t.same(podBatch(topology, podwire, pod), [
     "link set lo up",
     "tuntap add dev eth0 mode tap vnet_hdr",
-    "link set eth0 address 0a:58:0a:f4:01:02 mtu 1450 gso_max_size 60000 up",
+    "link set eth0 address 0a:58:0a:f4:01:02 mtu 1450 gso_max_size 61900 up",
     "addr replace 10.244.1.2/24 dev eth0",
     "route replace default via 10.244.1.1 dev eth0",
   ]);

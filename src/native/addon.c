@@ -84,6 +84,7 @@ static const struct {
   napi_callback call;
 } FUNCTIONS[] = {
     {"enterNetns", EnterNetns},
+    {"adviseHuge", AdviseHuge},
     {"openTap", OpenTap},
     {"tapOffload", TapOffload},
     {"tapPersist", TapPersist},

@@ -59,6 +59,7 @@ static inline bool in_bounds(int32_t off, int64_t len, size_t total) {
 int in_netns(const char *path, int (*open_in)(void *), void *context);
 
 napi_value EnterNetns(napi_env env, napi_callback_info info);
+napi_value AdviseHuge(napi_env env, napi_callback_info info);
 napi_value OpenTap(napi_env env, napi_callback_info info);
 napi_value TapOffload(napi_env env, napi_callback_info info);
 napi_value TapPersist(napi_env env, napi_callback_info info);

@@ -31,6 +31,8 @@ export const IoKind = Object.freeze({ TAP_VNET: 0, PACKET_VNET: 1, TAP: 2, PACKE
 export type IoKind = (typeof IoKind)[keyof typeof IoKind];
 
 export interface Native {
+  /** Asks the kernel for huge pages behind `arena`. -EINVAL where it has none: nothing is lost but speed. */
+  adviseHuge(arena: Uint8Array): number;
   /** Moves the calling thread into the namespace for good: for libpcap, which opens things where the thread is. */
   enterNetns(netns: string): number;
   /** Opens (or creates) a TAP device: non-blocking, close-on-exec. Returns its fd. */
