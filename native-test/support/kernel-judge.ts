@@ -50,15 +50,21 @@ export class KernelJudge {
     const rules = this.rules(made);
     const load = (): void => this.#load(router, made, planted.rules?.(rules) ?? rules);
     load();
+    router.forgetConnections();
     const objects = planted.objects?.(made.objects) ?? made.objects;
     const plane = new PlaneSide({ ...made, objects });
     const comparison = new Comparison(
       made,
       {
         shoot: (shots) => router.shoot(shots),
+        inject: (frames) => router.inject(frames),
         forget: async () => (this.#options.mode === "nftables" ? load() : router.forgetAffinity()),
       },
-      { shoot: (shots) => plane.shoot(shots), forget: () => plane.reset() },
+      {
+        shoot: (shots, quickly) => plane.shoot(shots, quickly),
+        inject: (frames) => plane.inject(frames),
+        forget: () => plane.reset(),
+      },
       this.#numbers,
     );
     const differences = await comparison.differences();

@@ -7,8 +7,8 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { IoKind, TapFlag } from "../../src/native/binding.ts";
 import type { Flow } from "../../src/testing/judge/flows.ts";
-import { addOutcome, frameOf } from "../../src/testing/judge/outcome.ts";
-import type { Shot } from "../../src/testing/judge/plane.ts";
+import { frameOf, Seen } from "../../src/testing/judge/outcome.ts";
+import { type Shot, setLink } from "../../src/testing/judge/plane.ts";
 import type { World } from "../../src/testing/judge/world.ts";
 import { Frames, native } from "./frames.ts";
 import type { Namespaces } from "./namespaces.ts";
@@ -34,6 +34,7 @@ export class KernelRouter {
   /** Name of what is behind a TAP → its descriptor. */
   readonly #taps = new Map<string, number>();
   #sender: ChildProcess | undefined;
+  #zone = 0;
 
   constructor(namespaces: Namespaces, name: string, options: RouterOptions) {
     this.world = options.world;
@@ -92,17 +93,17 @@ export class KernelRouter {
         "net.ipv6.icmp.ratemask=255",
       ],
       ...[
-        "udp_timeout=1",
-        "icmp_timeout=1",
-        "icmpv6_timeout=1",
-        "tcp_timeout_syn_sent=1",
-        "tcp_timeout_syn_recv=1",
-        "tcp_timeout_established=1",
-        "tcp_timeout_unacknowledged=1",
-        "tcp_timeout_fin_wait=1",
-        "tcp_timeout_close=1",
-        "sctp_timeout_closed=1",
-        "sctp_timeout_cookie_wait=1",
+        "udp_timeout=10",
+        "icmp_timeout=10",
+        "icmpv6_timeout=10",
+        "tcp_timeout_syn_sent=10",
+        "tcp_timeout_syn_recv=10",
+        "tcp_timeout_established=10",
+        "tcp_timeout_unacknowledged=10",
+        "tcp_timeout_fin_wait=10",
+        "tcp_timeout_close=10",
+        "sctp_timeout_closed=10",
+        "sctp_timeout_cookie_wait=10",
       ].map((timeout) => `net.netfilter.nf_conntrack_${timeout}`),
     ];
     this.run(`sysctl -qw ${set.join(" ")}`);
@@ -171,35 +172,61 @@ export class KernelRouter {
     this.run("nft -f -", `${rules.join("\n")}\n`);
   }
 
+  /** From here on no connection of before is known: those to come are in a zone of their own. */
+  forgetConnections(): void {
+    this.#zone = (this.#zone % 0xffff) + 1;
+    const ip = this.world.family === 4 ? "ip" : "ip6";
+    const rules = [
+      `add table ${ip} zone`,
+      `delete table ${ip} zone`,
+      `add table ${ip} zone`,
+      ...["prerouting", "output"].flatMap((hook) => [
+        `add chain ${ip} zone ${hook} { type filter hook ${hook} priority -300 ; }`,
+        // The witness's copies are of no connection.
+        `add rule ${ip} zone ${hook} oifname != "witness0" ct zone set ${this.#zone}`,
+      ]),
+    ];
+    this.run("nft -f -", `${rules.join("\n")}\n`);
+  }
+
   /** What the node sends, by way of the sender's process; what comes in, by TAP. */
-  async shoot(shots: readonly Shot[]): Promise<Map<number, string>> {
-    const outcomes = new Map<number, string>();
+  async shoot(shots: readonly Shot[]): Promise<Seen> {
+    const seen = new Seen();
     for (let at = 0; at < shots.length; at += BATCH) {
       const batch = shots.slice(at, at + BATCH);
       const own = batch.filter(({ flow }) => flow.entry === "node");
       if (own.length > 0) await this.#order({ packets: own.map(packetOf), forget: false });
-      for (const shot of batch) {
-        if (shot.flow.entry !== "node") this.#inject(shot);
+      for (const { flow, id, srcPort } of batch) {
+        if (flow.entry === "node") continue;
+        this.#send(flow.entry === "uplink" ? "uplink" : `pod ${flow.from}`, frameOf(flow, id, srcPort, LINK));
       }
-      this.#collect(outcomes);
+      this.#collect(seen);
     }
-    return outcomes;
+    return seen;
   }
 
-  #inject({ flow, id, srcPort }: Shot): void {
-    const device = flow.entry === "uplink" ? "uplink" : `pod ${flow.from}`;
-    const fd = this.#taps.get(device) as number;
-    const pod = this.world.pods.indexOf(flow.from);
-    const link = pod < 0 ? LINK : { ...LINK, srcMac: podMac(pod) };
-    const sent = this.#frames.send(fd, IoKind.TAP_VNET, [frameOf(flow, id, srcPort, link)]);
-    if (sent !== 1) throw new Error(`${device}: frame not taken`);
+  /** What becomes of frames that stations send, each where `where` says. */
+  inject(frames: readonly { readonly where: string; readonly frame: Uint8Array }[]): Seen {
+    const seen = new Seen();
+    for (const { where, frame } of frames) {
+      this.#send(where, frame);
+      this.#collect(seen);
+    }
+    return seen;
   }
 
-  #collect(outcomes: Map<number, string>): void {
+  #send(where: string, frame: Uint8Array): void {
+    const pod = this.world.pods.findIndex((address) => where === `pod ${address}`);
+    setLink(frame, pod < 0 ? LINK : { ...LINK, srcMac: podMac(pod) });
+    const sent = this.#frames.send(this.#taps.get(where) as number, IoKind.TAP_VNET, [frame]);
+    if (sent !== 1) throw new Error(`${where}: frame not taken`);
+  }
+
+  #collect(seen: Seen): void {
     for (const [name, fd] of this.#taps) {
       let received = this.#frames.receive(fd, IoKind.TAP_VNET);
       for (; received.length > 0; received = this.#frames.receive(fd, IoKind.TAP_VNET)) {
-        for (const { frame } of received) addOutcome(outcomes, name, frame);
+        for (const { frame } of received) seen.add(name, frame);
       }
     }
   }

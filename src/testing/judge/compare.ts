@@ -2,12 +2,14 @@
 // endpoints is a matter of chance, so sets of outcomes are compared; a set that looks smaller on one side is
 // looked at longer, until chance can no longer explain it.
 import { type Flow, flowsOf, flowText } from "./flows.ts";
+import { answerTo, endsOf, type Seen } from "./outcome.ts";
 import type { Shot } from "./plane.ts";
 import type { Scenario } from "./scenario.ts";
 
 export interface Side {
-  /** By the number of the shot; a shot without entry came to nothing. */
-  shoot(shots: readonly Shot[]): Map<number, string> | Promise<Map<number, string>>;
+  shoot(shots: readonly Shot[], quickly?: boolean): Seen | Promise<Seen>;
+  /** Lets stations send frames. */
+  inject(frames: readonly { readonly where: string; readonly frame: Uint8Array }[]): Seen;
   /** Forgets affinity. */
   forget(): void | Promise<void>;
 }
@@ -66,6 +68,7 @@ export class Comparison {
       const again = this.#scenario.affinity ? rows : rows.filter((row) => unequal.has(row));
       await this.#sample(again, MORE_SHOTS, loyalty);
     }
+    await this.#answers(rows);
     const { seed } = this.#scenario;
     const found = rows.filter((row) => !row.isEqual()).map((row) => row.difference(seed));
     return [...found, ...loyalty.differences(seed)];
@@ -100,9 +103,45 @@ export class Comparison {
     const kernel = await this.#kernel.shoot(shots);
     const podwire = await this.#podwire.shoot(shots);
     for (const [id, row] of rowOf) {
-      row.add("kernel", told(row.flow, kernel.get(id)));
-      row.add("podwire", told(row.flow, podwire.get(id)));
+      row.add("kernel", told(row.flow, kernel.texts.get(id)));
+      row.add("podwire", told(row.flow, podwire.texts.get(id)));
     }
+  }
+
+  /** Whoever gets a first packet answers: does the answer find its way back, and from where does it seem to come? */
+  async #answers(rows: readonly Row[]): Promise<void> {
+    const asked = rows.filter(({ flow }) => flow.protocol !== "ICMP" && flow.flags === undefined);
+    const shots = asked.map(({ flow }) => ({ flow, ...this.#numbers.next() }));
+    const kernel = await this.#answered(this.#kernel, shots);
+    const podwire = await this.#answered(this.#podwire, shots);
+    for (const [i, row] of asked.entries()) {
+      const id = shots[i].id;
+      const [byKernel, byPodwire] = [kernel.get(id), podwire.get(id)];
+      // Chance may have sent one to a pod and the other to the node's own stack, where nobody is to answer.
+      if (byKernel === undefined || byPodwire === undefined) continue;
+      row.add("kernel", byKernel);
+      row.add("podwire", byPodwire);
+    }
+  }
+
+  async #answered(side: Side, shots: readonly Shot[]): Promise<Map<number, string>> {
+    const { frames } = await side.shoot(shots, true);
+    const answers = new Map<number, { where: string; frame: Uint8Array; id: number }>();
+    for (const { id } of shots) {
+      const got = frames.get(id);
+      const number = this.#numbers.next().id;
+      const frame = got === undefined || got.where === "host" ? undefined : answerTo(got.frame, number);
+      if (got !== undefined && frame !== undefined) answers.set(id, { where: got.where, frame, id: number });
+    }
+    this.packets += shots.length + answers.size;
+    const seen = side.inject([...answers.values()]);
+    const texts = new Map<number, string>();
+    for (const [id, answer] of answers) {
+      const back = seen.frames.get(answer.id);
+      const text = back === undefined ? SILENCE : `${back.where}: ${endsOf(back.frame)}`;
+      texts.set(id, `answered, ${text.replaceAll(String(shotOf(shots, id).srcPort), "its port")}`);
+    }
+    return texts;
   }
 }
 
@@ -115,6 +154,10 @@ function told(flow: Flow, outcome: string | undefined): string {
   if (outcome === undefined) return SILENCE;
   if (flow.entry !== "node") return outcome;
   return outcome.replaceAll(/host: (icmp \S+) from \S+/g, "host: $1").replaceAll(/host: \S+ > /g, "host: > ");
+}
+
+function shotOf(shots: readonly Shot[], id: number): Shot {
+  return shots.find((shot) => shot.id === id) as Shot;
 }
 
 type Who = "kernel" | "podwire";

@@ -4,7 +4,7 @@ import t from "tap";
 import { service, slice } from "../proxy-objects.ts";
 import { Comparison, type Side } from "./compare.ts";
 import { type Flow, flowsOf } from "./flows.ts";
-import { addOutcome, frameOf } from "./outcome.ts";
+import { frameOf, Seen } from "./outcome.ts";
 import { PlaneSide } from "./plane.ts";
 import { type Scenario, scenario } from "./scenario.ts";
 import { V4, V6 } from "./world.ts";
@@ -27,7 +27,7 @@ function flow(from: string, entry: Flow["entry"], to: string, port = 80): Flow {
 }
 
 function shootOne(s: Scenario, one: Flow): string | undefined {
-  return new PlaneSide(s).shoot([{ flow: one, id: 7, srcPort: 2000 }]).get(7);
+  return new PlaneSide(s).shoot([{ flow: one, id: 7, srcPort: 2000 }]).texts.get(7);
 }
 
 t.test("a seed makes the same scenario and the same packets again", async (t) => {
@@ -44,9 +44,9 @@ t.test("a packet is known by its number, and an error by the packet it is about"
   for (const world of [V4, V6]) {
     for (const protocol of ["TCP", "UDP", "SCTP"] as const) {
       const one = { ...flow(world.pods[0], "pod", world.clusterIp(1)), protocol };
-      const outcomes = new Map<number, string>();
-      addOutcome(outcomes, "uplink", frameOf(one, 77, 2000, LINK));
-      t.strictSame([...outcomes], [[77, `uplink: ${one.from} > ${one.to}:80`]]);
+      const seen = new Seen();
+      seen.add("uplink", frameOf(one, 77, 2000, LINK));
+      t.strictSame([...seen.texts], [[77, `uplink: ${one.from} > ${one.to}:80`]]);
     }
   }
   t.match(
@@ -91,7 +91,12 @@ t.test("sets of outcomes are compared, not single ones", async (t) => {
   const s = withServices(service());
   let packets = 0;
   const side = (choices: number): Side => ({
-    shoot: (shots) => new Map(shots.map(({ id }) => [id, `uplink: ${packets++ % choices}`])),
+    shoot: (shots) => {
+      const seen = new Seen();
+      for (const { id } of shots) seen.texts.set(id, `uplink: ${packets++ % choices}`);
+      return seen;
+    },
+    inject: () => new Seen(),
     forget: () => {},
   });
   t.strictSame(await new Comparison(s, side(2), side(2)).differences(), []);

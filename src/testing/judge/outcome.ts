@@ -14,6 +14,10 @@ interface Outcome {
 const ETHERNET = 14;
 const ICMP = 1;
 const ICMPV6 = 58;
+const TCP = 6;
+const UDP = 17;
+const SCTP = 132;
+const SCTP_INITIATE_TAG = 16; // of an INIT right behind the header
 const ICMP_HEADER = 8;
 const ECHO_REQUEST = 8;
 const ECHO_REQUEST_V6 = 128;
@@ -67,13 +71,45 @@ function outcomeOf(frame: Uint8Array): Outcome | undefined {
   return { id: packet.id, text: `${src} > ${dst}:${view.getUint16(l4 + 2)}` };
 }
 
-/** Notes what a frame that came out at `where` says. Two frames of one packet are two outcomes. */
-export function addOutcome(outcomes: Map<number, string>, where: string, frame: Uint8Array): void {
-  const outcome = outcomeOf(frame);
-  if (outcome === undefined) return;
-  const before = outcomes.get(outcome.id);
-  const text = `${where}: ${outcome.text}`;
-  outcomes.set(outcome.id, before === undefined ? text : `${before} and ${text}`);
+/** What came out, by the number of the packet it is about. */
+export class Seen {
+  /** "uplink: 192.168.50.11 > 10.244.2.2:8080"; two frames of one packet are two outcomes. */
+  readonly texts = new Map<number, string>();
+  /** The last frame, and where it came out. */
+  readonly frames = new Map<number, { readonly where: string; readonly frame: Uint8Array }>();
+
+  add(where: string, frame: Uint8Array): void {
+    const outcome = outcomeOf(frame);
+    if (outcome === undefined) return;
+    const { id, text } = outcome;
+    const before = this.texts.get(id);
+    this.texts.set(id, before === undefined ? `${where}: ${text}` : `${before} and ${where}: ${text}`);
+    this.frames.set(id, { where, frame });
+  }
+}
+
+/** What whoever got this frame answers, known by the number `id`; undefined: nothing. */
+export function answerTo(frame: Uint8Array, id: number): Uint8Array | undefined {
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+  const packet = ipAt(view, ETHERNET);
+  if (packet === undefined) return undefined;
+  const { l4, protocol, src, dst } = packet;
+  const ports = { srcPort: view.getUint16(l4 + 2), dstPort: view.getUint16(l4) };
+  const base = { src: dst, dst: src, ...ports, id, flowLabel: id };
+  if (protocol === TCP) return tcpFrame({ ...base, flags: "S.", seq: id, ack: view.getInt32(l4 + 4) + 1 });
+  if (protocol === UDP) return udpFrame({ ...base, payload: 16 });
+  if (protocol !== SCTP) return undefined;
+  const vtag = view.getUint32(l4 + SCTP_INITIATE_TAG);
+  return sctpFrame({ ...base, vtag, chunks: [{ type: 2, value: initValue(id) }] });
+}
+
+/** "10.96.0.10:80 > 10.244.1.2:4321", with both ports: of an answer they are those of the question. */
+export function endsOf(frame: Uint8Array): string {
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+  const packet = ipAt(view, ETHERNET);
+  if (packet === undefined) return "";
+  const { l4, src, dst } = packet;
+  return `${src}:${view.getUint16(l4)} > ${dst}:${view.getUint16(l4 + 2)}`;
 }
 
 interface Packet {

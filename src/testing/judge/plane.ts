@@ -10,11 +10,12 @@ import * as neighbor from "../../dataplane/table/neighbor.ts";
 import { frameOf as storedFrame } from "../../device/frame-queue.ts";
 import { Prng } from "../prng.ts";
 import type { Flow } from "./flows.ts";
-import { addOutcome, frameOf } from "./outcome.ts";
+import { frameOf, Seen } from "./outcome.ts";
 import type { Scenario } from "./scenario.ts";
 
 const FABRIC_MAC = { hi: 0x0a00, lo: 1 };
 const STEP_MS = 1100; // between packets: every refusal is to be seen, and one a second is allowed
+const QUICK_STEP_MS = 1; // where connections have to last
 
 /** One packet of a flow, with the number it is known by. */
 export interface Shot {
@@ -75,22 +76,39 @@ export class PlaneSide {
     return node;
   }
 
-  /** What became of each packet, by its number; no entry: nothing was seen of it. */
-  shoot(shots: readonly Shot[]): Map<number, string> {
-    const outcomes = new Map<number, string>();
-    for (const shot of shots) {
-      this.#nowMs += STEP_MS;
-      const port = this.#portOf(shot.flow);
-      this.#node.send(port.id, frameOf(shot.flow, shot.id, shot.srcPort, this.#link(port)), this.#nowMs);
-      for (const out of this.#node.ports) this.#take(out, outcomes);
-      if (this.#node.engine.lastError !== "") throw new Error(this.#node.engine.lastError);
+  /** What became of each packet; `quickly`: before any connection times out. */
+  shoot(shots: readonly Shot[], quickly = false): Seen {
+    const seen = new Seen();
+    for (const { flow, id, srcPort } of shots) {
+      const port = this.#portOf(flow);
+      this.#nowMs += quickly ? QUICK_STEP_MS : STEP_MS;
+      this.#send(port, frameOf(flow, id, srcPort, this.#link(port)), seen);
     }
-    return outcomes;
+    return seen;
   }
 
-  #take(port: OfflinePort, outcomes: Map<number, string>): void {
+  /** What becomes of frames that stations send, each where `where` says. */
+  inject(frames: readonly { readonly where: string; readonly frame: Uint8Array }[]): Seen {
+    const seen = new Seen();
+    for (const { where, frame } of frames) {
+      const port = this.#node.ports.find((each) => this.#nameOf(each) === where);
+      if (port === undefined) throw new Error(`no port for ${where}`);
+      setLink(frame, this.#link(port));
+      this.#nowMs += QUICK_STEP_MS;
+      this.#send(port, frame, seen);
+    }
+    return seen;
+  }
+
+  #send(port: OfflinePort, frame: Uint8Array, seen: Seen): void {
+    this.#node.send(port.id, frame, this.#nowMs);
+    for (const out of this.#node.ports) this.#take(out, seen);
+    if (this.#node.engine.lastError !== "") throw new Error(this.#node.engine.lastError);
+  }
+
+  #take(port: OfflinePort, seen: Seen): void {
     for (let stored = port.station.takeStored(); stored !== undefined; stored = port.station.takeStored()) {
-      addOutcome(outcomes, this.#nameOf(port), storedFrame(stored));
+      seen.add(this.#nameOf(port), storedFrame(stored));
     }
   }
 
@@ -118,6 +136,12 @@ export class PlaneSide {
     if (gateway === undefined) throw new Error("the node has no gateway");
     return { srcMac: own, dstMac: macText(gateway.hi, gateway.lo) };
   }
+}
+
+/** Gives a frame other MAC addresses. */
+export function setLink(frame: Uint8Array, { srcMac, dstMac }: { srcMac: string; dstMac: string }): void {
+  const bytes = `${dstMac}:${srcMac}`.split(":").map((byte) => Number.parseInt(byte, 16));
+  frame.set(bytes);
 }
 
 function macText(hi: number, lo: number): string {
