@@ -17,6 +17,20 @@ const { values } = parseArgs({
   },
 });
 
+const allowed: Readonly<Record<string, RegExp>> = {
+  scenarios: /^[1-9]\d*$/,
+  seed: /^\d+$/,
+  mode: /^(iptables|nftables)$/,
+  family: /^[46]$/,
+  variant: /^(legacy|nft)$/,
+};
+for (const [name, pattern] of Object.entries(allowed)) {
+  const value = String(values[name as keyof typeof values]);
+  if (pattern.test(value)) continue;
+  console.error(`kernel-judge: --${name} ${value}: must match ${pattern.source}`);
+  process.exit(2);
+}
+
 const judge = new KernelJudge({
   mode: values.mode as JudgedMode,
   family: values.family === "6" ? 6 : 4,
