@@ -65,6 +65,9 @@ async function loadCap(): Promise<CapModule> {
   }
 }
 
+/** Caps that did not open: collected, cap closes what it never opened, and now and then the process with it. */
+const unopened: Cap[] = [];
+
 export class PcapUplink implements Port {
   readonly name: string;
   readonly role: PortRole;
@@ -105,6 +108,7 @@ export class PcapUplink implements Port {
     try {
       linkType = port.#cap.open(options.interface, filter, KERNEL_BUFFER_BYTES, port.#captureBuffer);
     } catch (cause) {
+      unopened.push(port.#cap);
       const reason =
         cause instanceof Error && cause.message !== "" ? cause.message : "no such interface, or not root";
       throw new DeviceError(`cannot open ${options.interface} with libpcap: ${reason}`, {
