@@ -25,7 +25,7 @@ const { RX_BYTES, RX_GSO, RX_PACKETS } = PortCounter;
 /** Frames of one receive call. */
 export const BATCH = 64;
 /** Bytes of one receive call: superframes of a larger batch would push each other out of the cache. */
-const BYTE_BUDGET = 128 * 1024; // 128 KiB measured 2 % more than 512 and 4 % more than 1024 or 64
+const BYTE_BUDGET = 128 * 1024; // one TCP stream, Gbit/s: 8.7 at 128 KiB, 8.5 at 512, 8.4 at 64 and 1024; busy machine
 const AREAS = 4;
 const EAGAIN = 11;
 const ENETDOWN = 100; // said once by a packet socket whose link went down; it works again when the link is back

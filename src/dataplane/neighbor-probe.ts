@@ -63,7 +63,7 @@ function solicit(t: Tables, slot: number, unicast: boolean): void {
   const icmp = ip + ipv6.HEADER_LEN;
   const hi = t.ports.macHi[uplink];
   const lo = t.ports.macLo[uplink];
-  const group = (0xff << 24) | (n.addr3[slot] & 0xffffff); // the last word of ff02::1:ffXX:XXXX
+  const group = (0xff << 24) | (n.addr3[slot] & 0xffffff); // last word of the solicited-node group (RFC 4291 §2.7.1)
   vnet.clear(view, off - vnet.HEADER_LEN);
   ipv6.emit(view, ip, 0, 0, SOLICITATION_LEN, ICMPV6, 255);
   ipv6.setSrc(view, ip, c.nodeV60, c.nodeV61, c.nodeV62, c.nodeV63);
