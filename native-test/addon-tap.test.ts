@@ -177,7 +177,7 @@ t.test("a device that is deleted wakes the poller and reading it says so", async
   native.pollerAdd(poller, fd, 7);
   spaces.ip("a", "link del tap0");
   const tokens = new Int32Array(4);
-  t.equal(native.wait(poller, tokens, 1_000_000), 1);
+  t.equal(native.wait(poller, tokens, 1_000_000, 0, new Float64Array(2)), 1);
   t.equal(tokens[0], 7);
   const frames = new Frames(1);
   const result = native.receive(fd, 0, frames.arena, frames.offs, frames.lens, 0, 1, 2000, 9999);

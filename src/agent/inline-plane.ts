@@ -22,6 +22,7 @@ export class InlinePlane implements Plane, InlineDevices {
   readonly #engine: engine.Engine;
   readonly #poller: number;
   readonly #tokens = new Int32Array(256);
+  readonly #clock = new Float64Array(2);
   readonly #soft = new Set<number>();
   readonly #failed = new Set<number>();
   readonly #startedMs = performance.now();
@@ -98,7 +99,7 @@ export class InlinePlane implements Plane, InlineDevices {
     const { watchers } = plane.tables;
     if (watchers.active !== 0) watchers.clockUs[0] = Date.now() * 1000;
     let work = 0;
-    const ready = this.#native.wait(this.#poller, this.#tokens, 0);
+    const ready = this.#native.wait(this.#poller, this.#tokens, 0, 0, this.#clock);
     for (let i = 0; i < ready; i++) work += this.#poll(this.#tokens[i]);
     for (const id of this.#soft) work += this.#poll(id);
     engine.tick(plane);

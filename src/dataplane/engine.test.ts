@@ -129,6 +129,13 @@ t.test("every learned MAC is aged out in the course of ticks, at whatever pace t
   }
 });
 
+t.test("every turn is counted", async (t) => {
+  const node = new TestNode();
+  const before = node.tables.counters.events[Event.POLLS];
+  for (let i = 0; i < 3; i++) engine.tick(node.engine);
+  t.equal(node.tables.counters.events[Event.POLLS], before + 3);
+});
+
 t.test("the clock's seconds begin at one, since zero means free", async (t) => {
   const node = new TestNode();
   engine.setClock(node.engine, 0);

@@ -171,6 +171,7 @@ const SWEEP_MAX = 4096;
 /** Housekeeping, spread over turns: expiry, neighbour timers, reassembly time-outs. Call once a turn. */
 export function tick(e: Engine): void {
   const t = e.tables;
+  t.counters.events[Event.POLLS]++;
   const nowMs = t.nowMs;
   // Before anything that counts milliseconds: a first question goes out in the turn that asked for it.
   const n = neighborTimers.pollTimers(t.fabric, nowMs, e.probes);

@@ -70,8 +70,11 @@ export interface Native {
   pollerRemove(poller: number, fd: number): number;
   /**
    * Writes the ready tokens, returns how many. timeoutUs: 0 = poll, -1 = for ever. A signal ends it with 0.
+   * spinUs: polls so long before it blocks; who is woken from a blocked wait comes tens of microseconds late.
+   * clock[0]: CLOCK_MONOTONIC after the wait, ms; clock[1]: how long it took, ms. (Every performance.now() makes a
+   * heap number.)
    */
-  wait(poller: number, tokens: Int32Array, timeoutUs: number): number;
+  wait(poller: number, tokens: Int32Array, timeoutUs: number, spinUs: number, clock: Float64Array): number;
 
   /**
    * Up to `max` frames from fd: frame i goes to offs[first+i] (vnet header at -10), its bytes without that
