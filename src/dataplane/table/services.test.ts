@@ -38,6 +38,16 @@ const find = (table: Services, vip: number): number => services.find(table, 0, 0
 const update = (table: Services, upsert: Wanted[], remove: number[] = []): void =>
   services.createUpdate(table, { upsert: upsert.map(spec), remove });
 
+/** As `update` of one service, its endpoints in parts of `size` beforehand. */
+function updateInParts(table: Services, wanted: Wanted, size: number): void {
+  const whole = spec(wanted);
+  const { id, endpoints } = whole;
+  for (let i = 0; i < endpoints.length; i += size) {
+    services.createPart(table, { id, endpoints: endpoints.slice(i, i + size) });
+  }
+  services.createUpdate(table, { upsert: [{ ...whole, endpoints: [] }], remove: [] });
+}
+
 /** Endpoint addresses that picks give, sorted; random numbers cover the whole range. */
 function picked(table: Services, f: number): number[] {
   const seen = new Set<number>();
@@ -148,8 +158,60 @@ t.test(
     t.same(picked(table, find(table, 10)), [100, 101]);
     update(table, [{ id: 1, vips: [10], endpoints: [100, 101, 102, 103] }]);
     t.same(picked(table, find(table, 10)), [100, 101, 102, 103], "four fit");
+    t.equal(table.refused.size, 0);
   },
 );
+
+t.test("frontends that do not fit refuse the whole service port, not some of its addresses", async (t) => {
+  const table = new Services(2, 4); // 4 frontends
+  update(table, [{ id: 1, vips: [10, 11], endpoints: [100] }]);
+  update(table, [{ id: 2, vips: [20, 21, 22], endpoints: [200] }]);
+  t.same(
+    [20, 21, 22].map((vip) => find(table, vip)),
+    [-1, -1, -1],
+  );
+  t.same([...table.refused.keys()], [2]);
+  update(table, [{ id: 1, vips: [12, 13, 14, 15], endpoints: [100] }]);
+  t.same([...table.refused.keys()], [2], "its own two are room for four");
+  update(table, [], [2]);
+  t.equal(table.refused.size, 0, "nobody asks for it any more");
+});
+
+t.test("what was refused is tried again when something went", async (t) => {
+  const table = new Services(4, 2);
+  update(table, [{ id: 1, vips: [10], endpoints: [100, 101, 102] }]);
+  updateInParts(table, { id: 2, vips: [20], endpoints: [200, 201, 202] }, 2);
+  update(table, [{ id: 3, vips: [30], endpoints: [300, 301, 302, 303] }]);
+  t.same([[...table.refused.keys()], table.retries], [[2, 3], 0]);
+  update(table, [{ id: 1, vips: [11], endpoints: [101, 102, 103] }]);
+  t.equal(table.retries, 0, "as much as before");
+  update(table, [], [1]);
+  t.equal(table.retries, 2);
+  while (table.retries > 0) services.createRetry(table);
+  t.same(picked(table, find(table, 20)), [200, 201, 202]);
+  t.same([[...table.refused.keys()], find(table, 30)], [[3], -1]);
+  update(table, [{ id: 2, vips: [20], endpoints: [] }]);
+  while (table.retries > 0) services.createRetry(table);
+  t.same(picked(table, find(table, 30)), [300, 301, 302, 303]);
+  t.equal(table.refused.size, 0);
+});
+
+t.test("endpoints that come in parts get nothing before the update that they belong to", async (t) => {
+  const table = new Services(4, 4);
+  update(table, [{ id: 1, vips: [10], endpoints: [100, 101] }]);
+  const slot = services.pick(table, find(table, 10), 0, 0);
+  const generation = table.epGeneration[slot];
+  const { id, endpoints } = spec({ id: 1, vips: [10], endpoints: [102, 100, 103] });
+  services.createPart(table, { id, endpoints: endpoints.slice(0, 2) });
+  t.same(picked(table, find(table, 10)), [100, 101]);
+  services.createPart(table, { id, endpoints: endpoints.slice(2) });
+  t.same(picked(table, find(table, 10)), [100, 101]);
+  t.equal(table.epGeneration[slot], generation);
+  update(table, [], [1]);
+  t.equal(table.freeEndpoints.length, table.nextEndpoint, "parts of a service that goes are given back");
+  updateInParts(table, { id: 1, vips: [10], endpoints: [102, 100, 103] }, 1);
+  t.same(picked(table, find(table, 10)), [100, 102, 103]);
+});
 
 t.test("source ranges are held against the address before NAT", async (t) => {
   const table = new Services(4, 4);
@@ -170,6 +232,7 @@ const change = fc.record({
   endpoints: fc.array(fc.integer({ min: 100, max: 108 }), { maxLength: 5 }),
   ranges: fc.option(fc.integer({ min: 0, max: 3 }), { nil: undefined }),
   remove: fc.boolean(),
+  inParts: fc.boolean(),
 });
 
 t.test("under any sequence of changes the table answers as a Map of the last wishes would", async () => {
@@ -180,11 +243,14 @@ t.test("under any sequence of changes the table answers as a Map of the last wis
       for (const batch of batches) {
         const upsert = new Map<number, Wanted>();
         const remove: number[] = [];
-        for (const { remove: gone, ranges, ...rest } of batch) {
+        for (const { remove: gone, ranges, inParts, ...rest } of batch) {
           // One owner an address: 10 addresses a service; who gets a contested one is another test's question.
           const wanted = { ...rest, vips: rest.vips.map((vip) => rest.id * 10 + vip) };
           if (gone) remove.push(rest.id);
-          else upsert.set(rest.id, ranges === undefined ? wanted : { ...wanted, ranges });
+          else if (inParts) {
+            updateInParts(table, wanted, 2);
+            model.set(rest.id, wanted);
+          } else upsert.set(rest.id, ranges === undefined ? wanted : { ...wanted, ranges });
         }
         update(table, [...upsert.values()], remove);
         for (const id of remove) model.delete(id);

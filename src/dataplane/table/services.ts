@@ -12,8 +12,10 @@
  * remember the generation they were made with. So a UDP flow to an endpoint that is gone is seen on its next
  * packet, without any walk over the connection table.
  *
- * Change is per service port (`upsert`, `removeService`) and costs what that service port holds. Columns have
- * a hard capacity and are allocated zeroed, so memory that no service uses is not resident.
+ * Change is per service port (`upsert`, `removeService`) and costs what that service port holds. The endpoints of a
+ * large one may be brought in parts beforehand (`createPart`), so that no change holds packets up for long.
+ * Columns have a hard capacity and are allocated zeroed, so memory that no service uses is not resident. A
+ * service port that does not fit stays as it was and stands in `refused` until it does.
  */
 import * as hashIndex from "./hash-index.ts";
 
@@ -77,8 +79,14 @@ export interface ServiceUpdate {
   upsert: ServicePortSpec[];
   remove: number[];
 }
+/** Endpoints of a service port whose spec comes later and leaves them out. */
+export interface EndpointPart {
+  id: number;
+  endpoints: EndpointSpec[];
+}
 
 const CLASSES = 3;
+const NONE = -1;
 const SETS_MAX = 8; // of a service port: one for each traffic policy, so two are usual
 const RANGE_WORDS = 5; // address words, prefix length
 
@@ -86,7 +94,8 @@ const RANGE_WORDS = 5; // address words, prefix length
 interface ServiceRecord {
   readonly name: string;
   readonly frontends: number[];
-  readonly endpoints: Map<string, number>;
+  /** First of its endpoints, which are chained by `epNext`; NONE: it has none. */
+  firstEndpoint: number;
   members: number;
   membersSize: number;
   ranges: number;
@@ -97,10 +106,22 @@ interface ServiceRecord {
 interface ServicePlan {
   readonly spec: ServicePortSpec;
   readonly old: ServiceRecord | undefined;
-  readonly slots: readonly number[];
+  readonly endpoints: StagedEndpoints;
   readonly record: ServiceRecord;
   /** By frontend: counters go on when an address stays. */
   readonly hits: ReadonlyMap<string, number>;
+}
+
+/** Endpoints of a spec with their slots. No packet finds a slot before the change is made. */
+interface StagedEndpoints {
+  /** Marks the slots in `epMark`. */
+  readonly mark: number;
+  readonly specs: EndpointSpec[];
+  readonly slots: number[];
+  /** Those among the slots that the service port did not have. */
+  readonly taken: number[];
+  /** There was no slot left for one of them. */
+  isShort: boolean;
 }
 
 /** Runs of words in one column: a free list per power of two. */
@@ -159,6 +180,9 @@ export class Services {
   readonly epSets: Uint8Array; //       bit per set of its service port that holds it
   readonly epService: Int32Array;
   readonly epHits: Float64Array;
+  readonly epIndex: Int32Array; //      endpoint + 1, by service port, address and port; only changes look there
+  readonly epNext: Int32Array; //       the next endpoint of its service port, or NONE
+  readonly epMark: Int32Array; //       change that named it last
 
   /** Counts changes. Connections without an endpoint remember it, to notice a service that came later. */
   readonly epoch = new Int32Array(1);
@@ -169,8 +193,14 @@ export class Services {
   readonly ranges: RunAllocator;
   nextFrontend = 0;
   nextEndpoint = 0;
-  /** Service ports refused because a column was full. */
+  /** Changes refused because a column was full. */
   full = 0;
+  /** By id what did not fit: the service port is what it was before, or missing. */
+  readonly refused = new Map<number, ServicePortSpec>();
+  /** How many of them may fit now that something went. */
+  retries = 0;
+  readonly staged = new Map<number, StagedEndpoints>();
+  lastMark = 0;
 
   constructor(frontendsLog2 = 19, endpointsLog2 = 19) {
     const f = 1 << frontendsLog2;
@@ -199,6 +229,9 @@ export class Services {
     this.epSets = new Uint8Array(e);
     this.epService = new Int32Array(e);
     this.epHits = new Float64Array(e);
+    this.epIndex = new Int32Array(e * 2);
+    this.epNext = new Int32Array(e);
+    this.epMark = new Int32Array(e);
     this.members = new RunAllocator(e * 4);
     this.ranges = new RunAllocator(f * RANGE_WORDS);
   }
@@ -290,48 +323,122 @@ export function masquerades(t: Services, f: number, sourceClass: number): boolea
 
 /** Adds or replaces service ports; whatever the change does not name stays as it is. One spec an id. */
 export function createUpdate(t: Services, update: ServiceUpdate): void {
+  let before = inUse(t);
+  for (const { id } of update.upsert) before -= t.staged.get(id)?.taken.length ?? 0;
   for (const id of update.remove) removeService(t, id);
-  const plans = update.upsert.map((spec) => createPlan(t, spec)).filter((plan) => plan !== null);
+  const room = { frontends: t.freeFrontends.length + t.kind.length - t.nextFrontend };
+  const plans: ServicePlan[] = [];
+  for (const spec of update.upsert) {
+    const plan = createPlan(t, spec, room);
+    if (plan !== null) plans.push(plan);
+  }
   // Every address is let go before any is taken: one may pass from one service port to another.
   for (const { old } of plans) if (old !== undefined) dropFrontends(t, old);
   for (const plan of plans) upsertService(t, plan);
+  if (inUse(t) < before) t.retries = t.refused.size;
   t.epoch[0]++;
 }
 
-function endpointKey(e: EndpointSpec): string {
-  return `${e.w0},${e.w1},${e.w2},${e.w3},${e.port}`;
+function inUse(t: Services): number {
+  return t.nextEndpoint - t.freeEndpoints.length + t.nextFrontend - t.freeFrontends.length;
 }
 
-/**
- * Slots of the spec's endpoints, in its order; those that it has already stay. Null: there is not enough
- * room.
- */
-function createEndpoints(
+/** Tries one of the refused service ports again; for the caller to call while `retries` is not 0. */
+export function createRetry(t: Services): void {
+  t.retries--;
+  for (const [id, spec] of t.refused) {
+    t.refused.delete(id); // it goes to the end when it still does not fit
+    createUpdate(t, { upsert: [spec], remove: [] });
+    return;
+  }
+}
+
+/** Takes in endpoints of a service port ahead of the update that makes them its own. */
+export function createPart(t: Services, part: EndpointPart): void {
+  const staged = t.staged.get(part.id) ?? createStaged(t);
+  t.staged.set(part.id, staged);
+  stageEndpoints(t, part.id, staged, part.endpoints);
+}
+
+function createStaged(t: Services): StagedEndpoints {
+  t.lastMark = (t.lastMark % 0x3fffffff) + 1;
+  return { mark: t.lastMark, specs: [], slots: [], taken: [], isShort: false };
+}
+
+/** Finds or takes a slot for each endpoint, if there are enough; those that the service port has already stay. */
+function stageEndpoints(
   t: Services,
-  spec: ServicePortSpec,
-  old: Map<string, number> | undefined,
-): number[] | null {
-  const known = new Map(old);
-  const taken: number[] = [];
-  const slots: number[] = [];
-  for (const e of spec.endpoints) {
-    let slot = known.get(endpointKey(e));
-    if (slot === undefined) {
+  id: number,
+  staged: StagedEndpoints,
+  endpoints: readonly EndpointSpec[],
+): void {
+  for (const e of endpoints) {
+    staged.specs.push(e);
+    if (staged.isShort) continue;
+    const cell = endpointCell(t, id, e);
+    let slot = t.epIndex[cell] - 1;
+    if (slot < 0) {
       slot = t.freeEndpoints.pop() ?? (t.nextEndpoint < t.epPort.length ? t.nextEndpoint++ : -1);
       if (slot < 0) {
-        t.freeEndpoints.push(...taken);
-        return null;
+        staged.isShort = true;
+        continue;
       }
-      known.set(endpointKey(e), slot);
-      taken.push(slot);
-      t.epAddr.set([e.w0, e.w1, e.w2, e.w3], slot * 4);
+      t.epIndex[cell] = slot + 1;
+      staged.taken.push(slot);
+      const a = slot * 4;
+      t.epAddr[a] = e.w0;
+      t.epAddr[a + 1] = e.w1;
+      t.epAddr[a + 2] = e.w2;
+      t.epAddr[a + 3] = e.w3;
       t.epPort[slot] = e.port;
-      t.epService[slot] = spec.id;
+      t.epService[slot] = id;
       t.epHits[slot] = 0;
+      t.epNext[slot] = NONE;
     }
-    slots.push(slot);
+    t.epMark[slot] = staged.mark;
+    staged.slots.push(slot);
   }
-  return slots;
+}
+
+function releaseStaged(t: Services, staged: StagedEndpoints): void {
+  for (const slot of staged.taken) freeEndpoint(t, slot);
+}
+
+/** Where the index has this endpoint of a service port, or where it would go. */
+function endpointCell(t: Services, id: number, e: EndpointSpec): number {
+  const mask = t.epIndex.length - 1;
+  let i = endpointHash(id, e.w0, e.w1, e.w2, e.w3, e.port) & mask;
+  for (;;) {
+    const slot = t.epIndex[i] - 1;
+    if (slot < 0) return i;
+    const a = slot << 2;
+    if (
+      t.epAddr[a + 3] === e.w3 &&
+      t.epService[slot] === id &&
+      t.epPort[slot] === e.port &&
+      t.epAddr[a + 2] === e.w2 &&
+      t.epAddr[a + 1] === e.w1 &&
+      t.epAddr[a] === e.w0
+    )
+      return i;
+    i = (i + 1) & mask;
+  }
+}
+
+function endpointHash(id: number, w0: number, w1: number, w2: number, w3: number, port: number): number {
+  return hashIndex.mixTrusted(w0 ^ id, w1 ^ port, w2, w3);
+}
+
+function endpointHome(t: Services, slot: number): number {
+  const a = slot << 2;
+  return endpointHash(
+    t.epService[slot],
+    t.epAddr[a],
+    t.epAddr[a + 1],
+    t.epAddr[a + 2],
+    t.epAddr[a + 3],
+    t.epPort[slot],
+  );
 }
 
 function createSetBits(t: Services, spec: ServicePortSpec, slots: readonly number[]): void {
@@ -341,41 +448,49 @@ function createSetBits(t: Services, spec: ServicePortSpec, slots: readonly numbe
 }
 
 /** Takes the room that a service port needs; null, and nothing changed, when there is not enough. */
-function createPlan(t: Services, spec: ServicePortSpec): ServicePlan | null {
+function createPlan(t: Services, spec: ServicePortSpec, room: { frontends: number }): ServicePlan | null {
   const old = t.records.get(spec.id);
+  const endpoints = t.staged.get(spec.id) ?? createStaged(t);
+  t.staged.delete(spec.id);
+  stageEndpoints(t, spec.id, endpoints, spec.endpoints);
   const wanted = spec.frontends.filter((f) => f.sourceRanges !== null);
   const rangesSize = wanted.reduce((n, f) => n + (f.sourceRanges as SourceRange[]).length * RANGE_WORDS, 0);
   const membersSize = spec.sets.reduce((n, s) => n + s.length, 0);
   const members = membersSize === 0 ? 0 : t.members.take(membersSize);
   const ranges = wanted.length === 0 ? 0 : t.ranges.take(Math.max(1, rangesSize));
-  const slots = members < 0 || ranges < 0 ? null : createEndpoints(t, spec, old?.endpoints);
-  if (slots === null) {
+  const left = room.frontends + (old?.frontends.length ?? 0) - spec.frontends.length;
+  if (members < 0 || ranges < 0 || left < 0 || endpoints.isShort) {
     t.full++;
+    t.refused.set(spec.id, { ...spec, endpoints: endpoints.specs });
     if (members > 0) t.members.give(members, membersSize);
     if (ranges > 0) t.ranges.give(ranges, Math.max(1, rangesSize));
+    releaseStaged(t, endpoints);
     return null;
   }
+  room.frontends = left;
+  t.refused.delete(spec.id);
   const record: ServiceRecord = {
     name: spec.name,
     frontends: [],
-    endpoints: new Map(spec.endpoints.map((e, i) => [endpointKey(e), slots[i]])),
+    firstEndpoint: NONE,
     members,
     membersSize,
     ranges,
     rangesSize: Math.max(1, rangesSize),
   };
   const hits = new Map((old?.frontends ?? []).map((f) => [createFrontendKey(t, f), t.hits[f]]));
-  return { spec, old, slots, record, hits };
+  return { spec, old, endpoints, record, hits };
 }
 
 function createFrontendKey(t: Services, f: number): string {
   return `${t.addr.subarray(f * 4, f * 4 + 4)},${t.portProto[f]}`;
 }
 
-function upsertService(t: Services, { spec, old, slots, record, hits }: ServicePlan): void {
-  if (old !== undefined)
-    for (const [key, slot] of old.endpoints) if (!record.endpoints.has(key)) freeEndpoint(t, slot);
-  for (const [i, e] of spec.endpoints.entries()) t.epFlags[slots[i]] = e.flags;
+function upsertService(t: Services, { spec, old, endpoints, record, hits }: ServicePlan): void {
+  const { slots } = endpoints;
+  if (old !== undefined) freeUnmarked(t, old, endpoints.mark);
+  for (let i = 0; i < slots.length; i++) t.epFlags[slots[i]] = endpoints.specs[i].flags;
+  record.firstEndpoint = chain(t, endpoints);
   createSetBits(t, spec, slots);
   const setAt: number[] = [];
   let at = record.members;
@@ -405,11 +520,7 @@ function createFrontend(
   const meta = (f.family << 8) | protocol;
   // Two services on one address and port: `compile` gives it to one of them. Here the first keeps it.
   if (find(t, f.w0, f.w1, f.w2, f.w3, f.port, meta) >= 0) return -1;
-  const slot = t.freeFrontends.pop() ?? (t.nextFrontend < t.kind.length ? t.nextFrontend++ : -1);
-  if (slot < 0) {
-    t.full++;
-    return -1;
-  }
+  const slot = t.freeFrontends.pop() ?? t.nextFrontend++; // createPlan saw to it that there is one
   t.addr.set([f.w0, f.w1, f.w2, f.w3], slot * 4);
   t.portProto[slot] = pack(f.port, f.family, protocol);
   t.kind[slot] = f.kind;
@@ -472,17 +583,57 @@ function dropFrontends(t: Services, record: ServiceRecord): void {
   if (record.ranges > 0) t.ranges.give(record.ranges, record.rangesSize);
 }
 
+/** Chains the endpoints of a change, each once whatever it is named; returns the first. */
+function chain(t: Services, { slots, mark }: StagedEndpoints): number {
+  let first = NONE;
+  for (let i = slots.length - 1; i >= 0; i--) {
+    const slot = slots[i];
+    if (t.epMark[slot] !== mark) continue;
+    t.epMark[slot] = ~mark;
+    t.epNext[slot] = first;
+    first = slot;
+  }
+  return first;
+}
+
+function freeUnmarked(t: Services, record: ServiceRecord, mark: number): void {
+  let slot = record.firstEndpoint;
+  while (slot !== NONE) {
+    const next = t.epNext[slot];
+    if (t.epMark[slot] !== mark) freeEndpoint(t, slot);
+    slot = next;
+  }
+}
+
 function freeEndpoint(t: Services, slot: number): void {
+  const mask = t.epIndex.length - 1;
+  let i = endpointHome(t, slot) & mask;
+  while (t.epIndex[i] !== slot + 1) i = (i + 1) & mask;
+  let hole = i;
+  for (;;) {
+    i = (i + 1) & mask;
+    if (t.epIndex[i] === 0) break;
+    const home = endpointHome(t, t.epIndex[i] - 1) & mask;
+    if (((i - home) & mask) >= ((i - hole) & mask)) {
+      t.epIndex[hole] = t.epIndex[i];
+      hole = i;
+    }
+  }
+  t.epIndex[hole] = 0;
   t.epGeneration[slot] = (t.epGeneration[slot] + 1) | 0;
   t.freeEndpoints.push(slot);
 }
 
 /** Takes a service port away; connections that it made notice on their next packet. */
 export function removeService(t: Services, id: number): void {
+  t.refused.delete(id);
+  const staged = t.staged.get(id);
+  if (staged !== undefined) releaseStaged(t, staged);
+  t.staged.delete(id);
   const record = t.records.get(id);
   if (record === undefined) return;
   dropFrontends(t, record);
-  for (const slot of record.endpoints.values()) freeEndpoint(t, slot);
+  freeUnmarked(t, record, NONE);
   t.records.delete(id);
 }
 
