@@ -44,8 +44,9 @@ export const Event = Object.freeze({
   CSUM_COMPLETED: 22,
   ND_REPLIES: 23,
   ND_SOLICITATIONS: 24,
+  CT_EXPECTED: 25,
 } as const);
-const EVENT_COLUMNS = 32;
+const EVENT_COLUMNS = 64;
 export const EVENT_NAMES: readonly string[] = Object.keys(Event).map((k) => k.toLowerCase());
 
 export class Counters {

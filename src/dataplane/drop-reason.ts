@@ -59,11 +59,12 @@ export const DropReason = Object.freeze({
   MALFORMED_ND: 53,
   UDP_NO_CHECKSUM: 54,
   LINK_LOCAL_UNROUTED: 55,
+  HELPER_INCOMPLETE: 56,
 } as const);
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
 /** One more than the highest code: the number of drop counters. */
-export const DROP_REASONS = 56;
+export const DROP_REASONS = 57;
 
 /** Text for people, indexed by code: the same words in trace, capture, metrics and `show drops`. */
 export const DROP_REASON_TEXT: readonly string[] = [
@@ -123,6 +124,7 @@ export const DROP_REASON_TEXT: readonly string[] = [
   "Malformed neighbour discovery",
   "IPv6 UDP without checksum",
   "Link-local address is not routed",
+  "CT: Helper cannot read the packet",
 ];
 
 /** The constant's name of a code, for JSON. */

@@ -74,6 +74,8 @@ export class Packet {
   ctDir = 0; //          0 original, 1 reply
   ctState = 0; //        CtState
   nat = 0; //            1: `to` differs from `key`
+  helper = 0; //         1: of a connection that a helper reads
+  expected = -1; //      expectations index that it fulfils
   icmpInner = 0; //      offset of the IP header that an ICMP error carries, when it was matched
   frontend = -1; //      services frontend that claimed it
   sourceClass = 0; //    SourceClass that the rules took its sender for, when a frontend claimed it
@@ -123,6 +125,8 @@ export function begin(pkt: Packet, off: number, len: number, inPort: number): vo
   pkt.ctDir = 0;
   pkt.ctState = 0;
   pkt.nat = 0;
+  pkt.helper = 0;
+  pkt.expected = -1;
   pkt.icmpInner = 0;
   pkt.frontend = -1;
   pkt.sourceClass = 0;

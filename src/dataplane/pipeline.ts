@@ -15,6 +15,7 @@ import { chooseBackend } from "./stage/choose-backend.ts";
 import { classify } from "./stage/classify.ts";
 import { beginInner, decapsulate, innerFrames, isForTunnel, tunnelPayload } from "./stage/decapsulate.ts";
 import { enforcePolicy } from "./stage/enforce-policy.ts";
+import { helpFtp } from "./stage/help-ftp.ts";
 import { learnSource } from "./stage/learn-source.ts";
 import { masquerade } from "./stage/masquerade.ts";
 import { output } from "./stage/output.ts";
@@ -90,6 +91,10 @@ function forwardIp(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdi
     note(pkt, t, S.MASQUERADE, v);
   }
   if (v === NEXT) v = translate(pkt, t); //              the bytes change here, once
+  if (v === NEXT && pkt.helper !== 0) {
+    v = helpFtp(pkt, t, nowSec); //                      and the addresses that a payload names
+    note(pkt, t, S.HELP_FTP, v);
+  }
   if (v === NEXT) {
     v = output(pkt, t, nowSec, nowMs);
     note(pkt, t, S.OUTPUT, v);

@@ -15,6 +15,7 @@ export const StageId = Object.freeze({
   TRANSLATE: 12,
   OUTPUT: 13,
   SEND_ICMP_ERROR: 14,
+  HELP_FTP: 15,
 } as const);
 export type StageId = (typeof StageId)[keyof typeof StageId];
 
@@ -34,6 +35,7 @@ export const STAGE_NAMES: readonly string[] = [
   "translate",
   "output",
   "send-icmp-error",
+  "help-ftp",
 ];
 
 /** The place in Linux that does the same. */
@@ -53,4 +55,5 @@ export const STAGE_HOOKS: readonly string[] = [
   "nat",
   "output",
   "icmp_send",
+  "nf_conntrack_ftp",
 ];

@@ -3,12 +3,16 @@
  * never inside one. Tables that grow with traffic (fdb, neighbours, conntrack) live here for good; the compiled
  * ones (routes, vteps, address sets) are replaced as a whole, services are patched one service port at a time.
  */
+
+import * as ftp from "../wire/ftp.ts";
 import type { Counters } from "./counters.ts";
 import { Packet } from "./packet.ts";
 import type { Offload } from "./port.ts";
 import type { SlotPool } from "./slot-pool.ts";
 import { Affinity } from "./table/affinity.ts";
 import { Conntrack } from "./table/conntrack.ts";
+import { SeqAdj } from "./table/conntrack-seqadj.ts";
+import { Expectations } from "./table/expectations.ts";
 import { Fdb } from "./table/fdb.ts";
 import { Fragments } from "./table/fragments.ts";
 import { LocalAddresses } from "./table/local-addresses.ts";
@@ -48,6 +52,7 @@ export class NodeConfig {
   masqueradeEgress = 1; // 1: pod → outside the cluster leaves with the node's address
   tcpLoose = 1; //         nf_conntrack_tcp_loose
   dropInvalid = 1; //      kube-proxy's KUBE-FORWARD rule; off with conntrack.tcpBeLiberal
+  ftpHelper = 0; //        1: control connections (port 21) are read for the data connections they announce
   loopback = 0; //         1: what the node sends over its own loopback comes by host0 too (offline: there is no lo)
   snatMin = 1024; //       SNAT source ports, both ends included …
   snatMax = 65_535;
@@ -71,6 +76,8 @@ export class Tables {
   readonly conntrack: Conntrack;
   readonly services: Services;
   readonly affinity: Affinity;
+  readonly expectations = new Expectations();
+  readonly seqadj = new SeqAdj();
   readonly fragments: Fragments;
   readonly icmpRate: TokenBucket;
   routes: Routes = createRoutes([]);
@@ -89,6 +96,8 @@ export class Tables {
   readonly keyA = new Int32Array(10);
   readonly keyB = new Int32Array(10);
   readonly segment = new Int32Array(4);
+  readonly ftp = new Int32Array(ftp.RESULT_WORDS);
+  readonly ftpText = new Uint8Array(ftp.TEXT_MAX);
   /** (offset, length) of inner frames, then the input bytes that went into them: `coalesce`'s result. */
   readonly descriptors = new Int32Array(2 * DESCRIPTORS + 1);
   /** Pairs of slots for joined inner frames, in use until the next flush. */

@@ -12,7 +12,9 @@ import { drop } from "../drop.ts";
 import { DropReason } from "../drop-reason.ts";
 import { CtState, Masquerade, type Packet } from "../packet.ts";
 import * as conntrack from "../table/conntrack.ts";
+import * as seqadj from "../table/conntrack-seqadj.ts";
 import * as ctTcp from "../table/conntrack-tcp.ts";
+import * as expectations from "../table/expectations.ts";
 import * as prefixSet from "../table/prefix-set.ts";
 import * as routes from "../table/routes.ts";
 import type { Tables } from "../tables.ts";
@@ -25,10 +27,13 @@ const { Status, Timeout } = conntrack;
 /** Random tries before the walk, and steps of the walk: bounds what one packet may cost. */
 const RANDOM_TRIES = 32;
 const WALK_STEPS = 2048;
+const FTP_PORT = 21;
 
 export function masquerade(pkt: Packet, t: Tables, nowSec: number): Verdict {
-  if (pkt.ctState !== CtState.NEW || pkt.ctSlot >= 0) return NEXT;
+  if (pkt.ctSlot >= 0 || (pkt.ctState !== CtState.NEW && pkt.expected < 0)) return NEXT;
   const to = pkt.to;
+  if (pkt.expected >= 0 && expectations.isTranslated(t.expectations, pkt.expected))
+    return follow(pkt, t, nowSec);
   const r = pkt.route;
   const kind = r < 0 ? LOCAL : t.routes.kind[r];
   if (kind === LOCAL)
@@ -40,6 +45,17 @@ export function masquerade(pkt: Packet, t: Tables, nowSec: number): Verdict {
   tuple.invert(to, t.keyA);
   if (masked || isTaken(t, t.keyA, nowSec)) {
     const reason = findPort(pkt, t, masked, nowSec);
+    if (reason !== DropReason.NONE) return drop(pkt, t, reason as DropReason);
+  }
+  return enter(pkt, t, nowSec);
+}
+
+/** An expected connection comes as its master's other end does (nf_nat_follow_master). */
+function follow(pkt: Packet, t: Tables, nowSec: number): Verdict {
+  expectations.loadSource(t.expectations, pkt.expected, pkt.to);
+  tuple.invert(pkt.to, t.keyA);
+  if (isTaken(t, t.keyA, nowSec)) {
+    const reason = findPort(pkt, t, false, nowSec);
     if (reason !== DropReason.NONE) return drop(pkt, t, reason as DropReason);
   }
   return enter(pkt, t, nowSec);
@@ -126,8 +142,13 @@ function enter(pkt: Packet, t: Tables, nowSec: number): Verdict {
   }
   if (((key[8] ^ to[8]) & ~0xffff) !== 0) status |= Status.SRC_NAT;
   if (((key[8] ^ to[8]) & 0xffff) !== 0) status |= Status.DST_NAT;
-  ct.status[slot] |= status;
   pkt.nat = status === 0 ? 0 : 1;
+  if (pkt.expected >= 0) {
+    status |= Status.RELATED;
+    expectations.remove(t.expectations, pkt.expected);
+  } else if (t.config.ftpHelper !== 0 && isFtp(key, to) && seqadj.add(t.seqadj, ct, slot))
+    status |= Status.HELPER;
+  ct.status[slot] |= status;
   const s = t.services;
   ct.endpoint[slot] = pkt.endpoint;
   ct.epoch[slot] = pkt.endpoint >= 0 ? s.epGeneration[pkt.endpoint] : s.epoch[0];
@@ -138,6 +159,11 @@ function enter(pkt: Packet, t: Tables, nowSec: number): Verdict {
   pkt.ctSlot = slot;
   pkt.ctDir = 0;
   return NEXT;
+}
+
+/** A control connection by either end's port, as nf_conntrack_ftp's default has it. */
+function isFtp(key: Int32Array, to: Int32Array): boolean {
+  return (key[9] & 0xff) === 6 && ((key[8] & 0xffff) === FTP_PORT || (to[8] & 0xffff) === FTP_PORT);
 }
 
 function firstTimeout(pkt: Packet, t: Tables, slot: number): number {

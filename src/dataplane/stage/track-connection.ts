@@ -15,6 +15,7 @@ import { findFrontend } from "../find-frontend.ts";
 import { CtState, type Packet } from "../packet.ts";
 import * as conntrack from "../table/conntrack.ts";
 import * as ctTcp from "../table/conntrack-tcp.ts";
+import * as expectations from "../table/expectations.ts";
 import type { Tables } from "../tables.ts";
 import * as tuple from "../tuple.ts";
 import { Verdict } from "../verdict.ts";
@@ -49,6 +50,7 @@ export function trackConnection(pkt: Packet, t: Tables, nowSec: number): Verdict
 /** No such connection: may this packet start one? */
 function begin(pkt: Packet, t: Tables): Verdict {
   pkt.ctState = NEW;
+  if (t.expectations.count !== 0) fulfil(pkt, t);
   if (pkt.proto === TCP) {
     const ok = ctTcp.flagsValid(pkt.tcpFlags) && ctTcp.firstState(pkt.tcpFlags, t.config.tcpLoose !== 0) >= 0;
     if (!ok) pkt.ctState = INVALID;
@@ -58,6 +60,19 @@ function begin(pkt: Packet, t: Tables): Verdict {
     if (((pkt.key[8] >>> 8) & 0xff) !== icmpv6.TYPE_ECHO_REQUEST) pkt.ctState = INVALID;
   }
   return NEXT;
+}
+
+/** A connection that a helper saw coming is RELATED, and goes where its master's other end meant it to. */
+function fulfil(pkt: Packet, t: Tables): void {
+  const e = t.expectations;
+  const index = expectations.find(e, t.conntrack, pkt.key, conntrack.clockSec(t.conntrack));
+  if (index < 0) return;
+  pkt.ctState = RELATED;
+  pkt.expected = index;
+  tuple.copy(pkt.key, pkt.to);
+  if (!expectations.isTranslated(e, index)) return;
+  expectations.loadDestination(e, index, pkt.to);
+  pkt.nat = 1;
 }
 
 function isQuery(type: number): boolean {
@@ -97,13 +112,18 @@ function proceed(pkt: Packet, t: Tables, ref: number, nowSec: number): Verdict {
   const status = ct.status[slot];
   pkt.ctSlot = slot;
   pkt.ctDir = ref & 1;
-  pkt.ctState = (status & Status.SEEN_REPLY) !== 0 ? ESTABLISHED : NEW;
+  pkt.ctState = (status & Status.SEEN_REPLY) !== 0 ? ESTABLISHED : firstState(status);
+  if ((status & Status.HELPER) !== 0) pkt.helper = 1;
   pkt.endpoint = ct.endpoint[slot];
   if ((status & NAT_BITS) !== 0) {
     conntrack.loadTranslated(ct, ref, pkt.key, pkt.to);
     pkt.nat = 1;
   }
   return NEXT;
+}
+
+function firstState(status: number): CtState {
+  return (status & Status.RELATED) !== 0 ? RELATED : NEW;
 }
 
 /** Has the decision that this UDP connection rests on been overtaken? */

@@ -49,6 +49,7 @@ export const Status = Object.freeze({
   SRC_NAT: 1 << 4,
   DST_NAT: 1 << 5,
   DYING: 1 << 9,
+  HELPER: 1 << 13,
   RELATED: 1 << 0,
 } as const);
 const { SEEN_REPLY, ASSURED, CONFIRMED } = Status;

@@ -1,0 +1,134 @@
+/**
+ * Connections that a helper has seen announced (netfilter: nf_conntrack_expect). The first packet that fits one begins
+ * a RELATED connection, which takes over its master's translation, both ways (nf_nat_follow_master).
+ *
+ * Few, and none in most nodes: a walk over what is there, and no walk at all while `count` is 0. Full: the oldest goes.
+ * One of a master at a time, as FTP's policy has it (max_expected 1); it ends with its master, or after five minutes.
+ */
+import * as conntrack from "./conntrack.ts";
+
+const CAPACITY = 256;
+/** nf_conntrack_ftp's policy, seconds. */
+export const TIMEOUT_SEC = 300;
+/** Words of an expectation: who may come (source, destination, destination port, protocol and family), and … */
+const SRC = 0;
+const DST = 4;
+const PORT = 8;
+const META = 9;
+/** … where it is sent, and as whom; used when NAT is set. */
+const NAT = 10;
+const TO = 11; //    destination words
+const TO_PORT = 15;
+const AS = 16; //    source words
+const WORDS = 20;
+
+export class Expectations {
+  count = 0;
+  readonly words = new Int32Array(CAPACITY * WORDS);
+  readonly master = new Int32Array(CAPACITY); //      conntrack slot, -1: free
+  readonly masterPorts = new Int32Array(CAPACITY); // of its original tuple: a slot may be given to another
+  readonly expiresAtSec = new Int32Array(CAPACITY);
+
+  constructor() {
+    this.master.fill(-1);
+  }
+}
+
+/**
+ * Expects a connection: `key` holds source, destination and destination port (its source port is anybody's). Returns
+ * its index, or -1 when another master already expects the same.
+ */
+export function expect(
+  e: Expectations,
+  ct: conntrack.Conntrack,
+  master: number,
+  key: Int32Array,
+  nowSec: number,
+): number {
+  let at = -1;
+  for (let i = 0; i < CAPACITY; i++) {
+    if (e.master[i] < 0) continue;
+    if (!isAlive(e, ct, i, nowSec) || e.master[i] === master) remove(e, i);
+    else if (fits(e, i, key)) return -1;
+  }
+  for (let i = 0; i < CAPACITY && at < 0; i++) if (e.master[i] < 0) at = i;
+  if (at < 0) {
+    at = oldest(e);
+    remove(e, at);
+  }
+  const w = at * WORDS;
+  for (let i = 0; i < 8; i++) e.words[w + i] = key[i];
+  e.words[w + PORT] = key[8] & 0xffff;
+  e.words[w + META] = key[9];
+  e.words[w + NAT] = 0;
+  e.master[at] = master;
+  e.masterPorts[at] = ct.tuple[(master << 3) + 2];
+  e.expiresAtSec[at] = (nowSec + TIMEOUT_SEC) | 0;
+  e.count++;
+  return at;
+}
+
+/** The connection shall go to `tuple`'s source at `port`, and come from `tuple`'s destination. */
+export function translate(e: Expectations, at: number, tuple: Int32Array, port: number): void {
+  const w = at * WORDS;
+  e.words[w + NAT] = 1;
+  for (let i = 0; i < 4; i++) {
+    e.words[w + TO + i] = tuple[i];
+    e.words[w + AS + i] = tuple[4 + i];
+  }
+  e.words[w + TO_PORT] = port;
+}
+
+/** Index of the expectation that a packet with this tuple fulfils, or -1. */
+export function find(e: Expectations, ct: conntrack.Conntrack, key: Int32Array, nowSec: number): number {
+  for (let i = 0; i < CAPACITY; i++) {
+    if (e.master[i] < 0 || !fits(e, i, key)) continue;
+    if (isAlive(e, ct, i, nowSec)) return i;
+    remove(e, i);
+  }
+  return -1;
+}
+
+function fits(e: Expectations, i: number, key: Int32Array): boolean {
+  const w = i * WORDS;
+  const x = e.words;
+  if (x[w + META] !== key[9] || x[w + PORT] !== (key[8] & 0xffff)) return false;
+  for (let k = 0; k < 4; k++) if (x[w + SRC + k] !== key[k] || x[w + DST + k] !== key[4 + k]) return false;
+  return true;
+}
+
+function isAlive(e: Expectations, ct: conntrack.Conntrack, i: number, nowSec: number): boolean {
+  const slot = e.master[i];
+  if (((e.expiresAtSec[i] - nowSec) | 0) <= 0) return false;
+  if ((ct.status[slot] & conntrack.Status.HELPER) === 0) return false;
+  return ct.tuple[(slot << 3) + 2] === e.masterPorts[i];
+}
+
+function oldest(e: Expectations): number {
+  let at = 0;
+  for (let i = 1; i < CAPACITY; i++) if (((e.expiresAtSec[i] - e.expiresAtSec[at]) | 0) < 0) at = i;
+  return at;
+}
+
+export function remove(e: Expectations, at: number): void {
+  if (e.master[at] < 0) return;
+  e.master[at] = -1;
+  e.count--;
+}
+
+export function isTranslated(e: Expectations, at: number): boolean {
+  return e.words[at * WORDS + NAT] !== 0;
+}
+
+/** Writes where the expected connection shall go into `to`: destination and destination port. */
+export function loadDestination(e: Expectations, at: number, to: Int32Array): void {
+  const w = at * WORDS;
+  for (let i = 0; i < 4; i++) to[4 + i] = e.words[w + TO + i];
+  to[8] = (to[8] & ~0xffff) | e.words[w + TO_PORT];
+}
+
+/** Writes as whom the expected connection shall come into `to`. */
+export function loadSource(e: Expectations, at: number, to: Int32Array): void {
+  const w = at * WORDS;
+  for (let i = 0; i < 4; i++) to[i] = e.words[w + AS + i];
+}
