@@ -111,6 +111,7 @@ function nodeMessage(
       detectLocal: detectLocal(settings.podsByPort, settings.podSources.length > 0),
       dropInvalid: liberal ? 0 : 1,
       loopback: partial ? 1 : 0,
+      ftpHelper: config.ftpHelper ? 1 : 0,
     },
     local: [...own.local],
     podSources: settings.podSources.map(prefixOf),

@@ -21,6 +21,7 @@ export function offlineConfig(
     source: { files: [] },
     proxy,
     conntrackMax: 0,
+    ftpHelper: false,
     spinMicroseconds: 0,
   };
 }

@@ -46,6 +46,8 @@ export function agentConfiguration(t: Topology, node: NodePlan, paths: LabPaths)
     socket: agentSocket(t.lab, node.name),
     source: { socket: paths.socket },
     proxy: t.proxy,
+    conntrack: t.conntrack,
+    dataplane: t.dataplane,
   };
 }
 

@@ -28,6 +28,8 @@ export interface LabObject {
     serviceCIDR?: string;
     overlay?: { type?: "vxlan" | "none"; vni?: number; port?: number };
     proxy?: Record<string, unknown>;
+    conntrack?: Record<string, unknown>;
+    dataplane?: Record<string, unknown>;
     nodes?: {
       name: string;
       address?: string;
@@ -84,7 +86,10 @@ export interface Topology {
   fabricCidrs: string[];
   /** MTU of pod devices and of routes into the pod network. */
   podMtu: number;
+  /** KubeProxyConfiguration, and the agents' own settings: handed to them as they are. */
   proxy: Record<string, unknown>;
+  conntrack: Record<string, unknown>;
+  dataplane: Record<string, unknown>;
   nodes: NodePlan[];
   clients: ClientPlan[];
 }
@@ -155,6 +160,8 @@ export function planTopology(lab: string, object: LabObject): Topology {
     fabricCidrs: fabric.map(formatCidr),
     podMtu: overlay.type === "vxlan" ? FABRIC_MTU - VXLAN_OVERHEAD[outer] : FABRIC_MTU,
     proxy: spec.proxy ?? {},
+    conntrack: spec.conntrack ?? {},
+    dataplane: spec.dataplane ?? {},
     nodes,
     clients,
   };

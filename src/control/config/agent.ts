@@ -28,6 +28,8 @@ export interface AgentConfig {
   readonly source: { readonly socket: string } | { readonly files: readonly string[] };
   readonly proxy: ProxyConfig;
   readonly conntrackMax: number;
+  /** Read FTP's control connections for the data connections they announce. */
+  readonly ftpHelper: boolean;
   readonly spinMicroseconds: number;
 }
 
@@ -43,7 +45,7 @@ interface RawAgent {
   socket: string;
   source: { socket: string } | { files: string[] };
   proxy?: unknown;
-  conntrack?: { max?: number };
+  conntrack?: { max?: number; helpers?: string[] };
   dataplane?: { spinMicroseconds?: number };
 }
 
@@ -77,6 +79,7 @@ export function agentConfig(value: unknown, problems: FieldProblems): AgentConfi
     source: raw.source,
     proxy: readProxyConfig(raw.proxy, problems, ["proxy"], clusterCidrs.map(formatCidr).join(",")),
     conntrackMax: raw.conntrack?.max ?? CONNTRACK_MAX,
+    ftpHelper: raw.conntrack?.helpers?.includes("ftp") ?? false,
     spinMicroseconds: raw.dataplane?.spinMicroseconds ?? SPIN_US,
   };
   return problems.any ? undefined : config;

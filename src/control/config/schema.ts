@@ -31,6 +31,13 @@ const overlay = closed(
 const driver = { enum: ["packet", "pcap"] };
 const proxy = { type: "object" }; // checked by readProxyConfig
 
+/** How the data plane works; a lab hands them to its agents as they are. */
+const conntrack = closed({
+  max: { type: "integer", minimum: 1 },
+  helpers: listOf({ enum: ["ftp"] }),
+});
+const dataplane = closed({ spinMicroseconds: { type: "integer", minimum: 0, maximum: 1_000_000 } });
+
 const LAB: SchemaObject = closed({
   ...head,
   spec: closed({
@@ -38,6 +45,8 @@ const LAB: SchemaObject = closed({
     serviceCIDR: text,
     overlay,
     proxy,
+    conntrack,
+    dataplane,
     nodes: listOf(
       closed(
         {
@@ -73,8 +82,8 @@ const AGENT: SchemaObject = closed(
       oneOf: [closed({ socket: text }, ["socket"]), closed({ files: listOf(text) }, ["files"])],
     },
     proxy,
-    conntrack: closed({ max: { type: "integer", minimum: 1 } }),
-    dataplane: closed({ spinMicroseconds: { type: "integer", minimum: 0, maximum: 1_000_000 } }),
+    conntrack,
+    dataplane,
   },
   ["nodeName", "clusterCIDR", "serviceCIDR", "uplink", "host", "socket", "source"],
 );
