@@ -35,6 +35,8 @@ export interface LabSpec {
   clusterCIDR?: string;
   serviceCIDR?: string | undefined;
   proxy?: object;
+  conntrack?: object;
+  dataplane?: object;
   objects?: object[];
 }
 
@@ -51,7 +53,17 @@ export class TestLab {
   /** Brings a lab up. When that fails nothing is left and the error holds what the command said. */
   static async up(name: string, spec: LabSpec = {}): Promise<TestLab> {
     const lab = new TestLab(`t-${name}`, await mkdtemp(join(tmpdir(), `podwire-test-${name}-`)));
-    const { nodes, clients, overlay, clusterCIDR, serviceCIDR, proxy, objects = [] } = spec;
+    const {
+      nodes,
+      clients,
+      overlay,
+      clusterCIDR,
+      serviceCIDR,
+      proxy,
+      conntrack,
+      dataplane,
+      objects = [],
+    } = spec;
     const manifest = { apiVersion: "v1", kind: "List", items: objects };
     await writeFile(join(lab.folder, "objects.json"), JSON.stringify(manifest));
     const file = {
@@ -65,6 +77,8 @@ export class TestLab {
         ...(clusterCIDR === undefined ? {} : { clusterCIDR }),
         ...(serviceCIDR === undefined ? {} : { serviceCIDR }),
         ...(proxy === undefined ? {} : { proxy }),
+        ...(conntrack === undefined ? {} : { conntrack }),
+        ...(dataplane === undefined ? {} : { dataplane }),
         manifests: ["objects.json"],
       },
     };

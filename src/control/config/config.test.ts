@@ -28,7 +28,12 @@ t.test("an AgentConfiguration is read with its defaults", async (t) => {
   t.same(config.clusterCidrs.map(formatCidr), ["10.244.0.0/16", "fd00:10:244::/56"]);
   t.same(config.overlay, { type: "vxlan", vni: 7, port: 8472 });
   t.same(config.uplink.gateways.map(formatIp), ["192.168.50.1"]);
-  t.match(config, { conntrackMax: 262144, ftpHelper: true, spinMicroseconds: 20, uplink: { driver: "packet" } });
+  t.match(config, {
+    conntrackMax: 262144,
+    ftpHelper: true,
+    spinMicroseconds: 20,
+    uplink: { driver: "packet" },
+  });
   t.equal(config.proxy.mode, "nftables");
   t.equal(config.proxy.conntrack.tcpEstablishedSec, 3600);
   t.same(config.proxy.clusterCidrs.map(formatCidr), ["10.244.0.0/16", "fd00:10:244::/56"]);
