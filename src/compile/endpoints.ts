@@ -2,6 +2,7 @@
 // (pkg/proxy/endpointslicecache.go, topology.go).
 import { formatIp, type IpWords, parseIp } from "../base/ip.ts";
 import type { EndpointSlice } from "../control/desired-state.ts";
+import { weightsOf } from "../control/weight.ts";
 import type { ProxySettings } from "./proxy-settings.ts";
 
 /** One address and port of a service port, merged over slices. */
@@ -15,6 +16,7 @@ export interface PortEndpoint extends IpWords {
   readonly terminating: boolean;
   readonly zones: readonly string[];
   readonly nodes: readonly string[];
+  readonly weight: number;
 }
 
 export interface Categories {
@@ -41,6 +43,7 @@ interface ParsedEndpoint {
   readonly terminating: boolean;
   readonly zones: readonly string[];
   readonly nodes: readonly string[];
+  readonly weight: number;
 }
 
 const NONE: readonly string[] = [];
@@ -123,14 +126,15 @@ function indexes(endpoints: readonly PortEndpoint[], take: (e: PortEndpoint) => 
 
 function makeEndpoint(e: ParsedEndpoint, port: number, text: string, local: boolean): PortEndpoint {
   const { w0, w1, w2, w3 } = e.address;
-  const { ready, serving, terminating, zones, nodes } = e;
-  return { w0, w1, w2, w3, port, text, local, ready, serving, terminating, zones, nodes };
+  const { ready, serving, terminating, zones, nodes, weight } = e;
+  return { w0, w1, w2, w3, port, text, local, ready, serving, terminating, zones, nodes, weight };
 }
 
 function parseSlice(slice: EndpointSlice): ParsedSlice {
   const known = parsed.get(slice);
   if (known !== undefined) return known;
   const family = slice.addressType === "IPv6" ? 6 : 4;
+  const weightOf = weightsOf(slice.metadata.annotations);
   const made: ParsedSlice = {
     family,
     ports: (slice.ports ?? []).flatMap((p) =>
@@ -139,14 +143,20 @@ function parseSlice(slice: EndpointSlice): ParsedSlice {
         : [{ key: portKey(p.name, p.protocol), port: p.port as number }],
     ),
     endpoints:
-      slice.addressType === "FQDN" ? [] : (slice.endpoints ?? []).flatMap((e) => parseEndpoint(e, family)),
+      slice.addressType === "FQDN"
+        ? []
+        : (slice.endpoints ?? []).flatMap((e) => parseEndpoint(e, family, weightOf)),
   };
   parsed.set(slice, made);
   return made;
 }
 
 /** Only the first address counts; one that cannot be read is left out, as an unusable one would be. */
-function parseEndpoint(endpoint: EndpointSlice["endpoints"][number], family: 4 | 6): ParsedEndpoint[] {
+function parseEndpoint(
+  endpoint: EndpointSlice["endpoints"][number],
+  family: 4 | 6,
+  weightOf: (address: string) => number,
+): ParsedEndpoint[] {
   const address = parseIp(endpoint.addresses?.[0] ?? "");
   if (address === null || address.family !== family) return [];
   const { ready, serving, terminating } = endpoint.conditions ?? {};
@@ -160,6 +170,7 @@ function parseEndpoint(endpoint: EndpointSlice["endpoints"][number], family: 4 |
       terminating: terminating ?? false,
       zones: endpoint.hints?.forZones?.map((z) => z.name) ?? NONE,
       nodes: endpoint.hints?.forNodes?.map((n) => n.name) ?? NONE,
+      weight: weightOf(formatIp(address)),
     },
   ];
 }

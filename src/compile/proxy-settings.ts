@@ -12,6 +12,7 @@ import {
 } from "../base/ip.ts";
 import type { ProxyConfig, ProxyMode } from "../control/config/proxy.ts";
 import type { Node } from "../control/desired-state.ts";
+import { SCHEDULER_NAMES, Scheduler } from "../dataplane/table/schedule.ts";
 
 const ZONE_LABEL = "topology.kubernetes.io/zone";
 
@@ -35,6 +36,8 @@ export interface ProxySettings {
   readonly nodePortIps: { readonly 4: readonly Ip[] | null; readonly 6: readonly Ip[] | null };
   /** Whether 127.0.0.0/8 is among "every LOCAL one". */
   readonly localhostNodePorts: boolean;
+  /** Scheduler: how a new connection's endpoint is chosen. */
+  readonly scheduler: number;
 }
 
 export interface SettingsInput {
@@ -73,7 +76,12 @@ export function proxySettings({ config, nodeName, node, localIps = [] }: Setting
     localIps: all,
     nodePortIps: { 4: ports(4), 6: ports(6) },
     localhostNodePorts: config.localhostNodePorts,
+    scheduler: schedulerOf(config),
   };
+}
+
+function schedulerOf({ mode, ipvs }: ProxyConfig): number {
+  return mode === "ipvs" ? SCHEDULER_NAMES.indexOf(ipvs.scheduler) : Scheduler.RANDOM;
 }
 
 function isUnspecified(a: Ip): boolean {

@@ -12,6 +12,7 @@ import {
   sameIp,
 } from "../base/ip.ts";
 import type { EndpointSlice, Service } from "../control/desired-state.ts";
+import { Scheduler } from "../dataplane/table/schedule.ts";
 import {
   Action,
   type ClassAction,
@@ -100,6 +101,7 @@ export function compileServicePort(
     affinitySec: affinity
       ? (service.spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? AFFINITY_SEC)
       : 0,
+    ...(settings.scheduler === Scheduler.RANDOM ? {} : { scheduler: settings.scheduler }),
     ...decide.pack(endpoints),
     frontends: firstOfEach(frontends),
   };
@@ -248,7 +250,8 @@ function endpointSpec(e: PortEndpoint): EndpointSpec {
     (e.ready ? Flag.READY : 0) |
     (e.serving ? Flag.SERVING : 0) |
     (e.terminating ? Flag.TERMINATING : 0);
-  return { w0: e.w0, w1: e.w1, w2: e.w2, w3: e.w3, port: e.port, flags };
+  const weight = e.weight === 1 ? {} : { weight: e.weight };
+  return { w0: e.w0, w1: e.w1, w2: e.w2, w3: e.w3, port: e.port, flags, ...weight };
 }
 
 function each(action: ClassAction): ByClass {

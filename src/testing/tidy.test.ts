@@ -25,6 +25,7 @@ const HOT: HotRules = {
     "src/dataplane/table/services.ts#upsertService": UPDATE,
     "src/dataplane/table/services.ts#dropFrontends": UPDATE,
     "src/dataplane/table/services.ts#removeService": UPDATE,
+    "src/dataplane/table/services.ts#releaseMaglev": UPDATE,
   },
   allowed: {
     "src/dataplane/engine.ts#forwardFrom: try":

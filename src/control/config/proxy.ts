@@ -9,6 +9,8 @@ import { parseHostPort } from "./host-port.ts";
 
 export const PROXY_MODES = ["iptables", "ipvs", "nftables", "userspace"] as const;
 export type ProxyMode = (typeof PROXY_MODES)[number];
+/** What ipvs mode can schedule by. The kernel knows more: lblc, lblcr, ovf, fo, twos. */
+export const IPVS_SCHEDULERS = ["dh", "lc", "mh", "nq", "rr", "sed", "sh", "wlc", "wrr"] as const;
 export const DETECT_LOCAL_MODES = [
   "BridgeInterface",
   "ClusterCIDR",
@@ -280,8 +282,12 @@ class Reader {
         this.#problems.invalid(this.#at(["ipvs", "excludeCIDRs", i]), text, "must be a valid CIDR");
       return range ?? [];
     });
+    const scheduler = raw.scheduler || "rr";
+    if (!(IPVS_SCHEDULERS as readonly string[]).includes(scheduler)) {
+      this.#problems.unsupported(this.#at(["ipvs", "scheduler"]), scheduler, IPVS_SCHEDULERS);
+    }
     return {
-      scheduler: raw.scheduler || "rr",
+      scheduler: (IPVS_SCHEDULERS as readonly string[]).includes(scheduler) ? scheduler : "rr",
       excludeCidrs,
       strictArp: raw.strictARP ?? false,
       tcpSec: time("tcpTimeout"),

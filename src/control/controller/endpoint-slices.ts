@@ -14,6 +14,7 @@ import {
   type Service,
 } from "../objects.ts";
 import type { Store, StoreEvent } from "../store.ts";
+import { formatWeights, parseWeight, WEIGHT_ANNOTATION, WEIGHTS_ANNOTATION } from "../weight.ts";
 import { LabelIndex } from "./label-index.ts";
 import { isFinished, isReady, isTerminating } from "./scheduler.ts";
 
@@ -33,6 +34,8 @@ interface Group {
   readonly endpoints: Map<string, Endpoint>;
   /** Address → when its pod became what it is, ready or not. */
   readonly changed: Map<string, string>;
+  /** Address → weight, of pods that say one. */
+  readonly weights: Map<string, number>;
 }
 
 export class EndpointSliceController {
@@ -140,17 +143,25 @@ export class EndpointSliceController {
         const groupKey = groupKeyOf(family, ports);
         let group = groups.get(groupKey);
         if (group === undefined) {
-          group = { family, ports, endpoints: new Map(), changed: new Map() };
+          group = { family, ports, endpoints: new Map(), changed: new Map(), weights: new Map() };
           groups.set(groupKey, group);
         }
         group.endpoints.set(address, this.#endpoint(service, pod, address));
         group.changed.set(address, readySince(pod));
+        const weight = parseWeight(pod.metadata.annotations?.[WEIGHT_ANNOTATION] ?? "");
+        if (weight !== undefined) group.weights.set(address, weight);
       }
     }
     // A Service without endpoints has one empty slice a family, so that its readers know it was looked at.
     for (const family of families) {
       if ([...groups.values()].some((group) => group.family === family)) continue;
-      groups.set(groupKeyOf(family, []), { family, ports: [], endpoints: new Map(), changed: new Map() });
+      groups.set(groupKeyOf(family, []), {
+        family,
+        ports: [],
+        endpoints: new Map(),
+        changed: new Map(),
+        weights: new Map(),
+      });
     }
     return groups;
   }
@@ -227,6 +238,7 @@ function makeSlice(
 ): EndpointSlice {
   const { namespace, labels, uid } = service.metadata;
   const headless = service.spec.clusterIP === "None" ? { [HEADLESS_LABEL]: "" } : {};
+  const weights = weightsText(group, addresses);
   const trigger = addresses.map((address) => group.changed.get(address) ?? "").reduce(later, "");
   return {
     apiVersion: "discovery.k8s.io/v1",
@@ -240,7 +252,14 @@ function makeSlice(
         [SERVICE_NAME_LABEL]: service.metadata.name,
         [MANAGED_BY_LABEL]: CONTROLLER_NAME,
       },
-      ...(trigger === "" ? {} : { annotations: { [TRIGGER_TIME]: trigger } }),
+      ...(trigger === "" && weights === ""
+        ? {}
+        : {
+            annotations: {
+              ...(trigger === "" ? {} : { [TRIGGER_TIME]: trigger }),
+              ...(weights === "" ? {} : { [WEIGHTS_ANNOTATION]: weights }),
+            },
+          }),
       ownerReferences: [
         { apiVersion: "v1", kind: "Service", name: service.metadata.name, uid: uid ?? "", controller: true },
       ],
@@ -249,6 +268,11 @@ function makeSlice(
     endpoints: [...addresses].sort().map((address) => group.endpoints.get(address) as Endpoint),
     ports: group.ports,
   };
+}
+
+function weightsText({ weights }: Group, addresses: readonly string[]): string {
+  const own = [...addresses].sort().filter((address) => weights.has(address));
+  return formatWeights(new Map(own.map((address) => [address, weights.get(address) as number])));
 }
 
 /** The Service's ports with this pod's numbers; a port name that the pod does not have leaves the port out. */

@@ -2,6 +2,7 @@
 import type { KindInfo } from "../kinds.ts";
 import type { FieldPath, FieldProblems } from "../manifest/field-problems.ts";
 import type { LabelSelector, Metadata } from "../objects.ts";
+import { parseWeight, parseWeights, WEIGHT_ANNOTATION, WEIGHT_TEXT, WEIGHTS_ANNOTATION } from "../weight.ts";
 import {
   checkName,
   dns1035Label,
@@ -36,6 +37,21 @@ export function validateMetadata(
   }
   validateLabels(metadata?.labels, [...path, "labels"], problems);
   validateAnnotations(metadata?.annotations, [...path, "annotations"], problems);
+  if (info.kind === "Pod" || info.kind === "EndpointSlice") validateWeights(metadata?.annotations, problems);
+}
+
+/** podwire's own annotations: a weight that is silently ignored is a bad day later. */
+function validateWeights(annotations: Record<string, string> | undefined, problems: FieldProblems): void {
+  const at = (key: string): FieldPath => ["metadata", "annotations", key];
+  const weight = annotations?.[WEIGHT_ANNOTATION];
+  if (weight !== undefined && parseWeight(weight) === undefined) {
+    problems.invalid(at(WEIGHT_ANNOTATION), weight, WEIGHT_TEXT);
+  }
+  for (const e of parseWeights(annotations?.[WEIGHTS_ANNOTATION] ?? "")) {
+    if (e.address === "") {
+      problems.invalid(at(WEIGHTS_ANNOTATION), e.part, 'must be "address=weight" (e.g. 10.9.8.7=3)');
+    } else if (e.weight === undefined) problems.invalid(at(WEIGHTS_ANNOTATION), e.part, WEIGHT_TEXT);
+  }
 }
 
 export function validateLabels(

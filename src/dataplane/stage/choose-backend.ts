@@ -76,15 +76,15 @@ function hasPorts(proto: number): boolean {
 }
 
 /**
- * Any endpoint of the set; for services with affinity the one that the client had, as long as it may still get it. A
- * client may have two: where policies send it to all endpoints by one way and to the node's own by another, the second
- * choice does not end the first. Of two that fit, kube-proxy's rules find the one that stands first.
+ * The endpoint that the service's scheduler names; for services with affinity the one that the client had, as long as it
+ * may still get it. A client may have two: where policies send it to all endpoints by one way and to the node's own by
+ * another, the second choice does not end the first. Of two that fit, kube-proxy's rules find the one that stands first.
  */
 function pickEndpoint(pkt: Packet, t: Tables, nowSec: number): number {
   const s = t.services;
   const f = pkt.frontend;
   const timeoutSec = s.affinitySec[f];
-  if (timeoutSec === 0) return services.pick(s, f, pkt.sourceClass, conntrack.random(t.conntrack));
+  if (timeoutSec === 0) return services.choose(s, f, pkt.sourceClass, pkt.key, conntrack.random(t.conntrack));
   let record = s.service[f] << 1;
   const first = rememberedEndpoint(pkt, t, record, nowSec);
   const second = rememberedEndpoint(pkt, t, record | 1, nowSec);
@@ -96,7 +96,7 @@ function pickEndpoint(pkt: Packet, t: Tables, nowSec: number): number {
       record |= 1;
     }
   } else if (!fits) {
-    endpoint = services.pick(s, f, pkt.sourceClass, conntrack.random(t.conntrack));
+    endpoint = services.choose(s, f, pkt.sourceClass, pkt.key, conntrack.random(t.conntrack));
     if (first >= 0) record |= 1;
   }
   if (endpoint < 0) return -1;

@@ -17,7 +17,18 @@
  * Columns have a hard capacity and are allocated zeroed, so memory that no service uses is not resident. A
  * service port that does not fit stays as it was and stands in `refused` until it does.
  */
+import {
+  createMaglev,
+  createMaglevRoom,
+  createOldRow,
+  createRow,
+  type Destination,
+  type OldRow,
+} from "./create-schedule.ts";
+import * as endpointLoad from "./endpoint-load.ts";
 import * as hashIndex from "./hash-index.ts";
+import * as schedule from "./schedule.ts";
+import { Schedule, Scheduler } from "./schedule.ts";
 
 /** What a frontend does with a new connection. */
 export const Action = Object.freeze({ DNAT: 0, REJECT: 1, DROP: 2, NONE: 3 } as const);
@@ -40,6 +51,8 @@ export interface EndpointSpec {
   port: number;
   /** Bit 0 local, 1 ready, 2 serving, 3 terminating. */
   flags: number;
+  /** Of schedulers that know weights; 1 when left out, 0: no new connections. */
+  weight?: number;
 }
 export interface ClassAction {
   action: number;
@@ -71,6 +84,10 @@ export interface ServicePortSpec {
   name: string;
   protocol: number;
   affinitySec: number;
+  /** Scheduler; chance when left out. */
+  scheduler?: number;
+  /** All frontends take turns together, where otherwise each has its own (a virtual server of IPVS). */
+  sharedSchedule?: boolean;
   endpoints: EndpointSpec[];
   sets: number[][];
   frontends: FrontendSpec[];
@@ -100,6 +117,14 @@ interface ServiceRecord {
   membersSize: number;
   ranges: number;
   rangesSize: number;
+  /** Maglev tables by the endpoints and weights they were dealt for. */
+  readonly maglev: Map<string, number>;
+}
+
+/** What a frontend keeps over a change of its service port, as long as its address stays. */
+interface Kept {
+  readonly hits: number;
+  readonly row: OldRow | undefined;
 }
 
 /** A change of one service port for which room has been taken. */
@@ -108,8 +133,8 @@ interface ServicePlan {
   readonly old: ServiceRecord | undefined;
   readonly endpoints: StagedEndpoints;
   readonly record: ServiceRecord;
-  /** By frontend: counters go on when an address stays. */
-  readonly hits: ReadonlyMap<string, number>;
+  /** By frontend. */
+  readonly kept: ReadonlyMap<string, Kept>;
 }
 
 /** Endpoints of a spec with their slots. No packet finds a slot before the change is made. */
@@ -184,6 +209,8 @@ export class Services {
   readonly epNext: Int32Array; //       the next endpoint of its service port, or NONE
   readonly epMark: Int32Array; //       change that named it last
 
+  readonly schedule: Schedule;
+
   /** Counts changes. Connections without an endpoint remember it, to notice a service that came later. */
   readonly epoch = new Int32Array(1);
   readonly records = new Map<number, ServiceRecord>();
@@ -232,6 +259,7 @@ export class Services {
     this.epIndex = new Int32Array(e * 2);
     this.epNext = new Int32Array(e);
     this.epMark = new Int32Array(e);
+    this.schedule = new Schedule(f, this.epGeneration);
     this.members = new RunAllocator(e * 4);
     this.ranges = new RunAllocator(f * RANGE_WORDS);
   }
@@ -298,10 +326,18 @@ export function pick(t: Services, f: number, sourceClass: number, random: number
   return t.member[t.setAt[c] + ((((random >>> 9) * n) / 0x800000) | 0)];
 }
 
+/** The endpoint for a new connection with tuple `key`, as the frontend's scheduler has it. -1: none may be had. */
+export function choose(t: Services, f: number, sourceClass: number, key: Int32Array, random: number): number {
+  if (t.schedule.kind[f] === Scheduler.RANDOM) return pick(t, f, sourceClass, random);
+  const c = f * CLASSES + sourceClass;
+  return schedule.pick(t.schedule, f, t.member, t.setAt[c], t.setCount[c], key);
+}
+
 /** True when this class of source may get the endpoint: what a remembered choice has to be asked for. */
 export function mayGet(t: Services, f: number, sourceClass: number, endpoint: number): boolean {
   const c = f * CLASSES + sourceClass;
-  return t.setCount[c] > 0 && ((t.epSets[endpoint] >>> t.setNo[c]) & 1) !== 0;
+  if (t.setCount[c] === 0 || ((t.epSets[endpoint] >>> t.setNo[c]) & 1) === 0) return false;
+  return t.schedule.kind[f] === Scheduler.RANDOM || t.schedule.weight[endpoint] > 0;
 }
 
 /** Of two endpoints that this class of source may get: does the one stand before the other? */
@@ -394,6 +430,7 @@ function stageEndpoints(
       t.epService[slot] = id;
       t.epHits[slot] = 0;
       t.epNext[slot] = NONE;
+      endpointLoad.createEmpty(t.schedule.load, slot);
     }
     t.epMark[slot] = staged.mark;
     staged.slots.push(slot);
@@ -477,19 +514,27 @@ function createPlan(t: Services, spec: ServicePortSpec, room: { frontends: numbe
     membersSize,
     ranges,
     rangesSize: Math.max(1, rangesSize),
+    maglev: new Map(),
   };
-  const hits = new Map((old?.frontends ?? []).map((f) => [createFrontendKey(t, f), t.hits[f]]));
-  return { spec, old, endpoints, record, hits };
+  const kept = new Map((old?.frontends ?? []).map((f) => [createFrontendKey(t, f), createKept(t, f)]));
+  return { spec, old, endpoints, record, kept };
+}
+
+function createKept(t: Services, f: number): Kept {
+  return { hits: t.hits[f], row: createOldRow(t.schedule, f, () => describeSet(t, f, 0)) };
 }
 
 function createFrontendKey(t: Services, f: number): string {
   return `${t.addr.subarray(f * 4, f * 4 + 4)},${t.portProto[f]}`;
 }
 
-function upsertService(t: Services, { spec, old, endpoints, record, hits }: ServicePlan): void {
+function upsertService(t: Services, { spec, old, endpoints, record, kept }: ServicePlan): void {
   const { slots } = endpoints;
   if (old !== undefined) freeUnmarked(t, old, endpoints.mark);
-  for (let i = 0; i < slots.length; i++) t.epFlags[slots[i]] = endpoints.specs[i].flags;
+  for (let i = 0; i < slots.length; i++) {
+    t.epFlags[slots[i]] = endpoints.specs[i].flags;
+    t.schedule.weight[slots[i]] = endpoints.specs[i].weight ?? 1;
+  }
   record.firstEndpoint = chain(t, endpoints);
   createSetBits(t, spec, slots);
   const setAt: number[] = [];
@@ -504,9 +549,47 @@ function upsertService(t: Services, { spec, old, endpoints, record, hits }: Serv
     if (f.sourceRanges !== null) rangeAt += f.sourceRanges.length * RANGE_WORDS;
     if (slot < 0) continue;
     record.frontends.push(slot);
-    t.hits[slot] = hits.get(createFrontendKey(t, slot)) ?? 0;
+    const before = kept.get(createFrontendKey(t, slot));
+    t.hits[slot] = before?.hits ?? 0;
+    createSchedule(t, spec, slot, { record, old, kept: before });
   }
+  if (old !== undefined) releaseMaglev(t, old, record);
   t.records.set(spec.id, record);
+}
+
+/** The frontend's row: classes of source have one set wherever it is not chance that chooses. */
+function createSchedule(
+  t: Services,
+  spec: ServicePortSpec,
+  f: number,
+  o: { record: ServiceRecord; old: ServiceRecord | undefined; kept: Kept | undefined },
+): void {
+  const s = t.schedule;
+  const kind = spec.scheduler ?? Scheduler.RANDOM;
+  const members = kind === Scheduler.RANDOM ? [] : describeSet(t, f, 0);
+  createRow(s, f, kind, members, o.kept?.row);
+  if (spec.sharedSchedule === true) s.row[f] = o.record.frontends[0];
+  if (kind !== Scheduler.MH || members.length === 0) return;
+  const weights = members.map((slot) => s.weight[slot]);
+  const key = `${members}/${weights}/${members.map((slot) => t.epGeneration[slot])}`;
+  let at = o.record.maglev.get(key) ?? o.old?.maglev.get(key);
+  if (at === undefined) {
+    const set = members.map((slot) => createDestination(t, slot));
+    at = createMaglev(s, set, weights);
+    if (at < 0) return;
+  }
+  o.record.maglev.set(key, at);
+  s.maglevAt[f] = at;
+}
+
+/** Gives back the tables that `next` does not go on with. */
+function releaseMaglev(t: Services, old: ServiceRecord, next: ServiceRecord | null): void {
+  for (const [key, at] of old.maglev) if (next?.maglev.has(key) !== true) createMaglevRoom(t.schedule, at);
+}
+
+function createDestination(t: Services, slot: number): Destination {
+  const [w0, w1, w2, w3] = t.epAddr.subarray(slot * 4, slot * 4 + 4);
+  return { w0, w1, w2, w3, port: t.epPort[slot] };
 }
 
 function createFrontend(
@@ -634,6 +717,7 @@ export function removeService(t: Services, id: number): void {
   if (record === undefined) return;
   dropFrontends(t, record);
   freeUnmarked(t, record, NONE);
+  releaseMaglev(t, record, null);
   t.records.delete(id);
 }
 
