@@ -60,11 +60,12 @@ export const DropReason = Object.freeze({
   UDP_NO_CHECKSUM: 54,
   LINK_LOCAL_UNROUTED: 55,
   HELPER_INCOMPLETE: 56,
+  CT_INVALID_NAT: 57,
 } as const);
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
 /** One more than the highest code: the number of drop counters. */
-export const DROP_REASONS = 57;
+export const DROP_REASONS = 58;
 
 /** Text for people, indexed by code: the same words in trace, capture, metrics and `show drops`. */
 export const DROP_REASON_TEXT: readonly string[] = [
@@ -125,6 +126,7 @@ export const DROP_REASON_TEXT: readonly string[] = [
   "IPv6 UDP without checksum",
   "Link-local address is not routed",
   "CT: Helper cannot read the packet",
+  "CT: Invalid packet of a translated connection",
 ];
 
 /** The constant's name of a code, for JSON. */

@@ -73,6 +73,7 @@ export class Packet {
   ctSlot = -1;
   ctDir = 0; //          0 original, 1 reply
   ctState = 0; //        CtState
+  ctInvalidNat = 0; //   not 0: INVALID, though of a connection that is translated
   nat = 0; //            1: `to` differs from `key`
   helper = 0; //         1: of a connection that a helper reads
   expected = -1; //      expectations index that it fulfils
@@ -124,6 +125,7 @@ export function begin(pkt: Packet, off: number, len: number, inPort: number): vo
   pkt.ctSlot = -1;
   pkt.ctDir = 0;
   pkt.ctState = 0;
+  pkt.ctInvalidNat = 0;
   pkt.nat = 0;
   pkt.helper = 0;
   pkt.expected = -1;

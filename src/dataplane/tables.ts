@@ -12,6 +12,7 @@ import type { SlotPool } from "./slot-pool.ts";
 import { Affinity } from "./table/affinity.ts";
 import { Conntrack } from "./table/conntrack.ts";
 import { SeqAdj } from "./table/conntrack-seqadj.ts";
+import { Segment } from "./table/conntrack-tcp-window.ts";
 import { Expectations } from "./table/expectations.ts";
 import { Fdb } from "./table/fdb.ts";
 import { Fragments } from "./table/fragments.ts";
@@ -50,7 +51,6 @@ export class NodeConfig {
   vxlanSourceCheck = 1; // 1: outer source must be a known VTEP
   detectLocal = 1; //      DetectLocal
   masqueradeEgress = 1; // 1: pod → outside the cluster leaves with the node's address
-  tcpLoose = 1; //         nf_conntrack_tcp_loose
   dropInvalid = 1; //      kube-proxy's KUBE-FORWARD rule; off with conntrack.tcpBeLiberal
   ftpHelper = 0; //        1: control connections (port 21) are read for the data connections they announce
   loopback = 0; //         1: what the node sends over its own loopback comes by host0 too (offline: there is no lo)
@@ -98,6 +98,7 @@ export class Tables {
   readonly segment = new Int32Array(4);
   readonly ftp = new Int32Array(ftp.RESULT_WORDS);
   readonly ftpText = new Uint8Array(ftp.TEXT_MAX);
+  readonly tcpSegment = new Segment();
   /** (offset, length) of inner frames, then the input bytes that went into them: `coalesce`'s result. */
   readonly descriptors = new Int32Array(2 * DESCRIPTORS + 1);
   /** Pairs of slots for joined inner frames, in use until the next flush. */

@@ -31,6 +31,7 @@ export const OPTION_WSCALE = 3;
 export const OPTION_SACK_PERMITTED = 4;
 export const OPTION_SACK = 5;
 export const OPTION_TIMESTAMPS = 8;
+const TIMESTAMPS_ALIGNED = 0x0101080a;
 
 /** True when every accessor in this file may be called at `off`. `end` is the end of the IP payload. */
 export function isWellFormed(view: DataView, off: number, end: number): boolean {
@@ -183,6 +184,11 @@ export function wscale(view: DataView, off: number): number {
 export function sackPermitted(view: DataView, off: number): boolean {
   const at = findOption(view, off, OPTION_SACK_PERMITTED);
   return at >= 0 && view.getUint8(at + 1) === 2;
+}
+
+/** The header of most segments with data: timestamps behind two NOPs, no other option. */
+export function hasTimestampsOnly(view: DataView, off: number): boolean {
+  return headerLen(view, off) === 32 && view.getInt32(off + HEADER_LEN_MIN) === TIMESTAMPS_ALIGNED;
 }
 
 /** Offset of TSval (i32), TSecr follows 4 bytes on; -1 when the option is missing (RFC 7323 §3.2). */

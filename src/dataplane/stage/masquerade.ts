@@ -14,10 +14,12 @@ import { CtState, Masquerade, type Packet } from "../packet.ts";
 import * as conntrack from "../table/conntrack.ts";
 import * as seqadj from "../table/conntrack-seqadj.ts";
 import * as ctTcp from "../table/conntrack-tcp.ts";
+import * as ctUdp from "../table/conntrack-udp.ts";
 import * as expectations from "../table/expectations.ts";
 import * as prefixSet from "../table/prefix-set.ts";
 import * as routes from "../table/routes.ts";
 import type { Tables } from "../tables.ts";
+import { readSegment } from "../tcp-segment.ts";
 import * as tuple from "../tuple.ts";
 import { Verdict } from "../verdict.ts";
 
@@ -153,7 +155,7 @@ function enter(pkt: Packet, t: Tables, nowSec: number): Verdict {
   ct.endpoint[slot] = pkt.endpoint;
   ct.epoch[slot] = pkt.endpoint >= 0 ? s.epGeneration[pkt.endpoint] : s.epoch[0];
   ct.service[slot] = pkt.frontend >= 0 ? s.service[pkt.frontend] : -1;
-  ct.expiresAtSec[slot] = (nowSec + firstTimeout(pkt, t, slot)) | 0;
+  startTracking(pkt, t, slot, nowSec);
   conntrack.account(ct, slot << 1, pkt.ipLen);
   t.counters.events[Event.CT_CREATED]++;
   pkt.ctSlot = slot;
@@ -166,14 +168,19 @@ function isFtp(key: Int32Array, to: Int32Array): boolean {
   return (key[9] & 0xff) === 6 && ((key[8] & 0xffff) === FTP_PORT || (to[8] & 0xffff) === FTP_PORT);
 }
 
-function firstTimeout(pkt: Packet, t: Tables, slot: number): number {
+/** What the protocol's tracker notes of a first packet, and how long the connection has for the second one. */
+function startTracking(pkt: Packet, t: Tables, slot: number, nowSec: number): void {
   const ct = t.conntrack;
   if (pkt.proto === 6) {
-    const state = ctTcp.firstState(pkt.tcpFlags, true);
-    ct.state[slot] = state;
-    const which = state === ctTcp.TcpState.ESTABLISHED ? Timeout.TCP_UNACK : Timeout.TCP + state;
-    return conntrack.timeoutOf(ct, which);
+    readSegment(pkt, t.tcpSegment);
+    ctTcp.open(ct, slot, t.tcpSegment, nowSec);
+    return;
   }
+  if (pkt.proto === 17 || pkt.proto === 136) ctUdp.open(ct, slot, t.nowMs);
+  ct.expiresAtSec[slot] = (nowSec + firstTimeout(pkt, ct)) | 0;
+}
+
+function firstTimeout(pkt: Packet, ct: conntrack.Conntrack): number {
   if (pkt.proto === 17 || pkt.proto === 136) return conntrack.timeoutOf(ct, Timeout.UDP);
   if (pkt.proto === 1) return conntrack.timeoutOf(ct, Timeout.ICMP);
   if (pkt.proto === 58) return conntrack.timeoutOf(ct, Timeout.ICMPV6);

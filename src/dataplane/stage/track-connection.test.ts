@@ -226,7 +226,7 @@ t.test("a connection is picked up in the middle when that is allowed, and only t
   t.equal(node.through("pod2", tcp(node, POD2, POD3, "P.", { payload: 3 })).port, "pod3");
   t.match(node.connections()[0], /^tcp ESTABLISHED .*UNREPLIED/);
   const strict = new TestNode();
-  strict.tables.config.tcpLoose = 0;
+  strict.tables.conntrack.header[conntrack.H_TCP_OPTIONS] = 0;
   strict.send("pod2", tcp(strict, POD2, POD3, "P.", { payload: 3 }));
   strict.run();
   t.same(strict.drops(), { CT_INVALID: 1 });

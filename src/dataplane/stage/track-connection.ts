@@ -10,13 +10,18 @@ import * as icmpv4 from "../../wire/icmpv4.ts";
 import * as icmpv6 from "../../wire/icmpv6.ts";
 import * as ipv4 from "../../wire/ipv4.ts";
 import * as ipv6 from "../../wire/ipv6.ts";
+import * as tcp from "../../wire/tcp.ts";
 import { Event } from "../counters.ts";
 import { findFrontend } from "../find-frontend.ts";
 import { CtState, type Packet } from "../packet.ts";
 import * as conntrack from "../table/conntrack.ts";
+import * as seqadj from "../table/conntrack-seqadj.ts";
 import * as ctTcp from "../table/conntrack-tcp.ts";
+import * as tcpWindow from "../table/conntrack-tcp-window.ts";
+import * as ctUdp from "../table/conntrack-udp.ts";
 import * as expectations from "../table/expectations.ts";
 import type { Tables } from "../tables.ts";
+import { readSegment } from "../tcp-segment.ts";
 import * as tuple from "../tuple.ts";
 import { Verdict } from "../verdict.ts";
 
@@ -29,8 +34,8 @@ const UDP = 17;
 const UDPLITE = 136;
 const ICMP = 1;
 const ICMPV6 = 58;
-/** UDP becomes a stream when it still talks after two seconds (nf_conntrack_proto_udp.c). */
-const UDP_STREAM_AFTER_SEC = 2;
+/** Flags that may move a connection's state: anything but a lone ACK takes the long way. */
+const TCP_MOVING = tcp.FLAG_FIN | tcp.FLAG_SYN | tcp.FLAG_RST | tcp.FLAG_ACK;
 
 export function trackConnection(pkt: Packet, t: Tables, nowSec: number): Verdict {
   const proto = pkt.proto;
@@ -52,7 +57,7 @@ function begin(pkt: Packet, t: Tables): Verdict {
   pkt.ctState = NEW;
   if (t.expectations.count !== 0) fulfil(pkt, t);
   if (pkt.proto === TCP) {
-    const ok = ctTcp.flagsValid(pkt.tcpFlags) && ctTcp.firstState(pkt.tcpFlags, t.config.tcpLoose !== 0) >= 0;
+    const ok = ctTcp.flagsValid(pkt.tcpFlags) && ctTcp.firstState(t.conntrack, pkt.tcpFlags) >= 0;
     if (!ok) pkt.ctState = INVALID;
   } else if (pkt.proto === ICMP && pkt.family === 4) {
     if (!isQuery((pkt.key[8] >>> 8) & 0xff)) pkt.ctState = INVALID;
@@ -85,30 +90,24 @@ function proceed(pkt: Packet, t: Tables, ref: number, nowSec: number): Verdict {
   const ct = t.conntrack;
   const slot = ref >> 1;
   const proto = pkt.proto;
+  let answer: number = ctTcp.Track.OK;
   if (proto === TCP) {
-    if (!ctTcp.flagsValid(pkt.tcpFlags)) {
-      pkt.ctState = INVALID;
-      return NEXT;
-    }
-    const answer = ctTcp.update(ct, ref, pkt.tcpFlags, nowSec);
-    if (answer === ctTcp.Track.REPEAT) return begin(pkt, t);
-    if (answer === ctTcp.Track.INVALID) {
-      pkt.ctState = INVALID;
-      return NEXT;
-    }
-  } else {
-    if (conntrack.isExpired(ct, slot, nowSec)) {
-      conntrack.remove(ct, slot);
-      return begin(pkt, t);
-    }
-    if (proto === UDP && (ref & 1) === 0 && isStale(pkt, t, slot)) {
-      conntrack.remove(ct, slot);
-      t.counters.events[Event.CT_REDECIDED]++;
-      return begin(pkt, t);
-    }
-    refresh(t, ref, proto, nowSec);
-  }
-  conntrack.account(ct, ref, pkt.ipLen);
+    if (!advanceTcp(pkt, ct, ref, nowSec)) answer = updateTcp(pkt, t, ref, nowSec);
+  } else if (conntrack.isExpired(ct, slot, nowSec)) {
+    conntrack.remove(ct, slot);
+    answer = ctTcp.Track.REPEAT;
+  } else if (proto === UDP && (ref & 1) === 0 && isStale(pkt, t, slot)) {
+    conntrack.remove(ct, slot);
+    t.counters.events[Event.CT_REDECIDED]++;
+    answer = ctTcp.Track.REPEAT;
+  } else refresh(t, ref, proto, nowSec);
+  if (answer === ctTcp.Track.OK) conntrack.account(ct, ref, pkt.ipLen);
+  else if (answer === ctTcp.Track.REPEAT) return begin(pkt, t);
+  else if (answer === ctTcp.Track.INVALID) {
+    pkt.ctState = INVALID;
+    pkt.ctInvalidNat = ct.status[slot] & NAT_BITS;
+    return NEXT;
+  } else if ((ref & 1) === 1) ct.status[slot] |= Status.SEEN_REPLY;
   const status = ct.status[slot];
   pkt.ctSlot = slot;
   pkt.ctDir = ref & 1;
@@ -126,6 +125,35 @@ function firstState(status: number): CtState {
   return (status & Status.RELATED) !== 0 ? RELATED : NEW;
 }
 
+/** Nearly every segment: an ACK without SACK, in window, of a connection that stands. False: look closer. */
+function advanceTcp(pkt: Packet, ct: conntrack.Conntrack, ref: number, nowSec: number): boolean {
+  const view = pkt.view;
+  const l4 = pkt.l4;
+  if ((pkt.tcpFlags & TCP_MOVING) !== tcp.FLAG_ACK) return false;
+  const header = tcp.headerLen(view, l4);
+  if (header !== tcp.HEADER_LEN_MIN && !tcp.hasTimestampsOnly(view, l4)) return false;
+  const seq = tcp.seq(view, l4);
+  const end = (seq + pkt.end - l4 - header) | 0;
+  return tcpWindow.advance(ct, ref, seq, tcp.ack(view, l4), tcp.window(view, l4), end, nowSec);
+}
+
+function updateTcp(pkt: Packet, t: Tables, ref: number, nowSec: number): number {
+  if (!ctTcp.flagsValid(pkt.tcpFlags)) return ctTcp.Track.INVALID;
+  const seg = t.tcpSegment;
+  readSegment(pkt, seg);
+  if ((t.conntrack.status[ref >> 1] & Status.HELPER) !== 0) unshift(t, ref, seg);
+  return ctTcp.update(t.conntrack, ref, seg, nowSec);
+}
+
+/** Where a helper shifted what the other side sent, it is acknowledged in shifted numbers; we count as it does. */
+function unshift(t: Tables, ref: number, seg: tcpWindow.Segment): void {
+  const at = seqadj.find(t.seqadj, ref >> 1);
+  if (at < 0) return;
+  const offset = seqadj.ackOffsetOf(t.seqadj, 2 * at + ((ref & 1) ^ 1), seg.ack);
+  seg.ack = (seg.ack - offset) | 0;
+  seg.sack = (seg.sack - offset) | 0;
+}
+
 /** Has the decision that this UDP connection rests on been overtaken? */
 function isStale(pkt: Packet, t: Tables, slot: number): boolean {
   const ct = t.conntrack;
@@ -141,18 +169,26 @@ function refresh(t: Tables, ref: number, proto: number, nowSec: number): void {
   const ct = t.conntrack;
   const slot = ref >> 1;
   let timeout: number;
-  if (proto === UDP || proto === UDPLITE) {
-    const answered = (ct.status[slot] & Status.SEEN_REPLY) !== 0 || (ref & 1) === 1;
-    const lasting = ((nowSec - ct.startSec[slot]) | 0) > UDP_STREAM_AFTER_SEC;
-    timeout = conntrack.timeoutOf(ct, answered && lasting ? Timeout.UDP_STREAM : Timeout.UDP);
-    if (answered && lasting) ct.status[slot] |= Status.ASSURED;
-  } else if (proto === ICMP) timeout = conntrack.timeoutOf(ct, Timeout.ICMP);
+  if (proto === UDP || proto === UDPLITE) timeout = refreshUdp(t, slot, proto);
+  else if (proto === ICMP) timeout = conntrack.timeoutOf(ct, Timeout.ICMP);
   else if (proto === ICMPV6) timeout = conntrack.timeoutOf(ct, Timeout.ICMPV6);
   else {
     timeout = conntrack.timeoutOf(ct, Timeout.GENERIC);
     if ((ref & 1) === 1) ct.status[slot] |= Status.ASSURED;
   }
   ct.expiresAtSec[slot] = (nowSec + timeout) | 0;
+}
+
+/** Seconds that a UDP flow has: more once it was answered and, two seconds after it began, still talks. */
+function refreshUdp(t: Tables, slot: number, proto: number): number {
+  const ct = t.conntrack;
+  const status = ct.status[slot];
+  if ((status & Status.SEEN_REPLY) === 0) return conntrack.timeoutOf(ct, Timeout.UDP);
+  if ((status & Status.ASSURED) === 0) {
+    if (proto === UDP && !ctUdp.isStream(ct, slot, t.nowMs)) return conntrack.timeoutOf(ct, Timeout.UDP);
+    ct.status[slot] = status | Status.ASSURED;
+  }
+  return conntrack.timeoutOf(ct, Timeout.UDP_STREAM);
 }
 
 /**

@@ -9,8 +9,9 @@
  *
  * Layout: one buffer, a header that names its version, then columns. A tuple's four words lie side by side
  * (one cache line answers "is it this one"); IPv6 keeps its upper words in a second column that stays
- * untouched, and therefore without memory behind it, while only IPv4 is tracked. 104 resident bytes an IPv4
- * connection. The index is open addressing at most half full; each cell holds slot, direction and as many
+ * untouched, and therefore without memory behind it, while only IPv4 is tracked. What a protocol's tracker
+ * remembers (TCP windows, when a UDP flow becomes a stream) has sixteen words, a cache line. 168 resident bytes
+ * an IPv4 connection. The index is open addressing at most half full; each cell holds slot, direction and as many
  * bits of the hash as fit, so that a foreign entry is passed without touching its tuple.
  *
  * Full: an unassured entry near a moving hand is evicted (netfilter's early drop), else the new connection is
@@ -23,7 +24,7 @@ import * as hashIndex from "./hash-index.ts";
 export type CtRef = Branded<number, "CtRef">; // slot << 1 | direction
 
 const MAGIC = 0x70774354; // "pwCT"
-const LAYOUT_VERSION = 1;
+const LAYOUT_VERSION = 2;
 const HEADER_WORDS = 64;
 // Header words.
 const H_MAGIC = 0;
@@ -39,6 +40,8 @@ const H_FULL = 9; //         refused because full
 const H_EARLY_DROP = 10;
 const H_NEVER_USED = 11; //  slots from here on were never handed out
 const H_RANDOM = 12; //      state of the port allocator's generator
+export const H_TCP_OPTIONS = 13; //      TcpOption bits
+export const H_TCP_MAX_RETRANS = 14; //  nf_conntrack_tcp_max_retrans
 export const H_TIMEOUTS = 16; // seconds, see Timeout
 
 /** Bits of `status`, numbered as the kernel's IPS_*. */
@@ -57,13 +60,14 @@ const { SEEN_REPLY, ASSURED, CONFIRMED } = Status;
 /** Index of a time-out in the header, from H_TIMEOUTS. TCP states come first, in TcpState's order. */
 export const Timeout = Object.freeze({
   TCP: 0,
-  TCP_UNACK: 10,
-  UDP: 11,
-  UDP_STREAM: 12,
-  ICMP: 13,
-  ICMPV6: 14,
-  GENERIC: 15,
-  SCTP: 16,
+  TCP_UNACK: 10, //   data that nobody acknowledged
+  TCP_RETRANS: 11, // the same segment again and again, or a closed window
+  UDP: 12,
+  UDP_STREAM: 13,
+  ICMP: 14,
+  ICMPV6: 15,
+  GENERIC: 16,
+  SCTP: 17,
 } as const);
 /**
  * Seconds: nf_conntrack's defaults (nf_conntrack_proto_*.c). kube-proxy then sets TCP established to 24 h and
@@ -71,7 +75,7 @@ export const Timeout = Object.freeze({
  * TCP: none, syn_sent, syn_recv, established, fin_wait, close_wait, last_ack, time_wait, close, syn_sent2.
  */
 export const DEFAULT_TIMEOUTS: readonly number[] = [
-  120, 120, 60, 432_000, 120, 60, 30, 120, 10, 120, 300, 30, 120, 30, 30, 600, 210,
+  120, 120, 60, 432_000, 120, 60, 30, 120, 10, 120, 300, 300, 30, 120, 30, 30, 600, 210,
 ];
 
 /** Words of a key, as in packet.ts: source 0–3, destination 4–7, ports, protocol | family << 8. */
@@ -95,6 +99,7 @@ export class Conntrack {
   readonly endpoint: Int32Array; //   services endpoint slot, -1: none
   readonly epoch: Int32Array; //      endpoint generation, or services epoch when there is no endpoint
   readonly service: Int32Array; //    services id that claimed it, -1: none (for people)
+  readonly track: Int32Array; //      16 words a slot: the protocol tracker's own (conntrack-tcp-window.ts)
   readonly packets: Uint32Array; //   2 a slot
   readonly octets: Float64Array; //   2 a slot
   readonly capacity: number;
@@ -133,6 +138,7 @@ export class Conntrack {
     this.epoch = new Int32Array(memory, take(n * 4), n);
     this.service = new Int32Array(memory, take(n * 4), n);
     this.packets = new Uint32Array(memory, take(n * 8), n * 2);
+    this.track = new Int32Array(memory, take(n * 64), n * 16);
     this.state = new Uint8Array(memory, take(n), n);
     this.wide = new Int32Array(memory, take(n * 48), n * 12);
     if (this.header[H_MAGIC] !== MAGIC) this.format(capacityLog2);
@@ -142,7 +148,7 @@ export class Conntrack {
   }
 
   static bytesFor(capacityLog2: number): number {
-    return HEADER_WORDS * 4 + 2 ** capacityLog2 * (16 + 16 + 32 + 24 + 8 + 4 + 48);
+    return HEADER_WORDS * 4 + 2 ** capacityLog2 * (16 + 16 + 32 + 24 + 8 + 64 + 4 + 48);
   }
 
   private format(capacityLog2: number): void {
@@ -150,6 +156,8 @@ export class Conntrack {
     this.header[H_VERSION] = LAYOUT_VERSION;
     this.header[H_CAPACITY_LOG2] = capacityLog2;
     this.header[H_RANDOM] = 0x2545f491;
+    this.header[H_TCP_OPTIONS] = 2; // nf_conntrack_tcp_loose
+    this.header[H_TCP_MAX_RETRANS] = 3;
     for (let i = 0; i < DEFAULT_TIMEOUTS.length; i++) this.header[H_TIMEOUTS + i] = DEFAULT_TIMEOUTS[i];
   }
 }
