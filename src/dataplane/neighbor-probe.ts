@@ -114,6 +114,5 @@ function undoTranslation(pkt: Packet, t: Tables): void {
   conntrack.loadTuple(t.conntrack, ref ^ 1, pkt.to);
   pkt.nat = 1;
   translate(pkt, t);
-  tuple.copy(pkt.to, pkt.key);
-  pkt.nat = 0;
+  tuple.exchange(pkt.to, pkt.key); // as if it were still to be translated
 }

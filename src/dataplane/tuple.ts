@@ -35,6 +35,14 @@ export function same(a: Int32Array, b: Int32Array): boolean {
   return true;
 }
 
+export function exchange(a: Int32Array, b: Int32Array): void {
+  for (let i = 0; i < 10; i++) {
+    const word = a[i];
+    a[i] = b[i];
+    b[i] = word;
+  }
+}
+
 export function copy(from: Int32Array, to: Int32Array): void {
   for (let i = 0; i < 10; i++) to[i] = from[i];
 }

@@ -23,6 +23,15 @@ function knowClient(node: TestNode): void {
 const quoteOf = (error: Received): Uint8Array => error.frame.subarray(ICMP_BODY);
 const packetOf = (frame: Uint8Array): Uint8Array => frame.subarray(L3);
 
+t.test("whoever traces a service sees the service, from the first hop on", async (t) => {
+  const node = new TestNode();
+  node.setService({ name: "a", clusterIp: "10.96.0.1", endpoints: ["10.244.1.3:80"] });
+  const near = build.tcpFrame({ ...pathTo(node, POD2, "10.96.0.1"), flags: "S", ttl: 1 });
+  t.match(node.through("pod2", near).text, `IP 10.96.0.1 > ${POD2}: ICMP time exceeded in-transit`);
+  const far = build.udpFrame({ ...pathTo(node, POD2, "10.244.2.2"), ttl: 1 });
+  t.match(node.through("pod2", far).text, `IP ${node.gateway} > ${POD2}: ICMP time exceeded in-transit`);
+});
+
 t.test("a routed packet gets the router's and the pod's MAC, and one TTL less", async (t) => {
   const node = new TestNode();
   const frame = build.udpFrame({ ...pathTo(node, POD2, POD3), dstMac: node.gatewayMac, ttl: 64 });

@@ -61,11 +61,19 @@ function isHost(k: Int32Array): boolean {
 
 /**
  * RFC 1122 §3.2.2: what was sent to the node is answered from the address it was sent to. Not to the node itself, which
- * believes nobody who speaks from an address of its own.
+ * believes nobody who speaks from an address of its own. Where the destination was translated the error is RELATED and
+ * is translated back as a whole (icmp_glue_bits attaches the connection): whoever traces a Service sees the Service at
+ * every hop.
  */
 function speaksAsTarget(pkt: Packet, t: Tables, r: number): boolean {
   const k = pkt.key;
+  if (pkt.nat !== 0 && pkt.icmpInner === 0 && isRedirected(k, pkt.to)) return true;
   return t.routes.kind[r] !== routes.RouteKind.LOCAL && localAddresses.has(t.local, k[4], k[5], k[6], k[7]);
+}
+
+function isRedirected(from: Int32Array, to: Int32Array): boolean {
+  if (from[7] !== to[7] || from[6] !== to[6] || from[5] !== to[5] || from[4] !== to[4]) return true;
+  return ((from[8] ^ to[8]) & 0xffff) !== 0;
 }
 
 function emitV4(pkt: Packet, t: Tables, slot: number, r: number): void {
