@@ -18,6 +18,7 @@ import { startApi } from "./api.ts";
 import { Attachments } from "./attachments.ts";
 import { conntrackTimeouts } from "./conntrack-timeouts.ts";
 import { InlinePlane } from "./inline-plane.ts";
+import type { PlaneMessage } from "./messages.ts";
 import { nodeListeners } from "./node-listener.ts";
 import { NodeMessages, type NodePorts } from "./node-messages.ts";
 import { NodeServers } from "./node-servers.ts";
@@ -29,6 +30,7 @@ import { Watching } from "./watching.ts";
 
 /** Frontends and endpoints the plane has room for: memory is taken as services come. */
 const SERVICES_LOG2 = 19;
+const ROOM = `it has room for ${2 ** SERVICES_LOG2} addresses and ${2 ** SERVICES_LOG2} endpoints: remove some`;
 const MAX_PORTS = 1024;
 const POOL_SLOTS = 320;
 
@@ -50,6 +52,7 @@ export class Agent {
   #queue: Promise<void> = Promise.resolve();
   #scheduled = false;
   #lastApplyMs = 0;
+  #refused = 0;
   #problem = "";
   /** Called when the agent cannot go on. */
   onFatal: (error: Error) => void = () => {};
@@ -91,6 +94,8 @@ export class Agent {
           ports: this.#attachments.list(),
           missed: new Map(this.#attachments.missed().map((m) => [m.id, m.packets])),
           internalErrors: this.#plane.errors,
+          refusedServicePorts: this.#plane.refused.count,
+          heldMs: this.#plane.heldMs,
         }),
         services: () => this.#messages.services.specs(),
         objects: () => this.#objects(),
@@ -181,7 +186,7 @@ export class Agent {
     if (this.#scheduled || !this.#synced) return;
     this.#scheduled = true;
     this.#queue = this.#queue.then(async () => {
-      await new Promise((resolve) => setImmediate(resolve));
+      await nextTurn();
       this.#scheduled = false;
       try {
         await this.#apply(this.graph.take());
@@ -194,9 +199,8 @@ export class Agent {
   async #apply(changes: Changes): Promise<void> {
     const started = performance.now();
     this.#servers.applying();
-    for (const message of this.#messages.update(this.graph, changes, this.#ports)) {
-      await this.#plane.apply(message);
-    }
+    for (const message of await this.#compile(changes)) await this.#plane.apply(message);
+    this.#checkRoom();
     const seconds = (performance.now() - started) / 1000;
     await this.#servers.applied(this.graph, changes, this.#messages.services.settings, seconds);
     if (this.#messages.topology === undefined) {
@@ -215,6 +219,26 @@ export class Agent {
       );
     }
     this.#lastApplyMs = performance.now() - started;
+  }
+
+  /** Servers and the API have their turn while many services are compiled: liveness probes do not wait for it. */
+  async #compile(changes: Changes): Promise<PlaneMessage[]> {
+    const steps = this.#messages.steps(this.graph, changes, this.#ports);
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+      await nextTurn();
+    }
+  }
+
+  /** Says once that services do not fit, and once more when there are more of them. */
+  #checkRoom(): void {
+    const { count, id } = this.#plane.refused;
+    if (count > this.#refused) {
+      const name = this.#messages.services.nameOf(id) ?? "";
+      this.onProblem(new Error(`${count} service ports do not fit the data plane (${name}): ${ROOM}`));
+    }
+    this.#refused = count;
   }
 
   get ready(): boolean {
@@ -242,9 +266,14 @@ export class Agent {
       ports: this.#attachments.list(),
       objects: this.#objects(),
       internalErrors: this.#plane.errors,
+      refusedServicePorts: this.#plane.refused.count,
       lastApplyMs: Math.round(this.#lastApplyMs * 1000) / 1000,
     };
   }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** What cannot be had without root, said before anything is opened. */

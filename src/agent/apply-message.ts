@@ -9,7 +9,7 @@ import { LocalAddresses } from "../dataplane/table/local-addresses.ts";
 import * as neighbor from "../dataplane/table/neighbor.ts";
 import { PrefixSet } from "../dataplane/table/prefix-set.ts";
 import { createRoutes } from "../dataplane/table/routes.ts";
-import { createUpdate } from "../dataplane/table/services.ts";
+import { createPart, createUpdate } from "../dataplane/table/services.ts";
 import { createVteps } from "../dataplane/table/vteps.ts";
 import type { PlaneMessage, PortMessage } from "./messages.ts";
 
@@ -53,6 +53,9 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
       return;
     case "services":
       createUpdate(t.services, message.update);
+      return;
+    case "endpoints":
+      createPart(t.services, message.part);
       return;
     case "timeouts":
       for (const [which, seconds] of message.seconds) {

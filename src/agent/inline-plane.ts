@@ -5,12 +5,13 @@
 import * as engine from "../dataplane/engine.ts";
 import type { Port } from "../dataplane/port.ts";
 import * as conntrack from "../dataplane/table/conntrack.ts";
-import { Services } from "../dataplane/table/services.ts";
+import { createRetry, Services } from "../dataplane/table/services.ts";
 import type { Native } from "../native/binding.ts";
 import { applyMessage } from "./apply-message.ts";
 import type { PlaneMessage } from "./messages.ts";
 import type { InlineDevices, Plane } from "./plane.ts";
 import { allocate, open, type PlaneSizes, type SharedTables } from "./plane-memory.ts";
+import { splitServices } from "./split-services.ts";
 
 /** Pause of an idle plane: descriptors are only looked at when it is over. */
 const IDLE_MS = 1;
@@ -30,6 +31,7 @@ export class InlinePlane implements Plane, InlineDevices {
   #immediate: NodeJS.Immediate | undefined;
   #stopped = false;
   errors = 0;
+  heldMs = 0;
 
   constructor(native: Native, sizes: PlaneSizes, servicesLog2: number) {
     this.#native = native;
@@ -48,12 +50,29 @@ export class InlinePlane implements Plane, InlineDevices {
     this.#schedule(false);
   }
 
-  apply(body: PlaneMessage): Promise<void> {
+  async apply(body: PlaneMessage): Promise<void> {
+    if (body.type !== "services") this.#applyOne(body);
+    else {
+      for (const piece of splitServices(body.update)) {
+        this.#applyOne(piece);
+        await new Promise((resolve) => setImmediate(resolve)); // packets' turn
+      }
+    }
+  }
+
+  #applyOne(body: PlaneMessage): void {
+    const began = performance.now();
     applyMessage(this.#engine, body, {
       add: (fd, id) => this.#native.pollerAdd(this.#poller, fd, id),
       remove: (fd) => this.#native.pollerRemove(this.#poller, fd),
     });
-    return Promise.resolve();
+    this.heldMs = Math.max(this.heldMs, performance.now() - began);
+  }
+
+  get refused(): { count: number; id: number } {
+    const { refused } = this.#engine.tables.services;
+    const [id = 0] = refused.keys();
+    return { count: refused.size, id };
   }
 
   attachDevice(id: number, device: Port, mac: { hi: number; lo: number }, mtu: number): void {
@@ -103,6 +122,7 @@ export class InlinePlane implements Plane, InlineDevices {
     for (let i = 0; i < ready; i++) work += this.#poll(this.#tokens[i]);
     for (const id of this.#soft) work += this.#poll(id);
     engine.tick(plane);
+    if (plane.tables.services.retries > 0) createRetry(plane.tables.services);
     if (plane.lastError !== "") {
       this.errors++;
       process.stderr.write(`data plane: internal error, please report: ${plane.lastError}\n`);

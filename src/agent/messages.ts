@@ -6,7 +6,7 @@ import type { BpfInstruction } from "../base/bpf-program.ts";
 import type { Prefix } from "../dataplane/table/create-prefix-ranges.ts";
 import type { Address } from "../dataplane/table/local-addresses.ts";
 import type { RouteSpec } from "../dataplane/table/routes.ts";
-import type { ServiceUpdate } from "../dataplane/table/services.ts";
+import type { EndpointPart, ServiceUpdate } from "../dataplane/table/services.ts";
 import type { VtepSpec } from "../dataplane/table/vteps.ts";
 import type { NodeConfig } from "../dataplane/tables.ts";
 
@@ -41,6 +41,7 @@ export type PlaneMessage =
     }
   | { type: "routes"; routes: RouteSpec[]; vteps: VtepSpec[] }
   | { type: "services"; update: ServiceUpdate }
+  | { type: "endpoints"; part: EndpointPart }
   | { type: "timeouts"; seconds: [which: number, seconds: number][] }
   | {
       type: "watch";

@@ -27,6 +27,8 @@ export interface OfflineFacts {
   readonly partial?: boolean;
 }
 
+/** Services compiled in one step: some ten milliseconds. */
+const STEP = 256;
 const LOOPBACK: readonly Ip[] = [ip("127.0.0.1"), ip("::1")];
 
 export class NodeMessages {
@@ -43,13 +45,29 @@ export class NodeMessages {
 
   /** The messages for what changed; empty when nothing did, or while the Node object is not there yet. */
   update(state: DesiredState, changes: Changes, ports: NodePorts): PlaneMessage[] {
-    const messages: PlaneMessage[] = [];
-    const isChanged = changes.nodes.size > 0 || changes.serviceCidrs.size > 0;
-    if (isChanged || this.topology === undefined) this.#topology(state, ports, messages);
-    if (changes.services.size > 0) {
-      const update = this.services.update(state, changes.services);
-      if (update.upsert.length + update.remove.length > 0) messages.push({ type: "services", update });
+    const steps = this.steps(state, changes, ports);
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
     }
+  }
+
+  /** As `update`, in steps of some milliseconds, for a caller who has more to do. `state` may change between them. */
+  *steps(state: DesiredState, changes: Changes, ports: NodePorts): Generator<void, PlaneMessage[]> {
+    const messages: PlaneMessage[] = [];
+    const services = new Set(changes.services);
+    const isChanged = changes.nodes.size > 0 || changes.serviceCidrs.size > 0;
+    if (isChanged || this.topology === undefined) {
+      for (const key of this.#topology(state, ports, messages)) services.add(key);
+    }
+    if (services.size === 0) return messages;
+    const keys = [...services];
+    for (let i = STEP; i < keys.length; i += STEP) {
+      this.services.prepare(state, keys.slice(i - STEP, i));
+      yield;
+    }
+    const update = this.services.update(state, keys);
+    if (update.upsert.length + update.remove.length > 0) messages.push({ type: "services", update });
     return messages;
   }
 
@@ -63,19 +81,19 @@ export class NodeMessages {
     });
   }
 
-  #topology(state: DesiredState, ports: NodePorts, messages: PlaneMessage[]): void {
+  /** Answers the Services for which the topology makes a difference. */
+  #topology(state: DesiredState, ports: NodePorts, messages: PlaneMessage[]): string[] {
     const { config } = this;
     const { localIps = [], partial = false } = this.#facts;
     const extra = partial ? [...localIps, ...LOOPBACK] : localIps;
     const topology = compileTopology(state, { config, mtu: ports.mtu, ports, localIps: extra, partial });
-    if (topology === undefined) return;
+    if (topology === undefined) return [];
     this.topology = topology;
     const settings = this.#settings(state);
     const ranges = serviceRanges(state, config);
     messages.push(nodeMessage(config, topology, settings, ports, { partial, ranges }));
     messages.push({ type: "routes", routes: [...topology.routes], vteps: [...topology.vteps] });
-    const update = this.services.changeSettings(state, settings);
-    if (update.upsert.length + update.remove.length > 0) messages.push({ type: "services", update });
+    return this.services.setSettings(settings);
   }
 }
 

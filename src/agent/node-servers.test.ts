@@ -20,6 +20,8 @@ import { HealthPorts } from "./health-ports.ts";
 import type { NodeListener } from "./node-listener.ts";
 import { NodeServers } from "./node-servers.ts";
 
+const NO_FAULTS = { internalErrors: 0, refusedServicePorts: 0, heldMs: 0 };
+
 /** Listens on free ports of loopback in place of the addresses asked for. */
 class Loopback {
   readonly servers = new Map<string, Server>();
@@ -159,7 +161,7 @@ function create(raw: object = {}) {
     proxy,
     open: net.open,
     sources: {
-      plane: () => ({ tables, ports: [], missed: new Map(), internalErrors: 0 }),
+      plane: () => ({ tables, ports: [], missed: new Map(), ...NO_FAULTS }),
       services: () => [],
       objects: () => ({ nodes: graph.nodes.size }),
       ready: () => true,

@@ -2,6 +2,7 @@
  * A node without devices: the same compile, the same tables, the same pipeline, with memory queues for ports. `replay`
  * sends captures through it, `explain` one packet at a time. Needs neither root nor a kernel nor the addon.
  */
+import { PodwireError } from "../base/errors.ts";
 import { type IpWords, parseIp, sameIp } from "../base/ip.ts";
 import { compilePods, type LocalPod } from "../compile/node.ts";
 import type { AgentConfig } from "../control/config/agent.ts";
@@ -96,6 +97,11 @@ export class OfflineNode {
 
   #tell(message: PlaneMessage): void {
     applyMessage(this.engine, message, POLLER);
+    const { refused } = this.engine.tables.services;
+    if (refused.size === 0) return;
+    throw new PodwireError(`${refused.size} service ports do not fit the tables: leave services out`, {
+      code: "OFFLINE_TABLES_FULL",
+    });
   }
 
   /** A port for each pod of this node, and the pod's addresses behind it. */

@@ -16,6 +16,7 @@ import {
   type PlaneSizes,
   type SharedTables,
 } from "./plane-memory.ts";
+import { splitServices } from "./split-services.ts";
 import type { WorkerInit } from "./worker.ts";
 
 const BELL_TOKEN = 0x7fffffff; // worker.ts: ports use their PortId
@@ -30,6 +31,8 @@ const V8_FLAGS = [
 ];
 /** A worker that does not answer for so long is not alive. */
 const APPLY_TIMEOUT_MS = 10_000;
+/** Pieces of a change that may be under way: what the worker does not take up does not pile up. */
+const WINDOW = 32;
 
 export interface PlaneOptions {
   sizes: PlaneSizes;
@@ -90,7 +93,16 @@ export class PlaneHandle implements Plane {
 
   /** Sends one change; resolves when the plane works with it. Messages are applied in the order they are sent. */
   async apply(body: PlaneMessage): Promise<void> {
-    const seq = this.send(body);
+    if (body.type !== "services") return this.#applied(this.send(body));
+    let unseen = 0;
+    for (const piece of splitServices(body.update)) {
+      const seq = this.send(piece);
+      if (++unseen % WINDOW === 0) await this.#applied(seq);
+    }
+    await this.#applied(this.#seq);
+  }
+
+  async #applied(seq: number): Promise<void> {
     const deadline = performance.now() + APPLY_TIMEOUT_MS;
     for (;;) {
       const applied = Atomics.load(this.#control, Control.APPLIED);
@@ -103,7 +115,7 @@ export class PlaneHandle implements Plane {
     }
   }
 
-  /** As `apply`, without waiting. Returns the message's number. */
+  /** One message as it is, without waiting. Returns the message's number. */
   send(body: PlaneMessage): number {
     const seq = ++this.#seq;
     this.#port.postMessage({ seq, body });
@@ -114,6 +126,17 @@ export class PlaneHandle implements Plane {
   /** Exceptions that the plane caught in itself. */
   get errors(): number {
     return Atomics.load(this.#control, Control.ERRORS);
+  }
+
+  get refused(): { count: number; id: number } {
+    const [count, id] = [Control.REFUSED, Control.REFUSED_ID].map((word) =>
+      Atomics.load(this.#control, word),
+    );
+    return { count, id };
+  }
+
+  get heldMs(): number {
+    return Atomics.load(this.#control, Control.HELD_US) / 1000;
   }
 
   /** True when the device of port `id` failed since it was attached: its namespace is gone, mostly. */

@@ -14,6 +14,9 @@ export const Control = Object.freeze({
   APPLIED: 0, //   number of the last message applied
   RUNNING: 1, //   1 while the loop runs
   ERRORS: 2, //    exceptions caught in the plane
+  HELD_US: 3, //   longest time that a turn was held by changes, µs
+  REFUSED: 4, //   service ports that did not fit the tables
+  REFUSED_ID: 5, // one of them
   PORTS: 16, //    from here one word a port: 1 = its device failed under us
 } as const);
 

@@ -8,6 +8,10 @@ export interface Plane {
   readonly sizes: PlaneSizes;
   /** Exceptions that the plane caught in itself. */
   readonly errors: number;
+  /** Service ports that did not fit the tables, and the id of one of them. */
+  readonly refused: { readonly count: number; readonly id: number };
+  /** The longest time since the start that packets waited for a change, ms. */
+  readonly heldMs: number;
   /** Sends one change; resolves when the plane works with it. Messages are applied in the order they are sent. */
   apply(body: PlaneMessage): Promise<void>;
   /** True when the device of port `id` failed since it was attached: its namespace is gone, mostly. */

@@ -9,6 +9,7 @@ import * as engine from "../dataplane/engine.ts";
 import { Affinity } from "../dataplane/table/affinity.ts";
 import * as conntrack from "../dataplane/table/conntrack.ts";
 import * as neighborTimers from "../dataplane/table/neighbor-timers.ts";
+import * as services from "../dataplane/table/services.ts";
 import { Services } from "../dataplane/table/services.ts";
 import { loadNative } from "../native/binding.ts";
 import { applyMessage } from "./apply-message.ts";
@@ -31,6 +32,8 @@ export interface WorkerInit {
 export const BELL_TOKEN = 0x7fffffff;
 /** Half as many clients are remembered, all services with session affinity together. */
 const AFFINITY_LOG2 = 17;
+/** Changes take no more than this of a turn, and one message: packets that come meanwhile wait for them. */
+const APPLY_MS = 0.25;
 /** Longest sleep, so that expiry goes on: microseconds. */
 const SLEEP_US = 100_000;
 
@@ -61,22 +64,47 @@ const startedMs = clock[0];
 const epochMs = performance.timeOrigin + performance.now() - startedMs;
 const busyPoll = new BusyPoll(init.spinUs);
 let stopping = false;
+/** Messages may be waiting. */
+let isRung = true; // the first look at the clock took the bell with it
 const polling = {
   add: (fd: number, id: number): number => native.pollerAdd(init.poller, fd, id),
   remove: (fd: number): number => native.pollerRemove(init.poller, fd),
 };
 
-/** Applies every message that waits. Cold: it runs when the main thread rang. */
+/** Applies messages that wait, as many as fit this turn. Cold: it runs when the main thread rang. */
 function drainMessages(): void {
-  for (;;) {
+  const began = performance.now();
+  let heldMs = 0;
+  do {
     const received = receiveMessageOnPort(init.messages);
-    if (received === undefined) return;
+    isRung = received !== undefined;
+    if (received === undefined) break;
     const message = received.message as { seq: number; body: PlaneMessage };
     if (message.body.type === "stop") stopping = true;
     else applyMessage(plane, message.body, polling);
+    tellRefused();
     Atomics.store(control, Control.APPLIED, message.seq);
     Atomics.notify(control, Control.APPLIED);
+    heldMs = performance.now() - began;
+  } while (heldMs < APPLY_MS);
+  const heldUs = Math.ceil(heldMs * 1000);
+  if (heldUs > control[Control.HELD_US]) Atomics.store(control, Control.HELD_US, heldUs);
+}
+
+/** Service ports that do not fit are the main thread's to report. */
+function tellRefused(): void {
+  const { refused } = plane.tables.services;
+  if (refused.size === control[Control.REFUSED]) return;
+  for (const id of refused.keys()) {
+    Atomics.store(control, Control.REFUSED_ID, id);
+    break;
   }
+  Atomics.store(control, Control.REFUSED, refused.size);
+}
+
+function retryRefused(): void {
+  services.createRetry(plane.tables.services);
+  tellRefused();
 }
 
 /** How long the next wait may block, µs. */
@@ -87,21 +115,25 @@ function waitUs(): number {
 
 /** One turn. */
 function pollOnce(): void {
-  const ready = native.wait(init.poller, tokens, waitUs(), busyPoll.windowUs, clock);
-  learn(busyPoll, ready > 0 ? Math.ceil(clock[1] * 1000) : SLEEP_US);
+  const ready = isRung
+    ? native.wait(init.poller, tokens, 0, 0, clock)
+    : native.wait(init.poller, tokens, waitUs(), busyPoll.windowUs, clock);
+  if (!isRung) learn(busyPoll, ready > 0 ? Math.ceil(clock[1] * 1000) : SLEEP_US);
   engine.setClock(plane, Math.floor(clock[0] - startedMs));
   const watchers = plane.tables.watchers;
   if (watchers.active !== 0) watchers.clockUs[0] = (epochMs + clock[0]) * 1000;
   let work = 0;
   for (let i = 0; i < ready; i++) {
     const token = tokens[i];
-    if (token === BELL_TOKEN) drainMessages();
+    if (token === BELL_TOKEN) isRung = true;
     else {
       const n = engine.pollPort(plane, token);
       if (n > 0) work += n;
       else if (n < 0) portFailed(token);
     }
   }
+  if (isRung) drainMessages();
+  else if (plane.tables.services.retries > 0) retryRefused();
   plane.work = work;
   engine.tick(plane);
   if (plane.lastError !== "") reportError();
@@ -122,7 +154,6 @@ function reportError(): void {
 }
 
 control[Control.RUNNING] = 1;
-drainMessages(); // the first look at the clock took the bell with it
 while (!stopping) pollOnce();
 control[Control.RUNNING] = 0;
 init.messages.close();

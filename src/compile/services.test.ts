@@ -55,7 +55,9 @@ class Chain {
   }
 
   flush(): services.ServiceUpdate {
-    const update = this.compiler.update(this.graph, this.graph.take().services);
+    const keys = [...this.graph.take().services];
+    this.compiler.prepare(this.graph, keys.slice(keys.length >> 1)); // half of them beforehand, half at once
+    const update = this.compiler.update(this.graph, keys);
     services.createUpdate(this.table, update);
     return update;
   }
@@ -98,9 +100,9 @@ t.test("objects that change nothing for the plane tell it nothing", async (t) =>
   chain.flush();
   chain.put({ ...a, metadata: { ...a.metadata, annotations: { x: "y" }, resourceVersion: "7" } });
   t.same(chain.flush(), { upsert: [], remove: [] });
-  t.same(chain.compiler.changeSettings(chain.graph, { ...settings }), { upsert: [], remove: [] });
-  const all = chain.compiler.changeSettings(chain.graph, { ...settings, masqueradeAll: true });
-  t.equal(all.upsert.length, 1);
+  t.same(chain.compiler.setSettings({ ...settings }), []);
+  const keys = chain.compiler.setSettings({ ...settings, masqueradeAll: true });
+  t.equal(chain.compiler.update(chain.graph, keys).upsert.length, 1);
 });
 
 t.test(
@@ -152,6 +154,35 @@ t.test(
     t.same([chain.holder("1.1.1.1"), chain.holder("2.2.2.2")], ["default/b", ""]);
   },
 );
+
+t.test("service ports that hand an address over are named: they have to change together", async (t) => {
+  const chain = new Chain();
+  const claim = (name: string, n: number, ...externalIPs: string[]) =>
+    service(name, { clusterIP: `10.96.0.${n}`, externalIPs });
+  const idOf = (name: string) => [...chain.compiler.specs()].find((s) => s.name === `default/${name}`)?.id;
+  for (const object of [claim("a", 1, "1.1.1.1"), claim("b", 2, "2.2.2.2"), claim("c", 3)]) chain.put(object);
+  t.equal(chain.flush().together, undefined, "new ones take from nobody");
+  const [a, b] = [idOf("a"), idOf("b")];
+  chain.put(claim("a", 1, "2.2.2.2"));
+  chain.put(claim("b", 2, "1.1.1.1"));
+  chain.put(claim("c", 4));
+  t.same(new Set(chain.flush().together), new Set([a, b]), "swapped");
+  chain.drop(claim("a", 1));
+  chain.put(claim("d", 1));
+  chain.put(claim("c", 3));
+  const update = chain.flush();
+  t.same(update.remove, [a]);
+  t.same(new Set(update.together), new Set([a, idOf("d")]), "one goes, another has its address");
+});
+
+t.test("what was compiled beforehand is not used for a later change", async (t) => {
+  const chain = new Chain();
+  chain.put(service("a", { clusterIP: "10.96.0.1" }));
+  chain.compiler.prepare(chain.graph, ["default/a"]);
+  chain.flush();
+  chain.put(slice("s", "a", ["10.244.2.2"]));
+  t.equal(chain.flush().upsert[0].endpoints.length, 1);
+});
 
 // Named objects with variants; a state chooses one variant, or none, of each.
 const variants: Record<string, KubeObject[]> = {

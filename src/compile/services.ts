@@ -5,6 +5,7 @@
 // has it, and the other gets it when the first lets go: the table depends on the objects, not on who came first.
 import type { IpFamily } from "../base/ip.ts";
 import type { DesiredState, EndpointSlice, Service } from "../control/desired-state.ts";
+import { deepEqual } from "../control/store.ts";
 import type { FrontendSpec, ServicePortSpec, ServiceUpdate } from "../dataplane/table/services.ts";
 import * as table from "../dataplane/table/services.ts";
 import type { ProxySettings } from "./proxy-settings.ts";
@@ -30,6 +31,7 @@ export class ServiceCompiler {
   readonly #ofService = new Map<string, string[]>();
   /** Frontend → keys of the entries that claim it, sorted; the first one has it. */
   readonly #claims = new Map<string, string[]>();
+  readonly #prepared = new Map<string, Map<string, PortSpec>>();
 
   constructor(settings: ProxySettings) {
     this.#settings = settings;
@@ -56,32 +58,49 @@ export class ServiceCompiler {
 
   /** The changes that these Services' objects make. Keys whose objects did not change cost little and tell nothing. */
   update(state: DesiredState, serviceKeys: Iterable<string>): ServiceUpdate {
-    const touched = new Set<string>();
-    const lost = new Set<string>();
-    const remove: number[] = [];
-    for (const key of serviceKeys) this.#updateService(state, key, { touched, lost, remove });
-    const specs: ServicePortSpec[] = [];
-    for (const key of [...lost, ...touched]) {
+    const out: Marks = { touched: new Set(), lost: new Set(), remove: [], freed: new Map() };
+    for (const key of serviceKeys) this.#updateService(state, key, out);
+    this.#prepared.clear();
+    const upsert: ServicePortSpec[] = [];
+    for (const key of new Set([...out.lost, ...out.touched])) {
       const entry = this.#entries.get(key);
       if (entry === undefined) continue;
       const spec = { id: entry.id, ...entry.full, frontends: this.#owned(key, entry.full.frontends) };
-      if (entry.told !== undefined && sameSpec(entry.told, spec)) continue;
+      if (entry.told !== undefined) {
+        if (deepEqual(entry.told, spec)) continue;
+        markFreed(entry.told, spec.frontends, out.freed);
+      }
       entry.told = spec;
-      specs.push(spec);
+      upsert.push(spec);
     }
-    return { upsert: specs, remove };
+    const { remove } = out;
+    const together = out.freed.size === 0 ? [] : handedOver(upsert, out.freed);
+    return together.length === 0 ? { upsert, remove } : { upsert, remove, together };
   }
 
-  /** The changes that other settings (a zone, an address, the configuration) make to all that was compiled so far. */
-  changeSettings(state: DesiredState, settings: ProxySettings): ServiceUpdate {
-    if (JSON.stringify(settings) === JSON.stringify(this.#settings)) return { upsert: [], remove: [] };
+  /**
+   * Compiles Services whose `update` will come: a caller with many of them can do other things in between. Those that
+   * change meanwhile have to come again.
+   */
+  prepare(state: DesiredState, serviceKeys: Iterable<string>): void {
+    for (const key of serviceKeys) this.#prepared.set(key, this.#compile(state, key));
+  }
+
+  /** Takes in other settings (a zone, an address, the configuration); answers which Services to update. */
+  setSettings(settings: ProxySettings): string[] {
+    if (JSON.stringify(settings) === JSON.stringify(this.#settings)) return [];
     this.#settings = settings;
-    return this.update(state, [...this.#ofService.keys()]);
+    this.#prepared.clear();
+    return [...this.#ofService.keys()];
+  }
+
+  #compile(state: DesiredState, key: string): Map<string, PortSpec> {
+    return compileService(state.services.get(key), state.slices.get(key) ?? NO_SLICES, this.#settings);
   }
 
   #updateService(state: DesiredState, key: string, out: Marks): void {
     const before = this.#ofService.get(key) ?? [];
-    const specs = compileService(state.services.get(key), state.slices.get(key) ?? NO_SLICES, this.#settings);
+    const specs = this.#prepared.get(key) ?? this.#compile(state, key);
     for (const entryKey of before) {
       if (specs.has(entryKey)) continue;
       const entry = this.#entries.get(entryKey) as Entry;
@@ -90,6 +109,7 @@ export class ServiceCompiler {
       out.lost.delete(entryKey);
       out.touched.delete(entryKey);
       out.remove.push(entry.id);
+      if (entry.told !== undefined) markFreed(entry.told, [], out.freed);
       this.#names.delete(entry.id);
     }
     for (const [entryKey, full] of specs) {
@@ -144,6 +164,28 @@ interface Marks {
   /** Among them those that an address was taken from. */
   readonly lost: Set<string>;
   readonly remove: number[];
+  /** Addresses that a service port had in the plane and has no more, with its id. */
+  readonly freed: Map<string, number>;
+}
+
+function markFreed(told: ServicePortSpec, now: readonly FrontendSpec[], freed: Map<string, number>): void {
+  const kept = new Set(now.map((f) => claimKey(f, told.protocol)));
+  for (const f of told.frontends) {
+    const claim = claimKey(f, told.protocol);
+    if (!kept.has(claim)) freed.set(claim, told.id);
+  }
+}
+
+/** Service ports of which one gets what another had: they have to change at once, or nobody has it in between. */
+function handedOver(upsert: readonly ServicePortSpec[], freed: ReadonlyMap<string, number>): number[] {
+  const ids = new Set<number>();
+  for (const { id, protocol, frontends } of upsert) {
+    for (const f of frontends) {
+      const before = freed.get(claimKey(f, protocol));
+      if (before !== undefined && before !== id) ids.add(before).add(id);
+    }
+  }
+  return [...ids];
 }
 
 /** All service ports of a Service, by "namespace/name:port/protocol/family". */
@@ -167,8 +209,4 @@ export function compileService(
 
 function claimKey(f: FrontendSpec, protocol: number): string {
   return `${f.w0},${f.w1},${f.w2},${f.w3},${f.family}:${f.port}/${table.protocolOf(f, protocol)}`;
-}
-
-function sameSpec(a: ServicePortSpec, b: ServicePortSpec): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
 }

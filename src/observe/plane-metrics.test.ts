@@ -24,7 +24,8 @@ const ports: PlanePort[] = [
 
 function families() {
   const out = new Exposition();
-  writePlaneMetrics(out, { tables, ports, missed: new Map([[0, 9]]), internalErrors: 1 });
+  const faults = { internalErrors: 1, refusedServicePorts: 2, heldMs: 0.5 };
+  writePlaneMetrics(out, { tables, ports, missed: new Map([[0, 9]]), ...faults });
   return parseExposition(out.toString());
 }
 
@@ -52,6 +53,8 @@ t.test("what the plane counted is what is told, by reason, event and port", asyn
   t.equal(value("podwire_conntrack_entries_limit"), 1024);
   t.equal(value("podwire_conntrack_insert_failures_total", 'reason="table_full"'), 0);
   t.equal(value("podwire_internal_errors_total"), 1);
+  t.equal(value("podwire_refused_service_ports"), 2);
+  t.equal(value("podwire_change_hold_seconds_max"), 0.0005);
 });
 
 t.test("the text holds to Prometheus' rules", async (t) => {

@@ -29,6 +29,10 @@ export interface PlaneState {
   readonly missed: ReadonlyMap<number, number>;
   /** Exceptions that the plane caught in itself. */
   readonly internalErrors: number;
+  /** Service ports that did not fit the tables. */
+  readonly refusedServicePorts: number;
+  /** Longest time that packets waited for a change of the tables. */
+  readonly heldMs: number;
 }
 
 const PORT_METRICS: readonly [name: string, column: number, help: string][] = [
@@ -71,6 +75,14 @@ export function writePlaneMetrics(out: Exposition, state: PlaneState): void {
     .counter("podwire_internal_errors_total", "Errors that the data plane caught in itself.", [
       { value: state.internalErrors },
     ])
+    .gauge("podwire_refused_service_ports", "Service ports that do not fit the data plane's tables.", [
+      { value: state.refusedServicePorts },
+    ])
+    .gauge(
+      "podwire_change_hold_seconds_max",
+      "Longest time that packets waited for a change of the tables.",
+      [{ value: state.heldMs / 1000 }],
+    )
     .counter(
       "kubeproxy_iptables_ct_state_invalid_dropped_packets_total",
       "Packets dropped because conntrack found them invalid",

@@ -95,6 +95,8 @@ export interface ServicePortSpec {
 export interface ServiceUpdate {
   upsert: ServicePortSpec[];
   remove: number[];
+  /** Those that hand addresses to each other, for whoever splits the change. */
+  together?: number[];
 }
 /** Endpoints of a service port whose spec comes later and leaves them out. */
 export interface EndpointPart {
