@@ -35,10 +35,14 @@ function script(i: number, folder: string): string {
     for k in $(seq ${REQUESTS}); do
       echo "service $(ip netns exec client-${i} curl -sS --max-time 3 http://10.96.0.80/ 2>&1)"
       echo "nodeport $(curl -sS --max-time 3 http://${other}:30080/ 2>&1)"
+      echo "own $(curl -sS --max-time 3 http://192.168.56.1${i}:30080/ 2>&1)"
+      echo "loopback $(curl -sS --max-time 3 http://127.0.0.1:30080/ 2>&1)"
     done
     touch ${folder}/../done-${i}
     for k in $(seq 200); do [ -e ${folder}/../done-${3 - i} ] && break; sleep 0.1; done
+    ip rule | sed 's/^/while /'
     kill $pod $agent; wait $agent
+    ip rule | sed 's/^/after /'
     ${ROOT}/vagrant/node-network down
     ip -o link | sed 's/^/left /'
   `;
@@ -94,7 +98,10 @@ t.test("two machines as vagrant/ makes them", { skip: cannotRun("unshare", "soca
     const answers = (kind: string) =>
       stdout.split("\n").filter((line) => line.startsWith(`${kind} pod web-`));
     t.equal(answers("service").length, REQUESTS, "all answered", { stdout, stderr });
-    t.equal(answers("nodeport").length, REQUESTS, "all answered", { stdout, stderr });
+    for (const kind of ["nodeport", "own", "loopback"])
+      t.equal(answers(kind).length, REQUESTS, `${kind}: all answered`, { stdout, stderr });
+    t.match(stdout, /while 50:.* dport 30000-32767 lookup 30000/);
+    t.notMatch(stdout, /after .*lookup 30000/, "the agent's end takes its rules away");
     t.ok(
       answers("service").every((line) => line.includes(` saw 10.244.${i}.3:`)),
       "the pod's own address is seen",

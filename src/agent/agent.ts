@@ -17,6 +17,7 @@ import { errnoName, loadNative, type Native } from "../native/binding.ts";
 import { startApi } from "./api.ts";
 import { Attachments } from "./attachments.ts";
 import { conntrackTimeouts } from "./conntrack-timeouts.ts";
+import { HostRouting } from "./host-routing.ts";
 import { InlinePlane } from "./inline-plane.ts";
 import type { PlaneMessage } from "./messages.ts";
 import { nodeListeners } from "./node-listener.ts";
@@ -44,6 +45,7 @@ export class Agent {
   readonly #attachments: Attachments;
   readonly #messages: NodeMessages;
   readonly #servers: NodeServers;
+  readonly #hostRouting: HostRouting;
   readonly #startedMs = performance.now();
   #source: ObjectSource | undefined;
   #server: Server | undefined;
@@ -103,6 +105,8 @@ export class Agent {
       },
     });
     this.#servers.onProblem = (error) => this.onProblem(error);
+    this.#hostRouting = new HostRouting(config);
+    this.#hostRouting.onProblem = (error) => this.onProblem(error);
   }
 
   /** Opens the ports, the API and the source. Throws when a device or the socket is not to be had. */
@@ -177,6 +181,7 @@ export class Agent {
     this.#server?.closeAllConnections();
     await this.#queue;
     await this.#servers.close();
+    await this.#hostRouting.remove();
     await this.#plane.stop();
     this.#attachments.close();
   }
@@ -199,8 +204,13 @@ export class Agent {
   async #apply(changes: Changes): Promise<void> {
     const started = performance.now();
     this.#servers.applying();
-    for (const message of await this.#compile(changes)) await this.#plane.apply(message);
+    for (const message of await this.#compile(changes)) {
+      await this.#plane.apply(message);
+      if (message.type === "services") this.#hostRouting.update(message.update);
+    }
     this.#checkRoom();
+    const { topology, services } = this.#messages;
+    await this.#hostRouting.sync(topology, services.settings, changes.nodes.size > 0);
     const seconds = (performance.now() - started) / 1000;
     await this.#servers.applied(this.graph, changes, this.#messages.services.settings, seconds);
     if (this.#messages.topology === undefined) {

@@ -4,6 +4,7 @@
  */
 
 import { type Cidr, cidr, type Ip, ip } from "../base/ip.ts";
+import { servesLoopback } from "../compile/host-rules.ts";
 import { compileTopology, type NodeTopology, prefixOf } from "../compile/node.ts";
 import { type ProxySettings, proxySettings } from "../compile/proxy-settings.ts";
 import { ServiceCompiler } from "../compile/services.ts";
@@ -86,12 +87,14 @@ export class NodeMessages {
     const { config } = this;
     const { localIps = [], partial = false } = this.#facts;
     const extra = partial ? [...localIps, ...LOOPBACK] : localIps;
-    const topology = compileTopology(state, { config, mtu: ports.mtu, ports, localIps: extra, partial });
+    const loopback = partial || servesLoopback(this.#settings(state));
+    const input = { config, mtu: ports.mtu, ports, localIps: extra, partial, loopback };
+    const topology = compileTopology(state, input);
     if (topology === undefined) return [];
     this.topology = topology;
     const settings = this.#settings(state);
     const ranges = serviceRanges(state, config);
-    messages.push(nodeMessage(config, topology, settings, ports, { partial, ranges }));
+    messages.push(nodeMessage(config, topology, settings, ports, { loopback, ranges }));
     messages.push({ type: "routes", routes: [...topology.routes], vteps: [...topology.vteps] });
     return this.services.setSettings(settings);
   }
@@ -102,7 +105,7 @@ function nodeMessage(
   topology: NodeTopology,
   settings: ProxySettings,
   ports: NodePorts,
-  { partial, ranges }: { partial: boolean; ranges: readonly Cidr[] },
+  { loopback, ranges }: { loopback: boolean; ranges: readonly Cidr[] },
 ): PlaneMessage {
   const { own } = topology;
   const { overlay, proxy } = config;
@@ -128,8 +131,12 @@ function nodeMessage(
       vxlanPort: overlay.type === "vxlan" ? overlay.port : 8472,
       detectLocal: detectLocal(settings.podsByPort, settings.podSources.length > 0),
       dropInvalid: liberal ? 0 : 1,
-      loopback: partial ? 1 : 0,
       ftpHelper: config.ftpHelper ? 1 : 0,
+      loopback: loopback ? 1 : 0,
+      ...(config.nodePortRange && {
+        snatAvoidMin: config.nodePortRange.first,
+        snatAvoidMax: config.nodePortRange.last,
+      }),
     },
     local: [...own.local],
     podSources: settings.podSources.map(prefixOf),

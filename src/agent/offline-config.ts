@@ -17,6 +17,7 @@ export function offlineConfig(
     netns: "",
     uplink: { interface: "", driver: "packet", gateways: [] },
     host: { interface: "" },
+    nodePortRange: null,
     socket: "",
     source: { files: [] },
     proxy,

@@ -4,6 +4,7 @@
 //   destination          kind      by             source of what the node sends there itself
 //   own addresses        LOCAL     host0          169.254.1.1, fe80::1: what speaks to the node's own stack (ICMP errors)
 //                                                 must not bear an address of its own, which it would drop as martian
+//   127.0.0.0/8          LOCAL     host0          the same; where node ports are served there
 //   own podCIDR          PODS      pod bridge     gateway (podCIDR .1)
 //   other podCIDR        VTEP      overlay        VTEP address (podCIDR .0)        overlay: vxlan
 //                        GATEWAY   its address    node address                     overlay: none
@@ -34,6 +35,7 @@ const PUBLIC_IP = "flannel.alpha.coreos.com/public-ip";
 const VXLAN_OVERHEAD = { 4: 50, 6: 70 } as const; // outer Ethernet, IP, UDP, VXLAN (RFC 7348 §5)
 /** The next hop that host0 is given: nobody's address. */
 const LINK_GATEWAY = { 4: ip("169.254.1.1"), 6: ip("fe80::1") } as const;
+const LOOPBACK = cidr("127.0.0.0/8");
 const FABRIC_PREFIX = { 4: 24, 6: 64 } as const;
 
 /** The node whose agent this is. */
@@ -89,6 +91,8 @@ export interface TopologyInput {
   readonly localIps?: readonly Ip[];
   /** Objects as somebody wrote them down: what they do not tell of the node is left out, instead of waited for. */
   readonly partial?: boolean;
+  /** What the node sends over its IPv4 loopback comes to us. */
+  readonly loopback?: boolean;
 }
 
 /** Undefined until the node's own object is there with address and range. */
@@ -159,7 +163,7 @@ function routesOf(
   own: OwnNode,
   others: readonly Node[],
   vteps: readonly RemoteVtep[],
-  { config, mtu, ports }: TopologyInput,
+  { config, mtu, ports, loopback = false }: TopologyInput,
 ): RouteSpec[] {
   const overlayMtu =
     config.overlay.type === "vxlan" ? mtu - VXLAN_OVERHEAD[own.addresses[0]?.family ?? 4] : mtu;
@@ -171,6 +175,10 @@ function routesOf(
       source: LINK_GATEWAY[a.family],
     }),
   );
+  if (loopback) {
+    const source = LINK_GATEWAY[4];
+    routes.push(route(LOOPBACK, RouteKind.LOCAL, { mtu, port: ports.host, source }));
+  }
   for (const range of own.podCidrs) {
     routes.push(route(range, RouteKind.PODS, { mtu: overlayMtu, port: -1, source: nthIp(range, 1) }));
   }

@@ -53,7 +53,7 @@ export class NodeConfig {
   masqueradeEgress = 1; // 1: pod → outside the cluster leaves with the node's address
   dropInvalid = 1; //      kube-proxy's KUBE-FORWARD rule; off with conntrack.tcpBeLiberal
   ftpHelper = 0; //        1: control connections (port 21) are read for the data connections they announce
-  loopback = 0; //         1: what the node sends over its own loopback comes by host0 too (offline: there is no lo)
+  loopback = 0; //         1: what the node sends over its own loopback comes by host0 too: localhost node ports
   snatMin = 1024; //       SNAT source ports, both ends included …
   snatMax = 65_535;
   snatAvoidMin = 30_000; // … without the node-port range

@@ -1,77 +1,58 @@
 import t from "tap";
-import { type KernelService, type KernelSlice, kernelRules } from "./kernel-rules.ts";
+import { service, slice } from "../testing/proxy-objects.ts";
+import { kernelRules, servesLoopback } from "./kernel-rules.ts";
 import { planTopology } from "./topology.ts";
 
-const topology = planTopology("demo", { spec: { nodes: [{ name: "a", agent: "kernel" }, { name: "b" }] } });
-const [node] = topology.nodes;
+const DUAL = "10.244.0.0/16,fd00:10:244::/56";
 
-const service = (spec: KernelService["spec"]): KernelService => ({
-  metadata: { namespace: "default", name: "web" },
-  ...(spec === undefined ? {} : { spec }),
-});
-const slice: KernelSlice = {
-  metadata: { namespace: "default", labels: { "kubernetes.io/service-name": "web" } },
-  addressType: "IPv4",
-  ports: [{ name: "http", protocol: "TCP", port: 8080 }],
-  endpoints: [
-    { addresses: ["10.244.1.2"], conditions: { ready: true }, nodeName: "a" },
-    { addresses: ["10.244.2.2"], conditions: { ready: true }, nodeName: "b" },
-    { addresses: ["10.244.2.3"], conditions: { ready: false }, nodeName: "b" },
-  ],
-};
+function plan(clusterCIDR: string, proxy: Record<string, unknown> = {}) {
+  return planTopology("demo", { spec: { clusterCIDR, proxy, nodes: [{ name: "a", agent: "kernel" }] } });
+}
 
-t.test("a ClusterIP is balanced over the ready endpoints, with hairpin masquerade", async (t) => {
-  const text = kernelRules(
-    topology,
-    node,
-    [service({ clusterIPs: ["10.96.0.1"], ports: [{ name: "http", port: 80 }] })],
-    [slice],
-  );
-  t.match(text, /-A KUBE-SERVICES -d 10\.96\.0\.1\/32 -p tcp -m tcp --dport 80 -j (KUBE-SVC-\w{16})\n/);
-  t.match(text, /-m statistic --mode random --probability 0\.5000000000 -j KUBE-SEP-/);
-  t.match(text, /-A KUBE-SEP-\w{16} -s 10\.244\.1\.2\/32 -j KUBE-MARK-MASQ\n/);
-  t.match(text, /DNAT --to-destination 10\.244\.2\.2:8080\n/);
-  t.notMatch(text, /10\.244\.2\.3/);
+const spec = { clusterIP: "10.96.0.1", clusterIPs: ["10.96.0.1", "fd00:10:96::1"], type: "NodePort" };
+const objects = [
+  service({ spec, port: { nodePort: 30080 } }),
+  slice({ endpoints: [{ address: "10.244.1.2", node: "a" }, { address: "10.244.2.2" }] }),
+  slice({ slice: "six", family: 6, endpoints: [{ address: "fd00:10:244:1::2", node: "a" }] }),
+];
+
+t.test("a kernel node runs kube-proxy's rules, with pods masqueraded to the world", async (t) => {
+  const lab = plan(DUAL);
+  const { argv, input } = kernelRules(lab, lab.nodes[0], objects);
+  t.same(argv, ["iptables-restore", "-w", "5"]);
+  t.match(input, "-d 10.96.0.1 --dport 80 -j KUBE-SVC-");
+  t.match(input, "-m addrtype --dst-type LOCAL -j KUBE-NODEPORTS", "loopback too");
+  t.match(input, "-A POSTROUTING -s 10.244.0.0/16 ! -d 10.244.0.0/16 -j MASQUERADE\nCOMMIT\n*filter");
+  t.notMatch(input, /fd00/);
+  const declared = new Set([...input.matchAll(/^:(\S+)/gm)].map((m) => m[1]));
+  for (const [, target] of input.matchAll(/-j (KUBE-\S+)/g)) t.ok(declared.has(target), target);
 });
 
-t.test(
-  "a NodePort is masqueraded, unless its policy is Local: then only endpoints of this node",
-  async (t) => {
-    const ports = [{ name: "http", port: 80, nodePort: 30080 }];
-    const cluster = kernelRules(topology, node, [service({ clusterIPs: ["10.96.0.1"], ports })], [slice]);
-    t.match(cluster, /-A KUBE-NODEPORTS -p tcp -m tcp --dport 30080 -j (KUBE-EXT-\w{16})\n/);
-    t.match(cluster, /-A KUBE-EXT-\w{16} -j KUBE-MARK-MASQ\n/);
-    const local = kernelRules(topology, node, [service({ clusterIPs: ["None"], ports })], [slice]);
-    t.notMatch(local, /30080/, "headless has no node port");
-    const spec = { clusterIPs: ["10.96.0.1"], externalTrafficPolicy: "Local", ports };
-    const own = kernelRules(topology, node, [service(spec)], [slice]);
-    t.notMatch(own, /-A KUBE-EXT-\w{16} -j KUBE-MARK-MASQ\n/);
-  },
-);
-
-t.test("chain names fit and every chain that is jumped to is declared", async (t) => {
-  const ports = [{ name: "http", port: 80, nodePort: 30080 }];
-  const text = kernelRules(topology, node, [service({ clusterIPs: ["10.96.0.1"], ports })], [slice]);
-  const declared = new Set([...text.matchAll(/^:(\S+)/gm)].map((m) => m[1]));
-  for (const [, target] of text.matchAll(/-j (KUBE-\S+)/g)) t.ok(declared.has(target), target);
-  for (const name of declared) t.ok(name.length <= 28, name);
+t.test("ip6tables gets the IPv6 half of a dual-stack Service", async (t) => {
+  const lab = plan(DUAL);
+  const { argv, input } = kernelRules(lab, lab.nodes[0], objects, 6);
+  t.same(argv, ["ip6tables-restore", "-w", "5"]);
+  t.match(input, "-d fd00:10:96::1 ");
+  t.match(input, " ! -s fd00:10:244::/56");
+  t.match(input, "--to-destination [fd00:10:244:1::2]:8080");
+  t.notMatch(input, /10\.244/);
 });
 
-t.test("ip6tables gets the IPv6 half of a dual-stack Service, iptables the other", async (t) => {
-  const dual = planTopology("demo", {
-    spec: { clusterCIDR: "10.244.0.0/16,fd00:10:244::/56", nodes: [{ name: "a", agent: "kernel" }] },
-  });
-  const web = service({ clusterIPs: ["10.96.0.1", "fd00:10:96::1"], ports: [{ name: "http", port: 80 }] });
-  const six: KernelSlice = {
-    ...slice,
-    addressType: "IPv6",
-    endpoints: [{ addresses: ["fd00:10:244:1::2"], conditions: { ready: true }, nodeName: "a" }],
-  };
-  const [v4, v6] = ([4, 6] as const).map((f) => kernelRules(dual, dual.nodes[0], [web], [slice, six], f));
-  t.match(v6, "-A KUBE-SERVICES -d fd00:10:96::1/128 -p tcp");
-  t.match(v6, "! -s fd00:10:244::/56 -d fd00:10:96::1/128");
-  t.match(v6, "--to-destination [fd00:10:244:1::2]:8080");
-  t.match(v6, "-s fd00:10:244:1::2/128 -j KUBE-MARK-MASQ");
-  t.notMatch(v6, /10\.\d+\.\d+\.\d+/);
-  t.notMatch(v4, /fd00/);
+t.test("nftables mode makes nftables' rules", async (t) => {
+  const lab = plan(DUAL, { mode: "nftables" });
+  for (const [family, table] of [
+    [4, "ip"],
+    [6, "ip6"],
+  ] as const) {
+    const { argv, input } = kernelRules(lab, lab.nodes[0], objects, family);
+    t.same(argv, ["nft", "-f", "-"]);
+    t.match(input, `table ${table} kube-proxy`);
+    t.match(input, `add rule ${table} egress postrouting`);
+  }
+});
+
+t.test("127.0.0.1 is let through where node ports are served there", async (t) => {
+  t.ok(servesLoopback(plan(DUAL)));
+  t.notOk(servesLoopback(plan(DUAL, { iptables: { localhostNodePorts: false } })));
+  t.notOk(servesLoopback(plan(DUAL, { mode: "nftables" })));
 });

@@ -2,14 +2,7 @@
 // objects into more objects; this file turns pods into processes and nodes into agents, and reports back as status.
 import { readFileSync } from "node:fs";
 import type { Change, Cluster } from "../control/cluster.ts";
-import {
-  type EndpointSlice,
-  type KubeObject,
-  keyOf,
-  type Node,
-  type Pod,
-  type Service,
-} from "../control/objects.ts";
+import { type KubeObject, keyOf, type Node, type Pod } from "../control/objects.ts";
 import {
   isReady,
   type LabStatus,
@@ -222,9 +215,9 @@ export class Lab implements PodHost {
 
   private servicesChanged(): void {
     if (this.stopping) return;
-    const services = this.cluster.list("Service") as Service[];
-    const slices = this.cluster.list("EndpointSlice") as EndpointSlice[];
-    for (const agent of this.agents.values()) agent.servicesChanged(services, slices);
+    const kinds = ["Node", "Service", "EndpointSlice"] as const;
+    const objects = kinds.flatMap((kind) => this.cluster.list(kind));
+    for (const agent of this.agents.values()) agent.servicesChanged(objects);
   }
 
   private nodeChanged(node: NodePlan): void {

@@ -2,7 +2,7 @@
 // no process: the lab writes its nat table instead.
 import { rmSync } from "node:fs";
 import { request } from "node:http";
-import type { EndpointSlice, Service } from "../control/objects.ts";
+import type { KubeObject } from "../control/objects.ts";
 import { command } from "./command.ts";
 import { oneLine } from "./errors.ts";
 import { kernelRules } from "./kernel-rules.ts";
@@ -24,8 +24,8 @@ export interface NodeAgent {
   start(): Promise<void>;
   /** Tries again now what failed; `renew`: the namespaces it works in are new, it must begin from the start. */
   repair(renew: boolean): Promise<void>;
-  /** Services or endpoints changed. */
-  servicesChanged(services: Service[], slices: EndpointSlice[]): void;
+  /** Services or endpoints changed: these, and the nodes. */
+  servicesChanged(objects: readonly KubeObject[]): void;
   stop(): Promise<void>;
   report(): NodeReport;
 }
@@ -156,8 +156,7 @@ export class KernelNode implements NodeAgent {
   private problem = "";
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<void> = Promise.resolve();
-  private services: Service[] = [];
-  private slices: EndpointSlice[] = [];
+  private objects: readonly KubeObject[] = [];
 
   constructor(t: Topology, node: NodePlan, onChange: () => void) {
     this.topology = t;
@@ -173,9 +172,8 @@ export class KernelNode implements NodeAgent {
     await this.write();
   }
 
-  servicesChanged(services: Service[], slices: EndpointSlice[]): void {
-    this.services = services;
-    this.slices = slices;
+  servicesChanged(objects: readonly KubeObject[]): void {
+    this.objects = objects;
     this.timer ??= setTimeout(() => {
       this.timer = undefined;
       this.running = this.running.then(() => this.write());
@@ -202,13 +200,12 @@ export class KernelNode implements NodeAgent {
   }
 
   private async write(): Promise<void> {
-    const { topology, node, services, slices } = this;
+    const { topology, node, objects } = this;
     try {
       for (const range of node.podCidrs) {
         const family = range.includes(":") ? 6 : 4;
-        const input = kernelRules(topology, node, services, slices, family);
-        const program = family === 6 ? "ip6tables-restore" : "iptables-restore";
-        await command("ip", ["netns", "exec", node.netns, program, "-w", "5"], { input });
+        const { argv, input } = kernelRules(topology, node, objects, family);
+        await command("ip", ["netns", "exec", node.netns, ...argv], { input });
       }
       this.problem = "";
     } catch (error) {

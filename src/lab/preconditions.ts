@@ -39,10 +39,8 @@ export async function checkPreconditions(t: Topology): Promise<void> {
     checkAddon();
   }
   if (!t.nodes.some((node) => node.agent === "kernel")) return;
-  for (const [file, from] of [
-    ["iptables-restore", "iptables"],
-    ["bridge", "iproute2"],
-  ]) {
+  const loader = t.proxy.mode === "nftables" ? ["nft", "nftables"] : ["iptables-restore", "iptables"];
+  for (const [file, from] of [loader, ["bridge", "iproute2"]]) {
     const found = await tryCommand(file, ["-V"]);
     if (found.status === 127) {
       throw new LabError(

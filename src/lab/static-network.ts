@@ -3,6 +3,7 @@
 
 import { command } from "./command.ts";
 import { clientBatch, fabricBatch, kernelFdbBatch, nodeBatch, staticNamespaces } from "./ip-batch.ts";
+import { servesLoopback } from "./kernel-rules.ts";
 import * as names from "./names.ts";
 import { bridgeBatch, ipBatch, makeNamespaces, setSysctls } from "./namespace.ts";
 import type { NodePlan, Topology } from "./topology.ts";
@@ -64,6 +65,7 @@ function nodeSysctls(t: Topology, node: NodePlan): Record<string, string> {
     ...ipv6Sysctls(t),
     "net.ipv4.ip_forward": "1",
     "net.ipv4.conf.all.rp_filter": "0",
+    "net.ipv4.conf.all.route_localnet": servesLoopback(t) ? "1" : "0", // as kube-proxy sets it
     "net.bridge.bridge-nf-call-iptables": "1",
     ...(hasIpv6(t)
       ? { "net.ipv6.conf.all.forwarding": "1", "net.bridge.bridge-nf-call-ip6tables": "1" }

@@ -39,6 +39,19 @@ t.test("an AgentConfiguration is read with its defaults", async (t) => {
   t.same(config.proxy.clusterCidrs.map(formatCidr), ["10.244.0.0/16", "fd00:10:244::/56"]);
 });
 
+t.test(
+  "node ports are the API server's range, another one, or none that the agent serves the node",
+  async (t) => {
+    const range = (line: string) => readAgentFile({ file: "agent.yaml", text: AGENT + line }).nodePortRange;
+    t.same(range(""), { first: 30_000, last: 32_767 });
+    t.same(range("nodePortRange: 20000-20010"), { first: 20_000, last: 20_010 });
+    t.equal(range("nodePortRange: none"), null);
+    for (const wrong of ["20000", "5-4", "0-9", "1-65536", "a-b"]) {
+      t.throws(() => range(`nodePortRange: ${wrong}`), { message: /nodePortRange: Invalid value/ }, wrong);
+    }
+  },
+);
+
 t.test("a wrong AgentConfiguration is refused field by field, with positions", async (t) => {
   const refused = (from: string, to: string, message: string) =>
     t.throws(() => readAgentFile({ file: "agent.yaml", text: AGENT.replace(from, to) }), { message });

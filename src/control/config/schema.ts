@@ -76,6 +76,7 @@ const AGENT: SchemaObject = closed(
     netns: text,
     uplink: closed({ interface: text, driver, gateway: text }, ["interface"]),
     host: closed({ interface: text }, ["interface"]),
+    nodePortRange: text,
     socket: text,
     source: {
       type: "object",

@@ -20,6 +20,8 @@ import { Verdict } from "../verdict.ts";
 
 const { NEXT } = Verdict;
 const { Action, FrontendKind, SourceClass } = services;
+const V4_MAPPED = 0xffff;
+const LOOPBACK_NET = 127;
 const FAMILY = 0xff00; // of a key's last word, without the protocol
 
 export function chooseBackend(pkt: Packet, t: Tables, nowSec: number): Verdict {
@@ -141,5 +143,6 @@ function classOf(pkt: Packet, t: Tables): number {
   if (detect === DetectLocal.POD_PORT && t.ports.role[pkt.inPort] === PortRole.POD && pkt.fromTunnel === 0) {
     return SourceClass.POD;
   }
+  if (key[2] === V4_MAPPED && key[3] >>> 24 === LOOPBACK_NET) return SourceClass.NODE;
   return localAddresses.has(t.local, key[0], key[1], key[2], key[3]) ? SourceClass.NODE : SourceClass.OUTSIDE;
 }

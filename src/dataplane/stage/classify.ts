@@ -18,6 +18,7 @@ import { Verdict } from "../verdict.ts";
 const { NEXT, FLOOD } = Verdict;
 const { POD, HOST, UPLINK } = PortRole;
 const LOOPBACK_NET = 127;
+const LINK_LOCAL = 0xfe800000 | 0;
 const LINK_LOCAL_10 = 0xfe80 >>> 6; // first ten bits of fe80::/10
 
 export function classify(pkt: Packet, t: Tables, nowSec: number): Verdict {
@@ -36,7 +37,6 @@ export function classify(pkt: Packet, t: Tables, nowSec: number): Verdict {
     return ours ? routable(pkt, t) : drop(pkt, t, DropReason.NOT_FOR_US);
   }
   if (hi === t.config.gatewayMacHi && lo === t.config.gatewayMacLo) {
-    if (t.config.loopback !== 0 && role === HOST && pkt.family !== 0) return NEXT;
     return routable(pkt, t);
   }
   if (role === HOST) return drop(pkt, t, DropReason.NOT_FOR_US);
@@ -49,30 +49,44 @@ function isNeighborDiscovery(pkt: Packet): boolean {
   return pkt.family === 6 && pkt.proto === 58 && icmpv6.isNeighborDiscovery((pkt.key[8] >>> 8) & 0xff);
 }
 
-/** Addresses that must not come from a wire (RFC 1812 §5.3.7), and family 0, which only a bridge can carry. */
+/**
+ * Addresses that must not come from a wire (RFC 1812 §5.3.7), and family 0, which only a bridge can carry. The node's
+ * own stack may speak over loopback by way of us (route_localnet), nobody else.
+ */
 function routable(pkt: Packet, t: Tables): Verdict {
   if (pkt.family === 0) return drop(pkt, t, DropReason.UNSUPPORTED_L3);
   if (pkt.family === 6) return routable6(pkt, t);
   const src = pkt.key[3] >>> 24;
   const dst = pkt.key[7] >>> 24;
-  if (src === LOOPBACK_NET || dst === LOOPBACK_NET || src >= 224 || src === 0 || dst === 0) {
-    return drop(pkt, t, DropReason.MARTIAN_SOURCE);
-  }
+  if (src === LOOPBACK_NET || dst === LOOPBACK_NET) {
+    if (!mayLoop(pkt, t)) return drop(pkt, t, DropReason.MARTIAN_SOURCE);
+  } else if (src >= 224 || src === 0 || dst === 0) return drop(pkt, t, DropReason.MARTIAN_SOURCE);
   if (dst >= 224) return drop(pkt, t, DropReason.MULTICAST_UNROUTED);
   return NEXT;
+}
+
+function mayLoop(pkt: Packet, t: Tables): boolean {
+  return t.config.loopback !== 0 && t.ports.role[pkt.inPort] === HOST && pkt.fromTunnel === 0;
 }
 
 /** As above for IPv6 (RFC 4291 §2.5, §2.7): what names no host, or one of this link only, goes no further. */
 function routable6(pkt: Packet, t: Tables): Verdict {
   const k = pkt.key;
-  if (k[0] >>> 24 === 0xff || isNobody(k, 0) || isNobody(k, 4)) {
+  if (k[0] >>> 24 === 0xff || ((isNobody(k, 0) || isNobody(k, 4)) && !mayLoop(pkt, t))) {
     return drop(pkt, t, DropReason.MARTIAN_SOURCE);
   }
   if (k[4] >>> 24 === 0xff) return drop(pkt, t, DropReason.MULTICAST_UNROUTED);
-  if (k[0] >>> 22 === LINK_LOCAL_10 || k[4] >>> 22 === LINK_LOCAL_10) {
+  if (k[0] >>> 22 === LINK_LOCAL_10 || (k[4] >>> 22 === LINK_LOCAL_10 && !isAnswerToUs(pkt, t))) {
     return drop(pkt, t, DropReason.LINK_LOCAL_UNROUTED);
   }
   return NEXT;
+}
+
+/** To fe80::1, which the node's own stack takes us for: the source of what it sent to itself by way of a service. */
+function isAnswerToUs(pkt: Packet, t: Tables): boolean {
+  const k = pkt.key;
+  if (t.ports.role[pkt.inPort] !== HOST || pkt.fromTunnel !== 0) return false;
+  return k[4] === LINK_LOCAL && (k[5] | k[6]) === 0 && k[7] === 1;
 }
 
 /** :: or ::1. */

@@ -11,6 +11,7 @@ import { Event } from "../counters.ts";
 import { drop } from "../drop.ts";
 import { DropReason } from "../drop-reason.ts";
 import { CtState, Masquerade, type Packet } from "../packet.ts";
+import { PortRole } from "../port.ts";
 import * as conntrack from "../table/conntrack.ts";
 import * as seqadj from "../table/conntrack-seqadj.ts";
 import * as ctTcp from "../table/conntrack-tcp.ts";
@@ -25,7 +26,10 @@ import { Verdict } from "../verdict.ts";
 
 const { NEXT } = Verdict;
 const { LOCAL, ONLINK, GATEWAY } = routes.RouteKind;
+const { HOST } = PortRole;
 const { Status, Timeout } = conntrack;
+const V4_MAPPED = 0xffff;
+const LOOPBACK_NET = 127;
 /** Random tries before the walk, and steps of the walk: bounds what one packet may cost. */
 const RANDOM_TRIES = 32;
 const WALK_STEPS = 2048;
@@ -38,10 +42,13 @@ export function masquerade(pkt: Packet, t: Tables, nowSec: number): Verdict {
     return follow(pkt, t, nowSec);
   const r = pkt.route;
   const kind = r < 0 ? LOCAL : t.routes.kind[r];
-  if (kind === LOCAL)
-    pkt.masquerade = Masquerade.NONE; // delivered, not forwarded: no POSTROUTING on the way in
+  if (kind === LOCAL) pkt.masquerade = returnsToSender(pkt, t, r) ? Masquerade.HAIRPIN : Masquerade.NONE;
   else if (pkt.masquerade === Masquerade.NONE && leavesCluster(pkt, t, kind)) {
     pkt.masquerade = Masquerade.POD_EGRESS;
+  }
+  const onWire = kind !== LOCAL && pkt.masquerade === Masquerade.NONE;
+  if (onWire && to[2] === V4_MAPPED && to[3] >>> 24 === LOOPBACK_NET) {
+    return drop(pkt, t, DropReason.MARTIAN_SOURCE); // loopback leaves the node under another address or not at all
   }
   const masked = pkt.masquerade !== Masquerade.NONE && takeSource(pkt, t, r);
   tuple.invert(to, t.keyA);
@@ -61,6 +68,15 @@ function follow(pkt: Packet, t: Tables, nowSec: number): Verdict {
     if (reason !== DropReason.NONE) return drop(pkt, t, reason as DropReason);
   }
   return enter(pkt, t, nowSec);
+}
+
+/**
+ * What is delivered is not forwarded: no POSTROUTING on the way in. But what the node sent to a service and one of its
+ * own programs is to get must not bear an address of the node: the answer would go over lo, past us. It gets the
+ * address that stands for us on host0 (in Linux, where lo has the same hooks, the node's own).
+ */
+function returnsToSender(pkt: Packet, t: Tables, r: number): boolean {
+  return r >= 0 && pkt.nat !== 0 && t.ports.role[pkt.inPort] === HOST && pkt.fromTunnel === 0;
 }
 
 /** flannel's rule: from the cluster's pods, to anywhere else, through the node's own interface. */

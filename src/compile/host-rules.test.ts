@@ -1,0 +1,117 @@
+import t from "tap";
+import { ip } from "../base/ip.ts";
+import { agentConfig } from "../control/config/agent.ts";
+import { ObjectGraph } from "../control/desired-state.ts";
+import { FieldProblems } from "../control/manifest/field-problems.ts";
+import { node } from "../testing/proxy-objects.ts";
+import { externalPorts, type HostRulesInput, hostRules } from "./host-rules.ts";
+import { compileTopology, type NodeTopology } from "./node.ts";
+import { proxySettings } from "./proxy-settings.ts";
+
+function input(proxy: object, more: Partial<HostRulesInput> = {}): HostRulesInput {
+  const config = agentConfig(
+    {
+      nodeName: "node1",
+      clusterCIDR: "10.244.0.0/16,fd00:10:244::/56",
+      serviceCIDR: "10.96.0.0/12",
+      uplink: { interface: "eth0" },
+      host: { interface: "host0" },
+      socket: "/s",
+      source: { files: [] },
+      proxy,
+    },
+    new FieldProblems(),
+  );
+  if (config === undefined) throw new Error("configuration");
+  const graph = new ObjectGraph();
+  const object = node("node1", ["192.168.50.11", "fd00:50::11"], {
+    podCidrs: ["10.244.1.0/24", "fd00:10:244:1::/64"],
+  });
+  graph.onEvent({ type: "ADDED", object });
+  const facts = { config, mtu: 1500, ports: { uplink: 0, host: 1 } };
+  const topology = compileTopology(graph, facts) as NodeTopology;
+  const settings = proxySettings({
+    config: config.proxy,
+    nodeName: "node1",
+    node: object,
+    localIps: topology.own.local,
+  });
+  const range = { nodePorts: config.nodePortRange, externals: [] };
+  return { interface: "host0", topology, settings, ...range, ...more };
+}
+
+const ends = (routes: readonly string[]): string[] => routes.map((route) => route.split(" ")[0]);
+
+t.test("in iptables mode every address of the node serves, 127.0.0.0/8 among them, ::1 never", async (t) => {
+  const { loopback, 4: v4, 6: v6 } = hostRules(input({ mode: "iptables" }));
+  t.ok(loopback);
+  t.same(ends(v4.routes), ["192.168.50.11", "10.244.1.1", "10.244.1.0", "127.0.0.0/8", "169.254.1.1"]);
+  t.equal(v4.routes[0], "192.168.50.11 via 169.254.1.1 dev host0 src 192.168.50.11 onlink mtu 1450");
+  t.same(v4.rules, [
+    "from all iif lo ipproto tcp dport 30000-32767 lookup 30000",
+    "from all iif lo ipproto udp dport 30000-32767 lookup 30000",
+    "from all iif lo ipproto sctp dport 30000-32767 lookup 30000",
+    "from all to 169.254.1.1 iif lo lookup 30000",
+  ]);
+  t.same(ends(v6.routes), ["fd00:50::11", "fd00:10:244:1::1", "fd00:10:244:1::"]);
+  t.equal(v6.routes[0], "fd00:50::11 via fe80::1 dev host0 src fd00:50::11 mtu 1450");
+  t.equal(v6.rules.length, 3);
+});
+
+t.test("localhostNodePorts, nodePortAddresses and nftables mode take addresses away", async (t) => {
+  const off = hostRules(input({ iptables: { localhostNodePorts: false } }));
+  t.notOk(off.loopback);
+  t.notOk(ends(off[4].routes).includes("127.0.0.0/8"));
+  const listed = hostRules(input({ nodePortAddresses: ["127.0.0.0/8", "192.168.50.0/24"] }));
+  t.ok(listed.loopback);
+  t.same(ends(listed[4].routes), ["127.0.0.1", "192.168.50.11", "169.254.1.1"]);
+  const primary = hostRules(input({ mode: "nftables" }));
+  t.notOk(primary.loopback);
+  t.same(ends(primary[4].routes), ["192.168.50.11", "169.254.1.1"]);
+  t.same(ends(primary[6].routes), ["fd00:50::11"]);
+});
+
+t.test("an external address that is the node's own has a rule of its own, another has none", async (t) => {
+  const externals = [
+    { address: ip("192.168.50.11"), port: 80, protocol: 6 },
+    { address: ip("192.168.50.11"), port: 30_100, protocol: 6 }, // the range holds it
+    { address: ip("203.0.113.9"), port: 80, protocol: 6 },
+  ];
+  const { rules } = hostRules(input({}, { externals }))[4];
+  t.ok(rules.includes("from all to 192.168.50.11 iif lo ipproto tcp dport 80 lookup 30000"));
+  t.equal(rules.length, 5);
+});
+
+t.test("without a range nothing but bound external addresses leaves lo", async (t) => {
+  const none = hostRules(input({}, { nodePorts: null }));
+  t.same(none[4], { routes: [], rules: [] });
+  t.notOk(none.loopback);
+  const externals = [{ address: ip("fd00:50::11"), port: 443, protocol: 17 }];
+  const bound = hostRules(input({}, { nodePorts: null, externals }));
+  t.same(ends(bound[6].routes), ["fd00:50::11"]);
+  t.same(bound[6].rules, ["from all to fd00:50::11 iif lo ipproto udp dport 443 lookup 30000"]);
+});
+
+t.test("external IPs and VIPs of a service port are told apart from its other addresses", async (t) => {
+  const at = (kind: number, text: string) => ({
+    kind,
+    port: 80,
+    sourceRanges: null,
+    byClass: [] as never,
+    ...ip(text),
+  });
+  const frontends = [at(0, "10.96.0.1"), at(1, "203.0.113.9"), at(2, "203.0.113.10"), at(3, "0.0.0.0")];
+  const found = externalPorts({
+    id: 1,
+    name: "x",
+    protocol: 6,
+    affinitySec: 0,
+    endpoints: [],
+    sets: [],
+    frontends,
+  });
+  t.same(
+    found.map(({ address }) => address.w3 & 255),
+    [9, 10],
+  );
+});
