@@ -1,10 +1,13 @@
 /** Live connections as plain objects: reads the shared table while the worker writes it. */
 import { formatIp } from "../base/ip.ts";
 import * as conntrack from "../dataplane/table/conntrack.ts";
+import { SCTP_STATE_NAMES } from "../dataplane/table/conntrack-sctp.ts";
 import { TCP_STATE_NAMES } from "../dataplane/table/conntrack-tcp.ts";
 import type { ConntrackEntry, ConntrackStatus, ConntrackTuple } from "../observe/conntrack-entry.ts";
 
 const { Status } = conntrack;
+const TCP = 6;
+const SCTP = 132;
 const STATUS_NAMES: [number, ConntrackStatus][] = [
   [Status.SEEN_REPLY, "SEEN_REPLY"],
   [Status.ASSURED, "ASSURED"],
@@ -63,7 +66,8 @@ function entryOf(
   return {
     family: key[9] >> 8 === 6 ? "ipv6" : "ipv4",
     proto,
-    ...(proto === 6 ? { state: TCP_STATE_NAMES[t.state[slot]] } : {}),
+    ...(proto === TCP ? { state: TCP_STATE_NAMES[t.state[slot]] } : {}),
+    ...(proto === SCTP ? { state: SCTP_STATE_NAMES[t.state[slot]] } : {}),
     timeoutSec,
     orig: tupleOf(t, slot << 1, key),
     reply: tupleOf(t, (slot << 1) | 1, reply),
@@ -89,7 +93,7 @@ function tupleOf(t: conntrack.Conntrack, ref: number, k: Int32Array): ConntrackT
     tuple.icmpType = (k[8] >>> 8) & 0xff;
     tuple.icmpCode = k[8] & 0xff;
     tuple.icmpId = k[8] >>> 16;
-  } else if (proto === 6 || proto === 17 || proto === 132 || proto === 136) {
+  } else if (proto === TCP || proto === 17 || proto === SCTP || proto === 136) {
     tuple.sport = k[8] >>> 16;
     tuple.dport = k[8] & 0xffff;
   }

@@ -11,6 +11,7 @@ import type { Offload } from "./port.ts";
 import type { SlotPool } from "./slot-pool.ts";
 import { Affinity } from "./table/affinity.ts";
 import { Conntrack } from "./table/conntrack.ts";
+import { RECORD_WORDS } from "./table/conntrack-sctp.ts";
 import { SeqAdj } from "./table/conntrack-seqadj.ts";
 import { Segment } from "./table/conntrack-tcp-window.ts";
 import { Expectations } from "./table/expectations.ts";
@@ -99,6 +100,8 @@ export class Tables {
   readonly ftp = new Int32Array(ftp.RESULT_WORDS);
   readonly ftpText = new Uint8Array(ftp.TEXT_MAX);
   readonly tcpSegment = new Segment();
+  /** What an SCTP packet makes of its association; of a first packet until it is entered. */
+  readonly sctpRecord = new Int32Array(RECORD_WORDS);
   /** (offset, length) of inner frames, then the input bytes that went into them: `coalesce`'s result. */
   readonly descriptors = new Int32Array(2 * DESCRIPTORS + 1);
   /** Pairs of slots for joined inner frames, in use until the next flush. */

@@ -27,9 +27,11 @@ import type {
   NeighborOptions,
   Payload,
   PortOptions,
+  RawOptions,
   SctpChunk,
   SctpOptions,
   TcpOptions,
+  UdpLiteOptions,
   UdpOptions,
   VxlanOptions,
 } from "./frame-options.ts";
@@ -142,6 +144,24 @@ export function sctpFrame(o: SctpOptions): Uint8Array {
     copy(view, off + sctp.HEADER_LEN, body);
     sctp.computeChecksum(view, off, end);
   });
+}
+
+/** UDP-Lite (RFC 3828): the pseudo-header has the whole length, the sum ends where the coverage does. */
+export function udpLiteFrame(o: UdpLiteOptions): Uint8Array {
+  const payload = payloadBytes(o.payload ?? 0);
+  return ipFrame(o, ipv4.PROTO_UDPLITE, udp.HEADER_LEN + payload.length, (view, off, end, pseudo) => {
+    const coverage = o.coverage ?? 0;
+    udp.emit(view, off, ...ports(o, 41000, 9999), coverage);
+    copy(view, off + udp.HEADER_LEN, payload);
+    const sum = checksum.finish(checksum.sum(view, off, coverage === 0 ? end - off : coverage, pseudo));
+    udp.setChecksum(view, off, sum === 0 ? 0xffff : sum);
+  });
+}
+
+/** Any protocol, whose bytes are the payload. */
+export function rawFrame(o: RawOptions): Uint8Array {
+  const payload = payloadBytes(o.payload ?? 0);
+  return ipFrame(o, o.proto, payload.length, (view, off) => copy(view, off, payload));
 }
 
 /** Any protocol over IPv4 or IPv6, with `l4Len` bytes written by `write`. */

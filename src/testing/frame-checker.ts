@@ -166,6 +166,7 @@ function transport(c: Check, where: string, n: Network): void {
   else if (n.proto === 1 && !n.v6) icmp(c, where, n);
   else if (n.proto === 58 && n.v6) icmp(c, where, n);
   else if (n.proto === 132) sctp(c, where, n);
+  else if (n.proto === 136) udpLite(c, where, n);
 }
 
 function tcp(c: Check, where: string, n: Network): void {
@@ -204,6 +205,17 @@ function udp(c: Check, where: string, n: Network): void {
   for (let at = payload, i = 0; at < n.end; at += step, i++) {
     vxlan(c, at, Math.min(at + step, n.end), gso ? `${where}inner ${i}: ` : `${where}inner: `);
   }
+}
+
+function udpLite(c: Check, where: string, n: Network): void {
+  const room = n.end - n.l4;
+  const coverage = room < 8 ? 0 : u16(c, n.l4 + 4) || room;
+  if (coverage < 8 || coverage > room) {
+    problem(c, where, `UDP-Lite covers ${coverage} of ${room} bytes`);
+    return;
+  }
+  checksum(c, where, n, "UDP-Lite", 6, false, n.l4 + coverage);
+  if (u16(c, n.l4 + 6) === 0) problem(c, where, "UDP-Lite without a checksum");
 }
 
 function vxlan(c: Check, off: number, end: number, where: string): void {
@@ -251,7 +263,16 @@ function sctp(c: Check, where: string, n: Network): void {
   }
 }
 
-function checksum(c: Check, where: string, n: Network, name: string, at: number, optional: boolean): void {
+/** `end`: of what is summed; the pseudo-header counts everything all the same. */
+function checksum(
+  c: Check,
+  where: string,
+  n: Network,
+  name: string,
+  at: number,
+  optional: boolean,
+  end = n.end,
+): void {
   const len = n.end - n.l4;
   const pseudoBytes = n.v6
     ? [...n.addresses, len >>> 24, (len >> 16) & 255, (len >> 8) & 255, len & 255, 0, 0, 0, n.proto]
@@ -272,7 +293,7 @@ function checksum(c: Check, where: string, n: Network, name: string, at: number,
     return;
   }
   const seed = name === "ICMP" ? 0 : pseudo;
-  const sum = (wordsMod(c.bytes.subarray(n.l4, n.end)) + seed) % 65535;
+  const sum = (wordsMod(c.bytes.subarray(n.l4, end)) + seed) % 65535;
   if (sum !== 0) problem(c, where, `${name} checksum is off by ${sum}`);
 }
 

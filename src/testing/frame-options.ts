@@ -100,3 +100,14 @@ export interface SctpOptions extends PortOptions {
   readonly vtag?: number;
   readonly chunks?: readonly SctpChunk[];
 }
+
+export interface UdpLiteOptions extends PortOptions {
+  readonly payload?: Payload;
+  /** Bytes under the checksum, from the header on; default 0: all of them. */
+  readonly coverage?: number;
+}
+
+export interface RawOptions extends IpOptions {
+  readonly proto: number;
+  readonly payload?: Payload;
+}

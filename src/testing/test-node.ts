@@ -11,6 +11,7 @@ import * as engine from "../dataplane/engine.ts";
 import { SLOT_STRIDE } from "../dataplane/packet.ts";
 import { type Offload, PortRole } from "../dataplane/port.ts";
 import * as conntrack from "../dataplane/table/conntrack.ts";
+import { SCTP_STATE_NAMES } from "../dataplane/table/conntrack-sctp.ts";
 import { TCP_STATE_NAMES } from "../dataplane/table/conntrack-tcp.ts";
 import * as fdb from "../dataplane/table/fdb.ts";
 import * as fragments from "../dataplane/table/fragments.ts";
@@ -366,7 +367,9 @@ const PROTOCOLS: Readonly<Record<number, string>> = {
   6: "tcp",
   17: "udp",
   58: "icmpv6",
+  47: "gre",
   132: "sctp",
+  136: "udplite",
 };
 
 function connectionText(ct: conntrack.Conntrack, slot: number): string {
@@ -374,6 +377,7 @@ function connectionText(ct: conntrack.Conntrack, slot: number): string {
   const proto = ct.tuple[(slot << 3) | 3] & 0xff;
   const parts = [PROTOCOLS[proto] ?? `${proto}`];
   if (proto === 6) parts.push(TCP_STATE_NAMES[ct.state[slot]]);
+  if (proto === 132) parts.push(SCTP_STATE_NAMES[ct.state[slot]]);
   parts.push(tupleText(ct, slot << 1), tupleText(ct, (slot << 1) | 1));
   if ((status & conntrack.Status.SEEN_REPLY) === 0) parts.push("[UNREPLIED]");
   if ((status & conntrack.Status.ASSURED) !== 0) parts.push("[ASSURED]");

@@ -1,8 +1,8 @@
-// SCTP common header and chunk chain (RFC 9260 §3), with its CRC32c (RFC 9260 appendix A). Big-endian, but
-// for the checksum. Pure over (view, off); nothing allocates. The CRC covers the ports and has no
-// pseudo-header: an address may change without it, a port may not, and there is no cheap repair, so
-// `computeChecksum` is the way.
+// SCTP common header and chunk chain (RFC 9260 §3), with its CRC32c. Big-endian, but for the checksum. Pure
+// over (view, off); nothing allocates. The CRC covers the ports and has no pseudo-header: an address may
+// change without it, a port only with `setPortsAndChecksum`.
 import type { L4Port } from "../base/ids.ts";
+import * as crc32c from "./crc32c.ts";
 
 const OFF_SRC_PORT = 0; //  u16
 const OFF_DST_PORT = 2; //  u16
@@ -12,10 +12,10 @@ const OFF_CHUNK_TYPE = 0; //  u8
 const OFF_CHUNK_FLAGS = 1; // u8
 const OFF_CHUNK_LEN = 2; //   u16  header and value, without padding
 const OFF_INIT_TAG = 4; //    u32  INIT and INIT ACK
-const CRC32C_POLYNOMIAL = 0x82f63b78; // Castagnoli, reflected
-const CRC_TABLE = createCrcTable();
 
 export const HEADER_LEN = 12;
+/** Distance of the checksum field from the header, as a virtio-net header wants it. */
+export const CSUM_OFFSET = OFF_CHECKSUM;
 export const CHUNK_HEADER_LEN = 4;
 export const CHUNK_DATA = 0;
 export const CHUNK_INIT = 1;
@@ -78,6 +78,17 @@ export function computeChecksum(view: DataView, off: number, end: number): void 
   view.setInt32(off + OFF_CHECKSUM, packetCrc(view, off, end), true);
 }
 
+/**
+ * Writes both ports (source << 16 | destination) and repairs the CRC of a packet of `bytes` bytes, whose end need not
+ * be there: an ICMP error quotes only the beginning. A wrong CRC stays wrong.
+ */
+export function setPortsAndChecksum(view: DataView, off: number, ports: number, bytes: number): void {
+  const before = view.getInt32(off);
+  view.setInt32(off, ports);
+  const repaired = checksum(view, off) ^ crc32c.difference32(before, ports, bytes - 4);
+  view.setInt32(off + OFF_CHECKSUM, repaired, true);
+}
+
 /** Writes all 12 bytes; checksum 0 until `computeChecksum`, because the chunks are not there yet. */
 export function emit(view: DataView, off: number, srcPort: L4Port, dstPort: L4Port, vtag: number): void {
   view.setUint16(off + OFF_SRC_PORT, srcPort);
@@ -131,34 +142,14 @@ export function initTag(view: DataView, at: number): number {
   return view.getInt32(at + OFF_INIT_TAG);
 }
 
-/** CRC32c of `off…end`, continued from the register `crc`: start with -1, invert the result. */
-export function crc32c(view: DataView, off: number, end: number, crc: number): number {
-  let register = crc;
-  for (let at = off; at < end; at++) {
-    register = CRC_TABLE[(register ^ view.getUint8(at)) & 0xff] ^ (register >>> 8);
-  }
-  return register;
-}
-
 // The checksum field counts as zero (§6.8), so the walk steps over it with four zero bytes.
 function packetCrc(view: DataView, off: number, end: number): number {
-  let register = crc32c(view, off, off + OFF_CHECKSUM, -1);
-  for (let zeroes = 0; zeroes < 4; zeroes++) register = CRC_TABLE[register & 0xff] ^ (register >>> 8);
-  return ~crc32c(view, off + HEADER_LEN, end, register);
+  const register = crc32c.overZeroes(crc32c.update(view, off, off + OFF_CHECKSUM, -1), 4);
+  return ~crc32c.update(view, off + HEADER_LEN, end, register);
 }
 
 function chunkAt(view: DataView, at: number, end: number): number {
   if (at + CHUNK_HEADER_LEN > end) return -1;
   const len = chunkLen(view, at);
   return len >= CHUNK_HEADER_LEN && at + len <= end ? at : -1;
-}
-
-function createCrcTable(): Int32Array {
-  const table = new Int32Array(256);
-  for (let byte = 0; byte < 256; byte++) {
-    let crc = byte;
-    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ ((crc & 1) === 0 ? 0 : CRC32C_POLYNOMIAL);
-    table[byte] = crc;
-  }
-  return table;
 }

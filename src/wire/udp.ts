@@ -20,6 +20,16 @@ export function isWellFormed(view: DataView, off: number, end: number): boolean 
   return len >= HEADER_LEN && len <= end - off;
 }
 
+/**
+ * isWellFormed for UDP-Lite (RFC 3828 §3.1): there the length field says how much the checksum covers, the header at
+ * least; 0 is everything.
+ */
+export function isLiteWellFormed(view: DataView, off: number, end: number): boolean {
+  if (end - off < HEADER_LEN) return false;
+  const coverage = view.getUint16(off + OFF_LENGTH);
+  return coverage === 0 || (coverage >= HEADER_LEN && coverage <= end - off);
+}
+
 export function srcPort(view: DataView, off: number): L4Port {
   return view.getUint16(off + OFF_SRC_PORT) as L4Port;
 }

@@ -12,7 +12,9 @@ import { drop } from "../drop.ts";
 import { DropReason } from "../drop-reason.ts";
 import { CtState, Masquerade, type Packet } from "../packet.ts";
 import { PortRole } from "../port.ts";
+import * as sctp from "../sctp-association.ts";
 import * as conntrack from "../table/conntrack.ts";
+import * as ctGeneric from "../table/conntrack-generic.ts";
 import * as seqadj from "../table/conntrack-seqadj.ts";
 import * as ctTcp from "../table/conntrack-tcp.ts";
 import * as ctUdp from "../table/conntrack-udp.ts";
@@ -27,13 +29,14 @@ import { Verdict } from "../verdict.ts";
 const { NEXT } = Verdict;
 const { LOCAL, ONLINK, GATEWAY } = routes.RouteKind;
 const { HOST } = PortRole;
-const { Status, Timeout } = conntrack;
 const V4_MAPPED = 0xffff;
 const LOOPBACK_NET = 127;
+const { Status } = conntrack;
 /** Random tries before the walk, and steps of the walk: bounds what one packet may cost. */
 const RANDOM_TRIES = 32;
 const WALK_STEPS = 2048;
 const FTP_PORT = 21;
+const SCTP = 132;
 
 export function masquerade(pkt: Packet, t: Tables, nowSec: number): Verdict {
   if (pkt.ctSlot >= 0 || (pkt.ctState !== CtState.NEW && pkt.expected < 0)) return NEXT;
@@ -100,7 +103,7 @@ function takeSource(pkt: Packet, t: Tables, r: number): boolean {
 }
 
 function hasPorts(proto: number): boolean {
-  return proto === 6 || proto === 17 || proto === 132 || proto === 136 || proto === 33;
+  return proto === 6 || proto === 17 || proto === SCTP || proto === 136;
 }
 
 /** Finds a source port (ICMP: id) with which the reply tuple is nobody's. Returns a DropReason, NONE when found. */
@@ -192,14 +195,10 @@ function startTracking(pkt: Packet, t: Tables, slot: number, nowSec: number): vo
     ctTcp.open(ct, slot, t.tcpSegment, nowSec);
     return;
   }
-  if (pkt.proto === 17 || pkt.proto === 136) ctUdp.open(ct, slot, t.nowMs);
-  ct.expiresAtSec[slot] = (nowSec + firstTimeout(pkt, ct)) | 0;
-}
-
-function firstTimeout(pkt: Packet, ct: conntrack.Conntrack): number {
-  if (pkt.proto === 17 || pkt.proto === 136) return conntrack.timeoutOf(ct, Timeout.UDP);
-  if (pkt.proto === 1) return conntrack.timeoutOf(ct, Timeout.ICMP);
-  if (pkt.proto === 58) return conntrack.timeoutOf(ct, Timeout.ICMPV6);
-  if (pkt.proto === 132) return conntrack.timeoutOf(ct, Timeout.SCTP);
-  return conntrack.timeoutOf(ct, Timeout.GENERIC);
+  if (pkt.proto === SCTP) {
+    sctp.enterFirst(t, slot, nowSec);
+    return;
+  }
+  if (pkt.proto === 17) ctUdp.open(ct, slot, t.nowMs);
+  ct.expiresAtSec[slot] = (nowSec + ctGeneric.firstTimeout(ct, pkt.proto)) | 0;
 }

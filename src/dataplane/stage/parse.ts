@@ -5,10 +5,12 @@
  * protocol, a wrong IPv4 header checksum, source routing, a virtio-net header that points outside the frame.
  */
 import * as eth from "../../wire/ethernet.ts";
+import * as gre from "../../wire/gre.ts";
 import * as icmpv4 from "../../wire/icmpv4.ts";
 import * as icmpv6 from "../../wire/icmpv6.ts";
 import * as ipv4 from "../../wire/ipv4.ts";
 import * as ipv6 from "../../wire/ipv6.ts";
+import * as sctp from "../../wire/sctp.ts";
 import * as tcp from "../../wire/tcp.ts";
 import * as udp from "../../wire/udp.ts";
 import * as vnet from "../../wire/virtio-net.ts";
@@ -148,13 +150,20 @@ export function parseTransport(pkt: Packet, t: Tables): Verdict {
     if (!tcp.isWellFormed(view, l4, end)) return drop(pkt, t, DropReason.MALFORMED_TCP);
     pkt.key[8] = view.getInt32(l4);
     pkt.tcpFlags = tcp.flags(view, l4);
-  } else if (proto === ipv4.PROTO_UDP || proto === ipv4.PROTO_UDPLITE) {
+  } else if (proto === ipv4.PROTO_UDP) {
     if (!udp.isWellFormed(view, l4, end)) return drop(pkt, t, DropReason.MALFORMED_UDP);
     pkt.key[8] = view.getInt32(l4);
     if (pkt.family === 6 && lacksChecksum(pkt, t)) return drop(pkt, t, DropReason.UDP_NO_CHECKSUM);
   } else if (proto === ipv4.PROTO_SCTP) {
-    if (end - l4 < 12) return drop(pkt, t, DropReason.MALFORMED_SCTP);
+    if (!sctp.isWellFormed(view, l4, end)) return drop(pkt, t, DropReason.MALFORMED_SCTP);
     pkt.key[8] = view.getInt32(l4);
+    if (pkt.csumPartial !== 0) completeSctp(pkt);
+  } else if (proto === ipv4.PROTO_UDPLITE) {
+    if (!udp.isLiteWellFormed(view, l4, end)) return drop(pkt, t, DropReason.MALFORMED_UDP);
+    pkt.key[8] = view.getInt32(l4);
+    if (udp.checksum(view, l4) === 0) return drop(pkt, t, DropReason.UDP_NO_CHECKSUM); // RFC 3828 §3.1
+  } else if (proto === ipv4.PROTO_GRE) {
+    pkt.key[8] = gre.callId(view, l4, end);
   } else if (proto === ipv4.PROTO_ICMP && pkt.family === 4) {
     if (!icmpv4.isWellFormed(view, l4, end)) return drop(pkt, t, DropReason.MALFORMED_ICMP);
     pkt.key[8] = (icmpv4.id(view, l4) << 16) | (icmpv4.type(view, l4) << 8) | icmpv4.code(view, l4);
@@ -164,6 +173,17 @@ export function parseTransport(pkt: Packet, t: Tables): Verdict {
   }
   if (pkt.gsoType !== vnet.GSO_NONE && !isSuperframe(pkt)) return drop(pkt, t, DropReason.BAD_VNET_HEADER);
   return NEXT;
+}
+
+/**
+ * A neighbour on the same machine leaves the CRC to a card that there is none of (NETIF_F_SCTP_CRC of veth). A virtio
+ * header cannot pass that on: whoever reads it makes a 16-bit sum.
+ */
+function completeSctp(pkt: Packet): void {
+  if (pkt.csumStart !== pkt.l4 || pkt.csumOffset !== sctp.CSUM_OFFSET) return;
+  sctp.computeChecksum(pkt.view, pkt.l4, pkt.end);
+  pkt.csumPartial = 0;
+  vnet.clear(pkt.view, pkt.off - vnet.HEADER_LEN);
 }
 
 /**

@@ -251,22 +251,3 @@ t.test(
     t.equal(conntrack.refusedFull(table), 1);
   },
 );
-
-t.test("protocols without ports are tracked by address and protocol", async (t) => {
-  const node = new TestNode();
-  const gre = (src: string, dst: string): Uint8Array =>
-    build.ipFrame(pathTo(node, src, dst), 47, 8, (view, off) => view.setFloat64(off, 0));
-  t.equal(node.through("pod2", gre(POD2, POD3)).port, "pod3");
-  t.equal(node.through("pod3", gre(POD3, POD2)).port, "pod2");
-  t.equal(node.connections().length, 1);
-  t.match(node.connections()[0], /^47 .*\[ASSURED\]$|^47 /);
-});
-
-t.test("SCTP connections are tracked with their ports", async (t) => {
-  const node = new TestNode();
-  const chunk = (src: string, dst: string, srcPort: number, dstPort: number): Uint8Array =>
-    build.sctpFrame({ ...pathTo(node, src, dst), srcPort, dstPort });
-  node.through("pod2", chunk(POD2, POD3, 5, 6));
-  node.through("pod3", chunk(POD3, POD2, 6, 5));
-  t.same(node.connections(), [`sctp ${POD2}:5>${POD3}:6 ${POD3}:6>${POD2}:5 [ASSURED]`]);
-});

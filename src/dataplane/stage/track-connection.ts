@@ -14,7 +14,9 @@ import * as tcp from "../../wire/tcp.ts";
 import { Event } from "../counters.ts";
 import { findFrontend } from "../find-frontend.ts";
 import { CtState, type Packet } from "../packet.ts";
+import * as sctp from "../sctp-association.ts";
 import * as conntrack from "../table/conntrack.ts";
+import * as ctGeneric from "../table/conntrack-generic.ts";
 import * as seqadj from "../table/conntrack-seqadj.ts";
 import * as ctTcp from "../table/conntrack-tcp.ts";
 import * as tcpWindow from "../table/conntrack-tcp-window.ts";
@@ -31,7 +33,7 @@ const { Status, Timeout } = conntrack;
 const NAT_BITS = Status.SRC_NAT | Status.DST_NAT;
 const TCP = 6;
 const UDP = 17;
-const UDPLITE = 136;
+const SCTP = 132;
 const ICMP = 1;
 const ICMPV6 = 58;
 /** Flags that may move a connection's state: anything but a lone ACK takes the long way. */
@@ -59,10 +61,13 @@ function begin(pkt: Packet, t: Tables): Verdict {
   if (pkt.proto === TCP) {
     const ok = ctTcp.flagsValid(pkt.tcpFlags) && ctTcp.firstState(t.conntrack, pkt.tcpFlags) >= 0;
     if (!ok) pkt.ctState = INVALID;
-  } else if (pkt.proto === ICMP && pkt.family === 4) {
-    if (!isQuery((pkt.key[8] >>> 8) & 0xff)) pkt.ctState = INVALID;
+  } else if (pkt.proto === SCTP) {
+    if (!sctp.tryFirst(pkt, t)) pkt.ctState = INVALID;
+  } else if (pkt.proto === ICMP) {
+    if (pkt.family !== 4 || !isQuery((pkt.key[8] >>> 8) & 0xff)) pkt.ctState = INVALID;
   } else if (pkt.proto === ICMPV6) {
-    if (((pkt.key[8] >>> 8) & 0xff) !== icmpv6.TYPE_ECHO_REQUEST) pkt.ctState = INVALID;
+    const type = (pkt.key[8] >>> 8) & 0xff;
+    if (pkt.family !== 6 || type !== icmpv6.TYPE_ECHO_REQUEST) pkt.ctState = INVALID;
   }
   return NEXT;
 }
@@ -100,7 +105,10 @@ function proceed(pkt: Packet, t: Tables, ref: number, nowSec: number): Verdict {
     conntrack.remove(ct, slot);
     t.counters.events[Event.CT_REDECIDED]++;
     answer = ctTcp.Track.REPEAT;
-  } else refresh(t, ref, proto, nowSec);
+  } else if (proto === SCTP) {
+    if (!sctp.advance(pkt, t, ref, nowSec)) answer = ctTcp.Track.INVALID;
+  } else if (proto === UDP) refreshUdp(t, slot, nowSec);
+  else ctGeneric.refresh(ct, slot, proto, nowSec);
   if (answer === ctTcp.Track.OK) conntrack.account(ct, ref, pkt.ipLen);
   else if (answer === ctTcp.Track.REPEAT) return begin(pkt, t);
   else if (answer === ctTcp.Track.INVALID) {
@@ -165,30 +173,17 @@ function isStale(pkt: Packet, t: Tables, slot: number): boolean {
   return findFrontend(t, pkt.key) >= 0;
 }
 
-function refresh(t: Tables, ref: number, proto: number, nowSec: number): void {
-  const ct = t.conntrack;
-  const slot = ref >> 1;
-  let timeout: number;
-  if (proto === UDP || proto === UDPLITE) timeout = refreshUdp(t, slot, proto);
-  else if (proto === ICMP) timeout = conntrack.timeoutOf(ct, Timeout.ICMP);
-  else if (proto === ICMPV6) timeout = conntrack.timeoutOf(ct, Timeout.ICMPV6);
-  else {
-    timeout = conntrack.timeoutOf(ct, Timeout.GENERIC);
-    if ((ref & 1) === 1) ct.status[slot] |= Status.ASSURED;
-  }
-  ct.expiresAtSec[slot] = (nowSec + timeout) | 0;
-}
-
-/** Seconds that a UDP flow has: more once it was answered and, two seconds after it began, still talks. */
-function refreshUdp(t: Tables, slot: number, proto: number): number {
+/** A UDP flow has more time once it was answered and, two seconds after it began, still talks. */
+function refreshUdp(t: Tables, slot: number, nowSec: number): void {
   const ct = t.conntrack;
   const status = ct.status[slot];
-  if ((status & Status.SEEN_REPLY) === 0) return conntrack.timeoutOf(ct, Timeout.UDP);
-  if ((status & Status.ASSURED) === 0) {
-    if (proto === UDP && !ctUdp.isStream(ct, slot, t.nowMs)) return conntrack.timeoutOf(ct, Timeout.UDP);
+  let which: number = Timeout.UDP;
+  if ((status & Status.ASSURED) !== 0) which = Timeout.UDP_STREAM;
+  else if ((status & Status.SEEN_REPLY) !== 0 && ctUdp.isStream(ct, slot, t.nowMs)) {
     ct.status[slot] = status | Status.ASSURED;
+    which = Timeout.UDP_STREAM;
   }
-  return conntrack.timeoutOf(ct, Timeout.UDP_STREAM);
+  ct.expiresAtSec[slot] = (nowSec + conntrack.timeoutOf(ct, which)) | 0;
 }
 
 /**

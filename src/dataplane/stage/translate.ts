@@ -75,8 +75,8 @@ function writePorts(pkt: Packet, before: number, after: number): number {
     view.setUint16(pkt.l4 + 4, after >>> 16);
     return checksum.difference16(before >>> 16, after >>> 16);
   }
-  view.setInt32(pkt.l4, after);
-  if (proto === SCTP) sctp.computeChecksum(view, pkt.l4, pkt.end);
+  if (proto === SCTP) sctp.setPortsAndChecksum(view, pkt.l4, after, pkt.end - pkt.l4);
+  else view.setInt32(pkt.l4, after);
   return checksum.difference32(before, after);
 }
 
@@ -98,7 +98,7 @@ function repairTransport(pkt: Packet, addresses: number, ports: number): void {
   if (pkt.csumPartial !== 0 && csum === pkt.csumStart + pkt.csumOffset) {
     // Ports are still to be summed, the pseudo-header is there already; ICMP has none.
     if (proto !== ICMP) checksum.adjustPartialBy(view, csum, addresses);
-  } else if (proto === UDP) checksum.adjustUdpBy(view, csum, difference);
+  } else if (proto === UDP || proto === UDPLITE) checksum.adjustUdpBy(view, csum, difference);
   else checksum.adjustBy(view, csum, difference);
 }
 
@@ -118,7 +118,7 @@ function translateError(pkt: Packet, t: Tables): void {
     rewriteQuoted(pkt, l4, ipv4.proto(view, inner), view.getInt32(inner + 16), sent[7]);
     view.setInt32(inner + 16, sent[7]);
     ipv4.computeChecksum(view, inner);
-    rewriteQuotedPorts(pkt, l4, ipv4.proto(view, inner), sent[8]);
+    rewriteQuotedPorts(pkt, l4, ipv4.proto(view, inner), sent[8], inner + ipv4.totalLen(view, inner) - l4);
     writeAddresses(pkt);
     icmpv4.computeChecksum(view, pkt.l4, pkt.end - pkt.l4);
   } else {
@@ -131,7 +131,8 @@ function translateError(pkt: Packet, t: Tables): void {
       rewriteQuoted(pkt, l4, proto, ipv6.dstWord(view, inner, i), sent[i + 4]);
       ipv6.setDstWord(view, inner, i, sent[i + 4]);
     }
-    rewriteQuotedPorts(pkt, l4, proto, sent[8]);
+    const end = inner + ipv6.HEADER_LEN + ipv6.payloadLen(view, inner);
+    rewriteQuotedPorts(pkt, l4, proto, sent[8], end - l4);
     writeAddresses(pkt);
     icmpv6.computeChecksum(view, pkt.l4, pkt.end - pkt.l4, pkt.l3);
   }
@@ -141,13 +142,17 @@ function translateError(pkt: Packet, t: Tables): void {
 /** Repairs the quoted packet's own checksum for an address word, as far as the quote holds one. */
 function rewriteQuoted(pkt: Packet, l4: number, proto: number, before: number, after: number): void {
   if (before === after) return;
-  if (proto === UDP) checksum.adjustUdp32(pkt.view, l4 + UDP_CSUM, before, after);
+  if (proto === UDP || proto === UDPLITE) checksum.adjustUdp32(pkt.view, l4 + UDP_CSUM, before, after);
   else if (proto === TCP && l4 + TCP_CSUM + 2 <= pkt.end) {
     checksum.adjust32(pkt.view, l4 + TCP_CSUM, before, after);
   } else if (proto === ICMPV6) checksum.adjust32(pkt.view, l4 + icmpv6.CSUM_OFFSET, before, after);
 }
 
-function rewriteQuotedPorts(pkt: Packet, l4: number, proto: number, after: number): void {
+/**
+ * The same for ports. `bytes`: of the quoted packet's transport as it was sent, which the quote may hold a part of
+ * only; SCTP's CRC is repaired for that length.
+ */
+function rewriteQuotedPorts(pkt: Packet, l4: number, proto: number, after: number, bytes: number): void {
   const view = pkt.view;
   if (proto === ICMP || proto === ICMPV6) {
     const id = view.getUint16(l4 + 4);
@@ -157,8 +162,12 @@ function rewriteQuotedPorts(pkt: Packet, l4: number, proto: number, after: numbe
   }
   if (proto !== TCP && proto !== UDP && proto !== SCTP && proto !== UDPLITE) return;
   const before = view.getInt32(l4);
+  if (proto === SCTP && l4 + sctp.HEADER_LEN <= pkt.end && bytes >= sctp.HEADER_LEN) {
+    if (before !== after) sctp.setPortsAndChecksum(view, l4, after, bytes);
+    return;
+  }
   view.setInt32(l4, after);
-  if (proto === UDP) checksum.adjustUdp32(view, l4 + UDP_CSUM, before, after);
+  if (proto === UDP || proto === UDPLITE) checksum.adjustUdp32(view, l4 + UDP_CSUM, before, after);
   else if (proto === TCP && l4 + TCP_CSUM + 2 <= pkt.end) {
     checksum.adjust32(view, l4 + TCP_CSUM, before, after);
   }

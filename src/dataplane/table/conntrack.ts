@@ -67,15 +67,21 @@ export const Timeout = Object.freeze({
   ICMP: 14,
   ICMPV6: 15,
   GENERIC: 16,
-  SCTP: 17,
+  SCTP: 17, // and one for each SctpState behind it
+  GRE: 26,
+  GRE_STREAM: 27,
 } as const);
 /**
  * Seconds: nf_conntrack's defaults (nf_conntrack_proto_*.c). kube-proxy then sets TCP established to 24 h and
  * CLOSE_WAIT to 1 h; that is the control side's business.
  * TCP: none, syn_sent, syn_recv, established, fin_wait, close_wait, last_ack, time_wait, close, syn_sent2.
+ * SCTP: none, closed, cookie_wait, cookie_echoed, established, shutdown_sent, shutdown_recd, shutdown_ack_sent,
+ * heartbeat_sent.
  */
 export const DEFAULT_TIMEOUTS: readonly number[] = [
-  120, 120, 60, 432_000, 120, 60, 30, 120, 10, 120, 300, 300, 30, 120, 30, 30, 600, 210,
+  ...[120, 120, 60, 432_000, 120, 60, 30, 120, 10, 120, 300, 300, 30, 120, 30, 30, 600],
+  ...[10, 10, 3, 3, 210, 3, 3, 3, 30],
+  ...[30, 180],
 ];
 
 /** Words of a key, as in packet.ts: source 0–3, destination 4–7, ports, protocol | family << 8. */
@@ -99,7 +105,7 @@ export class Conntrack {
   readonly endpoint: Int32Array; //   services endpoint slot, -1: none
   readonly epoch: Int32Array; //      endpoint generation, or services epoch when there is no endpoint
   readonly service: Int32Array; //    services id that claimed it, -1: none (for people)
-  readonly track: Int32Array; //      16 words a slot: the protocol tracker's own (conntrack-tcp-window.ts)
+  readonly track: Int32Array; //      16 words a slot: the protocol tracker's own (conntrack-tcp-window.ts, -sctp.ts)
   readonly packets: Uint32Array; //   2 a slot
   readonly octets: Float64Array; //   2 a slot
   readonly capacity: number;
