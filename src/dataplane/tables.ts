@@ -127,6 +127,7 @@ export class Tables {
     this.stations = init.stations ?? new Neighbors(10);
     this.conntrack = init.conntrack ?? new Conntrack(14);
     this.services = init.services ?? new Services(12, 12);
+    this.conntrack.load = this.services.schedule.load;
     this.affinity = init.affinity ?? new Affinity(10);
     this.fragments = init.fragments ?? new Fragments(6);
     this.icmpRate = init.icmpRate ?? new TokenBucket(8);

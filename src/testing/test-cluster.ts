@@ -97,6 +97,10 @@ export interface ServiceOptions {
   readonly endpoints: readonly string[];
   /** Session affinity by client address, seconds. */
   readonly affinitySec?: number;
+  /** Scheduler; chance when left out. */
+  readonly scheduler?: number;
+  /** Of the endpoints, in their order; 1 each when left out. */
+  readonly weights?: readonly number[];
   /** Overrides what happens to every class of source. */
   readonly action?: number;
 }
@@ -135,9 +139,10 @@ export function serviceSpec(id: number, o: ServiceOptions): services.ServicePort
     name: o.name,
     protocol: o.protocol ?? 6,
     affinitySec: o.affinitySec ?? 0,
-    endpoints: o.endpoints.map((text) => {
+    ...(o.scheduler === undefined ? {} : { scheduler: o.scheduler }),
+    endpoints: o.endpoints.map((text, i) => {
       const [, address, port] = /^\[?(.*?)\]?:(\d+)$/.exec(text) ?? [];
-      return { ...words(address), port: Number(port), flags: 0b0110 };
+      return { ...words(address), port: Number(port), flags: 0b0110, weight: o.weights?.[i] ?? 1 };
     }),
     sets: [o.endpoints.map((_, i) => i)],
     frontends,

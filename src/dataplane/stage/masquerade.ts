@@ -21,6 +21,7 @@ import * as ctUdp from "../table/conntrack-udp.ts";
 import * as expectations from "../table/expectations.ts";
 import * as prefixSet from "../table/prefix-set.ts";
 import * as routes from "../table/routes.ts";
+import { Scheduler } from "../table/schedule.ts";
 import type { Tables } from "../tables.ts";
 import { readSegment } from "../tcp-segment.ts";
 import * as tuple from "../tuple.ts";
@@ -175,11 +176,19 @@ function enter(pkt: Packet, t: Tables, nowSec: number): Verdict {
   ct.epoch[slot] = pkt.endpoint >= 0 ? s.epGeneration[pkt.endpoint] : s.epoch[0];
   ct.service[slot] = pkt.frontend >= 0 ? s.service[pkt.frontend] : -1;
   startTracking(pkt, t, slot, nowSec);
+  if (pkt.endpoint >= 0 && s.schedule.kind[pkt.frontend] !== Scheduler.RANDOM) {
+    conntrack.countIn(ct, slot, startsActive(pkt, ct.state[slot]));
+  }
   conntrack.account(ct, slot << 1, pkt.ipLen);
   t.counters.events[Event.CT_CREATED]++;
   pkt.ctSlot = slot;
   pkt.ctDir = 0;
   return NEXT;
+}
+
+/** As IPVS: what has no states is active while it lives, SCTP only when it is established. */
+function startsActive(pkt: Packet, state: number): boolean {
+  return pkt.proto === 6 ? ctTcp.isActive(state) : pkt.proto !== 132;
 }
 
 /** A control connection by either end's port, as nf_conntrack_ftp's default has it. */

@@ -58,7 +58,7 @@ const PSH_ECE_CWR = 0xc8;
 const SHORTEN_FROM_SEC = 120;
 
 const { ESTABLISHED } = TcpState;
-const { ASSURED, SEEN_REPLY } = Status;
+const { ASSURED, COUNTED, SEEN_REPLY } = Status;
 
 const NO = 0;
 const SS = 1;
@@ -98,6 +98,11 @@ const ROW_ACK = 3;
 const ROW_RST = 4;
 const ROW_NONE = 5;
 const ROWS = 6;
+
+/** Until its first FIN or RST, as IPVS counts a server's active connections. */
+export function isActive(state: number): boolean {
+  return (state >= SS && state <= ESTABLISHED) || state === S2;
+}
 
 /** What `update` answers. PASS: let it through translated, but neither counted nor reason to live longer. */
 export const Track = Object.freeze({ OK: 0, INVALID: 1, REPEAT: 2, PASS: 3 } as const);
@@ -294,6 +299,7 @@ function settle(t: Conntrack, ref: number, row: number, next: number, old: numbe
   if (old !== next && next === FW) bits |= Flag.CLOSE_INIT << (dir << 3);
   t.track[w + W_BITS] = bits;
   t.state[slot] = next;
+  if ((t.status[slot] & COUNTED) !== 0) conntrack.setActive(t, slot, isActive(next));
   let timeout = tcpWindow.timeoutFor(t, w, next, row === ROW_RST);
   const status = t.status[slot];
   if ((status & SEEN_REPLY) === 0) {

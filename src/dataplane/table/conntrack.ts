@@ -19,6 +19,8 @@
  * dead.
  */
 import type { Branded } from "../../base/ids.ts";
+import * as endpointLoad from "./endpoint-load.ts";
+import { type EndpointLoad, NO_LOAD } from "./endpoint-load.ts";
 import * as hashIndex from "./hash-index.ts";
 
 export type CtRef = Branded<number, "CtRef">; // slot << 1 | direction
@@ -54,8 +56,10 @@ export const Status = Object.freeze({
   DYING: 1 << 9,
   HELPER: 1 << 13,
   RELATED: 1 << 0,
+  COUNTED: 1 << 24, //        ours: it is one of its endpoint's connections (endpoint-load.ts),
+  COUNTED_ACTIVE: 1 << 25, // one of the active ones
 } as const);
-const { SEEN_REPLY, ASSURED, CONFIRMED } = Status;
+const { SEEN_REPLY, ASSURED, CONFIRMED, COUNTED, COUNTED_ACTIVE } = Status;
 
 /** Index of a time-out in the header, from H_TIMEOUTS. TCP states come first, in TcpState's order. */
 export const Timeout = Object.freeze({
@@ -117,6 +121,8 @@ export class Conntrack {
    */
   readonly hintHash = new Int32Array(HINTS);
   readonly hintRef = new Int32Array(HINTS);
+  /** Where connections are counted by endpoint. The plane's own, like the hints. */
+  load: EndpointLoad = NO_LOAD;
 
   constructor(
     capacityLog2: number,
@@ -470,12 +476,31 @@ export function insert(t: Conntrack, orig: Int32Array, reply: Int32Array, nowSec
 }
 
 export function remove(t: Conntrack, slot: number): void {
+  if ((t.status[slot] & COUNTED) !== 0) count(t, slot, (t.status[slot] & COUNTED_ACTIVE) !== 0, -1);
   indexRemove(t, slot << 1);
   indexRemove(t, (slot << 1) | 1);
   t.status[slot] = 0;
   t.epoch[slot] = t.header[H_FREE];
   t.header[H_FREE] = slot + 1;
   t.header[H_USED]--;
+}
+
+/** From now on the connection is one of its endpoint's, until it ends. */
+export function countIn(t: Conntrack, slot: number, active: boolean): void {
+  t.status[slot] |= active ? COUNTED | COUNTED_ACTIVE : COUNTED;
+  count(t, slot, active, 1);
+}
+
+/** The state of its protocol says whether it is active; for connections whose status has COUNTED. */
+export function setActive(t: Conntrack, slot: number, active: boolean): void {
+  if (((t.status[slot] & COUNTED_ACTIVE) !== 0) === active) return;
+  t.status[slot] ^= COUNTED_ACTIVE;
+  count(t, slot, !active, -1);
+  count(t, slot, active, 1);
+}
+
+function count(t: Conntrack, slot: number, active: boolean, by: number): void {
+  endpointLoad.count(t.load, t.endpoint[slot], t.epoch[slot], active, by);
 }
 
 /** True when the entry is no more, though the walk has not come by yet. Safe against a wrapping clock. */

@@ -5,8 +5,8 @@
  *
  * conntrack counts, because it alone sees every beginning and every end of a connection: expiry, deletion, eviction.
  * An entry that is counted says so in its status (`COUNTED`), and whether as active (`COUNTED_ACTIVE`); so one that is
- * not costs its changes one branch. An endpoint slot that is given to another endpoint starts at zero under a new
- * generation; entries of the old one no longer count, and their ends must not be taken from the new one's numbers.
+ * not costs its changes one branch. The slot of an endpoint that goes is set to zero and gets a new
+ * generation; what is left of the old one's connections counts no more, and must not be taken from its successor.
  */
 export class EndpointLoad {
   readonly generation: Int32Array; // the endpoint slots' own, in `services`
@@ -36,7 +36,7 @@ export function count(
   else t.inactive[endpoint] += by;
 }
 
-/** A slot begins anew. Cold. */
+/** The endpoint is gone. Cold. */
 export function createEmpty(t: EndpointLoad, endpoint: number): void {
   t.active[endpoint] = 0;
   t.inactive[endpoint] = 0;

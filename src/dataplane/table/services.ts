@@ -432,7 +432,6 @@ function stageEndpoints(
       t.epService[slot] = id;
       t.epHits[slot] = 0;
       t.epNext[slot] = NONE;
-      endpointLoad.createEmpty(t.schedule.load, slot);
     }
     t.epMark[slot] = staged.mark;
     staged.slots.push(slot);
@@ -706,6 +705,7 @@ function freeEndpoint(t: Services, slot: number): void {
   }
   t.epIndex[hole] = 0;
   t.epGeneration[slot] = (t.epGeneration[slot] + 1) | 0;
+  endpointLoad.createEmpty(t.schedule.load, slot);
   t.freeEndpoints.push(slot);
 }
 
