@@ -20,6 +20,7 @@ const tests = (
     : [
         "src/native/binding.test.ts",
         "src/native/offload.test.ts",
+        "src/testing/fuzz-hostile.test.ts",
         ...(process.getuid() === 0
           ? ["addon-tap", "addon-packet", "addon-vxlan", "addon-listen", "device"].map(
               (name) => `native-test/${name}.test.ts`,
@@ -28,7 +29,7 @@ const tests = (
       ]
 ).map((file) => join("build", file.replace(/\.ts$/, ".js")));
 if (named.length === 0 && process.getuid() !== 0)
-  console.log("sanitized: without root only the tests in src/native");
+  console.log("sanitized: without root only the tests in src");
 
 function fail(message) {
   console.error(`sanitized: ${message}`);

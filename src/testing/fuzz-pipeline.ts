@@ -105,7 +105,8 @@ export function pipelineSamples(): Uint8Array[] {
   ];
 }
 
-function createNode(options: TestNodeOptions): TestNode {
+/** A node of both families with services, for input that is wrong on purpose. */
+export function createNode(options: TestNodeOptions): TestNode {
   const node = makeDualStack(new TestNode({ unchecked: true, poolSlots: 64, ...options }));
   node.setService({ name: "web6", clusterIp: VIP6, port: 80, endpoints: [`[${pod6(1, 3)}]:8080`] });
   node.setService({ name: "web", clusterIp: VIP, port: 80, nodePort: 30080, endpoints: [`${POD3}:8080`] });

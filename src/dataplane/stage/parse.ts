@@ -65,7 +65,7 @@ function readVirtioHeader(pkt: Packet): boolean {
   if (pkt.gsoType !== vnet.GSO_NONE) {
     pkt.gsoSize = vnet.gsoSize(view, vh);
     if (pkt.gsoSize === 0) return false;
-  }
+  } else if (gso !== vnet.GSO_NONE) return false; // ECN of no superframe: no device would take it
   return true;
 }
 
@@ -82,6 +82,7 @@ function parseIpv4(pkt: Packet, t: Tables): Verdict {
   pkt.family = 4;
   pkt.ipLen = ipv4.totalLen(view, l3);
   pkt.end = l3 + pkt.ipLen; // Ethernet padding goes no further
+  if (pkt.csumPartial !== 0 && isSumOutside(pkt)) return drop(pkt, t, DropReason.BAD_VNET_HEADER);
   pkt.proto = ipv4.proto(view, l3);
   const key = pkt.key;
   key[0] = 0;
@@ -110,6 +111,7 @@ function parseIpv6(pkt: Packet, t: Tables): Verdict {
   pkt.family = 6;
   pkt.ipLen = ipv6.HEADER_LEN + ipv6.payloadLen(view, l3);
   pkt.end = l3 + pkt.ipLen;
+  if (pkt.csumPartial !== 0 && isSumOutside(pkt)) return drop(pkt, t, DropReason.BAD_VNET_HEADER);
   const key = pkt.key;
   for (let i = 0; i < 4; i++) {
     key[i] = ipv6.srcWord(view, l3, i);
@@ -128,6 +130,11 @@ function parseIpv6(pkt: Packet, t: Tables): Verdict {
     return NEXT;
   }
   return parseTransport(pkt, t);
+}
+
+/** The frame held the checksum's place, the packet in it may be shorter: then nobody could complete the sum. */
+function isSumOutside(pkt: Packet): boolean {
+  return pkt.csumStart + pkt.csumOffset + 2 > pkt.end;
 }
 
 function isMapped(key: Int32Array, at: number): boolean {
