@@ -11,6 +11,7 @@ import { PrefixSet } from "../dataplane/table/prefix-set.ts";
 import { createRoutes } from "../dataplane/table/routes.ts";
 import { createPart, createUpdate } from "../dataplane/table/services.ts";
 import { createVteps } from "../dataplane/table/vteps.ts";
+import { addOwner, removeOwner } from "../dataplane/tx-queue.ts";
 import type { PlaneMessage, PortMessage } from "./messages.ts";
 
 /** The poller's two verbs that a change of ports needs; descriptors are known by their PortId. */
@@ -33,10 +34,13 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
     case "stations":
       for (const a of message.remove) {
         const slot = neighbor.find(t.stations, a.w0, a.w1, a.w2, a.w3);
-        if (slot >= 0) neighbor.remove(t.stations, slot);
+        if (slot < 0) continue;
+        removeOwner(t.ports, t.stations.port[slot], a.w0, a.w1, a.w2, a.w3);
+        neighbor.remove(t.stations, slot);
       }
       for (const s of message.add) {
         neighbor.addPermanent(t.stations, s.w0, s.w1, s.w2, s.w3, s.macHi, s.macLo, s.port);
+        addOwner(t.ports, s.port, s.w0, s.w1, s.w2, s.w3);
       }
       return;
     case "node":
@@ -45,6 +49,7 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
       t.podSources = new PrefixSet(message.podSources);
       t.masqueradeSources = new PrefixSet(message.masqueradeSources);
       t.masqueradeExempt = new PrefixSet(message.masqueradeExempt);
+      t.ownSources = new PrefixSet(message.ownSources);
       t.serviceRanges = new PrefixSet(message.serviceRanges);
       return;
     case "routes":

@@ -37,6 +37,7 @@ export type PlaneMessage =
       podSources: Prefix[];
       masqueradeSources: Prefix[];
       masqueradeExempt: Prefix[];
+      ownSources: Prefix[];
       serviceRanges: Prefix[];
     }
   | { type: "routes"; routes: RouteSpec[]; vteps: VtepSpec[] }

@@ -3,7 +3,7 @@
  * its worker; an offline node (replay, explain) applies them in place. No devices here, no waiting.
  */
 
-import { type Cidr, cidr, type Ip, ip } from "../base/ip.ts";
+import { type Cidr, cidr, type Ip, ip, network } from "../base/ip.ts";
 import { servesLoopback } from "../compile/host-rules.ts";
 import { compileTopology, type NodeTopology, prefixOf } from "../compile/node.ts";
 import { type ProxySettings, proxySettings } from "../compile/proxy-settings.ts";
@@ -137,11 +137,16 @@ function nodeMessage(
         snatAvoidMin: config.nodePortRange.first,
         snatAvoidMax: config.nodePortRange.last,
       }),
+      antiSpoofing: config.antiSpoofing ? 1 : 0,
+      mssClamp: config.mssClamp ? 1 : 0,
     },
     local: [...own.local],
     podSources: settings.podSources.map(prefixOf),
     masqueradeSources: [...topology.masqueradeSources],
     masqueradeExempt: [...topology.masqueradeExempt],
+    ownSources: [...own.podCidrs, ...own.addresses.map((a) => network(a, a.family === 4 ? 32 : 128))].map(
+      prefixOf,
+    ),
     serviceRanges: ranges.map(prefixOf),
   };
 }

@@ -24,5 +24,8 @@ export function offlineConfig(
     conntrackMax: 0,
     ftpHelper: false,
     spinMicroseconds: 0,
+    // A packet is asked about, or replayed, at whatever port it is said to have come by.
+    antiSpoofing: false,
+    mssClamp: false,
   };
 }

@@ -62,6 +62,7 @@ function offlineNode(nodeName = "node1"): OfflineNode {
     host: { interface: "host0" },
     socket: "/x",
     source: { files: [] },
+    dataplane: { antiSpoofing: false },
   };
   const config = agentConfig({ ...raw, serviceCIDR: "10.96.0.0/12", ...rest }, new FieldProblems());
   const objects = ["Node", "Pod", "Service", "EndpointSlice"].flatMap((kind) => cluster.list(kind));

@@ -4,7 +4,7 @@ import t from "tap";
 import * as build from "../testing/frame-builder.ts";
 import { macOf } from "../testing/test-cluster.ts";
 import { pathTo } from "../testing/test-fabric.ts";
-import { TestNode } from "../testing/test-node.ts";
+import { TestNode, type TestNodeOptions } from "../testing/test-node.ts";
 import * as fdb from "./table/fdb.ts";
 
 const POD2 = "10.244.1.2";
@@ -12,6 +12,13 @@ const POD3 = "10.244.1.3";
 const STRANGER = "02:aa:00:00:00:01";
 const BROADCAST = "ff:ff:ff:ff:ff:ff";
 const ETHERTYPE_TEST = 0x88b5; // IEEE 802 local experimental
+
+/** A bridge whose pods may have stations of their own behind them. */
+function trusting(options: TestNodeOptions = {}): TestNode {
+  const node = new TestNode(options);
+  node.tables.config.antiSpoofing = 0;
+  return node;
+}
 
 /** A frame that is not IP: what only a bridge can carry. */
 function plain(srcMac: string, dstMac: string): Uint8Array {
@@ -46,7 +53,7 @@ t.test(
 );
 
 t.test("a MAC is learned from its first frame, and frames to it are no longer flooded", async (t) => {
-  const node = new TestNode();
+  const node = trusting();
   node.addPod(4);
   node.send("pod3", plain(STRANGER, BROADCAST));
   node.run();
@@ -55,7 +62,7 @@ t.test("a MAC is learned from its first frame, and frames to it are no longer fl
 });
 
 t.test("a MAC that shows up at another port is followed there", async (t) => {
-  const node = new TestNode();
+  const node = trusting();
   node.addPod(4);
   for (const port of ["pod3", "pod4"]) {
     node.send(port, plain(STRANGER, BROADCAST));
@@ -67,7 +74,7 @@ t.test("a MAC that shows up at another port is followed there", async (t) => {
 });
 
 t.test("a pod that sends with its neighbour's MAC does not steal its frames", async (t) => {
-  const node = new TestNode();
+  const node = trusting();
   node.addPod(4);
   node.send("pod4", plain(macOf(POD3), BROADCAST));
   node.run();
@@ -76,7 +83,7 @@ t.test("a pod that sends with its neighbour's MAC does not steal its frames", as
 });
 
 t.test("a learned MAC is forgotten after 300 s, and its slot is given back", async (t) => {
-  const node = new TestNode();
+  const node = trusting();
   node.addPod(4);
   node.send("pod3", plain(STRANGER, BROADCAST));
   node.run();
@@ -93,7 +100,7 @@ t.test("a learned MAC is forgotten after 300 s, and its slot is given back", asy
 });
 
 t.test("a frame for the sender's own port is not sent back", async (t) => {
-  const node = new TestNode();
+  const node = trusting();
   node.send("pod2", plain(STRANGER, macOf(POD2)));
   node.run();
   t.same(node.everything(), []);
@@ -131,7 +138,7 @@ t.test("a frame of the fabric for another station is refused", async (t) => {
 });
 
 t.test("a source that is a group address is refused and not learned", async (t) => {
-  const node = new TestNode();
+  const node = trusting();
   node.send("pod2", plain("03:00:00:00:00:01", macOf(POD3)));
   node.run();
   t.same(node.everything(), []);
@@ -139,10 +146,10 @@ t.test("a source that is a group address is refused and not learned", async (t) 
 });
 
 t.test("802.1Q frames cross the bridge unread, even with an IP packet inside that is nonsense", async (t) => {
-  const node = new TestNode();
+  const node = trusting();
   const inner = build.udpFrame({ ...pathTo(node, POD2, POD3), vlans: [7], payload: 9 });
   inner[14 + 4 + 8] = 0; // TTL 0, checksum now wrong
-  const tagged = new TestNode({ unchecked: true }).through("pod2", inner);
+  const tagged = trusting({ unchecked: true }).through("pod2", inner);
   t.equal(tagged.port, "pod3");
   t.same(tagged.frame, inner);
   node.send("pod2", build.udpFrame({ ...pathTo(node, POD2, "10.96.0.10"), vlans: [7, 8] }));
@@ -174,7 +181,7 @@ t.test("frames for a pod that went are dropped, those on the bridge flooded", as
 });
 
 t.test("a pod that invents MACs by the thousand fills the table and nothing more", async (t) => {
-  const node = new TestNode();
+  const node = trusting();
   for (let i = 0; i < 3000; i++) {
     const srcMac = `02:bb:00:00:${(i >> 8).toString(16).padStart(2, "0")}:${(i & 255).toString(16).padStart(2, "0")}`;
     node.send("pod2", plain(srcMac, macOf(POD3)));

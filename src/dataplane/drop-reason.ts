@@ -61,11 +61,16 @@ export const DropReason = Object.freeze({
   LINK_LOCAL_UNROUTED: 55,
   HELPER_INCOMPLETE: 56,
   CT_INVALID_NAT: 57,
+  SPOOFED_MAC: 58,
+  SPOOFED_NEIGHBOR: 59,
+  TAGGED_FRAME: 60,
+  TUNNEL_FROM_POD: 61,
+  IPV6_OPTION: 62,
 } as const);
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
 /** One more than the highest code: the number of drop counters. */
-export const DROP_REASONS = 58;
+export const DROP_REASONS = 63;
 
 /** Text for people, indexed by code: the same words in trace, capture, metrics and `show drops`. */
 export const DROP_REASON_TEXT: readonly string[] = [
@@ -127,6 +132,11 @@ export const DROP_REASON_TEXT: readonly string[] = [
   "Link-local address is not routed",
   "CT: Helper cannot read the packet",
   "CT: Invalid packet of a translated connection",
+  "Source MAC address is not the sender's",
+  "ARP or ND for an address of others",
+  "VLAN tag from a pod",
+  "Tunnel packet from a pod to a node",
+  "IPv6 option not known",
 ];
 
 /** The constant's name of a code, for JSON. */

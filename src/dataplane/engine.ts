@@ -19,7 +19,7 @@ import * as fragments from "./table/fragments.ts";
 import * as neighbor from "./table/neighbor.ts";
 import * as neighborTimers from "./table/neighbor-timers.ts";
 import { Tables, type TablesInit } from "./tables.ts";
-import { flush, PortTable, TxQueue } from "./tx-queue.ts";
+import { clearOwners, flush, PortTable, TxQueue } from "./tx-queue.ts";
 
 const { RX_BYTES, RX_GSO, RX_PACKETS } = PortCounter;
 /** Frames of one receive call. */
@@ -94,6 +94,7 @@ export function createPort(
   p.mtu[id] = mtu;
   p.devices[id] = port;
   p.active[id] = 1;
+  clearOwners(p, id);
   clearPort(e.tables.counters, id);
   if (id >= p.count) p.count = id + 1;
 }

@@ -11,6 +11,7 @@ import { begin, type Packet } from "./packet.ts";
 import * as pool from "./slot-pool.ts";
 import { answerArp } from "./stage/answer-arp.ts";
 import { answerNd } from "./stage/answer-nd.ts";
+import { checkSource } from "./stage/check-source.ts";
 import { chooseBackend } from "./stage/choose-backend.ts";
 import { classify } from "./stage/classify.ts";
 import { beginInner, decapsulate, innerFrames, isForTunnel, tunnelPayload } from "./stage/decapsulate.ts";
@@ -49,6 +50,10 @@ export function receive(t: Tables, off: number, len: number, inPort: number, now
 export function forward(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdict {
   let v: Verdict = parse(pkt, t); //                     offsets, tuple; refuses malformed frames
   note(pkt, t, S.PARSE, v);
+  if (v === NEXT) {
+    v = checkSource(pkt, t); //                          the sender is who he says he is
+    if (v !== NEXT) note(pkt, t, S.CHECK_SOURCE, v);
+  }
   if (v === NEXT && pkt.fromTunnel === 0) {
     v = learnSource(pkt, t, nowSec); //                  bridge fdb
     if (v === NEXT) v = answerArp(pkt, t, nowMs);

@@ -16,6 +16,7 @@ export const StageId = Object.freeze({
   OUTPUT: 13,
   SEND_ICMP_ERROR: 14,
   HELP_FTP: 15,
+  CHECK_SOURCE: 16,
 } as const);
 export type StageId = (typeof StageId)[keyof typeof StageId];
 
@@ -36,6 +37,7 @@ export const STAGE_NAMES: readonly string[] = [
   "output",
   "send-icmp-error",
   "help-ftp",
+  "check-source",
 ];
 
 /** The place in Linux that does the same. */
@@ -56,4 +58,5 @@ export const STAGE_HOOKS: readonly string[] = [
   "output",
   "icmp_send",
   "nf_conntrack_ftp",
+  "rp_filter",
 ];

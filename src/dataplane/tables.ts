@@ -55,6 +55,8 @@ export class NodeConfig {
   dropInvalid = 1; //      kube-proxy's KUBE-FORWARD rule; off with conntrack.tcpBeLiberal
   ftpHelper = 0; //        1: control connections (port 21) are read for the data connections they announce
   loopback = 0; //         1: what the node sends over its own loopback comes by host0 too: localhost node ports
+  antiSpoofing = 1; //     pods are held to their own MAC and addresses
+  mssClamp = 0; //         1: the MSS in a SYN is lowered to the path's
   snatMin = 1024; //       SNAT source ports, both ends included …
   snatMax = 65_535;
   snatAvoidMin = 30_000; // … without the node-port range
@@ -88,6 +90,7 @@ export class Tables {
   serviceRanges = new PrefixSet([]); //   addresses that only services have; what nobody has of them is dropped
   masqueradeExempt = new PrefixSet([]); //destinations that pods reach with their own address
   masqueradeSources = new PrefixSet([]);
+  ownSources = new PrefixSet([]); //      addresses that nobody beyond the uplink can have: the node's, its pods'
 
   /** The packet in the pipeline, one taken out of a tunnel, and one that the plane makes itself. */
   readonly outer: Packet;
@@ -109,6 +112,7 @@ export class Tables {
   readonly areas: number;
   areaNext = 0;
   areaFlushes = -1;
+  tunnelVtep = -1; // VTEP that sent the packet in `outer`; -1: not asked for
   nowMs = 0; // engine clock of the batch
   ipId = 1; // identification of packets we make ourselves
 

@@ -188,7 +188,7 @@ for (const { payload, mss, frames } of [
     async (t) => {
       const fabric = connected();
       const [one, two] = fabric.nodes;
-      const plain = tcp("P.", { payload, seq: 1000, ack: 77 });
+      const plain = tcp("P.", { payload, seq: 1000, ack: 1 });
       const { frame, virtio: header } = superframe(plain, mss);
       one.send("pod2", frame, header);
       fabric.run();
@@ -296,7 +296,12 @@ t.test("a superframe of UDP datagrams crosses the tunnel as datagrams", async (t
 t.test("a tunnel superframe as a kernel's VXLAN device sends it reaches the pod as superframe", async (t) => {
   const fabric = connected();
   const [, two] = fabric.nodes;
-  const inner = tcp("P.", { payload: 20_000, dstMac: vtepMacOf(2), srcMac: vtepMacOf(1), ttl: 63 });
+  const inner = tcp("P.", {
+    payload: 20_000,
+    dstMac: vtepMacOf(2),
+    srcMac: vtepMacOf(1),
+    ttl: 63,
+  });
   const link = { srcMac: uplinkMacOf(1), dstMac: uplinkMacOf(2), src: nodeAddress(1), dst: nodeAddress(2) };
   const { frame, virtio: header } = tunnelSuperframe(build.vxlanFrame({ ...link, inner }), 1398);
   two.send("uplink", frame, header);
@@ -324,7 +329,8 @@ t.test("a VXLAN packet that was fragmented on the fabric is joined and taken out
   const fabric = new TestFabric();
   const [one, two] = fabric.nodes;
   const link = { srcMac: uplinkMacOf(1), dstMac: uplinkMacOf(2), src: nodeAddress(1), dst: nodeAddress(2) };
-  const inner = build.udpFrame({ ...pathTo(one, POD, REMOTE), dstMac: vtepMacOf(2), payload: 1400 });
+  const macs = { srcMac: vtepMacOf(1), dstMac: vtepMacOf(2) };
+  const inner = build.udpFrame({ ...pathTo(one, POD, REMOTE), ...macs, payload: 1400 });
   const outer = build.vxlanFrame({ ...link, inner, dontFragment: false });
   for (const piece of fragmentsOf(outer, 800)) two.send("uplink", piece);
   two.run();
@@ -351,12 +357,16 @@ const bad: Bad[] = [
   },
   {
     title: "for another inner MAC",
-    options: { inner: build.udpFrame({ src: POD, dst: REMOTE, dstMac: "0a:58:0a:f4:02:02" }) },
+    options: {
+      inner: build.udpFrame({ src: POD, dst: REMOTE, srcMac: vtepMacOf(1), dstMac: "0a:58:0a:f4:02:02" }),
+    },
     reason: "VXLAN_INNER",
   },
   {
     title: "with a broadcast inside",
-    options: { inner: build.udpFrame({ src: POD, dst: REMOTE, dstMac: "ff:ff:ff:ff:ff:ff" }) },
+    options: {
+      inner: build.udpFrame({ src: POD, dst: REMOTE, srcMac: vtepMacOf(1), dstMac: "ff:ff:ff:ff:ff:ff" }),
+    },
     reason: "VXLAN_INNER",
   },
   {
@@ -371,7 +381,7 @@ for (const { title, options, change, reason } of bad) {
   t.test(`a VXLAN packet ${title} is dropped`, async (t) => {
     const node = new TestNode({ index: 2 });
     const link = { srcMac: uplinkMacOf(1), dstMac: uplinkMacOf(2), src: nodeAddress(1), dst: nodeAddress(2) };
-    const inner = build.udpFrame({ src: POD, dst: REMOTE, dstMac: vtepMacOf(2) });
+    const inner = build.udpFrame({ src: POD, dst: REMOTE, srcMac: vtepMacOf(1), dstMac: vtepMacOf(2) });
     const frame = build.vxlanFrame({ ...link, inner, ...options });
     change?.(frame);
     node.send("uplink", frame);
@@ -392,7 +402,14 @@ for (const { title, outer, inner, want } of [
   t.test(`ECN (RFC 6040): ${title}`, async (t) => {
     const node = new TestNode({ index: 2 });
     const link = { srcMac: uplinkMacOf(1), dstMac: uplinkMacOf(2), src: nodeAddress(1), dst: nodeAddress(2) };
-    const packet = build.tcpFrame({ src: POD, dst: REMOTE, dstMac: vtepMacOf(2), flags: "S", tos: inner });
+    const packet = build.tcpFrame({
+      src: POD,
+      dst: REMOTE,
+      srcMac: vtepMacOf(1),
+      dstMac: vtepMacOf(2),
+      flags: "S",
+      tos: inner,
+    });
     node.send("uplink", build.vxlanFrame({ ...link, inner: packet, tos: outer }));
     node.run();
     const got = node.received("pod2");
@@ -404,7 +421,7 @@ for (const { title, outer, inner, want } of [
 t.test("an outer checksum that is right is accepted", async (t) => {
   const node = new TestNode({ index: 2 });
   const link = { srcMac: uplinkMacOf(1), dstMac: uplinkMacOf(2), src: nodeAddress(1), dst: nodeAddress(2) };
-  const inner = build.udpFrame({ src: POD, dst: REMOTE, dstMac: vtepMacOf(2) });
+  const inner = build.udpFrame({ src: POD, dst: REMOTE, srcMac: vtepMacOf(1), dstMac: vtepMacOf(2) });
   t.equal(node.through("uplink", build.vxlanFrame({ ...link, inner, checksum: true })).port, "pod2");
 });
 
@@ -419,7 +436,13 @@ t.test("a VXLAN packet without room for its header is malformed", async (t) => {
 t.test("a superframe that mixes networks is refused as a whole", async (t) => {
   const node = new TestNode({ index: 2 });
   const link = { srcMac: uplinkMacOf(1), dstMac: uplinkMacOf(2), src: nodeAddress(1), dst: nodeAddress(2) };
-  const inner = build.udpFrame({ src: POD, dst: REMOTE, dstMac: vtepMacOf(2), payload: 10 });
+  const inner = build.udpFrame({
+    src: POD,
+    dst: REMOTE,
+    srcMac: vtepMacOf(1),
+    dstMac: vtepMacOf(2),
+    payload: 10,
+  });
   const packet = (vni: number): Uint8Array => build.vxlanFrame({ ...link, inner, vni }).subarray(L3 + 28);
   const payload = concat(packet(1), packet(2));
   const { frame, virtio: header } = udpSuperframe(
@@ -436,7 +459,14 @@ t.test("a superframe of packets of several flows is taken apart in order", async
   const node = new TestNode({ index: 2 });
   const link = { srcMac: uplinkMacOf(1), dstMac: uplinkMacOf(2), src: nodeAddress(1), dst: nodeAddress(2) };
   const inner = (srcPort: number): Uint8Array =>
-    build.udpFrame({ src: POD, dst: REMOTE, dstMac: vtepMacOf(2), srcPort, payload: 10 });
+    build.udpFrame({
+      src: POD,
+      dst: REMOTE,
+      srcMac: vtepMacOf(1),
+      dstMac: vtepMacOf(2),
+      srcPort,
+      payload: 10,
+    });
   const packet = (srcPort: number): Uint8Array =>
     build.vxlanFrame({ ...link, inner: inner(srcPort) }).subarray(L3 + 28);
   const count = 600; // more than one call of coalesce can describe
@@ -454,6 +484,7 @@ t.test("a superframe of packets of several flows is taken apart in order", async
 
 t.test("VXLAN of a pod is not taken for the node's", async (t) => {
   const node = new TestNode();
+  node.tables.config.antiSpoofing = 0; // else it would go nowhere
   const inner = build.udpFrame({ src: REMOTE, dst: "10.244.1.3", dstMac: node.vtepMac });
   const frame = build.vxlanFrame({ ...pathTo(node, POD, node.address), inner });
   t.equal(node.through("pod2", frame).port, "host");
@@ -462,8 +493,14 @@ t.test("VXLAN of a pod is not taken for the node's", async (t) => {
 t.test("VXLAN inside VXLAN is not opened twice", async (t) => {
   const node = new TestNode({ index: 2, unchecked: true });
   const link = { srcMac: uplinkMacOf(1), dstMac: uplinkMacOf(2), src: nodeAddress(1), dst: nodeAddress(2) };
-  const innermost = build.udpFrame({ src: POD, dst: REMOTE, dstMac: vtepMacOf(2) });
-  const inner = build.vxlanFrame({ src: POD, dst: nodeAddress(2), dstMac: vtepMacOf(2), inner: innermost });
+  const innermost = build.udpFrame({ src: POD, dst: REMOTE, srcMac: vtepMacOf(1), dstMac: vtepMacOf(2) });
+  const inner = build.vxlanFrame({
+    src: POD,
+    dst: nodeAddress(2),
+    srcMac: vtepMacOf(1),
+    dstMac: vtepMacOf(2),
+    inner: innermost,
+  });
   t.equal(node.through("uplink", build.vxlanFrame({ ...link, inner })).port, "host");
 });
 

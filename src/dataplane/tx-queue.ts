@@ -11,6 +11,9 @@ import { release, type SlotPool } from "./slot-pool.ts";
 const EAGAIN = 11;
 const ENODEV = 19;
 const ENOBUFS = 105;
+const V4_MAPPED = 0xffff;
+/** A word of all ones: no pod has such an address, of either family. */
+const NO_OWNER = -1;
 const { TX_BYTES, TX_DROPS, TX_PACKETS } = PortCounter;
 
 /** Every port of the plane, by PortId. Columns, because each frame asks for them. */
@@ -22,6 +25,8 @@ export class PortTable {
   readonly macHi: Uint16Array; //  station behind the port (pod, host) or our own address on it (uplink)
   readonly macLo: Int32Array;
   readonly mtu: Int32Array;
+  readonly owner4: Int32Array; //  IPv4 address of the pod behind it, NO_OWNER: none known
+  readonly owner6: Int32Array; //  IPv6 address of it, four words a port
   readonly devices: (Port | null)[];
   /** Highest PortId in use + 1. */
   count = 0;
@@ -33,8 +38,53 @@ export class PortTable {
     this.macHi = new Uint16Array(max);
     this.macLo = new Int32Array(max);
     this.mtu = new Int32Array(max);
+    this.owner4 = new Int32Array(max).fill(NO_OWNER);
+    this.owner6 = new Int32Array(4 * max).fill(NO_OWNER);
     this.devices = new Array<Port | null>(max).fill(null);
   }
+}
+
+/**
+ * The pod behind `port` has this address. Of several in one family the first is kept here; `stations` knows all.
+ */
+export function addOwner(t: PortTable, port: number, w0: number, w1: number, w2: number, w3: number): void {
+  if (w0 === 0 && w1 === 0 && w2 === V4_MAPPED) {
+    if (t.owner4[port] === NO_OWNER) t.owner4[port] = w3;
+  } else if (t.owner6[4 * port] === NO_OWNER) setOwner6(t, port, w0, w1, w2, w3);
+}
+
+/** It has the address no longer. */
+export function removeOwner(
+  t: PortTable,
+  port: number,
+  w0: number,
+  w1: number,
+  w2: number,
+  w3: number,
+): void {
+  const at = 4 * port;
+  const o = t.owner6;
+  if (w0 === 0 && w1 === 0 && w2 === V4_MAPPED) {
+    if (t.owner4[port] === w3) t.owner4[port] = NO_OWNER;
+  } else if (o[at] === w0 && o[at + 1] === w1 && o[at + 2] === w2 && o[at + 3] === w3) clearOwner6(t, port);
+}
+
+/** Nobody is known behind `port`. */
+export function clearOwners(t: PortTable, port: number): void {
+  t.owner4[port] = NO_OWNER;
+  clearOwner6(t, port);
+}
+
+function clearOwner6(t: PortTable, port: number): void {
+  setOwner6(t, port, NO_OWNER, NO_OWNER, NO_OWNER, NO_OWNER);
+}
+
+function setOwner6(t: PortTable, port: number, w0: number, w1: number, w2: number, w3: number): void {
+  const at = 4 * port;
+  t.owner6[at] = w0;
+  t.owner6[at + 1] = w1;
+  t.owner6[at + 2] = w2;
+  t.owner6[at + 3] = w3;
 }
 
 /** Columns for a single frame. */

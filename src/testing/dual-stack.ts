@@ -5,6 +5,7 @@ import * as neighbor from "../dataplane/table/neighbor.ts";
 import { PrefixSet } from "../dataplane/table/prefix-set.ts";
 import { RouteKind } from "../dataplane/table/routes.ts";
 import { createVteps } from "../dataplane/table/vteps.ts";
+import { addOwner } from "../dataplane/tx-queue.ts";
 import {
   CLUSTER_CIDR,
   macOf,
@@ -58,6 +59,12 @@ export function makeDualStack(node: TestNode, outer: 4 | 6 = 4): TestNode {
   ]);
   const cluster = new PrefixSet([prefix(CLUSTER_CIDR), prefix(CLUSTER6)]);
   t.podSources = t.masqueradeSources = t.masqueradeExempt = cluster;
+  t.ownSources = new PrefixSet([
+    prefix(`${node.vtep}/24`),
+    prefix(`${node.address}/32`),
+    prefix(`${vtep6(i)}/64`),
+    prefix(`${node6(i)}/128`),
+  ]);
   const mtu = outer === 4 ? 1450 : 1430;
   const peers = peersOf(i, NODES);
   if (outer === 6) t.vteps = createVteps(peers.map((p) => ({ ...words(node6(p)), ...vtepMacWords(p) })));
@@ -73,6 +80,7 @@ export function makeDualStack(node: TestNode, outer: 4 | 6 = 4): TestNode {
     const { w0, w1, w2, w3 } = words(pod6(i, host));
     const [hi, lo] = macWords(podMac6(i, host));
     neighbor.addPermanent(t.stations, w0, w1, w2, w3, hi, lo, node.portId(`pod${host}`));
+    addOwner(t.ports, node.portId(`pod${host}`), w0, w1, w2, w3);
   }
   return node;
 }

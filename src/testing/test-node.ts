@@ -23,6 +23,7 @@ import { createRoutes, type RouteSpec } from "../dataplane/table/routes.ts";
 import * as services from "../dataplane/table/services.ts";
 import { createVteps } from "../dataplane/table/vteps.ts";
 import type { Tables, TablesInit } from "../dataplane/tables.ts";
+import { addOwner } from "../dataplane/tx-queue.ts";
 import { frameOf, vnetHeaderOf } from "../device/frame-queue.ts";
 import { createMemoryPair, type MemoryPort } from "../device/memory-pair.ts";
 import { dissect } from "../dissect/dissect.ts";
@@ -150,6 +151,8 @@ export class TestNode {
     c.vxlanPort = VXLAN_PORT;
     t.local = new LocalAddresses(localAddresses(this.index, this.#vxlan).map(words));
     t.podSources = new PrefixSet([prefix(CLUSTER_CIDR)]);
+    const own = [`${this.vtep}/24`, `${this.address}/32`];
+    t.ownSources = new PrefixSet(own.map((range) => prefix(range)));
     t.masqueradeSources = new PrefixSet([prefix(CLUSTER_CIDR)]);
     t.masqueradeExempt = new PrefixSet([prefix(CLUSTER_CIDR)]);
     const peers = peersOf(this.index, this.#nodes);
@@ -176,6 +179,7 @@ export class TestNode {
     const { w0, w1, w2, w3 } = words(address);
     const [hi, lo] = macWords(macOf(address));
     neighbor.addPermanent(this.tables.stations, w0, w1, w2, w3, hi, lo, id);
+    addOwner(this.tables.ports, id, w0, w1, w2, w3);
     fdb.addStatic(this.tables.fdb, hi, lo, id);
     return id;
   }

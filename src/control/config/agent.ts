@@ -39,6 +39,10 @@ export interface AgentConfig {
   /** Read FTP's control connections for the data connections they announce. */
   readonly ftpHelper: boolean;
   readonly spinMicroseconds: number;
+  /** Pods are held to their own MAC and addresses. */
+  readonly antiSpoofing: boolean;
+  /** The MSS in a SYN is lowered to what fits the path (iptables: TCPMSS --clamp-mss-to-pmtu). */
+  readonly mssClamp: boolean;
 }
 
 interface RawAgent {
@@ -55,7 +59,7 @@ interface RawAgent {
   source: { socket: string } | { files: string[] };
   proxy?: unknown;
   conntrack?: { max?: number; helpers?: string[] };
-  dataplane?: { spinMicroseconds?: number };
+  dataplane?: { spinMicroseconds?: number; antiSpoofing?: boolean; mssClamp?: boolean };
 }
 
 const CONNTRACK_MAX = 262_144;
@@ -93,6 +97,8 @@ export function agentConfig(value: unknown, problems: FieldProblems): AgentConfi
     conntrackMax: raw.conntrack?.max ?? CONNTRACK_MAX,
     ftpHelper: raw.conntrack?.helpers?.includes("ftp") ?? false,
     spinMicroseconds: raw.dataplane?.spinMicroseconds ?? SPIN_US,
+    antiSpoofing: raw.dataplane?.antiSpoofing ?? true,
+    mssClamp: raw.dataplane?.mssClamp ?? false,
   };
   return problems.any ? undefined : config;
 }

@@ -36,7 +36,11 @@ const conntrack = closed({
   max: { type: "integer", minimum: 1 },
   helpers: listOf({ enum: ["ftp"] }),
 });
-const dataplane = closed({ spinMicroseconds: { type: "integer", minimum: 0, maximum: 1_000_000 } });
+const dataplane = closed({
+  spinMicroseconds: { type: "integer", minimum: 0, maximum: 1_000_000 },
+  antiSpoofing: { type: "boolean" },
+  mssClamp: { type: "boolean" },
+});
 
 const LAB: SchemaObject = closed({
   ...head,

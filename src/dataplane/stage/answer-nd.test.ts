@@ -83,15 +83,32 @@ t.test("a probe for duplicates is answered to everybody, for our addresses only"
     ...{ target: gateway6(1), mac: node.gatewayMac, flags: 0xa0 },
   });
   t.same(out.frame, wanted, out.text);
-  t.equal(
-    node.through("pod2", ask("::", podMac6(1, 2), POD2)).port,
-    "pod3",
-    "its own address: pods may object",
-  );
+  const own = ask("::", podMac6(1, 2), POD2);
+  t.equal(node.through("pod2", own).port, "pod3", "its own address: pods may object");
   t.equal(node.through("host", ask("::", node.uplinkMac, node6(1))).port, "uplink", "the fabric may object");
   const probe = ask("::", CLIENT_MAC, node6(1));
   t.equal(node.through("uplink", probe).port, "uplink", "we object on the fabric");
 });
+
+t.test(
+  "a probe for another pod's address is answered in the other's place, who does not hear it",
+  async (t) => {
+    const node = fresh();
+    const out = node.through("pod2", ask("::", podMac6(1, 2), POD3));
+    t.equal(out.port, "pod2");
+    const wanted = build.neighborAdvertisementFrame({
+      ...{ src: POD3, srcMac: podMac6(1, 3), dst: "ff02::1", dstMac: "33:33:00:00:00:01" },
+      ...{ target: POD3, mac: podMac6(1, 3), flags: 0xa0 },
+    });
+    t.same(out.frame, wanted, out.text);
+    node.tables.config.antiSpoofing = 0;
+    t.equal(
+      node.through("pod2", ask("::", podMac6(1, 2), POD3)).port,
+      "pod3",
+      "with antiSpoofing off it is flooded",
+    );
+  },
+);
 
 t.test("the node's own stack is answered for everything but itself", async (t) => {
   const node = fresh();

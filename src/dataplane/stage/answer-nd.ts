@@ -15,6 +15,7 @@ import { Event } from "../counters.ts";
 import { drop } from "../drop.ts";
 import { DropReason } from "../drop-reason.ts";
 import { sendWaiting } from "../link.ts";
+import { isLinkLocalOf } from "../link-local.ts";
 import type { Packet } from "../packet.ts";
 import { PortRole } from "../port.ts";
 import * as pool from "../slot-pool.ts";
@@ -46,6 +47,7 @@ export function answerNd(pkt: Packet, t: Tables, nowMs: number): Verdict {
   const ours = isTargetLocal(pkt, t);
   if (role === HOST) return hostAsks(pkt, t, ours);
   if (ours || isGatewayLink(pkt, t)) return advertise(pkt, t, t.config.gatewayMacHi, t.config.gatewayMacLo);
+  if (t.config.antiSpoofing !== 0 && isUnspecified(pkt)) return podProbes(pkt, t);
   return isForGateway(pkt, t) ? CONSUMED : NEXT;
 }
 
@@ -82,6 +84,24 @@ function isTargetLocal(pkt: Packet, t: Tables): boolean {
   return localAddresses.has(t.local, w0, w1, w2, ndp.targetWord(view, at, 3));
 }
 
+/**
+ * A pod looks for duplicates. Of an address that is not its own nobody else hears: a pod that is probing for the same
+ * address at this moment would give it up (RFC 4862 §5.4.3). It is told in place of the pod that has the address.
+ */
+function podProbes(pkt: Packet, t: Tables): Verdict {
+  const view = pkt.view;
+  const at = pkt.l4;
+  const w0 = ndp.targetWord(view, at, 0);
+  const w1 = ndp.targetWord(view, at, 1);
+  const w2 = ndp.targetWord(view, at, 2);
+  const w3 = ndp.targetWord(view, at, 3);
+  if (isLinkLocalOf(t.ports.macHi[pkt.inPort], t.ports.macLo[pkt.inPort], w0, w1, w2, w3)) return NEXT;
+  const slot = neighbor.find(t.stations, w0, w1, w2, w3);
+  if (slot < 0) return drop(pkt, t, DropReason.SPOOFED_NEIGHBOR);
+  if (t.stations.port[slot] === pkt.inPort) return NEXT;
+  return advertise(pkt, t, t.stations.macHi[slot], t.stations.macLo[slot]);
+}
+
 /** fe80::1, the next hop that host0 is given, and the link-local address that the gateway's MAC makes (RFC 4291). */
 function isGatewayLink(pkt: Packet, t: Tables): boolean {
   const view = pkt.view;
@@ -90,9 +110,7 @@ function isGatewayLink(pkt: Packet, t: Tables): boolean {
   const w2 = ndp.targetWord(view, at, 2);
   const w3 = ndp.targetWord(view, at, 3);
   if (w2 === 0 && w3 === 1) return true;
-  const { gatewayMacHi: hi, gatewayMacLo: lo } = t.config;
-  const upper = ((hi ^ 0x0200) << 16) | ((lo >>> 24) << 8) | 0xff;
-  return w2 === upper && w3 === ((0xfe << 24) | (lo & 0xffffff));
+  return isLinkLocalOf(t.config.gatewayMacHi, t.config.gatewayMacLo, LINK_LOCAL, 0, w2, w3);
 }
 
 /** The node's own stack reaches the world through us; its probes for duplicates go out to the fabric. */

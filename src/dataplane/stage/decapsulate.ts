@@ -55,9 +55,11 @@ export function decapsulate(pkt: Packet, t: Tables): Verdict {
     if (vxlan.vni(view, at) !== t.config.vni) return drop(pkt, t, DropReason.VXLAN_UNKNOWN_VNI);
     at += stride;
   } while (at < pkt.end);
-  const k = pkt.key;
-  if (t.config.vxlanSourceCheck !== 0 && vteps.findByOuter(t.vteps, k[0], k[1], k[2], k[3]) < 0) {
-    return drop(pkt, t, DropReason.VXLAN_UNKNOWN_VTEP);
+  t.tunnelVtep = -1;
+  if (t.config.vxlanSourceCheck !== 0) {
+    const k = pkt.key;
+    t.tunnelVtep = vteps.findByOuter(t.vteps, k[0], k[1], k[2], k[3]);
+    if (t.tunnelVtep < 0) return drop(pkt, t, DropReason.VXLAN_UNKNOWN_VTEP);
   }
   if (!outerChecksumOk(pkt, t)) return drop(pkt, t, DropReason.VXLAN_BAD_CHECKSUM);
   t.counters.events[Event.VXLAN_DECAP]++;

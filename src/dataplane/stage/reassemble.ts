@@ -7,6 +7,7 @@
  * fragment, whose header the datagram gets, may come last. What IPv6 calls the unfragmentable part is that header.
  */
 import * as eth from "../../wire/ethernet.ts";
+import * as icmpv6 from "../../wire/icmpv6.ts";
 import * as ipv4 from "../../wire/ipv4.ts";
 import * as ipv6 from "../../wire/ipv6.ts";
 import * as vnet from "../../wire/virtio-net.ts";
@@ -149,5 +150,9 @@ function completeV6(pkt: Packet, t: Tables, id: number, congested: boolean): Ver
   pkt.l4 = ipv6.upperLayerOffset(l3, upper);
   pkt.proto = ipv6.upperLayerProto(upper);
   pkt.key[9] = (6 << 8) | pkt.proto;
+  // RFC 6980: neighbour discovery never comes in pieces; whoever looks for it has looked at them already.
+  if (pkt.proto === ipv4.PROTO_ICMPV6 && icmpv6.isNeighborDiscovery(view.getUint8(pkt.l4))) {
+    return drop(pkt, t, DropReason.MALFORMED_ND);
+  }
   return NEXT;
 }
