@@ -33,11 +33,16 @@ const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.from(a).equals(b)
 function connected(): TestFabric {
   const fabric = new TestFabric();
   const [one, two] = fabric.nodes;
-  one.send("pod2", tcp("S"));
+  const wide = { window: 65_535, wscale: 14 }; // as much as a test may send without an answer
+  const back = (flags: string, o: object): Uint8Array =>
+    build.tcpFrame({ ...pathTo(two, REMOTE, POD), flags, srcPort: 80, dstPort: 41000, ...o });
+  one.send("pod2", tcp("S", wide));
   fabric.run();
-  two.send("pod2", build.tcpFrame({ ...pathTo(two, REMOTE, POD), flags: "S.", srcPort: 80, dstPort: 41000 }));
+  two.send("pod2", back("S.", { ack: 1, ...wide }));
   fabric.run();
-  one.send("pod2", tcp("."));
+  one.send("pod2", tcp(".", { seq: 1, ack: 1 }));
+  fabric.run();
+  two.send("pod2", back(".", { seq: 1, ack: 1, window: 65_535 }));
   fabric.run();
   for (const node of fabric.nodes) node.everything();
   fabric.crossed.length = 0;
