@@ -303,6 +303,8 @@ export class Explainer {
     t.outer.ctSlot = -1;
     conntrack.createSeed(t.conntrack, 1);
     affinity.createEmpty(t.affinity);
+    const { schedule } = t.services;
+    if (t.outer.frontend >= 0) schedule.last[schedule.row[t.outer.frontend]] = -1;
   }
 }
 

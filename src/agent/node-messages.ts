@@ -94,7 +94,7 @@ export class NodeMessages {
     this.topology = topology;
     const settings = this.#settings(state);
     const ranges = serviceRanges(state, config);
-    messages.push(nodeMessage(config, topology, settings, ports, { loopback, ranges }));
+    messages.push(nodeMessage(config, topology, settings, ports, { partial, loopback, ranges }));
     messages.push({ type: "routes", routes: [...topology.routes], vteps: [...topology.vteps] });
     return this.services.setSettings(settings);
   }
@@ -105,13 +105,13 @@ function nodeMessage(
   topology: NodeTopology,
   settings: ProxySettings,
   ports: NodePorts,
-  { loopback, ranges }: { loopback: boolean; ranges: readonly Cidr[] },
+  { partial, loopback, ranges }: { partial: boolean; loopback: boolean; ranges: readonly Cidr[] },
 ): PlaneMessage {
   const { own } = topology;
   const { overlay, proxy } = config;
   const v6 = own.addresses.find((a) => a.family === 6);
-  // kube-proxy leaves its INVALID rule out when conntrack is liberal, and nftables mode never had one.
-  const liberal = proxy.conntrack.tcpBeLiberal || proxy.mode === "nftables";
+  // kube-proxy leaves its INVALID rule out when conntrack is liberal; nftables and userspace mode never had one.
+  const liberal = proxy.conntrack.tcpBeLiberal || proxy.mode === "nftables" || proxy.mode === "userspace";
   return {
     type: "node",
     config: {
@@ -131,6 +131,8 @@ function nodeMessage(
       vxlanPort: overlay.type === "vxlan" ? overlay.port : 8472,
       detectLocal: detectLocal(settings.podsByPort, settings.podSources.length > 0),
       dropInvalid: liberal ? 0 : 1,
+      userspace: proxy.mode === "userspace" ? 1 : 0,
+      retry: proxy.mode === "userspace" && !partial ? 1 : 0, // who asks about one packet means its first endpoint
       ftpHelper: config.ftpHelper ? 1 : 0,
       loopback: loopback ? 1 : 0,
       ...(config.nodePortRange && {

@@ -8,7 +8,7 @@ import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_
 import * as engine from "../dataplane/engine.ts";
 import { Affinity } from "../dataplane/table/affinity.ts";
 import * as conntrack from "../dataplane/table/conntrack.ts";
-import * as neighborTimers from "../dataplane/table/neighbor-timers.ts";
+import { PendingConnections } from "../dataplane/table/pending-connections.ts";
 import * as services from "../dataplane/table/services.ts";
 import { Services } from "../dataplane/table/services.ts";
 import { loadNative } from "../native/binding.ts";
@@ -34,6 +34,8 @@ export const BELL_TOKEN = 0x7fffffff;
 const AFFINITY_LOG2 = 17;
 /** Changes take no more than this of a turn, and one message: packets that come meanwhile wait for them. */
 const APPLY_MS = 0.25;
+/** Connections whose endpoint has not answered yet, in mode userspace: 2 KiB each, resident only when used. */
+const PENDING_LOG2 = 11;
 /** Longest sleep, so that expiry goes on: microseconds. */
 const SLEEP_US = 100_000;
 
@@ -51,6 +53,7 @@ const plane = new engine.Engine({
     ...shared,
     services: new Services(init.servicesLog2, init.servicesLog2),
     affinity: new Affinity(AFFINITY_LOG2, undefined, init.sizes.seed),
+    pending: new PendingConnections(PENDING_LOG2, shared.conntrack.capacity),
   },
 });
 native.adviseHuge(plane.tables.arena); // 8.3 against 8.0 Gbit/s, mean of three runs each, busy machine
@@ -109,7 +112,7 @@ function retryRefused(): void {
 
 /** How long the next wait may block, µs. */
 function waitUs(): number {
-  const dueUs = neighborTimers.msUntilDue(plane.tables.fabric, plane.tables.nowMs) * 1000;
+  const dueUs = engine.msUntilDue(plane) * 1000;
   return dueUs < SLEEP_US ? dueUs + 1000 : SLEEP_US;
 }
 

@@ -100,6 +100,12 @@ export function categorize(
   return { cluster, local, hasAny };
 }
 
+/** What kube-proxy's own balancer knew: ready or not. It read Endpoints, without policies, hints and conditions. */
+export function categorizeReady(endpoints: readonly PortEndpoint[]): Categories {
+  const cluster = indexes(endpoints, (e) => e.ready);
+  return { cluster, local: [], hasAny: cluster.length > 0 };
+}
+
 /** Serving while it terminates: used when nothing is ready (KEP-1669). */
 function isLastResort(e: PortEndpoint): boolean {
   return !e.ready && e.serving && e.terminating;

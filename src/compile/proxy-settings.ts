@@ -81,6 +81,7 @@ export function proxySettings({ config, nodeName, node, localIps = [] }: Setting
 }
 
 function schedulerOf({ mode, ipvs }: ProxyConfig): number {
+  if (mode === "userspace") return Scheduler.RR;
   return mode === "ipvs" ? SCHEDULER_NAMES.indexOf(ipvs.scheduler) : Scheduler.RANDOM;
 }
 
@@ -112,6 +113,7 @@ function nodePortIps(
   primary: readonly Ip[],
   all: readonly Ip[],
 ): Ip[] | null {
+  if (config.mode === "userspace") return null; // it never learnt to read nodePortAddresses
   const wantsPrimary =
     config.nodePortAddresses[0] === "primary" ||
     (config.mode === "nftables" && config.nodePortAddresses.length === 0);

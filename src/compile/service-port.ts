@@ -12,6 +12,7 @@ import {
   sameIp,
 } from "../base/ip.ts";
 import type { EndpointSlice, Service } from "../control/desired-state.ts";
+import { hash32 } from "../control/hash.ts";
 import { Scheduler } from "../dataplane/table/schedule.ts";
 import {
   Action,
@@ -22,7 +23,14 @@ import {
   type ServicePortSpec,
   type SourceRange,
 } from "../dataplane/table/services.ts";
-import { type Categories, categorize, endpointsOf, type PortEndpoint, portKey } from "./endpoints.ts";
+import {
+  type Categories,
+  categorize,
+  categorizeReady,
+  endpointsOf,
+  type PortEndpoint,
+  portKey,
+} from "./endpoints.ts";
 import type { ProxySettings } from "./proxy-settings.ts";
 
 type Port = NonNullable<Service["spec"]["ports"]>[number];
@@ -78,18 +86,26 @@ export function compileServicePort(
   const clusterIp = clusterIpOf(service, family);
   const protocol = PROTOCOLS[port.protocol ?? "TCP"];
   if (clusterIp === undefined || protocol === undefined) return undefined;
+  const isUserspace = settings.mode === "userspace";
+  if (isUserspace && protocol === PROTOCOLS.SCTP) return undefined; // it had sockets for TCP and UDP only
   const external = externalAddresses(service, port, family);
-  const policy = policyOf(service, external.accessible);
+  const policy = isUserspace ? NO_POLICY : policyOf(service, external.accessible);
   const endpoints = endpointsOf(slices, portKey(port.name, port.protocol), family, settings.nodeName);
-  const categories = categorize(endpoints, usedSets(policy, external.accessible), settings);
+  const categories = isUserspace
+    ? shuffled(categorizeReady(endpoints), endpoints, settings.nodeName)
+    : categorize(endpoints, usedSets(policy, external.accessible), settings);
   const decide = new Decisions(policy, categories, settings, family);
   const frontends = [
     frontend(FrontendKind.CLUSTER_IP, clusterIp, port.port, decide.internal()),
-    ...external.externalIps.map((a) => frontend(FrontendKind.EXTERNAL_IP, a, port.port, decide.external(a))),
+    ...external.externalIps.map((a) =>
+      frontend(FrontendKind.EXTERNAL_IP, a, port.port, decide.externalIp(a)),
+    ),
     ...external.vips.map((a) => ({
       ...frontend(FrontendKind.LOAD_BALANCER, a, port.port, decide.external(a)),
       sourceRanges:
-        categories.hasAny || settings.mode !== "iptables" ? sourceRanges(external, family, settings) : null,
+        (categories.hasAny || settings.mode !== "iptables") && !isUserspace
+          ? sourceRanges(external, family, settings)
+          : null,
     })),
     ...nodePortFrontends(port.nodePort ?? 0, family, decide, settings),
     ...unservedFrontends(clusterIp, external, settings),
@@ -102,6 +118,7 @@ export function compileServicePort(
       ? (service.spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? AFFINITY_SEC)
       : 0,
     ...(settings.scheduler === Scheduler.RANDOM ? {} : { scheduler: settings.scheduler }),
+    ...(isUserspace ? { sharedSchedule: true } : {}), // one balancer, whichever way the client came
     ...decide.pack(endpoints),
     frontends: firstOfEach(frontends),
   };
@@ -110,6 +127,14 @@ export function compileServicePort(
 interface Policy {
   readonly internalLocal: boolean;
   readonly externalLocal: boolean;
+}
+
+const NO_POLICY: Policy = { internalLocal: false, externalLocal: false };
+
+/** kube-proxy's own balancer shuffles; here the node's name does, so that each node begins elsewhere. */
+function shuffled(found: Categories, endpoints: readonly PortEndpoint[], nodeName: string): Categories {
+  const place = (i: number): number => hash32(`${nodeName}/${endpoints[i].text}`);
+  return { ...found, cluster: [...found.cluster].sort((a, b) => place(a) - place(b)) };
 }
 
 function policyOf(service: Service, accessible: boolean): Policy {
@@ -172,6 +197,7 @@ class Decisions {
   internal(): ByClass {
     const { hasAny, cluster, local } = this.#found;
     const ipvs = this.#settings.mode === "ipvs";
+    if (this.#settings.mode === "userspace") return this.#portal();
     const set = this.#policy.internalLocal && !(ipvs && local.length === 0) ? local : cluster;
     // A virtual server without destinations answers with an ICMP error, whatever the reason.
     if (!hasAny || (ipvs && set.length === 0)) return each(refuse(Action.REJECT));
@@ -183,18 +209,32 @@ class Decisions {
 
   /** External address or VIP: KUBE-EXT, refused in KUBE-EXTERNAL-SERVICES, which the node's own output skips. */
   external(address: Ip): ByClass {
-    if (this.#settings.mode === "ipvs") return this.#virtualServer();
+    const mode = this.#settings.mode;
+    if (mode === "ipvs") return this.#virtualServer();
+    if (mode === "userspace") return this.#portal();
     if (this.#found.hasAny) return this.#accepted();
     const reject = refuse(Action.REJECT);
     // nftables checks the node's output too. In iptables only a LOCAL address meets the rule, on its way back in.
-    const { mode, localIps } = this.#settings;
-    const meets = mode === "nftables" || localIps.some((own) => sameIp(own, address));
+    const meets = mode === "nftables" || this.#isOwn(address);
     return [reject, meets ? reject : refuse(Action.NONE), reject];
+  }
+
+  /** userspace: pods and the node itself reach an external IP by the proxy only where it is the node's own. */
+  externalIp(address: Ip): ByClass {
+    const all = this.external(address);
+    if (this.#settings.mode !== "userspace" || this.#isOwn(address)) return all;
+    const none = refuse(Action.NONE);
+    return [none, none, all[2]];
+  }
+
+  #isOwn(address: Ip): boolean {
+    return this.#settings.localIps.some((own) => sameIp(own, address));
   }
 
   /** Node port: as external; its destination is LOCAL, so that INPUT refuses every source. */
   nodePort(): ByClass {
     if (this.#settings.mode === "ipvs") return this.#virtualServer();
+    if (this.#settings.mode === "userspace") return this.#portal();
     return this.#found.hasAny ? this.#accepted() : each(refuse(Action.REJECT));
   }
 
@@ -219,6 +259,12 @@ class Decisions {
     const { externalLocal } = this.#policy;
     const set = externalLocal && local.length > 0 ? local : cluster;
     return each(set.length === 0 ? refuse(Action.REJECT) : this.#dnat(set, !externalLocal));
+  }
+
+  /** userspace: a socket of the proxy's, whoever sends; so the endpoint sees the node, never the client. */
+  #portal(): ByClass {
+    const { cluster } = this.#found;
+    return each(cluster.length === 0 ? refuse(Action.REJECT) : this.#dnat(cluster, true));
   }
 
   #dnat(set: readonly number[], masquerade: boolean): ClassAction {
@@ -287,7 +333,8 @@ function nodePortFrontends(
     const list = served.map((a) => at(a, decide.nodePort()));
     return claims(rest) ? [...list, at(any, rest), at(loopback, rest)] : list;
   }
-  const onLoopback = family === 4 && settings.localhostNodePorts ? decide.nodePort() : rest;
+  const servesLoopback = settings.mode === "userspace" || (family === 4 && settings.localhostNodePorts);
+  const onLoopback = servesLoopback ? decide.nodePort() : rest;
   return [at(any, decide.nodePort()), ...(claims(onLoopback) ? [at(loopback, onLoopback)] : [])];
 }
 

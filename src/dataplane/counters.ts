@@ -45,6 +45,9 @@ export const Event = Object.freeze({
   ND_REPLIES: 23,
   ND_SOLICITATIONS: 24,
   CT_EXPECTED: 25,
+  CONNECTION_RETRIED: 26,
+  RETRY_NOT_HELD: 27,
+  TCP_RESETS: 28,
 } as const);
 const EVENT_COLUMNS = 64;
 export const EVENT_NAMES: readonly string[] = Object.keys(Event).map((k) => k.toLowerCase());

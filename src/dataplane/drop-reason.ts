@@ -66,11 +66,12 @@ export const DropReason = Object.freeze({
   TAGGED_FRAME: 60,
   TUNNEL_FROM_POD: 61,
   IPV6_OPTION: 62,
+  SERVICE_BACKENDS_FAILED: 63,
 } as const);
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
 /** One more than the highest code: the number of drop counters. */
-export const DROP_REASONS = 63;
+export const DROP_REASONS = 64;
 
 /** Text for people, indexed by code: the same words in trace, capture, metrics and `show drops`. */
 export const DROP_REASON_TEXT: readonly string[] = [
@@ -137,6 +138,7 @@ export const DROP_REASON_TEXT: readonly string[] = [
   "VLAN tag from a pod",
   "Tunnel packet from a pod to a node",
   "IPv6 option not known",
+  "Service backends do not answer",
 ];
 
 /** The constant's name of a code, for JSON. */

@@ -8,8 +8,9 @@ import { type Counters, clearPort, countPort, Event, PortCounter } from "./count
 import { DropReason } from "./drop-reason.ts";
 import * as probe from "./neighbor-probe.ts";
 import { HEADROOM, SLOT_ROOM, SLOT_STRIDE } from "./packet.ts";
-import { receive, sendIcmpError } from "./pipeline.ts";
+import { receive, sendRefusal } from "./pipeline.ts";
 import type { Io, Offload, Port, PortRole } from "./port.ts";
+import { redialDue } from "./redial.ts";
 import * as pool from "./slot-pool.ts";
 import { SlotPool } from "./slot-pool.ts";
 import * as affinity from "./table/affinity.ts";
@@ -18,6 +19,7 @@ import * as fdb from "./table/fdb.ts";
 import * as fragments from "./table/fragments.ts";
 import * as neighbor from "./table/neighbor.ts";
 import * as neighborTimers from "./table/neighbor-timers.ts";
+import * as pending from "./table/pending-connections.ts";
 import { Tables, type TablesInit } from "./tables.ts";
 import { clearOwners, flush, PortTable, TxQueue } from "./tx-queue.ts";
 
@@ -178,6 +180,7 @@ export function tick(e: Engine): void {
   const n = neighborTimers.pollTimers(t.fabric, nowMs, e.probes);
   for (let i = 0; i < n; i++) probeOrFail(e, e.probes[2 * i], e.probes[2 * i + 1]);
   if (n > 0) flush(e.tx);
+  if (pending.used(t.pending) !== 0 && redialDue(t, e.nowSec, nowMs) > 0) flush(e.tx);
   const elapsed = (nowMs - e.lastSweepMs) | 0;
   if (elapsed <= 0) return;
   e.lastSweepMs = nowMs;
@@ -194,6 +197,14 @@ export function tick(e: Engine): void {
     pool.release(t.pool, fragments.close(t.fragments, queue));
     c.drops[DropReason.FRAGMENT_TIMEOUT]++;
   }
+}
+
+/** How long the caller may wait for packets before it has to call `tick` for a timer, ms. */
+export function msUntilDue(e: Engine): number {
+  const t = e.tables;
+  const neighborMs = neighborTimers.msUntilDue(t.fabric, t.nowMs);
+  const pendingMs = pending.msUntilDue(t.pending, t.nowMs);
+  return neighborMs < pendingMs ? neighborMs : pendingMs;
 }
 
 /** Slots of a table of `size` that a walk looks at for `elapsed` ms. */
@@ -214,7 +225,7 @@ function probeOrFail(e: Engine, slot: number, event: number): void {
     const waiting = neighbor.dequeue(t.fabric, slot);
     if (waiting < 0) return;
     t.counters.drops[DropReason.NEIGHBOR_FAILED]++;
-    if (probe.describeWaiting(t, waiting, len)) sendIcmpError(t.outer, t, e.nowSec, t.nowMs);
+    if (probe.describeWaiting(t, waiting, len)) sendRefusal(t.outer, t, e.nowSec, t.nowMs);
     pool.release(t.pool, waiting);
   }
 }

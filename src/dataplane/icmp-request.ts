@@ -13,6 +13,7 @@ export const IcmpRequest = Object.freeze({
   TTL_EXCEEDED: 5,
   REASSEMBLY_EXCEEDED: 6,
   ADMIN_PROHIBITED: 7,
+  TCP_RESET: 8, // no ICMP at all: the answer of a port where nobody listens
 } as const);
 
 export function requestPortUnreachable(pkt: Packet): void {

@@ -82,6 +82,8 @@ export class Packet {
   sourceClass = 0; //    SourceClass that the rules took its sender for, when a frontend claimed it
   endpoint = -1; //      services endpoint slot chosen
   masquerade = 0; //     Masquerade
+  pending = -1; //       pending-connections entry, when the plane sends it to another endpoint
+  attempt = 0; //        then: number of the attempt | why the last one failed << 3 (pending-connections Reason)
 
   route = -1; //         routes index
   outPort = -1; //       PortId
@@ -134,6 +136,8 @@ export function begin(pkt: Packet, off: number, len: number, inPort: number): vo
   pkt.sourceClass = 0;
   pkt.endpoint = -1;
   pkt.masquerade = 0;
+  pkt.pending = -1;
+  pkt.attempt = 0;
   pkt.route = -1;
   pkt.outPort = -1;
   pkt.station = -1;

@@ -17,16 +17,20 @@ import { classify } from "./stage/classify.ts";
 import { beginInner, decapsulate, innerFrames, isForTunnel, tunnelPayload } from "./stage/decapsulate.ts";
 import { enforcePolicy } from "./stage/enforce-policy.ts";
 import { helpFtp } from "./stage/help-ftp.ts";
+import { holdConnection } from "./stage/hold-connection.ts";
 import { learnSource } from "./stage/learn-source.ts";
 import { masquerade } from "./stage/masquerade.ts";
 import { output } from "./stage/output.ts";
 import { parse, parseTransport } from "./stage/parse.ts";
 import { reassemble } from "./stage/reassemble.ts";
+import { retryConnection } from "./stage/retry-connection.ts";
 import { route } from "./stage/route.ts";
 import { makeIcmpError } from "./stage/send-icmp-error.ts";
+import { makeTcpReset } from "./stage/send-tcp-reset.ts";
 import { trackConnection } from "./stage/track-connection.ts";
 import { translate } from "./stage/translate.ts";
 import { StageId } from "./stage-id.ts";
+import * as pending from "./table/pending-connections.ts";
 import { DESCRIPTORS, type Tables } from "./tables.ts";
 import * as tx from "./tx-queue.ts";
 import { Verdict } from "./verdict.ts";
@@ -70,7 +74,7 @@ export function forward(pkt: Packet, t: Tables, nowSec: number, nowMs: number): 
   }
   if (v === NEXT)
     v = isForTunnel(pkt, t) ? untunnel(pkt, t, nowSec, nowMs) : forwardIp(pkt, t, nowSec, nowMs);
-  if (v === DROP && pkt.icmpRequest !== IcmpRequest.NONE) sendIcmpError(pkt, t, nowSec, nowMs);
+  if (v === DROP && pkt.icmpRequest !== IcmpRequest.NONE) sendRefusal(pkt, t, nowSec, nowMs);
   if (pkt.slot >= 0) release(pkt, t);
   return v;
 }
@@ -79,6 +83,10 @@ export function forward(pkt: Packet, t: Tables, nowSec: number, nowMs: number): 
 function forwardIp(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdict {
   let v: Verdict = trackConnection(pkt, t, nowSec); //   conntrack: known flows carry their translation
   note(pkt, t, S.TRACK_CONNECTION, v);
+  if (pkt.ctSlot >= 0 && pending.used(t.pending) !== 0) {
+    v = retryConnection(pkt, t, nowMs); //               userspace mode: has the endpoint answered?
+    if (v !== NEXT) note(pkt, t, S.RETRY_CONNECTION, v);
+  }
   if (pkt.ctSlot < 0) {
     v = chooseBackend(pkt, t, nowSec); //                 new flow to a service: DNAT
     note(pkt, t, S.CHOOSE_BACKEND, v);
@@ -94,6 +102,9 @@ function forwardIp(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdi
   if (v === NEXT && pkt.ctSlot < 0) {
     v = masquerade(pkt, t, nowSec); //                   SNAT, and the connection is entered
     note(pkt, t, S.MASQUERADE, v);
+  }
+  if (pkt.frontend >= 0 && t.config.retry !== 0) {
+    v = holdConnection(pkt, t, v, nowMs); //             kept, should another endpoint be asked
   }
   if (v === NEXT) v = translate(pkt, t); //              the bytes change here, once
   if (v === NEXT && pkt.helper !== 0) {
@@ -142,14 +153,15 @@ function release(pkt: Packet, t: Tables): void {
 }
 
 /**
- * The router tells the sender why. The error is a packet of the node's own, routed like any. It quotes what the sender
- * sent, untranslated, so there is nothing for conntrack to turn back.
+ * The router tells the sender why. The answer is a packet of the node's own, routed like any. It quotes what the sender
+ * sent, or answers it, untranslated, so there is nothing for conntrack to turn back.
  */
-export function sendIcmpError(pkt: Packet, t: Tables, nowSec: number, nowMs: number): void {
-  if (!makeIcmpError(pkt, t, nowMs)) return;
+export function sendRefusal(pkt: Packet, t: Tables, nowSec: number, nowMs: number): void {
+  const isReset = pkt.icmpRequest === IcmpRequest.TCP_RESET;
+  if (!(isReset ? makeTcpReset(pkt, t) : makeIcmpError(pkt, t, nowMs))) return;
   const own = t.own;
   let v: Verdict = route(own, t);
   if (v === NEXT) v = output(own, t, nowSec, nowMs);
-  note(own, t, S.SEND_ICMP_ERROR, v);
+  note(own, t, isReset ? S.SEND_TCP_RESET : S.SEND_ICMP_ERROR, v);
   if (v !== FORWARD && own.slot >= 0) release(own, t);
 }

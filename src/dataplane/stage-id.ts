@@ -17,6 +17,8 @@ export const StageId = Object.freeze({
   SEND_ICMP_ERROR: 14,
   HELP_FTP: 15,
   CHECK_SOURCE: 16,
+  RETRY_CONNECTION: 17,
+  SEND_TCP_RESET: 18,
 } as const);
 export type StageId = (typeof StageId)[keyof typeof StageId];
 
@@ -38,6 +40,8 @@ export const STAGE_NAMES: readonly string[] = [
   "send-icmp-error",
   "help-ftp",
   "check-source",
+  "retry-connection",
+  "send-tcp-reset",
 ];
 
 /** The place in Linux that does the same. */
@@ -59,4 +63,6 @@ export const STAGE_HOOKS: readonly string[] = [
   "icmp_send",
   "nf_conntrack_ftp",
   "rp_filter",
+  "proxy dial",
+  "tcp_v4_send_reset",
 ];

@@ -19,6 +19,7 @@ import { Fdb } from "./table/fdb.ts";
 import { Fragments } from "./table/fragments.ts";
 import { LocalAddresses } from "./table/local-addresses.ts";
 import { Neighbors } from "./table/neighbor.ts";
+import { PendingConnections } from "./table/pending-connections.ts";
 import { PrefixSet } from "./table/prefix-set.ts";
 import { createRoutes, type Routes } from "./table/routes.ts";
 import { Services } from "./table/services.ts";
@@ -57,6 +58,8 @@ export class NodeConfig {
   loopback = 0; //         1: what the node sends over its own loopback comes by host0 too: localhost node ports
   antiSpoofing = 1; //     pods are held to their own MAC and addresses
   mssClamp = 0; //         1: the MSS in a SYN is lowered to the path's
+  userspace = 0; //        1: decide as kube-proxy's own balancer did, for who has no endpoints and about affinity
+  retry = 0; //            1: what opens a connection is held, and sent to another endpoint when the first one fails
   snatMin = 1024; //       SNAT source ports, both ends included …
   snatMax = 65_535;
   snatAvoidMin = 30_000; // … without the node-port range
@@ -81,6 +84,7 @@ export class Tables {
   readonly affinity: Affinity;
   readonly expectations = new Expectations();
   readonly seqadj = new SeqAdj();
+  readonly pending: PendingConnections; // mode userspace: whose endpoint has not answered yet
   readonly fragments: Fragments;
   readonly icmpRate: TokenBucket;
   routes: Routes = createRoutes([]);
@@ -92,10 +96,11 @@ export class Tables {
   masqueradeSources = new PrefixSet([]);
   ownSources = new PrefixSet([]); //      addresses that nobody beyond the uplink can have: the node's, its pods'
 
-  /** The packet in the pipeline, one taken out of a tunnel, and one that the plane makes itself. */
+  /** The packet in the pipeline, one taken out of a tunnel, one that the plane makes itself, and one it held. */
   readonly outer: Packet;
   readonly inner: Packet;
   readonly own: Packet;
+  readonly held: Packet;
   /** Scratch keys, so that no stage allocates. */
   readonly keyA = new Int32Array(10);
   readonly keyB = new Int32Array(10);
@@ -133,11 +138,13 @@ export class Tables {
     this.services = init.services ?? new Services(12, 12);
     this.conntrack.load = this.services.schedule.load;
     this.affinity = init.affinity ?? new Affinity(10);
+    this.pending = init.pending ?? new PendingConnections(6, this.conntrack.capacity);
     this.fragments = init.fragments ?? new Fragments(6);
     this.icmpRate = init.icmpRate ?? new TokenBucket(8);
     this.outer = new Packet(init.arena);
     this.inner = new Packet(init.arena);
     this.own = new Packet(init.arena);
+    this.held = new Packet(init.arena);
   }
 }
 
@@ -158,6 +165,7 @@ export interface TablesInit {
   conntrack?: Conntrack;
   services?: Services;
   affinity?: Affinity;
+  pending?: PendingConnections;
   fragments?: Fragments;
   icmpRate?: TokenBucket;
 }

@@ -19,9 +19,10 @@ export const RecordType = Object.freeze({ TRACE: 1, CAPTURE: 2 } as const);
 export const WATCHERS_MAX = 8;
 /**
  * Words of a trace record: 0 packet, 1 stage, 2 verdict | drop reason << 8 | conntrack state << 16 | direction << 20 |
- * nat << 21 | bridged << 22 | from tunnel << 23 | masquerade << 24, 3 in port << 16 | out port, 4 engine ms, 5 bytes of
- * the IP packet, 6 TCP flags | GSO size << 16, 7 endpoint slot, 8 service id, 9 route, 10 EtherType << 16 | family << 8 |
- * protocol, 11 ICMP request, 12–21 tuple as received, 22–31 tuple as it leaves, 32–33 time (f64, µs since 1970).
+ * nat << 21 | bridged << 22 | from tunnel << 23 | masquerade << 24 | attempt << 27 | why the last one failed << 30,
+ * 3 in port << 16 | out port, 4 engine ms, 5 bytes of the IP packet, 6 TCP flags | GSO size << 16, 7 endpoint slot,
+ * 8 service id, 9 route, 10 EtherType << 16 | family << 8 | protocol, 11 ICMP request, 12–21 tuple as received,
+ * 22–31 tuple as it leaves, 32–33 time (f64, µs since 1970).
  */
 export const TRACE_WORDS = 34;
 /**
@@ -88,7 +89,10 @@ export function before(pkt: Packet, t: Tables): void {
   w.beforeLen = len;
 }
 
-/** After the pipeline: writes what the capturing watchers see, the frame as it came and every frame it became. */
+/**
+ * After the pipeline: writes what the capturing watchers see, the frame as it came and every frame it became. `inPort` is
+ * negative when it came by no port: the plane sends again what it had held.
+ */
 export function after(pkt: Packet, t: Tables, verdict: number, inPort: number): void {
   const w = t.watchers;
   const capturing = w.capturing;
@@ -99,7 +103,8 @@ export function after(pkt: Packet, t: Tables, verdict: number, inPort: number): 
     if (((capturing >>> (16 + i)) & 1) === 0) continue;
     const one = w.list[i];
     const wanted = ((capturing >>> i) & 1) !== 0;
-    if (wanted) captureFrame(pkt, t, one, verdict, w.before, vnet.HEADER_LEN, w.beforeLen, inPort, 0);
+    if (wanted && inPort >= 0)
+      captureFrame(pkt, t, one, verdict, w.before, vnet.HEADER_LEN, w.beforeLen, inPort, 0);
     for (let q = firstTx; q < t.tx.count; q++) {
       const off = t.tx.offs[q];
       const len = t.tx.lens[q];
@@ -196,7 +201,8 @@ function writeDecision(pkt: Packet, t: Tables, words: Int32Array, at: number, ve
     (pkt.nat << 21) |
     (pkt.bridged << 22) |
     (pkt.fromTunnel << 23) |
-    (pkt.masquerade << 24);
+    (pkt.masquerade << 24) |
+    (pkt.attempt << 27);
   words[at + 3] = (pkt.inPort << 16) | (pkt.outPort & 0xffff);
   const to = pkt.nat !== 0 ? pkt.to : pkt.key;
   for (let i = 0; i < 10; i++) {

@@ -6,8 +6,9 @@ import { formatEnd } from "./capture-comment.ts";
 import * as iptables from "./explain-iptables.ts";
 import * as ipvs from "./explain-ipvs.ts";
 import * as nftables from "./explain-nftables.ts";
+import * as userspace from "./explain-userspace.ts";
 import type { ExplainStep, Told } from "./explanation.ts";
-import type { TraceRecord } from "./trace-record.ts";
+import { answerText, type TraceRecord } from "./trace-record.ts";
 
 interface ModeWords {
   natSteps(told: Told): ExplainStep[];
@@ -15,7 +16,7 @@ interface ModeWords {
   passSteps(told: Told): ExplainStep[];
 }
 
-const MODES: Readonly<Record<string, ModeWords>> = { iptables, ipvs, nftables };
+const MODES: Readonly<Record<string, ModeWords>> = { iptables, ipvs, nftables, userspace };
 
 export function explainSteps(told: Told): ExplainStep[] {
   const words = MODES[told.mode] ?? iptables;
@@ -43,13 +44,12 @@ function routeStep(record: TraceRecord): ExplainStep {
 
 /** What is no business of the proxy's: no route, a packet that may not be on a wire … */
 function dropStep(record: TraceRecord): ExplainStep {
-  const error = record.icmpError === undefined ? "" : `, the sender gets ICMP ${record.icmpError}`;
   return {
     hook: record.stage === "route" ? "ROUTING" : record.hook,
     table: "",
     chain: "",
     rule: "",
-    text: `dropped: ${record.dropText ?? ""}${error}`,
+    text: `dropped: ${record.dropText ?? ""}${answerText(record)}`,
   };
 }
 
@@ -64,6 +64,9 @@ function sourceSteps(told: Told, before: TraceRecord, after: TraceRecord): Expla
     return [
       { hook, table: "nat", chain: "FLANNEL-POSTRTG", rule, text: `${text}: a pod leaves the cluster` },
     ];
+  }
+  if (told.mode === "userspace") {
+    return [{ hook, table: "", chain: "", rule: "", text: `${text}: the connection is kube-proxy's own` }];
   }
   const table = told.mode === "nftables" ? `${told.family === 4 ? "ip" : "ip6"} kube-proxy` : "nat";
   const [chain, rule] = told.mode === "nftables" ? nftables.MASQUERADE : iptables.MASQUERADE;

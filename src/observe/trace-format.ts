@@ -3,7 +3,7 @@
 import { formatEnd } from "./capture-comment.ts";
 import { protocolName } from "./conntrack-entry.ts";
 import { endpointChain, serviceChain } from "./kube-chains.ts";
-import type { TraceRecord, TraceTuple } from "./trace-record.ts";
+import { answerText, type TraceRecord, type TraceTuple } from "./trace-record.ts";
 
 const STAGE_WIDTH = 16; // of the longest name
 
@@ -28,8 +28,7 @@ export function stepText(step: TraceRecord, before?: TraceRecord): string {
 /** The verdict, where it ends the packet's way. */
 function ending(step: TraceRecord): string {
   if (step.verdict === "drop") {
-    const error = step.icmpError === undefined ? "" : `, the sender gets ICMP ${step.icmpError}`;
-    return `DROP ${step.dropText ?? "without a reason"}${error}`;
+    return `DROP ${step.dropText ?? "without a reason"}${answerText(step)}`;
   }
   if (step.verdict === "consumed" && step.stage !== "reassemble") return "taken by the plane";
   return "";
@@ -51,6 +50,8 @@ const STAGE_TEXTS: Readonly<Record<string, StageText>> = {
   translate: (step) => translations(step.from, step.to).join(", "),
   output: outputText,
   "send-icmp-error": (step) => `${step.hook} ${ends(step.to)}`,
+  "retry-connection": retryText,
+  "send-tcp-reset": (step) => `${step.hook} ${ends(step.to)}`,
 };
 
 function packetText(step: TraceRecord): string {
@@ -112,6 +113,25 @@ function masqueradeText(step: TraceRecord, before: TraceRecord | undefined): str
     return `nat POSTROUTING ${changed.join(", ")} (the reply tuple was taken)`;
   const masqueraded = changed.map((each) => each.replace("SNAT", "MASQUERADE"));
   return `nat POSTROUTING ${masqueraded.join(", ")} (${MASQUERADE_TEXTS[step.masquerade]})`;
+}
+
+const FAILURE_TEXTS = {
+  refused: "refused",
+  silent: "did not answer in time",
+  unreachable: "cannot be reached",
+} as const;
+
+/** Userspace mode: a refusal that is kept from the client, or what was held, before it is sent again. */
+function retryText(step: TraceRecord): string {
+  if (step.attempt === undefined) {
+    const sender =
+      step.protocol === 6 ? `${formatEnd(step.from, "src")} refused` : `ICMP from ${step.from.src}`;
+    return `proxy dial failed, ${sender}: the next endpoint is asked`;
+  }
+  const failure = step.failure === undefined ? "" : ` ${FAILURE_TEXTS[step.failure]}`;
+  const what = `${formatEnd(step.to, "dst")}${failure}`;
+  if (step.verdict === "drop") return `proxy dial: ${what} at attempt ${step.attempt}, the last`;
+  return `proxy dial: ${what}, attempt ${step.attempt}`;
 }
 
 function outputText(step: TraceRecord): string {

@@ -65,9 +65,20 @@ export interface TraceRecord extends Decision {
   route?: string;
   /** The ICMP error that the sender of a dropped packet is owed. */
   icmpError?: string;
+  /** That sender is answered as by a port where nobody listens. */
+  tcpReset?: true;
+  /** Userspace mode, when what was held is sent again: which attempt, and what became of the one before. */
+  attempt?: number;
+  failure?: "refused" | "silent" | "unreachable";
   /** Names of the ports, filled in by the agent. */
   in?: string;
   out?: string;
+}
+
+/** What the sender of a dropped packet hears, as the end of a sentence. */
+export function answerText({ icmpError, tcpReset }: TraceRecord): string {
+  if (tcpReset === true) return ", the sender gets a TCP RST";
+  return icmpError === undefined ? "" : `, the sender gets ICMP ${icmpError}`;
 }
 
 /** What the plane knows by number only. */
@@ -96,8 +107,12 @@ export interface CaptureRecord extends Decision {
 
 /** By IcmpRequest: "port unreachable", … */
 const ICMP_ERRORS: readonly (string | undefined)[] = Object.entries(IcmpRequest).map(([name, code]) =>
-  code === 0 ? undefined : name.toLowerCase().replaceAll("_", " "),
+  code === IcmpRequest.NONE || code === IcmpRequest.TCP_RESET
+    ? undefined
+    : name.toLowerCase().replaceAll("_", " "),
 );
+/** By pending-connections' Reason. */
+const FAILURES = [undefined, "refused", "silent", "unreachable"] as const;
 const MASQUERADE_NAMES = [undefined, "service", "hairpin", "egress"] as const;
 
 function tupleAt(words: Int32Array, at: number): TraceTuple {
@@ -122,7 +137,7 @@ function decisionAt(words: Int32Array, at: number): Decision {
   const drop = (w >>> 8) & 0xff;
   const state = (w >>> 16) & 0xf;
   const meta = words[at + 21];
-  const masquerade = MASQUERADE_NAMES[(w >>> 24) & 0xf];
+  const masquerade = MASQUERADE_NAMES[(w >>> 24) & 0x7];
   const outPort = words[at + 3] & 0xffff;
   return {
     verdict: VERDICT_NAMES[w & 0xff] ?? String(w & 0xff),
@@ -153,6 +168,8 @@ export function readTraceRecord(r: RecordRing, body: number, node: string, names
   const stage = w[at + 1];
   const route = w[at + 9] >= 0 ? names.route?.(w[at + 9]) : undefined;
   const icmpError = ICMP_ERRORS[w[at + 11]];
+  const attempt = (w[at + 2] >>> 27) & 7;
+  const failure = FAILURES[w[at + 2] >>> 30];
   const isChosen = decision.translated && decision.ctDirection === "original" && service !== undefined;
   return {
     node,
@@ -173,6 +190,9 @@ export function readTraceRecord(r: RecordRing, body: number, node: string, names
     ...(isChosen ? { endpoint: `${decision.to.dst}:${decision.to.dport ?? ""}` } : {}),
     ...(route === undefined ? {} : { route }),
     ...(icmpError === undefined ? {} : { icmpError }),
+    ...(w[at + 11] === IcmpRequest.TCP_RESET ? { tcpReset: true as const } : {}),
+    ...(attempt === 0 ? {} : { attempt }),
+    ...(failure === undefined ? {} : { failure }),
     in: names.port(decision.inPort),
     ...(decision.outPort < 0 ? {} : { out: names.port(decision.outPort) }),
   };

@@ -101,6 +101,8 @@ export interface ServiceOptions {
   readonly scheduler?: number;
   /** Of the endpoints, in their order; 1 each when left out. */
   readonly weights?: readonly number[];
+  /** Pods, too, are masqueraded at the ClusterIP. */
+  readonly masqueradeAll?: boolean;
   /** Overrides what happens to every class of source. */
   readonly action?: number;
 }
@@ -113,7 +115,7 @@ const { DNAT, REJECT } = services.Action;
 export function serviceSpec(id: number, o: ServiceOptions): services.ServicePortSpec {
   const action = o.action ?? (o.endpoints.length === 0 ? REJECT : DNAT);
   const always = { action, set: 0, masquerade: true };
-  const never = { action, set: 0, masquerade: false };
+  const never = { action, set: 0, masquerade: o.masqueradeAll ?? false };
   const { CLUSTER_IP, EXTERNAL_IP, NODE_PORT } = services.FrontendKind;
   const frontend = (
     kind: number,

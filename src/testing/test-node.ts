@@ -3,7 +3,6 @@
 // checked on the spot (frame-checker.ts), and after every run each packet slot must be accounted for: free,
 // waiting for a neighbour, or in reassembly. Node n has 192.168.50.(10+n), podCIDR 10.244.n.0/24, gateway .1,
 // VTEP .0, pods .2 and .3.
-import { formatIp, formatIpPort } from "../base/ip.ts";
 import { parseMac } from "../base/mac.ts";
 import { Counters, Event } from "../dataplane/counters.ts";
 import { DROP_REASON_TEXT, DropReason, dropReasonName } from "../dataplane/drop-reason.ts";
@@ -11,13 +10,11 @@ import * as engine from "../dataplane/engine.ts";
 import { SLOT_STRIDE } from "../dataplane/packet.ts";
 import { type Offload, PortRole } from "../dataplane/port.ts";
 import * as conntrack from "../dataplane/table/conntrack.ts";
-import { SCTP_STATE_NAMES } from "../dataplane/table/conntrack-sctp.ts";
-import { TCP_STATE_NAMES } from "../dataplane/table/conntrack-tcp.ts";
 import * as fdb from "../dataplane/table/fdb.ts";
 import * as fragments from "../dataplane/table/fragments.ts";
 import { LocalAddresses } from "../dataplane/table/local-addresses.ts";
 import * as neighbor from "../dataplane/table/neighbor.ts";
-import * as neighborTimers from "../dataplane/table/neighbor-timers.ts";
+import { used } from "../dataplane/table/pending-connections.ts";
 import { PrefixSet } from "../dataplane/table/prefix-set.ts";
 import { createRoutes, type RouteSpec } from "../dataplane/table/routes.ts";
 import * as services from "../dataplane/table/services.ts";
@@ -29,8 +26,10 @@ import { createMemoryPair, type MemoryPort } from "../device/memory-pair.ts";
 import { dissect } from "../dissect/dissect.ts";
 import { summary } from "../dissect/summary.ts";
 import * as offloadTwin from "../wire/offload.ts";
+import { connectionText } from "./connection-text.ts";
 import { checkFrame } from "./frame-checker.ts";
 import { ManualClock } from "./manual-clock.ts";
+import { pendingProblem } from "./pending-check.ts";
 import {
   CLUSTER_CIDR,
   FABRIC_MTU,
@@ -235,7 +234,7 @@ export class TestNode {
   #tick(): void {
     for (let n = 0; n < TICKS_MAX; n++) {
       engine.tick(this.engine);
-      if (neighborTimers.msUntilDue(this.tables.fabric, this.clock.nowMs()) > 0) return;
+      if (engine.msUntilDue(this.engine) > 0) return;
     }
   }
 
@@ -333,6 +332,8 @@ export class TestNode {
           throw new Error(`byte ${i} of the slot at ${at} was written from outside`);
       }
     }
+    const problem = pendingProblem(t.pending);
+    if (problem !== undefined) throw new Error(problem);
     const waiting = t.fabric.waiting.count.reduce((sum, n) => sum + n, 0);
     const accounted = t.pool.count + waiting + fragments.used(t.fragments);
     if (accounted !== this.poolSlots) throw new Error(`${this.poolSlots - accounted} packet slots are lost`);
@@ -342,7 +343,9 @@ export class TestNode {
   settle(): void {
     this.advanceMs(40_000, 1000);
     this.everything();
-    const { count } = this.tables.pool;
+    const { pool, pending } = this.tables;
+    if (used(pending) !== 0) throw new Error("a connection still waits for its endpoint");
+    const { count } = pool;
     if (count !== this.poolSlots) throw new Error(`${this.poolSlots - count} packet slots did not come back`);
   }
 }
@@ -364,37 +367,4 @@ function macOfText(text: string): { hi: number; lo: number } {
   const mac = parseMac(text);
   if (mac === undefined) throw new RangeError(`not a MAC address: ${text}`);
   return mac;
-}
-
-const PROTOCOLS: Readonly<Record<number, string>> = {
-  1: "icmp",
-  6: "tcp",
-  17: "udp",
-  58: "icmpv6",
-  47: "gre",
-  132: "sctp",
-  136: "udplite",
-};
-
-function connectionText(ct: conntrack.Conntrack, slot: number): string {
-  const status = ct.status[slot];
-  const proto = ct.tuple[(slot << 3) | 3] & 0xff;
-  const parts = [PROTOCOLS[proto] ?? `${proto}`];
-  if (proto === 6) parts.push(TCP_STATE_NAMES[ct.state[slot]]);
-  if (proto === 132) parts.push(SCTP_STATE_NAMES[ct.state[slot]]);
-  parts.push(tupleText(ct, slot << 1), tupleText(ct, (slot << 1) | 1));
-  if ((status & conntrack.Status.SEEN_REPLY) === 0) parts.push("[UNREPLIED]");
-  if ((status & conntrack.Status.ASSURED) !== 0) parts.push("[ASSURED]");
-  return parts.join(" ");
-}
-
-function tupleText(ct: conntrack.Conntrack, ref: number): string {
-  const key = new Int32Array(10);
-  conntrack.loadTuple(ct, ref, key);
-  const [src, dst] = [0, 4].map((at) => ({ w0: key[at], w1: key[at + 1], w2: key[at + 2], w3: key[at + 3] }));
-  const proto = key[9] & 0xff;
-  if (proto === 1 || proto === 58) {
-    return `${formatIp(src)}>${formatIp(dst)}(${(key[8] >>> 8) & 0xff}/${key[8] & 0xff} id ${key[8] >>> 16})`;
-  }
-  return `${formatIpPort(src, key[8] >>> 16)}>${formatIpPort(dst, key[8] & 0xffff)}`;
 }

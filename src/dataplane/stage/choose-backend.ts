@@ -7,7 +7,7 @@
 import { drop } from "../drop.ts";
 import { DropReason } from "../drop-reason.ts";
 import { findFrontend } from "../find-frontend.ts";
-import { requestPortUnreachable } from "../icmp-request.ts";
+import { IcmpRequest, requestIcmp, requestPortUnreachable } from "../icmp-request.ts";
 import { CtState, Masquerade, type Packet } from "../packet.ts";
 import { PortRole } from "../port.ts";
 import * as affinity from "../table/affinity.ts";
@@ -22,6 +22,7 @@ const { NEXT } = Verdict;
 const { Action, FrontendKind, SourceClass } = services;
 const V4_MAPPED = 0xffff;
 const LOOPBACK_NET = 127;
+const TCP = 6;
 const FAMILY = 0xff00; // of a key's last word, without the protocol
 
 export function chooseBackend(pkt: Packet, t: Tables, nowSec: number): Verdict {
@@ -43,10 +44,7 @@ export function chooseBackend(pkt: Packet, t: Tables, nowSec: number): Verdict {
   }
   if (action === Action.DROP) return drop(pkt, t, DropReason.SERVICE_NO_LOCAL_ENDPOINTS);
   const endpoint = action === Action.REJECT ? -1 : pickEndpoint(pkt, t, nowSec);
-  if (endpoint < 0) {
-    requestPortUnreachable(pkt);
-    return drop(pkt, t, DropReason.SERVICE_NO_ENDPOINTS);
-  }
+  if (endpoint < 0) return refuse(pkt, t);
   const e = endpoint << 2;
   let hairpin = true;
   for (let i = 0; i < 4; i++) {
@@ -61,6 +59,16 @@ export function chooseBackend(pkt: Packet, t: Tables, nowSec: number): Verdict {
   if (services.masquerades(s, f, sourceClass)) pkt.masquerade = Masquerade.SERVICE;
   else if (hairpin) pkt.masquerade = Masquerade.HAIRPIN;
   return NEXT;
+}
+
+/**
+ * Nobody serves. kube-proxy's own socket (userspace) took a connection and closed it, and kept quiet about datagrams; its
+ * rules refuse both with an ICMP error.
+ */
+function refuse(pkt: Packet, t: Tables): Verdict {
+  if (t.config.userspace === 0) requestPortUnreachable(pkt);
+  else if (pkt.proto === TCP) requestIcmp(pkt, IcmpRequest.TCP_RESET);
+  return drop(pkt, t, DropReason.SERVICE_NO_ENDPOINTS);
 }
 
 /**
@@ -102,12 +110,15 @@ function pickEndpoint(pkt: Packet, t: Tables, nowSec: number): number {
     if (first >= 0) record |= 1;
   }
   if (endpoint < 0) return -1;
-  affinity.remember(t.affinity, record, pkt.key, endpoint, s.epGeneration[endpoint], timeoutSec, nowSec);
+  // kube-proxy's own balancer counts whole seconds and wants fewer than the time-out.
+  const lastsSec = timeoutSec - t.config.userspace;
+  affinity.remember(t.affinity, record, pkt.key, endpoint, s.epGeneration[endpoint], lastsSec, nowSec);
   return endpoint;
 }
 
 /** The endpoint of a client's record, or -1 when there is no record or the endpoint is gone. */
 function rememberedEndpoint(pkt: Packet, t: Tables, record: number, nowSec: number): number {
+  if (pkt.attempt !== 0) return -1; // it has just failed
   const a = t.affinity;
   const slot = affinity.find(a, record, pkt.key, nowSec);
   if (slot < 0 || a.generation[slot] !== t.services.epGeneration[a.endpoint[slot]]) return -1;

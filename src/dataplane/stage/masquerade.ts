@@ -46,8 +46,10 @@ export function masquerade(pkt: Packet, t: Tables, nowSec: number): Verdict {
     return follow(pkt, t, nowSec);
   const r = pkt.route;
   const kind = r < 0 ? LOCAL : t.routes.kind[r];
-  if (kind === LOCAL) pkt.masquerade = returnsToSender(pkt, t, r) ? Masquerade.HAIRPIN : Masquerade.NONE;
-  else if (pkt.masquerade === Masquerade.NONE && leavesCluster(pkt, t, kind)) {
+  if (kind === LOCAL) {
+    if (returnsToSender(pkt, t, r)) pkt.masquerade = Masquerade.HAIRPIN;
+    else if (t.config.userspace === 0) pkt.masquerade = Masquerade.NONE; // kube-proxy's own connection has its source
+  } else if (pkt.masquerade === Masquerade.NONE && leavesCluster(pkt, t, kind)) {
     pkt.masquerade = Masquerade.POD_EGRESS;
   }
   const onWire = kind !== LOCAL && pkt.masquerade === Masquerade.NONE;
