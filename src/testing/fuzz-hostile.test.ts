@@ -20,8 +20,8 @@ t.setTimeout(120_000); // seconds of work, more under sanitizers on a busy machi
 /** Reasons that a hostile run must have met, or its frames do not get far any more. */
 const MET = [
   ...["MALFORMED_IPV4", "MALFORMED_IPV6", "MALFORMED_ND", "BAD_VNET_HEADER", "SOURCE_ROUTED", "TTL_EXCEEDED"],
-  ...["CT_INVALID", "FRAGMENT_OVERLAP", "FRAGMENT_TOO_BIG", "FRAGMENT_QUEUE_FULL", "VXLAN_UNKNOWN_VNI"],
-  ...["VXLAN_UNKNOWN_VTEP", "VXLAN_INNER", "FRAGMENTATION_NEEDED", "MARTIAN_SOURCE", "NO_ROUTE"],
+  ...["CT_INVALID", "FRAGMENT_OVERLAP", "FRAGMENT_QUEUE_FULL", "VXLAN_UNKNOWN_VNI"],
+  ...["VXLAN_UNKNOWN_VTEP", "FRAGMENTATION_NEEDED", "MARTIAN_SOURCE", "NO_ROUTE"],
 ];
 
 function sound(t: Test, seed: number, r: HostileReport): void {
@@ -139,8 +139,7 @@ t.test("what is called good is good, and each kind has its share", async (t) => 
 });
 
 t.test("the command counts, prints its seed and the table, and explains itself", async (t) => {
-  const run = (...args: string[]) =>
-    spawnSync(process.execPath, ["--expose-gc", MAIN, ...args], { encoding: "utf8" });
+  const run = (...args: string[]) => spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8" });
   const good = run("--target", "hostile", "--frames", "30000", "--seed", "4", "--offload", "ts");
   t.equal(good.status, 0, good.stderr);
   t.match(
