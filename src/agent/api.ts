@@ -6,6 +6,7 @@ import { type BpfInstruction, decodeBpf } from "../base/bpf-program.ts";
 import { PodwireError } from "../base/errors.ts";
 import * as conntrack from "../dataplane/table/conntrack.ts";
 import { ConntrackFilterError, createConntrackFilter } from "../observe/conntrack-filter.ts";
+import { createEventFilter, streamConntrackEvents } from "./conntrack-events.ts";
 import { liveConnections } from "./conntrack-view.ts";
 import type { Plane } from "./plane.ts";
 import { SHOW_TABLES, type ShowSources, show } from "./show.ts";
@@ -70,6 +71,12 @@ async function handle(
   if (route === "GET /conntrack/count") {
     const t = context.plane.tables.conntrack;
     return json(response, { count: conntrack.used(t), max: t.capacity });
+  }
+  if (route === "GET /conntrack/events") {
+    const types = searchParams.get("types") ?? "";
+    searchParams.delete("types");
+    const wants = createEventFilter(types, createConntrackFilter(searchParams));
+    return streamConntrackEvents(context.plane.tables.conntrack, context.node, wants, response);
   }
   if (route === "GET /conntrack") return json(response, { items: listConnections(context, searchParams) });
   if (route === "DELETE /conntrack") {

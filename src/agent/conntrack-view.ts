@@ -7,6 +7,7 @@ import type { ConntrackEntry, ConntrackStatus, ConntrackTuple } from "../observe
 
 const { Status } = conntrack;
 const TCP = 6;
+const GRE = 47;
 const SCTP = 132;
 const STATUS_NAMES: [number, ConntrackStatus][] = [
   [Status.SEEN_REPLY, "SEEN_REPLY"],
@@ -52,6 +53,16 @@ function readStable(t: conntrack.Conntrack, slot: number, node: string): LiveCon
   return null;
 }
 
+/** An entry as the table's columns have it at this moment. */
+export function entryAt(t: conntrack.Conntrack, slot: number, node: string): ConntrackEntry {
+  const key = new Int32Array(10);
+  const reply = new Int32Array(10);
+  conntrack.loadTuple(t, slot << 1, key);
+  conntrack.loadTuple(t, (slot << 1) | 1, reply);
+  const left = (t.expiresAtSec[slot] - conntrack.clockSec(t)) | 0;
+  return entryOf(t, slot, t.status[slot], key, reply, left, node);
+}
+
 function entryOf(
   t: conntrack.Conntrack,
   slot: number,
@@ -93,6 +104,9 @@ function tupleOf(t: conntrack.Conntrack, ref: number, k: Int32Array): ConntrackT
     tuple.icmpType = (k[8] >>> 8) & 0xff;
     tuple.icmpCode = k[8] & 0xff;
     tuple.icmpId = k[8] >>> 16;
+  } else if (proto === GRE) {
+    tuple.srcKey = k[8] >>> 16;
+    tuple.dstKey = k[8] & 0xffff;
   } else if (proto === TCP || proto === 17 || proto === SCTP || proto === 136) {
     tuple.sport = k[8] >>> 16;
     tuple.dport = k[8] & 0xffff;

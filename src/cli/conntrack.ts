@@ -1,4 +1,4 @@
-// podwire conntrack list|count|delete: the connection tables, in the format and with the filters of
+// podwire conntrack list|count|delete|events: the connection tables, in the format and with the filters of
 // conntrack(8). A kernel node's table is the kernel's own, asked by conntrack(8) itself.
 import type { Command } from "commander";
 import { tryCommand } from "../lab/command.ts";
@@ -13,6 +13,7 @@ import {
   formatConntrackEntry,
   parseConntrackLine,
 } from "../observe/conntrack-format.ts";
+import { EventSession, eventTypes } from "./conntrack-events.ts";
 import { globals, note, print, printData } from "./context.ts";
 import { CliError, usageError } from "./errors.ts";
 import { askAgent, chooseNodes, type LabNode, openLab } from "./lab-view.ts";
@@ -27,7 +28,7 @@ interface Count {
 }
 
 const PROGRAM = "podwire conntrack";
-/** Words of conntrack's -o that are understood; the last two change nothing in a listing, as there. */
+/** Words of conntrack's -o that are understood; timestamp and userspace change nothing in a listing, as there. */
 const CONNTRACK_FORMATS = ["extended", "id", "ktimestamp", "timestamp", "userspace"];
 
 export function register(program: Command): void {
@@ -48,12 +49,17 @@ export function register(program: Command): void {
     .option("--all", "all connections")
     .description("forget the connections that match")
     .action(async (options: Options, command: Command) => remove(options, command));
+  withFilters(conntrack.command("events"))
+    .option("-e, --event-mask <events>", "NEW, UPDATES, DESTROY, separated by commas; all without it")
+    .option("-c, --count <events>", "stop after so many events")
+    .description("show what becomes of connections while one looks on, as conntrack -E does")
+    .action(async (options: Options, command: Command) => events(options, command));
 }
 
 /** conntrack(8) has up to three long names for an option; the second set is hidden. */
 function withFilters(command: Command): Command {
   command
-    .option("-p, --proto <protocol>", "tcp, udp, icmp, icmpv6, sctp or a number")
+    .option("-p, --proto <protocol>", "tcp, udp, icmp, icmpv6, sctp, udplite, gre or a number")
     .option("-f, --family <family>", "ipv4 or ipv6")
     .option("-s, --src <address>", "source of the original direction, also as a network (--orig-src)")
     .option("-d, --dst <address>", "destination of the original direction (--orig-dst)")
@@ -113,7 +119,7 @@ function camelCase(option: string): string {
   return option.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 }
 
-interface OutputChoice {
+export interface OutputChoice {
   format: ConntrackFormat;
   form: "lines" | "json" | "yaml";
 }
@@ -124,13 +130,17 @@ export function outputChoice(output: string | undefined): OutputChoice {
   for (const word of (output ?? "table").split(",")) {
     if (word === "json" || word === "yaml") choice.form = word;
     else if (word === "wide") Object.assign(choice.format, { extended: true, id: true });
-    else if (word === "extended" || word === "id" || word === "ktimestamp") choice.format[word] = true;
+    else if (isFormatWord(word)) choice.format[word] = true;
     else if (word !== "table" && !CONNTRACK_FORMATS.includes(word)) {
       const known = ["table", "wide", "json", "yaml", ...CONNTRACK_FORMATS].join(", ");
       throw usageError(`-o ${word}: unknown output form: use one or more of ${known}`);
     }
   }
   return choice;
+}
+
+function isFormatWord(word: string): word is keyof ConntrackFormat {
+  return word === "extended" || word === "id" || word === "ktimestamp" || word === "timestamp";
 }
 
 async function list(options: Options, command: Command): Promise<void> {
@@ -234,6 +244,31 @@ async function remove(options: Options, command: Command): Promise<void> {
     note(shown(nodes.length > 1 ? node.name : undefined, removed.length, "deleted"));
   }
   if (choice.form !== "lines") await printData(choice.form, { kind: "conntrack", items }, [], []);
+}
+
+async function events(options: Options, command: Command): Promise<void> {
+  const { output, count: limit, eventMask } = command.optsWithGlobals() as Record<string, string | undefined>;
+  const count = limit === undefined ? undefined : Number(limit);
+  if (count !== undefined && !(Number.isInteger(count) && count > 0)) {
+    throw usageError(`-c ${limit}: use a number above 0`);
+  }
+  const wish = {
+    parameters: filterParameters(options),
+    types: eventTypes(eventMask),
+    count,
+    choice: outputChoice(output),
+  };
+  const nodes = chooseNodes(openLab(globalsWithoutOutput(command)), options.node as string | undefined);
+  const session = new EventSession(nodes, wish);
+  const stop = (): void => session.stop();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop);
+  try {
+    const names = nodes.map(({ name }) => name).join(", ");
+    const shownEvents = await session.run(() => note(`${PROGRAM}: waiting for events of ${names}`));
+    note(`${PROGRAM}: ${shownEvents} flow events have been shown.`);
+  } finally {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, stop);
+  }
 }
 
 async function removeFrom(node: LabNode, parameters: Parameters): Promise<ConntrackEntry[]> {

@@ -20,7 +20,7 @@ export const VERBS: readonly Verb[] = [
   { name: "capture", summary: "packets with what was done to them, as pcapng" },
   { name: "replay", summary: "a capture through the pipeline, with a verdict per packet" },
   { name: "flows", summary: "one line per connection event" },
-  { name: "conntrack", summary: "the connection table: list, count, delete" },
+  { name: "conntrack", summary: "the connection table: list, count, delete, events" },
   { name: "show", summary: "the live tables of a node" },
   { name: "rules", summary: "the rules kube-proxy would have installed" },
   { name: "ping", summary: "ICMP probe from a node's own stack" },

@@ -9,6 +9,9 @@ export interface ConntrackTuple {
   /** TCP, UDP, SCTP, DCCP. */
   sport?: number;
   dport?: number;
+  /** GRE: the call of PPTP, else 0. */
+  srcKey?: number;
+  dstKey?: number;
   /** ICMP and ICMPv6 queries. */
   icmpType?: number;
   icmpCode?: number;
@@ -57,6 +60,16 @@ export interface ConntrackEntry {
   /** The node whose table holds it. */
   node?: string;
 }
+
+/** What an agent tells of a connection that came, changed or went. */
+export interface ConntrackEvent extends ConntrackEntry {
+  type: ConntrackEventType;
+  /** When the agent read it, ms since 1970. */
+  timeMs: number;
+}
+
+export const CONNTRACK_EVENTS = ["NEW", "UPDATE", "DESTROY"] as const;
+export type ConntrackEventType = (typeof CONNTRACK_EVENTS)[number];
 
 /** Names as /etc/protocols and libnetfilter_conntrack spell them. */
 const PROTOCOL_NAMES: Readonly<Record<number, string>> = {

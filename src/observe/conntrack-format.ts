@@ -2,7 +2,9 @@
  * Lines as conntrack(8) -L prints them, and back: libnetfilter_conntrack's snprintf_default.c is the model.
  */
 import {
+  CONNTRACK_EVENTS,
   type ConntrackEntry,
+  type ConntrackEvent,
   type ConntrackStatus,
   type ConntrackTuple,
   protocolName,
@@ -15,12 +17,47 @@ export interface ConntrackFormat {
   id?: boolean;
   /** When the connection began. */
   ktimestamp?: boolean;
+  /** Events only: when it was read, in front. */
+  timestamp?: boolean;
 }
 
 const FAMILY_NUMBER = { ipv4: 2, ipv6: 10 } as const; // AF_INET, AF_INET6
 
 /** One line, without line end. */
 export function formatConntrackEntry(entry: ConntrackEntry, format: ConntrackFormat = {}): string {
+  const words = connectionWords(entry, format);
+  words.push(`mark=${entry.mark >>> 0}`);
+  if (entry.deltaTimeSec !== undefined) words.push(`delta-time=${entry.deltaTimeSec}`);
+  if (format.ktimestamp && entry.startMs !== undefined) words.push(`[start=${ctime(entry.startMs)}]`);
+  words.push(`use=${entry.use ?? 1}`);
+  if (format.id && entry.id !== undefined) words.push(`id=${entry.id}`);
+  return words.join(" ");
+}
+
+/** A line of conntrack(8) -E: counters and age come with the end, a mark only where there is one. */
+export function formatConntrackEvent(event: ConntrackEvent, format: ConntrackFormat = {}): string {
+  const { type, timeMs, orig, reply } = event;
+  const isOver = type === "DESTROY";
+  const words = connectionWords(
+    { ...event, orig: isOver ? orig : uncounted(orig), reply: isOver ? reply : uncounted(reply) },
+    format,
+  );
+  if (event.mark !== 0) words.push(`mark=${event.mark >>> 0}`);
+  if (isOver && event.deltaTimeSec !== undefined) words.push(`delta-time=${event.deltaTimeSec}`);
+  if (format.ktimestamp && event.startMs !== undefined) {
+    words.push(`[start=${ctime(event.startMs)}]`);
+    if (isOver) words.push(`[stop=${ctime(timeMs)}]`);
+  }
+  if (format.id && event.id !== undefined) words.push(`id=${event.id}`);
+  const line = `${`[${type}]`.padStart(9)} ${words.join(" ")}`;
+  return format.timestamp ? `[${(timeMs / 1000).toFixed(6)}]\t${line}` : line;
+}
+
+function uncounted({ packets: _, bytes: __, ...tuple }: ConntrackTuple): ConntrackTuple {
+  return tuple;
+}
+
+function connectionWords(entry: ConntrackEntry, format: ConntrackFormat): string[] {
   const words: string[] = [];
   if (format.extended) words.push(entry.family.padEnd(8), String(FAMILY_NUMBER[entry.family]));
   words.push(protocolName(entry.proto).padEnd(8), String(entry.proto));
@@ -32,18 +69,15 @@ export function formatConntrackEntry(entry: ConntrackEntry, format: ConntrackFor
   if (entry.status.includes("HW_OFFLOAD")) words.push("[HW_OFFLOAD]");
   else if (entry.status.includes("OFFLOAD")) words.push("[OFFLOAD]");
   else if (entry.status.includes("ASSURED")) words.push("[ASSURED]");
-  words.push(`mark=${entry.mark >>> 0}`);
-  if (entry.deltaTimeSec !== undefined) words.push(`delta-time=${entry.deltaTimeSec}`);
-  if (format.ktimestamp && entry.startMs !== undefined) words.push(`[start=${ctime(entry.startMs)}]`);
-  words.push(`use=${entry.use ?? 1}`);
-  if (format.id && entry.id !== undefined) words.push(`id=${entry.id}`);
-  return words.join(" ");
+  return words;
 }
 
 function tupleWords(tuple: ConntrackTuple): string[] {
   const words = [`src=${tuple.src}`, `dst=${tuple.dst}`];
   if (tuple.sport !== undefined) words.push(`sport=${tuple.sport}`);
   if (tuple.dport !== undefined) words.push(`dport=${tuple.dport}`);
+  if (tuple.srcKey !== undefined) words.push(`srckey=0x${tuple.srcKey.toString(16)}`);
+  if (tuple.dstKey !== undefined) words.push(`dstkey=0x${tuple.dstKey.toString(16)}`);
   if (tuple.icmpType !== undefined) {
     words.push(`type=${tuple.icmpType}`, `code=${tuple.icmpCode ?? 0}`, `id=${tuple.icmpId ?? 0}`);
   }
@@ -84,6 +118,15 @@ export function parseConntrackLine(line: string): ConntrackEntry | undefined {
   return entry.reply.dst === "" ? undefined : entry;
 }
 
+/** Reads a line of conntrack(8) -E; `timeMs` where the line has no time of its own. */
+export function parseConntrackEvent(line: string, timeMs: number): ConntrackEvent | undefined {
+  const head = /^(?:\[(\d+\.\d+)\]\t)?\s*\[(\w+)\] (.*)$/.exec(line);
+  const type = CONNTRACK_EVENTS.find((known) => known === head?.[2]);
+  const entry = head === null ? undefined : parseConntrackLine(head[3]);
+  if (head === null || type === undefined || entry === undefined) return undefined;
+  return { ...entry, type, timeMs: head[1] === undefined ? timeMs : Number(head[1]) * 1000 };
+}
+
 function parseWords(text: string, entry: ConntrackEntry): void {
   let tuple = entry.orig;
   for (const [, key, value] of text.replace(/\[[^\]]*\]/g, "").matchAll(/([\w-]+)=(\S+)/g)) {
@@ -94,6 +137,8 @@ function parseWords(text: string, entry: ConntrackEntry): void {
     } else if (key === "dst") tuple.dst = value;
     else if (key === "sport") tuple.sport = number;
     else if (key === "dport") tuple.dport = number;
+    else if (key === "srckey") tuple.srcKey = number;
+    else if (key === "dstkey") tuple.dstKey = number;
     else if (key === "type") tuple.icmpType = number;
     else if (key === "code") tuple.icmpCode = number;
     else if (key === "id" && tuple.icmpCode !== undefined && tuple.icmpId === undefined)

@@ -18,6 +18,7 @@ import * as ctGeneric from "../table/conntrack-generic.ts";
 import * as seqadj from "../table/conntrack-seqadj.ts";
 import * as ctTcp from "../table/conntrack-tcp.ts";
 import * as ctUdp from "../table/conntrack-udp.ts";
+import { EventType } from "../table/event-ring.ts";
 import * as expectations from "../table/expectations.ts";
 import * as prefixSet from "../table/prefix-set.ts";
 import * as routes from "../table/routes.ts";
@@ -182,6 +183,7 @@ function enter(pkt: Packet, t: Tables, nowSec: number): Verdict {
     conntrack.countIn(ct, slot, startsActive(pkt, ct.state[slot]));
   }
   conntrack.account(ct, slot << 1, pkt.ipLen);
+  if (ct.header[conntrack.H_EVENT_READERS] !== 0) conntrack.tell(ct, EventType.NEW, slot);
   t.counters.events[Event.CT_CREATED]++;
   pkt.ctSlot = slot;
   pkt.ctDir = 0;

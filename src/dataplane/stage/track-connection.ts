@@ -21,6 +21,7 @@ import * as seqadj from "../table/conntrack-seqadj.ts";
 import * as ctTcp from "../table/conntrack-tcp.ts";
 import * as tcpWindow from "../table/conntrack-tcp-window.ts";
 import * as ctUdp from "../table/conntrack-udp.ts";
+import { EventType } from "../table/event-ring.ts";
 import * as expectations from "../table/expectations.ts";
 import type { Tables } from "../tables.ts";
 import { readSegment } from "../tcp-segment.ts";
@@ -96,6 +97,8 @@ function proceed(pkt: Packet, t: Tables, ref: number, nowSec: number): Verdict {
   const slot = ref >> 1;
   const proto = pkt.proto;
   let answer: number = ctTcp.Track.OK;
+  const watched = ct.header[conntrack.H_EVENT_READERS] !== 0;
+  const before = watched ? conntrack.visible(ct, slot) : 0;
   if (proto === TCP) {
     if (!advanceTcp(pkt, ct, ref, nowSec)) answer = updateTcp(pkt, t, ref, nowSec);
   } else if (conntrack.isExpired(ct, slot, nowSec)) {
@@ -116,6 +119,7 @@ function proceed(pkt: Packet, t: Tables, ref: number, nowSec: number): Verdict {
     pkt.ctInvalidNat = ct.status[slot] & NAT_BITS;
     return NEXT;
   } else if ((ref & 1) === 1) ct.status[slot] |= Status.SEEN_REPLY;
+  if (watched && conntrack.visible(ct, slot) !== before) conntrack.tell(ct, EventType.UPDATE, slot);
   const status = ct.status[slot];
   pkt.ctSlot = slot;
   pkt.ctDir = ref & 1;

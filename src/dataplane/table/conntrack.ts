@@ -21,6 +21,8 @@
 import type { Branded } from "../../base/ids.ts";
 import * as endpointLoad from "./endpoint-load.ts";
 import { type EndpointLoad, NO_LOAD } from "./endpoint-load.ts";
+import * as eventRing from "./event-ring.ts";
+import { EventRing, EventType } from "./event-ring.ts";
 import * as hashIndex from "./hash-index.ts";
 
 export type CtRef = Branded<number, "CtRef">; // slot << 1 | direction
@@ -44,7 +46,9 @@ const H_NEVER_USED = 11; //  slots from here on were never handed out
 const H_RANDOM = 12; //      state of the port allocator's generator
 export const H_TCP_OPTIONS = 13; //      TcpOption bits
 export const H_TCP_MAX_RETRANS = 14; //  nf_conntrack_tcp_max_retrans
+export const H_EVENT_READERS = 15; //   who wants events; written by the readers' side
 export const H_TIMEOUTS = 16; // seconds, see Timeout
+export const H_EVENTS = 60; //  number of the last event
 
 /** Bits of `status`, numbered as the kernel's IPS_*. */
 export const Status = Object.freeze({
@@ -112,6 +116,7 @@ export class Conntrack {
   readonly track: Int32Array; //      16 words a slot: the protocol tracker's own (conntrack-tcp-window.ts, -sctp.ts)
   readonly packets: Uint32Array; //   2 a slot
   readonly octets: Float64Array; //   2 a slot
+  readonly events: EventRing;
   readonly capacity: number;
   readonly mask: number;
   readonly refMask: number;
@@ -153,6 +158,7 @@ export class Conntrack {
     this.track = new Int32Array(memory, take(n * 64), n * 16);
     this.state = new Uint8Array(memory, take(n), n);
     this.wide = new Int32Array(memory, take(n * 48), n * 12);
+    this.events = new EventRing(eventsLog2(capacityLog2), memory, Math.ceil(off / 8) * 8);
     if (this.header[H_MAGIC] !== MAGIC) this.format(capacityLog2);
     else if (this.header[H_VERSION] !== LAYOUT_VERSION || this.header[H_CAPACITY_LOG2] !== capacityLog2) {
       throw new RangeError(`conntrack memory has layout ${this.header[H_VERSION]}, want ${LAYOUT_VERSION}`);
@@ -160,7 +166,8 @@ export class Conntrack {
   }
 
   static bytesFor(capacityLog2: number): number {
-    return HEADER_WORDS * 4 + 2 ** capacityLog2 * (16 + 16 + 32 + 24 + 8 + 64 + 4 + 48);
+    const columns = HEADER_WORDS * 4 + 2 ** capacityLog2 * (16 + 16 + 32 + 24 + 8 + 64 + 4 + 48);
+    return Math.ceil(columns / 8) * 8 + EventRing.bytesFor(eventsLog2(capacityLog2));
   }
 
   private format(capacityLog2: number): void {
@@ -476,6 +483,7 @@ export function insert(t: Conntrack, orig: Int32Array, reply: Int32Array, nowSec
 }
 
 export function remove(t: Conntrack, slot: number): void {
+  if (t.header[H_EVENT_READERS] !== 0) tell(t, EventType.DESTROY, slot);
   if ((t.status[slot] & COUNTED) !== 0) count(t, slot, (t.status[slot] & COUNTED_ACTIVE) !== 0, -1);
   indexRemove(t, slot << 1);
   indexRemove(t, (slot << 1) | 1);
@@ -538,4 +546,39 @@ export function account(t: Conntrack, ref: number, octets: number): void {
   t.packets[ref]++;
   t.octets[ref] += octets;
   if ((ref & 1) === 1) t.status[ref >> 1] |= SEEN_REPLY;
+}
+
+/** Events that are kept, at most: 4,096, which a reader that comes every 10 ms misses none of below 400,000 a second. */
+function eventsLog2(capacityLog2: number): number {
+  return capacityLog2 < 12 ? capacityLog2 : 12;
+}
+
+/** What of an entry makes an UPDATE when it changes. */
+export function visible(t: Conntrack, slot: number): number {
+  return ((t.status[slot] & (SEEN_REPLY | ASSURED)) << 8) | t.state[slot];
+}
+
+/** An event for whoever wants them; the caller has seen that there is somebody. */
+export function tell(t: Conntrack, type: number, slot: number): void {
+  const number = (t.header[H_EVENTS] + 1) | 0 || 1;
+  const ring = t.events;
+  const at = eventRing.open(ring, number);
+  const w = ring.words;
+  w[at + eventRing.E_TYPE] = type;
+  w[at + eventRing.E_SLOT] = slot;
+  w[at + eventRing.E_STATUS] = t.status[slot];
+  w[at + eventRing.E_STATE] = t.state[slot];
+  w[at + eventRing.E_EXPIRES] = t.expiresAtSec[slot];
+  w[at + eventRing.E_START] = t.startSec[slot];
+  w[at + eventRing.E_NOW] = t.header[H_NOW];
+  for (let i = 0; i < 8; i++) w[at + eventRing.E_TUPLE + i] = t.tuple[(slot << 3) + i];
+  if ((t.tuple[(slot << 3) + 3] & FAMILY_MASK) === FAMILY_V6) {
+    for (let i = 0; i < 12; i++) w[at + eventRing.E_WIDE + i] = t.wide[slot * 12 + i];
+  }
+  for (let dir = 0; dir < 2; dir++) {
+    w[at + eventRing.E_PACKETS + dir] = t.packets[(slot << 1) + dir];
+    ring.octets[((at + eventRing.E_OCTETS) >> 1) + dir] = t.octets[(slot << 1) + dir];
+  }
+  eventRing.close(ring, at, number);
+  Atomics.store(t.header, H_EVENTS, number);
 }
