@@ -82,6 +82,7 @@ export class KernelRouter {
         `net.ipv4.conf.${which}.rp_filter=0`,
         `net.ipv4.conf.${which}.send_redirects=0`,
         `net.ipv4.conf.${which}.accept_local=1`,
+        `net.ipv4.conf.${which}.route_localnet=1`,
         `net.ipv6.conf.${which}.accept_dad=0`,
         `net.ipv6.conf.${which}.accept_ra=0`,
       ]),

@@ -133,6 +133,7 @@ function nodeMessage(
       dropInvalid: liberal ? 0 : 1,
       userspace: proxy.mode === "userspace" ? 1 : 0,
       retry: proxy.mode === "userspace" && !partial ? 1 : 0, // who asks about one packet means its first endpoint
+      refusesOutput: proxy.mode === "nftables" ? 1 : 0,
       ftpHelper: config.ftpHelper ? 1 : 0,
       loopback: loopback ? 1 : 0,
       ...(config.nodePortRange && {

@@ -72,8 +72,9 @@ t.test("127.0.0.1 serves node ports in iptables mode, unless localhostNodePorts 
   t.equal(ask(sideOf(V4, pod), "127.0.0.1", "127.0.0.1", 31_999).out, "host: 127.0.0.1 > 127.0.0.1:31999");
   t.match(ask(sideOf(V4, pod), "127.0.0.1", "127.0.0.5").out, `pod ${pod}`, "all of 127.0.0.0/8");
   const off = sideOf(V4, pod, { iptables: { localhostNodePorts: false } });
-  t.equal(ask(off, "127.0.0.1", "127.0.0.1").out, "");
-  t.equal(ask(sideOf(V4, pod, { mode: "nftables" }), "127.0.0.1", "127.0.0.1").out, "");
+  const unchanged = `host: 127.0.0.1 > 127.0.0.1:${NODE_PORT}`; // over lo
+  t.equal(ask(off, "127.0.0.1", "127.0.0.1").out, unchanged);
+  t.equal(ask(sideOf(V4, pod, { mode: "nftables" }), "127.0.0.1", "127.0.0.1").out, unchanged);
 });
 
 t.test("nobody outside gets at 127.0.0.1, and 127.0.0.1 does not get out", async (t) => {

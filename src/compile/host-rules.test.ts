@@ -64,7 +64,7 @@ t.test("localhostNodePorts, nodePortAddresses and nftables mode take addresses a
   t.notOk(ends(off[4].routes).includes("127.0.0.0/8"));
   const listed = hostRules(input({ nodePortAddresses: ["127.0.0.0/8", "192.168.50.0/24"] }));
   t.ok(listed.loopback);
-  t.same(ends(listed[4].routes), ["127.0.0.1", "192.168.50.11", "169.254.1.1"]);
+  t.same(ends(listed[4].routes), ["192.168.50.11", "10.244.1.1", "10.244.1.0", "127.0.0.1", "169.254.1.1"]);
   const primary = hostRules(input({ mode: "nftables" }));
   t.notOk(primary.loopback);
   t.same(ends(primary[4].routes), ["192.168.50.11", "169.254.1.1"]);

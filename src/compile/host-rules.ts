@@ -77,7 +77,7 @@ function familyRules(input: HostRulesInput, family: IpFamily, externals: Externa
   const { topology, settings, nodePorts } = input;
   const own = topology.own.local.filter((a) => a.family === family && !isLoopback(a));
   const isOwn = (address: Ip): boolean => own.some((each) => sameIp(each, address));
-  const served = nodePorts === null ? [] : (settings.nodePortIps[family] ?? own);
+  const served = nodePorts === null ? [] : servedAddresses(settings, family, own);
   const bound = externals.filter(({ address }) => address.family === family && isOwn(address));
   const addresses = distinctTexts([...served, ...bound.map(({ address }) => address)]);
   const all = family === 4 && nodePorts !== null && settings.nodePortIps[4] === null;
@@ -100,6 +100,12 @@ function familyRules(input: HostRulesInput, family: IpFamily, externals: Externa
     rules.push(`from all to ${LINK_GATEWAY[4]} iif lo lookup ${HOST_TABLE}`);
   }
   return { routes, rules: [...new Set(rules)] };
+}
+
+/** In iptables mode refusals hold at addresses that serve no node ports, too. */
+function servedAddresses({ mode, nodePortIps }: ProxySettings, family: IpFamily, own: readonly Ip[]): Ip[] {
+  const served = nodePortIps[family] ?? own;
+  return mode === "iptables" ? [...own, ...served.filter(isLoopback)] : [...served];
 }
 
 function rule(what: string, to = ""): string {

@@ -54,6 +54,7 @@ export class NodeConfig {
   detectLocal = 1; //      DetectLocal
   masqueradeEgress = 1; // 1: pod → outside the cluster leaves with the node's address
   dropInvalid = 1; //      kube-proxy's KUBE-FORWARD rule; off with conntrack.tcpBeLiberal
+  refusesOutput = 0; //    1: services without endpoints are refused to the node itself, too (nftables mode)
   ftpHelper = 0; //        1: control connections (port 21) are read for the data connections they announce
   loopback = 0; //         1: what the node sends over its own loopback comes by host0 too: localhost node ports
   antiSpoofing = 1; //     pods are held to their own MAC and addresses

@@ -72,13 +72,20 @@ function refuse(pkt: Packet, t: Tables): Verdict {
 }
 
 /**
- * Who has no endpoint is rejected where packets come in (KUBE-EXTERNAL-SERVICES is no part of OUTPUT): what the node
- * itself sends meets that only where it is for the node, even if its source is taken for a pod's.
+ * Who has no endpoint is refused where packets come in (KUBE-EXTERNAL-SERVICES is no part of OUTPUT): what the node
+ * itself sends meets that only where it is for the node, even if its source is taken for a pod's, or nobody's.
  */
 function actionOf(pkt: Packet, t: Tables, f: number): number {
-  const action = services.actionOf(t.services, f, pkt.sourceClass);
-  if (action !== Action.REJECT || t.ports.role[pkt.inPort] !== PortRole.HOST) return action;
-  return services.actionOf(t.services, f, SourceClass.NODE);
+  const s = t.services;
+  const action = services.actionOf(s, f, pkt.sourceClass);
+  if (action < Action.REJECT || t.ports.role[pkt.inPort] !== PortRole.HOST) return action;
+  if (action === Action.REJECT) return services.actionOf(s, f, SourceClass.NODE);
+  const kind = s.kind[f];
+  const isExternal = kind === FrontendKind.EXTERNAL_IP || kind === FrontendKind.LOAD_BALANCER;
+  // With source ranges whatever nobody translated is dropped (KUBE-PROXY-FIREWALL), in OUTPUT as well.
+  if (!isExternal || t.config.refusesOutput !== 0 || s.rangeAt[f] !== 0) return action;
+  const k = pkt.key;
+  return localAddresses.has(t.local, k[4], k[5], k[6], k[7]) ? action : Action.NONE;
 }
 
 function hasPorts(proto: number): boolean {

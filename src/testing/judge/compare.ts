@@ -25,6 +25,7 @@ const SHOTS = 8; //      of every flow
 const MORE_SHOTS = 16; // of a flow whose sets differ, several times
 const MORE_ROUNDS = 6; // (3/4)^(8 + 96): an endpoint of four that was never drawn is not there
 const SILENCE = "silence";
+const ON_LO = "not translated";
 const FIRST_PORT = 1024;
 const LAST_PORT = 29_999; // below the node ports
 
@@ -103,8 +104,9 @@ export class Comparison {
     const kernel = await this.#kernel.shoot(shots);
     const podwire = await this.#podwire.shoot(shots);
     for (const [id, row] of rowOf) {
-      row.add("kernel", told(row.flow, kernel.texts.get(id)));
-      row.add("podwire", told(row.flow, podwire.texts.get(id)));
+      const isKept = podwire.onLo.has(id);
+      row.add("kernel", told(row.flow, kernel.texts.get(id), isKept));
+      row.add("podwire", told(row.flow, podwire.texts.get(id), isKept));
     }
   }
 
@@ -148,9 +150,11 @@ export class Comparison {
 /**
  * What is compared of an outcome. Which of its addresses a node speaks to itself from is nobody's business,
  * and not the same: podwire hands such packets to the node's stack from outside, which believes no source
- * that is its own.
+ * that is its own. What stays on lo kube-proxy may refuse, where podwire does not see it; translated it must not be.
  */
-function told(flow: Flow, outcome: string | undefined): string {
+function told(flow: Flow, outcome: string | undefined, isKept: boolean): string {
+  if (isKept && (outcome === undefined || outcome.includes(`> ${flow.to}:${flow.port}`))) return ON_LO;
+  if (isKept && /^host: icmp \S+ from \S+ to \S+$/.test(outcome ?? "")) return ON_LO;
   if (outcome === undefined) return SILENCE;
   if (flow.entry !== "node") return outcome;
   return outcome.replaceAll(/host: (icmp \S+) from \S+/g, "host: $1").replaceAll(/host: \S+ > /g, "host: > ");

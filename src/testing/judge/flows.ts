@@ -19,15 +19,16 @@ export interface Flow {
 }
 
 const UNUSED_PORT = 4711;
+const UNUSED_NODE_PORT = 31_999;
 
 export function flowsOf(s: Scenario): Flow[] {
   const flows: Flow[] = [];
   for (const { from, entry } of sources(s)) {
     for (const target of targets(s)) {
-      if (target.to !== from) flows.push({ from, entry, ...target });
+      if (target.to !== from || entry === "node") flows.push({ from, entry, ...target });
     }
   }
-  return [...flows, ...vipFlows(s)];
+  return [...flows, ...vipFlows(s), ...loopbackFlows(s)];
 }
 
 /** Where a VIP with source ranges is bound to the node, the node speaks to it from it. */
@@ -38,6 +39,27 @@ function vipFlows({ services }: Scenario): Flow[] {
     const flow = { entry: "node" as const, port, protocol: protocol as Flow["protocol"] };
     return vipsOf(service).map((vip) => ({ ...flow, from: vip, to: vip }));
   });
+}
+
+/** The node's own programs at its loopback, with a port of the node-port range that nobody has. */
+function loopbackFlows({ services, world, mode }: Scenario): Flow[] {
+  const places = world.family === 4 ? ["127.0.0.1", "127.0.0.5"] : ["::1"];
+  const ports = services
+    .flatMap(({ spec }) => spec.ports ?? [])
+    .filter(({ nodePort }) => nodePort !== undefined);
+  const from = places[0];
+  return places.flatMap((to) => [
+    ...ports.map(({ nodePort = 0, protocol = "TCP" }) => {
+      return { from, entry: "node" as const, to, port: nodePort, protocol: protocol as Flow["protocol"] };
+    }),
+    {
+      from,
+      entry: "node" as const,
+      to,
+      port: UNUSED_NODE_PORT,
+      protocol: mode === "iptables" ? "TCP" : "UDP",
+    },
+  ]);
 }
 
 export function flowText({ from, entry, to, port, protocol, flags }: Flow): string {
@@ -51,6 +73,7 @@ function sources({ world, seed }: Scenario): Pick<Flow, "from" | "entry">[] {
     { from: pods[1 + (seed & 1)], entry: "pod" },
     { from: nodeIp, entry: "node" },
     { from: gateway, entry: "node" },
+    { from: outside(64), entry: "node" }, // as a router's, or bound with IP_TRANSPARENT
     { from: remotePods[0], entry: "uplink" },
     { from: neighbors[0], entry: "uplink" },
     { from: outside(seed & 63), entry: "uplink" },

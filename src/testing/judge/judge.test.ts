@@ -77,6 +77,40 @@ t.test("what the node sends from its pods' gateway meets no refusal that OUTPUT 
   );
 });
 
+t.test(
+  "what the node sends in somebody's name leaves, where policy Local has no endpoint for it",
+  async (t) => {
+    const spec = { externalIPs: ["203.0.113.9", V4.nodeIp], externalTrafficPolicy: "Local" };
+    const web = slice({ endpoints: [{ address: V4.remotePods[0], node: "node2" }] });
+    const from = V4.outside(1);
+    for (const [mode, out] of [
+      ["iptables", `uplink: ${from} > 203.0.113.9:80`],
+      ["nftables", undefined],
+    ] as const) {
+      const s = withServices(service({ spec }), web);
+      const s2 = { ...s, proxy: { ...s.proxy, mode } };
+      t.equal(shootOne(s2, flow(from, "node", "203.0.113.9")), out, mode);
+      t.equal(shootOne(s2, flow(from, "node", V4.nodeIp)), undefined, "INPUT refuses it");
+      t.equal(shootOne(s2, flow(from, "uplink", "203.0.113.9")), undefined, "as does FORWARD");
+    }
+  },
+);
+
+t.test("what policy routing does not bring out of host0 stays on lo, unseen", async (t) => {
+  const s = withServices(service({ spec: { type: "NodePort" }, port: { nodePort: 30080 } }));
+  for (const [to, port, kept] of [
+    [V4.nodeIp, 30080, false],
+    [V4.nodeIp, 4711, true],
+    ["127.0.0.1", 30080, false],
+    ["127.0.0.1", 80, true],
+    ["203.0.113.9", 30080, false],
+  ] as const) {
+    const one = flow(V4.nodeIp, "node", to, port);
+    const seen = new PlaneSide(s).shoot([{ flow: one, id: 7, srcPort: 2000 }]);
+    t.equal(seen.onLo.has(7), kept, `${to}:${port}`);
+  }
+});
+
 t.test("an error about a packet to the node comes from the address it was sent to", async (t) => {
   const spec = { type: "NodePort" };
   const s = withServices(service({ spec, port: { nodePort: 30080 } }));

@@ -78,6 +78,9 @@ export class Seen {
   /** The last frame, and where it came out. */
   readonly frames = new Map<number, { readonly where: string; readonly frame: Uint8Array }>();
 
+  /** What the node sent to itself over lo, where only its kernel sees it. */
+  readonly onLo = new Set<number>();
+
   add(where: string, frame: Uint8Array): void {
     const outcome = outcomeOf(frame);
     if (outcome === undefined) return;

@@ -3,6 +3,7 @@
 
 import { HOST_PORT, OfflineNode, type OfflinePort, UPLINK_PORT } from "../../agent/offline-node.ts";
 import { type IpWords, ip } from "../../base/ip.ts";
+import { externalPorts, hostRules } from "../../compile/host-rules.ts";
 import { type AgentConfig, agentConfig } from "../../control/config/agent.ts";
 import { FieldProblems } from "../../control/manifest/field-problems.ts";
 import * as conntrack from "../../dataplane/table/conntrack.ts";
@@ -10,9 +11,11 @@ import * as neighbor from "../../dataplane/table/neighbor.ts";
 import { frameOf as storedFrame } from "../../device/frame-queue.ts";
 import { Prng } from "../prng.ts";
 import type { Flow } from "./flows.ts";
+import { Lo } from "./lo.ts";
 import { frameOf, Seen } from "./outcome.ts";
 import type { Scenario } from "./scenario.ts";
 
+const NO_LINK = { srcMac: "00:00:00:00:00:00", dstMac: "00:00:00:00:00:00" };
 const FABRIC_MAC = { hi: 0x0a00, lo: 1 };
 const STEP_MS = 1100; // between packets: every refusal is to be seen, and one a second is allowed
 const QUICK_STEP_MS = 1; // where connections have to last
@@ -79,12 +82,33 @@ export class PlaneSide {
   /** What became of each packet; `quickly`: before any connection times out. */
   shoot(shots: readonly Shot[], quickly = false): Seen {
     const seen = new Seen();
+    const lo = this.#lo();
     for (const { flow, id, srcPort } of shots) {
+      if (lo.keeps(flow)) {
+        seen.add("host", frameOf(flow, id, srcPort, NO_LINK));
+        seen.onLo.add(id);
+        continue;
+      }
       const port = this.#portOf(flow);
       this.#nowMs += quickly ? QUICK_STEP_MS : STEP_MS;
       this.#send(port, frameOf(flow, id, srcPort, this.#link(port)), seen);
     }
     return seen;
+  }
+
+  /** What the agent's policy routing leaves to the kernel. */
+  #lo(): Lo {
+    const { topology, services } = this.#node.messages;
+    if (topology === undefined) throw new Error("the node has no addresses");
+    const rules = hostRules({
+      interface: this.#config.host.interface,
+      topology,
+      settings: services.settings,
+      nodePorts: this.#config.nodePortRange,
+      externals: [...services.specs()].flatMap(externalPorts),
+    });
+    const { family, nodeIp, secondIp, gateway } = this.#scenario.world;
+    return new Lo(rules[family], [nodeIp, secondIp, gateway], family);
   }
 
   /** What becomes of frames that stations send, each where `where` says. */
