@@ -22,10 +22,12 @@ import { DropReason } from "../dataplane/drop-reason.ts";
 import * as ring from "../dataplane/record-ring.ts";
 import * as affinity from "../dataplane/table/affinity.ts";
 import * as conntrack from "../dataplane/table/conntrack.ts";
+import { createFresh } from "../dataplane/table/create-schedule.ts";
 import * as fdb from "../dataplane/table/fdb.ts";
 import * as localAddresses from "../dataplane/table/local-addresses.ts";
 import * as neighbor from "../dataplane/table/neighbor.ts";
 import { RouteKind } from "../dataplane/table/routes.ts";
+import { SCHEDULER_NAMES } from "../dataplane/table/schedule.ts";
 import * as services from "../dataplane/table/services.ts";
 import { Mode } from "../dataplane/watch.ts";
 import { explainSteps } from "../observe/explain-steps.ts";
@@ -246,7 +248,7 @@ export class Explainer {
     const service = this.node.messages.services.nameOf(s.service[f]) ?? "";
     const object = this.node.graph.services.get(service.split(":")[0]);
     const isChosen = services.actionOf(s, f, pkt.sourceClass) === services.Action.DNAT;
-    const slots = isChosen ? services.describeSet(s, f, pkt.sourceClass) : [];
+    const slots = isChosen ? services.describeChoice(s, f, pkt.sourceClass) : [];
     const words = [0, 1, 2, 3].map((i) => s.addr[f * 4 + i]);
     const at = { w0: words[0], w1: words[1], w2: words[2], w3: words[3] };
     return {
@@ -263,6 +265,7 @@ export class Explainer {
       chosen: pkt.endpoint < 0 ? "" : endpointText(s, pkt.endpoint),
       masquerade: isChosen && services.masquerades(s, f, pkt.sourceClass),
       affinitySec: s.affinitySec[f],
+      scheduler: SCHEDULER_NAMES[s.schedule.kind[f]],
     };
   }
 
@@ -301,6 +304,7 @@ export class Explainer {
     const t = this.node.engine.tables;
     if (t.outer.ctSlot >= 0) conntrack.remove(t.conntrack, t.outer.ctSlot);
     t.outer.ctSlot = -1;
+    if (t.outer.frontend >= 0) createFresh(t.services.schedule, t.outer.frontend);
     conntrack.createSeed(t.conntrack, 1);
     affinity.createEmpty(t.affinity);
     const { schedule } = t.services;

@@ -4,6 +4,7 @@
 import { readFileSync } from "node:fs";
 import t from "tap";
 import { ip } from "../base/ip.ts";
+import { IPVS_SCHEDULERS } from "../control/config/proxy.ts";
 import {
   AskedWorld,
   CLUSTER_IP,
@@ -580,6 +581,11 @@ t.test("8: as iptables: policies and refusals", async (t) => {
 });
 
 const IPVS = { mode: "ipvs" };
+const weighted = (weight: string) => ({
+  name: "api-1",
+  labels: { "kubernetes.io/service-name": "api" },
+  annotations: { "podwire.dev/weight": weight },
+});
 
 t.test("9: addresses", async (t) => {
   const w = world({ ...EVERYWHERE, config: IPVS });
@@ -587,6 +593,23 @@ t.test("9: addresses", async (t) => {
     t.equal(w.ask(OUTSIDE, to, 81), "reject", `${to}: unknown ports`);
     t.equal(w.ask(OUTSIDE, to, 0, "ICMP"), "accept", `${to}: answers ping`);
   }
+});
+
+t.test("9: schedulers", async (t) => {
+  const w = (scheduler: string, weight: string) =>
+    world({ slice: { metadata: weighted(weight) }, config: { ...IPVS, ipvs: { scheduler } } });
+  for (const scheduler of IPVS_SCHEDULERS) {
+    t.equal(w(scheduler, "1").ask(POD, CLUSTER_IP), BOTH, scheduler);
+    t.equal(w(scheduler, "0").ask(POD, CLUSTER_IP), "reject", `${scheduler}: nobody has a weight`);
+  }
+});
+
+t.test("9: removal", async (t) => {
+  const drained = world({ slice: { metadata: weighted("0") }, config: IPVS });
+  t.equal(drained.ask(POD, CLUSTER_IP), "reject", "weight 0: no new connections");
+  const annotations = { "podwire.dev/weights": "10.244.1.5=0" };
+  const one = world({ slice: { metadata: { ...weighted("2"), annotations } }, config: IPVS });
+  t.equal(one.ask(POD, CLUSTER_IP), `dnat ${THERE}`, "one of two");
 });
 
 t.test("9: no endpoints", async (t) => {

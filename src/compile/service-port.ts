@@ -117,6 +117,7 @@ export function compileServicePort(
     affinitySec: affinity
       ? (service.spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? AFFINITY_SEC)
       : 0,
+    ...(affinity && settings.mode === "ipvs" ? { ownAffinity: true } : {}),
     ...(settings.scheduler === Scheduler.RANDOM ? {} : { scheduler: settings.scheduler }),
     ...(isUserspace ? { sharedSchedule: true } : {}), // one balancer, whichever way the client came
     ...decide.pack(endpoints),

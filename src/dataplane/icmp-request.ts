@@ -14,6 +14,7 @@ export const IcmpRequest = Object.freeze({
   REASSEMBLY_EXCEEDED: 6,
   ADMIN_PROHIBITED: 7,
   TCP_RESET: 8, // no ICMP at all: the answer of a port where nobody listens
+  ECHO_REPLY: 9, // no error: a ping that was taken in, to be answered
 } as const);
 
 export function requestPortUnreachable(pkt: Packet): void {

@@ -10,6 +10,7 @@ import { IcmpRequest } from "./icmp-request.ts";
 import { begin, type Packet } from "./packet.ts";
 import * as pool from "./slot-pool.ts";
 import { answerArp } from "./stage/answer-arp.ts";
+import { answerEcho } from "./stage/answer-echo.ts";
 import { answerNd } from "./stage/answer-nd.ts";
 import { checkSource } from "./stage/check-source.ts";
 import { chooseBackend } from "./stage/choose-backend.ts";
@@ -74,7 +75,7 @@ export function forward(pkt: Packet, t: Tables, nowSec: number, nowMs: number): 
   }
   if (v === NEXT)
     v = isForTunnel(pkt, t) ? untunnel(pkt, t, nowSec, nowMs) : forwardIp(pkt, t, nowSec, nowMs);
-  if (v === DROP && pkt.icmpRequest !== IcmpRequest.NONE) sendRefusal(pkt, t, nowSec, nowMs);
+  if (pkt.icmpRequest !== IcmpRequest.NONE) v = tellSender(pkt, t, v, nowSec, nowMs);
   if (pkt.slot >= 0) release(pkt, t);
   return v;
 }
@@ -145,6 +146,17 @@ function takeArea(t: Tables): number {
     t.areaNext = 0;
   }
   return t.firstArea + 2 * t.areaNext++;
+}
+
+/** What a stage wants the sender to hear: why his packet was dropped, or the answer to his ping. */
+function tellSender(pkt: Packet, t: Tables, verdict: Verdict, nowSec: number, nowMs: number): Verdict {
+  if (verdict === DROP) sendRefusal(pkt, t, nowSec, nowMs);
+  if (verdict !== CONSUMED || pkt.icmpRequest !== IcmpRequest.ECHO_REPLY) return verdict;
+  let v: Verdict = answerEcho(pkt, t);
+  if (v === NEXT) v = route(pkt, t);
+  if (v === NEXT) v = output(pkt, t, nowSec, nowMs);
+  note(pkt, t, S.ANSWER_ECHO, v);
+  return v;
 }
 
 function release(pkt: Packet, t: Tables): void {

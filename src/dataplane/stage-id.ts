@@ -19,6 +19,7 @@ export const StageId = Object.freeze({
   CHECK_SOURCE: 16,
   RETRY_CONNECTION: 17,
   SEND_TCP_RESET: 18,
+  ANSWER_ECHO: 19,
 } as const);
 export type StageId = (typeof StageId)[keyof typeof StageId];
 
@@ -42,6 +43,7 @@ export const STAGE_NAMES: readonly string[] = [
   "check-source",
   "retry-connection",
   "send-tcp-reset",
+  "answer-echo",
 ];
 
 /** The place in Linux that does the same. */
@@ -65,4 +67,5 @@ export const STAGE_HOOKS: readonly string[] = [
   "rp_filter",
   "proxy dial",
   "tcp_v4_send_reset",
+  "icmp_echo",
 ];

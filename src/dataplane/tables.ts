@@ -56,6 +56,7 @@ export class NodeConfig {
   dropInvalid = 1; //      kube-proxy's KUBE-FORWARD rule; off with conntrack.tcpBeLiberal
   refusesOutput = 0; //    1: services without endpoints are refused to the node itself, too (nftables mode)
   ftpHelper = 0; //        1: control connections (port 21) are read for the data connections they announce
+  serviceArp = 0; //       1: the fabric is told that service addresses are here (ipvs mode without strictARP)
   loopback = 0; //         1: what the node sends over its own loopback comes by host0 too: localhost node ports
   antiSpoofing = 1; //     pods are held to their own MAC and addresses
   mssClamp = 0; //         1: the MSS in a SYN is lowered to the path's

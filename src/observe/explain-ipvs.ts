@@ -7,6 +7,10 @@ const SETS = ["KUBE-CLUSTER-IP", "KUBE-EXTERNAL-IP", "KUBE-LOAD-BALANCER", "KUBE
 
 export function natSteps(told: Told): ExplainStep[] {
   const { claim } = told;
+  if (claim !== undefined && claim.kind > Frontend.NODE_PORT && told.protocol === "ICMP") {
+    const text = `${told.to} is bound to kube-ipvs0: the node answers`;
+    return [{ hook: "INPUT", table: "", chain: "", rule: "", text }];
+  }
   const hook = told.isOwn ? "OUTPUT" : "PREROUTING";
   const nat = ([chain, rule, text]: Rule): ExplainStep => ({ hook, table: "nat", chain, rule, text });
   if (claim === undefined || SETS[claim.kind] === undefined)
@@ -16,7 +20,9 @@ export function natSteps(told: Told): ExplainStep[] {
   if (claim.chosen === "") return steps;
   const server = serverOf(told);
   const text =
-    claim.endpoints.length === 1 ? "the only destination" : `one of ${claim.endpoints.length} destinations`;
+    claim.endpoints.length === 1
+      ? "the only destination"
+      : `one of ${claim.endpoints.length} destinations, by ${claim.scheduler}`;
   return [
     ...steps,
     { hook: "INPUT", table: "ipvs", chain: server, rule: `-a ${server} -r ${claim.chosen} -m`, text },
@@ -53,6 +59,8 @@ export function refusalSteps(told: Told, reason: string): ExplainStep[] {
 }
 
 export function passSteps(told: Told): ExplainStep[] {
+  const { claim } = told;
+  if (claim !== undefined && claim.kind > Frontend.NODE_PORT) return [];
   const hook = told.endsAtNode ? "INPUT" : told.isOwn ? "OUTPUT" : "FORWARD";
   const chain = hook === "FORWARD" ? "KUBE-FORWARD" : hook;
   return [{ hook, table: "filter", chain, rule: "", text: "no rule refuses it" }];

@@ -70,6 +70,8 @@ export interface Claim {
   readonly masquerade: boolean;
   /** Seconds; 0: none. */
   readonly affinitySec: number;
+  /** "random", or the one that ipvs names. */
+  readonly scheduler: string;
 }
 
 /** Everything the steps of one packet are told from. */

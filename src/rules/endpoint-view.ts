@@ -15,6 +15,8 @@ export interface EndpointView {
   readonly terminating: boolean;
   readonly zoneHints: readonly string[];
   readonly nodeHints: readonly string[];
+  /** Of ipvs mode. */
+  readonly weight: number;
 }
 
 export interface EndpointSets {
@@ -53,7 +55,7 @@ export function endpointsOf(
       if (port.name === undefined || number === 0) continue; // unnamed: "" in Kubernetes, never absent
       if (port.name !== name || (port.protocol ?? "TCP") !== protocol) continue;
       for (const endpoint of slice.endpoints ?? []) {
-        const view = endpointView(endpoint, number, family, place);
+        const view = endpointView(endpoint, number, family, place, slice);
         if (view !== undefined && (view.local || !byText.has(view.text))) byText.set(view.text, view);
       }
     }
@@ -109,6 +111,7 @@ function endpointView(
   port: number,
   family: IpFamily,
   place: Place,
+  slice: EndpointSlice,
 ): EndpointView | undefined {
   const [address = ""] = endpoint.addresses ?? []; // further addresses have no meaning
   const parsed = parseIp(address);
@@ -125,7 +128,18 @@ function endpointView(
     terminating,
     zoneHints: (endpoint.hints?.forZones ?? []).map((hint) => hint.name),
     nodeHints: (endpoint.hints?.forNodes ?? []).map((hint) => hint.name),
+    weight: weightOf(slice, ip),
   };
+}
+
+/** podwire.dev/weights names addresses, podwire.dev/weight is for the rest. */
+function weightOf({ metadata: { annotations = {} } }: EndpointSlice, ip: string): number {
+  for (const entry of (annotations["podwire.dev/weights"] ?? "").split(",")) {
+    const at = entry.indexOf("=");
+    const named = at < 0 ? null : parseIp(entry.slice(0, at).trim());
+    if (named !== null && formatIp(named) === ip) return Number(entry.slice(at + 1));
+  }
+  return Number(annotations["podwire.dev/weight"] ?? 1);
 }
 
 function sorted(endpoints: Iterable<EndpointView>): EndpointView[] {

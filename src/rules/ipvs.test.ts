@@ -56,6 +56,17 @@ t.test("section 9: one scheduler for all; mh hashes ports too", async (t) => {
   t.strictSame(made("mh"), ["-A -t 172.30.0.41:80 -s mh -b mh-port"]);
 });
 
+t.test("section 9: weights by podwire's annotations", async (t) => {
+  const both = slice({ endpoints: [LOCAL_ENDPOINT, REMOTE_ENDPOINT] });
+  const annotations = { "podwire.dev/weight": "7", "podwire.dev/weights": "10.0.2.1=0,10.9.9.9=3" };
+  const weighted = { ...both, metadata: { ...both.metadata, annotations } };
+  t.match(lines([service(), weighted], { ipvs: { scheduler: "wrr" } }), [
+    "-A -t 172.30.0.41:80 -s wrr",
+    / -m -w 7$/,
+    "-a -t 172.30.0.41:80 -r 10.0.2.1:8080 -m -w 0",
+  ]);
+});
+
 t.test("section 9: affinity is persistence, endpoints have weight 1", async (t) => {
   t.strictSame(lines([service({ spec: { sessionAffinity: "ClientIP" } }), BOTH]), [
     "-A -t 172.30.0.41:80 -s rr -p 10800",

@@ -4,7 +4,8 @@
 //
 // A Service whose policy is Local but that has no endpoint here falls back to all endpoints: IPVS has no way
 // to drop. The exception is internalTrafficPolicy Local without external addresses: no real server, hence
-// ICMP unreachable. Every weight is 1 (0 only while a removed endpoint drains, which objects do not tell).
+// ICMP unreachable. A weight is 1, as kube-proxy has it (0 only while a removed endpoint drains, which objects do not
+// tell), or what podwire's own annotations say.
 import { formatIp, isLoopback } from "../base/ip.ts";
 import type { EndpointView } from "./endpoint-view.ts";
 import { type ProxyView, proxyView, type RulesInput } from "./proxy-view.ts";
@@ -53,7 +54,9 @@ function virtualServer(view: ProxyView, port: ServicePortView, at: string, local
   const { scheduler } = view.config.ipvs;
   const persistence = port.affinitySec > 0 ? ` -p ${port.affinitySec}` : "";
   const flags = scheduler === "mh" ? " -b mh-port" : ""; // kube-proxy hashes source ports too
-  const reals = realServers(port, local).map((endpoint) => `-a ${at} -r ${endpoint.text} -m -w 1`);
+  const reals = realServers(port, local).map(
+    (endpoint) => `-a ${at} -r ${endpoint.text} -m -w ${endpoint.weight}`,
+  );
   return [`-A ${at} -s ${scheduler}${persistence}${flags}`, ...reals];
 }
 

@@ -97,12 +97,15 @@ export interface ServiceOptions {
   readonly endpoints: readonly string[];
   /** Session affinity by client address, seconds. */
   readonly affinitySec?: number;
+  readonly ownAffinity?: boolean;
   /** Scheduler; chance when left out. */
   readonly scheduler?: number;
   /** Of the endpoints, in their order; 1 each when left out. */
   readonly weights?: readonly number[];
   /** Pods, too, are masqueraded at the ClusterIP. */
   readonly masqueradeAll?: boolean;
+  /** As in ipvs mode: the ClusterIP is the node's, and refuses what is no port of the service. */
+  readonly isBound?: boolean;
   /** Overrides what happens to every class of source. */
   readonly action?: number;
 }
@@ -116,7 +119,8 @@ export function serviceSpec(id: number, o: ServiceOptions): services.ServicePort
   const action = o.action ?? (o.endpoints.length === 0 ? REJECT : DNAT);
   const always = { action, set: 0, masquerade: true };
   const never = { action, set: 0, masquerade: o.masqueradeAll ?? false };
-  const { CLUSTER_IP, EXTERNAL_IP, NODE_PORT } = services.FrontendKind;
+  const refused = { action: REJECT, set: -1, masquerade: false };
+  const { CLUSTER_IP, EXTERNAL_IP, NODE_PORT, UNSERVED_PORTS } = services.FrontendKind;
   const frontend = (
     kind: number,
     address: string,
@@ -130,6 +134,8 @@ export function serviceSpec(id: number, o: ServiceOptions): services.ServicePort
   const port = o.port ?? 80;
   if (o.clusterIp !== undefined)
     frontends.push(frontend(CLUSTER_IP, o.clusterIp, port, [never, always, always]));
+  if (o.isBound === true && o.clusterIp !== undefined)
+    frontends.push(frontend(UNSERVED_PORTS, o.clusterIp, 0, [refused, refused, refused]));
   if (o.externalIp !== undefined) {
     const external = frontend(EXTERNAL_IP, o.externalIp, port, [always, always, always]);
     const ranges = o.sourceRanges?.map(prefix).map(({ bits, ...w }) => ({ ...w, prefixLen: bits }));
@@ -141,6 +147,7 @@ export function serviceSpec(id: number, o: ServiceOptions): services.ServicePort
     name: o.name,
     protocol: o.protocol ?? 6,
     affinitySec: o.affinitySec ?? 0,
+    ...(o.ownAffinity === undefined ? {} : { ownAffinity: o.ownAffinity }),
     ...(o.scheduler === undefined ? {} : { scheduler: o.scheduler }),
     endpoints: o.endpoints.map((text, i) => {
       const [, address, port] = /^\[?(.*?)\]?:(\d+)$/.exec(text) ?? [];

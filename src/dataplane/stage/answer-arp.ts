@@ -16,6 +16,7 @@ import { PortRole } from "../port.ts";
 import * as pool from "../slot-pool.ts";
 import * as localAddresses from "../table/local-addresses.ts";
 import * as neighbor from "../table/neighbor.ts";
+import * as services from "../table/services.ts";
 import type { Tables } from "../tables.ts";
 import { enqueue } from "../tx-queue.ts";
 import { Verdict } from "../verdict.ts";
@@ -23,6 +24,7 @@ import { Verdict } from "../verdict.ts";
 const { NEXT, CONSUMED } = Verdict;
 const { POD, HOST, UPLINK } = PortRole;
 const { CREATE, OVERRIDE, SOLICITED } = neighbor.Confirm;
+const FAMILY_4 = 4 << 8; // of a frontend that stands for a whole address
 const FRAME_LEN = eth.HEADER_LEN + arp.HEADER_LEN;
 /** 169.254.1.1, the next hop that host0 and /32 pods are given: nobody's address, always answered. */
 const LINK_LOCAL_GATEWAY = 0xa9fe0101 | 0;
@@ -37,7 +39,7 @@ export function answerArp(pkt: Packet, t: Tables, nowMs: number): Verdict {
   const target = arp.targetIp(view, at);
   const isRequest = arp.op(view, at) === arp.OP_REQUEST;
   if (role === UPLINK) {
-    const ours = localAddresses.has(t.local, 0, 0, 0xffff, target);
+    const ours = localAddresses.has(t.local, 0, 0, 0xffff, target) || isService(t, target);
     learnNeighbor(pkt, t, sender, isRequest, ours, nowMs);
     if (isRequest && ours && sender !== target)
       reply(pkt, t, t.ports.macHi[pkt.inPort], t.ports.macLo[pkt.inPort]);
@@ -50,6 +52,11 @@ export function answerArp(pkt: Packet, t: Tables, nowMs: number): Verdict {
     }
   }
   return NEXT;
+}
+
+/** Addresses on kube-ipvs0 are the node's: Linux answers for them on every link, unless arp_ignore is set. */
+function isService(t: Tables, target: number): boolean {
+  return t.config.serviceArp !== 0 && services.find(t.services, 0, 0, 0xffff, target, 0, FAMILY_4) >= 0;
 }
 
 function learnNeighbor(

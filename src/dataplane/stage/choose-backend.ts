@@ -4,6 +4,8 @@
  * services and the tuple, writes the packet's `to` and, for services with session affinity, who got what. Drops what
  * kube-proxy would drop or reject.
  */
+import * as icmpv4 from "../../wire/icmpv4.ts";
+import * as icmpv6 from "../../wire/icmpv6.ts";
 import { drop } from "../drop.ts";
 import { DropReason } from "../drop-reason.ts";
 import { findFrontend } from "../find-frontend.ts";
@@ -18,7 +20,7 @@ import * as services from "../table/services.ts";
 import { DetectLocal, type Tables } from "../tables.ts";
 import { Verdict } from "../verdict.ts";
 
-const { NEXT } = Verdict;
+const { CONSUMED, NEXT } = Verdict;
 const { Action, FrontendKind, SourceClass } = services;
 const V4_MAPPED = 0xffff;
 const LOOPBACK_NET = 127;
@@ -102,7 +104,7 @@ function pickEndpoint(pkt: Packet, t: Tables, nowSec: number): number {
   const f = pkt.frontend;
   const timeoutSec = s.affinitySec[f];
   if (timeoutSec === 0) return services.choose(s, f, pkt.sourceClass, pkt.key, conntrack.random(t.conntrack));
-  let record = s.service[f] << 1;
+  let record = s.affinityId[f] << 1;
   const first = rememberedEndpoint(pkt, t, record, nowSec);
   const second = rememberedEndpoint(pkt, t, record | 1, nowSec);
   const fits = first >= 0 && services.mayGet(s, f, pkt.sourceClass, first);
@@ -140,15 +142,29 @@ function guardAddress(pkt: Packet, t: Tables): Verdict {
   const s = t.services;
   const key = pkt.key;
   const f = services.find(s, key[4], key[5], key[6], key[7], 0, key[9] & FAMILY);
-  if (f >= 0 && (s.kind[f] === FrontendKind.UNSERVED || hasPorts(pkt.proto))) {
+  if (f >= 0 && (s.kind[f] === FrontendKind.UNSERVED || !isIcmp(pkt.proto))) {
     pkt.frontend = f;
     requestPortUnreachable(pkt);
     return drop(pkt, t, DropReason.SERVICE_PORT_UNKNOWN);
   }
-  if (f < 0 && prefixSet.contains(t.serviceRanges, key[4], key[5], key[6], key[7])) {
+  if (f >= 0) return answerPing(pkt, f);
+  if (prefixSet.contains(t.serviceRanges, key[4], key[5], key[6], key[7])) {
     return drop(pkt, t, DropReason.SERVICE_IP_UNUSED);
   }
   return NEXT;
+}
+
+/** An address that ipvs mode binds to the node: it answers pings, and takes in whatever else ICMP brings. */
+function answerPing(pkt: Packet, f: number): Verdict {
+  pkt.frontend = f;
+  const type = (pkt.key[8] >>> 8) & 0xff;
+  const isPing = type === (pkt.family === 4 ? icmpv4.TYPE_ECHO_REQUEST : icmpv6.TYPE_ECHO_REQUEST);
+  if (isPing) requestIcmp(pkt, IcmpRequest.ECHO_REPLY);
+  return CONSUMED;
+}
+
+function isIcmp(proto: number): boolean {
+  return proto === 1 || proto === 58;
 }
 
 /** Whom the rules take the sender for: a pod, the node itself, or the outside. */

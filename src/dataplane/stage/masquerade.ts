@@ -179,7 +179,7 @@ function enter(pkt: Packet, t: Tables, nowSec: number): Verdict {
   ct.epoch[slot] = pkt.endpoint >= 0 ? s.epGeneration[pkt.endpoint] : s.epoch[0];
   ct.service[slot] = pkt.frontend >= 0 ? s.service[pkt.frontend] : -1;
   startTracking(pkt, t, slot, nowSec);
-  if (pkt.endpoint >= 0 && s.schedule.kind[pkt.frontend] !== Scheduler.RANDOM) {
+  if (pkt.frontend >= 0 && pkt.endpoint >= 0 && s.schedule.kind[pkt.frontend] !== Scheduler.RANDOM) {
     conntrack.countIn(ct, slot, startsActive(pkt, ct.state[slot]));
   }
   conntrack.account(ct, slot << 1, pkt.ipLen);

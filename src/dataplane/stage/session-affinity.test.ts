@@ -65,6 +65,22 @@ t.test("ClusterIP and node port of a service port share what they remember", asy
   t.same([...many(20, () => connect(n, POD2, NODE, 30080))], [first]);
 });
 
+t.test("in ipvs mode each address remembers for itself, and goes on when the service changes", async (t) => {
+  const n = node();
+  const set = (endpoints: string[]): void => n.setService({ ...WEB, ownAffinity: true, endpoints });
+  const pairs = many(30, () => {
+    n.setService({ ...WEB, affinitySec: 0, endpoints: ENDPOINTS });
+    set(ENDPOINTS);
+    return connect(n, POD2, VIP) === connect(n, POD2, NODE, 30080) ? "same" : "other";
+  });
+  t.ok(pairs.has("other"));
+  const [vip, nodePort] = [connect(n, POD2, VIP), connect(n, POD2, NODE, 30080)];
+  for (let i = 0; i < 10; i++) {
+    set([...ENDPOINTS, `10.244.2.${100 + i}:8080`]);
+    t.same([connect(n, POD2, VIP), connect(n, POD2, NODE, 30080)], [vip, nodePort]);
+  }
+});
+
 t.test("another service port has its own", async (t) => {
   const n = node();
   n.setService({ ...WEB, name: "other", nodePort: 30081, clusterIp: "10.96.0.11", endpoints: ENDPOINTS });

@@ -130,6 +130,7 @@ export function store(t: Conntrack, slot: number, record: Int32Array, nowSec: nu
 /** Stores the record of a packet that was refused: what its first chunks did stays done, as in the kernel. */
 export function keep(t: Conntrack, slot: number, record: Int32Array): void {
   t.state[slot] = record[R_STATE];
+  if ((t.status[slot] & Status.COUNTED) !== 0) conntrack.setActive(t, slot, record[R_STATE] === ES);
   t.track[slot << 4] = record[R_TAG];
   t.track[(slot << 4) + 1] = record[R_TAG + 1];
   t.track[(slot << 4) + 2] = record[R_FLAGS];

@@ -62,6 +62,12 @@ export function createRow(
   if (kind === Scheduler.WRR) createWeights(t, f, members, goesOn);
 }
 
+/** As if nobody had been chosen yet. */
+export function createFresh(t: Schedule, f: number): void {
+  t.last[t.row[f]] = HEAD;
+  t.currentWeight[t.row[f]] = t.maxWeight[t.row[f]];
+}
+
 /** Where rr goes on: behind the endpoint that had the last turn, or the nearest one before it that is still there. */
 function createLast(old: OldRow, members: readonly number[]): number {
   for (let i = old.last; i >= 0; i--) {

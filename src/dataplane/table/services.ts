@@ -84,6 +84,8 @@ export interface ServicePortSpec {
   name: string;
   protocol: number;
   affinitySec: number;
+  /** Each frontend remembers its clients for itself (a virtual server of IPVS); else the service port does for all. */
+  ownAffinity?: boolean;
   /** Scheduler; chance when left out. */
   scheduler?: number;
   /** All frontends take turns together, where otherwise each has its own (a virtual server of IPVS). */
@@ -126,6 +128,7 @@ interface ServiceRecord {
 /** What a frontend keeps over a change of its service port, as long as its address stays. */
 interface Kept {
   readonly hits: number;
+  readonly affinityId: number;
   readonly row: OldRow | undefined;
 }
 
@@ -195,6 +198,7 @@ export class Services {
   readonly rangeAt: Int32Array; //      source ranges; 0 = any source
   readonly rangeCount: Int32Array;
   readonly affinitySec: Int32Array;
+  readonly affinityId: Int32Array; //   whose clients are remembered together: a service id, or a number below 0
   readonly hits: Float64Array; //       new connections claimed
   // Runs
   readonly member: Int32Array; //       endpoint slots
@@ -222,6 +226,7 @@ export class Services {
   readonly ranges: RunAllocator;
   nextFrontend = 0;
   nextEndpoint = 0;
+  lastOwnAffinity = 0;
   /** Changes refused because a column was full. */
   full = 0;
   /** By id what did not fit: the service port is what it was before, or missing. */
@@ -248,6 +253,7 @@ export class Services {
     this.rangeAt = new Int32Array(f);
     this.rangeCount = new Int32Array(f);
     this.affinitySec = new Int32Array(f);
+    this.affinityId = new Int32Array(f);
     this.hits = new Float64Array(f);
     this.member = new Int32Array(e * 4);
     this.range = new Int32Array(f * RANGE_WORDS);
@@ -522,7 +528,11 @@ function createPlan(t: Services, spec: ServicePortSpec, room: { frontends: numbe
 }
 
 function createKept(t: Services, f: number): Kept {
-  return { hits: t.hits[f], row: createOldRow(t.schedule, f, () => describeSet(t, f, 0)) };
+  return {
+    hits: t.hits[f],
+    affinityId: t.affinityId[f],
+    row: createOldRow(t.schedule, f, () => describeSet(t, f, 0)),
+  };
 }
 
 function createFrontendKey(t: Services, f: number): string {
@@ -552,10 +562,18 @@ function upsertService(t: Services, { spec, old, endpoints, record, kept }: Serv
     record.frontends.push(slot);
     const before = kept.get(createFrontendKey(t, slot));
     t.hits[slot] = before?.hits ?? 0;
+    t.affinityId[slot] = createAffinityId(t, spec, before);
     createSchedule(t, spec, slot, { record, old, kept: before });
   }
   if (old !== undefined) releaseMaglev(t, old, record);
   t.records.set(spec.id, record);
+}
+
+function createAffinityId(t: Services, spec: ServicePortSpec, kept: Kept | undefined): number {
+  if (spec.ownAffinity !== true || spec.affinitySec === 0) return spec.id;
+  if (kept !== undefined && kept.affinityId < 0) return kept.affinityId;
+  t.lastOwnAffinity = (t.lastOwnAffinity - 1) % 0x3fffffff;
+  return t.lastOwnAffinity;
 }
 
 /** The frontend's row: classes of source have one set wherever it is not chance that chooses. */
@@ -732,4 +750,10 @@ export function describeFrontend(t: Services, f: number): string {
 export function describeSet(t: Services, f: number, sourceClass: number): number[] {
   const c = f * CLASSES + sourceClass;
   return Array.from({ length: t.setCount[c] }, (_, i) => t.member[t.setAt[c] + i]);
+}
+
+/** Those of them that the scheduler gives any: with a weight of 0 an endpoint gets none. */
+export function describeChoice(t: Services, f: number, sourceClass: number): number[] {
+  const set = describeSet(t, f, sourceClass);
+  return t.schedule.kind[f] === Scheduler.RANDOM ? set : set.filter((slot) => t.schedule.weight[slot] > 0);
 }
