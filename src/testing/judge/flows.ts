@@ -1,6 +1,7 @@
 // The packets of a scenario: from everybody to everything that a Service might have, and to what none has.
 import type { Service } from "../../control/objects.ts";
 import type { Scenario } from "./scenario.ts";
+import { ofFamily, type World } from "./world.ts";
 
 export type Entry = "pod" | "node" | "uplink";
 
@@ -32,12 +33,12 @@ export function flowsOf(s: Scenario): Flow[] {
 }
 
 /** Where a VIP with source ranges is bound to the node, the node speaks to it from it. */
-function vipFlows({ services }: Scenario): Flow[] {
+function vipFlows({ services, world }: Scenario): Flow[] {
   const ranged = services.filter(({ spec }) => spec.loadBalancerSourceRanges !== undefined);
   return ranged.flatMap((service) => {
     const { port, protocol = "TCP" } = (service.spec.ports ?? [])[0];
     const flow = { entry: "node" as const, port, protocol: protocol as Flow["protocol"] };
-    return vipsOf(service).map((vip) => ({ ...flow, from: vip, to: vip }));
+    return vipsOf(service, world).map((vip) => ({ ...flow, from: vip, to: vip }));
   });
 }
 
@@ -89,13 +90,15 @@ function targets({ services, world }: Scenario): Target[] {
   const list: Target[] = [];
   for (const service of services) {
     const { spec } = service;
-    const vips = vipsOf(service);
+    const vips = vipsOf(service, world);
+    const [clusterIp] = ofFamily(world, spec.clusterIPs ?? []);
+    const externalIps = ofFamily(world, spec.externalIPs ?? []);
     for (const { port, nodePort, protocol = "TCP" } of spec.ports ?? []) {
       const kind = {
         protocol: protocol as Flow["protocol"],
         ...(spec.sessionAffinity === "ClientIP" && { affine: `${service.metadata.name} ${protocol}` }),
       };
-      for (const to of [spec.clusterIP ?? "", ...(spec.externalIPs ?? []), ...vips]) {
+      for (const to of [clusterIp, ...externalIps, ...vips]) {
         list.push({ to, port, ...kind });
       }
       if (nodePort === undefined) continue;
@@ -103,7 +106,7 @@ function targets({ services, world }: Scenario): Target[] {
         list.push({ to, port: nodePort, ...kind });
       }
     }
-    list.push({ to: spec.clusterIP ?? "", port: UNUSED_PORT, protocol: "TCP" });
+    list.push({ to: clusterIp, port: UNUSED_PORT, protocol: "TCP" });
     if (spec.healthCheckNodePort !== undefined) {
       list.push({ to: world.nodeIp, port: spec.healthCheckNodePort, protocol: "TCP" });
     }
@@ -122,6 +125,9 @@ function targets({ services, world }: Scenario): Target[] {
   return list;
 }
 
-function vipsOf({ status }: Service): string[] {
-  return (status.loadBalancer?.ingress ?? []).flatMap((ingress) => ingress.ip ?? []);
+function vipsOf({ status }: Service, world: World): string[] {
+  return ofFamily(
+    world,
+    (status.loadBalancer?.ingress ?? []).flatMap((ingress) => ingress.ip ?? []),
+  );
 }

@@ -14,6 +14,7 @@ import type { Flow } from "./flows.ts";
 import { Lo } from "./lo.ts";
 import { frameOf, Seen } from "./outcome.ts";
 import type { Scenario } from "./scenario.ts";
+import { otherFamily } from "./world.ts";
 
 const NO_LINK = { srcMac: "00:00:00:00:00:00", dstMac: "00:00:00:00:00:00" };
 const FABRIC_MAC = { hi: 0x0a00, lo: 1 };
@@ -29,14 +30,15 @@ export interface Shot {
 
 export function agentConfigOf(s: Scenario): AgentConfig {
   const problems = new FieldProblems();
+  const worlds = s.dual ? [s.world, otherFamily(s.world)] : [s.world];
   const config = agentConfig(
     {
       apiVersion: "podwire.dev/v1alpha1",
       kind: "AgentConfiguration",
       nodeName: "node1",
-      clusterCIDR: s.world.clusterCidr,
-      serviceCIDR: s.world.serviceCidr,
-      fabricCIDR: s.world.fabric,
+      clusterCIDR: worlds.map(({ clusterCidr }) => clusterCidr).join(),
+      serviceCIDR: worlds.map(({ serviceCidr }) => serviceCidr).join(),
+      fabricCIDR: worlds.map(({ fabric }) => fabric).join(),
       overlay: { type: "none" },
       uplink: { interface: "eth0", gateway: s.world.router },
       host: { interface: "host0" },

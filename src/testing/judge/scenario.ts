@@ -4,7 +4,7 @@
 import type { EndpointSlice, KubeObject, Service } from "../../control/objects.ts";
 import { Prng } from "../prng.ts";
 import { type EndpointShape, node, service, slice } from "../proxy-objects.ts";
-import type { World } from "./world.ts";
+import { otherFamily, type World } from "./world.ts";
 
 export type JudgedMode = "iptables" | "nftables";
 
@@ -18,6 +18,8 @@ export interface Scenario {
   /** How the kernel's pods are attached: the interface modes of detectLocalMode need it so. */
   readonly attach: "veth" | "bridge";
   readonly services: readonly Service[];
+  /** Nodes, pods and Services have addresses of the other family as well; packets are of the world's alone. */
+  readonly dual: boolean;
   /** Some Service has session affinity: then a source's packets depend on each other. */
   readonly affinity: boolean;
 }
@@ -34,12 +36,16 @@ class Drawer {
   readonly #seed: number;
   readonly #mode: JudgedMode;
   readonly #world: World;
+  readonly #other: World;
+  readonly #dual: boolean;
 
   constructor(seed: number, mode: JudgedMode, world: World) {
     this.#random = new Prng(seed);
     this.#seed = seed;
     this.#mode = mode;
     this.#world = world;
+    this.#other = otherFamily(world);
+    this.#dual = this.#once(3);
   }
 
   draw(): Scenario {
@@ -60,6 +66,7 @@ class Drawer {
       proxy,
       attach,
       services,
+      dual: this.#dual,
       affinity: services.some(({ spec }) => spec.sessionAffinity === "ClientIP"),
     };
   }
@@ -69,13 +76,27 @@ class Drawer {
     return this.#random.below(n) === 0;
   }
 
+  /** What the other family has, where there are two. */
+  #also<T>(of: (other: World) => T): T[] {
+    return this.#dual ? [of(this.#other)] : [];
+  }
+
   #config(): Pick<Scenario, "proxy" | "attach"> {
     const { clusterCidr, fabric, secondIp, host, gateway, family } = this.#world;
     const detect = this.#random.below(6);
-    const other = family === 4 ? "fd00:1::/64" : "10.1.0.0/16";
+    // Of no family that the world has, or of one that is not judged.
+    const other = this.#dual
+      ? this.#other.host(this.#other.nodeIp)
+      : family === 4
+        ? "fd00:1::/64"
+        : "10.1.0.0/16";
     const proxy: Record<string, unknown> = {
       mode: this.#mode,
-      clusterCIDR: detect === 0 ? other : clusterCidr,
+      clusterCIDR: this.#dual
+        ? [...(detect === 0 ? [] : [clusterCidr]), this.#other.clusterCidr].join()
+        : detect === 0
+          ? other
+          : clusterCidr,
     };
     if (detect === 3) proxy.detectLocalMode = "NodeCIDR";
     if (detect === 4) proxy.detectLocalMode = "BridgeInterface";
@@ -104,8 +125,14 @@ class Drawer {
     const { nodeIp, secondIp, remoteNodeIp, podCidr, remotePodCidr } = this.#world;
     const zone = this.#random.pick(["", "a", "b"]);
     return [
-      node("node1", [nodeIp, secondIp], { podCidrs: [podCidr], ...(zone !== "" && { zone }) }),
-      node("node2", [remoteNodeIp], { podCidrs: [remotePodCidr], zone: "b" }),
+      node("node1", [...this.#also((o) => o.nodeIp), nodeIp, secondIp], {
+        podCidrs: [podCidr, ...this.#also((o) => o.podCidr)],
+        ...(zone !== "" && { zone }),
+      }),
+      node("node2", [remoteNodeIp, ...this.#also((o) => o.remoteNodeIp)], {
+        podCidrs: [remotePodCidr, ...this.#also((o) => o.remotePodCidr)],
+        zone: "b",
+      }),
     ];
   }
 
@@ -115,7 +142,11 @@ class Drawer {
       kind: "Pod",
       metadata: { name: `pod${i}`, namespace: "ns" },
       spec: { nodeName: "node1", containers: [] },
-      status: { podIP: address, podIPs: [{ ip: address }], phase: "Running" },
+      status: {
+        podIP: address,
+        podIPs: [address, ...this.#also((o) => o.pods[i])].map((ip) => ({ ip })),
+        phase: "Running",
+      },
     }));
   }
 
@@ -124,10 +155,12 @@ class Drawer {
     const protocols = this.#random.pick([["TCP"], ["TCP"], ["UDP"], ["TCP", "UDP"], ["SCTP"]]);
     const policy = (): string => this.#random.pick(["Cluster", "Cluster", "Local"]);
     const external = type !== "ClusterIP";
+    const clusterIPs = [this.#world.clusterIp(n), ...this.#also((o) => o.clusterIp(n))];
+    if (this.#once(2)) clusterIPs.reverse();
     const spec: Partial<Service["spec"]> = {
       type,
-      clusterIP: this.#world.clusterIp(n),
-      clusterIPs: [this.#world.clusterIp(n)],
+      clusterIP: clusterIPs[0],
+      clusterIPs,
       internalTrafficPolicy: policy(),
       ports: protocols.map((protocol, i) => ({
         name: `p${i}`,
@@ -136,7 +169,7 @@ class Drawer {
         ...(external && !this.#once(6) && { nodePort: 30_000 + n * 10 + i }),
       })),
     };
-    if (this.#once(3)) spec.externalIPs = [this.#world.externalIp(n)];
+    if (this.#once(3)) spec.externalIPs = [...this.#also((o) => o.externalIp(n)), this.#world.externalIp(n)];
     if (n === 0 && this.#once(10)) spec.externalIPs = [this.#world.nodeIp]; // the node's own
     if (external || spec.externalIPs !== undefined) spec.externalTrafficPolicy = policy();
     if (this.#once(8)) {
@@ -160,7 +193,8 @@ class Drawer {
   #ingress(n: number): { ip?: string; hostname?: string; ipMode?: string }[] {
     // One that is bound to the node, now and then.
     const ip = n === 0 && this.#once(6) ? this.#world.secondIp : this.#world.loadBalancerIp(n);
-    return this.#random.pick([
+    const also = this.#also((o) => ({ ip: o.loadBalancerIp(n) }));
+    const own = this.#random.pick<{ ip?: string; hostname?: string; ipMode?: string }[]>([
       [{ ip, ipMode: "VIP" }],
       [{ ip }],
       [{ hostname: "lb.example" }, { ip }],
@@ -168,6 +202,7 @@ class Drawer {
       [{ ip }, { ip: this.#world.loadBalancerIp(n + 20) }],
       [],
     ]);
+    return [...also, ...own];
   }
 
   #sourceRanges(): string[] {
@@ -182,22 +217,28 @@ class Drawer {
       host(pods[0]),
       host(nodeIp),
       host(neighbors[0]),
+      ...this.#also((o) => o.host(o.nodeIp)),
     ];
     return [...new Set(Array.from({ length: 1 + this.#random.below(3) }, () => this.#random.pick(all)))];
   }
 
   #slices(of: Service): EndpointSlice[] {
+    const families = [this.#world, ...this.#also((o) => o)];
+    return families.flatMap((world) => this.#slicesOf(of, world));
+  }
+
+  #slicesOf(of: Service, world: World): EndpointSlice[] {
     const count = this.#random.pick([0, 1, 1, 1, 1, 2, 2]);
     const hints = this.#random.pick(["none", "none", "zones", "nodes", "some"]);
     const ending = this.#random.pick(["ready", "ready", "mixed", "terminating"]);
     return Array.from({ length: count }, (_, i) => {
       const length = this.#random.pick([0, 1, 2, 3, 3, 4]);
-      const endpoints = Array.from({ length }, () => this.#endpoint(hints, ending));
+      const endpoints = Array.from({ length }, () => this.#endpoint(world, hints, ending));
       const port = this.#random.pick(PORT_NUMBERS);
       const made = slice({
         name: of.metadata.name,
-        slice: `${of.metadata.name}-${i}`,
-        family: this.#world.family,
+        slice: `${of.metadata.name}-${world.family}-${i}`,
+        family: world.family,
         endpoints: distinct(endpoints),
       });
       made.ports = (of.spec.ports ?? []).map((p) => ({
@@ -210,8 +251,8 @@ class Drawer {
     });
   }
 
-  #endpoint(hints: string, ending: string): EndpointShape {
-    const { pods, remotePods, neighbors, nodeIp, remoteNodeIp } = this.#world;
+  #endpoint(world: World, hints: string, ending: string): EndpointShape {
+    const { pods, remotePods, neighbors, nodeIp, remoteNodeIp } = world;
     const [address, where] = this.#random.pick([
       ...pods.map((pod) => [pod, "node1"] as const),
       ...remotePods.map((pod) => [pod, "node2"] as const),

@@ -75,3 +75,12 @@ export const V6: World = {
   loadBalancerIp: (n) => `2001:db8:113::${(256 + n).toString(16)}`,
   host: (address) => `${address}/128`,
 };
+
+export function otherFamily({ family }: World): World {
+  return family === 4 ? V6 : V4;
+}
+
+/** Addresses of the world's family alone. */
+export function ofFamily({ family }: World, addresses: readonly string[]): string[] {
+  return addresses.filter((address) => address.includes(":") === (family === 6));
+}
