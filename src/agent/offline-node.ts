@@ -4,7 +4,7 @@
  */
 import { PodwireError } from "../base/errors.ts";
 import { type IpWords, parseIp, sameIp } from "../base/ip.ts";
-import { compilePods, type LocalPod } from "../compile/node.ts";
+import { compilePods, type LocalPod, podMtu } from "../compile/node.ts";
 import type { AgentConfig } from "../control/config/agent.ts";
 import { ObjectGraph } from "../control/desired-state.ts";
 import type { EndpointSlice, KubeObject, Pod, Service } from "../control/objects.ts";
@@ -130,7 +130,7 @@ export class OfflineNode {
   }
 
   #podMtu(): number {
-    return this.messages.config.overlay.type === "vxlan" ? UPLINK_MTU - 50 : UPLINK_MTU;
+    return podMtu(this.messages.config, this.messages.topology?.own.addresses ?? [], UPLINK_MTU);
   }
 
   #addPort(

@@ -159,14 +159,18 @@ function announcedMac(node: Node | undefined): Mac | undefined {
   }
 }
 
+/** What fits into the tunnel on an uplink of `mtu` bytes; of the node's addresses the first is the tunnel's. */
+export function podMtu(config: AgentConfig, addresses: readonly Ip[], mtu: number): number {
+  return config.overlay.type === "vxlan" ? mtu - VXLAN_OVERHEAD[addresses[0]?.family ?? 4] : mtu;
+}
+
 function routesOf(
   own: OwnNode,
   others: readonly Node[],
   vteps: readonly RemoteVtep[],
   { config, mtu, ports, loopback = false }: TopologyInput,
 ): RouteSpec[] {
-  const overlayMtu =
-    config.overlay.type === "vxlan" ? mtu - VXLAN_OVERHEAD[own.addresses[0]?.family ?? 4] : mtu;
+  const overlayMtu = podMtu(config, own.addresses, mtu);
   const of = (list: readonly Ip[], family: IpFamily): Ip | undefined => list.find((a) => a.family === family);
   const routes: RouteSpec[] = own.local.map((a) =>
     route(network(a, a.family === 4 ? 32 : 128), RouteKind.LOCAL, {

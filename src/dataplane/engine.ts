@@ -6,6 +6,7 @@
  */
 import { type Counters, clearPort, countPort, Event, PortCounter } from "./counters.ts";
 import { DropReason } from "./drop-reason.ts";
+import { describeExpired } from "./fragment-timeout.ts";
 import * as probe from "./neighbor-probe.ts";
 import { HEADROOM, SLOT_ROOM, SLOT_STRIDE } from "./packet.ts";
 import { receive, sendRefusal } from "./pipeline.ts";
@@ -191,12 +192,16 @@ export function tick(e: Engine): void {
   const stations = sliceOf(t.fdb.mask + 1, elapsed);
   fdb.ageSlice(t.fdb, e.fdbHand, stations, e.nowSec);
   e.fdbHand = (e.fdbHand + stations) & t.fdb.mask;
+  let told = false;
   for (;;) {
     const queue = fragments.expireSlice(t.fragments, e.nowSec);
     if (queue < 0) break;
+    if (describeExpired(t, queue)) sendRefusal(t.outer, t, e.nowSec, nowMs);
     pool.release(t.pool, fragments.close(t.fragments, queue));
     c.drops[DropReason.FRAGMENT_TIMEOUT]++;
+    told = true;
   }
+  if (told) flush(e.tx);
 }
 
 /** How long the caller may wait for packets before it has to call `tick` for a timer, ms. */

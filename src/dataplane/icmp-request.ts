@@ -15,6 +15,7 @@ export const IcmpRequest = Object.freeze({
   ADMIN_PROHIBITED: 7,
   TCP_RESET: 8, // no ICMP at all: the answer of a port where nobody listens
   ECHO_REPLY: 9, // no error: a ping that was taken in, to be answered
+  UNKNOWN_OPTION: 10,
 } as const);
 
 export function requestPortUnreachable(pkt: Packet): void {
@@ -22,6 +23,11 @@ export function requestPortUnreachable(pkt: Packet): void {
 }
 export function requestIcmp(pkt: Packet, what: number): void {
   pkt.icmpRequest = what;
+}
+/** `pointer`: bytes from the IP header to the option that is not known. */
+export function requestUnknownOption(pkt: Packet, pointer: number): void {
+  pkt.icmpRequest = IcmpRequest.UNKNOWN_OPTION;
+  pkt.icmpMtu = pointer;
 }
 export function requestFragmentationNeeded(pkt: Packet, mtu: number): void {
   pkt.icmpRequest = IcmpRequest.FRAGMENTATION_NEEDED;

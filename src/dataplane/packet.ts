@@ -90,7 +90,7 @@ export class Packet {
   station = -1; //        stations slot when it goes to a pod
   dropReason = 0;
   icmpRequest = 0; //    IcmpRequest: what the sender shall be told
-  icmpMtu = 0;
+  icmpMtu = 0; //        MTU or pointer that the error shall tell
   traceId = 0; //        bit per watcher that traces it; 0: nobody watches this packet
   watchId = 0; //        its number in trace and capture records
   stage = 0; //          last stage entered, for drops

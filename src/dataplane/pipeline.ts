@@ -14,6 +14,7 @@ import { answerEcho } from "./stage/answer-echo.ts";
 import { answerNd } from "./stage/answer-nd.ts";
 import { checkSource } from "./stage/check-source.ts";
 import { chooseBackend } from "./stage/choose-backend.ts";
+import { clampMss } from "./stage/clamp-mss.ts";
 import { classify } from "./stage/classify.ts";
 import { beginInner, decapsulate, innerFrames, isForTunnel, tunnelPayload } from "./stage/decapsulate.ts";
 import { enforcePolicy } from "./stage/enforce-policy.ts";
@@ -108,6 +109,7 @@ function forwardIp(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdi
     v = holdConnection(pkt, t, v, nowMs); //             kept, should another endpoint be asked
   }
   if (v === NEXT) v = translate(pkt, t); //              the bytes change here, once
+  if (v === NEXT && t.config.mssClamp !== 0) v = clampMss(pkt, t); // mangle FORWARD
   if (v === NEXT && pkt.helper !== 0) {
     v = helpFtp(pkt, t, nowSec); //                      and the addresses that a payload names
     note(pkt, t, S.HELP_FTP, v);

@@ -37,6 +37,7 @@ export const CODE_ADDRESS_UNREACHABLE = 3;
 export const CODE_PORT_UNREACHABLE = 4;
 /** Code of TYPE_TIME_EXCEEDED. */
 export const CODE_HOP_LIMIT_EXCEEDED = 0;
+export const CODE_UNKNOWN_OPTION = 2;
 
 /** True when every accessor in this file may be called at `off`. `end` is the end of the IP payload. */
 export function isWellFormed(_view: DataView, off: number, end: number): boolean {

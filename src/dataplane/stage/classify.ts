@@ -6,9 +6,12 @@
  */
 import * as eth from "../../wire/ethernet.ts";
 import * as icmpv6 from "../../wire/icmpv6.ts";
+import * as ipv6 from "../../wire/ipv6.ts";
+import * as options from "../../wire/ipv6-options.ts";
 import { bridge, flood } from "../bridge.ts";
 import { drop } from "../drop.ts";
 import { DropReason } from "../drop-reason.ts";
+import { requestUnknownOption } from "../icmp-request.ts";
 import type { Packet } from "../packet.ts";
 import { PortRole } from "../port.ts";
 import type { Tables } from "../tables.ts";
@@ -79,7 +82,17 @@ function routable6(pkt: Packet, t: Tables): Verdict {
   if (k[0] >>> 22 === LINK_LOCAL_10 || (k[4] >>> 22 === LINK_LOCAL_10 && !isAnswerToUs(pkt, t))) {
     return drop(pkt, t, DropReason.LINK_LOCAL_UNROUTED);
   }
-  return NEXT;
+  return ipv6.nextHeader(pkt.view, pkt.l3) === ipv6.PROTO_HOP_BY_HOP ? checkOptions(pkt, t) : NEXT;
+}
+
+/** Options for every router on the way (RFC 8200 §4.2): what is not known says itself what is to be done then. */
+function checkOptions(pkt: Packet, t: Tables): Verdict {
+  const view = pkt.view;
+  const at = options.findUnknown(view, pkt.l3 + ipv6.HEADER_LEN);
+  if (at === options.MALFORMED) return drop(pkt, t, DropReason.MALFORMED_IPV6);
+  if (at < 0) return NEXT;
+  if (options.actionOf(view.getUint8(at)) !== options.Action.DISCARD) requestUnknownOption(pkt, at - pkt.l3);
+  return drop(pkt, t, DropReason.IPV6_OPTION);
 }
 
 /** To fe80::1, which the node's own stack takes us for: the source of what it sent to itself by way of a service. */

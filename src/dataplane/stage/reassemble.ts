@@ -29,6 +29,16 @@ const HEADER_ROOM = eth.HEADER_LEN + HEADER_MAX;
 /** Bytes before the payload where the first fragment's header length is kept: in the slot's headroom. */
 const HEADER_LEN_AT = HEADER_ROOM + 16;
 
+/** Where the payload of a waiting datagram begins, in the slot whose frames begin at `frame`. */
+export function payloadAt(frame: number): number {
+  return frame + HEADER_ROOM;
+}
+
+/** Bytes of IP header of the first fragment that waits before `payload`; it has come. */
+export function headerLenAt(view: DataView, payload: number): number {
+  return view.getUint16(payload - HEADER_LEN_AT);
+}
+
 export function reassemble(pkt: Packet, t: Tables, nowSec: number): Verdict {
   if (pkt.fragment === 0) return NEXT;
   const view = pkt.view;
@@ -54,7 +64,7 @@ export function reassemble(pkt: Packet, t: Tables, nowSec: number): Verdict {
   if (status === Status.DUPLICATE) return CONSUMED;
   if (status === Status.BAD_LENGTH) return drop(pkt, t, DropReason.FRAGMENT_BAD_LENGTH);
   if (status === Status.TOO_BIG) return drop(pkt, t, DropReason.FRAGMENT_TOO_BIG);
-  const base = pool.frameOffset(t.fragments.arenaSlot[queue]) + HEADER_ROOM;
+  const base = payloadAt(pool.frameOffset(t.fragments.arenaSlot[queue]));
   t.arena.copyWithin(base + offset, payload, payload + len);
   if (offset === 0) {
     // The first fragment's link and IP headers, so that they end where the payload begins.
@@ -110,7 +120,7 @@ function complete(pkt: Packet, t: Tables, queue: number, base: number): Verdict 
   const congested = (f.ecnSeen[queue] & 0b1001) === 0b1000;
   const id = f.id[queue];
   const slot = fragments.close(f, queue);
-  const headerLen = view.getUint16(base - HEADER_LEN_AT);
+  const headerLen = headerLenAt(view, base);
   const l3 = base - headerLen;
   pkt.off = l3 - eth.HEADER_LEN;
   pkt.l3 = l3;

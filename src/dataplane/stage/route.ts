@@ -5,6 +5,7 @@
  */
 import * as ipv4 from "../../wire/ipv4.ts";
 import * as ipv6 from "../../wire/ipv6.ts";
+import * as vnet from "../../wire/virtio-net.ts";
 import { drop } from "../drop.ts";
 import { DropReason } from "../drop-reason.ts";
 import { IcmpRequest, requestFragmentationNeeded, requestIcmp } from "../icmp-request.ts";
@@ -70,10 +71,22 @@ function refuse(pkt: Packet, t: Tables, kind: number): Verdict {
 function fits(pkt: Packet, t: Tables, mtu: number): Verdict {
   const longest = pkt.gsoType !== 0 ? pkt.l4 - pkt.l3 + segmentHeader(pkt) + pkt.gsoSize : pkt.ipLen;
   if (longest <= mtu) return NEXT;
+  if (mayResegment(pkt)) return resegment(pkt, mtu);
   const mayCut = pkt.gsoType === 0 && pkt.family === 4 && !ipv4.dontFragment(pkt.view, pkt.l3);
   if (mayCut || (pkt.fragMax > 0 && pkt.fragMax <= mtu)) return NEXT;
   requestFragmentationNeeded(pkt, mtu);
   return drop(pkt, t, DropReason.FRAGMENTATION_NEEDED);
+}
+
+/** A TCP superframe without DF: cutting it smaller is what a router would do with its segments, and gentler. */
+function mayResegment(pkt: Packet): boolean {
+  return pkt.gsoType === vnet.GSO_TCPV4 && pkt.proto === 6 && !ipv4.dontFragment(pkt.view, pkt.l3);
+}
+
+function resegment(pkt: Packet, mtu: number): Verdict {
+  pkt.gsoSize = mtu - (pkt.l4 - pkt.l3) - segmentHeader(pkt);
+  vnet.setGsoSize(pkt.view, pkt.off - vnet.HEADER_LEN, pkt.gsoSize);
+  return NEXT;
 }
 
 function segmentHeader(pkt: Packet): number {

@@ -3,7 +3,7 @@
  * quoting the packet as it came (RFC 1812 §4.3.2.3: as much as fits 576 bytes; RFC 4443 §2.4: 1280). Fills
  * `t.own` with a packet that the pipeline routes like any other of the node's own.
  * Makes none for: an ICMP error, a later fragment, a group address, a source that names no host; and no more per
- * second than Linux' icmp_msgs_per_sec and icmp_ratelimit allow.
+ * second than Linux' icmp_msgs_per_sec and icmp_ratelimit allow; "fragmentation needed" is exempt, as there.
  */
 import type { Ipv4Addr } from "../../base/ids.ts";
 import * as eth from "../../wire/ethernet.ts";
@@ -32,13 +32,16 @@ export function makeIcmpError(pkt: Packet, t: Tables, nowMs: number): boolean {
   if (pkt.family === 0 || pkt.fragment === 2 || eth.isMulticast(eth.dstHi(pkt.view, pkt.off))) return false;
   const type = (pkt.key[8] >>> 8) & 0xff;
   if (pkt.family === 4 && pkt.proto === 1 && icmpv4.isError(type)) return false;
-  if (pkt.family === 6 && pkt.proto === 58 && type < 128) return false;
+  if (pkt.family === 6 && pkt.proto === 58 && (icmpv6.isError(type) || type === icmpv6.TYPE_REDIRECT))
+    return false;
   const k = pkt.key;
-  if (pkt.family === 6 && !isHost(k)) return false;
+  if (!(pkt.family === 4 ? isHostV4(k[3]) : isHost(k))) return false;
   const r =
     pkt.family === 4 ? routes.lookup4(t.routes, k[3]) : routes.lookup6(t.routes, k[0], k[1], k[2], k[3]);
   if (r < 0 || t.routes.kind[r] >= routes.RouteKind.UNREACHABLE) return false;
-  if (!tokenBucket.allow(t.icmpRate, k[0], k[1], k[2], k[3], nowMs)) {
+  // Path MTU discovery is not in icmp_ratemask, whatever else is: a lost one stalls a connection.
+  const isLimited = pkt.icmpRequest !== IcmpRequest.FRAGMENTATION_NEEDED;
+  if (isLimited && !tokenBucket.allow(t.icmpRate, k[0], k[1], k[2], k[3], nowMs)) {
     t.counters.events[Event.ICMP_RATE_LIMITED]++;
     return false;
   }
@@ -52,6 +55,12 @@ export function makeIcmpError(pkt: Packet, t: Tables, nowMs: number): boolean {
   t.own.slot = slot;
   t.counters.events[Event.ICMP_ERRORS]++;
   return true;
+}
+
+/** RFC 1812 §4.3.2.7: the source names one host: not this network, a group or everybody. */
+function isHostV4(address: number): boolean {
+  const net = address >>> 24;
+  return net !== 0 && net < 224;
 }
 
 /** RFC 4443 §2.4 (e): the source names one host, and one that a router can answer. */
@@ -122,8 +131,7 @@ function emitV6(pkt: Packet, t: Tables, slot: number, r: number): void {
   else ipv6.setSrc(view, ip, rt.src0[r], rt.src1[r], rt.src2[r], rt.src3[r]);
   ipv6.setDst(view, ip, k[0], k[1], k[2], k[3]);
   const code = codeV6(pkt.icmpRequest);
-  const rest = pkt.icmpRequest === IcmpRequest.FRAGMENTATION_NEEDED ? pkt.icmpMtu : 0;
-  icmpv6.emit(view, icmp, code >>> 8, code & 0xff, rest);
+  icmpv6.emit(view, icmp, code >>> 8, code & 0xff, pkt.icmpMtu);
   icmpv6.computeChecksum(view, icmp, payload, ip);
   describeOwn(pkt, t, off, ipv6.HEADER_LEN + payload, 6, ipv4.PROTO_ICMPV6, icmp);
   for (let i = 0; i < 4; i++) t.own.key[i] = ipv6.srcWord(view, ip, i);
@@ -186,6 +194,8 @@ function codeV6(request: number): number {
       return (icmpv6.TYPE_TIME_EXCEEDED << 8) | icmpv6.CODE_HOP_LIMIT_EXCEEDED;
     case IcmpRequest.REASSEMBLY_EXCEEDED:
       return (icmpv6.TYPE_TIME_EXCEEDED << 8) | 1;
+    case IcmpRequest.UNKNOWN_OPTION:
+      return (icmpv6.TYPE_PARAMETER_PROBLEM << 8) | icmpv6.CODE_UNKNOWN_OPTION;
     case IcmpRequest.ADMIN_PROHIBITED:
       return (icmpv6.TYPE_UNREACHABLE << 8) | icmpv6.CODE_ADMIN_PROHIBITED;
     default:
