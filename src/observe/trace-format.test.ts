@@ -39,6 +39,7 @@ interface Record {
   icmp?: number;
   bridged?: number;
   gsoSize?: number;
+  attempt?: number;
 }
 
 /** The words of dataplane/watch.ts, laid out by hand. */
@@ -57,7 +58,8 @@ function record(r: Record): Int32Array {
     ((r.reply ?? 0) << 20) |
     ((r.to === undefined ? 0 : 1) << 21) |
     ((r.bridged ?? 0) << 22) |
-    ((r.masquerade ?? 0) << 24);
+    ((r.masquerade ?? 0) << 24) |
+    ((r.attempt ?? 0) << 27);
   words.set([12, r.stage, decision, (0 << 16) | ((r.outPort ?? -1) & 0xffff), 1000, 60], 0);
   words[6] = 2 | ((r.gsoSize ?? 0) << 16); // SYN
   words.set([-1, r.service ?? -1, r.route ?? -1], 7);
@@ -238,4 +240,41 @@ t.test("endings and special cases have their words", async (t) => {
     if (typeof c.want === "string") t.equal(text, c.want, c.name);
     else t.match(text, c.want, c.name);
   }
+});
+
+t.test("userspace mode: a refusal that the client does not see, and the next attempts", async (t) => {
+  const { RETRY_CONNECTION, SEND_TCP_RESET } = StageId;
+  const [client, vip, endpoint] = ["10.244.1.2", "10.96.0.10", "10.244.2.3"];
+  const from = { src: client, dst: vip, ports: (41000 << 16) | 80 };
+  const to = { src: client, dst: endpoint, ports: (41000 << 16) | 8080 };
+  const reset = { src: endpoint, dst: "10.244.1.1", ports: (8080 << 16) | 5000 };
+  const refused = {
+    stage: RETRY_CONNECTION,
+    verdict: Verdict.CONSUMED,
+    from: reset,
+    ct: CtState.ESTABLISHED,
+  };
+  const text = "proxy dial failed, 10.244.2.3:8080 refused: the next endpoint is asked: taken by the plane";
+  t.equal(stepText(step(refused)), text);
+  const router = { src: "192.168.50.1", dst: "10.244.1.1", ports: 0x0301, proto: 1 };
+  t.match(
+    stepText(step({ ...refused, from: router })),
+    "proxy dial failed, ICMP from 192.168.50.1: the next",
+  );
+  const again = (attempt: number, why: number) =>
+    step({ stage: RETRY_CONNECTION, from, to, attempt: attempt | (why << 3), ct: CtState.NEW });
+  t.equal(stepText(again(2, 1)), "proxy dial: 10.244.2.3:8080 refused, attempt 2");
+  t.equal(stepText(again(3, 2)), "proxy dial: 10.244.2.3:8080 did not answer in time, attempt 3");
+  t.equal(stepText(again(4, 3)), "proxy dial: 10.244.2.3:8080 cannot be reached, attempt 4");
+  t.match(again(4, 3), { attempt: 4, failure: "unreachable" });
+  const last = { reason: DropReason.SERVICE_BACKENDS_FAILED, verdict: Verdict.DROP };
+  const end = step({ stage: RETRY_CONNECTION, from, to, attempt: 4 | (2 << 3), ...last, icmp: 8 });
+  const why = "DROP Service backends do not answer, the sender gets a TCP RST";
+  t.equal(stepText(end), `proxy dial: 10.244.2.3:8080 did not answer in time at attempt 4, the last: ${why}`);
+  t.match(end, { tcpReset: true, icmpError: undefined });
+  const own = { src: vip, dst: client, ports: (80 << 16) | 41000 };
+  t.equal(
+    stepText(step({ stage: SEND_TCP_RESET, from: own })),
+    `tcp_v4_send_reset ${vip}:80 → ${client}:41000`,
+  );
 });

@@ -9,6 +9,7 @@ const WIRE = new URL("./hot-wire.js", import.meta.url);
 const PIPELINE = new URL("./hot-pipeline.js", import.meta.url);
 const DUAL_STACK = new URL("./hot-dual-stack.js", import.meta.url);
 const CONNECTIONS = new URL("./hot-connections.js", import.meta.url);
+const USERSPACE = new URL("./hot-userspace.js", import.meta.url);
 
 const subjects: { name: string; run: HotRun }[] = [
   { name: "parsers and setters of wire", run: { module: WIRE, create: "createWireSubject", units: UNITS } },
@@ -23,6 +24,10 @@ const subjects: { name: string; run: HotRun }[] = [
   {
     name: "connections that begin and end, fragments and errors",
     run: { module: CONNECTIONS, create: "createConnectionsSubject", units: UNITS, warmUnits: 1_000_000 },
+  },
+  {
+    name: "connections that are sent to another endpoint",
+    run: { module: USERSPACE, create: "createUserspaceSubject", units: UNITS, warmUnits: 1_000_000 },
   },
 ];
 for (const { name, run } of subjects) {

@@ -6,6 +6,7 @@ const WIRE = new URL("./hot-wire.js", import.meta.url);
 const PIPELINE = new URL("./hot-pipeline.js", import.meta.url);
 const DUAL_STACK = new URL("./hot-dual-stack.js", import.meta.url);
 const CONNECTIONS = new URL("./hot-connections.js", import.meta.url);
+const USERSPACE = new URL("./hot-userspace.js", import.meta.url);
 const HOT_FILES = /\/src\/(?:wire|dataplane)\//;
 
 const subjects: { name: string; run: HotRun }[] = [
@@ -24,6 +25,10 @@ const subjects: { name: string; run: HotRun }[] = [
   {
     name: "the ways of new connections, fragments and errors",
     run: { module: CONNECTIONS, create: "createConnectionsSubject", units: 500_000, warmUnits: 2_000_000 },
+  },
+  {
+    name: "the ways of connections that are sent to another endpoint",
+    run: { module: USERSPACE, create: "createUserspaceSubject", units: 300_000, warmUnits: 1_000_000 },
   },
 ];
 for (const { name, run } of subjects) {

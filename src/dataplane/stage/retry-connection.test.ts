@@ -1,11 +1,17 @@
 // Mode userspace on a whole node: what an endpoint that refuses, or says nothing, costs a client, and what stays behind.
 import fc from "fast-check";
 import t from "tap";
+import { gateway6, makeDualStack, pathTo6, pod6 } from "../../testing/dual-stack.ts";
 import * as build from "../../testing/frame-builder.ts";
+import { vtepMacOf } from "../../testing/test-cluster.ts";
 import { pathTo } from "../../testing/test-fabric.ts";
 import { TestNode, type TestNodeOptions } from "../../testing/test-node.ts";
+import * as ring from "../record-ring.ts";
+import { STAGE_NAMES } from "../stage-id.ts";
 import * as conntrack from "../table/conntrack.ts";
 import * as pending from "../table/pending-connections.ts";
+import { Verdict } from "../verdict.ts";
+import { Mode } from "../watch.ts";
 
 const [CLIENT, GATEWAY, VIP] = ["10.244.1.2", "10.244.1.1", "10.96.0.10"];
 const PODS = [3, 4, 5, 6];
@@ -222,6 +228,92 @@ t.test("other modes hold nothing", async (t) => {
   t.equal(play(node, () => "refuse").length, 1);
   t.same(flagsOf(node.texts("pod2")), ["R."]);
   t.equal(node.events().CONNECTION_RETRIED, undefined);
+});
+
+t.test("the client may be the node itself, or come through the tunnel", async (t) => {
+  const node = userspaceNode({ nodePort: 30080 });
+  node.send("host", build.tcpFrame({ ...pathTo(node, node.address, VIP), flags: "S", seq: SYN_SEQ }));
+  play(node, () => "refuse");
+  t.match(node.texts("host"), [`IP ${VIP}.80 > ${node.address}.41000: Flags [R.]`]);
+  const path = { src: "10.244.2.2", dst: node.vtep, srcMac: vtepMacOf(2), dstMac: node.vtepMac };
+  const inner = build.tcpFrame({ ...path, dstPort: 30080, flags: "S", seq: SYN_SEQ });
+  const outer = pathTo(node, "192.168.50.12", node.address);
+  node.send("uplink", build.vxlanFrame({ ...outer, inner }));
+  let asked = 0;
+  play(node, () => (asked++ === 0 ? "refuse" : "answer"));
+  t.equal(asked, 2);
+  t.match(
+    node.connections().join("\n"),
+    /tcp SYN_RECV 10\.244\.2\.2:41000>10\.244\.1\.0:30080 10\.244\.1\.\d:8080>/,
+  );
+});
+
+t.test("a trace tells each attempt, a capture shows what left and not what was held", async (t) => {
+  const node = userspaceNode();
+  const rings = [Mode.TRACE, Mode.CAPTURE].map((mode, i) => watchNode(node, mode, i));
+  node.send("pod2", syn(node));
+  let asked = 0;
+  play(node, () => (asked++ === 0 ? "refuse" : "answer"));
+  const steps = [...records(rings[0])].map((at) => ({
+    stage: STAGE_NAMES[rings[0].words[(at >> 2) + 1]],
+    packet: rings[0].words[at >> 2],
+    decision: rings[0].words[(at >> 2) + 2],
+  }));
+  const retries = steps.filter(({ stage }) => stage === "retry-connection");
+  t.same(
+    retries.map(({ decision }) => [decision & 0xff, (decision >>> 27) & 7, decision >>> 30]),
+    [
+      [Verdict.CONSUMED, 0, 0],
+      [Verdict.NEXT, 2, pending.Reason.REFUSED],
+    ],
+  );
+  const again = steps.filter(({ packet }) => packet === retries[1].packet).map(({ stage }) => stage);
+  t.same(again.slice(0, 3), ["retry-connection", "parse", "classify"]);
+  t.equal(again.at(-1), "output");
+  const directions = [...records(rings[1])].map((at) => rings[1].words[(at >> 2) + 1]);
+  // In: SYN, RST, SYN+ACK. Out: SYN, SYN, SYN+ACK.
+  t.same([directions.filter((d) => d === 0).length, directions.filter((d) => d === 1).length], [3, 3]);
+});
+
+function watchNode(node: TestNode, mode: number, index: number): ring.RecordRing {
+  const { watchers } = node.tables;
+  const memory = new ring.RecordRing(16);
+  Object.assign(watchers.list[index], { mode, remaining: -1, snapLen: 65_536, ring: memory });
+  watchers.active = 2;
+  return memory;
+}
+
+function* records(r: ring.RecordRing): Generator<number> {
+  for (let at = ring.peek(r); at >= 0; at = ring.peek(r)) {
+    yield at;
+    ring.consume(r, at);
+  }
+}
+
+t.test("IPv6 is no different", async (t) => {
+  const node = makeDualStack(new TestNode());
+  node.tables.config.userspace = 1;
+  node.tables.config.retry = 1;
+  const endpoints = [`[${pod6(1, 3)}]:8080`];
+  const vip = "fd00:10:96::10";
+  node.setService({ name: "six", clusterIp: vip, endpoints, masqueradeAll: true });
+  node.send("pod2", build.tcpFrame({ ...pathTo6(node, pod6(1, 2), vip), flags: "S", seq: SYN_SEQ }));
+  const seen: string[] = [];
+  for (let round = 0; round < 6; round++) {
+    node.run();
+    for (const { frame, text } of node.received("pod3")) {
+      seen.push(text);
+      const view = new DataView(frame.buffer, frame.byteOffset);
+      const dstPort = view.getUint16(54);
+      const back = { ...pathTo6(node, pod6(1, 3), gateway6(1)), srcPort: 8080, dstPort };
+      const error = build.icmpErrorFrame({ ...back, type: 1, code: 4, about: frame });
+      const refusal = build.tcpFrame({ ...back, flags: "R.", ack: SYN_SEQ + 1 });
+      node.send("pod3", seen.length % 2 === 1 ? error : refusal);
+    }
+  }
+  t.equal(seen.length, 4);
+  t.match(node.texts("pod2"), [`IP6 ${vip}.80 > ${pod6(1, 2)}.41000: Flags [R.], seq 0, ack ${SYN_SEQ + 1}`]);
+  t.same(node.drops(), { SERVICE_BACKENDS_FAILED: 1 });
 });
 
 const BEHAVIOURS: readonly Behaviour[] = ["answer", "refuse", "silent", "unreachable"];
