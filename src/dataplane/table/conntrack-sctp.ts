@@ -47,7 +47,8 @@ export const R_STATE = 0;
 export const R_TAG = 1; //    tag that packets of a direction bear: [original, reply]
 export const R_FLAGS = 3;
 export const R_FROZEN = 4; // 1: this packet does not renew the time-out
-export const RECORD_WORDS = 5;
+export const R_ASSURED = 5; // 1: a chunk made it ESTABLISHED
+export const RECORD_WORDS = 6;
 const INIT_SEEN = 1; // << direction
 const HEARTBEAT_FAILED = 4;
 const HEARTBEAT_DIR = 3; // bit number: direction of the last HEARTBEAT with a foreign tag
@@ -116,12 +117,12 @@ export function load(t: Conntrack, slot: number, record: Int32Array): void {
   record[R_TAG + 1] = t.track[(slot << 4) + 1];
   record[R_FLAGS] = word;
   record[R_FROZEN] = 0;
+  record[R_ASSURED] = 0;
 }
 
 /** Stores the record of a packet that was taken, and renews the entry's time-out. */
 export function store(t: Conntrack, slot: number, record: Int32Array, nowSec: number): void {
   const state = record[R_STATE];
-  if (state === ES && t.state[slot] !== ES) t.status[slot] |= Status.ASSURED;
   keep(t, slot, record);
   if (record[R_FROZEN] === 0)
     t.expiresAtSec[slot] = (nowSec + conntrack.timeoutOf(t, Timeout.SCTP + state)) | 0;
@@ -129,6 +130,7 @@ export function store(t: Conntrack, slot: number, record: Int32Array, nowSec: nu
 
 /** Stores the record of a packet that was refused: what its first chunks did stays done, as in the kernel. */
 export function keep(t: Conntrack, slot: number, record: Int32Array): void {
+  if (record[R_ASSURED] !== 0) t.status[slot] |= Status.ASSURED;
   t.state[slot] = record[R_STATE];
   if ((t.status[slot] & Status.COUNTED) !== 0) conntrack.setActive(t, slot, record[R_STATE] === ES);
   t.track[slot << 4] = record[R_TAG];
@@ -151,7 +153,7 @@ export function begin(record: Int32Array, type: number, vtag: number, initTag: n
     if (vtag !== 0) return false;
     record[R_TAG + 1] = initTag;
   } else if (type === Chunk.HEARTBEAT) record[R_TAG] = vtag;
-  else record[R_TAG + 1] = vtag;
+  else if (type === Chunk.SHUTDOWN_ACK) record[R_TAG + 1] = vtag; // it is answered with its own tag
   return true;
 }
 
@@ -181,10 +183,12 @@ export function step(
   const next = row < 0 ? before : NEXT_STATE[(dir * ROWS + row) * STATES + before];
   if (next === IV) return false;
   if (type === Chunk.INIT) {
-    noteInit(record, dir, initTag);
+    // A repeated or belated one begins nothing: an INIT ACK to it must not bring a new tag.
+    if (before === 0 || record[R_TAG + (dir ^ 1)] !== initTag) noteInit(record, dir, initTag);
     // A client that tries again and again from one port keeps no entry alive, nor where that led.
     if (before === CL && next === CL && confirmed !== 0) record[R_FROZEN] = 1;
   } else if (type === Chunk.INIT_ACK && !noteInitAck(record, dir, initTag)) return false;
+  if (next === ES && before !== ES) record[R_ASSURED] = 1;
   record[R_STATE] = next;
   return true;
 }
