@@ -187,7 +187,8 @@ t.test("services tell protocols apart", async (t) => {
 
 t.test("SCTP is translated with its CRC32c", async (t) => {
   const node = nodeWith({ ...WEB, protocol: 132, endpoints: [`${POD3}:9899`] });
-  const init = build.sctpFrame({ ...pathTo(node, POD2, VIP), dstPort: 80, chunks: [{ type: 1, value: 16 }] });
+  const path = { ...pathTo(node, POD2, VIP), dstPort: 80 };
+  const init = build.sctpFrame({ ...path, vtag: 0, chunks: [{ type: 1, value: 16 }] });
   t.match(node.through("pod2", init).text, `> ${POD3}.9899: sctp`);
 });
 
