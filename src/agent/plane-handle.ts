@@ -139,6 +139,17 @@ export class PlaneHandle implements Plane {
     return Atomics.load(this.#control, Control.HELD_US) / 1000;
   }
 
+  /** Measures the hold anew. */
+  resetHeld(): void {
+    Atomics.store(this.#control, Control.HELD_US, 0);
+    Atomics.store(this.#control, Control.HELD_CPU_US, 0);
+  }
+
+  /** The same in processor time. */
+  get heldCpuMs(): number {
+    return Atomics.load(this.#control, Control.HELD_CPU_US) / 1000;
+  }
+
   /** True when the device of port `id` failed since it was attached: its namespace is gone, mostly. */
   hasFailed(id: number): boolean {
     return Atomics.load(this.#control, Control.PORTS + id) !== 0;

@@ -15,6 +15,7 @@ export const Control = Object.freeze({
   RUNNING: 1, //   1 while the loop runs
   ERRORS: 2, //    exceptions caught in the plane
   HELD_US: 3, //   longest time that a turn was held by changes, µs
+  HELD_CPU_US: 6, // the same in processor time, which other programs do not lengthen
   REFUSED: 4, //   service ports that did not fit the tables
   REFUSED_ID: 5, // one of them
   PORTS: 16, //    from here one word a port: 1 = its device failed under us

@@ -68,7 +68,7 @@ t.test("the pieces of a change, one after the other, are the change", async () =
         }
         services.createUpdate(whole, update);
         for (const message of splitServices(update)) {
-          if (sizeOf(message) > 128) throw new Error(`${sizeOf(message)} in one message`);
+          if (sizeOf(message) > 64) throw new Error(`${sizeOf(message)} in one message`);
           apply(split, message);
         }
         for (const vip of range(0, 12)) {
@@ -86,7 +86,7 @@ t.test("many services are many messages, a change of nothing is none", async (t)
   const upsert = range(1, 1000).map((id) => spec(id, id, range(id * 10, 10)));
   const messages = [...splitServices({ upsert, remove: range(2000, 100) })];
   t.ok(messages.length > 80, `${messages.length}`);
-  t.ok(messages.every((message) => sizeOf(message) <= 128));
+  t.ok(messages.every((message) => sizeOf(message) <= 64));
   t.same([...splitServices({ upsert: [], remove: [] })], []);
 });
 

@@ -6,8 +6,8 @@
 import type { ServicePortSpec, ServiceUpdate } from "../dataplane/table/services.ts";
 import type { PlaneMessage } from "./messages.ts";
 
-/** Of one message, in endpoints: about 0.2 ms to read and apply. */
-const WEIGHT_MAX = 128;
+/** Of one message, in endpoints: about 0.1 ms to read and apply. */
+const WEIGHT_MAX = 64;
 const FRONTEND_WEIGHT = 4;
 const REMOVAL_WEIGHT = 4;
 

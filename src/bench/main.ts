@@ -11,11 +11,13 @@ import { roundTrips, smallFrames, startServers, tcpStream, udpStream } from "./m
 import { makePodwireSubject } from "./podwire-subject.ts";
 import { buildPrograms, type Program } from "./programs.ts";
 import { brokenFloors, formatTable, median, type Sample, toRows } from "./sample.ts";
+import { brokenScale, formatScale, measureScale, type ScaleRow } from "./scale.ts";
 import { BenchError, onExit, undoAll } from "./shell.ts";
 import { dropDiscardTraffic, type Path, type Route, type Subject, type Target } from "./subject.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
-type Only = "tcp" | "udp" | "pps" | "latency";
+type Only = "tcp" | "udp" | "pps" | "latency" | "scale";
+const KINDS: readonly Only[] = ["tcp", "udp", "pps", "latency", "scale"];
 
 interface Options {
   seconds: number;
@@ -62,7 +64,7 @@ function parseOptions(): Options {
     .description("Measures podwire beside the kernel and a C copy loop in one run.")
     .option("--seconds <n>", "length of one throughput or latency measurement", atLeastOne, 10)
     .option("--rounds <n>", "alternating rounds of the packet-rate measurement (2 s each)", atLeastOne, 5)
-    .option("--only <kinds>", "of tcp,udp,pps,latency", oneOf("only", ["tcp", "udp", "pps", "latency"]))
+    .option("--only <kinds>", `of ${KINDS.join(",")}`, oneOf("only", [...KINDS]))
     .option("--path <paths>", "of same-node,overlay", oneOf("path", ["same-node", "overlay"]))
     .option("--udp-rate <rate>", "what iperf3 offers over UDP", "500M")
     .option(
@@ -78,7 +80,7 @@ function parseOptions(): Options {
     .parse()
     .opts();
   if (raw.skipKernel) raw.skip = [...raw.skip, "kernel"];
-  const all = { only: ["tcp", "udp", "pps", "latency"], path: ["same-node", "overlay"] };
+  const all = { only: KINDS, path: ["same-node", "overlay"] };
   return { ...all, ...raw } as unknown as Options;
 }
 
@@ -180,14 +182,9 @@ async function measureLatency(bench: Bench): Promise<void> {
   }
 }
 
-async function runBench(options: Options): Promise<number> {
+async function measureNetwork(options: Options): Promise<Sample[]> {
   if (process.getuid?.() !== 0)
     throw new BenchError("the benchmark makes network namespaces: run it as root");
-  const load = loadavg()[0];
-  if (load > cpus().length / 2)
-    progress(
-      `this machine is busy (load ${load.toFixed(1)}): whatever needs two cores at once will look slow`,
-    );
   const programs = await buildPrograms();
   const subjects = await makeSubjects(options, programs["copy-loop"]);
   const bench: Bench = { options, subjects, programs, samples: [] };
@@ -201,9 +198,23 @@ async function runBench(options: Options): Promise<number> {
     if (kind === "pps") await measurePackets(bench);
     if (kind === "latency") await measureLatency(bench);
   }
-  const rows = toRows(bench.samples);
-  const broken = brokenFloors(rows);
-  process.stdout.write(`${formatTable(rows)}\n`);
+  return bench.samples;
+}
+
+async function runBench(options: Options): Promise<number> {
+  const load = loadavg()[0];
+  if (load > cpus().length / 2)
+    progress(
+      `this machine is busy (load ${load.toFixed(1)}): whatever needs two cores at once will look slow`,
+    );
+  const isNetwork = options.only.some((kind) => kind !== "scale");
+  const samples = isNetwork ? await measureNetwork(options) : [];
+  const rows = toRows(samples);
+  if (isNetwork) process.stdout.write(`${formatTable(rows)}\n`);
+  // Last and alone: the subjects of the others run until the end, but idle.
+  const scale: ScaleRow[] = options.only.includes("scale") ? await measureScale(options.check, progress) : [];
+  if (scale.length > 0) process.stdout.write(`${formatScale(scale)}\n`);
+  const broken = [...brokenFloors(rows), ...brokenScale(scale)];
   const machine = {
     cpu: cpus()[0].model,
     cores: cpus().length,
@@ -211,14 +222,8 @@ async function runBench(options: Options): Promise<number> {
     node: process.version,
     load,
   };
-  const report = {
-    machine,
-    seconds: options.seconds,
-    rounds: options.rounds,
-    samples: bench.samples,
-    rows,
-    broken,
-  };
+  const { seconds, rounds } = options;
+  const report = { machine, seconds, rounds, samples, rows, scale, broken };
   if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`);
   for (const line of broken) process.stdout.write(`below the promise: ${line}\n`);
   return options.check && broken.length > 0 ? 3 : 0;

@@ -5,7 +5,6 @@
 import { DropReason } from "../dataplane/drop-reason.ts";
 import * as engine from "../dataplane/engine.ts";
 import { BATCH } from "../dataplane/engine.ts";
-import type { Io } from "../dataplane/port.ts";
 import { Conntrack, createSeed, expireSlice, used } from "../dataplane/table/conntrack.ts";
 import { tryLoadNative } from "../native/binding.ts";
 import * as build from "../testing/frame-builder.ts";
@@ -14,6 +13,7 @@ import { pathTo } from "../testing/test-fabric.ts";
 import { TestNode } from "../testing/test-node.ts";
 import { partialFrame, superframe, type VirtioFrame } from "../testing/virtio-frames.ts";
 import * as hotLoop from "./hot-loop.ts";
+import { TemplateIo, VIRTIO } from "./template-io.ts";
 
 const [POD2, POD3, REMOTE, VIP] = ["10.244.1.2", "10.244.1.3", "10.244.2.2", "10.96.0.10"];
 const [NODE, PEER] = ["192.168.50.11", "192.168.50.12"];
@@ -21,7 +21,6 @@ const PACKETS = 1 << 15;
 const SUPERFRAMES = 1 << 9;
 const FLOWS = 50_000;
 const PORT_AT = 34; // of a TCP or UDP frame without IP options
-const VIRTIO = 10;
 /** Minimum of several runs, ns, AMD EPYC, Node 20.20, on a machine that was busy: ratios hold, figures do not. */
 const RECORDED: Record<string, number> = {
   "copy alone, 64 bytes": 15,
@@ -37,49 +36,6 @@ const RECORDED: Record<string, number> = {
   "into VXLAN, superframe of 60 KB": 7_600,
   "out of VXLAN, superframe of 60 KB": 8_100,
 };
-
-/** Copies one template into every slot of a batch; `vary` changes the copies. Transmits into nothing. */
-class TemplateIo implements Io {
-  template = new Uint8Array(0);
-  left = 0;
-  sent = 0;
-  vary: ((arena: Uint8Array, frame: number) => void) | null = null;
-
-  receive(
-    _fd: number,
-    _kind: number,
-    arena: Uint8Array,
-    offs: Int32Array,
-    lens: Int32Array,
-    first: number,
-    max: number,
-  ): number {
-    const count = this.left < max ? this.left : max;
-    const len = this.template.length - VIRTIO;
-    for (let i = 0; i < count; i++) {
-      const at = offs[first + i];
-      arena.set(this.template, at - VIRTIO);
-      if (this.vary !== null) this.vary(arena, at);
-      lens[first + i] = len;
-    }
-    this.left -= count;
-    return count;
-  }
-
-  transmit(
-    _fds: Int32Array,
-    _kinds: Int32Array,
-    _arena: Uint8Array,
-    _offs: Int32Array,
-    _lens: Int32Array,
-    count: number,
-    results: Int32Array,
-  ): number {
-    for (let i = 0; i < count; i++) results[i] = 0;
-    this.sent += count;
-    return count;
-  }
-}
 
 interface Bench {
   readonly node: TestNode;

@@ -100,6 +100,7 @@ static const struct {
     {"pollerAddEvent", PollerAddEvent},
     {"pollerRemove", PollerRemove},
     {"wait", Wait},
+    {"threadCpuUs", ThreadCpuUs},
     {"receive", Receive},
     {"droppedOnReceive", DroppedOnReceive},
     {"transmit", Transmit},

@@ -75,6 +75,8 @@ export interface Native {
    * heap number.)
    */
   wait(poller: number, tokens: Int32Array, timeoutUs: number, spinUs: number, clock: Float64Array): number;
+  /** Processor time of this thread, µs: what something costs on a machine that is busy with other things. */
+  threadCpuUs(): number;
 
   /**
    * Up to `max` frames from fd: frame i goes to offs[first+i] (vnet header at -10), its bytes without that

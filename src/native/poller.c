@@ -116,3 +116,10 @@ napi_value Wait(napi_env env, napi_callback_info info) {
   }
   return return_int(env, ready);
 }
+
+napi_value ThreadCpuUs(napi_env env, napi_callback_info info) {
+  (void)info;
+  struct timespec used;
+  if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used) < 0) return return_int(env, -errno);
+  return return_int(env, (int64_t)used.tv_sec * 1000000 + used.tv_nsec / 1000);
+}

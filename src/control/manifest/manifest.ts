@@ -55,6 +55,18 @@ export interface ParseOptions {
 
 /** Checks and defaults all objects of all texts, in order; throws a ManifestError that lists every problem. */
 export function parseManifests(texts: readonly ManifestText[], options: ParseOptions = {}): Manifest[] {
+  const steps = parseSteps(texts, options);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** As `parseManifests`, object by object, for a caller who has other things to do in between. */
+export function* parseSteps(
+  texts: readonly ManifestText[],
+  options: ParseOptions = {},
+): Generator<void, Manifest[]> {
   const problems: ManifestProblem[] = [];
   const manifests: Manifest[] = [];
   for (const source of texts) {
@@ -65,7 +77,7 @@ export function parseManifests(texts: readonly ManifestText[], options: ParseOpt
         );
       }
       if (doc.problems.length === 0)
-        readItems(new Origin(source.file, doc, []), doc.value, options, manifests, problems);
+        yield* readItems(new Origin(source.file, doc, []), doc.value, options, manifests, problems);
     }
   }
   checkDuplicates(manifests, problems);
@@ -116,23 +128,24 @@ function writtenAt(path: FieldPath, origin: Origin): FieldPath {
   return copy !== undefined && !origin.has(head) && origin.has(copy[1]) ? copy[1] : path;
 }
 
-function readItems(
+function* readItems(
   origin: Origin,
   value: unknown,
   options: ParseOptions,
   manifests: Manifest[],
   problems: ManifestProblem[],
-): void {
+): Generator<void, void> {
   const list = value as { kind?: unknown; items?: unknown };
   if (typeof list?.kind === "string" && list.kind.endsWith("List") && Array.isArray(list.items)) {
     for (const [i, item] of list.items.entries()) {
       const inner = new Origin(origin.file, origin.doc, [...origin.prefix, "items", i]);
-      readItems(inner, withListKind(item, list as ListHead), options, manifests, problems);
+      yield* readItems(inner, withListKind(item, list as ListHead), options, manifests, problems);
     }
     return;
   }
   const manifest = readObject(origin, value, options, problems);
   if (manifest !== undefined) manifests.push(manifest);
+  yield;
 }
 
 interface ListHead {

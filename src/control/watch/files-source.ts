@@ -2,11 +2,12 @@
 // after a short quiet time, as a whole; a file that is broken or half written leaves the objects as they were.
 import { existsSync, type FSWatcher, readdirSync, readFileSync, statSync, watch } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { type ManifestText, parseManifests } from "../manifest/manifest.ts";
+import { type Manifest, type ManifestText, parseSteps } from "../manifest/manifest.ts";
 import { ObjectSet } from "./object-set.ts";
 import type { ObjectSource, SourceListener } from "./source.ts";
 
 const QUIET_MS = 20; // editors and `kubectl`-like writers touch a file several times
+const OBJECTS_A_TURN = 256; // some ten milliseconds: of many objects no more are read at once
 
 export class FilesSource implements ObjectSource {
   readonly #paths: readonly string[];
@@ -15,6 +16,8 @@ export class FilesSource implements ObjectSource {
   #timer: NodeJS.Timeout | undefined;
   #listener: SourceListener | undefined;
   #lastTexts = "";
+  #reading = false;
+  #again = false;
 
   constructor(paths: readonly string[]) {
     this.#paths = paths;
@@ -43,20 +46,52 @@ export class FilesSource implements ObjectSource {
     this.#listener = undefined;
   }
 
-  /** Reads everything now and tells what changed. */
+  /** Reads everything and tells what changed: at once, or over several turns when that takes long. */
   reload(): void {
+    if (this.#reading) {
+      this.#again = true;
+      return;
+    }
     try {
       const texts = readManifestTexts(this.#paths);
       const all = JSON.stringify(texts);
       if (all === this.#lastTexts) return;
-      const objects = parseManifests(texts)
-        .filter((m) => m.info.stored)
-        .map((m) => m.object);
-      this.#lastTexts = all;
-      this.#listener?.events(this.#set.replace(objects), true);
+      this.#reading = true;
+      this.#read(parseSteps(texts), all);
     } catch (error) {
       this.#listener?.problem(error as Error);
     }
+  }
+
+  #read(steps: Generator<void, Manifest[]>, all: string): void {
+    if (this.#listener === undefined) return;
+    try {
+      for (let i = 0; i < OBJECTS_A_TURN; i++) {
+        const step = steps.next();
+        if (step.done !== true) continue;
+        this.#finish(step.value, all);
+        return;
+      }
+      setImmediate(() => this.#read(steps, all));
+    } catch (error) {
+      this.#reading = false;
+      this.#listener.problem(error as Error);
+      this.#reloadAgain();
+    }
+  }
+
+  #finish(manifests: readonly Manifest[], all: string): void {
+    this.#reading = false;
+    this.#lastTexts = all;
+    const objects = manifests.filter((m) => m.info.stored).map((m) => m.object);
+    this.#listener?.events(this.#set.replace(objects), true);
+    this.#reloadAgain();
+  }
+
+  /** The files changed while they were read. */
+  #reloadAgain(): void {
+    if (this.#again) this.#changed();
+    this.#again = false;
   }
 
   #watch(directory: string, names: ReadonlySet<string> | undefined): void {

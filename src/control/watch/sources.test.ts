@@ -95,6 +95,35 @@ t.test("files: one named file is followed through a rename over it", async (t) =
   t.same(heard.events, ["ADDED a", "ADDED b"]);
 });
 
+t.test(
+  "files: many objects are read over several turns, and what changes meanwhile after them",
+  async (t) => {
+    const directory = mkdtempSync(join(tmpdir(), "podwire-files-"));
+    t.teardown(() => rmSync(directory, { recursive: true }));
+    const file = join(directory, "all.json");
+    const list = (count: number) =>
+      JSON.stringify({
+        apiVersion: "v1",
+        kind: "List",
+        items: Array.from({ length: count }, (_, i) => service(`s${i}`)),
+      });
+    writeFileSync(file, list(8000));
+    const source = new FilesSource([directory]);
+    let turns = 0;
+    const counting = setInterval(() => turns++, 1);
+    t.teardown(() => clearInterval(counting));
+    const heard = new Recorder(source);
+    t.teardown(() => source.close());
+    t.equal(heard.synced, 0, "not at once");
+    writeFileSync(file, list(7999));
+    source.reload();
+    await heard.until(() => heard.synced === 2);
+    t.ok(turns > 1, `${turns} turns meanwhile`);
+    t.equal(heard.events.length, 8001);
+    t.equal(heard.events.at(-1), "DELETED s7999");
+  },
+);
+
 /** A server that answers each watch with the objects of the moment and keeps the connection. */
 function serve(
   path: string,

@@ -114,7 +114,7 @@ const RANGE_WORDS = 5; // address words, prefix length
 /** What a service port owns in the columns. Cold: only changes read it. */
 interface ServiceRecord {
   readonly name: string;
-  readonly frontends: number[];
+  frontends: number[];
   /** First of its endpoints, which are chained by `epNext`; NONE: it has none. */
   firstEndpoint: number;
   members: number;
@@ -122,7 +122,7 @@ interface ServiceRecord {
   ranges: number;
   rangesSize: number;
   /** Maglev tables by the endpoints and weights they were dealt for. */
-  readonly maglev: Map<string, number>;
+  maglev: Map<string, number> | null;
 }
 
 /** What a frontend keeps over a change of its service port, as long as its address stays. */
@@ -521,7 +521,7 @@ function createPlan(t: Services, spec: ServicePortSpec, room: { frontends: numbe
     membersSize,
     ranges,
     rangesSize: Math.max(1, rangesSize),
-    maglev: new Map(),
+    maglev: null,
   };
   const kept = new Map((old?.frontends ?? []).map((f) => [createFrontendKey(t, f), createKept(t, f)]));
   return { spec, old, endpoints, record, kept };
@@ -560,11 +560,12 @@ function upsertService(t: Services, { spec, old, endpoints, record, kept }: Serv
     if (f.sourceRanges !== null) rangeAt += f.sourceRanges.length * RANGE_WORDS;
     if (slot < 0) continue;
     record.frontends.push(slot);
-    const before = kept.get(createFrontendKey(t, slot));
+    const before = kept.size === 0 ? undefined : kept.get(createFrontendKey(t, slot));
     t.hits[slot] = before?.hits ?? 0;
     t.affinityId[slot] = createAffinityId(t, spec, before);
     createSchedule(t, spec, slot, { record, old, kept: before });
   }
+  record.frontends = record.frontends.slice(); // no room to grow: less for the collector to carry
   if (old !== undefined) releaseMaglev(t, old, record);
   t.records.set(spec.id, record);
 }
@@ -591,19 +592,21 @@ function createSchedule(
   if (kind !== Scheduler.MH || members.length === 0) return;
   const weights = members.map((slot) => s.weight[slot]);
   const key = `${members}/${weights}/${members.map((slot) => t.epGeneration[slot])}`;
-  let at = o.record.maglev.get(key) ?? o.old?.maglev.get(key);
+  let at = o.record.maglev?.get(key) ?? o.old?.maglev?.get(key);
   if (at === undefined) {
     const set = members.map((slot) => createDestination(t, slot));
     at = createMaglev(s, set, weights);
     if (at < 0) return;
   }
+  o.record.maglev ??= new Map();
   o.record.maglev.set(key, at);
   s.maglevAt[f] = at;
 }
 
 /** Gives back the tables that `next` does not go on with. */
 function releaseMaglev(t: Services, old: ServiceRecord, next: ServiceRecord | null): void {
-  for (const [key, at] of old.maglev) if (next?.maglev.has(key) !== true) createMaglevRoom(t.schedule, at);
+  if (old.maglev === null) return;
+  for (const [key, at] of old.maglev) if (next?.maglev?.has(key) !== true) createMaglevRoom(t.schedule, at);
 }
 
 function createDestination(t: Services, slot: number): Destination {
@@ -623,7 +626,10 @@ function createFrontend(
   // Two services on one address and port: `compile` gives it to one of them. Here the first keeps it.
   if (find(t, f.w0, f.w1, f.w2, f.w3, f.port, meta) >= 0) return -1;
   const slot = t.freeFrontends.pop() ?? t.nextFrontend++; // createPlan saw to it that there is one
-  t.addr.set([f.w0, f.w1, f.w2, f.w3], slot * 4);
+  t.addr[slot * 4] = f.w0;
+  t.addr[slot * 4 + 1] = f.w1;
+  t.addr[slot * 4 + 2] = f.w2;
+  t.addr[slot * 4 + 3] = f.w3;
   t.portProto[slot] = pack(f.port, f.family, protocol);
   t.kind[slot] = f.kind;
   t.service[slot] = spec.id;

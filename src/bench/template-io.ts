@@ -1,0 +1,48 @@
+// A port for benchmarks: every frame it "receives" is a copy of one template, what is sent to it goes nowhere.
+import type { Io } from "../dataplane/port.ts";
+
+/** Bytes of the virtio-net header before a frame. */
+export const VIRTIO = 10;
+
+/** Copies one template into every slot of a batch; `vary` changes the copies. Transmits into nothing. */
+export class TemplateIo implements Io {
+  template = new Uint8Array(0);
+  left = 0;
+  sent = 0;
+  vary: ((arena: Uint8Array, frame: number) => void) | null = null;
+
+  receive(
+    _fd: number,
+    _kind: number,
+    arena: Uint8Array,
+    offs: Int32Array,
+    lens: Int32Array,
+    first: number,
+    max: number,
+  ): number {
+    const count = this.left < max ? this.left : max;
+    const len = this.template.length - VIRTIO;
+    for (let i = 0; i < count; i++) {
+      const at = offs[first + i];
+      arena.set(this.template, at - VIRTIO);
+      if (this.vary !== null) this.vary(arena, at);
+      lens[first + i] = len;
+    }
+    this.left -= count;
+    return count;
+  }
+
+  transmit(
+    _fds: Int32Array,
+    _kinds: Int32Array,
+    _arena: Uint8Array,
+    _offs: Int32Array,
+    _lens: Int32Array,
+    count: number,
+    results: Int32Array,
+  ): number {
+    for (let i = 0; i < count; i++) results[i] = 0;
+    this.sent += count;
+    return count;
+  }
+}
