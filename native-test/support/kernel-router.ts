@@ -168,7 +168,7 @@ export class KernelRouter {
       // As CNI plugins do it: pods speak to the world with the node's address.
       `add table ${ip} pods`,
       `add chain ${ip} pods postrouting { type nat hook postrouting priority 110 ; }`,
-      `add rule ${ip} pods postrouting oifname != lo ${egress} masquerade`,
+      `add rule ${ip} pods postrouting oifname != lo ${egress} masquerade fully-random`,
     ];
     this.run("nft -f -", `${rules.join("\n")}\n`);
   }

@@ -16,7 +16,7 @@ import type { ObjectSource } from "../control/watch/source.ts";
 import { errnoName, loadNative, type Native } from "../native/binding.ts";
 import { startApi } from "./api.ts";
 import { Attachments } from "./attachments.ts";
-import { conntrackTimeouts } from "./conntrack-timeouts.ts";
+import { conntrackSettings } from "./conntrack-settings.ts";
 import { HostRouting } from "./host-routing.ts";
 import { InlinePlane } from "./inline-plane.ts";
 import type { PlaneMessage } from "./messages.ts";
@@ -115,7 +115,7 @@ export class Agent {
     const uplink = await this.#openUplink();
     const host = await this.#attachments.openHost(config.netns, config.host.interface);
     this.#ports = { uplink: uplink.id, host: host.id, mtu: uplink.mtu };
-    await this.#plane.apply({ type: "timeouts", seconds: conntrackTimeouts(config.proxy.conntrack) });
+    await this.#plane.apply({ type: "conntrack", words: conntrackSettings(config) });
     const watching = new Watching(this.#plane);
     const serviceName = (id: number): string | undefined => this.#messages.services.nameOf(id);
     this.#server = await startApi(

@@ -62,10 +62,8 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
     case "endpoints":
       createPart(t.services, message.part);
       return;
-    case "timeouts":
-      for (const [which, seconds] of message.seconds) {
-        t.conntrack.header[conntrack.H_TIMEOUTS + which] = seconds;
-      }
+    case "conntrack":
+      for (const [word, value] of message.words) t.conntrack.header[word] = value;
       return;
     case "watch":
       watch(plane, message);

@@ -43,7 +43,7 @@ export type PlaneMessage =
   | { type: "routes"; routes: RouteSpec[]; vteps: VtepSpec[] }
   | { type: "services"; update: ServiceUpdate }
   | { type: "endpoints"; part: EndpointPart }
-  | { type: "timeouts"; seconds: [which: number, seconds: number][] }
+  | { type: "conntrack"; words: [word: number, value: number][] } // of the table's header
   | {
       type: "watch";
       index: number;

@@ -22,6 +22,7 @@ export function offlineConfig(
     source: { files: [] },
     proxy,
     conntrackMax: 0,
+    conntrackSysctls: {},
     ftpHelper: false,
     spinMicroseconds: 0,
     // A packet is asked about, or replayed, at whatever port it is said to have come by.

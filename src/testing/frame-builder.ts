@@ -277,12 +277,19 @@ function tcpOptionBytes(o: TcpOptions): Uint8Array {
   if (o.sackPermitted) bytes.push(tcp.OPTION_SACK_PERMITTED, 2);
   if (o.timestamps !== undefined) {
     bytes.push(tcp.OPTION_TIMESTAMPS, 10);
-    for (const word of o.timestamps)
-      bytes.push(word >>> 24, (word >>> 16) & 0xff, (word >>> 8) & 0xff, word & 0xff);
+    for (const word of o.timestamps) bytes.push(...wordBytes(word));
+  }
+  if (o.sack !== undefined) {
+    bytes.push(tcp.OPTION_NOP, tcp.OPTION_NOP, tcp.OPTION_SACK, 2 + 8 * o.sack.length);
+    for (const word of o.sack.flat()) bytes.push(...wordBytes(word));
   }
   if (o.wscale !== undefined) bytes.push(tcp.OPTION_NOP, tcp.OPTION_WSCALE, 3, o.wscale);
   while (bytes.length % 4 !== 0) bytes.push(tcp.OPTION_NOP);
   return Uint8Array.from(bytes);
+}
+
+function wordBytes(word: number): number[] {
+  return [word >>> 24, (word >>> 16) & 0xff, (word >>> 8) & 0xff, word & 0xff];
 }
 
 function sctpChunkBytes(chunk: SctpChunk): Uint8Array {

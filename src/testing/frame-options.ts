@@ -38,6 +38,7 @@ export interface TcpOptions extends PortOptions {
   readonly wscale?: number;
   readonly sackPermitted?: boolean;
   readonly timestamps?: readonly [value: number, echo: number];
+  readonly sack?: readonly (readonly [left: number, right: number])[];
   readonly payload?: Payload;
 }
 

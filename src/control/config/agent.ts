@@ -1,6 +1,7 @@
 // AgentConfiguration (podwire.dev/v1alpha1): what one node's agent has to know before it sees any object.
 import { type Cidr, formatCidr, type Ip, parseCidr, parseIp } from "../../base/ip.ts";
 import type { FieldPath, FieldProblems } from "../manifest/field-problems.ts";
+import { type ConntrackSysctls, conntrackSysctls } from "./conntrack.ts";
 import { type ProxyConfig, readProxyConfig } from "./proxy.ts";
 import { checkSchema } from "./schema.ts";
 
@@ -36,6 +37,7 @@ export interface AgentConfig {
   readonly source: { readonly socket: string } | { readonly files: readonly string[] };
   readonly proxy: ProxyConfig;
   readonly conntrackMax: number;
+  readonly conntrackSysctls: ConntrackSysctls;
   /** Read FTP's control connections for the data connections they announce. */
   readonly ftpHelper: boolean;
   readonly spinMicroseconds: number;
@@ -58,7 +60,7 @@ interface RawAgent {
   socket: string;
   source: { socket: string } | { files: string[] };
   proxy?: unknown;
-  conntrack?: { max?: number; helpers?: string[] };
+  conntrack?: { max?: number; helpers?: string[] } & ConntrackSysctls;
   dataplane?: { spinMicroseconds?: number; antiSpoofing?: boolean; mssClamp?: boolean };
 }
 
@@ -95,6 +97,7 @@ export function agentConfig(value: unknown, problems: FieldProblems): AgentConfi
     source: raw.source,
     proxy: readProxyConfig(raw.proxy, problems, ["proxy"], clusterCidrs.map(formatCidr).join(",")),
     conntrackMax: raw.conntrack?.max ?? CONNTRACK_MAX,
+    conntrackSysctls: conntrackSysctls(raw.conntrack ?? {}),
     ftpHelper: raw.conntrack?.helpers?.includes("ftp") ?? false,
     spinMicroseconds: raw.dataplane?.spinMicroseconds ?? SPIN_US,
     antiSpoofing: raw.dataplane?.antiSpoofing ?? true,

@@ -20,7 +20,7 @@ socket: /run/podwire/a.sock
 source: { socket: /run/podwire/lab.sock }
 proxy: { mode: nftables, conntrack: { tcpEstablishedTimeout: 1h } }
 dataplane: { spinMicroseconds: 20 }
-conntrack: { helpers: [ftp] }
+conntrack: { helpers: [ftp], nf_conntrack_tcp_be_liberal: 1, nf_conntrack_tcp_timeout_close: 20 }
 `;
 
 t.test("an AgentConfiguration is read with its defaults", async (t) => {
@@ -81,6 +81,16 @@ t.test("a wrong AgentConfiguration is refused field by field, with positions", a
       "6:14",
       'serviceCIDR: Invalid value: "10.96.0.0/012": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)',
     ),
+  );
+  refused(
+    "nf_conntrack_tcp_timeout_close: 20",
+    "nf_conntrack_tcp_timeout_close: 0",
+    at("16:94", "conntrack.nf_conntrack_tcp_timeout_close: Invalid value: 0: must be >= 1"),
+  );
+  refused(
+    "nf_conntrack_tcp_be_liberal",
+    "nf_conntrack_tcp_be_librel",
+    at("16:30", 'unknown field "conntrack.nf_conntrack_tcp_be_librel"'),
   );
   refused("mode: nftables", "masq: yes", at("14:10", 'unknown field "proxy.masq"'));
   t.throws(() => readAgentFile({ file: "a", text: "" }), { code: "CONFIG_COUNT" });

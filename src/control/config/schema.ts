@@ -1,6 +1,7 @@
 // JSON schemas of podwire's own files (podwire.dev/v1alpha1), and how their errors read in the words of field errors.
 import { Ajv, type ErrorObject, type SchemaObject } from "ajv";
 import { type FieldPath, type FieldProblems, formatPath } from "../manifest/field-problems.ts";
+import { conntrackSysctlSchema } from "./conntrack.ts";
 
 const text: SchemaObject = { type: "string", minLength: 1 };
 const closed = (properties: Record<string, SchemaObject>, required: string[] = []): SchemaObject => ({
@@ -35,6 +36,7 @@ const proxy = { type: "object" }; // checked by readProxyConfig
 const conntrack = closed({
   max: { type: "integer", minimum: 1 },
   helpers: listOf({ enum: ["ftp"] }),
+  ...conntrackSysctlSchema,
 });
 const dataplane = closed({
   spinMicroseconds: { type: "integer", minimum: 0, maximum: 1_000_000 },

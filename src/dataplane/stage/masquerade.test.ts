@@ -140,7 +140,7 @@ t.test(
     node.tables.config.snatMax = 32_777; // 10 ports below the node ports, 10 above
     const send = (srcPort: number, dstPort: number): void =>
       node.send("pod2", build.udpFrame({ ...pathTo(node, POD2, CLIENT), srcPort, dstPort }));
-    for (let i = 0; i < 25; i++) send(1000 + i, 53);
+    for (let i = 0; i < 25; i++) send(1100 + i, 53);
     node.run();
     const ports = node.texts("uplink").map(sourcePort);
     t.equal(ports.length, 20);
@@ -153,6 +153,26 @@ t.test(
   },
 );
 
+t.test("who came from a privileged port leaves from one of the same kind", async (t) => {
+  const node = knowing();
+  for (const [first, low, high] of [
+    [100, 1, 511],
+    [600, 600, 1023],
+    [1024, 1024, 65_535],
+  ]) {
+    for (let i = 0; i < 20; i++) {
+      node.send("pod2", build.udpFrame({ ...pathTo(node, POD2, CLIENT), srcPort: first + i }));
+    }
+    node.run();
+    const ports = node.texts("uplink").map(sourcePort);
+    t.equal(new Set(ports).size, 20);
+    t.ok(
+      ports.every((port) => Number(port) >= low && Number(port) <= high),
+      `${ports}`,
+    );
+  }
+});
+
 t.test("the port of a connection that has expired is free again at once", async (t) => {
   const node = knowing();
   node.tables.config.snatMin = 1024;
@@ -161,13 +181,13 @@ t.test("the port of a connection that has expired is free again at once", async 
     node.send("pod2", build.udpFrame({ ...pathTo(node, POD2, CLIENT), srcPort }));
   node.tables.config.snatAvoidMin = 1026;
   node.tables.config.snatAvoidMax = 1025;
-  send(1);
-  send(2);
+  send(5001);
+  send(5002);
   node.run();
   t.equal(node.received("uplink").length, 2);
   node.clock.advanceSec(31);
   node.engine.lastSweepMs = node.clock.nowMs(); // the walk has not come by
-  send(3);
+  send(5003);
   node.run();
   t.equal(node.received("uplink").filter((r) => r.text.startsWith("IP")).length, 1);
   t.same(node.drops(), {});

@@ -37,6 +37,7 @@ const { Status } = conntrack;
 /** Random tries before the walk, and steps of the walk: bounds what one packet may cost. */
 const RANDOM_TRIES = 32;
 const WALK_STEPS = 2048;
+const PRIVILEGED = 1024;
 const FTP_PORT = 21;
 const SCTP = 132;
 
@@ -120,10 +121,21 @@ function findPort(pkt: Packet, t: Tables, masked: boolean, nowSec: number): numb
     return isTaken(t, t.keyA, nowSec) ? DropReason.CT_TUPLE_TAKEN : DropReason.NONE;
   }
   const c = t.config;
-  const low = isQuery ? 0 : c.snatMin;
-  const size = (isQuery ? 0xffff : c.snatMax) - low + 1;
-  const gapAt = isQuery ? size : c.snatAvoidMin - low;
-  const gap = isQuery ? 0 : c.snatAvoidMax - c.snatAvoidMin + 1;
+  const wanted = to[8] >>> 16;
+  let low = c.snatMin;
+  let high = c.snatMax;
+  let isWhole = true; // no node ports in it
+  if (isQuery) {
+    low = 0;
+    high = 0xffff;
+  } else if (wanted < PRIVILEGED) {
+    // Who came from a privileged port goes on with one (nf_nat_l4proto_unique_tuple: the same two ranges).
+    low = wanted < 512 ? 1 : 600;
+    high = wanted < 512 ? 511 : PRIVILEGED - 1;
+  } else isWhole = false;
+  const size = high - low + 1;
+  const gapAt = isWhole ? size : c.snatAvoidMin - low;
+  const gap = isWhole ? 0 : c.snatAvoidMax - c.snatAvoidMin + 1;
   const usable = size - gap;
   let n = pickBelow(t, usable);
   for (let tries = 0; tries < RANDOM_TRIES + WALK_STEPS; tries++) {

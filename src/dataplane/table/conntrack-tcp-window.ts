@@ -128,29 +128,38 @@ export function advance(
   const sent = c[s + W_END];
   const receiverEnd = c[r + W_END];
   const unacked = (receiverEnd - ack) | 0;
-  if (((seq - maxEnd) | 0) > 0 || unacked < 0 || ((end - sent + receiverWin) | 0) < 0) return false;
+  if (isAbove(seq, maxEnd) || unacked < 0 || isAbove((sent - receiverWin) | 0, end)) return false;
   if (unacked > MAX_ACK_WINDOW && unacked > senderWin) return false;
   const before = c[w + W_BITS];
   const scaled = win << scaleOf(before, dir);
   let bits = (before & ~LAST_MASK) | (ROW_ACK << LAST_ROW_SHIFT) | (dir << 27);
   const shift = dir << 3;
   if (senderWin < scaled) c[s + W_MAX_WIN] = scaled;
-  if (((end - sent) | 0) > 0) {
+  if (after(end, sent)) {
     c[s + W_END] = end;
     bits |= DATA_UNACKNOWLEDGED << shift;
   }
-  if ((bits & (MAXACK_SET << shift)) === 0 || ((ack - c[s + W_MAX_ACK]) | 0) > 0) {
+  if ((bits & (MAXACK_SET << shift)) === 0 || after(ack, c[s + W_MAX_ACK])) {
     c[s + W_MAX_ACK] = ack;
     bits |= MAXACK_SET << shift;
   }
-  if (((end - maxEnd) | 0) > 0) growWindow(c, r, (end - maxEnd) | 0);
+  if (after(end, maxEnd)) growWindow(c, r, (end - maxEnd) | 0);
   const room = (ack + scaled) | 0;
-  if (((room - c[r + W_MAX_END]) | 0) >= 0) c[r + W_MAX_END] = scaled === 0 ? (room + 1) | 0 : room;
+  if (!after(c[r + W_MAX_END], room)) c[r + W_MAX_END] = scaled === 0 ? (room + 1) | 0 : room;
   if (unacked === 0) bits &= ~(DATA_UNACKNOWLEDGED << (8 - shift));
   noteAck(c, w, lastDir(before) === dir, seq, ack, end, win);
   if (bits !== before) c[w + W_BITS] = bits;
   t.expiresAtSec[slot] = (nowSec + timeoutFor(t, w, STATE_ESTABLISHED, false)) | 0;
   return true;
+}
+
+/** Linux' after(a, b), down to what it says of two numbers half the circle apart. */
+function after(a: number, b: number): boolean {
+  return ((b - a) | 0) < 0;
+}
+/** !before(a, b + 1), the same way. */
+function isAbove(a: number, b: number): boolean {
+  return ((a - b - 1) | 0) >= 0;
 }
 
 function growWindow(c: Int32Array, at: number, by: number): void {
@@ -261,7 +270,7 @@ export function check(t: Conntrack, ref: number, row: number, seg: Segment): num
     } else pickUp(c, w, dir, seg, sack);
   } else if (
     isSyn &&
-    ((seg.end - c[s + W_END]) | 0) > 0 &&
+    after(seg.end, c[s + W_END]) &&
     (state === STATE_SYN_SENT || state === STATE_SYN_RECV)
   ) {
     initSender(c, w, dir, seg);
@@ -303,20 +312,21 @@ function judge(t: Conntrack, w: number, dir: number, seq: number, end: number, s
   const r = s ^ 4;
   const senderWin = c[s + W_MAX_WIN];
   const receiverWin = c[r + W_MAX_WIN];
-  const unacked = (c[r + W_END] - sack) | 0;
-  const isRecent = unacked <= (senderWin > MAX_ACK_WINDOW ? senderWin : MAX_ACK_WINDOW);
-  const endOk = ((end - c[s + W_END] + receiverWin) | 0) >= 0;
+  const ackable = c[r + W_END];
+  const isKnown = !isAbove(sack, ackable);
+  const isRecent = after(sack, (ackable - (senderWin > MAX_ACK_WINDOW ? senderWin : MAX_ACK_WINDOW) - 1) | 0);
+  const endOk = after(end, (c[s + W_END] - receiverWin - 1) | 0);
   let verdict: number = Window.ACCEPT;
-  if (((seq - c[s + W_MAX_END]) | 0) > 0) {
+  if (isAbove(seq, c[s + W_MAX_END])) {
     verdict = Window.INVALID;
     const overshot = (end - c[s + W_MAX_END] + 1) >>> 0;
-    if (receiverWin !== 0 && endOk && isRecent && overshot <= receiverWin && unacked >= 0) {
+    if (receiverWin !== 0 && endOk && isRecent && overshot <= receiverWin && isKnown) {
       // More than the receiver takes. Should it acknowledge that, its acknowledgement must be good.
       c[s + W_END] = end;
       c[w + W_BITS] |= DATA_UNACKNOWLEDGED << (dir << 3);
       verdict = Window.IGNORE;
     }
-  } else if (unacked < 0) verdict = Window.INVALID;
+  } else if (!isKnown) verdict = Window.INVALID;
   else if ((receiverWin !== 0 && !endOk) || !isRecent) verdict = Window.IGNORE;
   if (verdict === Window.ACCEPT) return verdict;
   const isLiberal = (flagsOf(c[w + W_BITS], dir) & BE_LIBERAL) !== 0;
@@ -341,18 +351,18 @@ function learn(
   const win = (seg.flags & SYN) !== 0 ? seg.win : seg.win << scaleOf(bits, dir);
   const reach = win + ((sack - ack) | 0);
   if (c[s + W_MAX_WIN] < reach) c[s + W_MAX_WIN] = reach > I32_MAX ? I32_MAX : reach;
-  if (((end - c[s + W_END]) | 0) > 0) {
+  if (after(end, c[s + W_END])) {
     c[s + W_END] = end;
     bits |= DATA_UNACKNOWLEDGED << shift;
   }
   if ((seg.flags & ACK) !== 0) {
-    if ((bits & (MAXACK_SET << shift)) === 0 || ((ack - c[s + W_MAX_ACK]) | 0) > 0) c[s + W_MAX_ACK] = ack;
+    if ((bits & (MAXACK_SET << shift)) === 0 || after(ack, c[s + W_MAX_ACK])) c[s + W_MAX_ACK] = ack;
     bits |= MAXACK_SET << shift;
   }
-  const above = (end - c[s + W_MAX_END]) | 0;
-  if (c[r + W_MAX_WIN] !== 0 && above > 0) growWindow(c, r, above);
+  const maxEnd = c[s + W_MAX_END];
+  if (c[r + W_MAX_WIN] !== 0 && after(end, maxEnd)) growWindow(c, r, (end - maxEnd) | 0);
   const room = (sack + win) | 0;
-  if (((room - c[r + W_MAX_END]) | 0) >= 0) c[r + W_MAX_END] = win === 0 ? (room + 1) | 0 : room;
+  if (!after(c[r + W_MAX_END], room)) c[r + W_MAX_END] = win === 0 ? (room + 1) | 0 : room;
   if (ack === c[r + W_END]) bits &= ~(DATA_UNACKNOWLEDGED << (8 - shift));
   c[w + W_BITS] = bits;
   if (row === ROW_ACK) noteAck(c, w, lastDir(bits) === dir, seq, ack, end, seg.win);

@@ -280,7 +280,7 @@ function judgeReset(t: Conntrack, ref: number, seg: Segment, old: number): numbe
   }
   const answersIgnored =
     ((status & SEEN_REPLY) !== 0 && row === ROW_SYN) || ((status & ASSURED) === 0 && row === ROW_ACK);
-  if (answersIgnored && seg.ack === c[w + W_LAST_END]) return Reset.CLOSES;
+  if (answersIgnored && !sameDir && seg.ack === c[w + W_LAST_END]) return Reset.CLOSES;
   const challenged = old === SS && row === ROW_ACK && tcpWindow.lastDir(bits) === 1;
   return challenged && seg.seq === c[w + W_LAST_ACK] ? Reset.CLOSES : fate;
 }

@@ -189,6 +189,16 @@ t.test("a full table evicts a connection that was never assured", async (t) => {
   t.equal(conntrack.find(table, key), slot << 1);
 });
 
+t.test("a table full of assured connections gives up those that are being closed", async (t) => {
+  const table = filled(4, 16, Status.ASSURED, 100);
+  const slot = conntrack.find(table, v4(7, 1, 1, 1)) >> 1;
+  table.state[slot] = 7; // TIME_WAIT
+  const key = v4(99, 1, 1, 1);
+  t.equal(conntrack.insert(table, key, turned(key), 2), slot);
+  t.equal(conntrack.earlyDrops(table), 1);
+  t.equal(conntrack.find(table, v4(7, 1, 1, 1)), -1);
+});
+
 t.test("a table full of assured connections refuses new ones and keeps the old", async (t) => {
   const table = filled(4, 16, Status.ASSURED, 100);
   const key = v4(99, 1, 1, 1);

@@ -14,9 +14,9 @@
  * an IPv4 connection. The index is open addressing at most half full; each cell holds slot, direction and as many
  * bits of the hash as fit, so that a foreign entry is passed without touching its tuple.
  *
- * Full: an unassured entry near a moving hand is evicted (netfilter's early drop), else the new connection is
- * refused and counted. Expiry walks a slice per poll; an expired entry that is hit before the walk comes is
- * dead.
+ * Full: an unassured entry near a moving hand is evicted (netfilter's early drop), or else one that is being closed;
+ * where there is neither, the new connection is refused and counted. Expiry walks a slice per poll; an expired entry
+ * that is hit before the walk comes is dead.
  */
 import type { Branded } from "../../base/ids.ts";
 import * as endpointLoad from "./endpoint-load.ts";
@@ -433,9 +433,17 @@ function takeSlot(t: Conntrack): number {
 
 /** Slots looked at for a victim when the table is full: netfilter looks at 8 buckets. */
 const EVICT_SCAN = 64;
+const TCP = 6;
+const SCTP = 132;
+// TcpState and SctpState, whose files import this one.
+const TCP_FIN_WAIT = 4;
+const TCP_CLOSE = 8;
+const SCTP_SHUTDOWN_SENT = 5;
+const SCTP_SHUTDOWN_ACK_SENT = 7;
 
 function earlyDrop(t: Conntrack, nowSec: number): boolean {
   const h = t.header;
+  let leaving = -1;
   for (let n = 0; n < EVICT_SCAN; n++) {
     const slot = h[H_EVICT];
     h[H_EVICT] = (slot + 1) & (t.capacity - 1);
@@ -446,8 +454,20 @@ function earlyDrop(t: Conntrack, nowSec: number): boolean {
       h[H_EARLY_DROP]++;
       return true;
     }
+    if (leaving < 0 && isLeaving(t, slot)) leaving = slot;
   }
-  return false;
+  if (leaving < 0) return false;
+  remove(t, leaving);
+  h[H_EARLY_DROP]++;
+  return true;
+}
+
+/** A connection that is being closed (tcp_can_early_drop, sctp_can_early_drop): gives way though it was assured. */
+function isLeaving(t: Conntrack, slot: number): boolean {
+  const state = t.state[slot];
+  const proto = t.tuple[(slot << 3) + 3] & 0xff;
+  if (proto === SCTP) return state >= SCTP_SHUTDOWN_SENT && state <= SCTP_SHUTDOWN_ACK_SENT;
+  return proto === TCP && state >= TCP_FIN_WAIT && state <= TCP_CLOSE;
 }
 
 /**

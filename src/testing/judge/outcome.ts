@@ -115,7 +115,7 @@ export function endsOf(frame: Uint8Array): string {
   return `${src}:${view.getUint16(l4)} > ${dst}:${view.getUint16(l4 + 2)}`;
 }
 
-interface Packet {
+export interface Packet {
   readonly id: number;
   readonly protocol: number;
   readonly l4: number;
@@ -123,7 +123,7 @@ interface Packet {
   readonly dst: string;
 }
 
-function ipAt(view: DataView, off: number): Packet | undefined {
+export function ipAt(view: DataView, off: number): Packet | undefined {
   if (off + IPV6_HEADER > view.byteLength) return undefined;
   const version = view.getUint8(off) >>> 4;
   if (version === 4) {

@@ -81,6 +81,15 @@ export class PlaneSide {
     return node;
   }
 
+  /** Lets time go by. */
+  pause(ms: number): void {
+    this.#nowMs += ms;
+  }
+
+  get node(): OfflineNode {
+    return this.#node;
+  }
+
   /** What became of each packet; `quickly`: before any connection times out. */
   shoot(shots: readonly Shot[], quickly = false): Seen {
     const seen = new Seen();
