@@ -24,6 +24,8 @@ import type { Tables } from "./tables.ts";
 import * as tx from "./tx-queue.ts";
 
 const OUTER_TTL = 64;
+/** UDP_MAX_SEGMENTS: virtio_net_hdr_to_skb refuses a superframe of more (64 until Linux 6.8, 128 since). */
+const SEGMENTS_MAX = 64;
 /** Of both families: the length field of IPv4 covers its header, too. */
 const UDP_LEN_MAX = 65_535 - ipv4.HEADER_LEN_MIN;
 const V4_MAPPED = 0xffff;
@@ -82,7 +84,7 @@ function outerLen(t: Tables, v: number): number {
   return eth.HEADER_LEN + (isOverV4(t, v) ? ipv4.HEADER_LEN_MIN : ipv6.HEADER_LEN) + udp.HEADER_LEN;
 }
 
-/** A superframe of UDP datagrams: nobody behind the tunnel would cut it, so each datagram goes alone. */
+/** A superframe of UDP datagrams: finished ones, end to end behind one outer header, as TCP segments are sent. */
 function encapsulateDatagrams(
   t: Tables,
   pkt: Packet,
@@ -92,26 +94,69 @@ function encapsulateDatagrams(
   v: number,
   nowMs: number,
 ): number {
-  const l3 = pkt.l3 - pkt.off;
-  const l4 = pkt.l4 - pkt.off;
-  const head = l4 + udp.HEADER_LEN;
+  const head = pkt.l4 - pkt.off + udp.HEADER_LEN;
+  const outer = outerLen(t, v);
+  const most = piecesThatFit(outer, vxlan.HEADER_LEN + head + pkt.gsoSize);
+  if (most < 1) return giveBack(t, slot, DropReason.GSO_UNSUPPORTED);
   let reason = 0;
-  let index = 0;
-  for (let at = head; at < len && reason === 0; at += pkt.gsoSize) {
+  let at = head;
+  while (at < len && reason === 0) {
     if (t.pool.count < 2) tx.flush(t.tx); // slots that wait for the flush come back
     const piece = pool.acquire(t.pool);
     if (piece < 0) {
       reason = DropReason.NO_SLOT;
       break;
     }
-    const n = len - at < pkt.gsoSize ? len - at : pkt.gsoSize;
-    const to = pool.frameOffset(piece);
-    t.arena.copyWithin(to, off, off + head);
-    t.arena.copyWithin(to + head, off + at, off + at + n);
-    finishDatagram(t, to + l3, to + l4, udp.HEADER_LEN + n, index++);
-    reason = encapsulateFrame(t, pkt, to, head + n, piece, v, nowMs);
+    const left = len - at;
+    const bytes = left < most * pkt.gsoSize ? left : most * pkt.gsoSize;
+    reason = sendDatagrams(t, pkt, off, at, bytes, piece, outer, v, nowMs);
+    at += bytes;
   }
   return giveBack(t, slot, reason);
+}
+
+/** Pieces of `stride` bytes that one outer datagram may hold. */
+function piecesThatFit(outer: number, stride: number): number {
+  const room = Math.min(SLOT_ROOM - outer, UDP_LEN_MAX - udp.HEADER_LEN);
+  return Math.min((room / stride) | 0, SEGMENTS_MAX);
+}
+
+/** The datagrams with payload bytes `at` … `at + bytes` of the superframe at `off`, in pool slot `slot`. */
+function sendDatagrams(
+  t: Tables,
+  pkt: Packet,
+  off: number,
+  at: number,
+  bytes: number,
+  slot: number,
+  outer: number,
+  v: number,
+  nowMs: number,
+): number {
+  const view = t.own.view;
+  const l3 = pkt.l3 - pkt.off;
+  const l4 = pkt.l4 - pkt.off;
+  const head = l4 + udp.HEADER_LEN;
+  const start = pool.frameOffset(slot);
+  const index = ((at - head) / pkt.gsoSize) | 0;
+  let to = start + outer;
+  let count = 0;
+  for (let done = 0; done < bytes; done += pkt.gsoSize) {
+    const n = bytes - done < pkt.gsoSize ? bytes - done : pkt.gsoSize;
+    vxlan.emit(view, to, t.config.vni as Vni);
+    const frame = to + vxlan.HEADER_LEN;
+    t.arena.copyWithin(frame, off, off + head);
+    t.arena.copyWithin(frame + head, off + at + done, off + at + done + n);
+    finishDatagram(t, frame + l3, frame + l4, udp.HEADER_LEN + n, index + count);
+    to = frame + head + n;
+    count++;
+  }
+  const payload = to - start - outer;
+  emitOuter(t, pkt, start, payload, v, count > 1 ? vxlan.HEADER_LEN + head + pkt.gsoSize : 0);
+  t.ipId = (t.ipId + count) & 0xffff;
+  t.counters.events[Event.VXLAN_ENCAP]++;
+  t.counters.events[Event.GSO_SEGMENTS_OUT] += count;
+  return send(t, start, outer + payload, slot, v, nowMs);
 }
 
 /** Lengths, id and checksums of one datagram of a superframe. */
@@ -191,7 +236,8 @@ function segments(
   const result = t.segment;
   const outer = outerLen(t, v);
   const out = start + outer;
-  const room = Math.min(SLOT_ROOM - outer, UDP_LEN_MAX - udp.HEADER_LEN);
+  const stride = vxlan.HEADER_LEN + (l4 - off) + ((t.own.view.getUint8(l4 + 12) >>> 4) << 2) + pkt.gsoSize;
+  const room = piecesThatFit(outer, stride) * stride;
   const consumed = t.offload.segmentTcp(
     t.arena,
     off,

@@ -17,12 +17,18 @@ export interface TapOptions {
   readonly persist?: boolean;
   /** false: no vnet header, so no superframes; for comparing and for kernels without. Default true. */
   readonly vnetHeader?: boolean;
-  /** TapOffload bits to ask for. Default: checksums and TCP segmentation, IPv4, IPv6 and ECN. */
+  /** TapOffload bits to ask for. Default: DEFAULT_OFFLOADS. */
   readonly offloads?: number;
 }
 
-/** What the data plane can cut and join: TCP. UDP superframes (USO) are not asked for. */
-export const DEFAULT_OFFLOADS = TapOffload.CSUM | TapOffload.TSO4 | TapOffload.TSO6 | TapOffload.TSO_ECN;
+/** What the data plane can cut: TCP, and UDP since Linux 6.2 (an older kernel leaves those two bits out). */
+export const DEFAULT_OFFLOADS =
+  TapOffload.CSUM |
+  TapOffload.TSO4 |
+  TapOffload.TSO6 |
+  TapOffload.TSO_ECN |
+  TapOffload.USO4 |
+  TapOffload.USO6;
 
 export class Tap implements Port {
   readonly name: string;

@@ -1,0 +1,146 @@
+// Superframes from a pod to every kind of exit: another pod, the node itself, the outside, tunnels to a node like ours,
+// to one behind libpcap and to a kernel. TCP with odd segment sizes and ECN, UDP cut by whoever is last (UDP_SEGMENT).
+// What arrives is what was sent, and tshark finds nothing wrong with any of it.
+import { createHash, randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import t from "tap";
+import { cannotRun, TestLab } from "./support/lab.ts";
+import { client } from "./support/objects.ts";
+import { type Running, until } from "./support/process.ts";
+import { checkCapture } from "./support/tshark.ts";
+
+const skip = cannotRun("tcpdump", "tshark", "socat", "iptables");
+const UDP_SEGMENT = "17:103"; // SOL_UDP, UDP_SEGMENT
+const PORT = 9100;
+const BLOCK = 30_000;
+const BLOCKS = 3;
+const PLACES = ["rx-near", "rx-pcap", "rx-kernel", "node/node1", "client/outside"];
+
+interface Drop {
+  readonly reason: string;
+  readonly packets: number;
+}
+
+t.test("superframes to every exit", { skip }, async (t) => {
+  const lab = await TestLab.up("super", {
+    nodes: [
+      { name: "node1" },
+      { name: "node2", uplink: { driver: "pcap" } },
+      { name: "node3", agent: "kernel" },
+    ],
+    objects: [
+      client("tx", "node1"),
+      client("rx-near", "node1"),
+      client("rx-pcap", "node2"),
+      client("rx-kernel", "node3"),
+    ],
+  });
+  t.teardown(() => lab.down());
+  const address = async (place: string): Promise<string> => {
+    if (place === "node/node1") return "192.168.50.11";
+    return place === "client/outside" ? "192.168.50.100" : lab.podAddress(place);
+  };
+  const file = (place: string): string => join(lab.folder, `${place.replace("/", "-")}.pcap`);
+  const captures: Running[] = [];
+  for (const place of [...PLACES, "tx"]) {
+    const command = [
+      "tcpdump",
+      "-i",
+      place === "node/node1" ? "host0" : "eth0",
+      "-s",
+      "0",
+      "-U",
+      "-Z",
+      "root",
+    ];
+    captures.push(await lab.startIn(place, [...command, "-c", "20000", "-w", file(place)], /listening on/));
+  }
+  for (const place of ["tx", ...PLACES.slice(0, 3)])
+    await lab.exec(place, ["sysctl", "-qw", "net.ipv4.tcp_ecn=1"]);
+
+  for (const place of PLACES) {
+    for (const size of [1200, 333]) {
+      t.test(`UDP in pieces of ${size} bytes arrives at ${place} as it was sent`, async (t) => {
+        const { sent, received } = await sendDatagrams(lab, place, await address(place), size);
+        t.equal(received.length, BLOCK * BLOCKS);
+        t.equal(hash(received), hash(sent));
+      });
+    }
+  }
+
+  t.test("the pod's kernel did hand over UDP superframes", async (t) => {
+    t.ok((await txPort(lab)).rxSuperframes >= 2 * PLACES.length * BLOCKS);
+  });
+
+  const stream = randomBytes(400_000);
+  for (const place of PLACES) {
+    t.test(`TCP in segments of any size arrives at ${place} as it was sent`, async (t) => {
+      for (const mss of [88, 1391]) {
+        const output = join(lab.folder, `tcp-${place.replace("/", "-")}-${mss}`);
+        const listen = ["socat", "-d", "-d", "-u", `TCP4-LISTEN:${PORT},reuseaddr`, `CREATE:${output}`];
+        const receiver = await lab.startIn(place, listen, /listening on/);
+        const send = ["socat", "-b65536", "-u", "-", `TCP4:${await address(place)}:${PORT},mss=${mss}`];
+        await lab.exec("tx", send, { input: stream, timeoutMs: 10_000 });
+        const whole = async (): Promise<boolean> => (await readFile(output)).length >= stream.length;
+        await until(`${stream.length} bytes at ${place}`, whole, 3000).catch(() => {}); // what is missing is shown
+        await receiver.stop();
+        const received = await readFile(output);
+        t.equal(received.length, stream.length, `MSS ${mss}`);
+        t.equal(hash(received), hash(stream));
+      }
+    });
+  }
+
+  t.test("nothing was refused by a device, nor could not be cut", async (t) => {
+    const { items } = await lab.json("show", "drops");
+    const wrong = items.filter((d: Drop) =>
+      /^(TX_ERROR|GSO_UNSUPPORTED|BAD_VNET_HEADER|INTERNAL_ERROR)$/.test(d.reason),
+    );
+    t.same(wrong, []);
+  });
+
+  t.test("tshark finds nothing wrong at any receiving end", async (t) => {
+    for (const capture of captures) await capture.stop("SIGINT");
+    for (const place of [...PLACES, "tx"]) {
+      const check = await checkCapture(file(place));
+      t.same(check.problems.slice(0, 5), [], `${place}: ${check.problems.length} of ${check.frames} frames`);
+      t.ok(
+        check.complete + check.partial > 50,
+        `${place}: ${check.complete} complete, ${check.partial} partial`,
+      );
+    }
+  });
+});
+
+function hash(bytes: Buffer): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+async function txPort(lab: TestLab): Promise<{ rxSuperframes: number }> {
+  const { items } = await lab.json("show", "ports", "--node", "node1");
+  return items.find((port: { pod: string }) => port.pod === "default/tx");
+}
+
+/** Blocks of random bytes, each handed to the kernel at once to be cut into datagrams of `size`. */
+async function sendDatagrams(
+  lab: TestLab,
+  place: string,
+  address: string,
+  size: number,
+): Promise<{ sent: Buffer; received: Buffer }> {
+  const [input, output] = ["sent", "got"].map((name) =>
+    join(lab.folder, `${name}-${place.replace("/", "-")}-${size}`),
+  );
+  const receive = ["socat", "-d", "-d", "-u", `UDP4-RECV:${PORT},rcvbuf=4000000`, `CREATE:${output}`];
+  const receiver = await lab.startIn(place, receive, /starting data transfer loop/);
+  const block = `head -c ${BLOCK} /dev/urandom >${input}.one; cat ${input}.one >>${input}; cat ${input}.one; sleep 0.1`;
+  const script = `for i in $(seq ${BLOCKS}); do ${block}; done`;
+  const socat = `socat -b${BLOCK} -u - UDP4:${address}:${PORT},setsockopt-int=${UDP_SEGMENT}:${size}`;
+  const { stderr } = await lab.exec("tx", ["sh", "-c", `{ ${script}; } | ${socat}`]);
+  if (stderr !== "") throw new Error(stderr);
+  const whole = async (): Promise<boolean> => (await readFile(output)).length >= BLOCK * BLOCKS;
+  await until(`${BLOCK * BLOCKS} bytes at ${place}`, whole, 2000).catch(() => {}); // what is missing is shown
+  await receiver.stop();
+  return { sent: await readFile(input), received: await readFile(output) };
+}
