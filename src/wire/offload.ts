@@ -5,7 +5,7 @@
 //
 // All offsets are absolute byte offsets into the arena. A frame's vnet header (virtio, ten bytes,
 // little-endian) lies right before its Ethernet header. Out-of-range arguments return -EINVAL and nothing is
-// written. Deliberately missing: joining UDP datagrams (no stack asks for that of a router), and IPv6 extension headers in
+// written. Deliberately missing: joining UDP datagrams, which no stack asks of a router, and IPv6 extension headers in
 // `coalesce`.
 const EINVAL = -22;
 const ENOSPC = -28;
