@@ -76,6 +76,7 @@ export class NodeMessages {
     const { config } = this;
     return proxySettings({
       config: config.proxy,
+      extensions: config,
       nodeName: config.nodeName,
       node: state.nodes.get(config.nodeName),
       localIps: this.topology?.own.local ?? [],
@@ -141,6 +142,7 @@ function nodeMessage(
         snatAvoidMax: config.nodePortRange.last,
       }),
       antiSpoofing: config.antiSpoofing ? 1 : 0,
+      resetRemoved: config.resetRemovedEndpoints ? 1 : 0,
       mssClamp: config.mssClamp ? 1 : 0,
     },
     local: [...own.local],

@@ -27,6 +27,8 @@ export function offlineConfig(
     spinMicroseconds: 0,
     // A packet is asked about, or replayed, at whatever port it is said to have come by.
     antiSpoofing: false,
+    leastConnections: false,
+    resetRemovedEndpoints: false,
     mssClamp: false,
   };
 }

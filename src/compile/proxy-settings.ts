@@ -10,6 +10,7 @@ import {
   nthIp,
   parseIp,
 } from "../base/ip.ts";
+import type { AgentConfig } from "../control/config/agent.ts";
 import type { ProxyConfig, ProxyMode } from "../control/config/proxy.ts";
 import type { Node } from "../control/desired-state.ts";
 import { SCHEDULER_NAMES, Scheduler } from "../dataplane/table/schedule.ts";
@@ -38,6 +39,8 @@ export interface ProxySettings {
   readonly localhostNodePorts: boolean;
   /** Scheduler: how a new connection's endpoint is chosen. */
   readonly scheduler: number;
+  /** All TCP endpoints that slices name are kept: one that may not be used is not one that is gone. */
+  readonly keepsUnused: boolean;
 }
 
 export interface SettingsInput {
@@ -46,9 +49,20 @@ export interface SettingsInput {
   readonly node: Node | undefined;
   /** Addresses of type LOCAL that the Node object does not tell: gateway, VTEP, --local-ip. */
   readonly localIps?: readonly Ip[];
+  /** What kube-proxy does not do. */
+  readonly extensions?: Extensions;
 }
 
-export function proxySettings({ config, nodeName, node, localIps = [] }: SettingsInput): ProxySettings {
+export type Extensions = Pick<AgentConfig, "leastConnections" | "resetRemovedEndpoints">;
+const NO_EXTENSIONS: Extensions = { leastConnections: false, resetRemovedEndpoints: false };
+
+export function proxySettings({
+  config,
+  nodeName,
+  node,
+  localIps = [],
+  extensions = NO_EXTENSIONS,
+}: SettingsInput): ProxySettings {
   const own = nodeAddresses(node);
   const all = distinct([cidrIp("127.0.0.1/32"), cidrIp("::1/128"), ...own, ...localIps]);
   const podSources = podSourcesOf(config, node);
@@ -76,12 +90,14 @@ export function proxySettings({ config, nodeName, node, localIps = [] }: Setting
     localIps: all,
     nodePortIps: { 4: ports(4), 6: ports(6) },
     localhostNodePorts: config.localhostNodePorts,
-    scheduler: schedulerOf(config),
+    scheduler: schedulerOf(config, extensions),
+    keepsUnused: extensions.resetRemovedEndpoints,
   };
 }
 
-function schedulerOf({ mode, ipvs }: ProxyConfig): number {
-  if (mode === "userspace") return Scheduler.RR;
+function schedulerOf({ mode, ipvs }: ProxyConfig, { leastConnections }: Extensions): number {
+  if (mode === "userspace") return Scheduler.RR; // its retries need turns
+  if (leastConnections) return Scheduler.WLC;
   return mode === "ipvs" ? SCHEDULER_NAMES.indexOf(ipvs.scheduler) : Scheduler.RANDOM;
 }
 

@@ -120,7 +120,7 @@ export function compileServicePort(
     ...(affinity && settings.mode === "ipvs" ? { ownAffinity: true } : {}),
     ...(settings.scheduler === Scheduler.RANDOM ? {} : { scheduler: settings.scheduler }),
     ...(isUserspace ? { sharedSchedule: true } : {}), // one balancer, whichever way the client came
-    ...decide.pack(endpoints),
+    ...decide.pack(endpoints, settings.keepsUnused && protocol === PROTOCOLS.TCP),
     frontends: firstOfEach(frontends),
   };
 }
@@ -278,26 +278,29 @@ class Decisions {
    * Endpoints and sets for the message. Beside those in a set all that serve are kept: a UDP flow to one of them goes
    * on, as kube-proxy leaves its entry alone, though new flows go elsewhere.
    */
-  pack(endpoints: readonly PortEndpoint[]): { endpoints: EndpointSpec[]; sets: number[][] } {
+  pack(
+    endpoints: readonly PortEndpoint[],
+    keepsUnused: boolean,
+  ): { endpoints: EndpointSpec[]; sets: number[][] } {
     const used = new Set(this.#sets.flat());
     const place = new Map<number, number>();
     const kept: EndpointSpec[] = [];
     for (const [i, endpoint] of endpoints.entries()) {
-      if (!used.has(i) && !endpoint.serving) continue;
+      if (!used.has(i) && !endpoint.serving && !keepsUnused) continue;
       place.set(i, kept.length);
-      kept.push(endpointSpec(endpoint));
+      kept.push(endpointSpec(endpoint, this.#settings.mode !== "userspace"));
     }
     return { endpoints: kept, sets: this.#sets.map((set) => set.map((i) => place.get(i) as number)) };
   }
 }
 
-function endpointSpec(e: PortEndpoint): EndpointSpec {
+function endpointSpec(e: PortEndpoint, isWeighted: boolean): EndpointSpec {
   const flags =
     (e.local ? Flag.LOCAL : 0) |
     (e.ready ? Flag.READY : 0) |
     (e.serving ? Flag.SERVING : 0) |
     (e.terminating ? Flag.TERMINATING : 0);
-  const weight = e.weight === 1 ? {} : { weight: e.weight };
+  const weight = e.weight === 1 || !isWeighted ? {} : { weight: e.weight };
   return { w0: e.w0, w1: e.w1, w2: e.w2, w3: e.w3, port: e.port, flags, ...weight };
 }
 

@@ -67,11 +67,12 @@ export const DropReason = Object.freeze({
   TUNNEL_FROM_POD: 61,
   IPV6_OPTION: 62,
   SERVICE_BACKENDS_FAILED: 63,
+  SERVICE_ENDPOINT_REMOVED: 64,
 } as const);
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
 /** One more than the highest code: the number of drop counters. */
-export const DROP_REASONS = 64;
+export const DROP_REASONS = 65;
 
 /** Text for people, indexed by code: the same words in trace, capture, metrics and `show drops`. */
 export const DROP_REASON_TEXT: readonly string[] = [
@@ -139,6 +140,7 @@ export const DROP_REASON_TEXT: readonly string[] = [
   "Tunnel packet from a pod to a node",
   "IPv6 option not known",
   "Service backends do not answer",
+  "Service backend was removed",
 ];
 
 /** The constant's name of a code, for JSON. */

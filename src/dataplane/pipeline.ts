@@ -25,13 +25,16 @@ import { masquerade } from "./stage/masquerade.ts";
 import { output } from "./stage/output.ts";
 import { parse, parseTransport } from "./stage/parse.ts";
 import { reassemble } from "./stage/reassemble.ts";
+import { resetRemoved } from "./stage/reset-removed.ts";
 import { retryConnection } from "./stage/retry-connection.ts";
 import { route } from "./stage/route.ts";
 import { makeIcmpError } from "./stage/send-icmp-error.ts";
-import { makeTcpReset } from "./stage/send-tcp-reset.ts";
+import { makeTcpReset, makeTcpResetFor } from "./stage/send-tcp-reset.ts";
 import { trackConnection } from "./stage/track-connection.ts";
 import { translate } from "./stage/translate.ts";
 import { StageId } from "./stage-id.ts";
+import * as conntrack from "./table/conntrack.ts";
+import * as ctTcp from "./table/conntrack-tcp.ts";
 import * as pending from "./table/pending-connections.ts";
 import { DESCRIPTORS, type Tables } from "./tables.ts";
 import * as tx from "./tx-queue.ts";
@@ -85,7 +88,11 @@ export function forward(pkt: Packet, t: Tables, nowSec: number, nowMs: number): 
 function forwardIp(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdict {
   let v: Verdict = trackConnection(pkt, t, nowSec); //   conntrack: known flows carry their translation
   note(pkt, t, S.TRACK_CONNECTION, v);
-  if (pkt.ctSlot >= 0 && pending.used(t.pending) !== 0) {
+  if (pkt.ctSlot >= 0 && t.config.resetRemoved !== 0) {
+    v = resetRemoved(pkt, t, nowSec); //                 an extension: no endpoint, no waiting
+    if (v !== NEXT) note(pkt, t, S.RESET_REMOVED, v);
+  }
+  if (v === NEXT && pkt.ctSlot >= 0 && pending.used(t.pending) !== 0) {
     v = retryConnection(pkt, t, nowMs); //               userspace mode: has the endpoint answered?
     if (v !== NEXT) note(pkt, t, S.RETRY_CONNECTION, v);
   }
@@ -173,9 +180,22 @@ function release(pkt: Packet, t: Tables): void {
 export function sendRefusal(pkt: Packet, t: Tables, nowSec: number, nowMs: number): void {
   const isReset = pkt.icmpRequest === IcmpRequest.TCP_RESET;
   if (!(isReset ? makeTcpReset(pkt, t) : makeIcmpError(pkt, t, nowMs))) return;
+  sendOwn(t, isReset ? S.SEND_TCP_RESET : S.SEND_ICMP_ERROR, nowSec, nowMs);
+}
+
+/** Tells the client of a connection that it is over. */
+export function sendReset(t: Tables, slot: number, nowSec: number, nowMs: number): void {
+  const ct = t.conntrack;
+  conntrack.loadTuple(ct, slot << 1, t.keyA);
+  if (makeTcpResetFor(t.keyA, t, ctTcp.endOf(ct, slot, 1), ctTcp.endOf(ct, slot, 0))) {
+    sendOwn(t, S.SEND_TCP_RESET, nowSec, nowMs);
+  }
+}
+
+function sendOwn(t: Tables, stage: StageId, nowSec: number, nowMs: number): void {
   const own = t.own;
   let v: Verdict = route(own, t);
   if (v === NEXT) v = output(own, t, nowSec, nowMs);
-  note(own, t, isReset ? S.SEND_TCP_RESET : S.SEND_ICMP_ERROR, v);
+  note(own, t, stage, v);
   if (v !== FORWARD && own.slot >= 0) release(own, t);
 }

@@ -20,6 +20,7 @@ export const StageId = Object.freeze({
   RETRY_CONNECTION: 17,
   SEND_TCP_RESET: 18,
   ANSWER_ECHO: 19,
+  RESET_REMOVED: 20,
 } as const);
 export type StageId = (typeof StageId)[keyof typeof StageId];
 
@@ -44,6 +45,7 @@ export const STAGE_NAMES: readonly string[] = [
   "retry-connection",
   "send-tcp-reset",
   "answer-echo",
+  "reset-removed",
 ];
 
 /** The place in Linux that does the same. */
@@ -68,4 +70,5 @@ export const STAGE_HOOKS: readonly string[] = [
   "proxy dial",
   "tcp_v4_send_reset",
   "icmp_echo",
+  "",
 ];

@@ -56,6 +56,7 @@ export class NodeConfig {
   dropInvalid = 1; //      kube-proxy's KUBE-FORWARD rule; off with conntrack.tcpBeLiberal
   refusesOutput = 0; //    1: services without endpoints are refused to the node itself, too (nftables mode)
   ftpHelper = 0; //        1: control connections (port 21) are read for the data connections they announce
+  resetRemoved = 0; //     1: TCP clients of endpoints that were removed get a reset
   serviceArp = 0; //       1: the fabric is told that service addresses are here (ipvs mode without strictARP)
   loopback = 0; //         1: what the node sends over its own loopback comes by host0 too: localhost node ports
   antiSpoofing = 1; //     pods are held to their own MAC and addresses
@@ -66,6 +67,12 @@ export class NodeConfig {
   snatMax = 65_535;
   snatAvoidMin = 30_000; // … without the node-port range
   snatAvoidMax = 32_767;
+}
+
+/** A walk over conntrack for connections whose endpoints went. */
+export class RemovalWalk {
+  seen = 0; //   number of removals when it began
+  hand = -1; //  next slot; -1: done
 }
 
 export class Tables {
@@ -120,6 +127,7 @@ export class Tables {
   areaNext = 0;
   areaFlushes = -1;
   tunnelVtep = -1; // VTEP that sent the packet in `outer`; -1: not asked for
+  readonly removalWalk = new RemovalWalk();
   nowMs = 0; // engine clock of the batch
   ipId = 1; // identification of packets we make ourselves
 

@@ -43,6 +43,10 @@ export interface AgentConfig {
   readonly spinMicroseconds: number;
   /** Pods are held to their own MAC and addresses. */
   readonly antiSpoofing: boolean;
+  /** New connections go to the endpoint that has the fewest, in any mode but userspace. */
+  readonly leastConnections: boolean;
+  /** TCP clients of endpoints that were removed get a reset. */
+  readonly resetRemovedEndpoints: boolean;
   /** The MSS in a SYN is lowered to what fits the path (iptables: TCPMSS --clamp-mss-to-pmtu). */
   readonly mssClamp: boolean;
 }
@@ -61,7 +65,13 @@ interface RawAgent {
   source: { socket: string } | { files: string[] };
   proxy?: unknown;
   conntrack?: { max?: number; helpers?: string[] } & ConntrackSysctls;
-  dataplane?: { spinMicroseconds?: number; antiSpoofing?: boolean; mssClamp?: boolean };
+  dataplane?: {
+    spinMicroseconds?: number;
+    antiSpoofing?: boolean;
+    mssClamp?: boolean;
+    leastConnections?: boolean;
+    resetRemovedEndpoints?: boolean;
+  };
 }
 
 const CONNTRACK_MAX = 262_144;
@@ -101,6 +111,8 @@ export function agentConfig(value: unknown, problems: FieldProblems): AgentConfi
     ftpHelper: raw.conntrack?.helpers?.includes("ftp") ?? false,
     spinMicroseconds: raw.dataplane?.spinMicroseconds ?? SPIN_US,
     antiSpoofing: raw.dataplane?.antiSpoofing ?? true,
+    leastConnections: raw.dataplane?.leastConnections ?? false,
+    resetRemovedEndpoints: raw.dataplane?.resetRemovedEndpoints ?? false,
     mssClamp: raw.dataplane?.mssClamp ?? false,
   };
   return problems.any ? undefined : config;

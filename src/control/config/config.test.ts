@@ -19,7 +19,7 @@ host: { interface: host0 }
 socket: /run/podwire/a.sock
 source: { socket: /run/podwire/lab.sock }
 proxy: { mode: nftables, conntrack: { tcpEstablishedTimeout: 1h } }
-dataplane: { spinMicroseconds: 20 }
+dataplane: { spinMicroseconds: 20, leastConnections: true }
 conntrack: { helpers: [ftp], nf_conntrack_tcp_be_liberal: 1, nf_conntrack_tcp_timeout_close: 20 }
 `;
 
@@ -32,6 +32,8 @@ t.test("an AgentConfiguration is read with its defaults", async (t) => {
     conntrackMax: 262144,
     ftpHelper: true,
     spinMicroseconds: 20,
+    leastConnections: true,
+    resetRemovedEndpoints: false,
     uplink: { driver: "packet" },
   });
   t.equal(config.proxy.mode, "nftables");
@@ -147,6 +149,10 @@ const refusals: [object, string][] = [
     'mode: Invalid value: "fast": must be iptables, ipvs, nftables, userspace or blank, blank means the best-available proxy [currently iptables]',
   ],
   [{ moed: "iptables" }, 'unknown field "moed"'],
+  [
+    { ipvs: { scheduler: "lblc" } },
+    'ipvs.scheduler: Unsupported value: "lblc": supported values: "dh", "lc", "mh", "nq", "rr", "sed", "sh", "wlc", "wrr"',
+  ],
   [
     { iptables: { masqueradeBit: 40 } },
     "iptables.masqueradeBit: Invalid value: 40: must be within the range [0, 31]",

@@ -41,6 +41,8 @@ const conntrack = closed({
 const dataplane = closed({
   spinMicroseconds: { type: "integer", minimum: 0, maximum: 1_000_000 },
   antiSpoofing: { type: "boolean" },
+  leastConnections: { type: "boolean" },
+  resetRemovedEndpoints: { type: "boolean" },
   mssClamp: { type: "boolean" },
 });
 

@@ -23,48 +23,58 @@ const TCP = 6;
 export function makeTcpReset(pkt: Packet, t: Tables): boolean {
   if (pkt.proto !== TCP || pkt.fragment !== 0 || (pkt.tcpFlags & tcp.FLAG_RST) !== 0) return false;
   if (eth.isMulticast(eth.dstHi(pkt.view, pkt.off))) return false;
+  tuple.invert(pkt.key, t.own.key);
+  if ((pkt.tcpFlags & tcp.FLAG_ACK) !== 0) {
+    if (!build(t, tcp.ack(pkt.view, pkt.l4), 0, tcp.FLAG_RST, pkt.inPort)) return false;
+  } else if (!build(t, 0, nextSeq(pkt), tcp.FLAG_RST | tcp.FLAG_ACK, pkt.inPort)) return false;
+  t.own.traceId = pkt.traceId;
+  t.own.watchId = pkt.watchId;
+  return true;
+}
+
+/** As above, unasked: for the client of a connection, whose tuple as the client sent it is `key`. */
+export function makeTcpResetFor(key: Int32Array, t: Tables, seq: number, ack: number): boolean {
+  tuple.invert(key, t.own.key);
+  return build(t, seq, ack, tcp.FLAG_RST | tcp.FLAG_ACK, 0);
+}
+
+/** What a segment without ACK would have acknowledged. */
+function nextSeq(pkt: Packet): number {
+  let len = pkt.end - pkt.l4 - tcp.headerLen(pkt.view, pkt.l4);
+  if ((pkt.tcpFlags & tcp.FLAG_SYN) !== 0) len++;
+  if ((pkt.tcpFlags & tcp.FLAG_FIN) !== 0) len++;
+  return (tcp.seq(pkt.view, pkt.l4) + len) | 0;
+}
+
+/** The reset with the tuple that `t.own` has. */
+function build(t: Tables, seq: number, ack: number, flags: number, inPort: number): boolean {
   const slot = pool.acquire(t.pool);
   if (slot < 0) return false;
-  const view = pkt.view;
-  const isV4 = pkt.family === 4;
+  const own = t.own;
+  const view = own.view;
+  const family = own.key[9] >>> 8;
+  const isV4 = family === 4;
   const off = pool.frameOffset(slot);
   const ip = off + eth.HEADER_LEN;
   const l4 = ip + (isV4 ? ipv4.HEADER_LEN_MIN : ipv6.HEADER_LEN);
-  const own = t.own;
-  begin(own, off, l4 - off + tcp.HEADER_LEN_MIN, t.config.hostPort >= 0 ? t.config.hostPort : pkt.inPort);
-  tuple.invert(pkt.key, own.key);
+  begin(own, off, l4 - off + tcp.HEADER_LEN_MIN, t.config.hostPort >= 0 ? t.config.hostPort : inPort);
   vnet.clear(view, off - vnet.HEADER_LEN);
   eth.emit(view, off, 0, 0, 0, 0, isV4 ? eth.ETHERTYPE_IPV4 : eth.ETHERTYPE_IPV6);
-  emitSegment(pkt, view, l4);
+  const srcPort = (own.key[8] >>> 16) as L4Port;
+  const dstPort = (own.key[8] & 0xffff) as L4Port;
+  tcp.emit(view, l4, srcPort, dstPort, seq, ack, tcp.HEADER_LEN_MIN, flags, 0);
   if (isV4) finishV4(t, ip, l4);
   else finishV6(t, ip, l4);
   own.etherType = isV4 ? eth.ETHERTYPE_IPV4 : eth.ETHERTYPE_IPV6;
-  own.family = pkt.family;
+  own.family = family;
   own.l3 = ip;
   own.l4 = l4;
   own.proto = TCP;
   own.ipLen = l4 - ip + tcp.HEADER_LEN_MIN;
   own.tcpFlags = tcp.flags(view, l4);
   own.slot = slot;
-  own.traceId = pkt.traceId;
-  own.watchId = pkt.watchId;
   t.counters.events[Event.TCP_RESETS]++;
   return true;
-}
-
-function emitSegment(pkt: Packet, view: DataView, l4: number): void {
-  const dstPort = (pkt.key[8] >>> 16) as L4Port;
-  const srcPort = (pkt.key[8] & 0xffff) as L4Port;
-  const n = tcp.HEADER_LEN_MIN;
-  if ((pkt.tcpFlags & tcp.FLAG_ACK) !== 0) {
-    tcp.emit(view, l4, srcPort, dstPort, tcp.ack(view, pkt.l4), 0, n, tcp.FLAG_RST, 0);
-    return;
-  }
-  let len = pkt.end - pkt.l4 - tcp.headerLen(view, pkt.l4);
-  if ((pkt.tcpFlags & tcp.FLAG_SYN) !== 0) len++;
-  if ((pkt.tcpFlags & tcp.FLAG_FIN) !== 0) len++;
-  const ack = (tcp.seq(view, pkt.l4) + len) | 0;
-  tcp.emit(view, l4, srcPort, dstPort, 0, ack, n, tcp.FLAG_RST | tcp.FLAG_ACK, 0);
 }
 
 function finishV4(t: Tables, ip: number, l4: number): void {

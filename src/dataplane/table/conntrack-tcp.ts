@@ -317,6 +317,19 @@ function settle(t: Conntrack, ref: number, row: number, next: number, old: numbe
   return Track.OK;
 }
 
+/** The connection is over, whatever its ends may say yet. */
+export function close(t: Conntrack, slot: number, nowSec: number): void {
+  t.state[slot] = CL;
+  t.track[(slot << 4) + W_BITS] |= Flag.CLOSE_INIT; // so that a SYN may have its place
+  if ((t.status[slot] & COUNTED) !== 0) conntrack.setActive(t, slot, false);
+  t.expiresAtSec[slot] = (nowSec + conntrack.timeoutOf(t, Timeout.TCP + CL)) | 0;
+}
+
+/** Sequence number behind the last byte that a direction has sent. */
+export function endOf(t: Conntrack, slot: number, dir: number): number {
+  return t.track[(slot << 4) + (dir << 2) + W_END];
+}
+
 /** FIN or RST out of window from both sides: we have lost track, five days would be too long for that. */
 function shorten(t: Conntrack, slot: number, dir: number, row: number, nowSec: number): void {
   if ((t.status[slot] & ASSURED) === 0 || (row !== ROW_RST && row !== ROW_FIN)) return;

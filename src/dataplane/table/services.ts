@@ -227,6 +227,8 @@ export class Services {
   nextFrontend = 0;
   nextEndpoint = 0;
   lastOwnAffinity = 0;
+  /** Endpoints that went so far, wrapping. */
+  removals = 0;
   /** Changes refused because a column was full. */
   full = 0;
   /** By id what did not fit: the service port is what it was before, or missing. */
@@ -729,6 +731,7 @@ function freeEndpoint(t: Services, slot: number): void {
   }
   t.epIndex[hole] = 0;
   t.epGeneration[slot] = (t.epGeneration[slot] + 1) | 0;
+  t.removals = (t.removals + 1) & 0x3fffffff;
   endpointLoad.createEmpty(t.schedule.load, slot);
   t.freeEndpoints.push(slot);
 }
