@@ -9,6 +9,7 @@ import { TestNode, type TestNodeOptions } from "../../testing/test-node.ts";
 import * as ring from "../record-ring.ts";
 import { STAGE_NAMES } from "../stage-id.ts";
 import * as conntrack from "../table/conntrack.ts";
+import { TcpOption } from "../table/conntrack-tcp-window.ts";
 import * as pending from "../table/pending-connections.ts";
 import { Verdict } from "../verdict.ts";
 import { Mode } from "../watch.ts";
@@ -136,18 +137,77 @@ t.test("an endpoint that cannot be reached is passed over without a word", async
   t.same(flagsOf(node.texts("pod2")), ["R."]);
 });
 
-t.test("a reset that does not acknowledge the SYN is no refusal", async (t) => {
+t.test(
+  "a reset that does not acknowledge the SYN is no refusal, even when conntrack is liberal",
+  async (t) => {
+    for (const options of [TcpOption.LOOSE, TcpOption.LOOSE | TcpOption.BE_LIBERAL]) {
+      for (const wrong of [SYN_SEQ, SYN_SEQ + 2]) {
+        const node = userspaceNode();
+        serve(node, [3]);
+        node.tables.conntrack.header[conntrack.H_TCP_OPTIONS] = options;
+        node.send("pod2", syn(node));
+        node.run();
+        const [{ frame }] = node.received("pod3");
+        const dstPort = new DataView(frame.buffer, frame.byteOffset).getUint16(34);
+        const back = { ...pathTo(node, "10.244.1.3", GATEWAY), srcPort: 8080, dstPort };
+        node.send("pod3", build.tcpFrame({ ...back, ack: wrong, flags: "R." }));
+        node.run();
+        t.equal(node.events().CONNECTION_RETRIED, undefined);
+        t.equal(pending.used(node.tables.pending), 1, "it goes on waiting");
+      }
+    }
+  },
+);
+
+t.test("a slot that went to another connection does not make that one wait", async (t) => {
   const node = userspaceNode();
   node.send("pod2", syn(node));
   node.run();
-  const pod = PODS.find((p) => node.ports.get(`pod${p}`)?.got.length === 1) as number;
-  const view = new DataView(node.received(`pod${pod}`)[0].frame.buffer);
-  const back = { ...pathTo(node, `10.244.1.${pod}`, GATEWAY), srcPort: 8080, dstPort: view.getUint16(34) };
-  for (const wrong of [SYN_SEQ, SYN_SEQ + 2]) {
-    node.send(`pod${pod}`, build.tcpFrame({ ...back, ack: wrong, flags: "R." }));
-    node.run();
-    t.equal(node.events().CONNECTION_RETRIED, undefined);
-  }
+  node.everything();
+  conntrack.remove(node.tables.conntrack, 0); // as early drop would, without a word
+  const direct = build.tcpFrame({ ...pathTo(node, CLIENT, "10.244.1.3"), srcPort: 5000, flags: "S", seq: 9 });
+  t.equal(node.through("pod2", direct).port, "pod3");
+  t.match(node.connections(), [/10\.244\.1\.2:5000>/]);
+  const back = { ...pathTo(node, "10.244.1.3", CLIENT), srcPort: 80, dstPort: 5000 };
+  const refusal = build.tcpFrame({ ...back, flags: "R.", ack: 10 });
+  t.equal(node.through("pod3", refusal).port, "pod2", "its refusal is its own");
+  t.equal(pending.used(node.tables.pending), 0);
+  const other = userspaceNode();
+  other.send("pod2", syn(other));
+  other.run();
+  other.everything();
+  conntrack.remove(other.tables.conntrack, 0);
+  other.through("pod2", direct);
+  other.advanceMs(300, 300);
+  t.same([pending.used(other.tables.pending), other.connections().length], [0, 1], "and time passes it by");
+});
+
+t.test("when the client's port is gone, nobody waits any more", async (t) => {
+  const node = userspaceNode();
+  node.send("pod2", syn(node));
+  node.run();
+  node.removePod(2);
+  node.advanceMs(300, 300);
+  t.same([pending.used(node.tables.pending), node.events().CONNECTION_RETRIED], [0, undefined]);
+});
+
+t.test("an ICMP error that quotes another segment is no refusal", async (t) => {
+  const node = userspaceNode();
+  serve(node, [3]);
+  node.send("pod2", syn(node));
+  node.run();
+  const [{ frame }] = node.received("pod3");
+  const about = frame.slice();
+  about[41]++; // the sequence number's last byte
+  const back = pathTo(node, "10.244.1.3", GATEWAY);
+  const error = (quoted: Uint8Array, code: number): Uint8Array =>
+    build.icmpErrorFrame({ ...back, type: 3, code, about: quoted });
+  for (const other of [error(about, 3), error(frame, 4)]) node.send("pod3", other);
+  node.run();
+  t.equal(node.events().CONNECTION_RETRIED, undefined);
+  node.send("pod3", error(frame, 3));
+  node.run();
+  t.equal(node.events().CONNECTION_RETRIED, 1);
 });
 
 t.test("affinity is forgotten when its endpoint fails, and follows the one that answered", async (t) => {
