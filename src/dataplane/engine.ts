@@ -188,6 +188,7 @@ export function tick(e: Engine): void {
   if (elapsed <= 0) return;
   e.lastSweepMs = nowMs;
   const c = t.counters;
+  c.events[Event.CT_EARLY_DROP] = conntrack.earlyDrops(t.conntrack); // counted where it happens, shown with the others
   const connections = sliceOf(t.conntrack.capacity, elapsed);
   c.events[Event.CT_EXPIRED] += conntrack.expireSlice(t.conntrack, connections, e.nowSec);
   affinity.ageSlice(t.affinity, 64, e.nowSec);
