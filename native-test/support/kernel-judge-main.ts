@@ -9,6 +9,7 @@ const SHOWN = 20; // differences of one scenario
 const { values } = parseArgs({
   options: {
     scenarios: { type: "string", default: "1000" },
+    seconds: { type: "string", default: "86400" },
     seed: { type: "string", default: "1" },
     mode: { type: "string", default: "iptables" },
     family: { type: "string", default: "4" },
@@ -19,6 +20,7 @@ const { values } = parseArgs({
 
 const allowed: Readonly<Record<string, RegExp>> = {
   scenarios: /^[1-9]\d*$/,
+  seconds: /^[1-9]\d*$/,
   seed: /^\d+$/,
   mode: /^(iptables|nftables)$/,
   family: /^[46]$/,
@@ -39,9 +41,11 @@ const judge = new KernelJudge({
 const begin = performance.now();
 let packets = 0;
 let differing = 0;
+let judged = 0;
+const elapsedSec = (): number => (performance.now() - begin) / 1000;
 try {
-  for (let i = 0; i < Number(values.scenarios); i++) {
-    const verdict = await judge.judge(Number(values.seed) + i);
+  while (judged < Number(values.scenarios) && elapsedSec() < Number(values.seconds)) {
+    const verdict = await judge.judge(Number(values.seed) + judged++);
     packets += verdict.packets;
     if (verdict.differences.length === 0) continue;
     differing++;
@@ -58,7 +62,7 @@ try {
 } finally {
   judge.close();
 }
-const seconds = ((performance.now() - begin) / 1000).toFixed(1);
-const what = `${values.scenarios} scenarios (${values.mode}, IPv${values.family}, seeds from ${values.seed})`;
+const seconds = elapsedSec().toFixed(1);
+const what = `${judged} scenarios (${values.mode}, IPv${values.family}, seeds from ${values.seed})`;
 console.log(`${what}, ${packets} packets to each side: ${differing} differ (${seconds} s)`);
 process.exitCode = differing > 0 ? 3 : 0;

@@ -5,8 +5,10 @@ import { cidr, type IpFamily, ip } from "../../src/base/ip.ts";
 import type { KubeObject } from "../../src/control/objects.ts";
 import { renderRules } from "../../src/rules/rules.ts";
 import { Comparison, type Difference, Numbers } from "../../src/testing/judge/compare.ts";
+import { UpdateComparison } from "../../src/testing/judge/compare-update.ts";
 import { agentConfigOf, PlaneSide } from "../../src/testing/judge/plane.ts";
 import { type JudgedMode, type Scenario, scenario } from "../../src/testing/judge/scenario.ts";
+import { later, staleEntry } from "../../src/testing/judge/update.ts";
 import { V4, V6, type World } from "../../src/testing/judge/world.ts";
 import { KernelRouter } from "./kernel-router.ts";
 import { Namespaces } from "./namespaces.ts";
@@ -16,6 +18,8 @@ export interface JudgeOptions {
   readonly family: IpFamily;
   /** Which iptables-restore. */
   readonly variant: "legacy" | "nft";
+  /** Changes of the cluster take as long as all the rest: 3 is "with every third seed". */
+  readonly updateEvery?: number;
 }
 
 export interface Verdict {
@@ -28,6 +32,8 @@ export interface Verdict {
 export interface Planted {
   readonly rules?: (text: string) => string;
   readonly objects?: (objects: readonly KubeObject[]) => readonly KubeObject[];
+  /** False: kube-proxy forgets to delete UDP entries. */
+  readonly cleanup?: boolean;
 }
 
 export class KernelJudge {
@@ -68,7 +74,54 @@ export class KernelJudge {
       this.#numbers,
     );
     const differences = await comparison.differences();
-    return { scenario: made, differences, packets: comparison.packets };
+    const { updateEvery = 1 } = this.#options;
+    const none = { differences: [], packets: 0 };
+    const updated = seed % updateEvery === 0 ? await this.#afterUpdate(made, router, planted) : none;
+    return {
+      scenario: made,
+      differences: [...differences, ...updated.differences],
+      packets: comparison.packets + updated.packets,
+    };
+  }
+
+  /** What becomes of connections when the cluster changes under them. */
+  async #afterUpdate(
+    before: Scenario,
+    router: KernelRouter,
+    planted: Planted,
+  ): Promise<Pick<Verdict, "differences" | "packets">> {
+    const now = later(before);
+    const load = (s: Scenario): void => {
+      const rules = this.rules(s);
+      this.#load(router, s, planted.rules?.(rules) ?? rules);
+    };
+    const seenBy = (s: Scenario): Scenario => ({ ...s, objects: planted.objects?.(s.objects) ?? s.objects });
+    const plane = new PlaneSide(seenBy(before));
+    const comparison = new UpdateComparison(
+      { before, now },
+      {
+        kernel: {
+          begin: () => {
+            load(before);
+            router.forgetConnections();
+          },
+          shoot: (shots) => router.shoot(shots),
+          inject: (frames) => router.inject(frames),
+          update: () => {
+            load(now);
+            if (planted.cleanup !== false) router.deleteConnections((line) => staleEntry(line, before, now));
+          },
+        },
+        podwire: {
+          begin: () => plane.reset(),
+          shoot: (shots, quickly) => plane.shoot(shots, quickly),
+          inject: (frames) => plane.inject(frames),
+          update: () => plane.update(seenBy(now)),
+        },
+      },
+      this.#numbers,
+    );
+    return { differences: await comparison.differences(), packets: comparison.packets };
   }
 
   /** kube-proxy's rules for a scenario's node. */

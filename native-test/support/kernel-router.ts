@@ -94,12 +94,12 @@ export class KernelRouter {
         "net.ipv6.icmp.ratemask=255",
       ],
       ...[
-        "udp_timeout=10",
+        "udp_timeout=60",
         "icmp_timeout=10",
         "icmpv6_timeout=10",
-        "tcp_timeout_syn_sent=10",
-        "tcp_timeout_syn_recv=10",
-        "tcp_timeout_established=10",
+        "tcp_timeout_syn_sent=60",
+        "tcp_timeout_syn_recv=60",
+        "tcp_timeout_established=60",
         "tcp_timeout_unacknowledged=10",
         "tcp_timeout_fin_wait=10",
         "tcp_timeout_close=10",
@@ -188,6 +188,16 @@ export class KernelRouter {
       ]),
     ];
     this.run("nft -f -", `${rules.join("\n")}\n`);
+  }
+
+  /** Deletes the entries of this scenario's zone for which `words` has words of conntrack(8). */
+  deleteConnections(words: (line: string) => string[] | undefined): void {
+    const family = this.world.family === 4 ? "ipv4" : "ipv6";
+    const where = `-f ${family} -p udp -w ${this.#zone}`;
+    const lines = this.run(`conntrack -L ${where}`).split("\n");
+    const stale = lines.flatMap((line) => words(line)?.join(" ") ?? []);
+    const batch = stale.map((text) => `-D ${where} ${text}`);
+    this.run("sh", ["conntrack -R - >/dev/null <<END || true", ...batch, "END", ""].join("\n"));
   }
 
   /** What the node sends, by way of the sender's process; what comes in, by TAP. */

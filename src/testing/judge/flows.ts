@@ -15,6 +15,9 @@ export interface Flow {
   readonly protocol: "TCP" | "UDP" | "SCTP" | "ICMP";
   /** tcpdump's letters; a SYN where left out. */
   readonly flags?: string;
+  /** Of TCP; the packet's number and 0 where left out. */
+  readonly seq?: number;
+  readonly ack?: number;
   /** The service port it is for, where it may have affinity. */
   readonly affine?: string;
 }

@@ -32,7 +32,7 @@ export function frameOf(
   const base = { ...link, src: flow.from, dst: flow.to, srcPort, dstPort: flow.port, id, flowLabel: id };
   switch (flow.protocol) {
     case "TCP":
-      return tcpFrame({ ...base, flags: flow.flags ?? "S", seq: id });
+      return tcpFrame({ ...base, flags: flow.flags ?? "S", seq: flow.seq ?? id, ack: flow.ack ?? 0 });
     case "UDP":
       return udpFrame({ ...base, payload: 16 });
     case "ICMP":

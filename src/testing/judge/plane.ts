@@ -2,6 +2,7 @@
 // in it.
 
 import { HOST_PORT, OfflineNode, type OfflinePort, UPLINK_PORT } from "../../agent/offline-node.ts";
+import { Header } from "../../base/columns.ts";
 import { type IpWords, ip } from "../../base/ip.ts";
 import { externalPorts, hostRules } from "../../compile/host-rules.ts";
 import { type AgentConfig, agentConfig } from "../../control/config/agent.ts";
@@ -18,7 +19,7 @@ import { otherFamily } from "./world.ts";
 
 const NO_LINK = { srcMac: "00:00:00:00:00:00", dstMac: "00:00:00:00:00:00" };
 const FABRIC_MAC = { hi: 0x0a00, lo: 1 };
-const STEP_MS = 1100; // between packets: every refusal is to be seen, and one a second is allowed
+const STEP_MS = 1100; // between packets
 const QUICK_STEP_MS = 1; // where connections have to last
 
 /** One packet of a flow, with the number it is known by. */
@@ -69,6 +70,11 @@ export class PlaneSide {
   /** Forgets connections and affinity. */
   reset(): void {
     this.#node = this.#start();
+  }
+
+  /** The cluster changes under the connections there are. */
+  update({ objects }: Scenario): void {
+    this.#node.replace(objects);
   }
 
   #start(): OfflineNode {
@@ -136,6 +142,9 @@ export class PlaneSide {
   }
 
   #send(port: OfflinePort, frame: Uint8Array, seen: Seen): void {
+    const { icmpRate } = this.#node.engine.tables; // every refusal is to be seen
+    icmpRate.debtMs.fill(0);
+    icmpRate.header[Header.OWN] = 0;
     this.#node.send(port.id, frame, this.#nowMs);
     for (const out of this.#node.ports) this.#take(out, seen);
     if (this.#node.engine.lastError !== "") throw new Error(this.#node.engine.lastError);

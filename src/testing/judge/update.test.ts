@@ -1,0 +1,52 @@
+import t from "tap";
+import { service, slice } from "../proxy-objects.ts";
+import { type Scenario, scenario } from "./scenario.ts";
+import { later, servingEndpoints, staleEntry } from "./update.ts";
+import { V4, V6 } from "./world.ts";
+
+const port = { name: "p", protocol: "UDP", port: 53, nodePort: 30_053 };
+const spec = { type: "NodePort", clusterIP: "10.96.0.10", clusterIPs: ["10.96.0.10"], ports: [port] };
+
+/** One UDP Service with these endpoints at port 53. */
+function clusterOf(...endpoints: { address: string; serving?: boolean }[]): Scenario {
+  const dns = service({ name: "dns", spec });
+  const made = slice({ name: "dns", port: { name: "p", protocol: "UDP", port: 53 }, endpoints });
+  return { ...scenario(1, "iptables", V4), objects: [dns, made], services: [dns] };
+}
+
+function entry(dst: string, dport: number, replySrc: string, protocol = "udp"): string {
+  const original = `src=10.244.1.9 dst=${dst} sport=999 dport=${dport}`;
+  return `${protocol} 17 9 ${original} src=${replySrc} dst=10.244.1.9 sport=53 dport=999 [ASSURED] mark=0 zone=1 use=1`;
+}
+
+t.test("a seed makes the same change again, and changes something", async (t) => {
+  for (const world of [V4, V6]) {
+    let changes = 0;
+    for (let seed = 1; seed <= 20; seed++) {
+      const s = scenario(seed, "iptables", world);
+      t.strictSame(later(s), later(s));
+      if (JSON.stringify(later(s).objects) !== JSON.stringify(s.objects)) changes++;
+    }
+    t.ok(changes > 10, `${changes} of 20`);
+  }
+});
+
+t.test("entries are stale whose endpoint no longer serves, whatever they were addressed to", async (t) => {
+  const before = clusterOf({ address: "10.244.1.2" }, { address: "10.244.1.3" }, { address: "10.244.1.4" });
+  const now = clusterOf({ address: "10.244.1.3" }, { address: "10.244.1.4", serving: false });
+  t.strictSame([...servingEndpoints(now)], ["10.244.1.3:53"]);
+  const stale = (...of: Parameters<typeof entry>) => staleEntry(entry(...of), before, now) !== undefined;
+  t.ok(stale("10.96.0.10", 53, "10.244.1.2"));
+  t.ok(stale("10.96.0.10", 53, "10.244.1.4"), "it is there, but serves no more");
+  t.ok(stale("192.168.50.11", 30_053, "10.244.1.2"), "by node port");
+  t.ok(stale("10.96.0.10", 53, "10.96.0.10"), "never translated");
+  t.notOk(stale("10.96.0.10", 53, "10.244.1.3"));
+  t.notOk(stale("10.96.0.99", 53, "10.244.1.2"), "of no Service");
+  t.notOk(stale("10.96.0.10", 53, "10.244.1.2", "tcp"));
+  const gone = { ...now, objects: [], services: [] };
+  t.ok(staleEntry(entry("10.96.0.10", 53, "10.244.1.3"), before, gone), "a Service that went");
+  t.strictSame(
+    staleEntry(entry("10.96.0.10", 53, "10.244.1.2"), before, now)?.join(" "),
+    "--orig-src 10.244.1.9 --orig-dst 10.96.0.10 --sport 999 --dport 53",
+  );
+});
