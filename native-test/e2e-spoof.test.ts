@@ -65,7 +65,19 @@ for (const antiSpoofing of [true, false]) {
     t.test("an ARP answer for the gateway (nping)", async (t) => {
       await lab.exec("victim", ["ping", "-n", "-c", "1", "-W", "1", GATEWAY.ip]);
       const victim = await addresses(lab, "victim");
-      const nping = ["nping", "--arp", "--arp-type", "ARP-reply", "-c", "2", "--rate", "20", "-e", "eth0"];
+      // Linux believes no second answer within a second of the first (locktime).
+      const nping = [
+        "nping",
+        "--arp",
+        "--arp-type",
+        "ARP-reply",
+        "-c",
+        "3",
+        "--delay",
+        "800ms",
+        "-e",
+        "eth0",
+      ];
       const sender = ["--arp-sender-mac", evil.mac, "--arp-sender-ip", GATEWAY.ip];
       const target = ["--arp-target-mac", victim.mac, "--arp-target-ip", victim.v4];
       const link = ["--source-mac", evil.mac, "--dest-mac", victim.mac];
