@@ -1,10 +1,13 @@
 /** The kernel's own lines, read into entries and printed again, must come out byte for byte. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import t from "tap";
 import { createConntrackFilter } from "../src/observe/conntrack-filter.ts";
 import {
   type ConntrackFormat,
   formatConntrackEntry,
+  formatConntrackEvent,
+  parseConntrackEvent,
   parseConntrackLine,
 } from "../src/observe/conntrack-format.ts";
 
@@ -147,4 +150,57 @@ t.test("our filters choose what conntrack(8) chooses", { skip: missing() }, asyn
     const ours = all.filter(createConntrackFilter(Object.entries(filter))).map((entry) => entry.id);
     t.same(ours.sort(), ids.sort(), `${options.join(" ")}: ${ids.length}`);
   }
+});
+
+/** SCTP, UDP-Lite, GRE and ESP from CLIENT to SERVER, with real programs. */
+async function talk(): Promise<void> {
+  const peer = fileURLToPath(new URL("./support/sctp-peer.js", import.meta.url));
+  const server = spawn("ip", ["netns", "exec", SERVER, process.execPath, peer, "serve", "2905"]);
+  children.push(server);
+  await new Promise((resolve) => server.stdout.once("data", resolve));
+  inside(CLIENT, process.execPath, peer, "ask", "10.9.0.2", "2905");
+  inside(CLIENT, process.execPath, peer, "ask", "fd00:9::2", "2905");
+  const say = "printf '\\000\\000\\010\\000text' | socat -u STDIN";
+  for (const proto of [47, 50]) inside(CLIENT, "sh", "-c", `${say} IP4-SENDTO:10.9.0.2:${proto}`);
+  // The kernel's own conntrack takes UDP-Lite over veth for damaged.
+  inside(SERVER, "sh", "-c", `${say} UDP4-DATAGRAM:127.0.0.1:700,protocol=136`);
+  inside(CLIENT, "ping", "-c1", "-W1", "10.9.0.2");
+}
+
+const noTalk = missing() || (spawnSync("socat", ["-V"]).error ? "socat is not installed" : false);
+t.test("events and protocols without states survive parse and format", { skip: noTalk }, async (t) => {
+  const words = ["netns", "exec", SERVER, "conntrack", "-E", "-o", "timestamp,id,extended"];
+  const events = spawn("ip", words, { stdio: ["ignore", "pipe", "inherit"] });
+  children.push(events);
+  let text = "";
+  events.stdout.on("data", (chunk) => {
+    text += String(chunk);
+  });
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  await talk();
+  const listed = kernelLines();
+  inside(SERVER, "conntrack", "-D", "-p", "icmp");
+  inside(SERVER, "conntrack", "-D", "-p", "sctp");
+  await new Promise((resolve) => setTimeout(resolve, 300));
+
+  for (const proto of ["sctp", "udplite", "gre", "unknown"]) {
+    const theirs = listed.filter((line) => line.startsWith(proto)).map((line) => line.trimEnd());
+    t.ok(theirs.length > 0, `${proto}: ${theirs.length}`);
+    const entries = theirs.map(parseConntrackLine);
+    t.same(
+      entries.map((entry) => entry && formatConntrackEntry(entry)),
+      theirs,
+    );
+  }
+  // Who deleted it is conntrack's own affair.
+  const lines = text.split("\n").filter((line) => line !== "");
+  const theirs = lines.map((line) => line.replace(/ *\[USERSPACE\].*/, "").trimEnd());
+  const format = { timestamp: true, id: true, extended: true };
+  const ours = theirs.map((line) => {
+    const event = parseConntrackEvent(line, 0);
+    return event ? formatConntrackEvent(event, format) : "not read";
+  });
+  t.same(ours, theirs);
+  for (const kind of ["[NEW] ", "[UPDATE] ", "[DESTROY] "]) t.match(text, kind);
+  t.match(text, /\[UPDATE\] ipv6 +10 sctp +132 210 ESTABLISHED /);
 });
