@@ -4,8 +4,9 @@ import { formatIp, formatIpPort, ip, sameIp } from "../base/ip.ts";
 import { readProxyConfig } from "../control/config/proxy.ts";
 import type { EndpointSlice, Node, Service } from "../control/desired-state.ts";
 import { FieldProblems } from "../control/manifest/field-problems.ts";
+import { Scheduler } from "../dataplane/table/schedule.ts";
 import { Action, FrontendKind, type FrontendSpec } from "../dataplane/table/services.ts";
-import { proxySettings } from "./proxy-settings.ts";
+import { type Extensions, proxySettings } from "./proxy-settings.ts";
 import type { PortSpec } from "./service-port.ts";
 import { compileService } from "./services.ts";
 
@@ -611,4 +612,32 @@ t.test("each load balancer address may come from any of them, where a range hold
   t.equal(ranges("192.168.0.0/16"), 3);
   t.equal(ranges("203.0.113.0/24"), 1);
   t.equal(ranges("203.0.113.0/24", "nftables"), 1, "nftables asks for ranges before endpoints");
+});
+
+t.test("schedulers: ipvs.scheduler in ipvs mode, least connections where asked for", async (t) => {
+  const compiled = (config: object, extensions: Partial<Extensions> = {}, endpoints: E[] = [HERE]) => {
+    const problems = new FieldProblems();
+    const own = { leastConnections: false, resetRemovedEndpoints: false, ...extensions };
+    const parsed = readProxyConfig(config, problems);
+    const used = proxySettings({ config: parsed, nodeName: "node1", node: NODE, extensions: own });
+    const annotations = { "podwire.dev/weights": "10.244.1.5=4" };
+    const labels = { "kubernetes.io/service-name": "api" };
+    const metadata = { name: "api-1", namespace: "default", labels, annotations };
+    const slices = new Map([["api-1", slice(endpoints, { metadata })]]);
+    return [...compileService(service(), slices, used).values()][0];
+  };
+  t.equal(compiled({}).scheduler, undefined);
+  t.equal(compiled({ mode: "ipvs" }).scheduler, Scheduler.RR);
+  t.match(compiled({ mode: "ipvs", ipvs: { scheduler: "mh" } }), {
+    scheduler: Scheduler.MH,
+    endpoints: [{ weight: 4 }],
+  });
+  for (const mode of ["iptables", "nftables", "ipvs"]) {
+    t.equal(compiled({ mode }, { leastConnections: true }).scheduler, Scheduler.WLC, mode);
+  }
+  t.equal(compiled({ mode: "userspace" }, { leastConnections: true }).scheduler, Scheduler.RR);
+  t.same(compiled({ mode: "userspace" }).endpoints[0].weight, undefined);
+  const unused: E[] = [HERE, ["10.244.1.6", "node1", "x"], ["10.244.1.7", "node1", "n"]];
+  t.equal(compiled({}, {}, unused).endpoints.length, 1);
+  t.equal(compiled({}, { resetRemovedEndpoints: true }, unused).endpoints.length, 3, "not gone yet");
 });

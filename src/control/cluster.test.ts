@@ -568,6 +568,29 @@ const pieces: Record<string, string> = {
   deploy: deployment(2),
 };
 
+t.test("a pod's weight goes into the slices that name it, and a wrong one is refused", async (t) => {
+  const cluster = makeCluster();
+  const weight = (text: string) => `, annotations: { podwire.dev/weight: "${text}" }`;
+  cluster.apply([
+    { file: "f", text: [service("web"), pod("a", weight("3")), pod("b"), pod("c")].join("---") },
+  ]);
+  const written = (): unknown =>
+    (cluster.list("EndpointSlice") as EndpointSlice[]).map(
+      (s) => s.metadata.annotations?.["podwire.dev/weights"],
+    );
+  const address = (name: string): string =>
+    (cluster.list("Pod") as Pod[]).find(({ metadata }) => metadata.name === name)?.status.podIPs?.[0]?.ip ??
+    "";
+  t.same(written(), [`${address("a")}=3`]);
+  cluster.apply([{ file: "f", text: [pod("a", weight("0")), pod("c", weight("65535"))].join("---") }]);
+  t.same(written(), [`${address("a")}=0,${address("c")}=65535`]);
+  for (const wrong of ["65536", "-1", "2.5", "x", ""]) {
+    t.throws(() => cluster.apply([{ file: "f", text: pod("a", weight(wrong)) }]), {
+      message: /metadata\.annotations\[podwire\.dev\/weight\]|must be an integer between 0 and 65535/,
+    });
+  }
+});
+
 t.test("EndpointSlices depend on the objects, never on the order in which they came", async () => {
   const names = Object.keys(pieces);
   const steps = fc.array(fc.record({ name: fc.constantFrom(...names), on: fc.boolean() }), { maxLength: 25 });

@@ -5,6 +5,7 @@ import { Event } from "../dataplane/counters.ts";
 import * as engine from "../dataplane/engine.ts";
 import type { Io } from "../dataplane/port.ts";
 import { Conntrack } from "../dataplane/table/conntrack.ts";
+import { Scheduler } from "../dataplane/table/schedule.ts";
 import { fragmentsOf } from "./fragment-frames.ts";
 import * as build from "./frame-builder.ts";
 import type { HotSubject } from "./hot-subject.ts";
@@ -16,6 +17,7 @@ const [POD2, POD3, VIP] = ["10.244.1.2", "10.244.1.3", "10.96.0.10"];
 const VNET_BYTES = 10;
 const SOURCE_PORT_AT = 34; // of a TCP or UDP frame without IP options
 const NEVER = -1;
+const SCHEDULERS = Object.values(Scheduler).slice(1);
 
 export interface Template {
   readonly frame: Uint8Array;
@@ -30,6 +32,17 @@ export function createConnectionsSubject(): HotSubject {
   const node = new TestNode({ unchecked: true, tables: { conntrack: new Conntrack(10) } });
   node.setService({ name: "web", clusterIp: VIP, endpoints: [`${POD3}:8080`] });
   node.setService({ name: "dns", clusterIp: VIP, protocol: 17, port: 53, endpoints: [`${POD3}:5353`] });
+  for (const [i, scheduler] of SCHEDULERS.entries()) {
+    const endpoints = [1, 2, 3].map((n) => `${POD3}:${8080 + n}`);
+    node.setService({
+      name: `s${i}`,
+      clusterIp: VIP,
+      port: 100 + i,
+      endpoints,
+      scheduler,
+      weights: [1, 2, 3],
+    });
+  }
   node.setService({ name: "none", clusterIp: VIP, port: 81, endpoints: [] });
   node.send("uplink", build.arpFrame({ senderIp: CLIENT, senderMac: CLIENT_MAC, targetIp: node.address }));
   node.run();
@@ -75,6 +88,9 @@ function createTraffic(node: TestNode): Map<number, readonly Template[]> {
         fresh(build.tcpFrame({ ...at(POD2, VIP), flags: "R" })),
         fresh(build.udpFrame({ ...at(POD2, CLIENT), payload: 30 })),
         fresh(build.tcpFrame({ ...at(POD2, VIP), dstPort: 81, flags: "S" })),
+        ...SCHEDULERS.map((_, i) =>
+          fresh(build.tcpFrame({ ...at(POD2, VIP), dstPort: 100 + i, flags: "S" })),
+        ),
         fixed(build.tcpFrame({ ...at(POD2, VIP), flags: "S" })),
         fixed(build.tcpFrame({ ...at(POD2, VIP), flags: "F." })),
         fixed(build.udpFrame({ ...at(POD2, "8.8.8.8"), ttl: 1 })),
