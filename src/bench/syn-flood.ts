@@ -15,6 +15,7 @@ const STRIDE = 256;
 const HEADROOM = 128;
 const SEND_BUFFER = 4 << 20;
 const NODE = "192.168.50.11";
+const STREAM_PORT = 30_501;
 const IP = HEADROOM + 14;
 const TCP = IP + 20;
 const SOURCES_FIRST = (100 << 24) | (64 << 16); // 100.64.0.0/10: nobody's (RFC 6598)
@@ -51,11 +52,11 @@ export interface SynFloodResult {
 export async function runSynFlood(o: SynFloodOptions): Promise<SynFloodResult> {
   const spec: LabSpec = {
     objects: [
-      client("client-1", "node1"),
       client("attacker", "node1"),
       pod("web-1", "node1", { app: "web" }),
-      client("server", "node2"),
+      pod("server", "node2", { app: "stream", command: ["sleep", "infinity"] }),
       service("web"),
+      streamService(),
     ],
     conntrack: { max: o.conntrackMax },
     dataplane: { antiSpoofing: o.fromPod !== true },
@@ -72,10 +73,22 @@ async function flood(lab: TestLab, o: SynFloodOptions): Promise<SynFloodResult> 
   const floodMs = (o.sources / o.rate) * 1000;
   const seconds = Math.ceil((LEAD_MS + floodMs) / 1000) + 1;
   await lab.startIn("server", ["iperf3", "-s", "--forceflush"], /listening/);
-  const iperf = ["iperf3", "-c", await lab.podAddress("server"), "-J", "-i", "0.5", "-b", `${o.streamMbit}M`];
+  // Through a node port too: the client's address is translated, so that a lost entry would end the connection.
+  const iperf = [
+    "iperf3",
+    "-c",
+    NODE,
+    "-p",
+    String(STREAM_PORT),
+    "-J",
+    "-i",
+    "0.5",
+    "-b",
+    `${o.streamMbit}M`,
+  ];
   const before = await memoryMb(lab);
   const beginMs = performance.now();
-  const stream = lab.exec("client-1", [...iperf, "-t", String(seconds), "--connect-timeout", "3000"], {
+  const stream = lab.exec("client/outside", [...iperf, "-t", String(seconds), "--connect-timeout", "3000"], {
     timeoutMs: seconds * 1000 + 30_000,
   });
   await sleep(LEAD_MS);
@@ -107,6 +120,11 @@ async function flood(lab: TestLab, o: SynFloodOptions): Promise<SynFloodResult> 
       drops.items.map((d: { reason: string; packets: number }) => [d.reason, d.packets]),
     ),
   };
+}
+
+function streamService(): object {
+  const ports = [{ name: "iperf", protocol: "TCP", port: 5201, targetPort: 5201, nodePort: STREAM_PORT }];
+  return service("stream", { ports });
 }
 
 interface Interval {
