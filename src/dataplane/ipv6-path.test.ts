@@ -209,3 +209,21 @@ for (const outer of [4, 6] as const) {
     f.settle();
   });
 }
+
+for (const outer of [4, 6] as const) {
+  t.test(
+    `the first datagram to a node nobody has asked for yet arrives whole, over IPv${outer}`,
+    async (t) => {
+      const f = fabric(outer);
+      const [one, two] = f.nodes;
+      const datagram = build.udpFrame({ ...pathTo6(one, POD2, REMOTE), payload: 30_000 });
+      for (const piece of fragmentsOf6(datagram, 1376, 5)) one.send("pod2", piece);
+      f.run();
+      const arrived = joinFragments6(two.received("pod2").map((r) => r.frame));
+      t.same(arrived.subarray(14 + 40), datagram.subarray(14 + 40), "every byte");
+      t.ok(one.events().NEIGHBOR_QUEUED >= 22, "all of it waited for the neighbour");
+      t.same(one.drops(), {});
+      f.settle();
+    },
+  );
+}
