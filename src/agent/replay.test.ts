@@ -188,7 +188,7 @@ t.test("the clock follows the capture, so that connections end in time", async (
 });
 
 t.test("the same seed makes the same choices", async (t) => {
-  const frame = udpFrame({ src: CLIENT, dst: "192.168.50.100", srcPort: 9, dstPort: 9 });
+  const frame = udpFrame({ src: CLIENT, dst: "192.168.50.100", srcPort: 41000, dstPort: 9 });
   const port = async (seed: number) => (await replay(offlineNode(), [frame], { seed }))[0].input?.to.sport;
   t.equal(await port(7), await port(7));
   t.not(await port(7), await port(8));
