@@ -10,6 +10,7 @@ const { values } = parseArgs({
   options: {
     scenarios: { type: "string", default: "1000" },
     seconds: { type: "string", default: "86400" },
+    "update-every": { type: "string", default: "1" },
     seed: { type: "string", default: "1" },
     mode: { type: "string", default: "iptables" },
     family: { type: "string", default: "4" },
@@ -21,6 +22,7 @@ const { values } = parseArgs({
 const allowed: Readonly<Record<string, RegExp>> = {
   scenarios: /^[1-9]\d*$/,
   seconds: /^[1-9]\d*$/,
+  "update-every": /^[1-9]\d*$/,
   seed: /^\d+$/,
   mode: /^(iptables|nftables)$/,
   family: /^[46]$/,
@@ -37,6 +39,7 @@ const judge = new KernelJudge({
   mode: values.mode as JudgedMode,
   family: values.family === "6" ? 6 : 4,
   variant: values.variant === "nft" ? "nft" : "legacy",
+  updateEvery: Number(values["update-every"]),
 });
 const begin = performance.now();
 let packets = 0;
