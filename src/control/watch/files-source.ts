@@ -15,7 +15,8 @@ export class FilesSource implements ObjectSource {
   readonly #watchers: FSWatcher[] = [];
   #timer: NodeJS.Timeout | undefined;
   #listener: SourceListener | undefined;
-  #lastTexts = "";
+  #lastTexts: readonly ManifestText[] = [];
+  #isRead = false;
   #reading = false;
   #again = false;
 
@@ -54,25 +55,24 @@ export class FilesSource implements ObjectSource {
     }
     try {
       const texts = readManifestTexts(this.#paths);
-      const all = JSON.stringify(texts);
-      if (all === this.#lastTexts) return;
+      if (this.#isRead && areSame(texts, this.#lastTexts)) return;
       this.#reading = true;
-      this.#read(parseSteps(texts), all);
+      this.#read(parseSteps(texts), texts);
     } catch (error) {
       this.#listener?.problem(error as Error);
     }
   }
 
-  #read(steps: Generator<void, Manifest[]>, all: string): void {
+  #read(steps: Generator<void, Manifest[]>, texts: readonly ManifestText[]): void {
     if (this.#listener === undefined) return;
     try {
       for (let i = 0; i < OBJECTS_A_TURN; i++) {
         const step = steps.next();
         if (step.done !== true) continue;
-        this.#finish(step.value, all);
+        this.#finish(step.value, texts);
         return;
       }
-      setImmediate(() => this.#read(steps, all));
+      setImmediate(() => this.#read(steps, texts));
     } catch (error) {
       this.#reading = false;
       this.#listener.problem(error as Error);
@@ -80,9 +80,10 @@ export class FilesSource implements ObjectSource {
     }
   }
 
-  #finish(manifests: readonly Manifest[], all: string): void {
+  #finish(manifests: readonly Manifest[], texts: readonly ManifestText[]): void {
     this.#reading = false;
-    this.#lastTexts = all;
+    this.#isRead = true;
+    this.#lastTexts = texts;
     const objects = manifests.filter((m) => m.info.stored).map((m) => m.object);
     this.#listener?.events(this.#set.replace(objects), true);
     this.#reloadAgain();
@@ -110,6 +111,10 @@ export class FilesSource implements ObjectSource {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.reload(), QUIET_MS);
   }
+}
+
+function areSame(a: readonly ManifestText[], b: readonly ManifestText[]): boolean {
+  return a.length === b.length && a.every(({ file, text }, i) => file === b[i].file && text === b[i].text);
 }
 
 /** The texts of files and of the manifests in directories, by name. "-" is standard input. */
