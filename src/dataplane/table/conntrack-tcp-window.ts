@@ -38,7 +38,7 @@ export const W_LAST_SEQ = 8;
 export const W_LAST_ACK = 9;
 export const W_LAST_END = 10;
 export const W_LAST_WIN = 11; // u16 window, retransmissions << 16 (8 bits)
-/** flags of both directions (8 bits each), scales << 16 (4 bits each), last row << 24, last direction << 27 */
+/** flags of both directions (8 bits each), scales << 16 (4 bits each), last row << 24, last direction << 27, STEADY */
 export const W_BITS = 12;
 export const W_SYN = 13; //      of a SYN that was let through unbelieved: flags, scale << 8
 
@@ -68,6 +68,8 @@ const ACK = 0x10;
 const ROW_ACK = 3; //         of conntrack-tcp.ts' table
 const LAST_ROW_SHIFT = 24;
 const LAST_MASK = 0xf << LAST_ROW_SHIFT;
+const STEADY = 1 << 28; // established and assured, both windows known: `advance` may take it
+const BOTH_UNACKNOWLEDGED = DATA_UNACKNOWLEDGED * 0x101;
 const STATE_SYN_SENT = 1; //  TcpState, which imports this file
 const STATE_SYN_RECV = 2;
 const STATE_ESTABLISHED = 3;
@@ -100,9 +102,9 @@ export function withLast(bits: number, row: number, dir: number): number {
 }
 
 /**
- * The way of nearly every segment: an ACK, with or without data and without SACK, of an established and assured
- * connection, in window. Takes it into account and answers true; or changes nothing and answers false: then
- * the slow way decides.
+ * The way of nearly every segment: an ACK, with or without data, without SACK, of a connection that is STEADY; nothing
+ * sent again, no window closed or overrun. Takes it into account and answers true; or changes nothing and answers
+ * false: then the slow way decides, which would have come to the same.
  */
 export function advance(
   t: Conntrack,
@@ -114,42 +116,39 @@ export function advance(
   nowSec: number,
 ): boolean {
   const slot = ref >> 1;
-  if (t.state[slot] !== STATE_ESTABLISHED || (t.status[slot] & FAST_MASK) !== Status.ASSURED) return false;
-  if (((t.expiresAtSec[slot] - nowSec) | 0) <= 0) return false;
-  const dir = ref & 1;
+  const shift = (ref & 1) << 3;
   const c = t.track;
   const w = slot << 4;
-  const s = w + (dir << 2);
+  const s = w + (shift >> 1);
   const r = s ^ 4;
-  const senderWin = c[s + W_MAX_WIN];
-  const receiverWin = c[r + W_MAX_WIN];
-  if (senderWin === 0 || receiverWin === 0) return false;
-  const maxEnd = c[s + W_MAX_END];
-  const sent = c[s + W_END];
-  const receiverEnd = c[r + W_END];
-  const unacked = (receiverEnd - ack) | 0;
-  if (isAbove(seq, maxEnd) || unacked < 0 || isAbove((sent - receiverWin) | 0, end)) return false;
-  if (unacked > MAX_ACK_WINDOW && unacked > senderWin) return false;
   const before = c[w + W_BITS];
-  const scaled = win << scaleOf(before, dir);
-  let bits = (before & ~LAST_MASK) | (ROW_ACK << LAST_ROW_SHIFT) | (dir << 27);
-  const shift = dir << 3;
-  if (senderWin < scaled) c[s + W_MAX_WIN] = scaled;
-  if (after(end, sent)) {
+  const wanted = STEADY | (MAXACK_SET << shift);
+  if ((before & wanted) !== wanted || win === 0) return false;
+  if (((t.expiresAtSec[slot] - nowSec) | 0) <= 0) return false;
+  const maxEnd = c[s + W_MAX_END];
+  const ahead = (end - c[s + W_END]) | 0;
+  const unacked = (c[r + W_END] - ack) | 0;
+  if (ahead < 0 || ((maxEnd - end) | 0) < 0 || unacked >>> 0 > MAX_ACK_WINDOW) return false;
+  let bits = (before & ~LAST_MASK) | (ROW_ACK << LAST_ROW_SHIFT) | (shift << 24);
+  if (ahead > 0) {
     c[s + W_END] = end;
     bits |= DATA_UNACKNOWLEDGED << shift;
   }
-  if ((bits & (MAXACK_SET << shift)) === 0 || after(ack, c[s + W_MAX_ACK])) {
-    c[s + W_MAX_ACK] = ack;
-    bits |= MAXACK_SET << shift;
-  }
-  if (after(end, maxEnd)) growWindow(c, r, (end - maxEnd) | 0);
-  const room = (ack + scaled) | 0;
-  if (!after(c[r + W_MAX_END], room)) c[r + W_MAX_END] = scaled === 0 ? (room + 1) | 0 : room;
   if (unacked === 0) bits &= ~(DATA_UNACKNOWLEDGED << (8 - shift));
-  noteAck(c, w, lastDir(before) === dir, seq, ack, end, win);
+  if (((ack - c[s + W_MAX_ACK]) | 0) > 0) c[s + W_MAX_ACK] = ack;
+  const scaled = win << ((before >>> (16 + (shift >> 1))) & 0xf);
+  if (c[s + W_MAX_WIN] < scaled) c[s + W_MAX_WIN] = scaled;
+  if (((ack + scaled - c[r + W_MAX_END]) | 0) > 0) c[r + W_MAX_END] = (ack + scaled) | 0;
+  const repeats = noteAck(c, w, lastDir(before) << 3 === shift, seq, ack, end, win);
   if (bits !== before) c[w + W_BITS] = bits;
-  t.expiresAtSec[slot] = (nowSec + timeoutFor(t, w, STATE_ESTABLISHED, false)) | 0;
+  const h = t.header;
+  let timeout = h[H_TIMEOUTS + Timeout.TCP + STATE_ESTABLISHED];
+  if (repeats !== 0) timeout = timeoutFor(t, w, STATE_ESTABLISHED, false);
+  else if ((bits & BOTH_UNACKNOWLEDGED) !== 0) {
+    const unacknowledged = h[H_TIMEOUTS + Timeout.TCP_UNACK];
+    if (unacknowledged < timeout) timeout = unacknowledged;
+  }
+  t.expiresAtSec[slot] = (nowSec + timeout) | 0;
   return true;
 }
 
@@ -167,7 +166,7 @@ function growWindow(c: Int32Array, at: number, by: number): void {
   c[at + W_MAX_WIN] = grown > I32_MAX ? I32_MAX : grown;
 }
 
-/** The same ACK again and again: its sender hears nothing. */
+/** The same ACK again and again: its sender hears nothing. Answers how often it has come again. */
 function noteAck(
   c: Int32Array,
   w: number,
@@ -176,17 +175,32 @@ function noteAck(
   ack: number,
   end: number,
   win: number,
-): void {
+): number {
   const last = c[w + W_LAST_WIN];
-  const same = sameDir && c[w + W_LAST_SEQ] === seq && c[w + W_LAST_ACK] === ack;
-  if (same && c[w + W_LAST_END] === end && (last & 0xffff) === win) {
-    c[w + W_LAST_WIN] = (last + 0x1_0000) & 0xff_ffff;
-    return;
+  if (c[w + W_LAST_END] === end && c[w + W_LAST_ACK] === ack && c[w + W_LAST_SEQ] === seq && sameDir) {
+    if ((last & 0xffff) === win) {
+      const again = (last + 0x1_0000) & 0xff_ffff;
+      c[w + W_LAST_WIN] = again;
+      return again >>> 16;
+    }
   }
   c[w + W_LAST_SEQ] = seq;
   c[w + W_LAST_ACK] = ack;
   c[w + W_LAST_END] = end;
   c[w + W_LAST_WIN] = win;
+  return 0;
+}
+
+/** A connection whose segments may take the fast way, or may no longer. A helper may shift sequence numbers. */
+export function settleSteady(t: Conntrack, slot: number): void {
+  const c = t.track;
+  const w = slot << 4;
+  const isSteady =
+    t.state[slot] === STATE_ESTABLISHED &&
+    (t.status[slot] & FAST_MASK) === Status.ASSURED &&
+    c[w + W_MAX_WIN] !== 0 &&
+    c[w + 4 + W_MAX_WIN] !== 0;
+  c[w + W_BITS] = isSteady ? c[w + W_BITS] | STEADY : c[w + W_BITS] & ~STEADY;
 }
 
 /** Seconds that a connection in this state has, with what is known of its segments. */
@@ -198,8 +212,7 @@ export function timeoutFor(t: Conntrack, w: number, state: number, isReset: bool
   if (last >>> 16 >= h[H_TCP_MAX_RETRANS] && timeout > retrans) return retrans;
   if (isReset) return h[H_TIMEOUTS + Timeout.TCP + 8];
   const unacked = h[H_TIMEOUTS + Timeout.TCP_UNACK];
-  const both = DATA_UNACKNOWLEDGED | (DATA_UNACKNOWLEDGED << 8);
-  if ((t.track[w + W_BITS] & both) !== 0 && timeout > unacked) return unacked;
+  if ((t.track[w + W_BITS] & BOTH_UNACKNOWLEDGED) !== 0 && timeout > unacked) return unacked;
   if ((last & 0xffff) === 0 && timeout > retrans) return retrans;
   return timeout;
 }

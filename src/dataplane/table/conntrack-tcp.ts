@@ -214,10 +214,11 @@ function resync(t: Conntrack, slot: number, dir: number, row: number, seg: Segme
   bits = tcpWindow.withScale(bits, other, c[w + W_SYN] >>> 8);
   bits = tcpWindow.withFlags(bits, other, c[w + W_SYN] & 0xff);
   const r = s ^ 4;
-  for (let i = 0; i < 4; i++) c[r + i] = 0;
+  for (let i = 0; i < 4; i++) c[r + i] = 0; // until it speaks, nothing is steady
   bits = tcpWindow.withScale(bits, dir, 0);
   bits = tcpWindow.withFlags(bits, dir, tcpWindow.flagsOf(bits, dir) & Flag.BE_LIBERAL);
   c[w + W_BITS] = bits;
+  tcpWindow.settleSteady(t, slot);
   return true;
 }
 
@@ -313,6 +314,7 @@ function settle(t: Conntrack, ref: number, row: number, next: number, old: numbe
   } else if ((status & ASSURED) === 0 && (old === SR || old === ESTABLISHED) && next === ESTABLISHED) {
     t.status[slot] = status | ASSURED;
   }
+  tcpWindow.settleSteady(t, slot);
   t.expiresAtSec[slot] = (nowSec + timeout) | 0;
   return Track.OK;
 }
