@@ -251,20 +251,23 @@ t.test("a fragment of an impossible length is dropped alone", async (t) => {
   node.settle();
 });
 
-t.test("a datagram whose fragments do not all come is forgotten after 30 s, and its sender told", async (t) => {
-  const node = serving();
-  node.send("pod2", fragmentOf(query(node, { payload: 200 }), 0, 64, true));
-  node.run();
-  node.advanceMs(29_000, 1000);
-  t.equal(fragments.used(node.tables.fragments), 1);
-  node.advanceMs(2000, 500);
-  t.equal(fragments.used(node.tables.fragments), 0);
-  t.same(node.drops(), { FRAGMENT_TIMEOUT: 1 });
-  const [told, ...more] = node.everything();
-  t.equal(told.port, "pod2");
-  t.match(told.text, "ip reassembly time exceeded");
-  t.same(more, []);
-});
+t.test(
+  "a datagram whose fragments do not all come is forgotten after 30 s, and its sender told",
+  async (t) => {
+    const node = serving();
+    node.send("pod2", fragmentOf(query(node, { payload: 200 }), 0, 64, true));
+    node.run();
+    node.advanceMs(29_000, 1000);
+    t.equal(fragments.used(node.tables.fragments), 1);
+    node.advanceMs(2000, 500);
+    t.equal(fragments.used(node.tables.fragments), 0);
+    t.same(node.drops(), { FRAGMENT_TIMEOUT: 1 });
+    const [told, ...more] = node.everything();
+    t.equal(told.port, "pod2");
+    t.match(told.text, "ip reassembly time exceeded");
+    t.same(more, []);
+  },
+);
 
 t.test("fragments of datagrams that differ in id, protocol or address are kept apart", async (t) => {
   const node = serving();

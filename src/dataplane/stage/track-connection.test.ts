@@ -3,6 +3,7 @@ import t from "tap";
 import * as build from "../../testing/frame-builder.ts";
 import { pathTo } from "../../testing/test-fabric.ts";
 import { TestNode } from "../../testing/test-node.ts";
+import { superframe } from "../../testing/virtio-frames.ts";
 import * as conntrack from "../table/conntrack.ts";
 import { Conntrack } from "../table/conntrack.ts";
 
@@ -213,6 +214,38 @@ t.test("an INVALID packet reaches the node itself, and leaves it", async (t) => 
   t.equal(node.through("pod2", tcp(node, POD2, node.address, "S.")).port, "host");
   t.equal(node.through("host", tcp(node, node.address, POD2, "R.")).port, "pod2");
   t.same(node.connections(), []);
+});
+
+t.test("an INVALID packet of a translated connection goes nowhere, whatever the rules say", async (t) => {
+  const node = new TestNode();
+  node.tables.config.dropInvalid = 0;
+  node.setService({ ...WEB, endpoints: ["10.244.1.3:8080"] });
+  establish(node);
+  const answer = { srcPort: 8080, dstPort: 41000 };
+  node.send("pod3", tcp(node, POD3, POD2, "P.", { ...answer, seq: 1_000_000, payload: 5 }));
+  node.run();
+  t.same(node.everything(), []);
+  t.same(node.drops(), { CT_INVALID_NAT: 1 });
+  t.match(node.connections()[0], /^tcp ESTABLISHED/, "the connection is none the worse for it");
+  t.equal(node.through("pod3", tcp(node, POD3, POD2, "P.", { ...answer, payload: 5 })).port, "pod2");
+});
+
+t.test("a superframe counts for all its segments", async (t) => {
+  const node = new TestNode();
+  const direct = (src: string, dst: string, flags: string, o: object): Uint8Array =>
+    tcp(node, src, dst, flags, { ...(src === POD3 && { srcPort: 80, dstPort: 41000 }), ...o });
+  node.through("pod2", direct(POD2, POD3, "S", { seq: 99 }));
+  node.through("pod3", direct(POD3, POD2, "S.", { seq: 499, ack: 100 }));
+  node.through("pod2", direct(POD2, POD3, ".", { seq: 100, ack: 500 }));
+  const { frame, virtio } = superframe(
+    direct(POD2, POD3, ".", { seq: 100, ack: 500, payload: 60_000 }),
+    1398,
+  );
+  node.send("pod2", frame, virtio);
+  node.send("pod3", direct(POD3, POD2, ".", { seq: 500, ack: 60_100 }));
+  node.send("pod3", direct(POD3, POD2, ".", { seq: 500, ack: 60_101 })); // that much was not sent
+  node.run();
+  t.same(node.drops(), { CT_INVALID: 1 });
 });
 
 t.test("with tcpBeLiberal nothing is dropped for being INVALID", async (t) => {

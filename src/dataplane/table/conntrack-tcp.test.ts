@@ -173,6 +173,70 @@ for (const packet of [">.", ">F.", "<F.", "<."]) {
   });
 }
 
+// After the handshake: what a segment is called, and what becomes of it.
+const verdicts: { packet: string; answer: number; title: string; before?: string[] }[] = [
+  { title: "data within the window", packet: ">P. len=60000", answer: Track.OK },
+  { title: "data above the window", packet: ">P. seq+200000", answer: Track.INVALID },
+  { title: "a little more than the window", packet: ">P. seq+64001 len=10", answer: Track.PASS },
+  { title: "data of long ago", packet: ">P. seq-70000 len=10", answer: Track.PASS },
+  { title: "an acknowledgement of what was not sent", packet: ">. ack+1", answer: Track.INVALID },
+  { title: "an acknowledgement of long ago", packet: ">. ack-70000", answer: Track.PASS },
+  { title: "SACK of what was not sent", packet: ">. ack-100 sack+200", answer: Track.OK },
+  { title: "a reset in front of what was acknowledged", packet: ">R seq-1", answer: Track.INVALID },
+  { title: "a reset where it must be", packet: ">R", answer: Track.OK },
+  { title: "a keep-alive", packet: ">. seq-1", answer: Track.OK },
+];
+
+for (const { title, packet, answer, before = [] } of verdicts) {
+  t.test(`${title} (${packet}) is ${Object.keys(Track)[answer]}`, async (t) => {
+    const connection = new Connection("S").packets(...HANDSHAKE, ">P.", "<.", ...before, packet);
+    t.equal(connection.answer, answer);
+  });
+}
+
+t.test("liberally every segment passes, but a wrong reset", async (t) => {
+  const liberal = (packet: string): number =>
+    new Connection("S", TcpOption.LOOSE | TcpOption.BE_LIBERAL).packets(...HANDSHAKE, ">P.", "<.", packet)
+      .answer;
+  t.equal(liberal(">P. seq+200000"), Track.OK);
+  t.equal(liberal(">. ack+1"), Track.OK);
+  t.equal(liberal(">R seq-1"), Track.INVALID);
+});
+
+t.test("a window is as large as both sides' scales make it", async (t) => {
+  const scaled = new Connection("S wscale=7").packets("<S. wscale=7", ">.", "<. win=2000");
+  t.equal(
+    scaled.packets(">P. len=50000", ">P. len=50000", ">P. len=50000").answer,
+    Track.OK,
+    "256,000 bytes",
+  );
+  t.equal(scaled.packets(">P. seq+600000").answer, Track.INVALID);
+  const plain = new Connection("S wscale=7").packets("<S.", ">.", "<. win=2000");
+  t.equal(plain.packets(">P. len=50000", ">P. len=50000").answer, Track.OK);
+  t.equal(plain.packets(">P. seq+200000 len=10").answer, Track.INVALID, "the first window of 64,000 was all");
+});
+
+t.test("the same segment three times over leaves five minutes", async (t) => {
+  const connection = new Connection("S").packets(...HANDSHAKE, ">P.", "<.");
+  t.equal(connection.packets(">.", ">.", ">.").leftSec, 432_000);
+  t.equal(connection.packets(">.").leftSec, 300);
+  t.equal(connection.packets("<P.", ">.").leftSec, 432_000);
+});
+
+t.test("a reset that does not fit exactly leaves the state and ten seconds", async (t) => {
+  const connection = new Connection("S").packets(...HANDSHAKE, ">P.", "<.", ">R seq+5");
+  t.equal(connection.state, "ESTABLISHED");
+  t.equal(connection.leftSec, 10);
+});
+
+t.test("a SYN+ACK that answers a SYN let through unbelieved makes the connection new", async (t) => {
+  const connection = new Connection("S").packets(...HANDSHAKE, ">P.", "<.", ">S seq+9000000");
+  t.equal(connection.state, "ESTABLISHED");
+  connection.next[0] += 9_000_001;
+  t.equal(connection.packets("<S.").state, "SYN_RECV");
+  t.equal(connection.packets(">.").state, "ESTABLISHED");
+});
+
 t.test("a packet of an expired connection is told to begin anew", async (t) => {
   const connection = new Connection("S");
   connection.now += 120;

@@ -167,7 +167,8 @@ export function wayText(ways: { from: End; to: End }, place: Place, protocol: st
     hosts.some((host) => host.address === end.address && host.port !== end.port);
   const idMoved = isIcmp && ends.some(hasMoved);
   const texts = ends.map(({ address, port }) => {
-    if (byChance || (isOwn(address, world) && port !== NODE_PORT)) return `${address}:*`;
+    const isTarget = address === place.target.address && port === place.target.port;
+    if (byChance || (isOwn(address, world) && !isTarget)) return `${address}:*`;
     return idMoved || hasMoved({ address, port }) ? `${address}:~` : `${address}:${port}`;
   });
   return texts.join(" > ");
