@@ -2,7 +2,9 @@
 // counts anew, and schedulers that ask for them send new connections where there are fewest.
 import fc from "fast-check";
 import t from "tap";
-import { tcpFrame, udpFrame } from "../../testing/frame-builder.ts";
+import { sctpFrame, tcpFrame, udpFrame } from "../../testing/frame-builder.ts";
+import type { SctpChunk } from "../../testing/frame-options.ts";
+import * as chunk from "../../testing/sctp-chunks.ts";
 import { pathTo } from "../../testing/test-fabric.ts";
 import { TestNode } from "../../testing/test-node.ts";
 import * as conntrack from "../table/conntrack.ts";
@@ -11,6 +13,7 @@ import { TcpState } from "../table/conntrack-tcp.ts";
 import { Scheduler } from "../table/schedule.ts";
 
 const [VIP, POD2, POD3] = ["10.96.0.10", "10.244.1.2", "10.244.1.3"];
+const [MINE, THEIRS] = [0x11111111, 0x7a7a7a7a]; // verification tags
 const ACTIVE: readonly number[] = [
   TcpState.SYN_SENT,
   TcpState.SYN_RECV,
@@ -164,6 +167,33 @@ t.test("wlc counts by weight, and weight 0 gets nothing", async (t) => {
     [8001, 8002, 8003].map((port) => got.filter((p) => p === port).length),
     [0, 3, 9],
   );
+});
+
+t.test("an SCTP association is active while it is established", async (t) => {
+  const n = new TestNode();
+  const endpoints = [`${POD3}:9999`];
+  n.setService({
+    name: "m3ua",
+    clusterIp: VIP,
+    port: 9999,
+    protocol: 132,
+    endpoints,
+    scheduler: Scheduler.LC,
+  });
+  const load = (): string => [...counted(n).values()].join();
+  const say = (who: "pod2" | "pod3", vtag: number, ...chunks: SctpChunk[]): string => {
+    const there = { ...pathTo(n, POD2, VIP), srcPort: 41000, dstPort: 9999 };
+    const back = { ...pathTo(n, POD3, POD2), srcPort: 9999, dstPort: 41000 };
+    n.through(who, sctpFrame({ ...(who === "pod2" ? there : back), vtag, chunks }));
+    return load();
+  };
+  t.equal(say("pod2", 0, chunk.init(MINE)), "0/1");
+  t.equal(say("pod3", MINE, chunk.initAck(THEIRS)), "0/1");
+  t.equal(say("pod2", THEIRS, chunk.cookieEcho), "0/1");
+  t.equal(say("pod3", MINE, chunk.cookieAck), "1/0");
+  t.equal(say("pod2", THEIRS, chunk.shutdown), "0/1");
+  n.advanceMs(300_000, 5000);
+  t.equal(load(), "");
 });
 
 t.test("without a scheduler nothing is counted", async (t) => {

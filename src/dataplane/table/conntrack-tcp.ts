@@ -22,6 +22,7 @@ import {
   W_SYN,
   Window,
 } from "./conntrack-tcp-window.ts";
+import { EventType } from "./event-ring.ts";
 
 export const TcpState = Object.freeze({
   NONE: 0,
@@ -321,10 +322,12 @@ function settle(t: Conntrack, ref: number, row: number, next: number, old: numbe
 
 /** The connection is over, whatever its ends may say yet. */
 export function close(t: Conntrack, slot: number, nowSec: number): void {
+  const isNews = t.state[slot] !== CL;
   t.state[slot] = CL;
   t.track[(slot << 4) + W_BITS] |= Flag.CLOSE_INIT; // so that a SYN may have its place
   if ((t.status[slot] & COUNTED) !== 0) conntrack.setActive(t, slot, false);
   t.expiresAtSec[slot] = (nowSec + conntrack.timeoutOf(t, Timeout.TCP + CL)) | 0;
+  if (isNews && t.header[conntrack.H_EVENT_READERS] !== 0) conntrack.tell(t, EventType.UPDATE, slot);
 }
 
 /** Sequence number behind the last byte that a direction has sent. */
