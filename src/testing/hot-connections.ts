@@ -4,11 +4,12 @@
 import { Event } from "../dataplane/counters.ts";
 import * as engine from "../dataplane/engine.ts";
 import type { Io } from "../dataplane/port.ts";
-import { Conntrack } from "../dataplane/table/conntrack.ts";
+import { Conntrack, H_EVENT_READERS } from "../dataplane/table/conntrack.ts";
 import { Scheduler } from "../dataplane/table/schedule.ts";
 import { fragmentsOf } from "./fragment-frames.ts";
 import * as build from "./frame-builder.ts";
 import type { HotSubject } from "./hot-subject.ts";
+import * as chunk from "./sctp-chunks.ts";
 import { macOf } from "./test-cluster.ts";
 import { CLIENT, CLIENT_MAC, pathTo } from "./test-fabric.ts";
 import { TestNode } from "./test-node.ts";
@@ -44,6 +45,8 @@ export function createConnectionsSubject(): HotSubject {
     });
   }
   node.setService({ name: "none", clusterIp: VIP, port: 81, endpoints: [] });
+  node.setService({ name: "m3ua", clusterIp: VIP, port: 82, protocol: 132, endpoints: [`${POD3}:2905`] });
+  node.tables.conntrack.header[H_EVENT_READERS] = 1; // somebody wants to know of each connection
   node.send("uplink", build.arpFrame({ senderIp: CLIENT, senderMac: CLIENT_MAC, targetIp: node.address }));
   node.run();
   const { CT_CREATED, REASSEMBLED, FRAGMENTED, ICMP_ERRORS, ARP_REPLIES } = Event;
@@ -94,6 +97,12 @@ function createTraffic(node: TestNode): Map<number, readonly Template[]> {
         fixed(build.tcpFrame({ ...at(POD2, VIP), flags: "S" })),
         fixed(build.tcpFrame({ ...at(POD2, VIP), flags: "F." })),
         fixed(build.udpFrame({ ...at(POD2, "8.8.8.8"), ttl: 1 })),
+        fixed(build.sctpFrame({ ...at(POD2, VIP), dstPort: 82, vtag: 0, chunks: [chunk.init(1)] })),
+        fresh(build.sctpFrame({ ...at(POD2, VIP), dstPort: 82, vtag: 0, chunks: [chunk.init(1)] })), // wrong CRC
+        fixed(build.sctpFrame({ ...at(POD2, CLIENT), vtag: 0, chunks: [chunk.init(1)] })),
+        fixed(build.sctpFrame({ ...at(POD2, CLIENT), vtag: 9, chunks: [chunk.heartbeat, chunk.data("x")] })),
+        fixed(build.udpLiteFrame({ ...at(POD2, CLIENT), payload: 30, coverage: 8 })),
+        fixed(build.rawFrame({ ...at(POD2, CLIENT), proto: 47, payload: 30 })),
         ...fragmentsOf(datagram, 1424).map(fixed),
         fixed(build.arpFrame({ senderIp: POD2, senderMac: macOf(POD2), targetIp: node.gateway })),
       ],
@@ -102,6 +111,15 @@ function createTraffic(node: TestNode): Map<number, readonly Template[]> {
       node.portId("pod3"),
       [
         fixed(echo),
+        fixed(
+          build.sctpFrame({
+            ...at(POD3, POD2),
+            srcPort: 2905,
+            dstPort: 41000,
+            vtag: 1,
+            chunks: [chunk.initAck(2)],
+          }),
+        ),
         fixed(build.tcpFrame({ ...at(POD3, POD2), srcPort: 8080, dstPort: 41000, flags: "S." })),
         fixed(build.tcpFrame({ ...at(POD3, POD2), srcPort: 8080, dstPort: 41000, flags: "F." })),
         fixed(build.icmpErrorFrame({ ...at(POD3, POD2), type: 3, code: 3, about: quotedQuery(node) })),
