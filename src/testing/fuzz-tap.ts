@@ -61,6 +61,7 @@ export async function runTap(o: { seed: number; frames: number; lab?: string }):
   ];
   const lab = await TestLab.up(o.lab ?? "fuzz", {
     objects,
+    conntrack: { max: 16_384 }, // soon full: what is larger afterwards has grown
     dataplane: { antiSpoofing: false }, // else most frames would go no further than that check
   });
   try {
