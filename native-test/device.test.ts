@@ -5,7 +5,7 @@ import t from "tap";
 import { PortRole } from "../src/dataplane/port.ts";
 import { PacketSocket } from "../src/device/packet-socket.ts";
 import { Tap } from "../src/device/tap.ts";
-import { IoKind } from "../src/native/binding.ts";
+import { IoKind, TapOffload } from "../src/native/binding.ts";
 import { concat } from "../src/testing/bytes.ts";
 import { tcpFrame, udpFrame } from "../src/testing/frame-builder.ts";
 import { Frames, native, type Received } from "./support/frames.ts";
@@ -24,7 +24,8 @@ spaces.connect("a", "b");
 t.test("a Tap keeps its device over closing, and can give it up", async (t) => {
   const options = { netns: spaces.path("a"), interface: "host0", role: PortRole.HOST };
   const tap = new Tap(native, options);
-  t.match(tap, { name: "host0", role: PortRole.HOST, ioKind: IoKind.TAP_VNET, offloads: 15 });
+  t.match(tap, { name: "host0", role: PortRole.HOST, ioKind: IoKind.TAP_VNET });
+  t.equal(tap.offloads & ~(TapOffload.USO4 | TapOffload.USO6), 15, "USO where the kernel has it (Linux 6.2)");
   t.throws(() => new Tap(native, options), { code: "DEVICE_OPEN", message: /another process has it open/ });
   tap.close();
   t.ok(spaces.has("a", "host0"));
