@@ -1,13 +1,21 @@
+import * as udp from "../wire/udp.ts";
 import type { Packet } from "./packet.ts";
 import type { Tables } from "./tables.ts";
 
 /**
  * Completes a partial checksum where nobody behind us would: before a datagram is cut, stored or tunnelled.
- * 0 becomes 0xffff, as the kernel does for every protocol: both verify, and UDP needs it.
  */
 export function completeChecksum(pkt: Packet, t: Tables): void {
   const sum = t.offload.checksum(t.arena, pkt.csumStart, pkt.end - pkt.csumStart, 0);
-  const value = ~sum & 0xffff;
-  pkt.view.setUint16(pkt.csumStart + pkt.csumOffset, value === 0 ? 0xffff : value);
+  pkt.view.setUint16(pkt.csumStart + pkt.csumOffset, finished(sum, pkt.csumOffset));
   pkt.csumPartial = 0;
+}
+
+/**
+ * The checksum of a sum. UDP's 0 would say "none" and is written as 0xffff (RFC 768); elsewhere 0 is 0, or a reader
+ * would rightly complain (RFC 1624 §3), though both verify.
+ */
+export function finished(sum: number, csumOffset: number): number {
+  const value = ~sum & 0xffff;
+  return value === 0 && csumOffset === udp.CSUM_OFFSET ? 0xffff : value;
 }

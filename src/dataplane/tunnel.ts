@@ -14,6 +14,7 @@ import * as ipv6 from "../wire/ipv6.ts";
 import * as udp from "../wire/udp.ts";
 import * as vnet from "../wire/virtio-net.ts";
 import * as vxlan from "../wire/vxlan.ts";
+import { finished } from "./complete-checksum.ts";
 import { Event } from "./counters.ts";
 import { DropReason } from "./drop-reason.ts";
 import { toNeighbor } from "./link.ts";
@@ -182,8 +183,7 @@ function finishDatagram(t: Tables, l3: number, l4: number, udpLen: number, index
 function complete(t: Tables, pkt: Packet, off: number, len: number): void {
   const start = pkt.csumStart - pkt.off + off;
   const sum = t.offload.checksum(t.arena, start, off + len - start, 0);
-  const value = ~sum & 0xffff;
-  t.own.view.setUint16(start + pkt.csumOffset, value === 0 ? 0xffff : value);
+  t.own.view.setUint16(start + pkt.csumOffset, finished(sum, pkt.csumOffset));
   t.counters.events[Event.CSUM_COMPLETED]++;
 }
 
