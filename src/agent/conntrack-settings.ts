@@ -1,6 +1,7 @@
 /**
  * What the plane's connection table is told at the start: KubeProxyConfiguration's conntrack section, then the sysctls
- * of the agent's own one, which have the last word. What neither names keeps nf_conntrack's default.
+ * of the agent's own one, which have the last word. What neither names keeps nf_conntrack's default. And, in ipvs mode,
+ * IPVS's own time-outs.
  */
 import type { AgentConfig } from "../control/config/agent.ts";
 import type { ConntrackSysctl } from "../control/config/conntrack.ts";
@@ -8,6 +9,7 @@ import { H_TCP_MAX_RETRANS, H_TCP_OPTIONS, H_TIMEOUTS, Timeout } from "../datapl
 import { SctpState } from "../dataplane/table/conntrack-sctp.ts";
 import { TcpState } from "../dataplane/table/conntrack-tcp.ts";
 import { TcpOption } from "../dataplane/table/conntrack-tcp-window.ts";
+import { H_IPVS_SET, H_IPVS_TCP, H_IPVS_TCP_FIN, H_IPVS_UDP } from "../dataplane/table/ipvs-timeouts.ts";
 
 const { TCP, SCTP } = Timeout;
 /** Index of each time-out's word, from H_TIMEOUTS. */
@@ -55,7 +57,20 @@ export function conntrackSettings(config: AgentConfig): [word: number, value: nu
     (wanted.nf_conntrack_tcp_ignore_invalid_rst ? TcpOption.IGNORE_INVALID_RST : 0);
   words.push([H_TCP_OPTIONS, options]);
   words.push([H_TCP_MAX_RETRANS, wanted.nf_conntrack_tcp_max_retrans ?? 3]);
-  return words;
+  return [...words, ...ipvsTimeouts(config.proxy)];
+}
+
+/** `ipvsadm --set` counts whole seconds, as kube-proxy hands them over; 0 is "leave it". */
+function ipvsTimeouts({ mode, ipvs }: AgentConfig["proxy"]): [number, number][] {
+  const times = [ipvs.tcpSec, ipvs.tcpFinSec, ipvs.udpSec].map((sec) => Math.floor(sec ?? 0));
+  if (mode !== "ipvs" || times.every((sec) => sec === 0)) return [];
+  const [tcp, fin, udp] = times;
+  return [
+    [H_IPVS_SET, 1],
+    [H_IPVS_TCP, tcp],
+    [H_IPVS_TCP_FIN, fin],
+    [H_IPVS_UDP, udp],
+  ];
 }
 
 /** The sysctls that kube-proxy sets; 0 is its word for "leave it". */

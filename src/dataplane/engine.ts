@@ -191,7 +191,7 @@ export function tick(e: Engine): void {
   c.events[Event.CT_EARLY_DROP] = conntrack.earlyDrops(t.conntrack); // counted where it happens, shown with the others
   const connections = sliceOf(t.conntrack.capacity, elapsed);
   c.events[Event.CT_EXPIRED] += conntrack.expireSlice(t.conntrack, connections, e.nowSec);
-  affinity.ageSlice(t.affinity, 64, e.nowSec);
+  affinity.ageSlice(t.affinity, 64, nowMs);
   const stations = sliceOf(t.fdb.mask + 1, elapsed);
   fdb.ageSlice(t.fdb, e.fdbHand, stations, e.nowSec);
   e.fdbHand = (e.fdbHand + stations) & t.fdb.mask;

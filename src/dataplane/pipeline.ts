@@ -97,7 +97,7 @@ function forwardIp(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdi
     if (v !== NEXT) note(pkt, t, S.RETRY_CONNECTION, v);
   }
   if (pkt.ctSlot < 0) {
-    v = chooseBackend(pkt, t, nowSec); //                 new flow to a service: DNAT
+    v = chooseBackend(pkt, t, nowMs); //                  new flow to a service: DNAT
     note(pkt, t, S.CHOOSE_BACKEND, v);
   }
   if (v === NEXT) {

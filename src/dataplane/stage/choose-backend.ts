@@ -27,7 +27,7 @@ const LOOPBACK_NET = 127;
 const TCP = 6;
 const FAMILY = 0xff00; // of a key's last word, without the protocol
 
-export function chooseBackend(pkt: Packet, t: Tables, nowSec: number): Verdict {
+export function chooseBackend(pkt: Packet, t: Tables, nowMs: number): Verdict {
   if (pkt.ctState !== CtState.NEW || pkt.ctSlot >= 0) return NEXT;
   const s = t.services;
   const key = pkt.key;
@@ -45,7 +45,7 @@ export function chooseBackend(pkt: Packet, t: Tables, nowSec: number): Verdict {
     return guardAddress(pkt, t);
   }
   if (action === Action.DROP) return drop(pkt, t, DropReason.SERVICE_NO_LOCAL_ENDPOINTS);
-  const endpoint = action === Action.REJECT ? -1 : pickEndpoint(pkt, t, nowSec);
+  const endpoint = action === Action.REJECT ? -1 : pickEndpoint(pkt, t, nowMs);
   if (endpoint < 0) return refuse(pkt, t);
   const e = endpoint << 2;
   let hairpin = true;
@@ -99,14 +99,14 @@ function hasPorts(proto: number): boolean {
  * may still get it. A client may have two: where policies send it to all endpoints by one way and to the node's own by
  * another, the second choice does not end the first. Of two that fit, kube-proxy's rules find the one that stands first.
  */
-function pickEndpoint(pkt: Packet, t: Tables, nowSec: number): number {
+function pickEndpoint(pkt: Packet, t: Tables, nowMs: number): number {
   const s = t.services;
   const f = pkt.frontend;
   const timeoutSec = s.affinitySec[f];
   if (timeoutSec === 0) return services.choose(s, f, pkt.sourceClass, pkt.key, conntrack.random(t.conntrack));
   let record = s.affinityId[f] << 1;
-  const first = rememberedEndpoint(pkt, t, record, nowSec);
-  const second = rememberedEndpoint(pkt, t, record | 1, nowSec);
+  const first = rememberedEndpoint(pkt, t, record, nowMs);
+  const second = rememberedEndpoint(pkt, t, record | 1, nowMs);
   const fits = first >= 0 && services.mayGet(s, f, pkt.sourceClass, first);
   let endpoint = first;
   if (second >= 0 && services.mayGet(s, f, pkt.sourceClass, second)) {
@@ -119,17 +119,17 @@ function pickEndpoint(pkt: Packet, t: Tables, nowSec: number): number {
     if (first >= 0) record |= 1;
   }
   if (endpoint < 0) return -1;
-  // kube-proxy's own balancer counts whole seconds and wants fewer than the time-out.
-  const lastsSec = timeoutSec - t.config.userspace;
-  affinity.remember(t.affinity, record, pkt.key, endpoint, s.epGeneration[endpoint], lastsSec, nowSec);
+  // kube-proxy's own balancer wants less than the time-out to have passed; netfilter's rules, no more.
+  const lastsMs = timeoutSec * 1000 - t.config.userspace;
+  affinity.remember(t.affinity, record, pkt.key, endpoint, s.epGeneration[endpoint], lastsMs, nowMs);
   return endpoint;
 }
 
 /** The endpoint of a client's record, or -1 when there is no record or the endpoint is gone. */
-function rememberedEndpoint(pkt: Packet, t: Tables, record: number, nowSec: number): number {
+function rememberedEndpoint(pkt: Packet, t: Tables, record: number, nowMs: number): number {
   if (pkt.attempt !== 0) return -1; // it has just failed
   const a = t.affinity;
-  const slot = affinity.find(a, record, pkt.key, nowSec);
+  const slot = affinity.find(a, record, pkt.key, nowMs);
   if (slot < 0 || a.generation[slot] !== t.services.epGeneration[a.endpoint[slot]]) return -1;
   return a.endpoint[slot];
 }

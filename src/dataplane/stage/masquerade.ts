@@ -20,6 +20,7 @@ import * as ctTcp from "../table/conntrack-tcp.ts";
 import * as ctUdp from "../table/conntrack-udp.ts";
 import { EventType } from "../table/event-ring.ts";
 import * as expectations from "../table/expectations.ts";
+import * as ipvsTimeouts from "../table/ipvs-timeouts.ts";
 import * as prefixSet from "../table/prefix-set.ts";
 import * as routes from "../table/routes.ts";
 import { Scheduler } from "../table/schedule.ts";
@@ -226,4 +227,6 @@ function startTracking(pkt: Packet, t: Tables, slot: number, nowSec: number): vo
   }
   if (pkt.proto === 17) ctUdp.open(ct, slot, t.nowMs);
   ct.expiresAtSec[slot] = (nowSec + ctGeneric.firstTimeout(ct, pkt.proto)) | 0;
+  if (ct.header[ipvsTimeouts.H_IPVS_SET] !== 0 && pkt.endpoint >= 0)
+    ipvsTimeouts.renew(ct, slot, pkt.proto, nowSec);
 }

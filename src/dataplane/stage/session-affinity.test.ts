@@ -105,6 +105,19 @@ t.test("the record ends that long after the last new connection", async (t) => {
   t.ok(later.size > 2);
 });
 
+t.test("a time-out of one second is one second", async (t) => {
+  const later = (ms: number): Set<string> => {
+    const n = node(1);
+    return many(20, () => {
+      const first = connect(n, POD2, VIP);
+      n.advanceMs(ms, ms);
+      return connect(n, POD2, VIP) === first ? "same" : "other";
+    });
+  };
+  t.same([...later(1000)], ["same"]);
+  t.ok(later(1001).has("other"));
+});
+
 t.test("the record dies with the endpoint, and comes back with no other that takes its slot", async (t) => {
   const n = node();
   const first = connect(n, POD2, VIP);

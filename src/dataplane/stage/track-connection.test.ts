@@ -6,6 +6,7 @@ import { TestNode } from "../../testing/test-node.ts";
 import { superframe } from "../../testing/virtio-frames.ts";
 import * as conntrack from "../table/conntrack.ts";
 import { Conntrack } from "../table/conntrack.ts";
+import { H_IPVS_SET, H_IPVS_TCP, H_IPVS_TCP_FIN, H_IPVS_UDP } from "../table/ipvs-timeouts.ts";
 
 const POD2 = "10.244.1.2";
 const POD3 = "10.244.1.3";
@@ -284,3 +285,45 @@ t.test(
     t.equal(conntrack.refusedFull(table), 1);
   },
 );
+
+t.test("IPVS's time-outs, where they are set, are those of connections to services alone", async (t) => {
+  const set = (node: TestNode, tcpSec: number, finSec: number, udpSec: number): void => {
+    const { header } = node.tables.conntrack;
+    header[H_IPVS_SET] = 1;
+    header[H_IPVS_TCP] = tcpSec;
+    header[H_IPVS_TCP_FIN] = finSec;
+    header[H_IPVS_UDP] = udpSec;
+  };
+  const left = (node: TestNode, slot = 0): number =>
+    node.tables.conntrack.expiresAtSec[slot] - node.engine.nowSec;
+
+  const web = new TestNode();
+  web.setService({ ...WEB, endpoints: ["10.244.1.3:8080"] });
+  set(web, 900, 77, 0);
+  establish(web);
+  t.equal(left(web), 900);
+  web.clock.advanceSec(5);
+  const payload = "GET /";
+  web.through("pod2", tcp(web, POD2, VIP, "P.", { payload }));
+  t.equal(left(web), 900, "also while data is not acknowledged, and by the fast way");
+  web.through("pod2", tcp(web, POD2, VIP, "F.", { seq: 1 }));
+  t.equal(left(web), 77, "FIN_WAIT");
+  web.through("pod2", tcp(web, POD2, POD3, "S", { srcPort: 9 }));
+  web.through("pod3", tcp(web, POD3, POD2, "S.", { srcPort: 80, dstPort: 9 }));
+  web.through("pod2", tcp(web, POD2, POD3, ".", { srcPort: 9 }));
+  t.equal(left(web, 1), 432_000, "no service");
+
+  const dns = new TestNode();
+  dns.setService({ ...DNS, endpoints: ["10.244.1.3:53"] });
+  set(dns, 0, 0, 300);
+  dns.through("pod2", build.udpFrame(pathTo(dns, POD2, VIP)));
+  t.equal(left(dns), 300, "the first datagram");
+  dns.through("pod3", build.udpFrame({ ...pathTo(dns, POD3, POD2), srcPort: 53, dstPort: 41000 }));
+  t.equal(left(dns), 300);
+  dns.through("pod2", build.udpFrame(pathTo(dns, POD2, POD3)));
+  t.equal(left(dns, 1), 30, "no service");
+  set(dns, 900, 77, 0);
+  dns.clock.advanceSec(3);
+  dns.through("pod2", build.udpFrame(pathTo(dns, POD2, VIP)));
+  t.equal(left(dns), 120, "0 leaves it to conntrack");
+});

@@ -23,6 +23,7 @@ import * as tcpWindow from "../table/conntrack-tcp-window.ts";
 import * as ctUdp from "../table/conntrack-udp.ts";
 import { EventType } from "../table/event-ring.ts";
 import * as expectations from "../table/expectations.ts";
+import * as ipvsTimeouts from "../table/ipvs-timeouts.ts";
 import type { Tables } from "../tables.ts";
 import { readSegment } from "../tcp-segment.ts";
 import * as tuple from "../tuple.ts";
@@ -112,8 +113,11 @@ function proceed(pkt: Packet, t: Tables, ref: number, nowSec: number): Verdict {
     if (!sctp.advance(pkt, t, ref, nowSec)) answer = ctTcp.Track.INVALID;
   } else if (proto === UDP) refreshUdp(t, slot, nowSec);
   else ctGeneric.refresh(ct, slot, proto, nowSec);
-  if (answer === ctTcp.Track.OK) conntrack.account(ct, ref, pkt.ipLen);
-  else if (answer === ctTcp.Track.REPEAT) return begin(pkt, t);
+  if (answer === ctTcp.Track.OK) {
+    conntrack.account(ct, ref, pkt.ipLen);
+    if (ct.header[ipvsTimeouts.H_IPVS_SET] !== 0 && ct.endpoint[slot] >= 0)
+      ipvsTimeouts.renew(ct, slot, proto, nowSec);
+  } else if (answer === ctTcp.Track.REPEAT) return begin(pkt, t);
   else if (answer === ctTcp.Track.INVALID) {
     pkt.ctState = INVALID;
     pkt.ctInvalidNat = ct.status[slot] & NAT_BITS;

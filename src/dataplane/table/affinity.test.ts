@@ -7,12 +7,12 @@ const client = (n: number): Int32Array => Int32Array.of(0, 0, 0xffff, n, 0, 0, 0
 const V6 = Int32Array.of(0x20010db8, 0, 0, 1, 0, 0, 0, 0, 0, 0);
 
 /** "endpoint/generation", or "" when there is no live record. */
-function read(table: affinity.Affinity, service: number, key: Int32Array, nowSec: number): string {
-  const slot = affinity.find(table, service, key, nowSec);
+function read(table: affinity.Affinity, service: number, key: Int32Array, nowMs: number): string {
+  const slot = affinity.find(table, service, key, nowMs);
   return slot < 0 ? "" : `${table.endpoint[slot]}/${table.generation[slot]}`;
 }
 
-t.test("a record counts up to its last second, from the last new connection on", async (t) => {
+t.test("a record counts up to its last millisecond, from the last new connection on", async (t) => {
   const table = new affinity.Affinity(4);
   affinity.remember(table, 7, client(1), 30, 2, 100, 10);
   t.equal(read(table, 7, client(1), 10), "30/2");
@@ -21,6 +21,17 @@ t.test("a record counts up to its last second, from the last new connection on",
   affinity.remember(table, 7, client(1), 31, 5, 100, 60);
   t.equal(read(table, 7, client(1), 160), "31/5", "a new connection starts the time again");
   t.equal(affinity.used(table), 1);
+});
+
+t.test("the clock may wrap while records count", async (t) => {
+  const table = new affinity.Affinity(4);
+  const late = 0x7fff_ffff - 50;
+  affinity.remember(table, 7, client(1), 30, 2, 100, late);
+  affinity.remember(table, 7, client(2), 31, 2, -late, late); // would end at 0, which marks a free slot
+  t.equal(read(table, 7, client(1), (late + 100) | 0), "30/2");
+  t.equal(read(table, 7, client(1), (late + 101) | 0), "");
+  t.equal(affinity.used(table), 2);
+  t.equal(read(table, 7, client(2), 0), "31/2");
 });
 
 t.test("service ports, clients and families do not share records", async (t) => {
@@ -68,8 +79,8 @@ interface Operation {
   readonly service: number;
   readonly client: number;
   readonly endpoint: number;
-  readonly timeoutSec: number;
-  readonly waitSec: number;
+  readonly timeoutMs: number;
+  readonly waitMs: number;
 }
 
 const operation: fc.Arbitrary<Operation> = fc.record({
@@ -77,29 +88,29 @@ const operation: fc.Arbitrary<Operation> = fc.record({
   service: fc.integer({ min: 1, max: 3 }),
   client: fc.integer({ min: 0, max: 9 }),
   endpoint: fc.integer({ min: 0, max: 50 }),
-  timeoutSec: fc.integer({ min: 1, max: 20 }),
-  waitSec: fc.integer({ min: 0, max: 6 }),
+  timeoutMs: fc.integer({ min: 1, max: 20 }),
+  waitMs: fc.integer({ min: 0, max: 6 }),
 });
 
 t.test("the table is a map of (service port, client) with expiry", async (t) => {
   const property = fc.property(fc.array(operation, { maxLength: 120 }), fc.integer(), (operations, seed) => {
     const table = new affinity.Affinity(6, undefined, seed); // room for all 30 keys
-    const model = new Map<string, { text: string; lastSec: number }>();
-    let nowSec = 1;
+    const model = new Map<string, { text: string; lastMs: number }>();
+    let nowMs = 1;
     for (const o of operations) {
-      nowSec += o.waitSec;
-      if (o.what === "age") affinity.ageSlice(table, 40, nowSec);
+      nowMs += o.waitMs;
+      if (o.what === "age") affinity.ageSlice(table, 40, nowMs);
       else {
         const generation = o.endpoint ^ 1;
-        affinity.remember(table, o.service, client(o.client), o.endpoint, generation, o.timeoutSec, nowSec);
+        affinity.remember(table, o.service, client(o.client), o.endpoint, generation, o.timeoutMs, nowMs);
         const text = `${o.endpoint}/${generation}`;
-        model.set(`${o.service} ${o.client}`, { text, lastSec: nowSec + o.timeoutSec });
+        model.set(`${o.service} ${o.client}`, { text, lastMs: nowMs + o.timeoutMs });
       }
       for (let service = 1; service <= 3; service++) {
         for (let n = 0; n < 10; n++) {
           const known = model.get(`${service} ${n}`);
-          const want = known === undefined || known.lastSec < nowSec ? "" : known.text;
-          if (read(table, service, client(n), nowSec) !== want) return false;
+          const want = known === undefined || known.lastMs < nowMs ? "" : known.text;
+          if (read(table, service, client(n), nowMs) !== want) return false;
         }
       }
     }

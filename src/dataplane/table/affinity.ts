@@ -3,9 +3,10 @@
 // `recent` lists and dynamic sets do; service ports have their own ids, so that ports never share. The caller gives a
 // service port two ids: a second choice that a policy forced upon a client does not end the first (choose-backend).
 //
-// A record counts from the client's last new connection: every one of them writes it anew. It says which endpoint
-// and which generation of its slot, so that records of an endpoint that went away are dead without a walk; whether
-// the endpoint may still be chosen (its service port's set for this source) is the caller's question.
+// A record counts from the client's last new connection: every one of them writes it anew. Time-outs are kept to the
+// millisecond, as the kernel's jiffies nearly do: with whole seconds one of a second would last nearly two. A record
+// says which endpoint and which generation of its slot, so that records of an endpoint that went away are dead without
+// a walk; whether the endpoint may still be chosen (its service port's set for this source) is the caller's question.
 //
 // Open addressing with linear probing, at most half full, no tombstones. When full, the record that ends first
 // among a few under a moving hand makes room: a client that comes back then gets any endpoint, which is what
@@ -13,7 +14,7 @@
 import { ColumnCarver, claimHeader, HEADER_BYTES, Header } from "../../base/columns.ts";
 import * as hashIndex from "./hash-index.ts";
 
-const LAYOUT = 0x41464601; // "AFF", version 1
+const LAYOUT = 0x41464602; // "AFF", version 2
 const KEY_WORDS = 4; //       client address, v4-mapped for IPv4
 const SLOT_WORDS = KEY_WORDS + 4;
 const VICTIM_SCAN = 8;
@@ -32,7 +33,7 @@ export class Affinity {
   readonly service: Int32Array; //      id of the service port
   readonly endpoint: Int32Array; //     services endpoint slot
   readonly generation: Int32Array; //   of that slot when the record was written
-  readonly expiresAtSec: Int32Array; // last second in which it counts, engine clock; 0 = slot free
+  readonly expiresAtMs: Int32Array; //  last millisecond in which it counts, engine clock (wraps); 0 = slot free
   readonly mask: number;
   readonly usedMax: number;
   readonly seed: number;
@@ -51,7 +52,7 @@ export class Affinity {
     this.service = carve.int32(slots);
     this.endpoint = carve.int32(slots);
     this.generation = carve.int32(slots);
-    this.expiresAtSec = carve.int32(slots);
+    this.expiresAtMs = carve.int32(slots);
     this.mask = slots - 1;
     this.usedMax = slots >> 1;
     this.seed = this.header[SEED];
@@ -63,20 +64,20 @@ export class Affinity {
 }
 
 /** Slot of the live record of this client (words 0–3 of `key`), or -1. Good until the next call that writes. */
-export function find(t: Affinity, service: number, key: Int32Array, nowSec: number): number {
+export function find(t: Affinity, service: number, key: Int32Array, nowMs: number): number {
   const slot = locate(t, service, key);
-  return slot >= 0 && t.expiresAtSec[slot] >= nowSec ? slot : -1;
+  return slot >= 0 && !isDead(t, slot, nowMs) ? slot : -1;
 }
 
-/** Writes down which endpoint the client's new connection got; the record counts for `timeoutSec` from now. */
+/** Writes down which endpoint the client's new connection got; the record counts for `timeoutMs` from now. */
 export function remember(
   t: Affinity,
   service: number,
   key: Int32Array,
   endpoint: number,
   generation: number,
-  timeoutSec: number,
-  nowSec: number,
+  timeoutMs: number,
+  nowMs: number,
 ): void {
   let slot = locate(t, service, key);
   if (slot < 0) {
@@ -93,17 +94,17 @@ export function remember(
   } else t.counters[Counter.RENEWED] += 1;
   t.endpoint[slot] = endpoint;
   t.generation[slot] = generation;
-  t.expiresAtSec[slot] = nowSec + timeoutSec;
+  t.expiresAtMs[slot] = (nowMs + timeoutMs) | 0 || 1;
 }
 
 /** Frees dead records among the next `count` slots. Returns how many. */
-export function ageSlice(t: Affinity, count: number, nowSec: number): number {
+export function ageSlice(t: Affinity, count: number, nowMs: number): number {
   if (t.header[USED] === 0) return 0;
   let aged = 0;
   let slot = t.header[H_SWEEP];
   for (let i = 0; i < count; i++) {
     // Again at the same slot after a removal: another record may have moved in.
-    while (t.expiresAtSec[slot] !== 0 && t.expiresAtSec[slot] < nowSec) {
+    while (t.expiresAtMs[slot] !== 0 && isDead(t, slot, nowMs)) {
       release(t, slot);
       aged++;
     }
@@ -121,14 +122,14 @@ export function used(t: Affinity): number {
 
 /** Forgets everything. Cold. */
 export function createEmpty(t: Affinity): void {
-  t.expiresAtSec.fill(0);
+  t.expiresAtMs.fill(0);
   t.header[USED] = 0;
 }
 
 /** Slot of the record, dead or alive; or ~slot of the free slot where it would go. */
 function locate(t: Affinity, service: number, key: Int32Array): number {
   let slot = hashIndex.mix5(t.seed, service, key[0], key[1], key[2], key[3]) & t.mask;
-  while (t.expiresAtSec[slot] !== 0) {
+  while (t.expiresAtMs[slot] !== 0) {
     const at = slot * KEY_WORDS;
     if (
       t.client[at + 3] === key[3] &&
@@ -144,6 +145,10 @@ function locate(t: Affinity, service: number, key: Int32Array): number {
   return ~slot;
 }
 
+function isDead(t: Affinity, slot: number, nowMs: number): boolean {
+  return ((t.expiresAtMs[slot] - nowMs) | 0) < 0;
+}
+
 function homeOf(t: Affinity, slot: number): number {
   const at = slot * KEY_WORDS;
   const c = t.client;
@@ -155,8 +160,8 @@ function evict(t: Affinity): void {
   let slot = t.header[H_HAND];
   let victim = -1;
   for (let seen = 0, steps = 0; seen < VICTIM_SCAN && steps <= t.mask; steps++) {
-    if (t.expiresAtSec[slot] !== 0) {
-      if (victim < 0 || t.expiresAtSec[slot] < t.expiresAtSec[victim]) victim = slot;
+    if (t.expiresAtMs[slot] !== 0) {
+      if (victim < 0 || ((t.expiresAtMs[slot] - t.expiresAtMs[victim]) | 0) < 0) victim = slot;
       seen++;
     }
     slot = (slot + 1) & t.mask;
@@ -171,17 +176,17 @@ function evict(t: Affinity): void {
 function release(t: Affinity, slot: number): void {
   let hole = slot;
   let from = (hole + 1) & t.mask;
-  while (t.expiresAtSec[from] !== 0) {
+  while (t.expiresAtMs[from] !== 0) {
     if (hashIndex.canFill(hole, from, homeOf(t, from), t.mask)) {
       for (let i = 0; i < KEY_WORDS; i++) t.client[hole * KEY_WORDS + i] = t.client[from * KEY_WORDS + i];
       t.service[hole] = t.service[from];
       t.endpoint[hole] = t.endpoint[from];
       t.generation[hole] = t.generation[from];
-      t.expiresAtSec[hole] = t.expiresAtSec[from];
+      t.expiresAtMs[hole] = t.expiresAtMs[from];
       hole = from;
     }
     from = (from + 1) & t.mask;
   }
-  t.expiresAtSec[hole] = 0;
+  t.expiresAtMs[hole] = 0;
   t.header[USED] -= 1;
 }
