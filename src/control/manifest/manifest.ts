@@ -8,7 +8,8 @@ import type { KubeObject } from "../objects.ts";
 import { validateObject } from "../validate/object.ts";
 import { decode } from "./decode.ts";
 import { type FieldPath, type FieldProblem, FieldProblems } from "./field-problems.ts";
-import { parseDocuments, type SourceDocument } from "./yaml-documents.ts";
+import { splitDocuments, type TextPiece } from "./split-documents.ts";
+import { isJson, parsePiece, type SourceDocument } from "./yaml-documents.ts";
 
 export interface ManifestText {
   /** As the user named it; "-" is standard input. */
@@ -62,27 +63,85 @@ export function parseManifests(texts: readonly ManifestText[], options: ParseOpt
   }
 }
 
-/** As `parseManifests`, object by object, for a caller who has other things to do in between. */
+/** What was read of each piece of text, for who reads much the same again: a piece that did not change is not read. */
+export type Readings = Map<string, readonly Reading[]>;
+
+/** An object that a piece of text holds, and where in it. */
+interface Reading {
+  readonly object: KubeObject;
+  readonly info: KindInfo;
+  /** Which of the piece's documents, from 0, and where in that. */
+  readonly document: number;
+  readonly prefix: FieldPath;
+}
+
+/**
+ * As `parseManifests`, object by object, for a caller who has other things to do in between. `before` are the readings
+ * of an earlier call with the same options; `after` is filled with this one's.
+ */
 export function* parseSteps(
   texts: readonly ManifestText[],
   options: ParseOptions = {},
+  before?: Readings,
+  after?: Readings,
 ): Generator<void, Manifest[]> {
   const problems: ManifestProblem[] = [];
   const manifests: Manifest[] = [];
-  for (const source of texts) {
-    for (const doc of parseDocuments(source.text)) {
-      for (const p of doc.problems) {
-        problems.push(
-          describe(source.file, doc.number, p, "", `error converting YAML to JSON: yaml: ${p.message}`),
-        );
-      }
-      if (doc.problems.length === 0)
-        yield* readItems(new Origin(source.file, doc, []), doc.value, options, manifests, problems);
+  for (const { file, text } of texts) {
+    const pieces = isJson(text) ? [{ text, line: 0, documents: 0 }] : splitDocuments(text);
+    for (const piece of pieces) {
+      const source = new Source(file, piece);
+      const readings = before?.get(piece.text) ?? (yield* readPiece(source, options, problems));
+      yield;
+      for (const reading of readings ?? []) manifests.push(manifestFrom(reading, source));
+      if (readings !== undefined) after?.set(piece.text, readings);
     }
   }
   checkDuplicates(manifests, problems);
   if (problems.length > 0) throw new ManifestError(problems);
   return manifests;
+}
+
+/** A piece of a file. Its documents are read when somebody asks for them: of a piece that is known, hardly ever. */
+class Source {
+  readonly file: string;
+  readonly #piece: TextPiece;
+  #documents: readonly SourceDocument[] | undefined;
+
+  constructor(file: string, piece: TextPiece) {
+    this.file = file;
+    this.#piece = piece;
+  }
+
+  get documents(): readonly SourceDocument[] {
+    this.#documents ??= parsePiece(this.#piece);
+    return this.#documents;
+  }
+}
+
+/** The objects of a piece; undefined when something is wrong with it. */
+function* readPiece(
+  source: Source,
+  options: ParseOptions,
+  problems: ManifestProblem[],
+): Generator<void, readonly Reading[] | undefined> {
+  const readings: Reading[] = [];
+  const before = problems.length;
+  for (const [document, doc] of source.documents.entries()) {
+    for (const p of doc.problems) {
+      const message = `error converting YAML to JSON: yaml: ${p.message}`;
+      problems.push(describe(source.file, doc.number, p, "", message));
+    }
+    if (doc.problems.length > 0) continue;
+    yield* readItems(new Origin(source, document, []), doc.value, options, readings, problems);
+  }
+  return problems.length === before ? readings : undefined;
+}
+
+function manifestFrom({ object, info, document, prefix }: Reading, source: Source): Manifest {
+  const problem = (path: FieldPath, message: string): ManifestProblem =>
+    new Origin(source, document, prefix).problem(titleOf(object, info.kind), { path, message, atKey: false });
+  return { object, info, problem };
 }
 
 /** A manifest for an object that no file holds: made by a program, or received as JSON. */
@@ -92,19 +151,23 @@ export function manifestOf(value: unknown, file: string, options: ParseOptions =
 
 /** Where an object stands: a document, or an item of a List in it. */
 class Origin {
-  readonly file: string;
-  readonly doc: SourceDocument;
+  readonly source: Source;
+  readonly document: number;
   readonly prefix: FieldPath;
 
-  constructor(file: string, doc: SourceDocument, prefix: FieldPath) {
-    this.file = file;
-    this.doc = doc;
+  constructor(source: Source, document: number, prefix: FieldPath) {
+    this.source = source;
+    this.document = document;
     this.prefix = prefix;
+  }
+
+  get doc(): SourceDocument {
+    return this.source.documents[this.document];
   }
 
   problem(object: string, { path, message, atKey }: FieldProblem): ManifestProblem {
     const at = this.doc.locate([...this.prefix, ...writtenAt(path, this)], atKey);
-    return describe(this.file, this.doc.number, at, object, message);
+    return describe(this.source.file, this.doc.number, at, object, message);
   }
 
   has(path: FieldPath): boolean {
@@ -132,19 +195,19 @@ function* readItems(
   origin: Origin,
   value: unknown,
   options: ParseOptions,
-  manifests: Manifest[],
+  readings: Reading[],
   problems: ManifestProblem[],
 ): Generator<void, void> {
   const list = value as { kind?: unknown; items?: unknown };
   if (typeof list?.kind === "string" && list.kind.endsWith("List") && Array.isArray(list.items)) {
     for (const [i, item] of list.items.entries()) {
-      const inner = new Origin(origin.file, origin.doc, [...origin.prefix, "items", i]);
-      yield* readItems(inner, withListKind(item, list as ListHead), options, manifests, problems);
+      const inner = new Origin(origin.source, origin.document, [...origin.prefix, "items", i]);
+      yield* readItems(inner, withListKind(item, list as ListHead), options, readings, problems);
     }
     return;
   }
-  const manifest = readObject(origin, value, options, problems);
-  if (manifest !== undefined) manifests.push(manifest);
+  const reading = readObject(origin, value, options, problems);
+  if (reading !== undefined) readings.push(reading);
   yield;
 }
 
@@ -164,7 +227,7 @@ function readObject(
   value: unknown,
   options: ParseOptions,
   problems: ManifestProblem[],
-): Manifest | undefined {
+): Reading | undefined {
   const fail = (path: FieldPath, message: string): undefined => {
     problems.push(origin.problem("", { path, message, atKey: false }));
     return undefined;
@@ -190,11 +253,7 @@ function readObject(
   const name = titleOf(object, kind);
   for (const problem of found.list) problems.push(origin.problem(name, problem));
   if (found.any) return undefined;
-  return {
-    object,
-    info,
-    problem: (path, message) => origin.problem(name, { path, message, atKey: false }),
-  };
+  return { object, info, document: origin.document, prefix: origin.prefix };
 }
 
 function checkDuplicates(manifests: readonly Manifest[], problems: ManifestProblem[]): void {

@@ -14,6 +14,7 @@ import {
 } from "yaml";
 import { readBlockYaml } from "./block-yaml.ts";
 import type { FieldPath } from "./field-problems.ts";
+import { splitDocuments, type TextPiece } from "./split-documents.ts";
 
 export interface Position {
   /** From 1. */
@@ -53,7 +54,34 @@ const octals: ScalarTag = {
 
 /** All documents of a file that hold something; empty ones count for the numbering only. */
 export function parseDocuments(text: string): SourceDocument[] {
-  return jsonDocument(text) ?? blockDocuments(text) ?? yamlDocuments(text);
+  return isJson(text)
+    ? parsePiece({ text, line: 0, documents: 0 })
+    : splitDocuments(text).flatMap(parsePiece);
+}
+
+/** True for what is read as one document, whatever lines it has. */
+export function isJson(text: string): boolean {
+  return /^\s*\{/.test(text);
+}
+
+/** The documents of a piece of a file (one or none, but where a text could not be cut); positions are the file's. */
+export function parsePiece(piece: TextPiece): SourceDocument[] {
+  const { text, line, documents } = piece;
+  const found = jsonDocument(text) ?? blockDocuments(text) ?? yamlDocuments(text);
+  return line === 0 && documents === 0 ? found : found.map((document) => moved(document, piece));
+}
+
+/** A document whose numbers are those of the text that it was cut from. */
+function moved(document: SourceDocument, { line, documents }: TextPiece): SourceDocument {
+  const down = <T extends Position>(at: T): T => ({ ...at, line: at.line + line });
+  return {
+    get number() {
+      return document.number + documents;
+    },
+    value: document.value,
+    problems: document.problems.map(down),
+    locate: (path, atKey) => down(document.locate(path, atKey)),
+  };
 }
 
 /** Block YAML, read fast; numbers and positions of its documents are found by the library when somebody needs one. */
@@ -80,7 +108,7 @@ function blockDocuments(text: string): SourceDocument[] | undefined {
  * are found by the YAML parser when somebody needs one.
  */
 function jsonDocument(text: string): SourceDocument[] | undefined {
-  if (!/^\s*\{/.test(text)) return undefined;
+  if (!isJson(text)) return undefined;
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -1,13 +1,15 @@
 // Objects from manifest files: named files, and every .yaml, .yml and .json of named directories. A change is read
-// after a short quiet time, as a whole; a file that is broken or half written leaves the objects as they were.
+// after a short quiet time, as a whole; a file that is broken or half written leaves the objects as they were. Of what
+// is read again, only the documents that changed are parsed.
 import { existsSync, type FSWatcher, readdirSync, readFileSync, statSync, watch } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { type Manifest, type ManifestText, parseSteps } from "../manifest/manifest.ts";
+import { type Manifest, type ManifestText, parseSteps, type Readings } from "../manifest/manifest.ts";
 import { ObjectSet } from "./object-set.ts";
 import type { ObjectSource, SourceListener } from "./source.ts";
 
 const QUIET_MS = 20; // editors and `kubectl`-like writers touch a file several times
-const OBJECTS_A_TURN = 256; // some ten milliseconds: of many objects no more are read at once
+const TURN_MS = 10; // of reading many objects; then whoever else waits for this thread has his turn
+const STEPS_AT_ONCE = 64; // what is small is read before start() returns, however slow the machine
 
 export class FilesSource implements ObjectSource {
   readonly #paths: readonly string[];
@@ -17,6 +19,7 @@ export class FilesSource implements ObjectSource {
   #listener: SourceListener | undefined;
   #lastTexts: readonly ManifestText[] = [];
   #isRead = false;
+  #readings: Readings = new Map();
   #reading = false;
   #again = false;
 
@@ -57,22 +60,24 @@ export class FilesSource implements ObjectSource {
       const texts = readManifestTexts(this.#paths);
       if (this.#isRead && areSame(texts, this.#lastTexts)) return;
       this.#reading = true;
-      this.#read(parseSteps(texts), texts);
+      const readings: Readings = new Map();
+      this.#read({ texts, readings, steps: parseSteps(texts, {}, this.#readings, readings) });
     } catch (error) {
       this.#listener?.problem(error as Error);
     }
   }
 
-  #read(steps: Generator<void, Manifest[]>, texts: readonly ManifestText[]): void {
+  #read(run: Run): void {
     if (this.#listener === undefined) return;
+    const untilMs = performance.now() + TURN_MS;
     try {
-      for (let i = 0; i < OBJECTS_A_TURN; i++) {
-        const step = steps.next();
+      for (let i = 0; i < STEPS_AT_ONCE || performance.now() < untilMs; i++) {
+        const step = run.steps.next();
         if (step.done !== true) continue;
-        this.#finish(step.value, texts);
+        this.#finish(step.value, run);
         return;
       }
-      setImmediate(() => this.#read(steps, texts));
+      setImmediate(() => this.#read(run));
     } catch (error) {
       this.#reading = false;
       this.#listener.problem(error as Error);
@@ -80,10 +85,11 @@ export class FilesSource implements ObjectSource {
     }
   }
 
-  #finish(manifests: readonly Manifest[], texts: readonly ManifestText[]): void {
+  #finish(manifests: readonly Manifest[], { texts, readings }: Run): void {
     this.#reading = false;
     this.#isRead = true;
     this.#lastTexts = texts;
+    this.#readings = readings;
     const objects = manifests.filter((m) => m.info.stored).map((m) => m.object);
     this.#listener?.events(this.#set.replace(objects), true);
     this.#reloadAgain();
@@ -111,6 +117,13 @@ export class FilesSource implements ObjectSource {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.reload(), QUIET_MS);
   }
+}
+
+/** One reading of all files. */
+interface Run {
+  readonly texts: readonly ManifestText[];
+  readonly readings: Readings;
+  readonly steps: Generator<void, Manifest[]>;
 }
 
 function areSame(a: readonly ManifestText[], b: readonly ManifestText[]): boolean {

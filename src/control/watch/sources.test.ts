@@ -95,6 +95,33 @@ t.test("files: one named file is followed through a rename over it", async (t) =
   t.same(heard.events, ["ADDED a", "ADDED b"]);
 });
 
+t.test("files: of many documents those that changed are told, and where they stand now", async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), "podwire-files-"));
+  t.teardown(() => rmSync(directory, { recursive: true }));
+  const file = join(directory, "all.yaml");
+  const document = (name: string, port: number) =>
+    `apiVersion: v1\nkind: Service\nmetadata:\n  name: ${name}\nspec:\n  ports:\n  - port: ${port}\n`;
+  const write = (...documents: string[]) => writeFileSync(file, documents.join("---\n"));
+  const [a, b, c] = ["a", "b", "c"].map((name) => document(name, 80));
+  write(a, b, c);
+  const source = new FilesSource([file]);
+  const heard = new Recorder(source);
+  t.teardown(() => source.close());
+  heard.events.length = 0;
+  write(a, document("b", 81), document("d", 80), c);
+  await heard.until(() => heard.events.length > 1);
+  t.same(heard.events, ["MODIFIED b", "ADDED d"]);
+  write("# a line more\n", a, document("b", 81), c, a);
+  await heard.until(() => heard.problems.length > 0);
+  t.match(heard.problems[0], /all\.yaml:30:9: document 4: Service "a": metadata\.name: Duplicate value: "a"/);
+  write(document("b", 70_000), a);
+  await heard.until(() => heard.problems.length > 1);
+  write(c, document("b", 81), a, document("d", 80));
+  source.reload();
+  await heard.until(() => heard.synced > 2);
+  t.same(heard.events, ["MODIFIED b", "ADDED d"], "order is nothing that is told");
+});
+
 t.test(
   "files: many objects are read over several turns, and what changes meanwhile after them",
   async (t) => {
