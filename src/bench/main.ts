@@ -22,6 +22,8 @@ const KINDS: readonly Only[] = ["tcp", "udp", "pps", "latency", "scale"];
 interface Options {
   seconds: number;
   rounds: number;
+  streamRounds: number;
+  against?: string;
   only: Only[];
   path: Path[];
   udpRate: string;
@@ -64,6 +66,8 @@ function parseOptions(): Options {
     .description("Measures podwire beside the kernel and a C copy loop in one run.")
     .option("--seconds <n>", "length of one throughput or latency measurement", atLeastOne, 10)
     .option("--rounds <n>", "alternating rounds of the packet-rate measurement (2 s each)", atLeastOne, 5)
+    .option("--stream-rounds <n>", "alternating rounds of the throughput measurements", atLeastOne, 1)
+    .option("--against <checkout>", "another, built checkout of podwire, measured beside this one")
     .option("--only <kinds>", `of ${KINDS.join(",")}`, oneOf("only", [...KINDS]))
     .option("--path <paths>", "of same-node,overlay", oneOf("path", ["same-node", "overlay"]))
     .option("--udp-rate <rate>", "what iperf3 offers over UDP", "500M")
@@ -87,13 +91,21 @@ function parseOptions(): Options {
 async function makeSubjects(options: Options, copyLoop: string): Promise<Subject[]> {
   const subjects: Subject[] = [];
   const wanted = (name: string) => !options.skip.includes(name);
-  if (wanted("podwire")) {
-    progress("podwire: lab up");
+  const checkouts = [
+    ...(wanted("podwire") ? [{ subject: "podwire", lab: "pwb", root: ROOT } as const] : []),
+    ...(options.against === undefined
+      ? []
+      : [{ subject: "before", lab: "pwb0", root: resolve(options.against) } as const]),
+  ];
+  for (const { root, ...names } of checkouts) {
+    progress(`${names.subject}: lab up`);
     const work = await mkdtemp(join(tmpdir(), "podwire-bench-"));
     onExit(() => rm(work, { recursive: true, force: true }));
-    const podwire = join(ROOT, "podwire");
-    await access(podwire);
-    subjects.push(await makePodwireSubject(podwire, work));
+    const podwire = join(root, "podwire");
+    await access(join(root, "build/src/cli/main.js")).catch(() => {
+      throw new BenchError(`${root}: no built checkout of podwire: run npm ci && npm run build there`);
+    });
+    subjects.push(await makePodwireSubject(podwire, work, names));
   }
   if (wanted("kernel")) {
     progress("kernel: bridge, iptables and VXLAN between two namespaces");
@@ -106,36 +118,53 @@ async function makeSubjects(options: Options, copyLoop: string): Promise<Subject
   return subjects;
 }
 
-/** Calls `measure` for every subject that has such a route, and keeps the sample with what identifies it. */
+/**
+ * Calls `measure` for every subject that has such a route, once a round, and keeps the sample with what identifies it: of
+ * several rounds the median, with that round's remarks.
+ */
 async function forEachSubject(
   bench: Bench,
   path: Path,
   target: Target,
   what: Pick<Sample, "measure" | "variant" | "unit">,
   measure: (route: Route) => Promise<Partial<Sample> & { value: number }>,
+  rounds = 1,
 ): Promise<void> {
-  for (const subject of bench.subjects) {
-    const route = subject.routes.find((r) => r.path === path && r.target === target);
-    if (route === undefined) continue;
-    const result = await measure(route);
-    const title = `${what.measure} ${path} ${target} ${what.variant}`;
-    progress(`${title}: ${subject.name} ${result.value.toFixed(2)} ${what.unit}`);
-    const common = { ...what, path, target, subject: subject.name };
-    bench.samples.push({ ...common, rounds: [result.value], ...result });
+  const found = new Map<Subject, (Partial<Sample> & { value: number })[]>();
+  for (let round = 0; round < rounds; round++) {
+    for (const subject of bench.subjects) {
+      const route = subject.routes.find((r) => r.path === path && r.target === target);
+      if (route === undefined) continue;
+      const result = await measure(route);
+      found.set(subject, [...(found.get(subject) ?? []), result]);
+      const title = `${what.measure} ${path} ${target} ${what.variant}`;
+      progress(`${title}: ${subject.name} ${result.value.toFixed(2)} ${what.unit}`);
+    }
+  }
+  for (const [subject, results] of found) {
+    const values = results.map((result) => result.value);
+    const sorted = results.toSorted((a, b) => a.value - b.value);
+    const stalls = results.reduce((sum, result) => sum + (result.stalls ?? 0), 0);
+    const common = { ...what, path, target, subject: subject.name, rounds: values };
+    const middle = sorted[sorted.length >> 1];
+    const any = middle.stalls === undefined ? {} : { stalls };
+    bench.samples.push({ ...common, ...middle, ...any, value: median(values) });
   }
 }
 
 async function measureStreams(bench: Bench, measure: "tcp" | "udp"): Promise<void> {
-  const { seconds, udpRate } = bench.options;
+  const { seconds, udpRate, streamRounds } = bench.options;
   for (const { path, target } of wantedCases(bench)) {
     for (const variant of ["forward", "reverse"]) {
       const reverse = variant === "reverse";
-      await forEachSubject(bench, path, target, { measure, variant, unit: "Gbit/s" }, async (route) => {
+      const stream = async (route: Route) => {
         const { gbitPerSec, ...rest } = await (measure === "tcp"
           ? tcpStream(route, seconds, reverse)
           : udpStream(route, seconds, reverse, udpRate));
         return { value: gbitPerSec, ...rest };
-      });
+      };
+      const what = { measure, variant, unit: "Gbit/s" } as const;
+      await forEachSubject(bench, path, target, what, stream, streamRounds);
     }
   }
 }

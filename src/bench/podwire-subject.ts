@@ -8,7 +8,12 @@ import { DISCARD_PORT, IPERF_PORT, ROUND_TRIP_PORT, type Route, type Subject } f
 const SERVICE_B = "10.96.0.101";
 const SERVICE_C = "10.96.0.102";
 
-export async function makePodwireSubject(podwire: string, workDir: string, name = "pwb"): Promise<Subject> {
+/** The lab of one checkout's command; labs of two can stand side by side. */
+export async function makePodwireSubject(
+  podwire: string,
+  workDir: string,
+  { subject, lab: name }: { subject: "podwire" | "before"; lab: string },
+): Promise<Subject> {
   const lab = (...args: string[]) => run([podwire, "--lab", name, ...args]);
   await writeFile(join(workDir, "objects.json"), JSON.stringify(objects()));
   await writeFile(join(workDir, "lab.yaml"), JSON.stringify(labFile(name)));
@@ -17,7 +22,7 @@ export async function makePodwireSubject(podwire: string, workDir: string, name 
   onExit(remove);
   await lab("lab", "up", "-f", join(workDir, "lab.yaml"));
   const pods = await podsByName(name, lab);
-  return { name: "podwire", routes: routes(pods) };
+  return { name: subject, routes: routes(pods) };
 }
 
 interface PodFacts {

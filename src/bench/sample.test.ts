@@ -34,6 +34,14 @@ t.test("figures of one thing by different subjects share a row, with ratios", (t
   t.end();
 });
 
+t.test("another checkout stands beside this one, in columns of its own", (t) => {
+  const rows = toRows([sample({ value: 15 }), sample({ subject: "before", value: 20 })]);
+  t.equal(rows[0].ratioToBefore, 0.75);
+  t.match(formatTable(rows), /C-LOOP +UNIT .*BEFORE +\/BEFORE[\s\S]* 20\.00 +0\.75/);
+  t.notMatch(formatTable(toRows([sample({ value: 15 })])), /BEFORE/);
+  t.end();
+});
+
 t.test("a ratio below its floor, a stall and retransmits are each named", (t) => {
   const kernel = sample({ subject: "kernel", value: 20 });
   t.match(brokenFloors(toRows([sample({ value: 15 }), kernel])), [/0\.75 of kernel/]);

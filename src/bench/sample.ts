@@ -30,6 +30,8 @@ export interface Row {
   bySubject: Partial<Record<SubjectName, Sample>>;
   ratioToKernel?: number;
   ratioToCopyLoop?: number;
+  /** To another checkout of podwire. */
+  ratioToBefore?: number;
 }
 
 export function median(values: readonly number[]): number {
@@ -49,9 +51,10 @@ export function toRows(samples: readonly Sample[]): Row[] {
     row.bySubject[sample.subject] = sample;
   }
   for (const row of rows.values()) {
-    const { podwire, kernel, "c-loop": copyLoop } = row.bySubject;
+    const { podwire, before, kernel, "c-loop": copyLoop } = row.bySubject;
     if (podwire === undefined) continue;
     if (kernel !== undefined && kernel.value > 0) row.ratioToKernel = podwire.value / kernel.value;
+    if (before !== undefined && before.value > 0) row.ratioToBefore = podwire.value / before.value;
     if (copyLoop !== undefined && copyLoop.value > 0) row.ratioToCopyLoop = podwire.value / copyLoop.value;
   }
   return [...rows.values()];
@@ -104,11 +107,12 @@ const HEADINGS = [
   "/C-LOOP",
 ];
 
-/** The rows as an aligned table, podwire's own side figures last. */
+/** The rows as an aligned table, podwire's own side figures last. Another checkout has columns where there is one. */
 export function formatTable(rows: readonly Row[]): string {
   const number = (v: number | undefined, unit: string) =>
     v === undefined ? "-" : v.toFixed(unit === "Gbit/s" ? 2 : 0);
   const ratio = (v: number | undefined) => (v === undefined ? "-" : v.toFixed(2));
+  const hasBefore = rows.some((row) => row.bySubject.before !== undefined);
   const cells = rows.map((row) => [
     row.measure,
     row.path,
@@ -118,9 +122,10 @@ export function formatTable(rows: readonly Row[]): string {
     row.unit,
     ratio(row.ratioToKernel),
     ratio(row.ratioToCopyLoop),
+    ...(hasBefore ? [number(row.bySubject.before?.value, row.unit), ratio(row.ratioToBefore)] : []),
     Object.values(row.bySubject).map(remark).filter(Boolean).join("; "),
   ]);
-  const all = [[...HEADINGS, "REMARKS"], ...cells];
+  const all = [[...HEADINGS, ...(hasBefore ? ["BEFORE", "/BEFORE"] : []), "REMARKS"], ...cells];
   const widths = all[0].map((_, i) => Math.max(...all.map((line) => line[i].length)));
   return all
     .map((line) =>

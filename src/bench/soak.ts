@@ -166,7 +166,7 @@ async function soak(options: Options): Promise<number> {
   onExit(() => rm(work, { recursive: true, force: true }));
   process.env.NODE_OPTIONS = `--require=${join(ROOT, "src", "bench", "gc-trace.cjs")}`;
   const podwire = join(ROOT, "podwire");
-  const subject = await makePodwireSubject(podwire, work, LAB);
+  const subject = await makePodwireSubject(podwire, work, { subject: "podwire", lab: LAB });
   for (const netns of new Set(subject.routes.map((r) => r.serverNetns)))
     await startServers(netns, programs["round-trip"]);
   const seconds = Math.round(options.minutes * 60);

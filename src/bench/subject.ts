@@ -3,7 +3,8 @@
 // measuring program serves all and the figures can stand beside each other.
 import { run } from "./shell.ts";
 
-export type SubjectName = "podwire" | "kernel" | "c-loop";
+/** `before` is podwire again, of another checkout. */
+export type SubjectName = "podwire" | "before" | "kernel" | "c-loop";
 export type Path = "same-node" | "overlay";
 export type Target = "pod" | "service";
 
