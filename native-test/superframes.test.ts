@@ -1,10 +1,12 @@
 // Superframes from a pod to every kind of exit: another pod, the node itself, the outside, tunnels to a node like ours,
-// to one behind libpcap and to a kernel. TCP with odd segment sizes and ECN, UDP cut by whoever is last (UDP_SEGMENT).
+// to one behind libpcap and to a kernel. TCP with odd segment sizes and ECN, UDP cut by whoever is last (UDP_SEGMENT),
+// both over IPv4 and IPv6.
 // What arrives is what was sent, and tshark finds nothing wrong with any of it.
 import { createHash, randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import t from "tap";
+import { NODES6, OUTSIDE6, podAddress6 } from "./support/ipv6-scenario.ts";
 import { cannotRun, TestLab } from "./support/lab.ts";
 import { client } from "./support/objects.ts";
 import { type Running, until } from "./support/process.ts";
@@ -15,6 +17,7 @@ const UDP_SEGMENT = "17:103"; // SOL_UDP, UDP_SEGMENT
 const PORT = 9100;
 const BLOCK = 30_000;
 const BLOCKS = 3;
+const FAMILIES = [4, 6] as const;
 const PLACES = ["rx-near", "rx-pcap", "rx-kernel", "node/node1", "client/outside"];
 
 interface Drop {
@@ -24,6 +27,7 @@ interface Drop {
 
 t.test("superframes to every exit", { skip }, async (t) => {
   const lab = await TestLab.up("super", {
+    clusterCIDR: "10.244.0.0/16,fd00:10:244::/56",
     nodes: [
       { name: "node1" },
       { name: "node2", uplink: { driver: "pcap" } },
@@ -37,9 +41,10 @@ t.test("superframes to every exit", { skip }, async (t) => {
     ],
   });
   t.teardown(() => lab.down());
-  const address = async (place: string): Promise<string> => {
-    if (place === "node/node1") return "192.168.50.11";
-    return place === "client/outside" ? "192.168.50.100" : lab.podAddress(place);
+  const address = async (place: string, family: 4 | 6): Promise<string> => {
+    if (place === "node/node1") return family === 4 ? "192.168.50.11" : `[${NODES6[0]}]`;
+    if (place === "client/outside") return family === 4 ? "192.168.50.100" : `[${OUTSIDE6}]`;
+    return family === 4 ? lab.podAddress(place) : `[${await podAddress6(lab, place)}]`;
   };
   const file = (place: string): string => join(lab.folder, `${place.replace("/", "-")}.pcap`);
   const captures: Running[] = [];
@@ -59,28 +64,43 @@ t.test("superframes to every exit", { skip }, async (t) => {
   for (const place of ["tx", ...PLACES.slice(0, 3)])
     await lab.exec(place, ["sysctl", "-qw", "net.ipv4.tcp_ecn=1"]);
 
-  for (const place of PLACES) {
-    for (const size of [1200, 333]) {
-      t.test(`UDP in pieces of ${size} bytes arrives at ${place} as it was sent`, async (t) => {
-        const { sent, received } = await sendDatagrams(lab, place, await address(place), size);
-        t.equal(received.length, BLOCK * BLOCKS);
-        t.equal(hash(received), hash(sent));
-      });
+  for (const family of FAMILIES) {
+    for (const place of PLACES) {
+      for (const size of [1200, 333]) {
+        t.test(
+          `UDP over IPv${family} in pieces of ${size} bytes arrives at ${place} as it was sent`,
+          async (t) => {
+            const to = { place, address: await address(place, family), family };
+            const { sent, received } = await sendDatagrams(lab, to, size);
+            t.equal(received.length, BLOCK * BLOCKS);
+            t.equal(hash(received), hash(sent));
+          },
+        );
+      }
     }
+
+    t.test(`the pod's kernel did hand over UDP superframes, IPv${family}`, async (t) => {
+      const families = FAMILIES.indexOf(family) + 1;
+      t.ok((await txPort(lab)).rxSuperframes >= families * 2 * PLACES.length * BLOCKS);
+    });
   }
 
-  t.test("the pod's kernel did hand over UDP superframes", async (t) => {
-    t.ok((await txPort(lab)).rxSuperframes >= 2 * PLACES.length * BLOCKS);
-  });
-
   const stream = randomBytes(400_000);
-  for (const place of PLACES) {
-    t.test(`TCP in segments of any size arrives at ${place} as it was sent`, async (t) => {
+  for (const [family, place] of FAMILIES.flatMap((each) => PLACES.map((place) => [each, place] as const))) {
+    t.test(`TCP over IPv${family} in segments of any size arrives at ${place} as it was sent`, async (t) => {
       for (const mss of [88, 1391]) {
-        const output = join(lab.folder, `tcp-${place.replace("/", "-")}-${mss}`);
-        const listen = ["socat", "-d", "-d", "-u", `TCP4-LISTEN:${PORT},reuseaddr`, `CREATE:${output}`];
+        const output = join(lab.folder, `tcp${family}-${place.replace("/", "-")}-${mss}`);
+        const listen = [
+          "socat",
+          "-d",
+          "-d",
+          "-u",
+          `TCP${family}-LISTEN:${PORT},reuseaddr`,
+          `CREATE:${output}`,
+        ];
         const receiver = await lab.startIn(place, listen, /listening on/);
-        const send = ["socat", "-b65536", "-u", "-", `TCP4:${await address(place)}:${PORT},mss=${mss}`];
+        const to = `TCP${family}:${await address(place, family)}:${PORT},mss=${mss}`;
+        const send = ["socat", "-b65536", "-u", "-", to];
         await lab.exec("tx", send, { input: stream, timeoutMs: 10_000 });
         const whole = async (): Promise<boolean> => (await readFile(output)).length >= stream.length;
         await until(`${stream.length} bytes at ${place}`, whole, 3000).catch(() => {}); // what is missing is shown
@@ -125,18 +145,17 @@ async function txPort(lab: TestLab): Promise<{ rxSuperframes: number }> {
 /** Blocks of random bytes, each handed to the kernel at once to be cut into datagrams of `size`. */
 async function sendDatagrams(
   lab: TestLab,
-  place: string,
-  address: string,
+  { place, address, family }: { place: string; address: string; family: 4 | 6 },
   size: number,
 ): Promise<{ sent: Buffer; received: Buffer }> {
   const [input, output] = ["sent", "got"].map((name) =>
-    join(lab.folder, `${name}-${place.replace("/", "-")}-${size}`),
+    join(lab.folder, `${name}${family}-${place.replace("/", "-")}-${size}`),
   );
-  const receive = ["socat", "-d", "-d", "-u", `UDP4-RECV:${PORT},rcvbuf=4000000`, `CREATE:${output}`];
+  const receive = ["socat", "-d", "-d", "-u", `UDP${family}-RECV:${PORT},rcvbuf=4000000`, `CREATE:${output}`];
   const receiver = await lab.startIn(place, receive, /starting data transfer loop/);
   const block = `head -c ${BLOCK} /dev/urandom >${input}.one; cat ${input}.one >>${input}; cat ${input}.one; sleep 0.1`;
   const script = `for i in $(seq ${BLOCKS}); do ${block}; done`;
-  const socat = `socat -b${BLOCK} -u - UDP4:${address}:${PORT},setsockopt-int=${UDP_SEGMENT}:${size}`;
+  const socat = `socat -b${BLOCK} -u - UDP${family}:${address}:${PORT},setsockopt-int=${UDP_SEGMENT}:${size}`;
   const { stderr } = await lab.exec("tx", ["sh", "-c", `{ ${script}; } | ${socat}`]);
   if (stderr !== "") throw new Error(stderr);
   const whole = async (): Promise<boolean> => (await readFile(output)).length >= BLOCK * BLOCKS;

@@ -11,6 +11,7 @@ const { values } = parseArgs({
     scenarios: { type: "string", default: "1000" },
     seconds: { type: "string", default: "86400" },
     "update-every": { type: "string", default: "1" },
+    "times-every": { type: "string", default: "4" },
     seed: { type: "string", default: "1" },
     mode: { type: "string", default: "iptables" },
     family: { type: "string", default: "4" },
@@ -23,6 +24,7 @@ const allowed: Readonly<Record<string, RegExp>> = {
   scenarios: /^[1-9]\d*$/,
   seconds: /^[1-9]\d*$/,
   "update-every": /^[1-9]\d*$/,
+  "times-every": /^[1-9]\d*$/,
   seed: /^\d+$/,
   mode: /^(iptables|nftables)$/,
   family: /^[46]$/,
@@ -40,6 +42,7 @@ const judge = new KernelJudge({
   family: values.family === "6" ? 6 : 4,
   variant: values.variant === "nft" ? "nft" : "legacy",
   updateEvery: Number(values["update-every"]),
+  timesEvery: Number(values["times-every"]),
 });
 const begin = performance.now();
 let packets = 0;

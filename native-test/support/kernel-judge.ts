@@ -5,8 +5,9 @@ import { cidr, type IpFamily, ip } from "../../src/base/ip.ts";
 import type { KubeObject } from "../../src/control/objects.ts";
 import { renderRules } from "../../src/rules/rules.ts";
 import { Comparison, type Difference, Numbers } from "../../src/testing/judge/compare.ts";
+import { AffinityComparison, withShortAffinity } from "../../src/testing/judge/compare-affinity.ts";
 import { UpdateComparison } from "../../src/testing/judge/compare-update.ts";
-import { agentConfigOf, PlaneSide } from "../../src/testing/judge/plane.ts";
+import { agentConfigOf, PlaneSide, type Shot } from "../../src/testing/judge/plane.ts";
 import { type JudgedMode, type Scenario, scenario } from "../../src/testing/judge/scenario.ts";
 import { later, staleEntry } from "../../src/testing/judge/update.ts";
 import { V4, V6, type World } from "../../src/testing/judge/world.ts";
@@ -20,6 +21,8 @@ export interface JudgeOptions {
   readonly variant: "legacy" | "nft";
   /** Changes of the cluster take as long as all the rest: 3 is "with every third seed". */
   readonly updateEvery?: number;
+  /** Affinity's time-outs take seconds to go by: 4 is "with every fourth seed that has affinity at all". */
+  readonly timesEvery?: number;
 }
 
 export interface Verdict {
@@ -74,14 +77,45 @@ export class KernelJudge {
       this.#numbers,
     );
     const differences = await comparison.differences();
-    const { updateEvery = 1 } = this.#options;
+    const { updateEvery = 1, timesEvery = 1 } = this.#options;
     const none = { differences: [], packets: 0 };
     const updated = seed % updateEvery === 0 ? await this.#afterUpdate(made, router, planted) : none;
+    const isTimed = made.affinity && seed % timesEvery === 0;
+    const timed = isTimed ? await this.#affinityTimes(made, router, planted) : none;
     return {
       scenario: made,
-      differences: [...differences, ...updated.differences],
-      packets: comparison.packets + updated.packets,
+      differences: [...differences, ...updated.differences, ...timed.differences],
+      packets: comparison.packets + updated.packets + timed.packets,
     };
+  }
+
+  /** For how long clients are remembered. */
+  async #affinityTimes(
+    scenario: Scenario,
+    router: KernelRouter,
+    planted: Planted,
+  ): Promise<Pick<Verdict, "differences" | "packets">> {
+    const made = withShortAffinity(scenario);
+    const rules = this.rules(made);
+    const plane = new PlaneSide({ ...made, objects: planted.objects?.(made.objects) ?? made.objects });
+    const sides = {
+      kernel: {
+        begin: async () => {
+          this.#load(router, made, planted.rules?.(rules) ?? rules);
+          router.forgetConnections();
+          await router.forgetAffinity();
+        },
+        shoot: (shots: readonly Shot[]) => router.shoot(shots),
+        wait: (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms)),
+      },
+      podwire: {
+        begin: () => plane.reset(),
+        shoot: (shots: readonly Shot[]) => plane.shoot(shots, true),
+        wait: (ms: number) => plane.pause(ms),
+      },
+    };
+    const comparison = new AffinityComparison(made, sides, this.#numbers);
+    return { differences: await comparison.differences(), packets: comparison.packets };
   }
 
   /** What becomes of connections when the cluster changes under them. */
