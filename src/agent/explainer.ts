@@ -19,6 +19,7 @@ import type { Mac } from "../base/mac.ts";
 import type { AgentConfig } from "../control/config/agent.ts";
 import type { KubeObject, Service } from "../control/objects.ts";
 import { DropReason } from "../dataplane/drop-reason.ts";
+import { isFromVip } from "../dataplane/find-frontend.ts";
 import * as ring from "../dataplane/record-ring.ts";
 import * as affinity from "../dataplane/table/affinity.ts";
 import * as conntrack from "../dataplane/table/conntrack.ts";
@@ -263,7 +264,7 @@ export class Explainer {
       externalLocal: object?.spec.externalTrafficPolicy === "Local",
       endpoints: slots.map((slot) => endpointText(s, slot)),
       chosen: pkt.endpoint < 0 ? "" : endpointText(s, pkt.endpoint),
-      masquerade: isChosen && services.masquerades(s, f, pkt.sourceClass),
+      masquerade: isChosen && (services.masquerades(s, f, pkt.sourceClass) || isFromVip(t, pkt.key)),
       affinitySec: s.affinitySec[f],
       scheduler: SCHEDULER_NAMES[s.schedule.kind[f]],
     };

@@ -595,6 +595,26 @@ t.test("9: addresses", async (t) => {
   }
 });
 
+t.test("9: ClusterIP masquerade", async (t) => {
+  const w = world({ config: IPVS });
+  t.same(w.classes(CLUSTER_IP), { pod: BOTH, node: MASKED, outside: MASKED });
+  const none = world({ config: { ...IPVS, clusterCIDR: "" } });
+  t.same(none.classes(CLUSTER_IP), all(BOTH));
+  t.equal(
+    none.ask(CLUSTER_IP, CLUSTER_IP),
+    MASKED,
+    "the kernel takes a ClusterIP of kube-ipvs0 for its source",
+  );
+  t.match(
+    none.explain(CLUSTER_IP, CLUSTER_IP).steps.map(({ rule }) => rule),
+    [/--match-set KUBE-CLUSTER-IP src,dst -j KUBE-MARK-MASQ/],
+  );
+  const masqueradeAll = world({
+    config: { ...IPVS, clusterCIDR: "", ipvs: {}, iptables: { masqueradeAll: true } },
+  });
+  t.equal(masqueradeAll.ask(OUTSIDE, CLUSTER_IP), MASKED);
+});
+
 t.test("9: schedulers", async (t) => {
   const w = (scheduler: string, weight: string) =>
     world({ slice: { metadata: weighted(weight) }, config: { ...IPVS, ipvs: { scheduler } } });

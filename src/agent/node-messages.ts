@@ -135,6 +135,7 @@ function nodeMessage(
       userspace: proxy.mode === "userspace" ? 1 : 0,
       retry: proxy.mode === "userspace" && !partial ? 1 : 0, // who asks about one packet means its first endpoint
       refusesOutput: proxy.mode === "nftables" ? 1 : 0,
+      masqueradeVips: isWithoutDetector(settings) ? 1 : 0,
       ftpHelper: config.ftpHelper ? 1 : 0,
       loopback: loopback ? 1 : 0,
       ...(config.nodePortRange && {
@@ -161,6 +162,11 @@ function serviceRanges(state: DesiredState, { proxy, serviceCidrs }: AgentConfig
   if (proxy.mode !== "nftables") return [];
   const added = [...state.serviceCidrs.values()].flatMap(({ spec }) => spec.cidrs.map(cidr));
   return [...serviceCidrs, ...added];
+}
+
+/** What decides by source is the ipvs rules' last resort. */
+function isWithoutDetector({ mode, masqueradeAll, podsByPort, podSources }: ProxySettings): boolean {
+  return mode === "ipvs" && !masqueradeAll && !podsByPort && podSources.length === 0;
 }
 
 function detectLocal(byPort: boolean, byCidr: boolean): number {

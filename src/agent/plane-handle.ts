@@ -17,18 +17,10 @@ import {
   type SharedTables,
 } from "./plane-memory.ts";
 import { splitServices } from "./split-services.ts";
+import { V8_FLAGS } from "./v8-flags.ts";
 import type { WorkerInit } from "./worker.ts";
 
 const BELL_TOKEN = 0x7fffffff; // worker.ts: ports use their PortId
-/** For the worker's V8, which reads them as it starts. */
-const V8_FLAGS = [
-  // Room for all that the worker will ever make: growing into it costs collections of up to 9 ms.
-  "--min-semi-space-size=16",
-  "--initial-old-space-size=64",
-  // A packet's way is one long chain of small functions; the default stops inlining in the middle of it.
-  "--max-inlined-bytecode-size=1000",
-  "--max-inlined-bytecode-size-cumulative=3000",
-];
 /** A worker that does not answer for so long is not alive. */
 const APPLY_TIMEOUT_MS = 10_000;
 /** Pieces of a change that may be under way: what the worker does not take up does not pile up. */

@@ -32,6 +32,7 @@ const V4_PREFIX_BITS = 96; // what a v4-mapped prefix adds to the length
 const STRICT_V4 = /^(?:0|[1-9]\d{0,2})(?:\.(?:0|[1-9]\d{0,2})){3}$/;
 const STRICT_V6 = /^[0-9A-Fa-f:]{2,39}$/;
 const STRICT_V6_TAIL = /^([0-9A-Fa-f:]{2,30}:)(\d{1,3}(?:\.\d{1,3}){3})$/; // 64:ff9b::192.0.2.1
+const ZERO = 48; // character code; that of "." is less
 const PREFIX_LEN = /^(?:0|[1-9]\d{0,2})$/;
 
 /** The address, or null when the text is none by Kubernetes' rules. */
@@ -198,10 +199,20 @@ export function maskWord(prefixBits: number, index: number): number {
   return bits === 0 ? 0 : (-1 << (32 - bits)) | 0;
 }
 
+/** Of a text that looks like one (STRICT_V4): a cluster's objects hold hundreds of thousands of them. */
 function v4Word(text: string): number | null {
-  const [a, b, c, d] = text.split(".").map(Number);
-  if (a > 255 || b > 255 || c > 255 || d > 255) return null;
-  return (a << 24) | (b << 16) | (c << 8) | d;
+  let word = 0;
+  let byte = 0;
+  for (let i = 0; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - ZERO;
+    if (digit >= 0) byte = byte * 10 + digit;
+    else {
+      if (byte > 255) return null;
+      word = (word << 8) | byte;
+      byte = 0;
+    }
+  }
+  return byte > 255 ? null : (word << 8) | byte;
 }
 
 function v6Words(text: string): IpWords | null {

@@ -2,6 +2,8 @@
 // The port is a loop that copies a template into the arena, batch by batch, as a read would; "copy alone" is
 // what that costs. The budget for a 64-byte packet of an established service connection is 150 ns.
 
+import { setFlagsFromString } from "node:v8";
+import { V8_FLAGS } from "../agent/v8-flags.ts";
 import { DropReason } from "../dataplane/drop-reason.ts";
 import * as engine from "../dataplane/engine.ts";
 import { BATCH } from "../dataplane/engine.ts";
@@ -36,6 +38,8 @@ const RECORDED: Record<string, number> = {
   "into VXLAN, superframe of 60 KB": 7_600,
   "out of VXLAN, superframe of 60 KB": 8_100,
 };
+
+for (const flag of V8_FLAGS) setFlagsFromString(flag);
 
 interface Bench {
   readonly node: TestNode;

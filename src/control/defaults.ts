@@ -37,7 +37,8 @@ function defaultService(service: Service): void {
   service.status ??= {};
   const spec = service.spec;
   if ((spec.type ?? "") === "") spec.type = "ClusterIP";
-  spec.sessionAffinity ??= "None";
+  if ((spec.sessionAffinity ?? "") === "") spec.sessionAffinity = "None";
+  if (spec.sessionAffinity === "None") delete spec.sessionAffinityConfig;
   if (spec.sessionAffinity === "ClientIP") {
     spec.sessionAffinityConfig ??= {};
     spec.sessionAffinityConfig.clientIP ??= {};

@@ -3,6 +3,8 @@
 export interface KindInfo {
   readonly kind: string;
   readonly apiVersion: string;
+  /** Versions of before that say the same in the same fields; read as `apiVersion`. */
+  readonly formerVersions?: readonly string[];
   readonly plural: string;
   readonly singular: string;
   readonly shortNames: readonly string[];
@@ -40,7 +42,11 @@ export const KINDS: readonly KindInfo[] = [
   { ...core("Deployment", "deployments", ["deploy"]), apiVersion: "apps/v1" },
   { ...core("EndpointSlice", "endpointslices", []), apiVersion: "discovery.k8s.io/v1" },
   { ...core("NetworkPolicy", "networkpolicies", ["netpol"]), apiVersion: "networking.k8s.io/v1" },
-  { ...core("ServiceCIDR", "servicecidrs", [], false), apiVersion: "networking.k8s.io/v1" },
+  {
+    ...core("ServiceCIDR", "servicecidrs", [], false),
+    apiVersion: "networking.k8s.io/v1",
+    formerVersions: ["networking.k8s.io/v1beta1", "networking.k8s.io/v1alpha1"],
+  },
   configuration("KubeProxyConfiguration", "kubeproxy.config.k8s.io/v1alpha1"),
   configuration("Lab", "podwire.dev/v1alpha1"),
   configuration("AgentConfiguration", "podwire.dev/v1alpha1"),
@@ -58,7 +64,8 @@ for (const info of KINDS) {
 /** The kind of a manifest, or undefined when kind and version do not name one of ours. */
 export function kindOf(apiVersion: string, kind: string): KindInfo | undefined {
   const info = byKind.get(kind);
-  return info?.apiVersion === apiVersion ? info : undefined;
+  const isKnown = info?.apiVersion === apiVersion || info?.formerVersions?.includes(apiVersion) === true;
+  return isKnown ? info : undefined;
 }
 
 /** Kinds of the core group that a cluster's objects come with and that say nothing about packets. */

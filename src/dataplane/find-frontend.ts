@@ -22,6 +22,16 @@ export function findFrontend(t: Tables, key: Int32Array): number {
   return services.find(t.services, 0, 0, 0, 0, port, key[9]);
 }
 
+/**
+ * Is the source a ClusterIP that serves the destination's port? In ipvs mode the kernel speaks to a ClusterIP from one,
+ * since kube-ipvs0 has them all. `--match-set KUBE-CLUSTER-IP src,dst` masquerades that where no detector tells pods.
+ */
+export function isFromVip(t: Tables, key: Int32Array): boolean {
+  if (t.config.masqueradeVips === 0) return false;
+  const f = services.find(t.services, key[0], key[1], key[2], key[3], key[8] & 0xffff, key[9]);
+  return f >= 0 && t.services.kind[f] === services.FrontendKind.CLUSTER_IP;
+}
+
 /** Destination 127.0.0.0/8 or ::1. */
 function isLoopback(key: Int32Array): boolean {
   if ((key[4] | key[5]) !== 0) return false;

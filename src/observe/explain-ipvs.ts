@@ -69,8 +69,11 @@ export function passSteps(told: Told): ExplainStep[] {
 function markRule(told: Told, claim: Claim): Rule {
   const isNodePort = claim.kind === Frontend.NODE_PORT;
   const set = isNodePort ? `${SETS[claim.kind]}-${told.protocol}` : SETS[claim.kind];
-  const not = claim.kind === Frontend.CLUSTER_IP && !told.masqueradeAll ? ` ! ${told.detector}` : "";
-  const rule = `-m set --match-set ${set} ${isNodePort ? "dst" : "dst,dst"}${not} -j KUBE-MARK-MASQ`;
+  const isCluster = claim.kind === Frontend.CLUSTER_IP && !told.masqueradeAll;
+  const not = isCluster && told.detector !== "" ? ` ! ${told.detector}` : "";
+  // Without a detector: what the node sends from an address of kube-ipvs0.
+  const words = isNodePort ? "dst" : isCluster && told.detector === "" ? "src,dst" : "dst,dst";
+  const rule = `-m set --match-set ${set} ${words}${not} -j KUBE-MARK-MASQ`;
   return [isNodePort ? "KUBE-NODE-PORT" : "KUBE-SERVICES", rule, "source will be rewritten"];
 }
 

@@ -63,7 +63,7 @@ const TYPES = parseTypes(`
       hostnameOverride:s bindAddress:s healthzBindAddress:s metricsBindAddress:s bindAddressHardFail:b
       enableProfiling:b showHiddenMetricsForVersion:s mode:s iptables:IPTables ipvs:IPVS nftables:NFTables
       winkernel:Winkernel detectLocalMode:s detectLocal:DetectLocal clusterCIDR:s nodePortAddresses:[s]
-      oomScoreAdj:i conntrack:Conntrack configSyncPeriod:s portRange:s windowsRunAsService:b
+      oomScoreAdj:i conntrack:Conntrack configSyncPeriod:s portRange:s windowsRunAsService:b udpIdleTimeout:s
   ClientConnection: kubeconfig:s acceptContentTypes:s contentType:s qps:f burst:i
   IPTables: masqueradeBit:i masqueradeAll:b localhostNodePorts:b syncPeriod:s minSyncPeriod:s
   IPVS: syncPeriod:s minSyncPeriod:s scheduler:s excludeCIDRs:[s] strictARP:b tcpTimeout:s tcpFinTimeout:s

@@ -57,6 +57,8 @@ const LEFT = [
   "a: 1\n...\n",
   "%YAML 1.2\n---\na: 1\n",
   "just text\n",
+  "  ---\n",
+  "a:\n  ---\n",
   "a: b: c\n",
   "a: |2\n  x\n",
   "a: |+\n  x\n\n",

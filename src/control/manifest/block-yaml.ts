@@ -44,15 +44,20 @@ class Reader {
     const found: unknown[] = [];
     this.#look();
     while (this.#at < this.#lines.length) {
-      if (this.#text === "---") {
+      if (this.#isMarker) {
         this.#next();
         continue;
       }
       if (this.#indent !== 0) throw GIVE_UP;
       found.push(this.#node(0));
-      if (this.#at < this.#lines.length && this.#text !== "---") throw GIVE_UP;
+      if (this.#at < this.#lines.length && !this.#isMarker) throw GIVE_UP;
     }
     return found;
+  }
+
+  /** At a `---` in the first column; further right it is text. */
+  get #isMarker(): boolean {
+    return this.#indent < 0 && this.#text === "---";
   }
 
   #next(): void {

@@ -8,6 +8,8 @@ type Types = ReadonlyMap<string, ReadonlyMap<string, string>>;
 interface Context {
   readonly types: Types;
   readonly problems: FieldProblems;
+  /** Where we are: one array for the whole object, since hardly any field has a problem that keeps its path. */
+  readonly path: (string | number)[];
 }
 
 // Fields that are int64 in the API; all other integers are int32.
@@ -16,6 +18,7 @@ const INT64 = new Set(
    terminationGracePeriodSeconds deletionGracePeriodSeconds activeDeadlineSeconds tolerationSeconds
    expirationSeconds`.split(/\s+/),
 );
+const ITEM_TYPES = new Map<string, string>();
 const QUANTITY = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?$/;
 const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
 
@@ -27,111 +30,131 @@ export function decode(
   types: Types = KUBERNETES_TYPES,
   path: FieldPath = [],
 ): unknown {
-  return decodeValue(value, typeName, path, { types, problems });
+  return decodeValue(value, typeName, { types, problems, path: [...path] });
 }
 
-function decodeValue(value: unknown, type: string, path: FieldPath, c: Context): unknown {
+function decodeValue(value: unknown, type: string, c: Context): unknown {
   if (value === null || value === undefined) return undefined;
   if (type === "any") return value;
-  if (type.startsWith("[")) return decodeList(value, type.slice(1, -1), path, c);
-  if (type.startsWith("{")) return decodeMap(value, type.slice(1, -1), path, c);
+  if (type[0] === "[") return decodeList(value, itemType(type), c);
+  if (type[0] === "{") return decodeMap(value, itemType(type), c);
   const fields = c.types.get(type);
-  if (fields !== undefined) return decodeStruct(value, type, fields, path, c);
-  return decodeScalar(value, type, path, c);
+  if (fields !== undefined) return decodeStruct(value, type, fields, c);
+  return decodeScalar(value, type, c);
+}
+
+/** "[s]" → "s". Remembered, so that the same few strings are looked up again and again. */
+function itemType(type: string): string {
+  let item = ITEM_TYPES.get(type);
+  if (item === undefined) {
+    item = type.slice(1, -1);
+    ITEM_TYPES.set(type, item);
+  }
+  return item;
+}
+
+/** Decodes what stands at `part` of the value at hand. */
+function decodeAt(part: string | number, value: unknown, type: string, c: Context): unknown {
+  c.path.push(part);
+  const decoded = decodeValue(value, type, c);
+  c.path.pop();
+  return decoded;
 }
 
 function decodeStruct(
   value: unknown,
   type: string,
   fields: ReadonlyMap<string, string>,
-  path: FieldPath,
   c: Context,
 ): unknown {
-  if (!isMap(value)) return mismatch(value, goType(type, c.types), path, c);
+  if (!isMap(value)) return mismatch(value, goType(type, c.types), c);
   const out: Record<string, unknown> = {};
-  for (const [name, item] of Object.entries(value)) {
-    const itemPath = [...path, name];
+  for (const name of Object.keys(value)) {
     const fieldType = fields.get(name);
     if (fieldType === undefined) {
-      c.problems.add(itemPath, `unknown field ${JSON.stringify(formatPath(itemPath))}`, true);
+      const path = [...c.path, name];
+      c.problems.add(path, `unknown field ${JSON.stringify(formatPath(path))}`, true);
       continue;
     }
-    const decoded = decodeValue(item, fieldType, itemPath, c);
+    const decoded = decodeAt(name, value[name], fieldType, c);
     if (decoded !== undefined) out[name] = decoded;
   }
   return out;
 }
 
-function decodeList(value: unknown, type: string, path: FieldPath, c: Context): unknown {
-  if (!Array.isArray(value)) return mismatch(value, `[]${goType(type, c.types)}`, path, c);
+function decodeList(value: unknown, type: string, c: Context): unknown {
+  if (!Array.isArray(value)) return mismatch(value, `[]${goType(type, c.types)}`, c);
   return value.map((item, i) => {
-    const decoded = decodeValue(item, type, [...path, i], c);
+    const decoded = decodeAt(i, item, type, c);
     return decoded === undefined && c.types.has(type) ? {} : (decoded ?? "");
   });
 }
 
-function decodeMap(value: unknown, type: string, path: FieldPath, c: Context): unknown {
-  if (!isMap(value)) return mismatch(value, `map[string]${goType(type, c.types)}`, path, c);
+function decodeMap(value: unknown, type: string, c: Context): unknown {
+  if (!isMap(value)) return mismatch(value, `map[string]${goType(type, c.types)}`, c);
   const entries = Object.entries(value).map(([name, item]): [string, unknown] => [
     name,
-    decodeValue(item, type, [...path, name], c) ?? "",
+    decodeAt(name, item, type, c) ?? "",
   ]);
   return Object.fromEntries(entries);
 }
 
-function decodeScalar(value: unknown, type: string, path: FieldPath, c: Context): unknown {
+function decodeScalar(value: unknown, type: string, c: Context): unknown {
   switch (type) {
     case "s":
-      return typeof value === "string" ? value : mismatch(value, "string", path, c);
+      return typeof value === "string" ? value : mismatch(value, "string", c);
     case "b":
-      return typeof value === "boolean" ? value : mismatch(value, "bool", path, c);
+      return typeof value === "boolean" ? value : mismatch(value, "bool", c);
     case "f":
-      return typeof value === "number" ? value : mismatch(value, "float64", path, c);
+      return typeof value === "number" ? value : mismatch(value, "float64", c);
     case "i":
-      return decodeInteger(value, path, c);
+      return decodeInteger(value, c);
     case "x":
-      return typeof value === "string" ? value : decodeInteger(value, path, c);
+      return typeof value === "string" ? value : decodeInteger(value, c);
     case "q":
-      return decodeQuantity(value, path, c);
+      return decodeQuantity(value, c);
     case "t":
-      return decodeTime(value, path, c);
+      return decodeTime(value, c);
     default:
-      throw new TypeError(`field ${formatPath(path)} is of type ${type}, which is not defined`);
+      throw new TypeError(`field ${formatPath(c.path)} is of type ${type}, which is not defined`);
   }
 }
 
-function decodeInteger(value: unknown, path: FieldPath, c: Context): unknown {
-  const name = [...path].reverse().find((part) => typeof part === "string");
+function decodeInteger(value: unknown, c: Context): unknown {
+  const name = c.path.findLast((part) => typeof part === "string");
   const wide = INT64.has(String(name));
   const fits =
     typeof value === "number" &&
     Number.isSafeInteger(value) &&
     (wide || (value | 0) === value || value === 0);
-  return fits ? value : mismatch(value, wide ? "int64" : "int32", path, c);
+  return fits ? value : mismatch(value, wide ? "int64" : "int32", c);
 }
 
-function decodeQuantity(value: unknown, path: FieldPath, c: Context): unknown {
+function decodeQuantity(value: unknown, c: Context): unknown {
   const text = typeof value === "number" ? String(value) : value;
-  if (typeof text !== "string") return mismatch(value, "resource.Quantity", path, c);
+  if (typeof text !== "string") return mismatch(value, "resource.Quantity", c);
   if (!QUANTITY.test(text)) {
     const expected = "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
-    c.problems.add(path, `${formatPath(path)}: quantities must match the regular expression ${expected}`);
+    c.problems.add(
+      [...c.path],
+      `${formatPath(c.path)}: quantities must match the regular expression ${expected}`,
+    );
   }
   return text;
 }
 
-function decodeTime(value: unknown, path: FieldPath, c: Context): unknown {
-  if (typeof value !== "string") return mismatch(value, "Time", path, c);
+function decodeTime(value: unknown, c: Context): unknown {
+  if (typeof value !== "string") return mismatch(value, "Time", c);
   if (!RFC3339.test(value)) {
     const detail = `parsing time ${JSON.stringify(value)} as "2006-01-02T15:04:05Z07:00": cannot parse`;
-    c.problems.add(path, `${formatPath(path)}: ${detail}`);
+    c.problems.add([...c.path], `${formatPath(c.path)}: ${detail}`);
   }
   return value;
 }
 
-function mismatch(value: unknown, wanted: string, path: FieldPath, c: Context): undefined {
-  const where = path.length === 0 ? "" : `${formatPath(path)}: `;
-  c.problems.add(path, `${where}cannot unmarshal ${describe(value)} into a field of type ${wanted}`);
+function mismatch(value: unknown, wanted: string, c: Context): undefined {
+  const where = c.path.length === 0 ? "" : `${formatPath(c.path)}: `;
+  c.problems.add([...c.path], `${where}cannot unmarshal ${describe(value)} into a field of type ${wanted}`);
   return undefined;
 }
 

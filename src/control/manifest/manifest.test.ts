@@ -288,11 +288,6 @@ const cases: [string, string, ...string[]][] = [
     "spec.sessionAffinityConfig.clientIP.timeoutSeconds: Invalid value: 172800: must be greater than 0 and less than 86400",
   ],
   [
-    "affinity config without affinity",
-    service("sessionAffinityConfig: { clientIP: { timeoutSeconds: 1 } }, ports: [{ port: 1 }]"),
-    "spec.sessionAffinityConfig: Forbidden: must not be set when session affinity is None",
-  ],
-  [
     "loopback external IP",
     service("externalIPs: [127.0.0.1], ports: [{ port: 1 }]"),
     'spec.externalIPs[0]: Invalid value: "127.0.0.1": may not be in the loopback range (127.0.0.0/8, ::1/128)',

@@ -245,6 +245,7 @@ function readObject(
   if (info === undefined) return fail(["kind"], `no matches for kind "${kind}" in version "${apiVersion}"`);
   const found = new FieldProblems();
   const object = info.stored ? (decode(value, kind, found) as KubeObject) : (value as KubeObject);
+  if (info.stored) object.apiVersion = info.apiVersion;
   if (!info.stored) checkConfiguration(kind, value, found);
   if (!found.any && info.stored) {
     applyDefaults(object, info.namespaced, options.namespace ?? "default");

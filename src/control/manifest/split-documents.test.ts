@@ -33,6 +33,30 @@ for (const { name, text, pieces } of CASES) {
   });
 }
 
+t.test("a stream of JSON objects, as kubectl takes it", async (t) => {
+  const [a, b] = ['{"kind": "A", "x": "}{ \\" ---"}', '{\n "kind": "B",\n "y": [{}]\n}'];
+  for (const between of ["", " ", "\n", "\n\n  "]) {
+    const text = `${a}${between}${b}${between}${a}\n`;
+    const documents = parseDocuments(text);
+    t.same(
+      documents.map(({ number, value, problems }) => [number, value, problems]),
+      [a, b, a].map((each, i) => [i + 1, JSON.parse(each), []]),
+    );
+    const at = documents[1].locate(["y"], true);
+    const lines = text.slice(0, text.indexOf('"y"')).split("\n");
+    t.same(at, { line: lines.length, column: (lines.at(-1) ?? "").length + 1 });
+    const third = documents[2].locate(["x"], true);
+    const before = text.slice(0, text.lastIndexOf('"x"')).split("\n");
+    t.same(third, { line: before.length, column: (before.at(-1) ?? "").length + 1 });
+  }
+  for (const broken of [`${a}{`, `${a}${b}x`, `${a} "x"`, `${a}{"a": }`]) {
+    t.ok(
+      parseDocuments(broken).some(({ problems }) => problems.length > 0),
+      broken,
+    );
+  }
+});
+
 const line = fc.constantFrom(
   ...["---", "---", "--- x", "---x", "--- # c", "...", "# c", "", "a: 1", "a: {b: 1} # c", "- x", "  c: 2"],
   ...["a: |", "  ---", "'", 'a: "x', '  y"', "%TAG ! x", "[", "]", "{", "}", "a: &x 1", "b: *x"],

@@ -33,6 +33,47 @@ export function splitDocuments(text: string): TextPiece[] {
   return pieces;
 }
 
+/**
+ * A stream of JSON objects (`{…}{…}`, with white space between them or none), as kubectl reads it: the text and place of
+ * each. Undefined for what is none.
+ */
+export function splitJson(text: string): (TextPiece & { readonly column: number })[] | undefined {
+  const pieces: (TextPiece & { readonly column: number })[] = [];
+  let line = 0;
+  let lineStart = 0;
+  for (let at = 0; at < text.length; ) {
+    const start = at + text.slice(at).search(/\S|$/);
+    for (let n = text.indexOf("\n", at); n >= 0 && n < start; n = text.indexOf("\n", n + 1)) {
+      line++;
+      lineStart = n + 1;
+    }
+    if (start === text.length) break;
+    const end = endOfObject(text, start);
+    if (end < 0) return undefined;
+    const piece = text.slice(start, end);
+    pieces.push({ text: piece, line, column: start - lineStart, documents: pieces.length });
+    const inside = linesIn(piece);
+    line += inside;
+    if (inside > 0) lineStart = start + piece.lastIndexOf("\n") + 1;
+    at = end;
+  }
+  return pieces;
+}
+
+/** Offset behind the object that begins at `start`; -1 when it does not end, or is none. */
+function endOfObject(text: string, start: number): number {
+  if (text[start] !== "{") return -1;
+  let depth = 0;
+  const part = /"(?:[^"\\]|\\.)*"|[{}"]/gs;
+  part.lastIndex = start;
+  for (let match = part.exec(text); match !== null; match = part.exec(text)) {
+    if (match[0] === '"') return -1; // a string that does not end
+    if (match[0] === "{") depth++;
+    else if (match[0] === "}" && --depth === 0) return part.lastIndex;
+  }
+  return -1;
+}
+
 function linesIn(text: string): number {
   let lines = 0;
   for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) lines++;

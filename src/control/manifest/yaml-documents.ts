@@ -14,7 +14,7 @@ import {
 } from "yaml";
 import { readBlockYaml } from "./block-yaml.ts";
 import type { FieldPath } from "./field-problems.ts";
-import { splitDocuments, type TextPiece } from "./split-documents.ts";
+import { splitDocuments, splitJson, type TextPiece } from "./split-documents.ts";
 
 export interface Position {
   /** From 1. */
@@ -67,7 +67,7 @@ export function isJson(text: string): boolean {
 /** The documents of a piece of a file (one or none, but where a text could not be cut); positions are the file's. */
 export function parsePiece(piece: TextPiece): SourceDocument[] {
   const { text, line, documents } = piece;
-  const found = jsonDocument(text) ?? blockDocuments(text) ?? yamlDocuments(text);
+  const found = jsonDocument(text) ?? jsonStream(text) ?? blockDocuments(text) ?? yamlDocuments(text);
   return line === 0 && documents === 0 ? found : found.map((document) => moved(document, piece));
 }
 
@@ -121,6 +121,22 @@ function jsonDocument(text: string): SourceDocument[] | undefined {
     return slow.locate(path, atKey);
   };
   return [{ number: 1, value, problems: [], locate }];
+}
+
+/** Several JSON objects one after the other. YAML knows no such thing: without this they would be one broken document. */
+function jsonStream(text: string): SourceDocument[] | undefined {
+  const pieces = isJson(text) ? splitJson(text) : undefined;
+  if (pieces === undefined || pieces.length < 2) return undefined;
+  const documents = pieces.map((piece) => {
+    const [document] = jsonDocument(piece.text) ?? [];
+    if (document === undefined) return undefined;
+    const locate = (path: FieldPath, atKey?: boolean): Position => {
+      const at = document.locate(path, atKey);
+      return at.line === 1 ? { ...at, column: at.column + piece.column } : at;
+    };
+    return moved({ ...document, locate }, piece);
+  });
+  return documents.every((document) => document !== undefined) ? documents : undefined;
 }
 
 /** The same by the library alone. */

@@ -8,7 +8,7 @@ import * as icmpv4 from "../../wire/icmpv4.ts";
 import * as icmpv6 from "../../wire/icmpv6.ts";
 import { drop } from "../drop.ts";
 import { DropReason } from "../drop-reason.ts";
-import { findFrontend } from "../find-frontend.ts";
+import { findFrontend, isFromVip } from "../find-frontend.ts";
 import { IcmpRequest, requestIcmp, requestPortUnreachable } from "../icmp-request.ts";
 import { CtState, Masquerade, type Packet } from "../packet.ts";
 import { PortRole } from "../port.ts";
@@ -58,7 +58,7 @@ export function chooseBackend(pkt: Packet, t: Tables, nowMs: number): Verdict {
   pkt.endpoint = endpoint;
   s.hits[f]++;
   s.epHits[endpoint]++;
-  if (services.masquerades(s, f, sourceClass)) pkt.masquerade = Masquerade.SERVICE;
+  if (services.masquerades(s, f, sourceClass) || isFromVip(t, pkt.key)) pkt.masquerade = Masquerade.SERVICE;
   else if (hairpin) pkt.masquerade = Masquerade.HAIRPIN;
   return NEXT;
 }

@@ -133,15 +133,19 @@ t.test(
 );
 
 t.test(
-  "when every port is taken the next connection is refused and counted; other destinations go on",
+  "when confirmed connections have every port the next one is refused and counted; other destinations go on",
   async (t) => {
     const node = knowing();
     node.tables.config.snatMin = 29_990;
     node.tables.config.snatMax = 32_777; // 10 ports below the node ports, 10 above
     const send = (srcPort: number, dstPort: number): void =>
       node.send("pod2", build.udpFrame({ ...pathTo(node, POD2, CLIENT), srcPort, dstPort }));
-    for (let i = 0; i < 25; i++) send(1100 + i, 53);
-    node.run();
+    const { status } = node.tables.conntrack;
+    for (let i = 0; i < 25; i++) {
+      send(1100 + i, 53);
+      node.advanceMs(10);
+      status[i] |= conntrack.Status.ASSURED;
+    }
     const ports = node.texts("uplink").map(sourcePort);
     t.equal(ports.length, 20);
     t.equal(new Set(ports).size, 20);
@@ -152,6 +156,62 @@ t.test(
     node.settle();
   },
 );
+
+t.test("a connection that was never confirmed gives its port up, and is gone", async (t) => {
+  const node = knowing();
+  node.tables.config.snatMin = 29_990;
+  node.tables.config.snatMax = 32_777;
+  const ct = node.tables.conntrack;
+  const send = (srcPort: number): void =>
+    node.send("pod2", build.udpFrame({ ...pathTo(node, POD2, CLIENT), srcPort, dstPort: 53 }));
+  for (let i = 0; i < 20; i++) send(1100 + i);
+  node.run();
+  node.everything();
+  for (let slot = 0; slot < 19; slot++) ct.status[slot] |= conntrack.Status.ASSURED;
+  let given = 0;
+  for (let i = 0; i < 40; i++) {
+    send(2000 + i);
+    node.run();
+    given += node.everything().length;
+  }
+  t.ok(given > 20, `${given} of 40 met the one`);
+  t.equal(conntrack.earlyDrops(ct), given);
+  t.equal(conntrack.used(ct), 20);
+  for (let slot = 0; slot < 19; slot++) t.ok((ct.status[slot] & conntrack.Status.ASSURED) !== 0);
+});
+
+t.test("while a walk through the ports has just failed, others only try their luck", async (t) => {
+  const node = knowing();
+  const { config, conntrack: ct } = node.tables;
+  Object.assign(config, { snatMin: 20_000, snatMax: 21_999, snatAvoidMin: 22_000, snatAvoidMax: 21_999 });
+  const send = (srcPort: number): void =>
+    node.send("pod2", build.udpFrame({ ...pathTo(node, POD2, CLIENT), srcPort, dstPort: 53 }));
+  for (let i = 0; i < 2000; i++) {
+    send(1100 + i);
+    node.run();
+    ct.status[i] |= conntrack.Status.ASSURED;
+    node.advanceMs(10);
+  }
+  t.equal(conntrack.used(ct), 2000, "the walk finds the last ones");
+  conntrack.remove(ct, 77);
+  const missed = node.tables.walkPauseUntilMs;
+  send(9000);
+  node.run();
+  t.equal(conntrack.used(ct), 2000);
+  t.equal(node.tables.walkPauseUntilMs, missed, "found");
+  ct.status[77] |= conntrack.Status.ASSURED;
+  send(9001);
+  node.run();
+  t.equal(node.tables.walkPauseUntilMs, node.tables.nowMs + 5);
+  conntrack.remove(ct, 78);
+  send(9002);
+  node.run();
+  t.equal(conntrack.used(ct), 1999, "32 tries of 2,000 ports did not find it");
+  node.advanceMs(6, 6);
+  send(9200);
+  node.run();
+  t.equal(conntrack.used(ct), 2000);
+});
 
 t.test("who came from a privileged port leaves from one of the same kind", async (t) => {
   const node = knowing();

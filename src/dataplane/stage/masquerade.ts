@@ -35,9 +35,14 @@ const { HOST } = PortRole;
 const V4_MAPPED = 0xffff;
 const LOOPBACK_NET = 127;
 const { Status } = conntrack;
-/** Random tries before the walk, and steps of the walk: bounds what one packet may cost. */
+/**
+ * What one packet may cost: random tries, fewer where a connection was met that may give way, then steps of a walk. A
+ * walk is for a port range that is full of living connections; while one has just failed there are no others.
+ */
 const RANDOM_TRIES = 32;
+const TRIES_WITH_VICTIM = 16;
 const WALK_STEPS = 2048;
+const WALK_PAUSE_MS = 5;
 const PRIVILEGED = 1024;
 const FTP_PORT = 21;
 const SCTP = 132;
@@ -61,7 +66,7 @@ export function masquerade(pkt: Packet, t: Tables, nowSec: number): Verdict {
   }
   const masked = pkt.masquerade !== Masquerade.NONE && takeSource(pkt, t, r);
   tuple.invert(to, t.keyA);
-  if (masked || isTaken(t, t.keyA, nowSec)) {
+  if (masked || holderOf(t, t.keyA, nowSec) >= 0) {
     const reason = findPort(pkt, t, masked, nowSec);
     if (reason !== DropReason.NONE) return drop(pkt, t, reason as DropReason);
   }
@@ -72,7 +77,7 @@ export function masquerade(pkt: Packet, t: Tables, nowSec: number): Verdict {
 function follow(pkt: Packet, t: Tables, nowSec: number): Verdict {
   expectations.loadSource(t.expectations, pkt.expected, pkt.to);
   tuple.invert(pkt.to, t.keyA);
-  if (isTaken(t, t.keyA, nowSec)) {
+  if (holderOf(t, t.keyA, nowSec) >= 0) {
     const reason = findPort(pkt, t, false, nowSec);
     if (reason !== DropReason.NONE) return drop(pkt, t, reason as DropReason);
   }
@@ -112,14 +117,18 @@ function hasPorts(proto: number): boolean {
   return proto === 6 || proto === 17 || proto === SCTP || proto === 136;
 }
 
-/** Finds a source port (ICMP: id) with which the reply tuple is nobody's. Returns a DropReason, NONE when found. */
+/**
+ * Finds a source port (ICMP: id) with which the reply tuple is nobody's, or that of a connection which was never
+ * confirmed or is over: a flood of forged SYNs that took every port must not keep others out. Returns a DropReason, NONE
+ * when found.
+ */
 function findPort(pkt: Packet, t: Tables, masked: boolean, nowSec: number): number {
   const to = pkt.to;
   const proto = pkt.proto;
   const isQuery = proto === 1 || proto === 58;
   if (!isQuery && !hasPorts(proto)) {
     tuple.invert(to, t.keyA);
-    return isTaken(t, t.keyA, nowSec) ? DropReason.CT_TUPLE_TAKEN : DropReason.NONE;
+    return holderOf(t, t.keyA, nowSec) >= 0 ? DropReason.CT_TUPLE_TAKEN : DropReason.NONE;
   }
   const c = t.config;
   const wanted = to[8] >>> 16;
@@ -139,27 +148,48 @@ function findPort(pkt: Packet, t: Tables, masked: boolean, nowSec: number): numb
   const gap = isWhole ? 0 : c.snatAvoidMax - c.snatAvoidMin + 1;
   const usable = size - gap;
   let n = pickBelow(t, usable);
+  let victim = -1;
+  let victimPort = 0;
   for (let tries = 0; tries < RANDOM_TRIES + WALK_STEPS; tries++) {
     const port = low + (n < gapAt ? n : n + gap);
-    to[8] = (port << 16) | (to[8] & 0xffff);
-    tuple.invert(to, t.keyA);
-    if (!isTaken(t, t.keyA, nowSec)) {
+    setSourcePort(pkt, t, port);
+    const holder = holderOf(t, t.keyA, nowSec);
+    if (holder < 0) {
       if (!masked) t.counters.events[Event.SNAT_PORT_REMAPPED]++;
       return DropReason.NONE;
     }
+    if (victim < 0 && (holder & 1) === 1 && conntrack.mayGiveWay(t.conntrack, holder >> 1)) {
+      victim = holder >> 1;
+      victimPort = port;
+    }
+    if (victim >= 0 && tries >= TRIES_WITH_VICTIM) {
+      conntrack.giveWay(t.conntrack, victim);
+      setSourcePort(pkt, t, victimPort);
+      return DropReason.NONE;
+    }
     if (tries < RANDOM_TRIES) n = pickBelow(t, usable);
-    else n = n + 1 === usable ? 0 : n + 1;
+    else {
+      if (((t.nowMs - t.walkPauseUntilMs) | 0) < 0) break;
+      n = n + 1 === usable ? 0 : n + 1;
+    }
   }
+  if (((t.nowMs - t.walkPauseUntilMs) | 0) >= 0) t.walkPauseUntilMs = (t.nowMs + WALK_PAUSE_MS) | 0;
   return DropReason.SNAT_PORTS_EXHAUSTED;
 }
 
-/** Is this tuple a living connection's? One that has expired makes room, though the walk has not come by. */
-function isTaken(t: Tables, key: Int32Array, nowSec: number): boolean {
+/** The packet leaves from `port`; `keyA` is then its answers' tuple. */
+function setSourcePort(pkt: Packet, t: Tables, port: number): void {
+  const to = pkt.to;
+  to[8] = (port << 16) | (to[8] & 0xffff);
+  tuple.invert(to, t.keyA);
+}
+
+/** The living connection that has this tuple, or -1. One that has expired makes room, though the walk has not come by. */
+function holderOf(t: Tables, key: Int32Array, nowSec: number): number {
   const ref = conntrack.find(t.conntrack, key);
-  if (ref < 0) return false;
-  if (!conntrack.isExpired(t.conntrack, ref >> 1, nowSec)) return true;
+  if (ref < 0 || !conntrack.isExpired(t.conntrack, ref >> 1, nowSec)) return ref;
   conntrack.remove(t.conntrack, ref >> 1);
-  return false;
+  return -1;
 }
 
 function pickBelow(t: Tables, n: number): number {

@@ -437,6 +437,7 @@ const TCP = 6;
 const SCTP = 132;
 // TcpState and SctpState, whose files import this one.
 const TCP_FIN_WAIT = 4;
+const TCP_TIME_WAIT = 7;
 const TCP_CLOSE = 8;
 const SCTP_SHUTDOWN_SENT = 5;
 const SCTP_SHUTDOWN_ACK_SENT = 7;
@@ -468,6 +469,23 @@ function isLeaving(t: Conntrack, slot: number): boolean {
   const proto = t.tuple[(slot << 3) + 3] & 0xff;
   if (proto === SCTP) return state >= SCTP_SHUTDOWN_SENT && state <= SCTP_SHUTDOWN_ACK_SENT;
   return proto === TCP && state >= TCP_FIN_WAIT && state <= TCP_CLOSE;
+}
+
+/**
+ * May a new connection have this one's place, where there is no other? One that was never answered and confirmed, or
+ * that is over (nf_nat_may_kill).
+ */
+export function mayGiveWay(t: Conntrack, slot: number): boolean {
+  if ((t.status[slot] & ASSURED) === 0) return true;
+  return (
+    (t.tuple[(slot << 3) + 3] & 0xff) === TCP && t.state[slot] >= TCP_TIME_WAIT && t.state[slot] <= TCP_CLOSE
+  );
+}
+
+/** Ends a connection for another one's sake. */
+export function giveWay(t: Conntrack, slot: number): void {
+  remove(t, slot);
+  t.header[H_EARLY_DROP]++;
 }
 
 /**
