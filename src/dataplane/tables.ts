@@ -130,6 +130,7 @@ export class Tables {
   tunnelVtep = -1; // VTEP that sent the packet in `outer`; -1: not asked for
   readonly removalWalk = new RemovalWalk();
   walkPauseUntilMs = 0; // until then nobody walks through the source ports once more: a walk has just found none
+  gaveWayMs = -1; // when a connection last had to give its source port up
   nowMs = 0; // engine clock of the batch
   ipId = 1; // identification of packets we make ourselves
 

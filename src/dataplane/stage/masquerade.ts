@@ -36,11 +36,13 @@ const V4_MAPPED = 0xffff;
 const LOOPBACK_NET = 127;
 const { Status } = conntrack;
 /**
- * What one packet may cost: random tries, fewer where a connection was met that may give way, then steps of a walk. A
- * walk is for a port range that is full of living connections; while one has just failed there are no others.
+ * What one packet may cost: random tries, fewer where a connection was met that may give way, and very few in a
+ * millisecond in which that was necessary; then steps of a walk. A walk is for a port range that is full of living
+ * connections; while one has just failed there are no others.
  */
 const RANDOM_TRIES = 32;
 const TRIES_WITH_VICTIM = 16;
+const TRIES_IN_FLOOD = 2;
 const WALK_STEPS = 2048;
 const WALK_PAUSE_MS = 5;
 const PRIVILEGED = 1024;
@@ -150,6 +152,7 @@ function findPort(pkt: Packet, t: Tables, masked: boolean, nowSec: number): numb
   let n = pickBelow(t, usable);
   let victim = -1;
   let victimPort = 0;
+  const enough = t.nowMs === t.gaveWayMs ? TRIES_IN_FLOOD : TRIES_WITH_VICTIM;
   for (let tries = 0; tries < RANDOM_TRIES + WALK_STEPS; tries++) {
     const port = low + (n < gapAt ? n : n + gap);
     setSourcePort(pkt, t, port);
@@ -162,7 +165,8 @@ function findPort(pkt: Packet, t: Tables, masked: boolean, nowSec: number): numb
       victim = holder >> 1;
       victimPort = port;
     }
-    if (victim >= 0 && tries >= TRIES_WITH_VICTIM) {
+    if (victim >= 0 && tries >= enough) {
+      t.gaveWayMs = t.nowMs;
       conntrack.giveWay(t.conntrack, victim);
       setSourcePort(pkt, t, victimPort);
       return DropReason.NONE;
