@@ -135,7 +135,7 @@ function nodeMessage(
       userspace: proxy.mode === "userspace" ? 1 : 0,
       retry: proxy.mode === "userspace" && !partial ? 1 : 0, // who asks about one packet means its first endpoint
       refusesOutput: proxy.mode === "nftables" ? 1 : 0,
-      masqueradeVips: isWithoutDetector(settings) ? 1 : 0,
+      masqueradeVips: withoutDetector(settings),
       ftpHelper: config.ftpHelper ? 1 : 0,
       loopback: loopback ? 1 : 0,
       ...(config.nodePortRange && {
@@ -164,9 +164,10 @@ function serviceRanges(state: DesiredState, { proxy, serviceCidrs }: AgentConfig
   return [...serviceCidrs, ...added];
 }
 
-/** What decides by source is the ipvs rules' last resort. */
-function isWithoutDetector({ mode, masqueradeAll, podsByPort, podSources }: ProxySettings): boolean {
-  return mode === "ipvs" && !masqueradeAll && !podsByPort && podSources.length === 0;
+/** Families, as bits, in which ipvs mode has no detector: each family has a proxier of its own. */
+function withoutDetector({ mode, masqueradeAll, detector }: ProxySettings): number {
+  if (mode !== "ipvs" || masqueradeAll) return 0;
+  return (detector[4] ? 0 : 1) | (detector[6] ? 0 : 2);
 }
 
 function detectLocal(byPort: boolean, byCidr: boolean): number {

@@ -9,6 +9,8 @@ import * as services from "./table/services.ts";
 import type { Tables } from "./tables.ts";
 
 const LOOPBACK_NET = 127 << 24;
+const FAMILY_MASK = 0xff00;
+const FAMILY_V6 = 6 << 8;
 
 export function findFrontend(t: Tables, key: Int32Array): number {
   const port = key[8] & 0xffff;
@@ -27,7 +29,8 @@ export function findFrontend(t: Tables, key: Int32Array): number {
  * since kube-ipvs0 has them all. `--match-set KUBE-CLUSTER-IP src,dst` masquerades that where no detector tells pods.
  */
 export function isFromVip(t: Tables, key: Int32Array): boolean {
-  if (t.config.masqueradeVips === 0) return false;
+  const isV6 = (key[9] & FAMILY_MASK) === FAMILY_V6;
+  if ((t.config.masqueradeVips & (isV6 ? 2 : 1)) === 0) return false;
   const f = services.find(t.services, key[0], key[1], key[2], key[3], key[8] & 0xffff, key[9]);
   return f >= 0 && t.services.kind[f] === services.FrontendKind.CLUSTER_IP;
 }

@@ -57,7 +57,7 @@ export class NodeConfig {
   refusesOutput = 0; //    1: services without endpoints are refused to the node itself, too (nftables mode)
   ftpHelper = 0; //        1: control connections (port 21) are read for the data connections they announce
   resetRemoved = 0; //     1: TCP clients of endpoints that were removed get a reset
-  masqueradeVips = 0; //   1: what has a ClusterIP as source is masqueraded (ipvs mode without a detector)
+  masqueradeVips = 0; //   what has a ClusterIP as source is masqueraded (ipvs, no detector): 1 of IPv4, 2 of IPv6
   serviceArp = 0; //       1: the fabric is told that service addresses are here (ipvs mode without strictARP)
   loopback = 0; //         1: what the node sends over its own loopback comes by host0 too: localhost node ports
   antiSpoofing = 1; //     pods are held to their own MAC and addresses
@@ -129,7 +129,7 @@ export class Tables {
   areaFlushes = -1;
   tunnelVtep = -1; // VTEP that sent the packet in `outer`; -1: not asked for
   readonly removalWalk = new RemovalWalk();
-  walkPauseUntilMs = 0; // until then nobody walks through the source ports once more: a walk has just found none
+  walkFailedMs = -1000; // when a walk through the source ports last found none free
   gaveWayMs = -1; // when a connection last had to give its source port up
   nowMs = 0; // engine clock of the batch
   ipId = 1; // identification of packets we make ourselves

@@ -194,15 +194,15 @@ t.test("while a walk through the ports has just failed, others only try their lu
   }
   t.equal(conntrack.used(ct), 2000, "the walk finds the last ones");
   conntrack.remove(ct, 77);
-  const missed = node.tables.walkPauseUntilMs;
+  const missed = node.tables.walkFailedMs;
   send(9000);
   node.run();
   t.equal(conntrack.used(ct), 2000);
-  t.equal(node.tables.walkPauseUntilMs, missed, "found");
+  t.equal(node.tables.walkFailedMs, missed, "found");
   ct.status[77] |= conntrack.Status.ASSURED;
   send(9001);
   node.run();
-  t.equal(node.tables.walkPauseUntilMs, node.tables.nowMs + 5);
+  t.equal(node.tables.walkFailedMs, node.tables.nowMs);
   conntrack.remove(ct, 78);
   send(9002);
   node.run();

@@ -173,12 +173,17 @@ function findPort(pkt: Packet, t: Tables, masked: boolean, nowSec: number): numb
     }
     if (tries < RANDOM_TRIES) n = pickBelow(t, usable);
     else {
-      if (((t.nowMs - t.walkPauseUntilMs) | 0) < 0) break;
+      if (hasJustWalked(t)) break;
       n = n + 1 === usable ? 0 : n + 1;
     }
   }
-  if (((t.nowMs - t.walkPauseUntilMs) | 0) >= 0) t.walkPauseUntilMs = (t.nowMs + WALK_PAUSE_MS) | 0;
+  if (!hasJustWalked(t)) t.walkFailedMs = t.nowMs;
   return DropReason.SNAT_PORTS_EXHAUSTED;
+}
+
+/** In vain. Unsigned, so that a clock that wraps stops no walk for long. */
+function hasJustWalked(t: Tables): boolean {
+  return (t.nowMs - t.walkFailedMs) >>> 0 < WALK_PAUSE_MS;
 }
 
 /** The packet leaves from `port`; `keyA` is then its answers' tuple. */
