@@ -13,7 +13,7 @@ import { Frames, native } from "./support/frames.ts";
 import { clusterIP6, dualStackObjects, podAddress6 } from "./support/ipv6-scenario.ts";
 import { cannotRun, TestLab } from "./support/lab.ts";
 import { UDP_PORT } from "./support/objects.ts";
-import { sleep } from "./support/process.ts";
+import { sleep, until } from "./support/process.ts";
 
 const skip = cannotRun("socat", "nmap", "hping3", "ping", "tcpdump");
 const OUTSIDE = "192.168.50.100";
@@ -63,23 +63,19 @@ t.test("fragments", { skip }, async (t) => {
     dst: string,
     bytes: number,
     cut: (frame: Uint8Array) => Uint8Array[],
+    expected = true,
   ): Promise<boolean> {
     const { frame, port, payload } = datagram(dst, bytes);
     const kind = dst.includes(":") ? "UDP6" : "UDP4";
-    const receive = [
-      "socat",
-      "-d",
-      "-d",
-      "-u",
-      "-b65536",
-      `${kind}-RECV:${port}`,
-      `CREATE:${lab.folder}/echo-${port}`,
-    ];
+    const output = `${lab.folder}/echo-${port}`;
+    const receive = ["socat", "-d", "-d", "-u", "-b65536", `${kind}-RECV:${port}`, `CREATE:${output}`];
     const receiver = await lab.startIn("client-1", receive, /starting data transfer loop/);
     send(cut(frame));
-    await sleep(400);
+    const whole = async (): Promise<boolean> => (await readFile(output)).length >= bytes;
+    if (expected) await until(`${bytes} bytes of ${dst}`, whole, 3000).catch(() => {});
+    else await sleep(400);
     await receiver.stop();
-    const got = await readFile(`${lab.folder}/echo-${port}`);
+    const got = await readFile(output);
     if (got.length > 0 && !got.equals(payload)) throw new Error(`${got.length} other bytes came back`);
     return got.length > 0;
   }
@@ -102,7 +98,7 @@ t.test("fragments", { skip }, async (t) => {
     /started/,
   );
   t.teardown(() => echo.stop());
-  await sleep(300);
+  await until("the echo server outside", () => isEchoed(OUTSIDE, 20, (frame) => [frame]));
 
   const ways: readonly (readonly [string, string, number])[] = [
     ["a ClusterIP", service.v4, 4],
@@ -132,7 +128,7 @@ t.test("fragments", { skip }, async (t) => {
       });
     }
     t.test(`${way}: one that is missing keeps the others from passing`, async (t) => {
-      t.notOk(await isEchoed(dst, 6000, (frame) => cut(frame, 1232).toSpliced(2, 1)));
+      t.notOk(await isEchoed(dst, 6000, (frame) => cut(frame, 1232).toSpliced(2, 1), false));
     });
   }
 
@@ -171,7 +167,7 @@ t.test("fragments", { skip }, async (t) => {
   for (const [attack, cut] of Object.entries(attacks)) {
     t.test(`overlap is given up: ${attack}`, async (t) => {
       const before = await dropped("FRAGMENT_OVERLAP");
-      t.notOk(await isEchoed(service.v4, 1600, cut));
+      t.notOk(await isEchoed(service.v4, 1600, cut, false));
       t.ok((await dropped("FRAGMENT_OVERLAP")) > before);
     });
   }

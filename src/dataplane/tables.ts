@@ -130,7 +130,8 @@ export class Tables {
   tunnelVtep = -1; // VTEP that sent the packet in `outer`; -1: not asked for
   readonly removalWalk = new RemovalWalk();
   walkFailedMs = -1000; // when a walk through the source ports last found none free
-  gaveWayMs = -1; // when a connection last had to give its source port up
+  gaveWayMs = -1; // when a connection last had to give its source port up …
+  gaveWayPlace = 0; // … and for which destination
   nowMs = 0; // engine clock of the batch
   ipId = 1; // identification of packets we make ourselves
 

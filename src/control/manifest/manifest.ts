@@ -90,8 +90,9 @@ export function* parseSteps(
   for (const { file, text } of texts) {
     const pieces = isJson(text) ? [{ text, line: 0, documents: 0 }] : splitDocuments(text);
     for (const piece of pieces) {
-      const source = new Source(file, piece);
-      const readings = before?.get(piece.text) ?? (yield* readPiece(source, options, problems));
+      const known = before?.get(piece.text);
+      const source = new Source(file, known === undefined && after !== undefined ? owned(piece) : piece);
+      const readings = known ?? (yield* readPiece(source, options, problems));
       yield;
       for (const reading of readings ?? []) manifests.push(manifestFrom(reading, source));
       if (readings !== undefined) after?.set(piece.text, readings);
@@ -100,6 +101,14 @@ export function* parseSteps(
   checkDuplicates(manifests, problems);
   if (problems.length > 0) throw new ManifestError(problems);
   return manifests;
+}
+
+/**
+ * The same with a text of its own. A part of a string holds the whole of it, so objects that are kept from one version of
+ * a file to the next would each keep the version they came with.
+ */
+function owned(piece: TextPiece): TextPiece {
+  return { ...piece, text: Buffer.from(piece.text).toString() };
 }
 
 /** A piece of a file. Its documents are read when somebody asks for them: of a piece that is known, hardly ever. */

@@ -43,10 +43,9 @@ export function splitJson(text: string): (TextPiece & { readonly column: number 
   let lineStart = 0;
   for (let at = 0; at < text.length; ) {
     const start = at + text.slice(at).search(/\S|$/);
-    for (let n = text.indexOf("\n", at); n >= 0 && n < start; n = text.indexOf("\n", n + 1)) {
-      line++;
-      lineStart = n + 1;
-    }
+    const between = text.slice(at, start);
+    line += linesIn(between);
+    if (between.includes("\n")) lineStart = at + between.lastIndexOf("\n") + 1;
     if (start === text.length) break;
     const end = endOfObject(text, start);
     if (end < 0) return undefined;

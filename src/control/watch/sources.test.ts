@@ -3,8 +3,11 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import t from "tap";
 import type { ObjectEvent } from "../desired-state.ts";
+import { parseSteps, type Readings } from "../manifest/manifest.ts";
 import { FilesSource } from "./files-source.ts";
 import { SocketSource } from "./socket-source.ts";
 import type { ObjectSource } from "./source.ts";
@@ -120,6 +123,33 @@ t.test("files: of many documents those that changed are told, and where they sta
   source.reload();
   await heard.until(() => heard.synced > 2);
   t.same(heard.events, ["MODIFIED b", "ADDED d"], "order is nothing that is told");
+});
+
+t.test("what is kept of older texts is what they said, not the texts", async (t) => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const heapMb = (): number => {
+    collect();
+    return process.memoryUsage().heapUsed / 2 ** 20;
+  };
+  const document = (name: string, port: number): string =>
+    `apiVersion: v1\nkind: Service\nmetadata:\n  name: a-service-with-a-long-name-${name}\nspec:\n  ports:\n  - port: ${port}\n`;
+  const padding = `# ${"x".repeat(1 << 20)}\n`;
+  const kept: unknown[] = [];
+  let readings: Readings = new Map();
+  const before = heapMb();
+  for (let version = 0; version < 40; version++) {
+    const documents = Array.from({ length: 40 }, (_, i) => document(`${i}`, i === version ? 81 : 80));
+    const text = `${padding}---\n${documents.join("---\n")}`;
+    const after: Readings = new Map();
+    const steps = parseSteps([{ file: "x.yaml", text }], {}, readings, after);
+    let step = steps.next();
+    while (step.done !== true) step = steps.next();
+    kept.push(step.value[version].object);
+    readings = after;
+  }
+  const grown = heapMb() - before;
+  t.ok(grown < 15, `${grown.toFixed(1)} MB for ${kept.length} objects of 40 texts of 1 MB`);
 });
 
 t.test(

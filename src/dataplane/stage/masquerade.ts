@@ -37,8 +37,9 @@ const LOOPBACK_NET = 127;
 const { Status } = conntrack;
 /**
  * What one packet may cost: random tries, fewer where a connection was met that may give way, and very few in a
- * millisecond in which that was necessary; then steps of a walk. A walk is for a port range that is full of living
- * connections; while one has just failed there are no others.
+ * millisecond in which that was necessary for the same destination; then steps of a walk. A walk is for a port range
+ * that is full of living connections; while one has just failed there are no others, wherever to, or who fills two
+ * ranges could have one for each packet.
  */
 const RANDOM_TRIES = 32;
 const TRIES_WITH_VICTIM = 16;
@@ -152,7 +153,9 @@ function findPort(pkt: Packet, t: Tables, masked: boolean, nowSec: number): numb
   let n = pickBelow(t, usable);
   let victim = -1;
   let victimPort = 0;
-  const enough = t.nowMs === t.gaveWayMs ? TRIES_IN_FLOOD : TRIES_WITH_VICTIM;
+  const place = Math.imul(to[7], 0x9e3779b1) ^ Math.imul(to[8] & 0xffff, 0x85ebca6b) ^ (low << 8) ^ proto;
+  const isFlood = t.nowMs === t.gaveWayMs && t.gaveWayPlace === place;
+  const enough = isFlood ? TRIES_IN_FLOOD : TRIES_WITH_VICTIM;
   for (let tries = 0; tries < RANDOM_TRIES + WALK_STEPS; tries++) {
     const port = low + (n < gapAt ? n : n + gap);
     setSourcePort(pkt, t, port);
@@ -161,12 +164,14 @@ function findPort(pkt: Packet, t: Tables, masked: boolean, nowSec: number): numb
       if (!masked) t.counters.events[Event.SNAT_PORT_REMAPPED]++;
       return DropReason.NONE;
     }
-    if (victim < 0 && (holder & 1) === 1 && conntrack.mayGiveWay(t.conntrack, holder >> 1)) {
+    if (victim < 0 && (holder & 1) === 1 && conntrack.mayGiveWay(t.conntrack, holder >> 1, nowSec)) {
       victim = holder >> 1;
       victimPort = port;
     }
     if (victim >= 0 && tries >= enough) {
       t.gaveWayMs = t.nowMs;
+      t.gaveWayPlace = place;
+      if (!masked) t.counters.events[Event.SNAT_PORT_REMAPPED]++;
       conntrack.giveWay(t.conntrack, victim);
       setSourcePort(pkt, t, victimPort);
       return DropReason.NONE;

@@ -438,6 +438,7 @@ const SCTP = 132;
 // TcpState and SctpState, whose files import this one.
 const TCP_FIN_WAIT = 4;
 const TCP_TIME_WAIT = 7;
+const ANSWER_SEC = 5; // after which nobody waits for the answer to a datagram or a ping
 const TCP_CLOSE = 8;
 const SCTP_SHUTDOWN_SENT = 5;
 const SCTP_SHUTDOWN_ACK_SENT = 7;
@@ -472,14 +473,16 @@ function isLeaving(t: Conntrack, slot: number): boolean {
 }
 
 /**
- * May a new connection have this one's place, where there is no other? One that was never answered and confirmed, or
- * that is over (nf_nat_may_kill).
+ * May a new connection have this one's source port, where there is no other? A masqueraded one that is over, as
+ * nf_nat_may_kill has it, or that was never confirmed: of TCP at once, since a late answer is out of the new one's
+ * window; of others, which have none, when an answer is no longer to be expected.
  */
-export function mayGiveWay(t: Conntrack, slot: number): boolean {
-  if ((t.status[slot] & ASSURED) === 0) return true;
-  return (
-    (t.tuple[(slot << 3) + 3] & 0xff) === TCP && t.state[slot] >= TCP_TIME_WAIT && t.state[slot] <= TCP_CLOSE
-  );
+export function mayGiveWay(t: Conntrack, slot: number, nowSec: number): boolean {
+  const status = t.status[slot];
+  if ((status & Status.SRC_NAT) === 0) return false;
+  const isTcp = (t.tuple[(slot << 3) + 3] & 0xff) === TCP;
+  if ((status & ASSURED) === 0) return isTcp || ((nowSec - t.startSec[slot]) | 0) >= ANSWER_SEC;
+  return isTcp && t.state[slot] >= TCP_TIME_WAIT && t.state[slot] <= TCP_CLOSE;
 }
 
 /** Ends a connection for another one's sake. */
