@@ -24,6 +24,11 @@ const SUPERFRAMES = 1 << 9;
 const FLOWS = 50_000;
 const PORT_AT = 34; // of a TCP or UDP frame without IP options
 const WINDOW_AT = 48;
+const ID_AT = 18;
+const SOURCE_AT = 26;
+const FORGED_ID = 0x8efe; // with the lower half of 203.0.113.1 it makes 0xffff
+const NODE_PORT = 30_080;
+const FORGED = 70_000; // more than there are source ports to masquerade with
 /** Minimum of several runs, ns, AMD EPYC, Node 20.20, on a machine that was busy: ratios hold, figures do not. */
 const RECORDED: Record<string, number> = {
   "copy alone, 64 bytes": 15,
@@ -32,6 +37,7 @@ const RECORDED: Record<string, number> = {
   "ClusterIP, partial checksum": 280,
   "ClusterIP, 50000 connections": 340,
   "ClusterIP, a new connection each, and its expiry": 675,
+  "a forged SYN each, every source port taken": 1_900,
   "answer of an endpoint, bridged and un-translated": 250,
   "into VXLAN, 64 bytes": 395,
   "out of VXLAN, 64 bytes": 390,
@@ -54,7 +60,7 @@ function createBench(conntrackLog2 = 17): Bench {
   createSeed(conntrack, hotLoop.SEED);
   const node = new TestNode({ tables: { conntrack }, unchecked: true, ...(native && { offload: native }) });
   const endpoints = [`${POD3}:8080`];
-  node.setService({ name: "web", clusterIp: VIP, endpoints });
+  node.setService({ name: "web", clusterIp: VIP, nodePort: NODE_PORT, endpoints });
   node.setService({ name: "dns", clusterIp: VIP, protocol: 17, port: 53, endpoints: [`${POD3}:5353`] });
   node.send("uplink", build.arpFrame({ senderIp: PEER, senderMac: uplinkMacOf(2), targetIp: NODE }));
   node.run();
@@ -174,6 +180,19 @@ function createWindows(): (arena: Uint8Array, frame: number) => void {
   };
 }
 
+/** Another sender in each segment; the identification goes the other way, so that the header's sum stays right. */
+function createSources(): (arena: Uint8Array, frame: number) => void {
+  let sender = 0;
+  return (arena, frame) => {
+    sender++;
+    arena[frame + SOURCE_AT + 2] = sender >>> 8;
+    arena[frame + SOURCE_AT + 3] = sender;
+    arena[frame + ID_AT] = ~(sender >>> 8);
+    arena[frame + ID_AT + 1] = ~sender;
+    arena[frame + PORT_AT] = sender >>> 16;
+  };
+}
+
 function expireAll(node: TestNode): void {
   const ct = node.tables.conntrack;
   const later = node.engine.nowSec + 1000;
@@ -229,6 +248,18 @@ const cases: Case[] = [
     frame: (node) => plain(query(node)),
     vary: createFreshPorts(),
     after: expireAll,
+  },
+  {
+    name: "a forged SYN each, every source port taken",
+    port: "uplink",
+    frame: (node) =>
+      plain(
+        build.tcpFrame({
+          ...{ ...pathTo(node, "203.0.113.1", NODE), dstPort: NODE_PORT, flags: "S", id: FORGED_ID },
+        }),
+      ),
+    vary: createSources(),
+    before: (bench, id) => poll(bench, id, FORGED),
   },
   {
     name: "answer of an endpoint, bridged and un-translated",
