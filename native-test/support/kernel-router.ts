@@ -188,6 +188,7 @@ export class KernelRouter {
       ]),
     ];
     this.run("nft -f -", `${rules.join("\n")}\n`);
+    this.run("conntrack -F"); // none of them has to be walked over any more
   }
 
   /** Deletes the entries of this scenario's zone for which `words` has words of conntrack(8). */
