@@ -78,9 +78,6 @@ function validatePort(port: ServicePort, at: FieldPath, needsName: boolean, prob
 function validateAffinity(service: Service, problems: FieldProblems): void {
   const { sessionAffinity, sessionAffinityConfig } = service.spec;
   problems.oneOf(spec("sessionAffinity"), sessionAffinity, ["ClientIP", "None"]);
-  if (sessionAffinity === "None" && sessionAffinityConfig !== undefined) {
-    problems.forbidden(spec("sessionAffinityConfig"), "must not be set when session affinity is None");
-  }
   const seconds = sessionAffinityConfig?.clientIP?.timeoutSeconds;
   if (
     sessionAffinity === "ClientIP" &&

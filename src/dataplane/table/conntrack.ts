@@ -452,15 +452,13 @@ function earlyDrop(t: Conntrack, nowSec: number): boolean {
     const s = t.status[slot];
     if (s === 0) continue;
     if ((s & ASSURED) === 0 || t.expiresAtSec[slot] - nowSec <= 0) {
-      remove(t, slot);
-      h[H_EARLY_DROP]++;
+      giveWay(t, slot);
       return true;
     }
     if (leaving < 0 && isLeaving(t, slot)) leaving = slot;
   }
   if (leaving < 0) return false;
-  remove(t, leaving);
-  h[H_EARLY_DROP]++;
+  giveWay(t, leaving);
   return true;
 }
 
