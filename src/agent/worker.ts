@@ -62,7 +62,9 @@ const control = new Int32Array(init.memory.control);
 const tokens = new Int32Array(256);
 /** What `wait` read: CLOCK_MONOTONIC, ms. In an array, not in variables: a turn makes no garbage. */
 const clock = new Float64Array(2);
-native.wait(init.poller, tokens, 0, 0, clock);
+const tokensPin = native.pin(tokens);
+const clockPin = native.pin(clock);
+native.wait(init.poller, tokensPin, 0, 0, clockPin);
 const startedMs = clock[0];
 /** What CLOCK_MONOTONIC has to be moved by to be the time of day, ms. */
 const epochMs = performance.timeOrigin + performance.now() - startedMs;
@@ -125,8 +127,8 @@ function waitUs(): number {
 /** One turn. */
 function pollOnce(): void {
   const ready = isRung
-    ? native.wait(init.poller, tokens, 0, 0, clock)
-    : native.wait(init.poller, tokens, waitUs(), busyPoll.windowUs, clock);
+    ? native.wait(init.poller, tokensPin, 0, 0, clockPin)
+    : native.wait(init.poller, tokensPin, waitUs(), busyPoll.windowUs, clockPin);
   if (!isRung) learn(busyPoll, ready > 0 ? Math.ceil(clock[1] * 1000) : SLEEP_US);
   engine.setClock(plane, Math.floor(clock[0] - startedMs));
   const watchers = plane.tables.watchers;

@@ -6,7 +6,7 @@ import type { Tables } from "./tables.ts";
  * Completes a partial checksum where nobody behind us would: before a datagram is cut, stored or tunnelled.
  */
 export function completeChecksum(pkt: Packet, t: Tables): void {
-  const sum = t.offload.checksum(t.arena, pkt.csumStart, pkt.end - pkt.csumStart, 0);
+  const sum = t.offload.checksum(t.arenaPin, pkt.csumStart, pkt.end - pkt.csumStart, 0);
   pkt.view.setUint16(pkt.csumStart + pkt.csumOffset, finished(sum, pkt.csumOffset));
   pkt.csumPartial = 0;
 }

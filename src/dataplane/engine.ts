@@ -4,6 +4,7 @@
  * a turn. The plane's one `try` is here: an exception below it is our bug, is counted as INTERNAL_ERROR, and costs
  * the batch's remaining packets nothing.
  */
+import { createPin, type MaybePinned } from "../base/maybe-pinned.ts";
 import { type Counters, clearPort, countPort, Event, PortCounter } from "./counters.ts";
 import { DropReason } from "./drop-reason.ts";
 import { describeExpired } from "./fragment-timeout.ts";
@@ -51,6 +52,10 @@ export class Engine {
   readonly io: Io | null;
   readonly rxOffs = new Int32Array(BATCH);
   readonly rxLens = new Int32Array(BATCH);
+  /** The batch as `io` wants it. */
+  readonly arenaPin: MaybePinned<Uint8Array>;
+  readonly rxOffsPin: MaybePinned<Int32Array>;
+  readonly rxLensPin: MaybePinned<Int32Array>;
   readonly probes = new Int32Array(64);
   nowSec = 1;
   lastSweepMs = 0;
@@ -77,6 +82,9 @@ export class Engine {
       tx: this.tx,
       offload: options.offload,
     });
+    this.arenaPin = createPin(options.io, arena);
+    this.rxOffsPin = createPin(options.io, this.rxOffs);
+    this.rxLensPin = createPin(options.io, this.rxLens);
     for (let i = 0; i < BATCH; i++) this.rxOffs[i] = i * SLOT_STRIDE + HEADROOM;
   }
 }
@@ -133,7 +141,7 @@ function receiveBatch(e: Engine, id: number): number {
   if (fd >= 0) {
     if (e.io === null) return 0;
     const kind = e.ports.ioKind[id];
-    return e.io.receive(fd, kind, e.tables.arena, e.rxOffs, e.rxLens, 0, BATCH, SLOT_ROOM, BYTE_BUDGET);
+    return e.io.receive(fd, kind, e.arenaPin, e.rxOffsPin, e.rxLensPin, 0, BATCH, SLOT_ROOM, BYTE_BUDGET);
   }
   const device = e.ports.devices[id];
   if (device === null || device.receive === undefined) return 0;

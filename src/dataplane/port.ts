@@ -4,6 +4,8 @@
  * batches (`fd >= 0`); the others implement `receive` and `transmit` themselves.
  */
 
+import type { MaybePinned, Pins } from "../base/maybe-pinned.ts";
+
 /** How the bytes of a port are laid out for the addon's receive/transmit. */
 export const IoKind = Object.freeze({ TAP_VNET: 0, PACKET_VNET: 1, TAP: 2, PACKET: 3 } as const);
 export type IoKind = (typeof IoKind)[keyof typeof IoKind];
@@ -37,35 +39,35 @@ export interface Port {
 }
 
 /** The addon's part of the engine: batches, waiting, and the few byte loops that C does faster. */
-export interface Io {
+export interface Io extends Pins {
   receive(
     fd: number,
     kind: number,
-    arena: Uint8Array,
-    offs: Int32Array,
-    lens: Int32Array,
+    arena: MaybePinned<Uint8Array>,
+    offs: MaybePinned<Int32Array>,
+    lens: MaybePinned<Int32Array>,
     first: number,
     max: number,
     slotBytes: number,
     byteBudget: number,
   ): number;
   transmit(
-    fds: Int32Array,
-    kinds: Int32Array,
-    arena: Uint8Array,
-    offs: Int32Array,
-    lens: Int32Array,
+    fds: MaybePinned<Int32Array>,
+    kinds: MaybePinned<Int32Array>,
+    arena: MaybePinned<Uint8Array>,
+    offs: MaybePinned<Int32Array>,
+    lens: MaybePinned<Int32Array>,
     count: number,
-    results: Int32Array,
+    results: MaybePinned<Int32Array>,
   ): number;
 }
 
 /** Pure byte work over the arena: the addon's, or its TypeScript twin (wire/offload.ts). */
-export interface Offload {
-  checksum(arena: Uint8Array, off: number, len: number, seed: number): number;
-  copyChecksum(arena: Uint8Array, dst: number, src: number, len: number, seed: number): number;
+export interface Offload extends Pins {
+  checksum(arena: MaybePinned<Uint8Array>, off: number, len: number, seed: number): number;
+  copyChecksum(arena: MaybePinned<Uint8Array>, dst: number, src: number, len: number, seed: number): number;
   segmentTcp(
-    arena: Uint8Array,
+    arena: MaybePinned<Uint8Array>,
     frame: number,
     frameLen: number,
     l3: number,
@@ -76,17 +78,17 @@ export interface Offload {
     outBytes: number,
     prefix: number,
     prefixLen: number,
-    result: Int32Array,
+    result: MaybePinned<Int32Array>,
   ): number;
   coalesce(
-    arena: Uint8Array,
+    arena: MaybePinned<Uint8Array>,
     payload: number,
     payloadLen: number,
     stride: number,
     prefixLen: number,
     out: number,
     outBytes: number,
-    desc: Int32Array,
+    desc: MaybePinned<Int32Array>,
     maxDesc: number,
   ): number;
 }

@@ -4,6 +4,7 @@
  * ones (routes, vteps, address sets) are replaced as a whole, services are patched one service port at a time.
  */
 
+import { createPin, type MaybePinned } from "../base/maybe-pinned.ts";
 import * as ftp from "../wire/ftp.ts";
 import type { Counters } from "./counters.ts";
 import { Packet } from "./packet.ts";
@@ -78,6 +79,8 @@ export class RemovalWalk {
 
 export class Tables {
   readonly arena: Uint8Array;
+  /** The arena as `offload` wants it. */
+  readonly arenaPin: MaybePinned<Uint8Array>;
   readonly config = new NodeConfig();
   readonly counters: Counters;
   readonly ports: PortTable;
@@ -115,6 +118,7 @@ export class Tables {
   readonly keyA = new Int32Array(10);
   readonly keyB = new Int32Array(10);
   readonly segment = new Int32Array(4);
+  readonly segmentPin: MaybePinned<Int32Array>;
   readonly ftp = new Int32Array(ftp.RESULT_WORDS);
   readonly ftpText = new Uint8Array(ftp.TEXT_MAX);
   readonly tcpSegment = new Segment();
@@ -122,6 +126,7 @@ export class Tables {
   readonly sctpRecord = new Int32Array(RECORD_WORDS);
   /** (offset, length) of inner frames, then the input bytes that went into them: `coalesce`'s result. */
   readonly descriptors = new Int32Array(2 * DESCRIPTORS + 1);
+  readonly descriptorsPin: MaybePinned<Int32Array>;
   /** Pairs of slots for joined inner frames, in use until the next flush. */
   readonly firstArea: number;
   readonly areas: number;
@@ -144,6 +149,9 @@ export class Tables {
     this.pool = init.pool;
     this.tx = init.tx;
     this.offload = init.offload;
+    this.arenaPin = createPin(init.offload, init.arena);
+    this.descriptorsPin = createPin(init.offload, this.descriptors);
+    this.segmentPin = createPin(init.offload, this.segment);
     this.watchers = init.watchers ?? new Watchers();
     this.fdb = init.fdb ?? new Fdb(10);
     this.fabric = init.fabric ?? new Neighbors(10);

@@ -175,14 +175,14 @@ function finishDatagram(t: Tables, l3: number, l4: number, udpLen: number, index
   }
   udp.setLength(view, l4, udpLen);
   udp.setChecksum(view, l4, 0);
-  const sum = ~t.offload.checksum(t.arena, l4, udpLen, checksum.fold(seed)) & 0xffff;
+  const sum = ~t.offload.checksum(t.arenaPin, l4, udpLen, checksum.fold(seed)) & 0xffff;
   udp.setChecksum(view, l4, sum === 0 ? 0xffff : sum);
 }
 
 /** Nobody behind the tunnel will complete a partial checksum: do it now. */
 function complete(t: Tables, pkt: Packet, off: number, len: number): void {
   const start = pkt.csumStart - pkt.off + off;
-  const sum = t.offload.checksum(t.arena, start, off + len - start, 0);
+  const sum = t.offload.checksum(t.arenaPin, start, off + len - start, 0);
   t.own.view.setUint16(start + pkt.csumOffset, finished(sum, pkt.csumOffset));
   t.counters.events[Event.CSUM_COMPLETED]++;
 }
@@ -239,7 +239,7 @@ function segments(
   const stride = vxlan.HEADER_LEN + (l4 - off) + ((t.own.view.getUint8(l4 + 12) >>> 4) << 2) + pkt.gsoSize;
   const room = piecesThatFit(outer, stride) * stride;
   const consumed = t.offload.segmentTcp(
-    t.arena,
+    t.arenaPin,
     off,
     len,
     l3,
@@ -250,7 +250,7 @@ function segments(
     room,
     prefix,
     vxlan.HEADER_LEN,
-    result,
+    t.segmentPin,
   );
   if (consumed <= 0) {
     pool.release(t.pool, slot);

@@ -26,7 +26,15 @@ function queue(capacity = 8): { q: TxQueue; sent: Sent[]; calls: number[]; resul
   const results: number[] = []; // answers of the addon, front first; 0 when there is none
   const io: Io = {
     receive: () => 0,
-    transmit: (fds, _kinds, _arena, offs, lens, count, out) => {
+    transmit: (
+      fds: Int32Array,
+      _kinds: Int32Array,
+      _arena: Uint8Array,
+      offs: Int32Array,
+      lens: Int32Array,
+      count: number,
+      out: Int32Array,
+    ) => {
       calls.push(count);
       for (let i = 0; i < count; i++) {
         out[i] = results.shift() ?? 0;

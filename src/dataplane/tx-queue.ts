@@ -3,6 +3,7 @@
  * into the addon for all ports. A frame's bytes must not change between the two; flooding queues one frame
  * for several ports, everything else queues a frame once.
  */
+import { createPin, type MaybePinned } from "../base/maybe-pinned.ts";
 import { type Counters, countPort, PortCounter } from "./counters.ts";
 import { DropReason } from "./drop-reason.ts";
 import type { Io, Port } from "./port.ts";
@@ -104,6 +105,13 @@ export class TxQueue {
   readonly ports: Int32Array;
   readonly slots: Int32Array; //   pool slot to give back after the flush, -1: none
   readonly results: Int32Array;
+  /** The columns as `io` wants them. */
+  readonly fdsPin: MaybePinned<Int32Array>;
+  readonly kindsPin: MaybePinned<Int32Array>;
+  readonly arenaPin: MaybePinned<Uint8Array>;
+  readonly offsPin: MaybePinned<Int32Array>;
+  readonly lensPin: MaybePinned<Int32Array>;
+  readonly resultsPin: MaybePinned<Int32Array>;
   readonly one = new OneFrame();
   readonly capacity: number;
   readonly arena: Uint8Array;
@@ -137,6 +145,12 @@ export class TxQueue {
     this.ports = new Int32Array(capacity);
     this.slots = new Int32Array(capacity);
     this.results = new Int32Array(capacity);
+    this.fdsPin = createPin(io, this.fds);
+    this.kindsPin = createPin(io, this.kinds);
+    this.arenaPin = createPin(io, arena);
+    this.offsPin = createPin(io, this.offs);
+    this.lensPin = createPin(io, this.lens);
+    this.resultsPin = createPin(io, this.results);
   }
 }
 
@@ -162,7 +176,8 @@ export function flush(q: TxQueue): void {
   const n = q.count;
   if (n === 0) return;
   if (q.soft > 0) flushSoft(q);
-  else if (q.io !== null) q.io.transmit(q.fds, q.kinds, q.arena, q.offs, q.lens, n, q.results);
+  else if (q.io !== null)
+    q.io.transmit(q.fdsPin, q.kindsPin, q.arenaPin, q.offsPin, q.lensPin, n, q.resultsPin);
   const c = q.counters;
   for (let i = 0; i < n; i++) {
     const port = q.ports[i];
@@ -200,6 +215,6 @@ function transmitOne(q: TxQueue, i: number): number {
   one.kind[0] = q.kinds[i];
   one.off[0] = q.offs[i];
   one.len[0] = q.lens[i];
-  q.io.transmit(one.fd, one.kind, q.arena, one.off, one.len, 1, one.result);
+  q.io.transmit(one.fd, one.kind, q.arenaPin, one.off, one.len, 1, one.result);
   return one.result[0];
 }

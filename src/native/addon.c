@@ -1,7 +1,20 @@
 // Registration of the addon's functions, and access to their arguments. binding.ts describes each function.
 #include "addon.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+// A typed array that was looked up once. To ask V8 for the memory behind one costs 45 ns, of what is pinned
+// 10, and a turn of the data plane names thirteen of them.
+typedef struct {
+  uint64_t magic;
+  napi_typedarray_type type;
+  size_t count;
+  void *data;
+  napi_ref array; // keeps the memory
+} Pinned;
+
+static const uint64_t PINNED = 0x706f647769726531; // told from the externals of other addons
 
 void args_load(Args *args, napi_env env, napi_callback_info info, size_t want) {
   args->env = env;
@@ -22,13 +35,23 @@ double arg_double(Args *args, size_t i) {
   return value;
 }
 
-// Works on views of ArrayBuffer and SharedArrayBuffer alike. The view's own offset is already in the pointer.
+// Works on views of ArrayBuffer and SharedArrayBuffer alike, and on what `pin` made of them. The view's own
+// offset is already in the pointer.
 static void *typed_array(Args *args, size_t i, napi_typedarray_type want, size_t *count) {
   static double empty; // a zero-length view may have no memory: give the sums an address they will not read
   napi_typedarray_type type;
   void *data = NULL;
   *count = 0;
   if (args->bad) return &empty;
+  if (napi_get_value_external(args->env, args->value[i], &data) == napi_ok) {
+    const Pinned *pinned = data;
+    if (pinned->magic == PINNED && pinned->type == want) {
+      *count = pinned->count;
+      return *count == 0 ? &empty : pinned->data;
+    }
+    args->bad = true;
+    return &empty;
+  }
   napi_status status = napi_get_typedarray_info(args->env, args->value[i], &type, count, &data, NULL, NULL);
   if (status != napi_ok || type != want) {
     args->bad = true;
@@ -79,11 +102,41 @@ napi_value throw_type_error(napi_env env) {
   return NULL;
 }
 
+static void unpin(napi_env env, void *data, void *hint) {
+  (void)hint;
+  Pinned *pinned = data;
+  napi_delete_reference(env, pinned->array);
+  free(pinned);
+}
+
+static napi_value Pin(napi_env env, napi_callback_info info) {
+  Args args;
+  args_load(&args, env, info, 1);
+  Pinned found = {.magic = PINNED};
+  if (args.bad || napi_get_typedarray_info(env, args.value[0], &found.type, &found.count, &found.data, NULL,
+                                           NULL) != napi_ok)
+    return throw_type_error(env);
+  Pinned *pinned = malloc(sizeof *pinned);
+  napi_value external = NULL;
+  if (pinned == NULL) return args.value[0];
+  *pinned = found;
+  if (napi_create_reference(env, args.value[0], 1, &pinned->array) != napi_ok) {
+    free(pinned);
+    return args.value[0];
+  }
+  if (napi_create_external(env, pinned, unpin, NULL, &external) != napi_ok) {
+    unpin(env, pinned, NULL);
+    return args.value[0];
+  }
+  return external;
+}
+
 static const struct {
   const char *name;
   napi_callback call;
 } FUNCTIONS[] = {
     {"enterNetns", EnterNetns},
+    {"pin", Pin},
     {"adviseHuge", AdviseHuge},
     {"openTap", OpenTap},
     {"tapOffload", TapOffload},

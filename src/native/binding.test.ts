@@ -54,6 +54,52 @@ t.test("arguments of a wrong type, or too few, throw a TypeError", async (t) => 
   for (const call of calls) t.throws(call, { name: "TypeError", code: "ERR_INVALID_ARG_TYPE" }, String(call));
 });
 
+t.test("a pinned array stands for the array itself, and for no array of another type", async (t) => {
+  const bytes = Uint8Array.from({ length: 64 }, (_, i) => i * 37);
+  const shared = new Uint8Array(new SharedArrayBuffer(64), 8, 48);
+  shared.set(bytes.subarray(0, 48));
+  for (const array of [bytes, shared, bytes.subarray(7, 40), new Uint8Array(0)]) {
+    const pinned = native.pin(array);
+    t.not(pinned, array);
+    t.equal(native.checksum(pinned, 0, array.length, 0), native.checksum(array, 0, array.length, 0));
+    t.equal(native.checksum(pinned, 1, array.length, 0), EINVAL, "its bounds are the array's");
+  }
+  const pinned = native.pin(bytes);
+  native.copyChecksum(pinned, 32, 0, 32, 0);
+  t.same(bytes.subarray(32), bytes.subarray(0, 32), "writes are seen in the array");
+  bytes[0] ^= 0xff;
+  t.equal(
+    native.checksum(pinned, 0, 64, 0),
+    native.checksum(bytes, 0, 64, 0),
+    "and its own in what was pinned",
+  );
+  // biome-ignore lint/suspicious/noExplicitAny: wrong types are the point
+  const loose = native as any;
+  const typeError = { name: "TypeError", code: "ERR_INVALID_ARG_TYPE" };
+  t.throws(() => loose.checksum(native.pin(ints(1, 2)), 0, 4, 0), typeError);
+  t.throws(() => loose.wait(1, pinned, 0, 0, clock), typeError);
+  for (const wrong of [undefined, 1, "x", {}, new DataView(bytes.buffer), pinned]) {
+    t.throws(() => loose.pin(wrong), typeError);
+  }
+});
+
+t.test("what was pinned keeps its memory, and gives it up when nobody has it any more", async (t) => {
+  const script = `
+    const native = (await import(${JSON.stringify(new URL("./binding.js", import.meta.url).href)})).loadNative();
+    const mebibytes = () => (gc(), process.memoryUsage().arrayBuffers >> 20);
+    let pins = Array.from({ length: 16 }, (_, i) => native.pin(new Uint8Array(1 << 20).fill(i)));
+    const turn = () => new Promise((resolve) => setTimeout(resolve, 10));
+    await turn();
+    const kept = mebibytes();
+    const intact = pins.every((pin, i) => native.checksum(pin, 0, 1 << 20, 0) === native.checksum(new Uint8Array(1 << 20).fill(i), 0, 1 << 20, 0));
+    pins = [];
+    for (let i = 0; i < 200 && mebibytes() > 1; i++) await turn();
+    console.log(kept >= 16, intact, mebibytes() <= 1);`;
+  const flags = ["--expose-gc", "--input-type=module", "-e", script];
+  const { stdout, stderr } = spawnSync(process.execPath, flags, { encoding: "utf8" });
+  t.equal(`${stdout}${stderr}`, "true true true\n");
+});
+
 t.test("names that cannot be names are refused", async (t) => {
   const out = new Int32Array(5);
   for (const name of ["", "sixteen-letters-", "a\0b"]) {

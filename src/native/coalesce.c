@@ -35,7 +35,7 @@ static Piece look(const uint8_t *at, int32_t len) {
   const uint16_t type = get16(at + 12);
   if (type == 0x0800) {
     if (ip[0] != 0x45 || ip[9] != PROTO_TCP || (get16(ip + 6) & 0x3fff) != 0) return p;
-    if (get16(ip + 2) != len - ETH_BYTES || fold(sum_bytes(ip, IPV4_MIN)) != 0xffff) return p;
+    if (get16(ip + 2) != len - ETH_BYTES || fold(sum_header(ip, IPV4_MIN)) != 0xffff) return p;
     p.l4 = ETH_BYTES + IPV4_MIN;
   } else if (type == 0x86dd) {
     if (len < ETH_BYTES + IPV6_BYTES + TCP_MIN || ip[0] >> 4 != 6 || ip[6] != PROTO_TCP) return p;
@@ -81,7 +81,7 @@ static bool joins(const Run *run, const Piece *p) {
 
 static bool is_verified(const Piece *p, uint64_t payload_sum) {
   const uint64_t sum = pseudo_sum(p->at + ETH_BYTES, p->is_v6) + htons((uint16_t)(p->len - p->l4)) +
-                       sum_bytes(p->at + p->l4, (size_t)(p->header - p->l4)) + payload_sum;
+                       sum_header(p->at + p->l4, (size_t)(p->header - p->l4)) + payload_sum;
   return fold(sum) == 0xffff;
 }
 
@@ -103,7 +103,7 @@ static void close_frame(Run *run) {
     } else {
       put16(ip + 2, (uint16_t)(run->len - ETH_BYTES));
       put16(ip + 10, 0);
-      put_sum(ip + 10, (uint16_t)~fold(sum_bytes(ip, IPV4_MIN)));
+      put_sum(ip + 10, (uint16_t)~fold(sum_header(ip, IPV4_MIN)));
     }
     put_sum(tcp + 16, fold(pseudo_sum(ip, run->is_v6) + htons((uint16_t)(run->len - run->l4))));
   }

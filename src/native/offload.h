@@ -47,9 +47,20 @@ static inline void put32(uint8_t *at, uint32_t value) {
 // Stores a sum that is already in memory order.
 static inline void put_sum(uint8_t *at, uint16_t sum) { memcpy(at, &sum, sizeof sum); }
 
+// The sum of a header: a multiple of four bytes, mostly 20 to 40, for which sum_bytes takes longer to begin.
+static inline uint64_t sum_header(const uint8_t *from, size_t count) {
+  uint64_t sum = 0;
+  for (size_t i = 0; i < count; i += 4) {
+    uint32_t word;
+    memcpy(&word, from + i, sizeof word);
+    sum += word;
+  }
+  return sum;
+}
+
 // Sum of a TCP pseudo-header without its length; l3 points at a checked IPv4 or IPv6 header.
 static inline uint64_t pseudo_sum(const uint8_t *l3, int is_v6) {
-  return (is_v6 ? sum_bytes(l3 + 8, 32) : sum_bytes(l3 + 12, 8)) + htons(PROTO_TCP);
+  return (is_v6 ? sum_header(l3 + 8, 32) : sum_header(l3 + 12, 8)) + htons(PROTO_TCP);
 }
 
 static inline int ranges_overlap(int64_t a, int64_t a_bytes, int64_t b, int64_t b_bytes) {

@@ -47,14 +47,14 @@ static Constant constants(const Cut *cut) {
   memset(copy + 4, 0, 4);
   memset(copy + 12, 0, 2);
   memset(copy + 16, 0, 2);
-  c.tcp = pseudo_sum(ip, cut->is_v6) + sum_bytes(copy, tcp_len);
+  c.tcp = pseudo_sum(ip, cut->is_v6) + sum_header(copy, tcp_len);
   if (cut->is_v6) return c;
   c.id = get16(ip + 4);
   const size_t ip_len = (size_t)(cut->l4 - cut->l3);
   memcpy(copy, ip, ip_len);
   memset(copy + 2, 0, 4);
   memset(copy + 10, 0, 2);
-  c.ip = sum_bytes(copy, ip_len);
+  c.ip = sum_header(copy, ip_len);
   return c;
 }
 

@@ -69,7 +69,7 @@ const planted: { name: string; offload: Partial<Offload>; finding: RegExp }[] = 
   {
     name: "a write into the next slot",
     offload: {
-      checksum: (arena, off, len, seed) => {
+      checksum: (arena: Uint8Array, off: number, len: number, seed: number) => {
         arena[off - (off % SLOT_STRIDE) + SLOT_STRIDE] = 0;
         return twin.checksum(arena, off, len, seed);
       },
@@ -78,13 +78,13 @@ const planted: { name: string; offload: Partial<Offload>; finding: RegExp }[] = 
   },
   {
     name: "a wrong checksum",
-    offload: { checksum: (arena, off, len, seed) => twin.checksum(arena, off, len, seed) ^ 1 },
+    offload: { checksum: (...args: Parameters<typeof twin.checksum>) => twin.checksum(...args) ^ 1 },
     finding: /good, but sent to .*checksum/,
   },
   {
     name: "a wrong segment",
     offload: {
-      segmentTcp: (...args) => {
+      segmentTcp: (...args: Parameters<typeof twin.segmentTcp>) => {
         const consumed = twin.segmentTcp(...args);
         args[0][args[7] + args[10] + 40] ^= 1;
         return consumed;

@@ -52,7 +52,7 @@ t.test("three seconds of bursts into two nodes find nothing", async (t) => {
 });
 
 t.test("provoked: a write into the next packet's slot is found", async (t) => {
-  const checksum: Offload["checksum"] = (arena, off, len, seed) => {
+  const checksum = (arena: Uint8Array, off: number, len: number, seed: number): number => {
     arena[off - (off % SLOT_STRIDE) + SLOT_STRIDE] = 0;
     return offloadTwin.checksum(arena, off, len, seed);
   };
@@ -79,7 +79,7 @@ const planted: { name: string; offload: Partial<Offload>; error: RegExp }[] = [
   {
     name: "a segment with a flipped bit",
     offload: {
-      segmentTcp: (...args) => {
+      segmentTcp: (...args: Parameters<typeof offloadTwin.segmentTcp>) => {
         const consumed = offloadTwin.segmentTcp(...args);
         const [arena, out] = [args[0], args[7]];
         arena[out + 30] ^= 1;

@@ -82,7 +82,7 @@ function outerChecksumOk(pkt: Packet, t: Tables): boolean {
     pkt.family === 4
       ? checksum.pseudoSumV4(pkt.key[3], pkt.key[7], UDP_PROTO, len)
       : checksum.pseudoSumV6(pkt.view, pkt.l3, UDP_PROTO, len);
-  return t.offload.checksum(t.arena, pkt.l4, len, checksum.fold(seed)) === 0xffff;
+  return t.offload.checksum(t.arenaPin, pkt.l4, len, checksum.fold(seed)) === 0xffff;
 }
 
 /**
@@ -98,7 +98,17 @@ export function innerFrames(pkt: Packet, t: Tables, at: number, slot: number): n
     const room = 2 * SLOT_STRIDE;
     const prefix = vxlan.HEADER_LEN;
     const left = pkt.end - at;
-    const n = t.offload.coalesce(t.arena, at, left, pkt.gsoSize, prefix, out, room, d, DESCRIPTORS);
+    const n = t.offload.coalesce(
+      t.arenaPin,
+      at,
+      left,
+      pkt.gsoSize,
+      prefix,
+      out,
+      room,
+      t.descriptorsPin,
+      DESCRIPTORS,
+    );
     if (n > 0) t.counters.events[Event.GSO_SEGMENTS_IN] += Math.ceil(d[2 * DESCRIPTORS] / pkt.gsoSize);
     return n;
   }

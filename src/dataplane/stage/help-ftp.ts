@@ -121,7 +121,7 @@ function transportSum(pkt: Packet, t: Tables): number {
     pkt.family === 4
       ? checksum.pseudoSumV4(view.getInt32(pkt.l3 + 12), view.getInt32(pkt.l3 + 16), pkt.proto, len)
       : checksum.pseudoSumV6(view, pkt.l3, pkt.proto, len);
-  return t.offload.checksum(t.arena, pkt.l4, len, checksum.fold(seed));
+  return t.offload.checksum(t.arenaPin, pkt.l4, len, checksum.fold(seed));
 }
 
 /** A frame may lie close before another one (several came out of one tunnel packet): what grows needs its own slot. */
