@@ -10,7 +10,7 @@ import { makeKernelSubject } from "./kernel-subject.ts";
 import { roundTrips, smallFrames, startServers, tcpStream, udpStream } from "./measure.ts";
 import { makePodwireSubject } from "./podwire-subject.ts";
 import { buildPrograms, type Program } from "./programs.ts";
-import { brokenFloors, formatTable, median, type Sample, toRows } from "./sample.ts";
+import { brokenFloors, formatTable, median, type Sample, toRows, turned } from "./sample.ts";
 import { brokenScale, formatScale, measureScale, type ScaleRow } from "./scale.ts";
 import { BenchError, onExit, undoAll } from "./shell.ts";
 import { dropDiscardTraffic, type Path, type Route, type Subject, type Target } from "./subject.ts";
@@ -120,7 +120,7 @@ async function makeSubjects(options: Options, copyLoop: string): Promise<Subject
 
 /**
  * Calls `measure` for every subject that has such a route, once a round, and keeps the sample with what identifies it: of
- * several rounds the median, with that round's remarks.
+ * several rounds the median, with that round's remarks. Each round begins with another subject.
  */
 async function forEachSubject(
   bench: Bench,
@@ -132,7 +132,7 @@ async function forEachSubject(
 ): Promise<void> {
   const found = new Map<Subject, (Partial<Sample> & { value: number })[]>();
   for (let round = 0; round < rounds; round++) {
-    for (const subject of bench.subjects) {
+    for (const subject of turned(bench.subjects, round)) {
       const route = subject.routes.find((r) => r.path === path && r.target === target);
       if (route === undefined) continue;
       const result = await measure(route);
@@ -180,7 +180,7 @@ async function measurePackets(bench: Bench): Promise<void> {
     for (const { variant, flows, senders } of variants) {
       const rounds = new Map<Subject, number[]>();
       for (let round = 0; round < bench.options.rounds; round++) {
-        for (const subject of bench.subjects) {
+        for (const subject of turned(bench.subjects, round)) {
           const route = subject.routes.find((r) => r.path === path && r.target === "service");
           // The kernel's path runs on the sending core; the others have a core of their own for it.
           if (route === undefined || (senders > 1 && subject.name !== "kernel")) continue;

@@ -1,5 +1,5 @@
 import t from "tap";
-import { brokenFloors, formatTable, median, type Sample, toRows } from "./sample.ts";
+import { brokenFloors, formatTable, median, ratioOf, type Sample, toRows, turned } from "./sample.ts";
 
 const sample = (over: Partial<Sample>): Sample => ({
   measure: "tcp",
@@ -9,13 +9,35 @@ const sample = (over: Partial<Sample>): Sample => ({
   subject: "podwire",
   value: 1,
   unit: "Gbit/s",
-  rounds: [1],
+  rounds: [over.value ?? 1],
   ...over,
 });
 
 t.test("the median of an even number of rounds lies between the middle two", (t) => {
   t.equal(median([4, 1, 3, 2]), 2.5);
   t.equal(median([9, 1, 5]), 5);
+  t.end();
+});
+
+t.test("of several rounds, those beside each other are compared", (t) => {
+  // The machine slows down to a third; podwire is a tenth faster all the time.
+  const slowing = [9, 6, 4, 3];
+  const kernel = sample({ subject: "kernel", value: 5, rounds: slowing });
+  const podwire = sample({ value: 5, rounds: slowing.map((value) => 1.1 * value) });
+  t.ok(Math.abs((ratioOf(podwire, kernel) ?? 0) - 1.1) < 1e-9);
+  t.equal(ratioOf(sample({ value: 6, rounds: [6] }), kernel), 1.2, "rounds that do not match: the values");
+  t.equal(
+    ratioOf(podwire, sample({ value: 5, rounds: [0, 6, 4, 3] })),
+    1,
+    "nor those of which one is nothing",
+  );
+  t.equal(ratioOf(podwire, sample({ value: 0, rounds: [0] })), undefined);
+  t.equal(ratioOf(podwire, undefined), undefined);
+  t.same(
+    [0, 1, 2, 3].map((round) => turned(["a", "b", "c"], round).join("")),
+    ["abc", "bca", "cab", "abc"],
+  );
+  t.same(turned([], 3), []);
   t.end();
 });
 

@@ -28,16 +28,32 @@ export interface Row {
   variant: string;
   unit: string;
   bySubject: Partial<Record<SubjectName, Sample>>;
-  ratioToKernel?: number;
-  ratioToCopyLoop?: number;
+  ratioToKernel?: number | undefined;
+  ratioToCopyLoop?: number | undefined;
   /** To another checkout of podwire. */
-  ratioToBefore?: number;
+  ratioToBefore?: number | undefined;
 }
 
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/**
+ * How `a` stands to `b`: the median of the ratios of rounds that were measured one after the other. Minutes apart, a shared
+ * machine differs from itself by more than two versions do.
+ */
+export function ratioOf(a: Sample, b: Sample | undefined): number | undefined {
+  if (b === undefined || b.value <= 0) return undefined;
+  const isPaired = a.rounds.length === b.rounds.length && b.rounds.every((value) => value > 0);
+  return isPaired ? median(a.rounds.map((value, i) => value / b.rounds[i])) : a.value / b.value;
+}
+
+/** The order of a round: turned by one each time, so that nobody always comes first. */
+export function turned<T>(subjects: readonly T[], round: number): T[] {
+  const by = subjects.length === 0 ? 0 : round % subjects.length;
+  return [...subjects.slice(by), ...subjects.slice(0, by)];
 }
 
 /** Brings samples of one thing by different subjects together, in the order in which they first appear. */
@@ -53,9 +69,9 @@ export function toRows(samples: readonly Sample[]): Row[] {
   for (const row of rows.values()) {
     const { podwire, before, kernel, "c-loop": copyLoop } = row.bySubject;
     if (podwire === undefined) continue;
-    if (kernel !== undefined && kernel.value > 0) row.ratioToKernel = podwire.value / kernel.value;
-    if (before !== undefined && before.value > 0) row.ratioToBefore = podwire.value / before.value;
-    if (copyLoop !== undefined && copyLoop.value > 0) row.ratioToCopyLoop = podwire.value / copyLoop.value;
+    row.ratioToKernel = ratioOf(podwire, kernel);
+    row.ratioToBefore = ratioOf(podwire, before);
+    row.ratioToCopyLoop = ratioOf(podwire, copyLoop);
   }
   return [...rows.values()];
 }
