@@ -1,6 +1,6 @@
 // Endurance: a lab under mixed load for minutes (a paced stream, a thousand new connections a second,
 // pings), and what became of it: errors, memory, garbage collections in the agents, round-trip times.
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
@@ -28,6 +28,8 @@ interface Agent {
   node: string;
   pid: number;
   memoryMb: number[];
+  /** Of its threads, before the load. */
+  before: Map<string, Turns>;
   /** Characters of its log before the load. */
   logStart: number;
 }
@@ -39,7 +41,7 @@ async function agents(podwire: string): Promise<Agent[]> {
   return Promise.all(
     status.nodes.map(async (node: { name: string; pid: number }) => {
       const logStart = (await readFile(logFile(node.name), "utf8")).length;
-      return { node: node.name, pid: node.pid, memoryMb: [], logStart };
+      return { node: node.name, pid: node.pid, memoryMb: [], before: await turnsOf(node.pid), logStart };
     }),
   );
 }
@@ -47,6 +49,35 @@ async function agents(podwire: string): Promise<Agent[]> {
 async function residentMb(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, "utf8");
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) / 1024;
+}
+
+/** What a thread has had of the processors so far. */
+interface Turns {
+  ranMs: number;
+  /** Ready to run, and waiting for a processor. */
+  waitedMs: number;
+}
+
+/** By thread (Linux Documentation/scheduler/sched-stats.rst). */
+async function turnsOf(pid: number): Promise<Map<string, Turns>> {
+  const turns = new Map<string, Turns>();
+  for (const thread of await readdir(`/proc/${pid}/task`)) {
+    const text = await readFile(`/proc/${pid}/task/${thread}/schedstat`, "utf8");
+    const [ranMs, waitedMs] = text.split(" ").map((ns) => Number(ns) / 1e6);
+    turns.set(thread, { ranMs, waitedMs });
+  }
+  return turns;
+}
+
+/** What the data-plane thread, which is the one that ran most, had since `before`. */
+async function turnsSince({ pid, before }: Agent): Promise<Turns> {
+  let most: Turns = { ranMs: 0, waitedMs: 0 };
+  for (const [thread, now] of await turnsOf(pid)) {
+    const then = before.get(thread) ?? { ranMs: 0, waitedMs: 0 };
+    const ranMs = now.ranMs - then.ranMs;
+    if (ranMs > most.ranMs) most = { ranMs, waitedMs: now.waitedMs - then.waitedMs };
+  }
+  return most;
 }
 
 interface Loads {
@@ -137,10 +168,15 @@ async function workerCollections(agent: Agent): Promise<Collections[]> {
   return readGcLog(log.slice(agent.logStart)).filter(({ isolate }) => isolate !== main.isolate);
 }
 
-async function judgeAgents(list: Agent[]): Promise<string[]> {
+async function judgeAgents(list: Agent[], seconds: number): Promise<string[]> {
   const broken: string[] = [];
   for (const agent of list) {
     const { node, memoryMb } = agent;
+    const percent = (ms: number) => (ms / (10 * seconds)).toFixed(1);
+    const { ranMs, waitedMs } = await turnsSince(agent);
+    progress(
+      `${node}: its data plane ran ${percent(ranMs)} % of the time, waited ${percent(waitedMs)} % to run`,
+    );
     // The first fifth fills caches and compiled code; after it memory must stand still.
     const settled = memoryMb.slice(Math.floor(memoryMb.length / 5));
     const growth = settled[settled.length - 1] - settled[0];
@@ -180,7 +216,7 @@ async function soak(options: Options): Promise<number> {
     const memory = list.map((a) => `${a.node} ${a.memoryMb[a.memoryMb.length - 1].toFixed(0)} MB`).join(", ");
     progress(`${Math.max(0, Math.round((end - Date.now()) / 1000))} s left, ${memory}`);
   }
-  const broken = [...(await judgeLoads(loads)), ...(await judgeAgents(list))];
+  const broken = [...(await judgeLoads(loads)), ...(await judgeAgents(list, seconds))];
   for (const line of broken) process.stdout.write(`broken: ${line}\n`);
   process.stdout.write(broken.length === 0 ? `${options.minutes} minutes: all as promised\n` : "");
   return broken.length === 0 ? 0 : 3;
