@@ -41,8 +41,8 @@ export function median(values: readonly number[]): number {
 }
 
 /**
- * How `a` stands to `b`: the median of the ratios of rounds that were measured one after the other. Minutes apart, a shared
- * machine differs from itself by more than two versions do.
+ * How `a` stands to `b`: the median of the ratios of rounds that were measured one after the other. Minutes apart, a
+ * shared machine differs from itself by more than two versions do.
  */
 export function ratioOf(a: Sample, b: Sample | undefined): number | undefined {
   if (b === undefined || b.value <= 0) return undefined;
