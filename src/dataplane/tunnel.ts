@@ -198,7 +198,7 @@ function encapsulateSuperframe(
 ): number {
   if (pkt.proto !== ipv4.PROTO_TCP) return giveBack(t, slot, DropReason.GSO_UNSUPPORTED);
   const view = t.own.view;
-  const prefix = off - vxlan.HEADER_LEN; // as a template as a template, in the frame's own headroom
+  const prefix = off - vxlan.HEADER_LEN; // as a template, in the frame's own headroom
   vxlan.emit(view, prefix, t.config.vni as Vni);
   const l3 = pkt.l3 - pkt.off + off;
   const l4 = pkt.l4 - pkt.off + off;

@@ -83,6 +83,14 @@ t.test("a pinned array stands for the array itself, and for no array of another 
   }
 });
 
+t.test("calls of the addon are not looked up in a dictionary", async (t) => {
+  const script = `
+    const native = (await import(${JSON.stringify(new URL("./binding.js", import.meta.url).href)})).loadNative();
+    console.log(%HasFastProperties(native));`;
+  const flags = ["--allow-natives-syntax", "--input-type=module", "-e", script];
+  t.equal(spawnSync(process.execPath, flags, { encoding: "utf8" }).stdout, "true\n");
+});
+
 t.test("what was pinned keeps its memory, and gives it up when nobody has it any more", async (t) => {
   const script = `
     const native = (await import(${JSON.stringify(new URL("./binding.js", import.meta.url).href)})).loadNative();

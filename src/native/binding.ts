@@ -33,8 +33,8 @@ export type IoKind = (typeof IoKind)[keyof typeof IoKind];
 
 export interface Native {
   /**
-   * Looks a typed array's memory up once and for all: what comes back stands for it in every call below, and costs a
-   * fifth of the time. It keeps the memory, which must not be transferred to another thread.
+   * Looks a typed array's memory up once and for all: what comes back stands for it in every call that takes a
+   * MaybePinned, and costs less there. It keeps the memory, which must not be transferred to another thread.
    */
   pin<T extends Uint8Array | Int32Array | Float64Array>(array: T): MaybePinned<T>;
   /** Asks the kernel for huge pages behind `arena`. -EINVAL where it has none: nothing is lost but speed. */
