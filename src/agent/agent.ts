@@ -17,6 +17,7 @@ import { errnoName, loadNative, type Native } from "../native/binding.ts";
 import { startApi } from "./api.ts";
 import { Attachments } from "./attachments.ts";
 import { conntrackSettings } from "./conntrack-settings.ts";
+import { defaultCpuLatencyUs } from "./cpu-latency.ts";
 import { HostRouting } from "./host-routing.ts";
 import { InlinePlane } from "./inline-plane.ts";
 import type { PlaneMessage } from "./messages.ts";
@@ -80,6 +81,8 @@ export class Agent {
       this.#plane = new PlaneHandle(this.#native, {
         sizes,
         spinUs: config.spinMicroseconds,
+        cpuLatencyUs: config.cpuLatencyMicroseconds ?? defaultCpuLatencyUs(),
+        nice: config.nice,
         servicesLog2: SERVICES_LOG2,
         onExit: (error) => this.onFatal(error),
       });

@@ -11,7 +11,7 @@ const FIRST_US = 10;
 export class BusyPoll {
   /** µs to poll next time. */
   windowUs = 0;
-  readonly limitUs: number;
+  limitUs: number;
 
   /** limitUs: the longest window, µs; 0: never poll, always block. */
   constructor(limitUs: number) {

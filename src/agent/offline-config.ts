@@ -25,6 +25,8 @@ export function offlineConfig(
     conntrackSysctls: {},
     ftpHelper: false,
     spinMicroseconds: 0,
+    cpuLatencyMicroseconds: null,
+    nice: 0,
     // A packet is asked about, or replayed, at whatever port it is said to have come by.
     antiSpoofing: false,
     leastConnections: false,

@@ -32,7 +32,8 @@ function spec(id: number, endpoints: number): services.ServicePortSpec {
 
 t.test("service ports that do not fit are told, and taken in when there is room", async (t) => {
   const onExit = (error: Error): void => void t.fail(error.message);
-  const plane = new PlaneHandle(loadNative(), { sizes: SIZES, spinUs: 0, servicesLog2: 10, onExit });
+  const scheduling = { spinUs: 0, cpuLatencyUs: -1, nice: 0 };
+  const plane = new PlaneHandle(loadNative(), { sizes: SIZES, ...scheduling, servicesLog2: 10, onExit });
   t.teardown(() => plane.stop());
   const put = (...upsert: services.ServicePortSpec[]): Promise<void> =>
     plane.apply({ type: "services", update: { upsert, remove: [] } });

@@ -29,6 +29,8 @@ const WINDOW = 32;
 export interface PlaneOptions {
   sizes: PlaneSizes;
   spinUs: number;
+  cpuLatencyUs: number;
+  nice: number;
   servicesLog2: number;
   /** Called when the worker ends without having been told to. */
   onExit: (error: Error) => void;
@@ -71,6 +73,8 @@ export class PlaneHandle implements Plane {
       bell: this.#bell,
       messages: port2,
       spinUs: options.spinUs,
+      cpuLatencyUs: options.cpuLatencyUs,
+      nice: options.nice,
       servicesLog2: options.servicesLog2,
     };
     for (const flag of V8_FLAGS) setFlagsFromString(flag);

@@ -14,9 +14,11 @@ import { Services } from "../dataplane/table/services.ts";
 import { loadNative } from "../native/binding.ts";
 import { applyMessage } from "./apply-message.ts";
 import { BusyPoll, learn } from "./busy-poll.ts";
+import { CpuLatency, follow, release } from "./cpu-latency.ts";
 import type { PlaneMessage } from "./messages.ts";
 import { Control, open, type PlaneMemory, type PlaneSizes } from "./plane-memory.ts";
-import { warmUp } from "./warm-up.ts";
+import { adjust, isFirst, ProcessorTime, ThreadPriority } from "./thread-priority.ts";
+import { collectNow, warmUp } from "./warm-up.ts";
 
 export interface WorkerInit {
   memory: PlaneMemory;
@@ -26,6 +28,10 @@ export interface WorkerInit {
   messages: MessagePort;
   /** Longest time to go on polling before blocking, µs; see busy-poll.ts. */
   spinUs: number;
+  /** What to ask of idle cores under load, µs; negative: nothing. See cpu-latency.ts. */
+  cpuLatencyUs: number;
+  /** Of this thread, while it has little to do; see thread-priority.ts. */
+  nice: number;
   servicesLog2: number;
 }
 
@@ -37,6 +43,10 @@ const AFFINITY_LOG2 = 17;
 const APPLY_MS = 0.25;
 /** Connections whose endpoint has not answered yet, in mode userspace: 2 KiB each, resident only when used. */
 const PENDING_LOG2 = 11;
+/** Longest window while this thread is before others: it yields to nobody then, and is woken soon. */
+const SPIN_FIRST_US = 30;
+/** How often the load is looked at, ms. */
+const LOAD_PERIOD_MS = 100;
 /** Longest sleep, so that expiry goes on: microseconds. */
 const SLEEP_US = 100_000;
 
@@ -69,6 +79,12 @@ const startedMs = clock[0];
 /** What CLOCK_MONOTONIC has to be moved by to be the time of day, ms. */
 const epochMs = performance.timeOrigin + performance.now() - startedMs;
 const busyPoll = new BusyPoll(init.spinUs);
+const cpuLatency = new CpuLatency(init.cpuLatencyUs);
+const priority = new ThreadPriority(init.nice);
+const processorTime = init.nice < 0 ? ProcessorTime.open() : null;
+let turns = 0;
+const period = { startMs: 0, wantedMs: 0, idleMs: 0 };
+const told = { cpuLatency: "", priority: "" };
 let stopping = false;
 /** Messages may be waiting. */
 let isRung = true; // the first look at the clock took the bell with it
@@ -130,7 +146,10 @@ function pollOnce(): void {
     ? native.wait(init.poller, tokensPin, 0, 0, clockPin)
     : native.wait(init.poller, tokensPin, waitUs(), busyPoll.windowUs, clockPin);
   if (!isRung) learn(busyPoll, ready > 0 ? Math.ceil(clock[1] * 1000) : SLEEP_US);
-  engine.setClock(plane, Math.floor(clock[0] - startedMs));
+  const nowMs = Math.floor(clock[0] - startedMs);
+  engine.setClock(plane, nowMs);
+  turns++;
+  if (nowMs - period.startMs >= LOAD_PERIOD_MS) lookAtLoad(nowMs);
   const watchers = plane.tables.watchers;
   if (watchers.active !== 0) watchers.clockUs[0] = (epochMs + clock[0]) * 1000;
   let work = 0;
@@ -150,6 +169,38 @@ function pollOnce(): void {
   if (plane.lastError !== "") reportError();
 }
 
+/** Cold: ten times a second. */
+function lookAtLoad(nowMs: number): void {
+  const elapsedMs = nowMs - period.startMs;
+  follow(cpuLatency, (turns * 1000) / elapsedMs, nowMs);
+  turns = 0;
+  period.startMs = nowMs;
+  if (processorTime !== null) adjustPriority(processorTime, nowMs, elapsedMs);
+  tellProblems();
+}
+
+function adjustPriority(time: ProcessorTime, nowMs: number, elapsedMs: number): void {
+  const wantedMs = time.wantedMs();
+  const idleMs = time.idleMs();
+  adjust(priority, (wantedMs - period.wantedMs) / elapsedMs, (idleMs - period.idleMs) / elapsedMs, nowMs);
+  period.wantedMs = wantedMs;
+  period.idleMs = idleMs;
+  busyPoll.limitUs = isFirst(priority) ? Math.min(SPIN_FIRST_US, init.spinUs) : init.spinUs;
+}
+
+function tellProblems(): void {
+  if (cpuLatency.problem !== told.cpuLatency) {
+    told.cpuLatency = cpuLatency.problem;
+    say(
+      `idle cores may sleep under load: ${cpuLatency.problem}: dataplane.cpuLatencyMicroseconds -1 does not ask`,
+    );
+  }
+  if (priority.problem !== told.priority) {
+    told.priority = priority.problem;
+    say(`packets wait for other programs: ${priority.problem}: dataplane.nice 0 does not ask to be first`);
+  }
+}
+
 /** A device that went away under us (its namespace was deleted): stop reading it, or we would spin on it. */
 function portFailed(id: number): void {
   const fd = plane.ports.fd[id];
@@ -160,12 +211,18 @@ function portFailed(id: number): void {
 
 function reportError(): void {
   Atomics.add(control, Control.ERRORS, 1);
-  process.stderr.write(`data plane: internal error, please report: ${plane.lastError}\n`);
+  say(`internal error, please report: ${plane.lastError}`);
   plane.lastError = "";
 }
 
+function say(text: string): void {
+  process.stderr.write(`data plane: ${text}\n`);
+}
+
 warmUp();
+collectNow(); // what starting left behind, before the first packet instead of under load
 control[Control.RUNNING] = 1;
 while (!stopping) pollOnce();
 control[Control.RUNNING] = 0;
+release(cpuLatency);
 init.messages.close();

@@ -52,6 +52,8 @@ class Agent {
         ...{ poolSlots: 64, seed: 7 },
       },
       spinUs: 0,
+      cpuLatencyUs: -1,
+      nice: 0,
       servicesLog2: SERVICES_LOG2,
       onExit: (error) => {
         throw error;

@@ -41,6 +41,10 @@ export interface AgentConfig {
   /** Read FTP's control connections for the data connections they announce. */
   readonly ftpHelper: boolean;
   readonly spinMicroseconds: number;
+  /** How soon idle cores are to run again while there is load, µs; -1: not asked for; null: what suits the machine. */
+  readonly cpuLatencyMicroseconds: number | null;
+  /** Nice value of the data-plane thread. */
+  readonly nice: number;
   /** Pods are held to their own MAC and addresses. */
   readonly antiSpoofing: boolean;
   /** New connections go to the endpoint that has the fewest, in any mode but userspace. */
@@ -67,6 +71,8 @@ interface RawAgent {
   conntrack?: { max?: number; helpers?: string[] } & ConntrackSysctls;
   dataplane?: {
     spinMicroseconds?: number;
+    cpuLatencyMicroseconds?: number;
+    nice?: number;
     antiSpoofing?: boolean;
     mssClamp?: boolean;
     leastConnections?: boolean;
@@ -78,6 +84,7 @@ const CONNTRACK_MAX = 262_144;
 const NODE_PORTS = "30000-32767";
 const PORT_MAX = 65_535;
 const SPIN_US = 100; // one TCP stream on one node of 2 cores, Gbit/s: 9 at 0, 10.7 at 50, 11.6 at 100, 11 at 200
+const NICE = -20; // with -10 the p99 of a ping over two nodes under load is half as much again (scripts/soak)
 
 /** Schema and values of an AgentConfiguration; undefined when there are problems. */
 export function agentConfig(value: unknown, problems: FieldProblems): AgentConfig | undefined {
@@ -110,6 +117,8 @@ export function agentConfig(value: unknown, problems: FieldProblems): AgentConfi
     conntrackSysctls: conntrackSysctls(raw.conntrack ?? {}),
     ftpHelper: raw.conntrack?.helpers?.includes("ftp") ?? false,
     spinMicroseconds: raw.dataplane?.spinMicroseconds ?? SPIN_US,
+    cpuLatencyMicroseconds: raw.dataplane?.cpuLatencyMicroseconds ?? null,
+    nice: raw.dataplane?.nice ?? NICE,
     antiSpoofing: raw.dataplane?.antiSpoofing ?? true,
     leastConnections: raw.dataplane?.leastConnections ?? false,
     resetRemovedEndpoints: raw.dataplane?.resetRemovedEndpoints ?? false,

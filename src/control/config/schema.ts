@@ -40,6 +40,8 @@ const conntrack = closed({
 });
 const dataplane = closed({
   spinMicroseconds: { type: "integer", minimum: 0, maximum: 1_000_000 },
+  cpuLatencyMicroseconds: { type: "integer", minimum: -1, maximum: 1_000_000 },
+  nice: { type: "integer", minimum: -20, maximum: 0 },
   antiSpoofing: { type: "boolean" },
   leastConnections: { type: "boolean" },
   resetRemovedEndpoints: { type: "boolean" },
