@@ -61,6 +61,7 @@ export class Agent {
   onFatal: (error: Error) => void = () => {};
   /** Called when objects cannot be read for the moment; what is known stays in force. */
   onProblem: (error: Error) => void = () => {};
+  onNote: (text: string) => void = () => {};
 
   constructor(config: AgentConfig) {
     this.config = config;
@@ -159,6 +160,7 @@ export class Agent {
         this.#schedule();
       },
       problem: (error) => this.onProblem(error),
+      note: (text) => this.onNote(text),
     });
   }
 

@@ -14,6 +14,7 @@ export async function runAgent(configFile: string): Promise<void> {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
   });
   agent.onProblem = (error) => log(error.message);
+  agent.onNote = log;
   ended.catch(() => {}); // a failure before we wait for it is still reported below
   await agent.start();
   log(`node ${config.nodeName}: data plane running, API on ${config.socket}`);

@@ -1,10 +1,9 @@
 // podwire apply -f FILE…
 import type { Command } from "commander";
-import type { Outcome } from "../control/cluster.ts";
 import { globals } from "./context.ts";
 import { usageError } from "./errors.ts";
 import { collect, readAll } from "./manifests.ts";
-import { printOutcomes } from "./outcomes.ts";
+import { type Outcomes, printOutcomes } from "./outcomes.ts";
 import { runningLab } from "./running-lab.ts";
 
 export function register(program: Command): void {
@@ -17,7 +16,7 @@ export function register(program: Command): void {
       if (flags.filename === undefined) throw usageError("apply: which manifests? podwire apply -f FILE");
       const lab = runningLab(globals(command));
       const body = { manifests: readAll(flags.filename), namespace: flags.namespace };
-      const { items } = await lab.call<{ items: Outcome[] }>({ method: "POST", path: "/apply", body });
-      await printOutcomes(globals(command), items);
+      const answer = await lab.call<Outcomes>({ method: "POST", path: "/apply", body });
+      await printOutcomes(globals(command), answer);
     });
 }

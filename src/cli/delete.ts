@@ -5,7 +5,7 @@ import type { Outcome } from "../control/cluster.ts";
 import { globals, progress } from "./context.ts";
 import { CliError, usageError } from "./errors.ts";
 import { collect, readAll } from "./manifests.ts";
-import { printOutcomes } from "./outcomes.ts";
+import { type Outcomes, printOutcomes } from "./outcomes.ts";
 import { type RunningLab, runningLab } from "./running-lab.ts";
 import { listObjects } from "./workload.ts";
 
@@ -34,11 +34,13 @@ export function register(program: Command): void {
       const lab = runningLab(globals(command));
       const before = await podKeys(lab);
       const items: Outcome[] = [];
+      const notes: string[] = [];
       for (const body of wanted) {
-        const answer = await lab.call<{ items: Outcome[] }>({ method: "POST", path: "/delete", body });
+        const answer = await lab.call<Outcomes>({ method: "POST", path: "/delete", body });
         items.push(...answer.items);
+        notes.push(...answer.notes);
       }
-      await printOutcomes(globals(command), items);
+      await printOutcomes(globals(command), { items, notes });
       if (flags.wait) await waitForPods(lab, before, items, Number(flags.timeout) * 1000);
     });
 }

@@ -7,10 +7,10 @@ import { type Cidr, cidr, contains, type IpFamily, parseIp } from "../base/ip.ts
 import type { AgentConfig } from "../control/config/agent.ts";
 import { defaultProxyConfig, type ProxyConfig } from "../control/config/proxy.ts";
 import { readProxyFile } from "../control/config/read-config.ts";
-import { isForeignKind } from "../control/kinds.ts";
-import { type ManifestText, parseManifests } from "../control/manifest/manifest.ts";
+import { type ManifestText, parseObjects } from "../control/manifest/manifest.ts";
 import type { KubeObject, Node, Pod, Service } from "../control/objects.ts";
 import { keyOf } from "../control/objects.ts";
+import { PassedOver } from "../control/passed-over.ts";
 import { type Globals, note } from "./context.ts";
 import { CliError, usageError } from "./errors.ts";
 import { readAll } from "./manifests.ts";
@@ -44,8 +44,10 @@ export async function openWorld(flags: Globals, options: WorldOptions): Promise<
 }
 
 function fileWorld(files: string[], options: WorldOptions): World {
-  const objects = rawObjects(files);
-  const previous = rawObjects(options.previous ?? []);
+  const passed = new PassedOver();
+  const objects = rawObjects(files, passed);
+  const previous = rawObjects(options.previous ?? [], passed);
+  for (const line of passed.notes()) note(line);
   const proxy =
     options.config === undefined ? defaultProxy(objects) : readProxyFile(readText(options.config));
   const nodes = objects.filter((object) => object.kind === "Node").map((node) => node.metadata.name);
@@ -61,11 +63,14 @@ function fileWorld(files: string[], options: WorldOptions): World {
 
 async function labWorld(flags: Globals, options: WorldOptions): Promise<World> {
   const lab = runningLab(flags);
+  const passed = new PassedOver();
+  const previous = rawObjects(options.previous ?? [], passed);
+  for (const line of passed.notes()) note(line);
   const proxy =
     options.config === undefined ? undefined : readProxyFile(readText(options.config), CLUSTER_CIDR);
   return {
     objects: await labObjects(lab),
-    previous: rawObjects(options.previous ?? []),
+    previous,
     clients: new Map(lab.topology.clients.map(({ name, address }) => [name, address])),
     isComplete: true,
     nodes: lab.topology.nodes.filter(({ agent }) => agent === "podwire").map(({ name }) => name),
@@ -76,18 +81,9 @@ async function labWorld(flags: Globals, options: WorldOptions): Promise<World> {
   };
 }
 
-/** Checked and defaulted, as an API server would give them back; configuration is no object. */
-export function rawObjects(files: string[]): KubeObject[] {
-  const passed = new Map<string, number>();
-  const passOver = (apiVersion: string, kind: string): boolean => {
-    if (!isForeignKind(apiVersion, kind)) return false;
-    passed.set(kind, (passed.get(kind) ?? 0) + 1);
-    return true;
-  };
-  const stored = parseManifests(readAll(files), { passOver }).filter(({ info }) => info.stored);
-  if (passed.size > 0)
-    note(`note: passed over: ${[...passed].map(([kind, n]) => `${n} ${kind}`).join(", ")}`);
-  return stored.map(({ object }) => object);
+/** Checked and defaulted, as an API server would give them back; what is no business of the network's is `passed`. */
+export function rawObjects(files: string[], passed: PassedOver): KubeObject[] {
+  return parseObjects(readAll(files), { passed }).map(({ object }) => object);
 }
 
 /** Without a word on the cluster's range: podwire's own, or where the nodes' ranges lie elsewhere, those. */

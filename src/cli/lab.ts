@@ -72,7 +72,11 @@ async function up(options: UpFlags, flags: Globals): Promise<void> {
   const file = options.file === undefined ? defaultLab() : readLabFile(options.file);
   checkPrivileges("lab up");
   const topology = planTopology(flags.lab ?? file.object.metadata?.name ?? "default", file.object);
-  const { status: result, created } = await bringUp({
+  const {
+    status: result,
+    created,
+    notes,
+  } = await bringUp({
     topology,
     manifests: readManifests(file.manifests),
     program: PROGRAM,
@@ -81,6 +85,7 @@ async function up(options: UpFlags, flags: Globals): Promise<void> {
     progress,
   });
   progress("");
+  for (const line of notes) note(line);
   if (flags.output === "json" || flags.output === "yaml") return printData(flags.output, result, [], []);
   const size = `${count(result.nodes, "node")}, ${count(result.pods, "pod")}, ${count(result.clients, "client")}`;
   note(`lab ${result.lab} ${created ? "is up" : "is complete"}: ${size}`);

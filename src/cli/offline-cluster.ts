@@ -4,11 +4,13 @@ import { readFileSync } from "node:fs";
 import { Cluster } from "../control/cluster.ts";
 import { type AgentConfig, agentConfig } from "../control/config/agent.ts";
 import { readAgentFile, readProxyFile } from "../control/config/read-config.ts";
+import { goArchitecture } from "../control/kubelet-labels.ts";
 import { FieldProblems } from "../control/manifest/field-problems.ts";
 import { type ManifestText, manifestOf, parseManifests } from "../control/manifest/manifest.ts";
 import type { KubeObject, Pod } from "../control/objects.ts";
+import { PassedOver } from "../control/passed-over.ts";
 import { labPaths } from "../lab/state-dir.ts";
-import type { Globals } from "./context.ts";
+import { type Globals, note } from "./context.ts";
 import { CliError, usageError } from "./errors.ts";
 import { readAll } from "./manifests.ts";
 import { type RunningLab, runningLab } from "./running-lab.ts";
@@ -70,12 +72,15 @@ function clusterOf(texts: readonly ManifestText[]): KubeObject[] {
     clusterCidr: CLUSTER_CIDR,
     serviceCidr: SERVICE_CIDR,
     nowMs: () => Date.now(),
+    architecture: goArchitecture(process.arch),
   });
-  const manifests = parseManifests(texts);
+  const passed = new PassedOver();
+  const manifests = parseManifests(texts, { passed });
   if (!manifests.some((manifest) => manifest.object.kind === "Node")) {
     cluster.applyManifests(DEFAULT_NODES.map((name, index) => manifestOf(nodeObject(name, index), "node")));
   }
   cluster.applyManifests(manifests);
+  for (const line of passed.notes()) note(line);
   for (const pod of cluster.list("Pod") as Pod[]) cluster.update(ready(pod));
   return KINDS.flatMap((kind) => cluster.list(kind));
 }

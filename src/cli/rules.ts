@@ -4,6 +4,7 @@ import { type Command, Option } from "commander";
 import { cidr, type Ip, type IpFamily, nthIp, parseIp } from "../base/ip.ts";
 import type { AgentConfig } from "../control/config/agent.ts";
 import type { KubeObject, Node, Service } from "../control/objects.ts";
+import { PassedOver } from "../control/passed-over.ts";
 import { nodeAddresses } from "../rules/proxy-view.ts";
 import { formatOf, RULE_FORMATS, type RuleFormat, renderRules } from "../rules/rules.ts";
 import { type Globals, globals, print, printData } from "./context.ts";
@@ -104,7 +105,7 @@ async function inputsOf(flags: Globals, options: Options): Promise<ProxyInput[]>
  */
 function needControllers(files: string[]): boolean {
   if (files.includes("-")) return false; // standard input is read once
-  const objects = rawObjects(files);
+  const objects = rawObjects(files, new PassedOver()); // told when they are read for good
   const has = (kind: string): boolean => objects.some((object) => object.kind === kind);
   return objects.some(isUnaddressed) || ((has("Pod") || has("Deployment")) && !has("EndpointSlice"));
 }

@@ -9,6 +9,7 @@ import {
   type Pod,
   type Service,
 } from "./objects.ts";
+import { PassedOver } from "./passed-over.ts";
 
 const DUAL = { clusterCidr: "10.244.0.0/16,fd00:10:244::/56", serviceCidr: "10.96.0.0/16,fd00:96::/112" };
 
@@ -630,3 +631,40 @@ function compare(cluster: Cluster): string {
   const services = (cluster.list("Service") as Service[]).map((s) => JSON.stringify(s.spec));
   return [...lines.sort(), ...services].join("\n");
 }
+
+t.test("what is not the network's business is passed over, by apply and by delete", async (t) => {
+  const cluster = makeCluster();
+  const account = "apiVersion: v1\nkind: ServiceAccount\nmetadata: { name: web }\n";
+  const texts = [{ file: "a", text: `${account}---${pod("web")}---\n${account}` }];
+  const passed = new PassedOver();
+  t.same(
+    cluster.apply(texts, { passed }).map(({ resource, action }) => `${resource} ${action}`),
+    ["pod/web created"],
+  );
+  t.same(passed.notes(), ["note: passed over, not the network's: 2 ServiceAccount"]);
+  t.same(cluster.deleteManifests(texts).length, 1);
+  t.same(cluster.deleteManifests([{ file: "a", text: account }]), []);
+});
+
+t.test("nodes have the labels that a kubelet sets, and keep those that somebody else did", async (t) => {
+  const cluster = makeCluster({ architecture: "arm64", nodes: 1 });
+  t.same(cluster.get("Node", "node1")?.metadata.labels, {
+    "beta.kubernetes.io/arch": "arm64",
+    "beta.kubernetes.io/os": "linux",
+    "kubernetes.io/arch": "arm64",
+    "kubernetes.io/hostname": "node1",
+    "kubernetes.io/os": "linux",
+  });
+  const labels = { "kubernetes.io/hostname": "ip-10-0-0-7", disk: "ssd" };
+  cluster.update(node("other", "192.168.50.77", { metadata: { name: "other", labels } }));
+  t.match(cluster.get("Node", "other")?.metadata.labels, { ...labels, "kubernetes.io/os": "linux" });
+  const chosen = (selector: string): string => {
+    cluster.apply([{ file: "a", text: pod("p", "", `nodeSelector: { ${selector} },`) }]);
+    const { nodeName } = (cluster.get("Pod", "default/p") as Pod).spec;
+    cluster.deleteNamed("pod", "default", ["p"], 0);
+    return nodeName ?? "none";
+  };
+  t.equal(chosen("beta.kubernetes.io/os: linux, disk: ssd"), "other");
+  t.equal(chosen("kubernetes.io/hostname: node1"), "node1");
+  t.equal(chosen("kubernetes.io/arch: amd64"), "none");
+});

@@ -19,14 +19,17 @@ import { PodIpam } from "./controller/pod-ipam.ts";
 import { PodPlacer } from "./controller/pod-placer.ts";
 import { type SavedService, ServiceAllocator } from "./controller/service-allocator.ts";
 import { KINDS, type KindInfo, kindFromWord } from "./kinds.ts";
+import { kubeletLabels } from "./kubelet-labels.ts";
 import { FieldProblems } from "./manifest/field-problems.ts";
 import {
+  configurationProblem,
   type Manifest,
   ManifestError,
   type ManifestProblem,
   type ManifestText,
   type ParseOptions,
   parseManifests,
+  parseObjects,
 } from "./manifest/manifest.ts";
 import { type KubeObject, keyOf, type Namespace, type Node, type Pod, type Service } from "./objects.ts";
 import { type Action, nameOnly, namespaceObject, notFound, type Outcome, outcome } from "./outcome.ts";
@@ -38,6 +41,8 @@ export interface ClusterOptions {
   /** As --cluster-cidr: one range, or one of each family with a comma between. */
   readonly clusterCidr: string;
   readonly serviceCidr: string;
+  /** Of the machines that nodes are, in Go's words; their kubelets would say it in labels. */
+  readonly architecture?: string;
   /** Milliseconds since 1970, for creation and deletion times. */
   readonly nowMs: () => number;
   readonly saved?: SavedCluster | undefined;
@@ -120,9 +125,9 @@ export class Cluster {
     graceSeconds?: number,
     options: ParseOptions = {},
   ): Outcome[] {
-    const manifests = parseManifests(sources, options);
+    const manifests = parseObjects(sources, options);
     return this.#delete(
-      manifests.filter((m) => m.info.stored).map((m) => ({ info: m.info, key: keyOf(m.object) })),
+      manifests.map((m) => ({ info: m.info, key: keyOf(m.object) })),
       graceSeconds,
     );
   }
@@ -251,11 +256,10 @@ export class Cluster {
     const made = new Set(
       manifests.filter((m) => m.object.kind === "Namespace").map((m) => m.object.metadata.name),
     );
-    for (const { info, object, problem } of manifests) {
+    for (const manifest of manifests) {
+      const { info, object, problem } = manifest;
       if (!info.stored) {
-        problems.push(
-          problem(["kind"], `no matches for kind "${info.kind}" in version "${info.apiVersion}"`),
-        );
+        problems.push(configurationProblem(manifest));
         continue;
       }
       const namespace = object.metadata.namespace;
@@ -307,7 +311,12 @@ export class Cluster {
   #allocatedNode(node: Node): Node {
     const podCIDRs = this.#nodeIpam.allocate(node.metadata.name, node.spec.podCIDRs ?? []);
     this.#podIpam.setNode(node.metadata.name, podCIDRs);
-    return { ...node, spec: { ...node.spec, podCIDR: podCIDRs[0], podCIDRs } };
+    const labels = {
+      ...kubeletLabels(node.metadata.name, this.#options.architecture ?? "amd64"),
+      ...node.metadata.labels,
+    };
+    const metadata = { ...node.metadata, labels };
+    return { ...node, metadata, spec: { ...node.spec, podCIDR: podCIDRs[0], podCIDRs } };
   }
 
   #delete(targets: readonly { info: KindInfo; key: string }[], graceSeconds: number | undefined): Outcome[] {

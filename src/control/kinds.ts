@@ -68,18 +68,6 @@ export function kindOf(apiVersion: string, kind: string): KindInfo | undefined {
   return isKnown ? info : undefined;
 }
 
-/** Kinds of the core group that a cluster's objects come with and that say nothing about packets. */
-const FOREIGN_CORE = new Set(
-  `Binding ComponentStatus ConfigMap Endpoints Event LimitRange PersistentVolume PersistentVolumeClaim PodTemplate
-   ReplicationController ResourceQuota Secret ServiceAccount`.split(/\s+/),
-);
-
-/** True for what is no business of ours but may stand in a dump of a cluster: other kinds of the API, and custom ones. */
-export function isForeignKind(apiVersion: string, kind: string): boolean {
-  if (byKind.has(kind)) return false; // ours, in a version that we do not know
-  return apiVersion.includes("/") || (apiVersion === "v1" && FOREIGN_CORE.has(kind));
-}
-
 /** By its name ("Service"); it must be one of ours. */
 export function kindNamed(kind: string): KindInfo {
   const info = byKind.get(kind);

@@ -1,6 +1,7 @@
 // The lab's objects on disk: a lab process that is started again goes on with what the one before it had, down to the
 // pods' addresses and names.
 import { Cluster, type SavedCluster } from "../control/cluster.ts";
+import { goArchitecture } from "../control/kubelet-labels.ts";
 import type { KubeObject } from "../control/objects.ts";
 import { type LabPaths, readJson, writeAtomically } from "./state-dir.ts";
 import type { Topology } from "./topology.ts";
@@ -35,6 +36,7 @@ export function openCluster(t: Topology, paths: LabPaths, onError: (error: Error
     clusterCidr: t.clusterCidr,
     serviceCidr: t.serviceCidr,
     nowMs: Date.now,
+    architecture: goArchitecture(process.arch),
     saved: before?.saved,
   });
   if (before !== undefined) cluster.restore(before.objects);

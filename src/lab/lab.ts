@@ -287,12 +287,7 @@ function nodeObject(
     metadata: {
       ...(current?.metadata ?? { creationTimestamp: iso(nowMs) }),
       name: node.name,
-      labels: {
-        "kubernetes.io/hostname": node.name,
-        "kubernetes.io/os": "linux",
-        ...current?.metadata.labels,
-        ...node.labels,
-      },
+      labels: { ...current?.metadata.labels, ...node.labels },
       annotations: {
         ...current?.metadata.annotations,
         ...overlay,

@@ -5,8 +5,8 @@
 //   GET  /objects/KIND[?namespace&name] {"kind","namespaced","items"}; without namespace all of them
 //   GET  /watch?node=NAME               JSON lines: {"type":"ADDED"|"MODIFIED"|"DELETED","object"}, {"type":"BOOKMARK"}
 //   GET  /logs?namespace&pod&container  text
-//   POST /apply    {"manifests":[{"file","text"}],"namespace"?}           {"items":[Outcome]}
-//   POST /delete   {"manifests":[…]} or {"kind","namespace","names":[…]}  {"items":[Outcome]}
+//   POST /apply    {"manifests":[{"file","text"}],"namespace"?}           {"items":[Outcome],"notes":[line]}
+//   POST /delete   {"manifests":[…]} or {"kind","namespace","names":[…]}  {"items":[Outcome],"notes":[line]}
 //   POST /repair   {"made":[namespaces that had to be made again]}
 //   POST /down     {"graceMs"}
 //
@@ -15,6 +15,7 @@ import { chmodSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Change } from "../control/cluster.ts";
 import type { ManifestText } from "../control/manifest/manifest.ts";
+import { PassedOver } from "../control/passed-over.ts";
 import { LabError, messageOf } from "./errors.ts";
 import type { Lab } from "./lab.ts";
 
@@ -95,12 +96,12 @@ async function route(
       );
     case "POST /apply": {
       const body = (await readJsonBody(request)) as { manifests: ManifestText[]; namespace?: string };
-      return answer(response, {
-        items: lab.cluster.apply(body.manifests, { namespace: body.namespace ?? "default" }),
-      });
+      const passed = new PassedOver();
+      const items = lab.cluster.apply(body.manifests, { namespace: body.namespace ?? "default", passed });
+      return answer(response, { items, notes: passed.notes() });
     }
     case "POST /delete":
-      return answer(response, { items: remove(lab, (await readJsonBody(request)) as DeleteBody) });
+      return answer(response, remove(lab, (await readJsonBody(request)) as DeleteBody));
     case "POST /repair": {
       const body = (await readJsonBody(request)) as { made?: string[] };
       await lab.repair(body.made ?? []);
@@ -127,8 +128,12 @@ interface DeleteBody {
 
 function remove(lab: Lab, body: DeleteBody): unknown {
   const { manifests, kind = "", namespace = "default", names = [], graceSeconds } = body;
-  if (manifests !== undefined) return lab.cluster.deleteManifests(manifests, graceSeconds, { namespace });
-  return lab.cluster.deleteNamed(kind, namespace, names, graceSeconds);
+  const passed = new PassedOver();
+  const items =
+    manifests === undefined
+      ? lab.cluster.deleteNamed(kind, namespace, names, graceSeconds)
+      : lab.cluster.deleteManifests(manifests, graceSeconds, { namespace, passed });
+  return { items, notes: passed.notes() };
 }
 
 function objects(lab: Lab, word: string, namespace: string | undefined, name: string | undefined): unknown {

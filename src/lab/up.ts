@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type ManifestText, parseManifests } from "../control/manifest/manifest.ts";
+import { type ManifestText, parseObjects } from "../control/manifest/manifest.ts";
 import { tearDown } from "./down.ts";
 import { LabError } from "./errors.ts";
 import { type LabCall, labCall } from "./lab-call.ts";
@@ -29,6 +29,8 @@ export interface UpOptions {
 export interface UpResult {
   created: boolean;
   status: LabStatus;
+  /** Whole lines about the manifests. */
+  notes: string[];
 }
 
 const LAB_START_MS = 15_000;
@@ -48,31 +50,33 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
         `remove what is left with podwire lab down --lab ${t.lab}, or choose another name`,
     );
   }
-  parseManifests(options.manifests); // refused before anything is made
+  parseObjects(options.manifests); // refused before anything is made
   await checkPreconditions(t);
   await makeStateDir(t.lab);
   const unlock = lock(paths);
   try {
     await writeAtomically(paths.topology, JSON.stringify(t));
-    await make(options, paths).catch(async (error: unknown) => {
+    const notes = await make(options, paths).catch(async (error: unknown) => {
       if (before === undefined) await tearDown(t.lab, 0, () => {}); // half a lab is of no use to anyone
       throw error;
     });
     const status = await waitUntilReady(options, paths);
-    return { created: before === undefined, status };
+    return { created: before === undefined, status, notes };
   } finally {
     unlock();
   }
 }
 
-async function make(options: UpOptions, paths: LabPaths): Promise<void> {
+async function make(options: UpOptions, paths: LabPaths): Promise<string[]> {
   const { topology: t, progress } = options;
   progress(`lab ${t.lab}: namespaces, links and addresses`);
   const made = await makeStaticNetwork(t);
   await startOrRepair(options, paths, made);
-  if (options.manifests.length === 0) return;
+  if (options.manifests.length === 0) return [];
   progress(`lab ${t.lab}: applying manifests`);
-  await labCall(paths, { method: "POST", path: "/apply", body: { manifests: options.manifests } });
+  const body = { manifests: options.manifests };
+  const { notes } = await labCall<{ notes: string[] }>(paths, { method: "POST", path: "/apply", body });
+  return notes;
 }
 
 async function startOrRepair(options: UpOptions, paths: LabPaths, made: string[]): Promise<void> {

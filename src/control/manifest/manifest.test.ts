@@ -137,7 +137,7 @@ const cases: [string, string, ...string[]][] = [
   [
     "wrong version",
     "{ apiVersion: v1, kind: Deployment }",
-    'no matches for kind "Deployment" in version "v1"',
+    'no matches for kind "Deployment" in version "v1": use apps/v1',
   ],
   [
     "no name",

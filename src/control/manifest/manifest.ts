@@ -3,8 +3,10 @@
 import { PodwireError } from "../../base/errors.ts";
 import { checkConfiguration } from "../config/check.ts";
 import { applyDefaults } from "../defaults.ts";
-import { type KindInfo, kindOf } from "../kinds.ts";
+import { judgeKind } from "../judge-kind.ts";
+import type { KindInfo } from "../kinds.ts";
 import type { KubeObject } from "../objects.ts";
+import type { PassedOver } from "../passed-over.ts";
 import { validateObject } from "../validate/object.ts";
 import { decode } from "./decode.ts";
 import { type FieldPath, type FieldProblem, FieldProblems } from "./field-problems.ts";
@@ -50,8 +52,8 @@ export class ManifestError extends PodwireError {
 export interface ParseOptions {
   /** Namespace of namespaced objects that name none. */
   readonly namespace?: string;
-  /** Asked about kinds that are not ours: true passes the object over instead of refusing it. */
-  readonly passOver?: (apiVersion: string, kind: string) => boolean;
+  /** Told of objects that are passed over since their kinds are not the network's business. */
+  readonly passed?: PassedOver;
 }
 
 /** Checks and defaults all objects of all texts, in order; throws a ManifestError that lists every problem. */
@@ -63,11 +65,33 @@ export function parseManifests(texts: readonly ManifestText[], options: ParseOpt
   }
 }
 
+/** As `parseManifests`, of objects alone: configuration is refused, as an API server refuses it. */
+export function parseObjects(texts: readonly ManifestText[], options: ParseOptions = {}): Manifest[] {
+  const manifests = parseManifests(texts, options);
+  const problems = manifests.filter(({ info }) => !info.stored).map(configurationProblem);
+  if (problems.length > 0) throw new ManifestError(problems);
+  return manifests;
+}
+
+/** What is wrong with configuration among objects. */
+export function configurationProblem({ info, problem }: Manifest): ManifestProblem {
+  const what = `no matches for kind "${info.kind}" in version "${info.apiVersion}"`;
+  return problem(["kind"], `${what}: it is configuration: ${CONFIGURATION_WAY[info.kind]}`);
+}
+
+const CONFIGURATION_WAY: Readonly<Record<string, string>> = {
+  KubeProxyConfiguration: "give it with --config, or as lab.yaml's spec.proxy",
+  Lab: "podwire lab up -f reads it",
+  AgentConfiguration: "podwire agent --config reads it",
+};
+
 /** What was read of each piece of text, for who reads much the same again: a piece that did not change is not read. */
 export type Readings = Map<string, readonly Reading[]>;
 
-/** An object that a piece of text holds, and where in it. */
-interface Reading {
+/** An object that a piece of text holds, and where in it; or the kind of one that was passed over. */
+type Reading = ObjectReading | string;
+
+interface ObjectReading {
   readonly object: KubeObject;
   readonly info: KindInfo;
   /** Which of the piece's documents, from 0, and where in that. */
@@ -94,7 +118,10 @@ export function* parseSteps(
       const source = new Source(file, known === undefined && after !== undefined ? owned(piece) : piece);
       const readings = known ?? (yield* readPiece(source, options, problems));
       yield;
-      for (const reading of readings ?? []) manifests.push(manifestFrom(reading, source));
+      for (const reading of readings ?? []) {
+        if (typeof reading === "string") options.passed?.add(reading);
+        else manifests.push(manifestFrom(reading, source));
+      }
       if (readings !== undefined) after?.set(piece.text, readings);
     }
   }
@@ -147,7 +174,7 @@ function* readPiece(
   return problems.length === before ? readings : undefined;
 }
 
-function manifestFrom({ object, info, document, prefix }: Reading, source: Source): Manifest {
+function manifestFrom({ object, info, document, prefix }: ObjectReading, source: Source): Manifest {
   const problem = (path: FieldPath, message: string): ManifestProblem =>
     new Origin(source, document, prefix).problem(titleOf(object, info.kind), { path, message, atKey: false });
   return { object, info, problem };
@@ -245,13 +272,16 @@ function readObject(
     return fail([], "a manifest is a map with apiVersion, kind and metadata");
   }
   const { apiVersion, kind } = value as { apiVersion?: unknown; kind?: unknown };
-  if (typeof kind !== "string" || kind === "") return fail(["kind"], "error validating data: kind not set");
+  if (typeof kind !== "string" || kind === "") {
+    return fail(["kind"], `error validating data: kind not set${withoutKind(value)}`);
+  }
   if (typeof apiVersion !== "string" || apiVersion === "") {
     return fail(["apiVersion"], "error validating data: apiVersion not set");
   }
-  const info = kindOf(apiVersion, kind);
-  if (info === undefined && options.passOver?.(apiVersion, kind) === true) return undefined;
-  if (info === undefined) return fail(["kind"], `no matches for kind "${kind}" in version "${apiVersion}"`);
+  const verdict = judgeKind(apiVersion, kind);
+  if (verdict.what === "foreign") return verdict.title;
+  if (verdict.what === "refused") return fail(["kind"], verdict.message);
+  const { info } = verdict;
   const found = new FieldProblems();
   const object = info.stored ? (decode(value, kind, found) as KubeObject) : (value as KubeObject);
   if (info.stored) object.apiVersion = info.apiVersion;
@@ -264,6 +294,14 @@ function readObject(
   for (const problem of found.list) problems.push(origin.problem(name, problem));
   if (found.any) return undefined;
   return { object, info, document: origin.document, prefix: origin.prefix };
+}
+
+/** Files that stand beside manifests and are none: what to do instead. */
+function withoutKind(value: object): string {
+  if ("apiVersion" in value && "name" in value && "version" in value)
+    return ": this is a Helm chart's Chart.yaml: give what `helm template` prints";
+  const isKustomization = "resources" in value && Array.isArray(value.resources);
+  return isKustomization ? ": this is a kustomization: give what `kubectl kustomize` prints" : "";
 }
 
 function checkDuplicates(manifests: readonly Manifest[], problems: ManifestProblem[]): void {

@@ -4,6 +4,7 @@
 import { existsSync, type FSWatcher, readdirSync, readFileSync, statSync, watch } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { type Manifest, type ManifestText, parseSteps, type Readings } from "../manifest/manifest.ts";
+import { PassedOver } from "../passed-over.ts";
 import { ObjectSet } from "./object-set.ts";
 import type { ObjectSource, SourceListener } from "./source.ts";
 
@@ -22,6 +23,7 @@ export class FilesSource implements ObjectSource {
   #readings: Readings = new Map();
   #reading = false;
   #again = false;
+  #lastNote = "";
 
   constructor(paths: readonly string[]) {
     this.#paths = paths;
@@ -61,7 +63,9 @@ export class FilesSource implements ObjectSource {
       if (this.#isRead && areSame(texts, this.#lastTexts)) return;
       this.#reading = true;
       const readings: Readings = new Map();
-      this.#read({ texts, readings, steps: parseSteps(texts, {}, this.#readings, readings) });
+      const passed = new PassedOver();
+      const steps = parseSteps(texts, { passed }, this.#readings, readings);
+      this.#read({ texts, readings, steps, passed });
     } catch (error) {
       this.#listener?.problem(error as Error);
     }
@@ -85,14 +89,22 @@ export class FilesSource implements ObjectSource {
     }
   }
 
-  #finish(manifests: readonly Manifest[], { texts, readings }: Run): void {
+  #finish(manifests: readonly Manifest[], { texts, readings, passed }: Run): void {
     this.#reading = false;
     this.#isRead = true;
     this.#lastTexts = texts;
     this.#readings = readings;
+    for (const { info } of manifests) if (!info.stored) passed.add(info.kind); // an agent's own file may lie beside
+    this.#note(passed.notes().join());
     const objects = manifests.filter((m) => m.info.stored).map((m) => m.object);
     this.#listener?.events(this.#set.replace(objects), true);
     this.#reloadAgain();
+  }
+
+  /** Once, and again when it says something else. */
+  #note(text: string): void {
+    if (text !== "" && text !== this.#lastNote) this.#listener?.note?.(text);
+    this.#lastNote = text;
   }
 
   /** The files changed while they were read. */
@@ -124,6 +136,7 @@ interface Run {
   readonly texts: readonly ManifestText[];
   readonly readings: Readings;
   readonly steps: Generator<void, Manifest[]>;
+  readonly passed: PassedOver;
 }
 
 function areSame(a: readonly ManifestText[], b: readonly ManifestText[]): boolean {

@@ -6,6 +6,8 @@ export interface SourceListener {
   events(events: readonly ObjectEvent[], synced: boolean): void;
   /** The source cannot be read at the moment; it goes on trying, and the objects stay as they were. */
   problem(error: Error): void;
+  /** A line about what was read that whoever wrote it may want to know. */
+  note?(text: string): void;
 }
 
 export interface ObjectSource {

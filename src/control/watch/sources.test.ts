@@ -81,6 +81,28 @@ t.test("files: named ones and directories, changed, replaced, broken, mended, ta
   t.same(heard.events, ["ADDED a", "ADDED b", "MODIFIED a", "DELETED a"]);
 });
 
+t.test("files: what is not the network's business is said once, not at every reading", async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), "podwire-files-"));
+  t.teardown(() => rmSync(directory, { recursive: true }));
+  const file = join(directory, "a.yaml");
+  const account = JSON.stringify({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "a" } });
+  const write = (port: number, text: string) =>
+    writeFileSync(file, `${text}\n---\n${JSON.stringify(service("a", port))}`);
+  write(80, account);
+  const source = new FilesSource([directory]);
+  const notes: string[] = [];
+  let synced = 0;
+  source.start({ events: () => synced++, problem: t.error, note: (text) => notes.push(text) });
+  t.teardown(() => source.close());
+  write(81, account);
+  source.reload();
+  t.same(notes, ["note: passed over, not the network's: 1 ServiceAccount"]);
+  write(81, `${account}\n---\n${account}`);
+  source.reload();
+  t.equal(notes[1], "note: passed over, not the network's: 2 ServiceAccount");
+  t.equal(synced, 3);
+});
+
 t.test("files: one named file is followed through a rename over it", async (t) => {
   const directory = mkdtempSync(join(tmpdir(), "podwire-files-"));
   t.teardown(() => rmSync(directory, { recursive: true }));
