@@ -61,3 +61,14 @@ export function note(text: string): void {
   progress("");
   process.stderr.write(`${text}\n`);
 }
+
+const said = new Set<string>();
+
+/** For lines that several readings of the same files come to. */
+export function noteOnce(lines: readonly string[]): void {
+  for (const line of lines) {
+    if (said.has(line)) continue;
+    said.add(line);
+    note(line);
+  }
+}

@@ -7,11 +7,12 @@ import { type Cidr, cidr, contains, type IpFamily, parseIp } from "../base/ip.ts
 import type { AgentConfig } from "../control/config/agent.ts";
 import { defaultProxyConfig, type ProxyConfig } from "../control/config/proxy.ts";
 import { readProxyFile } from "../control/config/read-config.ts";
+import { warningLines } from "../control/fields/warnings.ts";
 import { type ManifestText, parseObjects } from "../control/manifest/manifest.ts";
 import type { KubeObject, Node, Pod, Service } from "../control/objects.ts";
 import { keyOf } from "../control/objects.ts";
 import { PassedOver } from "../control/passed-over.ts";
-import { type Globals, note } from "./context.ts";
+import { type Globals, note, noteOnce } from "./context.ts";
 import { CliError, usageError } from "./errors.ts";
 import { readAll } from "./manifests.ts";
 import { labObjects, offlineCluster } from "./offline-cluster.ts";
@@ -83,7 +84,9 @@ async function labWorld(flags: Globals, options: WorldOptions): Promise<World> {
 
 /** Checked and defaulted, as an API server would give them back; what is no business of the network's is `passed`. */
 export function rawObjects(files: string[], passed: PassedOver): KubeObject[] {
-  return parseObjects(readAll(files), { passed }).map(({ object }) => object);
+  const manifests = parseObjects(readAll(files), { passed });
+  noteOnce(warningLines(manifests, "node"));
+  return manifests.map(({ object }) => object);
 }
 
 /** Without a word on the cluster's range: podwire's own, or where the nodes' ranges lie elsewhere, those. */

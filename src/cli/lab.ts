@@ -72,20 +72,16 @@ async function up(options: UpFlags, flags: Globals): Promise<void> {
   const file = options.file === undefined ? defaultLab() : readLabFile(options.file);
   checkPrivileges("lab up");
   const topology = planTopology(flags.lab ?? file.object.metadata?.name ?? "default", file.object);
-  const {
-    status: result,
-    created,
-    notes,
-  } = await bringUp({
+  const { status: result, created } = await bringUp({
     topology,
     manifests: readManifests(file.manifests),
     program: PROGRAM,
     timeoutMs: (options.timeout ?? UP_TIMEOUT_SEC) * 1000,
     ...(options.gracePeriod === undefined ? {} : { graceMaxMs: options.gracePeriod * 1000 }),
     progress,
+    note,
   });
   progress("");
-  for (const line of notes) note(line);
   if (flags.output === "json" || flags.output === "yaml") return printData(flags.output, result, [], []);
   const size = `${count(result.nodes, "node")}, ${count(result.pods, "pod")}, ${count(result.clients, "client")}`;
   note(`lab ${result.lab} ${created ? "is up" : "is complete"}: ${size}`);

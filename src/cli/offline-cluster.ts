@@ -4,13 +4,14 @@ import { readFileSync } from "node:fs";
 import { Cluster } from "../control/cluster.ts";
 import { type AgentConfig, agentConfig } from "../control/config/agent.ts";
 import { readAgentFile, readProxyFile } from "../control/config/read-config.ts";
+import { warningLines } from "../control/fields/warnings.ts";
 import { goArchitecture } from "../control/kubelet-labels.ts";
 import { FieldProblems } from "../control/manifest/field-problems.ts";
 import { type ManifestText, manifestOf, parseManifests } from "../control/manifest/manifest.ts";
 import type { KubeObject, Pod } from "../control/objects.ts";
 import { PassedOver } from "../control/passed-over.ts";
 import { labPaths } from "../lab/state-dir.ts";
-import { type Globals, note } from "./context.ts";
+import { type Globals, note, noteOnce } from "./context.ts";
 import { CliError, usageError } from "./errors.ts";
 import { readAll } from "./manifests.ts";
 import { type RunningLab, runningLab } from "./running-lab.ts";
@@ -76,6 +77,7 @@ function clusterOf(texts: readonly ManifestText[]): KubeObject[] {
   });
   const passed = new PassedOver();
   const manifests = parseManifests(texts, { passed });
+  noteOnce(warningLines(manifests, "node"));
   if (!manifests.some((manifest) => manifest.object.kind === "Node")) {
     cluster.applyManifests(DEFAULT_NODES.map((name, index) => manifestOf(nodeObject(name, index), "node")));
   }

@@ -1,6 +1,7 @@
 // What a container is given: its program, environment and files under /etc, as kubelet would put them together.
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { ECHO_IMAGE } from "../control/fields/fields.ts";
 import type { Container, Pod } from "../control/objects.ts";
 import { PROCESS_MARK } from "./process-table.ts";
 import type { NodePlan, Topology } from "./topology.ts";
@@ -8,7 +9,6 @@ import type { NodePlan, Topology } from "./topology.ts";
 const SEARCH = ["svc.cluster.local", "cluster.local"];
 const PATH_DEFAULT = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const HERE = dirname(fileURLToPath(import.meta.url));
-const ECHO_IMAGE = /^(?:[^/]+\/)?podwire\/echo(?::[^/]*|@[^/]*)?$/;
 
 /** File of a program of the lab that runs in a process of its own. */
 export function programFile(name: "echo" | "probe-helper"): string {
@@ -74,7 +74,7 @@ function fieldOf(pod: Pod, node: NodePlan, path: string): string {
     "metadata.namespace": pod.metadata?.namespace,
     "metadata.uid": pod.metadata?.uid,
     "spec.nodeName": node.name,
-    "spec.serviceAccountName": pod.spec?.serviceAccountName,
+    "spec.serviceAccountName": pod.spec?.serviceAccountName ?? pod.spec?.serviceAccount ?? "default",
     "status.hostIP": node.address,
     "status.podIP": pod.status?.podIPs?.[0]?.ip,
     "status.podIPs": pod.status?.podIPs?.map((x) => x.ip).join(","),

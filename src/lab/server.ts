@@ -14,7 +14,8 @@
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Change } from "../control/cluster.ts";
-import type { ManifestText } from "../control/manifest/manifest.ts";
+import { warningLines } from "../control/fields/warnings.ts";
+import { type ManifestText, parseObjects } from "../control/manifest/manifest.ts";
 import { PassedOver } from "../control/passed-over.ts";
 import { LabError, messageOf } from "./errors.ts";
 import type { Lab } from "./lab.ts";
@@ -97,8 +98,9 @@ async function route(
     case "POST /apply": {
       const body = (await readJsonBody(request)) as { manifests: ManifestText[]; namespace?: string };
       const passed = new PassedOver();
-      const items = lab.cluster.apply(body.manifests, { namespace: body.namespace ?? "default", passed });
-      return answer(response, { items, notes: passed.notes() });
+      const manifests = parseObjects(body.manifests, { namespace: body.namespace ?? "default", passed });
+      const items = lab.cluster.applyManifests(manifests);
+      return answer(response, { items, notes: [...passed.notes(), ...warningLines(manifests, "lab")] });
     }
     case "POST /delete":
       return answer(response, remove(lab, (await readJsonBody(request)) as DeleteBody));

@@ -24,13 +24,13 @@ export interface UpOptions {
   timeoutMs: number;
   graceMaxMs?: number;
   progress(text: string): void;
+  /** Whole lines about the manifests, said before anything is waited for. */
+  note(text: string): void;
 }
 
 export interface UpResult {
   created: boolean;
   status: LabStatus;
-  /** Whole lines about the manifests. */
-  notes: string[];
 }
 
 const LAB_START_MS = 15_000;
@@ -56,27 +56,27 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
   const unlock = lock(paths);
   try {
     await writeAtomically(paths.topology, JSON.stringify(t));
-    const notes = await make(options, paths).catch(async (error: unknown) => {
+    await make(options, paths).catch(async (error: unknown) => {
       if (before === undefined) await tearDown(t.lab, 0, () => {}); // half a lab is of no use to anyone
       throw error;
     });
     const status = await waitUntilReady(options, paths);
-    return { created: before === undefined, status, notes };
+    return { created: before === undefined, status };
   } finally {
     unlock();
   }
 }
 
-async function make(options: UpOptions, paths: LabPaths): Promise<string[]> {
+async function make(options: UpOptions, paths: LabPaths): Promise<void> {
   const { topology: t, progress } = options;
   progress(`lab ${t.lab}: namespaces, links and addresses`);
   const made = await makeStaticNetwork(t);
   await startOrRepair(options, paths, made);
-  if (options.manifests.length === 0) return [];
+  if (options.manifests.length === 0) return;
   progress(`lab ${t.lab}: applying manifests`);
   const body = { manifests: options.manifests };
   const { notes } = await labCall<{ notes: string[] }>(paths, { method: "POST", path: "/apply", body });
-  return notes;
+  for (const line of notes) options.note(line);
 }
 
 async function startOrRepair(options: UpOptions, paths: LabPaths, made: string[]): Promise<void> {

@@ -176,12 +176,12 @@ const TYPES = `
       restartPolicy:s runtimeClassName:s schedulerName:s schedulingGates:[PodSchedulingGate]
       securityContext:PodSecurityContext serviceAccount:s serviceAccountName:s setHostnameAsFQDN:b
       shareProcessNamespace:b subdomain:s terminationGracePeriodSeconds:i tolerations:[Toleration]
-      topologySpreadConstraints:[TopologySpreadConstraint] volumes:[Volume]
-  PodStatus: conditions:[PodCondition] containerStatuses:[ContainerStatus]
+      topologySpreadConstraints:[TopologySpreadConstraint] volumes:[Volume] workloadRef:any
+  PodStatus: allocatedResources:{q} conditions:[PodCondition] containerStatuses:[ContainerStatus]
       ephemeralContainerStatuses:[ContainerStatus] extendedResourceClaimStatus:any hostIP:s
       hostIPs:[HostIP] initContainerStatuses:[ContainerStatus] message:s nominatedNodeName:s
       observedGeneration:i phase:s podIP:s podIPs:[PodIP] qosClass:s reason:s resize:s
-      resourceClaimStatuses:[PodResourceClaimStatus] startTime:t
+      resourceClaimStatuses:[PodResourceClaimStatus] resources:ResourceRequirements startTime:t
   PodTemplateSpec: metadata:ObjectMeta spec:PodSpec
   PortStatus: error:s port:i protocol:s
   PortworxVolumeSource: fsType:s readOnly:b volumeID:s
@@ -249,7 +249,7 @@ const TYPES = `
       subPathExpr:s
   VolumeMountStatus: mountPath:s name:s readOnly:b recursiveReadOnly:s
   VolumeProjection: clusterTrustBundle:ClusterTrustBundleProjection configMap:ConfigMapProjection
-      downwardAPI:DownwardAPIProjection secret:SecretProjection
+      downwardAPI:DownwardAPIProjection podCertificate:any secret:SecretProjection
       serviceAccountToken:ServiceAccountTokenProjection
   VolumeResourceRequirements: limits:{q} requests:{q}
   VsphereVirtualDiskVolumeSource: fsType:s storagePolicyID:s storagePolicyName:s volumePath:s

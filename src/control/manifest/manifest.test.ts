@@ -246,9 +246,9 @@ const cases: [string, string, ...string[]][] = [
     'spec.ports[0].targetPort: Invalid value: "a_b": must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)',
   ],
   [
-    "clusterIP with leading zeros",
-    service("clusterIP: 010.0.0.1, ports: [{ port: 1 }]"),
-    'spec.clusterIPs[0]: Invalid value: "010.0.0.1": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
+    "clusterIP with leading zeros that is none",
+    service("clusterIP: 010.0.0.0256, ports: [{ port: 1 }]"),
+    'spec.clusterIPs[0]: Invalid value: "010.0.0.0256": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
   ],
   [
     "two clusterIPs of a family",
@@ -314,8 +314,8 @@ const cases: [string, string, ...string[]][] = [
   ],
   [
     "bad source range",
-    service("type: LoadBalancer, loadBalancerSourceRanges: [10.0.0.0/08], ports: [{ port: 1 }]"),
-    'spec.loadBalancerSourceRanges[0]: Invalid value: "10.0.0.0/08": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)',
+    service("type: LoadBalancer, loadBalancerSourceRanges: [10.0.0.0/033], ports: [{ port: 1 }]"),
+    'spec.loadBalancerSourceRanges[0]: Invalid value: "10.0.0.0/033": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)',
   ],
   ["ExternalName without a name", service("type: ExternalName"), "spec.externalName: Required value"],
   [

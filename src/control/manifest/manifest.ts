@@ -3,6 +3,8 @@
 import { PodwireError } from "../../base/errors.ts";
 import { checkConfiguration } from "../config/check.ts";
 import { applyDefaults } from "../defaults.ts";
+import { standardizeAddresses } from "../fields/addresses.ts";
+import { type FieldNote, notDone } from "../fields/fields.ts";
 import { judgeKind } from "../judge-kind.ts";
 import type { KindInfo } from "../kinds.ts";
 import type { KubeObject } from "../objects.ts";
@@ -23,6 +25,8 @@ export interface ManifestText {
 export interface Manifest {
   readonly object: KubeObject;
   readonly info: KindInfo;
+  /** What the user should know of it although it is taken: fields that do nothing here, addresses written oddly. */
+  readonly notes: readonly FieldNote[];
   /** One line about a problem of this object, found later (an address that is taken …). */
   problem(path: FieldPath, message: string): ManifestProblem;
 }
@@ -94,6 +98,7 @@ type Reading = ObjectReading | string;
 interface ObjectReading {
   readonly object: KubeObject;
   readonly info: KindInfo;
+  readonly notes: readonly FieldNote[];
   /** Which of the piece's documents, from 0, and where in that. */
   readonly document: number;
   readonly prefix: FieldPath;
@@ -174,10 +179,10 @@ function* readPiece(
   return problems.length === before ? readings : undefined;
 }
 
-function manifestFrom({ object, info, document, prefix }: ObjectReading, source: Source): Manifest {
+function manifestFrom({ object, info, notes, document, prefix }: ObjectReading, source: Source): Manifest {
   const problem = (path: FieldPath, message: string): ManifestProblem =>
     new Origin(source, document, prefix).problem(titleOf(object, info.kind), { path, message, atKey: false });
-  return { object, info, problem };
+  return { object, info, notes, problem };
 }
 
 /** A manifest for an object that no file holds: made by a program, or received as JSON. */
@@ -286,14 +291,22 @@ function readObject(
   const object = info.stored ? (decode(value, kind, found) as KubeObject) : (value as KubeObject);
   if (info.stored) object.apiVersion = info.apiVersion;
   if (!info.stored) checkConfiguration(kind, value, found);
+  const notes: FieldNote[] = [];
   if (!found.any && info.stored) {
+    notDone(object, kind, (note) => notes.push(note));
+    standardizeAddresses(object, (field, text) => notes.push(addressNote(field, text)));
     applyDefaults(object, info.namespaced, options.namespace ?? "default");
     validateObject(object, info, found);
   }
   const name = titleOf(object, kind);
   for (const problem of found.list) problems.push(origin.problem(name, problem));
   if (found.any) return undefined;
-  return { object, info, document: origin.document, prefix: origin.prefix };
+  return { object, info, notes, document: origin.document, prefix: origin.prefix };
+}
+
+/** All addresses of one field are one matter. */
+function addressNote(field: string, text: string): FieldNote {
+  return { field, text, group: `${field.replaceAll(/\[\d+\]/g, "")} address`, scope: "node" };
 }
 
 /** Files that stand beside manifests and are none: what to do instead. */

@@ -1,6 +1,7 @@
 // Formats of names, labels, ports and addresses, with the API server's explanations (apimachinery,
 // util/validation). Each function returns what is wrong, or "".
-import { type IpFamily, isLoopback, parseCidr, parseIp } from "../../base/ip.ts";
+import { formatCidr, hasHostBits, type IpFamily, isLoopback, parseCidr, parseIp } from "../../base/ip.ts";
+import { readCidr } from "../../base/loose-ip.ts";
 import type { FieldPath, FieldProblems } from "../manifest/field-problems.ts";
 
 const LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
@@ -140,6 +141,22 @@ export function checkIp(problems: FieldProblems, path: FieldPath, text: string, 
 export function checkCidr(problems: FieldProblems, path: FieldPath, text: string): boolean {
   if (parseCidr(text) !== null) return true;
   problems.invalid(path, text, CIDR_TEXT);
+  return false;
+}
+
+/** As IsValidCIDR: a network, written as everybody writes it. */
+export function checkStandardCidr(problems: FieldProblems, path: FieldPath, text: string): boolean {
+  const range = readCidr(text);
+  if (range === null) problems.invalid(path, text, CIDR_TEXT);
+  else if (/^[^:]+$/.test(text) && parseCidr(text) === null) {
+    problems.invalid(path, text, "must not have leading 0s in IP or prefix length");
+  } else if (parseCidr(text) === null) {
+    problems.invalid(path, text, "must not have an IPv4-mapped IPv6 address");
+  } else if (hasHostBits(text)) {
+    problems.invalid(path, text, "must not have bits set beyond the prefix length");
+  } else if (formatCidr(range) !== text) {
+    problems.invalid(path, text, `must be in canonical form ("${formatCidr(range)}")`);
+  } else return true;
   return false;
 }
 

@@ -140,6 +140,10 @@ function validateProbe(probe: Probe, at: FieldPath, field: string, problems: Fie
   for (const name of numbers as (keyof Probe)[]) {
     names.checkNonNegative(problems, [...at, name], probe[name] as number | undefined);
   }
+  if (field === "readinessProbe" && probe.terminationGracePeriodSeconds !== undefined) {
+    const path = [...at, "terminationGracePeriodSeconds"];
+    problems.invalid(path, probe.terminationGracePeriodSeconds, "must not be set for readinessProbes");
+  }
   if (field !== "readinessProbe" && probe.successThreshold !== 1) {
     problems.invalid([...at, "successThreshold"], probe.successThreshold, "must be 1");
   }

@@ -1,4 +1,5 @@
-// ServiceCIDR, as ValidateServiceCIDR (pkg/apis/networking/validation) refuses it.
+// ServiceCIDR, as ValidateServiceCIDR (pkg/apis/networking/validation) refuses it: younger than the other kinds, it takes
+// ranges in their standard form alone.
 import { parseCidr } from "../../base/ip.ts";
 import type { FieldProblems } from "../manifest/field-problems.ts";
 import type { ServiceCidr } from "../objects.ts";
@@ -11,7 +12,7 @@ export function validateServiceCidr(object: ServiceCidr, problems: FieldProblems
   const cidrs = object.spec?.cidrs ?? [];
   if (cidrs.length === 0) problems.required(path, "at least one CIDR required");
   if (cidrs.length > RANGES_MAX) problems.tooMany(path, cidrs.length, RANGES_MAX);
-  const valid = cidrs.map((text, i) => names.checkCidr(problems, [...path, i], text));
+  const valid = cidrs.map((text, i) => names.checkStandardCidr(problems, [...path, i], text));
   const families = cidrs.map((text) => parseCidr(text)?.family);
   if (valid.every(Boolean) && new Set(families).size < families.length) {
     problems.invalid(

@@ -3,6 +3,7 @@
 // is read again, only the documents that changed are parsed.
 import { existsSync, type FSWatcher, readdirSync, readFileSync, statSync, watch } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { warningsOf } from "../fields/warnings.ts";
 import { type Manifest, type ManifestText, parseSteps, type Readings } from "../manifest/manifest.ts";
 import { PassedOver } from "../passed-over.ts";
 import { ObjectSet } from "./object-set.ts";
@@ -21,6 +22,7 @@ export class FilesSource implements ObjectSource {
   #lastTexts: readonly ManifestText[] = [];
   #isRead = false;
   #readings: Readings = new Map();
+  readonly #warned = new Set<string>();
   #reading = false;
   #again = false;
   #lastNote = "";
@@ -97,6 +99,7 @@ export class FilesSource implements ObjectSource {
     for (const { info } of manifests) if (!info.stored) passed.add(info.kind); // an agent's own file may lie beside
     this.#note(passed.notes().join());
     const objects = manifests.filter((m) => m.info.stored).map((m) => m.object);
+    this.#warn(manifests);
     this.#listener?.events(this.#set.replace(objects), true);
     this.#reloadAgain();
   }
@@ -105,6 +108,14 @@ export class FilesSource implements ObjectSource {
   #note(text: string): void {
     if (text !== "" && text !== this.#lastNote) this.#listener?.note?.(text);
     this.#lastNote = text;
+  }
+
+  /** Each field of a kind once. */
+  #warn(manifests: readonly Manifest[]): void {
+    for (const { key, line } of warningsOf(manifests, "node")) {
+      if (!this.#warned.has(key)) this.#listener?.note?.(line);
+      this.#warned.add(key);
+    }
   }
 
   /** The files changed while they were read. */

@@ -1,0 +1,53 @@
+// What every kind has, and the kinds around pods: Namespace, Node, Deployment. The notation is field-table.ts's.
+import { parseFieldTable } from "./field-table.ts";
+
+export const CLUSTER_FIELDS = parseFieldTable(`
+ObjectMeta
+  annotations,labels,name,namespace  served
+  creationTimestamp,deletionTimestamp,resourceVersion,uid  served  set by the lab; files that are a dump keep theirs
+  deletionGracePeriodSeconds  served
+  finalizers  lab  nothing waits for them: what is deleted is gone
+  generateName  kept  beside a name; without one the object is refused
+  generation,managedFields,selfLink  kept
+  ownerReferences  lab  what an owner leaves behind stays; only a lab's own controllers clear up
+Namespace
+  apiVersion,kind,metadata  served
+  spec  lab  nothing waits for finalizers
+  status  kept
+Node
+  apiVersion,kind,metadata,spec,status  served
+NodeSpec
+  configSource,externalID  lab  there is no kubelet
+  podCIDR,podCIDRs,taints,unschedulable  served
+  providerID  kept
+Taint
+  effect  served  NoExecute keeps new pods away, and leaves those that are there
+  key,value  served
+  timeAdded  kept
+NodeStatus
+  addresses  served
+  allocatable,capacity,conditions,config,daemonEndpoints,declaredFeatures,features,images,nodeInfo,phase  kept
+  runtimeHandlers,volumesAttached,volumesInUse  kept
+NodeAddress
+  address,type  served
+Deployment
+  apiVersion,kind,metadata,spec  served
+  status  served  written by the lab
+DeploymentSpec
+  minReadySeconds  lab [0]  a pod that is ready counts at once
+  paused  lab [false]  a change is rolled out at once
+  progressDeadlineSeconds  lab [600]  a rollout has all the time there is
+  replicas,selector,strategy,template  served
+  revisionHistoryLimit  lab [10]  there is no history
+DeploymentStatus
+  availableReplicas,readyReplicas,replicas,unavailableReplicas,updatedReplicas  served
+  collisionCount,conditions,observedGeneration,terminatingReplicas  kept
+DeploymentStrategy
+  rollingUpdate,type  served
+RollingUpdateDeployment
+  maxSurge,maxUnavailable  served
+LabelSelector
+  matchExpressions,matchLabels  served
+LabelSelectorRequirement
+  key,operator,values  served
+`);

@@ -1,0 +1,206 @@
+// No field of an object may be accepted and silently ignored: every field of every type has a row, and only one.
+import { readdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import t from "tap";
+import { KUBERNETES_TYPES } from "../manifest/kubernetes-types.ts";
+import { type ManifestText, parseManifests } from "../manifest/manifest.ts";
+import { parseFieldTable } from "./field-table.ts";
+import { FIELDS } from "./fields.ts";
+import { fieldsPage, servedTypes } from "./page.ts";
+import { warningLines } from "./warnings.ts";
+
+const require = createRequire(import.meta.url);
+const published = require.resolve("kubernetes-types/package.json").replace(/package\.json$/, "");
+
+/** Fields of the published types, by type. */
+function publishedFields(): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const group of ["core/v1", "apps/v1", "networking/v1", "meta/v1", "discovery/v1"]) {
+    const text = readFileSync(`${published}${group}.d.ts`, "utf8").replaceAll(/\/\*[\s\S]*?\*\//g, "");
+    for (const [, name, body] of text.matchAll(/export interface (\w+)[^{]*\{([\s\S]*?)\n\}/g)) {
+      const fields = [...body.matchAll(/^ {4}"?([$\w-]+)"?\??:/gm)].map(([, field]) => field);
+      found.set(name, [...(found.get(name) ?? []), ...fields]);
+    }
+  }
+  return found;
+}
+
+t.test("every field of every kind is served, kept, refused or said not to be done", async (t) => {
+  const own = publishedFields();
+  let count = 0;
+  for (const [type, path] of servedTypes()) {
+    const rows = FIELDS.get(type);
+    const at = path === "" ? type : `${path} (${type})`;
+    if (rows === undefined) {
+      t.fail(`${at}: no paragraph in src/control/fields`);
+      continue;
+    }
+    const wanted = new Set([...(KUBERNETES_TYPES.get(type)?.keys() ?? []), ...(own.get(type) ?? [])]);
+    for (const field of wanted) {
+      count++;
+      if (!rows.has(field)) t.fail(`${at}: field ${field} has no row in src/control/fields`);
+    }
+    for (const field of rows.keys()) if (!wanted.has(field)) t.fail(`${at}: there is no field ${field}`);
+  }
+  t.ok(count > 300, `${count} fields`);
+});
+
+t.test("no type has rows that nobody reads, and no field two", async (t) => {
+  const reached = servedTypes();
+  for (const type of FIELDS.keys()) t.ok(reached.has(type), `${type} is reached by a field that is served`);
+  t.throws(() => parseFieldTable("A\n  x  served\n  y,x  lab  no\n"), /two rows for x/);
+  t.throws(() => parseFieldTable("A\n  x  served\nA\n  y  served\n"), /two paragraphs for A/);
+  t.throws(() => parseFieldTable("A\n  x  ignored\n"), /no row of a field/);
+});
+
+t.test("what is not done says why", async (t) => {
+  for (const [type, rows] of FIELDS) {
+    for (const row of rows.values()) {
+      if (row.class === "served" || row.class === "kept") continue;
+      t.not(row.remark, "", `${type}.${row.field}`);
+    }
+  }
+});
+
+/** Everything but tables of fields, reading, checking and filling in: what would act on a field. */
+function actingSource(folder: string): string {
+  const passive = /^(?:fields|manifest|validate|testing|bench)$|^defaults\.ts$|\.test\.ts$/;
+  return readdirSync(folder, { withFileTypes: true })
+    .filter(({ name }) => !passive.test(name))
+    .map((entry) => {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory()) return actingSource(path);
+      return entry.name.endsWith(".ts") ? readFileSync(path, "utf8") : "";
+    })
+    .join("\n");
+}
+
+t.test("the program reads every field that is served", async (t) => {
+  const words = new Set(actingSource("src").match(/\w+/g));
+  for (const [type, rows] of FIELDS) {
+    for (const row of rows.values()) {
+      if (row.class === "served") t.ok(words.has(row.field), `${type}.${row.field}`);
+    }
+  }
+});
+
+t.test("docs/fields.md says what the table says", async (t) => {
+  t.equal(readFileSync("docs/fields.md", "utf8"), fieldsPage(), "scripts/fields-page writes it");
+});
+
+const yaml = (text: string): ManifestText[] => [{ file: "a.yaml", text }];
+const lines = (text: string, audience: "lab" | "node" = "lab"): string[] =>
+  warningLines(parseManifests(yaml(text)), audience);
+const pod = (name: string, spec: string): string =>
+  `{ apiVersion: v1, kind: Pod, metadata: { name: ${name} }, spec: { ${spec} } }\n---\n`;
+const run = "command: [sleep, '9']";
+
+t.test("a field that is not done is said once a call, however many objects have it", async (t) => {
+  const spec = `containers: [{ name: c, image: i, ${run} }], initContainers: [{ name: d, image: i }]`;
+  const text = ["a", "b", "c", "d"].map((name) => pod(name, spec)).join("");
+  t.same(lines(text), [
+    'warning: Pod "a" and 3 more: spec.initContainers: init containers are not run (docs/fields.md)',
+  ]);
+  t.same(lines(text, "node"), [], "it says nothing about packets");
+});
+
+t.test("each kind and field has its line, below lists and templates too", async (t) => {
+  const text = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: web }
+spec:
+  minReadySeconds: 5
+  selector: { matchLabels: { app: web } }
+  template:
+    metadata: { labels: { app: web } }
+    spec:
+      containers:
+        - { name: a, image: podwire/echo, livenessProbe: { tcpSocket: { port: 1 } } }
+        - { name: b, image: podwire/echo, livenessProbe: { tcpSocket: { port: 1 } }, envFrom: [{ prefix: x }] }
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: { name: deny }
+spec: { podSelector: {} }
+`;
+  const template = 'warning: Deployment "web": spec.template.spec.containers[*]';
+  const policy =
+    'warning: NetworkPolicy "deny": spec: read and checked, but not enforced: everything may speak to everything (docs/fields.md)';
+  t.same(lines(text), [
+    'warning: Deployment "web": spec.minReadySeconds: a pod that is ready counts at once (docs/fields.md)',
+    `${template}.livenessProbe: it is not asked; a program that ends is started again (docs/fields.md)`,
+    `${template}.envFrom: ConfigMaps and Secrets are not read (docs/fields.md)`,
+    policy,
+  ]);
+  t.same(lines(text, "node"), [policy]);
+});
+
+t.test(
+  "an image that nobody runs is said where something should answer, and not of a placeholder",
+  async (t) => {
+    const web = pod("a", "containers: [{ name: c, image: nginx, ports: [{ containerPort: 80 }] }]");
+    t.match(lines(web), [
+      /^warning: Pod "a": spec\.containers\[\*\]\.image: images are not run, so nothing answers: use command/,
+    ]);
+    t.same(lines(pod("a", "containers: [{ name: c, image: shell }]")), []);
+    t.same(
+      lines(pod("a", "containers: [{ name: c, image: podwire/echo:1, ports: [{ containerPort: 80 }] }]")),
+      [],
+    );
+  },
+);
+
+t.test("every field that is not done is said when an object sets it", async (t) => {
+  const samples: Record<string, unknown> = {
+    s: "x",
+    i: 77,
+    b: true,
+    q: "1",
+    t: "2025-01-01T00:00:00Z",
+    any: { x: 1 },
+  };
+  let count = 0;
+  for (const [type, path] of servedTypes()) {
+    for (const row of FIELDS.get(type)?.values() ?? []) {
+      if (row.class !== "lab" && row.class !== "node") continue;
+      const words = (path === "" ? type : path).split(".");
+      const value = sampleOf(KUBERNETES_TYPES.get(type)?.get(row.field) ?? "", samples);
+      const truth = row.plain.includes("true") ? false : value;
+      if (row.plain.includes(String(truth)) || row.plain.includes("true|false")) continue;
+      const object = nested(words.slice(1), { [row.field]: truth });
+      const notes: string[] = [];
+      const { notDone } = await import("./fields.ts");
+      notDone(object, words[0], (note) => notes.push(note.field));
+      const field = [...words.slice(1), row.field].join(".");
+      t.ok(notes.includes(field), `${words[0]}: ${field}`);
+      count++;
+    }
+  }
+  t.ok(count > 50, `${count} fields`);
+});
+
+function sampleOf(type: string, scalars: Record<string, unknown>): unknown {
+  if (type.startsWith("[")) return [sampleOf(type.slice(1, -1), scalars)];
+  if (type.startsWith("{")) return { x: sampleOf(type.slice(1, -1), scalars) };
+  if (type === "NamespaceSpec") return { finalizers: ["mine"] };
+  return scalars[type] ?? { name: "x", x: 1 };
+}
+
+/** The value at the end of a path like spec, containers[*], ports[*]. */
+function nested(words: readonly string[], value: unknown): unknown {
+  if (words.length === 0) return value;
+  const [first, ...rest] = words;
+  const inner = nested(rest, value);
+  const name = first.replace("[*]", "");
+  return { [name]: first.endsWith("[*]") ? [inner] : inner };
+}
+
+t.test("a dump of a cluster's ordinary objects says nothing", async (t) => {
+  const file = "src/control/fields/testdata/dump.yaml";
+  const manifests = parseManifests([{ file, text: readFileSync(file, "utf8") }]);
+  t.equal(manifests.length, 6);
+  t.same(warningLines(manifests, "lab"), []);
+  t.same(warningLines(manifests, "node"), []);
+});

@@ -1,0 +1,103 @@
+// The fields of an object that do nothing here, for the lines that say so.
+import { KUBERNETES_TYPES } from "../manifest/kubernetes-types.ts";
+import { CLUSTER_FIELDS } from "./cluster-fields.ts";
+import { type FieldRow, joinTables } from "./field-table.ts";
+import { NETWORK_FIELDS } from "./network-fields.ts";
+import { POD_FIELDS } from "./pod-fields.ts";
+
+/** Rows by type, then by field. */
+export const FIELDS = joinTables(CLUSTER_FIELDS, NETWORK_FIELDS, POD_FIELDS);
+
+/** Something about a field that whoever wrote it should know; the object is taken as it is. */
+export interface FieldNote {
+  /** "spec.containers[*].livenessProbe": the same for all items of a list, and for all objects of a kind. */
+  readonly field: string;
+  readonly text: string;
+  /** Notes of a group are said once, with the first one's words. Absent: those of the same field are a group. */
+  readonly group?: string;
+  /** Where it is worth a word: "lab" where pods are run, "node" wherever the object is read. */
+  readonly scope: "lab" | "node";
+}
+
+type Note = (note: FieldNote) => void;
+type Fields = Readonly<Record<string, unknown>>;
+
+const PAGE = "docs/fields.md";
+const TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount";
+const KUBELET_VOLUME = /^(?:kube-api-access|default-token)-/;
+/** Finalizers of controllers that a lab has not: every dump of a cluster has them. */
+const CLUSTER_FINALIZERS = [
+  "kubernetes",
+  "foregroundDeletion",
+  "orphan",
+  "service.kubernetes.io/load-balancer-cleanup",
+];
+
+/** Where a list of plain values does not do: is this value of the field worth a word? */
+const WORTH_SAYING: Readonly<Record<string, (value: unknown) => boolean>> = {
+  "PodSpec.volumes": (v) => some(v, ({ name }) => !KUBELET_VOLUME.test(String(name))),
+  "Container.volumeMounts": (v) => some(v, ({ mountPath }) => mountPath !== TOKEN_PATH),
+  "Container.resizePolicy": (v) => some(v, ({ restartPolicy }) => restartPolicy !== "NotRequired"),
+  "ObjectMeta.ownerReferences": (v) => some(v, ({ controller }) => controller !== true),
+  "ObjectMeta.finalizers": (v) => (v as unknown[]).some((name) => !CLUSTER_FINALIZERS.includes(String(name))),
+  "Namespace.spec": (v) =>
+    ((v as Fields).finalizers as unknown[] | undefined)?.some((n) => n !== "kubernetes") ?? false,
+  "PodSpec.os": (v) => (v as Fields).name !== "linux",
+};
+
+/** Tells what of a decoded object of this kind, before defaults are filled in, is not done. */
+export function notDone(object: unknown, kind: string, note: Note): void {
+  visit(object, kind, "", note);
+}
+
+function visit(value: unknown, type: string, at: string, note: Note): void {
+  if (Array.isArray(value)) {
+    const item = type.slice(1, -1);
+    if (FIELDS.has(item)) for (const each of value) visit(each, item, `${at}[*]`, note);
+    return;
+  }
+  const rows = FIELDS.get(type);
+  const types = KUBERNETES_TYPES.get(type);
+  if (rows === undefined || types === undefined || !isMap(value)) return;
+  if (type === "Container") noteProgram(value, at, note);
+  for (const name of Object.keys(value)) {
+    const row = rows.get(name);
+    if (row === undefined) continue;
+    const path = at === "" ? name : `${at}.${name}`;
+    if (row.class === "served") visit(value[name], types.get(name) as string, path, note);
+    else if ((row.class === "lab" || row.class === "node") && isSaid(row, type, value[name])) {
+      note({ field: path, text: `${row.remark} (${PAGE})`, scope: row.class });
+    }
+  }
+}
+
+function isSaid(row: FieldRow, type: string, value: unknown): boolean {
+  if (value === "" || (typeof value === "object" && value !== null && Object.keys(value).length === 0))
+    return false;
+  const special = WORTH_SAYING[`${type}.${row.field}`];
+  if (special !== undefined) return special(value);
+  return typeof value === "object" || !row.plain.includes(String(value));
+}
+
+/** A container that says it serves something, with an image that nobody runs: its pod would be Running and silent. */
+function noteProgram({ image, command, ports, args }: Fields, at: string, note: Note): void {
+  const says = isFilled(ports) || isFilled(args);
+  if (!says || isFilled(command) || typeof image !== "string" || ECHO_IMAGE.test(image)) return;
+  const text = "images are not run, so nothing answers: use command, or image podwire/echo (docs/lab.md)";
+  note({ field: `${at}.image`, text, scope: "lab" });
+}
+
+/** The image that is built in. */
+export const ECHO_IMAGE = /^(?:[^/]+\/)?podwire\/echo(?::[^/]*|@[^/]*)?$/;
+
+function isFilled(list: unknown): boolean {
+  return Array.isArray(list) && list.length > 0;
+}
+
+function some(list: unknown, check: (item: Fields) => boolean): boolean {
+  return Array.isArray(list) && list.some((item) => isMap(item) && check(item));
+}
+
+function isMap(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

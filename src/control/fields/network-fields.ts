@@ -1,0 +1,62 @@
+// Service, EndpointSlice, NetworkPolicy, ServiceCIDR: what proxies and policies read. The notation is field-table.ts's.
+import { parseFieldTable } from "./field-table.ts";
+
+export const NETWORK_FIELDS = parseFieldTable(`
+Service
+  apiVersion,kind,metadata,spec,status  served
+ServiceSpec
+  allocateLoadBalancerNodePorts,clusterIP,clusterIPs,externalIPs,externalTrafficPolicy  served
+  externalName  lab  podwire has no DNS server to answer with it
+  healthCheckNodePort,internalTrafficPolicy,ipFamilies,ipFamilyPolicy,loadBalancerSourceRanges,ports  served
+  loadBalancerClass  lab  no load balancer is made: give its addresses as status.loadBalancer.ingress
+  loadBalancerIP  lab  no load balancer is made: give its addresses as status.loadBalancer.ingress
+  publishNotReadyAddresses,selector,sessionAffinity,sessionAffinityConfig,type  served
+  trafficDistribution  node  slices get no hints from it; hints that stand in slices are served
+ServicePort
+  appProtocol  served  handed on to EndpointSlices
+  name,nodePort,port,protocol,targetPort  served
+SessionAffinityConfig
+  clientIP  served
+ClientIPConfig
+  timeoutSeconds  served
+ServiceStatus
+  conditions  kept
+  loadBalancer  served
+LoadBalancerStatus
+  ingress  served
+LoadBalancerIngress
+  hostname  kept
+  ip,ipMode  served
+  ports  kept
+EndpointSlice
+  addressType  served  IPv4 and IPv6; a proxy passes over FQDN
+  apiVersion,endpoints,kind,metadata,ports  served
+Endpoint
+  addresses  served  the first, as in every proxy
+  conditions,hints,nodeName,targetRef  served
+  deprecatedTopology  node  proxies no longer read it: use nodeName, zone and hints
+  hostname  kept  for DNS servers
+  zone  kept  hints decide
+EndpointConditions
+  ready,serving,terminating  served
+EndpointHints
+  forNodes,forZones  served
+ForNode
+  name  served
+ForZone
+  name  served
+EndpointPort
+  appProtocol  kept
+  name,port,protocol  served
+ObjectReference
+  kind,name,namespace  served  names the pod behind an endpoint
+  apiVersion,fieldPath,resourceVersion,uid  kept
+NetworkPolicy
+  apiVersion,kind,metadata  served
+  spec  node  read and checked, but not enforced: everything may speak to everything
+ServiceCIDR
+  apiVersion,kind,metadata,spec  served
+  status  kept
+ServiceCIDRSpec
+  cidrs  served
+`);
