@@ -1,7 +1,7 @@
 // podwire apply -f FILE…
 import type { Command } from "commander";
 import { globals } from "./context.ts";
-import { usageError } from "./errors.ts";
+import { CliError, usageError } from "./errors.ts";
 import { collect, readAll } from "./manifests.ts";
 import { type Outcomes, printOutcomes } from "./outcomes.ts";
 import { runningLab } from "./running-lab.ts";
@@ -17,6 +17,8 @@ export function register(program: Command): void {
       const lab = runningLab(globals(command));
       const body = { manifests: readAll(flags.filename), namespace: flags.namespace };
       const answer = await lab.call<Outcomes>({ method: "POST", path: "/apply", body });
+      if (answer.items.length + answer.notes.length === 0)
+        throw new CliError(`apply: no objects in ${flags.filename.join(", ")}: nothing was applied`);
       await printOutcomes(globals(command), answer);
     });
 }

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import type { Outcome } from "../control/cluster.ts";
-import { globals, progress } from "./context.ts";
+import { globals, note, progress } from "./context.ts";
 import { CliError, usageError } from "./errors.ts";
 import { collect, readAll } from "./manifests.ts";
 import { type Outcomes, printOutcomes } from "./outcomes.ts";
@@ -40,6 +40,7 @@ export function register(program: Command): void {
         items.push(...answer.items);
         notes.push(...answer.notes);
       }
+      if (items.length === 0) note("No resources found"); // kubectl's words and status
       await printOutcomes(globals(command), { items, notes });
       if (flags.wait) await waitForPods(lab, before, items, Number(flags.timeout) * 1000);
     });

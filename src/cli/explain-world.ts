@@ -1,6 +1,5 @@
 // What explain asks about: objects of files as they are (as a cluster holds them: nothing is allocated or filled in), or
 // those of a running lab; and who a word like pod/web-1 or svc/api:80 means among them.
-import { readFileSync } from "node:fs";
 import { offlineConfig } from "../agent/offline-config.ts";
 import { PROBE_PROTOCOLS, type ProbeProtocol } from "../agent/probe-frame.ts";
 import { type Cidr, cidr, contains, type IpFamily, parseIp } from "../base/ip.ts";
@@ -11,10 +10,9 @@ import { warningLines } from "../control/fields/warnings.ts";
 import { type ManifestText, parseObjects } from "../control/manifest/manifest.ts";
 import type { KubeObject, Node, Pod, Service } from "../control/objects.ts";
 import { keyOf } from "../control/objects.ts";
-import { PassedOver } from "../control/passed-over.ts";
+import type { PassedOver } from "../control/passed-over.ts";
 import { type Globals, note, noteOnce } from "./context.ts";
 import { CliError, usageError } from "./errors.ts";
-import { readAll } from "./manifests.ts";
 import { labObjects, offlineCluster } from "./offline-cluster.ts";
 import { runningLab } from "./running-lab.ts";
 
@@ -32,25 +30,23 @@ export interface World {
 }
 
 export interface WorldOptions {
-  readonly files?: string[] | undefined;
-  readonly previous?: string[] | undefined;
-  readonly config?: string | undefined;
+  /** undefined: those of the running lab. */
+  readonly objects?: KubeObject[] | undefined;
+  readonly previous?: KubeObject[] | undefined;
+  /** A KubeProxyConfiguration. */
+  readonly config?: ManifestText | undefined;
 }
 
 /** Pods' addresses, where neither configuration nor nodes say. */
 const CLUSTER_CIDR = "10.244.0.0/16";
 
 export async function openWorld(flags: Globals, options: WorldOptions): Promise<World> {
-  return options.files === undefined ? labWorld(flags, options) : fileWorld(options.files, options);
+  return options.objects === undefined ? labWorld(flags, options) : fileWorld(options.objects, options);
 }
 
-function fileWorld(files: string[], options: WorldOptions): World {
-  const passed = new PassedOver();
-  const objects = rawObjects(files, passed);
-  const previous = rawObjects(options.previous ?? [], passed);
-  for (const line of passed.notes()) note(line);
-  const proxy =
-    options.config === undefined ? defaultProxy(objects) : readProxyFile(readText(options.config));
+function fileWorld(objects: KubeObject[], options: WorldOptions): World {
+  const { previous = [], config } = options;
+  const proxy = config === undefined ? defaultProxy(objects) : readProxyFile(config);
   const nodes = objects.filter((object) => object.kind === "Node").map((node) => node.metadata.name);
   return {
     objects,
@@ -64,14 +60,10 @@ function fileWorld(files: string[], options: WorldOptions): World {
 
 async function labWorld(flags: Globals, options: WorldOptions): Promise<World> {
   const lab = runningLab(flags);
-  const passed = new PassedOver();
-  const previous = rawObjects(options.previous ?? [], passed);
-  for (const line of passed.notes()) note(line);
-  const proxy =
-    options.config === undefined ? undefined : readProxyFile(readText(options.config), CLUSTER_CIDR);
+  const proxy = options.config === undefined ? undefined : readProxyFile(options.config, CLUSTER_CIDR);
   return {
     objects: await labObjects(lab),
-    previous,
+    previous: options.previous ?? [],
     clients: new Map(lab.topology.clients.map(({ name, address }) => [name, address])),
     isComplete: true,
     nodes: lab.topology.nodes.filter(({ agent }) => agent === "podwire").map(({ name }) => name),
@@ -83,8 +75,8 @@ async function labWorld(flags: Globals, options: WorldOptions): Promise<World> {
 }
 
 /** Checked and defaulted, as an API server would give them back; what is no business of the network's is `passed`. */
-export function rawObjects(files: string[], passed: PassedOver): KubeObject[] {
-  const manifests = parseObjects(readAll(files), { passed });
+export function rawObjects(texts: readonly ManifestText[], passed: PassedOver): KubeObject[] {
+  const manifests = parseObjects(texts, { passed });
   noteOnce(warningLines(manifests, "node"));
   return manifests.map(({ object }) => object);
 }
@@ -96,14 +88,6 @@ function defaultProxy(objects: readonly KubeObject[]): ProxyConfig {
   const ranges: Cidr[] = nodes.flatMap(({ spec }) => (spec.podCIDRs ?? []).map(cidr));
   const isUsual = ranges.every((range) => proxy.clusterCidrs.some((usual) => contains(usual, range)));
   return isUsual ? proxy : { ...proxy, clusterCidrs: ranges };
-}
-
-function readText(file: string): ManifestText {
-  try {
-    return { file, text: readFileSync(file, "utf8") };
-  } catch (error) {
-    throw new CliError(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
-  }
 }
 
 /** Says what a proxy passes over although somebody may count on it. */

@@ -1,14 +1,15 @@
 // podwire explain: what would happen to a packet, and why. A packet is sent through a node that is built from files or
 // from a running lab's objects; neither root nor a kernel is needed.
-import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { Explainer, type Flow, type Via } from "../agent/explainer.ts";
 import { PROBE_PROTOCOLS } from "../agent/probe-frame.ts";
 import { type Ip, parseIp } from "../base/ip.ts";
 import { ManifestError } from "../control/manifest/manifest.ts";
+import { PassedOver } from "../control/passed-over.ts";
+import { refuseTwice } from "../control/watch/input.ts";
 import { formatExplanation } from "../observe/explain-format.ts";
 import type { Explanation } from "../observe/explanation.ts";
-import { type Globals, globals, print, printData } from "./context.ts";
+import { type Globals, globals, note, print, printData } from "./context.ts";
 import { CliError, Exit, usageError } from "./errors.ts";
 import {
   findEnd,
@@ -16,10 +17,12 @@ import {
   openWorld,
   ownerOf,
   protocolOf,
+  rawObjects,
   sameFamily,
   type World,
+  type WorldOptions,
 } from "./explain-world.ts";
-import { collect } from "./manifests.ts";
+import { collect, named, readObjects, readOne } from "./manifests.ts";
 
 interface Options {
   file?: string[];
@@ -62,7 +65,7 @@ export function register(program: Command): void {
 async function run(options: Options, command: Command): Promise<void> {
   const flags = globals(command);
   check(options);
-  const world = await everyProblem(() => openWorld(flags, { ...options, files: options.file }));
+  const world = await everyProblem(async () => openWorld(flags, readInputs(options)));
   if (options.manifestOnly === true) return printCounts(flags, world);
   noteIgnored(world.objects);
   if (options.flows !== undefined) return explainFlows(flags, world, options);
@@ -93,11 +96,23 @@ function check(options: Options): void {
     if (parseIp(text) === null) throw usageError(`--local-ip ${text}: not an IP address`);
   }
   if (manifestOnly && options.file === undefined) throw usageError("--manifest-only: name the files with -f");
-  if (
-    [flows, ...(options.file ?? []), ...(options.previous ?? [])].filter((file) => file === "-").length > 1
-  ) {
-    throw usageError("standard input can be read only once");
-  }
+  refuseTwice([
+    ...named("-f", options.file),
+    ...named("--previous", options.previous),
+    ...named("--config", options.config),
+    ...named("--flows", flows),
+  ]);
+}
+
+function readInputs({ file, previous, config }: Options): WorldOptions {
+  const passed = new PassedOver();
+  const inputs = {
+    objects: file === undefined ? undefined : rawObjects(readObjects(file), passed),
+    previous: previous === undefined ? undefined : rawObjects(readObjects(previous, "--previous"), passed),
+    config: config === undefined ? undefined : readOne(config),
+  };
+  for (const line of passed.notes()) note(line);
+  return inputs;
 }
 
 /** All problems of bad objects, a line each: whoever mends a file wants to see them together. */
@@ -192,7 +207,7 @@ async function yamlLines(explanation: Explanation): Promise<string[]> {
 function readFlows(file: string, via: Via | undefined): Flow[] {
   const flows: Flow[] = [];
   const problems: string[] = [];
-  for (const [i, line] of readLines(file).entries()) {
+  for (const [i, line] of readOne(file).text.split("\n").entries()) {
     if (line.trim() === "") continue;
     try {
       flows.push(readFlow(line, via));
@@ -200,17 +215,10 @@ function readFlows(file: string, via: Via | undefined): Flow[] {
       problems.push(`${file}:${i + 1}: ${(error as Error).message}`);
     }
   }
+  if (flows.length + problems.length === 0) note(`note: ${file}: no flows in it`);
   if (problems.length === 0) return flows;
   for (const text of problems.slice(0, -1)) process.stderr.write(`error: ${text}\n`);
   throw new CliError(problems.at(-1) as string, Exit.FAILED, "EXPLAIN_FLOWS");
-}
-
-function readLines(file: string): string[] {
-  try {
-    return readFileSync(file === "-" ? 0 : file, "utf8").split("\n");
-  } catch (error) {
-    throw new CliError(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
-  }
 }
 
 function readFlow(line: string, via: Via | undefined): Flow {

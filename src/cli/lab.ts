@@ -16,7 +16,7 @@ export function register(program: Command): void {
   lab
     .command("up")
     .description("make a lab, or repair one; without a file: two nodes, one client, the demo's objects")
-    .option("-f, --file <lab.yaml>", "the Lab object")
+    .option("-f, --file <lab.yaml>", "the Lab object; - for standard input")
     .option("--timeout <seconds>", "how long to wait until everything is ready; 0: do not wait", seconds)
     .option("--grace-period <seconds>", "upper limit for every pod's termination grace period", seconds)
     .action((options: UpFlags, command: Command) => up(options, globals(command)));
@@ -66,7 +66,7 @@ function seconds(text: string): number {
 
 async function up(options: UpFlags, flags: Globals): Promise<void> {
   const { planTopology } = await import("../lab/topology.ts");
-  const { bringUp, readManifests } = await import("../lab/up.ts");
+  const { bringUp } = await import("../lab/up.ts");
   const { readLabFile, defaultLab } = await import("../lab/lab-file.ts");
   const { checkPrivileges } = await import("../lab/preconditions.ts");
   const file = options.file === undefined ? defaultLab() : readLabFile(options.file);
@@ -74,7 +74,7 @@ async function up(options: UpFlags, flags: Globals): Promise<void> {
   const topology = planTopology(flags.lab ?? file.object.metadata?.name ?? "default", file.object);
   const { status: result, created } = await bringUp({
     topology,
-    manifests: readManifests(file.manifests),
+    manifests: file.manifests,
     program: PROGRAM,
     timeoutMs: (options.timeout ?? UP_TIMEOUT_SEC) * 1000,
     ...(options.gracePeriod === undefined ? {} : { graceMaxMs: options.gracePeriod * 1000 }),
@@ -112,8 +112,8 @@ async function down(options: DownFlags, flags: Globals): Promise<void> {
 async function labToRemove(options: DownFlags, flags: Globals, known: string[]): Promise<string> {
   if (flags.lab !== undefined) return flags.lab;
   if (options.file !== undefined) {
-    const { readLabFile } = await import("../lab/lab-file.ts");
-    return readLabFile(options.file).object.metadata?.name ?? "default";
+    const { readLabObject } = await import("../lab/lab-file.ts");
+    return readLabObject(options.file).metadata?.name ?? "default";
   }
   return chooseLab(undefined, known);
 }

@@ -1,6 +1,5 @@
 // Objects without a lab: manifests as they are, with what a cluster's controllers and kubelets would add, or
 // the objects of a running lab. For verbs that ask what a node would do: neither root nor a kernel is needed.
-import { readFileSync } from "node:fs";
 import { Cluster } from "../control/cluster.ts";
 import { type AgentConfig, agentConfig } from "../control/config/agent.ts";
 import { readAgentFile, readProxyFile } from "../control/config/read-config.ts";
@@ -13,7 +12,7 @@ import { PassedOver } from "../control/passed-over.ts";
 import { labPaths } from "../lab/state-dir.ts";
 import { type Globals, note, noteOnce } from "./context.ts";
 import { CliError, usageError } from "./errors.ts";
-import { readAll } from "./manifests.ts";
+import { readOne } from "./manifests.ts";
 import { type RunningLab, runningLab } from "./running-lab.ts";
 import { listObjects } from "./workload.ts";
 
@@ -24,11 +23,11 @@ export interface OfflineCluster {
 }
 
 export interface OfflineOptions {
-  /** Manifests; none: the running lab's objects. */
-  files?: string[];
-  node?: string;
+  /** Of manifests; undefined: the running lab's objects. */
+  texts?: readonly ManifestText[] | undefined;
+  node?: string | undefined;
   /** A KubeProxyConfiguration. */
-  proxyConfig?: string;
+  proxyConfig?: ManifestText | undefined;
 }
 
 const CLUSTER_CIDR = "10.244.0.0/16";
@@ -38,13 +37,11 @@ const FIRST_NODE_ADDRESS = 11;
 const KINDS = ["Namespace", "Node", "ServiceCIDR", "Service", "EndpointSlice", "Pod", "NetworkPolicy"];
 
 export async function offlineCluster(flags: Globals, options: OfflineOptions): Promise<OfflineCluster> {
-  if (options.files === undefined) return fromLab(runningLab(flags), options);
-  const objects = clusterOf(readAll(options.files));
+  if (options.texts === undefined) return fromLab(runningLab(flags), options);
+  const objects = clusterOf(options.texts);
   const node = chooseNode(objects, options.node);
   const proxy =
-    options.proxyConfig === undefined
-      ? undefined
-      : readProxyFile(readText(options.proxyConfig), CLUSTER_CIDR);
+    options.proxyConfig === undefined ? undefined : readProxyFile(options.proxyConfig, CLUSTER_CIDR);
   const config = configOf(node);
   return { config: proxy === undefined ? config : { ...config, proxy }, objects };
 }
@@ -55,7 +52,7 @@ async function fromLab(lab: RunningLab, options: OfflineOptions): Promise<Offlin
   if (node === undefined || !agents.includes(node)) {
     throw usageError(`--node ${node}: lab ${lab.name} has no agent there: use one of ${agents.join(", ")}`);
   }
-  const config = readAgentFile(readText(`${labPaths(lab.name).agents}/${node}.yaml`));
+  const config = readAgentFile(readOne(`${labPaths(lab.name).agents}/${node}.yaml`));
   return { config, objects: await labObjects(lab) };
 }
 
@@ -135,12 +132,4 @@ function configOf(nodeName: string): AgentConfig {
   );
   if (config !== undefined) return config;
   throw new CliError(`offline node: ${JSON.stringify(problems.list)}`); // our own text: a bug
-}
-
-function readText(file: string): ManifestText {
-  try {
-    return { file, text: readFileSync(file, "utf8") };
-  } catch (error) {
-    throw new CliError(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
-  }
 }

@@ -1,6 +1,5 @@
 // podwire replay FILE: a capture through a node's pipeline, without a kernel: what would have become of each
 // packet.
-import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import { OfflineNode } from "../agent/offline-node.ts";
 import {
@@ -10,17 +9,18 @@ import {
   replayFrames,
   type Via,
 } from "../agent/replay.ts";
+import { checkInput, inputStream, refuseTwice } from "../control/watch/input.ts";
 import { dissect } from "../dissect/dissect.ts";
 import { summary } from "../dissect/summary.ts";
 import { captureComment } from "../observe/capture-comment.ts";
-import { readCaptureFile } from "../observe/capture-file.ts";
+import { readCapture } from "../observe/capture-file.ts";
 import { formatTime } from "../observe/packet-line.ts";
 import { CaptureFormatError, LINKTYPE_ETHERNET } from "../observe/pcapng.ts";
 import { formatTrace } from "../observe/trace-format.ts";
 import type { CaptureRecord } from "../observe/trace-record.ts";
 import { globals, note } from "./context.ts";
 import { CliError, Exit, usageError } from "./errors.ts";
-import { collect } from "./manifests.ts";
+import { collect, named, readObjects, readOne } from "./manifests.ts";
 import { offlineCluster } from "./offline-cluster.ts";
 
 interface Options {
@@ -58,13 +58,12 @@ async function run(capture: string, options: Options, command: Command): Promise
   const flags = globals(command);
   const limit = whole("-c", options.count) ?? Number.POSITIVE_INFINITY;
   const replay = replayOptions(options);
-  if (capture === "-" && options.file?.includes("-"))
-    throw usageError("standard input can be read only once");
-  if (capture !== "-" && !existsSync(capture)) throw new CliError(`${capture}: no such file`);
+  refuseTwice([...named("", capture), ...named("-f", options.file), ...named("--config", options.config)]);
+  checkInput(capture);
   const { config, objects } = await offlineCluster(flags, {
-    ...(options.file !== undefined && { files: options.file }),
-    ...(options.node !== undefined && { node: options.node }),
-    ...(options.config !== undefined && { proxyConfig: options.config }),
+    texts: options.file === undefined ? undefined : readObjects(options.file),
+    node: options.node,
+    proxyConfig: options.config === undefined ? undefined : readOne(options.config),
   });
   const node = new OfflineNode(config, objects);
   const tally = new Tally();
@@ -125,7 +124,7 @@ function isOfOther({ interfaceName = "" }: ReplayFrame, node: OfflineNode): bool
 
 async function* ethernetFrames(path: string): AsyncGenerator<ReplayFrame> {
   const interfaces = new Map<number, { name: string; linkType: number }>();
-  for await (const item of readCaptureFile(path)) {
+  for await (const item of readCapture(inputStream(path))) {
     if (item.type === "interface") {
       const { name, linkType = LINKTYPE_ETHERNET } = item.interface;
       interfaces.set(item.interfaceId, { name, linkType });

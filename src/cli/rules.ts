@@ -5,12 +5,13 @@ import { cidr, type Ip, type IpFamily, nthIp, parseIp } from "../base/ip.ts";
 import type { AgentConfig } from "../control/config/agent.ts";
 import type { KubeObject, Node, Service } from "../control/objects.ts";
 import { PassedOver } from "../control/passed-over.ts";
+import { refuseTwice } from "../control/watch/input.ts";
 import { nodeAddresses } from "../rules/proxy-view.ts";
 import { formatOf, RULE_FORMATS, type RuleFormat, renderRules } from "../rules/rules.ts";
-import { type Globals, globals, print, printData } from "./context.ts";
+import { type Globals, globals, note, print, printData } from "./context.ts";
 import { usageError } from "./errors.ts";
 import { openWorld, rawObjects } from "./explain-world.ts";
-import { collect } from "./manifests.ts";
+import { collect, named, readObjects, readOne } from "./manifests.ts";
 import { offlineCluster } from "./offline-cluster.ts";
 
 interface Options {
@@ -77,16 +78,18 @@ async function run(options: Options, command: Command): Promise<void> {
 }
 
 async function inputsOf(flags: Globals, options: Options): Promise<ProxyInput[]> {
-  const { file: files, node, config } = options;
-  if (files !== undefined && needControllers(files)) {
-    const cluster = await offlineCluster(flags, {
-      files,
-      ...(node !== undefined && { node }),
-      ...(config !== undefined && { proxyConfig: config }),
-    });
-    return [{ ...cluster, isOurs: true }];
+  const { file: files, node } = options;
+  refuseTwice([...named("-f", files), ...named("--config", options.config)]);
+  const texts = files === undefined ? undefined : readObjects(files);
+  const config = options.config === undefined ? undefined : readOne(options.config);
+  const passed = new PassedOver();
+  const objects = texts === undefined ? undefined : rawObjects(texts, passed);
+  if (objects !== undefined && needControllers(objects)) {
+    const cluster = await offlineCluster(flags, { texts, node, proxyConfig: config });
+    return [{ ...cluster, isOurs: true }]; // and what it passed over is told
   }
-  const world = await openWorld(flags, { files, config });
+  for (const line of passed.notes()) note(line);
+  const world = await openWorld(flags, { objects, config });
   if (node !== undefined && world.nodes.length > 0 && !world.nodes.includes(node)) {
     throw usageError(`--node ${node}: not there: use one of ${world.nodes.join(", ")}`);
   }
@@ -103,9 +106,7 @@ async function inputsOf(flags: Globals, options: Options): Promise<ProxyInput[]>
  * they will be in. Otherwise objects are taken as they stand, as they are in a cluster, whatever ranges it
  * has.
  */
-function needControllers(files: string[]): boolean {
-  if (files.includes("-")) return false; // standard input is read once
-  const objects = rawObjects(files, new PassedOver()); // told when they are read for good
+function needControllers(objects: readonly KubeObject[]): boolean {
   const has = (kind: string): boolean => objects.some((object) => object.kind === kind);
   return objects.some(isUnaddressed) || ((has("Pod") || has("Deployment")) && !has("EndpointSlice"));
 }

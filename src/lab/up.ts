@@ -1,6 +1,6 @@
 // `lab up`: from nothing, from half a lab that a crash left, or from a whole one, to a whole one.
 import { spawn } from "node:child_process";
-import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type ManifestText, parseObjects } from "../control/manifest/manifest.ts";
 import { tearDown } from "./down.ts";
@@ -181,23 +181,4 @@ function lock(paths: LabPaths): () => void {
     }
     rmSync(file, { force: true });
   }
-}
-
-/** Manifest files as texts, in the form in which the lab process and the parser want them. */
-export function readManifests(files: string[]): ManifestText[] {
-  return files.map((file) => {
-    try {
-      return { file, text: readFileSync(file, "utf8") };
-    } catch (error) {
-      throw new LabError("LAB_NO_FILE", `${file}: ${readProblem(error)}`);
-    }
-  });
-}
-
-export function readProblem(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === "ENOENT") return "no such file";
-  if (code === "EACCES") return "permission denied";
-  if (code === "EISDIR") return "is a directory";
-  return message;
 }

@@ -1,11 +1,12 @@
 // Objects from manifest files: named files, and every .yaml, .yml and .json of named directories. A change is read
 // after a short quiet time, as a whole; a file that is broken or half written leaves the objects as they were. Of what
 // is read again, only the documents that changed are parsed.
-import { existsSync, type FSWatcher, readdirSync, readFileSync, statSync, watch } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { existsSync, type FSWatcher, statSync, watch } from "node:fs";
+import { basename, dirname } from "node:path";
 import { warningsOf } from "../fields/warnings.ts";
 import { type Manifest, type ManifestText, parseSteps, type Readings } from "../manifest/manifest.ts";
 import { PassedOver } from "../passed-over.ts";
+import { InputError, isReadOnce, manifestsIn, readText } from "./input.ts";
 import { ObjectSet } from "./object-set.ts";
 import type { ObjectSource, SourceListener } from "./source.ts";
 
@@ -154,15 +155,20 @@ function areSame(a: readonly ManifestText[], b: readonly ManifestText[]): boolea
   return a.length === b.length && a.every(({ file, text }, i) => file === b[i].file && text === b[i].text);
 }
 
-/** The texts of files and of the manifests in directories, by name. "-" is standard input. */
-export function readManifestTexts(paths: readonly string[]): ManifestText[] {
-  return paths.flatMap((path) => {
-    if (path === "-") return [{ file: path, text: readFileSync(0, "utf8") }];
-    if (!statSync(path).isDirectory()) return [{ file: path, text: readFileSync(path, "utf8") }];
-    return readdirSync(path)
-      .filter((name) => /\.(ya?ml|json)$/.test(name))
-      .sort()
-      .map((name) => join(path, name))
-      .map((file) => ({ file, text: readFileSync(file, "utf8") }));
-  });
+/** The texts of files and of the manifests in directories, by name. */
+function readManifestTexts(paths: readonly string[]): ManifestText[] {
+  const files = paths.flatMap((path) => manifestsIn(path) ?? [path]);
+  refuseReadOnce(files);
+  return files.map((file) => ({ file, text: readText(file) }));
+}
+
+/**
+ * Standard input, pipes and descriptors give their objects once, and a file that changes beside them has all read again:
+ * theirs would be gone.
+ */
+export function refuseReadOnce(paths: readonly string[]): void {
+  const path = paths.find(isReadOnce);
+  if (path === undefined) return;
+  const why = "can be read only once, and an agent reads its objects again whenever one changes";
+  throw new InputError("SOURCE_READ_ONCE", `source.files: ${path}: ${why}: name a file or a directory`);
 }

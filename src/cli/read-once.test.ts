@@ -1,0 +1,209 @@
+// Input that can be read once: what a shell makes of <(command), standard input under its names, a fifo. Every command
+// answers as it does for a file with the same text.
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import t from "tap";
+import { PcapngWriter } from "../observe/pcapng-writer.ts";
+import { tcpFrame } from "../testing/frame-builder.ts";
+
+const PODWIRE = `${process.execPath} ${fileURLToPath(new URL("./main.js", import.meta.url))}`;
+const directory = mkdtempSync(join(tmpdir(), "podwire-once-"));
+t.teardown(() => rmSync(directory, { recursive: true }));
+
+function file(name: string, content: string | Uint8Array): string {
+  const path = join(directory, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+/** In bash, for <(command); what hangs would wait for a pipe's other end. */
+function shell(script: string, input?: string) {
+  const options = { encoding: "utf8", cwd: directory, timeout: 30_000, input } as const;
+  // The test runner's own options for Node cost time, and make it write where nobody may.
+  return spawnSync("bash", ["-c", `unset NODE_OPTIONS; ${script}`], options);
+}
+
+// The Service waits for its address, the pods for their slices: what is missing has to be filled in from all objects.
+const objects = file(
+  "objects.yaml",
+  `
+apiVersion: v1
+kind: Pod
+metadata: { name: web, labels: { app: web } }
+spec: { nodeName: node1, containers: [ { name: c, image: podwire/echo } ] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: web }
+spec: { selector: { app: web }, ports: [ { name: http, port: 80, targetPort: 8080 } ] }
+`,
+);
+const service = (address: string): string => `
+apiVersion: v1
+kind: Node
+metadata: { name: node1 }
+spec: { podCIDR: 10.244.1.0/24 }
+status: { addresses: [ { type: InternalIP, address: 192.168.50.11 } ] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: api }
+spec: { clusterIP: ${address}, ports: [ { name: http, port: 80 } ] }
+`;
+const dump = file("dump.yaml", service("10.96.0.80"));
+const former = file("former.yaml", service("10.96.0.81"));
+const proxy = file(
+  "proxy.yaml",
+  "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: nftables\nclusterCIDR: 10.244.0.0/16\n",
+);
+const flows = file("flows.jsonl", '{"from":"10.244.1.2","to":"10.96.0.80","port":80}\n'.repeat(2));
+const empty = file("empty.yaml", "");
+const comments = file("comments.yaml", "# nothing here\n---\n# nor here\n");
+
+const chunks: Uint8Array[] = [];
+const writer = new PcapngWriter((bytes) => chunks.push(bytes));
+writer.addInterface({ name: "eth0" });
+const frame = tcpFrame({ src: "10.244.1.2", dst: "10.96.0.80", srcPort: 41_000, dstPort: 80, flags: "S" });
+writer.packet({ interfaceId: 0, timestampNs: 1_700_000_000_000_000_000n, data: frame });
+const capture = file("in.pcapng", Buffer.concat(chunks));
+
+/** Each stands for the file in a script; $F is the file. */
+const WAYS: Readonly<Record<string, (command: (name: string) => string) => string>> = {
+  "<(…)": (command) => command('<(cat "$F")'),
+  "- from a pipe": (command) => `cat "$F" | ${command("-")}`,
+  "- from a file": (command) => `${command("-")} <"$F"`,
+  "/dev/stdin": (command) => `cat "$F" | ${command("/dev/stdin")}`,
+  "/dev/fd/0": (command) => `cat "$F" | ${command("/dev/fd/0")}`,
+  "/proc/self/fd/3": (command) => `${command("/proc/self/fd/3")} 3<"$F"`,
+  "a fifo": (command) => `rm -f p && mkfifo p && { cat "$F" >p & ${command("p")}; }`,
+};
+
+const ask = "--from 10.244.1.2 --to 10.96.0.80 --port 80 --node node1";
+const COMMANDS: readonly { file: string; command: (name: string) => string }[] = [
+  { file: objects, command: (name) => `rules -f ${name}` },
+  { file: dump, command: (name) => `rules -f ${name}` },
+  { file: dump, command: (name) => `rules -f ${objects} -f ${name} --node node1` },
+  { file: proxy, command: (name) => `rules -f ${objects} --config ${name}` },
+  { file: dump, command: (name) => `explain -f ${name} ${ask}` },
+  { file: dump, command: (name) => `explain -f ${name} --manifest-only` },
+  { file: former, command: (name) => `explain -f ${dump} --previous ${name} ${ask}` },
+  { file: proxy, command: (name) => `explain -f ${dump} --config ${name} ${ask}` },
+  { file: flows, command: (name) => `explain -f ${dump} --node node1 --flows ${name}` },
+  { file: capture, command: (name) => `replay ${name} -f ${objects}` },
+  { file: objects, command: (name) => `replay ${capture} -f ${name}` },
+  { file: proxy, command: (name) => `replay ${capture} -f ${objects} --config ${name}` },
+];
+
+for (const { file, command } of COMMANDS) {
+  t.test(command("FILE").replaceAll(`${directory}/`, ""), async (t) => {
+    const want = shell(`${PODWIRE} ${command(file)}`);
+    t.match(want.stdout, /\S/, want.stderr);
+    for (const [way, script] of Object.entries(WAYS)) {
+      const got = shell(`F=${file}; ${script((name) => `${PODWIRE} ${command(name)}`)}`);
+      t.same([got.status, got.stdout], [want.status, want.stdout], `${way}: ${got.stderr}`);
+    }
+  });
+}
+
+t.test("several pipes at once, and standard input that is a socket", async (t) => {
+  const args = (a: string, b: string, c: string) =>
+    `explain -f ${a} --config ${b} --flows ${c} --node node1 -o json`;
+  const want = shell(`${PODWIRE} ${args(dump, proxy, flows)}`);
+  const pipes = [dump, proxy, flows].map((name) => `<(cat ${name})`) as [string, string, string];
+  t.same(shell(`${PODWIRE} ${args(...pipes)}`).stdout, want.stdout);
+  t.equal(want.stdout.split("\n").length, 3);
+  // What spawns with a pipe in Node gives a socket, which cannot be opened by name.
+  for (const name of ["-", "/dev/stdin"]) {
+    const got = shell(`${PODWIRE} explain -f ${name} --manifest-only`, service("10.96.0.80"));
+    t.match(got.stdout, /Service +1/, got.stderr);
+  }
+});
+
+t.test("two readers of one input are refused, whatever its names", async (t) => {
+  const once = "standard input can be read only once";
+  const cases = [
+    { script: "rules -f - -f -", want: `-f - and -f -: ${once}` },
+    { script: "rules -f /dev/stdin -f -", want: `-f /dev/stdin and -f -: ${once}` },
+    { script: "rules -f - --config /dev/fd/0", want: `-f - and --config /dev/fd/0: ${once}` },
+    {
+      script: `explain -f - --flows /proc/self/fd/0 --node node1`,
+      want: `-f - and --flows /proc/self/fd/0: ${once}`,
+    },
+    {
+      script: `explain -f - --previous /dev/stdin ${ask}`,
+      want: `-f - and --previous /dev/stdin: ${once}`,
+    },
+    { script: `explain -f - --config - ${ask}`, want: `-f - and --config -: ${once}` },
+    { script: "replay - -f /dev/stdin", want: `- and -f /dev/stdin: ${once}` },
+    { script: `replay - -f ${objects} --config -`, want: `- and --config -: ${once}` },
+    { script: "rules -f p -f p", want: "-f p and -f p: a pipe can be read only once" },
+    { script: "rules -f /dev/fd/3 --config - 3<&0", want: `-f /dev/fd/3 and --config -: ${once}` },
+  ];
+  shell("rm -f p && mkfifo p");
+  for (const { script, want } of cases) {
+    const { status, stdout, stderr } = shell(`cat ${dump} | ${PODWIRE} ${script}`);
+    t.same([status, stdout, stderr], [2, "", `error: ${want}\n`], script);
+  }
+});
+
+t.test("nothing at all to answer from is no empty cluster", async (t) => {
+  const cases = [
+    { args: `-f ${empty}`, want: `-f: ${empty} is empty` },
+    { args: "-f <(false)", want: "-f: /dev/fd/63 is empty" },
+    { args: "-f - </dev/null", want: "-f: - is empty" },
+    { args: `-f ${objects} -f <(false)`, want: "-f: /dev/fd/63 is empty" },
+    { args: `-f ${comments}`, want: `-f: no objects in ${comments}` },
+  ];
+  for (const command of ["rules", `explain ${ask}`, `replay ${capture}`]) {
+    for (const { args, want } of cases) {
+      const { status, stdout, stderr } = shell(`${PODWIRE} ${command} ${args}`);
+      const line = `error: ${want}: give manifests with at least one object\n`;
+      t.same([status, stdout, stderr], [1, "", line], `${command} ${args}`);
+    }
+  }
+  const previous = shell(`${PODWIRE} explain -f ${dump} --previous <(false) ${ask}`);
+  t.match(previous.stderr, /^error: --previous: \/dev\/fd\/63 is empty: [^\n]+\n$/);
+  const noFlows = shell(`${PODWIRE} explain -f ${dump} --node node1 --flows ${empty}`);
+  t.same([noFlows.status, noFlows.stdout], [0, ""]);
+  t.match(noFlows.stderr, /no flows in it/);
+  const listed = shell(`${PODWIRE} rules --node n -f <(echo '{"apiVersion":"v1","kind":"List","items":[]}')`);
+  t.match(listed.stdout, /KUBE-SERVICES/, "a list that says that there are none is an answer");
+  const among = shell(`${PODWIRE} rules -f ${objects} -f ${comments}`);
+  t.equal(among.status, 0, "among others, a file of comments is none the worse");
+});
+
+t.test("what cannot be read is one line with its name", async (t) => {
+  mkdirSync(join(directory, "none"));
+  mkdirSync(join(directory, "some/folder.yaml"), { recursive: true });
+  writeFileSync(join(directory, "some/a.yaml"), service("10.96.0.80"));
+  file("latin1.yaml", Buffer.from("kind: Pod\nmetadata: { name: caf\xe9 }\n", "latin1"));
+  file("utf16.yaml", Buffer.from("\ufeffkind: Pod\n", "utf16le"));
+  file("picture.yaml", Buffer.from("ffd8ffe000104a46", "hex"));
+  const cases = [
+    { name: "/nonexistent.yaml", want: "no such file" },
+    { name: `${objects}/x`, want: "no such file" },
+    { name: "none", want: "no .yaml, .yml or .json file in it" },
+    { name: "latin1.yaml", want: "line 2 is not UTF-8 text" },
+    { name: "utf16.yaml", want: "is UTF-16 text: save it as UTF-8" },
+    { name: "picture.yaml", want: "line 1 is not UTF-8 text" },
+    { name: "/dev/fd/77", want: "not open for reading" },
+    { name: "/dev/zero", want: "longer than 256 MiB" },
+    { name: "/dev/fd/0 <some", want: "is a directory" },
+  ];
+  for (const { name, want } of cases) {
+    const { status, stdout, stderr } = shell(`${PODWIRE} rules -f ${name}`);
+    t.same([status, stdout, stderr], [1, "", `error: ${name.split(" ")[0]}: ${want}\n`], name);
+  }
+  for (const args of ["rules --config some -f", `explain ${ask} --config some -f`, "replay some -f"]) {
+    t.equal(shell(`${PODWIRE} ${args} ${dump}`).stderr, "error: some: is a directory\n", args);
+  }
+  t.equal(shell(`${PODWIRE} rules -f some`).status, 0, "a folder's folders are passed over");
+  if (process.getuid?.() !== 0) return; // others' files are unreadable for others only
+  shell("chmod 700 . && install -m 600 objects.yaml own.yaml");
+  const nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups";
+  const denied = shell(`chmod 755 . && ${nobody} ${PODWIRE} rules -f ${join(directory, "own.yaml")}`);
+  t.equal(denied.stderr, `error: ${join(directory, "own.yaml")}: permission denied\n`);
+});
