@@ -49,6 +49,7 @@ export function podStatusWord(pod: Pod): string {
     if (ended !== undefined && status.phase !== "Succeeded")
       return ended.reason ?? `ExitCode:${ended.exitCode}`;
   }
+  if (status.phase === "Failed" && status.reason !== undefined) return status.reason; // refused by its node
   return status.phase === "Succeeded" ? "Completed" : (status.phase ?? "Pending");
 }
 

@@ -1,11 +1,13 @@
 // Node and addresses of every pod. A pod that fits nowhere waits with the scheduler's reason in its PodScheduled
-// condition, and is tried again when nodes or pods change.
+// condition, and is tried again when nodes or pods change. Who names its node goes past the scheduler: there the kubelet
+// would refuse what asks for a host port that is taken, and the pod has failed.
 import { hasCode } from "../../base/errors.ts";
 import { parseIp } from "../../base/ip.ts";
+import { HostPortUse, hostPortsOf } from "../host-ports.ts";
 import { keyOf, type Node, type Pod } from "../objects.ts";
 import type { Store, StoreEvent } from "../store.ts";
 import { IP_ANNOTATION, IpamError, type PodIpam } from "./pod-ipam.ts";
-import { isFinished, placePod, podTitle } from "./scheduler.ts";
+import { isFinished, noFreePorts, placePod, podTitle } from "./scheduler.ts";
 
 export class PodPlacer {
   readonly #store: Store;
@@ -13,6 +15,7 @@ export class PodPlacer {
   readonly #saved: Readonly<Record<string, { node: string }>>;
   readonly #pending = new Set<string>();
   readonly #load = new Map<string, number>();
+  readonly #ports = new HostPortUse();
   #retry = false;
 
   constructor(store: Store, ipam: PodIpam, saved: Readonly<Record<string, { node: string }>>) {
@@ -28,9 +31,9 @@ export class PodPlacer {
     this.#count(old as Pod | undefined, -1);
     this.#count(pod, 1);
     const key = keyOf(object);
-    if (pod !== undefined && pod.spec.nodeName === undefined && !isFinished(pod)) this.#pending.add(key);
+    if (pod !== undefined && isWaiting(pod) && !isFinished(pod)) this.#pending.add(key);
     else this.#pending.delete(key);
-    if (type === "DELETED") this.#retry = true;
+    if (type === "DELETED" || (pod !== undefined && isFinished(pod))) this.#retry = true;
     if (pod !== undefined && isFinished(pod)) this.#ipam.release(key); // its address is free for the next one
   }
 
@@ -56,15 +59,21 @@ export class PodPlacer {
     const wanted = PodPlacer.wantedAddresses(pod);
     const nodes = [...this.#store.values<Node>("Node")];
     const named = pod.spec.nodeName ?? (wanted.length > 0 ? this.#ipam.nodeOf(wanted[0]) : undefined);
+    const ports = hostPortsOf(pod.spec);
+    const hasPorts = (node: string): boolean => this.#ports.isFree(node, key, ports);
+    const use = { load: this.#load, hasPorts };
     const placement =
-      named === undefined
-        ? placePod(pod, nodes, this.#load, this.#saved[key]?.node)
-        : { node: named, reason: "" };
-    if (placement.node === undefined) {
-      this.#ipam.release(key);
-      return waiting(pod, placement.reason);
+      named === undefined ? placePod(pod, nodes, use, this.#saved[key]?.node) : { node: named, reason: "" };
+    const { node } = placement;
+    if (node !== undefined && (this.#isThere(key) || hasPorts(node))) {
+      return this.#addressed(pod, node, wanted);
     }
-    return this.#addressed(pod, placement.node, wanted);
+    this.#ipam.release(key);
+    if (node === undefined) return waiting(pod, placement.reason);
+    if (pod.spec.nodeName === undefined) return waiting(pod, noFreePorts(nodes.length));
+    // A controller would make another pod for each that has failed, for ever: its pods wait instead.
+    const isOwned = pod.metadata.ownerReferences?.some(({ controller }) => controller === true) === true;
+    return isOwned ? waiting(pod, noFreePorts(nodes.length)) : rejected(pod);
   }
 
   /** As `place`; a pod whose node has no address left waits instead of failing. */
@@ -122,15 +131,38 @@ export class PodPlacer {
     return this.#ipam.allocate(key, nodeName, wanted);
   }
 
+  /** True of a pod that was admitted to its node before. */
+  #isThere(key: string): boolean {
+    const pod = this.#store.get<Pod>("Pod", key);
+    return pod !== undefined && !isWaiting(pod) && !isFinished(pod);
+  }
+
   #count(pod: Pod | undefined, by: number): void {
     const node = pod?.spec.nodeName;
-    if (pod === undefined || node === undefined || isFinished(pod)) return;
+    if (pod === undefined || node === undefined || isWaiting(pod) || isFinished(pod)) return;
     this.#load.set(node, (this.#load.get(node) ?? 0) + by);
+    if (by < 0) this.#ports.delete(node, keyOf(pod));
+    else this.#ports.set(node, keyOf(pod), hostPortsOf(pod.spec));
   }
 }
 
 function withNode(pod: Pod, nodeName: string): Pod {
   return pod.spec.nodeName === nodeName ? pod : { ...pod, spec: { ...pod.spec, nodeName } };
+}
+
+/** No node yet, or one that it may not have yet. */
+function isWaiting(pod: Pod): boolean {
+  return (
+    pod.spec.nodeName === undefined ||
+    (pod.status.conditions ?? []).some((c) => c.type === "PodScheduled" && c.reason === "Unschedulable")
+  );
+}
+
+/** As the kubelet refuses it. */
+function rejected(pod: Pod): Pod {
+  const message = "Pod was rejected: Predicate NodePorts failed";
+  const { podIP, podIPs, ...status } = pod.status;
+  return { ...pod, status: { ...status, phase: "Failed", reason: "NodePorts", message } };
 }
 
 function waiting(pod: Pod, message: string): Pod {

@@ -1,5 +1,6 @@
 // Which node a pod goes to, where the manifest does not say: the one that fits with the fewest pods, the first by name
-// among equals. Fits: nodeSelector matches, the node is schedulable and has no taint that keeps pods away.
+// among equals. Fits: nodeSelector matches, the node is schedulable and has no taint that keeps pods away, and no other
+// pod of it has a host port that this one asks for.
 import { type Labels, matchesLabels } from "../labels.ts";
 import { keyOf, type Node, type Pod } from "../objects.ts";
 
@@ -9,14 +10,24 @@ export interface Placement {
   readonly reason: string;
 }
 
-/** `load` is the number of pods on each node; `preferred` is where the pod was before a restart. */
+export interface NodeUse {
+  /** Number of pods on each node. */
+  readonly load: ReadonlyMap<string, number>;
+  /** Has this node the host ports that the pod asks for? */
+  readonly hasPorts: (node: string) => boolean;
+}
+
+/** `preferred` is where the pod was before a restart. */
 export function placePod(
   pod: Pod,
   nodes: readonly Node[],
-  load: ReadonlyMap<string, number>,
+  { load, hasPorts }: NodeUse,
   preferred?: string,
 ): Placement {
-  const verdicts = nodes.map((node) => ({ name: node.metadata.name, refusal: refusalOf(pod, node) }));
+  const verdicts = nodes.map((node) => {
+    const { name } = node.metadata;
+    return { name, refusal: refusalOf(pod, node) || (hasPorts(name) ? "" : NO_FREE_PORTS) };
+  });
   const fitting = verdicts.filter((v) => v.refusal === "").map((v) => v.name);
   if (preferred !== undefined && fitting.includes(preferred)) return { node: preferred, reason: "" };
   let best: string | undefined;
@@ -24,6 +35,13 @@ export function placePod(
     if (best === undefined || (load.get(name) ?? 0) < (load.get(best) ?? 0)) best = name;
   }
   return { node: best, reason: best === undefined ? unschedulable(nodes.length, verdicts) : "" };
+}
+
+const NO_FREE_PORTS = "didn't have free ports for the requested pod ports";
+
+/** For a pod that has to go to one of `count` nodes, which has not the ports. */
+export function noFreePorts(count: number): string {
+  return unschedulable(count, [{ refusal: NO_FREE_PORTS }]);
 }
 
 function refusalOf(pod: Pod, node: Node): string {

@@ -88,6 +88,7 @@ function validateContainerPorts(c: Container, at: FieldPath, pod: PodSpec, probl
     }
     names.checkPort(problems, [...path, "containerPort"], port.containerPort);
     problems.oneOf([...path, "protocol"], port.protocol, PROTOCOLS);
+    if ((port.hostIP ?? "") !== "") names.checkIp(problems, [...path, "hostIP"], port.hostIP as string);
     if (port.hostPort === undefined || port.hostPort === 0) continue;
     if (!names.isPort(port.hostPort)) problems.invalid([...path, "hostPort"], port.hostPort, names.PORT_TEXT);
     else if (pod.hostNetwork === true && port.hostPort !== port.containerPort) {
