@@ -41,6 +41,18 @@ t.test("refused before anything is made", { skip }, async (t) => {
     refused(t, await run([...lab, "-f", file]), 1, /broken\.yaml:[34]/);
   });
 
+  t.test("a lab whose addresses cannot be", async (t) => {
+    const file = join(folder, "addresses.yaml");
+    const nodes = "[ { name: a, address: 192.168.50.255 }, { name: b, address: 192.168.50.12 } ]";
+    await writeFile(file, `apiVersion: podwire.dev/v1alpha1\nkind: Lab\nspec: { nodes: ${nodes} }\n`);
+    refused(
+      t,
+      await run([...lab, "-f", file]),
+      1,
+      /addresses\.yaml:3:\d+: .*nodes\[0\]\.address: .*broadcast/,
+    );
+  });
+
   t.test("a lab that does not run", async (t) => {
     refused(t, await run([PODWIRE, "--lab", "t-bad", "get", "pods"]), 1, /t-bad/);
   });
@@ -74,6 +86,30 @@ t.test("refused by a running lab", { skip }, async (t) => {
     const address = { status: { podIP: "10.244.1.77", podIPs: [{ ip: "10.244.1.77" }] } };
     const twins = ["twin-1", "twin-2"].map((name) => ({ ...pod(name, "node1"), ...address }));
     refused(t, await apply("twins.json", ...twins), 1, /10\.244\.1\.77/);
+  });
+
+  t.test("taken, with a word about what does nothing", async (t) => {
+    const first = { name: "first", image: "busybox", command: ["true"] };
+    const base = client("waits", "node1") as { spec: object };
+    const waits = { ...base, spec: { ...base.spec, initContainers: [first] } };
+    const again = { ...waits, metadata: { name: "waits-2" } };
+    const result = await apply("init.json", waits, again);
+    t.equal(result.status, 0);
+    t.equal(
+      result.stderr,
+      'warning: Pod "waits" and 1 more: spec.initContainers: init containers are not run (docs/fields.md)\n',
+    );
+    const named = service("zeros", { type: "ClusterIP", clusterIP: "10.96.011.012", ports: [{ port: 80 }] });
+    for (const word of ["created", "unchanged"]) {
+      const said = await apply("zeros.json", named);
+      t.match(said, { status: 0, stdout: `service/zeros ${word}\n` });
+      t.match(
+        said.stderr,
+        /^warning: Service "zeros": spec\.clusterIP: non-standard IP address "10\.96\.011\.012"/,
+      );
+    }
+    const got = await lab.json("get", "service", "zeros");
+    t.equal(got.spec.clusterIP, "10.96.11.12");
   });
 
   t.test("a program that is not there", async (t) => {

@@ -14,6 +14,13 @@ import {
   parseCidr,
   parseIp,
 } from "../base/ip.ts";
+import {
+  CLUSTER_DEFAULT,
+  DNS_INDEX,
+  FABRIC_DEFAULT,
+  FABRIC_MASK,
+  SERVICE_DEFAULT,
+} from "../control/config/lab-addresses.ts";
 import { LabError } from "./errors.ts";
 import * as names from "./names.ts";
 
@@ -94,16 +101,12 @@ export interface Topology {
   clients: ClientPlan[];
 }
 
-const FABRIC_DEFAULT = { 4: "192.168.50.0/24", 6: "fd00:192:168:50::/64" } as const;
-const SERVICE_DEFAULT = { 4: "10.96.0.0/12", 6: "fd00:10:96::/112" } as const;
-const FABRIC_MASK = { 4: 24, 6: 64 } as const;
 const FABRIC_MTU = 1500;
 const VXLAN_OVERHEAD = { 4: 50, 6: 70 } as const; // outer Ethernet 14, IP 20 or 40, UDP 8, VXLAN 8 (RFC 7348 §5)
 const NODE_ADDRESS_FIRST = 11;
 const CLIENT_ADDRESS_FIRST = 100;
 const NODE_CIDR_MASK = { 4: 24, 6: 64 } as const; // kube-controller-manager's --node-cidr-mask-size-ipv4, -ipv6
 const CUT_MAX = 65536; // as many ranges as a controller would cut
-const DNS_INDEX = 10; // kubeadm: the tenth address of the service range is kube-dns
 
 /** `lab up` without a file: two nodes, one client outside, the demo's objects. */
 export const DEFAULT_LAB: LabObject = {
@@ -113,7 +116,7 @@ export const DEFAULT_LAB: LabObject = {
 export function planTopology(lab: string, object: LabObject): Topology {
   names.checkLabName(lab);
   const spec = object.spec ?? {};
-  const clusterCidr = spec.clusterCIDR ?? "10.244.0.0/16";
+  const clusterCidr = spec.clusterCIDR ?? CLUSTER_DEFAULT;
   const cluster = rangesOf(clusterCidr, "spec.clusterCIDR");
   const serviceCidr = spec.serviceCIDR ?? cluster.map((range) => SERVICE_DEFAULT[range.family]).join(",");
   const service = rangesOf(serviceCidr, "spec.serviceCIDR");

@@ -1,6 +1,7 @@
 // AgentConfiguration (podwire.dev/v1alpha1): what one node's agent has to know before it sees any object.
-import { type Cidr, formatCidr, type Ip, parseCidr, parseIp } from "../../base/ip.ts";
+import { type Cidr, formatCidr, type Ip, parseIp } from "../../base/ip.ts";
 import type { FieldPath, FieldProblems } from "../manifest/field-problems.ts";
+import { readStrictCidr } from "../validate/names.ts";
 import { type ConntrackSysctls, conntrackSysctls } from "./conntrack.ts";
 import { type ProxyConfig, readProxyConfig } from "./proxy.ts";
 import { checkSchema } from "./schema.ts";
@@ -127,13 +128,11 @@ export function agentConfig(value: unknown, problems: FieldProblems): AgentConfi
   return problems.any ? undefined : config;
 }
 
-export function cidrList(path: FieldPath, text: string, problems: FieldProblems): Cidr[] {
+function cidrList(path: FieldPath, text: string, problems: FieldProblems): Cidr[] {
   if (text === "") return [];
-  const list = text.split(",").map((part) => parseCidr(part.trim()));
+  const list = text.split(",").map((part) => readStrictCidr(problems, path, part.trim()));
   const valid = list.filter((range): range is Cidr => range !== null);
-  if (valid.length < list.length) {
-    problems.invalid(path, text, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
-  } else if (new Set(valid.map((range) => range.family)).size < valid.length) {
+  if (new Set(valid.map((range) => range.family)).size < valid.length) {
     problems.invalid(path, text, "may specify no more than one CIDR for each IP family");
   }
   return valid;

@@ -81,7 +81,7 @@ t.test("a wrong AgentConfiguration is refused field by field, with positions", a
     "10.96.0.0/012",
     at(
       "6:14",
-      'serviceCIDR: Invalid value: "10.96.0.0/012": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)',
+      'serviceCIDR: Invalid value: "10.96.0.0/012": must not have leading 0s in IP or prefix length',
     ),
   );
   refused(

@@ -14,12 +14,7 @@ const listOf = (items: SchemaObject): SchemaObject => ({ type: "array", items })
 const head = {
   apiVersion: { type: "string" },
   kind: { type: "string" },
-  metadata: closed({
-    name: text,
-    namespace: text,
-    labels: { type: "object" },
-    annotations: { type: "object" },
-  }),
+  metadata: closed({ name: text }),
 };
 const overlay = closed(
   {
@@ -98,6 +93,20 @@ const AGENT: SchemaObject = closed(
   },
   ["nodeName", "clusterCIDR", "serviceCIDR", "uplink", "host", "socket", "source"],
 );
+
+/** Every field of a kind, lists by [*]: "spec.nodes[*].name". Objects that others check count as one. */
+export function schemaFields(kind: "Lab" | "AgentConfiguration"): string[] {
+  return fieldsBelow(sources[kind], "");
+}
+
+function fieldsBelow(schema: SchemaObject, at: string): string[] {
+  if (schema.type === "array") return fieldsBelow(schema.items as SchemaObject, `${at}[*]`);
+  const properties = schema.properties as Record<string, SchemaObject> | undefined;
+  if (properties === undefined) return [at];
+  return Object.entries(properties).flatMap(([name, each]) =>
+    fieldsBelow(each, at === "" ? name : `${at}.${name}`),
+  );
+}
 
 const ajv = new Ajv({ allErrors: true, strict: true, strictTypes: false, verbose: true });
 const schemas: Record<string, ReturnType<typeof ajv.compile> | undefined> = {};

@@ -3,10 +3,12 @@ import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import t from "tap";
+import { schemaFields } from "../config/schema.ts";
 import { KUBERNETES_TYPES } from "../manifest/kubernetes-types.ts";
 import { type ManifestText, parseManifests } from "../manifest/manifest.ts";
 import { parseFieldTable } from "./field-table.ts";
 import { FIELDS } from "./fields.ts";
+import { LAB_FIELDS } from "./lab-fields.ts";
 import { fieldsPage, servedTypes } from "./page.ts";
 import { warningLines } from "./warnings.ts";
 
@@ -44,6 +46,19 @@ t.test("every field of every kind is served, kept, refused or said not to be don
     for (const field of rows.keys()) if (!wanted.has(field)) t.fail(`${at}: there is no field ${field}`);
   }
   t.ok(count > 300, `${count} fields`);
+});
+
+t.test("every field of lab.yaml is served", async (t) => {
+  const rows = [...(LAB_FIELDS.get("Lab")?.keys() ?? [])];
+  const fields = schemaFields("Lab");
+  const covers = (row: string, field: string): boolean =>
+    row.endsWith(".*") ? field.startsWith(row.slice(0, -2)) : row === field;
+  for (const field of fields) t.equal(rows.filter((row) => covers(row, field)).length, 1, field);
+  for (const row of rows)
+    t.ok(
+      fields.some((field) => covers(row, field)),
+      `there is a field ${row}`,
+    );
 });
 
 t.test("no type has rows that nobody reads, and no field two", async (t) => {

@@ -3,6 +3,7 @@ import { KINDS } from "../kinds.ts";
 import { KUBERNETES_TYPES } from "../manifest/kubernetes-types.ts";
 import type { FieldRow } from "./field-table.ts";
 import { FIELDS } from "./fields.ts";
+import { LAB_FIELDS } from "./lab-fields.ts";
 
 const WIDTH = 120;
 
@@ -52,14 +53,14 @@ export function fieldsPage(): string {
     parts.push(`## ${kind}\n`);
     for (const [type, path] of types) {
       if (type !== kind && path.split(".")[0] !== kind) continue;
-      parts.push(typePart(type, path));
+      parts.push(typePart([...(FIELDS.get(type)?.values() ?? [])], type, path));
     }
   }
+  parts.push("## lab.yaml\n", typePart([...(LAB_FIELDS.get("Lab")?.values() ?? [])], "Lab", ""));
   return parts.join("\n");
 }
 
-function typePart(type: string, path: string): string {
-  const rows = [...(FIELDS.get(type)?.values() ?? [])];
+function typePart(rows: readonly FieldRow[], type: string, path: string): string {
   const place = path === "" ? "" : `### ${type}: \`${path.slice(path.indexOf(".") + 1)}\`\n\n`;
   const plainOnes = (name: string): FieldRow[] =>
     rows.filter((row) => row.class === name && row.remark === "");

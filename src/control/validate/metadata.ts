@@ -1,6 +1,6 @@
 // ObjectMeta and label selectors, the same for every kind.
 import type { KindInfo } from "../kinds.ts";
-import type { FieldPath, FieldProblems } from "../manifest/field-problems.ts";
+import { type FieldPath, type FieldProblems, formatPath } from "../manifest/field-problems.ts";
 import type { LabelSelector, Metadata } from "../objects.ts";
 import { parseWeight, parseWeights, WEIGHT_ANNOTATION, WEIGHT_TEXT, WEIGHTS_ANNOTATION } from "../weight.ts";
 import {
@@ -121,5 +121,5 @@ export function validateSelector(
 }
 
 function describeValue(path: FieldPath, value: string, detail: string): string {
-  return `${path.join(".")}: Invalid value: ${JSON.stringify(value)}: ${detail}`;
+  return `${formatPath(path)}: Invalid value: ${JSON.stringify(value)}: ${detail}`;
 }

@@ -1,6 +1,14 @@
 // Formats of names, labels, ports and addresses, with the API server's explanations (apimachinery,
 // util/validation). Each function returns what is wrong, or "".
-import { formatCidr, hasHostBits, type IpFamily, isLoopback, parseCidr, parseIp } from "../../base/ip.ts";
+import {
+  type Cidr,
+  formatCidr,
+  hasHostBits,
+  type IpFamily,
+  isLoopback,
+  parseCidr,
+  parseIp,
+} from "../../base/ip.ts";
 import { readCidr } from "../../base/loose-ip.ts";
 import type { FieldPath, FieldProblems } from "../manifest/field-problems.ts";
 
@@ -146,18 +154,27 @@ export function checkCidr(problems: FieldProblems, path: FieldPath, text: string
 
 /** As IsValidCIDR: a network, written as everybody writes it. */
 export function checkStandardCidr(problems: FieldProblems, path: FieldPath, text: string): boolean {
-  const range = readCidr(text);
-  if (range === null) problems.invalid(path, text, CIDR_TEXT);
-  else if (/^[^:]+$/.test(text) && parseCidr(text) === null) {
-    problems.invalid(path, text, "must not have leading 0s in IP or prefix length");
-  } else if (parseCidr(text) === null) {
-    problems.invalid(path, text, "must not have an IPv4-mapped IPv6 address");
-  } else if (hasHostBits(text)) {
-    problems.invalid(path, text, "must not have bits set beyond the prefix length");
-  } else if (formatCidr(range) !== text) {
-    problems.invalid(path, text, `must be in canonical form ("${formatCidr(range)}")`);
-  } else return true;
+  const range = readStrictCidr(problems, path, text);
+  if (range === null) return false;
+  if (formatCidr(range) === text) return true;
+  problems.invalid(path, text, `must be in canonical form ("${formatCidr(range)}")`);
   return false;
+}
+
+/** What Kubernetes 1.36 calls valid: no leading zeros, nothing v4-mapped, no bits beyond the prefix. */
+export function readStrictCidr(problems: FieldProblems, path: FieldPath, text: string): Cidr | null {
+  const range = parseCidr(text);
+  if (range !== null && !hasHostBits(text)) return range;
+  let detail = CIDR_TEXT;
+  if (range !== null) detail = "must not have bits set beyond the prefix length";
+  else if (readCidr(text) !== null) {
+    const zeros = /(?:^|[./])0\d|(?:^|:)0+[0-9A-Fa-f]{4}/.test(text);
+    detail = zeros
+      ? "must not have leading 0s in IP or prefix length"
+      : "must not have an IPv4-mapped IPv6 address";
+  }
+  problems.invalid(path, text, detail);
+  return null;
 }
 
 /** Addresses that no service or endpoint may have: they mean something else on every machine. */
