@@ -6,6 +6,7 @@ import { type Cidr, cidr, contains, type IpFamily, parseIp } from "../base/ip.ts
 import type { AgentConfig } from "../control/config/agent.ts";
 import { defaultProxyConfig, type ProxyConfig } from "../control/config/proxy.ts";
 import { readProxyFile } from "../control/config/read-config.ts";
+import { withMirroredSlices } from "../control/controller/endpoints-mirror.ts";
 import { warningLines } from "../control/fields/warnings.ts";
 import { type ManifestText, parseObjects } from "../control/manifest/manifest.ts";
 import type { KubeObject, Node, Pod, Service } from "../control/objects.ts";
@@ -74,11 +75,11 @@ async function labWorld(flags: Globals, options: WorldOptions): Promise<World> {
   };
 }
 
-/** Checked and defaulted, as an API server would give them back; what is no business of the network's is `passed`. */
+/** As an API server would give them back, Endpoints mirrored; what is no business of the network's is `passed`. */
 export function rawObjects(texts: readonly ManifestText[], passed: PassedOver): KubeObject[] {
   const manifests = parseObjects(texts, { passed });
   noteOnce(warningLines(manifests, "node"));
-  return manifests.map(({ object }) => object);
+  return withMirroredSlices(manifests.map(({ object }) => object));
 }
 
 /** Without a word on the cluster's range: podwire's own, or where the nodes' ranges lie elsewhere, those. */

@@ -48,7 +48,7 @@ export function register(program: Command): void {
     .description("what would happen to a packet, and why")
     .option("-f, --file <objects>", "manifests (repeatable); without: the running lab's objects", collect)
     .option("--node <name>", "whose decision (default: the node of the sender)")
-    .option("--config <file>", "a KubeProxyConfiguration")
+    .option("--config <file>", "a KubeProxyConfiguration, or kubeadm's ConfigMap of it")
     .option("--local-ip <ip>", "a further address of type LOCAL on the node (repeatable)", collect)
     .option("--previous <objects>", "objects loaded first and then replaced (repeatable)", collect)
     .option("--from <who>", "an address, pod/NAME, node/NAME or client/NAME")

@@ -115,3 +115,31 @@ t.test("misspelt kinds, other versions and configuration are refused, with the w
     }
   }
 });
+
+t.test("Endpoints of a Service without selector serve it, beside Services of pods", async (t) => {
+  const text = `
+apiVersion: v1
+kind: Service
+metadata: { name: db }
+spec: { clusterIP: 10.96.1.21, ports: [ { name: pg, port: 5432 } ] }
+---
+apiVersion: v1
+kind: Endpoints
+metadata: { name: db }
+subsets: [ { addresses: [ { ip: 192.168.50.77 } ], ports: [ { name: pg, port: 5432 } ] } ]
+`;
+  const objects = file("endpoints.yaml", text);
+  const rules = podwire("rules", "--node", "node1", "-f", objects, "-f", APPLICATION);
+  t.match(rules.stdout, /--to-destination 192\.168\.50\.77:5432/);
+  t.match(rules.stdout, /--to-destination 10\.244\.1\.2:8080/, "pods still get their slices");
+  const packet = "--from 10.244.1.7 --to 10.96.1.21 --port 5432 --protocol TCP -o json".split(" ");
+  const explained = podwire("explain", "--node", "node1", "-f", NODE, "-f", objects, ...packet);
+  t.match(JSON.parse(explained.stdout), { verdict: "dnat", endpoints: ["192.168.50.77:5432"] });
+  const frames: Uint8Array[] = [];
+  const pcap = new PcapngWriter((bytes) => frames.push(bytes));
+  pcap.addInterface({ name: "eth0" });
+  const data = tcpFrame({ src: "192.168.50.99", dst: "10.96.1.21", srcPort: 4, dstPort: 5432, flags: "S" });
+  pcap.packet({ interfaceId: 0, timestampNs: 0n, data });
+  const capture = file("db.pcapng", Buffer.concat(frames));
+  t.match(podwire("replay", capture, "-f", objects, "--node", "node1").stdout, /192\.168\.50\.77:5432/);
+});

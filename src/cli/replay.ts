@@ -42,7 +42,7 @@ export function register(program: Command): void {
     .argument("<capture>", "pcap or pcapng; - for standard input")
     .option("-f, --file <objects>", "manifests (repeatable); without: the running lab's objects", collect)
     .option("--node <name>", "whose pipeline (default: the first node)")
-    .option("--config <file>", "a KubeProxyConfiguration")
+    .option("--config <file>", "a KubeProxyConfiguration, or kubeadm's ConfigMap of it")
     .option("--via <port>", "take all packets for coming by pod, uplink or host (default: by their source)")
     .option("--keep-macs", "leave MAC addresses as captured, instead of making them this node's")
     .option("--seed <number>", "of the random choices (1)")

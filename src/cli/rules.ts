@@ -3,6 +3,7 @@
 import { type Command, Option } from "commander";
 import { cidr, type Ip, type IpFamily, nthIp, parseIp } from "../base/ip.ts";
 import type { AgentConfig } from "../control/config/agent.ts";
+import { isMirrored } from "../control/controller/endpoints-mirror.ts";
 import type { KubeObject, Node, Service } from "../control/objects.ts";
 import { PassedOver } from "../control/passed-over.ts";
 import { refuseTwice } from "../control/watch/input.ts";
@@ -51,7 +52,7 @@ export function register(program: Command): void {
     )
     .option("-f, --file <objects>", "manifests (repeatable); without: the running lab's objects", collect)
     .option("--node <name>", "on which node (default: every node of the lab, the first one of manifests)")
-    .option("--config <file>", "a KubeProxyConfiguration")
+    .option("--config <file>", "a KubeProxyConfiguration, or kubeadm's ConfigMap of it")
     .addOption(
       new Option("--family <family>", "default: those of the node; iptables-save: its first").choices([
         "4",
@@ -107,7 +108,8 @@ async function inputsOf(flags: Globals, options: Options): Promise<ProxyInput[]>
  * has.
  */
 function needControllers(objects: readonly KubeObject[]): boolean {
-  const has = (kind: string): boolean => objects.some((object) => object.kind === kind);
+  const own = objects.filter((object) => !isMirrored(object)); // those stand for no pods
+  const has = (kind: string): boolean => own.some((object) => object.kind === kind);
   return objects.some(isUnaddressed) || ((has("Pod") || has("Deployment")) && !has("EndpointSlice"));
 }
 

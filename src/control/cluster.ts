@@ -14,6 +14,7 @@ import { cidrs } from "../base/ip.ts";
 import { fieldOf, inOrder, merge } from "./admission.ts";
 import { DeploymentController } from "./controller/deployments.ts";
 import { EndpointSliceController } from "./controller/endpoint-slices.ts";
+import { EndpointsMirrorController } from "./controller/endpoints-mirror.ts";
 import { NodeIpam } from "./controller/node-ipam.ts";
 import { PodIpam } from "./controller/pod-ipam.ts";
 import { PodPlacer } from "./controller/pod-placer.ts";
@@ -34,7 +35,7 @@ import {
 import { type KubeObject, keyOf, type Namespace, type Node, type Pod, type Service } from "./objects.ts";
 import { type Action, nameOnly, namespaceObject, notFound, type Outcome, outcome } from "./outcome.ts";
 import { type SavedCluster, saveCluster } from "./saved-cluster.ts";
-import { type EventType, Store } from "./store.ts";
+import { type EventType, Store, type StoreEvent } from "./store.ts";
 import { validateUpdate } from "./validate/update.ts";
 
 export interface ClusterOptions {
@@ -54,6 +55,14 @@ export type { SavedCluster } from "./saved-cluster.ts";
 export interface Change {
   readonly type: EventType;
   readonly object: KubeObject;
+}
+
+/** Follows the store's events, and is asked again until it has nothing to do. */
+interface Controller {
+  onEvent(event: StoreEvent): void;
+  reconcile(): boolean;
+  /** Forgets what it had to do. */
+  settle(): void;
 }
 
 export class ClusterError extends PodwireError {}
@@ -79,8 +88,8 @@ export class Cluster {
   #podIpam!: PodIpam;
   #services!: ServiceAllocator;
   #placer!: PodPlacer;
-  #deployments!: DeploymentController;
-  #slices!: EndpointSliceController;
+  /** In the order in which they are told and asked. */
+  #controllers: readonly Controller[] = [];
 
   constructor(options: ClusterOptions) {
     this.#options = options;
@@ -196,22 +205,28 @@ export class Cluster {
 
   #startControllers(): void {
     const { clusterCidr, serviceCidr } = this.#options;
-    const { nodes, pods, services } = this.#saved;
+    const { nodes, pods: saved, services } = this.#saved;
     for (const stop of this.#inner) stop();
     this.#inner.clear();
     this.#nodeIpam = new NodeIpam(cidrs(clusterCidr));
     this.#podIpam = new PodIpam();
     this.#services = new ServiceAllocator(cidrs(serviceCidr));
     for (const [name, { podCIDRs }] of Object.entries(nodes)) this.#nodeIpam.remember(name, podCIDRs);
-    for (const [key, { ips }] of Object.entries(pods)) this.#podIpam.remember(key, ips);
+    for (const [key, { ips }] of Object.entries(saved)) this.#podIpam.remember(key, ips);
     for (const [key, service] of Object.entries(services)) this.#services.remember(key, service);
-    this.#placer = new PodPlacer(this.store, this.#podIpam, pods);
-    this.#deployments = new DeploymentController(this.store, {
-      create: (pod) => this.store.put(this.#strict ? this.#placer.place(pod) : this.#placer.placeOrWait(pod)),
-      delete: (pod) => this.#deletePod(pod, undefined),
-    });
-    this.#slices = new EndpointSliceController(this.store);
-    for (const controller of [this.#placer, this.#deployments, this.#slices]) {
+    this.#placer = new PodPlacer(this.store, this.#podIpam, saved);
+    const pods = {
+      create: (pod: Pod) =>
+        this.store.put(this.#strict ? this.#placer.place(pod) : this.#placer.placeOrWait(pod)),
+      delete: (pod: Pod) => this.#deletePod(pod, undefined),
+    };
+    this.#controllers = [
+      this.#placer,
+      new DeploymentController(this.store, pods),
+      new EndpointSliceController(this.store),
+      new EndpointsMirrorController(this.store),
+    ];
+    for (const controller of this.#controllers) {
       this.#inner.add(this.store.observe((event) => controller.onEvent(event)));
     }
   }
@@ -223,12 +238,12 @@ export class Cluster {
       if (!info.stored) continue;
       for (const object of this.store.list(info.kind)) {
         this.#allocated(object, object);
-        for (const controller of [this.#placer, this.#deployments, this.#slices]) {
+        for (const controller of this.#controllers) {
           controller.onEvent({ type: "ADDED", object, old: undefined });
         }
       }
     }
-    for (const controller of [this.#placer, this.#deployments, this.#slices]) controller.settle();
+    for (const controller of this.#controllers) controller.settle();
   }
 
   #transaction<T>(change: () => T): T {
@@ -244,9 +259,7 @@ export class Cluster {
 
   #reconcile(): void {
     for (let round = 0; round < RECONCILE_MAX; round++) {
-      const busy = [this.#placer, this.#deployments, this.#slices].map((controller) =>
-        controller.reconcile(),
-      );
+      const busy = this.#controllers.map((controller) => controller.reconcile());
       if (!busy.includes(true)) return;
     }
     throw new ClusterError("controllers do not come to rest", { code: "RECONCILE_LOOP" });

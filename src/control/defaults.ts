@@ -4,6 +4,7 @@ import type {
   Container,
   Deployment,
   EndpointSlice,
+  Endpoints,
   KubeObject,
   NetworkPolicy,
   Node,
@@ -18,6 +19,7 @@ const AFFINITY_DEFAULT_SEC = 10800;
 const defaulters: Record<string, (object: never) => void> = {
   Service: defaultService,
   EndpointSlice: defaultEndpointSlice,
+  Endpoints: defaultEndpoints,
   Pod: defaultPod,
   Deployment: defaultDeployment,
   NetworkPolicy: defaultNetworkPolicy,
@@ -77,6 +79,12 @@ function defaultEndpointSlice(slice: EndpointSlice): void {
   slice.ports ??= [];
   for (const port of slice.ports) {
     port.name ??= "";
+    if ((port.protocol ?? "") === "") port.protocol = "TCP";
+  }
+}
+
+function defaultEndpoints({ subsets = [] }: Endpoints): void {
+  for (const port of subsets.flatMap(({ ports = [] }) => ports)) {
     if ((port.protocol ?? "") === "") port.protocol = "TCP";
   }
 }

@@ -38,6 +38,7 @@ export const KINDS: readonly KindInfo[] = [
   core("Namespace", "namespaces", ["ns"], false),
   core("Node", "nodes", ["no"], false),
   core("Service", "services", ["svc"]),
+  { ...core("Endpoints", "endpoints", ["ep"]), singular: "endpoints" },
   core("Pod", "pods", ["po"]),
   { ...core("Deployment", "deployments", ["deploy"]), apiVersion: "apps/v1" },
   { ...core("EndpointSlice", "endpointslices", []), apiVersion: "discovery.k8s.io/v1" },

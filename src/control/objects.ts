@@ -30,6 +30,8 @@ export type EndpointSlice = KubeObject & {
   endpoints: Endpoint[];
   ports: EndpointPort[];
 };
+/** Endpoints as they were before EndpointSlices. */
+export type Endpoints = KubeObject & { kind: "Endpoints" } & Pick<core.Endpoints, "subsets">;
 /** `forNodes` came with Kubernetes 1.33. */
 export type Endpoint = discovery.Endpoint & { hints?: { forNodes?: { name: string }[] } };
 export type EndpointPort = discovery.EndpointPort;

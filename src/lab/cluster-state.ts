@@ -1,23 +1,13 @@
 // The lab's objects on disk: a lab process that is started again goes on with what the one before it had, down to the
 // pods' addresses and names.
 import { Cluster, type SavedCluster } from "../control/cluster.ts";
+import { KINDS } from "../control/kinds.ts";
 import { goArchitecture } from "../control/kubelet-labels.ts";
 import type { KubeObject } from "../control/objects.ts";
 import { type LabPaths, readJson, writeAtomically } from "./state-dir.ts";
 import type { Topology } from "./topology.ts";
 
 const SAVE_DELAY_MS = 100;
-const KINDS = [
-  "Namespace",
-  "Node",
-  "ServiceCIDR",
-  "Service",
-  "Deployment",
-  "Pod",
-  "EndpointSlice",
-  "NetworkPolicy",
-];
-
 interface SavedState {
   version: 1;
   saved: SavedCluster;
@@ -44,7 +34,7 @@ export function openCluster(t: Topology, paths: LabPaths, onError: (error: Error
   const save = async (): Promise<void> => {
     clearTimeout(timer);
     timer = undefined;
-    const objects = KINDS.flatMap((kind) => cluster.list(kind));
+    const objects = KINDS.filter(({ stored }) => stored).flatMap(({ kind }) => cluster.list(kind));
     const state: SavedState = { version: 1, saved: cluster.save(), objects };
     await writeAtomically(paths.state, JSON.stringify(state));
   };

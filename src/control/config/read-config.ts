@@ -3,6 +3,7 @@ import { PodwireError } from "../../base/errors.ts";
 import { FieldProblems } from "../manifest/field-problems.ts";
 import { type Manifest, ManifestError, type ManifestText, parseManifests } from "../manifest/manifest.ts";
 import { type AgentConfig, agentConfig } from "./agent.ts";
+import { manifestsInConfigMaps } from "./config-map.ts";
 import { type ProxyConfig, readProxyConfig } from "./proxy.ts";
 
 /** The one AgentConfiguration of a file. */
@@ -14,14 +15,15 @@ export function readAgentFile(source: ManifestText): AgentConfig {
   throw new ManifestError(problems.list.map((p) => manifest.problem(p.path, p.message)));
 }
 
-/** The one KubeProxyConfiguration of a file. */
+/** The one KubeProxyConfiguration of a file: an object of its own, or in a ConfigMap as kubeadm writes it. */
 export function readProxyFile(source: ManifestText, clusterCidr = ""): ProxyConfig {
-  const { object } = onlyOne(source, "KubeProxyConfiguration"); // its problems were thrown by then
+  const kind = "KubeProxyConfiguration";
+  const { object } = onlyOne(source, kind, manifestsInConfigMaps(source, kind)); // its problems were thrown by then
   return readProxyConfig(object, new FieldProblems(), [], clusterCidr);
 }
 
-function onlyOne(source: ManifestText, kind: string): Manifest {
-  const found = parseManifests([source]).filter((m) => m.object.kind === kind);
+function onlyOne(source: ManifestText, kind: string, more: readonly Manifest[] = []): Manifest {
+  const found = [...parseManifests([source]).filter((m) => m.object.kind === kind), ...more];
   if (found.length === 1) return found[0];
   const message = `${source.file}: needs exactly one object of kind ${kind}, has ${found.length}`;
   throw new PodwireError(message, { code: "CONFIG_COUNT", file: source.file, kind });

@@ -30,6 +30,7 @@ export const ADDRESS_FIELDS: Readonly<Record<string, readonly AddressField[]>> =
     ...cidrs("spec.loadBalancerSourceRanges[*]"),
     ...ips("status.loadBalancer.ingress[*].ip"),
   ],
+  Endpoints: ips("subsets[*].addresses[*].ip", "subsets[*].notReadyAddresses[*].ip"),
   EndpointSlice: ips("endpoints[*].addresses[*]"),
   Pod: ips(...POD_SPEC.map((path) => `spec.${path}`), ...POD_STATUS.map((path) => `status.${path}`)),
   Deployment: ips(...POD_SPEC.map((path) => `spec.template.spec.${path}`)),

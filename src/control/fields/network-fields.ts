@@ -28,6 +28,14 @@ LoadBalancerIngress
   hostname  kept
   ip,ipMode  served
   ports  kept
+Endpoints
+  apiVersion,kind,metadata  served
+  subsets  served  mirrored into EndpointSlices where the Service has no selector
+EndpointSubset
+  addresses,notReadyAddresses  served  the first 1000 of a subset
+  ports  served
+EndpointAddress
+  hostname,ip,nodeName,targetRef  served  handed on to EndpointSlices
 EndpointSlice
   addressType  served  IPv4 and IPv6; a proxy passes over FQDN
   apiVersion,endpoints,kind,metadata,ports  served

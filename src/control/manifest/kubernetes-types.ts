@@ -57,11 +57,14 @@ const TYPES = `
   EmptyDirVolumeSource: medium:s sizeLimit:q
   Endpoint: addresses:[s] conditions:EndpointConditions deprecatedTopology:{s} hints:EndpointHints
       hostname:s nodeName:s targetRef:ObjectReference zone:s
+  EndpointAddress: hostname:s ip:s nodeName:s targetRef:ObjectReference
   EndpointConditions: ready:b serving:b terminating:b
   EndpointHints: forNodes:[ForNode] forZones:[ForZone]
   EndpointPort: appProtocol:s name:s port:i protocol:s
   EndpointSlice: addressType:s apiVersion:s endpoints:[Endpoint] kind:s metadata:ObjectMeta
       ports:[EndpointPort]
+  EndpointSubset: addresses:[EndpointAddress] notReadyAddresses:[EndpointAddress] ports:[EndpointPort]
+  Endpoints: apiVersion:s kind:s metadata:ObjectMeta subsets:[EndpointSubset]
   EnvFromSource: configMapRef:ConfigMapEnvSource prefix:s secretRef:SecretEnvSource
   EnvVar: name:s value:s valueFrom:EnvVarSource
   EnvVarSource: configMapKeyRef:ConfigMapKeySelector fieldRef:ObjectFieldSelector fileKeyRef:any

@@ -171,7 +171,7 @@ function* readPiece(
   for (const [document, doc] of source.documents.entries()) {
     for (const p of doc.problems) {
       const message = `error converting YAML to JSON: yaml: ${p.message}`;
-      problems.push(describe(source.file, doc.number, p, "", message));
+      problems.push(describeProblem(source.file, doc.number, p, "", message));
     }
     if (doc.problems.length > 0) continue;
     yield* readItems(new Origin(source, document, []), doc.value, options, readings, problems);
@@ -208,7 +208,7 @@ class Origin {
 
   problem(object: string, { path, message, atKey }: FieldProblem): ManifestProblem {
     const at = this.doc.locate([...this.prefix, ...writtenAt(path, this)], atKey);
-    return describe(this.source.file, this.doc.number, at, object, message);
+    return describeProblem(this.source.file, this.doc.number, at, object, message);
   }
 
   has(path: FieldPath): boolean {
@@ -333,7 +333,8 @@ function titleOf(object: KubeObject | undefined, kind: string): string {
   return typeof name === "string" && name !== "" ? `${kind} "${name}"` : kind;
 }
 
-function describe(
+/** A problem with the line that tells it. */
+export function describeProblem(
   file: string,
   document: number,
   at: { line: number; column: number },

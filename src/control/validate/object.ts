@@ -3,6 +3,7 @@ import type { KindInfo } from "../kinds.ts";
 import type { FieldProblems } from "../manifest/field-problems.ts";
 import type { KubeObject } from "../objects.ts";
 import { validateEndpointSlice } from "./endpoint-slice.ts";
+import { validateEndpoints } from "./endpoints.ts";
 import { validateMetadata } from "./metadata.ts";
 import { validateNetworkPolicy } from "./network-policy.ts";
 import { validatePod } from "./pod.ts";
@@ -13,6 +14,7 @@ import { validateDeployment, validateNode } from "./workload.ts";
 const rules: Record<string, (object: never, problems: FieldProblems) => void> = {
   Service: validateService,
   EndpointSlice: validateEndpointSlice,
+  Endpoints: validateEndpoints,
   Pod: validatePod,
   Deployment: validateDeployment,
   NetworkPolicy: validateNetworkPolicy,

@@ -3,6 +3,7 @@
 // is read again, only the documents that changed are parsed.
 import { existsSync, type FSWatcher, statSync, watch } from "node:fs";
 import { basename, dirname } from "node:path";
+import { withMirroredSlices } from "../controller/endpoints-mirror.ts";
 import { warningsOf } from "../fields/warnings.ts";
 import { type Manifest, type ManifestText, parseSteps, type Readings } from "../manifest/manifest.ts";
 import { PassedOver } from "../passed-over.ts";
@@ -99,8 +100,8 @@ export class FilesSource implements ObjectSource {
     this.#readings = readings;
     for (const { info } of manifests) if (!info.stored) passed.add(info.kind); // an agent's own file may lie beside
     this.#note(passed.notes().join());
-    const objects = manifests.filter((m) => m.info.stored).map((m) => m.object);
     this.#warn(manifests);
+    const objects = withMirroredSlices(manifests.filter((m) => m.info.stored).map((m) => m.object));
     this.#listener?.events(this.#set.replace(objects), true);
     this.#reloadAgain();
   }
