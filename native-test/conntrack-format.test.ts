@@ -2,6 +2,12 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import t from "tap";
+import {
+  CONNTRACK_XML_END,
+  CONNTRACK_XML_HEAD,
+  conntrackSave,
+  conntrackXml,
+} from "../src/observe/conntrack-documents.ts";
 import { createConntrackFilter } from "../src/observe/conntrack-filter.ts";
 import {
   type ConntrackFormat,
@@ -122,6 +128,31 @@ t.test("the kernel's conntrack lines survive parse and format", { skip: missing(
   }
 });
 
+/** Entries that no packet of ours makes: marks, a zone, states. */
+const MADE = [
+  "-p tcp -s 10.9.8.1 -d 10.9.0.2 --sport 1000 --dport 80 --state ESTABLISHED -u ASSURED,SEEN_REPLY -t 300 -m 6",
+  "-p udp -s 10.9.9.1 -d 10.9.0.2 --sport 1000 --dport 53 -t 300 -w 5",
+  "-p udp -s 10.9.9.2 -d 10.9.0.3 --sport 1000 --dport 53 -t 300",
+  "-p gre -s 10.9.9.1 -d 10.9.0.2 --srckey 0x10 --dstkey 0x20 --reply-key-src 0x20 --reply-key-dst 0x10 -t 300",
+];
+
+t.test("the kernel's entries as XML and as options", { skip: missing() }, async (t) => {
+  for (const words of MADE) inside(SERVER, "conntrack", "-I", ...words.split(" "));
+  const all = kernelLines("-o", "id,ktimestamp,extended").map((line) => parseConntrackLine(line)!);
+  t.ok(all.length >= 9, `${all.length} entries`);
+  t.match(
+    all,
+    all.map((_, i) => ({ zone: all[i].orig.src === "10.9.9.1" && all[i].proto === 17 ? 5 : undefined })),
+  );
+  // Seconds may pass between two listings.
+  const still = (text: string) =>
+    text.replace(/(<timeout>|<deltatime>|-t )\d+/g, "$1N").replace(/<start>(\d{10})\d{9}</g, "<start>$1<");
+  const theirs = kernelLines("-o", "xml,ktimestamp").map(still);
+  t.same([theirs[0], theirs[1], theirs.at(-1)], [...CONNTRACK_XML_HEAD.split("\n"), CONNTRACK_XML_END]);
+  t.same(all.map((entry) => still(conntrackXml(entry, true))).sort(), theirs.slice(2, -1).sort());
+  t.same(all.map((entry) => still(conntrackSave(entry))).sort(), kernelLines("-o", "save").map(still).sort());
+});
+
 t.test("our filters choose what conntrack(8) chooses", { skip: missing() }, async (t) => {
   const all = kernelLines("-o", "id").map((line) => parseConntrackLine(line)!);
   const cases: { options: string[]; filter: Record<string, string> }[] = [
@@ -130,6 +161,42 @@ t.test("our filters choose what conntrack(8) chooses", { skip: missing() }, asyn
     { options: ["-f", "ipv6"], filter: { family: "ipv6" } },
     { options: ["-s", "10.9.0.0/24"], filter: { src: "10.9.0.0/24" } },
     { options: ["-d", "10.9.0.2"], filter: { dst: "10.9.0.2" } },
+    { options: ["-s", "10.9.0.9/24"], filter: { src: "10.9.0.9/24" } },
+    {
+      options: ["-s", "10.9.0.9", "--mask-src", "255.255.248.0"],
+      filter: { src: "10.9.0.9", "mask-src": "255.255.248.0" },
+    },
+    {
+      options: ["-s", "10.7.9.9", "--mask-src", "255.0.255.0"],
+      filter: { src: "10.7.9.9", "mask-src": "255.0.255.0" },
+    },
+    {
+      options: ["-s", "10.9.0.9/32", "--mask-src", "255.255.0.0"],
+      filter: { src: "10.9.0.9/32", "mask-src": "255.255.0.0" },
+    },
+    {
+      options: ["-d", "10.9.0.3", "--mask-dst", "255.255.255.254"],
+      filter: { dst: "10.9.0.3", "mask-dst": "255.255.255.254" },
+    },
+    {
+      options: ["-s", "fd00:9::9", "--mask-src", "ffff:ffff::"],
+      filter: { src: "fd00:9::9", "mask-src": "ffff:ffff::" },
+    },
+    { options: ["-w", "0"], filter: { zone: "0" } },
+    { options: ["-w", "5"], filter: { zone: "5" } },
+    { options: ["-w", "6"], filter: { zone: "6" } },
+    { options: ["--orig-zone", "0"], filter: { "orig-zone": "0" } },
+    { options: ["--reply-zone", "5"], filter: { "reply-zone": "5" } },
+    { options: ["-c", "0"], filter: { secmark: "0" } },
+    { options: ["-m", "6"], filter: { mark: "6" } },
+    { options: ["-m", "2/2"], filter: { mark: "2/2" } },
+    { options: ["-m", "6/4"], filter: { mark: "6/4" } },
+    { options: ["-m", "0/1"], filter: { mark: "0/1" } },
+    { options: ["-u", "SEEN_REPLY,ASSURED"], filter: { status: "SEEN_REPLY,ASSURED" } },
+    { options: ["-u", "FIXED_TIMEOUT"], filter: { status: "FIXED_TIMEOUT" } },
+    { options: ["-u", "OFFLOAD"], filter: { status: "OFFLOAD" } },
+    { options: ["-p", "gre", "--srckey", "0x10"], filter: { proto: "gre", srckey: "0x10" } },
+    { options: ["-p", "gre", "--reply-key-src", "0x20"], filter: { proto: "gre", "reply-key-src": "0x20" } },
     { options: ["-r", "10.9.0.2"], filter: { "reply-src": "10.9.0.2" } },
     { options: ["-q", "10.9.0.1"], filter: { "reply-dst": "10.9.0.1" } },
     { options: ["-u", "ASSURED"], filter: { status: "ASSURED" } },
@@ -149,6 +216,23 @@ t.test("our filters choose what conntrack(8) chooses", { skip: missing() }, asyn
     const ids = kernelLines("-o", "id", ...options).map((line) => parseConntrackLine(line)?.id);
     const ours = all.filter(createConntrackFilter(Object.entries(filter))).map((entry) => entry.id);
     t.same(ours.sort(), ids.sort(), `${options.join(" ")}: ${ids.length}`);
+  }
+  // What conntrack(8) itself calls wrong usage is wrong here.
+  const wrong: { options: string[]; filter: Record<string, string> }[] = [
+    { options: ["--mask-src", "255.255.255.0"], filter: { "mask-src": "255.255.255.0" } },
+    {
+      options: ["-s", "10.9.0.1", "--mask-src", "ffff::"],
+      filter: { src: "10.9.0.1", "mask-src": "ffff::" },
+    },
+    { options: ["-p", "tcp", "--icmp-type", "8"], filter: { proto: "tcp", "icmp-type": "8" } },
+    { options: ["-p", "icmp", "--sport", "8"], filter: { proto: "icmp", sport: "8" } },
+    { options: ["-p", "udp", "--srckey", "8"], filter: { proto: "udp", srckey: "8" } },
+    { options: ["-p", "tcp", "--state", "foo"], filter: { proto: "tcp", state: "foo" } },
+    { options: ["-u", "foo"], filter: { status: "foo" } },
+  ];
+  for (const { options, filter } of wrong) {
+    t.equal(inside(SERVER, "conntrack", "-L", ...options).status, 2, options.join(" "));
+    t.throws(() => createConntrackFilter(Object.entries(filter)), options.join(" "));
   }
 });
 

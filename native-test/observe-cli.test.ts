@@ -57,6 +57,8 @@ function agent(request: IncomingMessage, response: ServerResponse): void {
   const json = (body: unknown) => response.end(JSON.stringify(body));
   const route = `${request.method} ${url.pathname}`;
   if (route === "GET /conntrack/count") json({ count: 2, max: 262144 });
+  else if (route === "GET /show/counters") json({ items: [{ counter: "ct_early_drop", value: 3 }] });
+  else if (route === "GET /show/drops") json({ items: [{ reason: "CT_INVALID", packets: 4 }] });
   else if (url.pathname === "/conntrack")
     json({ items: ENTRIES.filter(createConntrackFilter(url.searchParams)) });
   else if (route === "GET /status")
@@ -139,12 +141,45 @@ t.test("conntrack count and delete", { skip }, async (t) => {
   t.equal((await lab.run("conntrack", "delete")).status, 2);
 });
 
+t.test("conntrack(8)'s own spelling: actions as options, masks, zones, labels", { skip }, async (t) => {
+  t.equal((await lab.run("conntrack", "-L", "-p", "tcp")).stdout, TCP_LINE);
+  t.equal((await lab.run("conntrack", "-p", "tcp", "-L", "conntrack")).stdout, TCP_LINE);
+  t.equal((await lab.run("conntrack", "-C", "--node", "node1")).stdout, "2\n");
+  t.match(
+    (await lab.run("conntrack", "-D", "-p", "udp", "-o", "save")).stdout,
+    /^-A -t 29 -u UNSET -s 10\.244\.1\.2 /,
+  );
+  t.match((await lab.run("conntrack", "-F")).stderr, "2 flow entries have been deleted");
+  const stats = await lab.run("conntrack", "-S");
+  t.match(
+    stats.stdout,
+    /^cpu=0 {3}\tfound=0 invalid=4 insert=0 insert_failed=0 drop=0 early_drop=3 error=0 .*\n$/,
+  );
+  const count = async (...words: string[]) =>
+    /: (\d+) flow/.exec((await lab.run("conntrack", ...words)).stderr)?.[1];
+  t.equal(await count("-L", "-s", "10.244.9.9", "--mask-src", "255.255.0.0"), "2");
+  t.equal(await count("-L", "-s", "10.244.9.9", "--mask-src", "255.255.255.0"), "0");
+  t.equal(await count("-L", "-w", "0"), "2");
+  t.equal(await count("-L", "-w", "1"), "0");
+  t.equal(await count("-L", "-l", "blue", "-l", "red"), "0");
+  t.equal(seen.at(-1)?.search, "?label=blue%2Cred");
+  const xml = await lab.run("conntrack", "-L", "-o", "xml");
+  t.match(xml.stdout, /^<\?xml .*\n<conntrack>\n<flow>.*\n<flow>.*\n<\/conntrack>\n$/);
+});
+
 t.test("filters that make no sense are usage errors of one line", { skip }, async (t) => {
   const cases: string[][] = [
     ["conntrack", "list", "-p", "nosuch"],
     ["conntrack", "list", "-s", "10.1"],
     ["conntrack", "list", "-o", "nosuch"],
     ["conntrack", "list", "--node", "node9"],
+    ["conntrack", "-L", "--mask-src", "255.255.255.0"],
+    ["conntrack", "-L", "-z"],
+    ["conntrack", "-L", "-t", "30"],
+    ["conntrack", "-L", "expect"],
+    ["conntrack", "-L", "-D"],
+    ["conntrack", "-I", "-p", "tcp"],
+    ["conntrack", "-E", "-o", "xml"],
     ["capture", "tcp", "portt", "80"],
     ["capture", "web-9"],
     ["capture", "-c", "0"],

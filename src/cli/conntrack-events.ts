@@ -11,7 +11,7 @@ import {
 import { createConntrackFilter } from "../observe/conntrack-filter.ts";
 import { formatConntrackEvent, parseConntrackEvent } from "../observe/conntrack-format.ts";
 import { callStream } from "./client.ts";
-import type { OutputChoice } from "./conntrack.ts";
+import type { OutputChoice } from "./conntrack-options.ts";
 import { note, print } from "./context.ts";
 import { CliError, usageError } from "./errors.ts";
 import type { LabNode } from "./lab-view.ts";

@@ -2,24 +2,30 @@
 // conntrack(8). A kernel node's table is the kernel's own, asked by conntrack(8) itself.
 import type { Command } from "commander";
 import { tryCommand } from "../lab/command.ts";
+import {
+  CONNTRACK_XML_END,
+  CONNTRACK_XML_HEAD,
+  conntrackSave,
+  conntrackXml,
+} from "../observe/conntrack-documents.ts";
 import type { ConntrackEntry } from "../observe/conntrack-entry.ts";
-import {
-  CONNTRACK_FILTER_KEYS,
-  ConntrackFilterError,
-  createConntrackFilter,
-} from "../observe/conntrack-filter.ts";
-import {
-  type ConntrackFormat,
-  formatConntrackEntry,
-  parseConntrackLine,
-} from "../observe/conntrack-format.ts";
+import { createConntrackFilter } from "../observe/conntrack-filter.ts";
+import { formatConntrackEntry, parseConntrackLine } from "../observe/conntrack-format.ts";
 import { EventSession, eventTypes } from "./conntrack-events.ts";
+import {
+  checkTable,
+  filterParameters,
+  type Options,
+  type OutputChoice,
+  outputChoice,
+  type Parameters,
+  withAction,
+  withFilters,
+} from "./conntrack-options.ts";
+import { conntrackStats } from "./conntrack-stats.ts";
 import { globals, note, print, printData } from "./context.ts";
 import { CliError, usageError } from "./errors.ts";
 import { askAgent, chooseNodes, type LabNode, openLab } from "./lab-view.ts";
-
-type Options = Record<string, string | boolean | undefined>;
-type Parameters = [string, string][];
 
 interface Count {
   node: string;
@@ -28,120 +34,64 @@ interface Count {
 }
 
 const PROGRAM = "podwire conntrack";
-/** Words of conntrack's -o that are understood; timestamp and userspace change nothing in a listing, as there. */
-const CONNTRACK_FORMATS = ["extended", "id", "ktimestamp", "timestamp", "userspace"];
+/** conntrack(8)'s actions are words of ours. */
+export const rewriteArguments = withAction;
 
 export function register(program: Command): void {
   const conntrack = program
     .command("conntrack")
-    .description("the connection table, as conntrack(8) shows it");
-  withFilters(conntrack.command("list", { isDefault: true }).alias("ls"))
+    .description(
+      "the connection table, as conntrack(8) shows it; -L, -C, -D, -E, -F and -S are understood too",
+    )
+    .addHelpText("after", EXAMPLES);
+  withFilters(conntrack.command("list [table]", { isDefault: true }).alias("ls"), { secmark: true })
     .description(
       "show connections, in conntrack(8)'s format; -o extended,id,ktimestamp adds what it adds there",
     )
-    .action(async (options: Options, command: Command) => list(options, command));
+    .action(async (table: string | undefined, options: Options, command: Command) => {
+      checkTable(table);
+      await list(options, command);
+    });
   conntrack
-    .command("count")
+    .command("count [table]")
     .description("number of connections, and the most there may be")
     .option("--node <name>", "only this node")
-    .action(async (options: Options, command: Command) => count(options, command));
-  withFilters(conntrack.command("delete"))
+    .action(async (table: string | undefined, options: Options, command: Command) => {
+      checkTable(table);
+      await count(options, command);
+    });
+  withFilters(conntrack.command("delete [table]"), { secmark: true })
     .option("--all", "all connections")
     .description("forget the connections that match")
-    .action(async (options: Options, command: Command) => remove(options, command));
-  withFilters(conntrack.command("events"))
+    .action(async (table: string | undefined, options: Options, command: Command) => {
+      checkTable(table);
+      await remove(options, command);
+    });
+  withFilters(conntrack.command("events [table]"), { secmark: false })
     .option("-e, --event-mask <events>", "NEW, UPDATES, DESTROY, separated by commas; all without it")
     .option("-c, --count <events>", "stop after so many events")
     .description("show what becomes of connections while one looks on, as conntrack -E does")
-    .action(async (options: Options, command: Command) => events(options, command));
+    .action(async (table: string | undefined, options: Options, command: Command) => {
+      checkTable(table);
+      await events(options, command);
+    });
+  conntrack
+    .command("stats")
+    .description("what went wrong, in conntrack -S' words: one line a node")
+    .option("--node <name>", "only this node")
+    .action(async (options: Options, command: Command) => {
+      const chosen = globals(command);
+      const nodes = chooseNodes(openLab(chosen), options.node as string | undefined);
+      await conntrackStats(nodes, chosen.output, (node) => kernelConntrack(node, ["-S"]));
+    });
 }
 
-/** conntrack(8) has up to three long names for an option; the second set is hidden. */
-function withFilters(command: Command): Command {
-  command
-    .option("-p, --proto <protocol>", "tcp, udp, icmp, icmpv6, sctp, udplite, gre or a number")
-    .option("-f, --family <family>", "ipv4 or ipv6")
-    .option("-s, --src <address>", "source of the original direction, also as a network (--orig-src)")
-    .option("-d, --dst <address>", "destination of the original direction (--orig-dst)")
-    .option("-r, --reply-src <address>", "source of the reply direction")
-    .option("-q, --reply-dst <address>", "destination of the reply direction")
-    .option("--sport <port>", "source port of the original direction (--orig-port-src)")
-    .option("--dport <port>", "destination port of the original direction (--orig-port-dst)")
-    .option("--reply-port-src <port>", "source port of the reply direction")
-    .option("--reply-port-dst <port>", "destination port of the reply direction")
-    .option("--icmp-type <type>", "ICMP type of the original direction")
-    .option("--icmp-code <code>", "ICMP code")
-    .option("--icmp-id <id>", "ICMP echo identifier")
-    .option("--state <state>", "ESTABLISHED, SYN_SENT, TIME_WAIT, …")
-    .option("-u, --status <flags>", "ASSURED, SEEN_REPLY, UNREPLIED, …, separated by commas")
-    .option("-m, --mark <mark>", "mark, or mark/mask")
-    .option("-i, --id <id>", "the entry's own number")
-    .option("-n, --src-nat [address]", "source translated (to this address)")
-    .option("-g, --dst-nat [address]", "destination translated (to this address)")
-    .option("-j, --any-nat", "translated in any way")
-    .option("--node <name>", "only this node");
-  for (const [hidden, key] of Object.entries(HIDDEN_NAMES)) {
-    command.addOption(command.createOption(`--${hidden} <value>`, key).hideHelp());
-  }
-  return command;
-}
-
-const HIDDEN_NAMES: Readonly<Record<string, string>> = {
-  "orig-src": "src",
-  "orig-dst": "dst",
-  "orig-port-src": "sport",
-  "orig-port-dst": "dport",
-};
-
-/**
- * The command line's options as the filter parameters that an agent takes; checked here, before anybody is
- * asked.
- */
-export function filterParameters(options: Options): Parameters {
-  const parameters: Parameters = [];
-  const add = (option: string, key: string): void => {
-    const value = options[camelCase(option)];
-    if (value === undefined || value === false) return;
-    parameters.push([key, value === true ? "" : value]);
-  };
-  for (const key of CONNTRACK_FILTER_KEYS) add(key, key);
-  for (const [hidden, key] of Object.entries(HIDDEN_NAMES)) add(hidden, key);
-  try {
-    createConntrackFilter(parameters);
-  } catch (error) {
-    if (error instanceof ConntrackFilterError) throw usageError(error.message);
-    throw error;
-  }
-  return parameters;
-}
-
-function camelCase(option: string): string {
-  return option.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
-}
-
-export interface OutputChoice {
-  format: ConntrackFormat;
-  form: "lines" | "json" | "yaml";
-}
-
-/** -o is the program's, but here it also takes conntrack's words, several of them separated by commas. */
-export function outputChoice(output: string | undefined): OutputChoice {
-  const choice: OutputChoice = { format: {}, form: "lines" };
-  for (const word of (output ?? "table").split(",")) {
-    if (word === "json" || word === "yaml") choice.form = word;
-    else if (word === "wide") Object.assign(choice.format, { extended: true, id: true });
-    else if (isFormatWord(word)) choice.format[word] = true;
-    else if (word !== "table" && !CONNTRACK_FORMATS.includes(word)) {
-      const known = ["table", "wide", "json", "yaml", ...CONNTRACK_FORMATS].join(", ");
-      throw usageError(`-o ${word}: unknown output form: use one or more of ${known}`);
-    }
-  }
-  return choice;
-}
-
-function isFormatWord(word: string): word is keyof ConntrackFormat {
-  return word === "extended" || word === "id" || word === "ktimestamp" || word === "timestamp";
-}
+const EXAMPLES = `
+Examples:
+  podwire conntrack -L -p tcp --dport 80
+  podwire conntrack list -s 10.244.0.0 --mask-src 255.255.0.0 -o extended
+  podwire conntrack delete -u UNREPLIED -p udp
+  podwire conntrack events -e NEW,DESTROY -o timestamp`;
 
 async function list(options: Options, command: Command): Promise<void> {
   const { output, ...rest } = command.optsWithGlobals() as Options;
@@ -152,12 +102,30 @@ async function list(options: Options, command: Command): Promise<void> {
   for (const node of nodes) {
     const entries = await entriesOf(node, parameters);
     items.push(...entries);
-    if (choice.form !== "lines") continue;
-    const lines = entries.map((entry) => formatConntrackEntry(entry, choice.format));
-    if (lines.length > 0) await print(lines.join("\n"));
-    note(shown(nodes.length > 1 ? node.name : undefined, entries.length, "shown"));
+    await printEntries(entries, choice);
+    if (!isData(choice)) note(shown(nodes.length > 1 ? node.name : undefined, entries.length, "shown"));
   }
-  if (choice.form !== "lines") await printData(choice.form, { kind: "conntrack", items }, [], []);
+  await printWhole(items, choice);
+}
+
+/** json, yaml and xml are one document, of all nodes. */
+function isData(choice: OutputChoice): boolean {
+  return choice.form !== "lines" && choice.form !== "save";
+}
+
+/** Forms that are lines are printed a node at a time. */
+async function printEntries(entries: ConntrackEntry[], { form, format }: OutputChoice): Promise<void> {
+  if (entries.length === 0 || (form !== "lines" && form !== "save")) return;
+  const line = (entry: ConntrackEntry): string =>
+    form === "save" ? conntrackSave(entry) : formatConntrackEntry(entry, format);
+  await print(entries.map(line).join("\n"));
+}
+
+async function printWhole(items: ConntrackEntry[], { form, format }: OutputChoice): Promise<void> {
+  if (form === "json" || form === "yaml") return printData(form, { kind: "conntrack", items }, [], []);
+  if (form !== "xml") return;
+  const flows = items.map((entry) => conntrackXml(entry, format.ktimestamp));
+  await print([CONNTRACK_XML_HEAD, ...flows, CONNTRACK_XML_END].join("\n"));
 }
 
 /** conntrack's closing words; with several tables, whose. */
@@ -182,7 +150,7 @@ function query(parameters: Parameters): string {
 }
 
 async function kernelEntries(node: LabNode, parameters: Parameters): Promise<ConntrackEntry[]> {
-  const stdout = await kernelConntrack(node, ["-L", "-o", "id"]);
+  const stdout = await kernelConntrack(node, ["-L", "-o", "id,labels"]);
   const matches = createConntrackFilter(parameters);
   return stdout.split("\n").flatMap((line) => {
     const entry = parseConntrackLine(line);
@@ -237,13 +205,10 @@ async function remove(options: Options, command: Command): Promise<void> {
   for (const node of nodes) {
     const removed = await removeFrom(node, parameters);
     items.push(...removed);
-    if (choice.form !== "lines") continue;
-    if (removed.length > 0) {
-      await print(removed.map((entry) => formatConntrackEntry(entry, choice.format)).join("\n"));
-    }
-    note(shown(nodes.length > 1 ? node.name : undefined, removed.length, "deleted"));
+    await printEntries(removed, choice);
+    if (!isData(choice)) note(shown(nodes.length > 1 ? node.name : undefined, removed.length, "deleted"));
   }
-  if (choice.form !== "lines") await printData(choice.form, { kind: "conntrack", items }, [], []);
+  await printWhole(items, choice);
 }
 
 async function events(options: Options, command: Command): Promise<void> {
@@ -258,6 +223,8 @@ async function events(options: Options, command: Command): Promise<void> {
     count,
     choice: outputChoice(output),
   };
+  if (wish.choice.form === "xml" || wish.choice.form === "save")
+    throw usageError(`-o ${output}: is for list and delete; events are lines, json or yaml`);
   const nodes = chooseNodes(openLab(globalsWithoutOutput(command)), options.node as string | undefined);
   const session = new EventSession(nodes, wish);
   const stop = (): void => session.stop();

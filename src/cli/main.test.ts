@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import t from "tap";
-import { verbOf } from "./verbs.ts";
+import { VERBS, verbOf } from "./verbs.ts";
 
 const MAIN = fileURLToPath(new URL("./main.js", import.meta.url));
 
@@ -19,6 +19,7 @@ t.test("the verb is the first word that is no global flag", async (t) => {
 t.test("wrong usage: status 2 and one line on stderr", async (t) => {
   const cases = [
     ["nosuch"],
+    ["flows"],
     ["lab", "up", "--nosuch"],
     ["lab", "nosuch"],
     ["get"],
@@ -58,6 +59,10 @@ t.test("what failed: status 1, one line that says what to do", async (t) => {
 t.test("--help and --version go to stdout with status 0", async (t) => {
   const help = podwire("--help");
   t.equal(help.status, 0);
+  for (const { name } of VERBS.filter((verb) => verb.hidden !== true)) {
+    t.match(help.stdout, new RegExp(`^  ${name} `, "m"));
+    t.match(podwire(name, "--help").stdout, new RegExp(`^Usage: podwire ${name}`), `${name} is there`);
+  }
   t.match(help.stdout, /^Usage: podwire/);
   t.match(podwire("lab", "up", "--help").stdout, /--file/);
   t.match(podwire("--version").stdout, /^\d+\.\d+\.\d+\n$/);

@@ -6,6 +6,8 @@ import { VERBS, type Verb, verbOf } from "./verbs.ts";
 
 interface VerbModule {
   register(program: Command): void;
+  /** Where the verb understands spellings that are no words and flags of a command line of ours. */
+  rewriteArguments?(args: readonly string[]): string[];
 }
 
 export function newProgram(): Command {
@@ -28,11 +30,12 @@ function version(): string {
   return process.env.npm_package_version ?? "0.1.0";
 }
 
-async function loadVerb(program: Command, verb: Verb): Promise<void> {
+async function loadVerb(program: Command, verb: Verb): Promise<VerbModule> {
   const url = new URL(`./${verb.file ?? verb.name}.js`, import.meta.url);
   try {
     const module = (await import(url.href)) as VerbModule;
     module.register(program);
+    return module;
   } catch (error) {
     const { code, url: missing } = error as NodeJS.ErrnoException & { url?: string };
     if (code !== "ERR_MODULE_NOT_FOUND" || missing !== url.href) throw error;
@@ -40,8 +43,9 @@ async function loadVerb(program: Command, verb: Verb): Promise<void> {
   }
 }
 
-export async function run(args: readonly string[]): Promise<number> {
+export async function run(words: readonly string[]): Promise<number> {
   const program = newProgram();
+  let args = words;
   try {
     const name = verbOf(args);
     const verb = VERBS.find((candidate) => candidate.name === name);
@@ -51,7 +55,8 @@ export async function run(args: readonly string[]): Promise<number> {
         if (each.hidden !== true) program.command(each.name).description(each.summary);
       program.action(() => program.help({ error: args.length === 0 }));
     } else {
-      await loadVerb(program, verb);
+      const module = await loadVerb(program, verb);
+      args = module.rewriteArguments?.(words) ?? words;
       for (const command of program.commands) inherit(program, command);
     }
     await program.parseAsync(args, { from: "user" });

@@ -19,7 +19,6 @@ export const VERBS: readonly Verb[] = [
   { name: "trace", summary: "what does happen to real packets, stage by stage" },
   { name: "capture", summary: "packets with what was done to them, as pcapng" },
   { name: "replay", summary: "a capture through the pipeline, with a verdict per packet" },
-  { name: "flows", summary: "one line per connection event" },
   { name: "conntrack", summary: "the connection table: list, count, delete, events" },
   { name: "show", summary: "the live tables of a node" },
   { name: "rules", summary: "the rules kube-proxy would have installed" },

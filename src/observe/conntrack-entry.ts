@@ -50,6 +50,14 @@ export interface ConntrackEntry {
   reply: ConntrackTuple;
   status: ConntrackStatus[];
   mark: number;
+  /** Of iptables' CT target, where not 0; podwire itself knows zone 0 alone. */
+  zone?: number;
+  origZone?: number;
+  replyZone?: number;
+  /** SELinux' mark, where not 0. */
+  secmark?: number;
+  /** Names of /etc/xtables/connlabel.conf; a plane sets none. */
+  labels?: string[];
   id?: number;
   use?: number;
   /**

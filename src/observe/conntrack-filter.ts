@@ -4,7 +4,7 @@
  * the agent's.
  */
 import { PodwireError } from "../base/errors.ts";
-import { contains, formatIp, ip, parseCidr, parseIp } from "../base/ip.ts";
+import { contains, formatIp, type IpWords, ip, parseCidr, parseIp } from "../base/ip.ts";
 import { CONNTRACK_STATUS, type ConntrackEntry, protocolNumber } from "./conntrack-entry.ts";
 import { hasDestinationNat, hasSourceNat } from "./conntrack-format.ts";
 
@@ -23,6 +23,8 @@ export const CONNTRACK_FILTER_KEYS = [
   "proto",
   "src",
   "dst",
+  "mask-src",
+  "mask-dst",
   "reply-src",
   "reply-dst",
   "sport",
@@ -32,9 +34,18 @@ export const CONNTRACK_FILTER_KEYS = [
   "icmp-type",
   "icmp-code",
   "icmp-id",
+  "srckey",
+  "dstkey",
+  "reply-key-src",
+  "reply-key-dst",
   "state",
   "status",
   "mark",
+  "secmark",
+  "label",
+  "zone",
+  "orig-zone",
+  "reply-zone",
   "id",
   "src-nat",
   "dst-nat",
@@ -48,12 +59,40 @@ export type ConntrackFilterKey = (typeof CONNTRACK_FILTER_KEYS)[number];
  */
 export function createConntrackFilter(parameters: Iterable<readonly [string, string]>): ConntrackFilter {
   const tests: ConntrackFilter[] = [];
-  for (const [key, value] of parameters) {
+  const all = [...parameters];
+  checkProtocol(all);
+  for (const [key, value] of all) {
     const make = MAKERS[key as ConntrackFilterKey];
     if (!make) throw new ConntrackFilterError(key, `there is no conntrack filter "${key}"`);
-    tests.push(make(value, key));
+    const mask = all.find(([name]) => name === MASKS[key])?.[1];
+    if (mask === undefined) tests.push(make(value, key));
+    else tests.push(masked(value, mask, key));
+  }
+  for (const [address, mask] of Object.entries(MASKS)) {
+    if (all.some(([key]) => key === mask) && !all.some(([key]) => key === address))
+      throw new ConntrackFilterError(mask, `--${mask}: say of which address with --${address}`);
   }
   return (entry) => tests.every((test) => test(entry));
+}
+
+const MASKS: Readonly<Record<string, string>> = { src: "mask-src", dst: "mask-dst" };
+
+/** Options that only some protocols have, as conntrack(8) knows them after -p. */
+const OF_PROTOCOLS: readonly [RegExp, string, readonly number[]][] = [
+  [/^icmp-/, "icmp or icmpv6", [1, 58]],
+  [/key/, "gre", [47]],
+  [/port|^state$/, "a protocol with ports", [6, 17, 33, 132, 136]],
+];
+
+function checkProtocol(parameters: readonly (readonly [string, string])[]): void {
+  const proto = parameters.find(([key]) => key === "proto")?.[1];
+  const number = proto === undefined ? undefined : protocolNumber(proto);
+  if (number === undefined) return;
+  for (const [key] of parameters) {
+    const [, of, protocols] = OF_PROTOCOLS.find(([pattern]) => pattern.test(key)) ?? [];
+    if (protocols !== undefined && !protocols.includes(number))
+      throw new ConntrackFilterError(key, `--${key}: is for ${of}, not for ${proto}`);
+  }
 }
 
 type Maker = (value: string, option: string) => ConntrackFilter;
@@ -72,6 +111,8 @@ const MAKERS: Readonly<Record<ConntrackFilterKey, Maker>> = {
   },
   src: (value, option) => within(value, option, (entry) => entry.orig.src),
   dst: (value, option) => within(value, option, (entry) => entry.orig.dst),
+  "mask-src": () => () => true, // with its address, in `masked`
+  "mask-dst": () => () => true,
   "reply-src": (value, option) => within(value, option, (entry) => entry.reply.src),
   "reply-dst": (value, option) => within(value, option, (entry) => entry.reply.dst),
   sport: (value, option) => equals(value, option, 65535, (entry) => entry.orig.sport),
@@ -81,9 +122,18 @@ const MAKERS: Readonly<Record<ConntrackFilterKey, Maker>> = {
   "icmp-type": (value, option) => equals(value, option, 255, (entry) => entry.orig.icmpType),
   "icmp-code": (value, option) => equals(value, option, 255, (entry) => entry.orig.icmpCode),
   "icmp-id": (value, option) => equals(value, option, 65535, (entry) => entry.orig.icmpId),
-  state: (value) => (entry) => entry.state === value.toUpperCase(),
+  srckey: (value, option) => hasKey(value, option, (entry) => entry.orig.srcKey),
+  dstkey: (value, option) => hasKey(value, option, (entry) => entry.orig.dstKey),
+  "reply-key-src": (value, option) => hasKey(value, option, (entry) => entry.reply.srcKey),
+  "reply-key-dst": (value, option) => hasKey(value, option, (entry) => entry.reply.dstKey),
+  state: (value) => hasState(value),
   status: (value) => hasStatus(value),
   mark: (value) => hasMark(value),
+  secmark: (value, option) => equals(value, option, 0xffffffff, (entry) => entry.secmark ?? 0),
+  label: (value) => hasLabels(value),
+  zone: (value, option) => equals(value, option, 65535, (entry) => entry.zone ?? 0),
+  "orig-zone": (value, option) => equals(value, option, 65535, (entry) => entry.origZone ?? 0),
+  "reply-zone": (value, option) => equals(value, option, 65535, (entry) => entry.replyZone ?? 0),
   id: (value, option) => equals(value, option, 0xffffffff, (entry) => entry.id),
   "src-nat": (value, option) => translated(value, option, isSourceNat, (entry) => entry.reply.dst),
   "dst-nat": (value, option) => translated(value, option, isDestinationNat, (entry) => entry.reply.src),
@@ -127,6 +177,65 @@ function within(value: string, option: string, pick: (entry: ConntrackEntry) => 
     throw new ConntrackFilterError(option, `--${option}: "${value}" is neither an IP address nor a network`);
   }
   return (entry) => contains(network, ip(pick(entry)));
+}
+
+/** An address under a mask, which need not be a prefix: 255.0.255.0. It takes the place of a prefix length. */
+function masked(value: string, maskText: string, option: string): ConntrackFilter {
+  const network = parseCidr(value);
+  const wanted = parseIp(network === null ? value : value.slice(0, value.indexOf("/")));
+  const mask = parseIp(maskText);
+  const maskOption = `mask-${option}`;
+  if (wanted === null)
+    throw new ConntrackFilterError(option, `--${option}: "${value}" is neither an IP address nor a network`);
+  if (mask === null)
+    throw new ConntrackFilterError(
+      maskOption,
+      `--${maskOption}: "${maskText}" is no mask such as 255.255.255.0`,
+    );
+  if (mask.family !== wanted.family)
+    throw new ConntrackFilterError(
+      maskOption,
+      `--${maskOption}: "${maskText}" is not of the family of ${value}`,
+    );
+  const bits: readonly (keyof IpWords)[] = wanted.family === 4 ? ["w3"] : ["w0", "w1", "w2", "w3"];
+  return (entry) => {
+    const address = ip(option === "src" ? entry.orig.src : entry.orig.dst);
+    if (address.family !== wanted.family) return false;
+    return bits.every((word) => ((address[word] ^ wanted[word]) & mask[word]) === 0);
+  };
+}
+
+/** GRE's keys are written in hexadecimal or decimal. */
+function hasKey(
+  value: string,
+  option: string,
+  pick: (entry: ConntrackEntry) => number | undefined,
+): ConntrackFilter {
+  if (!/^(0x[0-9a-f]+|\d+)$/i.test(value) || Number(value) > 0xffffffff)
+    throw new ConntrackFilterError(option, `--${option}: "${value}" is no key such as 0x1a or 26`);
+  return (entry) => pick(entry) === Number(value);
+}
+
+/** Words of TCP, SCTP and DCCP. */
+const STATES = new Set(
+  `NONE SYN_SENT SYN_RECV ESTABLISHED FIN_WAIT CLOSE_WAIT LAST_ACK TIME_WAIT CLOSE LISTEN SYN_SENT2 CLOSED
+   COOKIE_WAIT COOKIE_ECHOED SHUTDOWN_SENT SHUTDOWN_RECD SHUTDOWN_ACK_SENT HEARTBEAT_SENT HEARTBEAT_ACKED
+   REQUEST RESPOND PARTOPEN OPEN CLOSEREQ CLOSING TIMEWAIT`.split(/\s+/),
+);
+
+function hasState(value: string): ConntrackFilter {
+  const wanted = value.toUpperCase();
+  if (!STATES.has(wanted))
+    throw new ConntrackFilterError("state", `--state: "${value}" is no conntrack state`);
+  return (entry) => entry.state === wanted;
+}
+
+/** All of them must be set. */
+function hasLabels(value: string): ConntrackFilter {
+  const wanted = value.split(",");
+  if (wanted.includes(""))
+    throw new ConntrackFilterError("label", `--label: "${value}" is no list of labels`);
+  return (entry) => wanted.every((label) => entry.labels?.includes(label) === true);
 }
 
 function equals(

@@ -26,7 +26,7 @@ const FAMILY_NUMBER = { ipv4: 2, ipv6: 10 } as const; // AF_INET, AF_INET6
 /** One line, without line end. */
 export function formatConntrackEntry(entry: ConntrackEntry, format: ConntrackFormat = {}): string {
   const words = connectionWords(entry, format);
-  words.push(`mark=${entry.mark >>> 0}`);
+  words.push(`mark=${entry.mark >>> 0}`, ...markWords(entry));
   if (entry.deltaTimeSec !== undefined) words.push(`delta-time=${entry.deltaTimeSec}`);
   if (format.ktimestamp && entry.startMs !== undefined) words.push(`[start=${ctime(entry.startMs)}]`);
   words.push(`use=${entry.use ?? 1}`);
@@ -43,6 +43,7 @@ export function formatConntrackEvent(event: ConntrackEvent, format: ConntrackFor
     format,
   );
   if (event.mark !== 0) words.push(`mark=${event.mark >>> 0}`);
+  words.push(...markWords(event));
   if (isOver && event.deltaTimeSec !== undefined) words.push(`delta-time=${event.deltaTimeSec}`);
   if (format.ktimestamp && event.startMs !== undefined) {
     words.push(`[start=${ctime(event.startMs)}]`);
@@ -51,6 +52,17 @@ export function formatConntrackEvent(event: ConntrackEvent, format: ConntrackFor
   if (format.id && event.id !== undefined) words.push(`id=${event.id}`);
   const line = `${`[${type}]`.padStart(9)} ${words.join(" ")}`;
   return format.timestamp ? `[${(timeMs / 1000).toFixed(6)}]\t${line}` : line;
+}
+
+/** What a plane of ours does not have, and a kernel node may. */
+function markWords({ secmark, zone, origZone, replyZone }: ConntrackEntry): string[] {
+  const words: [string, number | undefined][] = [
+    ["secmark", secmark],
+    ["zone", zone],
+    ["orig-zone", origZone],
+    ["reply-zone", replyZone],
+  ];
+  return words.flatMap(([word, value]) => (value === undefined ? [] : [`${word}=${value}`]));
 }
 
 function uncounted({ packets: _, bytes: __, ...tuple }: ConntrackTuple): ConntrackTuple {
@@ -146,6 +158,11 @@ function parseWords(text: string, entry: ConntrackEntry): void {
     else if (key === "packets") tuple.packets = number;
     else if (key === "bytes") tuple.bytes = number;
     else if (key === "mark") entry.mark = number;
+    else if (key === "secmark") entry.secmark = number;
+    else if (key === "zone") entry.zone = number;
+    else if (key === "orig-zone") entry.origZone = number;
+    else if (key === "reply-zone") entry.replyZone = number;
+    else if (key === "labels") entry.labels = value.split(",");
     else if (key === "use") entry.use = number;
     else if (key === "id") entry.id = number;
     else if (key === "delta-time") entry.deltaTimeSec = number;
