@@ -413,6 +413,31 @@ t.test("a slice says when one of its pods last became ready or unready", async (
   t.equal(trigger(), "2026-01-02T03:05:00Z");
 });
 
+t.test("trafficDistribution becomes hints, of ready endpoints", async (t) => {
+  const cluster = makeCluster();
+  const zones = [1, 2].map(
+    (n) =>
+      `{ apiVersion: v1, kind: Node, metadata: { name: node${n}, labels: { topology.kubernetes.io/zone: z${n} } } }`,
+  );
+  const hints = (way: string): unknown => {
+    apply(cluster, service("api", `trafficDistribution: ${way},`), pod("a"), pod("b"), ...zones);
+    setReady(cluster, "default/a", true);
+    return (cluster.list("EndpointSlice") as EndpointSlice[]).flatMap((s) => s.endpoints.map((e) => e.hints));
+  };
+  t.same(hints("PreferSameZone"), [{ forZones: [{ name: "z1" }] }, undefined], "the other is not ready");
+  t.same(hints("PreferClose"), [{ forZones: [{ name: "z1" }] }, undefined]);
+  setReady(cluster, "default/b", true);
+  t.same(hints("PreferSameNode"), [
+    { forZones: [{ name: "z1" }], forNodes: [{ name: "node1" }] },
+    { forZones: [{ name: "z2" }], forNodes: [{ name: "node2" }] },
+  ]);
+  apply(cluster, service("api"));
+  t.same(
+    (cluster.list("EndpointSlice") as EndpointSlice[]).flatMap((s) => s.endpoints.map((e) => e.hints)),
+    [undefined, undefined],
+  );
+});
+
 t.test("publishNotReadyAddresses makes unready pods ready endpoints", async (t) => {
   const cluster = makeCluster();
   apply(cluster, service("api", "publishNotReadyAddresses: true,"), pod("a"));

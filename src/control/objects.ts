@@ -40,6 +40,7 @@ export type NetworkPolicy = KubeObject & { kind: "NetworkPolicy"; spec: networki
 export type ServiceCidr = KubeObject & { kind: "ServiceCIDR"; spec: { cidrs: string[] } };
 export type PodSpec = core.PodSpec;
 export type Container = core.Container;
+export type EnvVar = core.EnvVar;
 export type Probe = core.Probe;
 export type ServicePort = core.ServicePort;
 export type LabelSelector = NonNullable<apps.DeploymentSpec["selector"]>;

@@ -76,6 +76,7 @@ function fieldOf(pod: Pod, node: NodePlan, path: string): string {
     "spec.nodeName": node.name,
     "spec.serviceAccountName": pod.spec?.serviceAccountName ?? pod.spec?.serviceAccount ?? "default",
     "status.hostIP": node.address,
+    "status.hostIPs": node.addresses.join(","),
     "status.podIP": pod.status?.podIPs?.[0]?.ip,
     "status.podIPs": pod.status?.podIPs?.map((x) => x.ip).join(","),
   };

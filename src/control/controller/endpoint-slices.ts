@@ -1,6 +1,6 @@
 // Service with a selector + pods → EndpointSlices, as the endpointslice controller of kube-controller-manager makes
-// them, zone hints left out. Incremental: a pod's change recomputes the services whose selector matches it, before or
-// after; an endpoint stays in the slice where it is, so that one pod's change is one slice's change.
+// them, with the hints of trafficDistribution. Incremental: a pod's change recomputes the services whose selector
+// matches it, before or after; an endpoint stays in the slice where it is, so that one pod's change is one slice's.
 import { parseIp } from "../../base/ip.ts";
 import { nameSuffix } from "../hash.ts";
 import { matchesLabels } from "../labels.ts";
@@ -179,12 +179,28 @@ export class EndpointSliceController {
     return {
       addresses: [address],
       conditions: { ready, serving, terminating },
+      ...(ready ? hintsOf(service, node, zone) : {}),
       ...(named ? { hostname } : {}),
       ...(node === undefined ? {} : { nodeName: node }),
       targetRef: { kind: "Pod", namespace: namespace as string, name, ...(uid === undefined ? {} : { uid }) },
       ...(zone === undefined ? {} : { zone }),
     };
   }
+}
+
+/** KEP-4444 and KEP-3015. By node one falls back to the zone, so an endpoint has hints of both. */
+function hintsOf(
+  service: Service,
+  node: string | undefined,
+  zone: string | undefined,
+): Pick<Endpoint, "hints"> {
+  const { trafficDistribution } = service.spec as { trafficDistribution?: string };
+  if (trafficDistribution === undefined) return {};
+  const zones = zone === undefined ? {} : { forZones: [{ name: zone }] };
+  const nodes =
+    trafficDistribution === "PreferSameNode" && node !== undefined ? { forNodes: [{ name: node }] } : {};
+  const hints = { ...zones, ...nodes };
+  return Object.keys(hints).length === 0 ? {} : { hints };
 }
 
 /** The slices of a group: endpoints stay where they are, gone ones leave room, new ones fill it, then new slices. */

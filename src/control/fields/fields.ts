@@ -34,7 +34,7 @@ const CLUSTER_FINALIZERS = [
 ];
 
 /** Where a list of plain values does not do: is this value of the field worth a word? */
-const WORTH_SAYING: Readonly<Record<string, (value: unknown) => boolean>> = {
+const WORTH_SAYING: Readonly<Record<string, (value: unknown, holder: Fields) => boolean>> = {
   "PodSpec.volumes": (v) => some(v, ({ name }) => !KUBELET_VOLUME.test(String(name))),
   "Container.volumeMounts": (v) => some(v, ({ mountPath }) => mountPath !== TOKEN_PATH),
   "Container.resizePolicy": (v) => some(v, ({ restartPolicy }) => restartPolicy !== "NotRequired"),
@@ -42,6 +42,7 @@ const WORTH_SAYING: Readonly<Record<string, (value: unknown) => boolean>> = {
   "ObjectMeta.finalizers": (v) => (v as unknown[]).some((name) => !CLUSTER_FINALIZERS.includes(String(name))),
   "Namespace.spec": (v) =>
     ((v as Fields).finalizers as unknown[] | undefined)?.some((n) => n !== "kubernetes") ?? false,
+  "ServiceSpec.externalName": (_, { type }) => type === "ExternalName",
   "PodSpec.os": (v) => (v as Fields).name !== "linux",
 };
 
@@ -65,17 +66,18 @@ function visit(value: unknown, type: string, at: string, note: Note): void {
     if (row === undefined) continue;
     const path = at === "" ? name : `${at}.${name}`;
     if (row.class === "served") visit(value[name], types.get(name) as string, path, note);
-    else if ((row.class === "lab" || row.class === "node") && isSaid(row, type, value[name])) {
+    else if ((row.class === "lab" || row.class === "node") && isSaid(row, type, value)) {
       note({ field: path, text: `${row.remark} (${PAGE})`, scope: row.class });
     }
   }
 }
 
-function isSaid(row: FieldRow, type: string, value: unknown): boolean {
+function isSaid(row: FieldRow, type: string, holder: Fields): boolean {
+  const value = holder[row.field];
   if (value === "" || (typeof value === "object" && value !== null && Object.keys(value).length === 0))
     return false;
   const special = WORTH_SAYING[`${type}.${row.field}`];
-  if (special !== undefined) return special(value);
+  if (special !== undefined) return special(value, holder);
   return typeof value === "object" || !row.plain.includes(String(value));
 }
 

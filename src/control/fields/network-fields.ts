@@ -11,7 +11,7 @@ ServiceSpec
   loadBalancerClass  lab  no load balancer is made: give its addresses as status.loadBalancer.ingress
   loadBalancerIP  lab  no load balancer is made: give its addresses as status.loadBalancer.ingress
   publishNotReadyAddresses,selector,sessionAffinity,sessionAffinityConfig,type  served
-  trafficDistribution  node  slices get no hints from it; hints that stand in slices are served
+  trafficDistribution  served  as hints of the EndpointSlices that podwire makes
 ServicePort
   appProtocol  served  handed on to EndpointSlices
   name,nodePort,port,protocol,targetPort  served

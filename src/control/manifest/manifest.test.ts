@@ -329,6 +329,38 @@ const cases: [string, string, ...string[]][] = [
     `spec.selector: Invalid value: "x y": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')`,
   ],
   // EndpointSlice
+  [
+    "variable from a field that is none",
+    container("env: [{ name: A, valueFrom: { fieldRef: { fieldPath: spec.hostname } } }]"),
+    'spec.containers[0].env[0].valueFrom.fieldRef.fieldPath: Unsupported value: "spec.hostname": supported values: "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName", "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs"',
+  ],
+  [
+    "variable from two places",
+    container("env: [{ name: A, value: x, valueFrom: { fieldRef: { fieldPath: metadata.name } } }]"),
+    'spec.containers[0].env[0].valueFrom: Invalid value: "": may not be specified when `value` is not empty',
+  ],
+  [
+    "probe with a grace period",
+    container("readinessProbe: { tcpSocket: { port: 1 }, terminationGracePeriodSeconds: 5 }"),
+    "spec.containers[0].readinessProbe.terminationGracePeriodSeconds: Invalid value: 5: must not be set for readinessProbes",
+  ],
+  [
+    "toleration with a value and Exists",
+    pod("containers: [{ name: a, image: a }], tolerations: [{ key: a, operator: Exists, value: b }]"),
+    "spec.tolerations[0].operator: Invalid value: \"b\": value must be empty when `operator` is 'Exists'",
+  ],
+  [
+    "toleration of everything without Exists",
+    pod("containers: [{ name: a, image: a }], tolerations: [{ effect: NoSchedule }]"),
+    'spec.tolerations[0].operator: Invalid value: "": operator must be Exists when `key` is empty',
+  ],
+  [
+    "toleration for a time of what does not end pods",
+    pod(
+      "containers: [{ name: a, image: a }], tolerations: [{ key: a, effect: NoSchedule, tolerationSeconds: 5 }]",
+    ),
+    "spec.tolerations[0].effect: Invalid value: \"NoSchedule\": effect must be 'NoExecute' when `tolerationSeconds` is set",
+  ],
   ["slice without type", slice("endpoints: []"), "addressType: Required value"],
   [
     "slice of a bad type",

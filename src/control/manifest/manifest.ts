@@ -5,6 +5,7 @@ import { checkConfiguration } from "../config/check.ts";
 import { applyDefaults } from "../defaults.ts";
 import { standardizeAddresses } from "../fields/addresses.ts";
 import { type FieldNote, notDone } from "../fields/fields.ts";
+import { serviceNotes } from "../fields/service-notes.ts";
 import { judgeKind } from "../judge-kind.ts";
 import type { KindInfo } from "../kinds.ts";
 import type { KubeObject } from "../objects.ts";
@@ -295,6 +296,7 @@ function readObject(
   if (!found.any && info.stored) {
     notDone(object, kind, (note) => notes.push(note));
     standardizeAddresses(object, (field, text) => notes.push(addressNote(field, text)));
+    serviceNotes(object, (field, text) => notes.push({ field, text, scope: "node" }));
     applyDefaults(object, info.namespaced, options.namespace ?? "default");
     validateObject(object, info, found);
   }

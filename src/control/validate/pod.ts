@@ -1,7 +1,7 @@
 // Pod, as ValidatePod (pkg/apis/core/validation) refuses it, as far as the network, the probes and the running of
 // containers go. Storage, security contexts and resources are checked for field names and types only.
 import type { FieldPath, FieldProblems } from "../manifest/field-problems.ts";
-import type { Container, Pod, PodSpec, Probe } from "../objects.ts";
+import type { Container, EnvVar, Pod, PodSpec, Probe } from "../objects.ts";
 import { validateLabels } from "./metadata.ts";
 import * as names from "./names.ts";
 
@@ -32,6 +32,7 @@ export function validatePodSpec(spec: PodSpec, at: FieldPath, problems: FieldPro
     }
   }
   validateHostPorts(spec, at, problems);
+  validateTolerations(spec, at, problems);
   problems.oneOf([...at, "restartPolicy"], spec.restartPolicy, ["Always", "Never", "OnFailure"]);
   const dnsPolicies = ["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"];
   problems.oneOf([...at, "dnsPolicy"], spec.dnsPolicy, dnsPolicies);
@@ -71,9 +72,64 @@ function validateContainer(container: Container, at: FieldPath, pod: PodSpec, pr
       problems.invalid(path, variable.name, detail);
     }
   }
+  for (const [i, variable] of (container.env ?? []).entries()) {
+    validateValueFrom(variable, [...at, "env", i], problems);
+  }
   for (const field of PROBES) {
     const probe = container[field];
     if (probe !== undefined) validateProbe(probe, [...at, field], field, problems);
+  }
+}
+
+/** What the downward API tells in variables. */
+const ENV_FIELDS = [
+  "metadata.name",
+  "metadata.namespace",
+  "metadata.uid",
+  "spec.nodeName",
+  "spec.serviceAccountName",
+  "status.hostIP",
+  "status.hostIPs",
+  "status.podIP",
+  "status.podIPs",
+];
+const KEYED_FIELD = /^metadata\.(?:labels|annotations)\['.+'\]$/;
+const SOURCES = "`fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`";
+
+function validateValueFrom(variable: EnvVar, at: FieldPath, problems: FieldProblems): void {
+  const { value = "", valueFrom } = variable;
+  if (valueFrom === undefined) return;
+  const path = [...at, "valueFrom"];
+  const sources = Object.keys(valueFrom).length;
+  if (sources === 0) problems.invalid(path, "", `must specify one of: ${SOURCES}`);
+  else if (value !== "") problems.invalid(path, "", "may not be specified when `value` is not empty");
+  else if (sources > 1) problems.invalid(path, "", "may not have more than one field specified at a time");
+  const field = valueFrom.fieldRef?.fieldPath;
+  if (valueFrom.fieldRef === undefined) return;
+  if (field === undefined || field === "") problems.required([...path, "fieldRef", "fieldPath"]);
+  else if (!ENV_FIELDS.includes(field) && !KEYED_FIELD.test(field)) {
+    problems.unsupported([...path, "fieldRef", "fieldPath"], field, ENV_FIELDS);
+  }
+}
+
+function validateTolerations(spec: PodSpec, at: FieldPath, problems: FieldProblems): void {
+  for (const [i, toleration] of (spec.tolerations ?? []).entries()) {
+    const path = [...at, "tolerations", i];
+    const { key = "", operator = "", value = "", effect = "", tolerationSeconds } = toleration;
+    if (key !== "") names.checkName(problems, [...path, "key"], key, names.qualifiedName);
+    else if (operator !== "Exists") {
+      problems.invalid([...path, "operator"], operator, "operator must be Exists when `key` is empty");
+    }
+    if (operator === "Exists" && value !== "") {
+      problems.invalid([...path, "operator"], value, "value must be empty when `operator` is 'Exists'");
+    } else if (operator !== "") problems.oneOf([...path, "operator"], operator, ["Equal", "Exists"]);
+    if (effect !== "") {
+      problems.oneOf([...path, "effect"], effect, ["NoExecute", "NoSchedule", "PreferNoSchedule"]);
+    }
+    if (tolerationSeconds !== undefined && effect !== "NoExecute") {
+      const detail = "effect must be 'NoExecute' when `tolerationSeconds` is set";
+      problems.invalid([...path, "effect"], effect, detail);
+    }
   }
 }
 
