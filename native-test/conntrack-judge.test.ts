@@ -33,6 +33,7 @@ const PLANTED: Readonly<Record<string, ConntrackSysctls>> = {
   "windows that nobody looks at": { nf_conntrack_tcp_be_liberal: 1 },
   "connections that are not picked up in the middle": { nf_conntrack_tcp_loose: 0 },
   "resets that are always believed": { nf_conntrack_tcp_ignore_invalid_rst: 1 },
+  "checksums that nobody looks at": { nf_conntrack_checksum: 0 },
   "a time-out of another state": { nf_conntrack_tcp_timeout_last_ack: 1600 },
 };
 

@@ -5,7 +5,13 @@
  */
 import type { AgentConfig } from "../control/config/agent.ts";
 import type { ConntrackSysctl } from "../control/config/conntrack.ts";
-import { H_TCP_MAX_RETRANS, H_TCP_OPTIONS, H_TIMEOUTS, Timeout } from "../dataplane/table/conntrack.ts";
+import {
+  H_CHECKSUM,
+  H_TCP_MAX_RETRANS,
+  H_TCP_OPTIONS,
+  H_TIMEOUTS,
+  Timeout,
+} from "../dataplane/table/conntrack.ts";
 import { SctpState } from "../dataplane/table/conntrack-sctp.ts";
 import { TcpState } from "../dataplane/table/conntrack-tcp.ts";
 import { TcpOption } from "../dataplane/table/conntrack-tcp-window.ts";
@@ -56,6 +62,7 @@ export function conntrackSettings(config: AgentConfig): [word: number, value: nu
     ((wanted.nf_conntrack_tcp_loose ?? 1) ? TcpOption.LOOSE : 0) |
     (wanted.nf_conntrack_tcp_ignore_invalid_rst ? TcpOption.IGNORE_INVALID_RST : 0);
   words.push([H_TCP_OPTIONS, options]);
+  words.push([H_CHECKSUM, wanted.nf_conntrack_checksum ?? 1]);
   words.push([H_TCP_MAX_RETRANS, wanted.nf_conntrack_tcp_max_retrans ?? 3]);
   return [...words, ...ipvsTimeouts(config.proxy)];
 }

@@ -9,6 +9,7 @@ import * as engine from "../dataplane/engine.ts";
 import { BATCH } from "../dataplane/engine.ts";
 import { Conntrack, createSeed, expireSlice, used } from "../dataplane/table/conntrack.ts";
 import { tryLoadNative } from "../native/binding.ts";
+import { setWord } from "../testing/adjust-sum.ts";
 import * as build from "../testing/frame-builder.ts";
 import { uplinkMacOf, vtepMacOf } from "../testing/test-cluster.ts";
 import { pathTo } from "../testing/test-fabric.ts";
@@ -23,6 +24,8 @@ const PACKETS = 1 << 15;
 const SUPERFRAMES = 1 << 9;
 const FLOWS = 50_000;
 const PORT_AT = 34; // of a TCP or UDP frame without IP options
+const UDP_SUM_AT = 40;
+const TCP_SUM_AT = 50;
 const WINDOW_AT = 48;
 const ID_AT = 18;
 const SOURCE_AT = 26;
@@ -156,8 +159,7 @@ function createPortOrder(): (arena: Uint8Array, frame: number) => void {
   return (arena, frame) => {
     const port = ports[next];
     next = next + 1 === FLOWS ? 0 : next + 1;
-    arena[frame + PORT_AT] = port >> 8;
-    arena[frame + PORT_AT + 1] = port;
+    setWord(arena, frame + PORT_AT, port, frame + UDP_SUM_AT);
   };
 }
 
@@ -166,8 +168,7 @@ function createFreshPorts(): (arena: Uint8Array, frame: number) => void {
   let port = 0;
   return (arena, frame) => {
     port = (port + 1) & 0xffff;
-    arena[frame + PORT_AT] = port >> 8;
-    arena[frame + PORT_AT + 1] = port;
+    setWord(arena, frame + PORT_AT, port, frame + UDP_SUM_AT);
   };
 }
 
@@ -176,7 +177,7 @@ function createWindows(): (arena: Uint8Array, frame: number) => void {
   let low = 0;
   return (arena, frame) => {
     low = (low + 1) & 0xff;
-    arena[frame + WINDOW_AT + 1] = low;
+    setWord(arena, frame + WINDOW_AT, (arena[frame + WINDOW_AT] << 8) | low, frame + TCP_SUM_AT);
   };
 }
 
@@ -185,11 +186,10 @@ function createSources(): (arena: Uint8Array, frame: number) => void {
   let sender = 0;
   return (arena, frame) => {
     sender++;
-    arena[frame + SOURCE_AT + 2] = sender >>> 8;
-    arena[frame + SOURCE_AT + 3] = sender;
+    setWord(arena, frame + SOURCE_AT + 2, sender & 0xffff, frame + TCP_SUM_AT);
     arena[frame + ID_AT] = ~(sender >>> 8);
     arena[frame + ID_AT + 1] = ~sender;
-    arena[frame + PORT_AT] = sender >>> 16;
+    setWord(arena, frame + PORT_AT, ((sender >>> 16) << 8) | arena[frame + PORT_AT + 1], frame + TCP_SUM_AT);
   };
 }
 
@@ -228,6 +228,11 @@ const cases: Case[] = [
     port: "pod2",
     frame: (node) => plain(toVip(node)),
     vary: createWindows(),
+  },
+  {
+    name: "ClusterIP, UDP, 1400 bytes",
+    port: "pod2",
+    frame: (node) => plain(build.udpFrame({ ...pathTo(node, POD2, VIP), payload: 1400 - 42 })),
   },
   {
     name: "ClusterIP, partial checksum",

@@ -5,6 +5,7 @@ import * as engine from "../dataplane/engine.ts";
 import { Conntrack, createSeed, expireSlice, used } from "../dataplane/table/conntrack.ts";
 import * as services from "../dataplane/table/services.ts";
 import { tryLoadNative } from "../native/binding.ts";
+import { setWord } from "../testing/adjust-sum.ts";
 import * as build from "../testing/frame-builder.ts";
 import { serviceSpec } from "../testing/test-cluster.ts";
 import { pathTo } from "../testing/test-fabric.ts";
@@ -20,6 +21,7 @@ const IN_USE = 1000;
 const SUM_AT = 24; // of an IPv4 frame
 const DST_AT = 30;
 const PORT_AT = 34;
+const UDP_SUM_AT = 40;
 
 export interface LookupResult {
   /** ns a packet, minimum of the rounds: new connections to services in use, to any, and an established one. */
@@ -65,14 +67,14 @@ function createVary(template: Uint8Array, count: number): NonNullable<TemplateIo
   let next = 0;
   return (arena, frame) => {
     const target = targets[next & (PACKETS - 1)];
-    for (let i = 0; i < 4; i++) arena[frame + DST_AT + i] = target >>> (24 - 8 * i);
+    setWord(arena, frame + DST_AT, target >>> 16, frame + UDP_SUM_AT);
+    setWord(arena, frame + DST_AT + 2, target & 0xffff, frame + UDP_SUM_AT);
     let sum = otherWords + (target >>> 16) + (target & 0xffff);
     sum = (sum & 0xffff) + (sum >>> 16);
     sum = ~((sum & 0xffff) + (sum >>> 16));
     arena[frame + SUM_AT] = sum >>> 8;
     arena[frame + SUM_AT + 1] = sum;
-    arena[frame + PORT_AT] = next >>> 8;
-    arena[frame + PORT_AT + 1] = next;
+    setWord(arena, frame + PORT_AT, next, frame + UDP_SUM_AT);
     next = (next + 1) & (PACKETS - 1);
   };
 }

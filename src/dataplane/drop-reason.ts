@@ -68,11 +68,16 @@ export const DropReason = Object.freeze({
   IPV6_OPTION: 62,
   SERVICE_BACKENDS_FAILED: 63,
   SERVICE_ENDPOINT_REMOVED: 64,
+  VXLAN_CONGESTION: 65,
+  BAD_TCP_CHECKSUM: 66,
+  BAD_UDP_CHECKSUM: 67,
+  BAD_ICMP_CHECKSUM: 68,
+  BAD_SCTP_CHECKSUM: 69,
 } as const);
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
 /** One more than the highest code: the number of drop counters. */
-export const DROP_REASONS = 65;
+export const DROP_REASONS = 70;
 
 /** Text for people, indexed by code: the same words in trace, capture, metrics and `show drops`. */
 export const DROP_REASON_TEXT: readonly string[] = [
@@ -141,6 +146,11 @@ export const DROP_REASON_TEXT: readonly string[] = [
   "IPv6 option not known",
   "Service backends do not answer",
   "Service backend was removed",
+  "Congestion mark on an inner packet without ECN",
+  "TCP checksum wrong",
+  "UDP checksum wrong",
+  "ICMP checksum wrong",
+  "SCTP checksum wrong",
 ];
 
 /** The constant's name of a code, for JSON. */

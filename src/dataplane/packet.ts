@@ -51,6 +51,8 @@ export class Packet {
   fromTunnel = 0; //     1 after VXLAN decapsulation
 
   csumPartial = 0; //    1: virtio NEEDS_CSUM, the L4 checksum field holds the pseudo-header sum only
+  csumValid = 0; //      1: virtio DATA_VALID, whoever handed the frame over has verified the L4 checksum
+  csumWrong = 0; //      DropReason when the L4 checksum was found wrong
   csumStart = 0; //      absolute; where the sum begins when partial
   csumOffset = 0; //     bytes from csumStart to the field
   gsoType = 0; //        virtio GSO type without the ECN bit
@@ -109,6 +111,8 @@ export function begin(pkt: Packet, off: number, len: number, inPort: number): vo
   pkt.inPort = inPort;
   pkt.fromTunnel = 0;
   pkt.csumPartial = 0;
+  pkt.csumValid = 0;
+  pkt.csumWrong = 0;
   pkt.gsoType = 0;
   pkt.gsoEcn = 0;
   pkt.gsoSize = 0;

@@ -1,7 +1,6 @@
 /**
  * What an SCTP packet does to its association: walks its chunks and asks `table/conntrack-sctp.ts` about each. Shared
- * by the stage that tracks and the one that enters. A damaged packet moves nothing: its CRC is checked first, as
- * nf_conntrack_checksum=1 has it.
+ * by the stage that tracks and the one that enters. A damaged packet does not come here: its CRC was checked before.
  */
 import * as sctp from "../wire/sctp.ts";
 import type { Packet } from "./packet.ts";
@@ -44,13 +43,12 @@ export function advance(pkt: Packet, t: Tables, ref: number, nowSec: number): bo
 }
 
 /**
- * The set of chunk types as bits, or -1: wrong CRC, no chunk, a chunk without a length, or chunks in a packet that
+ * The set of chunk types as bits, or -1: no chunk, a chunk without a length, or chunks in a packet that
  * must not be there together (do_basic_checks).
  */
 function survey(pkt: Packet): number {
   const view = pkt.view;
   const end = pkt.end;
-  if (pkt.csumPartial === 0 && !sctp.checksumOk(view, pkt.l4, end)) return -1;
   let seen = 0;
   let count = 0;
   for (let at = pkt.l4 + sctp.HEADER_LEN; at + sctp.CHUNK_HEADER_LEN <= end; at = after(view, at)) {

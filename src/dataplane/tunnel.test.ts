@@ -419,7 +419,7 @@ for (const { title, outer, inner, want } of [
     node.run();
     const got = node.received("pod2");
     t.equal(got.length === 0 ? -1 : got[0].frame[L3 + 1], want);
-    t.same(node.drops(), want < 0 ? { VXLAN_INNER: 1 } : {});
+    t.same(node.drops(), want < 0 ? { VXLAN_CONGESTION: 1 } : {});
   });
 }
 

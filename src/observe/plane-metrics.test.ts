@@ -31,6 +31,7 @@ function families() {
 
 t.test("what the plane counted is what is told, by reason, event and port", async (t) => {
   counters.drops[DropReason.CT_INVALID] = 5;
+  counters.drops[DropReason.BAD_TCP_CHECKSUM] = 2;
   counters.drops[DropReason.SNAT_PORTS_EXHAUSTED] = 3;
   counters.events[Event.CT_CREATED] = 7;
   countPort(counters, 2, PortCounter.RX_BYTES, 2 ** 53 - 1);
@@ -40,7 +41,7 @@ t.test("what the plane counted is what is told, by reason, event and port", asyn
   t.equal(value("podwire_dropped_packets_total", 'reason="POLICY_DENY"'), 0, "zeros too: a rate needs them");
   t.equal(value("podwire_dropped_packets_total", 'reason="NONE"'), undefined);
   t.equal(all.get("podwire_dropped_packets_total")?.samples.size, Object.keys(DropReason).length - 1);
-  t.equal(value("kubeproxy_iptables_ct_state_invalid_dropped_packets_total"), 5);
+  t.equal(value("kubeproxy_iptables_ct_state_invalid_dropped_packets_total"), 7, "damaged ones are INVALID");
   t.equal(value("podwire_snat_exhausted_packets_total"), 3);
   t.equal(value("podwire_events_total", 'event="ct_created"'), 7);
   const pod = 'port="eth0 default/web-1",pod="default/web-1",kind="pod"';

@@ -6,6 +6,13 @@ import * as fdb from "../dataplane/table/fdb.ts";
 import * as neighbor from "../dataplane/table/neighbor.ts";
 import type { Exposition, Sample } from "./exposition.ts";
 
+/** Reasons of packets that kube-proxy's rule would have counted: damaged ones are INVALID, too. */
+const INVALID = [
+  DropReason.CT_INVALID,
+  ...[DropReason.BAD_TCP_CHECKSUM, DropReason.BAD_UDP_CHECKSUM],
+  ...[DropReason.BAD_ICMP_CHECKSUM, DropReason.BAD_SCTP_CHECKSUM],
+];
+
 export interface PlaneTables {
   readonly counters: Counters;
   readonly conntrack: conntrack.Conntrack;
@@ -86,7 +93,7 @@ export function writePlaneMetrics(out: Exposition, state: PlaneState): void {
     .counter(
       "kubeproxy_iptables_ct_state_invalid_dropped_packets_total",
       "Packets dropped because conntrack found them invalid",
-      [{ value: counters.drops[DropReason.CT_INVALID] }],
+      [{ value: INVALID.reduce((sum, reason) => sum + counters.drops[reason], 0) }],
     );
 }
 

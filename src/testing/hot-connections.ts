@@ -6,6 +6,7 @@ import * as engine from "../dataplane/engine.ts";
 import type { Io } from "../dataplane/port.ts";
 import { Conntrack, H_EVENT_READERS } from "../dataplane/table/conntrack.ts";
 import { Scheduler } from "../dataplane/table/schedule.ts";
+import { setWord } from "./adjust-sum.ts";
 import { fragmentsOf } from "./fragment-frames.ts";
 import * as build from "./frame-builder.ts";
 import type { HotSubject } from "./hot-subject.ts";
@@ -17,6 +18,10 @@ import { TestNode } from "./test-node.ts";
 const [POD2, POD3, VIP] = ["10.244.1.2", "10.244.1.3", "10.96.0.10"];
 const VNET_BYTES = 10;
 const SOURCE_PORT_AT = 34; // of a TCP or UDP frame without IP options
+const PROTO_AT = 23;
+const UDP = 17;
+const UDP_SUM_AT = 40;
+const TCP_SUM_AT = 50;
 const NEVER = -1;
 const SCHEDULERS = Object.values(Scheduler).slice(1);
 
@@ -137,6 +142,7 @@ function quotedQuery(node: TestNode): Uint8Array {
 class VaryingIo implements Io {
   readonly #stored: (readonly Uint8Array[])[] = [];
   readonly #varyAt: Int32Array[] = [];
+  readonly #sumAt: Int32Array[] = [];
   readonly #next = new Int32Array(1);
 
   constructor(traffic: ReadonlyMap<number, readonly Template[]>) {
@@ -145,6 +151,9 @@ class VaryingIo implements Io {
         Uint8Array.from([...new Uint8Array(VNET_BYTES), ...frame]),
       );
       this.#varyAt[id] = Int32Array.from(templates, ({ varyAt }) => varyAt);
+      this.#sumAt[id] = Int32Array.from(templates, ({ frame }) =>
+        frame[PROTO_AT] === UDP ? UDP_SUM_AT : TCP_SUM_AT,
+      );
     }
   }
 
@@ -161,14 +170,14 @@ class VaryingIo implements Io {
   ): number {
     const stored = this.#stored[fd];
     const varyAt = this.#varyAt[fd];
+    const sumAt = this.#sumAt[fd];
     const number = (this.#next[0] + 1) & 0xffff;
     this.#next[0] = number;
     for (let i = 0; i < stored.length; i++) {
       const off = offs[first + i];
       arena.set(stored[i], off - VNET_BYTES);
       if (varyAt[i] !== NEVER) {
-        arena[off + varyAt[i]] = number >> 8;
-        arena[off + varyAt[i] + 1] = number;
+        setWord(arena, off + varyAt[i], number, off + sumAt[i]);
       }
       lens[first + i] = stored[i].length - VNET_BYTES;
     }

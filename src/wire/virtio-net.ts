@@ -53,6 +53,10 @@ export function needsCsum(view: DataView, off: number): boolean {
   return (view.getUint8(off + OFF_FLAGS) & NEEDS_CSUM) !== 0;
 }
 
+export function isVerified(view: DataView, off: number): boolean {
+  return (view.getUint8(off + OFF_FLAGS) & DATA_VALID) !== 0;
+}
+
 /** True for the header of nearly every frame: no flag, no superframe, no header length. One read. */
 export function isPlain(view: DataView, off: number): boolean {
   return view.getInt32(off) === 0;

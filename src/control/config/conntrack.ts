@@ -3,6 +3,7 @@ import type { SchemaObject } from "ajv";
 
 /** Sysctls that are switched on or off, with Linux' defaults. */
 export const CONNTRACK_FLAGS = {
+  nf_conntrack_checksum: 1,
   nf_conntrack_tcp_be_liberal: 0,
   nf_conntrack_tcp_loose: 1,
   nf_conntrack_tcp_ignore_invalid_rst: 0,

@@ -34,6 +34,9 @@ const LINK_LOCAL = 0xfe800000 | 0; // first word of fe80::/64
 const ALL_NODES = 0xff020000 | 0; //  first word of ff02::1
 const ALL_NODES_MAC = 0x3333;
 const ICMP_LEN = ndp.ADVERTISEMENT_LEN + ndp.LINK_OPTION_LEN;
+/** What we say of an address of our own, and of another's: we are no such router, and who knows better shall (§7.2.8). */
+const OWN = ndp.NA_ROUTER | ndp.NA_OVERRIDE;
+const PROXY = 0;
 
 export function answerNd(pkt: Packet, t: Tables, nowMs: number): Verdict {
   if (pkt.proto !== PROTO_ICMPV6 || pkt.family !== 6) return NEXT;
@@ -46,7 +49,8 @@ export function answerNd(pkt: Packet, t: Tables, nowMs: number): Verdict {
   if (!isSolicitation) return isMulticast(pkt.key[4]) || !isForGateway(pkt, t) ? NEXT : CONSUMED;
   const ours = isTargetLocal(pkt, t);
   if (role === HOST) return hostAsks(pkt, t, ours);
-  if (ours || isGatewayLink(pkt, t)) return advertise(pkt, t, t.config.gatewayMacHi, t.config.gatewayMacLo);
+  if (ours || isGatewayLink(pkt, t))
+    return advertise(pkt, t, t.config.gatewayMacHi, t.config.gatewayMacLo, OWN);
   if (t.config.antiSpoofing !== 0 && isUnspecified(pkt)) return podProbes(pkt, t);
   return isForGateway(pkt, t) ? CONSUMED : NEXT;
 }
@@ -99,7 +103,7 @@ function podProbes(pkt: Packet, t: Tables): Verdict {
   const slot = neighbor.find(t.stations, w0, w1, w2, w3);
   if (slot < 0) return drop(pkt, t, DropReason.SPOOFED_NEIGHBOR);
   if (t.stations.port[slot] === pkt.inPort) return NEXT;
-  return advertise(pkt, t, t.stations.macHi[slot], t.stations.macLo[slot]);
+  return advertise(pkt, t, t.stations.macHi[slot], t.stations.macLo[slot], PROXY);
 }
 
 /** fe80::1, the next hop that host0 is given, and the link-local address that the gateway's MAC makes (RFC 4291). */
@@ -116,9 +120,9 @@ function isGatewayLink(pkt: Packet, t: Tables): boolean {
 /** The node's own stack reaches the world through us; its probes for duplicates go out to the fabric. */
 function hostAsks(pkt: Packet, t: Tables, ours: boolean): Verdict {
   const c = t.config;
-  if (isGatewayLink(pkt, t)) return advertise(pkt, t, c.gatewayMacHi, c.gatewayMacLo);
+  if (isGatewayLink(pkt, t)) return advertise(pkt, t, c.gatewayMacHi, c.gatewayMacLo, OWN);
   if (isUnspecified(pkt)) return NEXT;
-  return ours ? CONSUMED : advertise(pkt, t, c.gatewayMacHi, c.gatewayMacLo);
+  return ours ? CONSUMED : advertise(pkt, t, c.gatewayMacHi, c.gatewayMacLo, PROXY);
 }
 
 function fabricAsks(pkt: Packet, t: Tables, nowMs: number): Verdict {
@@ -130,7 +134,7 @@ function fabricAsks(pkt: Packet, t: Tables, nowMs: number): Verdict {
     learn(pkt, t, option, k[0], k[1], k[2], k[3], ours ? OVERRIDE | CREATE : OVERRIDE, nowMs);
   }
   if (!ours) return CONSUMED;
-  return advertise(pkt, t, t.ports.macHi[pkt.inPort], t.ports.macLo[pkt.inPort]);
+  return advertise(pkt, t, t.ports.macHi[pkt.inPort], t.ports.macLo[pkt.inPort], OWN);
 }
 
 /** Somebody else with an address of ours: the node's own stack shall hear it. */
@@ -174,7 +178,7 @@ function learn(
 }
 
 /** Sends "the target is at hi:lo" back out of the ingress port; to everybody when the asker has no address. */
-function advertise(pkt: Packet, t: Tables, hi: number, lo: number): Verdict {
+function advertise(pkt: Packet, t: Tables, hi: number, lo: number, said: number): Verdict {
   const slot = pool.acquire(t.pool);
   if (slot < 0) return drop(pkt, t, DropReason.NO_SLOT);
   const view = pkt.view;
@@ -184,7 +188,7 @@ function advertise(pkt: Packet, t: Tables, hi: number, lo: number): Verdict {
   const k = pkt.key;
   vnet.clear(view, off - vnet.HEADER_LEN);
   ipv6.emit(view, ip, 0, 0, ICMP_LEN, PROTO_ICMPV6, HOP_LIMIT);
-  let flags = ndp.NA_ROUTER | ndp.NA_OVERRIDE;
+  let flags = said;
   if (isUnspecified(pkt)) {
     eth.emit(view, off, ALL_NODES_MAC, 1, hi, lo, eth.ETHERTYPE_IPV6);
     ipv6.setDst(view, ip, ALL_NODES, 0, 0, 1);

@@ -2,7 +2,8 @@
  * Stage `decapsulate` (Linux: vxlan_rcv). For a VXLAN packet to this node: checks the outer headers, finds
  * the inner frame or frames, and hands each back to the pipeline through `t.inner`. A UDP_L4 superframe holds
  * many VXLAN packets end to end; their TCP segments are joined again, so that a superframe reaches the pod as
- * it left. Drops: malformed or foreign VXLAN, unknown VTEP, wrong outer checksum.
+ * it left. Drops: malformed or foreign VXLAN, unknown VTEP, wrong outer checksum, a congestion mark
+ * that the inner packet cannot bear.
  */
 import * as checksum from "../../wire/checksum.ts";
 import * as eth from "../../wire/ethernet.ts";
@@ -25,8 +26,8 @@ import { Verdict } from "../verdict.ts";
 const { NEXT } = Verdict;
 const { UPLINK } = PortRole;
 const UDP_PROTO = 17;
-const ECN_MASK = 3;
-const ECN_CE = 3;
+/** Code points of the ECN field (RFC 3168 §5). */
+const Ecn = Object.freeze({ NOT_ECT: 0, ECT1: 1, ECT0: 2, CE: 3, MASK: 3 } as const);
 const TCP_MIN = tcp.HEADER_LEN_MIN;
 
 /** Is this one for our tunnel endpoint? Only whole packets: a fragment is reassembled first. */
@@ -149,31 +150,33 @@ export function beginInner(pkt: Packet, t: Tables, i: number): Verdict {
   if (inner.end - inner.off < eth.HEADER_LEN) {
     return drop(inner, t, DropReason.VXLAN_INNER);
   }
-  if (isCongested(pkt) && !carryCongestion(inner)) return drop(inner, t, DropReason.VXLAN_INNER);
+  if (!carryCongestion(inner, outerEcn(pkt))) return drop(inner, t, DropReason.VXLAN_CONGESTION);
   return NEXT;
 }
 
-function isCongested(pkt: Packet): boolean {
+function outerEcn(pkt: Packet): number {
   const tos = pkt.family === 4 ? ipv4.tos(pkt.view, pkt.l3) : ipv6.trafficClass(pkt.view, pkt.l3);
-  return (tos & ECN_MASK) === ECN_CE;
+  return tos & Ecn.MASK;
 }
 
 /**
  * A mark that a switch of the fabric put on the outer header goes on to the inner one (RFC 6040 §4.2; Linux:
- * IP_ECN_decapsulate). False: the inner sender knows no ECN, for whom a drop is the only mark.
+ * INET_ECN_decapsulate): CE on every packet whose sender knows ECN, ECT(1), which is milder, on ECT(0) alone.
+ * False: congestion for a sender that knows no ECN, for whom a drop is the only mark.
  */
-function carryCongestion(inner: Packet): boolean {
+function carryCongestion(inner: Packet, outer: number): boolean {
+  if (outer !== Ecn.CE && outer !== Ecn.ECT1) return true;
   const view = inner.view;
   const ip = inner.off + eth.HEADER_LEN;
   const type = eth.etherType(view, inner.off);
-  if (type === eth.ETHERTYPE_IPV4 && inner.end - ip >= ipv4.HEADER_LEN_MIN) {
-    const tos = ipv4.tos(view, ip);
-    if ((tos & ECN_MASK) === 0) return false;
-    if ((tos & ECN_MASK) !== ECN_CE) ipv4.setTosAndChecksum(view, ip, tos | ECN_CE);
-  } else if (type === eth.ETHERTYPE_IPV6 && inner.end - ip >= ipv6.HEADER_LEN) {
-    const tos = ipv6.trafficClass(view, ip);
-    if ((tos & ECN_MASK) === 0) return false;
-    ipv6.setTrafficClass(view, ip, tos | ECN_CE);
-  }
+  const isV4 = type === eth.ETHERTYPE_IPV4 && inner.end - ip >= ipv4.HEADER_LEN_MIN;
+  if (!isV4 && (type !== eth.ETHERTYPE_IPV6 || inner.end - ip < ipv6.HEADER_LEN)) return true;
+  const tos = isV4 ? ipv4.tos(view, ip) : ipv6.trafficClass(view, ip);
+  const ecn = tos & Ecn.MASK;
+  if (ecn === Ecn.NOT_ECT) return outer !== Ecn.CE;
+  if (ecn === Ecn.CE || (outer === Ecn.ECT1 && ecn !== Ecn.ECT0)) return true;
+  const marked = (tos & ~Ecn.MASK) | outer;
+  if (isV4) ipv4.setTosAndChecksum(view, ip, marked);
+  else ipv6.setTrafficClass(view, ip, marked);
   return true;
 }

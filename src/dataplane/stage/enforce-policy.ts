@@ -11,6 +11,7 @@
  */
 import { drop } from "../drop.ts";
 import { DropReason } from "../drop-reason.ts";
+import * as invalid from "../invalid-packet.ts";
 import { CtState, type Packet } from "../packet.ts";
 import { PortRole } from "../port.ts";
 import * as routes from "../table/routes.ts";
@@ -27,14 +28,14 @@ const UDP = 17;
 export function enforcePolicy(pkt: Packet, t: Tables): Verdict {
   if (pkt.ctSlot < 0 && isTunnel(pkt, t)) return drop(pkt, t, DropReason.TUNNEL_FROM_POD);
   if (pkt.ctState !== CtState.INVALID) return Verdict.NEXT;
-  if (hasRule(pkt, t)) return drop(pkt, t, DropReason.CT_INVALID);
-  return pkt.ctInvalidNat === 0 ? Verdict.NEXT : drop(pkt, t, DropReason.CT_INVALID_NAT);
+  if (hasRule(pkt, t)) return drop(pkt, t, invalid.reasonOf(pkt, DropReason.CT_INVALID));
+  if (pkt.ctInvalidNat === 0) return Verdict.NEXT;
+  return drop(pkt, t, invalid.reasonOf(pkt, DropReason.CT_INVALID_NAT));
 }
 
 function hasRule(pkt: Packet, t: Tables): boolean {
-  if (t.config.dropInvalid === 0) return false;
   if (pkt.route >= 0 && t.routes.kind[pkt.route] === LOCAL) return false;
-  return pkt.inPort !== t.config.hostPort || pkt.fromTunnel !== 0; // OUTPUT has no such rule
+  return invalid.isHeldBack(pkt, t);
 }
 
 /** UDP to the VXLAN port, or IP in IP, from a pod to where nodes are: this one, the fabric, a VTEP behind a router. */

@@ -45,12 +45,14 @@ function readVirtioHeader(pkt: Packet): boolean {
   const vh = pkt.off - vnet.HEADER_LEN;
   if (vnet.isPlain(view, vh)) {
     pkt.csumPartial = 0;
+    pkt.csumValid = 0;
     pkt.gsoType = vnet.GSO_NONE;
     pkt.gsoEcn = 0;
     pkt.gsoSize = 0;
     return true;
   }
   const gso = vnet.gsoType(view, vh);
+  pkt.csumValid = vnet.isVerified(view, vh) ? 1 : 0;
   pkt.gsoType = gso & ~vnet.GSO_ECN;
   pkt.gsoEcn = gso & vnet.GSO_ECN;
   pkt.gsoSize = 0;

@@ -135,6 +135,7 @@ function complete(pkt: Packet, t: Tables, queue: number, base: number): Verdict 
   pkt.fragment = 0;
   pkt.fragMax = fragMax;
   pkt.csumPartial = 0;
+  pkt.csumValid = 0; // each piece may have been said to be right: of no sum that covers the whole
   pkt.gsoType = 0;
   t.counters.events[Event.REASSEMBLED]++;
   if (pkt.family === 6) return completeV6(pkt, t, id, congested);

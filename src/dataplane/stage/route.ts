@@ -9,7 +9,8 @@ import * as vnet from "../../wire/virtio-net.ts";
 import { drop } from "../drop.ts";
 import { DropReason } from "../drop-reason.ts";
 import { IcmpRequest, requestFragmentationNeeded, requestIcmp } from "../icmp-request.ts";
-import type { Packet } from "../packet.ts";
+import * as invalid from "../invalid-packet.ts";
+import { CtState, type Packet } from "../packet.ts";
 import { PortRole } from "../port.ts";
 import * as neighbor from "../table/neighbor.ts";
 import * as routes from "../table/routes.ts";
@@ -31,7 +32,10 @@ export function route(pkt: Packet, t: Tables): Verdict {
       ? routes.lookup4(t.routes, dst[7])
       : routes.lookup6(t.routes, dst[4], dst[5], dst[6], dst[7]);
   pkt.route = r;
+  // Filters see a packet before its neighbour is asked for: who sent one that they drop is told nothing.
+  const heldBack = pkt.ctState === CtState.INVALID && invalid.goesNowhere(pkt, t);
   if (r < 0) {
+    if (heldBack) return drop(pkt, t, invalid.reasonOf(pkt, DropReason.CT_INVALID));
     requestIcmp(pkt, IcmpRequest.NET_UNREACHABLE);
     return drop(pkt, t, DropReason.NO_ROUTE);
   }
@@ -41,6 +45,7 @@ export function route(pkt: Packet, t: Tables): Verdict {
   if (kind === PODS) {
     pkt.station = neighbor.find(t.stations, dst[4], dst[5], dst[6], dst[7]);
     if (pkt.station < 0) {
+      if (heldBack) return drop(pkt, t, invalid.reasonOf(pkt, DropReason.CT_INVALID));
       requestIcmp(pkt, IcmpRequest.HOST_UNREACHABLE);
       return drop(pkt, t, DropReason.NEIGHBOR_FAILED);
     }

@@ -12,6 +12,7 @@ import * as ipv4 from "../../wire/ipv4.ts";
 import * as ipv6 from "../../wire/ipv6.ts";
 import * as tcp from "../../wire/tcp.ts";
 import { Event } from "../counters.ts";
+import { DropReason } from "../drop-reason.ts";
 import { findFrontend } from "../find-frontend.ts";
 import { CtState, type Packet } from "../packet.ts";
 import * as sctp from "../sctp-association.ts";
@@ -26,6 +27,7 @@ import * as expectations from "../table/expectations.ts";
 import * as ipvsTimeouts from "../table/ipvs-timeouts.ts";
 import type { Tables } from "../tables.ts";
 import { readSegment } from "../tcp-segment.ts";
+import * as transport from "../transport-checksum.ts";
 import * as tuple from "../tuple.ts";
 import { Verdict } from "../verdict.ts";
 
@@ -43,6 +45,10 @@ const TCP_MOVING = tcp.FLAG_FIN | tcp.FLAG_SYN | tcp.FLAG_RST | tcp.FLAG_ACK;
 
 export function trackConnection(pkt: Packet, t: Tables, nowSec: number): Verdict {
   const proto = pkt.proto;
+  if (pkt.csumPartial === 0 && pkt.csumValid === 0 && isVerifiedHere(pkt, t)) {
+    pkt.csumWrong = transport.wrongChecksum(pkt, t);
+    if (pkt.csumWrong !== 0) return refuse(pkt, t);
+  }
   if (proto === ICMP || proto === ICMPV6) {
     const type = (pkt.key[8] >>> 8) & 0xff;
     if (proto === ICMP ? icmpv4.isError(type) : icmpv6.isError(type)) return relate(pkt, t, nowSec);
@@ -54,6 +60,20 @@ export function trackConnection(pkt: Packet, t: Tables, nowSec: number): Verdict
   const ref = conntrack.find(t.conntrack, pkt.key);
   if (ref < 0) return begin(pkt, t);
   return proceed(pkt, t, ref, nowSec);
+}
+
+/** nf_conntrack_checksum: what comes in from somewhere, once. What the node itself sends (OUTPUT) is its own affair. */
+function isVerifiedHere(pkt: Packet, t: Tables): boolean {
+  if (t.conntrack.header[conntrack.H_CHECKSUM] === 0) return false;
+  return pkt.inPort !== t.config.hostPort || pkt.fromTunnel !== 0;
+}
+
+/** Of no connection, since its ports may be what is damaged; which one it names is asked for the sake of safety alone. */
+function refuse(pkt: Packet, t: Tables): Verdict {
+  pkt.ctState = INVALID;
+  const ref = conntrack.find(t.conntrack, pkt.key);
+  if (ref >= 0) pkt.ctInvalidNat = t.conntrack.status[ref >> 1] & NAT_BITS;
+  return NEXT;
 }
 
 /** No such connection: may this packet start one? */
@@ -203,7 +223,11 @@ function relate(pkt: Packet, t: Tables, nowSec: number): Verdict {
   pkt.ctState = INVALID;
   // The translated error is summed anew, which would make a damaged one look sound
   // (nf_conntrack_icmpv4_error, too, checks first). No kernel leaves the sum of an ICMP error to the card.
-  if (pkt.csumPartial !== 0 || !checksumOk(pkt)) return NEXT;
+  if (pkt.csumPartial !== 0 || (pkt.proto === ICMP) !== (pkt.family === 4)) return NEXT;
+  if (!checksumOk(pkt)) {
+    pkt.csumWrong = DropReason.BAD_ICMP_CHECKSUM;
+    return NEXT;
+  }
   const quoted = quotedTuple(pkt, t.keyA);
   if (quoted < 0) return NEXT;
   tuple.invert(t.keyA, t.keyB);

@@ -48,6 +48,7 @@ export const H_TCP_OPTIONS = 13; //      TcpOption bits
 export const H_TCP_MAX_RETRANS = 14; //  nf_conntrack_tcp_max_retrans
 export const H_EVENT_READERS = 15; //   who wants events; written by the readers' side
 export const H_TIMEOUTS = 16; // seconds, see Timeout
+export const H_CHECKSUM = 59; // nf_conntrack_checksum: not 0, wrong checksums make a packet INVALID
 export const H_EVENTS = 60; //  number of the last event
 
 /** Bits of `status`, numbered as the kernel's IPS_*. */
@@ -177,6 +178,7 @@ export class Conntrack {
     this.header[H_RANDOM] = 0x2545f491;
     this.header[H_TCP_OPTIONS] = 2; // nf_conntrack_tcp_loose
     this.header[H_TCP_MAX_RETRANS] = 3;
+    this.header[H_CHECKSUM] = 1;
     for (let i = 0; i < DEFAULT_TIMEOUTS.length; i++) this.header[H_TIMEOUTS + i] = DEFAULT_TIMEOUTS[i];
   }
 }

@@ -28,6 +28,8 @@ export interface Step {
   /** More than the client's own port, or ICMP id. */
   readonly strayPort?: number;
   readonly note: string;
+  /** Checksum of the transport: damaged on the way, or, of UDP over IPv4, left out. */
+  readonly sum?: "wrong" | "none";
 }
 
 export interface Conversation {
@@ -52,15 +54,23 @@ export function conversation(seed: number, number: number, family: 4 | 6): Conve
   const protocol: Protocol = random.pick(["TCP", "TCP", "TCP", "TCP", "TCP", "TCP", "UDP", "UDP", "ICMP"]);
   const routes: readonly Route[] = protocol === "ICMP" ? ["egress", "plain"] : ROUTES;
   const route = random.pick([...routes]);
-  const steps =
+  const told =
     protocol === "TCP"
       ? new TcpTalk(random).steps()
       : protocol === "UDP"
         ? datagrams(random)
         : queries(random, family);
+  const steps = told.map((step) => damage(step, random, protocol, family));
   const late = random.below(4) === 0 ? random.below(4) : 0;
   const split = Math.max(1, steps.length - late);
   return { number, protocol, route, early: steps.slice(0, split), late: steps.slice(split) };
+}
+
+/** Now and then a packet is damaged on its way. What it would have moved stays: nobody reacts. */
+function damage(step: Step, random: Prng, protocol: Protocol, family: 4 | 6): Step {
+  const which = random.below(24);
+  if (which < 2) return { ...step, sum: "wrong" };
+  return which === 2 && protocol === "UDP" && family === 4 ? { ...step, sum: "none" } : step;
 }
 
 function datagrams(random: Prng): Step[] {
@@ -95,6 +105,7 @@ export function stepText(step: Step): string {
   }
   if (step.payload !== undefined && step.payload > 0) words.push(`len ${step.payload}`);
   if (step.type !== undefined) words.push(`type ${step.type}`);
+  if (step.sum !== undefined) words.push(`checksum ${step.sum}`);
   if (step.wscale !== undefined) words.push(`wscale ${step.wscale}`);
   if (step.sackPermitted) words.push("sackOK");
   if (step.sack !== undefined) words.push(`sack ${step.sack.map(([a, b]) => `${a}:${b}`).join(" ")}`);

@@ -9,6 +9,10 @@ import type { Scenario } from "./scenario.ts";
 import type { World } from "./world.ts";
 
 const ETHERNET = 14;
+const IPV4_HEADER = 20;
+const IPV6_HEADER = 40;
+/** Offset of the checksum from the transport header. */
+const SUM_AT = { TCP: 16, UDP: 6, ICMP: 2 } as const;
 const NODE_PORT = 30_000;
 const FIRST_CLIENT_PORT = 20_000; // below the node ports, above what anybody serves
 const STRAY = 1000;
@@ -107,6 +111,17 @@ export function placeOf({ route }: Conversation, index: number, world: World): P
 
 /** One step as a frame from `from` to `to`; for ICMP the id is the client's port. */
 export function talkFrame(protocol: Protocol, step: Step, from: End, to: End, id: number): Uint8Array {
+  const frame = soundFrame(protocol, step, from, to, id);
+  const l4 = ETHERNET + (frame[ETHERNET] >> 4 === 4 ? IPV4_HEADER : IPV6_HEADER);
+  const at = l4 + SUM_AT[protocol];
+  if (step.sum === "none") frame.fill(0, at, at + 2);
+  if (step.sum !== "wrong") return frame;
+  frame[at] ^= 0x40;
+  if (frame[at] === 0 && frame[at + 1] === 0) frame[at + 1] = 1; // of UDP, 0 would be none
+  return frame;
+}
+
+function soundFrame(protocol: Protocol, step: Step, from: End, to: End, id: number): Uint8Array {
   const base = {
     src: from.address,
     dst: to.address,
@@ -121,7 +136,7 @@ export function talkFrame(protocol: Protocol, step: Step, from: End, to: End, id
     const echoId = step.strayPort === undefined ? client : client - FIRST_CLIENT_PORT + STRAY;
     return icmpFrame(base, step.type ?? 0, 0, (echoId << 16) | 1, step.payload ?? 24);
   }
-  const { from: _from, note: _note, payload = 0, ...tcp } = step;
+  const { from: _from, note: _note, sum: _sum, payload = 0, ...tcp } = step;
   const frame = tcpFrame({ ...base, ...tcp, payload });
   if (step.timestamps !== undefined && step.sack === undefined) alignTimestamps(frame, payload);
   return frame;

@@ -13,6 +13,11 @@ import type { Entry, TalkSide } from "./talk.ts";
 
 const CLASS_WIDTH_SEC = 150;
 const SYN_SENT2_SEC = 120; // has no sysctl
+/** Drops of INVALID packets of translated connections; damaged ones of others, which the kernel drops, count too. */
+const CHOSEN = [
+  DropReason.CT_INVALID_NAT,
+  ...[DropReason.BAD_TCP_CHECKSUM, DropReason.BAD_UDP_CHECKSUM, DropReason.BAD_ICMP_CHECKSUM],
+];
 const PROTOCOLS: Readonly<Record<number, string>> = { 1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6" };
 
 /** As Linux' defaults in one thing: only "established" is longer than what unacknowledged data leave. */
@@ -74,7 +79,8 @@ export class PlaneTalk implements TalkSide {
   }
 
   choices(): number {
-    return this.#plane.node.engine.tables.counters.drops[DropReason.CT_INVALID_NAT];
+    const { drops } = this.#plane.node.engine.tables.counters;
+    return CHOSEN.reduce((sum, reason) => sum + drops[reason], 0);
   }
 
   entries(): Entry[] {

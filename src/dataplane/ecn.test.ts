@@ -1,0 +1,48 @@
+// What comes out of the tunnel for each pair of congestion marks: RFC 6040 §4.2, figure 4, every cell, for both inner
+// families.
+import t from "tap";
+import { makeDualStack, pod6 } from "../testing/dual-stack.ts";
+import * as build from "../testing/frame-builder.ts";
+import { nodeAddress, uplinkMacOf, vtepMacOf } from "../testing/test-cluster.ts";
+import { TestNode } from "../testing/test-node.ts";
+
+const L3 = 14;
+const DSCP = 0xb8; // expedited forwarding, to be left alone
+const NAMES = ["Not-ECT", "ECT(1)", "ECT(0)", "CE"];
+const DROP = -1;
+/** Row: the inner field; column: the outer one. Both in the order of the code points 0…3. */
+const FIGURE_4 = [
+  [0, 0, 0, DROP],
+  [1, 1, 1, 3],
+  [2, 1, 2, 3],
+  [3, 3, 3, 3],
+];
+
+for (const family of [4, 6]) {
+  for (const [inner, row] of FIGURE_4.entries()) {
+    for (const [outer, want] of row.entries()) {
+      const out = want === DROP ? "dropped" : NAMES[want];
+      t.test(`IPv${family}, inner ${NAMES[inner]}, outer ${NAMES[outer]}: ${out}`, async (t) => {
+        const node = makeDualStack(new TestNode({ index: 2 }));
+        const macs = { srcMac: vtepMacOf(1), dstMac: vtepMacOf(2), tos: DSCP | inner };
+        const path =
+          family === 4 ? { src: "10.244.1.2", dst: "10.244.2.2" } : { src: pod6(1, 2), dst: pod6(2, 2) };
+        const packet = build.tcpFrame({ ...macs, ...path, flags: "S" });
+        const link = {
+          ...{ srcMac: uplinkMacOf(1), dstMac: uplinkMacOf(2), tos: outer },
+          ...{ src: nodeAddress(1), dst: nodeAddress(2) },
+        };
+        node.send("uplink", build.vxlanFrame({ ...link, inner: packet }));
+        node.run();
+        const got = node.received("pod2").map(({ frame }) => tosOf(frame));
+        t.same(got, want === DROP ? [] : [DSCP | want]);
+        t.same(node.drops(), want === DROP ? { VXLAN_CONGESTION: 1 } : {});
+      });
+    }
+  }
+}
+
+function tosOf(frame: Uint8Array): number {
+  if (frame[L3] >> 4 === 4) return frame[L3 + 1];
+  return ((frame[L3] & 15) << 4) | (frame[L3 + 1] >> 4);
+}
