@@ -5,27 +5,8 @@ node_name=$1
 node_address=$2
 source_dir=/vagrant
 target=/opt/podwire
-node_major=22 # Debian 12 has Node.js 18, podwire needs 20.19 or later
 
 say() { printf 'podwire: %s\n' "$*"; }
-
-new_enough() {
-  command -v node >/dev/null &&
-    node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)'
-}
-
-install_node() {
-  new_enough && return
-  local base=https://nodejs.org/dist/latest-v$node_major.x arch sums file
-  case $(uname -m) in x86_64) arch=x64 ;; aarch64) arch=arm64 ;; *) say "no Node.js for $(uname -m)"; exit 1 ;; esac
-  say "installing Node.js $node_major"
-  sums=$(curl -fsSL "$base/SHASUMS256.txt" | grep "linux-$arch.tar.xz\$")
-  file=${sums##* }
-  curl -fsSLo "/tmp/$file" "$base/$file"
-  (cd /tmp && sha256sum --check --quiet <<<"$sums")
-  tar -xJf "/tmp/$file" -C /usr/local --strip-components=1 --no-same-owner
-  rm -f "/tmp/$file"
-}
 
 # The NIC of the private network: the one that carries no default route.
 uplink() {
@@ -37,13 +18,12 @@ uplink() {
 say "system packages"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
-apt-get install -qq -y --no-install-recommends ca-certificates curl xz-utils rsync socat >/dev/null
-install_node
+apt-get install -qq -y --no-install-recommends ca-certificates curl rsync socat >/dev/null
 
 say "building in $target"
 mkdir -p "$target"
-rsync -a --delete --exclude .git --exclude node_modules --exclude build --exclude .vagrant "$source_dir"/ "$target"/
-(cd "$target" && scripts/install-deps && npm run --silent build)
+rsync -a --delete --exclude .git --exclude node_modules --exclude .node --exclude build --exclude .vagrant "$source_dir"/ "$target"/
+(cd "$target" && scripts/install-deps && scripts/with-node npm run --silent build)
 ln -sfn "$target/podwire" /usr/local/bin/podwire
 
 say "configuring $node_name ($node_address), uplink $(uplink)"
