@@ -87,7 +87,7 @@ async function optionValue(option: string | undefined): Promise<string[] | undef
   switch (option) {
     case "-o":
     case "--output":
-      return [...OUTPUT_FORMS];
+      return [...OUTPUT_FORMS, "name", "jsonpath=", "custom-columns="];
     case "--lab":
       return labsWithState();
     case "-n":
@@ -114,6 +114,8 @@ async function argument(verb: string, words: string[]): Promise<string[]> {
     case "logs":
       return words.length === 0 ? namesOf("pods") : [];
     case "get":
+    case "describe":
+    case "scale":
     case "delete":
       return words.length === 0 ? KIND_WORDS : namesOf(words[0]);
     case "show":

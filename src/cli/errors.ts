@@ -34,6 +34,7 @@ export function errorLine(error: unknown, verbose = false): string {
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "");
+  if (text.startsWith("Error from server")) return lines.join(" "); // kubectl's own words, which scripts look for
   if (!isProblemList(error) || lines.length < 2) return `error: ${lines.join(" ")}`;
   if (verbose) return lines.map((line) => `error: ${line}`).join("\n");
   return `error: ${lines[0]} (and ${lines.length - 1} more: -v shows all)`;

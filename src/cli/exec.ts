@@ -7,7 +7,7 @@ import type { Container, Pod } from "../control/objects.ts";
 import { netnsPath } from "../lab/names.ts";
 import { inNamespace } from "../lab/pod-env.ts";
 import { checkPrivileges } from "../lab/preconditions.ts";
-import { globals } from "./context.ts";
+import { globals, note } from "./context.ts";
 import { CliError, Exit, usageError } from "./errors.ts";
 import { type RunningLab, runningLab } from "./running-lab.ts";
 import { findPod } from "./workload.ts";
@@ -15,6 +15,8 @@ import { findPod } from "./workload.ts";
 interface Flags {
   namespace?: string;
   container?: string;
+  stdin?: boolean;
+  tty?: boolean;
 }
 
 /** Signals that reach us alone (a terminal sends its own to the program too) and are passed on. */
@@ -30,11 +32,19 @@ export function register(program: Command): void {
     .description("run a program in the network of a pod, node/NAME, client/NAME or deploy/NAME")
     .option("-n, --namespace <namespace>", "namespace of the pod", "default")
     .option("-c, --container <container>", "container whose environment it gets (default: the first)")
-    .usage("WORKLOAD [-n NAMESPACE] [-c CONTAINER] -- COMMAND [ARG…]")
+    .option("-i, --stdin", "standard input goes to the program (it does anyway)")
+    .option("-t, --tty", "the program has the terminal (it has anyway, where there is one)")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  podwire exec -it web-1 -- sh\n  podwire exec node/node1 -- ip route",
+    )
+    .usage("[-it] WORKLOAD [-n NAMESPACE] [-c CONTAINER] -- COMMAND [ARG…]")
     .action(async (workload: string, words: string[], flags: Flags, command: Command) => {
       if (words.length === 0) {
         throw usageError(`exec ${workload}: no command: podwire exec ${workload} -- COMMAND [ARG…]`);
       }
+      if (flags.tty === true && process.stdin.isTTY !== true)
+        note("Unable to use a TTY - input is not a terminal or the right kind of file");
       checkPrivileges(`exec ${workload}`);
       const lab = runningLab(globals(command));
       const target = await targetOf(lab, workload, flags);

@@ -1,96 +1,260 @@
-// podwire get KIND [NAME…] [-n NS|-A] [-o wide|json|yaml]
+// podwire get KIND[,KIND…] [NAME…] | KIND/NAME… [-n NS|-A] [-l LABELS] [-o FORM] [-w]
 import type { Command } from "commander";
 import type { KubeObject } from "../control/objects.ts";
-import { type Globals, globals, note, print, printData } from "./context.ts";
+import { note, print } from "./context.ts";
 import { CliError, usageError } from "./errors.ts";
+import { withDerivedEndpoints } from "./get/endpoints.ts";
+import { parsePath, valueText } from "./get/jsonpath.ts";
+import { nameOf, type Printer, printerOf } from "./get/output.ts";
+import { fieldMatcher, labelMatcher, type Matcher } from "./get/selector.ts";
+import { watchObjects } from "./get/watch.ts";
 import { columnsFor } from "./object-columns.ts";
-import { runningLab } from "./running-lab.ts";
-import type { Column } from "./table.ts";
+import { type RunningLab, runningLab } from "./running-lab.ts";
+import { type Column, formatTable } from "./table.ts";
 import { listObjects } from "./workload.ts";
 
 interface Flags {
   namespace: string;
   allNamespaces?: boolean;
   selector?: string;
+  fieldSelector?: string;
+  headers: boolean;
+  showLabels?: boolean;
+  labelColumns?: string;
+  sortBy?: string;
+  watch?: boolean;
+  watchOnly?: boolean;
+  outputWatchEvents?: boolean;
+  ignoreNotFound?: boolean;
 }
+
+/** kubectl's "all", as far as these kinds are here, in its order. */
+const ALL = "pods,replicationcontrollers,services,daemonsets,deployments,replicasets,statefulsets,jobs".split(
+  ",",
+);
+
+const EXAMPLES = `
+Examples:
+  podwire get pods,svc -A
+  podwire get all
+  podwire get pod/web-1 svc/api -o name
+  podwire get pods -l 'app in (web,api)' --field-selector spec.nodeName=node1
+  podwire get pods -o jsonpath='{range .items[*]}{.metadata.name}{"\\t"}{.status.podIP}{"\\n"}{end}'
+  podwire get pods -o custom-columns=NAME:.metadata.name,NODE:.spec.nodeName --sort-by .metadata.name
+  podwire get pods -w`;
 
 export function register(program: Command): void {
   program
     .command("get <kind> [names...]")
     .description("show objects: pods, services (svc), endpointslices, nodes, deployments, namespaces, …")
-    .usage("KIND[,KIND…] [NAME…] [-n NAMESPACE | -A] [-l LABELS] [-o wide|json|yaml]")
+    .usage("KIND[,KIND…] [NAME…] | KIND/NAME… [-n NAMESPACE | -A] [-l LABELS] [-o FORM] [-w]")
     .option("-n, --namespace <namespace>", "namespace", "default")
     .option("-A, --all-namespaces", "all namespaces")
-    .option("-l, --selector <labels>", "only objects with these labels: app=web,tier!=cache")
+    .option("-l, --selector <labels>", "only objects with these labels: app=web,tier!=cache,env in (a,b)")
+    .option("--field-selector <fields>", "only objects with these fields: status.phase=Running")
+    .option("--no-headers", "no line of headers")
+    .option("--show-labels", "labels as the last column")
+    .option("-L, --label-columns <labels>", "columns of these labels")
+    .option("--sort-by <path>", "by this field: .metadata.creationTimestamp")
+    .option("-w, --watch", "then show changes until Ctrl-C")
+    .option("--watch-only", "changes alone")
+    .option("--output-watch-events", "with -w: what happened, as the first column")
+    .option("--ignore-not-found", "a name that is not there is no error")
+    .addHelpText("after", EXAMPLES)
     .action(async (kinds: string, names: string[], flags: Flags, command: Command) => {
-      const options = globals(command);
-      const lab = runningLab(options);
-      const [words, single] = kinds.split("/", 2);
-      const wanted = single === undefined ? names : [single, ...names];
-      const namespace = flags.allNamespaces === true ? undefined : flags.namespace;
-      const fits = matcher(flags.selector);
-      const found: Found[] = [];
-      for (const word of words.split(",")) {
-        const list = await listObjects(lab, word, namespace);
-        found.push({ ...list, items: select(list.items, wanted, list.plural).filter(fits) });
-      }
-      if (options.output === "json" || options.output === "yaml") {
-        const items = found.flatMap((list) => list.items);
-        const list = { apiVersion: "v1", kind: "List", metadata: { resourceVersion: "" }, items };
-        return printData(options.output, wanted.length === 1 && items.length === 1 ? items[0] : list, [], []);
-      }
-      await printTables(found, namespace, options);
+      const { output, lab, verbose } = command.optsWithGlobals() as Record<string, string | undefined>;
+      const request: Request = {
+        targets: targetsOf(kinds, names),
+        namespace: flags.allNamespaces === true ? undefined : flags.namespace,
+        flags,
+        fits: [labelMatcher(flags.selector), fieldMatcher(flags.fieldSelector)],
+        printer: printerOf(output, flags.headers),
+        wide: output === "wide",
+      };
+      if (flags.sortBy !== undefined) parsePath(flags.sortBy);
+      if (flags.allNamespaces === true && request.targets.some((target) => target.names.length > 0))
+        throw usageError("get: a name belongs to one namespace: -n, not -A");
+      await get(
+        runningLab({ output: "table", lab: lab ?? process.env.PODWIRE_LAB, verbose: Boolean(verbose) }),
+        request,
+      );
     });
+}
+
+interface Target {
+  word: string;
+  names: string[];
+  /** Kinds that this lab may not know. */
+  optional: boolean;
+}
+
+interface Request {
+  targets: Target[];
+  namespace: string | undefined;
+  flags: Flags;
+  fits: Matcher[];
+  printer: Printer | undefined;
+  wide: boolean;
 }
 
 interface Found {
   kind: string;
-  plural: string;
   namespaced: boolean;
   items: KubeObject[];
 }
 
-/** One table a kind, as kubectl prints `get pods,services`: names carry their kind then. */
-async function printTables(found: Found[], namespace: string | undefined, options: Globals): Promise<void> {
+function targetsOf(kinds: string, names: string[]): Target[] {
+  const words = [kinds, ...names];
+  if (words.some((word) => word.includes("/"))) {
+    return words.map((word) => {
+      const [kind, name, more] = word.split("/");
+      if (!kind || !name || more !== undefined) throw usageError(`get ${word}: write KIND/NAME for each`);
+      return { word: kind, names: [name], optional: false };
+    });
+  }
+  return kinds.split(",").flatMap((word): Target[] => {
+    if (word === "") throw usageError(`get ${kinds}: a kind is missing`);
+    if (word !== "all") return [{ word, names, optional: false }];
+    return ALL.map((each) => ({ word: each, names, optional: true }));
+  });
+}
+
+async function get(lab: RunningLab, request: Request): Promise<void> {
+  const { flags, printer, targets } = request;
+  const found = await ask(lab, request);
+  const single = targets.length === 1 && targets[0].names.length === 1;
+  const isWatching = flags.watch === true || flags.watchOnly === true;
+  if (flags.watchOnly !== true) {
+    if (printer !== undefined)
+      await printer(
+        found.flatMap((list) => list.items),
+        single,
+      );
+    else await printTables(found, request);
+  }
+  if (isWatching) await watch(lab, request, found);
+}
+
+async function ask(lab: RunningLab, { targets, namespace, flags, fits }: Request): Promise<Found[]> {
+  const found: Found[] = [];
+  for (const { word, names, optional } of targets) {
+    const list = await listObjects(lab, word, namespace).catch((error: { code?: string }) => {
+      if (optional && error.code === "UNKNOWN_KIND") return undefined;
+      throw error;
+    });
+    if (list === undefined) continue;
+    if (list.kind === "Endpoints") list.items = await allEndpoints(lab, list.items, namespace);
+    const chosen = select(list.items, names, list.plural, flags.ignoreNotFound === true || optional);
+    const items = chosen.filter((object) => fits.every((test) => test(object)));
+    const before = found.at(-1);
+    const sorted = sortedBy(items, flags.sortBy);
+    if (names.length === 1 && before?.kind === list.kind && targets.length > 1) before.items.push(...sorted);
+    else found.push({ kind: list.kind, namespaced: list.namespaced, items: sorted });
+  }
+  return found;
+}
+
+async function allEndpoints(
+  lab: RunningLab,
+  stored: KubeObject[],
+  namespace?: string,
+): Promise<KubeObject[]> {
+  const services = await listObjects(lab, "services", namespace);
+  const slices = await listObjects(lab, "endpointslices", namespace);
+  return withDerivedEndpoints(stored, services.items, slices.items);
+}
+
+function select(items: KubeObject[], names: string[], plural: string, lenient: boolean): KubeObject[] {
+  if (names.length === 0) return items;
+  return names.flatMap((name) => {
+    const object = items.find((each) => each.metadata.name === name);
+    if (object === undefined && lenient) return [];
+    if (object === undefined)
+      throw new CliError(`Error from server (NotFound): ${plural} "${name}" not found`);
+    return [object];
+  });
+}
+
+function sortedBy(items: KubeObject[], path: string | undefined): KubeObject[] {
+  if (path === undefined) return items;
+  const find = parsePath(path);
+  const key = (object: KubeObject): unknown => find(object)[0];
+  return [...items].sort((a, b) => {
+    const [x, y] = [key(a), key(b)];
+    if (typeof x === "number" && typeof y === "number") return x - y;
+    return valueText(x) < valueText(y) ? -1 : valueText(x) > valueText(y) ? 1 : 0;
+  });
+}
+
+/** One table a kind, as kubectl prints `get pods,services`: names carry their kind then, groups a line between. */
+async function printTables(found: Found[], request: Request): Promise<void> {
+  const { namespace, flags, wide } = request;
   const some = found.filter((list) => list.items.length > 0);
-  if (some.length === 0) {
-    const where = found[0].namespaced && namespace !== undefined ? ` in ${namespace} namespace` : "";
-    note(`No resources found${where}.`);
+  if (some.length === 0 && flags.ignoreNotFound !== true) {
+    const where =
+      found.some((list) => list.namespaced) && namespace !== undefined ? ` in ${namespace} namespace` : "";
+    note(`No resources found${where}${where === "" ? "" : "."}`);
   }
   for (const [i, { kind, namespaced, items }] of some.entries()) {
-    const columns = columnsFor(kind, Date.now());
-    if (found.length > 1)
-      columns[0] = { header: "NAME", value: (o) => `${kind.toLowerCase()}/${o.metadata.name}` };
-    if (namespaced && namespace === undefined) columns.unshift(NAMESPACE);
+    const columns = tableColumns(kind, namespaced, request, request.targets.length > 1);
     if (i > 0) await print("\n");
-    await printData(options.output, items, columns, items);
+    await printLines(columns, items, wide, flags.headers);
   }
+}
+
+function tableColumns(
+  kind: string,
+  namespaced: boolean,
+  request: Request,
+  prefixed: boolean,
+): Column<KubeObject>[] {
+  const { flags, namespace } = request;
+  const columns = columnsFor(kind, Date.now());
+  if (prefixed) columns[0] = { header: "NAME", value: nameOf };
+  for (const label of flags.labelColumns?.split(",") ?? []) {
+    const header = (label.split("/").at(-1) ?? label).toUpperCase();
+    columns.push({ header, value: (object) => object.metadata.labels?.[label] });
+  }
+  if (flags.showLabels === true) columns.push({ header: "LABELS", value: labelText });
+  if (namespaced && namespace === undefined) columns.unshift(NAMESPACE);
+  return columns;
 }
 
 const NAMESPACE: Column<KubeObject> = { header: "NAMESPACE", value: (o) => o.metadata.namespace };
 
-function select(items: KubeObject[], names: string[], plural: string): KubeObject[] {
-  if (names.length === 0) return items;
-  return names.map((name) => {
-    const object = items.find((each) => each.metadata.name === name);
-    if (object === undefined) throw new CliError(`${plural} "${name}" not found`);
-    return object;
-  });
+function labelText(object: KubeObject): string {
+  const pairs = Object.entries(object.metadata.labels ?? {}).map(([key, value]) => `${key}=${value}`);
+  return pairs.sort().join(",");
 }
 
-/** Equality-based selectors: a=b, a==b, a!=b, a, !a. */
-function matcher(selector: string | undefined): (object: KubeObject) => boolean {
-  const tests = (selector ?? "").split(",").filter(Boolean).map(requirement);
-  return (object) => tests.every((test) => test(object.metadata.labels ?? {}));
+async function printLines(
+  columns: Column<KubeObject>[],
+  items: KubeObject[],
+  wide: boolean,
+  headers: boolean,
+): Promise<void> {
+  const lines = formatTable(columns, items, wide).split("\n");
+  await print((headers ? lines : lines.slice(1)).join("\n"));
 }
 
-function requirement(text: string): (labels: Record<string, string>) => boolean {
-  const m = /^\s*(!?)([^!=\s]+)\s*(?:(==?|!=)\s*(\S*)\s*)?$/.exec(text);
-  if (m === null || (m[1] === "!" && m[3] !== undefined)) {
-    throw usageError(`-l ${text}: not a label requirement such as app=web`);
-  }
-  const [, not, key, operator, value] = m;
-  if (operator === undefined) return (labels) => Object.hasOwn(labels, key) === (not === "");
-  if (operator === "!=") return (labels) => labels[key] !== value;
-  return (labels) => labels[key] === value;
+/** Without end: Ctrl-C ends it, as it ends kubectl's. */
+async function watch(lab: RunningLab, request: Request, first: Found[]): Promise<void> {
+  const { flags, printer, wide } = request;
+  const kinds = new Map(first.map((list) => [list.kind, list.namespaced]));
+  if (kinds.size > 1) throw usageError("get -w: one kind at a time");
+  const lenient = { ...request, flags: { ...flags, ignoreNotFound: true } };
+  const list = async (): Promise<KubeObject[]> => (await ask(lab, lenient)).flatMap((found) => found.items);
+  let headers =
+    flags.headers && (flags.watchOnly === true || first.every((found) => found.items.length === 0));
+  await watchObjects(
+    first.flatMap((found) => found.items),
+    list,
+    async (type, object) => {
+      if (printer !== undefined) return printer([object], true);
+      const columns = tableColumns(object.kind, kinds.get(object.kind) ?? true, request, false);
+      if (flags.outputWatchEvents === true) columns.unshift({ header: "EVENT", value: () => type });
+      await printLines(columns, [object], wide, headers);
+      headers = false;
+    },
+  );
 }

@@ -29,6 +29,15 @@ t.test("wrong usage: status 2 and one line on stderr", async (t) => {
     ["exec", "web"],
     ["show", "nosuch"],
     ["lab", "up", "--timeout", "soon"],
+    ["get", "pods", "-o", "go-template={{.}}"],
+    ["get", "pods", "-l", "a=b=c"],
+    ["get", "pods", "--sort-by", "["],
+    ["scale", "deploy", "x"],
+    ["scale", "deploy/x", "--replicas=y"],
+    ["logs"],
+    ["logs", "x", "-p"],
+    ["logs", "x", "--since", "1m"],
+    ["logs", "x", "--tail", "y"],
     ["completion", "powershell"],
   ];
   for (const args of cases) {

@@ -2,6 +2,7 @@
 import type {
   Deployment,
   EndpointSlice,
+  Endpoints,
   KubeObject,
   LabelSelector,
   NetworkPolicy,
@@ -22,6 +23,7 @@ export function columnsFor(kind: string, nowMs: number): Columns {
     Pod: pods(nowMs, age),
     Service: services(age),
     EndpointSlice: endpointSlices(age),
+    Endpoints: [NAME, column("ENDPOINTS", endpoints), age],
     Node: nodes(age),
     Deployment: deployments(age),
     NetworkPolicy: networkPolicies(age),
@@ -100,6 +102,18 @@ function endpointSlices(age: Column<KubeObject>): Columns {
     age,
     column("CONDITIONS", (s: EndpointSlice) => s.endpoints.map(endpointConditions).join(","), true),
   ];
+}
+
+/** address:port of all that are ready, three of them. */
+function endpoints({ subsets = [] }: Endpoints): string | undefined {
+  const all = subsets.flatMap(({ addresses = [], ports = [] }) =>
+    addresses.flatMap(({ ip }) => (ports.length === 0 ? [ip] : ports.map(({ port }) => join(ip, port)))),
+  );
+  return some(all);
+}
+
+function join(ip: string, port: number): string {
+  return ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
 }
 
 function some(list: string[]): string {

@@ -13,6 +13,8 @@ export const VERBS: readonly Verb[] = [
   { name: "apply", summary: "create or change objects from manifests" },
   { name: "delete", summary: "delete objects" },
   { name: "get", summary: "show objects" },
+  { name: "describe", summary: "show objects with all their fields" },
+  { name: "scale", summary: "set how many pods a deployment has" },
   { name: "logs", summary: "what a pod's containers printed" },
   { name: "agent", summary: "the data path of one node, in the foreground" },
   { name: "explain", summary: "what would happen to a packet, and why" },

@@ -157,9 +157,10 @@ export class Lab implements PodHost {
     process.stdout.write(`${new Date().toISOString()} ${line}\n`);
   }
 
-  /** Output of a pod's container so far. */
-  containerLog(namespace: string, pod: string, container: string): string {
-    return readFileSync(`${this.paths.pods}/${namespace}_${pod}/${container}.log`, "utf8");
+  /** Output of a pod's container so far, from that byte on; from the first where the file is shorter by now. */
+  containerLog(namespace: string, pod: string, container: string, offset = 0): Buffer {
+    const bytes = readFileSync(`${this.paths.pods}/${namespace}_${pod}/${container}.log`);
+    return bytes.subarray(offset > bytes.length ? 0 : offset);
   }
 
   private changed({ type, object }: Change): void {

@@ -4,9 +4,10 @@
 //   GET  /topology                      the plan
 //   GET  /objects/KIND[?namespace&name] {"kind","namespaced","items"}; without namespace all of them
 //   GET  /watch?node=NAME               JSON lines: {"type":"ADDED"|"MODIFIED"|"DELETED","object"}, {"type":"BOOKMARK"}
-//   GET  /logs?namespace&pod&container  text
+//   GET  /logs?namespace&pod&container[&offset]  text, from that byte on
 //   POST /apply    {"manifests":[{"file","text"}],"namespace"?}           {"items":[Outcome],"notes":[line]}
 //   POST /delete   {"manifests":[…]} or {"kind","namespace","names":[…]}  {"items":[Outcome],"notes":[line]}
+//   POST /scale    {"kind","name","namespace","replicas","current"?}      {"object"}
 //   POST /repair   {"made":[namespaces that had to be made again]}
 //   POST /down     {"graceMs"}
 //
@@ -19,6 +20,7 @@ import { type ManifestText, parseObjects } from "../control/manifest/manifest.ts
 import { PassedOver } from "../control/passed-over.ts";
 import { LabError, messageOf } from "./errors.ts";
 import type { Lab } from "./lab.ts";
+import { type ScaleBody, scale } from "./scale.ts";
 
 /** Kinds that a node's agent is told of, in the order in which they are best read. */
 const WATCHED = ["Namespace", "Node", "ServiceCIDR", "Service", "EndpointSlice", "NetworkPolicy", "Pod"];
@@ -94,6 +96,7 @@ async function route(
         query("namespace") ?? "default",
         query("pod") ?? "",
         query("container") ?? "",
+        Number(query("offset") ?? 0),
       );
     case "POST /apply": {
       const body = (await readJsonBody(request)) as { manifests: ManifestText[]; namespace?: string };
@@ -104,6 +107,8 @@ async function route(
     }
     case "POST /delete":
       return answer(response, remove(lab, (await readJsonBody(request)) as DeleteBody));
+    case "POST /scale":
+      return answer(response, { object: scale(lab.cluster, (await readJsonBody(request)) as ScaleBody) });
     case "POST /repair": {
       const body = (await readJsonBody(request)) as { made?: string[] };
       await lab.repair(body.made ?? []);
@@ -173,10 +178,17 @@ function watch(lab: Lab, watchers: Set<ServerResponse>, response: ServerResponse
   response.on("error", () => watchers.delete(response));
 }
 
-function logs(lab: Lab, response: ServerResponse, namespace: string, pod: string, container: string): void {
-  let text = "";
+function logs(
+  lab: Lab,
+  response: ServerResponse,
+  namespace: string,
+  pod: string,
+  container: string,
+  offset: number,
+): void {
+  let text: Uint8Array = new Uint8Array(0);
   try {
-    text = lab.containerLog(namespace, pod, container);
+    text = lab.containerLog(namespace, pod, container, offset);
   } catch {
     // it has printed nothing yet, or has no program
   }

@@ -1,0 +1,120 @@
+// kubectl's habits on the command line, in one lab: get, logs -f, scale, exec -it.
+import t from "tap";
+import { cannotRun, PODWIRE, TestLab } from "./support/lab.ts";
+import { run, start, until } from "./support/process.ts";
+
+const skip = cannotRun("bash", "script", "ip");
+const NODES = [{ name: "node1", agent: "kernel" as const }];
+const PRINTER = "n=0; while sleep 0.2; do n=$((n+1)); echo line $n; done";
+
+const template = (command: string[]): object => ({
+  metadata: { labels: { app: "talk" } },
+  spec: { containers: [{ name: "main", image: "shell", command }], terminationGracePeriodSeconds: 1 },
+});
+const OBJECTS = [
+  {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { name: "talk" },
+    spec: {
+      replicas: 1,
+      selector: { matchLabels: { app: "talk" } },
+      template: template(["bash", "-c", PRINTER]),
+    },
+  },
+  {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: "talk" },
+    spec: { selector: { app: "talk" }, ports: [{ port: 80 }] },
+  },
+];
+
+t.test("kubectl's habits", { skip }, async (t) => {
+  const lab = await TestLab.up("habits", { nodes: NODES, objects: OBJECTS });
+  t.teardown(() => lab.down());
+  const [name] = (await lab.output(["get", "pods", "-o", "jsonpath={.items[*].metadata.name}"])).split(" ");
+
+  t.test("get", async (t) => {
+    t.match(name, /^talk-/);
+    t.equal(
+      await lab.output(["get", `pod/${name}`, "svc/talk", "-o", "name"]),
+      `pod/${name}\nservice/talk\n`,
+    );
+    const all = await lab.output(["get", "all"]);
+    t.match(
+      all,
+      new RegExp(
+        `^NAME .*\\npod/${name} .*\\n\\nNAME .*\\nservice/talk .*\\n\\nNAME .*\\ndeployment.apps/talk `,
+      ),
+    );
+    t.equal(
+      await lab.output([
+        "get",
+        "pods",
+        "-l",
+        "app in (talk)",
+        "--no-headers",
+        "-o",
+        "custom-columns=A:.spec.nodeName",
+      ]),
+      "node1\n",
+    );
+    t.match(await lab.output(["get", "pods", "--show-labels"]), /LABELS\n.*app=talk,/);
+    const missing = await lab.podwire(["get", "pod", "nosuch"]);
+    t.same([missing.status, missing.stderr], [1, 'Error from server (NotFound): pods "nosuch" not found\n']);
+    const none = await lab.podwire(["get", "pods", "-l", "app=none"]);
+    t.same([none.status, none.stdout, none.stderr], [0, "", "No resources found in default namespace.\n"]);
+  });
+
+  t.test("exec: a terminal, standard input, the program's status", async (t) => {
+    const command = `${PODWIRE} --lab ${lab.name} exec -it ${name} -- sh -c 'test -t 0 && test -t 1 && stty size; exit 7'`;
+    const tty = await run(["script", "-qec", `stty rows 31 cols 97; ${command}`, "/dev/null"]);
+    t.match(tty.stdout, /31 97/, "the terminal's size");
+    t.equal(tty.status, 7);
+    const piped = await run([
+      "bash",
+      "-c",
+      `echo hello | ${PODWIRE} --lab ${lab.name} exec -i deploy/talk -- cat`,
+    ]);
+    t.equal(piped.stdout, "hello\n");
+    const noTty = await run([
+      "bash",
+      "-c",
+      `echo hello | ${PODWIRE} --lab ${lab.name} exec -it svc/talk -- cat`,
+    ]);
+    t.match(noTty, { stdout: "hello\n", stderr: /^Unable to use a TTY/ });
+  });
+
+  t.test("scale, seen by get -w", async (t) => {
+    const watch = await start([PODWIRE, "--lab", lab.name, "get", "pods", "-w"], /talk-/);
+    t.equal(await lab.output(["scale", "deploy/talk", "--replicas=3"]), "deployment.apps/talk scaled\n");
+    await until(
+      "three pods",
+      async () => (await lab.output(["get", "pods", "--no-headers"])).trim().split("\n").length === 3,
+    );
+    t.equal(await lab.output(["get", "deploy", "talk", "-o", "jsonpath={.spec.replicas}"]), "3");
+    await until("three watched", async () => new Set(watch.output().match(/^talk-\S+/gm)).size === 3);
+    await watch.stop();
+    const wrong = await lab.podwire(["scale", "deploy", "talk", "--replicas=1", "--current-replicas=2"]);
+    t.match(wrong, {
+      status: 1,
+      stderr: "error: scale deployment/talk: expected replicas to be 2, it has 3\n",
+    });
+    t.equal((await lab.podwire(["scale", "svc/talk", "--replicas=1"])).status, 1);
+  });
+
+  t.test("logs -f ends with its pod", async (t) => {
+    t.match(await lab.output(["logs", name, "--tail", "2"]), /^line \d+\nline \d+\n$/);
+    t.match(
+      await lab.output(["logs", "-l", "app=talk", "--prefix"]),
+      new RegExp(`^\\[pod/${name}/main\\] line 1$`, "m"),
+    );
+    const following = lab.podwire(["logs", "-f", name, "--tail", "0"], { timeoutMs: 30_000 });
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await lab.output(["delete", "pod", name]);
+    const { status, stdout } = await following;
+    t.equal(status, 0);
+    t.match(stdout, /^line \d+\nline \d+\n/);
+  });
+});
