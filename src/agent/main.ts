@@ -8,7 +8,8 @@ import { Agent, checkPreconditions } from "./agent.ts";
 /** Runs until SIGINT or SIGTERM. Throws errors that say what, where and what to do. */
 export async function runAgent(configFile: string): Promise<void> {
   checkPreconditions();
-  const config = readAgentFile({ file: configFile, text: readConfig(configFile) });
+  const file = { file: configFile, text: readConfig(configFile) };
+  const config = readAgentFile(file, (lines) => lines.forEach(log));
   if ("files" in config.source) refuseReadOnce(config.source.files);
   const agent = new Agent(config);
   const ended = new Promise<void>((resolve, reject) => {

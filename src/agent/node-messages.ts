@@ -136,6 +136,7 @@ function nodeMessage(
       retry: proxy.mode === "userspace" && !partial ? 1 : 0, // who asks about one packet means its first endpoint
       refusesOutput: proxy.mode === "nftables" ? 1 : 0,
       masqueradeVips: withoutDetector(settings),
+      serviceArp: proxy.mode === "ipvs" && !proxy.ipvs.strictArp ? 1 : 0,
       ftpHelper: config.ftpHelper ? 1 : 0,
       loopback: loopback ? 1 : 0,
       ...(config.nodePortRange && {

@@ -47,7 +47,7 @@ export async function openWorld(flags: Globals, options: WorldOptions): Promise<
 
 function fileWorld(objects: KubeObject[], options: WorldOptions): World {
   const { previous = [], config } = options;
-  const proxy = config === undefined ? defaultProxy(objects) : readProxyFile(config);
+  const proxy = config === undefined ? defaultProxy(objects) : readProxyFile(config, "", noteOnce);
   const nodes = objects.filter((object) => object.kind === "Node").map((node) => node.metadata.name);
   return {
     objects,
@@ -61,7 +61,8 @@ function fileWorld(objects: KubeObject[], options: WorldOptions): World {
 
 async function labWorld(flags: Globals, options: WorldOptions): Promise<World> {
   const lab = runningLab(flags);
-  const proxy = options.config === undefined ? undefined : readProxyFile(options.config, CLUSTER_CIDR);
+  const proxy =
+    options.config === undefined ? undefined : readProxyFile(options.config, CLUSTER_CIDR, noteOnce);
   return {
     objects: await labObjects(lab),
     previous: options.previous ?? [],

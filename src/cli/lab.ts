@@ -70,6 +70,7 @@ async function up(options: UpFlags, flags: Globals): Promise<void> {
   const { readLabFile, defaultLab } = await import("../lab/lab-file.ts");
   const { checkPrivileges } = await import("../lab/preconditions.ts");
   const file = options.file === undefined ? defaultLab() : readLabFile(options.file);
+  for (const line of file.notes) note(line);
   checkPrivileges("lab up");
   const topology = planTopology(flags.lab ?? file.object.metadata?.name ?? "default", file.object);
   const { status: result, created } = await bringUp({

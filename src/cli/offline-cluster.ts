@@ -41,7 +41,9 @@ export async function offlineCluster(flags: Globals, options: OfflineOptions): P
   const objects = clusterOf(options.texts);
   const node = chooseNode(objects, options.node);
   const proxy =
-    options.proxyConfig === undefined ? undefined : readProxyFile(options.proxyConfig, CLUSTER_CIDR);
+    options.proxyConfig === undefined
+      ? undefined
+      : readProxyFile(options.proxyConfig, CLUSTER_CIDR, noteOnce);
   const config = configOf(node);
   return { config: proxy === undefined ? config : { ...config, proxy }, objects };
 }

@@ -1,5 +1,6 @@
 // lab.yaml → Lab object and the manifests it names.
 import { dirname, join, resolve } from "node:path";
+import { warningLines } from "../control/fields/warnings.ts";
 import { type ManifestText, parseManifests } from "../control/manifest/manifest.ts";
 import { descriptorOf, InputError, readInput, readManifestInputs } from "../control/watch/input.ts";
 import { LabError } from "./errors.ts";
@@ -10,12 +11,14 @@ export interface LabFile {
   object: LabObject;
   /** In the order in which they are applied. */
   manifests: ManifestText[];
+  /** Whole lines about what the file says and no lab does. */
+  notes: string[];
 }
 
 const DEMO = "src/lab/scenario/demo.yaml";
 
 export function defaultLab(): LabFile {
-  return { object: DEFAULT_LAB, manifests: manifestTexts([join(packageRoot(), DEMO)]) };
+  return { object: DEFAULT_LAB, manifests: manifestTexts([join(packageRoot(), DEMO)]), notes: [] };
 }
 
 /**
@@ -23,14 +26,18 @@ export function defaultLab(): LabFile {
  * the Lab object came through a pipe; they may be directories.
  */
 export function readLabFile(file: string): LabFile {
-  const object = readLabObject(file);
+  const { object, notes } = readOne(file);
   const base = descriptorOf(file) === undefined ? dirname(file) : ".";
   const listed = (object.spec?.manifests ?? []).map((name) => resolve(base, name));
-  return { object, manifests: manifestTexts(listed) };
+  return { object, manifests: manifestTexts(listed), notes };
 }
 
 /** The Lab object alone. */
 export function readLabObject(file: string): LabObject {
+  return readOne(file).object;
+}
+
+function readOne(file: string): Pick<LabFile, "object" | "notes"> {
   const text = asLabError(() => readInput(file));
   const found = parseManifests([{ file, text }]);
   const labs = found.filter((each) => each.object.kind === "Lab");
@@ -40,7 +47,7 @@ export function readLabObject(file: string): LabObject {
       `${file}: needs exactly one object, of kind Lab (podwire.dev/v1alpha1)`,
     );
   }
-  return labs[0].object as unknown as LabObject;
+  return { object: labs[0].object as unknown as LabObject, notes: warningLines(labs, "lab") };
 }
 
 function manifestTexts(names: readonly string[]): ManifestText[] {

@@ -213,3 +213,13 @@ t.test("durations are Go's", async (t) => {
   ];
   for (const [text, want] of cases) t.equal(parseDuration(text), want, text);
 });
+
+t.test("a KubeProxyConfiguration's addresses are read as kube-proxy reads them", async (t) => {
+  const problems = new FieldProblems();
+  const raw = { bindAddress: "010.0.0.1", nodePortAddresses: ["10.0.0.5/8"], clusterCIDR: "10.244.0.5/16" };
+  const config = readProxyConfig({ ...raw, ipvs: { excludeCIDRs: ["192.168.01.0/024"] } }, problems);
+  t.same(problems.list, []);
+  t.match(config, { bindAddress: "10.0.0.1", nodePortAddresses: ["10.0.0.0/8"] });
+  t.same(config.clusterCidrs.map(formatCidr), ["10.244.0.0/16"]);
+  t.same(config.ipvs.excludeCidrs.map(formatCidr), ["192.168.1.0/24"]);
+});

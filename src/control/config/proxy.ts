@@ -1,6 +1,8 @@
 // KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1): kube-proxy's own file, so that people can bring theirs.
-// Strict about fields, as kube-proxy is not: a misspelt option that is silently ignored is a bad day later.
-import { type Cidr, parseCidr, parseIp } from "../../base/ip.ts";
+// Strict about fields, as kube-proxy is not: a misspelt option that is silently ignored is a bad day later. Addresses are
+// read as every kube-proxy reads them, with leading zeros and bits beyond a prefix.
+import { type Cidr, formatCidr, formatIp } from "../../base/ip.ts";
+import { readCidr, readIp } from "../../base/loose-ip.ts";
 import { decode } from "../manifest/decode.ts";
 import { type FieldPath, FieldProblems } from "../manifest/field-problems.ts";
 import { parseTypes } from "../manifest/kubernetes-types.ts";
@@ -58,7 +60,7 @@ export interface ProxyConfig {
   };
 }
 
-const TYPES = parseTypes(`
+export const PROXY_TYPES = parseTypes(`
   KubeProxyConfiguration: apiVersion:s kind:s featureGates:{b} clientConnection:ClientConnection logging:any
       hostnameOverride:s bindAddress:s healthzBindAddress:s metricsBindAddress:s bindAddressHardFail:b
       enableProfiling:b showHiddenMetricsForVersion:s mode:s iptables:IPTables ipvs:IPVS nftables:NFTables
@@ -135,7 +137,7 @@ export function readProxyConfig(
   path: FieldPath = [],
   clusterCidr = "",
 ): ProxyConfig {
-  const raw = (decode(value ?? {}, "KubeProxyConfiguration", problems, TYPES, path) ?? {}) as RawProxy;
+  const raw = (decode(value ?? {}, "KubeProxyConfiguration", problems, PROXY_TYPES, path) ?? {}) as RawProxy;
   const reader = new Reader(problems, path);
   const mode = reader.mode(raw.mode);
   const sync = (mode === "nftables" ? raw.nftables : mode === "ipvs" ? raw.ipvs : raw.iptables) ?? {};
@@ -197,7 +199,8 @@ class Reader {
 
   ip(field: string, text: string, otherwise: string): string {
     if (text === "") return otherwise;
-    if (parseIp(text) !== null) return text;
+    const address = readIp(text);
+    if (address !== null) return formatIp(address);
     this.#problems.invalid(this.#at(field), text, "not a valid textual representation of an IP address");
     return otherwise;
   }
@@ -228,7 +231,7 @@ class Reader {
 
   clusterCidrs(text: string, otherwise: string): Cidr[] {
     const list = (text || otherwise).split(",").filter((part) => part !== "");
-    const parsed = list.map((part) => parseCidr(part.trim()));
+    const parsed = list.map((part) => readCidr(part.trim()));
     if (parsed.includes(null)) this.#problems.invalid(this.#at("clusterCIDR"), text, CIDR_TEXT);
     const valid = parsed.filter((range): range is Cidr => range !== null);
     if (new Set(valid.map((range) => range.family)).size < valid.length) {
@@ -248,11 +251,14 @@ class Reader {
           text,
           "can't use both 'primary' and CIDRs",
         );
-      } else if (parseCidr(text) === null) {
+      } else if (readCidr(text) === null) {
         this.#problems.invalid(this.#at(["nodePortAddresses", i]), text, "must be a valid CIDR");
       }
     }
-    return list.filter((text) => text === "primary" || parseCidr(text) !== null);
+    return list.flatMap((text) => {
+      const range = readCidr(text);
+      return text === "primary" ? text : range === null ? [] : formatCidr(range);
+    });
   }
 
   conntrack(raw: NonNullable<RawProxy["conntrack"]>): ProxyConfig["conntrack"] {
@@ -277,7 +283,7 @@ class Reader {
     const time = (name: "tcpTimeout" | "tcpFinTimeout" | "udpTimeout"): number | null =>
       this.duration(["ipvs", name], raw[name], null) || null;
     const excludeCidrs = (raw.excludeCIDRs ?? []).flatMap((text, i) => {
-      const range = parseCidr(text);
+      const range = readCidr(text);
       if (range === null)
         this.#problems.invalid(this.#at(["ipvs", "excludeCIDRs", i]), text, "must be a valid CIDR");
       return range ?? [];

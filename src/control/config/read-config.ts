@@ -1,14 +1,19 @@
 // Configuration files: text → typed configuration, or a ManifestError that lists what is wrong and where.
 import { PodwireError } from "../../base/errors.ts";
+import { warningLines } from "../fields/warnings.ts";
 import { FieldProblems } from "../manifest/field-problems.ts";
 import { type Manifest, ManifestError, type ManifestText, parseManifests } from "../manifest/manifest.ts";
 import { type AgentConfig, agentConfig } from "./agent.ts";
 import { manifestsInConfigMaps } from "./config-map.ts";
 import { type ProxyConfig, readProxyConfig } from "./proxy.ts";
 
+/** Told of what a file says and nobody heeds, in whole lines. */
+export type Warn = (lines: readonly string[]) => void;
+
 /** The one AgentConfiguration of a file. */
-export function readAgentFile(source: ManifestText): AgentConfig {
+export function readAgentFile(source: ManifestText, warn: Warn = () => {}): AgentConfig {
   const manifest = onlyOne(source, "AgentConfiguration");
+  warn(warningLines([manifest], "lab"));
   const problems = new FieldProblems();
   const config = agentConfig(manifest.object, problems);
   if (config !== undefined) return config;
@@ -16,10 +21,11 @@ export function readAgentFile(source: ManifestText): AgentConfig {
 }
 
 /** The one KubeProxyConfiguration of a file: an object of its own, or in a ConfigMap as kubeadm writes it. */
-export function readProxyFile(source: ManifestText, clusterCidr = ""): ProxyConfig {
+export function readProxyFile(source: ManifestText, clusterCidr = "", warn: Warn = () => {}): ProxyConfig {
   const kind = "KubeProxyConfiguration";
-  const { object } = onlyOne(source, kind, manifestsInConfigMaps(source, kind)); // its problems were thrown by then
-  return readProxyConfig(object, new FieldProblems(), [], clusterCidr);
+  const manifest = onlyOne(source, kind, manifestsInConfigMaps(source, kind)); // its problems were thrown by then
+  warn(warningLines([manifest], "node"));
+  return readProxyConfig(manifest.object, new FieldProblems(), [], clusterCidr);
 }
 
 function onlyOne(source: ManifestText, kind: string, more: readonly Manifest[] = []): Manifest {

@@ -4,10 +4,9 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import t from "tap";
 import { schemaFields } from "../config/schema.ts";
-import { KUBERNETES_TYPES } from "../manifest/kubernetes-types.ts";
 import { type ManifestText, parseManifests } from "../manifest/manifest.ts";
 import { parseFieldTable } from "./field-table.ts";
-import { FIELDS } from "./fields.ts";
+import { ROWS, TYPES } from "./fields.ts";
 import { LAB_FIELDS } from "./lab-fields.ts";
 import { fieldsPage, servedTypes } from "./page.ts";
 import { warningLines } from "./warnings.ts";
@@ -32,13 +31,13 @@ t.test("every field of every kind is served, kept, refused or said not to be don
   const own = publishedFields();
   let count = 0;
   for (const [type, path] of servedTypes()) {
-    const rows = FIELDS.get(type);
+    const rows = ROWS.get(type);
     const at = path === "" ? type : `${path} (${type})`;
     if (rows === undefined) {
       t.fail(`${at}: no paragraph in src/control/fields`);
       continue;
     }
-    const wanted = new Set([...(KUBERNETES_TYPES.get(type)?.keys() ?? []), ...(own.get(type) ?? [])]);
+    const wanted = new Set([...(TYPES.get(type)?.keys() ?? []), ...(own.get(type) ?? [])]);
     for (const field of wanted) {
       count++;
       if (!rows.has(field)) t.fail(`${at}: field ${field} has no row in src/control/fields`);
@@ -63,14 +62,14 @@ t.test("every field of lab.yaml is served", async (t) => {
 
 t.test("no type has rows that nobody reads, and no field two", async (t) => {
   const reached = servedTypes();
-  for (const type of FIELDS.keys()) t.ok(reached.has(type), `${type} is reached by a field that is served`);
+  for (const type of ROWS.keys()) t.ok(reached.has(type), `${type} is reached by a field that is served`);
   t.throws(() => parseFieldTable("A\n  x  served\n  y,x  lab  no\n"), /two rows for x/);
   t.throws(() => parseFieldTable("A\n  x  served\nA\n  y  served\n"), /two paragraphs for A/);
   t.throws(() => parseFieldTable("A\n  x  ignored\n"), /no row of a field/);
 });
 
 t.test("what is not done says why", async (t) => {
-  for (const [type, rows] of FIELDS) {
+  for (const [type, rows] of ROWS) {
     for (const row of rows.values()) {
       if (row.class === "served" || row.class === "kept") continue;
       t.not(row.remark, "", `${type}.${row.field}`);
@@ -93,7 +92,7 @@ function actingSource(folder: string): string {
 
 t.test("the program reads every field that is served", async (t) => {
   const words = new Set(actingSource("src").match(/\w+/g));
-  for (const [type, rows] of FIELDS) {
+  for (const [type, rows] of ROWS) {
     for (const row of rows.values()) {
       if (row.class === "served") t.ok(words.has(row.field), `${type}.${row.field}`);
     }
@@ -178,11 +177,12 @@ t.test("every field that is not done is said when an object sets it", async (t) 
   };
   let count = 0;
   for (const [type, path] of servedTypes()) {
-    for (const row of FIELDS.get(type)?.values() ?? []) {
+    for (const row of ROWS.get(type)?.values() ?? []) {
       if (row.class !== "lab" && row.class !== "node") continue;
       const words = (path === "" ? type : path).split(".");
-      const value = sampleOf(KUBERNETES_TYPES.get(type)?.get(row.field) ?? "", samples);
+      const value = sampleOf(TYPES.get(type)?.get(row.field) ?? "", samples);
       const truth = row.plain.includes("true") ? false : value;
+      if (row.field === "clientConnection") continue; // every file of kubeadm has it
       if (type === "ServiceSpec" && row.field === "externalName") continue; // of one type of Service
       if (row.plain.includes(String(truth)) || row.plain.includes("true|false")) continue;
       const object = nested(words.slice(1), { [row.field]: truth });
@@ -231,6 +231,44 @@ t.test("what one field makes of another is said as the API server says it", asyn
   ]);
   t.same(service("externalIPs: [1.2.3.4], sessionAffinity: ClientIP"), []);
 });
+
+t.test(
+  "of kube-proxy's configuration what does nothing is said, and not what kubeadm writes out",
+  async (t) => {
+    const head = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n";
+    const kubeadm = `
+bindAddress: 0.0.0.0
+bindAddressHardFail: false
+clientConnection: { acceptContentTypes: "", burst: 0, contentType: "", kubeconfig: /var/lib/kube-proxy/k.conf, qps: 0 }
+clusterCIDR: 10.244.0.0/16
+configSyncPeriod: 0s
+conntrack: { maxPerCore: null, min: null, tcpBeLiberal: false, tcpCloseWaitTimeout: null, udpTimeout: 0s }
+detectLocal: { bridgeInterface: "", interfaceNamePrefix: "" }
+detectLocalMode: ""
+enableProfiling: false
+hostnameOverride: ""
+iptables: { localhostNodePorts: null, masqueradeAll: false, masqueradeBit: null, minSyncPeriod: 0s, syncPeriod: 0s }
+ipvs: { excludeCIDRs: null, minSyncPeriod: 0s, scheduler: "", strictARP: false, syncPeriod: 0s, tcpTimeout: 0s }
+logging: { flushFrequency: 0, options: { json: { infoBufferSize: "0" }, text: { infoBufferSize: "0" } }, verbosity: 0 }
+mode: ""
+nftables: { masqueradeAll: false, masqueradeBit: null, minSyncPeriod: 0s, syncPeriod: 0s }
+nodePortAddresses: null
+oomScoreAdj: null
+portRange: ""
+showHiddenMetricsForVersion: ""
+winkernel: { enableDSR: false, forwardHealthCheckVip: false, networkName: "", rootHnsEndpointName: "", sourceVip: "" }
+`;
+    t.same(lines(head + kubeadm), []);
+    t.same(lines(`${head}featureGates: { X: true }\nconntrack: { min: 5 }\n`), [
+      "warning: KubeProxyConfiguration: featureGates: no gate changes anything (docs/fields.md)",
+      "warning: KubeProxyConfiguration: conntrack.min: the table's size is conntrack.max of the agent (docs/fields.md)",
+    ]);
+    const lab = "apiVersion: podwire.dev/v1alpha1\nkind: Lab\nmetadata: { name: a }\n";
+    t.same(lines(`${lab}spec: { proxy: { conntrack: { min: 5 } } }`), [
+      'warning: Lab "a": spec.proxy.conntrack.min: the table\'s size is conntrack.max of the agent (docs/fields.md)',
+    ]);
+  },
+);
 
 t.test("a dump of a cluster's ordinary objects says nothing", async (t) => {
   const file = "src/control/fields/testdata/dump.yaml";

@@ -1,12 +1,21 @@
 // The fields of an object that do nothing here, for the lines that say so.
+import { PROXY_TYPES } from "../config/proxy.ts";
 import { KUBERNETES_TYPES } from "../manifest/kubernetes-types.ts";
 import { CLUSTER_FIELDS } from "./cluster-fields.ts";
 import { type FieldRow, joinTables } from "./field-table.ts";
 import { NETWORK_FIELDS } from "./network-fields.ts";
 import { POD_FIELDS } from "./pod-fields.ts";
+import { PROXY_FIELDS } from "./proxy-fields.ts";
 
 /** Rows by type, then by field. */
 export const FIELDS = joinTables(CLUSTER_FIELDS, NETWORK_FIELDS, POD_FIELDS);
+
+/** Types of objects and of kube-proxy's configuration: no name is in both. */
+export const TYPES: ReadonlyMap<string, ReadonlyMap<string, string>> = new Map([
+  ...KUBERNETES_TYPES,
+  ...PROXY_TYPES,
+]);
+export const ROWS = joinTables(FIELDS, PROXY_FIELDS);
 
 /** Something about a field that whoever wrote it should know; the object is taken as it is. */
 export interface FieldNote {
@@ -43,22 +52,29 @@ const WORTH_SAYING: Readonly<Record<string, (value: unknown, holder: Fields) => 
   "Namespace.spec": (v) =>
     ((v as Fields).finalizers as unknown[] | undefined)?.some((n) => n !== "kubernetes") ?? false,
   "ServiceSpec.externalName": (_, { type }) => type === "ExternalName",
+  // kubeadm writes these out with nothing in them.
+  "KubeProxyConfiguration.clientConnection": () => false,
+  "KubeProxyConfiguration.logging": (v) => !isEmpty(v),
+  "KubeProxyConfiguration.winkernel": (v) => !isEmpty(v),
   "PodSpec.os": (v) => (v as Fields).name !== "linux",
 };
 
 /** Tells what of a decoded object of this kind, before defaults are filled in, is not done. */
 export function notDone(object: unknown, kind: string, note: Note): void {
-  visit(object, kind, "", note);
+  const { spec, proxy } = object as { spec?: { proxy?: unknown }; proxy?: unknown };
+  if (kind === "Lab") visit(spec?.proxy, "KubeProxyConfiguration", "spec.proxy", note);
+  else if (kind === "AgentConfiguration") visit(proxy, "KubeProxyConfiguration", "proxy", note);
+  else visit(object, kind, "", note);
 }
 
 function visit(value: unknown, type: string, at: string, note: Note): void {
   if (Array.isArray(value)) {
     const item = type.slice(1, -1);
-    if (FIELDS.has(item)) for (const each of value) visit(each, item, `${at}[*]`, note);
+    if (ROWS.has(item)) for (const each of value) visit(each, item, `${at}[*]`, note);
     return;
   }
-  const rows = FIELDS.get(type);
-  const types = KUBERNETES_TYPES.get(type);
+  const rows = ROWS.get(type);
+  const types = TYPES.get(type);
   if (rows === undefined || types === undefined || !isMap(value)) return;
   if (type === "Container") noteProgram(value, at, note);
   for (const name of Object.keys(value)) {
@@ -74,7 +90,11 @@ function visit(value: unknown, type: string, at: string, note: Note): void {
 
 function isSaid(row: FieldRow, type: string, holder: Fields): boolean {
   const value = holder[row.field];
-  if (value === "" || (typeof value === "object" && value !== null && Object.keys(value).length === 0))
+  if (
+    value === null ||
+    value === "" ||
+    (typeof value === "object" && value !== null && Object.keys(value).length === 0)
+  )
     return false;
   const special = WORTH_SAYING[`${type}.${row.field}`];
   if (special !== undefined) return special(value, holder);
@@ -98,6 +118,12 @@ function isFilled(list: unknown): boolean {
 
 function some(list: unknown, check: (item: Fields) => boolean): boolean {
   return Array.isArray(list) && list.some((item) => isMap(item) && check(item));
+}
+
+/** Zero values all through, as Go writes what nobody set. */
+function isEmpty(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return !value || value === "0" || value === "0s";
+  return Object.values(value).every(isEmpty);
 }
 
 function isMap(value: unknown): value is Fields {

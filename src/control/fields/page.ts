@@ -1,8 +1,7 @@
 // docs/fields.md, made from the rows: what is said to a reader and what the program does cannot drift apart.
 import { KINDS } from "../kinds.ts";
-import { KUBERNETES_TYPES } from "../manifest/kubernetes-types.ts";
 import type { FieldRow } from "./field-table.ts";
-import { FIELDS } from "./fields.ts";
+import { ROWS, TYPES } from "./fields.ts";
 import { LAB_FIELDS } from "./lab-fields.ts";
 
 const WIDTH = 120;
@@ -29,15 +28,16 @@ This page is made from the program's own table (\`scripts/fields-page\`).
 /** Types that are reached through fields that are served, in order, with the first path to each. */
 export function servedTypes(): Map<string, string> {
   const found = new Map<string, string>();
-  const queue = KINDS.filter((info) => info.stored).map((info) => ({ type: info.kind, path: "" }));
+  const kinds = [...KINDS.filter((info) => info.stored).map((info) => info.kind), "KubeProxyConfiguration"];
+  const queue = kinds.map((type) => ({ type, path: "" }));
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
     const { type, path } = next;
     if (found.has(type)) continue;
     found.set(type, path);
-    for (const [field, fieldType] of KUBERNETES_TYPES.get(type) ?? []) {
-      if (FIELDS.get(type)?.get(field)?.class !== "served") continue;
+    for (const [field, fieldType] of TYPES.get(type) ?? []) {
+      if (ROWS.get(type)?.get(field)?.class !== "served") continue;
       const inner = fieldType.replaceAll(/[[\]{}]/g, "");
-      if (!KUBERNETES_TYPES.has(inner)) continue;
+      if (!TYPES.has(inner)) continue;
       const items = fieldType.startsWith("[") ? "[*]" : "";
       queue.push({ type: inner, path: `${path === "" ? type : path}.${field}${items}` });
     }
@@ -53,7 +53,7 @@ export function fieldsPage(): string {
     parts.push(`## ${kind}\n`);
     for (const [type, path] of types) {
       if (type !== kind && path.split(".")[0] !== kind) continue;
-      parts.push(typePart([...(FIELDS.get(type)?.values() ?? [])], type, path));
+      parts.push(typePart([...(ROWS.get(type)?.values() ?? [])], type, path));
     }
   }
   parts.push("## lab.yaml\n", typePart([...(LAB_FIELDS.get("Lab")?.values() ?? [])], "Lab", ""));

@@ -293,8 +293,8 @@ function readObject(
   if (info.stored) object.apiVersion = info.apiVersion;
   if (!info.stored) checkConfiguration(kind, value, found);
   const notes: FieldNote[] = [];
+  if (!found.any) notDone(object, kind, (note) => notes.push(note));
   if (!found.any && info.stored) {
-    notDone(object, kind, (note) => notes.push(note));
     standardizeAddresses(object, (field, text) => notes.push(addressNote(field, text)));
     serviceNotes(object, (field, text) => notes.push({ field, text, scope: "node" }));
     applyDefaults(object, info.namespaced, options.namespace ?? "default");
