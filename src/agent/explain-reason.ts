@@ -13,7 +13,7 @@ export function explainReason(told: Told, dropReason: number): string {
   const service = claim?.service ?? "";
   switch (dropReason) {
     case DropReason.NONE:
-      if (claim !== undefined && claim.kind > Frontend.NODE_PORT) {
+      if (claim !== undefined && FRONTENDS[claim.kind] === "address") {
         return `${told.to} is an address of ${service}, which ipvs mode binds to the node: the node answers`;
       }
       return claim === undefined ? unclaimed(told) : `${FRONTENDS[claim.kind]} of ${service}`;

@@ -20,6 +20,7 @@ import type { AgentConfig } from "../control/config/agent.ts";
 import type { KubeObject, Service } from "../control/objects.ts";
 import { DropReason } from "../dataplane/drop-reason.ts";
 import { isFromVip } from "../dataplane/find-frontend.ts";
+import { Masquerade } from "../dataplane/packet.ts";
 import * as ring from "../dataplane/record-ring.ts";
 import * as affinity from "../dataplane/table/affinity.ts";
 import * as conntrack from "../dataplane/table/conntrack.ts";
@@ -250,6 +251,8 @@ export class Explainer {
     const object = this.node.graph.services.get(service.split(":")[0]);
     const isChosen = services.actionOf(s, f, pkt.sourceClass) === services.Action.DNAT;
     const slots = isChosen ? services.describeChoice(s, f, pkt.sourceClass) : [];
+    const isMarked = pkt.nat !== 0 && pkt.masquerade === Masquerade.HOST_PORT;
+    const markedSource = isMarked ? this.#markedSource(addressOf("from", flow.from)) : "";
     const words = [0, 1, 2, 3].map((i) => s.addr[f * 4 + i]);
     const at = { w0: words[0], w1: words[1], w2: words[2], w3: words[3] };
     return {
@@ -264,10 +267,20 @@ export class Explainer {
       externalLocal: object?.spec.externalTrafficPolicy === "Local",
       endpoints: slots.map((slot) => endpointText(s, slot)),
       chosen: pkt.endpoint < 0 ? "" : endpointText(s, pkt.endpoint),
-      masquerade: isChosen && (services.masquerades(s, f, pkt.sourceClass) || isFromVip(t, pkt.key)),
+      masquerade:
+        isChosen &&
+        (markedSource !== "" || services.masquerades(s, f, pkt.sourceClass) || isFromVip(t, pkt.key)),
+      markedSource,
       affinitySec: s.affinitySec[f],
       scheduler: SCHEDULER_NAMES[s.schedule.kind[f]],
     };
+  }
+
+  /** The range by which portmap's rules know who would not get the answer. */
+  #markedSource(from: Ip): string {
+    const ranges = this.node.messages.topology?.own.podCidrs ?? [];
+    const range = ranges.find((each) => contains(each, from));
+    return range === undefined ? `${formatIp(from)}/${from.family === 4 ? 32 : 128}` : formatCidr(range);
   }
 
   #detector(to: Ip): string {

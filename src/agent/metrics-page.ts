@@ -55,18 +55,24 @@ export function metricsPage(sources: MetricsSources): string {
   return out.toString();
 }
 
-const { CLUSTER_IP, EXTERNAL_IP, LOAD_BALANCER, NODE_PORT } = FrontendKind;
+const { CLUSTER_IP, EXTERNAL_IP, LOAD_BALANCER, NODE_PORT, HOST_PORT } = FrontendKind;
 const INTERNAL: readonly number[] = [CLUSTER_IP];
 const EXTERNAL: readonly number[] = [EXTERNAL_IP, LOAD_BALANCER, NODE_PORT];
 
 function writeServices(out: Exposition, specs: readonly ServicePortSpec[]): void {
+  const hostPorts = specs.filter(({ frontends }) => frontends.some(({ kind }) => kind === HOST_PORT)).length;
   const dropped = (kinds: readonly number[]): number => {
     const isDropped = (f: FrontendSpec): boolean =>
       kinds.includes(f.kind) && f.byClass[SourceClass.OUTSIDE].action === Action.DROP;
     return specs.filter((spec) => spec.frontends.some(isDropped)).length;
   };
   out
-    .gauge("podwire_service_ports", "Service ports in the data plane, by family.", [{ value: specs.length }])
+    .gauge("podwire_service_ports", "Service ports in the data plane, by family.", [
+      { value: specs.length - hostPorts },
+    ])
+    .gauge("podwire_host_ports", "Host ports of the node's pods in the data plane, by family.", [
+      { value: hostPorts },
+    ])
     .gauge(
       "kubeproxy_sync_proxy_rules_no_local_endpoints_total",
       "Number of services with a Local traffic policy and no endpoints",

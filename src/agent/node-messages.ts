@@ -4,6 +4,7 @@
  */
 
 import { type Cidr, cidr, type Ip, ip, network } from "../base/ip.ts";
+import * as hostPorts from "../compile/host-ports.ts";
 import { servesLoopback } from "../compile/host-rules.ts";
 import { compileTopology, type NodeTopology, prefixOf } from "../compile/node.ts";
 import { type ProxySettings, proxySettings } from "../compile/proxy-settings.ts";
@@ -36,12 +37,14 @@ export class NodeMessages {
   readonly config: AgentConfig;
   readonly services: ServiceCompiler;
   readonly #facts: OfflineFacts;
+  /** Pods with host ports at 127.0.0.0/8. */
+  readonly #atLoopback = new Set<string>();
   topology: NodeTopology | undefined;
 
   constructor(config: AgentConfig, state: DesiredState, facts: OfflineFacts = {}) {
     this.config = config;
     this.#facts = facts;
-    this.services = new ServiceCompiler(this.#settings(state));
+    this.services = new ServiceCompiler(this.#settings(state), config.nodeName);
   }
 
   /** The messages for what changed; empty when nothing did, or while the Node object is not there yet. */
@@ -57,7 +60,10 @@ export class NodeMessages {
   *steps(state: DesiredState, changes: Changes, ports: NodePorts): Generator<void, PlaneMessage[]> {
     const messages: PlaneMessage[] = [];
     const services = new Set(changes.services);
-    const isChanged = changes.nodes.size > 0 || changes.serviceCidrs.size > 0;
+    const servedLoopback = this.#atLoopback.size > 0;
+    for (const key of this.#hostPorts(state, changes.pods)) services.add(key);
+    const isMoved = servedLoopback !== this.#atLoopback.size > 0;
+    const isChanged = isMoved || changes.nodes.size > 0 || changes.serviceCidrs.size > 0;
     if (isChanged || this.topology === undefined) {
       for (const key of this.#topology(state, ports, messages)) services.add(key);
     }
@@ -70,6 +76,17 @@ export class NodeMessages {
     const update = this.services.update(state, keys);
     if (update.upsert.length + update.remove.length > 0) messages.push({ type: "services", update });
     return messages;
+  }
+
+  /** What to compile of pods: those that have host ports here, or had. */
+  *#hostPorts(state: DesiredState, pods: Iterable<string>): Generator<string> {
+    for (const pod of pods) {
+      const ports = hostPorts.servedHostPorts(state, pod, this.config.nodeName);
+      if (hostPorts.servesLoopback(ports)) this.#atLoopback.add(pod);
+      else this.#atLoopback.delete(pod);
+      const key = hostPorts.hostPortsKey(pod);
+      if (ports.length > 0 || this.services.has(key)) yield key;
+    }
   }
 
   #settings(state: DesiredState): ProxySettings {
@@ -88,7 +105,7 @@ export class NodeMessages {
     const { config } = this;
     const { localIps = [], partial = false } = this.#facts;
     const extra = partial ? [...localIps, ...LOOPBACK] : localIps;
-    const loopback = partial || servesLoopback(this.#settings(state));
+    const loopback = partial || this.#atLoopback.size > 0 || servesLoopback(this.#settings(state));
     const input = { config, mtu: ports.mtu, ports, localIps: extra, partial, loopback };
     const topology = compileTopology(state, input);
     if (topology === undefined) return [];

@@ -7,6 +7,7 @@ import { type IpWords, parseIp, sameIp } from "../base/ip.ts";
 import { compilePods, type LocalPod, podMtu } from "../compile/node.ts";
 import type { AgentConfig } from "../control/config/agent.ts";
 import { ObjectGraph } from "../control/desired-state.ts";
+import { hostPortsOf } from "../control/host-ports.ts";
 import type { EndpointSlice, KubeObject, Pod, Service } from "../control/objects.ts";
 import { ObjectSet } from "../control/watch/object-set.ts";
 import { Counters } from "../dataplane/counters.ts";
@@ -209,6 +210,8 @@ const LOG2_MIN = 10;
 const LOG2_MAX = 22;
 /** Addresses that serve node ports, of one family: any, loopback, or a few certain ones. */
 const NODE_PORT_ROWS = 4;
+/** Any address, and loopback. */
+const HOST_PORT_ROWS = 2;
 
 /** Tables with room for these objects, the earlier ones and the later ones at once. */
 function tablesFor(...states: (readonly KubeObject[])[]) {
@@ -236,6 +239,13 @@ function countRows(
       const { ports = [], endpoints } = object as EndpointSlice;
       room.endpoints += ports.length * endpoints.length;
     } else if (object.kind === "Node") room.nodes++;
-    else if (object.kind === "Pod") room.pods += (object as Pod).status.podIPs?.length ?? 1;
+    else if (object.kind === "Pod") {
+      const { spec, status } = object as Pod;
+      const families = status.podIPs?.length ?? 1;
+      room.pods += families;
+      const ports = spec.hostNetwork === true ? 0 : hostPortsOf(spec).length * families;
+      room.frontends += ports * HOST_PORT_ROWS;
+      room.endpoints += ports;
+    }
   }
 }

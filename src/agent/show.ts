@@ -6,7 +6,7 @@ import { DROP_REASON_TEXT, DROP_REASONS, dropReasonName } from "../dataplane/dro
 import * as fdb from "../dataplane/table/fdb.ts";
 import * as neighbor from "../dataplane/table/neighbor.ts";
 import { RouteKind, type RouteSpec } from "../dataplane/table/routes.ts";
-import type { ServicePortSpec } from "../dataplane/table/services.ts";
+import { FrontendKind, type ServicePortSpec } from "../dataplane/table/services.ts";
 import type { VtepSpec } from "../dataplane/table/vteps.ts";
 import type { SharedTables } from "./plane-memory.ts";
 
@@ -121,7 +121,15 @@ function routeRow(r: RouteSpec, vteps: VtepSpec[]): Row {
   };
 }
 
-const FRONTEND_NAMES = ["ClusterIP", "ExternalIP", "LoadBalancer", "NodePort", "unserved", "unserved"];
+const FRONTEND_NAMES = [
+  "ClusterIP",
+  "ExternalIP",
+  "LoadBalancer",
+  "NodePort",
+  "unserved",
+  "unserved",
+  "HostPort",
+];
 const ACTION_NAMES = ["dnat", "reject", "drop", "none"];
 const PROTOCOL_NAMES: Record<number, string> = { 6: "TCP", 17: "UDP", 132: "SCTP" };
 
@@ -138,7 +146,10 @@ function serviceRows(spec: ServicePortSpec): Row[] {
       action: ACTION_NAMES[action.action],
       endpoints:
         action.action === 0 ? set.map((i) => formatIpPort(spec.endpoints[i], spec.endpoints[i].port)) : [],
-      masquerade: ["pod", "node", "outside"].filter((_, i) => f.byClass[i].masquerade).join(","),
+      masquerade:
+        f.kind === FrontendKind.HOST_PORT
+          ? "own pods,127.0.0.1"
+          : ["pod", "node", "outside"].filter((_, i) => f.byClass[i].masquerade).join(","),
     };
   });
 }

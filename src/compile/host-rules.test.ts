@@ -115,3 +115,28 @@ t.test("external IPs and VIPs of a service port are told apart from its other ad
     [9, 10],
   );
 });
+
+t.test("host ports of pods leave lo at every address, or at the one that hostIP names", async (t) => {
+  const port = (address: string, port: number) => ({
+    address: ip(address),
+    isHostPort: true,
+    port,
+    protocol: 6,
+  });
+  const externals = [
+    port("0.0.0.0", 8088),
+    port("127.0.0.0", 8088),
+    port("192.168.50.11", 53),
+    port("127.0.0.5", 54),
+  ];
+  const got = hostRules(input({ mode: "nftables" }, { nodePorts: null, externals }));
+  t.ok(got.loopback);
+  t.ok(ends(got[4].routes).includes("127.0.0.0/8"));
+  t.ok(ends(got[4].routes).includes("192.168.50.11"));
+  t.match(got[4].rules.slice(0, 3), [
+    "from all iif lo ipproto tcp dport 8088 lookup 30000",
+    "from all to 192.168.50.11 iif lo ipproto tcp dport 53 lookup 30000",
+    "from all to 127.0.0.5 iif lo ipproto tcp dport 54 lookup 30000",
+  ]);
+  t.same(got[6], { routes: [], rules: [] });
+});

@@ -3,11 +3,12 @@
 //
 //   ip rule   from the node itself, to a port of the node-port range     ─▶ table 30000
 //             from the node itself, to an external IP or VIP of its own  ─▶ table 30000
-//   table     each address that serves node ports                       via host0
+//             from the node itself, to a host port of its pods           ─▶ table 30000
+//   table     each address that serves node ports or host ports         via host0
 //
 // What the table does not hold goes on to the local table, as before. A port of the range that is no service's comes
-// back from the agent unchanged. IPv6's ::1 is never served, 127.0.0.0/8 in iptables mode alone. Pure: text for ip(8),
-// in the words in which ip(8) shows it, so that what is there can be compared.
+// back from the agent unchanged. IPv6's ::1 is never served, 127.0.0.0/8 by host ports, by node ports in iptables mode
+// alone. Pure: text for ip(8), in the words in which ip(8) shows it, so that what is there can be compared.
 import { formatIp, type Ip, type IpFamily, isLoopback, sameIp } from "../base/ip.ts";
 import type { PortRange } from "../control/config/agent.ts";
 import { FrontendKind, type ServicePortSpec } from "../dataplane/table/services.ts";
@@ -20,6 +21,7 @@ export const HOST_PRIORITY = 50;
 
 const PROTOCOLS: Readonly<Record<number, string>> = { 6: "tcp", 17: "udp", 132: "sctp" };
 const LOOPBACK = "127.0.0.0/8";
+const LOOPBACK_NET = 127 << 24;
 /** Next hop of host0, and the source of what the node sends to itself by way of a service. */
 const LINK_GATEWAY = { 4: "169.254.1.1", 6: "fe80::1" } as const;
 
@@ -37,9 +39,10 @@ export interface HostRules {
   readonly 6: FamilyRules;
 }
 
-/** An external IP or VIP with its port. */
+/** An external IP or VIP with its port; or a host port, then at 0.0.0.0 for all addresses, 127.0.0.0 for loopback. */
 export interface ExternalPort {
   readonly address: Ip;
+  readonly isHostPort?: boolean;
   readonly port: number;
   readonly protocol: number;
 }
@@ -53,11 +56,22 @@ export interface HostRulesInput {
   readonly externals: Iterable<ExternalPort>;
 }
 
+const EXTERNAL: readonly number[] = [
+  FrontendKind.EXTERNAL_IP,
+  FrontendKind.LOAD_BALANCER,
+  FrontendKind.HOST_PORT,
+];
+
 /** What a service port offers besides ClusterIP and node port. */
 export function externalPorts(spec: ServicePortSpec): ExternalPort[] {
   return spec.frontends
-    .filter(({ kind }) => kind === FrontendKind.EXTERNAL_IP || kind === FrontendKind.LOAD_BALANCER)
-    .map(({ port, ...address }) => ({ address: address as Ip, port, protocol: spec.protocol }));
+    .filter(({ kind }) => EXTERNAL.includes(kind))
+    .map(({ kind, port, w0, w1, w2, w3, family }) => ({
+      address: { w0, w1, w2, w3, family },
+      isHostPort: kind === FrontendKind.HOST_PORT,
+      port,
+      protocol: spec.protocol,
+    }));
 }
 
 /** True when node ports are served at 127.0.0.0/8, or at an address of it. */
@@ -69,7 +83,8 @@ export function servesLoopback(settings: ProxySettings): boolean {
 
 export function hostRules(input: HostRulesInput): HostRules {
   const externals = [...input.externals];
-  const loopback = input.nodePorts !== null && servesLoopback(input.settings);
+  const nodePorts = input.nodePorts !== null && servesLoopback(input.settings);
+  const loopback = nodePorts || externals.some((each) => each.isHostPort === true && isLoopbackPort(each));
   return { loopback, 4: familyRules(input, 4, externals), 6: familyRules(input, 6, externals) };
 }
 
@@ -78,20 +93,31 @@ function familyRules(input: HostRulesInput, family: IpFamily, externals: Externa
   const own = topology.own.local.filter((a) => a.family === family && !isLoopback(a));
   const isOwn = (address: Ip): boolean => own.some((each) => sameIp(each, address));
   const served = nodePorts === null ? [] : servedAddresses(settings, family, own);
-  const bound = externals.filter(({ address }) => address.family === family && isOwn(address));
-  const addresses = distinctTexts([...served, ...bound.map(({ address }) => address)]);
-  const all = family === 4 && nodePorts !== null && settings.nodePortIps[4] === null;
+  const ofFamily = externals.filter(({ address }) => address.family === family);
+  const everywhere = ofFamily.filter((each) => each.isHostPort === true && isAnywhere(each.address));
+  const bound = ofFamily.filter(
+    (each) =>
+      isOwn(each.address) || (each.isHostPort === true && isLoopback(each.address) && !isLoopbackNet(each)),
+  );
+  const all = everywhere.length > 0 ? own : [];
+  const addresses = distinctTexts([...served, ...all, ...bound.map(({ address }) => address)]);
+  const nodePortsAtLoopback =
+    family === 4 && nodePorts !== null && settings.nodePortIps[4] === null && servesLoopback(settings);
   const routes = addresses.map((address) => route(input, family, address, address));
-  if (all && servesLoopback(settings)) routes.push(route(input, family, LOOPBACK, "127.0.0.1"));
+  if (nodePortsAtLoopback || ofFamily.some((each) => each.isHostPort === true && isLoopbackNet(each)))
+    routes.push(route(input, family, LOOPBACK, "127.0.0.1"));
   if (routes.length === 0) return { routes, rules: [] };
   const rules = [
     ...(nodePorts === null
       ? []
       : Object.values(PROTOCOLS).map((name) => rule(`ipproto ${name} dport ${rangeText(nodePorts)}`))),
-    ...bound
+    ...[...everywhere, ...bound]
       .filter(({ port }) => nodePorts === null || port < nodePorts.first || port > nodePorts.last)
       .map(({ address, port, protocol }) =>
-        rule(`ipproto ${PROTOCOLS[protocol]} dport ${port}`, `to ${formatIp(address)} `),
+        rule(
+          `ipproto ${PROTOCOLS[protocol]} dport ${port}`,
+          isAnywhere(address) ? "" : `to ${formatIp(address)} `,
+        ),
       ),
   ];
   if (family === 4) {
@@ -100,6 +126,19 @@ function familyRules(input: HostRulesInput, family: IpFamily, externals: Externa
     rules.push(`from all to ${LINK_GATEWAY[4]} iif lo lookup ${HOST_TABLE}`);
   }
   return { routes, rules: [...new Set(rules)] };
+}
+
+function isAnywhere({ family, w0, w1, w2, w3 }: Ip): boolean {
+  return family === 4 ? w3 === 0 : (w0 | w1 | w2 | w3) === 0;
+}
+
+/** Stands for all of 127.0.0.0/8. */
+function isLoopbackNet({ address }: ExternalPort): boolean {
+  return address.family === 4 && address.w3 === LOOPBACK_NET;
+}
+
+function isLoopbackPort({ address }: ExternalPort): boolean {
+  return address.family === 4 && isLoopback(address);
 }
 
 /** In iptables mode refusals hold at addresses that serve no node ports, too. */

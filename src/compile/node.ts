@@ -282,6 +282,6 @@ export function compilePods(state: DesiredState, nodeName: string): LocalPod[] {
   return list.sort((a, b) => (a.key < b.key ? -1 : 1));
 }
 
-function hasEnded(pod: Pod): boolean {
+export function hasEnded(pod: Pod): boolean {
   return pod.status.phase === "Succeeded" || pod.status.phase === "Failed";
 }

@@ -39,8 +39,8 @@ export type PortSpec = Omit<ServicePortSpec, "id">;
 export const PROTOCOLS: Readonly<Record<string, number>> = { TCP: 6, UDP: 17, SCTP: 132 };
 const AFFINITY_SEC = 10800;
 const NO_SET = -1;
-/** What a node port at loopback addresses is looked up by. */
-const LOOPBACK: Readonly<Record<IpFamily, Ip>> = { 4: ip("127.0.0.0"), 6: ip("::1") };
+/** What a port at loopback addresses is looked up by. */
+export const LOOPBACK: Readonly<Record<IpFamily, Ip>> = { 4: ip("127.0.0.0"), 6: ip("::1") };
 
 const Flag = { LOCAL: 1, READY: 2, SERVING: 4, TERMINATING: 8 } as const;
 

@@ -1,5 +1,5 @@
-// Services and EndpointSlices → changes of the plane's service table. Incremental: a change costs what the touched
-// service ports hold, whatever else the cluster has.
+// Services and EndpointSlices, and host ports of pods → changes of the plane's service table. Incremental: a change costs
+// what the touched service ports hold, whatever else the cluster has.
 //
 // Two Services may claim one address and port (externalIPs are anybody's to write). Then the one with the smaller name
 // has it, and the other gets it when the first lets go: the table depends on the objects, not on who came first.
@@ -8,6 +8,7 @@ import type { DesiredState, EndpointSlice, Service } from "../control/desired-st
 import { deepEqual } from "../control/store.ts";
 import type { FrontendSpec, ServicePortSpec, ServiceUpdate } from "../dataplane/table/services.ts";
 import * as table from "../dataplane/table/services.ts";
+import { compileHostPorts, podOfKey } from "./host-ports.ts";
 import type { ProxySettings } from "./proxy-settings.ts";
 import { compileServicePort, isIgnored, isIgnoredSlice, type PortSpec, portName } from "./service-port.ts";
 
@@ -24,6 +25,7 @@ interface Entry {
 
 export class ServiceCompiler {
   #settings: ProxySettings;
+  readonly #nodeName: string;
   #nextId = 1;
   readonly #names = new Map<number, string>();
   readonly #entries = new Map<string, Entry>();
@@ -33,8 +35,10 @@ export class ServiceCompiler {
   readonly #claims = new Map<string, string[]>();
   readonly #prepared = new Map<string, Map<string, PortSpec>>();
 
-  constructor(settings: ProxySettings) {
+  /** `nodeName`: whose pods' host ports these are. */
+  constructor(settings: ProxySettings, nodeName = settings.nodeName) {
     this.#settings = settings;
+    this.#nodeName = nodeName;
   }
 
   get settings(): ProxySettings {
@@ -51,9 +55,14 @@ export class ServiceCompiler {
     for (const entry of this.#entries.values()) if (entry.told !== undefined) yield entry.told;
   }
 
-  /** "namespace/name:port" of a service port; undefined once it is gone. */
+  /** "namespace/name:port" of a service port, "pod namespace/name" of a host port; undefined once it is gone. */
   nameOf(id: number): string | undefined {
     return this.#names.get(id);
+  }
+
+  /** Does anything in the plane come from the objects of this key? */
+  has(key: string): boolean {
+    return this.#ofService.has(key);
   }
 
   /** The changes that these Services' objects make. Keys whose objects did not change cost little and tell nothing. */
@@ -95,6 +104,8 @@ export class ServiceCompiler {
   }
 
   #compile(state: DesiredState, key: string): Map<string, PortSpec> {
+    const pod = podOfKey(key);
+    if (pod !== undefined) return compileHostPorts(state, pod, this.#nodeName, this.#settings);
     return compileService(state.services.get(key), state.slices.get(key) ?? NO_SLICES, this.#settings);
   }
 
@@ -208,5 +219,6 @@ export function compileService(
 }
 
 function claimKey(f: FrontendSpec, protocol: number): string {
-  return `${f.w0},${f.w1},${f.w2},${f.w3},${f.family}:${f.port}/${table.protocolOf(f, protocol)}`;
+  const kind = f.kind === table.FrontendKind.HOST_PORT ? "/host" : "";
+  return `${f.w0},${f.w1},${f.w2},${f.w3},${f.family}:${f.port}/${table.protocolOf(f, protocol)}${kind}`;
 }

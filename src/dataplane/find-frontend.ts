@@ -25,6 +25,23 @@ export function findFrontend(t: Tables, key: Int32Array): number {
 }
 
 /**
+ * Whose host port a packet is for (Linux: CNI-HOSTPORT-DNAT, which comes after KUBE-SERVICES). A pod may have it at one
+ * address of the node's, or at all of them; of loopback, at IPv4's.
+ */
+export function findHostPort(t: Tables, key: Int32Array): number {
+  const s = t.services;
+  if (s.hostPorts === 0) return -1;
+  const port = key[8] & 0xffff;
+  const meta = key[9] | services.HOST_PORT_META;
+  const loopback = isLoopback(key);
+  if (!loopback && !localAddresses.has(t.local, key[4], key[5], key[6], key[7])) return -1;
+  const f = services.find(s, key[4], key[5], key[6], key[7], port, meta);
+  if (f >= 0) return f;
+  if (!loopback) return services.find(s, 0, 0, 0, 0, port, meta);
+  return key[6] === 0xffff ? services.find(s, 0, 0, key[6], LOOPBACK_NET, port, meta) : -1;
+}
+
+/**
  * Is the source a ClusterIP that serves the destination's port? In ipvs mode the kernel speaks to a ClusterIP from one,
  * since kube-ipvs0 has them all. `--match-set KUBE-CLUSTER-IP src,dst` masquerades that where no detector tells pods.
  */

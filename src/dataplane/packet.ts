@@ -35,7 +35,13 @@ export type CtState = (typeof CtState)[keyof typeof CtState];
 export const CT_STATE_NAMES: readonly string[] = ["UNTRACKED", "NEW", "ESTABLISHED", "RELATED", "INVALID"];
 
 /** Why the source is rewritten; 0 = it is not. */
-export const Masquerade = Object.freeze({ NONE: 0, SERVICE: 1, HAIRPIN: 2, POD_EGRESS: 3 } as const);
+export const Masquerade = Object.freeze({
+  NONE: 0,
+  SERVICE: 1,
+  HAIRPIN: 2,
+  POD_EGRESS: 3,
+  HOST_PORT: 4,
+} as const);
 
 export class Packet {
   readonly bytes: Uint8Array;

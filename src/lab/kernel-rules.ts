@@ -1,11 +1,12 @@
 // What a node with `agent: kernel` does about services: the rules of kube-proxy, in iptables mode or in nftables mode
-// (the lab's `proxy.mode`; iptables where that is another one), and flannel's masquerading of pods that speak to the
-// world.
+// (the lab's `proxy.mode`; iptables where that is another one), flannel's masquerading of pods that speak to the world,
+// and portmap's rules for host ports.
 import { cidr, type IpFamily, ip } from "../base/ip.ts";
 import { readProxyConfig } from "../control/config/proxy.ts";
 import { FieldProblems } from "../control/manifest/field-problems.ts";
 import type { KubeObject } from "../control/objects.ts";
 import { renderRules } from "../rules/rules.ts";
+import { portmapChains, portmapTable } from "./kernel-host-ports.ts";
 import type { NodePlan, Topology } from "./topology.ts";
 
 /** A program that loads rules, and what it is to read. */
@@ -29,8 +30,9 @@ export function kernelRules(
     ...node.gateways,
     ...(t.overlay.type === "vxlan" ? node.vtepAddresses : []),
   ];
+  const all = [...objects];
   const input = {
-    objects,
+    objects: all,
     nodeName: node.name,
     config,
     family,
@@ -38,11 +40,17 @@ export function kernelRules(
     serviceCidrs: rangesOf(t.serviceCidr).map(cidr),
   };
   if (config.mode === "nftables") {
-    return { argv: ["nft", "-f", "-"], input: renderRules("nft", input) + egressTable(cluster, family) };
+    return {
+      argv: ["nft", "-f", "-"],
+      input: renderRules("nft", input) + portmapTable(node, all, family) + egressTable(cluster, family),
+    };
   }
   const program = family === 4 ? "iptables-restore" : "ip6tables-restore";
   const text = renderRules("iptables-save", input);
-  return { argv: [program, "-w", "5"], input: withEgress(text, cluster) };
+  return {
+    argv: [program, "-w", "5"],
+    input: withNat(text, portmapChains(node, all, family) + egressRule(cluster)),
+  };
 }
 
 /** True when node ports are served at 127.0.0.1: the kernel has to be told that this is no martian. */
@@ -54,10 +62,15 @@ function rangesOf(text: string): string[] {
   return text.split(",").map((part) => part.trim());
 }
 
-/** flannel --ip-masq, in the nat table that iptables-restore writes as a whole. */
-function withEgress(text: string, cluster: string): string {
+/** At the end of the nat table, which iptables-restore writes as a whole. */
+function withNat(text: string, rules: string): string {
   const at = text.indexOf("COMMIT", text.indexOf("*nat"));
-  return `${text.slice(0, at)}-A POSTROUTING -s ${cluster} ! -d ${cluster} -j MASQUERADE\n${text.slice(at)}`;
+  return text.slice(0, at) + rules + text.slice(at);
+}
+
+/** flannel --ip-masq. */
+function egressRule(cluster: string): string {
+  return `-A POSTROUTING -s ${cluster} ! -d ${cluster} -j MASQUERADE\n`;
 }
 
 function egressTable(cluster: string, family: IpFamily): string {

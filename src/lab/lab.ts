@@ -2,6 +2,7 @@
 // objects into more objects; this file turns pods into processes and nodes into agents, and reports back as status.
 import { readFileSync } from "node:fs";
 import type { Change, Cluster } from "../control/cluster.ts";
+import { hostPortsOf } from "../control/host-ports.ts";
 import { type KubeObject, keyOf, type Node, type Pod } from "../control/objects.ts";
 import {
   isReady,
@@ -164,7 +165,8 @@ export class Lab implements PodHost {
   }
 
   private changed({ type, object }: Change): void {
-    if (object.kind === "Service" || object.kind === "EndpointSlice") this.servicesChanged();
+    const hasHostPorts = object.kind === "Pod" && hostPortsOf((object as Pod).spec).length > 0;
+    if (object.kind === "Service" || object.kind === "EndpointSlice" || hasHostPorts) this.servicesChanged();
     if (object.kind !== "Pod" || this.stopping) return;
     const pod = object as Pod;
     const runner = this.runners.get(runnerKey(pod));
@@ -216,7 +218,7 @@ export class Lab implements PodHost {
 
   private servicesChanged(): void {
     if (this.stopping) return;
-    const kinds = ["Node", "Service", "EndpointSlice"] as const;
+    const kinds = ["Node", "Service", "EndpointSlice", "Pod"] as const;
     const objects = kinds.flatMap((kind) => this.cluster.list(kind));
     for (const agent of this.agents.values()) agent.servicesChanged(objects);
   }

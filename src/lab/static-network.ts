@@ -32,6 +32,7 @@ export async function makeStaticNetwork(t: Topology): Promise<string[]> {
   );
   const kernelNodes = t.nodes.filter((node) => node.agent === "kernel");
   await Promise.all(kernelNodes.map((node) => bridgeBatch(node.netns, kernelFdbBatch(t, node))));
+  await Promise.all(kernelNodes.map((node) => setSysctls(node.netns, BRIDGE_SYSCTLS)));
   return made;
 }
 
@@ -55,6 +56,9 @@ function hasIpv6(t: Topology): boolean {
 function ipv6Sysctls(t: Topology): Record<string, string> {
   return hasIpv6(t) ? { "net.ipv6.conf.default.accept_ra": "0" } : IPV6_OFF;
 }
+
+/** As the portmap plug-in sets it: 127.0.0.1 reaches host ports. */
+const BRIDGE_SYSCTLS = { [`net.ipv4.conf.${names.KERNEL_BRIDGE}.route_localnet`]: "1" };
 
 function nodeSysctls(t: Topology, node: NodePlan): Record<string, string> {
   if (node.agent === "podwire") {

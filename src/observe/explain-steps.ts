@@ -3,11 +3,12 @@
  * come from trace records and tables; nothing is decided here.
  */
 import { formatEnd } from "./capture-comment.ts";
+import { HOST_PORT_MASQUERADE, hostPortSteps } from "./explain-host-port.ts";
 import * as iptables from "./explain-iptables.ts";
 import * as ipvs from "./explain-ipvs.ts";
 import * as nftables from "./explain-nftables.ts";
 import * as userspace from "./explain-userspace.ts";
-import type { ExplainStep, Told } from "./explanation.ts";
+import { type ExplainStep, Frontend, type Told } from "./explanation.ts";
 import { answerText, type TraceRecord } from "./trace-record.ts";
 
 interface ModeWords {
@@ -25,13 +26,15 @@ export function explainSteps(told: Told): ExplainStep[] {
   const before = records.find((record) => record.stage === "choose-backend");
   if (before === undefined) return dropped === undefined ? [] : [dropStep(dropped)];
   const reason = dropped?.dropReason ?? "";
-  const steps = words.natSteps(told);
-  const refusal = words.refusalSteps(told, reason);
+  const { claim } = told;
+  const isHostPort = claim?.kind === Frontend.HOST_PORT;
+  const steps = claim !== undefined && isHostPort ? hostPortSteps(told, claim) : words.natSteps(told);
+  const refusal = isHostPort ? [] : words.refusalSteps(told, reason);
   if (refusal.length > 0) return [...steps, ...refusal];
   const route = records.find((record) => record.stage === "route");
   if (route !== undefined && route !== dropped) steps.push(routeStep(route));
   if (dropped !== undefined) return [...steps, dropStep(dropped)];
-  steps.push(...words.passSteps(told));
+  steps.push(...words.passSteps(isHostPort ? { ...told, claim: undefined } : told));
   const after = records.find((record) => record.stage === "masquerade");
   if (after !== undefined) steps.push(...sourceSteps(told, before, after));
   return steps;
@@ -64,6 +67,10 @@ function sourceSteps(told: Told, before: TraceRecord, after: TraceRecord): Expla
     return [
       { hook, table: "nat", chain: "FLANNEL-POSTRTG", rule, text: `${text}: a pod leaves the cluster` },
     ];
+  }
+  if (after.masquerade === "hostPort") {
+    const [chain, rule] = HOST_PORT_MASQUERADE;
+    return [{ hook, table: "nat", chain, rule, text }];
   }
   if (told.mode === "userspace") {
     return [{ hook, table: "", chain: "", rule: "", text: `${text}: the connection is kube-proxy's own` }];

@@ -38,18 +38,20 @@ export const FRONTENDS = [
   "node port",
   "address",
   "address",
+  "hostPort",
 ] as const;
 export const Frontend = Object.freeze({
   CLUSTER_IP: 0,
   EXTERNAL_IP: 1,
   LOAD_BALANCER: 2,
   NODE_PORT: 3,
+  HOST_PORT: 6,
 } as const);
 export type Source = "pod" | "node" | "outside";
 
-/** The service port that claims a packet, as the plane's tables have it. */
+/** The service port or host port that claims a packet, as the plane's tables have it. */
 export interface Claim {
-  /** "namespace/name:port". */
+  /** "namespace/name:port"; of a host port "pod namespace/name". */
   readonly service: string;
   readonly protocol: string;
   /** Index of FRONTENDS. */
@@ -68,6 +70,8 @@ export interface Claim {
   readonly chosen: string;
   /** By a rule of the service, whatever the endpoint. */
   readonly masquerade: boolean;
+  /** Of a host port: the source range by which the sender is masqueraded; "": he is not. */
+  readonly markedSource: string;
   /** Seconds; 0: none. */
   readonly affinitySec: number;
   /** "random", or the one that ipvs names. */

@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 
 const HASH_CHARS = 16;
 const NFT_HASH_CHARS = 8;
+const CNI_CHAIN_LENGTH = 28;
 const NFT_NAME_MAX = 240; // characters after the prefix
 const BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"; // RFC 4648
 
@@ -20,6 +21,12 @@ export function serviceChain(servicePort: string, protocol: string, kind: Servic
 /** KUBE-SEP-… of one endpoint ("10.244.2.2:8080") of it. */
 export function endpointChain(servicePort: string, protocol: string, endpoint: string): string {
   return `KUBE-SEP-${hash(servicePort + protocol.toLowerCase() + endpoint, HASH_CHARS)}`;
+}
+
+/** CNI-DN-… of a pod's host ports, as the portmap plug-in names it; here a pod's key is its container id. */
+export function hostPortChain(podKey: string): string {
+  const digest = createHash("sha512").update(`cbr0${podKey}`).digest("hex");
+  return `CNI-DN-${digest}`.slice(0, CNI_CHAIN_LENGTH);
 }
 
 /** "ULMVA6XW-ns1/svc1/tcp/p80": what follows service-, local-, external- and firewall- in nftables mode. */

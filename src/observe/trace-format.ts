@@ -2,7 +2,7 @@
 
 import { formatEnd } from "./capture-comment.ts";
 import { protocolName } from "./conntrack-entry.ts";
-import { endpointChain, serviceChain } from "./kube-chains.ts";
+import { endpointChain, hostPortChain, serviceChain } from "./kube-chains.ts";
 import { answerText, type TraceRecord, type TraceTuple } from "./trace-record.ts";
 
 const STAGE_WIDTH = 16; // of the longest name
@@ -92,8 +92,13 @@ function backendText(step: TraceRecord): string {
   if (step.ctState !== "NEW") return `nat not asked: conntrack ${step.ctState ?? "UNTRACKED"}`;
   if (step.service === undefined) return "nat KUBE-SERVICES: no service claims it";
   const protocol = protocolName(step.protocol);
-  const chains = ["KUBE-SERVICES", serviceChain(step.service, protocol)];
   const done = translations(step.from, step.to);
+  if (step.service.startsWith("pod ")) {
+    const chain = hostPortChain(step.service.slice("pod ".length));
+    const mark = step.masquerade === undefined ? "" : ", CNI-HOSTPORT-SETMARK";
+    return `nat CNI-HOSTPORT-DNAT → ${chain} ${done.join(", ")} (hostPort of ${step.service})${mark}`;
+  }
+  const chains = ["KUBE-SERVICES", serviceChain(step.service, protocol)];
   if (done.length === 0) return `nat ${chains.join(" → ")} (${step.service})`;
   chains.push(endpointChain(step.service, protocol, formatEnd(step.to, "dst")));
   const mark = step.masquerade === undefined ? "" : ", KUBE-MARK-MASQ";
@@ -104,6 +109,7 @@ const MASQUERADE_TEXTS = {
   service: "KUBE-MARK-MASQ was set",
   hairpin: "the pod reaches itself",
   egress: "a pod leaves the cluster",
+  hostPort: "CNI-HOSTPORT-SETMARK was set",
 } as const;
 
 function masqueradeText(step: TraceRecord, before: TraceRecord | undefined): string {

@@ -27,8 +27,8 @@ export interface Decision {
   dropText?: string;
   ctState?: string;
   ctDirection?: "original" | "reply";
-  /** Source is rewritten because of: a service rule, a hairpin, leaving the cluster. */
-  masquerade?: "service" | "hairpin" | "egress";
+  /** Source is rewritten because of: a service rule, a hairpin, leaving the cluster, a host port of a pod here. */
+  masquerade?: "service" | "hairpin" | "egress" | "hostPort";
   bridged: boolean;
   fromTunnel: boolean;
   inPort: number;
@@ -58,7 +58,7 @@ export interface TraceRecord extends Decision {
   /** Payload bytes of a segment when this is a superframe, else 0. */
   gsoSize: number;
   etherType: number;
-  /** "namespace/name:port" of the service that claims it, and the chosen endpoint "ip:port". */
+  /** "namespace/name:port" of the service, or "pod namespace/name", that claims it, and the chosen endpoint "ip:port". */
   service?: string;
   endpoint?: string;
   /** The route it takes, as `ip route` would print it. */
@@ -113,7 +113,7 @@ const ICMP_ERRORS: readonly (string | undefined)[] = Object.entries(IcmpRequest)
 );
 /** By pending-connections' Reason. */
 const FAILURES = [undefined, "refused", "silent", "unreachable"] as const;
-const MASQUERADE_NAMES = [undefined, "service", "hairpin", "egress"] as const;
+const MASQUERADE_NAMES = [undefined, "service", "hairpin", "egress", "hostPort"] as const;
 
 function tupleAt(words: Int32Array, at: number): TraceTuple {
   const proto = words[at + 9] & 0xff;

@@ -61,8 +61,7 @@ Container
   volumeDevices,volumeMounts  lab  volumes are not made: programs see the machine's files
   workingDir  served
 ContainerPort
-  containerPort,name,protocol  served
-  hostIP,hostPort  node  the port is not opened on the node: use a Service of type NodePort
+  containerPort,hostIP,hostPort,name,protocol  served
 EnvVar
   name,value,valueFrom  served
 EnvVarSource

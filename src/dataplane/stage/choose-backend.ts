@@ -2,13 +2,13 @@
  * Stage `choose-backend` (Linux: nat PREROUTING and OUTPUT, KUBE-SERVICES …). For a NEW packet only: is its
  * destination a service, what do the rules say for this class of source, and which endpoint gets it. Reads
  * services and the tuple, writes the packet's `to` and, for services with session affinity, who got what. Drops what
- * kube-proxy would drop or reject.
+ * kube-proxy would drop or reject. What no service translates may be for a pod's host port (CNI-HOSTPORT-DNAT).
  */
 import * as icmpv4 from "../../wire/icmpv4.ts";
 import * as icmpv6 from "../../wire/icmpv6.ts";
 import { drop } from "../drop.ts";
 import { DropReason } from "../drop-reason.ts";
-import { findFrontend, isFromVip } from "../find-frontend.ts";
+import { findFrontend, findHostPort, isFromVip } from "../find-frontend.ts";
 import { IcmpRequest, requestIcmp, requestPortUnreachable } from "../icmp-request.ts";
 import { CtState, Masquerade, type Packet } from "../packet.ts";
 import { PortRole } from "../port.ts";
@@ -16,6 +16,7 @@ import * as affinity from "../table/affinity.ts";
 import * as conntrack from "../table/conntrack.ts";
 import * as localAddresses from "../table/local-addresses.ts";
 import * as prefixSet from "../table/prefix-set.ts";
+import * as routes from "../table/routes.ts";
 import * as services from "../table/services.ts";
 import { DetectLocal, type Tables } from "../tables.ts";
 import { Verdict } from "../verdict.ts";
@@ -24,6 +25,7 @@ const { CONSUMED, NEXT } = Verdict;
 const { Action, FrontendKind, SourceClass } = services;
 const V4_MAPPED = 0xffff;
 const LOOPBACK_NET = 127;
+const LOOPBACK_ADDRESS = 0x7f000001;
 const TCP = 6;
 const FAMILY = 0xff00; // of a key's last word, without the protocol
 
@@ -34,9 +36,15 @@ export function chooseBackend(pkt: Packet, t: Tables, nowMs: number): Verdict {
   const to = pkt.to;
   for (let i = 0; i < 10; i++) to[i] = key[i];
   const f = hasPorts(pkt.proto) ? findFrontend(t, key) : -1;
+  if (f >= 0) {
+    pkt.frontend = f;
+    pkt.sourceClass = classOf(pkt, t);
+  }
+  if (s.hostPorts !== 0 && hasPorts(pkt.proto) && !isTranslated(pkt, t, f)) {
+    const h = findHostPort(t, key);
+    if (h >= 0) return toHostPort(pkt, t, h);
+  }
   if (f < 0) return guardAddress(pkt, t);
-  pkt.frontend = f;
-  pkt.sourceClass = classOf(pkt, t);
   if (services.sourceRefused(s, f, key)) return drop(pkt, t, DropReason.SERVICE_SOURCE_RANGE);
   const sourceClass = pkt.sourceClass;
   const action = actionOf(pkt, t, f);
@@ -47,6 +55,15 @@ export function chooseBackend(pkt: Packet, t: Tables, nowMs: number): Verdict {
   if (action === Action.DROP) return drop(pkt, t, DropReason.SERVICE_NO_LOCAL_ENDPOINTS);
   const endpoint = action === Action.REJECT ? -1 : pickEndpoint(pkt, t, nowMs);
   if (endpoint < 0) return refuse(pkt, t);
+  const hairpin = sendTo(pkt, s, f, endpoint);
+  if (services.masquerades(s, f, sourceClass) || isFromVip(t, pkt.key)) pkt.masquerade = Masquerade.SERVICE;
+  else if (hairpin) pkt.masquerade = Masquerade.HAIRPIN;
+  return NEXT;
+}
+
+/** Writes the endpoint as destination. True when it is the sender itself. */
+function sendTo(pkt: Packet, s: services.Services, f: number, endpoint: number): boolean {
+  const { key, to } = pkt;
   const e = endpoint << 2;
   let hairpin = true;
   for (let i = 0; i < 4; i++) {
@@ -58,8 +75,31 @@ export function chooseBackend(pkt: Packet, t: Tables, nowMs: number): Verdict {
   pkt.endpoint = endpoint;
   s.hits[f]++;
   s.epHits[endpoint]++;
-  if (services.masquerades(s, f, sourceClass) || isFromVip(t, pkt.key)) pkt.masquerade = Masquerade.SERVICE;
-  else if (hairpin) pkt.masquerade = Masquerade.HAIRPIN;
+  return hairpin;
+}
+
+/** Would the nat table's rules of a service take the packet, so that those of host ports do not see it? */
+function isTranslated(pkt: Packet, t: Tables, f: number): boolean {
+  if (f < 0 || services.sourceRefused(t.services, f, pkt.key)) return false;
+  return services.actionOf(t.services, f, pkt.sourceClass) === Action.DNAT;
+}
+
+/**
+ * portmap's rules mark for masquerading what comes from the pod's own network, which is the bridge's, and from 127.0.0.1
+ * (CNI-HOSTPORT-SETMARK). Everybody else is seen as who he is.
+ */
+function toHostPort(pkt: Packet, t: Tables, f: number): Verdict {
+  const s = t.services;
+  const { key } = pkt;
+  const endpoint = services.pick(s, f, SourceClass.OUTSIDE, 0);
+  if (endpoint < 0) return NEXT;
+  pkt.frontend = f;
+  pkt.sourceClass = classOf(pkt, t);
+  const isSelf = sendTo(pkt, s, f, endpoint);
+  const r = routes.lookup(t.routes, key[0], key[1], key[2], key[3]);
+  const isNeighbour = r >= 0 && t.routes.kind[r] === routes.RouteKind.PODS;
+  const isLoopback = key[2] === V4_MAPPED && key[3] === LOOPBACK_ADDRESS;
+  if (isSelf || isNeighbour || isLoopback) pkt.masquerade = Masquerade.HOST_PORT;
   return NEXT;
 }
 

@@ -11,6 +11,7 @@ import { DropReason } from "../drop-reason.ts";
 import { IcmpRequest, requestIcmp } from "../icmp-request.ts";
 import type { Packet } from "../packet.ts";
 import * as pending from "../table/pending-connections.ts";
+import * as services from "../table/services.ts";
 import type { Tables } from "../tables.ts";
 import { Verdict } from "../verdict.ts";
 
@@ -27,7 +28,8 @@ export function holdConnection(pkt: Packet, t: Tables, verdict: Verdict, nowMs: 
     const former = pending.entryOf(p, pkt.ctSlot); // the slot was another connection's before
     if (former >= 0) pending.close(p, former);
   }
-  if (pkt.endpoint < 0 || (verdict !== NEXT && !hasNoWay(pkt.dropReason))) return verdict;
+  if (!services.isService(t.services, pkt.endpoint) || (verdict !== NEXT && !hasNoWay(pkt.dropReason)))
+    return verdict;
   const e = pkt.pending >= 0 ? pkt.pending : keep(pkt, t);
   if (e < 0) return verdict;
   p.endpoint[e] = pkt.endpoint;

@@ -24,6 +24,7 @@ import * as ipvsTimeouts from "../table/ipvs-timeouts.ts";
 import * as prefixSet from "../table/prefix-set.ts";
 import * as routes from "../table/routes.ts";
 import { Scheduler } from "../table/schedule.ts";
+import * as services from "../table/services.ts";
 import type { Tables } from "../tables.ts";
 import { readSegment } from "../tcp-segment.ts";
 import * as tuple from "../tuple.ts";
@@ -271,6 +272,6 @@ function startTracking(pkt: Packet, t: Tables, slot: number, nowSec: number): vo
   }
   if (pkt.proto === 17) ctUdp.open(ct, slot, t.nowMs);
   ct.expiresAtSec[slot] = (nowSec + ctGeneric.firstTimeout(ct, pkt.proto)) | 0;
-  if (ct.header[ipvsTimeouts.H_IPVS_SET] !== 0 && pkt.endpoint >= 0)
+  if (ct.header[ipvsTimeouts.H_IPVS_SET] !== 0 && services.isService(t.services, pkt.endpoint))
     ipvsTimeouts.renew(ct, slot, pkt.proto, nowSec);
 }

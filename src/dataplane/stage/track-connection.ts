@@ -13,7 +13,7 @@ import * as ipv6 from "../../wire/ipv6.ts";
 import * as tcp from "../../wire/tcp.ts";
 import { Event } from "../counters.ts";
 import { DropReason } from "../drop-reason.ts";
-import { findFrontend } from "../find-frontend.ts";
+import { findFrontend, findHostPort } from "../find-frontend.ts";
 import { CtState, type Packet } from "../packet.ts";
 import * as sctp from "../sctp-association.ts";
 import * as conntrack from "../table/conntrack.ts";
@@ -25,6 +25,7 @@ import * as ctUdp from "../table/conntrack-udp.ts";
 import { EventType } from "../table/event-ring.ts";
 import * as expectations from "../table/expectations.ts";
 import * as ipvsTimeouts from "../table/ipvs-timeouts.ts";
+import * as services from "../table/services.ts";
 import type { Tables } from "../tables.ts";
 import { readSegment } from "../tcp-segment.ts";
 import * as transport from "../transport-checksum.ts";
@@ -135,7 +136,7 @@ function proceed(pkt: Packet, t: Tables, ref: number, nowSec: number): Verdict {
   else ctGeneric.refresh(ct, slot, proto, nowSec);
   if (answer === ctTcp.Track.OK) {
     conntrack.account(ct, ref, pkt.ipLen);
-    if (ct.header[ipvsTimeouts.H_IPVS_SET] !== 0 && ct.endpoint[slot] >= 0)
+    if (ct.header[ipvsTimeouts.H_IPVS_SET] !== 0 && services.isService(t.services, ct.endpoint[slot]))
       ipvsTimeouts.renew(ct, slot, proto, nowSec);
   } else if (answer === ctTcp.Track.REPEAT) return begin(pkt, t);
   else if (answer === ctTcp.Track.INVALID) {
@@ -198,7 +199,7 @@ function isStale(pkt: Packet, t: Tables, slot: number): boolean {
   if (endpoint >= 0) return s.epGeneration[endpoint] !== ct.epoch[slot];
   if (ct.epoch[slot] === s.epoch[0]) return false;
   ct.epoch[slot] = s.epoch[0];
-  return findFrontend(t, pkt.key) >= 0;
+  return findFrontend(t, pkt.key) >= 0 || findHostPort(t, pkt.key) >= 0;
 }
 
 /** A UDP flow has more time once it was answered and, two seconds after it began, still talks. */

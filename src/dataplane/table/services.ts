@@ -2,7 +2,8 @@
  * Services: (address, port, protocol) → what kube-proxy's rules would do, decided beforehand by `compile`.
  *
  * A *frontend* is one address a service port is reached by: a ClusterIP, an external IP, a load balancer's,
- * or a node port (at one address, or 0.0.0.0: any LOCAL one, or 127.0.0.0 and ::1: loopback). One without
+ * or a node port (at one address, or 0.0.0.0: any LOCAL one, or 127.0.0.0 and ::1: loopback). A pod's host port
+ * is one too; it is looked up apart (`HOST_PORT_META`), because it serves where no service does. One without
  * port and protocol stands for whatever else is sent to a service address. It holds one action for each class
  * of source, since that is all that KUBE-SVC, KUBE-SVL and KUBE-EXT distinguish: a pod, the node itself, the
  * outside. An action names an endpoint *set*; a pick is one random number and one array read, however many
@@ -39,7 +40,12 @@ export const FrontendKind = Object.freeze({
   NODE_PORT: 3,
   UNSERVED: 4, //       a service address and every port and protocol that no other frontend has
   UNSERVED_PORTS: 5, // the same, ICMP excepted
+  HOST_PORT: 6, //      of a pod, at one address or where node ports may be
 } as const);
+/** In a key's last word, beside family and protocol: asks for host ports. */
+export const HOST_PORT_META = 0x8000;
+/** In an endpoint's flags: a pod's host port leads to it, no service. */
+export const HOST_PORT_ENDPOINT = 16;
 /** Who sent the packet, as the rules tell sources apart. */
 export const SourceClass = Object.freeze({ POD: 0, NODE: 1, OUTSIDE: 2 } as const);
 
@@ -49,7 +55,7 @@ export interface EndpointSpec {
   w2: number;
   w3: number;
   port: number;
-  /** Bit 0 local, 1 ready, 2 serving, 3 terminating. */
+  /** Bit 0 local, 1 ready, 2 serving, 3 terminating, 4 of a host port. */
   flags: number;
   /** Of schedulers that know weights; 1 when left out, 0: no new connections. */
   weight?: number;
@@ -225,6 +231,8 @@ export class Services {
   readonly members: RunAllocator;
   readonly ranges: RunAllocator;
   nextFrontend = 0;
+  /** Frontends that are host ports. */
+  hostPorts = 0;
   nextEndpoint = 0;
   lastOwnAffinity = 0;
   /** Endpoints that went so far, wrapping. */
@@ -275,10 +283,6 @@ export class Services {
   }
 }
 
-function pack(port: number, family: number, protocol: number): number {
-  return (port << 16) | (family << 8) | protocol;
-}
-
 /**
  * The frontend at this address, or -1. A node port is asked for with all four words 0.
  * `meta` is protocol | family << 8, as in a packet's key.
@@ -325,6 +329,11 @@ export function sourceRefused(t: Services, f: number, key: Int32Array): boolean 
     if (same) return false;
   }
   return true;
+}
+
+/** True of the endpoint of a service: not of a host port's, and not of -1. */
+export function isService(t: Services, endpoint: number): boolean {
+  return endpoint >= 0 && (t.epFlags[endpoint] & HOST_PORT_ENDPOINT) === 0;
 }
 
 /** One of the set's endpoints, each with the same probability; `random` is any i32. -1: the set is empty. */
@@ -624,7 +633,8 @@ function createFrontend(
   rangeAt: number,
 ): number {
   const protocol = protocolOf(f, spec.protocol);
-  const meta = (f.family << 8) | protocol;
+  const isHostPort = f.kind === FrontendKind.HOST_PORT;
+  const meta = (f.family << 8) | protocol | (isHostPort ? HOST_PORT_META : 0);
   // Two services on one address and port: `compile` gives it to one of them. Here the first keeps it.
   if (find(t, f.w0, f.w1, f.w2, f.w3, f.port, meta) >= 0) return -1;
   const slot = t.freeFrontends.pop() ?? t.nextFrontend++; // createPlan saw to it that there is one
@@ -632,7 +642,8 @@ function createFrontend(
   t.addr[slot * 4 + 1] = f.w1;
   t.addr[slot * 4 + 2] = f.w2;
   t.addr[slot * 4 + 3] = f.w3;
-  t.portProto[slot] = pack(f.port, f.family, protocol);
+  t.portProto[slot] = (f.port << 16) | meta;
+  if (isHostPort) t.hostPorts++;
   t.kind[slot] = f.kind;
   t.service[slot] = spec.id;
   t.affinitySec[slot] = spec.affinitySec;
@@ -660,7 +671,7 @@ function createFrontend(
 
 /** Protocol by which a frontend is found: its service port's, or 0 when it stands for all of them. */
 export function protocolOf(f: FrontendSpec, protocol: number): number {
-  return f.kind >= FrontendKind.UNSERVED ? 0 : protocol;
+  return f.kind === FrontendKind.UNSERVED || f.kind === FrontendKind.UNSERVED_PORTS ? 0 : protocol;
 }
 
 function homeOf(t: Services, f: number): number {
@@ -686,6 +697,7 @@ function dropFrontends(t: Services, record: ServiceRecord): void {
     }
     t.index[hole] = 0;
     t.portProto[f] = 0;
+    if (t.kind[f] === FrontendKind.HOST_PORT) t.hostPorts--;
     t.freeFrontends.push(f);
   }
   record.frontends.length = 0;

@@ -1,0 +1,108 @@
+// `hostPort` of a node's pods → frontends of their own kind, as the portmap plug-in's rules have it (CNI-HOSTPORT-DNAT):
+// at every LOCAL address, or at the one that hostIP names, whether the pod is ready or not. Each port leads to one
+// endpoint. Pure.
+import { type Ip, type IpFamily, isLoopback, parseIp, sameIp } from "../base/ip.ts";
+import type { DesiredState, Pod } from "../control/desired-state.ts";
+import { hostPortsOf, type PodHostPort } from "../control/host-ports.ts";
+import { keyOf } from "../control/objects.ts";
+import {
+  Action,
+  type ClassAction,
+  FrontendKind,
+  type FrontendSpec,
+  HOST_PORT_ENDPOINT,
+} from "../dataplane/table/services.ts";
+import { hasEnded } from "./node.ts";
+import type { ProxySettings } from "./proxy-settings.ts";
+import { LOOPBACK, type PortSpec, PROTOCOLS } from "./service-port.ts";
+
+const LOCAL_READY_SERVING = 7;
+const POD = "pod ";
+const ANY = 0;
+
+/** What a pod's host ports are compiled by, beside the keys of Services. */
+export function hostPortsKey(podKey: string): string {
+  return POD + podKey;
+}
+
+/** The pod of such a key; undefined: it is a Service's. */
+export function podOfKey(key: string): string | undefined {
+  return key.startsWith(POD) ? key.slice(POD.length) : undefined;
+}
+
+/** Host ports of a pod that runs here, on a network of its own. */
+export function servedHostPorts(state: DesiredState, podKey: string, nodeName: string): PodHostPort[] {
+  const pod = state.pods.get(podKey);
+  if (pod === undefined || pod.spec.nodeName !== nodeName || pod.spec.hostNetwork === true) return [];
+  return hasEnded(pod) || (pod.status.podIPs ?? []).length === 0 ? [] : hostPortsOf(pod.spec);
+}
+
+/** True when some of them are served at 127.0.0.0/8 or an address of it. */
+export function servesLoopback(ports: readonly PodHostPort[]): boolean {
+  return ports.some(({ hostIP }) => {
+    const address = parseIp(hostIP);
+    return address === null || (address.family === 4 && (isUnspecified(address) || isLoopback(address)));
+  });
+}
+
+/** All host ports of a pod, by "pod namespace/name/number/family". */
+export function compileHostPorts(
+  state: DesiredState,
+  podKey: string,
+  nodeName: string,
+  settings: ProxySettings,
+): Map<string, PortSpec> {
+  const specs = new Map<string, PortSpec>();
+  const ports = servedHostPorts(state, podKey, nodeName);
+  const pod = state.pods.get(podKey) as Pod;
+  for (const [i, port] of ports.entries()) {
+    for (const { ip = "" } of pod.status.podIPs ?? []) {
+      const address = parseIp(ip);
+      const protocol = PROTOCOLS[port.protocol];
+      if (address === null || protocol === undefined) continue;
+      const { w0, w1, w2, w3, family } = address;
+      const flags = LOCAL_READY_SERVING | HOST_PORT_ENDPOINT;
+      specs.set(`${hostPortsKey(podKey)}/${i}/${family}`, {
+        name: `${POD}${keyOf(pod)}`,
+        protocol,
+        affinitySec: 0,
+        endpoints: [{ w0, w1, w2, w3, port: port.containerPort, flags }],
+        sets: [[0]],
+        frontends: frontends(port, family, settings),
+      });
+    }
+  }
+  return specs;
+}
+
+/** None where hostIP is of the other family, or no address of this node. IPv6's ::1 leads nowhere in Linux, either. */
+function frontends(
+  { hostIP, hostPort }: PodHostPort,
+  family: IpFamily,
+  settings: ProxySettings,
+): FrontendSpec[] {
+  const at = ({ w0, w1, w2, w3 }: Ip): FrontendSpec => ({
+    kind: FrontendKind.HOST_PORT,
+    w0,
+    w1,
+    w2,
+    w3,
+    family,
+    port: hostPort,
+    sourceRanges: null,
+    byClass: [DNAT, DNAT, DNAT],
+  });
+  const any: Ip = { family, w0: ANY, w1: ANY, w2: ANY, w3: ANY };
+  const address = hostIP === "" ? any : parseIp(hostIP);
+  if (address === null || address.family !== family) return [];
+  if (address === any || isUnspecified(address)) return family === 4 ? [at(any), at(LOOPBACK[4])] : [at(any)];
+  if (isLoopback(address)) return family === 4 ? [at(address)] : [];
+  return settings.localIps.some((own) => sameIp(own, address)) ? [at(address)] : [];
+}
+
+/** Whose source is rewritten is no matter of kube-proxy's classes: `choose-backend` sees to it. */
+const DNAT: ClassAction = { action: Action.DNAT, set: 0, masquerade: false };
+
+function isUnspecified({ family, w0, w1, w2, w3 }: Ip): boolean {
+  return family === 4 ? w3 === 0 : (w0 | w1 | w2 | w3) === 0;
+}
