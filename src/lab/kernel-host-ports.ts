@@ -18,7 +18,8 @@ import { type KubeObject, keyOf, type Pod } from "../control/objects.ts";
 import { hostPortChain } from "../observe/kube-chains.ts";
 import type { NodePlan } from "./topology.ts";
 
-const MARK = "0x2000/0x2000";
+const MARK_BIT = "0x2000";
+const MARK = `${MARK_BIT}/${MARK_BIT}`;
 
 interface Forward {
   readonly pod: string;
@@ -27,7 +28,6 @@ interface Forward {
   /** "" when every LOCAL address serves. */
   readonly hostIP: string;
   readonly to: string;
-  readonly podIP: string;
 }
 
 /** Chains and rules for the nat table of iptables-restore; "" when no pod of the node has a host port. */
@@ -74,14 +74,15 @@ export function portmapTable(node: NodePlan, objects: Iterable<KubeObject>, fami
       `add rule ${table} prerouting fib daddr type local jump hostports`,
       `add rule ${table} output fib daddr type local jump hostports`,
     );
-    for (const { pod, protocol, port, hostIP, to, podIP } of forwards) {
+    lines.push(`add rule ${table} masquerading meta mark and ${MARK_BIT} == ${MARK_BIT} masquerade`);
+    for (const { pod, protocol, port, hostIP, to } of forwards) {
       const at = hostIP === "" ? "" : `${ip} daddr ${hostIP} `;
       const match = `${at}${protocol} dport ${port}`;
-      lines.push(`add rule ${table} hostports ${match} dnat to ${to} comment "${pod}"`);
       for (const source of markedSources(node, family)) {
-        const ends = `ct status dnat ${ip} saddr ${source} ${ip} daddr ${podIP}`;
-        lines.push(`add rule ${table} masquerading ${ends} ct original proto-dst ${port} masquerade`);
+        const mark = `meta mark set meta mark or ${MARK_BIT}`;
+        lines.push(`add rule ${table} hostports ${match} ${ip} saddr ${source} ${mark}`);
       }
+      lines.push(`add rule ${table} hostports ${match} dnat to ${to} comment "${pod}"`);
     }
   }
   return `${lines.join("\n")}\n`;
@@ -115,7 +116,6 @@ function forwardsOf(node: NodePlan, objects: Iterable<KubeObject>, family: IpFam
         port: hostPort,
         hostIP: hostIP === "0.0.0.0" || hostIP === "::" || at === null ? "" : formatIp(at),
         to: formatIpPort(address, containerPort),
-        podIP: formatIp(address),
       });
     }
   }
