@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import type { Outcome } from "../control/cluster.ts";
+import { WORKLOADS } from "../control/kinds.ts";
 import { globals, note, progress } from "./context.ts";
 import { CliError, usageError } from "./errors.ts";
 import { collect, readAll } from "./manifests.ts";
@@ -80,7 +81,7 @@ async function waitForPods(
   items: Outcome[],
   timeoutMs: number,
 ): Promise<void> {
-  if (!items.some((item) => ["Pod", "Deployment", "Namespace"].includes(item.kind))) return;
+  if (!items.some((item) => ["Pod", "Namespace", ...WORKLOADS].includes(item.kind))) return;
   const until = Date.now() + timeoutMs;
   for (;;) {
     const pods = (await listObjects(lab, "pods")).items;

@@ -29,7 +29,9 @@ const NOT_FOUND = 127; // as a shell says it
 export function register(program: Command): void {
   program
     .command("exec <workload> [command...]")
-    .description("run a program in the network of a pod, node/NAME, client/NAME or deploy/NAME")
+    .description(
+      "run a program in the network of a pod, node/NAME, client/NAME, or of one pod of deploy/NAME, sts/NAME, job/NAME …",
+    )
     .option("-n, --namespace <namespace>", "namespace of the pod", "default")
     .option("-c, --container <container>", "container whose environment it gets (default: the first)")
     .option("-i, --stdin", "standard input goes to the program (it does anyway)")

@@ -8,6 +8,7 @@ import { defaultProxyConfig, type ProxyConfig } from "../control/config/proxy.ts
 import { readProxyFile } from "../control/config/read-config.ts";
 import { withMirroredSlices } from "../control/controller/endpoints-mirror.ts";
 import { warningLines } from "../control/fields/warnings.ts";
+import { WORKLOADS } from "../control/kinds.ts";
 import { type ManifestText, parseObjects } from "../control/manifest/manifest.ts";
 import type { KubeObject, Node, Pod, Service } from "../control/objects.ts";
 import { keyOf } from "../control/objects.ts";
@@ -95,7 +96,7 @@ function defaultProxy(objects: readonly KubeObject[]): ProxyConfig {
 /** Says what a proxy passes over although somebody may count on it. */
 export function noteIgnored(objects: readonly KubeObject[]): void {
   for (const object of objects) {
-    if (object.kind === "Deployment")
+    if (WORKLOADS.includes(object.kind) && !objects.some((each) => each.kind === "Pod"))
       note(`note: ${nameOf(object)}: has no part in this: give its Pods and slices`);
     if (object.kind !== "Service") continue;
     const { clusterIP = "", type } = (object as Service).spec;

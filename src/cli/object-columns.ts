@@ -12,6 +12,7 @@ import type {
 } from "../control/objects.ts";
 import { podStatusWord, readyColumn, restartsOf } from "../lab/lab-status.ts";
 import { ageOf, type Column } from "./table.ts";
+import { containerColumns, workloadColumns } from "./workload-columns.ts";
 
 type Columns = Column<KubeObject>[];
 
@@ -26,6 +27,7 @@ export function columnsFor(kind: string, nowMs: number): Columns {
     Endpoints: [NAME, column("ENDPOINTS", endpoints), age],
     Node: nodes(age),
     Deployment: deployments(age),
+    ...workloadColumns(NAME, age, nowMs),
     NetworkPolicy: networkPolicies(age),
     Namespace: [NAME, column("STATUS", () => "Active"), age],
   };
@@ -155,30 +157,13 @@ function deployments(age: Column<KubeObject>): Columns {
     availableReplicas?: number;
   }
   const status = (d: Deployment): Counts => (d as { status?: Counts }).status ?? {};
-  const containers = (d: Deployment): { name: string; image?: string }[] =>
-    d.spec.template?.spec?.containers ?? [];
   return [
     NAME,
     column("READY", (d: Deployment) => `${status(d).readyReplicas ?? 0}/${d.spec.replicas ?? 1}`),
     column("UP-TO-DATE", (d: Deployment) => status(d).updatedReplicas ?? 0),
     column("AVAILABLE", (d: Deployment) => status(d).availableReplicas ?? 0),
     age,
-    column(
-      "CONTAINERS",
-      (d: Deployment) =>
-        containers(d)
-          .map((c) => c.name)
-          .join(","),
-      true,
-    ),
-    column(
-      "IMAGES",
-      (d: Deployment) =>
-        containers(d)
-          .map((c) => c.image ?? "")
-          .join(","),
-      true,
-    ),
+    ...containerColumns,
     column("SELECTOR", (d: Deployment) => selector(d.spec.selector), true),
   ];
 }
@@ -187,7 +172,7 @@ function networkPolicies(age: Column<KubeObject>): Columns {
   return [NAME, column("POD-SELECTOR", (p: NetworkPolicy) => selector(p.spec.podSelector)), age];
 }
 
-function selector(s: LabelSelector | undefined): string {
+export function selector(s: LabelSelector | undefined): string {
   const expressions = (s?.matchExpressions ?? []).map((e) => {
     const values = (e.values ?? []).join(",");
     if (e.operator === "Exists") return e.key;

@@ -4,6 +4,7 @@ import { type Command, Option } from "commander";
 import { cidr, type Ip, type IpFamily, nthIp, parseIp } from "../base/ip.ts";
 import type { AgentConfig } from "../control/config/agent.ts";
 import { isMirrored } from "../control/controller/endpoints-mirror.ts";
+import { WORKLOADS } from "../control/kinds.ts";
 import type { KubeObject, Node, Service } from "../control/objects.ts";
 import { PassedOver } from "../control/passed-over.ts";
 import { refuseTwice } from "../control/watch/input.ts";
@@ -110,7 +111,7 @@ async function inputsOf(flags: Globals, options: Options): Promise<ProxyInput[]>
 function needControllers(objects: readonly KubeObject[]): boolean {
   const own = objects.filter((object) => !isMirrored(object)); // those stand for no pods
   const has = (kind: string): boolean => own.some((object) => object.kind === kind);
-  return objects.some(isUnaddressed) || ((has("Pod") || has("Deployment")) && !has("EndpointSlice"));
+  return objects.some(isUnaddressed) || (["Pod", ...WORKLOADS].some(has) && !has("EndpointSlice"));
 }
 
 function isUnaddressed(object: KubeObject): boolean {

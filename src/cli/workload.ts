@@ -1,5 +1,7 @@
 // A workload as one names it on the command line: pod, pod/NAME, deploy/NAME, svc/NAME.
-import type { KubeObject, Pod } from "../control/objects.ts";
+import { WORKLOADS } from "../control/kinds.ts";
+import { matchesLabels } from "../control/labels.ts";
+import type { KubeObject, Pod, Service } from "../control/objects.ts";
 import { CliError } from "./errors.ts";
 import type { RunningLab } from "./running-lab.ts";
 
@@ -29,11 +31,10 @@ export async function findPod(lab: RunningLab, workload: string, namespace: stri
     throw new CliError(`${workload}: not found in namespace ${namespace}: ${hint}`);
   }
   if (kind === "Pod") return object as Pod;
-  const labels = selectorOf(object);
-  if (labels === undefined)
+  if (kind !== "Service" && !WORKLOADS.includes(kind))
     throw new CliError(`${workload}: a ${kind} runs nowhere: name a pod or a deployment`);
   const pods = (await listObjects(lab, "pods", namespace)).items as Pod[];
-  const own = pods.filter((pod) => Object.entries(labels).every(([k, v]) => pod.metadata.labels?.[k] === v));
+  const own = pods.filter((pod) => (kind === "Service" ? serves(pod, object) : isOwned(pod, object)));
   const running = own.find(
     (pod) => pod.status.phase === "Running" && pod.metadata.deletionTimestamp === undefined,
   );
@@ -42,10 +43,11 @@ export async function findPod(lab: RunningLab, workload: string, namespace: stri
   return chosen;
 }
 
-function selectorOf(object: KubeObject): Record<string, string> | undefined {
-  const { spec } = object as { spec?: { selector?: unknown } };
-  if (object.kind === "Deployment")
-    return (spec?.selector as { matchLabels?: Record<string, string> })?.matchLabels;
-  if (object.kind === "Service") return spec?.selector as Record<string, string> | undefined;
-  return undefined;
+function serves(pod: Pod, service: KubeObject): boolean {
+  const { selector } = (service as Service).spec;
+  return matchesLabels(selector, pod.metadata.labels);
+}
+
+function isOwned(pod: Pod, { kind, metadata }: KubeObject): boolean {
+  return pod.metadata.ownerReferences?.some((o) => o.kind === kind && o.name === metadata.name) === true;
 }

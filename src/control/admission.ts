@@ -25,6 +25,9 @@ function asksForNumbers({ spec }: Service): boolean {
   return ports || (spec.clusterIPs ?? []).length > 0 || (spec.healthCheckNodePort ?? 0) !== 0;
 }
 
+/** Of these the cluster fills in fields of the spec, which a later manifest does not repeat. */
+const KEPT_SPECS = new Set(["Job", "Node", "Pod"]);
+
 /** What an apply leaves alone: status, and labels and annotations that no manifest ever set. */
 export function merge(object: KubeObject, old: KubeObject, applied: KubeObject | undefined): KubeObject {
   const keep = (field: "labels" | "annotations"): Record<string, string> => {
@@ -43,7 +46,7 @@ export function merge(object: KubeObject, old: KubeObject, applied: KubeObject |
   const next = object as KubeObject & { status?: object; spec?: object };
   const before = old as KubeObject & { status?: object; spec?: object };
   const status = Object.keys(next.status ?? {}).length > 0 ? next.status : before.status;
-  const spec = object.kind === "Pod" || object.kind === "Node" ? { ...before.spec, ...next.spec } : next.spec;
+  const spec = KEPT_SPECS.has(object.kind) ? { ...before.spec, ...next.spec } : next.spec;
   return {
     ...object,
     metadata,

@@ -4,7 +4,7 @@
 //
 //   manifests ─▶ parse, validate, default ─▶ admit (allocate) ─▶ Store ─▶ watchers (agents, get -w)
 //                                                                 ▲ │
-//            NodeIpam · PodIpam · scheduler · ServiceAllocator ───┘ ├─▶ DeploymentController ─▶ pods
+//            NodeIpam · PodIpam · scheduler · ServiceAllocator ───┘ ├─▶ workload controllers ─▶ pods
 //                                                                   └─▶ EndpointSliceController ─▶ slices
 //
 // A call is all or nothing. When one is refused half way, objects are rolled back and the controllers' own state is
@@ -12,9 +12,7 @@
 import { PodwireError } from "../base/errors.ts";
 import { cidrs } from "../base/ip.ts";
 import { fieldOf, inOrder, merge } from "./admission.ts";
-import { DeploymentController } from "./controller/deployments.ts";
-import { EndpointSliceController } from "./controller/endpoint-slices.ts";
-import { EndpointsMirrorController } from "./controller/endpoints-mirror.ts";
+import { type Controller, makeControllers } from "./controller/controllers.ts";
 import { NodeIpam } from "./controller/node-ipam.ts";
 import { PodIpam } from "./controller/pod-ipam.ts";
 import { PodPlacer } from "./controller/pod-placer.ts";
@@ -35,7 +33,7 @@ import {
 import { type KubeObject, keyOf, type Namespace, type Node, type Pod, type Service } from "./objects.ts";
 import { type Action, nameOnly, namespaceObject, notFound, type Outcome, outcome } from "./outcome.ts";
 import { type SavedCluster, saveCluster } from "./saved-cluster.ts";
-import { type EventType, Store, type StoreEvent } from "./store.ts";
+import { type EventType, Store } from "./store.ts";
 import { validateUpdate } from "./validate/update.ts";
 
 export interface ClusterOptions {
@@ -55,14 +53,6 @@ export type { SavedCluster } from "./saved-cluster.ts";
 export interface Change {
   readonly type: EventType;
   readonly object: KubeObject;
-}
-
-/** Follows the store's events, and is asked again until it has nothing to do. */
-interface Controller {
-  onEvent(event: StoreEvent): void;
-  reconcile(): boolean;
-  /** Forgets what it had to do. */
-  settle(): void;
 }
 
 export class ClusterError extends PodwireError {}
@@ -193,6 +183,12 @@ export class Cluster {
     });
   }
 
+  /** For what comes due by time alone: to be called now and then. */
+  tick(): void {
+    const due = this.#controllers.filter((controller) => controller.tick?.() === true);
+    if (due.length > 0) this.#transaction(() => this.#reconcile());
+  }
+
   /** Tells every change after the call that made it. Returns the way to stop. */
   onChange(listener: (change: Change) => void): () => void {
     return this.store.watch(({ type, object }) => listener({ type, object }));
@@ -220,12 +216,8 @@ export class Cluster {
         this.store.put(this.#strict ? this.#placer.place(pod) : this.#placer.placeOrWait(pod)),
       delete: (pod: Pod) => this.#deletePod(pod, undefined),
     };
-    this.#controllers = [
-      this.#placer,
-      new DeploymentController(this.store, pods),
-      new EndpointSliceController(this.store),
-      new EndpointsMirrorController(this.store),
-    ];
+    const made = makeControllers(this.store, pods, this.#options.nowMs, (ms) => timeText(ms));
+    this.#controllers = [this.#placer, ...made];
     for (const controller of this.#controllers) {
       this.#inner.add(this.store.observe((event) => controller.onEvent(event)));
     }
@@ -394,7 +386,11 @@ export class Cluster {
   }
 
   #time(aheadSeconds: number): string {
-    const ms = this.#options.nowMs() + aheadSeconds * 1000;
-    return new Date(ms).toISOString().replace(/\.\d+Z$/, "Z"); // Kubernetes writes times to the second
+    return timeText(this.#options.nowMs() + aheadSeconds * 1000);
   }
+}
+
+/** Kubernetes writes times to the second. */
+function timeText(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
 }

@@ -14,6 +14,8 @@ import type {
   Service,
 } from "./objects.ts";
 
+import { WORKLOAD_DEFAULTS } from "./workload-defaults.ts";
+
 const AFFINITY_DEFAULT_SEC = 10800;
 
 const defaulters: Record<string, (object: never) => void> = {
@@ -22,6 +24,7 @@ const defaulters: Record<string, (object: never) => void> = {
   Endpoints: defaultEndpoints,
   Pod: defaultPod,
   Deployment: defaultDeployment,
+  ...Object.fromEntries(Object.entries(WORKLOAD_DEFAULTS).map(([kind, fill]) => [kind, templated(fill)])),
   NetworkPolicy: defaultNetworkPolicy,
   Node: defaultNode,
   Namespace: defaultNamespace,
@@ -127,6 +130,15 @@ function defaultProbe(probe: Probe): void {
   if (probe.httpGet === undefined) return;
   if ((probe.httpGet.path ?? "") === "") probe.httpGet.path = "/";
   if ((probe.httpGet.scheme ?? "") === "") probe.httpGet.scheme = "HTTP";
+}
+
+/** The defaults of a kind with a template, and those of the template's pods. */
+function templated(fill: (object: never) => void): (object: never) => void {
+  return (object: Deployment) => {
+    object.spec ??= {} as Deployment["spec"];
+    fill(object as never);
+    if (object.spec.template?.spec !== undefined) defaultPodSpec(object.spec.template.spec);
+  };
 }
 
 function defaultDeployment(deployment: Deployment): void {

@@ -41,6 +41,11 @@ export const KINDS: readonly KindInfo[] = [
   { ...core("Endpoints", "endpoints", ["ep"]), singular: "endpoints" },
   core("Pod", "pods", ["po"]),
   { ...core("Deployment", "deployments", ["deploy"]), apiVersion: "apps/v1" },
+  { ...core("ReplicaSet", "replicasets", ["rs"]), apiVersion: "apps/v1" },
+  { ...core("StatefulSet", "statefulsets", ["sts"]), apiVersion: "apps/v1" },
+  { ...core("DaemonSet", "daemonsets", ["ds"]), apiVersion: "apps/v1" },
+  { ...core("Job", "jobs", []), apiVersion: "batch/v1" },
+  core("ReplicationController", "replicationcontrollers", ["rc"]),
   { ...core("EndpointSlice", "endpointslices", []), apiVersion: "discovery.k8s.io/v1" },
   { ...core("NetworkPolicy", "networkpolicies", ["netpol"]), apiVersion: "networking.k8s.io/v1" },
   {
@@ -51,6 +56,16 @@ export const KINDS: readonly KindInfo[] = [
   configuration("KubeProxyConfiguration", "kubeproxy.config.k8s.io/v1alpha1"),
   configuration("Lab", "podwire.dev/v1alpha1"),
   configuration("AgentConfiguration", "podwire.dev/v1alpha1"),
+];
+
+/** What makes pods of a template. */
+export const WORKLOADS: readonly string[] = [
+  "DaemonSet",
+  "Deployment",
+  "Job",
+  "ReplicaSet",
+  "ReplicationController",
+  "StatefulSet",
 ];
 
 const byKind = new Map(KINDS.map((info) => [info.kind, info]));

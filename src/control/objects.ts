@@ -1,6 +1,7 @@
 // The Kubernetes objects as the control side sees them: the published types, with what validation and defaulting
 // guarantee made non-optional. Nothing here exists at run time.
 import type * as apps from "kubernetes-types/apps/v1.js";
+import type * as batch from "kubernetes-types/batch/v1.js";
 import type * as core from "kubernetes-types/core/v1.js";
 import type * as discovery from "kubernetes-types/discovery/v1.js";
 import type { ObjectMeta } from "kubernetes-types/meta/v1.js";
@@ -24,6 +25,26 @@ export type Service = KubeObject & {
   status: core.ServiceStatus;
 };
 export type Deployment = KubeObject & { kind: "Deployment"; spec: apps.DeploymentSpec };
+export type ReplicaSet = KubeObject & { kind: "ReplicaSet"; spec: apps.ReplicaSetSpec & Templated };
+export type StatefulSet = KubeObject & {
+  kind: "StatefulSet";
+  spec: apps.StatefulSetSpec;
+  status?: apps.StatefulSetStatus;
+};
+export type DaemonSet = KubeObject & {
+  kind: "DaemonSet";
+  spec: apps.DaemonSetSpec;
+  status?: apps.DaemonSetStatus;
+};
+export type Job = KubeObject & { kind: "Job"; spec: batch.JobSpec; status?: batch.JobStatus };
+export type ReplicationController = KubeObject & {
+  kind: "ReplicationController";
+  spec: core.ReplicationControllerSpec & Templated;
+};
+export type PodTemplate = core.PodTemplateSpec;
+interface Templated {
+  template: PodTemplate;
+}
 export type EndpointSlice = KubeObject & {
   kind: "EndpointSlice";
   addressType: string;

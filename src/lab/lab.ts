@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import type { Change, Cluster } from "../control/cluster.ts";
 import { hostPortsOf } from "../control/host-ports.ts";
-import { type KubeObject, keyOf, type Node, type Pod } from "../control/objects.ts";
+import { type Job, type KubeObject, keyOf, type Node, type Pod } from "../control/objects.ts";
 import {
   isReady,
   type LabStatus,
@@ -22,6 +22,8 @@ import { type NodePlan, type Topology, tunnelAddress } from "./topology.ts";
 
 /** The agent lets go of a deleted pod's device when it hears of it; its namespace is taken away after that. */
 const DETACH_MS = 100;
+/** What comes due by time alone: a Job's deadline, its next try. */
+const TICK_MS = 500;
 
 export interface LabOptions {
   topology: Topology;
@@ -45,6 +47,7 @@ export class Lab implements PodHost {
   private readonly endings = new Map<string, Promise<void>>();
   private stopping = false;
   private started = false;
+  private ticking: NodeJS.Timeout | undefined;
 
   constructor(options: LabOptions) {
     this.topology = options.topology;
@@ -69,6 +72,7 @@ export class Lab implements PodHost {
     await Promise.all(this.pods().map((pod) => this.podStarts(pod)));
     for (const pod of this.pods()) if (pod.metadata.deletionTimestamp !== undefined) this.podEnds(pod);
     this.servicesChanged();
+    this.ticking = setInterval(() => this.cluster.tick(), TICK_MS).unref();
     this.started = true;
   }
 
@@ -93,6 +97,7 @@ export class Lab implements PodHost {
   /** Ends all pods and agents. Namespaces and files are left to `lab down`. */
   async stop(graceMs: number): Promise<void> {
     this.stopping = true;
+    clearInterval(this.ticking);
     await Promise.race([
       Promise.all([...this.runners.values()].map((runner) => runner.stop(graceMs))),
       new Promise((resolve) => setTimeout(resolve, graceMs)),
@@ -108,11 +113,12 @@ export class Lab implements PodHost {
       ...(this.started ? [] : ["lab process: starting"]),
       ...nodes.filter((n) => n.state !== "Ready").map((n) => problem(`node ${n.name}`, n.state, n.reason)),
       ...this.pods()
-        .filter((pod) => !isReady(pod) && pod.status.phase !== "Succeeded")
+        .filter((pod) => !isReady(pod) && pod.status.phase !== "Succeeded" && !isFailedTry(pod))
         .map((pod) => {
           const what = `pod ${pod.metadata.namespace}/${pod.metadata.name}`;
           return problem(what, podStatusWord(pod), podReason(pod));
         }),
+      ...(this.cluster.list("Job") as Job[]).flatMap(failedJob),
     ];
     return {
       lab: this.topology.lab,
@@ -258,6 +264,17 @@ export class Lab implements PodHost {
 
 function runnerKey(pod: Pod): string {
   return pod.metadata.uid ?? keyOf(pod);
+}
+
+/** A Job's pod that failed: another one is tried, and when there are no more tries the Job says so. */
+function isFailedTry({ metadata, status }: Pod): boolean {
+  return status.phase === "Failed" && metadata.ownerReferences?.some((each) => each.kind === "Job") === true;
+}
+
+function failedJob(job: Job): string[] {
+  const end = job.status?.conditions?.find((c) => c.type === "Failed" && c.status === "True");
+  const { namespace, name } = job.metadata;
+  return end === undefined ? [] : [problem(`job ${namespace}/${name}`, "Failed", end.reason ?? "")];
 }
 
 function problem(what: string, state: string, reason: string): string {

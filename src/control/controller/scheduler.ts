@@ -1,8 +1,9 @@
 // Which node a pod goes to, where the manifest does not say: the one that fits with the fewest pods, the first by name
-// among equals. Fits: nodeSelector matches, the node is schedulable and has no taint that keeps pods away, and no other
+// among equals. Fits: nodeSelector and node affinity match, the node is schedulable and has no taint that keeps pods away, and no other
 // pod of it has a host port that this one asks for.
 import { type Labels, matchesLabels } from "../labels.ts";
 import { keyOf, type Node, type Pod } from "../objects.ts";
+import { fitsAffinity } from "./node-affinity.ts";
 
 export interface Placement {
   /** Undefined: no node fits; `reason` is the scheduler's sentence. */
@@ -44,20 +45,25 @@ export function noFreePorts(count: number): string {
   return unschedulable(count, [{ refusal: NO_FREE_PORTS }]);
 }
 
-function refusalOf(pod: Pod, node: Node): string {
+/** Why the pod may not run on the node; "" when it may. */
+export function refusalOf(pod: Pod, node: Node): string {
   const tolerated = (pod.spec.tolerations ?? []) as Toleration[];
   const taint = (node.spec.taints ?? []).find(
     (t) => t.effect !== "PreferNoSchedule" && !tolerated.some((tolerates) => tolerate(tolerates, t)),
   );
-  if (node.spec.unschedulable === true) return "were unschedulable";
+  if (node.spec.unschedulable === true && !tolerated.some((each) => tolerate(each, CORDONED)))
+    return "were unschedulable";
   if (taint !== undefined) return `had untolerated taint {${taint.key}: ${taint.value ?? ""}}`;
   const selector = pod.spec.nodeSelector as Labels | undefined;
   const wanted = Object.keys(selector ?? {}).length > 0;
-  if (wanted && !matchesLabels(selector, node.metadata.labels)) {
+  if ((wanted && !matchesLabels(selector, node.metadata.labels)) || !fitsAffinity(pod, node)) {
     return "didn't match Pod's node affinity/selector";
   }
   return "";
 }
+
+/** The taint that stands for `kubectl cordon`. */
+const CORDONED = { key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" };
 
 interface Toleration {
   readonly key?: string;

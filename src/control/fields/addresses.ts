@@ -4,6 +4,7 @@
 // all but the spelling of IPv6. Text that is no address stays as it is: validation refuses it.
 import { formatCidr, formatIp, isV4Mapped, parseCidr, parseIp } from "../../base/ip.ts";
 import { readCidr, readIp } from "../../base/loose-ip.ts";
+import { WORKLOADS } from "../kinds.ts";
 import type { KubeObject } from "../objects.ts";
 
 type Report = (field: string, text: string) => void;
@@ -20,6 +21,7 @@ const POD_SPEC = [
   "containers[*].ports[*].hostIP",
   "initContainers[*].ports[*].hostIP",
 ];
+const TEMPLATE_SPEC = POD_SPEC.map((path) => `spec.template.spec.${path}`);
 const POD_STATUS = ["podIP", "podIPs[*].ip", "hostIP", "hostIPs[*].ip"];
 const PEERS = ["spec.ingress[*].from[*].ipBlock", "spec.egress[*].to[*].ipBlock"];
 
@@ -33,7 +35,7 @@ export const ADDRESS_FIELDS: Readonly<Record<string, readonly AddressField[]>> =
   Endpoints: ips("subsets[*].addresses[*].ip", "subsets[*].notReadyAddresses[*].ip"),
   EndpointSlice: ips("endpoints[*].addresses[*]"),
   Pod: ips(...POD_SPEC.map((path) => `spec.${path}`), ...POD_STATUS.map((path) => `status.${path}`)),
-  Deployment: ips(...POD_SPEC.map((path) => `spec.template.spec.${path}`)),
+  ...Object.fromEntries(WORKLOADS.map((kind) => [kind, ips(...TEMPLATE_SPEC)])),
   Node: [...cidrs("spec.podCIDRs[*]", "spec.podCIDR"), ...ips("status.addresses[*].address")],
   NetworkPolicy: cidrs(...PEERS.flatMap((peer) => [`${peer}.cidr`, `${peer}.except[*]`])),
 };

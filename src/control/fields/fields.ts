@@ -6,9 +6,10 @@ import { type FieldRow, joinTables } from "./field-table.ts";
 import { NETWORK_FIELDS } from "./network-fields.ts";
 import { POD_FIELDS } from "./pod-fields.ts";
 import { PROXY_FIELDS } from "./proxy-fields.ts";
+import { WORKLOAD_FIELDS } from "./workload-fields.ts";
 
 /** Rows by type, then by field. */
-export const FIELDS = joinTables(CLUSTER_FIELDS, NETWORK_FIELDS, POD_FIELDS);
+export const FIELDS = joinTables(CLUSTER_FIELDS, WORKLOAD_FIELDS, NETWORK_FIELDS, POD_FIELDS);
 
 /** Types of objects and of kube-proxy's configuration: no name is in both. */
 export const TYPES: ReadonlyMap<string, ReadonlyMap<string, string>> = new Map([

@@ -8,7 +8,7 @@ PodTemplateSpec
   metadata,spec  served
 PodSpec
   activeDeadlineSeconds  lab  pods are not ended after a time
-  affinity  lab  pods are not drawn together or apart: the node with the fewest takes the next one
+  affinity  served
   automountServiceAccountToken  lab [true|false]  there are no tokens to mount
   containers,dnsConfig,dnsPolicy,hostNetwork,nodeName,nodeSelector,readinessGates  served
   enableServiceLinks  lab [true|false]  variables of Services (WEB_SERVICE_HOST) are not set

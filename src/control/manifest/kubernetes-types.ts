@@ -43,6 +43,13 @@ const TYPES = `
       lastState:ContainerState name:s ready:b resources:ResourceRequirements restartCount:i started:b
       state:ContainerState stopSignal:s user:any volumeMounts:[VolumeMountStatus]
   DaemonEndpoint: Port:i
+  DaemonSet: apiVersion:s kind:s metadata:ObjectMeta spec:DaemonSetSpec status:DaemonSetStatus
+  DaemonSetSpec: minReadySeconds:i revisionHistoryLimit:i selector:LabelSelector template:PodTemplateSpec
+      updateStrategy:DaemonSetUpdateStrategy
+  DaemonSetStatus: collisionCount:i conditions:[any] currentNumberScheduled:i desiredNumberScheduled:i
+      numberAvailable:i numberMisscheduled:i numberReady:i numberUnavailable:i observedGeneration:i
+      updatedNumberScheduled:i
+  DaemonSetUpdateStrategy: rollingUpdate:RollingUpdateDaemonSet type:s
   Deployment: apiVersion:s kind:s metadata:ObjectMeta spec:DeploymentSpec status:DeploymentStatus
   DeploymentCondition: lastTransitionTime:t lastUpdateTime:t message:s reason:s status:s type:s
   DeploymentSpec: minReadySeconds:i paused:b progressDeadlineSeconds:i replicas:i revisionHistoryLimit:i
@@ -94,6 +101,14 @@ const TYPES = `
   IPBlock: cidr:s except:[s]
   ISCSIVolumeSource: chapAuthDiscovery:b chapAuthSession:b fsType:s initiatorName:s iqn:s iscsiInterface:s
       lun:i portals:[s] readOnly:b secretRef:LocalObjectReference targetPortal:s
+  Job: apiVersion:s kind:s metadata:ObjectMeta spec:JobSpec status:JobStatus
+  JobCondition: lastProbeTime:t lastTransitionTime:t message:s reason:s status:s type:s
+  JobSpec: activeDeadlineSeconds:i backoffLimit:i backoffLimitPerIndex:i completionMode:s completions:i
+      managedBy:s manualSelector:b maxFailedIndexes:i parallelism:i podFailurePolicy:any
+      podReplacementPolicy:s selector:LabelSelector successPolicy:any suspend:b template:PodTemplateSpec
+      ttlSecondsAfterFinished:i
+  JobStatus: active:i completedIndexes:s completionTime:t conditions:[JobCondition] failed:i
+      failedIndexes:s ready:i startTime:t succeeded:i terminating:i uncountedTerminatedPods:any
   KeyToPath: key:s mode:i path:s
   LabelSelector: matchExpressions:[LabelSelectorRequirement] matchLabels:{s}
   LabelSelectorRequirement: key:s operator:s values:[s]
@@ -196,10 +211,21 @@ const TYPES = `
   QuobyteVolumeSource: group:s readOnly:b registry:s tenant:s user:s volume:s
   RBDVolumeSource: fsType:s image:s keyring:s monitors:[s] pool:s readOnly:b
       secretRef:LocalObjectReference user:s
+  ReplicaSet: apiVersion:s kind:s metadata:ObjectMeta spec:ReplicaSetSpec status:ReplicaSetStatus
+  ReplicaSetSpec: minReadySeconds:i replicas:i selector:LabelSelector template:PodTemplateSpec
+  ReplicaSetStatus: availableReplicas:i conditions:[any] fullyLabeledReplicas:i observedGeneration:i
+      readyReplicas:i replicas:i terminatingReplicas:i
+  ReplicationController: apiVersion:s kind:s metadata:ObjectMeta spec:ReplicationControllerSpec
+      status:ReplicationControllerStatus
+  ReplicationControllerSpec: minReadySeconds:i replicas:i selector:{s} template:PodTemplateSpec
+  ReplicationControllerStatus: availableReplicas:i conditions:[any] fullyLabeledReplicas:i
+      observedGeneration:i readyReplicas:i replicas:i
   ResourceClaim: name:s request:s
   ResourceFieldSelector: containerName:s divisor:q resource:s
   ResourceRequirements: claims:[ResourceClaim] limits:{q} requests:{q}
   RollingUpdateDeployment: maxSurge:x maxUnavailable:x
+  RollingUpdateDaemonSet: maxSurge:x maxUnavailable:x
+  RollingUpdateStatefulSetStrategy: maxUnavailable:x partition:i
   SELinuxOptions: level:s role:s type:s user:s
   ScaleIOVolumeSource: fsType:s gateway:s protectionDomain:s readOnly:b secretRef:LocalObjectReference
       sslEnabled:b storageMode:s storagePool:s system:s volumeName:s
@@ -226,6 +252,14 @@ const TYPES = `
   ServiceStatus: conditions:[Condition] loadBalancer:LoadBalancerStatus
   SessionAffinityConfig: clientIP:ClientIPConfig
   SleepAction: seconds:i
+  StatefulSet: apiVersion:s kind:s metadata:ObjectMeta spec:StatefulSetSpec status:StatefulSetStatus
+  StatefulSetOrdinals: start:i
+  StatefulSetSpec: minReadySeconds:i ordinals:StatefulSetOrdinals persistentVolumeClaimRetentionPolicy:any
+      podManagementPolicy:s replicas:i revisionHistoryLimit:i selector:LabelSelector serviceName:s
+      template:PodTemplateSpec updateStrategy:StatefulSetUpdateStrategy volumeClaimTemplates:[any]
+  StatefulSetStatus: availableReplicas:i collisionCount:i conditions:[any] currentReplicas:i
+      currentRevision:s observedGeneration:i readyReplicas:i replicas:i updateRevision:s updatedReplicas:i
+  StatefulSetUpdateStrategy: rollingUpdate:RollingUpdateStatefulSetStrategy type:s
   StorageOSVolumeSource: fsType:s readOnly:b secretRef:LocalObjectReference volumeName:s volumeNamespace:s
   Sysctl: name:s value:s
   TCPSocketAction: host:s port:x

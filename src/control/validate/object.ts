@@ -10,6 +10,13 @@ import { validatePod } from "./pod.ts";
 import { validateService } from "./service.ts";
 import { validateServiceCidr } from "./service-cidr.ts";
 import { validateDeployment, validateNode } from "./workload.ts";
+import {
+  validateDaemonSet,
+  validateJob,
+  validateReplicaSet,
+  validateReplicationController,
+  validateStatefulSet,
+} from "./workloads.ts";
 
 const rules: Record<string, (object: never, problems: FieldProblems) => void> = {
   Service: validateService,
@@ -17,6 +24,11 @@ const rules: Record<string, (object: never, problems: FieldProblems) => void> = 
   Endpoints: validateEndpoints,
   Pod: validatePod,
   Deployment: validateDeployment,
+  ReplicaSet: validateReplicaSet,
+  StatefulSet: validateStatefulSet,
+  DaemonSet: validateDaemonSet,
+  Job: validateJob,
+  ReplicationController: validateReplicationController,
   NetworkPolicy: validateNetworkPolicy,
   Node: validateNode,
   ServiceCIDR: validateServiceCidr,

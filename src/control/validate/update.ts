@@ -5,6 +5,7 @@ import type { FieldProblems } from "../manifest/field-problems.ts";
 import { type FieldPath, formatPath } from "../manifest/field-problems.ts";
 import type { Deployment, EndpointSlice, KubeObject, Node, Pod, PodSpec, Service } from "../objects.ts";
 import { deepEqual } from "../store.ts";
+import { selectorIsFixed, validateJobUpdate, validateStatefulSetUpdate } from "./workloads.ts";
 
 const POD_TEXT =
   "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`," +
@@ -15,6 +16,10 @@ const rules: Record<string, (next: never, old: never, problems: FieldProblems) =
   Pod: validatePodUpdate,
   Service: validateServiceUpdate,
   Deployment: validateDeploymentUpdate,
+  ReplicaSet: selectorIsFixed,
+  DaemonSet: selectorIsFixed,
+  StatefulSet: validateStatefulSetUpdate,
+  Job: validateJobUpdate,
   EndpointSlice: validateEndpointSliceUpdate,
   Node: validateNodeUpdate,
 };

@@ -1,0 +1,38 @@
+// The controllers that make pods and slices of objects, in the order in which they are told and asked.
+import type { Store, StoreEvent } from "../store.ts";
+import { DaemonSetController } from "./daemon-sets.ts";
+import { DeploymentController } from "./deployments.ts";
+import { EndpointSliceController } from "./endpoint-slices.ts";
+import { EndpointsMirrorController } from "./endpoints-mirror.ts";
+import { JobController } from "./jobs.ts";
+import { ReplicaSetController } from "./replica-sets.ts";
+import { StatefulSetController } from "./stateful-sets.ts";
+import type { PodActions } from "./workload.ts";
+
+/** Follows the store's events, and is asked again until it has nothing to do. */
+export interface Controller {
+  onEvent(event: StoreEvent): void;
+  reconcile(): boolean;
+  /** Forgets what it had to do. */
+  settle(): void;
+  /** Marks what time alone has made due; true when there was something. */
+  tick?(): boolean;
+}
+
+export function makeControllers(
+  store: Store,
+  pods: PodActions,
+  nowMs: () => number,
+  time: (ms: number) => string,
+): Controller[] {
+  return [
+    new DeploymentController(store, pods),
+    new ReplicaSetController("ReplicaSet", store, pods),
+    new ReplicaSetController("ReplicationController", store, pods),
+    new StatefulSetController(store, pods),
+    new DaemonSetController(store, pods),
+    new JobController(store, pods, nowMs, time),
+    new EndpointSliceController(store),
+    new EndpointsMirrorController(store),
+  ];
+}

@@ -1,0 +1,40 @@
+// What the API server fills in of ReplicaSets, StatefulSets, DaemonSets, Jobs and ReplicationControllers. Their templates'
+// pods are filled in like all pods.
+import type { DaemonSet, Job, ReplicaSet, ReplicationController, StatefulSet } from "./objects.ts";
+
+export const WORKLOAD_DEFAULTS: Record<string, (object: never) => void> = {
+  ReplicaSet: ({ spec }: ReplicaSet) => void (spec.replicas ??= 1),
+  ReplicationController: defaultReplicationController,
+  StatefulSet: ({ spec }: StatefulSet) => {
+    spec.replicas ??= 1;
+    spec.podManagementPolicy ||= "OrderedReady";
+    spec.updateStrategy ??= {};
+    spec.updateStrategy.type ||= "RollingUpdate";
+    if (spec.updateStrategy.type !== "RollingUpdate") return;
+    spec.updateStrategy.rollingUpdate ??= {};
+    spec.updateStrategy.rollingUpdate.partition ??= 0;
+  },
+  DaemonSet: ({ spec }: DaemonSet) => {
+    spec.updateStrategy ??= {};
+    spec.updateStrategy.type ||= "RollingUpdate";
+    if (spec.updateStrategy.type !== "RollingUpdate") return;
+    spec.updateStrategy.rollingUpdate ??= {};
+    spec.updateStrategy.rollingUpdate.maxUnavailable ??= 1;
+  },
+  Job: ({ spec }: Job) => {
+    if (spec.completions === undefined && spec.parallelism === undefined) spec.completions = 1;
+    spec.parallelism ??= 1;
+    spec.backoffLimit ??= 6;
+    spec.completionMode ||= "NonIndexed";
+    spec.suspend ??= false;
+  },
+};
+
+/** Labels and selector are those of the template, where it leaves them out. */
+function defaultReplicationController({ metadata, spec }: ReplicationController): void {
+  spec.replicas ??= 1;
+  const labels = spec.template?.metadata?.labels ?? {};
+  if (Object.keys(labels).length === 0) return;
+  if (Object.keys(spec.selector ?? {}).length === 0) spec.selector = { ...labels };
+  if (Object.keys(metadata.labels ?? {}).length === 0) metadata.labels = { ...labels };
+}
