@@ -5,14 +5,14 @@ import type { Outcome } from "../control/cluster.ts";
 import { WORKLOADS } from "../control/kinds.ts";
 import { globals, note, progress } from "./context.ts";
 import { CliError, usageError } from "./errors.ts";
-import { collect, readAll } from "./manifests.ts";
+import { collect, namespaceBody, readAll } from "./manifests.ts";
 import { type Outcomes, printOutcomes } from "./outcomes.ts";
 import { type RunningLab, runningLab } from "./running-lab.ts";
 import { listObjects } from "./workload.ts";
 
 interface Flags {
   filename?: string[];
-  namespace: string;
+  namespace?: string;
   gracePeriod?: string;
   wait: boolean;
   timeout: string;
@@ -26,7 +26,7 @@ export function register(program: Command): void {
     .description("delete objects by manifest, or by kind and name")
     .usage("-f FILE… | KIND NAME… | KIND/NAME…")
     .option("-f, --filename <file>", "file, directory, or - for standard input; may be repeated", collect)
-    .option("-n, --namespace <namespace>", "namespace of the objects", "default")
+    .option("-n, --namespace <namespace>", "namespace of the objects (default: their own, or default)")
     .option("--grace-period <seconds>", "instead of the pod's own")
     .option("--no-wait", "do not wait until pods have ended")
     .option("--timeout <seconds>", "how long to wait", "120")
@@ -49,7 +49,7 @@ export function register(program: Command): void {
 
 function bodies(words: string[], flags: Flags): object[] {
   const grace = flags.gracePeriod === undefined ? {} : { graceSeconds: Number(flags.gracePeriod) };
-  const common = { namespace: flags.namespace, ...grace };
+  const common = { ...namespaceBody(flags.namespace), ...grace };
   if (flags.filename !== undefined) {
     if (words.length > 0) throw usageError("delete: either -f FILE or KIND NAME, not both");
     return [{ ...common, manifests: readAll(flags.filename) }];

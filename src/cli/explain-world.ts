@@ -7,6 +7,7 @@ import type { AgentConfig } from "../control/config/agent.ts";
 import { defaultProxyConfig, type ProxyConfig } from "../control/config/proxy.ts";
 import { readProxyFile } from "../control/config/read-config.ts";
 import { withMirroredSlices } from "../control/controller/endpoints-mirror.ts";
+import { externalIpWarnings } from "../control/external-ips.ts";
 import { warningLines } from "../control/fields/warnings.ts";
 import { WORKLOADS } from "../control/kinds.ts";
 import { type ManifestText, parseObjects } from "../control/manifest/manifest.ts";
@@ -81,7 +82,14 @@ async function labWorld(flags: Globals, options: WorldOptions): Promise<World> {
 export function rawObjects(texts: readonly ManifestText[], passed: PassedOver): KubeObject[] {
   const manifests = parseObjects(texts, { passed });
   noteOnce(warningLines(manifests, "node"));
-  return withMirroredSlices(manifests.map(({ object }) => object));
+  const objects = manifests.map(({ object }) => object);
+  noteOnce(
+    externalIpWarnings(
+      objects,
+      objects.filter(({ kind }) => kind === "Node"),
+    ),
+  );
+  return withMirroredSlices(objects);
 }
 
 /** Without a word on the cluster's range: podwire's own, or where the nodes' ranges lie elsewhere, those. */

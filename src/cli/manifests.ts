@@ -41,6 +41,11 @@ export function named(flag: string, names: string | readonly string[] | undefine
   return [names ?? []].flat().map((name) => ({ flag, name }));
 }
 
+/** What a call says of namespaces: with -n all objects are of that one, and none may name another. */
+export function namespaceBody(given: string | undefined): { namespace: string; isNamespaceFixed: boolean } {
+  return { namespace: given ?? "default", isNamespaceFixed: given !== undefined };
+}
+
 /** Repeatable option. */
 export function collect(value: string, list: string[] | undefined): string[] {
   return [...(list ?? []), value];

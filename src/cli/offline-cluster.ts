@@ -3,6 +3,7 @@
 import { Cluster } from "../control/cluster.ts";
 import { type AgentConfig, agentConfig } from "../control/config/agent.ts";
 import { readAgentFile, readProxyFile } from "../control/config/read-config.ts";
+import { externalIpWarnings } from "../control/external-ips.ts";
 import { warningLines } from "../control/fields/warnings.ts";
 import { goArchitecture } from "../control/kubelet-labels.ts";
 import { FieldProblems } from "../control/manifest/field-problems.ts";
@@ -82,6 +83,7 @@ function clusterOf(texts: readonly ManifestText[]): KubeObject[] {
   }
   cluster.applyManifests(manifests);
   for (const line of passed.notes()) note(line);
+  noteOnce(externalIpWarnings(cluster.list("Service"), cluster.list("Node")));
   for (const pod of cluster.list("Pod") as Pod[]) cluster.update(ready(pod));
   return KINDS.flatMap((kind) => cluster.list(kind));
 }

@@ -15,6 +15,7 @@
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Change } from "../control/cluster.ts";
+import { externalIpWarnings } from "../control/external-ips.ts";
 import { warningLines } from "../control/fields/warnings.ts";
 import { type ManifestText, parseObjects } from "../control/manifest/manifest.ts";
 import { PassedOver } from "../control/passed-over.ts";
@@ -99,11 +100,16 @@ async function route(
         Number(query("offset") ?? 0),
       );
     case "POST /apply": {
-      const body = (await readJsonBody(request)) as { manifests: ManifestText[]; namespace?: string };
+      const body = (await readJsonBody(request)) as ManifestBody;
       const passed = new PassedOver();
-      const manifests = parseObjects(body.manifests, { namespace: body.namespace ?? "default", passed });
+      const manifests = parseObjects(body.manifests, namespaceOptions(body, passed));
       const items = lab.cluster.applyManifests(manifests);
-      return answer(response, { items, notes: [...passed.notes(), ...warningLines(manifests, "lab")] });
+      const objects = manifests.map(({ object }) => object);
+      const warnings = externalIpWarnings(objects, lab.cluster.list("Node"));
+      return answer(response, {
+        items,
+        notes: [...passed.notes(), ...warningLines(manifests, "lab"), ...warnings],
+      });
     }
     case "POST /delete":
       return answer(response, remove(lab, (await readJsonBody(request)) as DeleteBody));
@@ -125,10 +131,23 @@ async function route(
   }
 }
 
-interface DeleteBody {
-  manifests?: ManifestText[];
-  kind?: string;
+interface ManifestBody {
+  manifests: ManifestText[];
+  /** Of objects that name none. */
   namespace?: string;
+  /** No object may name another one. */
+  isNamespaceFixed?: boolean;
+}
+
+function namespaceOptions(
+  { namespace = "default", isNamespaceFixed }: Omit<ManifestBody, "manifests">,
+  passed: PassedOver,
+) {
+  return { namespace, passed, onlyNamespace: isNamespaceFixed === true ? namespace : undefined };
+}
+
+interface DeleteBody extends Partial<ManifestBody> {
+  kind?: string;
   names?: string[];
   graceSeconds?: number;
 }
@@ -139,7 +158,7 @@ function remove(lab: Lab, body: DeleteBody): unknown {
   const items =
     manifests === undefined
       ? lab.cluster.deleteNamed(kind, namespace, names, graceSeconds)
-      : lab.cluster.deleteManifests(manifests, graceSeconds, { namespace, passed });
+      : lab.cluster.deleteManifests(manifests, graceSeconds, namespaceOptions(body, passed));
   return { items, notes: passed.notes() };
 }
 

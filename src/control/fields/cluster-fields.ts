@@ -7,7 +7,7 @@ ObjectMeta
   creationTimestamp,deletionTimestamp,resourceVersion,uid  served  set by the lab; files that are a dump keep theirs
   deletionGracePeriodSeconds  served
   finalizers  lab  nothing waits for them: what is deleted is gone
-  generateName  kept  beside a name; without one the object is refused
+  generateName  served  makes a name where there is none, the same one each time
   generation,managedFields,selfLink  kept
   ownerReferences  lab  what an owner leaves behind stays; only a lab's own controllers clear up
 Namespace

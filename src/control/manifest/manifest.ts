@@ -6,6 +6,7 @@ import { applyDefaults } from "../defaults.ts";
 import { standardizeAddresses } from "../fields/addresses.ts";
 import { type FieldNote, notDone } from "../fields/fields.ts";
 import { serviceNotes } from "../fields/service-notes.ts";
+import { NameMaker } from "../generate-name.ts";
 import { judgeKind } from "../judge-kind.ts";
 import type { KindInfo } from "../kinds.ts";
 import type { KubeObject } from "../objects.ts";
@@ -57,6 +58,8 @@ export class ManifestError extends PodwireError {
 export interface ParseOptions {
   /** Namespace of namespaced objects that name none. */
   readonly namespace?: string;
+  /** The only namespace that objects may name: that of `-n`, where it was given. */
+  readonly onlyNamespace?: string | undefined;
   /** Told of objects that are passed over since their kinds are not the network's business. */
   readonly passed?: PassedOver;
 }
@@ -117,6 +120,7 @@ export function* parseSteps(
 ): Generator<void, Manifest[]> {
   const problems: ManifestProblem[] = [];
   const manifests: Manifest[] = [];
+  const names = new NameMaker();
   for (const { file, text } of texts) {
     const pieces = isJson(text) ? [{ text, line: 0, documents: 0 }] : splitDocuments(text);
     for (const piece of pieces) {
@@ -126,7 +130,7 @@ export function* parseSteps(
       yield;
       for (const reading of readings ?? []) {
         if (typeof reading === "string") options.passed?.add(reading);
-        else manifests.push(manifestFrom(reading, source));
+        else manifests.push(manifestFrom({ ...reading, object: names.named(reading.object) }, source));
       }
       if (readings !== undefined) after?.set(piece.text, readings);
     }
@@ -298,6 +302,7 @@ function readObject(
     standardizeAddresses(object, (field, text) => notes.push(addressNote(field, text)));
     serviceNotes(object, (field, text) => notes.push({ field, text, scope: "node" }));
     applyDefaults(object, info.namespaced, options.namespace ?? "default");
+    if (info.namespaced) checkNamespace(object.metadata.namespace, options.onlyNamespace, found);
     validateObject(object, info, found);
   }
   const name = titleOf(object, kind);
@@ -317,6 +322,14 @@ function withoutKind(value: object): string {
     return ": this is a Helm chart's Chart.yaml: give what `helm template` prints";
   const isKustomization = "resources" in value && Array.isArray(value.resources);
   return isKustomization ? ": this is a kustomization: give what `kubectl kustomize` prints" : "";
+}
+
+/** kubectl's own check, in its words. */
+function checkNamespace(named: string | undefined, only: string | undefined, problems: FieldProblems): void {
+  if (only === undefined || named === only) return;
+  const what = `the namespace from the provided object "${named}" does not match the namespace "${only}"`;
+  const way = `You must pass '--namespace=${named}' to perform this operation.`;
+  problems.add(["metadata", "namespace"], `${what}. ${way}`);
 }
 
 function checkDuplicates(manifests: readonly Manifest[], problems: ManifestProblem[]): void {

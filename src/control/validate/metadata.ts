@@ -26,10 +26,15 @@ export function validateMetadata(
   problems: FieldProblems,
 ): void {
   const path: FieldPath = ["metadata"];
-  if (metadata?.name === undefined || metadata.name === "") {
+  const rule = nameRules[info.kind] ?? dns1123Subdomain;
+  const { name = "", generateName = "" } = metadata ?? {};
+  if (name === "" && generateName !== "") {
+    // A part of a name: it may end in a dash.
+    checkName(problems, [...path, "generateName"], generateName.replace(/-$/, "a"), rule);
+  } else if (name === "") {
     problems.required([...path, "name"], "name or generateName is required");
   } else {
-    checkName(problems, [...path, "name"], metadata.name, nameRules[info.kind] ?? dns1123Subdomain);
+    checkName(problems, [...path, "name"], name, rule);
   }
   if (info.namespaced) checkName(problems, [...path, "namespace"], metadata?.namespace, dns1123Label);
   else if (metadata?.namespace !== undefined && metadata.namespace !== "") {
