@@ -1,5 +1,5 @@
-// An externalIP that is a node's address: the Service takes over that node's own port, for who asks it from outside and on
-// every node. Kubernetes says nothing and does it; it has cut people off from their nodes' SSH and kubelets.
+// An externalIP that is a node's address: the Service takes over that node's own port, for who asks it from outside and
+// on every node. Kubernetes says nothing and does it; it has cut people off from their nodes' SSH and kubelets.
 import type { KubeObject, Node, Service } from "./objects.ts";
 
 /** A line for each Service that has such an address. */

@@ -1,5 +1,5 @@
-// What the API server fills in of ReplicaSets, StatefulSets, DaemonSets, Jobs and ReplicationControllers. Their templates'
-// pods are filled in like all pods.
+// What the API server fills in of ReplicaSets, StatefulSets, DaemonSets, Jobs and ReplicationControllers. The pods of
+// their templates are filled in like all pods.
 import type { DaemonSet, Job, ReplicaSet, ReplicationController, StatefulSet } from "./objects.ts";
 
 export const WORKLOAD_DEFAULTS: Record<string, (object: never) => void> = {

@@ -99,18 +99,8 @@ async function route(
         query("container") ?? "",
         Number(query("offset") ?? 0),
       );
-    case "POST /apply": {
-      const body = (await readJsonBody(request)) as ManifestBody;
-      const passed = new PassedOver();
-      const manifests = parseObjects(body.manifests, namespaceOptions(body, passed));
-      const items = lab.cluster.applyManifests(manifests);
-      const objects = manifests.map(({ object }) => object);
-      const warnings = externalIpWarnings(objects, lab.cluster.list("Node"));
-      return answer(response, {
-        items,
-        notes: [...passed.notes(), ...warningLines(manifests, "lab"), ...warnings],
-      });
-    }
+    case "POST /apply":
+      return answer(response, apply(lab, (await readJsonBody(request)) as ManifestBody));
     case "POST /delete":
       return answer(response, remove(lab, (await readJsonBody(request)) as DeleteBody));
     case "POST /scale":
@@ -144,6 +134,18 @@ function namespaceOptions(
   passed: PassedOver,
 ) {
   return { namespace, passed, onlyNamespace: isNamespaceFixed === true ? namespace : undefined };
+}
+
+function apply(lab: Lab, body: ManifestBody): unknown {
+  const passed = new PassedOver();
+  const manifests = parseObjects(body.manifests, namespaceOptions(body, passed));
+  const items = lab.cluster.applyManifests(manifests);
+  const objects = manifests.map(({ object }) => object);
+  const warnings = externalIpWarnings(objects, lab.cluster.list("Node"));
+  return {
+    items,
+    notes: [...passed.notes(), ...warningLines(manifests, "lab"), ...warnings],
+  };
 }
 
 interface DeleteBody extends Partial<ManifestBody> {

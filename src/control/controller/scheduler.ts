@@ -1,6 +1,6 @@
 // Which node a pod goes to, where the manifest does not say: the one that fits with the fewest pods, the first by name
-// among equals. Fits: nodeSelector and node affinity match, the node is schedulable and has no taint that keeps pods away, and no other
-// pod of it has a host port that this one asks for.
+// among equals. Fits: nodeSelector and node affinity match, the node is schedulable and has no taint that keeps pods
+// away, and no other pod of it has a host port that this one asks for.
 import { type Labels, matchesLabels } from "../labels.ts";
 import { keyOf, type Node, type Pod } from "../objects.ts";
 import { fitsAffinity } from "./node-affinity.ts";
