@@ -114,6 +114,7 @@ export class InlinePlane implements Plane, InlineDevices {
     this.#immediate = undefined;
     const plane = this.#engine;
     const nowMs = performance.now() - this.#startedMs;
+    plane.epochMs = Date.now() - nowMs;
     engine.setClock(plane, nowMs);
     const { watchers } = plane.tables;
     if (watchers.active !== 0) watchers.clockUs[0] = Date.now() * 1000;

@@ -175,6 +175,7 @@ function lookAtLoad(nowMs: number): void {
   follow(cpuLatency, (turns * 1000) / elapsedMs, nowMs);
   turns = 0;
   period.startMs = nowMs;
+  plane.epochMs = Date.now() - nowMs; // NTP may have moved it
   if (processorTime !== null) adjustPriority(processorTime, nowMs, elapsedMs);
   tellProblems();
 }

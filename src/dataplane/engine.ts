@@ -32,6 +32,7 @@ export const BATCH = 64;
 /** Bytes of one receive call: superframes of a larger batch would push each other out of the cache. */
 const BYTE_BUDGET = 128 * 1024; // one TCP stream, Gbit/s: 8.7 at 128 KiB, 8.5 at 512, 8.4 at 64 and 1024; busy machine
 const AREAS = 4;
+const DAY_MS = 86_400_000;
 const EAGAIN = 11;
 const ENETDOWN = 100; // said once by a packet socket whose link went down; it works again when the link is back
 
@@ -58,6 +59,7 @@ export class Engine {
   readonly rxLensPin: MaybePinned<Int32Array>;
   readonly probes = new Int32Array(64);
   nowSec = 1;
+  epochMs = 0; // UTC when the clock was 0; only IPv4's Timestamp option asks for it
   lastSweepMs = 0;
   fdbHand = 0; // where ageing goes on
   /** Packets of the last turn, for the caller's decision to wait. */
@@ -172,6 +174,7 @@ function forwardFrom(e: Engine, id: number, at: number, n: number): number {
 /** Sets the engine's clock: milliseconds since its start, read once a turn by the caller. */
 export function setClock(e: Engine, nowMs: number): void {
   e.tables.nowMs = nowMs | 0;
+  e.tables.dayMs = ((e.epochMs + nowMs) % DAY_MS) | 0;
   // Starts at 1: a zero in an "expires at" column means "free".
   e.nowSec = ((nowMs / 1000) | 0) + 1;
   conntrack.setClock(e.tables.conntrack, e.nowSec);

@@ -16,6 +16,7 @@ export const IcmpRequest = Object.freeze({
   TCP_RESET: 8, // no ICMP at all: the answer of a port where nobody listens
   ECHO_REPLY: 9, // no error: a ping that was taken in, to be answered
   UNKNOWN_OPTION: 10,
+  PARAMETER_PROBLEM: 11, // IPv4
 } as const);
 
 export function requestPortUnreachable(pkt: Packet): void {
@@ -27,6 +28,11 @@ export function requestIcmp(pkt: Packet, what: number): void {
 /** `pointer`: bytes from the IP header to the option that is not known. */
 export function requestUnknownOption(pkt: Packet, pointer: number): void {
   pkt.icmpRequest = IcmpRequest.UNKNOWN_OPTION;
+  pkt.icmpMtu = pointer;
+}
+/** `pointer`: bytes from the IPv4 header to what is wrong. */
+export function requestParameterProblem(pkt: Packet, pointer: number): void {
+  pkt.icmpRequest = IcmpRequest.PARAMETER_PROBLEM;
   pkt.icmpMtu = pointer;
 }
 export function requestFragmentationNeeded(pkt: Packet, mtu: number): void {

@@ -70,6 +70,7 @@ export class Packet {
   l3 = 0; //             IP header
   l4 = 0; //             upper-layer header; 0 when this is not a first fragment
   proto = 0; //          upper-layer protocol
+  options = 0; //        1: IPv4 header with options
   ipLen = 0; //          bytes of the IP packet, header included
   fragment = 0; //       1: first fragment, 2: later fragment, 0: whole
   fragMax = 0; //        largest fragment it came in, bytes of IP packet; 0: it came whole
@@ -127,6 +128,7 @@ export function begin(pkt: Packet, off: number, len: number, inPort: number): vo
   pkt.l3 = 0;
   pkt.l4 = 0;
   pkt.proto = 0;
+  pkt.options = 0;
   pkt.ipLen = 0;
   pkt.fragment = 0;
   pkt.fragMax = 0;

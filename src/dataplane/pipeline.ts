@@ -12,6 +12,7 @@ import * as pool from "./slot-pool.ts";
 import { answerArp } from "./stage/answer-arp.ts";
 import { answerEcho } from "./stage/answer-echo.ts";
 import { answerNd } from "./stage/answer-nd.ts";
+import { checkOptions } from "./stage/check-options.ts";
 import { checkSource } from "./stage/check-source.ts";
 import { chooseBackend } from "./stage/choose-backend.ts";
 import { clampMss } from "./stage/clamp-mss.ts";
@@ -103,6 +104,10 @@ function forwardIp(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdi
   if (v === NEXT) {
     v = route(pkt, t); //                                local stack, pod, fabric or tunnel; TTL, MTU
     note(pkt, t, S.ROUTE, v);
+  }
+  if (v === NEXT && pkt.options !== 0) {
+    v = checkOptions(pkt, t); //                         IPv4 options: what a router may act on
+    if (v !== NEXT) note(pkt, t, S.CHECK_OPTIONS, v);
   }
   if (v === NEXT) {
     v = enforcePolicy(pkt, t); //                        filter FORWARD

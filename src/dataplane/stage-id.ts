@@ -21,6 +21,7 @@ export const StageId = Object.freeze({
   SEND_TCP_RESET: 18,
   ANSWER_ECHO: 19,
   RESET_REMOVED: 20,
+  CHECK_OPTIONS: 21,
 } as const);
 export type StageId = (typeof StageId)[keyof typeof StageId];
 
@@ -46,6 +47,7 @@ export const STAGE_NAMES: readonly string[] = [
   "send-tcp-reset",
   "answer-echo",
   "reset-removed",
+  "check-options",
 ];
 
 /** The place in Linux that does the same. */
@@ -71,4 +73,5 @@ export const STAGE_HOOKS: readonly string[] = [
   "tcp_v4_send_reset",
   "icmp_echo",
   "",
+  "ip_rcv_options",
 ];

@@ -138,6 +138,7 @@ export class Tables {
   gaveWayMs = -1; // when a connection last had to give its source port up …
   gaveWayPlace = 0; // … and for which destination
   nowMs = 0; // engine clock of the batch
+  dayMs = 0; // the same as milliseconds since midnight UTC
   ipId = 1; // identification of packets we make ourselves
 
   constructor(init: TablesInit) {

@@ -9,6 +9,7 @@ import * as ethernet from "../wire/ethernet.ts";
 import * as icmpv4 from "../wire/icmpv4.ts";
 import * as icmpv6 from "../wire/icmpv6.ts";
 import * as ipv4 from "../wire/ipv4.ts";
+import * as options from "../wire/ipv4-options.ts";
 import * as ipv6 from "../wire/ipv6.ts";
 import * as ndp from "../wire/ndp.ts";
 import * as sctp from "../wire/sctp.ts";
@@ -47,7 +48,7 @@ const ACCESSORS: readonly {
     all: [
       ...[ipv4.tos, ipv4.totalLen, ipv4.id, ipv4.flagsFragment, ipv4.fragOffset, ipv4.moreFragments],
       ...[ipv4.dontFragment, ipv4.isFragment, ipv4.ttl, ipv4.proto, ipv4.checksum, ipv4.src, ipv4.dst],
-      ...[ipv4.headerLen, ipv4.optionsWellFormed, ipv4.checksumOk],
+      ...[ipv4.headerLen, ipv4.hasSourceRoute, options.findProblem, ipv4.checksumOk],
     ],
   },
   {

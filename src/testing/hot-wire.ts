@@ -7,6 +7,7 @@ import * as ethernet from "../wire/ethernet.ts";
 import * as icmpv4 from "../wire/icmpv4.ts";
 import * as icmpv6 from "../wire/icmpv6.ts";
 import * as ipv4 from "../wire/ipv4.ts";
+import * as options from "../wire/ipv4-options.ts";
 import * as ipv6 from "../wire/ipv6.ts";
 import * as ndp from "../wire/ndp.ts";
 import * as sctp from "../wire/sctp.ts";
@@ -106,7 +107,7 @@ function touchIpv4(view: DataView, l3: number, end: number): number {
   ipv4.decrementTtl(view, l3);
   ipv4.setTtl(view, l3, 64);
   ipv4.computeChecksum(view, l3);
-  if (ipv4.isFragment(view, l3) || !ipv4.optionsWellFormed(view, l3)) return 1;
+  if (ipv4.isFragment(view, l3) || options.findProblem(view, l3) !== options.NONE) return 1;
   return touchL4(view, l4, l4End, ipv4.proto(view, l3), old, now);
 }
 

@@ -65,37 +65,16 @@ function sumOfFiveWords(view: DataView, off: number): number {
   return internet.fold(high + (a & 0xffff) + (b & 0xffff) + (c & 0xffff) + (d & 0xffff) + (e & 0xffff));
 }
 
-/**
- * True when the options form a chain of (kind, length) that ends inside the header; no options count as well
- * formed.
- */
-export function optionsWellFormed(view: DataView, off: number): boolean {
-  const end = off + headerLen(view, off);
-  let at = off + HEADER_LEN_MIN;
-  while (at < end) {
-    const kind = view.getUint8(at);
-    if (kind === OPTION_END) return true;
-    if (kind === OPTION_NOP) {
-      at += 1;
-      continue;
-    }
-    if (at + 2 > end) return false;
-    const len = view.getUint8(at + 1);
-    if (len < 2 || at + len > end) return false;
-    at += len;
-  }
-  return true;
-}
-
-/** True when the sender prescribes the way (RFC 791 §3.1: loose or strict). The options are well formed. */
+/** True when the sender prescribes the way (RFC 791 §3.1: loose or strict). Looks no further than what is well formed. */
 export function hasSourceRoute(view: DataView, off: number): boolean {
   const end = off + headerLen(view, off);
   let at = off + HEADER_LEN_MIN;
   while (at < end) {
     const kind = view.getUint8(at);
     if (kind === OPTION_LSRR || kind === OPTION_SSRR) return true;
-    if (kind === OPTION_END) return false;
-    at += kind === OPTION_NOP ? 1 : view.getUint8(at + 1);
+    const len = kind === OPTION_NOP ? 1 : kind === OPTION_END || at + 2 > end ? 0 : view.getUint8(at + 1);
+    if (len === 0 || (len === 1 && kind !== OPTION_NOP)) return false;
+    at += len;
   }
   return false;
 }

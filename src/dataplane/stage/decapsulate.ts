@@ -8,6 +8,7 @@
 import * as checksum from "../../wire/checksum.ts";
 import * as eth from "../../wire/ethernet.ts";
 import * as ipv4 from "../../wire/ipv4.ts";
+import * as options from "../../wire/ipv4-options.ts";
 import * as ipv6 from "../../wire/ipv6.ts";
 import * as tcp from "../../wire/tcp.ts";
 import * as udp from "../../wire/udp.ts";
@@ -46,6 +47,9 @@ export function isForTunnel(pkt: Packet, t: Tables): boolean {
 /** Checks the outer headers. NEXT: frames can be taken out. */
 export function decapsulate(pkt: Packet, t: Tables): Verdict {
   const view = pkt.view;
+  if (pkt.options !== 0 && options.findProblem(view, pkt.l3) !== options.NONE) {
+    return drop(pkt, t, DropReason.MALFORMED_IPV4);
+  }
   // Every packet of a superframe is looked at: the kernel joins what has one UDP flow, whatever its VNI.
   const stride = pkt.gsoType === vnet.GSO_UDP_L4 ? pkt.gsoSize : pkt.end;
   let at = tunnelPayload(pkt);

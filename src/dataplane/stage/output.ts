@@ -1,9 +1,11 @@
 /**
  * Stage `output` (Linux: ip_output, ip_fragment, neigh_output). Sends a routed packet by its route: to a pod or the
- * node's stack with the gateway's MAC as source, onto the fabric, or into the tunnel. Decrements TTL, cuts what is
- * too long and may be cut. Drops: no such station, no slot, tunnel and neighbour troubles.
+ * node's stack with the gateway's MAC as source, onto the fabric, or into the tunnel. Decrements TTL, records the
+ * route, cuts what is too long and may be cut. Drops: no such station, no slot, tunnel and neighbour troubles.
  */
+import type { Ipv4Addr } from "../../base/ids.ts";
 import * as ipv4 from "../../wire/ipv4.ts";
+import * as options from "../../wire/ipv4-options.ts";
 import * as ipv6 from "../../wire/ipv6.ts";
 import * as vnet from "../../wire/virtio-net.ts";
 import { bridge, floodFrame, portOfStation } from "../bridge.ts";
@@ -15,6 +17,7 @@ import { toFabric, toStation } from "../link.ts";
 import type { Packet } from "../packet.ts";
 import { PortRole } from "../port.ts";
 import * as pool from "../slot-pool.ts";
+import * as localAddresses from "../table/local-addresses.ts";
 import * as routes from "../table/routes.ts";
 import type { Tables } from "../tables.ts";
 import { encapsulate } from "../tunnel.ts";
@@ -23,6 +26,8 @@ import { Verdict } from "../verdict.ts";
 
 const { LOCAL, PODS, VTEP } = routes.RouteKind;
 const { HOST } = PortRole;
+const LOOPBACK_NET = 127;
+const V4_MAPPED = 0xffff;
 /** Beside the route kinds: a frame that stays on the bridge. */
 const BRIDGE = 255;
 
@@ -34,8 +39,10 @@ export function output(pkt: Packet, t: Tables, nowSec: number, nowMs: number): V
   else if (kind === PODS) pkt.outPort = t.stations.port[pkt.station];
   else pkt.outPort = t.config.uplinkPort;
   if (kind !== LOCAL && (t.ports.role[pkt.inPort] !== HOST || pkt.fromTunnel !== 0)) {
-    if (pkt.family === 4) ipv4.decrementTtl(pkt.view, pkt.l3);
-    else ipv6.decrementHopLimit(pkt.view, pkt.l3);
+    if (pkt.family === 4) {
+      ipv4.decrementTtl(pkt.view, pkt.l3);
+      if (pkt.options !== 0) stampOptions(pkt, t);
+    } else ipv6.decrementHopLimit(pkt.view, pkt.l3);
   }
   const mtu =
     kind === LOCAL && t.config.hostPort >= 0 ? t.ports.mtu[t.config.hostPort] : t.routes.mtu[pkt.route];
@@ -44,6 +51,29 @@ export function output(pkt: Packet, t: Tables, nowSec: number, nowMs: number): V
   pkt.slot = -1; // whoever sends it gives it back
   const reason = send(pkt, t, dst, kind, pkt.off, pkt.end - pkt.off, slot, nowMs);
   return reason === 0 ? Verdict.FORWARD : drop(pkt, t, reason as DropReason);
+}
+
+/** Record Route and Timestamp, with the addresses that Linux writes (ip_rt_get_source, fib_compute_spec_dst). */
+function stampOptions(pkt: Packet, t: Tables): void {
+  const wayOut = sourceOf(t, pkt.route);
+  const wayBack = sourceOf(t, routes.lookup4(t.routes, pkt.key[3]));
+  const at = options.prespecified(pkt.view, pkt.l3);
+  const isOurs = at !== options.NONE && isLocal(t, pkt.view.getInt32(at));
+  options.stamp(pkt.view, pkt.l3, wayOut, wayBack, t.dayMs, isOurs);
+}
+
+/** The address that the node has on a route. */
+function sourceOf(t: Tables, route: number): Ipv4Addr {
+  const source = route < 0 ? 0 : t.routes.src3[route];
+  return (source === 0 ? t.config.nodeAddress : source) as Ipv4Addr;
+}
+
+/** Not some other host's (inet_addr_type: all but RTN_UNICAST): our own, loopback, nobody's or everybody's. */
+function isLocal(t: Tables, address: number): boolean {
+  const net = address >>> 24;
+  return (
+    net === 0 || net === LOOPBACK_NET || net >= 224 || localAddresses.has(t.local, 0, 0, V4_MAPPED, address)
+  );
 }
 
 /** The longest packet that may leave: a datagram that came in fragments leaves in none longer than they were. */

@@ -2,7 +2,8 @@
  * Stage `parse` (Linux: eth_type_trans, ip_rcv, nf_ct_get_tuple). Reads the virtio-net header and the headers
  * up to layer 4, fills the packet's offsets and its tuple, and refuses what no accessor may be called on.
  * After it, every stage may read what it needs without a bounds check. Drops: malformed headers of each
- * protocol, a wrong IPv4 header checksum, source routing, a virtio-net header that points outside the frame.
+ * protocol, a wrong IPv4 header checksum, source routing (accept_source_route=0),
+ * a virtio-net header that points outside the frame.
  */
 import * as eth from "../../wire/ethernet.ts";
 import * as gre from "../../wire/gre.ts";
@@ -78,7 +79,7 @@ function parseIpv4(pkt: Packet, t: Tables): Verdict {
   const headerLen = ipv4.headerLen(view, l3);
   if (!ipv4.checksumOk(view, l3)) return drop(pkt, t, DropReason.BAD_IP_CHECKSUM);
   if (headerLen > ipv4.HEADER_LEN_MIN) {
-    if (!ipv4.optionsWellFormed(view, l3)) return drop(pkt, t, DropReason.MALFORMED_IPV4);
+    pkt.options = 1;
     if (ipv4.hasSourceRoute(view, l3)) return drop(pkt, t, DropReason.SOURCE_ROUTED);
   }
   pkt.family = 4;

@@ -139,6 +139,7 @@ function complete(pkt: Packet, t: Tables, queue: number, base: number): Verdict 
   pkt.gsoType = 0;
   t.counters.events[Event.REASSEMBLED]++;
   if (pkt.family === 6) return completeV6(pkt, t, id, congested);
+  pkt.options = headerLen > ipv4.HEADER_LEN_MIN ? 1 : 0; // the first fragment's, whichever came last
   ipv4.setTotalLen(view, l3, pkt.ipLen);
   if (congested) ipv4.setTos(view, l3, ipv4.tos(view, l3) | 3);
   ipv4.setFlagsFragment(view, l3, dontFragment ? ipv4.FLAG_DF : 0);

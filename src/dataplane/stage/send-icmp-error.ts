@@ -102,7 +102,8 @@ function emitV4(pkt: Packet, t: Tables, slot: number, r: number): void {
   const src = (speaksAsTarget(pkt, t, r) ? pkt.key[7] : t.routes.src3[r]) as Ipv4Addr;
   ipv4.emit(view, ip, 0xc0, len, t.ipId, 0, TTL, ipv4.PROTO_ICMP, src, pkt.key[3] as Ipv4Addr);
   const code = codeV4(pkt.icmpRequest);
-  const rest = pkt.icmpRequest === IcmpRequest.FRAGMENTATION_NEEDED ? pkt.icmpMtu : 0;
+  let rest = pkt.icmpRequest === IcmpRequest.FRAGMENTATION_NEEDED ? pkt.icmpMtu : 0;
+  if (pkt.icmpRequest === IcmpRequest.PARAMETER_PROBLEM) rest = pkt.icmpMtu << 24;
   icmpv4.emit(view, icmp, code >>> 8, code & 0xff, rest);
   icmpv4.computeChecksum(view, icmp, icmpv4.HEADER_LEN + n);
   describeOwn(pkt, t, off, len, 4, ipv4.PROTO_ICMP, icmp);
@@ -175,6 +176,8 @@ function codeV4(request: number): number {
       return (icmpv4.TYPE_TIME_EXCEEDED << 8) | icmpv4.CODE_TTL_EXCEEDED;
     case IcmpRequest.REASSEMBLY_EXCEEDED:
       return (icmpv4.TYPE_TIME_EXCEEDED << 8) | icmpv4.CODE_REASSEMBLY_EXCEEDED;
+    case IcmpRequest.PARAMETER_PROBLEM:
+      return icmpv4.TYPE_PARAMETER_PROBLEM << 8;
     case IcmpRequest.ADMIN_PROHIBITED:
       return (icmpv4.TYPE_UNREACHABLE << 8) | icmpv4.CODE_ADMIN_PROHIBITED;
     default:

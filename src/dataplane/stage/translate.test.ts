@@ -142,7 +142,8 @@ t.test("IPv4 options are carried through NAT", async (t) => {
   const ipOptions = Uint8Array.from([0x94, 4, 0, 0, 7, 7, 4, 0, 0, 0, 0, 0]);
   const out = node.through("pod2", build.tcpFrame({ ...pathTo(node, POD2, VIP), flags: "S", ipOptions }));
   t.equal(out.port, "pod3");
-  t.same(out.frame.subarray(L3 + 20, L3 + 32), ipOptions);
+  const recorded = [0x94, 4, 0, 0, 7, 7, 8, 10, 244, 1, 1, 0]; // the gateway's address: it was routed
+  t.same([...out.frame.subarray(L3 + 20, L3 + 32)], recorded);
 });
 
 t.test("an endpoint's port unreachable reaches the client as if the service had said it", async (t) => {
