@@ -1,17 +1,23 @@
-// The fast reader against the library: whatever the fast one reads, the library reads the same and finds nothing wrong.
+// The fast reader against the whole parser: whatever the fast one reads, the other reads the same and finds nothing wrong.
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import t from "tap";
 import { stringify } from "yaml";
 import { readBlockYaml } from "./block-yaml.ts";
-import { parseDocuments, yamlDocuments } from "./yaml-documents.ts";
+import { composed } from "./yaml-documents.ts";
 
-/** What the library makes of a text; undefined when it has a complaint. */
+/** What the whole parser makes of a text, in a list; undefined when it has a complaint. */
 function slowly(text: string): unknown[] | undefined {
-  const documents = yamlDocuments(text);
+  const documents = composed({ text, line: 0, column: 0, documents: 0, isJson: false });
   return documents.some(({ problems }) => problems.length > 0)
     ? undefined
     : documents.map(({ value }) => value);
+}
+
+/** The same by the fast reader. */
+function fast(text: string): unknown[] | undefined {
+  const value = readBlockYaml(text);
+  return value === undefined ? undefined : value === null ? [] : [value];
 }
 
 const READ = [
@@ -19,7 +25,9 @@ const READ = [
   "a:\n  b:\n    c: x\nd: null\n",
   "a:\n- 1\n- b: 2\n  c: 3\n-\n  d: 4\n",
   "a:\n  - - x\n    - y\n  - []\n  - {}\n",
-  "---\na: 1\n---\n# nothing\n---\nb: yes\nc: 'no'\nd: \"007\"\n",
+  "---\n# nothing\nb: yes\nc: 'no'\nd: \"007\"\n",
+  "---\n# nothing\n",
+  "a: 0644\nb: 0x10\nc: 1_0\nd: -0o7\n",
   "# head\n\na: x # y\n".replace(" # y", ""),
   "a: 10.0.0.1\nb: 10.244.0.0/16\nc: fd00::1\nd: v1.33.1\ne: 2025-01-01T00:00:00Z\n",
   "a: |\n  one\n   two\n\n  three\nb: |-\n  x\n",
@@ -48,8 +56,9 @@ const LEFT = [
   "a: 1\n  b: 2\n",
   "a:\n    b: 1\n  c: 2\n",
   "a: 1.5\nb: 1e3\n",
-  "a: 0644\n",
-  "a: 0x10\n",
+  "a: 18446744073709551615\n",
+  "a: 1\n---\nb: 2\n",
+  "- - - - a\n".replace("- ", "- ".repeat(300)),
   "? a\n: b\n",
   "<<: x\n",
   "1: x\n",
@@ -64,15 +73,15 @@ const LEFT = [
   "a: |+\n  x\n\n",
 ];
 
-t.test("plain block YAML is read as the library reads it", async (t) => {
+t.test("plain block YAML is read as the whole parser reads it", async (t) => {
   for (const text of READ) {
-    const value = readBlockYaml(text);
+    const value = fast(text);
     t.not(value, undefined, JSON.stringify(text));
     t.same(value, slowly(text), JSON.stringify(text));
   }
 });
 
-t.test("everything else is left to the library", async (t) => {
+t.test("everything else is left to it", async (t) => {
   for (const text of LEFT) t.equal(readBlockYaml(text), undefined, JSON.stringify(text));
 });
 
@@ -103,19 +112,19 @@ const line = fc
     scalarText,
   )
   .map(([indent, dash, key, value]) => " ".repeat(indent * 2) + dash + key + value);
-const anyText = fc.array(fc.oneof({ weight: 8, arbitrary: line }, fc.constantFrom("---", "", "# c", "   ")), {
+const anyText = fc.array(fc.oneof({ weight: 8, arbitrary: line }, fc.constantFrom("", "# c", "   ")), {
   maxLength: 10,
 });
 
-t.test("what is read of any text, the library reads the same", async (t) => {
+t.test("what is read of any text, the whole parser reads the same", async (t) => {
   let read = 0;
   fc.assert(
     fc.property(anyText, (lines) => {
       const text = `${lines.join("\n")}\n`;
-      const fast = readBlockYaml(text);
-      if (fast === undefined) return true;
+      const found = fast(text);
+      if (found === undefined) return true;
       read++;
-      return JSON.stringify(fast.filter((value) => value !== null)) === JSON.stringify(slowly(text));
+      return JSON.stringify(found) === JSON.stringify(slowly(text));
     }),
     { numRuns: 4000 },
   );
@@ -126,7 +135,7 @@ t.test("objects as programs write them are read, damaged ones never wrongly", as
   const cases = JSON.parse(readFileSync("src/testing/testdata/packetflow-sample.json", "utf8")) as {
     objects: object[];
   }[];
-  const text = cases[0].objects.map((object) => stringify(object)).join("---\n");
+  const text = stringify(cases[0].objects);
   t.same(readBlockYaml(text), cases[0].objects);
   fc.assert(
     fc.property(
@@ -134,16 +143,10 @@ t.test("objects as programs write them are read, damaged ones never wrongly", as
       fc.constantFrom(..." \n:-#'\"|a0{}".split("")),
       (at, character) => {
         const damaged = text.slice(0, at) + character + text.slice(at + 1);
-        const fast = readBlockYaml(damaged);
-        return fast === undefined || JSON.stringify(fast) === JSON.stringify(slowly(damaged));
+        const found = fast(damaged);
+        return found === undefined || JSON.stringify(found) === JSON.stringify(slowly(damaged));
       },
     ),
     { numRuns: 150 },
   );
-});
-
-t.test("positions are the library's", async (t) => {
-  const [, second] = parseDocuments("# c\na: 1\n---\nb:\n- c: 2\n");
-  t.equal(second.number, 2);
-  t.same(second.locate(["b", 0, "c"]), { line: 5, column: 6 });
 });

@@ -124,11 +124,7 @@ const template =
 
 // Text → problems, without their position.
 const cases: [string, string, ...string[]][] = [
-  [
-    "broken YAML",
-    "a: [1",
-    "error converting YAML to JSON: yaml: Flow sequence in block collection must be sufficiently indented and end with a ]",
-  ],
+  ["broken YAML", "a: [1", "error converting YAML to JSON: yaml: did not find expected ',' or ']'"],
   ["a key twice", "a: 1\na: 2", 'error converting YAML to JSON: yaml: key "a" already set in map'],
   ["a list", "- a", "a manifest is a map with apiVersion, kind and metadata"],
   ["no kind", "apiVersion: v1", "error validating data: kind not set"],

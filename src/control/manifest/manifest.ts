@@ -14,8 +14,8 @@ import type { PassedOver } from "../passed-over.ts";
 import { validateObject } from "../validate/object.ts";
 import { decode } from "./decode.ts";
 import { type FieldPath, type FieldProblem, FieldProblems } from "./field-problems.ts";
-import { splitDocuments, type TextPiece } from "./split-documents.ts";
-import { isJson, parsePiece, type SourceDocument } from "./yaml-documents.ts";
+import { splitText, type TextPiece } from "./split-documents.ts";
+import { parsePiece, type SourceDocument } from "./yaml-documents.ts";
 
 export interface ManifestText {
   /** As the user named it; "-" is standard input. */
@@ -122,8 +122,7 @@ export function* parseSteps(
   const manifests: Manifest[] = [];
   const names = new NameMaker();
   for (const { file, text } of texts) {
-    const pieces = isJson(text) ? [{ text, line: 0, documents: 0 }] : splitDocuments(text);
-    for (const piece of pieces) {
+    for (const piece of splitText(text)) {
       const known = before?.get(piece.text);
       const source = new Source(file, known === undefined && after !== undefined ? owned(piece) : piece);
       const readings = known ?? (yield* readPiece(source, options, problems));

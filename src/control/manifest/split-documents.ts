@@ -1,76 +1,167 @@
-// A text of many documents cut at its `---` lines, so that each can be read for itself: in steps, again only when it
-// changed, and by the slow reader only where that one needs it. A `---` in the first column always begins a document,
-// also within quotes or a literal (YAML 1.2 §9.1.2), so the cut is safe; but for directives and `...`, which reach
-// beyond it: such a text is one piece.
+// A text cut into its documents as kubectl cuts it (apimachinery's YAMLOrJSONDecoder): at every line that begins with
+// `---`, wherever it stands; a text that begins with `{` is JSON values one after the other, and YAML from where they
+// end. Each piece can be read for itself: in steps, and again only when it changed.
 
 export interface TextPiece {
   readonly text: string;
   /** Lines of the whole text before it. */
   readonly line: number;
+  /** Characters before it in the line where it begins. */
+  readonly column: number;
   /** Documents before it. */
   readonly documents: number;
+  /** JSON values, one or several: how many is not looked at before they are read. */
+  readonly isJson: boolean;
+  /** What is wrong with it, whatever it says. */
+  readonly problem?: string | undefined;
 }
 
-const REACHES_FURTHER = /^(?:%|\.\.\.(?:\s|$))|\r|[\u0085\u2028\u2029\uFEFF]/m;
-const MARKER = /^---(?=\s|$)/gm;
-const SAYS_SOMETHING = /^[^\S\n]*[^\s#]/m;
+const SEPARATOR = /(?<=^|\n)---([^\n]*)(?:\n|$)/g;
+const SAYS_SOMETHING = /(?<=^|\n)[^\S\n]*[^\s#]/;
+/** Go's unicode.IsSpace. */
+const SPACE = /[^\S\uFEFF]|\x85/y;
+const EDGES = /^(?:[^\S\uFEFF]|\x85)+|(?:[^\S\uFEFF]|\x85)+$/g;
+const JSON_START = /^(?:[^\S\uFEFF]|\x85)*\{/;
 
-/** The pieces of a text, in order, one document in each. */
-export function splitDocuments(text: string): TextPiece[] {
-  if (REACHES_FURTHER.test(text)) return [{ text, line: 0, documents: 0 }];
-  const starts: number[] = [];
-  for (const { index } of text.matchAll(MARKER)) starts.push(index);
-  // What stands before the first marker is a document if it says something, else the head of the first one.
-  if (starts.length === 0 || SAYS_SOMETHING.test(text.slice(0, starts[0]))) starts.unshift(0);
-  else starts[0] = 0;
+/** The pieces of a text, in order; one piece is one document, but for JSON. */
+export function splitText(whole: string): TextPiece[] {
+  const text = whole.startsWith("\uFEFF") ? whole.slice(1) : whole; // a byte order mark
+  return JSON_START.test(text)
+    ? [{ text, line: 0, column: 0, documents: 0, isJson: true }]
+    : splitDocuments({ text, line: 0, column: 0, documents: 0 });
+}
+
+/** The documents of a text that is YAML. A `---` right behind another one belongs to what follows it. */
+export function splitDocuments(whole: Omit<TextPiece, "isJson">): TextPiece[] {
+  const { text } = whole;
   const pieces: TextPiece[] = [];
-  let line = 0;
-  for (const [i, start] of starts.entries()) {
-    const piece = text.slice(start, starts[i + 1] ?? text.length);
-    pieces.push({ text: piece, line, documents: i });
-    line += linesIn(piece);
+  let { line, column, documents } = whole;
+  let from = 0;
+  const cut = (to: number, next: number, problem?: string): void => {
+    const piece = text.slice(from, to);
+    pieces.push({ text: piece, line, column, documents, isJson: false, problem });
+    line += linesIn(text.slice(from, next));
+    column = 0;
+    // What stands before the first `---` is a document if it says something, else the head of the first one.
+    if (documents > whole.documents || SAYS_SOMETHING.test(piece)) documents++;
+    from = next;
+  };
+  for (const match of text.matchAll(SEPARATOR)) {
+    const rest = match[1].replace(EDGES, "");
+    const end = match.index + match[0].length;
+    if (rest !== "" && !rest.startsWith("#")) {
+      if (match.index > from) cut(match.index, match.index);
+      cut(end, end, `invalid Yaml document separator: ${rest}`);
+    } else if (match.index > from) cut(match.index, end);
   }
+  if (from < text.length) cut(text.length, text.length);
   return pieces;
 }
 
-/**
- * A stream of JSON objects (`{…}{…}`, with white space between them or none), as kubectl reads it: the text and place of
- * each. Undefined for what is none.
- */
-export function splitJson(text: string): (TextPiece & { readonly column: number })[] | undefined {
-  const pieces: (TextPiece & { readonly column: number })[] = [];
-  let line = 0;
-  let lineStart = 0;
-  for (let at = 0; at < text.length; ) {
-    const start = at + text.slice(at).search(/\S|$/);
-    const between = text.slice(at, start);
-    line += linesIn(between);
-    if (between.includes("\n")) lineStart = at + between.lastIndexOf("\n") + 1;
-    if (start === text.length) break;
-    const end = endOfObject(text, start);
-    if (end < 0) return undefined;
-    const piece = text.slice(start, end);
-    pieces.push({ text: piece, line, column: start - lineStart, documents: pieces.length });
-    const inside = linesIn(piece);
-    line += inside;
-    if (inside > 0) lineStart = start + piece.lastIndexOf("\n") + 1;
+/** A JSON value at the begin of a text, and what is behind it. */
+export interface JsonCut {
+  readonly values: readonly TextPiece[];
+  /** What is not JSON any more; undefined when nothing is left. */
+  readonly rest: TextPiece | undefined;
+}
+
+/** A stream of JSON values (`{…}{…}`, with white space between them or none). */
+export function splitJson(piece: TextPiece): JsonCut {
+  const { text } = piece;
+  const values: TextPiece[] = [];
+  const place = new Walk(piece);
+  let at = 0;
+  for (;;) {
+    const start = at + text.slice(at).search(/[^ \t\r\n]|$/);
+    if (start === text.length) return { values, rest: undefined };
+    const end = endOfValue(text, start);
+    if (end < 0 || !isJsonText(text.slice(start, end))) break;
+    values.push(place.cut(start, end, piece.documents + values.length, true));
     at = end;
   }
-  return pieces;
+  const documents = piece.documents + values.length;
+  const start = startOfYaml(text, at);
+  // After two values it is JSON for good.
+  if (values.length < 2 && start >= 0)
+    return { values, rest: place.cut(start, text.length, documents, false) };
+  const wrong = at + text.slice(at).search(/[^ \t\r\n]|$/);
+  const found = JSON.stringify(text.charAt(wrong)).slice(1, -1);
+  const problem = `invalid character '${found}' looking for beginning of value`;
+  return { values, rest: { ...place.cut(wrong, text.length, documents, true), problem } };
 }
 
-/** Offset behind the object that begins at `start`; -1 when it does not end, or is none. */
-function endOfObject(text: string, start: number): number {
-  if (text[start] !== "{") return -1;
-  let depth = 0;
-  const part = /"(?:[^"\\]|\\.)*"|[{}"]/gs;
-  part.lastIndex = start;
-  for (let match = part.exec(text); match !== null; match = part.exec(text)) {
-    if (match[0] === '"') return -1; // a string that does not end
-    if (match[0] === "{") depth++;
-    else if (match[0] === "}" && --depth === 0) return part.lastIndex;
+/** Parts of a piece, in order, and where they stand. */
+class Walk {
+  readonly #piece: TextPiece;
+  #at = 0;
+  #line: number;
+  #column: number;
+
+  constructor(piece: TextPiece) {
+    this.#piece = piece;
+    this.#line = piece.line;
+    this.#column = piece.column;
+  }
+
+  cut(start: number, end: number, documents: number, isJson: boolean): TextPiece {
+    const between = this.#piece.text.slice(this.#at, start);
+    this.#line += linesIn(between);
+    this.#column = between.includes("\n")
+      ? between.length - between.lastIndexOf("\n") - 1
+      : this.#column + between.length;
+    this.#at = start;
+    const text = this.#piece.text.slice(start, end);
+    return { text, line: this.#line, column: this.#column, documents, isJson };
+  }
+}
+
+/** Where YAML begins in what is no JSON: behind a first line of blanks only. -1 when it is too short to be looked at. */
+function startOfYaml(text: string, from: number): number {
+  for (let at = from; text.length - at >= 4 || Buffer.byteLength(text.slice(at)) >= 4; at++) {
+    if (text[at] === "\uFFFD") return -1;
+    SPACE.lastIndex = at;
+    if (!SPACE.test(text)) return at;
+    if (text[at] === "\n") return at + 1;
   }
   return -1;
+}
+
+/** Offset behind the JSON value that begins at `start`; -1 when it does not end, or is none. */
+function endOfValue(text: string, start: number): number {
+  if (text[start] !== "{" && text[start] !== "[") {
+    const scalar = /"(?:[^"\\]|\\.)*"|true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?/y;
+    scalar.lastIndex = start;
+    return scalar.test(text) ? scalar.lastIndex : -1;
+  }
+  let depth = 0;
+  for (let at = start; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === 34) {
+      at = endOfString(text, at);
+      if (at < 0) return -1;
+    } else if (code === 123 || code === 91) depth++;
+    else if ((code === 125 || code === 93) && --depth === 0) return at + 1;
+  }
+  return -1;
+}
+
+/** Offset of the quote that ends the string at `start`; -1 when there is none. */
+export function endOfString(text: string, start: number): number {
+  for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
+    let slashes = 0;
+    while (text[end - 1 - slashes] === "\\") slashes++;
+    if (slashes % 2 === 0) return end;
+  }
+  return -1;
+}
+
+function isJsonText(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function linesIn(text: string): number {

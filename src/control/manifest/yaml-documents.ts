@@ -1,20 +1,11 @@
-// Text → documents with positions. YAML as kubectl reads it: the core schema, plus the YAML 1.1 booleans (yes, no,
-// on, off) and octals (0644) that its parser kept; not base 60, and dates stay text. JSON is a subset.
-
-import type { Document, YAMLError, Node as YamlNode } from "yaml";
-import {
-  isAlias,
-  isMap,
-  isPair,
-  isScalar,
-  isSeq,
-  LineCounter,
-  parseAllDocuments,
-  type ScalarTag,
-} from "yaml";
+// Text → documents with positions, as kubectl reads them (sigs.k8s.io/yaml over go-yaml v2: YAML 1.1, and laxer). The
+// corpus in testdata/yaml-corpus holds what kubectl's own parser makes of some hundred documents. A key that comes twice
+// in a map is an error, as it is for the API server; kubectl would keep the last.
 import { readBlockYaml } from "./block-yaml.ts";
 import type { FieldPath } from "./field-problems.ts";
-import { splitDocuments, splitJson, type TextPiece } from "./split-documents.ts";
+import { endOfString, splitDocuments, splitJson, splitText, type TextPiece } from "./split-documents.ts";
+import { type Composed, compose } from "./yaml/compose.ts";
+import { YamlError } from "./yaml/cursor.ts";
 
 export interface Position {
   /** From 1. */
@@ -36,186 +27,169 @@ export interface SourceDocument {
   locate(path: FieldPath, atKey?: boolean): Position;
 }
 
-const TRUE = /^(?:y|Y|yes|Yes|YES|on|On|ON)$/;
-const FALSE = /^(?:n|N|no|No|NO|off|Off|OFF)$/;
-const booleans: ScalarTag = {
-  tag: "tag:yaml.org,2002:bool",
-  default: true,
-  test: new RegExp(`${TRUE.source}|${FALSE.source}`),
-  resolve: (text) => TRUE.test(text),
-};
-const octals: ScalarTag = {
-  tag: "tag:yaml.org,2002:int",
-  default: true,
-  format: "OCT",
-  test: /^[-+]?0[0-7_]+$/,
-  resolve: (text) => Number.parseInt(text.replaceAll("_", ""), 8),
-};
+/** What YAML has no place for: control characters, half of a surrogate pair, what is no character. */
+const FORBIDDEN = /[^\t\n\r\x20-\x7E\x85\xA0-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/u;
 
 /** All documents of a file that hold something; empty ones count for the numbering only. */
 export function parseDocuments(text: string): SourceDocument[] {
-  return isJson(text)
-    ? parsePiece({ text, line: 0, documents: 0 })
-    : splitDocuments(text).flatMap(parsePiece);
+  return splitText(text).flatMap(parsePiece);
 }
 
-/** True for what is read as one document, whatever lines it has. */
-export function isJson(text: string): boolean {
-  return /^\s*\{/.test(text);
-}
-
-/** The documents of a piece of a file (one or none, but where a text could not be cut); positions are the file's. */
+/** The documents of a piece of a file: one or none, but for JSON. */
 export function parsePiece(piece: TextPiece): SourceDocument[] {
-  const { text, line, documents } = piece;
-  const found = jsonDocument(text) ?? jsonStream(text) ?? blockDocuments(text) ?? yamlDocuments(text);
-  return line === 0 && documents === 0 ? found : found.map((document) => moved(document, piece));
+  if (piece.problem !== undefined) return [broken(piece, new YamlError(piece.problem, 0))];
+  return piece.isJson ? jsonDocuments(piece) : yamlDocuments(piece);
 }
 
-/** A document whose numbers are those of the text that it was cut from. */
-function moved(document: SourceDocument, { line, documents }: TextPiece): SourceDocument {
-  const down = <T extends Position>(at: T): T => ({ ...at, line: at.line + line });
-  return {
-    get number() {
-      return document.number + documents;
-    },
-    value: document.value,
-    problems: document.problems.map(down),
-    locate: (path, atKey) => down(document.locate(path, atKey)),
-  };
+function yamlDocuments(piece: TextPiece): SourceDocument[] {
+  const value = readBlockYaml(piece.text);
+  if (value === null) return [];
+  return value === undefined ? composed(piece) : [documentOf(piece, value, [])];
 }
 
-/** Block YAML, read fast; numbers and positions of its documents are found by the library when somebody needs one. */
-function blockDocuments(text: string): SourceDocument[] | undefined {
-  const values = readBlockYaml(text)?.filter((value) => value !== null);
-  if (values === undefined) return undefined;
-  let slow: SourceDocument[] | undefined;
-  const documentAt = (i: number): SourceDocument => {
-    slow ??= yamlDocuments(text);
-    return slow[i];
-  };
-  return values.map((value, i) => ({
-    get number() {
-      return documentAt(i).number;
-    },
-    value,
-    problems: [],
-    locate: (path, atKey) => documentAt(i).locate(path, atKey),
-  }));
-}
-
-/**
- * JSON is twenty times faster to read as such, which matters when programs send thousands of objects. Positions
- * are found by the YAML parser when somebody needs one.
- */
-function jsonDocument(text: string): SourceDocument[] | undefined {
-  if (!isJson(text)) return undefined;
-  let value: unknown;
+/** The same without the fast reader. */
+export function composed(piece: TextPiece): SourceDocument[] {
+  let found: Composed;
   try {
-    value = JSON.parse(text);
+    found = composePiece(piece, false);
+  } catch (error) {
+    if (error instanceof YamlError) return [broken(piece, error)];
+    throw error;
+  }
+  if (found.value === null && found.twice.length === 0) return [];
+  return [documentOf(piece, found.value, found.twice)];
+}
+
+function composePiece({ text, isJson }: TextPiece, withPlaces: boolean): Composed {
+  const forbidden = isJson ? -1 : text.search(FORBIDDEN);
+  if (forbidden < 0) return compose(text.endsWith("\n") ? text : `${text}\n`, { isJson, withPlaces });
+  const error = new YamlError("control characters are not allowed", forbidden);
+  try {
+    compose(text.slice(0, forbidden));
+  } catch (earlier) {
+    if (earlier instanceof YamlError && earlier.at < forbidden) throw earlier;
+  }
+  throw error;
+}
+
+function jsonDocuments(piece: TextPiece): SourceDocument[] {
+  const value = jsonValue(piece.text);
+  if (value !== undefined) return jsonDocument(piece, value);
+  const { values, rest } = splitJson(piece);
+  const documents = values.flatMap((each) => jsonDocument(each, jsonValue(each.text)));
+  if (rest === undefined) return documents;
+  return [...documents, ...(rest.isJson ? parsePiece(rest) : splitDocuments(rest).flatMap(parsePiece))];
+}
+
+function jsonDocument(piece: TextPiece, value: unknown): SourceDocument[] {
+  if (value === null) return [];
+  if (keysIn(piece.text) === membersOf(value)) return [documentOf(piece, value, [])];
+  return composed(piece); // a key comes twice
+}
+
+/** Undefined when the text is not one JSON value. */
+function jsonValue(text: string): unknown {
+  try {
+    return JSON.parse(text);
   } catch {
     return undefined;
   }
-  let slow: SourceDocument | undefined;
-  const locate = (path: FieldPath, atKey?: boolean): Position => {
-    slow ??= yamlDocuments(text)[0];
-    return slow.locate(path, atKey);
-  };
-  return [{ number: 1, value, problems: [], locate }];
 }
 
-/** Several JSON objects one after the other. YAML knows no such thing: without this they would be one broken document. */
-function jsonStream(text: string): SourceDocument[] | undefined {
-  const pieces = isJson(text) ? splitJson(text) : undefined;
-  if (pieces === undefined || pieces.length < 2) return undefined;
-  const documents = pieces.map((piece) => {
-    const [document] = jsonDocument(piece.text) ?? [];
-    if (document === undefined) return undefined;
-    const locate = (path: FieldPath, atKey?: boolean): Position => {
-      const at = document.locate(path, atKey);
-      return at.line === 1 ? { ...at, column: at.column + piece.column } : at;
-    };
-    return moved({ ...document, locate }, piece);
-  });
-  return documents.every((document) => document !== undefined) ? documents : undefined;
-}
-
-/** The same by the library alone. */
-export function yamlDocuments(text: string): SourceDocument[] {
-  const lines = new LineCounter();
-  const options = {
-    lineCounter: lines,
-    prettyErrors: false,
-    merge: true,
-    customTags: (tags: unknown[]) => [booleans, octals, ...tags],
-  } as const;
-  // biome-ignore lint/suspicious/noExplicitAny: the library's own type of this option leaves functions out
-  const parsed = parseAllDocuments(text, options as any) as Document.Parsed[];
-  if (!Array.isArray(parsed)) return [];
-  const documents = parsed.map((doc, i) => sourceDocument(doc, i + 1, lines, text));
-  return documents.filter((d) => d.value !== null || d.problems.length > 0);
-}
-
-function sourceDocument(
-  doc: Document.Parsed,
-  number: number,
-  lines: LineCounter,
-  text: string,
-): SourceDocument {
-  const at = (offset: number): Position => {
-    const { line, col } = lines.linePos(Math.min(offset, text.length));
-    return { line: Math.max(1, line), column: Math.max(1, col) };
-  };
-  const problems = doc.errors.map((e) => ({ ...at(e.pos[0]), message: describeYamlError(e, text) }));
-  let value: unknown = null;
-  if (problems.length === 0) {
-    try {
-      value = doc.toJS({ maxAliasCount: 1000 });
-    } catch (e) {
-      problems.push({ ...at(doc.range[0]), message: (e as Error).message });
-    }
+/** Keys as JSON text has them. */
+function keysIn(text: string): number {
+  let keys = 0;
+  for (let at = text.indexOf('"'); at >= 0; at = text.indexOf('"', at + 1)) {
+    at = endOfString(text, at);
+    let behind = at + 1;
+    while (text.charCodeAt(behind) <= 32) behind++;
+    if (text[behind] === ":") keys++;
   }
-  const locate = (path: FieldPath, atKey = false): Position =>
-    at(offsetOf(doc, path, atKey) ?? firstOffset(doc));
-  return { number, value, problems, locate };
+  return keys;
 }
 
-function describeYamlError(error: YAMLError, text: string): string {
-  if (error.code === "DUPLICATE_KEY") {
-    const key = /^["']?([^\s:"',}]*)/.exec(text.slice(error.pos[0]))?.[1] ?? "";
-    return `key "${key}" already set in map`;
+/** Members of all objects in a value. */
+function membersOf(value: unknown): number {
+  let members = 0;
+  for (const open = [value]; open.length > 0; ) {
+    const each = open.pop();
+    if (typeof each !== "object" || each === null) continue;
+    const items = Object.values(each);
+    if (!Array.isArray(each)) members += items.length;
+    for (const item of items) if (typeof item === "object") open.push(item);
   }
-  return error.message.replace(/\s*\n[\s\S]*$/, "");
+  return members;
+}
+
+function broken(piece: TextPiece, error: YamlError): SourceDocument {
+  const lines = new Lines(piece);
+  const problems = [lines.problem(error)];
+  return { number: piece.documents + 1, value: null, problems, locate: () => problems[0] };
+}
+
+/** A document that could be read. Where its fields stand is found when somebody asks for it. */
+function documentOf(piece: TextPiece, value: unknown, twice: readonly YamlError[]): SourceDocument {
+  const lines = new Lines(piece);
+  let placed: Composed | undefined;
+  return {
+    number: piece.documents + 1,
+    value,
+    problems: twice.map((error) => lines.problem(error)),
+    locate: (path, atKey = false) => {
+      placed ??= composePiece(piece, true);
+      return lines.at(offsetOf(placed, path, atKey));
+    },
+  };
 }
 
 /** Offset of the value at `path`, or of its last existing ancestor's key. */
-function offsetOf(doc: Document.Parsed, path: FieldPath, atKey: boolean): number | undefined {
-  let node: unknown = doc.contents;
-  let offset = start(node);
+function offsetOf({ value, start, places }: Composed, path: FieldPath, atKey: boolean): number {
+  let offset = start;
+  let node: unknown = value;
   for (const [depth, part] of path.entries()) {
-    if (isAlias(node)) node = node.resolve(doc);
-    let key: unknown;
-    if (isMap(node)) {
-      const pair = node.items.find(
-        (item) => isPair(item) && isScalar(item.key) && String(item.key.value) === part,
-      );
-      if (pair === undefined) return offset;
-      key = pair.key;
-      node = pair.value;
-    } else if (isSeq(node) && typeof part === "number" && part < node.items.length) {
-      node = node.items[part];
-    } else {
-      return offset;
-    }
-    const wantKey = key !== undefined && ((depth === path.length - 1 && atKey) || !isScalar(node));
-    offset = start(wantKey ? key : node) ?? offset;
+    if (typeof node !== "object" || node === null) return offset;
+    const place = places.get(node)?.get(part);
+    if (place === undefined) return offset;
+    node = (node as Record<string | number, unknown>)[part];
+    offset = atKey && depth === path.length - 1 ? place.key : place.value;
   }
   return offset;
 }
 
-function firstOffset(doc: Document.Parsed): number {
-  return start(doc.contents) ?? doc.range[0];
-}
+/** Offsets of a piece as lines and columns of the file. */
+class Lines {
+  readonly #piece: TextPiece;
+  #starts: number[] | undefined;
 
-function start(node: unknown): number | undefined {
-  return (node as YamlNode | null)?.range?.[0];
+  constructor(piece: TextPiece) {
+    this.#piece = piece;
+  }
+
+  at(offset: number): Position {
+    const { text, line, column } = this.#piece;
+    this.#starts ??= [
+      0,
+      ...[...text.matchAll(this.#breaks)].map(({ index, 0: { length } }) => index + length),
+    ];
+    const end = Math.min(offset, text.length);
+    let [low, high] = [0, this.#starts.length - 1];
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if (this.#starts[middle] <= end) low = middle;
+      else high = middle - 1;
+    }
+    return { line: line + low + 1, column: end - this.#starts[low] + 1 + (low === 0 ? column : 0) };
+  }
+
+  problem({ message, at, since }: YamlError): YamlProblem {
+    const place = this.at(at);
+    const begin = since === undefined ? place : this.at(since);
+    const where =
+      begin.line === place.line ? "" : `, in what begins at line ${begin.line}, column ${begin.column}`;
+    return { ...place, message: message + where };
+  }
+
+  get #breaks(): RegExp {
+    return this.#piece.isJson ? /\r?\n|\r/g : /\r?\r\n|[\r\n\x85\u2028\u2029]/g;
+  }
 }
