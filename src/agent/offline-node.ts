@@ -3,7 +3,7 @@
  * sends captures through it, `explain` one packet at a time. Needs neither root nor a kernel nor the addon.
  */
 import { PodwireError } from "../base/errors.ts";
-import { type IpWords, parseIp, sameIp } from "../base/ip.ts";
+import { contains, type IpWords, parseIp, sameIp } from "../base/ip.ts";
 import { compilePods, type LocalPod, podMtu } from "../compile/node.ts";
 import type { AgentConfig } from "../control/config/agent.ts";
 import { ObjectGraph } from "../control/desired-state.ts";
@@ -171,6 +171,11 @@ export class OfflineNode {
     if (pod !== undefined) return pod;
     const own = this.messages.topology?.own.local ?? [];
     return own.some(same) ? this.ports[HOST_PORT] : this.ports[UPLINK_PORT];
+  }
+
+  /** Is the address one of the ranges that the cluster's pods have? */
+  isClusterPod(address: IpWords): boolean {
+    return this.messages.config.clusterCidrs.some((range) => contains(range, address));
   }
 
   /** Starts a watcher that sees everything; its records land in the ring that is returned. */

@@ -1,33 +1,30 @@
 /**
- * Captured frames through a node's pipeline: each is put in at the port it would have come by, its MAC
- * addresses made those of this node (a capture from another cluster has others), and the clock runs as it ran
- * when they were captured.
+ * Captured frames through a node's pipeline. What somebody sent into the plane is put in at the port where it was sent,
+ * its MAC addresses made those of this node (a capture from another cluster has others). What the plane sent is found
+ * among what it sends here, or else the packet that must have caused it is put in, and the two are compared. The clock
+ * runs as it ran when they were captured.
  */
-import { formatIp, type IpWords, sameIp, V4_MAPPED } from "../base/ip.ts";
-import type { Mac } from "../base/mac.ts";
-import * as ring from "../dataplane/record-ring.ts";
-import * as conntrack from "../dataplane/table/conntrack.ts";
-import * as neighbor from "../dataplane/table/neighbor.ts";
-import { Mode } from "../dataplane/watch.ts";
-import {
-  type CaptureRecord,
-  readCaptureRecord,
-  readTraceRecord,
-  type TraceRecord,
-} from "../observe/trace-record.ts";
-import * as arp from "../wire/arp.ts";
-import * as eth from "../wire/ethernet.ts";
-import * as ipv4 from "../wire/ipv4.ts";
-import * as ipv6 from "../wire/ipv6.ts";
-import { type OfflineNode, type OfflinePort, UPLINK_PORT } from "./offline-node.ts";
-import { superframeHeader } from "./replay-superframe.ts";
-import { routeText } from "./route-text.ts";
+import { type CapturedPacket, completeChecksums } from "./captured-packet.ts";
+import { isGroup, ObservationPoints, type Seen, type Way } from "./observation-point.ts";
+import type { OfflineNode, OfflinePort } from "./offline-node.ts";
+import { ReceivedPackets } from "./received-packets.ts";
+import { type Outcome, ReplayPlane } from "./replay-plane.ts";
 
 export interface ReplayFrame {
+  /** An Ethernet frame. */
   readonly data: Uint8Array;
   readonly timestampNs: bigint;
-  /** Name of the interface in the capture: when it is the name of a port, the frame comes by that port. */
+  /** Bytes on the wire, when the capture was cut. */
+  readonly originalLength?: number;
+  /** Name of the interface in the capture: when it is the name of a port, the frame is of that port. */
   readonly interfaceName?: string;
+  /** Tells apart interfaces that have no name of a port. */
+  readonly group?: string;
+  /** By the plane's word at a port of its name, else by that of the machine whose interface it was. */
+  readonly direction?: Way;
+  readonly macs?: "both" | "source" | "none";
+  /** Why this is nothing for the plane. */
+  readonly foreign?: string;
 }
 
 export type Via = "pod" | "uplink" | "host";
@@ -35,30 +32,39 @@ export type Via = "pod" | "uplink" | "host";
 export interface ReplayOptions {
   /** Takes all frames for coming by this kind of port. */
   readonly via?: Via;
+  /** Where the capture was taken, unless its interfaces have the names of ports. */
+  readonly at?: OfflinePort;
   /** Leaves MAC addresses as they were captured. */
   readonly keepMacs?: boolean;
   /** Of the random choices of endpoints and source ports. */
   readonly seed?: number;
 }
 
+/** What is made of a packet that the plane sent, or of one that is not to be replayed. */
+export type Judgement = "as captured" | "differs" | "not compared";
+
 /** What became of one frame. */
 export interface Replayed {
   readonly frame: ReplayFrame;
+  /** The frame at the length that it had; what was cut off is zeros. */
+  readonly shown: Uint8Array;
+  /** The port where it was captured. */
   readonly port: OfflinePort;
-  /** The frame as it came in, with the plane's verdict. */
-  readonly input: CaptureRecord | undefined;
+  /** "in": put in as captured. "out": the plane sent it, and `input` is of the packet that caused it. */
+  readonly way: Way;
+  readonly judgement?: Judgement;
+  readonly differences: readonly string[];
+  readonly notes: readonly string[];
+  readonly input: Outcome["input"];
   /** Frames that left, in order. */
-  readonly outputs: readonly CaptureRecord[];
-  readonly steps: readonly TraceRecord[];
+  readonly outputs: Outcome["outputs"];
+  readonly steps: Outcome["steps"];
   /** A bug of ours, if the pipeline threw; else "". */
   readonly error: string;
 }
 
-const RING_LOG2 = 22; // the stages and frames of one packet, a superframe cut in pieces included
-const TRACE = 0; //      index of the watcher
-const CAPTURE = 1;
-/** Whoever is asked for on the fabric: a station that is always there. */
-const FABRIC_MAC: Mac = { hi: 0x0a00, lo: 1 };
+/** Frames from which is learned where a capture was taken. */
+const LEARN_FROM = 1000;
 
 /** Runs frame after frame. Lazy: the plane is where the last frame taken has brought it. */
 export async function* replayFrames(
@@ -66,143 +72,157 @@ export async function* replayFrames(
   frames: AsyncIterable<ReplayFrame> | Iterable<ReplayFrame>,
   options: ReplayOptions = {},
 ): AsyncGenerator<Replayed> {
-  conntrack.createSeed(node.engine.tables.conntrack, options.seed ?? 1);
-  const records = new Records(node);
-  const { vteps = [] } = node.messages.topology ?? {};
-  for (const address of [...vteps, ...node.messages.config.uplink.gateways]) knowOnFabric(node, address);
-  let startNs: bigint | undefined;
-  let ms = 0;
+  const replayer = new Replayer(node, options);
+  let first: ReplayFrame[] | undefined = [];
   for await (const frame of frames) {
-    startNs ??= frame.timestampNs;
-    ms = Math.max(ms, Number((frame.timestampNs - startNs) / 1_000_000n)); // time never runs backwards
-    const ends = endsOf(frame.data);
-    const port = choosePort(node, frame, ends, options.via);
-    const data = frame.data.slice();
-    if (!options.keepMacs) adoptMacs(node, data, port, ends);
-    for (const address of ends === undefined ? [] : [ends.src, ends.dst]) knowOnFabric(node, address);
-    node.send(port.id, data, ms, superframeHeader(data, port.info.mtu));
-    const error = node.engine.lastError;
-    node.engine.lastError = "";
-    yield { frame, port, ...records.take(), error };
+    if (first !== undefined) {
+      first.push(frame);
+      if (first.length < LEARN_FROM) continue;
+      replayer.learn(first);
+      for (const each of first) yield replayer.replay(each);
+      first = undefined;
+    } else yield replayer.replay(frame);
   }
+  replayer.learn(first ?? []);
+  for (const each of first ?? []) yield replayer.replay(each);
 }
 
-/** What two watchers see: one of stages, one of frames. */
-class Records {
+class Replayer {
   readonly #node: OfflineNode;
-  readonly #trace: ring.RecordRing;
-  readonly #capture: ring.RecordRing;
+  readonly #options: ReplayOptions;
+  readonly #plane: ReplayPlane;
+  readonly #points: ObservationPoints;
+  readonly #received: ReceivedPackets;
+  readonly #seen = new Set<string>();
+  #startNs: bigint | undefined;
 
-  constructor(node: OfflineNode) {
+  constructor(node: OfflineNode, options: ReplayOptions) {
     this.#node = node;
-    this.#trace = node.watch(Mode.TRACE, RING_LOG2, TRACE);
-    this.#capture = node.watch(Mode.CAPTURE, RING_LOG2, CAPTURE);
+    this.#options = options;
+    this.#plane = new ReplayPlane(node, options.seed ?? 1, options.keepMacs === true);
+    this.#points = new ObservationPoints(node);
+    this.#received = new ReceivedPackets(this.#plane, this.#points);
   }
 
-  take(): Pick<Replayed, "input" | "outputs" | "steps"> {
-    const node = this.#node;
-    const names = {
-      port: (id: number): string => node.ports[id]?.info.name ?? `port ${id}`,
-      service: (id: number): string | undefined => node.messages.services.nameOf(id),
-      route: (index: number): string | undefined => routeText(node.messages.topology, index),
+  learn(frames: readonly ReplayFrame[]): void {
+    const seen = frames
+      .filter((frame) => frame.foreign === undefined && this.#named(frame) === undefined)
+      .map((frame) => this.#seenOf(frame, this.#read(frame)));
+    this.#points.learn(seen, this.#options.at);
+  }
+
+  replay(frame: ReplayFrame): Replayed {
+    this.#startNs ??= frame.timestampNs;
+    const ms = Number((frame.timestampNs - this.#startNs) / 1_000_000n);
+    this.#plane.nowMs = Math.max(this.#plane.nowMs, ms); // time never runs backwards
+    const packet = this.#read(frame);
+    completeChecksums(packet);
+    const port = this.#named(frame) ?? this.#points.pointOf(groupOf(frame)) ?? this.#plane.portOf(packet);
+    const notes = cutNotes(frame, packet);
+    if (frame.foreign !== undefined) return skipped(frame, port, [frame.foreign]);
+    if (packet.isHeadless) return skipped(frame, port, notes);
+    const result = { ...this.#judge(frame, packet), shown: packet.data };
+    // A damaged header behind the cut is the recording's fault.
+    const isCutsFault = notes.length > 0 && result.input?.dropReason?.startsWith("MALFORMED") === true;
+    if (isCutsFault) return skipped(frame, result.port, notes);
+    return { ...result, notes: [...notes, ...result.notes] };
+  }
+
+  #judge(frame: ReplayFrame, packet: CapturedPacket): Replayed {
+    const { via } = this.#options;
+    const { ports } = this.#node;
+    if (via !== undefined) {
+      const owner = this.#plane.portOf(packet);
+      const port = owner.info.kind === via ? owner : (ports.find((each) => each.info.kind === via) ?? owner);
+      return this.#in(frame, packet, port);
+    }
+    const named = this.#named(frame);
+    if (named !== undefined) {
+      return frame.direction === "out" ? this.#out(frame, packet, named) : this.#in(frame, packet, named);
+    }
+    const isScattered = this.#points.pointOf(groupOf(frame)) === undefined;
+    if (isScattered) {
+      const before = this.#received.seenAlready(packet);
+      if (before !== undefined) return { ...base(frame, before.port), ...before, way: "out" };
+      if (this.#isRepeated(packet)) {
+        return skipped(frame, this.#plane.portOf(packet), [
+          "the same packet as before, at another interface",
+        ]);
+      }
+    }
+    const located = this.#points.locate(this.#seenOf(frame, packet));
+    if (located === undefined) return skipped(frame, this.#plane.portOf(packet), ["not of this node"]);
+    const { port, way } = located;
+    return way === "in" ? this.#in(frame, packet, port) : this.#out(frame, packet, port);
+  }
+
+  #in(frame: ReplayFrame, packet: CapturedPacket, port: OfflinePort): Replayed {
+    const outcome = this.#plane.put(packet, port);
+    this.#received.sent(packet, port, outcome);
+    const notes = outcome.isOneSided ? ["the other direction is not in the capture"] : [];
+    return { ...base(frame, port), ...outcome, notes };
+  }
+
+  #out(frame: ReplayFrame, packet: CapturedPacket, port: OfflinePort): Replayed {
+    return { ...base(frame, port), ...this.#received.judge(packet, port), way: "out" };
+  }
+
+  /** In a capture of all interfaces, or one that was merged: has this very packet been put in? */
+  #isRepeated(packet: CapturedPacket): boolean {
+    if (packet.family === 0 || isGroup(packet)) return false;
+    const { key, seq, ack, flags, view, l3, end, payload, family } = packet;
+    const id = family === 4 ? view.getUint16(l3 + 4) : 0;
+    const body = Buffer.from(packet.data.subarray(payload, Math.min(end, packet.known))).toString("base64");
+    const sign = [...key, seq, ack, flags, id, packet.fragment?.offset ?? 0, body].join();
+    // What has no identification may be sent twice; an answer to it comes in between.
+    if (this.#seen.has(sign) && (id !== 0 || packet.proto !== 6)) return true;
+    this.#seen.add(sign);
+    if (this.#seen.size > SEEN_MAX)
+      for (const oldest of this.#seen) return this.#seen.delete(oldest) && false;
+    return false;
+  }
+
+  #read({ data, originalLength }: ReplayFrame): CapturedPacket {
+    return this.#plane.read(new Uint8Array(data), originalLength); // a copy: slices of a Buffer are none
+  }
+
+  #seenOf(frame: ReplayFrame, packet: CapturedPacket): Seen {
+    const { direction, macs = "both" } = frame;
+    return {
+      group: groupOf(frame),
+      packet,
+      macs,
+      ...(direction !== undefined && { hostDirection: direction }),
     };
-    const nodeName = node.messages.config.nodeName;
-    const steps = drain(this.#trace, (body) => readTraceRecord(this.#trace, body, nodeName, names));
-    const captured = drain(this.#capture, (body) => readCaptureRecord(this.#capture, body));
-    // What was sent has been seen by the watcher already.
-    for (const { station } of node.ports) while (station.takeStored() !== undefined);
-    const input = captured.find((record) => record.direction === "in");
-    return { input, outputs: captured.filter((record) => record.direction === "out"), steps };
+  }
+
+  #named({ interfaceName = "" }: ReplayFrame): OfflinePort | undefined {
+    return this.#node.ports.find((port) => isNamed(interfaceName, port));
   }
 }
 
-function drain<T>(records: ring.RecordRing, read: (body: number) => T): T[] {
-  const list: T[] = [];
-  for (let body = ring.peek(records); body >= 0; body = ring.peek(records)) {
-    list.push(read(body));
-    ring.consume(records, body);
-  }
-  return list;
+const SEEN_MAX = 1024;
+
+const groupOf = ({ group, interfaceName }: ReplayFrame): string => group ?? interfaceName ?? "";
+
+function base(frame: ReplayFrame, port: OfflinePort): Replayed {
+  const nothing = { input: undefined, outputs: [], steps: [], error: "" };
+  return { frame, shown: frame.data, port, way: "in", differences: [], notes: [], ...nothing };
 }
 
-/** Makes it so that an address on the fabric answers at once, as a station that was spoken to before. */
-function knowOnFabric(node: OfflineNode, { w0, w1, w2, w3 }: IpWords): void {
-  const table = node.engine.tables.fabric;
-  if (neighbor.find(table, w0, w1, w2, w3) >= 0) return;
-  neighbor.addPermanent(table, w0, w1, w2, w3, FABRIC_MAC.hi, FABRIC_MAC.lo, UPLINK_PORT);
+function skipped(frame: ReplayFrame, port: OfflinePort, notes: readonly string[]): Replayed {
+  return { ...base(frame, port), judgement: "not compared", notes };
 }
 
-interface Ends {
-  src: IpWords;
-  dst: IpWords;
-}
-
-/** The outermost addresses; an ARP message's sender and target. Undefined when the frame has none. */
-function endsOf(data: Uint8Array): Ends | undefined {
-  const view = new DataView(data.buffer, data.byteOffset, data.length);
-  const end = data.length;
-  if (!eth.isWellFormed(view, 0, end)) return undefined;
-  const l3 = eth.payloadOffset(view, 0, end);
-  const type = eth.payloadType(view, 0, end);
-  const v4 = (w3: number): IpWords => ({ w0: 0, w1: 0, w2: V4_MAPPED, w3 });
-  if (type === eth.ETHERTYPE_IPV4 && ipv4.isWellFormed(view, l3, end)) {
-    return { src: v4(ipv4.src(view, l3)), dst: v4(ipv4.dst(view, l3)) };
-  }
-  if (type === eth.ETHERTYPE_ARP && arp.isWellFormed(view, l3, end)) {
-    return { src: v4(arp.senderIp(view, l3)), dst: v4(arp.targetIp(view, l3)) };
-  }
-  if (type !== eth.ETHERTYPE_IPV6 || !ipv6.isWellFormed(view, l3, end)) return undefined;
-  const words = (word: (view: DataView, off: number, i: number) => number): IpWords => {
-    const [w0, w1, w2, w3] = [0, 1, 2, 3].map((i) => word(view, l3, i));
-    return { w0, w1, w2, w3 };
-  };
-  return { src: words(ipv6.srcWord), dst: words(ipv6.dstWord) };
-}
-
-/**
- * By the capture's own word, else by whose address the source is: a pod's, the node's, somebody outside's.
- */
-function choosePort(
-  node: OfflineNode,
-  frame: ReplayFrame,
-  ends: Ends | undefined,
-  via: Via | undefined,
-): OfflinePort {
-  const { ports } = node;
-  const owner = ends === undefined ? ports[UPLINK_PORT] : node.portOf(formatIp(ends.src));
-  if (via !== undefined) {
-    return owner.info.kind === via ? owner : (ports.find((port) => port.info.kind === via) ?? owner);
-  }
-  return ports.find((port) => isNamed(frame.interfaceName ?? "", port)) ?? owner;
+function cutNotes({ data, originalLength = 0 }: ReplayFrame, packet: CapturedPacket): string[] {
+  if (data.length === 0 && originalLength === 0) return ["no bytes in the capture"];
+  if (originalLength <= data.length) return [];
+  const headers = packet.isHeadless ? ", within its headers" : "";
+  return [`cut in the capture (${data.length} of ${originalLength} bytes${headers})`];
 }
 
 /** "eth0 default/web", or with the node in front; an uplink's name may go on with its interface. */
 function isNamed(name: string, { info }: OfflinePort): boolean {
   if (info.kind === "uplink") return /(^| )uplink( |$)/.test(name);
   return name === info.name || name.endsWith(` ${info.name}`);
-}
-
-function adoptMacs(node: OfflineNode, data: Uint8Array, port: OfflinePort, ends: Ends | undefined): void {
-  const view = new DataView(data.buffer, data.byteOffset, data.length);
-  if (!eth.isWellFormed(view, 0, data.length)) return;
-  const own = macAt(node, port);
-  if (port.info.kind !== "uplink") eth.setSrc(view, 0, own.hi, own.lo);
-  if (eth.isMulticast(eth.dstHi(view, 0))) return;
-  const to = destinationMac(node, port, ends);
-  if (to !== undefined) eth.setDst(view, 0, to.hi, to.lo);
-}
-
-/** A pod speaks to a pod of its own bridge directly, to everybody else through the gateway. */
-function destinationMac(node: OfflineNode, port: OfflinePort, ends: Ends | undefined): Mac | undefined {
-  if (port.info.kind === "uplink") return macAt(node, port);
-  const neighbour =
-    port.info.kind === "pod" && ends !== undefined
-      ? node.ports.find((each) => each.info.kind === "pod" && each.addresses.some((a) => sameIp(a, ends.dst)))
-      : undefined;
-  return neighbour === undefined ? node.messages.topology?.own.gatewayMac : macAt(node, neighbour);
-}
-
-function macAt(node: OfflineNode, port: OfflinePort): Mac {
-  const { macHi, macLo } = node.engine.ports;
-  return { hi: macHi[port.id], lo: macLo[port.id] };
 }

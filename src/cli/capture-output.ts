@@ -125,8 +125,8 @@ export function openPacketLines(form: "text" | "json"): CaptureOutput {
   return {
     addInterface: (description) => interfaces.push(description) - 1,
     packet: (packet) => {
-      const { name } = interfaces[packet.interfaceId];
-      const line = form === "json" ? JSON.stringify(packetRecord(packet, name)) : packetLine(packet, name);
+      const from = interfaces[packet.interfaceId];
+      const line = form === "json" ? JSON.stringify(packetRecord(packet, from)) : packetLine(packet, from);
       process.stdout.write(`${line}\n`);
     },
     names: () => {},

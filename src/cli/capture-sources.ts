@@ -1,6 +1,7 @@
 // Where captured packets come from: an agent's stream, or a host interface through npm cap (libpcap).
 import type { IncomingMessage } from "node:http";
 import type * as CapModule from "cap";
+import { isReadable, LINKTYPE_ETHERNET, LINKTYPE_LINUX_SLL } from "../observe/link-type.ts";
 import type { CaptureItem } from "../observe/pcapng.ts";
 import { PcapngReader } from "../observe/pcapng-reader.ts";
 import type { CaptureSource } from "./capture-session.ts";
@@ -86,19 +87,20 @@ export class InterfaceSource implements CaptureSource {
     const { Cap } = await loadCap();
     const open = { cap: new Cap(), buffer: Buffer.alloc(CAP_FRAME_BYTES) };
     this.#checkDevice(Cap.deviceList().map((device) => device.name));
-    let linkType: string;
+    let opened: string;
     try {
-      linkType = open.cap.open(this.#name, this.#filter, CAP_BUFFER_BYTES, open.buffer);
+      opened = open.cap.open(this.#name, this.#filter, CAP_BUFFER_BYTES, open.buffer);
     } catch (error) {
       throw this.#openError(error as Error);
     }
-    if (linkType !== "ETHERNET") {
+    const linkType = linkTypeOf(opened);
+    if (!isReadable(linkType)) {
       open.cap.close();
-      throw new CliError(`interface ${this.#name} is not Ethernet (${linkType}): use tcpdump`);
+      throw new CliError(`interface ${this.#name}: packets of link type ${opened} are not read: use tcpdump`);
     }
     this.#open = open;
     openCaps.add(open);
-    const description = { name: this.#name, filter: this.#filter, snapLen: this.#snapLen };
+    const description = { name: this.#name, linkType, filter: this.#filter, snapLen: this.#snapLen };
     receive([{ type: "interface", interfaceId: 0, interface: description }]);
     open.cap.on("packet", (bytes: number) => {
       const kept = this.#snapLen > 0 ? Math.min(bytes, this.#snapLen) : bytes;
@@ -136,6 +138,18 @@ export class InterfaceSource implements CaptureSource {
       error,
     );
   }
+}
+
+/** What cap calls the link types that it knows; of others it tells the number. -1: what it says is no number either. */
+const CAP_LINK_TYPES: Readonly<Record<string, number>> = {
+  ETHERNET: LINKTYPE_ETHERNET,
+  LINKTYPE_LINUX_SLL: LINKTYPE_LINUX_SLL,
+  NULL: 0,
+  RAW: 101,
+};
+
+export function linkTypeOf(opened: string): number {
+  return CAP_LINK_TYPES[opened] ?? Number(/^unknown linktype (\d+)$/i.exec(opened)?.[1] ?? -1);
 }
 
 /** cap hands out no timestamps: these are the moment of arrival here, some microseconds late. */

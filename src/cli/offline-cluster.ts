@@ -35,6 +35,8 @@ const CLUSTER_CIDR = "10.244.0.0/16";
 const SERVICE_CIDR = "10.96.0.0/12";
 const DEFAULT_NODES = ["node1", "node2"];
 const FIRST_NODE_ADDRESS = 11;
+/** Whoever is out there is reached: a default route, as nodes have. */
+const DEFAULT_GATEWAY = "169.254.0.1,fe80::1";
 const KINDS = ["Namespace", "Node", "ServiceCIDR", "Service", "EndpointSlice", "Pod", "NetworkPolicy"];
 
 export async function offlineCluster(flags: Globals, options: OfflineOptions): Promise<OfflineCluster> {
@@ -127,7 +129,7 @@ function configOf(nodeName: string): AgentConfig {
       nodeName,
       clusterCIDR: CLUSTER_CIDR,
       serviceCIDR: SERVICE_CIDR,
-      uplink: { interface: "eth0" },
+      uplink: { interface: "eth0", gateway: DEFAULT_GATEWAY },
       host: { interface: "host0" },
       socket: "/nonexistent",
       source: { files: [] },

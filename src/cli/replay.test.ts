@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -36,11 +36,20 @@ const chunks: Uint8Array[] = [];
 const writer = new PcapngWriter((bytes) => chunks.push(bytes));
 writer.addInterface({ name: "eth0" });
 const web = tcpFrame({ src: "10.244.1.2", dst: "10.96.0.80", srcPort: 41000, dstPort: 80, flags: "S" });
-const lost = udpFrame({ src: "10.244.1.2", dst: "172.16.0.1", srcPort: 9, dstPort: 9 });
+const lost = udpFrame({ src: "10.244.1.2", dst: "10.244.1.99", srcPort: 9, dstPort: 9 });
 for (const [i, data] of [web, lost].entries()) {
   writer.packet({ interfaceId: 0, timestampNs: 1_700_000_000_000_000_000n + BigInt(i), data });
 }
 writer.packet({ interfaceId: 0, timestampNs: 1_700_000_000_000_000_009n, data: web, direction: "out" });
+const answer = tcpFrame({
+  src: "10.96.0.80",
+  dst: "10.244.1.2",
+  srcPort: 80,
+  dstPort: 41000,
+  flags: "S.",
+  ack: 1,
+});
+writer.packet({ interfaceId: 0, timestampNs: 1_700_000_000_000_000_010n, data: answer, direction: "in" });
 writer.addInterface({ name: "node2 eth0 default/web" });
 writer.packet({ interfaceId: 1, timestampNs: 1_700_000_000_000_000_010n, data: web });
 writeFileSync(capture, Buffer.concat(chunks));
@@ -50,15 +59,16 @@ const replay = (...args: string[]) =>
 
 t.test("each packet of a capture gets its verdict", async (t) => {
   const { stdout, stderr, status } = replay(capture, "-f", objects);
-  t.equal(status, 0, stderr);
+  t.equal(status, 3, "a packet was dropped");
   const lines = stdout.trimEnd().split("\n");
-  t.equal(lines.length, 2, "neither what went out nor what another node saw is put in");
+  t.equal(lines.length, 4, "what another node saw is not put in");
   t.match(
     lines[0],
     /eth0 default\/client: IP 10\.244\.1\.2\.41000 > .* \[.*forward to uplink.*→ 10\.244\.2\.2:8080/,
   );
-  t.match(lines[1], /dropped: FIB lookup failed/);
-  t.equal(stderr, "2 packets replayed: 1 forward, 1 drop (FIB lookup failed)\n");
+  t.match(lines[1], /dropped: Neighbor unreachable/);
+  t.match(lines[3], /\[received: as captured; .*NAT source 10\.244\.2\.2:8080 → 10\.96\.0\.80:80/);
+  t.equal(stderr, "4 packets replayed: 2 forward, 1 drop (Neighbor unreachable), 1 as captured\n");
 });
 
 t.test("with -v the stages are told, with -o json each packet is an object", async (t) => {
@@ -73,7 +83,9 @@ t.test("with -v the stages are told, with -o json each packet is an object", asy
     .map((line) => JSON.parse(line));
   t.match(records, [
     { number: 1, verdict: "forward", port: "eth0 default/client", outputs: [{ port: "uplink" }] },
-    { number: 2, verdict: "drop", dropReason: "NO_ROUTE" },
+    { number: 2, verdict: "drop", dropReason: "NEIGHBOR_FAILED" },
+    { number: 3, verdict: "forward", direction: "in" },
+    { number: 4, verdict: "as captured", direction: "out", compared: "as captured", differences: [] },
   ]);
 });
 
@@ -102,6 +114,12 @@ t.test("bad input is one line with the file's name", async (t) => {
       status: 2,
       want: /^error: --via sea: use pod, uplink, host\n$/,
     },
+    {
+      args: [capture, "-f", objects, "--at", "pod/nobody"],
+      status: 2,
+      want: /^error: --at pod\/nobody: not a pod of node1: it has pod\/default\/client\n$/,
+    },
+    { args: [capture, "-f", objects, "--at", "uplink", "--via", "pod"], status: 2, want: /not both\n$/ },
     { args: [capture, "-f", capture], status: 1, want: /^error: / },
     { args: [capture, "-f", "/nonexistent.yaml"], status: 1, want: /^error: .*nonexistent\.yaml/ },
   ];
@@ -110,4 +128,28 @@ t.test("bad input is one line with the file's name", async (t) => {
     t.equal(status, c.status, `${c.args.join(" ")}: ${stderr}`);
     t.match(stderr, c.want);
   }
+});
+
+const CASES = fileURLToPath(new URL("../../../src/cli/testdata/replay/", import.meta.url));
+
+for (const file of ["pod-side-clusterip.pcap", "snaplen96.pcap", "any-sll2.pcap"]) {
+  t.test(`${file}: a healthy connection, as a pod sees it`, async (t) => {
+    const { stdout, stderr, status } = replay(join(CASES, file), "-f", join(CASES, "objects.yaml"));
+    t.equal(status, 0, stdout + stderr);
+    t.match(stderr, /^\d+ packets replayed: \d+ forward, \d+ as captured\n$/);
+    t.equal(/cut in the capture \(96 of 441 bytes\)/.test(stdout), file.startsWith("snaplen"));
+  });
+}
+
+t.test("a link type that cannot be read is named", async (t) => {
+  const bytes = readFileSync(join(CASES, "any-sll2.pcap"));
+  bytes.writeUInt32LE(127, 20);
+  const file = join(directory, "radio.pcap");
+  writeFileSync(file, bytes);
+  const { stderr, status } = replay(file, "-f", objects);
+  t.equal(status, 1);
+  t.match(
+    stderr,
+    /^error: \S+radio\.pcap: .*link type IEEE802_11_RADIOTAP \(127\) are not read: capture with .*\n$/,
+  );
 });

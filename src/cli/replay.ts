@@ -1,7 +1,7 @@
 // podwire replay FILE: a capture through a node's pipeline, without a kernel: what would have become of each
 // packet.
 import type { Command } from "commander";
-import { OfflineNode } from "../agent/offline-node.ts";
+import { HOST_PORT, OfflineNode, type OfflinePort, UPLINK_PORT } from "../agent/offline-node.ts";
 import {
   type Replayed,
   type ReplayFrame,
@@ -9,25 +9,25 @@ import {
   replayFrames,
   type Via,
 } from "../agent/replay.ts";
-import { checkInput, inputStream, refuseTwice } from "../control/watch/input.ts";
+import { checkInput, refuseTwice } from "../control/watch/input.ts";
 import { dissect } from "../dissect/dissect.ts";
 import { summary } from "../dissect/summary.ts";
 import { captureComment } from "../observe/capture-comment.ts";
-import { readCapture } from "../observe/capture-file.ts";
 import { formatTime } from "../observe/packet-line.ts";
-import { CaptureFormatError, LINKTYPE_ETHERNET } from "../observe/pcapng.ts";
+import { CaptureFormatError } from "../observe/pcapng.ts";
 import { formatTrace } from "../observe/trace-format.ts";
-import type { CaptureRecord } from "../observe/trace-record.ts";
 import { globals, note } from "./context.ts";
 import { CliError, Exit, usageError } from "./errors.ts";
 import { collect, named, readObjects, readOne } from "./manifests.ts";
 import { offlineCluster } from "./offline-cluster.ts";
+import { ethernetFrames } from "./replay-frames.ts";
 
 interface Options {
   file?: string[];
   node?: string;
   config?: string;
   via?: string;
+  at?: string;
   keepMacs?: boolean;
   seed?: string;
   count?: string;
@@ -44,12 +44,20 @@ export function register(program: Command): void {
     .option("--node <name>", "whose pipeline (default: the first node)")
     .option("--config <file>", "a KubeProxyConfiguration, or kubeadm's ConfigMap of it")
     .option("--via <port>", "take all packets for coming by pod, uplink or host (default: by their source)")
+    .option(
+      "--at <place>",
+      "where it was captured: pod/NAME, node/NAME (its own stack) or uplink (default: told)",
+    )
     .option("--keep-macs", "leave MAC addresses as captured, instead of making them this node's")
     .option("--seed <number>", "of the random choices (1)")
     .option("-c, --count <packets>", "stop after so many packets")
     .addHelpText(
       "after",
-      "\nA new connection to a service may get another endpoint here than it got when it was captured.",
+      `
+A capture of tcpdump or Wireshark, as Ethernet, -i any (SLL, SLL2), raw IP or BSD loopback, also cut by -s. What was
+sent into the plane is put in; what came out of it is compared with what the plane sends here: "as captured", or the
+difference. Where the capture shows which endpoint or source port a connection got, it gets the same here.
+Status 3: a packet is dropped, or differs.`,
     )
     .action(async (capture: string, options: Options, command: Command) => run(capture, options, command));
 }
@@ -66,9 +74,13 @@ async function run(capture: string, options: Options, command: Command): Promise
     proxyConfig: options.config === undefined ? undefined : readOne(options.config),
   });
   const node = new OfflineNode(config, objects);
+  const at = options.at === undefined ? undefined : placeOf(options.at, node);
   const tally = new Tally();
   let number = 0;
-  for await (const replayed of replayFrames(node, framesOf(capture, node), replay)) {
+  for await (const replayed of replayFrames(node, framesOf(capture, node), {
+    ...replay,
+    ...(at && { at }),
+  })) {
     number++;
     const text =
       flags.output === "json"
@@ -83,12 +95,34 @@ async function run(capture: string, options: Options, command: Command): Promise
     if (number >= limit) break;
   }
   note(tally.text());
+  if (tally.hasNo) process.exitCode = Exit.NO;
+}
+
+const AT = "use pod/NAME, pod/NAMESPACE/NAME, node/NAME or uplink";
+
+function placeOf(text: string, node: OfflineNode): OfflinePort {
+  const { nodeName } = node.messages.config;
+  if (text === "uplink") return node.ports[UPLINK_PORT];
+  const [kind, ...rest] = text.split("/");
+  const name = rest.join("/");
+  if (name === "" || rest.length > 2 || !["pod", "node"].includes(kind))
+    throw usageError(`--at ${text}: ${AT}`);
+  if (kind === "node") {
+    if (name === nodeName) return node.ports[HOST_PORT];
+    throw usageError(`--at ${text}: the pipeline is that of ${nodeName}: use --node ${name}`);
+  }
+  const key = rest.length === 1 ? `default/${name}` : name;
+  const port = node.ports.find((each) => each.info.pod === key);
+  if (port !== undefined) return port;
+  const known = node.ports.flatMap(({ info }) => (info.pod === "" ? [] : [`pod/${info.pod}`]));
+  throw usageError(`--at ${text}: not a pod of ${nodeName}: it has ${known.join(", ") || "none"}`);
 }
 
 function replayOptions(options: Options): ReplayOptions {
   const via = VIAS.find((each) => each === options.via);
   if (options.via !== undefined && via === undefined)
     throw usageError(`--via ${options.via}: use ${VIAS.join(", ")}`);
+  if (options.via !== undefined && options.at !== undefined) throw usageError("use --via or --at, not both");
   const seed = whole("--seed", options.seed);
   return {
     ...(via !== undefined && { via }),
@@ -103,10 +137,7 @@ function whole(flag: string, text: string | undefined): number | undefined {
   return Number(text);
 }
 
-/**
- * What came in, of the capture's packets: a capture of ours also holds what went out, with a comment that
- * says so.
- */
+/** The capture's packets that are of this node. */
 async function* framesOf(path: string, node: OfflineNode): AsyncGenerator<ReplayFrame> {
   try {
     for await (const frame of ethernetFrames(path)) if (!isOfOther(frame, node)) yield frame;
@@ -122,48 +153,46 @@ function isOfOther({ interfaceName = "" }: ReplayFrame, node: OfflineNode): bool
   return first !== node.messages.config.nodeName && node.graph.nodes.has(first);
 }
 
-async function* ethernetFrames(path: string): AsyncGenerator<ReplayFrame> {
-  const interfaces = new Map<number, { name: string; linkType: number }>();
-  for await (const item of readCapture(inputStream(path))) {
-    if (item.type === "interface") {
-      const { name, linkType = LINKTYPE_ETHERNET } = item.interface;
-      interfaces.set(item.interfaceId, { name, linkType });
-    }
-    if (item.type !== "packet" || item.packet.direction === "out") continue;
-    const from = interfaces.get(item.packet.interfaceId);
-    if (from !== undefined && from.linkType !== LINKTYPE_ETHERNET) {
-      const hint = "capture with -y EN10MB, or on one interface instead of any";
-      throw new CliError(`${path}: link type ${from.linkType} is not Ethernet: ${hint}`);
-    }
-    const { data, timestampNs } = item.packet;
-    yield { data, timestampNs, ...(from !== undefined && { interfaceName: from.name }) };
-  }
+function line(number: number, replayed: Replayed, node: OfflineNode): string {
+  const { frame, shown, port } = replayed;
+  const what = `${formatTime(frame.timestampNs)} ${port.info.name}: ${summary(dissect(shown))}`;
+  return `${String(number).padStart(5)} ${what}  [${comment(replayed, node)}]`;
 }
 
-function line(number: number, { frame, port, input }: Replayed, node: OfflineNode): string {
-  const what = `${formatTime(frame.timestampNs)} ${port.info.name}: ${summary(dissect(frame.data))}`;
-  return `${String(number).padStart(5)} ${what}  [${comment(input, node)}]`;
+/** What was made of it: a judgement on what the plane sent, or its verdict on what it was sent. */
+function comment({ way, judgement, differences, notes, input }: Replayed, node: OfflineNode): string {
+  const parts: string[] = [];
+  if (judgement !== undefined) parts.push(way === "out" ? `received: ${judgement}` : judgement);
+  parts.push(...differences, ...notes);
+  if (judgement === "not compared") return parts.join("; ");
+  if (input !== undefined) {
+    const service = node.messages.services.nameOf(input.serviceId);
+    parts.push(captureComment(input, service, node.ports[input.outPort]?.info.name));
+  } else if (way === "in") parts.push("not replayed: longer than a packet slot");
+  return parts.join("; ");
 }
 
-function comment(input: CaptureRecord | undefined, node: OfflineNode): string {
-  if (input === undefined) return "not replayed: longer than a packet slot";
-  return captureComment(
-    input,
-    node.messages.services.nameOf(input.serviceId),
-    node.ports[input.outPort]?.info.name,
-  );
+/** The plane's word on what was put in; on what it sent, whether it would have. */
+function verdict({ way, judgement, input }: Replayed): string {
+  if (judgement === undefined) return input?.verdict ?? "none";
+  return way === "out" && judgement === "differs" && input?.verdict === "drop" ? "drop" : judgement;
 }
 
 function record(number: number, replayed: Replayed, node: OfflineNode, withSteps: boolean) {
-  const { frame, port, input, outputs, steps } = replayed;
+  const { frame, shown, port, way, judgement, differences, notes, input, outputs, steps } = replayed;
+  const { data, originalLength = data.length } = frame;
   return {
     number,
     time: new Date(Number(frame.timestampNs / 1_000_000n)).toISOString(),
     port: port.info.name,
-    summary: summary(dissect(frame.data)),
-    verdict: input?.verdict ?? "none",
+    direction: way,
+    summary: summary(dissect(shown)),
+    verdict: verdict(replayed),
     ...(input?.dropReason !== undefined && { dropReason: input.dropReason, dropText: input.dropText }),
-    comment: comment(input, node),
+    ...(judgement !== undefined && { compared: judgement, differences }),
+    ...(originalLength > data.length && { cut: { captured: data.length, length: originalLength } }),
+    ...(notes.length > 0 && { notes }),
+    comment: comment(replayed, node),
     outputs: outputs.map((output) => ({
       port: node.ports[output.port]?.info.name ?? "",
       summary: summary(dissect(output.data)),
@@ -176,8 +205,14 @@ function record(number: number, replayed: Replayed, node: OfflineNode, withSteps
 class Tally {
   readonly #verdicts = new Map<string, number>();
 
-  add({ input }: Replayed): void {
-    const text = input?.dropText === undefined ? (input?.verdict ?? "none") : `drop (${input.dropText})`;
+  /** Something would not arrive, or came that the plane does not send. */
+  hasNo = false;
+
+  add(replayed: Replayed): void {
+    const { input } = replayed;
+    const word = verdict(replayed);
+    const text = word === "drop" ? `drop (${input?.dropText})` : word;
+    if (word === "drop" || word === "differs") this.hasNo = true;
     this.#verdicts.set(text, (this.#verdicts.get(text) ?? 0) + 1);
   }
 

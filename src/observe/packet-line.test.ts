@@ -15,15 +15,15 @@ const packet: CapturePacket = {
 
 t.test("a packet is one line: time, interface, direction, summary, comments", async (t) => {
   t.match(
-    packetLine(packet, "default/web-1 eth0"),
+    packetLine(packet, { name: "default/web-1 eth0" }),
     /^\d\d:\d\d:20\.123456 default\/web-1 eth0 In {2}ARP, Request who-has .* \[CONSUMED; answered\]$/,
   );
   const { direction, comments, ...bare } = packet;
-  t.match(packetLine(bare, "eth0"), /^\S+ eth0 ARP, [^[]*$/);
+  t.match(packetLine(bare, { name: "eth0" }), /^\S+ eth0 ARP, [^[]*$/);
 });
 
 t.test("and one record", async (t) => {
-  t.match(packetRecord(packet, "eth0"), {
+  t.match(packetRecord(packet, { name: "eth0" }), {
     time: "2023-11-14T22:13:20.123Z",
     interface: "eth0",
     direction: "in",

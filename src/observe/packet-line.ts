@@ -1,16 +1,18 @@
 /** A captured packet as one line of text or one line of JSON. */
 import { dissect } from "../dissect/dissect.ts";
 import { summary } from "../dissect/summary.ts";
-import type { CapturePacket } from "./pcapng.ts";
+import { LINKTYPE_ETHERNET, toEthernet } from "./link-type.ts";
+import type { CaptureDirection, CaptureInterface, CapturePacket } from "./pcapng.ts";
 
 /**
  * "09:38:24.123456 node1 default/web-1 In  IP 10.244.1.2.41000 > …  [DNAT …]": tcpdump's order, then our
  * comments.
  */
-export function packetLine(packet: CapturePacket, interfaceName: string): string {
-  const direction = packet.direction === undefined ? "" : packet.direction === "in" ? " In " : " Out";
+export function packetLine(packet: CapturePacket, from: CaptureInterface): string {
+  const way = directionOf(packet, from);
+  const direction = way === undefined ? "" : way === "in" ? " In " : " Out";
   const comments = packet.comments === undefined ? "" : `  [${packet.comments.join("; ")}]`;
-  return `${formatTime(packet.timestampNs)} ${interfaceName}${direction} ${summaryOf(packet)}${comments}`;
+  return `${formatTime(packet.timestampNs)} ${from.name}${direction} ${summaryOf(packet, from)}${comments}`;
 }
 
 export interface PacketRecord {
@@ -23,20 +25,40 @@ export interface PacketRecord {
   packetId?: string;
 }
 
-export function packetRecord(packet: CapturePacket, interfaceName: string): PacketRecord {
+export function packetRecord(packet: CapturePacket, from: CaptureInterface): PacketRecord {
+  const direction = directionOf(packet, from);
   return {
     time: new Date(Number(packet.timestampNs / 1_000_000n)).toISOString(),
-    interface: interfaceName,
-    ...(packet.direction !== undefined && { direction: packet.direction }),
+    interface: from.name,
+    ...(direction !== undefined && { direction }),
     length: packet.originalLength ?? packet.data.length,
-    summary: summaryOf(packet),
+    summary: summaryOf(packet, from),
     comments: packet.comments ?? [],
     ...(packet.packetId !== undefined && { packetId: packet.packetId.toString() }),
   };
 }
 
-function summaryOf(packet: CapturePacket): string {
-  return summary(dissect(packet.data));
+function summaryOf(packet: CapturePacket, { linkType = LINKTYPE_ETHERNET }: CaptureInterface): string {
+  const { data, originalLength = data.length } = packet;
+  const frame = toEthernet(linkType, data);
+  if (frame === undefined) return `not Ethernet, length ${originalLength}`;
+  if (originalLength <= data.length || originalLength > LONGEST) return summary(dissect(frame.data));
+  // At its length, so that what is there is read by what its headers say.
+  const whole = new Uint8Array(frame.data.length + originalLength - data.length);
+  whole.set(frame.data);
+  return summary(dissect(whole));
+}
+
+const LONGEST = 65_600;
+
+/** The packet's own word, else that of a cooked header. */
+function directionOf(
+  { data, direction }: CapturePacket,
+  from: CaptureInterface,
+): CaptureDirection | undefined {
+  if (direction !== undefined) return direction;
+  const told = toEthernet(from.linkType ?? LINKTYPE_ETHERNET, data)?.direction;
+  return told === "other" ? undefined : told;
 }
 
 /** Local time with microseconds. */

@@ -11,8 +11,8 @@ import { CaptureFormatError, type CaptureItem, type CaptureReader } from "./pcap
 const GLOBAL_HEADER_BYTES = 24;
 const PACKET_HEADER_BYTES = 16;
 const OFF_SNAPLEN = 16; //         u32 in the global header
-const OFF_LINKTYPE = 20; //        u32, the upper bits hold the FCS length
-const LINKTYPE_MASK = 0x0fffffff;
+const OFF_LINKTYPE = 20; //        u32, the upper six bits tell of a frame check sequence
+const LINKTYPE_MASK = 0x03ffffff;
 const MAX_PACKET_BYTES = 262144; // MAXIMUM_SNAPLEN of libpcap
 const MAGIC_MICRO = 0xa1b2c3d4;
 const MAGIC_NANO = 0xa1b23c4d;

@@ -3,6 +3,7 @@
  * statistics. Every call hands whole blocks to the sink, so whatever has been written is a readable file at
  * any moment. Not written: packet hashes, custom blocks, more than one section.
  */
+import { LINKTYPE_ETHERNET } from "./link-type.ts";
 import {
   BlockType,
   BYTE_ORDER_MAGIC,
@@ -12,7 +13,6 @@ import {
   IdbOption,
   type InterfaceStatistics,
   IsbOption,
-  LINKTYPE_ETHERNET,
   type NameEntry,
   NameRecord,
   OPT_COMMENT,

@@ -15,7 +15,6 @@ export const BlockType = Object.freeze({
 } as const);
 
 export const BYTE_ORDER_MAGIC = 0x1a2b3c4d;
-export const LINKTYPE_ETHERNET = 1;
 
 /** Option codes, per block type; OPT_END and OPT_COMMENT are the same everywhere. */
 export const OPT_END = 0;
