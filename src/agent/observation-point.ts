@@ -138,7 +138,9 @@ export class ObservationPoints {
     const tunnels = told.some(({ packet }) => packet.inner.length > 0);
     const inside = own.filter(({ packet }) => this.#isInside(packet)).length;
     const point = tunnels || inside * 2 < own.length ? ports[UPLINK_PORT] : ports[HOST_PORT];
-    this.#noteMac(told, (address) => this.isOwn(address));
+    const mac = this.#noteMac(told, (address) => this.isOwn(address));
+    const foreign = told.filter(({ packet }) => sourceMac(packet) === mac && !this.isOwn(sourceOf(packet)));
+    if (foreign.length > told.length * (1 - MOST)) this.#ownMacs.delete(told[0].group); // MACs say nothing here
     return point;
   }
 

@@ -42,6 +42,7 @@ const CHOICES_MAX = 256;
 const DRAWS_MAX = 2048;
 const TCP = ipv4.PROTO_TCP;
 const UDP = ipv4.PROTO_UDP;
+const SYN_ACK = tcp.FLAG_SYN | tcp.FLAG_ACK;
 const AS_CAPTURED: Judged = { judgement: "as captured", differences: [], notes: [] };
 
 export class ReceivedPackets {
@@ -149,7 +150,10 @@ export class ReceivedPackets {
       const where = other === undefined ? "nothing" : `it to ${node.ports[other.port].info.name}`;
       return { ...judged([`the plane sends ${where}`], more), ...outcome };
     }
-    return { ...judged(differences(packet, here), more), ...outcome };
+    const list = differences(packet, here);
+    const isAnswer = packet.proto === TCP && (packet.flags & SYN_ACK) === SYN_ACK;
+    if (list.length === 0 && !isKnown && isAnswer) list.push("no SYN came before it: nobody asked for it");
+    return { ...judged(list, more), ...outcome };
   }
 
   /**
