@@ -40,7 +40,10 @@ export function differenceOf(entry: CorpusEntry): string | undefined {
     return documents.some(({ locate }) => !(locate([]).line >= 1)) ? "a document without a place" : undefined;
   }
   if (problems.length === 0) return `read, as ${JSON.stringify(documents.map(({ value }) => value))}`;
-  if (twice !== undefined && !problems.every(({ message }) => message.endsWith("already set in map")))
+  if (
+    twice !== undefined &&
+    !problems.every(({ message }) => /already set in map$|^unsupported value/.test(message))
+  )
     return `refused as ${problems[0].message}`;
   return line === undefined || isNear(problems[0].line, line, text)
     ? undefined

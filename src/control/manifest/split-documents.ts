@@ -131,7 +131,9 @@ function endOfValue(text: string, start: number): number {
   if (text[start] !== "{" && text[start] !== "[") {
     const scalar = /"(?:[^"\\]|\\.)*"|true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?/y;
     scalar.lastIndex = start;
-    return scalar.test(text) ? scalar.lastIndex : -1;
+    const isWhole =
+      scalar.test(text) && !/^\d[.eE]/.test(text.slice(scalar.lastIndex - 1, scalar.lastIndex + 1));
+    return isWhole ? scalar.lastIndex : -1;
   }
   let depth = 0;
   for (let at = start; at < text.length; at++) {

@@ -249,12 +249,12 @@ class Composer {
   /** An anchor and a tag, in either order. */
   #properties(): Properties {
     let anchor: string | undefined;
-    let tag: string | undefined;
+    let tag: Token | undefined;
     for (;;) {
       const token = this.#scanner.peek();
       if (token.type === "anchor" && anchor === undefined) anchor = token.value;
-      else if (token.type === "tag" && tag === undefined) tag = this.#handles.whole(token);
-      else return { anchor, tag: tag ?? "" };
+      else if (token.type === "tag" && tag === undefined) tag = token;
+      else return { anchor, tag: tag === undefined ? "" : this.#handles.whole(tag) };
       this.#scanner.skip();
     }
   }

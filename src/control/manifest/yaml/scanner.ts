@@ -172,7 +172,8 @@ export class Scanner {
   #skipGap(): void {
     const c = this.#c;
     for (;;) {
-      while (c.code() === 32 || (c.code() === 9 && (this.#isFlow || !this.#keyAllowed))) c.at++;
+      while (c.code() === 32 || (c.code() === 9 && (this.#isFlow || !this.#keyAllowed || this.#isJson)))
+        c.at++;
       c.skipComment();
       if (!c.isBreak()) return;
       c.readBreak();

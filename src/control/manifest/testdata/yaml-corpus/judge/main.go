@@ -130,6 +130,7 @@ func twice(text []byte) (string, bool) {
 				return key, true
 			}
 		}
+		rest = bytes.TrimLeft(rest, " \t\r")
 		if newline := bytes.IndexByte(rest, '\n'); newline >= 0 && len(bytes.TrimSpace(rest[:newline])) == 0 {
 			rest = rest[newline+1:]
 		}
