@@ -97,11 +97,15 @@ const COMMANDS: readonly { file: string; command: (name: string) => string }[] =
   { file: proxy, command: (name) => `replay ${capture} -f ${objects} --config ${name}` },
 ];
 
-for (const { file, command } of COMMANDS) {
+/** One command is tried in all ways, the others in those that differ most: a program's start takes a while. */
+const FEW = ["<(…)", "/dev/stdin", "a fifo"];
+
+for (const [i, { file, command }] of COMMANDS.entries()) {
   t.test(command("FILE").replaceAll(`${directory}/`, ""), async (t) => {
     const want = shell(`${PODWIRE} ${command(file)}`);
     t.match(want.stdout, /\S/, want.stderr);
     for (const [way, script] of Object.entries(WAYS)) {
+      if (i > 0 && !FEW.includes(way)) continue;
       const got = shell(`F=${file}; ${script((name) => `${PODWIRE} ${command(name)}`)}`);
       t.same([got.status, got.stdout], [want.status, want.stdout], `${way}: ${got.stderr}`);
     }
@@ -158,7 +162,7 @@ t.test("nothing at all to answer from is no empty cluster", async (t) => {
     { args: `-f ${comments}`, want: `-f: no objects in ${comments}` },
   ];
   for (const command of ["rules", `explain ${ask}`, `replay ${capture}`]) {
-    for (const { args, want } of cases) {
+    for (const { args, want } of command === "rules" ? cases : cases.slice(1, 2)) {
       const { status, stdout, stderr } = shell(`${PODWIRE} ${command} ${args}`);
       const line = `error: ${want}: give manifests with at least one object\n`;
       t.same([status, stdout, stderr], [1, "", line], `${command} ${args}`);
@@ -202,8 +206,9 @@ t.test("what cannot be read is one line with its name", async (t) => {
   }
   t.equal(shell(`${PODWIRE} rules -f some`).status, 0, "a folder's folders are passed over");
   if (process.getuid?.() !== 0) return; // others' files are unreadable for others only
-  shell("chmod 700 . && install -m 600 objects.yaml own.yaml");
-  const nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups";
-  const denied = shell(`chmod 755 . && ${nobody} ${PODWIRE} rules -f ${join(directory, "own.yaml")}`);
-  t.equal(denied.stderr, `error: ${join(directory, "own.yaml")}: permission denied\n`);
+  shell("install -m 600 -o 65534 objects.yaml own.yaml"); // and root without this capability is no more than others
+  const plain =
+    "setpriv --bounding-set=-dac_override,-dac_read_search --inh-caps=-dac_override,-dac_read_search";
+  const denied = shell(`${plain} ${PODWIRE} rules -f own.yaml`);
+  t.equal(denied.stderr, "error: own.yaml: permission denied\n");
 });

