@@ -137,6 +137,7 @@ export class ObservationPoints {
     if (own.length < told.length * MOST) return undefined;
     const tunnels = told.some(({ packet }) => packet.inner.length > 0);
     const inside = own.filter(({ packet }) => this.#isInside(packet)).length;
+    if (tunnels && inside > 0) return undefined; // host0 and the uplink, as one interface: "any" without an index
     const point = tunnels || inside * 2 < own.length ? ports[UPLINK_PORT] : ports[HOST_PORT];
     const mac = this.#noteMac(told, (address) => this.isOwn(address));
     const foreign = told.filter(({ packet }) => sourceMac(packet) === mac && !this.isOwn(sourceOf(packet)));

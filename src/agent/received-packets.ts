@@ -51,6 +51,7 @@ export class ReceivedPackets {
   readonly #expected = new ExpectedPackets();
   readonly #choices: Choice[] = [];
   readonly #seen: readonly [WholeDatagrams, WholeDatagrams]; // outer, inner
+  readonly #peeked: readonly [WholeDatagrams, WholeDatagrams];
   readonly #sent: readonly [WholeDatagrams, WholeDatagrams];
 
   constructor(plane: ReplayPlane, points: ObservationPoints) {
@@ -61,6 +62,7 @@ export class ReceivedPackets {
       new WholeDatagrams(0),
     ];
     this.#seen = pair();
+    this.#peeked = pair();
     this.#sent = pair();
   }
 
@@ -84,11 +86,11 @@ export class ReceivedPackets {
     return undefined;
   }
 
-  /** Fragments are not held twice: only what came whole is looked for among several places. */
+  /** Apart from those that `judge` collects: a datagram that nothing here has sent is judged with its last fragment. */
   #peekable(packet: CapturedPacket): readonly [WholeDatagrams, WholeDatagrams] {
     const isPiece = packet.fragment !== undefined || packet.inner.some((each) => each.fragment !== undefined);
     const { vxlanPort } = this.#plane;
-    return isPiece ? this.#seen : [new WholeDatagrams(vxlanPort), new WholeDatagrams(0)];
+    return isPiece ? this.#peeked : [new WholeDatagrams(vxlanPort), new WholeDatagrams(0)];
   }
 
   /** `packet` left by `port`, says the capture. */
