@@ -217,10 +217,10 @@ function innerOf(p: Building): readonly CapturedPacket[] {
  */
 export function completeChecksums(p: CapturedPacket): void {
   for (const inner of p.inner) completeChecksums(inner);
-  if (p.family === 0 || p.fragment !== undefined || p.isHeadless) return;
+  if (p.family === 0 || p.fragment !== undefined || p.l4 === 0) return;
   const { view, l4, end, proto } = p;
   const isCut = p.known < end;
-  if (proto === ipv4.PROTO_SCTP) {
+  if (proto === ipv4.PROTO_SCTP && l4 + sctp.HEADER_LEN <= end) {
     if (isCut || sctp.checksum(view, l4) === 0) sctp.computeChecksum(view, l4, end);
     return;
   }

@@ -208,7 +208,8 @@ export class ObservationPoints {
         : { port: host, way: "in" };
     }
     if (this.isOwn(dst)) {
-      const fromInside = !isTunnel && this.#isInside(packet) && hostDirection !== undefined;
+      const isAnswer = this.isService(packet, "source") && !this.isOwn(src); // no address of the fabric
+      const fromInside = !isTunnel && this.#isInside(packet) && (hostDirection !== undefined || isAnswer);
       return fromInside ? { port: host, way: "out" } : { port: uplink, way: "in" };
     }
     if (to !== undefined) {

@@ -8,7 +8,7 @@ import { warningLines } from "../control/fields/warnings.ts";
 import { goArchitecture } from "../control/kubelet-labels.ts";
 import { FieldProblems } from "../control/manifest/field-problems.ts";
 import { type ManifestText, manifestOf, parseManifests } from "../control/manifest/manifest.ts";
-import type { KubeObject, Pod } from "../control/objects.ts";
+import type { KubeObject, Node, Pod, Service } from "../control/objects.ts";
 import { PassedOver } from "../control/passed-over.ts";
 import { labPaths } from "../lab/state-dir.ts";
 import { type Globals, note, noteOnce } from "./context.ts";
@@ -31,8 +31,8 @@ export interface OfflineOptions {
   proxyConfig?: ManifestText | undefined;
 }
 
-const CLUSTER_CIDR = "10.244.0.0/16";
-const SERVICE_CIDR = "10.96.0.0/12";
+const CLUSTER_RANGES = { 4: "10.244.0.0/16", 6: "fd00:10:244::/56" };
+const SERVICE_RANGES = { 4: "10.96.0.0/12", 6: "fd00:10:96::/112" };
 const DEFAULT_NODES = ["node1", "node2"];
 const FIRST_NODE_ADDRESS = 11;
 /** Whoever is out there is reached: a default route, as nodes have. */
@@ -41,13 +41,13 @@ const KINDS = ["Namespace", "Node", "ServiceCIDR", "Service", "EndpointSlice", "
 
 export async function offlineCluster(flags: Globals, options: OfflineOptions): Promise<OfflineCluster> {
   if (options.texts === undefined) return fromLab(runningLab(flags), options);
-  const objects = clusterOf(options.texts);
+  const { objects, ranges } = clusterOf(options.texts);
   const node = chooseNode(objects, options.node);
   const proxy =
     options.proxyConfig === undefined
       ? undefined
-      : readProxyFile(options.proxyConfig, CLUSTER_CIDR, noteOnce);
-  const config = configOf(node);
+      : readProxyFile(options.proxyConfig, ranges.clusterCidr, noteOnce);
+  const config = configOf(node, ranges);
   return { config: proxy === undefined ? config : { ...config, proxy }, objects };
 }
 
@@ -70,15 +70,15 @@ export async function labObjects(lab: RunningLab): Promise<KubeObject[]> {
  * What the objects become in a cluster of these nodes (two, where the manifests name none) once every pod is
  * ready.
  */
-function clusterOf(texts: readonly ManifestText[]): KubeObject[] {
+function clusterOf(texts: readonly ManifestText[]): { objects: KubeObject[]; ranges: Ranges } {
+  const passed = new PassedOver();
+  const manifests = parseManifests(texts, { passed });
+  const ranges = rangesOf(manifests.map(({ object }) => object));
   const cluster = new Cluster({
-    clusterCidr: CLUSTER_CIDR,
-    serviceCidr: SERVICE_CIDR,
+    ...ranges,
     nowMs: () => Date.now(),
     architecture: goArchitecture(process.arch),
   });
-  const passed = new PassedOver();
-  const manifests = parseManifests(texts, { passed });
   noteOnce(warningLines(manifests, "node"));
   if (!manifests.some((manifest) => manifest.object.kind === "Node")) {
     cluster.applyManifests(DEFAULT_NODES.map((name, index) => manifestOf(nodeObject(name, index), "node")));
@@ -87,7 +87,28 @@ function clusterOf(texts: readonly ManifestText[]): KubeObject[] {
   for (const line of passed.notes()) note(line);
   noteOnce(externalIpWarnings(cluster.list("Service"), cluster.list("Node")));
   for (const pod of cluster.list("Pod") as Pod[]) cluster.update(ready(pod));
-  return KINDS.flatMap((kind) => cluster.list(kind));
+  return { objects: KINDS.flatMap((kind) => cluster.list(kind)), ranges };
+}
+
+interface Ranges {
+  readonly clusterCidr: string;
+  readonly serviceCidr: string;
+}
+
+/** A cluster of the families that its nodes and Services have; of IPv4 where neither says. */
+function rangesOf(objects: readonly KubeObject[]): Ranges {
+  const texts = objects.flatMap((object) => {
+    if (object.kind === "Node") return (object as Node).spec?.podCIDRs ?? [];
+    return object.kind === "Service" ? ((object as Service).spec.clusterIPs ?? []) : [];
+  });
+  const asked = objects.flatMap((object) =>
+    object.kind === "Service" ? ((object as Service).spec.ipFamilies ?? []) : [],
+  );
+  const hasSix = texts.some((text) => text.includes(":")) || asked.includes("IPv6");
+  const hasFour = texts.some((text) => text.includes(".")) || asked.includes("IPv4") || !hasSix;
+  const families = [...(hasFour ? [4 as const] : []), ...(hasSix ? [6 as const] : [])];
+  const of = (by: Record<4 | 6, string>): string => families.map((family) => by[family]).join(",");
+  return { clusterCidr: of(CLUSTER_RANGES), serviceCidr: of(SERVICE_RANGES) };
 }
 
 function nodeObject(name: string, index: number): object {
@@ -120,15 +141,15 @@ function chooseNode(objects: readonly KubeObject[], wanted: string | undefined):
   throw usageError(`--node ${wanted}: there is no such Node: use one of ${names.join(", ")}`);
 }
 
-function configOf(nodeName: string): AgentConfig {
+function configOf(nodeName: string, ranges: Ranges): AgentConfig {
   const problems = new FieldProblems();
   const config = agentConfig(
     {
       apiVersion: "podwire.dev/v1alpha1",
       kind: "AgentConfiguration",
       nodeName,
-      clusterCIDR: CLUSTER_CIDR,
-      serviceCIDR: SERVICE_CIDR,
+      clusterCIDR: ranges.clusterCidr,
+      serviceCIDR: ranges.serviceCidr,
       uplink: { interface: "eth0", gateway: DEFAULT_GATEWAY },
       host: { interface: "host0" },
       socket: "/nonexistent",
