@@ -31,7 +31,7 @@ import * as neighbor from "../dataplane/table/neighbor.ts";
 import { RouteKind } from "../dataplane/table/routes.ts";
 import { SCHEDULER_NAMES } from "../dataplane/table/schedule.ts";
 import * as services from "../dataplane/table/services.ts";
-import { Mode } from "../dataplane/watch.ts";
+import { Mode } from "../dataplane/watchers.ts";
 import { explainSteps } from "../observe/explain-steps.ts";
 import type { Claim, Explanation, Source, Told } from "../observe/explanation.ts";
 import { readTraceRecord, type TraceRecord } from "../observe/trace-record.ts";

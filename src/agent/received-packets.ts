@@ -19,9 +19,11 @@ import { connectionOf, counterpartOf, inputTuple, rebind } from "./counterpart.t
 import { differences, type Expected, ExpectedPackets } from "./expected-packets.ts";
 import { isGroup, type ObservationPoints } from "./observation-point.ts";
 import { type OfflinePort, UPLINK_PORT } from "./offline-node.ts";
-import type { Judgement } from "./replay.ts";
 import type { Outcome, ReplayPlane } from "./replay-plane.ts";
 import { type Whole, WholeDatagrams } from "./whole-datagrams.ts";
+
+/** What is made of a packet that the plane sent, or of one that is not to be replayed. */
+export type Judgement = "as captured" | "differs" | "not compared";
 
 export interface Judged extends Partial<Outcome> {
   readonly judgement: Judgement;

@@ -9,7 +9,7 @@ import * as conntrack from "../dataplane/table/conntrack.ts";
 import * as ctTcp from "../dataplane/table/conntrack-tcp.ts";
 import * as neighbor from "../dataplane/table/neighbor.ts";
 import { readSegment } from "../dataplane/tcp-segment.ts";
-import { Mode } from "../dataplane/watch.ts";
+import { Mode } from "../dataplane/watchers.ts";
 import {
   type CaptureRecord,
   readCaptureRecord,

@@ -7,7 +7,7 @@
 import { type CapturedPacket, completeChecksums } from "./captured-packet.ts";
 import { isGroup, ObservationPoints, type Seen, type Way } from "./observation-point.ts";
 import type { OfflineNode, OfflinePort } from "./offline-node.ts";
-import { ReceivedPackets } from "./received-packets.ts";
+import { type Judgement, ReceivedPackets } from "./received-packets.ts";
 import { type Outcome, ReplayPlane } from "./replay-plane.ts";
 
 export interface ReplayFrame {
@@ -39,9 +39,6 @@ export interface ReplayOptions {
   /** Of the random choices of endpoints and source ports. */
   readonly seed?: number;
 }
-
-/** What is made of a packet that the plane sent, or of one that is not to be replayed. */
-export type Judgement = "as captured" | "differs" | "not compared";
 
 /** What became of one frame. */
 export interface Replayed {

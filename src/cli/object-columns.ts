@@ -4,13 +4,13 @@ import type {
   EndpointSlice,
   Endpoints,
   KubeObject,
-  LabelSelector,
   NetworkPolicy,
   Node,
   Pod,
   Service,
 } from "../control/objects.ts";
 import { podStatusWord, readyColumn, restartsOf } from "../lab/lab-status.ts";
+import { labelText, selectorText } from "./selector-text.ts";
 import { ageOf, type Column } from "./table.ts";
 import { containerColumns, workloadColumns } from "./workload-columns.ts";
 
@@ -77,7 +77,7 @@ function services(age: Column<KubeObject>): Columns {
     column("EXTERNAL-IP", externalIp),
     column("PORT(S)", ports),
     age,
-    column("SELECTOR", (s: Service) => pairs(s.spec.selector), true),
+    column("SELECTOR", (s: Service) => labelText(s.spec.selector), true),
   ];
 }
 
@@ -164,25 +164,10 @@ function deployments(age: Column<KubeObject>): Columns {
     column("AVAILABLE", (d: Deployment) => status(d).availableReplicas ?? 0),
     age,
     ...containerColumns,
-    column("SELECTOR", (d: Deployment) => selector(d.spec.selector), true),
+    column("SELECTOR", (d: Deployment) => selectorText(d.spec.selector), true),
   ];
 }
 
 function networkPolicies(age: Column<KubeObject>): Columns {
-  return [NAME, column("POD-SELECTOR", (p: NetworkPolicy) => selector(p.spec.podSelector)), age];
-}
-
-export function selector(s: LabelSelector | undefined): string {
-  const expressions = (s?.matchExpressions ?? []).map((e) => {
-    const values = (e.values ?? []).join(",");
-    if (e.operator === "Exists") return e.key;
-    return e.operator === "DoesNotExist" ? `!${e.key}` : `${e.key} ${e.operator.toLowerCase()} (${values})`;
-  });
-  return [pairs(s?.matchLabels), ...expressions].filter(Boolean).join(",");
-}
-
-function pairs(labels: Record<string, string> | undefined): string {
-  return Object.entries(labels ?? {})
-    .map(([key, value]) => `${key}=${value}`)
-    .join(",");
+  return [NAME, column("POD-SELECTOR", (p: NetworkPolicy) => selectorText(p.spec.podSelector)), age];
 }

@@ -7,7 +7,7 @@ import type {
   ReplicationController,
   StatefulSet,
 } from "../control/objects.ts";
-import { selector } from "./object-columns.ts";
+import { selectorText as textOf } from "./selector-text.ts";
 import { ageOf, type Column } from "./table.ts";
 
 type Columns = Column<KubeObject>[];
@@ -44,7 +44,7 @@ export function workloadColumns(
       of<DaemonSet>("UP-TO-DATE", (o) => countOf(o, "updatedNumberScheduled")),
       of<DaemonSet>("AVAILABLE", (o) => countOf(o, "numberAvailable")),
       of<DaemonSet>("NODE SELECTOR", ({ spec }) => {
-        return selector({ matchLabels: spec.template.spec?.nodeSelector ?? {} });
+        return textOf({ matchLabels: spec.template.spec?.nodeSelector ?? {} });
       }),
       age,
       ...containerColumns,
@@ -98,8 +98,8 @@ export const containerColumns: Columns = [
 ];
 
 function selectorText(object: Templated): string {
-  if (object.kind === "ReplicationController") return selector({ matchLabels: object.spec.selector ?? {} });
-  return selector(object.spec.selector as Parameters<typeof selector>[0]);
+  if (object.kind === "ReplicationController") return textOf({ matchLabels: object.spec.selector ?? {} });
+  return textOf(object.spec.selector as Parameters<typeof textOf>[0]);
 }
 
 function jobStatus({ status, metadata }: Job): string {

@@ -3,9 +3,10 @@
 //
 // Two Services may claim one address and port (externalIPs are anybody's to write). Then the one with the smaller name
 // has it, and the other gets it when the first lets go: the table depends on the objects, not on who came first.
+
+import { deepEqual } from "../base/deep-equal.ts";
 import type { IpFamily } from "../base/ip.ts";
 import type { DesiredState, EndpointSlice, Service } from "../control/desired-state.ts";
-import { deepEqual } from "../control/store.ts";
 import type { FrontendSpec, ServicePortSpec, ServiceUpdate } from "../dataplane/table/services.ts";
 import * as table from "../dataplane/table/services.ts";
 import { compileHostPorts, podOfKey } from "./host-ports.ts";

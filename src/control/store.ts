@@ -4,6 +4,7 @@
 //
 // Stored objects are never changed in place. Whoever wants another object puts a new one, so that a watcher may keep
 // what it was given and compare by identity.
+import { deepEqual } from "../base/deep-equal.ts";
 import { hash32 } from "./hash.ts";
 import { KINDS } from "./kinds.ts";
 import { type KubeObject, keyOf } from "./objects.ts";
@@ -159,21 +160,6 @@ export function sameContent(a: KubeObject, b: KubeObject): boolean {
 function strip(object: KubeObject): unknown {
   const { resourceVersion, uid, creationTimestamp, generation, managedFields, ...metadata } = object.metadata;
   return { ...object, metadata };
-}
-
-/** Structural equality; a field that is undefined equals one that is not there. */
-export function deepEqual(a: unknown, b: unknown): boolean {
-  if (a === b) return true;
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
-  if (Array.isArray(a) !== Array.isArray(b)) return false;
-  if (Array.isArray(a) && Array.isArray(b)) {
-    return a.length === b.length && a.every((item, i) => deepEqual(item, b[i]));
-  }
-  const left = a as Record<string, unknown>;
-  const right = b as Record<string, unknown>;
-  for (const key of Object.keys(left)) if (!deepEqual(left[key], right[key])) return false;
-  for (const key of Object.keys(right)) if (left[key] === undefined && right[key] !== undefined) return false;
-  return true;
 }
 
 /** Unique while the lab lives, and the same again when the same calls are made: no randomness is needed here. */

@@ -14,7 +14,7 @@ import * as ring from "./record-ring.ts";
 import { RecordRing } from "./record-ring.ts";
 import { STAGE_NAMES } from "./stage-id.ts";
 import { VERDICT_NAMES } from "./verdict.ts";
-import { Mode } from "./watch.ts";
+import { Mode } from "./watchers.ts";
 
 const POD = "10.244.1.2";
 const NEIGHBOR = "10.244.1.3";

@@ -27,7 +27,7 @@ import { Services } from "./table/services.ts";
 import { TokenBucket } from "./table/token-bucket.ts";
 import { createVteps, type Vteps } from "./table/vteps.ts";
 import type { PortTable, TxQueue } from "./tx-queue.ts";
-import { Watchers } from "./watch.ts";
+import { Watchers } from "./watchers.ts";
 
 /** How local-traffic detection tells a pod's packet (KubeProxyConfiguration detectLocalMode). */
 export const DetectLocal = Object.freeze({ NONE: 0, CIDR: 1, POD_PORT: 2 } as const);

@@ -7,16 +7,15 @@
  *   CAPTURE one frame at one port, CAPTURE_WORDS words, then the bytes, see `captureFrame`
  * No text is made here: names and stories are the reader's business.
  */
-import type { BpfProgram } from "../base/bpf-program.ts";
 import * as vnet from "../wire/virtio-net.ts";
 import * as bpf from "./bpf.ts";
 import { Event } from "./counters.ts";
 import { type Packet, SLOT_STRIDE } from "./packet.ts";
 import * as ring from "./record-ring.ts";
 import type { Tables } from "./tables.ts";
+import { Mode, WATCHERS_MAX, type Watcher } from "./watchers.ts";
 
 export const RecordType = Object.freeze({ TRACE: 1, CAPTURE: 2 } as const);
-export const WATCHERS_MAX = 8;
 /**
  * Words of a trace record: 0 packet, 1 stage, 2 verdict | drop reason << 8 | conntrack state << 16 | direction << 20 |
  * nat << 21 | bridged << 22 | from tunnel << 23 | masquerade << 24 | attempt << 27 | why the last one failed << 30,
@@ -31,31 +30,6 @@ export const TRACE_WORDS = 34;
  * (both as in the virtio header), 12–31 as in a trace record, 32 port, 33 service id.
  */
 export const CAPTURE_WORDS = 34;
-
-export const Mode = Object.freeze({ OFF: 0, TRACE: 1, CAPTURE: 2 } as const);
-
-export class Watcher {
-  mode = 0; //        Mode
-  remaining = 0; //   packets still to be traced, -1: no limit
-  snapLen = 0; //     bytes of a frame to keep
-  program: BpfProgram | null = null;
-  ring: ring.RecordRing | null = null;
-}
-
-export class Watchers {
-  readonly list: Watcher[] = Array.from({ length: WATCHERS_MAX }, () => new Watcher());
-  /** Number of watchers in use: what the pipeline asks. */
-  active = 0;
-  nextId = 1;
-  /** Wall clock of the batch, µs since 1970; the engine writes it while somebody captures. */
-  readonly clockUs = new Float64Array(1);
-  /** The frame as it came, while the pipeline changes it: bytes and virtio header. */
-  readonly before: Uint8Array = new Uint8Array(SLOT_STRIDE);
-  beforeLen = 0;
-  capturing = 0; // bit per watcher that captures this packet
-  txFrom = 0;
-  txFlushes = 0;
-}
 
 /** At ingress: does somebody want to see this frame? Sets `pkt.traceId` and what `after` needs. */
 export function before(pkt: Packet, t: Tables): void {

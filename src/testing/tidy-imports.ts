@@ -43,6 +43,23 @@ export function findImportBreaches(sources: Sources, exceptions: ImportException
   return [...breaches, ...findFolderCycles(imports), ...findBadNames(sources)];
 }
 
+/** Files that import each other, directly or through others, tests and types counted: read one, and you read all. */
+export function findFileCircles(sources: Sources): Finding[] {
+  const edges = new Map<string, string[]>();
+  for (const { from, to } of collectImports(sources)) edges.set(from, [...(edges.get(from) ?? []), to]);
+  const findings: Finding[] = [];
+  const done = new Set<string>();
+  const walk = (file: string, path: readonly string[]): void => {
+    const seen = path.indexOf(file);
+    if (seen >= 0) findings.push(`files import each other: ${[...path.slice(seen), file].join(" → ")}`);
+    if (seen >= 0 || done.has(file)) return;
+    for (const next of edges.get(file) ?? []) walk(next, [...path, file]);
+    done.add(file);
+  };
+  for (const file of edges.keys()) walk(file, []);
+  return findings;
+}
+
 /** Rows of ARCHITECTURE.md's table of imports that say something else than MAY_IMPORT. */
 export function findTableDrift(markdown: string): Finding[] {
   const rows = markdown.split("\n").map((line) => line.split("|").map((cell) => cell.trim()));

@@ -5,7 +5,13 @@ import { join } from "node:path";
 import t from "tap";
 import { closeParser, projectRoot, readSources, type Sources } from "./source-tree.ts";
 import { findHotBans, findStaleExceptions, type HotRules } from "./tidy-hot.ts";
-import { findExits, findImportBreaches, findTableDrift, type ImportExceptions } from "./tidy-imports.ts";
+import {
+  findExits,
+  findFileCircles,
+  findImportBreaches,
+  findTableDrift,
+  type ImportExceptions,
+} from "./tidy-imports.ts";
 import {
   findLongFiles,
   findLongFunctions,
@@ -61,6 +67,10 @@ t.test("hot functions hold nothing that allocates, throws, waits or reads a cloc
 
 t.test("folders import only what the table allows", async (t) => {
   t.same(findImportBreaches(code, IMPORTS), []);
+});
+
+t.test("no two files import each other", async (t) => {
+  t.same(findFileCircles(code), []);
 });
 
 t.test("ARCHITECTURE.md shows the table that is enforced", async (t) => {
@@ -278,6 +288,18 @@ t.test("provoked: folders that import each other, barrels, names that say nothin
   t.match(found, "no barrels");
   t.match(found, "a name that says nothing");
   t.match(found, "kebab-case");
+});
+
+t.test("provoked: files that import each other, over a third and by types alone", async (t) => {
+  const planted = {
+    "src/lab/a.ts": 'import { b } from "./b.ts";',
+    "src/lab/b.ts": 'import type { C } from "./sub/c.ts";',
+    "src/lab/sub/c.ts": 'export { a } from "../a.ts";',
+  };
+  t.same(findFileCircles(planted), [
+    "files import each other: src/lab/a.ts → src/lab/b.ts → src/lab/sub/c.ts → src/lab/a.ts",
+  ]);
+  t.same(findFileCircles({ ...planted, "src/lab/sub/c.ts": "" }), []);
 });
 
 t.test("provoked: process.exit outside the programs", async (t) => {

@@ -1,10 +1,10 @@
 // What an update may not change (ValidatePodUpdate, ValidateServiceUpdate …). `next` is the new object before
 // allocation; it may leave out what was allocated.
 
+import { deepEqual } from "../../base/deep-equal.ts";
 import type { FieldProblems } from "../manifest/field-problems.ts";
 import { type FieldPath, formatPath } from "../manifest/field-problems.ts";
 import type { Deployment, EndpointSlice, KubeObject, Node, Pod, PodSpec, Service } from "../objects.ts";
-import { deepEqual } from "../store.ts";
 import { selectorIsFixed, validateJobUpdate, validateStatefulSetUpdate } from "./workloads.ts";
 
 const POD_TEXT =

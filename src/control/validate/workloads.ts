@@ -1,5 +1,7 @@
 // ReplicaSet, StatefulSet, DaemonSet, Job and ReplicationController, as their validation (pkg/apis/apps, batch and core)
 // refuses them; and what an update may not change.
+
+import { deepEqual } from "../../base/deep-equal.ts";
 import { matchesSelector } from "../labels.ts";
 import { type FieldPath, type FieldProblems, formatPath } from "../manifest/field-problems.ts";
 import type {
@@ -11,7 +13,6 @@ import type {
   ReplicationController,
   StatefulSet,
 } from "../objects.ts";
-import { deepEqual } from "../store.ts";
 import { validateLabels, validateSelector } from "./metadata.ts";
 import * as names from "./names.ts";
 import { validatePodSpec } from "./pod.ts";

@@ -1,8 +1,9 @@
 // The objects a source has told of. A source that reads everything anew (a file, a list after a lost connection) turns
 // the new set into the events that lead there: same content, no event; missing, DELETED.
+
+import { deepEqual } from "../../base/deep-equal.ts";
 import type { ObjectEvent } from "../desired-state.ts";
 import { type KubeObject, keyOf } from "../objects.ts";
-import { deepEqual } from "../store.ts";
 
 export class ObjectSet {
   readonly #objects = new Map<string, KubeObject>();

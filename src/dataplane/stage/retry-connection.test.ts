@@ -12,7 +12,7 @@ import * as conntrack from "../table/conntrack.ts";
 import { TcpOption } from "../table/conntrack-tcp-window.ts";
 import * as pending from "../table/pending-connections.ts";
 import { Verdict } from "../verdict.ts";
-import { Mode } from "../watch.ts";
+import { Mode } from "../watchers.ts";
 
 const [CLIENT, GATEWAY, VIP] = ["10.244.1.2", "10.244.1.1", "10.96.0.10"];
 const PODS = [3, 4, 5, 6];

@@ -2,35 +2,13 @@
 // They are scripts: nobody reacts, so that the kernel and podwire are given the same packets, whatever became of those
 // before. The client's numbers are relative to what it sent, the addresses come with the sending.
 import { Prng } from "../prng.ts";
-import { TcpTalk } from "./tcp-talk.ts";
+import { type Step, TcpTalk } from "./tcp-talk.ts";
 
 export type Protocol = "TCP" | "UDP" | "ICMP";
 
 /** Where a conversation takes place; `places.ts` knows the addresses. */
 export const ROUTES = ["service", "egress", "node-port", "plain"] as const;
 export type Route = (typeof ROUTES)[number];
-
-export interface Step {
-  readonly from: "client" | "server";
-  /** TCP: tcpdump's letters. */
-  readonly flags?: string;
-  readonly seq?: number;
-  readonly ack?: number;
-  readonly window?: number;
-  readonly mss?: number;
-  readonly wscale?: number;
-  readonly sackPermitted?: boolean;
-  readonly sack?: readonly (readonly [number, number])[];
-  readonly timestamps?: readonly [number, number];
-  readonly payload?: number;
-  /** ICMP */
-  readonly type?: number;
-  /** More than the client's own port, or ICMP id. */
-  readonly strayPort?: number;
-  readonly note: string;
-  /** Checksum of the transport: damaged on the way, or, of UDP over IPv4, left out. */
-  readonly sum?: "wrong" | "none";
-}
 
 export interface Conversation {
   readonly number: number;

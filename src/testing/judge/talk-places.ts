@@ -3,9 +3,10 @@
 // translate to different ports.
 import { icmpFrame, tcpFrame, udpFrame } from "../frame-builder.ts";
 import { node, service, slice } from "../proxy-objects.ts";
-import type { Conversation, Protocol, Step } from "./conversations.ts";
+import type { Conversation, Protocol } from "./conversations.ts";
 import { ipAt, type Packet } from "./outcome.ts";
 import type { Scenario } from "./scenario.ts";
+import type { Step } from "./tcp-talk.ts";
 import type { World } from "./world.ts";
 
 const ETHERNET = 14;

@@ -1,9 +1,10 @@
 // The parts of the conntrack judge that need no kernel: conversations, podwire's side, the comparison.
 import t from "tap";
-import { type Conversation, conversation, type Step, stepText } from "./conversations.ts";
+import { type Conversation, conversation, stepText } from "./conversations.ts";
 import { differences, type Told, tell } from "./talk.ts";
 import { talkScenario } from "./talk-places.ts";
 import { JUDGED_SYSCTLS, PlaneTalk, timeoutClass } from "./talk-plane.ts";
+import type { Step } from "./tcp-talk.ts";
 import { V4, V6 } from "./world.ts";
 
 const client = (flags: string, seq: number, ack = 0): Step => ({ from: "client", flags, seq, ack, note: "" });

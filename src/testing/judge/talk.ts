@@ -1,8 +1,9 @@
 // Plays conversations to one side, the kernel or podwire: sends each step to where the other end is known by then, notes
 // what came out where, and in the end which connections there are.
-import type { Conversation, Step } from "./conversations.ts";
+import type { Conversation } from "./conversations.ts";
 import type { Seen } from "./outcome.ts";
 import { type End, endsOfFrame, isOwn, type Place, placeOf, talkFrame, wayText } from "./talk-places.ts";
+import type { Step } from "./tcp-talk.ts";
 import type { World } from "./world.ts";
 
 export const STREAM_PAUSE_MS = 2300; // a UDP flow is a stream after two seconds

@@ -1,7 +1,29 @@
 // A random TCP conversation: an opening, things that happen on the way, perhaps a farewell, perhaps the same ports
 // once more. Two hosts count as real ones do, and now and then one of them says something that does not belong.
 import type { Prng } from "../prng.ts";
-import type { Step } from "./conversations.ts";
+
+/** One packet of a conversation of any protocol. */
+export interface Step {
+  readonly from: "client" | "server";
+  /** TCP: tcpdump's letters. */
+  readonly flags?: string;
+  readonly seq?: number;
+  readonly ack?: number;
+  readonly window?: number;
+  readonly mss?: number;
+  readonly wscale?: number;
+  readonly sackPermitted?: boolean;
+  readonly sack?: readonly (readonly [number, number])[];
+  readonly timestamps?: readonly [number, number];
+  readonly payload?: number;
+  /** ICMP */
+  readonly type?: number;
+  /** More than the client's own port, or ICMP id. */
+  readonly strayPort?: number;
+  readonly note: string;
+  /** Checksum of the transport: damaged on the way, or, of UDP over IPv4, left out. */
+  readonly sum?: "wrong" | "none";
+}
 
 type Side = "client" | "server";
 type Segment = Omit<Step, "from" | "note">;

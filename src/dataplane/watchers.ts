@@ -1,0 +1,31 @@
+/** Who watches packets, and the frame that is being watched: the memory of watch.ts. */
+import type { BpfProgram } from "../base/bpf-program.ts";
+import { SLOT_STRIDE } from "./packet.ts";
+import type { RecordRing } from "./record-ring.ts";
+
+export const WATCHERS_MAX = 8;
+
+export const Mode = Object.freeze({ OFF: 0, TRACE: 1, CAPTURE: 2 } as const);
+
+export class Watcher {
+  mode = 0; //        Mode
+  remaining = 0; //   packets still to be traced, -1: no limit
+  snapLen = 0; //     bytes of a frame to keep
+  program: BpfProgram | null = null;
+  ring: RecordRing | null = null;
+}
+
+export class Watchers {
+  readonly list: Watcher[] = Array.from({ length: WATCHERS_MAX }, () => new Watcher());
+  /** Number of watchers in use: what the pipeline asks. */
+  active = 0;
+  nextId = 1;
+  /** Wall clock of the batch, µs since 1970; the engine writes it while somebody captures. */
+  readonly clockUs = new Float64Array(1);
+  /** The frame as it came, while the pipeline changes it: bytes and virtio header. */
+  readonly before: Uint8Array = new Uint8Array(SLOT_STRIDE);
+  beforeLen = 0;
+  capturing = 0; // bit per watcher that captures this packet
+  txFrom = 0;
+  txFlushes = 0;
+}
