@@ -26,7 +26,7 @@ import { NodeMessages, type NodePorts } from "./node-messages.ts";
 import { NodeServers } from "./node-servers.ts";
 import type { Plane } from "./plane.ts";
 import { PlaneHandle } from "./plane-handle.ts";
-import type { PlaneSizes } from "./plane-memory.ts";
+import { conntrackLog2, type PlaneSizes } from "./plane-memory.ts";
 import { routeText } from "./route-text.ts";
 import { Watching } from "./watching.ts";
 
@@ -67,16 +67,18 @@ export class Agent {
     this.config = config;
     this.#native = loadNative();
     const sizes: PlaneSizes = {
-      conntrackLog2: Math.max(10, Math.ceil(Math.log2(config.conntrackMax))),
+      conntrackLog2: conntrackLog2(config.conntrackMax),
       maxPorts: MAX_PORTS,
       fdbLog2: 13,
       neighborsLog2: 13,
       stationsLog2: 11,
+      frontendsLog2: SERVICES_LOG2,
+      endpointsLog2: SERVICES_LOG2,
       poolSlots: POOL_SLOTS,
       seed: randomBytes(4).readInt32LE(0),
     };
     if (config.uplink.driver === "pcap") {
-      this.#inline = new InlinePlane(this.#native, sizes, SERVICES_LOG2);
+      this.#inline = new InlinePlane(this.#native, sizes);
       this.#plane = this.#inline;
     } else {
       this.#plane = new PlaneHandle(this.#native, {
@@ -84,7 +86,6 @@ export class Agent {
         spinUs: config.spinMicroseconds,
         cpuLatencyUs: config.cpuLatencyMicroseconds ?? defaultCpuLatencyUs(),
         nice: config.nice,
-        servicesLog2: SERVICES_LOG2,
         onExit: (error) => this.onFatal(error),
       });
     }

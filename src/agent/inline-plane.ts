@@ -4,12 +4,12 @@
  */
 import * as engine from "../dataplane/engine.ts";
 import type { Port } from "../dataplane/port.ts";
-import * as conntrack from "../dataplane/table/conntrack.ts";
-import { createRetry, Services } from "../dataplane/table/services.ts";
+import { createRetry } from "../dataplane/table/services.ts";
 import type { Native } from "../native/binding.ts";
 import { applyMessage } from "./apply-message.ts";
 import type { PlaneMessage } from "./messages.ts";
 import type { InlineDevices, Plane } from "./plane.ts";
+import { createPlaneEngine } from "./plane-engine.ts";
 import { allocate, open, type PlaneSizes, type SharedTables } from "./plane-memory.ts";
 import { splitServices } from "./split-services.ts";
 
@@ -19,8 +19,8 @@ const IDLE_MS = 1;
 export class InlinePlane implements Plane, InlineDevices {
   readonly tables: SharedTables;
   readonly sizes: PlaneSizes;
+  readonly engine: engine.Engine;
   readonly #native: Native;
-  readonly #engine: engine.Engine;
   readonly #poller: number;
   readonly #tokens = new Int32Array(256);
   readonly #clock = new Float64Array(2);
@@ -33,19 +33,11 @@ export class InlinePlane implements Plane, InlineDevices {
   errors = 0;
   heldMs = 0;
 
-  constructor(native: Native, sizes: PlaneSizes, servicesLog2: number) {
+  constructor(native: Native, sizes: PlaneSizes) {
     this.#native = native;
     this.sizes = sizes;
     this.tables = open(allocate(sizes), sizes);
-    conntrack.createSeed(this.tables.conntrack, sizes.seed);
-    this.#engine = new engine.Engine({
-      maxPorts: sizes.maxPorts,
-      poolSlots: sizes.poolSlots,
-      io: native,
-      offload: native,
-      counters: this.tables.counters,
-      tables: { ...this.tables, services: new Services(servicesLog2, servicesLog2) },
-    });
+    this.engine = createPlaneEngine(sizes, { io: native, offload: native, shared: this.tables });
     this.#poller = native.pollerCreate();
     this.#schedule(false);
   }
@@ -62,7 +54,7 @@ export class InlinePlane implements Plane, InlineDevices {
 
   #applyOne(body: PlaneMessage): void {
     const began = performance.now();
-    applyMessage(this.#engine, body, {
+    applyMessage(this.engine, body, {
       add: (fd, id) => this.#native.pollerAdd(this.#poller, fd, id),
       remove: (fd) => this.#native.pollerRemove(this.#poller, fd),
     });
@@ -70,13 +62,13 @@ export class InlinePlane implements Plane, InlineDevices {
   }
 
   get refused(): { count: number; id: number } {
-    const { refused } = this.#engine.tables.services;
+    const { refused } = this.engine.tables.services;
     const [id = 0] = refused.keys();
     return { count: refused.size, id };
   }
 
   attachDevice(id: number, device: Port, mac: { hi: number; lo: number }, mtu: number): void {
-    engine.createPort(this.#engine, id, device, mac, mtu);
+    engine.createPort(this.engine, id, device, mac, mtu);
     this.#soft.add(id);
   }
 
@@ -112,7 +104,7 @@ export class InlinePlane implements Plane, InlineDevices {
   #turn(): void {
     this.#timer = undefined;
     this.#immediate = undefined;
-    const plane = this.#engine;
+    const plane = this.engine;
     const nowMs = performance.now() - this.#startedMs;
     plane.epochMs = Date.now() - nowMs;
     engine.setClock(plane, nowMs);
@@ -133,11 +125,11 @@ export class InlinePlane implements Plane, InlineDevices {
   }
 
   #poll(id: number): number {
-    const n = engine.pollPort(this.#engine, id);
+    const n = engine.pollPort(this.engine, id);
     if (n >= 0) return n;
-    const fd = this.#engine.ports.fd[id];
+    const fd = this.engine.ports.fd[id];
     if (fd >= 0) this.#native.pollerRemove(this.#poller, fd);
-    this.#engine.ports.active[id] = 0;
+    this.engine.ports.active[id] = 0;
     this.#failed.add(id);
     return 0;
   }

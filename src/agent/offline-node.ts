@@ -10,17 +10,16 @@ import { ObjectGraph } from "../control/desired-state.ts";
 import { hostPortsOf } from "../control/host-ports.ts";
 import type { EndpointSlice, KubeObject, Pod, Service } from "../control/objects.ts";
 import { ObjectSet } from "../control/watch/object-set.ts";
-import { Counters } from "../dataplane/counters.ts";
 import * as engine from "../dataplane/engine.ts";
 import { PortRole } from "../dataplane/port.ts";
 import { RecordRing } from "../dataplane/record-ring.ts";
-import { Neighbors } from "../dataplane/table/neighbor.ts";
-import { Services } from "../dataplane/table/services.ts";
 import { createMemoryPair, type MemoryPort } from "../device/memory-pair.ts";
 import * as offload from "../wire/offload.ts";
 import { applyMessage } from "./apply-message.ts";
 import type { PlaneMessage } from "./messages.ts";
 import { NodeMessages, type OfflineFacts } from "./node-messages.ts";
+import { createPlaneEngine } from "./plane-engine.ts";
+import { conntrackLog2 } from "./plane-memory.ts";
 import type { PortInfo } from "./show.ts";
 
 export const UPLINK_PORT = 0;
@@ -40,6 +39,8 @@ export interface OfflinePort {
 export interface OfflineOptions extends OfflineFacts {
   /** Loaded first; then `objects` take their place, in the way in which an agent hears of changes. */
   readonly previous?: readonly KubeObject[];
+  /** Of every random choice; the same seed gives the same answers. */
+  readonly seed?: number;
   /** Changes what the plane is told, before it is told. */
   readonly amend?: (message: PlaneMessage) => PlaneMessage;
 }
@@ -61,14 +62,11 @@ export class OfflineNode {
     const all = [...previous, ...objects];
     this.#amend = options.amend ?? ((message) => message);
     const maxPorts = MORE_PORTS + all.filter((object) => object.kind === "Pod").length;
-    this.engine = new engine.Engine({
-      maxPorts,
-      poolSlots: 64,
-      io: null,
-      offload,
-      counters: new Counters(maxPorts),
-      tables: tablesFor(previous, objects),
-    });
+    const sizes = { ...sizesFor(previous, objects), maxPorts, poolSlots: 64, seed: options.seed ?? SEED };
+    this.engine = createPlaneEngine(
+      { ...sizes, conntrackLog2: Math.max(CONNTRACK_LOG2, conntrackLog2(config.conntrackMax)) },
+      { io: null, offload },
+    );
     this.messages = new NodeMessages(config, this.graph, options);
     this.#load(previous.length > 0 ? previous : objects);
     const address = this.messages.topology?.own.addresses ?? [];
@@ -211,6 +209,9 @@ function wordsOf({ w0, w1, w2, w3 }: IpWords): IpWords {
   return { w0, w1, w2, w3 };
 }
 
+/** Of an agent that says nothing, the smallest: no memory is touched before it is used. */
+const CONNTRACK_LOG2 = 14;
+const SEED = 1;
 const LOG2_MIN = 10;
 const LOG2_MAX = 22;
 /** Addresses that serve node ports, of one family: any, loopback, or a few certain ones. */
@@ -218,15 +219,17 @@ const NODE_PORT_ROWS = 4;
 /** Any address, and loopback. */
 const HOST_PORT_ROWS = 2;
 
-/** Tables with room for these objects, the earlier ones and the later ones at once. */
-function tablesFor(...states: (readonly KubeObject[])[]) {
+/** Room for these objects, the earlier ones and the later ones at once. */
+function sizesFor(...states: (readonly KubeObject[])[]) {
   const room = { frontends: 0, endpoints: 0, nodes: 0, pods: 0 };
   for (const objects of states) countRows(objects, room);
   const log2 = (n: number): number => Math.min(LOG2_MAX, Math.max(LOG2_MIN, Math.ceil(Math.log2(n + 1))));
   return {
-    services: new Services(log2(room.frontends), log2(room.endpoints)),
-    fabric: new Neighbors(log2(room.nodes * 2)),
-    stations: new Neighbors(log2(room.pods * 2)),
+    fdbLog2: LOG2_MIN,
+    neighborsLog2: log2(room.nodes * 2),
+    stationsLog2: log2(room.pods * 2),
+    frontendsLog2: log2(room.frontends),
+    endpointsLog2: log2(room.endpoints),
   };
 }
 

@@ -6,7 +6,7 @@ import { PlaneHandle } from "./plane-handle.ts";
 
 const SIZES = {
   ...{ conntrackLog2: 10, maxPorts: 4, fdbLog2: 4, neighborsLog2: 4, stationsLog2: 4, poolSlots: 4 },
-  seed: 7,
+  ...{ frontendsLog2: 10, endpointsLog2: 10, seed: 7 },
 };
 
 function spec(id: number, endpoints: number): services.ServicePortSpec {
@@ -33,7 +33,7 @@ function spec(id: number, endpoints: number): services.ServicePortSpec {
 t.test("service ports that do not fit are told, and taken in when there is room", async (t) => {
   const onExit = (error: Error): void => void t.fail(error.message);
   const scheduling = { spinUs: 0, cpuLatencyUs: -1, nice: 0 };
-  const plane = new PlaneHandle(loadNative(), { sizes: SIZES, ...scheduling, servicesLog2: 10, onExit });
+  const plane = new PlaneHandle(loadNative(), { sizes: SIZES, ...scheduling, onExit });
   t.teardown(() => plane.stop());
   const put = (...upsert: services.ServicePortSpec[]): Promise<void> =>
     plane.apply({ type: "services", update: { upsert, remove: [] } });

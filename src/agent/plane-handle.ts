@@ -31,7 +31,6 @@ export interface PlaneOptions {
   spinUs: number;
   cpuLatencyUs: number;
   nice: number;
-  servicesLog2: number;
   /** Called when the worker ends without having been told to. */
   onExit: (error: Error) => void;
 }
@@ -75,7 +74,6 @@ export class PlaneHandle implements Plane {
       spinUs: options.spinUs,
       cpuLatencyUs: options.cpuLatencyUs,
       nice: options.nice,
-      servicesLog2: options.servicesLog2,
     };
     for (const flag of V8_FLAGS) setFlagsFromString(flag);
     this.#worker = new Worker(new URL("./worker.js", import.meta.url), { workerData, transferList: [port2] });

@@ -21,12 +21,16 @@ export const Control = Object.freeze({
   PORTS: 16, //    from here one word a port: 1 = its device failed under us
 } as const);
 
+/** What differs from host to host; all else has one size everywhere. */
 export interface PlaneSizes {
   conntrackLog2: number;
   maxPorts: number;
   fdbLog2: number;
   neighborsLog2: number;
   stationsLog2: number;
+  frontendsLog2: number;
+  endpointsLog2: number;
+  /** Pool slots beside the receive batch: reassembly, waiting packets, packets of the plane's own. */
   poolSlots: number;
   seed: number;
 }
@@ -44,6 +48,11 @@ export interface PlaneMemory {
 
 const FRAGMENTS_LOG2 = 6;
 const ICMP_RATE_LOG2 = 8;
+
+/** Of a table with room for so many connections. */
+export function conntrackLog2(max: number): number {
+  return max > 1024 ? Math.ceil(Math.log2(max)) : 10;
+}
 
 export function allocate(sizes: PlaneSizes): PlaneMemory {
   const take = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes);

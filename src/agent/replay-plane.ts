@@ -54,12 +54,11 @@ export class ReplayPlane {
   readonly #cutDatagrams = new Set<string>();
   nowMs = 0;
 
-  constructor(node: OfflineNode, seed: number, keepMacs: boolean) {
+  constructor(node: OfflineNode, keepMacs: boolean) {
     this.node = node;
     this.#keepMacs = keepMacs;
     const { config, topology } = node.messages;
     this.vxlanPort = config.overlay.type === "vxlan" ? config.overlay.port : 0;
-    conntrack.createSeed(node.engine.tables.conntrack, seed);
     this.#trace = node.watch(Mode.TRACE, RING_LOG2, TRACE);
     this.#capture = node.watch(Mode.CAPTURE, RING_LOG2, CAPTURE);
     for (const address of [...(topology?.vteps ?? []), ...config.uplink.gateways])

@@ -42,7 +42,7 @@ spec: { clusterIP: 10.96.0.99, selector: { app: nobody }, ports: [ { port: 80 } 
 const CLIENT = "10.244.1.2"; // the first pod address of node1
 const WEB = "10.244.2.2";
 
-function offlineNode(nodeName = "node1"): OfflineNode {
+function offlineNode(nodeName = "node1", seed = 1): OfflineNode {
   const cluster = new Cluster({ clusterCidr: "10.244.0.0/16", serviceCidr: "10.96.0.0/12", nowMs: () => 0 });
   cluster.apply([{ file: "test.yaml", text: MANIFESTS }]);
   for (const pod of cluster.list("Pod") as Pod[]) {
@@ -66,7 +66,7 @@ function offlineNode(nodeName = "node1"): OfflineNode {
   };
   const config = agentConfig({ ...raw, serviceCIDR: "10.96.0.0/12", ...rest }, new FieldProblems());
   const objects = ["Node", "Pod", "Service", "EndpointSlice"].flatMap((kind) => cluster.list(kind));
-  return new OfflineNode(config!, objects);
+  return new OfflineNode(config!, objects, { seed });
 }
 
 /** Frames a millisecond apart. */
@@ -189,7 +189,7 @@ t.test("the clock follows the capture, so that connections end in time", async (
 
 t.test("the same seed makes the same choices", async (t) => {
   const frame = udpFrame({ src: CLIENT, dst: "192.168.50.100", srcPort: 41000, dstPort: 9 });
-  const port = async (seed: number) => (await replay(offlineNode(), [frame], { seed }))[0].input?.to.sport;
+  const port = async (seed: number) => (await replay(offlineNode("node1", seed), [frame]))[0].input?.to.sport;
   t.equal(await port(7), await port(7));
   t.not(await port(7), await port(8));
 });

@@ -36,8 +36,6 @@ export interface ReplayOptions {
   readonly at?: OfflinePort;
   /** Leaves MAC addresses as they were captured. */
   readonly keepMacs?: boolean;
-  /** Of the random choices of endpoints and source ports. */
-  readonly seed?: number;
 }
 
 /** What became of one frame. */
@@ -96,7 +94,7 @@ class Replayer {
   constructor(node: OfflineNode, options: ReplayOptions) {
     this.#node = node;
     this.#options = options;
-    this.#plane = new ReplayPlane(node, options.seed ?? 1, options.keepMacs === true);
+    this.#plane = new ReplayPlane(node, options.keepMacs === true);
     this.#points = new ObservationPoints(node);
     this.#received = new ReceivedPackets(this.#plane, this.#points);
   }

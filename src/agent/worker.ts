@@ -6,16 +6,13 @@
 import { performance } from "node:perf_hooks";
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import * as engine from "../dataplane/engine.ts";
-import { Affinity } from "../dataplane/table/affinity.ts";
-import * as conntrack from "../dataplane/table/conntrack.ts";
-import { PendingConnections } from "../dataplane/table/pending-connections.ts";
 import * as services from "../dataplane/table/services.ts";
-import { Services } from "../dataplane/table/services.ts";
 import { loadNative } from "../native/binding.ts";
 import { applyMessage } from "./apply-message.ts";
 import { BusyPoll, learn } from "./busy-poll.ts";
 import { CpuLatency, follow, release } from "./cpu-latency.ts";
 import type { PlaneMessage } from "./messages.ts";
+import { createPlaneEngine } from "./plane-engine.ts";
 import { Control, open, type PlaneMemory, type PlaneSizes } from "./plane-memory.ts";
 import { adjust, isFirst, ProcessorTime, ThreadPriority } from "./thread-priority.ts";
 import { collectNow, warmUp } from "./warm-up.ts";
@@ -32,17 +29,12 @@ export interface WorkerInit {
   cpuLatencyUs: number;
   /** Of this thread, while it has little to do; see thread-priority.ts. */
   nice: number;
-  servicesLog2: number;
 }
 
 /** Token of the bell in the poller; ports use their PortId. */
 export const BELL_TOKEN = 0x7fffffff;
-/** Half as many clients are remembered, all services with session affinity together. */
-const AFFINITY_LOG2 = 17;
 /** Changes take no more than this of a turn, and one message: packets that come meanwhile wait for them. */
 const APPLY_MS = 0.25;
-/** Connections whose endpoint has not answered yet, in mode userspace: 2 KiB each, resident only when used. */
-const PENDING_LOG2 = 11;
 /** Longest window while this thread is before others: it yields to nobody then, and is woken soon. */
 const SPIN_FIRST_US = 30;
 /** How often the load is looked at, ms. */
@@ -52,20 +44,9 @@ const SLEEP_US = 100_000;
 
 const init = workerData as WorkerInit;
 const native = loadNative();
-const shared = open(init.memory, init.sizes);
-conntrack.createSeed(shared.conntrack, init.sizes.seed);
-const plane = new engine.Engine({
-  maxPorts: init.sizes.maxPorts,
-  poolSlots: init.sizes.poolSlots,
-  io: native,
-  offload: native,
-  counters: shared.counters,
-  tables: {
-    ...shared,
-    services: new Services(init.servicesLog2, init.servicesLog2),
-    affinity: new Affinity(AFFINITY_LOG2, undefined, init.sizes.seed),
-    pending: new PendingConnections(PENDING_LOG2, shared.conntrack.capacity),
-  },
+const plane = createPlaneEngine(init.sizes, {
+  ...{ io: native, offload: native },
+  shared: open(init.memory, init.sizes),
 });
 native.adviseHuge(plane.tables.arena); // 8.3 against 8.0 Gbit/s, mean of three runs each, busy machine
 const control = new Int32Array(init.memory.control);

@@ -49,12 +49,11 @@ class Agent {
     this.plane = new PlaneHandle(native, {
       sizes: {
         ...{ conntrackLog2: 18, maxPorts: 16, fdbLog2: 13, neighborsLog2: 13, stationsLog2: 11 },
-        ...{ poolSlots: 64, seed: 7 },
+        ...{ frontendsLog2: SERVICES_LOG2, endpointsLog2: SERVICES_LOG2, poolSlots: 64, seed: 7 },
       },
       spinUs: 0,
       cpuLatencyUs: -1,
       nice: 0,
-      servicesLog2: SERVICES_LOG2,
       onExit: (error) => {
         throw error;
       },

@@ -65,6 +65,7 @@ Status 3: a packet is dropped, or differs.`,
 async function run(capture: string, options: Options, command: Command): Promise<void> {
   const flags = globals(command);
   const limit = whole("-c", options.count) ?? Number.POSITIVE_INFINITY;
+  const seed = whole("--seed", options.seed);
   const replay = replayOptions(options);
   refuseTwice([...named("", capture), ...named("-f", options.file), ...named("--config", options.config)]);
   checkInput(capture);
@@ -73,7 +74,7 @@ async function run(capture: string, options: Options, command: Command): Promise
     node: options.node,
     proxyConfig: options.config === undefined ? undefined : readOne(options.config),
   });
-  const node = new OfflineNode(config, objects);
+  const node = new OfflineNode(config, objects, seed === undefined ? {} : { seed });
   const at = options.at === undefined ? undefined : placeOf(options.at, node);
   const tally = new Tally();
   let number = 0;
@@ -123,10 +124,8 @@ function replayOptions(options: Options): ReplayOptions {
   if (options.via !== undefined && via === undefined)
     throw usageError(`--via ${options.via}: use ${VIAS.join(", ")}`);
   if (options.via !== undefined && options.at !== undefined) throw usageError("use --via or --at, not both");
-  const seed = whole("--seed", options.seed);
   return {
     ...(via !== undefined && { via }),
-    ...(seed !== undefined && { seed }),
     keepMacs: options.keepMacs === true,
   };
 }

@@ -23,7 +23,7 @@ import * as fragments from "./table/fragments.ts";
 import * as neighbor from "./table/neighbor.ts";
 import * as neighborTimers from "./table/neighbor-timers.ts";
 import * as pending from "./table/pending-connections.ts";
-import { Tables, type TablesInit } from "./tables.ts";
+import { type SizedTables, Tables } from "./tables.ts";
 import { clearOwners, flush, PortTable, TxQueue } from "./tx-queue.ts";
 
 const { RX_BYTES, RX_GSO, RX_PACKETS } = PortCounter;
@@ -43,7 +43,7 @@ export interface EngineOptions {
   io: Io | null;
   offload: Offload;
   counters: Counters;
-  tables?: Partial<TablesInit>;
+  tables: SizedTables;
 }
 
 export class Engine {

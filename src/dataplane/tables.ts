@@ -10,21 +10,21 @@ import type { Counters } from "./counters.ts";
 import { Packet } from "./packet.ts";
 import type { Offload } from "./port.ts";
 import type { SlotPool } from "./slot-pool.ts";
-import { Affinity } from "./table/affinity.ts";
-import { Conntrack } from "./table/conntrack.ts";
+import type { Affinity } from "./table/affinity.ts";
+import type { Conntrack } from "./table/conntrack.ts";
 import { RECORD_WORDS } from "./table/conntrack-sctp.ts";
 import { SeqAdj } from "./table/conntrack-seqadj.ts";
 import { Segment } from "./table/conntrack-tcp-window.ts";
 import { Expectations } from "./table/expectations.ts";
-import { Fdb } from "./table/fdb.ts";
-import { Fragments } from "./table/fragments.ts";
+import type { Fdb } from "./table/fdb.ts";
+import type { Fragments } from "./table/fragments.ts";
 import { LocalAddresses } from "./table/local-addresses.ts";
-import { Neighbors } from "./table/neighbor.ts";
-import { PendingConnections } from "./table/pending-connections.ts";
+import type { Neighbors } from "./table/neighbor.ts";
+import type { PendingConnections } from "./table/pending-connections.ts";
 import { PrefixSet } from "./table/prefix-set.ts";
 import { createRoutes, type Routes } from "./table/routes.ts";
-import { Services } from "./table/services.ts";
-import { TokenBucket } from "./table/token-bucket.ts";
+import type { Services } from "./table/services.ts";
+import type { TokenBucket } from "./table/token-bucket.ts";
 import { createVteps, type Vteps } from "./table/vteps.ts";
 import type { PortTable, TxQueue } from "./tx-queue.ts";
 import { Watchers } from "./watchers.ts";
@@ -87,7 +87,7 @@ export class Tables {
   readonly pool: SlotPool;
   readonly tx: TxQueue;
   readonly offload: Offload;
-  readonly watchers: Watchers;
+  readonly watchers = new Watchers();
 
   readonly fdb: Fdb;
   readonly fabric: Neighbors; //     on the uplink: ARP and ND
@@ -153,17 +153,16 @@ export class Tables {
     this.arenaPin = createPin(init.offload, init.arena);
     this.descriptorsPin = createPin(init.offload, this.descriptors);
     this.segmentPin = createPin(init.offload, this.segment);
-    this.watchers = init.watchers ?? new Watchers();
-    this.fdb = init.fdb ?? new Fdb(10);
-    this.fabric = init.fabric ?? new Neighbors(10);
-    this.stations = init.stations ?? new Neighbors(10);
-    this.conntrack = init.conntrack ?? new Conntrack(14);
-    this.services = init.services ?? new Services(12, 12);
+    this.fdb = init.fdb;
+    this.fabric = init.fabric;
+    this.stations = init.stations;
+    this.conntrack = init.conntrack;
+    this.services = init.services;
     this.conntrack.load = this.services.schedule.load;
-    this.affinity = init.affinity ?? new Affinity(10);
-    this.pending = init.pending ?? new PendingConnections(6, this.conntrack.capacity);
-    this.fragments = init.fragments ?? new Fragments(6);
-    this.icmpRate = init.icmpRate ?? new TokenBucket(8);
+    this.affinity = init.affinity;
+    this.pending = init.pending;
+    this.fragments = init.fragments;
+    this.icmpRate = init.icmpRate;
     this.outer = new Packet(init.arena);
     this.inner = new Packet(init.arena);
     this.own = new Packet(init.arena);
@@ -171,7 +170,20 @@ export class Tables {
   }
 }
 
-export interface TablesInit {
+/** Tables with a capacity. All are required: one that had a default here was forgotten by a host, and was small there. */
+export interface SizedTables {
+  fdb: Fdb;
+  fabric: Neighbors;
+  stations: Neighbors;
+  conntrack: Conntrack;
+  services: Services;
+  affinity: Affinity;
+  pending: PendingConnections;
+  fragments: Fragments;
+  icmpRate: TokenBucket;
+}
+
+export interface TablesInit extends SizedTables {
   arena: Uint8Array;
   /** First slot and number of the slot pairs for joined inner frames. */
   firstArea: number;
@@ -181,14 +193,4 @@ export interface TablesInit {
   pool: SlotPool;
   tx: TxQueue;
   offload: Offload;
-  watchers?: Watchers;
-  fdb?: Fdb;
-  fabric?: Neighbors;
-  stations?: Neighbors;
-  conntrack?: Conntrack;
-  services?: Services;
-  affinity?: Affinity;
-  pending?: PendingConnections;
-  fragments?: Fragments;
-  icmpRate?: TokenBucket;
 }

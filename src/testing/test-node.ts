@@ -3,8 +3,11 @@
 // checked on the spot (frame-checker.ts), and after every run each packet slot must be accounted for: free,
 // waiting for a neighbour, or in reassembly. Node n has 192.168.50.(10+n), podCIDR 10.244.n.0/24, gateway .1,
 // VTEP .0, pods .2 and .3.
+
+import { createPlaneEngine } from "../agent/plane-engine.ts";
+import type { PlaneSizes } from "../agent/plane-memory.ts";
 import { parseMac } from "../base/mac.ts";
-import { Counters, Event } from "../dataplane/counters.ts";
+import { type Counters, Event } from "../dataplane/counters.ts";
 import { DROP_REASON_TEXT, DropReason, dropReasonName } from "../dataplane/drop-reason.ts";
 import * as engine from "../dataplane/engine.ts";
 import { SLOT_STRIDE } from "../dataplane/packet.ts";
@@ -19,7 +22,7 @@ import { PrefixSet } from "../dataplane/table/prefix-set.ts";
 import { createRoutes, type RouteSpec } from "../dataplane/table/routes.ts";
 import * as services from "../dataplane/table/services.ts";
 import { createVteps } from "../dataplane/table/vteps.ts";
-import type { Tables, TablesInit } from "../dataplane/tables.ts";
+import type { SizedTables, Tables } from "../dataplane/tables.ts";
 import { addOwner } from "../dataplane/tx-queue.ts";
 import { frameOf, vnetHeaderOf } from "../device/frame-queue.ts";
 import { createMemoryPair, type MemoryPort } from "../device/memory-pair.ts";
@@ -50,6 +53,10 @@ import {
   words,
 } from "./test-cluster.ts";
 
+const SIZES: PlaneSizes = {
+  ...{ conntrackLog2: 14, maxPorts: 64, fdbLog2: 10, neighborsLog2: 10, stationsLog2: 10 },
+  ...{ frontendsLog2: 12, endpointsLog2: 12, poolSlots: 0, seed: 0 },
+};
 const TICKS_MAX = 16;
 const CANARY = 0xc5;
 const CANARY_BYTES = 40; // of 128: behind them a tunnel over IPv6 may begin
@@ -61,7 +68,9 @@ export interface TestNodeOptions {
   readonly offload?: Offload;
   readonly poolSlots?: number;
   readonly clock?: ManualClock;
-  readonly tables?: Partial<TablesInit>;
+  readonly sizes?: Partial<PlaneSizes>;
+  /** Tables that the test made itself, mostly to fill them. */
+  readonly tables?: Partial<SizedTables>;
   /** Frames one port may hold before it refuses more. */
   readonly queue?: number;
   /** What leaves is not looked at: for input that is wrong on purpose. */
@@ -118,16 +127,12 @@ export class TestNode {
     this.#queue = o.queue ?? 4096;
     this.#vxlan = o.vxlan ?? true;
     this.#nodes = o.nodes ?? 2;
-    this.counters = new Counters(64);
-    this.engine = new engine.Engine({
-      maxPorts: 64,
-      poolSlots: this.poolSlots,
-      io: null,
-      offload: o.offload ?? offloadTwin,
-      counters: this.counters,
-      ...(o.tables === undefined ? {} : { tables: o.tables }),
-    });
+    this.engine = createPlaneEngine(
+      { ...SIZES, poolSlots: this.poolSlots, ...o.sizes },
+      { io: null, offload: o.offload ?? offloadTwin, ...(o.tables && { instead: o.tables }) },
+    );
     this.tables = this.engine.tables;
+    this.counters = this.tables.counters;
     this.addPort("host", PortRole.HOST, this.uplinkMac, FABRIC_MTU);
     this.addPort("uplink", PortRole.UPLINK, this.uplinkMac, FABRIC_MTU);
     this.#configure();
