@@ -1,100 +1,28 @@
 // Captures as people take them, by hand: at a pod, at the uplink, merged. In each a healthy connection, and then a packet
 // that does not belong there.
-import { Readable } from "node:stream";
 import t from "tap";
-import { Cluster } from "../control/cluster.ts";
-import { agentConfig } from "../control/config/agent.ts";
-import { FieldProblems } from "../control/manifest/field-problems.ts";
-import type { Pod } from "../control/objects.ts";
 import { arpFrame, tcpFrame, udpFrame, vxlanFrame } from "../testing/frame-builder.ts";
-import { OfflineNode } from "./offline-node.ts";
-import { type Replayed, type ReplayFrame, type ReplayOptions, replayFrames } from "./replay.ts";
+import {
+  CLIENT,
+  NODE1,
+  NODE2,
+  offlineNode as nodeOf,
+  podText,
+  replay,
+  SERVICE,
+  serviceText,
+  WEB,
+  words,
+} from "../testing/offline-replay.ts";
 
-const MANIFESTS = `
-apiVersion: v1
-kind: Node
-metadata: { name: node1 }
-status: { addresses: [ { type: InternalIP, address: 192.168.50.11 } ] }
----
-apiVersion: v1
-kind: Node
-metadata: { name: node2 }
-status: { addresses: [ { type: InternalIP, address: 192.168.50.12 } ] }
----
-apiVersion: v1
-kind: Pod
-metadata: { name: client }
-spec: { nodeName: node1, containers: [ { name: c, image: podwire/echo } ] }
----
-apiVersion: v1
-kind: Pod
-metadata: { name: web, labels: { app: web, many: "yes" } }
-spec: { nodeName: node2, containers: [ { name: c, image: podwire/echo } ] }
----
-apiVersion: v1
-kind: Pod
-metadata: { name: web-b, labels: { many: "yes" } }
-spec: { nodeName: node2, containers: [ { name: c, image: podwire/echo } ] }
----
-apiVersion: v1
-kind: Pod
-metadata: { name: web-c, labels: { many: "yes" } }
-spec: { nodeName: node1, containers: [ { name: c, image: podwire/echo } ] }
----
-apiVersion: v1
-kind: Service
-metadata: { name: web }
-spec: { clusterIP: 10.96.0.80, selector: { app: web }, ports: [ { port: 80, targetPort: 8080 } ] }
----
-apiVersion: v1
-kind: Service
-metadata: { name: many }
-spec: { type: NodePort, clusterIP: 10.96.0.90, selector: { many: "yes" }, ports: [ { port: 80, targetPort: 8080, nodePort: 30080 } ] }
-`;
-const CLIENT = "10.244.1.2"; // the first pod address of node1
-const WEB = "10.244.2.2";
+const many = { selector: { many: "yes" }, ports: [{ port: 80, targetPort: 8080, nodePort: 30080 }] };
+const MORE = [
+  podText("web-b", "node2", { many: "yes" }),
+  podText("web-c", "node1", { many: "yes" }),
+  serviceText("many", { type: "NodePort", clusterIP: "10.96.0.90", ...many }),
+];
+const offlineNode = () => nodeOf({ more: MORE });
 
-function offlineNode(nodeName = "node1"): OfflineNode {
-  const cluster = new Cluster({ clusterCidr: "10.244.0.0/16", serviceCidr: "10.96.0.0/12", nowMs: () => 0 });
-  cluster.apply([{ file: "test.yaml", text: MANIFESTS }]);
-  for (const pod of cluster.list("Pod") as Pod[]) {
-    cluster.update({
-      ...pod,
-      status: { ...pod.status, conditions: [{ type: "Ready", status: "True" }] },
-    } as Pod);
-  }
-  const raw = {
-    apiVersion: "podwire.dev/v1alpha1",
-    kind: "AgentConfiguration",
-    nodeName,
-    clusterCIDR: "10.244.0.0/16",
-  };
-  const rest = {
-    uplink: { interface: "eth0" },
-    host: { interface: "host0" },
-    socket: "/x",
-    source: { files: [] },
-    dataplane: { antiSpoofing: true },
-  };
-  const config = agentConfig({ ...raw, serviceCIDR: "10.96.0.0/12", ...rest }, new FieldProblems());
-  const objects = ["Node", "Pod", "Service", "EndpointSlice"].flatMap((kind) => cluster.list(kind));
-  return new OfflineNode(config!, objects);
-}
-
-/** Frames a millisecond apart. */
-async function replay(node: OfflineNode, frames: (Uint8Array | ReplayFrame)[], options: ReplayOptions = {}) {
-  const list = frames.map((frame, i): ReplayFrame => {
-    return frame instanceof Uint8Array ? { data: frame, timestampNs: BigInt(i) * 1_000_000n } : frame;
-  });
-  const replayed: Replayed[] = [];
-  for await (const one of replayFrames(node, Readable.from(list), options)) {
-    t.equal(one.error, "");
-    replayed.push(one);
-  }
-  return replayed;
-}
-
-const SERVICE = "10.96.0.80";
 const POD_MAC = "0a:58:0a:f4:01:02";
 const GATEWAY_MAC = "0a:58:0a:f4:01:01";
 const sent = { srcMac: POD_MAC, dstMac: GATEWAY_MAC };
@@ -110,8 +38,6 @@ const AT_POD = [
   tcpFrame({ ...sent, ...there, flags: "P.", seq: 101, ack: 901, payload: 18 }),
   tcpFrame({ ...got, ...back, flags: "P.", seq: 901, ack: 119, payload: 300 }),
 ];
-
-const words = (list: Replayed[]) => list.map((one) => one.judgement ?? one.input?.verdict);
 
 t.test("at a pod: what it sent is put in, what it received is as captured", async (t) => {
   const replayed = await replay(offlineNode(), AT_POD);
@@ -205,8 +131,6 @@ t.test("a capture of one direction", async (t) => {
   ]);
 });
 
-const NODE1 = "192.168.50.11";
-const NODE2 = "192.168.50.12";
 const tunnel = (out: boolean, inner: Uint8Array) =>
   vxlanFrame({ src: out ? NODE1 : NODE2, dst: out ? NODE2 : NODE1, dstPort: 8472, vni: 1, inner });
 

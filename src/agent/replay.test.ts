@@ -1,86 +1,14 @@
-import { Readable } from "node:stream";
 import t from "tap";
-import { Cluster } from "../control/cluster.ts";
-import { agentConfig } from "../control/config/agent.ts";
-import { FieldProblems } from "../control/manifest/field-problems.ts";
-import type { Pod } from "../control/objects.ts";
 import { arpFrame, echoFrame, tcpFrame, udpFrame, vxlanFrame } from "../testing/frame-builder.ts";
-import { OfflineNode } from "./offline-node.ts";
-import { type Replayed, type ReplayFrame, type ReplayOptions, replayFrames } from "./replay.ts";
+import { CLIENT, offlineNode as nodeOf, replay, serviceText, WEB } from "../testing/offline-replay.ts";
+import type { ReplayFrame, ReplayOptions } from "./replay.ts";
 
-const MANIFESTS = `
-apiVersion: v1
-kind: Node
-metadata: { name: node1 }
-status: { addresses: [ { type: InternalIP, address: 192.168.50.11 } ] }
----
-apiVersion: v1
-kind: Node
-metadata: { name: node2 }
-status: { addresses: [ { type: InternalIP, address: 192.168.50.12 } ] }
----
-apiVersion: v1
-kind: Pod
-metadata: { name: client }
-spec: { nodeName: node1, containers: [ { name: c, image: podwire/echo } ] }
----
-apiVersion: v1
-kind: Pod
-metadata: { name: web, labels: { app: web } }
-spec: { nodeName: node2, containers: [ { name: c, image: podwire/echo } ] }
----
-apiVersion: v1
-kind: Service
-metadata: { name: web }
-spec: { clusterIP: 10.96.0.80, selector: { app: web }, ports: [ { port: 80, targetPort: 8080 } ] }
----
-apiVersion: v1
-kind: Service
-metadata: { name: empty }
-spec: { clusterIP: 10.96.0.99, selector: { app: nobody }, ports: [ { port: 80 } ] }
-`;
-const CLIENT = "10.244.1.2"; // the first pod address of node1
-const WEB = "10.244.2.2";
-
-function offlineNode(nodeName = "node1", seed = 1): OfflineNode {
-  const cluster = new Cluster({ clusterCidr: "10.244.0.0/16", serviceCidr: "10.96.0.0/12", nowMs: () => 0 });
-  cluster.apply([{ file: "test.yaml", text: MANIFESTS }]);
-  for (const pod of cluster.list("Pod") as Pod[]) {
-    cluster.update({
-      ...pod,
-      status: { ...pod.status, conditions: [{ type: "Ready", status: "True" }] },
-    } as Pod);
-  }
-  const raw = {
-    apiVersion: "podwire.dev/v1alpha1",
-    kind: "AgentConfiguration",
-    nodeName,
-    clusterCIDR: "10.244.0.0/16",
-  };
-  const rest = {
-    uplink: { interface: "eth0" },
-    host: { interface: "host0" },
-    socket: "/x",
-    source: { files: [] },
-    dataplane: { antiSpoofing: false },
-  };
-  const config = agentConfig({ ...raw, serviceCIDR: "10.96.0.0/12", ...rest }, new FieldProblems());
-  const objects = ["Node", "Pod", "Service", "EndpointSlice"].flatMap((kind) => cluster.list(kind));
-  return new OfflineNode(config!, objects, { seed });
-}
-
-/** Frames a millisecond apart. */
-async function replay(node: OfflineNode, frames: (Uint8Array | ReplayFrame)[], options: ReplayOptions = {}) {
-  const list = frames.map((frame, i): ReplayFrame => {
-    return frame instanceof Uint8Array ? { data: frame, timestampNs: BigInt(i) * 1_000_000n } : frame;
-  });
-  const replayed: Replayed[] = [];
-  for await (const one of replayFrames(node, Readable.from(list), options)) {
-    t.equal(one.error, "");
-    replayed.push(one);
-  }
-  return replayed;
-}
+const EMPTY = serviceText("empty", {
+  clusterIP: "10.96.0.99",
+  selector: { app: "nobody" },
+  ports: [{ port: 80 }],
+});
+const offlineNode = (seed = 1) => nodeOf({ more: [EMPTY], antiSpoofing: false, seed });
 
 t.test("a packet to a service is translated and tunnelled; its answer finds the way back", async (t) => {
   const request = tcpFrame({ src: CLIENT, dst: "10.96.0.80", srcPort: 41000, dstPort: 80, flags: "S" });
@@ -189,7 +117,7 @@ t.test("the clock follows the capture, so that connections end in time", async (
 
 t.test("the same seed makes the same choices", async (t) => {
   const frame = udpFrame({ src: CLIENT, dst: "192.168.50.100", srcPort: 41000, dstPort: 9 });
-  const port = async (seed: number) => (await replay(offlineNode("node1", seed), [frame]))[0].input?.to.sport;
+  const port = async (seed: number) => (await replay(offlineNode(seed), [frame]))[0].input?.to.sport;
   t.equal(await port(7), await port(7));
   t.not(await port(7), await port(8));
 });

@@ -184,14 +184,14 @@ t.test("what cannot be read is one line with its name", async (t) => {
   mkdirSync(join(directory, "some/folder.yaml"), { recursive: true });
   writeFileSync(join(directory, "some/a.yaml"), service("10.96.0.80"));
   file("latin1.yaml", Buffer.from("kind: Pod\nmetadata: { name: caf\xe9 }\n", "latin1"));
-  file("utf16.yaml", Buffer.from("\ufeffkind: Pod\n", "utf16le"));
+  file("utf16.yaml", Buffer.from("\ufeffkind: Pod\nmetadata: { name: a\ud800 }\n", "utf16le"));
   file("picture.yaml", Buffer.from("ffd8ffe000104a46", "hex"));
   const cases = [
     { name: "/nonexistent.yaml", want: "no such file" },
     { name: `${objects}/x`, want: "no such file" },
     { name: "none", want: "no .yaml, .yml or .json file in it" },
     { name: "latin1.yaml", want: "line 2 is not UTF-8 text" },
-    { name: "utf16.yaml", want: "is UTF-16 text: save it as UTF-8" },
+    { name: "utf16.yaml", want: "line 2 is not UTF-16 text" },
     { name: "picture.yaml", want: "line 1 is not UTF-8 text" },
     { name: "/dev/fd/77", want: "not open for reading" },
     { name: "/dev/zero", want: "longer than 256 MiB" },

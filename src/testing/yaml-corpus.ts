@@ -2,10 +2,13 @@
 import { isDeepStrictEqual } from "node:util";
 import { splitText } from "../control/manifest/split-documents.ts";
 import { composed, parseDocuments } from "../control/manifest/yaml-documents.ts";
+import { decodeText } from "../control/watch/decode-text.ts";
 
 /** A text, and what kubectl reads in it. */
 export interface CorpusEntry {
-  readonly text: string;
+  /** Absent: the file's bytes, in base64. */
+  readonly text?: string;
+  readonly base64?: string;
   /** The documents that hold something. */
   readonly docs?: readonly unknown[];
   /** kubectl's words where it refuses the text, and the line that it names, if it does. */
@@ -17,7 +20,7 @@ export interface CorpusEntry {
 
 /** What is read in another way than kubectl does; undefined when all is alike. */
 export function differenceOf(entry: CorpusEntry): string | undefined {
-  const { text, docs = [], error, line, twice } = entry;
+  const { base64 = "", text = textOf(base64), docs = [], error, line, twice } = entry;
   const documents = parseDocuments(text);
   const problems = documents.flatMap((document) => document.problems);
   if (problems.some((p) => !(p.line >= 1 && p.column >= 1 && p.message !== "")))
@@ -48,6 +51,11 @@ export function differenceOf(entry: CorpusEntry): string | undefined {
   return line === undefined || isNear(problems[0].line, line, text)
     ? undefined
     : `refused at ${problems[0].line}`;
+}
+
+function textOf(base64: string): string {
+  const decoded = decodeText(Buffer.from(base64, "base64"));
+  return "text" in decoded ? decoded.text : "";
 }
 
 /**

@@ -631,3 +631,19 @@ t.test("defaults are those of the API server", async (t) => {
     spec: { podSelector: {}, policyTypes: ["Ingress", "Egress"], egress: [{ ports: [{ protocol: "TCP" }] }] },
   });
 });
+
+t.test("what stands behind the end of a document is told, since nobody reads it", async (t) => {
+  const text = `${service("ports: [{ port: 80 }]")}\n... # end\n# c\nkind: Pod\nmetadata: { name: p }\n`;
+  const [{ object, notes }] = parseManifests([{ file: "a.yaml", text }]);
+  t.equal(object.kind, "Service");
+  t.match(notes, [
+    {
+      field: "...",
+      text: /^"kind: Pod" is behind the document's end and not read, nor is it by kubectl: put ---/,
+    },
+  ]);
+  for (const end of ["...\n", "...\n# c\n", "...\n...\n%YAML 1.1\n", "... # c"]) {
+    const plain = `${service("ports: [{ port: 80 }]")}\n${end}`;
+    t.same(parseManifests([{ file: "a.yaml", text: plain }])[0].notes, [], end);
+  }
+});

@@ -178,9 +178,24 @@ function* readPiece(
       problems.push(describeProblem(source.file, doc.number, p, "", message));
     }
     if (doc.problems.length > 0) continue;
+    const from = readings.length;
     yield* readItems(new Origin(source, document, []), doc.value, options, readings, problems);
+    if (doc.unread !== undefined) noteUnread(readings, from, doc.unread);
   }
   return problems.length === before ? readings : undefined;
+}
+
+const SHOWN_MAX = 40;
+
+/** The last object of a document is told what stands behind the document's end. */
+function noteUnread(readings: Reading[], from: number, line: string): void {
+  const last = readings.findLastIndex((each, at) => at >= from && typeof each !== "string");
+  if (last < 0) return;
+  const reading = readings[last] as ObjectReading;
+  const shown = line.length > SHOWN_MAX ? `${line.slice(0, SHOWN_MAX)}…` : line;
+  const what = `${JSON.stringify(shown)} is behind the document's end and not read, nor is it by kubectl`;
+  const text = `${what}: put --- between documents`;
+  readings[last] = { ...reading, notes: [...reading.notes, { field: "...", text, scope: "node" }] };
 }
 
 function manifestFrom({ object, info, notes, document, prefix }: ObjectReading, source: Source): Manifest {

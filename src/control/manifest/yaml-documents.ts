@@ -23,6 +23,8 @@ export interface SourceDocument {
   readonly number: number;
   readonly value: unknown;
   readonly problems: readonly YamlProblem[];
+  /** The first line of what stands behind the document's end (`...`) and is not read. */
+  readonly unread?: string;
   /** Where a field stands; where the nearest thing around it stands if it is not there. */
   locate(path: FieldPath, atKey?: boolean): Position;
 }
@@ -57,7 +59,9 @@ export function composed(piece: TextPiece): SourceDocument[] {
     throw error;
   }
   if (found.value === null && found.twice.length === 0) return [];
-  return [documentOf(piece, found.value, found.twice)];
+  const document = documentOf(piece, found.value, found.twice);
+  if (found.unread === undefined) return [document];
+  return [{ ...document, unread: /.*/.exec(piece.text.slice(found.unread))?.[0].trimEnd() ?? "" }];
 }
 
 function composePiece({ text, isJson }: TextPiece, withPlaces: boolean): Composed {

@@ -1,7 +1,6 @@
 // Texts as people name them: a file, "-", /dev/stdin, a descriptor (what a shell puts in place of <(command)), a fifo.
 // Some of these give what they hold only once, so whoever reads them twice has nothing the second time. Each is read
 // here, whole, and is then gone for this process: a second reader is refused instead of being handed an empty text.
-import { isUtf8 } from "node:buffer";
 import {
   accessSync,
   closeSync,
@@ -17,6 +16,7 @@ import {
 import { join } from "node:path";
 import { PodwireError } from "../../base/errors.ts";
 import type { ManifestText } from "../manifest/manifest.ts";
+import { decodeText } from "./decode-text.ts";
 
 const CHUNK_BYTES = 1 << 20;
 const MAX_BYTES = 256 << 20; // of one text: a string of JavaScript ends at 512 MiB
@@ -172,20 +172,9 @@ function descriptorStat(descriptor: number): Stats | undefined {
 
 function textOf(name: string, read: () => Buffer): string {
   const bytes = readable(name, read);
-  if (isUtf8(bytes)) return bytes.toString("utf8");
-  const mark = bytes.toString("latin1", 0, 2); // a byte order mark, of either order
-  const isUtf16 = mark === "\xff\xfe" || mark === "\xfe\xff";
-  const why = isUtf16 ? "is UTF-16 text: save it as UTF-8" : `line ${badLine(bytes)} is not UTF-8 text`;
-  throw new InputError("INPUT_NO_TEXT", `${name}: ${why}`);
-}
-
-/** The first line that is no UTF-8. */
-function badLine(bytes: Buffer): number {
-  for (let start = 0, line = 1; ; line++) {
-    const end = bytes.indexOf(0x0a, start);
-    if (end < 0 || !isUtf8(bytes.subarray(start, end))) return line;
-    start = end + 1;
-  }
+  const decoded = decodeText(bytes);
+  if ("text" in decoded) return decoded.text;
+  throw new InputError("INPUT_NO_TEXT", `${name}: ${decoded.problem}`);
 }
 
 function readToEnd(name: string, descriptor: number): Buffer {

@@ -1,8 +1,8 @@
 // Tokens → the value of one document, as sigs.k8s.io/yaml makes JSON of it: keys become text, tags of collections say
-// nothing, merge keys set what they hold where they stand. What stands behind the document is not looked at. No
-// recursion: a document may be 10,000 deep.
+// nothing, merge keys set what they hold where they stand. What stands behind the document is not read, as by go-yaml.
+// No recursion: a document may be 10,000 deep.
 import { YamlError } from "./cursor.ts";
-import { ExpansionLimit, TagHandles } from "./document.ts";
+import { ExpansionLimit, TagHandles, unreadBehind } from "./document.ts";
 import {
   type Anchor,
   type Frame,
@@ -22,6 +22,8 @@ export interface Composed {
   readonly places: Places;
   /** Keys that a map has twice. The document is as it should be, but for them. */
   readonly twice: readonly YamlError[];
+  /** Where text stands behind the document's end (`...`): nobody reads it. */
+  readonly unread?: number;
 }
 
 export interface ComposeOptions {
@@ -55,6 +57,7 @@ export function compose(text: string, options: ComposeOptions = {}): Composed {
 }
 
 class Composer {
+  readonly #text: string;
   readonly #scanner: Scanner;
   readonly #withPlaces: boolean;
   readonly #handles = new TagHandles();
@@ -68,6 +71,7 @@ class Composer {
   #root: Ready | undefined;
 
   constructor(text: string, { isJson = false, withPlaces = false }: ComposeOptions) {
+    this.#text = text;
     this.#scanner = new Scanner(text, isJson);
     this.#withPlaces = withPlaces;
   }
@@ -80,10 +84,12 @@ class Composer {
       return { value: null, start: first.start, places: this.#places, twice: [] };
     this.#node(true, false);
     for (let frame = this.#frames.at(-1); frame !== undefined; frame = this.#frames.at(-1)) this.#step(frame);
-    this.#scanner.peek();
+    const next = this.#scanner.peek();
     if (this.#wrong !== undefined) throw this.#wrong;
     const { value, at } = this.#root ?? { value: null, at: 0 };
-    return { value, start: at, places: this.#places, twice: this.#twice };
+    const unread = next.type === "document-end" ? unreadBehind(this.#text, next.start) : -1;
+    const found = { value, start: at, places: this.#places, twice: this.#twice };
+    return unread < 0 ? found : { ...found, unread };
   }
 
   /** Goes on with the innermost collection. */

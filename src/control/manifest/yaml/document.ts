@@ -1,4 +1,4 @@
-// What holds for one document: the tag handles of its directives, and how much its aliases may make of it.
+// What holds for one document: the tag handles of its directives, how much its aliases may make of it, where it ends.
 import { YamlError } from "./cursor.ts";
 import { TAG_PREFIX } from "./resolve.ts";
 import type { Scanner, Token } from "./scanner.ts";
@@ -60,4 +60,14 @@ export class ExpansionLimit {
     if (this.#aliased / this.decoded > allowed)
       throw new YamlError("document contains excessive aliasing", at);
   }
+}
+
+/** Ends of documents, directives and comments say nothing. */
+const SAYS_NOTHING = /(?:\s+|#[^\r\n]*|(?<=^|[\r\n])(?:\.\.\.(?=\s|$)|%[^\r\n]*))*/y;
+
+/** Offset of what is said behind the `...` at `end`; -1 when nothing is. */
+export function unreadBehind(text: string, end: number): number {
+  SAYS_NOTHING.lastIndex = end;
+  SAYS_NOTHING.test(text);
+  return SAYS_NOTHING.lastIndex < text.length ? SAYS_NOTHING.lastIndex : -1;
 }

@@ -28,15 +28,20 @@ function readSeeds() {
 
 /**
  * The documents of hand-written.txt, one a line: ⏎ stands for a line break, «9» for the character of that code, and ««
- * for the end without a line break. `# ` begins a topic, but where a line holds a ⏎; `@values` a list of scalars.
+ * for the end without a line break. `# ` begins a topic, but where a line holds a ⏎; `@values` a list of scalars;
+ * `@utf-16le` and `@utf-16be` a document in these bytes.
  */
 function readWritten() {
   const lines = readFileSync(join(here, "hand-written.txt"), "utf8").split("\n");
   const documents = lines.filter((line) => line !== "" && !(line.startsWith("# ") && !line.includes("⏎")));
   return documents.flatMap((line) => {
     if (line.startsWith("@values ")) return line.split(" ").slice(1).map((value) => `a: ${value}\n`);
-    const plain = line.replaceAll("⏎", "\n").replace(/««$/, "");
-    return [plain.replace(/«([\da-f]+)»/g, (_, hex) => String.fromCodePoint(Number.parseInt(hex, 16)))];
+    const [, encoding, rest = line] = /^@(utf-16[lb]e) (.*)$/.exec(line) ?? [];
+    const plain = rest.replaceAll("⏎", "\n").replace(/««$/, "");
+    const text = plain.replace(/«([\da-f]+)»/g, (_, hex) => String.fromCodePoint(Number.parseInt(hex, 16)));
+    if (encoding === undefined) return [text];
+    const bytes = Buffer.from(text, "utf16le");
+    return [encoding === "utf-16le" ? bytes : bytes.swap16()];
   });
 }
 
@@ -73,7 +78,10 @@ function mutated(text, next) {
 }
 
 function judged(judge, documents) {
-  const input = documents.map((text) => JSON.stringify({ text })).join("\n");
+  const written = documents.map((each) => {
+    return typeof each === "string" ? { text: each } : { base64: each.toString("base64") };
+  });
+  const input = written.map((each) => JSON.stringify(each)).join("\n");
   const { status, stdout } = spawnSync(judge, { input, encoding: "utf8", maxBuffer: 2 ** 30 });
   if (status !== 0) throw new Error(`${judge}: status ${status}`);
   return stdout
@@ -81,14 +89,14 @@ function judged(judge, documents) {
     .split("\n")
     .map((line, i) => {
       const { docs = [], ...wrong } = JSON.parse(line);
-      return { text: documents[i], ...(Object.keys(wrong).length > 0 ? wrong : { docs }) };
+      return { ...written[i], ...(Object.keys(wrong).length > 0 ? wrong : { docs }) };
     });
 }
 
 function mutatedSeeds(count, seed) {
   const next = random(seed);
   // Half of them from the large ones.
-  const seeds = [readSeeds(), readWritten()];
+  const seeds = [readSeeds(), readWritten().filter((each) => typeof each === "string")];
   const one = (list) => list[next(list.length)];
   return Array.from({ length: count }, () => mutated(one(one(seeds)), next));
 }
