@@ -50,7 +50,7 @@ async function seen(lab: TestLab, n: number, from: string, url: string): Promise
     const answers = await ask(lab, from, `http://${url}:${HTTP}`, 3);
     const words = answers.map((answer) => {
       const address = answer.client.slice(0, answer.client.lastIndexOf(":"));
-      return `${answer.pod.replace(/-\d$/, "")} from ${nameOf(address, n)}`;
+      return `${answer.pod.replace(/^hp-\d$/, "hp")} from ${nameOf(address, n)}`;
     });
     return [...new Set(words)].join();
   } catch (error) {
@@ -97,6 +97,13 @@ async function udp(lab: TestLab, n: number): Promise<string> {
   return match === null ? `no answer: ${stdout}` : `${match[1]} from ${match[2]}`;
 }
 
+/** Who answers the same UDP client as ever; "": nobody. */
+async function fromOnePort(lab: TestLab, n: number): Promise<string> {
+  const command = ["socat", "-t1", "-", `UDP4:${NODES4[n - 1]}:${UDP},sourceport=40404,reuseaddr`];
+  const { stdout } = await lab.exec("client/outside", command, { input: "who" });
+  return /"pod":"([\w-]+)"/.exec(stdout.replace(/\s/g, ""))?.[1] ?? "";
+}
+
 function allPaths(t: Test, lab: () => TestLab): void {
   for (const [what, from, to, want] of PATHS) {
     t.test(`from ${what}`, async (t) => {
@@ -126,6 +133,25 @@ for (const mode of ["iptables", "nftables"]) {
         await refused(t, lab, n);
         await lab.apply(holder(`hp-${n}`, `node${n}`));
         t.equal(await seen(lab, n, "client/outside", NODES4[n - 1] as string), "hp from 192.168.50.100");
+      }
+    });
+    t.test("a UDP client that goes on sending gets to the port's next pod", async (t) => {
+      for (const n of [2, 1]) {
+        const asks = (): Promise<string> => fromOnePort(lab, n);
+        t.equal(await asks(), `hp-${n}`);
+        await lab.podwire(["delete", "pod", `hp-${n}`, "--grace-period", "0"]);
+        await refused(t, lab, n);
+        t.equal(await asks(), "", "nobody has it");
+        await lab.apply(holder(`next-${n}`, `node${n}`));
+        t.equal(
+          await seen(lab, n, "client/outside", NODES4[n - 1] as string),
+          `next-${n} from 192.168.50.100`,
+        );
+        t.equal(await asks(), `next-${n}`);
+        await lab.podwire(["delete", "pod", `next-${n}`, "--grace-period", "0"]);
+        await refused(t, lab, n);
+        await lab.apply(holder(`hp-${n}`, `node${n}`));
+        t.equal(await asks(), `hp-${n}`, `node${n}`);
       }
     });
     t.test("show services lists it", async (t) => {

@@ -21,7 +21,8 @@ import type { NodePlan } from "./topology.ts";
 const MARK_BIT = "0x2000";
 const MARK = `${MARK_BIT}/${MARK_BIT}`;
 
-interface Forward {
+/** One host port of a pod in one family. */
+export interface Forward {
   readonly pod: string;
   readonly protocol: string;
   readonly port: number;
@@ -32,7 +33,7 @@ interface Forward {
 
 /** Chains and rules for the nat table of iptables-restore; "" when no pod of the node has a host port. */
 export function portmapChains(node: NodePlan, objects: Iterable<KubeObject>, family: IpFamily): string {
-  const forwards = forwardsOf(node, objects, family);
+  const forwards = hostPortForwards(node, objects, family);
   if (forwards.length === 0) return "";
   const local = "-m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT";
   const pods = [...new Set(forwards.map(({ pod }) => pod))];
@@ -63,7 +64,7 @@ export function portmapTable(node: NodePlan, objects: Iterable<KubeObject>, fami
   const ip = family === 4 ? "ip" : "ip6";
   const table = `${ip} cni_hostport`;
   const lines = [`add table ${table}`, `delete table ${table}`];
-  const forwards = forwardsOf(node, objects, family);
+  const forwards = hostPortForwards(node, objects, family);
   if (forwards.length > 0) {
     lines.push(
       `add table ${table}`,
@@ -97,7 +98,8 @@ function markedSources(node: NodePlan, family: IpFamily): string[] {
   return family === 4 ? [...ranges, "127.0.0.1/32"] : ranges;
 }
 
-function forwardsOf(node: NodePlan, objects: Iterable<KubeObject>, family: IpFamily): Forward[] {
+/** Of the pods that run on a node, in the order of their names. */
+export function hostPortForwards(node: NodePlan, objects: Iterable<KubeObject>, family: IpFamily): Forward[] {
   const list: Forward[] = [];
   for (const object of objects) {
     if (object.kind !== "Pod") continue;

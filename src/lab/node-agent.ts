@@ -2,9 +2,11 @@
 // no process: the lab writes its nat table instead.
 import { rmSync } from "node:fs";
 import { request } from "node:http";
+import type { IpFamily } from "../base/ip.ts";
 import type { KubeObject } from "../control/objects.ts";
 import { command } from "./command.ts";
 import { oneLine } from "./errors.ts";
+import { deleteStaleConnections, NOBODY_SERVED, type UdpServed, udpServed } from "./kernel-conntrack.ts";
 import { kernelRules } from "./kernel-rules.ts";
 import { exitText, type NodeReport } from "./lab-status.ts";
 import { AGENT_BACKOFF, lastLine, ManagedProcess } from "./managed-process.ts";
@@ -157,6 +159,7 @@ export class KernelNode implements NodeAgent {
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<void> = Promise.resolve();
   private objects: readonly KubeObject[] = [];
+  private readonly served = new Map<IpFamily, UdpServed>();
 
   constructor(t: Topology, node: NodePlan, onChange: () => void) {
     this.topology = t;
@@ -206,6 +209,9 @@ export class KernelNode implements NodeAgent {
         const family = range.includes(":") ? 6 : 4;
         const { argv, input } = kernelRules(topology, node, objects, family);
         await command("ip", ["netns", "exec", node.netns, ...argv], { input });
+        const now = udpServed(node, objects, family);
+        await deleteStaleConnections(node.netns, family, this.served.get(family) ?? NOBODY_SERVED, now);
+        this.served.set(family, now);
       }
       this.problem = "";
     } catch (error) {

@@ -40,7 +40,7 @@ export async function checkPreconditions(t: Topology): Promise<void> {
   }
   if (!t.nodes.some((node) => node.agent === "kernel")) return;
   const loader = t.proxy.mode === "nftables" ? ["nft", "nftables"] : ["iptables-restore", "iptables"];
-  for (const [file, from] of [loader, ["bridge", "iproute2"]]) {
+  for (const [file, from] of [loader, ["bridge", "iproute2"], ["conntrack", "conntrack"]]) {
     const found = await tryCommand(file, ["-V"]);
     if (found.status === 127) {
       throw new LabError(
