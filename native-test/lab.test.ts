@@ -303,3 +303,50 @@ t.test("two labs with the same addresses stand side by side", { skip }, async (t
     "the other does not notice",
   );
 });
+
+t.test(
+  "lab up does not wait for pods that cannot run: it names them, with the reason",
+  { skip },
+  async (t) => {
+    const ports = [{ containerPort: 8080, hostPort: 8088 }];
+    const on = (name: string, spec: object): object => ({
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name },
+      spec: { containers: [{ name: "c", image: "shell", ports }], ...spec },
+    });
+    const dies = [{ name: "c", image: "shell", command: ["sh", "-c", "exit 3"] }];
+    const began = Date.now();
+    const lab = await TestLab.up("stuck", {
+      nodes: NODES,
+      objects: [
+        on("first", { nodeName: "node1" }),
+        on("late", { nodeName: "node1" }),
+        on("second", { nodeName: "node2" }),
+        on("third", {}),
+        on("lost", { nodeName: "elsewhere" }),
+        on("dies", { nodeName: "node1", containers: dies, restartPolicy: "Never" }),
+      ],
+    });
+    t.teardown(() => lab.down());
+    const again = await up(lab);
+    t.ok(Date.now() - began < 30_000, `${Date.now() - began} ms, not the time-out of 60 s`);
+    t.equal(again.status, 0, "as kubectl apply succeeds");
+    t.same(
+      again.stderr.split("\n").filter((line) => line !== ""),
+      [
+        "warning: pod default/dies: Error: c: exit status 3",
+        "warning: pod default/late: NodePorts: Pod was rejected: Predicate NodePorts failed",
+        'warning: pod default/lost: Pending: there is no node "elsewhere" in this lab',
+        "warning: pod default/third: Pending: 0/2 nodes are available: 2 node(s) didn't have free ports for the " +
+          "requested pod ports.",
+        "lab t-stuck is complete: 2 nodes, 6 pods (4 of them cannot run), 1 client",
+      ],
+    );
+    t.equal((await lab.podwire(["lab", "status"])).status, 3);
+    await lab.output(["delete", "pod", "second"]);
+    await until("the port's next owner", async () => {
+      return (await statusOf(lab)).pods.some(({ name, status }) => name === "third" && status === "Running");
+    });
+  },
+);

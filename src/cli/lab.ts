@@ -83,8 +83,11 @@ async function up(options: UpFlags, flags: Globals): Promise<void> {
     note,
   });
   progress("");
+  for (const line of result.stuck) note(`warning: ${line}`);
   if (flags.output === "json" || flags.output === "yaml") return printData(flags.output, result, [], []);
-  const size = `${count(result.nodes, "node")}, ${count(result.pods, "pod")}, ${count(result.clients, "client")}`;
+  const waiting = result.stuck.filter((line) => line.startsWith("pod ")).length;
+  const pods = `${count(result.pods, "pod")}${waiting === 0 ? "" : ` (${waiting} of them cannot run)`}`;
+  const size = `${count(result.nodes, "node")}, ${pods}, ${count(result.clients, "client")}`;
   note(`lab ${result.lab} ${created ? "is up" : "is complete"}: ${size}`);
 }
 
@@ -209,5 +212,6 @@ function leftovers(lab: string): LabStatus {
     pods: [],
     clients: [],
     problems,
+    stuck: [],
   };
 }

@@ -37,6 +37,8 @@ export interface LabStatus {
   clients: { name: string; address: string }[];
   /** Everything that is not right, one line each. Empty means all is well. */
   problems: string[];
+  /** Those of them that no waiting mends: pods that were refused, that fit on no node, that have failed for good. */
+  stuck: string[];
 }
 
 /** kubectl's STATUS column: the phase, or what keeps a container from running. */
@@ -64,6 +66,21 @@ export function restartsOf(pod: Pod): number {
 
 export function isReady(pod: Pod): boolean {
   return pod.status.conditions?.some((c) => c.type === "Ready" && c.status === "True") ?? false;
+}
+
+/** A pod that will not run as things are: refused by its node, ended for good, or without a node to go to. */
+export function isStuck(pod: Pod, nodes: readonly string[]): boolean {
+  const { status, spec, metadata } = pod;
+  if (metadata.deletionTimestamp !== undefined) return false; // soon gone
+  if (status.phase === "Failed") return true;
+  const isUnschedulable = status.conditions?.some(
+    (c) => c.type === "PodScheduled" && c.reason === "Unschedulable",
+  );
+  return isUnschedulable === true || isForeign(spec.nodeName, nodes);
+}
+
+function isForeign(nodeName: string | undefined, nodes: readonly string[]): boolean {
+  return nodeName !== undefined && !nodes.includes(nodeName);
 }
 
 /** Why a pod's containers ended last, or cannot start: "killed by signal 9", "exit status 1: no such file". */

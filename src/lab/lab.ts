@@ -6,6 +6,7 @@ import { hostPortsOf } from "../control/host-ports.ts";
 import { type Job, type KubeObject, keyOf, type Node, type Pod } from "../control/objects.ts";
 import {
   isReady,
+  isStuck,
   type LabStatus,
   type PodReport,
   podReason,
@@ -109,16 +110,20 @@ export class Lab implements PodHost {
   status(): LabStatus {
     const nodes = [...this.agents.values()].map((agent) => agent.report());
     const pods = this.pods().map((pod) => this.podReport(pod));
+    const names = nodes.map(({ name }) => name);
+    const unready = this.pods().filter(
+      (pod) => !isReady(pod) && pod.status.phase !== "Succeeded" && !isFailedTry(pod),
+    );
+    const failedJobs = (this.cluster.list("Job") as Job[]).flatMap(failedJob);
+    const stuck = [
+      ...unready.filter((pod) => isStuck(pod, names)).map((pod) => podProblem(pod, names)),
+      ...failedJobs,
+    ];
     const problems = [
       ...(this.started ? [] : ["lab process: starting"]),
       ...nodes.filter((n) => n.state !== "Ready").map((n) => problem(`node ${n.name}`, n.state, n.reason)),
-      ...this.pods()
-        .filter((pod) => !isReady(pod) && pod.status.phase !== "Succeeded" && !isFailedTry(pod))
-        .map((pod) => {
-          const what = `pod ${pod.metadata.namespace}/${pod.metadata.name}`;
-          return problem(what, podStatusWord(pod), podReason(pod));
-        }),
-      ...(this.cluster.list("Job") as Job[]).flatMap(failedJob),
+      ...unready.map((pod) => podProblem(pod, names)),
+      ...failedJobs,
     ];
     return {
       lab: this.topology.lab,
@@ -130,6 +135,7 @@ export class Lab implements PodHost {
       pods,
       clients: this.topology.clients.map(({ name, address }) => ({ name, address })),
       problems,
+      stuck,
     };
   }
 
@@ -275,6 +281,13 @@ function failedJob(job: Job): string[] {
   const end = job.status?.conditions?.find((c) => c.type === "Failed" && c.status === "True");
   const { namespace, name } = job.metadata;
   return end === undefined ? [] : [problem(`job ${namespace}/${name}`, "Failed", end.reason ?? "")];
+}
+
+function podProblem(pod: Pod, nodes: readonly string[]): string {
+  const { nodeName } = pod.spec;
+  const isLost = nodeName !== undefined && !nodes.includes(nodeName);
+  const reason = podReason(pod) || (isLost ? `there is no node "${nodeName}" in this lab` : "");
+  return problem(`pod ${keyOf(pod)}`, podStatusWord(pod), reason);
 }
 
 function problem(what: string, state: string, reason: string): string {

@@ -1,6 +1,6 @@
 import t from "tap";
 import type { Pod } from "../control/objects.ts";
-import { podReason, podStatusWord, readyColumn, restartsOf } from "./lab-status.ts";
+import { isStuck, podReason, podStatusWord, readyColumn, restartsOf } from "./lab-status.ts";
 import { type ContainerView, podStatus } from "./pod-status.ts";
 
 const pod = {
@@ -94,3 +94,26 @@ t.test("a condition that stays keeps its time", async (t) => {
   );
   t.equal(status.conditions?.[0].lastTransitionTime, "1970-01-01T00:00:05Z");
 });
+
+t.test(
+  "waiting is in vain for a pod that was refused, fits nowhere or has failed, and for no other",
+  async (t) => {
+    const nodes = ["node1"];
+    const stuck = (status: object, more: object = {}): boolean =>
+      isStuck({ ...pod, ...more, status } as Pod, nodes);
+    t.ok(stuck({ phase: "Failed", reason: "NodePorts" }));
+    const unschedulable = { type: "PodScheduled", status: "False", reason: "Unschedulable", message: "0/1" };
+    t.ok(stuck({ phase: "Pending", conditions: [unschedulable] }));
+    t.ok(stuck({ phase: "Pending" }, { spec: { ...pod.spec, nodeName: "node2" } }));
+    t.notOk(stuck({ phase: "Pending" }, { spec: { ...pod.spec, nodeName: "node1" } }));
+    t.notOk(stuck({ phase: "Pending" }));
+    t.notOk(
+      stuck({ phase: "Failed" }, { metadata: { ...pod.metadata, deletionTimestamp: "x" } }),
+      "soon gone",
+    );
+    t.notOk(
+      stuck(statusOf([{ ...running, phase: "waiting", reason: "CrashLoopBackOff" }]).status),
+      "tried again",
+    );
+  },
+);

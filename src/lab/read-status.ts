@@ -47,5 +47,6 @@ function deadStatus(t: Topology): LabStatus {
       `lab process: it is gone, ${left} processes of the lab are still running: ` +
         `podwire lab up --lab ${t.lab} takes them over, podwire lab down --lab ${t.lab} removes all`,
     ],
+    stuck: [],
   };
 }

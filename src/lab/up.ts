@@ -120,17 +120,23 @@ async function waitUntilReady(options: UpOptions, paths: LabPaths): Promise<LabS
   const until = Date.now() + options.timeoutMs;
   for (;;) {
     const status = await labCall<LabStatus>(paths, { path: "/status" });
-    if (status.ready || options.timeoutMs === 0) return status;
-    options.progress(`lab ${status.lab}: waiting: ${status.problems[0]}${more(status.problems)}`);
+    if (status.ready || options.timeoutMs === 0 || isSettled(status)) return status;
+    const curable = status.problems.filter((line) => !status.stuck.includes(line));
+    options.progress(`lab ${status.lab}: waiting: ${curable[0]}${more(curable)}`);
     if (isHopeless(status) || Date.now() > until) {
       throw new LabError(
         "LAB_NOT_READY",
-        `lab up: ${status.problems[0]}${more(status.problems)}: ` +
+        `lab up: ${curable[0]}${more(status.problems)}: ` +
           `see podwire lab status --lab ${status.lab} and ${paths.dir}`,
       );
     }
     await sleep(POLL_MS);
   }
+}
+
+/** What is not right will not be by waiting: as after kubectl apply, the objects are there, and the caller is told. */
+function isSettled({ problems, stuck }: LabStatus): boolean {
+  return problems.length > 0 && problems.every((line) => stuck.includes(line));
 }
 
 function isHopeless(status: LabStatus): boolean {
