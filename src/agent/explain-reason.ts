@@ -16,6 +16,7 @@ export function explainReason(told: Told, dropReason: number): string {
       if (claim !== undefined && FRONTENDS[claim.kind] === "address") {
         return `${told.to} is an address of ${service}, which ipvs mode binds to the node: the node answers`;
       }
+      if (claim?.kind === Frontend.HOST_PORT) return service;
       return claim === undefined ? unclaimed(told) : `${FRONTENDS[claim.kind]} of ${service}`;
     case DropReason.SERVICE_NO_ENDPOINTS:
       return `${service} has no endpoints`;

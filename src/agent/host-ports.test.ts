@@ -187,6 +187,17 @@ t.test("the port goes with the pod, and with its address; UDP flows notice", asy
   t.match(asked(5), /^host/, "nor has a pod that has ended");
 });
 
+t.test("a pod that takes another's place is known by its own port", async (t) => {
+  const side = new PlaneSide(scene(V4));
+  const named = (): string[] => [...side.node.messages.services.specs()].map(({ name }) => name);
+  t.same(named(), [`hostPort ${PORT}/TCP of default/hp`]);
+  const { services } = side.node.messages;
+  const [id] = [...Array(99).keys()].filter((each) => services.nameOf(each) !== undefined);
+  side.update(scene(V4, { port: { hostPort: PORT + 1, protocol: "UDP" } }));
+  t.same(named(), [`hostPort ${PORT + 1}/UDP of default/hp`]);
+  t.equal(services.nameOf(id as number), `hostPort ${PORT + 1}/UDP of default/hp`);
+});
+
 t.test("a pod of another node, or of the host's network, gets no rows", async (t) => {
   const { objects, ...rest } = scene(V4);
   for (const more of [{ nodeName: "node2" }, { hostNetwork: true }]) {

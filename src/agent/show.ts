@@ -8,6 +8,7 @@ import * as neighbor from "../dataplane/table/neighbor.ts";
 import { RouteKind, type RouteSpec } from "../dataplane/table/routes.ts";
 import { FrontendKind, type ServicePortSpec } from "../dataplane/table/services.ts";
 import type { VtepSpec } from "../dataplane/table/vteps.ts";
+import { hostPortOwner } from "../observe/kube-chains.ts";
 import type { SharedTables } from "./plane-memory.ts";
 
 export type Row = Record<string, unknown>;
@@ -139,7 +140,7 @@ function serviceRows(spec: ServicePortSpec): Row[] {
     const set = spec.sets[action.set] ?? [];
     const isAny = (f.w0 | f.w1 | f.w2 | f.w3) === 0;
     return {
-      service: spec.name,
+      service: ownerOf(spec.name),
       type: FRONTEND_NAMES[f.kind],
       address: isAny ? `*:${f.port}` : formatIpPort(f, f.port),
       protocol: PROTOCOL_NAMES[spec.protocol] ?? spec.protocol,
@@ -152,6 +153,12 @@ function serviceRows(spec: ServicePortSpec): Row[] {
           : ["pod", "node", "outside"].filter((_, i) => f.byClass[i].masquerade).join(","),
     };
   });
+}
+
+/** A service port's name, or the pod of a host port. */
+function ownerOf(name: string): string {
+  const pod = hostPortOwner(name);
+  return pod === undefined ? name : `pod ${pod}`;
 }
 
 function portRows(s: ShowSources): Row[] {

@@ -45,7 +45,7 @@ export function servesLoopback(ports: readonly PodHostPort[]): boolean {
   });
 }
 
-/** All host ports of a pod, by "pod namespace/name/number/family". */
+/** All host ports of a pod, each named "hostPort 8088/TCP of namespace/name", by "pod namespace/name/number/family". */
 export function compileHostPorts(
   state: DesiredState,
   podKey: string,
@@ -63,7 +63,7 @@ export function compileHostPorts(
       const { w0, w1, w2, w3, family } = address;
       const flags = LOCAL_READY_SERVING | HOST_PORT_ENDPOINT;
       specs.set(`${hostPortsKey(podKey)}/${i}/${family}`, {
-        name: `${POD}${keyOf(pod)}`,
+        name: `hostPort ${port.hostPort}/${port.protocol} of ${keyOf(pod)}`,
         protocol,
         affinitySec: 0,
         endpoints: [{ w0, w1, w2, w3, port: port.containerPort, flags }],

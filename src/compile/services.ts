@@ -132,6 +132,7 @@ export class ServiceCompiler {
       } else {
         this.#release(entryKey, entry.full.frontends, out);
         entry.full = full;
+        this.#names.set(entry.id, full.name);
       }
       for (const frontend of full.frontends) this.#claim(entryKey, claimKey(frontend, full.protocol), out);
       out.touched.add(entryKey);

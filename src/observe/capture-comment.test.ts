@@ -29,6 +29,12 @@ const record: CaptureRecord = {
   data: new Uint8Array(60),
 };
 
+t.test("a host port is named as one", async (t) => {
+  const comment = captureComment(record, "hostPort 8088/TCP of default/hp", "uplink eth0");
+  t.match(comment, /; hostPort 8088\/TCP of default\/hp/);
+  t.notMatch(comment, "service");
+});
+
 t.test("a comment says verdict, connection, translation and service", async (t) => {
   t.equal(
     captureComment(record, "default/dns:dns", "uplink eth0"),

@@ -1,4 +1,5 @@
 /** What was done to a captured packet, in one line: the comment that Wireshark shows as frame.comment. */
+import { hostPortOwner } from "./kube-chains.ts";
 import type { CaptureRecord, TraceTuple } from "./trace-record.ts";
 
 /** "10.244.1.2:41000", or the address alone for protocols without ports. */
@@ -39,7 +40,8 @@ export function captureComment(
   const translation = r.translated ? formatTranslation(r.from, r.to) : "";
   if (translation !== "") parts.push(`NAT ${translation}`);
   if (r.masquerade !== undefined) parts.push(`masquerade (${r.masquerade})`);
-  if (service !== undefined) parts.push(`service ${service}`);
+  if (service !== undefined)
+    parts.push(hostPortOwner(service) === undefined ? `service ${service}` : service);
   if (r.gsoSize > 0) parts.push(`superframe of ${r.gsoSize}-byte segments`);
   return parts.join("; ");
 }

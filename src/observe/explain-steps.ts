@@ -3,7 +3,7 @@
  * come from trace records and tables; nothing is decided here.
  */
 import { formatEnd } from "./capture-comment.ts";
-import { HOST_PORT_MASQUERADE, hostPortSteps } from "./explain-host-port.ts";
+import { hostPortMasquerade, hostPortSteps } from "./explain-host-port.ts";
 import * as iptables from "./explain-iptables.ts";
 import * as ipvs from "./explain-ipvs.ts";
 import * as nftables from "./explain-nftables.ts";
@@ -69,8 +69,8 @@ function sourceSteps(told: Told, before: TraceRecord, after: TraceRecord): Expla
     ];
   }
   if (after.masquerade === "hostPort") {
-    const [chain, rule] = HOST_PORT_MASQUERADE;
-    return [{ hook, table: "nat", chain, rule, text }];
+    const [table, chain, rule] = hostPortMasquerade(told);
+    return [{ hook, table, chain, rule, text }];
   }
   if (told.mode === "userspace") {
     return [{ hook, table: "", chain: "", rule: "", text: `${text}: the connection is kube-proxy's own` }];

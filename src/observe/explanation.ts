@@ -51,7 +51,7 @@ export type Source = "pod" | "node" | "outside";
 
 /** The service port or host port that claims a packet, as the plane's tables have it. */
 export interface Claim {
-  /** "namespace/name:port"; of a host port "pod namespace/name". */
+  /** "namespace/name:port"; of a host port "hostPort 8088/TCP of namespace/name". */
   readonly service: string;
   readonly protocol: string;
   /** Index of FRONTENDS. */

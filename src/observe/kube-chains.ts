@@ -29,6 +29,11 @@ export function hostPortChain(podKey: string): string {
   return `CNI-DN-${digest}`.slice(0, CNI_CHAIN_LENGTH);
 }
 
+/** The pod of "hostPort 8088/TCP of namespace/name"; undefined: it is a service port's name. */
+export function hostPortOwner(name: string): string | undefined {
+  return /^hostPort \S+ of (\S+)$/.exec(name)?.[1];
+}
+
 /** "ULMVA6XW-ns1/svc1/tcp/p80": what follows service-, local-, external- and firewall- in nftables mode. */
 export function nftServiceName(servicePort: string, protocol: string): string {
   return nftName(nftText(servicePort, protocol));

@@ -12,7 +12,7 @@ import { type PlaneNames, readTraceRecord } from "./trace-record.ts";
 
 const names: PlaneNames = {
   port: (id) => ["default/web-1 eth0", "uplink eth0"][id] ?? `port ${id}`,
-  service: (id) => (id === 5 ? "default/web:http" : undefined),
+  service: (id) => ({ 5: "default/web:http", 6: "hostPort 8088/TCP of default/hp" })[id],
   route: (index) => (index === 3 ? "10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink" : undefined),
 };
 
@@ -169,6 +169,18 @@ t.test("endings and special cases have their words", async (t) => {
         ct: CtState.NEW,
       },
       want: /\(default\/web:http\): DROP Service backend not found, the sender gets ICMP port unreachable$/,
+    },
+    {
+      name: "a host port is named as such, in portmap's chains",
+      record: {
+        stage: StageId.CHOOSE_BACKEND,
+        from: asSent,
+        to: translated,
+        ct: CtState.NEW,
+        service: 6,
+        masquerade: Masquerade.HOST_PORT,
+      },
+      want: /^nat CNI-HOSTPORT-DNAT → CNI-DN-[0-9a-f]{21} DNAT .* \(hostPort 8088\/TCP of default\/hp\), CNI-HOSTPORT-SETMARK$/,
     },
     {
       name: "a reply undoes the translation",

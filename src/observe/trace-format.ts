@@ -2,7 +2,7 @@
 
 import { formatEnd } from "./capture-comment.ts";
 import { protocolName } from "./conntrack-entry.ts";
-import { endpointChain, hostPortChain, serviceChain } from "./kube-chains.ts";
+import { endpointChain, hostPortChain, hostPortOwner, serviceChain } from "./kube-chains.ts";
 import { answerText, type TraceRecord, type TraceTuple } from "./trace-record.ts";
 
 const STAGE_WIDTH = 16; // of the longest name
@@ -93,10 +93,11 @@ function backendText(step: TraceRecord): string {
   if (step.service === undefined) return "nat KUBE-SERVICES: no service claims it";
   const protocol = protocolName(step.protocol);
   const done = translations(step.from, step.to);
-  if (step.service.startsWith("pod ")) {
-    const chain = hostPortChain(step.service.slice("pod ".length));
+  const owner = hostPortOwner(step.service);
+  if (owner !== undefined) {
+    const chain = hostPortChain(owner);
     const mark = step.masquerade === undefined ? "" : ", CNI-HOSTPORT-SETMARK";
-    return `nat CNI-HOSTPORT-DNAT → ${chain} ${done.join(", ")} (hostPort of ${step.service})${mark}`;
+    return `nat CNI-HOSTPORT-DNAT → ${chain} ${done.join(", ")} (${step.service})${mark}`;
   }
   const chains = ["KUBE-SERVICES", serviceChain(step.service, protocol)];
   if (done.length === 0) return `nat ${chains.join(" → ")} (${step.service})`;
