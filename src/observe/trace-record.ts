@@ -58,7 +58,10 @@ export interface TraceRecord extends Decision {
   /** Payload bytes of a segment when this is a superframe, else 0. */
   gsoSize: number;
   etherType: number;
-  /** "namespace/name:port" of the service, or "hostPort 8088/TCP of namespace/name", that claims it, and the chosen endpoint "ip:port". */
+  /**
+   * "namespace/name:port" of the service, or "hostPort 8088/TCP of namespace/name", that claims it, and the chosen
+   * endpoint "ip:port".
+   */
   service?: string;
   endpoint?: string;
   /** The route it takes, as `ip route` would print it. */
