@@ -104,6 +104,38 @@ t.test("kubectl's habits", { skip }, async (t) => {
     t.equal((await lab.podwire(["scale", "svc/talk", "--replicas=1"])).status, 1);
   });
 
+  t.test("dry runs, create, delete", async (t) => {
+    const service = {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: "x", labels: { a: "b" } },
+      spec: { ports: [{ port: 1 }] },
+    };
+    const input = { input: JSON.stringify(service) };
+    t.equal(await lab.output(["apply", "--dry-run", "-f", "-"], input), "service/x created (dry run)\n");
+    t.equal(
+      await lab.output(["create", "--dry-run=server", "-f", "-"], input),
+      "service/x created (server dry run)\n",
+    );
+    t.equal((await lab.podwire(["get", "svc", "x"])).status, 1);
+    t.equal(await lab.output(["create", "-f", "-"], input), "service/x created\n");
+    t.equal(await lab.output(["get", "-f", "-", "-o", "name"], input), "service/x\n");
+    t.match(await lab.podwire(["create", "-f", "-"], input), {
+      status: 1,
+      stderr: 'Error from server (AlreadyExists): error when creating "STDIN": services "x" already exists\n',
+    });
+    t.equal(
+      await lab.output(["delete", "svc", "-l", "a=b", "--dry-run=client"]),
+      "service/x deleted (dry run)\n",
+    );
+    t.match(await lab.podwire(["delete", "svc", "x", "y"]), {
+      status: 1,
+      stdout: "service/x deleted\n",
+      stderr: 'Error from server (NotFound): services "y" not found\n',
+    });
+    t.match(await lab.podwire(["delete", "svc", "x", "--ignore-not-found=true"]), { status: 0, stdout: "" });
+  });
+
   t.test("logs -f ends with its pod", async (t) => {
     t.match(await lab.output(["logs", name, "--tail", "2"]), /^line \d+\nline \d+\n$/);
     t.match(

@@ -101,6 +101,8 @@ async function optionValue(option: string | undefined): Promise<string[] | undef
     case "--config":
     case "-w":
       return [":files"];
+    case "--dry-run":
+      return ["client", "server", "none"];
     default:
       return undefined;
   }

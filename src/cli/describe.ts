@@ -1,6 +1,7 @@
 // podwire describe KIND [NAME…] | KIND/NAME… | KIND -l LABELS: an object as kubectl tells of it, by its own fields.
 import type { Command } from "commander";
 import type { EndpointSlice, KubeObject, Pod, Service } from "../control/objects.ts";
+import { notFound } from "../control/outcome.ts";
 import { globals, note, print } from "./context.ts";
 import { CliError } from "./errors.ts";
 import { labelMatcher } from "./get/selector.ts";
@@ -30,10 +31,10 @@ export function register(program: Command): void {
       const [word, single] = kind.split("/", 2);
       const wanted = single === undefined ? names : [single, ...names];
       const namespace = flags.allNamespaces === true ? undefined : flags.namespace;
-      const { items, plural } = await listObjects(lab, word, namespace);
+      const list = await listObjects(lab, word, namespace);
+      const { items } = list;
       for (const name of wanted) {
-        if (!items.some((each) => each.metadata.name === name))
-          throw new CliError(`Error from server (NotFound): ${plural} "${name}" not found`);
+        if (!items.some((each) => each.metadata.name === name)) throw new CliError(notFound(list, name));
       }
       const chosen = items
         .filter((each) => wanted.length === 0 || wanted.includes(each.metadata.name))

@@ -34,7 +34,9 @@ export function errorLine(error: unknown, verbose = false): string {
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "");
-  if (text.startsWith("Error from server")) return lines.join(" "); // kubectl's own words, which scripts look for
+  // kubectl's own words, which scripts look for: a line for each object, as kubectl prints them.
+  const isServers = (line: string): boolean => line.startsWith("Error from server");
+  if (lines.length > 0 && isServers(lines[0])) return lines.join(lines.every(isServers) ? "\n" : " ");
   if (!isProblemList(error) || lines.length < 2) return `error: ${lines.join(" ")}`;
   if (verbose) return lines.map((line) => `error: ${line}`).join("\n");
   return `error: ${lines[0]} (and ${lines.length - 1} more: -v shows all)`;

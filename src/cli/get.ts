@@ -1,6 +1,10 @@
 // podwire get KIND[,KIND…] [NAME…] | KIND/NAME… [-n NS|-A] [-l LABELS] [-o FORM] [-w]
 import type { Command } from "commander";
+import { kindFromWord } from "../control/kinds.ts";
+import { parseObjects } from "../control/manifest/manifest.ts";
 import type { KubeObject } from "../control/objects.ts";
+import { notFound } from "../control/outcome.ts";
+import { PassedOver } from "../control/passed-over.ts";
 import { note, print } from "./context.ts";
 import { CliError, usageError } from "./errors.ts";
 import { withDerivedEndpoints } from "./get/endpoints.ts";
@@ -8,12 +12,14 @@ import { parsePath, valueText } from "./get/jsonpath.ts";
 import { nameOf, type Printer, printerOf } from "./get/output.ts";
 import { fieldMatcher, labelMatcher, type Matcher } from "./get/selector.ts";
 import { watchObjects } from "./get/watch.ts";
+import { collect, readAll } from "./manifests.ts";
 import { columnsFor } from "./object-columns.ts";
 import { type RunningLab, runningLab } from "./running-lab.ts";
 import { type Column, formatTable } from "./table.ts";
 import { listObjects } from "./workload.ts";
 
 interface Flags {
+  filename?: string[];
   namespace: string;
   allNamespaces?: boolean;
   selector?: string;
@@ -45,9 +51,10 @@ Examples:
 
 export function register(program: Command): void {
   program
-    .command("get <kind> [names...]")
+    .command("get [kind] [names...]")
     .description("show objects: pods, services (svc), endpointslices, nodes, deployments, namespaces, …")
-    .usage("KIND[,KIND…] [NAME…] | KIND/NAME… [-n NAMESPACE | -A] [-l LABELS] [-o FORM] [-w]")
+    .usage("KIND[,KIND…] [NAME…] | KIND/NAME… | -f FILE… [-n NAMESPACE | -A] [-l LABELS] [-o FORM] [-w]")
+    .option("-f, --filename <file>", "the objects that manifests name; may be repeated", collect)
     .option("-n, --namespace <namespace>", "namespace", "default")
     .option("-A, --all-namespaces", "all namespaces")
     .option("-l, --selector <labels>", "only objects with these labels: app=web,tier!=cache,env in (a,b)")
@@ -61,10 +68,10 @@ export function register(program: Command): void {
     .option("--output-watch-events", "with -w: what happened, as the first column")
     .option("--ignore-not-found", "a name that is not there is no error")
     .addHelpText("after", EXAMPLES)
-    .action(async (kinds: string, names: string[], flags: Flags, command: Command) => {
+    .action(async (kinds: string | undefined, names: string[], flags: Flags, command: Command) => {
       const { output, lab, verbose } = command.optsWithGlobals() as Record<string, string | undefined>;
       const request: Request = {
-        targets: targetsOf(kinds, names),
+        targets: targetsOf(kinds, names, flags, command.getOptionValueSource("namespace") !== "default"),
         namespace: flags.allNamespaces === true ? undefined : flags.namespace,
         flags,
         fits: [labelMatcher(flags.selector), fieldMatcher(flags.fieldSelector)],
@@ -72,7 +79,8 @@ export function register(program: Command): void {
         wide: output === "wide",
       };
       if (flags.sortBy !== undefined) parsePath(flags.sortBy);
-      if (flags.allNamespaces === true && request.targets.some((target) => target.names.length > 0))
+      const isNamed = request.targets.some((target) => target.names.length > 0);
+      if (flags.allNamespaces === true && isNamed)
         throw usageError("get: a name belongs to one namespace: -n, not -A");
       await get(
         runningLab({ output: "table", lab: lab ?? process.env.PODWIRE_LAB, verbose: Boolean(verbose) }),
@@ -84,6 +92,8 @@ export function register(program: Command): void {
 interface Target {
   word: string;
   names: string[];
+  /** Of an object that a manifest names. */
+  namespace?: string | undefined;
   /** Kinds that this lab may not know. */
   optional: boolean;
 }
@@ -103,7 +113,17 @@ interface Found {
   items: KubeObject[];
 }
 
-function targetsOf(kinds: string, names: string[]): Target[] {
+function targetsOf(
+  kinds: string | undefined,
+  names: string[],
+  flags: Flags,
+  isNamespaceGiven: boolean,
+): Target[] {
+  if (flags.filename !== undefined) {
+    if (kinds !== undefined) throw usageError("get: either -f FILE or KIND NAME, not both");
+    return manifestTargets(flags.filename, isNamespaceGiven ? flags.namespace : undefined);
+  }
+  if (kinds === undefined) throw usageError("get: what? podwire get KIND [NAME…], or podwire get -f FILE");
   const words = [kinds, ...names];
   if (words.some((word) => word.includes("/"))) {
     return words.map((word) => {
@@ -119,9 +139,21 @@ function targetsOf(kinds: string, names: string[]): Target[] {
   });
 }
 
+/** The objects that manifests name; their fields do not matter. */
+function manifestTargets(files: readonly string[], onlyNamespace: string | undefined): Target[] {
+  const passed = new PassedOver();
+  const options = { namespace: onlyNamespace ?? "default", onlyNamespace, passed };
+  const manifests = parseObjects(readAll(files), options);
+  for (const line of passed.notes()) note(line);
+  if (manifests.length === 0) throw new CliError(`get: no objects in ${files.join(", ")}`);
+  return manifests.map(({ info, object: { metadata } }) => {
+    return { word: info.plural, names: [metadata.name], namespace: metadata.namespace, optional: false };
+  });
+}
+
 async function get(lab: RunningLab, request: Request): Promise<void> {
   const { flags, printer, targets } = request;
-  const found = await ask(lab, request);
+  const { found, missing } = await ask(lab, request);
   const single = targets.length === 1 && targets[0].names.length === 1;
   const isWatching = flags.watch === true || flags.watchOnly === true;
   if (flags.watchOnly !== true) {
@@ -130,28 +162,40 @@ async function get(lab: RunningLab, request: Request): Promise<void> {
         found.flatMap((list) => list.items),
         single,
       );
-    else await printTables(found, request);
+    else if (missing.length === 0 || found.some((list) => list.items.length > 0))
+      await printTables(found, request);
   }
+  if (missing.length > 0) throw new CliError(missing.join("\n"), 1, "NOT_FOUND");
   if (isWatching) await watch(lab, request, found);
 }
 
-async function ask(lab: RunningLab, { targets, namespace, flags, fits }: Request): Promise<Found[]> {
+/** What there is, and a line for each name that is not there. */
+async function ask(
+  lab: RunningLab,
+  { targets, namespace, flags, fits }: Request,
+): Promise<{ found: Found[]; missing: string[] }> {
   const found: Found[] = [];
-  for (const { word, names, optional } of targets) {
-    const list = await listObjects(lab, word, namespace).catch((error: { code?: string }) => {
-      if (optional && error.code === "UNKNOWN_KIND") return undefined;
-      throw error;
-    });
+  const missing: string[] = [];
+  for (const { word, names, optional, ...target } of targets) {
+    const list = await listObjects(lab, word, target.namespace ?? namespace).catch(
+      (error: { code?: string }) => {
+        if (optional && error.code === "UNKNOWN_KIND") return undefined;
+        throw error;
+      },
+    );
     if (list === undefined) continue;
     if (list.kind === "Endpoints") list.items = await allEndpoints(lab, list.items, namespace);
-    const chosen = select(list.items, names, list.plural, flags.ignoreNotFound === true || optional);
+    const chosen = select(list.items, names);
+    const absent = names.filter((name) => !chosen.some((each) => each.metadata.name === name));
+    if (flags.ignoreNotFound !== true && !optional)
+      missing.push(...absent.map((name) => notFound(list, name)));
     const items = chosen.filter((object) => fits.every((test) => test(object)));
     const before = found.at(-1);
     const sorted = sortedBy(items, flags.sortBy);
     if (names.length === 1 && before?.kind === list.kind && targets.length > 1) before.items.push(...sorted);
     else found.push({ kind: list.kind, namespaced: list.namespaced, items: sorted });
   }
-  return found;
+  return { found, missing };
 }
 
 async function allEndpoints(
@@ -164,15 +208,9 @@ async function allEndpoints(
   return withDerivedEndpoints(stored, services.items, slices.items);
 }
 
-function select(items: KubeObject[], names: string[], plural: string, lenient: boolean): KubeObject[] {
+function select(items: KubeObject[], names: string[]): KubeObject[] {
   if (names.length === 0) return items;
-  return names.flatMap((name) => {
-    const object = items.find((each) => each.metadata.name === name);
-    if (object === undefined && lenient) return [];
-    if (object === undefined)
-      throw new CliError(`Error from server (NotFound): ${plural} "${name}" not found`);
-    return [object];
-  });
+  return names.flatMap((name) => items.find((each) => each.metadata.name === name) ?? []);
 }
 
 function sortedBy(items: KubeObject[], path: string | undefined): KubeObject[] {
@@ -195,8 +233,9 @@ async function printTables(found: Found[], request: Request): Promise<void> {
       found.some((list) => list.namespaced) && namespace !== undefined ? ` in ${namespace} namespace` : "";
     note(`No resources found${where}${where === "" ? "" : "."}`);
   }
+  const isMixed = new Set(request.targets.map(({ word }) => kindFromWord(word)?.kind ?? word)).size > 1;
   for (const [i, { kind, namespaced, items }] of some.entries()) {
-    const columns = tableColumns(kind, namespaced, request, request.targets.length > 1);
+    const columns = tableColumns(kind, namespaced, request, isMixed);
     if (i > 0) await print("\n");
     await printLines(columns, items, wide, flags.headers);
   }
@@ -243,7 +282,8 @@ async function watch(lab: RunningLab, request: Request, first: Found[]): Promise
   const kinds = new Map(first.map((list) => [list.kind, list.namespaced]));
   if (kinds.size > 1) throw usageError("get -w: one kind at a time");
   const lenient = { ...request, flags: { ...flags, ignoreNotFound: true } };
-  const list = async (): Promise<KubeObject[]> => (await ask(lab, lenient)).flatMap((found) => found.items);
+  const list = async (): Promise<KubeObject[]> =>
+    (await ask(lab, lenient)).found.flatMap((found) => found.items);
   let headers =
     flags.headers && (flags.watchOnly === true || first.every((found) => found.items.length === 0));
   await watchObjects(

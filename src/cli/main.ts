@@ -1,5 +1,6 @@
 // The command `podwire`. A verb's file is loaded when the verb is used: start-up time is what one feels in a shell.
 import { Command, CommanderError, type OutputConfiguration } from "commander";
+import { rewriteFlags } from "./boolean-flags.ts";
 import { OUTPUT_FORMS } from "./context.ts";
 import { CliError, Exit, errorLine, exitCodeOf } from "./errors.ts";
 import { VERBS, type Verb, verbOf } from "./verbs.ts";
@@ -56,7 +57,7 @@ export async function run(words: readonly string[]): Promise<number> {
       program.action(() => program.help({ error: args.length === 0 }));
     } else {
       const module = await loadVerb(program, verb);
-      args = module.rewriteArguments?.(words) ?? words;
+      args = rewriteFlags(module.rewriteArguments?.(words) ?? words, program);
       for (const command of program.commands) inherit(program, command);
     }
     await program.parseAsync(args, { from: "user" });

@@ -1,6 +1,8 @@
-// What apply and delete answer, in kubectl's words: service/web created.
+// What apply, create and delete answer, in kubectl's words: service/web created.
+import type { Command } from "commander";
 import type { Outcome } from "../control/cluster.ts";
-import { type Globals, note, print, printData } from "./context.ts";
+import { type Globals, globals, note, print, printData } from "./context.ts";
+import { type DryRun, dryRunSuffix } from "./dry-run.ts";
 
 /** The answer to apply and delete. */
 export interface Outcomes {
@@ -9,8 +11,33 @@ export interface Outcomes {
   notes: string[];
 }
 
-export async function printOutcomes(flags: Globals, { items, notes }: Outcomes): Promise<void> {
+export interface OutcomeForm extends Globals {
+  /** -o name: names alone. */
+  namesOnly: boolean;
+}
+
+export function outcomeForm(command: Command): OutcomeForm {
+  const options = command.optsWithGlobals() as { output?: string; lab?: string; verbose?: boolean };
+  if (options.output !== "name") return { ...globals(command), namesOnly: false };
+  return {
+    output: "table",
+    lab: options.lab ?? process.env.PODWIRE_LAB,
+    verbose: options.verbose === true,
+    namesOnly: true,
+  };
+}
+
+export async function printOutcomes(
+  form: OutcomeForm,
+  { items, notes }: Outcomes,
+  dryRun: DryRun = "none",
+): Promise<void> {
   for (const line of notes) note(line);
-  if (flags.output === "json" || flags.output === "yaml") return printData(flags.output, { items }, [], []);
-  if (items.length > 0) await print(items.map((item) => `${item.resource} ${item.action}`).join("\n"));
+  if (form.output === "json" || form.output === "yaml")
+    return printData(form.output, { items, ...(dryRun === "none" ? {} : { dryRun }) }, [], []);
+  const suffix = dryRunSuffix(dryRun);
+  const lines = items.map(({ resource, action }) =>
+    form.namesOnly ? resource : `${resource} ${action}${suffix}`,
+  );
+  if (lines.length > 0) await print(lines.join("\n"));
 }

@@ -11,6 +11,7 @@ export const VERBS: readonly Verb[] = [
   { name: "lab", summary: "make, remove and look at labs: up, down, status, list" },
   { name: "exec", summary: "run a program in the network of a pod, node or client" },
   { name: "apply", summary: "create or change objects from manifests" },
+  { name: "create", summary: "create objects from manifests" },
   { name: "delete", summary: "delete objects" },
   { name: "get", summary: "show objects" },
   { name: "describe", summary: "show objects with all their fields" },

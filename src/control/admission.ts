@@ -1,11 +1,13 @@
 // How a manifest meets what is stored: in which order the objects of a call are taken, what an apply leaves alone, and
 // which field an allocation that fails is about.
-import type { PodwireError } from "../base/errors.ts";
+import { PodwireError } from "../base/errors.ts";
 import { PodPlacer } from "./controller/pod-placer.ts";
 import { KINDS } from "./kinds.ts";
 import type { FieldPath } from "./manifest/field-problems.ts";
-import type { Manifest } from "./manifest/manifest.ts";
-import type { KubeObject, Pod, Service } from "./objects.ts";
+import { configurationProblem, type Manifest, type ManifestProblem } from "./manifest/manifest.ts";
+import { type KubeObject, keyOf, type Pod, type Service } from "./objects.ts";
+import { alreadyExists } from "./outcome.ts";
+import type { Store } from "./store.ts";
 
 /** Namespaces first, and whoever asks for a certain address before those who take any. */
 export function inOrder(manifests: readonly Manifest[]): Manifest[] {
@@ -23,6 +25,31 @@ export function inOrder(manifests: readonly Manifest[]): Manifest[] {
 function asksForNumbers({ spec }: Service): boolean {
   const ports = (spec.ports ?? []).some((port) => (port.nodePort ?? 0) !== 0);
   return ports || (spec.clusterIPs ?? []).length > 0 || (spec.healthCheckNodePort ?? 0) !== 0;
+}
+
+/** For a call that creates: objects that are there already refuse it. */
+export function checkNew(manifests: readonly Manifest[], store: Store): void {
+  const lines = manifests
+    .filter(({ info, object }) => info.stored && store.get(info.kind, keyOf(object)) !== undefined)
+    .map(({ info, object, problem }) => alreadyExists(info, object.metadata.name, problem([], "").file));
+  if (lines.length > 0) throw new PodwireError(lines.join("\n"), { code: "ALREADY_EXISTS" });
+}
+
+/** Configuration among the objects, and namespaces that are neither there nor among them. */
+export function checkKinds(manifests: readonly Manifest[], store: Store, problems: ManifestProblem[]): void {
+  const made = new Set(
+    manifests.filter((m) => m.object.kind === "Namespace").map((m) => m.object.metadata.name),
+  );
+  for (const manifest of manifests) {
+    const { info, object, problem } = manifest;
+    if (!info.stored) {
+      problems.push(configurationProblem(manifest));
+      continue;
+    }
+    const namespace = object.metadata.namespace;
+    if (namespace === undefined || made.has(namespace) || store.get("Namespace", namespace)) continue;
+    problems.push(problem(["metadata", "namespace"], `namespaces "${namespace}" not found`));
+  }
 }
 
 /** Of these the cluster fills in fields of the spec, which a later manifest does not repeat. */

@@ -528,7 +528,7 @@ t.test("deleting by name: several, unknown ones, unknown kinds", async (t) => {
   );
   t.throws(() => cluster.deleteNamed("svc", "default", ["x"]), {
     code: "NOT_FOUND",
-    message: 'services "x" not found',
+    message: 'Error from server (NotFound): services "x" not found',
   });
   t.throws(() => cluster.kindOf("foo"), { message: `the server doesn't have a resource type "foo"` });
   for (const word of [

@@ -11,7 +11,8 @@
 // made again from the objects: it never holds anything that the objects do not say.
 import { PodwireError } from "../base/errors.ts";
 import { cidrs } from "../base/ip.ts";
-import { fieldOf, inOrder, merge } from "./admission.ts";
+import { checkKinds, checkNew, fieldOf, inOrder, merge } from "./admission.ts";
+import type { ApplyOptions, CallOptions, Change, ClusterOptions, DeleteTarget } from "./cluster-options.ts";
 import { type Controller, makeControllers } from "./controller/controllers.ts";
 import { NodeIpam } from "./controller/node-ipam.ts";
 import { PodIpam } from "./controller/pod-ipam.ts";
@@ -21,7 +22,6 @@ import { KINDS, type KindInfo, kindFromWord } from "./kinds.ts";
 import { kubeletLabels } from "./kubelet-labels.ts";
 import { FieldProblems } from "./manifest/field-problems.ts";
 import {
-  configurationProblem,
   type Manifest,
   ManifestError,
   type ManifestProblem,
@@ -33,27 +33,12 @@ import {
 import { type KubeObject, keyOf, type Namespace, type Node, type Pod, type Service } from "./objects.ts";
 import { type Action, nameOnly, namespaceObject, notFound, type Outcome, outcome } from "./outcome.ts";
 import { type SavedCluster, saveCluster } from "./saved-cluster.ts";
-import { type EventType, Store } from "./store.ts";
+import { Store } from "./store.ts";
 import { validateUpdate } from "./validate/update.ts";
 
-export interface ClusterOptions {
-  /** As --cluster-cidr: one range, or one of each family with a comma between. */
-  readonly clusterCidr: string;
-  readonly serviceCidr: string;
-  /** Of the machines that nodes are, in Go's words; their kubelets would say it in labels. */
-  readonly architecture?: string;
-  /** Milliseconds since 1970, for creation and deletion times. */
-  readonly nowMs: () => number;
-  readonly saved?: SavedCluster | undefined;
-}
-
+export type { ApplyOptions, CallOptions, Change, ClusterOptions } from "./cluster-options.ts";
 export type { Action, Outcome } from "./outcome.ts";
 export type { SavedCluster } from "./saved-cluster.ts";
-
-export interface Change {
-  readonly type: EventType;
-  readonly object: KubeObject;
-}
 
 export class ClusterError extends PodwireError {}
 
@@ -101,12 +86,13 @@ export class Cluster {
     return this.applyManifests(parseManifests(sources, options));
   }
 
-  applyManifests(manifests: readonly Manifest[]): Outcome[] {
+  applyManifests(manifests: readonly Manifest[], options: ApplyOptions = {}): Outcome[] {
     this.#strict = true;
-    return this.#transaction(() => {
+    return this.#call(options, () => {
+      if (options.create === true) checkNew(manifests, this.store);
       const problems: ManifestProblem[] = [];
       const actions = new Map<Manifest, Action>();
-      this.#checkKinds(manifests, problems);
+      checkKinds(manifests, this.store, problems);
       for (const manifest of inOrder(manifests)) {
         if (!manifest.info.stored) continue;
         const action = this.#admit(manifest, problems);
@@ -122,20 +108,28 @@ export class Cluster {
   deleteManifests(
     sources: readonly ManifestText[],
     graceSeconds?: number,
-    options: ParseOptions = {},
+    options: CallOptions & ParseOptions = {},
   ): Outcome[] {
     const manifests = parseObjects(sources, options);
     return this.#delete(
-      manifests.map((m) => ({ info: m.info, key: keyOf(m.object) })),
+      manifests.map((m) => ({ info: m.info, key: keyOf(m.object), file: m.problem([], "").file })),
       graceSeconds,
+      options,
     );
   }
 
-  deleteNamed(word: string, namespace: string, names: readonly string[], graceSeconds?: number): Outcome[] {
+  deleteNamed(
+    word: string,
+    namespace: string,
+    names: readonly string[],
+    graceSeconds?: number,
+    options: CallOptions = {},
+  ): Outcome[] {
     const info = this.kindOf(word);
     return this.#delete(
       names.map((name) => ({ info, key: info.namespaced ? `${namespace}/${name}` : name })),
       graceSeconds,
+      options,
     );
   }
 
@@ -249,28 +243,25 @@ export class Cluster {
     }
   }
 
+  #call<T>({ dryRun = false }: CallOptions, change: () => T): T {
+    return dryRun ? this.#rehearse(change) : this.#transaction(change);
+  }
+
+  #rehearse<T>(change: () => T): T {
+    try {
+      return this.store.rehearse(change);
+    } finally {
+      this.#strict = false;
+      this.#restartControllers();
+    }
+  }
+
   #reconcile(): void {
     for (let round = 0; round < RECONCILE_MAX; round++) {
       const busy = this.#controllers.map((controller) => controller.reconcile());
       if (!busy.includes(true)) return;
     }
     throw new ClusterError("controllers do not come to rest", { code: "RECONCILE_LOOP" });
-  }
-
-  #checkKinds(manifests: readonly Manifest[], problems: ManifestProblem[]): void {
-    const made = new Set(
-      manifests.filter((m) => m.object.kind === "Namespace").map((m) => m.object.metadata.name),
-    );
-    for (const manifest of manifests) {
-      const { info, object, problem } = manifest;
-      if (!info.stored) {
-        problems.push(configurationProblem(manifest));
-        continue;
-      }
-      const namespace = object.metadata.namespace;
-      if (namespace === undefined || made.has(namespace) || this.store.get("Namespace", namespace)) continue;
-      problems.push(problem(["metadata", "namespace"], `namespaces "${namespace}" not found`));
-    }
   }
 
   #admit(manifest: Manifest, problems: ManifestProblem[]): Action | undefined {
@@ -324,13 +315,15 @@ export class Cluster {
     return { ...node, metadata, spec: { ...node.spec, podCIDR: podCIDRs[0], podCIDRs } };
   }
 
-  #delete(targets: readonly { info: KindInfo; key: string }[], graceSeconds: number | undefined): Outcome[] {
+  #delete(targets: readonly DeleteTarget[], graceSeconds?: number, options: CallOptions = {}): Outcome[] {
     const known = targets.filter(({ info, key }) => this.store.get(info.kind, key) !== undefined);
     if (known.length === 0 && targets.length > 0) {
-      const list = targets.map(({ info, key }) => notFound(info, key)).join("; ");
-      throw new ClusterError(list, { code: "NOT_FOUND" });
+      const lines = targets.map(({ info, key, file }) =>
+        notFound(info, key.slice(key.indexOf("/") + 1), file),
+      );
+      throw new ClusterError(lines.join("\n"), { code: "NOT_FOUND" });
     }
-    return this.#transaction(() => {
+    return this.#call(options, () => {
       const outcomes = targets.map(({ info, key }) => {
         const object = this.store.get(info.kind, key);
         if (object === undefined) return outcome(info, nameOnly(info, key), "not found");

@@ -8,6 +8,12 @@ const BASE_MAX = 58; // with the five letters a label
 
 export class NameMaker {
   readonly #made = new Map<string, number>();
+  readonly #isTaken: (object: KubeObject, name: string) => boolean;
+
+  /** `isTaken`: for who makes another object each time. */
+  constructor(isTaken: (object: KubeObject, name: string) => boolean = () => false) {
+    this.#isTaken = isTaken;
+  }
 
   /** The object with a name; itself when it has one. */
   named<T extends KubeObject>(object: T): T {
@@ -15,9 +21,11 @@ export class NameMaker {
     if ((name ?? "") !== "" || generateName === "") return object;
     const base = generateName.slice(0, BASE_MAX);
     const key = `${object.kind}/${namespace}/${base}`;
-    const count = this.#made.get(key) ?? 0;
+    let count = this.#made.get(key) ?? 0;
+    const nth = (): string => `${base}${nameSuffix(`${key}/${count}`)}`;
+    while (this.#isTaken(object, nth())) count++;
+    const made = nth();
     this.#made.set(key, count + 1);
-    const made = `${base}${nameSuffix(`${key}/${count}`)}`;
     const labels = { ...object.metadata.labels, "kubernetes.io/metadata.name": made };
     const metadata = { ...object.metadata, name: made, ...(object.kind === "Namespace" ? { labels } : {}) };
     return { ...object, metadata };

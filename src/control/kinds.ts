@@ -102,6 +102,12 @@ export function groupOf(info: KindInfo): string {
   return slash < 0 ? "" : info.apiVersion.slice(0, slash);
 }
 
+/** As errors of an API server name a kind: services, deployments.apps. */
+export function qualifiedPlural(info: Pick<KindInfo, "plural" | "apiVersion">): string {
+  const slash = info.apiVersion.indexOf("/");
+  return slash < 0 ? info.plural : `${info.plural}.${info.apiVersion.slice(0, slash)}`;
+}
+
 /** As kubectl names an object in what it prints: service/api, deployment.apps/web. */
 export function resourceName(info: KindInfo, name: string): string {
   const group = groupOf(info);

@@ -67,7 +67,7 @@ export type ServicePort = core.ServicePort;
 export type LabelSelector = NonNullable<apps.DeploymentSpec["selector"]>;
 
 /** "namespace/name", or the name alone for kinds without a namespace. */
-export function keyOf(object: KubeObject): string {
+export function keyOf(object: Pick<KubeObject, "metadata">): string {
   const { namespace, name } = object.metadata;
   return namespace === undefined ? name : `${namespace}/${name}`;
 }

@@ -1,5 +1,5 @@
 // What came of one object of a call, in kubectl's words.
-import { type KindInfo, kindNamed, resourceName } from "./kinds.ts";
+import { type KindInfo, kindNamed, qualifiedPlural, resourceName } from "./kinds.ts";
 import type { KubeObject } from "./objects.ts";
 
 export type Action = "created" | "configured" | "unchanged" | "deleted" | "not found";
@@ -30,8 +30,19 @@ export function nameOnly(info: KindInfo, key: string): KubeObject {
   return { apiVersion: info.apiVersion, kind: info.kind, metadata };
 }
 
-export function notFound(info: KindInfo, key: string): string {
-  return `${info.plural} "${key.slice(key.indexOf("/") + 1)}" not found`;
+/** An API server's sentence, as kubectl prints it. `file`: the manifest that named the object. */
+export function notFound(info: Pick<KindInfo, "plural" | "apiVersion">, name: string, file?: string): string {
+  const when = file === undefined ? "" : `error when deleting ${inputName(file)}: `;
+  return `Error from server (NotFound): ${when}${qualifiedPlural(info)} "${name}" not found`;
+}
+
+export function alreadyExists(info: KindInfo, name: string, file: string): string {
+  const when = `error when creating ${inputName(file)}: `;
+  return `Error from server (AlreadyExists): ${when}${qualifiedPlural(info)} "${name}" already exists`;
+}
+
+function inputName(file: string): string {
+  return JSON.stringify(file === "-" ? "STDIN" : file);
 }
 
 export function namespaceObject(name: string): KubeObject {

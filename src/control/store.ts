@@ -128,6 +128,23 @@ export class Store {
     }
   }
 
+  /** As a transaction that fails at its end: nothing is left of it but the answer. Nobody outside is told. */
+  rehearse<T>(change: () => T): T {
+    const version = this.#version;
+    const done = Symbol("rehearsed");
+    let result: T | undefined;
+    try {
+      this.transaction(() => {
+        result = change();
+        throw done;
+      });
+    } catch (error) {
+      if (error !== done) throw error;
+    }
+    this.#version = version;
+    return result as T;
+  }
+
   /** Registers what to undo when the running transaction fails; outside of one it does nothing. */
   onRollback(undo: () => void): void {
     this.#undo?.push(undo);

@@ -1,6 +1,7 @@
 // How many pods a deployment, or another kind with replicas, is to have.
 import type { Cluster } from "../control/cluster.ts";
 import type { KubeObject } from "../control/objects.ts";
+import { notFound } from "../control/outcome.ts";
 import { LabError } from "./errors.ts";
 
 export interface ScaleBody {
@@ -22,8 +23,7 @@ export function scale(cluster: Cluster, { kind, name, namespace, replicas, curre
   const object = cluster.get(info.kind, `${namespace}/${name}`) as
     | (KubeObject & { spec: { replicas?: number } })
     | undefined;
-  if (object === undefined)
-    throw new LabError("NOT_FOUND", `Error from server (NotFound): ${info.plural} "${name}" not found`);
+  if (object === undefined) throw new LabError("NOT_FOUND", notFound(info, name));
   const wanted = object.spec.replicas ?? 1;
   if (current !== undefined && current !== wanted)
     throw new LabError(

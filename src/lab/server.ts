@@ -5,8 +5,9 @@
 //   GET  /objects/KIND[?namespace&name] {"kind","namespaced","items"}; without namespace all of them
 //   GET  /watch?node=NAME               JSON lines: {"type":"ADDED"|"MODIFIED"|"DELETED","object"}, {"type":"BOOKMARK"}
 //   GET  /logs?namespace&pod&container[&offset]  text, from that byte on
-//   POST /apply    {"manifests":[{"file","text"}],"namespace"?}           {"items":[Outcome],"notes":[line]}
+//   POST /apply    {"manifests":[{"file","text"}],"namespace"?,"create"?} {"items":[Outcome],"notes":[line]}
 //   POST /delete   {"manifests":[…]} or {"kind","namespace","names":[…]}  {"items":[Outcome],"notes":[line]}
+//                  both: "dryRun": everything but storing
 //   POST /scale    {"kind","name","namespace","replicas","current"?}      {"object"}
 //   POST /repair   {"made":[namespaces that had to be made again]}
 //   POST /down     {"graceMs"}
@@ -18,6 +19,7 @@ import type { Change } from "../control/cluster.ts";
 import { externalIpWarnings } from "../control/external-ips.ts";
 import { warningLines } from "../control/fields/warnings.ts";
 import { type ManifestText, parseObjects } from "../control/manifest/manifest.ts";
+import { type KubeObject, keyOf } from "../control/objects.ts";
 import { PassedOver } from "../control/passed-over.ts";
 import { LabError, messageOf } from "./errors.ts";
 import type { Lab } from "./lab.ts";
@@ -127,6 +129,9 @@ interface ManifestBody {
   namespace?: string;
   /** No object may name another one. */
   isNamespaceFixed?: boolean;
+  /** Objects that are there already refuse the call. */
+  create?: boolean;
+  dryRun?: boolean;
 }
 
 function namespaceOptions(
@@ -138,8 +143,11 @@ function namespaceOptions(
 
 function apply(lab: Lab, body: ManifestBody): unknown {
   const passed = new PassedOver();
-  const manifests = parseObjects(body.manifests, namespaceOptions(body, passed));
-  const items = lab.cluster.applyManifests(manifests);
+  const { create = false, dryRun = false } = body;
+  const isTaken = ({ kind, metadata }: KubeObject, name: string): boolean =>
+    create && lab.cluster.get(kind, keyOf({ metadata: { ...metadata, name } })) !== undefined;
+  const manifests = parseObjects(body.manifests, { ...namespaceOptions(body, passed), isTaken });
+  const items = lab.cluster.applyManifests(manifests, { create, dryRun });
   const objects = manifests.map(({ object }) => object);
   const warnings = externalIpWarnings(objects, lab.cluster.list("Node"));
   return {
@@ -155,12 +163,12 @@ interface DeleteBody extends Partial<ManifestBody> {
 }
 
 function remove(lab: Lab, body: DeleteBody): unknown {
-  const { manifests, kind = "", namespace = "default", names = [], graceSeconds } = body;
+  const { manifests, kind = "", namespace = "default", names = [], graceSeconds, dryRun = false } = body;
   const passed = new PassedOver();
   const items =
     manifests === undefined
-      ? lab.cluster.deleteNamed(kind, namespace, names, graceSeconds)
-      : lab.cluster.deleteManifests(manifests, graceSeconds, namespaceOptions(body, passed));
+      ? lab.cluster.deleteNamed(kind, namespace, names, graceSeconds, { dryRun })
+      : lab.cluster.deleteManifests(manifests, graceSeconds, { ...namespaceOptions(body, passed), dryRun });
   return { items, notes: passed.notes() };
 }
 

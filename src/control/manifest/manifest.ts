@@ -60,6 +60,8 @@ export interface ParseOptions {
   readonly namespace?: string;
   /** The only namespace that objects may name: that of `-n`, where it was given. */
   readonly onlyNamespace?: string | undefined;
+  /** Whether an object has this name already: `generateName` then makes another one. */
+  readonly isTaken?: (object: KubeObject, name: string) => boolean;
   /** Told of objects that are passed over since their kinds are not the network's business. */
   readonly passed?: PassedOver;
 }
@@ -120,7 +122,7 @@ export function* parseSteps(
 ): Generator<void, Manifest[]> {
   const problems: ManifestProblem[] = [];
   const manifests: Manifest[] = [];
-  const names = new NameMaker();
+  const names = new NameMaker(options.isTaken);
   for (const { file, text } of texts) {
     for (const piece of splitText(text)) {
       const known = before?.get(piece.text);
