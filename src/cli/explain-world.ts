@@ -6,11 +6,11 @@ import { type Cidr, cidr, contains, type IpFamily, parseIp } from "../base/ip.ts
 import type { AgentConfig } from "../control/config/agent.ts";
 import { defaultProxyConfig, type ProxyConfig } from "../control/config/proxy.ts";
 import { readProxyFile } from "../control/config/read-config.ts";
-import { withMirroredSlices } from "../control/controller/endpoints-mirror.ts";
 import { externalIpWarnings } from "../control/external-ips.ts";
 import { warningLines } from "../control/fields/warnings.ts";
 import { WORKLOADS } from "../control/kinds.ts";
-import { type ManifestText, parseObjects } from "../control/manifest/manifest.ts";
+import { type ManifestText, parseManifests } from "../control/manifest/manifest.ts";
+import { withMirroredSlices } from "../control/mirrored-slices.ts";
 import type { KubeObject, Node, Pod, Service } from "../control/objects.ts";
 import { keyOf } from "../control/objects.ts";
 import type { PassedOver } from "../control/passed-over.ts";
@@ -80,7 +80,7 @@ async function labWorld(flags: Globals, options: WorldOptions): Promise<World> {
 
 /** As an API server would give them back, Endpoints mirrored; what is no business of the network's is `passed`. */
 export function rawObjects(texts: readonly ManifestText[], passed: PassedOver): KubeObject[] {
-  const manifests = parseObjects(texts, { passed });
+  const manifests = parseManifests(texts, { passed });
   noteOnce(warningLines(manifests, "node"));
   const objects = manifests.map(({ object }) => object);
   noteOnce(

@@ -1,7 +1,7 @@
 // podwire get KIND[,KIND…] [NAME…] | KIND/NAME… [-n NS|-A] [-l LABELS] [-o FORM] [-w]
 import type { Command } from "commander";
 import { kindFromWord } from "../control/kinds.ts";
-import { parseObjects } from "../control/manifest/manifest.ts";
+import { parseManifests } from "../control/manifest/manifest.ts";
 import type { KubeObject } from "../control/objects.ts";
 import { notFound } from "../control/outcome.ts";
 import { PassedOver } from "../control/passed-over.ts";
@@ -143,7 +143,7 @@ function targetsOf(
 function manifestTargets(files: readonly string[], onlyNamespace: string | undefined): Target[] {
   const passed = new PassedOver();
   const options = { namespace: onlyNamespace ?? "default", onlyNamespace, passed };
-  const manifests = parseObjects(readAll(files), options);
+  const manifests = parseManifests(readAll(files), options);
   for (const line of passed.notes()) note(line);
   if (manifests.length === 0) throw new CliError(`get: no objects in ${files.join(", ")}`);
   return manifests.map(({ info, object: { metadata } }) => {

@@ -3,8 +3,8 @@
 import { type Command, Option } from "commander";
 import { cidr, type Ip, type IpFamily, nthIp, parseIp } from "../base/ip.ts";
 import type { AgentConfig } from "../control/config/agent.ts";
-import { isMirrored } from "../control/controller/endpoints-mirror.ts";
 import { WORKLOADS } from "../control/kinds.ts";
+import { isMirrored } from "../control/mirrored-slices.ts";
 import type { KubeObject, Node, Service } from "../control/objects.ts";
 import { PassedOver } from "../control/passed-over.ts";
 import { refuseTwice } from "../control/watch/input.ts";

@@ -4,7 +4,7 @@ import { PodwireError } from "../base/errors.ts";
 import { PodPlacer } from "./controller/pod-placer.ts";
 import { KINDS } from "./kinds.ts";
 import type { FieldPath } from "./manifest/field-problems.ts";
-import { configurationProblem, type Manifest, type ManifestProblem } from "./manifest/manifest.ts";
+import type { Manifest, ManifestProblem } from "./manifest/manifest.ts";
 import { type KubeObject, keyOf, type Pod, type Service } from "./objects.ts";
 import { alreadyExists } from "./outcome.ts";
 import type { Store } from "./store.ts";
@@ -30,22 +30,21 @@ function asksForNumbers({ spec }: Service): boolean {
 /** For a call that creates: objects that are there already refuse it. */
 export function checkNew(manifests: readonly Manifest[], store: Store): void {
   const lines = manifests
-    .filter(({ info, object }) => info.stored && store.get(info.kind, keyOf(object)) !== undefined)
+    .filter(({ info, object }) => store.get(info.kind, keyOf(object)) !== undefined)
     .map(({ info, object, problem }) => alreadyExists(info, object.metadata.name, problem([], "").file));
   if (lines.length > 0) throw new PodwireError(lines.join("\n"), { code: "ALREADY_EXISTS" });
 }
 
-/** Configuration among the objects, and namespaces that are neither there nor among them. */
-export function checkKinds(manifests: readonly Manifest[], store: Store, problems: ManifestProblem[]): void {
+/** Namespaces that are neither there nor among the objects. */
+export function checkNamespaces(
+  manifests: readonly Manifest[],
+  store: Store,
+  problems: ManifestProblem[],
+): void {
   const made = new Set(
     manifests.filter((m) => m.object.kind === "Namespace").map((m) => m.object.metadata.name),
   );
-  for (const manifest of manifests) {
-    const { info, object, problem } = manifest;
-    if (!info.stored) {
-      problems.push(configurationProblem(manifest));
-      continue;
-    }
+  for (const { object, problem } of manifests) {
     const namespace = object.metadata.namespace;
     if (namespace === undefined || made.has(namespace) || store.get("Namespace", namespace)) continue;
     problems.push(problem(["metadata", "namespace"], `namespaces "${namespace}" not found`));

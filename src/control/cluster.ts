@@ -11,7 +11,7 @@
 // made again from the objects: it never holds anything that the objects do not say.
 import { PodwireError } from "../base/errors.ts";
 import { cidrs } from "../base/ip.ts";
-import { checkKinds, checkNew, fieldOf, inOrder, merge } from "./admission.ts";
+import { checkNamespaces, checkNew, fieldOf, inOrder, merge } from "./admission.ts";
 import type { ApplyOptions, CallOptions, Change, ClusterOptions, DeleteTarget } from "./cluster-options.ts";
 import { type Controller, makeControllers } from "./controller/controllers.ts";
 import { NodeIpam } from "./controller/node-ipam.ts";
@@ -28,7 +28,6 @@ import {
   type ManifestText,
   type ParseOptions,
   parseManifests,
-  parseObjects,
 } from "./manifest/manifest.ts";
 import { type KubeObject, keyOf, type Namespace, type Node, type Pod, type Service } from "./objects.ts";
 import { type Action, nameOnly, namespaceObject, notFound, type Outcome, outcome } from "./outcome.ts";
@@ -92,9 +91,8 @@ export class Cluster {
       if (options.create === true) checkNew(manifests, this.store);
       const problems: ManifestProblem[] = [];
       const actions = new Map<Manifest, Action>();
-      checkKinds(manifests, this.store, problems);
+      checkNamespaces(manifests, this.store, problems);
       for (const manifest of inOrder(manifests)) {
-        if (!manifest.info.stored) continue;
         const action = this.#admit(manifest, problems);
         if (action !== undefined) actions.set(manifest, action);
       }
@@ -110,7 +108,7 @@ export class Cluster {
     graceSeconds?: number,
     options: CallOptions & ParseOptions = {},
   ): Outcome[] {
-    const manifests = parseObjects(sources, options);
+    const manifests = parseManifests(sources, options);
     return this.#delete(
       manifests.map((m) => ({ info: m.info, key: keyOf(m.object), file: m.problem([], "").file })),
       graceSeconds,

@@ -8,10 +8,9 @@
 //                                    └─ serviceCidrs  name → ServiceCIDR        ┘
 import type { EndpointSlice, KubeObject, NetworkPolicy, Node, Pod, Service, ServiceCidr } from "./objects.ts";
 import { keyOf } from "./objects.ts";
+import { SERVICE_NAME_LABEL } from "./slice-labels.ts";
 
 export type { EndpointSlice, NetworkPolicy, Node, Pod, Service } from "./objects.ts";
-
-export const SERVICE_NAME_LABEL = "kubernetes.io/service-name";
 
 export interface ObjectEvent {
   readonly type: "ADDED" | "MODIFIED" | "DELETED";

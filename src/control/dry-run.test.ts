@@ -1,7 +1,7 @@
 // Calls that do everything but storing, and calls that create.
 import t from "tap";
 import { Cluster } from "./cluster.ts";
-import { parseObjects } from "./manifest/manifest.ts";
+import { parseManifests } from "./manifest/manifest.ts";
 import { type KubeObject, keyOf, type Service } from "./objects.ts";
 
 const POD =
@@ -33,7 +33,7 @@ function makeCluster() {
   cluster.onChange(({ type, object }) => told.push(`${type} ${object.kind}/${keyOf(object)}`));
   const call = (text: string, options = {}): string[] =>
     cluster
-      .applyManifests(parseObjects([{ file: "f.yaml", text }]), options)
+      .applyManifests(parseManifests([{ file: "f.yaml", text }]), options)
       .map(({ resource, action }) => `${resource} ${action}`);
   return { cluster, told, call, objects: () => KINDS.flatMap((kind) => cluster.list(kind)) };
 }
@@ -108,7 +108,8 @@ t.test("generateName makes another name each time for who creates", async (t) =>
     cluster.get(kind, keyOf({ metadata: { ...metadata, name } })) !== undefined;
   const create = (): string => {
     const text = POD.replace("name: a }", "generateName: web- }");
-    return cluster.applyManifests(parseObjects([{ file: "f", text }], { isTaken }), { create: true })[0].name;
+    return cluster.applyManifests(parseManifests([{ file: "f", text }], { isTaken }), { create: true })[0]
+      .name;
   };
   t.equal(new Set([create(), create(), create()]).size, 3);
 });

@@ -1,9 +1,9 @@
 // What kubectl's users do without thinking.
 import t from "tap";
 import { externalIpWarnings } from "./external-ips.ts";
-import { parseManifests, parseObjects } from "./manifest/manifest.ts";
+import { parseManifests } from "./manifest/manifest.ts";
 
-const objects = (text: string, options = {}) => parseObjects([{ file: "a.yaml", text }], options);
+const objects = (text: string, options = {}) => parseManifests([{ file: "a.yaml", text }], options);
 const pod = (metadata: string) =>
   `{ apiVersion: v1, kind: Pod, metadata: { ${metadata} }, spec: { containers: [ { name: a, image: a } ] } }\n---\n`;
 

@@ -1,5 +1,6 @@
 // lab.yaml → Lab object and the manifests it names.
 import { dirname, join, resolve } from "node:path";
+import { checkConfiguration } from "../control/config/check.ts";
 import { warningLines } from "../control/fields/warnings.ts";
 import { type ManifestText, parseManifests } from "../control/manifest/manifest.ts";
 import { descriptorOf, InputError, readInput, readManifestInputs } from "../control/watch/input.ts";
@@ -39,7 +40,7 @@ export function readLabObject(file: string): LabObject {
 
 function readOne(file: string): Pick<LabFile, "object" | "notes"> {
   const text = asLabError(() => readInput(file));
-  const found = parseManifests([{ file, text }]);
+  const found = parseManifests([{ file, text }], { configuration: checkConfiguration });
   const labs = found.filter((each) => each.object.kind === "Lab");
   if (labs.length !== 1 || found.length !== 1) {
     throw new LabError(

@@ -18,7 +18,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Change } from "../control/cluster.ts";
 import { externalIpWarnings } from "../control/external-ips.ts";
 import { warningLines } from "../control/fields/warnings.ts";
-import { type ManifestText, parseObjects } from "../control/manifest/manifest.ts";
+import { type ManifestText, parseManifests } from "../control/manifest/manifest.ts";
 import { type KubeObject, keyOf } from "../control/objects.ts";
 import { PassedOver } from "../control/passed-over.ts";
 import { LabError, messageOf } from "./errors.ts";
@@ -146,7 +146,7 @@ function apply(lab: Lab, body: ManifestBody): unknown {
   const { create = false, dryRun = false } = body;
   const isTaken = ({ kind, metadata }: KubeObject, name: string): boolean =>
     create && lab.cluster.get(kind, keyOf({ metadata: { ...metadata, name } })) !== undefined;
-  const manifests = parseObjects(body.manifests, { ...namespaceOptions(body, passed), isTaken });
+  const manifests = parseManifests(body.manifests, { ...namespaceOptions(body, passed), isTaken });
   const items = lab.cluster.applyManifests(manifests, { create, dryRun });
   const objects = manifests.map(({ object }) => object);
   const warnings = externalIpWarnings(objects, lab.cluster.list("Node"));

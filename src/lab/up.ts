@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { closeSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type ManifestText, parseObjects } from "../control/manifest/manifest.ts";
+import { type ManifestText, parseManifests } from "../control/manifest/manifest.ts";
 import { tearDown } from "./down.ts";
 import { LabError } from "./errors.ts";
 import { type LabCall, labCall } from "./lab-call.ts";
@@ -50,7 +50,7 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
         `remove what is left with podwire lab down --lab ${t.lab}, or choose another name`,
     );
   }
-  parseObjects(options.manifests); // refused before anything is made
+  parseManifests(options.manifests); // refused before anything is made
   await checkPreconditions(t);
   await makeStateDir(t.lab);
   const unlock = lock(paths);

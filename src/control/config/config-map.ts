@@ -10,6 +10,7 @@ import {
   parseManifests,
 } from "../manifest/manifest.ts";
 import { parseDocuments, type SourceDocument } from "../manifest/yaml-documents.ts";
+import { checkConfiguration } from "./check.ts";
 
 const USUAL_KEY = "config.conf";
 
@@ -62,7 +63,7 @@ function entriesOf(file: string, document: SourceDocument, value: unknown, prefi
 
 function parseEntry(entry: Entry, source: string): Manifest[] {
   try {
-    return parseManifests([{ file: entry.file, text: entry.text }]);
+    return parseManifests([{ file: entry.file, text: entry.text }], { configuration: checkConfiguration });
   } catch (error) {
     if (!(error instanceof ManifestError)) throw error;
     const place = placeOf(entry, source);

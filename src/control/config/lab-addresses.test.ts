@@ -1,12 +1,13 @@
 // A lab whose addresses cannot work is refused before anything is made, with the field that is wrong.
 import t from "tap";
 import { ManifestError, parseManifests } from "../manifest/manifest.ts";
+import { checkConfiguration } from "./check.ts";
 
 /** What is wrong with a Lab whose spec is this: "field: Invalid value: …", without the position. */
 function problemsOf(spec: string): string[] {
   const text = `apiVersion: podwire.dev/v1alpha1\nkind: Lab\nmetadata: { name: x }\nspec: { ${spec} }\n`;
   try {
-    parseManifests([{ file: "lab.yaml", text }]);
+    parseManifests([{ file: "lab.yaml", text }], { configuration: checkConfiguration });
     return [];
   } catch (error) {
     if (!(error instanceof ManifestError)) throw error;
@@ -168,14 +169,14 @@ t.test("what can be is taken", async (t) => {
 t.test("a problem is told with its place in the file", async (t) => {
   const text =
     "apiVersion: podwire.dev/v1alpha1\nkind: Lab\nspec:\n  nodes:\n    - { name: a, address: 192.168.50.255 }\n";
-  t.throws(() => parseManifests([{ file: "lab.yaml", text }]), {
+  t.throws(() => parseManifests([{ file: "lab.yaml", text }], { configuration: checkConfiguration }), {
     message: `lab.yaml:5:27: document 1: Lab: spec.nodes[0].address: Invalid value: "192.168.50.255": is the broadcast address of ${NET}`,
   });
 });
 
 t.test("nothing is known of a Lab's metadata but its name", async (t) => {
   const text = "apiVersion: podwire.dev/v1alpha1\nkind: Lab\nmetadata: { name: a, labels: { a: b } }\n";
-  t.throws(() => parseManifests([{ file: "lab.yaml", text }]), {
+  t.throws(() => parseManifests([{ file: "lab.yaml", text }], { configuration: checkConfiguration }), {
     message: /unknown field "metadata\.labels"/,
   });
 });

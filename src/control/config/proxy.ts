@@ -5,7 +5,7 @@ import { type Cidr, formatCidr, formatIp } from "../../base/ip.ts";
 import { readCidr, readIp } from "../../base/loose-ip.ts";
 import { decode } from "../manifest/decode.ts";
 import { type FieldPath, FieldProblems } from "../manifest/field-problems.ts";
-import { parseTypes } from "../manifest/kubernetes-types.ts";
+import { PROXY_TYPES } from "../manifest/kube-proxy-types.ts";
 import { parseDuration } from "./duration.ts";
 import { parseHostPort } from "./host-port.ts";
 
@@ -59,23 +59,6 @@ export interface ProxyConfig {
     readonly udpSec: number | null;
   };
 }
-
-export const PROXY_TYPES = parseTypes(`
-  KubeProxyConfiguration: apiVersion:s kind:s featureGates:{b} clientConnection:ClientConnection logging:any
-      hostnameOverride:s bindAddress:s healthzBindAddress:s metricsBindAddress:s bindAddressHardFail:b
-      enableProfiling:b showHiddenMetricsForVersion:s mode:s iptables:IPTables ipvs:IPVS nftables:NFTables
-      winkernel:Winkernel detectLocalMode:s detectLocal:DetectLocal clusterCIDR:s nodePortAddresses:[s]
-      oomScoreAdj:i conntrack:Conntrack configSyncPeriod:s portRange:s windowsRunAsService:b udpIdleTimeout:s
-  ClientConnection: kubeconfig:s acceptContentTypes:s contentType:s qps:f burst:i
-  IPTables: masqueradeBit:i masqueradeAll:b localhostNodePorts:b syncPeriod:s minSyncPeriod:s
-  IPVS: syncPeriod:s minSyncPeriod:s scheduler:s excludeCIDRs:[s] strictARP:b tcpTimeout:s tcpFinTimeout:s
-      udpTimeout:s
-  NFTables: masqueradeBit:i masqueradeAll:b syncPeriod:s minSyncPeriod:s
-  Winkernel: networkName:s sourceVip:s enableDSR:b rootHnsEndpointName:s forwardHealthCheckVip:b
-  DetectLocal: bridgeInterface:s interfaceNamePrefix:s
-  Conntrack: maxPerCore:i min:i tcpEstablishedTimeout:s tcpCloseWaitTimeout:s tcpBeLiberal:b udpTimeout:s
-      udpStreamTimeout:s
-`);
 
 interface SyncPart {
   syncPeriod?: string;

@@ -4,6 +4,7 @@ import { warningLines } from "../fields/warnings.ts";
 import { FieldProblems } from "../manifest/field-problems.ts";
 import { type Manifest, ManifestError, type ManifestText, parseManifests } from "../manifest/manifest.ts";
 import { type AgentConfig, agentConfig } from "./agent.ts";
+import { checkConfiguration } from "./check.ts";
 import { manifestsInConfigMaps } from "./config-map.ts";
 import { type ProxyConfig, readProxyConfig } from "./proxy.ts";
 
@@ -29,7 +30,10 @@ export function readProxyFile(source: ManifestText, clusterCidr = "", warn: Warn
 }
 
 function onlyOne(source: ManifestText, kind: string, more: readonly Manifest[] = []): Manifest {
-  const found = [...parseManifests([source]).filter((m) => m.object.kind === kind), ...more];
+  const found = [
+    ...parseManifests([source], { configuration: checkConfiguration }).filter((m) => m.object.kind === kind),
+    ...more,
+  ];
   if (found.length === 1) return found[0];
   const message = `${source.file}: needs exactly one object of kind ${kind}, has ${found.length}`;
   throw new PodwireError(message, { code: "CONFIG_COUNT", file: source.file, kind });

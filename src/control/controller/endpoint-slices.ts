@@ -13,14 +13,12 @@ import {
   type Pod,
   type Service,
 } from "../objects.ts";
+import { HEADLESS_LABEL, MANAGED_BY_LABEL, SERVICE_NAME_LABEL } from "../slice-labels.ts";
 import type { Store, StoreEvent } from "../store.ts";
 import { formatWeights, parseWeight, WEIGHT_ANNOTATION, WEIGHTS_ANNOTATION } from "../weight.ts";
 import { LabelIndex } from "./label-index.ts";
 import { isFinished, isReady, isTerminating } from "./scheduler.ts";
 
-export const SERVICE_NAME_LABEL = "kubernetes.io/service-name";
-export const MANAGED_BY_LABEL = "endpointslice.kubernetes.io/managed-by";
-export const HEADLESS_LABEL = "service.kubernetes.io/headless";
 const CONTROLLER_NAME = "endpointslice-controller.k8s.io";
 /** From here to the moment at which a proxy works with the slice is "network programming latency". */
 const TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time";

@@ -1,8 +1,8 @@
 import t from "tap";
 import { Cluster } from "../cluster.ts";
-import { parseObjects } from "../manifest/manifest.ts";
+import { parseManifests } from "../manifest/manifest.ts";
+import { withMirroredSlices } from "../mirrored-slices.ts";
 import type { EndpointSlice, KubeObject } from "../objects.ts";
-import { withMirroredSlices } from "./endpoints-mirror.ts";
 
 const SERVICE = `
 apiVersion: v1
@@ -89,7 +89,7 @@ for (const [name, subsets, ...want] of cases) {
     const cluster = makeCluster();
     apply(cluster, SERVICE, endpoints(subsets));
     t.same(told(mirrored(cluster.list("EndpointSlice"))), want);
-    const parsed = parseObjects([{ file: "a", text: `${SERVICE}---${endpoints(subsets)}` }]);
+    const parsed = parseManifests([{ file: "a", text: `${SERVICE}---${endpoints(subsets)}` }]);
     t.same(told(mirrored(withMirroredSlices(parsed.map(({ object }) => object)))), want, "of files alone");
   });
 }
@@ -108,7 +108,7 @@ t.test("not mirrored: a Service with a selector, none, the label, a leader's ele
     const cluster = makeCluster();
     apply(cluster, ...texts);
     t.same(mirrored(cluster.list("EndpointSlice")), [], name);
-    const parsed = parseObjects([{ file: "a", text: texts.join("---") }]);
+    const parsed = parseManifests([{ file: "a", text: texts.join("---") }]);
     t.same(mirrored(withMirroredSlices(parsed.map(({ object }) => object))), [], name);
   }
 });
@@ -180,7 +180,7 @@ t.test("what an API server refuses of Endpoints", async (t) => {
   for (const [subset, message] of refused) {
     let said = "";
     try {
-      parseObjects([{ file: "a.yaml", text: endpoints(subset) }]);
+      parseManifests([{ file: "a.yaml", text: endpoints(subset) }]);
     } catch (error) {
       said = (error as Error).message;
     }

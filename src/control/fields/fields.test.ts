@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import t from "tap";
+import { checkConfiguration } from "../config/check.ts";
 import { schemaFields } from "../config/schema.ts";
 import { type ManifestText, parseManifests } from "../manifest/manifest.ts";
 import { parseFieldTable } from "./field-table.ts";
@@ -105,7 +106,7 @@ t.test("docs/fields.md says what the table says", async (t) => {
 
 const yaml = (text: string): ManifestText[] => [{ file: "a.yaml", text }];
 const lines = (text: string, audience: "lab" | "node" = "lab"): string[] =>
-  warningLines(parseManifests(yaml(text)), audience);
+  warningLines(parseManifests(yaml(text), { configuration: checkConfiguration }), audience);
 const pod = (name: string, spec: string): string =>
   `{ apiVersion: v1, kind: Pod, metadata: { name: ${name} }, spec: { ${spec} } }\n---\n`;
 const run = "command: [sleep, '9']";

@@ -1,5 +1,5 @@
 // The fields of an object that do nothing here, for the lines that say so.
-import { PROXY_TYPES } from "../config/proxy.ts";
+import { PROXY_TYPES } from "../manifest/kube-proxy-types.ts";
 import { KUBERNETES_TYPES } from "../manifest/kubernetes-types.ts";
 import { CLUSTER_FIELDS } from "./cluster-fields.ts";
 import { type FieldRow, joinTables } from "./field-table.ts";

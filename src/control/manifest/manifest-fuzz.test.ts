@@ -3,6 +3,7 @@
 import fc from "fast-check";
 import t from "tap";
 import { Cluster } from "../cluster.ts";
+import { checkConfiguration } from "../config/check.ts";
 import { ManifestError, parseManifests } from "./manifest.ts";
 
 const container = {
@@ -148,7 +149,11 @@ t.test("any value anywhere in a manifest is read or refused, never a crash", asy
   const seen: Record<string, number> = { read: 0, refused: 0 };
   fc.assert(
     fc.property(broken, (value) => {
-      seen[outcomeOf(() => parseManifests([{ file: "a", text: JSON.stringify(value) }]))]++;
+      seen[
+        outcomeOf(() =>
+          parseManifests([{ file: "a", text: JSON.stringify(value) }], { configuration: checkConfiguration }),
+        )
+      ]++;
     }),
     { numRuns: 800 },
   );

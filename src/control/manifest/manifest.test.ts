@@ -1,11 +1,13 @@
 import t from "tap";
+import { checkConfiguration } from "../config/check.ts";
 import type { Pod, Service } from "../objects.ts";
+import { PassedOver } from "../passed-over.ts";
 import { ManifestError, parseManifests } from "./manifest.ts";
 
 /** The problems of a text, as "line:column: message". */
 function problemsOf(text: string): string[] {
   try {
-    parseManifests([{ file: "a.yaml", text }]);
+    parseManifests([{ file: "a.yaml", text }], { configuration: checkConfiguration });
     return [];
   } catch (error) {
     if (!(error instanceof ManifestError)) throw error;
@@ -647,3 +649,28 @@ t.test("what stands behind the end of a document is told, since nobody reads it"
     t.same(parseManifests([{ file: "a.yaml", text: plain }])[0].notes, [], end);
   }
 });
+
+t.test(
+  "configuration is refused among objects, checked where it is looked for, passed over where it may lie",
+  async (t) => {
+    const config = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: fast\n";
+    const service =
+      "---\napiVersion: v1\nkind: Service\nmetadata: { name: s }\nspec: { ports: [{ port: 80 }] }\n";
+    const sources = [{ file: "a.yaml", text: config + service }];
+    t.throws(() => parseManifests(sources), {
+      message:
+        'a.yaml:2:7: document 1: no matches for kind "KubeProxyConfiguration" in version "kubeproxy.config.k8s.io/v1alpha1": ' +
+        "it is configuration: give it with --config, or as lab.yaml's spec.proxy",
+    });
+    t.throws(() => parseManifests(sources, { configuration: checkConfiguration }), {
+      message: /mode: Invalid value: "fast"/,
+    });
+    const passed = new PassedOver();
+    const objects = parseManifests(sources, { configuration: "pass over", passed });
+    t.same(
+      objects.map(({ object }) => object.kind),
+      ["Service"],
+    );
+    t.match(passed.notes().join(), "KubeProxyConfiguration");
+  },
+);

@@ -1,7 +1,6 @@
 // Manifests: text → checked, defaulted objects that know where they were written. What a real API server would
 // refuse is refused, every problem of a call at once, each with file, line, column, document, object and field.
 import { PodwireError } from "../../base/errors.ts";
-import { checkConfiguration } from "../config/check.ts";
 import { applyDefaults } from "../defaults.ts";
 import { standardizeAddresses } from "../fields/addresses.ts";
 import { type FieldNote, notDone } from "../fields/fields.ts";
@@ -55,7 +54,15 @@ export class ManifestError extends PodwireError {
   }
 }
 
+/** Reports what is wrong with an object of a configuration kind. */
+export type ConfigurationRules = (kind: string, value: unknown, problems: FieldProblems) => void;
+
 export interface ParseOptions {
+  /**
+   * How configuration is judged, where it is looked for (config/check.ts). Without it configuration is refused, as an API
+   * server refuses it; "pass over": it may lie beside objects, and is somebody else's.
+   */
+  readonly configuration?: ConfigurationRules | "pass over";
   /** Namespace of namespaced objects that name none. */
   readonly namespace?: string;
   /** The only namespace that objects may name: that of `-n`, where it was given. */
@@ -75,18 +82,10 @@ export function parseManifests(texts: readonly ManifestText[], options: ParseOpt
   }
 }
 
-/** As `parseManifests`, of objects alone: configuration is refused, as an API server refuses it. */
-export function parseObjects(texts: readonly ManifestText[], options: ParseOptions = {}): Manifest[] {
-  const manifests = parseManifests(texts, options);
-  const problems = manifests.filter(({ info }) => !info.stored).map(configurationProblem);
-  if (problems.length > 0) throw new ManifestError(problems);
-  return manifests;
-}
-
 /** What is wrong with configuration among objects. */
-export function configurationProblem({ info, problem }: Manifest): ManifestProblem {
-  const what = `no matches for kind "${info.kind}" in version "${info.apiVersion}"`;
-  return problem(["kind"], `${what}: it is configuration: ${CONFIGURATION_WAY[info.kind]}`);
+function configurationProblem({ kind, apiVersion }: KindInfo): string {
+  const what = `no matches for kind "${kind}" in version "${apiVersion}"`;
+  return `${what}: it is configuration: ${CONFIGURATION_WAY[kind]}`;
 }
 
 const CONFIGURATION_WAY: Readonly<Record<string, string>> = {
@@ -308,10 +307,13 @@ function readObject(
   if (verdict.what === "foreign") return verdict.title;
   if (verdict.what === "refused") return fail(["kind"], verdict.message);
   const { info } = verdict;
+  const { configuration } = options;
+  if (!info.stored && configuration === undefined) return fail(["kind"], configurationProblem(info));
+  if (!info.stored && configuration === "pass over") return kind;
   const found = new FieldProblems();
   const object = info.stored ? (decode(value, kind, found) as KubeObject) : (value as KubeObject);
   if (info.stored) object.apiVersion = info.apiVersion;
-  if (!info.stored) checkConfiguration(kind, value, found);
+  if (!info.stored && typeof configuration === "function") configuration(kind, value, found);
   const notes: FieldNote[] = [];
   if (!found.any) notDone(object, kind, (note) => notes.push(note));
   if (!found.any && info.stored) {

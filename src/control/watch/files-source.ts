@@ -3,9 +3,9 @@
 // is read again, only the documents that changed are parsed.
 import { existsSync, type FSWatcher, statSync, watch } from "node:fs";
 import { basename, dirname } from "node:path";
-import { withMirroredSlices } from "../controller/endpoints-mirror.ts";
 import { warningsOf } from "../fields/warnings.ts";
 import { type Manifest, type ManifestText, parseSteps, type Readings } from "../manifest/manifest.ts";
+import { withMirroredSlices } from "../mirrored-slices.ts";
 import { PassedOver } from "../passed-over.ts";
 import { InputError, isReadOnce, manifestsIn, readText } from "./input.ts";
 import { ObjectSet } from "./object-set.ts";
@@ -68,7 +68,8 @@ export class FilesSource implements ObjectSource {
       this.#reading = true;
       const readings: Readings = new Map();
       const passed = new PassedOver();
-      const steps = parseSteps(texts, { passed }, this.#readings, readings);
+      const options = { passed, configuration: "pass over" } as const; // an agent's own file may lie beside
+      const steps = parseSteps(texts, options, this.#readings, readings);
       this.#read({ texts, readings, steps, passed });
     } catch (error) {
       this.#listener?.problem(error as Error);
@@ -98,10 +99,9 @@ export class FilesSource implements ObjectSource {
     this.#isRead = true;
     this.#lastTexts = texts;
     this.#readings = readings;
-    for (const { info } of manifests) if (!info.stored) passed.add(info.kind); // an agent's own file may lie beside
     this.#note(passed.notes().join());
     this.#warn(manifests);
-    const objects = withMirroredSlices(manifests.filter((m) => m.info.stored).map((m) => m.object));
+    const objects = withMirroredSlices(manifests.map((m) => m.object));
     this.#listener?.events(this.#set.replace(objects), true);
     this.#reloadAgain();
   }
