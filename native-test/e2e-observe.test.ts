@@ -17,9 +17,6 @@ const BAD = [
   "_ws.malformed",
 ].join(" or ");
 
-/** To be asked for before the program may end. */
-const endOf = ({ child }: Running) => new Promise((resolve) => child.once("close", resolve));
-
 t.test("one connection, looked at from all sides", { skip }, async (t) => {
   const objects = [client("client-1", "node1"), pod("web-2", "node2", { app: "web" }), service("web")];
   const lab = await TestLab.up("observe", { objects });
@@ -34,9 +31,8 @@ t.test("one connection, looked at from all sides", { skip }, async (t) => {
   await t.test("trace follows it over both nodes, in order", async (t) => {
     const wish = ["--from", "client-1", "--to", "svc/web", "-c", "1"];
     const tracing = await watch(/waiting for packets/, "trace", ...wish);
-    const ended = endOf(tracing);
     t.equal((await curl()).status, 0);
-    await ended;
+    await tracing.ended;
     const text = tracing.output();
     const story = [
       /#\d+ node1 eth0 default\/client-1 {2}parse +IPv4 TCP .* SYN/,
@@ -99,7 +95,7 @@ t.test("one connection, looked at from all sides", { skip }, async (t) => {
       const args = ["capture", "--node", "node1", "-i", "eth0", "-c", "2", "udp port 8472"];
       const capturing = await watch(/listening on interface eth0/, ...args);
       await curl();
-      await new Promise((resolve) => capturing.child.once("close", resolve));
+      await capturing.ended;
       t.match(capturing.output(), /eth0 IP .*8472: VXLAN, .*vni 1: IP /);
     },
   );

@@ -41,7 +41,7 @@ t.test("changes under traffic", { skip }, async (t) => {
     t.ok(Date.now() - begin < 2000, "no waiting for a timeout");
     await lab.apply(service("web", { clusterIP: address }));
     t.equal((await ask(lab, "client-1", url, 20)).length, 20, "back at once");
-    await new Promise((resolve) => talker.child.once("close", resolve));
+    await talker.ended;
     t.match(talker.output(), /done/);
   });
 

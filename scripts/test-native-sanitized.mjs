@@ -1,5 +1,5 @@
 // Runs the tests of the addon and the devices with an addon built under AddressSanitizer and UBSan.
-//   node scripts/test-native-sanitized.mjs [FILE.test.ts…]
+//   node scripts/test-native-sanitized.mjs [--only SUBJECT[,SUBJECT]] [--report FILE] [FILE.test.ts…]
 // Node itself is not instrumented, so libasan is preloaded; ArrayBuffers come from malloc and get red zones
 // by that. Before anything else a planted error must be found: a run in which the sanitizer sleeps proves
 // nothing. Needs root for the tests under native-test, and gcc's libasan (apt-get install libasan8).
@@ -8,13 +8,24 @@ import { existsSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "no
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
 
 const root = resolve(import.meta.dirname, "..");
 process.chdir(root);
 const cc = process.env.CC ?? "cc";
 const addon = join(root, "build/native", `${process.platform}-${process.arch}-sanitized`, "podwire.node");
-const named = process.argv.slice(2);
-const tests = (
+const { values, positionals: named } = parseArgs({
+  options: { only: { type: "string", multiple: true, default: [] }, report: { type: "string" } },
+  allowPositionals: true,
+});
+const runner = join(root, "build/src/testing/runner");
+if (!existsSync(runner)) fail(`${runner} is not there: npm run build`);
+const { filesOf } = await import(join(runner, "subjects.js"));
+const { addToReport } = await import(join(runner, "report.js"));
+const { runSaving } = await import(join(runner, "saved.js"));
+const MARK = " (sanitized)"; // in the report the same files have run without, too
+
+const all =
   named.length > 0
     ? named
     : [
@@ -26,10 +37,21 @@ const tests = (
               (name) => `native-test/${name}.test.ts`,
             )
           : []),
-      ]
-).map((file) => join("build", file.replace(/\.ts$/, ".js")));
+      ];
+const subjects = values.only.flatMap((words) => words.split(","));
+const tests = subjects.length > 0 ? subjects.flatMap((subject) => filesOf(subject, all)) : all;
+if (tests.length === 0) {
+  console.log("0 passed, 0 failed");
+  process.exit(0);
+}
+const missing = tests.map(compiled).find((file) => !existsSync(file));
+if (missing !== undefined) fail(`${missing} is not there: npm run build`);
 if (named.length === 0 && process.getuid() !== 0)
   console.log("sanitized: without root only the tests in src");
+
+function compiled(file) {
+  return join("build", file.replace(MARK, "").replace(/\.ts$/, ".js"));
+}
 
 function fail(message) {
   console.error(`sanitized: ${message}`);
@@ -109,25 +131,23 @@ if (
   process.exit(1);
 }
 checkThatItBites();
-let passed = 0;
-let failed = 0;
-for (const test of tests) {
-  if (!existsSync(test)) fail(`${test} is not there: npm run build`);
-  const { stdout, stderr, status } = node([test]);
-  const count = (word) => Number(stdout.match(new RegExp(`^# \\{.*\\b${word}: (\\d+)`, "m"))?.[1] ?? 0);
-  passed += count("pass");
-  failed += count("fail");
-  const isBad = status !== 0 || /AddressSanitizer|runtime error/.test(stderr);
-  console.log(`sanitized: ${test}: ${isBad ? "FAILED" : "ok"}, ${count("pass")} passed`);
-  if (!isBad) continue;
-  if (count("fail") === 0) failed++;
-  console.error(
-    stdout
-      .split("\n")
-      .filter((line) => /not ok/.test(line))
-      .join("\n"),
-  );
-  console.error(stderr.slice(0, 8000));
-}
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+const onResult = ({ file, passed, failed, seconds, output }) => {
+  if (failed > 0)
+    console.error(
+      output
+        .split("\n")
+        .filter((line) => /not ok|Sanitizer|runtime error|^ +#\d/.test(line))
+        .join("\n"),
+    );
+  const word = failed > 0 ? "FAILED" : "ok";
+  console.log(`sanitized: ${compiled(file)}: ${word}, ${passed} passed (${seconds.toFixed(1)} s)`);
+};
+const options = { jobs: 1, timeoutSeconds: 600, compiled, env, onResult };
+const { results, saved } = await runSaving(
+  tests.map((file) => `${file}${MARK}`),
+  options,
+);
+if (values.report !== undefined) addToReport(values.report, results, saved);
+const sum = (field) => results.reduce((total, result) => total + result[field], 0);
+console.log(`${sum("passed")} passed, ${sum("failed")} failed`);
+process.exitCode = sum("failed") === 0 ? 0 : 1;

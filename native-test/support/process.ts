@@ -1,12 +1,6 @@
 // Running programs in tests: to their end, or beside the test until it ends.
 import { type ChildProcess, spawn } from "node:child_process";
 
-/**
- * tap puts hooks into every Node process below a test, whatever environment one gives: they slow podwire down, and
- * write where it may not. So a program in between takes them out again.
- */
-const WITHOUT_HOOKS = ["env", "-u", "NODE_OPTIONS"];
-
 export interface Result {
   status: number | null; // null: ended by a signal
   stdout: string;
@@ -23,7 +17,7 @@ export interface RunOptions {
 /** Runs a program to its end. A program that outlives its time is killed and its status is null. */
 export function run(command: readonly string[], options: RunOptions = {}): Promise<Result> {
   return new Promise((resolve, reject) => {
-    const child = spawn(WITHOUT_HOOKS[0], [...WITHOUT_HOOKS.slice(1), ...command], {
+    const child = spawn(command[0], command.slice(1), {
       stdio: ["pipe", "pipe", "pipe"],
       env: { ...process.env, ...options.env },
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
@@ -52,6 +46,8 @@ export interface Running {
   child: ChildProcess;
   /** Everything it has printed so far, both streams. */
   output(): string;
+  /** When it has ended and its output is complete, be that long ago. */
+  readonly ended: Promise<void>;
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
@@ -59,7 +55,7 @@ export interface Running {
 export function start(command: readonly string[], ready: RegExp, timeoutMs = 15_000): Promise<Running> {
   return new Promise((resolve, reject) => {
     // A process group of its own: `podwire exec` leaves a terminal's signals to the program it runs.
-    const child = spawn(WITHOUT_HOOKS[0], [...WITHOUT_HOOKS.slice(1), ...command], {
+    const child = spawn(command[0], command.slice(1), {
       stdio: ["ignore", "pipe", "pipe"],
       detached: true,
     });
@@ -84,7 +80,7 @@ export function start(command: readonly string[], ready: RegExp, timeoutMs = 15_
       text += chunk.toString("utf8");
       if (!ready.test(text)) return;
       clearTimeout(timer);
-      resolve({ child, output: () => text, stop });
+      resolve({ child, output: () => text, ended, stop });
     };
     child.stdout.on("data", look);
     child.stderr.on("data", look);

@@ -22,8 +22,7 @@ function file(name: string, content: string | Uint8Array): string {
 /** In bash, for <(command); what hangs would wait for a pipe's other end. */
 function shell(script: string, input?: string) {
   const options = { encoding: "utf8", cwd: directory, timeout: 30_000, input } as const;
-  // The test runner's own options for Node cost time, and make it write where nobody may.
-  return spawnSync("bash", ["-c", `unset NODE_OPTIONS; ${script}`], options);
+  return spawnSync("bash", ["-c", script], options);
 }
 
 // The Service waits for its address, the pods for their slices: what is missing has to be filled in from all objects.

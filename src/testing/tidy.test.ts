@@ -3,6 +3,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
+import { listTests } from "./runner/main.ts";
+import { findSubjectGaps } from "./runner/subjects.ts";
 import { closeParser, projectRoot, readSources, type Sources } from "./source-tree.ts";
 import { findHotBans, findStaleExceptions, type HotRules } from "./tidy-hot.ts";
 import {
@@ -90,6 +92,10 @@ t.test("files, functions and lines stay readable", async (t) => {
   t.same(findLongFiles(everything, SIZES), []);
   t.same(findLongFunctions(code, SIZES), []);
   t.same(findLongLines(everything), []);
+});
+
+t.test("every test file belongs to a subject, and every subject's words name files", async (t) => {
+  t.same(findSubjectGaps([...listTests("src"), ...listTests("native-test")]), []);
 });
 
 t.test("nothing is left unfinished", async (t) => {

@@ -1,0 +1,139 @@
+// The table of contents of the tests: a subject names its test files by their own names, without folder and ending, so
+// that a file keeps its subject wherever it lies, and a unit test and its kernel test of one name are found together.
+// A star stands for any letters. A file may belong to several subjects, and belongs to one at least: tidy.test.ts.
+
+export type Subjects = Readonly<Record<string, { readonly what: string; readonly files: string }>>;
+
+export const SUBJECTS: Subjects = {
+  wire: {
+    what: "header accessors and checksums",
+    files:
+      "arp checksum crc32c ethernet ftp gre icmpv4 icmpv6 ipv4 ipv6 ndp plain-frames sctp tcp udp virtio-net vxlan",
+  },
+  pipeline: {
+    what: "the life of a packet: bridge, engine, neighbours, routes, queues",
+    files: `answer-arp answer-echo answer-nd bridge counters engine fdb hash-index icmp-corners ipv6-path local-addresses
+      neighbor* pipeline prefix-set record-ring route routes slot-pool token-bucket tx-queue`,
+  },
+  spoofing: { what: "who may send what", files: "check-source check-options options-judge e2e-spoof" },
+  fragments: { what: "fragments and reassembly", files: "reassemble fragments e2e-fragments" },
+  offload: {
+    what: "checksums and segments that are left to others, superframes",
+    files: `complete-checksum transport-checksum superframe* frame-offload offload lossless-joining checksum e2e-checksum
+      e2e-programs`,
+  },
+  overlay: {
+    what: "the tunnel between nodes, ECN and MTU",
+    files:
+      "tunnel vteps ecn vxlan addon-vxlan clamp-mss path-mtu e2e-overlay e2e-mtu e2e-kernel-node bpf-tunnel",
+  },
+  ipv6: { what: "the second family", files: "ipv6* icmpv6 ndp answer-nd e2e-ipv6" },
+  conntrack: {
+    what: "connections: states, tuples, events, their text, judged by the kernel",
+    files: "conntrack* track-connection token-bucket icmp-corners talk sctp-judge translate masquerade",
+  },
+  sctp: { what: "SCTP", files: "sctp* crc32c e2e-sctp" },
+  ftp: { what: "FTP's control connection", files: "ftp help-ftp e2e-ftp" },
+  services: {
+    what: "ClusterIP, node ports, affinity, load: from objects to rows to packets",
+    files: `services service-* split-services choose-backend session-affinity affinity endpoint-load masquerade translate
+      reset-removed host-rules node health-checks packet-flow own-node-ports update kube-proxy-rows
+      e2e-service e2e-node-port e2e-packetflow e2e-rolling e2e-update e2e-workloads health syn-flood`,
+  },
+  ipvs: {
+    what: "schedulers, and proxy mode ipvs",
+    files: "schedule ipvs answer-echo endpoint-load scheduling",
+  },
+  userspace: {
+    what: "proxy mode userspace: another endpoint when one refuses",
+    files: "userspace* retry-connection pending-connections",
+  },
+  "host-port": { what: "host ports of pods", files: "host-port* explain-host-port e2e-host-port" },
+  judge: {
+    what: "packets by the kernel and by podwire, compared",
+    files: "judge* kernel-judge conntrack-judge sctp-judge options-judge talk affinity update",
+  },
+  rules: {
+    what: "the kernel's rules, as kube-proxy writes them",
+    files: "rules names iptables* nftables ipvs kube-chains kernel-rules rules host-rules",
+  },
+  explain: {
+    what: "what happens to a packet, told without sending it",
+    files: "explain* flow-expression userspace-rows packet-flow",
+  },
+  replay: { what: "captures through the pipeline", files: "replay* read-once link-type pcap-reader" },
+  trace: {
+    what: "records of packets, as text",
+    files: "trace* record-ring packet-line kube-chains observe-cli e2e-observe",
+  },
+  capture: {
+    what: "capture files, filters, dissection",
+    files: `capture* pcap* bpf* dissect tcpdump link-type packet-line tshark e2e-pcap-uplink observe-cli
+      e2e-observe`,
+  },
+  metrics: {
+    what: "metrics, health, configz",
+    files: "exposition plane-metrics sync-metrics proxy-health health* configz node-servers",
+  },
+  manifests: {
+    what: "objects: YAML, fields, checks, defaults",
+    files: `manifest* block-yaml corpus split-documents fields addresses kubernetes-types config config-map lab-addresses
+      host-port ip loose-ip other-kinds e2e-bad-input habits judge-kind`,
+  },
+  cluster: {
+    what: "a cluster without an API server: store, controllers, allocation, sources",
+    files: "cluster store workloads endpoints-mirror host-ports habits sources e2e-workloads",
+  },
+  lab: {
+    what: "namespaces, pods and supervision",
+    files: `lab* topology names pod-* prober managed-process echo kernel-rules e2e-lifecycle e2e-bad-input vagrant-node
+      lab-addresses`,
+  },
+  agent: {
+    what: "one node put together, its host, its threads and its servers",
+    files: `busy-poll cpu-latency thread-priority plane-handle configz conntrack-settings node-servers service-arp
+      capture-frames own-node-ports idle-cores vagrant-node`,
+  },
+  cli: {
+    what: "the command line",
+    files: `main get table jsonpath describe client object-columns path-mtu ping* read-once other-kinds cli-habits
+      capture-session conntrack-options flow-expression replay explain observe-cli`,
+  },
+  native: {
+    what: "the addon and the devices",
+    files: "addon-* binding device* offload lossless-joining hostile-tap e2e-pcap-uplink",
+  },
+  fuzz: { what: "input gone wrong", files: "fuzz* manifest-fuzz hostile-tap" },
+  house: {
+    what: "rules that hold the code, the tools of tests and benchmarks",
+    files: `tidy alloc deopt choose-node frame-builder frame-offload columns gc-log idle-cores sample scale tshark
+      test-*`,
+  },
+};
+
+const patterns = (files: string): RegExp[] =>
+  files.split(/\s+/).map((word) => new RegExp(`^${word.replaceAll("*", "[a-z0-9-]*")}$`));
+
+/** A test file's own name: `src/wire/tcp.test.ts` → `tcp`. */
+export const testName = (file: string): string => file.replace(/^.*\//, "").replace(/\.test\.[jt]s$/, "");
+
+/** Of these files those of one subject. */
+export function filesOf(subject: string, files: readonly string[], subjects = SUBJECTS): string[] {
+  const wanted = patterns(subjects[subject].files);
+  return files.filter((file) => wanted.some((pattern) => pattern.test(testName(file))));
+}
+
+/** Files without a subject, and words of the table that name no file, one line each. */
+export function findSubjectGaps(files: readonly string[], subjects = SUBJECTS): string[] {
+  const names = files.map(testName);
+  const all = Object.entries(subjects).flatMap(([subject, { files }]) =>
+    patterns(files).map((pattern) => ({ subject, pattern })),
+  );
+  const stale = all.filter(({ pattern }) => !names.some((name) => pattern.test(name)));
+  return [
+    ...files
+      .filter((file) => !all.some(({ pattern }) => pattern.test(testName(file))))
+      .map((file) => `${file}: belongs to no subject: name it in runner/subjects.ts`),
+    ...stale.map(({ subject, pattern }) => `subject ${subject}: ${pattern.source} names no test file`),
+  ];
+}

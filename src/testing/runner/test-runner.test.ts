@@ -1,0 +1,166 @@
+// The runner of the tests, run on files made for it: what each prints and how it ends is planted.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import t from "tap";
+import { projectRoot } from "../source-tree.ts";
+import { addToReport, readReport, reportText } from "./report.ts";
+import { countsOf, type FileResult, runFiles } from "./run-files.ts";
+import { runTwice, SavedList } from "./saved.ts";
+import { filesOf, findSubjectGaps, testName } from "./subjects.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "podwire-runner-"));
+t.teardown(() => rmSync(folder, { recursive: true }));
+const options = { jobs: 2, timeoutSeconds: 60, compiled: (file: string) => join(folder, file) };
+const plant = (name: string, code: string): string => {
+  writeFileSync(join(folder, name), code);
+  return name;
+};
+const summary = (pass: number, fail: number): string =>
+  `console.log("# { total: ${pass + fail}, pass: ${pass}, fail: ${fail} }");`;
+const byName = (results: readonly FileResult[]) =>
+  Object.fromEntries(results.map((result) => [result.file, result]));
+
+t.test("each file is counted by its own summary, in a process of its own", async (t) => {
+  const files = [
+    plant("good.mjs", `process.env.SEEN = "x"; ${summary(3, 0)}`),
+    plant("other.mjs", `if (process.env.SEEN === "x") process.exit(1); ${summary(2, 0)}`),
+    plant("bad.mjs", `${summary(4, 2)} process.exitCode = 1;`),
+  ];
+  const results = byName(await runFiles(files, { ...options, jobs: 1 }));
+  t.match(results["good.mjs"], { passed: 3, failed: 0 });
+  t.match(results["other.mjs"], { passed: 2, failed: 0 });
+  t.match(results["bad.mjs"], { passed: 4, failed: 2 });
+});
+
+const endings = [
+  { what: "no summary", code: "", failed: 1 },
+  { what: "status 1 with nothing failed", code: `${summary(1, 0)} process.exitCode = 1;`, failed: 1 },
+  { what: "a signal", code: `${summary(1, 0)} process.kill(process.pid, "SIGKILL");`, failed: 1 },
+  { what: "an error while loading", code: "throw new Error('planted');", failed: 1 },
+  { what: "a good end", code: summary(1, 0), failed: 0 },
+];
+for (const { what, code, failed } of endings) {
+  t.test(`a file that ends with ${what}: ${failed} failed`, async (t) => {
+    const [result] = await runFiles([plant("ends.mjs", code)], options);
+    t.equal(result.failed, failed, result.output);
+  });
+}
+
+t.test(
+  "a file that hangs is ended, and one that leaves a program behind does not hold the run",
+  async (t) => {
+    const hangs = plant("hangs.mjs", "setInterval(() => {}, 1000);");
+    const [hung] = await runFiles([hangs], { ...options, timeoutSeconds: 0.1, graceSeconds: 0.5 });
+    t.equal(hung.failed, 1);
+    t.match(hung.output, /ended with signal SIGALRM/);
+    const code = `import { spawn } from "node:child_process";
+    spawn("sleep", ["20"], { stdio: ["ignore", "inherit", "inherit"], detached: true }).unref(); ${summary(1, 0)}`;
+    const [left] = await runFiles([plant("leaves.mjs", code)], options);
+    t.ok(left.seconds < 15, `${left.seconds} s`);
+    t.equal(left.failed, 0);
+  },
+);
+
+t.test("processor time holds what a file's programs used", async (t) => {
+  const burn = "let used; do { used = process.cpuUsage(); } while (used.user + used.system < 500_000);";
+  const code = `import { spawnSync } from "node:child_process";
+    spawnSync(process.execPath, ["-e", ${JSON.stringify(burn)}]); ${summary(1, 0)}`;
+  const [result] = await runFiles([plant("burns.mjs", code)], options);
+  t.ok(result.cpuSeconds >= 0.45 && result.cpuSeconds < 5, `${result.cpuSeconds} s`);
+});
+
+t.test("counts: the last summary counts, skipped are named", async (t) => {
+  const output = "# { total: 9, pass: 9 }\nok\n# { total: 5, pass: 3, fail: 1, skip: 1 }\n";
+  t.same(countsOf(output, "status 1"), { passed: 3, failed: 1, skipped: 1 });
+});
+
+/** Fails as often as the number in its file says, then passes. */
+const flickering = (name: string, times: number): string => {
+  const left = join(folder, `${name}.left`);
+  writeFileSync(left, String(times));
+  return plant(
+    name,
+    `import { readFileSync, writeFileSync } from "node:fs";
+     const left = Number(readFileSync(${JSON.stringify(left)}, "utf8"));
+     writeFileSync(${JSON.stringify(left)}, String(left - 1));
+     if (left > 0) { ${summary(0, 1)} process.exitCode = 1; } else { ${summary(1, 0)} }`,
+  );
+};
+const failures = (results: readonly FileResult[]) => results.filter(({ failed }) => failed > 0).length;
+
+t.test("a file is saved once, and fails the run when it was saved the last time too", async (t) => {
+  const path = join(folder, "list", "saved.json");
+  const run = async (times: number, others: string[] = []) => {
+    const flickers = flickering("flickers.mjs", times);
+    return runTwice([flickers, ...others], options, new SavedList(path));
+  };
+  const first = await run(1);
+  t.match([first.saved, first.twice, failures(first.results)], [["flickers.mjs"], [], 0]);
+  t.same(JSON.parse(readFileSync(path, "utf8")), ["flickers.mjs"]);
+  await runTwice([plant("good.mjs", summary(1, 0))], options, new SavedList(path));
+  t.same(JSON.parse(readFileSync(path, "utf8")), ["flickers.mjs"], "a run of other files does not clear it");
+  const second = await run(1);
+  t.match([second.saved, second.twice, failures(second.results)], [["flickers.mjs"], ["flickers.mjs"], 1]);
+  t.match([(await run(0)).saved, JSON.parse(readFileSync(path, "utf8"))], [[], []], "a good run clears it");
+  t.equal(failures((await run(1)).results), 0);
+  t.equal(failures((await run(2)).results), 1, "what fails again has failed");
+});
+
+t.test("more than three failed files are no accident: none runs again", async (t) => {
+  const files = ["a", "b", "c", "d"].map((name) => flickering(`${name}.mjs`, 1));
+  const { results, saved } = await runTwice(files, options, new SavedList(join(folder, "none.json")));
+  t.same([failures(results), saved], [4, []]);
+});
+
+t.test("the report names the slowest twenty of all parts, and who was saved", async (t) => {
+  const path = join(folder, "report");
+  const result = (i: number): FileResult => ({
+    ...{ file: `f${i}.test.ts`, seconds: i, cpuSeconds: i / 2, passed: 1, failed: 0, skipped: 0, output: "" },
+  });
+  addToReport(path, [result(1), result(2)], ["f1.test.ts"]);
+  addToReport(
+    path,
+    Array.from({ length: 28 }, (_, i) => result(i + 3)),
+    [],
+  );
+  const lines = reportText(readReport(path));
+  t.equal(lines[0], "30 test files took 233 s of CPU; the slowest:");
+  t.equal(lines[2], "  30.0    15.0  f30.test.ts");
+  t.equal(lines.filter((line) => /^ +\d/.test(line)).length, 20);
+  t.equal(lines.at(-1), "FAILED ONCE, passed when run again: f1.test.ts");
+  t.same(reportText(readReport(join(folder, "nothing"))), []);
+});
+
+t.test("subjects find files by their own names, wherever they lie", async (t) => {
+  const files = ["src/a/tcp.test.ts", "src/b/c/tcp-talk.test.ts", "native-test/e2e-tcp.test.ts"];
+  const subjects = { tcp: { what: "", files: "tcp e2e-*" }, talk: { what: "", files: "tcp-*" } };
+  t.equal(testName("build/src/a/tcp.test.js"), "tcp");
+  t.same(filesOf("tcp", files, subjects), [files[0], files[2]]);
+  t.same(filesOf("talk", files, subjects), [files[1]]);
+  t.same(findSubjectGaps(files, subjects), []);
+  t.same(findSubjectGaps([...files, "src/x/udp.test.ts"], subjects), [
+    "src/x/udp.test.ts: belongs to no subject: name it in runner/subjects.ts",
+  ]);
+  t.same(findSubjectGaps(files.slice(0, 2), subjects), ["subject tcp: ^e2e-[a-z0-9-]*$ names no test file"]);
+});
+
+t.test("the command: counts in the last line, wrong usage is status 2", async (t) => {
+  const script = join(projectRoot(), "scripts/unit-test.mjs");
+  const run = (...args: string[]) => spawnSync(process.execPath, [script, ...args], { encoding: "utf8" });
+  const report = join(folder, "command-report");
+  const good = run("src/wire/gre.test.ts", "--report", report);
+  t.equal(good.status, 0, good.stderr);
+  t.match(
+    good.stdout,
+    /\nok 1 - build\/src\/wire\/gre\.test\.js # 6 passed, 0 failed, .*\n6 passed, 0 failed\n$/,
+  );
+  t.ok(existsSync(report));
+  t.match(run("--summary", report).stdout, /^1 test files took .*gre\.test\.ts\n$/s);
+  for (const args of [["--only", "nosuch"], ["--jobs", "none"], ["--nosuch"], ["src/none.test.ts"]]) {
+    const { status, stderr } = run(...args);
+    t.equal(status, 2, args.join(" "));
+    t.match(stderr, /^unit-test: [^\n]+\n$/);
+  }
+});
