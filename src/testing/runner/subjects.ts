@@ -86,12 +86,12 @@ export const SUBJECTS: Subjects = {
   },
   lab: {
     what: "namespaces, pods and supervision",
-    files: `lab* topology names pod-* prober managed-process echo kernel-rules e2e-lifecycle e2e-bad-input vagrant-node
+    files: `lab* topology names pod-* prober managed-process echo kernel-* e2e-lifecycle e2e-bad-input vagrant-node
       lab-addresses`,
   },
   agent: {
     what: "one node put together, its host, its threads and its servers",
-    files: `busy-poll cpu-latency thread-priority plane-handle configz conntrack-settings node-servers service-arp
+    files: `busy-poll cpu-latency thread-priority plane-* configz conntrack-settings node-servers service-arp
       capture-frames own-node-ports idle-cores vagrant-node`,
   },
   cli: {
