@@ -51,7 +51,7 @@ export const SUBJECTS: Subjects = {
   "host-port": { what: "host ports of pods", files: "host-port* explain-host-port e2e-host-port" },
   judge: {
     what: "packets by the kernel and by podwire, compared",
-    files: "judge* kernel-judge conntrack-judge sctp-judge options-judge talk affinity update",
+    files: "judge* *-judge talk affinity update",
   },
   rules: {
     what: "the kernel's rules, as kube-proxy writes them",
@@ -82,7 +82,7 @@ export const SUBJECTS: Subjects = {
   },
   cluster: {
     what: "a cluster without an API server: store, controllers, allocation, sources",
-    files: "cluster store workloads endpoints-mirror host-ports habits sources e2e-workloads",
+    files: "cluster store workloads endpoints-mirror host-ports habits sources dry-run e2e-workloads",
   },
   lab: {
     what: "namespaces, pods and supervision",
@@ -96,7 +96,7 @@ export const SUBJECTS: Subjects = {
   },
   cli: {
     what: "the command line",
-    files: `main get table jsonpath describe client object-columns path-mtu ping* read-once other-kinds cli-habits
+    files: `main get table jsonpath describe client object-columns path-mtu ping* read-once other-kinds cli-habits *-flags delete-*
       capture-session conntrack-options flow-expression replay explain observe-cli`,
   },
   native: {
