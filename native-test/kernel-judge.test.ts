@@ -36,6 +36,13 @@ const PLANTED: Readonly<Record<string, Planted & { readonly isTimed?: boolean }>
   "a rule that is missing": { rules: (text) => text.replace(/^-A KUBE-EXT-\S+ .*-j KUBE-MARK-MASQ\n/gm, "") },
   "a refusal of the wrong kind": { rules: (text) => text.replaceAll("-j REJECT", "-j DROP") },
   "an endpoint too few": { rules: (text) => text.replace(/^-A KUBE-SVC-\S+ .*-m statistic .*\n/gm, "") },
+  "a host port that nobody serves": { rules: (text) => text.replace(/^-A CNI-DN-\S+ .*-j DNAT .*\n/gm, "") },
+  "a host port whose own pods keep their address": {
+    rules: (text) => text.replace(/^-A CNI-DN-\S+ -s 1.*-j CNI-HOSTPORT-SETMARK\n/gm, ""),
+  },
+  "host ports before node ports": {
+    rules: (text) => text.replace(/^-A (PREROUTING|OUTPUT) (.*-j CNI-HOSTPORT-DNAT)$/gm, "-I $1 $2"),
+  },
   "UDP entries that nobody deletes": { cleanup: false },
   "clients that are remembered for too long": {
     isTimed: true,

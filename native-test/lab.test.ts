@@ -313,7 +313,7 @@ t.test(
       apiVersion: "v1",
       kind: "Pod",
       metadata: { name },
-      spec: { containers: [{ name: "c", image: "shell", ports }], ...spec },
+      spec: { containers: [{ name: "c", image: "podwire/echo", ports }], ...spec },
     });
     const dies = [{ name: "c", image: "shell", command: ["sh", "-c", "exit 3"] }];
     const began = Date.now();

@@ -3,6 +3,9 @@
 
 import { cidr, type IpFamily, ip } from "../../src/base/ip.ts";
 import type { KubeObject } from "../../src/control/objects.ts";
+import { portmapChains, portmapTable } from "../../src/lab/kernel-host-ports.ts";
+import { withNat } from "../../src/lab/kernel-rules.ts";
+import type { NodePlan } from "../../src/lab/topology.ts";
 import { renderRules } from "../../src/rules/rules.ts";
 import { Comparison, type Difference, Numbers } from "../../src/testing/judge/compare.ts";
 import { AffinityComparison, withShortAffinity } from "../../src/testing/judge/compare-affinity.ts";
@@ -10,7 +13,7 @@ import { UpdateComparison } from "../../src/testing/judge/compare-update.ts";
 import { agentConfigOf, PlaneSide, type Shot } from "../../src/testing/judge/plane.ts";
 import { type JudgedMode, type Scenario, scenario } from "../../src/testing/judge/scenario.ts";
 import { later, staleEntry } from "../../src/testing/judge/update.ts";
-import { V4, V6, type World } from "../../src/testing/judge/world.ts";
+import { otherFamily, V4, V6, type World } from "../../src/testing/judge/world.ts";
 import { KernelRouter } from "./kernel-router.ts";
 import { Namespaces } from "./namespaces.ts";
 
@@ -158,8 +161,17 @@ export class KernelJudge {
     return { differences: await comparison.differences(), packets: comparison.packets };
   }
 
-  /** kube-proxy's rules for a scenario's node. */
+  /** kube-proxy's rules for a scenario's node, and behind them portmap's for host ports. */
   rules(made: Scenario): string {
+    const { world } = made;
+    const cidrs = made.dual ? [world, otherFamily(world)] : [world];
+    const place = { name: "node1", podCidrs: cidrs.map(({ podCidr }) => podCidr) } as unknown as NodePlan;
+    const proxy = this.#proxyRules(made);
+    if (made.mode === "nftables") return proxy + portmapTable(place, made.objects, world.family);
+    return withNat(proxy, portmapChains(place, made.objects, world.family));
+  }
+
+  #proxyRules(made: Scenario): string {
     const { world } = made;
     return renderRules(made.mode === "iptables" ? "iptables-save" : "nft", {
       objects: made.objects,

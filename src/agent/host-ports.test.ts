@@ -2,6 +2,7 @@
 // happens when the pod goes or changes; in every proxy mode.
 import t from "tap";
 import type { KubeObject, Pod } from "../control/objects.ts";
+import { placesOf } from "../testing/judge/host-ports.ts";
 import { answerTo, endsOf } from "../testing/judge/outcome.ts";
 import { PlaneSide } from "../testing/judge/plane.ts";
 import { type Scenario, scenario } from "../testing/judge/scenario.ts";
@@ -21,7 +22,7 @@ interface Given {
 
 function scene(world: World, { port = {}, mode = "iptables", more = [], address }: Given = {}): Scenario {
   const base = scenario(2, "iptables", world);
-  const places = base.objects.filter(({ kind }) => kind === "Node" || kind === "Pod");
+  const places = placesOf(base);
   const at = address ?? world.pods[0];
   const others = places.filter(
     (each) => !((each as Pod).status as Pod["status"]).podIPs?.some(({ ip }) => ip === at),

@@ -1,6 +1,7 @@
 // What the node's own programs send to services at the node's own addresses, once host0 brings it: which endpoint gets
 // it, from whom it seems to come, and that the answer finds its way back.
 import t from "tap";
+import { placesOf } from "../testing/judge/host-ports.ts";
 import { answerTo, endsOf } from "../testing/judge/outcome.ts";
 import { PlaneSide } from "../testing/judge/plane.ts";
 import { scenario } from "../testing/judge/scenario.ts";
@@ -11,7 +12,7 @@ const NODE_PORT = 30_080;
 
 function sideOf(world: World, endpoint: string, proxy: object = {}): PlaneSide {
   const base = scenario(2, "iptables", world);
-  const places = base.objects.filter(({ kind }) => kind === "Node" || kind === "Pod");
+  const places = placesOf(base);
   const spec = { type: "NodePort", clusterIP: world.clusterIp(1), clusterIPs: [world.clusterIp(1)] };
   const objects = [
     ...places,

@@ -6,8 +6,10 @@ import { type Cidr, cidr, contains, type IpFamily, parseIp } from "../base/ip.ts
 import type { AgentConfig } from "../control/config/agent.ts";
 import { defaultProxyConfig, type ProxyConfig } from "../control/config/proxy.ts";
 import { readProxyFile } from "../control/config/read-config.ts";
+import { isFinished } from "../control/controller/scheduler.ts";
 import { externalIpWarnings } from "../control/external-ips.ts";
 import { warningLines } from "../control/fields/warnings.ts";
+import { hostPortsOf } from "../control/host-ports.ts";
 import { WORKLOADS } from "../control/kinds.ts";
 import { type ManifestText, parseManifests } from "../control/manifest/manifest.ts";
 import { withMirroredSlices } from "../control/mirrored-slices.ts";
@@ -106,12 +108,23 @@ export function noteIgnored(objects: readonly KubeObject[]): void {
   for (const object of objects) {
     if (WORKLOADS.includes(object.kind) && !objects.some((each) => each.kind === "Pod"))
       note(`note: ${nameOf(object)}: has no part in this: give its Pods and slices`);
+    if (object.kind === "Pod") noteHostPorts(object as Pod);
     if (object.kind !== "Service") continue;
     const { clusterIP = "", type } = (object as Service).spec;
     if (clusterIP === "" && type !== "ExternalName") {
       note(`note: ${nameOf(object)}: has no clusterIP yet, so no rules: nothing is allocated here`);
     }
   }
+}
+
+/** Without an address nobody can be led to a pod. */
+function noteHostPorts(pod: Pod): void {
+  const { spec, status } = pod;
+  const isServed = (status.podIPs ?? []).length > 0 || isFinished(pod) || spec.hostNetwork === true;
+  const ports = isServed ? [] : hostPortsOf(spec).map((port) => `${port.hostPort}/${port.protocol}`);
+  if (ports.length === 0) return;
+  const what = `host port${ports.length === 1 ? "" : "s"} ${ports.join(", ")}`;
+  note(`note: ${nameOf(pod)}: has no address yet (status.podIPs), so no ${what}: nothing is allocated here`);
 }
 
 function nameOf(object: KubeObject): string {

@@ -276,3 +276,23 @@ t.test("wrong usage: status 2", async (t) => {
     t.equal(stderr.trimEnd().split("\n").length, 1);
   }
 });
+
+t.test("a pod without an address has no host port, and that is said", async (t) => {
+  const pod = (status: string): string => `
+apiVersion: v1
+kind: Pod
+metadata: { name: hp }
+spec: { nodeName: node1, containers: [ { name: c, image: x, ports: [ { containerPort: 80, hostPort: 8088 } ] } ] }
+${status}`;
+  const args = ["--node", "node1", "--from", "192.0.2.9", "--to", "192.168.50.11"];
+  const ask = (path: string) => explain("-f", path, ...args, "--port", "8088", "--protocol", "TCP");
+  const without = ask(file("host-port.yaml", [NODE, pod("")].join("---")));
+  const why = "has no address yet (status.podIPs), so no host port 8088/TCP: nothing is allocated here";
+  t.equal(without.stderr, `note: Pod default/hp: ${why}\n`);
+  t.match(without.stdout, /^ACCEPT: no service claims/m);
+  const addressed = ask(
+    file("host-port-2.yaml", [NODE, pod("status: { podIPs: [ { ip: 10.244.1.3 } ] }")].join("---")),
+  );
+  t.equal(addressed.stderr, "");
+  t.match(addressed.stdout, /^DNAT to 10\.244\.1\.3:80; source kept: hostPort 8088\/TCP of default\/hp$/m);
+});

@@ -63,7 +63,7 @@ function rangesOf(text: string): string[] {
 }
 
 /** At the end of the nat table, which iptables-restore writes as a whole. */
-function withNat(text: string, rules: string): string {
+export function withNat(text: string, rules: string): string {
   const at = text.indexOf("COMMIT", text.indexOf("*nat"));
   return text.slice(0, at) + rules + text.slice(at);
 }

@@ -35,6 +35,7 @@ export interface UpResult {
 
 const LAB_START_MS = 15_000;
 const POLL_MS = 30;
+const NONE_STUCK = { stuck: [] as string[] };
 /** An agent or container that has failed this often in a row will not come up by waiting. */
 const HOPELESS_RESTARTS = 3;
 
@@ -119,7 +120,8 @@ async function startLabProcess(options: UpOptions, paths: LabPaths): Promise<voi
 async function waitUntilReady(options: UpOptions, paths: LabPaths): Promise<LabStatus> {
   const until = Date.now() + options.timeoutMs;
   for (;;) {
-    const status = await labCall<LabStatus>(paths, { path: "/status" });
+    // A lab process of an older version does not know which are stuck.
+    const status = { ...NONE_STUCK, ...(await labCall<LabStatus>(paths, { path: "/status" })) };
     if (status.ready || options.timeoutMs === 0 || isSettled(status)) return status;
     const curable = status.problems.filter((line) => !status.stuck.includes(line));
     options.progress(`lab ${status.lab}: waiting: ${curable[0]}${more(curable)}`);

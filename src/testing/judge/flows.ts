@@ -1,5 +1,6 @@
 // The packets of a scenario: from everybody to everything that a Service might have, and to what none has.
 import type { Service } from "../../control/objects.ts";
+import { hostPortsIn } from "./host-ports.ts";
 import type { Scenario } from "./scenario.ts";
 import { ofFamily, type World } from "./world.ts";
 
@@ -28,11 +29,12 @@ const UNUSED_NODE_PORT = 31_999;
 export function flowsOf(s: Scenario): Flow[] {
   const flows: Flow[] = [];
   for (const { from, entry } of sources(s)) {
-    for (const target of targets(s)) {
+    for (const target of [...targets(s), ...hostPortTargets(s)]) {
       if (target.to !== from || entry === "node") flows.push({ from, entry, ...target });
     }
   }
-  return [...flows, ...vipFlows(s), ...loopbackFlows(s)];
+  const all = [...flows, ...vipFlows(s), ...loopbackFlows(s)];
+  return [...new Map(all.map((flow) => [flowText(flow), flow])).values()];
 }
 
 /** Where a VIP with source ranges is bound to the node, the node speaks to it from it. */
@@ -46,16 +48,21 @@ function vipFlows({ services, world }: Scenario): Flow[] {
 }
 
 /** The node's own programs at its loopback, with a port of the node-port range that nobody has. */
-function loopbackFlows({ services, world, mode }: Scenario): Flow[] {
+function loopbackFlows(s: Scenario): Flow[] {
+  const { services, world, mode } = s;
+  const hostPorts = world.family === 4 ? hostPortKinds(s) : []; // from ::1 no pod takes a packet
   const places = world.family === 4 ? ["127.0.0.1", "127.0.0.5"] : ["::1"];
   const ports = services
     .flatMap(({ spec }) => spec.ports ?? [])
-    .filter(({ nodePort }) => nodePort !== undefined);
+    .filter(({ nodePort }) => nodePort !== undefined)
+    .map(({ nodePort = 0, protocol = "TCP" }) => ({
+      port: nodePort,
+      protocol: protocol as Flow["protocol"],
+    }));
+  const all = [...ports, ...hostPorts];
   const from = places[0];
   return places.flatMap((to) => [
-    ...ports.map(({ nodePort = 0, protocol = "TCP" }) => {
-      return { from, entry: "node" as const, to, port: nodePort, protocol: protocol as Flow["protocol"] };
-    }),
+    ...all.map((port) => ({ from, entry: "node" as const, to, ...port })),
     {
       from,
       entry: "node" as const,
@@ -86,6 +93,24 @@ function sources({ world, seed }: Scenario): Pick<Flow, "from" | "entry">[] {
 
 /** Segments out of the blue: the middle of a connection, its end, an answer that nobody asked for. */
 const STRAY_SEGMENTS = [".", "R", "F.", "S."];
+
+/** The number and protocol of each host port. */
+function hostPortKinds(s: Scenario): Pick<Flow, "port" | "protocol">[] {
+  return hostPortsIn(s).map(({ hostPort, protocol }) => ({
+    port: hostPort,
+    protocol: protocol as Flow["protocol"],
+  }));
+}
+
+/** Host ports, at every address of the node and at another's; TCP where only UDP is served. */
+function hostPortTargets(s: Scenario): Target[] {
+  const { nodeIp, secondIp, gateway, remoteNodeIp } = s.world;
+  const kinds = hostPortKinds(s);
+  const places = [nodeIp, secondIp, gateway, remoteNodeIp];
+  return [...kinds, ...kinds.slice(0, 1).map((kind) => ({ ...kind, protocol: "TCP" as const }))].flatMap(
+    (kind) => places.map((to) => ({ to, ...kind })),
+  );
+}
 
 type Target = Pick<Flow, "to" | "port" | "protocol" | "flags" | "affine">;
 

@@ -4,6 +4,7 @@ import t from "tap";
 import { service, slice } from "../proxy-objects.ts";
 import { Comparison, type Side } from "./compare.ts";
 import { type Flow, flowsOf } from "./flows.ts";
+import { hostPortsIn, placesOf } from "./host-ports.ts";
 import { frameOf, Seen } from "./outcome.ts";
 import { PlaneSide } from "./plane.ts";
 import { type Scenario, scenario } from "./scenario.ts";
@@ -14,7 +15,7 @@ const LINK = { srcMac: "02:00:00:00:00:01", dstMac: "02:00:00:00:00:02" };
 /** The first scenario's nodes and pods, with these Services instead of its own. */
 function withServices(...objects: (ReturnType<typeof service> | ReturnType<typeof slice>)[]): Scenario {
   const base = scenario(2, "iptables", V4);
-  const places = base.objects.filter(({ kind }) => kind === "Node" || kind === "Pod");
+  const places = placesOf(base);
   const services = objects.filter(
     (object): object is ReturnType<typeof service> => object.kind === "Service",
   );
@@ -36,6 +37,31 @@ t.test("a seed makes the same scenario and the same packets again", async (t) =>
       t.strictSame(scenario(5, mode, world), scenario(5, mode, world));
       t.notSame(scenario(5, mode, world).objects, scenario(6, mode, world).objects);
       t.ok(flowsOf(scenario(5, mode, world)).length > 40);
+    }
+  }
+});
+
+t.test("host ports come up in every way, and are asked for at every address", async (t) => {
+  for (const world of [V4, V6]) {
+    const all = Array.from({ length: 60 }, (_, i) => scenario(i + 1, "iptables", world));
+    const seen = new Set<string>();
+    for (const s of all) {
+      for (const { protocol, hostIP, hostPort } of hostPortsIn(s)) {
+        seen.add(protocol).add(hostIP);
+        const nodePorts = s.services.flatMap(({ spec }) => (spec.ports ?? []).map((port) => port.nodePort));
+        if (nodePorts.includes(hostPort)) seen.add("beside a node port");
+        const asked = flowsOf(s).filter((one) => one.port === hostPort && one.protocol === protocol);
+        t.ok(asked.some(({ to, entry }) => to === world.nodeIp && entry === "node"));
+        t.ok(asked.some(({ to, entry }) => to === world.secondIp && entry === "uplink"));
+        t.ok(
+          asked.some(
+            ({ to, entry, from }) => to === world.gateway && entry === "pod" && from === world.pods[0],
+          ),
+        );
+      }
+    }
+    for (const what of ["TCP", "UDP", "SCTP", "", world.nodeIp, world.secondIp, "beside a node port"]) {
+      t.ok(seen.has(what), `${what} in IPv${world.family}`);
     }
   }
 });

@@ -4,6 +4,7 @@
 import type { EndpointSlice, KubeObject, Service } from "../../control/objects.ts";
 import { Prng } from "../prng.ts";
 import { type EndpointShape, node, service, slice } from "../proxy-objects.ts";
+import { withHostPorts } from "./host-ports.ts";
 import { otherFamily, type World } from "./world.ts";
 
 export type JudgedMode = "iptables" | "nftables";
@@ -28,7 +29,7 @@ const PORT_NUMBERS = [8080, 8080, 9090];
 const ZONES = ["a", "b"];
 
 export function scenario(seed: number, mode: JudgedMode, world: World): Scenario {
-  return new Drawer(seed, mode, world).draw();
+  return withHostPorts(new Drawer(seed, mode, world).draw());
 }
 
 class Drawer {

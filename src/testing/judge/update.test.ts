@@ -1,4 +1,5 @@
 import t from "tap";
+import type { KubeObject } from "../../control/objects.ts";
 import { service, slice } from "../proxy-objects.ts";
 import { type Scenario, scenario } from "./scenario.ts";
 import { later, servingEndpoints, staleEntry } from "./update.ts";
@@ -49,4 +50,23 @@ t.test("entries are stale whose endpoint no longer serves, whatever they were ad
     staleEntry(entry("10.96.0.10", 53, "10.244.1.2"), before, now)?.join(" "),
     "--orig-src 10.244.1.9 --orig-dst 10.96.0.10 --sport 999 --dport 53",
   );
+});
+
+t.test("entries of a host port are stale once it leads elsewhere, whatever their address", async (t) => {
+  const held = (containerPort: number): Scenario => {
+    const s = clusterOf();
+    const ports = [{ containerPort, hostPort: 53, protocol: "UDP" }];
+    const pod = {
+      kind: "Pod",
+      metadata: { name: "hp", namespace: "ns" },
+      spec: { nodeName: "node1", containers: [{ name: "c", ports }] },
+      status: { podIPs: [{ ip: "10.244.1.2" }] },
+    };
+    return { ...s, objects: [pod as unknown as KubeObject], services: [] };
+  };
+  const line = entry("192.168.50.11", 53, "10.244.1.2");
+  t.ok(staleEntry(line, held(8080), held(9090)));
+  t.notOk(staleEntry(line, held(8080), held(8080)));
+  t.notOk(staleEntry(entry("192.168.50.11", 54, "10.244.1.2"), held(8080), held(9090)));
+  t.ok([...servingEndpoints(held(9090))].includes("10.244.1.2:9090"));
 });

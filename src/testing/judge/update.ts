@@ -4,6 +4,7 @@
 import { formatIp, ip } from "../../base/ip.ts";
 import type { EndpointSlice, KubeObject, Service } from "../../control/objects.ts";
 import { Prng } from "../prng.ts";
+import { hostPortEndpoints, laterHostPorts, udpHostPorts } from "./host-ports.ts";
 import type { Scenario } from "./scenario.ts";
 import { ofFamily, type World } from "./world.ts";
 
@@ -17,7 +18,11 @@ export function later(s: Scenario): Scenario {
     if (object.kind === "Service") return gone.includes(object.metadata.name) ? [] : [object];
     return object.kind === "EndpointSlice" ? [changed(object as EndpointSlice, s.world, random)] : [object];
   });
-  return { ...s, objects, services: s.services.filter(({ metadata }) => !gone.includes(metadata.name)) };
+  return {
+    ...s,
+    objects: laterHostPorts(objects, s.seed),
+    services: s.services.filter(({ metadata }) => !gone.includes(metadata.name)),
+  };
 }
 
 function changed(slice: EndpointSlice, world: World, random: Prng): EndpointSlice {
@@ -47,9 +52,10 @@ function changedEndpoint(endpoint: Endpoint, random: Prng): Endpoint[] {
   }
 }
 
-/** "10.244.1.2:8080" of everything that still serves some Service. */
+/** "10.244.1.2:8080" of everything that still serves some Service or host port. */
 export function servingEndpoints(s: Scenario): Set<string> {
-  return new Set(s.services.flatMap((service) => [...endpointsOf(s, service).values()].flat()));
+  const ofServices = s.services.flatMap((service) => [...endpointsOf(s, service).values()].flat());
+  return new Set([...ofServices, ...hostPortEndpoints(s)]);
 }
 
 /** By port name: the endpoints that serve, terminating ones among them. */
@@ -74,9 +80,12 @@ export function staleEntry(line: string, before: Scenario, now: Scenario): strin
   const all = [...line.matchAll(/\b(src|dst|sport|dport)=(\S+)/g)].map((m) => m[2]);
   if (!line.startsWith("udp") || all.length < 8) return undefined;
   const [src, dst, sport, dport, replySrc, , replySport] = all;
+  const words = ["--orig-src", src, "--orig-dst", dst, "--sport", sport, "--dport", dport];
+  // portmap deletes by the port alone.
+  if (udpHostPorts(before).get(Number(dport)) !== udpHostPorts(now).get(Number(dport))) return words;
   const serving = servingAt(formatIp(ip(dst)), Number(dport), before, now);
   if (serving === undefined || serving.has(`${formatIp(ip(replySrc))}:${replySport}`)) return undefined;
-  return ["--orig-src", src, "--orig-dst", dst, "--sport", sport, "--dport", dport];
+  return words;
 }
 
 /** Endpoints that serve this address and port; undefined: no Service has it or had it. */
