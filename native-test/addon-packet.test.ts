@@ -1,6 +1,7 @@
 // AF_PACKET sockets over a veth pair: what one end sends, the other receives. Needs root.
 import t from "tap";
-import { IoKind, PacketFlag } from "../src/native/binding.ts";
+import { IoKind } from "../src/base/addon.ts";
+import { PacketFlag } from "../src/native/binding.ts";
 import { concat } from "../src/testing/bytes.ts";
 import { tcpFrame, udpFrame } from "../src/testing/frame-builder.ts";
 import { Frames, NO_VNET, native, type Received, SLOT_BYTES } from "./support/frames.ts";

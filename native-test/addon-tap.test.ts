@@ -2,7 +2,8 @@
 import { readlinkSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import t from "tap";
-import { IoKind, TapFlag } from "../src/native/binding.ts";
+import { IoKind } from "../src/base/addon.ts";
+import { TapFlag } from "../src/native/binding.ts";
 import { Frames, native } from "./support/frames.ts";
 import { Namespaces } from "./support/namespaces.ts";
 import { run, start } from "./support/process.ts";

@@ -2,7 +2,8 @@
 // socket. The rules in src/native/batch-io.c were written down from this; the test keeps them true. Needs
 // root.
 import t from "tap";
-import { IoKind, PacketFlag, TapFlag } from "../src/native/binding.ts";
+import { IoKind } from "../src/base/addon.ts";
+import { PacketFlag, TapFlag } from "../src/native/binding.ts";
 import { fromHex } from "../src/testing/bytes.ts";
 import { Frames, NO_VNET, native, type Received } from "./support/frames.ts";
 import { Namespaces } from "./support/namespaces.ts";

@@ -2,10 +2,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import t from "tap";
+import { IoKind } from "../src/base/addon.ts";
 import { PortRole } from "../src/dataplane/port.ts";
 import { PacketSocket } from "../src/device/packet-socket.ts";
 import { Tap } from "../src/device/tap.ts";
-import { IoKind, TapOffload } from "../src/native/binding.ts";
+import { TapOffload } from "../src/native/binding.ts";
 import { concat } from "../src/testing/bytes.ts";
 import { tcpFrame, udpFrame } from "../src/testing/frame-builder.ts";
 import { Frames, native, type Received } from "./support/frames.ts";

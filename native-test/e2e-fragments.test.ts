@@ -4,7 +4,8 @@
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import t, { type Test } from "tap";
-import { IoKind, PacketFlag } from "../src/native/binding.ts";
+import { IoKind } from "../src/base/addon.ts";
+import { PacketFlag } from "../src/native/binding.ts";
 import { fragmentsOf6 } from "../src/testing/dual-stack.ts";
 import { fragmentOf, fragmentsOf } from "../src/testing/fragment-frames.ts";
 import { udpFrame } from "../src/testing/frame-builder.ts";

@@ -4,7 +4,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import t from "tap";
-import { IoKind } from "../src/native/binding.ts";
+import { IoKind } from "../src/base/addon.ts";
 import { echoFrame } from "../src/testing/frame-builder.ts";
 import { Frames, native } from "./support/frames.ts";
 import { cannotRun, TestLab } from "./support/lab.ts";

@@ -4,9 +4,10 @@
 // none runs out.
 import { spawnSync } from "node:child_process";
 import t from "tap";
+import { IoKind } from "../src/base/addon.ts";
 import * as conntrack from "../src/dataplane/table/conntrack.ts";
 import { SCTP_STATE_NAMES } from "../src/dataplane/table/conntrack-sctp.ts";
-import { IoKind, TapFlag } from "../src/native/binding.ts";
+import { TapFlag } from "../src/native/binding.ts";
 import { parseConntrackLine } from "../src/observe/conntrack-format.ts";
 import { viewOf } from "../src/testing/bytes.ts";
 import * as build from "../src/testing/frame-builder.ts";

@@ -5,7 +5,8 @@
 import { type ChildProcess, fork, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { IoKind, TapFlag } from "../../src/native/binding.ts";
+import { IoKind } from "../../src/base/addon.ts";
+import { TapFlag } from "../../src/native/binding.ts";
 import type { Flow } from "../../src/testing/judge/flows.ts";
 import { frameOf, Seen } from "../../src/testing/judge/outcome.ts";
 import { type Shot, setLink } from "../../src/testing/judge/plane.ts";

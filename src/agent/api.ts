@@ -9,7 +9,8 @@ import { ConntrackFilterError, createConntrackFilter } from "../observe/conntrac
 import { createEventFilter, streamConntrackEvents } from "./conntrack-events.ts";
 import { liveConnections } from "./conntrack-view.ts";
 import type { Plane } from "./plane.ts";
-import { SHOW_TABLES, type ShowSources, show } from "./show.ts";
+import { type ShowSources, show } from "./show.ts";
+import { SHOW_TABLES } from "./show-tables.ts";
 import { type StreamNames, streamCapture, streamTrace } from "./stream-capture.ts";
 import type { Watching } from "./watching.ts";
 

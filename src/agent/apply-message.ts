@@ -1,8 +1,10 @@
 /** Applies one message of the main thread to the plane's tables. Cold, in the worker, between two batches. */
+
+import type { IoKind } from "../base/addon.ts";
 import { createBpfProgram } from "../base/bpf-program.ts";
 import { Event } from "../dataplane/counters.ts";
 import * as engine from "../dataplane/engine.ts";
-import type { IoKind, PortRole } from "../dataplane/port.ts";
+import type { PortRole } from "../dataplane/port.ts";
 import { RecordRing } from "../dataplane/record-ring.ts";
 import * as conntrack from "../dataplane/table/conntrack.ts";
 import { LocalAddresses } from "../dataplane/table/local-addresses.ts";

@@ -2,8 +2,9 @@
  * The engine as every host runs it: the worker, the main thread (libpcap), replay and explain, tests and benchmarks. What
  * is not the host's to choose is chosen here, once; a host that made its own engine had other tables before long.
  */
+
+import type { Io, Offload } from "../base/addon.ts";
 import * as engine from "../dataplane/engine.ts";
-import type { Io, Offload } from "../dataplane/port.ts";
 import { Affinity } from "../dataplane/table/affinity.ts";
 import * as conntrack from "../dataplane/table/conntrack.ts";
 import { PendingConnections } from "../dataplane/table/pending-connections.ts";

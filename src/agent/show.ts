@@ -36,18 +36,6 @@ export interface ShowSources {
   missed: () => Map<number, number>;
 }
 
-export const SHOW_TABLES = [
-  "fdb",
-  "neighbors",
-  "routes",
-  "services",
-  "policies",
-  "vteps",
-  "ports",
-  "counters",
-  "drops",
-] as const;
-
 export function show(table: string, s: ShowSources): Row[] | null {
   switch (table) {
     case "fdb":

@@ -3,7 +3,8 @@
 import { readFile } from "node:fs/promises";
 import { type LabSpec, TestLab } from "../../native-test/support/lab.ts";
 import { client, NODE_PORT, pod, service } from "../../native-test/support/objects.ts";
-import { IoKind, loadNative, type Native, PacketFlag } from "../native/binding.ts";
+import { IoKind } from "../base/addon.ts";
+import { loadNative, type Native, PacketFlag } from "../native/binding.ts";
 import { tcpFrame } from "../testing/frame-builder.ts";
 import { Prng } from "../testing/prng.ts";
 import * as checksum from "../wire/checksum.ts";

@@ -1,5 +1,5 @@
 // A port for benchmarks: every frame it "receives" is a copy of one template, what is sent to it goes nowhere.
-import type { Io } from "../dataplane/port.ts";
+import type { Io } from "../base/addon.ts";
 
 /** Bytes of the virtio-net header before a frame. */
 export const VIRTIO = 10;

@@ -1,6 +1,7 @@
 // podwire completion bash|zsh|fish: a script that asks `podwire __complete WORDS…` for every proposal, so that names
 // come from the running lab.
 import { Argument, type Command } from "commander";
+import { SHOW_TABLES } from "../agent/show-tables.ts";
 import { labsWithState } from "../lab/state-dir.ts";
 import { OUTPUT_FORMS, print } from "./context.ts";
 import { runningLab } from "./running-lab.ts";
@@ -121,7 +122,7 @@ async function argument(verb: string, words: string[]): Promise<string[]> {
     case "delete":
       return words.length === 0 ? KIND_WORDS : namesOf(words[0]);
     case "show":
-      return words.length === 0 ? [...(await import("./show.ts")).TABLES] : [];
+      return words.length === 0 ? [...SHOW_TABLES] : [];
     case "completion":
       return words.length === 0 ? Object.keys(SCRIPTS) : [];
     case "replay":

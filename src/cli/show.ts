@@ -1,20 +1,9 @@
 // podwire show TABLE [--node NODE]: the live tables of the agents.
 import { Argument, type Command } from "commander";
+import { SHOW_TABLES } from "../agent/show-tables.ts";
 import { globals, note, printData } from "./context.ts";
 import { agentsOf, callAgent, runningLab } from "./running-lab.ts";
 import type { Column } from "./table.ts";
-
-export const TABLES = [
-  "fdb",
-  "neighbors",
-  "routes",
-  "services",
-  "policies",
-  "vteps",
-  "ports",
-  "counters",
-  "drops",
-] as const;
 
 type Row = Record<string, unknown>;
 
@@ -22,7 +11,7 @@ export function register(program: Command): void {
   program
     .command("show")
     .description("the live tables of a node")
-    .addArgument(new Argument("<table>", "which one").choices(TABLES))
+    .addArgument(new Argument("<table>", "which one").choices(SHOW_TABLES))
     .option("--node <name>", "only this node (default: all)")
     .action(async (table: string, flags: { node?: string }, command: Command) => {
       const lab = runningLab(globals(command));

@@ -4,6 +4,8 @@
  * a turn. The plane's one `try` is here: an exception below it is our bug, is counted as INTERNAL_ERROR, and costs
  * the batch's remaining packets nothing.
  */
+
+import type { Io, Offload } from "../base/addon.ts";
 import { createPin, type MaybePinned } from "../base/maybe-pinned.ts";
 import { type Counters, clearPort, countPort, Event, PortCounter } from "./counters.ts";
 import { DropReason } from "./drop-reason.ts";
@@ -11,7 +13,7 @@ import { describeExpired } from "./fragment-timeout.ts";
 import * as probe from "./neighbor-probe.ts";
 import { HEADROOM, SLOT_ROOM, SLOT_STRIDE } from "./packet.ts";
 import { receive, sendRefusal } from "./pipeline.ts";
-import type { Io, Offload, Port, PortRole } from "./port.ts";
+import type { Port, PortRole } from "./port.ts";
 import { redialDue } from "./redial.ts";
 import { resetIdle } from "./reset-idle.ts";
 import * as pool from "./slot-pool.ts";

@@ -4,11 +4,7 @@
  * batches (`fd >= 0`); the others implement `receive` and `transmit` themselves.
  */
 
-import type { MaybePinned, Pins } from "../base/maybe-pinned.ts";
-
-/** How the bytes of a port are laid out for the addon's receive/transmit. */
-export const IoKind = Object.freeze({ TAP_VNET: 0, PACKET_VNET: 1, TAP: 2, PACKET: 3 } as const);
-export type IoKind = (typeof IoKind)[keyof typeof IoKind];
+import type { IoKind } from "../base/addon.ts";
 
 /** What a port is to the node. */
 export const PortRole = Object.freeze({ POD: 0, HOST: 1, UPLINK: 2 } as const);
@@ -36,59 +32,4 @@ export interface Port {
   /** Sends one frame; its virtio-net header lies 10 bytes before it. Returns 0 or -errno. */
   transmit?(arena: Uint8Array, off: number, len: number): number;
   close?(): void;
-}
-
-/** The addon's part of the engine: batches, waiting, and the few byte loops that C does faster. */
-export interface Io extends Pins {
-  receive(
-    fd: number,
-    kind: number,
-    arena: MaybePinned<Uint8Array>,
-    offs: MaybePinned<Int32Array>,
-    lens: MaybePinned<Int32Array>,
-    first: number,
-    max: number,
-    slotBytes: number,
-    byteBudget: number,
-  ): number;
-  transmit(
-    fds: MaybePinned<Int32Array>,
-    kinds: MaybePinned<Int32Array>,
-    arena: MaybePinned<Uint8Array>,
-    offs: MaybePinned<Int32Array>,
-    lens: MaybePinned<Int32Array>,
-    count: number,
-    results: MaybePinned<Int32Array>,
-  ): number;
-}
-
-/** Pure byte work over the arena: the addon's, or its TypeScript twin (wire/offload.ts). */
-export interface Offload extends Pins {
-  checksum(arena: MaybePinned<Uint8Array>, off: number, len: number, seed: number): number;
-  copyChecksum(arena: MaybePinned<Uint8Array>, dst: number, src: number, len: number, seed: number): number;
-  segmentTcp(
-    arena: MaybePinned<Uint8Array>,
-    frame: number,
-    frameLen: number,
-    l3: number,
-    l4: number,
-    gsoSize: number,
-    payloadFrom: number,
-    out: number,
-    outBytes: number,
-    prefix: number,
-    prefixLen: number,
-    result: MaybePinned<Int32Array>,
-  ): number;
-  coalesce(
-    arena: MaybePinned<Uint8Array>,
-    payload: number,
-    payloadLen: number,
-    stride: number,
-    prefixLen: number,
-    out: number,
-    outBytes: number,
-    desc: MaybePinned<Int32Array>,
-    maxDesc: number,
-  ): number;
 }

@@ -4,11 +4,11 @@
  * ones (routes, vteps, address sets) are replaced as a whole, services are patched one service port at a time.
  */
 
+import type { Offload } from "../base/addon.ts";
 import { createPin, type MaybePinned } from "../base/maybe-pinned.ts";
 import * as ftp from "../wire/ftp.ts";
 import type { Counters } from "./counters.ts";
 import { Packet } from "./packet.ts";
-import type { Offload } from "./port.ts";
 import type { SlotPool } from "./slot-pool.ts";
 import type { Affinity } from "./table/affinity.ts";
 import type { Conntrack } from "./table/conntrack.ts";

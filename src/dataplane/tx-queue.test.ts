@@ -1,9 +1,10 @@
 // What is queued leaves in order at each port, in one call of the addon; what a device refuses is counted at
 // its port.
 import t from "tap";
+import { type Io, IoKind } from "../base/addon.ts";
 import { Counters, PortCounter, portCounter } from "./counters.ts";
 import { DropReason } from "./drop-reason.ts";
-import { type Io, IoKind, type Port, PortRole } from "./port.ts";
+import { type Port, PortRole } from "./port.ts";
 import * as pool from "./slot-pool.ts";
 import { SlotPool } from "./slot-pool.ts";
 import * as tx from "./tx-queue.ts";

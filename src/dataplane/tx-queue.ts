@@ -3,10 +3,12 @@
  * into the addon for all ports. A frame's bytes must not change between the two; flooding queues one frame
  * for several ports, everything else queues a frame once.
  */
+
+import type { Io } from "../base/addon.ts";
 import { createPin, type MaybePinned } from "../base/maybe-pinned.ts";
 import { type Counters, countPort, PortCounter } from "./counters.ts";
 import { DropReason } from "./drop-reason.ts";
-import type { Io, Port } from "./port.ts";
+import type { Port } from "./port.ts";
 import { release, type SlotPool } from "./slot-pool.ts";
 
 const EAGAIN = 11;

@@ -1,13 +1,13 @@
 // Ports that need no kernel, and how a device that cannot be opened says so.
 import t from "tap";
+import { IoKind } from "../base/addon.ts";
 import { PortRole } from "../dataplane/port.ts";
-import { IoKind, type Native } from "../native/binding.ts";
+import type { Native } from "../native/binding.ts";
 import { dirty } from "../testing/bytes.ts";
 import { frameOf, vnetHeaderOf } from "./frame-queue.ts";
 import { createMemoryPair } from "./memory-pair.ts";
 import { PacketSocket } from "./packet-socket.ts";
 import { PcapUplink } from "./pcap-uplink.ts";
-import { ReplayPort } from "./replay.ts";
 import { Tap } from "./tap.ts";
 
 const OFFS = Int32Array.of(128, 1128, 2128, 3128);
@@ -71,22 +71,6 @@ t.test("a long stream through a queue keeps its order", async (t) => {
   }
   t.ok(isInOrder);
   t.ok(next > 8000);
-});
-
-t.test("a replay hands out its frames once, in order, and keeps what is sent to it", async (t) => {
-  const port = new ReplayPort("capture", [frame(60), frame(70), frame(5000), frame(80)]);
-  const arena = dirty(4000);
-  const lens = new Int32Array(4);
-  t.equal(port.receive(arena, OFFS, lens, 0, 2, ROOM), 2);
-  t.strictSame([...lens.subarray(0, 2)], [60, 70]);
-  t.equal(port.remaining, 2);
-  t.equal(port.receive(arena, OFFS, lens, 0, 4, ROOM), 1);
-  t.equal(lens[0], 80);
-  t.equal(port.dropped, 1, "larger than a slot");
-  t.equal(port.receive(arena, OFFS, lens, 0, 4, ROOM), 0);
-  port.transmit(arena, 128, 80);
-  t.strictSame(port.sent, [frame(80)]);
-  t.equal(port.sentStored[0].length, 90);
 });
 
 /** An addon whose functions return what the test says; everything else succeeds. */

@@ -1,7 +1,8 @@
 // Two ports joined by two queues: what one transmits the other receives. For tests and for running several
 // data planes in one process without a kernel. vnet headers pass through unchanged, as over a veth pair.
+
+import { IoKind } from "../base/addon.ts";
 import { type Port, PortRole } from "../dataplane/port.ts";
-import { IoKind } from "../native/binding.ts";
 import { FrameQueue, frameOf, type StoredFrame, storeFrame, storeFromArena } from "./frame-queue.ts";
 
 const ENOBUFS = 105;

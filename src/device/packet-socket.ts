@@ -1,8 +1,10 @@
 // An AF_PACKET socket: the agent's end of the node's network card. It sees every frame that comes in (VLAN
 // tags put back), not those it sent itself, and carries superframes in both directions by the vnet header.
 // The kernel must have no address on the interface: it would answer what we answer.
+
+import { IoKind } from "../base/addon.ts";
 import type { Port, PortRole } from "../dataplane/port.ts";
-import { IoKind, type Native, PacketFlag } from "../native/binding.ts";
+import { type Native, PacketFlag } from "../native/binding.ts";
 import { openError } from "./device-error.ts";
 
 export interface PacketSocketOptions {

@@ -16,8 +16,9 @@
 //   address.
 // - Cap writes each frame to a Buffer it does not keep alive: both hang on this object.
 import { isMainThread } from "node:worker_threads";
+import { IoKind } from "../base/addon.ts";
 import type { Port, PortRole } from "../dataplane/port.ts";
-import { IoKind, type Native } from "../native/binding.ts";
+import type { Native } from "../native/binding.ts";
 import * as plainFrames from "../wire/plain-frames.ts";
 import { DeviceError, openError } from "./device-error.ts";
 import { FrameQueue, storeFrame } from "./frame-queue.ts";

@@ -2,8 +2,10 @@
 // namespace, ours is a descriptor that the addon reads and writes in batches, superframes and partial
 // checksums included. A persistent device outlives the agent with its addresses and routes; offloads and the
 // size of the vnet header do not, so opening sets them every time.
+
+import { IoKind } from "../base/addon.ts";
 import type { Port, PortRole } from "../dataplane/port.ts";
-import { errnoName, IoKind, type Native, TapFlag, TapOffload } from "../native/binding.ts";
+import { errnoName, type Native, TapFlag, TapOffload } from "../native/binding.ts";
 import { DeviceError, openError } from "./device-error.ts";
 
 export interface TapOptions {

@@ -4,7 +4,8 @@ import { type AddressInfo, connect, createServer } from "node:net";
 import { Worker } from "node:worker_threads";
 import * as fc from "fast-check";
 import t from "tap";
-import { errnoName, IoKind, loadNative } from "./binding.ts";
+import { IoKind } from "../base/addon.ts";
+import { errnoName, loadNative } from "./binding.ts";
 
 const native = loadNative();
 const clock = new Float64Array(2);

@@ -7,6 +7,7 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { getSystemErrorName } from "node:util";
+import type { Io, Offload } from "../base/addon.ts";
 import type { MaybePinned } from "../base/maybe-pinned.ts";
 
 /** openTap flags. */
@@ -27,11 +28,7 @@ export const TapOffload = Object.freeze({
   USO4: 0x20,
   USO6: 0x40,
 } as const);
-/** How receive and transmit treat a descriptor. Without a vnet header C writes a zero one on receive. */
-export const IoKind = Object.freeze({ TAP_VNET: 0, PACKET_VNET: 1, TAP: 2, PACKET: 3 } as const);
-export type IoKind = (typeof IoKind)[keyof typeof IoKind];
-
-export interface Native {
+export interface Native extends Io, Offload {
   /**
    * Looks a typed array's memory up once and for all: what comes back stands for it in every call that takes a
    * MaybePinned, and costs less there. It keeps the memory, which must not be transferred to another thread.
@@ -91,69 +88,10 @@ export interface Native {
   threadCpuUs(): number;
 
   /**
-   * Up to `max` frames from fd: frame i goes to offs[first+i] (vnet header at -10), its bytes without that
-   * header to lens[first+i]. slotBytes: room from an offset to the end of its slot. Ends at EAGAIN, max, or
-   * once byteBudget is used up. A frame that fills its slot may be cut short: it is dropped and counted
-   * (`droppedOnReceive`).
-   */
-  receive(
-    fd: number,
-    kind: number,
-    arena: MaybePinned<Uint8Array>,
-    offs: MaybePinned<Int32Array>,
-    lens: MaybePinned<Int32Array>,
-    first: number,
-    max: number,
-    slotBytes: number,
-    byteBudget: number,
-  ): number;
-  /**
    * Frames this process dropped in `receive`: larger than the slot, or of a GSO kind a vnet header cannot
    * express.
    */
   droppedOnReceive(): number;
-  /** Sends frame i to fds[i] as kinds[i]; results[i] = 0 or -errno. Returns the number sent. */
-  transmit(
-    fds: MaybePinned<Int32Array>,
-    kinds: MaybePinned<Int32Array>,
-    arena: MaybePinned<Uint8Array>,
-    offs: MaybePinned<Int32Array>,
-    lens: MaybePinned<Int32Array>,
-    count: number,
-    results: MaybePinned<Int32Array>,
-  ): number;
-
-  /** Folded one's complement sum as a big-endian number, not inverted (RFC 1071). Twin: wire/offload.ts. */
-  checksum(arena: MaybePinned<Uint8Array>, off: number, len: number, seed: number): number;
-  /** The same sum while copying len bytes from src to dst. The regions must not overlap. */
-  copyChecksum(arena: MaybePinned<Uint8Array>, dst: number, src: number, len: number, seed: number): number;
-  /** Cuts a TCP superframe into finished segments; see wire/offload.ts for every rule. */
-  segmentTcp(
-    arena: MaybePinned<Uint8Array>,
-    frame: number,
-    frameLen: number,
-    l3: number,
-    l4: number,
-    gsoSize: number,
-    payloadFrom: number,
-    out: number,
-    outBytes: number,
-    prefix: number,
-    prefixLen: number,
-    result: MaybePinned<Int32Array>,
-  ): number;
-  /** Joins finished TCP segments into superframes; see wire/offload.ts for every rule. */
-  coalesce(
-    arena: MaybePinned<Uint8Array>,
-    payload: number,
-    payloadLen: number,
-    stride: number,
-    prefixLen: number,
-    out: number,
-    outBytes: number,
-    desc: MaybePinned<Int32Array>,
-    maxDesc: number,
-  ): number;
 }
 
 let loaded: Native | undefined;

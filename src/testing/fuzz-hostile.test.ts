@@ -3,8 +3,8 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import t, { type Test } from "tap";
+import type { Offload } from "../base/addon.ts";
 import { HEADROOM, SLOT_STRIDE } from "../dataplane/packet.ts";
-import type { Offload } from "../dataplane/port.ts";
 import { loadNative } from "../native/binding.ts";
 import * as twin from "../wire/offload.ts";
 import { toHex } from "./bytes.ts";

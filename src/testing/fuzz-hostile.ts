@@ -5,6 +5,8 @@
 
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import type { Offload } from "../base/addon.ts";
+import { IoKind } from "../base/addon.ts";
 import { Event, PortCounter, portCounter } from "../dataplane/counters.ts";
 import { DROP_REASONS, DropReason } from "../dataplane/drop-reason.ts";
 import * as engine from "../dataplane/engine.ts";
@@ -12,11 +14,10 @@ import { BATCH } from "../dataplane/engine.ts";
 import type { Packet } from "../dataplane/packet.ts";
 import { HEADROOM, SLOT_STRIDE } from "../dataplane/packet.ts";
 import { receive } from "../dataplane/pipeline.ts";
-import type { Offload, Port, PortRole } from "../dataplane/port.ts";
+import type { Port, PortRole } from "../dataplane/port.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import * as tx from "../dataplane/tx-queue.ts";
 import { Verdict } from "../dataplane/verdict.ts";
-import { IoKind } from "../native/binding.ts";
 import * as vnet from "../wire/virtio-net.ts";
 import { toHex } from "./bytes.ts";
 import * as build from "./frame-builder.ts";

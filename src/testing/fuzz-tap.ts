@@ -5,7 +5,8 @@
 import { readFile } from "node:fs/promises";
 import { TestLab } from "../../native-test/support/lab.ts";
 import { client, pod, service } from "../../native-test/support/objects.ts";
-import { IoKind, loadNative, type Native, PacketFlag } from "../native/binding.ts";
+import { IoKind } from "../base/addon.ts";
+import { loadNative, type Native, PacketFlag } from "../native/binding.ts";
 import { Corpus, Delivery, deliver } from "./fuzz-corpus.ts";
 import { createNode } from "./fuzz-pipeline.ts";
 

@@ -151,17 +151,13 @@ function probeIpv6(view: DataView, off: number, end: number): void {
 }
 
 function probeNdp(view: DataView, off: number, end: number): void {
-  if (icmpv6.isWellFormed(view, off, end)) ndp.findOption(view, off, end, ndp.OPTION_PREFIX);
+  if (icmpv6.isWellFormed(view, off, end)) ndp.findOption(view, off, end, ndp.OPTION_TARGET_LINK);
   if (!ndp.isWellFormed(view, off, end)) return;
   const kind = icmpv6.type(view, off);
   const hasTarget = kind === icmpv6.TYPE_NEIGHBOR_SOLICITATION || kind === icmpv6.TYPE_NEIGHBOR_ADVERTISEMENT;
   if (hasTarget) ndp.targetWord(view, off, 3);
   const link = ndp.findOption(view, off, end, ndp.OPTION_SOURCE_LINK);
   if (link >= 0) ndp.linkLo(view, link);
-  const prefix = ndp.findOption(view, off, end, ndp.OPTION_PREFIX);
-  if (prefix >= 0) ndp.prefixWord(view, prefix, 3);
-  const mtu = ndp.findOption(view, off, end, ndp.OPTION_MTU);
-  if (mtu >= 0) ndp.optionMtu(view, mtu);
 }
 
 function probeSctp(view: DataView, off: number, end: number): void {

@@ -1,35 +1,23 @@
 // Hot subject of the plane's longer ways: connections that begin, are translated, masqueraded and end,
 // fragments joined and cut, ICMP errors made and translated, ARP, early drop in a full table. A pod that does
 // nothing but open connections must not wake the collector either.
+
 import { Event } from "../dataplane/counters.ts";
 import * as engine from "../dataplane/engine.ts";
-import type { Io } from "../dataplane/port.ts";
 import { Conntrack, H_EVENT_READERS } from "../dataplane/table/conntrack.ts";
 import { Scheduler } from "../dataplane/table/schedule.ts";
-import { setWord } from "./adjust-sum.ts";
 import { fragmentsOf } from "./fragment-frames.ts";
 import * as build from "./frame-builder.ts";
 import type { HotSubject } from "./hot-subject.ts";
 import * as chunk from "./sctp-chunks.ts";
+import { NEVER, type Template, TemplateIo } from "./template-io.ts";
 import { macOf } from "./test-cluster.ts";
 import { CLIENT, CLIENT_MAC, pathTo } from "./test-fabric.ts";
 import { TestNode } from "./test-node.ts";
 
 const [POD2, POD3, VIP] = ["10.244.1.2", "10.244.1.3", "10.96.0.10"];
-const VNET_BYTES = 10;
 const SOURCE_PORT_AT = 34; // of a TCP or UDP frame without IP options
-const PROTO_AT = 23;
-const UDP = 17;
-const UDP_SUM_AT = 40;
-const TCP_SUM_AT = 50;
-const NEVER = -1;
 const SCHEDULERS = Object.values(Scheduler).slice(1);
-
-export interface Template {
-  readonly frame: Uint8Array;
-  /** Where each copy gets a number of its own, two bytes; NEVER: all are alike. */
-  readonly varyAt: number;
-}
 
 export const fixed = (frame: Uint8Array): Template => ({ frame, varyAt: NEVER });
 export const fresh = (frame: Uint8Array): Template => ({ frame, varyAt: SOURCE_PORT_AT });
@@ -65,7 +53,7 @@ export function varyingSubject(
   traffic: ReadonlyMap<number, readonly Template[]>,
   wanted: readonly number[],
 ): HotSubject {
-  const io = new VaryingIo(traffic);
+  const io = new TemplateIo(traffic);
   Object.assign(node.engine, { io });
   Object.assign(node.engine.tx, { io });
   for (const { id } of node.ports.values()) node.engine.ports.fd[id] = id;
@@ -136,64 +124,4 @@ function createTraffic(node: TestNode): Map<number, readonly Template[]> {
 /** The fragmented query as the endpoint got it, for its ICMP error to quote. */
 function quotedQuery(node: TestNode): Uint8Array {
   return build.udpFrame({ ...pathTo(node, POD2, POD3), dstPort: 5353, payload: 30 });
-}
-
-/** Each receive delivers the port's templates once, every copy that varies with the next number. */
-class VaryingIo implements Io {
-  readonly #stored: (readonly Uint8Array[])[] = [];
-  readonly #varyAt: Int32Array[] = [];
-  readonly #sumAt: Int32Array[] = [];
-  readonly #next = new Int32Array(1);
-
-  constructor(traffic: ReadonlyMap<number, readonly Template[]>) {
-    for (const [id, templates] of traffic) {
-      this.#stored[id] = templates.map(({ frame }) =>
-        Uint8Array.from([...new Uint8Array(VNET_BYTES), ...frame]),
-      );
-      this.#varyAt[id] = Int32Array.from(templates, ({ varyAt }) => varyAt);
-      this.#sumAt[id] = Int32Array.from(templates, ({ frame }) =>
-        frame[PROTO_AT] === UDP ? UDP_SUM_AT : TCP_SUM_AT,
-      );
-    }
-  }
-
-  receive(
-    fd: number,
-    _kind: number,
-    arena: Uint8Array,
-    offs: Int32Array,
-    lens: Int32Array,
-    first: number,
-    _max: number,
-    _slotBytes: number,
-    _byteBudget: number,
-  ): number {
-    const stored = this.#stored[fd];
-    const varyAt = this.#varyAt[fd];
-    const sumAt = this.#sumAt[fd];
-    const number = (this.#next[0] + 1) & 0xffff;
-    this.#next[0] = number;
-    for (let i = 0; i < stored.length; i++) {
-      const off = offs[first + i];
-      arena.set(stored[i], off - VNET_BYTES);
-      if (varyAt[i] !== NEVER) {
-        setWord(arena, off + varyAt[i], number, off + sumAt[i]);
-      }
-      lens[first + i] = stored[i].length - VNET_BYTES;
-    }
-    return stored.length;
-  }
-
-  transmit(
-    _fds: Int32Array,
-    _kinds: Int32Array,
-    _arena: Uint8Array,
-    _offs: Int32Array,
-    _lens: Int32Array,
-    count: number,
-    results: Int32Array,
-  ): number {
-    for (let i = 0; i < count; i++) results[i] = 0;
-    return count;
-  }
 }

@@ -1,11 +1,12 @@
 // Hot subject of the plane: a node whose ports are fed from templates through the engine's batch path (fd >= 0), as the
 // addon would feed them: established services, bridging, VXLAN both ways, NAT back, superframes, the node's own stack.
+
 import * as engine from "../dataplane/engine.ts";
-import type { Io } from "../dataplane/port.ts";
 import * as neighbor from "../dataplane/table/neighbor.ts";
 import * as build from "./frame-builder.ts";
 import { type OffloadFrame, withPartialChecksum } from "./frame-offload.ts";
 import type { HotSubject } from "./hot-subject.ts";
+import { TemplateIo } from "./template-io.ts";
 import { macWords, uplinkMacOf, vtepMacOf, words } from "./test-cluster.ts";
 import { CLIENT, CLIENT_MAC, pathTo } from "./test-fabric.ts";
 import { TestNode } from "./test-node.ts";
@@ -25,7 +26,7 @@ export function createPipelineSubject(): HotSubject {
 /** The subject that this node makes of this traffic. */
 export function subjectOf(node: TestNode, traffic: Traffic): HotSubject {
   const ports = Object.keys(traffic);
-  const io = new TemplateIo(ports.map((name) => [node.portId(name), traffic[name]]));
+  const io = new TemplateIo(new Map(ports.map((name) => [node.portId(name), traffic[name]])));
   Object.assign(node.engine, { io });
   Object.assign(node.engine.tx, { io });
   for (const { id } of node.ports.values()) node.engine.ports.fd[id] = id;
@@ -47,53 +48,6 @@ export function subjectOf(node: TestNode, traffic: Traffic): HotSubject {
   };
   node.takeDrops();
   return { units: io.frames, run, check };
-}
-
-/** The addon's part, from memory: each receive delivers the port's templates once, each transmit takes all. */
-class TemplateIo implements Io {
-  readonly #stored: (readonly Uint8Array[])[] = [];
-  frames = 0;
-  sent = 0;
-
-  constructor(traffic: readonly (readonly [id: number, frames: readonly OffloadFrame[]])[]) {
-    for (const [id, frames] of traffic) {
-      this.#stored[id] = frames.map(({ frame, virtio }) => Uint8Array.from([...virtio, ...frame]));
-      this.frames += frames.length;
-    }
-  }
-
-  receive(
-    fd: number,
-    _kind: number,
-    arena: Uint8Array,
-    offs: Int32Array,
-    lens: Int32Array,
-    first: number,
-    _max: number,
-    _slotBytes: number,
-    _byteBudget: number,
-  ): number {
-    const stored = this.#stored[fd];
-    for (let i = 0; i < stored.length; i++) {
-      arena.set(stored[i], offs[first + i] - VNET_BYTES);
-      lens[first + i] = stored[i].length - VNET_BYTES;
-    }
-    return stored.length;
-  }
-
-  transmit(
-    _fds: Int32Array,
-    _kinds: Int32Array,
-    _arena: Uint8Array,
-    _offs: Int32Array,
-    _lens: Int32Array,
-    count: number,
-    results: Int32Array,
-  ): number {
-    for (let i = 0; i < count; i++) results[i] = 0;
-    this.sent += count;
-    return count;
-  }
 }
 
 /** With its neighbours known and the connections of `createTraffic` opened. */

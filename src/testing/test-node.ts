@@ -6,12 +6,13 @@
 
 import { createPlaneEngine } from "../agent/plane-engine.ts";
 import type { PlaneSizes } from "../agent/plane-memory.ts";
+import type { Offload } from "../base/addon.ts";
 import { parseMac } from "../base/mac.ts";
 import { type Counters, Event } from "../dataplane/counters.ts";
 import { DROP_REASON_TEXT, DropReason, dropReasonName } from "../dataplane/drop-reason.ts";
 import * as engine from "../dataplane/engine.ts";
 import { SLOT_STRIDE } from "../dataplane/packet.ts";
-import { type Offload, PortRole } from "../dataplane/port.ts";
+import { PortRole } from "../dataplane/port.ts";
 import * as conntrack from "../dataplane/table/conntrack.ts";
 import * as fdb from "../dataplane/table/fdb.ts";
 import * as fragments from "../dataplane/table/fragments.ts";

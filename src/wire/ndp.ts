@@ -1,44 +1,28 @@
 // Neighbour discovery for IPv6 (RFC 4861): the bodies of ICMPv6 types 133–136 and their options. `off` is the
 // ICMPv6 header. Big-endian. Pure over (view, off); nothing allocates. Checksums are made by icmpv6.ts, after
-// the options. Missing on purpose: redirect, SEND (RFC 3971).
+// the options. Missing on purpose: redirect, SEND (RFC 3971), what routers say in advertisements (nobody here asks one).
 import * as icmpv6 from "./icmpv6.ts";
 
 const OFF_CODE = 1; //             u8
 const OFF_NA_FLAGS = 4; //         u8   router, solicited, override
-const OFF_RA_HOP_LIMIT = 4; //     u8
-const OFF_RA_FLAGS = 5; //         u8   managed, other
-const OFF_RA_LIFETIME = 6; //      u16  seconds
-const OFF_RA_REACHABLE = 8; //     u32  ms
-const OFF_RA_RETRANS = 12; //      u32  ms
 const OFF_TARGET = 8; //           16 bytes, NS and NA
 const OFF_OPTION_LEN = 1; //       u8   units of 8 bytes
 const OFF_OPTION_LINK_ADDR = 2; // 6 bytes on Ethernet
-const OFF_OPTION_MTU = 4; //       u32
-const OFF_PREFIX_LEN = 2; //       u8   bits
-const OFF_PREFIX_FLAGS = 3; //     u8   on-link, autonomous
-const OFF_PREFIX_VALID = 4; //     u32  seconds
-const OFF_PREFIX_PREFERRED = 8; // u32  seconds
-const OFF_PREFIX = 16; //          16 bytes
 const PREFIX_OPTION_LEN = 32;
 
 /** Bytes before the options. */
 export const SOLICITATION_LEN = 24;
 export const ADVERTISEMENT_LEN = 24;
-export const ROUTER_SOLICITATION_LEN = 8;
-export const ROUTER_ADVERTISEMENT_LEN = 16;
+const ROUTER_SOLICITATION_LEN = 8;
+const ROUTER_ADVERTISEMENT_LEN = 16;
 /** Bytes of a link-layer address option on Ethernet. */
 export const LINK_OPTION_LEN = 8;
 export const NA_ROUTER = 0x80;
 export const NA_SOLICITED = 0x40;
 export const NA_OVERRIDE = 0x20;
-export const RA_MANAGED = 0x80;
-export const RA_OTHER = 0x40;
-export const PREFIX_ON_LINK = 0x80;
-export const PREFIX_AUTONOMOUS = 0x40;
 export const OPTION_SOURCE_LINK = 1;
 export const OPTION_TARGET_LINK = 2;
-export const OPTION_PREFIX = 3;
-export const OPTION_MTU = 5;
+const OPTION_PREFIX = 3;
 
 /**
  * True when the message is one of the four types, has code 0, is long enough for its type, and its options
@@ -114,41 +98,6 @@ export function linkLo(view: DataView, at: number): number {
   return view.getInt32(at + OFF_OPTION_LINK_ADDR + 2);
 }
 
-/** Hop limit a router advertises; 0 = unspecified. */
-export function routerHopLimit(view: DataView, off: number): number {
-  return view.getUint8(off + OFF_RA_HOP_LIMIT);
-}
-
-/** RA_MANAGED, RA_OTHER. */
-export function routerFlags(view: DataView, off: number): number {
-  return view.getUint8(off + OFF_RA_FLAGS);
-}
-
-/** Seconds; 0 = not a default router. */
-export function routerLifetimeSec(view: DataView, off: number): number {
-  return view.getUint16(off + OFF_RA_LIFETIME);
-}
-
-/** Bytes, of the MTU option at `at`. */
-export function optionMtu(view: DataView, at: number): number {
-  return view.getInt32(at + OFF_OPTION_MTU);
-}
-
-/** Bits, of the prefix option at `at`. */
-export function prefixLen(view: DataView, at: number): number {
-  return view.getUint8(at + OFF_PREFIX_LEN);
-}
-
-/** PREFIX_ON_LINK, PREFIX_AUTONOMOUS. */
-export function prefixFlags(view: DataView, at: number): number {
-  return view.getUint8(at + OFF_PREFIX_FLAGS);
-}
-
-/** Word `i` (0…3) of the prefix in the prefix option at `at`. */
-export function prefixWord(view: DataView, at: number, i: number): number {
-  return view.getInt32(at + OFF_PREFIX + (i << 2));
-}
-
 /** Writes 24 bytes: who has this target? Options and checksum follow. */
 export function emitSolicitation(
   view: DataView,
@@ -176,66 +125,12 @@ export function emitAdvertisement(
   setTarget(view, off, t0, t1, t2, t3);
 }
 
-/** Writes 8 bytes: are there routers? Options and checksum follow. */
-export function emitRouterSolicitation(view: DataView, off: number): void {
-  icmpv6.emit(view, off, icmpv6.TYPE_ROUTER_SOLICITATION, 0, 0);
-}
-
-/**
- * Writes 16 bytes; reachable time and retransmission timer are 0, "unspecified". Options and checksum follow.
- */
-export function emitRouterAdvertisement(
-  view: DataView,
-  off: number,
-  hopLimit: number,
-  flags: number,
-  lifetimeSec: number,
-): void {
-  icmpv6.emit(view, off, icmpv6.TYPE_ROUTER_ADVERTISEMENT, 0, 0);
-  view.setUint8(off + OFF_RA_HOP_LIMIT, hopLimit);
-  view.setUint8(off + OFF_RA_FLAGS, flags);
-  view.setUint16(off + OFF_RA_LIFETIME, lifetimeSec);
-  view.setInt32(off + OFF_RA_REACHABLE, 0);
-  view.setInt32(off + OFF_RA_RETRANS, 0);
-}
-
 /** Writes 8 bytes: OPTION_SOURCE_LINK or OPTION_TARGET_LINK with a MAC. */
 export function emitLinkOption(view: DataView, at: number, kind: number, hi: number, lo: number): void {
   view.setUint8(at, kind);
   view.setUint8(at + OFF_OPTION_LEN, LINK_OPTION_LEN >>> 3);
   view.setUint16(at + OFF_OPTION_LINK_ADDR, hi);
   view.setInt32(at + OFF_OPTION_LINK_ADDR + 2, lo);
-}
-
-/** Writes 8 bytes. */
-export function emitMtuOption(view: DataView, at: number, mtuBytes: number): void {
-  view.setInt32(at, (OPTION_MTU << 24) | (1 << 16));
-  view.setInt32(at + OFF_OPTION_MTU, mtuBytes);
-}
-
-/** Writes the first 16 bytes of a prefix option; the prefix follows by setPrefix. */
-export function emitPrefixOption(
-  view: DataView,
-  at: number,
-  prefixLen: number,
-  flags: number,
-  validSec: number,
-  preferredSec: number,
-): void {
-  view.setUint8(at, OPTION_PREFIX);
-  view.setUint8(at + OFF_OPTION_LEN, PREFIX_OPTION_LEN >>> 3);
-  view.setUint8(at + OFF_PREFIX_LEN, prefixLen);
-  view.setUint8(at + OFF_PREFIX_FLAGS, flags);
-  view.setInt32(at + OFF_PREFIX_VALID, validSec);
-  view.setInt32(at + OFF_PREFIX_PREFERRED, preferredSec);
-  view.setInt32(at + OFF_PREFIX_PREFERRED + 4, 0);
-}
-
-export function setPrefix(view: DataView, at: number, p0: number, p1: number, p2: number, p3: number): void {
-  view.setInt32(at + OFF_PREFIX, p0);
-  view.setInt32(at + OFF_PREFIX + 4, p1);
-  view.setInt32(at + OFF_PREFIX + 8, p2);
-  view.setInt32(at + OFF_PREFIX + 12, p3);
 }
 
 function setTarget(view: DataView, off: number, t0: number, t1: number, t2: number, t3: number): void {

@@ -17,19 +17,7 @@ export const HEADER_LEN = 12;
 /** Distance of the checksum field from the header, as a virtio-net header wants it. */
 export const CSUM_OFFSET = OFF_CHECKSUM;
 export const CHUNK_HEADER_LEN = 4;
-export const CHUNK_DATA = 0;
-export const CHUNK_INIT = 1;
-export const CHUNK_INIT_ACK = 2;
-export const CHUNK_SACK = 3;
-export const CHUNK_HEARTBEAT = 4;
-export const CHUNK_HEARTBEAT_ACK = 5;
-export const CHUNK_ABORT = 6;
-export const CHUNK_SHUTDOWN = 7;
-export const CHUNK_SHUTDOWN_ACK = 8;
-export const CHUNK_ERROR = 9;
-export const CHUNK_COOKIE_ECHO = 10;
 export const CHUNK_COOKIE_ACK = 11;
-export const CHUNK_SHUTDOWN_COMPLETE = 14;
 
 /**
  * True when every header accessor in this file may be called at `off`. `end` is the end of the IP payload.

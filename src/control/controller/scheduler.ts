@@ -85,17 +85,6 @@ function unschedulable(count: number, verdicts: readonly { refusal: string }[]):
   return `0/${count} nodes are available${list.length === 0 ? "" : `: ${list.join(", ")}`}.`;
 }
 
-/** Pods per node; pods that have ended or have no node do not count. */
-export function loadOf(pods: Iterable<Pod>): Map<string, number> {
-  const load = new Map<string, number>();
-  for (const pod of pods) {
-    const node = pod.spec.nodeName;
-    if (node === undefined || isFinished(pod)) continue;
-    load.set(node, (load.get(node) ?? 0) + 1);
-  }
-  return load;
-}
-
 export function isFinished(pod: Pod): boolean {
   return pod.status.phase === "Succeeded" || pod.status.phase === "Failed";
 }

@@ -328,22 +328,14 @@ function indexAdd(t: Conntrack, ref: number): void {
   t.index[i] = (h & ~t.refMask) | (t.refMask + 1) | ref;
 }
 
-/** Backward-shift deletion: no tombstones, so probe lengths do not grow with age. */
 function indexRemove(t: Conntrack, ref: number): void {
   let i = hashRef(t, ref) & t.mask;
   while ((t.index[i] & t.refMask) !== ref || t.index[i] === 0) i = (i + 1) & t.mask;
-  let hole = i;
-  for (;;) {
-    i = (i + 1) & t.mask;
-    const cell = t.index[i];
-    if (cell === 0) break;
-    const home = hashRef(t, cell & t.refMask) & t.mask;
-    if (((i - home) & t.mask) >= ((i - hole) & t.mask)) {
-      t.index[hole] = cell;
-      hole = i;
-    }
-  }
-  t.index[hole] = 0;
+  hashIndex.vacate(t.index, i, t.mask, t, hashCell);
+}
+
+function hashCell(t: Conntrack, cell: number): number {
+  return hashRef(t, cell & t.refMask);
 }
 
 function storeTuple(t: Conntrack, ref: number, key: Int32Array): void {

@@ -96,3 +96,30 @@ t.test("a chain holds what was inserted and not removed", async () => {
     }),
   );
 });
+
+t.test("an index from which cells are vacated finds everything else, as a set does", async (t) => {
+  const mask = 31;
+  const homes = Int32Array.from({ length: 64 }, (_, cell) => Math.imul(cell, 0x9e3779b1) >>> 28); // many collide
+  const homeOf = (table: Int32Array, cell: number): number => table[cell];
+  const index = new Int32Array(mask + 1);
+  const place = (cell: number): number => {
+    let at = homes[cell] & mask;
+    while (index[at] !== 0 && index[at] !== cell) at = (at + 1) & mask;
+    return at;
+  };
+  const held = new Set<number>();
+  let state = 7;
+  for (let i = 0; i < 5000; i++) {
+    state = hashIndex.nextRandom(state);
+    const cell = 1 + ((state >>> 1) % 63);
+    if (held.delete(cell)) hashIndex.vacate(index, place(cell), mask, homes, homeOf);
+    else if (held.size < 16) {
+      index[place(cell)] = cell;
+      held.add(cell);
+    }
+    for (let each = 1; each < 64; each++) {
+      if ((index[place(each)] === each) !== held.has(each)) t.fail(`cell ${each} after ${i} steps`);
+    }
+  }
+  t.equal(index.filter((cell) => cell !== 0).length, held.size);
+});

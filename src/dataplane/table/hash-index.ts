@@ -113,6 +113,30 @@ export function canFill(hole: number, from: number, home: number, mask: number):
   return ((from - home) & mask) >= ((from - hole) & mask);
 }
 
+/**
+ * Empties cell `at` of an index by open addressing, in which 0 is an empty cell, and closes the gap behind it: no
+ * tombstones, so that probes do not get longer with age. `homeOf` says where the search for what a cell holds begins
+ * (to be masked); given by name, it is inlined.
+ */
+export function vacate<T>(
+  index: Int32Array,
+  at: number,
+  mask: number,
+  table: T,
+  homeOf: (table: T, cell: number) => number,
+): void {
+  let hole = at;
+  let from = (at + 1) & mask;
+  while (index[from] !== 0) {
+    if (canFill(hole, from, homeOf(table, index[from]) & mask, mask)) {
+      index[hole] = index[from];
+      hole = from;
+    }
+    from = (from + 1) & mask;
+  }
+  index[hole] = 0;
+}
+
 // Chains keep an entry's slot number for its whole life, where open addressing moves entries on removal.
 // Both columns hold slot + 1, so that zeroed memory is an empty index.
 

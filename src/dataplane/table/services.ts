@@ -681,21 +681,20 @@ function homeOf(t: Services, f: number): number {
   );
 }
 
+/** Cells hold slot + 1. */
+function frontendCellHome(t: Services, cell: number): number {
+  return homeOf(t, cell - 1);
+}
+
+function endpointCellHome(t: Services, cell: number): number {
+  return endpointHome(t, cell - 1);
+}
+
 function dropFrontends(t: Services, record: ServiceRecord): void {
   for (const f of record.frontends) {
     let i = homeOf(t, f);
     while (t.index[i] !== f + 1) i = (i + 1) & t.mask;
-    let hole = i;
-    for (;;) {
-      i = (i + 1) & t.mask;
-      if (t.index[i] === 0) break;
-      const home = homeOf(t, t.index[i] - 1);
-      if (((i - home) & t.mask) >= ((i - hole) & t.mask)) {
-        t.index[hole] = t.index[i];
-        hole = i;
-      }
-    }
-    t.index[hole] = 0;
+    hashIndex.vacate(t.index, i, t.mask, t, frontendCellHome);
     t.portProto[f] = 0;
     if (t.kind[f] === FrontendKind.HOST_PORT) t.hostPorts--;
     t.freeFrontends.push(f);
@@ -731,17 +730,7 @@ function freeEndpoint(t: Services, slot: number): void {
   const mask = t.epIndex.length - 1;
   let i = endpointHome(t, slot) & mask;
   while (t.epIndex[i] !== slot + 1) i = (i + 1) & mask;
-  let hole = i;
-  for (;;) {
-    i = (i + 1) & mask;
-    if (t.epIndex[i] === 0) break;
-    const home = endpointHome(t, t.epIndex[i] - 1) & mask;
-    if (((i - home) & mask) >= ((i - hole) & mask)) {
-      t.epIndex[hole] = t.epIndex[i];
-      hole = i;
-    }
-  }
-  t.epIndex[hole] = 0;
+  hashIndex.vacate(t.epIndex, i, mask, t, endpointCellHome);
   t.epGeneration[slot] = (t.epGeneration[slot] + 1) | 0;
   t.removals = (t.removals + 1) & 0x3fffffff;
   endpointLoad.createEmpty(t.schedule.load, slot);
