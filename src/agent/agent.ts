@@ -27,7 +27,7 @@ import { NodeServers } from "./node-servers.ts";
 import type { Plane } from "./plane.ts";
 import { PlaneHandle } from "./plane-handle.ts";
 import { conntrackLog2, type PlaneSizes } from "./plane-memory.ts";
-import { routeText } from "./route-text.ts";
+import { planeNames } from "./plane-names.ts";
 import { Watching } from "./watching.ts";
 
 /** Frontends and endpoints the plane has room for: memory is taken as services come. */
@@ -122,7 +122,8 @@ export class Agent {
     this.#ports = { uplink: uplink.id, host: host.id, mtu: uplink.mtu };
     await this.#plane.apply({ type: "conntrack", words: conntrackSettings(config) });
     const watching = new Watching(this.#plane);
-    const serviceName = (id: number): string | undefined => this.#messages.services.nameOf(id);
+    const portName = (id: number): string =>
+      this.#attachments.list().find((port) => port.id === id)?.name ?? `port ${id}`;
     this.#server = await startApi(
       {
         node: config.nodeName,
@@ -140,8 +141,7 @@ export class Agent {
         names: {
           node: config.nodeName,
           ports: () => this.#attachments.list(),
-          service: serviceName,
-          route: (index) => routeText(this.#messages.topology, index),
+          ...planeNames(this.#messages, this.graph, portName),
         },
         status: () => this.#status(),
       },

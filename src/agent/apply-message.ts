@@ -96,6 +96,7 @@ function watch(plane: engine.Engine, message: Extract<PlaneMessage, { type: "wat
   one.program = message.program === null ? null : createBpfProgram(message.program);
   one.remaining = message.remaining;
   one.snapLen = message.snapLen;
+  one.firstId = watchers.nextId;
   one.ring = message.ring === null ? null : new RecordRing(message.ringLog2, message.ring);
   watchers.active = watchers.list.filter((w) => w.mode !== 0).length;
 }

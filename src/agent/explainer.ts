@@ -31,13 +31,15 @@ import * as neighbor from "../dataplane/table/neighbor.ts";
 import { RouteKind } from "../dataplane/table/routes.ts";
 import { SCHEDULER_NAMES } from "../dataplane/table/schedule.ts";
 import * as services from "../dataplane/table/services.ts";
-import { Mode } from "../dataplane/watchers.ts";
+import { Mode } from "../dataplane/trace/watchers.ts";
 import { explainSteps } from "../observe/explain-steps.ts";
 import type { Claim, Explanation, Source, Told } from "../observe/explanation.ts";
-import { readTraceRecord, type TraceRecord } from "../observe/trace-record.ts";
+import { readTraceRecord } from "../observe/read-record.ts";
+import type { TraceRecord } from "../observe/trace-record.ts";
 import { explainReason, verdictOf } from "./explain-reason.ts";
 import type { PlaneMessage } from "./messages.ts";
 import { HOST_PORT, OfflineNode, type OfflinePort, UPLINK_PORT } from "./offline-node.ts";
+import { planeNames } from "./plane-names.ts";
 import { type ProbeProtocol, probeFrame } from "./probe-frame.ts";
 import { routeText } from "./route-text.ts";
 
@@ -150,18 +152,15 @@ export class Explainer {
   }
 
   #take(): TraceRecord[] {
-    const { topology, services: compiled, config } = this.node.messages;
+    const { topology, config } = this.node.messages;
     const route = (index: number): string | undefined => {
       const { kind, gw3 = 0, prefixLen } = topology?.routes[index] ?? {};
       const isMadeUp =
         kind === RouteKind.GATEWAY && prefixLen === 0 && STATION_IPS.some(({ w3 }) => w3 === gw3);
       return isMadeUp ? "by the default route" : routeText(topology, index);
     };
-    const names = {
-      port: (id: number): string => this.node.ports[id]?.info.name ?? `port ${id}`,
-      service: (id: number): string | undefined => compiled.nameOf(id),
-      route,
-    };
+    const portName = (id: number): string => this.node.ports[id]?.info.name ?? `port ${id}`;
+    const names = { ...planeNames(this.node.messages, this.node.graph, portName), route };
     const list: TraceRecord[] = [];
     for (let body = ring.peek(this.#records); body >= 0; body = ring.peek(this.#records)) {
       list.push(readTraceRecord(this.#records, body, config.nodeName, names));

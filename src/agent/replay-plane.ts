@@ -9,19 +9,15 @@ import * as conntrack from "../dataplane/table/conntrack.ts";
 import * as ctTcp from "../dataplane/table/conntrack-tcp.ts";
 import * as neighbor from "../dataplane/table/neighbor.ts";
 import { readSegment } from "../dataplane/tcp-segment.ts";
-import { Mode } from "../dataplane/watchers.ts";
-import {
-  type CaptureRecord,
-  readCaptureRecord,
-  readTraceRecord,
-  type TraceRecord,
-} from "../observe/trace-record.ts";
+import { Mode } from "../dataplane/trace/watchers.ts";
+import { readCaptureRecord, readTraceRecord } from "../observe/read-record.ts";
+import type { CaptureRecord, TraceRecord } from "../observe/trace-record.ts";
 import * as eth from "../wire/ethernet.ts";
 import * as tcp from "../wire/tcp.ts";
 import { type CapturedPacket, destinationOf, readPacket, sourceOf } from "./captured-packet.ts";
 import { type OfflineNode, type OfflinePort, UPLINK_PORT } from "./offline-node.ts";
+import { planeNames } from "./plane-names.ts";
 import { superframeHeader } from "./replay-superframe.ts";
-import { routeText } from "./route-text.ts";
 import { segmentsOf, tunnelled } from "./tunnel-frame.ts";
 
 /** What the plane made of one packet that was put in. */
@@ -151,11 +147,8 @@ export class ReplayPlane {
 
   #take(): Pick<Outcome, "input" | "outputs" | "steps"> {
     const { node } = this;
-    const names = {
-      port: (id: number): string => node.ports[id]?.info.name ?? `port ${id}`,
-      service: (id: number): string | undefined => node.messages.services.nameOf(id),
-      route: (index: number): string | undefined => routeText(node.messages.topology, index),
-    };
+    const portName = (id: number): string => node.ports[id]?.info.name ?? `port ${id}`;
+    const names = planeNames(node.messages, node.graph, portName);
     const nodeName = node.messages.config.nodeName;
     const steps = drain(this.#trace, (body) => readTraceRecord(this.#trace, body, nodeName, names));
     const captured = drain(this.#capture, (body) => readCaptureRecord(this.#capture, body));

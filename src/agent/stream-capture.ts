@@ -4,16 +4,15 @@ import type { BpfInstruction } from "../base/bpf-program.ts";
 import { parseMac } from "../base/mac.ts";
 import { captureComment } from "../observe/capture-comment.ts";
 import { PcapngWriter } from "../observe/pcapng-writer.ts";
-import { type CaptureRecord, readCaptureRecord, readTraceRecord } from "../observe/trace-record.ts";
+import { readCaptureRecord, readTraceRecord } from "../observe/read-record.ts";
+import type { CaptureRecord, PlaneNames } from "../observe/trace-record.ts";
 import { captureFrames } from "./capture-frames.ts";
 import type { PortInfo } from "./show.ts";
 import type { Watching } from "./watching.ts";
 
-export interface StreamNames {
+export interface StreamNames extends PlaneNames {
   node: string;
   ports: () => PortInfo[];
-  service: (id: number) => string | undefined;
-  route: (index: number) => string | undefined;
 }
 
 /** Bytes that may wait for a slow reader before records are let go. */
@@ -123,13 +122,12 @@ export async function streamTrace(
   query: { count: number; program: BpfInstruction[] | null },
   response: ServerResponse,
 ): Promise<void> {
-  const portName = (id: number): string => names.ports().find((p) => p.id === id)?.name ?? `port ${id}`;
   let seen = 0;
   let last = -1;
   const watch = await watching.start(
     { mode: "trace", program: query.program, limit: query.count, snapLen: 0 },
     (r, body) => {
-      const record = readTraceRecord(r, body, names.node, { ...names, port: portName });
+      const record = readTraceRecord(r, body, names.node, names);
       if (record.packet !== last) seen++;
       last = record.packet;
       response.write(`${JSON.stringify(record)}\n`);

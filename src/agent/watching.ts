@@ -5,7 +5,7 @@
 import type { BpfInstruction } from "../base/bpf-program.ts";
 import { PodwireError } from "../base/errors.ts";
 import * as ring from "../dataplane/record-ring.ts";
-import { Mode, WATCHERS_MAX } from "../dataplane/watchers.ts";
+import { Mode, WATCHERS_MAX } from "../dataplane/trace/watchers.ts";
 import type { Plane } from "./plane.ts";
 
 const DRAIN_MS = 10;

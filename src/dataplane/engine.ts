@@ -26,7 +26,11 @@ import * as neighbor from "./table/neighbor.ts";
 import * as neighborTimers from "./table/neighbor-timers.ts";
 import * as pending from "./table/pending-connections.ts";
 import { type SizedTables, Tables } from "./tables.ts";
+import { adopt, endedLate } from "./trace/late.ts";
+import { ended, threw } from "./trace/note.ts";
+import { StageId } from "./trace/stage-id.ts";
 import { clearOwners, flush, PortTable, TxQueue } from "./tx-queue.ts";
+import { Verdict } from "./verdict.ts";
 
 const { RX_BYTES, RX_GSO, RX_PACKETS } = PortCounter;
 /** Frames of one receive call. */
@@ -167,6 +171,7 @@ function forwardFrom(e: Engine, id: number, at: number, n: number): number {
     }
   } catch (error) {
     c.drops[DropReason.INTERNAL_ERROR]++;
+    threw(t, DropReason.INTERNAL_ERROR);
     e.lastError = String(error instanceof Error ? error.stack : error);
     return i + 1;
   }
@@ -176,6 +181,7 @@ function forwardFrom(e: Engine, id: number, at: number, n: number): number {
 /** Sets the engine's clock: milliseconds since its start, read once a turn by the caller. */
 export function setClock(e: Engine, nowMs: number): void {
   e.tables.nowMs = nowMs | 0;
+  e.tables.watchers.nowMs = nowMs | 0;
   e.tables.dayMs = ((e.epochMs + nowMs) % DAY_MS) | 0;
   // Starts at 1: a zero in an "expires at" column means "free".
   e.nowSec = ((nowMs / 1000) | 0) + 1;
@@ -212,9 +218,13 @@ export function tick(e: Engine): void {
   for (;;) {
     const queue = fragments.expireSlice(t.fragments, e.nowSec);
     if (queue < 0) break;
-    if (describeExpired(t, queue)) sendRefusal(t.outer, t, e.nowSec, nowMs);
-    pool.release(t.pool, fragments.close(t.fragments, queue));
+    const tag = t.pool.tags[t.fragments.arenaSlot[queue]];
+    const isTold = describeExpired(t, queue);
     c.drops[DropReason.FRAGMENT_TIMEOUT]++;
+    late(t, tag, StageId.REASSEMBLE, DropReason.FRAGMENT_TIMEOUT);
+    if (isTold) sendRefusal(t.outer, t, e.nowSec, nowMs);
+    t.tx.tag = 0;
+    pool.release(t.pool, fragments.close(t.fragments, queue));
     told = true;
   }
   if (told) flush(e.tx);
@@ -234,6 +244,19 @@ function sliceOf(size: number, elapsed: number): number {
   return slots > SWEEP_MAX ? SWEEP_MAX : slots;
 }
 
+/** The end of a traced packet that was kept, and is in `outer` again as far as it could be read. */
+function late(t: Tables, tag: number, stage: number, reason: number): void {
+  if (tag === 0) return;
+  t.tx.tag = tag; // what its sender hears belongs to it
+  if (t.outer.family === 0) endedLate(t.watchers, t.counters, tag, stage, Verdict.DROP, reason, -1);
+  else {
+    adopt(t.outer, tag);
+    t.outer.stage = stage;
+    t.outer.dropReason = reason;
+    ended(t.outer, t, Verdict.DROP);
+  }
+}
+
 function probeOrFail(e: Engine, slot: number, event: number): void {
   const t = e.tables;
   if (event !== neighborTimers.Event.FAILED) {
@@ -246,7 +269,10 @@ function probeOrFail(e: Engine, slot: number, event: number): void {
     const waiting = neighbor.dequeue(t.fabric, slot);
     if (waiting < 0) return;
     t.counters.drops[DropReason.NEIGHBOR_FAILED]++;
-    if (probe.describeWaiting(t, waiting, len)) sendRefusal(t.outer, t, e.nowSec, t.nowMs);
+    const isTold = probe.describeWaiting(t, waiting, len);
+    late(t, t.pool.tags[waiting], StageId.OUTPUT, DropReason.NEIGHBOR_FAILED);
+    if (isTold) sendRefusal(t.outer, t, e.nowSec, t.nowMs);
+    t.tx.tag = 0;
     pool.release(t.pool, waiting);
   }
 }

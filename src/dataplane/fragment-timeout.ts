@@ -20,6 +20,7 @@ import { Verdict } from "./verdict.ts";
  */
 export function describeExpired(t: Tables, queue: number): boolean {
   const f = t.fragments;
+  t.outer.family = 0; // nothing is known of it, until it has been read
   if (!fragments.hasFirst(f, queue)) return false;
   const base = payloadAt(pool.frameOffset(f.arenaSlot[queue]));
   const headerLen = headerLenAt(t.outer.view, base);

@@ -9,7 +9,10 @@ import * as neighbor from "./table/neighbor.ts";
 import * as neighborTimers from "./table/neighbor-timers.ts";
 import * as routes from "./table/routes.ts";
 import type { Tables } from "./tables.ts";
+import { endedLate } from "./trace/late.ts";
+import { StageId } from "./trace/stage-id.ts";
 import { enqueue } from "./tx-queue.ts";
+import { Verdict } from "./verdict.ts";
 
 const { GATEWAY } = routes.RouteKind;
 
@@ -57,12 +60,15 @@ function wait(t: Tables, n: number, off: number, len: number, slot: number): num
     const to = pool.frameOffset(mine);
     t.arena.copyWithin(to - vnet.HEADER_LEN, off - vnet.HEADER_LEN, off + len);
   }
+  t.pool.tags[mine] = t.tx.tag;
   const dropped = neighbor.enqueue(t.fabric, n, mine, len);
   t.counters.events[Event.NEIGHBOR_QUEUED]++;
-  if (dropped < 0) return 0;
-  pool.release(t.pool, dropped);
+  if (dropped >= 0) pool.release(t.pool, dropped);
   if (dropped === mine) return DropReason.NEIGHBOR_QUEUE_FULL;
+  t.watchers.waits = 1;
+  if (dropped < 0) return 0;
   t.counters.drops[DropReason.NEIGHBOR_QUEUE_FULL]++;
+  tellWaiting(t, dropped, Verdict.DROP, DropReason.NEIGHBOR_QUEUE_FULL);
   return 0;
 }
 
@@ -75,8 +81,19 @@ export function sendWaiting(t: Tables, slot: number): void {
     if (waiting < 0) return;
     const off = pool.frameOffset(waiting);
     eth.setDst(t.own.view, off, t.fabric.macHi[slot], t.fabric.macLo[slot]);
+    const { tag } = t.tx;
+    t.tx.tag = t.pool.tags[waiting];
     enqueue(t.tx, uplink, off, len, waiting);
+    t.tx.tag = tag;
+    tellWaiting(t, waiting, Verdict.FORWARD, 0);
   }
+}
+
+/** What became of a traced packet that waited in `slot`. */
+function tellWaiting(t: Tables, slot: number, verdict: Verdict, reason: number): void {
+  const tag = t.pool.tags[slot];
+  if (tag === 0) return;
+  endedLate(t.watchers, t.counters, tag, StageId.OUTPUT, verdict, reason, t.config.uplinkPort);
 }
 
 function giveBack(t: Tables, slot: number, reason: number): number {

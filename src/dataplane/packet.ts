@@ -10,6 +10,8 @@
  * `to` is the same tuple as the packet shall leave: NAT is decided on words and written to the bytes last, so
  * that an ICMP error made on the way quotes the packet as its sender knows it.
  */
+import { DETAIL_WORDS } from "./trace/layout.ts";
+
 export const KEY_WORDS = 10;
 export const K_SRC = 0;
 export const K_DST = 4;
@@ -102,7 +104,9 @@ export class Packet {
   icmpMtu = 0; //        MTU or pointer that the error shall tell
   traceId = 0; //        bit per watcher that traces it; 0: nobody watches this packet
   watchId = 0; //        its number in trace and capture records
-  stage = 0; //          last stage entered, for drops
+  stage = 0; //          StageId of the stage that was entered last
+  acted = 0; //          1: it changed the packet or says more of it in `detail`, its own words of a trace record
+  readonly detail = new Int32Array(DETAIL_WORDS);
 
   constructor(arena: Uint8Array) {
     this.bytes = arena;
@@ -159,4 +163,5 @@ export function begin(pkt: Packet, off: number, len: number, inPort: number): vo
   pkt.traceId = 0;
   pkt.watchId = 0;
   pkt.stage = 0;
+  pkt.acted = 0;
 }

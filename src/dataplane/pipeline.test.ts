@@ -7,14 +7,10 @@ import * as build from "../testing/frame-builder.ts";
 import { overlaySamples } from "../testing/fuzz-overlay.ts";
 import { CLIENT, pathTo, TestFabric } from "../testing/test-fabric.ts";
 import { type Received, TestNode, type TestNodeOptions } from "../testing/test-node.ts";
+import { traceNode } from "../testing/trace-node.ts";
 import { partialFrame, superframe, tcpPayload } from "../testing/virtio-frames.ts";
 import { PortCounter, portCounter } from "./counters.ts";
 import { DROP_REASON_TEXT, DROP_REASONS, DropReason } from "./drop-reason.ts";
-import * as ring from "./record-ring.ts";
-import { RecordRing } from "./record-ring.ts";
-import { STAGE_NAMES } from "./stage-id.ts";
-import { VERDICT_NAMES } from "./verdict.ts";
-import { Mode } from "./watchers.ts";
 
 const POD = "10.244.1.2";
 const NEIGHBOR = "10.244.1.3";
@@ -108,19 +104,10 @@ for (const { name, options, plainSeen } of fabrics) {
 
 /** Stages and verdicts of the packets that went through since tracing began. */
 function traced(node: TestNode, run: () => void): string[] {
-  const r = new RecordRing(16);
-  const [watcher] = node.tables.watchers.list;
-  Object.assign(watcher, { mode: Mode.TRACE, remaining: -1, ring: r });
-  node.tables.watchers.active = 1;
+  const take = traceNode(node);
   run();
-  const stages: string[] = [];
-  for (let at = ring.peek(r); at >= 0; at = ring.peek(r)) {
-    const word = at >> 2;
-    stages.push(`${STAGE_NAMES[r.words[word + 1]]} ${VERDICT_NAMES[r.words[word + 2] & 0xff]}`);
-    ring.consume(r, at);
-  }
   node.tables.watchers.active = 0;
-  return stages;
+  return take().map(({ stage, verdict }) => `${stage} ${verdict}`);
 }
 
 t.test(
@@ -137,10 +124,11 @@ t.test(
       "route next",
       "enforce-policy next",
       "masquerade next",
+      "translate next",
       "output forward",
     ]);
     const again = traced(node, () => node.through("pod2", syn));
-    t.same(again, [...known, "route next", "enforce-policy next", "output forward"]);
+    t.same(again, [...known, "route next", "enforce-policy next", "translate next", "output forward"]);
   },
 );
 
@@ -158,7 +146,7 @@ t.test(
     const stages = traced(node, () => node.through("uplink", outer));
     t.same(stages.slice(0, 3), ["parse next", "classify next", "decapsulate next"]);
     t.same(stages.slice(3, 6), ["parse next", "classify next", "track-connection next"]);
-    t.equal(stages.at(-1), "output forward");
+    t.same(stages.slice(-2), ["output forward", "decapsulate consumed"]);
     const refused = traced(node, () => {
       node.through("pod2", build.udpFrame(pathTo(node, REMOTE, "8.8.8.8")));
     });

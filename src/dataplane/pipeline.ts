@@ -33,14 +33,16 @@ import { makeIcmpError } from "./stage/send-icmp-error.ts";
 import { makeTcpReset, makeTcpResetFor } from "./stage/send-tcp-reset.ts";
 import { trackConnection } from "./stage/track-connection.ts";
 import { translate } from "./stage/translate.ts";
-import { StageId } from "./stage-id.ts";
 import * as conntrack from "./table/conntrack.ts";
 import * as ctTcp from "./table/conntrack-tcp.ts";
 import * as pending from "./table/pending-connections.ts";
 import { DESCRIPTORS, type Tables } from "./tables.ts";
+import { TunnelDetail } from "./trace/layout.ts";
+import { acted, ended, passed } from "./trace/note.ts";
+import { StageId } from "./trace/stage-id.ts";
+import { after, before } from "./trace/watch.ts";
 import * as tx from "./tx-queue.ts";
 import { Verdict } from "./verdict.ts";
-import { after, before, note } from "./watch.ts";
 
 const { NEXT, DROP, FORWARD, CONSUMED } = Verdict;
 const S = StageId;
@@ -59,27 +61,27 @@ export function receive(t: Tables, off: number, len: number, inPort: number, now
 /** The stages in order. Also the way of a frame that came out of the tunnel. */
 export function forward(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdict {
   let v: Verdict = parse(pkt, t); //                     offsets, tuple; refuses malformed frames
-  note(pkt, t, S.PARSE, v);
-  if (v === NEXT) {
-    v = checkSource(pkt, t); //                          the sender is who he says he is
-    if (v !== NEXT) note(pkt, t, S.CHECK_SOURCE, v);
-  }
+  passed(pkt, t, v);
+  if (v === NEXT) v = checkSource(pkt, t); //            the sender is who he says he is
   if (v === NEXT && pkt.fromTunnel === 0) {
     v = learnSource(pkt, t, nowSec); //                  bridge fdb
     if (v === NEXT) v = answerArp(pkt, t, nowMs);
+    acted(pkt, t, v);
     if (v === NEXT) v = answerNd(pkt, t, nowMs);
+    acted(pkt, t, v);
   }
   if (v === NEXT) {
     v = classify(pkt, t, nowSec); //                     bridged, routed, or for everybody
-    note(pkt, t, S.CLASSIFY, v);
+    passed(pkt, t, v);
   }
   if (v === NEXT && pkt.fragment !== 0) {
     v = reassemble(pkt, t, nowSec); //                   NAT and policy see whole datagrams
     if (v === NEXT && pkt.fragment === 0) v = parseTransport(pkt, t);
-    note(pkt, t, S.REASSEMBLE, v);
+    passed(pkt, t, v);
   }
   if (v === NEXT)
     v = isForTunnel(pkt, t) ? untunnel(pkt, t, nowSec, nowMs) : forwardIp(pkt, t, nowSec, nowMs);
+  ended(pkt, t, v); //                                   whichever stage it was: a trace tells all
   if (pkt.icmpRequest !== IcmpRequest.NONE) v = tellSender(pkt, t, v, nowSec, nowMs);
   if (pkt.slot >= 0) release(pkt, t);
   return v;
@@ -88,47 +90,58 @@ export function forward(pkt: Packet, t: Tables, nowSec: number, nowMs: number): 
 /** PREROUTING to output: what a packet of a known connection runs through is one lookup and one rewrite. */
 function forwardIp(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdict {
   let v: Verdict = trackConnection(pkt, t, nowSec); //   conntrack: known flows carry their translation
-  note(pkt, t, S.TRACK_CONNECTION, v);
+  passed(pkt, t, v);
   if (pkt.ctSlot >= 0 && t.config.resetRemoved !== 0) {
     v = resetRemoved(pkt, t, nowSec); //                 an extension: no endpoint, no waiting
-    if (v !== NEXT) note(pkt, t, S.RESET_REMOVED, v);
   }
   if (v === NEXT && pkt.ctSlot >= 0 && pending.used(t.pending) !== 0) {
     v = retryConnection(pkt, t, nowMs); //               userspace mode: has the endpoint answered?
-    if (v !== NEXT) note(pkt, t, S.RETRY_CONNECTION, v);
   }
   if (pkt.ctSlot < 0) {
     v = chooseBackend(pkt, t, nowMs); //                  new flow to a service: DNAT
-    note(pkt, t, S.CHOOSE_BACKEND, v);
+    passed(pkt, t, v);
   }
   if (v === NEXT) {
     v = route(pkt, t); //                                local stack, pod, fabric or tunnel; TTL, MTU
-    note(pkt, t, S.ROUTE, v);
+    passed(pkt, t, v);
   }
-  if (v === NEXT && pkt.options !== 0) {
-    v = checkOptions(pkt, t); //                         IPv4 options: what a router may act on
-    if (v !== NEXT) note(pkt, t, S.CHECK_OPTIONS, v);
-  }
+  if (v === NEXT && pkt.options !== 0) v = checkOptions(pkt, t); // IPv4 options: what a router may act on
   if (v === NEXT) {
     v = enforcePolicy(pkt, t); //                        filter FORWARD
-    note(pkt, t, S.ENFORCE_POLICY, v);
+    passed(pkt, t, v);
   }
   if (v === NEXT && pkt.ctSlot < 0) {
     v = masquerade(pkt, t, nowSec); //                   SNAT, and the connection is entered
-    note(pkt, t, S.MASQUERADE, v);
+    passed(pkt, t, v);
   }
   if (pkt.frontend >= 0 && t.config.retry !== 0) {
-    v = holdConnection(pkt, t, v, nowMs); //             kept, should another endpoint be asked
-  }
-  if (v === NEXT) v = translate(pkt, t); //              the bytes change here, once
-  if (v === NEXT && t.config.mssClamp !== 0) v = clampMss(pkt, t); // mangle FORWARD
-  if (v === NEXT && pkt.helper !== 0) {
-    v = helpFtp(pkt, t, nowSec); //                      and the addresses that a payload names
-    note(pkt, t, S.HELP_FTP, v);
+    v = hold(pkt, t, v, nowMs); //                       kept, should another endpoint be asked
   }
   if (v === NEXT) {
-    v = output(pkt, t, nowSec, nowMs);
-    note(pkt, t, S.OUTPUT, v);
+    v = translate(pkt, t); //                            the bytes change here, once
+    acted(pkt, t, v);
+  }
+  if (v === NEXT && t.config.mssClamp !== 0) {
+    v = clampMss(pkt, t); //                             mangle FORWARD
+    acted(pkt, t, v);
+  }
+  if (v === NEXT && pkt.helper !== 0) {
+    v = helpFtp(pkt, t, nowSec); //                      and the addresses that a payload names
+    acted(pkt, t, v);
+  }
+  if (v === NEXT) v = output(pkt, t, nowSec, nowMs);
+  return v;
+}
+
+/** A packet that found no way is told of as such, then as one that is kept. */
+function hold(pkt: Packet, t: Tables, verdict: Verdict, nowMs: number): Verdict {
+  const { stage } = pkt;
+  const v = holdConnection(pkt, t, verdict, nowMs);
+  acted(pkt, t, v);
+  if (verdict === DROP && v !== DROP) {
+    pkt.stage = stage;
+    ended(pkt, t, DROP);
+    pkt.stage = S.HOLD_CONNECTION;
   }
   return v;
 }
@@ -136,7 +149,7 @@ function forwardIp(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdi
 /** A VXLAN packet for this node: its inner frames take the same way, one by one. */
 function untunnel(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdict {
   const v = decapsulate(pkt, t);
-  note(pkt, t, S.DECAPSULATE, v);
+  passed(pkt, t, v);
   if (v !== NEXT) return v;
   let frames = 0;
   let at = tunnelPayload(pkt);
@@ -145,8 +158,14 @@ function untunnel(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdic
     if (n <= 0) break;
     at += t.descriptors[2 * DESCRIPTORS];
     frames += n;
-    for (let i = 0; i < n; i++) if (beginInner(pkt, t, i) === NEXT) forward(t.inner, t, nowSec, nowMs);
+    for (let i = 0; i < n; i++) {
+      const w = beginInner(pkt, t, i);
+      if (w === NEXT) forward(t.inner, t, nowSec, nowMs);
+      else ended(t.inner, t, w);
+    }
   }
+  pkt.acted = 1;
+  pkt.detail[TunnelDetail.FRAMES] = frames;
   // Frames queued from inside a reassembled datagram must leave before its slot is used again.
   if (pkt.slot >= 0) tx.flush(t.tx);
   return frames > 0 ? CONSUMED : drop(pkt, t, DropReason.VXLAN_INNER);
@@ -169,7 +188,8 @@ function tellSender(pkt: Packet, t: Tables, verdict: Verdict, nowSec: number, no
   let v: Verdict = answerEcho(pkt, t);
   if (v === NEXT) v = route(pkt, t);
   if (v === NEXT) v = output(pkt, t, nowSec, nowMs);
-  note(pkt, t, S.ANSWER_ECHO, v);
+  pkt.stage = S.ANSWER_ECHO;
+  ended(pkt, t, v);
   return v;
 }
 
@@ -201,6 +221,7 @@ function sendOwn(t: Tables, stage: StageId, nowSec: number, nowMs: number): void
   const own = t.own;
   let v: Verdict = route(own, t);
   if (v === NEXT) v = output(own, t, nowSec, nowMs);
-  note(own, t, stage, v);
+  own.stage = stage;
+  ended(own, t, v);
   if (v !== FORWARD && own.slot >= 0) release(own, t);
 }

@@ -13,12 +13,13 @@ import { begin, CtState, type Packet } from "./packet.ts";
 import { forward, sendRefusal } from "./pipeline.ts";
 import * as pool from "./slot-pool.ts";
 import { parse } from "./stage/parse.ts";
-import { StageId } from "./stage-id.ts";
 import * as conntrack from "./table/conntrack.ts";
 import * as pending from "./table/pending-connections.ts";
 import type { Tables } from "./tables.ts";
+import { ended, lostPiece, passed } from "./trace/note.ts";
+import { StageId } from "./trace/stage-id.ts";
+import { after, before } from "./trace/watch.ts";
 import { Verdict } from "./verdict.ts";
-import { after, before, note } from "./watch.ts";
 
 /** Attempts that one turn may cost. */
 const TURN_MAX = 64;
@@ -56,7 +57,7 @@ function redial(t: Tables, e: number, nowSec: number, nowMs: number): void {
   pkt.attempt = p.attempt[e] | (p.reason[e] << 3);
   const v = isLast ? giveUp(pkt, t, nowSec, nowMs) : again(pkt, t, e, nowSec, nowMs);
   if (isWatched) after(pkt, t, v, NO_PORT);
-  if (!isLast && v !== Verdict.DROP) sendFurther(t, e, nowSec, nowMs);
+  if (!isLast && v === Verdict.FORWARD) sendFurther(t, e, nowSec, nowMs);
   if (!pending.isScheduled(p, e)) pending.close(p, e);
 }
 
@@ -119,7 +120,8 @@ function describeChoice(t: Tables, e: number, key: Int32Array, to: Int32Array): 
 
 function again(pkt: Packet, t: Tables, e: number, nowSec: number, nowMs: number): Verdict {
   t.counters.events[Event.CONNECTION_RETRIED]++;
-  note(pkt, t, StageId.RETRY_CONNECTION, Verdict.NEXT);
+  pkt.stage = StageId.RETRY_CONNECTION;
+  passed(pkt, t, Verdict.NEXT);
   pkt.pending = e;
   pkt.nat = 0;
   pkt.ctState = CtState.UNTRACKED;
@@ -131,7 +133,8 @@ function giveUp(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdict 
   pkt.ipLen = 0;
   const v = drop(pkt, t, DropReason.SERVICE_BACKENDS_FAILED);
   requestIcmp(pkt, IcmpRequest.TCP_RESET);
-  note(pkt, t, StageId.RETRY_CONNECTION, v);
+  pkt.stage = StageId.RETRY_CONNECTION;
+  ended(pkt, t, v);
   pkt.nat = 0;
   if (parse(pkt, t) === Verdict.NEXT) sendRefusal(pkt, t, nowSec, nowMs);
   pool.release(t.pool, pkt.slot);
@@ -146,10 +149,15 @@ function sendFurther(t: Tables, e: number, nowSec: number, nowMs: number): void 
   for (let len = pending.lenAt(p, e, at); len > 0; len = pending.lenAt(p, e, at)) {
     if (!load(t, e, at)) {
       t.counters.drops[DropReason.NO_SLOT]++;
+      t.held.stage = StageId.RETRY_CONNECTION;
+      lostPiece(t.held, t, DropReason.NO_SLOT); // of what the packet before belongs to
       return;
     }
+    const isWatched = t.watchers.active !== 0;
+    if (isWatched) before(t.held, t);
     t.held.attempt = p.attempt[e];
-    forward(t.held, t, nowSec, nowMs);
+    const v = forward(t.held, t, nowSec, nowMs);
+    if (isWatched) after(t.held, t, v, NO_PORT);
     at = pending.after(at, len);
   }
 }

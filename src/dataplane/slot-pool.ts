@@ -8,10 +8,13 @@ import { HEADROOM, SLOT_STRIDE } from "./packet.ts";
 export class SlotPool {
   readonly first: number; //          number of the first pool slot in the arena
   readonly free: Int32Array;
+  /** By slot: which traced packet lies in it, while it waits (trace/late.ts, tagOf); 0: none. */
+  readonly tags: Int32Array;
   count: number;
   constructor(first: number, slots: number) {
     this.first = first;
     this.free = new Int32Array(slots);
+    this.tags = new Int32Array(first + slots);
     this.count = slots;
     for (let i = 0; i < slots; i++) this.free[i] = first + slots - 1 - i;
   }

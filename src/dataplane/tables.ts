@@ -26,8 +26,8 @@ import { createRoutes, type Routes } from "./table/routes.ts";
 import type { Services } from "./table/services.ts";
 import type { TokenBucket } from "./table/token-bucket.ts";
 import { createVteps, type Vteps } from "./table/vteps.ts";
+import type { Watchers } from "./trace/watchers.ts";
 import type { PortTable, TxQueue } from "./tx-queue.ts";
-import { Watchers } from "./watchers.ts";
 
 /** How local-traffic detection tells a pod's packet (KubeProxyConfiguration detectLocalMode). */
 export const DetectLocal = Object.freeze({ NONE: 0, CIDR: 1, POD_PORT: 2 } as const);
@@ -87,7 +87,7 @@ export class Tables {
   readonly pool: SlotPool;
   readonly tx: TxQueue;
   readonly offload: Offload;
-  readonly watchers = new Watchers();
+  readonly watchers: Watchers;
 
   readonly fdb: Fdb;
   readonly fabric: Neighbors; //     on the uplink: ARP and ND
@@ -149,6 +149,7 @@ export class Tables {
     this.ports = init.ports;
     this.pool = init.pool;
     this.tx = init.tx;
+    this.watchers = init.tx.watchers;
     this.offload = init.offload;
     this.arenaPin = createPin(init.offload, init.arena);
     this.descriptorsPin = createPin(init.offload, this.descriptors);

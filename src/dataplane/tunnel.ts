@@ -22,6 +22,7 @@ import { type Packet, SLOT_ROOM } from "./packet.ts";
 import * as pool from "./slot-pool.ts";
 import * as routes from "./table/routes.ts";
 import type { Tables } from "./tables.ts";
+import { lostPiece } from "./trace/note.ts";
 import * as tx from "./tx-queue.ts";
 
 const OUTER_TTL = 64;
@@ -262,7 +263,10 @@ function segments(
   t.counters.events[Event.VXLAN_ENCAP]++;
   t.counters.events[Event.GSO_SEGMENTS_OUT] += count;
   const reason = send(t, start, result[1] + outer, slot, v, nowMs);
-  if (reason !== 0) t.counters.drops[reason]++;
+  if (reason !== 0) {
+    t.counters.drops[reason]++;
+    lostPiece(pkt, t, reason);
+  }
   return consumed;
 }
 

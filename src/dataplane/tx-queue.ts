@@ -10,6 +10,10 @@ import { type Counters, countPort, PortCounter } from "./counters.ts";
 import { DropReason } from "./drop-reason.ts";
 import type { Port } from "./port.ts";
 import { release, type SlotPool } from "./slot-pool.ts";
+import { endedLate } from "./trace/late.ts";
+import { StageId } from "./trace/stage-id.ts";
+import { Watchers } from "./trace/watchers.ts";
+import { Verdict } from "./verdict.ts";
 
 const EAGAIN = 11;
 const ENODEV = 19;
@@ -107,6 +111,7 @@ export class TxQueue {
   readonly ports: Int32Array;
   readonly slots: Int32Array; //   pool slot to give back after the flush, -1: none
   readonly results: Int32Array;
+  readonly tags: Int32Array; //    which traced packet the frame belongs to (trace/late.ts, tagOf), 0: none
   /** The columns as `io` wants them. */
   readonly fdsPin: MaybePinned<Int32Array>;
   readonly kindsPin: MaybePinned<Int32Array>;
@@ -121,7 +126,10 @@ export class TxQueue {
   readonly table: PortTable;
   readonly counters: Counters;
   readonly io: Io | null;
+  readonly watchers = new Watchers();
   count = 0;
+  /** Of the packet whose frames are queued now. */
+  tag = 0;
   /** Flushes so far: tells whether what was queued has left. */
   flushes = 0;
   /** Frames queued for devices without a file descriptor. */
@@ -147,6 +155,7 @@ export class TxQueue {
     this.ports = new Int32Array(capacity);
     this.slots = new Int32Array(capacity);
     this.results = new Int32Array(capacity);
+    this.tags = new Int32Array(capacity);
     this.fdsPin = createPin(io, this.fds);
     this.kindsPin = createPin(io, this.kinds);
     this.arenaPin = createPin(io, arena);
@@ -169,6 +178,7 @@ export function enqueue(q: TxQueue, port: number, off: number, len: number, slot
   q.lens[i] = len;
   q.ports[i] = port;
   q.slots[i] = slot;
+  q.tags[i] = q.tag;
   if (fd < 0) q.soft++;
   q.count = i + 1;
 }
@@ -190,7 +200,9 @@ export function flush(q: TxQueue): void {
     } else {
       countPort(c, port, TX_DROPS, 1);
       const full = result === -EAGAIN || result === -ENOBUFS;
-      c.drops[full ? DropReason.TX_QUEUE_FULL : DropReason.TX_ERROR]++;
+      const reason = full ? DropReason.TX_QUEUE_FULL : DropReason.TX_ERROR;
+      c.drops[reason]++;
+      if (q.tags[i] !== 0) endedLate(q.watchers, c, q.tags[i], StageId.OUTPUT, Verdict.DROP, reason, port);
     }
     if (q.slots[i] >= 0) release(q.pool, q.slots[i]);
   }

@@ -4,13 +4,15 @@ import { DropReason } from "../dataplane/drop-reason.ts";
 import { IcmpRequest } from "../dataplane/icmp-request.ts";
 import { CtState, Masquerade } from "../dataplane/packet.ts";
 import { RecordRing } from "../dataplane/record-ring.ts";
-import { StageId } from "../dataplane/stage-id.ts";
+import { Flag, TRACE_WORDS, TraceWord, Word } from "../dataplane/trace/layout.ts";
+import { StageId } from "../dataplane/trace/stage-id.ts";
 import { Verdict } from "../dataplane/verdict.ts";
-import { TRACE_WORDS } from "../dataplane/watch.ts";
+import { readTraceRecord } from "./read-record.ts";
 import { formatTrace, stepText } from "./trace-format.ts";
-import { type PlaneNames, readTraceRecord } from "./trace-record.ts";
+import type { PlaneNames } from "./trace-record.ts";
 
 const names: PlaneNames = {
+  mode: "iptables",
   port: (id) => ["default/web-1 eth0", "uplink eth0"][id] ?? `port ${id}`,
   service: (id) => ({ 5: "default/web:http", 6: "hostPort 8088/TCP of default/hp" })[id],
   route: (index) => (index === 3 ? "10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink" : undefined),
@@ -40,9 +42,12 @@ interface Record {
   bridged?: number;
   gsoSize?: number;
   attempt?: number;
+  frontend?: number;
+  source?: number;
+  detail?: readonly number[];
 }
 
-/** The words of dataplane/watch.ts, laid out by hand. */
+/** A record as the plane writes it. */
 function record(r: Record): Int32Array {
   const words = new Int32Array(TRACE_WORDS);
   const tuple = (ends: Ends, at: number): void => {
@@ -51,33 +56,45 @@ function record(r: Record): Int32Array {
     words.set([src.w0, src.w1, src.w2, src.w3, dst.w0, dst.w1, dst.w2, dst.w3], at);
     words.set([ends.ports, (src.family << 8) | proto], at + 8);
   };
-  const decision =
-    (r.verdict ?? 0) |
-    ((r.reason ?? 0) << 8) |
-    ((r.ct ?? 0) << 16) |
-    ((r.reply ?? 0) << 20) |
-    ((r.to === undefined ? 0 : 1) << 21) |
-    ((r.bridged ?? 0) << 22) |
-    ((r.masquerade ?? 0) << 24) |
-    ((r.attempt ?? 0) << 27);
-  words.set([12, r.stage, decision, (0 << 16) | ((r.outPort ?? -1) & 0xffff), 1000, 60], 0);
-  words[6] = 2 | ((r.gsoSize ?? 0) << 16); // SYN
-  words.set([-1, r.service ?? -1, r.route ?? -1], 7);
-  const family = ip(r.from.src).family;
-  words[10] = ((family === 4 ? 0x0800 : 0x86dd) << 16) | (family << 8) | (r.from.proto ?? 6);
-  if (r.etherType !== undefined) words[10] = r.etherType << 16; // no IP packet: the tuple is stale
-  words[11] = r.icmp ?? 0;
-  tuple(r.from, 12);
-  tuple(r.to ?? r.from, 22);
+  const family = r.etherType === undefined ? ip(r.from.src).family : 0;
+  words[Word.PACKET] = 12;
+  words[Word.VERDICT] = r.verdict ?? 0;
+  words[Word.REASON] = r.reason ?? 0;
+  words[Word.FLAGS] =
+    ((r.reply ?? 0) !== 0 ? Flag.REPLY : 0) |
+    (r.to === undefined ? 0 : Flag.NAT) |
+    ((r.bridged ?? 0) !== 0 ? Flag.BRIDGED : 0);
+  words[Word.CT_STATE] = r.ct ?? 0;
+  words[Word.MASQUERADE] = r.masquerade ?? 0;
+  words[Word.OUT_PORT] = r.outPort ?? -1;
+  words[Word.SERVICE] = r.service ?? -1;
+  words[Word.LENGTH] = 60;
+  words[Word.FAMILY] = family;
+  words[Word.PROTOCOL] = family === 0 ? 0 : (r.from.proto ?? 6);
+  words[TraceWord.STAGE] = r.stage;
+  words[TraceWord.TIME_MS] = 1000;
+  words[TraceWord.ETHER_TYPE] = r.etherType ?? (family === 4 ? 0x0800 : 0x86dd);
+  words[TraceWord.TCP_FLAGS] = 2; // SYN
+  words[TraceWord.GSO_SIZE] = r.gsoSize ?? 0;
+  words[TraceWord.ENDPOINT] = -1;
+  words[TraceWord.FRONTEND] = r.frontend ?? -1;
+  words[TraceWord.SOURCE_CLASS] = r.source ?? 0;
+  words[TraceWord.ROUTE] = r.route ?? -1;
+  words[TraceWord.ICMP_REQUEST] = r.icmp ?? 0;
+  words[TraceWord.ATTEMPT] = (r.attempt ?? 0) & 7;
+  words[TraceWord.FAILURE] = (r.attempt ?? 0) >>> 3;
+  words.set(r.detail ?? [], TraceWord.DETAIL);
+  tuple(r.from, Word.KEY);
+  tuple(r.to ?? r.from, Word.TO);
   return words;
 }
 
 /** Through a ring, as it comes from the plane: the body lies behind the record's own header. */
-function step(r: Record) {
+function step(r: Record, mode = "iptables") {
   const ring = new RecordRing(10);
   ring.words.set(record(r), 2);
-  ring.float[1 + 16] = 1_700_000_000_123_456;
-  return readTraceRecord(ring, 8, "node1", names);
+  ring.float[1 + (Word.TIME_US >> 1)] = 1_700_000_000_123_456;
+  return readTraceRecord(ring, 8, "node1", { ...names, mode });
 }
 
 const asSent: Ends = { src: "10.244.1.2", dst: "10.96.0.1", ports: (41000 << 16) | 80 };
@@ -98,6 +115,7 @@ t.test("a record becomes an object with names", async (t) => {
     packet: 12,
     stage: "choose-backend",
     hook: "PREROUTING nat",
+    mode: "iptables",
     timeUs: 1_700_000_000_123_456,
     timeMs: 1000,
     length: 60,
@@ -239,7 +257,7 @@ t.test("endings and special cases have their words", async (t) => {
     {
       name: "no IP packet",
       record: { stage: StageId.PARSE, from: asSent, etherType: 0x0806 },
-      want: "EtherType 0x0806",
+      want: "ARP",
     },
     {
       name: "a stage that this version does not know",
@@ -266,7 +284,7 @@ t.test("userspace mode: a refusal that the client does not see, and the next att
     from: reset,
     ct: CtState.ESTABLISHED,
   };
-  const text = "proxy dial failed, 10.244.2.3:8080 refused: the next endpoint is asked: taken by the plane";
+  const text = "proxy dial failed, 10.244.2.3:8080 refused: the next endpoint is asked";
   t.equal(stepText(step(refused)), text);
   const router = { src: "192.168.50.1", dst: "10.244.1.1", ports: 0x0301, proto: 1 };
   t.match(

@@ -213,6 +213,11 @@ export class TestNode {
     services.createUpdate(this.tables.services, { upsert: [serviceSpec(id, o)], remove: [] });
   }
 
+  /** Name of the service port with this id. */
+  serviceName(id: number): string | undefined {
+    return [...this.#services].find(([, each]) => each === id)?.[0];
+  }
+
   removeService(name: string): void {
     const id = this.#services.get(name);
     if (id !== undefined) services.createUpdate(this.tables.services, { upsert: [], remove: [id] });

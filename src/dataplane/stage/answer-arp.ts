@@ -18,18 +18,22 @@ import * as localAddresses from "../table/local-addresses.ts";
 import * as neighbor from "../table/neighbor.ts";
 import * as services from "../table/services.ts";
 import type { Tables } from "../tables.ts";
+import { NeighborDetail as Detail } from "../trace/layout.ts";
+import { StageId } from "../trace/stage-id.ts";
 import { enqueue } from "../tx-queue.ts";
 import { Verdict } from "../verdict.ts";
 
 const { NEXT, CONSUMED } = Verdict;
 const { POD, HOST, UPLINK } = PortRole;
 const { CREATE, OVERRIDE, SOLICITED } = neighbor.Confirm;
+const V4_MAPPED = 0xffff;
 const FAMILY_4 = 4 << 8; // of a frontend that stands for a whole address
 const FRAME_LEN = eth.HEADER_LEN + arp.HEADER_LEN;
 /** 169.254.1.1, the next hop that host0 and /32 pods are given: nobody's address, always answered. */
 const LINK_LOCAL_GATEWAY = 0xa9fe0101 | 0;
 
 export function answerArp(pkt: Packet, t: Tables, nowMs: number): Verdict {
+  pkt.stage = StageId.ANSWER_ARP;
   if (pkt.etherType !== eth.ETHERTYPE_ARP || pkt.l3 - pkt.off !== eth.HEADER_LEN) return NEXT;
   const view = pkt.view;
   const at = pkt.l3;
@@ -38,6 +42,7 @@ export function answerArp(pkt: Packet, t: Tables, nowMs: number): Verdict {
   const sender = arp.senderIp(view, at);
   const target = arp.targetIp(view, at);
   const isRequest = arp.op(view, at) === arp.OP_REQUEST;
+  describe(pkt, isRequest, target);
   if (role === UPLINK) {
     const ours = localAddresses.has(t.local, 0, 0, 0xffff, target) || isService(t, target);
     learnNeighbor(pkt, t, sender, isRequest, ours, nowMs);
@@ -52,6 +57,17 @@ export function answerArp(pkt: Packet, t: Tables, nowMs: number): Verdict {
     }
   }
   return NEXT;
+}
+
+/** What was asked, for a trace. */
+function describe(pkt: Packet, isRequest: boolean, target: number): void {
+  pkt.acted = 1;
+  pkt.detail[Detail.ANSWERED] = 0;
+  pkt.detail[Detail.IS_REQUEST] = isRequest ? 1 : 0;
+  pkt.detail[Detail.TARGET] = 0;
+  pkt.detail[Detail.TARGET + 1] = 0;
+  pkt.detail[Detail.TARGET + 2] = V4_MAPPED;
+  pkt.detail[Detail.TARGET + 3] = target;
 }
 
 /** Addresses on kube-ipvs0 are the node's: Linux answers for them on every link, unless arp_ignore is set. */
@@ -115,6 +131,9 @@ function reply(pkt: Packet, t: Tables, hi: number, lo: number): Verdict {
     arp.senderIp(view, at),
   );
   t.counters.events[Event.ARP_REPLIES]++;
+  pkt.detail[Detail.ANSWERED] = 1;
+  pkt.detail[Detail.MAC_HI] = hi;
+  pkt.detail[Detail.MAC_LO] = lo;
   enqueue(t.tx, pkt.inPort, off, FRAME_LEN, slot);
   return CONSUMED;
 }

@@ -11,11 +11,13 @@ import * as ipv4 from "../../wire/ipv4.ts";
 import * as ipv6 from "../../wire/ipv6.ts";
 import { CtState, type Packet } from "../packet.ts";
 import type { Tables } from "../tables.ts";
+import { StageId } from "../trace/stage-id.ts";
 import { Verdict } from "../verdict.ts";
 
 const TTL = 64;
 
 export function answerEcho(pkt: Packet, t: Tables): Verdict {
+  pkt.stage = StageId.ANSWER_ECHO;
   const view = pkt.view;
   const key = pkt.key;
   if (pkt.family === 4) {

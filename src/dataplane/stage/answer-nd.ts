@@ -22,6 +22,8 @@ import * as pool from "../slot-pool.ts";
 import * as localAddresses from "../table/local-addresses.ts";
 import * as neighbor from "../table/neighbor.ts";
 import type { Tables } from "../tables.ts";
+import { NeighborDetail as Detail } from "../trace/layout.ts";
+import { StageId } from "../trace/stage-id.ts";
 import { enqueue } from "../tx-queue.ts";
 import { Verdict } from "../verdict.ts";
 
@@ -39,12 +41,14 @@ const OWN = ndp.NA_ROUTER | ndp.NA_OVERRIDE;
 const PROXY = 0;
 
 export function answerNd(pkt: Packet, t: Tables, nowMs: number): Verdict {
+  pkt.stage = StageId.ANSWER_ND;
   if (pkt.proto !== PROTO_ICMPV6 || pkt.family !== 6) return NEXT;
   const type = (pkt.key[8] >>> 8) & 0xff;
   if (type !== icmpv6.TYPE_NEIGHBOR_SOLICITATION && type !== icmpv6.TYPE_NEIGHBOR_ADVERTISEMENT) return NEXT;
   if (!isSound(pkt)) return drop(pkt, t, DropReason.MALFORMED_ND);
   const role = t.ports.role[pkt.inPort];
   const isSolicitation = type === icmpv6.TYPE_NEIGHBOR_SOLICITATION;
+  describe(pkt, isSolicitation);
   if (role === UPLINK) return isSolicitation ? fabricAsks(pkt, t, nowMs) : fabricTells(pkt, t, nowMs);
   if (!isSolicitation) return isMulticast(pkt.key[4]) || !isForGateway(pkt, t) ? NEXT : CONSUMED;
   const ours = isTargetLocal(pkt, t);
@@ -53,6 +57,14 @@ export function answerNd(pkt: Packet, t: Tables, nowMs: number): Verdict {
     return advertise(pkt, t, t.config.gatewayMacHi, t.config.gatewayMacLo, OWN);
   if (t.config.antiSpoofing !== 0 && isUnspecified(pkt)) return podProbes(pkt, t);
   return isForGateway(pkt, t) ? CONSUMED : NEXT;
+}
+
+/** What was asked, for a trace. */
+function describe(pkt: Packet, isSolicitation: boolean): void {
+  pkt.acted = 1;
+  pkt.detail[Detail.ANSWERED] = 0;
+  pkt.detail[Detail.IS_REQUEST] = isSolicitation ? 1 : 0;
+  for (let i = 0; i < 4; i++) pkt.detail[Detail.TARGET + i] = ndp.targetWord(pkt.view, pkt.l4, i);
 }
 
 /** RFC 4861 §7.1: what a node must check before it believes a word. */
@@ -209,6 +221,9 @@ function advertise(pkt: Packet, t: Tables, hi: number, lo: number, said: number)
   ndp.emitLinkOption(view, icmp + ndp.ADVERTISEMENT_LEN, ndp.OPTION_TARGET_LINK, hi, lo);
   icmpv6.computeChecksum(view, icmp, ICMP_LEN, ip);
   t.counters.events[Event.ND_REPLIES]++;
+  pkt.detail[Detail.ANSWERED] = 1;
+  pkt.detail[Detail.MAC_HI] = hi;
+  pkt.detail[Detail.MAC_LO] = lo;
   enqueue(t.tx, pkt.inPort, off, eth.HEADER_LEN + ipv6.HEADER_LEN + ICMP_LEN, slot);
   return CONSUMED;
 }

@@ -10,11 +10,13 @@ import { requestParameterProblem } from "../icmp-request.ts";
 import type { Packet } from "../packet.ts";
 import { PortRole } from "../port.ts";
 import type { Tables } from "../tables.ts";
+import { StageId } from "../trace/stage-id.ts";
 import { Verdict } from "../verdict.ts";
 
 const { NEXT } = Verdict;
 
 export function checkOptions(pkt: Packet, t: Tables): Verdict {
+  pkt.stage = StageId.CHECK_OPTIONS;
   if (pkt.bridged !== 0 || (t.ports.role[pkt.inPort] === PortRole.HOST && pkt.fromTunnel === 0)) return NEXT;
   const pointer = options.findProblem(pkt.view, pkt.l3);
   if (pointer === options.NONE) return NEXT;

@@ -21,6 +21,7 @@ import { PortRole } from "../port.ts";
 import * as neighbor from "../table/neighbor.ts";
 import * as prefixSet from "../table/prefix-set.ts";
 import type { Tables } from "../tables.ts";
+import { StageId } from "../trace/stage-id.ts";
 import { Verdict } from "../verdict.ts";
 
 const { NEXT } = Verdict;
@@ -33,6 +34,7 @@ const MLD_DONE = 132;
 const MLDV2_REPORT = 143;
 
 export function checkSource(pkt: Packet, t: Tables): Verdict {
+  pkt.stage = StageId.CHECK_SOURCE;
   if (t.config.antiSpoofing === 0) return NEXT;
   const p = t.ports;
   const port = pkt.inPort;

@@ -19,6 +19,7 @@ import * as prefixSet from "../table/prefix-set.ts";
 import * as routes from "../table/routes.ts";
 import * as services from "../table/services.ts";
 import { DetectLocal, type Tables } from "../tables.ts";
+import { StageId } from "../trace/stage-id.ts";
 import { Verdict } from "../verdict.ts";
 
 const { CONSUMED, NEXT } = Verdict;
@@ -30,6 +31,7 @@ const TCP = 6;
 const FAMILY = 0xff00; // of a key's last word, without the protocol
 
 export function chooseBackend(pkt: Packet, t: Tables, nowMs: number): Verdict {
+  pkt.stage = StageId.CHOOSE_BACKEND;
   if (pkt.ctState !== CtState.NEW || pkt.ctSlot >= 0) return NEXT;
   const s = t.services;
   const key = pkt.key;

@@ -11,6 +11,8 @@ import type { Packet } from "../packet.ts";
 import { PortRole } from "../port.ts";
 import * as routes from "../table/routes.ts";
 import type { Tables } from "../tables.ts";
+import { MssDetail } from "../trace/layout.ts";
+import { StageId } from "../trace/stage-id.ts";
 import { Verdict } from "../verdict.ts";
 
 const { NEXT } = Verdict;
@@ -19,6 +21,7 @@ const TCP = 6;
 const CSUM = 16;
 
 export function clampMss(pkt: Packet, t: Tables): Verdict {
+  pkt.stage = StageId.CLAMP_MSS;
   if (pkt.proto !== TCP || (pkt.tcpFlags & (tcp.FLAG_SYN | tcp.FLAG_RST)) !== tcp.FLAG_SYN || pkt.route < 0)
     return NEXT;
   if (t.routes.kind[pkt.route] === routes.RouteKind.LOCAL) return NEXT; // INPUT
@@ -31,6 +34,9 @@ export function clampMss(pkt: Packet, t: Tables): Verdict {
   const offered = view.getUint16(at);
   if (most <= 0 || offered <= most) return NEXT;
   view.setUint16(at, most);
+  pkt.acted = 1;
+  pkt.detail[MssDetail.OFFERED] = offered;
+  pkt.detail[MssDetail.CLAMPED] = most;
   // Under a partial checksum the options are still to be summed.
   if (pkt.csumPartial === 0) {
     const isOdd = ((at - pkt.l4) & 1) !== 0;

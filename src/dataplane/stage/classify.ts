@@ -15,6 +15,7 @@ import { requestUnknownOption } from "../icmp-request.ts";
 import type { Packet } from "../packet.ts";
 import { PortRole } from "../port.ts";
 import type { Tables } from "../tables.ts";
+import { StageId } from "../trace/stage-id.ts";
 import { enqueue } from "../tx-queue.ts";
 import { Verdict } from "../verdict.ts";
 
@@ -25,6 +26,7 @@ const LINK_LOCAL = 0xfe800000 | 0;
 const LINK_LOCAL_10 = 0xfe80 >>> 6; // first ten bits of fe80::/10
 
 export function classify(pkt: Packet, t: Tables, nowSec: number): Verdict {
+  pkt.stage = StageId.CLASSIFY;
   const view = pkt.view;
   const hi = eth.dstHi(view, pkt.off);
   const lo = eth.dstLo(view, pkt.off);

@@ -22,6 +22,7 @@ import { PortRole } from "../port.ts";
 import * as localAddresses from "../table/local-addresses.ts";
 import * as vteps from "../table/vteps.ts";
 import { DESCRIPTORS, type Tables } from "../tables.ts";
+import { StageId } from "../trace/stage-id.ts";
 import { Verdict } from "../verdict.ts";
 
 const { NEXT } = Verdict;
@@ -46,6 +47,7 @@ export function isForTunnel(pkt: Packet, t: Tables): boolean {
 
 /** Checks the outer headers. NEXT: frames can be taken out. */
 export function decapsulate(pkt: Packet, t: Tables): Verdict {
+  pkt.stage = StageId.DECAPSULATE;
   const view = pkt.view;
   if (pkt.options !== 0 && options.findProblem(view, pkt.l3) !== options.NONE) {
     return drop(pkt, t, DropReason.MALFORMED_IPV4);
@@ -149,6 +151,7 @@ export function beginInner(pkt: Packet, t: Tables, i: number): Verdict {
   const inner = t.inner;
   begin(inner, t.descriptors[2 * i], t.descriptors[2 * i + 1], pkt.inPort);
   inner.fromTunnel = 1;
+  inner.stage = StageId.DECAPSULATE;
   inner.traceId = pkt.traceId;
   inner.watchId = pkt.watchId;
   if (inner.end - inner.off < eth.HEADER_LEN) {

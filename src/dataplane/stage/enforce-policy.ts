@@ -17,6 +17,7 @@ import { PortRole } from "../port.ts";
 import * as routes from "../table/routes.ts";
 import * as vteps from "../table/vteps.ts";
 import type { Tables } from "../tables.ts";
+import { StageId } from "../trace/stage-id.ts";
 import { Verdict } from "../verdict.ts";
 
 const { LOCAL, ONLINK, GATEWAY } = routes.RouteKind;
@@ -26,6 +27,7 @@ const IPV6_IN_IP = 41;
 const UDP = 17;
 
 export function enforcePolicy(pkt: Packet, t: Tables): Verdict {
+  pkt.stage = StageId.ENFORCE_POLICY;
   if (pkt.ctSlot < 0 && isTunnel(pkt, t)) return drop(pkt, t, DropReason.TUNNEL_FROM_POD);
   if (pkt.ctState !== CtState.INVALID) return Verdict.NEXT;
   if (hasRule(pkt, t)) return drop(pkt, t, invalid.reasonOf(pkt, DropReason.CT_INVALID));

@@ -20,6 +20,8 @@ import * as conntrack from "../table/conntrack.ts";
 import * as seqadj from "../table/conntrack-seqadj.ts";
 import * as expectations from "../table/expectations.ts";
 import type { Tables } from "../tables.ts";
+import { FtpDetail, FtpDid } from "../trace/layout.ts";
+import { StageId } from "../trace/stage-id.ts";
 import { Verdict } from "../verdict.ts";
 
 const { NEXT } = Verdict;
@@ -30,8 +32,10 @@ const NEWLINE = 0x0a;
 const PORT_TRIES = 128;
 
 export function helpFtp(pkt: Packet, t: Tables, nowSec: number): Verdict {
+  pkt.stage = StageId.HELP_FTP;
   const at = seqadj.find(t.seqadj, pkt.ctSlot);
   if (at < 0) return NEXT;
+  pkt.detail[FtpDetail.DID] = 0;
   let v: Verdict = NEXT;
   if (pkt.ctState === CtState.ESTABLISHED) v = read(pkt, t, at, nowSec);
   if (v === NEXT) adjust(pkt, t, at);
@@ -78,6 +82,8 @@ function announce(pkt: Packet, t: Tables, dir: number, kind: number, nowSec: num
   }
   if (index < 0) return drop(pkt, t, DropReason.SNAT_PORTS_EXHAUSTED);
   t.counters.events[Event.CT_EXPECTED]++;
+  pkt.detail[FtpDetail.PORT] = port;
+  did(pkt, FtpDid.EXPECTED);
   if ((ct.status[pkt.ctSlot] & NAT_BITS) === 0) return NEXT;
   expectations.translate(t.expectations, index, own, wanted);
   const bytes = ftp.write(t.ftpText, 0, kind, pkt.family === 6, other, 4, port);
@@ -109,8 +115,15 @@ function replace(pkt: Packet, t: Tables, dir: number, bytes: number): Verdict {
     view.setUint16(field, 0);
     view.setUint16(field, ~transportSum(pkt, t) & 0xffff);
   }
+  did(pkt, FtpDid.REWRITTEN);
   if (growth !== 0) seqadj.shift(t.seqadj, dir, tcp.seq(view, pkt.l4), growth);
   return NEXT;
+}
+
+/** For a trace. */
+function did(pkt: Packet, what: number): void {
+  pkt.acted = 1;
+  pkt.detail[FtpDetail.DID] |= what;
 }
 
 /** Folded sum of segment and pseudo-header: 0xffff when the checksum in it is right. */
@@ -166,6 +179,7 @@ function adjust(pkt: Packet, t: Tables, at: number): void {
 function writeNumber(pkt: Packet, at: number, before: number, now: number): void {
   if (before === now) return;
   pkt.view.setInt32(at, now);
+  did(pkt, FtpDid.RENUMBERED);
   if (pkt.csumPartial !== 0) return;
   const field = pkt.l4 + tcp.CSUM_OFFSET;
   if (((at - pkt.l4) & 1) === 0) checksum.adjust32(pkt.view, field, before, now);

@@ -13,6 +13,8 @@ import type { Packet } from "../packet.ts";
 import * as pending from "../table/pending-connections.ts";
 import * as services from "../table/services.ts";
 import type { Tables } from "../tables.ts";
+import { HoldDetail } from "../trace/layout.ts";
+import { StageId } from "../trace/stage-id.ts";
 import { Verdict } from "../verdict.ts";
 
 const { NEXT } = Verdict;
@@ -21,7 +23,7 @@ const UDP = 17;
 const FLAGS = tcp.FLAG_SYN | tcp.FLAG_ACK | tcp.FLAG_RST | tcp.FLAG_FIN;
 const { UNREACHABLE } = pending.Reason;
 
-/** `verdict` is what became of the packet since an endpoint was chosen: NEXT or DROP. */
+/** `verdict` is what became of the packet since an endpoint was chosen: NEXT or DROP. A drop that is kept is CONSUMED. */
 export function holdConnection(pkt: Packet, t: Tables, verdict: Verdict, nowMs: number): Verdict {
   const p = t.pending;
   if (pkt.ctSlot >= 0) {
@@ -34,19 +36,24 @@ export function holdConnection(pkt: Packet, t: Tables, verdict: Verdict, nowMs: 
   if (e < 0) return verdict;
   p.endpoint[e] = pkt.endpoint;
   const attempt = p.attempt[e];
+  const { stage } = pkt;
+  pkt.stage = StageId.HOLD_CONNECTION;
   if (verdict === NEXT) {
+    pkt.acted = 1;
+    pkt.detail[HoldDetail.ATTEMPT] = attempt;
     pending.attach(p, e, pkt.ctSlot);
     pending.schedule(p, e, pkt.proto === TCP ? attempt - 1 : pending.LONGEST, nowMs);
     return NEXT;
   }
   if (attempt >= pending.ATTEMPTS) {
+    pkt.stage = stage;
     if (pkt.proto === TCP) requestIcmp(pkt, IcmpRequest.TCP_RESET);
     return verdict;
   }
   p.reason[e] = UNREACHABLE;
   pending.schedule(p, e, pending.AT_ONCE, nowMs);
   requestIcmp(pkt, IcmpRequest.NONE);
-  return verdict;
+  return Verdict.CONSUMED;
 }
 
 /** A dial would have failed at once. */

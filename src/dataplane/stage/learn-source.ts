@@ -10,11 +10,13 @@ import type { Packet } from "../packet.ts";
 import { PortRole } from "../port.ts";
 import * as fdb from "../table/fdb.ts";
 import type { Tables } from "../tables.ts";
+import { StageId } from "../trace/stage-id.ts";
 import { Verdict } from "../verdict.ts";
 
 const { POD } = PortRole;
 
 export function learnSource(pkt: Packet, t: Tables, nowSec: number): Verdict {
+  pkt.stage = StageId.LEARN_SOURCE;
   const hi = eth.srcHi(pkt.view, pkt.off);
   if (eth.isMulticast(hi)) return drop(pkt, t, DropReason.MALFORMED_ETHERNET);
   if (pkt.fromTunnel === 0 && t.ports.role[pkt.inPort] === POD) {

@@ -27,6 +27,7 @@ import { Scheduler } from "../table/schedule.ts";
 import * as services from "../table/services.ts";
 import type { Tables } from "../tables.ts";
 import { readSegment } from "../tcp-segment.ts";
+import { StageId } from "../trace/stage-id.ts";
 import * as tuple from "../tuple.ts";
 import { Verdict } from "../verdict.ts";
 
@@ -52,6 +53,7 @@ const FTP_PORT = 21;
 const SCTP = 132;
 
 export function masquerade(pkt: Packet, t: Tables, nowSec: number): Verdict {
+  pkt.stage = StageId.MASQUERADE;
   if (pkt.ctSlot >= 0 || (pkt.ctState !== CtState.NEW && pkt.expected < 0)) return NEXT;
   const to = pkt.to;
   if (pkt.expected >= 0 && expectations.isTranslated(t.expectations, pkt.expected))

@@ -20,6 +20,7 @@ import * as pool from "../slot-pool.ts";
 import * as localAddresses from "../table/local-addresses.ts";
 import * as routes from "../table/routes.ts";
 import type { Tables } from "../tables.ts";
+import { StageId } from "../trace/stage-id.ts";
 import { encapsulate } from "../tunnel.ts";
 import * as tx from "../tx-queue.ts";
 import { Verdict } from "../verdict.ts";
@@ -32,6 +33,7 @@ const V4_MAPPED = 0xffff;
 const BRIDGE = 255;
 
 export function output(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdict {
+  pkt.stage = StageId.OUTPUT;
   if (pkt.bridged !== 0) return outputBridged(pkt, t, nowSec, nowMs);
   const kind = t.routes.kind[pkt.route];
   const dst = pkt.nat !== 0 ? pkt.to : pkt.key;

@@ -19,6 +19,7 @@ import { drop } from "../drop.ts";
 import { DropReason } from "../drop-reason.ts";
 import type { Packet } from "../packet.ts";
 import type { Tables } from "../tables.ts";
+import { StageId } from "../trace/stage-id.ts";
 import { Verdict } from "../verdict.ts";
 
 const { NEXT } = Verdict;
@@ -27,6 +28,7 @@ const META_V4 = 4 << 8;
 const META_V6 = 6 << 8;
 
 export function parse(pkt: Packet, t: Tables): Verdict {
+  pkt.stage = StageId.PARSE;
   const view = pkt.view;
   if (pkt.end - pkt.off < eth.HEADER_LEN) return drop(pkt, t, DropReason.MALFORMED_ETHERNET);
   if (!readVirtioHeader(pkt)) return drop(pkt, t, DropReason.BAD_VNET_HEADER);
@@ -85,7 +87,6 @@ function parseIpv4(pkt: Packet, t: Tables): Verdict {
   pkt.family = 4;
   pkt.ipLen = ipv4.totalLen(view, l3);
   pkt.end = l3 + pkt.ipLen; // Ethernet padding goes no further
-  if (pkt.csumPartial !== 0 && isSumOutside(pkt)) return drop(pkt, t, DropReason.BAD_VNET_HEADER);
   pkt.proto = ipv4.proto(view, l3);
   const key = pkt.key;
   key[0] = 0;
@@ -98,6 +99,7 @@ function parseIpv4(pkt: Packet, t: Tables): Verdict {
   key[7] = ipv4.dst(view, l3);
   key[8] = 0;
   key[9] = META_V4 | pkt.proto;
+  if (pkt.csumPartial !== 0 && isSumOutside(pkt)) return drop(pkt, t, DropReason.BAD_VNET_HEADER);
   pkt.l4 = l3 + headerLen;
   if (ipv4.isFragment(view, l3)) {
     if (pkt.gsoType !== vnet.GSO_NONE) return drop(pkt, t, DropReason.BAD_VNET_HEADER);
@@ -114,15 +116,16 @@ function parseIpv6(pkt: Packet, t: Tables): Verdict {
   pkt.family = 6;
   pkt.ipLen = ipv6.HEADER_LEN + ipv6.payloadLen(view, l3);
   pkt.end = l3 + pkt.ipLen;
-  if (pkt.csumPartial !== 0 && isSumOutside(pkt)) return drop(pkt, t, DropReason.BAD_VNET_HEADER);
   const key = pkt.key;
   for (let i = 0; i < 4; i++) {
     key[i] = ipv6.srcWord(view, l3, i);
     key[4 + i] = ipv6.dstWord(view, l3, i);
   }
+  key[8] = 0;
+  key[9] = META_V6;
+  if (pkt.csumPartial !== 0 && isSumOutside(pkt)) return drop(pkt, t, DropReason.BAD_VNET_HEADER);
   // An IPv4-mapped address on the wire could pass for the IPv4 one (draft-itojun-v6ops-v4mapped-harmful).
   if (isMapped(key, 0) || isMapped(key, 4)) return drop(pkt, t, DropReason.MARTIAN_SOURCE);
-  key[8] = 0;
   const upper = ipv6.findUpperLayer(view, l3, pkt.end);
   if (upper < 0) return drop(pkt, t, DropReason.MALFORMED_IPV6);
   pkt.l4 = ipv6.upperLayerOffset(l3, upper);

@@ -19,6 +19,8 @@ import type { Packet } from "../packet.ts";
 import * as pool from "../slot-pool.ts";
 import * as fragments from "../table/fragments.ts";
 import type { Tables } from "../tables.ts";
+import { endedLate } from "../trace/late.ts";
+import { StageId } from "../trace/stage-id.ts";
 import { Verdict } from "../verdict.ts";
 
 const { NEXT, CONSUMED } = Verdict;
@@ -40,6 +42,7 @@ export function headerLenAt(view: DataView, payload: number): number {
 }
 
 export function reassemble(pkt: Packet, t: Tables, nowSec: number): Verdict {
+  pkt.stage = StageId.REASSEMBLE;
   if (pkt.fragment === 0) return NEXT;
   const view = pkt.view;
   const isV4 = pkt.family === 4;
@@ -53,6 +56,7 @@ export function reassemble(pkt: Packet, t: Tables, nowSec: number): Verdict {
     queue = openQueue(pkt, t, id, proto, nowSec);
     if (queue < 0) return drop(pkt, t, DropReason.FRAGMENT_QUEUE_FULL);
   }
+  if (t.tx.tag !== 0) tagQueue(t, queue);
   if (pkt.csumPartial !== 0) completeChecksum(pkt, t);
   const offset = isV4 ? ipv4.fragOffset(view, pkt.l3) : ipv6.fragOffset(view, pkt.l4);
   const len = pkt.end - payload;
@@ -94,19 +98,34 @@ function openQueue(pkt: Packet, t: Tables, id: number, proto: number, nowSec: nu
   if (slot < 0) {
     const oldest = fragments.oldest(t.fragments);
     if (oldest < 0) return -1;
-    slot = fragments.close(t.fragments, oldest);
-    t.counters.drops[DropReason.FRAGMENT_QUEUE_FULL]++;
+    slot = giveUp(t, oldest);
   }
+  t.pool.tags[slot] = 0;
   let queue = fragments.open(t.fragments, pkt.key, id, proto, slot, nowSec);
   if (queue >= 0) return queue;
   const oldest = fragments.oldest(t.fragments);
   if (oldest >= 0) {
-    pool.release(t.pool, fragments.close(t.fragments, oldest));
-    t.counters.drops[DropReason.FRAGMENT_QUEUE_FULL]++;
+    pool.release(t.pool, giveUp(t, oldest));
     queue = fragments.open(t.fragments, pkt.key, id, proto, slot, nowSec);
   }
   if (queue < 0) pool.release(t.pool, slot);
   return queue;
+}
+
+/** Of a datagram the first traced fragment stands for all. */
+function tagQueue(t: Tables, queue: number): void {
+  const slot = t.fragments.arenaSlot[queue];
+  if (t.pool.tags[slot] === 0) t.pool.tags[slot] = t.tx.tag;
+}
+
+/** A datagram has to make room. Returns its slot. */
+function giveUp(t: Tables, queue: number): number {
+  const slot = fragments.close(t.fragments, queue);
+  t.counters.drops[DropReason.FRAGMENT_QUEUE_FULL]++;
+  const tag = t.pool.tags[slot];
+  const reason = DropReason.FRAGMENT_QUEUE_FULL;
+  if (tag !== 0) endedLate(t.watchers, t.counters, tag, StageId.REASSEMBLE, Verdict.DROP, reason, -1);
+  return slot;
 }
 
 /** The datagram is whole: `pkt` becomes it. */

@@ -9,11 +9,13 @@ import { IcmpRequest, requestIcmp } from "../icmp-request.ts";
 import type { Packet } from "../packet.ts";
 import * as ctTcp from "../table/conntrack-tcp.ts";
 import type { Tables } from "../tables.ts";
+import { StageId } from "../trace/stage-id.ts";
 import { Verdict } from "../verdict.ts";
 
 const TCP = 6;
 
 export function resetRemoved(pkt: Packet, t: Tables, nowSec: number): Verdict {
+  pkt.stage = StageId.RESET_REMOVED;
   if (pkt.proto !== TCP || pkt.ctDir !== 0 || pkt.endpoint < 0) return Verdict.NEXT;
   if (t.services.epGeneration[pkt.endpoint] === t.conntrack.epoch[pkt.ctSlot]) return Verdict.NEXT;
   // Kept for a little while: should the reset get lost, the next segment gets another.

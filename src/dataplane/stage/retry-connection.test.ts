@@ -1,18 +1,18 @@
 // Mode userspace on a whole node: what an endpoint that refuses, or says nothing, costs a client, and what stays behind.
 import fc from "fast-check";
 import t from "tap";
+import { readTraceRecord } from "../../observe/read-record.ts";
 import { gateway6, makeDualStack, pathTo6, pod6 } from "../../testing/dual-stack.ts";
 import * as build from "../../testing/frame-builder.ts";
 import { vtepMacOf } from "../../testing/test-cluster.ts";
 import { pathTo } from "../../testing/test-fabric.ts";
 import { TestNode, type TestNodeOptions } from "../../testing/test-node.ts";
 import * as ring from "../record-ring.ts";
-import { STAGE_NAMES } from "../stage-id.ts";
 import * as conntrack from "../table/conntrack.ts";
 import { TcpOption } from "../table/conntrack-tcp-window.ts";
 import * as pending from "../table/pending-connections.ts";
-import { Verdict } from "../verdict.ts";
-import { Mode } from "../watchers.ts";
+import { CaptureWord } from "../trace/layout.ts";
+import { Mode } from "../trace/watchers.ts";
 
 const [CLIENT, GATEWAY, VIP] = ["10.244.1.2", "10.244.1.1", "10.96.0.10"];
 const PODS = [3, 4, 5, 6];
@@ -314,26 +314,24 @@ t.test("a trace tells each attempt, a capture shows what left and not what was h
   node.send("pod2", syn(node));
   let asked = 0;
   play(node, () => (asked++ === 0 ? "refuse" : "answer"));
-  const steps = [...records(rings[0])].map((at) => ({
-    stage: STAGE_NAMES[rings[0].words[(at >> 2) + 1]],
-    packet: rings[0].words[at >> 2],
-    decision: rings[0].words[(at >> 2) + 2],
-  }));
+  const steps = [...records(rings[0])].map((at) => readTraceRecord(rings[0], at, "node1", NAMES));
   const retries = steps.filter(({ stage }) => stage === "retry-connection");
   t.same(
-    retries.map(({ decision }) => [decision & 0xff, (decision >>> 27) & 7, decision >>> 30]),
+    retries.map(({ verdict, attempt, failure }) => [verdict, attempt, failure]),
     [
-      [Verdict.CONSUMED, 0, 0],
-      [Verdict.NEXT, 2, pending.Reason.REFUSED],
+      ["consumed", undefined, undefined],
+      ["next", 2, "refused"],
     ],
   );
   const again = steps.filter(({ packet }) => packet === retries[1].packet).map(({ stage }) => stage);
   t.same(again.slice(0, 3), ["retry-connection", "parse", "classify"]);
   t.equal(again.at(-1), "output");
-  const directions = [...records(rings[1])].map((at) => rings[1].words[(at >> 2) + 1]);
+  const directions = [...records(rings[1])].map((at) => rings[1].words[(at >> 2) + CaptureWord.DIRECTION]);
   // In: SYN, RST, SYN+ACK. Out: SYN, SYN, SYN+ACK.
   t.same([directions.filter((d) => d === 0).length, directions.filter((d) => d === 1).length], [3, 3]);
 });
+
+const NAMES = { mode: "userspace", port: String, service: String };
 
 function watchNode(node: TestNode, mode: number, index: number): ring.RecordRing {
   const { watchers } = node.tables;

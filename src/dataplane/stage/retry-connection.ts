@@ -14,6 +14,7 @@ import type { Packet } from "../packet.ts";
 import * as conntrack from "../table/conntrack.ts";
 import * as pending from "../table/pending-connections.ts";
 import type { Tables } from "../tables.ts";
+import { StageId } from "../trace/stage-id.ts";
 import { Verdict } from "../verdict.ts";
 
 const { NEXT, CONSUMED } = Verdict;
@@ -24,6 +25,7 @@ const ICMPV6 = 58;
 const FLAGS = tcp.FLAG_SYN | tcp.FLAG_ACK | tcp.FLAG_RST | tcp.FLAG_FIN;
 
 export function retryConnection(pkt: Packet, t: Tables, nowMs: number): Verdict {
+  pkt.stage = StageId.RETRY_CONNECTION;
   const p = t.pending;
   const e = pending.entryOf(p, pkt.ctSlot);
   if (e < 0) return NEXT;

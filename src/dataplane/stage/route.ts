@@ -15,6 +15,7 @@ import { PortRole } from "../port.ts";
 import * as neighbor from "../table/neighbor.ts";
 import * as routes from "../table/routes.ts";
 import type { Tables } from "../tables.ts";
+import { StageId } from "../trace/stage-id.ts";
 import { Verdict } from "../verdict.ts";
 
 const { NEXT } = Verdict;
@@ -22,6 +23,7 @@ const { LOCAL, PODS, UNREACHABLE, BLACKHOLE, PROHIBIT } = routes.RouteKind;
 const { HOST } = PortRole;
 
 export function route(pkt: Packet, t: Tables): Verdict {
+  pkt.stage = StageId.ROUTE;
   const dst = pkt.nat !== 0 ? pkt.to : pkt.key;
   if (pkt.bridged !== 0) {
     if (pkt.nat === 0 || sameDestination(pkt)) return NEXT;

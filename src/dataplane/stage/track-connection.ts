@@ -28,6 +28,7 @@ import * as ipvsTimeouts from "../table/ipvs-timeouts.ts";
 import * as services from "../table/services.ts";
 import type { Tables } from "../tables.ts";
 import { readSegment } from "../tcp-segment.ts";
+import { StageId } from "../trace/stage-id.ts";
 import * as transport from "../transport-checksum.ts";
 import * as tuple from "../tuple.ts";
 import { Verdict } from "../verdict.ts";
@@ -45,6 +46,7 @@ const ICMPV6 = 58;
 const TCP_MOVING = tcp.FLAG_FIN | tcp.FLAG_SYN | tcp.FLAG_RST | tcp.FLAG_ACK;
 
 export function trackConnection(pkt: Packet, t: Tables, nowSec: number): Verdict {
+  pkt.stage = StageId.TRACK_CONNECTION;
   const proto = pkt.proto;
   if (pkt.csumPartial === 0 && pkt.csumValid === 0 && isVerifiedHere(pkt, t)) {
     pkt.csumWrong = transport.wrongChecksum(pkt, t);

@@ -13,6 +13,7 @@ import * as sctp from "../../wire/sctp.ts";
 import type { Packet } from "../packet.ts";
 import * as conntrack from "../table/conntrack.ts";
 import type { Tables } from "../tables.ts";
+import { StageId } from "../trace/stage-id.ts";
 import { Verdict } from "../verdict.ts";
 
 const TCP = 6;
@@ -25,7 +26,9 @@ const TCP_CSUM = 16;
 const UDP_CSUM = 6;
 
 export function translate(pkt: Packet, t: Tables): Verdict {
+  pkt.stage = StageId.TRANSLATE;
   if (pkt.nat === 0) return Verdict.NEXT;
+  pkt.acted = 1;
   if (pkt.icmpInner !== 0) {
     translateError(pkt, t);
     return Verdict.NEXT;

@@ -1,7 +1,7 @@
-/** Who watches packets, and the frame that is being watched: the memory of watch.ts. */
-import type { BpfProgram } from "../base/bpf-program.ts";
-import { SLOT_STRIDE } from "./packet.ts";
-import type { RecordRing } from "./record-ring.ts";
+/** Who watches packets, and the frame that is being watched: the memory of watch.ts and note.ts. */
+import type { BpfProgram } from "../../base/bpf-program.ts";
+import { SLOT_STRIDE } from "../packet.ts";
+import type { RecordRing } from "../record-ring.ts";
 
 export const WATCHERS_MAX = 8;
 
@@ -13,6 +13,7 @@ export class Watcher {
   snapLen = 0; //     bytes of a frame to keep
   program: BpfProgram | null = null;
   ring: RecordRing | null = null;
+  firstId = 0; //     number of the first packet that it may have chosen
 }
 
 export class Watchers {
@@ -20,6 +21,10 @@ export class Watchers {
   /** Number of watchers in use: what the pipeline asks. */
   active = 0;
   nextId = 1;
+  /** Engine clock of the batch. */
+  nowMs = 0;
+  /** 1: a frame of the packet in the pipeline was put by until its neighbour answers. */
+  waits = 0;
   /** Wall clock of the batch, µs since 1970; the engine writes it while somebody captures. */
   readonly clockUs = new Float64Array(1);
   /** The frame as it came, while the pipeline changes it: bytes and virtio header. */

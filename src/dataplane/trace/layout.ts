@@ -1,0 +1,88 @@
+/**
+ * Where things lie in the records of watched packets (bodies of record-ring; words are i32, as the machine has them): the
+ * plane writes by these names, `observe` reads by them, nobody counts. Both kinds begin with the same words. Every value
+ * has a word of its own: rings are written for watched packets only, and codes will be added.
+ */
+
+/** Of both kinds: who, what was decided, and the packet as it stands. */
+export const Word = Object.freeze({
+  PACKET: 0, //       number of the watched packet; its records have the same
+  VERDICT: 1,
+  REASON: 2, //       DropReason
+  FLAGS: 3, //        Flag
+  CT_STATE: 4,
+  MASQUERADE: 5,
+  IN_PORT: 6, //      PortId, -1: by none
+  OUT_PORT: 7, //     PortId, -1: not known
+  SERVICE: 8, //      id of the service port, -1: none
+  LENGTH: 9, //       bytes: of the IP packet in a trace record, of the frame in a capture record
+  TIME_US: 10, //     f64, µs since 1970, of the batch
+  FAMILY: 12, //      4, 6 or 0: no IP packet, the tuples mean nothing
+  PROTOCOL: 13,
+  KEY: 14, //         tuple as received, 10 words
+  TO: 24, //          tuple as it leaves
+} as const);
+export const TUPLE_WORDS = 10;
+
+/** Bits of Word.FLAGS. */
+export const Flag = Object.freeze({
+  REPLY: 1,
+  NAT: 2,
+  BRIDGED: 4,
+  FROM_TUNNEL: 8,
+  WAITS: 16, // a frame of it waits for its neighbour's address
+  RANGES: 32, // source ranges hold for the address that it was sent to
+  LATE: 64, //  of a packet that had been kept or queued: only the plane's own decision is known, no tuple
+} as const);
+
+/** Of a trace record alone: one stage of one packet. */
+export const TraceWord = Object.freeze({
+  STAGE: 34, //       StageId
+  TIME_MS: 35, //     engine clock
+  ETHER_TYPE: 36,
+  TCP_FLAGS: 37,
+  GSO_SIZE: 38,
+  ENDPOINT: 39, //    services endpoint slot
+  FRONTEND: 40, //    FrontendKind of what claims it, -1: nothing does
+  SOURCE_CLASS: 41, // SourceClass that its sender was taken for, where something claims it
+  ROUTE: 42, //       routes index
+  ICMP_REQUEST: 43, // IcmpRequest
+  ATTEMPT: 44, //     of a connection that is dialled again
+  FAILURE: 45, //     why the attempt before failed: pending-connections Reason
+  DETAIL: 46, //      DETAIL_WORDS that mean what the stage says they mean
+} as const);
+export const DETAIL_WORDS = 8;
+export const TRACE_WORDS = 54;
+
+/** Detail of answer-arp and answer-nd: the question, and the answer if there was one. */
+export const NeighborDetail = Object.freeze({
+  ANSWERED: 0, //     1: with the MAC address that follows
+  MAC_HI: 1,
+  MAC_LO: 2,
+  IS_REQUEST: 3, //   1: who has; 0: somebody says where he is
+  TARGET: 4, //       four words, ARP's one in the last
+} as const);
+/** Detail of clamp-mss: the MSS that was offered, and what it became. */
+export const MssDetail = Object.freeze({ OFFERED: 0, CLAMPED: 1 } as const);
+/** Detail of help-ftp: what it did, and the port that a data connection is expected at. */
+export const FtpDetail = Object.freeze({ DID: 0, PORT: 1 } as const);
+export const FtpDid = Object.freeze({ EXPECTED: 1, REWRITTEN: 2, RENUMBERED: 4 } as const);
+/** Detail of decapsulate: how many frames were inside. */
+export const TunnelDetail = Object.freeze({ FRAMES: 0 } as const);
+/** Detail of hold-connection: which attempt the packet is kept for. */
+export const HoldDetail = Object.freeze({ ATTEMPT: 0 } as const);
+
+/** Of a capture record alone: one frame at one port. The bytes that were kept follow. */
+export const CaptureWord = Object.freeze({
+  DIRECTION: 34, //   0 in, 1 out
+  PORT: 35,
+  KEPT: 36, //        bytes that follow
+  VNET_FLAGS: 37, //  from here on as in the virtio header
+  GSO_TYPE: 38,
+  GSO_SIZE: 39,
+  CSUM_START: 40,
+  CSUM_OFFSET: 41,
+} as const);
+export const CAPTURE_WORDS = 42;
+
+export const RecordType = Object.freeze({ TRACE: 1, CAPTURE: 2 } as const);
