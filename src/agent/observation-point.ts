@@ -4,64 +4,132 @@
  * capture of podwire's, by the direction that a cooked header or a pcapng block names, by MAC addresses, and by whose
  * addresses the packet has. "in" is into the plane: the station at the port sent it. "out" came from the plane.
  */
-import type { IpWords } from "../base/ip.ts";
-import { sameIp } from "../base/ip.ts";
-import { findFrontend } from "../dataplane/find-frontend.ts";
-import * as eth from "../wire/ethernet.ts";
-import { type CapturedPacket, destinationOf, sourceOf } from "./captured-packet.ts";
+import { formatIp, type IpWords, sameIp } from "../base/ip.ts";
+import { destinationOf, sourceOf } from "./captured-packet.ts";
+import { inferPoint, isTold, stationsOf } from "./infer-point.ts";
+import { NodeAddresses } from "./node-addresses.ts";
 import { HOST_PORT, type OfflineNode, type OfflinePort, UPLINK_PORT } from "./offline-node.ts";
-
-export type Way = "in" | "out";
-
-/** One interface of a capture, as far as it says something about its packets. */
-export interface Seen {
-  /** Tells the interfaces of a capture apart. */
-  readonly group: string;
-  readonly packet: CapturedPacket;
-  /** As the machine saw it whose interface it was. */
-  readonly hostDirection?: Way;
-  readonly macs: "both" | "source" | "none";
-}
+import { destinationMac, isGroup, type Seen, sourceMac, type Way } from "./seen-packet.ts";
 
 export interface Located {
   readonly port: OfflinePort;
   readonly way: Way;
 }
 
-/** Of the frames of a pod, so many percent show its address; the rest may be what does not belong there. */
-const MOST = 0.75;
+/** What was learned about an interface of the capture. */
+interface Point {
+  readonly port: OfflinePort | undefined;
+  readonly ownMac?: string | undefined;
+  readonly isFarSide?: boolean | undefined;
+  /** Its packets are of somebody whom the objects do not tell of at this node: who. */
+  readonly foreign?: string | undefined;
+}
+
+/** Packets of an interface from which is learned where it is. */
+const LEARN_FROM = 1000;
 
 export class ObservationPoints {
+  readonly addresses: NodeAddresses;
   readonly #node: OfflineNode;
-  readonly #points = new Map<string, OfflinePort | undefined>();
+  readonly #at: OfflinePort | undefined;
+  readonly #tell: (notice: string) => void;
+  readonly #points = new Map<string, Point>();
+  readonly #seen = new Map<string, Seen[]>();
   readonly #macs = new Map<string, string>(); // "group address" → MAC that it first spoke from
+  readonly #told = new Set<string>();
 
-  constructor(node: OfflineNode) {
+  /** `at` says for all interfaces where they are. `tell` is given what the user should know, once. */
+  constructor(node: OfflineNode, at: OfflinePort | undefined, tell: (notice: string) => void) {
     this.#node = node;
+    this.addresses = new NodeAddresses(node);
+    this.#at = at;
+    this.#tell = tell;
   }
 
-  /** Learns from the first packets of each interface where it is; `at` says it for all. */
-  learn(seen: readonly Seen[], at: OfflinePort | undefined): void {
-    const groups = new Map<string, Seen[]>();
+  /** Learns from the first packets of each interface where it is, and again when there are twice as many. */
+  learn(seen: readonly Seen[]): void {
+    const changed = new Map<string, Seen[]>();
     for (const each of seen) {
-      const list = groups.get(each.group) ?? [];
+      const list = this.#seen.get(each.group) ?? [];
+      this.#seen.set(each.group, list);
+      if (list.length >= LEARN_FROM) continue;
       list.push(each);
-      groups.set(each.group, list);
+      const isDue = seen.length > 1 || Number.isInteger(Math.log2(list.length)) || list.length === LEARN_FROM;
+      if (isDue) changed.set(each.group, list);
     }
-    for (const [group, list] of groups) {
-      if (this.#points.has(group)) continue;
-      this.#points.set(group, at ?? this.#infer(list));
+    for (const [group, list] of changed) this.#points.set(group, this.#pointFor(list));
+  }
+
+  #pointFor(list: readonly Seen[]): Point {
+    if (this.#at !== undefined) {
+      this.#adopt(this.#at, list.filter(isTold));
+      return { port: this.#at };
     }
+    const { foreign, ...point } = inferPoint(this.addresses, this.#node.ports, list);
+    return foreign.length === 0 ? point : { ...point, foreign: this.#foreign(foreign) };
+  }
+
+  /** A pod whose object has no address, or another one, is taken to have the one that the capture shows. */
+  #adopt(at: OfflinePort, told: readonly Seen[]): void {
+    if (at.info.kind !== "pod" || told.some(({ packet }) => this.#isOf(at, packet))) return;
+    const [address] = stationsOf(this.addresses, told);
+    if (address === undefined || this.addresses.isOwn(address) || this.addresses.podOf(address) !== undefined)
+      return;
+    this.#node.adopt(at, address);
+    this.#once(`pod/${at.info.pod} is taken to have ${formatIp(address)}, as the capture shows it`);
+  }
+
+  #isOf(at: OfflinePort, packet: Seen["packet"]): boolean {
+    return [sourceOf(packet), destinationOf(packet)].some((a) => at.addresses.some((own) => sameIp(own, a)));
+  }
+
+  /** What is said of packets that are not of this node; the user is told once, and what to do. */
+  #foreign(addresses: readonly IpWords[]): string {
+    for (const address of addresses) {
+      const owner = this.addresses.elsewhere(address);
+      if (owner === undefined) continue;
+      this.#once(`the capture seems to be taken at ${owner.who}: use --node ${owner.node}`);
+      return `of ${owner.who}`;
+    }
+    const text = addresses.map(formatIp).join(" or ");
+    const isPod = addresses.some((address) => this.addresses.isClusterPod(address));
+    const what = isPod ? "its Pod" : "its Pod, or its Node with status.addresses";
+    const why = `which none of the given objects has: give ${what} with -f, or say --at`;
+    this.#once(`the capture seems to be taken at ${text}, ${why}`);
+    return `of ${text}, which no given object has`;
+  }
+
+  /** Why a packet seen outside of the pods is not judged: it is of a pod of this node that the objects leave out. */
+  missing(packet: Seen["packet"]): string | undefined {
+    const address = this.addresses.missingPod(packet);
+    if (address === undefined) return undefined;
+    const text = formatIp(address);
+    this.#once(
+      `${text} is a pod of ${this.#node.messages.config.nodeName}, by its range, which none of the given ` +
+        "objects has: give its Pod with -f",
+    );
+    return `of ${text}, which no given object has`;
+  }
+
+  #once(notice: string): void {
+    if (this.#told.has(notice)) return;
+    this.#told.add(notice);
+    this.#tell(notice);
+  }
+
+  /** Why packets of this interface are not judged, if they are not. */
+  foreignAt(group: string): string | undefined {
+    return this.#points.get(group)?.foreign;
   }
 
   /** Undefined: at one interface, or several, of nobody knows where. */
   pointOf(group: string): OfflinePort | undefined {
-    return this.#points.get(group);
+    return this.#points.get(group)?.port;
   }
 
   /** Undefined: nothing of the packet is of this node. */
   locate(seen: Seen): Located | undefined {
-    const point = this.#points.get(seen.group);
+    const point = this.#points.get(seen.group)?.port;
     const located =
       point === undefined ? this.#somewhere(seen) : { port: point, way: this.#wayAt(point, seen) };
     if (located?.way === "in") this.#learnMac(seen);
@@ -82,13 +150,14 @@ export class ObservationPoints {
     const { hostDirection, packet } = seen;
     const inward = point.info.kind === "uplink" ? "in" : "out"; // what the machine there received
     const outward = inward === "in" ? "out" : "in";
-    if (hostDirection !== undefined) return hostDirection === "in" ? inward : outward;
+    const isFarSide = this.#points.get(seen.group)?.isFarSide === true;
+    if (hostDirection !== undefined) return (hostDirection === "in") !== isFarSide ? inward : outward;
     if (packet.family === 0 && !packet.isArp) return "in";
     const [src, dst] = [sourceOf(packet), destinationOf(packet)];
     const isHere = (a: IpWords): boolean => this.#isAt(point, a);
     if (isHere(src)) return isHere(dst) && this.#isForMacOf(seen, src) ? inward : outward;
     // A source that is not the station's: its MAC says whether it is a lie of the station's, or came from elsewhere.
-    const own = this.#ownMacs.get(seen.group);
+    const own = this.#points.get(seen.group)?.ownMac;
     return seen.macs !== "none" && own !== undefined && own === sourceMac(packet) ? outward : inward;
   }
 
@@ -96,140 +165,45 @@ export class ObservationPoints {
     return macs === "both" && this.#macOf(group, own) === destinationMac(packet);
   }
 
-  readonly #ownMacs = new Map<string, string>();
-
   /** Is the address that of the station at this port: the pod's, or the node's own at the others? */
   #isAt(point: OfflinePort, address: IpWords): boolean {
     if (point.info.kind === "pod") return point.addresses.some((a) => sameIp(a, address));
-    return this.isOwn(address) || (point.info.kind === "uplink" && this.podOf(address) !== undefined);
-  }
-
-  isOwn(address: IpWords): boolean {
-    return this.#node.messages.topology?.own.local.some((a) => sameIp(a, address)) ?? false;
-  }
-
-  podOf(address: IpWords): OfflinePort | undefined {
-    const { ports } = this.#node;
-    return ports.find((p) => p.info.kind === "pod" && p.addresses.some((a) => sameIp(a, address)));
-  }
-
-  /** Does a service answer at the packet's destination, or (`end`) has it this source? */
-  isService(packet: CapturedPacket, end: "source" | "destination" = "destination"): boolean {
-    if (packet.family === 0) return false;
-    const key = packet.key.slice();
-    if (end === "source") {
-      key.copyWithin(4, 0, 4);
-      key[8] = packet.key[8] >>> 16;
-    }
-    return findFrontend(this.#node.engine.tables, key) >= 0;
-  }
-
-  /** The one port at which all of these can have been seen, if it is certain. */
-  #infer(list: readonly Seen[]): OfflinePort | undefined {
-    const told = list.filter(({ packet }) => (packet.family !== 0 || packet.isArp) && !isGroup(packet));
-    if (told.length === 0) return undefined;
-    const pod = this.#inferPod(told);
-    if (pod !== undefined) return pod;
-    const { ports } = this.#node;
-    const own = told.filter(
-      ({ packet }) => this.isOwn(sourceOf(packet)) || this.isOwn(destinationOf(packet)),
+    return (
+      this.addresses.isOwn(address) ||
+      (point.info.kind === "uplink" && this.addresses.podOf(address) !== undefined)
     );
-    if (own.length < told.length * MOST) return undefined;
-    const tunnels = told.some(({ packet }) => packet.inner.length > 0);
-    const inside = own.filter(({ packet }) => this.#isInside(packet)).length;
-    if (tunnels && inside > 0) return undefined; // host0 and the uplink, as one interface: "any" without an index
-    const point = tunnels || inside * 2 < own.length ? ports[UPLINK_PORT] : ports[HOST_PORT];
-    const mac = this.#noteMac(told, (address) => this.isOwn(address));
-    const foreign = told.filter(({ packet }) => sourceMac(packet) === mac && !this.isOwn(sourceOf(packet)));
-    if (foreign.length > told.length * (1 - MOST)) this.#ownMacs.delete(told[0].group); // MACs say nothing here
-    return point;
-  }
-
-  /** The node's own stack with a pod or a service: seen at host0. */
-  #isInside(packet: CapturedPacket): boolean {
-    const far = this.isOwn(sourceOf(packet)) ? destinationOf(packet) : sourceOf(packet);
-    if (this.isService(packet) && !this.isOwn(destinationOf(packet))) return true;
-    if (this.isService(packet, "source") && !this.isOwn(sourceOf(packet))) return true;
-    return this.podOf(far) !== undefined || this.#node.isClusterPod(far);
-  }
-
-  #inferPod(told: readonly Seen[]): OfflinePort | undefined {
-    const counts = this.#node.ports
-      .filter((port) => port.info.kind === "pod")
-      .map((port) => {
-        const isHere = (a: IpWords): boolean => port.addresses.some((own) => sameIp(own, a));
-        const with_ = told.filter(({ packet }) => isHere(sourceOf(packet)) || isHere(destinationOf(packet)));
-        return { port, count: with_.length, isHere };
-      })
-      .sort((a, b) => b.count - a.count);
-    const [best, second] = counts;
-    if (best === undefined || best.count < told.length * MOST || best.count === second?.count)
-      return undefined;
-    const mac = this.#noteMac(told, best.isHere);
-    if (mac === undefined) return best.port;
-    // A pod has one MAC: others do not speak from it, or this was not seen at the pod.
-    const foreign = told.filter(({ packet }) => {
-      return (
-        sourceMac(packet) === mac && !best.isHere(sourceOf(packet)) && best.isHere(destinationOf(packet))
-      );
-    });
-    if (foreign.length <= told.length * (1 - MOST)) return best.port;
-    this.#ownMacs.delete(told[0].group);
-    return undefined;
-  }
-
-  /** The MAC that most of these frames with such a source have. */
-  #noteMac(told: readonly Seen[], isHere: (address: IpWords) => boolean): string | undefined {
-    const votes = new Map<string, number>();
-    for (const { packet, macs } of told) {
-      if (macs === "none" || !isHere(sourceOf(packet))) continue;
-      votes.set(sourceMac(packet), (votes.get(sourceMac(packet)) ?? 0) + 1);
-    }
-    const [winner] = [...votes].sort((a, b) => b[1] - a[1]);
-    if (winner !== undefined) this.#ownMacs.set(told[0].group, winner[0]);
-    return winner?.[0];
   }
 
   /** A packet of a merged capture, or of one of all interfaces: by its own addresses. */
   #somewhere(seen: Seen): Located | undefined {
     const { packet, hostDirection } = seen;
+    const { addresses } = this;
     const { ports } = this.#node;
     const [uplink, host] = [ports[UPLINK_PORT], ports[HOST_PORT]];
     if (packet.family === 0 && !packet.isArp) return { port: uplink, way: "in" };
     const [src, dst] = [sourceOf(packet), destinationOf(packet)];
-    const [from, to] = [this.podOf(src), this.podOf(dst)];
+    const [from, to] = [addresses.podOf(src), addresses.podOf(dst)];
     const isTunnel = packet.inner.length > 0;
     if (from !== undefined) return { port: from, way: "in" };
-    if (this.isOwn(src)) {
+    if (addresses.isOwn(src)) {
       if (to !== undefined && this.#isForMacOf(seen, dst)) return { port: to, way: "out" };
-      const toFabric = isTunnel || (to === undefined && !this.#isInside(packet) && !this.isService(packet));
+      const toFabric =
+        isTunnel || (to === undefined && !addresses.isInside(packet) && !addresses.isService(packet));
       return toFabric
         ? { port: uplink, way: hostDirection === "in" ? "in" : "out" }
         : { port: host, way: "in" };
     }
-    if (this.isOwn(dst)) {
-      const isAnswer = this.isService(packet, "source") && !this.isOwn(src); // no address of the fabric
-      const fromInside = !isTunnel && this.#isInside(packet) && (hostDirection !== undefined || isAnswer);
+    if (addresses.isOwn(dst)) {
+      const isAnswer = addresses.isService(packet, "source") && !addresses.isOwn(src); // no address of the fabric
+      const fromInside = !isTunnel && addresses.isInside(packet) && (hostDirection !== undefined || isAnswer);
       return fromInside ? { port: host, way: "out" } : { port: uplink, way: "in" };
     }
     if (to !== undefined) {
       const isAtPod =
-        hostDirection === "out" || this.isService(packet, "source") || this.#isForMacOf(seen, dst);
+        hostDirection === "out" || addresses.isService(packet, "source") || this.#isForMacOf(seen, dst);
       return isAtPod ? { port: to, way: "out" } : { port: uplink, way: "in" };
     }
-    const isOurs = this.isService(packet) || isGroup(packet) || packet.isArp;
+    const isOurs = addresses.isService(packet) || isGroup(packet) || packet.isArp;
     return isOurs || seen.macs !== "both" ? { port: uplink, way: "in" } : undefined;
   }
-}
-
-export function sourceMac({ data }: CapturedPacket): string {
-  return Buffer.from(data.subarray(6, 12)).toString("hex");
-}
-
-function destinationMac({ data }: CapturedPacket): string {
-  return Buffer.from(data.subarray(0, 6)).toString("hex");
-}
-
-export function isGroup({ view, data }: CapturedPacket): boolean {
-  return data.length >= eth.HEADER_LEN && eth.isMulticast(eth.dstHi(view, 0));
 }

@@ -3,7 +3,7 @@
  * sends captures through it, `explain` one packet at a time. Needs neither root nor a kernel nor the addon.
  */
 import { PodwireError } from "../base/errors.ts";
-import { contains, type IpWords, parseIp, sameIp } from "../base/ip.ts";
+import { contains, type IpWords, isV4Mapped, parseIp, sameIp } from "../base/ip.ts";
 import { compilePods, type LocalPod, podMtu } from "../compile/node.ts";
 import type { AgentConfig } from "../control/config/agent.ts";
 import { ObjectGraph } from "../control/desired-state.ts";
@@ -13,6 +13,7 @@ import { ObjectSet } from "../control/watch/object-set.ts";
 import * as engine from "../dataplane/engine.ts";
 import { PortRole } from "../dataplane/port.ts";
 import { RecordRing } from "../dataplane/record-ring.ts";
+import { RouteKind } from "../dataplane/table/routes.ts";
 import { createMemoryPair, type MemoryPort } from "../device/memory-pair.ts";
 import * as offload from "../wire/offload.ts";
 import { applyMessage } from "./apply-message.ts";
@@ -126,6 +127,20 @@ export class OfflineNode {
     const add = addresses.map((address) => ({ ...wordsOf(address), ...place }));
     this.#tell({ type: "stations", add, remove: port.addresses.map(wordsOf) });
     port.addresses = addresses;
+  }
+
+  /** Gives a pod a further address, wherever the pods of this node have theirs. */
+  adopt(port: OfflinePort, address: IpWords): void {
+    const { macHi, macLo } = this.engine.ports;
+    const place = { macHi: macHi[port.id], macLo: macLo[port.id], port: port.id };
+    this.#tell({ type: "stations", add: [{ ...wordsOf(address), ...place }], remove: [] });
+    port.addresses = [...port.addresses, wordsOf(address)];
+    const { topology } = this.messages;
+    const isV4 = isV4Mapped(address);
+    const pods = topology?.routes.find((r) => r.kind === RouteKind.PODS && r.family === (isV4 ? 4 : 6));
+    if (topology === undefined || pods === undefined) return;
+    const own = { ...pods, ...wordsOf(address), prefixLen: isV4 ? 32 : 128 };
+    this.#tell({ type: "routes", routes: [...topology.routes, own], vteps: [...topology.vteps] });
   }
 
   #podMtu(): number {

@@ -17,9 +17,10 @@ import {
 } from "./captured-packet.ts";
 import { connectionOf, counterpartOf, inputTuple, rebind } from "./counterpart.ts";
 import { differences, type Expected, ExpectedPackets } from "./expected-packets.ts";
-import { isGroup, type ObservationPoints } from "./observation-point.ts";
+import type { NodeAddresses } from "./node-addresses.ts";
 import { type OfflinePort, UPLINK_PORT } from "./offline-node.ts";
 import type { Outcome, ReplayPlane } from "./replay-plane.ts";
+import { isGroup } from "./seen-packet.ts";
 import { type Whole, WholeDatagrams } from "./whole-datagrams.ts";
 
 /** What is made of a packet that the plane sent, or of one that is not to be replayed. */
@@ -49,16 +50,16 @@ const AS_CAPTURED: Judged = { judgement: "as captured", differences: [], notes: 
 
 export class ReceivedPackets {
   readonly #plane: ReplayPlane;
-  readonly #points: ObservationPoints;
+  readonly #addresses: NodeAddresses;
   readonly #expected = new ExpectedPackets();
   readonly #choices: Choice[] = [];
   readonly #seen: readonly [WholeDatagrams, WholeDatagrams]; // outer, inner
   readonly #peeked: readonly [WholeDatagrams, WholeDatagrams];
   readonly #sent: readonly [WholeDatagrams, WholeDatagrams];
 
-  constructor(plane: ReplayPlane, points: ObservationPoints) {
+  constructor(plane: ReplayPlane, addresses: NodeAddresses) {
     this.#plane = plane;
-    this.#points = points;
+    this.#addresses = addresses;
     const pair = (): [WholeDatagrams, WholeDatagrams] => [
       new WholeDatagrams(plane.vxlanPort),
       new WholeDatagrams(0),
@@ -118,7 +119,7 @@ export class ReceivedPackets {
   }
 
   #judgeArp(packet: CapturedPacket, port: OfflinePort): Judged {
-    const from = this.#points.podOf(sourceOf(packet));
+    const from = this.#addresses.podOf(sourceOf(packet));
     if (from === undefined || from === port)
       return notCompared("asked, or answered, on the other side's behalf");
     const outcome = this.#plane.putAsFrom(packet, from);
@@ -169,7 +170,7 @@ export class ReceivedPackets {
     if (packet.proto !== TCP && packet.proto !== UDP) return false;
     if (connectionOf(node, packet.key) >= 0) return false;
     if ((packet.flags & tcp.FLAG_SYN) !== 0) return false;
-    const isDirect = !this.#points.isService(packet, "source");
+    const isDirect = !this.#addresses.isService(packet, "source");
     if (isDirect) return packet.proto === TCP && (packet.flags & tcp.FLAG_RST) === 0;
     const key = new Int32Array(10);
     tuple.invert(packet.key, key);

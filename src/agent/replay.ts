@@ -5,10 +5,11 @@
  * runs as it ran when they were captured.
  */
 import { type CapturedPacket, completeChecksums } from "./captured-packet.ts";
-import { isGroup, ObservationPoints, type Seen, type Way } from "./observation-point.ts";
+import { ObservationPoints } from "./observation-point.ts";
 import type { OfflineNode, OfflinePort } from "./offline-node.ts";
 import { type Judgement, ReceivedPackets } from "./received-packets.ts";
 import { type Outcome, ReplayPlane } from "./replay-plane.ts";
+import { isGroup, type Seen, type Way } from "./seen-packet.ts";
 
 export interface ReplayFrame {
   /** An Ethernet frame. */
@@ -36,15 +37,19 @@ export interface ReplayOptions {
   readonly at?: OfflinePort;
   /** Leaves MAC addresses as they were captured. */
   readonly keepMacs?: boolean;
+  /** The frames come as they are captured: they are replayed as soon as it is quiet, or after two seconds. */
+  readonly isLive?: boolean;
+  /** Is given what the user should know of the capture as a whole, before its first frame. */
+  readonly tell?: (notice: string) => void;
 }
 
 /** What became of one frame. */
 export interface Replayed {
   readonly frame: ReplayFrame;
-  /** The frame at the length that it had; what was cut off is zeros. */
-  readonly shown: Uint8Array;
   /** The port where it was captured. */
   readonly port: OfflinePort;
+  /** It was captured at no port of the node. */
+  readonly isElsewhere?: boolean;
   /** "in": put in as captured. "out": the plane sent it, and `input` is of the packet that caused it. */
   readonly way: Way;
   readonly judgement?: Judgement;
@@ -58,8 +63,11 @@ export interface Replayed {
   readonly error: string;
 }
 
-/** Frames from which is learned where a capture was taken. */
+/** Frames from which is learned where a capture was taken, before the first of them is replayed. */
 const LEARN_FROM = 1000;
+/** Of a capture that is being made: so long is waited for more of them, at most. */
+const QUIET_MS = 300;
+const WAIT_MS = 2000;
 
 /** Runs frame after frame. Lazy: the plane is where the last frame taken has brought it. */
 export async function* replayFrames(
@@ -68,18 +76,58 @@ export async function* replayFrames(
   options: ReplayOptions = {},
 ): AsyncGenerator<Replayed> {
   const replayer = new Replayer(node, options);
-  let first: ReplayFrame[] | undefined = [];
-  for await (const frame of frames) {
-    if (first !== undefined) {
-      first.push(frame);
-      if (first.length < LEARN_FROM) continue;
-      replayer.learn(first);
-      for (const each of first) yield replayer.replay(each);
-      first = undefined;
-    } else yield replayer.replay(frame);
+  const source = oneByOne(frames);
+  try {
+    const { first, next } = await firstFrames(source, options, replayer);
+    replayer.learn(first);
+    for (const each of first) yield replayer.replay(each);
+    for (let frame = await next; frame.done !== true; frame = await source.next()) {
+      replayer.learn([frame.value]);
+      yield replayer.replay(frame.value);
+    }
+  } finally {
+    void source.return(undefined).catch(() => {}); // it may be waiting for a frame that does not come
   }
-  replayer.learn(first ?? []);
-  for (const each of first ?? []) yield replayer.replay(each);
+}
+
+async function* oneByOne(
+  frames: AsyncIterable<ReplayFrame> | Iterable<ReplayFrame>,
+): AsyncGenerator<ReplayFrame, undefined> {
+  yield* frames;
+  return undefined;
+}
+
+/** The frames to learn from, and what comes behind them. */
+async function firstFrames(
+  source: AsyncGenerator<ReplayFrame, undefined>,
+  { isLive = false }: ReplayOptions,
+  replayer: Replayer,
+): Promise<{ first: ReplayFrame[]; next: Promise<IteratorResult<ReplayFrame, undefined>> }> {
+  const first: ReplayFrame[] = [];
+  const untilMs = { at: Number.POSITIVE_INFINITY };
+  for (;;) {
+    const next = source.next();
+    const waitMs = isLive && first.length > 0 ? Math.min(QUIET_MS, untilMs.at - performance.now()) : -1;
+    const came = waitMs === -1 ? await next : await within(next, waitMs);
+    if (came === undefined || came.done === true || first.length === LEARN_FROM) return { first, next };
+    if (replayer.needsNothing(came.value) && first.length === 0)
+      return { first, next: Promise.resolve(came) };
+    if (first.length === 0) untilMs.at = performance.now() + WAIT_MS;
+    first.push(came.value);
+  }
+}
+
+/** Undefined when it takes longer. */
+async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((done) => {
+    timer = setTimeout(done, Math.max(0, ms), undefined);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 class Replayer {
@@ -95,15 +143,21 @@ class Replayer {
     this.#node = node;
     this.#options = options;
     this.#plane = new ReplayPlane(node, options.keepMacs === true);
-    this.#points = new ObservationPoints(node);
-    this.#received = new ReceivedPackets(this.#plane, this.#points);
+    this.#points = new ObservationPoints(node, options.at, options.tell ?? (() => {}));
+    this.#received = new ReceivedPackets(this.#plane, this.#points.addresses);
+  }
+
+  /** Is it known at once where the frame was captured? */
+  needsNothing(frame: ReplayFrame): boolean {
+    return this.#options.via !== undefined || this.#named(frame) !== undefined;
   }
 
   learn(frames: readonly ReplayFrame[]): void {
+    if (this.#options.via !== undefined) return;
     const seen = frames
       .filter((frame) => frame.foreign === undefined && this.#named(frame) === undefined)
       .map((frame) => this.#seenOf(frame, this.#read(frame)));
-    this.#points.learn(seen, this.#options.at);
+    this.#points.learn(seen);
   }
 
   replay(frame: ReplayFrame): Replayed {
@@ -116,7 +170,7 @@ class Replayer {
     const notes = cutNotes(frame, packet);
     if (frame.foreign !== undefined) return skipped(frame, port, [frame.foreign]);
     if (packet.isHeadless) return skipped(frame, port, notes);
-    const result = { ...this.#judge(frame, packet), shown: packet.data };
+    const result = this.#judge(frame, packet);
     // A damaged header behind the cut is the recording's fault.
     const isCutsFault = notes.length > 0 && result.input?.dropReason?.startsWith("MALFORMED") === true;
     if (isCutsFault) return skipped(frame, result.port, notes);
@@ -135,7 +189,14 @@ class Replayer {
     if (named !== undefined) {
       return frame.direction === "out" ? this.#out(frame, packet, named) : this.#in(frame, packet, named);
     }
-    const isScattered = this.#points.pointOf(groupOf(frame)) === undefined;
+    const point = this.#points.pointOf(groupOf(frame));
+    const isScattered = point === undefined;
+    const foreign = this.#points.foreignAt(groupOf(frame));
+    const unknown = foreign ?? this.#missing(packet, point);
+    if (unknown !== undefined) {
+      const isElsewhere = foreign !== undefined;
+      return { ...skipped(frame, this.#plane.portOf(packet), [unknown]), isElsewhere };
+    }
     if (isScattered) {
       const before = this.#received.seenAlready(packet);
       if (before !== undefined) return { ...base(frame, before.port), ...before, way: "out" };
@@ -149,6 +210,11 @@ class Replayer {
     if (located === undefined) return skipped(frame, this.#plane.portOf(packet), ["not of this node"]);
     const { port, way } = located;
     return way === "in" ? this.#in(frame, packet, port) : this.#out(frame, packet, port);
+  }
+
+  /** Of a packet that was seen outside of the pods. */
+  #missing(packet: CapturedPacket, point: OfflinePort | undefined): string | undefined {
+    return point === undefined || point.info.kind === "uplink" ? this.#points.missing(packet) : undefined;
   }
 
   #in(frame: ReplayFrame, packet: CapturedPacket, port: OfflinePort): Replayed {
@@ -202,7 +268,7 @@ const groupOf = ({ group, interfaceName }: ReplayFrame): string => group ?? inte
 
 function base(frame: ReplayFrame, port: OfflinePort): Replayed {
   const nothing = { input: undefined, outputs: [], steps: [], error: "" };
-  return { frame, shown: frame.data, port, way: "in", differences: [], notes: [], ...nothing };
+  return { frame, port, way: "in", differences: [], notes: [], ...nothing };
 }
 
 function skipped(frame: ReplayFrame, port: OfflinePort, notes: readonly string[]): Replayed {

@@ -8,7 +8,7 @@ import { warningLines } from "../control/fields/warnings.ts";
 import { goArchitecture } from "../control/kubelet-labels.ts";
 import { FieldProblems } from "../control/manifest/field-problems.ts";
 import { type ManifestText, manifestOf, parseManifests } from "../control/manifest/manifest.ts";
-import type { KubeObject, Node, Pod, Service } from "../control/objects.ts";
+import { type KubeObject, keyOf, type Node, type Pod, type Service } from "../control/objects.ts";
 import { PassedOver } from "../control/passed-over.ts";
 import { labPaths } from "../lab/state-dir.ts";
 import { type Globals, note, noteOnce } from "./context.ts";
@@ -21,6 +21,8 @@ export interface OfflineCluster {
   config: AgentConfig;
   /** Defaulted, addresses allocated, pods ready. */
   objects: KubeObject[];
+  /** Pods of the manifests that have no address there: the ones they have here were made up. */
+  addressless: string[];
 }
 
 export interface OfflineOptions {
@@ -41,14 +43,14 @@ const KINDS = ["Namespace", "Node", "ServiceCIDR", "Service", "EndpointSlice", "
 
 export async function offlineCluster(flags: Globals, options: OfflineOptions): Promise<OfflineCluster> {
   if (options.texts === undefined) return fromLab(runningLab(flags), options);
-  const { objects, ranges } = clusterOf(options.texts);
+  const { objects, ranges, addressless } = clusterOf(options.texts);
   const node = chooseNode(objects, options.node);
   const proxy =
     options.proxyConfig === undefined
       ? undefined
       : readProxyFile(options.proxyConfig, ranges.clusterCidr, noteOnce);
   const config = configOf(node, ranges);
-  return { config: proxy === undefined ? config : { ...config, proxy }, objects };
+  return { config: proxy === undefined ? config : { ...config, proxy }, objects, addressless };
 }
 
 async function fromLab(lab: RunningLab, options: OfflineOptions): Promise<OfflineCluster> {
@@ -58,7 +60,7 @@ async function fromLab(lab: RunningLab, options: OfflineOptions): Promise<Offlin
     throw usageError(`--node ${node}: lab ${lab.name} has no agent there: use one of ${agents.join(", ")}`);
   }
   const config = readAgentFile(readOne(`${labPaths(lab.name).agents}/${node}.yaml`));
-  return { config, objects: await labObjects(lab) };
+  return { config, objects: await labObjects(lab), addressless: [] };
 }
 
 export async function labObjects(lab: RunningLab): Promise<KubeObject[]> {
@@ -70,7 +72,7 @@ export async function labObjects(lab: RunningLab): Promise<KubeObject[]> {
  * What the objects become in a cluster of these nodes (two, where the manifests name none) once every pod is
  * ready.
  */
-function clusterOf(texts: readonly ManifestText[]): { objects: KubeObject[]; ranges: Ranges } {
+function clusterOf(texts: readonly ManifestText[]): Omit<OfflineCluster, "config"> & { ranges: Ranges } {
   const passed = new PassedOver();
   const manifests = parseManifests(texts, { passed });
   const ranges = rangesOf(manifests.map(({ object }) => object));
@@ -87,7 +89,18 @@ function clusterOf(texts: readonly ManifestText[]): { objects: KubeObject[]; ran
   for (const line of passed.notes()) note(line);
   noteOnce(externalIpWarnings(cluster.list("Service"), cluster.list("Node")));
   for (const pod of cluster.list("Pod") as Pod[]) cluster.update(ready(pod));
-  return { objects: KINDS.flatMap((kind) => cluster.list(kind)), ranges };
+  const told = new Set(
+    manifests.filter(({ object }) => hasAddress(object)).map(({ object }) => keyOf(object)),
+  );
+  const addressless = (cluster.list("Pod") as Pod[])
+    .filter(({ spec }) => spec.hostNetwork !== true)
+    .map(keyOf)
+    .filter((key) => !told.has(key));
+  return { objects: KINDS.flatMap((kind) => cluster.list(kind)), ranges, addressless };
+}
+
+function hasAddress(object: KubeObject): boolean {
+  return object.kind === "Pod" && ((object as Pod).status.podIPs?.length ?? 0) > 0;
 }
 
 interface Ranges {

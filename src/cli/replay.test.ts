@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -152,4 +152,98 @@ t.test("a link type that cannot be read is named", async (t) => {
     stderr,
     /^error: \S+radio\.pcap: .*link type IEEE802_11_RADIOTAP \(127\) are not read: capture with .*\n$/,
   );
+});
+
+/** The capture of a pod with this address: what it asked and the answer. */
+function connectionOf(pod: string, name: string): string {
+  const chunks: Uint8Array[] = [];
+  const writer = new PcapngWriter((bytes) => chunks.push(bytes));
+  writer.addInterface({ name: "eth0" });
+  const [ask, answer] = [
+    { src: pod, dst: "10.96.0.80", srcPort: 41000, dstPort: 80, flags: "S", seq: 7 },
+    { src: "10.96.0.80", dst: pod, srcPort: 80, dstPort: 41000, flags: "S.", seq: 70, ack: 8 },
+  ];
+  for (const [i, data] of [tcpFrame(ask), tcpFrame(answer)].entries())
+    writer.packet({ interfaceId: 0, timestampNs: 1_700_000_000_000_000_000n + BigInt(i), data });
+  const file = join(directory, name);
+  writeFileSync(file, Buffer.concat(chunks));
+  return file;
+}
+
+t.test(
+  "a capture of a pod that the objects leave out: said once, and nothing is called dropped",
+  async (t) => {
+    const file = connectionOf("10.244.1.77", "left-out.pcapng");
+    const { stdout, stderr, status } = replay(file, "-f", objects);
+    t.equal(status, 1, "nothing could be judged");
+    t.equal(
+      stderr,
+      "note: the capture seems to be taken at 10.244.1.77, which none of the given objects has: give its Pod with -f, " +
+        "or say --at\n" +
+        "note: pods without status.podIP have made-up addresses here: default/client, default/web: if it is one of them, " +
+        "say --at pod/NAME\n" +
+        "2 packets replayed: 2 not compared\n",
+    );
+    t.match(
+      stdout,
+      / 1 \S+ IP 10\.244\.1\.77.* \[not compared; of 10\.244\.1\.77, which no given object has\]\n/,
+    );
+    const at = replay(file, "-f", objects, "--at", "pod/client");
+    t.equal(at.status, 0, at.stdout);
+    t.equal(
+      at.stderr,
+      "note: pod/default/client is taken to have 10.244.1.77, as the capture shows it\n" +
+        "2 packets replayed: 1 forward, 1 as captured\n",
+    );
+  },
+);
+
+const HEAD = "apiVersion: v1\nkind: Pod\nmetadata: { name: other }\n";
+const SPEC = "nodeName: node1, containers: [ { name: c, image: podwire/echo } ]";
+
+t.test("where a pod's address stands in its object, and whose network it has", async (t) => {
+  const file = connectionOf("10.244.1.78", "addressed.pcapng");
+  for (const status of ["podIP: 10.244.1.78", "podIPs: [ { ip: 10.244.1.78 } ]"]) {
+    const pods = join(directory, "pods.yaml");
+    writeFileSync(
+      pods,
+      `${readFileSync(objects, "utf8")}---\n${HEAD}spec: { ${SPEC} }\nstatus: { ${status} }\n`,
+    );
+    const { stderr } = replay(file, "-f", pods);
+    t.equal(stderr, "2 packets replayed: 1 forward, 1 as captured\n", status);
+  }
+  const pods = join(directory, "pods.yaml");
+  writeFileSync(pods, `${readFileSync(objects, "utf8")}---\n${HEAD}spec: { hostNetwork: true, ${SPEC} }\n`);
+  t.match(replay(file, "-f", pods, "--at", "pod/other"), {
+    status: 2,
+    stderr: "error: --at pod/other: it has its node's network: use --at node/node1 or --at uplink\n",
+  });
+  t.match(
+    replay(file, "-f", pods, "--at", "pod/web").stderr,
+    "--at pod/web: it is on node2: use --node node2\n",
+  );
+  const node = connectionOf("192.168.50.11", "node.pcapng");
+  const { stdout, stderr } = replay(node, "-f", pods);
+  t.match(stdout, / host0: IP 192\.168\.50\.11\.41000 > /);
+  t.equal(stderr, "2 packets replayed: 1 forward, 1 as captured\n");
+});
+
+t.test("standard input is replayed as it comes", { timeout: 60_000 }, async (t) => {
+  const bytes = readFileSync(connectionOf("10.244.1.2", "live.pcapng"));
+  const child = spawn(process.execPath, [PODWIRE, "replay", "-", "-f", objects, "-c", "2"]);
+  const end = new Promise<number | null>((done) => child.on("exit", done));
+  const lines: string[] = [];
+  const first = new Promise<void>((done) => {
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      lines.push(...text.trimEnd().split("\n"));
+      done();
+    });
+  });
+  const second = bytes.length - 40; // within the last packet
+  child.stdin.write(bytes.subarray(0, second));
+  await first;
+  t.equal(lines.length, 1, "before the second packet is there");
+  child.stdin.write(bytes.subarray(second));
+  t.equal(await end, 0, "and -c ends it although nobody closed standard input");
+  t.match(lines[1], /received: as captured/);
 });

@@ -9,8 +9,8 @@ import {
   replayFrames,
   type Via,
 } from "../agent/replay.ts";
-import { checkInput, refuseTwice } from "../control/watch/input.ts";
-import { dissect } from "../dissect/dissect.ts";
+import { checkInput, isReadOnce, refuseTwice } from "../control/watch/input.ts";
+import { dissect, dissectCut } from "../dissect/dissect.ts";
 import { summary } from "../dissect/summary.ts";
 import { captureComment } from "../observe/capture-comment.ts";
 import { formatTime } from "../observe/packet-line.ts";
@@ -69,7 +69,7 @@ async function run(capture: string, options: Options, command: Command): Promise
   const replay = replayOptions(options);
   refuseTwice([...named("", capture), ...named("-f", options.file), ...named("--config", options.config)]);
   checkInput(capture);
-  const { config, objects } = await offlineCluster(flags, {
+  const { config, objects, addressless } = await offlineCluster(flags, {
     texts: options.file === undefined ? undefined : readObjects(options.file),
     node: options.node,
     proxyConfig: options.config === undefined ? undefined : readOne(options.config),
@@ -78,9 +78,16 @@ async function run(capture: string, options: Options, command: Command): Promise
   const at = options.at === undefined ? undefined : placeOf(options.at, node);
   const tally = new Tally();
   let number = 0;
+  let isElsewhere = false;
   for await (const replayed of replayFrames(node, framesOf(capture, node), {
     ...replay,
     ...(at && { at }),
+    isLive: isReadOnce(capture),
+    tell: (notice) => {
+      note(`note: ${notice}`);
+      if (!isElsewhere && at === undefined && addressless.length > 0) note(madeUp(addressless));
+      isElsewhere = at === undefined;
+    },
   })) {
     number++;
     const text =
@@ -97,6 +104,16 @@ async function run(capture: string, options: Options, command: Command): Promise
   }
   note(tally.text());
   if (tally.hasNo) process.exitCode = Exit.NO;
+  else if (isElsewhere && tally.judgedNone) process.exitCode = Exit.FAILED;
+}
+
+const NAMED_MAX = 3;
+
+function madeUp(pods: readonly string[]): string {
+  const names = pods.slice(0, NAMED_MAX).join(", ");
+  const more = pods.length > NAMED_MAX ? ` and ${pods.length - NAMED_MAX} more` : "";
+  const hint = "if it is one of them, say --at pod/NAME";
+  return `note: pods without status.podIP have made-up addresses here: ${names}${more}: ${hint}`;
 }
 
 const AT = "use pod/NAME, pod/NAMESPACE/NAME, node/NAME or uplink";
@@ -115,6 +132,11 @@ function placeOf(text: string, node: OfflineNode): OfflinePort {
   const key = rest.length === 1 ? `default/${name}` : name;
   const port = node.ports.find((each) => each.info.pod === key);
   if (port !== undefined) return port;
+  const pod = node.graph.pods.get(key);
+  if (pod?.spec.nodeName !== undefined && pod.spec.nodeName !== nodeName)
+    throw usageError(`--at ${text}: it is on ${pod.spec.nodeName}: use --node ${pod.spec.nodeName}`);
+  if (pod?.spec.hostNetwork === true)
+    throw usageError(`--at ${text}: it has its node's network: use --at node/${nodeName} or --at uplink`);
   const known = node.ports.flatMap(({ info }) => (info.pod === "" ? [] : [`pod/${info.pod}`]));
   throw usageError(`--at ${text}: not a pod of ${nodeName}: it has ${known.join(", ") || "none"}`);
 }
@@ -153,9 +175,14 @@ function isOfOther({ interfaceName = "" }: ReplayFrame, node: OfflineNode): bool
 }
 
 function line(number: number, replayed: Replayed, node: OfflineNode): string {
-  const { frame, shown, port } = replayed;
-  const what = `${formatTime(frame.timestampNs)} ${port.info.name}: ${summary(dissect(shown))}`;
+  const { frame, port, isElsewhere = false } = replayed;
+  const what = `${formatTime(frame.timestampNs)} ${isElsewhere ? "" : `${port.info.name}: `}${shown(frame)}`;
   return `${String(number).padStart(5)} ${what}  [${comment(replayed, node)}]`;
+}
+
+/** What there is of it, in tcpdump's words. */
+function shown({ data, originalLength = data.length }: ReplayFrame): string {
+  return summary(originalLength > data.length ? dissectCut(data, originalLength) : dissect(data));
 }
 
 /** What was made of it: a judgement on what the plane sent, or its verdict on what it was sent. */
@@ -178,14 +205,14 @@ function verdict({ way, judgement, input }: Replayed): string {
 }
 
 function record(number: number, replayed: Replayed, node: OfflineNode, withSteps: boolean) {
-  const { frame, shown, port, way, judgement, differences, notes, input, outputs, steps } = replayed;
+  const { frame, port, way, judgement, differences, notes, input, outputs, steps } = replayed;
   const { data, originalLength = data.length } = frame;
   return {
     number,
     time: new Date(Number(frame.timestampNs / 1_000_000n)).toISOString(),
-    port: port.info.name,
+    port: replayed.isElsewhere ? "" : port.info.name,
     direction: way,
-    summary: summary(dissect(shown)),
+    summary: shown(frame),
     verdict: verdict(replayed),
     ...(input?.dropReason !== undefined && { dropReason: input.dropReason, dropText: input.dropText }),
     ...(judgement !== undefined && { compared: judgement, differences }),
@@ -203,6 +230,10 @@ function record(number: number, replayed: Replayed, node: OfflineNode, withSteps
 /** Verdicts counted, drops by their reason. */
 class Tally {
   readonly #verdicts = new Map<string, number>();
+
+  get judgedNone(): boolean {
+    return [...this.#verdicts.keys()].every((word) => word === "not compared");
+  }
 
   /** Something would not arrive, or came that the plane does not send. */
   hasNo = false;

@@ -1,5 +1,7 @@
 // Bytes → Frame. Cold, and never throws on any bytes: each header is read only after wire's isWellFormed said
-// yes, and the first one that is refused ends the walk with a "malformed" layer.
+// yes, and the first one that is refused ends the walk with a "malformed" layer. Of a frame that was cut when it was
+// captured the view ends where the bytes do: a header that goes on behind that is malformed too, its layer says so, and
+// everything in front of it is read by the lengths that the headers say.
 import { formatV4 } from "../base/ip.ts";
 import { formatMac } from "../base/mac.ts";
 import * as arp from "../wire/arp.ts";
@@ -25,6 +27,12 @@ export function dissect(bytes: Uint8Array, off = 0, end = bytes.length): Frame {
   return frameAt(view, Math.min(Math.max(off, 0), stop), stop, 0);
 }
 
+/** Takes a frame apart that had `length` bytes, of which `captured` are the first. */
+export function dissectCut(captured: Uint8Array, length: number): Frame {
+  const view = new DataView(captured.buffer, captured.byteOffset, captured.byteLength);
+  return frameAt(view, 0, Math.max(length, captured.length), 0);
+}
+
 /** Takes an IP packet without a link layer apart, as a capture of a raw IP interface holds it. */
 export function dissectIp(bytes: Uint8Array): Frame {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -37,8 +45,18 @@ export function dissectIp(bytes: Uint8Array): Frame {
 
 function frameAt(view: DataView, off: number, end: number, nesting: number): Frame {
   const layers: Layer[] = [];
-  linkLayers(layers, view, off, end, nesting);
+  asFarAsCaptured(layers, "ether", off, end, () => linkLayers(layers, view, off, end, nesting));
   return { length: end - off, layers };
+}
+
+/** What `read` reads ends where the capture does: then the header at `off` is the one that is cut. */
+function asFarAsCaptured(layers: Layer[], what: string, off: number, end: number, read: () => void): void {
+  try {
+    read();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    layers.push(malformed(what, off, end));
+  }
 }
 
 function linkLayers(layers: Layer[], view: DataView, off: number, end: number, nesting: number): void {
@@ -61,9 +79,10 @@ function linkLayers(layers: Layer[], view: DataView, off: number, end: number, n
     layers.push({ kind: "vlan", id: tci & 0x0fff, priority: tci >> 13, etherType: type });
     l3 += 4;
   }
-  if (type === ethernet.ETHERTYPE_IPV4) ipv4Layers(layers, view, l3, end, nesting);
-  else if (type === ethernet.ETHERTYPE_IPV6) ipv6Layers(layers, view, l3, end, nesting);
-  else if (type === ethernet.ETHERTYPE_ARP) arpLayer(layers, view, l3, end);
+  const read = (what: string, layer: () => void): void => asFarAsCaptured(layers, what, l3, end, layer);
+  if (type === ethernet.ETHERTYPE_IPV4) read("ip", () => ipv4Layers(layers, view, l3, end, nesting));
+  else if (type === ethernet.ETHERTYPE_IPV6) read("ip6", () => ipv6Layers(layers, view, l3, end, nesting));
+  else if (type === ethernet.ETHERTYPE_ARP) read("arp", () => arpLayer(layers, view, l3, end));
   else layers.push({ kind: "opaque", proto: type, length: end - l3 });
 }
 
@@ -109,7 +128,7 @@ function ipv4Layers(layers: Layer[], view: DataView, off: number, end: number, n
     totalLength,
     headerLength,
     dontFragment: ipv4.dontFragment(view, off),
-    checksumOk: ipv4.checksumOk(view, off),
+    checksumOk: off + headerLength > view.byteLength || ipv4.checksumOk(view, off),
     ...(ipv4.isFragment(view, off) ? { fragment } : {}),
   });
   const l4 = off + headerLength;
@@ -182,12 +201,31 @@ function transportLayers(
   nesting: number,
   partial: boolean,
 ): void {
-  if (proto === ipv4.PROTO_TCP) tcpLayer(layers, view, off, end);
-  else if (proto === ipv4.PROTO_UDP) udpLayers(layers, view, off, end, nesting, partial);
-  else if (proto === ipv4.PROTO_ICMP) layers.push(dissectIcmp(view, off, end));
-  else if (proto === ipv4.PROTO_ICMPV6) layers.push(dissectIcmpv6(view, off, end));
-  else if (proto === ipv4.PROTO_SCTP) layers.push(sctpLayer(view, off, end));
-  else layers.push({ kind: "opaque", proto, length: end - off });
+  try {
+    if (proto === ipv4.PROTO_TCP) tcpLayer(layers, view, off, end);
+    else if (proto === ipv4.PROTO_UDP) udpLayers(layers, view, off, end, nesting, partial);
+    else if (proto === ipv4.PROTO_ICMP) layers.push(dissectIcmp(view, off, end));
+    else if (proto === ipv4.PROTO_ICMPV6) layers.push(dissectIcmpv6(view, off, end));
+    else if (proto === ipv4.PROTO_SCTP) layers.push(sctpLayer(view, off, end));
+    else layers.push({ kind: "opaque", proto, length: end - off });
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    layers.push({ ...malformed(PROTOCOLS[proto] ?? "ip", off, end), ...portsOf(view, off, proto) });
+  }
+}
+
+/** tcpdump's names, for what a capture may cut. */
+const PROTOCOLS: Readonly<Record<number, string>> = {
+  [ipv4.PROTO_TCP]: "tcp",
+  [ipv4.PROTO_UDP]: "udp",
+  [ipv4.PROTO_ICMP]: "icmp",
+  [ipv4.PROTO_ICMPV6]: "icmp6",
+  [ipv4.PROTO_SCTP]: "sctp",
+};
+
+function portsOf(view: DataView, off: number, proto: number): { ports?: [number, number] } {
+  const isKnown = off + 4 <= view.byteLength && proto !== ipv4.PROTO_ICMP && proto !== ipv4.PROTO_ICMPV6;
+  return isKnown ? { ports: [view.getUint16(off), view.getUint16(off + 2)] } : {};
 }
 
 function tcpLayer(layers: Layer[], view: DataView, off: number, end: number): void {
@@ -206,6 +244,7 @@ function tcpLayer(layers: Layer[], view: DataView, off: number, end: number): vo
     checksum: tcp.checksum(view, off),
     urgent: tcp.urgent(view, off),
     options: tcpOptions(view, off),
+    ...(off + tcp.headerLen(view, off) > view.byteLength && { isCut: true as const }),
     payloadLength: end - off - tcp.headerLen(view, off),
   });
 }
@@ -217,7 +256,7 @@ export function tcpFlagLetters(flags: number): string {
 
 function tcpOptions(view: DataView, off: number): TcpOption[] {
   const options: TcpOption[] = [];
-  const end = off + tcp.headerLen(view, off);
+  const end = Math.min(off + tcp.headerLen(view, off), view.byteLength);
   let at = off + tcp.HEADER_LEN_MIN;
   while (at < end) {
     const kind = view.getUint8(at);
@@ -265,6 +304,10 @@ function udpLayers(
   const isVxlan = dstPort === vxlan.UDP_PORT_IANA || dstPort === vxlan.UDP_PORT_LINUX;
   if (!whole || !isVxlan || nesting >= MAX_NESTING) return;
   const payloadEnd = off + udp.length(view, off);
+  if (payload + vxlan.HEADER_LEN > view.byteLength && payloadEnd > view.byteLength) {
+    layers.push(malformed("vxlan", payload, payloadEnd));
+    return;
+  }
   if (!vxlan.isWellFormed(view, payload, payloadEnd)) return; // another protocol on that port
   const inner = frameAt(view, payload + vxlan.HEADER_LEN, payloadEnd, nesting + 1);
   layers.push({ kind: "vxlan", vni: vxlan.vni(view, payload), flags: vxlan.flags(view, payload), inner });
@@ -283,7 +326,7 @@ function sctpLayer(view: DataView, off: number, end: number): SctpLayer | Malfor
     dstPort: sctp.dstPort(view, off),
     vtag: sctp.vtag(view, off) >>> 0,
     chunks,
-    checksumOk: sctp.checksumOk(view, off, end),
+    checksumOk: end > view.byteLength || sctp.checksumOk(view, off, end),
   };
 }
 

@@ -110,6 +110,8 @@ export interface TcpLayer {
   readonly checksum: number;
   readonly urgent: number;
   readonly options: readonly TcpOption[];
+  /** The capture ends within the options. */
+  readonly isCut?: true;
   readonly payloadLength: number;
 }
 
@@ -187,4 +189,6 @@ export interface MalformedLayer {
   /** tcpdump's name of it: "ip", "tcp" … */
   readonly what: string;
   readonly length: number;
+  /** Of a header that the capture cuts behind them. */
+  readonly ports?: readonly [number, number];
 }

@@ -118,6 +118,10 @@ function bodyText(layer: Layer, frame: Frame): string | undefined {
 }
 
 function withPorts(layer: Layer, ends: readonly [string, string]): readonly [string, string] {
+  if (layer.kind === "malformed" && layer.ports !== undefined) {
+    const [from, to] = layer.ports;
+    return [`${ends[0]}.${from}`, `${ends[1]}.${to}`];
+  }
   if (layer.kind !== "tcp" && layer.kind !== "udp" && layer.kind !== "sctp") return ends;
   return [`${ends[0]}.${layer.srcPort}`, `${ends[1]}.${layer.dstPort}`];
 }
@@ -130,6 +134,8 @@ function tcpText(layer: TcpLayer): string {
   if (flags.includes(".")) text += `, ack ${layer.ack}`;
   text += `, win ${layer.window}`;
   if (flags.includes("U")) text += `, urg ${layer.urgent}`;
+  if (layer.isCut)
+    return `${text}, options [${layer.options.map((each) => `${optionText(each)},`).join("")} [|tcp]`;
   if (layer.options.length > 0) text += `, options [${layer.options.map(optionText).join(",")}]`;
   return `${text}, length ${payloadLength}`;
 }
@@ -159,6 +165,8 @@ function sackText(edges: readonly number[]): string {
 
 function udpText(payloadLength: number, frame: Frame): string {
   const layer = frame.layers.find((candidate) => candidate.kind === "vxlan");
+  const isCut = frame.layers.some((each) => each.kind === "malformed" && each.what === "vxlan");
+  if (isCut) return "VXLAN [|vxlan]";
   if (layer === undefined) return `UDP, length ${payloadLength}`;
   const flags = `[${(layer.flags & 8) !== 0 ? "I" : "."}] (0x${layer.flags.toString(16).padStart(2, "0")})`;
   return `VXLAN, flags ${flags}, vni ${layer.vni}: ${summary(layer.inner)}`;

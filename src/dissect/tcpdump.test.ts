@@ -7,7 +7,7 @@ import t from "tap";
 import { concat, fromHex } from "../testing/bytes.ts";
 import * as build from "../testing/frame-builder.ts";
 import { GOLDEN_FRAMES } from "../testing/golden-frames.ts";
-import { dissect } from "./dissect.ts";
+import { dissect, dissectCut } from "./dissect.ts";
 import { summary } from "./summary.ts";
 
 const v4 = { src: "10.244.1.2", dst: "10.96.0.1" };
@@ -55,12 +55,13 @@ const frames = [
   build.ipFrame(v4, 253, 20, () => {}),
 ];
 
-function pcap(all: readonly Uint8Array[]): Uint8Array {
+/** `lengths`: those that the frames had, where they are cut. */
+function pcap(all: readonly Uint8Array[], lengths = all.map((frame) => frame.length)): Uint8Array {
   const parts = [fromHex("a1b2c3d4 0002 0004 00000000 00000000 00040000 00000001")];
-  for (const frame of all) {
+  for (const [i, frame] of all.entries()) {
     const header = new DataView(new ArrayBuffer(16));
     header.setUint32(8, frame.length);
-    header.setUint32(12, frame.length);
+    header.setUint32(12, lengths[i]);
     parts.push(new Uint8Array(header.buffer), frame);
   }
   return concat(...parts);
@@ -87,3 +88,48 @@ t.test("summary and tcpdump agree", { skip: missing && "needs tcpdump" }, async 
     t.equal(summary(dissect(frame)), lines[i]);
   });
 });
+
+const tunnel = (inner: Uint8Array): Uint8Array =>
+  build.vxlanFrame({ src: "192.168.50.11", dst: "192.168.50.12", dstPort: 4789, vni: 1, inner });
+const options = { mss: 1460, timestamps: [1, 2] as [number, number] };
+const cut: Record<string, Uint8Array> = {
+  "TCP with options": build.tcpFrame({ ...v4, dstPort: 9, flags: "S", seq: 5, payload: 4, ...options }),
+  UDP: build.udpFrame({ ...v4, dstPort: 9, payload: 10 }),
+  "TCP over IPv6": build.tcpFrame({ ...v6, dstPort: 9, flags: "P.", payload: 5 }),
+  echo: build.echoFrame(v4),
+  ARP: build.arpFrame({ senderIp: "10.0.0.1", targetIp: "10.0.0.2" }),
+  "a tunnel with TCP": tunnel(build.tcpFrame({ ...v4, dstPort: 9, flags: "S" })),
+  "a tunnel with UDP over IPv6": tunnel(build.udpFrame({ ...v6, dstPort: 9, payload: 3 })),
+};
+
+/** tcpdump puts what is inside a tunnel on a line of its own, and names an option that it does not read to its end. */
+function ofCut(line: string): string {
+  return line
+    .replace(/(?<=[[,])(?:mss|TS)? \[\|tcp\]>?$/, " [|tcp]")
+    .replace(/^(\[\|ip\])$/, "IP $1")
+    .replace(/(?<=VXLAN), flags .*, (?:\[\|vxlan\]|vni 1)$/, " [|vxlan]");
+}
+
+for (const [name, frame] of Object.entries(cut)) {
+  t.test(
+    `of ${name}, cut anywhere, summary and tcpdump show the same`,
+    { skip: missing && "needs tcpdump" },
+    async (t) => {
+      const folder = mkdtempSync(join(tmpdir(), "podwire-dissect-"));
+      t.teardown(() => rmSync(folder, { recursive: true }));
+      const file = join(folder, "cut.pcap");
+      for (let bytes = 1; bytes <= frame.length; bytes++) {
+        writeFileSync(file, pcap([frame.subarray(0, bytes)], [frame.length]));
+        const { stdout } = spawnSync("tcpdump", ["-n", "-S", "-t", "-r", file], { encoding: "utf8" });
+        const [outer, inner] = stdout
+          .trimEnd()
+          .split("\n")
+          .map(normalized)
+          .map((line) => line.trim());
+        const want = inner === undefined || inner === "[|vxlan]" ? ofCut(outer) : `${outer}: ${ofCut(inner)}`;
+        const found = summary(dissectCut(frame.subarray(0, bytes), frame.length));
+        if (found !== want) t.equal(found, want, `${bytes} bytes`);
+      }
+    },
+  );
+}

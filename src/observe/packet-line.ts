@@ -1,5 +1,5 @@
 /** A captured packet as one line of text or one line of JSON. */
-import { dissect } from "../dissect/dissect.ts";
+import { dissect, dissectCut } from "../dissect/dissect.ts";
 import { summary } from "../dissect/summary.ts";
 import { LINKTYPE_ETHERNET, toEthernet } from "./link-type.ts";
 import type { CaptureDirection, CaptureInterface, CapturePacket } from "./pcapng.ts";
@@ -43,10 +43,7 @@ function summaryOf(packet: CapturePacket, { linkType = LINKTYPE_ETHERNET }: Capt
   const frame = toEthernet(linkType, data);
   if (frame === undefined) return `not Ethernet, length ${originalLength}`;
   if (originalLength <= data.length || originalLength > LONGEST) return summary(dissect(frame.data));
-  // At its length, so that what is there is read by what its headers say.
-  const whole = new Uint8Array(frame.data.length + originalLength - data.length);
-  whole.set(frame.data);
-  return summary(dissect(whole));
+  return summary(dissectCut(frame.data, frame.data.length + originalLength - data.length));
 }
 
 const LONGEST = 65_600;
