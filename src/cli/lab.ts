@@ -86,7 +86,7 @@ async function up(options: UpFlags, flags: Globals): Promise<void> {
   for (const line of result.stuck) note(`warning: ${line}`);
   if (flags.output === "json" || flags.output === "yaml") return printData(flags.output, result, [], []);
   const waiting = result.stuck.filter((line) => line.startsWith("pod ")).length;
-  const pods = `${count(result.pods, "pod")}${waiting === 0 ? "" : ` (${waiting} of them cannot run)`}`;
+  const pods = `${count(result.pods, "pod")}${waiting === 0 ? "" : ` (${waiting} of them cannot get ready)`}`;
   const size = `${count(result.nodes, "node")}, ${pods}, ${count(result.clients, "client")}`;
   note(`lab ${result.lab} ${created ? "is up" : "is complete"}: ${size}`);
 }

@@ -41,6 +41,9 @@ export interface LabStatus {
   stuck: string[];
 }
 
+/** Reason of the Ready condition when readiness gates alone are in its way. */
+export const GATED = "ReadinessGatesNotReady";
+
 /** kubectl's STATUS column: the phase, or what keeps a container from running. */
 export function podStatusWord(pod: Pod): string {
   if (pod.metadata.deletionTimestamp !== undefined) return "Terminating";
@@ -68,15 +71,16 @@ export function isReady(pod: Pod): boolean {
   return pod.status.conditions?.some((c) => c.type === "Ready" && c.status === "True") ?? false;
 }
 
-/** A pod that will not run as things are: refused by its node, ended for good, or without a node to go to. */
+/**
+ * A pod that will not be ready as things are: refused by its node, ended for good, without a node to go to, or with a
+ * readiness gate that somebody has to open.
+ */
 export function isStuck(pod: Pod, nodes: readonly string[]): boolean {
   const { status, spec, metadata } = pod;
   if (metadata.deletionTimestamp !== undefined) return false; // soon gone
   if (status.phase === "Failed") return true;
-  const isUnschedulable = status.conditions?.some(
-    (c) => c.type === "PodScheduled" && c.reason === "Unschedulable",
-  );
-  return isUnschedulable === true || isForeign(spec.nodeName, nodes);
+  const isBlocked = status.conditions?.some(({ reason }) => reason === "Unschedulable" || reason === GATED);
+  return isBlocked === true || isForeign(spec.nodeName, nodes);
 }
 
 function isForeign(nodeName: string | undefined, nodes: readonly string[]): boolean {

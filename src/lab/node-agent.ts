@@ -138,7 +138,8 @@ export class PodwireAgent implements NodeAgent {
     if (this.stopped || this.process.phase !== "running") return;
     const running = this.process.id?.pid === answer.pid;
     const why = answer.error ?? lastLine(`${this.paths.agents}/${this.node.name}.log`);
-    this.becomes(answer.ready && running, answer.ready ? "" : `agent not ready: ${why}`);
+    const problem = `agent not ready${why === "" ? "" : `: ${why}`}`;
+    this.becomes(answer.ready && running, answer.ready ? "" : problem);
     this.timer = setTimeout(() => this.poll(), this.ready ? POLL_READY_MS : POLL_STARTING_MS);
   }
 

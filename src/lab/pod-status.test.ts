@@ -117,3 +117,23 @@ t.test(
     );
   },
 );
+
+t.test(
+  "a readiness gate that is not open says so in the kubelet's words, and no waiting opens it",
+  async (t) => {
+    const readinessGates = [{ conditionType: "example.com/lb" }];
+    const gated = { ...pod, spec: { ...pod.spec, nodeName: "node1", readinessGates } } as Pod;
+    const p = statusOf([running], undefined, gated);
+    t.equal(podReason(p), 'corresponding condition of pod readiness gate "example.com/lb" does not exist.');
+    t.ok(isStuck(p, ["node1"]));
+    t.notOk(
+      isStuck(statusOf([{ ...running, ready: false }], undefined, gated), ["node1"]),
+      "its container may come",
+    );
+    const conditions = (status: string) => ({ conditions: [{ type: "example.com/lb", status }] });
+    const shut = statusOf([running], undefined, { ...gated, status: conditions("False") } as Pod);
+    t.equal(podReason(shut), 'the status of pod readiness gate "example.com/lb" is not "True", but False');
+    const open = statusOf([running], undefined, { ...gated, status: conditions("True") } as Pod);
+    t.notOk(isStuck(open, ["node1"]));
+  },
+);

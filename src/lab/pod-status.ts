@@ -1,6 +1,7 @@
 // Pod status from the state of its containers: phase, conditions, containerStatuses, in the words kubelet uses. Pure.
 import type { ContainerState, ContainerStatus, PodCondition, PodStatus } from "kubernetes-types/core/v1.js";
 import type { Container, Pod } from "../control/objects.ts";
+import { GATED } from "./lab-status.ts";
 import type { Exit, Phase } from "./managed-process.ts";
 
 export interface ContainerView {
@@ -25,26 +26,32 @@ export interface PodView {
   containers: ContainerView[];
 }
 
+interface NotHeld {
+  readonly reason: string;
+  readonly message?: string;
+}
+
 export function podStatus(view: PodView, nowMs: number): PodStatus {
   const { pod, containers } = view;
   const statuses = containers.map((c) => containerStatus(c, view.failure));
   const allReady = view.failure === undefined && statuses.every((status) => status.ready);
   const gates = (pod.spec?.readinessGates ?? []).map((gate) => gate.conditionType);
-  const gatesHold = gates.every(
-    (type) => pod.status?.conditions?.some((c) => c.type === type && c.status === "True") ?? false,
-  );
+  const closed = gates.flatMap((type) => closedGate(pod, type));
   const unready = containers.filter((_, i) => !statuses[i].ready).map((c) => c.container.name);
   const probe = containers.find((c, i) => !statuses[i].ready && c.probeMessage !== "")?.probeMessage;
   const said = probe === undefined ? "" : `: readiness probe: ${probe}`;
   const why =
     unready.length === 0 ? undefined : `containers with unready status: [${unready.join(" ")}]${said}`;
-  const hold = (type: string, value: boolean): PodCondition => condition(pod, type, value, nowMs, why);
+  const unheld = { reason: "ContainersNotReady", ...(why === undefined ? {} : { message: why }) };
+  const hold = (type: string, value: boolean, no: NotHeld = unheld): PodCondition =>
+    condition(pod, type, value, nowMs, no);
+  const gated = { reason: GATED, message: closed.join(", ") };
   return {
     ...(pod.status ?? {}),
     phase: phaseOf(view),
     conditions: [
       hold("Initialized", true),
-      hold("Ready", allReady && gatesHold),
+      hold("Ready", allReady && closed.length === 0, allReady ? gated : unheld),
       hold("ContainersReady", allReady),
       hold("PodScheduled", true),
       ...(pod.status?.conditions ?? []).filter((c) => gates.includes(c.type)),
@@ -54,6 +61,14 @@ export function podStatus(view: PodView, nowMs: number): PodStatus {
     startTime: iso(view.startedAtMs),
     containerStatuses: statuses,
   };
+}
+
+/** In the kubelet's words, why a readiness gate keeps the pod from being ready; none: it does not. */
+function closedGate(pod: Pod, type: string): string[] {
+  const found = pod.status?.conditions?.find((c) => c.type === type);
+  if (found === undefined) return [`corresponding condition of pod readiness gate "${type}" does not exist.`];
+  if (found.status === "True") return [];
+  return [`the status of pod readiness gate "${type}" is not "True", but ${found.status}`];
 }
 
 function phaseOf(view: PodView): string {
@@ -105,13 +120,7 @@ function terminated(exit: Exit): NonNullable<ContainerState["terminated"]> {
   };
 }
 
-function condition(
-  pod: Pod,
-  type: string,
-  holds: boolean,
-  nowMs: number,
-  why: string | undefined,
-): PodCondition {
+function condition(pod: Pod, type: string, holds: boolean, nowMs: number, unheld: NotHeld): PodCondition {
   const status = holds ? "True" : "False";
   const before = pod.status?.conditions?.find((c) => c.type === type);
   const lastTransitionTime = before?.status === status ? before.lastTransitionTime : iso(nowMs);
@@ -119,7 +128,7 @@ function condition(
     type,
     status,
     ...(lastTransitionTime === undefined ? {} : { lastTransitionTime }),
-    ...(holds ? {} : { reason: "ContainersNotReady", ...(why === undefined ? {} : { message: why }) }),
+    ...(holds ? {} : unheld),
   };
 }
 
