@@ -1,10 +1,12 @@
 // A small arena with slots, and the calls on the addon that tests make again and again.
 import { loadNative } from "../../src/native/binding.ts";
+import { frameSum } from "../../src/wire/offload.ts";
 
 export const native = loadNative();
 export const HEADROOM = 128;
 export const STRIDE = 66_048;
 export const SLOT_BYTES = STRIDE - HEADROOM;
+const SUM_FROM = 14;
 
 export interface Vnet {
   readonly flags: number;
@@ -28,6 +30,7 @@ export class Frames {
   readonly view: DataView;
   readonly offs: Int32Array;
   readonly lens: Int32Array;
+  readonly sums: Int32Array;
   readonly slots: number;
   readonly #fds: Int32Array;
   readonly #kinds: Int32Array;
@@ -39,17 +42,27 @@ export class Frames {
     this.view = new DataView(this.arena.buffer);
     this.offs = new Int32Array(slots).map((_, i) => i * STRIDE + HEADROOM);
     this.lens = new Int32Array(slots);
+    this.sums = new Int32Array(slots);
     this.#fds = new Int32Array(slots);
     this.#kinds = new Int32Array(slots);
     this.results = new Int32Array(slots);
   }
 
-  /** One call of the addon; what came, copied out. Throws on an error. */
+  /** One call of the addon; returns what it does. */
+  receiveOnly(fd: number, kind: number, max: number, slotBytes = SLOT_BYTES, budget = 1 << 30): number {
+    const { arena, offs, lens, sums } = this;
+    sums.fill(77);
+    return native.receive(fd, kind, arena, offs, lens, 0, max, slotBytes, budget, sums, SUM_FROM);
+  }
+
+  /** One call of the addon; what came, copied out, its sums compared with the twin's. Throws on an error. */
   receive(fd: number, kind: number, max = this.slots, slotBytes = SLOT_BYTES, budget = 1 << 30): Received[] {
-    const count = native.receive(fd, kind, this.arena, this.offs, this.lens, 0, max, slotBytes, budget);
+    const count = this.receiveOnly(fd, kind, max, slotBytes, budget);
     if (count < 0) throw new Error(`receive: ${count}`);
     return Array.from({ length: count }, (_, i) => {
       const off = this.offs[i];
+      const sum = frameSum(this.arena, off, this.lens[i], SUM_FROM);
+      if (this.sums[i] !== sum) throw new Error(`frame ${i} has the sum ${sum}, not ${this.sums[i]}`);
       return { frame: this.arena.slice(off, off + this.lens[i]), vnet: this.vnetAt(off) };
     });
   }

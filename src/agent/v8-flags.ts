@@ -4,6 +4,7 @@ export const V8_FLAGS = [
   "--min-semi-space-size=16",
   "--initial-old-space-size=64",
   // A packet's way is one long chain of small functions; the default stops inlining in the middle of it.
+  // 64 bytes bridged, and through a ClusterIP, ns: 177 and 305 at 3000, 165 and 293 at 4000, 183 and 320 at 5000.
   "--max-inlined-bytecode-size=1000",
-  "--max-inlined-bytecode-size-cumulative=3000",
+  "--max-inlined-bytecode-size-cumulative=4000",
 ];

@@ -12,7 +12,8 @@ export interface Io extends Pins {
    * Up to `max` frames from fd: frame i goes to offs[first+i] (vnet header at -10), its bytes without that
    * header to lens[first+i]. slotBytes: room from an offset to the end of its slot. Ends at EAGAIN, max, or
    * once byteBudget is used up. A frame that fills its slot may be cut short: it is dropped and counted
-   * (`droppedOnReceive`).
+   * (`droppedOnReceive`). sums[first+i]: what frameSum of wire/offload.ts says of the frame from byte sumFrom on; whoever
+   * makes no sums leaves them alone.
    */
   receive(
     fd: number,
@@ -24,6 +25,8 @@ export interface Io extends Pins {
     max: number,
     slotBytes: number,
     byteBudget: number,
+    sums: MaybePinned<Int32Array>,
+    sumFrom: number,
   ): number;
   /** Sends frame i to fds[i] as kinds[i]; results[i] = 0 or -errno. Returns the number sent. */
   transmit(

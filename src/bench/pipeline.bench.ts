@@ -128,14 +128,14 @@ function measure(c: Case): void {
 function measureCopy(): void {
   const { node, io } = createBench();
   io.template = Uint8Array.from([...new Uint8Array(VIRTIO), ...toVip(node)]);
-  const { tables, rxOffs, rxLens } = node.engine;
+  const { tables, rxOffs, rxLens, rxSums } = node.engine;
   const name = "copy alone, 64 bytes";
   hotLoop.measure(
     name,
     PACKETS,
     () => {
       io.left = PACKETS;
-      while (io.left > 0) io.receive(0, 0, tables.arena, rxOffs, rxLens, 0, BATCH);
+      while (io.left > 0) io.receive(0, 0, tables.arena, rxOffs, rxLens, 0, BATCH, 0, 0, rxSums, 14);
       return rxLens[0];
     },
     RECORDED[name] ?? 0,

@@ -1,5 +1,6 @@
 // A port for benchmarks: every frame it "receives" is a copy of one template, what is sent to it goes nowhere.
 import type { Io } from "../base/addon.ts";
+import { frameSum } from "../wire/offload.ts";
 
 /** Bytes of the virtio-net header before a frame. */
 export const VIRTIO = 10;
@@ -9,6 +10,9 @@ export class TemplateIo implements Io {
   template = new Uint8Array(0);
   left = 0;
   sent = 0;
+  #sum = -1;
+  #sumFrom = -1;
+  #summed: Uint8Array | null = null;
   vary: ((arena: Uint8Array, frame: number) => void) | null = null;
 
   receive(
@@ -19,17 +23,33 @@ export class TemplateIo implements Io {
     lens: Int32Array,
     first: number,
     max: number,
+    _slotBytes: number,
+    _byteBudget: number,
+    sums: Int32Array,
+    sumFrom: number,
   ): number {
     const count = this.left < max ? this.left : max;
     const len = this.template.length - VIRTIO;
+    const sum = this.#sumOf(sumFrom);
     for (let i = 0; i < count; i++) {
       const at = offs[first + i];
       arena.set(this.template, at - VIRTIO);
       if (this.vary !== null) this.vary(arena, at);
       lens[first + i] = len;
+      sums[first + i] = sum;
     }
     this.left -= count;
     return count;
+  }
+
+  /** `vary` mends a checksum for what it changes, so the sum of all copies is the template's. */
+  #sumOf(sumFrom: number): number {
+    if (sumFrom !== this.#sumFrom || this.template !== this.#summed) {
+      this.#sumFrom = sumFrom;
+      this.#summed = this.template;
+      this.#sum = frameSum(this.template, VIRTIO, this.template.length - VIRTIO, sumFrom);
+    }
+    return this.#sum;
   }
 
   transmit(

@@ -23,23 +23,28 @@ for (const family of [4, 6]) {
     for (const [outer, want] of row.entries()) {
       const out = want === DROP ? "dropped" : NAMES[want];
       t.test(`IPv${family}, inner ${NAMES[inner]}, outer ${NAMES[outer]}: ${out}`, async (t) => {
-        const node = makeDualStack(new TestNode({ index: 2 }));
-        const macs = { srcMac: vtepMacOf(1), dstMac: vtepMacOf(2), tos: DSCP | inner };
-        const path =
-          family === 4 ? { src: "10.244.1.2", dst: "10.244.2.2" } : { src: pod6(1, 2), dst: pod6(2, 2) };
-        const packet = build.tcpFrame({ ...macs, ...path, flags: "S" });
-        const link = {
-          ...{ srcMac: uplinkMacOf(1), dstMac: uplinkMacOf(2), tos: outer },
-          ...{ src: nodeAddress(1), dst: nodeAddress(2) },
-        };
-        node.send("uplink", build.vxlanFrame({ ...link, inner: packet }));
-        node.run();
-        const got = node.received("pod2").map(({ frame }) => tosOf(frame));
-        t.same(got, want === DROP ? [] : [DSCP | want]);
-        t.same(node.drops(), want === DROP ? { VXLAN_CONGESTION: 1 } : {});
+        for (const summed of [false, true]) {
+          const node = makeDualStack(new TestNode({ index: 2, summed }));
+          t.same(arrivals(node, family, inner, outer), want === DROP ? [] : [DSCP | want]);
+          t.same(node.drops(), want === DROP ? { VXLAN_CONGESTION: 1 } : {});
+        }
       });
     }
   }
+}
+
+/** What the pod gets of a segment with the mark `inner` in a tunnel packet with the mark `outer`. */
+function arrivals(node: TestNode, family: number, inner: number, outer: number): number[] {
+  const macs = { srcMac: vtepMacOf(1), dstMac: vtepMacOf(2), tos: DSCP | inner };
+  const path = family === 4 ? { src: "10.244.1.2", dst: "10.244.2.2" } : { src: pod6(1, 2), dst: pod6(2, 2) };
+  const packet = build.tcpFrame({ ...macs, ...path, flags: "S" });
+  const link = {
+    ...{ srcMac: uplinkMacOf(1), dstMac: uplinkMacOf(2), tos: outer },
+    ...{ src: nodeAddress(1), dst: nodeAddress(2) },
+  };
+  node.send("uplink", build.vxlanFrame({ ...link, inner: packet }));
+  node.run();
+  return node.received("pod2").map(({ frame }) => tosOf(frame));
 }
 
 function tosOf(frame: Uint8Array): number {

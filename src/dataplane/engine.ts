@@ -10,6 +10,7 @@ import { createPin, type MaybePinned } from "../base/maybe-pinned.ts";
 import { type Counters, clearPort, countPort, Event, PortCounter } from "./counters.ts";
 import { DropReason } from "./drop-reason.ts";
 import { describeExpired } from "./fragment-timeout.ts";
+import { sumFrom, UNKNOWN } from "./frame-sum.ts";
 import * as probe from "./neighbor-probe.ts";
 import { HEADROOM, SLOT_ROOM, SLOT_STRIDE } from "./packet.ts";
 import { receive, sendRefusal } from "./pipeline.ts";
@@ -59,14 +60,17 @@ export class Engine {
   readonly io: Io | null;
   readonly rxOffs = new Int32Array(BATCH);
   readonly rxLens = new Int32Array(BATCH);
+  readonly rxSums = new Int32Array(BATCH).fill(UNKNOWN);
   /** The batch as `io` wants it. */
   readonly arenaPin: MaybePinned<Uint8Array>;
   readonly rxOffsPin: MaybePinned<Int32Array>;
   readonly rxLensPin: MaybePinned<Int32Array>;
+  readonly rxSumsPin: MaybePinned<Int32Array>;
   readonly probes = new Int32Array(64);
   nowSec = 1;
   epochMs = 0; // UTC when the clock was 0; only IPv4's Timestamp option asks for it
   lastSweepMs = 0;
+  sumFrom = UNKNOWN; // byte from which on the batch's frames were summed
   fdbHand = 0; // where ageing goes on
   /** Packets of the last turn, for the caller's decision to wait. */
   work = 0;
@@ -93,6 +97,7 @@ export class Engine {
     this.arenaPin = createPin(options.io, arena);
     this.rxOffsPin = createPin(options.io, this.rxOffs);
     this.rxLensPin = createPin(options.io, this.rxLens);
+    this.rxSumsPin = createPin(options.io, this.rxSums);
     for (let i = 0; i < BATCH; i++) this.rxOffs[i] = i * SLOT_STRIDE + HEADROOM;
   }
 }
@@ -149,10 +154,25 @@ function receiveBatch(e: Engine, id: number): number {
   if (fd >= 0) {
     if (e.io === null) return 0;
     const kind = e.ports.ioKind[id];
-    return e.io.receive(fd, kind, e.arenaPin, e.rxOffsPin, e.rxLensPin, 0, BATCH, SLOT_ROOM, BYTE_BUDGET);
+    const from = sumFrom(e.tables, id);
+    e.sumFrom = from;
+    return e.io.receive(
+      fd,
+      kind,
+      e.arenaPin,
+      e.rxOffsPin,
+      e.rxLensPin,
+      0,
+      BATCH,
+      SLOT_ROOM,
+      BYTE_BUDGET,
+      e.rxSumsPin,
+      from,
+    );
   }
   const device = e.ports.devices[id];
   if (device === null || device.receive === undefined) return 0;
+  e.rxSums.fill(UNKNOWN);
   return device.receive(e.tables.arena, e.rxOffs, e.rxLens, 0, BATCH, SLOT_ROOM);
 }
 
@@ -167,7 +187,7 @@ function forwardFrom(e: Engine, id: number, at: number, n: number): number {
       const len = e.rxLens[i];
       countPort(c, id, RX_BYTES, len);
       if (t.arena[off - 9] !== 0) countPort(c, id, RX_GSO, 1);
-      receive(t, off, len, id, e.nowSec);
+      receive(t, off, len, id, e.nowSec, e.rxSums[i], e.sumFrom);
     }
   } catch (error) {
     c.drops[DropReason.INTERNAL_ERROR]++;

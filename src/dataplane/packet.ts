@@ -63,6 +63,9 @@ export class Packet {
   csumWrong = 0; //      DropReason when the L4 checksum was found wrong
   csumStart = 0; //      absolute; where the sum begins when partial
   csumOffset = 0; //     bytes from csumStart to the field
+  frameSum = -1; //      folded sum of the bytes sumAt … sumEnd, made as the frame was received; -1: none
+  sumAt = 0; //          absolute
+  sumEnd = 0; //         absolute: the end of the frame as it came
   gsoType = 0; //        virtio GSO type without the ECN bit
   gsoEcn = 0; //         0x80 when a TSO frame has CWR on its first segment
   gsoSize = 0; //        payload bytes of one segment
@@ -124,6 +127,7 @@ export function begin(pkt: Packet, off: number, len: number, inPort: number): vo
   pkt.csumPartial = 0;
   pkt.csumValid = 0;
   pkt.csumWrong = 0;
+  pkt.frameSum = -1;
   pkt.gsoType = 0;
   pkt.gsoEcn = 0;
   pkt.gsoSize = 0;

@@ -6,6 +6,7 @@
 
 import { drop } from "./drop.ts";
 import { DropReason } from "./drop-reason.ts";
+import { setSum } from "./frame-sum.ts";
 import { IcmpRequest } from "./icmp-request.ts";
 import { begin, type Packet } from "./packet.ts";
 import * as pool from "./slot-pool.ts";
@@ -47,10 +48,22 @@ import { Verdict } from "./verdict.ts";
 const { NEXT, DROP, FORWARD, CONSUMED } = Verdict;
 const S = StageId;
 
-/** Takes one received frame (`len` bytes at `off`) to its end. What is to be sent is queued in `t.tx`. */
-export function receive(t: Tables, off: number, len: number, inPort: number, nowSec: number): Verdict {
+/**
+ * Takes one received frame (`len` bytes at `off`) to its end. What is to be sent is queued in `t.tx`. `sum` is that of
+ * the frame from byte `sumFrom` on (see frame-sum.ts), -1 where nobody made one.
+ */
+export function receive(
+  t: Tables,
+  off: number,
+  len: number,
+  inPort: number,
+  nowSec: number,
+  sum: number,
+  sumFrom: number,
+): Verdict {
   const pkt = t.outer;
   begin(pkt, off, len, inPort);
+  if (sum >= 0) setSum(pkt, sum, off + sumFrom, off + len);
   const watched = t.watchers.active !== 0;
   if (watched) before(pkt, t);
   const v = forward(pkt, t, nowSec, t.nowMs);

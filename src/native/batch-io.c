@@ -16,6 +16,7 @@
 // becomes right only when the inner one has been completed (the kernel's "local checksum offload").
 // So stripping 50 bytes and subtracting 50 from csum_start leaves a finished superframe for the pod's TAP.
 #include "addon.h"
+#include "offload.h"
 
 #include <linux/if_packet.h>
 #include <linux/virtio_net.h>
@@ -29,13 +30,14 @@ enum { KIND_TAP_VNET, KIND_PACKET_VNET, KIND_TAP, KIND_PACKET };
 // Messages of one recvmmsg or sendmmsg. The first has to guess at the size of the frames that wait.
 enum { CHUNK = 32, FIRST_CHUNK = 8 };
 enum { VLAN_TAG_BYTES = 4, VLAN_TAG_AT = 12 };
+enum { NO_SUM = -1 };
 
 typedef struct {
   int fd;
   bool has_vnet;
   Bytes arena;
-  int32_t *offs, *lens; // already moved on to `first`
-  int32_t max, slot_bytes, byte_budget;
+  int32_t *offs, *lens, *sums; // already moved on to `first`
+  int32_t max, slot_bytes, byte_budget, sum_from;
   int32_t count, bytes, dropped, error;
 } Intake;
 
@@ -63,7 +65,19 @@ static bool is_fatal(Intake *in, int error) {
   return true;
 }
 
-static void accept_frame(Intake *in, int32_t bytes) {
+// The sum over a frame from byte sum_from on, while it is in the cache from being read. None of a frame whose checksum is
+// partial, was verified, or is that of a superframe: nobody asks for it.
+static int32_t sum_frame(const Intake *in, const uint8_t *frame, int32_t bytes) {
+  if (in->sum_from < 0 || bytes <= in->sum_from) return NO_SUM;
+  struct virtio_net_hdr vnet;
+  memcpy(&vnet, frame - VNET_HDR_BYTES, sizeof vnet);
+  if (vnet.flags & (VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID)) return NO_SUM;
+  if (vnet.gso_type != VIRTIO_NET_HDR_GSO_NONE) return NO_SUM;
+  return ntohs(fold(sum_bytes(frame + in->sum_from, (size_t)(bytes - in->sum_from))));
+}
+
+static void accept_frame(Intake *in, const uint8_t *frame, int32_t bytes) {
+  in->sums[in->count] = sum_frame(in, frame, bytes);
   in->lens[in->count++] = bytes;
   in->bytes += bytes;
 }
@@ -89,7 +103,7 @@ static void receive_tap(Intake *in) {
       continue;
     }
     if (!in->has_vnet) memset(frame - VNET_HDR_BYTES, 0, VNET_HDR_BYTES);
-    accept_frame(in, (int32_t)got - header);
+    accept_frame(in, frame, (int32_t)got - header);
   }
 }
 
@@ -138,7 +152,7 @@ static void take_chunk(Intake *in, struct mmsghdr *messages, int got, int32_t he
       in->offs[in->count] = (int32_t)(frame - in->arena.data);
     }
     if (bytes > *largest) *largest = bytes;
-    accept_frame(in, bytes);
+    accept_frame(in, frame, bytes);
   }
 }
 
@@ -177,7 +191,7 @@ static void receive_packets(Intake *in) {
 
 napi_value Receive(napi_env env, napi_callback_info info) {
   Args args;
-  args_load(&args, env, info, 9);
+  args_load(&args, env, info, 11);
   Intake in = {.fd = arg_int(&args, 0)};
   const int32_t kind = arg_int(&args, 1);
   in.arena = arg_bytes(&args, 2);
@@ -186,13 +200,17 @@ napi_value Receive(napi_env env, napi_callback_info info) {
   in.max = arg_int(&args, 6);
   in.slot_bytes = arg_int(&args, 7);
   in.byte_budget = arg_int(&args, 8);
+  Ints sums = arg_ints(&args, 9);
+  in.sum_from = arg_int(&args, 10);
   if (args.bad) return throw_type_error(env);
   if (kind < KIND_TAP_VNET || kind > KIND_PACKET || in.slot_bytes <= 0 || in.slot_bytes > (1 << 24) ||
-      !in_bounds(first, in.max, offs.count) || !in_bounds(first, in.max, lens.count))
+      !in_bounds(first, in.max, offs.count) || !in_bounds(first, in.max, lens.count) ||
+      !in_bounds(first, in.max, sums.count))
     return return_int(env, -EINVAL);
   in.has_vnet = kind == KIND_TAP_VNET || kind == KIND_PACKET_VNET;
   in.offs = offs.data + first;
   in.lens = lens.data + first;
+  in.sums = sums.data + first;
   if (kind == KIND_TAP_VNET || kind == KIND_TAP)
     receive_tap(&in);
   else

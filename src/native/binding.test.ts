@@ -1,10 +1,13 @@
 // What the addon does with wrong arguments, and what needs no root: eventfds stand in for devices.
 import { spawnSync } from "node:child_process";
+import { closeSync, openSync, writeFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
+import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import * as fc from "fast-check";
 import t from "tap";
 import { IoKind } from "../base/addon.ts";
+import { frameSum } from "../wire/offload.ts";
 import { errnoName, loadNative } from "./binding.ts";
 
 const native = loadNative();
@@ -44,8 +47,10 @@ t.test("arguments of a wrong type, or too few, throw a TypeError", async (t) => 
     () => loose.pollerAddEvent(),
     () => loose.pollerRemove(1),
     () => loose.wait(1, [1, 2], 0, 0, clock),
-    () => loose.receive(1, 0, Buffer.alloc(1), ints(0), [0], 0, 1, 1, 1),
-    () => loose.receive(1, 0, new DataView(bytes.buffer), ints(0), ints(0), 0, 1, 1, 1),
+    () => loose.receive(1, 0, Buffer.alloc(1), ints(0), [0], 0, 1, 1, 1, ints(0), 0),
+    () => loose.receive(1, 0, new DataView(bytes.buffer), ints(0), ints(0), 0, 1, 1, 1, ints(0), 0),
+    () => loose.receive(1, 0, bytes, ints(0), ints(0), 0, 1, 1, 1, new Uint16Array(1), 0),
+    () => loose.receive(1, 0, bytes, ints(0), ints(0), 0, 1, 1, 1, ints(0)),
     () => loose.transmit(ints(0), ints(0), new Int8Array(9), ints(0), ints(0), 1, ints(0)),
     () => loose.checksum(new Uint16Array(4), 0, 4, 0),
     () => loose.copyChecksum(bytes, 0, 0, 1n, 0),
@@ -184,11 +189,13 @@ t.test("receive refuses ranges outside its arrays", async (t) => {
   const fd = native.eventFd();
   native.ring(fd);
   const arena = new Uint8Array(1000).fill(0xa5);
+  const sums = new Int32Array(1).fill(77);
   const receive = (kind: number, offs: number[], lens: number, first: number, max: number, slot: number) =>
-    native.receive(fd, kind, arena, ints(...offs), new Int32Array(lens), first, max, slot, 9999);
+    native.receive(fd, kind, arena, ints(...offs), new Int32Array(lens), first, max, slot, 9999, sums, 0);
   for (const kind of [TAP_VNET, PACKET_VNET, TAP, PACKET]) {
     t.equal(receive(kind, [128], 1, 0, 2, 100), EINVAL, "max past the offsets");
     t.equal(receive(kind, [128, 128], 1, 0, 2, 100), EINVAL, "max past the lengths");
+    t.equal(receive(kind, [128, 128], 2, 0, 2, 100), EINVAL, "max past the sums");
     t.equal(receive(kind, [128], 1, -1, 1, 100), EINVAL, "negative first");
     t.equal(receive(kind, [128], 1, 0, -1, 100), EINVAL, "negative max");
     t.equal(receive(kind, [128], 1, 1, 1, 100), EINVAL, "first past the end");
@@ -201,10 +208,7 @@ t.test("receive refuses ranges outside its arrays", async (t) => {
   }
   t.equal(receive(4, [128], 1, 0, 1, 100), EINVAL, "no such kind");
   t.equal(receive(-1, [128], 1, 0, 1, 100), EINVAL, "no such kind");
-  t.ok(
-    arena.every((byte) => byte === 0xa5),
-    "nothing was written",
-  );
+  t.ok(arena.every((byte) => byte === 0xa5) && sums[0] === 77, "nothing was written");
   t.equal(receive(TAP, [128], 1, 0, 1, 100), 1, "the eventfd's eight bytes");
   t.strictSame([...arena.subarray(117, 137)], [0xa5, ...new Array(10).fill(0), 1, 0, 0, 0, 0, 0, 0, 0, 0xa5]);
   t.equal(receive(TAP, [128], 1, 0, 1, 100), 0, "EAGAIN is no error");
@@ -225,8 +229,8 @@ t.test("receive never writes outside the slots it was given", async () => {
       (offs, first, max, slot, budget) => {
         native.ring(fd);
         const arena = new Uint8Array(600).fill(0xa5);
-        const lens = new Int32Array(3);
-        const got = native.receive(fd, TAP, arena, ints(...offs), lens, first, max, slot, budget);
+        const [lens, sums] = [new Int32Array(3), new Int32Array(3)];
+        const got = native.receive(fd, TAP, arena, ints(...offs), lens, first, max, slot, budget, sums, slot);
         const changed = [...arena.keys()].filter((i) => arena[i] !== 0xa5);
         // A slot of eight bytes is filled to its end: dropped as perhaps cut short.
         if (got < 1) return changed.length === 0 || slot < 9;
@@ -236,6 +240,40 @@ t.test("receive never writes outside the slots it was given", async () => {
     ),
   );
   native.closeFd(fd);
+});
+
+t.test("receive sums each frame as its twin does: any length, place and virtio header", async (t) => {
+  const path = join(t.testdir(), "frame"); // a regular file is read like a TAP: here is its only frame
+  const header = fc.oneof(
+    fc.constant([0, 0]),
+    fc.tuple(fc.constantFrom(0, 1, 2, 4), fc.constantFrom(0, 1, 5, 128)),
+  );
+  const from = fc.oneof(
+    fc.constantFrom(14, 64, 84, -1, 0, 1),
+    fc.integer({ min: -5, max: 700 }),
+    fc.integer(),
+  );
+  const bytes = fc.oneof(
+    fc.uint8Array({ minLength: 1, maxLength: 600 }),
+    fc.nat({ max: 1500 }).map((length) => new Uint8Array(length + 1).fill(0xff)),
+  );
+  let summed = 0;
+  fc.assert(
+    fc.property(bytes, header, from, fc.nat({ max: 40 }), (frame, [flags, gsoType], sumFrom, shift) => {
+      writeFileSync(path, Uint8Array.from([flags, gsoType, 0, 0, 0, 0, 0, 0, 0, 0, ...frame]));
+      const fd = openSync(path, "r");
+      const arena = new Uint8Array(2000).fill(0xa5);
+      const [lens, sums] = [new Int32Array(2), new Int32Array(2).fill(77)];
+      const off = 128 + shift;
+      const got = native.receive(fd, TAP_VNET, arena, ints(off, off), lens, 0, 2, 1800, 1, sums, sumFrom);
+      closeSync(fd);
+      const want = frameSum(arena, off, frame.length, sumFrom);
+      if (want >= 0) summed++;
+      return got === 1 && lens[0] === frame.length && sums[0] === want && sums[1] === 77;
+    }),
+    { numRuns: 2000 },
+  );
+  t.ok(summed > 200, `${summed} had a sum`);
 });
 
 t.test("transmit refuses a bad frame by itself, and a bad count as a whole", async (t) => {

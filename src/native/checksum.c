@@ -9,8 +9,27 @@ typedef uint64_t Lanes __attribute__((vector_size(32)));
 // Adds the two 32-bit halves of each 64-bit lane apart, so no carry is lost for 2^32 rounds.
 #define INLINE static inline __attribute__((always_inline))
 
+// The last `count` bytes, fewer than eight, of a run of `all`: what is missing of their word counts as zero. Where the
+// run has eight bytes its last eight are read again: memcpy of a length that is not known is a call (50 bytes: 12 ns
+// instead of 5).
+INLINE uint64_t sum_tail(uint8_t *to, const uint8_t *from, size_t count, size_t all) {
+  if (count == 0) return 0;
+  uint64_t word = 0;
+  if (all < sizeof word) {
+    memcpy(&word, from, count);
+    if (to != NULL) memcpy(to, &word, count);
+  } else {
+    const ptrdiff_t again = (ptrdiff_t)count - (ptrdiff_t)sizeof word;
+    memcpy(&word, from + again, sizeof word);
+    if (to != NULL) memcpy(to + again, &word, sizeof word);
+    word >>= 8 * (sizeof word - count); // little-endian, as virtio-net headers are read here
+  }
+  return (word & 0xffffffff) + (word >> 32);
+}
+
 INLINE uint64_t sum_body(uint8_t *to, const uint8_t *from, size_t count) {
   Lanes low0 = {0}, low1 = {0}, high0 = {0}, high1 = {0};
+  const size_t all_bytes = count;
   for (; count >= 2 * sizeof(Lanes); count -= 2 * sizeof(Lanes)) {
     Lanes a, b;
     memcpy(&a, from, sizeof a);
@@ -38,13 +57,7 @@ INLINE uint64_t sum_body(uint8_t *to, const uint8_t *from, size_t count) {
     from += 8;
     sum += (word & 0xffffffff) + (word >> 32);
   }
-  if (count > 0) {
-    uint64_t word = 0; // the missing bytes of the last word count as zero
-    memcpy(&word, from, count);
-    if (to != NULL) memcpy(to, &word, count);
-    sum += (word & 0xffffffff) + (word >> 32);
-  }
-  return sum;
+  return sum + sum_tail(to, from, count, all_bytes);
 }
 
 static uint64_t sum_plain(const uint8_t *from, size_t count) { return sum_body(NULL, from, count); }

@@ -11,6 +11,7 @@ import { Event, PortCounter, portCounter } from "../dataplane/counters.ts";
 import { DROP_REASONS, DropReason } from "../dataplane/drop-reason.ts";
 import * as engine from "../dataplane/engine.ts";
 import { BATCH } from "../dataplane/engine.ts";
+import { sumFrom, UNKNOWN } from "../dataplane/frame-sum.ts";
 import type { Packet } from "../dataplane/packet.ts";
 import { HEADROOM, SLOT_STRIDE } from "../dataplane/packet.ts";
 import { receive } from "../dataplane/pipeline.ts";
@@ -18,6 +19,7 @@ import type { Port, PortRole } from "../dataplane/port.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import * as tx from "../dataplane/tx-queue.ts";
 import { Verdict } from "../dataplane/verdict.ts";
+import { frameSum } from "../wire/offload.ts";
 import * as vnet from "../wire/virtio-net.ts";
 import { toHex } from "./bytes.ts";
 import * as build from "./frame-builder.ts";
@@ -198,7 +200,10 @@ class HostileRun {
     const { t, delivery } = this;
     const c = t.counters;
     const queued = this.sent + t.tx.count + c.events[Event.NEIGHBOR_QUEUED];
-    const v = receive(t, off, delivery.len, this.ports[delivery.port], this.node.engine.nowSec);
+    const port = this.ports[delivery.port];
+    const from = (this.number & 1) === 0 ? UNKNOWN : sumFrom(t, port); // half of them come without a sum
+    const sum = frameSum(t.arena, off, delivery.len, from);
+    const v = receive(t, off, delivery.len, port, this.node.engine.nowSec, sum, from);
     this.fates[v]++;
     if (v === Verdict.DROP) {
       const reason = t.outer.dropReason;

@@ -1,5 +1,6 @@
 // The addon's part of an engine, from memory: frames come from templates, what is sent goes nowhere.
 import type { Io } from "../base/addon.ts";
+import { frameSum } from "../wire/offload.ts";
 import { setWord } from "./adjust-sum.ts";
 
 const VNET_BYTES = 10;
@@ -49,6 +50,8 @@ export class TemplateIo implements Io {
     _max: number,
     _slotBytes: number,
     _byteBudget: number,
+    sums: Int32Array,
+    sumFrom: number,
   ): number {
     const stored = this.#stored[fd];
     const varyAt = this.#varyAt[fd];
@@ -60,6 +63,7 @@ export class TemplateIo implements Io {
       arena.set(stored[i], off - VNET_BYTES);
       if (varyAt[i] !== NEVER) setWord(arena, off + varyAt[i], number, off + sumAt[i]);
       lens[first + i] = stored[i].length - VNET_BYTES;
+      sums[first + i] = frameSum(arena, off, lens[first + i], sumFrom);
     }
     return stored.length;
   }

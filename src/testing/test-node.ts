@@ -34,6 +34,7 @@ import { connectionText } from "./connection-text.ts";
 import { checkFrame } from "./frame-checker.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { pendingProblem } from "./pending-check.ts";
+import { SummingIo } from "./summing-io.ts";
 import {
   CLUSTER_CIDR,
   FABRIC_MTU,
@@ -76,6 +77,8 @@ export interface TestNodeOptions {
   readonly queue?: number;
   /** What leaves is not looked at: for input that is wrong on purpose. */
   readonly unchecked?: boolean;
+  /** Frames come with their sums, as from the addon. */
+  readonly summed?: boolean;
 }
 
 /** A frame as a station got it. */
@@ -107,6 +110,7 @@ export class TestNode {
   readonly counters: Counters;
   readonly ports = new Map<string, TestPort>();
   readonly poolSlots: number;
+  readonly summing: SummingIo | null;
   readonly #unchecked: boolean;
   readonly #queue: number;
   readonly #vxlan: boolean;
@@ -128,12 +132,14 @@ export class TestNode {
     this.#queue = o.queue ?? 4096;
     this.#vxlan = o.vxlan ?? true;
     this.#nodes = o.nodes ?? 2;
+    this.summing = o.summed ? new SummingIo() : null;
     this.engine = createPlaneEngine(
       { ...SIZES, poolSlots: this.poolSlots, ...o.sizes },
-      { io: null, offload: o.offload ?? offloadTwin, ...(o.tables && { instead: o.tables }) },
+      { io: this.summing, offload: o.offload ?? offloadTwin, ...(o.tables && { instead: o.tables }) },
     );
     this.tables = this.engine.tables;
     this.counters = this.tables.counters;
+    if (this.summing !== null) this.summing.ports = this.tables.ports;
     this.addPort("host", PortRole.HOST, this.uplinkMac, FABRIC_MTU);
     this.addPort("uplink", PortRole.UPLINK, this.uplinkMac, FABRIC_MTU);
     this.#configure();
@@ -173,6 +179,7 @@ export class TestNode {
     const [port, station] = createMemoryPair(name, role, this.#queue);
     const id = this.ports.size;
     engine.createPort(this.engine, id, port, macOfText(mac), mtu);
+    if (this.summing !== null) this.tables.ports.fd[id] = id;
     this.ports.set(name, { id, name, station, got: [] });
     return id;
   }

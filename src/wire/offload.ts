@@ -43,6 +43,16 @@ export function copyChecksum(arena: Uint8Array, dst: number, src: number, len: n
 }
 
 /**
+ * What `receive` says of a frame of `len` bytes at `frame`: its checksum from byte `from` on. -1 where nobody would ask:
+ * `from` is negative or behind the frame, the virtio header says that a checksum is partial, that all of them were
+ * verified, or that it is a superframe.
+ */
+export function frameSum(arena: Uint8Array, frame: number, len: number, from: number): number {
+  if (from < 0 || len <= from || (arena[frame - 10] & 3) !== 0 || arena[frame - 9] !== 0) return -1;
+  return sum(arena, frame + from, len - from, 0);
+}
+
+/**
  * Cuts the TCP superframe of `frameLen` bytes at `frame` (IPv4 or IPv6 header at `l3`, TCP header at `l4`)
  * into pieces of `gsoSize` payload bytes, beginning with payload byte `payloadFrom` (a multiple of gsoSize),
  * as many as fit into `outBytes`. Each piece: `prefixLen` bytes from `prefix`, then the frame's headers with

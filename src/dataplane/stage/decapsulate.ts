@@ -5,7 +5,6 @@
  * it left. Drops: malformed or foreign VXLAN, unknown VTEP, wrong outer checksum, a congestion mark
  * that the inner packet cannot bear.
  */
-import * as checksum from "../../wire/checksum.ts";
 import * as eth from "../../wire/ethernet.ts";
 import * as ipv4 from "../../wire/ipv4.ts";
 import * as options from "../../wire/ipv4-options.ts";
@@ -17,12 +16,14 @@ import * as vxlan from "../../wire/vxlan.ts";
 import { Event } from "../counters.ts";
 import { drop } from "../drop.ts";
 import { DropReason } from "../drop-reason.ts";
+import { setSum, UNKNOWN } from "../frame-sum.ts";
 import { begin, type Packet, SLOT_STRIDE } from "../packet.ts";
 import { PortRole } from "../port.ts";
 import * as localAddresses from "../table/local-addresses.ts";
 import * as vteps from "../table/vteps.ts";
 import { DESCRIPTORS, type Tables } from "../tables.ts";
 import { StageId } from "../trace/stage-id.ts";
+import * as transport from "../transport-checksum.ts";
 import { Verdict } from "../verdict.ts";
 
 const { NEXT } = Verdict;
@@ -84,12 +85,7 @@ function outerChecksumOk(pkt: Packet, t: Tables): boolean {
   if (stored === 0 || pkt.gsoType !== vnet.GSO_NONE) return true;
   if (pkt.csumPartial !== 0 && pkt.csumStart === pkt.l4) return true;
   if (pkt.csumPartial !== 0) return true; // inner part still to be summed: the outer sum cannot be checked
-  const len = pkt.end - pkt.l4;
-  const seed =
-    pkt.family === 4
-      ? checksum.pseudoSumV4(pkt.key[3], pkt.key[7], UDP_PROTO, len)
-      : checksum.pseudoSumV6(pkt.view, pkt.l3, UDP_PROTO, len);
-  return t.offload.checksum(t.arenaPin, pkt.l4, len, checksum.fold(seed)) === 0xffff;
+  return transport.isRight(pkt, t);
 }
 
 /**
@@ -152,6 +148,7 @@ export function beginInner(pkt: Packet, t: Tables, i: number): Verdict {
   begin(inner, t.descriptors[2 * i], t.descriptors[2 * i + 1], pkt.inPort);
   inner.fromTunnel = 1;
   inner.stage = StageId.DECAPSULATE;
+  if (pkt.frameSum >= 0) setSum(inner, pkt.frameSum, pkt.sumAt, pkt.sumEnd); // of the same bytes
   inner.traceId = pkt.traceId;
   inner.watchId = pkt.watchId;
   if (inner.end - inner.off < eth.HEADER_LEN) {
@@ -185,5 +182,6 @@ function carryCongestion(inner: Packet, outer: number): boolean {
   const marked = (tos & ~Ecn.MASK) | outer;
   if (isV4) ipv4.setTosAndChecksum(view, ip, marked);
   else ipv6.setTrafficClass(view, ip, marked);
+  inner.frameSum = UNKNOWN;
   return true;
 }

@@ -15,6 +15,7 @@ import { completeChecksum } from "../complete-checksum.ts";
 import { Event } from "../counters.ts";
 import { drop } from "../drop.ts";
 import { DropReason } from "../drop-reason.ts";
+import { UNKNOWN } from "../frame-sum.ts";
 import type { Packet } from "../packet.ts";
 import * as pool from "../slot-pool.ts";
 import * as fragments from "../table/fragments.ts";
@@ -155,6 +156,7 @@ function complete(pkt: Packet, t: Tables, queue: number, base: number): Verdict 
   pkt.fragMax = fragMax;
   pkt.csumPartial = 0;
   pkt.csumValid = 0; // each piece may have been said to be right: of no sum that covers the whole
+  pkt.frameSum = UNKNOWN; // the last piece's
   pkt.gsoType = 0;
   t.counters.events[Event.REASSEMBLED]++;
   if (pkt.family === 6) return completeV6(pkt, t, id, congested);

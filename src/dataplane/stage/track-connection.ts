@@ -48,7 +48,7 @@ const TCP_MOVING = tcp.FLAG_FIN | tcp.FLAG_SYN | tcp.FLAG_RST | tcp.FLAG_ACK;
 export function trackConnection(pkt: Packet, t: Tables, nowSec: number): Verdict {
   pkt.stage = StageId.TRACK_CONNECTION;
   const proto = pkt.proto;
-  if (pkt.csumPartial === 0 && pkt.csumValid === 0 && isVerifiedHere(pkt, t)) {
+  if (pkt.csumPartial === 0 && pkt.csumValid === 0 && !transport.isKnownRight(pkt)) {
     pkt.csumWrong = transport.wrongChecksum(pkt, t);
     if (pkt.csumWrong !== 0) return refuse(pkt, t);
   }
@@ -63,12 +63,6 @@ export function trackConnection(pkt: Packet, t: Tables, nowSec: number): Verdict
   const ref = conntrack.find(t.conntrack, pkt.key);
   if (ref < 0) return begin(pkt, t);
   return proceed(pkt, t, ref, nowSec);
-}
-
-/** nf_conntrack_checksum: what comes in from somewhere, once. What the node itself sends (OUTPUT) is its own affair. */
-function isVerifiedHere(pkt: Packet, t: Tables): boolean {
-  if (t.conntrack.header[conntrack.H_CHECKSUM] === 0) return false;
-  return pkt.inPort !== t.config.hostPort || pkt.fromTunnel !== 0;
 }
 
 /** Of no connection, since its ports may be what is damaged; which one it names is asked for the sake of safety alone. */

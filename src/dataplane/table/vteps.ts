@@ -5,6 +5,8 @@
 import { ColumnCarver, columnBytes } from "../../base/columns.ts";
 import * as hashIndex from "./hash-index.ts";
 
+const V4_MAPPED = 0xffff; // third word of an IPv4 address
+
 export interface VtepSpec {
   readonly w0: number; // outer address, v4-mapped for IPv4
   readonly w1: number;
@@ -44,6 +46,11 @@ export class Vteps {
   static bytesFor(count: number): number {
     return 5 * columnBytes(count, 4) + columnBytes(count, 2) + 2 * columnBytes(slotsFor(count), 4);
   }
+}
+
+/** Do the other nodes have IPv6 addresses? They all have one family's. */
+export function isOverIpv6(t: Vteps): boolean {
+  return t.count > 0 && (t.outer2[0] !== V4_MAPPED || (t.outer0[0] | t.outer1[0]) !== 0);
 }
 
 /** VTEP whose node has this address, or -1. Of two with one address the first in the list. */

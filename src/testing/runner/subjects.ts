@@ -19,8 +19,8 @@ export const SUBJECTS: Subjects = {
   fragments: { what: "fragments and reassembly", files: "reassemble fragments e2e-fragments" },
   offload: {
     what: "checksums and segments that are left to others, superframes",
-    files: `complete-checksum transport-checksum superframe* frame-offload offload lossless-joining checksum e2e-checksum
-      e2e-programs`,
+    files: `complete-checksum transport-checksum frame-sum superframe* frame-offload offload lossless-joining
+      checksum e2e-checksum e2e-programs`,
   },
   overlay: {
     what: "the tunnel between nodes, ECN and MTU",
