@@ -1,5 +1,5 @@
 /** Live tables as plain rows, for `GET /show/…`. Reads shared memory and the control side's own knowledge. */
-import { formatIp, formatIpPort } from "../base/ip.ts";
+import { formatIp, formatIpPort, type IpWords } from "../base/ip.ts";
 import { formatMac } from "../base/mac.ts";
 import { EVENT_NAMES, Event, PortCounter, portCounter } from "../dataplane/counters.ts";
 import { DROP_REASON_TEXT, DROP_REASONS, dropReasonName } from "../dataplane/drop-reason.ts";
@@ -130,7 +130,7 @@ function serviceRows(spec: ServicePortSpec): Row[] {
     return {
       service: ownerOf(spec.name),
       type: FRONTEND_NAMES[f.kind],
-      address: isAny ? `*:${f.port}` : formatIpPort(f, f.port),
+      address: isAny ? `*:${f.port}` : isLoopbackRange(f) ? `127.0.0.0/8:${f.port}` : formatIpPort(f, f.port),
       protocol: PROTOCOL_NAMES[spec.protocol] ?? spec.protocol,
       action: ACTION_NAMES[action.action],
       endpoints:
@@ -141,6 +141,11 @@ function serviceRows(spec: ServicePortSpec): Row[] {
           : ["pod", "node", "outside"].filter((_, i) => f.byClass[i].masquerade).join(","),
     };
   });
+}
+
+/** The row that stands for all of 127.0.0.0/8. */
+function isLoopbackRange(at: IpWords): boolean {
+  return formatIp(at) === "127.0.0.0";
 }
 
 /** A service port's name, or the pod of a host port. */

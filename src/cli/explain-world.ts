@@ -104,11 +104,11 @@ function defaultProxy(objects: readonly KubeObject[]): ProxyConfig {
 }
 
 /** Says what a proxy passes over although somebody may count on it. */
-export function noteIgnored(objects: readonly KubeObject[]): void {
+export function noteIgnored({ objects, isComplete }: Pick<World, "objects" | "isComplete">): void {
   for (const object of objects) {
     if (WORKLOADS.includes(object.kind) && !objects.some((each) => each.kind === "Pod"))
       note(`note: ${nameOf(object)}: has no part in this: give its Pods and slices`);
-    if (object.kind === "Pod") noteHostPorts(object as Pod);
+    if (object.kind === "Pod" && !isComplete) noteHostPorts(object as Pod); // a lab's pod waits, and says why
     if (object.kind !== "Service") continue;
     const { clusterIP = "", type } = (object as Service).spec;
     if (clusterIP === "" && type !== "ExternalName") {

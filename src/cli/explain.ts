@@ -67,7 +67,7 @@ async function run(options: Options, command: Command): Promise<void> {
   check(options);
   const world = await everyProblem(async () => openWorld(flags, readInputs(options)));
   if (options.manifestOnly === true) return printCounts(flags, world);
-  noteIgnored(world.objects);
+  noteIgnored(world);
   if (options.flows !== undefined) return explainFlows(flags, world, options);
   const asked = askedFlow(world, options);
   const explainer = await explainerOf(world, options, asked.node);

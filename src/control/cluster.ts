@@ -16,7 +16,7 @@ import type { ApplyOptions, CallOptions, Change, ClusterOptions, DeleteTarget } 
 import { type Controller, makeControllers } from "./controller/controllers.ts";
 import { NodeIpam } from "./controller/node-ipam.ts";
 import { PodIpam } from "./controller/pod-ipam.ts";
-import { PodPlacer } from "./controller/pod-placer.ts";
+import { isWaiting, PodPlacer } from "./controller/pod-placer.ts";
 import { type SavedService, ServiceAllocator } from "./controller/service-allocator.ts";
 import { KINDS, type KindInfo, kindFromWord } from "./kinds.ts";
 import { kubeletLabels } from "./kubelet-labels.ts";
@@ -151,9 +151,8 @@ export class Cluster {
   restore(objects: readonly KubeObject[]): void {
     this.#transaction(() => {
       for (const info of KINDS) {
-        for (const object of objects) {
-          if (info.stored && object.kind === info.kind) this.store.put(this.#allocated(object, undefined));
-        }
+        const own = info.stored ? objects.filter(({ kind }) => kind === info.kind) : [];
+        for (const object of placedFirst(own)) this.store.put(this.#allocated(object, undefined));
       }
       this.#reconcile();
     });
@@ -221,7 +220,7 @@ export class Cluster {
     for (const info of KINDS) {
       if (!info.stored) continue;
       for (const object of this.store.list(info.kind)) {
-        this.#allocated(object, object);
+        if (!isWaitingPod(object)) this.#allocated(object, object); // who waits has nothing yet
         for (const controller of this.#controllers) {
           controller.onEvent({ type: "ADDED", object, old: undefined });
         }
@@ -379,6 +378,18 @@ export class Cluster {
   #time(aheadSeconds: number): string {
     return timeText(this.#options.nowMs() + aheadSeconds * 1000);
   }
+}
+
+/** Pods that wait come last, or they would take what others have that were not met yet. */
+function placedFirst(objects: readonly KubeObject[]): KubeObject[] {
+  return [
+    ...objects.filter((object) => !isWaitingPod(object)),
+    ...objects.filter((object) => isWaitingPod(object)),
+  ];
+}
+
+function isWaitingPod(object: KubeObject): boolean {
+  return object.kind === "Pod" && isWaiting(object as Pod);
 }
 
 /** Kubernetes writes times to the second. */

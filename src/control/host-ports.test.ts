@@ -174,3 +174,37 @@ t.test("what the API server refuses of host ports", async (t) => {
 function escaped(text: string): string {
   return text.replace(/[[\].*+?()]/g, "\\$&");
 }
+
+t.test(
+  "a pod that waits takes nothing from others when a call is refused, tried, or the lab starts again",
+  async (t) => {
+    const cluster = makeCluster(1);
+    apply(cluster, pod("z", "hostPort: 8088"), pod("m", "hostPort: 8089"));
+    apply(cluster, pod("a", "hostPort: 8088")); // before the others by its name
+    const address = (of: Cluster, name: string): string | undefined =>
+      (of.get("Pod", `default/${name}`) as Pod).status.podIP;
+    const had = ["z", "m"].map((name) => address(cluster, name));
+    const service = `
+apiVersion: v1
+kind: Service
+metadata: { name: s, namespace: nowhere }
+spec: { ports: [{ port: 80 }] }`;
+    const refused = (): void => apply(cluster, service);
+    t.throws(refused, { message: /namespaces "nowhere" not found/ });
+    t.throws(refused, { message: /namespaces "nowhere" not found/ }, "the reason, a second time too");
+    apply(cluster, pod("b", "hostPort: 8090"));
+    const object = cluster.get("Pod", "default/b") as Pod;
+    t.equal(object.spec.nodeName, "node1");
+    t.equal(new Set([...had, object.status.podIP]).size, 3, "an address of its own");
+    t.match(whereIs(cluster, "a"), "Pending Unschedulable");
+    const objects = ["Node", "Pod"].flatMap((kind) => cluster.list(kind));
+    const again = makeCluster(0);
+    again.restore(objects);
+    t.same(
+      ["z", "m"].map((name) => address(again, name)),
+      had,
+    );
+    t.match(whereIs(again, "a"), "Pending Unschedulable");
+    t.equal(whereIs(again, "z"), "node1");
+  },
+);

@@ -151,7 +151,7 @@ function withNode(pod: Pod, nodeName: string): Pod {
 }
 
 /** No node yet, or one that it may not have yet. */
-function isWaiting(pod: Pod): boolean {
+export function isWaiting(pod: Pod): boolean {
   return (
     pod.spec.nodeName === undefined ||
     (pod.status.conditions ?? []).some((c) => c.type === "PodScheduled" && c.reason === "Unschedulable")

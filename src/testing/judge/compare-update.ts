@@ -3,6 +3,7 @@
 // and an endpoint is named only where a second packet was led to it anew.
 import type { Difference, Numbers } from "./compare.ts";
 import { type Flow, flowsOf, flowText } from "./flows.ts";
+import { hostPortsIn } from "./host-ports.ts";
 import { answerTo, type Seen } from "./outcome.ts";
 import type { Shot } from "./plane.ts";
 import type { Scenario } from "./scenario.ts";
@@ -27,6 +28,7 @@ const SILENCE = "silence";
 
 export class UpdateComparison {
   readonly #before: Scenario;
+  readonly #now: Scenario;
   readonly #serving: ReadonlySet<string>;
   readonly #own: readonly string[];
   readonly #sides: Readonly<Record<"kernel" | "podwire", UpdatedSide>>;
@@ -39,6 +41,7 @@ export class UpdateComparison {
     numbers: Numbers,
   ) {
     this.#before = before;
+    this.#now = now;
     this.#serving = servingEndpoints(now);
     const { nodeIp, secondIp, gateway } = before.world;
     this.#own = [nodeIp, secondIp, gateway];
@@ -48,7 +51,7 @@ export class UpdateComparison {
 
   async differences(): Promise<Difference[]> {
     let rows = flowsOf(this.#before)
-      .filter(isTracked)
+      .filter((flow) => isTracked(flow) && !this.#isOwnHostPort(flow))
       .map((flow) => new Row(flow));
     for (let round = 0; round < ROUNDS && rows.length > 0; round++) {
       const shots = round < QUICK_ROUNDS ? SHOTS : MORE_SHOTS;
@@ -56,6 +59,14 @@ export class UpdateComparison {
       rows = rows.filter((row) => !row.isEqual());
     }
     return rows.map((row) => row.difference(this.#before.seed));
+  }
+
+  /** What the node says to a host port of its own that is nobody's any more stays on lo: the connection is reset. */
+  #isOwnHostPort({ entry, to, port, protocol }: Flow): boolean {
+    if (entry !== "node" || !this.#own.includes(to)) return false;
+    const has = (s: Scenario): boolean =>
+      hostPortsIn(s).some((held) => held.hostPort === port && held.protocol === protocol);
+    return has(this.#before) && !has(this.#now);
   }
 
   async #course(who: "kernel" | "podwire", rows: readonly Row[], count: number): Promise<void> {
