@@ -60,6 +60,24 @@ for (const [what, target] of [
   });
 }
 
+t.test(
+  "who asks by the address itself is told neither a link-layer address nor to override his",
+  async (t) => {
+    const node = fresh();
+    for (const [port, src, srcMac, target, said] of [
+      ["pod2", POD2, podMac6(1, 2), gateway6(1), 0xc0],
+      ["host", node6(1), node.uplinkMac, CLIENT6, 0x40],
+      ["uplink", CLIENT6, CLIENT_MAC, node6(1), 0xc0],
+    ] as const) {
+      const mac = port === "uplink" ? node.uplinkMac : node.gatewayMac;
+      const out = node.through(port, ask(src, srcMac, target, { dst: target, dstMac: mac }));
+      const link = { src: target, srcMac: mac, dst: src, dstMac: srcMac };
+      t.same(out.frame, build.neighborAdvertisementFrame({ ...link, target, flags: said }), out.text);
+    }
+    node.settle();
+  },
+);
+
 t.test("what a pod asks of another pod goes to all pods, and the answer to the one that asked", async (t) => {
   const node = fresh();
   const question = ask(POD2, podMac6(1, 2), POD3);

@@ -35,7 +35,6 @@ const HOP_LIMIT = 255;
 const LINK_LOCAL = 0xfe800000 | 0; // first word of fe80::/64
 const ALL_NODES = 0xff020000 | 0; //  first word of ff02::1
 const ALL_NODES_MAC = 0x3333;
-const ICMP_LEN = ndp.ADVERTISEMENT_LEN + ndp.LINK_OPTION_LEN;
 /** What we say of an address of our own, and of another's: we are no such router, and who knows better shall (§7.2.8). */
 const OWN = ndp.NA_ROUTER | ndp.NA_OVERRIDE;
 const PROXY = 0;
@@ -189,7 +188,10 @@ function learn(
   if (slot >= 0 && neighbor.isUsable(n, slot)) sendWaiting(t, slot);
 }
 
-/** Sends "the target is at hi:lo" back out of the ingress port; to everybody when the asker has no address. */
+/**
+ * Sends "the target is at hi:lo" back out of the ingress port; to everybody when the asker has no address. Who asked by
+ * the address itself knows where it is: he is told neither a link-layer address nor to override what he has, as Linux.
+ */
 function advertise(pkt: Packet, t: Tables, hi: number, lo: number, said: number): Verdict {
   const slot = pool.acquire(t.pool);
   if (slot < 0) return drop(pkt, t, DropReason.NO_SLOT);
@@ -198,9 +200,11 @@ function advertise(pkt: Packet, t: Tables, hi: number, lo: number, said: number)
   const ip = off + eth.HEADER_LEN;
   const icmp = ip + ipv6.HEADER_LEN;
   const k = pkt.key;
+  const tells = isMulticast(k[4]);
+  const len = tells ? ndp.ADVERTISEMENT_LEN + ndp.LINK_OPTION_LEN : ndp.ADVERTISEMENT_LEN;
   vnet.clear(view, off - vnet.HEADER_LEN);
-  ipv6.emit(view, ip, 0, 0, ICMP_LEN, PROTO_ICMPV6, HOP_LIMIT);
-  let flags = said;
+  ipv6.emit(view, ip, 0, 0, len, PROTO_ICMPV6, HOP_LIMIT);
+  let flags = tells ? said : said & ~ndp.NA_OVERRIDE;
   if (isUnspecified(pkt)) {
     eth.emit(view, off, ALL_NODES_MAC, 1, hi, lo, eth.ETHERTYPE_IPV6);
     ipv6.setDst(view, ip, ALL_NODES, 0, 0, 1);
@@ -218,12 +222,12 @@ function advertise(pkt: Packet, t: Tables, hi: number, lo: number, said: number)
   const t3 = ndp.targetWord(view, pkt.l4, 3);
   ipv6.setSrc(view, ip, t0, t1, t2, t3);
   ndp.emitAdvertisement(view, icmp, flags, t0, t1, t2, t3);
-  ndp.emitLinkOption(view, icmp + ndp.ADVERTISEMENT_LEN, ndp.OPTION_TARGET_LINK, hi, lo);
-  icmpv6.computeChecksum(view, icmp, ICMP_LEN, ip);
+  if (tells) ndp.emitLinkOption(view, icmp + ndp.ADVERTISEMENT_LEN, ndp.OPTION_TARGET_LINK, hi, lo);
+  icmpv6.computeChecksum(view, icmp, len, ip);
   t.counters.events[Event.ND_REPLIES]++;
   pkt.detail[Detail.ANSWERED] = 1;
   pkt.detail[Detail.MAC_HI] = hi;
   pkt.detail[Detail.MAC_LO] = lo;
-  enqueue(t.tx, pkt.inPort, off, eth.HEADER_LEN + ipv6.HEADER_LEN + ICMP_LEN, slot);
+  enqueue(t.tx, pkt.inPort, off, eth.HEADER_LEN + ipv6.HEADER_LEN + len, slot);
   return CONSUMED;
 }
