@@ -134,6 +134,8 @@ const MADE = [
   "-p udp -s 10.9.9.1 -d 10.9.0.2 --sport 1000 --dport 53 -t 300 -w 5",
   "-p udp -s 10.9.9.2 -d 10.9.0.3 --sport 1000 --dport 53 -t 300",
   "-p gre -s 10.9.9.1 -d 10.9.0.2 --srckey 0x10 --dstkey 0x20 --reply-key-src 0x20 --reply-key-dst 0x10 -t 300",
+  "-p gre -s 10.9.9.2 -d 10.9.0.2 --srckey 22 --dstkey 20 --reply-key-src 20 --reply-key-dst 22 -t 300",
+  "-p udp -s 10.9.9.3 -d 10.9.0.3 --sport 1000 --dport 53 -t 300 -m 16",
 ];
 
 t.test("the kernel's entries as XML and as options", { skip: missing() }, async (t) => {
@@ -195,8 +197,14 @@ t.test("our filters choose what conntrack(8) chooses", { skip: missing() }, asyn
     { options: ["-u", "SEEN_REPLY,ASSURED"], filter: { status: "SEEN_REPLY,ASSURED" } },
     { options: ["-u", "FIXED_TIMEOUT"], filter: { status: "FIXED_TIMEOUT" } },
     { options: ["-u", "OFFLOAD"], filter: { status: "OFFLOAD" } },
-    { options: ["-p", "gre", "--srckey", "0x10"], filter: { proto: "gre", srckey: "0x10" } },
-    { options: ["-p", "gre", "--reply-key-src", "0x20"], filter: { proto: "gre", "reply-key-src": "0x20" } },
+    // Numbers: 16, 0x10 and 020 are one, 0x16 is another; ports are decimal whatever they begin with.
+    ...["16", "0x10", "020", "0x16", "6", "0x6", "06", "010"].map((mark) => ({
+      options: ["-m", mark],
+      filter: { mark },
+    })),
+    ...["0x5", "05", "010"].map((zone) => ({ options: ["-w", zone], filter: { zone } })),
+    ...["0x11", "021", "17"].map((proto) => ({ options: ["-p", proto], filter: { proto } })),
+    { options: ["-p", "udp", "--sport", "01000"], filter: { proto: "udp", sport: "01000" } },
     { options: ["-r", "10.9.0.2"], filter: { "reply-src": "10.9.0.2" } },
     { options: ["-q", "10.9.0.1"], filter: { "reply-dst": "10.9.0.1" } },
     { options: ["-u", "ASSURED"], filter: { status: "ASSURED" } },
@@ -235,6 +243,66 @@ t.test("our filters choose what conntrack(8) chooses", { skip: missing() }, asyn
     t.throws(() => createConntrackFilter(Object.entries(filter)), options.join(" "));
   }
 });
+
+/**
+ * conntrack(8) 1.4.7 reads keys in `-I`, as decimal, hexadecimal or octal numbers of 16 bits, but passes over them in
+ * `-L` and `-D`, which then mean every GRE connection. Ours are filters there, too.
+ */
+t.test(
+  "GRE's keys are read as conntrack(8) reads them, and they are filters",
+  { skip: missing() },
+  async (t) => {
+    const keys = ["16", "0x16", "020", "040", "0x20", "9", "65535"];
+    inside(SERVER, "conntrack", "-D", "-p", "gre");
+    for (const [i, key] of keys.entries()) {
+      const words = `-I -p gre -s 10.9.7.${i} -d 10.9.0.2 --srckey ${key} --dstkey 1 --reply-key-src 1 --reply-key-dst ${key}`;
+      t.equal(inside(SERVER, "conntrack", ...words.split(" "), "-t", "300").status, 0, key);
+    }
+    const all = kernelLines("-p", "gre").map((line) => parseConntrackLine(line)!);
+    t.equal(all.length, keys.length);
+    const values = new Map(all.map(({ orig }) => [orig.src, orig.srcKey]));
+    for (const [i, key] of keys.entries()) {
+      const value = values.get(`10.9.7.${i}`);
+      for (const option of ["srckey", "reply-key-dst"]) {
+        const ours = all.filter(
+          createConntrackFilter([
+            ["proto", "gre"],
+            [option, key],
+          ]),
+        );
+        const wanted = all.filter(({ orig }) => orig.srcKey === value);
+        t.same(ours, wanted, `--${option} ${key}: ${value}`);
+      }
+      const theirs = kernelLines("-p", "gre", "--srckey", key).length;
+      t.ok(theirs === all.length || theirs === 1 || theirs === 2, `conntrack -L: ${theirs}`);
+    }
+    t.same(
+      keys.map((_, i) => values.get(`10.9.7.${i}`)),
+      [16, 22, 16, 32, 32, 9, 65535],
+    );
+    inside(SERVER, "conntrack", "-D", "-p", "gre");
+  },
+);
+
+t.test(
+  "conntrack(8)'s exit statuses, which ours follow in observe-cli.test.ts",
+  { skip: missing() },
+  async (t) => {
+    for (const [words, status] of [
+      ["-L -p sctp", 0],
+      ["-C", 0],
+      ["-S", 0],
+      ["-D -p sctp", 1],
+      ["-D -p tcp --sport 1", 1],
+      ["-F -p tcp", 2],
+      ["-L -D", 2],
+      ["-L -p nosuch", 2],
+      ["-L nosuch", 2],
+    ] as const) {
+      t.equal(inside(SERVER, "conntrack", ...words.split(" ")).status, status, words);
+    }
+  },
+);
 
 /** SCTP, UDP-Lite, GRE and ESP from CLIENT to SERVER, with real programs. */
 async function talk(): Promise<void> {

@@ -139,6 +139,20 @@ t.test("conntrack count and delete", { skip }, async (t) => {
   t.match(deleted.stdout, /^udp {6}17 29 /);
   t.equal(deleted.stderr, "podwire conntrack: 1 flow entries have been deleted.\n");
   t.equal((await lab.run("conntrack", "delete")).status, 2);
+  for (const words of [
+    ["delete", "-p", "sctp"],
+    ["-D", "-p", "tcp", "--sport", "1"],
+    ["-D", "-p", "sctp", "-o", "xml"],
+  ]) {
+    const none = await lab.run("conntrack", ...words);
+    t.equal(none.status, 1, `${words.join(" ")}: as conntrack -D`);
+    t.equal(
+      none.stderr,
+      words.includes("xml") ? "" : "podwire conntrack: 0 flow entries have been deleted.\n",
+    );
+  }
+  t.equal((await lab.run("conntrack", "-L", "-p", "sctp")).status, 0, "an empty list is an answer");
+  t.equal((await lab.run("conntrack", "-F", "-f", "ipv6")).status, 0, "nothing to empty");
 });
 
 t.test("conntrack(8)'s own spelling: actions as options, masks, zones, labels", { skip }, async (t) => {
@@ -178,6 +192,8 @@ t.test("filters that make no sense are usage errors of one line", { skip }, asyn
     ["conntrack", "-L", "-t", "30"],
     ["conntrack", "-L", "expect"],
     ["conntrack", "-L", "-D"],
+    ["conntrack", "-F", "-p", "tcp"],
+    ["conntrack", "delete", "--all", "--any-nat"],
     ["conntrack", "-I", "-p", "tcp"],
     ["conntrack", "-E", "-o", "xml"],
     ["capture", "tcp", "portt", "80"],

@@ -1,6 +1,7 @@
 // Every option of conntrack(8) is served or refused with a line of its own.
 import { Command } from "commander";
 import t from "tap";
+import type { ConntrackEntry } from "../observe/conntrack-entry.ts";
 import { createConntrackFilter } from "../observe/conntrack-filter.ts";
 import { filterParameters, type Options, withAction, withFilters } from "./conntrack-options.ts";
 import { readStats } from "./conntrack-stats.ts";
@@ -66,6 +67,50 @@ const SERVED: [words: string, parameters: Record<string, string>][] = [
     { proto: "gre", "reply-key-src": "1", "reply-key-dst": "2" },
   ],
 ];
+/** Bases of numbers as conntrack(8) has them; native-test/conntrack-format.test.ts asks it. */
+const NUMBERS: [words: string, key: "srcKey" | "zone" | "id" | "mark" | "proto" | "sport", value: number][] =
+  [
+    ["--srckey 16", "srcKey", 16],
+    ["--srckey 0x16", "srcKey", 22],
+    ["--srckey 020", "srcKey", 16],
+    ["--srckey 0", "srcKey", 0],
+    ["-w 0x10", "zone", 16],
+    ["-w 010", "zone", 8],
+    ["-i 0x10", "id", 16],
+    ["-i 4294967295", "id", 4294967295],
+    ["-m 0x10", "mark", 16],
+    ["-m 020", "mark", 16],
+    ["-m 16/0377", "mark", 16],
+    ["-p 0x11", "proto", 17],
+    ["-p 021", "proto", 17],
+    ["--sport 010", "sport", 10],
+  ];
+
+t.test("numbers are decimal, hexadecimal or octal, ports decimal", async (t) => {
+  for (const [words, key, value] of NUMBERS) {
+    const entry = (wanted: number): ConntrackEntry => {
+      const made = {
+        family: "ipv4",
+        proto: 6,
+        mark: 0,
+        id: 1,
+        status: [],
+        reply: { src: "1.1.1.1", dst: "1.1.1.2" },
+      };
+      const orig = { src: "1.1.1.2", dst: "1.1.1.1" };
+      const inOrig = key === "srcKey" || key === "sport";
+      return {
+        ...made,
+        orig,
+        ...(inOrig ? { orig: { ...orig, [key]: wanted } } : { [key]: wanted }),
+      } as ConntrackEntry;
+    };
+    const filter = createConntrackFilter(parse(...words.split(" ")));
+    t.ok(filter(entry(value)), words);
+    t.notOk(filter(entry(value + 1)), words);
+  }
+});
+
 const REFUSED = [
   "-t 30",
   "-z",
@@ -90,6 +135,13 @@ const REFUSED = [
   "-m x",
   "-c x",
   "-p gre --srckey x",
+  "-p gre --srckey 0x10000",
+  "-p gre --reply-key-src 08",
+  "-w 08",
+  "-m 0x100000000",
+  "-m 1/2/3",
+  "-i -1",
+  "-p tcp --sport 0x50",
   "--state foo",
   "-u foo",
   "-s foo",

@@ -24,7 +24,7 @@ import {
 } from "./conntrack-options.ts";
 import { conntrackStats } from "./conntrack-stats.ts";
 import { globals, note, print, printData } from "./context.ts";
-import { CliError, usageError } from "./errors.ts";
+import { CliError, Exit, usageError } from "./errors.ts";
 import { askAgent, chooseNodes, type LabNode, openLab } from "./lab-view.ts";
 
 interface Count {
@@ -61,8 +61,8 @@ export function register(program: Command): void {
       await count(options, command);
     });
   withFilters(conntrack.command("delete [table]"), { secmark: true })
-    .option("--all", "all connections")
-    .description("forget the connections that match")
+    .option("--all", "all connections (of a family, with -f)")
+    .description("forget the connections that match; status 1 when none does")
     .action(async (table: string | undefined, options: Options, command: Command) => {
       checkTable(table);
       await remove(options, command);
@@ -199,6 +199,9 @@ async function remove(options: Options, command: Command): Promise<void> {
   if (parameters.length === 0 && options.all !== true) {
     throw usageError("conntrack delete: say which by a filter, or --all");
   }
+  const filter = parameters.find(([key]) => key !== "family")?.[0];
+  if (options.all === true && filter !== undefined)
+    throw usageError(`conntrack delete --all (-F): goes without --${filter}: leave one of them out`);
   const choice = outputChoice((command.optsWithGlobals() as Options).output as string | undefined);
   const nodes = chooseNodes(openLab(globalsWithoutOutput(command)), options.node as string | undefined);
   const items: ConntrackEntry[] = [];
@@ -209,6 +212,8 @@ async function remove(options: Options, command: Command): Promise<void> {
     if (!isData(choice)) note(shown(nodes.length > 1 ? node.name : undefined, removed.length, "deleted"));
   }
   await printWhole(items, choice);
+  // As conntrack(8) -D, which fails where nothing matched, without another word; -F of an empty table has done its work.
+  if (items.length === 0 && options.all !== true) process.exitCode = Exit.FAILED;
 }
 
 async function events(options: Options, command: Command): Promise<void> {

@@ -99,5 +99,15 @@ export function protocolName(proto: number): string {
 export function protocolNumber(text: string): number | undefined {
   const wanted = text.toLowerCase() === "ipv6-icmp" ? "icmpv6" : text.toLowerCase();
   for (const [number, name] of Object.entries(PROTOCOL_NAMES)) if (name === wanted) return Number(number);
-  return /^\d{1,3}$/.test(text) && Number(text) <= 255 ? Number(text) : undefined;
+  const number = numberOf(text);
+  return number !== undefined && number <= 255 ? number : undefined;
+}
+
+/**
+ * A number as conntrack(8) reads keys, marks, zones, ids and protocols (strtoul with base 0): decimal, 0x and hexadecimal
+ * digits, 0 and octal ones. Ports, ICMP types, codes and ids are decimal there. Undefined for anything else.
+ */
+export function numberOf(text: string): number | undefined {
+  if (/^(0x[0-9a-f]+|[1-9]\d*|0)$/i.test(text)) return Number(text);
+  return /^0[0-7]+$/.test(text) ? Number.parseInt(text, 8) : undefined;
 }

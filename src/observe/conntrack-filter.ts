@@ -5,7 +5,7 @@
  */
 import { PodwireError } from "../base/errors.ts";
 import { contains, formatIp, type IpWords, ip, parseCidr, parseIp } from "../base/ip.ts";
-import { CONNTRACK_STATUS, type ConntrackEntry, protocolNumber } from "./conntrack-entry.ts";
+import { CONNTRACK_STATUS, type ConntrackEntry, numberOf, protocolNumber } from "./conntrack-entry.ts";
 import { hasDestinationNat, hasSourceNat } from "./conntrack-format.ts";
 
 /** A filter that makes no sense; the message is one line. */
@@ -129,12 +129,12 @@ const MAKERS: Readonly<Record<ConntrackFilterKey, Maker>> = {
   state: (value) => hasState(value),
   status: (value) => hasStatus(value),
   mark: (value) => hasMark(value),
-  secmark: (value, option) => equals(value, option, 0xffffffff, (entry) => entry.secmark ?? 0),
+  secmark: (value, option) => isNumber(value, option, 0xffffffff, (entry) => entry.secmark ?? 0),
   label: (value) => hasLabels(value),
-  zone: (value, option) => equals(value, option, 65535, (entry) => entry.zone ?? 0),
-  "orig-zone": (value, option) => equals(value, option, 65535, (entry) => entry.origZone ?? 0),
-  "reply-zone": (value, option) => equals(value, option, 65535, (entry) => entry.replyZone ?? 0),
-  id: (value, option) => equals(value, option, 0xffffffff, (entry) => entry.id),
+  zone: (value, option) => isNumber(value, option, 65535, (entry) => entry.zone ?? 0),
+  "orig-zone": (value, option) => isNumber(value, option, 65535, (entry) => entry.origZone ?? 0),
+  "reply-zone": (value, option) => isNumber(value, option, 65535, (entry) => entry.replyZone ?? 0),
+  id: (value, option) => isNumber(value, option, 0xffffffff, (entry) => entry.id),
   "src-nat": (value, option) => translated(value, option, isSourceNat, (entry) => entry.reply.dst),
   "dst-nat": (value, option) => translated(value, option, isDestinationNat, (entry) => entry.reply.src),
   "any-nat": () => (entry) => isSourceNat(entry) || isDestinationNat(entry),
@@ -205,15 +205,16 @@ function masked(value: string, maskText: string, option: string): ConntrackFilte
   };
 }
 
-/** GRE's keys are written in hexadecimal or decimal. */
+/** GRE's keys: what PPTP calls call ids, 16 bits. */
 function hasKey(
   value: string,
   option: string,
   pick: (entry: ConntrackEntry) => number | undefined,
 ): ConntrackFilter {
-  if (!/^(0x[0-9a-f]+|\d+)$/i.test(value) || Number(value) > 0xffffffff)
-    throw new ConntrackFilterError(option, `--${option}: "${value}" is no key such as 0x1a or 26`);
-  return (entry) => pick(entry) === Number(value);
+  const wanted = numberOf(value);
+  if (wanted === undefined || wanted > 0xffff)
+    throw new ConntrackFilterError(option, `--${option}: "${value}" is no key from 0 to 65535 (0xffff)`);
+  return (entry) => pick(entry) === wanted;
 }
 
 /** Words of TCP, SCTP and DCCP. */
@@ -238,6 +239,20 @@ function hasLabels(value: string): ConntrackFilter {
   return (entry) => wanted.every((label) => entry.labels?.includes(label) === true);
 }
 
+/** Also hexadecimal and octal. */
+function isNumber(
+  value: string,
+  option: string,
+  max: number,
+  pick: (entry: ConntrackEntry) => number | undefined,
+): ConntrackFilter {
+  const wanted = numberOf(value);
+  if (wanted === undefined || wanted > max)
+    throw new ConntrackFilterError(option, `--${option}: "${value}" is not a number from 0 to ${max}`);
+  return (entry) => pick(entry) === wanted;
+}
+
+/** Decimal alone. */
 function equals(
   value: string,
   option: string,
@@ -263,11 +278,13 @@ function hasStatus(value: string): ConntrackFilter {
   return (entry) => tests.every((test) => test(entry));
 }
 
-/** MARK or MARK/MASK, decimal or 0x. */
+/** MARK or MARK/MASK. */
 function hasMark(value: string): ConntrackFilter {
-  const match = /^(0x[0-9a-f]+|\d+)(?:\/(0x[0-9a-f]+|\d+))?$/i.exec(value);
-  if (!match) throw new ConntrackFilterError("mark", `--mark: "${value}" is not MARK or MARK/MASK`);
-  const mark = Number(match[1]) | 0;
-  const mask = match[2] === undefined ? -1 : Number(match[2]) | 0;
-  return (entry) => (entry.mark & mask) === mark;
+  const [mark, mask, ...rest] = value.split("/").map(numberOf);
+  const isGiven = value.includes("/");
+  const isWrong = mark === undefined || (isGiven && mask === undefined) || rest.length > 0;
+  if (isWrong || mark > 0xffffffff || (mask ?? 0) > 0xffffffff)
+    throw new ConntrackFilterError("mark", `--mark: "${value}" is not MARK or MARK/MASK, each of 32 bits`);
+  const bits = isGiven ? Number(mask) | 0 : -1;
+  return (entry) => (entry.mark & bits) === (mark | 0);
 }
