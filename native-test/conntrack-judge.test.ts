@@ -11,6 +11,8 @@ const SEED = 77;
 const CASES: readonly (JudgeOptions & { title: string; conversations: number })[] = [
   { title: "IPv4", family: 4, conversations: 300 },
   { title: "IPv6", family: 6, conversations: 150 },
+  { title: "IPv4, nftables", family: 4, mode: "nftables", conversations: 150 },
+  { title: "IPv6, nftables", family: 6, mode: "nftables", conversations: 100 },
   {
     title: "liberal, not loose",
     family: 4,

@@ -5,6 +5,7 @@ import { renderRules } from "../../src/rules/rules.ts";
 import { type Conversation, conversation, stepText } from "../../src/testing/judge/conversations.ts";
 import type { Seen } from "../../src/testing/judge/outcome.ts";
 import { agentConfigOf } from "../../src/testing/judge/plane.ts";
+import type { JudgedMode, Scenario } from "../../src/testing/judge/scenario.ts";
 import { differences, type Entry, type TalkSide, type Told, tell } from "../../src/testing/judge/talk.ts";
 import { talkScenario } from "../../src/testing/judge/talk-places.ts";
 import { flagsText, JUDGED_SYSCTLS, PlaneTalk, timeoutClass } from "../../src/testing/judge/talk-plane.ts";
@@ -14,6 +15,8 @@ import { Namespaces } from "./namespaces.ts";
 
 export interface JudgeOptions {
   readonly family: IpFamily;
+  /** Default iptables. */
+  readonly mode?: JudgedMode;
   /** For both sides. */
   readonly sysctls?: ConntrackSysctls;
 }
@@ -26,22 +29,26 @@ export interface Finding {
 export interface BatchVerdict {
   readonly findings: readonly Finding[];
   readonly packets: number;
-  /** Packets that the kernel let into its own stack untranslated, and podwire dropped, as it is documented to do. */
+  /** Packets that the kernel handed on untranslated, and podwire dropped, as it is documented to do. */
   readonly chosen: number;
+  /** Conversations that met others by a port chosen at random: not compared. */
+  readonly met: number;
 }
 
 export class ConntrackJudge {
   readonly #namespaces: Namespaces;
   readonly #world: World;
+  readonly #mode: JudgedMode;
   readonly #kernel: KernelTalk;
   readonly #sysctls: ConntrackSysctls;
   /** What the kernel made of the batch that was told last. */
   #last: { readonly key: string; readonly told: readonly Told[] } = { key: "", told: [] };
 
-  constructor({ family, sysctls = {} }: JudgeOptions, prefix = "pwt-ctjudge") {
+  constructor({ family, mode = "iptables", sysctls = {} }: JudgeOptions, prefix = "pwt-ctjudge") {
     this.#namespaces = new Namespaces(prefix);
     this.#world = family === 4 ? V4 : V6;
-    this.#kernel = new KernelTalk(this.#namespaces, this.#world, sysctls);
+    this.#mode = mode;
+    this.#kernel = new KernelTalk(this.#namespaces, talkScenario(this.#world, mode), sysctls);
     this.#sysctls = sysctls;
   }
 
@@ -56,18 +63,18 @@ export class ConntrackJudge {
     const key = `${seed} ${first} ${count}`;
     if (this.#last.key !== key) this.#last = { key, told: await tell(this.#kernel, batch, this.#world) };
     const kernel = this.#last.told;
-    const plane = new PlaneTalk(talkScenario(this.#world), { ...this.#sysctls, ...planted });
+    const plane = new PlaneTalk(talkScenario(this.#world, this.#mode), { ...this.#sysctls, ...planted });
     const podwire = await tell(plane, batch, this.#world);
     const findings: Finding[] = [];
-    let packets = 0;
-    let chosen = 0;
+    let [packets, chosen, met] = [0, 0, 0];
     for (const [i, one] of batch.entries()) {
       packets += kernel[i].steps.length;
       chosen += podwire[i].chosen.size;
-      const lines = differences(kernel[i], podwire[i], this.#world);
+      if (kernel[i].hasMet || podwire[i].hasMet) met++;
+      const lines = differences(kernel[i], podwire[i], this.#world, this.#mode);
       if (lines.length > 0) findings.push({ conversation: one, lines });
     }
-    return { findings, packets, chosen };
+    return { findings, packets, chosen, met };
   }
 
   close(): void {
@@ -89,10 +96,10 @@ export function findingText({ conversation: told, lines }: Finding): string {
 class KernelTalk implements TalkSide {
   readonly #router: KernelRouter;
 
-  constructor(namespaces: Namespaces, world: World, sysctls: ConntrackSysctls) {
-    const made = talkScenario(world);
+  constructor(namespaces: Namespaces, made: Scenario, sysctls: ConntrackSysctls) {
+    const { world, mode } = made;
     this.#router = new KernelRouter(namespaces, "talk", { world, attach: "veth" });
-    const rules = renderRules("iptables-save", {
+    const rules = renderRules(mode === "iptables" ? "iptables-save" : "nft", {
       objects: made.objects,
       nodeName: "node1",
       config: agentConfigOf(made).proxy,
@@ -100,7 +107,8 @@ class KernelTalk implements TalkSide {
       localAddresses: [world.nodeIp, world.secondIp, world.gateway].map(ip),
       serviceCidrs: [],
     });
-    this.#router.run(`${world.family === 4 ? "iptables" : "ip6tables"}-legacy-restore`, rules);
+    const iptables = world.family === 4 ? "iptables" : "ip6tables";
+    this.#router.run(mode === "iptables" ? `${iptables}-legacy-restore` : "nft -f -", rules);
     const words = Object.entries({ ...JUDGED_SYSCTLS, ...sysctls, nf_conntrack_acct: 1 });
     this.#router.run(
       `sysctl -qw ${words.map(([name, value]) => `net.netfilter.${name}=${value}`).join(" ")}`,

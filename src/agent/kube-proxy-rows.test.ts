@@ -1,7 +1,7 @@
 // kube-proxy's behaviour table, row by row, as far as a row decides about a packet: sections 3 (Service fields), 4
 // (EndpointSlice fields), 5 (options), 8 (nftables) and 9 (ipvs). Each test is named after its row; a real packet goes
 // through the compiled tables and the pipeline. docs/kube-proxy-rows.md lists them all.
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import t from "tap";
 import { ip } from "../base/ip.ts";
 import { IPVS_SCHEDULERS } from "../control/config/proxy.ts";
@@ -658,6 +658,15 @@ t.test("9: node ports", async (t) => {
   const w = world({ ...EVERYWHERE, config: IPVS });
   t.same(w.classes(NODE, NODE_PORT), all(MASKED));
   t.equal(w.ask("127.0.0.1", "127.0.0.1", NODE_PORT), "accept", "not on loopback");
+});
+
+t.test("the tests that the pages name are there", async (t) => {
+  for (const page of ["docs/kube-proxy-rows.md", "docs/hostile.md"]) {
+    const named = readFileSync(page, "utf8").matchAll(/`((?:src|native-test)\/[\w/.-]+\.test\.ts)`/g);
+    const files = [...new Set([...named].map(([, file]) => file))];
+    t.ok(files.length > 8, `${page}: ${files.length} files`);
+    for (const file of files) t.ok(existsSync(file), `${page}: ${file}`);
+  }
 });
 
 t.test("every row is in docs/kube-proxy-rows.md", async (t) => {

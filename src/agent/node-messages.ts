@@ -128,8 +128,8 @@ function nodeMessage(
   const { own } = topology;
   const { overlay, proxy } = config;
   const v6 = own.addresses.find((a) => a.family === 6);
-  // kube-proxy leaves its INVALID rule out when conntrack is liberal; nftables and userspace mode never had one.
-  const liberal = proxy.conntrack.tcpBeLiberal || proxy.mode === "nftables" || proxy.mode === "userspace";
+  // kube-proxy leaves its INVALID rule out when conntrack is liberal; only iptables mode has one.
+  const hasRule = proxy.mode === "iptables" && !proxy.conntrack.tcpBeLiberal;
   return {
     type: "node",
     config: {
@@ -148,7 +148,7 @@ function nodeMessage(
       vni: overlay.type === "vxlan" ? overlay.vni : 1,
       vxlanPort: overlay.type === "vxlan" ? overlay.port : 8472,
       detectLocal: detectLocal(settings.podsByPort, settings.podSources.length > 0),
-      dropInvalid: liberal ? 0 : 1,
+      dropInvalid: hasRule ? 1 : 0,
       userspace: proxy.mode === "userspace" ? 1 : 0,
       retry: proxy.mode === "userspace" && !partial ? 1 : 0, // who asks about one packet means its first endpoint
       refusesOutput: proxy.mode === "nftables" ? 1 : 0,

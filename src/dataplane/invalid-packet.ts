@@ -1,11 +1,14 @@
 /**
  * What becomes of packets that conntrack calls INVALID, shared by stages. kube-proxy's rule in FORWARD drops them
- * (KUBE-FORWARD; not with tcpBeLiberal, and nftables mode has none).
+ * (KUBE-FORWARD of iptables mode; not with tcpBeLiberal). The other modes have no such rule.
  */
 import type { DropReason } from "./drop-reason.ts";
 import { findFrontend } from "./find-frontend.ts";
 import type { Packet } from "./packet.ts";
+import * as services from "./table/services.ts";
 import type { Tables } from "./tables.ts";
+
+const FAMILY = 0xff00; // of a key's last word, without the protocol
 
 /** Does the rule hold for this packet, if it is not for the node itself? OUTPUT has no such rule. */
 export function isHeldBack(pkt: Packet, t: Tables): boolean {
@@ -19,6 +22,16 @@ export function isHeldBack(pkt: Packet, t: Tables): boolean {
  */
 export function goesNowhere(pkt: Packet, t: Tables): boolean {
   return isHeldBack(pkt, t) || findFrontend(t, pkt.key) >= 0;
+}
+
+/**
+ * Is it for an address that ipvs mode binds to the node (kube-ipvs0)? From there nothing goes on: the node's own stack
+ * would drop what is damaged or of no connection, and IPVS pass on what its receiver could only drop.
+ */
+export function isForBoundAddress(pkt: Packet, t: Tables): boolean {
+  const key = pkt.key;
+  const f = services.find(t.services, key[4], key[5], key[6], key[7], 0, key[9] & FAMILY);
+  return f >= 0 && t.services.kind[f] === services.FrontendKind.UNSERVED_PORTS;
 }
 
 /** `otherwise`, unless the packet is INVALID because of its checksum. */

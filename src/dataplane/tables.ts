@@ -54,7 +54,7 @@ export class NodeConfig {
   vxlanSourceCheck = 1; // 1: outer source must be a known VTEP
   detectLocal = 1; //      DetectLocal
   masqueradeEgress = 1; // 1: pod → outside the cluster leaves with the node's address
-  dropInvalid = 1; //      kube-proxy's KUBE-FORWARD rule; off with conntrack.tcpBeLiberal
+  dropInvalid = 1; //      kube-proxy's KUBE-FORWARD rule of iptables mode; off with conntrack.tcpBeLiberal
   refusesOutput = 0; //    1: services without endpoints are refused to the node itself, too (nftables mode)
   ftpHelper = 0; //        1: control connections (port 21) are read for the data connections they announce
   resetRemoved = 0; //     1: TCP clients of endpoints that were removed get a reset

@@ -12,6 +12,7 @@ import { TestNode } from "../../testing/test-node.ts";
 import { computeChecksum } from "../../wire/ipv4.ts";
 
 const [POD2, POD3, REMOTE, PEER] = ["10.244.1.2", "10.244.1.3", "10.244.2.2", "192.168.50.12"];
+const VIP = "10.96.0.10";
 const L3 = 14;
 const OPTIONS = L3 + 20;
 const OWN = "c0a8320b"; // 192.168.50.11
@@ -116,4 +117,23 @@ t.test("source routes are refused, as by Linux' default", async (t) => {
   node.run();
   t.same(node.everything(), []);
   t.same(node.drops(), { SOURCE_ROUTED: 2 });
+});
+
+t.test("to a ClusterIP: translated with its options, recorded once, on the way back as well", async (t) => {
+  const node = fresh();
+  node.setService({ name: "dns", clusterIp: VIP, protocol: 17, port: 53, endpoints: [`${POD3}:5353`] });
+  const there = node.through("pod2", build.udpFrame({ ...pathTo(node, POD2, VIP), ipOptions: ROUTE }));
+  t.equal(there.port, "pod3");
+  t.match(there.text, `> ${POD3}.5353`);
+  const back = { ...pathTo(node, POD3, POD2), srcPort: 5353, dstPort: 41000, ipOptions: ROUTE };
+  const answer = node.through("pod3", build.udpFrame({ ...back, dstMac: node.gatewayMac }));
+  t.match(answer.text, `${VIP}.53 >`);
+  for (const { frame } of [there, answer]) {
+    t.equal(
+      Buffer.from(frame.subarray(OPTIONS, OPTIONS + 7)).toString("hex"),
+      "070b080af40101",
+      "the gateway",
+    );
+    t.same(checkFrame(frame), []);
+  }
 });

@@ -34,6 +34,10 @@ export function route(pkt: Packet, t: Tables): Verdict {
       ? routes.lookup4(t.routes, dst[7])
       : routes.lookup6(t.routes, dst[4], dst[5], dst[6], dst[7]);
   pkt.route = r;
+  if (pkt.ctState === CtState.INVALID && invalid.isForBoundAddress(pkt, t)) {
+    const reason = pkt.ctInvalidNat === 0 ? DropReason.CT_INVALID : DropReason.CT_INVALID_NAT;
+    return drop(pkt, t, invalid.reasonOf(pkt, reason));
+  }
   // Filters see a packet before its neighbour is asked for: who sent one that they drop is told nothing.
   const heldBack = pkt.ctState === CtState.INVALID && invalid.goesNowhere(pkt, t);
   if (r < 0) {

@@ -21,7 +21,9 @@ const SCTP_INITIATE_TAG = 16; // of an INIT right behind the header
 const ICMP_HEADER = 8;
 const ECHO_REQUEST = 8;
 const ECHO_REQUEST_V6 = 128;
+const IPV4_HEADER = 20;
 const IPV6_HEADER = 40;
+const PORTS = 8; // and what ICMP has in their place: the bytes that an error quotes at least
 
 export function frameOf(
   flow: Flow,
@@ -124,7 +126,7 @@ export interface Packet {
 }
 
 export function ipAt(view: DataView, off: number): Packet | undefined {
-  if (off + IPV6_HEADER > view.byteLength) return undefined;
+  if (off + IPV4_HEADER + PORTS > view.byteLength) return undefined;
   const version = view.getUint8(off) >>> 4;
   if (version === 4) {
     return {
@@ -135,7 +137,7 @@ export function ipAt(view: DataView, off: number): Packet | undefined {
       dst: formatV4(view.getInt32(off + 16)),
     };
   }
-  if (version !== 6) return undefined;
+  if (version !== 6 || off + IPV6_HEADER + PORTS > view.byteLength) return undefined;
   return {
     id: view.getUint32(off) & 0xfffff,
     protocol: view.getUint8(off + 6),

@@ -5,7 +5,7 @@ import { icmpFrame, tcpFrame, udpFrame } from "../frame-builder.ts";
 import { node, service, slice } from "../proxy-objects.ts";
 import type { Conversation, Protocol } from "./conversations.ts";
 import { ipAt, type Packet } from "./outcome.ts";
-import type { Scenario } from "./scenario.ts";
+import type { JudgedMode, Scenario } from "./scenario.ts";
 import type { Step } from "./tcp-talk.ts";
 import type { World } from "./world.ts";
 
@@ -36,7 +36,7 @@ export interface Place {
 }
 
 /** A cluster with one Service, both protocols, one endpoint: nothing is left to chance. */
-export function talkScenario(world: World): Scenario {
+export function talkScenario(world: World, mode: JudgedMode = "iptables"): Scenario {
   const made = service({
     name: "talk",
     spec: {
@@ -71,7 +71,7 @@ export function talkScenario(world: World): Scenario {
   }));
   return {
     seed: 1,
-    mode: "iptables",
+    mode,
     world,
     objects: [
       node("node1", [world.nodeIp, world.secondIp], { podCidrs: [world.podCidr] }),
@@ -80,7 +80,7 @@ export function talkScenario(world: World): Scenario {
       made,
       endpoints,
     ],
-    proxy: { mode: "iptables", clusterCIDR: world.clusterCidr },
+    proxy: { mode, clusterCIDR: world.clusterCidr },
     attach: "veth",
     dual: false,
     services: [made],

@@ -1,7 +1,8 @@
 // Plays conversations to one side, the kernel or podwire: sends each step to where the other end is known by then, notes
 // what came out where, and in the end which connections there are.
-import type { Conversation } from "./conversations.ts";
+import type { Conversation, Protocol } from "./conversations.ts";
 import type { Seen } from "./outcome.ts";
+import type { JudgedMode } from "./scenario.ts";
 import { type End, endsOfFrame, isOwn, type Place, placeOf, talkFrame, wayText } from "./talk-places.ts";
 import type { Step } from "./tcp-talk.ts";
 import type { World } from "./world.ts";
@@ -34,24 +35,58 @@ export interface TalkSide {
 export interface Told {
   readonly steps: string[];
   entries: string[];
-  /** Steps that ended by a documented choice. */
-  readonly chosen: Set<number>;
+  /** Steps that ended by a documented choice, and how the packet would have gone on as it came. */
+  readonly chosen: Map<number, string>;
+  /** A port that this side chose at random was one of another conversation: what came of either is left to chance. */
+  hasMet: boolean;
+}
+
+/**
+ * Which conversation sent or got packets between which two ends: the entries that are listed in the end are known by
+ * it. A port chosen at random may make the ends of one conversation those of another.
+ */
+class Ends {
+  readonly #players = new Map<string, Player>();
+
+  claim(ends: Entry["orig"], player: Player): void {
+    const key = keyOf(player.protocol, ends);
+    const before = this.#players.get(key) ?? player;
+    this.#players.set(key, before);
+    if (before === player) return;
+    before.told.hasMet = true;
+    player.told.hasMet = true;
+  }
+
+  playerOf({ protocol, orig }: Entry): Player | undefined {
+    return this.#players.get(keyOf(protocol, orig));
+  }
+}
+
+function keyOf(protocol: string, { from, to }: Entry["orig"]): string {
+  const ends = [from, to].map(({ address, port }) => `${address} ${port}`);
+  return `${protocol.toLowerCase().replace("icmpv6", "icmp")} ${ends.sort().join(" ")}`;
 }
 
 class Player {
-  readonly told: Told = { steps: [], entries: [], chosen: new Set() };
+  readonly told: Told = { steps: [], entries: [], chosen: new Map(), hasMet: false };
   readonly place: Place;
-  readonly #conversation: Conversation;
+  readonly protocol: Protocol;
   readonly #world: World;
+  readonly #ends: Ends;
   #client: End;
   #server: End;
 
-  constructor(conversation: Conversation, index: number, world: World) {
-    this.#conversation = conversation;
+  constructor(conversation: Conversation, index: number, world: World, ends: Ends) {
+    this.protocol = conversation.protocol;
     this.#world = world;
+    this.#ends = ends;
     this.place = placeOf(conversation, index, world);
     this.#client = this.place.client;
     this.#server = this.place.server;
+    // Where both keep their ports; whoever is moved to just that has met it, though it may be moved away itself.
+    const { client, server } = this.place;
+    const isQuery = this.protocol === "ICMP";
+    ends.claim({ from: client, to: isQuery ? { ...server, port: client.port } : server }, this);
   }
 
   play(side: TalkSide, step: Step, id: number): void {
@@ -60,17 +95,25 @@ class Player {
     const where = isClient ? place.clientAt : place.serverAt;
     const [from, to] = isClient ? [place.client, place.target] : [this.#server, this.#client];
     const before = side.choices();
-    const frame = talkFrame(this.#conversation.protocol, step, from, to, id);
+    const frame = talkFrame(this.protocol, step, from, to, id);
+    const sent = endsOfFrame(frame);
+    if (sent !== undefined) this.#ends.claim(sent, this);
     const seen = side.inject([{ where, frame }]);
-    if (side.choices() > before) this.told.chosen.add(this.told.steps.length);
+    if (side.choices() > before && sent !== undefined) {
+      this.told.chosen.set(this.told.steps.length, wayText(sent, place, this.protocol, this.#world));
+    }
     const out = seen.frames.get(id & (this.#world.family === 4 ? 0xffff : 0xfffff));
     const ends = out === undefined ? undefined : endsOfFrame(out.frame);
     if (out === undefined || ends === undefined) {
       this.told.steps.push("nothing");
       return;
     }
-    if (isClient && out.where === place.serverAt) [this.#client, this.#server] = [ends.from, ends.to];
-    this.told.steps.push(`${out.where}: ${wayText(ends, place, this.#conversation.protocol, this.#world)}`);
+    this.#ends.claim(ends, this);
+    // A packet that went on as it came, being INVALID, says nothing of the connection's translation.
+    const isTranslated = sent === undefined || keyOf("", ends) !== keyOf("", sent);
+    if (isClient && isTranslated && out.where === place.serverAt)
+      [this.#client, this.#server] = [ends.from, ends.to];
+    this.told.steps.push(`${out.where}: ${wayText(ends, place, this.protocol, this.#world)}`);
   }
 }
 
@@ -78,21 +121,19 @@ class Player {
 export async function tell(side: TalkSide, batch: readonly Conversation[], world: World): Promise<Told[]> {
   side.forget();
   let id = 0;
-  const players = batch.map((conversation, i) => new Player(conversation, i, world));
+  const ends = new Ends();
+  const players = batch.map((conversation, i) => new Player(conversation, i, world, ends));
   for (const [i, { early }] of batch.entries()) for (const step of early) players[i].play(side, step, ++id);
   if (batch.some(({ late }) => late.length > 0)) await side.pause(STREAM_PAUSE_MS);
   for (const [i, { late }] of batch.entries()) for (const step of late) players[i].play(side, step, ++id);
-  const byClient = new Map(players.map((player) => [keyOf(player.place.client), player]));
   for (const entry of side.entries()) {
-    const player = byClient.get(keyOf(entry.orig.from)) ?? byClient.get(keyOf(entry.orig.to));
-    player?.told.entries.push(entryText(entry, player.place, world));
+    if (isForItself(entry, world)) continue;
+    const player = ends.playerOf(entry);
+    if (player === undefined) throw new Error(`an entry that nobody caused: ${JSON.stringify(entry)}`);
+    player.told.entries.push(entryText(entry, player.place, world));
   }
   for (const { told } of players) told.entries.sort();
   return players.map(({ told }) => told);
-}
-
-function keyOf({ address, port }: End): string {
-  return `${address} ${port}`;
 }
 
 function entryText(entry: Entry, place: Place, world: World): string {
@@ -101,19 +142,33 @@ function entryText(entry: Entry, place: Place, world: World): string {
   return `${protocol} ${state} ${timeout} ${way(orig)}, ${way(reply)} ${flags} ${packets}`;
 }
 
-/** Lines of what differs between two sides, none when nothing does. Of `podwire` the documented choices are known. */
-export function differences(kernel: Told, podwire: Told, world: World): string[] {
+/**
+ * Lines of what differs between two sides, none when nothing does or chance had its hand in it. Of `podwire` the
+ * documented choice is known: an INVALID packet of a translated connection goes nowhere. Linux hands it on as it came:
+ * in iptables mode to the node's own stack alone, since a rule drops what is forwarded; in nftables mode to anybody.
+ */
+export function differences(kernel: Told, podwire: Told, world: World, mode: JudgedMode): string[] {
+  if (kernel.hasMet || podwire.hasMet) return [];
   const lines: string[] = [];
   for (const [i, text] of kernel.steps.entries()) {
-    // An INVALID packet of a translated connection: Linux hands it to the node's own stack, podwire does not.
-    const chosen = podwire.chosen.has(i) && text.startsWith("host: ") && isOwnTarget(text, world);
-    if (text !== podwire.steps[i] && !chosen) {
+    const asItCame = podwire.chosen.get(i);
+    const isChosen =
+      asItCame !== undefined &&
+      text.endsWith(`: ${asItCame}`) &&
+      (mode === "nftables" || (text.startsWith("host: ") && isOwnTarget(text, world)));
+    if (text !== podwire.steps[i] && !isChosen) {
       lines.push(`step ${i + 1}: kernel ${text}, podwire ${podwire.steps[i]}`);
     }
   }
   const [left, right] = [kernel.entries.join(" | "), podwire.entries.join(" | ")];
   if (left !== right) lines.push(`connections: kernel ${left || "none"}, podwire ${right || "none"}`);
   return lines;
+}
+
+/** Of the node itself, untranslated: what witnesses such a packet drops it before the kernel would list it. */
+function isForItself({ orig, reply }: Entry, world: World): boolean {
+  const { address, port } = orig.to;
+  return isOwn(address, world) && reply.from.address === address && reply.from.port === port;
 }
 
 function isOwnTarget(text: string, world: World): boolean {

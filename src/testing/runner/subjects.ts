@@ -25,12 +25,13 @@ export const SUBJECTS: Subjects = {
   overlay: {
     what: "the tunnel between nodes, ECN and MTU",
     files:
-      "tunnel vteps ecn vxlan addon-vxlan clamp-mss path-mtu e2e-overlay e2e-mtu e2e-kernel-node bpf-tunnel",
+      "tunnel vteps ecn ecn-judge vxlan addon-vxlan clamp-mss path-mtu e2e-overlay e2e-mtu e2e-kernel-node bpf-tunnel",
   },
-  ipv6: { what: "the second family", files: "ipv6* icmpv6 ndp answer-nd e2e-ipv6" },
+  ipv6: { what: "the second family", files: "ipv6* icmpv6 ndp answer-nd nd-judge e2e-ipv6" },
   conntrack: {
     what: "connections: states, tuples, events, their text, judged by the kernel",
-    files: "conntrack* track-connection token-bucket icmp-corners talk sctp-judge translate masquerade",
+    files:
+      "conntrack* track-connection invalid-modes token-bucket icmp-corners talk sctp-judge translate masquerade",
   },
   sctp: { what: "SCTP", files: "sctp* crc32c e2e-sctp" },
   ftp: { what: "FTP's control connection", files: "ftp help-ftp e2e-ftp" },
@@ -42,7 +43,7 @@ export const SUBJECTS: Subjects = {
   },
   ipvs: {
     what: "schedulers, and proxy mode ipvs",
-    files: "schedule ipvs answer-echo endpoint-load scheduling",
+    files: "schedule ipvs answer-echo endpoint-load scheduling invalid-modes",
   },
   userspace: {
     what: "proxy mode userspace: another endpoint when one refuses",
