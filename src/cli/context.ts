@@ -64,6 +64,11 @@ export function note(text: string): void {
 
 const said = new Set<string>();
 
+/** A command line begins: nothing has been said. */
+export function forgetNotes(): void {
+  said.clear();
+}
+
 /** For lines that several readings of the same files come to. */
 export function noteOnce(lines: readonly string[]): void {
   for (const line of lines) {

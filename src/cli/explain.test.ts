@@ -5,10 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
+import { CommandLine } from "../testing/command-line.ts";
 
-const PODWIRE = fileURLToPath(new URL("./main.js", import.meta.url));
+const MAIN = fileURLToPath(new URL("./main.js", import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), "podwire-explain-"));
 t.teardown(() => rmSync(directory, { recursive: true }));
+const podwire = new CommandLine();
+t.teardown(() => podwire.close());
 
 function file(name: string, text: string): string {
   const path = join(directory, name);
@@ -49,8 +52,7 @@ endpoints: [ ${addresses.map((address) => `{ addresses: [ ${address} ] }`).join(
 const OBJECTS = file("objects.yaml", [NODE, POD, SERVICE, slice(["10.244.2.7", "10.244.2.11"])].join("---"));
 const EMPTY = file("empty.yaml", [NODE, POD, SERVICE, slice([])].join("---"));
 
-const explain = (...args: string[]) =>
-  spawnSync(process.execPath, [PODWIRE, "explain", ...args], { encoding: "utf8" });
+const explain = (...args: string[]) => podwire.run(["explain", ...args]);
 const json = (...args: string[]) => {
   const { stdout, stderr, status } = explain(...args, "-o", "json");
   t.ok(status === 0 || status === 3, stderr);
@@ -148,7 +150,7 @@ t.test("flows: one line each, in their order, status 0 whatever the verdicts", a
     ],
   );
   const input = readFileSync(flows, "utf8");
-  const args = [PODWIRE, "explain", "-f", EMPTY, "--node", "node1", "--flows", "-"];
+  const args = [MAIN, "explain", "-f", EMPTY, "--node", "node1", "--flows", "-"];
   const { status, stdout } = spawnSync(process.execPath, args, { encoding: "utf8", input });
   t.equal(status, 0);
   t.equal(stdout.match(/^REJECT/gm)?.length, 2);

@@ -1,14 +1,23 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import t from "tap";
+import { CommandLine } from "../testing/command-line.ts";
 import { VERBS, verbOf } from "./verbs.ts";
 
 const MAIN = fileURLToPath(new URL("./main.js", import.meta.url));
+const env = { PODWIRE_LAB: "" };
 
-function podwire(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  const env = { ...process.env, PODWIRE_LAB: "", NODE_V8_COVERAGE: "" };
-  return spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8", env });
-}
+const commands = new CommandLine(env);
+t.teardown(() => commands.close());
+const podwire = (...args: string[]) => commands.run(args);
+
+t.test("a program of its own says and ends as a command line beside others does", async (t) => {
+  for (const args of [["--version"], ["--help"], ["nosuch"], [], ["get", "pods", "--lab", "t-none"]]) {
+    const options = { encoding: "utf8", env: { ...process.env, ...env } } as const;
+    const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], options);
+    t.same({ status, stdout, stderr }, podwire(...args), args.join(" "));
+  }
+});
 
 t.test("the verb is the first word that is no global flag", async (t) => {
   t.equal(verbOf(["-o", "json", "--lab", "x", "get", "pods"]), "get");

@@ -1,14 +1,12 @@
 // A real application's manifests: what is not the network's business is passed over with one note, whoever reads them.
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import t from "tap";
 import { PcapngWriter } from "../observe/pcapng-writer.ts";
+import { CommandLine } from "../testing/command-line.ts";
 import { tcpFrame } from "../testing/frame-builder.ts";
 
-const PODWIRE = fileURLToPath(new URL("./main.js", import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), "podwire-kinds-"));
 t.teardown(() => rmSync(directory, { recursive: true }));
 
@@ -64,7 +62,9 @@ writer.packet({
 });
 const CAPTURE = file("in.pcapng", Buffer.concat(chunks));
 
-const podwire = (...args: string[]) => spawnSync(process.execPath, [PODWIRE, ...args], { encoding: "utf8" });
+const commands = new CommandLine();
+t.teardown(() => commands.close());
+const podwire = (...args: string[]) => commands.run(args);
 const PACKET = "--from 192.168.50.99 --to 10.96.0.80 --port 80 --protocol TCP".split(" ");
 const COMMANDS: Record<string, string[]> = {
   explain: ["explain", "--node", "node1", "-f", NODE, ...PACKET],

@@ -1,15 +1,18 @@
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
 import { PcapngWriter } from "../observe/pcapng-writer.ts";
+import { CommandLine } from "../testing/command-line.ts";
 import { tcpFrame, udpFrame } from "../testing/frame-builder.ts";
 
 const PODWIRE = fileURLToPath(new URL("./main.js", import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), "podwire-replay-"));
 t.teardown(() => rmSync(directory, { recursive: true }));
+const podwire = new CommandLine();
+t.teardown(() => podwire.close());
 
 const objects = join(directory, "objects.yaml");
 writeFileSync(
@@ -54,8 +57,7 @@ writer.addInterface({ name: "node2 eth0 default/web" });
 writer.packet({ interfaceId: 1, timestampNs: 1_700_000_000_000_000_010n, data: web });
 writeFileSync(capture, Buffer.concat(chunks));
 
-const replay = (...args: string[]) =>
-  spawnSync(process.execPath, [PODWIRE, "replay", ...args], { encoding: "utf8" });
+const replay = (...args: string[]) => podwire.run(["replay", ...args]);
 
 t.test("each packet of a capture gets its verdict", async (t) => {
   const { stdout, stderr, status } = replay(capture, "-f", objects);

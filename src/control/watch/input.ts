@@ -43,6 +43,11 @@ export interface NamedInput {
 /** What can be read once and was read → the name it was read by. */
 const alreadyRead = new Map<string, string>();
 
+/** A command line begins: nothing has been read. */
+export function forgetInputs(): void {
+  alreadyRead.clear();
+}
+
 /** Refuses a command line that names the same standard input, descriptor or fifo twice, before anything is read. */
 export function refuseTwice(inputs: readonly NamedInput[]): void {
   const seen = new Map<string, NamedInput>();
