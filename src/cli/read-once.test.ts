@@ -7,9 +7,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
 import { PcapngWriter } from "../observe/pcapng-writer.ts";
+import { type Said, SERVER } from "../testing/command-line.ts";
 import { tcpFrame } from "../testing/frame-builder.ts";
 
 const PODWIRE = `${process.execPath} ${fileURLToPath(new URL("./main.js", import.meta.url))}`;
+/** Many command lines in one process: a start takes longer than the command. */
+const BATCH = `${process.execPath} ${SERVER} --batch`;
 const directory = mkdtempSync(join(tmpdir(), "podwire-once-"));
 t.teardown(() => rmSync(directory, { recursive: true }));
 
@@ -23,6 +26,17 @@ function file(name: string, content: string | Uint8Array): string {
 function shell(script: string, input?: string) {
   const options = { encoding: "utf8", cwd: directory, timeout: 30_000, input } as const;
   return spawnSync("bash", ["-c", script], options);
+}
+
+/** What each of these command lines says; they share the files that the script opens. */
+function batch(
+  lines: readonly string[],
+  script = (command: string): string => command,
+): [number, string, string][] {
+  const { stdout, stderr } = shell(script(`${BATCH} ${lines.join(" ,, ")}`));
+  const said = JSON.parse(stdout || "[]") as Said[];
+  if (said.length !== lines.length) throw new Error(`${said.length} answers to ${lines.length}: ${stderr}`);
+  return said.map(({ status, stdout, stderr }) => [status, stdout, stderr]);
 }
 
 // The Service waits for its address, the pods for their slices: what is missing has to be filled in from all objects.
@@ -96,20 +110,36 @@ const COMMANDS: readonly { file: string; command: (name: string) => string }[] =
   { file: proxy, command: (name) => `replay ${capture} -f ${objects} --config ${name}` },
 ];
 
-/** One command is tried in all ways, the others in those that differ most: a program's start takes a while. */
-const FEW = ["<(…)", "/dev/stdin", "a fifo"];
+t.test("one command, in all ways", async (t) => {
+  const [{ file, command }] = COMMANDS;
+  const want = shell(`${PODWIRE} ${command(file)}`);
+  t.match(want.stdout, /\S/, want.stderr);
+  for (const [way, script] of Object.entries(WAYS)) {
+    const got = shell(`F=${file}; ${script((name) => `${PODWIRE} ${command(name)}`)}`);
+    t.same([got.status, got.stdout], [want.status, want.stdout], `${way}: ${got.stderr}`);
+  }
+});
 
-for (const [i, { file, command }] of COMMANDS.entries()) {
-  t.test(command("FILE").replaceAll(`${directory}/`, ""), async (t) => {
-    const want = shell(`${PODWIRE} ${command(file)}`);
-    t.match(want.stdout, /\S/, want.stderr);
-    for (const [way, script] of Object.entries(WAYS)) {
-      if (i > 0 && !FEW.includes(way)) continue;
-      const got = shell(`F=${file}; ${script((name) => `${PODWIRE} ${command(name)}`)}`);
-      t.same([got.status, got.stdout], [want.status, want.stdout], `${way}: ${got.stderr}`);
-    }
-  });
-}
+t.test("all commands, in the ways that differ most", async (t) => {
+  const wanted = batch(COMMANDS.map(({ file, command }) => command(file)));
+  const piped = batch(COMMANDS.map(({ file, command }) => command(`<(cat ${file})`)));
+  const fifos = COMMANDS.map((_, i) => `fifo${i}`);
+  const feed = COMMANDS.map(({ file }, i) => `{ cat ${file} >${fifos[i]} & }`).join("; ");
+  const fed = batch(
+    COMMANDS.map(({ command }, i) => command(fifos[i])),
+    (line) => `mkfifo ${fifos.join(" ")} && ${feed}; ${line}`,
+  );
+  for (const [i, { file, command }] of COMMANDS.entries()) {
+    const name = command("FILE").replaceAll(`${directory}/`, "");
+    const [status, stdout] = wanted[i];
+    t.match(stdout, /\S/, name);
+    t.same(piped[i].slice(0, 2), [status, stdout], `<(…): ${name}: ${piped[i][2]}`);
+    t.same(fed[i].slice(0, 2), [status, stdout], `a fifo: ${name}: ${fed[i][2]}`);
+    // A process has one standard input.
+    const got = shell(`cat ${file} | ${PODWIRE} ${command("/dev/stdin")}`);
+    t.same([got.status, got.stdout], [status, stdout], `/dev/stdin: ${name}: ${got.stderr}`);
+  }
+});
 
 t.test("several pipes at once, and standard input that is a socket", async (t) => {
   const args = (a: string, b: string, c: string) =>
@@ -143,39 +173,53 @@ t.test("two readers of one input are refused, whatever its names", async (t) => 
     { script: "replay - -f /dev/stdin", want: `- and -f /dev/stdin: ${once}` },
     { script: `replay - -f ${objects} --config -`, want: `- and --config -: ${once}` },
     { script: "rules -f p -f p", want: "-f p and -f p: a pipe can be read only once" },
-    { script: "rules -f /dev/fd/3 --config - 3<&0", want: `-f /dev/fd/3 and --config -: ${once}` },
+    { script: "rules -f /dev/fd/3 --config -", want: `-f /dev/fd/3 and --config -: ${once}` },
   ];
   shell("rm -f p && mkfifo p");
-  for (const { script, want } of cases) {
-    const { status, stdout, stderr } = shell(`cat ${dump} | ${PODWIRE} ${script}`);
-    t.same([status, stdout, stderr], [2, "", `error: ${want}\n`], script);
+  const said = batch(
+    cases.map(({ script }) => script),
+    (line) => `cat ${dump} | ${line} 3<&0`,
+  );
+  for (const [i, { script, want }] of cases.entries()) {
+    t.same(said[i], [2, "", `error: ${want}\n`], script);
   }
 });
 
 t.test("nothing at all to answer from is no empty cluster", async (t) => {
   const cases = [
     { args: `-f ${empty}`, want: `-f: ${empty} is empty` },
-    { args: "-f <(false)", want: "-f: /dev/fd/63 is empty" },
+    { args: "-f <(false)", want: "-f: PIPE is empty" },
     { args: "-f - </dev/null", want: "-f: - is empty" },
-    { args: `-f ${objects} -f <(false)`, want: "-f: /dev/fd/63 is empty" },
+    { args: `-f ${objects} -f <(false)`, want: "-f: PIPE is empty" },
     { args: `-f ${comments}`, want: `-f: no objects in ${comments}` },
   ];
-  for (const command of ["rules", `explain ${ask}`, `replay ${capture}`]) {
-    for (const { args, want } of command === "rules" ? cases : cases.slice(1, 2)) {
-      const { status, stdout, stderr } = shell(`${PODWIRE} ${command} ${args}`);
-      const line = `error: ${want}: give manifests with at least one object\n`;
-      t.same([status, stdout, stderr], [1, "", line], `${command} ${args}`);
-    }
+  const lines = [
+    ...cases.map(({ args, want }) => ({ line: `rules ${args}`, want })),
+    { line: `explain ${ask} -f <(false)`, want: "-f: PIPE is empty" },
+    { line: `replay ${capture} -f <(false)`, want: "-f: PIPE is empty" },
+  ];
+  const said = batch([
+    ...lines.map(({ line }) => line),
+    `explain -f ${dump} --previous <(false) ${ask}`,
+    `explain -f ${dump} --node node1 --flows ${empty}`,
+    `rules --node n -f <(echo '{"apiVersion":"v1","kind":"List","items":[]}')`,
+    `rules -f ${objects} -f ${comments}`,
+  ]);
+  for (const [i, { line, want }] of lines.entries()) {
+    const [status, stdout, stderr] = said[i];
+    const text = stderr.replace(/\/dev\/fd\/\d+/, "PIPE");
+    t.same(
+      [status, stdout, text],
+      [1, "", `error: ${want}: give manifests with at least one object\n`],
+      line,
+    );
   }
-  const previous = shell(`${PODWIRE} explain -f ${dump} --previous <(false) ${ask}`);
-  t.match(previous.stderr, /^error: --previous: \/dev\/fd\/63 is empty: [^\n]+\n$/);
-  const noFlows = shell(`${PODWIRE} explain -f ${dump} --node node1 --flows ${empty}`);
-  t.same([noFlows.status, noFlows.stdout], [0, ""]);
-  t.match(noFlows.stderr, /no flows in it/);
-  const listed = shell(`${PODWIRE} rules --node n -f <(echo '{"apiVersion":"v1","kind":"List","items":[]}')`);
-  t.match(listed.stdout, /KUBE-SERVICES/, "a list that says that there are none is an answer");
-  const among = shell(`${PODWIRE} rules -f ${objects} -f ${comments}`);
-  t.equal(among.status, 0, "among others, a file of comments is none the worse");
+  const [previous, noFlows, listed, among] = said.slice(lines.length);
+  t.match(previous[2], /^error: --previous: \/dev\/fd\/\d+ is empty: [^\n]+\n$/);
+  t.same(noFlows.slice(0, 2), [0, ""]);
+  t.match(noFlows[2], /no flows in it/);
+  t.match(listed[1], /KUBE-SERVICES/, "a list that says that there are none is an answer");
+  t.equal(among[0], 0, "among others, a file of comments is none the worse");
 });
 
 t.test("what cannot be read is one line with its name", async (t) => {
@@ -194,16 +238,22 @@ t.test("what cannot be read is one line with its name", async (t) => {
     { name: "picture.yaml", want: "line 1 is not UTF-8 text" },
     { name: "/dev/fd/77", want: "not open for reading" },
     { name: "/dev/zero", want: "longer than 256 MiB" },
-    { name: "/dev/fd/0 <some", want: "is a directory" },
+    { name: "/dev/fd/0", want: "is a directory" },
   ];
-  for (const { name, want } of cases) {
-    const { status, stdout, stderr } = shell(`${PODWIRE} rules -f ${name}`);
-    t.same([status, stdout, stderr], [1, "", `error: ${name.split(" ")[0]}: ${want}\n`], name);
-  }
-  for (const args of ["rules --config some -f", `explain ${ask} --config some -f`, "replay some -f"]) {
-    t.equal(shell(`${PODWIRE} ${args} ${dump}`).stderr, "error: some: is a directory\n", args);
-  }
-  t.equal(shell(`${PODWIRE} rules -f some`).status, 0, "a folder's folders are passed over");
+  const folders = ["rules --config some -f", `explain ${ask} --config some -f`, "replay some -f"];
+  const said = batch(
+    [
+      ...cases.map(({ name }) => `rules -f ${name}`),
+      ...folders.map((args) => `${args} ${dump}`),
+      "rules -f some",
+    ],
+    (line) => `${line} <some`,
+  );
+  for (const [i, { name, want }] of cases.entries())
+    t.same(said[i], [1, "", `error: ${name}: ${want}\n`], name);
+  for (const [i, args] of folders.entries())
+    t.equal(said[cases.length + i][2], "error: some: is a directory\n", args);
+  t.equal(said.at(-1)?.[0], 0, "a folder's folders are passed over");
   if (process.getuid?.() !== 0) return; // others' files are unreadable for others only
   shell("install -m 600 -o 65534 objects.yaml own.yaml"); // and root without this capability is no more than others
   const plain =
