@@ -1,5 +1,5 @@
-// The process behind command-line.ts: command lines come as lines of JSON by one fifo, what they said goes back by another.
-// With arguments of its own it runs those instead, separated by the word ",,", with this process' standard input, and
+// The process behind command-line.ts: command lines come as lines of JSON by one fifo, what they said goes back by
+// another. With command lines of its own, separated by the word ",,", it runs those, with its own standard input, and
 // prints what each said: node command-server.js --batch COMMAND… ,, COMMAND…
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { forgetNotes } from "../cli/context.ts";
