@@ -84,7 +84,7 @@ t.test("kinds that are not the network's business: one note, and the answer", as
 });
 
 t.test("a node that is made up has the labels of its kubelet, so pods that ask for them run", async (t) => {
-  const { stdout } = podwire("replay", CAPTURE, "-f", APPLICATION, "--node", "node1");
+  const { stdout } = podwire("replay", CAPTURE, "-f", APPLICATION, "--node", "node1", "--at", "uplink");
   t.match(stdout, /10\.244\.1\.2:8080/, "its pod is an endpoint");
 });
 
@@ -141,5 +141,6 @@ subsets: [ { addresses: [ { ip: 192.168.50.77 } ], ports: [ { name: pg, port: 54
   const data = tcpFrame({ src: "192.168.50.99", dst: "10.96.1.21", srcPort: 4, dstPort: 5432, flags: "S" });
   pcap.packet({ interfaceId: 0, timestampNs: 0n, data });
   const capture = file("db.pcapng", Buffer.concat(frames));
-  t.match(podwire("replay", capture, "-f", objects, "--node", "node1").stdout, /192\.168\.50\.77:5432/);
+  const replayed = podwire("replay", capture, "-f", objects, "--node", "node1", "--at", "uplink");
+  t.match(replayed.stdout, /192\.168\.50\.77:5432/);
 });
