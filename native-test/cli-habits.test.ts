@@ -104,6 +104,32 @@ t.test("kubectl's habits", { skip }, async (t) => {
     t.equal((await lab.podwire(["scale", "svc/talk", "--replicas=1"])).status, 1);
   });
 
+  t.test("events, and describe with those of the pod", async (t) => {
+    const events = await lab.output(["get", "events", "--field-selector", `involvedObject.name=${name}`]);
+    t.match(events, /^LAST SEEN {3}TYPE {5}REASON {6}OBJECT {17,}MESSAGE\n/);
+    for (const [reason, message] of [
+      ["Scheduled", `Successfully assigned default/${name} to node1`],
+      ["Created", "Created container: main"],
+      ["Started", "Started container main"],
+    ])
+      t.match(events, new RegExp(`Normal +${reason} +pod/${name} +${message}`));
+    const told = await lab.output(["describe", "pod", name]);
+    t.match(
+      told,
+      new RegExp(`^Name: +${name}\\nNamespace: +default\\nNode: +node1/192[.0-9]+\\nStart Time: `),
+    );
+    t.match(told, /\n {2}Type {4}Reason {5}Age +From {15}Message\n {2}-{4} {4}-{6} /);
+    t.match(told, /\n {2}Normal {2}Started {4}\S+ +kubelet +Started container main\n/);
+    t.match(
+      await lab.output(["describe", "deploy/talk"]),
+      /NewReplicaSet: +talk-\S+ \(1\/1 replicas created\)\nEvents:\n.*\n.*\n.*Scaled up replica set talk-\S+ from 0 to 1\n$/,
+    );
+    t.match(
+      await lab.output(["describe", "node", "node1"]),
+      /NodeReady +\S+ +kubelet +Node node1 status is now: NodeReady/,
+    );
+  });
+
   t.test("dry runs, create, delete", async (t) => {
     const service = {
       apiVersion: "v1",

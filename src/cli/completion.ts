@@ -19,6 +19,8 @@ const KIND_WORDS = [
   "namespaces",
   "networkpolicies",
   "netpol",
+  "events",
+  "all",
 ];
 
 const BASH = `# bash completion for podwire: source <(podwire completion bash)

@@ -1,138 +1,148 @@
-// podwire describe KIND [NAME…] | KIND/NAME… | KIND -l LABELS: an object as kubectl tells of it, by its own fields.
+// podwire describe KIND [NAME…] | KIND/NAME… | KIND -l LABELS | -f FILE…: objects as kubectl tells of them.
 import type { Command } from "commander";
-import type { EndpointSlice, KubeObject, Pod, Service } from "../control/objects.ts";
+import { HASH_LABEL, templateHash } from "../control/controller/deployment-scales.ts";
+import type { Deployment, EndpointSlice, Event, KubeObject, Pod } from "../control/objects.ts";
 import { notFound } from "../control/outcome.ts";
 import { globals, note, print } from "./context.ts";
-import { CliError } from "./errors.ts";
+import { describe, type Surroundings } from "./describe/describe.ts";
+import { CliError, usageError } from "./errors.ts";
+import { withDerivedEndpoints } from "./get/endpoints.ts";
 import { labelMatcher } from "./get/selector.ts";
+import { collect } from "./manifests.ts";
 import { type RunningLab, runningLab } from "./running-lab.ts";
+import { manifestTargets, type Target, wordTargets } from "./targets.ts";
 import { listObjects } from "./workload.ts";
 
 interface Flags {
+  filename?: string[];
   namespace: string;
   allNamespaces?: boolean;
   selector?: string;
+  showEvents: boolean;
 }
-
-type Line = [depth: number, label: string, text: string];
 
 export function register(program: Command): void {
   program
-    .command("describe <kind> [names...]")
-    .description("show objects with all their fields, a field a line")
-    .usage("KIND [NAME…] | KIND/NAME [-n NAMESPACE | -A] [-l LABELS]")
+    .command("describe [kind] [names...]")
+    .description("show objects with what matters of them, and the events of each, as kubectl does")
+    .usage("KIND[,KIND…] [NAME…] | KIND/NAME… | -f FILE… [-n NAMESPACE | -A] [-l LABELS]")
+    .option("-f, --filename <file>", "the objects that manifests name; may be repeated", collect)
     .option("-n, --namespace <namespace>", "namespace", "default")
     .option("-A, --all-namespaces", "all namespaces")
     .option("-l, --selector <labels>", "only objects with these labels")
+    .option("--show-events", "events of each object", true)
+    .option("--no-show-events", "no events")
     .addHelpText("after", "\nExamples:\n  podwire describe pod web-1\n  podwire describe svc/web")
-    .action(async (kind: string, names: string[], flags: Flags, command: Command) => {
+    .action(async (kinds: string | undefined, names: string[], flags: Flags, command: Command) => {
       const fits = labelMatcher(flags.selector);
+      const isGiven = command.getOptionValueSource("namespace") !== "default";
+      const targets = targetsOf(kinds, names, flags, isGiven);
       const lab = runningLab(globals(command));
-      const [word, single] = kind.split("/", 2);
-      const wanted = single === undefined ? names : [single, ...names];
-      const namespace = flags.allNamespaces === true ? undefined : flags.namespace;
-      const list = await listObjects(lab, word, namespace);
-      const { items } = list;
-      for (const name of wanted) {
-        if (!items.some((each) => each.metadata.name === name)) throw new CliError(notFound(list, name));
-      }
-      const chosen = items
-        .filter((each) => wanted.length === 0 || wanted.includes(each.metadata.name))
-        .filter(fits);
-      if (chosen.length === 0)
-        note(`No resources found${namespace === undefined ? "" : ` in ${namespace} namespace.`}`);
-      const texts: string[] = [];
-      for (const object of chosen) texts.push(describe(object, await endpointsOf(lab, object)));
-      if (texts.length > 0) await print(texts.join("\n\n\n"));
+      const { chosen, missing } = await find(lab, targets, flags);
+      const shown = chosen.filter(fits);
+      if (shown.length + missing.length === 0)
+        note(`No resources found${flags.allNamespaces === true ? "" : ` in ${flags.namespace} namespace.`}`);
+      if (shown.length > 0) await print(await texts(lab, shown, flags.showEvents));
+      if (missing.length > 0) throw new CliError(missing.join("\n"), 1, "NOT_FOUND");
     });
 }
 
-/** Ready addresses of a Service, from its slices. */
-async function endpointsOf(lab: RunningLab, object: KubeObject): Promise<string[]> {
-  if (object.kind !== "Service") return [];
-  const slices = (await listObjects(lab, "endpointslices", object.metadata.namespace))
-    .items as EndpointSlice[];
-  return slices
-    .filter((slice) => slice.metadata.labels?.["kubernetes.io/service-name"] === object.metadata.name)
-    .flatMap((slice) =>
-      slice.endpoints
-        .filter((endpoint) => endpoint.conditions?.ready !== false)
-        .flatMap(({ addresses }) =>
-          addresses.flatMap((ip) =>
-            slice.ports.map(({ port }) => `${ip.includes(":") ? `[${ip}]` : ip}:${port ?? "*"}`),
-          ),
-        ),
-    );
+function targetsOf(kinds: string | undefined, names: string[], flags: Flags, isGiven: boolean): Target[] {
+  if (flags.filename === undefined) {
+    if (kinds === undefined) throw usageError("describe: what? podwire describe KIND [NAME…], or -f FILE");
+    return wordTargets("describe", kinds, names);
+  }
+  if (kinds !== undefined) throw usageError("describe: either -f FILE or KIND NAME, not both");
+  return manifestTargets("describe", flags.filename, isGiven ? flags.namespace : undefined);
 }
 
-export function describe(object: KubeObject, endpoints: readonly string[] = []): string {
-  const { name, namespace, labels, annotations, creationTimestamp, ownerReferences = [] } = object.metadata;
-  const lines: Line[] = [
-    [0, "Name", name],
-    ...(namespace === undefined ? [] : ([[0, "Namespace", namespace]] as Line[])),
-    ...pairs("Labels", labels),
-    ...pairs("Annotations", annotations),
-    [0, "CreationTimestamp", creationTimestamp ?? "<unset>"],
-    ...ownerReferences.map((owner): Line => [0, "Controlled By", `${owner.kind}/${owner.name}`]),
-  ];
-  if (object.kind === "Pod") lines.push([0, "Status", (object as Pod).status.phase ?? "Pending"]);
-  const { apiVersion: _, kind: __, metadata: ___, ...rest } = object as KubeObject & Record<string, unknown>;
-  for (const [key, value] of Object.entries(rest)) lines.push(...fields(0, key, value));
-  if (object.kind === "Service" && (object as Service).spec.type !== "ExternalName")
-    lines.push([0, "Endpoints", endpoints.length === 0 ? "<none>" : endpoints.join(",")]);
-  lines.push([0, "Events", "<none>"]);
-  const width = Math.max(...lines.map(([depth, label]) => depth * 2 + label.length)) + 4;
-  return lines
-    .map(([depth, label, text]) =>
-      `${`${"  ".repeat(depth)}${label}${label === "" ? "" : ":"}`.padEnd(width)}${text}`.trimEnd(),
-    )
-    .join("\n");
+/** A name that nothing has may be the beginning of some. */
+async function find(
+  lab: RunningLab,
+  targets: readonly Target[],
+  flags: Flags,
+): Promise<{ chosen: KubeObject[]; missing: string[] }> {
+  const chosen: KubeObject[] = [];
+  const missing: string[] = [];
+  const namespace = flags.allNamespaces === true ? undefined : flags.namespace;
+  for (const { word, names, optional, namespace: own } of targets) {
+    const list = await listObjects(lab, word, own ?? namespace).catch((error: { code?: string }) => {
+      if (optional && error.code === "UNKNOWN_KIND") return undefined;
+      throw error;
+    });
+    if (list === undefined) continue;
+    if (list.kind === "Endpoints") list.items = await allEndpoints(lab, list.items, own ?? namespace);
+    if (names.length === 0) chosen.push(...list.items);
+    for (const name of names) {
+      const exact = list.items.filter((each) => each.metadata.name === name);
+      const some =
+        exact.length > 0 ? exact : list.items.filter((each) => each.metadata.name.startsWith(name));
+      if (some.length === 0) missing.push(notFound(list, name));
+      chosen.push(...some);
+    }
+  }
+  return { chosen, missing };
 }
 
-function pairs(label: string, map: Record<string, string> | undefined): Line[] {
-  const words = Object.entries(map ?? {}).map(
-    ([key, value]) => `${key}${label === "Labels" ? "=" : ": "}${value}`,
+async function allEndpoints(
+  lab: RunningLab,
+  stored: KubeObject[],
+  namespace?: string,
+): Promise<KubeObject[]> {
+  const services = await listObjects(lab, "services", namespace);
+  const slices = await listObjects(lab, "endpointslices", namespace);
+  return withDerivedEndpoints(stored, services.items, slices.items);
+}
+
+async function texts(lab: RunningLab, objects: readonly KubeObject[], showEvents: boolean): Promise<string> {
+  const all = async <T>(word: string): Promise<T[]> => (await listObjects(lab, word)).items as object as T[];
+  const events = showEvents ? await all<Event>("events").catch(() => []) : undefined; // a lab of before has none
+  const pods = await all<Pod>("pods");
+  const slices = objects.some(({ kind }) => kind === "Service")
+    ? await all<EndpointSlice>("endpointslices")
+    : [];
+  const nowMs = Date.now();
+  return objects
+    .map((object) => {
+      const around: Surroundings = {
+        nowMs,
+        pods,
+        slices: slices.filter((slice) => isOf(slice, object)),
+        events: events?.filter(({ involvedObject }) => isAbout(involvedObject, object)),
+        ...(object.kind === "Deployment" ? { replicaSets: replicaSets(object as Deployment, pods) } : {}),
+      };
+      return describe(object, around);
+    })
+    .join("\n\n");
+}
+
+function isOf({ metadata }: EndpointSlice, service: KubeObject): boolean {
+  const isHere = metadata.namespace === service.metadata.namespace;
+  return isHere && metadata.labels?.["kubernetes.io/service-name"] === service.metadata.name;
+}
+
+function isAbout(ref: Event["involvedObject"], { kind, metadata }: KubeObject): boolean {
+  if (ref.kind !== kind || ref.name !== metadata.name || ref.namespace !== metadata.namespace) return false;
+  return ref.uid === undefined || ref.uid === metadata.uid;
+}
+
+/** A lab has no ReplicaSets between a Deployment and its pods: each template's pods stand for one. */
+function replicaSets(deployment: Deployment, pods: readonly Pod[]): { old: string; new: string } {
+  const { uid, name } = deployment.metadata;
+  const own = pods.filter(
+    ({ metadata }) =>
+      metadata.deletionTimestamp === undefined && metadata.ownerReferences?.some((each) => each.uid === uid),
   );
-  if (words.length === 0) return [[0, label, "<none>"]];
-  return words.sort().map((word, i): Line => [0, i === 0 ? label : "", word]);
-}
-
-/** Lists of objects begin each with its name; simple lists are one line. */
-function fields(depth: number, key: string, value: unknown): Line[] {
-  const label = key.charAt(0).toUpperCase() + key.slice(1).replace(/([a-z])([A-Z])/g, "$1 $2");
-  if (value === undefined || value === null) return [];
-  if (key === "selector" || key === "matchLabels" || key === "nodeSelector") {
-    const map = value as Record<string, unknown>;
-    if (Object.values(map).every((each) => typeof each === "string"))
-      return [
-        [
-          depth,
-          label,
-          Object.entries(map)
-            .map(([k, v]) => `${k}=${v}`)
-            .join(",") || "<none>",
-        ],
-      ];
+  const counts = new Map<string, number>();
+  for (const { metadata } of own) {
+    const hash = metadata.labels?.[HASH_LABEL] ?? "";
+    counts.set(hash, (counts.get(hash) ?? 0) + 1);
   }
-  if (Array.isArray(value)) {
-    if (value.every((each) => typeof each !== "object")) return [[depth, label, value.join(",") || "<none>"]];
-    return [
-      [depth, label, ""],
-      ...value.flatMap((each, i): Line[] => {
-        const { name, type, ...more } = each as Record<string, unknown>;
-        const title = String(name ?? type ?? i);
-        const inner = name === undefined || type === undefined ? more : { type, ...more };
-        return [
-          [depth + 1, title, ""],
-          ...Object.entries(inner).flatMap(([k, v]) => fields(depth + 2, k, v)),
-        ];
-      }),
-    ];
-  }
-  if (typeof value === "object") {
-    const inner = Object.entries(value);
-    if (inner.length === 0) return [];
-    return [[depth, label, ""], ...inner.flatMap(([k, v]) => fields(depth + 1, k, v))];
-  }
-  return [[depth, label, String(value)]];
+  const text = (hash: string): string => {
+    const count = counts.get(hash) ?? 0;
+    return `${name}-${hash} (${count}/${count} replicas created)`;
+  };
+  const current = templateHash(deployment);
+  const old = [...counts.keys()].filter((hash) => hash !== current).map(text);
+  return { old: old.join(", ") || "<none>", new: text(current) };
 }

@@ -1,10 +1,8 @@
 // podwire get KIND[,KIND…] [NAME…] | KIND/NAME… [-n NS|-A] [-l LABELS] [-o FORM] [-w]
 import type { Command } from "commander";
 import { kindFromWord } from "../control/kinds.ts";
-import { parseManifests } from "../control/manifest/manifest.ts";
 import type { KubeObject } from "../control/objects.ts";
 import { notFound } from "../control/outcome.ts";
-import { PassedOver } from "../control/passed-over.ts";
 import { note, print } from "./context.ts";
 import { CliError, usageError } from "./errors.ts";
 import { withDerivedEndpoints } from "./get/endpoints.ts";
@@ -12,10 +10,11 @@ import { parsePath, valueText } from "./get/jsonpath.ts";
 import { nameOf, type Printer, printerOf } from "./get/output.ts";
 import { fieldMatcher, labelMatcher, type Matcher } from "./get/selector.ts";
 import { watchObjects } from "./get/watch.ts";
-import { collect, readAll } from "./manifests.ts";
+import { collect } from "./manifests.ts";
 import { columnsFor } from "./object-columns.ts";
 import { type RunningLab, runningLab } from "./running-lab.ts";
 import { type Column, formatTable } from "./table.ts";
+import { manifestTargets, type Target, wordTargets } from "./targets.ts";
 import { listObjects } from "./workload.ts";
 
 interface Flags {
@@ -33,11 +32,6 @@ interface Flags {
   outputWatchEvents?: boolean;
   ignoreNotFound?: boolean;
 }
-
-/** kubectl's "all", as far as these kinds are here, in its order. */
-const ALL = "pods,replicationcontrollers,services,daemonsets,deployments,replicasets,statefulsets,jobs".split(
-  ",",
-);
 
 const EXAMPLES = `
 Examples:
@@ -89,15 +83,6 @@ export function register(program: Command): void {
     });
 }
 
-interface Target {
-  word: string;
-  names: string[];
-  /** Of an object that a manifest names. */
-  namespace?: string | undefined;
-  /** Kinds that this lab may not know. */
-  optional: boolean;
-}
-
 interface Request {
   targets: Target[];
   namespace: string | undefined;
@@ -121,34 +106,10 @@ function targetsOf(
 ): Target[] {
   if (flags.filename !== undefined) {
     if (kinds !== undefined) throw usageError("get: either -f FILE or KIND NAME, not both");
-    return manifestTargets(flags.filename, isNamespaceGiven ? flags.namespace : undefined);
+    return manifestTargets("get", flags.filename, isNamespaceGiven ? flags.namespace : undefined);
   }
   if (kinds === undefined) throw usageError("get: what? podwire get KIND [NAME…], or podwire get -f FILE");
-  const words = [kinds, ...names];
-  if (words.some((word) => word.includes("/"))) {
-    return words.map((word) => {
-      const [kind, name, more] = word.split("/");
-      if (!kind || !name || more !== undefined) throw usageError(`get ${word}: write KIND/NAME for each`);
-      return { word: kind, names: [name], optional: false };
-    });
-  }
-  return kinds.split(",").flatMap((word): Target[] => {
-    if (word === "") throw usageError(`get ${kinds}: a kind is missing`);
-    if (word !== "all") return [{ word, names, optional: false }];
-    return ALL.map((each) => ({ word: each, names, optional: true }));
-  });
-}
-
-/** The objects that manifests name; their fields do not matter. */
-function manifestTargets(files: readonly string[], onlyNamespace: string | undefined): Target[] {
-  const passed = new PassedOver();
-  const options = { namespace: onlyNamespace ?? "default", onlyNamespace, passed };
-  const manifests = parseManifests(readAll(files), options);
-  for (const line of passed.notes()) note(line);
-  if (manifests.length === 0) throw new CliError(`get: no objects in ${files.join(", ")}`);
-  return manifests.map(({ info, object: { metadata } }) => {
-    return { word: info.plural, names: [metadata.name], namespace: metadata.namespace, optional: false };
-  });
+  return wordTargets("get", kinds, names);
 }
 
 async function get(lab: RunningLab, request: Request): Promise<void> {
@@ -191,7 +152,7 @@ async function ask(
       missing.push(...absent.map((name) => notFound(list, name)));
     const items = chosen.filter((object) => fits.every((test) => test(object)));
     const before = found.at(-1);
-    const sorted = sortedBy(items, flags.sortBy);
+    const sorted = sortedBy(items, flags.sortBy ?? (list.kind === "Event" ? ".lastTimestamp" : undefined));
     if (names.length === 1 && before?.kind === list.kind && targets.length > 1) before.items.push(...sorted);
     else found.push({ kind: list.kind, namespaced: list.namespaced, items: sorted });
   }
@@ -249,7 +210,7 @@ function tableColumns(
 ): Column<KubeObject>[] {
   const { flags, namespace } = request;
   const columns = columnsFor(kind, Date.now());
-  if (prefixed) columns[0] = { header: "NAME", value: nameOf };
+  if (prefixed && columns[0].header === "NAME") columns[0] = { header: "NAME", value: nameOf };
   for (const label of flags.labelColumns?.split(",") ?? []) {
     const header = (label.split("/").at(-1) ?? label).toUpperCase();
     columns.push({ header, value: (object) => object.metadata.labels?.[label] });

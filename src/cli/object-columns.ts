@@ -3,6 +3,7 @@ import type {
   Deployment,
   EndpointSlice,
   Endpoints,
+  Event,
   KubeObject,
   NetworkPolicy,
   Node,
@@ -29,6 +30,7 @@ export function columnsFor(kind: string, nowMs: number): Columns {
     Deployment: deployments(age),
     ...workloadColumns(NAME, age, nowMs),
     NetworkPolicy: networkPolicies(age),
+    Event: events(nowMs),
     Namespace: [NAME, column("STATUS", () => "Active"), age],
   };
   return byKind[kind] ?? [NAME, age];
@@ -165,6 +167,22 @@ function deployments(age: Column<KubeObject>): Columns {
     age,
     ...containerColumns,
     column("SELECTOR", (d: Deployment) => selectorText(d.spec.selector), true),
+  ];
+}
+
+/** Most recent last; kubectl's columns, which begin with no name. */
+function events(nowMs: number): Columns {
+  return [
+    column("LAST SEEN", (e: Event) => ageOf(e.lastTimestamp, nowMs)),
+    column("TYPE", (e: Event) => e.type),
+    column("REASON", (e: Event) => e.reason),
+    column("OBJECT", ({ involvedObject: o }: Event) => `${(o.kind ?? "").toLowerCase()}/${o.name}`),
+    column("SUBOBJECT", (e: Event) => e.involvedObject.fieldPath, true),
+    column("SOURCE", ({ source: s }: Event) => [s?.component, s?.host].filter(Boolean).join(", "), true),
+    column("MESSAGE", (e: Event) => (e.message ?? "").trim()),
+    column("FIRST SEEN", (e: Event) => ageOf(e.firstTimestamp, nowMs), true),
+    column("COUNT", (e: Event) => e.count, true),
+    column("NAME", (e: Event) => e.metadata.name, true),
   ];
 }
 

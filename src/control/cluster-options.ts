@@ -12,6 +12,8 @@ export interface ClusterOptions {
   readonly architecture?: string;
   /** Milliseconds since 1970, for creation and deletion times. */
   readonly nowMs: () => number;
+  /** Whether what happens to objects is recorded, as Event objects. */
+  readonly events?: boolean;
   readonly saved?: SavedCluster | undefined;
 }
 

@@ -16,9 +16,11 @@ import type { ApplyOptions, CallOptions, Change, ClusterOptions, DeleteTarget } 
 import { type Controller, makeControllers } from "./controller/controllers.ts";
 import { NodeIpam } from "./controller/node-ipam.ts";
 import { PodIpam } from "./controller/pod-ipam.ts";
-import { isWaiting, PodPlacer } from "./controller/pod-placer.ts";
+import { isWaitingPod, PodPlacer, placedFirst } from "./controller/pod-placer.ts";
 import { type SavedService, ServiceAllocator } from "./controller/service-allocator.ts";
-import { KINDS, type KindInfo, kindFromWord } from "./kinds.ts";
+import { toldActions } from "./controller/told-actions.ts";
+import { EventRecorder, type Happening, timeText } from "./event-recorder.ts";
+import { KINDS, type KindInfo, kindFromWord, STORED_KINDS } from "./kinds.ts";
 import { kubeletLabels } from "./kubelet-labels.ts";
 import { FieldProblems } from "./manifest/field-problems.ts";
 import {
@@ -30,7 +32,15 @@ import {
   parseManifests,
 } from "./manifest/manifest.ts";
 import { type KubeObject, keyOf, type Namespace, type Node, type Pod, type Service } from "./objects.ts";
-import { type Action, nameOnly, namespaceObject, notFound, type Outcome, outcome } from "./outcome.ts";
+import {
+  type Action,
+  NAMESPACES,
+  nameOnly,
+  namespaceObject,
+  notFound,
+  type Outcome,
+  outcome,
+} from "./outcome.ts";
 import { type SavedCluster, saveCluster } from "./saved-cluster.ts";
 import { Store } from "./store.ts";
 import { validateUpdate } from "./validate/update.ts";
@@ -41,7 +51,6 @@ export type { SavedCluster } from "./saved-cluster.ts";
 
 export class ClusterError extends PodwireError {}
 
-const NAMESPACES = ["default", "kube-node-lease", "kube-public", "kube-system"];
 const RECONCILE_MAX = 1000; // rounds; a controller that never comes to rest is a bug
 
 export class Cluster {
@@ -58,6 +67,9 @@ export class Cluster {
   };
   /** Within an apply a pod that cannot have an address refuses the call; later it waits. */
   #strict = false;
+  readonly #recorder: EventRecorder | undefined;
+  /** While controllers are made again from what they have told already. */
+  #isSilent = false;
   #nodeIpam!: NodeIpam;
   #podIpam!: PodIpam;
   #services!: ServiceAllocator;
@@ -74,6 +86,7 @@ export class Cluster {
       now: () => this.#time(0),
       ...(firstVersion === undefined ? {} : { firstVersion }),
     });
+    if (options.events === true) this.#recorder = new EventRecorder(this.store, options.nowMs);
     this.#startControllers();
     this.#transaction(() => {
       for (const name of NAMESPACES) this.store.put(namespaceObject(name));
@@ -149,13 +162,15 @@ export class Cluster {
 
   /** Objects as an earlier process stored them, uids and allocations included; controllers add what is missing. */
   restore(objects: readonly KubeObject[]): void {
+    this.#isSilent = true;
     this.#transaction(() => {
-      for (const info of KINDS) {
-        const own = info.stored ? objects.filter(({ kind }) => kind === info.kind) : [];
+      for (const info of STORED_KINDS) {
+        const own = objects.filter(({ kind }) => kind === info.kind);
         for (const object of placedFirst(own)) this.store.put(this.#allocated(object, undefined));
       }
       this.#reconcile();
     });
+    this.#isSilent = false;
   }
 
   /** For the author of an object's status (the lab): stored as it is, controllers follow. */
@@ -174,8 +189,14 @@ export class Cluster {
     });
   }
 
+  /** Something happened to an object: for whoever is interested in it, where events are recorded. */
+  record(happening: Happening): void {
+    if (!this.#isSilent) this.#recorder?.record(happening);
+  }
+
   /** For what comes due by time alone: to be called now and then. */
   tick(): void {
+    this.#recorder?.expire();
     const due = this.#controllers.filter((controller) => controller.tick?.() === true);
     if (due.length > 0) this.#transaction(() => this.#reconcile());
   }
@@ -201,12 +222,13 @@ export class Cluster {
     for (const [name, { podCIDRs }] of Object.entries(nodes)) this.#nodeIpam.remember(name, podCIDRs);
     for (const [key, { ips }] of Object.entries(saved)) this.#podIpam.remember(key, ips);
     for (const [key, service] of Object.entries(services)) this.#services.remember(key, service);
-    this.#placer = new PodPlacer(this.store, this.#podIpam, saved);
-    const pods = {
+    const tell = (happening: Happening): void => this.record(happening);
+    this.#placer = new PodPlacer(this.store, this.#podIpam, saved, tell);
+    const pods = toldActions(this.store, tell, {
       create: (pod: Pod) =>
         this.store.put(this.#strict ? this.#placer.place(pod) : this.#placer.placeOrWait(pod)),
       delete: (pod: Pod) => this.#deletePod(pod, undefined),
-    };
+    });
     const made = makeControllers(this.store, pods, this.#options.nowMs, (ms) => timeText(ms));
     this.#controllers = [this.#placer, ...made];
     for (const controller of this.#controllers) {
@@ -216,6 +238,7 @@ export class Cluster {
 
   /** Controllers as they would be had they only ever seen the objects of now. */
   #restartControllers(): void {
+    this.#isSilent = true;
     this.#startControllers();
     for (const info of KINDS) {
       if (!info.stored) continue;
@@ -227,6 +250,7 @@ export class Cluster {
       }
     }
     for (const controller of this.#controllers) controller.settle();
+    this.#isSilent = false;
   }
 
   #transaction<T>(change: () => T): T {
@@ -302,22 +326,18 @@ export class Cluster {
   }
 
   #allocatedNode(node: Node): Node {
-    const podCIDRs = this.#nodeIpam.allocate(node.metadata.name, node.spec.podCIDRs ?? []);
-    this.#podIpam.setNode(node.metadata.name, podCIDRs);
-    const labels = {
-      ...kubeletLabels(node.metadata.name, this.#options.architecture ?? "amd64"),
-      ...node.metadata.labels,
-    };
-    const metadata = { ...node.metadata, labels };
-    return { ...node, metadata, spec: { ...node.spec, podCIDR: podCIDRs[0], podCIDRs } };
+    const { name } = node.metadata;
+    const podCIDRs = this.#nodeIpam.allocate(name, node.spec.podCIDRs ?? []);
+    this.#podIpam.setNode(name, podCIDRs);
+    const labels = { ...kubeletLabels(name, this.#options.architecture ?? "amd64"), ...node.metadata.labels };
+    const spec = { ...node.spec, podCIDR: podCIDRs[0], podCIDRs };
+    return { ...node, metadata: { ...node.metadata, labels }, spec };
   }
 
   #delete(targets: readonly DeleteTarget[], graceSeconds?: number, options: CallOptions = {}): Outcome[] {
     const known = targets.filter(({ info, key }) => this.store.get(info.kind, key) !== undefined);
     if (known.length === 0 && targets.length > 0) {
-      const lines = targets.map(({ info, key, file }) =>
-        notFound(info, key.slice(key.indexOf("/") + 1), file),
-      );
+      const lines = targets.map(({ info, key, file }) => notFound(info, key.split("/").at(-1) ?? "", file));
       throw new ClusterError(lines.join("\n"), { code: "NOT_FOUND" });
     }
     return this.#call(options, () => {
@@ -340,12 +360,8 @@ export class Cluster {
       return;
     }
     if (pod.metadata.deletionTimestamp !== undefined) return;
-    const metadata = {
-      ...pod.metadata,
-      deletionTimestamp: this.#time(grace),
-      deletionGracePeriodSeconds: grace,
-    };
-    this.store.put({ ...pod, metadata } as Pod);
+    const ending = { deletionTimestamp: this.#time(grace), deletionGracePeriodSeconds: grace };
+    this.store.put({ ...pod, metadata: { ...pod.metadata, ...ending } } as Pod);
   }
 
   #remove(kind: string, key: string): void {
@@ -366,8 +382,8 @@ export class Cluster {
       this.#podIpam.setNode(key, []);
     }
     if (kind !== "Namespace") return;
-    for (const info of KINDS) {
-      if (!info.stored || !info.namespaced) continue;
+    for (const info of STORED_KINDS) {
+      if (!info.namespaced) continue;
       for (const inside of this.store.list(info.kind, key)) {
         if (info.kind === "Pod") this.#deletePod(inside as Pod, undefined);
         else this.#remove(info.kind, keyOf(inside));
@@ -378,21 +394,4 @@ export class Cluster {
   #time(aheadSeconds: number): string {
     return timeText(this.#options.nowMs() + aheadSeconds * 1000);
   }
-}
-
-/** Pods that wait come last, or they would take what others have that were not met yet. */
-function placedFirst(objects: readonly KubeObject[]): KubeObject[] {
-  return [
-    ...objects.filter((object) => !isWaitingPod(object)),
-    ...objects.filter((object) => isWaitingPod(object)),
-  ];
-}
-
-function isWaitingPod(object: KubeObject): boolean {
-  return object.kind === "Pod" && isWaiting(object as Pod);
-}
-
-/** Kubernetes writes times to the second. */
-function timeText(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
 }

@@ -58,6 +58,12 @@ export const KINDS: readonly KindInfo[] = [
   configuration("AgentConfiguration", "podwire.dev/v1alpha1"),
 ];
 
+/** What a cluster's components write of their own accord: never read from manifests. */
+const RECORDED = core("Event", "events", ["ev"]);
+
+/** All that a store holds. */
+export const STORED_KINDS: readonly KindInfo[] = [...KINDS.filter(({ stored }) => stored), RECORDED];
+
 /** What makes pods of a template. */
 export const WORKLOADS: readonly string[] = [
   "DaemonSet",
@@ -70,8 +76,7 @@ export const WORKLOADS: readonly string[] = [
 
 const byKind = new Map(KINDS.map((info) => [info.kind, info]));
 const byWord = new Map<string, KindInfo>();
-for (const info of KINDS) {
-  if (!info.stored) continue;
+for (const info of STORED_KINDS) {
   const group = groupOf(info);
   for (const word of [info.plural, info.singular, ...info.shortNames]) byWord.set(word, info);
   if (group !== "") for (const word of [info.plural, info.singular]) byWord.set(`${word}.${group}`, info);
@@ -86,7 +91,7 @@ export function kindOf(apiVersion: string, kind: string): KindInfo | undefined {
 
 /** By its name ("Service"); it must be one of ours. */
 export function kindNamed(kind: string): KindInfo {
-  const info = byKind.get(kind);
+  const info = kind === RECORDED.kind ? RECORDED : byKind.get(kind);
   if (info === undefined) throw new TypeError(`no kind ${kind}`);
   return info;
 }

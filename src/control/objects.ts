@@ -51,6 +51,7 @@ export type EndpointSlice = KubeObject & {
   endpoints: Endpoint[];
   ports: EndpointPort[];
 };
+export type Event = KubeObject & { kind: "Event" } & Omit<core.Event, "metadata">;
 /** Endpoints as they were before EndpointSlices. */
 export type Endpoints = KubeObject & { kind: "Endpoints" } & Pick<core.Endpoints, "subsets">;
 /** `forNodes` came with Kubernetes 1.33. */

@@ -45,6 +45,9 @@ function inputName(file: string): string {
   return JSON.stringify(file === "-" ? "STDIN" : file);
 }
 
+/** Those that every cluster has. */
+export const NAMESPACES: readonly string[] = ["default", "kube-node-lease", "kube-public", "kube-system"];
+
 export function namespaceObject(name: string): KubeObject {
   const { apiVersion, kind } = kindNamed("Namespace");
   const labels = { "kubernetes.io/metadata.name": name };

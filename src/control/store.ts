@@ -6,7 +6,7 @@
 // what it was given and compare by identity.
 import { deepEqual } from "../base/deep-equal.ts";
 import { hash32 } from "./hash.ts";
-import { KINDS } from "./kinds.ts";
+import { STORED_KINDS } from "./kinds.ts";
 import { type KubeObject, keyOf } from "./objects.ts";
 
 export type EventType = "ADDED" | "MODIFIED" | "DELETED";
@@ -39,7 +39,7 @@ export class Store {
   constructor(options: StoreOptions = {}) {
     this.#now = options.now ?? (() => "1970-01-01T00:00:00Z");
     this.#version = options.firstVersion ?? 1;
-    for (const info of KINDS) if (info.stored) this.#objects.set(info.kind, new Map());
+    for (const info of STORED_KINDS) this.#objects.set(info.kind, new Map());
   }
 
   /** The last resourceVersion handed out. */

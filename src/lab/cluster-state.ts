@@ -1,7 +1,7 @@
 // The lab's objects on disk: a lab process that is started again goes on with what the one before it had, down to the
 // pods' addresses and names.
 import { Cluster, type SavedCluster } from "../control/cluster.ts";
-import { KINDS } from "../control/kinds.ts";
+import { STORED_KINDS } from "../control/kinds.ts";
 import { goArchitecture } from "../control/kubelet-labels.ts";
 import type { KubeObject } from "../control/objects.ts";
 import { type LabPaths, readJson, writeAtomically } from "./state-dir.ts";
@@ -28,13 +28,14 @@ export function openCluster(t: Topology, paths: LabPaths, onError: (error: Error
     nowMs: Date.now,
     architecture: goArchitecture(process.arch),
     saved: before?.saved,
+    events: true,
   });
   if (before !== undefined) cluster.restore(before.objects);
   let timer: NodeJS.Timeout | undefined;
   const save = async (): Promise<void> => {
     clearTimeout(timer);
     timer = undefined;
-    const objects = KINDS.filter(({ stored }) => stored).flatMap(({ kind }) => cluster.list(kind));
+    const objects = STORED_KINDS.flatMap(({ kind }) => cluster.list(kind));
     const state: SavedState = { version: 1, saved: cluster.save(), objects };
     await writeAtomically(paths.state, JSON.stringify(state));
   };

@@ -2,6 +2,7 @@
 // objects into more objects; this file turns pods into processes and nodes into agents, and reports back as status.
 import { readFileSync } from "node:fs";
 import type { Change, Cluster } from "../control/cluster.ts";
+import type { Happening } from "../control/event-recorder.ts";
 import { hostPortsOf } from "../control/host-ports.ts";
 import { type Job, type KubeObject, keyOf, type Node, type Pod } from "../control/objects.ts";
 import {
@@ -166,6 +167,11 @@ export class Lab implements PodHost {
     } as Pod);
   }
 
+  /** Something happened to an object; what ends with the lab is no event of it. */
+  tell(happening: Happening): void {
+    if (!this.stopping) this.cluster.record(happening);
+  }
+
   log(line: string): void {
     process.stdout.write(`${new Date().toISOString()} ${line}\n`);
   }
@@ -239,7 +245,15 @@ export class Lab implements PodHost {
     if (this.stopping) return;
     const current = this.cluster.list("Node").find((each) => each.metadata.name === node.name);
     const agent = this.agents.get(node.name);
-    this.cluster.update(nodeObject(this.topology, node, agent, current as Node | undefined, Date.now()));
+    const object = nodeObject(this.topology, node, agent, current as Node | undefined, Date.now());
+    this.cluster.update(object);
+    const [was, is] = [current as Node | undefined, object as Node].map((each) => readyStatus(each));
+    if (was === is || (was === undefined && is !== "True")) return;
+    const reason = is === "True" ? "NodeReady" : "NodeNotReady";
+    const component = is === "True" ? "kubelet" : "node-controller";
+    const stored = this.cluster.get("Node", node.name) ?? object;
+    const message = `Node ${node.name} status is now: ${reason}`;
+    this.tell({ object: stored, reason, message, component, host: node.name });
   }
 
   private pods(): Pod[] {
@@ -292,6 +306,10 @@ function podProblem(pod: Pod, nodes: readonly string[]): string {
 
 function problem(what: string, state: string, reason: string): string {
   return `${what}: ${state}${reason === "" ? "" : `: ${reason}`}`;
+}
+
+function readyStatus(node: Node | undefined): string | undefined {
+  return node?.status.conditions?.find((c) => c.type === "Ready")?.status;
 }
 
 /** The Node object: addresses, range, and flannel's annotations for whoever builds tunnels to it. */

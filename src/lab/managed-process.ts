@@ -61,6 +61,8 @@ export class ManagedProcess {
   /** Taken over from an earlier lab process. */
   adopted = false;
   lastExit: Exit | undefined;
+  /** How long it waits before it is started again. */
+  backoffMs = 0;
 
   private readonly onChange: (process: ManagedProcess) => void;
   private failuresInRow = 0;
@@ -192,9 +194,9 @@ export class ManagedProcess {
       return;
     }
     if (finishedAtMs - this.startedAtMs >= backoff.resetAfterMs) this.failuresInRow = 0;
-    const delay = backoff.delaysMs[Math.min(this.failuresInRow++, backoff.delaysMs.length - 1)];
+    this.backoffMs = backoff.delaysMs[Math.min(this.failuresInRow++, backoff.delaysMs.length - 1)];
     this.restarts++;
-    this.timer = setTimeout(() => this.launch(), delay);
+    this.timer = setTimeout(() => this.launch(), this.backoffMs);
     this.becomes("waiting", "CrashLoopBackOff");
   }
 

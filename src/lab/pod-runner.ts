@@ -16,8 +16,9 @@ import {
   writeEtcFiles,
 } from "./namespace.ts";
 import { environmentOf, etcFiles, inNamespace, isEcho, programOf } from "./pod-env.ts";
+import { PodEvents, type Tell } from "./pod-events.ts";
 import { type ContainerView, podStatus } from "./pod-status.ts";
-import { checkOf, type ProbeHelper, Readiness } from "./prober.ts";
+import { checkOf, type ProbeHelper, type ProbeResult, Readiness } from "./prober.ts";
 import type { LabPaths } from "./state-dir.ts";
 import { hexBytes, macSource, type NodePlan, type Topology } from "./topology.ts";
 
@@ -28,6 +29,7 @@ export interface PodHost {
   /** The node's agent is ready. */
   hasDataPath(node: NodePlan): boolean;
   /** The pod's status, or that of one of its containers, changed. */
+  tell: Tell;
   statusChanged(pod: Pod, status: Pod["status"], annotations: Record<string, string>): void;
   /** Upper limit for terminationGracePeriodSeconds, set by `lab up --grace-period`. */
   graceMaxMs: number;
@@ -53,6 +55,7 @@ export class PodRunner {
   readonly node: NodePlan;
   private readonly startedAtMs = Date.now();
   private containers: RunningContainer[] = [];
+  private readonly events: PodEvents;
   private failure: string | undefined;
   private stopping: Promise<void> | undefined;
   private announced = "";
@@ -62,6 +65,7 @@ export class PodRunner {
     this.host = host;
     this.node = node;
     this.pod = pod;
+    this.events = new PodEvents((happening) => host.tell(happening), node.name);
     const { namespace = "default", name } = pod.metadata;
     this.netns =
       pod.spec.hostNetwork === true ? node.netns : names.podNetns(host.topology.lab, namespace, name);
@@ -78,6 +82,7 @@ export class PodRunner {
       if (this.stopping !== undefined) return;
       this.failure = oneLine(error);
       this.host.log(`pod ${this.pod.metadata.namespace}/${this.pod.metadata.name}: ${this.failure}`);
+      this.events.noSandbox(this.pod, this.failure);
       this.retry = setTimeout(() => this.start(), SETUP_RETRY_MS);
       this.publish();
       return;
@@ -87,12 +92,18 @@ export class PodRunner {
       this.containers = this.pod.spec.containers.map((container) => this.prepare(container));
       for (const running of this.containers) {
         running.process?.start();
-        if (running.process === undefined) running.readiness?.start(this.wasReady(running.container));
+        if (running.process === undefined) this.keep(running);
       }
     } else {
       for (const { process } of this.containers) renew ? process?.restartNow() : process?.retryNow();
     }
     this.publish();
+  }
+
+  private keep({ readiness, container }: RunningContainer): void {
+    const isNew = !this.pod.status.containerStatuses?.some((c) => c.name === container.name && c.started);
+    if (isNew) this.events.kept(this.pod, container);
+    readiness?.start(this.wasReady(container));
   }
 
   /** The pod's namespace is not there (any more). */
@@ -179,13 +190,19 @@ export class PodRunner {
       startedAtMs: Date.now(),
       stopped: false,
     };
-    const check = checkOf(pod, container, {
+    const ask = checkOf(pod, container, {
       netns: this.netns,
       env,
       helper: host.helper(this.node),
       hasDataPath: () => host.hasDataPath(this.node),
     });
-    if (check !== undefined) {
+    if (ask !== undefined) {
+      const check = async (): Promise<ProbeResult | undefined> => {
+        const result = await ask();
+        if (result?.ok === false && this.stopping === undefined)
+          this.events.unready(this.pod, container, result.message);
+        return result;
+      };
       running.readiness = new Readiness(container.readinessProbe!, check, () => this.publish());
     }
     if (argv === undefined) return running;
@@ -201,6 +218,7 @@ export class PodRunner {
       announces: isEcho(container),
     };
     running.process = new ManagedProcess(spec, (process) => {
+      if (this.stopping === undefined) this.events.processChanged(this.pod, container, process);
       if (process.phase === "running") {
         if (process.announced) running.readiness?.start(process.adopted && this.wasReady(container));
       } else {
@@ -229,6 +247,8 @@ export class PodRunner {
     const until = Date.now() + graceMs;
     await Promise.all(
       this.containers.map(async (running) => {
+        if ((running.process?.phase ?? "running") === "running")
+          this.events.killing(this.pod, running.container);
         await this.preStop(running, until);
         await running.process?.stop(Math.max(0, until - Date.now()));
         running.readiness?.stop();

@@ -4,26 +4,25 @@
 import { nameSuffix } from "../hash.ts";
 import { type Deployment, keyOf, type Pod } from "../objects.ts";
 import type { Store, StoreEvent } from "../store.ts";
+import { DeploymentScales, HASH_LABEL, templateHash } from "./deployment-scales.ts";
 import { isFinished, isReady, isTerminating } from "./scheduler.ts";
+import type { PodActions } from "./told-actions.ts";
+import { share } from "./workload.ts";
 
-const HASH_LABEL = "pod-template-hash";
 const DEFAULT_SHARE = "25%"; // of maxSurge and maxUnavailable
-
-export interface DeploymentActions {
-  create(pod: Pod): void;
-  delete(pod: Pod): void;
-}
 
 export class DeploymentController {
   readonly #store: Store;
-  readonly #actions: DeploymentActions;
+  readonly #actions: PodActions;
   readonly #dirty = new Set<string>();
   /** Deployment → keys of its pods. */
   readonly #pods = new Map<string, Set<string>>();
+  readonly #scales: DeploymentScales;
 
-  constructor(store: Store, actions: DeploymentActions) {
+  constructor(store: Store, actions: PodActions) {
     this.#store = store;
     this.#actions = actions;
+    this.#scales = new DeploymentScales(actions);
   }
 
   onEvent({ type, object }: StoreEvent): void {
@@ -61,6 +60,7 @@ export class DeploymentController {
     if (deployment === undefined) {
       for (const pod of pods) this.#actions.delete(pod);
       if (this.#pods.get(key)?.size === 0) this.#pods.delete(key);
+      this.#scales.forget(key);
       return;
     }
     const hash = templateHash(deployment);
@@ -70,7 +70,13 @@ export class DeploymentController {
     const waits = deployment.spec.strategy?.type === "Recreate" && ending.length > 0;
     const plan = waits ? { create: 0, remove: outdated } : planRollout(deployment, current, outdated);
     for (const pod of plan.remove) this.#actions.delete(pod);
-    for (let i = 0; i < plan.create; i++) this.#actions.create(this.#makePod(deployment, hash));
+    const made: Pod[] = [];
+    for (let i = 0; i < plan.create; i++) {
+      const pod = this.#makePod(deployment, hash);
+      this.#actions.create(pod);
+      made.push(pod);
+    }
+    this.#scales.changed(deployment, hash, pods, made, plan.remove);
     this.#writeStatus(deployment, pods, current);
   }
 
@@ -148,22 +154,6 @@ export function planRollout(
 
 function unreadyFirst(pods: readonly Pod[]): Pod[] {
   return [...pods.filter((pod) => !isReady(pod)), ...pods.filter(isReady).reverse()];
-}
-
-function share(value: number | string, of: number, round: (n: number) => number): number {
-  return typeof value === "number" ? value : round((Number.parseInt(value, 10) / 100) * of);
-}
-
-function templateHash(deployment: Deployment): string {
-  return nameSuffix(JSON.stringify(sorted(deployment.spec.template)), 10);
-}
-
-/** Keys in order, so that a template written differently is the same template. */
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return Object.fromEntries(entries.map(([key, item]) => [key, sorted(item)]));
 }
 
 function ownerOf(pod: Pod): string | undefined {

@@ -65,12 +65,21 @@ export class JobController extends WorkloadController<Job> {
     const startMs = Date.parse(started);
     const ending = this.#endOf(job, pods, counts, startMs);
     if (ending !== undefined) {
+      this.#tellEnd(job, ending);
       for (const pod of pods) if (isActive(pod)) this.actions.delete(pod);
     } else if (spec.suspend === true) {
       for (const pod of counts.active) this.actions.delete(pod);
     } else this.#run(job, pods, counts);
     const after = this.store.get<Job>("Job", keyOf(job));
     if (after !== undefined) this.#report(after, pods, ending, started);
+  }
+
+  #tellEnd(object: Job, { type, reason, message }: Ending): void {
+    const told =
+      type === "Complete"
+        ? ({ reason: "Completed", message: "Job completed" } as const)
+        : ({ reason, message, type: "Warning" } as const);
+    this.actions.tell({ object, component: "job-controller", ...told });
   }
 
   #endOf(job: Job, pods: readonly Pod[], counts: Counts, startMs: number): Ending | undefined {

@@ -3,8 +3,9 @@
 // would refuse what asks for a host port that is taken, and the pod has failed.
 import { hasCode } from "../../base/errors.ts";
 import { parseIp } from "../../base/ip.ts";
+import type { Happening } from "../event-recorder.ts";
 import { HostPortUse, hostPortsOf } from "../host-ports.ts";
-import { keyOf, type Node, type Pod } from "../objects.ts";
+import { type KubeObject, keyOf, type Node, type Pod } from "../objects.ts";
 import type { Store, StoreEvent } from "../store.ts";
 import { IP_ANNOTATION, IpamError, type PodIpam } from "./pod-ipam.ts";
 import { isFinished, noFreePorts, placePod, podTitle } from "./scheduler.ts";
@@ -16,9 +17,18 @@ export class PodPlacer {
   readonly #pending = new Set<string>();
   readonly #load = new Map<string, number>();
   readonly #ports = new HostPortUse();
+  readonly #tell: (happening: Happening) => void;
+  /** What was decided of a pod that is not stored yet. */
+  readonly #verdicts = new Map<string, Verdict>();
   #retry = false;
 
-  constructor(store: Store, ipam: PodIpam, saved: Readonly<Record<string, { node: string }>>) {
+  constructor(
+    store: Store,
+    ipam: PodIpam,
+    saved: Readonly<Record<string, { node: string }>>,
+    tell: (happening: Happening) => void = () => {},
+  ) {
+    this.#tell = tell;
     this.#store = store;
     this.#ipam = ipam;
     this.#saved = saved;
@@ -31,6 +41,7 @@ export class PodPlacer {
     this.#count(old as Pod | undefined, -1);
     this.#count(pod, 1);
     const key = keyOf(object);
+    if (pod !== undefined) this.#tellVerdict(pod);
     if (pod !== undefined && isWaiting(pod) && !isFinished(pod)) this.#pending.add(key);
     else this.#pending.delete(key);
     if (type === "DELETED" || (pod !== undefined && isFinished(pod))) this.#retry = true;
@@ -47,7 +58,8 @@ export class PodPlacer {
     this.#retry = false;
     for (const key of [...this.#pending].sort()) {
       const pod = this.#store.get<Pod>("Pod", key);
-      if (pod !== undefined) this.#store.put(this.placeOrWait(pod));
+      if (pod === undefined) continue;
+      if (this.#store.put(this.placeOrWait(pod)) === "unchanged") this.#tellVerdict(pod);
     }
     return true;
   }
@@ -66,14 +78,18 @@ export class PodPlacer {
       named === undefined ? placePod(pod, nodes, use, this.#saved[key]?.node) : { node: named, reason: "" };
     const { node } = placement;
     if (node !== undefined && (this.#isThere(key) || hasPorts(node))) {
+      if (pod.spec.nodeName === undefined)
+        this.#verdicts.set(key, { reason: "Scheduled", message: `Successfully assigned ${key} to ${node}` });
       return this.#addressed(pod, node, wanted);
     }
     this.#ipam.release(key);
-    if (node === undefined) return waiting(pod, placement.reason);
-    if (pod.spec.nodeName === undefined) return waiting(pod, noFreePorts(nodes.length));
+    if (node === undefined) return this.#waiting(pod, placement.reason);
+    if (pod.spec.nodeName === undefined) return this.#waiting(pod, noFreePorts(nodes.length));
     // A controller would make another pod for each that has failed, for ever: its pods wait instead.
     const isOwned = pod.metadata.ownerReferences?.some(({ controller }) => controller === true) === true;
-    return isOwned ? waiting(pod, noFreePorts(nodes.length)) : rejected(pod);
+    if (isOwned) return this.#waiting(pod, noFreePorts(nodes.length));
+    this.#verdicts.set(key, { reason: "NodePorts", message: PORTS_TAKEN, type: "Warning", host: node });
+    return rejected(pod);
   }
 
   /** As `place`; a pod whose node has no address left waits instead of failing. */
@@ -82,8 +98,21 @@ export class PodPlacer {
       return this.place(pod);
     } catch (error) {
       if (!hasCode(error, "IPAM_EXHAUSTED")) throw error;
-      return waiting(pod, (error as Error).message);
+      return this.#waiting(pod, (error as Error).message);
     }
+  }
+
+  #waiting(pod: Pod, message: string): Pod {
+    this.#verdicts.set(keyOf(pod), { reason: "FailedScheduling", message, type: "Warning" });
+    return waiting(pod, message);
+  }
+
+  #tellVerdict(object: Pod): void {
+    const verdict = this.#verdicts.get(keyOf(object));
+    if (verdict === undefined) return;
+    this.#verdicts.delete(keyOf(object));
+    const component = verdict.host === undefined ? "default-scheduler" : "kubelet";
+    this.#tell({ object, component, ...verdict });
   }
 
   /** Addresses that the manifest asks for: status.podIPs, or the annotation. */
@@ -146,21 +175,34 @@ export class PodPlacer {
   }
 }
 
+type Verdict = Pick<Happening, "reason" | "message" | "type" | "host">;
+
+const PORTS_TAKEN = "Predicate NodePorts failed";
+
 function withNode(pod: Pod, nodeName: string): Pod {
   return pod.spec.nodeName === nodeName ? pod : { ...pod, spec: { ...pod.spec, nodeName } };
 }
 
 /** No node yet, or one that it may not have yet. */
-export function isWaiting(pod: Pod): boolean {
+function isWaiting(pod: Pod): boolean {
   return (
     pod.spec.nodeName === undefined ||
     (pod.status.conditions ?? []).some((c) => c.type === "PodScheduled" && c.reason === "Unschedulable")
   );
 }
 
+/** Pods that wait come last, or they would take what others have that were not met yet. */
+export function placedFirst(objects: readonly KubeObject[]): KubeObject[] {
+  return [...objects.filter((object) => !isWaitingPod(object)), ...objects.filter(isWaitingPod)];
+}
+
+export function isWaitingPod(object: KubeObject): boolean {
+  return object.kind === "Pod" && isWaiting(object as Pod);
+}
+
 /** As the kubelet refuses it. */
 function rejected(pod: Pod): Pod {
-  const message = "Pod was rejected: Predicate NodePorts failed";
+  const message = `Pod was rejected: ${PORTS_TAKEN}`;
   const { podIP, podIPs, ...status } = pod.status;
   return { ...pod, status: { ...status, phase: "Failed", reason: "NodePorts", message } };
 }

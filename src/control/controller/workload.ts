@@ -5,11 +5,9 @@ import { matchesSelector } from "../labels.ts";
 import { type KubeObject, keyOf, type LabelSelector, type Pod, type PodTemplate } from "../objects.ts";
 import type { Store, StoreEvent } from "../store.ts";
 import { isFinished, isReady, isTerminating } from "./scheduler.ts";
+import type { PodActions } from "./told-actions.ts";
 
-export interface PodActions {
-  create(pod: Pod): void;
-  delete(pod: Pod): void;
-}
+export type { PodActions } from "./told-actions.ts";
 
 export const REVISION_LABEL = "controller-revision-hash";
 const DELETION_COST = "controller.kubernetes.io/pod-deletion-cost";
