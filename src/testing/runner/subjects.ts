@@ -83,7 +83,8 @@ export const SUBJECTS: Subjects = {
   },
   cluster: {
     what: "a cluster without an API server: store, controllers, allocation, sources",
-    files: "cluster store workloads endpoints-mirror host-ports habits sources dry-run e2e-workloads",
+    files: `cluster store workloads endpoints-mirror host-ports habits sources dry-run event-recorder
+      e2e-workloads`,
   },
   lab: {
     what: "namespaces, pods and supervision",
