@@ -7,7 +7,7 @@ import { identify, isAlive } from "../src/lab/process-table.ts";
 import { cannotRun, type TestLab as Lab, PODWIRE, TestLab } from "./support/lab.ts";
 import { run, until } from "./support/process.ts";
 
-const skip = cannotRun("curl", "iptables-restore", "ping", "bash");
+const skip = cannotRun("curl", "iptables-restore", "ping", "bash", "socat", "conntrack");
 const NODES = [
   { name: "node1", agent: "kernel" as const },
   { name: "node2", agent: "kernel" as const },
@@ -194,6 +194,25 @@ t.test("objects and processes of a lab", { skip }, async (t) => {
     await until("its namespace to be gone", async () => {
       return !(await run(["ip", "netns", "list"])).stdout.includes("-web-4");
     });
+  });
+
+  t.test("a UDP client that goes on sending gets to another endpoint when its own goes", async (t) => {
+    const command = ["socat", "-t1", "-", `UDP4:${url.slice(7)}:80,sourceport=40404,reuseaddr`];
+    const asks = async (): Promise<string> => {
+      const { stdout } = await lab.exec("shell-1", command, { input: "who" });
+      return /"pod":"([\w-]+)"/.exec(stdout)?.[1] ?? "";
+    };
+    const first = await asks();
+    t.match(first, /^web-[12]$/);
+    t.equal(await asks(), first, "one connection");
+    await lab.output(["delete", "pod", first, "--grace-period", "0"]);
+    const other = first === "web-1" ? "web-2" : "web-1";
+    await until("the other endpoint", async () => (await asks()) === other);
+    await lab.apply(web(first, first === "web-1" ? "node1" : "node2"));
+    await until(
+      "both endpoints",
+      async () => new Set((await ask(lab, "shell-1", url, 20)).map((a) => a.pod)).size === 2,
+    );
   });
 
   t.test("what crashes is started again, first at once, then later, and status tells", async (t) => {

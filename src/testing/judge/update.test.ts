@@ -52,7 +52,7 @@ t.test("entries are stale whose endpoint no longer serves, whatever they were ad
   );
 });
 
-t.test("entries of a host port are stale once it leads elsewhere, whatever their address", async (t) => {
+t.test("entries of a host port are stale once it leads elsewhere, at the node's addresses", async (t) => {
   const held = (containerPort: number): Scenario => {
     const s = clusterOf();
     const ports = [{ containerPort, hostPort: 53, protocol: "UDP" }];
@@ -65,8 +65,13 @@ t.test("entries of a host port are stale once it leads elsewhere, whatever their
     return { ...s, objects: [pod as unknown as KubeObject], services: [] };
   };
   const line = entry("192.168.50.11", 53, "10.244.1.2");
-  t.ok(staleEntry(line, held(8080), held(9090)));
-  t.notOk(staleEntry(line, held(8080), held(8080)));
-  t.notOk(staleEntry(entry("192.168.50.11", 54, "10.244.1.2"), held(8080), held(9090)));
+  t.ok(staleEntry(line, held(53), held(9090)));
+  t.notOk(staleEntry(line, held(53), held(53)));
+  t.ok(staleEntry(entry("192.168.50.11", 53, "192.168.50.11"), held(53), held(9090)), "never translated");
+  t.notOk(
+    staleEntry(entry("10.96.0.77", 53, "10.244.1.2"), held(53), held(9090)),
+    "of a Service with that port",
+  );
+  t.notOk(staleEntry(entry("192.168.50.11", 54, "10.244.1.2"), held(53), held(9090)));
   t.ok([...servingEndpoints(held(9090))].includes("10.244.1.2:9090"));
 });

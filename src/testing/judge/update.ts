@@ -81,8 +81,11 @@ export function staleEntry(line: string, before: Scenario, now: Scenario): strin
   if (!line.startsWith("udp") || all.length < 8) return undefined;
   const [src, dst, sport, dport, replySrc, , replySport] = all;
   const words = ["--orig-src", src, "--orig-dst", dst, "--sport", sport, "--dport", dport];
-  // portmap deletes by the port alone.
-  if (udpHostPorts(before).get(Number(dport)) !== udpHostPorts(now).get(Number(dport))) return words;
+  // portmap deletes by the port alone, and hits Services that have it, too: none of these here.
+  const isChanged = udpHostPorts(before).get(Number(dport)) !== udpHostPorts(now).get(Number(dport));
+  const [to, by] = [formatIp(ip(dst)), formatIp(ip(replySrc))];
+  const isHostPorts = to === by || hostPortEndpoints(before).includes(`${by}:${replySport}`);
+  if (isChanged && isHostPorts && isOwn(to, now.world)) return words;
   const serving = servingAt(formatIp(ip(dst)), Number(dport), before, now);
   if (serving === undefined || serving.has(`${formatIp(ip(replySrc))}:${replySport}`)) return undefined;
   return words;
@@ -102,6 +105,10 @@ function servingAt(address: string, port: number, before: Scenario, now: Scenari
     }
   }
   return undefined;
+}
+
+function isOwn(address: string, { nodeIp, secondIp, gateway }: World): boolean {
+  return [nodeIp, secondIp, gateway].includes(address) || address.startsWith("127.");
 }
 
 function isForeign({ metadata }: Service): boolean {
