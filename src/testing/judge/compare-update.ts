@@ -1,6 +1,7 @@
 // Connections that begin before a change of the cluster and go on after it: does the second packet of each get where
 // the first one got, somewhere else, or nowhere? Whom a first packet gets is chance, so sets of outcomes are compared,
 // and an endpoint is named only where a second packet was led to it anew.
+import type { Service } from "../../control/objects.ts";
 import type { Difference, Numbers } from "./compare.ts";
 import { type Flow, flowsOf, flowText } from "./flows.ts";
 import { hostPortsIn } from "./host-ports.ts";
@@ -51,7 +52,7 @@ export class UpdateComparison {
 
   async differences(): Promise<Difference[]> {
     let rows = flowsOf(this.#before)
-      .filter((flow) => isTracked(flow) && !this.#isOwnHostPort(flow))
+      .filter((flow) => isTracked(flow) && !this.#isLeftToLo(flow))
       .map((flow) => new Row(flow));
     for (let round = 0; round < ROUNDS && rows.length > 0; round++) {
       const shots = round < QUICK_ROUNDS ? SHOTS : MORE_SHOTS;
@@ -61,11 +62,15 @@ export class UpdateComparison {
     return rows.map((row) => row.difference(this.#before.seed));
   }
 
-  /** What the node says to a host port of its own that is nobody's any more stays on lo: the connection is reset. */
-  #isOwnHostPort({ entry, to, port, protocol }: Flow): boolean {
+  /**
+   * What the node says to a host port of its own, or to an address of its own that a Service had as an external one,
+   * stays on lo when nobody has it any more: the connection is reset.
+   */
+  #isLeftToLo({ entry, to, port, protocol }: Flow): boolean {
     if (entry !== "node" || !this.#own.includes(to)) return false;
     const has = (s: Scenario): boolean =>
-      hostPortsIn(s).some((held) => held.hostPort === port && held.protocol === protocol);
+      hostPortsIn(s).some((held) => held.hostPort === port && held.protocol === protocol) ||
+      s.services.some((service) => isExternal(service, to, port, protocol));
     return has(this.#before) && !has(this.#now);
   }
 
@@ -113,6 +118,14 @@ export class UpdateComparison {
     const was = endpoint === undefined ? first : this.#serving.has(endpoint) ? "serves" : "gone";
     return `${was}, then ${second === first ? "the same" : second}`;
   }
+}
+
+function isExternal({ spec, status }: Service, address: string, port: number, protocol: string): boolean {
+  const ingress = status?.loadBalancer?.ingress ?? [];
+  const external = [...(spec.externalIPs ?? []), ...ingress.map(({ ip }) => ip)];
+  return (
+    external.includes(address) && (spec.ports ?? []).some((p) => p.port === port && p.protocol === protocol)
+  );
 }
 
 /** Connections whose packets can be told from others', and whose choice nothing but chance decides. */

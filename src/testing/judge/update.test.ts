@@ -1,10 +1,15 @@
 import t from "tap";
 import type { KubeObject } from "../../control/objects.ts";
 import { service, slice } from "../proxy-objects.ts";
+import { Numbers } from "./compare.ts";
+import { UpdateComparison, type UpdatedSide } from "./compare-update.ts";
+import type { Flow } from "./flows.ts";
+import { Seen } from "./outcome.ts";
 import { type Scenario, scenario } from "./scenario.ts";
 import { later, servingEndpoints, staleEntry } from "./update.ts";
 import { V4, V6 } from "./world.ts";
 
+const OWN_EXTERNAL_SEED = 30_018;
 const port = { name: "p", protocol: "UDP", port: 53, nodePort: 30_053 };
 const spec = { type: "NodePort", clusterIP: "10.96.0.10", clusterIPs: ["10.96.0.10"], ports: [port] };
 
@@ -74,4 +79,35 @@ t.test("entries of a host port are stale once it leads elsewhere, at the node's 
   );
   t.notOk(staleEntry(entry("192.168.50.11", 54, "10.244.1.2"), held(53), held(9090)));
   t.ok([...servingEndpoints(held(9090))].includes("10.244.1.2:9090"));
+});
+
+t.test("what a Service's going leaves to lo is not compared, anything else is", async (t) => {
+  const made = scenario(OWN_EXTERNAL_SEED, "nftables", V4); // svc0 has the node's address as an external one, and goes
+  const change = { before: made, now: later(made) };
+  t.notOk(change.now.services.some(({ metadata }) => metadata.name === "svc0"));
+  const differing = async (isMeant: (flow: Flow) => boolean): Promise<number> => {
+    const side = (isOdd: boolean): UpdatedSide => ({
+      begin: () => {},
+      shoot: (shots) => {
+        const seen = new Seen();
+        for (const { flow, id } of shots)
+          seen.texts.set(id, isOdd && isMeant(flow) ? "uplink: y" : "uplink: x");
+        return seen;
+      },
+      inject: () => new Seen(),
+      update: () => {},
+    });
+    const sides = { kernel: side(false), podwire: side(true) };
+    return (await new UpdateComparison(change, sides, new Numbers()).differences()).length;
+  };
+  const isPort = ({ to, port }: Flow): boolean => to === V4.nodeIp && port === 80;
+  t.equal(await differing((flow) => isPort(flow) && flow.entry === "node"), 0);
+  t.ok(
+    (await differing((flow) => isPort(flow) && flow.entry !== "node")) > 0,
+    "to those who come from elsewhere",
+  );
+  t.ok(
+    (await differing((flow) => flow.entry === "node" && flow.to === V4.clusterIp(0))) > 0,
+    "to the ClusterIP",
+  );
 });
