@@ -24,7 +24,7 @@ function file(name: string, content: string | Uint8Array): string {
 
 /** In bash, for <(command); what hangs would wait for a pipe's other end. */
 function shell(script: string, input?: string) {
-  const options = { encoding: "utf8", cwd: directory, timeout: 30_000, input } as const;
+  const options = { encoding: "utf8", cwd: directory, timeout: 60_000, input } as const;
   return spawnSync("bash", ["-c", script], options);
 }
 

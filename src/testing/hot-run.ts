@@ -41,24 +41,45 @@ const NEW_SPACE_MB = 256;
  * Bytes that one unit leaves on the heap and in array buffers, after warm-up. Throws when the collector ran.
  */
 export function measureAlloc(run: HotRun): Allocation {
-  const flags = [`--min-semi-space-size=${NEW_SPACE_MB}`, `--max-semi-space-size=${NEW_SPACE_MB}`];
-  const report = runChild(["--expose-gc", ...flags], run);
-  if (report.collections > 0) {
-    throw new Error(
-      `the collector ran ${report.collections} times: more than ${NEW_SPACE_MB} MiB were allocated`,
-    );
-  }
-  return { units: report.units, bytesPerUnit: (report.heapBytes + report.bufferBytes) / report.units };
+  return allocation(runChild(ALLOC_FLAGS, run));
 }
 
 /** De-optimisations after warm-up in code whose location matches. */
 export function findDeopts(run: HotRun, files: RegExp): Deopt[] {
+  return withLog((flags, log, read) => read(runChild(flags, run, log))).filter((deopt) => isOf(files, deopt));
+}
+
+/** Both in one process: warming up takes most of the time. */
+export function measureHot(run: HotRun, files: RegExp): Allocation & { readonly deopts: Deopt[] } {
+  return withLog((flags, log, read) => {
+    const report = runChild([...ALLOC_FLAGS, ...flags], run, log);
+    return { ...allocation(report), deopts: read(report).filter((deopt) => isOf(files, deopt)) };
+  });
+}
+
+const ALLOC_FLAGS = [
+  "--expose-gc",
+  `--min-semi-space-size=${NEW_SPACE_MB}`,
+  `--max-semi-space-size=${NEW_SPACE_MB}`,
+];
+
+function allocation({ collections, units, heapBytes, bufferBytes }: Report): Allocation {
+  if (collections > 0) {
+    throw new Error(`the collector ran ${collections} times: more than ${NEW_SPACE_MB} MiB were allocated`);
+  }
+  return { units, bytesPerUnit: (heapBytes + bufferBytes) / units };
+}
+
+const isOf = (files: RegExp, { location }: Deopt): boolean => files.test(location);
+
+/** With the flags for a log of V8's, its place, and a reader of what it tells after the warm-up. */
+function withLog<T>(use: (flags: string[], log: string, read: (report: Report) => Deopt[]) => T): T {
   const folder = mkdtempSync(join(tmpdir(), "podwire-deopt-"));
   const log = join(folder, "v8.log");
   try {
-    const { logBytes } = runChild(["--log-deopt", `--logfile=${log}`, "--no-logfile-per-isolate"], run, log);
-    const text = readFileSync(log).subarray(logBytes).toString("utf8");
-    return parseDeopts(text).filter(({ location }) => files.test(location));
+    return use(["--log-deopt", `--logfile=${log}`, "--no-logfile-per-isolate"], log, ({ logBytes }) =>
+      parseDeopts(readFileSync(log).subarray(logBytes).toString("utf8")),
+    );
   } finally {
     rmSync(folder, { recursive: true });
   }

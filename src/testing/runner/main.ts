@@ -5,6 +5,7 @@ import { availableParallelism } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { projectRoot } from "../source-tree.ts";
+import { keepSeconds, slowestFirst } from "./pace.ts";
 import { addToReport, readReport, reportText } from "./report.ts";
 import type { FileResult } from "./run-files.ts";
 import { MOST_SAVED, runSaving } from "./saved.ts";
@@ -39,6 +40,7 @@ type Values = ReturnType<typeof parse>["values"];
 const parse = (args: string[]) => parseArgs({ args, options: OPTIONS, allowPositionals: true });
 
 const root = projectRoot();
+const SECONDS = "build/test-seconds.json";
 const compiled = (file: string): string => join("build", file.replace(/\.ts$/, ".js"));
 
 /** All test files of a folder. Sources are listed, not build/: a test whose source is gone must not run on. */
@@ -115,7 +117,8 @@ async function runAll(files: readonly string[], values: Values): Promise<number>
   const onResult = (result: FileResult): void => printResult(result, ++number, isAlone);
   const onOutput = (text: string): void => void process.stdout.write(text);
   const options = { jobs, timeoutSeconds, compiled, onResult, ...(isAlone ? { onOutput } : {}) };
-  const { results, saved } = await runSaving(files, options);
+  const { results, saved } = await runSaving(jobs > 1 ? slowestFirst(files, SECONDS) : files, options);
+  keepSeconds(results, SECONDS);
   if (values.report !== undefined) addToReport(values.report, results, saved);
   const sum = (field: "passed" | "failed" | "skipped"): number =>
     results.reduce((total, result) => total + result[field], 0);

@@ -25,8 +25,12 @@ export class SavedList {
   update(ran: readonly string[], saved: readonly string[]): void {
     for (const file of ran) this.#names.delete(file);
     for (const file of saved) this.#names.add(file);
-    mkdirSync(dirname(this.path), { recursive: true });
-    writeFileSync(this.path, `${JSON.stringify([...this.#names].sort())}\n`);
+    try {
+      mkdirSync(dirname(this.path), { recursive: true });
+      writeFileSync(this.path, `${JSON.stringify([...this.#names].sort())}\n`);
+    } catch (error) {
+      console.error(`${this.path} is not kept: ${error instanceof Error ? error.message : error}`);
+    }
   }
 }
 

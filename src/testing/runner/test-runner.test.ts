@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
 import { projectRoot } from "../source-tree.ts";
+import { keepSeconds, slowestFirst } from "./pace.ts";
 import { addToReport, readReport, reportText } from "./report.ts";
 import { countsOf, type FileResult, runFiles } from "./run-files.ts";
 import { runTwice, SavedList } from "./saved.ts";
@@ -131,6 +132,18 @@ t.test("the report names the slowest twenty of all parts, and who was saved", as
   t.equal(lines.filter((line) => /^ +\d/.test(line)).length, 20);
   t.equal(lines.at(-1), "FAILED ONCE, passed when run again: f1.test.ts");
   t.same(reportText(readReport(join(folder, "nothing"))), []);
+});
+
+t.test("what took long goes first the next time, what is new in its place", async (t) => {
+  const path = join(folder, "pace", "seconds.json");
+  const files = ["a", "b", "c", "d"];
+  t.same(slowestFirst(files, path), files, "without a record, by name");
+  const result = { passed: 1, failed: 0, skipped: 0, output: "", seconds: 9 };
+  keepSeconds([{ ...result, file: "b", cpuSeconds: 2 }], path);
+  keepSeconds([{ ...result, file: "d", cpuSeconds: 3 }], path);
+  t.same(slowestFirst(files, path), ["d", "b", "a", "c"]);
+  writeFileSync(path, "{");
+  t.same(slowestFirst(files, path), files, "a record cut short is none");
 });
 
 t.test("subjects find files by their own names, wherever they lie", async (t) => {
