@@ -5,15 +5,12 @@
  */
 import { formatIp, type IpWords, V4_MAPPED } from "../base/ip.ts";
 import * as arp from "../wire/arp.ts";
-import * as checksum from "../wire/checksum.ts";
 import * as eth from "../wire/ethernet.ts";
 import * as icmpv4 from "../wire/icmpv4.ts";
 import * as icmpv6 from "../wire/icmpv6.ts";
 import * as ipv4 from "../wire/ipv4.ts";
 import * as ipv6 from "../wire/ipv6.ts";
-import * as sctp from "../wire/sctp.ts";
 import * as tcp from "../wire/tcp.ts";
-import * as udp from "../wire/udp.ts";
 import * as vxlan from "../wire/vxlan.ts";
 
 export interface CapturedPacket {
@@ -211,88 +208,8 @@ function innerOf(p: Building): readonly CapturedPacket[] {
   return list;
 }
 
-/**
- * Makes the checksums those of the bytes, where the capture could not have them: a sender's frame that the device was to
- * complete has the pseudo-header's sum, and of a cut packet nobody can tell. Wrong ones stay wrong. `data` is changed.
- */
-export function completeChecksums(p: CapturedPacket): void {
-  for (const inner of p.inner) completeChecksums(inner);
-  if (p.family === 0 || p.fragment !== undefined || p.l4 === 0) return;
-  const { view, l4, end, proto } = p;
-  const isCut = p.known < end;
-  if (proto === ipv4.PROTO_SCTP && l4 + sctp.HEADER_LEN <= end) {
-    if (isCut || sctp.checksum(view, l4) === 0) sctp.computeChecksum(view, l4, end);
-    return;
-  }
-  const at = checksumField(p);
-  if (at < 0) return;
-  const field = view.getUint16(at);
-  if (proto === ipv4.PROTO_UDP && field === 0) return;
-  const hasPseudo = proto !== ipv4.PROTO_ICMP;
-  const pseudo = hasPseudo ? pseudoSum(p) : 0;
-  const isPartial = hasPseudo && proto !== ipv4.PROTO_ICMPV6 && field === checksum.fold(pseudo);
-  if (!isCut && !isPartial) return;
-  view.setUint16(at, 0);
-  const sum = checksum.finish(checksum.sum(view, l4, end - l4, pseudo));
-  view.setUint16(at, sum === 0 && proto === ipv4.PROTO_UDP ? 0xffff : sum);
-}
-
-function pseudoSum({ family, view, l3, l4, end, proto }: CapturedPacket): number {
-  return family === 4
-    ? checksum.pseudoSumV4(ipv4.src(view, l3), ipv4.dst(view, l3), proto, end - l4)
-    : checksum.pseudoSumV6(view, l3, proto, end - l4);
-}
-
-/** Offset of the 16-bit checksum of what the packet carries, or -1. */
-function checksumField({ proto, l4, end }: CapturedPacket): number {
-  const offsets: Readonly<Record<number, number>> = {
-    [ipv4.PROTO_TCP]: tcp.CSUM_OFFSET,
-    [ipv4.PROTO_UDP]: udp.CSUM_OFFSET,
-    [ipv4.PROTO_UDPLITE]: udp.CSUM_OFFSET,
-    [ipv4.PROTO_ICMP]: icmpv4.CSUM_OFFSET,
-    [ipv4.PROTO_ICMPV6]: icmpv6.CSUM_OFFSET,
-  };
-  const offset = offsets[proto];
-  return offset === undefined || l4 + offset + 2 > end ? -1 : l4 + offset;
-}
-
-/** The packet as it would be with the addresses, ports or ICMP id of `key`; a checksum that was wrong stays wrong. */
-export function withTuple(p: CapturedPacket, key: Int32Array): CapturedPacket {
-  const data = p.data.slice();
-  const q: CapturedPacket = { ...p, data, view: new DataView(data.buffer), key: p.key.slice() };
-  const { view, l3, l4, proto } = q;
-  let difference = 0;
-  for (let i = 0; i < 8; i++) difference += checksum.difference32(p.key[i], key[i]);
-  if (p.family === 6) {
-    ipv6.setSrc(view, l3, key[0], key[1], key[2], key[3]);
-    ipv6.setDst(view, l3, key[4], key[5], key[6], key[7]);
-  } else {
-    view.setInt32(l3 + 12, key[3]);
-    view.setInt32(l3 + 16, key[7]);
-    ipv4.computeChecksum(view, l3);
-  }
-  q.key.set(key.subarray(0, 8));
-  if (p.fragment !== undefined && p.fragment.offset > 0) return q;
-  const isIcmp = proto === ipv4.PROTO_ICMP || proto === ipv4.PROTO_ICMPV6;
-  if (isIcmp && proto === ipv4.PROTO_ICMP) difference = 0; // no pseudo-header
-  if (isIcmp && !p.isError && hasPortsOrId(p)) {
-    const id = key[8] >>> 16;
-    difference += checksum.difference16(view.getUint16(l4 + 4), id);
-    view.setUint16(l4 + 4, id);
-    q.key[8] = (id << 16) | (p.key[8] & 0xffff);
-  } else if (!isIcmp && hasPortsOrId(p)) {
-    difference += checksum.difference32(p.key[8], key[8]);
-    view.setInt32(l4, key[8]);
-    q.key[8] = key[8];
-  }
-  if (proto === ipv4.PROTO_SCTP) sctp.computeChecksum(view, l4, q.end);
-  const at = checksumField(q);
-  if (at >= 0 && proto === ipv4.PROTO_UDP) checksum.adjustUdpBy(view, at, difference);
-  else if (at >= 0) checksum.adjustBy(view, at, difference);
-  return q;
-}
-
-function hasPortsOrId({ proto, key }: CapturedPacket): boolean {
+/** Has its header ports, or an ICMP id in their place? */
+export function hasPortsOrId({ proto, key }: CapturedPacket): boolean {
   const type = (key[8] >>> 8) & 0xff;
   if (proto === ipv4.PROTO_ICMP) return isQuery(type);
   return proto === ipv4.PROTO_ICMPV6 ? icmpv6.isEcho(type) : HEADER_BYTES[proto] !== undefined;

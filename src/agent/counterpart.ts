@@ -9,8 +9,9 @@ import * as icmpv4 from "../wire/icmpv4.ts";
 import * as icmpv6 from "../wire/icmpv6.ts";
 import * as ipv4 from "../wire/ipv4.ts";
 import * as ipv6 from "../wire/ipv6.ts";
-import { type CapturedPacket, readPacket, withTuple } from "./captured-packet.ts";
+import { type CapturedPacket, readPacket } from "./captured-packet.ts";
 import type { OfflineNode } from "./offline-node.ts";
+import { withTuple } from "./with-tuple.ts";
 
 export interface Counterpart {
   readonly packet: CapturedPacket;

@@ -1,16 +1,23 @@
 /**
  * What the plane sent, to be found again in the capture, and what differs. Compared are addresses, ports, protocol, TCP's
  * flags and numbers, ICMP's type and code, and the bytes that are carried: what a peer acts upon. What differs from hop
- * to hop, or from node to node, is not: MAC addresses, TTL, IP identification, TOS, checksums, the tunnel's source port,
- * how a stream is cut into segments and a datagram into fragments.
+ * to hop, or from node to node, is not: MAC addresses, IP identification, TOS, the tunnel's source port, how a stream is
+ * cut into segments and a datagram into fragments. TTL is, where it was seen on both sides.
  */
+import { formatIp } from "../base/ip.ts";
 import * as arp from "../wire/arp.ts";
+import * as ipv4 from "../wire/ipv4.ts";
+import * as ipv6 from "../wire/ipv6.ts";
 import * as tcp from "../wire/tcp.ts";
-import { type CapturedPacket, endText } from "./captured-packet.ts";
+import { type CapturedPacket, endText, wordsAt } from "./captured-packet.ts";
 
 export interface Expected {
   readonly port: number;
   readonly packet: CapturedPacket;
+  /** Its TTL is to be what the plane made of the captured one. */
+  readonly countsHops?: boolean;
+  /** The plane's answer to a packet that it dropped. */
+  readonly answersDrop?: boolean;
 }
 
 const EXPECTED_MAX = 4096;
@@ -92,6 +99,8 @@ export function differences(seen: CapturedPacket, sent: readonly CapturedPacket[
   differ("source", endText(seen, "source"), endText(first, "source"));
   differ("destination", endText(seen, "destination"), endText(first, "destination"));
   if (seen.proto !== first.proto) return list;
+  if (isNeighborDiscovery(seen) && seen.key[8] === first.key[8])
+    return [...list, ...discoveryDifferences(seen, first)];
   if (ICMP.includes(seen.proto)) {
     const word = (p: CapturedPacket, at: number): number => p.view.getUint16(p.l4 + at);
     differ("ICMP type and code", typeText(word(seen, 0)), typeText(word(first, 0)));
@@ -133,6 +142,44 @@ function sameStream(seen: CapturedPacket, sent: readonly CapturedPacket[]): bool
     at += bytesOf(piece);
   }
   return true;
+}
+
+/** Of a packet that is what the plane sent, but for what changes at each hop. */
+export function hopDifferences(
+  seen: CapturedPacket,
+  { packet: sent, countsHops = false }: Expected,
+): string[] {
+  const isComparable = countsHops && seen.family !== 0 && !seen.isError && !isNeighborDiscovery(seen);
+  const [here, there] = [hopsOf(seen), hopsOf(sent)];
+  if (!isComparable || here === there) return [];
+  const name = seen.family === 4 ? "TTL" : "hop limit";
+  return [
+    `${name} ${here}, the plane sends ${there}${here === there + 1 ? ": it did not count this hop" : ""}`,
+  ];
+}
+
+function hopsOf({ view, l3, family }: CapturedPacket): number {
+  return family === 4 ? ipv4.ttl(view, l3) : ipv6.hopLimit(view, l3);
+}
+
+/** Solicitations and advertisements: who has an address, and who says so. */
+export function isNeighborDiscovery(p: CapturedPacket): boolean {
+  const type = (p.key[8] >>> 8) & 0xff;
+  return p.proto === ipv4.PROTO_ICMPV6 && (type === 135 || type === 136);
+}
+
+/** The address asked for, or told; whose MAC it is differs from one cluster to the next. */
+function discoveryDifferences(seen: CapturedPacket, sent: CapturedPacket): string[] {
+  const target = (p: CapturedPacket): string =>
+    formatIp(
+      wordsAt(
+        Int32Array.from([8, 12, 16, 20], (at) => p.view.getInt32(p.l4 + at)),
+        0,
+      ),
+    );
+  const isWhole = [seen, sent].every((p) => p.l4 + 24 <= Math.min(p.end, p.known));
+  if (!isWhole || target(seen) === target(sent)) return [];
+  return [`neighbour ${target(seen)}, the plane tells ${target(sent)}`];
 }
 
 function arpDifferences(seen: CapturedPacket, sent: CapturedPacket): string[] {

@@ -6,13 +6,15 @@ import { formatIp, type IpWords, sameIp } from "../base/ip.ts";
 import { destinationOf, sourceOf } from "./captured-packet.ts";
 import type { NodeAddresses } from "./node-addresses.ts";
 import { HOST_PORT, type OfflinePort, UPLINK_PORT } from "./offline-node.ts";
-import { isGroup, type Seen, sourceMac } from "./seen-packet.ts";
+import { isGroup, isOfLink, type Seen, sourceMac } from "./seen-packet.ts";
 
 export interface Inferred {
   /** Undefined: at several ports as one, of nobody knows where, or not at this node. */
   readonly port: OfflinePort | undefined;
   /** What the station there speaks from. */
   readonly ownMac?: string | undefined;
+  /** From which a pod gets what comes from elsewhere than its bridge. */
+  readonly peerMac?: string | undefined;
   /** The machine whose interface it was is on the other side: a pod's veth as its node sees it. */
   readonly isFarSide?: boolean;
   /** Not at this node: the addresses that it may have been taken at, the likeliest first. */
@@ -30,7 +32,7 @@ export function inferPoint(
 ): Inferred {
   const told = list.filter(isTold);
   if (told.length === 0) return NOWHERE;
-  const pod = inferPod(ports, told);
+  const pod = inferPod(addresses, ports, told);
   if (pod !== undefined) return pod;
   const own = told.filter(
     ({ packet }) => addresses.isOwn(sourceOf(packet)) || addresses.isOwn(destinationOf(packet)),
@@ -48,7 +50,11 @@ export function inferPoint(
   return { port, ownMac: saysNothing ? undefined : mac, foreign: [] };
 }
 
-function inferPod(ports: readonly OfflinePort[], told: readonly Seen[]): Inferred | undefined {
+function inferPod(
+  addresses: NodeAddresses,
+  ports: readonly OfflinePort[],
+  told: readonly Seen[],
+): Inferred | undefined {
   const counts = ports
     .filter((port) => port.info.kind === "pod")
     .map((port) => {
@@ -59,18 +65,36 @@ function inferPod(ports: readonly OfflinePort[], told: readonly Seen[]): Inferre
     .sort((a, b) => b.count - a.count);
   const [best, second] = counts;
   if (best === undefined || best.count < told.length * MOST || best.count === second?.count) return undefined;
+  if (hasOthers(addresses, told, best.isHere)) return undefined;
   const mac = macOf(told, best.isHere);
-  const received = told.filter(({ packet, hostDirection }) => {
-    return hostDirection !== undefined && (hostDirection === "in") === best.isHere(sourceOf(packet));
+  const directed = told.filter(({ hostDirection }) => hostDirection !== undefined);
+  const received = directed.filter(({ packet, hostDirection }) => {
+    return (hostDirection === "in") === best.isHere(sourceOf(packet));
   });
-  const isFarSide = received.length * 2 > told.length;
+  const isFarSide = received.length * 2 > directed.length;
   if (mac === undefined) return { port: best.port, isFarSide, foreign: [] };
   // A pod has one MAC: others do not speak from it, or this was not seen at the pod.
   const foreign = told.filter(({ packet }) => {
     return sourceMac(packet) === mac && !best.isHere(sourceOf(packet)) && best.isHere(destinationOf(packet));
   });
   if (foreign.length > told.length * (1 - MOST)) return undefined;
-  return { port: best.port, ownMac: mac, isFarSide, foreign: [] };
+  const routed = told.filter(({ packet }) => best.isHere(destinationOf(packet)));
+  const peerMac = macOf(routed, (a) => !best.isHere(a) && !addresses.isOnBridge(a));
+  return { port: best.port, ownMac: mac, peerMac, isFarSide, foreign: [] };
+}
+
+/** Do other pods of the node talk here as well, and are answered? Then it is their bridge, or behind it. */
+function hasOthers(
+  addresses: NodeAddresses,
+  told: readonly Seen[],
+  isHere: (address: IpWords) => boolean,
+): boolean {
+  const others = told.filter(({ packet }) => {
+    const isOthers = !isHere(sourceOf(packet)) && !isHere(destinationOf(packet));
+    return isOthers && packet.family !== 0 && !isOfLink(packet);
+  });
+  const talks = others.some(({ packet }) => addresses.podOf(sourceOf(packet)) !== undefined);
+  return talks && others.some(({ packet }) => addresses.podOf(destinationOf(packet)) !== undefined);
 }
 
 /** The MAC that most of these frames with such a source have. */

@@ -49,12 +49,11 @@ export class NodeAddresses {
 
   /** An end of the packet that has an address of the node's pods and is none of the given ones. */
   missingPod(packet: CapturedPacket): IpWords | undefined {
-    const { own } = this.#node.messages.topology ?? {};
     for (const each of packet.inner.length > 0 ? packet.inner : [packet]) {
       if (each.family === 0) continue;
       for (const address of [sourceOf(each), destinationOf(each)]) {
-        const isPods = own?.podCidrs.some((range) => contains(range, address)) ?? false;
-        if (isPods && !this.isOwn(address) && this.podOf(address) === undefined) return address;
+        if (this.isOnBridge(address) && !this.isOwn(address) && this.podOf(address) === undefined)
+          return address;
       }
     }
     return undefined;
@@ -77,6 +76,12 @@ export class NodeAddresses {
         return { who: `node ${name} (${formatIp(address)})`, node: name };
     }
     return undefined;
+  }
+
+  /** In the range that the node's own pods have. */
+  isOnBridge(address: IpWords): boolean {
+    const { own } = this.#node.messages.topology ?? {};
+    return own?.podCidrs.some((range) => contains(range, address)) ?? false;
   }
 
   isClusterPod(address: IpWords): boolean {

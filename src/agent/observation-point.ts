@@ -16,10 +16,13 @@ export interface Located {
   readonly way: Way;
 }
 
+const PORTED = [6, 17, 132]; // TCP, UDP, SCTP
+
 /** What was learned about an interface of the capture. */
 interface Point {
   readonly port: OfflinePort | undefined;
   readonly ownMac?: string | undefined;
+  readonly peerMac?: string | undefined;
   readonly isFarSide?: boolean | undefined;
   /** Its packets are of somebody whom the objects do not tell of at this node: who. */
   readonly foreign?: string | undefined;
@@ -58,6 +61,16 @@ export class ObservationPoints {
       if (isDue) changed.set(each.group, list);
     }
     for (const [group, list] of changed) this.#points.set(group, this.#pointFor(list));
+    if (this.#at === undefined) this.#leaveOneEach();
+  }
+
+  /** Where a pod's veth is in the capture, what else shows mostly this pod's packets is behind the bridge. */
+  #leaveOneEach(): void {
+    const veths = new Set([...this.#points.values()].filter((p) => p.isFarSide === true).map((p) => p.port));
+    for (const [group, point] of this.#points) {
+      const isSecond = point.port?.info.kind === "pod" && veths.has(point.port) && point.isFarSide !== true;
+      if (isSecond) this.#points.set(group, { port: undefined });
+    }
   }
 
   #pointFor(list: readonly Seen[]): Point {
@@ -117,6 +130,11 @@ export class ObservationPoints {
     this.#tell(notice);
   }
 
+  /** Are all interfaces known? Otherwise a packet may be seen several times on its way through the node. */
+  get areKnown(): boolean {
+    return [...this.#points.values()].every(({ port }) => port !== undefined);
+  }
+
   /** Why packets of this interface are not judged, if they are not. */
   foreignAt(group: string): string | undefined {
     return this.#points.get(group)?.foreign;
@@ -159,6 +177,35 @@ export class ObservationPoints {
     // A source that is not the station's: its MAC says whether it is a lie of the station's, or came from elsewhere.
     const own = this.#points.get(seen.group)?.ownMac;
     return seen.macs !== "none" && own !== undefined && own === sourceMac(packet) ? outward : inward;
+  }
+
+  /** Was the frame for another station, whose interface takes what is not its own (tcpdump makes it)? */
+  isForOther({ group, packet, macs }: Seen, { port, way }: Located): boolean {
+    const { ownMac, port: point } = this.#points.get(group) ?? {};
+    if (point === undefined || ownMac === undefined || macs !== "both" || isGroup(packet)) return false;
+    if (destinationMac(packet) === ownMac) return false;
+    if (port.info.kind === "uplink") return way === "in";
+    return port.info.kind === "pod" && way === "out" && !this.#isOf(port, packet);
+  }
+
+  /** What is wrong with the MAC addresses of a frame that the plane sent. */
+  macFaults({ group, packet, macs }: Seen, { port, way }: Located): string[] {
+    const { ownMac, peerMac, port: point } = this.#points.get(group) ?? {};
+    if (point === undefined || ownMac === undefined || macs !== "both" || way === "in" || isGroup(packet))
+      return [];
+    const [from, to] = [sourceMac(packet), destinationMac(packet)];
+    const who = port.info.kind === "pod" ? "the pod" : "the node";
+    if (port.info.kind === "uplink")
+      return from === ownMac ? [] : [`source MAC ${macText(from)}, ${who} has ${macText(ownMac)}`];
+    if (port.info.kind !== "pod") return [];
+    const faults = to === ownMac ? [] : [`destination MAC ${macText(to)}, ${who} has ${macText(ownMac)}`];
+    // A service's answer may come from an endpoint on the same bridge, and has its MAC then.
+    const hasPorts = packet.family !== 0 && packet.fragment === undefined && PORTED.includes(packet.proto);
+    const isRouted =
+      hasPorts && !this.addresses.isOnBridge(sourceOf(packet)) && !this.addresses.isService(packet, "source");
+    if (isRouted && peerMac !== undefined && from !== peerMac)
+      faults.push(`source MAC ${macText(from)}, the gateway has ${macText(peerMac)}`);
+    return faults;
   }
 
   #isForMacOf({ group, packet, macs }: Seen, own: IpWords): boolean {
@@ -206,4 +253,8 @@ export class ObservationPoints {
     const isOurs = addresses.isService(packet) || isGroup(packet) || packet.isArp;
     return isOurs || seen.macs !== "both" ? { port: uplink, way: "in" } : undefined;
   }
+}
+
+function macText(hex: string): string {
+  return (hex.match(/../g) ?? []).join(":");
 }

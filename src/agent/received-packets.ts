@@ -8,20 +8,22 @@ import * as conntrack from "../dataplane/table/conntrack.ts";
 import * as tuple from "../dataplane/tuple.ts";
 import * as ipv4 from "../wire/ipv4.ts";
 import * as tcp from "../wire/tcp.ts";
+import { completeChecksums, wrongChecksums } from "./captured-checksum.ts";
+import { type CapturedPacket, destinationOf, sourceOf } from "./captured-packet.ts";
+import { connectionOf, counterpartOf, rebind } from "./counterpart.ts";
 import {
-  type CapturedPacket,
-  completeChecksums,
-  destinationOf,
-  sourceOf,
-  withTuple,
-} from "./captured-packet.ts";
-import { connectionOf, counterpartOf, inputTuple, rebind } from "./counterpart.ts";
-import { differences, type Expected, ExpectedPackets } from "./expected-packets.ts";
+  differences,
+  type Expected,
+  ExpectedPackets,
+  hopDifferences,
+  isNeighborDiscovery,
+} from "./expected-packets.ts";
 import type { NodeAddresses } from "./node-addresses.ts";
 import { type OfflinePort, UPLINK_PORT } from "./offline-node.ts";
 import type { Outcome, ReplayPlane } from "./replay-plane.ts";
-import { isGroup } from "./seen-packet.ts";
+import { isGroup, isOfLink } from "./seen-packet.ts";
 import { type Whole, WholeDatagrams } from "./whole-datagrams.ts";
+import { withTuple } from "./with-tuple.ts";
 
 /** What is made of a packet that the plane sent, or of one that is not to be replayed. */
 export type Judgement = "as captured" | "differs" | "not compared";
@@ -30,6 +32,8 @@ export interface Judged extends Partial<Outcome> {
   readonly judgement: Judgement;
   readonly differences: readonly string[];
   readonly notes: readonly string[];
+  /** It tells somebody that a packet of his was dropped. */
+  readonly answersDrop?: boolean;
 }
 
 /** The first packet of a connection for which the plane drew an endpoint or a source port. */
@@ -69,11 +73,13 @@ export class ReceivedPackets {
     this.#sent = pair();
   }
 
-  /** Takes note of what became of a packet that was put in. */
-  sent(frame: CapturedPacket, port: OfflinePort, outcome: Outcome): void {
+  /** Takes note of what became of a packet that was put in. `isFirstSight`: it has passed nothing of the node before. */
+  sent(frame: CapturedPacket, port: OfflinePort, outcome: Outcome, isFirstSight = false): void {
     const outputs = this.#outputsOf(outcome);
-    for (const each of outputs) this.#expected.add(each);
+    const countsHops = isFirstSight && port.info.kind !== "host"; // the node's own stack may count it, or not
     const { input } = outcome;
+    const answersDrop = input?.verdict === "drop";
+    for (const each of outputs) this.#expected.add({ ...each, countsHops, answersDrop });
     if (input?.ctState !== "NEW" || !input.translated || input.verdict === "drop") return;
     const packet = frame.inner[0] ?? frame;
     this.#choices.push({ packet, frame, port, outputs, isSettled: false });
@@ -96,8 +102,14 @@ export class ReceivedPackets {
     return isPiece ? this.#peeked : [new WholeDatagrams(vxlanPort), new WholeDatagrams(0)];
   }
 
-  /** `packet` left by `port`, says the capture. */
-  judge(packet: CapturedPacket, port: OfflinePort): Judged {
+  /** `packet` left by `port`, says the capture; `faults` of its frame are known. */
+  judge(packet: CapturedPacket, port: OfflinePort, faults: readonly string[]): Judged {
+    const judged = this.#judge(packet, port);
+    if (faults.length === 0 || judged.judgement === "not compared") return judged;
+    return { ...judged, judgement: "differs", differences: [...judged.differences, ...faults] };
+  }
+
+  #judge(packet: CapturedPacket, port: OfflinePort): Judged {
     const wholes = wholesOf(this.#seen, packet);
     if (wholes.length === 0)
       return { ...AS_CAPTURED, notes: ["fragment, judged with the last of its datagram"] };
@@ -108,11 +120,23 @@ export class ReceivedPackets {
 
   #judgeWhole(whole: Whole, port: OfflinePort): Judged {
     const { packet } = whole;
-    if (this.#expected.take(packet, port.id) !== undefined) return AS_CAPTURED;
+    const found = this.#expected.take(packet, port.id);
+    const wrong = packet.end - packet.l3 > port.info.mtu ? [] : wrongChecksums(packet); // a superframe's may be anything
+    if (found !== undefined) {
+      const all = [...wrong, ...hopDifferences(packet, found)];
+      return { ...judged(all, []), ...(found.answersDrop && { answersDrop: true }) };
+    }
+    const other = this.#judgeOther(whole, port);
+    return wrong.length === 0 ? other : { ...other, judgement: "differs", differences: wrong };
+  }
+
+  #judgeOther(whole: Whole, port: OfflinePort): Judged {
+    const { packet } = whole;
     if (packet.family === 0 && !packet.isArp) return notCompared("neither IP nor ARP");
-    if (isGroup(packet) && !packet.isArp) return notCompared("to a group");
+    if (isGroup(packet) && !packet.isArp && !isNeighborDiscovery(packet)) return notCompared("to a group");
     if (packet.isArp) return this.#judgeArp(packet, port);
-    if (isDiscovery(packet)) return notCompared("neighbour discovery");
+    if (isNeighborDiscovery(packet)) return this.#judgeArp(packet, port);
+    if (isListenerOrRouter(packet) || isOfLink(packet)) return notCompared("of the link alone");
     if (this.#settle(packet, port) !== undefined) return AS_CAPTURED;
     const notes = this.#presume(packet) ? ["begins before the capture"] : [];
     return this.#judgeByCause(whole, port, notes);
@@ -137,11 +161,7 @@ export class ReceivedPackets {
         port.id === UPLINK_PORT ? "no connection of this node's has it" : "the pod's own address as source";
       return judged([`the plane does not send it: ${who}`], notes);
     }
-    const key = inputTuple(node, packet.key);
-    const causes =
-      pieces.length === 1
-        ? [cause]
-        : pieces.map((piece) => (key === undefined ? piece : withTuple(piece, key)));
+    const causes = pieces.length === 1 ? [cause] : pieces.map((piece) => pieceOf(cause, piece));
     const outcomes = causes.map((each) => this.#plane.putAsFrom(each, from));
     const outcome = { ...outcomes[outcomes.length - 1], outputs: outcomes.flatMap(({ outputs }) => outputs) };
     const sent = this.#outputsOf(outcome);
@@ -266,9 +286,17 @@ function whyDropped(packet: CapturedPacket, { input }: Outcome): string {
   return `${input?.dropText} (${input?.dropReason})${isUnasked ? ", nobody asked for it" : ""}`;
 }
 
-function isDiscovery(p: CapturedPacket): boolean {
+/** Of the datagram that caused another one: the part that one of its fragments has. */
+function pieceOf(cause: CapturedPacket, piece: CapturedPacket): CapturedPacket {
+  const part = withTuple(piece, cause.key);
+  const from = cause.l4 + (piece.fragment?.offset ?? 0);
+  part.data.set(cause.data.subarray(from, Math.min(from + piece.end - piece.l4, cause.end)), piece.l4);
+  return part;
+}
+
+function isListenerOrRouter(p: CapturedPacket): boolean {
   const type = (p.key[8] >>> 8) & 0xff;
-  return p.proto === ipv4.PROTO_ICMPV6 && type >= 130 && type <= 143;
+  return p.proto === ipv4.PROTO_ICMPV6 && ((type >= 130 && type <= 134) || type === 137 || type === 143);
 }
 
 function isSameDestination(a: CapturedPacket, b: CapturedPacket): boolean {

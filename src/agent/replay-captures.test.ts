@@ -149,6 +149,7 @@ t.test("at the uplink: the endpoint and source port that the capture shows are t
         dst: "192.168.50.100",
         srcPort: 30080,
         dstPort: 5000,
+        ttl: 63,
         flags: "S.",
         seq: 70,
         ack: 8,

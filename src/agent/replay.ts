@@ -4,12 +4,14 @@
  * among what it sends here, or else the packet that must have caused it is put in, and the two are compared. The clock
  * runs as it ran when they were captured.
  */
-import { type CapturedPacket, completeChecksums } from "./captured-packet.ts";
+import * as eth from "../wire/ethernet.ts";
+import { completeChecksums } from "./captured-checksum.ts";
+import { type CapturedPacket, sourceOf } from "./captured-packet.ts";
 import { ObservationPoints } from "./observation-point.ts";
 import type { OfflineNode, OfflinePort } from "./offline-node.ts";
 import { type Judgement, ReceivedPackets } from "./received-packets.ts";
 import { type Outcome, ReplayPlane } from "./replay-plane.ts";
-import { isGroup, type Seen, type Way } from "./seen-packet.ts";
+import { isGroup, isOfLink, type Seen, type Way } from "./seen-packet.ts";
 
 export interface ReplayFrame {
   /** An Ethernet frame. */
@@ -53,6 +55,8 @@ export interface Replayed {
   /** "in": put in as captured. "out": the plane sent it, and `input` is of the packet that caused it. */
   readonly way: Way;
   readonly judgement?: Judgement;
+  /** It tells somebody that a packet of his was dropped, as the plane does. */
+  readonly answersDrop?: boolean;
   readonly differences: readonly string[];
   readonly notes: readonly string[];
   readonly input: Outcome["input"];
@@ -206,10 +210,14 @@ class Replayer {
         ]);
       }
     }
-    const located = this.#points.locate(this.#seenOf(frame, packet));
+    const seen = this.#seenOf(frame, packet);
+    const located = this.#points.locate(seen);
     if (located === undefined) return skipped(frame, this.#plane.portOf(packet), ["not of this node"]);
     const { port, way } = located;
-    return way === "in" ? this.#in(frame, packet, port) : this.#out(frame, packet, port);
+    if (this.#points.isForOther(seen, located))
+      return skipped(frame, port, ["for another station's MAC address"]);
+    if (way === "in") return this.#in(frame, packet, port);
+    return this.#out(frame, packet, port, this.#points.macFaults(seen, located));
   }
 
   /** Of a packet that was seen outside of the pods. */
@@ -219,13 +227,20 @@ class Replayer {
 
   #in(frame: ReplayFrame, packet: CapturedPacket, port: OfflinePort): Replayed {
     const outcome = this.#plane.put(packet, port);
-    this.#received.sent(packet, port, outcome);
+    this.#received.sent(packet, port, outcome, this.#points.areKnown);
     const notes = outcome.isOneSided ? ["the other direction is not in the capture"] : [];
+    if (outcome.input?.verdict === "drop" && isNoise(packet, outcome.input.dropReason ?? ""))
+      return skipped(frame, port, [`of the link alone, nothing for the plane (${outcome.input.dropText})`]);
     return { ...base(frame, port), ...outcome, notes };
   }
 
-  #out(frame: ReplayFrame, packet: CapturedPacket, port: OfflinePort): Replayed {
-    return { ...base(frame, port), ...this.#received.judge(packet, port), way: "out" };
+  #out(
+    frame: ReplayFrame,
+    packet: CapturedPacket,
+    port: OfflinePort,
+    faults: readonly string[] = [],
+  ): Replayed {
+    return { ...base(frame, port), ...this.#received.judge(packet, port, faults), way: "out" };
   }
 
   /** In a capture of all interfaces, or one that was merged: has this very packet been put in? */
@@ -244,7 +259,15 @@ class Replayer {
   }
 
   #read({ data, originalLength }: ReplayFrame): CapturedPacket {
-    return this.#plane.read(new Uint8Array(data), originalLength); // a copy: slices of a Buffer are none
+    const packet = this.#plane.read(new Uint8Array(data), originalLength); // a copy: slices of a Buffer are none
+    const isTagged = packet.l3 > eth.HEADER_LEN && (packet.family !== 0 || packet.isArp);
+    // On a machine with VLANs the node's packets may be seen below its interface. A pod's own tags stay.
+    if (!isTagged || this.#points.addresses.podOf(sourceOf(packet)) !== undefined) return packet;
+    const bare = new Uint8Array(packet.data.length - packet.l3 + eth.HEADER_LEN);
+    bare.set(packet.data.subarray(0, eth.HEADER_LEN - 2));
+    bare.set(packet.data.subarray(packet.l3 - 2), eth.HEADER_LEN - 2);
+    const known = packet.known - (packet.data.length - bare.length);
+    return this.#plane.read(bare.subarray(0, known), bare.length);
   }
 
   #seenOf(frame: ReplayFrame, packet: CapturedPacket): Seen {
@@ -280,6 +303,14 @@ function cutNotes({ data, originalLength = 0 }: ReplayFrame, packet: CapturedPac
   if (originalLength <= data.length) return [];
   const headers = packet.isHeadless ? ", within its headers" : "";
   return [`cut in the capture (${data.length} of ${originalLength} bytes${headers})`];
+}
+
+/** What stations say to all of their link and no router carries on, and what is no IP; whatever is no lie. */
+function isNoise(packet: CapturedPacket, reason: string): boolean {
+  const isLinks =
+    isGroup(packet) || isOfLink(packet) || (packet.family === 0 && !packet.isArp && !packet.isHeadless);
+  if (packet.isArp && reason === "UNSUPPORTED_L3") return true; // an answer to the node: it asks nobody here
+  return isLinks && !/^(SPOOFED|MALFORMED|BAD)/.test(reason);
 }
 
 /** "eth0 default/web", or with the node in front; an uplink's name may go on with its interface. */

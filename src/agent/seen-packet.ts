@@ -25,3 +25,10 @@ export function destinationMac({ data }: CapturedPacket): string {
 export function isGroup({ view, data }: CapturedPacket): boolean {
   return data.length >= eth.HEADER_LEN && eth.isMulticast(eth.dstHi(view, 0));
 }
+
+/** From or to an address that no router carries on: of one link only. */
+export function isOfLink({ family, key }: CapturedPacket): boolean {
+  const isLinkLocal = (at: number): boolean =>
+    family === 6 ? key[at] >>> 22 === 0x3fa : key[at + 3] >>> 16 === 0xa9fe;
+  return family !== 0 && (isLinkLocal(0) || isLinkLocal(4));
+}

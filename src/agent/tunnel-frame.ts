@@ -8,7 +8,8 @@ import * as ipv6 from "../wire/ipv6.ts";
 import * as tcp from "../wire/tcp.ts";
 import * as udp from "../wire/udp.ts";
 import * as vxlan from "../wire/vxlan.ts";
-import { type CapturedPacket, completeChecksums, readPacket } from "./captured-packet.ts";
+import { completeChecksums } from "./captured-checksum.ts";
+import { type CapturedPacket, readPacket } from "./captured-packet.ts";
 import type { OfflineNode } from "./offline-node.ts";
 
 const SOURCE_PORT = 50_000 as L4Port; // any: the far node's hash

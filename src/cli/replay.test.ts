@@ -45,6 +45,8 @@ for (const [i, data] of [web, lost].entries()) {
 }
 writer.packet({ interfaceId: 0, timestampNs: 1_700_000_000_000_000_009n, data: web, direction: "out" });
 const answer = tcpFrame({
+  srcMac: "0a:58:00:00:00:02",
+  dstMac: "0a:58:00:00:00:01",
   src: "10.96.0.80",
   dst: "10.244.1.2",
   srcPort: 80,

@@ -57,7 +57,7 @@ export function register(program: Command): void {
 A capture of tcpdump or Wireshark, as Ethernet, -i any (SLL, SLL2), raw IP or BSD loopback, also cut by -s. What was
 sent into the plane is put in; what came out of it is compared with what the plane sends here: "as captured", or the
 difference. Where the capture shows which endpoint or source port a connection got, it gets the same here.
-Status 3: a packet is dropped, or differs.`,
+Status 3: a packet is dropped (and the capture does not show that its sender was told), or differs.`,
     )
     .action(async (capture: string, options: Options, command: Command) => run(capture, options, command));
 }
@@ -235,20 +235,29 @@ class Tally {
     return [...this.#verdicts.keys()].every((word) => word === "not compared");
   }
 
-  /** Something would not arrive, or came that the plane does not send. */
-  hasNo = false;
+  #differs = 0;
+  #dropped = 0;
+  #answered = 0;
+
+  /** Something would not arrive, or came that the plane does not send. A drop whose answer was seen is as captured. */
+  get hasNo(): boolean {
+    return this.#differs > 0 || this.#dropped > this.#answered;
+  }
 
   add(replayed: Replayed): void {
     const { input } = replayed;
     const word = verdict(replayed);
     const text = word === "drop" ? `drop (${input?.dropText})` : word;
-    if (word === "drop" || word === "differs") this.hasNo = true;
+    if (word === "differs") this.#differs++;
+    if (word === "drop") this.#dropped++;
+    if (replayed.answersDrop && word === "as captured") this.#answered++;
     this.#verdicts.set(text, (this.#verdicts.get(text) ?? 0) + 1);
   }
 
   text(): string {
     const counts = [...this.#verdicts].map(([text, count]) => `${count} ${text}`);
     const total = [...this.#verdicts.values()].reduce((sum, count) => sum + count, 0);
-    return `${total} packets replayed${counts.length === 0 ? "" : `: ${counts.join(", ")}`}`;
+    const answered = this.#answered === 0 ? "" : `; ${this.#answered} answers to drops as captured`;
+    return `${total} packets replayed${counts.length === 0 ? "" : `: ${counts.join(", ")}`}${answered}`;
   }
 }
