@@ -161,11 +161,52 @@ t.test("kubectl's habits", { skip }, async (t) => {
     t.match(await lab.podwire(["delete", "svc", "x", "--ignore-not-found=true"]), { status: 0, stdout: "" });
   });
 
+  t.test("label, wait, rollout, logs with times", async (t) => {
+    await lab.output(["wait", "deploy/talk", "--for=condition=Available", "--timeout=30s"]);
+    t.equal(
+      await lab.output(["wait", `pod/${name}`, "--for=condition=Ready"]),
+      `pod/${name} condition met\n`,
+    );
+    t.match(await lab.podwire(["wait", `pod/${name}`, "--for=delete", "--timeout=300ms"]), {
+      status: 1,
+      stdout: "",
+      stderr: `error: timed out waiting for the condition on pods/${name}\n`,
+    });
+    t.equal(await lab.output(["label", "svc", "talk", "a=b"]), "service/talk labeled\n");
+    t.match(await lab.podwire(["label", "svc", "talk", "a=c"]), {
+      status: 1,
+      stderr: "error: 'a' already has a value (b), and --overwrite is false\n",
+    });
+    t.equal(await lab.output(["label", "svc/talk", "a-"]), "service/talk unlabeled\n");
+    t.equal(await lab.output(["annotate", "svc/talk", "x=y z"]), "service/talk annotated\n");
+    const stamped = await lab.output(["logs", name, "--timestamps", "--since=1s"]);
+    t.match(stamped, /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z line \d+\n){3,8}$/);
+    const age = Date.now() - Date.parse(stamped.slice(0, 24));
+    t.ok(age > 0 && age < 3000, `${age} ms ago`);
+    t.match(await lab.podwire(["logs", name, "-p"]), {
+      status: 1,
+      stderr: `Error from server (BadRequest): previous terminated container "main" in pod "${name}" not found\n`,
+    });
+    await lab.apply({
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "again" },
+      spec: {
+        containers: [{ name: "main", image: "shell", command: ["bash", "-c", "echo run $$; sleep 0.5"] }],
+      },
+    });
+    await until("a second start", async () => (await lab.podwire(["logs", "again", "-p"])).status === 0);
+    const [last, before] = [await lab.output(["logs", "again"]), await lab.output(["logs", "again", "-p"])];
+    t.match([last, before], [/^run \d+\n$/, /^run \d+\n$/]);
+    t.not(last, before);
+    await lab.output(["delete", "pod", "again", "--now"]);
+  });
+
   t.test("logs -f ends with its pod", async (t) => {
     t.match(await lab.output(["logs", name, "--tail", "2"]), /^line \d+\nline \d+\n$/);
     t.match(
       await lab.output(["logs", "-l", "app=talk", "--prefix"]),
-      new RegExp(`^\\[pod/${name}/main\\] line 1$`, "m"),
+      new RegExp(`^\\[pod/${name}/main\\] line \\d+$`, "m"),
     );
     const following = lab.podwire(["logs", "-f", name, "--tail", "0"], { timeoutMs: 30_000 });
     await new Promise((resolve) => setTimeout(resolve, 1500));
@@ -173,5 +214,16 @@ t.test("kubectl's habits", { skip }, async (t) => {
     const { status, stdout } = await following;
     t.equal(status, 0);
     t.match(stdout, /^line \d+\nline \d+\n/);
+  });
+
+  t.test("rollout", async (t) => {
+    const pods = () => lab.output(["get", "pods", "-o", "name"]);
+    const before = await pods();
+    t.equal(await lab.output(["rollout", "restart", "deploy/talk"]), "deployment.apps/talk restarted\n");
+    t.match(
+      await lab.output(["rollout", "status", "deploy/talk", "--timeout=40s"], { timeoutMs: 50_000 }),
+      /^Waiting for deployment "talk" rollout to finish: .*\n(?:.*\n)*deployment "talk" successfully rolled out\n$/,
+    );
+    t.not(await pods(), before);
   });
 });

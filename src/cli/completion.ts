@@ -104,6 +104,8 @@ async function optionValue(option: string | undefined): Promise<string[] | undef
     case "--config":
     case "-w":
       return [":files"];
+    case "--for":
+      return ["delete", "condition=Ready", "condition=Available", "condition=Complete", "jsonpath="];
     case "--dry-run":
       return ["client", "server", "none"];
     default:
@@ -121,8 +123,15 @@ async function argument(verb: string, words: string[]): Promise<string[]> {
     case "get":
     case "describe":
     case "scale":
+    case "label":
+    case "annotate":
+    case "wait":
     case "delete":
       return words.length === 0 ? KIND_WORDS : namesOf(words[0]);
+    case "rollout":
+      if (words.length < 2)
+        return words.length === 0 ? subcommands(verb) : ["deployment", "daemonset", "statefulset"];
+      return namesOf(words[1]);
     case "show":
       return words.length === 0 ? [...SHOW_TABLES] : [];
     case "completion":

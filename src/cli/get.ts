@@ -9,12 +9,13 @@ import { withDerivedEndpoints } from "./get/endpoints.ts";
 import { parsePath, valueText } from "./get/jsonpath.ts";
 import { nameOf, type Printer, printerOf } from "./get/output.ts";
 import { fieldMatcher, labelMatcher, type Matcher } from "./get/selector.ts";
-import { watchObjects } from "./get/watch.ts";
+import { changesOf } from "./get/watch.ts";
 import { collect } from "./manifests.ts";
 import { columnsFor } from "./object-columns.ts";
 import { type RunningLab, runningLab } from "./running-lab.ts";
 import { type Column, formatTable } from "./table.ts";
 import { manifestTargets, type Target, wordTargets } from "./targets.ts";
+import type { WatchChange, WatchType } from "./watch-objects.ts";
 import { listObjects } from "./workload.ts";
 
 interface Flags {
@@ -71,8 +72,11 @@ export function register(program: Command): void {
         fits: [labelMatcher(flags.selector), fieldMatcher(flags.fieldSelector)],
         printer: printerOf(output, flags.headers),
         wide: output === "wide",
+        widths: new Map(),
       };
       if (flags.sortBy !== undefined) parsePath(flags.sortBy);
+      if (flags.outputWatchEvents === true && flags.watch !== true && flags.watchOnly !== true)
+        throw usageError("get: --output-watch-events option can only be used with --watch or --watch-only");
       const isNamed = request.targets.some((target) => target.names.length > 0);
       if (flags.allNamespaces === true && isNamed)
         throw usageError("get: a name belongs to one namespace: -n, not -A");
@@ -90,6 +94,8 @@ interface Request {
   fits: Matcher[];
   printer: Printer | undefined;
   wide: boolean;
+  /** Kind → widths of its columns so far: what changes stands below what was. */
+  widths: Map<string, number[]>;
 }
 
 interface Found {
@@ -118,11 +124,10 @@ async function get(lab: RunningLab, request: Request): Promise<void> {
   const single = targets.length === 1 && targets[0].names.length === 1;
   const isWatching = flags.watch === true || flags.watchOnly === true;
   if (flags.watchOnly !== true) {
-    if (printer !== undefined)
-      await printer(
-        found.flatMap((list) => list.items),
-        single,
-      );
+    const items = found.flatMap((list) => list.items);
+    if (printer !== undefined && flags.outputWatchEvents === true)
+      for (const object of items) await printer([{ type: "ADDED", object } as object as KubeObject], true);
+    else if (printer !== undefined) await printer(items, single);
     else if (missing.length === 0 || found.some((list) => list.items.length > 0))
       await printTables(found, request);
   }
@@ -196,9 +201,9 @@ async function printTables(found: Found[], request: Request): Promise<void> {
   }
   const isMixed = new Set(request.targets.map(({ word }) => kindFromWord(word)?.kind ?? word)).size > 1;
   for (const [i, { kind, namespaced, items }] of some.entries()) {
-    const columns = tableColumns(kind, namespaced, request, isMixed);
+    const columns = tableColumns(kind, namespaced, request, isMixed, "ADDED");
     if (i > 0) await print("\n");
-    await printLines(columns, items, wide, flags.headers);
+    await printLines(columns, items, wide, flags.headers, widthsOf(request, kind));
   }
 }
 
@@ -207,6 +212,7 @@ function tableColumns(
   namespaced: boolean,
   request: Request,
   prefixed: boolean,
+  type: WatchType,
 ): Column<KubeObject>[] {
   const { flags, namespace } = request;
   const columns = columnsFor(kind, Date.now());
@@ -217,7 +223,14 @@ function tableColumns(
   }
   if (flags.showLabels === true) columns.push({ header: "LABELS", value: labelText });
   if (namespaced && namespace === undefined) columns.unshift(NAMESPACE);
+  if (flags.outputWatchEvents === true) columns.unshift({ header: "EVENT", value: () => type });
   return columns;
+}
+
+function widthsOf({ widths }: Request, kind: string): number[] {
+  const known = widths.get(kind) ?? [];
+  widths.set(kind, known);
+  return known;
 }
 
 const NAMESPACE: Column<KubeObject> = { header: "NAMESPACE", value: (o) => o.metadata.namespace };
@@ -232,30 +245,41 @@ async function printLines(
   items: KubeObject[],
   wide: boolean,
   headers: boolean,
+  widths: number[],
 ): Promise<void> {
-  const lines = formatTable(columns, items, wide).split("\n");
+  const lines = formatTable(columns, items, wide, widths).split("\n");
   await print((headers ? lines : lines.slice(1)).join("\n"));
 }
 
 /** Without end: Ctrl-C ends it, as it ends kubectl's. */
 async function watch(lab: RunningLab, request: Request, first: Found[]): Promise<void> {
-  const { flags, printer, wide } = request;
-  const kinds = new Map(first.map((list) => [list.kind, list.namespaced]));
-  if (kinds.size > 1) throw usageError("get -w: one kind at a time");
+  const { flags, printer, wide, targets, namespace, fits } = request;
+  const namespaced = new Map(first.map((list) => [list.kind, list.namespaced]));
+  const headed = new Set(
+    first.filter(({ items }) => flags.watchOnly !== true && items.length > 0).map(({ kind }) => kind),
+  );
+  const show = async ({ type, object }: WatchChange): Promise<void> => {
+    if (printer !== undefined)
+      return printer(
+        [flags.outputWatchEvents === true ? ({ type, object } as object as KubeObject) : object],
+        true,
+      );
+    const { kind } = object;
+    const columns = tableColumns(kind, namespaced.get(kind) ?? true, request, namespaced.size > 1, type);
+    await printLines(columns, [object], wide, flags.headers && !headed.has(kind), widthsOf(request, kind));
+    headed.add(kind);
+  };
+  const matches = (object: KubeObject): boolean =>
+    targets.some(({ word, names, namespace: own }) => {
+      const { name, namespace: where } = object.metadata;
+      const isHere = where === undefined || (own ?? namespace ?? where) === where;
+      const isNamed = names.length === 0 || names.includes(name);
+      return kindFromWord(word)?.kind === object.kind && isHere && isNamed;
+    }) && fits.every((test) => test(object));
   const lenient = { ...request, flags: { ...flags, ignoreNotFound: true } };
   const list = async (): Promise<KubeObject[]> =>
-    (await ask(lab, lenient)).found.flatMap((found) => found.items);
-  let headers =
-    flags.headers && (flags.watchOnly === true || first.every((found) => found.items.length === 0));
-  await watchObjects(
-    first.flatMap((found) => found.items),
-    list,
-    async (type, object) => {
-      if (printer !== undefined) return printer([object], true);
-      const columns = tableColumns(object.kind, kinds.get(object.kind) ?? true, request, false);
-      if (flags.outputWatchEvents === true) columns.unshift({ header: "EVENT", value: () => type });
-      await printLines(columns, [object], wide, headers);
-      headers = false;
-    },
-  );
+    (await ask(lab, lenient)).found.flatMap(({ items }) => items);
+  const listed = first.flatMap(({ items }) => items);
+  for await (const change of changesOf(lab, [...namespaced.keys()], { listed, list, matches }))
+    await show(change);
 }

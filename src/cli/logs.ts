@@ -2,11 +2,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import type { Pod } from "../control/objects.ts";
+import type { LogTimes } from "../lab/log-index.ts";
 import { labPaths } from "../lab/state-dir.ts";
 import { callStream } from "./client.ts";
 import { globals } from "./context.ts";
+import { durationMs } from "./duration.ts";
 import { CliError, usageError } from "./errors.ts";
 import { labelMatcher } from "./get/selector.ts";
+import { LogOutput, type LogSource } from "./log-output.ts";
 import { type RunningLab, runningLab } from "./running-lab.ts";
 import { findPod, listObjects } from "./workload.ts";
 
@@ -14,7 +17,7 @@ interface Flags {
   namespace: string;
   container?: string;
   follow?: boolean;
-  tail: string;
+  tail?: string;
   limitBytes?: string;
   allContainers?: boolean;
   selector?: string;
@@ -25,65 +28,77 @@ interface Flags {
   previous?: boolean;
 }
 
-interface Source {
+interface Source extends LogSource {
   pod: Pod;
   container: string;
-  prefix: string;
   /** Bytes that were read. */
   read: number;
-  /** What stands after the last line end. */
-  rest: string;
 }
 
 const INTERVAL_MS = 200;
+/** Lines of each pod, where labels choose them. */
+const SELECTED_TAIL = 10;
 
 export function register(program: Command): void {
   program
     .command("logs [workload]")
-    .description("what a pod's containers printed, of all its starts")
-    .usage("POD | KIND/NAME | -l LABELS [-n NAMESPACE] [-c CONTAINER] [-f] [--tail N]")
+    .description("what a pod's containers printed since they were started last")
+    .usage(
+      "POD | KIND/NAME | -l LABELS [-n NAMESPACE] [-c CONTAINER] [-f] [-p] [--tail N] [--since DURATION]",
+    )
     .option("-n, --namespace <namespace>", "namespace of the pod", "default")
     .option("-c, --container <container>", "default: the first")
     .option("--all-containers", "of all containers")
     .option("-l, --selector <labels>", "of all pods with these labels")
     .option("-f, --follow", "go on with what they print, until the pods are gone")
-    .option("--tail <lines>", "only so many lines of what is there (-1: all)", "-1")
+    .option("-p, --previous", "what they printed when they were started the time before")
+    .option("--tail <lines>", "only so many lines of what is there (-1: all; default -1, with -l 10)")
+    .option("--since <duration>", "only what came in the last 30s, 5m, 1h")
+    .option("--since-time <time>", "only what came since 2026-01-01T10:00:00Z")
+    .option("--timestamps", "each line with the time when it came")
     .option("--limit-bytes <bytes>", "no more than so many bytes")
     .option("--prefix", "each line with its pod and container")
-    .addOption(program.createOption("--since <duration>").hideHelp())
-    .addOption(program.createOption("--since-time <time>").hideHelp())
-    .addOption(program.createOption("--timestamps").hideHelp())
-    .addOption(program.createOption("-p, --previous").hideHelp())
     .addHelpText(
       "after",
-      "\nExamples:\n  podwire logs -f web-1\n  podwire logs deploy/web --tail 10\n  podwire logs -l app=web --prefix",
+      "\nExamples:\n  podwire logs -f web-1\n  podwire logs deploy/web --tail 10 --timestamps" +
+        "\n  podwire logs -l app=web --prefix --since 1m",
     )
     .action(async (workload: string | undefined, flags: Flags, command: Command) => {
-      check(workload, flags);
+      const sinceMs = check(workload, flags);
       const lab = runningLab(globals(command));
       const sources = await sourcesOf(lab, workload, flags);
-      const out = new Output(flags);
-      for (const source of sources) await out.first(source, await readFrom(lab, source));
+      const tail = Number(flags.tail ?? (flags.selector === undefined ? -1 : SELECTED_TAIL));
+      const limit = flags.limitBytes === undefined ? Number.POSITIVE_INFINITY : Number(flags.limitBytes);
+      const out = new LogOutput({ tail, limit, sinceMs, timestamps: flags.timestamps === true });
+      for (const source of sources) await first(lab, source, out, flags.previous === true);
       if (flags.follow === true) await follow(lab, sources, out);
     });
 }
 
-function check(workload: string | undefined, flags: Flags): void {
-  for (const [option, given] of [
-    ["--since", flags.since],
-    ["--since-time", flags.sinceTime],
-    ["--timestamps", flags.timestamps],
-  ] as const) {
-    if (given !== undefined)
-      throw usageError(`logs ${option}: a lab keeps no time with what programs print: use --tail`);
-  }
-  if (flags.previous === true)
-    throw usageError("logs --previous: a container's starts share one log: leave it out");
+/** From when on lines are wanted, ms since 1970. */
+function check(workload: string | undefined, flags: Flags): number {
+  const { since, sinceTime, tail = "-1", limitBytes, previous, follow } = flags;
   if ((workload === undefined) === (flags.selector === undefined))
     throw usageError("logs: of which pod? podwire logs POD, or podwire logs -l LABELS");
-  if (!/^(-1|\d+)$/.test(flags.tail)) throw usageError(`--tail ${flags.tail}: use a number of lines, or -1`);
-  if (flags.limitBytes !== undefined && !/^[1-9]\d*$/.test(flags.limitBytes))
-    throw usageError(`--limit-bytes ${flags.limitBytes}: use a number above 0`);
+  if (!/^(-1|\d+)$/.test(tail)) throw usageError(`--tail ${tail}: use a number of lines, or -1`);
+  if (limitBytes !== undefined && !/^[1-9]\d*$/.test(limitBytes))
+    throw usageError(`--limit-bytes ${limitBytes}: use a number above 0`);
+  if (since !== undefined && sinceTime !== undefined)
+    throw usageError("logs: at most one of --since-time and --since may be specified");
+  if (previous === true && follow === true)
+    throw usageError("logs: what a container printed before does not go on: either -p or -f");
+  if (since !== undefined) {
+    const ms = durationMs("--since", since);
+    if (ms <= 0) throw usageError(`--since ${since}: must be greater than 0`);
+    return Date.now() - ms;
+  }
+  if (sinceTime === undefined) return 0;
+  const at = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(sinceTime)
+    ? Date.parse(sinceTime)
+    : Number.NaN;
+  if (Number.isNaN(at))
+    throw usageError(`--since-time ${sinceTime}: use a time such as 2026-01-01T10:00:00Z`);
+  return at;
 }
 
 async function sourcesOf(lab: RunningLab, workload: string | undefined, flags: Flags): Promise<Source[]> {
@@ -98,7 +113,7 @@ async function sourcesOf(lab: RunningLab, workload: string | undefined, flags: F
     const chosen = flags.allContainers === true ? containers : [container ?? containers[0]];
     return chosen.map((name) => {
       const prefix = flags.prefix === true ? `[pod/${pod.metadata.name}/${name}] ` : "";
-      return { pod, container: name, prefix, read: 0, rest: "" };
+      return { pod, container: name, prefix, read: 0, rest: Buffer.alloc(0) };
     });
   });
 }
@@ -110,65 +125,52 @@ async function podsOf(lab: RunningLab, workload: string | undefined, flags: Flag
   return pods.filter(fits);
 }
 
+function queryOf({ pod, container, read }: Source): URLSearchParams {
+  const { namespace = "default", name } = pod.metadata;
+  return new URLSearchParams({ namespace, pod: name, container, offset: String(read) });
+}
+
 /** What was printed since the last time; a log that began anew is read from its start. */
-async function readFrom(lab: RunningLab, source: Source): Promise<string> {
-  const { namespace = "default", name } = source.pod.metadata;
-  const query = new URLSearchParams({
-    namespace,
-    pod: name,
-    container: source.container,
-    offset: String(source.read),
-  });
-  const stream = await callStream(labPaths(lab.name).socket, `lab ${lab.name}`, { path: `/logs?${query}` });
+async function readFrom(lab: RunningLab, source: Source): Promise<Buffer> {
+  const path = `/logs?${queryOf(source)}`;
+  const stream = await callStream(labPaths(lab.name).socket, `lab ${lab.name}`, { path });
   const chunks: Buffer[] = [];
   for await (const chunk of stream as AsyncIterable<Buffer>) chunks.push(chunk);
   const bytes = Buffer.concat(chunks);
   source.read += bytes.length;
-  return bytes.toString("utf8");
+  return bytes;
+}
+
+function timesOf(lab: RunningLab, source: Source): Promise<LogTimes> {
+  return lab.call<LogTimes>({ path: `/log-times?${queryOf(source)}` });
+}
+
+/** The last start's part of the log, or that of the one before. */
+async function first(lab: RunningLab, source: Source, out: LogOutput, previous: boolean): Promise<void> {
+  const log = await timesOf(lab, source);
+  const bytes = await readFrom(lab, source);
+  const begin = log.starts.at(previous ? -2 : -1);
+  if (previous && begin === undefined) {
+    const what = `previous terminated container "${source.container}" in pod "${source.pod.metadata.name}" not found`;
+    throw new CliError(`Error from server (BadRequest): ${what}`);
+  }
+  const end = previous ? log.starts.at(-1) : bytes.length;
+  await out.first(source, bytes.subarray(begin ?? 0, end), begin ?? 0, log.times);
 }
 
 /** Until every pod is gone. What a pod printed last is read after it was seen to be gone. */
-async function follow(lab: RunningLab, sources: Source[], out: Output): Promise<void> {
+async function follow(lab: RunningLab, sources: Source[], out: LogOutput): Promise<void> {
   let left = sources;
   while (left.length > 0 && !out.full) {
     await sleep(INTERVAL_MS);
     const pods = new Set((await listObjects(lab, "pods")).items.map((pod) => pod.metadata.uid));
-    for (const source of left) await out.more(source, await readFrom(lab, source));
+    for (const source of left) {
+      const from = source.read;
+      const bytes = await readFrom(lab, source);
+      if (bytes.length === 0) continue;
+      const times = out.wantsTimes ? (await timesOf(lab, source)).times : [];
+      await out.more(source, bytes, from, times);
+    }
     left = left.filter((source) => pods.has(source.pod.metadata.uid));
-  }
-}
-
-/** Writes text as it comes; with a prefix whole lines only. */
-class Output {
-  readonly #tail: number;
-  #left: number;
-
-  constructor(flags: Flags) {
-    this.#tail = Number(flags.tail);
-    this.#left = flags.limitBytes === undefined ? Number.POSITIVE_INFINITY : Number(flags.limitBytes);
-  }
-
-  get full(): boolean {
-    return this.#left <= 0;
-  }
-
-  async first(source: Source, text: string): Promise<void> {
-    if (this.#tail < 0) return this.more(source, text);
-    const lines = text.split(/(?<=\n)/);
-    await this.more(source, this.#tail === 0 ? "" : lines.slice(-this.#tail).join(""));
-  }
-
-  async more(source: Source, text: string): Promise<void> {
-    if (source.prefix === "") return this.#write(text);
-    const lines = (source.rest + text).split("\n");
-    source.rest = lines.pop() ?? "";
-    await this.#write(lines.map((line) => `${source.prefix}${line}\n`).join(""));
-  }
-
-  async #write(text: string): Promise<void> {
-    if (text === "" || this.full) return;
-    const bytes = Buffer.from(text).subarray(0, Math.min(this.#left, Number.MAX_SAFE_INTEGER));
-    this.#left -= bytes.length;
-    await new Promise((resolve) => process.stdout.write(bytes, resolve));
   }
 }

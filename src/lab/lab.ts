@@ -15,6 +15,7 @@ import {
   readyColumn,
   restartsOf,
 } from "./lab-status.ts";
+import type { LogTimes } from "./log-index.ts";
 import { KernelNode, type NodeAgent, PodwireAgent } from "./node-agent.ts";
 import { type PodHost, PodRunner } from "./pod-runner.ts";
 import { iso } from "./pod-status.ts";
@@ -180,6 +181,13 @@ export class Lab implements PodHost {
   containerLog(namespace: string, pod: string, container: string, offset = 0): Buffer {
     const bytes = readFileSync(`${this.paths.pods}/${namespace}_${pod}/${container}.log`);
     return bytes.subarray(offset > bytes.length ? 0 : offset);
+  }
+
+  /** When it came. A pod that is gone has nothing to tell. */
+  logTimes(namespace = "default", pod = "", container = ""): LogTimes {
+    const found = this.cluster.get("Pod", `${namespace}/${pod}`) as Pod | undefined;
+    const runner = found === undefined ? undefined : this.runners.get(runnerKey(found));
+    return runner?.logTimes(container) ?? { starts: [], times: [] };
   }
 
   private changed({ type, object }: Change): void {

@@ -30,6 +30,8 @@ export interface ProcessSpec {
   pidFile: string;
   restart: "Always" | "OnFailure" | "Never";
   backoff: Backoff;
+  /** Before each start, when its log is there. */
+  beforeStart?: () => void;
   /** The program says when it is ready by a line on file descriptor 3; otherwise running is ready. */
   announces?: boolean;
 }
@@ -140,6 +142,7 @@ export class ManagedProcess {
     this.startedAtMs = Date.now();
     mkdirSync(dirname(spec.logFile), { recursive: true });
     const log = openSync(spec.logFile, "a");
+    spec.beforeStart?.();
     const child = spawn(spec.argv[0], spec.argv.slice(1), {
       detached: true,
       env: spec.env,

@@ -4,6 +4,7 @@ import type { Container, Pod } from "../control/objects.ts";
 import { tryCommand } from "./command.ts";
 import { oneLine } from "./errors.ts";
 import { kernelPodBatch, type PodWiring, podBatch } from "./ip-batch.ts";
+import { LogIndex, type LogTimes } from "./log-index.ts";
 import { KUBELET_BACKOFF, ManagedProcess, type ProcessSpec } from "./managed-process.ts";
 import * as names from "./names.ts";
 import {
@@ -56,6 +57,8 @@ export class PodRunner {
   private readonly startedAtMs = Date.now();
   private containers: RunningContainer[] = [];
   private readonly events: PodEvents;
+  /** Container → when its log grew. */
+  private readonly logs = new Map<string, LogIndex>();
   private failure: string | undefined;
   private stopping: Promise<void> | undefined;
   private announced = "";
@@ -122,6 +125,7 @@ export class PodRunner {
   }
 
   async remove(): Promise<void> {
+    for (const log of this.logs.values()) log.close();
     await rm(this.stateDir(), { recursive: true, force: true });
     if (this.pod.spec.hostNetwork === true) return;
     for (const pid of await processesIn(this.netns)) {
@@ -132,6 +136,10 @@ export class PodRunner {
       }
     }
     await deleteNamespaces([this.netns]);
+  }
+
+  logTimes(container: string): LogTimes {
+    return this.logs.get(container)?.times() ?? { starts: [], times: [] };
   }
 
   /** What runs, for `lab status`. */
@@ -207,6 +215,8 @@ export class PodRunner {
     }
     if (argv === undefined) return running;
     const base = `${this.stateDir()}/${container.name}`;
+    const log = new LogIndex(`${base}.log`);
+    this.logs.set(container.name, log);
     const spec: ProcessSpec = {
       argv: inNamespace(this.netns, argv),
       env,
@@ -216,8 +226,10 @@ export class PodRunner {
       restart: (pod.spec.restartPolicy ?? "Always") as ProcessSpec["restart"],
       backoff: KUBELET_BACKOFF,
       announces: isEcho(container),
+      beforeStart: () => log.begins(),
     };
     running.process = new ManagedProcess(spec, (process) => {
+      if (process.adopted && process.phase === "running") log.resume();
       if (this.stopping === undefined) this.events.processChanged(this.pod, container, process);
       if (process.phase === "running") {
         if (process.announced) running.readiness?.start(process.adopted && this.wasReady(container));

@@ -3,12 +3,15 @@
 //   GET  /status                        LabStatus
 //   GET  /topology                      the plan
 //   GET  /objects/KIND[?namespace&name] {"kind","namespaced","items"}; without namespace all of them
-//   GET  /watch?node=NAME               JSON lines: {"type":"ADDED"|"MODIFIED"|"DELETED","object"}, {"type":"BOOKMARK"}
+//   GET  /watch?node=NAME[&kinds=A,B]   JSON lines: {"type":"ADDED"|"MODIFIED"|"DELETED","object"}, {"type":"BOOKMARK"}
 //   GET  /logs?namespace&pod&container[&offset]  text, from that byte on
+//   GET  /log-times?namespace&pod&container  {"starts":[byte],"times":[[byte,ms]]}
 //   POST /apply    {"manifests":[{"file","text"}],"namespace"?,"create"?} {"items":[Outcome],"notes":[line]}
 //   POST /delete   {"manifests":[…]} or {"kind","namespace","names":[…]}  {"items":[Outcome],"notes":[line]}
 //                  both: "dryRun": everything but storing
 //   POST /scale    {"kind","name","namespace","replicas","current"?}      {"object"}
+//   POST /metadata {"kind","name","namespace","field","set","remove","overwrite"?,"dryRun"?}  {"before","object"}
+//   POST /restart  {"kind","name","namespace"}                           {"object"}
 //   POST /repair   {"made":[namespaces that had to be made again]}
 //   POST /down     {"graceMs"}
 //
@@ -24,6 +27,7 @@ import { PassedOver } from "../control/passed-over.ts";
 import { LabError, messageOf } from "./errors.ts";
 import type { Lab } from "./lab.ts";
 import { type ScaleBody, scale } from "./scale.ts";
+import { type MetadataBody, restart, setMetadata } from "./set-metadata.ts";
 
 /** Kinds that a node's agent is told of, in the order in which they are best read. */
 const WATCHED = ["Namespace", "Node", "ServiceCIDR", "Service", "EndpointSlice", "NetworkPolicy", "Pod"];
@@ -40,11 +44,12 @@ export function serveLab(
   socketPath: string,
   onDown: (graceMs: number) => Promise<void>,
 ): Promise<LabServer> {
-  const watchers = new Set<ServerResponse>();
+  const watchers: Watchers = new Map();
   lab.cluster.onChange((change) => {
-    if (watchers.size === 0 || !WATCHED.includes(change.object.kind)) return;
-    const line = `${JSON.stringify(change)}\n`;
-    for (const watcher of watchers) {
+    let line = "";
+    for (const [watcher, kinds] of watchers) {
+      if (!kinds.includes(change.object.kind)) continue;
+      line ||= `${JSON.stringify(change)}\n`;
       // One that does not read is cut off: it comes back, and begins with a list of what is then.
       if (watcher.writableLength > WATCH_BACKLOG_BYTES) watcher.destroy();
       else watcher.write(line);
@@ -69,9 +74,12 @@ export function serveLab(
   });
 }
 
+/** Who listens, and to which kinds. */
+type Watchers = Map<ServerResponse, readonly string[]>;
+
 async function route(
   lab: Lab,
-  watchers: Set<ServerResponse>,
+  watchers: Watchers,
   onDown: (graceMs: number) => Promise<void>,
   request: IncomingMessage,
   response: ServerResponse,
@@ -91,7 +99,7 @@ async function route(
         objects(lab, decodeURIComponent(path.slice(9)), query("namespace"), query("name")),
       );
     case "GET /watch":
-      return watch(lab, watchers, response);
+      return watch(lab, watchers, response, query("kinds"));
     case "GET /logs":
       return logs(
         lab,
@@ -101,12 +109,18 @@ async function route(
         query("container") ?? "",
         Number(query("offset") ?? 0),
       );
+    case "GET /log-times":
+      return answer(response, lab.logTimes(query("namespace"), query("pod"), query("container")));
     case "POST /apply":
       return answer(response, apply(lab, (await readJsonBody(request)) as ManifestBody));
     case "POST /delete":
       return answer(response, remove(lab, (await readJsonBody(request)) as DeleteBody));
     case "POST /scale":
       return answer(response, { object: scale(lab.cluster, (await readJsonBody(request)) as ScaleBody) });
+    case "POST /metadata":
+      return answer(response, setMetadata(lab.cluster, (await readJsonBody(request)) as MetadataBody));
+    case "POST /restart":
+      return answer(response, { object: restart(lab.cluster, (await readJsonBody(request)) as ScaleBody) });
     case "POST /repair": {
       const body = (await readJsonBody(request)) as { made?: string[] };
       await lab.repair(body.made ?? []);
@@ -194,15 +208,16 @@ function byNamespaceAndName(a: Named, b: Named): number {
   return x < y ? -1 : x > y ? 1 : 0;
 }
 
-function watch(lab: Lab, watchers: Set<ServerResponse>, response: ServerResponse): void {
+function watch(lab: Lab, watchers: Watchers, response: ServerResponse, words: string | undefined): void {
+  const kinds = words === undefined ? WATCHED : words.split(",").map((word) => lab.cluster.kindOf(word).kind);
   response.writeHead(200, { "content-type": "application/jsonlines" });
-  for (const kind of WATCHED) {
+  for (const kind of kinds) {
     for (const object of lab.cluster.list(kind)) {
       response.write(`${JSON.stringify({ type: "ADDED", object } satisfies Change)}\n`);
     }
   }
   response.write('{"type":"BOOKMARK"}\n');
-  watchers.add(response);
+  watchers.set(response, kinds);
   response.on("close", () => watchers.delete(response));
   response.on("error", () => watchers.delete(response));
 }

@@ -4,7 +4,7 @@ import { columnsFor } from "../object-columns.ts";
 import { withDerivedEndpoints } from "./endpoints.ts";
 import { nameOf, printerOf } from "./output.ts";
 import { fieldMatcher, labelMatcher } from "./selector.ts";
-import { changesBetween } from "./watch.ts";
+import { changesBetween, Shown } from "./watch.ts";
 
 const pod = (name: string, labels: Record<string, string>, version = "1"): KubeObject =>
   ({
@@ -96,4 +96,32 @@ t.test("Endpoints of Services with a selector are made of their slices", async (
   const shown = columnsFor("Endpoints", Date.now()).map((each) => each.value(made[0]));
   t.same(shown.slice(0, 2), ["web", "10.0.0.2:8080,10.0.0.3:8080,10.0.0.4:8080 + 1 more..."]);
   t.same(withDerivedEndpoints(made, [service], []), made, "a stored one stands");
+});
+
+t.test("a watch tells of what fits: it comes, changes, and goes when it fits no longer", async (t) => {
+  const shown = new Shown([PODS[0]]);
+  const fits = labelMatcher("app");
+  const types = (object: KubeObject, type: "MODIFIED" | "DELETED" = "MODIFIED"): string =>
+    shown
+      .seen({ type, object }, fits)
+      .map((each) => each.type)
+      .join();
+  t.equal(types(PODS[0]), "MODIFIED");
+  t.equal(types(pod("a", {}, "2")), "DELETED");
+  t.equal(types(pod("a", {}, "3")), "");
+  t.equal(types(pod("a", { app: "x" }, "4")), "ADDED");
+  t.equal(types(PODS[0], "DELETED"), "DELETED");
+  t.equal(types(PODS[2], "DELETED"), "");
+});
+
+t.test("objects without a version are compared as they are", async (t) => {
+  const made = (ip: string): KubeObject =>
+    ({
+      apiVersion: "v1",
+      kind: "Endpoints",
+      metadata: { name: "a", namespace: "d" },
+      subsets: [{ addresses: [{ ip }] }],
+    }) as KubeObject;
+  t.same(changesBetween([made("1.1.1.1")], [made("1.1.1.1")]), []);
+  t.match(changesBetween([made("1.1.1.1")], [made("1.1.1.2")]), [{ type: "MODIFIED" }]);
 });

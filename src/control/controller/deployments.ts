@@ -4,12 +4,10 @@
 import { nameSuffix } from "../hash.ts";
 import { type Deployment, keyOf, type Pod } from "../objects.ts";
 import type { Store, StoreEvent } from "../store.ts";
+import { deploymentConditions, rolloutLimits } from "./deployment-conditions.ts";
 import { DeploymentScales, HASH_LABEL, templateHash } from "./deployment-scales.ts";
 import { isFinished, isReady, isTerminating } from "./scheduler.ts";
 import type { PodActions } from "./told-actions.ts";
-import { share } from "./workload.ts";
-
-const DEFAULT_SHARE = "25%"; // of maxSurge and maxUnavailable
 
 export class DeploymentController {
   readonly #store: Store;
@@ -111,12 +109,14 @@ export class DeploymentController {
     const stored = this.#store.get<Deployment>("Deployment", keyOf(deployment));
     if (stored === undefined) return;
     const ready = pods.filter(isReady).length;
+    const numbers = { total: pods.length, updated: current.length, available: ready };
     const status = {
       replicas: pods.length,
       updatedReplicas: current.length,
       readyReplicas: ready,
       availableReplicas: ready,
       unavailableReplicas: Math.max(0, (deployment.spec.replicas ?? 1) - ready),
+      conditions: deploymentConditions(deployment, numbers),
     };
     this.#store.put({ ...stored, status } as Deployment);
   }
@@ -140,10 +140,7 @@ export function planRollout(
   if (deployment.spec.strategy?.type === "Recreate") {
     return { create: 0, remove: [...surplus, ...outdated] };
   }
-  const limits = deployment.spec.strategy?.rollingUpdate;
-  const surge = share(limits?.maxSurge ?? DEFAULT_SHARE, replicas, Math.ceil);
-  let unavailable = share(limits?.maxUnavailable ?? DEFAULT_SHARE, replicas, Math.floor);
-  if (surge === 0 && unavailable === 0) unavailable = 1;
+  const { surge, unavailable } = rolloutLimits(deployment);
   const ready = [...current, ...outdated].filter(isReady).length;
   const removable = Math.max(0, ready - (replicas - unavailable));
   const readyOutdated = outdated.filter(isReady);

@@ -88,8 +88,8 @@ export const SUBJECTS: Subjects = {
   },
   lab: {
     what: "namespaces, pods and supervision",
-    files: `lab* topology names pod-* prober managed-process echo kernel-* e2e-lifecycle e2e-bad-input vagrant-node
-      lab-addresses`,
+    files: `lab* topology names pod-* prober managed-process log-index echo kernel-* e2e-lifecycle e2e-bad-input
+      vagrant-node lab-addresses set-metadata`,
   },
   agent: {
     what: "one node put together, its host, its threads and its servers",
@@ -99,7 +99,7 @@ export const SUBJECTS: Subjects = {
   cli: {
     what: "the command line",
     files: `main get table jsonpath describe client object-columns path-mtu ping* read-once other-kinds cli-habits
-      *-flags delete-* capture-session conntrack-options flow-expression replay explain observe-cli`,
+      *-flags delete-* wait log-output capture-session conntrack-options flow-expression replay explain observe-cli`,
   },
   native: {
     what: "the addon and the devices",

@@ -1,0 +1,7 @@
+// podwire label KIND NAME… KEY=VALUE… KEY-…
+import type { Command } from "commander";
+import { registerMetadata } from "./set-metadata.ts";
+
+export function register(program: Command): void {
+  registerMetadata(program, "label", "labels");
+}

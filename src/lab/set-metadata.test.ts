@@ -1,0 +1,79 @@
+import t from "tap";
+import { Cluster } from "../control/cluster.ts";
+import type { Deployment, KubeObject, Pod } from "../control/objects.ts";
+import { restart, setMetadata } from "./set-metadata.ts";
+
+const TEXT = `
+{ apiVersion: v1, kind: Pod, metadata: { name: a, labels: { app: web } }, spec: { containers: [ { name: a, image: a } ] } }
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: api }
+spec:
+  selector: { matchLabels: { app: api } }
+  template: { metadata: { labels: { app: api } }, spec: { containers: [ { name: a, image: a } ] } }
+`;
+
+function makeCluster(): Cluster {
+  const cluster = new Cluster({ clusterCidr: "10.244.0.0/16", serviceCidr: "10.96.0.0/16", nowMs: () => 0 });
+  cluster.update({
+    apiVersion: "v1",
+    kind: "Node",
+    metadata: { name: "node1" },
+    spec: {},
+    status: {},
+  } as KubeObject);
+  cluster.apply([{ file: "f", text: TEXT }]);
+  return cluster;
+}
+const at = { kind: "pods", name: "a", namespace: "default", field: "labels" as const, set: {}, remove: [] };
+
+t.test("labels are set and taken away; what is there already is kept unless it may be changed", async (t) => {
+  const cluster = makeCluster();
+  const labels = () => cluster.get("Pod", "default/a")?.metadata.labels;
+  setMetadata(cluster, { ...at, set: { tier: "front" } });
+  t.same(labels(), { app: "web", tier: "front" });
+  t.throws(() => setMetadata(cluster, { ...at, set: { app: "x", more: "1" } }), {
+    message: "'app' already has a value (web), and --overwrite is false",
+  });
+  t.same(labels(), { app: "web", tier: "front" });
+  setMetadata(cluster, { ...at, set: { app: "web" } });
+  setMetadata(cluster, { ...at, set: { app: "x" }, remove: ["tier", "nosuch"], overwrite: true });
+  t.same(labels(), { app: "x" });
+  setMetadata(cluster, { ...at, set: { dry: "run" }, dryRun: true });
+  t.same(labels(), { app: "x" });
+  cluster.apply([{ file: "f", text: TEXT }]);
+  t.same(labels(), { app: "web" }, "a manifest has its own again");
+});
+
+t.test("annotations, in kubectl's other words", async (t) => {
+  const cluster = makeCluster();
+  const notes = { ...at, field: "annotations" as const };
+  setMetadata(cluster, { ...notes, set: { a: "1" } });
+  t.throws(() => setMetadata(cluster, { ...notes, set: { a: "2" } }), {
+    message:
+      "--overwrite is false but found the following declared annotation(s): 'a' already has a value (1)",
+  });
+});
+
+t.test("what an API server would refuse", async (t) => {
+  const cluster = makeCluster();
+  t.throws(() => setMetadata(cluster, { ...at, set: { "a b": "1" } }), {
+    message: /metadata\.labels: Invalid value/,
+  });
+  t.throws(() => setMetadata(cluster, { ...at, name: "z" }), { message: 'pods "z" not found' });
+});
+
+t.test("restart: another template, so other pods", async (t) => {
+  const cluster = makeCluster();
+  const target = { kind: "deploy", name: "api", namespace: "default" };
+  const names = () => (cluster.list("Pod") as Pod[]).map(({ metadata }) => metadata.name);
+  const before = names();
+  restart(cluster, target);
+  const { template } = (cluster.get("Deployment", "default/api") as Deployment).spec;
+  t.match(template.metadata?.annotations?.["kubectl.kubernetes.io/restartedAt"], /^\d{4}-/);
+  t.not(names().join(), before.join());
+  t.throws(() => restart(cluster, { ...target, kind: "pod", name: "a" }), {
+    message: 'pods "a" restarting is not supported',
+  });
+});

@@ -1,0 +1,94 @@
+// Labels and annotations of an object as it stands, and the annotation that restarts what a template makes.
+import type { Cluster } from "../control/cluster.ts";
+import { timeText } from "../control/event-recorder.ts";
+import type { KindInfo } from "../control/kinds.ts";
+import { FieldProblems } from "../control/manifest/field-problems.ts";
+import type { KubeObject, PodTemplate } from "../control/objects.ts";
+import { notFound } from "../control/outcome.ts";
+import { validateMetadata } from "../control/validate/metadata.ts";
+import { LabError } from "./errors.ts";
+
+type StringMap = Record<string, string>;
+
+export interface MetadataBody {
+  kind: string;
+  name: string;
+  namespace: string;
+  field: "labels" | "annotations";
+  set: StringMap;
+  remove: string[];
+  overwrite?: boolean;
+  dryRun?: boolean;
+}
+
+interface Target {
+  kind: string;
+  name: string;
+  namespace: string;
+}
+
+/** The object before and after; what is refused changes nothing. */
+export function setMetadata(
+  cluster: Cluster,
+  body: MetadataBody,
+): { before: KubeObject; object: KubeObject } {
+  const { field, set, remove, overwrite = false, dryRun = false } = body;
+  const { info, object: before } = find(cluster, body);
+  const now = before.metadata[field] ?? {};
+  const taken = Object.entries(set).filter(([key, value]) => Object.hasOwn(now, key) && now[key] !== value);
+  if (!overwrite && taken.length > 0)
+    throw new LabError(
+      "CONFLICT",
+      refusal(
+        field,
+        taken.map(([key]) => key),
+        now,
+      ),
+    );
+  const entries = Object.entries({ ...now, ...set }).filter(([key]) => !remove.includes(key));
+  const metadata = { ...before.metadata, [field]: Object.fromEntries(entries) };
+  const problems = new FieldProblems();
+  validateMetadata(metadata, info, problems);
+  if (problems.any) {
+    const why = problems.list.map(({ message }) => message).join("; ");
+    throw new LabError("INVALID", `${info.singular}/${body.name}: ${why}`);
+  }
+  const object = { ...before, metadata };
+  if (!dryRun) cluster.update(object);
+  return { before, object };
+}
+
+/** kubectl's sentences. */
+function refusal(field: MetadataBody["field"], keys: readonly string[], now: StringMap): string {
+  const found = keys.map((key) => `'${key}' already has a value (${now[key]})`);
+  if (field === "labels") return found.map((text) => `${text}, and --overwrite is false`).join("; ");
+  return `--overwrite is false but found the following declared annotation(s): ${found.join("; ")}`;
+}
+
+const RESTARTED_AT = "kubectl.kubernetes.io/restartedAt";
+const RESTARTABLE = ["Deployment", "DaemonSet", "StatefulSet"];
+
+/** A template that says when is another template: its pods are made anew, as the object's strategy has it. */
+export function restart(cluster: Cluster, target: Target): KubeObject {
+  const { info, object } = find(cluster, target);
+  if (!RESTARTABLE.includes(info.kind)) {
+    const group = info.apiVersion.includes("/") ? `.${info.apiVersion.split("/")[0]}` : "";
+    throw new LabError(
+      "NOT_RESTARTABLE",
+      `${info.plural}${group} "${target.name}" restarting is not supported`,
+    );
+  }
+  const { spec } = object as KubeObject & { spec: { template: PodTemplate } };
+  const { metadata } = spec.template;
+  const annotations = { ...metadata?.annotations, [RESTARTED_AT]: timeText(Date.now()) };
+  const template = { ...spec.template, metadata: { ...metadata, annotations } };
+  cluster.update({ ...object, spec: { ...spec, template } } as KubeObject);
+  return object;
+}
+
+function find(cluster: Cluster, { kind, name, namespace }: Target): { info: KindInfo; object: KubeObject } {
+  const info = cluster.kindOf(kind);
+  const object = cluster.get(info.kind, info.namespaced ? `${namespace}/${name}` : name);
+  if (object === undefined) throw new LabError("NOT_FOUND", notFound(info, name));
+  return { info, object };
+}
