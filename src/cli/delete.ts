@@ -1,8 +1,8 @@
 // podwire delete -f FILE… | KIND NAME… | KIND/NAME… | KIND -l LABELS | KIND --all
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
-import type { Outcome } from "../control/cluster.ts";
 import { kindNamed, WORKLOADS } from "../control/kinds.ts";
+import type { Outcome } from "../control/outcome.ts";
 import { notFound } from "../control/outcome.ts";
 import { note, progress } from "./context.ts";
 import { findTargets, type Target, type TargetFlags, wantedOf } from "./delete-targets.ts";

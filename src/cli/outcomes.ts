@@ -1,6 +1,6 @@
 // What apply, create and delete answer, in kubectl's words: service/web created.
 import type { Command } from "commander";
-import type { Outcome } from "../control/cluster.ts";
+import type { Outcome } from "../control/outcome.ts";
 import { type Globals, globals, note, print, printData } from "./context.ts";
 import { type DryRun, dryRunSuffix } from "./dry-run.ts";
 

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import t from "tap";
-import { Cluster, type ClusterOptions, type SavedCluster } from "./cluster.ts";
+import { Cluster } from "./cluster.ts";
+import type { ClusterOptions } from "./cluster-options.ts";
 import {
   type Deployment,
   type EndpointSlice,
@@ -10,6 +11,7 @@ import {
   type Service,
 } from "./objects.ts";
 import { PassedOver } from "./passed-over.ts";
+import type { SavedCluster } from "./saved-cluster.ts";
 
 const DUAL = { clusterCidr: "10.244.0.0/16,fd00:10:244::/56", serviceCidr: "10.96.0.0/16,fd00:96::/112" };
 

@@ -45,10 +45,6 @@ import { type SavedCluster, saveCluster } from "./saved-cluster.ts";
 import { Store } from "./store.ts";
 import { validateUpdate } from "./validate/update.ts";
 
-export type { ApplyOptions, CallOptions, Change, ClusterOptions } from "./cluster-options.ts";
-export type { Action, Outcome } from "./outcome.ts";
-export type { SavedCluster } from "./saved-cluster.ts";
-
 export class ClusterError extends PodwireError {}
 
 const RECONCILE_MAX = 1000; // rounds; a controller that never comes to rest is a bug

@@ -1,7 +1,8 @@
 // The lab process: holds the objects and sees to it that what they ask for exists. Controllers (control/) turn
 // objects into more objects; this file turns pods into processes and nodes into agents, and reports back as status.
 import { readFileSync } from "node:fs";
-import type { Change, Cluster } from "../control/cluster.ts";
+import type { Cluster } from "../control/cluster.ts";
+import type { Change } from "../control/cluster-options.ts";
 import type { Happening } from "../control/event-recorder.ts";
 import { hostPortsOf } from "../control/host-ports.ts";
 import { type Job, type KubeObject, keyOf, type Node, type Pod } from "../control/objects.ts";

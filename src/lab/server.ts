@@ -18,7 +18,7 @@
 // Errors: {"error","code","exitCode"} with status 4xx; several problems of manifests are several lines of "error".
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { Change } from "../control/cluster.ts";
+import type { Change } from "../control/cluster-options.ts";
 import { externalIpWarnings } from "../control/external-ips.ts";
 import { warningLines } from "../control/fields/warnings.ts";
 import { type ManifestText, parseManifests } from "../control/manifest/manifest.ts";
