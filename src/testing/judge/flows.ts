@@ -50,11 +50,15 @@ function vipFlows({ services, world }: Scenario): Flow[] {
 /** The node's own programs at its loopback, with a port of the node-port range that nobody has. */
 function loopbackFlows(s: Scenario): Flow[] {
   const { services, world, mode } = s;
-  const hostPorts = world.family === 4 ? hostPortKinds(s) : []; // from ::1 no pod takes a packet
+  // From ::1 no pod takes a packet: host ports there are a known difference, also those that are a node port's number.
+  const held = hostPortKinds(s);
+  const isLeft = (port: number, protocol: string): boolean =>
+    world.family === 6 && held.some((kind) => kind.port === port && kind.protocol === protocol);
+  const hostPorts = world.family === 4 ? held : [];
   const places = world.family === 4 ? ["127.0.0.1", "127.0.0.5"] : ["::1"];
   const ports = services
     .flatMap(({ spec }) => spec.ports ?? [])
-    .filter(({ nodePort }) => nodePort !== undefined)
+    .filter(({ nodePort = 0, protocol = "TCP" }) => nodePort !== 0 && !isLeft(nodePort, protocol))
     .map(({ nodePort = 0, protocol = "TCP" }) => ({
       port: nodePort,
       protocol: protocol as Flow["protocol"],
