@@ -38,7 +38,7 @@ export function explainReason(told: Told, dropReason: number): string {
 }
 
 function unclaimed({ healthCheckOf, endsAtNode, to, port, protocol }: Told): string {
-  if (healthCheckOf !== undefined) return `health check node port of ${healthCheckOf}`;
+  if (healthCheckOf !== undefined) return `health check node port of ${healthCheckOf.split(":")[0]}`;
   const what = protocol === "ICMP" ? `ICMP to ${to}` : `${to} port ${port}/${protocol}`;
   return `no service claims ${what}${endsAtNode ? ", an address of this node" : ""}`;
 }

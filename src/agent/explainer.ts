@@ -16,6 +16,7 @@ import {
   sameIp,
 } from "../base/ip.ts";
 import type { Mac } from "../base/mac.ts";
+import { healthCheckOf } from "../compile/health-checks.ts";
 import type { AgentConfig } from "../control/config/agent.ts";
 import type { KubeObject, Service } from "../control/objects.ts";
 import { DropReason } from "../dataplane/drop-reason.ts";
@@ -42,6 +43,7 @@ import { HOST_PORT, OfflineNode, type OfflinePort, UPLINK_PORT } from "./offline
 import { planeNames } from "./plane-names.ts";
 import { type ProbeProtocol, probeFrame } from "./probe-frame.ts";
 import { routeText } from "./route-text.ts";
+import { countEndpoints, LARGE_CLUSTER_ENDPOINTS, serviceCidrs, sourceRanges } from "./rule-facts.ts";
 
 export type Via = "pod" | "uplink" | "host";
 
@@ -105,9 +107,10 @@ export class Explainer {
         UPLINK_PORT,
       );
     }
-    for (const [key, { spec }] of this.node.graph.services) {
-      const isChecked = spec.type === "LoadBalancer" && spec.externalTrafficPolicy === "Local";
-      if (isChecked && spec.healthCheckNodePort) this.#healthChecks.set(spec.healthCheckNodePort, key);
+    for (const [key, service] of this.node.graph.services) {
+      const check = healthCheckOf(service, [], config.nodeName);
+      const name = service.spec.ports?.[0]?.name ?? "";
+      if (check !== undefined) this.#healthChecks.set(check.port, name === "" ? key : `${key}:${name}`);
     }
   }
 
@@ -236,6 +239,11 @@ export class Explainer {
       detector: this.#detector(to),
       masqueradeAll: settings.masqueradeAll,
       masqueradeMark: 2 ** proxy.masqueradeBit,
+      servesNodePorts: settings.nodePortIps[to.family]?.some((address) => sameIp(address, to)) ?? true,
+      servesAll: settings.nodePortIps[to.family] === null,
+      servesLoopback: settings.localhostNodePorts,
+      endpointComments: countEndpoints(this.node.graph, to.family) <= LARGE_CLUSTER_ENDPOINTS,
+      serviceCidrs: serviceCidrs(this.node.graph, messages.config, to.family),
       healthCheckOf: settings.mode === "iptables" ? check : undefined,
       records,
     };
@@ -252,6 +260,7 @@ export class Explainer {
     const slots = isChosen ? services.describeChoice(s, f, pkt.sourceClass) : [];
     const isMarked = pkt.nat !== 0 && pkt.masquerade === Masquerade.HOST_PORT;
     const markedSource = isMarked ? this.#markedSource(addressOf("from", flow.from)) : "";
+    const chosen = pkt.endpoint < 0 ? "" : endpointText(s, pkt.endpoint);
     const words = [0, 1, 2, 3].map((i) => s.addr[f * 4 + i]);
     const at = { w0: words[0], w1: words[1], w2: words[2], w3: words[3] };
     return {
@@ -262,10 +271,12 @@ export class Explainer {
       source: SOURCES[pkt.sourceClass],
       hasRanges: s.rangeAt[f] !== 0,
       range: s.rangeAt[f] === 0 ? undefined : rangeOf(object, flow.from),
+      ranges: sourceRanges(object, this.node.messages.services.settings, addressOf("to", flow.to).family),
       internalLocal: object?.spec.internalTrafficPolicy === "Local",
       externalLocal: object?.spec.externalTrafficPolicy === "Local",
       endpoints: slots.map((slot) => endpointText(s, slot)),
-      chosen: pkt.endpoint < 0 ? "" : endpointText(s, pkt.endpoint),
+      chosen,
+      weight: pkt.endpoint < 0 ? 1 : s.schedule.weight[pkt.endpoint],
       masquerade:
         isChosen &&
         (markedSource !== "" || services.masquerades(s, f, pkt.sourceClass) || isFromVip(t, pkt.key)),
@@ -362,5 +373,5 @@ function rangeOf(service: Service | undefined, from: string): string | undefined
   );
   if (found !== undefined) return formatCidr(found);
   const vips = service?.status.loadBalancer?.ingress?.map(({ ip }) => ip) ?? [];
-  return vips.includes(from) ? `${from}/${address?.family === 6 ? 128 : 32}` : undefined;
+  return vips.includes(from) ? from : undefined;
 }

@@ -31,6 +31,8 @@ import {
 
 const BOTH = `dnat ${HERE} ${THERE}`;
 const MASKED = `${BOTH} masquerade`;
+const API = "default/api:http";
+const comment = (text: string): string => `-m comment --comment ${text.includes(" ") ? `"${text}"` : text}`;
 const world = (w: TestWorld = {}): AskedWorld => new AskedWorld(w);
 const all = (answer: string) => ({ pod: answer, node: answer, outside: answer });
 const ELSEWHERE = [{ at: "10.244.2.5", node: "node2" }];
@@ -79,8 +81,8 @@ t.test("3: hairpin", async (t) => {
   t.match(
     steps.filter(({ chain }) => chain.startsWith("KUBE-SEP-")),
     [
-      { rule: "-s 10.244.1.5/32 -j KUBE-MARK-MASQ" },
-      { rule: `-p tcp -m tcp -j DNAT --to-destination ${HERE}` },
+      { rule: `${comment(API)} -s 10.244.1.5 -j KUBE-MARK-MASQ` },
+      { rule: `${comment(API)} -m tcp -p tcp -j DNAT --to-destination ${HERE}` },
     ],
   );
   t.equal(world().ask("10.244.1.5", CLUSTER_IP), MASKED, "when it is drawn itself");
@@ -224,8 +226,9 @@ t.test("3: healthCheckNodePort", async (t) => {
     t.equal(verdict, "accept");
     return steps.filter(({ chain }) => chain === "KUBE-NODEPORTS").map(({ rule }) => rule);
   };
-  t.same(rules(checked), ["-p tcp -m tcp --dport 31999 -j ACCEPT"]);
-  t.same(rules({ ...checked, endpoints: [] }), ["-p tcp -m tcp --dport 31999 -j ACCEPT"]);
+  const accept = `${comment(`${API} health check node port`)} -m tcp -p tcp --dport 31999 -j ACCEPT`;
+  t.same(rules(checked), [accept]);
+  t.same(rules({ ...checked, endpoints: [] }), [accept]);
   t.same(rules(EVERYWHERE), []);
 });
 
@@ -606,8 +609,8 @@ t.test("9: ClusterIP masquerade", async (t) => {
     "the kernel takes a ClusterIP of kube-ipvs0 for its source",
   );
   t.match(
-    none.explain(CLUSTER_IP, CLUSTER_IP).steps.map(({ rule }) => rule),
-    [/--match-set KUBE-CLUSTER-IP src,dst -j KUBE-MARK-MASQ/],
+    none.explain(CLUSTER_IP, CLUSTER_IP).steps.map(({ text }) => text),
+    [/^set KUBE-CLUSTER-IP has source and destination: KUBE-MARK-MASQ/],
   );
   const masqueradeAll = world({
     config: { ...IPVS, clusterCIDR: "", ipvs: {}, iptables: { masqueradeAll: true } },

@@ -78,7 +78,7 @@ t.test("a packet that arrives: status 0, a story of one line a step, the verdict
   t.equal(lines[0], "pod/web-1 (10.244.1.2) → svc/api:http (10.96.0.80) port 80 TCP, seen on node1");
   t.match(
     lines[1],
-    /^ {2}PREROUTING nat KUBE-SERVICES +-d 10\.96\.0\.80\/32 -p tcp -m tcp --dport 80 -j KUBE-SVC-[A-Z2-7]{16} /,
+    /^ {2}PREROUTING nat KUBE-SERVICES +-m comment --comment "shop\/api:http cluster IP" -m tcp -p tcp -d 10\.96\.0\.80 --dport 80 -j KUBE-SVC-[A-Z2-7]{16} /,
   );
   t.match(
     lines.at(-1),
@@ -98,7 +98,10 @@ t.test("a packet that would not arrive: status 3", async (t) => {
     "80",
   );
   t.equal(status, 3);
-  t.match(stdout, /REJECT --reject-with icmp-port-unreachable/);
+  t.match(
+    stdout,
+    /--comment "shop\/api:http has no endpoints" -m tcp -p tcp -d 10\.96\.0\.80 --dport 80 -j REJECT /,
+  );
   t.match(stdout.trimEnd().split("\n").at(-1), "REJECT: shop/api:http has no endpoints");
 });
 

@@ -79,7 +79,6 @@ export function forward(pkt: Packet, t: Tables, nowSec: number, nowMs: number): 
   if (v === NEXT && pkt.fromTunnel === 0) {
     v = learnSource(pkt, t, nowSec); //                  bridge fdb
     if (v === NEXT) v = answerArp(pkt, t, nowMs);
-    acted(pkt, t, v);
     if (v === NEXT) v = answerNd(pkt, t, nowMs);
     acted(pkt, t, v);
   }

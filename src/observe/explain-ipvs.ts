@@ -25,18 +25,24 @@ export function natSteps(told: Told): ExplainStep[] {
       : `one of ${claim.endpoints.length} destinations, by ${claim.scheduler}`;
   return [
     ...steps,
-    { hook: "INPUT", table: "ipvs", chain: server, rule: `-a ${server} -r ${claim.chosen} -m`, text },
+    {
+      hook: "INPUT",
+      table: "ipvs",
+      chain: server,
+      rule: `-a ${server} -r ${claim.chosen} -m -w ${claim.weight}`,
+      text,
+    },
   ];
 }
 
 export function refusalSteps(told: Told, reason: string): ExplainStep[] {
   const name = told.claim?.service ?? "";
-  const input = (chain: string, rule: string, text: string): ExplainStep[] => [
-    { hook: "INPUT", table: "filter", chain, rule, text },
+  const input = (chain: string, text: string): ExplainStep[] => [
+    { hook: "INPUT", table: "filter", chain, rule: "", text },
   ];
   switch (reason) {
     case "SERVICE_SOURCE_RANGE":
-      return input("KUBE-SOURCE-RANGES-FIREWALL", "-j DROP", `no source range of ${name} holds the sender`);
+      return input("KUBE-SOURCE-RANGES-FIREWALL", `no source range of ${name} holds the sender: dropped`);
     case "SERVICE_NO_ENDPOINTS":
       return [
         {
@@ -48,11 +54,7 @@ export function refusalSteps(told: Told, reason: string): ExplainStep[] {
         },
       ];
     case "SERVICE_PORT_UNKNOWN":
-      return input(
-        "KUBE-IPVS-FILTER",
-        "-m conntrack --ctstate NEW -m set --match-set KUBE-IPVS-IPS dst -j REJECT",
-        "an address of kube-ipvs0, and no service has this port",
-      );
+      return input("KUBE-IPVS-FILTER", "an address of KUBE-IPVS-IPS, and no service has this port: rejected");
     default:
       return [];
   }
@@ -66,15 +68,16 @@ export function passSteps(told: Told): ExplainStep[] {
   return [{ hook, table: "filter", chain, rule: "", text: "no rule refuses it" }];
 }
 
+/** The rules with the sets are no part of what ipvsadm prints. */
 function markRule(told: Told, claim: Claim): Rule {
   const isNodePort = claim.kind === Frontend.NODE_PORT;
   const set = isNodePort ? `${SETS[claim.kind]}-${told.protocol}` : SETS[claim.kind];
   const isCluster = claim.kind === Frontend.CLUSTER_IP && !told.masqueradeAll;
-  const not = isCluster && told.detector !== "" ? ` ! ${told.detector}` : "";
+  const whose = isCluster && told.detector !== "" ? ", and the sender is no pod" : "";
   // Without a detector: what the node sends from an address of kube-ipvs0.
-  const words = isNodePort ? "dst" : isCluster && told.detector === "" ? "src,dst" : "dst,dst";
-  const rule = `-m set --match-set ${set} ${words}${not} -j KUBE-MARK-MASQ`;
-  return [isNodePort ? "KUBE-NODE-PORT" : "KUBE-SERVICES", rule, "source will be rewritten"];
+  const what = isCluster && told.detector === "" ? "source and destination" : "the destination";
+  const text = `set ${set} has ${what}${whose}: KUBE-MARK-MASQ, source will be rewritten`;
+  return [isNodePort ? "KUBE-NODE-PORT" : "KUBE-SERVICES", "", text];
 }
 
 function serverOf({ protocol, to, port, family }: Told): string {

@@ -22,9 +22,7 @@ export function refusalSteps(told: Told, reason: string): ExplainStep[] {
   const after = told.toNode ? "INPUT" : told.isOwn ? "OUTPUT" : "FORWARD";
   const name = told.claim?.service ?? "";
   const check =
-    told.claim?.kind === Frontend.NODE_PORT
-      ? nodePortKey(told, "no-endpoint-nodeports")
-      : key(told, "no-endpoint-services");
+    told.claim?.kind === Frontend.NODE_PORT ? noEndpointNodePorts(told) : key(told, "no-endpoint-services");
   switch (reason) {
     case "SERVICE_SOURCE_RANGE": {
       const chain = `firewall-${nftServiceName(name, told.protocol)}`;
@@ -38,7 +36,13 @@ export function refusalSteps(told: Told, reason: string): ExplainStep[] {
           rule: key(told, "firewall-ips"),
           text: `${name} has source ranges`,
         },
-        { hook, table, chain, rule: `${ip(told)} saddr != { … } drop`, text },
+        {
+          hook,
+          table,
+          chain,
+          rule: `${ip(told)} saddr != { ${told.claim?.ranges.join(", ")} } drop`,
+          text,
+        },
       ];
     }
     case "SERVICE_NO_ENDPOINTS":
@@ -57,11 +61,12 @@ export function refusalSteps(told: Told, reason: string): ExplainStep[] {
       return [{ hook: after, table, chain, rule: check, text: `${name} has no local endpoints: drop` }];
     }
     case "SERVICE_PORT_UNKNOWN": {
-      const rule = `${ip(told)} daddr @cluster-ips reject`;
+      const rule = `${ip(told)} daddr @cluster-ips reject comment "Reject traffic to invalid ports of ClusterIPs"`;
       return [{ hook: after, table, chain: "cluster-ips-check", rule, text: "no service has this port" }];
     }
     case "SERVICE_IP_UNUSED": {
-      const rule = `${ip(told)} daddr { … } drop`;
+      const ranges = `{ ${told.serviceCidrs.join(", ")} }`;
+      const rule = `${ip(told)} daddr ${ranges} drop comment "Drop traffic to unallocated ClusterIPs"`;
       return [
         { hook: after, table, chain: "cluster-ips-check", rule, text: "no service has this cluster IP" },
       ];
@@ -110,18 +115,18 @@ function chosen(told: Told, claim: Claim): Rule[] {
   else if (claim.source === "pod")
     rules.push([
       external,
-      `${nftDetector(told.detector)} goto ${set}`,
+      `${nftDetector(told.detector, "")} goto ${set} comment "short-circuit pod traffic"`,
       "pod traffic is not subject to the policy",
     ]);
   else if (claim.source === "node") {
     rules.push([
       external,
-      "fib saddr type local jump mark-for-masquerade",
+      'fib saddr type local jump mark-for-masquerade comment "masquerade local traffic"',
       "the node's own traffic: source will be rewritten",
     ]);
     rules.push([
       external,
-      `fib saddr type local goto ${set}`,
+      `fib saddr type local goto ${set} comment "short-circuit local traffic"`,
       "the node's own traffic is not subject to the policy",
     ]);
   }
@@ -135,21 +140,19 @@ function chosen(told: Told, claim: Claim): Rule[] {
 }
 
 function clusterMasquerade(told: Told): string {
-  const not = told.masqueradeAll ? "" : nftDetector(told.detector).replace(/^(ip6? saddr|iif)/, "$1 !=");
+  const not = told.masqueradeAll ? "" : nftDetector(told.detector, "!= ");
   const where = `${ip(told)} daddr ${told.to} ${told.protocol.toLowerCase()} dport ${told.port}`;
   return `${where} ${not} jump mark-for-masquerade`.replace(/ +/g, " ");
 }
 
 function balance(told: Told, claim: Claim, set: string): Rule[] {
   const host = hostOf(claim.chosen);
-  const port = Number(claim.chosen.slice(claim.chosen.lastIndexOf(":") + 1));
-  const endpoint = `endpoint-${nftEndpointName(claim.service, claim.protocol, host, port)}`;
+  const endpoint = endpointChain(claim, claim.chosen);
   const n = claim.endpoints.length;
   const one = n === 1 ? "the only endpoint" : `one of ${n} endpoints, at random`;
   const sticky = claim.affinitySec > 0 ? `; again for ${claim.affinitySec} s after a connection` : "";
-  const others = n === 1 ? "" : ", …";
-  const index = claim.endpoints.indexOf(claim.chosen);
-  const pick = `numgen random mod ${n} vmap { ${index} : goto ${endpoint}${others} }`;
+  const choices = claim.endpoints.map((each, i) => `${i} : goto ${endpointChain(claim, each)}`);
+  const pick = `numgen random mod ${n} vmap { ${choices.join(" , ")} }`;
   const rules: Rule[] = [[set, pick, `${one}${sticky}`]];
   if (host === told.from)
     rules.push([endpoint, `${ip(told)} saddr ${host} jump mark-for-masquerade`, "the sender reaches itself"]);
@@ -161,12 +164,25 @@ function balance(told: Told, claim: Claim, set: string): Rule[] {
   return rules;
 }
 
-/** "-s 10.0.0.0/8" → "ip saddr 10.0.0.0/8", "-i cbr0" → "iif cbr0". */
-function nftDetector(detector: string): string {
+/** "-s 10.0.0.0/8" → "ip saddr 10.0.0.0/8", "-i cbr0" → 'iifname "cbr0"'; or with "!= " what is not so. */
+function nftDetector(detector: string, not: "" | "!= "): string {
   const [flag, value = ""] = detector.split(" ");
-  if (flag === "-s")
-    return `${value.includes(":") ? "ip6" : "ip"} saddr ${value}`.replace(" saddr", " saddr");
-  return flag === "-i" ? `iif ${value.replace("+", "*")}` : "";
+  if (flag === "-s") return `${value.includes(":") ? "ip6" : "ip"} saddr ${not}${value}`;
+  return flag === "-i" ? `iifname ${not}"${value.replace("+", "*")}"` : "";
+}
+
+function endpointChain({ service, protocol }: Claim, endpoint: string): string {
+  const port = Number(endpoint.slice(endpoint.lastIndexOf(":") + 1));
+  return `endpoint-${nftEndpointName(service, protocol, hostOf(endpoint), port)}`;
+}
+
+function notLoopback(told: Told): string {
+  return told.family === 4 ? "ip daddr != 127.0.0.0/8" : "ip6 daddr != ::1";
+}
+
+function noEndpointNodePorts(told: Told): string {
+  const where = told.servesAll ? notLoopback(told) : `${ip(told)} daddr @nodeport-ips`;
+  return `${where} meta l4proto . th dport vmap @no-endpoint-nodeports`;
 }
 
 function key(told: Told, map: string): string {
@@ -174,7 +190,9 @@ function key(told: Told, map: string): string {
 }
 
 function nodePortKey(told: Told, map: string): string {
-  const where = told.claim?.anyAddress === true ? "fib daddr type local" : `${ip(told)} daddr @nodeport-ips`;
+  const where = told.servesAll
+    ? `fib daddr type local ${notLoopback(told)}`
+    : `${ip(told)} daddr @nodeport-ips`;
   return `${where} meta l4proto . th dport vmap @${map}`;
 }
 

@@ -63,10 +63,8 @@ function sourceSteps(told: Told, before: TraceRecord, after: TraceRecord): Expla
   const isSame = before.from.src === after.to.src;
   const text = isSame ? "source gets another port" : `source ${before.from.src} becomes ${after.to.src}`;
   if (after.masquerade === "egress") {
-    const rule = "-j MASQUERADE --random-fully";
-    return [
-      { hook, table: "nat", chain: "FLANNEL-POSTRTG", rule, text: `${text}: a pod leaves the cluster` },
-    ];
+    const told = `${text}: a pod leaves the cluster`; // the network plug-in's rule, not kube-proxy's
+    return [{ hook, table: "nat", chain: "FLANNEL-POSTRTG", rule: "", text: told }];
   }
   if (after.masquerade === "hostPort") {
     const [table, chain, rule] = hostPortMasquerade(told);
@@ -77,5 +75,6 @@ function sourceSteps(told: Told, before: TraceRecord, after: TraceRecord): Expla
   }
   const table = told.mode === "nftables" ? `${told.family === 4 ? "ip" : "ip6"} kube-proxy` : "nat";
   const [chain, rule] = told.mode === "nftables" ? nftables.MASQUERADE : iptables.MASQUERADE;
-  return [{ hook, table, chain, rule, text }];
+  // Beside its virtual servers ipvs mode has rules, too; `rules` prints those servers alone.
+  return [{ hook, table, chain, rule: told.mode === "ipvs" ? "" : rule, text }];
 }

@@ -9,7 +9,7 @@ export interface ExplainStep {
   hook: string;
   table: string;
   chain: string;
-  /** As the proxy would write it; "" where the proxy has none. */
+  /** As `podwire rules` prints it, to the letter; "" where that prints none. */
   rule: string;
   text: string;
 }
@@ -62,12 +62,16 @@ export interface Claim {
   /** Source ranges hold for this address; `range` is the one that the source lies in. */
   readonly hasRanges: boolean;
   readonly range: string | undefined;
+  /** All of them, as the rules list them. */
+  readonly ranges: readonly string[];
   readonly internalLocal: boolean;
   readonly externalLocal: boolean;
   /** All that a new connection may get, in the rules' order. */
   readonly endpoints: readonly string[];
   /** What this packet gets; "" when it is refused. */
   readonly chosen: string;
+  /** In ipvs mode. */
+  readonly weight: number;
   /** By a rule of the service, whatever the endpoint. */
   readonly masquerade: boolean;
   /** Of a host port: the source range by which the sender is masqueraded; "": he is not. */
@@ -96,7 +100,15 @@ export interface Told {
   readonly detector: string;
   readonly masqueradeAll: boolean;
   readonly masqueradeMark: number;
-  /** Service whose health check port this is. */
+  /** Node ports are served at this destination, if it is the node's. */
+  readonly servesNodePorts: boolean;
+  /** Node ports are served at every address of the node, and then at 127.0.0.0/8 as well. */
+  readonly servesAll: boolean;
+  readonly servesLoopback: boolean;
+  /** There are so few endpoints that the rules name each in a comment. */
+  readonly endpointComments: boolean;
+  readonly serviceCidrs: readonly string[];
+  /** Service port whose Service's health check port this is. */
   readonly healthCheckOf: string | undefined;
   readonly records: readonly TraceRecord[];
 }

@@ -1,7 +1,7 @@
 /**
  * What kube-proxy's work is called in each of its modes: chains, maps, sets and virtual servers, as people find them in
- * iptables-save, `nft list ruleset` and ipvsadm. Host ports are the portmap plug-in's, which writes iptables rules in
- * every mode.
+ * iptables-save, `nft list ruleset` and ipvsadm. Host ports are the portmap plug-in's: iptables rules, or in
+ * nftables mode a table of its own.
  */
 import { formatEnd } from "./capture-comment.ts";
 import { protocolName } from "./conntrack-entry.ts";
@@ -34,6 +34,10 @@ export interface ProxyWords {
 
 /** The rules' way to a pod's host port. */
 function hostPort(step: Step, service: string, owner: string): string {
+  if (step.mode === "nftables") {
+    const mark = step.masquerade === undefined ? "" : ", marked for masquerading";
+    return `cni_hostport: hostports ${dnat(step)} (${service})${mark}`;
+  }
   const chain = hostPortChain(owner);
   const mark = step.masquerade === undefined ? "" : ", CNI-HOSTPORT-SETMARK";
   return `nat CNI-HOSTPORT-DNAT → ${chain} ${dnat(step)} (${service})${mark}`;
@@ -116,7 +120,7 @@ const nftables: ProxyWords = {
 
 function nftablesReason(why: MasqueradeReason): string {
   if (why === "service") return "mark-for-masquerade was set";
-  return why === "hostPort" ? iptablesReason(why) : PLAIN_REASONS[why];
+  return why === "hostPort" ? "marked by cni_hostport" : PLAIN_REASONS[why];
 }
 
 function nftablesChains(step: Step, service: string): string[] {

@@ -308,3 +308,63 @@ t.test("userspace mode: a refusal that the client does not see, and the next att
     `tcp_v4_send_reset ${vip}:80 → ${client}:41000`,
   );
 });
+
+t.test("the words are those of the node's proxy mode", async (t) => {
+  const on = { from: asSent, to: translated, ct: CtState.NEW, service: 5, frontend: 0 };
+  const chosen = { ...on, stage: StageId.CHOOSE_BACKEND, masquerade: Masquerade.SERVICE };
+  const masqueraded = { ...on, stage: StageId.MASQUERADE, to: masked, masquerade: Masquerade.SERVICE };
+  const refused = {
+    ...{ stage: StageId.CHOOSE_BACKEND, from: asSent, ct: CtState.NEW, service: 5, frontend: 3 },
+    ...{ verdict: Verdict.DROP, reason: DropReason.SERVICE_NO_ENDPOINTS },
+  };
+  const texts = (mode: string): string[] =>
+    [step(chosen, mode), step(masqueraded, mode), step(refused, mode)].map((each) =>
+      stepText(each, step(chosen, mode))
+        .replace(/\b[A-Z2-7]{16}\b/g, "…")
+        .replace(/-[A-Z2-7]{8}-default/g, "-…-default"),
+    );
+  const dnat = "DNAT 10.96.0.1:80 → 10.244.2.2:8080 (default/web:http)";
+  const snat = "10.244.1.2:41000 → 10.244.1.0:50000";
+  const drop = "DROP Service backend not found";
+  t.same(texts("iptables"), [
+    `nat KUBE-SERVICES → KUBE-SVC-… → KUBE-SEP-… ${dnat}, KUBE-MARK-MASQ`,
+    `nat POSTROUTING MASQUERADE ${snat} (KUBE-MARK-MASQ was set)`,
+    `filter KUBE-EXTERNAL-SERVICES (default/web:http): ${drop}`,
+  ]);
+  t.same(texts("nftables"), [
+    "services → service-…-default/web/tcp/http → " +
+      `endpoint-…-default/web/tcp/http__10.244.2.2/8080 ${dnat}, mark-for-masquerade`,
+    `nat-postrouting masquerade ${snat} (mark-for-masquerade was set)`,
+    `nodeport-endpoints-check → reject-chain (default/web:http): ${drop}`,
+  ]);
+  t.same(texts("ipvs"), [
+    "ip_vs TCP 10.96.0.1:80 → 10.244.2.2:8080 Masq (default/web:http), KUBE-MARK-MASQ",
+    `nat POSTROUTING MASQUERADE ${snat} (KUBE-MARK-MASQ was set)`,
+    `ip_vs TCP 10.96.0.1:80 (default/web:http): ${drop}`,
+  ]);
+  t.same(texts("userspace"), [
+    "nat KUBE-PORTALS-CONTAINER → kube-proxy (default/web:http) dials 10.244.2.2:8080",
+    `the connection is kube-proxy's own: ${snat}`,
+    `nat KUBE-NODEPORT-CONTAINER → kube-proxy (default/web:http): ${drop}`,
+  ]);
+});
+
+t.test("what stages say of themselves", async (t) => {
+  const arp = { etherType: 0x0806, from: asSent, stage: StageId.ANSWER_ARP };
+  const target = [0, 0, 0xffff, (10 << 24) | (244 << 16) | (1 << 8) | 1];
+  const asked = { ...arp, verdict: Verdict.CONSUMED, detail: [1, 0x0a58, 0x0af40101, 1, ...target] };
+  t.match(step(asked), { detail: { isRequest: true, target: "10.244.1.1", answer: "0a:58:0a:f4:01:01" } });
+  t.equal(stepText(step(asked)), "arp_process: who has 10.244.1.1? answered: it is at 0a:58:0a:f4:01:01");
+  t.equal(
+    stepText(step({ ...arp, verdict: Verdict.DROP, reason: DropReason.MALFORMED_ARP })),
+    "arp_process: DROP Malformed ARP message",
+  );
+  const clamped = { stage: StageId.CLAMP_MSS, from: asSent, detail: [8960, 1410] };
+  t.equal(stepText(step(clamped)), "mangle FORWARD TCPMSS: MSS 8960 → 1410");
+  const ftp = { stage: StageId.HELP_FTP, from: asSent, detail: [7, 1025] };
+  t.equal(
+    stepText(step(ftp)),
+    "nf_conntrack_ftp: a data connection to port 1025 is expected, " +
+      "the address in the payload rewritten, sequence numbers shifted",
+  );
+});

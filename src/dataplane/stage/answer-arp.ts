@@ -33,8 +33,8 @@ const FRAME_LEN = eth.HEADER_LEN + arp.HEADER_LEN;
 const LINK_LOCAL_GATEWAY = 0xa9fe0101 | 0;
 
 export function answerArp(pkt: Packet, t: Tables, nowMs: number): Verdict {
-  pkt.stage = StageId.ANSWER_ARP;
   if (pkt.etherType !== eth.ETHERTYPE_ARP || pkt.l3 - pkt.off !== eth.HEADER_LEN) return NEXT;
+  pkt.stage = StageId.ANSWER_ARP;
   const view = pkt.view;
   const at = pkt.l3;
   if (!arp.isWellFormed(view, at, pkt.end)) return drop(pkt, t, DropReason.MALFORMED_ARP);

@@ -40,10 +40,10 @@ const OWN = ndp.NA_ROUTER | ndp.NA_OVERRIDE;
 const PROXY = 0;
 
 export function answerNd(pkt: Packet, t: Tables, nowMs: number): Verdict {
-  pkt.stage = StageId.ANSWER_ND;
   if (pkt.proto !== PROTO_ICMPV6 || pkt.family !== 6) return NEXT;
   const type = (pkt.key[8] >>> 8) & 0xff;
   if (type !== icmpv6.TYPE_NEIGHBOR_SOLICITATION && type !== icmpv6.TYPE_NEIGHBOR_ADVERTISEMENT) return NEXT;
+  pkt.stage = StageId.ANSWER_ND;
   if (!isSound(pkt)) return drop(pkt, t, DropReason.MALFORMED_ND);
   const role = t.ports.role[pkt.inPort];
   const isSolicitation = type === icmpv6.TYPE_NEIGHBOR_SOLICITATION;

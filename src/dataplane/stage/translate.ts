@@ -26,8 +26,8 @@ const TCP_CSUM = 16;
 const UDP_CSUM = 6;
 
 export function translate(pkt: Packet, t: Tables): Verdict {
-  pkt.stage = StageId.TRANSLATE;
   if (pkt.nat === 0) return Verdict.NEXT;
+  pkt.stage = StageId.TRANSLATE;
   pkt.acted = 1;
   if (pkt.icmpInner !== 0) {
     translateError(pkt, t);
