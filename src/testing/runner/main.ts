@@ -91,7 +91,8 @@ export async function main(args: string[]): Promise<number> {
   }
   const missing = files.find((file) => !existsSync(compiled(file)));
   if (missing !== undefined) return refuse(`${compiled(missing)} is not there: npm run build`);
-  return runAll(files, values);
+  // Whoever names files wants to know the line; a whole run wants to be short.
+  return runAll(files, values, named.length > 0 || subjects.length > 0);
 }
 
 /** A file as one names it: the source or what is built of it, from anywhere. */
@@ -108,7 +109,7 @@ function listing(): string[] {
   ]);
 }
 
-async function runAll(files: readonly string[], values: Values): Promise<number> {
+async function runAll(files: readonly string[], values: Values, hasSourceMaps: boolean): Promise<number> {
   const jobs = Number(values.jobs ?? (values.native ? 1 : Math.min(4, availableParallelism())));
   const timeoutSeconds = Number(values.timeout ?? (values.native ? 600 : 120));
   console.log(`TAP version 14\n1..${files.length}`);
@@ -116,7 +117,14 @@ async function runAll(files: readonly string[], values: Values): Promise<number>
   const isAlone = files.length === 1;
   const onResult = (result: FileResult): void => printResult(result, ++number, isAlone);
   const onOutput = (text: string): void => void process.stdout.write(text);
-  const options = { jobs, timeoutSeconds, compiled, onResult, ...(isAlone ? { onOutput } : {}) };
+  const options = {
+    jobs,
+    timeoutSeconds,
+    compiled,
+    hasSourceMaps,
+    onResult,
+    ...(isAlone ? { onOutput } : {}),
+  };
   const { results, saved } = await runSaving(jobs > 1 ? slowestFirst(files, SECONDS) : files, options);
   keepSeconds(results, SECONDS);
   if (values.report !== undefined) addToReport(values.report, results, saved);
