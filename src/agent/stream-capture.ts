@@ -5,7 +5,7 @@ import { parseMac } from "../base/mac.ts";
 import { captureComment } from "../observe/capture-comment.ts";
 import { PcapngWriter } from "../observe/pcapng-writer.ts";
 import { readCaptureRecord, readTraceRecord } from "../observe/read-record.ts";
-import type { CaptureRecord, PlaneNames } from "../observe/trace-record.ts";
+import type { CaptureRecord, PlaneNames, TraceRecord } from "../observe/trace-record.ts";
 import { captureFrames } from "./capture-frames.ts";
 import type { PortInfo } from "./show.ts";
 import type { Watching } from "./watching.ts";
@@ -122,25 +122,50 @@ export async function streamTrace(
   query: { count: number; program: BpfInstruction[] | null },
   response: ServerResponse,
 ): Promise<void> {
-  let seen = 0;
-  let last = -1;
+  const story = new TraceProgress(query.count);
   const watch = await watching.start(
     { mode: "trace", program: query.program, limit: query.count, snapLen: 0 },
     (r, body) => {
       const record = readTraceRecord(r, body, names.node, names);
-      if (record.packet !== last) seen++;
-      last = record.packet;
+      story.add(record, performance.now());
       response.write(`${JSON.stringify(record)}\n`);
     },
   );
   // Not before the plane watches: the caller takes the head of the answer for "go ahead".
   response.writeHead(200, { "content-type": "application/x-ndjson" });
   response.flushHeaders();
-  const isDone = (): boolean => query.count > 0 && seen >= query.count;
-  await untilClosed(response, isDone);
+  await untilClosed(response, () => story.isDone(performance.now()));
   await watch.stop();
   if (watch.lost > 0) response.write(`${JSON.stringify({ node: names.node, lost: watch.lost })}\n`);
   response.end();
+}
+
+/** Longer than a neighbour is asked for, ms. */
+const WAIT_MS = 5000;
+
+/** Whether all packets that were asked for have been told of to their end. */
+export class TraceProgress {
+  readonly #count: number;
+  readonly #seen = new Set<number>();
+  /** By packet that waits for a neighbour: since when. */
+  readonly #waiting = new Map<number, number>();
+
+  /** `count`: packets; 0: without end. */
+  constructor(count: number) {
+    this.#count = count;
+  }
+
+  add({ packet, waits }: Pick<TraceRecord, "packet" | "waits">, nowMs: number): void {
+    this.#seen.add(packet);
+    if (waits === true) this.#waiting.set(packet, nowMs);
+    else this.#waiting.delete(packet);
+  }
+
+  isDone(nowMs: number): boolean {
+    if (this.#count <= 0 || this.#seen.size < this.#count) return false;
+    for (const since of this.#waiting.values()) if (nowMs - since < WAIT_MS) return false;
+    return true;
+  }
 }
 
 /** Resolves when the caller hangs up, or when `isDone` has held for a moment. */

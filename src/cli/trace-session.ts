@@ -32,7 +32,7 @@ export class TraceSession {
   readonly #responses: IncomingMessage[] = [];
   readonly #held = new Map<string, TraceRecord[]>(); // by node, until the packet's last stage is there
   #told: { steps: TraceRecord[]; atMs: number }[] = []; // whole, until no older one can come
-  #packets = 0;
+  readonly #seen = new Set<string>(); // packets, of which some are told of once more when they had waited
   #running = 0;
   #errors: CliError[] = [];
   #finish: () => void = () => {};
@@ -64,7 +64,7 @@ export class TraceSession {
     for (const node of [...this.#held.keys()]) this.#release(node);
     this.#flush(Number.POSITIVE_INFINITY);
     if (this.#errors.length === this.#agents.length) throw this.#errors[0];
-    return this.#packets;
+    return this.#seen.size;
   }
 
   stop(): void {
@@ -113,7 +113,7 @@ export class TraceSession {
     const steps = this.#held.get(node);
     if (steps === undefined) return;
     this.#held.delete(node);
-    this.#packets++;
+    this.#seen.add(`${node} ${steps[0].packet}`);
     this.#told.push({ steps, atMs: performance.now() });
   }
 

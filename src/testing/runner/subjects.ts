@@ -65,7 +65,7 @@ export const SUBJECTS: Subjects = {
   replay: { what: "captures through the pipeline", files: "replay* read-once link-type pcap-reader" },
   trace: {
     what: "records of packets, as text",
-    files: "trace* record-ring packet-line kube-chains observe-cli e2e-observe",
+    files: "trace* stream-capture record-ring packet-line kube-chains observe-cli e2e-observe",
   },
   capture: {
     what: "capture files, filters, dissection",
