@@ -21,34 +21,34 @@ const MAIN = join(import.meta.dirname, "fuzz-main.js");
 const run = (...args: string[]): SpawnSyncReturns<string> =>
   spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8" });
 
-t.test("60,000 mutated frames find nothing in the parsers", async (t) => {
+t.test("30,000 mutated frames find nothing in the parsers", async (t) => {
   const seed = Math.floor(Math.random() * 2 ** 31);
-  const { runs, finding } = fuzz({ create: () => fuzzWire, seed, seconds: 60, maxRuns: 60_000 });
+  const { runs, finding } = fuzz({ create: () => fuzzWire, seed, seconds: 60, maxRuns: 30_000 });
   t.equal(finding, undefined, `seed ${seed}: ${finding && `${finding.error} ${toHex(finding.frame)}`}`);
   t.ok(runs > 5000, `${runs} frames`);
 });
 
-t.test("4,000 mutated frames through a whole node find nothing", async (t) => {
+t.test("2,000 mutated frames through a whole node find nothing", async (t) => {
   const seed = Math.floor(Math.random() * 2 ** 31);
   const { runs, finding } = fuzz({
     create: createPipelineTarget,
     samples: pipelineSamples,
     seed,
     seconds: 60,
-    maxRuns: 4000,
+    maxRuns: 2000,
   });
   t.equal(finding, undefined, `seed ${seed}: ${finding && `${finding.error} ${toHex(finding.frame)}`}`);
   t.ok(runs > 1000, `${runs} frames`);
 });
 
-t.test("8,000 frames in bursts into two nodes find nothing", async (t) => {
+t.test("4,000 frames in bursts into two nodes find nothing", async (t) => {
   const seed = Math.floor(Math.random() * 2 ** 31);
   const { runs, finding } = fuzz({
     create: createOverlayTarget,
     samples: overlaySamples,
     seed,
     seconds: 60,
-    maxRuns: 8000,
+    maxRuns: 4000,
   });
   t.equal(finding, undefined, `seed ${seed}: ${finding && `${finding.error} ${toHex(finding.frame)}`}`);
   t.ok(runs > 1000, `${runs} frames`);
