@@ -31,10 +31,10 @@ const all =
     : [
         "src/native/binding.test.ts",
         "src/native/offload.test.ts",
-        "src/testing/fuzz-hostile.test.ts",
+        "src/testing/fuzz/fuzz-hostile.test.ts",
         ...(process.getuid() === 0
           ? ["addon-tap", "addon-packet", "addon-vxlan", "addon-listen", "device"].map(
-              (name) => `native-test/${name}.test.ts`,
+              (name) => `native-test/addon/${name}.test.ts`,
             )
           : []),
       ];

@@ -1,7 +1,7 @@
 // Conversations by the kernel, a router that runs kube-proxy's rules, and by podwire.
 import { formatIp, type IpFamily, ip } from "../../src/base/ip.ts";
-import type { ConntrackSysctls } from "../../src/control/config/conntrack.ts";
-import { renderRules } from "../../src/rules/rules.ts";
+import type { ConntrackSysctls } from "../../src/config/conntrack.ts";
+import { renderRules } from "../../src/kubeproxy/rules.ts";
 import { type Conversation, conversation, stepText } from "../../src/testing/judge/conversations.ts";
 import type { Seen } from "../../src/testing/judge/outcome.ts";
 import { agentConfigOf } from "../../src/testing/judge/plane.ts";

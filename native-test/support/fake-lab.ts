@@ -4,7 +4,7 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { fileURLToPath } from "node:url";
 import { agentSocket, labPaths } from "../../src/lab/state-dir.ts";
-import { type Running, run, start } from "./process.ts";
+import { type Running, run, start } from "../../src/testing/lab/process.ts";
 
 /** The command line of this build. */
 const PODWIRE = [process.execPath, fileURLToPath(new URL("../../src/cli/main.js", import.meta.url))];

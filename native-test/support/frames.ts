@@ -1,6 +1,6 @@
 // A small arena with slots, and the calls on the addon that tests make again and again.
 import { loadNative } from "../../src/native/binding.ts";
-import { frameSum } from "../../src/wire/offload.ts";
+import { frameSum } from "../../src/wire/bytes/offload.ts";
 
 export const native = loadNative();
 export const HEADROOM = 128;

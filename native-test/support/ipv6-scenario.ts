@@ -1,8 +1,8 @@
 // What programs see of a lab over IPv6, for one that holds `dualStackObjects` on nodes node1 and node2.
 import { randomBytes } from "node:crypto";
 import type { Test } from "tap";
-import type { TestLab } from "./lab.ts";
-import { NODE_PORT, standardObjects, UDP_NODE_PORT, UDP_PORT } from "./objects.ts";
+import type { TestLab } from "../../src/testing/lab/lab.ts";
+import { NODE_PORT, standardObjects, UDP_NODE_PORT, UDP_PORT } from "../../src/testing/lab/objects.ts";
 import { ask } from "./service-scenario.ts";
 
 export const OUTSIDE6 = "fd00:192:168:50::100";

@@ -1,12 +1,12 @@
-// Scenarios by the kernel and by podwire: kube-proxy's rules, read from the objects on their own (src/rules),
+// Scenarios by the kernel and by podwire: kube-proxy's rules, read from the objects on their own (src/kubeproxy),
 // loaded into a namespace; the objects themselves into a podwire node; the same packets to both.
 
 import { cidr, type IpFamily, ip } from "../../src/base/ip.ts";
-import type { KubeObject } from "../../src/control/objects.ts";
-import { portmapChains, portmapTable } from "../../src/lab/kernel-host-ports.ts";
-import { withNat } from "../../src/lab/kernel-rules.ts";
+import type { KubeObject } from "../../src/kube/objects.ts";
+import { renderRules } from "../../src/kubeproxy/rules.ts";
+import { portmapChains, portmapTable } from "../../src/lab/net/kernel-host-ports.ts";
+import { withNat } from "../../src/lab/net/kernel-rules.ts";
 import type { NodePlan } from "../../src/lab/topology.ts";
-import { renderRules } from "../../src/rules/rules.ts";
 import { Comparison, type Difference, Numbers } from "../../src/testing/judge/compare.ts";
 import { AffinityComparison, withShortAffinity } from "../../src/testing/judge/compare-affinity.ts";
 import { UpdateComparison } from "../../src/testing/judge/compare-update.ts";

@@ -2,8 +2,8 @@
 // `standardObjects`.
 import { randomBytes } from "node:crypto";
 import type { Test } from "tap";
-import type { TestLab } from "./lab.ts";
-import { UDP_PORT } from "./objects.ts";
+import type { TestLab } from "../../src/testing/lab/lab.ts";
+import { UDP_PORT } from "../../src/testing/lab/objects.ts";
 
 const OUTSIDE = "192.168.50.100";
 const DATAGRAM_BYTES = 30_000; // 21 fragments at an MTU of 1450

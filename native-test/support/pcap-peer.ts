@@ -2,7 +2,7 @@
 // Commands on standard input: "superframe" sends one TCP superframe of four segments, "close" ends it.
 import { PortRole } from "../../src/dataplane/port.ts";
 import { PcapUplink } from "../../src/device/pcap-uplink.ts";
-import { tcpFrame } from "../../src/testing/frame-builder.ts";
+import { tcpFrame } from "../../src/testing/frames/frame-builder.ts";
 import { Frames, native, SLOT_BYTES } from "./frames.ts";
 
 const frames = new Frames(8);

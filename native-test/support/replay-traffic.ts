@@ -2,9 +2,16 @@
 // refused, what is too long, what takes long, and what stations say without being asked.
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { PODWIRE, type TestLab } from "./lab.ts";
-import { NODE_PORT, pod, service, standardObjects, UDP_NODE_PORT, UDP_PORT } from "./objects.ts";
-import { type Running, sleep, start } from "./process.ts";
+import { PODWIRE, type TestLab } from "../../src/testing/lab/lab.ts";
+import {
+  NODE_PORT,
+  pod,
+  service,
+  standardObjects,
+  UDP_NODE_PORT,
+  UDP_PORT,
+} from "../../src/testing/lab/objects.ts";
+import { type Running, sleep, start } from "../../src/testing/lab/process.ts";
 
 const PEER = fileURLToPath(new URL("./sctp-peer.js", import.meta.url));
 const SCTP_PORT = 2905;

@@ -5,11 +5,11 @@
 import { randomInt } from "node:crypto";
 import { isIPv6 } from "node:net";
 import * as raw from "raw-socket";
-import { viewOf } from "../../src/testing/bytes.ts";
-import * as build from "../../src/testing/frame-builder.ts";
-import type { SctpChunk } from "../../src/testing/frame-options.ts";
-import * as chunk from "../../src/testing/sctp-chunks.ts";
-import * as sctp from "../../src/wire/sctp.ts";
+import { viewOf } from "../../src/testing/frames/bytes.ts";
+import * as build from "../../src/testing/frames/frame-builder.ts";
+import type { SctpChunk } from "../../src/testing/frames/frame-options.ts";
+import * as chunk from "../../src/testing/frames/sctp-chunks.ts";
+import * as sctp from "../../src/wire/transport/sctp.ts";
 
 const PROTOCOL = 132;
 const IPV6_HEADERS = 54;

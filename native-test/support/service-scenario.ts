@@ -1,8 +1,8 @@
 // Services as programs see them, for a lab that holds `standardObjects`: whoever asks, every request is
 // answered, the load is spread, and the server sees the address that it would see behind kube-proxy.
 import type { Test } from "tap";
-import type { TestLab } from "./lab.ts";
-import { HTTP_PORT, NODE_PORT } from "./objects.ts";
+import type { TestLab } from "../../src/testing/lab/lab.ts";
+import { HTTP_PORT, NODE_PORT } from "../../src/testing/lab/objects.ts";
 
 const REQUESTS = 1000;
 

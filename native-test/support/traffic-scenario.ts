@@ -1,7 +1,7 @@
 // Throughput with real programs: not how fast (scripts/bench says that) but that nothing stalls and nothing
 // is sent twice.
 import type { Test } from "tap";
-import type { TestLab } from "./lab.ts";
+import type { TestLab } from "../../src/testing/lab/lab.ts";
 
 const SECONDS = 3;
 const RETRANSMIT_PERCENT_MAX = 0.1;

@@ -3,8 +3,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
-import { tcpFrame, udpFrame, vxlanFrame } from "../../src/testing/frame-builder.ts";
-import { cannotRun } from "./lab.ts";
+import { tcpFrame, udpFrame, vxlanFrame } from "../../src/testing/frames/frame-builder.ts";
+import { cannotRun } from "../../src/testing/lab/lab.ts";
 import { checkCapture } from "./tshark.ts";
 
 const PATH = { src: "10.244.1.2", dst: "10.244.2.2" };

@@ -3,7 +3,7 @@
 // holds the sum of the pseudo header, not inverted. tshark calls that bad; here it is recomputed, so that a
 // wrong partial sum is found as well as a wrong full one. Inside a tunnel no partial sum is allowed: those
 // bytes are on a wire.
-import { run } from "./process.ts";
+import { run } from "../../src/testing/lab/process.ts";
 
 export interface CaptureCheck {
   frames: number;

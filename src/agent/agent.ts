@@ -6,29 +6,29 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Server } from "node:http";
+import { startApi } from "../api/api.ts";
+import { planeNames } from "../api/plane-names.ts";
+import { Watching } from "../api/watching.ts";
 import { PodwireError } from "../base/errors.ts";
 import { compilePods } from "../compile/node.ts";
-import type { AgentConfig } from "../control/config/agent.ts";
-import { type Changes, ObjectGraph } from "../control/desired-state.ts";
-import { FilesSource } from "../control/watch/files-source.ts";
-import { SocketSource } from "../control/watch/socket-source.ts";
-import type { ObjectSource } from "../control/watch/source.ts";
+import type { AgentConfig } from "../config/agent.ts";
 import { errnoName, loadNative, type Native } from "../native/binding.ts";
-import { startApi } from "./api.ts";
+import { defaultCpuLatencyUs } from "../plane/cpu-latency.ts";
+import { InlinePlane } from "../plane/inline-plane.ts";
+import type { PlaneMessage } from "../plane/messages.ts";
+import { NodeMessages, type NodePorts } from "../plane/node-messages.ts";
+import type { Plane } from "../plane/plane.ts";
+import { PlaneHandle } from "../plane/plane-handle.ts";
+import { conntrackLog2, type PlaneSizes } from "../plane/plane-memory.ts";
+import { type Changes, ObjectGraph } from "../watch/desired-state.ts";
+import { FilesSource } from "../watch/files-source.ts";
+import { SocketSource } from "../watch/socket-source.ts";
+import type { ObjectSource } from "../watch/source.ts";
 import { Attachments } from "./attachments.ts";
 import { conntrackSettings } from "./conntrack-settings.ts";
-import { defaultCpuLatencyUs } from "./cpu-latency.ts";
 import { HostRouting } from "./host-routing.ts";
-import { InlinePlane } from "./inline-plane.ts";
-import type { PlaneMessage } from "./messages.ts";
 import { nodeListeners } from "./node-listener.ts";
-import { NodeMessages, type NodePorts } from "./node-messages.ts";
 import { NodeServers } from "./node-servers.ts";
-import type { Plane } from "./plane.ts";
-import { PlaneHandle } from "./plane-handle.ts";
-import { conntrackLog2, type PlaneSizes } from "./plane-memory.ts";
-import { planeNames } from "./plane-names.ts";
-import { Watching } from "./watching.ts";
 
 /** Frontends and endpoints the plane has room for: memory is taken as services come. */
 const SERVICES_LOG2 = 19;

@@ -2,6 +2,8 @@
  * The ports of the node: uplink, host0 and one TAP a pod. Opens what the desired state names, closes what it no longer
  * names, tries again what failed: a pod's namespace may come a moment after its object.
  */
+
+import type { PortInfo } from "../api/show.ts";
 import type { IpWords } from "../base/ip.ts";
 import { formatMac, type Mac } from "../base/mac.ts";
 import { PortRole } from "../dataplane/port.ts";
@@ -9,9 +11,8 @@ import { PacketSocket } from "../device/packet-socket.ts";
 import { PcapUplink } from "../device/pcap-uplink.ts";
 import { Tap } from "../device/tap.ts";
 import type { Native } from "../native/binding.ts";
-import type { StationMessage } from "./messages.ts";
-import type { InlineDevices, Plane } from "./plane.ts";
-import type { PortInfo } from "./show.ts";
+import type { StationMessage } from "../plane/messages.ts";
+import type { InlineDevices, Plane } from "../plane/plane.ts";
 
 /** A pod of this node that has addresses and a namespace. */
 export interface PodAttachment {

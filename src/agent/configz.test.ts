@@ -1,6 +1,6 @@
 import t from "tap";
-import { defaultProxyConfig, readProxyConfig } from "../control/config/proxy.ts";
-import { FieldProblems } from "../control/manifest/field-problems.ts";
+import { defaultProxyConfig, readProxyConfig } from "../config/proxy.ts";
+import { FieldProblems } from "../kube/manifest/field-problems.ts";
 import { configz, formatDuration } from "./configz.ts";
 
 t.test("what /configz shows reads back as the same configuration", async (t) => {

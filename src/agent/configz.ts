@@ -1,6 +1,6 @@
 /** GET /configz: the configuration in force, as a KubeProxyConfiguration, under the key that kube-proxy uses. */
 import { formatCidr } from "../base/ip.ts";
-import type { ProxyConfig } from "../control/config/proxy.ts";
+import type { ProxyConfig } from "../config/proxy.ts";
 
 export function configz(config: ProxyConfig): Record<string, unknown> {
   const sync = {

@@ -1,10 +1,15 @@
 // Which words of the connection table's header a configuration sets.
 import t from "tap";
-import { agentConfig } from "../control/config/agent.ts";
-import { FieldProblems } from "../control/manifest/field-problems.ts";
-import { H_TIMEOUTS, Timeout } from "../dataplane/table/conntrack.ts";
-import { TcpState } from "../dataplane/table/conntrack-tcp.ts";
-import { H_IPVS_SET, H_IPVS_TCP, H_IPVS_TCP_FIN, H_IPVS_UDP } from "../dataplane/table/ipvs-timeouts.ts";
+import { agentConfig } from "../config/agent.ts";
+import { H_TIMEOUTS, Timeout } from "../dataplane/table/connection/conntrack.ts";
+import { TcpState } from "../dataplane/table/connection/conntrack-tcp.ts";
+import {
+  H_IPVS_SET,
+  H_IPVS_TCP,
+  H_IPVS_TCP_FIN,
+  H_IPVS_UDP,
+} from "../dataplane/table/connection/ipvs-timeouts.ts";
+import { FieldProblems } from "../kube/manifest/field-problems.ts";
 import { conntrackSettings } from "./conntrack-settings.ts";
 
 function words(proxy: object, conntrack: object = {}): Map<number, number> {

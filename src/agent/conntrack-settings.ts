@@ -3,19 +3,24 @@
  * of the agent's own one, which have the last word. What neither names keeps nf_conntrack's default. And, in ipvs mode,
  * IPVS's own time-outs.
  */
-import type { AgentConfig } from "../control/config/agent.ts";
-import type { ConntrackSysctl } from "../control/config/conntrack.ts";
+import type { AgentConfig } from "../config/agent.ts";
+import type { ConntrackSysctl } from "../config/conntrack.ts";
 import {
   H_CHECKSUM,
   H_TCP_MAX_RETRANS,
   H_TCP_OPTIONS,
   H_TIMEOUTS,
   Timeout,
-} from "../dataplane/table/conntrack.ts";
-import { SctpState } from "../dataplane/table/conntrack-sctp.ts";
-import { TcpState } from "../dataplane/table/conntrack-tcp.ts";
-import { TcpOption } from "../dataplane/table/conntrack-tcp-window.ts";
-import { H_IPVS_SET, H_IPVS_TCP, H_IPVS_TCP_FIN, H_IPVS_UDP } from "../dataplane/table/ipvs-timeouts.ts";
+} from "../dataplane/table/connection/conntrack.ts";
+import { SctpState } from "../dataplane/table/connection/conntrack-sctp.ts";
+import { TcpState } from "../dataplane/table/connection/conntrack-tcp.ts";
+import { TcpOption } from "../dataplane/table/connection/conntrack-tcp-window.ts";
+import {
+  H_IPVS_SET,
+  H_IPVS_TCP,
+  H_IPVS_TCP_FIN,
+  H_IPVS_UDP,
+} from "../dataplane/table/connection/ipvs-timeouts.ts";
 
 const { TCP, SCTP } = Timeout;
 /** Index of each time-out's word, from H_TIMEOUTS. */

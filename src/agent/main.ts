@@ -1,8 +1,8 @@
 /** `podwire agent --config FILE`: one node's data path, in the foreground, until a signal. */
 import { PodwireError } from "../base/errors.ts";
-import { readAgentFile } from "../control/config/read-config.ts";
-import { refuseReadOnce } from "../control/watch/files-source.ts";
-import { readInput } from "../control/watch/input.ts";
+import { readAgentFile } from "../config/read-config.ts";
+import { refuseReadOnce } from "../watch/files-source.ts";
+import { readInput } from "../watch/input.ts";
 import { Agent, checkPreconditions } from "./agent.ts";
 
 /** Runs until SIGINT or SIGTERM. Throws errors that say what, where and what to do. */

@@ -1,7 +1,7 @@
 /** HTTP servers in the node's network namespace, wherever the agent's process lives. */
 import { createServer, type RequestListener, type Server } from "node:http";
 import { PodwireError } from "../base/errors.ts";
-import { formatHostPort, type HostPort } from "../control/config/host-port.ts";
+import { formatHostPort, type HostPort } from "../config/host-port.ts";
 import { errnoName, type Native } from "../native/binding.ts";
 
 const BACKLOG = 128;

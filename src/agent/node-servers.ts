@@ -7,13 +7,13 @@
 import type { RequestListener, ServerResponse } from "node:http";
 import { HealthChecks, healthCheckAddresses, isNodeEligible } from "../compile/health-checks.ts";
 import type { ProxySettings } from "../compile/proxy-settings.ts";
-import { parseHostPort } from "../control/config/host-port.ts";
-import type { ProxyConfig } from "../control/config/proxy.ts";
-import type { Changes, DesiredState, ObjectEvent } from "../control/desired-state.ts";
-import { type EndpointSlice, keyOf } from "../control/objects.ts";
+import { parseHostPort } from "../config/host-port.ts";
+import type { ProxyConfig } from "../config/proxy.ts";
+import { type EndpointSlice, keyOf } from "../kube/objects.ts";
 import { CONTENT_TYPE } from "../observe/exposition.ts";
 import { type HealthAnswer, ProxyHealth } from "../observe/proxy-health.ts";
 import { LAST_CHANGE_TRIGGER_TIME, SyncMetrics } from "../observe/sync-metrics.ts";
+import type { Changes, DesiredState, ObjectEvent } from "../watch/desired-state.ts";
 import { configz } from "./configz.ts";
 import { HealthPorts } from "./health-ports.ts";
 import { type MetricsSources, metricsPage } from "./metrics-page.ts";

@@ -12,7 +12,8 @@ export interface Io extends Pins {
    * Up to `max` frames from fd: frame i goes to offs[first+i] (vnet header at -10), its bytes without that
    * header to lens[first+i]. slotBytes: room from an offset to the end of its slot. Ends at EAGAIN, max, or
    * once byteBudget is used up. A frame that fills its slot may be cut short: it is dropped and counted
-   * (`droppedOnReceive`). sums[first+i]: what frameSum of wire/offload.ts says of the frame from byte sumFrom on; whoever
+   * (`droppedOnReceive`). sums[first+i]: what frameSum of wire/bytes/offload.ts says of the frame from byte sumFrom
+   * on; whoever
    * makes no sums leaves them alone.
    */
   receive(
@@ -42,7 +43,7 @@ export interface Io extends Pins {
 
 /**
  * Pure byte work over the arena: the addon's, or its TypeScript twin. What exactly each does is said there, in
- * wire/offload.ts.
+ * wire/bytes/offload.ts.
  */
 export interface Offload extends Pins {
   /** Folded one's complement sum as a big-endian number, not inverted (RFC 1071). */

@@ -1,6 +1,6 @@
 /**
  * Programs for the classic BPF machine (McCanne & Jacobson 1993; opcodes as in pcap-filter's output and
- * linux/filter.h): their form on the wire, and the check that makes them safe to run in dataplane/bpf.ts:
+ * linux/filter.h): their form on the wire, and the check that makes them safe to run in dataplane/trace/bpf.ts:
  * known opcodes, jumps forward and inside, scratch cells written before they are read, the last instruction
  * returns.
  *

@@ -11,7 +11,7 @@ import { roundTrips, smallFrames, startServers, tcpStream, udpStream } from "./m
 import { makePodwireSubject } from "./podwire-subject.ts";
 import { buildPrograms, type Program } from "./programs.ts";
 import { brokenFloors, formatTable, median, type Sample, toRows, turned } from "./sample.ts";
-import { brokenScale, formatScale, measureScale, type ScaleRow } from "./scale.ts";
+import { brokenScale, formatScale, measureScale, type ScaleRow } from "./scale/scale.ts";
 import { BenchError, onExit, undoAll } from "./shell.ts";
 import { dropDiscardTraffic, type Path, type Route, type Subject, type Target } from "./subject.ts";
 

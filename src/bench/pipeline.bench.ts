@@ -4,18 +4,18 @@
 // 64-byte packet of an established service connection is 150 ns.
 
 import { setFlagsFromString } from "node:v8";
-import { V8_FLAGS } from "../agent/v8-flags.ts";
 import { DropReason } from "../dataplane/drop-reason.ts";
 import * as engine from "../dataplane/engine.ts";
 import { BATCH } from "../dataplane/engine.ts";
-import { Conntrack, createSeed, expireSlice, used } from "../dataplane/table/conntrack.ts";
+import { Conntrack, createSeed, expireSlice, used } from "../dataplane/table/connection/conntrack.ts";
 import { tryLoadNative } from "../native/binding.ts";
-import { setWord } from "../testing/adjust-sum.ts";
-import * as build from "../testing/frame-builder.ts";
-import { uplinkMacOf, vtepMacOf } from "../testing/test-cluster.ts";
-import { pathTo } from "../testing/test-fabric.ts";
-import { TestNode } from "../testing/test-node.ts";
-import { partialFrame, superframe, type VirtioFrame } from "../testing/virtio-frames.ts";
+import { V8_FLAGS } from "../plane/v8-flags.ts";
+import { setWord } from "../testing/frames/adjust-sum.ts";
+import * as build from "../testing/frames/frame-builder.ts";
+import { partialFrame, superframe, type VirtioFrame } from "../testing/frames/virtio-frames.ts";
+import { uplinkMacOf, vtepMacOf } from "../testing/world/test-cluster.ts";
+import { pathTo } from "../testing/world/test-fabric.ts";
+import { TestNode } from "../testing/world/test-node.ts";
 import * as hotLoop from "./hot-loop.ts";
 import { TemplateIo, VIRTIO } from "./template-io.ts";
 

@@ -1,15 +1,15 @@
 // A SYN flood from many forged sources against a node port, while a paced stream runs through the same node: what becomes
 // of the stream, and of the connection table. scripts/syn-flood is the command; a native test runs it short.
 import { readFile } from "node:fs/promises";
-import { type LabSpec, TestLab } from "../../native-test/support/lab.ts";
-import { client, NODE_PORT, pod, service } from "../../native-test/support/objects.ts";
 import { IoKind } from "../base/addon.ts";
 import { loadNative, type Native, PacketFlag } from "../native/binding.ts";
-import { tcpFrame } from "../testing/frame-builder.ts";
+import { tcpFrame } from "../testing/frames/frame-builder.ts";
+import { type LabSpec, TestLab } from "../testing/lab/lab.ts";
+import { client, NODE_PORT, pod, service } from "../testing/lab/objects.ts";
 import { Prng } from "../testing/prng.ts";
-import * as checksum from "../wire/checksum.ts";
-import * as ipv4 from "../wire/ipv4.ts";
-import * as tcp from "../wire/tcp.ts";
+import * as checksum from "../wire/bytes/checksum.ts";
+import * as ipv4 from "../wire/ip/ipv4.ts";
+import * as tcp from "../wire/transport/tcp.ts";
 
 const BATCH = 64;
 const STRIDE = 256;

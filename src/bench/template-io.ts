@@ -1,6 +1,6 @@
 // A port for benchmarks: every frame it "receives" is a copy of one template, what is sent to it goes nowhere.
 import type { Io } from "../base/addon.ts";
-import { frameSum } from "../wire/offload.ts";
+import { frameSum } from "../wire/bytes/offload.ts";
 
 /** Bytes of the virtio-net header before a frame. */
 export const VIRTIO = 10;

@@ -1,12 +1,12 @@
 // podwire completion bash|zsh|fish: a script that asks `podwire __complete WORDS…` for every proposal, so that names
 // come from the running lab.
 import { Argument, type Command } from "commander";
-import { SHOW_TABLES } from "../agent/show-tables.ts";
+import { SHOW_TABLES } from "../api/show-tables.ts";
 import { labsWithState } from "../lab/state-dir.ts";
 import { OUTPUT_FORMS, print } from "./context.ts";
+import { listObjects } from "./objects/workload.ts";
 import { runningLab } from "./running-lab.ts";
-import { VERBS, verbOf } from "./verbs.ts";
-import { listObjects } from "./workload.ts";
+import { fileOf, VERBS, verbOf } from "./verbs.ts";
 
 const KIND_WORDS = [
   "pods",
@@ -181,7 +181,7 @@ async function loadCommand(verb: string): Promise<Command | undefined> {
   const { Command: Program } = await import("commander");
   const program = new Program("podwire");
   try {
-    const module = await import(new URL(`./${verb}.js`, import.meta.url).href);
+    const module = await import(new URL(`./${fileOf(verb)}.js`, import.meta.url).href);
     (module as { register(program: Command): void }).register(program);
   } catch {
     return undefined; // a verb that this version does not have

@@ -1,9 +1,9 @@
 // Which objects a command line names: KIND NAME…, KIND/NAME…, KIND,KIND…, "all", or the manifests of -f.
-import { parseManifests } from "../control/manifest/manifest.ts";
-import { PassedOver } from "../control/passed-over.ts";
+import { parseManifests } from "../kube/manifest/manifest.ts";
+import { PassedOver } from "../kube/passed-over.ts";
 import { note } from "./context.ts";
 import { CliError, usageError } from "./errors.ts";
-import { readAll } from "./manifests.ts";
+import { readAll } from "./objects/manifests.ts";
 
 export interface Target {
   word: string;

@@ -1,8 +1,8 @@
 // EndpointSlices of a Service → the endpoints of one of its ports, and which of them a new connection may get
 // (pkg/proxy/endpointslicecache.go, topology.go).
 import { formatIp, type IpWords, parseIp } from "../base/ip.ts";
-import type { EndpointSlice } from "../control/desired-state.ts";
-import { weightsOf } from "../control/weight.ts";
+import { weightsOf } from "../kube/weight.ts";
+import type { EndpointSlice } from "../watch/desired-state.ts";
 import type { ProxySettings } from "./proxy-settings.ts";
 
 /** One address and port of a service port, merged over slices. */

@@ -1,9 +1,9 @@
 import t from "tap";
 import { ip } from "../base/ip.ts";
-import { readProxyConfig } from "../control/config/proxy.ts";
-import { type EndpointSlice, type Node, ObjectGraph, type Service } from "../control/desired-state.ts";
-import { FieldProblems } from "../control/manifest/field-problems.ts";
-import type { Endpoint } from "../control/objects.ts";
+import { readProxyConfig } from "../config/proxy.ts";
+import { FieldProblems } from "../kube/manifest/field-problems.ts";
+import type { Endpoint } from "../kube/objects.ts";
+import { type EndpointSlice, type Node, ObjectGraph, type Service } from "../watch/desired-state.ts";
 import { HealthChecks, healthCheckAddresses, healthCheckOf, isNodeEligible } from "./health-checks.ts";
 import { proxySettings } from "./proxy-settings.ts";
 

@@ -3,7 +3,7 @@
 // (pkg/proxy/endpointschangetracker.go, LocalReadyEndpoints). Incremental by Service.
 import type { IpFamily } from "../base/ip.ts";
 import { formatIp, parseIp } from "../base/ip.ts";
-import type { DesiredState, EndpointSlice, Node, Service } from "../control/desired-state.ts";
+import type { DesiredState, EndpointSlice, Node, Service } from "../watch/desired-state.ts";
 import type { ProxySettings } from "./proxy-settings.ts";
 import { isIgnored, isIgnoredSlice } from "./service-port.ts";
 

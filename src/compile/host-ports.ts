@@ -2,16 +2,16 @@
 // at every LOCAL address, or at the one that hostIP names, whether the pod is ready or not. Each port leads to one
 // endpoint. Pure.
 import { type Ip, type IpFamily, isLoopback, parseIp, sameIp } from "../base/ip.ts";
-import type { DesiredState, Pod } from "../control/desired-state.ts";
-import { hostPortsOf, type PodHostPort } from "../control/host-ports.ts";
-import { keyOf } from "../control/objects.ts";
 import {
   Action,
   type ClassAction,
   FrontendKind,
   type FrontendSpec,
   HOST_PORT_ENDPOINT,
-} from "../dataplane/table/services.ts";
+} from "../dataplane/table/service/services.ts";
+import { hostPortsOf, type PodHostPort } from "../kube/host-ports.ts";
+import { keyOf } from "../kube/objects.ts";
+import type { DesiredState, Pod } from "../watch/desired-state.ts";
 import { hasEnded } from "./node.ts";
 import type { ProxySettings } from "./proxy-settings.ts";
 import { LOOPBACK, type PortSpec, PROTOCOLS } from "./service-port.ts";

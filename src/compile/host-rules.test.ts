@@ -1,9 +1,9 @@
 import t from "tap";
 import { ip } from "../base/ip.ts";
-import { agentConfig } from "../control/config/agent.ts";
-import { ObjectGraph } from "../control/desired-state.ts";
-import { FieldProblems } from "../control/manifest/field-problems.ts";
-import { node } from "../testing/proxy-objects.ts";
+import { agentConfig } from "../config/agent.ts";
+import { FieldProblems } from "../kube/manifest/field-problems.ts";
+import { node } from "../testing/world/proxy-objects.ts";
+import { ObjectGraph } from "../watch/desired-state.ts";
 import { externalPorts, type HostRulesInput, hostRules } from "./host-rules.ts";
 import { compileTopology, type NodeTopology } from "./node.ts";
 import { proxySettings } from "./proxy-settings.ts";

@@ -10,8 +10,8 @@
 // back from the agent unchanged. IPv6's ::1 is never served, 127.0.0.0/8 by host ports, by node ports in iptables mode
 // alone. Pure: text for ip(8), in the words in which ip(8) shows it, so that what is there can be compared.
 import { formatIp, type Ip, type IpFamily, isLoopback, sameIp } from "../base/ip.ts";
-import type { PortRange } from "../control/config/agent.ts";
-import { FrontendKind, type ServicePortSpec } from "../dataplane/table/services.ts";
+import type { PortRange } from "../config/agent.ts";
+import { FrontendKind, type ServicePortSpec } from "../dataplane/table/service/services.ts";
 import type { NodeTopology } from "./node.ts";
 import type { ProxySettings } from "./proxy-settings.ts";
 

@@ -1,7 +1,7 @@
 // MAC addresses, made from IP addresses so that every node knows every other's without asking: 0a:58 and the IPv4
 // address, as the CNI bridge plugin does; 0e, the VNI's low byte and the node's address for tunnel ends.
 import type { Ip } from "../base/ip.ts";
-import type { OverlayConfig } from "../control/config/agent.ts";
+import type { OverlayConfig } from "../config/agent.ts";
 
 /** As the plane keeps it: bytes 0–1 as u16, bytes 2–5 as i32. */
 export interface Mac {

@@ -1,10 +1,10 @@
 import t from "tap";
 import { formatIp, ip } from "../base/ip.ts";
-import { agentConfig } from "../control/config/agent.ts";
-import { ObjectGraph } from "../control/desired-state.ts";
-import { FieldProblems } from "../control/manifest/field-problems.ts";
-import { manifestOf } from "../control/manifest/manifest.ts";
+import { agentConfig } from "../config/agent.ts";
 import { RouteKind, type RouteSpec } from "../dataplane/table/routes.ts";
+import { FieldProblems } from "../kube/manifest/field-problems.ts";
+import { manifestOf } from "../kube/manifest/manifest.ts";
+import { ObjectGraph } from "../watch/desired-state.ts";
 import { formatMac, macFromText, macOf } from "./mac.ts";
 import { compilePods, compileTopology, type NodeTopology } from "./node.ts";
 

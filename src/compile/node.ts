@@ -22,11 +22,11 @@ import {
   parseIp,
   prefixLen128,
 } from "../base/ip.ts";
-import type { AgentConfig } from "../control/config/agent.ts";
-import type { DesiredState, Node, Pod } from "../control/desired-state.ts";
+import type { AgentConfig } from "../config/agent.ts";
 import type { Prefix } from "../dataplane/table/prefix-ranges.ts";
 import { RouteKind, type RouteSpec } from "../dataplane/table/routes.ts";
 import type { VtepSpec } from "../dataplane/table/vteps.ts";
+import type { DesiredState, Node, Pod } from "../watch/desired-state.ts";
 import { type Mac, macFromText, macOf, vtepMac } from "./mac.ts";
 import { distinct, nodeAddresses, primaryOf } from "./proxy-settings.ts";
 

@@ -3,11 +3,16 @@
 import { readFileSync } from "node:fs";
 import t from "tap";
 import { type Cidr, contains, formatIpPort, type Ip, ip, sameIp } from "../base/ip.ts";
-import { readProxyConfig } from "../control/config/proxy.ts";
-import { ObjectGraph } from "../control/desired-state.ts";
-import { FieldProblems } from "../control/manifest/field-problems.ts";
-import { manifestOf } from "../control/manifest/manifest.ts";
-import { Action, type FrontendSpec, type ServicePortSpec, SourceClass } from "../dataplane/table/services.ts";
+import { readProxyConfig } from "../config/proxy.ts";
+import {
+  Action,
+  type FrontendSpec,
+  type ServicePortSpec,
+  SourceClass,
+} from "../dataplane/table/service/services.ts";
+import { FieldProblems } from "../kube/manifest/field-problems.ts";
+import { manifestOf } from "../kube/manifest/manifest.ts";
+import { ObjectGraph } from "../watch/desired-state.ts";
 import { type ProxySettings, proxySettings } from "./proxy-settings.ts";
 import { PROTOCOLS } from "./service-port.ts";
 import { ServiceCompiler } from "./services.ts";

@@ -10,10 +10,10 @@ import {
   nthIp,
   parseIp,
 } from "../base/ip.ts";
-import type { AgentConfig } from "../control/config/agent.ts";
-import type { ProxyConfig, ProxyMode } from "../control/config/proxy.ts";
-import type { Node } from "../control/desired-state.ts";
-import { SCHEDULER_NAMES, Scheduler } from "../dataplane/table/schedule.ts";
+import type { AgentConfig } from "../config/agent.ts";
+import type { ProxyConfig, ProxyMode } from "../config/proxy.ts";
+import { SCHEDULER_NAMES, Scheduler } from "../dataplane/table/service/schedule.ts";
+import type { Node } from "../watch/desired-state.ts";
 
 const ZONE_LABEL = "topology.kubernetes.io/zone";
 

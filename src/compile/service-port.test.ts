@@ -1,11 +1,11 @@
 // kube-proxy's behaviour table (iptables mode), row by row: what each class of source gets at each kind of address.
 import t from "tap";
 import { formatIp, formatIpPort, ip, sameIp } from "../base/ip.ts";
-import { readProxyConfig } from "../control/config/proxy.ts";
-import type { EndpointSlice, Node, Service } from "../control/desired-state.ts";
-import { FieldProblems } from "../control/manifest/field-problems.ts";
-import { Scheduler } from "../dataplane/table/schedule.ts";
-import { Action, FrontendKind, type FrontendSpec } from "../dataplane/table/services.ts";
+import { readProxyConfig } from "../config/proxy.ts";
+import { Scheduler } from "../dataplane/table/service/schedule.ts";
+import { Action, FrontendKind, type FrontendSpec } from "../dataplane/table/service/services.ts";
+import { FieldProblems } from "../kube/manifest/field-problems.ts";
+import type { EndpointSlice, Node, Service } from "../watch/desired-state.ts";
 import { type Extensions, proxySettings } from "./proxy-settings.ts";
 import type { PortSpec } from "./service-port.ts";
 import { compileService } from "./services.ts";

@@ -11,9 +11,7 @@ import {
   prefixLen128,
   sameIp,
 } from "../base/ip.ts";
-import type { EndpointSlice, Service } from "../control/desired-state.ts";
-import { hash32 } from "../control/hash.ts";
-import { Scheduler } from "../dataplane/table/schedule.ts";
+import { Scheduler } from "../dataplane/table/service/schedule.ts";
 import {
   Action,
   type ClassAction,
@@ -22,7 +20,9 @@ import {
   type FrontendSpec,
   type ServicePortSpec,
   type SourceRange,
-} from "../dataplane/table/services.ts";
+} from "../dataplane/table/service/services.ts";
+import { hash32 } from "../kube/hash.ts";
+import type { EndpointSlice, Service } from "../watch/desired-state.ts";
 import {
   type Categories,
   categorize,

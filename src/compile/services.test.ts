@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import t from "tap";
 import { ip } from "../base/ip.ts";
-import { readProxyConfig } from "../control/config/proxy.ts";
-import { ObjectGraph } from "../control/desired-state.ts";
-import { FieldProblems } from "../control/manifest/field-problems.ts";
-import { manifestOf } from "../control/manifest/manifest.ts";
-import type { KubeObject } from "../control/objects.ts";
-import * as services from "../dataplane/table/services.ts";
+import { readProxyConfig } from "../config/proxy.ts";
+import * as services from "../dataplane/table/service/services.ts";
+import { FieldProblems } from "../kube/manifest/field-problems.ts";
+import { manifestOf } from "../kube/manifest/manifest.ts";
+import type { KubeObject } from "../kube/objects.ts";
+import { ObjectGraph } from "../watch/desired-state.ts";
 import { proxySettings } from "./proxy-settings.ts";
 import { ServiceCompiler } from "./services.ts";
 

@@ -6,9 +6,9 @@
 
 import { deepEqual } from "../base/deep-equal.ts";
 import type { IpFamily } from "../base/ip.ts";
-import type { DesiredState, EndpointSlice, Service } from "../control/desired-state.ts";
-import type { FrontendSpec, ServicePortSpec, ServiceUpdate } from "../dataplane/table/services.ts";
-import * as table from "../dataplane/table/services.ts";
+import type { FrontendSpec, ServicePortSpec, ServiceUpdate } from "../dataplane/table/service/services.ts";
+import * as table from "../dataplane/table/service/services.ts";
+import type { DesiredState, EndpointSlice, Service } from "../watch/desired-state.ts";
 import { compileHostPorts, podOfKey } from "./host-ports.ts";
 import type { ProxySettings } from "./proxy-settings.ts";
 import { compileServicePort, isIgnored, isIgnoredSlice, type PortSpec, portName } from "./service-port.ts";

@@ -1,7 +1,7 @@
 /** The one way to drop: sets the reason, bumps its counter and the ingress port's, answers DROP. */
 import { countPort, PortCounter } from "./counters.ts";
 import type { DropReason } from "./drop-reason.ts";
-import type { Packet } from "./packet.ts";
+import type { Packet } from "./packet/packet.ts";
 import type { Tables } from "./tables.ts";
 import { Verdict } from "./verdict.ts";
 

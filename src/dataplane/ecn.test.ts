@@ -1,10 +1,10 @@
 // What comes out of the tunnel for each pair of congestion marks: RFC 6040 §4.2, figure 4, every cell, for both inner
 // families.
 import t from "tap";
-import { makeDualStack, pod6 } from "../testing/dual-stack.ts";
-import * as build from "../testing/frame-builder.ts";
-import { nodeAddress, uplinkMacOf, vtepMacOf } from "../testing/test-cluster.ts";
-import { TestNode } from "../testing/test-node.ts";
+import * as build from "../testing/frames/frame-builder.ts";
+import { makeDualStack, pod6 } from "../testing/world/dual-stack.ts";
+import { nodeAddress, uplinkMacOf, vtepMacOf } from "../testing/world/test-cluster.ts";
+import { TestNode } from "../testing/world/test-node.ts";
 
 const L3 = 14;
 const DSCP = 0xb8; // expedited forwarding, to be left alone

@@ -1,10 +1,10 @@
 // The engine round the pipeline: batches, counters, its one try, housekeeping, ports that come and go.
 import t from "tap";
-import * as build from "../testing/frame-builder.ts";
-import { macOf } from "../testing/test-cluster.ts";
-import { pathTo } from "../testing/test-fabric.ts";
-import { TestNode } from "../testing/test-node.ts";
-import * as offloadTwin from "../wire/offload.ts";
+import * as build from "../testing/frames/frame-builder.ts";
+import { macOf } from "../testing/world/test-cluster.ts";
+import { pathTo } from "../testing/world/test-fabric.ts";
+import { TestNode } from "../testing/world/test-node.ts";
+import * as offloadTwin from "../wire/bytes/offload.ts";
 import { Event, PortCounter, portCounter } from "./counters.ts";
 import { DropReason } from "./drop-reason.ts";
 import * as engine from "./engine.ts";

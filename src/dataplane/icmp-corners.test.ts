@@ -1,12 +1,19 @@
 // ICMP errors that are rarely seen: options no router knows, datagrams that never became whole, superframes and path
 // MTU, and what is exempt from rate limits. Every frame that leaves is checked.
 import t from "tap";
-import { fragmentsOf6, gateway6, makeDualStack, pathTo6, pod6, podMac6 } from "../testing/dual-stack.ts";
-import { fragmentsOf } from "../testing/fragment-frames.ts";
-import * as build from "../testing/frame-builder.ts";
-import { pathTo } from "../testing/test-fabric.ts";
-import { TestNode } from "../testing/test-node.ts";
-import { superframe } from "../testing/virtio-frames.ts";
+import { fragmentsOf } from "../testing/frames/fragment-frames.ts";
+import * as build from "../testing/frames/frame-builder.ts";
+import { superframe } from "../testing/frames/virtio-frames.ts";
+import {
+  fragmentsOf6,
+  gateway6,
+  makeDualStack,
+  pathTo6,
+  pod6,
+  podMac6,
+} from "../testing/world/dual-stack.ts";
+import { pathTo } from "../testing/world/test-fabric.ts";
+import { TestNode } from "../testing/world/test-node.ts";
 
 const POD2 = "10.244.1.2";
 const POD3 = "10.244.1.3";

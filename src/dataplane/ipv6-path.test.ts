@@ -1,6 +1,7 @@
 // IPv6 through the whole pipeline: addresses that go nowhere, masquerade, services, path MTU, fragments, and the tunnel
 // with IPv6 inside and outside.
 import t from "tap";
+import * as build from "../testing/frames/frame-builder.ts";
 import {
   CLIENT6,
   fragmentsOf6,
@@ -10,10 +11,9 @@ import {
   node6,
   pathTo6,
   pod6,
-} from "../testing/dual-stack.ts";
-import * as build from "../testing/frame-builder.ts";
-import { CLIENT_MAC, TestFabric } from "../testing/test-fabric.ts";
-import { TestNode } from "../testing/test-node.ts";
+} from "../testing/world/dual-stack.ts";
+import { CLIENT_MAC, TestFabric } from "../testing/world/test-fabric.ts";
+import { TestNode } from "../testing/world/test-node.ts";
 
 const POD2 = pod6(1, 2);
 const POD3 = pod6(1, 3);

@@ -2,13 +2,13 @@
 // through, and that no frame disappears without a word. Single stages have tests of their own beside them.
 import fc from "fast-check";
 import t from "tap";
-import { concat } from "../testing/bytes.ts";
-import * as build from "../testing/frame-builder.ts";
-import { overlaySamples } from "../testing/fuzz-overlay.ts";
-import { CLIENT, pathTo, TestFabric } from "../testing/test-fabric.ts";
-import { type Received, TestNode, type TestNodeOptions } from "../testing/test-node.ts";
-import { traceNode } from "../testing/trace-node.ts";
-import { partialFrame, superframe, tcpPayload } from "../testing/virtio-frames.ts";
+import { concat } from "../testing/frames/bytes.ts";
+import * as build from "../testing/frames/frame-builder.ts";
+import { partialFrame, superframe, tcpPayload } from "../testing/frames/virtio-frames.ts";
+import { overlaySamples } from "../testing/fuzz/fuzz-overlay.ts";
+import { CLIENT, pathTo, TestFabric } from "../testing/world/test-fabric.ts";
+import { type Received, TestNode, type TestNodeOptions } from "../testing/world/test-node.ts";
+import { traceNode } from "../testing/world/trace-node.ts";
 import { PortCounter, portCounter } from "./counters.ts";
 import { DROP_REASON_TEXT, DROP_REASONS, DropReason } from "./drop-reason.ts";
 

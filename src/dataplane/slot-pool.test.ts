@@ -1,5 +1,5 @@
 import t from "tap";
-import { HEADROOM, SLOT_STRIDE } from "./packet.ts";
+import { HEADROOM, SLOT_STRIDE } from "./packet/packet.ts";
 import * as pool from "./slot-pool.ts";
 import { SlotPool } from "./slot-pool.ts";
 

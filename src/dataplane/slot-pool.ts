@@ -3,7 +3,7 @@
  * packets that wait (neighbour resolution) and for datagrams in reassembly. A stack of free slot numbers; all
  * memory is taken at the start. When it is empty the caller drops, with a reason.
  */
-import { HEADROOM, SLOT_STRIDE } from "./packet.ts";
+import { HEADROOM, SLOT_STRIDE } from "./packet/packet.ts";
 
 export class SlotPool {
   readonly first: number; //          number of the first pool slot in the arena

@@ -2,13 +2,13 @@
 // Service; TCP of both families, with extension headers, with CWR, with any segment size, and UDP. Each node checks what
 // it sends (test-node.ts); here it is held against the sender's bytes: all of them, once, in order.
 import t from "tap";
-import { concat, viewOf } from "../testing/bytes.ts";
-import { makeDualStack, node6, pathTo6, pod6 } from "../testing/dual-stack.ts";
-import { VIP6 } from "../testing/dual-stack-samples.ts";
-import * as build from "../testing/frame-builder.ts";
-import { CLIENT, pathTo, TestFabric } from "../testing/test-fabric.ts";
-import type { Received } from "../testing/test-node.ts";
-import { superframe, udpSuperframe, type VirtioFrame } from "../testing/virtio-frames.ts";
+import { concat, viewOf } from "../testing/frames/bytes.ts";
+import * as build from "../testing/frames/frame-builder.ts";
+import { superframe, udpSuperframe, type VirtioFrame } from "../testing/frames/virtio-frames.ts";
+import { makeDualStack, node6, pathTo6, pod6 } from "../testing/world/dual-stack.ts";
+import { VIP6 } from "../testing/world/dual-stack-samples.ts";
+import { CLIENT, pathTo, TestFabric } from "../testing/world/test-fabric.ts";
+import type { Received } from "../testing/world/test-node.ts";
 
 const ETH = 14;
 const CWR = 0x80;

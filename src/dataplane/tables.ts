@@ -6,28 +6,28 @@
 
 import type { Offload } from "../base/addon.ts";
 import { createPin, type MaybePinned } from "../base/maybe-pinned.ts";
-import * as ftp from "../wire/ftp.ts";
+import * as ftp from "../wire/transport/ftp.ts";
 import type { Counters } from "./counters.ts";
-import { Packet } from "./packet.ts";
+import { Packet } from "./packet/packet.ts";
+import type { PortTable, TxQueue } from "./send/tx-queue.ts";
 import type { SlotPool } from "./slot-pool.ts";
-import type { Affinity } from "./table/affinity.ts";
-import type { Conntrack } from "./table/conntrack.ts";
-import { RECORD_WORDS } from "./table/conntrack-sctp.ts";
-import { SeqAdj } from "./table/conntrack-seqadj.ts";
-import { Segment } from "./table/conntrack-tcp-window.ts";
-import { Expectations } from "./table/expectations.ts";
+import type { Conntrack } from "./table/connection/conntrack.ts";
+import { RECORD_WORDS } from "./table/connection/conntrack-sctp.ts";
+import { SeqAdj } from "./table/connection/conntrack-seqadj.ts";
+import { Segment } from "./table/connection/conntrack-tcp-window.ts";
+import { Expectations } from "./table/connection/expectations.ts";
 import type { Fdb } from "./table/fdb.ts";
 import type { Fragments } from "./table/fragments.ts";
 import { LocalAddresses } from "./table/local-addresses.ts";
 import type { Neighbors } from "./table/neighbor.ts";
-import type { PendingConnections } from "./table/pending-connections.ts";
 import { PrefixSet } from "./table/prefix-set.ts";
 import { createRoutes, type Routes } from "./table/routes.ts";
-import type { Services } from "./table/services.ts";
+import type { Affinity } from "./table/service/affinity.ts";
+import type { PendingConnections } from "./table/service/pending-connections.ts";
+import type { Services } from "./table/service/services.ts";
 import type { TokenBucket } from "./table/token-bucket.ts";
 import { createVteps, type Vteps } from "./table/vteps.ts";
 import type { Watchers } from "./trace/watchers.ts";
-import type { PortTable, TxQueue } from "./tx-queue.ts";
 
 /** How local-traffic detection tells a pod's packet (KubeProxyConfiguration detectLocalMode). */
 export const DetectLocal = Object.freeze({ NONE: 0, CIDR: 1, POD_PORT: 2 } as const);

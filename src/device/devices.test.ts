@@ -3,7 +3,7 @@ import t from "tap";
 import { IoKind } from "../base/addon.ts";
 import { PortRole } from "../dataplane/port.ts";
 import type { Native } from "../native/binding.ts";
-import { dirty } from "../testing/bytes.ts";
+import { dirty } from "../testing/frames/bytes.ts";
 import { frameOf, vnetHeaderOf } from "./frame-queue.ts";
 import { createMemoryPair } from "./memory-pair.ts";
 import { PacketSocket } from "./packet-socket.ts";

@@ -6,7 +6,7 @@
 // - cap calls back on the main thread's event loop and aborts in a worker thread, so a plane that uses this
 //   port runs on the main thread.
 // - It opens the interface in the namespace of the process: start the agent inside the node's namespace.
-// - libpcap hands over no vnet header. Superframes to send are cut here (wire/plain-frames.ts); superframes
+// - libpcap hands over no vnet header. Superframes to send are cut here (wire/bytes/plain-frames.ts); superframes
 //   that arrive, and frames whose checksum a veth peer left to the hardware, are not what their headers say.
 //   So switch offloads off at both ends of the link: ethtool -K IFACE tx off gso off tso off gro off.
 // - For an interface without an address cap prints "Warning: … This may not actually work" to stderr. It
@@ -19,7 +19,7 @@ import { isMainThread } from "node:worker_threads";
 import { IoKind } from "../base/addon.ts";
 import type { Port, PortRole } from "../dataplane/port.ts";
 import type { Native } from "../native/binding.ts";
-import * as plainFrames from "../wire/plain-frames.ts";
+import * as plainFrames from "../wire/bytes/plain-frames.ts";
 import { DeviceError, openError } from "./device-error.ts";
 import { FrameQueue, storeFrame } from "./frame-queue.ts";
 

@@ -2,11 +2,11 @@
 // eight bytes), so it is read field by field as far as it goes, not by isWellFormed.
 import { formatV4 } from "../base/ip.ts";
 import { formatMac } from "../base/mac.ts";
-import * as icmpv4 from "../wire/icmpv4.ts";
-import * as icmpv6 from "../wire/icmpv6.ts";
-import * as ipv4 from "../wire/ipv4.ts";
-import * as ipv6 from "../wire/ipv6.ts";
-import * as ndp from "../wire/ndp.ts";
+import * as icmpv4 from "../wire/ip/icmpv4.ts";
+import * as icmpv6 from "../wire/ip/icmpv6.ts";
+import * as ipv4 from "../wire/ip/ipv4.ts";
+import * as ipv6 from "../wire/ip/ipv6.ts";
+import * as ndp from "../wire/ip/ndp.ts";
 import { ipv6Text } from "./address-text.ts";
 import type { IcmpLayer, Icmpv6Layer, MalformedLayer, Quoted } from "./frame.ts";
 

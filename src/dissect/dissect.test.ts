@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import t from "tap";
-import { concat, fromHex, patched } from "../testing/bytes.ts";
-import * as build from "../testing/frame-builder.ts";
-import { GOLDEN_FRAMES } from "../testing/golden-frames.ts";
+import { concat, fromHex, patched } from "../testing/frames/bytes.ts";
+import * as build from "../testing/frames/frame-builder.ts";
+import { GOLDEN_FRAMES } from "../testing/frames/golden-frames.ts";
 import { dissect, dissectIp } from "./dissect.ts";
 import type { Frame, Layer } from "./frame.ts";
 import { summary } from "./summary.ts";

@@ -4,14 +4,14 @@
 // everything in front of it is read by the lengths that the headers say.
 import { formatV4 } from "../base/ip.ts";
 import { formatMac } from "../base/mac.ts";
-import * as arp from "../wire/arp.ts";
-import * as ethernet from "../wire/ethernet.ts";
-import * as ipv4 from "../wire/ipv4.ts";
-import * as ipv6 from "../wire/ipv6.ts";
-import * as sctp from "../wire/sctp.ts";
-import * as tcp from "../wire/tcp.ts";
-import * as udp from "../wire/udp.ts";
-import * as vxlan from "../wire/vxlan.ts";
+import * as ipv4 from "../wire/ip/ipv4.ts";
+import * as ipv6 from "../wire/ip/ipv6.ts";
+import * as arp from "../wire/link/arp.ts";
+import * as ethernet from "../wire/link/ethernet.ts";
+import * as vxlan from "../wire/link/vxlan.ts";
+import * as sctp from "../wire/transport/sctp.ts";
+import * as tcp from "../wire/transport/tcp.ts";
+import * as udp from "../wire/transport/udp.ts";
 import { ipv6Text } from "./address-text.ts";
 import { dissectIcmp, dissectIcmpv6 } from "./dissect-icmp.ts";
 import type { Fragment, Frame, Layer, MalformedLayer, SctpLayer, TcpOption } from "./frame.ts";

@@ -1,7 +1,7 @@
 // ICMP and ICMPv6 layers → the words tcpdump has for them.
-import * as icmpv4 from "../wire/icmpv4.ts";
-import * as icmpv6 from "../wire/icmpv6.ts";
-import * as ipv4 from "../wire/ipv4.ts";
+import * as icmpv4 from "../wire/ip/icmpv4.ts";
+import * as icmpv6 from "../wire/ip/icmpv6.ts";
+import * as ipv4 from "../wire/ip/ipv4.ts";
 import type { IcmpLayer, Icmpv6Layer, Quoted } from "./frame.ts";
 
 /** By code of TYPE_UNREACHABLE, where `%` stands for the destination. */

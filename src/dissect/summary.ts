@@ -1,10 +1,11 @@
 // Frame → one line, as `tcpdump -n -S` prints it, because that is what people in this field read fastest.
 // Differences are on purpose: VLAN tags are shown, fragments say where they lie, VXLAN puts the inner frame
 // on the same line, and nothing is guessed from port numbers.
-import * as ethernet from "../wire/ethernet.ts";
-import * as ipv4 from "../wire/ipv4.ts";
-import * as ipv6 from "../wire/ipv6.ts";
-import * as tcp from "../wire/tcp.ts";
+
+import * as ipv4 from "../wire/ip/ipv4.ts";
+import * as ipv6 from "../wire/ip/ipv6.ts";
+import * as ethernet from "../wire/link/ethernet.ts";
+import * as tcp from "../wire/transport/tcp.ts";
 import type { ArpLayer, Fragment, Frame, Layer, SctpLayer, TcpLayer, TcpOption } from "./frame.ts";
 import { icmpText, icmpv6Text } from "./summary-icmp.ts";
 

@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
-import { concat, fromHex } from "../testing/bytes.ts";
-import * as build from "../testing/frame-builder.ts";
-import { GOLDEN_FRAMES } from "../testing/golden-frames.ts";
+import { concat, fromHex } from "../testing/frames/bytes.ts";
+import * as build from "../testing/frames/frame-builder.ts";
+import { GOLDEN_FRAMES } from "../testing/frames/golden-frames.ts";
 import { dissect, dissectCut } from "./dissect.ts";
 import { summary } from "./summary.ts";
 

@@ -1,10 +1,10 @@
 // The lab's objects on disk: a lab process that is started again goes on with what the one before it had, down to the
 // pods' addresses and names.
-import { Cluster } from "../control/cluster.ts";
-import { STORED_KINDS } from "../control/kinds.ts";
-import { goArchitecture } from "../control/kubelet-labels.ts";
-import type { KubeObject } from "../control/objects.ts";
-import type { SavedCluster } from "../control/saved-cluster.ts";
+import { Cluster } from "../cluster/cluster.ts";
+import type { SavedCluster } from "../cluster/saved-cluster.ts";
+import { STORED_KINDS } from "../kube/kinds.ts";
+import { goArchitecture } from "../kube/kubelet-labels.ts";
+import type { KubeObject } from "../kube/objects.ts";
 import { type LabPaths, readJson, writeAtomically } from "./state-dir.ts";
 import type { Topology } from "./topology.ts";
 

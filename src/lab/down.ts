@@ -3,9 +3,9 @@
 import { existsSync } from "node:fs";
 import { LabError } from "./errors.ts";
 import { labCall } from "./lab-call.ts";
-import * as names from "./names.ts";
-import { deleteNamespaces, ownNamespaces, processesIn } from "./namespace.ts";
-import { identify, isAlive, markedProcesses, type ProcessId, terminate } from "./process-table.ts";
+import * as names from "./net/names.ts";
+import { deleteNamespaces, ownNamespaces, processesIn } from "./net/namespace.ts";
+import { identify, isAlive, markedProcesses, type ProcessId, terminate } from "./process/process-table.ts";
 import { labPaths, labsWithState, readJson, removeStateDir } from "./state-dir.ts";
 
 export interface DownResult {

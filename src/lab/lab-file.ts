@@ -1,9 +1,9 @@
 // lab.yaml → Lab object and the manifests it names.
 import { dirname, join, resolve } from "node:path";
-import { checkConfiguration } from "../control/config/check.ts";
-import { warningLines } from "../control/fields/warnings.ts";
-import { type ManifestText, parseManifests } from "../control/manifest/manifest.ts";
-import { descriptorOf, InputError, readInput, readManifestInputs } from "../control/watch/input.ts";
+import { checkConfiguration } from "../config/check.ts";
+import { warningLines } from "../kube/fields/warnings.ts";
+import { type ManifestText, parseManifests } from "../kube/manifest/manifest.ts";
+import { descriptorOf, InputError, readInput, readManifestInputs } from "../watch/input.ts";
 import { LabError } from "./errors.ts";
 import { packageRoot } from "./preconditions.ts";
 import { DEFAULT_LAB, type LabObject } from "./topology.ts";

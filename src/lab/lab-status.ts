@@ -1,5 +1,5 @@
 // What `lab status` tells: of the lab process by its socket, or put together from what a dead one left behind.
-import type { Pod } from "../control/objects.ts";
+import type { Pod } from "../kube/objects.ts";
 
 export interface NodeReport {
   name: string;

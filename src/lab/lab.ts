@@ -1,11 +1,11 @@
 // The lab process: holds the objects and sees to it that what they ask for exists. Controllers (control/) turn
 // objects into more objects; this file turns pods into processes and nodes into agents, and reports back as status.
 import { readFileSync } from "node:fs";
-import type { Cluster } from "../control/cluster.ts";
-import type { Change } from "../control/cluster-options.ts";
-import type { Happening } from "../control/event-recorder.ts";
-import { hostPortsOf } from "../control/host-ports.ts";
-import { type Job, type KubeObject, keyOf, type Node, type Pod } from "../control/objects.ts";
+import type { Cluster } from "../cluster/cluster.ts";
+import type { Change } from "../cluster/cluster-options.ts";
+import type { Happening } from "../cluster/event-recorder.ts";
+import { hostPortsOf } from "../kube/host-ports.ts";
+import { type Job, type KubeObject, keyOf, type Node, type Pod } from "../kube/objects.ts";
 import {
   isReady,
   isStuck,
@@ -16,11 +16,11 @@ import {
   readyColumn,
   restartsOf,
 } from "./lab-status.ts";
-import type { LogTimes } from "./log-index.ts";
 import { KernelNode, type NodeAgent, PodwireAgent } from "./node-agent.ts";
-import { type PodHost, PodRunner } from "./pod-runner.ts";
-import { iso } from "./pod-status.ts";
-import { ProbeHelper } from "./prober.ts";
+import type { LogTimes } from "./pod/log-index.ts";
+import { type PodHost, PodRunner } from "./pod/pod-runner.ts";
+import { iso } from "./pod/pod-status.ts";
+import { ProbeHelper } from "./pod/prober.ts";
 import type { LabPaths } from "./state-dir.ts";
 import { type NodePlan, type Topology, tunnelAddress } from "./topology.ts";
 

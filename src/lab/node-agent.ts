@@ -3,15 +3,15 @@
 import { rmSync } from "node:fs";
 import { request } from "node:http";
 import type { IpFamily } from "../base/ip.ts";
-import type { KubeObject } from "../control/objects.ts";
-import { command } from "./command.ts";
+import type { KubeObject } from "../kube/objects.ts";
 import { oneLine } from "./errors.ts";
-import { deleteStaleConnections, NOBODY_SERVED, type UdpServed, udpServed } from "./kernel-conntrack.ts";
-import { kernelRules } from "./kernel-rules.ts";
 import { exitText, type NodeReport } from "./lab-status.ts";
-import { AGENT_BACKOFF, lastLine, ManagedProcess } from "./managed-process.ts";
-import * as names from "./names.ts";
-import { PROCESS_MARK } from "./process-table.ts";
+import { deleteStaleConnections, NOBODY_SERVED, type UdpServed, udpServed } from "./net/kernel-conntrack.ts";
+import { kernelRules } from "./net/kernel-rules.ts";
+import * as names from "./net/names.ts";
+import { command } from "./process/command.ts";
+import { AGENT_BACKOFF, lastLine, ManagedProcess } from "./process/managed-process.ts";
+import { PROCESS_MARK } from "./process/process-table.ts";
 import { agentSocket, type LabPaths, writeAtomically } from "./state-dir.ts";
 import type { NodePlan, Topology } from "./topology.ts";
 

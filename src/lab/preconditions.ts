@@ -2,8 +2,8 @@
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { tryCommand } from "./command.ts";
 import { LabError } from "./errors.ts";
+import { tryCommand } from "./process/command.ts";
 import type { Topology } from "./topology.ts";
 
 const CAP_NET_ADMIN = 12;

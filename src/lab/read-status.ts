@@ -1,7 +1,7 @@
 // Status of a lab from outside: its process answers, or its state directory tells what a dead one left running.
 import { labCall } from "./lab-call.ts";
 import type { LabStatus, NodeReport } from "./lab-status.ts";
-import { isAlive, markedProcesses, type ProcessId } from "./process-table.ts";
+import { isAlive, markedProcesses, type ProcessId } from "./process/process-table.ts";
 import { labPaths, readJson } from "./state-dir.ts";
 import type { Topology } from "./topology.ts";
 

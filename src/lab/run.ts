@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { openCluster } from "./cluster-state.ts";
 import { LabError } from "./errors.ts";
 import { Lab } from "./lab.ts";
-import { identify } from "./process-table.ts";
+import { identify } from "./process/process-table.ts";
 import { serveLab } from "./server.ts";
 import { labPaths, readJson } from "./state-dir.ts";
 import type { Topology } from "./topology.ts";

@@ -1,7 +1,7 @@
 // How many pods a deployment, or another kind with replicas, is to have.
-import type { Cluster } from "../control/cluster.ts";
-import type { KubeObject } from "../control/objects.ts";
-import { notFound } from "../control/outcome.ts";
+import type { Cluster } from "../cluster/cluster.ts";
+import { notFound } from "../cluster/outcome.ts";
+import type { KubeObject } from "../kube/objects.ts";
 import { LabError } from "./errors.ts";
 
 export interface ScaleBody {

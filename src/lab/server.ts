@@ -18,12 +18,12 @@
 // Errors: {"error","code","exitCode"} with status 4xx; several problems of manifests are several lines of "error".
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { Change } from "../control/cluster-options.ts";
-import { externalIpWarnings } from "../control/external-ips.ts";
-import { warningLines } from "../control/fields/warnings.ts";
-import { type ManifestText, parseManifests } from "../control/manifest/manifest.ts";
-import { type KubeObject, keyOf } from "../control/objects.ts";
-import { PassedOver } from "../control/passed-over.ts";
+import type { Change } from "../cluster/cluster-options.ts";
+import { externalIpWarnings } from "../kube/external-ips.ts";
+import { warningLines } from "../kube/fields/warnings.ts";
+import { type ManifestText, parseManifests } from "../kube/manifest/manifest.ts";
+import { type KubeObject, keyOf } from "../kube/objects.ts";
+import { PassedOver } from "../kube/passed-over.ts";
 import { LabError, messageOf } from "./errors.ts";
 import type { Lab } from "./lab.ts";
 import { type ScaleBody, scale } from "./scale.ts";

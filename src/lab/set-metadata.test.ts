@@ -1,6 +1,6 @@
 import t from "tap";
-import { Cluster } from "../control/cluster.ts";
-import type { Deployment, KubeObject, Pod } from "../control/objects.ts";
+import { Cluster } from "../cluster/cluster.ts";
+import type { Deployment, KubeObject, Pod } from "../kube/objects.ts";
 import { restart, setMetadata } from "./set-metadata.ts";
 
 const TEXT = `

@@ -1,11 +1,11 @@
 // Labels and annotations of an object as it stands, and the annotation that restarts what a template makes.
-import type { Cluster } from "../control/cluster.ts";
-import { timeText } from "../control/event-recorder.ts";
-import type { KindInfo } from "../control/kinds.ts";
-import { FieldProblems } from "../control/manifest/field-problems.ts";
-import type { KubeObject, PodTemplate } from "../control/objects.ts";
-import { notFound } from "../control/outcome.ts";
-import { validateMetadata } from "../control/validate/metadata.ts";
+import type { Cluster } from "../cluster/cluster.ts";
+import { timeText } from "../cluster/event-recorder.ts";
+import { notFound } from "../cluster/outcome.ts";
+import type { KindInfo } from "../kube/kinds.ts";
+import { FieldProblems } from "../kube/manifest/field-problems.ts";
+import type { KubeObject, PodTemplate } from "../kube/objects.ts";
+import { validateMetadata } from "../kube/validate/metadata.ts";
 import { LabError } from "./errors.ts";
 
 type StringMap = Record<string, string>;

@@ -1,6 +1,13 @@
 import t from "tap";
-import { clientBatch, fabricBatch, kernelFdbBatch, kernelPodBatch, nodeBatch, podBatch } from "./ip-batch.ts";
-import { batchFailures } from "./namespace.ts";
+import {
+  clientBatch,
+  fabricBatch,
+  kernelFdbBatch,
+  kernelPodBatch,
+  nodeBatch,
+  podBatch,
+} from "./net/ip-batch.ts";
+import { batchFailures } from "./net/namespace.ts";
 import { DEFAULT_LAB, type LabObject, planTopology, tunnelAddress } from "./topology.ts";
 
 const plan = (spec: LabObject["spec"]) => planTopology("demo", { spec: spec ?? {} });

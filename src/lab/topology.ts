@@ -20,9 +20,9 @@ import {
   FABRIC_DEFAULT,
   FABRIC_MASK,
   SERVICE_DEFAULT,
-} from "../control/config/lab-addresses.ts";
+} from "../config/lab-addresses.ts";
 import { LabError } from "./errors.ts";
-import * as names from "./names.ts";
+import * as names from "./net/names.ts";
 
 export type AgentKind = "podwire" | "kernel";
 export type Overlay = { type: "vxlan"; vni: number; port: number } | { type: "none" };

@@ -2,17 +2,17 @@
 import { spawn } from "node:child_process";
 import { closeSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type ManifestText, parseManifests } from "../control/manifest/manifest.ts";
+import { type ManifestText, parseManifests } from "../kube/manifest/manifest.ts";
 import { tearDown } from "./down.ts";
 import { LabError } from "./errors.ts";
 import { type LabCall, labCall } from "./lab-call.ts";
 import type { LabStatus } from "./lab-status.ts";
-import { lastLine } from "./managed-process.ts";
-import { ownNamespaces } from "./namespace.ts";
+import { ownNamespaces } from "./net/namespace.ts";
+import { makeStaticNetwork } from "./net/static-network.ts";
 import { checkPreconditions } from "./preconditions.ts";
-import { identify, isAlive, PROCESS_MARK, type ProcessId } from "./process-table.ts";
+import { lastLine } from "./process/managed-process.ts";
+import { identify, isAlive, PROCESS_MARK, type ProcessId } from "./process/process-table.ts";
 import { type LabPaths, labPaths, makeStateDir, readJson, writeAtomically } from "./state-dir.ts";
-import { makeStaticNetwork } from "./static-network.ts";
 import type { Topology } from "./topology.ts";
 
 export interface UpOptions {

@@ -3,7 +3,7 @@
 // then used.
 //
 // What arrives on an AF_PACKET socket with a vnet header when the peer is a kernel VXLAN device behind a veth
-// pair (seen on Linux 6.18, iperf3 inside; native-test/addon-vxlan.test.ts keeps looking): the superframe
+// pair (seen on Linux 6.18, iperf3 inside; native-test/addon/addon-vxlan.test.ts keeps looking): the superframe
 // comes whole.
 //   gso_type    1 (TCPV4), the *inner* protocol; nothing says that there is a tunnel around it
 //   flags       1 (NEEDS_CSUM); csum_offset 16; csum_start 84: the inner TCP header as seen from the outer

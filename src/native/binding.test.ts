@@ -7,7 +7,7 @@ import { Worker } from "node:worker_threads";
 import * as fc from "fast-check";
 import t from "tap";
 import { IoKind } from "../base/addon.ts";
-import { frameSum } from "../wire/offload.ts";
+import { frameSum } from "../wire/bytes/offload.ts";
 import { errnoName, loadNative } from "./binding.ts";
 
 const native = loadNative();

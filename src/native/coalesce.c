@@ -1,6 +1,6 @@
 // coalesce: finished inner frames, laid end to end behind equal prefixes, become as few frames as possible
 // for a TAP. What Linux calls GRO, for segments that arrived together. The rules, and the twin that tests
-// compare this with byte for byte, are in wire/offload.ts.
+// compare this with byte for byte, are in wire/bytes/offload.ts.
 #include "addon.h"
 #include "offload.h"
 

@@ -4,10 +4,10 @@
 // Linux' tcp_gso_segment, without wire/.
 import * as fc from "fast-check";
 import t from "tap";
-import { concat, dirty, toHex, viewOf } from "../testing/bytes.ts";
-import { tcpFrame } from "../testing/frame-builder.ts";
-import { wordsMod } from "../testing/frame-checker.ts";
-import * as twin from "../wire/offload.ts";
+import { concat, dirty, toHex, viewOf } from "../testing/frames/bytes.ts";
+import { tcpFrame } from "../testing/frames/frame-builder.ts";
+import { wordsMod } from "../testing/frames/frame-checker.ts";
+import * as twin from "../wire/bytes/offload.ts";
 import { loadNative } from "./binding.ts";
 
 const IN = 256;

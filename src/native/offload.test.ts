@@ -3,10 +3,10 @@
 // definition of RFC 1071).
 import * as fc from "fast-check";
 import t from "tap";
-import { concat, dirty } from "../testing/bytes.ts";
-import { tcpFrame } from "../testing/frame-builder.ts";
-import type { TcpOptions } from "../testing/frame-options.ts";
-import * as twin from "../wire/offload.ts";
+import { concat, dirty } from "../testing/frames/bytes.ts";
+import { tcpFrame } from "../testing/frames/frame-builder.ts";
+import type { TcpOptions } from "../testing/frames/frame-options.ts";
+import * as twin from "../wire/bytes/offload.ts";
 import { loadNative } from "./binding.ts";
 
 const native = loadNative();

@@ -1,6 +1,6 @@
 // segmentTcp: a TCP superframe becomes finished segments, laid end to end, each behind a copy of a prefix
 // (the VXLAN header). The rules, and the twin that tests compare this with byte for byte, are in
-// wire/offload.ts.
+// wire/bytes/offload.ts.
 #include "addon.h"
 #include "offload.h"
 

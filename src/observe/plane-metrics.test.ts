@@ -1,7 +1,7 @@
 import t from "tap";
 import { Counters, countPort, Event, PortCounter } from "../dataplane/counters.ts";
 import { DropReason } from "../dataplane/drop-reason.ts";
-import { Conntrack } from "../dataplane/table/conntrack.ts";
+import { Conntrack } from "../dataplane/table/connection/conntrack.ts";
 import { Fdb } from "../dataplane/table/fdb.ts";
 import { Neighbors } from "../dataplane/table/neighbor.ts";
 import { lintExposition, parseExposition } from "../testing/exposition-checker.ts";

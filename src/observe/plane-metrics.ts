@@ -1,7 +1,7 @@
 // The data plane's counters and tables as metrics: read from the memory that the plane writes, nothing is kept here.
 import { type Counters, EVENT_NAMES, Event, PortCounter, portCounter } from "../dataplane/counters.ts";
 import { DROP_REASONS, DropReason, dropReasonName } from "../dataplane/drop-reason.ts";
-import * as conntrack from "../dataplane/table/conntrack.ts";
+import * as conntrack from "../dataplane/table/connection/conntrack.ts";
 import * as fdb from "../dataplane/table/fdb.ts";
 import * as neighbor from "../dataplane/table/neighbor.ts";
 import type { Exposition, Sample } from "./exposition.ts";

@@ -84,7 +84,7 @@ export interface TraceRecord extends Decision {
   waits?: true;
   /** The packet had been kept or queued; what became of it then. */
   late?: true;
-  /** What else the stage says, by its own names: see observe/stage-table.ts. */
+  /** What else the stage says, by its own names: see kubeproxy/words/stage-table.ts. */
   detail?: Detail;
   /** Names of the ports, filled in by the agent. */
   in?: string;

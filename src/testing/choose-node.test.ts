@@ -15,7 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
-import { projectRoot } from "./source-tree.ts";
+import { projectRoot } from "./tidy/source-tree.ts";
 
 const TOOLS = "bash sh env cat sed id uname mkdir rm ln cp sha256sum cut dirname readlink mktemp tail chmod";
 const folder = mkdtempSync(join(tmpdir(), "podwire-node-"));

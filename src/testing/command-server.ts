@@ -4,7 +4,7 @@
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { forgetNotes } from "../cli/context.ts";
 import { run } from "../cli/main.ts";
-import { forgetInputs } from "../control/watch/input.ts";
+import { forgetInputs } from "../watch/input.ts";
 import type { Said } from "./command-line.ts";
 
 /** What a stream was given, instead of where it leads to. */

@@ -1,5 +1,5 @@
 // Whether the table of connections that wait for their endpoint is sound: every entry free or accounted for.
-import type { PendingConnections } from "../dataplane/table/pending-connections.ts";
+import type { PendingConnections } from "../dataplane/table/service/pending-connections.ts";
 
 /** What is wrong; undefined when nothing is. */
 export function pendingProblem(p: PendingConnections): string | undefined {

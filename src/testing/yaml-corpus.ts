@@ -1,8 +1,8 @@
 // One document of the corpus (testdata/yaml-corpus) held against what is read here; for the test and for the fuzzer.
 import { isDeepStrictEqual } from "node:util";
-import { splitText } from "../control/manifest/split-documents.ts";
-import { composed, parseDocuments } from "../control/manifest/yaml-documents.ts";
-import { decodeText } from "../control/watch/decode-text.ts";
+import { splitText } from "../kube/manifest/split-documents.ts";
+import { composed, parseDocuments } from "../kube/manifest/yaml-documents.ts";
+import { decodeText } from "../watch/decode-text.ts";
 
 /** A text, and what kubectl reads in it. */
 export interface CorpusEntry {

@@ -3,9 +3,9 @@
  * when the pipeline has long been at others.
  */
 import { type Counters, Event } from "../counters.ts";
-import type { Packet } from "../packet.ts";
-import * as ring from "../record-ring.ts";
+import type { Packet } from "../packet/packet.ts";
 import { Flag, RecordType, TRACE_WORDS, TraceWord, Word } from "./layout.ts";
+import * as ring from "./record-ring.ts";
 import { WATCHERS_MAX, type Watchers } from "./watchers.ts";
 
 const ID_BITS = 24;

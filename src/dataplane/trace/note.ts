@@ -3,12 +3,12 @@
  * verdict; where a packet's way ends, `ended` writes both, whichever stage it was: that is the one place. What lets a
  * packet pass is written where it says something (`passed`), what changed it where it did (`acted`).
  */
-import type { Packet } from "../packet.ts";
-import * as ring from "../record-ring.ts";
+import type { Packet } from "../packet/packet.ts";
 import type { Tables } from "../tables.ts";
 import { Verdict } from "../verdict.ts";
 import { open } from "./late.ts";
 import { DETAIL_WORDS, Flag, TraceWord, TUPLE_WORDS, Word } from "./layout.ts";
+import * as ring from "./record-ring.ts";
 import { WATCHERS_MAX } from "./watchers.ts";
 
 const { NEXT, DROP } = Verdict;

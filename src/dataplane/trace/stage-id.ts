@@ -1,6 +1,7 @@
 /**
  * Numbers of the stages, for trace records: what a stage enters itself with (`pkt.stage`). Append-only: traces are kept.
- * Names, the place in Linux and the words of each are in observe/stage-table.ts, which has to know every number here.
+ * Names, the place in Linux and the words of each are in kubeproxy/words/stage-table.ts, which has to know every
+ * number here.
  */
 export const StageId = Object.freeze({
   RECEIVE: 0,

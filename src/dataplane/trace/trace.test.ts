@@ -2,11 +2,11 @@
 // kept, sent or changed; and no counted drop and no packet is without an end in the trace.
 import t from "tap";
 import type { TraceRecord } from "../../observe/trace-record.ts";
-import { projectRoot, readSources } from "../../testing/source-tree.ts";
-import type { TestNode } from "../../testing/test-node.ts";
-import { createDropNode, DROPS, type ReasonName, UNUSED } from "../../testing/trace-drops.ts";
-import { traceNode } from "../../testing/trace-node.ts";
-import { createStageNode, STAGES } from "../../testing/trace-stages.ts";
+import { projectRoot, readSources } from "../../testing/tidy/source-tree.ts";
+import type { TestNode } from "../../testing/world/test-node.ts";
+import { createDropNode, DROPS, type ReasonName, UNUSED } from "../../testing/world/trace-drops.ts";
+import { traceNode } from "../../testing/world/trace-node.ts";
+import { createStageNode, STAGES } from "../../testing/world/trace-stages.ts";
 import { DropReason } from "../drop-reason.ts";
 import { StageId } from "./stage-id.ts";
 

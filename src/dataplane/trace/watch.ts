@@ -3,15 +3,15 @@
  * traces a count after which it stops by itself. With no watcher active a packet pays one comparison. Where things lie
  * in a record is layout.ts' business, what is written of a traced packet note.ts'. No text is made in the plane.
  */
-import * as vnet from "../../wire/virtio-net.ts";
-import * as bpf from "../bpf.ts";
+import * as vnet from "../../wire/link/virtio-net.ts";
 import { Event } from "../counters.ts";
-import { type Packet, SLOT_STRIDE } from "../packet.ts";
-import * as ring from "../record-ring.ts";
+import { type Packet, SLOT_STRIDE } from "../packet/packet.ts";
 import type { Tables } from "../tables.ts";
+import * as bpf from "./bpf.ts";
 import { ID_MASK, tagOf } from "./late.ts";
 import { CAPTURE_WORDS, CaptureWord, RecordType, Word } from "./layout.ts";
 import { writeDecision } from "./note.ts";
+import * as ring from "./record-ring.ts";
 import { Mode, WATCHERS_MAX, type Watcher } from "./watchers.ts";
 
 /** At ingress: does somebody want to see this frame? Sets `pkt.traceId` and what `after` needs. */

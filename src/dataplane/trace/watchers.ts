@@ -1,7 +1,7 @@
 /** Who watches packets, and the frame that is being watched: the memory of watch.ts and note.ts. */
 import type { BpfProgram } from "../../base/bpf-program.ts";
-import { SLOT_STRIDE } from "../packet.ts";
-import type { RecordRing } from "../record-ring.ts";
+import { SLOT_STRIDE } from "../packet/packet.ts";
+import type { RecordRing } from "./record-ring.ts";
 
 export const WATCHERS_MAX = 8;
 

@@ -1,6 +1,6 @@
 // The comparison of affinity's time-outs against two nodes of our own: equal ones do not differ, others are found.
 import t from "tap";
-import { service, slice } from "../proxy-objects.ts";
+import { service, slice } from "../world/proxy-objects.ts";
 import { Numbers } from "./compare.ts";
 import { AffinityComparison, type TimedSide, withShortAffinity } from "./compare-affinity.ts";
 import { PlaneSide } from "./plane.ts";

@@ -1,7 +1,7 @@
 // How long a client with session affinity is remembered: connections one after the other, some within the time-out of
 // the last one, one after it. The kernel's side takes its time, podwire's clock is set on. Where a client
 // goes after its time-out is chance, so what is compared is whether all clients of a service port together ever change.
-import type { Service } from "../../control/objects.ts";
+import type { Service } from "../../kube/objects.ts";
 import type { Difference, Numbers } from "./compare.ts";
 import { type Flow, flowsOf } from "./flows.ts";
 import type { Seen } from "./outcome.ts";

@@ -1,7 +1,7 @@
 // Connections that begin before a change of the cluster and go on after it: does the second packet of each get where
 // the first one got, somewhere else, or nowhere? Whom a first packet gets is chance, so sets of outcomes are compared,
 // and an endpoint is named only where a second packet was led to it anew.
-import type { Service } from "../../control/objects.ts";
+import type { Service } from "../../kube/objects.ts";
 import type { Difference, Numbers } from "./compare.ts";
 import { type Flow, flowsOf, flowText } from "./flows.ts";
 import { hostPortsIn } from "./host-ports.ts";

@@ -1,5 +1,5 @@
 // The packets of a scenario: from everybody to everything that a Service might have, and to what none has.
-import type { Service } from "../../control/objects.ts";
+import type { Service } from "../../kube/objects.ts";
 import { hostPortsIn } from "./host-ports.ts";
 import type { Scenario } from "./scenario.ts";
 import { ofFamily, type World } from "./world.ts";

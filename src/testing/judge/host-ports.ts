@@ -1,8 +1,8 @@
 // Host ports for the pods of a scenario: of every protocol, at every address or at one, beside node ports and external
 // addresses of the same number; and what becomes of them some time later. Drawn apart from the rest, so that a seed's
 // Services stay what they are.
-import { hostPortsOf, isInTheWay, type PodHostPort } from "../../control/host-ports.ts";
-import type { KubeObject, Pod, Service } from "../../control/objects.ts";
+import { hostPortsOf, isInTheWay, type PodHostPort } from "../../kube/host-ports.ts";
+import type { KubeObject, Pod, Service } from "../../kube/objects.ts";
 import { Prng } from "../prng.ts";
 import { ofFamily, otherFamily, type World } from "./world.ts";
 

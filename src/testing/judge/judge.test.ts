@@ -1,7 +1,7 @@
 // The parts of the comparison with the kernel that need none: scenarios, packets, podwire's side, the
 // comparison itself.
 import t from "tap";
-import { service, slice } from "../proxy-objects.ts";
+import { service, slice } from "../world/proxy-objects.ts";
 import { Comparison, type Side } from "./compare.ts";
 import { type Flow, flowsOf } from "./flows.ts";
 import { hostPortsIn, placesOf } from "./host-ports.ts";

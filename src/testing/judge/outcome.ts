@@ -1,7 +1,7 @@
 // A packet of a flow as a frame, and what a frame that came out says about the packet it belongs to. A packet
 // is known by a number that translation does not touch: IPv4's identification, IPv6's flow label.
 import { formatIp, formatV4, type IpWords } from "../../base/ip.ts";
-import { echoFrame, sctpFrame, tcpFrame, udpFrame } from "../frame-builder.ts";
+import { echoFrame, sctpFrame, tcpFrame, udpFrame } from "../frames/frame-builder.ts";
 import type { Flow } from "./flows.ts";
 
 interface Outcome {

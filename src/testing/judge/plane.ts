@@ -1,15 +1,15 @@
 // podwire's side of the comparison: an offline node with the scenario's objects, and what becomes of packets
 // in it.
 
-import { HOST_PORT, OfflineNode, type OfflinePort, UPLINK_PORT } from "../../agent/offline-node.ts";
 import { Header } from "../../base/columns.ts";
 import { type IpWords, ip } from "../../base/ip.ts";
 import { externalPorts, hostRules } from "../../compile/host-rules.ts";
-import { type AgentConfig, agentConfig } from "../../control/config/agent.ts";
-import { FieldProblems } from "../../control/manifest/field-problems.ts";
-import * as conntrack from "../../dataplane/table/conntrack.ts";
+import { type AgentConfig, agentConfig } from "../../config/agent.ts";
+import * as conntrack from "../../dataplane/table/connection/conntrack.ts";
 import * as neighbor from "../../dataplane/table/neighbor.ts";
 import { frameOf as storedFrame } from "../../device/frame-queue.ts";
+import { FieldProblems } from "../../kube/manifest/field-problems.ts";
+import { HOST_PORT, OfflineNode, type OfflinePort, UPLINK_PORT } from "../../offline/offline-node.ts";
 import { Prng } from "../prng.ts";
 import type { Flow } from "./flows.ts";
 import { Lo } from "./lo.ts";

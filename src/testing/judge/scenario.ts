@@ -1,9 +1,9 @@
 // A random cluster with a random proxy configuration, from a seed: what a kernel that runs kube-proxy's rules
 // and a podwire node are both given. Values are drawn so that every row of kube-proxy's behaviour comes up
 // often, and so that no two Services claim one address, where kube-proxy itself has no rule.
-import type { EndpointSlice, KubeObject, Service } from "../../control/objects.ts";
+import type { EndpointSlice, KubeObject, Service } from "../../kube/objects.ts";
 import { Prng } from "../prng.ts";
-import { type EndpointShape, node, service, slice } from "../proxy-objects.ts";
+import { type EndpointShape, node, service, slice } from "../world/proxy-objects.ts";
 import { withHostPorts } from "./host-ports.ts";
 import { otherFamily, type World } from "./world.ts";
 

@@ -1,8 +1,8 @@
 // Where conversations take place, and their packets as frames: a Service's cluster address (DNAT), the outside (source
 // NAT), a node port (both), another pod (neither). What comes out is told in words that are the same for two sides that
 // translate to different ports.
-import { icmpFrame, tcpFrame, udpFrame } from "../frame-builder.ts";
-import { node, service, slice } from "../proxy-objects.ts";
+import { icmpFrame, tcpFrame, udpFrame } from "../frames/frame-builder.ts";
+import { node, service, slice } from "../world/proxy-objects.ts";
 import type { Conversation, Protocol } from "./conversations.ts";
 import { ipAt, type Packet } from "./outcome.ts";
 import type { JudgedMode, Scenario } from "./scenario.ts";

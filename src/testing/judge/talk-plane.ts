@@ -1,11 +1,12 @@
 // podwire's side of conversations, and the time-outs of both: so far apart that what is left of one names it, however
 // slow the machine.
-import { applyMessage } from "../../agent/apply-message.ts";
+
 import { conntrackSettings } from "../../agent/conntrack-settings.ts";
-import { liveConnections } from "../../agent/conntrack-view.ts";
-import type { ConntrackSysctls } from "../../control/config/conntrack.ts";
+import { liveConnections } from "../../api/conntrack-view.ts";
+import type { ConntrackSysctls } from "../../config/conntrack.ts";
 import { DropReason } from "../../dataplane/drop-reason.ts";
 import type { ConntrackEntry, ConntrackTuple } from "../../observe/conntrack-entry.ts";
+import { applyMessage } from "../../plane/apply-message.ts";
 import type { Seen } from "./outcome.ts";
 import { agentConfigOf, PlaneSide } from "./plane.ts";
 import type { Scenario } from "./scenario.ts";

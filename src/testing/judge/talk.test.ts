@@ -1,6 +1,6 @@
 // The parts of the conntrack judge that need no kernel: conversations, podwire's side, the comparison.
 import t from "tap";
-import { tcpFrame } from "../frame-builder.ts";
+import { tcpFrame } from "../frames/frame-builder.ts";
 import { type Conversation, conversation, stepText } from "./conversations.ts";
 import { Seen } from "./outcome.ts";
 import { differences, type Entry, type TalkSide, type Told, tell } from "./talk.ts";

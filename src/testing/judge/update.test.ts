@@ -1,6 +1,6 @@
 import t from "tap";
-import type { KubeObject } from "../../control/objects.ts";
-import { service, slice } from "../proxy-objects.ts";
+import type { KubeObject } from "../../kube/objects.ts";
+import { service, slice } from "../world/proxy-objects.ts";
 import { Numbers } from "./compare.ts";
 import { UpdateComparison, type UpdatedSide } from "./compare-update.ts";
 import type { Flow } from "./flows.ts";

@@ -2,7 +2,7 @@
 // kube-proxy then does about connections: after the rules it deletes UDP entries that lead nowhere
 // (pkg/proxy/conntrack/cleanup.go). TCP and SCTP it leaves alone.
 import { formatIp, ip } from "../../base/ip.ts";
-import type { EndpointSlice, KubeObject, Service } from "../../control/objects.ts";
+import type { EndpointSlice, KubeObject, Service } from "../../kube/objects.ts";
 import { Prng } from "../prng.ts";
 import { hostPortEndpoints, laterHostPorts, udpHostPorts } from "./host-ports.ts";
 import type { Scenario } from "./scenario.ts";

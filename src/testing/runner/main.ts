@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { projectRoot } from "../source-tree.ts";
+import { projectRoot } from "../tidy/source-tree.ts";
 import { keepSeconds, slowestFirst } from "./pace.ts";
 import { addToReport, readReport, reportText } from "./report.ts";
 import type { FileResult } from "./run-files.ts";

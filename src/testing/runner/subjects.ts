@@ -116,7 +116,7 @@ export const SUBJECTS: Subjects = {
 const patterns = (files: string): RegExp[] =>
   files.split(/\s+/).map((word) => new RegExp(`^${word.replaceAll("*", "[a-z0-9-]*")}$`));
 
-/** A test file's own name: `src/wire/tcp.test.ts` → `tcp`. */
+/** A test file's own name: `src/wire/transport/tcp.test.ts` → `tcp`. */
 export const testName = (file: string): string => file.replace(/^.*\//, "").replace(/\.test\.[jt]s$/, "");
 
 /** Of these files those of one subject. */

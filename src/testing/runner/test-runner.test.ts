@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
-import { projectRoot } from "../source-tree.ts";
+import { projectRoot } from "../tidy/source-tree.ts";
 import { keepSeconds, slowestFirst } from "./pace.ts";
 import { addToReport, readReport, reportText } from "./report.ts";
 import { countsOf, type FileResult, runFiles } from "./run-files.ts";

@@ -1,0 +1,152 @@
+/** The agent's HTTP API on its unix socket: what the CLI asks. JSON in and out; captures and traces are streams. */
+import { mkdirSync, rmSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { dirname } from "node:path";
+import { type BpfInstruction, decodeBpf } from "../base/bpf-program.ts";
+import { PodwireError } from "../base/errors.ts";
+import * as conntrack from "../dataplane/table/connection/conntrack.ts";
+import { ConntrackFilterError, createConntrackFilter } from "../observe/conntrack-filter.ts";
+import type { Plane } from "../plane/plane.ts";
+import { createEventFilter, streamConntrackEvents } from "./conntrack-events.ts";
+import { liveConnections } from "./conntrack-view.ts";
+import { type ShowSources, show } from "./show.ts";
+import { SHOW_TABLES } from "./show-tables.ts";
+import { type StreamNames, streamCapture, streamTrace } from "./stream-capture.ts";
+import type { Watching } from "./watching.ts";
+
+export interface ApiContext {
+  node: string;
+  plane: Plane;
+  watching: Watching;
+  sources: ShowSources;
+  names: StreamNames;
+  status: () => Record<string, unknown>;
+}
+
+export class ApiError extends PodwireError {
+  readonly status: number;
+  constructor(status: number, message: string) {
+    super(message, { code: "API" });
+    this.status = status;
+  }
+}
+
+export function startApi(context: ApiContext, socket: string): Promise<Server> {
+  mkdirSync(dirname(socket), { recursive: true });
+  rmSync(socket, { force: true });
+  const server = createServer((request, response) => {
+    handle(context, request, response).catch((error: unknown) => answerError(response, error));
+  });
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(socket, () => resolve(server));
+  });
+}
+
+function answerError(response: ServerResponse, error: unknown): void {
+  const isOurs = error instanceof ApiError;
+  const isFilter = error instanceof ConntrackFilterError;
+  const status = isOurs ? error.status : isFilter ? 400 : 500;
+  const message = error instanceof Error ? error.message : String(error);
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  json(response, { error: message }, status);
+}
+
+function json(response: ServerResponse, body: unknown, status = 200): void {
+  response.writeHead(status, { "content-type": "application/json" });
+  response.end(`${JSON.stringify(body)}\n`);
+}
+
+async function handle(
+  context: ApiContext,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const url = new URL(request.url ?? "/", "http://agent");
+  const { pathname, searchParams } = url;
+  const route = `${request.method} ${pathname}`;
+  if (route === "GET /status") return json(response, context.status());
+  if (route === "GET /conntrack/count") {
+    const t = context.plane.tables.conntrack;
+    return json(response, { count: conntrack.used(t), max: t.capacity });
+  }
+  if (route === "GET /conntrack/events") {
+    const types = searchParams.get("types") ?? "";
+    searchParams.delete("types");
+    const wants = createEventFilter(types, createConntrackFilter(searchParams));
+    return streamConntrackEvents(context.plane.tables.conntrack, context.node, wants, response);
+  }
+  if (route === "GET /conntrack") return json(response, { items: listConnections(context, searchParams) });
+  if (route === "DELETE /conntrack") {
+    return json(response, { items: await deleteConnections(context, searchParams) });
+  }
+  if (route === "GET /capture") {
+    return streamCapture(context.watching, context.names, captureQuery(searchParams), response);
+  }
+  if (route === "GET /trace") {
+    const count = numberOf(searchParams, "count", -1);
+    const program = programOf(searchParams);
+    return streamTrace(context.watching, context.names, { count, program }, response);
+  }
+  const table = /^GET \/show\/([a-z]+)$/.exec(route)?.[1];
+  if (table !== undefined) {
+    const items = show(table, context.sources);
+    if (items === null) throw new ApiError(404, `no table "${table}": one of ${SHOW_TABLES.join(", ")}`);
+    return json(response, { kind: table, items });
+  }
+  throw new ApiError(404, `${route}: no such call`);
+}
+
+function listConnections(context: ApiContext, parameters: URLSearchParams): unknown[] {
+  const wants = createConntrackFilter(parameters);
+  const items: unknown[] = [];
+  for (const { entry } of liveConnections(context.plane.tables.conntrack, context.node)) {
+    if (wants(entry)) items.push(entry);
+  }
+  return items;
+}
+
+async function deleteConnections(context: ApiContext, parameters: URLSearchParams): Promise<unknown[]> {
+  const wants = createConntrackFilter(parameters);
+  const found = [...liveConnections(context.plane.tables.conntrack, context.node)].filter((c) =>
+    wants(c.entry),
+  );
+  const slots = Int32Array.from(found, (c) => c.slot);
+  const tuples = new Int32Array(found.length * 10);
+  found.forEach((c, i) => {
+    tuples.set(c.key, i * 10);
+  });
+  await context.plane.apply({ type: "conntrack-delete", slots, tuples });
+  return found.map((c) => c.entry);
+}
+
+function captureQuery(parameters: URLSearchParams): Parameters<typeof streamCapture>[2] {
+  const ports = parameters.get("ports");
+  return {
+    ports: ports === null ? null : new Set(ports.split(",").map(Number)),
+    program: programOf(parameters),
+    snapLen: numberOf(parameters, "snaplen", 0),
+  };
+}
+
+/** A classic BPF program, base64url; null = every packet. */
+function programOf(parameters: URLSearchParams): BpfInstruction[] | null {
+  const text = parameters.get("filter");
+  if (text === null || text === "") return null;
+  try {
+    return decodeBpf(Buffer.from(text, "base64url"));
+  } catch (error) {
+    throw new ApiError(400, `filter: ${(error as Error).message}`);
+  }
+}
+
+function numberOf(parameters: URLSearchParams, name: string, missing: number): number {
+  const text = parameters.get(name);
+  if (text === null) return missing;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0) throw new ApiError(400, `${name}: "${text}" is no number`);
+  return value;
+}

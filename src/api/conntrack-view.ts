@@ -1,0 +1,115 @@
+/** Live connections as plain objects: reads the shared table while the worker writes it. */
+import { formatIp } from "../base/ip.ts";
+import * as conntrack from "../dataplane/table/connection/conntrack.ts";
+import { SCTP_STATE_NAMES } from "../dataplane/table/connection/conntrack-sctp.ts";
+import { TCP_STATE_NAMES } from "../dataplane/table/connection/conntrack-tcp.ts";
+import type { ConntrackEntry, ConntrackStatus, ConntrackTuple } from "../observe/conntrack-entry.ts";
+
+const { Status } = conntrack;
+const TCP = 6;
+const GRE = 47;
+const SCTP = 132;
+const STATUS_NAMES: [number, ConntrackStatus][] = [
+  [Status.SEEN_REPLY, "SEEN_REPLY"],
+  [Status.ASSURED, "ASSURED"],
+  [Status.CONFIRMED, "CONFIRMED"],
+  [Status.SRC_NAT, "SRC_NAT"],
+  [Status.DST_NAT, "DST_NAT"],
+  [Status.DYING, "DYING"],
+];
+
+/** An entry with where it lies, so that it can be deleted. */
+export interface LiveConnection {
+  slot: number;
+  key: Int32Array;
+  entry: ConntrackEntry;
+}
+
+/** Every connection that has not expired. An entry that changes while it is read is read again, then left out. */
+export function* liveConnections(t: conntrack.Conntrack, node: string): Generator<LiveConnection> {
+  const end = conntrack.highWater(t);
+  for (let slot = 0; slot < end; slot++) {
+    const live = readStable(t, slot, node);
+    if (live !== null) yield live;
+  }
+}
+
+function readStable(t: conntrack.Conntrack, slot: number, node: string): LiveConnection | null {
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const status = t.status[slot];
+    if (status === 0) return null;
+    const key = new Int32Array(10);
+    const reply = new Int32Array(10);
+    conntrack.loadTuple(t, slot << 1, key);
+    conntrack.loadTuple(t, (slot << 1) | 1, reply);
+    const startSec = t.startSec[slot];
+    const left = (t.expiresAtSec[slot] - conntrack.clockSec(t)) | 0;
+    const entry = entryOf(t, slot, status, key, reply, left, node);
+    const again = new Int32Array(10);
+    conntrack.loadTuple(t, slot << 1, again);
+    const unchanged = t.startSec[slot] === startSec && key.every((word, i) => word === again[i]);
+    if (t.status[slot] !== 0 && unchanged) return left <= 0 ? null : { slot, key, entry };
+  }
+  return null;
+}
+
+/** An entry as the table's columns have it at this moment. */
+export function entryAt(t: conntrack.Conntrack, slot: number, node: string): ConntrackEntry {
+  const key = new Int32Array(10);
+  const reply = new Int32Array(10);
+  conntrack.loadTuple(t, slot << 1, key);
+  conntrack.loadTuple(t, (slot << 1) | 1, reply);
+  const left = (t.expiresAtSec[slot] - conntrack.clockSec(t)) | 0;
+  return entryOf(t, slot, t.status[slot], key, reply, left, node);
+}
+
+function entryOf(
+  t: conntrack.Conntrack,
+  slot: number,
+  status: number,
+  key: Int32Array,
+  reply: Int32Array,
+  timeoutSec: number,
+  node: string,
+): ConntrackEntry {
+  const proto = key[9] & 0xff;
+  const startedAgo = (conntrack.clockSec(t) - t.startSec[slot]) | 0;
+  return {
+    family: key[9] >> 8 === 6 ? "ipv6" : "ipv4",
+    proto,
+    ...(proto === TCP ? { state: TCP_STATE_NAMES[t.state[slot]] } : {}),
+    ...(proto === SCTP ? { state: SCTP_STATE_NAMES[t.state[slot]] } : {}),
+    timeoutSec,
+    orig: tupleOf(t, slot << 1, key),
+    reply: tupleOf(t, (slot << 1) | 1, reply),
+    status: STATUS_NAMES.filter(([bit]) => (status & bit) !== 0).map(([, name]) => name),
+    mark: 0,
+    use: 1,
+    id: slot,
+    deltaTimeSec: startedAgo,
+    startMs: Date.now() - startedAgo * 1000,
+    node,
+  };
+}
+
+function tupleOf(t: conntrack.Conntrack, ref: number, k: Int32Array): ConntrackTuple {
+  const proto = k[9] & 0xff;
+  const tuple: ConntrackTuple = {
+    src: formatIp({ w0: k[0], w1: k[1], w2: k[2], w3: k[3] }),
+    dst: formatIp({ w0: k[4], w1: k[5], w2: k[6], w3: k[7] }),
+    packets: t.packets[ref],
+    bytes: t.octets[ref],
+  };
+  if (proto === 1 || proto === 58) {
+    tuple.icmpType = (k[8] >>> 8) & 0xff;
+    tuple.icmpCode = k[8] & 0xff;
+    tuple.icmpId = k[8] >>> 16;
+  } else if (proto === GRE) {
+    tuple.srcKey = k[8] >>> 16;
+    tuple.dstKey = k[8] & 0xffff;
+  } else if (proto === TCP || proto === 17 || proto === SCTP || proto === 136) {
+    tuple.sport = k[8] >>> 16;
+    tuple.dport = k[8] & 0xffff;
+  }
+  return tuple;
+}

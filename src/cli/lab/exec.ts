@@ -1,0 +1,141 @@
+// podwire exec WORKLOAD [-n NS] [-c CONTAINER] -- CMD…: a real program in a workload's network.
+import { spawn } from "node:child_process";
+import { accessSync, existsSync, constants as fsConstants, statSync } from "node:fs";
+import { constants } from "node:os";
+import type { Command } from "commander";
+import type { Container, Pod } from "../../kube/objects.ts";
+import { netnsPath } from "../../lab/net/names.ts";
+import { inNamespace } from "../../lab/pod/pod-env.ts";
+import { checkPrivileges } from "../../lab/preconditions.ts";
+import { globals, note } from "../context.ts";
+import { CliError, Exit, usageError } from "../errors.ts";
+import { findPod } from "../objects/workload.ts";
+import { type RunningLab, runningLab } from "../running-lab.ts";
+
+interface Flags {
+  namespace?: string;
+  container?: string;
+  stdin?: boolean;
+  tty?: boolean;
+}
+
+/** Signals that reach us alone (a terminal sends its own to the program too) and are passed on. */
+const FORWARDED: NodeJS.Signals[] = ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGCONT"];
+/** Signals of the terminal: the program has them already; we only must not die before it does. */
+const IGNORED: NodeJS.Signals[] = ["SIGINT", "SIGQUIT"];
+const SIGNAL_BASE = 128;
+const NOT_FOUND = 127; // as a shell says it
+
+export function register(program: Command): void {
+  program
+    .command("exec <workload> [command...]")
+    .description(
+      "run a program in the network of a pod, node/NAME, client/NAME, or of one pod of deploy/NAME, sts/NAME, job/NAME …",
+    )
+    .option("-n, --namespace <namespace>", "namespace of the pod", "default")
+    .option("-c, --container <container>", "container whose environment it gets (default: the first)")
+    .option("-i, --stdin", "standard input goes to the program (it does anyway)")
+    .option("-t, --tty", "the program has the terminal (it has anyway, where there is one)")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  podwire exec -it web-1 -- sh\n  podwire exec node/node1 -- ip route",
+    )
+    .usage("[-it] WORKLOAD [-n NAMESPACE] [-c CONTAINER] -- COMMAND [ARG…]")
+    .action(async (workload: string, words: string[], flags: Flags, command: Command) => {
+      if (words.length === 0) {
+        throw usageError(`exec ${workload}: no command: podwire exec ${workload} -- COMMAND [ARG…]`);
+      }
+      if (flags.tty === true && process.stdin.isTTY !== true)
+        note("Unable to use a TTY - input is not a terminal or the right kind of file");
+      checkPrivileges(`exec ${workload}`);
+      const lab = runningLab(globals(command));
+      const target = await targetOf(lab, workload, flags);
+      process.exitCode = await runIn(target, words);
+    });
+}
+
+interface Target {
+  netns: string;
+  env: NodeJS.ProcessEnv;
+  label: string;
+}
+
+async function targetOf(lab: RunningLab, workload: string, flags: Flags): Promise<Target> {
+  const [kind, name] = workload.includes("/") ? workload.split("/", 2) : ["pod", workload];
+  if (["node", "nodes", "no", "client", "clients"].includes(kind)) {
+    const members = kind.startsWith("client") ? lab.topology.clients : lab.topology.nodes;
+    const found = members.find((each) => each.name === name);
+    if (found === undefined) {
+      const there = members.map((each) => each.name).join(", ") || "none";
+      throw new CliError(`exec ${workload}: not in lab ${lab.name}: there is ${there}`);
+    }
+    return { netns: found.netns, env: { ...process.env, HOSTNAME: name }, label: workload };
+  }
+  const pod = await findPod(lab, workload, flags.namespace ?? "default");
+  const container = containerOf(pod, flags.container);
+  return {
+    netns: netnsOf(pod),
+    env: { ...process.env, ...plainEnvironment(container), HOSTNAME: pod.metadata.name },
+    label: `pod ${pod.metadata.name}`,
+  };
+}
+
+function containerOf(pod: Pod, wanted: string | undefined): Container {
+  const containers = pod.spec.containers;
+  const found = wanted === undefined ? containers[0] : containers.find((each) => each.name === wanted);
+  if (found !== undefined) return found;
+  const there = containers.map((each) => each.name).join(", ");
+  throw new CliError(`exec ${pod.metadata.name}: no container "${wanted}": it has ${there}`);
+}
+
+function plainEnvironment(container: Container): Record<string, string> {
+  return Object.fromEntries(
+    (container.env ?? []).flatMap((e) => (e.value === undefined ? [] : [[e.name, e.value]])),
+  );
+}
+
+function netnsOf(pod: Pod): string {
+  const path = pod.metadata.annotations?.["podwire.dev/netns"];
+  const name = path?.split("/").at(-1);
+  if (name === undefined)
+    throw new CliError(`exec ${pod.metadata.name}: the pod has no network yet: try again`);
+  return name;
+}
+
+/** Status of the program; 128 + n when signal n ended it; 127 when it does not exist. */
+async function runIn(target: Target, words: string[]): Promise<number> {
+  if (!existsSync(netnsPath(target.netns))) {
+    throw new CliError(
+      `exec: ${target.label}: network namespace ${target.netns} is gone: podwire lab up repairs it`,
+    );
+  }
+  if (!isProgram(words[0], target.env.PATH ?? "")) {
+    process.stderr.write(`error: exec: ${words[0]}: no such program on this machine\n`);
+    return NOT_FOUND;
+  }
+  const [file, ...args] = inNamespace(target.netns, words);
+  const child = spawn(file, args, { stdio: "inherit", env: target.env });
+  for (const name of FORWARDED) process.on(name, () => child.kill(name));
+  for (const name of IGNORED) process.on(name, () => {});
+  return new Promise((resolve, reject) => {
+    child.on("error", (error) => reject(new CliError(`exec: ip(8): ${error.message}`, Exit.FAILED)));
+    child.on("exit", (code, signal) => resolve(code ?? SIGNAL_BASE + signalNumber(signal)));
+  });
+}
+
+/** Workloads run the programs of this machine; ip(8) itself would end with status 1 for a missing one. */
+function isProgram(word: string, path: string): boolean {
+  const candidates = word.includes("/") ? [word] : path.split(":").map((dir) => `${dir || "."}/${word}`);
+  return candidates.some((file) => {
+    try {
+      accessSync(file, fsConstants.X_OK);
+      return statSync(file).isFile();
+    } catch {
+      return false;
+    }
+  });
+}
+
+function signalNumber(name: NodeJS.Signals | null): number {
+  return name === null ? 0 : ((constants.signals as Record<string, number>)[name] ?? 0);
+}

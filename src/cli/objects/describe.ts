@@ -1,0 +1,148 @@
+// podwire describe KIND [NAME…] | KIND/NAME… | KIND -l LABELS | -f FILE…: objects as kubectl tells of them.
+import type { Command } from "commander";
+import { HASH_LABEL, templateHash } from "../../cluster/controller/deployment-scales.ts";
+import { notFound } from "../../cluster/outcome.ts";
+import type { Deployment, EndpointSlice, Event, KubeObject, Pod } from "../../kube/objects.ts";
+import { globals, note, print } from "../context.ts";
+import { CliError, usageError } from "../errors.ts";
+import { type RunningLab, runningLab } from "../running-lab.ts";
+import { manifestTargets, type Target, wordTargets } from "../targets.ts";
+import { describe, type Surroundings } from "./describe/describe.ts";
+import { withDerivedEndpoints } from "./get/endpoints.ts";
+import { labelMatcher } from "./get/selector.ts";
+import { collect } from "./manifests.ts";
+import { listObjects } from "./workload.ts";
+
+interface Flags {
+  filename?: string[];
+  namespace: string;
+  allNamespaces?: boolean;
+  selector?: string;
+  showEvents: boolean;
+}
+
+export function register(program: Command): void {
+  program
+    .command("describe [kind] [names...]")
+    .description("show objects with what matters of them, and the events of each, as kubectl does")
+    .usage("KIND[,KIND…] [NAME…] | KIND/NAME… | -f FILE… [-n NAMESPACE | -A] [-l LABELS]")
+    .option("-f, --filename <file>", "the objects that manifests name; may be repeated", collect)
+    .option("-n, --namespace <namespace>", "namespace", "default")
+    .option("-A, --all-namespaces", "all namespaces")
+    .option("-l, --selector <labels>", "only objects with these labels")
+    .option("--show-events", "events of each object", true)
+    .option("--no-show-events", "no events")
+    .addHelpText("after", "\nExamples:\n  podwire describe pod web-1\n  podwire describe svc/web")
+    .action(async (kinds: string | undefined, names: string[], flags: Flags, command: Command) => {
+      const fits = labelMatcher(flags.selector);
+      const isGiven = command.getOptionValueSource("namespace") !== "default";
+      const targets = targetsOf(kinds, names, flags, isGiven);
+      const lab = runningLab(globals(command));
+      const { chosen, missing } = await find(lab, targets, flags);
+      const shown = chosen.filter(fits);
+      if (shown.length + missing.length === 0)
+        note(`No resources found${flags.allNamespaces === true ? "" : ` in ${flags.namespace} namespace.`}`);
+      if (shown.length > 0) await print(await texts(lab, shown, flags.showEvents));
+      if (missing.length > 0) throw new CliError(missing.join("\n"), 1, "NOT_FOUND");
+    });
+}
+
+function targetsOf(kinds: string | undefined, names: string[], flags: Flags, isGiven: boolean): Target[] {
+  if (flags.filename === undefined) {
+    if (kinds === undefined) throw usageError("describe: what? podwire describe KIND [NAME…], or -f FILE");
+    return wordTargets("describe", kinds, names);
+  }
+  if (kinds !== undefined) throw usageError("describe: either -f FILE or KIND NAME, not both");
+  return manifestTargets("describe", flags.filename, isGiven ? flags.namespace : undefined);
+}
+
+/** A name that nothing has may be the beginning of some. */
+async function find(
+  lab: RunningLab,
+  targets: readonly Target[],
+  flags: Flags,
+): Promise<{ chosen: KubeObject[]; missing: string[] }> {
+  const chosen: KubeObject[] = [];
+  const missing: string[] = [];
+  const namespace = flags.allNamespaces === true ? undefined : flags.namespace;
+  for (const { word, names, optional, namespace: own } of targets) {
+    const list = await listObjects(lab, word, own ?? namespace).catch((error: { code?: string }) => {
+      if (optional && error.code === "UNKNOWN_KIND") return undefined;
+      throw error;
+    });
+    if (list === undefined) continue;
+    if (list.kind === "Endpoints") list.items = await allEndpoints(lab, list.items, own ?? namespace);
+    if (names.length === 0) chosen.push(...list.items);
+    for (const name of names) {
+      const exact = list.items.filter((each) => each.metadata.name === name);
+      const some =
+        exact.length > 0 ? exact : list.items.filter((each) => each.metadata.name.startsWith(name));
+      if (some.length === 0) missing.push(notFound(list, name));
+      chosen.push(...some);
+    }
+  }
+  return { chosen, missing };
+}
+
+async function allEndpoints(
+  lab: RunningLab,
+  stored: KubeObject[],
+  namespace?: string,
+): Promise<KubeObject[]> {
+  const services = await listObjects(lab, "services", namespace);
+  const slices = await listObjects(lab, "endpointslices", namespace);
+  return withDerivedEndpoints(stored, services.items, slices.items);
+}
+
+async function texts(lab: RunningLab, objects: readonly KubeObject[], showEvents: boolean): Promise<string> {
+  const all = async <T>(word: string): Promise<T[]> => (await listObjects(lab, word)).items as object as T[];
+  const events = showEvents ? await all<Event>("events").catch(() => []) : undefined; // a lab of before has none
+  const pods = await all<Pod>("pods");
+  const slices = objects.some(({ kind }) => kind === "Service")
+    ? await all<EndpointSlice>("endpointslices")
+    : [];
+  const nowMs = Date.now();
+  return objects
+    .map((object) => {
+      const around: Surroundings = {
+        nowMs,
+        pods,
+        slices: slices.filter((slice) => isOf(slice, object)),
+        events: events?.filter(({ involvedObject }) => isAbout(involvedObject, object)),
+        ...(object.kind === "Deployment" ? { replicaSets: replicaSets(object as Deployment, pods) } : {}),
+      };
+      return describe(object, around);
+    })
+    .join("\n\n");
+}
+
+function isOf({ metadata }: EndpointSlice, service: KubeObject): boolean {
+  const isHere = metadata.namespace === service.metadata.namespace;
+  return isHere && metadata.labels?.["kubernetes.io/service-name"] === service.metadata.name;
+}
+
+function isAbout(ref: Event["involvedObject"], { kind, metadata }: KubeObject): boolean {
+  if (ref.kind !== kind || ref.name !== metadata.name || ref.namespace !== metadata.namespace) return false;
+  return ref.uid === undefined || ref.uid === metadata.uid;
+}
+
+/** A lab has no ReplicaSets between a Deployment and its pods: each template's pods stand for one. */
+function replicaSets(deployment: Deployment, pods: readonly Pod[]): { old: string; new: string } {
+  const { uid, name } = deployment.metadata;
+  const own = pods.filter(
+    ({ metadata }) =>
+      metadata.deletionTimestamp === undefined && metadata.ownerReferences?.some((each) => each.uid === uid),
+  );
+  const counts = new Map<string, number>();
+  for (const { metadata } of own) {
+    const hash = metadata.labels?.[HASH_LABEL] ?? "";
+    counts.set(hash, (counts.get(hash) ?? 0) + 1);
+  }
+  const text = (hash: string): string => {
+    const count = counts.get(hash) ?? 0;
+    return `${name}-${hash} (${count}/${count} replicas created)`;
+  };
+  const current = templateHash(deployment);
+  const old = [...counts.keys()].filter((hash) => hash !== current).map(text);
+  return { old: old.join(", ") || "<none>", new: text(current) };
+}

@@ -1,0 +1,93 @@
+// An object as kubectl describes it: the same fields in the same order and columns (those of kubectl 1.32).
+import type {
+  DaemonSet,
+  Deployment,
+  EndpointSlice,
+  Endpoints,
+  Event,
+  Job,
+  KubeObject,
+  Namespace,
+  NetworkPolicy,
+  Node,
+  Pod,
+  ReplicaSet,
+  Service,
+  StatefulSet,
+} from "../../../kube/objects.ts";
+import { genericText } from "./generic.ts";
+import { endpointsLines, policyLines, serviceLines, sliceLines } from "./network.ts";
+import { namespaceLines, nodeLines } from "./node.ts";
+import { eventLines } from "./parts.ts";
+import { podLines } from "./pod.ts";
+import { TabWriter } from "./tabs.ts";
+import { daemonSetLines, deploymentLines, jobLines, replicaSetLines, statefulSetLines } from "./workloads.ts";
+
+/** What stands around an object. */
+export interface Surroundings {
+  nowMs: number;
+  /** Of this object; undefined: none are shown. */
+  events?: readonly Event[] | undefined;
+  /** Of its namespace, or of all. */
+  pods?: readonly Pod[];
+  /** Of a Service. */
+  slices?: readonly EndpointSlice[];
+  /** Of a Deployment: its templates, with the numbers of their pods. */
+  replicaSets?: { old: string; new: string };
+}
+
+/** Kinds that kubectl shows no events of. */
+const WITHOUT_EVENTS = new Set(["NetworkPolicy", "Namespace"]);
+
+export function describe(object: KubeObject, around: Surroundings): string {
+  const w = new TabWriter();
+  if (!specificLines(w, object, around)) return genericText(object, around.events, around.nowMs);
+  if (around.events !== undefined && !WITHOUT_EVENTS.has(object.kind))
+    eventLines(w, around.events, around.nowMs);
+  return w.toString();
+}
+
+function specificLines(w: TabWriter, object: KubeObject, around: Surroundings): boolean {
+  const { nowMs, pods = [], slices = [], replicaSets } = around;
+  switch (object.kind) {
+    case "Pod":
+      podLines(w, object as Pod, nowMs);
+      return true;
+    case "Service":
+      serviceLines(w, object as Service, slices);
+      return true;
+    case "EndpointSlice":
+      sliceLines(w, object as EndpointSlice);
+      return true;
+    case "Endpoints":
+      endpointsLines(w, object as Endpoints);
+      return true;
+    case "NetworkPolicy":
+      policyLines(w, object as NetworkPolicy);
+      return true;
+    case "Node":
+      nodeLines(w, object as Node, pods, nowMs);
+      return true;
+    case "Namespace":
+      namespaceLines(w, object as Namespace);
+      return true;
+    case "Deployment":
+      deploymentLines(w, object as Deployment, replicaSets);
+      return true;
+    case "ReplicaSet":
+    case "ReplicationController":
+      replicaSetLines(w, object as ReplicaSet, pods);
+      return true;
+    case "StatefulSet":
+      statefulSetLines(w, object as StatefulSet, pods);
+      return true;
+    case "DaemonSet":
+      daemonSetLines(w, object as DaemonSet, pods);
+      return true;
+    case "Job":
+      jobLines(w, object as Job);
+      return true;
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,285 @@
+// podwire get KIND[,KIND…] [NAME…] | KIND/NAME… [-n NS|-A] [-l LABELS] [-o FORM] [-w]
+import type { Command } from "commander";
+import { notFound } from "../../cluster/outcome.ts";
+import { kindFromWord } from "../../kube/kinds.ts";
+import type { KubeObject } from "../../kube/objects.ts";
+import { note, print } from "../context.ts";
+import { CliError, usageError } from "../errors.ts";
+import { type RunningLab, runningLab } from "../running-lab.ts";
+import { type Column, formatTable } from "../table.ts";
+import { manifestTargets, type Target, wordTargets } from "../targets.ts";
+import { withDerivedEndpoints } from "./get/endpoints.ts";
+import { parsePath, valueText } from "./get/jsonpath.ts";
+import { nameOf, type Printer, printerOf } from "./get/output.ts";
+import { fieldMatcher, labelMatcher, type Matcher } from "./get/selector.ts";
+import { changesOf } from "./get/watch.ts";
+import { collect } from "./manifests.ts";
+import { columnsFor } from "./object-columns.ts";
+import type { WatchChange, WatchType } from "./watch-objects.ts";
+import { listObjects } from "./workload.ts";
+
+interface Flags {
+  filename?: string[];
+  namespace: string;
+  allNamespaces?: boolean;
+  selector?: string;
+  fieldSelector?: string;
+  headers: boolean;
+  showLabels?: boolean;
+  labelColumns?: string;
+  sortBy?: string;
+  watch?: boolean;
+  watchOnly?: boolean;
+  outputWatchEvents?: boolean;
+  ignoreNotFound?: boolean;
+}
+
+const EXAMPLES = `
+Examples:
+  podwire get pods,svc -A
+  podwire get all
+  podwire get pod/web-1 svc/api -o name
+  podwire get pods -l 'app in (web,api)' --field-selector spec.nodeName=node1
+  podwire get pods -o jsonpath='{range .items[*]}{.metadata.name}{"\\t"}{.status.podIP}{"\\n"}{end}'
+  podwire get pods -o custom-columns=NAME:.metadata.name,NODE:.spec.nodeName --sort-by .metadata.name
+  podwire get pods -w`;
+
+export function register(program: Command): void {
+  program
+    .command("get [kind] [names...]")
+    .description("show objects: pods, services (svc), endpointslices, nodes, deployments, namespaces, …")
+    .usage("KIND[,KIND…] [NAME…] | KIND/NAME… | -f FILE… [-n NAMESPACE | -A] [-l LABELS] [-o FORM] [-w]")
+    .option("-f, --filename <file>", "the objects that manifests name; may be repeated", collect)
+    .option("-n, --namespace <namespace>", "namespace", "default")
+    .option("-A, --all-namespaces", "all namespaces")
+    .option("-l, --selector <labels>", "only objects with these labels: app=web,tier!=cache,env in (a,b)")
+    .option("--field-selector <fields>", "only objects with these fields: status.phase=Running")
+    .option("--no-headers", "no line of headers")
+    .option("--show-labels", "labels as the last column")
+    .option("-L, --label-columns <labels>", "columns of these labels")
+    .option("--sort-by <path>", "by this field: .metadata.creationTimestamp")
+    .option("-w, --watch", "then show changes until Ctrl-C")
+    .option("--watch-only", "changes alone")
+    .option("--output-watch-events", "with -w: what happened, as the first column")
+    .option("--ignore-not-found", "a name that is not there is no error")
+    .addHelpText("after", EXAMPLES)
+    .action(async (kinds: string | undefined, names: string[], flags: Flags, command: Command) => {
+      const { output, lab, verbose } = command.optsWithGlobals() as Record<string, string | undefined>;
+      const request: Request = {
+        targets: targetsOf(kinds, names, flags, command.getOptionValueSource("namespace") !== "default"),
+        namespace: flags.allNamespaces === true ? undefined : flags.namespace,
+        flags,
+        fits: [labelMatcher(flags.selector), fieldMatcher(flags.fieldSelector)],
+        printer: printerOf(output, flags.headers),
+        wide: output === "wide",
+        widths: new Map(),
+      };
+      if (flags.sortBy !== undefined) parsePath(flags.sortBy);
+      if (flags.outputWatchEvents === true && flags.watch !== true && flags.watchOnly !== true)
+        throw usageError("get: --output-watch-events option can only be used with --watch or --watch-only");
+      const isNamed = request.targets.some((target) => target.names.length > 0);
+      if (flags.allNamespaces === true && isNamed)
+        throw usageError("get: a name belongs to one namespace: -n, not -A");
+      await get(
+        runningLab({ output: "table", lab: lab ?? process.env.PODWIRE_LAB, verbose: Boolean(verbose) }),
+        request,
+      );
+    });
+}
+
+interface Request {
+  targets: Target[];
+  namespace: string | undefined;
+  flags: Flags;
+  fits: Matcher[];
+  printer: Printer | undefined;
+  wide: boolean;
+  /** Kind → widths of its columns so far: what changes stands below what was. */
+  widths: Map<string, number[]>;
+}
+
+interface Found {
+  kind: string;
+  namespaced: boolean;
+  items: KubeObject[];
+}
+
+function targetsOf(
+  kinds: string | undefined,
+  names: string[],
+  flags: Flags,
+  isNamespaceGiven: boolean,
+): Target[] {
+  if (flags.filename !== undefined) {
+    if (kinds !== undefined) throw usageError("get: either -f FILE or KIND NAME, not both");
+    return manifestTargets("get", flags.filename, isNamespaceGiven ? flags.namespace : undefined);
+  }
+  if (kinds === undefined) throw usageError("get: what? podwire get KIND [NAME…], or podwire get -f FILE");
+  return wordTargets("get", kinds, names);
+}
+
+async function get(lab: RunningLab, request: Request): Promise<void> {
+  const { flags, printer, targets } = request;
+  const { found, missing } = await ask(lab, request);
+  const single = targets.length === 1 && targets[0].names.length === 1;
+  const isWatching = flags.watch === true || flags.watchOnly === true;
+  if (flags.watchOnly !== true) {
+    const items = found.flatMap((list) => list.items);
+    if (printer !== undefined && flags.outputWatchEvents === true)
+      for (const object of items) await printer([{ type: "ADDED", object } as object as KubeObject], true);
+    else if (printer !== undefined) await printer(items, single);
+    else if (missing.length === 0 || found.some((list) => list.items.length > 0))
+      await printTables(found, request);
+  }
+  if (missing.length > 0) throw new CliError(missing.join("\n"), 1, "NOT_FOUND");
+  if (isWatching) await watch(lab, request, found);
+}
+
+/** What there is, and a line for each name that is not there. */
+async function ask(
+  lab: RunningLab,
+  { targets, namespace, flags, fits }: Request,
+): Promise<{ found: Found[]; missing: string[] }> {
+  const found: Found[] = [];
+  const missing: string[] = [];
+  for (const { word, names, optional, ...target } of targets) {
+    const list = await listObjects(lab, word, target.namespace ?? namespace).catch(
+      (error: { code?: string }) => {
+        if (optional && error.code === "UNKNOWN_KIND") return undefined;
+        throw error;
+      },
+    );
+    if (list === undefined) continue;
+    if (list.kind === "Endpoints") list.items = await allEndpoints(lab, list.items, namespace);
+    const chosen = select(list.items, names);
+    const absent = names.filter((name) => !chosen.some((each) => each.metadata.name === name));
+    if (flags.ignoreNotFound !== true && !optional)
+      missing.push(...absent.map((name) => notFound(list, name)));
+    const items = chosen.filter((object) => fits.every((test) => test(object)));
+    const before = found.at(-1);
+    const sorted = sortedBy(items, flags.sortBy ?? (list.kind === "Event" ? ".lastTimestamp" : undefined));
+    if (names.length === 1 && before?.kind === list.kind && targets.length > 1) before.items.push(...sorted);
+    else found.push({ kind: list.kind, namespaced: list.namespaced, items: sorted });
+  }
+  return { found, missing };
+}
+
+async function allEndpoints(
+  lab: RunningLab,
+  stored: KubeObject[],
+  namespace?: string,
+): Promise<KubeObject[]> {
+  const services = await listObjects(lab, "services", namespace);
+  const slices = await listObjects(lab, "endpointslices", namespace);
+  return withDerivedEndpoints(stored, services.items, slices.items);
+}
+
+function select(items: KubeObject[], names: string[]): KubeObject[] {
+  if (names.length === 0) return items;
+  return names.flatMap((name) => items.find((each) => each.metadata.name === name) ?? []);
+}
+
+function sortedBy(items: KubeObject[], path: string | undefined): KubeObject[] {
+  if (path === undefined) return items;
+  const find = parsePath(path);
+  const key = (object: KubeObject): unknown => find(object)[0];
+  return [...items].sort((a, b) => {
+    const [x, y] = [key(a), key(b)];
+    if (typeof x === "number" && typeof y === "number") return x - y;
+    return valueText(x) < valueText(y) ? -1 : valueText(x) > valueText(y) ? 1 : 0;
+  });
+}
+
+/** One table a kind, as kubectl prints `get pods,services`: names carry their kind then, groups a line between. */
+async function printTables(found: Found[], request: Request): Promise<void> {
+  const { namespace, flags, wide } = request;
+  const some = found.filter((list) => list.items.length > 0);
+  if (some.length === 0 && flags.ignoreNotFound !== true) {
+    const where =
+      found.some((list) => list.namespaced) && namespace !== undefined ? ` in ${namespace} namespace` : "";
+    note(`No resources found${where}${where === "" ? "" : "."}`);
+  }
+  const isMixed = new Set(request.targets.map(({ word }) => kindFromWord(word)?.kind ?? word)).size > 1;
+  for (const [i, { kind, namespaced, items }] of some.entries()) {
+    const columns = tableColumns(kind, namespaced, request, isMixed, "ADDED");
+    if (i > 0) await print("\n");
+    await printLines(columns, items, wide, flags.headers, widthsOf(request, kind));
+  }
+}
+
+function tableColumns(
+  kind: string,
+  namespaced: boolean,
+  request: Request,
+  prefixed: boolean,
+  type: WatchType,
+): Column<KubeObject>[] {
+  const { flags, namespace } = request;
+  const columns = columnsFor(kind, Date.now());
+  if (prefixed && columns[0].header === "NAME") columns[0] = { header: "NAME", value: nameOf };
+  for (const label of flags.labelColumns?.split(",") ?? []) {
+    const header = (label.split("/").at(-1) ?? label).toUpperCase();
+    columns.push({ header, value: (object) => object.metadata.labels?.[label] });
+  }
+  if (flags.showLabels === true) columns.push({ header: "LABELS", value: labelText });
+  if (namespaced && namespace === undefined) columns.unshift(NAMESPACE);
+  if (flags.outputWatchEvents === true) columns.unshift({ header: "EVENT", value: () => type });
+  return columns;
+}
+
+function widthsOf({ widths }: Request, kind: string): number[] {
+  const known = widths.get(kind) ?? [];
+  widths.set(kind, known);
+  return known;
+}
+
+const NAMESPACE: Column<KubeObject> = { header: "NAMESPACE", value: (o) => o.metadata.namespace };
+
+function labelText(object: KubeObject): string {
+  const pairs = Object.entries(object.metadata.labels ?? {}).map(([key, value]) => `${key}=${value}`);
+  return pairs.sort().join(",");
+}
+
+async function printLines(
+  columns: Column<KubeObject>[],
+  items: KubeObject[],
+  wide: boolean,
+  headers: boolean,
+  widths: number[],
+): Promise<void> {
+  const lines = formatTable(columns, items, wide, widths).split("\n");
+  await print((headers ? lines : lines.slice(1)).join("\n"));
+}
+
+/** Without end: Ctrl-C ends it, as it ends kubectl's. */
+async function watch(lab: RunningLab, request: Request, first: Found[]): Promise<void> {
+  const { flags, printer, wide, targets, namespace, fits } = request;
+  const namespaced = new Map(first.map((list) => [list.kind, list.namespaced]));
+  const headed = new Set(
+    first.filter(({ items }) => flags.watchOnly !== true && items.length > 0).map(({ kind }) => kind),
+  );
+  const show = async ({ type, object }: WatchChange): Promise<void> => {
+    if (printer !== undefined)
+      return printer(
+        [flags.outputWatchEvents === true ? ({ type, object } as object as KubeObject) : object],
+        true,
+      );
+    const { kind } = object;
+    const columns = tableColumns(kind, namespaced.get(kind) ?? true, request, namespaced.size > 1, type);
+    await printLines(columns, [object], wide, flags.headers && !headed.has(kind), widthsOf(request, kind));
+    headed.add(kind);
+  };
+  const matches = (object: KubeObject): boolean =>
+    targets.some(({ word, names, namespace: own }) => {
+      const { name, namespace: where } = object.metadata;
+      const isHere = where === undefined || (own ?? namespace ?? where) === where;
+      const isNamed = names.length === 0 || names.includes(name);
+      return kindFromWord(word)?.kind === object.kind && isHere && isNamed;
+    }) && fits.every((test) => test(object));
+  const lenient = { ...request, flags: { ...flags, ignoreNotFound: true } };
+  const list = async (): Promise<KubeObject[]> =>
+    (await ask(lab, lenient)).found.flatMap(({ items }) => items);
+  const listed = first.flatMap(({ items }) => items);
+  for await (const change of changesOf(lab, [...namespaced.keys()], { listed, list, matches }))
+    await show(change);
+}

@@ -1,0 +1,127 @@
+import t from "tap";
+import type { KubeObject } from "../../../kube/objects.ts";
+import { columnsFor } from "../object-columns.ts";
+import { withDerivedEndpoints } from "./endpoints.ts";
+import { nameOf, printerOf } from "./output.ts";
+import { fieldMatcher, labelMatcher } from "./selector.ts";
+import { changesBetween, Shown } from "./watch.ts";
+
+const pod = (name: string, labels: Record<string, string>, version = "1"): KubeObject =>
+  ({
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name, namespace: "default", labels, uid: name, resourceVersion: version },
+    spec: { nodeName: "node1" },
+  }) as KubeObject;
+const PODS = [pod("a", { app: "web", env: "prod" }), pod("b", { app: "api" }), pod("c", {})];
+const names = (fits: (object: KubeObject) => boolean): string =>
+  PODS.filter(fits)
+    .map((each) => each.metadata.name)
+    .join("");
+
+t.test("label selectors, as the API reads them", async (t) => {
+  const cases: [string | undefined, string][] = [
+    [undefined, "abc"],
+    ["", "abc"],
+    ["app=web", "a"],
+    ["app==web", "a"],
+    ["app!=web", "bc"],
+    ["app", "ab"],
+    ["!app", "c"],
+    ["app in (web, api)", "ab"],
+    ["app notin (web)", "bc"],
+    ["app in (web,api),env", "a"],
+    ["env=", ""],
+  ];
+  for (const [text, wanted] of cases) t.equal(names(labelMatcher(text)), wanted, String(text));
+  for (const text of ["a=b=c", "app in web", "app,", "=x", "app in (a"])
+    t.throws(() => labelMatcher(text), { exitCode: 2, message: /^-l [^\n]+$/ }, text);
+});
+
+t.test("field selectors", async (t) => {
+  t.equal(names(fieldMatcher("metadata.name=b")), "b");
+  t.equal(names(fieldMatcher("metadata.name!=b,spec.nodeName==node1")), "ac");
+  t.equal(names(fieldMatcher("spec.nodeName=node2")), "");
+  t.throws(() => fieldMatcher("name"), { exitCode: 2, message: /^--field-selector name: / });
+});
+
+t.test("output forms that are no forms say so before anybody is asked", async (t) => {
+  for (const form of [
+    "xml",
+    "jsonpath",
+    "jsonpath={.a",
+    "go-template={{.}}",
+    "custom-columns=NAME",
+    "jsonpath-file=/no",
+  ])
+    t.throws(() => printerOf(form, true), { exitCode: 2, message: /^[^\n]+$/ }, form);
+  for (const form of ["json", "yaml", "name", "jsonpath={.a}", "custom-columns=N:.metadata.name,X:.a"])
+    t.ok(printerOf(form, true), form);
+  t.equal(printerOf("wide", true), undefined);
+  t.equal(nameOf(PODS[0]), "pod/a");
+  t.equal(
+    nameOf({ apiVersion: "apps/v1", kind: "Deployment", metadata: { name: "w" } }),
+    "deployment.apps/w",
+  );
+});
+
+t.test("what changed between two lists", async (t) => {
+  const after = [pod("a", {}, "2"), PODS[1], pod("d", {})];
+  const told = changesBetween(PODS, after).map(({ type, object }) => `${type} ${object.metadata.name}`);
+  t.same(told, ["DELETED c", "MODIFIED a", "ADDED d"]);
+});
+
+t.test("Endpoints of Services with a selector are made of their slices", async (t) => {
+  const metadata = { name: "web", namespace: "default" };
+  const service = {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata,
+    spec: { selector: { app: "web" } },
+  } as KubeObject;
+  const bare = { ...service, metadata: { ...metadata, name: "bare" }, spec: {} } as KubeObject;
+  const slice = {
+    apiVersion: "discovery.k8s.io/v1",
+    kind: "EndpointSlice",
+    metadata: { name: "web-x", namespace: "default", labels: { "kubernetes.io/service-name": "web" } },
+    addressType: "IPv4",
+    endpoints: [1, 2, 3, 4, 5].map((i) => ({ addresses: [`10.0.0.${i}`], conditions: { ready: i > 1 } })),
+    ports: [{ port: 8080 }],
+  } as KubeObject;
+  const made = withDerivedEndpoints([], [service, bare], [slice]);
+  t.same(
+    made.map((each) => each.metadata.name),
+    ["web"],
+  );
+  const shown = columnsFor("Endpoints", Date.now()).map((each) => each.value(made[0]));
+  t.same(shown.slice(0, 2), ["web", "10.0.0.2:8080,10.0.0.3:8080,10.0.0.4:8080 + 1 more..."]);
+  t.same(withDerivedEndpoints(made, [service], []), made, "a stored one stands");
+});
+
+t.test("a watch tells of what fits: it comes, changes, and goes when it fits no longer", async (t) => {
+  const shown = new Shown([PODS[0]]);
+  const fits = labelMatcher("app");
+  const types = (object: KubeObject, type: "MODIFIED" | "DELETED" = "MODIFIED"): string =>
+    shown
+      .seen({ type, object }, fits)
+      .map((each) => each.type)
+      .join();
+  t.equal(types(PODS[0]), "MODIFIED");
+  t.equal(types(pod("a", {}, "2")), "DELETED");
+  t.equal(types(pod("a", {}, "3")), "");
+  t.equal(types(pod("a", { app: "x" }, "4")), "ADDED");
+  t.equal(types(PODS[0], "DELETED"), "DELETED");
+  t.equal(types(PODS[2], "DELETED"), "");
+});
+
+t.test("objects without a version are compared as they are", async (t) => {
+  const made = (ip: string): KubeObject =>
+    ({
+      apiVersion: "v1",
+      kind: "Endpoints",
+      metadata: { name: "a", namespace: "d" },
+      subsets: [{ addresses: [{ ip }] }],
+    }) as KubeObject;
+  t.same(changesBetween([made("1.1.1.1")], [made("1.1.1.1")]), []);
+  t.match(changesBetween([made("1.1.1.1")], [made("1.1.1.2")]), [{ type: "MODIFIED" }]);
+});

@@ -1,0 +1,113 @@
+// The forms of `podwire get -o`: kubectl's, beside those every command has.
+import { readFileSync } from "node:fs";
+import { groupOf, kindNamed } from "../../../kube/kinds.ts";
+import type { KubeObject } from "../../../kube/objects.ts";
+import { print, printData } from "../../context.ts";
+import { usageError } from "../../errors.ts";
+import { type Column, formatTable } from "../../table.ts";
+import { execute, parsePath, parseTemplate, valueText } from "./jsonpath.ts";
+
+/** Prints what was asked for: one object when one was named, else a List. */
+export type Printer = (items: KubeObject[], single: boolean) => Promise<void>;
+
+const FORMS =
+  "wide, json, yaml, name, jsonpath=…, jsonpath-file=…, jsonpath-as-json=…, custom-columns=…, custom-columns-file=…";
+
+/** undefined: a table, wide or not. Checked before anybody is asked. */
+export function printerOf(output: string | undefined, headers: boolean): Printer | undefined {
+  if (output === undefined || output === "table" || output === "wide") return undefined;
+  const at = output.indexOf("=");
+  const form = at < 0 ? output : output.slice(0, at);
+  const value = at < 0 ? undefined : output.slice(at + 1);
+  const given = (): string => {
+    if (value === undefined || value === "") throw usageError(`-o ${form}: write -o ${form}=…`);
+    return value;
+  };
+  switch (form) {
+    case "json":
+    case "yaml":
+      return (items, single) => printData(form, document(items, single), [], []);
+    case "name":
+      return (items) => (items.length === 0 ? Promise.resolve() : print(items.map(nameOf).join("\n")));
+    case "jsonpath":
+    case "jsonpath-file":
+      return jsonpathPrinter(form === "jsonpath" ? given() : fileText(form, given()));
+    case "jsonpath-as-json": {
+      const paths = given()
+        .trim()
+        .replace(/^\{(.*)\}$/s, "$1");
+      const find = parsePath(paths);
+      return (items, single) => print(JSON.stringify(find(document(items, single)), null, 4));
+    }
+    case "custom-columns":
+      return columnsPrinter(customColumns(given()), headers);
+    case "custom-columns-file":
+      return columnsPrinter(columnsOfFile(fileText(form, given())), headers);
+    case "go-template":
+    case "go-template-file":
+    case "template":
+    case "templatefile":
+      throw usageError(`-o ${form}: podwire has no Go templates: use -o jsonpath=… or -o json`);
+    default:
+      throw usageError(`-o ${output}: unknown output form: use one of ${FORMS}`);
+  }
+}
+
+export function document(items: KubeObject[], single: boolean): unknown {
+  if (single && items.length === 1) return items[0];
+  return { apiVersion: "v1", kind: "List", metadata: { resourceVersion: "" }, items };
+}
+
+/** pod/web, deployment.apps/web. */
+export function nameOf(object: KubeObject): string {
+  const info = kindNamed(object.kind);
+  const group = groupOf(info);
+  return `${info.singular}${group === "" ? "" : `.${group}`}/${object.metadata.name}`;
+}
+
+function fileText(form: string, path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw usageError(`-o ${form}=${path}: ${(error as NodeJS.ErrnoException).code ?? "cannot be read"}`);
+  }
+}
+
+/** Nothing is added at the end: scripts take the text as it is. */
+function jsonpathPrinter(text: string): Printer {
+  const template = parseTemplate(text);
+  return async (items, single) => {
+    const printed = execute(template, document(items, single));
+    if (printed !== "") await new Promise((resolve) => process.stdout.write(printed, resolve));
+  };
+}
+
+function customColumns(text: string): Column<KubeObject>[] {
+  return text.split(/,(?=[^,:]+:)/).map((word) => {
+    const colon = word.indexOf(":");
+    if (colon < 1 || colon === word.length - 1)
+      throw usageError(`-o custom-columns=${text}: write HEADER:PATH,… such as NAME:.metadata.name`);
+    return columnOf(word.slice(0, colon), word.slice(colon + 1));
+  });
+}
+
+function columnsOfFile(text: string): Column<KubeObject>[] {
+  const [headers = "", paths = ""] = text.split("\n");
+  const [names, specs] = [headers, paths].map((line) => line.trim().split(/\s+/));
+  if (names.length !== specs.length || names[0] === "")
+    throw usageError("-o custom-columns-file: write one line of headers and one of as many paths");
+  return names.map((name, i) => columnOf(name, specs[i]));
+}
+
+export function columnOf(header: string, path: string): Column<KubeObject> {
+  const find = parsePath(path);
+  return { header, value: (object) => find(object).map(valueText).join(",") };
+}
+
+function columnsPrinter(columns: Column<KubeObject>[], headers: boolean): Printer {
+  return async (items) => {
+    const table = formatTable(columns, items).split("\n");
+    const lines = headers ? table : table.slice(1);
+    if (lines.length > 0) await print(lines.join("\n"));
+  };
+}

@@ -1,0 +1,161 @@
+// podwire rollout restart|status KIND NAME | KIND/NAME
+import type { Command } from "commander";
+import { kindNamed } from "../../kube/kinds.ts";
+import type { KubeObject } from "../../kube/objects.ts";
+import { globals, print } from "../context.ts";
+import { CliError } from "../errors.ts";
+import { durationMs } from "../lab/duration.ts";
+import { type RunningLab, runningLab } from "../running-lab.ts";
+import { nameOf } from "./get/output.ts";
+import { type ChoiceFlags, choiceOf, choose } from "./named-objects.ts";
+import { watchKinds } from "./watch-objects.ts";
+
+interface Flags extends ChoiceFlags {
+  watch?: boolean;
+  timeout?: string;
+}
+
+export function register(program: Command): void {
+  const rollout = program
+    .command("rollout")
+    .description("restart what a template makes, and see how far it is");
+  rollout
+    .command("restart <words...>")
+    .description("make the pods of a deployment, daemon set or stateful set anew, as its strategy has it")
+    .usage("KIND NAME… | KIND/NAME… | KIND -l LABELS [-n NAMESPACE]")
+    .option("-n, --namespace <namespace>", "namespace of the objects", "default")
+    .option("-l, --selector <labels>", "all of the kind with these labels")
+    .action(async (words: string[], flags: Flags, command: Command) => {
+      const lab = runningLab(globals(command));
+      for (const object of await chosen(lab, words, flags)) {
+        const { kind, metadata } = object;
+        const body = {
+          kind: kindNamed(kind).plural,
+          name: metadata.name,
+          namespace: metadata.namespace ?? "",
+        };
+        await lab.call({ method: "POST", path: "/restart", body });
+        await print(`${nameOf(object)} restarted`);
+      }
+    });
+  rollout
+    .command("status <words...>")
+    .description("wait until the newest template's pods are there")
+    .usage("KIND NAME | KIND/NAME [-n NAMESPACE] [--watch=false] [--timeout DURATION]")
+    .option("-n, --namespace <namespace>", "namespace of the objects", "default")
+    .option("-l, --selector <labels>", "all of the kind with these labels")
+    .option("-w, --watch", "wait until it is done", true)
+    .option("--no-watch", "say how far it is")
+    .option("--timeout <duration>", "how long to wait (default: without end)")
+    .action(async (words: string[], flags: Flags, command: Command) => {
+      const timeoutMs = flags.timeout === undefined ? 0 : durationMs("--timeout", flags.timeout);
+      const lab = runningLab(globals(command));
+      for (const object of await chosen(lab, words, flags)) await status(lab, object, flags, timeoutMs);
+    });
+}
+
+async function chosen(lab: RunningLab, words: string[], flags: Flags): Promise<KubeObject[]> {
+  const { objects, missing } = await choose(lab, choiceOf("rollout", words, flags), flags);
+  if (missing.length > 0) throw new CliError(missing.join("\n"), 1, "NOT_FOUND");
+  if (objects.length === 0) throw new CliError("no matching resources found");
+  return objects;
+}
+
+async function status(lab: RunningLab, object: KubeObject, flags: Flags, timeoutMs: number): Promise<void> {
+  let { text, done } = rolloutStatus(object);
+  await print(text);
+  if (done || flags.watch === false) return;
+  const watch = await watchKinds(lab, [kindNamed(object.kind).plural]);
+  const timer = timeoutMs > 0 ? setTimeout(() => watch.close(), timeoutMs) : undefined;
+  try {
+    for await (const { type, object: now } of watch.changes) {
+      if (now.metadata.uid !== object.metadata.uid) continue;
+      if (type === "DELETED") throw new CliError("object has been deleted");
+      const before = text;
+      ({ text, done } = rolloutStatus(now));
+      if (text !== before) await print(text);
+      if (done) return;
+    }
+    throw new CliError("timed out waiting for the condition");
+  } finally {
+    clearTimeout(timer);
+    watch.close();
+  }
+}
+
+interface Rolling extends KubeObject {
+  spec: {
+    replicas?: number;
+    updateStrategy?: { type?: string; rollingUpdate?: { partition?: number } };
+  };
+  status?: Record<string, number | undefined> & { currentRevision?: never; updateRevision?: never };
+}
+
+/** kubectl's sentence for how far an object is. */
+export function rolloutStatus(object: KubeObject): { text: string; done: boolean } {
+  switch (object.kind) {
+    case "Deployment":
+      return deploymentStatus(object as Rolling);
+    case "DaemonSet":
+      return daemonSetStatus(object as Rolling);
+    case "StatefulSet":
+      return statefulSetStatus(object as Rolling);
+    default:
+      throw new CliError(`no status viewer has been implemented for ${object.kind}`);
+  }
+}
+
+const waiting = (text: string): { text: string; done: boolean } => ({ text, done: false });
+
+function deploymentStatus({ metadata, spec, status = {} }: Rolling): { text: string; done: boolean } {
+  const { replicas: wanted = 1 } = spec;
+  const { updatedReplicas: updated = 0, replicas = 0, availableReplicas: available = 0 } = status;
+  const head = `Waiting for deployment "${metadata.name}" rollout to finish:`;
+  if (updated < wanted)
+    return waiting(`${head} ${updated} out of ${wanted} new replicas have been updated...`);
+  if (replicas > updated)
+    return waiting(`${head} ${replicas - updated} old replicas are pending termination...`);
+  if (available < updated)
+    return waiting(`${head} ${available} of ${updated} updated replicas are available...`);
+  return { text: `deployment "${metadata.name}" successfully rolled out`, done: true };
+}
+
+function daemonSetStatus({ metadata, spec, status = {} }: Rolling): { text: string; done: boolean } {
+  if (spec.updateStrategy?.type === "OnDelete") throw onlyRolling();
+  const {
+    updatedNumberScheduled: updated = 0,
+    desiredNumberScheduled: wanted = 0,
+    numberAvailable = 0,
+  } = status;
+  const head = `Waiting for daemon set "${metadata.name}" rollout to finish:`;
+  if (updated < wanted) return waiting(`${head} ${updated} out of ${wanted} new pods have been updated...`);
+  if (numberAvailable < wanted)
+    return waiting(`${head} ${numberAvailable} of ${wanted} updated pods are available...`);
+  return { text: `daemon set "${metadata.name}" successfully rolled out`, done: true };
+}
+
+function statefulSetStatus({ spec, status = {} }: Rolling): { text: string; done: boolean } {
+  if (spec.updateStrategy?.type === "OnDelete") throw onlyRolling();
+  const { replicas: wanted = 1 } = spec;
+  const { readyReplicas = 0, updatedReplicas: updated = 0, currentReplicas = 0 } = status;
+  if (readyReplicas < wanted) return waiting(`Waiting for ${wanted - readyReplicas} pods to be ready...`);
+  const partition = spec.updateStrategy?.rollingUpdate?.partition ?? 0;
+  if (partition > 0) {
+    const aim = wanted - partition;
+    if (updated < aim)
+      return waiting(
+        `Waiting for partitioned roll out to finish: ${updated} out of ${aim} new pods have been updated...`,
+      );
+    return { text: `partitioned roll out complete: ${updated} new pods have been updated...`, done: true };
+  }
+  if (status.updateRevision !== status.currentRevision) {
+    const at = `${updated} pods at revision ${status.updateRevision}`;
+    return waiting(`waiting for statefulset rolling update to complete ${at}...`);
+  }
+  const at = `${currentReplicas} pods at revision ${status.currentRevision}`;
+  return { text: `statefulset rolling update complete ${at}...`, done: true };
+}
+
+function onlyRolling(): CliError {
+  return new CliError("rollout status is only available for RollingUpdate strategy type");
+}

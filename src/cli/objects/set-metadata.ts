@@ -1,0 +1,98 @@
+// What label and annotate have in common: KEY=VALUE sets, KEY- takes away.
+import type { Command } from "commander";
+import { kindNamed } from "../../kube/kinds.ts";
+import type { KubeObject } from "../../kube/objects.ts";
+import { note, print } from "../context.ts";
+import { CliError, usageError } from "../errors.ts";
+import { runningLab } from "../running-lab.ts";
+import { addDryRun, dryRunSuffix, strategyOf } from "./dry-run.ts";
+import { nameOf } from "./get/output.ts";
+import { type ChoiceFlags, choiceOf, choose } from "./named-objects.ts";
+import { outcomeForm } from "./outcomes.ts";
+
+export type Field = "labels" | "annotations";
+
+interface Flags extends ChoiceFlags {
+  overwrite?: boolean;
+  dryRun?: string;
+}
+
+export interface Change {
+  set: Record<string, string>;
+  remove: string[];
+}
+
+const NOUNS = { labels: "label", annotations: "annotation" } as const;
+
+export function registerMetadata(program: Command, verb: string, field: Field): void {
+  const noun = NOUNS[field];
+  const command = program
+    .command(`${verb} <words...>`)
+    .description(`set (KEY=VALUE) or take away (KEY-) ${noun}s of objects`)
+    .usage(`KIND NAME… | KIND/NAME… | KIND (-l LABELS | --all) KEY=VALUE… KEY-… [--overwrite]`)
+    .option("-n, --namespace <namespace>", "namespace of the objects", "default")
+    .option("-A, --all-namespaces", "of all namespaces, with -l or --all")
+    .option("-l, --selector <labels>", "all of the kind with these labels")
+    .option("--field-selector <fields>", "all of the kind with these fields")
+    .option("--all", "all of the kind in the namespace")
+    .option("--overwrite", `a ${noun} that has another value already is changed`)
+    .addHelpText(
+      "after",
+      `\nExamples:\n  podwire ${verb} pod web-1 a=b\n  podwire ${verb} pods -l app=web a-`,
+    );
+  addDryRun(command).action(async (words: string[], flags: Flags, self: Command) => {
+    const { names, change } = splitWords(verb, noun, words);
+    const targets = choiceOf(verb, names, flags);
+    const dryRun = strategyOf(flags.dryRun);
+    const form = outcomeForm(self);
+    const lab = runningLab(form);
+    const { objects, missing } = await choose(lab, targets, flags);
+    if (objects.length + missing.length === 0) note("No resources found");
+    for (const { kind, metadata } of objects) {
+      const { name, namespace = "" } = metadata;
+      const body = { kind: kindNamed(kind).plural, name, namespace, field, ...change };
+      const call = { ...body, overwrite: flags.overwrite === true, dryRun: dryRun !== "none" };
+      const answer = await lab.call<{ before: KubeObject; object: KubeObject }>({
+        method: "POST",
+        path: "/metadata",
+        body: call,
+      });
+      const said = form.namesOnly ? "" : ` ${doneText(field, answer.before, change)}${dryRunSuffix(dryRun)}`;
+      const absent = change.remove.filter((key) => answer.before.metadata[field]?.[key] === undefined);
+      const lines = field === "labels" ? absent.map((key) => `label "${key}" not found.`) : [];
+      await print([...lines, `${nameOf(answer.object)}${said}`].join("\n"));
+    }
+    if (missing.length > 0) throw new CliError(missing.join("\n"), 1, "NOT_FOUND");
+  });
+}
+
+/** Words before the first KEY=VALUE or KEY- name objects. */
+export function splitWords(
+  verb: string,
+  noun: string,
+  words: readonly string[],
+): { names: string[]; change: Change } {
+  const isChange = (word: string): boolean => word.includes("=") || word.endsWith("-");
+  const first = words.findIndex(isChange);
+  if (first < 0) throw usageError(`${verb}: at least one ${noun} update is required: KEY=VALUE or KEY-`);
+  const change: Change = { set: {}, remove: [] };
+  for (const word of words.slice(first)) {
+    if (!isChange(word)) throw usageError(`${verb}: all names must be before ${noun} changes: ${word}`);
+    const at = word.indexOf("=");
+    if (at === 0 || word === "-") throw usageError(`${verb} ${word}: a key is missing`);
+    if (at < 0) change.remove.push(word.slice(0, -1));
+    else change.set[word.slice(0, at)] = word.slice(at + 1);
+  }
+  const both = change.remove.filter((key) => key in change.set);
+  if (both.length > 0)
+    throw usageError(`${verb}: can not both modify and remove a ${noun} in the same command: ${both}`);
+  return { names: words.slice(0, first), change };
+}
+
+/** kubectl's word for what came of it. */
+export function doneText(field: Field, { metadata }: KubeObject, { set, remove }: Change): string {
+  if (field === "annotations") return "annotated";
+  const before = metadata.labels ?? {};
+  if (Object.entries(set).some(([key, value]) => before[key] !== value)) return "labeled";
+  return remove.some((key) => key in before) ? "unlabeled" : "not labeled";
+}

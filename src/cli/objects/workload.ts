@@ -1,0 +1,53 @@
+// A workload as one names it on the command line: pod, pod/NAME, deploy/NAME, svc/NAME.
+import { WORKLOADS } from "../../kube/kinds.ts";
+import { matchesLabels } from "../../kube/labels.ts";
+import type { KubeObject, Pod, Service } from "../../kube/objects.ts";
+import { CliError } from "../errors.ts";
+import type { RunningLab } from "../running-lab.ts";
+
+interface Objects {
+  kind: string;
+  items: KubeObject[];
+}
+
+/** Objects of a kind by any of kubectl's words for it; `namespace` undefined means all. */
+export async function listObjects(
+  lab: RunningLab,
+  word: string,
+  namespace?: string,
+): Promise<{ kind: string; plural: string; namespaced: boolean; apiVersion: string; items: KubeObject[] }> {
+  const query = namespace === undefined ? "" : `?namespace=${encodeURIComponent(namespace)}`;
+  return lab.call({ path: `/objects/${encodeURIComponent(word)}${query}` });
+}
+
+/** The pod of that name, or a running one of a Deployment or Service. */
+export async function findPod(lab: RunningLab, workload: string, namespace: string): Promise<Pod> {
+  const [word, name] = workload.includes("/") ? workload.split("/", 2) : ["pod", workload];
+  const { kind, items }: Objects = await listObjects(lab, word, namespace);
+  const object = items.find((each) => each.metadata.name === name);
+  if (object === undefined) {
+    const hint =
+      items.length === 0 ? "there are none" : `there is ${items.map((o) => o.metadata.name).join(", ")}`;
+    throw new CliError(`${workload}: not found in namespace ${namespace}: ${hint}`);
+  }
+  if (kind === "Pod") return object as Pod;
+  if (kind !== "Service" && !WORKLOADS.includes(kind))
+    throw new CliError(`${workload}: a ${kind} runs nowhere: name a pod or a deployment`);
+  const pods = (await listObjects(lab, "pods", namespace)).items as Pod[];
+  const own = pods.filter((pod) => (kind === "Service" ? serves(pod, object) : isOwned(pod, object)));
+  const running = own.find(
+    (pod) => pod.status.phase === "Running" && pod.metadata.deletionTimestamp === undefined,
+  );
+  const chosen = running ?? own[0];
+  if (chosen === undefined) throw new CliError(`${workload}: has no pods in namespace ${namespace}`);
+  return chosen;
+}
+
+function serves(pod: Pod, service: KubeObject): boolean {
+  const { selector } = (service as Service).spec;
+  return matchesLabels(selector, pod.metadata.labels);
+}
+
+function isOwned(pod: Pod, { kind, metadata }: KubeObject): boolean {
+  return pod.metadata.ownerReferences?.some((o) => o.kind === kind && o.name === metadata.name) === true;
+}

@@ -1,0 +1,48 @@
+// podwire show TABLE [--node NODE]: the live tables of the agents.
+import { Argument, type Command } from "commander";
+import { SHOW_TABLES } from "../../api/show-tables.ts";
+import { globals, note, printData } from "../context.ts";
+import { agentsOf, callAgent, runningLab } from "../running-lab.ts";
+import type { Column } from "../table.ts";
+
+type Row = Record<string, unknown>;
+
+export function register(program: Command): void {
+  program
+    .command("show")
+    .description("the live tables of a node")
+    .addArgument(new Argument("<table>", "which one").choices(SHOW_TABLES))
+    .option("--node <name>", "only this node (default: all)")
+    .action(async (table: string, flags: { node?: string }, command: Command) => {
+      const lab = runningLab(globals(command));
+      const agents = agentsOf(lab, flags.node);
+      const answers = await Promise.all(
+        agents.map(async (agent) => {
+          const { items } = await callAgent<{ items: Row[] }>(agent, { path: `/show/${table}` });
+          return items.map((item): Row => ({ node: agent.node, ...item }));
+        }),
+      );
+      const rows = answers.flat();
+      const { output } = globals(command);
+      if (rows.length === 0 && (output === "table" || output === "wide")) return note(`No ${table}.`);
+      await printData(output, { kind: table, items: rows }, columnsOf(rows), rows);
+    });
+}
+
+/** One column a field, in the order in which fields first appear. A structure inside is written as JSON. */
+export function columnsOf(rows: Row[]): Column<Row>[] {
+  const keys = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  return keys.map((key) => ({ header: headerOf(key), value: (row) => cell(row[key]) }));
+}
+
+/** expiresInSec → EXPIRES-IN-SEC. */
+function headerOf(key: string): string {
+  return key.replaceAll(/([a-z0-9])([A-Z])/g, "$1-$2").toUpperCase();
+}
+
+function cell(value: unknown): string | number | undefined {
+  if (value === null || value === undefined) return undefined;
+  if (typeof value === "number" || typeof value === "string") return value;
+  if (Array.isArray(value) && value.every((each) => typeof each !== "object")) return value.join(",");
+  return typeof value === "boolean" ? String(value) : JSON.stringify(value);
+}

@@ -1,0 +1,400 @@
+// A cluster without an API server: objects come in as manifests, controllers add what a cluster would add, watchers
+// hear of every change. No input or output, no clock, no chance: time comes as a parameter, what was allocated before a
+// restart comes as saved state.
+//
+//   manifests ─▶ parse, validate, default ─▶ admit (allocate) ─▶ Store ─▶ watchers (agents, get -w)
+//                                                                 ▲ │
+//            NodeIpam · PodIpam · scheduler · ServiceAllocator ───┘ ├─▶ workload controllers ─▶ pods
+//                                                                   └─▶ EndpointSliceController ─▶ slices
+//
+// A call is all or nothing. When one is refused half way, objects are rolled back and the controllers' own state is
+// made again from the objects: it never holds anything that the objects do not say.
+import { PodwireError } from "../base/errors.ts";
+import { cidrs } from "../base/ip.ts";
+import { KINDS, type KindInfo, kindFromWord, STORED_KINDS } from "../kube/kinds.ts";
+import { kubeletLabels } from "../kube/kubelet-labels.ts";
+import { FieldProblems } from "../kube/manifest/field-problems.ts";
+import {
+  type Manifest,
+  ManifestError,
+  type ManifestProblem,
+  type ManifestText,
+  type ParseOptions,
+  parseManifests,
+} from "../kube/manifest/manifest.ts";
+import {
+  type KubeObject,
+  keyOf,
+  type Namespace,
+  type Node,
+  type Pod,
+  type Service,
+} from "../kube/objects.ts";
+import { validateUpdate } from "../kube/validate/update.ts";
+import { checkNamespaces, checkNew, fieldOf, inOrder, merge } from "./admission.ts";
+import type { ApplyOptions, CallOptions, Change, ClusterOptions, DeleteTarget } from "./cluster-options.ts";
+import { type Controller, makeControllers } from "./controller/controllers.ts";
+import { NodeIpam } from "./controller/node-ipam.ts";
+import { PodIpam } from "./controller/pod-ipam.ts";
+import { isWaitingPod, PodPlacer, placedFirst } from "./controller/pod-placer.ts";
+import { type SavedService, ServiceAllocator } from "./controller/service-allocator.ts";
+import { toldActions } from "./controller/told-actions.ts";
+import { EventRecorder, type Happening, timeText } from "./event-recorder.ts";
+import {
+  type Action,
+  NAMESPACES,
+  nameOnly,
+  namespaceObject,
+  notFound,
+  type Outcome,
+  outcome,
+} from "./outcome.ts";
+import { type SavedCluster, saveCluster } from "./saved-cluster.ts";
+import { Store } from "./store.ts";
+
+export class ClusterError extends PodwireError {}
+
+const RECONCILE_MAX = 1000; // rounds; a controller that never comes to rest is a bug
+
+export class Cluster {
+  readonly store: Store;
+  readonly #options: ClusterOptions;
+  readonly #inner = new Set<() => void>();
+  /** Labels and annotations of the last manifest: what an apply may take away. */
+  readonly #applied = new Map<string, KubeObject>();
+  /** Of what was saved: all but what was deleted since. */
+  readonly #saved: {
+    readonly nodes: Record<string, { podCIDRs: readonly string[] }>;
+    readonly pods: Record<string, { node: string; ips: readonly string[] }>;
+    readonly services: Record<string, SavedService>;
+  };
+  /** Within an apply a pod that cannot have an address refuses the call; later it waits. */
+  #strict = false;
+  readonly #recorder: EventRecorder | undefined;
+  /** While controllers are made again from what they have told already. */
+  #isSilent = false;
+  #nodeIpam!: NodeIpam;
+  #podIpam!: PodIpam;
+  #services!: ServiceAllocator;
+  #placer!: PodPlacer;
+  /** In the order in which they are told and asked. */
+  #controllers: readonly Controller[] = [];
+
+  constructor(options: ClusterOptions) {
+    this.#options = options;
+    const { nodes, pods, services } = options.saved ?? { nodes: {}, pods: {}, services: {} };
+    this.#saved = { nodes: { ...nodes }, pods: { ...pods }, services: { ...services } };
+    const firstVersion = options.saved?.resourceVersion;
+    this.store = new Store({
+      now: () => this.#time(0),
+      ...(firstVersion === undefined ? {} : { firstVersion }),
+    });
+    if (options.events === true) this.#recorder = new EventRecorder(this.store, options.nowMs);
+    this.#startControllers();
+    this.#transaction(() => {
+      for (const name of NAMESPACES) this.store.put(namespaceObject(name));
+    });
+  }
+
+  /** Parses and applies; throws a ManifestError or PodwireError before anything is changed. */
+  apply(sources: readonly ManifestText[], options: ParseOptions = {}): Outcome[] {
+    return this.applyManifests(parseManifests(sources, options));
+  }
+
+  applyManifests(manifests: readonly Manifest[], options: ApplyOptions = {}): Outcome[] {
+    this.#strict = true;
+    return this.#call(options, () => {
+      if (options.create === true) checkNew(manifests, this.store);
+      const problems: ManifestProblem[] = [];
+      const actions = new Map<Manifest, Action>();
+      checkNamespaces(manifests, this.store, problems);
+      for (const manifest of inOrder(manifests)) {
+        const action = this.#admit(manifest, problems);
+        if (action !== undefined) actions.set(manifest, action);
+      }
+      if (problems.length > 0) throw new ManifestError(problems);
+      this.#reconcile();
+      return manifests.map((m) => outcome(m.info, m.object, actions.get(m) ?? "unchanged"));
+    });
+  }
+
+  /** Pods with a node end gracefully: they get a deletionTimestamp, and whoever runs them calls `remove`. */
+  deleteManifests(
+    sources: readonly ManifestText[],
+    graceSeconds?: number,
+    options: CallOptions & ParseOptions = {},
+  ): Outcome[] {
+    const manifests = parseManifests(sources, options);
+    return this.#delete(
+      manifests.map((m) => ({ info: m.info, key: keyOf(m.object), file: m.problem([], "").file })),
+      graceSeconds,
+      options,
+    );
+  }
+
+  deleteNamed(
+    word: string,
+    namespace: string,
+    names: readonly string[],
+    graceSeconds?: number,
+    options: CallOptions = {},
+  ): Outcome[] {
+    const info = this.kindOf(word);
+    return this.#delete(
+      names.map((name) => ({ info, key: info.namespaced ? `${namespace}/${name}` : name })),
+      graceSeconds,
+      options,
+    );
+  }
+
+  /** The kind that one of kubectl's words means. */
+  kindOf(word: string): KindInfo {
+    const info = kindFromWord(word);
+    if (info !== undefined) return info;
+    const message = `the server doesn't have a resource type ${JSON.stringify(word)}`;
+    throw new ClusterError(message, { code: "UNKNOWN_KIND", word });
+  }
+
+  list(kind: string, namespace?: string): KubeObject[] {
+    return this.store.list(kind, namespace);
+  }
+
+  get(kind: string, key: string): KubeObject | undefined {
+    return this.store.get(kind, key);
+  }
+
+  /** Objects as an earlier process stored them, uids and allocations included; controllers add what is missing. */
+  restore(objects: readonly KubeObject[]): void {
+    this.#isSilent = true;
+    this.#transaction(() => {
+      for (const info of STORED_KINDS) {
+        const own = objects.filter(({ kind }) => kind === info.kind);
+        for (const object of placedFirst(own)) this.store.put(this.#allocated(object, undefined));
+      }
+      this.#reconcile();
+    });
+    this.#isSilent = false;
+  }
+
+  /** For the author of an object's status (the lab): stored as it is, controllers follow. */
+  update(object: KubeObject): void {
+    this.#transaction(() => {
+      this.store.put(this.#allocated(object, this.store.get(object.kind, keyOf(object))));
+      this.#reconcile();
+    });
+  }
+
+  /** The object is gone for good: a pod whose processes have ended. */
+  remove(object: KubeObject): void {
+    this.#transaction(() => {
+      this.#remove(object.kind, keyOf(object));
+      this.#reconcile();
+    });
+  }
+
+  /** Something happened to an object: for whoever is interested in it, where events are recorded. */
+  record(happening: Happening): void {
+    if (!this.#isSilent) this.#recorder?.record(happening);
+  }
+
+  /** For what comes due by time alone: to be called now and then. */
+  tick(): void {
+    this.#recorder?.expire();
+    const due = this.#controllers.filter((controller) => controller.tick?.() === true);
+    if (due.length > 0) this.#transaction(() => this.#reconcile());
+  }
+
+  /** Tells every change after the call that made it. Returns the way to stop. */
+  onChange(listener: (change: Change) => void): () => void {
+    return this.store.watch(({ type, object }) => listener({ type, object }));
+  }
+
+  /** Allocations as they stand, for `ClusterOptions.saved` of the next start. */
+  save(): SavedCluster {
+    return saveCluster(this.store);
+  }
+
+  #startControllers(): void {
+    const { clusterCidr, serviceCidr } = this.#options;
+    const { nodes, pods: saved, services } = this.#saved;
+    for (const stop of this.#inner) stop();
+    this.#inner.clear();
+    this.#nodeIpam = new NodeIpam(cidrs(clusterCidr));
+    this.#podIpam = new PodIpam();
+    this.#services = new ServiceAllocator(cidrs(serviceCidr));
+    for (const [name, { podCIDRs }] of Object.entries(nodes)) this.#nodeIpam.remember(name, podCIDRs);
+    for (const [key, { ips }] of Object.entries(saved)) this.#podIpam.remember(key, ips);
+    for (const [key, service] of Object.entries(services)) this.#services.remember(key, service);
+    const tell = (happening: Happening): void => this.record(happening);
+    this.#placer = new PodPlacer(this.store, this.#podIpam, saved, tell);
+    const pods = toldActions(this.store, tell, {
+      create: (pod: Pod) =>
+        this.store.put(this.#strict ? this.#placer.place(pod) : this.#placer.placeOrWait(pod)),
+      delete: (pod: Pod) => this.#deletePod(pod, undefined),
+    });
+    const made = makeControllers(this.store, pods, this.#options.nowMs, (ms) => timeText(ms));
+    this.#controllers = [this.#placer, ...made];
+    for (const controller of this.#controllers) {
+      this.#inner.add(this.store.observe((event) => controller.onEvent(event)));
+    }
+  }
+
+  /** Controllers as they would be had they only ever seen the objects of now. */
+  #restartControllers(): void {
+    this.#isSilent = true;
+    this.#startControllers();
+    for (const info of KINDS) {
+      if (!info.stored) continue;
+      for (const object of this.store.list(info.kind)) {
+        if (!isWaitingPod(object)) this.#allocated(object, object); // who waits has nothing yet
+        for (const controller of this.#controllers) {
+          controller.onEvent({ type: "ADDED", object, old: undefined });
+        }
+      }
+    }
+    for (const controller of this.#controllers) controller.settle();
+    this.#isSilent = false;
+  }
+
+  #transaction<T>(change: () => T): T {
+    try {
+      return this.store.transaction(change);
+    } catch (error) {
+      this.#restartControllers();
+      throw error;
+    } finally {
+      this.#strict = false;
+    }
+  }
+
+  #call<T>({ dryRun = false }: CallOptions, change: () => T): T {
+    return dryRun ? this.#rehearse(change) : this.#transaction(change);
+  }
+
+  #rehearse<T>(change: () => T): T {
+    try {
+      return this.store.rehearse(change);
+    } finally {
+      this.#strict = false;
+      this.#restartControllers();
+    }
+  }
+
+  #reconcile(): void {
+    for (let round = 0; round < RECONCILE_MAX; round++) {
+      const busy = this.#controllers.map((controller) => controller.reconcile());
+      if (!busy.includes(true)) return;
+    }
+    throw new ClusterError("controllers do not come to rest", { code: "RECONCILE_LOOP" });
+  }
+
+  #admit(manifest: Manifest, problems: ManifestProblem[]): Action | undefined {
+    const { object } = manifest;
+    const id = `${object.kind}/${keyOf(object)}`;
+    const old = this.store.get(object.kind, keyOf(object));
+    const found = new FieldProblems();
+    if (old !== undefined) validateUpdate(object, old, found);
+    for (const { path, message } of found.list) problems.push(manifest.problem(path, message));
+    if (found.any) return undefined;
+    try {
+      const merged = old === undefined ? object : merge(object, old, this.#applied.get(id));
+      const allocated = this.#allocated(merged, old);
+      const applied = this.#applied.get(id);
+      this.store.onRollback(() =>
+        applied === undefined ? this.#applied.delete(id) : this.#applied.set(id, applied),
+      );
+      this.#applied.set(id, object);
+      return this.store.put(allocated);
+    } catch (error) {
+      if (!(error instanceof PodwireError)) throw error;
+      problems.push(manifest.problem(fieldOf(error, object), error.message));
+      return undefined;
+    }
+  }
+
+  /** The object with what the cluster decides: ranges, addresses, ports, node. */
+  #allocated(object: KubeObject, old: KubeObject | undefined): KubeObject {
+    switch (object.kind) {
+      case "Node":
+        return this.#allocatedNode(object as Node);
+      case "Service":
+        return this.#services.allocate(object as Service, old as Service | undefined);
+      case "Pod":
+        return this.#placer.place(object as Pod);
+      case "Namespace":
+        return { ...object, status: { phase: "Active" } } as Namespace;
+      default:
+        return object;
+    }
+  }
+
+  #allocatedNode(node: Node): Node {
+    const { name } = node.metadata;
+    const podCIDRs = this.#nodeIpam.allocate(name, node.spec.podCIDRs ?? []);
+    this.#podIpam.setNode(name, podCIDRs);
+    const labels = { ...kubeletLabels(name, this.#options.architecture ?? "amd64"), ...node.metadata.labels };
+    const spec = { ...node.spec, podCIDR: podCIDRs[0], podCIDRs };
+    return { ...node, metadata: { ...node.metadata, labels }, spec };
+  }
+
+  #delete(targets: readonly DeleteTarget[], graceSeconds?: number, options: CallOptions = {}): Outcome[] {
+    const known = targets.filter(({ info, key }) => this.store.get(info.kind, key) !== undefined);
+    if (known.length === 0 && targets.length > 0) {
+      const lines = targets.map(({ info, key, file }) => notFound(info, key.split("/").at(-1) ?? "", file));
+      throw new ClusterError(lines.join("\n"), { code: "NOT_FOUND" });
+    }
+    return this.#call(options, () => {
+      const outcomes = targets.map(({ info, key }) => {
+        const object = this.store.get(info.kind, key);
+        if (object === undefined) return outcome(info, nameOnly(info, key), "not found");
+        if (info.kind === "Pod") this.#deletePod(object as Pod, graceSeconds);
+        else this.#remove(info.kind, key);
+        return outcome(info, object, "deleted");
+      });
+      this.#reconcile();
+      return outcomes;
+    });
+  }
+
+  #deletePod(pod: Pod, graceSeconds: number | undefined): void {
+    const grace = graceSeconds ?? pod.spec.terminationGracePeriodSeconds ?? 30;
+    if (pod.spec.nodeName === undefined || grace === 0) {
+      this.#remove("Pod", keyOf(pod));
+      return;
+    }
+    if (pod.metadata.deletionTimestamp !== undefined) return;
+    const ending = { deletionTimestamp: this.#time(grace), deletionGracePeriodSeconds: grace };
+    this.store.put({ ...pod, metadata: { ...pod.metadata, ...ending } } as Pod);
+  }
+
+  #remove(kind: string, key: string): void {
+    const object = this.store.remove(kind, key);
+    if (object === undefined) return;
+    this.#applied.delete(`${kind}/${key}`);
+    if (kind === "Service") {
+      this.#services.forget(key);
+      delete this.#saved.services[key];
+    }
+    if (kind === "Pod") {
+      this.#podIpam.forget(key);
+      delete this.#saved.pods[key];
+    }
+    if (kind === "Node") {
+      delete this.#saved.nodes[key];
+      this.#nodeIpam.release(key);
+      this.#podIpam.setNode(key, []);
+    }
+    if (kind !== "Namespace") return;
+    for (const info of STORED_KINDS) {
+      if (!info.namespaced) continue;
+      for (const inside of this.store.list(info.kind, key)) {
+        if (info.kind === "Pod") this.#deletePod(inside as Pod, undefined);
+        else this.#remove(info.kind, keyOf(inside));
+      }
+    }
+  }
+
+  #time(aheadSeconds: number): string {
+    return timeText(this.#options.nowMs() + aheadSeconds * 1000);
+  }
+}

@@ -1,0 +1,53 @@
+// What controllers do to pods, with the events that a cluster's controllers record of it.
+
+import type { KubeObject, Pod } from "../../kube/objects.ts";
+import type { Happening } from "../event-recorder.ts";
+import type { Store } from "../store.ts";
+
+export interface PodActions {
+  create(pod: Pod): void;
+  delete(pod: Pod): void;
+  /** Something happened to an object. */
+  tell(happening: Happening): void;
+}
+
+/** Kinds whose controllers tell of each pod; a Deployment's tells of numbers. */
+const COMPONENTS: Readonly<Record<string, string>> = {
+  DaemonSet: "daemonset-controller",
+  Job: "job-controller",
+  ReplicaSet: "replicaset-controller",
+  ReplicationController: "replication-controller",
+  StatefulSet: "statefulset-controller",
+};
+
+export function toldActions(
+  store: Store,
+  tell: (happening: Happening) => void,
+  actions: Pick<PodActions, "create" | "delete">,
+): PodActions {
+  const told = (pod: Pod, reason: string, text: (kind: string) => string): void => {
+    const owner = pod.metadata.ownerReferences?.find((each) => each.controller === true);
+    const component = COMPONENTS[owner?.kind ?? ""];
+    if (owner === undefined || component === undefined) return;
+    const object = store.get(owner.kind, `${pod.metadata.namespace}/${owner.name}`);
+    if (object !== undefined) tell({ object, reason, message: text(owner.kind), component });
+  };
+  return {
+    tell,
+    create(pod) {
+      actions.create(pod);
+      told(pod, "SuccessfulCreate", (kind) => podText(kind, pod, "create", "Created"));
+    },
+    delete(pod) {
+      const isGoing = pod.metadata.deletionTimestamp !== undefined;
+      actions.delete(pod);
+      if (!isGoing) told(pod, "SuccessfulDelete", (kind) => podText(kind, pod, "delete", "Deleted"));
+    },
+  };
+}
+
+function podText(kind: string, { metadata }: KubeObject, verb: string, done: string): string {
+  if (kind !== "StatefulSet") return `${done} pod: ${metadata.name}`;
+  const owner = metadata.ownerReferences?.find((each) => each.controller === true)?.name;
+  return `${verb} Pod ${metadata.name} in StatefulSet ${owner} successful`;
+}

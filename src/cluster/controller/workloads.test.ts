@@ -1,0 +1,353 @@
+// Workloads in a cluster whose kubelets are played here: pods become ready, deleted ones end.
+import t from "tap";
+import type { KubeObject, Pod } from "../../kube/objects.ts";
+import { Cluster } from "../cluster.ts";
+
+class World {
+  nowMs = 1_700_000_000_000;
+  readonly cluster = new Cluster({
+    clusterCidr: "10.244.0.0/16",
+    serviceCidr: "10.96.0.0/16",
+    nowMs: () => this.nowMs,
+  });
+
+  constructor(nodes = 2) {
+    for (let i = 1; i <= nodes; i++) this.addNode(`node${i}`);
+  }
+
+  addNode(name: string, more: object = {}): void {
+    const address = `192.168.50.${11 + this.cluster.list("Node").length}`;
+    const status = { addresses: [{ type: "InternalIP", address }] };
+    this.cluster.update({
+      apiVersion: "v1",
+      kind: "Node",
+      metadata: { name },
+      spec: {},
+      status,
+      ...more,
+    } as KubeObject);
+  }
+
+  apply(kind: string, spec: string, name = "web", template = "containers: [ { name: a, image: a } ]"): void {
+    const version = { Job: "batch/v1", ReplicationController: "v1" }[kind] ?? "apps/v1";
+    const selector =
+      kind === "Job"
+        ? ""
+        : kind === "ReplicationController"
+          ? ""
+          : "selector: { matchLabels: { app: web } },";
+    const text = `{ apiVersion: ${version}, kind: ${kind}, metadata: { name: ${name} }, spec: { ${spec} ${selector}
+      template: { metadata: { labels: { app: web } }, spec: { ${template} } } } }`;
+    this.cluster.apply([{ file: "a.yaml", text }]);
+  }
+
+  get pods(): Pod[] {
+    return this.cluster.list("Pod") as Pod[];
+  }
+
+  get names(): string[] {
+    return this.pods
+      .filter((pod) => pod.metadata.deletionTimestamp === undefined)
+      .map((p) => p.metadata.name);
+  }
+
+  status(kind: string, name = "web"): Record<string, unknown> {
+    return (this.cluster.get(kind, `default/${name}`) as { status?: object }).status as Record<
+      string,
+      unknown
+    >;
+  }
+
+  set(pod: Pod, phase: string, ready: boolean): void {
+    const ended = { terminated: { exitCode: 1, finishedAt: new Date(this.nowMs).toISOString() } };
+    const containerStatuses = phase === "Failed" ? [{ name: "a", restartCount: 0, state: ended }] : [];
+    const conditions = [{ type: "Ready", status: ready ? "True" : "False" }];
+    this.cluster.update({ ...pod, status: { ...pod.status, phase, conditions, containerStatuses } } as Pod);
+  }
+
+  /** One round of the kubelets. */
+  step(): void {
+    for (const pod of this.pods) {
+      if (pod.metadata.deletionTimestamp !== undefined) this.cluster.remove(pod);
+      else if (pod.status.phase === "Pending" && pod.spec.nodeName !== undefined)
+        this.set(pod, "Running", true);
+    }
+  }
+
+  settle(rounds = 20): void {
+    for (let i = 0; i < rounds; i++) this.step();
+  }
+
+  end(phase: "Succeeded" | "Failed", which = this.pods.filter((p) => p.status.phase === "Running")): void {
+    for (const pod of which) this.set(pod, phase, false);
+  }
+}
+
+for (const kind of ["ReplicaSet", "ReplicationController"]) {
+  t.test(`${kind}: so many pods, made again, adopted, let go, fewer, none`, async (t) => {
+    const w = new World();
+    w.apply(kind, "replicas: 3,");
+    t.equal(w.names.length, 3);
+    for (const name of w.names) t.match(name, /^web-[b-z2-9]{5}$/);
+    t.match(w.pods[0].metadata.ownerReferences, [
+      { kind, name: "web", controller: true, blockOwnerDeletion: true },
+    ]);
+    w.settle();
+    t.match(w.status(kind), { replicas: 3, readyReplicas: 3, availableReplicas: 3, fullyLabeledReplicas: 3 });
+    w.cluster.deleteNamed("pod", "default", [w.names[0]]);
+    t.equal(w.names.length, 3, "a deleted pod is made again");
+    w.settle();
+    const [free, unready, ...kept] = w.pods;
+    w.cluster.update({ ...free, metadata: { ...free.metadata, labels: { app: "other" } } });
+    t.equal(w.names.length, 4, "one whose label was changed is let go and replaced");
+    t.same(w.cluster.get("Pod", `default/${free.metadata.name}`)?.metadata.ownerReferences, []);
+    w.settle();
+    w.set(w.cluster.get("Pod", `default/${unready.metadata.name}`) as Pod, "Running", false);
+    w.apply(kind, "replicas: 2,");
+    t.notOk(w.names.includes(unready.metadata.name), "who is not ready goes first");
+    t.ok(kept.some((pod) => w.names.includes(pod.metadata.name)));
+    w.cluster.deleteNamed(kind, "default", ["web"]);
+    w.settle();
+    t.same(w.names, [free.metadata.name], "pods end with what owns them");
+    const [orphan] = w.pods;
+    w.cluster.update({ ...orphan, metadata: { ...orphan.metadata, labels: { app: "web" } } });
+    w.apply(kind, "replicas: 1,");
+    t.same(w.names, [orphan.metadata.name], "a pod without an owner is adopted");
+  });
+}
+
+t.test("StatefulSet: names, labels and order", async (t) => {
+  const w = new World();
+  w.apply("StatefulSet", "replicas: 3, serviceName: web,");
+  t.same(w.names, ["web-0"], "the next one comes when this one is ready");
+  t.match(w.pods[0], {
+    spec: { hostname: "web-0", subdomain: "web" },
+    metadata: {
+      labels: {
+        "statefulset.kubernetes.io/pod-name": "web-0",
+        "apps.kubernetes.io/pod-index": "0",
+        "controller-revision-hash": /^web-[b-z2-9]{10}$/,
+      },
+    },
+  });
+  w.step();
+  t.same(w.names, ["web-0", "web-1"]);
+  w.settle();
+  t.same(w.names, ["web-0", "web-1", "web-2"]);
+  w.cluster.deleteNamed("pod", "default", ["web-1"]);
+  w.settle();
+  t.same(w.names, ["web-0", "web-1", "web-2"], "the same name again");
+  w.apply("StatefulSet", "replicas: 1, serviceName: web,");
+  t.same(w.names, ["web-0", "web-1"], "the last one goes first, and alone");
+  w.settle();
+  t.same(w.names, ["web-0"]);
+  t.match(w.status("StatefulSet"), { replicas: 1, readyReplicas: 1, updatedReplicas: 1, currentReplicas: 1 });
+});
+
+t.test("StatefulSet: in parallel, and from another ordinal on", async (t) => {
+  const w = new World();
+  w.apply("StatefulSet", "replicas: 2, podManagementPolicy: Parallel, ordinals: { start: 5 },");
+  t.same(w.names, ["web-5", "web-6"]);
+});
+
+t.test(
+  "StatefulSet: a changed template rolls from the last down to the partition; OnDelete waits",
+  async (t) => {
+    const w = new World();
+    const image = (name: string): string => `containers: [ { name: a, image: ${name} } ]`;
+    const images = (): string[] =>
+      w.pods.map((pod) => `${pod.metadata.name}=${pod.spec.containers[0].image}`);
+    const part = (n: number): string =>
+      `replicas: 3, updateStrategy: { rollingUpdate: { partition: ${n} } },`;
+    w.apply("StatefulSet", part(1));
+    w.settle();
+    w.apply("StatefulSet", part(1), "web", image("b"));
+    t.same(w.names, ["web-0", "web-1"], "one at a time");
+    w.settle();
+    t.same(images(), ["web-0=a", "web-1=b", "web-2=b"]);
+    t.match(w.status("StatefulSet"), { updatedReplicas: 2, currentReplicas: 1 });
+    w.apply("StatefulSet", part(0), "web", image("b"));
+    w.settle();
+    t.same(images(), ["web-0=b", "web-1=b", "web-2=b"]);
+    w.apply("StatefulSet", "replicas: 3, updateStrategy: { type: OnDelete },", "web", image("c"));
+    w.settle();
+    t.same(images(), ["web-0=b", "web-1=b", "web-2=b"]);
+    w.cluster.deleteNamed("pod", "default", ["web-0"]);
+    w.settle();
+    t.equal(images()[0], "web-0=c");
+  },
+);
+
+t.test("DaemonSet: a pod a node that fits, later ones and cordoned ones too", async (t) => {
+  const w = new World();
+  w.addNode("tainted", { spec: { taints: [{ key: "a", value: "b", effect: "NoSchedule" }] } });
+  w.addNode("cordoned", { spec: { unschedulable: true } });
+  const nodes = (): (string | undefined)[] => w.pods.map((pod) => pod.spec.nodeName).sort();
+  w.apply("DaemonSet", "");
+  t.same(nodes(), ["cordoned", "node1", "node2"]);
+  w.addNode("node5");
+  t.same(nodes(), ["cordoned", "node1", "node2", "node5"]);
+  w.settle();
+  t.match(w.status("DaemonSet"), { desiredNumberScheduled: 4, currentNumberScheduled: 4, numberReady: 4 });
+  w.cluster.deleteNamed("pod", "default", [w.names[0]]);
+  w.settle();
+  t.equal(nodes().length, 4);
+  w.apply(
+    "DaemonSet",
+    "",
+    "web",
+    "nodeSelector: { kubernetes.io/hostname: node1 }, containers: [ { name: a, image: b } ]",
+  );
+  w.settle();
+  t.same(nodes(), ["node1"]);
+  w.cluster.deleteNamed("ds", "default", ["web"]);
+  w.settle();
+  t.same(nodes(), []);
+});
+
+t.test("DaemonSet: a changed template goes round a node at a time", async (t) => {
+  const w = new World(3);
+  w.apply("DaemonSet", "");
+  w.settle();
+  w.apply("DaemonSet", "", "web", "containers: [ { name: a, image: b } ]");
+  t.equal(w.names.length, 2);
+  w.settle();
+  t.same(
+    w.pods.map((pod) => pod.spec.containers[0].image),
+    ["b", "b", "b"],
+  );
+});
+
+const JOB = "restartPolicy: Never, containers: [ { name: a, image: a } ]";
+
+t.test("Job: so many successes, so many at a time", async (t) => {
+  const w = new World();
+  w.apply("Job", "completions: 3, parallelism: 2,", "work", JOB);
+  t.equal(w.names.length, 2);
+  t.match(w.pods[0].metadata, {
+    name: /^work-[b-z2-9]{5}$/,
+    labels: {
+      "job-name": "work",
+      "batch.kubernetes.io/job-name": "work",
+      "batch.kubernetes.io/controller-uid": String,
+    },
+  });
+  w.settle();
+  w.end("Succeeded");
+  t.equal(w.names.length, 3, "finished ones stay to be looked at");
+  w.settle();
+  w.end("Succeeded");
+  t.match(w.status("Job", "work"), {
+    succeeded: 3,
+    active: 0,
+    conditions: [{ type: "Complete", status: "True" }],
+  });
+  w.apply("Job", "completions: 3, parallelism: 2,", "work", JOB);
+  t.equal(w.names.length, 3, "applied again, it stays done");
+  w.cluster.deleteNamed("job", "default", ["work"]);
+  w.settle();
+  t.same(w.names, []);
+});
+
+t.test("Job: failures are tried again after a while, up to the limit", async (t) => {
+  const w = new World();
+  w.apply("Job", "backoffLimit: 1,", "work", JOB);
+  w.settle();
+  w.end("Failed");
+  t.equal(w.names.length, 1, "not at once");
+  w.nowMs += 9000;
+  w.cluster.tick();
+  t.equal(w.names.length, 1);
+  w.nowMs += 2000;
+  w.cluster.tick();
+  t.equal(w.names.length, 2, "after 10 seconds");
+  w.settle();
+  w.end("Failed");
+  t.match(w.status("Job", "work"), {
+    failed: 2,
+    conditions: [{ type: "Failed", reason: "BackoffLimitExceeded" }],
+  });
+  w.nowMs += 3_600_000;
+  w.cluster.tick();
+  t.equal(w.names.length, 2);
+});
+
+t.test("Job: an index each, the failed one again", async (t) => {
+  const w = new World();
+  w.apply("Job", "completions: 3, parallelism: 3, completionMode: Indexed,", "work", JOB);
+  const byIndex = (): (string | undefined)[] =>
+    w.pods.map((pod) => pod.metadata.annotations?.["batch.kubernetes.io/job-completion-index"]);
+  t.same(byIndex(), ["0", "1", "2"]);
+  const [first, second, third] = w.pods;
+  t.match(second.metadata.name, /^work-1-[b-z2-9]{5}$/);
+  t.equal(second.spec.hostname, "work-1");
+  t.same(second.spec.containers[0].env, [{ name: "JOB_COMPLETION_INDEX", value: "1" }]);
+  w.settle();
+  const now = (pod: Pod): Pod => w.cluster.get("Pod", `default/${pod.metadata.name}`) as Pod;
+  w.end("Succeeded", [now(first), now(third)]);
+  w.end("Failed", [now(second)]);
+  w.nowMs += 11_000;
+  w.cluster.tick();
+  t.same(byIndex(), ["0", "1", "1", "2"]);
+  w.settle();
+  w.end("Succeeded");
+  t.match(w.status("Job", "work"), { completedIndexes: "0-2", succeeded: 3, failed: 1 });
+});
+
+t.test("Job: deadline, time to live, suspended", async (t) => {
+  const w = new World();
+  w.apply("Job", "activeDeadlineSeconds: 60, ttlSecondsAfterFinished: 100,", "work", JOB);
+  w.settle();
+  w.nowMs += 61_000;
+  w.cluster.tick();
+  t.match(w.status("Job", "work"), { conditions: [{ type: "Failed", reason: "DeadlineExceeded" }] });
+  w.settle();
+  t.same(w.names, []);
+  w.nowMs += 101_000;
+  w.cluster.tick();
+  t.same(w.cluster.list("Job"), []);
+  w.apply("Job", "suspend: true,", "held", JOB);
+  t.same(w.names, []);
+  t.match(w.status("Job", "held"), { conditions: [{ type: "Suspended", status: "True" }] });
+  w.apply("Job", "suspend: false,", "held", JOB);
+  t.equal(w.names.length, 1);
+  t.same(w.status("Job", "held").conditions, []);
+});
+
+t.test("what an API server refuses, of objects and of their changes", async (t) => {
+  const w = new World();
+  const said = (...args: Parameters<World["apply"]>): string => {
+    try {
+      w.apply(...args);
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return "";
+  };
+  t.match(
+    said("Job", ""),
+    'spec.template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never"',
+  );
+  t.match(
+    said("Job", "completionMode: Indexed, parallelism: 2,", "a", JOB),
+    "spec.completions: Required value",
+  );
+  t.match(said("Job", "selector: { matchLabels: { a: b } },", "a", JOB), "`selector` not auto-generated");
+  t.match(said("DaemonSet", "", "a", JOB), 'spec.template.spec.restartPolicy: Unsupported value: "Never"');
+  t.match(
+    said("StatefulSet", "podManagementPolicy: All,"),
+    'spec.podManagementPolicy: Unsupported value: "All"',
+  );
+  t.match(
+    said("ReplicaSet", "replicas: -1,"),
+    "spec.replicas: Invalid value: -1: must be greater than or equal to 0",
+  );
+  t.match(said("ReplicaSet", "replica: 1,"), 'unknown field "spec.replica"');
+  w.apply("StatefulSet", "serviceName: a,", "s");
+  t.match(
+    said("StatefulSet", "serviceName: b,", "s"),
+    "spec: Forbidden: updates to statefulset spec for fields other than",
+  );
+  w.apply("Job", "", "j", JOB);
+  t.match(said("Job", "", "j", JOB.replace("image: a", "image: b")), /spec\.template: .*field is immutable/);
+});

@@ -1,0 +1,164 @@
+// Events of a cluster's components: what happened, told once and counted, bounded, and none of calls that are refused.
+import t from "tap";
+import type { Event, KubeObject, Pod } from "../kube/objects.ts";
+import { Cluster } from "./cluster.ts";
+
+const container = "containers: [ { name: a, image: a } ]";
+const pod = (name: string, spec = ""): string =>
+  `{ apiVersion: v1, kind: Pod, metadata: { name: ${name} }, spec: { ${spec} ${container} } }`;
+const workload = (kind: string, name: string, more = "", version = "apps/v1"): string =>
+  `{ apiVersion: ${version}, kind: ${kind}, metadata: { name: ${name} }, spec: { ${more} selector: ` +
+  `{ matchLabels: { app: ${name} } }, template: { metadata: { labels: { app: ${name} } }, spec: { ${container} } } } }`;
+
+function makeCluster(events = true) {
+  const clock = { nowMs: Date.parse("2026-01-01T00:00:00Z") };
+  const options = { clusterCidr: "10.244.0.0/16", serviceCidr: "10.96.0.0/16", nowMs: () => clock.nowMs };
+  const cluster = new Cluster({ ...options, events });
+  for (const name of ["node1", "node2"])
+    cluster.update({
+      apiVersion: "v1",
+      kind: "Node",
+      metadata: { name },
+      spec: {},
+      status: {},
+    } as KubeObject);
+  const apply = (...texts: string[]) => cluster.apply([{ file: "f", text: texts.join("\n---\n") }]);
+  const events_ = (): Event[] => cluster.list("Event") as Event[];
+  const lines = (kind?: string): string[] =>
+    events_()
+      .filter(({ involvedObject }) => kind === undefined || involvedObject.kind === kind)
+      .map(
+        (e) =>
+          `${e.type} ${e.reason} ${e.involvedObject.name} ${e.source?.component}: ${e.message} x${e.count}`,
+      )
+      .sort();
+  return { cluster, clock, apply, events: events_, lines };
+}
+
+t.test(
+  "the scheduler's: of a pod that it places, and of one that fits nowhere, each time it tries",
+  async (t) => {
+    const { cluster, clock, apply, lines, events } = makeCluster();
+    apply(pod("a"), pod("named", "nodeName: node2,"), pod("x", "nodeSelector: { no: such },"));
+    const refusal = "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector.";
+    const scheduled = "Normal Scheduled a default-scheduler: Successfully assigned default/a to node1 x1";
+    t.same(lines(), [scheduled, `Warning FailedScheduling x default-scheduler: ${refusal} x1`]);
+    clock.nowMs += 5000;
+    cluster.deleteNamed("pod", "default", ["a"], 0);
+    const failed = events().find(({ reason }) => reason === "FailedScheduling");
+    t.match(failed, {
+      count: 2,
+      firstTimestamp: "2026-01-01T00:00:00Z",
+      lastTimestamp: "2026-01-01T00:00:05Z",
+    });
+    t.match(failed?.involvedObject, { kind: "Pod", uid: cluster.get("Pod", "default/x")?.metadata.uid });
+    t.equal(lines().length, 2, "the pod is gone, its event is not");
+  },
+);
+
+t.test("a host port that is taken: the kubelet's", async (t) => {
+  const { apply, lines } = makeCluster();
+  const port =
+    "nodeName: node1, containers: [ { name: a, image: a, ports: [ { containerPort: 1, hostPort: 1 } ] } ]";
+  const text = (name: string): string =>
+    `{ apiVersion: v1, kind: Pod, metadata: { name: ${name} }, spec: { ${port} } }`;
+  apply(text("a"));
+  apply(text("b"));
+  t.same(lines(), ["Warning NodePorts b kubelet: Predicate NodePorts failed x1"]);
+});
+
+t.test("a Deployment's: numbers of a template's pods, and a pod for one that is gone", async (t) => {
+  const { cluster, apply, lines } = makeCluster();
+  apply(workload("Deployment", "web", "replicas: 3,"));
+  const [first] = cluster.list("Pod") as Pod[];
+  const set = `web-${first.metadata.labels?.["pod-template-hash"]}`;
+  const scaled = (way: string, from: number, to: number): string =>
+    `Normal ScalingReplicaSet web deployment-controller: Scaled ${way} replica set ${set} from ${from} to ${to} x1`;
+  t.same(lines("Deployment"), [scaled("up", 0, 3)]);
+  apply(workload("Deployment", "web", "replicas: 1,"));
+  t.same(lines("Deployment"), [scaled("down", 3, 1), scaled("up", 0, 3)]);
+  const [left] = (cluster.list("Pod") as Pod[]).filter(
+    ({ metadata }) => metadata.deletionTimestamp === undefined,
+  );
+  cluster.deleteNamed("pod", "default", [left.metadata.name], 0);
+  const created = lines("Deployment").filter((line) => line.includes("SuccessfulCreate"));
+  t.match(created, [/^Normal SuccessfulCreate web deployment-controller: Created pod: web-\S+ x1$/]);
+  t.equal(lines("Deployment").length, 3);
+});
+
+t.test("the other workloads' tell of each pod", async (t) => {
+  const { cluster, apply, lines } = makeCluster();
+  apply(workload("ReplicaSet", "rs", "replicas: 1,"), workload("StatefulSet", "db", "replicas: 1,"));
+  const name = (cluster.list("Pod") as Pod[]).find(({ metadata }) => metadata.name.startsWith("rs-"))
+    ?.metadata.name;
+  t.same(lines("ReplicaSet"), [`Normal SuccessfulCreate rs replicaset-controller: Created pod: ${name} x1`]);
+  t.same(lines("StatefulSet"), [
+    "Normal SuccessfulCreate db statefulset-controller: create Pod db-0 in StatefulSet db successful x1",
+  ]);
+  apply(workload("ReplicaSet", "rs", "replicas: 0,"));
+  t.match(
+    lines("ReplicaSet")[1],
+    `Normal SuccessfulDelete rs replicaset-controller: Deleted pod: ${name} x1`,
+  );
+  cluster.deleteNamed("sts", "default", ["db"]);
+  t.equal(lines("StatefulSet").length, 1, "who is gone tells nothing");
+});
+
+t.test("none of a call that is refused, none of a dry run, none without the option", async (t) => {
+  const { cluster, apply, lines } = makeCluster();
+  const service =
+    "{ apiVersion: v1, kind: Service, metadata: { name: s }, spec: { clusterIP: 1.1.1.1, ports: [{ port: 1 }] } }";
+  t.throws(() => apply(pod("a"), service));
+  apply(pod("b"));
+  const before = lines();
+  t.equal(before.length, 1);
+  cluster.deleteNamed("pod", "default", ["b"], 0, { dryRun: true });
+  t.same(lines(), before);
+  const silent = makeCluster(false);
+  silent.apply(pod("a"));
+  t.same(silent.lines(), []);
+});
+
+t.test("a restarted lab has what was told, and tells nothing again", async (t) => {
+  const { cluster, apply, lines } = makeCluster();
+  apply(workload("Deployment", "web", "replicas: 2,"), pod("x", "nodeSelector: { no: such },"));
+  const objects = ["Node", "Pod", "Deployment", "Event"].flatMap((kind) => cluster.list(kind));
+  const second = makeCluster();
+  second.cluster.restore(objects);
+  t.same(second.lines(), lines());
+  second.apply(workload("Deployment", "web", "replicas: 3,"));
+  t.match(
+    second.lines("Deployment").find((line) => line.includes("from 2 to 3")),
+    /Scaled up replica set web-\S+ from 2 to 3 x1$/,
+  );
+});
+
+t.test("an hour, and a thousand of them", async (t) => {
+  const { cluster, clock, events } = makeCluster();
+  const object = cluster.get("Node", "node1") as KubeObject;
+  for (let i = 0; i < 3000; i++) {
+    clock.nowMs += 1000;
+    cluster.record({ object, reason: "Test", message: `${i}`, component: "test" });
+  }
+  t.ok(events().length <= 1100, `${events().length}`);
+  t.ok(events().some(({ message }) => message === "2999"));
+  t.notOk(
+    events().some(({ message }) => message === "1800"),
+    "the oldest went",
+  );
+  clock.nowMs += 3_600_000;
+  cluster.tick();
+  t.same(events(), []);
+});
+
+t.test(
+  "manifests hold no events: a dump's are passed over, and they are deleted like anything else",
+  async (t) => {
+    const { cluster, apply, events } = makeCluster();
+    apply(pod("a"));
+    const [event] = events();
+    t.same(cluster.apply([{ file: "dump.json", text: JSON.stringify(event) }]), []);
+    cluster.deleteNamed("ev", "default", [event.metadata.name]);
+    t.same(events(), []);
+  },
+);

@@ -1,0 +1,94 @@
+// Events, as the components of a cluster record them (core/v1): what happened to an object, how often, when first and
+// last. They are objects of the store, so a call that is refused leaves none. The same again counts up. A cluster keeps
+// them for an hour; so does this, and no more than EVENTS_MAX: the oldest go first.
+import { hash32 } from "../kube/hash.ts";
+import { type Event, type KubeObject, keyOf } from "../kube/objects.ts";
+import type { Store } from "./store.ts";
+
+const KEPT_MS = 3_600_000;
+const EVENTS_MAX = 1000;
+/** So many more before the oldest are looked for: that takes a look at all of them. */
+const SLACK = 100;
+
+export interface Happening {
+  readonly object: KubeObject;
+  /** One word: Scheduled, Unhealthy. */
+  readonly reason: string;
+  readonly message: string;
+  /** kubelet, default-scheduler … */
+  readonly component: string;
+  readonly type?: "Normal" | "Warning";
+  readonly host?: string | undefined;
+  /** Of a container: spec.containers{main}. */
+  readonly fieldPath?: string;
+}
+
+export class EventRecorder {
+  readonly #store: Store;
+  readonly #nowMs: () => number;
+
+  constructor(store: Store, nowMs: () => number) {
+    this.#store = store;
+    this.#nowMs = nowMs;
+  }
+
+  record(happening: Happening): void {
+    const now = timeText(this.#nowMs());
+    const made = eventOf(happening, now);
+    const before = this.#store.get<Event>("Event", keyOf(made));
+    const event: Event =
+      before === undefined ? made : { ...before, count: (before.count ?? 1) + 1, lastTimestamp: now };
+    this.#store.put(event);
+    if (before === undefined && this.#store.count("Event") > EVENTS_MAX + SLACK) this.expire();
+  }
+
+  /** Takes away what is too old or too much. True when there was something. */
+  expire(): boolean {
+    const limit = this.#nowMs() - KEPT_MS;
+    const byAge = [...this.#store.values<Event>("Event")].sort((a, b) => lastMs(b) - lastMs(a));
+    const gone = byAge.filter((event, i) => i >= EVENTS_MAX || lastMs(event) <= limit);
+    for (const event of gone) this.#store.remove("Event", keyOf(event));
+    return gone.length > 0;
+  }
+}
+
+/** When it happened last. */
+export function lastMs({ lastTimestamp }: Event): number {
+  return Date.parse(lastTimestamp ?? "") || 0;
+}
+
+function eventOf(happening: Happening, now: string): Event {
+  const { object, reason, message, component, type = "Normal", host, fieldPath } = happening;
+  const { apiVersion, kind, metadata } = object;
+  const { name, uid, resourceVersion, namespace = "default" } = metadata;
+  const what = [kind, uid, reason, message, component, type, host, fieldPath].join("\n");
+  const suffix = [0, 1].map((i) => hash32(`${i}/${what}`).toString(16).padStart(8, "0")).join("");
+  return {
+    apiVersion: "v1",
+    kind: "Event",
+    metadata: { name: `${name}.${suffix}`, namespace },
+    involvedObject: {
+      apiVersion,
+      kind,
+      name,
+      ...(metadata.namespace === undefined ? {} : { namespace }),
+      ...(uid === undefined ? {} : { uid }),
+      ...(resourceVersion === undefined ? {} : { resourceVersion }),
+      ...(fieldPath === undefined ? {} : { fieldPath }),
+    },
+    reason,
+    message,
+    source: { component, ...(host === undefined ? {} : { host }) },
+    reportingComponent: component,
+    reportingInstance: host ?? "",
+    type,
+    count: 1,
+    firstTimestamp: now,
+    lastTimestamp: now,
+  } as Event;
+}
+
+/** Kubernetes writes times to the second. */
+export function timeText(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
+}

@@ -1,0 +1,157 @@
+// AgentConfiguration (podwire.dev/v1alpha1): what one node's agent has to know before it sees any object.
+import { type Cidr, formatCidr, type Ip, parseIp } from "../base/ip.ts";
+import type { FieldPath, FieldProblems } from "../kube/manifest/field-problems.ts";
+import { readStrictCidr } from "../kube/validate/names.ts";
+import { type ConntrackSysctls, conntrackSysctls } from "./conntrack.ts";
+import { type ProxyConfig, readProxyConfig } from "./proxy.ts";
+import { checkSchema } from "./schema.ts";
+
+export type OverlayConfig =
+  | { readonly type: "vxlan"; readonly vni: number; readonly port: number }
+  | { readonly type: "none" };
+
+/** Ports, both ends included. */
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface AgentConfig {
+  readonly nodeName: string;
+  readonly clusterCidrs: readonly Cidr[];
+  readonly serviceCidrs: readonly Cidr[];
+  /** Networks on the uplink. Empty: the /24 (or /64) of the node's own addresses. */
+  readonly fabricCidrs: readonly Cidr[];
+  readonly overlay: OverlayConfig;
+  /** Network namespace of uplink and host0; "": the process's own. */
+  readonly netns: string;
+  readonly uplink: {
+    readonly interface: string;
+    readonly driver: "packet" | "pcap";
+    /** Next hops of the default routes, at most one of each family. */
+    readonly gateways: readonly Ip[];
+  };
+  readonly host: { readonly interface: string };
+  /** The API server's --service-node-port-range; null: the node's own packets to node ports stay on lo. */
+  readonly nodePortRange: PortRange | null;
+  readonly socket: string;
+  readonly source: { readonly socket: string } | { readonly files: readonly string[] };
+  readonly proxy: ProxyConfig;
+  readonly conntrackMax: number;
+  readonly conntrackSysctls: ConntrackSysctls;
+  /** Read FTP's control connections for the data connections they announce. */
+  readonly ftpHelper: boolean;
+  readonly spinMicroseconds: number;
+  /** How soon idle cores are to run again while there is load, µs; -1: not asked for; null: what suits the machine. */
+  readonly cpuLatencyMicroseconds: number | null;
+  /** Nice value of the data-plane thread. */
+  readonly nice: number;
+  /** Pods are held to their own MAC and addresses. */
+  readonly antiSpoofing: boolean;
+  /** New connections go to the endpoint that has the fewest, in any mode but userspace. */
+  readonly leastConnections: boolean;
+  /** TCP clients of endpoints that were removed get a reset. */
+  readonly resetRemovedEndpoints: boolean;
+  /** The MSS in a SYN is lowered to what fits the path (iptables: TCPMSS --clamp-mss-to-pmtu). */
+  readonly mssClamp: boolean;
+}
+
+interface RawAgent {
+  nodeName: string;
+  clusterCIDR: string;
+  serviceCIDR: string;
+  fabricCIDR?: string;
+  overlay?: { type: "vxlan" | "none"; vni?: number; port?: number };
+  netns?: string;
+  uplink: { interface: string; driver?: "packet" | "pcap"; gateway?: string };
+  host: { interface: string };
+  nodePortRange?: string;
+  socket: string;
+  source: { socket: string } | { files: string[] };
+  proxy?: unknown;
+  conntrack?: { max?: number; helpers?: string[] } & ConntrackSysctls;
+  dataplane?: {
+    spinMicroseconds?: number;
+    cpuLatencyMicroseconds?: number;
+    nice?: number;
+    antiSpoofing?: boolean;
+    mssClamp?: boolean;
+    leastConnections?: boolean;
+    resetRemovedEndpoints?: boolean;
+  };
+}
+
+const CONNTRACK_MAX = 262_144;
+const NODE_PORTS = "30000-32767";
+const PORT_MAX = 65_535;
+const SPIN_US = 100; // one TCP stream on one node of 2 cores, Gbit/s: 9 at 0, 10.7 at 50, 11.6 at 100, 11 at 200
+const NICE = -20; // with -10 the p99 of a ping over two nodes under load is half as much again (scripts/soak)
+
+/** Schema and values of an AgentConfiguration; undefined when there are problems. */
+export function agentConfig(value: unknown, problems: FieldProblems): AgentConfig | undefined {
+  checkSchema("AgentConfiguration", value, problems);
+  if (problems.any) return undefined;
+  const raw = value as RawAgent;
+  const overlay: OverlayConfig =
+    raw.overlay?.type === "none"
+      ? { type: "none" }
+      : { type: "vxlan", vni: raw.overlay?.vni ?? 1, port: raw.overlay?.port ?? 8472 };
+  const clusterCidrs = cidrList(["clusterCIDR"], raw.clusterCIDR, problems);
+  const config: AgentConfig = {
+    nodeName: raw.nodeName,
+    clusterCidrs,
+    serviceCidrs: cidrList(["serviceCIDR"], raw.serviceCIDR, problems),
+    fabricCidrs: cidrList(["fabricCIDR"], raw.fabricCIDR ?? "", problems),
+    overlay,
+    netns: raw.netns ?? "",
+    uplink: {
+      interface: raw.uplink.interface,
+      driver: raw.uplink.driver ?? "packet",
+      gateways: ipList(["uplink", "gateway"], raw.uplink.gateway ?? "", problems),
+    },
+    host: { interface: raw.host.interface },
+    nodePortRange: portRange(["nodePortRange"], raw.nodePortRange ?? NODE_PORTS, problems),
+    socket: raw.socket,
+    source: raw.source,
+    proxy: readProxyConfig(raw.proxy, problems, ["proxy"], clusterCidrs.map(formatCidr).join(",")),
+    conntrackMax: raw.conntrack?.max ?? CONNTRACK_MAX,
+    conntrackSysctls: conntrackSysctls(raw.conntrack ?? {}),
+    ftpHelper: raw.conntrack?.helpers?.includes("ftp") ?? false,
+    spinMicroseconds: raw.dataplane?.spinMicroseconds ?? SPIN_US,
+    cpuLatencyMicroseconds: raw.dataplane?.cpuLatencyMicroseconds ?? null,
+    nice: raw.dataplane?.nice ?? NICE,
+    antiSpoofing: raw.dataplane?.antiSpoofing ?? true,
+    leastConnections: raw.dataplane?.leastConnections ?? false,
+    resetRemovedEndpoints: raw.dataplane?.resetRemovedEndpoints ?? false,
+    mssClamp: raw.dataplane?.mssClamp ?? false,
+  };
+  return problems.any ? undefined : config;
+}
+
+function cidrList(path: FieldPath, text: string, problems: FieldProblems): Cidr[] {
+  if (text === "") return [];
+  const list = text.split(",").map((part) => readStrictCidr(problems, path, part.trim()));
+  const valid = list.filter((range): range is Cidr => range !== null);
+  if (new Set(valid.map((range) => range.family)).size < valid.length) {
+    problems.invalid(path, text, "may specify no more than one CIDR for each IP family");
+  }
+  return valid;
+}
+
+function portRange(path: FieldPath, text: string, problems: FieldProblems): PortRange | null {
+  if (text === "none") return null;
+  const [, first, last] = (/^(\d{1,5})-(\d{1,5})$/.exec(text) ?? []).map(Number);
+  if (first >= 1 && first <= last && last <= PORT_MAX) return { first, last };
+  problems.invalid(path, text, 'must be a range of ports, (e.g. 30000-32767), or "none"');
+  return null;
+}
+
+function ipList(path: FieldPath, text: string, problems: FieldProblems): Ip[] {
+  if (text === "") return [];
+  const list = text.split(",").map((part) => parseIp(part.trim()));
+  const valid = list.filter((address): address is Ip => address !== null);
+  if (valid.length < list.length) {
+    problems.invalid(path, text, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+  }
+  return valid;
+}

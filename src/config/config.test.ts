@@ -1,0 +1,225 @@
+import t from "tap";
+import { formatCidr, formatIp } from "../base/ip.ts";
+import { FieldProblems } from "../kube/manifest/field-problems.ts";
+import { parseDuration } from "./duration.ts";
+import { defaultProxyConfig, readProxyConfig } from "./proxy.ts";
+import { readAgentFile, readProxyFile } from "./read-config.ts";
+
+const AGENT = `
+apiVersion: podwire.dev/v1alpha1
+kind: AgentConfiguration
+nodeName: node1
+clusterCIDR: 10.244.0.0/16,fd00:10:244::/56
+serviceCIDR: 10.96.0.0/12
+fabricCIDR: 192.168.50.0/24
+overlay: { type: vxlan, vni: 7 }
+netns: /run/netns/pw-demo-n-node1
+uplink: { interface: eth0, gateway: 192.168.50.1 }
+host: { interface: host0 }
+socket: /run/podwire/a.sock
+source: { socket: /run/podwire/lab.sock }
+proxy: { mode: nftables, conntrack: { tcpEstablishedTimeout: 1h } }
+dataplane: { spinMicroseconds: 20, leastConnections: true }
+conntrack: { helpers: [ftp], nf_conntrack_tcp_be_liberal: 1, nf_conntrack_tcp_timeout_close: 20 }
+`;
+
+t.test("an AgentConfiguration is read with its defaults", async (t) => {
+  const config = readAgentFile({ file: "agent.yaml", text: AGENT });
+  t.same(config.clusterCidrs.map(formatCidr), ["10.244.0.0/16", "fd00:10:244::/56"]);
+  t.same(config.overlay, { type: "vxlan", vni: 7, port: 8472 });
+  t.same(config.uplink.gateways.map(formatIp), ["192.168.50.1"]);
+  t.match(config, {
+    conntrackMax: 262144,
+    ftpHelper: true,
+    spinMicroseconds: 20,
+    leastConnections: true,
+    resetRemovedEndpoints: false,
+    uplink: { driver: "packet" },
+  });
+  t.equal(config.proxy.mode, "nftables");
+  t.equal(config.proxy.conntrack.tcpEstablishedSec, 3600);
+  t.same(config.proxy.clusterCidrs.map(formatCidr), ["10.244.0.0/16", "fd00:10:244::/56"]);
+});
+
+t.test(
+  "node ports are the API server's range, another one, or none that the agent serves the node",
+  async (t) => {
+    const range = (line: string) => readAgentFile({ file: "agent.yaml", text: AGENT + line }).nodePortRange;
+    t.same(range(""), { first: 30_000, last: 32_767 });
+    t.same(range("nodePortRange: 20000-20010"), { first: 20_000, last: 20_010 });
+    t.equal(range("nodePortRange: none"), null);
+    for (const wrong of ["20000", "5-4", "0-9", "1-65536", "a-b"]) {
+      t.throws(() => range(`nodePortRange: ${wrong}`), { message: /nodePortRange: Invalid value/ }, wrong);
+    }
+  },
+);
+
+t.test("a wrong AgentConfiguration is refused field by field, with positions", async (t) => {
+  const refused = (from: string, to: string, message: string) =>
+    t.throws(() => readAgentFile({ file: "agent.yaml", text: AGENT.replace(from, to) }), { message });
+  const at = (position: string, message: string) =>
+    `agent.yaml:${position}: document 1: AgentConfiguration: ${message}`;
+  refused("nodeName: node1\n", "", at("2:1", "nodeName: Required value"));
+  refused(
+    "vni: 7",
+    "vni: 7000000000",
+    at("8:30", "overlay.vni: Invalid value: 7000000000: must be <= 16777215"),
+  );
+  refused(
+    "type: vxlan",
+    "type: geneve",
+    at("8:18", 'overlay.type: Unsupported value: "geneve": supported values: "none", "vxlan"'),
+  );
+  refused("netns:", "namespace:", at("9:1", 'unknown field "namespace"'));
+  refused(
+    "{ socket: /run/podwire/lab.sock }",
+    "{}",
+    at("13:1", "source: Invalid value: {}: must have either socket or files"),
+  );
+  refused(
+    "10.96.0.0/12",
+    "10.96.0.0/012",
+    at(
+      "6:14",
+      'serviceCIDR: Invalid value: "10.96.0.0/012": must not have leading 0s in IP or prefix length',
+    ),
+  );
+  refused(
+    "nf_conntrack_tcp_timeout_close: 20",
+    "nf_conntrack_tcp_timeout_close: 0",
+    at("16:94", "conntrack.nf_conntrack_tcp_timeout_close: Invalid value: 0: must be >= 1"),
+  );
+  refused(
+    "nf_conntrack_tcp_be_liberal",
+    "nf_conntrack_tcp_be_librel",
+    at("16:30", 'unknown field "conntrack.nf_conntrack_tcp_be_librel"'),
+  );
+  refused("mode: nftables", "masq: yes", at("14:10", 'unknown field "proxy.masq"'));
+  t.throws(() => readAgentFile({ file: "a", text: "" }), { code: "CONFIG_COUNT" });
+});
+
+t.test("kube-proxy's defaults hold where a file says nothing", async (t) => {
+  t.match(defaultProxyConfig("10.0.0.0/8"), {
+    mode: "iptables",
+    detectLocalMode: "ClusterCIDR",
+    masqueradeAll: false,
+    masqueradeBit: 14,
+    localhostNodePorts: true,
+    nodePortAddresses: [],
+    syncPeriodSec: 30,
+    minSyncPeriodSec: 1,
+    healthzBindAddress: "0.0.0.0:10256",
+    metricsBindAddress: "127.0.0.1:10249",
+    conntrack: {
+      maxPerCore: 32768,
+      min: 131072,
+      tcpEstablishedSec: 86400,
+      tcpCloseWaitSec: 3600,
+      udpSec: null,
+    },
+    ipvs: { scheduler: "rr" },
+  });
+  t.same(defaultProxyConfig().clusterCidrs, []);
+});
+
+t.test("a KubeProxyConfiguration is read whole", async (t) => {
+  const text = `
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+clusterCIDR: 10.244.0.0/16
+mode: ""
+featureGates: { NFTablesProxyMode: true }
+clientConnection: { kubeconfig: /var/lib/kube-proxy/kubeconfig.conf, qps: 5 }
+iptables: { masqueradeAll: true, masqueradeBit: 10, localhostNodePorts: no, syncPeriod: 1m30s }
+nodePortAddresses: [192.168.0.0/16]
+`;
+  const config = readProxyFile({ file: "p", text });
+  t.match(config, {
+    mode: "iptables",
+    masqueradeAll: true,
+    masqueradeBit: 10,
+    localhostNodePorts: false,
+    syncPeriodSec: 90,
+  });
+});
+
+const refusals: [object, string][] = [
+  [
+    { mode: "fast" },
+    'mode: Invalid value: "fast": must be iptables, ipvs, nftables, userspace or blank, blank means the best-available proxy [currently iptables]',
+  ],
+  [{ moed: "iptables" }, 'unknown field "moed"'],
+  [
+    { ipvs: { scheduler: "lblc" } },
+    'ipvs.scheduler: Unsupported value: "lblc": supported values: "dh", "lc", "mh", "nq", "rr", "sed", "sh", "wlc", "wrr"',
+  ],
+  [
+    { iptables: { masqueradeBit: 40 } },
+    "iptables.masqueradeBit: Invalid value: 40: must be within the range [0, 31]",
+  ],
+  [
+    { iptables: { syncPeriod: "soon" } },
+    'iptables.syncPeriod: Invalid value: "soon": must be a duration such as 30s or 1h0m0s',
+  ],
+  [
+    { iptables: { syncPeriod: "1s", minSyncPeriod: "10s" } },
+    'iptables.syncPeriod: Invalid value: "1s": must be greater than or equal to iptables.minSyncPeriod',
+  ],
+  [
+    { clusterCIDR: "10.0.0.0" },
+    'clusterCIDR: Invalid value: "10.0.0.0": must be a valid CIDR block (e.g. 10.100.0.0/16 or fde4:8dba:82e1::/48)',
+  ],
+  [
+    { nodePortAddresses: ["10.0.0.0/8", "x"] },
+    'nodePortAddresses[1]: Invalid value: "x": must be a valid CIDR',
+  ],
+  [
+    { detectLocalMode: "Guess" },
+    'detectLocalMode: Unsupported value: "Guess": supported values: "BridgeInterface", "ClusterCIDR", "InterfaceNamePrefix", "NodeCIDR"',
+  ],
+  [
+    { detectLocalMode: "BridgeInterface" },
+    "detectLocal.bridgeInterface: Required value: detectLocalMode is BridgeInterface",
+  ],
+  [
+    { conntrack: { tcpEstablishedTimeout: "-1s" } },
+    'conntrack.tcpEstablishedTimeout: Invalid value: "-1s": must be greater than or equal to 0',
+  ],
+  [{ metricsBindAddress: "localhost" }, 'metricsBindAddress: Invalid value: "localhost": must be IP:port'],
+  [{ healthzBindAddress: ":10256" }, 'healthzBindAddress: Invalid value: ":10256": must be IP:port'],
+  [{ oomScoreAdj: 2000 }, "oomScoreAdj: Invalid value: 2000: must be within the range [-1000, 1000]"],
+];
+for (const [value, want] of refusals) {
+  t.test(`proxy configuration refused: ${JSON.stringify(value)}`, async (t) => {
+    const problems = new FieldProblems();
+    readProxyConfig(value, problems);
+    t.same(
+      problems.list.map((p) => p.message),
+      [want],
+    );
+  });
+}
+
+t.test("durations are Go's", async (t) => {
+  const cases: [string, number | null][] = [
+    ["1h0m0s", 3600],
+    ["1.5s", 1.5],
+    ["250ms", 0.25],
+    ["0", 0],
+    ["-5s", -5],
+    ["5", null],
+    ["", null],
+    ["1h x", null],
+  ];
+  for (const [text, want] of cases) t.equal(parseDuration(text), want, text);
+});
+
+t.test("a KubeProxyConfiguration's addresses are read as kube-proxy reads them", async (t) => {
+  const problems = new FieldProblems();
+  const raw = { bindAddress: "010.0.0.1", nodePortAddresses: ["10.0.0.5/8"], clusterCIDR: "10.244.0.5/16" };
+  const config = readProxyConfig({ ...raw, ipvs: { excludeCIDRs: ["192.168.01.0/024"] } }, problems);
+  t.same(problems.list, []);
+  t.match(config, { bindAddress: "10.0.0.1", nodePortAddresses: ["10.0.0.0/8"] });
+  t.same(config.clusterCidrs.map(formatCidr), ["10.244.0.0/16"]);
+  t.same(config.ipvs.excludeCidrs.map(formatCidr), ["192.168.1.0/24"]);
+});

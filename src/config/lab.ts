@@ -1,0 +1,63 @@
+// Lab (podwire.dev/v1alpha1): values that the schema cannot judge. What the lab makes of it is the lab's.
+import type { FieldPath, FieldProblems } from "../kube/manifest/field-problems.ts";
+import { validateLabels } from "../kube/validate/metadata.ts";
+import * as names from "../kube/validate/names.ts";
+import { checkLabAddresses, type LabMember } from "./lab-addresses.ts";
+import { readProxyConfig } from "./proxy.ts";
+import { checkSchema } from "./schema.ts";
+
+interface RawNode extends LabMember {
+  readonly agent?: string;
+  readonly labels?: Record<string, string>;
+  readonly uplink?: object;
+}
+
+interface RawLab {
+  metadata?: { name?: string };
+  spec?: {
+    clusterCIDR?: string;
+    serviceCIDR?: string;
+    overlay?: { type: string; vni?: number; port?: number };
+    proxy?: unknown;
+    nodes?: RawNode[];
+    clients?: LabMember[];
+  };
+}
+
+/** Reports what is wrong with a Lab. */
+export function checkLab(value: unknown, problems: FieldProblems): void {
+  checkSchema("Lab", value, problems);
+  if (problems.any) return;
+  const { metadata = {}, spec = {} } = value as RawLab;
+  if (metadata.name !== undefined) {
+    names.checkName(problems, ["metadata", "name"], metadata.name, names.dns1123Label);
+  }
+  readProxyConfig(spec.proxy, problems, ["spec", "proxy"]);
+  for (const field of ["vni", "port"] as const) {
+    if (spec.overlay?.type === "none" && spec.overlay[field] !== undefined) {
+      problems.forbidden(["spec", "overlay", field], "may only be used when `type` is 'vxlan'");
+    }
+  }
+  if (spec.nodes?.length === 0) problems.required(["spec", "nodes"], "a lab has one node or more");
+  checkNames(spec, problems);
+  for (const [i, node] of (spec.nodes ?? []).entries()) {
+    const at: FieldPath = ["spec", "nodes", i];
+    validateLabels(node.labels, [...at, "labels"], problems);
+    if (node.agent === "kernel" && node.uplink !== undefined) {
+      problems.forbidden([...at, "uplink"], "may not be used when `agent` is 'kernel'");
+    }
+  }
+  checkLabAddresses(spec, problems);
+}
+
+function checkNames(spec: NonNullable<RawLab["spec"]>, problems: FieldProblems): void {
+  for (const list of ["nodes", "clients"] as const) {
+    const seen = new Set<string>();
+    for (const [i, member] of (spec[list] ?? []).entries()) {
+      const path: FieldPath = ["spec", list, i, "name"];
+      names.checkName(problems, path, member.name, names.dns1123Subdomain);
+      if (seen.has(member.name)) problems.duplicate(path, member.name);
+      seen.add(member.name);
+    }
+  }
+}

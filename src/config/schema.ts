@@ -1,0 +1,140 @@
+// JSON schemas of podwire's own files (podwire.dev/v1alpha1), and how their errors read in the words of field errors.
+import { Ajv, type ErrorObject, type SchemaObject } from "ajv";
+import { type FieldPath, type FieldProblems, formatPath } from "../kube/manifest/field-problems.ts";
+import { conntrackSysctlSchema } from "./conntrack.ts";
+
+const text: SchemaObject = { type: "string", minLength: 1 };
+const closed = (properties: Record<string, SchemaObject>, required: string[] = []): SchemaObject => ({
+  type: "object",
+  additionalProperties: false,
+  required,
+  properties,
+});
+const listOf = (items: SchemaObject): SchemaObject => ({ type: "array", items });
+const head = {
+  apiVersion: { type: "string" },
+  kind: { type: "string" },
+  metadata: closed({ name: text }),
+};
+const overlay = closed(
+  {
+    type: { enum: ["none", "vxlan"] },
+    vni: { type: "integer", minimum: 0, maximum: 0xffffff },
+    port: { type: "integer", minimum: 1, maximum: 65535 },
+  },
+  ["type"],
+);
+const driver = { enum: ["packet", "pcap"] };
+const proxy = { type: "object" }; // checked by readProxyConfig
+
+/** How the data plane works; a lab hands them to its agents as they are. */
+const conntrack = closed({
+  max: { type: "integer", minimum: 1 },
+  helpers: listOf({ enum: ["ftp"] }),
+  ...conntrackSysctlSchema,
+});
+const dataplane = closed({
+  spinMicroseconds: { type: "integer", minimum: 0, maximum: 1_000_000 },
+  cpuLatencyMicroseconds: { type: "integer", minimum: -1, maximum: 1_000_000 },
+  nice: { type: "integer", minimum: -20, maximum: 0 },
+  antiSpoofing: { type: "boolean" },
+  leastConnections: { type: "boolean" },
+  resetRemovedEndpoints: { type: "boolean" },
+  mssClamp: { type: "boolean" },
+});
+
+const LAB: SchemaObject = closed({
+  ...head,
+  spec: closed({
+    clusterCIDR: text,
+    serviceCIDR: text,
+    overlay,
+    proxy,
+    conntrack,
+    dataplane,
+    nodes: listOf(
+      closed(
+        {
+          name: text,
+          address: text,
+          podCIDR: text,
+          agent: { enum: ["kernel", "podwire"] },
+          labels: { type: "object", additionalProperties: { type: "string" } },
+          uplink: closed({ driver }),
+        },
+        ["name"],
+      ),
+    ),
+    clients: listOf(closed({ name: text, address: text }, ["name"])),
+    manifests: listOf(text),
+  }),
+});
+
+const AGENT: SchemaObject = closed(
+  {
+    ...head,
+    nodeName: text,
+    clusterCIDR: text,
+    serviceCIDR: text,
+    fabricCIDR: text,
+    overlay,
+    netns: text,
+    uplink: closed({ interface: text, driver, gateway: text }, ["interface"]),
+    host: closed({ interface: text }, ["interface"]),
+    nodePortRange: text,
+    socket: text,
+    source: {
+      type: "object",
+      oneOf: [closed({ socket: text }, ["socket"]), closed({ files: listOf(text) }, ["files"])],
+    },
+    proxy,
+    conntrack,
+    dataplane,
+  },
+  ["nodeName", "clusterCIDR", "serviceCIDR", "uplink", "host", "socket", "source"],
+);
+
+/** Every field of a kind, lists by [*]: "spec.nodes[*].name". Objects that others check count as one. */
+export function schemaFields(kind: "Lab" | "AgentConfiguration"): string[] {
+  return fieldsBelow(sources[kind], "");
+}
+
+function fieldsBelow(schema: SchemaObject, at: string): string[] {
+  if (schema.type === "array") return fieldsBelow(schema.items as SchemaObject, `${at}[*]`);
+  const properties = schema.properties as Record<string, SchemaObject> | undefined;
+  if (properties === undefined) return [at];
+  return Object.entries(properties).flatMap(([name, each]) =>
+    fieldsBelow(each, at === "" ? name : `${at}.${name}`),
+  );
+}
+
+const ajv = new Ajv({ allErrors: true, strict: true, strictTypes: false, verbose: true });
+const schemas: Record<string, ReturnType<typeof ajv.compile> | undefined> = {};
+const sources: Record<string, SchemaObject> = { Lab: LAB, AgentConfiguration: AGENT };
+
+/** Reports what the schema of this kind finds in `value`. */
+export function checkSchema(kind: string, value: unknown, problems: FieldProblems): void {
+  const validate = (schemas[kind] ??= ajv.compile(sources[kind]));
+  if (validate(value)) return;
+  for (const error of validate.errors ?? []) report(error, problems);
+}
+
+function report(error: ErrorObject, problems: FieldProblems): void {
+  const path: FieldPath = error.instancePath
+    .split("/")
+    .slice(1)
+    .map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"))
+    .map((part) => (/^\d+$/.test(part) ? Number(part) : part));
+  const params = error.params as Record<string, unknown>;
+  // Alternatives of `source` are told by the one error of the choice itself.
+  if (error.schemaPath.includes("/oneOf/")) return;
+  const { keyword, data } = error;
+  if (keyword === "required") problems.required([...path, String(params.missingProperty)]);
+  else if (keyword === "additionalProperties") {
+    const field = [...path, String(params.additionalProperty)];
+    problems.add(field, `unknown field ${JSON.stringify(formatPath(field))}`, true);
+  } else if (keyword === "enum") problems.unsupported(path, data, params.allowedValues as string[]);
+  else if (keyword === "oneOf") problems.invalid(path, data, "must have either socket or files");
+  else if (keyword === "minLength") problems.required(path);
+  else problems.invalid(path, data, error.message ?? keyword);
+}

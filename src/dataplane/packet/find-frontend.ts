@@ -1,0 +1,59 @@
+/**
+ * Which service claims a packet (Linux: KUBE-SERVICES, then KUBE-NODEPORTS for what is addressed to the
+ * node), shared by stages. Answers a frontend of `services`, or -1. Node ports are looked up under the
+ * address itself, where only certain addresses serve them; else under 0.0.0.0 for every LOCAL address, under
+ * 127.0.0.0 or ::1 for loopback.
+ */
+import * as localAddresses from "../table/local-addresses.ts";
+import * as services from "../table/service/services.ts";
+import type { Tables } from "../tables.ts";
+
+const LOOPBACK_NET = 127 << 24;
+const FAMILY_MASK = 0xff00;
+const FAMILY_V6 = 6 << 8;
+
+export function findFrontend(t: Tables, key: Int32Array): number {
+  const port = key[8] & 0xffff;
+  const f = services.find(t.services, key[4], key[5], key[6], key[7], port, key[9]);
+  if (f >= 0) return f;
+  if (isLoopback(key)) {
+    const net = key[6] === 0xffff ? LOOPBACK_NET : key[7];
+    return services.find(t.services, 0, 0, key[6], net, port, key[9]);
+  }
+  if (!localAddresses.has(t.local, key[4], key[5], key[6], key[7])) return -1;
+  return services.find(t.services, 0, 0, 0, 0, port, key[9]);
+}
+
+/**
+ * Whose host port a packet is for (Linux: CNI-HOSTPORT-DNAT, which comes after KUBE-SERVICES). A pod may have it at one
+ * address of the node's, or at all of them; of loopback, at IPv4's.
+ */
+export function findHostPort(t: Tables, key: Int32Array): number {
+  const s = t.services;
+  if (s.hostPorts === 0) return -1;
+  const port = key[8] & 0xffff;
+  const meta = key[9] | services.HOST_PORT_META;
+  const loopback = isLoopback(key);
+  if (!loopback && !localAddresses.has(t.local, key[4], key[5], key[6], key[7])) return -1;
+  const f = services.find(s, key[4], key[5], key[6], key[7], port, meta);
+  if (f >= 0) return f;
+  if (!loopback) return services.find(s, 0, 0, 0, 0, port, meta);
+  return key[6] === 0xffff ? services.find(s, 0, 0, key[6], LOOPBACK_NET, port, meta) : -1;
+}
+
+/**
+ * Is the source a ClusterIP that serves the destination's port? In ipvs mode the kernel speaks to a ClusterIP from one,
+ * since kube-ipvs0 has them all. `--match-set KUBE-CLUSTER-IP src,dst` masquerades that where no detector tells pods.
+ */
+export function isFromVip(t: Tables, key: Int32Array): boolean {
+  const isV6 = (key[9] & FAMILY_MASK) === FAMILY_V6;
+  if ((t.config.masqueradeVips & (isV6 ? 2 : 1)) === 0) return false;
+  const f = services.find(t.services, key[0], key[1], key[2], key[3], key[8] & 0xffff, key[9]);
+  return f >= 0 && t.services.kind[f] === services.FrontendKind.CLUSTER_IP;
+}
+
+/** Destination 127.0.0.0/8 or ::1. */
+function isLoopback(key: Int32Array): boolean {
+  if ((key[4] | key[5]) !== 0) return false;
+  return key[6] === 0xffff ? key[7] >>> 24 === 127 : (key[6] | (key[7] ^ 1)) === 0;
+}

@@ -1,0 +1,118 @@
+/** What the fabric's neighbour table asks for: ARP, ND, and the bad news for packets that waited in vain. */
+import type { Ipv4Addr } from "../../base/ids.ts";
+import * as icmpv6 from "../../wire/ip/icmpv6.ts";
+import * as ipv6 from "../../wire/ip/ipv6.ts";
+import * as ndp from "../../wire/ip/ndp.ts";
+import * as arp from "../../wire/link/arp.ts";
+import * as eth from "../../wire/link/ethernet.ts";
+import * as vnet from "../../wire/link/virtio-net.ts";
+import { Event } from "../counters.ts";
+import { IcmpRequest, requestIcmp } from "../packet/icmp-request.ts";
+import { begin, type Packet } from "../packet/packet.ts";
+import * as tuple from "../packet/tuple.ts";
+import * as pool from "../slot-pool.ts";
+import { translate } from "../stage/connection/translate.ts";
+import { parse } from "../stage/ip/parse.ts";
+import * as conntrack from "../table/connection/conntrack.ts";
+import type { Tables } from "../tables.ts";
+import { Verdict } from "../verdict.ts";
+import { enqueue } from "./tx-queue.ts";
+
+const TCP = 6;
+const UDP = 17;
+const ICMPV6 = 58;
+const SOLICITATION_LEN = ndp.SOLICITATION_LEN + ndp.LINK_OPTION_LEN;
+
+/** Asks for the neighbour in `slot`: to everybody, or to the station that was last known. */
+export function sendProbe(t: Tables, slot: number, unicast: boolean): void {
+  const uplink = t.config.uplinkPort;
+  const n = t.fabric;
+  if (uplink < 0) return;
+  if (n.addr2[slot] !== 0xffff || (n.addr0[slot] | n.addr1[slot]) !== 0) {
+    solicit(t, slot, unicast);
+    return;
+  }
+  const mine = pool.acquire(t.pool);
+  if (mine < 0) return;
+  const view = t.own.view;
+  const off = pool.frameOffset(mine);
+  const hi = t.ports.macHi[uplink];
+  const lo = t.ports.macLo[uplink];
+  vnet.clear(view, off - vnet.HEADER_LEN);
+  const dstHi = unicast ? n.macHi[slot] : 0xffff;
+  const dstLo = unicast ? n.macLo[slot] : -1;
+  eth.emit(view, off, dstHi, dstLo, hi, lo, eth.ETHERTYPE_ARP);
+  const from = t.config.nodeAddress as Ipv4Addr;
+  const target = n.addr3[slot] as Ipv4Addr;
+  arp.emit(view, off + eth.HEADER_LEN, arp.OP_REQUEST, hi, lo, from, 0, 0, target);
+  t.counters.events[Event.ARP_REQUESTS]++;
+  enqueue(t.tx, uplink, off, eth.HEADER_LEN + arp.HEADER_LEN, mine);
+}
+
+/** The same for IPv6 (RFC 4861 §7.2.2): to the solicited-node group, or to the station alone. */
+function solicit(t: Tables, slot: number, unicast: boolean): void {
+  const c = t.config;
+  if ((c.nodeV60 | c.nodeV61 | c.nodeV62 | c.nodeV63) === 0) return;
+  const mine = pool.acquire(t.pool);
+  if (mine < 0) return;
+  const n = t.fabric;
+  const uplink = c.uplinkPort;
+  const view = t.own.view;
+  const off = pool.frameOffset(mine);
+  const ip = off + eth.HEADER_LEN;
+  const icmp = ip + ipv6.HEADER_LEN;
+  const hi = t.ports.macHi[uplink];
+  const lo = t.ports.macLo[uplink];
+  const group = (0xff << 24) | (n.addr3[slot] & 0xffffff); // last word of the solicited-node group (RFC 4291 §2.7.1)
+  vnet.clear(view, off - vnet.HEADER_LEN);
+  ipv6.emit(view, ip, 0, 0, SOLICITATION_LEN, ICMPV6, 255);
+  ipv6.setSrc(view, ip, c.nodeV60, c.nodeV61, c.nodeV62, c.nodeV63);
+  if (unicast) {
+    eth.emit(view, off, n.macHi[slot], n.macLo[slot], hi, lo, eth.ETHERTYPE_IPV6);
+    ipv6.setDst(view, ip, n.addr0[slot], n.addr1[slot], n.addr2[slot], n.addr3[slot]);
+  } else {
+    eth.emit(view, off, 0x3333, group, hi, lo, eth.ETHERTYPE_IPV6);
+    ipv6.setDst(view, ip, 0xff020000 | 0, 0, 1, group);
+  }
+  ndp.emitSolicitation(view, icmp, n.addr0[slot], n.addr1[slot], n.addr2[slot], n.addr3[slot]);
+  ndp.emitLinkOption(view, icmp + ndp.SOLICITATION_LEN, ndp.OPTION_SOURCE_LINK, hi, lo);
+  icmpv6.computeChecksum(view, icmp, SOLICITATION_LEN, ip);
+  t.counters.events[Event.ND_SOLICITATIONS]++;
+  enqueue(t.tx, uplink, off, eth.HEADER_LEN + ipv6.HEADER_LEN + SOLICITATION_LEN, mine);
+}
+
+/** Reads a packet that waited into `t.outer`, for the ICMP error its sender gets. False: nobody to tell. */
+export function describeWaiting(t: Tables, slot: number, len: number): boolean {
+  const pkt = t.outer;
+  begin(pkt, pool.frameOffset(slot), len, t.config.uplinkPort);
+  if (parse(pkt, t) !== Verdict.NEXT || pkt.family === 0) return false;
+  // A tunnel packet's sender is this node: nobody learns from telling ourselves.
+  if (pkt.proto === UDP && (pkt.key[8] & 0xffff) === t.config.vxlanPort && isFromNode(pkt, t)) return false;
+  undoTranslation(pkt, t);
+  requestIcmp(pkt, IcmpRequest.HOST_UNREACHABLE);
+  // The frame carries our own MAC addresses by now, none of them a group's.
+  eth.setDst(pkt.view, pkt.off, t.config.gatewayMacHi, t.config.gatewayMacLo);
+  return true;
+}
+
+function isFromNode(pkt: Packet, t: Tables): boolean {
+  const k = pkt.key;
+  const c = t.config;
+  if (pkt.family === 4) return k[3] === c.nodeAddress;
+  return k[0] === c.nodeV60 && k[1] === c.nodeV61 && k[2] === c.nodeV62 && k[3] === c.nodeV63;
+}
+
+/** A packet waits as it leaves; whoever sent it must know it again in the quote. */
+function undoTranslation(pkt: Packet, t: Tables): void {
+  if (pkt.fragment === 1 && (pkt.proto === TCP || pkt.proto === UDP)) {
+    if (pkt.end - pkt.l4 < 8) return;
+    pkt.key[8] = pkt.view.getInt32(pkt.l4);
+  }
+  tuple.invert(pkt.key, t.keyA);
+  const ref = conntrack.find(t.conntrack, t.keyA);
+  if (ref < 0) return;
+  conntrack.loadTuple(t.conntrack, ref ^ 1, pkt.to);
+  pkt.nat = 1;
+  translate(pkt, t);
+  tuple.exchange(pkt.to, pkt.key); // as if it were still to be translated
+}

@@ -1,0 +1,360 @@
+/**
+ * VXLAN encapsulation (RFC 7348; Linux: vxlan_xmit_one), flannel's way: inner frames from VTEP to VTEP. The outer
+ * headers go into the headroom before the frame. A TCP superframe is cut into segments with real checksums, laid
+ * end to end behind one outer header and sent as one UDP_L4 superframe: the kernel, or the NIC, cuts it where the
+ * VXLAN packets begin. Outer UDP checksum: 0 for single frames (as Linux by default on IPv4); superframes need one,
+ * left partial. Over IPv6 every packet has one (Linux' VTEPs refuse zero unless told otherwise, RFC 6935).
+ */
+
+import type { Ipv4Addr, L4Port, Vni } from "../../base/ids.ts";
+import * as checksum from "../../wire/bytes/checksum.ts";
+import * as ipv4 from "../../wire/ip/ipv4.ts";
+import * as ipv6 from "../../wire/ip/ipv6.ts";
+import * as eth from "../../wire/link/ethernet.ts";
+import * as vnet from "../../wire/link/virtio-net.ts";
+import * as vxlan from "../../wire/link/vxlan.ts";
+import * as udp from "../../wire/transport/udp.ts";
+import { Event } from "../counters.ts";
+import { DropReason } from "../drop-reason.ts";
+import { type Packet, SLOT_ROOM } from "../packet/packet.ts";
+import * as pool from "../slot-pool.ts";
+import * as routes from "../table/routes.ts";
+import type { Tables } from "../tables.ts";
+import { lostPiece } from "../trace/note.ts";
+import { finished } from "./complete-checksum.ts";
+import { toNeighbor } from "./link.ts";
+import * as tx from "./tx-queue.ts";
+
+const OUTER_TTL = 64;
+/** UDP_MAX_SEGMENTS: virtio_net_hdr_to_skb refuses a superframe of more (64 until Linux 6.8, 128 since). */
+const SEGMENTS_MAX = 64;
+/** Of both families: the length field of IPv4 covers its header, too. */
+const UDP_LEN_MAX = 65_535 - ipv4.HEADER_LEN_MIN;
+const V4_MAPPED = 0xffff;
+const SOURCE_PORT_MIN = 49_152; // RFC 7348 §5: the dynamic range, chosen by a hash of the inner flow
+const SOURCE_PORT_MASK = 0x3fff;
+
+/**
+ * Encapsulates the frame of `pkt` at `off` (`len` bytes, in pool slot `slot` or borrowed: -1) for VTEP `v` and sends
+ * it. Returns 0 or the DropReason.
+ */
+export function encapsulate(
+  t: Tables,
+  pkt: Packet,
+  off: number,
+  len: number,
+  slot: number,
+  v: number,
+  nowMs: number,
+): number {
+  const view = t.own.view;
+  eth.setDst(view, off, t.vteps.macHi[v], t.vteps.macLo[v]);
+  eth.setSrc(view, off, t.config.vtepMacHi, t.config.vtepMacLo);
+  if (pkt.gsoType === vnet.GSO_UDP_L4) return encapsulateDatagrams(t, pkt, off, len, slot, v, nowMs);
+  if (pkt.gsoType !== vnet.GSO_NONE) return encapsulateSuperframe(t, pkt, off, len, slot, v, nowMs);
+  if (pkt.csumPartial !== 0) complete(t, pkt, off, len);
+  return encapsulateFrame(t, pkt, off, len, slot, v, nowMs);
+}
+
+/** One frame that needs no more work behind one outer header. */
+function encapsulateFrame(
+  t: Tables,
+  pkt: Packet,
+  off: number,
+  len: number,
+  slot: number,
+  v: number,
+  nowMs: number,
+): number {
+  const view = t.own.view;
+  const prefix = off - vxlan.HEADER_LEN;
+  const outer = outerLen(t, v);
+  vxlan.emit(view, prefix, t.config.vni as Vni);
+  emitOuter(t, pkt, prefix - outer, len + vxlan.HEADER_LEN, v, 0);
+  t.ipId = (t.ipId + 1) & 0xffff;
+  t.counters.events[Event.VXLAN_ENCAP]++;
+  return send(t, prefix - outer, len + vxlan.HEADER_LEN + outer, slot, v, nowMs);
+}
+
+function isOverV4(t: Tables, v: number): boolean {
+  const vt = t.vteps;
+  return vt.outer2[v] === V4_MAPPED && (vt.outer0[v] | vt.outer1[v]) === 0;
+}
+
+/** Bytes before the VXLAN header: Ethernet, IP, UDP. */
+function outerLen(t: Tables, v: number): number {
+  return eth.HEADER_LEN + (isOverV4(t, v) ? ipv4.HEADER_LEN_MIN : ipv6.HEADER_LEN) + udp.HEADER_LEN;
+}
+
+/** A superframe of UDP datagrams: finished ones, end to end behind one outer header, as TCP segments are sent. */
+function encapsulateDatagrams(
+  t: Tables,
+  pkt: Packet,
+  off: number,
+  len: number,
+  slot: number,
+  v: number,
+  nowMs: number,
+): number {
+  const head = pkt.l4 - pkt.off + udp.HEADER_LEN;
+  const outer = outerLen(t, v);
+  const most = piecesThatFit(outer, vxlan.HEADER_LEN + head + pkt.gsoSize);
+  if (most < 1) return giveBack(t, slot, DropReason.GSO_UNSUPPORTED);
+  let reason = 0;
+  let at = head;
+  while (at < len && reason === 0) {
+    if (t.pool.count < 2) tx.flush(t.tx); // slots that wait for the flush come back
+    const piece = pool.acquire(t.pool);
+    if (piece < 0) {
+      reason = DropReason.NO_SLOT;
+      break;
+    }
+    const left = len - at;
+    const bytes = left < most * pkt.gsoSize ? left : most * pkt.gsoSize;
+    reason = sendDatagrams(t, pkt, off, at, bytes, piece, outer, v, nowMs);
+    at += bytes;
+  }
+  return giveBack(t, slot, reason);
+}
+
+/** Pieces of `stride` bytes that one outer datagram may hold. */
+function piecesThatFit(outer: number, stride: number): number {
+  const room = Math.min(SLOT_ROOM - outer, UDP_LEN_MAX - udp.HEADER_LEN);
+  return Math.min((room / stride) | 0, SEGMENTS_MAX);
+}
+
+/** The datagrams with payload bytes `at` … `at + bytes` of the superframe at `off`, in pool slot `slot`. */
+function sendDatagrams(
+  t: Tables,
+  pkt: Packet,
+  off: number,
+  at: number,
+  bytes: number,
+  slot: number,
+  outer: number,
+  v: number,
+  nowMs: number,
+): number {
+  const view = t.own.view;
+  const l3 = pkt.l3 - pkt.off;
+  const l4 = pkt.l4 - pkt.off;
+  const head = l4 + udp.HEADER_LEN;
+  const start = pool.frameOffset(slot);
+  const index = ((at - head) / pkt.gsoSize) | 0;
+  let to = start + outer;
+  let count = 0;
+  for (let done = 0; done < bytes; done += pkt.gsoSize) {
+    const n = bytes - done < pkt.gsoSize ? bytes - done : pkt.gsoSize;
+    vxlan.emit(view, to, t.config.vni as Vni);
+    const frame = to + vxlan.HEADER_LEN;
+    t.arena.copyWithin(frame, off, off + head);
+    t.arena.copyWithin(frame + head, off + at + done, off + at + done + n);
+    finishDatagram(t, frame + l3, frame + l4, udp.HEADER_LEN + n, index + count);
+    to = frame + head + n;
+    count++;
+  }
+  const payload = to - start - outer;
+  emitOuter(t, pkt, start, payload, v, count > 1 ? vxlan.HEADER_LEN + head + pkt.gsoSize : 0);
+  t.ipId = (t.ipId + count) & 0xffff;
+  t.counters.events[Event.VXLAN_ENCAP]++;
+  t.counters.events[Event.GSO_SEGMENTS_OUT] += count;
+  return send(t, start, outer + payload, slot, v, nowMs);
+}
+
+/** Lengths, id and checksums of one datagram of a superframe. */
+function finishDatagram(t: Tables, l3: number, l4: number, udpLen: number, index: number): void {
+  const view = t.own.view;
+  let seed: number;
+  if (view.getUint8(l3) >>> 4 === 4) {
+    ipv4.setTotalLen(view, l3, l4 - l3 + udpLen);
+    ipv4.setId(view, l3, (ipv4.id(view, l3) + index) & 0xffff);
+    ipv4.computeChecksum(view, l3);
+    seed = checksum.pseudoSumV4(ipv4.src(view, l3), ipv4.dst(view, l3), ipv4.PROTO_UDP, udpLen);
+  } else {
+    ipv6.setPayloadLen(view, l3, l4 - l3 - ipv6.HEADER_LEN + udpLen);
+    seed = checksum.pseudoSumV6(view, l3, ipv4.PROTO_UDP, udpLen);
+  }
+  udp.setLength(view, l4, udpLen);
+  udp.setChecksum(view, l4, 0);
+  const sum = ~t.offload.checksum(t.arenaPin, l4, udpLen, checksum.fold(seed)) & 0xffff;
+  udp.setChecksum(view, l4, sum === 0 ? 0xffff : sum);
+}
+
+/** Nobody behind the tunnel will complete a partial checksum: do it now. */
+function complete(t: Tables, pkt: Packet, off: number, len: number): void {
+  const start = pkt.csumStart - pkt.off + off;
+  const sum = t.offload.checksum(t.arenaPin, start, off + len - start, 0);
+  t.own.view.setUint16(start + pkt.csumOffset, finished(sum, pkt.csumOffset));
+  t.counters.events[Event.CSUM_COMPLETED]++;
+}
+
+function encapsulateSuperframe(
+  t: Tables,
+  pkt: Packet,
+  off: number,
+  len: number,
+  slot: number,
+  v: number,
+  nowMs: number,
+): number {
+  if (pkt.proto !== ipv4.PROTO_TCP) return giveBack(t, slot, DropReason.GSO_UNSUPPORTED);
+  const view = t.own.view;
+  const prefix = off - vxlan.HEADER_LEN; // as a template, in the frame's own headroom
+  vxlan.emit(view, prefix, t.config.vni as Vni);
+  const l3 = pkt.l3 - pkt.off + off;
+  const l4 = pkt.l4 - pkt.off + off;
+  const payload = len - (l4 - off) - ((view.getUint8(l4 + 12) >>> 4) << 2);
+  let done = 0;
+  let reason = 0;
+  while (done < payload && reason === 0) {
+    if (t.pool.count < 2) tx.flush(t.tx); // slots that wait for the flush come back
+    const out = pool.acquire(t.pool);
+    if (out < 0) reason = DropReason.NO_SLOT;
+    else {
+      const consumed = segments(t, pkt, off, len, l3, l4, done, out, v, prefix, nowMs);
+      if (consumed <= 0) reason = DropReason.GSO_UNSUPPORTED;
+      done += consumed;
+    }
+  }
+  return giveBack(t, slot, reason);
+}
+
+/** One outer superframe with as many segments as fit. Returns the TCP payload bytes it took, or ≤ 0. */
+function segments(
+  t: Tables,
+  pkt: Packet,
+  off: number,
+  len: number,
+  l3: number,
+  l4: number,
+  from: number,
+  slot: number,
+  v: number,
+  prefix: number,
+  nowMs: number,
+): number {
+  const start = pool.frameOffset(slot);
+  const result = t.segment;
+  const outer = outerLen(t, v);
+  const out = start + outer;
+  const stride = vxlan.HEADER_LEN + (l4 - off) + ((t.own.view.getUint8(l4 + 12) >>> 4) << 2) + pkt.gsoSize;
+  const room = piecesThatFit(outer, stride) * stride;
+  const consumed = t.offload.segmentTcp(
+    t.arenaPin,
+    off,
+    len,
+    l3,
+    l4,
+    pkt.gsoSize,
+    from,
+    out,
+    room,
+    prefix,
+    vxlan.HEADER_LEN,
+    t.segmentPin,
+  );
+  if (consumed <= 0) {
+    pool.release(t.pool, slot);
+    return consumed;
+  }
+  const count = result[0];
+  emitOuter(t, pkt, start, result[1], v, count > 1 ? result[2] : 0);
+  t.ipId = (t.ipId + count) & 0xffff;
+  t.counters.events[Event.VXLAN_ENCAP]++;
+  t.counters.events[Event.GSO_SEGMENTS_OUT] += count;
+  const reason = send(t, start, result[1] + outer, slot, v, nowMs);
+  if (reason !== 0) {
+    t.counters.drops[reason]++;
+    lostPiece(pkt, t, reason);
+  }
+  return consumed;
+}
+
+/** Outer Ethernet, IP and UDP at `start`; `payload` is the UDP payload. `gso` > 0: a superframe of such pieces. */
+function emitOuter(t: Tables, pkt: Packet, start: number, payload: number, v: number, gso: number): void {
+  const view = t.own.view;
+  const udpLen = payload + udp.HEADER_LEN;
+  const ip = start + eth.HEADER_LEN;
+  if (!isOverV4(t, v)) {
+    emitOuterV6(t, pkt, start, udpLen, v, gso);
+    return;
+  }
+  const u = ip + ipv4.HEADER_LEN_MIN;
+  eth.setEtherType(view, start, eth.ETHERTYPE_IPV4);
+  const to = t.vteps.outer3[v] as Ipv4Addr;
+  const from = t.config.nodeAddress as Ipv4Addr;
+  ipv4.emit(
+    view,
+    ip,
+    outerTos(pkt),
+    ipv4.HEADER_LEN_MIN + udpLen,
+    t.ipId,
+    0,
+    OUTER_TTL,
+    ipv4.PROTO_UDP,
+    from,
+    to,
+  );
+  udp.emit(view, u, sourcePort(pkt) as L4Port, t.config.vxlanPort as L4Port, udpLen);
+  const vh = start - vnet.HEADER_LEN;
+  if (gso === 0) {
+    vnet.clear(view, vh);
+    return;
+  }
+  udp.setChecksum(view, u, checksum.fold(checksum.pseudoSumV4(from, to, ipv4.PROTO_UDP, udpLen)));
+  const headers = u + udp.HEADER_LEN - start;
+  vnet.emit(view, vh, vnet.NEEDS_CSUM, vnet.GSO_UDP_L4, headers, gso, u - start, udp.CSUM_OFFSET);
+}
+
+/** The checksum is always left to whoever sends: its pseudo-header's sum stands in the field. */
+function emitOuterV6(t: Tables, pkt: Packet, start: number, udpLen: number, v: number, gso: number): void {
+  const view = t.own.view;
+  const c = t.config;
+  const vt = t.vteps;
+  const ip = start + eth.HEADER_LEN;
+  const u = ip + ipv6.HEADER_LEN;
+  const headers = u + udp.HEADER_LEN - start;
+  eth.setEtherType(view, start, eth.ETHERTYPE_IPV6);
+  ipv6.emit(view, ip, outerTos(pkt), 0, udpLen, ipv4.PROTO_UDP, OUTER_TTL);
+  ipv6.setSrc(view, ip, c.nodeV60, c.nodeV61, c.nodeV62, c.nodeV63);
+  ipv6.setDst(view, ip, vt.outer0[v], vt.outer1[v], vt.outer2[v], vt.outer3[v]);
+  udp.emit(view, u, sourcePort(pkt) as L4Port, c.vxlanPort as L4Port, udpLen);
+  udp.setChecksum(view, u, checksum.fold(checksum.pseudoSumV6(view, ip, ipv4.PROTO_UDP, udpLen)));
+  const type = gso === 0 ? vnet.GSO_NONE : vnet.GSO_UDP_L4;
+  const vh = start - vnet.HEADER_LEN;
+  vnet.emit(view, vh, vnet.NEEDS_CSUM, type, gso === 0 ? 0 : headers, gso, u - start, udp.CSUM_OFFSET);
+}
+
+/** RFC 6040, as ip_tunnel_ecn_encap: the inner ECN field, CE as ECT(0); DSCP stays 0 (flannel's tos). */
+function outerTos(pkt: Packet): number {
+  const tos = pkt.family === 4 ? ipv4.tos(pkt.view, pkt.l3) : ipv6.trafficClass(pkt.view, pkt.l3);
+  const ecn = tos & 3;
+  return ecn === 3 ? 2 : ecn;
+}
+
+function sourcePort(pkt: Packet): number {
+  const k = pkt.nat !== 0 ? pkt.to : pkt.key;
+  let h = Math.imul(k[3], 0x9e3779b1) ^ Math.imul(k[7], 0x85ebca6b) ^ Math.imul(k[8], 0xc2b2ae35) ^ k[9];
+  h ^= h >>> 15;
+  h = Math.imul(h, 0x2c1b3c6d);
+  return SOURCE_PORT_MIN + ((h >>> 18) & SOURCE_PORT_MASK);
+}
+
+/** Onto the fabric, by the route to the VTEP's outer address. */
+function send(t: Tables, off: number, len: number, slot: number, v: number, nowMs: number): number {
+  const vt = t.vteps;
+  const r = isOverV4(t, v)
+    ? routes.lookup4(t.routes, vt.outer3[v])
+    : routes.lookup6(t.routes, vt.outer0[v], vt.outer1[v], vt.outer2[v], vt.outer3[v]);
+  if (r < 0) return giveBack(t, slot, DropReason.NO_ROUTE);
+  const rt = t.routes;
+  if (rt.kind[r] === routes.RouteKind.GATEWAY) {
+    return toNeighbor(t, off, len, slot, rt.gw0[r], rt.gw1[r], rt.gw2[r], rt.gw3[r], nowMs);
+  }
+  return toNeighbor(t, off, len, slot, vt.outer0[v], vt.outer1[v], vt.outer2[v], vt.outer3[v], nowMs);
+}
+
+function giveBack(t: Tables, slot: number, reason: number): number {
+  if (slot >= 0) pool.release(t.pool, slot);
+  return reason;
+}

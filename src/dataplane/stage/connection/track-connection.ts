@@ -1,0 +1,296 @@
+/**
+ * Stage `track-connection` (Linux: nf_conntrack_in at PREROUTING and OUTPUT). Finds the connection of a
+ * packet and how it is to be translated, or says NEW, RELATED or INVALID. Reads the tuple, writes conntrack;
+ * the packet's `to` holds the tuple it shall leave with. Never drops: INVALID is the policy stage's business.
+ *
+ * A UDP connection whose endpoint is gone, or whose service came or went since it was decided, is taken out
+ * here and decided again as NEW: what kube-proxy does by deleting entries after the fact.
+ */
+import * as icmpv4 from "../../../wire/ip/icmpv4.ts";
+import * as icmpv6 from "../../../wire/ip/icmpv6.ts";
+import * as ipv4 from "../../../wire/ip/ipv4.ts";
+import * as ipv6 from "../../../wire/ip/ipv6.ts";
+import * as tcp from "../../../wire/transport/tcp.ts";
+import { Event } from "../../counters.ts";
+import { DropReason } from "../../drop-reason.ts";
+import { findFrontend, findHostPort } from "../../packet/find-frontend.ts";
+import { CtState, type Packet } from "../../packet/packet.ts";
+import * as sctp from "../../packet/sctp-association.ts";
+import { readSegment } from "../../packet/tcp-segment.ts";
+import * as transport from "../../packet/transport-checksum.ts";
+import * as tuple from "../../packet/tuple.ts";
+import * as conntrack from "../../table/connection/conntrack.ts";
+import * as ctGeneric from "../../table/connection/conntrack-generic.ts";
+import * as seqadj from "../../table/connection/conntrack-seqadj.ts";
+import * as ctTcp from "../../table/connection/conntrack-tcp.ts";
+import * as tcpWindow from "../../table/connection/conntrack-tcp-window.ts";
+import * as ctUdp from "../../table/connection/conntrack-udp.ts";
+import { EventType } from "../../table/connection/event-ring.ts";
+import * as expectations from "../../table/connection/expectations.ts";
+import * as ipvsTimeouts from "../../table/connection/ipvs-timeouts.ts";
+import * as services from "../../table/service/services.ts";
+import type { Tables } from "../../tables.ts";
+import { StageId } from "../../trace/stage-id.ts";
+import { Verdict } from "../../verdict.ts";
+
+const { NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED } = CtState;
+const { NEXT } = Verdict;
+const { Status, Timeout } = conntrack;
+const NAT_BITS = Status.SRC_NAT | Status.DST_NAT;
+const TCP = 6;
+const UDP = 17;
+const SCTP = 132;
+const ICMP = 1;
+const ICMPV6 = 58;
+/** Flags that may move a connection's state: anything but a lone ACK takes the long way. */
+const TCP_MOVING = tcp.FLAG_FIN | tcp.FLAG_SYN | tcp.FLAG_RST | tcp.FLAG_ACK;
+
+export function trackConnection(pkt: Packet, t: Tables, nowSec: number): Verdict {
+  pkt.stage = StageId.TRACK_CONNECTION;
+  const proto = pkt.proto;
+  if (pkt.csumPartial === 0 && pkt.csumValid === 0 && !transport.isKnownRight(pkt)) {
+    pkt.csumWrong = transport.wrongChecksum(pkt, t);
+    if (pkt.csumWrong !== 0) return refuse(pkt, t);
+  }
+  if (proto === ICMP || proto === ICMPV6) {
+    const type = (pkt.key[8] >>> 8) & 0xff;
+    if (proto === ICMP ? icmpv4.isError(type) : icmpv6.isError(type)) return relate(pkt, t, nowSec);
+    if (proto === ICMPV6 && type >= 130 && type <= 143) {
+      pkt.ctState = UNTRACKED; // neighbour discovery and MLD, as the kernel
+      return NEXT;
+    }
+  }
+  const ref = conntrack.find(t.conntrack, pkt.key);
+  if (ref < 0) return begin(pkt, t);
+  return proceed(pkt, t, ref, nowSec);
+}
+
+/** Of no connection, since its ports may be what is damaged; which one it names is asked for the sake of safety alone. */
+function refuse(pkt: Packet, t: Tables): Verdict {
+  pkt.ctState = INVALID;
+  const ref = conntrack.find(t.conntrack, pkt.key);
+  if (ref >= 0) pkt.ctInvalidNat = t.conntrack.status[ref >> 1] & NAT_BITS;
+  return NEXT;
+}
+
+/** No such connection: may this packet start one? */
+function begin(pkt: Packet, t: Tables): Verdict {
+  pkt.ctState = NEW;
+  if (t.expectations.count !== 0) fulfil(pkt, t);
+  if (pkt.proto === TCP) {
+    const ok = ctTcp.flagsValid(pkt.tcpFlags) && ctTcp.firstState(t.conntrack, pkt.tcpFlags) >= 0;
+    if (!ok) pkt.ctState = INVALID;
+  } else if (pkt.proto === SCTP) {
+    if (!sctp.tryFirst(pkt, t)) pkt.ctState = INVALID;
+  } else if (pkt.proto === ICMP) {
+    if (pkt.family !== 4 || !isQuery((pkt.key[8] >>> 8) & 0xff)) pkt.ctState = INVALID;
+  } else if (pkt.proto === ICMPV6) {
+    const type = (pkt.key[8] >>> 8) & 0xff;
+    if (pkt.family !== 6 || type !== icmpv6.TYPE_ECHO_REQUEST) pkt.ctState = INVALID;
+  }
+  return NEXT;
+}
+
+/** A connection that a helper saw coming is RELATED, and goes where its master's other end meant it to. */
+function fulfil(pkt: Packet, t: Tables): void {
+  const e = t.expectations;
+  const index = expectations.find(e, t.conntrack, pkt.key, conntrack.clockSec(t.conntrack));
+  if (index < 0) return;
+  pkt.ctState = RELATED;
+  pkt.expected = index;
+  tuple.copy(pkt.key, pkt.to);
+  if (!expectations.isTranslated(e, index)) return;
+  expectations.loadDestination(e, index, pkt.to);
+  pkt.nat = 1;
+}
+
+function isQuery(type: number): boolean {
+  return (
+    type === icmpv4.TYPE_ECHO_REQUEST || type === icmpv4.TYPE_TIMESTAMP_REQUEST || type === 15 || type === 17
+  );
+}
+
+function proceed(pkt: Packet, t: Tables, ref: number, nowSec: number): Verdict {
+  const ct = t.conntrack;
+  const slot = ref >> 1;
+  const proto = pkt.proto;
+  let answer: number = ctTcp.Track.OK;
+  const watched = ct.header[conntrack.H_EVENT_READERS] !== 0;
+  const before = watched ? conntrack.visible(ct, slot) : 0;
+  if (proto === TCP) {
+    if (!advanceTcp(pkt, ct, ref, nowSec)) answer = updateTcp(pkt, t, ref, nowSec);
+  } else if (conntrack.isExpired(ct, slot, nowSec)) {
+    conntrack.remove(ct, slot);
+    answer = ctTcp.Track.REPEAT;
+  } else if (proto === UDP && (ref & 1) === 0 && isStale(pkt, t, slot)) {
+    conntrack.remove(ct, slot);
+    t.counters.events[Event.CT_REDECIDED]++;
+    answer = ctTcp.Track.REPEAT;
+  } else if (proto === SCTP) {
+    if (!sctp.advance(pkt, t, ref, nowSec)) answer = ctTcp.Track.INVALID;
+  } else if (proto === UDP) refreshUdp(t, slot, nowSec);
+  else ctGeneric.refresh(ct, slot, proto, nowSec);
+  if (answer === ctTcp.Track.OK) {
+    conntrack.account(ct, ref, pkt.ipLen);
+    if (ct.header[ipvsTimeouts.H_IPVS_SET] !== 0 && services.isService(t.services, ct.endpoint[slot]))
+      ipvsTimeouts.renew(ct, slot, proto, nowSec);
+  } else if (answer === ctTcp.Track.REPEAT) return begin(pkt, t);
+  else if (answer === ctTcp.Track.INVALID) {
+    pkt.ctState = INVALID;
+    pkt.ctInvalidNat = ct.status[slot] & NAT_BITS;
+    return NEXT;
+  } else if ((ref & 1) === 1) ct.status[slot] |= Status.SEEN_REPLY;
+  if (watched && conntrack.visible(ct, slot) !== before) conntrack.tell(ct, EventType.UPDATE, slot);
+  const status = ct.status[slot];
+  pkt.ctSlot = slot;
+  pkt.ctDir = ref & 1;
+  pkt.ctState = (status & Status.SEEN_REPLY) !== 0 ? ESTABLISHED : firstState(status);
+  if ((status & Status.HELPER) !== 0) pkt.helper = 1;
+  pkt.endpoint = ct.endpoint[slot];
+  if ((status & NAT_BITS) !== 0) {
+    conntrack.loadTranslated(ct, ref, pkt.key, pkt.to);
+    pkt.nat = 1;
+  }
+  return NEXT;
+}
+
+function firstState(status: number): CtState {
+  return (status & Status.RELATED) !== 0 ? RELATED : NEW;
+}
+
+/** Nearly every segment: an ACK without SACK, in window, of a connection that stands. False: look closer. */
+function advanceTcp(pkt: Packet, ct: conntrack.Conntrack, ref: number, nowSec: number): boolean {
+  const view = pkt.view;
+  const l4 = pkt.l4;
+  if ((pkt.tcpFlags & TCP_MOVING) !== tcp.FLAG_ACK) return false;
+  const header = tcp.headerLen(view, l4);
+  if (header !== tcp.HEADER_LEN_MIN && !tcp.hasTimestampsOnly(view, l4)) return false;
+  const seq = tcp.seq(view, l4);
+  const end = (seq + pkt.end - l4 - header) | 0;
+  return tcpWindow.advance(ct, ref, seq, tcp.ack(view, l4), tcp.window(view, l4), end, nowSec);
+}
+
+function updateTcp(pkt: Packet, t: Tables, ref: number, nowSec: number): number {
+  if (!ctTcp.flagsValid(pkt.tcpFlags)) return ctTcp.Track.INVALID;
+  const seg = t.tcpSegment;
+  readSegment(pkt, seg);
+  if ((t.conntrack.status[ref >> 1] & Status.HELPER) !== 0) unshift(t, ref, seg);
+  return ctTcp.update(t.conntrack, ref, seg, nowSec);
+}
+
+/** Where a helper shifted what the other side sent, it is acknowledged in shifted numbers; we count as it does. */
+function unshift(t: Tables, ref: number, seg: tcpWindow.Segment): void {
+  const at = seqadj.find(t.seqadj, ref >> 1);
+  if (at < 0) return;
+  const offset = seqadj.ackOffsetOf(t.seqadj, 2 * at + ((ref & 1) ^ 1), seg.ack);
+  seg.ack = (seg.ack - offset) | 0;
+  seg.sack = (seg.sack - offset) | 0;
+}
+
+/** Has the decision that this UDP connection rests on been overtaken? */
+function isStale(pkt: Packet, t: Tables, slot: number): boolean {
+  const ct = t.conntrack;
+  const s = t.services;
+  const endpoint = ct.endpoint[slot];
+  if (endpoint >= 0) return s.epGeneration[endpoint] !== ct.epoch[slot];
+  if (ct.epoch[slot] === s.epoch[0]) return false;
+  ct.epoch[slot] = s.epoch[0];
+  return findFrontend(t, pkt.key) >= 0 || findHostPort(t, pkt.key) >= 0;
+}
+
+/** A UDP flow has more time once it was answered and, two seconds after it began, still talks. */
+function refreshUdp(t: Tables, slot: number, nowSec: number): void {
+  const ct = t.conntrack;
+  const status = ct.status[slot];
+  let which: number = Timeout.UDP;
+  if ((status & Status.ASSURED) !== 0) which = Timeout.UDP_STREAM;
+  else if ((status & Status.SEEN_REPLY) !== 0 && ctUdp.isStream(ct, slot, t.nowMs)) {
+    ct.status[slot] = status | Status.ASSURED;
+    which = Timeout.UDP_STREAM;
+  }
+  ct.expiresAtSec[slot] = (nowSec + conntrack.timeoutOf(ct, which)) | 0;
+}
+
+/**
+ * An ICMP error belongs to the connection of the packet it quotes. The quote was sent by the error's
+ * receiver, so its tuple turned round is that of the direction the error travels in
+ * (nf_conntrack_inet_error).
+ */
+function relate(pkt: Packet, t: Tables, nowSec: number): Verdict {
+  pkt.ctState = INVALID;
+  // The translated error is summed anew, which would make a damaged one look sound
+  // (nf_conntrack_icmpv4_error, too, checks first). No kernel leaves the sum of an ICMP error to the card.
+  if (pkt.csumPartial !== 0 || (pkt.proto === ICMP) !== (pkt.family === 4)) return NEXT;
+  if (!checksumOk(pkt)) {
+    pkt.csumWrong = DropReason.BAD_ICMP_CHECKSUM;
+    return NEXT;
+  }
+  const quoted = quotedTuple(pkt, t.keyA);
+  if (quoted < 0) return NEXT;
+  tuple.invert(t.keyA, t.keyB);
+  const ct = t.conntrack;
+  const ref = conntrack.find(ct, t.keyB);
+  if (ref < 0 || conntrack.isExpired(ct, ref >> 1, nowSec)) return NEXT;
+  pkt.ctState = RELATED;
+  pkt.ctSlot = ref >> 1;
+  pkt.ctDir = ref & 1;
+  const status = ct.status[ref >> 1];
+  if ((status & NAT_BITS) === 0) return NEXT;
+  // As nf_nat_icmp_reply_translation: the outer addresses become those of the connection's direction, each
+  // only when that side is translated; so behind a DNAT every router speaks with the service's address.
+  pkt.icmpInner = quoted;
+  pkt.nat = 1;
+  const reply = (ref & 1) === 1;
+  const source = (status & (reply ? Status.DST_NAT : Status.SRC_NAT)) !== 0;
+  const destination = (status & (reply ? Status.SRC_NAT : Status.DST_NAT)) !== 0;
+  conntrack.loadTranslated(ct, ref, pkt.key, t.keyA);
+  for (let i = 0; i < 4; i++) {
+    pkt.to[i] = source ? t.keyA[i] : pkt.key[i];
+    pkt.to[i + 4] = destination ? t.keyA[i + 4] : pkt.key[i + 4];
+  }
+  pkt.to[8] = pkt.key[8];
+  pkt.to[9] = pkt.key[9];
+  return NEXT;
+}
+
+function checksumOk(pkt: Packet): boolean {
+  if (pkt.family === 4) return icmpv4.checksumOk(pkt.view, pkt.l4, pkt.end);
+  return icmpv6.checksumOk(pkt.view, pkt.l4, pkt.end, pkt.l3);
+}
+
+/** Reads the tuple of the packet an ICMP error quotes; returns the offset of its IP header, or -1. */
+function quotedTuple(pkt: Packet, key: Int32Array): number {
+  const view = pkt.view;
+  const at = pkt.l4 + 8;
+  let l4: number;
+  let proto: number;
+  if (pkt.family === 4) {
+    if (pkt.end - at < ipv4.HEADER_LEN_MIN + 8) return -1;
+    const headerLen = ipv4.headerLen(view, at);
+    if (view.getUint8(at) >>> 4 !== 4 || headerLen < 20 || pkt.end - at < headerLen + 8) return -1;
+    if (ipv4.fragOffset(view, at) !== 0) return -1;
+    proto = ipv4.proto(view, at);
+    l4 = at + headerLen;
+    key[0] = key[1] = key[4] = key[5] = 0;
+    key[2] = key[6] = 0xffff;
+    key[3] = ipv4.src(view, at);
+    key[7] = ipv4.dst(view, at);
+    key[9] = (4 << 8) | proto;
+  } else {
+    if (pkt.end - at < ipv6.HEADER_LEN + 8 || view.getUint8(at) >>> 4 !== 6) return -1;
+    const upper = ipv6.findUpperLayer(view, at, pkt.end);
+    if (upper < 0) return -1;
+    l4 = ipv6.upperLayerOffset(at, upper);
+    proto = ipv6.upperLayerProto(upper);
+    if (pkt.end - l4 < 8) return -1;
+    for (let i = 0; i < 4; i++) {
+      key[i] = ipv6.srcWord(view, at, i);
+      key[4 + i] = ipv6.dstWord(view, at, i);
+    }
+    key[9] = (6 << 8) | proto;
+  }
+  if (proto === ICMP || proto === ICMPV6) {
+    key[8] = (view.getUint16(l4 + 4) << 16) | view.getUint16(l4);
+  } else key[8] = view.getInt32(l4);
+  return at;
+}

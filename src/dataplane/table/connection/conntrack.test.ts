@@ -1,0 +1,259 @@
+// The connection table against a Map, its capacity, its expiry, and the bytes of a connection.
+import fc from "fast-check";
+import t from "tap";
+import * as tuple from "../../packet/tuple.ts";
+import * as conntrack from "./conntrack.ts";
+import { Conntrack, Status } from "./conntrack.ts";
+
+const TCP4 = (4 << 8) | 6;
+const UDP6 = (6 << 8) | 17;
+const ICMP4 = (4 << 8) | 1;
+
+function v4(src: number, dst: number, sport: number, dport: number, meta = TCP4): Int32Array {
+  return Int32Array.from([0, 0, 0xffff, src, 0, 0, 0xffff, dst, (sport << 16) | dport, meta]);
+}
+const turned = (key: Int32Array): Int32Array => {
+  const out = new Int32Array(10);
+  tuple.invert(key, out);
+  return out;
+};
+
+t.test("both directions of a connection are found, by slot and direction", async (t) => {
+  const table = new Conntrack(4);
+  const orig = v4(1, 2, 10, 20);
+  const reply = v4(3, 1, 30, 10);
+  t.equal(conntrack.find(table, orig), -1);
+  const slot = conntrack.insert(table, orig, reply, 100);
+  t.equal(conntrack.find(table, orig), slot << 1);
+  t.equal(conntrack.find(table, reply), (slot << 1) | 1);
+  t.equal(conntrack.find(table, turned(orig)), -1, "the untranslated answer belongs to nobody");
+  conntrack.remove(table, slot);
+  t.equal(conntrack.find(table, orig), -1);
+  t.equal(conntrack.find(table, reply), -1);
+  t.equal(conntrack.used(table), 0);
+});
+
+t.test("addresses that differ in one upper word only are different IPv6 connections", async (t) => {
+  const table = new Conntrack(8);
+  const keys: Int32Array[] = [];
+  for (let word = 0; word < 8; word++) {
+    const key = Int32Array.from([1, 1, 1, 1, 2, 2, 2, 2, (7 << 16) | 8, UDP6]);
+    key[word] ^= 0x40000000;
+    keys.push(key);
+  }
+  const slots = keys.map((key) => conntrack.insert(table, key, turned(key), 1));
+  t.equal(new Set(slots).size, 8);
+  keys.forEach((key, i) => {
+    const loaded = new Int32Array(10);
+    conntrack.loadTuple(table, slots[i] << 1, loaded);
+    t.same(loaded, key);
+    t.equal(conntrack.find(table, turned(key)), (slots[i] << 1) | 1);
+  });
+});
+
+t.test("a packet leaves as the other direction's tuple turned round", async (t) => {
+  const table = new Conntrack(4);
+  const orig = v4(1, 2, 10, 20);
+  const reply = v4(3, 4, 30, 40); // endpoint 3:30 answers to 4:40
+  const slot = conntrack.insert(table, orig, reply, 1);
+  const to = new Int32Array(10);
+  conntrack.loadTranslated(table, slot << 1, orig, to);
+  t.same(to, v4(4, 3, 40, 30));
+  conntrack.loadTranslated(table, (slot << 1) | 1, reply, to);
+  t.same(to, v4(2, 1, 20, 10));
+});
+
+t.test("ICMP queries keep type and code, only the id is translated", async (t) => {
+  const table = new Conntrack(4);
+  const orig = v4(1, 2, 500, 8 << 8, ICMP4); // echo request
+  const reply = v4(2, 9, 777, 0, ICMP4); // echo reply
+  const slot = conntrack.insert(table, orig, reply, 1);
+  const to = new Int32Array(10);
+  conntrack.loadTranslated(table, slot << 1, orig, to);
+  t.same(to, v4(9, 2, 777, 8 << 8, ICMP4));
+  conntrack.loadTranslated(table, (slot << 1) | 1, reply, to);
+  t.same(to, v4(2, 1, 500, 0, ICMP4));
+});
+
+t.test("NAT and un-NAT are each other's inverse, for any pair of tuples of either family", async () => {
+  const word = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
+  const v4Key = fc
+    .tuple(word, word, word)
+    .map(([a, b, p]) => Int32Array.from([0, 0, 0xffff, a, 0, 0, 0xffff, b, p, TCP4]));
+  const v6Key = fc.array(word, { minLength: 9, maxLength: 9 }).map((w) => Int32Array.from([...w, UDP6]));
+  const pair = fc.oneof(fc.tuple(v4Key, v4Key), fc.tuple(v6Key, v6Key));
+  fc.assert(
+    fc.property(pair, ([orig, reply]) => {
+      const table = new Conntrack(3);
+      const slot = conntrack.insert(table, orig, reply, 1);
+      const out = new Int32Array(10);
+      const back = new Int32Array(10);
+      conntrack.loadTranslated(table, slot << 1, orig, out);
+      const answer = turned(out); // what the peer sends
+      if (!tuple.same(answer, reply)) return false;
+      conntrack.loadTranslated(table, (slot << 1) | 1, answer, back);
+      return tuple.same(turned(back), orig);
+    }),
+  );
+});
+
+interface Model {
+  readonly byKey: Map<string, number>;
+  readonly bySlot: Map<number, { orig: Int32Array; reply: Int32Array; expires: number }>;
+}
+
+type Step = { op: "insert" | "find" | "remove" | "expire"; a: number; b: number; port: number };
+
+const steps = fc.array(
+  fc.record<Step>({
+    op: fc.constantFrom("insert", "insert", "find", "remove", "expire"),
+    a: fc.integer({ min: 0, max: 5 }),
+    b: fc.integer({ min: 0, max: 5 }),
+    port: fc.integer({ min: 0, max: 3 }),
+  }),
+  { minLength: 1, maxLength: 120 },
+);
+
+t.test("the table behaves like a Map under any sequence of insertions, removals and expiry", async () => {
+  fc.assert(
+    fc.property(steps, fc.integer(), (list, seed) => {
+      const table = new Conntrack(4);
+      conntrack.createSeed(table, seed);
+      const model: Model = { byKey: new Map(), bySlot: new Map() };
+      let now = 1;
+      for (const step of list) {
+        now++;
+        apply(table, model, step, now);
+        if (conntrack.used(table) !== model.bySlot.size) throw new Error(`used ${conntrack.used(table)}`);
+        for (const [text, ref] of model.byKey) {
+          const found = conntrack.find(table, Int32Array.from(text.split(",").map(Number)));
+          if (found !== ref) throw new Error(`found ${found} instead of ${ref}`);
+        }
+      }
+    }),
+  );
+});
+
+function apply(table: Conntrack, model: Model, step: Step, now: number): void {
+  const orig = v4(step.a, step.b + 100, step.port, 80);
+  const reply = v4(step.b + 200, step.a, 8080, step.port);
+  const ref = model.byKey.get(`${orig}`);
+  if (step.op === "expire") {
+    conntrack.expireSlice(table, table.capacity, now);
+    for (const [slot, entry] of model.bySlot) if (entry.expires <= now) forget(model, slot);
+  } else if (step.op === "find") {
+    const found = conntrack.find(table, orig);
+    if (found !== (ref ?? -1)) throw new Error(`find says ${found}, not ${ref}`);
+  } else if (step.op === "remove") {
+    if (ref === undefined) return;
+    conntrack.remove(table, ref >> 1);
+    forget(model, ref >> 1);
+  } else if (ref === undefined && model.bySlot.size < table.capacity) {
+    const slot = conntrack.insert(table, orig, reply, now);
+    table.status[slot] |= Status.ASSURED;
+    table.expiresAtSec[slot] = now + 10 * step.port;
+    model.byKey.set(`${orig}`, slot << 1);
+    model.byKey.set(`${reply}`, (slot << 1) | 1);
+    model.bySlot.set(slot, { orig, reply, expires: now + 10 * step.port });
+  }
+}
+
+function forget(model: Model, slot: number): void {
+  const entry = model.bySlot.get(slot);
+  if (entry === undefined) return;
+  model.bySlot.delete(slot);
+  model.byKey.delete(`${entry.orig}`);
+  model.byKey.delete(`${entry.reply}`);
+}
+
+/** A table with `n` connections, each expiring at `expires`. */
+function filled(log2: number, n: number, status: number, expires: number): Conntrack {
+  const table = new Conntrack(log2);
+  for (let i = 0; i < n; i++) {
+    const key = v4(i, 1, 1, 1);
+    const slot = conntrack.insert(table, key, turned(key), 1);
+    table.status[slot] |= status;
+    table.expiresAtSec[slot] = expires;
+  }
+  return table;
+}
+
+t.test("a full table evicts a connection that was never assured", async (t) => {
+  const table = filled(4, 16, 0, 100);
+  const key = v4(99, 1, 1, 1);
+  const slot = conntrack.insert(table, key, turned(key), 2);
+  t.ok(slot >= 0);
+  t.equal(conntrack.used(table), 16);
+  t.equal(conntrack.earlyDrops(table), 1);
+  t.equal(conntrack.refusedFull(table), 0);
+  t.equal(conntrack.find(table, key), slot << 1);
+});
+
+t.test("a table full of assured connections gives up those that are being closed", async (t) => {
+  const table = filled(4, 16, Status.ASSURED, 100);
+  const slot = conntrack.find(table, v4(7, 1, 1, 1)) >> 1;
+  table.state[slot] = 7; // TIME_WAIT
+  const key = v4(99, 1, 1, 1);
+  t.equal(conntrack.insert(table, key, turned(key), 2), slot);
+  t.equal(conntrack.earlyDrops(table), 1);
+  t.equal(conntrack.find(table, v4(7, 1, 1, 1)), -1);
+});
+
+t.test("a table full of assured connections refuses new ones and keeps the old", async (t) => {
+  const table = filled(4, 16, Status.ASSURED, 100);
+  const key = v4(99, 1, 1, 1);
+  t.equal(conntrack.insert(table, key, turned(key), 2), -1);
+  t.equal(conntrack.find(table, key), -1);
+  t.equal(conntrack.refusedFull(table), 1);
+  for (let i = 0; i < 16; i++) t.ok(conntrack.find(table, v4(i, 1, 1, 1)) >= 0);
+  t.ok(conntrack.insert(table, key, turned(key), 100) >= 0, "an expired one makes room, assured or not");
+});
+
+t.test("a full table is searched to the end for what is not there", async (t) => {
+  const table = filled(10, 1024, Status.ASSURED, 100);
+  for (let i = 0; i < 2000; i++) if (conntrack.find(table, v4(i, 2, 2, 2)) !== -1) t.fail(`${i} was found`);
+});
+
+t.test("expiry walks the whole table in slices, however small", async (t) => {
+  const table = filled(8, 200, 0, 50);
+  t.equal(conntrack.expireSlice(table, 1000, 49), 0);
+  let removed = 0;
+  for (let i = 0; i < 100; i++) removed += conntrack.expireSlice(table, 7, 50);
+  t.equal(removed, 200);
+  t.equal(conntrack.used(table), 0);
+});
+
+t.test("seconds may wrap while a connection lives", async (t) => {
+  const table = filled(3, 1, 0, -2147483640); // 2^31 + 8
+  t.notOk(conntrack.isExpired(table, 0, 2147483640));
+  t.ok(conntrack.isExpired(table, 0, -2147483640));
+  t.equal(conntrack.expireSlice(table, 8, 2147483640), 0);
+});
+
+t.test("a table opened again over the same memory holds the same connections", async (t) => {
+  const table = filled(4, 5, Status.ASSURED, 100);
+  const again = new Conntrack(4, table.memory);
+  t.equal(conntrack.used(again), 5);
+  for (let i = 0; i < 5; i++) t.ok(conntrack.find(again, v4(i, 1, 1, 1)) >= 0);
+  t.throws(() => new Conntrack(3, table.memory), RangeError);
+});
+
+t.test("the seed cannot be changed under stored connections", async (t) => {
+  t.throws(() => conntrack.createSeed(filled(4, 1, 0, 100), 7), RangeError);
+});
+
+t.test("an IPv4 connection touches at most 192 bytes, its share of the index included", async (t) => {
+  const wide = 48; // upper words of IPv6 addresses: untouched before the first IPv6 connection
+  t.ok((Conntrack.bytesFor(17) - Conntrack.bytesFor(16)) / 65536 - wide <= 192);
+});
+
+t.test("packets and octets are counted per direction, and a reply marks the connection", async (t) => {
+  const table = filled(4, 1, 0, 100);
+  conntrack.account(table, 0, 100);
+  t.notOk(table.status[0] & Status.SEEN_REPLY);
+  conntrack.account(table, 1, 7);
+  conntrack.account(table, 1, 7);
+  t.ok(table.status[0] & Status.SEEN_REPLY);
+  t.same([...table.packets.subarray(0, 2)], [1, 2]);
+  t.same([...table.octets.subarray(0, 2)], [100, 14]);
+});

@@ -1,0 +1,617 @@
+/**
+ * Connection tracking table: what nf_conntrack keeps, for IPv4 and IPv6, TCP, UDP, ICMP, SCTP and the rest.
+ *
+ * An entry has two tuples: the original direction as the first packet came, and the reply direction as
+ * answers will come, after NAT. A packet of one direction is translated by inverting the *other* direction's
+ * tuple; so the rewrite needs no storage of its own, and a reply can never meet an entry that does not know
+ * how to undo it. Insertion happens once, before the first packet leaves, and only when neither tuple is
+ * taken: two connections can never share a reply tuple, which is what makes SNAT port allocation atomic.
+ *
+ * Layout: one buffer, a header that names its version, then columns. A tuple's four words lie side by side
+ * (one cache line answers "is it this one"); IPv6 keeps its upper words in a second column that stays
+ * untouched, and therefore without memory behind it, while only IPv4 is tracked. What a protocol's tracker
+ * remembers (TCP windows, when a UDP flow becomes a stream) has sixteen words, a cache line. 168 resident bytes
+ * an IPv4 connection. The index is open addressing at most half full; each cell holds slot, direction and as many
+ * bits of the hash as fit, so that a foreign entry is passed without touching its tuple.
+ *
+ * Full: an unassured entry near a moving hand is evicted (netfilter's early drop), or else one that is being closed;
+ * where there is neither, the new connection is refused and counted. Expiry walks a slice per poll; an expired entry
+ * that is hit before the walk comes is dead.
+ */
+import type { Branded } from "../../../base/ids.ts";
+import * as hashIndex from "../hash-index.ts";
+import * as endpointLoad from "../service/endpoint-load.ts";
+import { type EndpointLoad, NO_LOAD } from "../service/endpoint-load.ts";
+import * as eventRing from "./event-ring.ts";
+import { EventRing, EventType } from "./event-ring.ts";
+
+export type CtRef = Branded<number, "CtRef">; // slot << 1 | direction
+
+const MAGIC = 0x70774354; // "pwCT"
+const LAYOUT_VERSION = 2;
+const HEADER_WORDS = 64;
+// Header words.
+const H_MAGIC = 0;
+const H_VERSION = 1;
+const H_CAPACITY_LOG2 = 2;
+const H_USED = 3;
+const H_SEED = 4;
+const H_FREE = 5; //         first free slot + 1
+const H_SWEEP = 6; //        next slot of the expiry walk
+const H_EVICT = 7; //        early drop's hand
+const H_NOW = 8; //          engine clock, seconds: lets a reader compute what is left
+const H_FULL = 9; //         refused because full
+const H_EARLY_DROP = 10;
+const H_NEVER_USED = 11; //  slots from here on were never handed out
+const H_RANDOM = 12; //      state of the port allocator's generator
+export const H_TCP_OPTIONS = 13; //      TcpOption bits
+export const H_TCP_MAX_RETRANS = 14; //  nf_conntrack_tcp_max_retrans
+export const H_EVENT_READERS = 15; //   who wants events; written by the readers' side
+export const H_TIMEOUTS = 16; // seconds, see Timeout
+export const H_CHECKSUM = 59; // nf_conntrack_checksum: not 0, wrong checksums make a packet INVALID
+export const H_EVENTS = 60; //  number of the last event
+
+/** Bits of `status`, numbered as the kernel's IPS_*. */
+export const Status = Object.freeze({
+  SEEN_REPLY: 1 << 1,
+  ASSURED: 1 << 2,
+  CONFIRMED: 1 << 3,
+  SRC_NAT: 1 << 4,
+  DST_NAT: 1 << 5,
+  DYING: 1 << 9,
+  HELPER: 1 << 13,
+  RELATED: 1 << 0,
+  COUNTED: 1 << 24, //        ours: it is one of its endpoint's connections (endpoint-load.ts),
+  COUNTED_ACTIVE: 1 << 25, // one of the active ones
+} as const);
+const { SEEN_REPLY, ASSURED, CONFIRMED, COUNTED, COUNTED_ACTIVE } = Status;
+
+/** Index of a time-out in the header, from H_TIMEOUTS. TCP states come first, in TcpState's order. */
+export const Timeout = Object.freeze({
+  TCP: 0,
+  TCP_UNACK: 10, //   data that nobody acknowledged
+  TCP_RETRANS: 11, // the same segment again and again, or a closed window
+  UDP: 12,
+  UDP_STREAM: 13,
+  ICMP: 14,
+  ICMPV6: 15,
+  GENERIC: 16,
+  SCTP: 17, // and one for each SctpState behind it
+  GRE: 26,
+  GRE_STREAM: 27,
+} as const);
+/**
+ * Seconds: nf_conntrack's defaults (nf_conntrack_proto_*.c). kube-proxy then sets TCP established to 24 h and
+ * CLOSE_WAIT to 1 h; that is the control side's business.
+ * TCP: none, syn_sent, syn_recv, established, fin_wait, close_wait, last_ack, time_wait, close, syn_sent2.
+ * SCTP: none, closed, cookie_wait, cookie_echoed, established, shutdown_sent, shutdown_recd, shutdown_ack_sent,
+ * heartbeat_sent.
+ */
+export const DEFAULT_TIMEOUTS: readonly number[] = [
+  ...[120, 120, 60, 432_000, 120, 60, 30, 120, 10, 120, 300, 300, 30, 120, 30, 30, 600],
+  ...[10, 10, 3, 3, 210, 3, 3, 3, 30],
+  ...[30, 180],
+];
+
+/** Words of a key, as in packet.ts: source 0–3, destination 4–7, ports, protocol | family << 8. */
+const K_PORTS = 8;
+const K_META = 9;
+const FAMILY_V6 = 6 << 8;
+const HINTS = 1024;
+const HINT_SHIFT = 22; // 32 - log2(HINTS)
+const FAMILY_MASK = 0xff00;
+
+export class Conntrack {
+  readonly memory: ArrayBufferLike;
+  readonly header: Int32Array;
+  readonly index: Int32Array; //      cell: hash bits | slot << 1 | direction; 0 = empty
+  readonly tuple: Int32Array; //      8 words a slot: per direction source, destination, ports, meta
+  readonly wide: Int32Array; //       12 words a slot: per direction source words 0–2, destination words 0–2
+  readonly status: Int32Array; //     Status bits; 0 = free
+  readonly state: Uint8Array; //      TcpState / SctpState
+  readonly expiresAtSec: Int32Array;
+  readonly startSec: Int32Array;
+  readonly endpoint: Int32Array; //   services endpoint slot, -1: none
+  readonly epoch: Int32Array; //      endpoint generation, or services epoch when there is no endpoint
+  readonly service: Int32Array; //    services id that claimed it, -1: none (for people)
+  readonly track: Int32Array; //      16 words a slot: the protocol tracker's own (conntrack-tcp-window.ts, -sctp.ts)
+  readonly packets: Uint32Array; //   2 a slot
+  readonly octets: Float64Array; //   2 a slot
+  readonly events: EventRing;
+  readonly capacity: number;
+  readonly mask: number;
+  readonly refMask: number;
+  /**
+   * What was found last, by a cheap hash of the tuple: saves the keyed one. A cache of the worker's, not the
+   * table's.
+   */
+  readonly hintHash = new Int32Array(HINTS);
+  readonly hintRef = new Int32Array(HINTS);
+  /** Where connections are counted by endpoint. The plane's own, like the hints. */
+  load: EndpointLoad = NO_LOAD;
+
+  constructor(
+    capacityLog2: number,
+    memory: ArrayBufferLike = new ArrayBuffer(Conntrack.bytesFor(capacityLog2)),
+  ) {
+    const n = 1 << capacityLog2;
+    let off = HEADER_WORDS * 4;
+    const take = (bytes: number): number => {
+      const at = off;
+      off += bytes;
+      return at;
+    };
+    this.memory = memory;
+    this.capacity = n;
+    this.mask = n * 4 - 1;
+    this.refMask = n * 2 - 1;
+    this.header = new Int32Array(memory, 0, HEADER_WORDS);
+    this.octets = new Float64Array(memory, take(n * 16), n * 2);
+    this.index = new Int32Array(memory, take(n * 16), n * 4);
+    this.tuple = new Int32Array(memory, take(n * 32), n * 8);
+    this.status = new Int32Array(memory, take(n * 4), n);
+    this.expiresAtSec = new Int32Array(memory, take(n * 4), n);
+    this.startSec = new Int32Array(memory, take(n * 4), n);
+    this.endpoint = new Int32Array(memory, take(n * 4), n);
+    this.epoch = new Int32Array(memory, take(n * 4), n);
+    this.service = new Int32Array(memory, take(n * 4), n);
+    this.packets = new Uint32Array(memory, take(n * 8), n * 2);
+    this.track = new Int32Array(memory, take(n * 64), n * 16);
+    this.state = new Uint8Array(memory, take(n), n);
+    this.wide = new Int32Array(memory, take(n * 48), n * 12);
+    this.events = new EventRing(eventsLog2(capacityLog2), memory, Math.ceil(off / 8) * 8);
+    if (this.header[H_MAGIC] !== MAGIC) this.format(capacityLog2);
+    else if (this.header[H_VERSION] !== LAYOUT_VERSION || this.header[H_CAPACITY_LOG2] !== capacityLog2) {
+      throw new RangeError(`conntrack memory has layout ${this.header[H_VERSION]}, want ${LAYOUT_VERSION}`);
+    }
+  }
+
+  static bytesFor(capacityLog2: number): number {
+    const columns = HEADER_WORDS * 4 + 2 ** capacityLog2 * (16 + 16 + 32 + 24 + 8 + 64 + 4 + 48);
+    return Math.ceil(columns / 8) * 8 + EventRing.bytesFor(eventsLog2(capacityLog2));
+  }
+
+  private format(capacityLog2: number): void {
+    this.header[H_MAGIC] = MAGIC;
+    this.header[H_VERSION] = LAYOUT_VERSION;
+    this.header[H_CAPACITY_LOG2] = capacityLog2;
+    this.header[H_RANDOM] = 0x2545f491;
+    this.header[H_TCP_OPTIONS] = 2; // nf_conntrack_tcp_loose
+    this.header[H_TCP_MAX_RETRANS] = 3;
+    this.header[H_CHECKSUM] = 1;
+    for (let i = 0; i < DEFAULT_TIMEOUTS.length; i++) this.header[H_TIMEOUTS + i] = DEFAULT_TIMEOUTS[i];
+  }
+}
+
+/** Sets the hash seed and the port generator; only on an empty table, since stored hashes depend on it. */
+export function createSeed(t: Conntrack, seed: number): void {
+  if (t.header[H_USED] !== 0) throw new RangeError("conntrack seed set on a table in use");
+  t.header[H_SEED] = seed | 0;
+  t.header[H_RANDOM] = (seed ^ 0x2545f491) | 1;
+}
+
+export function used(t: Conntrack): number {
+  return t.header[H_USED];
+}
+export function refusedFull(t: Conntrack): number {
+  return t.header[H_FULL];
+}
+export function earlyDrops(t: Conntrack): number {
+  return t.header[H_EARLY_DROP];
+}
+export function clockSec(t: Conntrack): number {
+  return t.header[H_NOW];
+}
+export function setClock(t: Conntrack, nowSec: number): void {
+  t.header[H_NOW] = nowSec;
+}
+export function timeoutOf(t: Conntrack, which: number): number {
+  return t.header[H_TIMEOUTS + which];
+}
+
+/** xorshift32; the port allocator's and the endpoint choice's source of chance. */
+export function random(t: Conntrack): number {
+  let x = t.header[H_RANDOM];
+  x ^= x << 13;
+  x ^= x >>> 17;
+  x ^= x << 5;
+  t.header[H_RANDOM] = x;
+  return x;
+}
+
+function hashKey(t: Conntrack, key: Int32Array): number {
+  const seed = t.header[H_SEED];
+  if ((key[K_META] & FAMILY_MASK) === FAMILY_V6) {
+    const upper = hashIndex.mix3(hashIndex.mix3(seed, key[0], key[1], key[2]), key[4], key[5], key[6]);
+    return hashIndex.mix4(upper, key[3], key[7], key[K_PORTS], key[K_META]);
+  }
+  return hashIndex.mix4(seed, key[3], key[7], key[K_PORTS], key[K_META]);
+}
+
+function hashRef(t: Conntrack, ref: number): number {
+  const c = t.tuple;
+  const b = ref << 2;
+  const seed = t.header[H_SEED];
+  if ((c[b + 3] & FAMILY_MASK) === FAMILY_V6) {
+    const w = ref * 6;
+    const u = t.wide;
+    const upper = hashIndex.mix3(
+      hashIndex.mix3(seed, u[w], u[w + 1], u[w + 2]),
+      u[w + 3],
+      u[w + 4],
+      u[w + 5],
+    );
+    return hashIndex.mix4(upper, c[b], c[b + 1], c[b + 2], c[b + 3]);
+  }
+  return hashIndex.mix4(seed, c[b], c[b + 1], c[b + 2], c[b + 3]);
+}
+
+function sameWide(t: Conntrack, ref: number, key: Int32Array): boolean {
+  const w = ref * 6;
+  const c = t.wide;
+  return (
+    c[w] === key[0] &&
+    c[w + 1] === key[1] &&
+    c[w + 2] === key[2] &&
+    c[w + 3] === key[4] &&
+    c[w + 4] === key[5] &&
+    c[w + 5] === key[6]
+  );
+}
+
+/**
+ * Place among the hints, and what is compared there before the tuple is: cheap, and no secret is needed for
+ * it.
+ */
+function hintOf(key: Int32Array): number {
+  const h =
+    Math.imul(key[3], 0x9e3779b1) ^
+    Math.imul(key[7], 0x85ebca6b) ^
+    Math.imul(key[K_PORTS], 0xc2b2ae35) ^
+    key[K_META];
+  return Math.imul(h ^ (h >>> 15), 0x2c1b3c6d);
+}
+
+/** The reference (slot << 1 | direction) of the tuple `key`, or -1. Expired entries are found too. */
+export function find(t: Conntrack, key: Int32Array): number {
+  const hint = hintOf(key);
+  const place = hint >>> HINT_SHIFT;
+  if (t.hintHash[place] === hint) {
+    const ref = t.hintRef[place];
+    if (t.status[ref >> 1] !== 0 && isAt(t, ref, key)) return ref;
+  }
+  const ref = findHashed(t, key);
+  if (ref >= 0) {
+    t.hintHash[place] = hint;
+    t.hintRef[place] = ref;
+  }
+  return ref;
+}
+
+function isAt(t: Conntrack, ref: number, key: Int32Array): boolean {
+  const b = ref << 2;
+  const c = t.tuple;
+  if (c[b] !== key[3] || c[b + 1] !== key[7] || c[b + 2] !== key[K_PORTS] || c[b + 3] !== key[K_META])
+    return false;
+  return (key[K_META] & FAMILY_MASK) !== FAMILY_V6 || sameWide(t, ref, key);
+}
+
+function findHashed(t: Conntrack, key: Int32Array): number {
+  const h = hashKey(t, key);
+  const refMask = t.refMask;
+  const want = (h & ~refMask) | (refMask + 1);
+  const src = key[3];
+  const dst = key[7];
+  const ports = key[K_PORTS];
+  const meta = key[K_META];
+  const isV6 = (meta & FAMILY_MASK) === FAMILY_V6;
+  let i = h & t.mask;
+  for (;;) {
+    const cell = t.index[i];
+    if (cell === 0) return -1;
+    if ((cell & ~refMask) === want) {
+      const ref = cell & refMask;
+      const b = ref << 2;
+      const c = t.tuple;
+      if (c[b] === src && c[b + 1] === dst && c[b + 2] === ports && c[b + 3] === meta) {
+        if (!isV6 || sameWide(t, ref, key)) return ref;
+      }
+    }
+    i = (i + 1) & t.mask;
+  }
+}
+
+function indexAdd(t: Conntrack, ref: number): void {
+  const h = hashRef(t, ref);
+  let i = h & t.mask;
+  while (t.index[i] !== 0) i = (i + 1) & t.mask;
+  t.index[i] = (h & ~t.refMask) | (t.refMask + 1) | ref;
+}
+
+function indexRemove(t: Conntrack, ref: number): void {
+  let i = hashRef(t, ref) & t.mask;
+  while ((t.index[i] & t.refMask) !== ref || t.index[i] === 0) i = (i + 1) & t.mask;
+  hashIndex.vacate(t.index, i, t.mask, t, hashCell);
+}
+
+function hashCell(t: Conntrack, cell: number): number {
+  return hashRef(t, cell & t.refMask);
+}
+
+function storeTuple(t: Conntrack, ref: number, key: Int32Array): void {
+  const b = ref << 2;
+  t.tuple[b] = key[3];
+  t.tuple[b + 1] = key[7];
+  t.tuple[b + 2] = key[K_PORTS];
+  t.tuple[b + 3] = key[K_META];
+  if ((key[K_META] & FAMILY_MASK) === FAMILY_V6) {
+    const w = ref * 6;
+    t.wide[w] = key[0];
+    t.wide[w + 1] = key[1];
+    t.wide[w + 2] = key[2];
+    t.wide[w + 3] = key[4];
+    t.wide[w + 4] = key[5];
+    t.wide[w + 5] = key[6];
+  }
+}
+
+/** Writes the tuple of `ref` into `key`. */
+export function loadTuple(t: Conntrack, ref: number, key: Int32Array): void {
+  const b = ref << 2;
+  const meta = t.tuple[b + 3];
+  if ((meta & FAMILY_MASK) === FAMILY_V6) {
+    const w = ref * 6;
+    key[0] = t.wide[w];
+    key[1] = t.wide[w + 1];
+    key[2] = t.wide[w + 2];
+    key[4] = t.wide[w + 3];
+    key[5] = t.wide[w + 4];
+    key[6] = t.wide[w + 5];
+  } else {
+    key[0] = 0;
+    key[1] = 0;
+    key[2] = 0xffff;
+    key[4] = 0;
+    key[5] = 0;
+    key[6] = 0xffff;
+  }
+  key[3] = t.tuple[b];
+  key[7] = t.tuple[b + 1];
+  key[K_PORTS] = t.tuple[b + 2];
+  key[K_META] = meta;
+}
+
+/**
+ * How a packet of direction `ref & 1` leaves: the other direction's tuple, turned round. ICMP queries keep
+ * type and code, since those differ between the two directions by themselves.
+ */
+export function loadTranslated(t: Conntrack, ref: number, key: Int32Array, to: Int32Array): void {
+  const other = ref ^ 1;
+  const b = other << 2;
+  const meta = t.tuple[b + 3];
+  const ports = t.tuple[b + 2];
+  to[3] = t.tuple[b + 1];
+  to[7] = t.tuple[b];
+  if ((meta & FAMILY_MASK) === FAMILY_V6) {
+    const w = other * 6;
+    to[0] = t.wide[w + 3];
+    to[1] = t.wide[w + 4];
+    to[2] = t.wide[w + 5];
+    to[4] = t.wide[w];
+    to[5] = t.wide[w + 1];
+    to[6] = t.wide[w + 2];
+  } else {
+    to[0] = 0;
+    to[1] = 0;
+    to[2] = 0xffff;
+    to[4] = 0;
+    to[5] = 0;
+    to[6] = 0xffff;
+  }
+  const proto = meta & 0xff;
+  if (proto === 1 || proto === 58) to[K_PORTS] = (ports & ~0xffff) | (key[K_PORTS] & 0xffff);
+  else to[K_PORTS] = (ports << 16) | (ports >>> 16);
+  to[K_META] = meta;
+}
+
+function takeSlot(t: Conntrack): number {
+  const h = t.header;
+  if (h[H_FREE] !== 0) {
+    const slot = h[H_FREE] - 1;
+    h[H_FREE] = t.epoch[slot]; // a free slot chains through its epoch column
+    return slot;
+  }
+  if (h[H_NEVER_USED] < t.capacity) return h[H_NEVER_USED]++;
+  return -1;
+}
+
+/** Slots looked at for a victim when the table is full: netfilter looks at 8 buckets. */
+const EVICT_SCAN = 64;
+const TCP = 6;
+const SCTP = 132;
+// TcpState and SctpState, whose files import this one.
+const TCP_FIN_WAIT = 4;
+const TCP_TIME_WAIT = 7;
+const ANSWER_SEC = 5; // after which nobody waits for the answer to a datagram or a ping
+const TCP_CLOSE = 8;
+const SCTP_SHUTDOWN_SENT = 5;
+const SCTP_SHUTDOWN_ACK_SENT = 7;
+
+function earlyDrop(t: Conntrack, nowSec: number): boolean {
+  const h = t.header;
+  let leaving = -1;
+  for (let n = 0; n < EVICT_SCAN; n++) {
+    const slot = h[H_EVICT];
+    h[H_EVICT] = (slot + 1) & (t.capacity - 1);
+    const s = t.status[slot];
+    if (s === 0) continue;
+    if ((s & ASSURED) === 0 || t.expiresAtSec[slot] - nowSec <= 0) {
+      giveWay(t, slot);
+      return true;
+    }
+    if (leaving < 0 && isLeaving(t, slot)) leaving = slot;
+  }
+  if (leaving < 0) return false;
+  giveWay(t, leaving);
+  return true;
+}
+
+/** A connection that is being closed (tcp_can_early_drop, sctp_can_early_drop): gives way though it was assured. */
+function isLeaving(t: Conntrack, slot: number): boolean {
+  const state = t.state[slot];
+  const proto = t.tuple[(slot << 3) + 3] & 0xff;
+  if (proto === SCTP) return state >= SCTP_SHUTDOWN_SENT && state <= SCTP_SHUTDOWN_ACK_SENT;
+  return proto === TCP && state >= TCP_FIN_WAIT && state <= TCP_CLOSE;
+}
+
+/**
+ * May a new connection have this one's source port, where there is no other? A masqueraded one that is over, as
+ * nf_nat_may_kill has it, or that was never confirmed: of TCP at once, since a late answer is out of the new one's
+ * window; of others, which have none, when an answer is no longer to be expected.
+ */
+export function mayGiveWay(t: Conntrack, slot: number, nowSec: number): boolean {
+  const status = t.status[slot];
+  if ((status & Status.SRC_NAT) === 0) return false;
+  const isTcp = (t.tuple[(slot << 3) + 3] & 0xff) === TCP;
+  if ((status & ASSURED) === 0) return isTcp || ((nowSec - t.startSec[slot]) | 0) >= ANSWER_SEC;
+  return isTcp && t.state[slot] >= TCP_TIME_WAIT && t.state[slot] <= TCP_CLOSE;
+}
+
+/** Ends a connection for another one's sake. */
+export function giveWay(t: Conntrack, slot: number): void {
+  remove(t, slot);
+  t.header[H_EARLY_DROP]++;
+}
+
+/**
+ * Adds a connection; the caller has seen that neither tuple is taken. Returns its slot, or -1 when the table
+ * is full and nothing could be evicted. `status`, `state` and time-out are the caller's to set.
+ */
+export function insert(t: Conntrack, orig: Int32Array, reply: Int32Array, nowSec: number): number {
+  let slot = takeSlot(t);
+  if (slot < 0) {
+    if (earlyDrop(t, nowSec)) slot = takeSlot(t);
+    if (slot < 0) {
+      t.header[H_FULL]++;
+      return -1;
+    }
+  }
+  storeTuple(t, slot << 1, orig);
+  storeTuple(t, (slot << 1) | 1, reply);
+  t.status[slot] = CONFIRMED;
+  t.state[slot] = 0;
+  t.startSec[slot] = nowSec;
+  t.expiresAtSec[slot] = nowSec;
+  t.endpoint[slot] = -1;
+  t.service[slot] = -1;
+  t.epoch[slot] = 0;
+  t.packets[slot << 1] = 0;
+  t.packets[(slot << 1) | 1] = 0;
+  t.octets[slot << 1] = 0;
+  t.octets[(slot << 1) | 1] = 0;
+  indexAdd(t, slot << 1);
+  indexAdd(t, (slot << 1) | 1);
+  t.header[H_USED]++;
+  return slot;
+}
+
+export function remove(t: Conntrack, slot: number): void {
+  if (t.header[H_EVENT_READERS] !== 0) tell(t, EventType.DESTROY, slot);
+  if ((t.status[slot] & COUNTED) !== 0) count(t, slot, (t.status[slot] & COUNTED_ACTIVE) !== 0, -1);
+  indexRemove(t, slot << 1);
+  indexRemove(t, (slot << 1) | 1);
+  t.status[slot] = 0;
+  t.epoch[slot] = t.header[H_FREE];
+  t.header[H_FREE] = slot + 1;
+  t.header[H_USED]--;
+}
+
+/** From now on the connection is one of its endpoint's, until it ends. */
+export function countIn(t: Conntrack, slot: number, active: boolean): void {
+  t.status[slot] |= active ? COUNTED | COUNTED_ACTIVE : COUNTED;
+  count(t, slot, active, 1);
+}
+
+/** The state of its protocol says whether it is active; for connections whose status has COUNTED. */
+export function setActive(t: Conntrack, slot: number, active: boolean): void {
+  if (((t.status[slot] & COUNTED_ACTIVE) !== 0) === active) return;
+  t.status[slot] ^= COUNTED_ACTIVE;
+  count(t, slot, !active, -1);
+  count(t, slot, active, 1);
+}
+
+function count(t: Conntrack, slot: number, active: boolean, by: number): void {
+  endpointLoad.count(t.load, t.endpoint[slot], t.epoch[slot], active, by);
+}
+
+/** True when the entry is no more, though the walk has not come by yet. Safe against a wrapping clock. */
+export function isExpired(t: Conntrack, slot: number, nowSec: number): boolean {
+  return ((t.expiresAtSec[slot] - nowSec) | 0) <= 0;
+}
+
+/** Looks at the next `count` slots and removes what has expired. Returns how many were removed. */
+export function expireSlice(t: Conntrack, count: number, nowSec: number): number {
+  const h = t.header;
+  const end = h[H_NEVER_USED];
+  if (end === 0) return 0;
+  let removed = 0;
+  let slot = h[H_SWEEP];
+  const steps = count < end ? count : end;
+  for (let n = 0; n < steps; n++) {
+    if (slot >= end) slot = 0;
+    if (t.status[slot] !== 0 && ((t.expiresAtSec[slot] - nowSec) | 0) <= 0) {
+      remove(t, slot);
+      removed++;
+    }
+    slot++;
+  }
+  h[H_SWEEP] = slot;
+  return removed;
+}
+
+/** Slots ever used: readers walk 0 … this. */
+export function highWater(t: Conntrack): number {
+  return t.header[H_NEVER_USED];
+}
+
+/** Accounts one packet to direction `ref & 1`; a first reply marks the connection as answered. */
+export function account(t: Conntrack, ref: number, octets: number): void {
+  t.packets[ref]++;
+  t.octets[ref] += octets;
+  if ((ref & 1) === 1) t.status[ref >> 1] |= SEEN_REPLY;
+}
+
+/** Events that are kept, at most: 4,096, which a reader that comes every 10 ms misses none of below 400,000 a second. */
+function eventsLog2(capacityLog2: number): number {
+  return capacityLog2 < 12 ? capacityLog2 : 12;
+}
+
+/** What of an entry makes an UPDATE when it changes. */
+export function visible(t: Conntrack, slot: number): number {
+  return ((t.status[slot] & (SEEN_REPLY | ASSURED)) << 8) | t.state[slot];
+}
+
+/** An event for whoever wants them; the caller has seen that there is somebody. */
+export function tell(t: Conntrack, type: number, slot: number): void {
+  const number = (t.header[H_EVENTS] + 1) | 0 || 1;
+  const ring = t.events;
+  const at = eventRing.open(ring, number);
+  const w = ring.words;
+  w[at + eventRing.E_TYPE] = type;
+  w[at + eventRing.E_SLOT] = slot;
+  w[at + eventRing.E_STATUS] = t.status[slot];
+  w[at + eventRing.E_STATE] = t.state[slot];
+  w[at + eventRing.E_EXPIRES] = t.expiresAtSec[slot];
+  w[at + eventRing.E_START] = t.startSec[slot];
+  w[at + eventRing.E_NOW] = t.header[H_NOW];
+  for (let i = 0; i < 8; i++) w[at + eventRing.E_TUPLE + i] = t.tuple[(slot << 3) + i];
+  if ((t.tuple[(slot << 3) + 3] & FAMILY_MASK) === FAMILY_V6) {
+    for (let i = 0; i < 12; i++) w[at + eventRing.E_WIDE + i] = t.wide[slot * 12 + i];
+  }
+  for (let dir = 0; dir < 2; dir++) {
+    w[at + eventRing.E_PACKETS + dir] = t.packets[(slot << 1) + dir];
+    ring.octets[((at + eventRing.E_OCTETS) >> 1) + dir] = t.octets[(slot << 1) + dir];
+  }
+  eventRing.close(ring, at, number);
+  Atomics.store(t.header, H_EVENTS, number);
+}

@@ -1,0 +1,171 @@
+/** Records of watched packets, from the plane's words (dataplane/trace/layout.ts) to plain objects. */
+import { formatIp } from "../../base/ip.ts";
+import { DROP_REASON_TEXT, dropReasonName } from "../../dataplane/drop-reason.ts";
+import { IcmpRequest } from "../../dataplane/packet/icmp-request.ts";
+import { CT_STATE_NAMES } from "../../dataplane/packet/packet.ts";
+import {
+  CAPTURE_WORDS,
+  CaptureWord,
+  DETAIL_WORDS,
+  Flag,
+  TraceWord,
+  Word,
+} from "../../dataplane/trace/layout.ts";
+import type { RecordRing } from "../../dataplane/trace/record-ring.ts";
+import { VERDICT_NAMES } from "../../dataplane/verdict.ts";
+import type {
+  CaptureRecord,
+  Decision,
+  PlaneNames,
+  TraceRecord,
+  TraceTuple,
+} from "../../observe/trace-record.ts";
+import { FRONTENDS } from "./explanation.ts";
+import { hookOf, stageEntry } from "./stage-table.ts";
+
+/** By IcmpRequest: "port unreachable", … */
+const ICMP_ERRORS: readonly (string | undefined)[] = Object.entries(IcmpRequest).map(([name, code]) =>
+  code === IcmpRequest.NONE || code === IcmpRequest.TCP_RESET
+    ? undefined
+    : name.toLowerCase().replaceAll("_", " "),
+);
+/** By pending-connections' Reason. */
+const FAILURES = [undefined, "refused", "silent", "unreachable"] as const;
+const MASQUERADE_NAMES = [undefined, "service", "hairpin", "egress", "hostPort"] as const;
+const SOURCES = ["pod", "node", "outside"] as const;
+const NO_TUPLE: TraceTuple = { src: "", dst: "" };
+
+function tupleAt(words: Int32Array, at: number): TraceTuple {
+  const proto = words[at + 9] & 0xff;
+  const address = (i: number): string =>
+    formatIp({ w0: words[i], w1: words[i + 1], w2: words[i + 2], w3: words[i + 3] });
+  const tuple: TraceTuple = { src: address(at), dst: address(at + 4) };
+  const ports = words[at + 8];
+  if (proto === 1 || proto === 58) {
+    tuple.icmpType = (ports >>> 8) & 0xff;
+    tuple.icmpCode = ports & 0xff;
+    tuple.icmpId = ports >>> 16;
+  } else if (proto === 6 || proto === 17 || proto === 132 || proto === 136) {
+    tuple.sport = ports >>> 16;
+    tuple.dport = ports & 0xffff;
+  }
+  return tuple;
+}
+
+function decisionAt(words: Int32Array, at: number): Decision {
+  const verdict = words[at + Word.VERDICT];
+  const drop = words[at + Word.REASON];
+  const state = words[at + Word.CT_STATE];
+  const flags = words[at + Word.FLAGS];
+  const masquerade = MASQUERADE_NAMES[words[at + Word.MASQUERADE]];
+  const family = words[at + Word.FAMILY] as 0 | 4 | 6;
+  return {
+    verdict: VERDICT_NAMES[verdict] ?? String(verdict),
+    ...(drop !== 0 && { dropReason: dropReasonName(drop), dropText: DROP_REASON_TEXT[drop] }),
+    ...(state !== 0 && {
+      ctState: CT_STATE_NAMES[state],
+      ctDirection: (flags & Flag.REPLY) === 0 ? ("original" as const) : ("reply" as const),
+    }),
+    ...(masquerade !== undefined && { masquerade }),
+    bridged: (flags & Flag.BRIDGED) !== 0,
+    fromTunnel: (flags & Flag.FROM_TUNNEL) !== 0,
+    inPort: words[at + Word.IN_PORT],
+    outPort: words[at + Word.OUT_PORT],
+    family,
+    protocol: words[at + Word.PROTOCOL],
+    from: family === 0 ? NO_TUPLE : tupleAt(words, at + Word.KEY),
+    to: family === 0 ? NO_TUPLE : tupleAt(words, at + Word.TO),
+    translated: (flags & Flag.NAT) !== 0,
+  };
+}
+
+/** Reads the trace record whose body is at `body`. `names` turn numbers into what people know. */
+export function readTraceRecord(r: RecordRing, body: number, node: string, names: PlaneNames): TraceRecord {
+  const at = body >> 2;
+  const w = r.words;
+  const decision = decisionAt(w, at);
+  const entry = stageEntry(w[at + TraceWord.STAGE]);
+  const words = Array.from(w.subarray(at + TraceWord.DETAIL, at + TraceWord.DETAIL + DETAIL_WORDS));
+  const detail = words.some((word) => word !== 0) ? entry.detail?.(words) : undefined;
+  const flags = w[at + Word.FLAGS];
+  const [attempt, failure] = [w[at + TraceWord.ATTEMPT], FAILURES[w[at + TraceWord.FAILURE]]];
+  return {
+    node,
+    packet: w[at + Word.PACKET],
+    stage: entry.name,
+    hook: hookOf(entry, names.mode),
+    mode: names.mode,
+    timeUs: r.float[(body >> 3) + (Word.TIME_US >> 1)],
+    timeMs: w[at + TraceWord.TIME_MS],
+    length: w[at + Word.LENGTH],
+    tcpFlags: w[at + TraceWord.TCP_FLAGS],
+    gsoSize: w[at + TraceWord.GSO_SIZE],
+    etherType: w[at + TraceWord.ETHER_TYPE],
+    ...decision,
+    ...serviceAt(w, at, decision, names),
+    ...answerAt(w, at, names),
+    ...(attempt !== 0 && { attempt }),
+    ...(failure !== undefined && { failure }),
+    ...((flags & Flag.WAITS) !== 0 && { waits: true as const }),
+    ...((flags & Flag.LATE) !== 0 && { late: true as const }),
+    ...(detail !== undefined && { detail }),
+    ...(decision.inPort >= 0 && { in: names.port(decision.inPort) }),
+    ...(decision.outPort >= 0 && { out: names.port(decision.outPort) }),
+  };
+}
+
+/** Who claims the packet, and which endpoint it got. */
+function serviceAt(w: Int32Array, at: number, d: Decision, names: PlaneNames): Partial<TraceRecord> {
+  const service = names.service(w[at + Word.SERVICE]);
+  if (service === undefined) return {};
+  const isChosen = d.translated && d.ctDirection === "original";
+  const endpoint = isChosen ? { endpoint: `${d.to.dst}:${d.to.dport ?? ""}` } : {};
+  const frontend = FRONTENDS[w[at + TraceWord.FRONTEND]];
+  if (frontend === undefined) return { service, ...endpoint };
+  const source = SOURCES[w[at + TraceWord.SOURCE_CLASS]];
+  const policy = names.policy?.(service);
+  const isLocal = frontend === "ClusterIP" ? policy?.internalLocal : policy?.externalLocal;
+  return {
+    service,
+    ...endpoint,
+    frontend,
+    source,
+    ...(isLocal === true &&
+      (frontend === "ClusterIP" || source === "outside") && { localOnly: true as const }),
+    ...((w[at + Word.FLAGS] & Flag.RANGES) !== 0 && { sourceRanges: true as const }),
+  };
+}
+
+/** Where it goes, or what its sender hears. */
+function answerAt(w: Int32Array, at: number, names: PlaneNames): Partial<TraceRecord> {
+  const index = w[at + TraceWord.ROUTE];
+  const route = index >= 0 ? names.route?.(index) : undefined;
+  const request = w[at + TraceWord.ICMP_REQUEST];
+  const icmpError = ICMP_ERRORS[request];
+  return {
+    ...(route !== undefined && { route }),
+    ...(icmpError !== undefined && { icmpError }),
+    ...(request === IcmpRequest.TCP_RESET && { tcpReset: true as const }),
+  };
+}
+
+export function readCaptureRecord(r: RecordRing, body: number): CaptureRecord {
+  const at = body >> 2;
+  const w = r.words;
+  const from = body + CAPTURE_WORDS * 4;
+  return {
+    ...decisionAt(w, at),
+    packet: w[at + Word.PACKET],
+    direction: w[at + CaptureWord.DIRECTION] === 0 ? "in" : "out",
+    timeUs: r.float[(body >> 3) + (Word.TIME_US >> 1)],
+    length: w[at + Word.LENGTH],
+    port: w[at + CaptureWord.PORT],
+    serviceId: w[at + Word.SERVICE],
+    csumPartial: (w[at + CaptureWord.VNET_FLAGS] & 1) !== 0,
+    gsoType: w[at + CaptureWord.GSO_TYPE] & 0x7f,
+    gsoSize: w[at + CaptureWord.GSO_SIZE],
+    csumStart: w[at + CaptureWord.CSUM_START],
+    csumOffset: w[at + CaptureWord.CSUM_OFFSET],
+    data: r.bytes.slice(from, from + w[at + CaptureWord.KEPT]),
+  };
+}

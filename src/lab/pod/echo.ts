@@ -1,0 +1,196 @@
+// The image podwire/echo: tells the other side what it saw. Run as a program of its own inside a pod's namespace.
+//
+//   HTTP  any method, any path: one line of JSON, the connection stays open for more (keep-alive).
+//   TCP   bytes that are no HTTP request: the line of JSON, then everything received comes back. A client that sends
+//         nothing gets the line after QUIET_MS.
+//   UDP   a datagram longer than 512 bytes, or one that begins with "echo", comes back as it is; any other is
+//         answered with the line of JSON. An empty datagram too.
+//
+// The line: {"pod","namespace","node","protocol","client":"ip:port","server":"ip:port"}. Only what a pod has in a real
+// cluster is used: environment and sockets. SIGTERM: no new connections; it ends when the open ones have ended.
+import { createSocket, type RemoteInfo } from "node:dgram";
+import { createWriteStream } from "node:fs";
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type Server, type Socket } from "node:net";
+
+const QUIET_MS = 300;
+const UDP_ECHO_FROM_BYTES = 513;
+const BACKLOG = 4096; // the kernel cuts it to net.core.somaxconn
+const HTTP_START = /^(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT) /;
+const HTTP_METHOD_MAX = 8;
+
+export interface EchoIdentity {
+  pod: string;
+  namespace: string;
+  node: string;
+}
+
+/** Address and port as one reads them: IPv4-mapped addresses plain, IPv6 in brackets. */
+export function endpoint(address: string | undefined, port: number | undefined): string {
+  const plain = (address ?? "").replace(/^::ffff:(?=\d+\.)/, "");
+  return plain.includes(":") ? `[${plain}]:${port ?? 0}` : `${plain}:${port ?? 0}`;
+}
+
+export function answer(who: EchoIdentity, protocol: string, client: string, server: string): string {
+  return `${JSON.stringify({ ...who, protocol, client, server })}\n`;
+}
+
+/** What the first bytes of a connection are: HTTP, something else, or too few to tell. */
+export function looksLikeHttp(bytes: Buffer): "http" | "other" | "more" {
+  const head = bytes.toString("latin1", 0, HTTP_METHOD_MAX);
+  if (HTTP_START.test(head)) return "http";
+  const methods = ["GET ", "HEAD ", "POST ", "PUT ", "DELETE ", "OPTIONS ", "PATCH ", "TRACE ", "CONNECT "];
+  return methods.some((method) => method.startsWith(head) && head.length < method.length) ? "more" : "other";
+}
+
+/** TCP and HTTP on one port: the first bytes decide which of the two it is. */
+export function tcpServer(who: EchoIdentity): { server: Server; drain(done: () => void): void } {
+  const http = createHttpServer({ keepAliveTimeout: 60_000 }, (request, response) =>
+    reply(who, request, response),
+  );
+  const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
+    socket.on("error", () => socket.destroy());
+    let quiet: NodeJS.Timeout | undefined = setTimeout(() => asRawTcp(Buffer.alloc(0)), QUIET_MS);
+    const asRawTcp = (first: Buffer): void => {
+      clearTimeout(quiet);
+      quiet = undefined;
+      socket.off("data", decide);
+      rawTcp(who, socket, first);
+    };
+    let seen: Buffer = Buffer.alloc(0);
+    let isHttp = false;
+    const decide = (chunk: Buffer): void => {
+      seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
+      const kind = looksLikeHttp(seen);
+      if (kind === "more") return;
+      if (kind === "other") {
+        asRawTcp(seen);
+        return;
+      }
+      clearTimeout(quiet);
+      quiet = undefined;
+      isHttp = true; // from here on the end of the connection is the HTTP server's business
+      socket.off("data", decide);
+      socket.pause();
+      http.emit("connection", socket);
+      socket.unshift(seen);
+      socket.resume();
+    };
+    socket.on("data", decide);
+    socket.on("end", () => {
+      if (isHttp) return;
+      if (quiet !== undefined) asRawTcp(seen);
+      socket.end();
+    });
+  });
+  const drain = (done: () => void): void => {
+    server.close(() => done());
+    http.closeIdleConnections();
+  };
+  return { server, drain };
+}
+
+function reply(who: EchoIdentity, request: IncomingMessage, response: ServerResponse): void {
+  const { socket } = request;
+  const text = answer(
+    who,
+    "TCP",
+    endpoint(socket.remoteAddress, socket.remotePort),
+    endpoint(socket.localAddress, socket.localPort),
+  );
+  request.resume(); // a body is read and dropped, or the connection could not be used again
+  response.writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(text) });
+  response.end(request.method === "HEAD" ? undefined : text);
+}
+
+function rawTcp(who: EchoIdentity, socket: Socket, first: Buffer): void {
+  if (socket.destroyed) return;
+  const server = endpoint(socket.localAddress, socket.localPort);
+  socket.write(answer(who, "TCP", endpoint(socket.remoteAddress, socket.remotePort), server));
+  if (first.length > 0) socket.write(first);
+  socket.pipe(socket);
+}
+
+/** One socket per address, or the answer could leave with another address than the one that was asked. */
+export function udpServer(who: EchoIdentity, address: string, port: number): Promise<{ close(): void }> {
+  const socket = createSocket({
+    type: address.includes(":") ? "udp6" : "udp4",
+    recvBufferSize: 1 << 20,
+    sendBufferSize: 1 << 20,
+  });
+  const server = endpoint(address, port);
+  socket.on("message", (message: Buffer, from: RemoteInfo) => {
+    const echoes = message.length >= UDP_ECHO_FROM_BYTES || message.toString("latin1", 0, 4) === "echo";
+    const out = echoes ? message : answer(who, "UDP", endpoint(from.address, from.port), server);
+    socket.send(out, from.port, from.address, () => {}); // a client that is gone answers ICMP: not our trouble
+  });
+  return new Promise((resolve, reject) => {
+    socket.on("error", reject);
+    socket.bind({ address, port }, () => resolve({ close: () => socket.close() }));
+  });
+}
+
+function listen(server: Server, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ port, host: "::", backlog: BACKLOG }, () => resolve()).on("error", reject);
+  });
+}
+
+/** IPv6 may be off in the namespace: then the IPv4 wildcard. */
+async function listenAny(server: Server, port: number): Promise<void> {
+  try {
+    await listen(server, port);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "EAFNOSUPPORT" && code !== "EADDRNOTAVAIL") throw error;
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject).listen({ port, host: "0.0.0.0", backlog: BACKLOG }, () => resolve());
+    });
+  }
+}
+
+async function main(): Promise<void> {
+  const env = process.env;
+  const who = {
+    pod: env.PODWIRE_POD ?? env.HOSTNAME ?? "",
+    namespace: env.PODWIRE_NAMESPACE ?? "default",
+    node: env.PODWIRE_NODE ?? "",
+  };
+  const ports = (env.PODWIRE_ECHO_PORTS || "8080/TCP,8080/UDP").split(",").map((text) => {
+    const [port, protocol] = text.split("/");
+    return { port: Number(port), protocol };
+  });
+  const addresses = ["127.0.0.1", ...(env.PODWIRE_ADDRESSES ?? "").split(",").filter(Boolean)];
+  const drains: ((done: () => void) => void)[] = [];
+  for (const { port, protocol } of ports) {
+    if (protocol === "UDP") {
+      for (const address of addresses) await udpServer(who, address, port);
+    } else {
+      const { server, drain } = tcpServer(who);
+      await listenAny(server, port);
+      drains.push(drain);
+    }
+  }
+  announce();
+  process.on("SIGTERM", () => {
+    let open = drains.length;
+    if (open === 0) process.exit(0);
+    for (const drain of drains) drain(() => --open === 0 && process.exit(0));
+  });
+}
+
+/** Tells whoever started us, on file descriptor 3, that all ports are open. */
+function announce(): void {
+  if (process.env.PODWIRE_READY_FD === undefined) return;
+  const pipe = createWriteStream("", { fd: Number(process.env.PODWIRE_READY_FD) });
+  pipe.on("error", () => {});
+  pipe.end("ready\n");
+}
+
+if (process.argv[1]?.endsWith("/pod/echo.js")) {
+  main().catch((error: Error) => {
+    process.stderr.write(`echo: ${error.message}\n`);
+    process.exit(1);
+  });
+}

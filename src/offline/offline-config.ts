@@ -1,0 +1,36 @@
+/** The configuration of a node without an agent: nothing of a machine, only what decisions about packets need. */
+import type { Cidr } from "../base/ip.ts";
+import type { AgentConfig } from "../config/agent.ts";
+import type { ProxyConfig } from "../config/proxy.ts";
+
+export function offlineConfig(
+  nodeName: string,
+  proxy: ProxyConfig,
+  clusterCidrs: readonly Cidr[],
+): AgentConfig {
+  return {
+    nodeName,
+    clusterCidrs,
+    serviceCidrs: [], // ServiceCIDR objects tell
+    fabricCidrs: [],
+    overlay: { type: "vxlan", vni: 1, port: 8472 },
+    netns: "",
+    uplink: { interface: "", driver: "packet", gateways: [] },
+    host: { interface: "" },
+    nodePortRange: null,
+    socket: "",
+    source: { files: [] },
+    proxy,
+    conntrackMax: 0,
+    conntrackSysctls: {},
+    ftpHelper: false,
+    spinMicroseconds: 0,
+    cpuLatencyMicroseconds: null,
+    nice: 0,
+    // A packet is asked about, or replayed, at whatever port it is said to have come by.
+    antiSpoofing: false,
+    leastConnections: false,
+    resetRemovedEndpoints: false,
+    mssClamp: false,
+  };
+}

@@ -1,0 +1,133 @@
+/**
+ * The packet that made the plane send another one. The plane's own conntrack says how a connection's packets look on the
+ * other side of its translation; a packet of no connection came as it left. So what a pod received becomes what its peer
+ * must have sent, and can be put in where the peer is.
+ */
+
+import * as tuple from "../../dataplane/packet/tuple.ts";
+import * as conntrack from "../../dataplane/table/connection/conntrack.ts";
+import * as icmpv4 from "../../wire/ip/icmpv4.ts";
+import * as icmpv6 from "../../wire/ip/icmpv6.ts";
+import * as ipv4 from "../../wire/ip/ipv4.ts";
+import * as ipv6 from "../../wire/ip/ipv6.ts";
+import type { OfflineNode } from "../offline-node.ts";
+import { type CapturedPacket, readPacket } from "./captured-packet.ts";
+import { withTuple } from "./with-tuple.ts";
+
+export interface Counterpart {
+  readonly packet: CapturedPacket;
+  /** A connection of the plane's says so, not just the packet itself. */
+  readonly isKnown: boolean;
+}
+
+/** How `packet`, which the plane sent, came in. */
+export function counterpartOf(node: OfflineNode, packet: CapturedPacket): Counterpart {
+  const key = packet.isError ? errorTuple(node, packet) : inputTuple(node, packet.key);
+  if (key === undefined) return { packet: withMoreHops(packet), isKnown: false };
+  return {
+    packet: withMoreHops(packet.isError ? errorAbout(packet, key) : withTuple(packet, key)),
+    isKnown: true,
+  };
+}
+
+/** The reference of the connection and direction that `sent` left as, or -1. */
+export function connectionOf(node: OfflineNode, sent: Int32Array): number {
+  const { conntrack: ct, keyA } = node.engine.tables;
+  tuple.invert(sent, keyA);
+  const ref = conntrack.find(ct, keyA);
+  return ref < 0 || conntrack.isExpired(ct, ref >> 1, conntrack.clockSec(ct)) ? -1 : ref ^ 1;
+}
+
+export function inputTuple(node: OfflineNode, sent: Int32Array): Int32Array | undefined {
+  const ref = connectionOf(node, sent);
+  if (ref < 0) return undefined;
+  const key = new Int32Array(10);
+  conntrack.loadTuple(node.engine.tables.conntrack, ref, key);
+  return key;
+}
+
+/** Of an ICMP error: the tuple of the packet that it quotes, as that packet left the plane. */
+function errorTuple(node: OfflineNode, { data, l4, end, known }: CapturedPacket): Int32Array | undefined {
+  const quoted = quotedPacket(data.subarray(l4 + 8, Math.min(end, known)));
+  if (quoted === undefined) return undefined;
+  const ct = node.engine.tables.conntrack;
+  const ref = conntrack.find(ct, quoted.key);
+  if (ref < 0) return undefined;
+  const left = new Int32Array(10);
+  conntrack.loadTranslated(ct, ref, quoted.key, left);
+  return left;
+}
+
+/** A quoted packet is cut: it is read as if behind an Ethernet header, at the length that it says it had. */
+function quotedPacket(quote: Uint8Array): CapturedPacket | undefined {
+  if (quote.length < ipv4.HEADER_LEN_MIN + 8) return undefined;
+  const isV4 = quote[0] >>> 4 === 4;
+  const view = new DataView(quote.buffer, quote.byteOffset, quote.length);
+  const total = isV4 ? ipv4.totalLen(view, 0) : ipv6.HEADER_LEN + ipv6.payloadLen(view, 0);
+  const frame = new Uint8Array(14 + quote.length);
+  frame.set(isV4 ? [0x08, 0x00] : [0x86, 0xdd], 12);
+  frame.set(quote, 14);
+  const p = readPacket(frame, 14 + Math.max(total, quote.length), 0);
+  return p.family === 0 ? undefined : p;
+}
+
+/** The error as it came: about the packet `left`, which is what its sender saw. */
+function errorAbout(p: CapturedPacket, left: Int32Array): CapturedPacket {
+  const quoteAt = p.l4 + 8;
+  const quoted = quotedPacket(p.data.subarray(quoteAt, p.end)) as CapturedPacket;
+  const about = withTuple(quoted, left);
+  const outer = p.key.slice();
+  for (let i = 0; i < 4; i++) {
+    outer[4 + i] = left[i];
+    if (quoted.key[4 + i] !== p.key[i]) continue;
+    outer[i] = left[4 + i];
+  }
+  const isFromPeer = [0, 1, 2, 3].every((i) => quoted.key[4 + i] === p.key[i]);
+  if (!isFromPeer) outer.set(p.key.subarray(0, 4));
+  const q = withTuple(p, outer);
+  q.data.set(about.data.subarray(14, 14 + p.end - quoteAt), quoteAt);
+  if (p.family === 4) icmpv4.computeChecksum(q.view, p.l4, p.end - p.l4);
+  else icmpv6.computeChecksum(q.view, p.l4, p.end - p.l4, p.l3);
+  return q;
+}
+
+/** It came with at least one hop more. */
+function withMoreHops(p: CapturedPacket): CapturedPacket {
+  const data = p.data.slice();
+  const view = new DataView(data.buffer);
+  if (p.family === 4) {
+    ipv4.setTtl(view, p.l3, Math.min(255, ipv4.ttl(view, p.l3) + 1));
+    ipv4.computeChecksum(view, p.l3);
+  } else if (p.family === 6 && !isDiscovery(p)) {
+    ipv6.setHopLimit(view, p.l3, Math.min(255, ipv6.hopLimit(view, p.l3) + 1));
+  }
+  return { ...p, data, view };
+}
+
+function isDiscovery(p: CapturedPacket): boolean {
+  return p.proto === ipv4.PROTO_ICMPV6 && icmpv6.isNeighborDiscovery((p.key[8] >>> 8) & 0xff);
+}
+
+const { Status } = conntrack;
+
+/** Lets a connection's answers come to another tuple; everything else of it stays. Returns whether there was room. */
+export function rebind(ct: conntrack.Conntrack, slot: number, reply: Int32Array): boolean {
+  if (conntrack.find(ct, reply) >= 0) return false;
+  const original = new Int32Array(10);
+  conntrack.loadTuple(ct, slot << 1, original);
+  const columns = [ct.status, ct.state, ct.expiresAtSec, ct.startSec, ct.endpoint, ct.epoch, ct.service];
+  const before = columns.map((column) => column[slot]);
+  const track = ct.track.slice(slot * 16, slot * 16 + 16);
+  const counts = [ct.packets[slot << 1], ct.packets[(slot << 1) | 1]];
+  const isCounted = (ct.status[slot] & Status.COUNTED) !== 0;
+  const isActive = (ct.status[slot] & Status.COUNTED_ACTIVE) !== 0;
+  conntrack.remove(ct, slot);
+  const now = conntrack.insert(ct, original, reply, before[3]);
+  if (now < 0) return false;
+  for (const [i, column] of columns.entries()) column[now] = before[i];
+  ct.status[now] = (before[0] & ~(Status.COUNTED | Status.COUNTED_ACTIVE)) | Status.SRC_NAT;
+  ct.track.set(track, now * 16);
+  ct.packets.set(counts, now << 1);
+  if (isCounted) conntrack.countIn(ct, now, isActive);
+  return true;
+}

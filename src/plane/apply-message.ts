@@ -1,0 +1,113 @@
+/** Applies one message of the main thread to the plane's tables. Cold, in the worker, between two batches. */
+
+import type { IoKind } from "../base/addon.ts";
+import { createBpfProgram } from "../base/bpf-program.ts";
+import { Event } from "../dataplane/counters.ts";
+import * as engine from "../dataplane/engine.ts";
+import type { PortRole } from "../dataplane/port.ts";
+import { addOwner, removeOwner } from "../dataplane/send/tx-queue.ts";
+import * as conntrack from "../dataplane/table/connection/conntrack.ts";
+import { LocalAddresses } from "../dataplane/table/local-addresses.ts";
+import * as neighbor from "../dataplane/table/neighbor.ts";
+import { PrefixSet } from "../dataplane/table/prefix-set.ts";
+import { createRoutes } from "../dataplane/table/routes.ts";
+import { createPart, createUpdate } from "../dataplane/table/service/services.ts";
+import { createVteps } from "../dataplane/table/vteps.ts";
+import { RecordRing } from "../dataplane/trace/record-ring.ts";
+import type { PlaneMessage, PortMessage } from "./messages.ts";
+
+/** The poller's two verbs that a change of ports needs; descriptors are known by their PortId. */
+export interface Polling {
+  add(fd: number, id: number): number;
+  remove(fd: number): number;
+}
+
+export function applyMessage(plane: engine.Engine, message: PlaneMessage, polling: Polling): void {
+  const t = plane.tables;
+  t.counters.events[Event.COMMITS]++;
+  switch (message.type) {
+    case "attach":
+      attach(plane, message.port, polling);
+      return;
+    case "detach":
+      if (plane.ports.fd[message.id] >= 0) polling.remove(plane.ports.fd[message.id]);
+      engine.createDetach(plane, message.id);
+      return;
+    case "stations":
+      for (const a of message.remove) {
+        const slot = neighbor.find(t.stations, a.w0, a.w1, a.w2, a.w3);
+        if (slot < 0) continue;
+        removeOwner(t.ports, t.stations.port[slot], a.w0, a.w1, a.w2, a.w3);
+        neighbor.remove(t.stations, slot);
+      }
+      for (const s of message.add) {
+        neighbor.addPermanent(t.stations, s.w0, s.w1, s.w2, s.w3, s.macHi, s.macLo, s.port);
+        addOwner(t.ports, s.port, s.w0, s.w1, s.w2, s.w3);
+      }
+      return;
+    case "node":
+      Object.assign(t.config, message.config);
+      t.local = new LocalAddresses(message.local);
+      t.podSources = new PrefixSet(message.podSources);
+      t.masqueradeSources = new PrefixSet(message.masqueradeSources);
+      t.masqueradeExempt = new PrefixSet(message.masqueradeExempt);
+      t.ownSources = new PrefixSet(message.ownSources);
+      t.serviceRanges = new PrefixSet(message.serviceRanges);
+      return;
+    case "routes":
+      t.vteps = createVteps(message.vteps);
+      t.routes = createRoutes(message.routes);
+      return;
+    case "services":
+      createUpdate(t.services, message.update);
+      return;
+    case "endpoints":
+      createPart(t.services, message.part);
+      return;
+    case "conntrack":
+      for (const [word, value] of message.words) t.conntrack.header[word] = value;
+      return;
+    case "watch":
+      watch(plane, message);
+      return;
+    case "conntrack-delete":
+      deleteConnections(plane, message.slots, message.tuples);
+      return;
+    case "stop":
+      return;
+  }
+}
+
+function attach(plane: engine.Engine, port: PortMessage, polling: Polling): void {
+  const device = {
+    name: port.name,
+    role: port.role as PortRole,
+    ioKind: port.ioKind as IoKind,
+    fd: port.fd,
+  };
+  engine.createPort(plane, port.id, device, { hi: port.macHi, lo: port.macLo }, port.mtu);
+  if (port.fd >= 0) polling.add(port.fd, port.id);
+}
+
+function watch(plane: engine.Engine, message: Extract<PlaneMessage, { type: "watch" }>): void {
+  const watchers = plane.tables.watchers;
+  const one = watchers.list[message.index];
+  one.mode = message.mode;
+  one.program = message.program === null ? null : createBpfProgram(message.program);
+  one.remaining = message.remaining;
+  one.snapLen = message.snapLen;
+  one.firstId = watchers.nextId;
+  one.ring = message.ring === null ? null : new RecordRing(message.ringLog2, message.ring);
+  watchers.active = watchers.list.filter((w) => w.mode !== 0).length;
+}
+
+/** Deletes connections if they are still those the caller saw: a slot may have been given to another meanwhile. */
+function deleteConnections(plane: engine.Engine, slots: Int32Array, tuples: Int32Array): void {
+  const ct = plane.tables.conntrack;
+  const key = new Int32Array(10);
+  slots.forEach((slot, i) => {
+    if (ct.status[slot] === 0) return;
+    conntrack.loadTuple(ct, slot << 1, key);
+    if (key.every((word, k) => word === tuples[i * 10 + k])) conntrack.remove(ct, slot);
+  });
+}

@@ -1,0 +1,58 @@
+/**
+ * What the main thread tells the data-plane worker. Messages are applied in order, each wholly, between two batches.
+ * Only plain data crosses: numbers, typed arrays, shared buffers.
+ */
+import type { BpfInstruction } from "../base/bpf-program.ts";
+import type { Prefix } from "../dataplane/table/create-prefix-ranges.ts";
+import type { Address } from "../dataplane/table/local-addresses.ts";
+import type { RouteSpec } from "../dataplane/table/routes.ts";
+import type { EndpointPart, ServiceUpdate } from "../dataplane/table/service/services.ts";
+import type { VtepSpec } from "../dataplane/table/vteps.ts";
+import type { NodeConfig } from "../dataplane/tables.ts";
+
+export interface PortMessage {
+  id: number;
+  name: string;
+  role: number;
+  ioKind: number;
+  fd: number;
+  macHi: number;
+  macLo: number;
+  mtu: number;
+}
+export interface StationMessage extends Address {
+  macHi: number;
+  macLo: number;
+  port: number;
+}
+
+export type PlaneMessage =
+  | { type: "attach"; port: PortMessage }
+  | { type: "detach"; id: number }
+  | { type: "stations"; add: StationMessage[]; remove: Address[] }
+  | {
+      type: "node";
+      config: Partial<NodeConfig>;
+      local: Address[];
+      podSources: Prefix[];
+      masqueradeSources: Prefix[];
+      masqueradeExempt: Prefix[];
+      ownSources: Prefix[];
+      serviceRanges: Prefix[];
+    }
+  | { type: "routes"; routes: RouteSpec[]; vteps: VtepSpec[] }
+  | { type: "services"; update: ServiceUpdate }
+  | { type: "endpoints"; part: EndpointPart }
+  | { type: "conntrack"; words: [word: number, value: number][] } // of the table's header
+  | {
+      type: "watch";
+      index: number;
+      mode: number;
+      program: BpfInstruction[] | null;
+      remaining: number;
+      snapLen: number;
+      ring: SharedArrayBuffer | null;
+      ringLog2: number;
+    }
+  | { type: "conntrack-delete"; slots: Int32Array; tuples: Int32Array }
+  | { type: "stop" };

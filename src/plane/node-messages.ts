@@ -1,0 +1,194 @@
+/**
+ * What a node's data plane has to be told about the objects: topology and services as messages. The agent sends them to
+ * its worker; an offline node (replay, explain) applies them in place. No devices here, no waiting.
+ */
+
+import { type Cidr, cidr, type Ip, ip, network } from "../base/ip.ts";
+import * as hostPorts from "../compile/host-ports.ts";
+import { servesLoopback } from "../compile/host-rules.ts";
+import { compileTopology, type NodeTopology, prefixOf } from "../compile/node.ts";
+import { type ProxySettings, proxySettings } from "../compile/proxy-settings.ts";
+import { ServiceCompiler } from "../compile/services.ts";
+import type { AgentConfig } from "../config/agent.ts";
+import { DetectLocal } from "../dataplane/tables.ts";
+import type { Changes, DesiredState } from "../watch/desired-state.ts";
+import type { PlaneMessage } from "./messages.ts";
+
+export interface NodePorts {
+  readonly uplink: number;
+  readonly host: number;
+  /** Of the uplink, bytes. */
+  readonly mtu: number;
+}
+
+/** What an offline node has and a real one has not. */
+export interface OfflineFacts {
+  /** Further addresses of type LOCAL (explain's --local-ip). */
+  readonly localIps?: readonly Ip[];
+  /** The objects are all there is: do not wait for what they leave out; the node's loopback goes by host0. */
+  readonly partial?: boolean;
+}
+
+/** Services compiled in one step: some ten milliseconds. */
+const STEP = 256;
+const LOOPBACK: readonly Ip[] = [ip("127.0.0.1"), ip("::1")];
+
+export class NodeMessages {
+  readonly config: AgentConfig;
+  readonly services: ServiceCompiler;
+  readonly #facts: OfflineFacts;
+  /** Pods with host ports at 127.0.0.0/8. */
+  readonly #atLoopback = new Set<string>();
+  topology: NodeTopology | undefined;
+
+  constructor(config: AgentConfig, state: DesiredState, facts: OfflineFacts = {}) {
+    this.config = config;
+    this.#facts = facts;
+    this.services = new ServiceCompiler(this.#settings(state), config.nodeName);
+  }
+
+  /** The messages for what changed; empty when nothing did, or while the Node object is not there yet. */
+  update(state: DesiredState, changes: Changes, ports: NodePorts): PlaneMessage[] {
+    const steps = this.steps(state, changes, ports);
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+    }
+  }
+
+  /** As `update`, in steps of some milliseconds, for a caller who has more to do. `state` may change between them. */
+  *steps(state: DesiredState, changes: Changes, ports: NodePorts): Generator<void, PlaneMessage[]> {
+    const messages: PlaneMessage[] = [];
+    const services = new Set(changes.services);
+    const servedLoopback = this.#atLoopback.size > 0;
+    for (const key of this.#hostPorts(state, changes.pods)) services.add(key);
+    const isMoved = servedLoopback !== this.#atLoopback.size > 0;
+    const isChanged = isMoved || changes.nodes.size > 0 || changes.serviceCidrs.size > 0;
+    if (isChanged || this.topology === undefined) {
+      for (const key of this.#topology(state, ports, messages)) services.add(key);
+    }
+    if (services.size === 0) return messages;
+    const keys = [...services];
+    for (let i = STEP; i < keys.length; i += STEP) {
+      this.services.prepare(state, keys.slice(i - STEP, i));
+      yield;
+    }
+    const update = this.services.update(state, keys);
+    if (update.upsert.length + update.remove.length > 0) messages.push({ type: "services", update });
+    return messages;
+  }
+
+  /** What to compile of pods: those that have host ports here, or had. */
+  *#hostPorts(state: DesiredState, pods: Iterable<string>): Generator<string> {
+    for (const pod of pods) {
+      const ports = hostPorts.servedHostPorts(state, pod, this.config.nodeName);
+      if (hostPorts.servesLoopback(ports)) this.#atLoopback.add(pod);
+      else this.#atLoopback.delete(pod);
+      const key = hostPorts.hostPortsKey(pod);
+      if (ports.length > 0 || this.services.has(key)) yield key;
+    }
+  }
+
+  #settings(state: DesiredState): ProxySettings {
+    const { config } = this;
+    return proxySettings({
+      config: config.proxy,
+      extensions: config,
+      nodeName: config.nodeName,
+      node: state.nodes.get(config.nodeName),
+      localIps: this.topology?.own.local ?? [],
+    });
+  }
+
+  /** Answers the Services for which the topology makes a difference. */
+  #topology(state: DesiredState, ports: NodePorts, messages: PlaneMessage[]): string[] {
+    const { config } = this;
+    const { localIps = [], partial = false } = this.#facts;
+    const extra = partial ? [...localIps, ...LOOPBACK] : localIps;
+    const loopback = partial || this.#atLoopback.size > 0 || servesLoopback(this.#settings(state));
+    const input = { config, mtu: ports.mtu, ports, localIps: extra, partial, loopback };
+    const topology = compileTopology(state, input);
+    if (topology === undefined) return [];
+    this.topology = topology;
+    const settings = this.#settings(state);
+    const ranges = serviceRanges(state, config);
+    messages.push(nodeMessage(config, topology, settings, ports, { partial, loopback, ranges }));
+    messages.push({ type: "routes", routes: [...topology.routes], vteps: [...topology.vteps] });
+    return this.services.setSettings(settings);
+  }
+}
+
+function nodeMessage(
+  config: AgentConfig,
+  topology: NodeTopology,
+  settings: ProxySettings,
+  ports: NodePorts,
+  { partial, loopback, ranges }: { partial: boolean; loopback: boolean; ranges: readonly Cidr[] },
+): PlaneMessage {
+  const { own } = topology;
+  const { overlay, proxy } = config;
+  const v6 = own.addresses.find((a) => a.family === 6);
+  // kube-proxy leaves its INVALID rule out when conntrack is liberal; only iptables mode has one.
+  const hasRule = proxy.mode === "iptables" && !proxy.conntrack.tcpBeLiberal;
+  return {
+    type: "node",
+    config: {
+      gatewayMacHi: own.gatewayMac.hi,
+      gatewayMacLo: own.gatewayMac.lo,
+      vtepMacHi: own.vtepMac.hi,
+      vtepMacLo: own.vtepMac.lo,
+      hostPort: ports.host,
+      uplinkPort: ports.uplink,
+      nodeAddress: own.addresses.find((a) => a.family === 4)?.w3 ?? 0,
+      nodeV60: v6?.w0 ?? 0,
+      nodeV61: v6?.w1 ?? 0,
+      nodeV62: v6?.w2 ?? 0,
+      nodeV63: v6?.w3 ?? 0,
+      vxlan: overlay.type === "vxlan" ? 1 : 0,
+      vni: overlay.type === "vxlan" ? overlay.vni : 1,
+      vxlanPort: overlay.type === "vxlan" ? overlay.port : 8472,
+      detectLocal: detectLocal(settings.podsByPort, settings.podSources.length > 0),
+      dropInvalid: hasRule ? 1 : 0,
+      userspace: proxy.mode === "userspace" ? 1 : 0,
+      retry: proxy.mode === "userspace" && !partial ? 1 : 0, // who asks about one packet means its first endpoint
+      refusesOutput: proxy.mode === "nftables" ? 1 : 0,
+      masqueradeVips: withoutDetector(settings),
+      serviceArp: proxy.mode === "ipvs" && !proxy.ipvs.strictArp ? 1 : 0,
+      ftpHelper: config.ftpHelper ? 1 : 0,
+      loopback: loopback ? 1 : 0,
+      ...(config.nodePortRange && {
+        snatAvoidMin: config.nodePortRange.first,
+        snatAvoidMax: config.nodePortRange.last,
+      }),
+      antiSpoofing: config.antiSpoofing ? 1 : 0,
+      resetRemoved: config.resetRemovedEndpoints ? 1 : 0,
+      mssClamp: config.mssClamp ? 1 : 0,
+    },
+    local: [...own.local],
+    podSources: settings.podSources.map(prefixOf),
+    masqueradeSources: [...topology.masqueradeSources],
+    masqueradeExempt: [...topology.masqueradeExempt],
+    ownSources: [...own.podCidrs, ...own.addresses.map((a) => network(a, a.family === 4 ? 32 : 128))].map(
+      prefixOf,
+    ),
+    serviceRanges: ranges.map(prefixOf),
+  };
+}
+
+/** Addresses that only services have, where the mode cares: what the cluster was set up with, and ServiceCIDR objects. */
+function serviceRanges(state: DesiredState, { proxy, serviceCidrs }: AgentConfig): Cidr[] {
+  if (proxy.mode !== "nftables") return [];
+  const added = [...state.serviceCidrs.values()].flatMap(({ spec }) => spec.cidrs.map(cidr));
+  return [...serviceCidrs, ...added];
+}
+
+/** Families, as bits, in which ipvs mode has no detector: each family has a proxier of its own. */
+function withoutDetector({ mode, masqueradeAll, detector }: ProxySettings): number {
+  if (mode !== "ipvs" || masqueradeAll) return 0;
+  return (detector[4] ? 0 : 1) | (detector[6] ? 0 : 2);
+}
+
+function detectLocal(byPort: boolean, byCidr: boolean): number {
+  if (byPort) return DetectLocal.POD_PORT;
+  return byCidr ? DetectLocal.CIDR : DetectLocal.NONE;
+}

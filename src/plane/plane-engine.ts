@@ -1,0 +1,49 @@
+/**
+ * The engine as every host runs it: the worker, the main thread (libpcap), replay and explain, tests and benchmarks. What
+ * is not the host's to choose is chosen here, once; a host that made its own engine had other tables before long.
+ */
+
+import type { Io, Offload } from "../base/addon.ts";
+import * as engine from "../dataplane/engine.ts";
+import * as conntrack from "../dataplane/table/connection/conntrack.ts";
+import { Affinity } from "../dataplane/table/service/affinity.ts";
+import { PendingConnections } from "../dataplane/table/service/pending-connections.ts";
+import { Services } from "../dataplane/table/service/services.ts";
+import type { SizedTables } from "../dataplane/tables.ts";
+import { allocate, open, type PlaneSizes, type SharedTables } from "./plane-memory.ts";
+
+/** Half as many clients are remembered, all services with session affinity together. */
+const AFFINITY_LOG2 = 17;
+/** Connections whose endpoint has not answered yet, in mode userspace: 2 KiB each, resident only when used. */
+const PENDING_LOG2 = 11;
+
+export interface EngineHost {
+  readonly io: Io | null;
+  readonly offload: Offload;
+  /** Where another thread reads along; memory of its own when left out. */
+  readonly shared?: SharedTables;
+  /** Tests: tables that take the place of those of the usual size. */
+  readonly instead?: Partial<SizedTables>;
+}
+
+/** Nobody outside knows the seed: peers choose addresses and ports, and shall not choose where these are found. */
+export function createPlaneEngine(sizes: PlaneSizes, host: EngineHost): engine.Engine {
+  const { instead = {} } = host;
+  const { counters, ...shared } = host.shared ?? open(allocate(sizes), sizes);
+  conntrack.createSeed(shared.conntrack, sizes.seed);
+  const { capacity } = instead.conntrack ?? shared.conntrack;
+  return new engine.Engine({
+    maxPorts: sizes.maxPorts,
+    poolSlots: sizes.poolSlots,
+    io: host.io,
+    offload: host.offload,
+    counters,
+    tables: {
+      ...shared,
+      services: instead.services ?? new Services(sizes.frontendsLog2, sizes.endpointsLog2),
+      affinity: new Affinity(AFFINITY_LOG2, undefined, sizes.seed),
+      pending: instead.pending ?? new PendingConnections(PENDING_LOG2, capacity),
+      ...instead,
+    },
+  });
+}

@@ -1,0 +1,210 @@
+/**
+ * The data-plane thread: waits for ports and for the bell, polls, commits. No event loop turns while it runs; messages
+ * are taken from the port by hand when the main thread rings. Nothing here decides about packets.
+ */
+
+import { performance } from "node:perf_hooks";
+import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import * as engine from "../dataplane/engine.ts";
+import * as services from "../dataplane/table/service/services.ts";
+import { loadNative } from "../native/binding.ts";
+import { applyMessage } from "./apply-message.ts";
+import { BusyPoll, learn } from "./busy-poll.ts";
+import { CpuLatency, follow, release } from "./cpu-latency.ts";
+import type { PlaneMessage } from "./messages.ts";
+import { createPlaneEngine } from "./plane-engine.ts";
+import { Control, open, type PlaneMemory, type PlaneSizes } from "./plane-memory.ts";
+import { adjust, isFirst, ProcessorTime, ThreadPriority } from "./thread-priority.ts";
+import { collectNow, warmUp } from "./warm-up.ts";
+
+export interface WorkerInit {
+  memory: PlaneMemory;
+  sizes: PlaneSizes;
+  poller: number;
+  bell: number;
+  messages: MessagePort;
+  /** Longest time to go on polling before blocking, µs; see busy-poll.ts. */
+  spinUs: number;
+  /** What to ask of idle cores under load, µs; negative: nothing. See cpu-latency.ts. */
+  cpuLatencyUs: number;
+  /** Of this thread, while it has little to do; see thread-priority.ts. */
+  nice: number;
+}
+
+/** Token of the bell in the poller; ports use their PortId. */
+export const BELL_TOKEN = 0x7fffffff;
+/** Changes take no more than this of a turn, and one message: packets that come meanwhile wait for them. */
+const APPLY_MS = 0.25;
+/** Longest window while this thread is before others: it yields to nobody then, and is woken soon. */
+const SPIN_FIRST_US = 30;
+/** How often the load is looked at, ms. */
+const LOAD_PERIOD_MS = 100;
+/** Longest sleep, so that expiry goes on: microseconds. */
+const SLEEP_US = 100_000;
+
+const init = workerData as WorkerInit;
+const native = loadNative();
+const plane = createPlaneEngine(init.sizes, {
+  ...{ io: native, offload: native },
+  shared: open(init.memory, init.sizes),
+});
+native.adviseHuge(plane.tables.arena); // 8.3 against 8.0 Gbit/s, mean of three runs each, busy machine
+const control = new Int32Array(init.memory.control);
+const tokens = new Int32Array(256);
+/** What `wait` read: CLOCK_MONOTONIC, ms. In an array, not in variables: a turn makes no garbage. */
+const clock = new Float64Array(2);
+const tokensPin = native.pin(tokens);
+const clockPin = native.pin(clock);
+native.wait(init.poller, tokensPin, 0, 0, clockPin);
+const startedMs = clock[0];
+/** What CLOCK_MONOTONIC has to be moved by to be the time of day, ms. */
+const epochMs = performance.timeOrigin + performance.now() - startedMs;
+const busyPoll = new BusyPoll(init.spinUs);
+const cpuLatency = new CpuLatency(init.cpuLatencyUs);
+const priority = new ThreadPriority(init.nice);
+const processorTime = init.nice < 0 ? ProcessorTime.open() : null;
+let turns = 0;
+const period = { startMs: 0, wantedMs: 0, idleMs: 0 };
+const told = { cpuLatency: "", priority: "" };
+let stopping = false;
+/** Messages may be waiting. */
+let isRung = true; // the first look at the clock took the bell with it
+const polling = {
+  add: (fd: number, id: number): number => native.pollerAdd(init.poller, fd, id),
+  remove: (fd: number): number => native.pollerRemove(init.poller, fd),
+};
+
+/** Applies messages that wait, as many as fit this turn. Cold: it runs when the main thread rang. */
+function drainMessages(): void {
+  const began = performance.now();
+  const cpuBegan = native.threadCpuUs();
+  let heldMs = 0;
+  do {
+    const received = receiveMessageOnPort(init.messages);
+    isRung = received !== undefined;
+    if (received === undefined) break;
+    const message = received.message as { seq: number; body: PlaneMessage };
+    if (message.body.type === "stop") stopping = true;
+    else applyMessage(plane, message.body, polling);
+    tellRefused();
+    Atomics.store(control, Control.APPLIED, message.seq);
+    Atomics.notify(control, Control.APPLIED);
+    heldMs = performance.now() - began;
+  } while (heldMs < APPLY_MS);
+  atLeast(Control.HELD_US, Math.ceil(heldMs * 1000));
+  atLeast(Control.HELD_CPU_US, native.threadCpuUs() - cpuBegan);
+}
+
+function atLeast(word: number, value: number): void {
+  if (value > control[word]) Atomics.store(control, word, value);
+}
+
+/** Service ports that do not fit are the main thread's to report. */
+function tellRefused(): void {
+  const { refused } = plane.tables.services;
+  if (refused.size === control[Control.REFUSED]) return;
+  for (const id of refused.keys()) {
+    Atomics.store(control, Control.REFUSED_ID, id);
+    break;
+  }
+  Atomics.store(control, Control.REFUSED, refused.size);
+}
+
+function retryRefused(): void {
+  services.createRetry(plane.tables.services);
+  tellRefused();
+}
+
+/** How long the next wait may block, µs. */
+function waitUs(): number {
+  const dueUs = engine.msUntilDue(plane) * 1000;
+  return dueUs < SLEEP_US ? dueUs + 1000 : SLEEP_US;
+}
+
+/** One turn. */
+function pollOnce(): void {
+  const ready = isRung
+    ? native.wait(init.poller, tokensPin, 0, 0, clockPin)
+    : native.wait(init.poller, tokensPin, waitUs(), busyPoll.windowUs, clockPin);
+  if (!isRung) learn(busyPoll, ready > 0 ? Math.ceil(clock[1] * 1000) : SLEEP_US);
+  const nowMs = Math.floor(clock[0] - startedMs);
+  engine.setClock(plane, nowMs);
+  turns++;
+  if (nowMs - period.startMs >= LOAD_PERIOD_MS) lookAtLoad(nowMs);
+  const watchers = plane.tables.watchers;
+  if (watchers.active !== 0) watchers.clockUs[0] = (epochMs + clock[0]) * 1000;
+  let work = 0;
+  for (let i = 0; i < ready; i++) {
+    const token = tokens[i];
+    if (token === BELL_TOKEN) isRung = true;
+    else {
+      const n = engine.pollPort(plane, token);
+      if (n > 0) work += n;
+      else if (n < 0) portFailed(token);
+    }
+  }
+  if (isRung) drainMessages();
+  else if (plane.tables.services.retries > 0) retryRefused();
+  plane.work = work;
+  engine.tick(plane);
+  if (plane.lastError !== "") reportError();
+}
+
+/** Cold: ten times a second. */
+function lookAtLoad(nowMs: number): void {
+  const elapsedMs = nowMs - period.startMs;
+  follow(cpuLatency, (turns * 1000) / elapsedMs, nowMs);
+  turns = 0;
+  period.startMs = nowMs;
+  plane.epochMs = Date.now() - nowMs; // NTP may have moved it
+  if (processorTime !== null) adjustPriority(processorTime, nowMs, elapsedMs);
+  tellProblems();
+}
+
+function adjustPriority(time: ProcessorTime, nowMs: number, elapsedMs: number): void {
+  const wantedMs = time.wantedMs();
+  const idleMs = time.idleMs();
+  adjust(priority, (wantedMs - period.wantedMs) / elapsedMs, (idleMs - period.idleMs) / elapsedMs, nowMs);
+  period.wantedMs = wantedMs;
+  period.idleMs = idleMs;
+  busyPoll.limitUs = isFirst(priority) ? Math.min(SPIN_FIRST_US, init.spinUs) : init.spinUs;
+}
+
+function tellProblems(): void {
+  if (cpuLatency.problem !== told.cpuLatency) {
+    told.cpuLatency = cpuLatency.problem;
+    say(
+      `idle cores may sleep under load: ${cpuLatency.problem}: dataplane.cpuLatencyMicroseconds -1 does not ask`,
+    );
+  }
+  if (priority.problem !== told.priority) {
+    told.priority = priority.problem;
+    say(`packets wait for other programs: ${priority.problem}: dataplane.nice 0 does not ask to be first`);
+  }
+}
+
+/** A device that went away under us (its namespace was deleted): stop reading it, or we would spin on it. */
+function portFailed(id: number): void {
+  const fd = plane.ports.fd[id];
+  if (fd >= 0) native.pollerRemove(init.poller, fd);
+  plane.ports.active[id] = 0;
+  Atomics.store(control, Control.PORTS + id, 1);
+}
+
+function reportError(): void {
+  Atomics.add(control, Control.ERRORS, 1);
+  say(`internal error, please report: ${plane.lastError}`);
+  plane.lastError = "";
+}
+
+function say(text: string): void {
+  process.stderr.write(`data plane: ${text}\n`);
+}
+
+warmUp();
+collectNow(); // what starting left behind, before the first packet instead of under load
+control[Control.RUNNING] = 1;
+while (!stopping) pollOnce();
+control[Control.RUNNING] = 0;
+release(cpuLatency);
+init.messages.close();

@@ -1,0 +1,168 @@
+import { type SpawnSyncReturns, spawnSync } from "node:child_process";
+import { join } from "node:path";
+import fc from "fast-check";
+import t from "tap";
+import type { Offload } from "../../base/addon.ts";
+import { SLOT_STRIDE } from "../../dataplane/packet/packet.ts";
+import * as offloadTwin from "../../wire/bytes/offload.ts";
+import * as arbitrary from "../frames/arbitrary.ts";
+import { toHex } from "../frames/bytes.ts";
+import { checkFrame } from "../frames/frame-checker.ts";
+import { mutate } from "../frames/mutate.ts";
+import { sampleFrames } from "../frames/sample-frames.ts";
+import { Prng } from "../prng.ts";
+import { fuzz, targets } from "./fuzz.ts";
+import { createOverlayTarget, overlaySamples } from "./fuzz-overlay.ts";
+import { createPipelineTarget, pipelineSamples } from "./fuzz-pipeline.ts";
+import { fuzzWire } from "./fuzz-wire.ts";
+
+// scripts/fuzz goes on as long as one wants.
+const MAIN = join(import.meta.dirname, "fuzz-main.js");
+const run = (...args: string[]): SpawnSyncReturns<string> =>
+  spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8" });
+
+t.test("30,000 mutated frames find nothing in the parsers", async (t) => {
+  const seed = Math.floor(Math.random() * 2 ** 31);
+  const { runs, finding } = fuzz({ create: () => fuzzWire, seed, seconds: 60, maxRuns: 30_000 });
+  t.equal(finding, undefined, `seed ${seed}: ${finding && `${finding.error} ${toHex(finding.frame)}`}`);
+  t.ok(runs > 5000, `${runs} frames`);
+});
+
+t.test("2,000 mutated frames through a whole node find nothing", async (t) => {
+  const seed = Math.floor(Math.random() * 2 ** 31);
+  const { runs, finding } = fuzz({
+    create: createPipelineTarget,
+    samples: pipelineSamples,
+    seed,
+    seconds: 60,
+    maxRuns: 2000,
+  });
+  t.equal(finding, undefined, `seed ${seed}: ${finding && `${finding.error} ${toHex(finding.frame)}`}`);
+  t.ok(runs > 1000, `${runs} frames`);
+});
+
+t.test("4,000 frames in bursts into two nodes find nothing", async (t) => {
+  const seed = Math.floor(Math.random() * 2 ** 31);
+  const { runs, finding } = fuzz({
+    create: createOverlayTarget,
+    samples: overlaySamples,
+    seed,
+    seconds: 60,
+    maxRuns: 4000,
+  });
+  t.equal(finding, undefined, `seed ${seed}: ${finding && `${finding.error} ${toHex(finding.frame)}`}`);
+  t.ok(runs > 1000, `${runs} frames`);
+});
+
+t.test("provoked: a write into the next packet's slot is found", async (t) => {
+  const checksum = (arena: Uint8Array, off: number, len: number, seed: number): number => {
+    arena[off - (off % SLOT_STRIDE) + SLOT_STRIDE] = 0;
+    return offloadTwin.checksum(arena, off, len, seed);
+  };
+  const create = () => createOverlayTarget({ offload: { ...offloadTwin, checksum } });
+  const { finding } = fuzz({ create, samples: overlaySamples, seed: 1, seconds: 20, maxRuns: 200_000 });
+  t.match(`${finding?.error}`, /was written from outside/);
+});
+
+const planted: { name: string; offload: Partial<Offload>; error: RegExp }[] = [
+  {
+    name: "an exception in the plane",
+    offload: {
+      checksum: () => {
+        throw new RangeError("planted");
+      },
+    },
+    error: /planted/,
+  },
+  {
+    name: "a checksum that is wrong on the wire",
+    offload: { checksum: () => 1 },
+    error: /a good frame.*checksum/,
+  },
+  {
+    name: "a segment with a flipped bit",
+    offload: {
+      segmentTcp: (...args: Parameters<typeof offloadTwin.segmentTcp>) => {
+        const consumed = offloadTwin.segmentTcp(...args);
+        const [arena, out] = [args[0], args[7]];
+        arena[out + 30] ^= 1;
+        return consumed;
+      },
+    },
+    error: /a good frame/,
+  },
+];
+for (const { name, offload, error } of planted) {
+  t.test(`provoked: ${name} is found through the pipeline`, async (t) => {
+    const create = () => createPipelineTarget({ offload: { ...offloadTwin, ...offload } });
+    const { finding } = fuzz({ create, samples: pipelineSamples, seed: 1, seconds: 20, maxRuns: 200_000 });
+    t.match(`${finding?.error}`, error);
+  });
+}
+
+t.test("a parser that reads past the frame is found, and the frame made short", async (t) => {
+  const careless = (): ((frame: Uint8Array) => void) => (frame) => {
+    const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+    if (frame.length > 20 && frame[12] === 8) view.getUint16(14 + view.getUint8(14));
+  };
+  const { finding } = fuzz({ create: careless, seed: 1, seconds: 10, maxRuns: 100_000 });
+  t.ok(finding?.error instanceof RangeError);
+  t.equal(finding?.frame.length, 21);
+  t.throws(() => careless()(finding?.frame ?? new Uint8Array(0)));
+});
+
+t.test("the same seed gives the same frames", async (t) => {
+  const frames = (seed: number): string[] => {
+    const seen: string[] = [];
+    fuzz({ create: () => (frame) => void seen.push(toHex(frame)), seed, seconds: 10, maxRuns: 50 });
+    return seen;
+  };
+  t.same(frames(7), frames(7));
+  t.notSame(frames(7), frames(8));
+});
+
+t.test("mutations reach every byte of a header and leave the sample alone", async (t) => {
+  const random = new Prng(3);
+  const [sample, other] = sampleFrames();
+  const before = toHex(sample);
+  const touched = new Set<number>();
+  const lengths = new Set<number>();
+  for (let i = 0; i < 5000; i++) {
+    const mutated = mutate(sample, other, random);
+    lengths.add(mutated.length);
+    for (let k = 0; k < Math.min(54, mutated.length); k++) if (mutated[k] !== sample[k]) touched.add(k);
+  }
+  t.equal(touched.size, 54);
+  t.ok(lengths.size > 40 && lengths.has(0));
+  t.equal(toHex(sample), before);
+});
+
+t.test("samples and arbitrary frames are right in every length and checksum", async (t) => {
+  for (const frame of sampleFrames()) t.same(checkFrame(frame), []);
+  fc.assert(fc.property(arbitrary.frame, (frame) => checkFrame(frame).length === 0));
+});
+
+t.test("arbitrary broken frames do not break the parsers", async () => {
+  fc.assert(
+    fc.property(arbitrary.anyFrame, (frame) => fuzzWire(frame)),
+    { numRuns: 300 },
+  );
+});
+
+t.test("the command prints its seed, is bounded, and refuses what it does not know", async (t) => {
+  const good = run("--seconds", "0.2", "--seed", "5", "--target", "wire");
+  t.equal(good.status, 0);
+  t.match(good.stdout, /target wire, seed 5, 0.2 s\nfuzz: \d+ frames, nothing found\n$/);
+  for (const args of [
+    ["--target", "novel"],
+    ["--seconds", "x"],
+    ["--seconds", "0"],
+    ["--seed", "x"],
+    ["--novel"],
+  ]) {
+    const bad = run(...args);
+    t.equal(bad.status, 2, args.join(" "));
+    t.match(bad.stderr, "usage: scripts/fuzz");
+  }
+  t.ok(targets.has("wire"));
+});

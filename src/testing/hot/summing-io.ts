@@ -1,0 +1,52 @@
+// The addon's part over ports without descriptors: they receive and transmit by themselves, and every frame is summed as
+// the addon sums it (its twin does). So all that the plane does can be tested with those sums and without.
+import type { Io } from "../../base/addon.ts";
+import type { PortTable } from "../../dataplane/send/tx-queue.ts";
+import { frameSum } from "../../wire/bytes/offload.ts";
+
+const EBADF = 9;
+
+/** A port's "descriptor" is its PortId. */
+export class SummingIo implements Io {
+  ports: PortTable | null = null;
+  /** Frames that had a sum. */
+  summed = 0;
+
+  receive(
+    fd: number,
+    _kind: number,
+    arena: Uint8Array,
+    offs: Int32Array,
+    lens: Int32Array,
+    first: number,
+    max: number,
+    slotBytes: number,
+    _byteBudget: number,
+    sums: Int32Array,
+    sumFrom: number,
+  ): number {
+    const count = this.ports?.devices[fd]?.receive?.(arena, offs, lens, first, max, slotBytes) ?? -EBADF;
+    for (let i = first; i < first + count; i++) {
+      sums[i] = frameSum(arena, offs[i], lens[i], sumFrom);
+      if (sums[i] >= 0) this.summed++;
+    }
+    return count;
+  }
+
+  transmit(
+    fds: Int32Array,
+    _kinds: Int32Array,
+    arena: Uint8Array,
+    offs: Int32Array,
+    lens: Int32Array,
+    count: number,
+    results: Int32Array,
+  ): number {
+    let sent = 0;
+    for (let i = 0; i < count; i++) {
+      results[i] = this.ports?.devices[fds[i]]?.transmit?.(arena, offs[i], lens[i]) ?? -EBADF;
+      if (results[i] === 0) sent++;
+    }
+    return sent;
+  }
+}

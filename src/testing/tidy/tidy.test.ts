@@ -1,0 +1,334 @@
+// The rules of style.md and ARCHITECTURE.md that a machine can check, held against the whole tree; and
+// planted sources that break each of them, because a checker that finds nothing may simply not be looking.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import t from "tap";
+import { listTests } from "../runner/main.ts";
+import { findSubjectGaps } from "../runner/subjects.ts";
+import { closeParser, projectRoot, readSources, type Sources } from "./source-tree.ts";
+import { findHotBans, findStaleExceptions, type HotRules } from "./tidy-hot.ts";
+import {
+  findExits,
+  findFileCircles,
+  findImportBreaches,
+  findTableDrift,
+  type ImportExceptions,
+} from "./tidy-imports.ts";
+import {
+  findLongFiles,
+  findLongFunctions,
+  findLongLines,
+  findUnfinished,
+  type SizeRules,
+} from "./tidy-size.ts";
+
+const UPDATE = "part of createUpdate, which runs between batches";
+const HOT: HotRules = {
+  cold: {
+    "src/dataplane/drop-reason.ts#dropReasonName": "text for people",
+    "src/dataplane/table/services.ts#take": UPDATE,
+    "src/dataplane/table/services.ts#give": UPDATE,
+    "src/dataplane/table/services.ts#stageEndpoints": UPDATE,
+    "src/dataplane/table/services.ts#releaseStaged": UPDATE,
+    "src/dataplane/table/services.ts#upsertService": UPDATE,
+    "src/dataplane/table/services.ts#dropFrontends": UPDATE,
+    "src/dataplane/table/services.ts#removeService": UPDATE,
+    "src/dataplane/table/services.ts#releaseMaglev": UPDATE,
+  },
+  allowed: {
+    "src/dataplane/engine.ts#forwardFrom: try":
+      "the plane's one try: a RangeError there is our bug, counted and kept",
+  },
+};
+
+const IMPORTS: ImportExceptions = {};
+
+const SIZES: SizeRules = {
+  longFiles: {
+    "src/dataplane/table/conntrack.ts":
+      "one table: lookup, insertion, NAT tuples and expiry share its columns",
+    "src/dataplane/table/services.ts": "one table and its incremental update",
+  },
+  longFunctions: {},
+};
+
+const root = projectRoot();
+const code = readSources(root, ["src", "native-test"], [".ts"]);
+const everything = readSources(
+  root,
+  ["src", "native-test", "scripts"],
+  [".ts", ".c", ".h", ".mjs", ".cjs", ".sh"],
+);
+
+t.teardown(closeParser);
+
+t.test("hot functions hold nothing that allocates, throws, waits or reads a clock", async (t) => {
+  t.same(findHotBans(code, HOT), []);
+  t.same(findStaleExceptions(code, HOT), []);
+});
+
+t.test("folders import only what the table allows", async (t) => {
+  t.same(findImportBreaches(code, IMPORTS), []);
+});
+
+t.test("no two files import each other", async (t) => {
+  t.same(findFileCircles(code), []);
+});
+
+t.test("ARCHITECTURE.md shows the table that is enforced", async (t) => {
+  const markdown = readFileSync(join(root, "ARCHITECTURE.md"), "utf8");
+  t.same(findTableDrift(markdown), []);
+  t.match(findTableDrift(markdown.replace("| `dissect` | ●", "| `dissect` | ")), [
+    /dissect imports ; here: wire/,
+  ]);
+  t.same(findTableDrift("").length, 1);
+});
+
+t.test("process.exit is called by programs only", async (t) => {
+  t.same(findExits(code), []);
+});
+
+t.test("files, functions and lines stay readable", async (t) => {
+  t.same(findLongFiles(everything, SIZES), []);
+  t.same(findLongFunctions(code, SIZES), []);
+  t.same(findLongLines(everything), []);
+});
+
+t.test("every test file belongs to a subject, and every subject's words name files", async (t) => {
+  t.same(findSubjectGaps([...listTests("src"), ...listTests("native-test")]), []);
+});
+
+t.test("nothing is left unfinished", async (t) => {
+  t.same(findUnfinished(everything), []);
+});
+
+const hotBans = [
+  { body: "return new Uint8Array(x);", ban: "new" },
+  { body: "return { x };", ban: "object literal" },
+  { body: "return [x];", ban: "array literal" },
+  { body: "let a = x; let b = x; [a, b] = y;", ban: "array literal" },
+  { body: "const [a] = y; return a;", ban: "array destructuring" },
+  { body: "return Math.max(...y);", ban: "spread" },
+  { body: "y.forEach((z) => z);", ban: "closure" },
+  { body: "return function () {};", ban: "closure" },
+  { body: "function inner() {} inner();", ban: "closure" },
+  { body: "throw x;", ban: "throw" },
+  { body: "try { x++; } finally { x--; }", ban: "try" },
+  { body: "for (const z of y) x += z;", ban: "for…of" },
+  { body: "for (const z in y) x += z;", ban: "for…in" },
+  { body: "return `${" + "x}`;", ban: "template string" },
+  { body: "return m instanceof Map;", ban: "Map" },
+  { body: "return Set;", ban: "Set" },
+  { body: "return 1n;", ban: "BigInt" },
+  { body: "return BigInt(x);", ban: "BigInt" },
+  { body: "return y.subarray(1);", ban: ".subarray()" },
+  { body: "return y.slice(1);", ban: ".slice()" },
+  { body: "return Date.now();", ban: "Date" },
+  { body: "return performance.now();", ban: "performance" },
+  { body: "console.log(x);", ban: "console" },
+  { body: "return view.getBigInt64(x);", ban: ".getBigInt64()" },
+];
+for (const { body, ban } of hotBans) {
+  t.test(`provoked: ${ban} in a hot function: ${body}`, async (t) => {
+    const found = findHotBans({ "src/wire/x.ts": `export function f(x, y, m, view) {\n  ${body}\n}\n` }, HOT);
+    t.equal(found[0], `src/wire/x.ts:2: ${ban} in a hot function`);
+  });
+}
+
+t.test("provoked: bans reach methods, accessors, arrow functions, parameters and modifiers", async (t) => {
+  const source = [
+    "class A { method() { return []; } get a() { return []; } static s() { return []; } }",
+    "export const arrow = () => [];",
+    "async function waits() {}",
+    "function* yields() {}",
+    "function rest(...all) {}",
+    "function initial(a = []) {}",
+  ];
+  const found = findHotBans({ "src/dataplane/stage/x.ts": source.join("\n") }, HOT);
+  t.same(found, [
+    ...["array literal", "array literal", "array literal"].map(
+      (ban) => `src/dataplane/stage/x.ts:1: ${ban} in a hot function`,
+    ),
+    ...["array literal", "async", "generator", "rest parameter", "array literal"].map(
+      (ban, i) => `src/dataplane/stage/x.ts:${i + 2}: ${ban} in a hot function`,
+    ),
+  ]);
+});
+
+t.test("cold code in hot folders is left alone", async (t) => {
+  const source = [
+    "const TABLE = [1, 2]; const NAMES = { a: 1 };",
+    "class A { constructor() { this.a = new Map(); } }",
+    "function createX() { return [() => 1]; } function formatX(x) { return `${" + "x}`; }",
+    "function bytesForX() { return [].length; } function describeX() { return {}; }",
+    "function types(x: [number], m: Map<string, Set<number>>): { a: 1 } { return x as unknown as { a: 1 }; }",
+    "function types2() { const x: number[] = f<Map<string, number>>(); return x!; }",
+  ].join("\n");
+  const planted: Sources = {
+    "src/wire/x.ts": source,
+    "src/wire/x.test.ts": "function f() { return []; }",
+    "src/cli/x.ts": "function f() { return []; }",
+    "src/dataplane/table/create-x.ts": "function f() { return []; }",
+    "src/dataplane/cold.ts": "function f() { return []; }",
+    "src/dataplane/mixed.ts": "function f() { return []; }",
+  };
+  const cold = { "src/dataplane/cold.ts": "why", "src/dataplane/mixed.ts#f": "why" };
+  t.same(findHotBans(planted, { cold, allowed: {} }), []);
+  t.same(findStaleExceptions(planted, { cold, allowed: {} }), []);
+  const stale = { cold: { "src/wire/gone.ts": "" }, allowed: { "src/wire/x.ts#gone: try": "" } };
+  t.same(findStaleExceptions(planted, stale).length, 2);
+});
+
+t.test("one construct can be excused in one function", async (t) => {
+  const planted = {
+    "src/dataplane/x.ts": "function f() { try { return []; } finally {} } function g() { try {} finally {} }",
+  };
+  const allowed = { "src/dataplane/x.ts#f: try": "why" };
+  t.same(findHotBans(planted, { cold: {}, allowed }), [
+    "src/dataplane/x.ts:1: array literal in a hot function",
+    "src/dataplane/x.ts:1: try in a hot function",
+  ]);
+});
+
+const breaches: { from: string; code: string; what: string | undefined }[] = [
+  {
+    from: "wire/x.ts",
+    code: 'import * as p from "../dataplane/packet.ts";',
+    what: "wire may not import dataplane",
+  },
+  {
+    from: "wire/x.ts",
+    code: 'import fs from "node:fs";',
+    what: "wire imports no package and nothing of Node",
+  },
+  { from: "dataplane/x.ts", code: 'import x from "yaml";', what: "dataplane imports no package" },
+  { from: "base/x.ts", code: 'import * as w from "../wire/tcp.ts";', what: "base may not import wire" },
+  {
+    from: "dissect/x.ts",
+    code: 'export { a } from "../observe/a.ts";',
+    what: "dissect may not import observe",
+  },
+  {
+    from: "observe/x.ts",
+    code: 'const a = await import("../agent/a.ts");',
+    what: "observe may not import agent",
+  },
+  {
+    from: "dataplane/stage/x.ts",
+    code: 'import { y } from "./y.ts";',
+    what: "a stage imports another stage",
+  },
+  {
+    from: "dataplane/stage/x.ts",
+    code: 'import { e } from "../engine.ts";',
+    what: "a stage imports src/dataplane/engine",
+  },
+  {
+    from: "dataplane/table/x.ts",
+    code: 'import type { P } from "../packet.ts";',
+    what: "a table is given keys",
+  },
+  {
+    from: "cli/x.ts",
+    code: 'import { e } from "../dataplane/engine.ts";',
+    what: "cli may not import dataplane",
+  },
+  {
+    from: "observe/x.ts",
+    code: 'import { e } from "../dataplane/engine.ts";',
+    what: "only agent imports the engine",
+  },
+  {
+    from: "device/x.ts",
+    code: 'import { p } from "../dataplane/tables.ts";',
+    what: "device imports the plane's",
+  },
+  { from: "device/x.ts", code: 'import { PortRole } from "../dataplane/port.ts";', what: undefined },
+  { from: "device/x.ts", code: 'import type { P } from "../dataplane/port.ts";', what: undefined },
+  { from: "device/x.ts", code: 'import { type P } from "../dataplane/port.ts";', what: undefined },
+  {
+    from: "compile/x.ts",
+    code: 'import { t } from "../dataplane/tables.ts";',
+    what: "compile knows the plane's tables",
+  },
+  { from: "compile/x.ts", code: 'import * as lpm from "../dataplane/table/lpm.ts";', what: undefined },
+  { from: "compile/x.ts", code: 'import fs from "node:fs";', what: "compile imports nothing of Node" },
+  { from: "control/watch/x.ts", code: 'import fs from "node:fs";', what: undefined },
+  { from: "dissect/x.ts", code: 'import { src } from "../wire/ipv4.ts";', what: "import * as" },
+  { from: "dissect/x.ts", code: 'import * as ipv4 from "../wire/ipv4.ts";', what: undefined },
+  { from: "agent/x.ts", code: 'import { Fdb, createX } from "../dataplane/table/fdb.ts";', what: undefined },
+  { from: "agent/x.ts", code: 'import { e } from "../dataplane/engine.ts";', what: undefined },
+  { from: "testing/x.ts", code: 'import { e } from "../dataplane/engine.ts";', what: undefined },
+  { from: "cli/x.test.ts", code: 'import { e } from "../dataplane/engine.ts";', what: undefined },
+  {
+    from: "agent/x.ts",
+    code: 'import { t } from "../testing/bytes.ts";',
+    what: "agent may not import testing",
+  },
+  { from: "novel/x.ts", code: 'import { t } from "../lab/t.ts";', what: "folder novel is not in the table" },
+];
+for (const { from, code, what } of breaches) {
+  t.test(`${what === undefined ? "allowed" : "provoked"}: src/${from}: ${code}`, async (t) => {
+    const found = findImportBreaches({ [`src/${from}`]: code });
+    if (what === undefined) t.same(found, []);
+    else t.match(found[0], what);
+  });
+}
+
+t.test("an excused import is excused by file or by folder", async (t) => {
+  const planted = { "src/wire/x.ts": 'import * as p from "../dataplane/packet.ts";' };
+  t.same(findImportBreaches(planted, { "src/wire/x.ts → src/dataplane/packet.ts": "why" }), []);
+  t.same(findImportBreaches(planted, { "wire → dataplane": "why" }), []);
+});
+
+t.test("provoked: folders that import each other, barrels, names that say nothing", async (t) => {
+  const planted = {
+    "src/observe/a.ts": 'import { b } from "../agent/b.ts";',
+    "src/agent/b.ts": 'import { a } from "../observe/a.ts";',
+    "src/lab/index.ts": "",
+    "src/lab/utils/x.ts": "",
+    "src/lab/CamelCase.ts": "",
+  };
+  const found = findImportBreaches(planted).join("\n");
+  t.match(found, "folders import each other: observe → agent → observe");
+  t.match(found, "no barrels");
+  t.match(found, "a name that says nothing");
+  t.match(found, "kebab-case");
+});
+
+t.test("provoked: files that import each other, over a third and by types alone", async (t) => {
+  const planted = {
+    "src/lab/a.ts": 'import { b } from "./b.ts";',
+    "src/lab/b.ts": 'import type { C } from "./sub/c.ts";',
+    "src/lab/sub/c.ts": 'export { a } from "../a.ts";',
+  };
+  t.same(findFileCircles(planted), [
+    "files import each other: src/lab/a.ts → src/lab/b.ts → src/lab/sub/c.ts → src/lab/a.ts",
+  ]);
+  t.same(findFileCircles({ ...planted, "src/lab/sub/c.ts": "" }), []);
+});
+
+t.test("provoked: process.exit outside the programs", async (t) => {
+  const exit = "if (x) process.exit(1);";
+  t.same(findExits({ "src/observe/x.ts": exit }), [
+    "src/observe/x.ts:1: process.exit belongs to agent, cli and lab",
+  ]);
+  t.same(findExits({ "src/cli/x.ts": exit, "src/bench/x.ts": exit }), []);
+});
+
+t.test("provoked: sizes", async (t) => {
+  const long = "x();\n".repeat(401);
+  const fn = `function big() {\n${"  x();\n".repeat(60)}}`;
+  t.same(findLongFiles({ "src/a.ts": long }, SIZES), ["src/a.ts: 401 lines, at most 400"]);
+  t.same(findLongFiles({ "src/a.test.ts": long }, SIZES), []);
+  t.same(findLongFiles({ "src/a.test.ts": long + long }, SIZES), ["src/a.test.ts: 802 lines, at most 700"]);
+  t.same(findLongFiles({ "src/a.ts": long }, { ...SIZES, longFiles: { "src/a.ts": "why" } }), []);
+  t.same(findLongFiles({ "src/a.ts": "" }, { ...SIZES, longFiles: { "src/a.ts": "why" } }).length, 1);
+  t.same(findLongFunctions({ "src/a.ts": fn }, SIZES), ["src/a.ts:1: big has 62 lines, at most 60"]);
+  t.same(findLongFunctions({ "src/a.ts": fn }, { ...SIZES, longFunctions: { "src/a.ts#big": "why" } }), []);
+  t.same(findLongFunctions({ "src/a.test.ts": fn }, SIZES), []);
+  t.same(findLongLines({ "src/a.ts": "x".repeat(123) }), ["src/a.ts:1: 123 columns, at most 122"]);
+  t.same(findUnfinished({ "src/a.ts": `a\n// ${"TO"}${"DO"} later` }), [
+    "src/a.ts:2: unfinished work belongs in an issue",
+  ]);
+});

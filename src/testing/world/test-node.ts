@@ -1,0 +1,388 @@
+// A whole node without a kernel: the engine over memory ports, with a manual clock, two pods, the node's own
+// stack, an uplink, routes, VTEPs and services as the agent would compile them. What the plane sends is
+// checked on the spot (frame-checker.ts), and after every run each packet slot must be accounted for: free,
+// waiting for a neighbour, or in reassembly. Node n has 192.168.50.(10+n), podCIDR 10.244.n.0/24, gateway .1,
+// VTEP .0, pods .2 and .3.
+
+import type { Offload } from "../../base/addon.ts";
+import { parseMac } from "../../base/mac.ts";
+import { type Counters, Event } from "../../dataplane/counters.ts";
+import { DROP_REASON_TEXT, DropReason, dropReasonName } from "../../dataplane/drop-reason.ts";
+import * as engine from "../../dataplane/engine.ts";
+import { SLOT_STRIDE } from "../../dataplane/packet/packet.ts";
+import { PortRole } from "../../dataplane/port.ts";
+import { addOwner } from "../../dataplane/send/tx-queue.ts";
+import * as conntrack from "../../dataplane/table/connection/conntrack.ts";
+import * as fdb from "../../dataplane/table/fdb.ts";
+import * as fragments from "../../dataplane/table/fragments.ts";
+import { LocalAddresses } from "../../dataplane/table/local-addresses.ts";
+import * as neighbor from "../../dataplane/table/neighbor.ts";
+import { PrefixSet } from "../../dataplane/table/prefix-set.ts";
+import { createRoutes, type RouteSpec } from "../../dataplane/table/routes.ts";
+import { used } from "../../dataplane/table/service/pending-connections.ts";
+import * as services from "../../dataplane/table/service/services.ts";
+import { createVteps } from "../../dataplane/table/vteps.ts";
+import type { SizedTables, Tables } from "../../dataplane/tables.ts";
+import { frameOf, vnetHeaderOf } from "../../device/frame-queue.ts";
+import { createMemoryPair, type MemoryPort } from "../../device/memory-pair.ts";
+import { dissect } from "../../dissect/dissect.ts";
+import { summary } from "../../dissect/summary.ts";
+import { createPlaneEngine } from "../../plane/plane-engine.ts";
+import type { PlaneSizes } from "../../plane/plane-memory.ts";
+import * as offloadTwin from "../../wire/bytes/offload.ts";
+import { checkFrame } from "../frames/frame-checker.ts";
+import { SummingIo } from "../hot/summing-io.ts";
+import { ManualClock } from "../manual-clock.ts";
+import { pendingProblem } from "../pending-check.ts";
+import { connectionText } from "./connection-text.ts";
+import {
+  CLUSTER_CIDR,
+  FABRIC_MTU,
+  localAddresses,
+  macOf,
+  macWords,
+  nodeAddress,
+  nodeRoutes,
+  peersOf,
+  podMtu,
+  prefix,
+  type ServiceOptions,
+  serviceSpec,
+  uplinkMacOf,
+  VXLAN_PORT,
+  vtepMacOf,
+  vtepMacWords,
+  words,
+} from "./test-cluster.ts";
+
+const SIZES: PlaneSizes = {
+  ...{ conntrackLog2: 14, maxPorts: 64, fdbLog2: 10, neighborsLog2: 10, stationsLog2: 10 },
+  ...{ frontendsLog2: 12, endpointsLog2: 12, poolSlots: 0, seed: 0 },
+};
+const TICKS_MAX = 16;
+const CANARY = 0xc5;
+const CANARY_BYTES = 40; // of 128: behind them a tunnel over IPv6 may begin
+
+export interface TestNodeOptions {
+  readonly index?: number;
+  readonly nodes?: number;
+  readonly vxlan?: boolean;
+  readonly offload?: Offload;
+  readonly poolSlots?: number;
+  readonly clock?: ManualClock;
+  readonly sizes?: Partial<PlaneSizes>;
+  /** Tables that the test made itself, mostly to fill them. */
+  readonly tables?: Partial<SizedTables>;
+  /** Frames one port may hold before it refuses more. */
+  readonly queue?: number;
+  /** What leaves is not looked at: for input that is wrong on purpose. */
+  readonly unchecked?: boolean;
+  /** Frames come with their sums, as from the addon. */
+  readonly summed?: boolean;
+}
+
+/** A frame as a station got it. */
+export interface Received {
+  readonly frame: Uint8Array;
+  readonly virtio: Uint8Array;
+  /** tcpdump's words. */
+  readonly text: string;
+}
+
+interface TestPort {
+  readonly id: number;
+  readonly name: string;
+  readonly station: MemoryPort;
+  readonly got: Received[];
+}
+
+export class TestNode {
+  readonly index: number;
+  readonly address: string;
+  readonly gateway: string;
+  readonly vtep: string;
+  readonly gatewayMac: string;
+  readonly uplinkMac: string;
+  readonly vtepMac: string;
+  readonly clock: ManualClock;
+  readonly engine: engine.Engine;
+  readonly tables: Tables;
+  readonly counters: Counters;
+  readonly ports = new Map<string, TestPort>();
+  readonly poolSlots: number;
+  readonly summing: SummingIo | null;
+  readonly #unchecked: boolean;
+  readonly #queue: number;
+  readonly #vxlan: boolean;
+  readonly #nodes: number;
+  readonly #services = new Map<string, number>();
+  readonly #canaries: readonly number[];
+
+  constructor(o: TestNodeOptions = {}) {
+    this.index = o.index ?? 1;
+    this.address = nodeAddress(this.index);
+    this.gateway = `10.244.${this.index}.1`;
+    this.vtep = `10.244.${this.index}.0`;
+    this.gatewayMac = macOf(this.gateway);
+    this.uplinkMac = uplinkMacOf(this.index);
+    this.vtepMac = vtepMacOf(this.index);
+    this.clock = o.clock ?? new ManualClock();
+    this.poolSlots = o.poolSlots ?? 192;
+    this.#unchecked = o.unchecked ?? false;
+    this.#queue = o.queue ?? 4096;
+    this.#vxlan = o.vxlan ?? true;
+    this.#nodes = o.nodes ?? 2;
+    this.summing = o.summed ? new SummingIo() : null;
+    this.engine = createPlaneEngine(
+      { ...SIZES, poolSlots: this.poolSlots, ...o.sizes },
+      { io: this.summing, offload: o.offload ?? offloadTwin, ...(o.tables && { instead: o.tables }) },
+    );
+    this.tables = this.engine.tables;
+    this.counters = this.tables.counters;
+    if (this.summing !== null) this.summing.ports = this.tables.ports;
+    this.addPort("host", PortRole.HOST, this.uplinkMac, FABRIC_MTU);
+    this.addPort("uplink", PortRole.UPLINK, this.uplinkMac, FABRIC_MTU);
+    this.#configure();
+    this.addPod(2);
+    this.addPod(3);
+    engine.setClock(this.engine, this.clock.nowMs());
+    this.#canaries = slotCanaries(this.tables);
+    for (const at of this.#canaries) this.tables.arena.fill(CANARY, at, at + CANARY_BYTES);
+  }
+
+  #configure(): void {
+    const t = this.tables;
+    const c = t.config;
+    [c.gatewayMacHi, c.gatewayMacLo] = macWords(this.gatewayMac);
+    [c.vtepMacHi, c.vtepMacLo] = macWords(this.vtepMac);
+    c.hostPort = this.portId("host");
+    c.uplinkPort = this.portId("uplink");
+    c.nodeAddress = words(this.address).w3;
+    c.vxlan = this.#vxlan ? 1 : 0;
+    c.vxlanPort = VXLAN_PORT;
+    t.local = new LocalAddresses(localAddresses(this.index, this.#vxlan).map(words));
+    t.podSources = new PrefixSet([prefix(CLUSTER_CIDR)]);
+    const own = [`${this.vtep}/24`, `${this.address}/32`];
+    t.ownSources = new PrefixSet(own.map((range) => prefix(range)));
+    t.masqueradeSources = new PrefixSet([prefix(CLUSTER_CIDR)]);
+    t.masqueradeExempt = new PrefixSet([prefix(CLUSTER_CIDR)]);
+    const peers = peersOf(this.index, this.#nodes);
+    t.vteps = createVteps(peers.map((i) => ({ ...words(nodeAddress(i)), ...vtepMacWords(i) })));
+    this.setRoutes(nodeRoutes(this.index, this.#nodes, this.#vxlan));
+  }
+
+  setRoutes(specs: readonly RouteSpec[]): void {
+    this.tables.routes = createRoutes(specs);
+  }
+
+  addPort(name: string, role: PortRole, mac: string, mtu: number): number {
+    const [port, station] = createMemoryPair(name, role, this.#queue);
+    const id = this.ports.size;
+    engine.createPort(this.engine, id, port, macOfText(mac), mtu);
+    if (this.summing !== null) this.tables.ports.fd[id] = id;
+    this.ports.set(name, { id, name, station, got: [] });
+    return id;
+  }
+
+  /** Pod with the address 10.244.index.host behind port "pod<host>". */
+  addPod(host: number, mtu = podMtu(this.#vxlan)): number {
+    const address = `10.244.${this.index}.${host}`;
+    const id = this.addPort(`pod${host}`, PortRole.POD, macOf(address), mtu);
+    const { w0, w1, w2, w3 } = words(address);
+    const [hi, lo] = macWords(macOf(address));
+    neighbor.addPermanent(this.tables.stations, w0, w1, w2, w3, hi, lo, id);
+    addOwner(this.tables.ports, id, w0, w1, w2, w3);
+    fdb.addStatic(this.tables.fdb, hi, lo, id);
+    return id;
+  }
+
+  removePod(host: number): void {
+    engine.createDetach(this.engine, this.portId(`pod${host}`));
+    const { w0, w1, w2, w3 } = words(`10.244.${this.index}.${host}`);
+    const slot = neighbor.find(this.tables.stations, w0, w1, w2, w3);
+    if (slot >= 0) neighbor.remove(this.tables.stations, slot);
+  }
+
+  portId(name: string): number {
+    return this.#port(name).id;
+  }
+
+  #port(name: string): TestPort {
+    const port = this.ports.get(name);
+    if (port === undefined) throw new Error(`no port ${name}`);
+    return port;
+  }
+
+  /** Adds or replaces a service port; `name` is its identity. */
+  setService(o: ServiceOptions): void {
+    let id = this.#services.get(o.name);
+    if (id === undefined) this.#services.set(o.name, (id = this.#services.size + 1));
+    services.createUpdate(this.tables.services, { upsert: [serviceSpec(id, o)], remove: [] });
+  }
+
+  /** Name of the service port with this id. */
+  serviceName(id: number): string | undefined {
+    return [...this.#services].find(([, each]) => each === id)?.[0];
+  }
+
+  removeService(name: string): void {
+    const id = this.#services.get(name);
+    if (id !== undefined) services.createUpdate(this.tables.services, { upsert: [], remove: [id] });
+  }
+
+  /** Lets the station behind a port send a frame; nothing happens before `run`. */
+  send(port: string, frame: Uint8Array, virtio?: Uint8Array): void {
+    if (!this.#port(port).station.send(frame, virtio)) throw new Error(`queue of ${port} is full`);
+  }
+
+  /** Polls every port until nothing is left to receive, then takes what was sent and checks it. */
+  run(): void {
+    engine.setClock(this.engine, this.clock.nowMs());
+    this.#tick();
+    for (let busy = true; busy; ) {
+      busy = false;
+      for (const { id } of this.ports.values()) if (engine.pollPort(this.engine, id) > 0) busy = true;
+    }
+    this.#tick();
+    for (const port of this.ports.values()) this.#collect(port);
+    this.checkInvariants();
+  }
+
+  /** As often as the neighbours' timers need: their walk takes a slice per tick. */
+  #tick(): void {
+    for (let n = 0; n < TICKS_MAX; n++) {
+      engine.tick(this.engine);
+      if (engine.msUntilDue(this.engine) > 0) return;
+    }
+  }
+
+  /** Turns the clock, with a tick every `stepMs` as the engine's loop has. */
+  advanceMs(ms: number, stepMs = 500): void {
+    for (let left = ms; left > 0; left -= stepMs) {
+      this.clock.advanceMs(Math.min(left, stepMs));
+      this.run();
+    }
+  }
+
+  #collect(port: TestPort): void {
+    for (let stored = port.station.takeStored(); stored !== undefined; stored = port.station.takeStored()) {
+      const frame = frameOf(stored);
+      const virtio = vnetHeaderOf(stored);
+      const text = summary(dissect(frame));
+      const problems = this.#unchecked ? [] : checkFrame(frame, { virtio, vxlanPorts: [VXLAN_PORT] });
+      if (problems.length > 0) throw new Error(`sent to ${port.name}: ${text}: ${problems.join("; ")}`);
+      port.got.push({ frame, virtio, text });
+    }
+  }
+
+  /** What the station behind a port got since it was last asked. */
+  received(port: string): Received[] {
+    return this.#port(port).got.splice(0);
+  }
+
+  /** The same as text. */
+  texts(port: string): string[] {
+    return this.received(port).map((r) => r.text);
+  }
+
+  /** Runs, and gives the one frame that came out, wherever that was. */
+  through(port: string, frame: Uint8Array, virtio?: Uint8Array): Received & { port: string } {
+    this.send(port, frame, virtio);
+    this.run();
+    const all = this.everything();
+    if (all.length !== 1) throw new Error(`${all.length} frames came out, not one: ${this.explain(all)}`);
+    return all[0];
+  }
+
+  /** Everything that came out since the last question, with its port. */
+  everything(): (Received & { port: string })[] {
+    return [...this.ports.keys()].flatMap((port) => this.received(port).map((r) => ({ ...r, port })));
+  }
+
+  explain(frames: readonly (Received & { port: string })[]): string {
+    return [...frames.map((r) => `${r.port}: ${r.text}`), JSON.stringify(this.drops())].join("\n");
+  }
+
+  /** Drop counters that are not zero, by name. */
+  drops(): Record<string, number> {
+    const found: Record<string, number> = {};
+    for (let code = 1; code < DROP_REASON_TEXT.length; code++) {
+      if (this.counters.drops[code] !== 0) found[dropReasonName(code)] = this.counters.drops[code];
+    }
+    return found;
+  }
+
+  /** Drops since the last question. */
+  takeDrops(): Record<string, number> {
+    const found = this.drops();
+    this.counters.drops.fill(0);
+    return found;
+  }
+
+  events(): Record<string, number> {
+    const entries = Object.entries(Event).map(([name, at]): [string, number] => [
+      name,
+      this.counters.events[at],
+    ]);
+    return Object.fromEntries(entries.filter(([, n]) => n !== 0));
+  }
+
+  /** Connections as conntrack would list them: "tcp ESTABLISHED 10.244.1.2:41000>… <…". */
+  connections(): string[] {
+    const ct = this.tables.conntrack;
+    const lines: string[] = [];
+    for (let slot = 0; slot < conntrack.highWater(ct); slot++) {
+      if (ct.status[slot] !== 0) lines.push(connectionText(ct, slot));
+    }
+    return lines;
+  }
+
+  /** Throws when a slot got lost or is twice free, or the pipeline threw. */
+  checkInvariants(): void {
+    const t = this.tables;
+    if (this.counters.drops[DropReason.INTERNAL_ERROR] !== 0) throw new Error(this.engine.lastError);
+    if (t.tx.count !== 0) throw new Error(`${t.tx.count} frames were left in the transmit queue`);
+    const free = new Set(t.pool.free.subarray(0, t.pool.count));
+    if (free.size !== t.pool.count) throw new Error("a packet slot is free twice");
+    for (const at of this.#canaries) {
+      for (let i = 0; i < CANARY_BYTES; i++) {
+        if (t.arena[at + i] !== CANARY)
+          throw new Error(`byte ${i} of the slot at ${at} was written from outside`);
+      }
+    }
+    const problem = pendingProblem(t.pending);
+    if (problem !== undefined) throw new Error(problem);
+    const waiting = t.fabric.waiting.count.reduce((sum, n) => sum + n, 0);
+    const accounted = t.pool.count + waiting + fragments.used(t.fragments);
+    if (accounted !== this.poolSlots) throw new Error(`${this.poolSlots - accounted} packet slots are lost`);
+  }
+
+  /** Lets reassembly and neighbour resolution run out: then every slot must be free again. */
+  settle(): void {
+    this.advanceMs(40_000, 1000);
+    this.everything();
+    const { pool, pending } = this.tables;
+    if (used(pending) !== 0) throw new Error("a connection still waits for its endpoint");
+    const { count } = pool;
+    if (count !== this.poolSlots) throw new Error(`${this.poolSlots - count} packet slots did not come back`);
+  }
+}
+
+/**
+ * Where each slot begins: nobody may write there. The headroom before a frame is used by tunnel headers only
+ * as far as they reach, and the second slot of a pair for joined frames is one with the first.
+ */
+function slotCanaries({ arena, firstArea, areas }: Tables): number[] {
+  const starts: number[] = [];
+  for (let slot = 0; slot < arena.length / SLOT_STRIDE; slot++) {
+    const isSecond = slot >= firstArea && slot < firstArea + 2 * areas && (slot - firstArea) % 2 === 1;
+    if (!isSecond) starts.push(slot * SLOT_STRIDE);
+  }
+  return starts;
+}
+
+function macOfText(text: string): { hi: number; lo: number } {
+  const mac = parseMac(text);
+  if (mac === undefined) throw new RangeError(`not a MAC address: ${text}`);
+  return mac;
+}
