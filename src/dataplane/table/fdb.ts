@@ -5,9 +5,11 @@
 // one; the price is that a slot number is only good until the next removal.
 //
 // Ageing: an entry is ignored from the second it expires, and its slot is given back by `ageSlice`, which
-// the engine calls for a few slots per poll. Static entries (pods, the gateway, VTEPs: addresses that we
-// gave out ourselves) never age and never move: a pod that sends with its neighbour's MAC must not steal
-// the neighbour's frames. A keyed hash costs more than the rest of a lookup, so the last slot found for
+// the engine calls for a few slots per poll. Static entries never age and never move; they are for a plane
+// that has seen no traffic to learn from: explain's, that is asked about one packet. (Elsewhere it is
+// check-source that keeps a pod from sending with its neighbour's MAC.)
+//
+// A keyed hash costs more than the rest of a lookup, so the last slot found for
 // each low byte of an address is remembered and tried first: 9 ns instead of 33. Nobody gains by filling
 // that cache with rubbish but the 24 ns. When full, new addresses are not learned: their frames are
 // flooded, correct but dear, and `full` counts it.

@@ -1,6 +1,6 @@
-// style.md §1: what a hot function may not contain, because it allocates, throws, waits or reads a clock. Hot
-// is every function in src/wire and src/dataplane but constructors and those whose name says that they
-// prepare or describe.
+// CONTRIBUTING.md, hot and cold: what a hot function may not contain, because it allocates, throws, waits or reads a
+// clock. Hot is every function in src/wire and src/dataplane but constructors and those whose name says that they prepare
+// or describe.
 import type { FunctionLikeDeclaration, Node, SourceFile } from "typescript/unstable/ast";
 import { SyntaxKind } from "typescript/unstable/ast";
 import * as is from "typescript/unstable/ast/is";

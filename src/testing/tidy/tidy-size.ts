@@ -1,4 +1,4 @@
-// style.md §11: how long things may get, and what may not be left lying around.
+// CONTRIBUTING.md, size: how long things may get, and what may not be left lying around.
 import type { Node, SourceFile } from "typescript/unstable/ast";
 import * as is from "typescript/unstable/ast/is";
 import { at, eachChild, type Finding, lineAt, type Sources, withParsed } from "./source-tree.ts";
@@ -11,6 +11,20 @@ const MAX_COLUMNS = 122;
 const UNFINISHED = new RegExp(
   `\\b(?:${["TO", "FIX"].map((word) => `${word}${word === "TO" ? "DO" : "ME"}`).join("|")})\\b`,
 );
+
+const MAX_FOLDER_FILES = 30; // those directly in it, tests counted: what a listing shows at once
+
+/** Folders in which nobody finds anything any more. */
+export function findFullFolders(paths: readonly string[]): Finding[] {
+  const counts = new Map<string, number>();
+  for (const path of paths) {
+    const folder = path.slice(0, path.lastIndexOf("/"));
+    counts.set(folder, (counts.get(folder) ?? 0) + 1);
+  }
+  return [...counts]
+    .filter(([, count]) => count > MAX_FOLDER_FILES)
+    .map(([folder, count]) => `${folder}: ${count} files, at most ${MAX_FOLDER_FILES}`);
+}
 
 export interface SizeRules {
   /** Path → why it may be longer than 400 lines. */

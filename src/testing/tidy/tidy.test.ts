@@ -1,7 +1,7 @@
-// The rules of style.md and ARCHITECTURE.md that a machine can check, held against the whole tree; and
+// The rules of CONTRIBUTING.md and ARCHITECTURE.md that a machine can check, held against the whole tree; and
 // planted sources that break each of them, because a checker that finds nothing may simply not be looking.
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync, readFileSync } from "node:fs";
+import { join, relative } from "node:path";
 import t from "tap";
 import { listTests } from "../runner/main.ts";
 import { findSubjectGaps } from "../runner/subjects.ts";
@@ -10,11 +10,13 @@ import { findHotBans, findStaleExceptions, type HotRules } from "./tidy-hot.ts";
 import {
   findExits,
   findFileCircles,
+  findFloorBreaches,
   findImportBreaches,
   findTableDrift,
   type ImportExceptions,
 } from "./tidy-imports.ts";
 import {
+  findFullFolders,
   findLongFiles,
   findLongFunctions,
   findLongLines,
@@ -26,14 +28,14 @@ const UPDATE = "part of createUpdate, which runs between batches";
 const HOT: HotRules = {
   cold: {
     "src/dataplane/drop-reason.ts#dropReasonName": "text for people",
-    "src/dataplane/table/services.ts#take": UPDATE,
-    "src/dataplane/table/services.ts#give": UPDATE,
-    "src/dataplane/table/services.ts#stageEndpoints": UPDATE,
-    "src/dataplane/table/services.ts#releaseStaged": UPDATE,
-    "src/dataplane/table/services.ts#upsertService": UPDATE,
-    "src/dataplane/table/services.ts#dropFrontends": UPDATE,
-    "src/dataplane/table/services.ts#removeService": UPDATE,
-    "src/dataplane/table/services.ts#releaseMaglev": UPDATE,
+    "src/dataplane/table/service/services.ts#take": UPDATE,
+    "src/dataplane/table/service/services.ts#give": UPDATE,
+    "src/dataplane/table/service/services.ts#stageEndpoints": UPDATE,
+    "src/dataplane/table/service/services.ts#releaseStaged": UPDATE,
+    "src/dataplane/table/service/services.ts#upsertService": UPDATE,
+    "src/dataplane/table/service/services.ts#dropFrontends": UPDATE,
+    "src/dataplane/table/service/services.ts#removeService": UPDATE,
+    "src/dataplane/table/service/services.ts#releaseMaglev": UPDATE,
   },
   allowed: {
     "src/dataplane/engine.ts#forwardFrom: try":
@@ -45,9 +47,9 @@ const IMPORTS: ImportExceptions = {};
 
 const SIZES: SizeRules = {
   longFiles: {
-    "src/dataplane/table/conntrack.ts":
+    "src/dataplane/table/connection/conntrack.ts":
       "one table: lookup, insertion, NAT tuples and expiry share its columns",
-    "src/dataplane/table/services.ts": "one table and its incremental update",
+    "src/dataplane/table/service/services.ts": "one table and its incremental update",
   },
   longFunctions: {},
 };
@@ -78,10 +80,20 @@ t.test("no two files import each other", async (t) => {
 t.test("ARCHITECTURE.md shows the table that is enforced", async (t) => {
   const markdown = readFileSync(join(root, "ARCHITECTURE.md"), "utf8");
   t.same(findTableDrift(markdown), []);
-  t.match(findTableDrift(markdown.replace("| `dissect` | ●", "| `dissect` | ")), [
-    /dissect imports ; here: wire/,
+  const row = /(\| `src\/dissect`[^|]*\|[^|]*\|) `wire` \|/;
+  t.match(findTableDrift(markdown.replace(row, "$1 |")), [/dissect imports nothing; here: wire/]);
+  const [first, second] = markdown.match(/\| `src\/(?:kube|config)`.*\n/g) as string[];
+  t.match(findTableDrift(markdown.replace(first + second, second + first)), [
+    /the floors stand in another order/,
   ]);
   t.same(findTableDrift("").length, 1);
+});
+
+t.test("a floor uses only floors above it", async (t) => {
+  t.same(findFloorBreaches(), []);
+  t.same(findFloorBreaches({ base: [], plane: ["agent", "base"], agent: ["plane"] }), [
+    "plane stands above agent and may not import it",
+  ]);
 });
 
 t.test("process.exit is called by programs only", async (t) => {
@@ -92,6 +104,20 @@ t.test("files, functions and lines stay readable", async (t) => {
   t.same(findLongFiles(everything, SIZES), []);
   t.same(findLongFunctions(code, SIZES), []);
   t.same(findLongLines(everything), []);
+});
+
+t.test("a folder shows what it holds at one look", async (t) => {
+  const folders = ["src", "native-test", "scripts", "docs"];
+  const paths = folders.flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => relative(root, join(entry.parentPath, entry.name))),
+  );
+  t.ok(paths.length > 700);
+  t.same(findFullFolders(paths), []);
+  t.same(findFullFolders(paths.slice(0, 31).map((_, i) => `src/full/${i}.ts`)), [
+    "src/full: 31 files, at most 30",
+  ]);
 });
 
 t.test("every test file belongs to a subject, and every subject's words name files", async (t) => {
@@ -236,7 +262,7 @@ const breaches: { from: string; code: string; what: string | undefined }[] = [
   {
     from: "observe/x.ts",
     code: 'import { e } from "../dataplane/engine.ts";',
-    what: "only agent imports the engine",
+    what: "only plane and offline import the engine",
   },
   {
     from: "device/x.ts",
@@ -253,11 +279,23 @@ const breaches: { from: string; code: string; what: string | undefined }[] = [
   },
   { from: "compile/x.ts", code: 'import * as lpm from "../dataplane/table/lpm.ts";', what: undefined },
   { from: "compile/x.ts", code: 'import fs from "node:fs";', what: "compile imports nothing of Node" },
-  { from: "control/watch/x.ts", code: 'import fs from "node:fs";', what: undefined },
+  { from: "kube/x.ts", code: 'import fs from "node:fs";', what: "kube imports nothing of Node" },
+  { from: "watch/x.ts", code: 'import fs from "node:fs";', what: undefined },
+  {
+    from: "kubeproxy/x.ts",
+    code: 'import { t } from "../dataplane/tables.ts";',
+    what: "the rules share nothing with the plane",
+  },
+  { from: "kubeproxy/words/x.ts", code: 'import { t } from "../../dataplane/tables.ts";', what: undefined },
+  {
+    from: "bench/x.ts",
+    code: 'import { t } from "../../native-test/support/tshark.ts";',
+    what: "src imports nothing of native-test",
+  },
   { from: "dissect/x.ts", code: 'import { src } from "../wire/ipv4.ts";', what: "import * as" },
   { from: "dissect/x.ts", code: 'import * as ipv4 from "../wire/ipv4.ts";', what: undefined },
   { from: "agent/x.ts", code: 'import { Fdb, createX } from "../dataplane/table/fdb.ts";', what: undefined },
-  { from: "agent/x.ts", code: 'import { e } from "../dataplane/engine.ts";', what: undefined },
+  { from: "plane/x.ts", code: 'import { e } from "../dataplane/engine.ts";', what: undefined },
   { from: "testing/x.ts", code: 'import { e } from "../dataplane/engine.ts";', what: undefined },
   { from: "cli/x.test.ts", code: 'import { e } from "../dataplane/engine.ts";', what: undefined },
   {
