@@ -17,7 +17,7 @@ import {
 import type { NodeTopology } from "../compile/node.ts";
 import type { ProxySettings } from "../compile/proxy-settings.ts";
 import type { AgentConfig } from "../config/agent.ts";
-import type { ServiceUpdate } from "../dataplane/table/service/services.ts";
+import type { ServiceUpdate } from "../dataplane/spec/services.ts";
 
 const FAMILIES: readonly IpFamily[] = [4, 6];
 /** Where the rule for the local table stands once others have to come before it. */

@@ -6,7 +6,7 @@ import {
   type FrontendSpec,
   type ServicePortSpec,
   SourceClass,
-} from "../dataplane/table/service/services.ts";
+} from "../dataplane/spec/services.ts";
 import { Exposition } from "../observe/exposition.ts";
 import { type PlaneState, writePlaneMetrics } from "../observe/plane-metrics.ts";
 import type { SyncMetrics } from "../observe/sync-metrics.ts";

@@ -8,7 +8,7 @@ import {
   FrontendKind,
   type FrontendSpec,
   HOST_PORT_ENDPOINT,
-} from "../dataplane/table/service/services.ts";
+} from "../dataplane/spec/services.ts";
 import { hostPortsOf, type PodHostPort } from "../kube/host-ports.ts";
 import { keyOf } from "../kube/objects.ts";
 import type { DesiredState, Pod } from "../watch/desired-state.ts";

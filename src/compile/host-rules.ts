@@ -11,7 +11,7 @@
 // alone. Pure: text for ip(8), in the words in which ip(8) shows it, so that what is there can be compared.
 import { formatIp, type Ip, type IpFamily, isLoopback, sameIp } from "../base/ip.ts";
 import type { PortRange } from "../config/agent.ts";
-import { FrontendKind, type ServicePortSpec } from "../dataplane/table/service/services.ts";
+import { FrontendKind, type ServicePortSpec } from "../dataplane/spec/services.ts";
 import type { NodeTopology } from "./node.ts";
 import type { ProxySettings } from "./proxy-settings.ts";
 

@@ -4,12 +4,7 @@ import { readFileSync } from "node:fs";
 import t from "tap";
 import { type Cidr, contains, formatIpPort, type Ip, ip, sameIp } from "../base/ip.ts";
 import { readProxyConfig } from "../config/proxy.ts";
-import {
-  Action,
-  type FrontendSpec,
-  type ServicePortSpec,
-  SourceClass,
-} from "../dataplane/table/service/services.ts";
+import { Action, type FrontendSpec, type ServicePortSpec, SourceClass } from "../dataplane/spec/services.ts";
 import { FieldProblems } from "../kube/manifest/field-problems.ts";
 import { manifestOf } from "../kube/manifest/manifest.ts";
 import { ObjectGraph } from "../watch/desired-state.ts";

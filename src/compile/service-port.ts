@@ -11,7 +11,6 @@ import {
   prefixLen128,
   sameIp,
 } from "../base/ip.ts";
-import { Scheduler } from "../dataplane/table/service/schedule.ts";
 import {
   Action,
   type ClassAction,
@@ -20,7 +19,8 @@ import {
   type FrontendSpec,
   type ServicePortSpec,
   type SourceRange,
-} from "../dataplane/table/service/services.ts";
+} from "../dataplane/spec/services.ts";
+import { Scheduler } from "../dataplane/table/service/schedule.ts";
 import { hash32 } from "../kube/hash.ts";
 import type { EndpointSlice, Service } from "../watch/desired-state.ts";
 import {

@@ -2,6 +2,8 @@ import fc from "fast-check";
 import t from "tap";
 import { ip } from "../base/ip.ts";
 import { readProxyConfig } from "../config/proxy.ts";
+import * as serviceChange from "../dataplane/change/services.ts";
+import type { ServiceUpdate } from "../dataplane/spec/services.ts";
 import * as services from "../dataplane/table/service/services.ts";
 import { FieldProblems } from "../kube/manifest/field-problems.ts";
 import { manifestOf } from "../kube/manifest/manifest.ts";
@@ -54,11 +56,11 @@ class Chain {
     this.graph.onEvent({ type: "DELETED", object });
   }
 
-  flush(): services.ServiceUpdate {
+  flush(): ServiceUpdate {
     const keys = [...this.graph.take().services];
     this.compiler.prepare(this.graph, keys.slice(keys.length >> 1)); // half of them beforehand, half at once
     const update = this.compiler.update(this.graph, keys);
-    services.createUpdate(this.table, update);
+    serviceChange.update(this.table, update);
     return update;
   }
 

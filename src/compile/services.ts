@@ -6,8 +6,8 @@
 
 import { deepEqual } from "../base/deep-equal.ts";
 import type { IpFamily } from "../base/ip.ts";
-import type { FrontendSpec, ServicePortSpec, ServiceUpdate } from "../dataplane/table/service/services.ts";
-import * as table from "../dataplane/table/service/services.ts";
+import type { FrontendSpec, ServicePortSpec, ServiceUpdate } from "../dataplane/spec/services.ts";
+import { FrontendKind, protocolOf } from "../dataplane/spec/services.ts";
 import type { DesiredState, EndpointSlice, Service } from "../watch/desired-state.ts";
 import { compileHostPorts, podOfKey } from "./host-ports.ts";
 import type { ProxySettings } from "./proxy-settings.ts";
@@ -221,6 +221,6 @@ export function compileService(
 }
 
 function claimKey(f: FrontendSpec, protocol: number): string {
-  const kind = f.kind === table.FrontendKind.HOST_PORT ? "/host" : "";
-  return `${f.w0},${f.w1},${f.w2},${f.w3},${f.family}:${f.port}/${table.protocolOf(f, protocol)}${kind}`;
+  const kind = f.kind === FrontendKind.HOST_PORT ? "/host" : "";
+  return `${f.w0},${f.w1},${f.w2},${f.w3},${f.family}:${f.port}/${protocolOf(f, protocol)}${kind}`;
 }

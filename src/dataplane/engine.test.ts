@@ -94,7 +94,7 @@ t.test("a port that is full refuses, and that is counted", async (t) => {
 t.test("a detached port gets nothing more, and its addresses are forgotten", async (t) => {
   const node = new TestNode();
   const used = fdb.used(node.tables.fdb);
-  engine.createDetach(node.engine, node.portId("pod3"));
+  engine.detach(node.engine, node.portId("pod3"));
   t.equal(fdb.used(node.tables.fdb), used - 1);
   node.send("pod2", hello(node));
   node.run();

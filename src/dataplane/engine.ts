@@ -125,7 +125,7 @@ export function createPort(
 }
 
 /** Detaches port `id`: nothing is read from or sent to it any more. Cold. */
-export function createDetach(e: Engine, id: number): void {
+export function detach(e: Engine, id: number): void {
   flush(e.tx);
   const p = e.ports;
   p.active[id] = 0;

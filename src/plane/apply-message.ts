@@ -2,6 +2,8 @@
 
 import type { IoKind } from "../base/addon.ts";
 import { createBpfProgram } from "../base/bpf-program.ts";
+import { addPart } from "../dataplane/change/service-endpoints.ts";
+import * as serviceChange from "../dataplane/change/services.ts";
 import { Event } from "../dataplane/counters.ts";
 import * as engine from "../dataplane/engine.ts";
 import type { PortRole } from "../dataplane/port.ts";
@@ -11,7 +13,6 @@ import { LocalAddresses } from "../dataplane/table/local-addresses.ts";
 import * as neighbor from "../dataplane/table/neighbor.ts";
 import { PrefixSet } from "../dataplane/table/prefix-set.ts";
 import { createRoutes } from "../dataplane/table/routes.ts";
-import { createPart, createUpdate } from "../dataplane/table/service/services.ts";
 import { createVteps } from "../dataplane/table/vteps.ts";
 import { RecordRing } from "../dataplane/trace/record-ring.ts";
 import type { PlaneMessage, PortMessage } from "./messages.ts";
@@ -31,7 +32,7 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
       return;
     case "detach":
       if (plane.ports.fd[message.id] >= 0) polling.remove(plane.ports.fd[message.id]);
-      engine.createDetach(plane, message.id);
+      engine.detach(plane, message.id);
       return;
     case "stations":
       for (const a of message.remove) {
@@ -59,10 +60,10 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
       t.routes = createRoutes(message.routes);
       return;
     case "services":
-      createUpdate(t.services, message.update);
+      serviceChange.update(t.services, message.update);
       return;
     case "endpoints":
-      createPart(t.services, message.part);
+      addPart(t.services, message.part);
       return;
     case "conntrack":
       for (const [word, value] of message.words) t.conntrack.header[word] = value;

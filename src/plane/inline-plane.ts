@@ -2,9 +2,10 @@
  * The data plane on the main thread, between turns of the event loop: for uplink drivers that cannot live in a worker
  * (libpcap through cap). Same engine, same messages; slower, since every turn shares the thread with everything else.
  */
+
+import * as serviceChange from "../dataplane/change/services.ts";
 import * as engine from "../dataplane/engine.ts";
 import type { Port } from "../dataplane/port.ts";
-import { createRetry } from "../dataplane/table/service/services.ts";
 import type { Native } from "../native/binding.ts";
 import { applyMessage } from "./apply-message.ts";
 import type { PlaneMessage } from "./messages.ts";
@@ -115,7 +116,7 @@ export class InlinePlane implements Plane, InlineDevices {
     for (let i = 0; i < ready; i++) work += this.#poll(this.#tokens[i]);
     for (const id of this.#soft) work += this.#poll(id);
     engine.tick(plane);
-    if (plane.tables.services.retries > 0) createRetry(plane.tables.services);
+    if (plane.tables.services.retries > 0) serviceChange.retry(plane.tables.services);
     if (plane.lastError !== "") {
       this.errors++;
       process.stderr.write(`data plane: internal error, please report: ${plane.lastError}\n`);

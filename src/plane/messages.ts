@@ -3,10 +3,10 @@
  * Only plain data crosses: numbers, typed arrays, shared buffers.
  */
 import type { BpfInstruction } from "../base/bpf-program.ts";
+import type { EndpointPart, ServiceUpdate } from "../dataplane/spec/services.ts";
 import type { Prefix } from "../dataplane/table/create-prefix-ranges.ts";
 import type { Address } from "../dataplane/table/local-addresses.ts";
 import type { RouteSpec } from "../dataplane/table/routes.ts";
-import type { EndpointPart, ServiceUpdate } from "../dataplane/table/service/services.ts";
 import type { VtepSpec } from "../dataplane/table/vteps.ts";
 import type { NodeConfig } from "../dataplane/tables.ts";
 

@@ -1,6 +1,7 @@
 // The worker as the main thread sees it: changes of any size are taken in, and none holds the plane up for long.
+
 import t from "tap";
-import * as services from "../dataplane/table/service/services.ts";
+import { Action, FrontendKind, type ServicePortSpec } from "../dataplane/spec/services.ts";
 import { loadNative } from "../native/binding.ts";
 import { PlaneHandle } from "./plane-handle.ts";
 
@@ -9,8 +10,8 @@ const SIZES = {
   ...{ frontendsLog2: 10, endpointsLog2: 10, seed: 7 },
 };
 
-function spec(id: number, endpoints: number): services.ServicePortSpec {
-  const each = { action: services.Action.DNAT, set: 0, masquerade: false };
+function spec(id: number, endpoints: number): ServicePortSpec {
+  const each = { action: Action.DNAT, set: 0, masquerade: false };
   const address = { w0: 0, w1: 0, w2: 0xffff };
   return {
     id,
@@ -21,7 +22,7 @@ function spec(id: number, endpoints: number): services.ServicePortSpec {
     sets: [Array.from({ length: endpoints }, (_, i) => i)],
     frontends: [
       {
-        kind: services.FrontendKind.CLUSTER_IP,
+        kind: FrontendKind.CLUSTER_IP,
         ...{ ...address, w3: id, family: 4, port: 80 },
         sourceRanges: null,
         byClass: [each, each, each],
@@ -35,7 +36,7 @@ t.test("service ports that do not fit are told, and taken in when there is room"
   const scheduling = { spinUs: 0, cpuLatencyUs: -1, nice: 0 };
   const plane = new PlaneHandle(loadNative(), { sizes: SIZES, ...scheduling, onExit });
   t.teardown(() => plane.stop());
-  const put = (...upsert: services.ServicePortSpec[]): Promise<void> =>
+  const put = (...upsert: ServicePortSpec[]): Promise<void> =>
     plane.apply({ type: "services", update: { upsert, remove: [] } });
   await put(spec(1, 500), spec(2, 500));
   t.same(plane.refused.count, 0);

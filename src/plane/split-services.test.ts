@@ -1,6 +1,15 @@
 // The pieces of a change lead where the change leads, none is large, and no address is nobody's in between.
+
 import fc from "fast-check";
 import t from "tap";
+import * as serviceEndpoints from "../dataplane/change/service-endpoints.ts";
+import * as serviceChange from "../dataplane/change/services.ts";
+import {
+  Action,
+  FrontendKind,
+  type ServicePortSpec,
+  type ServiceUpdate,
+} from "../dataplane/spec/services.ts";
 import * as services from "../dataplane/table/service/services.ts";
 import { Services } from "../dataplane/table/service/services.ts";
 import type { PlaneMessage } from "./messages.ts";
@@ -8,8 +17,8 @@ import { splitServices } from "./split-services.ts";
 
 const TCP4 = (4 << 8) | 6;
 
-function spec(id: number, vip: number, endpoints: readonly number[]): services.ServicePortSpec {
-  const each = { action: services.Action.DNAT, set: 0, masquerade: false };
+function spec(id: number, vip: number, endpoints: readonly number[]): ServicePortSpec {
+  const each = { action: Action.DNAT, set: 0, masquerade: false };
   return {
     id,
     name: `s${id}`,
@@ -19,7 +28,7 @@ function spec(id: number, vip: number, endpoints: readonly number[]): services.S
     sets: [endpoints.map((_, i) => i)],
     frontends: [
       {
-        kind: services.FrontendKind.CLUSTER_IP,
+        kind: FrontendKind.CLUSTER_IP,
         ...{ w0: 0, w1: 0, w2: 0xffff, w3: vip, family: 4, port: 80 },
         sourceRanges: null,
         byClass: [each, each, each],
@@ -31,8 +40,8 @@ function spec(id: number, vip: number, endpoints: readonly number[]): services.S
 const range = (from: number, count: number) => Array.from({ length: count }, (_, i) => from + i);
 
 function apply(table: Services, message: PlaneMessage): void {
-  if (message.type === "services") services.createUpdate(table, message.update);
-  else if (message.type === "endpoints") services.createPart(table, message.part);
+  if (message.type === "services") serviceChange.update(table, message.update);
+  else if (message.type === "endpoints") serviceEndpoints.addPart(table, message.part);
   else throw new Error(message.type);
 }
 
@@ -61,12 +70,12 @@ t.test("the pieces of a change, one after the other, are the change", async () =
     fc.property(fc.array(fc.array(wanted, { minLength: 1, maxLength: 12 }), { maxLength: 4 }), (changes) => {
       const [whole, split] = [new Services(6, 15), new Services(6, 15)];
       for (const change of changes) {
-        const update: services.ServiceUpdate = { upsert: [], remove: [] };
+        const update: ServiceUpdate = { upsert: [], remove: [] };
         for (const [i, { endpoints, from, remove }] of change.entries()) {
           if (remove) update.remove.push(i);
           else update.upsert.push(spec(i, i, range(from, endpoints)));
         }
-        services.createUpdate(whole, update);
+        serviceChange.update(whole, update);
         for (const message of splitServices(update)) {
           if (sizeOf(message) > 64) throw new Error(`${sizeOf(message)} in one message`);
           apply(split, message);
@@ -94,7 +103,7 @@ t.test("an address that changes hands is never nobody's", async (t) => {
   const table = new Services(12, 15);
   const many = range(100, 300);
   const all = [1, 2, 3, ...many].map((id) => spec(id, id, range(id * 10, 20)));
-  services.createUpdate(table, { upsert: all, remove: [] });
+  serviceChange.update(table, { upsert: all, remove: [] });
   // 1 and 2 swap their addresses; 3 goes and its address is a new service's; the others change beside it.
   const upsert = [
     ...many.map((id) => spec(id, id, range(id * 10, 15))),

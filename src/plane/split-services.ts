@@ -3,7 +3,7 @@
  * and takes as many a turn as fit a fraction of a millisecond. A service port changes wholly or not at all; those that
  * hand addresses to each other change together.
  */
-import type { ServicePortSpec, ServiceUpdate } from "../dataplane/table/service/services.ts";
+import type { ServicePortSpec, ServiceUpdate } from "../dataplane/spec/services.ts";
 import type { PlaneMessage } from "./messages.ts";
 
 /** Of one message, in endpoints: about 0.1 ms to read and apply. */

@@ -2,8 +2,12 @@
  * Runs changes of services through a table of nobody's before there are packets: code that runs for the first time
  * takes ten times as long, and in a plane that forwards already it would be packets that wait for it.
  */
+
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import * as serviceEndpoints from "../dataplane/change/service-endpoints.ts";
+import * as serviceChange from "../dataplane/change/services.ts";
+import { Action, FrontendKind, type FrontendSpec, type ServicePortSpec } from "../dataplane/spec/services.ts";
 import { LocalAddresses } from "../dataplane/table/local-addresses.ts";
 import { PrefixSet } from "../dataplane/table/prefix-set.ts";
 import { createRoutes, RouteKind } from "../dataplane/table/routes.ts";
@@ -35,8 +39,8 @@ function warmUpServices(): void {
       specOf(i, i === 0 && round % 8 === 0 ? LARGE : ENDPOINTS, round),
     );
     for (const message of splitServices({ upsert, remove: [SERVICES + (round & 1)] })) {
-      if (message.type === "services") services.createUpdate(table, message.update);
-      else if (message.type === "endpoints") services.createPart(table, message.part);
+      if (message.type === "services") serviceChange.update(table, message.update);
+      else if (message.type === "endpoints") serviceEndpoints.addPart(table, message.part);
     }
   }
 }
@@ -55,16 +59,16 @@ function warmUpTopology(): void {
   new PrefixSet([{ ...address, bits: 120 }]);
 }
 
-function specOf(id: number, endpoints: number, round: number): services.ServicePortSpec {
-  const each = { action: services.Action.DNAT, set: 0, masquerade: false };
+function specOf(id: number, endpoints: number, round: number): ServicePortSpec {
+  const each = { action: Action.DNAT, set: 0, masquerade: false };
   const address = { w0: 0, w1: 0, w2: 0xffff };
-  const frontend = (kind: number, w3: number): services.FrontendSpec => ({
+  const frontend = (kind: number, w3: number): FrontendSpec => ({
     kind,
     ...{ ...address, w3, family: 4, port: 80 },
     sourceRanges: null,
     byClass: [each, each, each],
   });
-  const { CLUSTER_IP, NODE_PORT } = services.FrontendKind;
+  const { CLUSTER_IP, NODE_PORT } = FrontendKind;
   return {
     id,
     name: "warm",

@@ -5,8 +5,8 @@
 
 import { performance } from "node:perf_hooks";
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import * as serviceChange from "../dataplane/change/services.ts";
 import * as engine from "../dataplane/engine.ts";
-import * as services from "../dataplane/table/service/services.ts";
 import { loadNative } from "../native/binding.ts";
 import { applyMessage } from "./apply-message.ts";
 import { BusyPoll, learn } from "./busy-poll.ts";
@@ -111,7 +111,7 @@ function tellRefused(): void {
 }
 
 function retryRefused(): void {
-  services.createRetry(plane.tables.services);
+  serviceChange.retry(plane.tables.services);
   tellRefused();
 }
 

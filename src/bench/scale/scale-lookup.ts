@@ -1,6 +1,7 @@
 // What a packet costs among many services: the plane in memory, one pod that talks to services, an endpoint beside it.
 // A thousand services are in use at a time (a node's pods do not talk to all of them), or any of them: then what grows
 // is what the processor's caches do not hold, not the work.
+import * as serviceChange from "../../dataplane/change/services.ts";
 import * as engine from "../../dataplane/engine.ts";
 import { Conntrack, createSeed, expireSlice, used } from "../../dataplane/table/connection/conntrack.ts";
 import * as services from "../../dataplane/table/service/services.ts";
@@ -46,7 +47,7 @@ function createBench(count: number, endpointsEach: number): Bench {
   for (let i = 0; i < count; i++) {
     const clusterIp = dotted(serviceAddress(i));
     const spec = serviceSpec(i + 1, { name: `svc-${i}`, protocol: 17, port: 80, clusterIp, endpoints });
-    services.createUpdate(table, { upsert: [spec], remove: [] });
+    serviceChange.update(table, { upsert: [spec], remove: [] });
   }
   const io = new TemplateIo();
   Object.assign(node.engine, { io });

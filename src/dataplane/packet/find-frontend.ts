@@ -4,6 +4,7 @@
  * address itself, where only certain addresses serve them; else under 0.0.0.0 for every LOCAL address, under
  * 127.0.0.0 or ::1 for loopback.
  */
+import { FrontendKind, HOST_PORT_META } from "../spec/services.ts";
 import * as localAddresses from "../table/local-addresses.ts";
 import * as services from "../table/service/services.ts";
 import type { Tables } from "../tables.ts";
@@ -32,7 +33,7 @@ export function findHostPort(t: Tables, key: Int32Array): number {
   const s = t.services;
   if (s.hostPorts === 0) return -1;
   const port = key[8] & 0xffff;
-  const meta = key[9] | services.HOST_PORT_META;
+  const meta = key[9] | HOST_PORT_META;
   const loopback = isLoopback(key);
   if (!loopback && !localAddresses.has(t.local, key[4], key[5], key[6], key[7])) return -1;
   const f = services.find(s, key[4], key[5], key[6], key[7], port, meta);
@@ -49,7 +50,7 @@ export function isFromVip(t: Tables, key: Int32Array): boolean {
   const isV6 = (key[9] & FAMILY_MASK) === FAMILY_V6;
   if ((t.config.masqueradeVips & (isV6 ? 2 : 1)) === 0) return false;
   const f = services.find(t.services, key[0], key[1], key[2], key[3], key[8] & 0xffff, key[9]);
-  return f >= 0 && t.services.kind[f] === services.FrontendKind.CLUSTER_IP;
+  return f >= 0 && t.services.kind[f] === FrontendKind.CLUSTER_IP;
 }
 
 /** Destination 127.0.0.0/8 or ::1. */

@@ -2,7 +2,9 @@
  * What becomes of packets that conntrack calls INVALID, shared by stages. kube-proxy's rule in FORWARD drops them
  * (KUBE-FORWARD of iptables mode; not with tcpBeLiberal). The other modes have no such rule.
  */
+
 import type { DropReason } from "../drop-reason.ts";
+import { FrontendKind } from "../spec/services.ts";
 import * as services from "../table/service/services.ts";
 import type { Tables } from "../tables.ts";
 import { findFrontend } from "./find-frontend.ts";
@@ -31,7 +33,7 @@ export function goesNowhere(pkt: Packet, t: Tables): boolean {
 export function isForBoundAddress(pkt: Packet, t: Tables): boolean {
   const key = pkt.key;
   const f = services.find(t.services, key[4], key[5], key[6], key[7], 0, key[9] & FAMILY);
-  return f >= 0 && t.services.kind[f] === services.FrontendKind.UNSERVED_PORTS;
+  return f >= 0 && t.services.kind[f] === FrontendKind.UNSERVED_PORTS;
 }
 
 /** `otherwise`, unless the packet is INVALID because of its checksum. */

@@ -21,16 +21,17 @@ import {
 import type { Mac } from "../../base/mac.ts";
 import { healthCheckOf } from "../../compile/health-checks.ts";
 import type { AgentConfig } from "../../config/agent.ts";
+import { resetRow } from "../../dataplane/change/schedule.ts";
 import { DropReason } from "../../dataplane/drop-reason.ts";
 import { isFromVip } from "../../dataplane/packet/find-frontend.ts";
 import { Masquerade } from "../../dataplane/packet/packet.ts";
+import { Action } from "../../dataplane/spec/services.ts";
 import * as conntrack from "../../dataplane/table/connection/conntrack.ts";
 import * as fdb from "../../dataplane/table/fdb.ts";
 import * as localAddresses from "../../dataplane/table/local-addresses.ts";
 import * as neighbor from "../../dataplane/table/neighbor.ts";
 import { RouteKind } from "../../dataplane/table/routes.ts";
 import * as affinity from "../../dataplane/table/service/affinity.ts";
-import { createFresh } from "../../dataplane/table/service/create-schedule.ts";
 import { SCHEDULER_NAMES } from "../../dataplane/table/service/schedule.ts";
 import * as services from "../../dataplane/table/service/services.ts";
 import * as ring from "../../dataplane/trace/record-ring.ts";
@@ -257,7 +258,7 @@ export class Explainer {
     if (f < 0) return undefined;
     const service = this.node.messages.services.nameOf(s.service[f]) ?? "";
     const object = this.node.graph.services.get(service.split(":")[0]);
-    const isChosen = services.actionOf(s, f, pkt.sourceClass) === services.Action.DNAT;
+    const isChosen = services.actionOf(s, f, pkt.sourceClass) === Action.DNAT;
     const slots = isChosen ? services.describeChoice(s, f, pkt.sourceClass) : [];
     const isMarked = pkt.nat !== 0 && pkt.masquerade === Masquerade.HOST_PORT;
     const markedSource = isMarked ? this.#markedSource(addressOf("from", flow.from)) : "";
@@ -329,9 +330,9 @@ export class Explainer {
     const t = this.node.engine.tables;
     if (t.outer.ctSlot >= 0) conntrack.remove(t.conntrack, t.outer.ctSlot);
     t.outer.ctSlot = -1;
-    if (t.outer.frontend >= 0) createFresh(t.services.schedule, t.outer.frontend);
+    if (t.outer.frontend >= 0) resetRow(t.services.schedule, t.outer.frontend);
     conntrack.createSeed(t.conntrack, 1);
-    affinity.createEmpty(t.affinity);
+    affinity.clear(t.affinity);
     const { schedule } = t.services;
     if (t.outer.frontend >= 0) schedule.last[schedule.row[t.outer.frontend]] = -1;
   }

@@ -239,7 +239,7 @@ export class ReceivedPackets {
       if (isIt) return this.#setPort(choice, sent, packet);
       if (draws > 0 && choice.outputs.length === 0) return undefined;
       this.#forget(choice.packet);
-      affinity.createEmpty(remembered);
+      affinity.clear(remembered);
       choice.outputs = this.#outputsOf(this.#plane.put(choice.frame, choice.port));
     }
     return undefined;

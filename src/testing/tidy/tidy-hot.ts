@@ -1,6 +1,6 @@
 // CONTRIBUTING.md, hot and cold: what a hot function may not contain, because it allocates, throws, waits or reads a
-// clock. Hot is every function in src/wire and src/dataplane but constructors and those whose name says that they prepare
-// or describe.
+// clock. Hot is every function in src/wire and src/dataplane but those of change/ and spec/, constructors, and those
+// whose name says that they create or describe.
 import type { FunctionLikeDeclaration, Node, SourceFile } from "typescript/unstable/ast";
 import { SyntaxKind } from "typescript/unstable/ast";
 import * as is from "typescript/unstable/ast/is";
@@ -20,6 +20,7 @@ interface HotFunction {
 
 const HOT_FOLDERS = /^src\/(?:wire|dataplane)\//;
 const COLD_NAME = /^(?:create|format|bytesFor|describe)/;
+const COLD_FOLDERS = /^src\/dataplane\/(?:change|spec)\//;
 const COLD_FILE = /\/(?:create|format|describe)-[^/]*\.ts$/;
 
 const BANNED_KINDS: Readonly<Partial<Record<SyntaxKind, string>>> = {
@@ -104,7 +105,7 @@ export function findStaleExceptions(sources: Sources, rules: HotRules): Finding[
 }
 
 function isCold(path: string, rules: HotRules): boolean {
-  return path.endsWith(".test.ts") || COLD_FILE.test(path) || path in rules.cold;
+  return path.endsWith(".test.ts") || COLD_FOLDERS.test(path) || COLD_FILE.test(path) || path in rules.cold;
 }
 
 function hotFunctions(file: SourceFile, isColdName: (name: string) => boolean): HotFunction[] {

@@ -1,9 +1,15 @@
 // Addresses, routes and services of the little cluster that test-node.ts builds nodes of, as the agent would
 // compile them.
+
 import { parseIp } from "../../base/ip.ts";
 import { formatMac } from "../../base/mac.ts";
+import {
+  Action,
+  FrontendKind,
+  type FrontendSpec,
+  type ServicePortSpec,
+} from "../../dataplane/spec/services.ts";
 import { RouteKind, type RouteSpec } from "../../dataplane/table/routes.ts";
-import * as services from "../../dataplane/table/service/services.ts";
 
 export const CLUSTER_CIDR = "10.244.0.0/16";
 /** Next hop of host0: nobody's address, and our own towards the node's stack. */
@@ -110,27 +116,27 @@ export interface ServiceOptions {
   readonly action?: number;
 }
 
-const { DNAT, REJECT } = services.Action;
+const { DNAT, REJECT } = Action;
 
 /**
  * A service port as compile would give it: sources outside the cluster are masqueraded, node ports always.
  */
-export function serviceSpec(id: number, o: ServiceOptions): services.ServicePortSpec {
+export function serviceSpec(id: number, o: ServiceOptions): ServicePortSpec {
   const action = o.action ?? (o.endpoints.length === 0 ? REJECT : DNAT);
   const always = { action, set: 0, masquerade: true };
   const never = { action, set: 0, masquerade: o.masqueradeAll ?? false };
   const refused = { action: REJECT, set: -1, masquerade: false };
-  const { CLUSTER_IP, EXTERNAL_IP, NODE_PORT, UNSERVED_PORTS } = services.FrontendKind;
+  const { CLUSTER_IP, EXTERNAL_IP, NODE_PORT, UNSERVED_PORTS } = FrontendKind;
   const frontend = (
     kind: number,
     address: string,
     port: number,
-    byClass: services.FrontendSpec["byClass"],
-  ): services.FrontendSpec => {
+    byClass: FrontendSpec["byClass"],
+  ): FrontendSpec => {
     const at = address === "" ? { w0: 0, w1: 0, w2: 0, w3: 0 } : words(address);
     return { kind, ...at, family: address.includes(":") ? 6 : 4, port, sourceRanges: null, byClass };
   };
-  const frontends: services.FrontendSpec[] = [];
+  const frontends: FrontendSpec[] = [];
   const port = o.port ?? 80;
   if (o.clusterIp !== undefined)
     frontends.push(frontend(CLUSTER_IP, o.clusterIp, port, [never, always, always]));

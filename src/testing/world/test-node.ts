@@ -6,6 +6,7 @@
 
 import type { Offload } from "../../base/addon.ts";
 import { parseMac } from "../../base/mac.ts";
+import * as serviceChange from "../../dataplane/change/services.ts";
 import { type Counters, Event } from "../../dataplane/counters.ts";
 import { DROP_REASON_TEXT, DropReason, dropReasonName } from "../../dataplane/drop-reason.ts";
 import * as engine from "../../dataplane/engine.ts";
@@ -20,7 +21,6 @@ import * as neighbor from "../../dataplane/table/neighbor.ts";
 import { PrefixSet } from "../../dataplane/table/prefix-set.ts";
 import { createRoutes, type RouteSpec } from "../../dataplane/table/routes.ts";
 import { used } from "../../dataplane/table/service/pending-connections.ts";
-import * as services from "../../dataplane/table/service/services.ts";
 import { createVteps } from "../../dataplane/table/vteps.ts";
 import type { SizedTables, Tables } from "../../dataplane/tables.ts";
 import { frameOf, vnetHeaderOf } from "../../device/frame-queue.ts";
@@ -197,7 +197,7 @@ export class TestNode {
   }
 
   removePod(host: number): void {
-    engine.createDetach(this.engine, this.portId(`pod${host}`));
+    engine.detach(this.engine, this.portId(`pod${host}`));
     const { w0, w1, w2, w3 } = words(`10.244.${this.index}.${host}`);
     const slot = neighbor.find(this.tables.stations, w0, w1, w2, w3);
     if (slot >= 0) neighbor.remove(this.tables.stations, slot);
@@ -217,7 +217,7 @@ export class TestNode {
   setService(o: ServiceOptions): void {
     let id = this.#services.get(o.name);
     if (id === undefined) this.#services.set(o.name, (id = this.#services.size + 1));
-    services.createUpdate(this.tables.services, { upsert: [serviceSpec(id, o)], remove: [] });
+    serviceChange.update(this.tables.services, { upsert: [serviceSpec(id, o)], remove: [] });
   }
 
   /** Name of the service port with this id. */
@@ -227,7 +227,7 @@ export class TestNode {
 
   removeService(name: string): void {
     const id = this.#services.get(name);
-    if (id !== undefined) services.createUpdate(this.tables.services, { upsert: [], remove: [id] });
+    if (id !== undefined) serviceChange.update(this.tables.services, { upsert: [], remove: [id] });
   }
 
   /** Lets the station behind a port send a frame; nothing happens before `run`. */

@@ -3,11 +3,11 @@
 import type { DropReason } from "../../dataplane/drop-reason.ts";
 import * as engine from "../../dataplane/engine.ts";
 import { type Port, PortRole } from "../../dataplane/port.ts";
+import { Action } from "../../dataplane/spec/services.ts";
 import * as conntrack from "../../dataplane/table/connection/conntrack.ts";
 import { Conntrack } from "../../dataplane/table/connection/conntrack.ts";
 import { QUEUE_MAX } from "../../dataplane/table/pending-queue.ts";
 import { PrefixSet } from "../../dataplane/table/prefix-set.ts";
-import { Action } from "../../dataplane/table/service/services.ts";
 import * as offloadTwin from "../../wire/bytes/offload.ts";
 import { fragmentOf } from "../frames/fragment-frames.ts";
 import * as build from "../frames/frame-builder.ts";

@@ -3,7 +3,7 @@ import t from "tap";
 import * as build from "../../../testing/frames/frame-builder.ts";
 import { CLIENT, CLIENT_MAC, pathTo } from "../../../testing/world/test-fabric.ts";
 import { TestNode } from "../../../testing/world/test-node.ts";
-import { Action } from "../../table/service/services.ts";
+import { Action } from "../../spec/services.ts";
 
 const POD2 = "10.244.1.2";
 const POD3 = "10.244.1.3";

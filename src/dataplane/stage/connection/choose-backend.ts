@@ -4,6 +4,7 @@
  * services and the tuple, writes the packet's `to` and, for services with session affinity, who got what. Drops what
  * kube-proxy would drop or reject. What no service translates may be for a pod's host port (CNI-HOSTPORT-DNAT).
  */
+
 import * as icmpv4 from "../../../wire/ip/icmpv4.ts";
 import * as icmpv6 from "../../../wire/ip/icmpv6.ts";
 import { drop } from "../../drop.ts";
@@ -12,6 +13,7 @@ import { findFrontend, findHostPort, isFromVip } from "../../packet/find-fronten
 import { IcmpRequest, requestIcmp, requestPortUnreachable } from "../../packet/icmp-request.ts";
 import { CtState, Masquerade, type Packet } from "../../packet/packet.ts";
 import { PortRole } from "../../port.ts";
+import { Action, FrontendKind, SourceClass } from "../../spec/services.ts";
 import * as conntrack from "../../table/connection/conntrack.ts";
 import * as localAddresses from "../../table/local-addresses.ts";
 import * as prefixSet from "../../table/prefix-set.ts";
@@ -23,7 +25,6 @@ import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
 
 const { CONSUMED, NEXT } = Verdict;
-const { Action, FrontendKind, SourceClass } = services;
 const V4_MAPPED = 0xffff;
 const LOOPBACK_NET = 127;
 const LOOPBACK_ADDRESS = 0x7f000001;

@@ -1,11 +1,13 @@
 // Session affinity on a whole node: who gets which endpoint.
+
 import t from "tap";
 import { tcpFrame, udpFrame } from "../../../testing/frames/frame-builder.ts";
 import { words } from "../../../testing/world/test-cluster.ts";
 import { CLIENT, pathTo } from "../../../testing/world/test-fabric.ts";
 import { TestNode } from "../../../testing/world/test-node.ts";
+import * as serviceChange from "../../change/services.ts";
+import { Action } from "../../spec/services.ts";
 import * as conntrack from "../../table/connection/conntrack.ts";
-import * as services from "../../table/service/services.ts";
 
 const [VIP, NODE, POD2] = ["10.96.0.10", "192.168.50.11", "10.244.1.2"];
 const ENDPOINTS = Array.from({ length: 8 }, (_, i) => `10.244.2.${10 + i}:8080`);
@@ -138,8 +140,8 @@ t.test("an endpoint that no longer gets new connections is not chosen for old ti
     const [address, port] = text.split(":");
     return { ...words(address), port: Number(port), flags: 0b0100 };
   });
-  const get = { action: services.Action.DNAT, set: 0, masquerade: false };
-  services.createUpdate(n.tables.services, {
+  const get = { action: Action.DNAT, set: 0, masquerade: false };
+  serviceChange.update(n.tables.services, {
     remove: [],
     upsert: [
       {

@@ -62,7 +62,7 @@ t.test("ageing frees the slots of dead records only", async (t) => {
   t.equal(affinity.ageSlice(table, 64, 12), 12);
   t.equal(affinity.used(table), 8);
   t.equal(read(table, 1, client(12), 12), "12/0");
-  affinity.createEmpty(table);
+  affinity.clear(table);
   t.equal(affinity.used(table), 0);
   t.equal(read(table, 1, client(12), 12), "");
 });

@@ -121,7 +121,7 @@ export function used(t: Affinity): number {
 }
 
 /** Forgets everything. Cold. */
-export function createEmpty(t: Affinity): void {
+export function clear(t: Affinity): void {
   if (t.header[USED] === 0) return;
   t.expiresAtMs.fill(0);
   t.header[USED] = 0;

@@ -37,7 +37,7 @@ export function count(
 }
 
 /** The endpoint is gone. Cold. */
-export function createEmpty(t: EndpointLoad, endpoint: number): void {
+export function clear(t: EndpointLoad, endpoint: number): void {
   t.active[endpoint] = 0;
   t.inactive[endpoint] = 0;
 }

@@ -1,7 +1,10 @@
 // Every scheduler against a second implementation of what the kernel's module of that name does, written down here with
 // lists, objects and BigInt: distributions, ties, weights of zero, changes of the set in between.
+
 import fc from "fast-check";
 import t from "tap";
+import * as serviceChange from "../../change/services.ts";
+import { Action, FrontendKind, type FrontendSpec, type ServicePortSpec } from "../../spec/services.ts";
 import * as schedule from "./schedule.ts";
 import { SCHEDULER_NAMES, Scheduler } from "./schedule.ts";
 import * as services from "./services.ts";
@@ -196,10 +199,10 @@ function maglev(servers: Server[]): (Server | undefined)[] {
 
 const address = (n: number): number => (10 << 24) | (244 << 16) | n;
 
-function spec(kind: string, servers: readonly Server[], shared = false): services.ServicePortSpec {
-  const each = { action: services.Action.DNAT, set: 0, masquerade: false };
-  const at = (w3: number): services.FrontendSpec => ({
-    kind: services.FrontendKind.CLUSTER_IP,
+function spec(kind: string, servers: readonly Server[], shared = false): ServicePortSpec {
+  const each = { action: Action.DNAT, set: 0, masquerade: false };
+  const at = (w3: number): FrontendSpec => ({
+    kind: FrontendKind.CLUSTER_IP,
     ...{ w0: 0, w1: 0, w2: 0xffff, w3, family: 4, port: 80 },
     sourceRanges: null,
     byClass: [each, each, each],
@@ -262,7 +265,7 @@ for (const kind of SCHEDULER_NAMES.slice(1)) {
           return { n, weight: table.schedule.weight[slot], active: active[slot], inactive: inactive[slot] };
         };
         const change = (list: Server[]): void => {
-          services.createUpdate(table, { upsert: [spec(kind, list)], remove: [] });
+          serviceChange.update(table, { upsert: [spec(kind, list)], remove: [] });
           model.change(list.map(({ n }) => load(n)));
         };
         change(start);
@@ -291,18 +294,18 @@ t.test(
     const table = new Services(4, 6);
     const vips = [VIP, VIP, VIP + 1, VIP, VIP + 1];
     const order = (): number[] => vips.map((vip) => choose(table, vip, CLIENT));
-    services.createUpdate(table, { upsert: [spec("rr", three)], remove: [] });
+    serviceChange.update(table, { upsert: [spec("rr", three)], remove: [] });
     t.same(order(), [1, 2, 1, 3, 2]);
-    services.createUpdate(table, { upsert: [spec("rr", three, true)], remove: [] });
-    services.createUpdate(table, { upsert: [], remove: [1] });
-    services.createUpdate(table, { upsert: [spec("rr", three, true)], remove: [] });
+    serviceChange.update(table, { upsert: [spec("rr", three, true)], remove: [] });
+    serviceChange.update(table, { upsert: [], remove: [1] });
+    serviceChange.update(table, { upsert: [spec("rr", three, true)], remove: [] });
     t.same(order(), [1, 2, 3, 1, 2]);
   },
 );
 
 t.test("wrr gives turns by weight, spread over the round", async (t) => {
   const table = new Services(4, 6);
-  services.createUpdate(table, { upsert: [spec("wrr", three)], remove: [] });
+  serviceChange.update(table, { upsert: [spec("wrr", three)], remove: [] });
   const round = Array.from({ length: 6 }, () => choose(table, VIP, CLIENT));
   t.same(round, [3, 2, 3, 1, 2, 3]);
 });
@@ -316,14 +319,14 @@ t.test("sh and mh keep a client at its endpoint; mh moves few of them when one g
       port: 1000 + i,
     }));
     const answers = (): number[] => clients.map((client) => choose(table, VIP, client));
-    services.createUpdate(table, { upsert: [spec(kind, equal)], remove: [] });
+    serviceChange.update(table, { upsert: [spec(kind, equal)], remove: [] });
     const before = answers();
     t.same(answers(), before);
     for (let n = 1; n <= 5; n++) {
       const share = before.filter((got) => got === n).length / clients.length;
       t.ok(share > 0.12 && share < 0.28, `${kind}: endpoint ${n} has ${share}`);
     }
-    services.createUpdate(table, {
+    serviceChange.update(table, {
       upsert: [
         spec(
           kind,
@@ -347,7 +350,7 @@ t.test("IPv6 addresses are folded into one word", async (t) => {
     endpoints: base.endpoints.map((e, i) => ({ ...e, ...v6(i) })),
     frontends: [{ ...base.frontends[0], ...v6(99), family: 6 as const }],
   };
-  services.createUpdate(table, { upsert: [update], remove: [] });
+  serviceChange.update(table, { upsert: [update], remove: [] });
   const f = services.find(table, 0xfd00 << 16, 1, 2, 99, 80, TCP6);
   for (let n = 0; n < 50; n++) {
     const words = [0x20010db8, n, n * 3, n * 5];
@@ -369,7 +372,7 @@ t.test("hsiphash is the kernel's of 64 bits", async () => {
 t.test("Maglev tables are given back, and one that has not changed is kept", async (t) => {
   const table = new Services(4, 6);
   const update = (list: Server[]): void =>
-    services.createUpdate(table, { upsert: [spec("mh", list)], remove: [] });
+    serviceChange.update(table, { upsert: [spec("mh", list)], remove: [] });
   const at = (): number => table.schedule.maglevAt[find(table, VIP)];
   update(three);
   const first = at();
@@ -377,7 +380,7 @@ t.test("Maglev tables are given back, and one that has not changed is kept", asy
   t.equal(at(), first);
   for (let i = 0; i < 10; i++) update(three.slice(0, 1 + (i % 3)));
   t.ok(table.schedule.maglevNext <= 2, `${table.schedule.maglevNext} tables taken`);
-  services.createUpdate(table, { upsert: [], remove: [1] });
+  serviceChange.update(table, { upsert: [], remove: [1] });
   t.equal(table.schedule.maglevFree.length, table.schedule.maglevNext);
 });
 
@@ -390,6 +393,6 @@ t.test("without a scheduler it is chance, and weights are not asked for", async 
     ),
     scheduler: Scheduler.RANDOM,
   };
-  services.createUpdate(table, { upsert: [update], remove: [] });
+  serviceChange.update(table, { upsert: [update], remove: [] });
   t.not(choose(table, VIP, CLIENT), -1);
 });

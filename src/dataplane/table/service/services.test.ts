@@ -1,10 +1,14 @@
 // The services table against a plain model, its updates in every order, and what it does when a column is full.
+
 import fc from "fast-check";
 import t from "tap";
+import * as serviceEndpoints from "../../change/service-endpoints.ts";
+import * as serviceChange from "../../change/services.ts";
+import { Action, FrontendKind, type ServicePortSpec, type SourceRange } from "../../spec/services.ts";
 import * as services from "./services.ts";
 import { Services } from "./services.ts";
 
-const { DNAT, REJECT } = services.Action;
+const { DNAT, REJECT } = Action;
 const TCP4 = (4 << 8) | 6;
 
 interface Wanted {
@@ -15,7 +19,7 @@ interface Wanted {
   readonly ranges?: number;
 }
 
-function spec(o: Wanted): services.ServicePortSpec {
+function spec(o: Wanted): ServicePortSpec {
   const action = o.endpoints.length === 0 ? REJECT : DNAT;
   const each = { action, set: 0, masquerade: false };
   return {
@@ -26,26 +30,26 @@ function spec(o: Wanted): services.ServicePortSpec {
     endpoints: o.endpoints.map((n) => ({ w0: 0, w1: 0, w2: 0xffff, w3: n, port: 8080, flags: 6 })),
     sets: [o.endpoints.map((_, i) => i)],
     frontends: o.vips.map((n) => ({
-      kind: services.FrontendKind.CLUSTER_IP,
+      kind: FrontendKind.CLUSTER_IP,
       ...{ w0: 0, w1: 0, w2: 0xffff, w3: n, family: 4, port: 80 },
       sourceRanges: o.ranges === undefined ? null : Array.from({ length: o.ranges }, (_, i) => range(i)),
       byClass: [each, each, each],
     })),
   };
 }
-const range = (n: number): services.SourceRange => ({ w0: 0, w1: 0, w2: 0xffff, w3: n << 8, prefixLen: 120 });
+const range = (n: number): SourceRange => ({ w0: 0, w1: 0, w2: 0xffff, w3: n << 8, prefixLen: 120 });
 const find = (table: Services, vip: number): number => services.find(table, 0, 0, 0xffff, vip, 80, TCP4);
 const update = (table: Services, upsert: Wanted[], remove: number[] = []): void =>
-  services.createUpdate(table, { upsert: upsert.map(spec), remove });
+  serviceChange.update(table, { upsert: upsert.map(spec), remove });
 
 /** As `update` of one service, its endpoints in parts of `size` beforehand. */
 function updateInParts(table: Services, wanted: Wanted, size: number): void {
   const whole = spec(wanted);
   const { id, endpoints } = whole;
   for (let i = 0; i < endpoints.length; i += size) {
-    services.createPart(table, { id, endpoints: endpoints.slice(i, i + size) });
+    serviceEndpoints.addPart(table, { id, endpoints: endpoints.slice(i, i + size) });
   }
-  services.createUpdate(table, { upsert: [{ ...whole, endpoints: [] }], remove: [] });
+  serviceChange.update(table, { upsert: [{ ...whole, endpoints: [] }], remove: [] });
 }
 
 /** Endpoint addresses that picks give, sorted; random numbers cover the whole range. */
@@ -187,11 +191,11 @@ t.test("what was refused is tried again when something went", async (t) => {
   t.equal(table.retries, 0, "as much as before");
   update(table, [], [1]);
   t.equal(table.retries, 2);
-  while (table.retries > 0) services.createRetry(table);
+  while (table.retries > 0) serviceChange.retry(table);
   t.same(picked(table, find(table, 20)), [200, 201, 202]);
   t.same([[...table.refused.keys()], find(table, 30)], [[3], -1]);
   update(table, [{ id: 2, vips: [20], endpoints: [] }]);
-  while (table.retries > 0) services.createRetry(table);
+  while (table.retries > 0) serviceChange.retry(table);
   t.same(picked(table, find(table, 30)), [300, 301, 302, 303]);
   t.equal(table.refused.size, 0);
 });
@@ -202,9 +206,9 @@ t.test("endpoints that come in parts get nothing before the update that they bel
   const slot = services.pick(table, find(table, 10), 0, 0);
   const generation = table.epGeneration[slot];
   const { id, endpoints } = spec({ id: 1, vips: [10], endpoints: [102, 100, 103] });
-  services.createPart(table, { id, endpoints: endpoints.slice(0, 2) });
+  serviceEndpoints.addPart(table, { id, endpoints: endpoints.slice(0, 2) });
   t.same(picked(table, find(table, 10)), [100, 101]);
-  services.createPart(table, { id, endpoints: endpoints.slice(2) });
+  serviceEndpoints.addPart(table, { id, endpoints: endpoints.slice(2) });
   t.same(picked(table, find(table, 10)), [100, 101]);
   t.equal(table.epGeneration[slot], generation);
   update(table, [], [1]);

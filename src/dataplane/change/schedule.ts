@@ -3,8 +3,8 @@
  * kernel's add_dest, del_dest and upd_dest: rr goes on behind the endpoint that had the last turn, wrr starts a round
  * anew when endpoints or weights change, mh deals its table again.
  */
-import * as schedule from "./schedule.ts";
-import { MAGLEV_SIZE, type Schedule, Scheduler } from "./schedule.ts";
+import * as schedule from "../table/service/schedule.ts";
+import { MAGLEV_SIZE, type Schedule, Scheduler } from "../table/service/schedule.ts";
 
 const MAGLEV_RUN = 4096;
 const MAGLEV_TURN_BITS = 6; // CONFIG_IP_VS_MH_TAB_INDEX / 2
@@ -23,7 +23,7 @@ export interface OldRow {
   readonly weights: readonly number[];
 }
 
-/** What `createRow` needs to know of an endpoint for Maglev's permutations. */
+/** What `writeRow` needs to know of an endpoint for Maglev's permutations. */
 export interface Destination {
   readonly w0: number;
   readonly w1: number;
@@ -32,7 +32,7 @@ export interface Destination {
   readonly port: number;
 }
 
-export function createOldRow(t: Schedule, f: number, set: () => readonly number[]): OldRow | undefined {
+export function rowOf(t: Schedule, f: number, set: () => readonly number[]): OldRow | undefined {
   if (t.kind[f] === Scheduler.RANDOM) return undefined;
   const members = set();
   const row = t.row[f];
@@ -46,7 +46,7 @@ export function createOldRow(t: Schedule, f: number, set: () => readonly number[
 }
 
 /** Row of a frontend whose set is `members`; `old`: the row that the same address had before. */
-export function createRow(
+export function writeRow(
   t: Schedule,
   f: number,
   kind: number,
@@ -58,18 +58,18 @@ export function createRow(
   t.last[f] = HEAD;
   t.maglevAt[f] = NO_TABLE;
   const goesOn = old?.kind === kind ? old : undefined;
-  if (kind === Scheduler.RR && goesOn !== undefined) t.last[f] = createLast(goesOn, members);
-  if (kind === Scheduler.WRR) createWeights(t, f, members, goesOn);
+  if (kind === Scheduler.RR && goesOn !== undefined) t.last[f] = lastTurn(goesOn, members);
+  if (kind === Scheduler.WRR) writeWeights(t, f, members, goesOn);
 }
 
 /** As if nobody had been chosen yet. */
-export function createFresh(t: Schedule, f: number): void {
+export function resetRow(t: Schedule, f: number): void {
   t.last[t.row[f]] = HEAD;
   t.currentWeight[t.row[f]] = t.maxWeight[t.row[f]];
 }
 
 /** Where rr goes on: behind the endpoint that had the last turn, or the nearest one before it that is still there. */
-function createLast(old: OldRow, members: readonly number[]): number {
+function lastTurn(old: OldRow, members: readonly number[]): number {
   for (let i = old.last; i >= 0; i--) {
     const at = members.indexOf(old.members[i]);
     if (at >= 0) return at;
@@ -77,7 +77,7 @@ function createLast(old: OldRow, members: readonly number[]): number {
   return HEAD;
 }
 
-function createWeights(t: Schedule, f: number, members: readonly number[], old: OldRow | undefined): void {
+function writeWeights(t: Schedule, f: number, members: readonly number[], old: OldRow | undefined): void {
   const weights = members.map((endpoint) => t.weight[endpoint]);
   const step = Math.max(1, weights.reduce(gcd, 0));
   const max = Math.max(0, ...weights) - (step - 1);
@@ -111,12 +111,12 @@ export function createMaglev(t: Schedule, set: readonly Destination[], weights: 
   const run = t.maglevFree.pop() ?? (t.maglevNext < MAGLEV_RUNS ? t.maglevNext++ : -1);
   if (run < 0) return NO_TABLE;
   const at = run * MAGLEV_RUN;
-  createPlaces(t.maglev.subarray(at, at + MAGLEV_SIZE), set, weights);
+  dealPlaces(t.maglev.subarray(at, at + MAGLEV_SIZE), set, weights);
   return at;
 }
 
 /** Gives a table back. */
-export function createMaglevRoom(t: Schedule, at: number): void {
+export function freeMaglev(t: Schedule, at: number): void {
   if (at !== NO_TABLE) t.maglevFree.push(at / MAGLEV_RUN);
 }
 
@@ -124,7 +124,7 @@ export function createMaglevRoom(t: Schedule, at: number): void {
  * Each endpoint in turn takes the next free place of its own permutation, as many in a row as its weight gives it turns.
  * (ip_vs_mh_permutate, ip_vs_mh_populate)
  */
-function createPlaces(places: Uint16Array, set: readonly Destination[], weights: readonly number[]): void {
+function dealPlaces(places: Uint16Array, set: readonly Destination[], weights: readonly number[]): void {
   const common = weights.reduce(gcd, 0);
   if (common === 0) {
     places.fill(0);
