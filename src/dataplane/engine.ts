@@ -270,10 +270,13 @@ function late(t: Tables, tag: number, stage: number, reason: number): void {
   t.tx.tag = tag; // what its sender hears belongs to it
   if (t.outer.family === 0) endedLate(t.watchers, t.counters, tag, stage, Verdict.DROP, reason, -1);
   else {
+    const { inPort } = t.outer; // not where it had come in
     adopt(t.outer, tag);
     t.outer.stage = stage;
     t.outer.dropReason = reason;
+    t.outer.inPort = -1;
     ended(t.outer, t, Verdict.DROP);
+    t.outer.inPort = inPort;
   }
 }
 
