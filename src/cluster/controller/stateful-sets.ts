@@ -1,7 +1,7 @@
 // StatefulSet → pods with names that stay: web-0, web-1 … One after the other, or all at once (podManagementPolicy).
-// What a lab leaves out: volumeClaimTemplates, and history: a pod below the partition that is made anew gets the new
-// template.
-import type { LabelSelector, Pod, StatefulSet } from "../../kube/objects.ts";
+// What a lab leaves out: the claims that volumes name, and history: a pod below the partition that is made anew gets the
+// new template.
+import type { LabelSelector, Pod, PodSpec, StatefulSet } from "../../kube/objects.ts";
 import type { Store } from "../store.ts";
 import { isFinished, isReady, isTerminating } from "./scheduler.ts";
 import {
@@ -99,10 +99,23 @@ export class StatefulSetController extends WorkloadController<StatefulSet> {
     const pod = podFrom(object, template, {
       name,
       labels: { [NAME_LABEL]: name, [INDEX_LABEL]: `${ordinal}`, [REVISION_LABEL]: revision },
-      spec: { hostname: name, ...(serviceName ? { subdomain: serviceName } : {}) },
+      spec: {
+        hostname: name,
+        ...(serviceName ? { subdomain: serviceName } : {}),
+        ...volumesOf(object, name),
+      },
     });
     this.actions.create(pod);
   }
+}
+
+/** A volume for each claim, in front of the template's; one of the same name gives way. */
+function volumesOf({ spec }: StatefulSet, pod: string): Partial<PodSpec> {
+  const claims = (spec.volumeClaimTemplates ?? []).map(({ metadata }) => metadata?.name ?? "");
+  if (claims.length === 0) return {};
+  const own = (spec.template.spec?.volumes ?? []).filter(({ name }) => !claims.includes(name));
+  const claimed = claims.map((name) => ({ name, persistentVolumeClaim: { claimName: `${name}-${pod}` } }));
+  return { volumes: [...claimed, ...own] };
 }
 
 function isHealthy(pod: Pod): boolean {

@@ -144,6 +144,23 @@ t.test("StatefulSet: names, labels and order", async (t) => {
   t.match(w.status("StatefulSet"), { replicas: 1, readyReplicas: 1, updatedReplicas: 1, currentReplicas: 1 });
 });
 
+t.test("StatefulSet: a claim is a volume of each pod, in place of the template's", async (t) => {
+  const w = new World();
+  w.apply(
+    "StatefulSet",
+    "replicas: 1, volumeClaimTemplates: [ { metadata: { name: data } } ],",
+    "web",
+    `containers: [ { name: a, image: a, volumeMounts: [ { name: data, mountPath: /d }, { name: tmp, mountPath: /t } ] } ],
+      volumes: [ { name: tmp, emptyDir: {} }, { name: data, emptyDir: {} } ]`,
+  );
+  t.same(w.pods[0].spec.volumes, [
+    { name: "data", persistentVolumeClaim: { claimName: "data-web-0" } },
+    { name: "tmp", emptyDir: {} },
+  ]);
+  const text = JSON.stringify({ ...w.pods[0], metadata: { name: "copy" }, status: {} });
+  w.cluster.apply([{ file: "pod.json", text }]); // what is printed of a pod may be applied
+});
+
 t.test("StatefulSet: in parallel, and from another ordinal on", async (t) => {
   const w = new World();
   w.apply("StatefulSet", "replicas: 2, podManagementPolicy: Parallel, ordinals: { start: 5 },");

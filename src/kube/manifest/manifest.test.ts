@@ -634,6 +634,24 @@ t.test("defaults are those of the API server", async (t) => {
   });
 });
 
+t.test("a StatefulSet's volume claims are volumes of its pods", async (t) => {
+  const set = (volume: string): string => `
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: { name: db }
+spec:
+  selector: { matchLabels: { app: db } }
+  template:
+    metadata: { labels: { app: db } }
+    spec: { containers: [ { name: c, image: x, volumeMounts: [ { name: ${volume}, mountPath: /d } ] } ] }
+  volumeClaimTemplates: [ { metadata: { name: data }, spec: { accessModes: [ ReadWriteOnce ] } } ]
+`;
+  t.same(problemsOf(set("data")), []);
+  t.same(problemsOf(set("other")), [
+    '9:72: spec.template.spec.containers[0].volumeMounts[0].name: Not found: "other"',
+  ]);
+});
+
 t.test("what stands behind the end of a document is told, since nobody reads it", async (t) => {
   const text = `${service("ports: [{ port: 80 }]")}\n... # end\n# c\nkind: Pod\nmetadata: { name: p }\n`;
   const [{ object, notes }] = parseManifests([{ file: "a.yaml", text }]);

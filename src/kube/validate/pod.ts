@@ -18,9 +18,15 @@ export function validatePod(pod: Pod, problems: FieldProblems): void {
   }
 }
 
-export function validatePodSpec(spec: PodSpec, at: FieldPath, problems: FieldProblems): void {
+/** `claims`: volumes that whoever makes the pod adds to its own. */
+export function validatePodSpec(
+  spec: PodSpec,
+  at: FieldPath,
+  problems: FieldProblems,
+  claims: readonly string[] = [],
+): void {
   const seen = new Set<string>();
-  const volumes = validateVolumes(spec, at, problems);
+  const volumes = new Set([...validateVolumes(spec, at, problems), ...claims]);
   if ((spec.containers ?? []).length === 0) problems.required([...at, "containers"]);
   for (const list of ["initContainers", "containers"] as const) {
     for (const [i, container] of (spec[list] ?? []).entries()) {

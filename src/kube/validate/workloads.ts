@@ -52,7 +52,8 @@ export function validateStatefulSet({ spec }: StatefulSet, problems: FieldProble
       "only allowed for updateStrategy 'RollingUpdate'",
     );
   checkSelector(spec.selector, "statefulset", problems);
-  checkTemplate(spec.template, spec.selector, problems);
+  const claims = (spec.volumeClaimTemplates ?? []).map(({ metadata }) => metadata?.name ?? "");
+  checkTemplate(spec.template, spec.selector, problems, { claims });
 }
 
 export function validateDaemonSet({ spec }: DaemonSet, problems: FieldProblems): void {
@@ -89,7 +90,9 @@ export function validateJob({ spec }: Job, problems: FieldProblems): void {
   if (spec.manualSelector === true && selector === undefined) problems.required(["spec", "selector"]);
   if (spec.manualSelector !== true && selector !== undefined && !isMade)
     problems.invalid(["spec", "selector"], selector, "`selector` not auto-generated");
-  checkTemplate(spec.template, isMade ? undefined : selector, problems, ["Never", "OnFailure"]);
+  checkTemplate(spec.template, isMade ? undefined : selector, problems, {
+    restartPolicies: ["Never", "OnFailure"],
+  });
 }
 
 function numbers(spec: object, fields: readonly string[], problems: FieldProblems): void {
@@ -113,7 +116,10 @@ function checkTemplate(
   template: PodTemplate | undefined,
   selector: LabelSelector | undefined,
   problems: FieldProblems,
-  restartPolicies: readonly string[] = ["Always"],
+  {
+    restartPolicies = ["Always"],
+    claims = [],
+  }: { restartPolicies?: readonly string[]; claims?: readonly string[] } = {},
 ): void {
   const at: FieldPath = ["spec", "template"];
   if (template === undefined) {
@@ -128,7 +134,7 @@ function checkTemplate(
     problems.required([...at, "spec", "containers"]);
     return;
   }
-  validatePodSpec(template.spec, [...at, "spec"], problems);
+  validatePodSpec(template.spec, [...at, "spec"], problems, claims);
   const { restartPolicy = "" } = template.spec;
   if (restartPolicies.includes(restartPolicy)) return;
   const path = [...at, "spec", "restartPolicy"];
