@@ -36,6 +36,12 @@ export function print(text: string): Promise<void> {
   });
 }
 
+/** Texts that readers of YAML 1.1, kubectl among them, would take for something else (yes, 0644, 12:30) are quoted. */
+export async function yamlText(data: unknown): Promise<string> {
+  const { stringify } = await import("yaml");
+  return stringify(data, { aliasDuplicateObjects: false, compat: "yaml-1.1", lineWidth: 0 });
+}
+
 /** The same data as JSON or YAML, or as a table of these rows. */
 export async function printData<T>(
   form: OutputForm,
@@ -45,8 +51,7 @@ export async function printData<T>(
 ): Promise<void> {
   if (form === "json") return print(JSON.stringify(data, null, 2));
   if (form === "yaml") {
-    const { stringify } = await import("yaml");
-    return print(stringify(data, { aliasDuplicateObjects: false, lineWidth: 0 }));
+    return print(await yamlText(data));
   }
   await print(formatTable(columns, rows, form === "wide"));
 }

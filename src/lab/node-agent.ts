@@ -85,7 +85,7 @@ export class PodwireAgent implements NodeAgent {
 
   async start(): Promise<void> {
     const { stringify } = await import("yaml");
-    const text = stringify(agentConfiguration(this.topology, this.node, this.paths));
+    const text = stringify(agentConfiguration(this.topology, this.node, this.paths), { compat: "yaml-1.1" });
     await writeAtomically(`${this.paths.agents}/${this.node.name}.yaml`, text);
     this.process.start();
   }

@@ -11,7 +11,7 @@ import {
 import { createConntrackFilter } from "../../observe/conntrack-filter.ts";
 import { formatConntrackEvent, parseConntrackEvent } from "../../observe/conntrack-format.ts";
 import { callStream } from "../client.ts";
-import { note, print } from "../context.ts";
+import { note, print, yamlText } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
 import type { OutputChoice } from "./conntrack-options.ts";
 import type { LabNode } from "./lab-view.ts";
@@ -135,7 +135,7 @@ export class EventSession {
     const line = formatConntrackEvent(event, format);
     this.#printed = this.#printed.then(async () => {
       if (form === "json") await print(JSON.stringify(event));
-      else if (form === "yaml") await print(`---\n${(await import("yaml")).stringify(event)}`);
+      else if (form === "yaml") await print(`---\n${await yamlText(event)}`);
       else await print(this.#nodes.length > 1 ? `${line} node=${event.node}` : line);
     });
     this.#printed.catch(() => this.stop()); // nobody reads any more

@@ -9,7 +9,7 @@ import type { Explanation } from "../../kubeproxy/words/explanation.ts";
 import { Explainer, type Flow, type Via } from "../../offline/explain/explainer.ts";
 import { PROBE_PROTOCOLS } from "../../offline/explain/probe-frame.ts";
 import { refuseTwice } from "../../watch/input.ts";
-import { type Globals, globals, note, print, printData } from "../context.ts";
+import { type Globals, globals, note, print, printData, yamlText } from "../context.ts";
 import { CliError, Exit, usageError } from "../errors.ts";
 import { collect, named, readObjects, readOne } from "../objects/manifests.ts";
 import {
@@ -199,8 +199,7 @@ async function printOne(
 }
 
 async function yamlLines(explanation: Explanation): Promise<string[]> {
-  const { stringify } = await import("yaml");
-  return ["---", ...stringify(explanation, { lineWidth: 0 }).trimEnd().split("\n")];
+  return ["---", ...(await yamlText(explanation)).trimEnd().split("\n")];
 }
 
 /** Every line, or none: an answer that is missing would shift all others. */
