@@ -63,6 +63,14 @@ t.test("kubectl's habits", { skip }, async (t) => {
     t.match(await lab.output(["get", "pods", "--show-labels"]), /LABELS\n.*app=talk,/);
     const missing = await lab.podwire(["get", "pod", "nosuch"]);
     t.same([missing.status, missing.stderr], [1, 'Error from server (NotFound): pods "nosuch" not found\n']);
+    for (const [args, status, stdout] of [
+      [["nosuch"], 1, ""],
+      [["nosuch", "--ignore-not-found"], 0, ""],
+      [["nosuch", name], 1, `${name} `],
+    ] as const) {
+      const said = await lab.podwire(["get", "pod", ...args, "-o", "jsonpath={..metadata.name} "]);
+      t.same([said.status, said.stdout.trim()], [status, stdout.trim()], args.join(" "));
+    }
     const none = await lab.podwire(["get", "pods", "-l", "app=none"]);
     t.same([none.status, none.stdout, none.stderr], [0, "", "No resources found in default namespace.\n"]);
   });
@@ -123,10 +131,9 @@ t.test("kubectl's habits", { skip }, async (t) => {
     const deployment = await lab.output(["describe", "deploy/talk"]);
     t.match(deployment, /\nNewReplicaSet: +talk-\S+ \(\d\/\d replicas created\)\nEvents:\n/);
     t.match(deployment, /ScalingReplicaSet .* Scaled up replica set talk-\S+ from 0 to 1\n/);
-    t.match(
-      await lab.output(["describe", "node", "node1"]),
-      /NodeReady +\S+ +kubelet +Node node1 status is now: NodeReady/,
-    );
+    const node = await lab.output(["describe", "node", "node1"]);
+    t.match(node, /NodeReady +\S+ +kubelet +Node node1 status is now: NodeReady/);
+    t.match(node, /\n {2}Ready +True +([A-Z]\S+ \d+ \S+ 2\d{3} \S+ \+0000) +\1 +KubeletReady/);
   });
 
   t.test("dry runs, create, delete", async (t) => {
@@ -221,6 +228,11 @@ t.test("kubectl's habits", { skip }, async (t) => {
   t.test("rollout", async (t) => {
     const pods = () => lab.output(["get", "pods", "-o", "name"]);
     const before = await pods();
+    t.match(
+      await lab.output(["rollout", "status", "deploy"]),
+      /deployment "talk" successfully/,
+      "a kind alone",
+    );
     t.equal(await lab.output(["rollout", "restart", "deploy/talk"]), "deployment.apps/talk restarted\n");
     t.match(
       await lab.output(["rollout", "status", "deploy/talk", "--timeout=40s"], { timeoutMs: 50_000 }),

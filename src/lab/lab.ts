@@ -367,7 +367,7 @@ function nodeObject(
           status,
           reason: status === "True" ? "KubeletReady" : "KubeletNotReady",
           message: report?.reason ?? "",
-          ...(since === undefined ? {} : { lastTransitionTime: since }),
+          ...(since === undefined ? {} : { lastHeartbeatTime: since, lastTransitionTime: since }),
         },
       ],
     },

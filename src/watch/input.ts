@@ -227,6 +227,10 @@ const PROBLEMS: Readonly<Record<string, string>> = {
 
 function unreadable(name: string, error: unknown): InputError {
   const { code, message } = error as { code?: string; message?: string };
+  if (code === "ENOENT" && /^https?:\/\//.test(name)) {
+    const how = `addresses are not fetched: curl -sSL ${name} | podwire …, with - for the file`;
+    return new InputError("INPUT_UNREADABLE", `${name}: ${how}`, FAILED, error);
+  }
   const why = PROBLEMS[code ?? ""] ?? (code === undefined ? message : `cannot be read (${code})`);
   return new InputError("INPUT_UNREADABLE", `${name}: ${why}`, FAILED, error);
 }

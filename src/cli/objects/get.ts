@@ -127,7 +127,7 @@ async function get(lab: RunningLab, request: Request): Promise<void> {
     const items = found.flatMap((list) => list.items);
     if (printer !== undefined && flags.outputWatchEvents === true)
       for (const object of items) await printer([{ type: "ADDED", object } as object as KubeObject], true);
-    else if (printer !== undefined) await printer(items, single);
+    else if (printer !== undefined && !(single && items.length === 0)) await printer(items, single);
     else if (missing.length === 0 || found.some((list) => list.items.length > 0))
       await printTables(found, request);
   }

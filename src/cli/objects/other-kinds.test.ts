@@ -144,3 +144,20 @@ subsets: [ { addresses: [ { ip: 192.168.50.77 } ], ports: [ { name: pg, port: 54
   const replayed = podwire("replay", capture, "-f", objects, "--node", "node1", "--at", "uplink");
   t.match(replayed.stdout, /192\.168\.50\.77:5432/);
 });
+
+t.test("namespaces that nobody makes here are there, as charts and dumps take it", async (t) => {
+  const text = `
+apiVersion: v1
+kind: Pod
+metadata: { name: web, namespace: shop, labels: { app: web } }
+spec: { containers: [ { name: c, image: podwire/echo } ] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: web, namespace: shop }
+spec: { selector: { app: web }, ports: [ { port: 80, targetPort: 8080 } ] }
+`;
+  const { stdout, stderr, status } = podwire("rules", "--node", "node1", "-f", file("shop.yaml", text));
+  t.equal(status, 0, stderr);
+  t.match(stdout, /"shop\/web cluster IP"/);
+});

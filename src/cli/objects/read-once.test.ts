@@ -232,6 +232,10 @@ t.test("what cannot be read is one line with its name", async (t) => {
   const cases = [
     { name: "/nonexistent.yaml", want: "no such file" },
     { name: `${objects}/x`, want: "no such file" },
+    {
+      name: "https://example.com/web.yaml",
+      want: "addresses are not fetched: curl -sSL https://example.com/web.yaml | podwire …, with - for the file",
+    },
     { name: "none", want: "no .yaml, .yml or .json file in it" },
     { name: "latin1.yaml", want: "line 2 is not UTF-8 text" },
     { name: "utf16.yaml", want: "line 2 is not UTF-16 text" },

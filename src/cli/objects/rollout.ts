@@ -22,7 +22,7 @@ export function register(program: Command): void {
   rollout
     .command("restart <words...>")
     .description("make the pods of a deployment, daemon set or stateful set anew, as its strategy has it")
-    .usage("KIND NAME… | KIND/NAME… | KIND -l LABELS [-n NAMESPACE]")
+    .usage("KIND | KIND NAME… | KIND/NAME… | KIND -l LABELS [-n NAMESPACE]")
     .option("-n, --namespace <namespace>", "namespace of the objects", "default")
     .option("-l, --selector <labels>", "all of the kind with these labels")
     .action(async (words: string[], flags: Flags, command: Command) => {
@@ -41,7 +41,7 @@ export function register(program: Command): void {
   rollout
     .command("status <words...>")
     .description("wait until the newest template's pods are there")
-    .usage("KIND NAME | KIND/NAME [-n NAMESPACE] [--watch=false] [--timeout DURATION]")
+    .usage("KIND | KIND NAME | KIND/NAME [-n NAMESPACE] [--watch=false] [--timeout DURATION]")
     .option("-n, --namespace <namespace>", "namespace of the objects", "default")
     .option("-l, --selector <labels>", "all of the kind with these labels")
     .option("-w, --watch", "wait until it is done", true)
@@ -54,8 +54,11 @@ export function register(program: Command): void {
     });
 }
 
+/** A kind alone means all of the namespace, as to kubectl. */
 async function chosen(lab: RunningLab, words: string[], flags: Flags): Promise<KubeObject[]> {
-  const { objects, missing } = await choose(lab, choiceOf("rollout", words, flags), flags);
+  const isKindAlone = words.length === 1 && !words[0].includes("/") && flags.selector === undefined;
+  const targets = choiceOf("rollout", words, { ...flags, ...(isKindAlone ? { all: true } : {}) });
+  const { objects, missing } = await choose(lab, targets, flags);
   if (missing.length > 0) throw new CliError(missing.join("\n"), 1, "NOT_FOUND");
   if (objects.length === 0) throw new CliError("no matching resources found");
   return objects;

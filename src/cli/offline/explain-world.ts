@@ -146,6 +146,11 @@ export interface End {
 /** An address, pod/NAME, node/NAME, client/NAME, and where packets go to also svc/NAME[:PORT]. */
 export function findEnd(world: World, flag: string, word: string, namespace: string): End {
   if (parseIp(word) !== null) return { name: word, addresses: [word] };
+  const [, end, port] = (flag === "--to" && /^(.+):(\d+)$/.exec(word)) || [];
+  if (end !== undefined && (parseIp(end) !== null || /^(?:no|nodes?|po|pods?|client)\//.test(end)))
+    throw usageError(
+      `${flag} ${word}: the port of what is no service goes behind --port: --to ${end} --port ${port}`,
+    );
   const match = /^(pod|po|pods|svc|service|services|node|no|nodes|client)\/(.+)$/.exec(word);
   const kinds =
     flag === "--to"
@@ -207,7 +212,11 @@ function serviceEnd(world: World, flag: string, word: string, namespace: string)
     (text) => parseIp(text) !== null,
   );
   if (addresses.length === 0) {
-    throw new CliError(`${flag} svc ${key}: has no address (headless or ExternalName): name a pod`);
+    const waits = clusterIP === "" && service.spec.type !== "ExternalName";
+    const why = waits
+      ? "no clusterIP yet: say one in its manifest"
+      : "no address (headless or ExternalName): name a pod";
+    throw new CliError(`${flag} svc ${key}: has ${why}`);
   }
   const texts = ports.map((port) =>
     port.name === undefined ? `${port.port}` : `${port.port} (${port.name})`,

@@ -282,6 +282,33 @@ t.test("wrong usage: status 2", async (t) => {
   }
 });
 
+t.test("what the other end lacks is said as it is", async (t) => {
+  const service = (name: string, spec: string): string =>
+    `apiVersion: v1\nkind: Service\nmetadata: { name: ${name} }\nspec: { ${spec} ports: [ { port: 80 } ] }\n`;
+  const objects = file(
+    "ends.yaml",
+    [NODE, service("new", ""), service("none", "clusterIP: None,")].join("---\n"),
+  );
+  const cases: [to: string, status: number, message: string][] = [
+    ["svc/new", 1, "--to svc default/new: has no clusterIP yet: say one in its manifest"],
+    ["svc/none", 1, "--to svc default/none: has no address (headless or ExternalName): name a pod"],
+    [
+      "10.244.1.2:80",
+      2,
+      "--to 10.244.1.2:80: the port of what is no service goes behind --port: --to 10.244.1.2 --port 80",
+    ],
+    [
+      "node/node1:80",
+      2,
+      "--to node/node1:80: the port of what is no service goes behind --port: --to node/node1 --port 80",
+    ],
+  ];
+  for (const [to, status, message] of cases) {
+    const said = explain("-f", objects, "--node", "node1", "--from", "10.244.1.9", "--to", to);
+    t.same([said.status, said.stderr.trimEnd().split("\n").at(-1)], [status, `error: ${message}`], to);
+  }
+});
+
 t.test("a pod without an address has no host port, and that is said", async (t) => {
   const pod = (status: string): string => `
 apiVersion: v1

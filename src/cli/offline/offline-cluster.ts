@@ -7,7 +7,12 @@ import { externalIpWarnings } from "../../kube/external-ips.ts";
 import { warningLines } from "../../kube/fields/warnings.ts";
 import { goArchitecture } from "../../kube/kubelet-labels.ts";
 import { FieldProblems } from "../../kube/manifest/field-problems.ts";
-import { type ManifestText, manifestOf, parseManifests } from "../../kube/manifest/manifest.ts";
+import {
+  type Manifest,
+  type ManifestText,
+  manifestOf,
+  parseManifests,
+} from "../../kube/manifest/manifest.ts";
 import { type KubeObject, keyOf, type Node, type Pod, type Service } from "../../kube/objects.ts";
 import { PassedOver } from "../../kube/passed-over.ts";
 import { labPaths } from "../../lab/state-dir.ts";
@@ -85,6 +90,8 @@ function clusterOf(texts: readonly ManifestText[]): Omit<OfflineCluster, "config
   if (!manifests.some((manifest) => manifest.object.kind === "Node")) {
     cluster.applyManifests(DEFAULT_NODES.map((name, index) => manifestOf(nodeObject(name, index), "node")));
   }
+  const namespaces = unnamedNamespaces(manifests, cluster);
+  cluster.applyManifests(namespaces.map((name) => manifestOf(namespaceObject(name), "namespace")));
   cluster.applyManifests(manifests);
   for (const line of passed.notes()) note(line);
   noteOnce(externalIpWarnings(cluster.list("Service"), cluster.list("Node")));
@@ -97,6 +104,18 @@ function clusterOf(texts: readonly ManifestText[]): Omit<OfflineCluster, "config
     .map(keyOf)
     .filter((key) => !told.has(key));
   return { objects: KINDS.flatMap((kind) => cluster.list(kind)), ranges, addressless };
+}
+
+/** Charts and dumps name namespaces that others have made: these are there as well. */
+function unnamedNamespaces(manifests: readonly Manifest[], cluster: Cluster): string[] {
+  const made = manifests.map(({ object }) => object).concat(cluster.list("Namespace"));
+  const known = new Set(made.filter(({ kind }) => kind === "Namespace").map(({ metadata }) => metadata.name));
+  const asked = new Set(manifests.flatMap(({ object }) => object.metadata.namespace ?? []));
+  return [...asked].filter((name) => !known.has(name));
+}
+
+function namespaceObject(name: string): object {
+  return { apiVersion: "v1", kind: "Namespace", metadata: { name } };
 }
 
 function hasAddress(object: KubeObject): boolean {

@@ -70,9 +70,11 @@ t.test("Never: the exit statuses decide between Succeeded and Failed", async (t)
     reason: "Completed",
     lastExit: { ...exit, exitCode: 0, reason: "Completed" },
   };
-  t.equal(podStatusWord(statusOf([ended], undefined, once)), "Completed");
-  const failed: ContainerView = { ...ended, lastExit: { ...exit, exitCode: 2 } };
-  t.equal(statusOf([failed], undefined, once).status.phase, "Failed");
+  const over = statusOf([ended], undefined, once);
+  const readiness = (p: Pod) => p.status.conditions?.find((c) => c.type === "Ready");
+  t.same([podStatusWord(over), podReason(over), readiness(over)?.reason], ["Completed", "", "PodCompleted"]);
+  const failed = statusOf([{ ...ended, lastExit: { ...exit, exitCode: 2 } }], undefined, once);
+  t.same([failed.status.phase, readiness(failed)?.reason], ["Failed", "PodFailed"]);
 });
 
 t.test("a pod that could not be set up is pending, with the reason", async (t) => {

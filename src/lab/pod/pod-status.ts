@@ -31,6 +31,12 @@ interface NotHeld {
   readonly message?: string;
 }
 
+/** Why a pod that is over is not ready. */
+const ENDED: Readonly<Record<string, NotHeld>> = {
+  Succeeded: { reason: "PodCompleted" },
+  Failed: { reason: "PodFailed" },
+};
+
 export function podStatus(view: PodView, nowMs: number): PodStatus {
   const { pod, containers } = view;
   const statuses = containers.map((c) => containerStatus(c, view.failure));
@@ -42,13 +48,17 @@ export function podStatus(view: PodView, nowMs: number): PodStatus {
   const said = probe === undefined ? "" : `: readiness probe: ${probe}`;
   const why =
     unready.length === 0 ? undefined : `containers with unready status: [${unready.join(" ")}]${said}`;
-  const unheld = { reason: "ContainersNotReady", ...(why === undefined ? {} : { message: why }) };
+  const phase = phaseOf(view);
+  const unheld = ENDED[phase] ?? {
+    reason: "ContainersNotReady",
+    ...(why === undefined ? {} : { message: why }),
+  };
   const hold = (type: string, value: boolean, no: NotHeld = unheld): PodCondition =>
     condition(pod, type, value, nowMs, no);
   const gated = { reason: GATED, message: closed.join(", ") };
   return {
     ...(pod.status ?? {}),
-    phase: phaseOf(view),
+    phase,
     conditions: [
       hold("Initialized", true),
       hold("Ready", allReady && closed.length === 0, allReady ? gated : unheld),

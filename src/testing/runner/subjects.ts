@@ -98,7 +98,7 @@ export const SUBJECTS: Subjects = {
   },
   cli: {
     what: "the command line",
-    files: `main get table jsonpath describe client object-columns path-mtu ping* read-once other-kinds cli-habits
+    files: `main get table jsonpath describe client context object-columns path-mtu ping* read-once other-kinds cli-habits
       *-flags delete-* wait log-output capture-session conntrack-options flow-expression replay explain observe-cli`,
   },
   native: {
