@@ -6,6 +6,7 @@ const command = new Command("podwire");
 command
   .command("get")
   .option("-w, --watch", "")
+  .option("-n, --namespace <namespace>", "")
   .option("--no-headers", "")
   .option("--wait", "", true)
   .option("--no-wait", "")
@@ -23,6 +24,12 @@ const cases: [name: string, args: string, wanted: string][] = [
   ["no flag of ours is left to be refused", "get --nosuch=true", "get --nosuch=true"],
   ["a value that may be left out", "get --dry-run x.yaml", "get --dry-run=client x.yaml"],
   ["a value that is given", "get --dry-run=server", "get --dry-run=server"],
+  ["a letter's value behind an equals sign", "get -n=prod pods -n=", "get -n prod pods -n "],
+  ["a value that begins with one", "get -n==x -nx=y", "get -n =x -nx=y"],
+  ["a letter that is a flag", "get -w=true", "get --watch"],
+  ["the same, off", "get -w=false", "get"],
+  ["an unknown letter is left to be refused", "get -z=1", "get -z=1"],
+  ["another program's letters", "exec -- prog -n=1", "exec -- prog -n=1"],
   ["another program's words", "exec -- prog --watch=false", "exec -- prog --watch=false"],
 ];
 for (const [name, args, wanted] of cases)
