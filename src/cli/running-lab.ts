@@ -1,5 +1,5 @@
 // Which lab a command speaks to, and how: by its socket, or its agents' sockets.
-import { agentSocket, labPaths, labsWithState, readJson } from "../lab/state-dir.ts";
+import { agentSocket, labPaths, labsWithState, readTopology } from "../lab/state-dir.ts";
 import type { NodePlan, Topology } from "../lab/topology.ts";
 import { type Call, callJson } from "./client.ts";
 import { DEFAULT_LAB, type Globals } from "./context.ts";
@@ -21,7 +21,7 @@ export interface RunningLab {
 export function runningLab(flags: Globals): RunningLab {
   const name = chooseLab(flags.lab, labsWithState());
   const paths = labPaths(name);
-  const topology = readJson<Topology>(paths.topology);
+  const topology = readTopology(paths);
   if (topology === undefined) {
     const others = labsWithState();
     const hint =

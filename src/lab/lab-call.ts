@@ -30,8 +30,10 @@ export function labCall<T>(paths: LabPaths, call: LabCall): Promise<T> {
         response.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
         response.on("error", reject);
         response.on("end", () => {
-          const data = JSON.parse(text) as T & { error?: string; code?: string; exitCode?: number };
-          if (response.statusCode === 200) resolve(data);
+          const data = answerOf<T>(text);
+          if (data === undefined)
+            reject(new LabError("LAB_ANSWER", `lab process (${paths.socket}): no answer of a lab`));
+          else if (response.statusCode === 200) resolve(data);
           else reject(new LabError(data.code ?? "LAB", data.error ?? text, { exitCode: data.exitCode ?? 1 }));
         });
       },
@@ -42,4 +44,12 @@ export function labCall<T>(paths: LabPaths, call: LabCall): Promise<T> {
     });
     outgoing.end(body);
   });
+}
+
+function answerOf<T>(text: string): (T & { error?: string; code?: string; exitCode?: number }) | undefined {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -2,15 +2,16 @@
 import { labCall } from "./lab-call.ts";
 import type { LabStatus, NodeReport } from "./lab-status.ts";
 import { isAlive, markedProcesses, type ProcessId } from "./process/process-table.ts";
-import { labPaths, readJson } from "./state-dir.ts";
+import { labPaths, readJson, readTopology } from "./state-dir.ts";
 import type { Topology } from "./topology.ts";
 
 export async function readStatus(lab: string): Promise<LabStatus | undefined> {
   const paths = labPaths(lab);
-  const topology = readJson<Topology>(paths.topology);
+  const topology = readTopology(paths);
   if (topology === undefined) return undefined;
   try {
-    return await labCall<LabStatus>(paths, { path: "/status", timeoutMs: 5000 });
+    const found = await labCall<Partial<LabStatus>>(paths, { path: "/status", timeoutMs: 5000 });
+    return { ...deadStatus(topology), problems: [], ...found }; // a lab of another version may tell less
   } catch {
     return deadStatus(topology);
   }

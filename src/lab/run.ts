@@ -5,14 +5,13 @@ import { LabError } from "./errors.ts";
 import { Lab } from "./lab.ts";
 import { identify } from "./process/process-table.ts";
 import { serveLab } from "./server.ts";
-import { labPaths, readJson } from "./state-dir.ts";
-import type { Topology } from "./topology.ts";
+import { labPaths, readTopology } from "./state-dir.ts";
 
 const GRACE_DEFAULT_MS = 30_000;
 
 export async function runLab(lab: string, program: string, graceMaxMs = GRACE_DEFAULT_MS): Promise<void> {
   const paths = labPaths(lab);
-  const topology = readJson<Topology>(paths.topology);
+  const topology = readTopology(paths);
   if (topology === undefined)
     throw new LabError("LAB_NO_STATE", `lab run: ${paths.topology} is missing: lab up first`);
   writeFileSync(paths.pid, JSON.stringify(identify(process.pid)));

@@ -3,6 +3,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import type { Topology } from "./topology.ts";
 
 const ROOT = "/run/podwire";
 const LABS = `${ROOT}/labs`;
@@ -62,10 +63,24 @@ export async function writeAtomically(path: string, text: string): Promise<void>
   await rename(temporary, path);
 }
 
+/** An object of a file. Missing, half-written by a crash, or anything else than an object: undefined. */
 export function readJson<T>(path: string): T | undefined {
   try {
-    return JSON.parse(readFileSync(path, "utf8")) as T;
+    const value: unknown = JSON.parse(readFileSync(path, "utf8"));
+    return typeof value === "object" && value !== null ? (value as T) : undefined;
   } catch {
-    return undefined; // missing, or half-written by a crash before files were replaced atomically: as if missing
+    return undefined;
   }
+}
+
+/** The plan a lab was made from; undefined as well when what is there is none. */
+export function readTopology(paths: LabPaths): Topology | undefined {
+  const found = readJson<Partial<Topology>>(paths.topology);
+  const isOne =
+    typeof found?.lab === "string" && isListOfObjects(found.nodes) && isListOfObjects(found.clients);
+  return isOne ? (found as Topology) : undefined;
+}
+
+function isListOfObjects(value: unknown): boolean {
+  return Array.isArray(value) && value.every((each) => typeof each === "object" && each !== null);
 }

@@ -12,7 +12,14 @@ import { makeStaticNetwork } from "./net/static-network.ts";
 import { checkPreconditions } from "./preconditions.ts";
 import { lastLine } from "./process/managed-process.ts";
 import { identify, isAlive, PROCESS_MARK, type ProcessId } from "./process/process-table.ts";
-import { type LabPaths, labPaths, makeStateDir, readJson, writeAtomically } from "./state-dir.ts";
+import {
+  type LabPaths,
+  labPaths,
+  makeStateDir,
+  readJson,
+  readTopology,
+  writeAtomically,
+} from "./state-dir.ts";
 import type { Topology } from "./topology.ts";
 
 export interface UpOptions {
@@ -42,7 +49,7 @@ const HOPELESS_RESTARTS = 3;
 export async function bringUp(options: UpOptions): Promise<UpResult> {
   const { topology: t } = options;
   const paths = labPaths(t.lab);
-  const before = readJson<Topology>(paths.topology);
+  const before = readTopology(paths);
   if (before !== undefined && JSON.stringify(before) !== JSON.stringify(t)) throw otherLab(before, t);
   if (before === undefined && ownNamespaces(t.lab).length > 0) {
     throw new LabError(

@@ -126,7 +126,7 @@ async function status(flags: Globals): Promise<void> {
   const { knownLabs } = await import("../../lab/down.ts");
   const { readStatus } = await import("../../lab/read-status.ts");
   const lab = chooseLab(flags.lab, knownLabs());
-  const result = await readStatus(lab);
+  const result = (await readStatus(lab)) ?? (knownLabs().includes(lab) ? leftovers(lab) : undefined);
   if (result === undefined) {
     throw new CliError(
       `lab ${lab}: no such lab: podwire lab up makes it, podwire lab list shows what there is`,
@@ -201,7 +201,7 @@ async function list(flags: Globals): Promise<void> {
 }
 
 function leftovers(lab: string): LabStatus {
-  const problems = [`lab ${lab}: only namespaces are left of it: podwire lab down --lab ${lab}`];
+  const problems = [`lab ${lab}: its plan is lost: podwire lab down --lab ${lab} removes what is left`];
   return {
     lab,
     state: "dead",
