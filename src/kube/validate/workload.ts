@@ -6,6 +6,7 @@ import type { Deployment, Node } from "../objects.ts";
 import { validateLabels, validateSelector } from "./metadata.ts";
 import * as names from "./names.ts";
 import { validatePodSpec } from "./pod.ts";
+import { validateDeploymentRollout } from "./rolling-update.ts";
 
 export function validateDeployment(deployment: Deployment, problems: FieldProblems): void {
   const spec = deployment.spec;
@@ -20,6 +21,7 @@ export function validateDeployment(deployment: Deployment, problems: FieldProble
     }
   }
   problems.oneOf(["spec", "strategy", "type"], spec.strategy?.type, ["Recreate", "RollingUpdate"]);
+  validateDeploymentRollout(deployment, problems);
   const at: FieldPath = ["spec", "template"];
   if (spec.template === undefined) {
     problems.required(at);
@@ -54,7 +56,8 @@ export function validateNode(node: Node, problems: FieldProblems): void {
   const seen = new Set<string>();
   for (const [i, { type, address }] of (node.status.addresses ?? []).entries()) {
     const at: FieldPath = ["status", "addresses", i];
-    if (type === "InternalIP" || type === "ExternalIP") names.checkIp(problems, [...at, "address"], address);
+    if (type === "InternalIP" || type === "ExternalIP")
+      names.checkIp(problems, [...at, "address"], address ?? "");
     if (seen.has(`${type}/${address}`)) problems.duplicate(at, { type, address });
     seen.add(`${type}/${address}`);
   }

@@ -16,6 +16,7 @@ import type {
 import { validateLabels, validateSelector } from "./metadata.ts";
 import * as names from "./names.ts";
 import { validatePodSpec } from "./pod.ts";
+import { validateDaemonSetRollout, validateStatefulSetRollout } from "./rolling-update.ts";
 
 const UID_LABELS = ["batch.kubernetes.io/controller-uid", "controller-uid"];
 const COMPLETIONS_MAX = 100_000; // of an indexed Job; beyond it only with little parallelism
@@ -37,7 +38,8 @@ export function validateReplicationController(
   checkTemplate(spec.template, { matchLabels: selector }, problems);
 }
 
-export function validateStatefulSet({ spec }: StatefulSet, problems: FieldProblems): void {
+export function validateStatefulSet(set: StatefulSet, problems: FieldProblems): void {
+  const { spec } = set;
   numbers(spec, ["replicas", "minReadySeconds"], problems);
   names.checkNonNegative(problems, ["spec", "ordinals", "start"], spec.ordinals?.start);
   problems.oneOf(["spec", "podManagementPolicy"], spec.podManagementPolicy, ["OrderedReady", "Parallel"]);
@@ -51,15 +53,18 @@ export function validateStatefulSet({ spec }: StatefulSet, problems: FieldProble
       updateStrategy.rollingUpdate,
       "only allowed for updateStrategy 'RollingUpdate'",
     );
+  validateStatefulSetRollout(set, problems);
   checkSelector(spec.selector, "statefulset", problems);
   const claims = (spec.volumeClaimTemplates ?? []).map(({ metadata }) => metadata?.name ?? "");
   checkTemplate(spec.template, spec.selector, problems, { claims });
 }
 
-export function validateDaemonSet({ spec }: DaemonSet, problems: FieldProblems): void {
+export function validateDaemonSet(set: DaemonSet, problems: FieldProblems): void {
+  const { spec } = set;
   numbers(spec, ["minReadySeconds"], problems);
   const { updateStrategy } = spec;
   problems.oneOf(["spec", "updateStrategy", "type"], updateStrategy?.type, ["OnDelete", "RollingUpdate"]);
+  validateDaemonSetRollout(set, problems);
   checkSelector(spec.selector, "daemonset", problems);
   checkTemplate(spec.template, spec.selector, problems);
 }

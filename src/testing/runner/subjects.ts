@@ -79,7 +79,7 @@ export const SUBJECTS: Subjects = {
   manifests: {
     what: "objects: YAML, fields, checks, defaults",
     files: `manifest* block-yaml corpus split-documents fields addresses kubernetes-types config config-map lab-addresses
-      host-port ip loose-ip other-kinds e2e-bad-input habits judge-kind`,
+      host-port ip loose-ip other-kinds e2e-bad-input habits judge-kind rolling-update`,
   },
   cluster: {
     what: "a cluster without an API server: store, controllers, allocation, sources",
@@ -89,7 +89,7 @@ export const SUBJECTS: Subjects = {
   lab: {
     what: "namespaces, pods and supervision",
     files: `lab* topology names pod-* prober managed-process log-index echo kernel-* e2e-lifecycle e2e-bad-input
-      vagrant-node lab-addresses set-metadata`,
+      vagrant-node lab-addresses set-metadata state-dir`,
   },
   agent: {
     what: "one node put together, its host, its threads and its servers",
