@@ -19,6 +19,15 @@ t.test("a program of its own says and ends as a command line beside others does"
   }
 });
 
+t.test("a full disk behind standard output is told in one line", async (t) => {
+  for (const args of ["--help", "completion bash"]) {
+    const line = `"${process.execPath}" "${MAIN}" ${args} >/dev/full`;
+    const { status, stderr } = spawnSync("sh", ["-c", line], { encoding: "utf8" });
+    t.equal(status, 1, args);
+    t.equal(stderr, "error: standard output: no space left on device\n", args);
+  }
+});
+
 t.test("the verb is the first word that is no global flag", async (t) => {
   t.equal(verbOf(["-o", "json", "--lab", "x", "get", "pods"]), "get");
   t.equal(verbOf(["-v", "lab", "up"]), "lab");

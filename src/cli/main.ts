@@ -100,13 +100,16 @@ function failed(error: unknown, args: readonly string[], program: Command): numb
   return exitCodeOf(error);
 }
 
-/** A reader that has seen enough (`| head`) closes the pipe: that is no error. */
+/** A reader that has seen enough (`| head`) closes the pipe: that is no error. A full disk is one, and told. */
 function toleratePipes(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      process.exit(error.code === "EPIPE" ? Exit.OK : Exit.FAILED);
-    });
-  }
+  const end = (error: NodeJS.ErrnoException): never =>
+    process.exit(error.code === "EPIPE" ? Exit.OK : Exit.FAILED);
+  process.stderr.on("error", end);
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOSPC") process.stderr.write("error: standard output: no space left on device\n");
+    else if (error.code !== "EPIPE") process.stderr.write(`error: standard output: ${error.message}\n`);
+    end(error);
+  });
 }
 
 if (process.argv[1]?.endsWith("/cli/main.js")) {
