@@ -79,6 +79,7 @@ async function run(capture: string, options: Options, command: Command): Promise
   const tally = new Tally();
   let number = 0;
   let isElsewhere = false;
+  const guessed = new Set(addressless);
   for await (const replayed of replayFrames(node, framesOf(capture, node), {
     ...replay,
     ...(at && { at }),
@@ -90,6 +91,8 @@ async function run(capture: string, options: Options, command: Command): Promise
     },
   })) {
     number++;
+    const { pod } = replayed.port.info;
+    if (at === undefined && guessed.delete(pod)) note(takenFor(pod, node));
     const text =
       flags.output === "json"
         ? JSON.stringify(record(number, replayed, node, flags.verbose))
@@ -114,6 +117,15 @@ function madeUp(pods: readonly string[]): string {
   const more = pods.length > NAMED_MAX ? ` and ${pods.length - NAMED_MAX} more` : "";
   const hint = "if it is one of them, say --at pod/NAME";
   return `note: pods without status.podIP have made-up addresses here: ${names}${more}: ${hint}`;
+}
+
+/** Whoever has this address by accident was hardly captured. */
+function takenFor(pod: string, node: OfflineNode): string {
+  const address = node.graph.pods.get(pod)?.status.podIP;
+  return (
+    `note: ${address} is taken for pod/${pod}, whose address is made up here (no status.podIP): ` +
+    "if it is another pod's, give that Pod with -f"
+  );
 }
 
 const AT = "use pod/NAME, pod/NAMESPACE/NAME, node/NAME or uplink";
