@@ -127,6 +127,11 @@ t.test("kubectl's habits", { skip }, async (t) => {
       new RegExp(`^Name: +${name}\\nNamespace: +default\\nNode: +node1/192[.0-9]+\\nStart Time: `),
     );
     t.match(told, /\n {2}Type {4}Reason {5}Age +From {15}Message\n {2}-{4} {4}-{6} /);
+    t.match(
+      told,
+      / Scheduled [^\n]*\n(?:[^\n]*\n)* {2}Normal {2}Created [^\n]*\n {2}Normal {2}Started /,
+      "in order",
+    );
     t.match(told, /\n {2}Normal {2}Started {4}\S+ +kubelet +Started container main\n/);
     const deployment = await lab.output(["describe", "deploy/talk"]);
     t.match(deployment, /\nNewReplicaSet: +talk-\S+ \(\d\/\d replicas created\)\nEvents:\n/);

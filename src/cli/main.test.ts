@@ -110,6 +110,16 @@ t.test("--help and --version go to stdout with status 0", async (t) => {
   t.equal(podwire().status, 2, "no command at all is wrong usage");
 });
 
+t.test("wrong usage is one sentence that ends with where help is", async (t) => {
+  const cases: [args: string[], message: RegExp][] = [
+    [["rules", "--format", "nftables"], /are iptables-save, nft, ipvsadm: see podwire rules --help\n$/],
+    [["explain", "pods"], /got 1: see podwire explain --help\n$/],
+    [["scale", "deploy", "web"], /--replicas <n>' not specified: see podwire scale --help\n$/],
+  ];
+  for (const [args, message] of cases)
+    t.match(podwire(...args), { status: 2, stderr: message }, args.join(" "));
+});
+
 t.test("completion proposes verbs, subcommands, flags and tables", async (t) => {
   t.match(podwire("__complete", "--", "co").stdout, /^conntrack\ncompletion\n$/);
   t.match(podwire("__complete", "--", "lab", "").stdout, /up\ndown\nstatus\nlist/);

@@ -87,7 +87,7 @@ function failed(error: unknown, args: readonly string[], program: Command): numb
     if (error.code === "commander.help") return Exit.USAGE;
     const verb = verbOf(args);
     const help = verb === undefined ? "podwire --help" : `podwire ${verb} --help`;
-    process.stderr.write(`${errorLine(error)}: see ${help}\n`);
+    process.stderr.write(`${errorLine(error).replace(/\.$/, "")}: see ${help}\n`);
     return Exit.USAGE;
   }
   const verbose = program.opts<{ verbose?: boolean }>().verbose === true;

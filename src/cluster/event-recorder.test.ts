@@ -2,6 +2,7 @@
 import t from "tap";
 import type { Event, KubeObject, Pod } from "../kube/objects.ts";
 import { Cluster } from "./cluster.ts";
+import { byTime } from "./event-recorder.ts";
 
 const container = "containers: [ { name: a, image: a } ]";
 const pod = (name: string, spec = ""): string =>
@@ -131,6 +132,23 @@ t.test("a restarted lab has what was told, and tells nothing again", async (t) =
     second.lines("Deployment").find((line) => line.includes("from 2 to 3")),
     /Scaled up replica set web-\S+ from 2 to 3 x1$/,
   );
+});
+
+t.test("within a second they stand as they happened", async (t) => {
+  const { cluster, clock, apply, events } = makeCluster();
+  apply(pod("a"));
+  const object = cluster.get("Pod", "default/a") as KubeObject;
+  const reasons = ["Pulled", "Created", "Started", "Unhealthy", "Killing"];
+  for (const reason of reasons) cluster.record({ object, reason, message: "", component: "kubelet" });
+  t.same(
+    events()
+      .sort(byTime)
+      .map(({ reason }) => reason),
+    ["Scheduled", ...reasons],
+  );
+  clock.nowMs += 1000;
+  cluster.record({ object, reason: "Pulled", message: "", component: "kubelet" });
+  t.equal(events().sort(byTime).at(-1)?.reason, "Pulled");
 });
 
 t.test("an hour, and a thousand of them", async (t) => {

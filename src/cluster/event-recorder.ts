@@ -57,6 +57,12 @@ export function lastMs({ lastTimestamp }: Event): number {
   return Date.parse(lastTimestamp ?? "") || 0;
 }
 
+/** For sorting: the most recent one last. Times are seconds, versions tell what was first within one. */
+export function byTime(a: Event, b: Event): number {
+  const version = ({ metadata }: Event): number => Number(metadata.resourceVersion) || 0;
+  return lastMs(a) - lastMs(b) || version(a) - version(b);
+}
+
 function eventOf(happening: Happening, now: string): Event {
   const { object, reason, message, component, type = "Normal", host, fieldPath } = happening;
   const { apiVersion, kind, metadata } = object;

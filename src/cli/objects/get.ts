@@ -1,8 +1,9 @@
 // podwire get KIND[,KIND…] [NAME…] | KIND/NAME… [-n NS|-A] [-l LABELS] [-o FORM] [-w]
 import type { Command } from "commander";
+import { byTime } from "../../cluster/event-recorder.ts";
 import { notFound } from "../../cluster/outcome.ts";
 import { kindFromWord } from "../../kube/kinds.ts";
-import type { KubeObject } from "../../kube/objects.ts";
+import type { Event, KubeObject } from "../../kube/objects.ts";
 import { note, print } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
 import { type RunningLab, runningLab } from "../running-lab.ts";
@@ -157,7 +158,8 @@ async function ask(
       missing.push(...absent.map((name) => notFound(list, name)));
     const items = chosen.filter((object) => fits.every((test) => test(object)));
     const before = found.at(-1);
-    const sorted = sortedBy(items, flags.sortBy ?? (list.kind === "Event" ? ".lastTimestamp" : undefined));
+    const isByTime = list.kind === "Event" && flags.sortBy === undefined;
+    const sorted = isByTime ? (items as Event[]).sort(byTime) : sortedBy(items, flags.sortBy);
     if (names.length === 1 && before?.kind === list.kind && targets.length > 1) before.items.push(...sorted);
     else found.push({ kind: list.kind, namespaced: list.namespaced, items: sorted });
   }

@@ -98,8 +98,8 @@ export const SUBJECTS: Subjects = {
   },
   cli: {
     what: "the command line",
-    files: `main get table jsonpath describe client object-columns path-mtu ping* read-once other-kinds cli-habits
-      context *-flags delete-* wait log-output capture-session conntrack-options flow-expression replay explain observe-cli`,
+    files: `main get table jsonpath describe client context object-columns path-mtu ping* read-once other-kinds cli-habits
+      *-flags delete-* wait log-output capture-session conntrack-options flow-expression replay explain observe-cli`,
   },
   native: {
     what: "the addon and the devices",

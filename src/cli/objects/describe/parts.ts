@@ -1,5 +1,5 @@
 // What kubectl's descriptions have in common: labels, annotations, selectors, times, events.
-import { lastMs } from "../../../cluster/event-recorder.ts";
+import { byTime } from "../../../cluster/event-recorder.ts";
 import type { Event, KubeObject, LabelSelector } from "../../../kube/objects.ts";
 import { ageOf } from "../../table.ts";
 import type { TabWriter } from "./tabs.ts";
@@ -99,7 +99,7 @@ export function eventLines(w: TabWriter, events: readonly Event[], nowMs: number
   w.line(0, "Events:");
   w.line(1, "Type\tReason\tAge\tFrom\tMessage");
   w.line(1, "----\t------\t----\t----\t-------");
-  for (const event of [...events].sort((a, b) => lastMs(a) - lastMs(b))) {
+  for (const event of [...events].sort(byTime)) {
     const { type, reason, message, source, count = 1 } = event;
     const since = ageOf(event.firstTimestamp, nowMs);
     const age = count > 1 ? `${ageOf(event.lastTimestamp, nowMs)} (x${count} over ${since})` : since;
