@@ -1,10 +1,12 @@
 // The lab's objects on disk: a lab process that is started again goes on with what the one before it had, down to the
 // pods' addresses and names.
+import { existsSync } from "node:fs";
 import { Cluster } from "../cluster/cluster.ts";
 import type { SavedCluster } from "../cluster/saved-cluster.ts";
 import { STORED_KINDS } from "../kube/kinds.ts";
 import { goArchitecture } from "../kube/kubelet-labels.ts";
 import type { KubeObject } from "../kube/objects.ts";
+import { LabError } from "./errors.ts";
 import { type LabPaths, readJson, writeAtomically } from "./state-dir.ts";
 import type { Topology } from "./topology.ts";
 
@@ -21,8 +23,24 @@ export interface OpenCluster {
   save(): Promise<void>;
 }
 
+/** What the lab process before had. Files are replaced in one step, so one that is no state was changed by somebody. */
+function readState(lab: string, paths: LabPaths): SavedState | undefined {
+  if (!existsSync(paths.state)) return undefined;
+  const found = readJson<Partial<SavedState>>(paths.state);
+  const { nodes, pods, services } = found?.saved ?? {};
+  const isState = Array.isArray(found?.objects) && found.objects.every(isNamed);
+  if (isState && nodes !== undefined && pods !== undefined && services !== undefined)
+    return found as SavedState;
+  const mend = `podwire lab down --lab ${lab}, then lab up, makes the lab anew`;
+  throw new LabError("LAB_BAD_STATE", `${paths.state}: not the objects of a lab: ${mend}`);
+}
+
+function isNamed(object: Partial<KubeObject> | null): boolean {
+  return typeof object?.kind === "string" && typeof object.metadata?.name === "string";
+}
+
 export function openCluster(t: Topology, paths: LabPaths, onError: (error: Error) => void): OpenCluster {
-  const before = readJson<SavedState>(paths.state);
+  const before = readState(t.lab, paths);
   const cluster = new Cluster({
     clusterCidr: t.clusterCidr,
     serviceCidr: t.serviceCidr,

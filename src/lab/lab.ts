@@ -21,7 +21,7 @@ import type { LogTimes } from "./pod/log-index.ts";
 import { type PodHost, PodRunner } from "./pod/pod-runner.ts";
 import { iso } from "./pod/pod-status.ts";
 import { ProbeHelper } from "./pod/prober.ts";
-import type { LabPaths } from "./state-dir.ts";
+import { type LabPaths, podDirectory } from "./state-dir.ts";
 import { type NodePlan, type Topology, tunnelAddress } from "./topology.ts";
 
 /** The agent lets go of a deleted pod's device when it hears of it; its namespace is taken away after that. */
@@ -180,7 +180,7 @@ export class Lab implements PodHost {
 
   /** Output of a pod's container so far, from that byte on; from the first where the file is shorter by now. */
   containerLog(namespace: string, pod: string, container: string, offset = 0): Buffer {
-    const bytes = readFileSync(`${this.paths.pods}/${namespace}_${pod}/${container}.log`);
+    const bytes = readFileSync(`${podDirectory(this.paths, namespace, pod)}/${container}.log`);
     return bytes.subarray(offset > bytes.length ? 0 : offset);
   }
 

@@ -1,5 +1,6 @@
 // /run/podwire/labs/<lab>/: all that a lab keeps outside its namespaces. It lives in /run on purpose: like the
 // namespaces it is gone after a reboot.
+import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -33,6 +34,16 @@ export function labPaths(lab: string): LabPaths {
     agents: `${dir}/agents`,
     pods: `${dir}/pods`,
   };
+}
+
+const FILE_NAME_MAX = 255;
+
+/** Where a pod's files are. Both names may be 253 bytes long, the directory's 255. */
+export function podDirectory(paths: LabPaths, namespace: string, name: string): string {
+  const whole = `${namespace}_${name}`;
+  if (whole.length <= FILE_NAME_MAX) return `${paths.pods}/${whole}`;
+  const hash = createHash("sha256").update(whole).digest("hex").slice(0, 16);
+  return `${paths.pods}/${whole.slice(0, FILE_NAME_MAX - hash.length - 1)}_${hash}`;
 }
 
 export function agentSocket(lab: string, node: string): string {

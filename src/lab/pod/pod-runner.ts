@@ -15,7 +15,7 @@ import {
 } from "../net/namespace.ts";
 import { tryCommand } from "../process/command.ts";
 import { KUBELET_BACKOFF, ManagedProcess, type ProcessSpec } from "../process/managed-process.ts";
-import type { LabPaths } from "../state-dir.ts";
+import { type LabPaths, podDirectory } from "../state-dir.ts";
 import { hexBytes, macSource, type NodePlan, type Topology } from "../topology.ts";
 import { LogIndex, type LogTimes } from "./log-index.ts";
 import { environmentOf, etcFiles, inNamespace, isEcho, programOf } from "./pod-env.ts";
@@ -309,7 +309,8 @@ export class PodRunner {
   }
 
   private stateDir(): string {
-    return `${this.host.paths.pods}/${this.pod.metadata.namespace ?? "default"}_${this.pod.metadata.name}`;
+    const { namespace = "default", name } = this.pod.metadata;
+    return podDirectory(this.host.paths, namespace, name);
   }
 }
 
