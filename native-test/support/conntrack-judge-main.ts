@@ -1,39 +1,22 @@
 // scripts/conntrack-judge: as many conversations as one has time for. Prints every difference; exit status 3 when there
 // is one.
-import { parseArgs } from "node:util";
 import type { JudgedMode } from "../../src/testing/judge/scenario.ts";
 import { ConntrackJudge, findingText } from "./conntrack-judge.ts";
+import { FAMILY, judgeOptions, MODE, number, SEED } from "./judge-options.ts";
 
 const BATCH = 400;
 const SHOWN = 20;
 
-const { values } = parseArgs({
-  options: {
-    conversations: { type: "string", default: "10000" },
-    seed: { type: "string", default: "1" },
-    family: { type: "string", default: "4" },
-    mode: { type: "string", default: "iptables" },
-    liberal: { type: "boolean", default: false },
-  },
-});
-
-const allowed: Readonly<Record<string, RegExp>> = {
-  conversations: /^[1-9]\d*$/,
-  seed: /^\d+$/,
-  family: /^[46]$/,
-  mode: /^(iptables|nftables)$/,
-};
-for (const [name, pattern] of Object.entries(allowed)) {
-  const value = String(values[name as keyof typeof values]);
-  if (pattern.test(value)) continue;
-  console.error(`conntrack-judge: --${name} ${value}: must match ${pattern.source}`);
-  process.exit(2);
-}
+const { values, flag: isLiberal } = judgeOptions(
+  "conntrack-judge",
+  { conversations: number("10000"), seed: SEED, family: FAMILY, mode: MODE },
+  { name: "liberal" },
+);
 
 const judge = new ConntrackJudge({
   family: values.family === "6" ? 6 : 4,
   mode: values.mode as JudgedMode,
-  sysctls: values.liberal ? { nf_conntrack_tcp_be_liberal: 1 } : {},
+  sysctls: isLiberal ? { nf_conntrack_tcp_be_liberal: 1 } : {},
 });
 const total = Number(values.conversations);
 const begin = performance.now();

@@ -1,41 +1,25 @@
 // scripts/kernel-judge: as many scenarios as one has time for. Prints every difference with its seed; exit
 // status 3 when there is one.
-import { parseArgs } from "node:util";
 import type { JudgedMode } from "../../src/testing/judge/scenario.ts";
+import { FAMILY, judgeOptions, MODE, number, SEED } from "./judge-options.ts";
 import { KernelJudge } from "./kernel-judge.ts";
 
 const SHOWN = 20; // differences of one scenario
 
-const { values } = parseArgs({
-  options: {
-    scenarios: { type: "string", default: "1000" },
-    seconds: { type: "string", default: "86400" },
-    "update-every": { type: "string", default: "1" },
-    "times-every": { type: "string", default: "4" },
-    seed: { type: "string", default: "1" },
-    mode: { type: "string", default: "iptables" },
-    family: { type: "string", default: "4" },
-    variant: { type: "string", default: "legacy" },
-    verbose: { type: "boolean", short: "v", default: false },
+const { values, flag: isVerbose } = judgeOptions(
+  "kernel-judge",
+  {
+    scenarios: number("1000"),
+    seconds: number("86400"),
+    "update-every": number("1"),
+    "times-every": number("4"),
+    seed: SEED,
+    mode: MODE,
+    family: FAMILY,
+    variant: { value: "legacy", pattern: /^(legacy|nft)$/, what: "legacy or nft" },
   },
-});
-
-const allowed: Readonly<Record<string, RegExp>> = {
-  scenarios: /^[1-9]\d*$/,
-  seconds: /^[1-9]\d*$/,
-  "update-every": /^[1-9]\d*$/,
-  "times-every": /^[1-9]\d*$/,
-  seed: /^\d+$/,
-  mode: /^(iptables|nftables)$/,
-  family: /^[46]$/,
-  variant: /^(legacy|nft)$/,
-};
-for (const [name, pattern] of Object.entries(allowed)) {
-  const value = String(values[name as keyof typeof values]);
-  if (pattern.test(value)) continue;
-  console.error(`kernel-judge: --${name} ${value}: must match ${pattern.source}`);
-  process.exit(2);
-}
+  { name: "verbose", short: "v" },
+);
 
 const judge = new KernelJudge({
   mode: values.mode as JudgedMode,
@@ -57,7 +41,7 @@ try {
     differing++;
     const { seed, proxy, services, objects } = verdict.scenario;
     console.log(`seed ${seed}: ${verdict.differences.length} differences`);
-    if (values.verbose) {
+    if (isVerbose) {
       const slices = objects.filter((object) => object.kind === "EndpointSlice" || object.kind === "Node");
       console.log(JSON.stringify({ proxy, services, slices }, null, 1));
     }

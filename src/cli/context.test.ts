@@ -7,9 +7,10 @@ const TEXTS = [
   "12:30 12:30:45 1:2.5 2026-01-01 2026-01-01T10:00:00Z - ? : [a {a &a *a !a %a @a `a |a >a 'a \"a #a a: a:b #",
 ].flatMap((line) => line.split(" "));
 const ODD = ["", " ", " a", "a ", "a: b", "a #b", "a\nb", "a\n", "\n", "\ta", "a\tb", "é", "--- a", "..."];
+const CONTROLS = ["\u007f", "a\u0085b", "\u2028", "a\u2029", "\ufeffa", "\u009f: x", "\n\u0085\n"];
 
 t.test("what is printed as YAML is read again as it was, as kubectl reads it", async (t) => {
-  const values = [...TEXTS, ...ODD];
+  const values = [...TEXTS, ...ODD, ...CONTROLS];
   const annotations = Object.fromEntries(values.map((text, i) => [`a${i}`, text]));
   const labels = { yes: "no", "1": "0x2" };
   const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "a", annotations, labels }, spec: {} };

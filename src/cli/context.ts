@@ -36,10 +36,23 @@ export function print(text: string): Promise<void> {
   });
 }
 
-/** Texts that readers of YAML 1.1, kubectl among them, would take for something else (yes, 0644, 12:30) are quoted. */
+/** What YAML 1.1 wants escaped, or takes for the end of a line. */
+const ESCAPED = /[\u007f-\u009f\u2028\u2029\ufeff]/g;
+
+/**
+ * Texts that readers of YAML 1.1, kubectl among them, would take for something else (yes, 0644, 12:30) are quoted, and
+ * what they would refuse is escaped.
+ */
 export async function yamlText(data: unknown): Promise<string> {
-  const { stringify } = await import("yaml");
-  return stringify(data, { aliasDuplicateObjects: false, compat: "yaml-1.1", lineWidth: 0 });
+  const { Document, visit } = await import("yaml");
+  const document = new Document(data, { aliasDuplicateObjects: false, compat: "yaml-1.1" });
+  visit(document, {
+    Scalar: (_, node) => {
+      if (typeof node.value === "string" && node.value.search(ESCAPED) >= 0) node.type = "QUOTE_DOUBLE";
+    },
+  });
+  const escaped = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return document.toString({ lineWidth: 0 }).replace(ESCAPED, escaped);
 }
 
 /** The same data as JSON or YAML, or as a table of these rows. */

@@ -102,7 +102,7 @@ const lines = [
   },
   { name: "13 bytes", bytes: new Uint8Array(13), text: "[|ether]" },
   { name: "half a VLAN tag", bytes: fromHex("ffffffffffff 0a5800000001 8100 00"), text: "[|vlan]" },
-  { name: "half an IPv6 header", bytes: build.udpFrame(v6).subarray(0, 50), text: "[|ip6]" },
+  { name: "half an IPv6 header", bytes: build.udpFrame(v6).subarray(0, 50), text: "IP6 [|ip6]" },
   {
     name: "SCTP",
     bytes: build.sctpFrame({ ...v4, chunks: [{ type: 10, value: 4 }, { type: 0, value: 20 }, { type: 99 }] }),

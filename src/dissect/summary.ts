@@ -44,7 +44,10 @@ export function summary(frame: Frame): string {
     if (layer.kind === "vlan") text += `vlan ${layer.id}, `;
     if (layer.kind === "arp") return `${text}${arpText(layer)}`;
     if (layer.kind === "ipv4" || layer.kind === "ipv6") return `${text}${ipText(frame)}`;
-    if (layer.kind === "malformed") return `${text}${layer.what === "ip" ? "IP " : ""}[|${layer.what}]`;
+    if (layer.kind === "malformed") {
+      const family = layer.what === "ip" ? "IP " : layer.what === "ip6" ? "IP6 " : "";
+      return `${text}${family}[|${layer.what}]`;
+    }
     if (layer.kind === "opaque") return `${linkText(frame)}, length ${frame.length}`;
   }
   return text;

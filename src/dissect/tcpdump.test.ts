@@ -106,7 +106,8 @@ const cut: Record<string, Uint8Array> = {
 function ofCut(line: string): string {
   return line
     .replace(/(?<=[[,])(?:mss|TS)? \[\|tcp\]>?$/, " [|tcp]")
-    .replace(/^(\[\|ip\])$/, "IP $1")
+    .replace(/^\[\|ip\]$/, "IP [|ip]")
+    .replace(/^\[\|ip6\]$/, "IP6 [|ip6]") // since tcpdump 4.99.5 of itself
     .replace(/(?<=VXLAN), flags .*, (?:\[\|vxlan\]|vni 1)$/, " [|vxlan]");
 }
 

@@ -89,6 +89,8 @@ export async function main(args: string[]): Promise<number> {
     const wanted = new Set(subjects.flatMap((subject) => filesOf(subject, files)));
     files = files.filter((file) => wanted.has(file));
   }
+  const gone = files.find((file) => !existsSync(file));
+  if (gone !== undefined) return refuse(`${gone}: no such file`);
   const missing = files.find((file) => !existsSync(compiled(file)));
   if (missing !== undefined) return refuse(`${compiled(missing)} is not there: npm run build`);
   // Whoever names files wants to know the line; a whole run wants to be short.

@@ -163,11 +163,11 @@ t.test("the command: counts in the last line, wrong usage is status 2", async (t
   const script = join(projectRoot(), "scripts/unit-test.mjs");
   const run = (...args: string[]) => spawnSync(process.execPath, [script, ...args], { encoding: "utf8" });
   const report = join(folder, "command-report");
-  const good = run("src/wire/gre.test.ts", "--report", report);
+  const good = run("src/wire/transport/gre.test.ts", "--report", report);
   t.equal(good.status, 0, good.stderr);
   t.match(
     good.stdout,
-    /\nok 1 - build\/src\/wire\/gre\.test\.js # 6 passed, 0 failed, .*\n6 passed, 0 failed\n$/,
+    /\nok 1 - build\/src\/wire\/transport\/gre\.test\.js # 6 passed, 0 failed, .*\n6 passed, 0 failed\n$/,
   );
   t.ok(existsSync(report));
   t.match(run("--summary", report).stdout, /^1 test files took .*gre\.test\.ts\n$/s);
