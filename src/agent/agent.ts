@@ -12,6 +12,7 @@ import { Watching } from "../api/watching.ts";
 import { PodwireError } from "../base/errors.ts";
 import { compilePods } from "../compile/node.ts";
 import type { AgentConfig } from "../config/agent.ts";
+import type { ManifestText } from "../kube/manifest/manifest.ts";
 import { errnoName, loadNative, type Native } from "../native/binding.ts";
 import { defaultCpuLatencyUs } from "../plane/cpu-latency.ts";
 import { InlinePlane } from "../plane/inline-plane.ts";
@@ -26,6 +27,7 @@ import { SocketSource } from "../watch/socket-source.ts";
 import type { ObjectSource } from "../watch/source.ts";
 import { Attachments } from "./attachments.ts";
 import { conntrackSettings } from "./conntrack-settings.ts";
+import { followedObjects } from "./followed-objects.ts";
 import { HostRouting } from "./host-routing.ts";
 import { nodeListeners } from "./node-listener.ts";
 import { NodeServers } from "./node-servers.ts";
@@ -38,6 +40,8 @@ const POOL_SLOTS = 320;
 
 export class Agent {
   readonly config: AgentConfig;
+  /** What the configuration was read from. */
+  readonly #text: ManifestText;
   readonly graph = new ObjectGraph();
   readonly #native: Native;
   readonly #plane: Plane;
@@ -63,8 +67,9 @@ export class Agent {
   onProblem: (error: Error) => void = () => {};
   onNote: (text: string) => void = () => {};
 
-  constructor(config: AgentConfig) {
+  constructor(config: AgentConfig, text: ManifestText) {
     this.config = config;
+    this.#text = text;
     this.#native = loadNative();
     const sizes: PlaneSizes = {
       conntrackLog2: conntrackLog2(config.conntrackMax),
@@ -144,6 +149,8 @@ export class Agent {
           ...planeNames(this.#messages, this.graph, portName),
         },
         status: () => this.#status(),
+        config: () => this.#text,
+        objects: (word, namespace) => followedObjects(this.graph, config.nodeName, word, namespace),
       },
       config.socket,
     );

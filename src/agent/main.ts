@@ -11,7 +11,7 @@ export async function runAgent(configFile: string): Promise<void> {
   const file = { file: configFile, text: readConfig(configFile) };
   const config = readAgentFile(file, (lines) => lines.forEach(log));
   if ("files" in config.source) refuseReadOnce(config.source.files);
-  const agent = new Agent(config);
+  const agent = new Agent(config, file);
   const ended = new Promise<void>((resolve, reject) => {
     agent.onFatal = reject;
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());

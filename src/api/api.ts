@@ -21,12 +21,16 @@ export interface ApiContext {
   sources: ShowSources;
   names: StreamNames;
   status: () => Record<string, unknown>;
+  /** The configuration as it was read: file and text. */
+  config: () => unknown;
+  /** Objects of a kind; null: of every namespace. */
+  objects: (word: string, namespace: string | null) => unknown;
 }
 
 export class ApiError extends PodwireError {
   readonly status: number;
-  constructor(status: number, message: string) {
-    super(message, { code: "API" });
+  constructor(status: number, message: string, code = "API") {
+    super(message, { code });
     this.status = status;
   }
 }
@@ -52,7 +56,7 @@ function answerError(response: ServerResponse, error: unknown): void {
     response.destroy();
     return;
   }
-  json(response, { error: message }, status);
+  json(response, { error: message, ...(isOurs && { code: error.code }) }, status);
 }
 
 function json(response: ServerResponse, body: unknown, status = 200): void {
@@ -69,6 +73,11 @@ async function handle(
   const { pathname, searchParams } = url;
   const route = `${request.method} ${pathname}`;
   if (route === "GET /status") return json(response, context.status());
+  if (route === "GET /config") return json(response, context.config());
+  if (route.startsWith("GET /objects/")) {
+    const word = decodeURIComponent(pathname.slice("/objects/".length));
+    return json(response, context.objects(word, searchParams.get("namespace")));
+  }
   if (route === "GET /conntrack/count") {
     const t = context.plane.tables.conntrack;
     return json(response, { count: conntrack.used(t), max: t.capacity });

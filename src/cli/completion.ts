@@ -1,11 +1,12 @@
 // podwire completion bash|zsh|fish: a script that asks `podwire __complete WORDS…` for every proposal, so that names
-// come from the running lab.
+// come from the lab or agent that runs here.
 import { Argument, type Command } from "commander";
 import { SHOW_TABLES } from "../api/show-tables.ts";
 import { labsWithState } from "../lab/state-dir.ts";
-import { OUTPUT_FORMS, print } from "./context.ts";
+import { type Globals, OUTPUT_FORMS, print, whereFrom } from "./context.ts";
+import type { Nodes } from "./nodes/nodes.ts";
+import { openNodes } from "./nodes/open-nodes.ts";
 import { listObjects } from "./objects/workload.ts";
-import { runningLab } from "./running-lab.ts";
 import { fileOf, VERBS, verbOf } from "./verbs.ts";
 
 const KIND_WORDS = [
@@ -93,6 +94,8 @@ async function optionValue(option: string | undefined): Promise<string[] | undef
       return [...OUTPUT_FORMS, "name", "jsonpath=", "custom-columns="];
     case "--lab":
       return labsWithState();
+    case "--agent":
+      return [":files"];
     case "-n":
     case "--namespace":
       return namesOf("namespaces");
@@ -146,35 +149,35 @@ async function argument(verb: string, words: string[]): Promise<string[]> {
 async function workloads(): Promise<string[]> {
   const nodes = (await namesOf("nodes")).map((name) => `node/${name}`);
   const deployments = (await namesOf("deployments")).map((name) => `deploy/${name}`);
-  const clients = safely(() =>
-    runningLab(labFlags()).topology.clients.map((client) => `client/${client.name}`),
-  );
+  const clients = (await nodesHere())?.clients.map((client) => `client/${client.name}`) ?? [];
   return [...(await namesOf("pods")), ...nodes, ...clients, ...deployments];
 }
 
-/** Names from the running lab, none when there is no lab: completion never fails. */
+/** Names of objects, none when there is nobody to ask: completion never fails. */
 async function namesOf(word: string): Promise<string[]> {
   try {
-    const { items } = await listObjects(runningLab(labFlags()), word);
+    const { items } = await listObjects(await openNodes(placeFlags()), word);
     return items.map((object) => object.metadata.name);
   } catch {
     return [];
   }
 }
 
-function safely(names: () => string[]): string[] {
+async function nodesHere(): Promise<Nodes | undefined> {
   try {
-    return names();
+    return await openNodes(placeFlags());
   } catch {
-    return [];
+    return undefined;
   }
 }
 
-/** The lab that the command line being completed names. */
-function labFlags(): { output: "table"; lab: string | undefined; verbose: boolean } {
-  const at = process.argv.lastIndexOf("--lab");
-  const named = at >= 0 ? process.argv[at + 1] : process.env.PODWIRE_LAB;
-  return { output: "table", lab: named, verbose: false };
+/** The lab or agent that the command line being completed names. */
+function placeFlags(): Globals {
+  const after = (flag: string): string | undefined => {
+    const at = process.argv.lastIndexOf(flag);
+    return at >= 0 ? process.argv[at + 1] : undefined;
+  };
+  return { output: "table", ...whereFrom(after("--lab"), after("--agent")), verbose: false };
 }
 
 async function loadCommand(verb: string): Promise<Command | undefined> {
@@ -198,7 +201,7 @@ async function optionsOf(verb: string, words: string[]): Promise<string[]> {
   const command = await loadCommand(verb);
   const inner = command?.commands.find((each) => each.name() === words[0]);
   const options = [...((inner ?? command)?.options ?? [])].map((option) => option.long ?? option.short ?? "");
-  return [...options, "--output", "--lab", "--verbose", "--help"];
+  return [...options, "--output", "--lab", "--agent", "--verbose", "--help"];
 }
 
 function hidden(command: Command): boolean {

@@ -11,20 +11,41 @@ export interface Globals {
   output: OutputForm;
   /** The lab of --lab or $PODWIRE_LAB; undefined when neither is given. */
   lab: string | undefined;
+  /** The agent's socket of --agent or $PODWIRE_AGENT; undefined when neither is given, or a lab is. */
+  agent: string | undefined;
   verbose: boolean;
 }
 
 /** The global flags, wherever they stood on the command line. */
 export function globals(command: Command): Globals {
-  const { output, lab, verbose } = command.optsWithGlobals() as Record<string, unknown>;
+  const { output } = command.optsWithGlobals() as Record<string, unknown>;
   if (output !== undefined && !OUTPUT_FORMS.includes(output as OutputForm)) {
     throw usageError(`-o ${String(output)}: unknown output form: use one of ${OUTPUT_FORMS.join(", ")}`);
   }
   return {
+    ...globalsButOutput(command),
     output: (output as OutputForm | undefined) ?? "table",
-    lab: (lab as string | undefined) ?? process.env.PODWIRE_LAB,
-    verbose: verbose === true,
   };
+}
+
+/** For commands that have output forms of their own, which the check of `globals` must not see. */
+export function globalsButOutput(command: Command): Globals {
+  const { lab, agent, verbose } = command.optsWithGlobals() as Record<string, unknown>;
+  return { output: "table", ...whereFrom(lab, agent), verbose: verbose === true };
+}
+
+/** Whom to ask: what the command line says, else what the environment says; a lab before an agent. */
+export function whereFrom(
+  lab: unknown,
+  agent: unknown,
+  env: NodeJS.ProcessEnv = process.env,
+): Pick<Globals, "lab" | "agent"> {
+  if (lab !== undefined && agent !== undefined)
+    throw usageError("--lab and --agent name two places to ask: leave one of them out");
+  if (lab !== undefined) return { lab: lab as string, agent: undefined };
+  if (agent !== undefined) return { lab: undefined, agent: agent as string };
+  const named = env.PODWIRE_LAB || undefined;
+  return { lab: named, agent: named === undefined ? env.PODWIRE_AGENT || undefined : undefined };
 }
 
 /** Prints to stdout; resolves when it is written, so that a pipe that is full holds the command up. */

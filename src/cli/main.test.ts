@@ -97,6 +97,41 @@ t.test("what failed: status 1, one line that says what to do", async (t) => {
   );
 });
 
+t.test("--agent: a socket to ask, only where somebody is asked", async (t) => {
+  const none = podwire("--agent", "/nonexistent.sock", "show", "fdb");
+  t.equal(none.status, 1);
+  t.match(none.stderr, /^error: no agent answers at \/nonexistent\.sock: systemctl start [^\n]+\n$/);
+  t.equal(
+    podwire("show", "fdb", "--agent", "/nonexistent.sock").stderr,
+    none.stderr,
+    "behind the command too",
+  );
+  const usage = [
+    ["show", "fdb", "--lab", "x"],
+    ["lab", "up"],
+    ["apply", "-f", "/dev/null"],
+    ["bench"],
+    ["explain", "-f", "/dev/null", "--manifest-only"],
+    ["rules", "-f", "/dev/null"],
+  ];
+  for (const words of usage) {
+    const { status, stderr } = podwire(...words, "--agent", "/nonexistent.sock");
+    t.equal(status, 2, `${words.join(" ")}: ${stderr}`);
+    t.match(stderr, /^error: [^\n]*--agent[^\n]+\n$/);
+  }
+  const { status, stdout } = podwire("status", "--agent", "/nonexistent.sock", "-o", "json");
+  t.equal(status, 3);
+  t.match(JSON.parse(stdout), {
+    ready: false,
+    labs: [],
+    agents: [{ state: "dead" }],
+    checks: [{ ok: false }],
+  });
+  const lab = podwire("status", "--lab", "t-none");
+  t.equal(lab.status, 1);
+  t.match(lab.stderr, /^error: lab t-none: no such lab: podwire lab up --lab t-none makes it/);
+});
+
 t.test("--help and --version go to stdout with status 0", async (t) => {
   const help = podwire("--help");
   t.equal(help.status, 0);

@@ -2,7 +2,7 @@
 import { Command, CommanderError, type OutputConfiguration } from "commander";
 import { rewriteFlags } from "./boolean-flags.ts";
 import { OUTPUT_FORMS } from "./context.ts";
-import { CliError, Exit, errorLine, exitCodeOf } from "./errors.ts";
+import { CliError, Exit, errorLine, exitCodeOf, usageError } from "./errors.ts";
 import { VERBS, type Verb, verbOf } from "./verbs.ts";
 
 interface VerbModule {
@@ -18,6 +18,7 @@ export function newProgram(): Command {
     .description("A Kubernetes data plane in user space: lab, packets, tables, explained.")
     .option("-o, --output <form>", `output form: ${OUTPUT_FORMS.join("|")}`)
     .option("--lab <name>", "the lab to work on (default: default)")
+    .option("--agent <socket>", "ask this agent (default without a lab: /run/podwire/agent.sock)")
     .option("-v, --verbose", "say more")
     .version(version(), "-V, --version")
     .helpCommand(false)
@@ -57,6 +58,7 @@ export async function run(words: readonly string[]): Promise<number> {
       program.action(() => program.help({ error: args.length === 0 }));
     } else {
       const module = await loadVerb(program, verb);
+      program.hook("preAction", () => refuseAgent(verb.name, program.opts<{ agent?: string }>().agent));
       args = rewriteFlags(module.rewriteArguments?.(words) ?? words, program);
       for (const command of program.commands) inherit(program, command);
     }
@@ -65,6 +67,14 @@ export async function run(words: readonly string[]): Promise<number> {
   } catch (error) {
     return failed(error, args, program);
   }
+}
+
+/** Commands that ask no node. */
+const ASK_NOBODY = new Set(["lab", "agent", "bench", "completion"]);
+
+function refuseAgent(verb: string, agent: string | undefined): void {
+  if (agent === undefined || !ASK_NOBODY.has(verb)) return;
+  throw usageError(`--agent ${agent}: podwire ${verb} asks no agent: leave it out`);
 }
 
 /** Subcommands made before the program was configured must answer errors the same way. */

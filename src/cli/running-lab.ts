@@ -1,9 +1,11 @@
-// Which lab a command speaks to, and how: by its socket, or its agents' sockets.
-import { agentSocket, labPaths, labsWithState, readTopology } from "../lab/state-dir.ts";
-import type { NodePlan, Topology } from "../lab/topology.ts";
+// Which lab a command speaks to, and how: by its socket. For what only a lab can do; commands that read nodes ask
+// nodes/open-nodes, which knows others too.
+import { existsSync } from "node:fs";
+import { AGENT_SOCKET, labPaths, labsWithState, readTopology } from "../lab/state-dir.ts";
+import type { Topology } from "../lab/topology.ts";
 import { type Call, callJson } from "./client.ts";
 import { DEFAULT_LAB, type Globals } from "./context.ts";
-import { CliError } from "./errors.ts";
+import { CliError, usageError } from "./errors.ts";
 
 /** The lab asked for; without a word the one called "default", or the only one there is. */
 export function chooseLab(wanted: string | undefined, known: string[]): string {
@@ -19,10 +21,13 @@ export interface RunningLab {
 
 /** Fails with one line when there is no such lab; that its process runs is found out by the first call. */
 export function runningLab(flags: Globals): RunningLab {
+  if (flags.agent !== undefined) throw usageError(`--agent ${flags.agent}: ${OF_LABS}`);
   const name = chooseLab(flags.lab, labsWithState());
   const paths = labPaths(name);
   const topology = readTopology(paths);
   if (topology === undefined) {
+    if (flags.lab === undefined && labsWithState().length === 0 && existsSync(AGENT_SOCKET))
+      throw new CliError(`no lab is running (podwire lab up starts one), and ${OF_THE_AGENT}`);
     const others = labsWithState();
     const hint =
       others.length === 0 || flags.lab !== undefined ? "" : `, --lab chooses among ${others.join(", ")}`;
@@ -39,27 +44,8 @@ export function runningLab(flags: Globals): RunningLab {
   return { name, topology, call };
 }
 
-export interface AgentAt {
-  node: string;
-  socket: string;
-}
-
-/** The agents of the lab, or the one of --node. Kernel nodes have none. */
-export function agentsOf(lab: RunningLab, node?: string): AgentAt[] {
-  const nodes = lab.topology.nodes.filter((each) => node === undefined || each.name === node);
-  if (nodes.length === 0)
-    throw new CliError(`node "${node}": not in lab ${lab.name}: ${nodeNames(lab.topology.nodes)}`);
-  const agents = nodes.filter((each) => each.agent === "podwire");
-  if (agents.length === 0)
-    throw new CliError(`node "${node ?? nodes[0].name}": has agent: kernel: nothing to ask`);
-  return agents.map((each) => ({ node: each.name, socket: agentSocket(lab.name, each.name) }));
-}
-
-/** One call to one agent. */
-export function callAgent<T>(agent: AgentAt, call: Call): Promise<T> {
-  return callJson<T>(agent.socket, `agent of ${agent.node}`, call);
-}
-
-function nodeNames(nodes: NodePlan[]): string {
-  return `it has ${nodes.map((each) => each.name).join(", ")}`;
-}
+const OF_LABS =
+  "this command works on labs: an agent takes its objects from the source in its configuration, change them there";
+const OF_THE_AGENT =
+  `the agent at ${AGENT_SOCKET} takes its objects from the source in its configuration: ` +
+  "change them there";

@@ -24,6 +24,7 @@ export const VERBS: readonly Verb[] = [
     summary: "restart deployments and the like, and see how far they are",
   },
   { name: "scale", file: "objects/scale", summary: "set how many pods a deployment has" },
+  { name: "status", summary: "what is here: labs and agent, their health, what to do" },
   { name: "logs", file: "lab/logs", summary: "what a pod's containers printed" },
   { name: "agent", summary: "the data path of one node, in the foreground" },
   { name: "explain", file: "offline/explain", summary: "what would happen to a packet, and why" },
@@ -48,7 +49,7 @@ export const VERBS: readonly Verb[] = [
 ];
 
 /** Options of the program that take a value: the word after them is no verb. */
-const WITH_VALUE = new Set(["-o", "--output", "--lab"]);
+const WITH_VALUE = new Set(["-o", "--output", "--lab", "--agent"]);
 
 /** The verb a command line asks for: its first word that is no global flag. */
 export function verbOf(args: readonly string[]): string | undefined {

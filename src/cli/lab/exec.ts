@@ -1,16 +1,16 @@
 // podwire exec WORKLOAD [-n NS] [-c CONTAINER] -- CMD…: a real program in a workload's network.
 import { spawn } from "node:child_process";
-import { accessSync, existsSync, constants as fsConstants, statSync } from "node:fs";
+import { accessSync, constants as fsConstants, statSync } from "node:fs";
 import { constants } from "node:os";
 import type { Command } from "commander";
 import type { Container, Pod } from "../../kube/objects.ts";
-import { netnsPath } from "../../lab/net/names.ts";
-import { inNamespace } from "../../lab/pod/pod-env.ts";
 import { checkPrivileges } from "../../lab/preconditions.ts";
 import { globals, note } from "../context.ts";
 import { CliError, Exit, usageError } from "../errors.ts";
+import { checkNetns, inNetns } from "../in-namespace.ts";
+import { type Nodes, nodeNetns } from "../nodes/nodes.ts";
+import { openNodes } from "../nodes/open-nodes.ts";
 import { findPod } from "../objects/workload.ts";
-import { type RunningLab, runningLab } from "../running-lab.ts";
 
 interface Flags {
   namespace?: string;
@@ -48,33 +48,38 @@ export function register(program: Command): void {
       if (flags.tty === true && process.stdin.isTTY !== true)
         note("Unable to use a TTY - input is not a terminal or the right kind of file");
       checkPrivileges(`exec ${workload}`);
-      const lab = runningLab(globals(command));
-      const target = await targetOf(lab, workload, flags);
+      const target = await targetOf(await openNodes(globals(command)), workload, flags);
       process.exitCode = await runIn(target, words);
     });
 }
 
 interface Target {
+  /** Path. */
   netns: string;
   env: NodeJS.ProcessEnv;
   label: string;
 }
 
-async function targetOf(lab: RunningLab, workload: string, flags: Flags): Promise<Target> {
+async function targetOf(all: Nodes, workload: string, flags: Flags): Promise<Target> {
   const [kind, name] = workload.includes("/") ? workload.split("/", 2) : ["pod", workload];
   if (["node", "nodes", "no", "client", "clients"].includes(kind)) {
-    const members = kind.startsWith("client") ? lab.topology.clients : lab.topology.nodes;
-    const found = members.find((each) => each.name === name);
-    if (found === undefined) {
+    const isClient = kind.startsWith("client");
+    const members = isClient ? all.clients : all.hosts;
+    if (!members.some((each) => each.name === name)) {
       const there = members.map((each) => each.name).join(", ") || "none";
-      throw new CliError(`exec ${workload}: not in lab ${lab.name}: there is ${there}`);
+      throw new CliError(`exec ${workload}: ${all.label} does not know it: there is ${there}`);
     }
-    return { netns: found.netns, env: { ...process.env, HOSTNAME: name }, label: workload };
+    const client = isClient ? all.clients.find((each) => each.name === name) : undefined;
+    return {
+      netns: client?.netns ?? nodeNetns(all, name),
+      env: { ...process.env, HOSTNAME: name },
+      label: workload,
+    };
   }
-  const pod = await findPod(lab, workload, flags.namespace ?? "default");
+  const pod = await findPod(all, workload, flags.namespace ?? "default");
   const container = containerOf(pod, flags.container);
   return {
-    netns: netnsOf(pod),
+    netns: all.podNetns(pod),
     env: { ...process.env, ...plainEnvironment(container), HOSTNAME: pod.metadata.name },
     label: `pod ${pod.metadata.name}`,
   };
@@ -94,26 +99,14 @@ function plainEnvironment(container: Container): Record<string, string> {
   );
 }
 
-function netnsOf(pod: Pod): string {
-  const path = pod.metadata.annotations?.["podwire.dev/netns"];
-  const name = path?.split("/").at(-1);
-  if (name === undefined)
-    throw new CliError(`exec ${pod.metadata.name}: the pod has no network yet: try again`);
-  return name;
-}
-
 /** Status of the program; 128 + n when signal n ended it; 127 when it does not exist. */
 async function runIn(target: Target, words: string[]): Promise<number> {
-  if (!existsSync(netnsPath(target.netns))) {
-    throw new CliError(
-      `exec: ${target.label}: network namespace ${target.netns} is gone: podwire lab up repairs it`,
-    );
-  }
+  checkNetns(target.netns, `exec: ${target.label}`, "podwire lab up repairs a lab");
   if (!isProgram(words[0], target.env.PATH ?? "")) {
     process.stderr.write(`error: exec: ${words[0]}: no such program on this machine\n`);
     return NOT_FOUND;
   }
-  const [file, ...args] = inNamespace(target.netns, words);
+  const [file, ...args] = inNetns(target.netns, words);
   const child = spawn(file, args, { stdio: "inherit", env: target.env });
   for (const name of FORWARDED) process.on(name, () => child.kill(name));
   for (const name of IGNORED) process.on(name, () => {});

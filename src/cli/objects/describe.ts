@@ -5,7 +5,8 @@ import { notFound } from "../../cluster/outcome.ts";
 import type { Deployment, EndpointSlice, Event, KubeObject, Pod } from "../../kube/objects.ts";
 import { globals, note, print } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
-import { type RunningLab, runningLab } from "../running-lab.ts";
+import type { Nodes } from "../nodes/nodes.ts";
+import { openNodes } from "../nodes/open-nodes.ts";
 import { manifestTargets, type Target, wordTargets } from "../targets.ts";
 import { describe, type Surroundings } from "./describe/describe.ts";
 import { withDerivedEndpoints } from "./get/endpoints.ts";
@@ -37,12 +38,12 @@ export function register(program: Command): void {
       const fits = labelMatcher(flags.selector);
       const isGiven = command.getOptionValueSource("namespace") !== "default";
       const targets = targetsOf(kinds, names, flags, isGiven);
-      const lab = runningLab(globals(command));
-      const { chosen, missing } = await find(lab, targets, flags);
+      const all = await openNodes(globals(command));
+      const { chosen, missing } = await find(all, targets, flags);
       const shown = chosen.filter(fits);
       if (shown.length + missing.length === 0)
         note(`No resources found${flags.allNamespaces === true ? "" : ` in ${flags.namespace} namespace.`}`);
-      if (shown.length > 0) await print(await texts(lab, shown, flags.showEvents));
+      if (shown.length > 0) await print(await texts(all, shown, flags.showEvents));
       if (missing.length > 0) throw new CliError(missing.join("\n"), 1, "NOT_FOUND");
     });
 }
@@ -58,7 +59,7 @@ function targetsOf(kinds: string | undefined, names: string[], flags: Flags, isG
 
 /** A name that nothing has may be the beginning of some. */
 async function find(
-  lab: RunningLab,
+  all: Nodes,
   targets: readonly Target[],
   flags: Flags,
 ): Promise<{ chosen: KubeObject[]; missing: string[] }> {
@@ -66,12 +67,12 @@ async function find(
   const missing: string[] = [];
   const namespace = flags.allNamespaces === true ? undefined : flags.namespace;
   for (const { word, names, optional, namespace: own } of targets) {
-    const list = await listObjects(lab, word, own ?? namespace).catch((error: { code?: string }) => {
+    const list = await listObjects(all, word, own ?? namespace).catch((error: { code?: string }) => {
       if (optional && error.code === "UNKNOWN_KIND") return undefined;
       throw error;
     });
     if (list === undefined) continue;
-    if (list.kind === "Endpoints") list.items = await allEndpoints(lab, list.items, own ?? namespace);
+    if (list.kind === "Endpoints") list.items = await allEndpoints(all, list.items, own ?? namespace);
     if (names.length === 0) chosen.push(...list.items);
     for (const name of names) {
       const exact = list.items.filter((each) => each.metadata.name === name);
@@ -84,22 +85,20 @@ async function find(
   return { chosen, missing };
 }
 
-async function allEndpoints(
-  lab: RunningLab,
-  stored: KubeObject[],
-  namespace?: string,
-): Promise<KubeObject[]> {
-  const services = await listObjects(lab, "services", namespace);
-  const slices = await listObjects(lab, "endpointslices", namespace);
+async function allEndpoints(all: Nodes, stored: KubeObject[], namespace?: string): Promise<KubeObject[]> {
+  const services = await listObjects(all, "services", namespace);
+  const slices = await listObjects(all, "endpointslices", namespace);
   return withDerivedEndpoints(stored, services.items, slices.items);
 }
 
-async function texts(lab: RunningLab, objects: readonly KubeObject[], showEvents: boolean): Promise<string> {
-  const all = async <T>(word: string): Promise<T[]> => (await listObjects(lab, word)).items as object as T[];
-  const events = showEvents ? await all<Event>("events").catch(() => []) : undefined; // a lab of before has none
-  const pods = await all<Pod>("pods");
+async function texts(all: Nodes, objects: readonly KubeObject[], showEvents: boolean): Promise<string> {
+  const everyOne = async <T>(word: string): Promise<T[]> =>
+    (await listObjects(all, word)).items as object as T[];
+  // An agent, or a lab of before, has no events.
+  const events = showEvents ? await everyOne<Event>("events").catch(() => []) : undefined;
+  const pods = await everyOne<Pod>("pods");
   const slices = objects.some(({ kind }) => kind === "Service")
-    ? await all<EndpointSlice>("endpointslices")
+    ? await everyOne<EndpointSlice>("endpointslices")
     : [];
   const nowMs = Date.now();
   return objects

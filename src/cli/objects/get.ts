@@ -4,9 +4,10 @@ import { byTime } from "../../cluster/event-recorder.ts";
 import { notFound } from "../../cluster/outcome.ts";
 import { kindFromWord } from "../../kube/kinds.ts";
 import type { Event, KubeObject } from "../../kube/objects.ts";
-import { note, print } from "../context.ts";
+import { globalsButOutput, note, print } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
-import { type RunningLab, runningLab } from "../running-lab.ts";
+import type { Nodes } from "../nodes/nodes.ts";
+import { openNodes } from "../nodes/open-nodes.ts";
 import { type Column, formatTable } from "../table.ts";
 import { manifestTargets, type Target, wordTargets } from "../targets.ts";
 import { withDerivedEndpoints } from "./get/endpoints.ts";
@@ -65,7 +66,7 @@ export function register(program: Command): void {
     .option("--ignore-not-found", "a name that is not there is no error")
     .addHelpText("after", EXAMPLES)
     .action(async (kinds: string | undefined, names: string[], flags: Flags, command: Command) => {
-      const { output, lab, verbose } = command.optsWithGlobals() as Record<string, string | undefined>;
+      const { output } = command.optsWithGlobals() as Record<string, string | undefined>;
       const request: Request = {
         targets: targetsOf(kinds, names, flags, command.getOptionValueSource("namespace") !== "default"),
         namespace: flags.allNamespaces === true ? undefined : flags.namespace,
@@ -81,10 +82,7 @@ export function register(program: Command): void {
       const isNamed = request.targets.some((target) => target.names.length > 0);
       if (flags.allNamespaces === true && isNamed)
         throw usageError("get: a name belongs to one namespace: -n, not -A");
-      await get(
-        runningLab({ output: "table", lab: lab ?? process.env.PODWIRE_LAB, verbose: Boolean(verbose) }),
-        request,
-      );
+      await get(await openNodes(globalsButOutput(command)), request);
     });
 }
 
@@ -119,9 +117,9 @@ function targetsOf(
   return wordTargets("get", kinds, names);
 }
 
-async function get(lab: RunningLab, request: Request): Promise<void> {
+async function get(all: Nodes, request: Request): Promise<void> {
   const { flags, printer, targets } = request;
-  const { found, missing } = await ask(lab, request);
+  const { found, missing } = await ask(all, request);
   const single = targets.length === 1 && targets[0].names.length === 1;
   const isWatching = flags.watch === true || flags.watchOnly === true;
   if (flags.watchOnly !== true) {
@@ -133,25 +131,25 @@ async function get(lab: RunningLab, request: Request): Promise<void> {
       await printTables(found, request);
   }
   if (missing.length > 0) throw new CliError(missing.join("\n"), 1, "NOT_FOUND");
-  if (isWatching) await watch(lab, request, found);
+  if (isWatching) await watch(all, request, found);
 }
 
 /** What there is, and a line for each name that is not there. */
 async function ask(
-  lab: RunningLab,
+  all: Nodes,
   { targets, namespace, flags, fits }: Request,
 ): Promise<{ found: Found[]; missing: string[] }> {
   const found: Found[] = [];
   const missing: string[] = [];
   for (const { word, names, optional, ...target } of targets) {
-    const list = await listObjects(lab, word, target.namespace ?? namespace).catch(
+    const list = await listObjects(all, word, target.namespace ?? namespace).catch(
       (error: { code?: string }) => {
         if (optional && error.code === "UNKNOWN_KIND") return undefined;
         throw error;
       },
     );
     if (list === undefined) continue;
-    if (list.kind === "Endpoints") list.items = await allEndpoints(lab, list.items, namespace);
+    if (list.kind === "Endpoints") list.items = await allEndpoints(all, list.items, namespace);
     const chosen = select(list.items, names);
     const absent = names.filter((name) => !chosen.some((each) => each.metadata.name === name));
     if (flags.ignoreNotFound !== true && !optional)
@@ -166,13 +164,9 @@ async function ask(
   return { found, missing };
 }
 
-async function allEndpoints(
-  lab: RunningLab,
-  stored: KubeObject[],
-  namespace?: string,
-): Promise<KubeObject[]> {
-  const services = await listObjects(lab, "services", namespace);
-  const slices = await listObjects(lab, "endpointslices", namespace);
+async function allEndpoints(all: Nodes, stored: KubeObject[], namespace?: string): Promise<KubeObject[]> {
+  const services = await listObjects(all, "services", namespace);
+  const slices = await listObjects(all, "endpointslices", namespace);
   return withDerivedEndpoints(stored, services.items, slices.items);
 }
 
@@ -254,7 +248,7 @@ async function printLines(
 }
 
 /** Without end: Ctrl-C ends it, as it ends kubectl's. */
-async function watch(lab: RunningLab, request: Request, first: Found[]): Promise<void> {
+async function watch(all: Nodes, request: Request, first: Found[]): Promise<void> {
   const { flags, printer, wide, targets, namespace, fits } = request;
   const namespaced = new Map(first.map((list) => [list.kind, list.namespaced]));
   const headed = new Set(
@@ -280,8 +274,8 @@ async function watch(lab: RunningLab, request: Request, first: Found[]): Promise
     }) && fits.every((test) => test(object));
   const lenient = { ...request, flags: { ...flags, ignoreNotFound: true } };
   const list = async (): Promise<KubeObject[]> =>
-    (await ask(lab, lenient)).found.flatMap(({ items }) => items);
+    (await ask(all, lenient)).found.flatMap(({ items }) => items);
   const listed = first.flatMap(({ items }) => items);
-  for await (const change of changesOf(lab, [...namespaced.keys()], { listed, list, matches }))
+  for await (const change of changesOf(all, [...namespaced.keys()], { listed, list, matches }))
     await show(change);
 }

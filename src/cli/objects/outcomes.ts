@@ -1,7 +1,7 @@
 // What apply, create and delete answer, in kubectl's words: service/web created.
 import type { Command } from "commander";
 import type { Outcome } from "../../cluster/outcome.ts";
-import { type Globals, globals, note, print, printData } from "../context.ts";
+import { type Globals, globals, globalsButOutput, note, print, printData } from "../context.ts";
 import { type DryRun, dryRunSuffix } from "./dry-run.ts";
 
 /** The answer to apply and delete. */
@@ -17,14 +17,9 @@ export interface OutcomeForm extends Globals {
 }
 
 export function outcomeForm(command: Command): OutcomeForm {
-  const options = command.optsWithGlobals() as { output?: string; lab?: string; verbose?: boolean };
-  if (options.output !== "name") return { ...globals(command), namesOnly: false };
-  return {
-    output: "table",
-    lab: options.lab ?? process.env.PODWIRE_LAB,
-    verbose: options.verbose === true,
-    namesOnly: true,
-  };
+  const { output } = command.optsWithGlobals() as { output?: string };
+  if (output !== "name") return { ...globals(command), namesOnly: false };
+  return { ...globalsButOutput(command), namesOnly: true };
 }
 
 export async function printOutcomes(

@@ -3,7 +3,7 @@ import { WORKLOADS } from "../../kube/kinds.ts";
 import { matchesLabels } from "../../kube/labels.ts";
 import type { KubeObject, Pod, Service } from "../../kube/objects.ts";
 import { CliError } from "../errors.ts";
-import type { RunningLab } from "../running-lab.ts";
+import type { ObjectHolder } from "../nodes/nodes.ts";
 
 interface Objects {
   kind: string;
@@ -12,18 +12,18 @@ interface Objects {
 
 /** Objects of a kind by any of kubectl's words for it; `namespace` undefined means all. */
 export async function listObjects(
-  lab: RunningLab,
+  holder: ObjectHolder,
   word: string,
   namespace?: string,
 ): Promise<{ kind: string; plural: string; namespaced: boolean; apiVersion: string; items: KubeObject[] }> {
   const query = namespace === undefined ? "" : `?namespace=${encodeURIComponent(namespace)}`;
-  return lab.call({ path: `/objects/${encodeURIComponent(word)}${query}` });
+  return holder.call({ path: `/objects/${encodeURIComponent(word)}${query}` });
 }
 
 /** The pod of that name, or a running one of a Deployment or Service. */
-export async function findPod(lab: RunningLab, workload: string, namespace: string): Promise<Pod> {
+export async function findPod(holder: ObjectHolder, workload: string, namespace: string): Promise<Pod> {
   const [word, name] = workload.includes("/") ? workload.split("/", 2) : ["pod", workload];
-  const { kind, items }: Objects = await listObjects(lab, word, namespace);
+  const { kind, items }: Objects = await listObjects(holder, word, namespace);
   const object = items.find((each) => each.metadata.name === name);
   if (object === undefined) {
     const hint =
@@ -33,7 +33,7 @@ export async function findPod(lab: RunningLab, workload: string, namespace: stri
   if (kind === "Pod") return object as Pod;
   if (kind !== "Service" && !WORKLOADS.includes(kind))
     throw new CliError(`${workload}: a ${kind} runs nowhere: name a pod or a deployment`);
-  const pods = (await listObjects(lab, "pods", namespace)).items as Pod[];
+  const pods = (await listObjects(holder, "pods", namespace)).items as Pod[];
   const own = pods.filter((pod) => (kind === "Service" ? serves(pod, object) : isOwned(pod, object)));
   const running = own.find(
     (pod) => pod.status.phase === "Running" && pod.metadata.deletionTimestamp === undefined,

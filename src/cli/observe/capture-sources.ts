@@ -6,8 +6,8 @@ import type { CaptureItem } from "../../capture/pcapng.ts";
 import { PcapngReader } from "../../capture/pcapng-reader.ts";
 import { callStream } from "../client.ts";
 import { CliError, Exit } from "../errors.ts";
+import type { NodeAt } from "../nodes/nodes.ts";
 import type { CaptureSource } from "./capture-session.ts";
-import type { LabNode } from "./lab-view.ts";
 
 export interface AgentCapture {
   /** Port ids; empty = all. */
@@ -20,12 +20,12 @@ export interface AgentCapture {
 /** GET /capture of one agent: pcapng as it happens. */
 export class AgentSource implements CaptureSource {
   readonly prefix: string;
-  readonly #node: LabNode;
+  readonly #node: NodeAt;
   readonly #path: string;
   #response: IncomingMessage | undefined;
   #isStopped = false;
 
-  constructor(node: LabNode, capture: AgentCapture, isOnlyNode: boolean) {
+  constructor(node: NodeAt, capture: AgentCapture, isOnlyNode: boolean) {
     this.#node = node;
     this.prefix = isOnlyNode ? "" : `${node.name} `;
     const query = new URLSearchParams();

@@ -6,19 +6,19 @@ import { compileFilterToBase64, FilterError } from "../../capture/bpf-compile.ts
 import { globals, note } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
 import { rerunInNamespace } from "../in-namespace.ts";
-import { type CaptureOutput, openCaptureFile, openPacketLines } from "./capture-output.ts";
-import { CaptureSession, type CaptureSource } from "./capture-session.ts";
-import { AgentSource, InterfaceSource } from "./capture-sources.ts";
-import type { Workload } from "./lab-view.ts";
 import {
   askAgent,
   chooseAgents,
   chooseNodes,
   findWorkload,
-  type LabNode,
-  type LabView,
-  openLab,
-} from "./lab-view.ts";
+  type NodeAt,
+  type Nodes,
+  type Workload,
+} from "../nodes/nodes.ts";
+import { openNodes } from "../nodes/open-nodes.ts";
+import { type CaptureOutput, openCaptureFile, openPacketLines } from "./capture-output.ts";
+import { CaptureSession, type CaptureSource } from "./capture-session.ts";
+import { AgentSource, InterfaceSource } from "./capture-sources.ts";
 
 interface Options {
   write?: string;
@@ -64,7 +64,7 @@ async function run(words: string[], options: Options, command: Command): Promise
   }
   const { sources, where } =
     options.interface === undefined
-      ? await agentSources(openLab(globals(command)), words, options, snapLen)
+      ? await agentSources(await openNodes(globals(command)), words, options, snapLen)
       : interfaceSource(options.interface, words, snapLen);
   const { output: form } = globals(command);
   const output =
@@ -110,8 +110,8 @@ function positive(flag: string, text: string | undefined): number | undefined {
   return Number(text);
 }
 
-function rerunOnNode(words: string[], options: Options, command: Command): Promise<number> {
-  const [node] = chooseNodes(openLab(globals(command)), options.node);
+async function rerunOnNode(words: string[], options: Options, command: Command): Promise<number> {
+  const [node] = chooseNodes(await openNodes(globals(command)), options.node);
   const args = ["capture", "-i", options.interface ?? "", "-o", globals(command).output];
   if (options.write !== undefined) args.push("-w", options.write);
   if (options.count !== undefined) args.push("-c", options.count);
@@ -128,15 +128,10 @@ function interfaceSource(name: string, words: string[], snapLen: number): Chosen
   return { sources: [new InterfaceSource(name, words.join(" "), snapLen)], where: `interface ${name}` };
 }
 
-async function agentSources(
-  lab: LabView,
-  words: string[],
-  options: Options,
-  snapLen: number,
-): Promise<Chosen> {
-  const { workloads, filter } = await splitWords(lab, words, options.namespace);
-  const program = filter === "" ? "" : await compile(filter, lab.vxlanPort);
-  const agents = chooseAgents(lab, options.node, "capture");
+async function agentSources(all: Nodes, words: string[], options: Options, snapLen: number): Promise<Chosen> {
+  const { workloads, filter } = await splitWords(all, words, options.namespace);
+  const program = filter === "" ? "" : await compile(filter, all.vxlanPort);
+  const agents = chooseAgents(all, options.node, "capture");
   const sources: CaptureSource[] = [];
   const places: string[] = [];
   for (const node of agents) {
@@ -148,20 +143,21 @@ async function agentSources(
     );
     places.push(ports.length === 0 ? `all ports of ${node.name}` : ports.map((port) => port.name).join(", "));
   }
-  if (sources.length === 0) throw new CliError(`capture: ${nowhere(lab, workloads, options.node)}`);
+  if (sources.length === 0) throw new CliError(`capture: ${nowhere(all, workloads, options.node)}`);
   return { sources, where: places.join("; ") };
 }
 
-function nowhere(lab: LabView, workloads: Workload[], node: string | undefined): string {
+function nowhere(all: Nodes, workloads: Workload[], node: string | undefined): string {
   const { name, node: at } = workloads[0];
-  const host = lab.nodes.find((each) => each.name === at);
+  const host = all.nodes.find((each) => each.name === at);
   if (host?.kind === "kernel")
     return `${name} is on ${at}, a kernel node without an agent: use tcpdump there`;
+  if (host === undefined) return `${name} is on ${at}, which ${all.label} does not see: ask the agent there`;
   return `${name} is not on ${node}`;
 }
 
 /** The ports of these workloads; none = all. */
-async function portsOf(node: LabNode, wanted: Workload[]): Promise<AgentPort[]> {
+async function portsOf(node: NodeAt, wanted: Workload[]): Promise<AgentPort[]> {
   if (wanted.length === 0) return [];
   const { ports } = await askAgent<{ ports: AgentPort[] }>(node, "/status");
   return wanted.map((workload) => {
@@ -188,17 +184,17 @@ export async function compile(filter: string, vxlanPort: number | undefined): Pr
  * pod/.
  */
 export async function splitWords(
-  lab: LabView,
+  all: Nodes,
   words: readonly string[],
   namespace?: string,
 ): Promise<{ workloads: Workload[]; filter: string }> {
   const workloads: Workload[] = [];
   let next = 0;
   for (; next < words.length && !startsFilter(words[next]); next++) {
-    const workload = await findWorkload(lab, words[next], namespace);
+    const workload = await findWorkload(all, words[next], namespace);
     if (workload === undefined) {
       throw usageError(
-        `capture: "${words[next]}" is neither a workload of lab ${lab.name} nor the start of a filter`,
+        `capture: "${words[next]}" is neither a workload of ${all.label} nor the start of a filter`,
       );
     }
     if (workload.kind === "client") {

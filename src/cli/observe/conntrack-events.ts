@@ -13,8 +13,9 @@ import { formatConntrackEvent, parseConntrackEvent } from "../../observe/conntra
 import { callStream } from "../client.ts";
 import { note, print, yamlText } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
+import { inNetns } from "../in-namespace.ts";
+import type { NodeAt } from "../nodes/nodes.ts";
 import type { OutputChoice } from "./conntrack-options.ts";
-import type { LabNode } from "./lab-view.ts";
 
 export interface EventWish {
   /** Filter parameters, as an agent takes them. */
@@ -44,7 +45,7 @@ export function eventTypes(text: string | undefined): ConntrackEventType[] {
 }
 
 export class EventSession {
-  readonly #nodes: readonly LabNode[];
+  readonly #nodes: readonly NodeAt[];
   readonly #wish: EventWish;
   readonly #streams: Readable[] = [];
   readonly #children: ChildProcess[] = [];
@@ -55,7 +56,7 @@ export class EventSession {
   #finish: () => void = () => {};
   #printed: Promise<void> = Promise.resolve();
 
-  constructor(nodes: readonly LabNode[], wish: EventWish) {
+  constructor(nodes: readonly NodeAt[], wish: EventWish) {
     this.#nodes = nodes;
     this.#wish = wish;
   }
@@ -87,7 +88,7 @@ export class EventSession {
     this.#finish();
   }
 
-  async #openAgent(node: LabNode): Promise<void> {
+  async #openAgent(node: NodeAt): Promise<void> {
     const { parameters, types } = this.#wish;
     const query = new URLSearchParams([...parameters, ["types", types.join(",")]]);
     const who = `the agent of ${node.name}`;
@@ -101,10 +102,10 @@ export class EventSession {
     response.on("close", () => this.#ended(new CliError(`${who} is gone`)));
   }
 
-  #openKernel(node: LabNode): void {
+  #openKernel(node: NodeAt): void {
     const matches = createConntrackFilter(this.#wish.parameters);
-    const command = ["netns", "exec", node.netns, "conntrack", "-E", "-o", "id,timestamp"];
-    const child = spawn("ip", command, { stdio: ["ignore", "pipe", "pipe"] });
+    const [file, ...args] = inNetns(node.netns, ["conntrack", "-E", "-o", "id,timestamp"]);
+    const child = spawn(file, args, { stdio: ["ignore", "pipe", "pipe"] });
     this.#children.push(child);
     let complaint = "";
     child.stderr.on("data", (text: Buffer) => {

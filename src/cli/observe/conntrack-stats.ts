@@ -1,6 +1,6 @@
 // podwire conntrack stats: conntrack(8) -S. A node's one worker is its "cpu 0".
 import { print, printData } from "../context.ts";
-import { askAgent, type LabNode } from "./lab-view.ts";
+import { askAgent, type NodeAt } from "../nodes/nodes.ts";
 
 /** conntrack -S' words, in its order. Those that a table like ours cannot count stay 0, as most do there. */
 const WORDS = [
@@ -27,9 +27,9 @@ interface Row {
 
 /** conntrack's lines for one node; of several each begins with `node=NAME`. */
 export async function conntrackStats(
-  nodes: readonly LabNode[],
+  nodes: readonly NodeAt[],
   output: "table" | "wide" | "json" | "yaml",
-  ofKernel: (node: LabNode) => Promise<string>,
+  ofKernel: (node: NodeAt) => Promise<string>,
 ): Promise<void> {
   const items: Stats[] = [];
   for (const node of nodes) {
@@ -44,7 +44,7 @@ export async function conntrackStats(
   }
 }
 
-async function agentStats(node: LabNode): Promise<Stats> {
+async function agentStats(node: NodeAt): Promise<Stats> {
   const counters = (await askAgent<{ items: Row[] }>(node, "/show/counters")).items;
   const drops = (await askAgent<{ items: Row[] }>(node, "/show/drops")).items;
   const counter = (name: string): number => counters.find((row) => row.counter === name)?.value ?? 0;

@@ -11,8 +11,11 @@ import {
 import type { ConntrackEntry } from "../../observe/conntrack-entry.ts";
 import { createConntrackFilter } from "../../observe/conntrack-filter.ts";
 import { formatConntrackEntry, parseConntrackLine } from "../../observe/conntrack-format.ts";
-import { globals, note, print, printData } from "../context.ts";
+import { globals, globalsButOutput, note, print, printData } from "../context.ts";
 import { CliError, Exit, usageError } from "../errors.ts";
+import { inNetns } from "../in-namespace.ts";
+import { askAgent, chooseNodes, type NodeAt } from "../nodes/nodes.ts";
+import { openNodes } from "../nodes/open-nodes.ts";
 import { EventSession, eventTypes } from "./conntrack-events.ts";
 import {
   checkTable,
@@ -25,7 +28,6 @@ import {
   withFilters,
 } from "./conntrack-options.ts";
 import { conntrackStats } from "./conntrack-stats.ts";
-import { askAgent, chooseNodes, type LabNode, openLab } from "./lab-view.ts";
 
 interface Count {
   node: string;
@@ -81,7 +83,7 @@ export function register(program: Command): void {
     .option("--node <name>", "only this node")
     .action(async (options: Options, command: Command) => {
       const chosen = globals(command);
-      const nodes = chooseNodes(openLab(chosen), options.node as string | undefined);
+      const nodes = chooseNodes(await openNodes(chosen), options.node as string | undefined);
       await conntrackStats(nodes, chosen.output, (node) => kernelConntrack(node, ["-S"]));
     });
 }
@@ -97,7 +99,7 @@ async function list(options: Options, command: Command): Promise<void> {
   const { output, ...rest } = command.optsWithGlobals() as Options;
   const choice = outputChoice(output as string | undefined);
   const parameters = filterParameters(options);
-  const nodes = chooseNodes(openLab(globalsWithoutOutput(command)), rest.node as string | undefined);
+  const nodes = chooseNodes(await openNodes(globalsButOutput(command)), rest.node as string | undefined);
   const items: ConntrackEntry[] = [];
   for (const node of nodes) {
     const entries = await entriesOf(node, parameters);
@@ -133,13 +135,7 @@ export function shown(node: string | undefined, entries: number, verb: "shown" |
   return `${PROGRAM}${node === undefined ? "" : ` (${node})`}: ${entries} flow entries have been ${verb}.`;
 }
 
-/** `-o extended` is no form that other verbs know, so their check must not see it. */
-function globalsWithoutOutput(command: Command) {
-  const { lab, verbose } = command.optsWithGlobals() as { lab?: string; verbose?: boolean };
-  return { output: "table" as const, lab: lab ?? process.env.PODWIRE_LAB, verbose: verbose === true };
-}
-
-async function entriesOf(node: LabNode, parameters: Parameters): Promise<ConntrackEntry[]> {
+async function entriesOf(node: NodeAt, parameters: Parameters): Promise<ConntrackEntry[]> {
   if (node.kind === "kernel") return kernelEntries(node, parameters);
   const { items } = await askAgent<{ items: ConntrackEntry[] }>(node, `/conntrack${query(parameters)}`);
   return items.map((entry) => ({ ...entry, node: node.name }));
@@ -149,7 +145,7 @@ function query(parameters: Parameters): string {
   return parameters.length === 0 ? "" : `?${new URLSearchParams(parameters)}`;
 }
 
-async function kernelEntries(node: LabNode, parameters: Parameters): Promise<ConntrackEntry[]> {
+async function kernelEntries(node: NodeAt, parameters: Parameters): Promise<ConntrackEntry[]> {
   const stdout = await kernelConntrack(node, ["-L", "-o", "id,labels"]);
   const matches = createConntrackFilter(parameters);
   return stdout.split("\n").flatMap((line) => {
@@ -158,8 +154,13 @@ async function kernelEntries(node: LabNode, parameters: Parameters): Promise<Con
   });
 }
 
-async function kernelConntrack(node: LabNode, args: string[]): Promise<string> {
-  const result = await tryCommand("ip", ["netns", "exec", node.netns, "conntrack", ...args]);
+function tryIn({ netns }: NodeAt, words: string[]): ReturnType<typeof tryCommand> {
+  const [file, ...args] = inNetns(netns, words);
+  return tryCommand(file, args);
+}
+
+async function kernelConntrack(node: NodeAt, args: string[]): Promise<string> {
+  const result = await tryIn(node, ["conntrack", ...args]);
   if (result.status === 0) return result.stdout;
   const isMissing = /No such file|not found/.test(result.stderr);
   throw new CliError(
@@ -173,7 +174,7 @@ async function count(options: Options, command: Command): Promise<void> {
   const chosen = globals(command);
   const wanted = options.node as string | undefined;
   const counts: Count[] = [];
-  for (const node of chooseNodes(openLab(chosen), wanted)) counts.push(await countOf(node));
+  for (const node of chooseNodes(await openNodes(chosen), wanted)) counts.push(await countOf(node));
   if (chosen.output === "table" && wanted !== undefined) return print(String(counts[0].count));
   await printData(chosen.output, { kind: "conntrack-count", items: counts }, COUNT_COLUMNS, counts);
 }
@@ -184,7 +185,7 @@ const COUNT_COLUMNS = [
   { header: "MAX", value: (row: Count) => row.max },
 ];
 
-async function countOf(node: LabNode): Promise<Count> {
+async function countOf(node: NodeAt): Promise<Count> {
   if (node.kind === "kernel") {
     const stdout = await kernelConntrack(node, ["-C"]);
     const max = await tryCommand("sysctl", ["-n", "net.netfilter.nf_conntrack_max"]);
@@ -203,7 +204,7 @@ async function remove(options: Options, command: Command): Promise<void> {
   if (options.all === true && filter !== undefined)
     throw usageError(`conntrack delete --all (-F): goes without --${filter}: leave one of them out`);
   const choice = outputChoice((command.optsWithGlobals() as Options).output as string | undefined);
-  const nodes = chooseNodes(openLab(globalsWithoutOutput(command)), options.node as string | undefined);
+  const nodes = chooseNodes(await openNodes(globalsButOutput(command)), options.node as string | undefined);
   const items: ConntrackEntry[] = [];
   for (const node of nodes) {
     const removed = await removeFrom(node, parameters);
@@ -230,7 +231,7 @@ async function events(options: Options, command: Command): Promise<void> {
   };
   if (wish.choice.form === "xml" || wish.choice.form === "save")
     throw usageError(`-o ${output}: is for list and delete; events are lines, json or yaml`);
-  const nodes = chooseNodes(openLab(globalsWithoutOutput(command)), options.node as string | undefined);
+  const nodes = chooseNodes(await openNodes(globalsButOutput(command)), options.node as string | undefined);
   const session = new EventSession(nodes, wish);
   const stop = (): void => session.stop();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop);
@@ -243,7 +244,7 @@ async function events(options: Options, command: Command): Promise<void> {
   }
 }
 
-async function removeFrom(node: LabNode, parameters: Parameters): Promise<ConntrackEntry[]> {
+async function removeFrom(node: NodeAt, parameters: Parameters): Promise<ConntrackEntry[]> {
   if (node.kind === "podwire") {
     const path = `/conntrack${query(parameters)}`;
     const { items } = await askAgent<{ items: ConntrackEntry[] }>(node, path, "DELETE");
@@ -255,7 +256,7 @@ async function removeFrom(node: LabNode, parameters: Parameters): Promise<Conntr
       orig.sport === undefined ? [] : ["--sport", String(orig.sport), "--dport", String(orig.dport)];
     const tuple = ["-s", orig.src, "-d", orig.dst, "-p", String(proto), ...ports, "-i", String(id)];
     // One that has gone already meanwhile is as well.
-    await tryCommand("ip", ["netns", "exec", node.netns, "conntrack", "-D", ...tuple]);
+    await tryIn(node, ["conntrack", "-D", ...tuple]);
   }
   return entries;
 }

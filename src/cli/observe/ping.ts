@@ -2,12 +2,14 @@
 // Output and options are ping(8)'s; a target that does not answer is exit status 3.
 import { isIP } from "node:net";
 import type { Command } from "commander";
-import { podNetns } from "../../lab/net/names.ts";
+import type { Pod } from "../../kube/objects.ts";
 import { globals, print, printData } from "../context.ts";
 import { CliError, Exit, usageError } from "../errors.ts";
-import { rerunInNamespace } from "../in-namespace.ts";
+import { checkNetns, rerunInNamespace } from "../in-namespace.ts";
+import { findWorkload, type Nodes, nodeNetns } from "../nodes/nodes.ts";
+import { NOBODY, openNodes } from "../nodes/open-nodes.ts";
+import { listObjects } from "../objects/workload.ts";
 import { type EchoAnswer, IcmpProber } from "./icmp-prober.ts";
-import { findWorkload, type LabView, openLab } from "./lab-view.ts";
 import { findPathMtu, type MtuStep } from "./path-mtu.ts";
 import { answerLine, lossPercent, type PingSummary, rttStatistics, summaryText } from "./ping-report.ts";
 
@@ -42,7 +44,7 @@ export function register(program: Command): void {
     .option("-t, --ttl <hops>", "time to live of requests")
     .option("-n, --namespace <namespace>", "of a pod named without one")
     .option("-q, --quiet", "only the statistics")
-    .option("--from <where>", "node/NAME (default: the lab's first node), pod/NAME or client/NAME")
+    .option("--from <where>", "node/NAME (default: the first node), pod/NAME or client/NAME")
     .option("--mtu", "find the path MTU instead")
     .addOption(command.createOption("--here-for <name>", "").hideHelp())
     .action(async (target: string, options: Options, self: Command) => run(target, options, self));
@@ -50,10 +52,8 @@ export function register(program: Command): void {
 
 async function run(target: string, options: Options, command: Command): Promise<void> {
   const settings = pingSettings(options);
-  if (
-    options.hereFor !== undefined ||
-    (isIP(target) !== 0 && !isLabUp(command) && options.from === undefined)
-  ) {
+  const all = options.hereFor === undefined ? await openOrHere(target, options, command) : undefined;
+  if (all === undefined) {
     const status = await (options.mtu ? probeMtu : pingHere)(
       target,
       options.hereFor ?? target,
@@ -63,17 +63,20 @@ async function run(target: string, options: Options, command: Command): Promise<
     process.exitCode = status;
     return;
   }
-  const lab = openLab(globals(command));
-  const address = await targetAddress(lab, target, options.namespace);
-  const netns = await originNetns(lab, options);
+  const address = await targetAddress(all, target, options.namespace);
+  const netns = await originNetns(all, options);
+  checkNetns(netns, options.from ?? all.nodes[0].name, "podwire status says more");
   process.exitCode = await rerunInNamespace(netns, againArgs(address, target, options, command));
 }
 
-function isLabUp(command: Command): boolean {
+/** Undefined: an address is asked for, nobody is here and nobody was named, so it is asked for from our own stack. */
+async function openOrHere(target: string, options: Options, command: Command): Promise<Nodes | undefined> {
   try {
-    return openLab(globals(command)).nodes.length > 0;
-  } catch {
-    return false;
+    return await openNodes(globals(command));
+  } catch (error) {
+    const isOwn = isIP(target) !== 0 && options.from === undefined;
+    if (isOwn && (error as { code?: string }).code === NOBODY) return undefined;
+    throw error;
   }
 }
 
@@ -104,34 +107,40 @@ function pingSettings(options: Options): Settings {
   };
 }
 
-async function targetAddress(lab: LabView, target: string, namespace: string | undefined): Promise<string> {
+async function targetAddress(all: Nodes, target: string, namespace: string | undefined): Promise<string> {
   if (isIP(target) !== 0) return target;
   if (target.startsWith("vtep/")) {
-    const node = lab.nodes.find((each) => each.name === target.slice("vtep/".length));
-    if (node === undefined) throw new CliError(`lab ${lab.name} has no node ${target.slice("vtep/".length)}`);
-    return node.vtepAddress;
+    const host = all.hosts.find((each) => each.name === target.slice("vtep/".length));
+    if (host === undefined) throw new CliError(`${all.label} has no node ${target.slice("vtep/".length)}`);
+    if (host.vtepAddress === "")
+      throw new CliError(`${target}: there is no tunnel, or it has no podCIDR yet`);
+    return host.vtepAddress;
   }
-  const workload = await findWorkload(lab, target, namespace);
+  const workload = await findWorkload(all, target, namespace);
   if (workload === undefined) {
     throw new CliError(
-      `${target}: no such pod in lab ${lab.name}: use pod/NAME, node/NAME, vtep/NODE or an address`,
+      `${target}: ${all.label} has no such pod: use pod/NAME, node/NAME, vtep/NODE or an address`,
     );
   }
   if (workload.ip === "") throw new CliError(`${target} has no address yet`);
   return workload.ip;
 }
 
-/** Where the request starts: a namespace of the lab. */
-async function originNetns(lab: LabView, options: Options): Promise<string> {
-  if (options.from === undefined) return lab.nodes[0].netns;
-  const bare = lab.nodes.find((each) => each.name === options.from);
-  const origin = bare ? undefined : await findWorkload(lab, options.from, options.namespace);
-  if (bare) return bare.netns;
-  if (origin?.kind === "pod") return podNetns(lab.name, origin.namespace, origin.name);
-  const place = [...lab.nodes, ...lab.clients].find((each) => each.name === origin?.name);
-  if (place === undefined)
-    throw new CliError(`--from ${options.from}: lab ${lab.name} has no such node, pod or client`);
-  return place.netns;
+/** Where the request starts: a namespace of the lab, or of this machine. */
+async function originNetns(all: Nodes, { from, namespace }: Options): Promise<string> {
+  if (from === undefined) return all.nodes[0].netns;
+  const bare = all.nodes.find((each) => each.name === from);
+  if (bare !== undefined) return bare.netns;
+  const origin = await findWorkload(all, from, namespace);
+  if (origin?.kind === "node") return nodeNetns(all, origin.name);
+  const client = all.clients.find(({ name }) => origin?.kind === "client" && name === origin.name);
+  if (client !== undefined) return client.netns;
+  if (origin?.kind === "pod") {
+    const pods = (await listObjects(all, "pods", origin.namespace)).items as Pod[];
+    const pod = pods.find(({ metadata }) => metadata.name === origin.name);
+    if (pod !== undefined) return all.podNetns(pod);
+  }
+  throw new CliError(`--from ${from}: ${all.label} has no such node, pod or client`);
 }
 
 /** The command line for the run inside: everything resolved, nothing left to look up. */

@@ -2,7 +2,8 @@
 import { Argument, type Command } from "commander";
 import { SHOW_TABLES } from "../../api/show-tables.ts";
 import { globals, note, printData } from "../context.ts";
-import { agentsOf, callAgent, runningLab } from "../running-lab.ts";
+import { askAgent, chooseAgents } from "../nodes/nodes.ts";
+import { openNodes } from "../nodes/open-nodes.ts";
 import type { Column } from "../table.ts";
 
 type Row = Record<string, unknown>;
@@ -14,12 +15,11 @@ export function register(program: Command): void {
     .addArgument(new Argument("<table>", "which one").choices(SHOW_TABLES))
     .option("--node <name>", "only this node (default: all)")
     .action(async (table: string, flags: { node?: string }, command: Command) => {
-      const lab = runningLab(globals(command));
-      const agents = agentsOf(lab, flags.node);
+      const agents = chooseAgents(await openNodes(globals(command)), flags.node, "show");
       const answers = await Promise.all(
         agents.map(async (agent) => {
-          const { items } = await callAgent<{ items: Row[] }>(agent, { path: `/show/${table}` });
-          return items.map((item): Row => ({ node: agent.node, ...item }));
+          const { items } = await askAgent<{ items: Row[] }>(agent, `/show/${table}`);
+          return items.map((item): Row => ({ node: agent.name, ...item }));
         }),
       );
       const rows = answers.flat();

@@ -7,7 +7,7 @@ import type { TraceRecord } from "../../observe/trace-record.ts";
 import { callStream } from "../client.ts";
 import { note } from "../context.ts";
 import { CliError } from "../errors.ts";
-import type { LabNode } from "./lab-view.ts";
+import type { NodeAt } from "../nodes/nodes.ts";
 
 export interface TraceWish {
   /** Base64url of a classic BPF program; "" = everything. */
@@ -26,7 +26,7 @@ const REORDER_MS = 150; // how much later a packet of one node may arrive than a
 const GRACE_MS = 1000; // what the other nodes get when the first has traced its packets
 
 export class TraceSession {
-  readonly #agents: readonly LabNode[];
+  readonly #agents: readonly NodeAt[];
   readonly #wish: TraceWish;
   readonly #tell: (steps: TraceRecord[]) => void;
   readonly #responses: IncomingMessage[] = [];
@@ -39,7 +39,7 @@ export class TraceSession {
   #isStopped = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(agents: readonly LabNode[], wish: TraceWish, tell: (steps: TraceRecord[]) => void) {
+  constructor(agents: readonly NodeAt[], wish: TraceWish, tell: (steps: TraceRecord[]) => void) {
     this.#agents = agents;
     this.#wish = wish;
     this.#tell = tell;
@@ -71,7 +71,7 @@ export class TraceSession {
     this.#finish();
   }
 
-  async #open(node: LabNode): Promise<void> {
+  async #open(node: NodeAt): Promise<void> {
     const query = new URLSearchParams({ count: String(this.#wish.count) });
     if (this.#wish.program !== "") query.set("filter", this.#wish.program);
     const who = `the agent of ${node.name}`;
@@ -92,7 +92,7 @@ export class TraceSession {
     });
   }
 
-  #line(node: LabNode, line: TraceRecord | LostLine): void {
+  #line(node: NodeAt, line: TraceRecord | LostLine): void {
     if ("lost" in line) {
       note(`podwire trace: ${line.lost} records of ${node.name} were lost`);
       return;

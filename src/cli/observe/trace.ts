@@ -7,9 +7,11 @@ import { formatTrace } from "../../kubeproxy/words/trace-format.ts";
 import type { TraceRecord } from "../../observe/trace-record.ts";
 import { globals, note } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
+import { chooseAgents, findWorkload, type Nodes } from "../nodes/nodes.ts";
+import { openNodes } from "../nodes/open-nodes.ts";
 import { compile } from "./capture.ts";
 import { flowExpression, type Place } from "./flow-expression.ts";
-import { chooseAgents, findWorkload, type LabView, openLab } from "./lab-view.ts";
+import { servicePlaces } from "./service-places.ts";
 import { TraceSession } from "./trace-session.ts";
 
 interface Options {
@@ -54,10 +56,10 @@ async function run(words: string[], options: Options, command: Command): Promise
   const { output } = globals(command);
   const count = options.count === undefined ? DEFAULT_COUNT : Number(options.count);
   if (!Number.isInteger(count) || count < 1) throw usageError(`-c ${options.count}: use a number above 0`);
-  const lab = openLab(globals(command));
-  const expression = await expressionOf(lab, words.join(" "), options);
-  const program = expression === "" ? "" : await compile(expression, lab.vxlanPort);
-  const agents = chooseAgents(lab, options.node, "trace");
+  const all = await openNodes(globals(command));
+  const expression = await expressionOf(all, words.join(" "), options);
+  const program = expression === "" ? "" : await compile(expression, all.vxlanPort);
+  const agents = chooseAgents(all, options.node, "trace");
   const session = new TraceSession(agents, { program, count }, (steps) => {
     process.stdout.write(
       output === "json" ? `${JSON.stringify(traceRecord(steps))}\n` : `${formatTrace(steps).join("\n")}\n`,
@@ -83,7 +85,7 @@ export function traceRecord(steps: readonly TraceRecord[]) {
   return { node: steps[0].node, packet: steps[0].packet, steps };
 }
 
-async function expressionOf(lab: LabView, filter: string, options: Options): Promise<string> {
+async function expressionOf(all: Nodes, filter: string, options: Options): Promise<string> {
   const { namespace = "default" } = options;
   const port = options.port === undefined ? undefined : Number(options.port);
   if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65535)) {
@@ -94,8 +96,8 @@ async function expressionOf(lab: LabView, filter: string, options: Options): Pro
     throw usageError(`--protocol ${options.protocol}: use one of ${Object.keys(PROTOCOLS).join(", ")}`);
   }
   return flowExpression({
-    from: options.from === undefined ? [] : await placesOf(lab, "--from", options.from, namespace),
-    to: options.to === undefined ? [] : await placesOf(lab, "--to", options.to, namespace),
+    from: options.from === undefined ? [] : await placesOf(all, "--from", options.from, namespace),
+    to: options.to === undefined ? [] : await placesOf(all, "--to", options.to, namespace),
     ...(port !== undefined && { port }),
     ...(protocol !== undefined && { protocol }),
     both: options.both === true,
@@ -103,11 +105,11 @@ async function expressionOf(lab: LabView, filter: string, options: Options): Pro
   });
 }
 
-async function placesOf(lab: LabView, flag: string, word: string, namespace: string): Promise<Place[]> {
+async function placesOf(all: Nodes, flag: string, word: string, namespace: string): Promise<Place[]> {
   if (isIP(word) !== 0 || parseCidr(word) !== null) return [{ address: word }];
   const service = /^(?:svc|service|services)\/(.+)$/.exec(word)?.[1];
-  if (service !== undefined) return lab.servicePlaces(service, namespace);
-  const workload = await findWorkload(lab, word, namespace);
+  if (service !== undefined) return servicePlaces(all, service, namespace);
+  const workload = await findWorkload(all, word, namespace);
   if (workload === undefined) {
     throw usageError(
       `${flag} ${word}: use pod/NAME, node/NAME, client/NAME, svc/NAME, an address or a network`,

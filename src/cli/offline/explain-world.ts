@@ -1,5 +1,5 @@
 // What explain asks about: objects of files as they are (as a cluster holds them: nothing is allocated or filled in), or
-// those of a running lab; and who a word like pod/web-1 or svc/api:80 means among them.
+// those of nodes that run here; and who a word like pod/web-1 or svc/api:80 means among them.
 
 import { type Cidr, cidr, contains, type IpFamily, parseIp } from "../../base/ip.ts";
 import { isFinished } from "../../cluster/controller/scheduler.ts";
@@ -19,8 +19,8 @@ import { PROBE_PROTOCOLS, type ProbeProtocol } from "../../offline/explain/probe
 import { offlineConfig } from "../../offline/offline-config.ts";
 import { type Globals, note, noteOnce } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
-import { runningLab } from "../running-lab.ts";
-import { labObjects, offlineCluster } from "./offline-cluster.ts";
+import { openNodes } from "../nodes/open-nodes.ts";
+import { clusterObjects } from "./offline-cluster.ts";
 
 export interface World {
   readonly objects: KubeObject[];
@@ -36,7 +36,7 @@ export interface World {
 }
 
 export interface WorldOptions {
-  /** undefined: those of the running lab. */
+  /** undefined: those of the nodes that run here. */
   readonly objects?: KubeObject[] | undefined;
   readonly previous?: KubeObject[] | undefined;
   /** A KubeProxyConfiguration. */
@@ -47,7 +47,7 @@ export interface WorldOptions {
 const CLUSTER_CIDR = "10.244.0.0/16";
 
 export async function openWorld(flags: Globals, options: WorldOptions): Promise<World> {
-  return options.objects === undefined ? labWorld(flags, options) : fileWorld(options.objects, options);
+  return options.objects === undefined ? liveWorld(flags, options) : fileWorld(options.objects, options);
 }
 
 function fileWorld(objects: KubeObject[], options: WorldOptions): World {
@@ -64,18 +64,18 @@ function fileWorld(objects: KubeObject[], options: WorldOptions): World {
   };
 }
 
-async function labWorld(flags: Globals, options: WorldOptions): Promise<World> {
-  const lab = runningLab(flags);
+async function liveWorld(flags: Globals, options: WorldOptions): Promise<World> {
+  const all = await openNodes(flags);
   const proxy =
     options.config === undefined ? undefined : readProxyFile(options.config, CLUSTER_CIDR, noteOnce);
   return {
-    objects: await labObjects(lab),
+    objects: await clusterObjects(all),
     previous: options.previous ?? [],
-    clients: new Map(lab.topology.clients.map(({ name, address }) => [name, address])),
+    clients: new Map(all.clients.map(({ name, address }) => [name, address])),
     isComplete: true,
-    nodes: lab.topology.nodes.filter(({ agent }) => agent === "podwire").map(({ name }) => name),
+    nodes: all.nodes.filter(({ kind }) => kind === "podwire").map(({ name }) => name),
     config: async (node) => {
-      const { config } = await offlineCluster(flags, { node });
+      const config = await all.config(node);
       return proxy === undefined ? config : { ...config, proxy };
     },
   };

@@ -1,5 +1,5 @@
 // podwire explain: what would happen to a packet, and why. A packet is sent through a node that is built from files or
-// from a running lab's objects; neither root nor a kernel is needed.
+// from the objects of nodes that run here; neither root nor a kernel is needed.
 import type { Command } from "commander";
 import { type Ip, parseIp } from "../../base/ip.ts";
 import { ManifestError } from "../../kube/manifest/manifest.ts";
@@ -23,6 +23,7 @@ import {
   type World,
   type WorldOptions,
 } from "./explain-world.ts";
+import { refuseAgentAndFiles } from "./offline-cluster.ts";
 
 interface Options {
   file?: string[];
@@ -46,7 +47,11 @@ export function register(program: Command): void {
   program
     .command("explain")
     .description("what would happen to a packet, and why")
-    .option("-f, --file <objects>", "manifests (repeatable); without: the running lab's objects", collect)
+    .option(
+      "-f, --file <objects>",
+      "manifests (repeatable); without: the objects of the lab or agent here",
+      collect,
+    )
     .option("--node <name>", "whose decision (default: the node of the sender)")
     .option("--config <file>", "a KubeProxyConfiguration, or kubeadm's ConfigMap of it")
     .option("--local-ip <ip>", "a further address of type LOCAL on the node (repeatable)", collect)
@@ -65,6 +70,7 @@ export function register(program: Command): void {
 async function run(options: Options, command: Command): Promise<void> {
   const flags = globals(command);
   check(options);
+  refuseAgentAndFiles(command, options.file);
   const world = await everyProblem(async () => openWorld(flags, readInputs(options)));
   if (options.manifestOnly === true) return printCounts(flags, world);
   noteIgnored(world);

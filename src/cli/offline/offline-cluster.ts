@@ -1,8 +1,9 @@
 // Objects without a lab: manifests as they are, with what a cluster's controllers and kubelets would add, or
-// the objects of a running lab. For verbs that ask what a node would do: neither root nor a kernel is needed.
+// the objects of nodes that run here. For verbs that ask what a node would do: neither root nor a kernel is needed.
+import type { Command } from "commander";
 import { Cluster } from "../../cluster/cluster.ts";
 import { type AgentConfig, agentConfig } from "../../config/agent.ts";
-import { readAgentFile, readProxyFile } from "../../config/read-config.ts";
+import { readProxyFile } from "../../config/read-config.ts";
 import { externalIpWarnings } from "../../kube/external-ips.ts";
 import { warningLines } from "../../kube/fields/warnings.ts";
 import { goArchitecture } from "../../kube/kubelet-labels.ts";
@@ -15,12 +16,11 @@ import {
 } from "../../kube/manifest/manifest.ts";
 import { type KubeObject, keyOf, type Node, type Pod, type Service } from "../../kube/objects.ts";
 import { PassedOver } from "../../kube/passed-over.ts";
-import { labPaths } from "../../lab/state-dir.ts";
 import { type Globals, note, noteOnce } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
-import { readOne } from "../objects/manifests.ts";
+import type { Nodes, ObjectHolder } from "../nodes/nodes.ts";
+import { openNodes } from "../nodes/open-nodes.ts";
 import { listObjects } from "../objects/workload.ts";
-import { type RunningLab, runningLab } from "../running-lab.ts";
 
 export interface OfflineCluster {
   config: AgentConfig;
@@ -31,7 +31,7 @@ export interface OfflineCluster {
 }
 
 export interface OfflineOptions {
-  /** Of manifests; undefined: the running lab's objects. */
+  /** Of manifests; undefined: the objects of the nodes that run here. */
   texts?: readonly ManifestText[] | undefined;
   node?: string | undefined;
   /** A KubeProxyConfiguration. */
@@ -46,8 +46,15 @@ const FIRST_NODE_ADDRESS = 11;
 const DEFAULT_GATEWAY = "169.254.0.1,fe80::1";
 const KINDS = ["Namespace", "Node", "ServiceCIDR", "Service", "EndpointSlice", "Pod", "NetworkPolicy"];
 
+/** Objects of files and those that an agent follows are two things. */
+export function refuseAgentAndFiles(command: Command, files: readonly string[] | undefined): void {
+  const { agent } = command.optsWithGlobals() as { agent?: string };
+  if (agent !== undefined && files !== undefined)
+    throw usageError(`-f ${files[0]} and --agent ${agent}: two sources of objects: leave one of them out`);
+}
+
 export async function offlineCluster(flags: Globals, options: OfflineOptions): Promise<OfflineCluster> {
-  if (options.texts === undefined) return fromLab(runningLab(flags), options);
+  if (options.texts === undefined) return fromNodes(await openNodes(flags), options);
   const { objects, ranges, addressless } = clusterOf(options.texts);
   const node = chooseNode(objects, options.node);
   const proxy =
@@ -58,18 +65,16 @@ export async function offlineCluster(flags: Globals, options: OfflineOptions): P
   return { config: proxy === undefined ? config : { ...config, proxy }, objects, addressless };
 }
 
-async function fromLab(lab: RunningLab, options: OfflineOptions): Promise<OfflineCluster> {
-  const agents = lab.topology.nodes.filter((node) => node.agent === "podwire").map((node) => node.name);
+async function fromNodes(all: Nodes, options: OfflineOptions): Promise<OfflineCluster> {
+  const agents = all.nodes.filter(({ kind }) => kind === "podwire").map(({ name }) => name);
   const node = options.node ?? agents[0];
-  if (node === undefined || !agents.includes(node)) {
-    throw usageError(`--node ${node}: lab ${lab.name} has no agent there: use one of ${agents.join(", ")}`);
-  }
-  const config = readAgentFile(readOne(`${labPaths(lab.name).agents}/${node}.yaml`));
-  return { config, objects: await labObjects(lab), addressless: [] };
+  if (node === undefined) throw usageError(`${all.label} has no agent`);
+  return { config: await all.config(node), objects: await clusterObjects(all), addressless: [] };
 }
 
-export async function labObjects(lab: RunningLab): Promise<KubeObject[]> {
-  const lists = await Promise.all(KINDS.map((kind) => listObjects(lab, kind)));
+/** Of whoever holds them: all that decides about packets. */
+export async function clusterObjects(holder: ObjectHolder): Promise<KubeObject[]> {
+  const lists = await Promise.all(KINDS.map((kind) => listObjects(holder, kind)));
   return lists.flatMap((list) => list.items);
 }
 

@@ -19,7 +19,7 @@ import { checkInput, isReadOnce, refuseTwice } from "../../watch/input.ts";
 import { globals, note } from "../context.ts";
 import { CliError, Exit, usageError } from "../errors.ts";
 import { collect, named, readObjects, readOne } from "../objects/manifests.ts";
-import { offlineCluster } from "./offline-cluster.ts";
+import { offlineCluster, refuseAgentAndFiles } from "./offline-cluster.ts";
 import { ethernetFrames } from "./replay-frames.ts";
 
 interface Options {
@@ -40,7 +40,11 @@ export function register(program: Command): void {
     .command("replay")
     .description("a capture through a node's pipeline, with a verdict per packet")
     .argument("<capture>", "pcap or pcapng; - for standard input")
-    .option("-f, --file <objects>", "manifests (repeatable); without: the running lab's objects", collect)
+    .option(
+      "-f, --file <objects>",
+      "manifests (repeatable); without: the objects of the lab or agent here",
+      collect,
+    )
     .option("--node <name>", "whose pipeline (default: the first node)")
     .option("--config <file>", "a KubeProxyConfiguration, or kubeadm's ConfigMap of it")
     .option("--via <port>", "take all packets for coming by pod, uplink or host (default: by their source)")
@@ -64,6 +68,7 @@ Status 3: a packet is dropped (and the capture does not show that its sender was
 
 async function run(capture: string, options: Options, command: Command): Promise<void> {
   const flags = globals(command);
+  refuseAgentAndFiles(command, options.file);
   const limit = whole("-c", options.count) ?? Number.POSITIVE_INFINITY;
   const seed = whole("--seed", options.seed);
   const replay = replayOptions(options);

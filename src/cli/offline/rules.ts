@@ -14,7 +14,7 @@ import { type Globals, globals, note, print, printData } from "../context.ts";
 import { usageError } from "../errors.ts";
 import { collect, named, readObjects, readOne } from "../objects/manifests.ts";
 import { openWorld, rawObjects } from "./explain-world.ts";
-import { offlineCluster } from "./offline-cluster.ts";
+import { offlineCluster, refuseAgentAndFiles } from "./offline-cluster.ts";
 
 interface Options {
   file?: string[];
@@ -51,8 +51,12 @@ export function register(program: Command): void {
     .addOption(
       new Option("--format <format>", "default: that of the proxy's mode").choices([...RULE_FORMATS]),
     )
-    .option("-f, --file <objects>", "manifests (repeatable); without: the running lab's objects", collect)
-    .option("--node <name>", "on which node (default: every node of the lab, the first one of manifests)")
+    .option(
+      "-f, --file <objects>",
+      "manifests (repeatable); without: the objects of the lab or agent here",
+      collect,
+    )
+    .option("--node <name>", "on which node (default: every node here, the first one of manifests)")
     .option("--config <file>", "a KubeProxyConfiguration, or kubeadm's ConfigMap of it")
     .addOption(
       new Option("--family <family>", "default: those of the node; iptables-save: its first").choices([
@@ -67,6 +71,7 @@ export function register(program: Command): void {
 
 async function run(options: Options, command: Command): Promise<void> {
   const flags = globals(command);
+  refuseAgentAndFiles(command, options.file);
   for (const text of options.localIp ?? []) {
     if (parseIp(text) === null) throw usageError(`--local-ip ${text}: not an IP address`);
   }

@@ -94,12 +94,13 @@ export const SUBJECTS: Subjects = {
   agent: {
     what: "one node put together, its host, its threads and its servers",
     files: `busy-poll cpu-latency thread-priority plane-* configz conntrack-settings node-servers service-arp
-      capture-frames own-node-ports idle-cores vagrant-node`,
+      capture-frames own-node-ports idle-cores vagrant-node agent-node agent-checks followed-objects`,
   },
   cli: {
     what: "the command line",
     files: `main get table jsonpath describe client context object-columns path-mtu ping* read-once other-kinds cli-habits
-      *-flags delete-* wait log-output capture-session conntrack-options flow-expression replay explain observe-cli`,
+      *-flags delete-* wait log-output capture-session conntrack-options flow-expression replay explain observe-cli
+      agent-node open-nodes`,
   },
   native: {
     what: "the addon and the devices",

@@ -1,6 +1,7 @@
-// podwire get -w: what becomes of objects, as the lab tells it.
+// podwire get -w: what becomes of objects, as the lab tells it. An agent tells nothing by itself: it is asked again.
+import { setTimeout as sleep } from "node:timers/promises";
 import type { KubeObject } from "../../../kube/objects.ts";
-import type { RunningLab } from "../../running-lab.ts";
+import type { Nodes } from "../../nodes/nodes.ts";
 import { type WatchChange, watchKinds } from "../watch-objects.ts";
 
 export interface Watched {
@@ -12,12 +13,21 @@ export interface Watched {
   matches(object: KubeObject): boolean;
 }
 
+const ASK_AGAIN_MS = 1000;
+
 /** Changes without end. Endpoints that the lab does not store are made of others: what they are is asked for then. */
 export async function* changesOf(
-  lab: RunningLab,
+  { lab }: Pick<Nodes, "lab">,
   kinds: readonly string[],
   { listed, list, matches }: Watched,
 ): AsyncIterable<WatchChange> {
+  if (lab === undefined) {
+    for (let before = listed; ; await sleep(ASK_AGAIN_MS)) {
+      const after = await list();
+      yield* changesBetween(before, after);
+      before = after;
+    }
+  }
   const isDerived = kinds.includes("Endpoints");
   const watch = await watchKinds(lab, isDerived ? [...kinds, "Service", "EndpointSlice"] : kinds);
   const first = isDerived ? await list() : watch.first.filter(matches);

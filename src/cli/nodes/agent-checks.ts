@@ -1,0 +1,88 @@
+// Is all well with an agent? Its answers in, checks out: what was looked at, what was found, what to do.
+
+export interface Check {
+  /** "lab NAME" or a node's name. */
+  of: string;
+  check: string;
+  ok: boolean;
+  detail: string;
+  /** "" where all is well. */
+  advice: string;
+}
+
+/** What an agent's /status says, as far as it is looked at here. */
+export interface AgentStatus {
+  node: string;
+  pid: number;
+  uptimeSec: number;
+  ready: boolean;
+  error?: string;
+  ports: { name: string; kind: string; pod: string; state: string; error: string }[];
+  objects: Record<string, number>;
+  internalErrors: number;
+  refusedServicePorts: number;
+}
+
+/** Connections there are, and the most there may be. */
+export interface Fill {
+  count: number;
+  max: number;
+}
+
+const FULL_SHARE = 0.95; // from there on old connections are dropped for new ones soon
+
+export function agentChecks(status: AgentStatus, connections: Fill): Check[] {
+  const { node: of, objects, ports, internalErrors, refusedServicePorts: refused } = status;
+  const down = ports.filter(({ state }) => state !== "up");
+  const hasObjects = status.ready || down.some(({ error }) => error === status.error);
+  const check = (name: string, ok: boolean, detail: string, advice: string): Check => {
+    return { of, check: name, ok, detail, advice: ok ? "" : advice };
+  };
+  const { count, max } = connections;
+  return [
+    check(
+      "objects",
+      hasObjects,
+      hasObjects ? counted(objects) : (status.error ?? "not ready"),
+      `give its source a Node ${of} with status.addresses and spec.podCIDR`,
+    ),
+    ...(down.length === 0
+      ? [check("ports", true, `${ports.length} up`, "")]
+      : down.map(({ name, pod, error }) => {
+          const whose = pod === "" ? name : `pod ${pod}`;
+          const where =
+            pod === "" ? "make the device" : "make its namespace and TAP device, or delete the pod";
+          return check("ports", false, `${whose}: ${error}`, where);
+        })),
+    check(
+      "services",
+      refused === 0,
+      refused === 0 ? "all fit" : `${refused} service ports do not fit the data plane`,
+      "remove some Services",
+    ),
+    check(
+      "connections",
+      count < max * FULL_SHARE,
+      `${count} of ${max}`,
+      "raise conntrack.max in the agent's configuration and start it again",
+    ),
+    check(
+      "data plane",
+      internalErrors === 0,
+      internalErrors === 0 ? "no internal errors" : `${internalErrors} packets met an internal error`,
+      "report it, with podwire show drops and the agent's log",
+    ),
+  ];
+}
+
+/** An agent that nobody hears of. */
+export function deadCheck(of: string, detail: string, advice: string): Check {
+  return { of, check: "answers", ok: false, detail, advice };
+}
+
+function counted(objects: Readonly<Record<string, number>>): string {
+  const words: Readonly<Record<string, string>> = { endpointSlices: "slices" };
+  return Object.entries(objects)
+    .map(([what, n]) => `${n} ${n === 1 ? (words[what] ?? what).slice(0, -1) : (words[what] ?? what)}`)
+    .join(", ");
+}
