@@ -31,7 +31,7 @@ import {
   type Service,
 } from "../kube/objects.ts";
 import { validateUpdate } from "../kube/validate/update.ts";
-import { checkNamespaces, checkNew, fieldOf, inOrder, merge } from "./admission.ts";
+import { checkNamespaces, checkNew, checkTargets, fieldOf, inOrder, merge } from "./admission.ts";
 import type { ApplyOptions, CallOptions, Change, ClusterOptions, DeleteTarget } from "./cluster-options.ts";
 import { type Controller, makeControllers } from "./controller/controllers.ts";
 import { NodeIpam } from "./controller/node-ipam.ts";
@@ -40,15 +40,7 @@ import { isWaitingPod, PodPlacer, placedFirst } from "./controller/pod-placer.ts
 import { type SavedService, ServiceAllocator } from "./controller/service-allocator.ts";
 import { toldActions } from "./controller/told-actions.ts";
 import { EventRecorder, type Happening, timeText } from "./event-recorder.ts";
-import {
-  type Action,
-  NAMESPACES,
-  nameOnly,
-  namespaceObject,
-  notFound,
-  type Outcome,
-  outcome,
-} from "./outcome.ts";
+import { type Action, NAMESPACES, nameOnly, namespaceObject, type Outcome, outcome } from "./outcome.ts";
 import { type SavedCluster, saveCluster } from "./saved-cluster.ts";
 import { Store } from "./store.ts";
 
@@ -338,11 +330,7 @@ export class Cluster {
   }
 
   #delete(targets: readonly DeleteTarget[], graceSeconds?: number, options: CallOptions = {}): Outcome[] {
-    const known = targets.filter(({ info, key }) => this.store.get(info.kind, key) !== undefined);
-    if (known.length === 0 && targets.length > 0) {
-      const lines = targets.map(({ info, key, file }) => notFound(info, key.split("/").at(-1) ?? "", file));
-      throw new ClusterError(lines.join("\n"), { code: "NOT_FOUND" });
-    }
+    checkTargets(targets, this.store);
     return this.#call(options, () => {
       const outcomes = targets.map(({ info, key }) => {
         const object = this.store.get(info.kind, key);

@@ -41,12 +41,20 @@ export function alreadyExists(info: KindInfo, name: string, file: string): strin
   return `Error from server (AlreadyExists): ${when}${qualifiedPlural(info)} "${name}" already exists`;
 }
 
+export function mayNotGo({ key, file }: { readonly key: string; readonly file?: string }): string {
+  const when = file === undefined ? "" : `error when deleting ${inputName(file)}: `;
+  return `Error from server (Forbidden): ${when}namespaces "${key}" is forbidden: this namespace may not be deleted`;
+}
+
 function inputName(file: string): string {
   return JSON.stringify(file === "-" ? "STDIN" : file);
 }
 
 /** Those that every cluster has. */
 export const NAMESPACES: readonly string[] = ["default", "kube-node-lease", "kube-public", "kube-system"];
+
+/** An API server does not let these go. */
+export const NEEDED_NAMESPACES: readonly string[] = ["default", "kube-public", "kube-system"];
 
 export function namespaceObject(name: string): KubeObject {
   const { apiVersion, kind } = kindNamed("Namespace");

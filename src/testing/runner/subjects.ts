@@ -83,7 +83,7 @@ export const SUBJECTS: Subjects = {
   },
   cluster: {
     what: "a cluster without an API server: store, controllers, allocation, sources",
-    files: `cluster store workloads endpoints-mirror host-ports habits sources dry-run event-recorder
+    files: `cluster admission store workloads endpoints-mirror host-ports habits sources dry-run event-recorder
       e2e-workloads`,
   },
   lab: {
