@@ -10,6 +10,7 @@ export type KindVerdict =
   | { readonly what: "foreign"; readonly title: string }
   | { readonly what: "refused"; readonly message: string };
 
+const LIST_DEPTH_MAX = 100;
 const TYPO_MAX = 2; // edits between a word and what was meant
 
 export function judgeKind(apiVersion: string, kind: string): KindVerdict {
@@ -32,6 +33,19 @@ export function judgeKind(apiVersion: string, kind: string): KindVerdict {
   if (mine !== undefined) return refused(`: use ${mine.apiVersion}`);
   if (!builtIn.versions.includes(version)) return refused(`: use ${currentVersion(builtIn)}`);
   return { what: "foreign", title: kind };
+}
+
+/** A list is an object of the API, of one version; nobody nests many, and each costs a call here. */
+export function listProblem(
+  { kind, apiVersion }: { readonly kind?: unknown; readonly apiVersion?: unknown },
+  depth: number,
+): { path: string[]; message: string } | undefined {
+  if (depth >= LIST_DEPTH_MAX)
+    return { path: ["kind"], message: `more than ${LIST_DEPTH_MAX} lists in one another` };
+  if (typeof apiVersion !== "string" || apiVersion === "")
+    return { path: ["apiVersion"], message: "error validating data: apiVersion not set" };
+  if (kind !== "List" || apiVersion === "v1") return undefined;
+  return { path: ["apiVersion"], message: `no matches for kind "List" in version "${apiVersion}": use v1` };
 }
 
 /** Whether a group that is not the API server's may be that of a custom resource: a domain, and not one misspelt. */

@@ -6,7 +6,7 @@ import { standardizeAddresses } from "../fields/addresses.ts";
 import { type FieldNote, notDone } from "../fields/fields.ts";
 import { serviceNotes } from "../fields/service-notes.ts";
 import { NameMaker } from "../generate-name.ts";
-import { judgeKind } from "../judge-kind.ts";
+import { judgeKind, listProblem } from "../judge-kind.ts";
 import type { KindInfo } from "../kinds.ts";
 import type { KubeObject } from "../objects.ts";
 import type { PassedOver } from "../passed-over.ts";
@@ -259,8 +259,13 @@ function* readItems(
   readings: Reading[],
   problems: ManifestProblem[],
 ): Generator<void, void> {
-  const list = value as { kind?: unknown; items?: unknown };
+  const list = value as { kind?: unknown; apiVersion?: unknown; items?: unknown };
   if (typeof list?.kind === "string" && list.kind.endsWith("List") && Array.isArray(list.items)) {
+    const wrong = listProblem(list, origin.prefix.length / 2);
+    if (wrong !== undefined) {
+      problems.push(origin.problem("", { ...wrong, atKey: false }));
+      return;
+    }
     for (const [i, item] of list.items.entries()) {
       const inner = new Origin(origin.source, origin.document, [...origin.prefix, "items", i]);
       yield* readItems(inner, withListKind(item, list as ListHead), options, readings, problems);

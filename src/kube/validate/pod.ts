@@ -39,6 +39,7 @@ export function validatePodSpec(
   }
   validateHostPorts(spec, at, problems);
   validateTolerations(spec, at, problems);
+  validateHostAliases(spec, at, problems);
   problems.oneOf([...at, "restartPolicy"], spec.restartPolicy, ["Always", "Never", "OnFailure"]);
   const dnsPolicies = ["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"];
   problems.oneOf([...at, "dnsPolicy"], spec.dnsPolicy, dnsPolicies);
@@ -115,6 +116,18 @@ function validateValueFrom(variable: EnvVar, at: FieldPath, problems: FieldProbl
   if (field === undefined || field === "") problems.required([...path, "fieldRef", "fieldPath"]);
   else if (!ENV_FIELDS.includes(field) && !KEYED_FIELD.test(field)) {
     problems.unsupported([...path, "fieldRef", "fieldPath"], field, ENV_FIELDS);
+  }
+}
+
+/** Lines of /etc/hosts. */
+function validateHostAliases(spec: PodSpec, at: FieldPath, problems: FieldProblems): void {
+  for (const [i, { ip, hostnames }] of (spec.hostAliases ?? []).entries()) {
+    const path = [...at, "hostAliases", i];
+    names.checkIp(problems, [...path, "ip"], ip ?? "");
+    for (const [n, name] of (hostnames ?? []).entries()) {
+      const wrong = names.dns1123Subdomain(name);
+      if (wrong !== "") problems.invalid([...path, "hostnames", n], name, wrong);
+    }
   }
 }
 
