@@ -316,6 +316,19 @@ t.test("a node without a lab", { skip: cannotRun("unshare", "nsenter", "socat", 
     t.match(events, /^ +\[NEW\] tcp +6 \d+ SYN_SENT src=10\.244\.1\.3 dst=10\.96\.0\.80 /m);
   });
 
+  await t.test("a capture, replayed through the pipeline of the agent's objects", async (t) => {
+    const file = join(folder, "web.pcapng");
+    const capture = await start(
+      [...machine, PODWIRE, "capture", "web", "-w", file, "tcp", "port", "8080"],
+      /listening on/,
+    );
+    await podwire(...curl);
+    await capture.stop("SIGINT");
+    const { status, stdout, stderr } = await podwire("replay", file);
+    t.equal(status, 0, stdout + stderr);
+    t.match(stdout, /10\.244\.1\.3\.\d+ > 10\.244\.1\.2\.8080: Flags \[S\].*received: as captured/);
+  });
+
   await t.test("what only a lab can do is refused, and the agent is named by --agent too", async (t) => {
     const apply = await podwire("apply", "-f", join(folder, "objects.json"));
     t.match(apply, {
@@ -341,6 +354,10 @@ t.test("a node without a lab", { skip: cannotRun("unshare", "nsenter", "socat", 
     );
     const isBad = async () => (await podwire("status")).status === 3;
     await until("status to tell", isBad);
+    await writeFile(join(folder, "objects.json"), "{");
+    await until("status to tell of the file", async () =>
+      /^node1 +agent +no +.*objects\.json/m.test((await podwire("status")).stdout),
+    );
     t.match(
       (await podwire("status")).stdout,
       /^node1 +ports +no +pod default\/shell: .*\/run\/netns\/gone.*: make its namespace/m,

@@ -61,6 +61,8 @@ export class Agent {
   #lastApplyMs = 0;
   #refused = 0;
   #problem = "";
+  /** Why the source cannot be read for now; "": it can. */
+  #sourceProblem = "";
   /** Called when the agent cannot go on. */
   onFatal: (error: Error) => void = () => {};
   /** Called when objects cannot be read for the moment; what is known stays in force. */
@@ -161,13 +163,17 @@ export class Agent {
         : new FilesSource(config.source.files);
     this.#source.start({
       events: (events, synced) => {
+        this.#sourceProblem = "";
         this.#servers.events(events);
         for (const event of events) this.graph.onEvent(event);
         if (synced) this.#synced = true;
         if (this.#synced) this.#servers.queued();
         this.#schedule();
       },
-      problem: (error) => this.onProblem(error),
+      problem: (error) => {
+        this.#sourceProblem = error.message;
+        this.onProblem(error);
+      },
       note: (text) => this.onNote(text),
     });
   }
@@ -286,6 +292,7 @@ export class Agent {
       uptimeSec: Math.round((performance.now() - this.#startedMs) / 1000),
       ready: this.ready,
       ...(this.ready ? {} : { error: this.#problem || failed?.error || "objects are not there yet" }),
+      problems: [this.#sourceProblem, this.#hostRouting.problem].filter((text) => text !== ""),
       ports: this.#attachments.list(),
       objects: this.#objects(),
       internalErrors: this.#plane.errors,

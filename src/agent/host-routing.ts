@@ -32,6 +32,8 @@ export class HostRouting {
   readonly #externals = new Map<number, readonly ExternalPort[]>();
   #dirty = true;
   #applied = NO_RULES;
+  /** What the node's routing could not be changed for; "": it is as it should be. */
+  problem = "";
   /** Called when the node's routing cannot be changed; once for each problem. */
   onProblem: (error: Error) => void = () => {};
 
@@ -74,6 +76,7 @@ export class HostRouting {
   async #change(wanted: HostRules): Promise<void> {
     const before = this.#applied;
     this.#applied = wanted;
+    this.problem = "";
     try {
       if (wanted !== NO_RULES) await this.#allow(wanted.loopback);
       for (const family of FAMILIES) {
@@ -82,13 +85,10 @@ export class HostRouting {
       }
     } catch (error) {
       const { interface: name } = this.#config.host;
-      this.onProblem(
-        new PodwireError(
-          `${name}: the node's own programs do not reach node ports at the node's own addresses: ` +
-            `${(error as Error).message}: install iproute2, or set nodePortRange: none`,
-          { code: "HOST_ROUTING" },
-        ),
-      );
+      this.problem =
+        `${name}: the node's own programs do not reach node ports at the node's own addresses: ` +
+        `${(error as Error).message}: install iproute2, or set nodePortRange: none`;
+      this.onProblem(new PodwireError(this.problem, { code: "HOST_ROUTING" }));
     }
   }
 

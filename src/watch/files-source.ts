@@ -23,6 +23,8 @@ export class FilesSource implements ObjectSource {
   #listener: SourceListener | undefined;
   #lastTexts: readonly ManifestText[] = [];
   #isRead = false;
+  /** What was read last could not be taken in. */
+  #isBroken = false;
   #readings: Readings = new Map();
   readonly #warned = new Set<string>();
   #reading = false;
@@ -64,7 +66,11 @@ export class FilesSource implements ObjectSource {
     }
     try {
       const texts = readManifestTexts(this.#paths);
-      if (this.#isRead && areSame(texts, this.#lastTexts)) return;
+      if (this.#isRead && areSame(texts, this.#lastTexts)) {
+        if (this.#isBroken) this.#listener?.events([], true); // mended: as it was before
+        this.#isBroken = false;
+        return;
+      }
       this.#reading = true;
       const readings: Readings = new Map();
       const passed = new PassedOver();
@@ -72,8 +78,13 @@ export class FilesSource implements ObjectSource {
       const steps = parseSteps(texts, options, this.#readings, readings);
       this.#read({ texts, readings, steps, passed });
     } catch (error) {
-      this.#listener?.problem(error as Error);
+      this.#broken(error as Error);
     }
+  }
+
+  #broken(error: Error): void {
+    this.#isBroken = true;
+    this.#listener?.problem(error);
   }
 
   #read(run: Run): void {
@@ -89,7 +100,7 @@ export class FilesSource implements ObjectSource {
       setImmediate(() => this.#read(run));
     } catch (error) {
       this.#reading = false;
-      this.#listener.problem(error as Error);
+      this.#broken(error as Error);
       this.#reloadAgain();
     }
   }
@@ -97,6 +108,7 @@ export class FilesSource implements ObjectSource {
   #finish(manifests: readonly Manifest[], { texts, readings, passed }: Run): void {
     this.#reading = false;
     this.#isRead = true;
+    this.#isBroken = false;
     this.#lastTexts = texts;
     this.#readings = readings;
     this.#note(passed.notes().join());

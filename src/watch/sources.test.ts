@@ -76,6 +76,14 @@ t.test("files: named ones and directories, changed, replaced, broken, mended, ta
   await heard.until(() => heard.problems.length > 0);
   t.match(heard.problems[0], /a\.yaml:4:1: document 1: Service "a": spec\.ports: Required value/);
   t.notOk(heard.events.includes("DELETED a"), "a broken file changes nothing");
+  const before = [heard.synced, heard.events.length];
+  writeFileSync(file("a.yaml"), JSON.stringify(service("a", 81)));
+  await heard.until(() => heard.synced > before[0]);
+  t.same(
+    [heard.synced - before[0], heard.events.length],
+    [1, before[1]],
+    "mended as it was: told, with no change",
+  );
   rmSync(file("a.yaml"));
   await heard.until(() => heard.events.includes("DELETED a"));
   t.same(heard.events, ["ADDED a", "ADDED b", "MODIFIED a", "DELETED a"]);

@@ -43,6 +43,7 @@ t.test("each thing that is wrong is told once, with what to do", async (t) => {
       "make its namespace",
     ],
     ["services", { refusedServicePorts: 3 }, 0, "3 service ports do not fit", "remove some Services"],
+    ["the agent's own", { problems: ["a.yaml:3: no colon"] }, 0, "a.yaml:3: no colon", ""],
     ["full", {}, 95, "95 of 100", "raise conntrack.max"],
     ["errors", { internalErrors: 2 }, 0, "2 packets met an internal error", "report it"],
   ];

@@ -17,6 +17,8 @@ export interface AgentStatus {
   uptimeSec: number;
   ready: boolean;
   error?: string;
+  /** What stands in its way now, a line each that says what to do. */
+  problems?: string[];
   ports: { name: string; kind: string; pod: string; state: string; error: string }[];
   objects: Record<string, number>;
   internalErrors: number;
@@ -40,6 +42,7 @@ export function agentChecks(status: AgentStatus, connections: Fill): Check[] {
   };
   const { count, max } = connections;
   return [
+    ...(status.problems ?? []).map((line) => check("agent", false, line, "")),
     check(
       "objects",
       hasObjects,
