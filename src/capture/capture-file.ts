@@ -7,6 +7,12 @@ import { CaptureFormatError, type CaptureItem, type CaptureReader } from "./pcap
 import { PcapngReader } from "./pcapng-reader.ts";
 
 const MAGIC_BYTES = 4;
+/** What captures are packed with, by their first bytes. */
+const PACKED = [
+  { magic: [0x1f, 0x8b], unpack: "gzip -dc" },
+  { magic: [0x28, 0xb5, 0x2f, 0xfd], unpack: "zstd -dc" },
+  { magic: [0xfd, 0x37, 0x7a, 0x58], unpack: "xz -dc" },
+];
 
 /** Items in the order of the file; throws CaptureFormatError after the last one that could be read. */
 export async function* readCaptureFile(path: string): AsyncGenerator<CaptureItem> {
@@ -37,5 +43,8 @@ export async function* readCapture(chunks: AsyncIterable<Uint8Array>): AsyncGene
 function readerFor(head: Uint8Array): CaptureReader {
   if (isPcap(head)) return createPcapReader(head);
   if (new DataView(head.buffer, head.byteOffset).getUint32(0) === 0x0a0d0d0a) return new PcapngReader();
-  throw new CaptureFormatError("CAPTURE_UNSUPPORTED", "neither a pcap nor a pcapng file", 0);
+  const packed = PACKED.find(({ magic }) => magic.every((byte, i) => head[i] === byte));
+  const what = "neither a pcap nor a pcapng file";
+  const hint = packed === undefined ? "" : `, but packed: unpack it first (${packed.unpack})`;
+  throw new CaptureFormatError("CAPTURE_UNSUPPORTED", `${what}${hint}`, 0);
 }

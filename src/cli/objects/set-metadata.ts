@@ -35,7 +35,7 @@ export function registerMetadata(program: Command, verb: string, field: Field): 
     .option("-l, --selector <labels>", "all of the kind with these labels")
     .option("--field-selector <fields>", "all of the kind with these fields")
     .option("--all", "all of the kind in the namespace")
-    .option("--overwrite", `a ${noun} that has another value already is changed`)
+    .option("--overwrite", "what has another value already is changed")
     .addHelpText(
       "after",
       `\nExamples:\n  podwire ${verb} pod web-1 a=b\n  podwire ${verb} pods -l app=web a-`,

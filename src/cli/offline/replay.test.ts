@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 import t from "tap";
 import { PcapngWriter } from "../../capture/pcapng-writer.ts";
 import { CommandLine } from "../../testing/command-line.ts";
@@ -255,4 +256,18 @@ t.test("standard input is replayed as it comes", { timeout: 60_000 }, async (t) 
   child.stdin.write(bytes.subarray(second));
   t.equal(await end, 0, "and -c ends it although nobody closed standard input");
   t.match(lines[1], /received: as captured/);
+});
+
+t.test("a packed capture is told from one that is none, and a single packet is no packets", async (t) => {
+  const one = Buffer.concat(chunks.slice(0, 3));
+  const file = join(directory, "packed.pcap");
+  writeFileSync(file, gzipSync(one));
+  const refused = `error: ${file}: neither a pcap nor a pcapng file`;
+  t.equal(
+    replay(file, "-f", objects).stderr,
+    `${refused}, but packed: unpack it first (gzip -dc) (at byte 0)\n`,
+  );
+  writeFileSync(file, "not a capture");
+  t.equal(replay(file, "-f", objects).stderr, `${refused} (at byte 0)\n`);
+  t.match(replay(capture, "-f", objects, "-c", "1").stderr, /^1 packet replayed: 1 forward$/m);
 });

@@ -275,6 +275,7 @@ class Tally {
     const counts = [...this.#verdicts].map(([text, count]) => `${count} ${text}`);
     const total = [...this.#verdicts.values()].reduce((sum, count) => sum + count, 0);
     const answered = this.#answered === 0 ? "" : `; ${this.#answered} answers to drops as captured`;
-    return `${total} packets replayed${counts.length === 0 ? "" : `: ${counts.join(", ")}`}${answered}`;
+    const what = total === 1 ? "packet" : "packets";
+    return `${total} ${what} replayed${counts.length === 0 ? "" : `: ${counts.join(", ")}`}${answered}`;
   }
 }
