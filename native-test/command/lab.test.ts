@@ -141,6 +141,19 @@ t.test("objects and processes of a lab", { skip }, async (t) => {
     t.equal((await lab.podwire(["exec", "web-1", "-c", "other", "--", "true"])).status, 1);
   });
 
+  t.test("status: the lab, and what is denied to others", async (t) => {
+    const { status, stdout } = await lab.podwire(["status"]);
+    t.equal(status, 0, stdout);
+    t.match(stdout, /^lab +\S+ +running +yes +\d+ +\d+ +\d+ +-$/m);
+    t.match(stdout, /^lab \S+ +lab +yes +\d+ nodes and \d+ pods are as they should be$/m);
+    const unprivileged = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
+    const denied = await run(["setpriv", ...unprivileged, PODWIRE, "status", "--lab", lab.name]);
+    t.match(denied, {
+      status: 1,
+      stderr: /^error: lab \S+: \S+\/lab\.sock: permission denied: run as root\n$/,
+    });
+  });
+
   t.test("kubectl's words for kinds, and its columns", async (t) => {
     t.match(await lab.output(["get", "po", "-o", "wide"]), /^NAME +READY +STATUS +RESTARTS +AGE +IP +NODE/);
     t.match(

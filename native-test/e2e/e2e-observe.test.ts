@@ -28,6 +28,12 @@ t.test("one connection, looked at from all sides", { skip }, async (t) => {
     start([PODWIRE, "--lab", lab.name, ...args], ready);
   const curl = () => lab.exec("client-1", ["curl", "-sS", "-m", "5", `http://${vip}/`]);
 
+  await t.test("status tells of the lab and of each of its agents", async (t) => {
+    const text = await lab.output(["status"]);
+    for (const node of ["node1", "node2"])
+      t.match(text, new RegExp(`^lab t-observe/${node} +ports +yes +3 up$`, "m"));
+  });
+
   await t.test("trace follows it over both nodes, in order", async (t) => {
     const wish = ["--from", "client-1", "--to", "svc/web", "-c", "1"];
     const tracing = await watch(/waiting for packets/, "trace", ...wish);

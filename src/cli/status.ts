@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import { knownLabs } from "../lab/down.ts";
 import type { LabStatus } from "../lab/lab-status.ts";
-import { readStatus } from "../lab/read-status.ts";
+import { leftovers, readStatus } from "../lab/read-status.ts";
 import { AGENT_SOCKET, agentSocket } from "../lab/state-dir.ts";
 import { callJson } from "./client.ts";
 import { type Globals, globals, note, print, printData } from "./context.ts";
@@ -65,16 +65,10 @@ function socketsToAsk({ lab, agent }: Globals): string[] {
 }
 
 async function addLab(report: Report, name: string): Promise<void> {
-  const lab = await readStatus(name);
   const of = `lab ${name}`;
-  if (lab === undefined) {
-    if (!knownLabs().includes(name))
-      throw new CliError(
-        `${of}: no such lab: podwire lab up --lab ${name} makes it, podwire status lists all`,
-      );
-    report.checks.push(deadCheck(of, "only namespaces are left of it", `podwire lab down --lab ${name}`));
-    return;
-  }
+  const lab = (await readStatus(name)) ?? (knownLabs().includes(name) ? leftovers(name) : undefined);
+  if (lab === undefined)
+    throw new CliError(`${of}: no such lab: podwire lab up --lab ${name} makes it, podwire status lists all`);
   report.labs.push(lab);
   for (const line of lab.problems) report.checks.push(problemCheck(of, line));
   if (lab.problems.length === 0) {
@@ -83,7 +77,8 @@ async function addLab(report: Report, name: string): Promise<void> {
   }
   if (lab.state !== "running") return;
   for (const { name: node, agent } of lab.nodes)
-    if (agent === "podwire") await checkAgent(report.checks, agentSocket(name, node), node, LOOKED_AFTER);
+    if (agent === "podwire")
+      await checkAgent(report.checks, agentSocket(name, node), `${of}/${node}`, LOOKED_AFTER);
 }
 
 const LOOKED_AFTER = "the lab starts it again; its log is beside its socket";
@@ -93,11 +88,12 @@ function problemCheck(of: string, line: string): Check {
   const cut = line.lastIndexOf(": podwire ");
   if (cut < 0)
     return { of, check: "lab", ok: false, detail: line, advice: `podwire lab status, podwire describe` };
-  return { of, check: "lab", ok: false, detail: line.slice(0, cut), advice: line.slice(cut + 2) };
+  const detail = line.slice(line.startsWith(`${of}: `) ? of.length + 2 : 0, cut);
+  return { of, check: "lab", ok: false, detail, advice: line.slice(cut + 2) };
 }
 
 async function addAgent(report: Report, socket: string): Promise<void> {
-  const status = await checkAgent(report.checks, socket, `agent at ${socket}`, START_AGENT);
+  const status = await checkAgent(report.checks, socket, undefined, START_AGENT);
   report.agents.push({
     ...status,
     socket,
@@ -106,23 +102,23 @@ async function addAgent(report: Report, socket: string): Promise<void> {
   });
 }
 
+/** `of`: what it is called here; undefined: by its own name. */
 async function checkAgent(
   checks: Check[],
   socket: string,
-  of: string,
+  of: string | undefined,
   advice: string,
 ): Promise<AgentStatus | undefined> {
   const ask = <T>(path: string): Promise<T> => callJson<T>(socket, "agent", { path, timeoutMs: 5000 });
   try {
     const status = await ask<AgentStatus>("/status");
-    checks.push(...agentChecks(status, await ask<Fill>("/conntrack/count")));
+    const found = agentChecks(status, await ask<Fill>("/conntrack/count"));
+    checks.push(...found.map((check) => (of === undefined ? check : { ...check, of })));
     return status;
   } catch (error) {
     const { code, message } = error as CliError;
-    const isDenied = code === "CLI_DENIED";
-    checks.push(
-      deadCheck(of, isDenied ? `${socket}: permission denied` : message, isDenied ? "run as root" : advice),
-    );
+    if (code === "CLI_DENIED") throw error; // it may be well or not
+    checks.push(deadCheck(of ?? `agent at ${socket}`, message, advice));
     return undefined;
   }
 }

@@ -1,4 +1,5 @@
 // Status of a lab from outside: its process answers, or its state directory tells what a dead one left running.
+import { LabError } from "./errors.ts";
 import { labCall } from "./lab-call.ts";
 import type { LabStatus, NodeReport } from "./lab-status.ts";
 import { isAlive, markedProcesses, type ProcessId } from "./process/process-table.ts";
@@ -12,7 +13,9 @@ export async function readStatus(lab: string): Promise<LabStatus | undefined> {
   try {
     const found = await labCall<Partial<LabStatus>>(paths, { path: "/status", timeoutMs: 5000 });
     return { ...deadStatus(topology), problems: [], ...found }; // a lab of another version may tell less
-  } catch {
+  } catch (error) {
+    if (((error as Error).cause as NodeJS.ErrnoException | undefined)?.code === "EACCES")
+      throw new LabError("LAB_DENIED", `lab ${lab}: ${paths.socket}: permission denied: run as root`);
     return deadStatus(topology);
   }
 }
@@ -48,6 +51,23 @@ function deadStatus(t: Topology): LabStatus {
       `lab process: it is gone, ${left} processes of the lab are still running: ` +
         `podwire lab up --lab ${t.lab} takes them over, podwire lab down --lab ${t.lab} removes all`,
     ],
+    stuck: [],
+  };
+}
+
+/** Of a lab whose state directory is gone. */
+export function leftovers(lab: string): LabStatus {
+  const problems = [`lab ${lab}: its plan is lost: podwire lab down --lab ${lab} removes what is left`];
+  return {
+    lab,
+    state: "dead",
+    pid: null,
+    startedAt: null,
+    ready: false,
+    nodes: [],
+    pods: [],
+    clients: [],
+    problems,
     stuck: [],
   };
 }

@@ -124,7 +124,7 @@ async function labToRemove(options: DownFlags, flags: Globals, known: string[]):
 
 async function status(flags: Globals): Promise<void> {
   const { knownLabs } = await import("../../lab/down.ts");
-  const { readStatus } = await import("../../lab/read-status.ts");
+  const { leftovers, readStatus } = await import("../../lab/read-status.ts");
   const lab = chooseLab(flags.lab, knownLabs());
   const result = (await readStatus(lab)) ?? (knownLabs().includes(lab) ? leftovers(lab) : undefined);
   if (result === undefined) {
@@ -183,7 +183,7 @@ const CLIENT_COLUMNS: Column<{ name: string; address: string }>[] = [
 
 async function list(flags: Globals): Promise<void> {
   const { knownLabs } = await import("../../lab/down.ts");
-  const { readStatus } = await import("../../lab/read-status.ts");
+  const { leftovers, readStatus } = await import("../../lab/read-status.ts");
   const labs = await Promise.all(knownLabs().map(async (lab) => (await readStatus(lab)) ?? leftovers(lab)));
   if (labs.length === 0 && (flags.output === "table" || flags.output === "wide")) {
     note("no labs: podwire lab up makes one");
@@ -198,20 +198,4 @@ async function list(flags: Globals): Promise<void> {
     { header: "PID", value: (l) => l.pid ?? "-" },
   ];
   await printData(flags.output, labs, columns, labs);
-}
-
-function leftovers(lab: string): LabStatus {
-  const problems = [`lab ${lab}: its plan is lost: podwire lab down --lab ${lab} removes what is left`];
-  return {
-    lab,
-    state: "dead",
-    pid: null,
-    startedAt: null,
-    ready: false,
-    nodes: [],
-    pods: [],
-    clients: [],
-    problems,
-    stuck: [],
-  };
 }
