@@ -106,7 +106,8 @@ for (const kind of [IoKind.TAP_VNET, IoKind.TAP]) {
         reply.set(frame.subarray(26, 30), 30);
         reply[34] = 0; // echo reply: the type is one word of the sum
         const sum = ((reply[36] << 8) | reply[37]) + 0x0800;
-        reply.set([((sum >> 8) + (sum >> 16)) & 255, sum & 255], 36);
+        const folded = (sum & 0xffff) + (sum >> 16);
+        reply.set([folded >> 8, folded & 255], 36);
         t.equal(frames.send(fd, kind, [reply]), 1);
         answered++;
       }
