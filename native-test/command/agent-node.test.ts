@@ -112,9 +112,10 @@ t.test("a node without a lab", { skip: cannotRun("unshare", "nsenter", "socat", 
   makeNode();
   const ownRun = "mount -t tmpfs none /run/podwire && echo ready && exec sleep 600";
   running.push(await start(["unshare", "--mount", "sh", "-c", ownRun], /ready/));
+  const its = `/proc/${running[0].child.pid}`;
   const machine = [
-    "nsenter",
-    `--mount=/proc/${running[0].child.pid}/ns/mnt`,
+    ...["nsenter", `--mount=${its}/ns/mnt`],
+    ...[`--root=${its}/root`, `--wd=${its}/cwd`], // ours, also where that is not the machine's
     `--net=${namespaces.path("node")}`,
   ];
   const env = { PODWIRE_LAB: "", PODWIRE_AGENT: "" };
