@@ -51,6 +51,19 @@ export class ExpectedPackets {
     return found;
   }
 
+  /**
+   * What the plane sent by `port` with the numbers and the bytes of this TCP segment, but other ends: two streams do not
+   * have both by chance.
+   */
+  withOtherEnds(packet: CapturedPacket, port: number): Expected | undefined {
+    if (packet.proto !== TCP || bytesOf(packet) === 0) return undefined;
+    for (const list of this.#byTuple.values()) {
+      const found = list.find((each) => each.port === port && differsInEndsOnly(packet, each.packet));
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
   #forget(tuple: string): void {
     const list = this.#byTuple.get(tuple);
     list?.shift();
@@ -115,6 +128,13 @@ export function differences(seen: CapturedPacket, sent: readonly CapturedPacket[
   differ("payload of", `${bytesOf(seen)} bytes`, `${total} bytes`);
   if (bytesOf(seen) === total && !sameStream(seen, sent)) list.push("other bytes in the payload");
   return list;
+}
+
+const ENDS = /^(source|destination|ICMP id) /;
+
+/** The same packet, from or to somebody else. */
+export function differsInEndsOnly(a: CapturedPacket, b: CapturedPacket): boolean {
+  return a.proto === b.proto && differences(a, [b]).every((each) => ENDS.test(each));
 }
 
 function tcpDifferences(

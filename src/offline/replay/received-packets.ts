@@ -14,6 +14,7 @@ import { type CapturedPacket, destinationOf, sourceOf } from "./captured-packet.
 import { connectionOf, counterpartOf, rebind } from "./counterpart.ts";
 import {
   differences,
+  differsInEndsOnly,
   type Expected,
   ExpectedPackets,
   hopDifferences,
@@ -138,6 +139,8 @@ export class ReceivedPackets {
     if (isNeighborDiscovery(packet)) return this.#judgeArp(packet, port);
     if (isListenerOrRouter(packet) || isOfLink(packet)) return notCompared("of the link alone");
     if (this.#settle(packet, port) !== undefined) return AS_CAPTURED;
+    const rewritten = this.#expected.withOtherEnds(packet, port.id);
+    if (rewritten !== undefined) return judged(differences(packet, [rewritten.packet]), []);
     const notes = this.#presume(packet) ? ["begins before the capture"] : [];
     return this.#judgeByCause(whole, port, notes);
   }
@@ -302,10 +305,4 @@ function isListenerOrRouter(p: CapturedPacket): boolean {
 function isSameDestination(a: CapturedPacket, b: CapturedPacket): boolean {
   const isIcmp = a.proto === ipv4.PROTO_ICMP || a.proto === ipv4.PROTO_ICMPV6;
   return sameIp(destinationOf(a), destinationOf(b)) && (isIcmp || ((a.key[8] ^ b.key[8]) & 0xffff) === 0);
-}
-
-const ENDS = /^(source|destination|ICMP id) /;
-
-function differsInEndsOnly(a: CapturedPacket, b: CapturedPacket): boolean {
-  return a.proto === b.proto && differences(a, [b]).every((each) => ENDS.test(each));
 }

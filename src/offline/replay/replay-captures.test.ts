@@ -167,6 +167,16 @@ t.test("at the uplink: the endpoint and source port that the capture shows are t
       ack: 8,
     });
     t.equal((await replay(offlineNode(), [...frames.slice(0, 3), wrong])).at(-1)?.judgement, "differs");
+    const data = { flags: "P.", seq: 71, ack: 8, payload: 40 };
+    const said = (srcPort: number) =>
+      tcpFrame({ src: NODE1, dst: "192.168.50.100", srcPort, dstPort: 5000, ttl: 63, ...data });
+    const saying = [...frames, tunnel(false, tcpFrame({ ...macs, ...answer, ...data }))];
+    t.equal((await replay(offlineNode(), [...saying, said(30080)])).at(-1)?.judgement, "as captured");
+    t.match(
+      (await replay(offlineNode(), [...saying, said(30081)])).at(-1)?.differences,
+      [/^source 192\.168\.50\.11:30081, the plane sends 192\.168\.50\.11:30080$/],
+      "no stream of the node's own that began before the capture has these numbers and bytes",
+    );
   }
 });
 
