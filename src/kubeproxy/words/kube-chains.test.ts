@@ -1,12 +1,7 @@
 import { readFileSync } from "node:fs";
 import t from "tap";
-import {
-  endpointChain,
-  nftEndpointName,
-  nftServiceName,
-  type ServiceChainKind,
-  serviceChain,
-} from "./kube-chains.ts";
+import type { IptablesChain } from "../names.ts";
+import { endpointChain, nftEndpointName, nftServiceName, serviceChain } from "./kube-chains.ts";
 
 // From the iptables-save of real clusters; the first three are the same everywhere.
 t.test("service chains are named as kube-proxy names them", async (t) => {
@@ -34,7 +29,7 @@ t.test("names are those of the golden file", async (t) => {
     const name = portName === "" ? service : `${service}:${portName}`;
     for (const [kind, chain] of Object.entries(chains)) {
       if (!["SVC", "SVL", "EXT", "FW"].includes(kind)) continue;
-      t.equal(serviceChain(name, protocol, kind as ServiceChainKind), chain);
+      t.equal(serviceChain(name, protocol, kind as IptablesChain), chain);
     }
   }
 });
