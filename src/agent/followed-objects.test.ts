@@ -12,6 +12,7 @@ put("Pod", "b", "default");
 put("Pod", "a", "default");
 put("Pod", "z", "abc");
 put("Node", "node1");
+put("ClusterNetworkPolicy", "guard");
 put("EndpointSlice", "web-1", "default", { "kubernetes.io/service-name": "web" });
 put("EndpointSlice", "web-2", "default", { "kubernetes.io/service-name": "web" });
 
@@ -23,6 +24,7 @@ t.test("objects by kubectl's words, by namespace and name", async (t) => {
   t.same(names("Pod", "default"), ["a", "b"]);
   t.same(names("nodes", "default"), ["node1"], "a node is in no namespace");
   t.same(names("endpointslices.discovery.k8s.io"), ["web-1", "web-2"]);
+  t.same(names("cnp", "default"), ["guard"], "nor is a cluster's policy");
   t.same(names("ep"), [], "they became slices");
   const { plural, namespaced, apiVersion } = followedObjects(graph, "node1", "netpol", null);
   t.same([plural, namespaced, apiVersion], ["networkpolicies", true, "networking.k8s.io/v1"]);

@@ -13,6 +13,7 @@ const FOLLOWED: Readonly<Record<string, (state: DesiredState) => Iterable<KubeOb
   Endpoints: () => [],
   EndpointSlice: (state) => [...state.slices.values()].flatMap((slices) => [...slices.values()]),
   NetworkPolicy: (state) => state.policies.values(),
+  ClusterNetworkPolicy: (state) => state.clusterPolicies.values(),
   Pod: (state) => state.pods.values(),
 };
 

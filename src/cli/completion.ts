@@ -20,6 +20,8 @@ const KIND_WORDS = [
   "namespaces",
   "networkpolicies",
   "netpol",
+  "clusternetworkpolicies",
+  "cnp",
   "events",
   "all",
 ];

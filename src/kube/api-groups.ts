@@ -1,5 +1,6 @@
 // The API server's own groups: which kinds each has, and which versions there are or were (the first is the one to
-// use). It tells a kind that podwire has no use for from one that is misspelt. Kubernetes 1.35, with what went before.
+// use); and policy.networking.k8s.io, of which podwire has a kind. It tells a kind that podwire has no use for from one
+// that is misspelt. Kubernetes 1.35, with what went before.
 
 export interface ApiGroup {
   /** "" is the core group. */
@@ -31,6 +32,7 @@ const GROUPS = `
   internal.apiserver.k8s.io: v1alpha1: StorageVersion
   networking.k8s.io: v1 v1beta1 v1alpha1: ClusterCIDR IPAddress Ingress IngressClass NetworkPolicy ServiceCIDR
   node.k8s.io: v1 v1beta1 v1alpha1: RuntimeClass
+  policy.networking.k8s.io: v1alpha2 v1alpha1: AdminNetworkPolicy BaselineAdminNetworkPolicy ClusterNetworkPolicy
   policy: v1 v1beta1: Eviction PodDisruptionBudget PodSecurityPolicy
   rbac.authorization.k8s.io: v1 v1beta1 v1alpha1: ClusterRole ClusterRoleBinding Role RoleBinding
   resource.k8s.io: v1 v1beta2 v1beta1 v1alpha3 v1alpha2 v1alpha1: DeviceClass DeviceTaintRule PodSchedulingContext

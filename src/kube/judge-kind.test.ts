@@ -58,6 +58,23 @@ const cases: [string, string][] = [
   ["kubeproxy.config.k8s.io/v1 KubeProxyConfiguration", "refused: use kubeproxy.config.k8s.io/v1alpha1"],
   ["podwire.dev/v1 Lab", "refused: use podwire.dev/v1alpha1"],
 
+  ["policy.networking.k8s.io/v1alpha2 ClusterNetworkPolicy", "ours ClusterNetworkPolicy"],
+  [
+    "policy.networking.k8s.io/v1alpha1 ClusterNetworkPolicy",
+    "refused: use policy.networking.k8s.io/v1alpha2",
+  ],
+  [
+    "policy.networking.k8s.io/v1alpha1 AdminNetworkPolicy",
+    "refused: use ClusterNetworkPolicy (policy.networking.k8s.io/v1alpha2) with tier: Admin, and action: Accept for Allow",
+  ],
+  [
+    "policy.networking.k8s.io/v1alpha1 BaselineAdminNetworkPolicy",
+    "refused: use ClusterNetworkPolicy (policy.networking.k8s.io/v1alpha2) with tier: Baseline, and action: Accept for Allow",
+  ],
+  ["policy.networking.k8s.io/v1alpha2 ClusterNetworkPolicies", "refused; did you mean ClusterNetworkPolicy?"],
+  ["policy.k8s.io/v1alpha2 ClusterNetworkPolicy", "refused: use policy.networking.k8s.io/v1alpha2"],
+  ["crd.antrea.io/v1beta1 ClusterNetworkPolicy", "foreign ClusterNetworkPolicy.crd.antrea.io"],
+
   ["apps/v1 Service", "refused: use v1"],
   ["v1 Deployment", "refused: use apps/v1"],
   ["v1 Ingress", "refused: use networking.k8s.io/v1"],

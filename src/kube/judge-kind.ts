@@ -13,6 +13,14 @@ export type KindVerdict =
 const LIST_DEPTH_MAX = 100;
 const TYPO_MAX = 2; // edits between a word and what was meant
 
+/** Kinds that another one took the place of: passed over they would be policies that nobody enforces. */
+const REPLACED: Readonly<Record<string, string>> = {
+  "AdminNetworkPolicy.policy.networking.k8s.io":
+    "use ClusterNetworkPolicy (policy.networking.k8s.io/v1alpha2) with tier: Admin, and action: Accept for Allow",
+  "BaselineAdminNetworkPolicy.policy.networking.k8s.io":
+    "use ClusterNetworkPolicy (policy.networking.k8s.io/v1alpha2) with tier: Baseline, and action: Accept for Allow",
+};
+
 export function judgeKind(apiVersion: string, kind: string): KindVerdict {
   const info = kindOf(apiVersion, kind);
   if (info !== undefined) return { what: "ours", info };
@@ -23,6 +31,8 @@ export function judgeKind(apiVersion: string, kind: string): KindVerdict {
     what: "refused",
     message: `no matches for kind "${kind}" in version "${apiVersion}"${advice}`,
   });
+  const advice = REPLACED[`${kind}.${group}`];
+  if (advice !== undefined) return refused(`: ${advice}`);
   if (mine !== undefined && splitApiVersion(mine.apiVersion)[0] === group)
     return refused(`: use ${mine.apiVersion}`);
   if (builtIn === undefined) {

@@ -49,6 +49,10 @@ export const KINDS: readonly KindInfo[] = [
   { ...core("EndpointSlice", "endpointslices", []), apiVersion: "discovery.k8s.io/v1" },
   { ...core("NetworkPolicy", "networkpolicies", ["netpol"]), apiVersion: "networking.k8s.io/v1" },
   {
+    ...core("ClusterNetworkPolicy", "clusternetworkpolicies", ["cnp"], false),
+    apiVersion: "policy.networking.k8s.io/v1alpha2",
+  },
+  {
     ...core("ServiceCIDR", "servicecidrs", [], false),
     apiVersion: "networking.k8s.io/v1",
     formerVersions: ["networking.k8s.io/v1beta1", "networking.k8s.io/v1alpha1"],

@@ -4,7 +4,7 @@ import type * as apps from "kubernetes-types/apps/v1.js";
 import type * as batch from "kubernetes-types/batch/v1.js";
 import type * as core from "kubernetes-types/core/v1.js";
 import type * as discovery from "kubernetes-types/discovery/v1.js";
-import type { ObjectMeta } from "kubernetes-types/meta/v1.js";
+import type { Condition, ObjectMeta } from "kubernetes-types/meta/v1.js";
 import type * as networking from "kubernetes-types/networking/v1.js";
 
 export type Metadata = ObjectMeta & { name: string };
@@ -58,6 +58,51 @@ export type Endpoints = KubeObject & { kind: "Endpoints" } & Pick<core.Endpoints
 export type Endpoint = discovery.Endpoint & { hints?: { forNodes?: { name: string }[] } };
 export type EndpointPort = discovery.EndpointPort;
 export type NetworkPolicy = KubeObject & { kind: "NetworkPolicy"; spec: networking.NetworkPolicySpec };
+export type NetworkPolicyPeer = networking.NetworkPolicyPeer;
+export type NetworkPolicyPort = networking.NetworkPolicyPort;
+/** policy.networking.k8s.io/v1alpha2. Of each of the unions below exactly one field is set. */
+export type ClusterNetworkPolicy = KubeObject & {
+  kind: "ClusterNetworkPolicy";
+  spec: {
+    tier: "Admin" | "Baseline";
+    /** 0 to 1000; lower ones are looked at first. */
+    priority: number;
+    subject: ClusterPolicyPods;
+    ingress?: ClusterPolicyIngressRule[];
+    egress?: ClusterPolicyEgressRule[];
+  };
+  status?: { conditions: Condition[] };
+};
+export type ClusterPolicyAction = "Accept" | "Deny" | "Pass";
+export interface ClusterPolicyPods {
+  namespaces?: LabelSelector;
+  /** A namespaceSelector that is left out selects all namespaces. */
+  pods?: { namespaceSelector?: LabelSelector; podSelector: LabelSelector };
+}
+export interface ClusterPolicyEgressPeer extends ClusterPolicyPods {
+  nodes?: LabelSelector;
+  networks?: string[];
+  /** Refused when a manifest is read: there is nothing yet that knows the addresses of names. */
+  domainNames?: string[];
+}
+interface ClusterPolicyRule {
+  name?: string;
+  action: ClusterPolicyAction;
+  protocols?: ClusterPolicyProtocol[];
+}
+export type ClusterPolicyIngressRule = ClusterPolicyRule & { from: ClusterPolicyPods[] };
+export type ClusterPolicyEgressRule = ClusterPolicyRule & { to: ClusterPolicyEgressPeer[] };
+export interface ClusterPolicyProtocol {
+  tcp?: ClusterPolicyPorts;
+  udp?: ClusterPolicyPorts;
+  sctp?: ClusterPolicyPorts;
+  /** A port of the destination pod's containers, of whatever protocol it has there. */
+  destinationNamedPort?: string;
+}
+export interface ClusterPolicyPorts {
+  /** Both ends of a range are in it. */
+  destinationPort?: { number?: number; range?: { start: number; end: number } };
+}
 /** Came with Kubernetes 1.33: addresses that ClusterIPs are taken from. */
 export type ServiceCidr = KubeObject & { kind: "ServiceCIDR"; spec: { cidrs: string[] } };
 export type PodSpec = core.PodSpec;

@@ -30,7 +30,16 @@ import { type ScaleBody, scale } from "./scale.ts";
 import { type MetadataBody, restart, setMetadata } from "./set-metadata.ts";
 
 /** Kinds that a node's agent is told of, in the order in which they are best read. */
-const WATCHED = ["Namespace", "Node", "ServiceCIDR", "Service", "EndpointSlice", "NetworkPolicy", "Pod"];
+const WATCHED = [
+  "Namespace",
+  "Node",
+  "ServiceCIDR",
+  "Service",
+  "EndpointSlice",
+  "NetworkPolicy",
+  "ClusterNetworkPolicy",
+  "Pod",
+];
 const BODY_MAX_BYTES = 64 << 20;
 const WATCH_BACKLOG_BYTES = 64 << 20;
 

@@ -7,6 +7,7 @@
 //                                    ├─ pods       ns/name → Pod                │
 //                                    └─ serviceCidrs  name → ServiceCIDR        ┘
 import type {
+  ClusterNetworkPolicy,
   EndpointSlice,
   KubeObject,
   NetworkPolicy,
@@ -18,7 +19,14 @@ import type {
 import { keyOf } from "../kube/objects.ts";
 import { SERVICE_NAME_LABEL } from "../kube/slice-labels.ts";
 
-export type { EndpointSlice, NetworkPolicy, Node, Pod, Service } from "../kube/objects.ts";
+export type {
+  ClusterNetworkPolicy,
+  EndpointSlice,
+  NetworkPolicy,
+  Node,
+  Pod,
+  Service,
+} from "../kube/objects.ts";
 
 export interface ObjectEvent {
   readonly type: "ADDED" | "MODIFIED" | "DELETED";
@@ -33,6 +41,7 @@ export interface DesiredState {
   readonly pods: ReadonlyMap<string, Pod>;
   readonly namespaces: ReadonlyMap<string, KubeObject>;
   readonly policies: ReadonlyMap<string, NetworkPolicy>;
+  readonly clusterPolicies: ReadonlyMap<string, ClusterNetworkPolicy>;
   readonly serviceCidrs: ReadonlyMap<string, ServiceCidr>;
 }
 
@@ -44,6 +53,7 @@ export interface Changes {
   readonly pods: ReadonlySet<string>;
   readonly namespaces: ReadonlySet<string>;
   readonly policies: ReadonlySet<string>;
+  readonly clusterPolicies: ReadonlySet<string>;
   readonly serviceCidrs: ReadonlySet<string>;
 }
 
@@ -54,6 +64,7 @@ export class ObjectGraph implements DesiredState {
   readonly pods = new Map<string, Pod>();
   readonly namespaces = new Map<string, KubeObject>();
   readonly policies = new Map<string, NetworkPolicy>();
+  readonly clusterPolicies = new Map<string, ClusterNetworkPolicy>();
   readonly serviceCidrs = new Map<string, ServiceCidr>();
   /** Slice → the Service whose it is, to notice that its label changed. */
   readonly #sliceOwner = new Map<string, string>();
@@ -86,6 +97,10 @@ export class ObjectGraph implements DesiredState {
       case "NetworkPolicy":
         put(this.policies, key, object as NetworkPolicy, gone);
         this.#changes.policies.add(key);
+        break;
+      case "ClusterNetworkPolicy":
+        put(this.clusterPolicies, key, object as ClusterNetworkPolicy, gone);
+        this.#changes.clusterPolicies.add(key);
         break;
       case "ServiceCIDR":
         put(this.serviceCidrs, key, object as ServiceCidr, gone);
@@ -136,6 +151,7 @@ function noChanges() {
     pods: new Set<string>(),
     namespaces: new Set<string>(),
     policies: new Set<string>(),
+    clusterPolicies: new Set<string>(),
     serviceCidrs: new Set<string>(),
   };
 }

@@ -1,5 +1,6 @@
 // kubectl's columns for each kind.
 import type {
+  ClusterNetworkPolicy,
   Deployment,
   EndpointSlice,
   Endpoints,
@@ -30,6 +31,7 @@ export function columnsFor(kind: string, nowMs: number): Columns {
     Deployment: deployments(age),
     ...workloadColumns(NAME, age, nowMs),
     NetworkPolicy: networkPolicies(age),
+    ClusterNetworkPolicy: clusterPolicies(age),
     Event: events(nowMs),
     Namespace: [NAME, column("STATUS", () => "Active"), age],
   };
@@ -188,4 +190,14 @@ function events(nowMs: number): Columns {
 
 function networkPolicies(age: Column<KubeObject>): Columns {
   return [NAME, column("POD-SELECTOR", (p: NetworkPolicy) => selectorText(p.spec.podSelector)), age];
+}
+
+/** The columns that the API's resource definition has; "kubectl get -o wide" shows no more. */
+function clusterPolicies(age: Column<KubeObject>): Columns {
+  return [
+    NAME,
+    column("TIER", (p: ClusterNetworkPolicy) => p.spec.tier),
+    column("PRIORITY", (p: ClusterNetworkPolicy) => p.spec.priority),
+    age,
+  ];
 }

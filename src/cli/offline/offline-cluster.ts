@@ -44,7 +44,16 @@ const DEFAULT_NODES = ["node1", "node2"];
 const FIRST_NODE_ADDRESS = 11;
 /** Whoever is out there is reached: a default route, as nodes have. */
 const DEFAULT_GATEWAY = "169.254.0.1,fe80::1";
-const KINDS = ["Namespace", "Node", "ServiceCIDR", "Service", "EndpointSlice", "Pod", "NetworkPolicy"];
+const KINDS = [
+  "Namespace",
+  "Node",
+  "ServiceCIDR",
+  "Service",
+  "EndpointSlice",
+  "Pod",
+  "NetworkPolicy",
+  "ClusterNetworkPolicy",
+];
 
 /** Objects of files and those that an agent follows are two things. */
 export function refuseAgentAndFiles(command: Command, files: readonly string[] | undefined): void {

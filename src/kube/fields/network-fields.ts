@@ -1,4 +1,4 @@
-// Service, EndpointSlice, NetworkPolicy, ServiceCIDR: what proxies and policies read. The notation is field-table.ts's.
+// Service, EndpointSlice, policies, ServiceCIDR: what proxies and policies read. The notation is field-table.ts's.
 import { parseFieldTable } from "./field-table.ts";
 
 export const NETWORK_FIELDS = parseFieldTable(`
@@ -62,6 +62,10 @@ ObjectReference
 NetworkPolicy
   apiVersion,kind,metadata  served
   spec  node  read and checked, but not enforced: everything may speak to everything
+ClusterNetworkPolicy
+  apiVersion,kind,metadata  served
+  spec  node  read and checked, but not enforced: everything may speak to everything
+  status  kept
 ServiceCIDR
   apiVersion,kind,metadata,spec  served
   status  kept

@@ -18,6 +18,24 @@ const TYPES = `
   CinderVolumeSource: fsType:s readOnly:b secretRef:LocalObjectReference volumeID:s
   ClaimSource: resourceClaimName:s resourceClaimTemplateName:s
   ClientIPConfig: timeoutSeconds:i
+  ClusterNetworkPolicy: apiVersion:s kind:s metadata:ObjectMeta spec:ClusterNetworkPolicySpec
+      status:ClusterNetworkPolicyStatus
+  ClusterNetworkPolicyEgressPeer: domainNames:[s] namespaces:LabelSelector networks:[s] nodes:LabelSelector
+      pods:NamespacedPod
+  ClusterNetworkPolicyEgressRule: action:s name:s protocols:[ClusterNetworkPolicyProtocol]
+      to:[ClusterNetworkPolicyEgressPeer]
+  ClusterNetworkPolicyIngressPeer: namespaces:LabelSelector pods:NamespacedPod
+  ClusterNetworkPolicyIngressRule: action:s from:[ClusterNetworkPolicyIngressPeer] name:s
+      protocols:[ClusterNetworkPolicyProtocol]
+  ClusterNetworkPolicyProtocol: destinationNamedPort:s sctp:ClusterNetworkPolicyPorts
+      tcp:ClusterNetworkPolicyPorts udp:ClusterNetworkPolicyPorts
+  ClusterNetworkPolicyPorts: destinationPort:ClusterNetworkPolicyPort
+  ClusterNetworkPolicyPort: number:i range:ClusterNetworkPolicyPortRange
+  ClusterNetworkPolicyPortRange: end:i start:i
+  ClusterNetworkPolicySpec: egress:[ClusterNetworkPolicyEgressRule] ingress:[ClusterNetworkPolicyIngressRule]
+      priority:i subject:ClusterNetworkPolicySubject tier:s
+  ClusterNetworkPolicyStatus: conditions:[Condition]
+  ClusterNetworkPolicySubject: namespaces:LabelSelector pods:NamespacedPod
   ClusterTrustBundleProjection: labelSelector:LabelSelector name:s optional:b path:s signerName:s
   Condition: lastTransitionTime:t message:s observedGeneration:i reason:s status:s type:s
   ConfigMapEnvSource: name:s optional:b
@@ -120,6 +138,7 @@ const TYPES = `
   ManagedFieldsEntry: apiVersion:s fieldsType:s fieldsV1:any manager:s operation:s subresource:s time:t
   NFSVolumeSource: path:s readOnly:b server:s
   Namespace: apiVersion:s kind:s metadata:ObjectMeta spec:NamespaceSpec status:NamespaceStatus
+  NamespacedPod: namespaceSelector:LabelSelector podSelector:LabelSelector
   NamespaceCondition: lastTransitionTime:t message:s reason:s status:s type:s
   NamespaceSpec: finalizers:[s]
   NamespaceStatus: conditions:[NamespaceCondition] phase:s

@@ -2,6 +2,7 @@
 import type { KindInfo } from "../kinds.ts";
 import type { FieldProblems } from "../manifest/field-problems.ts";
 import type { KubeObject } from "../objects.ts";
+import { validateClusterNetworkPolicy } from "./cluster-network-policy.ts";
 import { validateEndpointSlice } from "./endpoint-slice.ts";
 import { validateEndpoints } from "./endpoints.ts";
 import { validateMetadata } from "./metadata.ts";
@@ -30,6 +31,7 @@ const rules: Record<string, (object: never, problems: FieldProblems) => void> = 
   Job: validateJob,
   ReplicationController: validateReplicationController,
   NetworkPolicy: validateNetworkPolicy,
+  ClusterNetworkPolicy: validateClusterNetworkPolicy,
   Node: validateNode,
   ServiceCIDR: validateServiceCidr,
 };
