@@ -1,7 +1,8 @@
 /** A route in words, for traces: its range, and the tunnel or gateway it goes by. */
+
 import { formatIp } from "../base/ip.ts";
 import type { NodeTopology } from "../compile/node.ts";
-import { RouteKind } from "../dataplane/table/routes.ts";
+import { RouteKind } from "../dataplane/spec/routes.ts";
 
 export function routeText(topology: NodeTopology | undefined, index: number): string | undefined {
   const route = topology?.routes[index];

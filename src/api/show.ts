@@ -1,14 +1,15 @@
 /** Live tables as plain rows, for `GET /show/…`. Reads shared memory and the control side's own knowledge. */
+
 import { formatIp, formatIpPort, type IpWords } from "../base/ip.ts";
 import { formatMac } from "../base/mac.ts";
 import { EVENT_NAMES, Event, PortCounter, portCounter } from "../dataplane/counters.ts";
 import { DROP_REASON_TEXT, DROP_REASONS, dropReasonName } from "../dataplane/drop-reason.ts";
+import { RouteKind, type RouteSpec, type VtepSpec } from "../dataplane/spec/routes.ts";
 import { FrontendKind, type ServicePortSpec } from "../dataplane/spec/services.ts";
 import * as fdb from "../dataplane/table/fdb.ts";
 import * as neighbor from "../dataplane/table/neighbor.ts";
-import { RouteKind, type RouteSpec } from "../dataplane/table/routes.ts";
-import type { VtepSpec } from "../dataplane/table/vteps.ts";
 import { hostPortOwner } from "../kubeproxy/words/kube-chains.ts";
+import { listFdb, listNeighbors } from "../observe/live-tables.ts";
 import type { SharedTables } from "../plane/plane-memory.ts";
 
 export type Row = Record<string, unknown>;
@@ -64,7 +65,7 @@ export function show(table: string, s: ShowSources): Row[] | null {
 function showFdb(s: ShowSources): Row[] {
   const names = new Map(s.ports().map((p) => [p.id, p]));
   const nowSec = Math.floor(s.nowMs() / 1000) + 1;
-  return fdb.describe(s.tables.fdb, nowSec).map((e) => ({
+  return listFdb(s.tables.fdb, nowSec).map((e) => ({
     mac: formatMac(e.macHi, e.macLo),
     port: names.get(e.port)?.name ?? e.port,
     pod: names.get(e.port)?.pod ?? "",
@@ -80,7 +81,7 @@ function showNeighbors(s: ShowSources): Row[] {
     [s.tables.stations, "cbr0"],
     [s.tables.fabric, "uplink"],
   ] as const) {
-    for (const e of neighbor.describe(table)) {
+    for (const e of listNeighbors(table)) {
       const isKnown = e.state !== neighbor.State.INCOMPLETE && e.state !== neighbor.State.FAILED;
       rows.push({
         address: formatIp(e),

@@ -4,10 +4,11 @@
 // 64-byte packet of an established service connection is 150 ns.
 
 import { setFlagsFromString } from "node:v8";
+import { setSeed } from "../dataplane/change/conntrack.ts";
 import { DropReason } from "../dataplane/drop-reason.ts";
 import * as engine from "../dataplane/engine.ts";
 import { BATCH } from "../dataplane/engine.ts";
-import { Conntrack, createSeed, expireSlice, used } from "../dataplane/table/connection/conntrack.ts";
+import { Conntrack, expireSlice, used } from "../dataplane/table/connection/conntrack.ts";
 import { tryLoadNative } from "../native/binding.ts";
 import { V8_FLAGS } from "../plane/v8-flags.ts";
 import { setWord } from "../testing/frames/adjust-sum.ts";
@@ -62,7 +63,7 @@ interface Bench {
 function createBench(conntrackLog2 = 17): Bench {
   const native = tryLoadNative();
   const conntrack = new Conntrack(conntrackLog2);
-  createSeed(conntrack, hotLoop.SEED);
+  setSeed(conntrack, hotLoop.SEED);
   const node = new TestNode({ tables: { conntrack }, unchecked: true, ...(native && { offload: native }) });
   const endpoints = [`${POD3}:8080`];
   node.setService({ name: "web", clusterIp: VIP, nodePort: NODE_PORT, endpoints });

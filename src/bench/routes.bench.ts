@@ -1,5 +1,8 @@
 // Longest-prefix match over 1, 1 000 and 100 000 routes of each family, at addresses the routes cover and
 // at random ones, and what building such a table costs.
+
+import { createRoutes } from "../dataplane/change/routes.ts";
+import { RouteKind, type RouteSpec } from "../dataplane/spec/routes.ts";
 import * as routes from "../dataplane/table/routes.ts";
 import * as hotLoop from "./hot-loop.ts";
 
@@ -20,10 +23,10 @@ const RECORDED: Record<string, number> = {
   "IPv6 100000 random": 27.5,
 };
 
-function createSpecs(family: 4 | 6, count: number, random: () => number): routes.RouteSpec[] {
+function createSpecs(family: 4 | 6, count: number, random: () => number): RouteSpec[] {
   const none = { gw0: 0, gw1: 0, gw2: 0, gw3: 0, src0: 0, src1: 0, src2: 0, src3: 0 };
   return Array.from({ length: count }, (_, i) => {
-    const shared = { family, kind: routes.RouteKind.VTEP, vtep: i, mtu: 1450, port: 1, ...none };
+    const shared = { family, kind: RouteKind.VTEP, vtep: i, mtu: 1450, port: 1, ...none };
     if (family === 4) {
       // Up to 4 096 pod networks of a cluster, /24s in 10/8; a full table's worth beyond that.
       const addr = i < 4096 ? 0x0a000000 | (i << 8) : random();
@@ -52,7 +55,7 @@ function measureFamily(family: 4 | 6, count: number): void {
   const random = hotLoop.createRandom(hotLoop.SEED);
   const specs = createSpecs(family, count, random);
   const started = process.hrtime.bigint();
-  const table = routes.createRoutes(specs);
+  const table = createRoutes(specs);
   const buildMs = Number(process.hrtime.bigint() - started) / 1e6;
   const covered = new Int32Array(4 * LOOKUPS);
   const anywhere = new Int32Array(4 * LOOKUPS);

@@ -1,6 +1,9 @@
 // The tables that see every packet: hit and miss, few entries and many. Addresses come in random order,
 // which is the worst case: the cache of slots found last helps the few addresses that talk at once, not 4
 // 096 in turn.
+
+import { createPrefixSet } from "../dataplane/change/prefix-set.ts";
+import { createVteps } from "../dataplane/change/vteps.ts";
 import * as fdb from "../dataplane/table/fdb.ts";
 import * as fragments from "../dataplane/table/fragments.ts";
 import * as hashIndex from "../dataplane/table/hash-index.ts";
@@ -121,7 +124,7 @@ function measureSets(words: Int32Array): void {
       w3: i << 20,
       bits: 110,
     }));
-    const set = new prefixSet.PrefixSet(prefixes);
+    const set = createPrefixSet(prefixes);
     measure(`prefix set of ${count}: contains`, () => {
       let sum = 0;
       for (let i = 0; i < N; i++) if (prefixSet.contains(set, 0, 0, V4, words[i])) sum++;
@@ -134,7 +137,7 @@ function measureSets(words: Int32Array): void {
     macHi: HI,
     macLo: i,
   }));
-  const table = vteps.createVteps(specs.map((s) => ({ ...s, w3: s.w3 | 0 })));
+  const table = createVteps(specs.map((s) => ({ ...s, w3: s.w3 | 0 })));
   measure("VTEPs, 1000: find by source", () => {
     let sum = 0;
     for (let i = 0; i < N; i++)

@@ -1,7 +1,7 @@
 import t from "tap";
 import { formatIp, ip } from "../base/ip.ts";
 import { agentConfig } from "../config/agent.ts";
-import { RouteKind, type RouteSpec } from "../dataplane/table/routes.ts";
+import { RouteKind, type RouteSpec } from "../dataplane/spec/routes.ts";
 import { FieldProblems } from "../kube/manifest/field-problems.ts";
 import { manifestOf } from "../kube/manifest/manifest.ts";
 import { ObjectGraph } from "../watch/desired-state.ts";

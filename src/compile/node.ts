@@ -10,6 +10,7 @@
 //                        GATEWAY   its address    node address                     overlay: none
 //   fabric               ONLINK    uplink         node address
 //   anything             GATEWAY   uplink.gateway node address
+
 import {
   type Cidr,
   cidr,
@@ -23,9 +24,8 @@ import {
   prefixLen128,
 } from "../base/ip.ts";
 import type { AgentConfig } from "../config/agent.ts";
-import type { Prefix } from "../dataplane/table/prefix-ranges.ts";
-import { RouteKind, type RouteSpec } from "../dataplane/table/routes.ts";
-import type { VtepSpec } from "../dataplane/table/vteps.ts";
+import type { Prefix } from "../dataplane/spec/prefix.ts";
+import { RouteKind, type RouteSpec, type VtepSpec } from "../dataplane/spec/routes.ts";
 import type { DesiredState, Node, Pod } from "../watch/desired-state.ts";
 import { type Mac, macFromText, macOf, vtepMac } from "./mac.ts";
 import { distinct, nodeAddresses, primaryOf } from "./proxy-settings.ts";

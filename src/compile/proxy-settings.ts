@@ -1,4 +1,5 @@
 // What the proxy rules of one node depend on besides Services and slices: its configuration and its own addresses.
+
 import {
   type Cidr,
   cidr,
@@ -12,7 +13,7 @@ import {
 } from "../base/ip.ts";
 import type { AgentConfig } from "../config/agent.ts";
 import type { ProxyConfig, ProxyMode } from "../config/proxy.ts";
-import { SCHEDULER_NAMES, Scheduler } from "../dataplane/table/service/schedule.ts";
+import { SCHEDULER_NAMES, Scheduler } from "../dataplane/spec/services.ts";
 import type { Node } from "../watch/desired-state.ts";
 
 const ZONE_LABEL = "topology.kubernetes.io/zone";

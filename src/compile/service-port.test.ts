@@ -2,8 +2,7 @@
 import t from "tap";
 import { formatIp, formatIpPort, ip, sameIp } from "../base/ip.ts";
 import { readProxyConfig } from "../config/proxy.ts";
-import { Action, FrontendKind, type FrontendSpec } from "../dataplane/spec/services.ts";
-import { Scheduler } from "../dataplane/table/service/schedule.ts";
+import { Action, FrontendKind, type FrontendSpec, Scheduler } from "../dataplane/spec/services.ts";
 import { FieldProblems } from "../kube/manifest/field-problems.ts";
 import type { EndpointSlice, Node, Service } from "../watch/desired-state.ts";
 import { type Extensions, proxySettings } from "./proxy-settings.ts";

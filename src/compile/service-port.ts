@@ -17,10 +17,10 @@ import {
   type EndpointSpec,
   FrontendKind,
   type FrontendSpec,
+  Scheduler,
   type ServicePortSpec,
   type SourceRange,
 } from "../dataplane/spec/services.ts";
-import { Scheduler } from "../dataplane/table/service/schedule.ts";
 import { hash32 } from "../kube/hash.ts";
 import type { EndpointSlice, Service } from "../watch/desired-state.ts";
 import {

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import t from "tap";
 import { ip } from "../base/ip.ts";
 import { readProxyConfig } from "../config/proxy.ts";
+import { frontendName } from "../dataplane/change/service-sets.ts";
 import * as serviceChange from "../dataplane/change/services.ts";
 import type { ServiceUpdate } from "../dataplane/spec/services.ts";
 import * as services from "../dataplane/table/service/services.ts";
@@ -74,7 +75,7 @@ class Chain {
   holder(address: string, port = 80): string {
     const { w0, w1, w2, w3 } = ip(address);
     const found = services.find(this.table, w0, w1, w2, w3, port, (4 << 8) | 6);
-    return services.describeFrontend(this.table, found);
+    return frontendName(this.table, found);
   }
 }
 

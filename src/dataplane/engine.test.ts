@@ -74,7 +74,7 @@ t.test("a port that has nothing is no error, nor one whose link is down; one tha
     ...{ name: "flaky", role: PortRole.POD, ioKind: 0, fd: -1 },
     receive: () => answers.shift() ?? 0,
   };
-  engine.createPort(node.engine, 40, port, build.mac(macOf("10.244.1.40")), 1450);
+  engine.attach(node.engine, 40, port, build.mac(macOf("10.244.1.40")), 1450);
   t.equal(engine.pollPort(node.engine, 40), 0);
   t.equal(engine.pollPort(node.engine, 40), 0);
   t.equal(engine.pollPort(node.engine, 40), EBADFD);
@@ -105,7 +105,7 @@ t.test("a detached port gets nothing more, and its addresses are forgotten", asy
 t.test("a port without receive or transmit can be attached", async (t) => {
   const node = new TestNode();
   const port: Port = { name: "sink", role: PortRole.POD, ioKind: 0, fd: -1 };
-  engine.createPort(node.engine, 40, port, build.mac(macOf("10.244.1.40")), 1450);
+  engine.attach(node.engine, 40, port, build.mac(macOf("10.244.1.40")), 1450);
   t.equal(engine.pollPort(node.engine, 40), 0);
   fdb.addStatic(node.tables.fdb, ...macWords("10.244.1.40"), 40);
   node.send("pod2", build.udpFrame({ ...pathTo(node, POD2, "10.244.1.40") }));

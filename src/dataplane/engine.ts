@@ -103,7 +103,7 @@ export class Engine {
 }
 
 /** Attaches a device as port `id`. Cold. */
-export function createPort(
+export function attach(
   e: Engine,
   id: number,
   port: Port,

@@ -21,12 +21,12 @@ import type { Fragments } from "./table/fragments.ts";
 import { LocalAddresses } from "./table/local-addresses.ts";
 import type { Neighbors } from "./table/neighbor.ts";
 import { PrefixSet } from "./table/prefix-set.ts";
-import { createRoutes, type Routes } from "./table/routes.ts";
+import { Routes } from "./table/routes.ts";
 import type { Affinity } from "./table/service/affinity.ts";
 import type { PendingConnections } from "./table/service/pending-connections.ts";
 import type { Services } from "./table/service/services.ts";
 import type { TokenBucket } from "./table/token-bucket.ts";
-import { createVteps, type Vteps } from "./table/vteps.ts";
+import { Vteps } from "./table/vteps.ts";
 import type { Watchers } from "./trace/watchers.ts";
 
 /** How local-traffic detection tells a pod's packet (KubeProxyConfiguration detectLocalMode). */
@@ -100,14 +100,14 @@ export class Tables {
   readonly pending: PendingConnections; // mode userspace: whose endpoint has not answered yet
   readonly fragments: Fragments;
   readonly icmpRate: TokenBucket;
-  routes: Routes = createRoutes([]);
-  vteps: Vteps = createVteps([]);
+  routes: Routes = new Routes();
+  vteps: Vteps = new Vteps(0);
   local = new LocalAddresses([]); //      addresses of the node itself: type LOCAL
-  podSources = new PrefixSet([]); //      what the local-traffic detector takes for pods
-  serviceRanges = new PrefixSet([]); //   addresses that only services have; what nobody has of them is dropped
-  masqueradeExempt = new PrefixSet([]); //destinations that pods reach with their own address
-  masqueradeSources = new PrefixSet([]);
-  ownSources = new PrefixSet([]); //      addresses that nobody beyond the uplink can have: the node's, its pods'
+  podSources = new PrefixSet(); //      what the local-traffic detector takes for pods
+  serviceRanges = new PrefixSet(); //   addresses that only services have; what nobody has of them is dropped
+  masqueradeExempt = new PrefixSet(); //destinations that pods reach with their own address
+  masqueradeSources = new PrefixSet();
+  ownSources = new PrefixSet(); //      addresses that nobody beyond the uplink can have: the node's, its pods'
 
   /** The packet in the pipeline, one taken out of a tunnel, one that the plane makes itself, and one it held. */
   readonly outer: Packet;

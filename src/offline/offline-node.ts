@@ -10,7 +10,7 @@ import { compilePods, type LocalPod, podMtu } from "../compile/node.ts";
 import type { AgentConfig } from "../config/agent.ts";
 import * as engine from "../dataplane/engine.ts";
 import { PortRole } from "../dataplane/port.ts";
-import { RouteKind } from "../dataplane/table/routes.ts";
+import { RouteKind } from "../dataplane/spec/routes.ts";
 import { RecordRing } from "../dataplane/trace/record-ring.ts";
 import { createMemoryPair, type MemoryPort } from "../device/memory-pair.ts";
 import { hostPortsOf } from "../kube/host-ports.ts";
@@ -159,7 +159,7 @@ export class OfflineNode {
   ): OfflinePort {
     const id = this.ports.length;
     const [device, station] = createMemoryPair(name, role, 4096);
-    engine.createPort(this.engine, id, device, mac, mtu);
+    engine.attach(this.engine, id, device, mac, mtu);
     const info: PortInfo = {
       id,
       name,

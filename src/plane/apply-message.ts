@@ -2,8 +2,11 @@
 
 import type { IoKind } from "../base/addon.ts";
 import { createBpfProgram } from "../base/bpf-program.ts";
+import { createPrefixSet } from "../dataplane/change/prefix-set.ts";
+import { createRoutes } from "../dataplane/change/routes.ts";
 import { addPart } from "../dataplane/change/service-endpoints.ts";
 import * as serviceChange from "../dataplane/change/services.ts";
+import { createVteps } from "../dataplane/change/vteps.ts";
 import { Event } from "../dataplane/counters.ts";
 import * as engine from "../dataplane/engine.ts";
 import type { PortRole } from "../dataplane/port.ts";
@@ -11,9 +14,6 @@ import { addOwner, removeOwner } from "../dataplane/send/tx-queue.ts";
 import * as conntrack from "../dataplane/table/connection/conntrack.ts";
 import { LocalAddresses } from "../dataplane/table/local-addresses.ts";
 import * as neighbor from "../dataplane/table/neighbor.ts";
-import { PrefixSet } from "../dataplane/table/prefix-set.ts";
-import { createRoutes } from "../dataplane/table/routes.ts";
-import { createVteps } from "../dataplane/table/vteps.ts";
 import { RecordRing } from "../dataplane/trace/record-ring.ts";
 import type { PlaneMessage, PortMessage } from "./messages.ts";
 
@@ -49,11 +49,11 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
     case "node":
       Object.assign(t.config, message.config);
       t.local = new LocalAddresses(message.local);
-      t.podSources = new PrefixSet(message.podSources);
-      t.masqueradeSources = new PrefixSet(message.masqueradeSources);
-      t.masqueradeExempt = new PrefixSet(message.masqueradeExempt);
-      t.ownSources = new PrefixSet(message.ownSources);
-      t.serviceRanges = new PrefixSet(message.serviceRanges);
+      t.podSources = createPrefixSet(message.podSources);
+      t.masqueradeSources = createPrefixSet(message.masqueradeSources);
+      t.masqueradeExempt = createPrefixSet(message.masqueradeExempt);
+      t.ownSources = createPrefixSet(message.ownSources);
+      t.serviceRanges = createPrefixSet(message.serviceRanges);
       return;
     case "routes":
       t.vteps = createVteps(message.vteps);
@@ -86,7 +86,7 @@ function attach(plane: engine.Engine, port: PortMessage, polling: Polling): void
     ioKind: port.ioKind as IoKind,
     fd: port.fd,
   };
-  engine.createPort(plane, port.id, device, { hi: port.macHi, lo: port.macLo }, port.mtu);
+  engine.attach(plane, port.id, device, { hi: port.macHi, lo: port.macLo }, port.mtu);
   if (port.fd >= 0) polling.add(port.fd, port.id);
 }
 

@@ -69,7 +69,7 @@ export class InlinePlane implements Plane, InlineDevices {
   }
 
   attachDevice(id: number, device: Port, mac: { hi: number; lo: number }, mtu: number): void {
-    engine.createPort(this.engine, id, device, mac, mtu);
+    engine.attach(this.engine, id, device, mac, mtu);
     this.#soft.add(id);
   }
 

@@ -2,12 +2,12 @@
  * What the main thread tells the data-plane worker. Messages are applied in order, each wholly, between two batches.
  * Only plain data crosses: numbers, typed arrays, shared buffers.
  */
+
 import type { BpfInstruction } from "../base/bpf-program.ts";
+import type { IpWords } from "../base/ip.ts";
+import type { Prefix } from "../dataplane/spec/prefix.ts";
+import type { RouteSpec, VtepSpec } from "../dataplane/spec/routes.ts";
 import type { EndpointPart, ServiceUpdate } from "../dataplane/spec/services.ts";
-import type { Prefix } from "../dataplane/table/create-prefix-ranges.ts";
-import type { Address } from "../dataplane/table/local-addresses.ts";
-import type { RouteSpec } from "../dataplane/table/routes.ts";
-import type { VtepSpec } from "../dataplane/table/vteps.ts";
 import type { NodeConfig } from "../dataplane/tables.ts";
 
 export interface PortMessage {
@@ -20,7 +20,7 @@ export interface PortMessage {
   macLo: number;
   mtu: number;
 }
-export interface StationMessage extends Address {
+export interface StationMessage extends IpWords {
   macHi: number;
   macLo: number;
   port: number;
@@ -29,11 +29,11 @@ export interface StationMessage extends Address {
 export type PlaneMessage =
   | { type: "attach"; port: PortMessage }
   | { type: "detach"; id: number }
-  | { type: "stations"; add: StationMessage[]; remove: Address[] }
+  | { type: "stations"; add: StationMessage[]; remove: IpWords[] }
   | {
       type: "node";
       config: Partial<NodeConfig>;
-      local: Address[];
+      local: IpWords[];
       podSources: Prefix[];
       masqueradeSources: Prefix[];
       masqueradeExempt: Prefix[];

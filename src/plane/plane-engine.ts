@@ -4,8 +4,8 @@
  */
 
 import type { Io, Offload } from "../base/addon.ts";
+import { setSeed } from "../dataplane/change/conntrack.ts";
 import * as engine from "../dataplane/engine.ts";
-import * as conntrack from "../dataplane/table/connection/conntrack.ts";
 import { Affinity } from "../dataplane/table/service/affinity.ts";
 import { PendingConnections } from "../dataplane/table/service/pending-connections.ts";
 import { Services } from "../dataplane/table/service/services.ts";
@@ -30,7 +30,7 @@ export interface EngineHost {
 export function createPlaneEngine(sizes: PlaneSizes, host: EngineHost): engine.Engine {
   const { instead = {} } = host;
   const { counters, ...shared } = host.shared ?? open(allocate(sizes), sizes);
-  conntrack.createSeed(shared.conntrack, sizes.seed);
+  setSeed(shared.conntrack, sizes.seed);
   const { capacity } = instead.conntrack ?? shared.conntrack;
   return new engine.Engine({
     maxPorts: sizes.maxPorts,

@@ -3,6 +3,7 @@
 import fc from "fast-check";
 import t from "tap";
 import * as serviceEndpoints from "../dataplane/change/service-endpoints.ts";
+import { frontendName, setOf } from "../dataplane/change/service-sets.ts";
 import * as serviceChange from "../dataplane/change/services.ts";
 import {
   Action,
@@ -49,8 +50,8 @@ function apply(table: Services, message: PlaneMessage): void {
 function at(table: Services, vip: number): string {
   const f = services.find(table, 0, 0, 0xffff, vip, 80, TCP4);
   if (f < 0) return "nobody";
-  const addresses = services.describeSet(table, f, 0).map((slot) => table.epAddr[slot * 4 + 3]);
-  return `${services.describeFrontend(table, f)} ${addresses.sort((a, b) => a - b)}`;
+  const addresses = setOf(table, f, 0).map((slot) => table.epAddr[slot * 4 + 3]);
+  return `${frontendName(table, f)} ${addresses.sort((a, b) => a - b)}`;
 }
 
 function sizeOf(message: PlaneMessage): number {

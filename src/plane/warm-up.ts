@@ -5,14 +5,15 @@
 
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import { createPrefixSet } from "../dataplane/change/prefix-set.ts";
+import { createRoutes } from "../dataplane/change/routes.ts";
 import * as serviceEndpoints from "../dataplane/change/service-endpoints.ts";
 import * as serviceChange from "../dataplane/change/services.ts";
+import { createVteps } from "../dataplane/change/vteps.ts";
+import { RouteKind } from "../dataplane/spec/routes.ts";
 import { Action, FrontendKind, type FrontendSpec, type ServicePortSpec } from "../dataplane/spec/services.ts";
 import { LocalAddresses } from "../dataplane/table/local-addresses.ts";
-import { PrefixSet } from "../dataplane/table/prefix-set.ts";
-import { createRoutes, RouteKind } from "../dataplane/table/routes.ts";
 import * as services from "../dataplane/table/service/services.ts";
-import { createVteps } from "../dataplane/table/vteps.ts";
 import { splitServices } from "./split-services.ts";
 
 const ROUNDS = 60; // 10 to 30 ms
@@ -56,7 +57,7 @@ function warmUpTopology(): void {
   createRoutes(routes);
   createVteps([{ ...address, macHi: 1, macLo: 2 }]);
   new LocalAddresses([address]);
-  new PrefixSet([{ ...address, bits: 120 }]);
+  createPrefixSet([{ ...address, bits: 120 }]);
 }
 
 function specOf(id: number, endpoints: number, round: number): ServicePortSpec {

@@ -1,9 +1,10 @@
 // What a packet costs among many services: the plane in memory, one pod that talks to services, an endpoint beside it.
 // A thousand services are in use at a time (a node's pods do not talk to all of them), or any of them: then what grows
 // is what the processor's caches do not hold, not the work.
+import { setSeed } from "../../dataplane/change/conntrack.ts";
 import * as serviceChange from "../../dataplane/change/services.ts";
 import * as engine from "../../dataplane/engine.ts";
-import { Conntrack, createSeed, expireSlice, used } from "../../dataplane/table/connection/conntrack.ts";
+import { Conntrack, expireSlice, used } from "../../dataplane/table/connection/conntrack.ts";
 import * as services from "../../dataplane/table/service/services.ts";
 import { tryLoadNative } from "../../native/binding.ts";
 import { setWord } from "../../testing/frames/adjust-sum.ts";
@@ -39,7 +40,7 @@ interface Bench {
 function createBench(count: number, endpointsEach: number): Bench {
   const native = tryLoadNative();
   const conntrack = new Conntrack(17);
-  createSeed(conntrack, hotLoop.SEED);
+  setSeed(conntrack, hotLoop.SEED);
   const table = new services.Services(19, 19);
   const tables = { conntrack, services: table };
   const node = new TestNode({ tables, unchecked: true, ...(native && { offload: native }) });

@@ -3,8 +3,9 @@
  * kernel's add_dest, del_dest and upd_dest: rr goes on behind the endpoint that had the last turn, wrr starts a round
  * anew when endpoints or weights change, mh deals its table again.
  */
+import { Scheduler } from "../spec/services.ts";
 import * as schedule from "../table/service/schedule.ts";
-import { MAGLEV_SIZE, type Schedule, Scheduler } from "../table/service/schedule.ts";
+import { MAGLEV_SIZE, type Schedule } from "../table/service/schedule.ts";
 
 const MAGLEV_RUN = 4096;
 const MAGLEV_TURN_BITS = 6; // CONFIG_IP_VS_MH_TAB_INDEX / 2
@@ -105,7 +106,7 @@ function gcd(a: number, b: number): number {
 const MAGLEV_RUNS = 1 << 15;
 
 /** A Maglev table for a set, or NO_TABLE when there is no room for another one. */
-export function createMaglev(t: Schedule, set: readonly Destination[], weights: readonly number[]): number {
+export function takeMaglev(t: Schedule, set: readonly Destination[], weights: readonly number[]): number {
   if (set.length > MAGLEV_SIZE) return NO_TABLE;
   if (t.maglev.length === 0) t.maglev = new Uint16Array(MAGLEV_RUN * MAGLEV_RUNS);
   const run = t.maglevFree.pop() ?? (t.maglevNext < MAGLEV_RUNS ? t.maglevNext++ : -1);

@@ -4,22 +4,24 @@
  * may be brought in parts beforehand, so that no change holds packets up for long. A service port that does not fit stays
  * as it was and stands in `refused` until it does.
  */
+
 import {
   FrontendKind,
   type FrontendSpec,
   HOST_PORT_META,
   protocolOf,
+  Scheduler,
   type ServicePortSpec,
   type ServiceUpdate,
   type SourceRange,
 } from "../spec/services.ts";
 import * as hashIndex from "../table/hash-index.ts";
-import { Scheduler } from "../table/service/schedule.ts";
 import type { ServiceRecord, Services, StagedEndpoints } from "../table/service/services.ts";
 import * as services from "../table/service/services.ts";
 import { giveRun, takeRun } from "./runs.ts";
-import { createMaglev, type Destination, freeMaglev, type OldRow, rowOf, writeRow } from "./schedule.ts";
+import { type Destination, freeMaglev, type OldRow, rowOf, takeMaglev, writeRow } from "./schedule.ts";
 import { chain, freeUnmarked, newStaged, releaseStaged, stageEndpoints } from "./service-endpoints.ts";
+import { setOf } from "./service-sets.ts";
 
 const { CLASSES, NONE, RANGE_WORDS } = services;
 const SETS_MAX = 8; // of a service port: one for each traffic policy, so two are usual
@@ -119,7 +121,7 @@ function keptOf(t: Services, f: number): Kept {
   return {
     hits: t.hits[f],
     affinityId: t.affinityId[f],
-    row: rowOf(t.schedule, f, () => services.describeSet(t, f, 0)),
+    row: rowOf(t.schedule, f, () => setOf(t, f, 0)),
   };
 }
 
@@ -174,7 +176,7 @@ function writeSchedule(
 ): void {
   const s = t.schedule;
   const kind = spec.scheduler ?? Scheduler.RANDOM;
-  const members = kind === Scheduler.RANDOM ? [] : services.describeSet(t, f, 0);
+  const members = kind === Scheduler.RANDOM ? [] : setOf(t, f, 0);
   writeRow(s, f, kind, members, o.kept?.row);
   if (spec.sharedSchedule === true) s.row[f] = o.record.frontends[0];
   if (kind !== Scheduler.MH || members.length === 0) return;
@@ -183,7 +185,7 @@ function writeSchedule(
   let at = o.record.maglev?.get(key) ?? o.old?.maglev?.get(key);
   if (at === undefined) {
     const set = members.map((slot) => destinationOf(t, slot));
-    at = createMaglev(s, set, weights);
+    at = takeMaglev(s, set, weights);
     if (at < 0) return;
   }
   o.record.maglev ??= new Map();

@@ -1,12 +1,13 @@
 /** The last steps to a wire, shared by stages: onto the fabric by way of its neighbours, or to a local station. */
+
 import * as eth from "../../wire/link/ethernet.ts";
 import * as vnet from "../../wire/link/virtio-net.ts";
 import { Event } from "../counters.ts";
 import { DropReason } from "../drop-reason.ts";
 import * as pool from "../slot-pool.ts";
+import { RouteKind } from "../spec/routes.ts";
 import * as neighbor from "../table/neighbor.ts";
 import * as neighborTimers from "../table/neighbor-timers.ts";
-import * as routes from "../table/routes.ts";
 import type { Tables } from "../tables.ts";
 import { endedLate } from "../trace/late.ts";
 import { StageId } from "../trace/stage-id.ts";
@@ -14,7 +15,7 @@ import { Verdict } from "../verdict.ts";
 import { sendProbe } from "./neighbor-probe.ts";
 import { enqueue } from "./tx-queue.ts";
 
-const { GATEWAY } = routes.RouteKind;
+const { GATEWAY } = RouteKind;
 
 /**
  * Sends the frame at `off` to the fabric station with address `w0…w3`, or lets it wait until the neighbour is known.

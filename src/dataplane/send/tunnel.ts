@@ -18,6 +18,7 @@ import { Event } from "../counters.ts";
 import { DropReason } from "../drop-reason.ts";
 import { type Packet, SLOT_ROOM } from "../packet/packet.ts";
 import * as pool from "../slot-pool.ts";
+import { RouteKind } from "../spec/routes.ts";
 import * as routes from "../table/routes.ts";
 import type { Tables } from "../tables.ts";
 import { lostPiece } from "../trace/note.ts";
@@ -348,7 +349,7 @@ function send(t: Tables, off: number, len: number, slot: number, v: number, nowM
     : routes.lookup6(t.routes, vt.outer0[v], vt.outer1[v], vt.outer2[v], vt.outer3[v]);
   if (r < 0) return giveBack(t, slot, DropReason.NO_ROUTE);
   const rt = t.routes;
-  if (rt.kind[r] === routes.RouteKind.GATEWAY) {
+  if (rt.kind[r] === RouteKind.GATEWAY) {
     return toNeighbor(t, off, len, slot, rt.gw0[r], rt.gw1[r], rt.gw2[r], rt.gw3[r], nowMs);
   }
   return toNeighbor(t, off, len, slot, vt.outer0[v], vt.outer1[v], vt.outer2[v], vt.outer3[v], nowMs);

@@ -14,6 +14,32 @@ export const FrontendKind = Object.freeze({
   UNSERVED_PORTS: 5, // the same, ICMP excepted
   HOST_PORT: 6, //      of a pod, at one address or where node ports may be
 } as const);
+/** How the next endpoint is chosen. RANDOM is kube-proxy's iptables and nftables: every endpoint has the same chance. */
+export const Scheduler = Object.freeze({
+  RANDOM: 0,
+  RR: 1,
+  WRR: 2,
+  LC: 3,
+  WLC: 4,
+  SH: 5,
+  DH: 6,
+  SED: 7,
+  NQ: 8,
+  MH: 9,
+} as const);
+/** As ipvsadm and KubeProxyConfiguration name them, indexed by Scheduler. */
+export const SCHEDULER_NAMES: readonly string[] = [
+  "random",
+  "rr",
+  "wrr",
+  "lc",
+  "wlc",
+  "sh",
+  "dh",
+  "sed",
+  "nq",
+  "mh",
+];
 /** In a key's last word, beside family and protocol: asks for host ports. */
 export const HOST_PORT_META = 0x8000;
 /** In an endpoint's flags: a pod's host port leads to it, no service. */

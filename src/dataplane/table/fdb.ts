@@ -182,31 +182,6 @@ export function used(t: Fdb): number {
   return t.header[USED];
 }
 
-export interface FdbEntry {
-  macHi: number;
-  macLo: number;
-  port: number;
-  isStatic: boolean;
-  expiresAtSec: number; // engine clock; means nothing for static entries
-}
-
-/** Cold: the live entries, for `show`. */
-export function describe(t: Fdb, nowSec: number): FdbEntry[] {
-  const entries: FdbEntry[] = [];
-  for (let slot = 0; slot <= t.mask; slot++) {
-    const expiresAtSec = t.expiresAtSec[slot];
-    if (expiresAtSec <= nowSec) continue;
-    entries.push({
-      macHi: t.macHi[slot],
-      macLo: t.macLo[slot],
-      port: t.port[slot],
-      isStatic: expiresAtSec === STATIC,
-      expiresAtSec,
-    });
-  }
-  return entries;
-}
-
 /** Slot of the entry, expired or not; or ~slot of the free slot where it would go. */
 function locate(t: Fdb, macHi: number, macLo: number): number {
   const hint = t.hints[macLo & (HINTS - 1)];

@@ -3,15 +3,8 @@
 // a change of the node makes a new set. The hash is not keyed: the entries are ours, so no peer can
 // lengthen a chain, only choose which short one it walks.
 import { ColumnCarver, columnBytes } from "../../base/columns.ts";
+import type { IpWords } from "../../base/ip.ts";
 import * as hashIndex from "./hash-index.ts";
-
-/** Four words, v4-mapped for IPv4. */
-export interface Address {
-  readonly w0: number;
-  readonly w1: number;
-  readonly w2: number;
-  readonly w3: number;
-}
 
 export class LocalAddresses {
   readonly addr0: Int32Array;
@@ -22,7 +15,7 @@ export class LocalAddresses {
   readonly mask: number;
 
   constructor(
-    addresses: readonly Address[],
+    addresses: readonly IpWords[],
     memory: ArrayBufferLike = new ArrayBuffer(LocalAddresses.bytesFor(addresses.length)),
   ) {
     const slots = slotsFor(addresses.length);
@@ -51,16 +44,6 @@ export class LocalAddresses {
 
 export function has(t: LocalAddresses, w0: number, w1: number, w2: number, w3: number): boolean {
   return locate(t, w0, w1, w2, w3) >= 0;
-}
-
-/** Cold: the addresses in no particular order. */
-export function describe(t: LocalAddresses): Address[] {
-  const list: Address[] = [];
-  for (let slot = 0; slot <= t.mask; slot++) {
-    if (t.taken[slot] === 0) continue;
-    list.push({ w0: t.addr0[slot], w1: t.addr1[slot], w2: t.addr2[slot], w3: t.addr3[slot] });
-  }
-  return list;
 }
 
 /** Slot of the address, or ~slot of where it would go. */

@@ -298,25 +298,3 @@ t.test("a neighbour is found exactly while a Map says so, and its queue is a bou
     { numRuns: 300 },
   );
 });
-
-t.test("show lists addresses, states and what waits", async (t) => {
-  const memory = new SharedArrayBuffer(neighbor.Neighbors.bytesFor(3));
-  const table = new neighbor.Neighbors(3, memory, 9);
-  const slot = resolve(table, 7, 100);
-  neighbor.enqueue(table, slot, 1, 60);
-  t.same(neighbor.describe(new neighbor.Neighbors(3, memory)), [
-    {
-      w0: 0,
-      w1: 0,
-      w2: V4,
-      w3: 7,
-      macHi: 0,
-      macLo: 0,
-      port: neighbor.NO_PORT,
-      state: neighbor.State.INCOMPLETE,
-      usedMs: 100,
-      updatedMs: 100,
-      waiting: 1,
-    },
-  ]);
-});

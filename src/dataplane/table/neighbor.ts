@@ -15,7 +15,6 @@
 // refusal. Permanent entries (pods, VTEPs, the node itself) are never probed, changed by what a peer says,
 // or reclaimed.
 import { ColumnCarver, claimHeader, HEADER_BYTES, Header } from "../../base/columns.ts";
-import type { IpWords } from "../../base/ip.ts";
 import * as hashIndex from "./hash-index.ts";
 import * as pendingQueue from "./pending-queue.ts";
 
@@ -271,38 +270,6 @@ export function dequeue(t: Neighbors, slot: number): number {
 
 export function used(t: Neighbors): number {
   return t.header[USED];
-}
-
-export interface NeighborEntry extends IpWords {
-  macHi: number;
-  macLo: number;
-  port: number;
-  state: number;
-  usedMs: number; //    engine clock
-  updatedMs: number; // engine clock
-  waiting: number;
-}
-
-/** Cold: every entry, for `show`. */
-export function describe(t: Neighbors): NeighborEntry[] {
-  const entries: NeighborEntry[] = [];
-  for (let slot = 0; slot <= t.mask; slot++) {
-    if (t.state[slot] === FREE) continue;
-    entries.push({
-      w0: t.addr0[slot],
-      w1: t.addr1[slot],
-      w2: t.addr2[slot],
-      w3: t.addr3[slot],
-      macHi: t.macHi[slot],
-      macLo: t.macLo[slot],
-      port: t.port[slot],
-      state: t.state[slot],
-      usedMs: t.usedMs[slot],
-      updatedMs: t.updatedMs[slot],
-      waiting: t.waiting.count[slot],
-    });
-  }
-  return entries;
 }
 
 function becomeReachable(t: Neighbors, slot: number, nowMs: number): void {

@@ -1,6 +1,6 @@
 // Prefixes flattened into disjoint ranges: where each range begins, and the value of the longest prefix
 // that covers it. "Which prefix is this address in" becomes finding the last range that begins at or before
-// the address, for any mix of lengths and for both families. Built once (create-prefix-ranges.ts), never
+// the address, for any mix of lengths and for both families. Built once (change/prefix-ranges.ts), never
 // changed; n prefixes make at most 2n + 1 ranges of 20 bytes.
 //
 // Up to four ranges are searched by halving. More get an index: a node looks at the bits in which its
@@ -12,20 +12,9 @@
 import { type ColumnCarver, columnBytes } from "../../base/columns.ts";
 import * as words128 from "./words128.ts";
 
-export const NONE = -1; // value of a range that no prefix covers
+export const NONE = -1; // what is found where no prefix covers the address
 export const NODE_WORDS = 5; // first range, end of ranges, first bit looked at, number of bits, first cell
 export const CELL_WORDS = 3; // first range, end of ranges, node that tells them apart (0: few, halve)
-
-/**
- * `bits` counts from the top of the 128-bit form: an IPv4 /24 has 120. Bits of w0–w3 below it are ignored.
- */
-export interface Prefix {
-  readonly w0: number;
-  readonly w1: number;
-  readonly w2: number;
-  readonly w3: number;
-  readonly bits: number;
-}
 
 /** Sizes of the parts, as the builder has counted them. */
 export interface RangeCounts {
@@ -34,12 +23,15 @@ export interface RangeCounts {
   readonly cells: number;
 }
 
+/** Zeroed memory of this size holds one range, which no prefix covers. */
+export const NO_PREFIXES: RangeCounts = { ranges: 1, nodes: 0, cells: 0 };
+
 export class PrefixRanges {
   readonly start0: Int32Array; // first address of the range, words biased; range 0 begins at ::
   readonly start1: Int32Array;
   readonly start2: Int32Array;
   readonly start3: Int32Array;
-  readonly value: Int32Array; //  NONE or what the prefix stands for
+  readonly value: Int32Array; //  what the prefix stands for, plus one; 0: no prefix
   readonly nodes: Int32Array; //  NODE_WORDS each; node 0 covers everything
   readonly cells: Int32Array; //  CELL_WORDS each
   readonly count: number;
@@ -71,8 +63,8 @@ export function lookup(t: PrefixRanges, w0: number, w1: number, w2: number, w3: 
   let to = t.count;
   let node = t.nodes.length === 0 ? -1 : 0;
   while (node >= 0) {
-    if (beginsAfter(t, from + 1, b0, b1, b2, b3)) return t.value[from];
-    if (!beginsAfter(t, to - 1, b0, b1, b2, b3)) return t.value[to - 1];
+    if (beginsAfter(t, from + 1, b0, b1, b2, b3)) return t.value[from] - 1;
+    if (!beginsAfter(t, to - 1, b0, b1, b2, b3)) return t.value[to - 1] - 1;
     const bit = t.nodes[node + 2];
     const word = bit < 32 ? w0 : bit < 64 ? w1 : bit < 96 ? w2 : w3;
     // The bits in question lie inside one word: shift the others out at both ends.
@@ -87,7 +79,7 @@ export function lookup(t: PrefixRanges, w0: number, w1: number, w2: number, w3: 
     if (beginsAfter(t, middle, b0, b1, b2, b3)) to = middle;
     else from = middle;
   }
-  return t.value[from];
+  return t.value[from] - 1;
 }
 
 function beginsAfter(

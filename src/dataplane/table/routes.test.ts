@@ -1,15 +1,17 @@
 import * as fc from "fast-check";
 import t from "tap";
+import { createRoutes } from "../change/routes.ts";
+import { RouteKind, type RouteSpec } from "../spec/routes.ts";
 import * as routes from "./routes.ts";
 import * as words128 from "./words128.ts";
 
-const { GATEWAY, ONLINK, PODS, VTEP } = routes.RouteKind;
+const { GATEWAY, ONLINK, PODS, VTEP } = RouteKind;
 
-function spec4(addr: number, prefixLen: number, more: Partial<routes.RouteSpec> = {}): routes.RouteSpec {
+function spec4(addr: number, prefixLen: number, more: Partial<RouteSpec> = {}): RouteSpec {
   return { ...spec6(0, 0, 0xffff, addr, prefixLen), family: 4, ...more };
 }
 
-function spec6(w0: number, w1: number, w2: number, w3: number, prefixLen: number): routes.RouteSpec {
+function spec6(w0: number, w1: number, w2: number, w3: number, prefixLen: number): RouteSpec {
   const none = { gw0: 0, gw1: 0, gw2: 0, gw3: 0, src0: 0, src1: 0, src2: 0, src3: 0 };
   return { family: 6, w0, w1, w2, w3, prefixLen, kind: ONLINK, vtep: -1, mtu: 1500, port: 1, ...none };
 }
@@ -18,7 +20,7 @@ function spec6(w0: number, w1: number, w2: number, w3: number, prefixLen: number
  * The definition, as slow as can be: of all routes that cover the address the longest, of equal ones the
  * first.
  */
-function naive(specs: routes.RouteSpec[], family: number, w: [number, number, number, number]): number {
+function naive(specs: RouteSpec[], family: number, w: [number, number, number, number]): number {
   let best = -1;
   for (const [i, s] of specs.entries()) {
     if (s.family !== family) continue;
@@ -40,7 +42,7 @@ t.test("the longest prefix wins, whatever the order of the list", async (t) => {
     spec4(0x0af40180, 25),
   ];
   for (const list of [specs, specs.toReversed()]) {
-    const table = routes.createRoutes(list);
+    const table = createRoutes(list);
     const at = (addr: number) => list[routes.lookup4(table, addr)]?.prefixLen;
     t.equal(at(0x08080808), 0);
     t.equal(at(0x0af4ffff), 16);
@@ -52,16 +54,16 @@ t.test("the longest prefix wins, whatever the order of the list", async (t) => {
 });
 
 t.test("no route is -1", async (t) => {
-  const empty = routes.createRoutes([]);
+  const empty = createRoutes([]);
   t.equal(routes.lookup4(empty, 1), -1);
   t.equal(routes.lookup6(empty, 0, 0, 0, 1), -1);
-  const one = routes.createRoutes([spec4(0x0a000000, 8)]);
+  const one = createRoutes([spec4(0x0a000000, 8)]);
   t.equal(routes.lookup4(one, 0x0b000000), -1);
   t.equal(routes.lookup6(one, 0, 0, 0xffff, 0x0a000001), -1, "an IPv4 route is no IPv6 route");
 });
 
 t.test("of two routes with one prefix the first in the list wins", async (t) => {
-  const table = routes.createRoutes([
+  const table = createRoutes([
     spec4(0x0a000001, 8),
     spec4(0x0a000000, 8),
     spec6(0x20010db8, 0, 0, 0, 32),
@@ -72,11 +74,7 @@ t.test("of two routes with one prefix the first in the list wins", async (t) => 
 });
 
 t.test("a route that ends at the last address, one that begins at the first", async (t) => {
-  const table = routes.createRoutes([
-    spec6(-1, -1, -1, -1, 128),
-    spec6(-1, 0, 0, 0, 8),
-    spec6(0, 0, 0, 0, 1),
-  ]);
+  const table = createRoutes([spec6(-1, -1, -1, -1, 128), spec6(-1, 0, 0, 0, 8), spec6(0, 0, 0, 0, 1)]);
   t.equal(routes.lookup6(table, -1, -1, -1, -1), 0);
   t.equal(routes.lookup6(table, -1, -1, -1, -2), 1);
   t.equal(routes.lookup6(table, 0, 0, 0, 0), 2);
@@ -85,12 +83,12 @@ t.test("a route that ends at the last address, one that begins at the first", as
 
 t.test("a prefix length that the family does not have is refused with its place in the list", async (t) => {
   for (const bad of [-1, 33, 1.5, Number.NaN]) {
-    t.throws(() => routes.createRoutes([spec4(0, 0), spec4(0, bad)]), {
+    t.throws(() => createRoutes([spec4(0, 0), spec4(0, bad)]), {
       code: "ROUTE_BAD_PREFIX",
       data: { index: 1 },
     });
   }
-  t.throws(() => routes.createRoutes([spec6(0, 0, 0, 0, 129)]), { code: "ROUTE_BAD_PREFIX" });
+  t.throws(() => createRoutes([spec6(0, 0, 0, 0, 129)]), { code: "ROUTE_BAD_PREFIX" });
 });
 
 t.test("columns come back as they went in, also through shared memory", async (t) => {
@@ -104,9 +102,11 @@ t.test("columns come back as they went in, also through shared memory", async (t
     src2: 0xffff,
     src3: 0x0af40100,
   });
-  const table = routes.createRoutes([spec, spec6(1, 2, 3, 4, 64)], (bytes) => new SharedArrayBuffer(bytes));
+  const table = createRoutes([spec, spec6(1, 2, 3, 4, 64)], (bytes) => new SharedArrayBuffer(bytes));
   const opened = new routes.Routes(table.memory);
-  t.same(routes.describe(opened, 0), { ...spec, w3: 0x0af40200 });
+  const { w0: dst0, w1: dst1, w2: dst2, w3: _, ...columns } = spec;
+  const row = { dst0, dst1, dst2, dst3: 0x0af40200, ...columns };
+  for (const [name, value] of Object.entries(row)) t.equal(opened[name as keyof typeof row][0], value, name);
   t.equal(routes.lookup(opened, 0, 0, 0xffff, 0x0af40299), 0);
   t.equal(routes.lookup(opened, 1, 2, 9, 9), 1);
   t.throws(() => new routes.Routes(new ArrayBuffer(4096)), RangeError);
@@ -120,7 +120,7 @@ t.test("a cluster of a thousand /64s beside link-local, a host route and a defau
     ...pods,
     spec6(0xfd001024 | 0, 30, 0, 7, 128),
   ];
-  const table = routes.createRoutes(list);
+  const table = createRoutes(list);
   t.ok(table.memory.byteLength < 256 * 1024, "a few cache lines a route, not a kilobyte");
   for (let node = 0; node < 1000; node++) {
     if (routes.lookup6(table, 0xfd001024 | 0, node * 3, -1, -1) !== node + 2) t.fail(`node ${node}`);
@@ -148,7 +148,7 @@ t.test(
   async () => {
     fc.assert(
       fc.property(fc.array(route, { maxLength: 40 }), fc.array(words, { maxLength: 20 }), (specs, probes) => {
-        const table = routes.createRoutes(specs);
+        const table = createRoutes(specs);
         for (const s of specs) {
           const bits = s.family === 4 ? s.prefixLen + 96 : s.prefixLen;
           const first = [s.w0, s.w1, s.w2, s.w3].map((w, k) => w & words128.maskWord(bits, k));

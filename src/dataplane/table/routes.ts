@@ -9,14 +9,10 @@
 // Of two routes with the same prefix the earlier in the list wins. There is no metric and no multipath: the
 // compiler has chosen before.
 import { ColumnCarver, columnBytes, HEADER_BYTES, Header } from "../../base/columns.ts";
-import { PodwireError } from "../../base/errors.ts";
-import * as create from "./create-prefix-ranges.ts";
 import * as prefixRanges from "./prefix-ranges.ts";
 import * as words128 from "./words128.ts";
 
 const LAYOUT = 0x52545301; // "RTS", version 1
-const ROOT_SIZE = 1 << 16;
-const BLOCK_SIZE = 256;
 
 const { LAYOUT: H_LAYOUT, USED, OWN } = Header;
 const H_TRIE = OWN; //      cells of the IPv4 trie, 0: no IPv4 route
@@ -24,41 +20,13 @@ const H_RANGES = OWN + 1; // IPv6 ranges …
 const H_NODES = OWN + 2; // … and their index
 const H_CELLS = OWN + 3;
 
-export const RouteKind = Object.freeze({
-  LOCAL: 0, //       deliver to the node's own stack
-  PODS: 1, //        connected pod subnet
-  ONLINK: 2, //      on the fabric, resolve the destination itself
-  GATEWAY: 3, //     on the fabric, resolve the gateway
-  VTEP: 4, //        through the overlay
-  UNREACHABLE: 5, // drop, ICMP host unreachable
-  BLACKHOLE: 6, //   drop silently
-  PROHIBIT: 7, //    drop, ICMP administratively prohibited
-} as const);
-export type RouteKind = (typeof RouteKind)[keyof typeof RouteKind];
-
-/** One route as the compiler gives it; addresses are v4-mapped words. */
-export interface RouteSpec {
-  readonly family: 4 | 6;
-  readonly w0: number;
-  readonly w1: number;
-  readonly w2: number;
-  readonly w3: number;
-  readonly prefixLen: number; // 0–32 or 0–128, by family
-  readonly kind: number; //      RouteKind
-  readonly gw0: number;
-  readonly gw1: number;
-  readonly gw2: number;
-  readonly gw3: number;
-  readonly vtep: number; //      index in the VTEP table, -1: none
-  readonly mtu: number; //       bytes of the largest IP packet
-  readonly port: number; //      PortId to leave by, -1: none
-  readonly src0: number; //      our address towards there: masquerade and ICMP source
-  readonly src1: number;
-  readonly src2: number;
-  readonly src3: number;
+/** How much a table holds. */
+export interface RouteSizes {
+  readonly count: number;
+  readonly trieCells: number;
+  readonly ranges: prefixRanges.RangeCounts;
 }
-
-export class RouteError extends PodwireError {}
+const NO_ROUTES: RouteSizes = { count: 0, trieCells: 0, ranges: prefixRanges.NO_PREFIXES };
 
 export class Routes {
   readonly memory: ArrayBufferLike;
@@ -86,12 +54,13 @@ export class Routes {
   /** Cell: 0 none, > 0 route + 1, < 0 minus the index of the next level's block. */
   readonly trie: Int32Array;
   readonly ranges: prefixRanges.PrefixRanges;
-  /** Opens memory that `createRoutes` has filled. */
-  constructor(memory: ArrayBufferLike) {
-    const carve = new ColumnCarver(memory);
-    this.memory = memory;
+  /** Opens memory that holds routes; with `sizes` lays it out for them. Without memory: no routes. */
+  constructor(memory?: ArrayBufferLike, sizes: RouteSizes | undefined = memory ? undefined : NO_ROUTES) {
+    this.memory = memory ?? new ArrayBuffer(Routes.bytesFor(NO_ROUTES));
+    const carve = new ColumnCarver(this.memory);
     this.header = carve.header();
     carve.counters();
+    if (sizes !== undefined) layOut(this.header, sizes);
     if (this.header[H_LAYOUT] !== LAYOUT) throw new RangeError("memory holds no routes");
     const count = this.header[USED];
     this.count = count;
@@ -121,7 +90,7 @@ export class Routes {
     });
   }
 
-  static bytesFor(count: number, trieCells: number, ranges: prefixRanges.RangeCounts): number {
+  static bytesFor({ count, trieCells, ranges }: RouteSizes): number {
     const columns = 15 * columnBytes(count, 4) + 3 * columnBytes(count, 1);
     return HEADER_BYTES + columns + columnBytes(trieCells, 4) + prefixRanges.PrefixRanges.bytesFor(ranges);
   }
@@ -149,121 +118,11 @@ export function lookup(t: Routes, w0: number, w1: number, w2: number, w3: number
   return lookup6(t, w0, w1, w2, w3);
 }
 
-/** Compiles a list. Throws RouteError for a prefix length that the family does not have. */
-export function createRoutes(
-  specs: readonly RouteSpec[],
-  allocate: (bytes: number) => ArrayBufferLike = (bytes) => new ArrayBuffer(bytes),
-): Routes {
-  for (const [index, spec] of specs.entries()) {
-    const bitsMax = spec.family === 4 ? 32 : 128;
-    if (!Number.isInteger(spec.prefixLen) || spec.prefixLen < 0 || spec.prefixLen > bitsMax) {
-      throw new RouteError(`route ${index}: prefix length ${spec.prefixLen} is not in 0–${bitsMax}`, {
-        code: "ROUTE_BAD_PREFIX",
-        index,
-      });
-    }
-  }
-  const trie = createTrie4(specs);
-  const v6 = Array.from(specs.keys()).filter((index) => specs[index].family === 6);
-  const plan = create.createRangePlan(
-    v6.map((index) => ({ ...specs[index], bits: specs[index].prefixLen })),
-    v6,
-  );
-  const ranges = create.createCounts(plan);
-  const memory = allocate(Routes.bytesFor(specs.length, trie.length, ranges));
-  const header = new ColumnCarver(memory).header();
+function layOut(header: Int32Array, sizes: RouteSizes): void {
   header[H_LAYOUT] = LAYOUT;
-  header[USED] = specs.length;
-  header[H_TRIE] = trie.length;
-  header[H_RANGES] = ranges.ranges;
-  header[H_NODES] = ranges.nodes;
-  header[H_CELLS] = ranges.cells;
-  const routes = new Routes(memory);
-  for (const [index, spec] of specs.entries()) createRow(routes, index, spec);
-  routes.trie.set(trie);
-  create.createPrefixRanges(plan, new ColumnCarver(memory, routes.ranges.start0.byteOffset));
-  return routes;
-}
-
-/** Cold: a route as the spec it came from, host bits cleared. */
-export function describe(t: Routes, index: number): RouteSpec {
-  return {
-    family: t.family[index] as 4 | 6,
-    w0: t.dst0[index],
-    w1: t.dst1[index],
-    w2: t.dst2[index],
-    w3: t.dst3[index],
-    prefixLen: t.prefixLen[index],
-    kind: t.kind[index],
-    gw0: t.gw0[index],
-    gw1: t.gw1[index],
-    gw2: t.gw2[index],
-    gw3: t.gw3[index],
-    vtep: t.vtep[index],
-    mtu: t.mtu[index],
-    port: t.port[index],
-    src0: t.src0[index],
-    src1: t.src1[index],
-    src2: t.src2[index],
-    src3: t.src3[index],
-  };
-}
-
-function createRow(t: Routes, index: number, spec: RouteSpec): void {
-  const bits = spec.family === 4 ? spec.prefixLen + words128.V4_PREFIX_BITS : spec.prefixLen;
-  t.family[index] = spec.family;
-  t.prefixLen[index] = spec.prefixLen;
-  t.dst0[index] = spec.w0 & words128.maskWord(bits, 0);
-  t.dst1[index] = spec.w1 & words128.maskWord(bits, 1);
-  t.dst2[index] = spec.w2 & words128.maskWord(bits, 2);
-  t.dst3[index] = spec.w3 & words128.maskWord(bits, 3);
-  t.kind[index] = spec.kind;
-  t.gw0[index] = spec.gw0;
-  t.gw1[index] = spec.gw1;
-  t.gw2[index] = spec.gw2;
-  t.gw3[index] = spec.gw3;
-  t.vtep[index] = spec.vtep;
-  t.mtu[index] = spec.mtu;
-  t.port[index] = spec.port;
-  t.src0[index] = spec.src0;
-  t.src1[index] = spec.src1;
-  t.src2[index] = spec.src2;
-  t.src3[index] = spec.src3;
-}
-
-/**
- * Paints shorter prefixes first, so that longer ones cover them; of equal ones the first in the list comes
- * last.
- */
-function createTrie4(specs: readonly RouteSpec[]): Int32Array {
-  const order = Array.from(specs.keys())
-    .filter((index) => specs[index].family === 4)
-    .sort((a, b) => specs[a].prefixLen - specs[b].prefixLen || b - a);
-  if (order.length === 0) return new Int32Array(0);
-  const split16 = new Set<number>();
-  const split24 = new Set<number>();
-  for (const index of order) {
-    if (specs[index].prefixLen > 16) split16.add(specs[index].w3 >>> 16);
-    if (specs[index].prefixLen > 24) split24.add(specs[index].w3 >>> 8);
-  }
-  const trie = new Int32Array(ROOT_SIZE + BLOCK_SIZE * (split16.size + split24.size));
-  let nextBlock = ROOT_SIZE;
-  const split = (cell: number): number => {
-    if (trie[cell] >= 0) {
-      trie.fill(trie[cell], nextBlock, nextBlock + BLOCK_SIZE); // the block inherits what covered its cell
-      trie[cell] = -nextBlock;
-      nextBlock += BLOCK_SIZE;
-    }
-    return -trie[cell];
-  };
-  for (const index of order) {
-    const { prefixLen } = specs[index];
-    const addr = specs[index].w3 & words128.maskWord(prefixLen, 0);
-    let cell = addr >>> 16;
-    if (prefixLen > 16) cell = split(cell) + ((addr >>> 8) & 0xff);
-    if (prefixLen > 24) cell = split(cell) + (addr & 0xff);
-    const levelEnd = prefixLen > 24 ? 32 : prefixLen > 16 ? 24 : 16;
-    trie.fill(index + 1, cell, cell + 2 ** (levelEnd - prefixLen));
-  }
-  return trie;
+  header[USED] = sizes.count;
+  header[H_TRIE] = sizes.trieCells;
+  header[H_RANGES] = sizes.ranges.ranges;
+  header[H_NODES] = sizes.ranges.nodes;
+  header[H_CELLS] = sizes.ranges.cells;
 }

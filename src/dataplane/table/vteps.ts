@@ -7,15 +7,6 @@ import * as hashIndex from "./hash-index.ts";
 
 const V4_MAPPED = 0xffff; // third word of an IPv4 address
 
-export interface VtepSpec {
-  readonly w0: number; // outer address, v4-mapped for IPv4
-  readonly w1: number;
-  readonly w2: number;
-  readonly w3: number;
-  readonly macHi: number; // VTEP MAC, bytes 0–1
-  readonly macLo: number; // bytes 2–5
-}
-
 export class Vteps {
   readonly outer0: Int32Array;
   readonly outer1: Int32Array;
@@ -74,47 +65,6 @@ export function findByMac(t: Vteps, macHi: number, macLo: number): number {
     if (vtep < 0 || (t.macLo[vtep] === macLo && t.macHi[vtep] === macHi)) return vtep;
     slot = (slot + 1) & t.mask;
   }
-}
-
-/** Compiles a list; the index of a VTEP is its place in it. */
-export function createVteps(
-  specs: readonly VtepSpec[],
-  allocate: (bytes: number) => ArrayBufferLike = (bytes) => new ArrayBuffer(bytes),
-): Vteps {
-  const t = new Vteps(specs.length, allocate(Vteps.bytesFor(specs.length)));
-  for (const [vtep, { w0, w1, w2, w3, macHi, macLo }] of specs.entries()) {
-    t.outer0[vtep] = w0;
-    t.outer1[vtep] = w1;
-    t.outer2[vtep] = w2;
-    t.outer3[vtep] = w3;
-    t.macHi[vtep] = macHi;
-    t.macLo[vtep] = macLo;
-    if (findByOuter(t, w0, w1, w2, w3) < 0) {
-      insert(t.byOuter, hashIndex.mixTrusted(w0, w1, w2, w3) & t.mask, t.mask, vtep);
-    }
-    if (findByMac(t, macHi, macLo) < 0) {
-      insert(t.byMac, hashIndex.mixTrusted(0, 0, macHi, macLo) & t.mask, t.mask, vtep);
-    }
-  }
-  return t;
-}
-
-/** Cold: a VTEP as the spec it came from. */
-export function describe(t: Vteps, vtep: number): VtepSpec {
-  return {
-    w0: t.outer0[vtep],
-    w1: t.outer1[vtep],
-    w2: t.outer2[vtep],
-    w3: t.outer3[vtep],
-    macHi: t.macHi[vtep],
-    macLo: t.macLo[vtep],
-  };
-}
-
-function insert(index: Int32Array, home: number, mask: number, vtep: number): void {
-  let slot = home;
-  while (index[slot] !== 0) slot = (slot + 1) & mask;
-  index[slot] = vtep + 1;
 }
 
 function slotsFor(count: number): number {

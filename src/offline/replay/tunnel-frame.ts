@@ -1,7 +1,8 @@
 /** Frames as another node would send them through the tunnel, for packets of which only the inside was captured. */
+
 import type { IpProto, Ipv4Addr, L4Port, Vni } from "../../base/ids.ts";
 import { isV4Mapped } from "../../base/ip.ts";
-import { RouteKind } from "../../dataplane/table/routes.ts";
+import { RouteKind } from "../../dataplane/spec/routes.ts";
 import * as ipv4 from "../../wire/ip/ipv4.ts";
 import * as ipv6 from "../../wire/ip/ipv6.ts";
 import * as eth from "../../wire/link/ethernet.ts";

@@ -4,8 +4,8 @@
 
 import { Event } from "../../dataplane/counters.ts";
 import * as engine from "../../dataplane/engine.ts";
+import { Scheduler } from "../../dataplane/spec/services.ts";
 import { Conntrack, H_EVENT_READERS } from "../../dataplane/table/connection/conntrack.ts";
-import { Scheduler } from "../../dataplane/table/service/schedule.ts";
 import { fragmentsOf } from "../frames/fragment-frames.ts";
 import * as build from "../frames/frame-builder.ts";
 import * as chunk from "../frames/sctp-chunks.ts";

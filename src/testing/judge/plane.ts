@@ -5,7 +5,7 @@ import { Header } from "../../base/columns.ts";
 import { type IpWords, ip } from "../../base/ip.ts";
 import { externalPorts, hostRules } from "../../compile/host-rules.ts";
 import { type AgentConfig, agentConfig } from "../../config/agent.ts";
-import * as conntrack from "../../dataplane/table/connection/conntrack.ts";
+import { setSeed } from "../../dataplane/change/conntrack.ts";
 import * as neighbor from "../../dataplane/table/neighbor.ts";
 import { frameOf as storedFrame } from "../../device/frame-queue.ts";
 import { FieldProblems } from "../../kube/manifest/field-problems.ts";
@@ -79,7 +79,7 @@ export class PlaneSide {
 
   #start(): OfflineNode {
     const node = new OfflineNode(this.#config, this.#scenario.objects);
-    conntrack.createSeed(node.engine.tables.conntrack, this.#random.next() | 0);
+    setSeed(node.engine.tables.conntrack, this.#random.next() | 0);
     this.#nowMs = 0;
     const { world } = this.#scenario;
     const fabric = [world.router, world.remoteNodeIp, ...world.neighbors];

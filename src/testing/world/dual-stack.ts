@@ -1,14 +1,15 @@
 // IPv6 for a test node: node n has fd00:192:168:50::1n, podCIDR fd00:10:244:n::/64, gateway ::1, VTEP ::, and its
 // pods get ::2 and ::3 beside their IPv4 addresses. As the agent would compile it.
 
+import { createPrefixSet } from "../../dataplane/change/prefix-set.ts";
+import { createVteps } from "../../dataplane/change/vteps.ts";
 import { addOwner } from "../../dataplane/send/tx-queue.ts";
-import * as localAddresses from "../../dataplane/table/local-addresses.ts";
+import { RouteKind } from "../../dataplane/spec/routes.ts";
+import { LocalAddresses } from "../../dataplane/table/local-addresses.ts";
 import * as neighbor from "../../dataplane/table/neighbor.ts";
-import { PrefixSet } from "../../dataplane/table/prefix-set.ts";
-import { RouteKind } from "../../dataplane/table/routes.ts";
-import { createVteps } from "../../dataplane/table/vteps.ts";
 import {
   CLUSTER_CIDR,
+  localAddresses,
   macOf,
   macWords,
   nodeRoutes,
@@ -54,13 +55,10 @@ export function makeDualStack(node: TestNode, outer: 4 | 6 = 4): TestNode {
   const own = words(node6(i));
   Object.assign(t.config, { nodeV60: own.w0, nodeV61: own.w1, nodeV62: own.w2, nodeV63: own.w3 });
   const local = [node6(i), gateway6(i), vtep6(i)];
-  t.local = new localAddresses.LocalAddresses([
-    ...localAddresses.describe(t.local),
-    ...local.map((address) => words(address)),
-  ]);
-  const cluster = new PrefixSet([prefix(CLUSTER_CIDR), prefix(CLUSTER6)]);
+  t.local = new LocalAddresses([...localAddresses(i, t.config.vxlan === 1), ...local].map(words));
+  const cluster = createPrefixSet([prefix(CLUSTER_CIDR), prefix(CLUSTER6)]);
   t.podSources = t.masqueradeSources = t.masqueradeExempt = cluster;
-  t.ownSources = new PrefixSet([
+  t.ownSources = createPrefixSet([
     prefix(`${node.vtep}/24`),
     prefix(`${node.address}/32`),
     prefix(`${vtep6(i)}/64`),

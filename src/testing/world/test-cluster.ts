@@ -3,13 +3,13 @@
 
 import { parseIp } from "../../base/ip.ts";
 import { formatMac } from "../../base/mac.ts";
+import { RouteKind, type RouteSpec } from "../../dataplane/spec/routes.ts";
 import {
   Action,
   FrontendKind,
   type FrontendSpec,
   type ServicePortSpec,
 } from "../../dataplane/spec/services.ts";
-import { RouteKind, type RouteSpec } from "../../dataplane/table/routes.ts";
 
 export const CLUSTER_CIDR = "10.244.0.0/16";
 /** Next hop of host0: nobody's address, and our own towards the node's stack. */

@@ -6,22 +6,23 @@
 
 import type { Offload } from "../../base/addon.ts";
 import { parseMac } from "../../base/mac.ts";
+import { createPrefixSet } from "../../dataplane/change/prefix-set.ts";
+import { createRoutes } from "../../dataplane/change/routes.ts";
 import * as serviceChange from "../../dataplane/change/services.ts";
+import { createVteps } from "../../dataplane/change/vteps.ts";
 import { type Counters, Event } from "../../dataplane/counters.ts";
 import { DROP_REASON_TEXT, DropReason, dropReasonName } from "../../dataplane/drop-reason.ts";
 import * as engine from "../../dataplane/engine.ts";
 import { SLOT_STRIDE } from "../../dataplane/packet/packet.ts";
 import { PortRole } from "../../dataplane/port.ts";
 import { addOwner } from "../../dataplane/send/tx-queue.ts";
+import type { RouteSpec } from "../../dataplane/spec/routes.ts";
 import * as conntrack from "../../dataplane/table/connection/conntrack.ts";
 import * as fdb from "../../dataplane/table/fdb.ts";
 import * as fragments from "../../dataplane/table/fragments.ts";
 import { LocalAddresses } from "../../dataplane/table/local-addresses.ts";
 import * as neighbor from "../../dataplane/table/neighbor.ts";
-import { PrefixSet } from "../../dataplane/table/prefix-set.ts";
-import { createRoutes, type RouteSpec } from "../../dataplane/table/routes.ts";
 import { used } from "../../dataplane/table/service/pending-connections.ts";
-import { createVteps } from "../../dataplane/table/vteps.ts";
 import type { SizedTables, Tables } from "../../dataplane/tables.ts";
 import { frameOf, vnetHeaderOf } from "../../device/frame-queue.ts";
 import { createMemoryPair, type MemoryPort } from "../../device/memory-pair.ts";
@@ -161,11 +162,11 @@ export class TestNode {
     c.vxlan = this.#vxlan ? 1 : 0;
     c.vxlanPort = VXLAN_PORT;
     t.local = new LocalAddresses(localAddresses(this.index, this.#vxlan).map(words));
-    t.podSources = new PrefixSet([prefix(CLUSTER_CIDR)]);
+    t.podSources = createPrefixSet([prefix(CLUSTER_CIDR)]);
     const own = [`${this.vtep}/24`, `${this.address}/32`];
-    t.ownSources = new PrefixSet(own.map((range) => prefix(range)));
-    t.masqueradeSources = new PrefixSet([prefix(CLUSTER_CIDR)]);
-    t.masqueradeExempt = new PrefixSet([prefix(CLUSTER_CIDR)]);
+    t.ownSources = createPrefixSet(own.map((range) => prefix(range)));
+    t.masqueradeSources = createPrefixSet([prefix(CLUSTER_CIDR)]);
+    t.masqueradeExempt = createPrefixSet([prefix(CLUSTER_CIDR)]);
     const peers = peersOf(this.index, this.#nodes);
     t.vteps = createVteps(peers.map((i) => ({ ...words(nodeAddress(i)), ...vtepMacWords(i) })));
     this.setRoutes(nodeRoutes(this.index, this.#nodes, this.#vxlan));
@@ -178,7 +179,7 @@ export class TestNode {
   addPort(name: string, role: PortRole, mac: string, mtu: number): number {
     const [port, station] = createMemoryPair(name, role, this.#queue);
     const id = this.ports.size;
-    engine.createPort(this.engine, id, port, macOfText(mac), mtu);
+    engine.attach(this.engine, id, port, macOfText(mac), mtu);
     if (this.summing !== null) this.tables.ports.fd[id] = id;
     this.ports.set(name, { id, name, station, got: [] });
     return id;

@@ -1,5 +1,6 @@
 // One packet for every drop reason: what has to be there, and what has to be sent. For the test that each of them leaves
 // a record; the reasons that nobody gives are named, too.
+import { createPrefixSet } from "../../dataplane/change/prefix-set.ts";
 import type { DropReason } from "../../dataplane/drop-reason.ts";
 import * as engine from "../../dataplane/engine.ts";
 import { type Port, PortRole } from "../../dataplane/port.ts";
@@ -7,7 +8,6 @@ import { Action } from "../../dataplane/spec/services.ts";
 import * as conntrack from "../../dataplane/table/connection/conntrack.ts";
 import { Conntrack } from "../../dataplane/table/connection/conntrack.ts";
 import { QUEUE_MAX } from "../../dataplane/table/pending-queue.ts";
-import { PrefixSet } from "../../dataplane/table/prefix-set.ts";
 import * as offloadTwin from "../../wire/bytes/offload.ts";
 import { fragmentOf } from "../frames/fragment-frames.ts";
 import * as build from "../frames/frame-builder.ts";
@@ -275,7 +275,7 @@ export const DROPS: Readonly<Partial<Record<ReasonName, DropCase>>> = {
   TX_ERROR: {
     prepare: (node) => {
       const sink: Port = { name: "sink", role: PortRole.POD, ioKind: 0, fd: -1 };
-      engine.createPort(node.engine, node.portId("pod3"), sink, build.mac(macOf(POD3)), 1450);
+      engine.attach(node.engine, node.portId("pod3"), sink, build.mac(macOf(POD3)), 1450);
     },
     send: from((n) => udp(n)),
   },
@@ -323,7 +323,7 @@ export const DROPS: Readonly<Partial<Record<ReasonName, DropCase>>> = {
     send: from((n) => udp(n, { dstPort: 99 }, VIP)),
   },
   SERVICE_IP_UNUSED: {
-    prepare: (node) => void (node.tables.serviceRanges = new PrefixSet([prefix("10.96.0.0/12")])),
+    prepare: (node) => void (node.tables.serviceRanges = createPrefixSet([prefix("10.96.0.0/12")])),
     send: from((n) => udp(n, {}, "10.96.0.77")),
   },
   MALFORMED_ND: {

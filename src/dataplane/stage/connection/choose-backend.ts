@@ -13,6 +13,7 @@ import { findFrontend, findHostPort, isFromVip } from "../../packet/find-fronten
 import { IcmpRequest, requestIcmp, requestPortUnreachable } from "../../packet/icmp-request.ts";
 import { CtState, Masquerade, type Packet } from "../../packet/packet.ts";
 import { PortRole } from "../../port.ts";
+import { RouteKind } from "../../spec/routes.ts";
 import { Action, FrontendKind, SourceClass } from "../../spec/services.ts";
 import * as conntrack from "../../table/connection/conntrack.ts";
 import * as localAddresses from "../../table/local-addresses.ts";
@@ -100,7 +101,7 @@ function toHostPort(pkt: Packet, t: Tables, f: number): Verdict {
   pkt.sourceClass = classOf(pkt, t);
   const isSelf = sendTo(pkt, s, f, endpoint);
   const r = routes.lookup(t.routes, key[0], key[1], key[2], key[3]);
-  const isNeighbour = r >= 0 && t.routes.kind[r] === routes.RouteKind.PODS;
+  const isNeighbour = r >= 0 && t.routes.kind[r] === RouteKind.PODS;
   const isLoopback = key[2] === V4_MAPPED && key[3] === LOOPBACK_ADDRESS;
   if (isSelf || isNeighbour || isLoopback) pkt.masquerade = Masquerade.HOST_PORT;
   return NEXT;

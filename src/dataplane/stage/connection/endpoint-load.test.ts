@@ -1,5 +1,6 @@
 // Live connections by endpoint: after any sequence of packets, changes and time the counts are what a walk over conntrack
 // counts anew, and schedulers that ask for them send new connections where there are fewest.
+
 import fc from "fast-check";
 import t from "tap";
 import { sctpFrame, tcpFrame, udpFrame } from "../../../testing/frames/frame-builder.ts";
@@ -7,10 +8,10 @@ import type { SctpChunk } from "../../../testing/frames/frame-options.ts";
 import * as chunk from "../../../testing/frames/sctp-chunks.ts";
 import { pathTo } from "../../../testing/world/test-fabric.ts";
 import { TestNode } from "../../../testing/world/test-node.ts";
+import { Scheduler } from "../../spec/services.ts";
 import * as conntrack from "../../table/connection/conntrack.ts";
 import { Conntrack } from "../../table/connection/conntrack.ts";
 import { TcpState } from "../../table/connection/conntrack-tcp.ts";
-import { Scheduler } from "../../table/service/schedule.ts";
 
 const [VIP, POD2, POD3] = ["10.96.0.10", "10.244.1.2", "10.244.1.3"];
 const [MINE, THEIRS] = [0x11111111, 0x7a7a7a7a]; // verification tags

@@ -1,9 +1,11 @@
 // Source NAT: when, with which address, with which port, and what happens when there is none left.
+
 import fc from "fast-check";
 import t from "tap";
 import * as build from "../../../testing/frames/frame-builder.ts";
 import { CLIENT, CLIENT_MAC, pathTo } from "../../../testing/world/test-fabric.ts";
 import { TestNode } from "../../../testing/world/test-node.ts";
+import { setSeed } from "../../change/conntrack.ts";
 import * as conntrack from "../../table/connection/conntrack.ts";
 import { Conntrack } from "../../table/connection/conntrack.ts";
 
@@ -105,7 +107,7 @@ t.test(
     fc.assert(
       fc.property(fc.integer(), fc.integer({ min: 1024, max: 29_990 }), (seed, from) => {
         const table = new Conntrack(10);
-        conntrack.createSeed(table, seed);
+        setSeed(table, seed);
         const node = knowing({ tables: { conntrack: table } });
         // A narrow range round the node ports, so that collisions are the rule.
         node.tables.config.snatMin = 29_900;

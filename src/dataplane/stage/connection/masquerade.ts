@@ -7,6 +7,7 @@
  * answer is never taken for a service packet. A connection that keeps its source gets another port only when its
  * reply tuple is taken, as the kernel's null binding. Drops: no free port, table full.
  */
+
 import { Event } from "../../counters.ts";
 import { drop } from "../../drop.ts";
 import { DropReason } from "../../drop-reason.ts";
@@ -15,6 +16,8 @@ import * as sctp from "../../packet/sctp-association.ts";
 import { readSegment } from "../../packet/tcp-segment.ts";
 import * as tuple from "../../packet/tuple.ts";
 import { PortRole } from "../../port.ts";
+import { RouteKind } from "../../spec/routes.ts";
+import { Scheduler } from "../../spec/services.ts";
 import * as conntrack from "../../table/connection/conntrack.ts";
 import * as ctGeneric from "../../table/connection/conntrack-generic.ts";
 import * as seqadj from "../../table/connection/conntrack-seqadj.ts";
@@ -24,15 +27,13 @@ import { EventType } from "../../table/connection/event-ring.ts";
 import * as expectations from "../../table/connection/expectations.ts";
 import * as ipvsTimeouts from "../../table/connection/ipvs-timeouts.ts";
 import * as prefixSet from "../../table/prefix-set.ts";
-import * as routes from "../../table/routes.ts";
-import { Scheduler } from "../../table/service/schedule.ts";
 import * as services from "../../table/service/services.ts";
 import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
 
 const { NEXT } = Verdict;
-const { LOCAL, ONLINK, GATEWAY } = routes.RouteKind;
+const { LOCAL, ONLINK, GATEWAY } = RouteKind;
 const { HOST } = PortRole;
 const V4_MAPPED = 0xffff;
 const LOOPBACK_NET = 127;

@@ -1,11 +1,12 @@
 // `dataplane.resetRemovedEndpoints`: who is told that his endpoint is gone, when, and with which sequence number.
+
 import t from "tap";
 import * as build from "../../../testing/frames/frame-builder.ts";
 import { tcpFrame } from "../../../testing/frames/frame-builder.ts";
 import { makeDualStack, pathTo6, pod6 } from "../../../testing/world/dual-stack.ts";
 import { CLIENT, CLIENT_MAC, pathTo } from "../../../testing/world/test-fabric.ts";
 import { TestNode } from "../../../testing/world/test-node.ts";
-import { Scheduler } from "../../table/service/schedule.ts";
+import { Scheduler } from "../../spec/services.ts";
 
 const [VIP, VIP6, POD2, POD3] = ["10.96.0.10", "fd00:10:96::10", "10.244.1.2", "10.244.1.3"];
 const ENDS = { srcPort: 41000, dstPort: 80 };

@@ -3,12 +3,14 @@
  * SYN-ACK offers to what the path takes, of the way on and the way back whichever is narrower. Never raises it, and
  * leaves a SYN without the option alone: its sender gets segments of 536 bytes (RFC 9293 §3.7.1). Never drops.
  */
+
 import * as checksum from "../../../wire/bytes/checksum.ts";
 import * as ipv4 from "../../../wire/ip/ipv4.ts";
 import * as ipv6 from "../../../wire/ip/ipv6.ts";
 import * as tcp from "../../../wire/transport/tcp.ts";
 import type { Packet } from "../../packet/packet.ts";
 import { PortRole } from "../../port.ts";
+import { RouteKind } from "../../spec/routes.ts";
 import * as routes from "../../table/routes.ts";
 import type { Tables } from "../../tables.ts";
 import { MssDetail } from "../../trace/layout.ts";
@@ -24,7 +26,7 @@ export function clampMss(pkt: Packet, t: Tables): Verdict {
   pkt.stage = StageId.CLAMP_MSS;
   if (pkt.proto !== TCP || (pkt.tcpFlags & (tcp.FLAG_SYN | tcp.FLAG_RST)) !== tcp.FLAG_SYN || pkt.route < 0)
     return NEXT;
-  if (t.routes.kind[pkt.route] === routes.RouteKind.LOCAL) return NEXT; // INPUT
+  if (t.routes.kind[pkt.route] === RouteKind.LOCAL) return NEXT; // INPUT
   if (t.ports.role[pkt.inPort] === HOST && pkt.fromTunnel === 0) return NEXT; // OUTPUT
   const view = pkt.view;
   const at = tcp.mssOffset(view, pkt.l4);

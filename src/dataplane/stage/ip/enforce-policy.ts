@@ -9,18 +9,19 @@
  * And what Calico has beside it: a pod cannot send tunnel packets to nodes, who would take them for each other's, since
  * they leave with the node's address. Asked of new connections, after DNAT; known ones have been asked.
  */
+
 import { drop } from "../../drop.ts";
 import { DropReason } from "../../drop-reason.ts";
 import * as invalid from "../../packet/invalid-packet.ts";
 import { CtState, type Packet } from "../../packet/packet.ts";
 import { PortRole } from "../../port.ts";
-import * as routes from "../../table/routes.ts";
+import { RouteKind } from "../../spec/routes.ts";
 import * as vteps from "../../table/vteps.ts";
 import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
 
-const { LOCAL, ONLINK, GATEWAY } = routes.RouteKind;
+const { LOCAL, ONLINK, GATEWAY } = RouteKind;
 const { POD } = PortRole;
 const IPIP = 4;
 const IPV6_IN_IP = 41;

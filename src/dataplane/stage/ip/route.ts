@@ -3,6 +3,7 @@
  * a bridged frame whose destination NAT left alone stays on the bridge. Checks TTL and MTU, both of which can
  * only be known now. Reads routes; drops what has no way, with the ICMP error a router owes.
  */
+
 import * as ipv4 from "../../../wire/ip/ipv4.ts";
 import * as ipv6 from "../../../wire/ip/ipv6.ts";
 import * as vnet from "../../../wire/link/virtio-net.ts";
@@ -12,6 +13,7 @@ import { IcmpRequest, requestFragmentationNeeded, requestIcmp } from "../../pack
 import * as invalid from "../../packet/invalid-packet.ts";
 import { CtState, type Packet } from "../../packet/packet.ts";
 import { PortRole } from "../../port.ts";
+import { RouteKind } from "../../spec/routes.ts";
 import * as neighbor from "../../table/neighbor.ts";
 import * as routes from "../../table/routes.ts";
 import type { Tables } from "../../tables.ts";
@@ -19,7 +21,7 @@ import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
 
 const { NEXT } = Verdict;
-const { LOCAL, PODS, UNREACHABLE, BLACKHOLE, PROHIBIT } = routes.RouteKind;
+const { LOCAL, PODS, UNREACHABLE, BLACKHOLE, PROHIBIT } = RouteKind;
 const { HOST } = PortRole;
 
 export function route(pkt: Packet, t: Tables): Verdict {

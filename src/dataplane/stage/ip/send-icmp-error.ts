@@ -5,6 +5,7 @@
  * Makes none for: an ICMP error, a later fragment, a group address, a source that names no host; and no more per
  * second than Linux' icmp_msgs_per_sec and icmp_ratelimit allow; "fragmentation needed" is exempt, as there.
  */
+
 import type { Ipv4Addr } from "../../../base/ids.ts";
 import * as icmpv4 from "../../../wire/ip/icmpv4.ts";
 import * as icmpv6 from "../../../wire/ip/icmpv6.ts";
@@ -17,6 +18,7 @@ import { IcmpRequest } from "../../packet/icmp-request.ts";
 import { begin, type Packet } from "../../packet/packet.ts";
 import { completeChecksum } from "../../send/complete-checksum.ts";
 import * as pool from "../../slot-pool.ts";
+import { RouteKind } from "../../spec/routes.ts";
 import * as localAddresses from "../../table/local-addresses.ts";
 import * as routes from "../../table/routes.ts";
 import * as tokenBucket from "../../table/token-bucket.ts";
@@ -38,7 +40,7 @@ export function makeIcmpError(pkt: Packet, t: Tables, nowMs: number): boolean {
   if (!(pkt.family === 4 ? isHostV4(k[3]) : isHost(k))) return false;
   const r =
     pkt.family === 4 ? routes.lookup4(t.routes, k[3]) : routes.lookup6(t.routes, k[0], k[1], k[2], k[3]);
-  if (r < 0 || t.routes.kind[r] >= routes.RouteKind.UNREACHABLE) return false;
+  if (r < 0 || t.routes.kind[r] >= RouteKind.UNREACHABLE) return false;
   // Path MTU discovery is not in icmp_ratemask, whatever else is: a lost one stalls a connection.
   const isLimited = pkt.icmpRequest !== IcmpRequest.FRAGMENTATION_NEEDED;
   if (isLimited && !tokenBucket.allow(t.icmpRate, k[0], k[1], k[2], k[3], nowMs)) {
@@ -77,7 +79,7 @@ function isHost(k: Int32Array): boolean {
 function speaksAsTarget(pkt: Packet, t: Tables, r: number): boolean {
   const k = pkt.key;
   if (pkt.nat !== 0 && pkt.icmpInner === 0 && isRedirected(k, pkt.to)) return true;
-  return t.routes.kind[r] !== routes.RouteKind.LOCAL && localAddresses.has(t.local, k[4], k[5], k[6], k[7]);
+  return t.routes.kind[r] !== RouteKind.LOCAL && localAddresses.has(t.local, k[4], k[5], k[6], k[7]);
 }
 
 function isRedirected(from: Int32Array, to: Int32Array): boolean {

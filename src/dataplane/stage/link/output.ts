@@ -3,6 +3,7 @@
  * node's stack with the gateway's MAC as source, onto the fabric, or into the tunnel. Decrements TTL, records the
  * route, cuts what is too long and may be cut. Drops: no such station, no slot, tunnel and neighbour troubles.
  */
+
 import type { Ipv4Addr } from "../../../base/ids.ts";
 import * as ipv4 from "../../../wire/ip/ipv4.ts";
 import * as options from "../../../wire/ip/ipv4-options.ts";
@@ -19,13 +20,14 @@ import { toFabric, toStation } from "../../send/link.ts";
 import { encapsulate } from "../../send/tunnel.ts";
 import * as tx from "../../send/tx-queue.ts";
 import * as pool from "../../slot-pool.ts";
+import { RouteKind } from "../../spec/routes.ts";
 import * as localAddresses from "../../table/local-addresses.ts";
 import * as routes from "../../table/routes.ts";
 import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
 
-const { LOCAL, PODS, VTEP } = routes.RouteKind;
+const { LOCAL, PODS, VTEP } = RouteKind;
 const { HOST } = PortRole;
 const LOOPBACK_NET = 127;
 const V4_MAPPED = 0xffff;

@@ -1,6 +1,8 @@
 // The connection table against a Map, its capacity, its expiry, and the bytes of a connection.
+
 import fc from "fast-check";
 import t from "tap";
+import { setSeed } from "../../change/conntrack.ts";
 import * as tuple from "../../packet/tuple.ts";
 import * as conntrack from "./conntrack.ts";
 import { Conntrack, Status } from "./conntrack.ts";
@@ -118,7 +120,7 @@ t.test("the table behaves like a Map under any sequence of insertions, removals 
   fc.assert(
     fc.property(steps, fc.integer(), (list, seed) => {
       const table = new Conntrack(4);
-      conntrack.createSeed(table, seed);
+      setSeed(table, seed);
       const model: Model = { byKey: new Map(), bySlot: new Map() };
       let now = 1;
       for (const step of list) {
@@ -239,7 +241,7 @@ t.test("a table opened again over the same memory holds the same connections", a
 });
 
 t.test("the seed cannot be changed under stored connections", async (t) => {
-  t.throws(() => conntrack.createSeed(filled(4, 1, 0, 100), 7), RangeError);
+  t.throws(() => setSeed(filled(4, 1, 0, 100), 7), RangeError);
 });
 
 t.test("an IPv4 connection touches at most 192 bytes, its share of the index included", async (t) => {

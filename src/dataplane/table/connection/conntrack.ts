@@ -31,11 +31,13 @@ const MAGIC = 0x70774354; // "pwCT"
 const LAYOUT_VERSION = 2;
 const HEADER_WORDS = 64;
 // Header words.
+/** The generator's state before it is seeded. */
+export const FIRST_RANDOM = 0x2545f491;
 const H_MAGIC = 0;
 const H_VERSION = 1;
 const H_CAPACITY_LOG2 = 2;
 const H_USED = 3;
-const H_SEED = 4;
+export const H_SEED = 4;
 const H_FREE = 5; //         first free slot + 1
 const H_SWEEP = 6; //        next slot of the expiry walk
 const H_EVICT = 7; //        early drop's hand
@@ -43,7 +45,7 @@ const H_NOW = 8; //          engine clock, seconds: lets a reader compute what i
 const H_FULL = 9; //         refused because full
 const H_EARLY_DROP = 10;
 const H_NEVER_USED = 11; //  slots from here on were never handed out
-const H_RANDOM = 12; //      state of the port allocator's generator
+export const H_RANDOM = 12; //    state of the port allocator's generator
 export const H_TCP_OPTIONS = 13; //      TcpOption bits
 export const H_TCP_MAX_RETRANS = 14; //  nf_conntrack_tcp_max_retrans
 export const H_EVENT_READERS = 15; //   who wants events; written by the readers' side
@@ -175,19 +177,12 @@ export class Conntrack {
     this.header[H_MAGIC] = MAGIC;
     this.header[H_VERSION] = LAYOUT_VERSION;
     this.header[H_CAPACITY_LOG2] = capacityLog2;
-    this.header[H_RANDOM] = 0x2545f491;
+    this.header[H_RANDOM] = FIRST_RANDOM;
     this.header[H_TCP_OPTIONS] = 2; // nf_conntrack_tcp_loose
     this.header[H_TCP_MAX_RETRANS] = 3;
     this.header[H_CHECKSUM] = 1;
     for (let i = 0; i < DEFAULT_TIMEOUTS.length; i++) this.header[H_TIMEOUTS + i] = DEFAULT_TIMEOUTS[i];
   }
-}
-
-/** Sets the hash seed and the port generator; only on an empty table, since stored hashes depend on it. */
-export function createSeed(t: Conntrack, seed: number): void {
-  if (t.header[H_USED] !== 0) throw new RangeError("conntrack seed set on a table in use");
-  t.header[H_SEED] = seed | 0;
-  t.header[H_RANDOM] = (seed ^ 0x2545f491) | 1;
 }
 
 export function used(t: Conntrack): number {

@@ -3,10 +3,17 @@
 
 import fc from "fast-check";
 import t from "tap";
+import { setOf } from "../../change/service-sets.ts";
 import * as serviceChange from "../../change/services.ts";
-import { Action, FrontendKind, type FrontendSpec, type ServicePortSpec } from "../../spec/services.ts";
+import {
+  Action,
+  FrontendKind,
+  type FrontendSpec,
+  SCHEDULER_NAMES,
+  Scheduler,
+  type ServicePortSpec,
+} from "../../spec/services.ts";
 import * as schedule from "./schedule.ts";
-import { SCHEDULER_NAMES, Scheduler } from "./schedule.ts";
 import * as services from "./services.ts";
 import { Services } from "./services.ts";
 
@@ -230,7 +237,7 @@ function choose(table: Services, vip: number, client: Client): number {
 }
 
 function slotOf(table: Services, n: number): number {
-  const set = services.describeSet(table, find(table, VIP), 0);
+  const set = setOf(table, find(table, VIP), 0);
   return set.find((slot) => table.epAddr[slot * 4 + 3] === address(n)) as number;
 }
 

@@ -10,34 +10,8 @@
  * A weight of 0 takes an endpoint out of the choice. Where the hash of a client says exactly that one, the client is
  * refused, as by the kernel's modules when they have no fallback.
  */
+import { Scheduler } from "../../spec/services.ts";
 import { EndpointLoad } from "./endpoint-load.ts";
-
-/** RANDOM is kube-proxy's iptables and nftables: every endpoint has the same chance. */
-export const Scheduler = Object.freeze({
-  RANDOM: 0,
-  RR: 1,
-  WRR: 2,
-  LC: 3,
-  WLC: 4,
-  SH: 5,
-  DH: 6,
-  SED: 7,
-  NQ: 8,
-  MH: 9,
-} as const);
-/** As ipvsadm and KubeProxyConfiguration name them, indexed by Scheduler. */
-export const SCHEDULER_NAMES: readonly string[] = [
-  "random",
-  "rr",
-  "wrr",
-  "lc",
-  "wlc",
-  "sh",
-  "dh",
-  "sed",
-  "nq",
-  "mh",
-];
 
 const { RR, WRR, LC, WLC, SH, DH, SED, NQ, MH } = Scheduler;
 const HASH_BITS = 8; //            sh and dh: 256 buckets

@@ -3,6 +3,7 @@
 import fc from "fast-check";
 import t from "tap";
 import * as serviceEndpoints from "../../change/service-endpoints.ts";
+import { frontendName } from "../../change/service-sets.ts";
 import * as serviceChange from "../../change/services.ts";
 import { Action, FrontendKind, type ServicePortSpec, type SourceRange } from "../../spec/services.ts";
 import * as services from "./services.ts";
@@ -68,7 +69,7 @@ t.test("a service is found by address, port and protocol, all three", async (t) 
   update(table, [{ id: 1, vips: [10], endpoints: [100] }]);
   const f = find(table, 10);
   t.ok(f >= 0);
-  t.equal(services.describeFrontend(table, f), "s1");
+  t.equal(frontendName(table, f), "s1");
   t.equal(services.find(table, 0, 0, 0xffff, 10, 81, TCP4), -1);
   t.equal(services.find(table, 0, 0, 0xffff, 10, 80, (4 << 8) | 17), -1);
   t.equal(services.find(table, 0, 0, 0xffff, 11, 80, TCP4), -1);

@@ -18,10 +18,15 @@
  * service port that does not fit stays as it was and stands in `refused` until it does.
  */
 
-import { type EndpointSpec, HOST_PORT_ENDPOINT, type ServicePortSpec } from "../../spec/services.ts";
+import {
+  type EndpointSpec,
+  HOST_PORT_ENDPOINT,
+  Scheduler,
+  type ServicePortSpec,
+} from "../../spec/services.ts";
 import * as hashIndex from "../hash-index.ts";
 import * as schedule from "./schedule.ts";
-import { Schedule, Scheduler } from "./schedule.ts";
+import { Schedule } from "./schedule.ts";
 
 export const CLASSES = 3;
 export const NONE = -1;
@@ -257,21 +262,4 @@ export function homeOf(t: Services, f: number): number {
   return (
     hashIndex.mixTrusted(t.addr[a] ^ t.portProto[f], t.addr[a + 1], t.addr[a + 2], t.addr[a + 3]) & t.mask
   );
-}
-
-/** "namespace/name:port" of a frontend, for people; "" when it is gone. */
-export function describeFrontend(t: Services, f: number): string {
-  return f < 0 ? "" : (t.records.get(t.service[f])?.name ?? "");
-}
-
-/** Slots of the endpoints that a new connection of this class may get. */
-export function describeSet(t: Services, f: number, sourceClass: number): number[] {
-  const c = f * CLASSES + sourceClass;
-  return Array.from({ length: t.setCount[c] }, (_, i) => t.member[t.setAt[c] + i]);
-}
-
-/** Those of them that the scheduler gives any: with a weight of 0 an endpoint gets none. */
-export function describeChoice(t: Services, f: number, sourceClass: number): number[] {
-  const set = describeSet(t, f, sourceClass);
-  return t.schedule.kind[f] === Scheduler.RANDOM ? set : set.filter((slot) => t.schedule.weight[slot] > 0);
 }

@@ -1,13 +1,10 @@
-// Builds the ranges of prefix-ranges.ts and their index. Cold: runs when objects change, in plain lists and
-// recursion.
-import type { ColumnCarver } from "../../base/columns.ts";
-import * as prefixRanges from "./prefix-ranges.ts";
-import * as words128 from "./words128.ts";
+// Makes the ranges of table/prefix-ranges.ts and their index, in plain lists and recursion.
+import type { Prefix } from "../spec/prefix.ts";
+import * as prefixRanges from "../table/prefix-ranges.ts";
+import * as words128 from "../table/words128.ts";
 
 const RANGES_WITHOUT_NODE = 4; // so few are halved faster than looked up
 const STRIDE_MAX = 16;
-
-export type Prefix = prefixRanges.Prefix;
 
 /** Ranges and index as lists. */
 export interface RangePlan {
@@ -17,7 +14,7 @@ export interface RangePlan {
   readonly cells: number[];
 }
 
-export function createCounts(plan: RangePlan): prefixRanges.RangeCounts {
+export function countsOf(plan: RangePlan): prefixRanges.RangeCounts {
   const { values, nodes, cells } = plan;
   return {
     ranges: values.length,
@@ -27,14 +24,14 @@ export function createCounts(plan: RangePlan): prefixRanges.RangeCounts {
 }
 
 /** Flattens prefixes: prefix i stands for `values[i]`. Of equal prefixes the one earlier in the list wins. */
-export function createRangePlan(prefixes: readonly Prefix[], values: readonly number[]): RangePlan {
+export function planRanges(prefixes: readonly Prefix[], values: readonly number[]): RangePlan {
   const plan: RangePlan = {
     starts: new Int32Array(4 * (2 * prefixes.length + 2)),
     values: [],
     nodes: [],
     cells: [],
   };
-  createRange(plan, new Int32Array(4), prefixRanges.NONE);
+  addRange(plan, new Int32Array(4), prefixRanges.NONE);
   // Prefixes around the sweep, outermost first.
   const open: { end: Int32Array; runsOver: boolean; value: number }[] = [];
   const closeBefore = (start: Int32Array | undefined): void => {
@@ -43,42 +40,40 @@ export function createRangePlan(prefixes: readonly Prefix[], values: readonly nu
       if (start && (innermost.runsOver || words128.compareAt(innermost.end, 0, start, 0) > 0)) return;
       open.pop();
       const around = open[open.length - 1]?.value ?? prefixRanges.NONE;
-      if (!innermost.runsOver) createRange(plan, innermost.end, around);
+      if (!innermost.runsOver) addRange(plan, innermost.end, around);
     }
   };
-  for (const index of createOrder(prefixes)) {
+  for (const index of orderOf(prefixes)) {
     const prefix = prefixes[index];
-    const start = createStart(prefix);
+    const start = startOf(prefix);
     closeBefore(start);
     const end = start.map((word, i) => word | ~words128.maskWord(prefix.bits, i));
     const runsOver = words128.increment(end, 0);
     open.push({ end, runsOver, value: values[index] });
-    createRange(plan, start, values[index]);
+    addRange(plan, start, values[index]);
   }
   closeBefore(undefined);
-  if (plan.values.length > RANGES_WITHOUT_NODE) createNode(plan, 0, plan.values.length);
+  if (plan.values.length > RANGES_WITHOUT_NODE) addNode(plan, 0, plan.values.length);
   return plan;
 }
 
-/** Copies a finished plan into columns. */
-export function createPrefixRanges(plan: RangePlan, carve: ColumnCarver): prefixRanges.PrefixRanges {
-  const ranges = new prefixRanges.PrefixRanges(carve, createCounts(plan));
+/** Copies a finished plan into columns that have room for it. */
+export function fillRanges(ranges: prefixRanges.PrefixRanges, plan: RangePlan): void {
   for (const [i, value] of plan.values.entries()) {
     ranges.start0[i] = words128.biased(plan.starts[4 * i]);
     ranges.start1[i] = words128.biased(plan.starts[4 * i + 1]);
     ranges.start2[i] = words128.biased(plan.starts[4 * i + 2]);
     ranges.start3[i] = words128.biased(plan.starts[4 * i + 3]);
-    ranges.value[i] = value;
+    ranges.value[i] = value + 1;
   }
   ranges.nodes.set(plan.nodes);
   ranges.cells.set(plan.cells);
-  return ranges;
 }
 
 /** Indices by first address, wider before narrower; of equal prefixes only the first. */
-function createOrder(prefixes: readonly Prefix[]): number[] {
+function orderOf(prefixes: readonly Prefix[]): number[] {
   const starts = new Int32Array(4 * prefixes.length);
-  for (const [i, prefix] of prefixes.entries()) starts.set(createStart(prefix), 4 * i);
+  for (const [i, prefix] of prefixes.entries()) starts.set(startOf(prefix), 4 * i);
   const order = Array.from(prefixes.keys()).sort(
     (a, b) =>
       words128.compareAt(starts, 4 * a, starts, 4 * b) || prefixes[a].bits - prefixes[b].bits || a - b,
@@ -91,7 +86,7 @@ function createOrder(prefixes: readonly Prefix[]): number[] {
   });
 }
 
-function createStart({ w0, w1, w2, w3, bits }: Prefix): Int32Array {
+function startOf({ w0, w1, w2, w3, bits }: Prefix): Int32Array {
   return Int32Array.of(w0, w1, w2, w3).map((word, i) => word & words128.maskWord(bits, i));
 }
 
@@ -99,7 +94,7 @@ function createStart({ w0, w1, w2, w3, bits }: Prefix): Int32Array {
  * Appends a range, unless it goes on with the same value; one that begins where the last begins replaces
  * it.
  */
-function createRange(plan: RangePlan, start: Int32Array, value: number): void {
+function addRange(plan: RangePlan, start: Int32Array, value: number): void {
   const { starts, values } = plan;
   if (values.length > 0 && words128.compareAt(starts, 4 * (values.length - 1), start, 0) === 0) values.pop();
   if (values.length > 0 && values[values.length - 1] === value) return;
@@ -108,18 +103,18 @@ function createRange(plan: RangePlan, start: Int32Array, value: number): void {
 }
 
 /** A node that tells ranges `from`…`to` apart. Returns its place. */
-function createNode(plan: RangePlan, from: number, to: number): number {
+function addNode(plan: RangePlan, from: number, to: number): number {
   const { nodes, cells, starts } = plan;
   const place = nodes.length;
   // Below the second start and from the last one on the answer is known; in between all addresses share
   // these bits.
-  const shared = createSharedBits(starts, 4 * (from + 1), 4 * (to - 1));
+  const shared = sharedBits(starts, 4 * (from + 1), 4 * (to - 1));
   const stride = Math.min(Math.ceil(Math.log2(to - from)), STRIDE_MAX);
   const bit = (shared & ~31) + Math.min(shared & 31, 32 - stride); // never across two words
   const firstCell = cells.length;
   nodes.push(from, to, bit, stride, firstCell);
   for (let i = 0; i < prefixRanges.CELL_WORDS << stride; i++) cells.push(0);
-  const cellStart = createCellStart(starts, 4 * (from + 1), bit);
+  const cellStart = cellStartOf(starts, 4 * (from + 1), bit);
   const word = bit >>> 5;
   const step = 1 << (32 - (bit & 31) - stride);
   const range = { last: from };
@@ -140,13 +135,13 @@ function createNode(plan: RangePlan, from: number, to: number): number {
     const cell = firstCell + pick * prefixRanges.CELL_WORDS;
     cells[cell] = first;
     cells[cell + 1] = end;
-    if (end - first > RANGES_WITHOUT_NODE) cells[cell + 2] = createNode(plan, first, end);
+    if (end - first > RANGES_WITHOUT_NODE) cells[cell + 2] = addNode(plan, first, end);
   }
   return place;
 }
 
 /** How many leading bits two starts have in common. */
-function createSharedBits(starts: Int32Array, a: number, b: number): number {
+function sharedBits(starts: Int32Array, a: number, b: number): number {
   for (let i = 0; i < 4; i++) {
     const difference = starts[a + i] ^ starts[b + i];
     if (difference !== 0) return 32 * i + Math.clz32(difference);
@@ -155,6 +150,6 @@ function createSharedBits(starts: Int32Array, a: number, b: number): number {
 }
 
 /** The address at `at` with every bit from `bit` on cleared. */
-function createCellStart(starts: Int32Array, at: number, bit: number): Int32Array {
+function cellStartOf(starts: Int32Array, at: number, bit: number): Int32Array {
   return starts.slice(at, at + 4).map((word, i) => word & words128.maskWord(bit, i));
 }
