@@ -165,10 +165,10 @@ t.test("conntrack(8)'s actions", async (t) => {
   const cases: [string, string][] = [
     ["conntrack -L -p tcp", "conntrack list -p tcp"],
     ["--lab x conntrack -p tcp --dump", "--lab x conntrack list -p tcp"],
-    ["conntrack -C", "conntrack count"],
+    ["conntrack -C", "conntrack count --total"],
     ["conntrack -D -s 10.0.0.1", "conntrack delete -s 10.0.0.1"],
     ["conntrack -E -e NEW", "conntrack events -e NEW"],
-    ["conntrack -F", "conntrack delete --all"],
+    ["conntrack -F", "conntrack flush"],
     ["conntrack -S", "conntrack stats"],
     ["conntrack events --count 3", "conntrack events --count 3"],
     ["conntrack -p tcp", "conntrack -p tcp"],

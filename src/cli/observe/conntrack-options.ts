@@ -16,14 +16,14 @@ export type Parameters = [string, string][];
 const ACTIONS: Readonly<Record<string, readonly string[]>> = {
   "-L": ["list"],
   "--dump": ["list"],
-  "-C": ["count"],
-  "--count": ["count"],
+  "-C": ["count", "--total"],
+  "--count": ["count", "--total"],
   "-D": ["delete"],
   "--delete": ["delete"],
   "-E": ["events"],
   "--event": ["events"],
-  "-F": ["delete", "--all"],
-  "--flush": ["delete", "--all"],
+  "-F": ["flush"],
+  "--flush": ["flush"],
   "-S": ["stats"],
   "--stats": ["stats"],
 };
@@ -40,7 +40,7 @@ const NOT_DONE: Readonly<Record<string, string>> = {
   "-G": "use list with the same options",
   "--get": "use list with the same options",
 };
-const VERBS = new Set(["list", "ls", "count", "delete", "events", "stats"]);
+const VERBS = new Set(["list", "ls", "count", "delete", "flush", "events", "stats"]);
 
 /** `conntrack -L -p tcp` as `conntrack list -p tcp`. An action is looked for where no verb is named. */
 export function withAction(args: readonly string[]): string[] {

@@ -43,7 +43,7 @@ export function register(program: Command): void {
   const conntrack = program
     .command("conntrack")
     .description(
-      "the connection table, as conntrack(8) shows it; -L, -C, -D, -E, -F and -S are understood too",
+      "the connection table, as conntrack(8) shows it; -L, -C, -D, -F, -E and -S are understood too",
     )
     .addHelpText("after", EXAMPLES);
   withFilters(conntrack.command("list [table]", { isDefault: true }).alias("ls"), { secmark: true })
@@ -58,6 +58,7 @@ export function register(program: Command): void {
     .command("count [table]")
     .description("number of connections, and the most there may be")
     .option("--node <name>", "only this node")
+    .option("--total", "the number alone, of all nodes together")
     .action(async (table: string | undefined, options: Options, command: Command) => {
       checkTable(table);
       await count(options, command);
@@ -68,6 +69,15 @@ export function register(program: Command): void {
     .action(async (table: string | undefined, options: Options, command: Command) => {
       checkTable(table);
       await remove(options, command);
+    });
+  conntrack
+    .command("flush [table]")
+    .description("forget all connections, without showing them")
+    .option("-f, --family <family>", "ipv4 or ipv6: of this family only")
+    .option("--node <name>", "only this node")
+    .action(async (table: string | undefined, options: Options, command: Command) => {
+      checkTable(table);
+      await flush(options, command);
     });
   withFilters(conntrack.command("events [table]"), { secmark: false })
     .option("-e, --event-mask <events>", "NEW, UPDATES, DESTROY, separated by commas; all without it")
@@ -175,7 +185,8 @@ async function count(options: Options, command: Command): Promise<void> {
   const wanted = options.node as string | undefined;
   const counts: Count[] = [];
   for (const node of chooseNodes(await openNodes(chosen), wanted)) counts.push(await countOf(node));
-  if (chosen.output === "table" && wanted !== undefined) return print(String(counts[0].count));
+  if (chosen.output === "table" && (wanted !== undefined || options.total === true))
+    return print(String(counts.reduce((sum, node) => sum + node.count, 0)));
   await printData(chosen.output, { kind: "conntrack-count", items: counts }, COUNT_COLUMNS, counts);
 }
 
@@ -202,7 +213,7 @@ async function remove(options: Options, command: Command): Promise<void> {
   }
   const filter = parameters.find(([key]) => key !== "family")?.[0];
   if (options.all === true && filter !== undefined)
-    throw usageError(`conntrack delete --all (-F): goes without --${filter}: leave one of them out`);
+    throw usageError(`conntrack delete --all: goes without --${filter}: leave one of them out`);
   const choice = outputChoice((command.optsWithGlobals() as Options).output as string | undefined);
   const nodes = chooseNodes(await openNodes(globalsButOutput(command)), options.node as string | undefined);
   const items: ConntrackEntry[] = [];
@@ -213,8 +224,26 @@ async function remove(options: Options, command: Command): Promise<void> {
     if (!isData(choice)) note(shown(nodes.length > 1 ? node.name : undefined, removed.length, "deleted"));
   }
   await printWhole(items, choice);
-  // As conntrack(8) -D, which fails where nothing matched, without another word; -F of an empty table has done its work.
+  // As conntrack(8) -D, which fails where nothing matched, without another word.
   if (items.length === 0 && options.all !== true) process.exitCode = Exit.FAILED;
+}
+
+/** As conntrack -F: it says that it is done, and shows nothing. */
+async function flush(options: Options, command: Command): Promise<void> {
+  const parameters = filterParameters(options);
+  const chosen = globalsButOutput(command);
+  outputChoice((command.optsWithGlobals() as Options).output as string | undefined);
+  const nodes = chooseNodes(await openNodes(chosen), options.node as string | undefined);
+  for (const node of nodes) {
+    if (node.kind === "kernel") await kernelConntrack(node, ["-F", ...familyOf(parameters)]);
+    else await askAgent(node, `/conntrack${query(parameters)}`, "DELETE");
+    const whose = nodes.length > 1 ? ` (${node.name})` : "";
+    note(`${PROGRAM}${whose}: connection tracking table has been emptied.`);
+  }
+}
+
+function familyOf(parameters: Parameters): string[] {
+  return parameters.flatMap(([key, value]) => (key === "family" ? ["-f", value] : []));
 }
 
 async function events(options: Options, command: Command): Promise<void> {
