@@ -49,7 +49,10 @@ export const SUBJECTS: Subjects = {
     what: "proxy mode userspace: another endpoint when one refuses",
     files: "userspace* retry-connection pending-connections",
   },
-  policy: { what: "NetworkPolicy and ClusterNetworkPolicy", files: "*network-policy*" },
+  policy: {
+    what: "NetworkPolicy and ClusterNetworkPolicy",
+    files: "*network-policy* policy-* random-cluster",
+  },
   "host-port": { what: "host ports of pods", files: "host-port* explain-host-port e2e-host-port" },
   judge: {
     what: "packets by the kernel and by podwire, compared",
