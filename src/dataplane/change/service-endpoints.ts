@@ -6,6 +6,7 @@ import type { EndpointPart, EndpointSpec } from "../spec/services.ts";
 import * as hashIndex from "../table/hash-index.ts";
 import * as endpointLoad from "../table/service/endpoint-load.ts";
 import { NONE, type ServiceRecord, type Services, type StagedEndpoints } from "../table/service/services.ts";
+import { endEndpointId, giveEndpointId } from "./identities.ts";
 
 /** Takes in endpoints of a service port ahead of the update that makes them its own. */
 export function addPart(t: Services, part: EndpointPart): void {
@@ -46,6 +47,7 @@ export function stageEndpoints(
       t.epAddr[a + 3] = e.w3;
       t.epPort[slot] = e.port;
       t.epService[slot] = id;
+      t.epId[slot] = giveEndpointId(t.ids, slot, id, e);
       t.epHits[slot] = 0;
       t.epNext[slot] = NONE;
     }
@@ -126,7 +128,7 @@ export function freeEndpoint(t: Services, slot: number): void {
   let i = endpointHome(t, slot) & mask;
   while (t.epIndex[i] !== slot + 1) i = (i + 1) & mask;
   hashIndex.vacate(t.epIndex, i, mask, t, endpointCellHome);
-  t.epGeneration[slot] = (t.epGeneration[slot] + 1) | 0;
+  endEndpointId(t.ids, t.epId[slot]);
   t.removals = (t.removals + 1) & 0x3fffffff;
   endpointLoad.clear(t.schedule.load, slot);
   t.freeEndpoints.push(slot);

@@ -18,6 +18,7 @@ import {
 import * as hashIndex from "../table/hash-index.ts";
 import type { ServiceRecord, Services, StagedEndpoints } from "../table/service/services.ts";
 import * as services from "../table/service/services.ts";
+import { endName, noteService, virtualId } from "./identities.ts";
 import { giveRun, takeRun } from "./runs.ts";
 import { type Destination, freeMaglev, type OldRow, rowOf, takeMaglev, writeRow } from "./schedule.ts";
 import { chain, freeUnmarked, newStaged, releaseStaged, stageEndpoints } from "./service-endpoints.ts";
@@ -131,6 +132,7 @@ function frontendKey(t: Services, f: number): string {
 
 function upsertService(t: Services, { spec, old, endpoints, record, kept }: ServicePlan): void {
   const { slots } = endpoints;
+  noteService(t.ids, spec);
   if (old !== undefined) freeUnmarked(t, old, endpoints.mark);
   for (let i = 0; i < slots.length; i++) {
     t.epFlags[slots[i]] = endpoints.specs[i].flags;
@@ -152,19 +154,27 @@ function upsertService(t: Services, { spec, old, endpoints, record, kept }: Serv
     record.frontends.push(slot);
     const before = kept.size === 0 ? undefined : kept.get(frontendKey(t, slot));
     t.hits[slot] = before?.hits ?? 0;
-    t.affinityId[slot] = affinityIdOf(t, spec, before);
+    t.affinityId[slot] = affinityIdOf(t, spec, slot, before);
     writeSchedule(t, spec, slot, { record, old, kept: before });
   }
+  endVirtualIds(t, kept, record.frontends);
   record.frontends = record.frontends.slice(); // no room to grow: less for the collector to carry
   if (old !== undefined) releaseMaglev(t, old, record);
   t.records.set(spec.id, record);
 }
 
-function affinityIdOf(t: Services, spec: ServicePortSpec, kept: Kept | undefined): number {
+/** Those of frontends that went. */
+function endVirtualIds(t: Services, kept: ReadonlyMap<string, Kept>, frontends: readonly number[]): void {
+  const going = new Set([...kept.values()].map((k) => k.affinityId).filter((id) => id < 0));
+  if (going.size === 0) return;
+  for (const f of frontends) going.delete(t.affinityId[f]);
+  for (const id of going) endName(t.ids, id);
+}
+
+function affinityIdOf(t: Services, spec: ServicePortSpec, f: number, kept: Kept | undefined): number {
   if (spec.ownAffinity !== true || spec.affinitySec === 0) return spec.id;
   if (kept !== undefined && kept.affinityId < 0) return kept.affinityId;
-  t.lastOwnAffinity = (t.lastOwnAffinity - 1) % 0x3fffffff;
-  return t.lastOwnAffinity;
+  return virtualId(t.ids, spec.id, t.addr.subarray(f * 4, f * 4 + 4), t.portProto[f]);
 }
 
 /** The frontend's row: classes of source have one set wherever it is not chance that chooses. */
@@ -181,7 +191,7 @@ function writeSchedule(
   if (spec.sharedSchedule === true) s.row[f] = o.record.frontends[0];
   if (kind !== Scheduler.MH || members.length === 0) return;
   const weights = members.map((slot) => s.weight[slot]);
-  const key = `${members}/${weights}/${members.map((slot) => t.epGeneration[slot])}`;
+  const key = `${members}/${weights}/${members.map((slot) => t.epId[slot])}`;
   let at = o.record.maglev?.get(key) ?? o.old?.maglev?.get(key);
   if (at === undefined) {
     const set = members.map((slot) => destinationOf(t, slot));
@@ -275,6 +285,8 @@ export function removeService(t: Services, id: number): void {
   t.staged.delete(id);
   const record = t.records.get(id);
   if (record === undefined) return;
+  for (const f of record.frontends) if (t.affinityId[f] < 0) endName(t.ids, t.affinityId[f]);
+  endName(t.ids, id);
   dropFrontends(t, record);
   freeUnmarked(t, record, NONE);
   releaseMaglev(t, record, null);

@@ -94,7 +94,7 @@ export class Packet {
   icmpInner = 0; //      offset of the IP header that an ICMP error carries, when it was matched
   frontend = -1; //      services frontend that claimed it
   sourceClass = 0; //    SourceClass that the rules took its sender for, when a frontend claimed it
-  endpoint = -1; //      services endpoint slot chosen
+  endpoint = -1; //      services endpoint slot that was chosen for a new connection
   masquerade = 0; //     Masquerade
   pending = -1; //       pending-connections entry, when the plane sends it to another endpoint
   attempt = 0; //        then: number of the attempt | why the last one failed << 3 (pending-connections Reason)

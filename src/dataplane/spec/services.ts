@@ -86,6 +86,8 @@ export interface ServicePortSpec {
   id: number;
   /** namespace/name:portName */
   name: string;
+  /** Four words by which an agent that starts anew knows the service port, to give it the id that it had. */
+  digest?: readonly number[];
   protocol: number;
   affinitySec: number;
   /** Each frontend remembers its clients for itself (a virtual server of IPVS); else the service port does for all. */

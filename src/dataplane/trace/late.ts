@@ -51,7 +51,6 @@ export function endedLate(
     r.float[(body >> 3) + (Word.TIME_US >> 1)] = w.clockUs[0];
     words[at + TraceWord.STAGE] = stage;
     words[at + TraceWord.TIME_MS] = w.nowMs;
-    words[at + TraceWord.ENDPOINT] = -1;
     words[at + TraceWord.FRONTEND] = -1;
     words[at + TraceWord.ROUTE] = -1;
     ring.commit(r);

@@ -42,17 +42,16 @@ export const TraceWord = Object.freeze({
   ETHER_TYPE: 36,
   TCP_FLAGS: 37,
   GSO_SIZE: 38,
-  ENDPOINT: 39, //    services endpoint slot
-  FRONTEND: 40, //    FrontendKind of what claims it, -1: nothing does
-  SOURCE_CLASS: 41, // SourceClass that its sender was taken for, where something claims it
-  ROUTE: 42, //       routes index
-  ICMP_REQUEST: 43, // IcmpRequest
-  ATTEMPT: 44, //     of a connection that is dialled again
-  FAILURE: 45, //     why the attempt before failed: pending-connections Reason
-  DETAIL: 46, //      DETAIL_WORDS that mean what the stage says they mean
+  FRONTEND: 39, //    FrontendKind of what claims it, -1: nothing does
+  SOURCE_CLASS: 40, // SourceClass that its sender was taken for, where something claims it
+  ROUTE: 41, //       routes index
+  ICMP_REQUEST: 42, // IcmpRequest
+  ATTEMPT: 43, //     of a connection that is dialled again
+  FAILURE: 44, //     why the attempt before failed: pending-connections Reason
+  DETAIL: 45, //      DETAIL_WORDS that mean what the stage says they mean
 } as const);
 export const DETAIL_WORDS = 8;
-export const TRACE_WORDS = 54;
+export const TRACE_WORDS = 53;
 
 /** Detail of answer-arp and answer-nd: the question, and the answer if there was one. */
 export const NeighborDetail = Object.freeze({

@@ -62,7 +62,6 @@ function writeTrace(pkt: Packet, t: Tables, verdict: number): void {
     words[at + TraceWord.ETHER_TYPE] = pkt.etherType;
     words[at + TraceWord.TCP_FLAGS] = pkt.tcpFlags;
     words[at + TraceWord.GSO_SIZE] = pkt.gsoSize;
-    words[at + TraceWord.ENDPOINT] = pkt.endpoint;
     words[at + TraceWord.FRONTEND] = pkt.frontend >= 0 ? t.services.kind[pkt.frontend] : -1;
     words[at + TraceWord.SOURCE_CLASS] = pkt.sourceClass;
     words[at + TraceWord.ROUTE] = pkt.route;

@@ -8,6 +8,7 @@
 import { sendReset } from "../pipeline.ts";
 import * as conntrack from "../table/connection/conntrack.ts";
 import * as ctTcp from "../table/connection/conntrack-tcp.ts";
+import * as identities from "../table/service/identities.ts";
 import type { Tables } from "../tables.ts";
 
 const { LAST_ACK, SYN_RECV } = ctTcp.TcpState;
@@ -44,5 +45,5 @@ function waitsForNobody(t: Tables, slot: number): boolean {
   if (ct.status[slot] === 0 || endpoint < 0 || (ct.tuple[slot * 8 + 3] & 0xff) !== TCP) return false;
   const state = ct.state[slot];
   if (state < SYN_RECV || state > LAST_ACK) return false;
-  return t.services.epGeneration[endpoint] !== ct.epoch[slot];
+  return !identities.isAlive(t.services.ids, endpoint);
 }

@@ -76,7 +76,6 @@ function record(r: Record): Int32Array {
   words[TraceWord.ETHER_TYPE] = r.etherType ?? (family === 4 ? 0x0800 : 0x86dd);
   words[TraceWord.TCP_FLAGS] = 2; // SYN
   words[TraceWord.GSO_SIZE] = r.gsoSize ?? 0;
-  words[TraceWord.ENDPOINT] = -1;
   words[TraceWord.FRONTEND] = r.frontend ?? -1;
   words[TraceWord.SOURCE_CLASS] = r.source ?? 0;
   words[TraceWord.ROUTE] = r.route ?? -1;

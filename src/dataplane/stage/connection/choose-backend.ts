@@ -20,6 +20,7 @@ import * as localAddresses from "../../table/local-addresses.ts";
 import * as prefixSet from "../../table/prefix-set.ts";
 import * as routes from "../../table/routes.ts";
 import * as affinity from "../../table/service/affinity.ts";
+import * as identities from "../../table/service/identities.ts";
 import * as services from "../../table/service/services.ts";
 import { DetectLocal, type Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
@@ -165,7 +166,7 @@ function pickEndpoint(pkt: Packet, t: Tables, nowMs: number): number {
   if (endpoint < 0) return -1;
   // kube-proxy's own balancer wants less than the time-out to have passed; netfilter's rules, no more.
   const lastsMs = timeoutSec * 1000 - t.config.userspace;
-  affinity.remember(t.affinity, record, pkt.key, endpoint, s.epGeneration[endpoint], lastsMs, nowMs);
+  affinity.remember(t.affinity, record, pkt.key, s.epId[endpoint], lastsMs, nowMs);
   return endpoint;
 }
 
@@ -174,8 +175,7 @@ function rememberedEndpoint(pkt: Packet, t: Tables, record: number, nowMs: numbe
   if (pkt.attempt !== 0) return -1; // it has just failed
   const a = t.affinity;
   const slot = affinity.find(a, record, pkt.key, nowMs);
-  if (slot < 0 || a.generation[slot] !== t.services.epGeneration[a.endpoint[slot]]) return -1;
-  return a.endpoint[slot];
+  return slot < 0 ? -1 : identities.slotOf(t.services.ids, a.endpoint[slot]);
 }
 
 /**

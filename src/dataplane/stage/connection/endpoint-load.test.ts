@@ -12,6 +12,7 @@ import { Scheduler } from "../../spec/services.ts";
 import * as conntrack from "../../table/connection/conntrack.ts";
 import { Conntrack } from "../../table/connection/conntrack.ts";
 import { TcpState } from "../../table/connection/conntrack-tcp.ts";
+import { slotOf } from "../../table/service/identities.ts";
 
 const [VIP, POD2, POD3] = ["10.96.0.10", "10.244.1.2", "10.244.1.3"];
 const [MINE, THEIRS] = [0x11111111, 0x7a7a7a7a]; // verification tags
@@ -27,8 +28,8 @@ function recount(n: TestNode): Map<number, string> {
   const { conntrack: ct, services: s } = n.tables;
   const counts = new Map<number, [active: number, inactive: number]>();
   for (let slot = 0; slot < conntrack.highWater(ct); slot++) {
-    const endpoint = ct.endpoint[slot];
-    if (ct.status[slot] === 0 || endpoint < 0 || ct.epoch[slot] !== s.epGeneration[endpoint]) continue;
+    const endpoint = slotOf(s.ids, ct.endpoint[slot]);
+    if (ct.status[slot] === 0 || endpoint < 0) continue;
     const proto = ct.tuple[slot * 8 + 3] & 0xff;
     const isActive = proto === 17 || ACTIVE.includes(ct.state[slot]);
     const count = counts.get(endpoint) ?? [0, 0];
@@ -51,7 +52,7 @@ function endpointOf(n: TestNode, srcPort: number): number {
   const { conntrack: ct, services: s } = n.tables;
   for (let slot = 0; slot < conntrack.highWater(ct); slot++) {
     if (ct.status[slot] === 0 || ct.tuple[slot * 8 + 2] >>> 16 !== srcPort) continue;
-    return s.epPort[ct.endpoint[slot]];
+    return s.epPort[slotOf(s.ids, ct.endpoint[slot])] ?? -1;
   }
   return -1;
 }

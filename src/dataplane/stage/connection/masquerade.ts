@@ -27,6 +27,7 @@ import { EventType } from "../../table/connection/event-ring.ts";
 import * as expectations from "../../table/connection/expectations.ts";
 import * as ipvsTimeouts from "../../table/connection/ipvs-timeouts.ts";
 import * as prefixSet from "../../table/prefix-set.ts";
+import { NO_ID } from "../../table/service/identities.ts";
 import * as services from "../../table/service/services.ts";
 import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
@@ -234,10 +235,11 @@ function enter(pkt: Packet, t: Tables, nowSec: number): Verdict {
     expectations.remove(t.expectations, pkt.expected);
   } else if (t.config.ftpHelper !== 0 && isFtp(key, to) && seqadj.add(t.seqadj, ct, slot))
     status |= Status.HELPER;
-  ct.status[slot] |= status;
   const s = t.services;
-  ct.endpoint[slot] = pkt.endpoint;
-  ct.epoch[slot] = pkt.endpoint >= 0 ? s.epGeneration[pkt.endpoint] : s.epoch[0];
+  if (services.isService(s, pkt.endpoint)) status |= Status.SERVED;
+  ct.status[slot] |= status;
+  ct.endpoint[slot] = pkt.endpoint >= 0 ? s.epId[pkt.endpoint] : NO_ID;
+  ct.epoch[slot] = s.epoch[0];
   ct.service[slot] = pkt.frontend >= 0 ? s.service[pkt.frontend] : -1;
   startTracking(pkt, t, slot, nowSec);
   if (pkt.frontend >= 0 && pkt.endpoint >= 0 && s.schedule.kind[pkt.frontend] !== Scheduler.RANDOM) {
@@ -275,6 +277,6 @@ function startTracking(pkt: Packet, t: Tables, slot: number, nowSec: number): vo
   }
   if (pkt.proto === 17) ctUdp.open(ct, slot, t.nowMs);
   ct.expiresAtSec[slot] = (nowSec + ctGeneric.firstTimeout(ct, pkt.proto)) | 0;
-  if (ct.header[ipvsTimeouts.H_IPVS_SET] !== 0 && services.isService(t.services, pkt.endpoint))
+  if (ct.header[ipvsTimeouts.H_IPVS_SET] !== 0 && (ct.status[slot] & Status.SERVED) !== 0)
     ipvsTimeouts.renew(ct, slot, pkt.proto, nowSec);
 }

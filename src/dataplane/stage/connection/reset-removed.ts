@@ -8,6 +8,7 @@ import { DropReason } from "../../drop-reason.ts";
 import { IcmpRequest, requestIcmp } from "../../packet/icmp-request.ts";
 import type { Packet } from "../../packet/packet.ts";
 import * as ctTcp from "../../table/connection/conntrack-tcp.ts";
+import * as identities from "../../table/service/identities.ts";
 import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
@@ -16,8 +17,9 @@ const TCP = 6;
 
 export function resetRemoved(pkt: Packet, t: Tables, nowSec: number): Verdict {
   pkt.stage = StageId.RESET_REMOVED;
-  if (pkt.proto !== TCP || pkt.ctDir !== 0 || pkt.endpoint < 0) return Verdict.NEXT;
-  if (t.services.epGeneration[pkt.endpoint] === t.conntrack.epoch[pkt.ctSlot]) return Verdict.NEXT;
+  if (pkt.proto !== TCP || pkt.ctDir !== 0) return Verdict.NEXT;
+  const endpoint = t.conntrack.endpoint[pkt.ctSlot];
+  if (endpoint < 0 || identities.isAlive(t.services.ids, endpoint)) return Verdict.NEXT;
   // Kept for a little while: should the reset get lost, the next segment gets another.
   ctTcp.close(t.conntrack, pkt.ctSlot, nowSec);
   requestIcmp(pkt, IcmpRequest.TCP_RESET);

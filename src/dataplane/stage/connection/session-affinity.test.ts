@@ -8,6 +8,7 @@ import { TestNode } from "../../../testing/world/test-node.ts";
 import * as serviceChange from "../../change/services.ts";
 import { Action } from "../../spec/services.ts";
 import * as conntrack from "../../table/connection/conntrack.ts";
+import { slotOf } from "../../table/service/identities.ts";
 
 const [VIP, NODE, POD2] = ["10.96.0.10", "192.168.50.11", "10.244.1.2"];
 const ENDPOINTS = Array.from({ length: 8 }, (_, i) => `10.244.2.${10 + i}:8080`);
@@ -37,9 +38,10 @@ function connect(n: TestNode, from: string, dst: string, dstPort = 80, proto = "
     if (ct.status[slot] === 0) continue;
     conntrack.loadTuple(ct, slot << 1, key);
     if (key[8] >>> 16 !== lastPort) continue;
-    const { epAddr, epPort } = n.tables.services;
-    const word = epAddr[ct.endpoint[slot] * 4 + 3];
-    return `${word >>> 24}.${(word >>> 16) & 255}.${(word >>> 8) & 255}.${word & 255}:${epPort[ct.endpoint[slot]]}`;
+    const { epAddr, epPort, ids } = n.tables.services;
+    const endpoint = slotOf(ids, ct.endpoint[slot]);
+    const word = epAddr[endpoint * 4 + 3];
+    return `${word >>> 24}.${(word >>> 16) & 255}.${(word >>> 8) & 255}.${word & 255}:${epPort[endpoint]}`;
   }
   return "";
 }

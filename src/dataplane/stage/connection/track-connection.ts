@@ -28,7 +28,7 @@ import * as ctUdp from "../../table/connection/conntrack-udp.ts";
 import { EventType } from "../../table/connection/event-ring.ts";
 import * as expectations from "../../table/connection/expectations.ts";
 import * as ipvsTimeouts from "../../table/connection/ipvs-timeouts.ts";
-import * as services from "../../table/service/services.ts";
+import * as identities from "../../table/service/identities.ts";
 import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
@@ -132,7 +132,7 @@ function proceed(pkt: Packet, t: Tables, ref: number, nowSec: number): Verdict {
   else ctGeneric.refresh(ct, slot, proto, nowSec);
   if (answer === ctTcp.Track.OK) {
     conntrack.account(ct, ref, pkt.ipLen);
-    if (ct.header[ipvsTimeouts.H_IPVS_SET] !== 0 && services.isService(t.services, ct.endpoint[slot]))
+    if (ct.header[ipvsTimeouts.H_IPVS_SET] !== 0 && (ct.status[slot] & Status.SERVED) !== 0)
       ipvsTimeouts.renew(ct, slot, proto, nowSec);
   } else if (answer === ctTcp.Track.REPEAT) return begin(pkt, t);
   else if (answer === ctTcp.Track.INVALID) {
@@ -146,7 +146,6 @@ function proceed(pkt: Packet, t: Tables, ref: number, nowSec: number): Verdict {
   pkt.ctDir = ref & 1;
   pkt.ctState = (status & Status.SEEN_REPLY) !== 0 ? ESTABLISHED : firstState(status);
   if ((status & Status.HELPER) !== 0) pkt.helper = 1;
-  pkt.endpoint = ct.endpoint[slot];
   if ((status & NAT_BITS) !== 0) {
     conntrack.loadTranslated(ct, ref, pkt.key, pkt.to);
     pkt.nat = 1;
@@ -192,7 +191,7 @@ function isStale(pkt: Packet, t: Tables, slot: number): boolean {
   const ct = t.conntrack;
   const s = t.services;
   const endpoint = ct.endpoint[slot];
-  if (endpoint >= 0) return s.epGeneration[endpoint] !== ct.epoch[slot];
+  if (endpoint >= 0) return !identities.isAlive(s.ids, endpoint);
   if (ct.epoch[slot] === s.epoch[0]) return false;
   ct.epoch[slot] = s.epoch[0];
   return findFrontend(t, pkt.key) >= 0 || findHostPort(t, pkt.key) >= 0;

@@ -28,7 +28,7 @@ import { EventRing, EventType } from "./event-ring.ts";
 export type CtRef = Branded<number, "CtRef">; // slot << 1 | direction
 
 const MAGIC = 0x70774354; // "pwCT"
-const LAYOUT_VERSION = 2;
+const LAYOUT_VERSION = 3;
 const HEADER_WORDS = 64;
 // Header words.
 /** The generator's state before it is seeded. */
@@ -65,6 +65,7 @@ export const Status = Object.freeze({
   RELATED: 1 << 0,
   COUNTED: 1 << 24, //        ours: it is one of its endpoint's connections (endpoint-load.ts),
   COUNTED_ACTIVE: 1 << 25, // one of the active ones
+  SERVED: 1 << 26, //         ours: a service's endpoint was chosen for it
 } as const);
 const { SEEN_REPLY, ASSURED, CONFIRMED, COUNTED, COUNTED_ACTIVE } = Status;
 
@@ -113,9 +114,9 @@ export class Conntrack {
   readonly state: Uint8Array; //      TcpState / SctpState
   readonly expiresAtSec: Int32Array;
   readonly startSec: Int32Array;
-  readonly endpoint: Int32Array; //   services endpoint slot, -1: none
-  readonly epoch: Int32Array; //      endpoint generation, or services epoch when there is no endpoint
-  readonly service: Int32Array; //    services id that claimed it, -1: none (for people)
+  readonly endpoint: Int32Array; //   id of the endpoint (identities.ts), -1: none
+  readonly epoch: Int32Array; //      services epoch in which it was decided; a free slot: the next one + 1
+  readonly service: Int32Array; //    id of the service port that claimed it, -1: none (for people)
   readonly track: Int32Array; //      16 words a slot: the protocol tracker's own (conntrack-tcp-window.ts, -sctp.ts)
   readonly packets: Uint32Array; //   2 a slot
   readonly octets: Float64Array; //   2 a slot
@@ -536,7 +537,7 @@ export function setActive(t: Conntrack, slot: number, active: boolean): void {
 }
 
 function count(t: Conntrack, slot: number, active: boolean, by: number): void {
-  endpointLoad.count(t.load, t.endpoint[slot], t.epoch[slot], active, by);
+  endpointLoad.count(t.load, t.endpoint[slot], active, by);
 }
 
 /** True when the entry is no more, though the walk has not come by yet. Safe against a wrapping clock. */

@@ -6,62 +6,62 @@ const { Counter } = affinity;
 const client = (n: number): Int32Array => Int32Array.of(0, 0, 0xffff, n, 0, 0, 0xffff, 99, 0, 0);
 const V6 = Int32Array.of(0x20010db8, 0, 0, 1, 0, 0, 0, 0, 0, 0);
 
-/** "endpoint/generation", or "" when there is no live record. */
+/** The id of the remembered endpoint, or "" when there is no live record. */
 function read(table: affinity.Affinity, service: number, key: Int32Array, nowMs: number): string {
   const slot = affinity.find(table, service, key, nowMs);
-  return slot < 0 ? "" : `${table.endpoint[slot]}/${table.generation[slot]}`;
+  return slot < 0 ? "" : `${table.endpoint[slot]}`;
 }
 
 t.test("a record counts up to its last millisecond, from the last new connection on", async (t) => {
   const table = new affinity.Affinity(4);
-  affinity.remember(table, 7, client(1), 30, 2, 100, 10);
-  t.equal(read(table, 7, client(1), 10), "30/2");
-  t.equal(read(table, 7, client(1), 110), "30/2");
+  affinity.remember(table, 7, client(1), 30, 100, 10);
+  t.equal(read(table, 7, client(1), 10), "30");
+  t.equal(read(table, 7, client(1), 110), "30");
   t.equal(read(table, 7, client(1), 111), "");
-  affinity.remember(table, 7, client(1), 31, 5, 100, 60);
-  t.equal(read(table, 7, client(1), 160), "31/5", "a new connection starts the time again");
+  affinity.remember(table, 7, client(1), 31, 100, 60);
+  t.equal(read(table, 7, client(1), 160), "31", "a new connection starts the time again");
   t.equal(affinity.used(table), 1);
 });
 
 t.test("the clock may wrap while records count", async (t) => {
   const table = new affinity.Affinity(4);
   const late = 0x7fff_ffff - 50;
-  affinity.remember(table, 7, client(1), 30, 2, 100, late);
-  affinity.remember(table, 7, client(2), 31, 2, -late, late); // would end at 0, which marks a free slot
-  t.equal(read(table, 7, client(1), (late + 100) | 0), "30/2");
+  affinity.remember(table, 7, client(1), 30, 100, late);
+  affinity.remember(table, 7, client(2), 31, -late, late); // would end at 0, which marks a free slot
+  t.equal(read(table, 7, client(1), (late + 100) | 0), "30");
   t.equal(read(table, 7, client(1), (late + 101) | 0), "");
   t.equal(affinity.used(table), 2);
-  t.equal(read(table, 7, client(2), 0), "31/2");
+  t.equal(read(table, 7, client(2), 0), "31");
 });
 
 t.test("service ports, clients and families do not share records", async (t) => {
   const table = new affinity.Affinity(4);
-  affinity.remember(table, 7, client(1), 30, 0, 100, 1);
+  affinity.remember(table, 7, client(1), 30, 100, 1);
   t.equal(read(table, 8, client(1), 1), "");
   t.equal(read(table, 7, client(2), 1), "");
   t.equal(read(table, 7, V6, 1), "");
-  affinity.remember(table, 7, V6, 40, 1, 100, 1);
-  t.equal(read(table, 7, V6, 1), "40/1");
-  t.equal(read(table, 7, client(1), 1), "30/0");
+  affinity.remember(table, 7, V6, 40, 100, 1);
+  t.equal(read(table, 7, V6, 1), "40");
+  t.equal(read(table, 7, client(1), 1), "30");
 });
 
 t.test("a full table gives up the record that ends first of those it looks at", async (t) => {
   const table = new affinity.Affinity(3); // four records
-  for (let n = 0; n < 4; n++) affinity.remember(table, 1, client(n), n, 0, n === 2 ? 5 : 100, 1);
-  affinity.remember(table, 1, client(9), 9, 0, 100, 1);
+  for (let n = 0; n < 4; n++) affinity.remember(table, 1, client(n), n, n === 2 ? 5 : 100, 1);
+  affinity.remember(table, 1, client(9), 9, 100, 1);
   t.equal(affinity.used(table), 4);
   t.equal(table.counters[Counter.EVICTED], 1);
   t.equal(read(table, 1, client(2), 1), "");
-  t.equal(read(table, 1, client(9), 1), "9/0");
+  t.equal(read(table, 1, client(9), 1), "9");
 });
 
 t.test("ageing frees the slots of dead records only", async (t) => {
   const table = new affinity.Affinity(6);
-  for (let n = 0; n < 20; n++) affinity.remember(table, 1, client(n), n, 0, n < 12 ? 10 : 100, 1);
+  for (let n = 0; n < 20; n++) affinity.remember(table, 1, client(n), n, n < 12 ? 10 : 100, 1);
   t.equal(affinity.ageSlice(table, 64, 11), 0);
   t.equal(affinity.ageSlice(table, 64, 12), 12);
   t.equal(affinity.used(table), 8);
-  t.equal(read(table, 1, client(12), 12), "12/0");
+  t.equal(read(table, 1, client(12), 12), "12");
   affinity.clear(table);
   t.equal(affinity.used(table), 0);
   t.equal(read(table, 1, client(12), 12), "");
@@ -69,8 +69,8 @@ t.test("ageing frees the slots of dead records only", async (t) => {
 
 t.test("memory is shared between two openers, and refused for another size", async (t) => {
   const memory = new SharedArrayBuffer(affinity.Affinity.bytesFor(4));
-  affinity.remember(new affinity.Affinity(4, memory, 5), 1, client(1), 3, 0, 10, 1);
-  t.equal(read(new affinity.Affinity(4, memory), 1, client(1), 1), "3/0");
+  affinity.remember(new affinity.Affinity(4, memory, 5), 1, client(1), 3, 10, 1);
+  t.equal(read(new affinity.Affinity(4, memory), 1, client(1), 1), "3");
   t.throws(() => new affinity.Affinity(3, memory));
 });
 
@@ -101,9 +101,8 @@ t.test("the table is a map of (service port, client) with expiry", async (t) => 
       nowMs += o.waitMs;
       if (o.what === "age") affinity.ageSlice(table, 40, nowMs);
       else {
-        const generation = o.endpoint ^ 1;
-        affinity.remember(table, o.service, client(o.client), o.endpoint, generation, o.timeoutMs, nowMs);
-        const text = `${o.endpoint}/${generation}`;
+        affinity.remember(table, o.service, client(o.client), o.endpoint, o.timeoutMs, nowMs);
+        const text = `${o.endpoint}`;
         model.set(`${o.service} ${o.client}`, { text, lastMs: nowMs + o.timeoutMs });
       }
       for (let service = 1; service <= 3; service++) {
@@ -125,9 +124,9 @@ t.test("a table that is too small stays consistent: what it finds is what was wr
     const table = new affinity.Affinity(3, undefined, seed);
     const last = new Map<string, string>();
     for (const o of operations) {
-      affinity.remember(table, o.service, client(o.client), o.endpoint, 7, 1000, 1);
-      last.set(`${o.service} ${o.client}`, `${o.endpoint}/7`);
-      if (read(table, o.service, client(o.client), 1) !== `${o.endpoint}/7`) return false;
+      affinity.remember(table, o.service, client(o.client), o.endpoint, 1000, 1);
+      last.set(`${o.service} ${o.client}`, `${o.endpoint}`);
+      if (read(table, o.service, client(o.client), 1) !== `${o.endpoint}`) return false;
     }
     for (const [key, text] of last) {
       const [service, n] = key.split(" ").map(Number);

@@ -5,8 +5,8 @@
 //
 // A record counts from the client's last new connection: every one of them writes it anew. Time-outs are kept to the
 // millisecond, as the kernel's jiffies nearly do: with whole seconds one of a second would last nearly two. A record
-// says which endpoint and which generation of its slot, so that records of an endpoint that went away are dead without
-// a walk; whether the endpoint may still be chosen (its service port's set for this source) is the caller's question.
+// names its endpoint by id (identities.ts), so that records of one that went away are dead without a walk; whether the
+// endpoint may still be chosen (its service port's set for this source) is the caller's question.
 //
 // Open addressing with linear probing, at most half full, no tombstones. When full, the record that ends first
 // among a few under a moving hand makes room: a client that comes back then gets any endpoint, which is what
@@ -14,9 +14,9 @@
 import { ColumnCarver, claimHeader, HEADER_BYTES, Header } from "../../../base/columns.ts";
 import * as hashIndex from "../hash-index.ts";
 
-const LAYOUT = 0x41464602; // "AFF", version 2
+const LAYOUT = 0x41464603; // "AFF", version 3
 const KEY_WORDS = 4; //       client address, v4-mapped for IPv4
-const SLOT_WORDS = KEY_WORDS + 4;
+const SLOT_WORDS = KEY_WORDS + 3;
 const VICTIM_SCAN = 8;
 
 /** Places in `counters`. */
@@ -31,8 +31,7 @@ export class Affinity {
   readonly counters: Float64Array; //   Counter
   readonly client: Int32Array; //       KEY_WORDS a slot
   readonly service: Int32Array; //      id of the service port
-  readonly endpoint: Int32Array; //     services endpoint slot
-  readonly generation: Int32Array; //   of that slot when the record was written
+  readonly endpoint: Int32Array; //     id of the endpoint
   readonly expiresAtMs: Int32Array; //  last millisecond in which it counts, engine clock (wraps); 0 = slot free
   readonly mask: number;
   readonly usedMax: number;
@@ -51,7 +50,6 @@ export class Affinity {
     this.client = carve.int32(slots * KEY_WORDS);
     this.service = carve.int32(slots);
     this.endpoint = carve.int32(slots);
-    this.generation = carve.int32(slots);
     this.expiresAtMs = carve.int32(slots);
     this.mask = slots - 1;
     this.usedMax = slots >> 1;
@@ -75,7 +73,6 @@ export function remember(
   service: number,
   key: Int32Array,
   endpoint: number,
-  generation: number,
   timeoutMs: number,
   nowMs: number,
 ): void {
@@ -93,7 +90,6 @@ export function remember(
     t.counters[Counter.CREATED] += 1;
   } else t.counters[Counter.RENEWED] += 1;
   t.endpoint[slot] = endpoint;
-  t.generation[slot] = generation;
   t.expiresAtMs[slot] = (nowMs + timeoutMs) | 0 || 1;
 }
 
@@ -182,7 +178,6 @@ function release(t: Affinity, slot: number): void {
       for (let i = 0; i < KEY_WORDS; i++) t.client[hole * KEY_WORDS + i] = t.client[from * KEY_WORDS + i];
       t.service[hole] = t.service[from];
       t.endpoint[hole] = t.endpoint[from];
-      t.generation[hole] = t.generation[from];
       t.expiresAtMs[hole] = t.expiresAtMs[from];
       hole = from;
     }

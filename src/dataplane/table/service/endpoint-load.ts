@@ -5,33 +5,31 @@
  *
  * conntrack counts, because it alone sees every beginning and every end of a connection: expiry, deletion, eviction.
  * An entry that is counted says so in its status (`COUNTED`), and whether as active (`COUNTED_ACTIVE`); so one that is
- * not costs its changes one branch. The slot of an endpoint that goes is set to zero and gets a new
- * generation; what is left of the old one's connections counts no more, and must not be taken from its successor.
+ * not costs its changes one branch. An entry names its endpoint by id: what is left of one's connections that is gone
+ * counts no more, and is not taken from whoever has its slot now.
  */
+import * as identities from "./identities.ts";
+import { Identities } from "./identities.ts";
+
 export class EndpointLoad {
-  readonly generation: Int32Array; // the endpoint slots' own, in `services`
+  readonly ids: Identities; //     where an endpoint's slot is found
   readonly active: Int32Array;
   readonly inactive: Int32Array;
 
-  constructor(generation: Int32Array) {
-    this.generation = generation;
-    this.active = new Int32Array(generation.length);
-    this.inactive = new Int32Array(generation.length);
+  constructor(endpoints: number, ids: Identities) {
+    this.ids = ids;
+    this.active = new Int32Array(endpoints);
+    this.inactive = new Int32Array(endpoints);
   }
 }
 
 /** For a conntrack that nobody asks about endpoints. */
-export const NO_LOAD: EndpointLoad = new EndpointLoad(new Int32Array(0));
+export const NO_LOAD: EndpointLoad = new EndpointLoad(0, new Identities(2, 2));
 
-/** One connection more, or (`by` -1) one less. Does nothing when the endpoint of that generation is gone. */
-export function count(
-  t: EndpointLoad,
-  endpoint: number,
-  generation: number,
-  active: boolean,
-  by: number,
-): void {
-  if (t.generation[endpoint] !== generation) return;
+/** One connection more, or (`by` -1) one less, of the endpoint with this id. Does nothing when it is gone. */
+export function count(t: EndpointLoad, id: number, active: boolean, by: number): void {
+  const endpoint = identities.slotOf(t.ids, id);
+  if (endpoint < 0) return;
   if (active) t.active[endpoint] += by;
   else t.inactive[endpoint] += by;
 }

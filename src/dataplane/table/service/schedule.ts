@@ -12,6 +12,7 @@
  */
 import { Scheduler } from "../../spec/services.ts";
 import { EndpointLoad } from "./endpoint-load.ts";
+import type { Identities } from "./identities.ts";
 
 const { RR, WRR, LC, WLC, SH, DH, SED, NQ, MH } = Scheduler;
 const HASH_BITS = 8; //            sh and dh: 256 buckets
@@ -39,7 +40,7 @@ export class Schedule {
   readonly maglevFree: number[] = [];
   maglevNext = 0;
 
-  constructor(frontends: number, generation: Int32Array) {
+  constructor(frontends: number, endpoints: number, ids: Identities) {
     this.kind = new Uint8Array(frontends);
     this.row = new Int32Array(frontends);
     this.last = new Int32Array(frontends);
@@ -47,8 +48,8 @@ export class Schedule {
     this.maxWeight = new Int32Array(frontends);
     this.weightStep = new Int32Array(frontends);
     this.maglevAt = new Int32Array(frontends);
-    this.weight = new Int32Array(generation.length);
-    this.load = new EndpointLoad(generation);
+    this.weight = new Int32Array(endpoints);
+    this.load = new EndpointLoad(endpoints, ids);
   }
 }
 

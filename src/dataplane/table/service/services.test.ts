@@ -6,6 +6,7 @@ import * as serviceEndpoints from "../../change/service-endpoints.ts";
 import { frontendName } from "../../change/service-sets.ts";
 import * as serviceChange from "../../change/services.ts";
 import { Action, FrontendKind, type ServicePortSpec, type SourceRange } from "../../spec/services.ts";
+import { isAlive, slotOf } from "./identities.ts";
 import * as services from "./services.ts";
 import { Services } from "./services.ts";
 
@@ -92,17 +93,18 @@ t.test("every endpoint of a set has the same chance, whatever its size", async (
   }
 });
 
-t.test("an endpoint keeps its slot and generation while it serves", async (t) => {
+t.test("an endpoint keeps its slot and id while it serves", async (t) => {
   const table = new Services(4, 4);
   update(table, [{ id: 1, vips: [10], endpoints: [100, 101] }]);
   const slot = services.pick(table, find(table, 10), 0, 0);
-  const generation = table.epGeneration[slot];
+  const id = table.epId[slot];
   update(table, [{ id: 1, vips: [10, 11], endpoints: [102, 100] }]);
   t.same(picked(table, find(table, 10)), [100, 102]);
-  t.equal(table.epGeneration[slot], generation);
+  t.equal(table.epId[slot], id);
+  t.equal(slotOf(table.ids, id), slot);
   t.equal(table.epAddr[slot * 4 + 3], 100);
   update(table, [{ id: 1, vips: [10], endpoints: [102] }]);
-  t.not(table.epGeneration[slot], generation, "gone");
+  t.notOk(isAlive(table.ids, id), "gone");
 });
 
 t.test("counters of a frontend and of an endpoint outlive a change that leaves them alone", async (t) => {
@@ -205,13 +207,14 @@ t.test("endpoints that come in parts get nothing before the update that they bel
   const table = new Services(4, 4);
   update(table, [{ id: 1, vips: [10], endpoints: [100, 101] }]);
   const slot = services.pick(table, find(table, 10), 0, 0);
-  const generation = table.epGeneration[slot];
+  const named = table.epId[slot];
   const { id, endpoints } = spec({ id: 1, vips: [10], endpoints: [102, 100, 103] });
   serviceEndpoints.addPart(table, { id, endpoints: endpoints.slice(0, 2) });
   t.same(picked(table, find(table, 10)), [100, 101]);
   serviceEndpoints.addPart(table, { id, endpoints: endpoints.slice(2) });
   t.same(picked(table, find(table, 10)), [100, 101]);
-  t.equal(table.epGeneration[slot], generation);
+  t.equal(table.epId[slot], named);
+  t.equal(slotOf(table.ids, named), slot);
   update(table, [], [1]);
   t.equal(table.freeEndpoints.length, table.nextEndpoint, "parts of a service that goes are given back");
   updateInParts(table, { id: 1, vips: [10], endpoints: [102, 100, 103] }, 1);

@@ -9,9 +9,8 @@
  * outside. An action names an endpoint *set*; a pick is one random number and one array read, however many
  * services or endpoints there are.
  *
- * An *endpoint* keeps its slot as long as it serves; its generation changes when it goes, and connections
- * remember the generation they were made with. So a UDP flow to an endpoint that is gone is seen on its next
- * packet, without any walk over the connection table.
+ * An *endpoint* keeps its slot and its id (identities.ts) as long as it serves; connections remember the id. So a
+ * UDP flow to an endpoint that is gone is seen on its next packet, without any walk over the connection table.
  *
  * Here is what a packet asks; change/services.ts brings in what changes, one service port at a time.
  * Columns have a hard capacity and are allocated zeroed, so memory that no service uses is not resident. A
@@ -25,6 +24,7 @@ import {
   type ServicePortSpec,
 } from "../../spec/services.ts";
 import * as hashIndex from "../hash-index.ts";
+import { H_EPOCH, Identities } from "./identities.ts";
 import * as schedule from "./schedule.ts";
 import { Schedule } from "./schedule.ts";
 
@@ -92,7 +92,7 @@ export class Services {
   // Endpoints
   readonly epAddr: Int32Array; //       4 words an endpoint
   readonly epPort: Uint16Array;
-  readonly epGeneration: Int32Array; // changes when the endpoint goes
+  readonly epId: Int32Array; //         what connections and remembered clients call it
   readonly epFlags: Uint8Array;
   readonly epSets: Uint8Array; //       bit per set of its service port that holds it
   readonly epService: Int32Array;
@@ -101,10 +101,11 @@ export class Services {
   readonly epNext: Int32Array; //       the next endpoint of its service port, or NONE
   readonly epMark: Int32Array; //       change that named it last
 
+  readonly ids: Identities;
   readonly schedule: Schedule;
 
   /** Counts changes. Connections without an endpoint remember it, to notice a service that came later. */
-  readonly epoch = new Int32Array(1);
+  readonly epoch: Int32Array;
   readonly records = new Map<number, ServiceRecord>();
   readonly freeFrontends: number[] = [];
   readonly freeEndpoints: number[] = [];
@@ -114,7 +115,6 @@ export class Services {
   /** Frontends that are host ports. */
   hostPorts = 0;
   nextEndpoint = 0;
-  lastOwnAffinity = 0;
   /** Endpoints that went so far, wrapping. */
   removals = 0;
   /** Changes refused because a column was full. */
@@ -126,7 +126,7 @@ export class Services {
   readonly staged = new Map<number, StagedEndpoints>();
   lastMark = 0;
 
-  constructor(frontendsLog2 = 19, endpointsLog2 = 19) {
+  constructor(frontendsLog2 = 19, endpointsLog2 = 19, ids = new Identities(frontendsLog2, endpointsLog2)) {
     const f = 1 << frontendsLog2;
     const e = 1 << endpointsLog2;
     this.index = new Int32Array(f * 2);
@@ -149,7 +149,7 @@ export class Services {
     this.range = new Int32Array(f * RANGE_WORDS);
     this.epAddr = new Int32Array(e * 4);
     this.epPort = new Uint16Array(e);
-    this.epGeneration = new Int32Array(e);
+    this.epId = new Int32Array(e);
     this.epFlags = new Uint8Array(e);
     this.epSets = new Uint8Array(e);
     this.epService = new Int32Array(e);
@@ -157,7 +157,9 @@ export class Services {
     this.epIndex = new Int32Array(e * 2);
     this.epNext = new Int32Array(e);
     this.epMark = new Int32Array(e);
-    this.schedule = new Schedule(f, this.epGeneration);
+    this.ids = ids;
+    this.epoch = ids.header.subarray(H_EPOCH, H_EPOCH + 1);
+    this.schedule = new Schedule(f, e, ids);
     this.members = new Runs(e * 4);
     this.ranges = new Runs(f * RANGE_WORDS);
   }
