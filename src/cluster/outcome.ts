@@ -1,5 +1,7 @@
 // What came of one object of a call, in kubectl's words.
+
 import { type KindInfo, kindNamed, qualifiedPlural, resourceName } from "../kube/kinds.ts";
+import { NAMESPACE_NAME_LABEL } from "../kube/labels.ts";
 import type { KubeObject } from "../kube/objects.ts";
 
 export type Action = "created" | "configured" | "unchanged" | "deleted" | "not found";
@@ -58,6 +60,6 @@ export const NEEDED_NAMESPACES: readonly string[] = ["default", "kube-public", "
 
 export function namespaceObject(name: string): KubeObject {
   const { apiVersion, kind } = kindNamed("Namespace");
-  const labels = { "kubernetes.io/metadata.name": name };
+  const labels = { [NAMESPACE_NAME_LABEL]: name };
   return { apiVersion, kind, metadata: { name, labels }, status: { phase: "Active" } } as KubeObject;
 }

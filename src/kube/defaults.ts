@@ -1,5 +1,6 @@
 // What the API server fills in when a manifest leaves it out (SetDefaults_* of the API groups), as far as podwire or
 // its users see it. Changes the decoded object in place. What has to be allocated is the controllers' part.
+import { NAMESPACE_NAME_LABEL } from "./labels.ts";
 import type {
   Container,
   Deployment,
@@ -174,6 +175,6 @@ function defaultNamespace(namespace: KubeObject): void {
   if (namespace.metadata.name === undefined) return;
   namespace.metadata.labels = {
     ...namespace.metadata.labels,
-    "kubernetes.io/metadata.name": namespace.metadata.name,
+    [NAMESPACE_NAME_LABEL]: namespace.metadata.name,
   };
 }

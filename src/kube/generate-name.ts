@@ -2,6 +2,7 @@
 // come from the object's place among those of its call instead of chance, so that the same manifests, applied again,
 // mean the same objects.
 import { nameSuffix } from "./hash.ts";
+import { NAMESPACE_NAME_LABEL } from "./labels.ts";
 import type { KubeObject } from "./objects.ts";
 
 const BASE_MAX = 58; // with the five letters a label
@@ -26,7 +27,7 @@ export class NameMaker {
     while (this.#isTaken(object, nth())) count++;
     const made = nth();
     this.#made.set(key, count + 1);
-    const labels = { ...object.metadata.labels, "kubernetes.io/metadata.name": made };
+    const labels = { ...object.metadata.labels, [NAMESPACE_NAME_LABEL]: made };
     const metadata = { ...object.metadata, name: made, ...(object.kind === "Namespace" ? { labels } : {}) };
     return { ...object, metadata };
   }

@@ -1,5 +1,5 @@
 // Label selectors: does this selector match these labels?
-import type { LabelSelector } from "./objects.ts";
+import type { KubeObject, LabelSelector } from "./objects.ts";
 
 export type Labels = Readonly<Record<string, string>>;
 
@@ -7,6 +7,14 @@ export type Labels = Readonly<Record<string, string>>;
 export function matchesLabels(selector: Labels | undefined, labels: Labels | undefined): boolean {
   const entries = Object.entries(selector ?? {});
   return entries.length > 0 && entries.every(([key, value]) => labels?.[key] === value);
+}
+
+/** On every namespace, whatever a manifest says: namespaces are selected by name with it. */
+export const NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name";
+
+/** Labels of the namespace `name`. Objects of files may lie in one that no file tells of. */
+export function namespaceLabels(namespaces: ReadonlyMap<string, KubeObject>, name: string): Labels {
+  return { ...namespaces.get(name)?.metadata.labels, [NAMESPACE_NAME_LABEL]: name };
 }
 
 /** metav1.LabelSelector; the empty one matches everything. */

@@ -56,6 +56,24 @@ t.test("annotations, in kubectl's other words", async (t) => {
   });
 });
 
+t.test("the label with a namespace's name stays what it is", async (t) => {
+  const cluster = makeCluster();
+  const name = "kubernetes.io/metadata.name";
+  const space = { ...at, kind: "namespaces", name: "default" };
+  const labels = () => cluster.get("Namespace", "default")?.metadata.labels;
+  setMetadata(cluster, { ...space, set: { [name]: "other", team: "a" }, overwrite: true });
+  t.same(labels(), { [name]: "default", team: "a" });
+  setMetadata(cluster, { ...space, remove: [name, "team"] });
+  t.same(labels(), { [name]: "default" });
+  cluster.apply([
+    {
+      file: "f",
+      text: `{ apiVersion: v1, kind: Namespace, metadata: { name: shop, labels: { ${name}: x } } }`,
+    },
+  ]);
+  t.same(cluster.get("Namespace", "shop")?.metadata.labels, { [name]: "shop" });
+});
+
 t.test("what an API server would refuse", async (t) => {
   const cluster = makeCluster();
   t.throws(() => setMetadata(cluster, { ...at, set: { "a b": "1" } }), {

@@ -3,6 +3,7 @@ import type { Cluster } from "../cluster/cluster.ts";
 import { timeText } from "../cluster/event-recorder.ts";
 import { notFound } from "../cluster/outcome.ts";
 import type { KindInfo } from "../kube/kinds.ts";
+import { NAMESPACE_NAME_LABEL } from "../kube/labels.ts";
 import { FieldProblems } from "../kube/manifest/field-problems.ts";
 import type { KubeObject, PodTemplate } from "../kube/objects.ts";
 import { validateMetadata } from "../kube/validate/metadata.ts";
@@ -46,7 +47,10 @@ export function setMetadata(
       ),
     );
   const entries = Object.entries({ ...now, ...set }).filter(([key]) => !remove.includes(key));
-  const metadata = { ...before.metadata, [field]: Object.fromEntries(entries) };
+  const metadata = {
+    ...before.metadata,
+    [field]: { ...Object.fromEntries(entries), ...fixedOf(before, field) },
+  };
   const problems = new FieldProblems();
   validateMetadata(metadata, info, problems);
   if (problems.any) {
@@ -56,6 +60,11 @@ export function setMetadata(
   const object = { ...before, metadata };
   if (!dryRun) cluster.update(object);
   return { before, object };
+}
+
+/** What is filled in again at each write: a namespace goes by its name. */
+function fixedOf({ kind, metadata }: KubeObject, field: MetadataBody["field"]): StringMap {
+  return kind === "Namespace" && field === "labels" ? { [NAMESPACE_NAME_LABEL]: metadata.name } : {};
 }
 
 /** kubectl's sentences. */
