@@ -22,6 +22,8 @@ const KIND_WORDS = [
   "netpol",
   "clusternetworkpolicies",
   "cnp",
+  "workloadendpoints",
+  "wep",
   "events",
   "all",
 ];

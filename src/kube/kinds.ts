@@ -65,6 +65,13 @@ export const KINDS: readonly KindInfo[] = [
 /** What a cluster's components write of their own accord: never read from manifests. */
 const RECORDED = core("Event", "events", ["ev"]);
 
+/** Pods as Calico sees them: shown, made of pods, and neither read nor stored. */
+export const WORKLOAD_ENDPOINT: KindInfo = {
+  ...core("WorkloadEndpoint", "workloadendpoints", ["wep", "weps"]),
+  apiVersion: "projectcalico.org/v3",
+  stored: false,
+};
+
 /** All that a store holds. */
 export const STORED_KINDS: readonly KindInfo[] = [...KINDS.filter(({ stored }) => stored), RECORDED];
 
@@ -95,7 +102,7 @@ export function kindOf(apiVersion: string, kind: string): KindInfo | undefined {
 
 /** By its name ("Service"); it must be one of ours. */
 export function kindNamed(kind: string): KindInfo {
-  const info = kind === RECORDED.kind ? RECORDED : byKind.get(kind);
+  const info = [RECORDED, WORKLOAD_ENDPOINT].find((each) => each.kind === kind) ?? byKind.get(kind);
   if (info === undefined) throw new TypeError(`no kind ${kind}`);
   return info;
 }
@@ -103,6 +110,14 @@ export function kindNamed(kind: string): KindInfo {
 /** kubectl's words for a kind, in any case: pods, po, Pod, deployments.apps … undefined when there is none. */
 export function kindFromWord(word: string): KindInfo | undefined {
   return byWord.get(word.toLowerCase());
+}
+
+/** Of what `get` and `describe` show: the kinds that are stored, and those made of them. */
+export function shownKindFromWord(word: string): KindInfo | undefined {
+  const { plural, singular, shortNames } = WORKLOAD_ENDPOINT;
+  const group = groupOf(WORKLOAD_ENDPOINT);
+  const words = [plural, singular, ...shortNames, `${plural}.${group}`, `${singular}.${group}`];
+  return words.includes(word.toLowerCase()) ? WORKLOAD_ENDPOINT : kindFromWord(word);
 }
 
 /** "apps", "discovery.k8s.io"; empty for the core group. */

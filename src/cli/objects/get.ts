@@ -1,8 +1,9 @@
 // podwire get KIND[,KIND…] [NAME…] | KIND/NAME… [-n NS|-A] [-l LABELS] [-o FORM] [-w]
 import type { Command } from "commander";
+import type { WorkloadEndpoint } from "../../calico/workload-endpoint.ts";
 import { byTime } from "../../cluster/event-recorder.ts";
 import { notFound } from "../../cluster/outcome.ts";
-import { kindFromWord } from "../../kube/kinds.ts";
+import { shownKindFromWord } from "../../kube/kinds.ts";
 import type { Event, KubeObject } from "../../kube/objects.ts";
 import { globalsButOutput, note, print } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
@@ -151,7 +152,7 @@ async function ask(
     if (list === undefined) continue;
     if (list.kind === "Endpoints") list.items = await allEndpoints(all, list.items, namespace);
     const chosen = select(list.items, names);
-    const absent = names.filter((name) => !chosen.some((each) => each.metadata.name === name));
+    const absent = names.filter((name) => !chosen.some((each) => isCalled(each, name)));
     if (flags.ignoreNotFound !== true && !optional)
       missing.push(...absent.map((name) => notFound(list, name)));
     const items = chosen.filter((object) => fits.every((test) => test(object)));
@@ -172,7 +173,13 @@ async function allEndpoints(all: Nodes, stored: KubeObject[], namespace?: string
 
 function select(items: KubeObject[], names: string[]): KubeObject[] {
   if (names.length === 0) return items;
-  return names.flatMap((name) => items.find((each) => each.metadata.name === name) ?? []);
+  return names.flatMap((name) => items.find((each) => isCalled(each, name)) ?? []);
+}
+
+/** An endpoint of Calico's goes by its pod's name too. */
+function isCalled(object: KubeObject, name: string): boolean {
+  if (object.metadata.name === name) return true;
+  return object.kind === "WorkloadEndpoint" && (object as WorkloadEndpoint).spec.pod === name;
 }
 
 function sortedBy(items: KubeObject[], path: string | undefined): KubeObject[] {
@@ -195,7 +202,7 @@ async function printTables(found: Found[], request: Request): Promise<void> {
       found.some((list) => list.namespaced) && namespace !== undefined ? ` in ${namespace} namespace` : "";
     note(`No resources found${where}${where === "" ? "" : "."}`);
   }
-  const isMixed = new Set(request.targets.map(({ word }) => kindFromWord(word)?.kind ?? word)).size > 1;
+  const isMixed = new Set(request.targets.map(({ word }) => shownKindFromWord(word)?.kind ?? word)).size > 1;
   for (const [i, { kind, namespaced, items }] of some.entries()) {
     const columns = tableColumns(kind, namespaced, request, isMixed, "ADDED");
     if (i > 0) await print("\n");
@@ -267,10 +274,10 @@ async function watch(all: Nodes, request: Request, first: Found[]): Promise<void
   };
   const matches = (object: KubeObject): boolean =>
     targets.some(({ word, names, namespace: own }) => {
-      const { name, namespace: where } = object.metadata;
+      const { namespace: where } = object.metadata;
       const isHere = where === undefined || (own ?? namespace ?? where) === where;
-      const isNamed = names.length === 0 || names.includes(name);
-      return kindFromWord(word)?.kind === object.kind && isHere && isNamed;
+      const isNamed = names.length === 0 || names.some((each) => isCalled(object, each));
+      return shownKindFromWord(word)?.kind === object.kind && isHere && isNamed;
     }) && fits.every((test) => test(object));
   const lenient = { ...request, flags: { ...flags, ignoreNotFound: true } };
   const list = async (): Promise<KubeObject[]> =>

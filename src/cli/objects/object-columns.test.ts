@@ -106,6 +106,42 @@ t.test("nodes, deployments, policies", async (t) => {
   ]);
 });
 
+t.test("a cluster's policies and Calico's endpoints, as their definitions have them", async (t) => {
+  const cluster = {
+    kind: "ClusterNetworkPolicy",
+    metadata,
+    spec: { tier: "Admin", priority: 0, subject: {} },
+  };
+  t.same(lines("ClusterNetworkPolicy", true, cluster), [
+    ["NAME", "TIER", "PRIORITY", "AGE"],
+    ["web", "Admin", "0", "60s"],
+  ]);
+  const spec = {
+    node: "n1",
+    pod: "a",
+    ipNetworks: ["10.244.1.5/32", "fd00::5/128"],
+    profiles: ["kns.x", "ksa.x.y"],
+  };
+  const endpoint = {
+    kind: "WorkloadEndpoint",
+    metadata,
+    spec: { ...spec, interfaceName: "cali0123456789a" },
+  };
+  t.same(lines("WorkloadEndpoint", false, endpoint), [
+    ["WORKLOAD", "NODE", "NETWORKS", "INTERFACE"],
+    ["a", "n1", "10.244.1.5/32,fd00::5/128", "cali0123456789a"],
+  ]);
+  t.same(lines("WorkloadEndpoint", true, endpoint)[0], [
+    "NAME",
+    "WORKLOAD",
+    "NODE",
+    "NETWORKS",
+    "INTERFACE",
+    "PROFILES",
+    "NATS",
+  ]);
+});
+
 t.test("live tables: a column a field, whatever the agent sends", async (t) => {
   const rows = [
     { mac: "a", expiresInSec: 3 },

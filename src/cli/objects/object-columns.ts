@@ -1,4 +1,6 @@
 // kubectl's columns for each kind.
+
+import type { WorkloadEndpoint } from "../../calico/workload-endpoint.ts";
 import type {
   ClusterNetworkPolicy,
   Deployment,
@@ -32,6 +34,7 @@ export function columnsFor(kind: string, nowMs: number): Columns {
     ...workloadColumns(NAME, age, nowMs),
     NetworkPolicy: networkPolicies(age),
     ClusterNetworkPolicy: clusterPolicies(age),
+    WorkloadEndpoint: workloadEndpoints(),
     Event: events(nowMs),
     Namespace: [NAME, column("STATUS", () => "Active"), age],
   };
@@ -199,5 +202,18 @@ function clusterPolicies(age: Column<KubeObject>): Columns {
     column("TIER", (p: ClusterNetworkPolicy) => p.spec.tier),
     column("PRIORITY", (p: ClusterNetworkPolicy) => p.spec.priority),
     age,
+  ];
+}
+
+/** calicoctl's. */
+function workloadEndpoints(): Columns {
+  return [
+    column("NAME", (w: WorkloadEndpoint) => w.metadata.name, true),
+    column("WORKLOAD", (w: WorkloadEndpoint) => w.spec.pod),
+    column("NODE", (w: WorkloadEndpoint) => w.spec.node),
+    column("NETWORKS", (w: WorkloadEndpoint) => w.spec.ipNetworks?.join(",")),
+    column("INTERFACE", (w: WorkloadEndpoint) => w.spec.interfaceName),
+    column("PROFILES", (w: WorkloadEndpoint) => w.spec.profiles.join(","), true),
+    column("NATS", () => undefined, true),
   ];
 }

@@ -1,5 +1,7 @@
 // A workload as one names it on the command line: pod, pod/NAME, deploy/NAME, svc/NAME.
-import { WORKLOADS } from "../../kube/kinds.ts";
+
+import { workloadEndpointOf } from "../../calico/workload-endpoint.ts";
+import { shownKindFromWord, WORKLOAD_ENDPOINT, WORKLOADS } from "../../kube/kinds.ts";
 import { matchesLabels } from "../../kube/labels.ts";
 import type { KubeObject, Pod, Service } from "../../kube/objects.ts";
 import { CliError } from "../errors.ts";
@@ -16,6 +18,11 @@ export async function listObjects(
   word: string,
   namespace?: string,
 ): Promise<{ kind: string; plural: string; namespaced: boolean; apiVersion: string; items: KubeObject[] }> {
+  const shown = shownKindFromWord(word);
+  if (shown === WORKLOAD_ENDPOINT) {
+    const pods = (await listObjects(holder, "pods", namespace)).items as Pod[];
+    return { ...shown, items: pods.flatMap((pod) => workloadEndpointOf(pod) ?? []) };
+  }
   const query = namespace === undefined ? "" : `?namespace=${encodeURIComponent(namespace)}`;
   return holder.call({ path: `/objects/${encodeURIComponent(word)}${query}` });
 }

@@ -21,6 +21,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   capture: ["dissect"],
   observe: ["dataplane"],
   kubeproxy: ["dataplane", "kube", "config", "observe"],
+  calico: ["kube"],
   api: ["wire", "dataplane", "watch", "compile", "plane", "capture", "observe", "kubeproxy"],
   agent: [
     ...["dataplane", "native", "device", "kube", "config", "watch", "compile", "plane", "observe", "api"],
@@ -31,7 +32,19 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   lab: ["kube", "config", "watch", "cluster", "kubeproxy"],
   cli: [
-    ...["kube", "config", "watch", "cluster", "dissect", "capture", "observe", "kubeproxy", "api", "offline"],
+    ...[
+      "kube",
+      "config",
+      "watch",
+      "cluster",
+      "dissect",
+      "capture",
+      "observe",
+      "kubeproxy",
+      "calico",
+      "api",
+      "offline",
+    ],
     "lab",
   ],
 };

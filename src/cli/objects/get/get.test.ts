@@ -1,8 +1,9 @@
 import t from "tap";
 import type { KubeObject } from "../../../kube/objects.ts";
 import { columnsFor } from "../object-columns.ts";
+import { listObjects } from "../workload.ts";
 import { withDerivedEndpoints } from "./endpoints.ts";
-import { nameOf, printerOf } from "./output.ts";
+import { document, nameOf, printerOf } from "./output.ts";
 import { fieldMatcher, labelMatcher } from "./selector.ts";
 import { changesBetween, Shown } from "./watch.ts";
 
@@ -125,3 +126,30 @@ t.test("objects without a version are compared as they are", async (t) => {
   t.same(changesBetween([made("1.1.1.1")], [made("1.1.1.1")]), []);
   t.match(changesBetween([made("1.1.1.1")], [made("1.1.1.2")]), [{ type: "MODIFIED" }]);
 });
+
+t.test(
+  "Calico's endpoints are made of pods, by any of its words, and listed as calicoctl lists them",
+  async (t) => {
+    const asked: string[] = [];
+    const holder = {
+      call: async <T>({ path }: { path: string }): Promise<T> => {
+        asked.push(path);
+        const spec = { nodeName: "node1", containers: [] };
+        const items = [{ ...PODS[0], spec, status: { podIPs: [{ ip: "10.244.1.5" }] } }, PODS[1]];
+        return { kind: "Pod", items: [items[0], { ...items[1], spec: { containers: [] } }] } as T;
+      },
+    };
+    for (const word of ["wep", "weps", "WorkloadEndpoint", "workloadendpoints.projectcalico.org"]) {
+      const { kind, plural, namespaced, items } = await listObjects(holder, word, "default");
+      t.same([kind, plural, namespaced], ["WorkloadEndpoint", "workloadendpoints", true], word);
+      t.same(items.map(nameOf), ["workloadendpoint.projectcalico.org/node1-k8s-a-eth0"], "b is on no node");
+      t.match(document(items, false), {
+        apiVersion: "projectcalico.org/v3",
+        kind: "WorkloadEndpointList",
+        items: [{ kind: "WorkloadEndpoint", spec: { pod: "a", ipNetworks: ["10.244.1.5/32"] } }],
+      });
+      t.match(document(items, true), { kind: "WorkloadEndpoint" });
+    }
+    t.same([...new Set(asked)], ["/objects/pods?namespace=default"]);
+  },
+);

@@ -1,6 +1,6 @@
 // The forms of `podwire get -o`: kubectl's, beside those every command has.
 import { readFileSync } from "node:fs";
-import { groupOf, kindNamed } from "../../../kube/kinds.ts";
+import { groupOf, kindNamed, WORKLOAD_ENDPOINT } from "../../../kube/kinds.ts";
 import type { KubeObject } from "../../../kube/objects.ts";
 import { print, printData } from "../../context.ts";
 import { usageError } from "../../errors.ts";
@@ -55,6 +55,10 @@ export function printerOf(output: string | undefined, headers: boolean): Printer
 
 export function document(items: KubeObject[], single: boolean): unknown {
   if (single && items.length === 1) return items[0];
+  if (items.length > 0 && items.every(({ kind }) => kind === WORKLOAD_ENDPOINT.kind)) {
+    const { apiVersion, kind } = WORKLOAD_ENDPOINT; // Calico's lists have a kind of their own
+    return { apiVersion, kind: `${kind}List`, metadata: { resourceVersion: "" }, items };
+  }
   return { apiVersion: "v1", kind: "List", metadata: { resourceVersion: "" }, items };
 }
 

@@ -13,9 +13,15 @@ export interface Watched {
   matches(object: KubeObject): boolean;
 }
 
+/** Kinds that are made of others on the spot. */
+const SOURCES: Readonly<Record<string, readonly string[]>> = {
+  Endpoints: ["Endpoints", "Service", "EndpointSlice"],
+  WorkloadEndpoint: ["Pod"],
+};
+
 const ASK_AGAIN_MS = 1000;
 
-/** Changes without end. Endpoints that the lab does not store are made of others: what they are is asked for then. */
+/** Changes without end. What is made of other objects is asked for when those change. */
 export async function* changesOf(
   { lab }: Pick<Nodes, "lab">,
   kinds: readonly string[],
@@ -28,8 +34,9 @@ export async function* changesOf(
       before = after;
     }
   }
-  const isDerived = kinds.includes("Endpoints");
-  const watch = await watchKinds(lab, isDerived ? [...kinds, "Service", "EndpointSlice"] : kinds);
+  const sources = kinds.flatMap((kind) => SOURCES[kind] ?? [kind]);
+  const isDerived = kinds.some((kind) => SOURCES[kind] !== undefined);
+  const watch = await watchKinds(lab, sources);
   const first = isDerived ? await list() : watch.first.filter(matches);
   yield* changesBetween(listed, first);
   if (isDerived) {
