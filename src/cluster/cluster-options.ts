@@ -1,10 +1,19 @@
 // What a cluster is made with, and how its calls may be asked for.
 import type { KindInfo } from "../kube/kinds.ts";
 import type { KubeObject } from "../kube/objects.ts";
+import type { PodSecurityConfig } from "../kube/pod-security/policy.ts";
+import type { Happening } from "./event-recorder.ts";
 import type { SavedCluster } from "./saved-cluster.ts";
 import type { EventType } from "./store.ts";
 
-export interface ClusterOptions {
+export interface AdmissionOptions {
+  /** What pods are held to; left out: what their namespaces' labels ask for. */
+  readonly podSecurity?: PodSecurityConfig | undefined;
+  /** Told what an API server's audit log would say of it, in whole lines. */
+  readonly audit?: (line: string) => void;
+}
+
+export interface ClusterOptions extends AdmissionOptions {
   /** As --cluster-cidr: one range, or one of each family with a comma between. */
   readonly clusterCidr: string;
   readonly serviceCidr: string;
@@ -14,6 +23,8 @@ export interface ClusterOptions {
   readonly nowMs: () => number;
   /** Whether what happens to objects is recorded, as Event objects. */
   readonly events?: boolean;
+  /** Told of a controller's pods that are refused. */
+  readonly onFailedCreate?: (happening: Happening) => void;
   readonly saved?: SavedCluster | undefined;
 }
 
@@ -25,6 +36,10 @@ export interface CallOptions {
 export interface ApplyOptions extends CallOptions {
   /** Objects that are there already refuse the call. */
   readonly create?: boolean;
+  /** Objects with a uid are those of a cluster, which has admitted them. */
+  readonly isDump?: boolean;
+  /** Told the warnings of an API server. */
+  readonly warn?: (text: string) => void;
 }
 
 export interface DeleteTarget {

@@ -11,8 +11,8 @@
 // made again from the objects: it never holds anything that the objects do not say.
 import { PodwireError } from "../base/errors.ts";
 import { cidrs } from "../base/ip.ts";
+import { withHostPorts } from "../kube/defaults.ts";
 import { KINDS, type KindInfo, kindFromWord, STORED_KINDS } from "../kube/kinds.ts";
-import { kubeletLabels } from "../kube/kubelet-labels.ts";
 import { FieldProblems } from "../kube/manifest/field-problems.ts";
 import {
   type Manifest,
@@ -41,6 +41,7 @@ import { type SavedService, ServiceAllocator } from "./controller/service-alloca
 import { toldActions } from "./controller/told-actions.ts";
 import { EventRecorder, type Happening, timeText } from "./event-recorder.ts";
 import { type Action, NAMESPACES, nameOnly, namespaceObject, type Outcome, outcome } from "./outcome.ts";
+import { type Judgement, StoreAdmission } from "./pod-security-admission.ts";
 import { type SavedCluster, saveCluster } from "./saved-cluster.ts";
 import { Store } from "./store.ts";
 
@@ -63,6 +64,7 @@ export class Cluster {
   /** Within an apply a pod that cannot have an address refuses the call; later it waits. */
   #strict = false;
   readonly #recorder: EventRecorder | undefined;
+  readonly #admission: StoreAdmission;
   /** While controllers are made again from what they have told already. */
   #isSilent = false;
   #nodeIpam!: NodeIpam;
@@ -81,6 +83,7 @@ export class Cluster {
       now: () => this.#time(0),
       ...(firstVersion === undefined ? {} : { firstVersion }),
     });
+    this.#admission = new StoreAdmission(this.store, options);
     if (options.events === true) this.#recorder = new EventRecorder(this.store, options.nowMs);
     this.#startControllers();
     this.#transaction(() => {
@@ -101,7 +104,7 @@ export class Cluster {
       const actions = new Map<Manifest, Action>();
       checkNamespaces(manifests, this.store, problems);
       for (const manifest of inOrder(manifests)) {
-        const action = this.#admit(manifest, problems);
+        const action = this.#admit(manifest, problems, options);
         if (action !== undefined) actions.set(manifest, action);
       }
       if (problems.length > 0) throw new ManifestError(problems);
@@ -168,6 +171,11 @@ export class Cluster {
     this.#isSilent = false;
   }
 
+  /** What a user's request for an object that is there would come to, but for storing it. */
+  judge(object: KubeObject): Judgement {
+    return this.#admission.judge(object);
+  }
+
   /** For the author of an object's status (the lab): stored as it is, controllers follow. */
   update(object: KubeObject): void {
     this.#transaction(() => {
@@ -186,7 +194,9 @@ export class Cluster {
 
   /** Something happened to an object: for whoever is interested in it, where events are recorded. */
   record(happening: Happening): void {
-    if (!this.#isSilent) this.#recorder?.record(happening);
+    if (this.#isSilent) return;
+    this.#recorder?.record(happening);
+    if (happening.reason === "FailedCreate") this.#options.onFailedCreate?.(happening);
   }
 
   /** For what comes due by time alone: to be called now and then. */
@@ -220,8 +230,13 @@ export class Cluster {
     const tell = (happening: Happening): void => this.record(happening);
     this.#placer = new PodPlacer(this.store, this.#podIpam, saved, tell);
     const pods = toldActions(this.store, tell, {
-      create: (pod: Pod) =>
-        this.store.put(this.#strict ? this.#placer.place(pod) : this.#placer.placeOrWait(pod)),
+      create: (given: Pod) => {
+        const pod = withHostPorts(given);
+        const refusal = this.#admission.refusalOf(pod);
+        if (refusal !== undefined) return refusal;
+        this.store.put(this.#strict ? this.#placer.place(pod) : this.#placer.placeOrWait(pod));
+        return undefined;
+      },
       delete: (pod: Pod) => this.#deletePod(pod, undefined),
     });
     const made = makeControllers(this.store, pods, this.#options.nowMs, (ms) => timeText(ms));
@@ -280,16 +295,20 @@ export class Cluster {
     throw new ClusterError("controllers do not come to rest", { code: "RECONCILE_LOOP" });
   }
 
-  #admit(manifest: Manifest, problems: ManifestProblem[]): Action | undefined {
+  #admit(manifest: Manifest, problems: ManifestProblem[], options: ApplyOptions): Action | undefined {
     const { object } = manifest;
     const id = `${object.kind}/${keyOf(object)}`;
     const old = this.store.get(object.kind, keyOf(object));
     const found = new FieldProblems();
     if (old !== undefined) validateUpdate(object, old, found);
-    for (const { path, message } of found.list) problems.push(manifest.problem(path, message));
-    if (found.any) return undefined;
+    const merged = old === undefined ? object : merge(object, old, this.#applied.get(id));
+    const isThere = options.isDump === true && object.metadata.uid !== undefined;
+    const judged = found.any || isThere ? undefined : this.#admission.judge(merged);
+    const refused = [...found.list, ...(judged?.problems ?? [])];
+    for (const { path, message } of refused) problems.push(manifest.problem(path, message));
+    if (refused.length > 0) return undefined;
+    for (const text of judged?.warnings ?? []) options.warn?.(text);
     try {
-      const merged = old === undefined ? object : merge(object, old, this.#applied.get(id));
       const allocated = this.#allocated(merged, old);
       const applied = this.#applied.get(id);
       this.store.onRollback(() =>
@@ -308,7 +327,7 @@ export class Cluster {
   #allocated(object: KubeObject, old: KubeObject | undefined): KubeObject {
     switch (object.kind) {
       case "Node":
-        return this.#allocatedNode(object as Node);
+        return this.#nodeIpam.allocated(object as Node, this.#podIpam, this.#options.architecture);
       case "Service":
         return this.#services.allocate(object as Service, old as Service | undefined);
       case "Pod":
@@ -318,15 +337,6 @@ export class Cluster {
       default:
         return object;
     }
-  }
-
-  #allocatedNode(node: Node): Node {
-    const { name } = node.metadata;
-    const podCIDRs = this.#nodeIpam.allocate(name, node.spec.podCIDRs ?? []);
-    this.#podIpam.setNode(name, podCIDRs);
-    const labels = { ...kubeletLabels(name, this.#options.architecture ?? "amd64"), ...node.metadata.labels };
-    const spec = { ...node.spec, podCIDR: podCIDRs[0], podCIDRs };
-    return { ...node, metadata: { ...node.metadata, labels }, spec };
   }
 
   #delete(targets: readonly DeleteTarget[], graceSeconds?: number, options: CallOptions = {}): Outcome[] {

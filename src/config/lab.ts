@@ -3,6 +3,7 @@ import type { FieldPath, FieldProblems } from "../kube/manifest/field-problems.t
 import { validateLabels } from "../kube/validate/metadata.ts";
 import * as names from "../kube/validate/names.ts";
 import { checkLabAddresses, type LabMember } from "./lab-addresses.ts";
+import { readPodSecurity } from "./pod-security.ts";
 import { readProxyConfig } from "./proxy.ts";
 import { checkSchema } from "./schema.ts";
 
@@ -19,6 +20,7 @@ interface RawLab {
     serviceCIDR?: string;
     overlay?: { type: string; vni?: number; port?: number };
     proxy?: unknown;
+    podSecurity?: unknown;
     nodes?: RawNode[];
     clients?: LabMember[];
   };
@@ -33,6 +35,7 @@ export function checkLab(value: unknown, problems: FieldProblems): void {
     names.checkName(problems, ["metadata", "name"], metadata.name, names.dns1123Label);
   }
   readProxyConfig(spec.proxy, problems, ["spec", "proxy"]);
+  readPodSecurity(spec.podSecurity, problems, ["spec", "podSecurity"]);
   for (const field of ["vni", "port"] as const) {
     if (spec.overlay?.type === "none" && spec.overlay[field] !== undefined) {
       problems.forbidden(["spec", "overlay", field], "may only be used when `type` is 'vxlan'");

@@ -26,6 +26,7 @@ const overlay = closed(
 );
 const driver = { enum: ["packet", "pcap"] };
 const proxy = { type: "object" }; // checked by readProxyConfig
+const podSecurity = { type: "object" }; // checked by readPodSecurity
 
 /** How the data plane works; a lab hands them to its agents as they are. */
 const conntrack = closed({
@@ -52,6 +53,7 @@ const LAB: SchemaObject = closed({
     proxy,
     conntrack,
     dataplane,
+    podSecurity,
     nodes: listOf(
       closed(
         {

@@ -100,6 +100,20 @@ function defaultPod(pod: Pod): void {
     pod.status.podIPs = [{ ip: pod.status.podIP as string }];
   }
   defaultPodSpec(pod.spec);
+  pod.spec = withHostPorts(pod).spec;
+}
+
+/** With host networking each port is a port of the host: of pods alone, not of templates. */
+export function withHostPorts(pod: Pod): Pod {
+  const { spec } = pod;
+  if (spec.hostNetwork !== true) return pod;
+  const fill = (container: Container): Container => {
+    if (container.ports === undefined) return container;
+    const ports = container.ports.map((port) => ({ ...port, hostPort: port.hostPort || port.containerPort }));
+    return { ...container, ports };
+  };
+  const init = spec.initContainers === undefined ? {} : { initContainers: spec.initContainers.map(fill) };
+  return { ...pod, spec: { ...spec, ...init, containers: spec.containers.map(fill) } };
 }
 
 function defaultPodSpec(spec: PodSpec): void {
@@ -108,14 +122,16 @@ function defaultPodSpec(spec: PodSpec): void {
   if ((spec.dnsPolicy ?? "") === "") spec.dnsPolicy = "ClusterFirst";
   spec.terminationGracePeriodSeconds ??= 30;
   for (const container of [...(spec.initContainers ?? []), ...spec.containers]) {
-    defaultContainer(container, spec.hostNetwork === true);
+    defaultContainer(container);
+  }
+  for (const volume of spec.volumes ?? []) {
+    if (Object.keys(volume).every((field) => field === "name")) volume.emptyDir = {};
   }
 }
 
-function defaultContainer(container: Container, hostNetwork: boolean): void {
+function defaultContainer(container: Container): void {
   for (const port of container.ports ?? []) {
     if ((port.protocol ?? "") === "") port.protocol = "TCP";
-    if (hostNetwork && (port.hostPort ?? 0) === 0) port.hostPort = port.containerPort;
   }
   for (const probe of [container.livenessProbe, container.readinessProbe, container.startupProbe]) {
     if (probe !== undefined) defaultProbe(probe);

@@ -3,8 +3,10 @@
 import { existsSync } from "node:fs";
 import { Cluster } from "../cluster/cluster.ts";
 import type { SavedCluster } from "../cluster/saved-cluster.ts";
+import { readPodSecurity } from "../config/pod-security.ts";
 import { STORED_KINDS } from "../kube/kinds.ts";
 import { goArchitecture } from "../kube/kubelet-labels.ts";
+import { FieldProblems } from "../kube/manifest/field-problems.ts";
 import type { KubeObject } from "../kube/objects.ts";
 import { LabError } from "./errors.ts";
 import { type LabPaths, readJson, writeAtomically } from "./state-dir.ts";
@@ -39,7 +41,7 @@ function isNamed(object: Partial<KubeObject> | null): boolean {
   return typeof object?.kind === "string" && typeof object.metadata?.name === "string";
 }
 
-export function openCluster(t: Topology, paths: LabPaths, onError: (error: Error) => void): OpenCluster {
+export function openCluster(t: Topology, paths: LabPaths, log: (line: string) => void): OpenCluster {
   const before = readState(t.lab, paths);
   const cluster = new Cluster({
     clusterCidr: t.clusterCidr,
@@ -48,8 +50,11 @@ export function openCluster(t: Topology, paths: LabPaths, onError: (error: Error
     architecture: goArchitecture(process.arch),
     saved: before?.saved,
     events: true,
+    podSecurity: readPodSecurity(t.podSecurity, new FieldProblems()), // it was checked with the file
+    audit: log,
   });
   if (before !== undefined) cluster.restore(before.objects);
+  const onError = (error: Error): void => log(`state not saved: ${error.message}`);
   let timer: NodeJS.Timeout | undefined;
   const save = async (): Promise<void> => {
     clearTimeout(timer);

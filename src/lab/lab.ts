@@ -175,7 +175,7 @@ export class Lab implements PodHost {
   }
 
   log(line: string): void {
-    process.stdout.write(`${new Date().toISOString()} ${line}\n`);
+    logLine(line);
   }
 
   /** Output of a pod's container so far, from that byte on; from the first where the file is shorter by now. */
@@ -289,6 +289,11 @@ export class Lab implements PodHost {
       })),
     };
   }
+}
+
+/** Into the lab's log. */
+export function logLine(line: string): void {
+  process.stdout.write(`${new Date().toISOString()} ${line}\n`);
 }
 
 function runnerKey(pod: Pod): string {

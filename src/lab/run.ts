@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { openCluster } from "./cluster-state.ts";
 import { LabError } from "./errors.ts";
-import { Lab } from "./lab.ts";
+import { Lab, logLine } from "./lab.ts";
 import { identify } from "./process/process-table.ts";
 import { serveLab } from "./server.ts";
 import { labPaths, readTopology } from "./state-dir.ts";
@@ -15,8 +15,7 @@ export async function runLab(lab: string, program: string, graceMaxMs = GRACE_DE
   if (topology === undefined)
     throw new LabError("LAB_NO_STATE", `lab run: ${paths.topology} is missing: lab up first`);
   writeFileSync(paths.pid, JSON.stringify(identify(process.pid)));
-  const log = (line: string): void => running.log(line);
-  const { cluster, save } = openCluster(topology, paths, (error) => log(`state not saved: ${error.message}`));
+  const { cluster, save } = openCluster(topology, paths, logLine);
   const running = new Lab({ topology, paths, cluster, program, graceMaxMs });
   const server = await serveLab(running, paths.socket, async (graceMs) => {
     await running.stop(graceMs);

@@ -10,8 +10,9 @@
 //   POST /delete   {"manifests":[…]} or {"kind","namespace","names":[…]}  {"items":[Outcome],"notes":[line]}
 //                  both: "dryRun": everything but storing
 //   POST /scale    {"kind","name","namespace","replicas","current"?}      {"object"}
-//   POST /metadata {"kind","name","namespace","field","set","remove","overwrite"?,"dryRun"?}  {"before","object"}
-//   POST /restart  {"kind","name","namespace"}                           {"object"}
+//   POST /metadata {"kind","name","namespace","field","set","remove","overwrite"?,"dryRun"?}
+//                  {"before","object","warnings":[text]}
+//   POST /restart  {"kind","name","namespace"}                           {"object","warnings":[text]}
 //   POST /repair   {"made":[namespaces that had to be made again]}
 //   POST /down     {"graceMs"}
 //
@@ -129,7 +130,7 @@ async function route(
     case "POST /metadata":
       return answer(response, setMetadata(lab.cluster, (await readJsonBody(request)) as MetadataBody));
     case "POST /restart":
-      return answer(response, { object: restart(lab.cluster, (await readJsonBody(request)) as ScaleBody) });
+      return answer(response, restart(lab.cluster, (await readJsonBody(request)) as ScaleBody));
     case "POST /repair": {
       const body = (await readJsonBody(request)) as { made?: string[] };
       await lab.repair(body.made ?? []);
@@ -170,12 +171,18 @@ function apply(lab: Lab, body: ManifestBody): unknown {
   const isTaken = ({ kind, metadata }: KubeObject, name: string): boolean =>
     create && lab.cluster.get(kind, keyOf({ metadata: { ...metadata, name } })) !== undefined;
   const manifests = parseManifests(body.manifests, { ...namespaceOptions(body, passed), isTaken });
-  const items = lab.cluster.applyManifests(manifests, { create, dryRun });
+  const warned = new Set<string>();
+  const items = lab.cluster.applyManifests(manifests, { create, dryRun, warn: (text) => warned.add(text) });
   const objects = manifests.map(({ object }) => object);
   const warnings = externalIpWarnings(objects, lab.cluster.list("Node"));
   return {
     items,
-    notes: [...passed.notes(), ...warningLines(manifests, "lab"), ...warnings],
+    notes: [
+      ...passed.notes(),
+      ...[...warned].map((text) => `Warning: ${text}`),
+      ...warningLines(manifests, "lab"),
+      ...warnings,
+    ],
   };
 }
 

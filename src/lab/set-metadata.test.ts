@@ -82,6 +82,40 @@ t.test("what an API server would refuse", async (t) => {
   t.throws(() => setMetadata(cluster, { ...at, name: "z" }), { message: 'pods "z" not found' });
 });
 
+t.test(
+  "labels of a namespace: pods that would not be admitted any more are warned of, nonsense is refused",
+  async (t) => {
+    const cluster = makeCluster();
+    const ns = { ...at, kind: "ns", name: "default" };
+    const level = (text: string) => ({
+      set: { "pod-security.kubernetes.io/enforce": text },
+      overwrite: true,
+    });
+    const existing =
+      'existing pods in namespace "default" violate the new PodSecurity enforce level "restricted:latest"';
+    const reasons =
+      "allowPrivilegeEscalation != false, unrestricted capabilities, runAsNonRoot != true, seccompProfile";
+    const wanted = [existing, `a (and 1 other pod): ${reasons}`];
+    t.same(setMetadata(cluster, { ...ns, ...level("restricted"), dryRun: true }).warnings, wanted);
+    t.same(setMetadata(cluster, { ...ns, ...level("restricted") }).warnings, wanted);
+    t.same(setMetadata(cluster, { ...ns, set: { x: "y" } }).warnings, []);
+    t.throws(() => setMetadata(cluster, { ...ns, ...level("strict") }), {
+      message:
+        'namespace/default: metadata.labels[pod-security.kubernetes.io/enforce]: Invalid value: "strict": ' +
+        "must be one of privileged, baseline, restricted",
+    });
+    t.same(
+      setMetadata(cluster, { ...at, set: { x: "y" } }).warnings,
+      [],
+      "a pod's labels are nobody's business",
+    );
+    const deployment = { kind: "deploy", name: "api", namespace: "default" };
+    const violates = /^would violate PodSecurity "restricted:latest": allowPrivilegeEscalation != false/;
+    t.match(setMetadata(cluster, { ...at, ...deployment, set: { x: "y" } }).warnings, [violates]);
+    t.match(restart(cluster, deployment).warnings, [violates]);
+  },
+);
+
 t.test("restart: another template, so other pods", async (t) => {
   const cluster = makeCluster();
   const target = { kind: "deploy", name: "api", namespace: "default" };

@@ -28,11 +28,14 @@ interface Target {
   namespace: string;
 }
 
+export interface Changed {
+  object: KubeObject;
+  /** An API server's. */
+  warnings: readonly string[];
+}
+
 /** The object before and after; what is refused changes nothing. */
-export function setMetadata(
-  cluster: Cluster,
-  body: MetadataBody,
-): { before: KubeObject; object: KubeObject } {
+export function setMetadata(cluster: Cluster, body: MetadataBody): Changed & { before: KubeObject } {
   const { field, set, remove, overwrite = false, dryRun = false } = body;
   const { info, object: before } = find(cluster, body);
   const now = before.metadata[field] ?? {};
@@ -53,13 +56,15 @@ export function setMetadata(
   };
   const problems = new FieldProblems();
   validateMetadata(metadata, info, problems);
-  if (problems.any) {
-    const why = problems.list.map(({ message }) => message).join("; ");
+  const object = { ...before, metadata };
+  const judged = problems.any ? undefined : cluster.judge(object);
+  const wrong = [...problems.list, ...(judged?.problems ?? [])];
+  if (wrong.length > 0) {
+    const why = wrong.map(({ message }) => message).join("; ");
     throw new LabError("INVALID", `${info.singular}/${body.name}: ${why}`);
   }
-  const object = { ...before, metadata };
   if (!dryRun) cluster.update(object);
-  return { before, object };
+  return { before, object, warnings: judged?.warnings ?? [] };
 }
 
 /** What is filled in again at each write: a namespace goes by its name. */
@@ -78,7 +83,7 @@ const RESTARTED_AT = "kubectl.kubernetes.io/restartedAt";
 const RESTARTABLE = ["Deployment", "DaemonSet", "StatefulSet"];
 
 /** A template that says when is another template: its pods are made anew, as the object's strategy has it. */
-export function restart(cluster: Cluster, target: Target): KubeObject {
+export function restart(cluster: Cluster, target: Target): Changed {
   const { info, object } = find(cluster, target);
   if (!RESTARTABLE.includes(info.kind)) {
     const group = info.apiVersion.includes("/") ? `.${info.apiVersion.split("/")[0]}` : "";
@@ -91,8 +96,10 @@ export function restart(cluster: Cluster, target: Target): KubeObject {
   const { metadata } = spec.template;
   const annotations = { ...metadata?.annotations, [RESTARTED_AT]: timeText(Date.now()) };
   const template = { ...spec.template, metadata: { ...metadata, annotations } };
-  cluster.update({ ...object, spec: { ...spec, template } } as KubeObject);
-  return object;
+  const next = { ...object, spec: { ...spec, template } } as KubeObject;
+  const { warnings } = cluster.judge(next);
+  cluster.update(next);
+  return { object, warnings };
 }
 
 function find(cluster: Cluster, { kind, name, namespace }: Target): { info: KindInfo; object: KubeObject } {

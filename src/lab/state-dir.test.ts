@@ -51,7 +51,7 @@ t.test("an answer that is no JSON is an error of the call, not of the process", 
 });
 
 t.test("a lab goes on with the objects it had, and refuses what are none", async (t) => {
-  const open = () => openCluster(planTopology("x", {}), paths, (error) => t.fail(error.message));
+  const open = () => openCluster(planTopology("x", {}), paths, (line) => t.fail(line));
   const { cluster, save } = open();
   cluster.update({ apiVersion: "v1", kind: "Namespace", metadata: { name: "shop" } } as never);
   await save();

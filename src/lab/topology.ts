@@ -37,6 +37,7 @@ export interface LabObject {
     proxy?: Record<string, unknown>;
     conntrack?: Record<string, unknown>;
     dataplane?: Record<string, unknown>;
+    podSecurity?: Record<string, unknown>;
     nodes?: {
       name: string;
       address?: string;
@@ -97,6 +98,8 @@ export interface Topology {
   proxy: Record<string, unknown>;
   conntrack: Record<string, unknown>;
   dataplane: Record<string, unknown>;
+  /** A PodSecurityConfiguration, whole or in part. */
+  podSecurity?: Record<string, unknown>;
   nodes: NodePlan[];
   clients: ClientPlan[];
 }
@@ -165,6 +168,7 @@ export function planTopology(lab: string, object: LabObject): Topology {
     proxy: spec.proxy ?? {},
     conntrack: spec.conntrack ?? {},
     dataplane: spec.dataplane ?? {},
+    ...(spec.podSecurity === undefined ? {} : { podSecurity: spec.podSecurity }),
     nodes,
     clients,
   };

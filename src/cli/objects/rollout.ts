@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { kindNamed } from "../../kube/kinds.ts";
 import type { KubeObject } from "../../kube/objects.ts";
-import { globals, print } from "../context.ts";
+import { globals, note, print } from "../context.ts";
 import { CliError } from "../errors.ts";
 import { durationMs } from "../lab/duration.ts";
 import { type RunningLab, runningLab } from "../running-lab.ts";
@@ -34,7 +34,12 @@ export function register(program: Command): void {
           name: metadata.name,
           namespace: metadata.namespace ?? "",
         };
-        await lab.call({ method: "POST", path: "/restart", body });
+        const { warnings } = await lab.call<{ warnings: string[] }>({
+          method: "POST",
+          path: "/restart",
+          body,
+        });
+        for (const text of warnings) note(`Warning: ${text}`);
         await print(`${nameOf(object)} restarted`);
       }
     });

@@ -52,11 +52,12 @@ export function registerMetadata(program: Command, verb: string, field: Field): 
       const { name, namespace = "" } = metadata;
       const body = { kind: kindNamed(kind).plural, name, namespace, field, ...change };
       const call = { ...body, overwrite: flags.overwrite === true, dryRun: dryRun !== "none" };
-      const answer = await lab.call<{ before: KubeObject; object: KubeObject }>({
+      const answer = await lab.call<{ before: KubeObject; object: KubeObject; warnings: string[] }>({
         method: "POST",
         path: "/metadata",
         body: call,
       });
+      for (const text of answer.warnings) note(`Warning: ${text}`);
       const said = form.namesOnly ? "" : ` ${doneText(field, answer.before, change)}${dryRunSuffix(dryRun)}`;
       const absent = change.remove.filter((key) => answer.before.metadata[field]?.[key] === undefined);
       const lines = field === "labels" ? absent.map((key) => `label "${key}" not found.`) : [];

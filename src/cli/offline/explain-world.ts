@@ -10,7 +10,7 @@ import { externalIpWarnings } from "../../kube/external-ips.ts";
 import { warningLines } from "../../kube/fields/warnings.ts";
 import { hostPortsOf } from "../../kube/host-ports.ts";
 import { WORKLOADS } from "../../kube/kinds.ts";
-import { type ManifestText, parseManifests } from "../../kube/manifest/manifest.ts";
+import { type Manifest, type ManifestText, parseManifests } from "../../kube/manifest/manifest.ts";
 import { withMirroredSlices } from "../../kube/mirrored-slices.ts";
 import type { KubeObject, Node, Pod, Service } from "../../kube/objects.ts";
 import { keyOf } from "../../kube/objects.ts";
@@ -82,8 +82,13 @@ async function liveWorld(flags: Globals, options: WorldOptions): Promise<World> 
 }
 
 /** As an API server would give them back, Endpoints mirrored; what is no business of the network's is `passed`. */
-export function rawObjects(texts: readonly ManifestText[], passed: PassedOver): KubeObject[] {
+export function rawObjects(
+  texts: readonly ManifestText[],
+  passed: PassedOver,
+  look: (manifests: readonly Manifest[]) => void = () => {},
+): KubeObject[] {
   const manifests = parseManifests(texts, { passed });
+  look(manifests);
   noteOnce(warningLines(manifests, "node"));
   const objects = manifests.map(({ object }) => object);
   noteOnce(

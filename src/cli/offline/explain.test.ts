@@ -223,6 +223,39 @@ t.test("--manifest-only: what would be loaded", async (t) => {
 });
 
 t.test(
+  "--manifest-only: pods that their namespace does not admit are refused, templates warned of",
+  async (t) => {
+    const ns = `apiVersion: v1
+kind: Namespace
+metadata: { name: shop, labels: { pod-security.kubernetes.io/enforce: baseline } }
+`;
+    const spec = "{ hostPID: true, containers: [ { name: c, image: a } ] }";
+    const pod = (meta = "") => `---
+apiVersion: v1
+kind: Pod
+metadata: { name: x, namespace: shop ${meta} }
+spec: ${spec}
+`;
+    const deployment = `---
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: d, namespace: shop }
+spec: { selector: { matchLabels: { a: b } }, template: { metadata: { labels: { a: b } }, spec: ${spec} } }
+`;
+    const found = 'PodSecurity "baseline:latest": host namespaces (hostPID=true)';
+    const path = file("shop.yaml", ns + pod());
+    const refused = explain("-f", path, "--manifest-only");
+    t.equal(refused.status, 1);
+    t.equal(
+      refused.stderr,
+      `error: ${path}:8:1: document 2: Pod "x": pods "x" is forbidden: violates ${found}\n`,
+    );
+    const admitted = explain("-f", file("dump.yaml", ns + pod(", uid: u1") + deployment), "--manifest-only");
+    t.same([admitted.status, admitted.stderr], [0, `Warning: would violate ${found}\n`]);
+  },
+);
+
+t.test(
   "a dump of a cluster: kinds that say nothing about packets are passed over, unknown versions are not",
   async (t) => {
     const foreign =

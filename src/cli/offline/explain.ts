@@ -12,6 +12,7 @@ import { refuseTwice } from "../../watch/input.ts";
 import { type Globals, globals, note, print, printData, yamlText } from "../context.ts";
 import { CliError, Exit, usageError } from "../errors.ts";
 import { collect, named, readObjects, readOne } from "../objects/manifests.ts";
+import { admitFiles } from "./admit-files.ts";
 import {
   findEnd,
   noteIgnored,
@@ -110,10 +111,11 @@ function check(options: Options): void {
   ]);
 }
 
-function readInputs({ file, previous, config }: Options): WorldOptions {
+function readInputs({ file, previous, config, manifestOnly }: Options): WorldOptions {
   const passed = new PassedOver();
+  const look = manifestOnly === true ? admitFiles : undefined;
   const inputs = {
-    objects: file === undefined ? undefined : rawObjects(readObjects(file), passed),
+    objects: file === undefined ? undefined : rawObjects(readObjects(file), passed, look),
     previous: previous === undefined ? undefined : rawObjects(readObjects(previous, "--previous"), passed),
     config: config === undefined ? undefined : readOne(config),
   };

@@ -99,6 +99,8 @@ function clusterOf(texts: readonly ManifestText[]): Omit<OfflineCluster, "config
     ...ranges,
     nowMs: () => Date.now(),
     architecture: goArchitecture(process.arch),
+    onFailedCreate: ({ object, message }) =>
+      noteOnce([`warning: ${object.kind} "${object.metadata.name}": ${message}`]),
   });
   noteOnce(warningLines(manifests, "node"));
   if (!manifests.some((manifest) => manifest.object.kind === "Node")) {
@@ -106,7 +108,7 @@ function clusterOf(texts: readonly ManifestText[]): Omit<OfflineCluster, "config
   }
   const namespaces = unnamedNamespaces(manifests, cluster);
   cluster.applyManifests(namespaces.map((name) => manifestOf(namespaceObject(name), "namespace")));
-  cluster.applyManifests(manifests);
+  cluster.applyManifests(manifests, { isDump: true, warn: (text) => noteOnce([`Warning: ${text}`]) });
   for (const line of passed.notes()) note(line);
   noteOnce(externalIpWarnings(cluster.list("Service"), cluster.list("Node")));
   for (const pod of cluster.list("Pod") as Pod[]) cluster.update(ready(pod));

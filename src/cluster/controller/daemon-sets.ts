@@ -59,7 +59,8 @@ export class DaemonSetController extends WorkloadController<DaemonSet> {
     const leaving = new Set(pods.filter(isTerminating).map((pod) => pod.spec.nodeName ?? ""));
     for (const pod of pods) if (isFinished(pod)) this.actions.delete(pod);
     for (const node of fits) {
-      if (!kept.has(node) && !leaving.has(node)) this.actions.create(this.#makePod(object, node, revision));
+      if (kept.has(node) || leaving.has(node)) continue;
+      if (this.actions.create(this.#makePod(object, node, revision)) !== undefined) break; // the others as well
     }
     this.#update(object, [...kept.values()], fits.size, revision);
     this.#report(object, active, fits, revision);

@@ -14,6 +14,11 @@ export function rolloutLimits({ spec }: Deployment): { surge: number; unavailabl
   return { surge, unavailable: surge === 0 && unavailable === 0 ? 1 : unavailable };
 }
 
+/** Pods were refused, and why. */
+export function replicaFailure(message: string): object {
+  return { type: "ReplicaFailure", status: "True", reason: "FailedCreate", message };
+}
+
 export function deploymentConditions(
   deployment: Deployment,
   { total, updated, available }: { total: number; updated: number; available: number },

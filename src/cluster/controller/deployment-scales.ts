@@ -7,6 +7,13 @@ import { templateRevision } from "./workload.ts";
 export const HASH_LABEL = "pod-template-hash";
 const COMPONENT = "deployment-controller";
 
+export interface Scaling {
+  /** How many more there are to be; `made` are fewer where some were refused. */
+  readonly wanted: number;
+  readonly made: readonly Pod[];
+  readonly removed: readonly Pod[];
+}
+
 export class DeploymentScales {
   readonly #actions: PodActions;
   /** Deployment → template's hash → pods wanted when it was told last. */
@@ -20,13 +27,12 @@ export class DeploymentScales {
     this.#told.delete(key);
   }
 
-  /** `pods`: those there were, before `made` came and `removed` went. */
+  /** `pods`: those there were, before. */
   changed(
     deployment: Deployment,
     hash: string,
     pods: readonly Pod[],
-    made: readonly Pod[],
-    removed: readonly Pod[],
+    { wanted, made, removed }: Scaling,
   ): void {
     const key = keyOf(deployment);
     const told = this.#told.get(key) ?? new Map<string, number>();
@@ -34,7 +40,7 @@ export class DeploymentScales {
     for (const each of new Set([...pods.map(hashOf), hash])) {
       const there = count(pods, each);
       const from = told.get(each) ?? there;
-      const to = there + (each === hash ? made.length : 0) - count(removed, each);
+      const to = there + (each === hash ? wanted : 0) - count(removed, each);
       told.set(each, to);
       if (to > from) this.#tell(deployment, "ScalingReplicaSet", scaled("up", deployment, each, from, to));
       else if (to < from)

@@ -4,7 +4,7 @@
 import { nameSuffix } from "../../kube/hash.ts";
 import { type Deployment, keyOf, type Pod } from "../../kube/objects.ts";
 import type { Store, StoreEvent } from "../store.ts";
-import { deploymentConditions, rolloutLimits } from "./deployment-conditions.ts";
+import { deploymentConditions, replicaFailure, rolloutLimits } from "./deployment-conditions.ts";
 import { DeploymentScales, HASH_LABEL, templateHash } from "./deployment-scales.ts";
 import { isFinished, isReady, isTerminating } from "./scheduler.ts";
 import type { PodActions } from "./told-actions.ts";
@@ -25,6 +25,7 @@ export class DeploymentController {
 
   onEvent({ type, object }: StoreEvent): void {
     if (object.kind === "Deployment") this.#dirty.add(keyOf(object));
+    if (object.kind === "Namespace") this.#markInside(object.metadata.name);
     if (object.kind !== "Pod") return;
     const owner = ownerOf(object as Pod);
     if (owner === undefined) return;
@@ -33,6 +34,12 @@ export class DeploymentController {
     if (type === "DELETED") pods.delete(keyOf(object));
     else pods.add(keyOf(object));
     this.#dirty.add(owner);
+  }
+
+  /** What was refused there may be admitted now. */
+  #markInside(namespace: string): void {
+    for (const object of this.#store.values("Deployment"))
+      if (object.metadata.namespace === namespace) this.#dirty.add(keyOf(object));
   }
 
   /** Forgets what is marked: after a replay of objects that were reconciled before. */
@@ -69,13 +76,14 @@ export class DeploymentController {
     const plan = waits ? { create: 0, remove: outdated } : planRollout(deployment, current, outdated);
     for (const pod of plan.remove) this.#actions.delete(pod);
     const made: Pod[] = [];
-    for (let i = 0; i < plan.create; i++) {
+    let failure: string | undefined;
+    while (made.length < plan.create && failure === undefined) {
       const pod = this.#makePod(deployment, hash);
-      this.#actions.create(pod);
-      made.push(pod);
+      failure = this.#actions.create(pod);
+      if (failure === undefined) made.push(pod);
     }
-    this.#scales.changed(deployment, hash, pods, made, plan.remove);
-    this.#writeStatus(deployment, pods, current);
+    this.#scales.changed(deployment, hash, pods, { wanted: plan.create, made, removed: plan.remove });
+    this.#writeStatus(deployment, pods, current, failure);
   }
 
   #makePod(deployment: Deployment, hash: string): Pod {
@@ -105,7 +113,12 @@ export class DeploymentController {
     };
   }
 
-  #writeStatus(deployment: Deployment, pods: readonly Pod[], current: readonly Pod[]): void {
+  #writeStatus(
+    deployment: Deployment,
+    pods: readonly Pod[],
+    current: readonly Pod[],
+    failure: string | undefined,
+  ): void {
     const stored = this.#store.get<Deployment>("Deployment", keyOf(deployment));
     if (stored === undefined) return;
     const ready = pods.filter(isReady).length;
@@ -116,7 +129,10 @@ export class DeploymentController {
       readyReplicas: ready,
       availableReplicas: ready,
       unavailableReplicas: Math.max(0, (deployment.spec.replicas ?? 1) - ready),
-      conditions: deploymentConditions(deployment, numbers),
+      conditions: [
+        ...deploymentConditions(deployment, numbers),
+        ...(failure === undefined ? [] : [replicaFailure(failure)]),
+      ],
     };
     this.#store.put({ ...stored, status } as Deployment);
   }

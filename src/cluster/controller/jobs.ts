@@ -117,7 +117,9 @@ export class JobController extends WorkloadController<Job> {
     for (const pod of active.slice(wanted)) this.actions.delete(pod);
     if (active.length >= wanted || this.#backsOff(job, counts)) return;
     const indexes = job.spec.completionMode === "Indexed" ? freeIndexes(job, pods) : undefined;
-    for (let i = 0; i < wanted - active.length; i++) this.actions.create(this.#makePod(job, indexes?.[i]));
+    for (let i = 0; i < wanted - active.length; i++) {
+      if (this.actions.create(this.#makePod(job, indexes?.[i])) !== undefined) return; // the others as well
+    }
   }
 
   /** After a failure the next pod waits: 10 s, 20 s, 40 s … */

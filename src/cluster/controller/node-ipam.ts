@@ -1,7 +1,9 @@
 // Ranges of nodes: a podCIDR out of each cluster CIDR for nodes that bring none (/24, or /64 of IPv6, as
 // kube-controller-manager cuts them). What a node asks for is honoured; overlapping ranges are refused.
 import { type Cidr, cidr, contains, formatCidr, network, nthIp, overlaps } from "../../base/ip.ts";
-import { IpamError } from "./pod-ipam.ts";
+import { kubeletLabels } from "../../kube/kubelet-labels.ts";
+import type { Node } from "../../kube/objects.ts";
+import { IpamError, type PodIpam } from "./pod-ipam.ts";
 
 const NODE_MASK = { 4: 24, 6: 64 } as const;
 const CUT_MAX = 65536; // as --node-cidr-mask-size: not more than 16 bits finer than the cluster CIDR
@@ -17,6 +19,16 @@ export class NodeIpam {
 
   remember(node: string, podCidrs: readonly string[]): void {
     this.#remembered.set(node, podCidrs.map(cidr));
+  }
+
+  /** The node with its ranges, which are the pods' from then on, and with what its kubelet says of it in labels. */
+  allocated(node: Node, pods: Pick<PodIpam, "setNode">, architecture = "amd64"): Node {
+    const { name } = node.metadata;
+    const podCIDRs = this.allocate(name, node.spec.podCIDRs ?? []);
+    pods.setNode(name, podCIDRs);
+    const labels = { ...kubeletLabels(name, architecture), ...node.metadata.labels };
+    const spec = { ...node.spec, podCIDR: podCIDRs[0], podCIDRs };
+    return { ...node, metadata: { ...node.metadata, labels }, spec };
   }
 
   /** podCIDRs of the node: those given, else remembered ones that are still free, else new ones. */

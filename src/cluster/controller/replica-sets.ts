@@ -7,6 +7,7 @@ import type {
   ReplicationController,
 } from "../../kube/objects.ts";
 import type { Store } from "../store.ts";
+import { replicaFailure } from "./deployment-conditions.ts";
 import { isFinished, isReady, isTerminating } from "./scheduler.ts";
 import {
   freePodName,
@@ -36,9 +37,10 @@ export class ReplicaSetController extends WorkloadController<Replicated> {
     const refused = pods.filter(
       (pod) => !isTerminating(pod) && isFinished(pod) && pod.status.reason === "NodePorts",
     );
-    for (let i = active.length + refused.length; i < replicas; i++) {
+    let failure: string | undefined;
+    for (let i = active.length + refused.length; i < replicas && failure === undefined; i++) {
       const name = freePodName(this.store, object, object.metadata.name);
-      this.actions.create(podFrom(object as KubeObject, template, { name }));
+      failure = this.actions.create(podFrom(object as KubeObject, template, { name }));
     }
     const surplus = Math.max(0, active.length - replicas);
     for (const pod of inDeletionOrder(active).slice(0, surplus)) this.actions.delete(pod);
@@ -51,6 +53,7 @@ export class ReplicaSetController extends WorkloadController<Replicated> {
       ).length,
       readyReplicas: ready,
       availableReplicas: ready,
+      conditions: failure === undefined ? undefined : [replicaFailure(failure)],
     });
   }
 }

@@ -5,7 +5,8 @@ import type { Happening } from "../event-recorder.ts";
 import type { Store } from "../store.ts";
 
 export interface PodActions {
-  create(pod: Pod): void;
+  /** Why the API server refused it; undefined: it is there. */
+  create(pod: Pod): string | undefined;
   delete(pod: Pod): void;
   /** Something happened to an object. */
   tell(happening: Happening): void;
@@ -25,6 +26,8 @@ export function toldActions(
   tell: (happening: Happening) => void,
   actions: Pick<PodActions, "create" | "delete">,
 ): PodActions {
+  /** Owner → what it was told of a pod that was refused: it tries again whenever it looks. */
+  const refused = new Map<string, string>();
   const told = (pod: Pod, reason: string, text: (kind: string) => string): void => {
     const owner = pod.metadata.ownerReferences?.find((each) => each.controller === true);
     const component = COMPONENTS[owner?.kind ?? ""];
@@ -32,11 +35,27 @@ export function toldActions(
     const object = store.get(owner.kind, `${pod.metadata.namespace}/${owner.name}`);
     if (object !== undefined) tell({ object, reason, message: text(owner.kind), component });
   };
+  const tellRefused = (pod: Pod, why: string): void => {
+    const owner = pod.metadata.ownerReferences?.find((each) => each.controller === true);
+    const object = store.get(owner?.kind ?? "Pod", `${pod.metadata.namespace}/${owner?.name}`);
+    if (object === undefined) return;
+    const key = `${object.kind}/${object.metadata.uid}`;
+    const message = refusalText(object, pod, why);
+    if (refused.get(key) === message) return;
+    refused.set(key, message);
+    const component = COMPONENTS[object.kind] ?? "replicaset-controller"; // a Deployment's ReplicaSet is left out
+    tell({ object, reason: "FailedCreate", message, component, type: "Warning" });
+  };
   return {
     tell,
     create(pod) {
-      actions.create(pod);
+      const refusal = actions.create(pod);
+      if (refusal !== undefined) {
+        tellRefused(pod, refusal);
+        return refusal;
+      }
       told(pod, "SuccessfulCreate", (kind) => podText(kind, pod, "create", "Created"));
+      return undefined;
     },
     delete(pod) {
       const isGoing = pod.metadata.deletionTimestamp !== undefined;
@@ -44,6 +63,11 @@ export function toldActions(
       if (!isGoing) told(pod, "SuccessfulDelete", (kind) => podText(kind, pod, "delete", "Deleted"));
     },
   };
+}
+
+function refusalText({ kind, metadata }: KubeObject, pod: Pod, why: string): string {
+  if (kind !== "StatefulSet") return `Error creating: ${why}`;
+  return `create Pod ${pod.metadata.name} in StatefulSet ${metadata.name} failed error: ${why}`;
 }
 
 function podText(kind: string, { metadata }: KubeObject, verb: string, done: string): string {

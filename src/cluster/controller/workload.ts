@@ -37,6 +37,7 @@ export abstract class WorkloadController<T extends KubeObject> {
   onEvent(event: StoreEvent): void {
     const { object } = event;
     if (object.kind === this.#kind) this.markDirty(keyOf(object));
+    else if (object.kind === "Namespace") this.#markInside(object.metadata.name);
     else if (object.kind === "Pod") this.#podChanged(event);
     else this.otherChanged(event);
   }
@@ -55,6 +56,12 @@ export abstract class WorkloadController<T extends KubeObject> {
 
   protected markDirty(key: string): void {
     this.#dirty.add(key);
+  }
+
+  /** What was refused there may be admitted now. */
+  #markInside(namespace: string): void {
+    for (const object of this.store.values(this.#kind))
+      if (object.metadata.namespace === namespace) this.markDirty(keyOf(object));
   }
 
   protected markAll(): void {

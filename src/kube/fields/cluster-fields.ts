@@ -11,7 +11,8 @@ ObjectMeta
   generation,managedFields,selfLink  kept
   ownerReferences  lab  what an owner leaves behind stays; only a lab's own controllers clear up
 Namespace
-  apiVersion,kind,metadata  served
+  apiVersion,kind  served
+  metadata  served  labels pod-security.kubernetes.io/… as in pod-security.md
   spec  lab  nothing waits for finalizers
   status  kept
 Node

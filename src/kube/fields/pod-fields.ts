@@ -12,15 +12,15 @@ PodSpec
   automountServiceAccountToken  lab [true|false]  there are no tokens to mount
   containers,dnsConfig,dnsPolicy,hostNetwork,nodeName,nodeSelector,readinessGates  served
   enableServiceLinks  lab [true|false]  variables of Services (WEB_SERVICE_HOST) are not set
-  ephemeralContainers  lab  containers for debugging are not run: podwire exec does it
+  ephemeralContainers  lab  a new pod has none; they are not run: podwire exec does it
   hostAliases  served  in /etc/hosts, but not of hostNetwork pods
-  hostIPC,hostPID,shareProcessNamespace  lab [true|false]  pods always share the machine's processes and IPC
-  hostUsers  lab [true]  programs run as root of the machine
+  hostIPC,hostPID  lab [true|false]  judged by pod security; pods always share the machine's processes and IPC
+  hostUsers  lab [true]  judged by pod security; programs run as root of the machine
   hostname  served  HOSTNAME, /etc/hostname, /etc/hosts and the EndpointSlice; hostname(1) says the machine's
   hostnameOverride  lab  use hostname
   imagePullSecrets  lab  images are not pulled
   initContainers  lab  init containers are not run
-  os  lab [linux]  programs are this machine's
+  os  lab [linux]  judged by pod security; programs are this machine's
   overhead  lab  resources are neither reserved nor limited
   preemptionPolicy  lab [PreemptLowerPriority]  pods are not ordered by priority
   priority  lab [0]  pods are not ordered by priority
@@ -28,17 +28,18 @@ PodSpec
   resourceClaims  lab  devices are not allocated
   resources  lab  resources are neither reserved nor limited
   restartPolicy  served
-  runtimeClassName  lab  programs are run as they are
+  runtimeClassName  lab  may be exempt from pod security; programs are run as they are
   schedulerName  lab [default-scheduler]  there is one scheduler
   schedulingGates  lab  pods are scheduled at once
-  securityContext  lab  programs run as root of the machine
+  securityContext  lab  judged by pod security; programs run as root of the machine
   serviceAccount,serviceAccountName  served  its name, for the downward API; there are no tokens
+  shareProcessNamespace  lab [true|false]  pods always share the machine's processes and IPC
   setHostnameAsFQDN  lab [false]  use hostname
   subdomain  served  in EndpointSlices; podwire has no DNS server
   terminationGracePeriodSeconds  served  up to lab up --grace-period
   tolerations  served
   topologySpreadConstraints  lab  the node with the fewest pods takes the next one
-  volumes  lab  volumes are not made: programs see the machine's files
+  volumes  lab  judged by pod security; volumes are not made: programs see the machine's files
   workloadRef  lab  pods are scheduled one by one
 Container
   args  served  with command
@@ -53,7 +54,7 @@ Container
   resources  lab  resources are neither reserved nor limited
   restartPolicy  lab  the pod's holds for every container
   restartPolicyRules  lab  the pod's restartPolicy holds for every container
-  securityContext  lab  programs run as root of the machine
+  securityContext  lab  judged by pod security; programs run as root of the machine
   startupProbe  lab  it is not asked; readinessProbe is, from the start
   stdin,stdinOnce,tty  lab [false]  programs have neither input nor terminal
   terminationMessagePath  lab [/dev/termination-log]  the message is the last line of the program's output

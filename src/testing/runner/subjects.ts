@@ -90,6 +90,10 @@ export const SUBJECTS: Subjects = {
     files: `cluster admission store workloads endpoints-mirror host-ports habits sources dry-run event-recorder
       e2e-workloads`,
   },
+  "pod-security": {
+    what: "which pods are admitted, judged by Kubernetes' own library",
+    files: "pod-security* evaluate",
+  },
   lab: {
     what: "namespaces, pods and supervision",
     files: `lab* topology names pod-* prober managed-process log-index echo kernel-* e2e-lifecycle e2e-bad-input
