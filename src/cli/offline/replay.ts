@@ -89,6 +89,7 @@ async function run(capture: string, options: Options, command: Command): Promise
     ...replay,
     ...(at && { at }),
     isLive: isReadOnce(capture),
+    isBrief: !flags.verbose,
     tell: (notice) => {
       note(`note: ${notice}`);
       if (!isElsewhere && at === undefined && addressless.length > 0) note(madeUp(addressless));

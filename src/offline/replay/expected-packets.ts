@@ -25,30 +25,57 @@ const MEANT = tcp.FLAG_SYN | tcp.FLAG_FIN | tcp.FLAG_RST | tcp.FLAG_ACK;
 const TCP = 6;
 const ICMP = [1, 58];
 
+/** One that was added, and where it stands among those with its tuple. */
+interface Kept {
+  readonly expected: Expected;
+  readonly list: SameTuple;
+  isGone: boolean;
+}
+interface SameTuple {
+  readonly tuple: string;
+  /** Which tuple was seen first. */
+  readonly rank: number;
+  readonly kept: Kept[];
+}
+
 export class ExpectedPackets {
-  readonly #byTuple = new Map<string, Expected[]>();
-  readonly #order: string[] = [];
+  readonly #byTuple = new Map<string, SameTuple>();
+  /** TCP segments that carry bytes, by sequence number. */
+  readonly #bySeq = new Map<number, Kept[]>();
+  /** A ring of the last ones. */
+  readonly #last: (Kept | undefined)[] = new Array(EXPECTED_MAX).fill(undefined);
+  #added = 0;
+  #tuples = 0;
 
   add(expected: Expected): void {
-    const tuple = tupleOf(expected.packet);
-    const list = this.#byTuple.get(tuple) ?? [];
-    list.push(expected);
+    const { packet } = expected;
+    const tuple = tupleOf(packet);
+    const list = this.#byTuple.get(tuple) ?? { tuple, rank: this.#tuples++, kept: [] };
+    const kept = { expected, list, isGone: false };
+    list.kept.push(kept);
     this.#byTuple.set(tuple, list);
-    this.#order.push(tuple);
-    if (this.#order.length > EXPECTED_MAX) this.#forget(this.#order.shift() as string);
+    if (hasNumberedBytes(packet)) {
+      const same = this.#bySeq.get(packet.seq);
+      if (same === undefined) this.#bySeq.set(packet.seq, [kept]);
+      else same.push(kept);
+    }
+    const place = this.#added++ % EXPECTED_MAX;
+    const oldest = this.#last[place];
+    if (oldest !== undefined && !oldest.isGone) this.#remove(oldest);
+    this.#last[place] = kept;
   }
 
   /** Takes the first that is like `packet`, of those that left by `port` (undefined: by any). */
   take(packet: CapturedPacket, port: number | undefined): Expected | undefined {
-    const list = this.#byTuple.get(tupleOf(packet)) ?? [];
-    const at = list.findIndex(
-      (each) => (port === undefined || each.port === port) && isLike(packet, each.packet),
-    );
-    if (at < 0) return undefined;
-    const [found] = list.slice(at, at + 1);
+    const found = this.#byTuple
+      .get(tupleOf(packet))
+      ?.kept.find(
+        ({ expected }) => (port === undefined || expected.port === port) && isLike(packet, expected.packet),
+      );
+    if (found === undefined) return undefined;
     // Of a superframe the next segment is still to come.
-    if (!isPartOf(packet, found.packet)) list.splice(at, 1);
-    return found;
+    if (!isPartOf(packet, found.expected.packet)) this.#remove(found);
+    return found.expected;
   }
 
   /**
@@ -56,19 +83,30 @@ export class ExpectedPackets {
    * have both by chance.
    */
   withOtherEnds(packet: CapturedPacket, port: number): Expected | undefined {
-    if (packet.proto !== TCP || bytesOf(packet) === 0) return undefined;
-    for (const list of this.#byTuple.values()) {
-      const found = list.find((each) => each.port === port && differsInEndsOnly(packet, each.packet));
-      if (found !== undefined) return found;
+    if (!hasNumberedBytes(packet)) return undefined;
+    let first: Kept | undefined;
+    for (const each of this.#bySeq.get(packet.seq) ?? []) {
+      const { expected, list } = each;
+      if (first !== undefined && first.list.rank <= list.rank) continue;
+      if (expected.port === port && differsInEndsOnly(packet, expected.packet)) first = each;
     }
-    return undefined;
+    return first?.expected;
   }
 
-  #forget(tuple: string): void {
-    const list = this.#byTuple.get(tuple);
-    list?.shift();
-    if (list?.length === 0) this.#byTuple.delete(tuple);
+  #remove(kept: Kept): void {
+    kept.isGone = true;
+    const { list, expected } = kept;
+    list.kept.splice(list.kept.indexOf(kept), 1);
+    if (list.kept.length === 0) this.#byTuple.delete(list.tuple);
+    if (!hasNumberedBytes(expected.packet)) return;
+    const same = this.#bySeq.get(expected.packet.seq)!;
+    same.splice(same.indexOf(kept), 1);
+    if (same.length === 0) this.#bySeq.delete(expected.packet.seq);
   }
+}
+
+function hasNumberedBytes(packet: CapturedPacket): boolean {
+  return packet.proto === TCP && bytesOf(packet) > 0;
 }
 
 function tupleOf(p: CapturedPacket): string {
@@ -79,7 +117,7 @@ function isLike(seen: CapturedPacket, sent: CapturedPacket): boolean {
   if (seen.proto === TCP && seen.flags !== sent.flags && bytesOf(seen) === bytesOf(sent)) {
     if ((seen.flags & MEANT) !== (sent.flags & MEANT)) return false;
   }
-  return isPartOf(seen, sent) || differences(seen, [sent]).length === 0;
+  return isPartOf(seen, sent) || differsInEndsOnly(seen, sent); // their ends are the same: they have one tuple
 }
 
 /** A segment that lies within a longer one. */
@@ -130,11 +168,26 @@ export function differences(seen: CapturedPacket, sent: readonly CapturedPacket[
   return list;
 }
 
-const ENDS = /^(source|destination|ICMP id) /;
-
-/** The same packet, from or to somebody else. */
+/** The same packet, from or to somebody else: all that `differences` would tell is of ends and ICMP ids. */
 export function differsInEndsOnly(a: CapturedPacket, b: CapturedPacket): boolean {
-  return a.proto === b.proto && differences(a, [b]).every((each) => ENDS.test(each));
+  if (a.isArp || b.isArp) return a.isArp === b.isArp && a.proto === b.proto && isSameKey(a.key, b.key);
+  if (a.proto !== b.proto) return false;
+  if (isNeighborDiscovery(a) && a.key[8] === b.key[8]) return discoveryDifferences(a, b).length === 0;
+  if (ICMP.includes(a.proto)) {
+    if (a.view.getUint16(a.l4) !== b.view.getUint16(b.l4)) return false;
+    if (a.isError) return true;
+    const hasId = a.key[8] >>> 16 !== 0 || b.key[8] >>> 16 !== 0;
+    if (hasId && a.view.getUint16(a.l4 + 6) !== b.view.getUint16(b.l4 + 6)) return false;
+  }
+  if (a.proto === TCP) {
+    if (((a.flags ^ b.flags) & MEANT) !== 0 || a.seq !== b.seq) return false;
+    if ((a.flags & tcp.FLAG_ACK) !== 0 && a.ack !== b.ack) return false;
+  }
+  return bytesOf(a) === bytesOf(b) && sameBytes(a, a.payload, b, b.payload, bytesOf(b));
+}
+
+function isSameKey(a: Int32Array, b: Int32Array): boolean {
+  return a.every((word, i) => word === b[i]);
 }
 
 function tcpDifferences(

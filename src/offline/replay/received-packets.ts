@@ -222,7 +222,7 @@ export class ReceivedPackets {
   #settle(packet: CapturedPacket, port: OfflinePort | undefined): Expected | undefined {
     for (let i = this.#choices.length - 1; i >= 0; i--) {
       const choice = this.#choices[i];
-      if (choice.isSettled) continue;
+      if (choice.isSettled || !mayBe(packet, choice.outputs)) continue;
       const drawn = choice.outputs.find((each) => differsInEndsOnly(packet, each.packet));
       if (drawn === undefined) continue;
       const found = this.#draw(choice, packet);
@@ -300,6 +300,12 @@ function pieceOf(cause: CapturedPacket, piece: CapturedPacket): CapturedPacket {
 function isListenerOrRouter(p: CapturedPacket): boolean {
   const type = (p.key[8] >>> 8) & 0xff;
   return p.proto === ipv4.PROTO_ICMPV6 && ((type >= 130 && type <= 134) || type === 137 || type === 143);
+}
+
+/** Told by one comparison of most: of a TCP segment alone, by its number. */
+function mayBe(packet: CapturedPacket, sent: readonly Expected[]): boolean {
+  if (sent.length !== 1 || packet.proto !== TCP) return true;
+  return sent[0].packet.proto === TCP && sent[0].packet.seq === packet.seq;
 }
 
 function isSameDestination(a: CapturedPacket, b: CapturedPacket): boolean {

@@ -12,7 +12,7 @@ import * as ctTcp from "../../dataplane/table/connection/conntrack-tcp.ts";
 import * as neighbor from "../../dataplane/table/neighbor.ts";
 import * as ring from "../../dataplane/trace/record-ring.ts";
 import { Mode } from "../../dataplane/trace/watchers.ts";
-import { readCaptureRecord, readTraceRecord } from "../../kubeproxy/words/read-record.ts";
+import { isFromTunnel, readCaptureRecord, readTraceRecord } from "../../kubeproxy/words/read-record.ts";
 import type { CaptureRecord, TraceRecord } from "../../observe/trace-record.ts";
 import * as eth from "../../wire/link/ethernet.ts";
 import * as tcp from "../../wire/transport/tcp.ts";
@@ -34,6 +34,13 @@ export interface Outcome {
   readonly isOneSided: boolean;
 }
 
+export interface PlaneOptions {
+  /** Leaves MAC addresses as they were captured. */
+  readonly keepMacs?: boolean;
+  /** Nobody asks for the steps: they are left out. */
+  readonly isBrief?: boolean;
+}
+
 const RING_LOG2 = 22; // the stages and frames of one packet, a superframe cut in pieces included
 const TRACE = 0; //      index of the watcher
 const CAPTURE = 1;
@@ -44,16 +51,16 @@ const FABRIC_MAC: Mac = { hi: 0x0a00, lo: 1 };
 export class ReplayPlane {
   readonly node: OfflineNode;
   readonly vxlanPort: number;
-  readonly #keepMacs: boolean;
+  readonly #options: PlaneOptions;
   readonly #trace: ring.RecordRing;
   readonly #capture: ring.RecordRing;
   /** Datagrams of which a fragment was cut in the capture: their checksums say nothing. */
   readonly #cutDatagrams = new Set<string>();
   nowMs = 0;
 
-  constructor(node: OfflineNode, keepMacs: boolean) {
+  constructor(node: OfflineNode, options: PlaneOptions) {
     this.node = node;
-    this.#keepMacs = keepMacs;
+    this.#options = options;
     const { config, topology } = node.messages;
     this.vxlanPort = config.overlay.type === "vxlan" ? config.overlay.port : 0;
     this.#trace = node.watch(Mode.TRACE, RING_LOG2, TRACE);
@@ -124,7 +131,7 @@ export class ReplayPlane {
   #once(packet: CapturedPacket, port: OfflinePort): Outcome {
     const { node } = this;
     const data = packet.data.slice();
-    if (!this.#keepMacs) adoptMacs(node, data, port, packet);
+    if (this.#options.keepMacs !== true) adoptMacs(node, data, port, packet);
     if (packet.family !== 0 || packet.isArp) {
       for (const each of [sourceOf(packet), destinationOf(packet)]) knowOnFabric(node, each);
     }
@@ -151,12 +158,21 @@ export class ReplayPlane {
     const portName = (id: number): string => node.ports[id]?.info.name ?? `port ${id}`;
     const names = planeNames(node.messages, node.graph, portName);
     const nodeName = node.messages.config.nodeName;
-    const steps = drain(this.#trace, (body) => readTraceRecord(this.#trace, body, nodeName, names));
+    const { isBrief = false } = this.#options;
+    const steps = drain(this.#trace, (body) =>
+      isBrief && !isFromTunnel(this.#trace, body)
+        ? undefined
+        : readTraceRecord(this.#trace, body, nodeName, names),
+    ).filter((step) => step !== undefined);
     const captured = drain(this.#capture, (body) => readCaptureRecord(this.#capture, body));
     // What was sent has been seen by the watcher already.
     for (const { station } of node.ports) while (station.takeStored() !== undefined);
     const input = inputOf(captured, steps);
-    return { input, outputs: captured.filter((record) => record.direction === "out"), steps };
+    return {
+      input,
+      outputs: captured.filter((record) => record.direction === "out"),
+      steps: isBrief ? [] : steps,
+    };
   }
 
   /**

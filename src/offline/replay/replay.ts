@@ -10,7 +10,7 @@ import { completeChecksums } from "./captured-checksum.ts";
 import { type CapturedPacket, sourceOf } from "./captured-packet.ts";
 import { ObservationPoints } from "./observation-point.ts";
 import { type Judgement, ReceivedPackets } from "./received-packets.ts";
-import { type Outcome, ReplayPlane } from "./replay-plane.ts";
+import { type Outcome, type PlaneOptions, ReplayPlane } from "./replay-plane.ts";
 import { isGroup, isOfLink, type Seen, type Way } from "./seen-packet.ts";
 
 export interface ReplayFrame {
@@ -32,13 +32,11 @@ export interface ReplayFrame {
 
 export type Via = "pod" | "uplink" | "host";
 
-export interface ReplayOptions {
+export interface ReplayOptions extends PlaneOptions {
   /** Takes all frames for coming by this kind of port. */
   readonly via?: Via;
   /** Where the capture was taken, unless its interfaces have the names of ports. */
   readonly at?: OfflinePort;
-  /** Leaves MAC addresses as they were captured. */
-  readonly keepMacs?: boolean;
   /** The frames come as they are captured: they are replayed as soon as it is quiet, or after two seconds. */
   readonly isLive?: boolean;
   /** Is given what the user should know of the capture as a whole, before its first frame. */
@@ -146,7 +144,7 @@ class Replayer {
   constructor(node: OfflineNode, options: ReplayOptions) {
     this.#node = node;
     this.#options = options;
-    this.#plane = new ReplayPlane(node, options.keepMacs === true);
+    this.#plane = new ReplayPlane(node, options);
     this.#points = new ObservationPoints(node, options.at, options.tell ?? (() => {}));
     this.#received = new ReceivedPackets(this.#plane, this.#points.addresses);
   }

@@ -66,7 +66,10 @@ export const SUBJECTS: Subjects = {
     what: "what happens to a packet, told without sending it",
     files: "explain* flow-expression userspace-rows packet-flow",
   },
-  replay: { what: "captures through the pipeline", files: "replay* read-once link-type pcap-reader" },
+  replay: {
+    what: "captures through the pipeline",
+    files: "replay* expected-packets read-once link-type pcap-reader",
+  },
   trace: {
     what: "records of packets, as text",
     files: "trace* stream-capture record-ring packet-line kube-chains observe-cli e2e-observe",
