@@ -6,7 +6,7 @@ import { spawnSync } from "node:child_process";
 import t from "tap";
 import { IoKind } from "../../src/base/addon.ts";
 import * as conntrack from "../../src/dataplane/table/connection/conntrack.ts";
-import { SCTP_STATE_NAMES } from "../../src/dataplane/table/connection/conntrack-sctp.ts";
+import { SCTP_STATE_NAMES } from "../../src/dataplane/table/connection/ct-states.ts";
 import { TapFlag } from "../../src/native/binding.ts";
 import { parseConntrackLine } from "../../src/observe/conntrack-format.ts";
 import { viewOf } from "../../src/testing/frames/bytes.ts";
@@ -153,7 +153,7 @@ class PlaneSide implements Router {
       ];
       const seconds = ct.expiresAtSec[slot] - this.#node.engine.nowSec;
       const words = [SCTP_STATE_NAMES[ct.state[slot]], seconds, ...flags];
-      found.set(ct.tuple[(slot << 3) + 2] >>> 16, words.join(" "));
+      found.set(conntrack.portsOf(ct, slot << 1) >>> 16, words.join(" "));
     }
     return found;
   }

@@ -2,7 +2,7 @@
 import t from "tap";
 import { agentConfig } from "../config/agent.ts";
 import { H_TIMEOUTS, Timeout } from "../dataplane/table/connection/conntrack.ts";
-import { TcpState } from "../dataplane/table/connection/conntrack-tcp.ts";
+import { TcpState } from "../dataplane/table/connection/ct-states.ts";
 import {
   H_IPVS_SET,
   H_IPVS_TCP,

@@ -12,9 +12,8 @@ import {
   H_TIMEOUTS,
   Timeout,
 } from "../dataplane/table/connection/conntrack.ts";
-import { SctpState } from "../dataplane/table/connection/conntrack-sctp.ts";
-import { TcpState } from "../dataplane/table/connection/conntrack-tcp.ts";
 import { TcpOption } from "../dataplane/table/connection/conntrack-tcp-window.ts";
+import { SctpState, TcpState } from "../dataplane/table/connection/ct-states.ts";
 import {
   H_IPVS_SET,
   H_IPVS_TCP,

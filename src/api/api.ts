@@ -1,10 +1,12 @@
 /** The agent's HTTP API on its unix socket: what the CLI asks. JSON in and out; captures and traces are streams. */
+
 import { mkdirSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { dirname } from "node:path";
 import { type BpfInstruction, decodeBpf } from "../base/bpf-program.ts";
 import { PodwireError } from "../base/errors.ts";
 import * as conntrack from "../dataplane/table/connection/conntrack.ts";
+import { TUPLE_WORDS } from "../dataplane/table/connection/tuple.ts";
 import { ConntrackFilterError, createConntrackFilter } from "../observe/conntrack-filter.ts";
 import type { Plane } from "../plane/plane.ts";
 import { createEventFilter, streamConntrackEvents } from "./conntrack-events.ts";
@@ -124,9 +126,9 @@ async function deleteConnections(context: ApiContext, parameters: URLSearchParam
     wants(c.entry),
   );
   const slots = Int32Array.from(found, (c) => c.slot);
-  const tuples = new Int32Array(found.length * 10);
+  const tuples = new Int32Array(found.length * TUPLE_WORDS);
   found.forEach((c, i) => {
-    tuples.set(c.key, i * 10);
+    tuples.set(c.key, i * TUPLE_WORDS);
   });
   await context.plane.apply({ type: "conntrack-delete", slots, tuples });
   return found.map((c) => c.entry);

@@ -1,9 +1,12 @@
 /** Live connections as plain objects: reads the shared table while the worker writes it. */
 import { formatIp } from "../base/ip.ts";
 import * as conntrack from "../dataplane/table/connection/conntrack.ts";
-import { SCTP_STATE_NAMES } from "../dataplane/table/connection/conntrack-sctp.ts";
-import { TCP_STATE_NAMES } from "../dataplane/table/connection/conntrack-tcp.ts";
+import { SCTP_STATE_NAMES, TCP_STATE_NAMES } from "../dataplane/table/connection/ct-states.ts";
+import * as tuple from "../dataplane/table/connection/tuple.ts";
 import type { ConntrackEntry, ConntrackStatus, ConntrackTuple } from "../observe/conntrack-entry.ts";
+
+const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, META } = tuple.TupleWord;
+const { FAMILY, V6 } = tuple.Meta;
 
 const { Status } = conntrack;
 const TCP = 6;
@@ -38,14 +41,14 @@ function readStable(t: conntrack.Conntrack, slot: number, node: string): LiveCon
   for (let attempt = 0; attempt < 3; attempt++) {
     const status = t.status[slot];
     if (status === 0) return null;
-    const key = new Int32Array(10);
-    const reply = new Int32Array(10);
+    const key = new Int32Array(tuple.TUPLE_WORDS);
+    const reply = new Int32Array(tuple.TUPLE_WORDS);
     conntrack.loadTuple(t, slot << 1, key);
     conntrack.loadTuple(t, (slot << 1) | 1, reply);
     const startSec = t.startSec[slot];
     const left = (t.expiresAtSec[slot] - conntrack.clockSec(t)) | 0;
     const entry = entryOf(t, slot, status, key, reply, left, node);
-    const again = new Int32Array(10);
+    const again = new Int32Array(tuple.TUPLE_WORDS);
     conntrack.loadTuple(t, slot << 1, again);
     const unchanged = t.startSec[slot] === startSec && key.every((word, i) => word === again[i]);
     if (t.status[slot] !== 0 && unchanged) return left <= 0 ? null : { slot, key, entry };
@@ -55,8 +58,8 @@ function readStable(t: conntrack.Conntrack, slot: number, node: string): LiveCon
 
 /** An entry as the table's columns have it at this moment. */
 export function entryAt(t: conntrack.Conntrack, slot: number, node: string): ConntrackEntry {
-  const key = new Int32Array(10);
-  const reply = new Int32Array(10);
+  const key = new Int32Array(tuple.TUPLE_WORDS);
+  const reply = new Int32Array(tuple.TUPLE_WORDS);
   conntrack.loadTuple(t, slot << 1, key);
   conntrack.loadTuple(t, (slot << 1) | 1, reply);
   const left = (t.expiresAtSec[slot] - conntrack.clockSec(t)) | 0;
@@ -72,10 +75,10 @@ function entryOf(
   timeoutSec: number,
   node: string,
 ): ConntrackEntry {
-  const proto = key[9] & 0xff;
+  const proto = tuple.protoOf(key);
   const startedAgo = (conntrack.clockSec(t) - t.startSec[slot]) | 0;
   return {
-    family: key[9] >> 8 === 6 ? "ipv6" : "ipv4",
+    family: (key[META] & FAMILY) === V6 ? "ipv6" : "ipv4",
     proto,
     ...(proto === TCP ? { state: TCP_STATE_NAMES[t.state[slot]] } : {}),
     ...(proto === SCTP ? { state: SCTP_STATE_NAMES[t.state[slot]] } : {}),
@@ -93,23 +96,23 @@ function entryOf(
 }
 
 function tupleOf(t: conntrack.Conntrack, ref: number, k: Int32Array): ConntrackTuple {
-  const proto = k[9] & 0xff;
-  const tuple: ConntrackTuple = {
-    src: formatIp({ w0: k[0], w1: k[1], w2: k[2], w3: k[3] }),
-    dst: formatIp({ w0: k[4], w1: k[5], w2: k[6], w3: k[7] }),
+  const proto = tuple.protoOf(k);
+  const read: ConntrackTuple = {
+    src: formatIp({ w0: k[SRC0], w1: k[SRC1], w2: k[SRC2], w3: k[SRC3] }),
+    dst: formatIp({ w0: k[DST0], w1: k[DST1], w2: k[DST2], w3: k[DST3] }),
     packets: t.packets[ref],
     bytes: t.octets[ref],
   };
   if (proto === 1 || proto === 58) {
-    tuple.icmpType = (k[8] >>> 8) & 0xff;
-    tuple.icmpCode = k[8] & 0xff;
-    tuple.icmpId = k[8] >>> 16;
+    read.icmpType = tuple.icmpType(k);
+    read.icmpCode = tuple.icmpCode(k);
+    read.icmpId = tuple.icmpId(k);
   } else if (proto === GRE) {
-    tuple.srcKey = k[8] >>> 16;
-    tuple.dstKey = k[8] & 0xffff;
+    read.srcKey = tuple.sourcePort(k);
+    read.dstKey = tuple.destinationPort(k);
   } else if (proto === TCP || proto === 17 || proto === SCTP || proto === 136) {
-    tuple.sport = k[8] >>> 16;
-    tuple.dport = k[8] & 0xffff;
+    read.sport = tuple.sourcePort(k);
+    read.dport = tuple.destinationPort(k);
   }
-  return tuple;
+  return read;
 }

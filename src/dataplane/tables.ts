@@ -16,6 +16,7 @@ import { RECORD_WORDS } from "./table/connection/conntrack-sctp.ts";
 import { SeqAdj } from "./table/connection/conntrack-seqadj.ts";
 import { Segment } from "./table/connection/conntrack-tcp-window.ts";
 import { Expectations } from "./table/connection/expectations.ts";
+import { TUPLE_WORDS } from "./table/connection/tuple.ts";
 import type { Fdb } from "./table/fdb.ts";
 import type { Fragments } from "./table/fragments.ts";
 import { LocalAddresses } from "./table/local-addresses.ts";
@@ -115,8 +116,8 @@ export class Tables {
   readonly own: Packet;
   readonly held: Packet;
   /** Scratch keys, so that no stage allocates. */
-  readonly keyA = new Int32Array(10);
-  readonly keyB = new Int32Array(10);
+  readonly keyA = new Int32Array(TUPLE_WORDS);
+  readonly keyB = new Int32Array(TUPLE_WORDS);
   readonly segment = new Int32Array(4);
   readonly segmentPin: MaybePinned<Int32Array>;
   readonly ftp = new Int32Array(ftp.RESULT_WORDS);

@@ -12,6 +12,7 @@ import * as engine from "../dataplane/engine.ts";
 import type { PortRole } from "../dataplane/port.ts";
 import { addOwner, removeOwner } from "../dataplane/send/tx-queue.ts";
 import * as conntrack from "../dataplane/table/connection/conntrack.ts";
+import { TUPLE_WORDS } from "../dataplane/table/connection/tuple.ts";
 import { LocalAddresses } from "../dataplane/table/local-addresses.ts";
 import * as neighbor from "../dataplane/table/neighbor.ts";
 import { RecordRing } from "../dataplane/trace/record-ring.ts";
@@ -105,10 +106,10 @@ function watch(plane: engine.Engine, message: Extract<PlaneMessage, { type: "wat
 /** Deletes connections if they are still those the caller saw: a slot may have been given to another meanwhile. */
 function deleteConnections(plane: engine.Engine, slots: Int32Array, tuples: Int32Array): void {
   const ct = plane.tables.conntrack;
-  const key = new Int32Array(10);
+  const key = new Int32Array(TUPLE_WORDS);
   slots.forEach((slot, i) => {
     if (ct.status[slot] === 0) return;
     conntrack.loadTuple(ct, slot << 1, key);
-    if (key.every((word, k) => word === tuples[i * 10 + k])) conntrack.remove(ct, slot);
+    if (key.every((word, k) => word === tuples[i * TUPLE_WORDS + k])) conntrack.remove(ct, slot);
   });
 }

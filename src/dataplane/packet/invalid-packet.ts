@@ -5,12 +5,14 @@
 
 import type { DropReason } from "../drop-reason.ts";
 import { FrontendKind } from "../spec/services.ts";
+import { Meta, TupleWord } from "../table/connection/tuple.ts";
 import * as services from "../table/service/services.ts";
 import type { Tables } from "../tables.ts";
 import { findFrontend } from "./find-frontend.ts";
 import type { Packet } from "./packet.ts";
 
-const FAMILY = 0xff00; // of a key's last word, without the protocol
+const { DST0, DST1, DST2, DST3, META } = TupleWord;
+const { FAMILY } = Meta;
 
 /** Does the rule hold for this packet, if it is not for the node itself? OUTPUT has no such rule. */
 export function isHeldBack(pkt: Packet, t: Tables): boolean {
@@ -32,7 +34,7 @@ export function goesNowhere(pkt: Packet, t: Tables): boolean {
  */
 export function isForBoundAddress(pkt: Packet, t: Tables): boolean {
   const key = pkt.key;
-  const f = services.find(t.services, key[4], key[5], key[6], key[7], 0, key[9] & FAMILY);
+  const f = services.find(t.services, key[DST0], key[DST1], key[DST2], key[DST3], 0, key[META] & FAMILY);
   return f >= 0 && t.services.kind[f] === FrontendKind.UNSERVED_PORTS;
 }
 

@@ -3,20 +3,12 @@
  * refine it, nothing of it survives the frame. Bytes stay in the arena; every `off` is an absolute byte offset
  * into it.
  *
- * Addresses live in `key`, the conntrack tuple: ten i32 words, one form for both families.
- *   0–3 source, 4–7 destination (IPv4 as v4-mapped: 0, 0, 0xffff, address)
- *   8   source port << 16 | destination port; ICMP queries: id << 16 | type << 8 | code
- *   9   protocol | family << 8
+ * Addresses live in `key`, the conntrack tuple (table/connection/tuple.ts), one form for both families.
  * `to` is the same tuple as the packet shall leave: NAT is decided on words and written to the bytes last, so
  * that an ICMP error made on the way quotes the packet as its sender knows it.
  */
+import { TUPLE_WORDS } from "../table/connection/tuple.ts";
 import { DETAIL_WORDS } from "../trace/layout.ts";
-
-export const KEY_WORDS = 10;
-export const K_SRC = 0;
-export const K_DST = 4;
-export const K_PORTS = 8;
-export const K_META = 9;
 
 /** Bytes from one packet slot to the next: not a multiple of 4096, so that slots do not share cache sets. */
 export const SLOT_STRIDE = 66_048;
@@ -49,8 +41,8 @@ export class Packet {
   readonly bytes: Uint8Array;
   readonly view: DataView;
   /** Tuple as received, and tuple as it shall leave. */
-  readonly key = new Int32Array(KEY_WORDS);
-  readonly to = new Int32Array(KEY_WORDS);
+  readonly key = new Int32Array(TUPLE_WORDS);
+  readonly to = new Int32Array(TUPLE_WORDS);
 
   off = 0; //            first byte of the Ethernet header
   end = 0; //            first byte past the frame

@@ -8,8 +8,11 @@ import * as ipv6 from "../../wire/ip/ipv6.ts";
 import * as sctp from "../../wire/transport/sctp.ts";
 import { DropReason } from "../drop-reason.ts";
 import * as conntrack from "../table/connection/conntrack.ts";
+import { TupleWord } from "../table/connection/tuple.ts";
 import type { Tables } from "../tables.ts";
 import type { Packet } from "./packet.ts";
+
+const { SRC3, DST3 } = TupleWord;
 
 const ICMP = 1;
 const TCP = 6;
@@ -34,7 +37,7 @@ export function isKnownRight(pkt: Packet): boolean {
   if (proto !== TCP && proto !== UDP) return false;
   if (pkt.family === 6) return pkt.l4 - pkt.l3 === ipv6.HEADER_LEN && sumWithoutHeader(pkt) === FOUND_RIGHT;
   // The header has the sum 0xffff, which is one's complement's other zero.
-  const pseudo = checksum.pseudoSumV4(pkt.key[3], pkt.key[7], proto, pkt.end - pkt.l4);
+  const pseudo = checksum.pseudoSumV4(pkt.key[SRC3], pkt.key[DST3], proto, pkt.end - pkt.l4);
   return checksum.fold(pkt.frameSum + pseudo) === FOUND_RIGHT;
 }
 
@@ -105,5 +108,5 @@ function sumOf(pkt: Packet, t: Tables, len: number, seed: number): number {
 /** Not folded; of the IPv6 header as it lies there, as the kernel takes it. */
 function pseudoSum(pkt: Packet, len: number): number {
   if (pkt.family === 6) return checksum.pseudoSumV6(pkt.view, pkt.l3, pkt.proto, len);
-  return checksum.pseudoSumV4(pkt.key[3], pkt.key[7], pkt.proto, len);
+  return checksum.pseudoSumV4(pkt.key[SRC3], pkt.key[DST3], pkt.proto, len);
 }

@@ -6,6 +6,7 @@ import { Event } from "../counters.ts";
 import { DropReason } from "../drop-reason.ts";
 import * as pool from "../slot-pool.ts";
 import { RouteKind } from "../spec/routes.ts";
+import { TupleWord } from "../table/connection/tuple.ts";
 import * as neighbor from "../table/neighbor.ts";
 import * as neighborTimers from "../table/neighbor-timers.ts";
 import type { Tables } from "../tables.ts";
@@ -14,6 +15,8 @@ import { StageId } from "../trace/stage-id.ts";
 import { Verdict } from "../verdict.ts";
 import { sendProbe } from "./neighbor-probe.ts";
 import { enqueue } from "./tx-queue.ts";
+
+const { DST0, DST1, DST2, DST3 } = TupleWord;
 
 const { GATEWAY } = RouteKind;
 
@@ -116,7 +119,7 @@ export function toFabric(
   if (rt.kind[r] === GATEWAY) {
     return toNeighbor(t, off, len, slot, rt.gw0[r], rt.gw1[r], rt.gw2[r], rt.gw3[r], nowMs);
   }
-  return toNeighbor(t, off, len, slot, key[4], key[5], key[6], key[7], nowMs);
+  return toNeighbor(t, off, len, slot, key[DST0], key[DST1], key[DST2], key[DST3], nowMs);
 }
 
 /** Sends the frame to the local port `port`, from the gateway's station to hi:lo. Returns 0 or the DropReason. */

@@ -9,14 +9,16 @@ import * as vnet from "../../wire/link/virtio-net.ts";
 import { Event } from "../counters.ts";
 import { IcmpRequest, requestIcmp } from "../packet/icmp-request.ts";
 import { begin, type Packet } from "../packet/packet.ts";
-import * as tuple from "../packet/tuple.ts";
 import * as pool from "../slot-pool.ts";
 import { translate } from "../stage/connection/translate.ts";
 import { parse } from "../stage/ip/parse.ts";
 import * as conntrack from "../table/connection/conntrack.ts";
+import * as tuple from "../table/connection/tuple.ts";
 import type { Tables } from "../tables.ts";
 import { Verdict } from "../verdict.ts";
 import { enqueue } from "./tx-queue.ts";
+
+const { SRC0, SRC1, SRC2, SRC3, PORTS } = tuple.TupleWord;
 
 const TCP = 6;
 const UDP = 17;
@@ -87,7 +89,8 @@ export function describeWaiting(t: Tables, slot: number, len: number): boolean {
   begin(pkt, pool.frameOffset(slot), len, t.config.uplinkPort);
   if (parse(pkt, t) !== Verdict.NEXT || pkt.family === 0) return false;
   // A tunnel packet's sender is this node: nobody learns from telling ourselves.
-  if (pkt.proto === UDP && (pkt.key[8] & 0xffff) === t.config.vxlanPort && isFromNode(pkt, t)) return false;
+  if (pkt.proto === UDP && tuple.destinationPort(pkt.key) === t.config.vxlanPort && isFromNode(pkt, t))
+    return false;
   undoTranslation(pkt, t);
   requestIcmp(pkt, IcmpRequest.HOST_UNREACHABLE);
   // The frame carries our own MAC addresses by now, none of them a group's.
@@ -98,15 +101,15 @@ export function describeWaiting(t: Tables, slot: number, len: number): boolean {
 function isFromNode(pkt: Packet, t: Tables): boolean {
   const k = pkt.key;
   const c = t.config;
-  if (pkt.family === 4) return k[3] === c.nodeAddress;
-  return k[0] === c.nodeV60 && k[1] === c.nodeV61 && k[2] === c.nodeV62 && k[3] === c.nodeV63;
+  if (pkt.family === 4) return k[SRC3] === c.nodeAddress;
+  return k[SRC0] === c.nodeV60 && k[SRC1] === c.nodeV61 && k[SRC2] === c.nodeV62 && k[SRC3] === c.nodeV63;
 }
 
 /** A packet waits as it leaves; whoever sent it must know it again in the quote. */
 function undoTranslation(pkt: Packet, t: Tables): void {
   if (pkt.fragment === 1 && (pkt.proto === TCP || pkt.proto === UDP)) {
     if (pkt.end - pkt.l4 < 8) return;
-    pkt.key[8] = pkt.view.getInt32(pkt.l4);
+    pkt.key[PORTS] = pkt.view.getInt32(pkt.l4);
   }
   tuple.invert(pkt.key, t.keyA);
   const ref = conntrack.find(t.conntrack, t.keyA);

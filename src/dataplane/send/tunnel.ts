@@ -19,12 +19,15 @@ import { DropReason } from "../drop-reason.ts";
 import { type Packet, SLOT_ROOM } from "../packet/packet.ts";
 import * as pool from "../slot-pool.ts";
 import { RouteKind } from "../spec/routes.ts";
+import { TupleWord } from "../table/connection/tuple.ts";
 import * as routes from "../table/routes.ts";
 import type { Tables } from "../tables.ts";
 import { lostPiece } from "../trace/note.ts";
 import { finished } from "./complete-checksum.ts";
 import { toNeighbor } from "./link.ts";
 import * as tx from "./tx-queue.ts";
+
+const { SRC3, DST3, PORTS, META } = TupleWord;
 
 const OUTER_TTL = 64;
 /** UDP_MAX_SEGMENTS: virtio_net_hdr_to_skb refuses a superframe of more (64 until Linux 6.8, 128 since). */
@@ -335,7 +338,11 @@ function outerTos(pkt: Packet): number {
 
 function sourcePort(pkt: Packet): number {
   const k = pkt.nat !== 0 ? pkt.to : pkt.key;
-  let h = Math.imul(k[3], 0x9e3779b1) ^ Math.imul(k[7], 0x85ebca6b) ^ Math.imul(k[8], 0xc2b2ae35) ^ k[9];
+  let h =
+    Math.imul(k[SRC3], 0x9e3779b1) ^
+    Math.imul(k[DST3], 0x85ebca6b) ^
+    Math.imul(k[PORTS], 0xc2b2ae35) ^
+    k[META];
   h ^= h >>> 15;
   h = Math.imul(h, 0x2c1b3c6d);
   return SOURCE_PORT_MIN + ((h >>> 18) & SOURCE_PORT_MASK);

@@ -13,8 +13,11 @@
 // s (IPv6, RFC 8200) from the first fragment to come. Full: `open` says so, and the stage may let the
 // oldest queue go.
 import { ColumnCarver, claimHeader, HEADER_BYTES, Header } from "../../base/columns.ts";
+import { TupleWord } from "./connection/tuple.ts";
 import * as hashIndex from "./hash-index.ts";
 import * as words128 from "./words128.ts";
+
+const { SRC0, SRC1, SRC2 } = TupleWord;
 
 const LAYOUT = 0x46524701; // "FRG", version 1
 const KEY_WORDS = 8; //       source and destination
@@ -146,7 +149,7 @@ export function open(
     t.counters[Counter.FULL] += 1;
     return -1;
   }
-  const isV4 = key[2] === words128.V4_MAPPED && (key[0] | key[1]) === 0;
+  const isV4 = key[SRC2] === words128.V4_MAPPED && (key[SRC0] | key[SRC1]) === 0;
   for (let i = 0; i < KEY_WORDS; i++) t.key[queue * KEY_WORDS + i] = key[i];
   t.id[queue] = id;
   t.proto[queue] = proto;

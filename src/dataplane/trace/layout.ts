@@ -22,7 +22,6 @@ export const Word = Object.freeze({
   KEY: 14, //         tuple as received, 10 words
   TO: 24, //          tuple as it leaves
 } as const);
-export const TUPLE_WORDS = 10;
 
 /** Bits of Word.FLAGS. */
 export const Flag = Object.freeze({

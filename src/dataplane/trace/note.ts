@@ -4,10 +4,11 @@
  * packet pass is written where it says something (`passed`), what changed it where it did (`acted`).
  */
 import type { Packet } from "../packet/packet.ts";
+import { TUPLE_WORDS } from "../table/connection/tuple.ts";
 import type { Tables } from "../tables.ts";
 import { Verdict } from "../verdict.ts";
 import { open } from "./late.ts";
-import { DETAIL_WORDS, Flag, TraceWord, TUPLE_WORDS, Word } from "./layout.ts";
+import { DETAIL_WORDS, Flag, TraceWord, Word } from "./layout.ts";
 import * as ring from "./record-ring.ts";
 import { WATCHERS_MAX } from "./watchers.ts";
 

@@ -14,12 +14,15 @@ import { forward, sendRefusal } from "../pipeline.ts";
 import * as pool from "../slot-pool.ts";
 import { parse } from "../stage/ip/parse.ts";
 import * as conntrack from "../table/connection/conntrack.ts";
+import * as tuple from "../table/connection/tuple.ts";
 import * as pending from "../table/service/pending-connections.ts";
 import type { Tables } from "../tables.ts";
 import { ended, lostPiece, passed } from "../trace/note.ts";
 import { StageId } from "../trace/stage-id.ts";
 import { after, before } from "../trace/watch.ts";
 import { Verdict } from "../verdict.ts";
+
+const { DST0, PORTS, META } = tuple.TupleWord;
 
 /** Attempts that one turn may cost. */
 const TURN_MAX = 64;
@@ -93,8 +96,8 @@ function letGo(t: Tables, e: number, pkt: Packet): void {
   const key = pkt.key;
   const to = pkt.to;
   pending.loadKey(p, e, key);
-  pkt.family = key[9] >>> 8;
-  pkt.proto = key[9] & 0xff;
+  pkt.family = key[META] >>> 8;
+  pkt.proto = tuple.protoOf(key);
   pkt.ctState = CtState.NEW;
   pkt.nat = 1;
   const slot = p.connection[e] - 1;
@@ -112,10 +115,10 @@ function describeChoice(t: Tables, e: number, key: Int32Array, to: Int32Array): 
   const endpoint = t.pending.endpoint[e];
   for (let i = 0; i < 4; i++) {
     to[i] = key[i];
-    to[4 + i] = s.epAddr[(endpoint << 2) + i];
+    to[DST0 + i] = s.epAddr[(endpoint << 2) + i];
   }
-  to[8] = (key[8] & ~0xffff) | s.epPort[endpoint];
-  to[9] = key[9];
+  to[PORTS] = (key[PORTS] & ~0xffff) | s.epPort[endpoint];
+  to[META] = key[META];
 }
 
 function again(pkt: Packet, t: Tables, e: number, nowSec: number, nowMs: number): Verdict {

@@ -8,10 +8,11 @@
 import { sendReset } from "../pipeline.ts";
 import * as conntrack from "../table/connection/conntrack.ts";
 import * as ctTcp from "../table/connection/conntrack-tcp.ts";
+import { TcpState } from "../table/connection/ct-states.ts";
 import * as identities from "../table/service/identities.ts";
 import type { Tables } from "../tables.ts";
 
-const { LAST_ACK, SYN_RECV } = ctTcp.TcpState;
+const { LAST_ACK, SYN_RECV } = TcpState;
 const TCP = 6;
 const SLOTS_MAX = 8192; // of one turn
 const RESETS_MAX = 128;
@@ -42,7 +43,7 @@ export function resetIdle(t: Tables, nowSec: number, nowMs: number): number {
 function waitsForNobody(t: Tables, slot: number): boolean {
   const ct = t.conntrack;
   const endpoint = ct.endpoint[slot];
-  if (ct.status[slot] === 0 || endpoint < 0 || (ct.tuple[slot * 8 + 3] & 0xff) !== TCP) return false;
+  if (ct.status[slot] === 0 || endpoint < 0 || conntrack.protoOf(ct, slot) !== TCP) return false;
   const state = ct.state[slot];
   if (state < SYN_RECV || state > LAST_ACK) return false;
   return !identities.isAlive(t.services.ids, endpoint);

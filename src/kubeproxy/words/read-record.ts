@@ -3,6 +3,7 @@ import { formatIp } from "../../base/ip.ts";
 import { DROP_REASON_TEXT, dropReasonName } from "../../dataplane/drop-reason.ts";
 import { IcmpRequest } from "../../dataplane/packet/icmp-request.ts";
 import { CT_STATE_NAMES } from "../../dataplane/packet/packet.ts";
+import { Meta, TupleWord } from "../../dataplane/table/connection/tuple.ts";
 import {
   CAPTURE_WORDS,
   CaptureWord,
@@ -33,14 +34,16 @@ const ICMP_ERRORS: readonly (string | undefined)[] = Object.entries(IcmpRequest)
 const FAILURES = [undefined, "refused", "silent", "unreachable"] as const;
 const MASQUERADE_NAMES = [undefined, "service", "hairpin", "egress", "hostPort"] as const;
 const SOURCES = ["pod", "node", "outside"] as const;
+const { SRC0, DST0, PORTS, META } = TupleWord;
+const { PROTO } = Meta;
 const NO_TUPLE: TraceTuple = { src: "", dst: "" };
 
 function tupleAt(words: Int32Array, at: number): TraceTuple {
-  const proto = words[at + 9] & 0xff;
+  const proto = words[at + META] & PROTO;
   const address = (i: number): string =>
     formatIp({ w0: words[i], w1: words[i + 1], w2: words[i + 2], w3: words[i + 3] });
-  const tuple: TraceTuple = { src: address(at), dst: address(at + 4) };
-  const ports = words[at + 8];
+  const tuple: TraceTuple = { src: address(at + SRC0), dst: address(at + DST0) };
+  const ports = words[at + PORTS];
   if (proto === 1 || proto === 58) {
     tuple.icmpType = (ports >>> 8) & 0xff;
     tuple.icmpCode = ports & 0xff;

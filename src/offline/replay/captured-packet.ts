@@ -4,6 +4,7 @@
  * lengths are right; `known` says how far the bytes are real.
  */
 import { formatIp, type IpWords, V4_MAPPED } from "../../base/ip.ts";
+import * as tuple from "../../dataplane/table/connection/tuple.ts";
 import * as icmpv4 from "../../wire/ip/icmpv4.ts";
 import * as icmpv6 from "../../wire/ip/icmpv6.ts";
 import * as ipv4 from "../../wire/ip/ipv4.ts";
@@ -12,6 +13,9 @@ import * as arp from "../../wire/link/arp.ts";
 import * as eth from "../../wire/link/ethernet.ts";
 import * as vxlan from "../../wire/link/vxlan.ts";
 import * as tcp from "../../wire/transport/tcp.ts";
+
+const { SRC0, DST0, PORTS, META } = tuple.TupleWord;
+const { V4, V6 } = tuple.Meta;
 
 export interface CapturedPacket {
   /** An Ethernet frame, from its first byte. */
@@ -27,7 +31,7 @@ export interface CapturedPacket {
   /** End of the IP packet. */
   readonly end: number;
   readonly proto: number;
-  /** Source 0–3, destination 4–7, ports, protocol | family << 8: packet.ts' form. */
+  /** The tuple, in tuple.ts' form. */
   readonly key: Int32Array;
   readonly fragment: { readonly id: number; readonly offset: number; readonly more: boolean } | undefined;
   /** The headers that a judgement needs were cut off. */
@@ -73,7 +77,7 @@ function packetAt(data: Uint8Array, known: number, vxlanPort: number): CapturedP
     l4: 0,
     end: data.length,
     proto: 0,
-    key: new Int32Array(10),
+    key: new Int32Array(tuple.TUPLE_WORDS),
     fragment: undefined as CapturedPacket["fragment"],
     isHeadless: known < Math.min(eth.HEADER_LEN, data.length),
     flags: 0,
@@ -93,7 +97,7 @@ function packetAt(data: Uint8Array, known: number, vxlanPort: number): CapturedP
   if (base.family === 0) return base;
   readTransport(base);
   if (base.proto === ipv4.PROTO_UDP && base.fragment === undefined && vxlanPort !== 0) {
-    if ((base.key[8] & 0xffff) === vxlanPort) base.inner = innerOf(base);
+    if (tuple.destinationPort(base.key) === vxlanPort) base.inner = innerOf(base);
   }
   return base;
 }
@@ -105,7 +109,7 @@ function arpPacket(p: Building): CapturedPacket {
   if (l3 + arp.HEADER_LEN > p.known) return { ...p, isHeadless: p.known < data.length };
   if (!arp.isWellFormed(view, l3, data.length)) return p;
   key.set([0, 0, V4_MAPPED, arp.senderIp(view, l3), 0, 0, V4_MAPPED, arp.targetIp(view, l3), 0, 0]);
-  key[8] = arp.op(view, l3);
+  key[PORTS] = arp.op(view, l3);
   return { ...p, isArp: true };
 }
 
@@ -126,7 +130,7 @@ function readV4(p: Building, l3: number): void {
     p.fragment = { id: ipv4.id(view, l3), offset, more: ipv4.moreFragments(view, l3) };
   }
   key.set([0, 0, V4_MAPPED, ipv4.src(view, l3), 0, 0, V4_MAPPED, ipv4.dst(view, l3)]);
-  key[9] = (4 << 8) | p.proto;
+  key[META] = V4 | p.proto;
 }
 
 function readV6(p: Building, l3: number): void {
@@ -155,10 +159,10 @@ function readV6(p: Building, l3: number): void {
     p.l4 = at + ipv6.FRAGMENT_HEADER_LEN;
   }
   for (let i = 0; i < 4; i++) {
-    key[i] = ipv6.srcWord(view, l3, i);
-    key[4 + i] = ipv6.dstWord(view, l3, i);
+    key[SRC0 + i] = ipv6.srcWord(view, l3, i);
+    key[DST0 + i] = ipv6.dstWord(view, l3, i);
   }
-  key[9] = (6 << 8) | p.proto;
+  key[META] = V6 | p.proto;
 }
 
 const HEADER_BYTES: Readonly<Record<number, number>> = { 1: 8, 6: 20, 17: 8, 58: 8, 132: 12, 136: 8 };
@@ -177,8 +181,8 @@ function readTransport(p: Building): void {
     const type = view.getUint8(l4);
     p.isError = proto === ipv4.PROTO_ICMP ? icmpv4.isError(type) : icmpv6.isError(type);
     const hasId = proto === ipv4.PROTO_ICMP ? isQuery(type) : icmpv6.isEcho(type);
-    key[8] = (hasId ? view.getUint16(l4 + 4) << 16 : 0) | view.getUint16(l4);
-  } else if (need > 0) key[8] = view.getInt32(l4);
+    key[PORTS] = (hasId ? view.getUint16(l4 + 4) << 16 : 0) | view.getUint16(l4);
+  } else if (need > 0) key[PORTS] = view.getInt32(l4);
   if (proto !== ipv4.PROTO_TCP) return;
   p.flags = tcp.flags(view, l4);
   p.seq = tcp.seq(view, l4);
@@ -210,16 +214,16 @@ function innerOf(p: Building): readonly CapturedPacket[] {
 
 /** Has its header ports, or an ICMP id in their place? */
 export function hasPortsOrId({ proto, key }: CapturedPacket): boolean {
-  const type = (key[8] >>> 8) & 0xff;
+  const type = tuple.icmpType(key);
   if (proto === ipv4.PROTO_ICMP) return isQuery(type);
   return proto === ipv4.PROTO_ICMPV6 ? icmpv6.isEcho(type) : HEADER_BYTES[proto] !== undefined;
 }
 
 /** "10.244.1.2:41000", "[fd00::1]:80", or the address alone. */
 export function endText({ key, proto }: CapturedPacket, end: "source" | "destination"): string {
-  const address = formatIp(wordsAt(key, end === "source" ? 0 : 4));
+  const address = formatIp(wordsAt(key, end === "source" ? SRC0 : DST0));
   const isIcmp = proto === ipv4.PROTO_ICMP || proto === ipv4.PROTO_ICMPV6;
   if (isIcmp || HEADER_BYTES[proto] === undefined) return address;
-  const port = end === "source" ? key[8] >>> 16 : key[8] & 0xffff;
+  const port = end === "source" ? tuple.sourcePort(key) : tuple.destinationPort(key);
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }

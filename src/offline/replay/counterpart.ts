@@ -4,8 +4,8 @@
  * must have sent, and can be put in where the peer is.
  */
 
-import * as tuple from "../../dataplane/packet/tuple.ts";
 import * as conntrack from "../../dataplane/table/connection/conntrack.ts";
+import * as tuple from "../../dataplane/table/connection/tuple.ts";
 import * as icmpv4 from "../../wire/ip/icmpv4.ts";
 import * as icmpv6 from "../../wire/ip/icmpv6.ts";
 import * as ipv4 from "../../wire/ip/ipv4.ts";
@@ -13,6 +13,8 @@ import * as ipv6 from "../../wire/ip/ipv6.ts";
 import type { OfflineNode } from "../offline-node.ts";
 import { type CapturedPacket, readPacket } from "./captured-packet.ts";
 import { withTuple } from "./with-tuple.ts";
+
+const { SRC0, DST0 } = tuple.TupleWord;
 
 export interface Counterpart {
   readonly packet: CapturedPacket;
@@ -41,7 +43,7 @@ export function connectionOf(node: OfflineNode, sent: Int32Array): number {
 export function inputTuple(node: OfflineNode, sent: Int32Array): Int32Array | undefined {
   const ref = connectionOf(node, sent);
   if (ref < 0) return undefined;
-  const key = new Int32Array(10);
+  const key = new Int32Array(tuple.TUPLE_WORDS);
   conntrack.loadTuple(node.engine.tables.conntrack, ref, key);
   return key;
 }
@@ -53,7 +55,7 @@ function errorTuple(node: OfflineNode, { data, l4, end, known }: CapturedPacket)
   const ct = node.engine.tables.conntrack;
   const ref = conntrack.find(ct, quoted.key);
   if (ref < 0) return undefined;
-  const left = new Int32Array(10);
+  const left = new Int32Array(tuple.TUPLE_WORDS);
   conntrack.loadTranslated(ct, ref, quoted.key, left);
   return left;
 }
@@ -78,11 +80,11 @@ function errorAbout(p: CapturedPacket, left: Int32Array): CapturedPacket {
   const about = withTuple(quoted, left);
   const outer = p.key.slice();
   for (let i = 0; i < 4; i++) {
-    outer[4 + i] = left[i];
-    if (quoted.key[4 + i] !== p.key[i]) continue;
-    outer[i] = left[4 + i];
+    outer[DST0 + i] = left[SRC0 + i];
+    if (quoted.key[DST0 + i] !== p.key[SRC0 + i]) continue;
+    outer[SRC0 + i] = left[DST0 + i];
   }
-  const isFromPeer = [0, 1, 2, 3].every((i) => quoted.key[4 + i] === p.key[i]);
+  const isFromPeer = [0, 1, 2, 3].every((i) => quoted.key[DST0 + i] === p.key[SRC0 + i]);
   if (!isFromPeer) outer.set(p.key.subarray(0, 4));
   const q = withTuple(p, outer);
   q.data.set(about.data.subarray(14, 14 + p.end - quoteAt), quoteAt);
@@ -105,7 +107,7 @@ function withMoreHops(p: CapturedPacket): CapturedPacket {
 }
 
 function isDiscovery(p: CapturedPacket): boolean {
-  return p.proto === ipv4.PROTO_ICMPV6 && icmpv6.isNeighborDiscovery((p.key[8] >>> 8) & 0xff);
+  return p.proto === ipv4.PROTO_ICMPV6 && icmpv6.isNeighborDiscovery(tuple.icmpType(p.key));
 }
 
 const { Status } = conntrack;
@@ -113,7 +115,7 @@ const { Status } = conntrack;
 /** Lets a connection's answers come to another tuple; everything else of it stays. Returns whether there was room. */
 export function rebind(ct: conntrack.Conntrack, slot: number, reply: Int32Array): boolean {
   if (conntrack.find(ct, reply) >= 0) return false;
-  const original = new Int32Array(10);
+  const original = new Int32Array(tuple.TUPLE_WORDS);
   conntrack.loadTuple(ct, slot << 1, original);
   const columns = [ct.status, ct.state, ct.expiresAtSec, ct.startSec, ct.endpoint, ct.epoch, ct.service];
   const before = columns.map((column) => column[slot]);

@@ -5,11 +5,14 @@
  * cut into segments and a datagram into fragments. TTL is, where it was seen on both sides.
  */
 import { formatIp } from "../../base/ip.ts";
+import * as tuple from "../../dataplane/table/connection/tuple.ts";
 import * as ipv4 from "../../wire/ip/ipv4.ts";
 import * as ipv6 from "../../wire/ip/ipv6.ts";
 import * as arp from "../../wire/link/arp.ts";
 import * as tcp from "../../wire/transport/tcp.ts";
 import { type CapturedPacket, endText, wordsAt } from "./captured-packet.ts";
+
+const { PORTS } = tuple.TupleWord;
 
 export interface Expected {
   readonly port: number;
@@ -150,13 +153,13 @@ export function differences(seen: CapturedPacket, sent: readonly CapturedPacket[
   differ("source", endText(seen, "source"), endText(first, "source"));
   differ("destination", endText(seen, "destination"), endText(first, "destination"));
   if (seen.proto !== first.proto) return list;
-  if (isNeighborDiscovery(seen) && seen.key[8] === first.key[8])
+  if (isNeighborDiscovery(seen) && seen.key[PORTS] === first.key[PORTS])
     return [...list, ...discoveryDifferences(seen, first)];
   if (ICMP.includes(seen.proto)) {
     const word = (p: CapturedPacket, at: number): number => p.view.getUint16(p.l4 + at);
     differ("ICMP type and code", typeText(word(seen, 0)), typeText(word(first, 0)));
     if (seen.isError) return list; // quotes differ in length and in what routers did to them
-    if (seen.key[8] >>> 16 !== 0 || first.key[8] >>> 16 !== 0) {
+    if (tuple.icmpId(seen.key) !== 0 || tuple.icmpId(first.key) !== 0) {
       differ("ICMP id", word(seen, 4), word(first, 4));
       differ("ICMP sequence number", word(seen, 6), word(first, 6));
     }
@@ -237,7 +240,7 @@ function hopsOf({ view, l3, family }: CapturedPacket): number {
 
 /** Solicitations and advertisements: who has an address, and who says so. */
 export function isNeighborDiscovery(p: CapturedPacket): boolean {
-  const type = (p.key[8] >>> 8) & 0xff;
+  const type = tuple.icmpType(p.key);
   return p.proto === ipv4.PROTO_ICMPV6 && (type === 135 || type === 136);
 }
 
@@ -260,7 +263,7 @@ function arpDifferences(seen: CapturedPacket, sent: CapturedPacket): string[] {
   const same = [seen.key, sent.key].map((key) => key.join());
   if (same[0] === same[1]) return [];
   const text = (p: CapturedPacket): string =>
-    `${endText(p, "source")} to ${endText(p, "destination")} ${p.key[8] === arp.OP_REPLY ? "reply" : "request"}`;
+    `${endText(p, "source")} to ${endText(p, "destination")} ${p.key[PORTS] === arp.OP_REPLY ? "reply" : "request"}`;
   return [`ARP ${text(seen)}, the plane sends ${text(sent)}`];
 }
 

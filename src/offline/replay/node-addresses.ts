@@ -1,8 +1,11 @@
 /** Whose an address is, as the node's objects say: the node's own, a pod's, a service's, another node's, nobody's. */
 import { contains, formatIp, type IpWords, parseIp, sameIp } from "../../base/ip.ts";
 import { findFrontend } from "../../dataplane/packet/find-frontend.ts";
+import * as tuple from "../../dataplane/table/connection/tuple.ts";
 import type { OfflineNode, OfflinePort } from "../offline-node.ts";
 import { type CapturedPacket, destinationOf, sourceOf } from "./captured-packet.ts";
+
+const { SRC0, DST0, PORTS } = tuple.TupleWord;
 
 export class NodeAddresses {
   readonly #node: OfflineNode;
@@ -25,8 +28,8 @@ export class NodeAddresses {
     if (packet.family === 0) return false;
     const key = packet.key.slice();
     if (end === "source") {
-      key.copyWithin(4, 0, 4);
-      key[8] = packet.key[8] >>> 16;
+      key.copyWithin(DST0, SRC0, DST0);
+      key[PORTS] = tuple.sourcePort(packet.key);
     }
     return findFrontend(this.#node.engine.tables, key) >= 0;
   }

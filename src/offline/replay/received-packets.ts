@@ -3,8 +3,8 @@
  * is chance: where the capture shows the choice that was made, the connection here is given the same.
  */
 import { sameIp } from "../../base/ip.ts";
-import * as tuple from "../../dataplane/packet/tuple.ts";
 import * as conntrack from "../../dataplane/table/connection/conntrack.ts";
+import * as tuple from "../../dataplane/table/connection/tuple.ts";
 import * as affinity from "../../dataplane/table/service/affinity.ts";
 import * as ipv4 from "../../wire/ip/ipv4.ts";
 import * as tcp from "../../wire/transport/tcp.ts";
@@ -25,6 +25,8 @@ import type { Outcome, ReplayPlane } from "./replay-plane.ts";
 import { isGroup, isOfLink } from "./seen-packet.ts";
 import { type Whole, WholeDatagrams } from "./whole-datagrams.ts";
 import { withTuple } from "./with-tuple.ts";
+
+const { PORTS } = tuple.TupleWord;
 
 /** What is made of a packet that the plane sent, or of one that is not to be replayed. */
 export type Judgement = "as captured" | "differs" | "not compared";
@@ -195,7 +197,7 @@ export class ReceivedPackets {
     if ((packet.flags & tcp.FLAG_SYN) !== 0) return false;
     const isDirect = !this.#addresses.isService(packet, "source");
     if (isDirect) return packet.proto === TCP && (packet.flags & tcp.FLAG_RST) === 0;
-    const key = new Int32Array(10);
+    const key = new Int32Array(tuple.TUPLE_WORDS);
     tuple.invert(packet.key, key);
     const question = withTuple({ ...packet, end: packet.end }, key);
     if (packet.proto === TCP) {
@@ -256,11 +258,11 @@ export class ReceivedPackets {
 
   #setPort({ packet: first }: Choice, sent: Expected, packet: CapturedPacket): Expected | undefined {
     if (!sameIp(sourceOf(sent.packet), sourceOf(packet))) return undefined;
-    if (sent.packet.key[8] === packet.key[8]) return sent;
+    if (sent.packet.key[PORTS] === packet.key[PORTS]) return sent;
     if (sameIp(sourceOf(first), sourceOf(packet))) return undefined; // not masqueraded: the port is the client's
     const ct = this.#plane.node.engine.tables.conntrack;
     const ref = conntrack.find(ct, first.key);
-    const reply = new Int32Array(10);
+    const reply = new Int32Array(tuple.TUPLE_WORDS);
     tuple.invert(packet.key, reply);
     return ref >= 0 && rebind(ct, ref >> 1, reply) ? { port: sent.port, packet } : undefined;
   }
@@ -298,7 +300,7 @@ function pieceOf(cause: CapturedPacket, piece: CapturedPacket): CapturedPacket {
 }
 
 function isListenerOrRouter(p: CapturedPacket): boolean {
-  const type = (p.key[8] >>> 8) & 0xff;
+  const type = tuple.icmpType(p.key);
   return p.proto === ipv4.PROTO_ICMPV6 && ((type >= 130 && type <= 134) || type === 137 || type === 143);
 }
 
@@ -310,5 +312,8 @@ function mayBe(packet: CapturedPacket, sent: readonly Expected[]): boolean {
 
 function isSameDestination(a: CapturedPacket, b: CapturedPacket): boolean {
   const isIcmp = a.proto === ipv4.PROTO_ICMP || a.proto === ipv4.PROTO_ICMPV6;
-  return sameIp(destinationOf(a), destinationOf(b)) && (isIcmp || ((a.key[8] ^ b.key[8]) & 0xffff) === 0);
+  return (
+    sameIp(destinationOf(a), destinationOf(b)) &&
+    (isIcmp || tuple.destinationPort(a.key) === tuple.destinationPort(b.key))
+  );
 }

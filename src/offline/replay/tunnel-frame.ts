@@ -3,6 +3,7 @@
 import type { IpProto, Ipv4Addr, L4Port, Vni } from "../../base/ids.ts";
 import { isV4Mapped } from "../../base/ip.ts";
 import { RouteKind } from "../../dataplane/spec/routes.ts";
+import { TupleWord } from "../../dataplane/table/connection/tuple.ts";
 import * as ipv4 from "../../wire/ip/ipv4.ts";
 import * as ipv6 from "../../wire/ip/ipv6.ts";
 import * as eth from "../../wire/link/ethernet.ts";
@@ -12,6 +13,8 @@ import * as udp from "../../wire/transport/udp.ts";
 import type { OfflineNode } from "../offline-node.ts";
 import { completeChecksums } from "./captured-checksum.ts";
 import { type CapturedPacket, readPacket } from "./captured-packet.ts";
+
+const { SRC0, SRC1, SRC2, SRC3 } = TupleWord;
 
 const SOURCE_PORT = 50_000 as L4Port; // any: the far node's hash
 const TTL = 64;
@@ -23,7 +26,11 @@ export function tunnelled(node: OfflineNode, inner: CapturedPacket): Uint8Array 
   const k = inner.key;
   const route = topology.routes.find((r) => {
     if (r.kind !== RouteKind.VTEP || r.family !== inner.family) return false;
-    return hasPrefix(r, [k[0], k[1], k[2], k[3]], r.family === 4 ? r.prefixLen + 96 : r.prefixLen);
+    return hasPrefix(
+      r,
+      [k[SRC0], k[SRC1], k[SRC2], k[SRC3]],
+      r.family === 4 ? r.prefixLen + 96 : r.prefixLen,
+    );
   });
   const vtep = topology.vteps[route?.vtep ?? -1];
   const to = topology.own.addresses.find((a) => vtep && isV4Mapped(a) === isV4Mapped(vtep));

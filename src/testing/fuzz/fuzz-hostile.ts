@@ -17,6 +17,7 @@ import { HEADROOM, SLOT_STRIDE } from "../../dataplane/packet/packet.ts";
 import { receive } from "../../dataplane/pipeline.ts";
 import type { Port, PortRole } from "../../dataplane/port.ts";
 import * as tx from "../../dataplane/send/tx-queue.ts";
+import * as tuple from "../../dataplane/table/connection/tuple.ts";
 import type { Tables } from "../../dataplane/tables.ts";
 import { Verdict } from "../../dataplane/verdict.ts";
 import { frameSum } from "../../wire/bytes/offload.ts";
@@ -231,7 +232,7 @@ class HostileRun {
 /** Index into KEPT_WHY, -1: no reason is known. */
 function whyKept(pkt: Packet): number {
   if (pkt.fragment !== 0) return 0;
-  if (pkt.proto === 17 && (pkt.key[8] & 0xffff) === VXLAN_PORT) return 1;
+  if (pkt.proto === 17 && tuple.destinationPort(pkt.key) === VXLAN_PORT) return 1;
   if (pkt.etherType === 0x0806) return 2;
   return pkt.proto === 58 ? 3 : -1;
 }

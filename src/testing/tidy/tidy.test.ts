@@ -23,6 +23,7 @@ import {
   findUnfinished,
   type SizeRules,
 } from "./tidy-size.ts";
+import { findBareIndices, findStalePlain, type PlainArrays } from "./tidy-tuple.ts";
 
 const HOT: HotRules = {
   cold: {
@@ -46,6 +47,12 @@ const SIZES: SizeRules = {
   longFunctions: {},
 };
 
+const PLAIN: PlainArrays = {
+  free: "two, told where it is declared",
+  d: "an offset and a length, as `coalesce` lays them down",
+  result: "three, as the addon's `segment` lays them down",
+};
+
 const root = projectRoot();
 const code = readSources(root, ["src", "native-test"], [".ts"]);
 const everything = readSources(
@@ -59,6 +66,11 @@ t.teardown(closeParser);
 t.test("hot functions hold nothing that allocates, throws, waits or reads a clock", async (t) => {
   t.same(findHotBans(code, HOT), []);
   t.same(findStaleExceptions(code, HOT), []);
+});
+
+t.test("the data plane names the words of a tuple", async (t) => {
+  t.same(findBareIndices(code, PLAIN), []);
+  t.same(findStalePlain(code, PLAIN), []);
 });
 
 t.test("folders import only what the table allows", async (t) => {
@@ -118,6 +130,22 @@ t.test("every test file belongs to a subject, and every subject's words name fil
 
 t.test("nothing is left unfinished", async (t) => {
   t.same(findUnfinished(everything), []);
+});
+
+t.test("provoked: bare numbers in tuples", async (t) => {
+  const body =
+    "a(pkt.key[8]); to[4 + i] = x[i]; t.own.key[i + 4]++; words[3] = 1; words[at + 5] = key[at + 1]; fd[1] = one[0];";
+  const found = findBareIndices(
+    { "src/dataplane/x.ts": body, "src/wire/x.ts": "key[8];" },
+    { fd: "why", gone: "why" },
+  );
+  t.same(
+    found.map((text) => text.replace(/: a bare.*/, "").replace("src/dataplane/x.ts:1: ", "")),
+    ["pkt.key[8]", "to[4 + i]", "t.own.key[i + 4]", "words[3]"],
+  );
+  t.same(findStalePlain({ "src/dataplane/x.ts": body }, { fd: "why", gone: "why" }), [
+    "gone: is excused, but not indexed by a number anywhere",
+  ]);
 });
 
 const hotBans = [

@@ -1,8 +1,10 @@
 // Connections of a table as conntrack would list them, for tests: "tcp ESTABLISHED 10.244.1.2:41000>… <…".
 import { formatIp, formatIpPort } from "../../base/ip.ts";
 import * as conntrack from "../../dataplane/table/connection/conntrack.ts";
-import { SCTP_STATE_NAMES } from "../../dataplane/table/connection/conntrack-sctp.ts";
-import { TCP_STATE_NAMES } from "../../dataplane/table/connection/conntrack-tcp.ts";
+import { SCTP_STATE_NAMES, TCP_STATE_NAMES } from "../../dataplane/table/connection/ct-states.ts";
+import * as tuple from "../../dataplane/table/connection/tuple.ts";
+
+const { SRC0, DST0 } = tuple.TupleWord;
 
 const PROTOCOLS: Readonly<Record<number, string>> = {
   1: "icmp",
@@ -16,7 +18,7 @@ const PROTOCOLS: Readonly<Record<number, string>> = {
 
 export function connectionText(ct: conntrack.Conntrack, slot: number): string {
   const status = ct.status[slot];
-  const proto = ct.tuple[(slot << 3) | 3] & 0xff;
+  const proto = conntrack.protoOf(ct, slot);
   const parts = [PROTOCOLS[proto] ?? `${proto}`];
   if (proto === 6) parts.push(TCP_STATE_NAMES[ct.state[slot]]);
   if (proto === 132) parts.push(SCTP_STATE_NAMES[ct.state[slot]]);
@@ -27,12 +29,17 @@ export function connectionText(ct: conntrack.Conntrack, slot: number): string {
 }
 
 function tupleText(ct: conntrack.Conntrack, ref: number): string {
-  const key = new Int32Array(10);
+  const key = new Int32Array(tuple.TUPLE_WORDS);
   conntrack.loadTuple(ct, ref, key);
-  const [src, dst] = [0, 4].map((at) => ({ w0: key[at], w1: key[at + 1], w2: key[at + 2], w3: key[at + 3] }));
-  const proto = key[9] & 0xff;
+  const [src, dst] = [SRC0, DST0].map((at) => ({
+    w0: key[at],
+    w1: key[at + 1],
+    w2: key[at + 2],
+    w3: key[at + 3],
+  }));
+  const proto = tuple.protoOf(key);
   if (proto === 1 || proto === 58) {
-    return `${formatIp(src)}>${formatIp(dst)}(${(key[8] >>> 8) & 0xff}/${key[8] & 0xff} id ${key[8] >>> 16})`;
+    return `${formatIp(src)}>${formatIp(dst)}(${tuple.icmpType(key)}/${tuple.icmpCode(key)} id ${tuple.icmpId(key)})`;
   }
-  return `${formatIpPort(src, key[8] >>> 16)}>${formatIpPort(dst, key[8] & 0xffff)}`;
+  return `${formatIpPort(src, tuple.sourcePort(key))}>${formatIpPort(dst, tuple.destinationPort(key))}`;
 }

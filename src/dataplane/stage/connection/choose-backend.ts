@@ -16,6 +16,7 @@ import { PortRole } from "../../port.ts";
 import { RouteKind } from "../../spec/routes.ts";
 import { Action, FrontendKind, SourceClass } from "../../spec/services.ts";
 import * as conntrack from "../../table/connection/conntrack.ts";
+import * as tuple from "../../table/connection/tuple.ts";
 import * as localAddresses from "../../table/local-addresses.ts";
 import * as prefixSet from "../../table/prefix-set.ts";
 import * as routes from "../../table/routes.ts";
@@ -26,12 +27,14 @@ import { DetectLocal, type Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
 
+const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, PORTS, META } = tuple.TupleWord;
+const { FAMILY } = tuple.Meta;
+
 const { CONSUMED, NEXT } = Verdict;
 const V4_MAPPED = 0xffff;
 const LOOPBACK_NET = 127;
 const LOOPBACK_ADDRESS = 0x7f000001;
 const TCP = 6;
-const FAMILY = 0xff00; // of a key's last word, without the protocol
 
 export function chooseBackend(pkt: Packet, t: Tables, nowMs: number): Verdict {
   pkt.stage = StageId.CHOOSE_BACKEND;
@@ -39,7 +42,7 @@ export function chooseBackend(pkt: Packet, t: Tables, nowMs: number): Verdict {
   const s = t.services;
   const key = pkt.key;
   const to = pkt.to;
-  for (let i = 0; i < 10; i++) to[i] = key[i];
+  tuple.copy(key, to);
   const f = hasPorts(pkt.proto) ? findFrontend(t, key) : -1;
   if (f >= 0) {
     pkt.frontend = f;
@@ -72,10 +75,10 @@ function sendTo(pkt: Packet, s: services.Services, f: number, endpoint: number):
   const e = endpoint << 2;
   let hairpin = true;
   for (let i = 0; i < 4; i++) {
-    to[4 + i] = s.epAddr[e + i];
+    to[DST0 + i] = s.epAddr[e + i];
     if (s.epAddr[e + i] !== key[i]) hairpin = false;
   }
-  to[8] = (key[8] & ~0xffff) | s.epPort[endpoint];
+  to[PORTS] = (key[PORTS] & ~0xffff) | s.epPort[endpoint];
   pkt.nat = 1;
   pkt.endpoint = endpoint;
   s.hits[f]++;
@@ -101,9 +104,9 @@ function toHostPort(pkt: Packet, t: Tables, f: number): Verdict {
   pkt.frontend = f;
   pkt.sourceClass = classOf(pkt, t);
   const isSelf = sendTo(pkt, s, f, endpoint);
-  const r = routes.lookup(t.routes, key[0], key[1], key[2], key[3]);
+  const r = routes.lookup(t.routes, key[SRC0], key[SRC1], key[SRC2], key[SRC3]);
   const isNeighbour = r >= 0 && t.routes.kind[r] === RouteKind.PODS;
-  const isLoopback = key[2] === V4_MAPPED && key[3] === LOOPBACK_ADDRESS;
+  const isLoopback = key[SRC2] === V4_MAPPED && key[SRC3] === LOOPBACK_ADDRESS;
   if (isSelf || isNeighbour || isLoopback) pkt.masquerade = Masquerade.HOST_PORT;
   return NEXT;
 }
@@ -132,7 +135,7 @@ function actionOf(pkt: Packet, t: Tables, f: number): number {
   // With source ranges whatever nobody translated is dropped (KUBE-PROXY-FIREWALL), in OUTPUT as well.
   if (!isExternal || t.config.refusesOutput !== 0 || s.rangeAt[f] !== 0) return action;
   const k = pkt.key;
-  return localAddresses.has(t.local, k[4], k[5], k[6], k[7]) ? action : Action.NONE;
+  return localAddresses.has(t.local, k[DST0], k[DST1], k[DST2], k[DST3]) ? action : Action.NONE;
 }
 
 function hasPorts(proto: number): boolean {
@@ -185,14 +188,14 @@ function rememberedEndpoint(pkt: Packet, t: Tables, record: number, nowMs: numbe
 function guardAddress(pkt: Packet, t: Tables): Verdict {
   const s = t.services;
   const key = pkt.key;
-  const f = services.find(s, key[4], key[5], key[6], key[7], 0, key[9] & FAMILY);
+  const f = services.find(s, key[DST0], key[DST1], key[DST2], key[DST3], 0, key[META] & FAMILY);
   if (f >= 0 && (s.kind[f] === FrontendKind.UNSERVED || !isIcmp(pkt.proto))) {
     pkt.frontend = f;
     requestPortUnreachable(pkt);
     return drop(pkt, t, DropReason.SERVICE_PORT_UNKNOWN);
   }
   if (f >= 0) return answerPing(pkt, f);
-  if (prefixSet.contains(t.serviceRanges, key[4], key[5], key[6], key[7])) {
+  if (prefixSet.contains(t.serviceRanges, key[DST0], key[DST1], key[DST2], key[DST3])) {
     return drop(pkt, t, DropReason.SERVICE_IP_UNUSED);
   }
   return NEXT;
@@ -201,7 +204,7 @@ function guardAddress(pkt: Packet, t: Tables): Verdict {
 /** An address that ipvs mode binds to the node: it answers pings, and takes in whatever else ICMP brings. */
 function answerPing(pkt: Packet, f: number): Verdict {
   pkt.frontend = f;
-  const type = (pkt.key[8] >>> 8) & 0xff;
+  const type = tuple.icmpType(pkt.key);
   const isPing = type === (pkt.family === 4 ? icmpv4.TYPE_ECHO_REQUEST : icmpv6.TYPE_ECHO_REQUEST);
   if (isPing) requestIcmp(pkt, IcmpRequest.ECHO_REPLY);
   return CONSUMED;
@@ -215,12 +218,17 @@ function isIcmp(proto: number): boolean {
 function classOf(pkt: Packet, t: Tables): number {
   const key = pkt.key;
   const detect = t.config.detectLocal;
-  if (detect === DetectLocal.CIDR && prefixSet.contains(t.podSources, key[0], key[1], key[2], key[3])) {
+  if (
+    detect === DetectLocal.CIDR &&
+    prefixSet.contains(t.podSources, key[SRC0], key[SRC1], key[SRC2], key[SRC3])
+  ) {
     return SourceClass.POD;
   }
   if (detect === DetectLocal.POD_PORT && t.ports.role[pkt.inPort] === PortRole.POD && pkt.fromTunnel === 0) {
     return SourceClass.POD;
   }
-  if (key[2] === V4_MAPPED && key[3] >>> 24 === LOOPBACK_NET) return SourceClass.NODE;
-  return localAddresses.has(t.local, key[0], key[1], key[2], key[3]) ? SourceClass.NODE : SourceClass.OUTSIDE;
+  if (key[SRC2] === V4_MAPPED && key[SRC3] >>> 24 === LOOPBACK_NET) return SourceClass.NODE;
+  return localAddresses.has(t.local, key[SRC0], key[SRC1], key[SRC2], key[SRC3])
+    ? SourceClass.NODE
+    : SourceClass.OUTSIDE;
 }

@@ -11,7 +11,7 @@ import { TestNode } from "../../../testing/world/test-node.ts";
 import { Scheduler } from "../../spec/services.ts";
 import * as conntrack from "../../table/connection/conntrack.ts";
 import { Conntrack } from "../../table/connection/conntrack.ts";
-import { TcpState } from "../../table/connection/conntrack-tcp.ts";
+import { TcpState } from "../../table/connection/ct-states.ts";
 import { slotOf } from "../../table/service/identities.ts";
 
 const [VIP, POD2, POD3] = ["10.96.0.10", "10.244.1.2", "10.244.1.3"];
@@ -30,7 +30,7 @@ function recount(n: TestNode): Map<number, string> {
   for (let slot = 0; slot < conntrack.highWater(ct); slot++) {
     const endpoint = slotOf(s.ids, ct.endpoint[slot]);
     if (ct.status[slot] === 0 || endpoint < 0) continue;
-    const proto = ct.tuple[slot * 8 + 3] & 0xff;
+    const proto = conntrack.protoOf(ct, slot);
     const isActive = proto === 17 || ACTIVE.includes(ct.state[slot]);
     const count = counts.get(endpoint) ?? [0, 0];
     count[isActive ? 0 : 1]++;
@@ -51,7 +51,7 @@ const sorted = (counts: Map<number, string>): string[] => [...counts].map(([s, c
 function endpointOf(n: TestNode, srcPort: number): number {
   const { conntrack: ct, services: s } = n.tables;
   for (let slot = 0; slot < conntrack.highWater(ct); slot++) {
-    if (ct.status[slot] === 0 || ct.tuple[slot * 8 + 2] >>> 16 !== srcPort) continue;
+    if (ct.status[slot] === 0 || conntrack.portsOf(ct, slot << 1) >>> 16 !== srcPort) continue;
     return s.epPort[slotOf(s.ids, ct.endpoint[slot])] ?? -1;
   }
   return -1;

@@ -19,10 +19,13 @@ import * as pool from "../../slot-pool.ts";
 import * as conntrack from "../../table/connection/conntrack.ts";
 import * as seqadj from "../../table/connection/conntrack-seqadj.ts";
 import * as expectations from "../../table/connection/expectations.ts";
+import { TupleWord } from "../../table/connection/tuple.ts";
 import type { Tables } from "../../tables.ts";
 import { FtpDetail, FtpDid } from "../../trace/layout.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
+
+const { PORTS } = TupleWord;
 
 const { NEXT } = Verdict;
 const { Status } = conntrack;
@@ -76,7 +79,7 @@ function announce(pkt: Packet, t: Tables, dir: number, kind: number, nowSec: num
   let port = wanted;
   let index = -1;
   for (let tries = 0; tries < PORT_TRIES && index < 0; tries++) {
-    other[8] = port;
+    other[PORTS] = port;
     index = expectations.expect(t.expectations, ct, pkt.ctSlot, other, nowSec);
     if (index < 0) port = 1024 + ((conntrack.random(ct) >>> 16) % 28_976); // below the node ports
   }

@@ -14,7 +14,6 @@ import { DropReason } from "../../drop-reason.ts";
 import { CtState, Masquerade, type Packet } from "../../packet/packet.ts";
 import * as sctp from "../../packet/sctp-association.ts";
 import { readSegment } from "../../packet/tcp-segment.ts";
-import * as tuple from "../../packet/tuple.ts";
 import { PortRole } from "../../port.ts";
 import { RouteKind } from "../../spec/routes.ts";
 import { Scheduler } from "../../spec/services.ts";
@@ -26,12 +25,15 @@ import * as ctUdp from "../../table/connection/conntrack-udp.ts";
 import { EventType } from "../../table/connection/event-ring.ts";
 import * as expectations from "../../table/connection/expectations.ts";
 import * as ipvsTimeouts from "../../table/connection/ipvs-timeouts.ts";
+import * as tuple from "../../table/connection/tuple.ts";
 import * as prefixSet from "../../table/prefix-set.ts";
 import { NO_ID } from "../../table/service/identities.ts";
 import * as services from "../../table/service/services.ts";
 import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
+
+const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, PORTS } = tuple.TupleWord;
 
 const { NEXT } = Verdict;
 const { LOCAL, ONLINK, GATEWAY } = RouteKind;
@@ -69,7 +71,7 @@ export function masquerade(pkt: Packet, t: Tables, nowSec: number): Verdict {
     pkt.masquerade = Masquerade.POD_EGRESS;
   }
   const onWire = kind !== LOCAL && pkt.masquerade === Masquerade.NONE;
-  if (onWire && to[2] === V4_MAPPED && to[3] >>> 24 === LOOPBACK_NET) {
+  if (onWire && to[SRC2] === V4_MAPPED && to[SRC3] >>> 24 === LOOPBACK_NET) {
     return drop(pkt, t, DropReason.MARTIAN_SOURCE); // loopback leaves the node under another address or not at all
   }
   const masked = pkt.masquerade !== Masquerade.NONE && takeSource(pkt, t, r);
@@ -105,8 +107,8 @@ function returnsToSender(pkt: Packet, t: Tables, r: number): boolean {
 function leavesCluster(pkt: Packet, t: Tables, kind: number): boolean {
   if (t.config.masqueradeEgress === 0 || (kind !== ONLINK && kind !== GATEWAY)) return false;
   const k = pkt.to;
-  if (!prefixSet.contains(t.masqueradeSources, k[0], k[1], k[2], k[3])) return false;
-  return !prefixSet.contains(t.masqueradeExempt, k[4], k[5], k[6], k[7]);
+  if (!prefixSet.contains(t.masqueradeSources, k[SRC0], k[SRC1], k[SRC2], k[SRC3])) return false;
+  return !prefixSet.contains(t.masqueradeExempt, k[DST0], k[DST1], k[DST2], k[DST3]);
 }
 
 /** Writes the egress route's address as source. False when the route has none: then nothing is rewritten. */
@@ -114,10 +116,10 @@ function takeSource(pkt: Packet, t: Tables, r: number): boolean {
   const rt = t.routes;
   const to = pkt.to;
   if ((rt.src0[r] | rt.src1[r] | rt.src2[r] | rt.src3[r]) === 0) return false;
-  to[0] = rt.src0[r];
-  to[1] = rt.src1[r];
-  to[2] = rt.src2[r];
-  to[3] = rt.src3[r];
+  to[SRC0] = rt.src0[r];
+  to[SRC1] = rt.src1[r];
+  to[SRC2] = rt.src2[r];
+  to[SRC3] = rt.src3[r];
   return true;
 }
 
@@ -139,7 +141,7 @@ function findPort(pkt: Packet, t: Tables, masked: boolean, nowSec: number): numb
     return holderOf(t, t.keyA, nowSec) >= 0 ? DropReason.CT_TUPLE_TAKEN : DropReason.NONE;
   }
   const c = t.config;
-  const wanted = to[8] >>> 16;
+  const wanted = tuple.sourcePort(to);
   let low = c.snatMin;
   let high = c.snatMax;
   let isWhole = true; // no node ports in it
@@ -158,7 +160,7 @@ function findPort(pkt: Packet, t: Tables, masked: boolean, nowSec: number): numb
   let n = pickBelow(t, usable);
   let victim = -1;
   let victimPort = 0;
-  const place = Math.imul(to[7], 0x9e3779b1) ^ Math.imul(to[8] & 0xffff, 0x85ebca6b) ^ (low << 8) ^ proto;
+  const place = placeOf(to, low, proto);
   const isFlood = t.nowMs === t.gaveWayMs && t.gaveWayPlace === place;
   const enough = isFlood ? TRIES_IN_FLOOD : TRIES_WITH_VICTIM;
   for (let tries = 0; tries < RANDOM_TRIES + WALK_STEPS; tries++) {
@@ -191,6 +193,11 @@ function findPort(pkt: Packet, t: Tables, masked: boolean, nowSec: number): numb
   return DropReason.SNAT_PORTS_EXHAUSTED;
 }
 
+/** A destination and a range of ports, as one number. */
+function placeOf(to: Int32Array, low: number, proto: number): number {
+  return Math.imul(to[DST3], 0x9e3779b1) ^ Math.imul(to[PORTS] & 0xffff, 0x85ebca6b) ^ (low << 8) ^ proto;
+}
+
 /** In vain. Unsigned, so that a clock that wraps stops no walk for long. */
 function hasJustWalked(t: Tables): boolean {
   return (t.nowMs - t.walkFailedMs) >>> 0 < WALK_PAUSE_MS;
@@ -199,7 +206,7 @@ function hasJustWalked(t: Tables): boolean {
 /** The packet leaves from `port`; `keyA` is then its answers' tuple. */
 function setSourcePort(pkt: Packet, t: Tables, port: number): void {
   const to = pkt.to;
-  to[8] = (port << 16) | (to[8] & 0xffff);
+  to[PORTS] = (port << 16) | (to[PORTS] & 0xffff);
   tuple.invert(to, t.keyA);
 }
 
@@ -224,11 +231,11 @@ function enter(pkt: Packet, t: Tables, nowSec: number): Verdict {
   const to = pkt.to;
   let status = 0;
   for (let i = 0; i < 4; i++) {
-    if (key[i] !== to[i]) status |= Status.SRC_NAT;
-    if (key[i + 4] !== to[i + 4]) status |= Status.DST_NAT;
+    if (key[SRC0 + i] !== to[SRC0 + i]) status |= Status.SRC_NAT;
+    if (key[DST0 + i] !== to[DST0 + i]) status |= Status.DST_NAT;
   }
-  if (((key[8] ^ to[8]) & ~0xffff) !== 0) status |= Status.SRC_NAT;
-  if (((key[8] ^ to[8]) & 0xffff) !== 0) status |= Status.DST_NAT;
+  if (((key[PORTS] ^ to[PORTS]) & ~0xffff) !== 0) status |= Status.SRC_NAT;
+  if (((key[PORTS] ^ to[PORTS]) & 0xffff) !== 0) status |= Status.DST_NAT;
   pkt.nat = status === 0 ? 0 : 1;
   if (pkt.expected >= 0) {
     status |= Status.RELATED;
@@ -260,7 +267,9 @@ function startsActive(pkt: Packet, state: number): boolean {
 
 /** A control connection by either end's port, as nf_conntrack_ftp's default has it. */
 function isFtp(key: Int32Array, to: Int32Array): boolean {
-  return (key[9] & 0xff) === 6 && ((key[8] & 0xffff) === FTP_PORT || (to[8] & 0xffff) === FTP_PORT);
+  return (
+    tuple.protoOf(key) === 6 && ((key[PORTS] & 0xffff) === FTP_PORT || (to[PORTS] & 0xffff) === FTP_PORT)
+  );
 }
 
 /** What the protocol's tracker notes of a first packet, and how long the connection has for the second one. */

@@ -12,6 +12,7 @@ import * as vnet from "../../../wire/link/virtio-net.ts";
 import * as tcp from "../../../wire/transport/tcp.ts";
 import type { Packet } from "../../packet/packet.ts";
 import * as conntrack from "../../table/connection/conntrack.ts";
+import * as tuple from "../../table/connection/tuple.ts";
 import * as pending from "../../table/service/pending-connections.ts";
 import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
@@ -75,8 +76,8 @@ function resetReason(pkt: Packet, t: Tables, e: number): number {
 /** What ends a connect (Linux: tcp_v4_err, tcp_v6_err in SYN_SENT), or says that nobody takes the datagram. */
 function errorReason(pkt: Packet, t: Tables, e: number): number {
   if (pending.isTcp(t.pending, e) && quotedSequence(pkt) !== t.pending.seq[e]) return NONE;
-  const type = (pkt.key[8] >>> 8) & 0xff;
-  const code = pkt.key[8] & 0xff;
+  const type = tuple.icmpType(pkt.key);
+  const code = tuple.icmpCode(pkt.key);
   if (pkt.family === 4) {
     if (type === icmpv4.TYPE_UNREACHABLE) {
       if (code === icmpv4.CODE_FRAGMENTATION_NEEDED) return NONE;

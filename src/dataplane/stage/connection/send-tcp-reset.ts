@@ -12,9 +12,11 @@ import * as vnet from "../../../wire/link/virtio-net.ts";
 import * as tcp from "../../../wire/transport/tcp.ts";
 import { Event } from "../../counters.ts";
 import { begin, type Packet } from "../../packet/packet.ts";
-import * as tuple from "../../packet/tuple.ts";
 import * as pool from "../../slot-pool.ts";
+import * as tuple from "../../table/connection/tuple.ts";
 import type { Tables } from "../../tables.ts";
+
+const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, META } = tuple.TupleWord;
 
 const TTL = 64;
 const TCP = 6;
@@ -52,7 +54,7 @@ function build(t: Tables, seq: number, ack: number, flags: number, inPort: numbe
   if (slot < 0) return false;
   const own = t.own;
   const view = own.view;
-  const family = own.key[9] >>> 8;
+  const family = own.key[META] >>> 8;
   const isV4 = family === 4;
   const off = pool.frameOffset(slot);
   const ip = off + eth.HEADER_LEN;
@@ -60,8 +62,8 @@ function build(t: Tables, seq: number, ack: number, flags: number, inPort: numbe
   begin(own, off, l4 - off + tcp.HEADER_LEN_MIN, t.config.hostPort >= 0 ? t.config.hostPort : inPort);
   vnet.clear(view, off - vnet.HEADER_LEN);
   eth.emit(view, off, 0, 0, 0, 0, isV4 ? eth.ETHERTYPE_IPV4 : eth.ETHERTYPE_IPV6);
-  const srcPort = (own.key[8] >>> 16) as L4Port;
-  const dstPort = (own.key[8] & 0xffff) as L4Port;
+  const srcPort = tuple.sourcePort(own.key) as L4Port;
+  const dstPort = tuple.destinationPort(own.key) as L4Port;
   tcp.emit(view, l4, srcPort, dstPort, seq, ack, tcp.HEADER_LEN_MIN, flags, 0);
   if (isV4) finishV4(t, ip, l4);
   else finishV6(t, ip, l4);
@@ -81,8 +83,19 @@ function finishV4(t: Tables, ip: number, l4: number): void {
   const { key, view } = t.own;
   const n = tcp.HEADER_LEN_MIN;
   const len = ipv4.HEADER_LEN_MIN + n;
-  ipv4.emit(view, ip, 0, len, 0, ipv4.FLAG_DF, TTL, ipv4.PROTO_TCP, key[3] as Ipv4Addr, key[7] as Ipv4Addr);
-  const sum = checksum.sum(view, l4, n, checksum.pseudoSumV4(key[3], key[7], TCP, n));
+  ipv4.emit(
+    view,
+    ip,
+    0,
+    len,
+    0,
+    ipv4.FLAG_DF,
+    TTL,
+    ipv4.PROTO_TCP,
+    key[SRC3] as Ipv4Addr,
+    key[DST3] as Ipv4Addr,
+  );
+  const sum = checksum.sum(view, l4, n, checksum.pseudoSumV4(key[SRC3], key[DST3], TCP, n));
   tcp.setChecksum(view, l4, checksum.finish(sum));
 }
 
@@ -90,8 +103,8 @@ function finishV6(t: Tables, ip: number, l4: number): void {
   const { key, view } = t.own;
   const n = tcp.HEADER_LEN_MIN;
   ipv6.emit(view, ip, 0, 0, n, TCP, TTL);
-  ipv6.setSrc(view, ip, key[0], key[1], key[2], key[3]);
-  ipv6.setDst(view, ip, key[4], key[5], key[6], key[7]);
+  ipv6.setSrc(view, ip, key[SRC0], key[SRC1], key[SRC2], key[SRC3]);
+  ipv6.setDst(view, ip, key[DST0], key[DST1], key[DST2], key[DST3]);
   tcp.setChecksum(
     view,
     l4,

@@ -8,6 +8,7 @@ import { TestNode } from "../../../testing/world/test-node.ts";
 import * as serviceChange from "../../change/services.ts";
 import { Action } from "../../spec/services.ts";
 import * as conntrack from "../../table/connection/conntrack.ts";
+import * as tuple from "../../table/connection/tuple.ts";
 import { slotOf } from "../../table/service/identities.ts";
 
 const [VIP, NODE, POD2] = ["10.96.0.10", "192.168.50.11", "10.244.1.2"];
@@ -32,12 +33,12 @@ function connect(n: TestNode, from: string, dst: string, dstPort = 80, proto = "
   );
   n.run();
   n.everything();
-  const key = new Int32Array(10);
+  const key = new Int32Array(tuple.TUPLE_WORDS);
   const ct = n.tables.conntrack;
   for (let slot = 0; slot < conntrack.highWater(ct); slot++) {
     if (ct.status[slot] === 0) continue;
     conntrack.loadTuple(ct, slot << 1, key);
-    if (key[8] >>> 16 !== lastPort) continue;
+    if (tuple.sourcePort(key) !== lastPort) continue;
     const { epAddr, epPort, ids } = n.tables.services;
     const endpoint = slotOf(ids, ct.endpoint[slot]);
     const word = epAddr[endpoint * 4 + 3];

@@ -18,7 +18,6 @@ import { CtState, type Packet } from "../../packet/packet.ts";
 import * as sctp from "../../packet/sctp-association.ts";
 import { readSegment } from "../../packet/tcp-segment.ts";
 import * as transport from "../../packet/transport-checksum.ts";
-import * as tuple from "../../packet/tuple.ts";
 import * as conntrack from "../../table/connection/conntrack.ts";
 import * as ctGeneric from "../../table/connection/conntrack-generic.ts";
 import * as seqadj from "../../table/connection/conntrack-seqadj.ts";
@@ -28,10 +27,14 @@ import * as ctUdp from "../../table/connection/conntrack-udp.ts";
 import { EventType } from "../../table/connection/event-ring.ts";
 import * as expectations from "../../table/connection/expectations.ts";
 import * as ipvsTimeouts from "../../table/connection/ipvs-timeouts.ts";
+import * as tuple from "../../table/connection/tuple.ts";
 import * as identities from "../../table/service/identities.ts";
 import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
+
+const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, PORTS, META } = tuple.TupleWord;
+const { V4, V6 } = tuple.Meta;
 
 const { NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED } = CtState;
 const { NEXT } = Verdict;
@@ -53,7 +56,7 @@ export function trackConnection(pkt: Packet, t: Tables, nowSec: number): Verdict
     if (pkt.csumWrong !== 0) return refuse(pkt, t);
   }
   if (proto === ICMP || proto === ICMPV6) {
-    const type = (pkt.key[8] >>> 8) & 0xff;
+    const type = tuple.icmpType(pkt.key);
     if (proto === ICMP ? icmpv4.isError(type) : icmpv6.isError(type)) return relate(pkt, t, nowSec);
     if (proto === ICMPV6 && type >= 130 && type <= 143) {
       pkt.ctState = UNTRACKED; // neighbour discovery and MLD, as the kernel
@@ -83,9 +86,9 @@ function begin(pkt: Packet, t: Tables): Verdict {
   } else if (pkt.proto === SCTP) {
     if (!sctp.tryFirst(pkt, t)) pkt.ctState = INVALID;
   } else if (pkt.proto === ICMP) {
-    if (pkt.family !== 4 || !isQuery((pkt.key[8] >>> 8) & 0xff)) pkt.ctState = INVALID;
+    if (pkt.family !== 4 || !isQuery(tuple.icmpType(pkt.key))) pkt.ctState = INVALID;
   } else if (pkt.proto === ICMPV6) {
-    const type = (pkt.key[8] >>> 8) & 0xff;
+    const type = tuple.icmpType(pkt.key);
     if (pkt.family !== 6 || type !== icmpv6.TYPE_ECHO_REQUEST) pkt.ctState = INVALID;
   }
   return NEXT;
@@ -244,11 +247,11 @@ function relate(pkt: Packet, t: Tables, nowSec: number): Verdict {
   const destination = (status & (reply ? Status.SRC_NAT : Status.DST_NAT)) !== 0;
   conntrack.loadTranslated(ct, ref, pkt.key, t.keyA);
   for (let i = 0; i < 4; i++) {
-    pkt.to[i] = source ? t.keyA[i] : pkt.key[i];
-    pkt.to[i + 4] = destination ? t.keyA[i + 4] : pkt.key[i + 4];
+    pkt.to[SRC0 + i] = source ? t.keyA[SRC0 + i] : pkt.key[SRC0 + i];
+    pkt.to[DST0 + i] = destination ? t.keyA[DST0 + i] : pkt.key[DST0 + i];
   }
-  pkt.to[8] = pkt.key[8];
-  pkt.to[9] = pkt.key[9];
+  pkt.to[PORTS] = pkt.key[PORTS];
+  pkt.to[META] = pkt.key[META];
   return NEXT;
 }
 
@@ -270,11 +273,11 @@ function quotedTuple(pkt: Packet, key: Int32Array): number {
     if (ipv4.fragOffset(view, at) !== 0) return -1;
     proto = ipv4.proto(view, at);
     l4 = at + headerLen;
-    key[0] = key[1] = key[4] = key[5] = 0;
-    key[2] = key[6] = 0xffff;
-    key[3] = ipv4.src(view, at);
-    key[7] = ipv4.dst(view, at);
-    key[9] = (4 << 8) | proto;
+    key[SRC0] = key[SRC1] = key[DST0] = key[DST1] = 0;
+    key[SRC2] = key[DST2] = 0xffff;
+    key[SRC3] = ipv4.src(view, at);
+    key[DST3] = ipv4.dst(view, at);
+    key[META] = V4 | proto;
   } else {
     if (pkt.end - at < ipv6.HEADER_LEN + 8 || view.getUint8(at) >>> 4 !== 6) return -1;
     const upper = ipv6.findUpperLayer(view, at, pkt.end);
@@ -283,13 +286,13 @@ function quotedTuple(pkt: Packet, key: Int32Array): number {
     proto = ipv6.upperLayerProto(upper);
     if (pkt.end - l4 < 8) return -1;
     for (let i = 0; i < 4; i++) {
-      key[i] = ipv6.srcWord(view, at, i);
-      key[4 + i] = ipv6.dstWord(view, at, i);
+      key[SRC0 + i] = ipv6.srcWord(view, at, i);
+      key[DST0 + i] = ipv6.dstWord(view, at, i);
     }
-    key[9] = (6 << 8) | proto;
+    key[META] = V6 | proto;
   }
   if (proto === ICMP || proto === ICMPV6) {
-    key[8] = (view.getUint16(l4 + 4) << 16) | view.getUint16(l4);
-  } else key[8] = view.getInt32(l4);
+    key[PORTS] = (view.getUint16(l4 + 4) << 16) | view.getUint16(l4);
+  } else key[PORTS] = view.getInt32(l4);
   return at;
 }

@@ -12,9 +12,12 @@ import * as ipv6 from "../../../wire/ip/ipv6.ts";
 import * as sctp from "../../../wire/transport/sctp.ts";
 import type { Packet } from "../../packet/packet.ts";
 import * as conntrack from "../../table/connection/conntrack.ts";
+import { TupleWord } from "../../table/connection/tuple.ts";
 import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
+
+const { SRC0, SRC3, DST0, DST3, PORTS } = TupleWord;
 
 const TCP = 6;
 const UDP = 17;
@@ -35,7 +38,7 @@ export function translate(pkt: Packet, t: Tables): Verdict {
   }
   // What changes is added up and repaired once per checksum: a third of the time of a repair per word.
   const addresses = writeAddresses(pkt);
-  const ports = pkt.key[8] === pkt.to[8] ? 0 : writePorts(pkt, pkt.key[8], pkt.to[8]);
+  const ports = pkt.key[PORTS] === pkt.to[PORTS] ? 0 : writePorts(pkt, pkt.key[PORTS], pkt.to[PORTS]);
   repairTransport(pkt, addresses, ports);
   return Verdict.NEXT;
 }
@@ -50,21 +53,21 @@ function writeAddresses(pkt: Packet): number {
   const l3 = pkt.l3;
   let difference = 0;
   if (pkt.family === 4) {
-    if (key[3] !== to[3]) {
-      view.setInt32(l3 + 12, to[3]);
-      difference = checksum.difference32(key[3], to[3]);
+    if (key[SRC3] !== to[SRC3]) {
+      view.setInt32(l3 + 12, to[SRC3]);
+      difference = checksum.difference32(key[SRC3], to[SRC3]);
     }
-    if (key[7] !== to[7]) {
-      view.setInt32(l3 + 16, to[7]);
-      difference += checksum.difference32(key[7], to[7]);
+    if (key[DST3] !== to[DST3]) {
+      view.setInt32(l3 + 16, to[DST3]);
+      difference += checksum.difference32(key[DST3], to[DST3]);
     }
     if (difference !== 0) checksum.adjustBy(view, l3 + 10, difference);
     return difference;
   }
-  for (let i = 0; i < 8; i++) {
+  for (let i = SRC0; i < PORTS; i++) {
     if (key[i] === to[i]) continue;
-    if (i < 4) ipv6.setSrcWord(view, l3, i, to[i]);
-    else ipv6.setDstWord(view, l3, i - 4, to[i]);
+    if (i < DST0) ipv6.setSrcWord(view, l3, i, to[i]);
+    else ipv6.setDstWord(view, l3, i - DST0, to[i]);
     difference += checksum.difference32(key[i], to[i]);
   }
   return difference;
@@ -116,12 +119,18 @@ function translateError(pkt: Packet, t: Tables): void {
   conntrack.loadTuple(t.conntrack, (pkt.ctSlot << 1) | (pkt.ctDir ^ 1), sent);
   if (pkt.family === 4) {
     const l4 = inner + ipv4.headerLen(view, inner);
-    rewriteQuoted(pkt, l4, ipv4.proto(view, inner), view.getInt32(inner + 12), sent[3]);
-    view.setInt32(inner + 12, sent[3]);
-    rewriteQuoted(pkt, l4, ipv4.proto(view, inner), view.getInt32(inner + 16), sent[7]);
-    view.setInt32(inner + 16, sent[7]);
+    rewriteQuoted(pkt, l4, ipv4.proto(view, inner), view.getInt32(inner + 12), sent[SRC3]);
+    view.setInt32(inner + 12, sent[SRC3]);
+    rewriteQuoted(pkt, l4, ipv4.proto(view, inner), view.getInt32(inner + 16), sent[DST3]);
+    view.setInt32(inner + 16, sent[DST3]);
     ipv4.computeChecksum(view, inner);
-    rewriteQuotedPorts(pkt, l4, ipv4.proto(view, inner), sent[8], inner + ipv4.totalLen(view, inner) - l4);
+    rewriteQuotedPorts(
+      pkt,
+      l4,
+      ipv4.proto(view, inner),
+      sent[PORTS],
+      inner + ipv4.totalLen(view, inner) - l4,
+    );
     writeAddresses(pkt);
     icmpv4.computeChecksum(view, pkt.l4, pkt.end - pkt.l4);
   } else {
@@ -129,13 +138,13 @@ function translateError(pkt: Packet, t: Tables): void {
     const l4 = ipv6.upperLayerOffset(inner, upper);
     const proto = ipv6.upperLayerProto(upper);
     for (let i = 0; i < 4; i++) {
-      rewriteQuoted(pkt, l4, proto, ipv6.srcWord(view, inner, i), sent[i]);
-      ipv6.setSrcWord(view, inner, i, sent[i]);
-      rewriteQuoted(pkt, l4, proto, ipv6.dstWord(view, inner, i), sent[i + 4]);
-      ipv6.setDstWord(view, inner, i, sent[i + 4]);
+      rewriteQuoted(pkt, l4, proto, ipv6.srcWord(view, inner, i), sent[SRC0 + i]);
+      ipv6.setSrcWord(view, inner, i, sent[SRC0 + i]);
+      rewriteQuoted(pkt, l4, proto, ipv6.dstWord(view, inner, i), sent[DST0 + i]);
+      ipv6.setDstWord(view, inner, i, sent[DST0 + i]);
     }
     const end = inner + ipv6.HEADER_LEN + ipv6.payloadLen(view, inner);
-    rewriteQuotedPorts(pkt, l4, proto, sent[8], end - l4);
+    rewriteQuotedPorts(pkt, l4, proto, sent[PORTS], end - l4);
     writeAddresses(pkt);
     icmpv6.computeChecksum(view, pkt.l4, pkt.end - pkt.l4, pkt.l3);
   }

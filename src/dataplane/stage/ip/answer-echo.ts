@@ -10,9 +10,12 @@ import * as icmpv6 from "../../../wire/ip/icmpv6.ts";
 import * as ipv4 from "../../../wire/ip/ipv4.ts";
 import * as ipv6 from "../../../wire/ip/ipv6.ts";
 import { CtState, type Packet } from "../../packet/packet.ts";
+import { TupleWord } from "../../table/connection/tuple.ts";
 import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
+
+const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3 } = TupleWord;
 
 const TTL = 64;
 
@@ -21,23 +24,23 @@ export function answerEcho(pkt: Packet, t: Tables): Verdict {
   const view = pkt.view;
   const key = pkt.key;
   if (pkt.family === 4) {
-    ipv4.setSrcAndChecksum(view, pkt.l3, key[7] as Ipv4Addr);
-    ipv4.setDstAndChecksum(view, pkt.l3, key[3] as Ipv4Addr);
+    ipv4.setSrcAndChecksum(view, pkt.l3, key[DST3] as Ipv4Addr);
+    ipv4.setDstAndChecksum(view, pkt.l3, key[SRC3] as Ipv4Addr);
     ipv4.setTtl(view, pkt.l3, TTL);
     ipv4.computeChecksum(view, pkt.l3);
     icmpv4.setType(view, pkt.l4, icmpv4.TYPE_ECHO_REPLY);
     adjust(pkt, icmpv4.CSUM_OFFSET, icmpv4.TYPE_ECHO_REQUEST, icmpv4.TYPE_ECHO_REPLY);
   } else {
-    ipv6.setSrc(view, pkt.l3, key[4], key[5], key[6], key[7]);
-    ipv6.setDst(view, pkt.l3, key[0], key[1], key[2], key[3]);
+    ipv6.setSrc(view, pkt.l3, key[DST0], key[DST1], key[DST2], key[DST3]);
+    ipv6.setDst(view, pkt.l3, key[SRC0], key[SRC1], key[SRC2], key[SRC3]);
     ipv6.setHopLimit(view, pkt.l3, TTL);
     icmpv6.setType(view, pkt.l4, icmpv6.TYPE_ECHO_REPLY);
     adjust(pkt, icmpv6.CSUM_OFFSET, icmpv6.TYPE_ECHO_REQUEST, icmpv6.TYPE_ECHO_REPLY);
   }
   for (let i = 0; i < 4; i++) {
     const word = key[i];
-    key[i] = key[i + 4];
-    key[i + 4] = word;
+    key[i] = key[DST0 + i];
+    key[DST0 + i] = word;
   }
   pkt.ctState = CtState.UNTRACKED;
   pkt.nat = 0;

@@ -11,11 +11,14 @@ import * as tcp from "../../../wire/transport/tcp.ts";
 import type { Packet } from "../../packet/packet.ts";
 import { PortRole } from "../../port.ts";
 import { RouteKind } from "../../spec/routes.ts";
+import { TupleWord } from "../../table/connection/tuple.ts";
 import * as routes from "../../table/routes.ts";
 import type { Tables } from "../../tables.ts";
 import { MssDetail } from "../../trace/layout.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
+
+const { SRC0, SRC1, SRC2, SRC3 } = TupleWord;
 
 const { NEXT } = Verdict;
 const { HOST } = PortRole;
@@ -52,7 +55,9 @@ function pathMtu(pkt: Packet, t: Tables): number {
   const on = t.routes.mtu[pkt.route];
   const k = pkt.key;
   const r =
-    pkt.family === 4 ? routes.lookup4(t.routes, k[3]) : routes.lookup6(t.routes, k[0], k[1], k[2], k[3]);
+    pkt.family === 4
+      ? routes.lookup4(t.routes, k[SRC3])
+      : routes.lookup6(t.routes, k[SRC0], k[SRC1], k[SRC2], k[SRC3]);
   const back = r < 0 ? on : t.routes.mtu[r];
   return back < on ? back : on;
 }

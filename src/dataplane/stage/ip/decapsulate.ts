@@ -21,11 +21,14 @@ import { setSum, UNKNOWN } from "../../packet/frame-sum.ts";
 import { begin, type Packet, SLOT_STRIDE } from "../../packet/packet.ts";
 import * as transport from "../../packet/transport-checksum.ts";
 import { PortRole } from "../../port.ts";
+import { TupleWord } from "../../table/connection/tuple.ts";
 import * as localAddresses from "../../table/local-addresses.ts";
 import * as vteps from "../../table/vteps.ts";
 import { DESCRIPTORS, type Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
+
+const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, PORTS } = TupleWord;
 
 const { NEXT } = Verdict;
 const { UPLINK } = PortRole;
@@ -40,10 +43,10 @@ export function isForTunnel(pkt: Packet, t: Tables): boolean {
     t.config.vxlan !== 0 &&
     pkt.proto === UDP_PROTO &&
     pkt.fromTunnel === 0 &&
-    (pkt.key[8] & 0xffff) === t.config.vxlanPort &&
+    (pkt.key[PORTS] & 0xffff) === t.config.vxlanPort &&
     pkt.fragment === 0 &&
     t.ports.role[pkt.inPort] === UPLINK &&
-    localAddresses.has(t.local, pkt.key[4], pkt.key[5], pkt.key[6], pkt.key[7])
+    localAddresses.has(t.local, pkt.key[DST0], pkt.key[DST1], pkt.key[DST2], pkt.key[DST3])
   );
 }
 
@@ -67,7 +70,7 @@ export function decapsulate(pkt: Packet, t: Tables): Verdict {
   t.tunnelVtep = -1;
   if (t.config.vxlanSourceCheck !== 0) {
     const k = pkt.key;
-    t.tunnelVtep = vteps.findByOuter(t.vteps, k[0], k[1], k[2], k[3]);
+    t.tunnelVtep = vteps.findByOuter(t.vteps, k[SRC0], k[SRC1], k[SRC2], k[SRC3]);
     if (t.tunnelVtep < 0) return drop(pkt, t, DropReason.VXLAN_UNKNOWN_VTEP);
   }
   if (!outerChecksumOk(pkt, t)) return drop(pkt, t, DropReason.VXLAN_BAD_CHECKSUM);

@@ -16,10 +16,13 @@ import * as invalid from "../../packet/invalid-packet.ts";
 import { CtState, type Packet } from "../../packet/packet.ts";
 import { PortRole } from "../../port.ts";
 import { RouteKind } from "../../spec/routes.ts";
+import * as tuple from "../../table/connection/tuple.ts";
 import * as vteps from "../../table/vteps.ts";
 import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
+
+const { DST0, DST1, DST2, DST3 } = tuple.TupleWord;
 
 const { LOCAL, ONLINK, GATEWAY } = RouteKind;
 const { POD } = PortRole;
@@ -48,10 +51,10 @@ function isTunnel(pkt: Packet, t: Tables): boolean {
   if (c.antiSpoofing === 0 || t.ports.role[pkt.inPort] !== POD || pkt.fromTunnel !== 0) return false;
   const to = pkt.nat !== 0 ? pkt.to : pkt.key;
   if (proto === UDP) {
-    if (c.vxlan === 0 || (to[8] & 0xffff) !== c.vxlanPort) return false;
+    if (c.vxlan === 0 || tuple.destinationPort(to) !== c.vxlanPort) return false;
   } else if (proto !== IPIP && proto !== IPV6_IN_IP) return false;
   if (pkt.bridged !== 0 || pkt.route < 0) return false;
   const kind = t.routes.kind[pkt.route];
   if (kind === LOCAL || kind === ONLINK) return true;
-  return kind === GATEWAY && vteps.findByOuter(t.vteps, to[4], to[5], to[6], to[7]) >= 0;
+  return kind === GATEWAY && vteps.findByOuter(t.vteps, to[DST0], to[DST1], to[DST2], to[DST3]) >= 0;
 }

@@ -19,14 +19,16 @@ import * as udp from "../../../wire/transport/udp.ts";
 import { drop } from "../../drop.ts";
 import { DropReason } from "../../drop-reason.ts";
 import type { Packet } from "../../packet/packet.ts";
+import * as tuple from "../../table/connection/tuple.ts";
 import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
 
+const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, PORTS, META } = tuple.TupleWord;
+const { V4, V6 } = tuple.Meta;
+
 const { NEXT } = Verdict;
 const V4_MAPPED = 0xffff;
-const META_V4 = 4 << 8;
-const META_V6 = 6 << 8;
 
 export function parse(pkt: Packet, t: Tables): Verdict {
   pkt.stage = StageId.PARSE;
@@ -90,16 +92,16 @@ function parseIpv4(pkt: Packet, t: Tables): Verdict {
   pkt.end = l3 + pkt.ipLen; // Ethernet padding goes no further
   pkt.proto = ipv4.proto(view, l3);
   const key = pkt.key;
-  key[0] = 0;
-  key[1] = 0;
-  key[2] = V4_MAPPED;
-  key[3] = ipv4.src(view, l3);
-  key[4] = 0;
-  key[5] = 0;
-  key[6] = V4_MAPPED;
-  key[7] = ipv4.dst(view, l3);
-  key[8] = 0;
-  key[9] = META_V4 | pkt.proto;
+  key[SRC0] = 0;
+  key[SRC1] = 0;
+  key[SRC2] = V4_MAPPED;
+  key[SRC3] = ipv4.src(view, l3);
+  key[DST0] = 0;
+  key[DST1] = 0;
+  key[DST2] = V4_MAPPED;
+  key[DST3] = ipv4.dst(view, l3);
+  key[PORTS] = 0;
+  key[META] = V4 | pkt.proto;
   if (pkt.csumPartial !== 0 && isSumOutside(pkt)) return drop(pkt, t, DropReason.BAD_VNET_HEADER);
   pkt.l4 = l3 + headerLen;
   if (ipv4.isFragment(view, l3)) {
@@ -120,18 +122,18 @@ function parseIpv6(pkt: Packet, t: Tables): Verdict {
   const key = pkt.key;
   for (let i = 0; i < 4; i++) {
     key[i] = ipv6.srcWord(view, l3, i);
-    key[4 + i] = ipv6.dstWord(view, l3, i);
+    key[DST0 + i] = ipv6.dstWord(view, l3, i);
   }
-  key[8] = 0;
-  key[9] = META_V6;
+  key[PORTS] = 0;
+  key[META] = V6;
   if (pkt.csumPartial !== 0 && isSumOutside(pkt)) return drop(pkt, t, DropReason.BAD_VNET_HEADER);
   // An IPv4-mapped address on the wire could pass for the IPv4 one (draft-itojun-v6ops-v4mapped-harmful).
-  if (isMapped(key, 0) || isMapped(key, 4)) return drop(pkt, t, DropReason.MARTIAN_SOURCE);
+  if (isMapped(key, SRC0) || isMapped(key, DST0)) return drop(pkt, t, DropReason.MARTIAN_SOURCE);
   const upper = ipv6.findUpperLayer(view, l3, pkt.end);
   if (upper < 0) return drop(pkt, t, DropReason.MALFORMED_IPV6);
   pkt.l4 = ipv6.upperLayerOffset(l3, upper);
   pkt.proto = ipv6.upperLayerProto(upper);
-  key[9] = META_V6 | pkt.proto;
+  key[META] = V6 | pkt.proto;
   if (pkt.proto === ipv6.PROTO_FRAGMENT) {
     pkt.fragment = ipv6.fragOffset(view, pkt.l4) === 0 ? 1 : 2;
     return NEXT;
@@ -151,7 +153,7 @@ function isMapped(key: Int32Array, at: number): boolean {
 /** RFC 8200 §8.1: only a tunnel may leave the sum out (RFC 6935); nobody else's datagram could be trusted. */
 function lacksChecksum(pkt: Packet, t: Tables): boolean {
   if (udp.checksum(pkt.view, pkt.l4) !== 0 || pkt.csumPartial !== 0) return false;
-  return t.config.vxlan === 0 || (pkt.key[8] & 0xffff) !== t.config.vxlanPort;
+  return t.config.vxlan === 0 || (pkt.key[PORTS] & 0xffff) !== t.config.vxlanPort;
 }
 
 /** Reads ports, ICMP id/type/code and TCP flags of a whole packet; also called again after reassembly. */
@@ -162,28 +164,28 @@ export function parseTransport(pkt: Packet, t: Tables): Verdict {
   const proto = pkt.proto;
   if (proto === ipv4.PROTO_TCP) {
     if (!tcp.isWellFormed(view, l4, end)) return drop(pkt, t, DropReason.MALFORMED_TCP);
-    pkt.key[8] = view.getInt32(l4);
+    pkt.key[PORTS] = view.getInt32(l4);
     pkt.tcpFlags = tcp.flags(view, l4);
   } else if (proto === ipv4.PROTO_UDP) {
     if (!udp.isWellFormed(view, l4, end)) return drop(pkt, t, DropReason.MALFORMED_UDP);
-    pkt.key[8] = view.getInt32(l4);
+    pkt.key[PORTS] = view.getInt32(l4);
     if (pkt.family === 6 && lacksChecksum(pkt, t)) return drop(pkt, t, DropReason.UDP_NO_CHECKSUM);
   } else if (proto === ipv4.PROTO_SCTP) {
     if (!sctp.isWellFormed(view, l4, end)) return drop(pkt, t, DropReason.MALFORMED_SCTP);
-    pkt.key[8] = view.getInt32(l4);
+    pkt.key[PORTS] = view.getInt32(l4);
     if (pkt.csumPartial !== 0) completeSctp(pkt);
   } else if (proto === ipv4.PROTO_UDPLITE) {
     if (!udp.isLiteWellFormed(view, l4, end)) return drop(pkt, t, DropReason.MALFORMED_UDP);
-    pkt.key[8] = view.getInt32(l4);
+    pkt.key[PORTS] = view.getInt32(l4);
     if (udp.checksum(view, l4) === 0) return drop(pkt, t, DropReason.UDP_NO_CHECKSUM); // RFC 3828 §3.1
   } else if (proto === ipv4.PROTO_GRE) {
-    pkt.key[8] = gre.callId(view, l4, end);
+    pkt.key[PORTS] = gre.callId(view, l4, end);
   } else if (proto === ipv4.PROTO_ICMP && pkt.family === 4) {
     if (!icmpv4.isWellFormed(view, l4, end)) return drop(pkt, t, DropReason.MALFORMED_ICMP);
-    pkt.key[8] = (icmpv4.id(view, l4) << 16) | (icmpv4.type(view, l4) << 8) | icmpv4.code(view, l4);
+    pkt.key[PORTS] = (icmpv4.id(view, l4) << 16) | (icmpv4.type(view, l4) << 8) | icmpv4.code(view, l4);
   } else if (proto === ipv4.PROTO_ICMPV6 && pkt.family === 6) {
     if (!icmpv6.isWellFormed(view, l4, end)) return drop(pkt, t, DropReason.MALFORMED_ICMP);
-    pkt.key[8] = (view.getUint16(l4 + 4) << 16) | (icmpv6.type(view, l4) << 8) | icmpv6.code(view, l4);
+    pkt.key[PORTS] = (view.getUint16(l4 + 4) << 16) | (icmpv6.type(view, l4) << 8) | icmpv6.code(view, l4);
   }
   if (pkt.gsoType !== vnet.GSO_NONE && !isSuperframe(pkt)) return drop(pkt, t, DropReason.BAD_VNET_HEADER);
   return NEXT;

@@ -19,11 +19,15 @@ import { UNKNOWN } from "../../packet/frame-sum.ts";
 import type { Packet } from "../../packet/packet.ts";
 import { completeChecksum } from "../../send/complete-checksum.ts";
 import * as pool from "../../slot-pool.ts";
+import { Meta, TupleWord } from "../../table/connection/tuple.ts";
 import * as fragments from "../../table/fragments.ts";
 import type { Tables } from "../../tables.ts";
 import { endedLate } from "../../trace/late.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
+
+const { META } = TupleWord;
+const { V6 } = Meta;
 
 const { NEXT, CONSUMED } = Verdict;
 const { Status, Flag } = fragments;
@@ -183,7 +187,7 @@ function completeV6(pkt: Packet, t: Tables, id: number, congested: boolean): Ver
   }
   pkt.l4 = ipv6.upperLayerOffset(l3, upper);
   pkt.proto = ipv6.upperLayerProto(upper);
-  pkt.key[9] = (6 << 8) | pkt.proto;
+  pkt.key[META] = V6 | pkt.proto;
   // RFC 6980: neighbour discovery never comes in pieces; whoever looks for it has looked at them already.
   if (pkt.proto === ipv4.PROTO_ICMPV6 && icmpv6.isNeighborDiscovery(view.getUint8(pkt.l4))) {
     return drop(pkt, t, DropReason.MALFORMED_ND);

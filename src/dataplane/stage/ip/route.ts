@@ -14,11 +14,14 @@ import * as invalid from "../../packet/invalid-packet.ts";
 import { CtState, type Packet } from "../../packet/packet.ts";
 import { PortRole } from "../../port.ts";
 import { RouteKind } from "../../spec/routes.ts";
+import { TupleWord } from "../../table/connection/tuple.ts";
 import * as neighbor from "../../table/neighbor.ts";
 import * as routes from "../../table/routes.ts";
 import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
+
+const { DST0, DST1, DST2, DST3 } = TupleWord;
 
 const { NEXT } = Verdict;
 const { LOCAL, PODS, UNREACHABLE, BLACKHOLE, PROHIBIT } = RouteKind;
@@ -33,8 +36,8 @@ export function route(pkt: Packet, t: Tables): Verdict {
   }
   const r =
     pkt.family === 4
-      ? routes.lookup4(t.routes, dst[7])
-      : routes.lookup6(t.routes, dst[4], dst[5], dst[6], dst[7]);
+      ? routes.lookup4(t.routes, dst[DST3])
+      : routes.lookup6(t.routes, dst[DST0], dst[DST1], dst[DST2], dst[DST3]);
   pkt.route = r;
   if (pkt.ctState === CtState.INVALID && invalid.isForBoundAddress(pkt, t)) {
     const reason = pkt.ctInvalidNat === 0 ? DropReason.CT_INVALID : DropReason.CT_INVALID_NAT;
@@ -51,7 +54,7 @@ export function route(pkt: Packet, t: Tables): Verdict {
   if (kind >= UNREACHABLE) return refuse(pkt, t, kind);
   if (kind === LOCAL) return NEXT; // the node's own: neither TTL nor MTU concern it
   if (kind === PODS) {
-    pkt.station = neighbor.find(t.stations, dst[4], dst[5], dst[6], dst[7]);
+    pkt.station = neighbor.find(t.stations, dst[DST0], dst[DST1], dst[DST2], dst[DST3]);
     if (pkt.station < 0) {
       if (heldBack) return drop(pkt, t, invalid.reasonOf(pkt, DropReason.CT_INVALID));
       requestIcmp(pkt, IcmpRequest.HOST_UNREACHABLE);
@@ -71,7 +74,7 @@ export function route(pkt: Packet, t: Tables): Verdict {
 function sameDestination(pkt: Packet): boolean {
   const a = pkt.key;
   const b = pkt.to;
-  return a[7] === b[7] && a[6] === b[6] && a[5] === b[5] && a[4] === b[4];
+  return a[DST3] === b[DST3] && a[DST2] === b[DST2] && a[DST1] === b[DST1] && a[DST0] === b[DST0];
 }
 
 function refuse(pkt: Packet, t: Tables, kind: number): Verdict {

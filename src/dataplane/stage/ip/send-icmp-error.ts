@@ -19,10 +19,13 @@ import { begin, type Packet } from "../../packet/packet.ts";
 import { completeChecksum } from "../../send/complete-checksum.ts";
 import * as pool from "../../slot-pool.ts";
 import { RouteKind } from "../../spec/routes.ts";
+import * as tuple from "../../table/connection/tuple.ts";
 import * as localAddresses from "../../table/local-addresses.ts";
 import * as routes from "../../table/routes.ts";
 import * as tokenBucket from "../../table/token-bucket.ts";
 import type { Tables } from "../../tables.ts";
+
+const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, PORTS, META } = tuple.TupleWord;
 
 const V4_MAX = 576;
 const V6_MAX = 1280;
@@ -32,18 +35,20 @@ const LINK_LOCAL_10 = 0xfe80 >>> 6; // first ten bits of fe80::/10
 /** True when `t.own` holds an error to send; its `route` is set. */
 export function makeIcmpError(pkt: Packet, t: Tables, nowMs: number): boolean {
   if (pkt.family === 0 || pkt.fragment === 2 || eth.isMulticast(eth.dstHi(pkt.view, pkt.off))) return false;
-  const type = (pkt.key[8] >>> 8) & 0xff;
+  const type = tuple.icmpType(pkt.key);
   if (pkt.family === 4 && pkt.proto === 1 && icmpv4.isError(type)) return false;
   if (pkt.family === 6 && pkt.proto === 58 && (icmpv6.isError(type) || type === icmpv6.TYPE_REDIRECT))
     return false;
   const k = pkt.key;
-  if (!(pkt.family === 4 ? isHostV4(k[3]) : isHost(k))) return false;
+  if (!(pkt.family === 4 ? isHostV4(k[SRC3]) : isHost(k))) return false;
   const r =
-    pkt.family === 4 ? routes.lookup4(t.routes, k[3]) : routes.lookup6(t.routes, k[0], k[1], k[2], k[3]);
+    pkt.family === 4
+      ? routes.lookup4(t.routes, k[SRC3])
+      : routes.lookup6(t.routes, k[SRC0], k[SRC1], k[SRC2], k[SRC3]);
   if (r < 0 || t.routes.kind[r] >= RouteKind.UNREACHABLE) return false;
   // Path MTU discovery is not in icmp_ratemask, whatever else is: a lost one stalls a connection.
   const isLimited = pkt.icmpRequest !== IcmpRequest.FRAGMENTATION_NEEDED;
-  if (isLimited && !tokenBucket.allow(t.icmpRate, k[0], k[1], k[2], k[3], nowMs)) {
+  if (isLimited && !tokenBucket.allow(t.icmpRate, k[SRC0], k[SRC1], k[SRC2], k[SRC3], nowMs)) {
     t.counters.events[Event.ICMP_RATE_LIMITED]++;
     return false;
   }
@@ -67,7 +72,11 @@ function isHostV4(address: number): boolean {
 
 /** RFC 4443 §2.4 (e): the source names one host, and one that a router can answer. */
 function isHost(k: Int32Array): boolean {
-  return (k[0] | k[1] | k[2] | k[3]) !== 0 && k[0] >>> 24 !== 0xff && k[0] >>> 22 !== LINK_LOCAL_10;
+  return (
+    (k[SRC0] | k[SRC1] | k[SRC2] | k[SRC3]) !== 0 &&
+    k[SRC0] >>> 24 !== 0xff &&
+    k[SRC0] >>> 22 !== LINK_LOCAL_10
+  );
 }
 
 /**
@@ -79,12 +88,20 @@ function isHost(k: Int32Array): boolean {
 function speaksAsTarget(pkt: Packet, t: Tables, r: number): boolean {
   const k = pkt.key;
   if (pkt.nat !== 0 && pkt.icmpInner === 0 && isRedirected(k, pkt.to)) return true;
-  return t.routes.kind[r] !== RouteKind.LOCAL && localAddresses.has(t.local, k[4], k[5], k[6], k[7]);
+  return (
+    t.routes.kind[r] !== RouteKind.LOCAL && localAddresses.has(t.local, k[DST0], k[DST1], k[DST2], k[DST3])
+  );
 }
 
 function isRedirected(from: Int32Array, to: Int32Array): boolean {
-  if (from[7] !== to[7] || from[6] !== to[6] || from[5] !== to[5] || from[4] !== to[4]) return true;
-  return ((from[8] ^ to[8]) & 0xffff) !== 0;
+  if (
+    from[DST3] !== to[DST3] ||
+    from[DST2] !== to[DST2] ||
+    from[DST1] !== to[DST1] ||
+    from[DST0] !== to[DST0]
+  )
+    return true;
+  return ((from[PORTS] ^ to[PORTS]) & 0xffff) !== 0;
 }
 
 function emitV4(pkt: Packet, t: Tables, slot: number, r: number): void {
@@ -101,16 +118,16 @@ function emitV4(pkt: Packet, t: Tables, slot: number, r: number): void {
   eth.emit(view, off, 0, 0, 0, 0, eth.ETHERTYPE_IPV4);
   // RFC 1812 §4.3.2.5: precedence as the packet's; Linux sends network control (0xc0).
   t.ipId = (t.ipId + 1) & 0xffff;
-  const src = (speaksAsTarget(pkt, t, r) ? pkt.key[7] : t.routes.src3[r]) as Ipv4Addr;
-  ipv4.emit(view, ip, 0xc0, len, t.ipId, 0, TTL, ipv4.PROTO_ICMP, src, pkt.key[3] as Ipv4Addr);
+  const src = (speaksAsTarget(pkt, t, r) ? pkt.key[DST3] : t.routes.src3[r]) as Ipv4Addr;
+  ipv4.emit(view, ip, 0xc0, len, t.ipId, 0, TTL, ipv4.PROTO_ICMP, src, pkt.key[SRC3] as Ipv4Addr);
   const code = codeV4(pkt.icmpRequest);
   let rest = pkt.icmpRequest === IcmpRequest.FRAGMENTATION_NEEDED ? pkt.icmpMtu : 0;
   if (pkt.icmpRequest === IcmpRequest.PARAMETER_PROBLEM) rest = pkt.icmpMtu << 24;
   icmpv4.emit(view, icmp, code >>> 8, code & 0xff, rest);
   icmpv4.computeChecksum(view, icmp, icmpv4.HEADER_LEN + n);
   describeOwn(pkt, t, off, len, 4, ipv4.PROTO_ICMP, icmp);
-  t.own.key[2] = 0xffff;
-  t.own.key[3] = src;
+  t.own.key[SRC2] = 0xffff;
+  t.own.key[SRC3] = src;
 }
 
 function emitV6(pkt: Packet, t: Tables, slot: number, r: number): void {
@@ -130,9 +147,9 @@ function emitV6(pkt: Packet, t: Tables, slot: number, r: number): void {
   ipv6.setHopLimit(view, ip, TTL);
   const rt = t.routes;
   const k = pkt.key;
-  if (speaksAsTarget(pkt, t, r)) ipv6.setSrc(view, ip, k[4], k[5], k[6], k[7]);
+  if (speaksAsTarget(pkt, t, r)) ipv6.setSrc(view, ip, k[DST0], k[DST1], k[DST2], k[DST3]);
   else ipv6.setSrc(view, ip, rt.src0[r], rt.src1[r], rt.src2[r], rt.src3[r]);
-  ipv6.setDst(view, ip, k[0], k[1], k[2], k[3]);
+  ipv6.setDst(view, ip, k[SRC0], k[SRC1], k[SRC2], k[SRC3]);
   const code = codeV6(pkt.icmpRequest);
   icmpv6.emit(view, icmp, code >>> 8, code & 0xff, pkt.icmpMtu);
   icmpv6.computeChecksum(view, icmp, payload, ip);
@@ -159,10 +176,10 @@ function describeOwn(
   own.ipLen = ipLen;
   own.traceId = pkt.traceId;
   own.watchId = pkt.watchId;
-  for (let i = 0; i < 4; i++) own.key[i + 4] = pkt.key[i];
-  own.key[0] = own.key[1] = own.key[2] = own.key[3] = 0;
-  own.key[8] = 0;
-  own.key[9] = (family << 8) | proto;
+  for (let i = 0; i < 4; i++) own.key[DST0 + i] = pkt.key[i];
+  own.key[SRC0] = own.key[SRC1] = own.key[SRC2] = own.key[SRC3] = 0;
+  own.key[PORTS] = 0;
+  own.key[META] = (family << 8) | proto;
 }
 
 /** type << 8 | code */

@@ -21,12 +21,15 @@ import { PortRole } from "../../port.ts";
 import { sendWaiting } from "../../send/link.ts";
 import { enqueue } from "../../send/tx-queue.ts";
 import * as pool from "../../slot-pool.ts";
+import * as tuple from "../../table/connection/tuple.ts";
 import * as localAddresses from "../../table/local-addresses.ts";
 import * as neighbor from "../../table/neighbor.ts";
 import type { Tables } from "../../tables.ts";
 import { NeighborDetail as Detail } from "../../trace/layout.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
+
+const { SRC0, SRC1, SRC2, SRC3, DST0 } = tuple.TupleWord;
 
 const { NEXT, CONSUMED } = Verdict;
 const { HOST, UPLINK } = PortRole;
@@ -42,7 +45,7 @@ const PROXY = 0;
 
 export function answerNd(pkt: Packet, t: Tables, nowMs: number): Verdict {
   if (pkt.proto !== PROTO_ICMPV6 || pkt.family !== 6) return NEXT;
-  const type = (pkt.key[8] >>> 8) & 0xff;
+  const type = tuple.icmpType(pkt.key);
   if (type !== icmpv6.TYPE_NEIGHBOR_SOLICITATION && type !== icmpv6.TYPE_NEIGHBOR_ADVERTISEMENT) return NEXT;
   pkt.stage = StageId.ANSWER_ND;
   if (!isSound(pkt)) return drop(pkt, t, DropReason.MALFORMED_ND);
@@ -50,7 +53,7 @@ export function answerNd(pkt: Packet, t: Tables, nowMs: number): Verdict {
   const isSolicitation = type === icmpv6.TYPE_NEIGHBOR_SOLICITATION;
   describe(pkt, isSolicitation);
   if (role === UPLINK) return isSolicitation ? fabricAsks(pkt, t, nowMs) : fabricTells(pkt, t, nowMs);
-  if (!isSolicitation) return isMulticast(pkt.key[4]) || !isForGateway(pkt, t) ? NEXT : CONSUMED;
+  if (!isSolicitation) return isMulticast(pkt.key[DST0]) || !isForGateway(pkt, t) ? NEXT : CONSUMED;
   const ours = isTargetLocal(pkt, t);
   if (role === HOST) return hostAsks(pkt, t, ours);
   if (ours || isGatewayLink(pkt, t))
@@ -83,7 +86,7 @@ function isMulticast(word: number): boolean {
 
 /** Somebody looks for duplicates: he has no address yet. */
 function isUnspecified(pkt: Packet): boolean {
-  return (pkt.key[0] | pkt.key[1] | pkt.key[2] | pkt.key[3]) === 0;
+  return (pkt.key[SRC0] | pkt.key[SRC1] | pkt.key[SRC2] | pkt.key[SRC3]) === 0;
 }
 
 function isForGateway(pkt: Packet, t: Tables): boolean {
@@ -143,7 +146,7 @@ function fabricAsks(pkt: Packet, t: Tables, nowMs: number): Verdict {
   if (option >= 0) {
     const k = pkt.key;
     // Somebody asks for us: he will want an answer soon.
-    learn(pkt, t, option, k[0], k[1], k[2], k[3], ours ? OVERRIDE | CREATE : OVERRIDE, nowMs);
+    learn(pkt, t, option, k[SRC0], k[SRC1], k[SRC2], k[SRC3], ours ? OVERRIDE | CREATE : OVERRIDE, nowMs);
   }
   if (!ours) return CONSUMED;
   return advertise(pkt, t, t.ports.macHi[pkt.inPort], t.ports.macLo[pkt.inPort], OWN);
@@ -151,7 +154,7 @@ function fabricAsks(pkt: Packet, t: Tables, nowMs: number): Verdict {
 
 /** Somebody else with an address of ours: the node's own stack shall hear it. */
 function fabricTells(pkt: Packet, t: Tables, nowMs: number): Verdict {
-  if (isTargetLocal(pkt, t)) return isMulticast(pkt.key[4]) ? NEXT : CONSUMED;
+  if (isTargetLocal(pkt, t)) return isMulticast(pkt.key[DST0]) ? NEXT : CONSUMED;
   const view = pkt.view;
   const at = pkt.l4;
   const option = ndp.findOption(view, at, pkt.end, ndp.OPTION_TARGET_LINK);
@@ -201,7 +204,7 @@ function advertise(pkt: Packet, t: Tables, hi: number, lo: number, said: number)
   const ip = off + eth.HEADER_LEN;
   const icmp = ip + ipv6.HEADER_LEN;
   const k = pkt.key;
-  const tells = isMulticast(k[4]);
+  const tells = isMulticast(k[DST0]);
   const len = tells ? ndp.ADVERTISEMENT_LEN + ndp.LINK_OPTION_LEN : ndp.ADVERTISEMENT_LEN;
   vnet.clear(view, off - vnet.HEADER_LEN);
   ipv6.emit(view, ip, 0, 0, len, PROTO_ICMPV6, HOP_LIMIT);
@@ -215,7 +218,7 @@ function advertise(pkt: Packet, t: Tables, hi: number, lo: number, said: number)
     const toHi = option < 0 ? eth.srcHi(view, pkt.off) : ndp.linkHi(view, option);
     const toLo = option < 0 ? eth.srcLo(view, pkt.off) : ndp.linkLo(view, option);
     eth.emit(view, off, toHi, toLo, hi, lo, eth.ETHERTYPE_IPV6);
-    ipv6.setDst(view, ip, k[0], k[1], k[2], k[3]);
+    ipv6.setDst(view, ip, k[SRC0], k[SRC1], k[SRC2], k[SRC3]);
   }
   const t0 = ndp.targetWord(view, pkt.l4, 0);
   const t1 = ndp.targetWord(view, pkt.l4, 1);

@@ -19,11 +19,14 @@ import { DropReason } from "../../drop-reason.ts";
 import { isLinkLocalOf } from "../../packet/link-local.ts";
 import type { Packet } from "../../packet/packet.ts";
 import { PortRole } from "../../port.ts";
+import * as tuple from "../../table/connection/tuple.ts";
 import * as neighbor from "../../table/neighbor.ts";
 import * as prefixSet from "../../table/prefix-set.ts";
 import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
+
+const { SRC0, SRC1, SRC2, SRC3, DST0 } = tuple.TupleWord;
 
 const { NEXT } = Verdict;
 const { POD, UPLINK } = PortRole;
@@ -46,7 +49,7 @@ export function checkSource(pkt: Packet, t: Tables): Verdict {
   }
   const k = pkt.key;
   if (pkt.family === 4) {
-    if (k[3] === p.owner4[port] || isStationOf(t, port, 0, 0, V4_MAPPED, k[3])) return NEXT;
+    if (k[SRC3] === p.owner4[port] || isStationOf(t, port, 0, 0, V4_MAPPED, k[SRC3])) return NEXT;
     return drop(pkt, t, DropReason.SPOOFED_SOURCE);
   }
   if (pkt.family === 6) return checkV6(pkt, t);
@@ -74,7 +77,7 @@ function checkFabric(pkt: Packet, t: Tables): Verdict {
   } else if (t.ports.role[pkt.inPort] !== UPLINK) return NEXT;
   if (pkt.family === 0) return NEXT;
   const k = pkt.key;
-  if (!prefixSet.contains(t.ownSources, k[0], k[1], k[2], k[3])) return NEXT;
+  if (!prefixSet.contains(t.ownSources, k[SRC0], k[SRC1], k[SRC2], k[SRC3])) return NEXT;
   return drop(pkt, t, DropReason.MARTIAN_SOURCE);
 }
 
@@ -84,8 +87,11 @@ function checkV6(pkt: Packet, t: Tables): Verdict {
   const k = pkt.key;
   const o = port << 2;
   const owns =
-    k[3] === p.owner6[o + 3] && k[2] === p.owner6[o + 2] && k[1] === p.owner6[o + 1] && k[0] === p.owner6[o];
-  if (!owns && !isOwn(t, port, k[0], k[1], k[2], k[3]) && !mayBeNobody(pkt)) {
+    k[SRC3] === p.owner6[o + 3] &&
+    k[SRC2] === p.owner6[o + 2] &&
+    k[SRC1] === p.owner6[o + 1] &&
+    k[SRC0] === p.owner6[o];
+  if (!owns && !isOwn(t, port, k[SRC0], k[SRC1], k[SRC2], k[SRC3]) && !mayBeNobody(pkt)) {
     return drop(pkt, t, DropReason.SPOOFED_SOURCE);
   }
   if (pkt.proto === ipv4.PROTO_ICMPV6) return checkDiscovery(pkt, t);
@@ -102,8 +108,8 @@ function isOwn(t: Tables, port: number, w0: number, w1: number, w2: number, w3: 
 /** Who has no address yet may look for duplicates and routers and join groups (RFC 4862 §5.4, RFC 3590), no more. */
 function mayBeNobody(pkt: Packet): boolean {
   const k = pkt.key;
-  if ((k[0] | k[1] | k[2] | k[3]) !== 0 || pkt.proto !== ipv4.PROTO_ICMPV6) return false;
-  const type = (k[8] >>> 8) & 0xff;
+  if ((k[SRC0] | k[SRC1] | k[SRC2] | k[SRC3]) !== 0 || pkt.proto !== ipv4.PROTO_ICMPV6) return false;
+  const type = tuple.icmpType(k);
   return (
     type === icmpv6.TYPE_NEIGHBOR_SOLICITATION ||
     type === icmpv6.TYPE_ROUTER_SOLICITATION ||
@@ -115,7 +121,7 @@ function mayBeNobody(pkt: Packet): boolean {
 
 /** RFC 6980: neighbour discovery never comes in pieces. What is for a group would reach its hearers unread. */
 function hidesDiscovery(pkt: Packet): boolean {
-  if (pkt.key[4] >>> 24 !== 0xff) return false;
+  if (pkt.key[DST0] >>> 24 !== 0xff) return false;
   const next = ipv6.fragNextHeader(pkt.view, pkt.l4);
   return next === ipv4.PROTO_ICMPV6 || ipv6.isExtension(next);
 }
@@ -139,7 +145,7 @@ function checkArp(pkt: Packet, t: Tables): Verdict {
 }
 
 function checkDiscovery(pkt: Packet, t: Tables): Verdict {
-  const type = (pkt.key[8] >>> 8) & 0xff;
+  const type = tuple.icmpType(pkt.key);
   if (type < icmpv6.TYPE_ROUTER_SOLICITATION || type > TYPE_REDIRECT) return NEXT;
   if (type === icmpv6.TYPE_ROUTER_ADVERTISEMENT || type === TYPE_REDIRECT) {
     return drop(pkt, t, DropReason.SPOOFED_NEIGHBOR);

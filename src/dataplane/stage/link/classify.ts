@@ -16,9 +16,12 @@ import type { Packet } from "../../packet/packet.ts";
 import { PortRole } from "../../port.ts";
 import { bridge, flood } from "../../send/bridge.ts";
 import { enqueue } from "../../send/tx-queue.ts";
+import * as tuple from "../../table/connection/tuple.ts";
 import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
+
+const { SRC0, SRC3, DST0, DST1, DST2, DST3 } = tuple.TupleWord;
 
 const { NEXT, FLOOD } = Verdict;
 const { POD, HOST, UPLINK } = PortRole;
@@ -52,7 +55,7 @@ export function classify(pkt: Packet, t: Tables, nowSec: number): Verdict {
 }
 
 function isNeighborDiscovery(pkt: Packet): boolean {
-  return pkt.family === 6 && pkt.proto === 58 && icmpv6.isNeighborDiscovery((pkt.key[8] >>> 8) & 0xff);
+  return pkt.family === 6 && pkt.proto === 58 && icmpv6.isNeighborDiscovery(tuple.icmpType(pkt.key));
 }
 
 /**
@@ -62,8 +65,8 @@ function isNeighborDiscovery(pkt: Packet): boolean {
 function routable(pkt: Packet, t: Tables): Verdict {
   if (pkt.family === 0) return drop(pkt, t, DropReason.UNSUPPORTED_L3);
   if (pkt.family === 6) return routable6(pkt, t);
-  const src = pkt.key[3] >>> 24;
-  const dst = pkt.key[7] >>> 24;
+  const src = pkt.key[SRC3] >>> 24;
+  const dst = pkt.key[DST3] >>> 24;
   if (src === LOOPBACK_NET || dst === LOOPBACK_NET) {
     if (!mayLoop(pkt, t)) return drop(pkt, t, DropReason.MARTIAN_SOURCE);
   } else if (src >= 224 || src === 0 || dst === 0) return drop(pkt, t, DropReason.MARTIAN_SOURCE);
@@ -78,11 +81,11 @@ function mayLoop(pkt: Packet, t: Tables): boolean {
 /** As above for IPv6 (RFC 4291 §2.5, §2.7): what names no host, or one of this link only, goes no further. */
 function routable6(pkt: Packet, t: Tables): Verdict {
   const k = pkt.key;
-  if (k[0] >>> 24 === 0xff || ((isNobody(k, 0) || isNobody(k, 4)) && !mayLoop(pkt, t))) {
+  if (k[SRC0] >>> 24 === 0xff || ((isNobody(k, SRC0) || isNobody(k, DST0)) && !mayLoop(pkt, t))) {
     return drop(pkt, t, DropReason.MARTIAN_SOURCE);
   }
-  if (k[4] >>> 24 === 0xff) return drop(pkt, t, DropReason.MULTICAST_UNROUTED);
-  if (k[0] >>> 22 === LINK_LOCAL_10 || (k[4] >>> 22 === LINK_LOCAL_10 && !isAnswerToUs(pkt, t))) {
+  if (k[DST0] >>> 24 === 0xff) return drop(pkt, t, DropReason.MULTICAST_UNROUTED);
+  if (k[SRC0] >>> 22 === LINK_LOCAL_10 || (k[DST0] >>> 22 === LINK_LOCAL_10 && !isAnswerToUs(pkt, t))) {
     return drop(pkt, t, DropReason.LINK_LOCAL_UNROUTED);
   }
   return ipv6.nextHeader(pkt.view, pkt.l3) === ipv6.PROTO_HOP_BY_HOP ? checkOptions(pkt, t) : NEXT;
@@ -102,7 +105,7 @@ function checkOptions(pkt: Packet, t: Tables): Verdict {
 function isAnswerToUs(pkt: Packet, t: Tables): boolean {
   const k = pkt.key;
   if (t.ports.role[pkt.inPort] !== HOST || pkt.fromTunnel !== 0) return false;
-  return k[4] === LINK_LOCAL && (k[5] | k[6]) === 0 && k[7] === 1;
+  return k[DST0] === LINK_LOCAL && (k[DST1] | k[DST2]) === 0 && k[DST3] === 1;
 }
 
 /** :: or ::1. */

@@ -21,11 +21,14 @@ import { encapsulate } from "../../send/tunnel.ts";
 import * as tx from "../../send/tx-queue.ts";
 import * as pool from "../../slot-pool.ts";
 import { RouteKind } from "../../spec/routes.ts";
+import { TupleWord } from "../../table/connection/tuple.ts";
 import * as localAddresses from "../../table/local-addresses.ts";
 import * as routes from "../../table/routes.ts";
 import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
+
+const { SRC3 } = TupleWord;
 
 const { LOCAL, PODS, VTEP } = RouteKind;
 const { HOST } = PortRole;
@@ -60,7 +63,7 @@ export function output(pkt: Packet, t: Tables, nowSec: number, nowMs: number): V
 /** Record Route and Timestamp, with the addresses that Linux writes (ip_rt_get_source, fib_compute_spec_dst). */
 function stampOptions(pkt: Packet, t: Tables): void {
   const wayOut = sourceOf(t, pkt.route);
-  const wayBack = sourceOf(t, routes.lookup4(t.routes, pkt.key[3]));
+  const wayBack = sourceOf(t, routes.lookup4(t.routes, pkt.key[SRC3]));
   const at = options.prespecified(pkt.view, pkt.l3);
   const isOurs = at !== options.NONE && isLocal(t, pkt.view.getInt32(at));
   options.stamp(pkt.view, pkt.l3, wayOut, wayBack, t.dayMs, isOurs);

@@ -8,20 +8,7 @@
  */
 import * as conntrack from "./conntrack.ts";
 import { type Conntrack, Status, Timeout } from "./conntrack.ts";
-
-export const SctpState = Object.freeze({
-  NONE: 0,
-  CLOSED: 1,
-  COOKIE_WAIT: 2,
-  COOKIE_ECHOED: 3,
-  ESTABLISHED: 4,
-  SHUTDOWN_SENT: 5,
-  SHUTDOWN_RECD: 6,
-  SHUTDOWN_ACK_SENT: 7,
-  HEARTBEAT_SENT: 8,
-} as const);
-/** As conntrack(8) prints them, indexed by SctpState. */
-export const SCTP_STATE_NAMES: readonly string[] = Object.keys(SctpState);
+import { SctpState } from "./ct-states.ts";
 
 /** Chunk types that move the state (RFC 9260 §3.2). */
 export const Chunk = Object.freeze({
@@ -53,14 +40,16 @@ const INIT_SEEN = 1; // << direction
 const HEARTBEAT_FAILED = 4;
 const HEARTBEAT_DIR = 3; // bit number: direction of the last HEARTBEAT with a foreign tag
 
-const CL = 1;
-const CW = 2;
-const CE = 3;
-const ES = 4;
-const SS = 5;
-const SR = 6;
-const SA = 7;
-const HS = 8;
+const {
+  CLOSED: CL,
+  COOKIE_WAIT: CW,
+  COOKIE_ECHOED: CE,
+  ESTABLISHED: ES,
+  SHUTDOWN_SENT: SS,
+  SHUTDOWN_RECD: SR,
+  SHUTDOWN_ACK_SENT: SA,
+  HEARTBEAT_SENT: HS,
+} = SctpState;
 const IV = 9; // invalid
 const STATES = 9;
 const ROWS = 11;

@@ -14,6 +14,7 @@
  */
 import type { Conntrack } from "./conntrack.ts";
 import { H_TCP_MAX_RETRANS, H_TCP_OPTIONS, H_TIMEOUTS, Status, Timeout } from "./conntrack.ts";
+import { TcpState } from "./ct-states.ts";
 
 /** One TCP header, read once for the slow way. A reused scratch object. */
 export class Segment {
@@ -70,9 +71,7 @@ const LAST_ROW_SHIFT = 24;
 const LAST_MASK = 0xf << LAST_ROW_SHIFT;
 const STEADY = 1 << 28; // established and assured, both windows known: `advance` may take it
 const BOTH_UNACKNOWLEDGED = DATA_UNACKNOWLEDGED * 0x101;
-const STATE_SYN_SENT = 1; //  TcpState, which imports this file
-const STATE_SYN_RECV = 2;
-const STATE_ESTABLISHED = 3;
+const { SYN_SENT, SYN_RECV, ESTABLISHED } = TcpState;
 const MAX_ACK_WINDOW = 66_000;
 const MAX_SCALE = 14;
 const I32_MAX = 0x7fff_ffff;
@@ -142,8 +141,8 @@ export function advance(
   const repeats = noteAck(c, w, lastDir(before) << 3 === shift, seq, ack, end, win);
   if (bits !== before) c[w + W_BITS] = bits;
   const h = t.header;
-  let timeout = h[H_TIMEOUTS + Timeout.TCP + STATE_ESTABLISHED];
-  if (repeats !== 0) timeout = timeoutFor(t, w, STATE_ESTABLISHED, false);
+  let timeout = h[H_TIMEOUTS + Timeout.TCP + ESTABLISHED];
+  if (repeats !== 0) timeout = timeoutFor(t, w, ESTABLISHED, false);
   else if ((bits & BOTH_UNACKNOWLEDGED) !== 0) {
     const unacknowledged = h[H_TIMEOUTS + Timeout.TCP_UNACK];
     if (unacknowledged < timeout) timeout = unacknowledged;
@@ -196,7 +195,7 @@ export function settleSteady(t: Conntrack, slot: number): void {
   const c = t.track;
   const w = slot << 4;
   const isSteady =
-    t.state[slot] === STATE_ESTABLISHED &&
+    t.state[slot] === ESTABLISHED &&
     (t.status[slot] & FAST_MASK) === Status.ASSURED &&
     c[w + W_MAX_WIN] !== 0 &&
     c[w + 4 + W_MAX_WIN] !== 0;
@@ -281,11 +280,7 @@ export function check(t: Conntrack, ref: number, row: number, seg: Segment): num
       initSender(c, w, dir, seg);
       if (!hasAck) return Window.ACCEPT; // simultaneous open
     } else pickUp(c, w, dir, seg, sack);
-  } else if (
-    isSyn &&
-    after(seg.end, c[s + W_END]) &&
-    (state === STATE_SYN_SENT || state === STATE_SYN_RECV)
-  ) {
+  } else if (isSyn && after(seg.end, c[s + W_END]) && (state === SYN_SENT || state === SYN_RECV)) {
     initSender(c, w, dir, seg);
     if (dir === 1 && !hasAck) return Window.ACCEPT;
   }
@@ -296,7 +291,7 @@ export function check(t: Conntrack, ref: number, row: number, seg: Segment): num
   }
   let { seq, end } = seg;
   // A reset that answers a SYN has no sequence number to go by.
-  if ((seg.flags & RST) !== 0 && seq === 0 && state === STATE_SYN_SENT) {
+  if ((seg.flags & RST) !== 0 && seq === 0 && state === SYN_SENT) {
     seq = c[s + W_END];
     end = seq;
   }

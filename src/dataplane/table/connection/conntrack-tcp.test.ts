@@ -5,8 +5,9 @@ import * as conntrack from "./conntrack.ts";
 import { Conntrack } from "./conntrack.ts";
 import * as ctTcp from "./conntrack-tcp.ts";
 import { advance, Segment, TcpOption } from "./conntrack-tcp-window.ts";
+import { TCP_STATE_NAMES } from "./ct-states.ts";
 
-const { Track, TCP_STATE_NAMES } = ctTcp;
+const { Track } = ctTcp;
 const META = (4 << 8) | 6;
 const A = 0x0a000001;
 const B = 0x0a000002;

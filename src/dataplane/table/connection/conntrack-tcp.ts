@@ -22,33 +22,8 @@ import {
   W_SYN,
   Window,
 } from "./conntrack-tcp-window.ts";
+import { TcpState } from "./ct-states.ts";
 import { EventType } from "./event-ring.ts";
-
-export const TcpState = Object.freeze({
-  NONE: 0,
-  SYN_SENT: 1,
-  SYN_RECV: 2,
-  ESTABLISHED: 3,
-  FIN_WAIT: 4,
-  CLOSE_WAIT: 5,
-  LAST_ACK: 6,
-  TIME_WAIT: 7,
-  CLOSE: 8,
-  SYN_SENT2: 9,
-} as const);
-/** As conntrack(8) prints them, indexed by TcpState. */
-export const TCP_STATE_NAMES: readonly string[] = [
-  "NONE",
-  "SYN_SENT",
-  "SYN_RECV",
-  "ESTABLISHED",
-  "FIN_WAIT",
-  "CLOSE_WAIT",
-  "LAST_ACK",
-  "TIME_WAIT",
-  "CLOSE",
-  "SYN_SENT2",
-];
 
 const FIN = 0x01;
 const SYN = 0x02;
@@ -58,19 +33,20 @@ const URG = 0x20;
 const PSH_ECE_CWR = 0xc8;
 const SHORTEN_FROM_SEC = 120;
 
-const { ESTABLISHED } = TcpState;
 const { ASSURED, COUNTED, SEEN_REPLY } = Status;
 
-const NO = 0;
-const SS = 1;
-const SR = 2;
-const ES = 3;
-const FW = 4;
-const CW = 5;
-const LA = 6;
-const TW = 7;
-const CL = 8;
-const S2 = 9;
+const {
+  NONE: NO,
+  SYN_SENT: SS,
+  SYN_RECV: SR,
+  ESTABLISHED: ES,
+  FIN_WAIT: FW,
+  CLOSE_WAIT: CW,
+  LAST_ACK: LA,
+  TIME_WAIT: TW,
+  CLOSE: CL,
+  SYN_SENT2: S2,
+} = TcpState;
 const IV = 10; // invalid
 const IG = 11; // ignore: passes, the state stays
 
@@ -102,7 +78,7 @@ const ROWS = 6;
 
 /** Until its first FIN or RST, as IPVS counts a server's active connections. */
 export function isActive(state: number): boolean {
-  return (state >= SS && state <= ESTABLISHED) || state === S2;
+  return (state >= SS && state <= ES) || state === S2;
 }
 
 /** What `update` answers. PASS: let it through translated, but neither counted nor reason to live longer. */
@@ -253,7 +229,7 @@ function simultaneous(t: Conntrack, slot: number, dir: number, row: number, next
   const at = (slot << 4) + W_SYN;
   if (next === S2) t.track[at] |= Flag.SIMULTANEOUS_OPEN;
   else if (next === SR && dir === 1 && row === ROW_ACK && (t.track[at] & Flag.SIMULTANEOUS_OPEN) !== 0) {
-    return ESTABLISHED;
+    return ES;
   }
   return next;
 }
@@ -270,7 +246,7 @@ function judgeReset(t: Conntrack, ref: number, seg: Segment, old: number): numbe
   const row = tcpWindow.lastRow(bits);
   const sameDir = tcpWindow.lastDir(bits) === dir;
   const status = t.status[ref >> 1];
-  const established = old === ESTABLISHED && (status & ASSURED) !== 0;
+  const established = old === ES && (status & ASSURED) !== 0;
   let fate: number = Reset.IN_WINDOW;
   if ((tcpWindow.flagsOf(bits, dir ^ 1) & Flag.MAXACK_SET) !== 0 && row !== ROW_SYN) {
     const above = (seg.seq - c[w + ((dir ^ 1) << 2) + W_MAX_ACK]) | 0;
@@ -311,8 +287,8 @@ function settle(t: Conntrack, ref: number, row: number, next: number, old: numbe
     }
     if (row === ROW_SYN && old === SS) return Track.PASS; // else who asks for ever would hold its translation
     const unacked = conntrack.timeoutOf(t, Timeout.TCP_UNACK);
-    if (next === ESTABLISHED && timeout > unacked) timeout = unacked;
-  } else if ((status & ASSURED) === 0 && (old === SR || old === ESTABLISHED) && next === ESTABLISHED) {
+    if (next === ES && timeout > unacked) timeout = unacked;
+  } else if ((status & ASSURED) === 0 && (old === SR || old === ES) && next === ES) {
     t.status[slot] = status | ASSURED;
   }
   tcpWindow.settleSteady(t, slot);

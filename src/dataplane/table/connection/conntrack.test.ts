@@ -3,9 +3,9 @@
 import fc from "fast-check";
 import t from "tap";
 import { setSeed } from "../../change/conntrack.ts";
-import * as tuple from "../../packet/tuple.ts";
 import * as conntrack from "./conntrack.ts";
 import { Conntrack, Status } from "./conntrack.ts";
+import * as tuple from "./tuple.ts";
 
 const TCP4 = (4 << 8) | 6;
 const UDP6 = (6 << 8) | 17;

@@ -22,8 +22,15 @@ import type { Branded } from "../../../base/ids.ts";
 import * as hashIndex from "../hash-index.ts";
 import * as endpointLoad from "../service/endpoint-load.ts";
 import { type EndpointLoad, NO_LOAD } from "../service/endpoint-load.ts";
+import { SctpState, TcpState } from "./ct-states.ts";
 import * as eventRing from "./event-ring.ts";
 import { EventRing, EventType } from "./event-ring.ts";
+import { Meta, TupleWord } from "./tuple.ts";
+
+const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, PORTS, META } = TupleWord;
+const { FAMILY, PROTO, V6 } = Meta;
+const { FIN_WAIT, TIME_WAIT, CLOSE } = TcpState;
+const { SHUTDOWN_SENT, SHUTDOWN_ACK_SENT } = SctpState;
 
 export type CtRef = Branded<number, "CtRef">; // slot << 1 | direction
 
@@ -96,13 +103,16 @@ export const DEFAULT_TIMEOUTS: readonly number[] = [
   ...[30, 180],
 ];
 
-/** Words of a key, as in packet.ts: source 0–3, destination 4–7, ports, protocol | family << 8. */
-const K_PORTS = 8;
-const K_META = 9;
-const FAMILY_V6 = 6 << 8;
+// Words of a direction in `tuple`, from ref << 2: the source's last, the destination's last, …
+const T_SRC = 0;
+const T_DST = 1;
+const T_PORTS = 2;
+const T_META = 3;
+// … and in `wide`, from ref * 6: the upper ones of an IPv6 address.
+const W_SRC = 0;
+const W_DST = 3;
 const HINTS = 1024;
 const HINT_SHIFT = 22; // 32 - log2(HINTS)
-const FAMILY_MASK = 0xff00;
 
 export class Conntrack {
   readonly memory: ArrayBufferLike;
@@ -217,41 +227,46 @@ export function random(t: Conntrack): number {
 
 function hashKey(t: Conntrack, key: Int32Array): number {
   const seed = t.header[H_SEED];
-  if ((key[K_META] & FAMILY_MASK) === FAMILY_V6) {
-    const upper = hashIndex.mix3(hashIndex.mix3(seed, key[0], key[1], key[2]), key[4], key[5], key[6]);
-    return hashIndex.mix4(upper, key[3], key[7], key[K_PORTS], key[K_META]);
+  if ((key[META] & FAMILY) === V6) {
+    const upper = hashIndex.mix3(
+      hashIndex.mix3(seed, key[SRC0], key[SRC1], key[SRC2]),
+      key[DST0],
+      key[DST1],
+      key[DST2],
+    );
+    return hashIndex.mix4(upper, key[SRC3], key[DST3], key[PORTS], key[META]);
   }
-  return hashIndex.mix4(seed, key[3], key[7], key[K_PORTS], key[K_META]);
+  return hashIndex.mix4(seed, key[SRC3], key[DST3], key[PORTS], key[META]);
 }
 
 function hashRef(t: Conntrack, ref: number): number {
   const c = t.tuple;
   const b = ref << 2;
   const seed = t.header[H_SEED];
-  if ((c[b + 3] & FAMILY_MASK) === FAMILY_V6) {
+  if ((c[b + T_META] & FAMILY) === V6) {
     const w = ref * 6;
     const u = t.wide;
     const upper = hashIndex.mix3(
-      hashIndex.mix3(seed, u[w], u[w + 1], u[w + 2]),
-      u[w + 3],
-      u[w + 4],
-      u[w + 5],
+      hashIndex.mix3(seed, u[w + W_SRC], u[w + W_SRC + 1], u[w + W_SRC + 2]),
+      u[w + W_DST],
+      u[w + W_DST + 1],
+      u[w + W_DST + 2],
     );
-    return hashIndex.mix4(upper, c[b], c[b + 1], c[b + 2], c[b + 3]);
+    return hashIndex.mix4(upper, c[b + T_SRC], c[b + T_DST], c[b + T_PORTS], c[b + T_META]);
   }
-  return hashIndex.mix4(seed, c[b], c[b + 1], c[b + 2], c[b + 3]);
+  return hashIndex.mix4(seed, c[b + T_SRC], c[b + T_DST], c[b + T_PORTS], c[b + T_META]);
 }
 
 function sameWide(t: Conntrack, ref: number, key: Int32Array): boolean {
   const w = ref * 6;
-  const c = t.wide;
+  const u = t.wide;
   return (
-    c[w] === key[0] &&
-    c[w + 1] === key[1] &&
-    c[w + 2] === key[2] &&
-    c[w + 3] === key[4] &&
-    c[w + 4] === key[5] &&
-    c[w + 5] === key[6]
+    u[w + W_SRC] === key[SRC0] &&
+    u[w + W_SRC + 1] === key[SRC1] &&
+    u[w + W_SRC + 2] === key[SRC2] &&
+    u[w + W_DST] === key[DST0] &&
+    u[w + W_DST + 1] === key[DST1] &&
+    u[w + W_DST + 2] === key[DST2]
   );
 }
 
@@ -261,10 +276,10 @@ function sameWide(t: Conntrack, ref: number, key: Int32Array): boolean {
  */
 function hintOf(key: Int32Array): number {
   const h =
-    Math.imul(key[3], 0x9e3779b1) ^
-    Math.imul(key[7], 0x85ebca6b) ^
-    Math.imul(key[K_PORTS], 0xc2b2ae35) ^
-    key[K_META];
+    Math.imul(key[SRC3], 0x9e3779b1) ^
+    Math.imul(key[DST3], 0x85ebca6b) ^
+    Math.imul(key[PORTS], 0xc2b2ae35) ^
+    key[META];
   return Math.imul(h ^ (h >>> 15), 0x2c1b3c6d);
 }
 
@@ -287,20 +302,25 @@ export function find(t: Conntrack, key: Int32Array): number {
 function isAt(t: Conntrack, ref: number, key: Int32Array): boolean {
   const b = ref << 2;
   const c = t.tuple;
-  if (c[b] !== key[3] || c[b + 1] !== key[7] || c[b + 2] !== key[K_PORTS] || c[b + 3] !== key[K_META])
+  if (
+    c[b + T_SRC] !== key[SRC3] ||
+    c[b + T_DST] !== key[DST3] ||
+    c[b + T_PORTS] !== key[PORTS] ||
+    c[b + T_META] !== key[META]
+  )
     return false;
-  return (key[K_META] & FAMILY_MASK) !== FAMILY_V6 || sameWide(t, ref, key);
+  return (key[META] & FAMILY) !== V6 || sameWide(t, ref, key);
 }
 
 function findHashed(t: Conntrack, key: Int32Array): number {
   const h = hashKey(t, key);
   const refMask = t.refMask;
   const want = (h & ~refMask) | (refMask + 1);
-  const src = key[3];
-  const dst = key[7];
-  const ports = key[K_PORTS];
-  const meta = key[K_META];
-  const isV6 = (meta & FAMILY_MASK) === FAMILY_V6;
+  const src = key[SRC3];
+  const dst = key[DST3];
+  const ports = key[PORTS];
+  const meta = key[META];
+  const isV6 = (meta & FAMILY) === V6;
   let i = h & t.mask;
   for (;;) {
     const cell = t.index[i];
@@ -309,7 +329,12 @@ function findHashed(t: Conntrack, key: Int32Array): number {
       const ref = cell & refMask;
       const b = ref << 2;
       const c = t.tuple;
-      if (c[b] === src && c[b + 1] === dst && c[b + 2] === ports && c[b + 3] === meta) {
+      if (
+        c[b + T_SRC] === src &&
+        c[b + T_DST] === dst &&
+        c[b + T_PORTS] === ports &&
+        c[b + T_META] === meta
+      ) {
         if (!isV6 || sameWide(t, ref, key)) return ref;
       }
     }
@@ -336,45 +361,45 @@ function hashCell(t: Conntrack, cell: number): number {
 
 function storeTuple(t: Conntrack, ref: number, key: Int32Array): void {
   const b = ref << 2;
-  t.tuple[b] = key[3];
-  t.tuple[b + 1] = key[7];
-  t.tuple[b + 2] = key[K_PORTS];
-  t.tuple[b + 3] = key[K_META];
-  if ((key[K_META] & FAMILY_MASK) === FAMILY_V6) {
+  t.tuple[b + T_SRC] = key[SRC3];
+  t.tuple[b + T_DST] = key[DST3];
+  t.tuple[b + T_PORTS] = key[PORTS];
+  t.tuple[b + T_META] = key[META];
+  if ((key[META] & FAMILY) === V6) {
     const w = ref * 6;
-    t.wide[w] = key[0];
-    t.wide[w + 1] = key[1];
-    t.wide[w + 2] = key[2];
-    t.wide[w + 3] = key[4];
-    t.wide[w + 4] = key[5];
-    t.wide[w + 5] = key[6];
+    t.wide[w + W_SRC] = key[SRC0];
+    t.wide[w + W_SRC + 1] = key[SRC1];
+    t.wide[w + W_SRC + 2] = key[SRC2];
+    t.wide[w + W_DST] = key[DST0];
+    t.wide[w + W_DST + 1] = key[DST1];
+    t.wide[w + W_DST + 2] = key[DST2];
   }
 }
 
 /** Writes the tuple of `ref` into `key`. */
 export function loadTuple(t: Conntrack, ref: number, key: Int32Array): void {
   const b = ref << 2;
-  const meta = t.tuple[b + 3];
-  if ((meta & FAMILY_MASK) === FAMILY_V6) {
+  const meta = t.tuple[b + T_META];
+  if ((meta & FAMILY) === V6) {
     const w = ref * 6;
-    key[0] = t.wide[w];
-    key[1] = t.wide[w + 1];
-    key[2] = t.wide[w + 2];
-    key[4] = t.wide[w + 3];
-    key[5] = t.wide[w + 4];
-    key[6] = t.wide[w + 5];
+    key[SRC0] = t.wide[w + W_SRC];
+    key[SRC1] = t.wide[w + W_SRC + 1];
+    key[SRC2] = t.wide[w + W_SRC + 2];
+    key[DST0] = t.wide[w + W_DST];
+    key[DST1] = t.wide[w + W_DST + 1];
+    key[DST2] = t.wide[w + W_DST + 2];
   } else {
-    key[0] = 0;
-    key[1] = 0;
-    key[2] = 0xffff;
-    key[4] = 0;
-    key[5] = 0;
-    key[6] = 0xffff;
+    key[SRC0] = 0;
+    key[SRC1] = 0;
+    key[SRC2] = 0xffff;
+    key[DST0] = 0;
+    key[DST1] = 0;
+    key[DST2] = 0xffff;
   }
-  key[3] = t.tuple[b];
-  key[7] = t.tuple[b + 1];
-  key[K_PORTS] = t.tuple[b + 2];
-  key[K_META] = meta;
+  key[SRC3] = t.tuple[b + T_SRC];
+  key[DST3] = t.tuple[b + T_DST];
+  key[PORTS] = t.tuple[b + T_PORTS];
+  key[META] = meta;
 }
 
 /**
@@ -384,30 +409,40 @@ export function loadTuple(t: Conntrack, ref: number, key: Int32Array): void {
 export function loadTranslated(t: Conntrack, ref: number, key: Int32Array, to: Int32Array): void {
   const other = ref ^ 1;
   const b = other << 2;
-  const meta = t.tuple[b + 3];
-  const ports = t.tuple[b + 2];
-  to[3] = t.tuple[b + 1];
-  to[7] = t.tuple[b];
-  if ((meta & FAMILY_MASK) === FAMILY_V6) {
+  const meta = t.tuple[b + T_META];
+  const ports = t.tuple[b + T_PORTS];
+  to[SRC3] = t.tuple[b + T_DST];
+  to[DST3] = t.tuple[b + T_SRC];
+  if ((meta & FAMILY) === V6) {
     const w = other * 6;
-    to[0] = t.wide[w + 3];
-    to[1] = t.wide[w + 4];
-    to[2] = t.wide[w + 5];
-    to[4] = t.wide[w];
-    to[5] = t.wide[w + 1];
-    to[6] = t.wide[w + 2];
+    to[SRC0] = t.wide[w + W_DST];
+    to[SRC1] = t.wide[w + W_DST + 1];
+    to[SRC2] = t.wide[w + W_DST + 2];
+    to[DST0] = t.wide[w + W_SRC];
+    to[DST1] = t.wide[w + W_SRC + 1];
+    to[DST2] = t.wide[w + W_SRC + 2];
   } else {
-    to[0] = 0;
-    to[1] = 0;
-    to[2] = 0xffff;
-    to[4] = 0;
-    to[5] = 0;
-    to[6] = 0xffff;
+    to[SRC0] = 0;
+    to[SRC1] = 0;
+    to[SRC2] = 0xffff;
+    to[DST0] = 0;
+    to[DST1] = 0;
+    to[DST2] = 0xffff;
   }
-  const proto = meta & 0xff;
-  if (proto === 1 || proto === 58) to[K_PORTS] = (ports & ~0xffff) | (key[K_PORTS] & 0xffff);
-  else to[K_PORTS] = (ports << 16) | (ports >>> 16);
-  to[K_META] = meta;
+  const proto = meta & PROTO;
+  if (proto === 1 || proto === 58) to[PORTS] = (ports & ~0xffff) | (key[PORTS] & 0xffff);
+  else to[PORTS] = (ports << 16) | (ports >>> 16);
+  to[META] = meta;
+}
+
+/** Protocol of a connection. */
+export function protoOf(t: Conntrack, slot: number): number {
+  return t.tuple[(slot << 3) + T_META] & PROTO;
+}
+
+/** Ports of a direction, as a tuple has them. */
+export function portsOf(t: Conntrack, ref: number): number {
+  return t.tuple[(ref << 2) + T_PORTS];
 }
 
 function takeSlot(t: Conntrack): number {
@@ -425,13 +460,7 @@ function takeSlot(t: Conntrack): number {
 const EVICT_SCAN = 64;
 const TCP = 6;
 const SCTP = 132;
-// TcpState and SctpState, whose files import this one.
-const TCP_FIN_WAIT = 4;
-const TCP_TIME_WAIT = 7;
 const ANSWER_SEC = 5; // after which nobody waits for the answer to a datagram or a ping
-const TCP_CLOSE = 8;
-const SCTP_SHUTDOWN_SENT = 5;
-const SCTP_SHUTDOWN_ACK_SENT = 7;
 
 function earlyDrop(t: Conntrack, nowSec: number): boolean {
   const h = t.header;
@@ -455,9 +484,9 @@ function earlyDrop(t: Conntrack, nowSec: number): boolean {
 /** A connection that is being closed (tcp_can_early_drop, sctp_can_early_drop): gives way though it was assured. */
 function isLeaving(t: Conntrack, slot: number): boolean {
   const state = t.state[slot];
-  const proto = t.tuple[(slot << 3) + 3] & 0xff;
-  if (proto === SCTP) return state >= SCTP_SHUTDOWN_SENT && state <= SCTP_SHUTDOWN_ACK_SENT;
-  return proto === TCP && state >= TCP_FIN_WAIT && state <= TCP_CLOSE;
+  const proto = protoOf(t, slot);
+  if (proto === SCTP) return state >= SHUTDOWN_SENT && state <= SHUTDOWN_ACK_SENT;
+  return proto === TCP && state >= FIN_WAIT && state <= CLOSE;
 }
 
 /**
@@ -468,9 +497,9 @@ function isLeaving(t: Conntrack, slot: number): boolean {
 export function mayGiveWay(t: Conntrack, slot: number, nowSec: number): boolean {
   const status = t.status[slot];
   if ((status & Status.SRC_NAT) === 0) return false;
-  const isTcp = (t.tuple[(slot << 3) + 3] & 0xff) === TCP;
+  const isTcp = protoOf(t, slot) === TCP;
   if ((status & ASSURED) === 0) return isTcp || ((nowSec - t.startSec[slot]) | 0) >= ANSWER_SEC;
-  return isTcp && t.state[slot] >= TCP_TIME_WAIT && t.state[slot] <= TCP_CLOSE;
+  return isTcp && t.state[slot] >= TIME_WAIT && t.state[slot] <= CLOSE;
 }
 
 /** Ends a connection for another one's sake. */
@@ -601,7 +630,7 @@ export function tell(t: Conntrack, type: number, slot: number): void {
   w[at + eventRing.E_START] = t.startSec[slot];
   w[at + eventRing.E_NOW] = t.header[H_NOW];
   for (let i = 0; i < 8; i++) w[at + eventRing.E_TUPLE + i] = t.tuple[(slot << 3) + i];
-  if ((t.tuple[(slot << 3) + 3] & FAMILY_MASK) === FAMILY_V6) {
+  if ((t.tuple[(slot << 3) + T_META] & FAMILY) === V6) {
     for (let i = 0; i < 12; i++) w[at + eventRing.E_WIDE + i] = t.wide[slot * 12 + i];
   }
   for (let dir = 0; dir < 2; dir++) {

@@ -6,6 +6,9 @@
  * One of a master at a time, as FTP's policy has it (max_expected 1); it ends with its master, or after five minutes.
  */
 import * as conntrack from "./conntrack.ts";
+import * as tuple from "./tuple.ts";
+
+const { SRC0, DST0, PORTS, META: FROM_META } = tuple.TupleWord;
 
 const CAPACITY = 256;
 /** nf_conntrack_ftp's policy, seconds. */
@@ -58,23 +61,23 @@ export function expect(
   }
   const w = at * WORDS;
   for (let i = 0; i < 8; i++) e.words[w + i] = key[i];
-  e.words[w + PORT] = key[8] & 0xffff;
-  e.words[w + META] = key[9];
+  e.words[w + PORT] = tuple.destinationPort(key);
+  e.words[w + META] = key[FROM_META];
   e.words[w + NAT] = 0;
   e.master[at] = master;
-  e.masterPorts[at] = ct.tuple[(master << 3) + 2];
+  e.masterPorts[at] = conntrack.portsOf(ct, master << 1);
   e.expiresAtSec[at] = (nowSec + TIMEOUT_SEC) | 0;
   e.count++;
   return at;
 }
 
-/** The connection shall go to `tuple`'s source at `port`, and come from `tuple`'s destination. */
-export function translate(e: Expectations, at: number, tuple: Int32Array, port: number): void {
+/** The connection shall go to `key`'s source at `port`, and come from `key`'s destination. */
+export function translate(e: Expectations, at: number, key: Int32Array, port: number): void {
   const w = at * WORDS;
   e.words[w + NAT] = 1;
   for (let i = 0; i < 4; i++) {
-    e.words[w + TO + i] = tuple[i];
-    e.words[w + AS + i] = tuple[4 + i];
+    e.words[w + TO + i] = key[SRC0 + i];
+    e.words[w + AS + i] = key[DST0 + i];
   }
   e.words[w + TO_PORT] = port;
 }
@@ -92,8 +95,9 @@ export function find(e: Expectations, ct: conntrack.Conntrack, key: Int32Array, 
 function fits(e: Expectations, i: number, key: Int32Array): boolean {
   const w = i * WORDS;
   const x = e.words;
-  if (x[w + META] !== key[9] || x[w + PORT] !== (key[8] & 0xffff)) return false;
-  for (let k = 0; k < 4; k++) if (x[w + SRC + k] !== key[k] || x[w + DST + k] !== key[4 + k]) return false;
+  if (x[w + META] !== key[FROM_META] || x[w + PORT] !== tuple.destinationPort(key)) return false;
+  for (let k = 0; k < 4; k++)
+    if (x[w + SRC + k] !== key[SRC0 + k] || x[w + DST + k] !== key[DST0 + k]) return false;
   return true;
 }
 
@@ -101,7 +105,7 @@ function isAlive(e: Expectations, ct: conntrack.Conntrack, i: number, nowSec: nu
   const slot = e.master[i];
   if (((e.expiresAtSec[i] - nowSec) | 0) <= 0) return false;
   if ((ct.status[slot] & conntrack.Status.HELPER) === 0) return false;
-  return ct.tuple[(slot << 3) + 2] === e.masterPorts[i];
+  return conntrack.portsOf(ct, slot << 1) === e.masterPorts[i];
 }
 
 function oldest(e: Expectations): number {
@@ -123,12 +127,12 @@ export function isTranslated(e: Expectations, at: number): boolean {
 /** Writes where the expected connection shall go into `to`: destination and destination port. */
 export function loadDestination(e: Expectations, at: number, to: Int32Array): void {
   const w = at * WORDS;
-  for (let i = 0; i < 4; i++) to[4 + i] = e.words[w + TO + i];
-  to[8] = (to[8] & ~0xffff) | e.words[w + TO_PORT];
+  for (let i = 0; i < 4; i++) to[DST0 + i] = e.words[w + TO + i];
+  to[PORTS] = (to[PORTS] & ~0xffff) | e.words[w + TO_PORT];
 }
 
 /** Writes as whom the expected connection shall come into `to`. */
 export function loadSource(e: Expectations, at: number, to: Int32Array): void {
   const w = at * WORDS;
-  for (let i = 0; i < 4; i++) to[i] = e.words[w + AS + i];
+  for (let i = 0; i < 4; i++) to[SRC0 + i] = e.words[w + AS + i];
 }

@@ -4,7 +4,7 @@
  * counts; 0 leaves a connection what conntrack gave it.
  */
 import type { Conntrack } from "./conntrack.ts";
-import { TcpState } from "./conntrack-tcp.ts";
+import { TcpState } from "./ct-states.ts";
 
 /** Words of conntrack's header, seconds. */
 export const H_IPVS_SET = 52; // 1: any of the three

@@ -12,7 +12,10 @@
 // among a few under a moving hand makes room: a client that comes back then gets any endpoint, which is what
 // happens with xt_recent after 100 clients of an endpoint. Clients choose their addresses, so the hash is keyed.
 import { ColumnCarver, claimHeader, HEADER_BYTES, Header } from "../../../base/columns.ts";
+import { TupleWord } from "../connection/tuple.ts";
 import * as hashIndex from "../hash-index.ts";
+
+const { SRC0, SRC1, SRC2, SRC3 } = TupleWord;
 
 const LAYOUT = 0x41464603; // "AFF", version 3
 const KEY_WORDS = 4; //       client address, v4-mapped for IPv4
@@ -125,15 +128,15 @@ export function clear(t: Affinity): void {
 
 /** Slot of the record, dead or alive; or ~slot of the free slot where it would go. */
 function locate(t: Affinity, service: number, key: Int32Array): number {
-  let slot = hashIndex.mix5(t.seed, service, key[0], key[1], key[2], key[3]) & t.mask;
+  let slot = hashIndex.mix5(t.seed, service, key[SRC0], key[SRC1], key[SRC2], key[SRC3]) & t.mask;
   while (t.expiresAtMs[slot] !== 0) {
     const at = slot * KEY_WORDS;
     if (
-      t.client[at + 3] === key[3] &&
+      t.client[at + 3] === key[SRC3] &&
       t.service[slot] === service &&
-      t.client[at + 2] === key[2] &&
-      t.client[at + 1] === key[1] &&
-      t.client[at] === key[0]
+      t.client[at + 2] === key[SRC2] &&
+      t.client[at + 1] === key[SRC1] &&
+      t.client[at] === key[SRC0]
     ) {
       return slot;
     }

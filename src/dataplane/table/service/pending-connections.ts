@@ -13,11 +13,15 @@
  * it is full, a connection goes its way without a second chance, and the caller counts it.
  */
 import { ColumnCarver, claimHeader, columnBytes, HEADER_BYTES, Header } from "../../../base/columns.ts";
+import { Meta, TUPLE_WORDS, TupleWord } from "../connection/tuple.ts";
+
+const { META } = TupleWord;
+const { PROTO } = Meta;
 
 const LAYOUT = 0x504e4401; // "PND", version 1
 /** Bytes of copies that one entry holds. */
 export const ROOM = 2048;
-const KEY_WORDS = 10;
+const KEY_WORDS = TUPLE_WORDS;
 const LEN_BYTES = 2; // before each copy
 /** How long each attempt may take: kube-proxy's endpointDialTimeout. */
 const PATIENCE_MS = new Int32Array([250, 500, 1000, 2000]);
@@ -156,7 +160,7 @@ export function loadKey(t: PendingConnections, e: number, key: Int32Array): void
 }
 
 export function isTcp(t: PendingConnections, e: number): boolean {
-  return (t.key[e * KEY_WORDS + KEY_WORDS - 1] & 0xff) === 6;
+  return (t.key[e * KEY_WORDS + META] & PROTO) === 6;
 }
 
 export function isScheduled(t: PendingConnections, e: number): boolean {

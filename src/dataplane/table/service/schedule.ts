@@ -11,8 +11,11 @@
  * refused, as by the kernel's modules when they have no fallback.
  */
 import { Scheduler } from "../../spec/services.ts";
+import * as tuple from "../connection/tuple.ts";
 import { EndpointLoad } from "./endpoint-load.ts";
 import type { Identities } from "./identities.ts";
+
+const { SRC0, DST0 } = tuple.TupleWord;
 
 const { RR, WRR, LC, WLC, SH, DH, SED, NQ, MH } = Scheduler;
 const HASH_BITS = 8; //            sh and dh: 256 buckets
@@ -190,7 +193,7 @@ function bucketOf(address: number): number {
 
 /** sh: 256 buckets dealt round, to each endpoint as many in a row as it has weight (at least one). */
 function bySource(t: Schedule, member: Int32Array, at: number, n: number, key: Int32Array): number {
-  let left = bucketOf(fold(key, 0));
+  let left = bucketOf(fold(key, SRC0));
   for (let i = 0; ; i = i + 1 < n ? i + 1 : 0) {
     const endpoint = member[at + i];
     const weight = t.weight[endpoint];
@@ -201,7 +204,7 @@ function bySource(t: Schedule, member: Int32Array, at: number, n: number, key: I
 
 /** dh: 256 buckets dealt round. A virtual server has one address, so it has one endpoint. */
 function byDestination(t: Schedule, member: Int32Array, at: number, n: number, key: Int32Array): number {
-  const endpoint = member[at + (bucketOf(fold(key, 4)) % n)];
+  const endpoint = member[at + (bucketOf(fold(key, DST0)) % n)];
   return t.weight[endpoint] > 0 ? endpoint : -1;
 }
 
@@ -216,7 +219,7 @@ function byMaglev(
 ): number {
   const table = t.maglevAt[f];
   if (table === NO_TABLE) return bySource(t, member, at, n, key);
-  const hash = hsiphash((fold(key, 0) + (key[8] >>> 16)) | 0, MAGLEV_KEY) >>> 0;
+  const hash = hsiphash((fold(key, SRC0) + tuple.sourcePort(key)) | 0, MAGLEV_KEY) >>> 0;
   const endpoint = member[at + t.maglev[table + (hash % MAGLEV_SIZE)]];
   return t.weight[endpoint] > 0 ? endpoint : -1;
 }
