@@ -78,8 +78,9 @@ t.test("the kernel's accounts grow", async (t) => {
   t.ok(wanted >= 15, `${wanted} ms`);
   const [ranNs, waitedNs] = readFileSync("/proc/thread-self/schedstat", "utf8").split(" ").map(Number);
   t.ok(Math.abs((ranNs + waitedNs) / 1e6 - time.wantedMs()) < 50);
-  const idleSec = Number(readFileSync("/proc/uptime", "utf8").split(" ")[1]);
-  t.ok(Math.abs(idleSec * 1000 - time.idleMs()) < 1000, "of all cores together");
-  for (let i = 0; i < 100 && time.idleMs() === before.idleMs; i++) await setTimeout(50);
-  t.ok(time.idleMs() > before.idleMs);
+  const idleMs = (): number => Number(readFileSync("/proc/uptime", "utf8").split(" ")[1]) * 1000;
+  t.ok(Math.abs(idleMs() - time.idleMs()) < 1000, "of all cores together");
+  for (let i = 0; i < 100 && idleMs() <= before.idleMs + 10; i++) await setTimeout(50);
+  if (idleMs() > before.idleMs + 10) t.ok(time.idleMs() > before.idleMs);
+  else t.ok(time.idleMs() <= before.idleMs + 10, "a machine that is busy for seconds has no idle core");
 });
