@@ -1,9 +1,10 @@
 // Pod, as ValidatePod (pkg/apis/core/validation) refuses it, as far as the network, the probes and the running of
-// containers go. Storage, security contexts and resources are checked for field names and types only.
+// containers go. Resources and what is in volumes are checked for field names and types only.
 import type { FieldPath, FieldProblems } from "../manifest/field-problems.ts";
 import type { Container, EnvVar, Pod, PodSpec, Probe } from "../objects.ts";
 import { validateLabels } from "./metadata.ts";
 import * as names from "./names.ts";
+import { validateAppArmorAnnotations, validateSecurity } from "./security-context.ts";
 
 const PROTOCOLS = ["SCTP", "TCP", "UDP"];
 const HANDLERS = ["exec", "httpGet", "tcpSocket", "grpc"] as const;
@@ -11,6 +12,7 @@ const PROBES = ["livenessProbe", "readinessProbe", "startupProbe"] as const;
 
 export function validatePod(pod: Pod, problems: FieldProblems): void {
   validatePodSpec(pod.spec, ["spec"], problems);
+  validateAppArmorAnnotations(pod.metadata.annotations, pod.spec, [], problems);
   for (const [i, { ip = "" }] of (pod.status.podIPs ?? []).entries()) {
     if (names.checkIp(problems, ["status", "podIPs", i, "ip"], ip)) {
       names.checkOrdinaryIp(problems, ["status", "podIPs", i, "ip"], ip);
@@ -37,6 +39,7 @@ export function validatePodSpec(
       validateMounts(container, path, volumes, problems);
     }
   }
+  validateSecurity(spec, at, problems);
   validateHostPorts(spec, at, problems);
   validateTolerations(spec, at, problems);
   validateHostAliases(spec, at, problems);
@@ -231,6 +234,9 @@ function validateVolumes(spec: PodSpec, at: FieldPath, problems: FieldProblems):
     names.checkName(problems, [...at, "volumes", i, "name"], volume.name, names.dns1123Label);
     if (seen.has(volume.name)) problems.duplicate([...at, "volumes", i, "name"], volume.name);
     seen.add(volume.name);
+    const sources = Object.keys(volume).filter((field) => field !== "name");
+    for (const more of sources.slice(1))
+      problems.forbidden([...at, "volumes", i, more], "may not specify more than 1 volume type");
   }
   return seen;
 }

@@ -7,6 +7,7 @@ import { validateLabels, validateSelector } from "./metadata.ts";
 import * as names from "./names.ts";
 import { validatePodSpec } from "./pod.ts";
 import { validateDeploymentRollout } from "./rolling-update.ts";
+import { validateAppArmorAnnotations } from "./security-context.ts";
 
 export function validateDeployment(deployment: Deployment, problems: FieldProblems): void {
   const spec = deployment.spec;
@@ -38,6 +39,7 @@ export function validateDeployment(deployment: Deployment, problems: FieldProble
     return;
   }
   validatePodSpec(podSpec, [...at, "spec"], problems);
+  validateAppArmorAnnotations(spec.template.metadata?.annotations, podSpec, at, problems);
   if (podSpec.restartPolicy === "Never" || podSpec.restartPolicy === "OnFailure") {
     problems.unsupported([...at, "spec", "restartPolicy"], podSpec.restartPolicy, ["Always"]);
   }

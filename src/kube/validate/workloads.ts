@@ -17,6 +17,7 @@ import { validateLabels, validateSelector } from "./metadata.ts";
 import * as names from "./names.ts";
 import { validatePodSpec } from "./pod.ts";
 import { validateDaemonSetRollout, validateStatefulSetRollout } from "./rolling-update.ts";
+import { validateAppArmorAnnotations } from "./security-context.ts";
 
 const UID_LABELS = ["batch.kubernetes.io/controller-uid", "controller-uid"];
 const COMPLETIONS_MAX = 100_000; // of an indexed Job; beyond it only with little parallelism
@@ -140,6 +141,7 @@ function checkTemplate(
     return;
   }
   validatePodSpec(template.spec, [...at, "spec"], problems, claims);
+  validateAppArmorAnnotations(template.metadata?.annotations, template.spec, at, problems);
   const { restartPolicy = "" } = template.spec;
   if (restartPolicies.includes(restartPolicy)) return;
   const path = [...at, "spec", "restartPolicy"];
