@@ -1,6 +1,5 @@
 // podwire capture [WORKLOAD…] [-w FILE] [FILTER]: the packets at the plane's ports, with what was done to
 // each.
-import { isIP } from "node:net";
 import type { Command } from "commander";
 import { compileFilterToBase64, FilterError } from "../../capture/bpf-compile.ts";
 import { globals, note } from "../context.ts";
@@ -16,6 +15,7 @@ import {
   type Workload,
 } from "../nodes/nodes.ts";
 import { openNodes } from "../nodes/open-nodes.ts";
+import { startsFilter, withoutNumeric } from "./capture-arguments.ts";
 import { type CaptureOutput, openCaptureFile, openPacketLines } from "./capture-output.ts";
 import { CaptureSession, type CaptureSource } from "./capture-session.ts";
 import { AgentSource, InterfaceSource } from "./capture-sources.ts";
@@ -40,6 +40,8 @@ export interface AgentPort {
 }
 
 const APPLICATION = "podwire capture";
+/** tcpdump's -n and -nn: podwire prints addresses and ports as numbers anyway. */
+export const rewriteArguments = withoutNumeric;
 
 export function register(program: Command): void {
   program
@@ -50,7 +52,10 @@ export function register(program: Command): void {
     .option("-i, --interface <name>", "a host interface, through libpcap, instead of the plane's ports")
     .option("-c, --count <packets>", "stop after so many packets")
     .option("-s, --snaplen <bytes>", "keep only so many bytes of each packet")
-    .option("-n, --namespace <namespace>", "of pods named without one")
+    .option(
+      "-n, --namespace <namespace>",
+      "of pods named without one; -n before a filter or an option, and -nn, are tcpdump's",
+    )
     .option("--node <name>", "only this node")
     .action(async (words: string[], options: Options, command: Command) => run(words, options, command));
 }
@@ -130,6 +135,10 @@ function interfaceSource(name: string, words: string[], snapLen: number): Chosen
 
 async function agentSources(all: Nodes, words: string[], options: Options, snapLen: number): Promise<Chosen> {
   const { workloads, filter } = await splitWords(all, words, options.namespace);
+  if (options.namespace !== undefined && workloads.length === 0)
+    throw usageError(
+      `capture: -n ${options.namespace}: is the namespace of pods, and none is named: name them, or leave -n out`,
+    );
   const program = filter === "" ? "" : await compile(filter, all.vxlanPort);
   const agents = chooseAgents(all, options.node, "capture");
   const sources: CaptureSource[] = [];
@@ -204,17 +213,4 @@ export async function splitWords(
     workloads.push(workload);
   }
   return { workloads, filter: words.slice(next).join(" ") };
-}
-
-/** Words an expression can start with (pcap-filter(7)). */
-const FILTER_WORDS = new Set(
-  `ah arp broadcast carp clns decnet dst ether esp fddi gateway geneve greater host icmp icmp6 igmp
-   igrp inbound ip ip6 ipx isis iso len less link llc moprc mopdl mpls multicast net not or outbound
-   pim port portrange pppoed pppoes proto rarp sctp src stp tcp udp vlan vrrp wlan`.split(/\s+/),
-);
-
-function startsFilter(word: string): boolean {
-  if (word.includes(" ") || /^[!(]/.test(word) || isIP(word) !== 0) return true;
-  const first = /^[a-z0-9]+(?=$|[[(:])/.exec(word)?.[0]; // "tcp", "tcp[13]", "ether[0]"
-  return first !== undefined && FILTER_WORDS.has(first);
 }

@@ -10,6 +10,7 @@ import { CliError, usageError } from "../errors.ts";
 import { chooseAgents, findWorkload, type Nodes } from "../nodes/nodes.ts";
 import { openNodes } from "../nodes/open-nodes.ts";
 import { compile } from "./capture.ts";
+import { withoutNumeric } from "./capture-arguments.ts";
 import { flowExpression, type Place } from "./flow-expression.ts";
 import { servicePlaces } from "./service-places.ts";
 import { TraceSession } from "./trace-session.ts";
@@ -24,6 +25,9 @@ interface Options {
   node?: string;
   both?: boolean;
 }
+
+/** tcpdump's -n and -nn. */
+export const rewriteArguments = withoutNumeric;
 
 const DEFAULT_COUNT = 10;
 const PROTOCOLS: Readonly<Record<string, string>> = {
