@@ -9,12 +9,15 @@ import { keepSeconds, slowestFirst } from "./pace.ts";
 import { addToReport, readReport, reportText } from "./report.ts";
 import type { FileResult } from "./run-files.ts";
 import { MOST_SAVED, runSaving } from "./saved.ts";
-import { filesOf, SUBJECTS } from "./subjects.ts";
+import { filesOf, mayShare, SUBJECTS } from "./subjects.ts";
 
-const USAGE = `usage: node scripts/unit-test.mjs [--native] [--only SUBJECT[,SUBJECT]] [FILE.test.ts…]
+const USAGE = `usage: node scripts/unit-test.mjs [--native | --apart] [--only SUBJECT[,SUBJECT]] [FILE.test.ts…]
 
 Runs compiled tests: those beside the code, or with --native those of native-test, which need root and a kernel.
+Files beside the code run one after another in a process for each core, but for a few (runner/subjects.ts); a file that
+is alone, or needs a kernel, has a process of its own.
 
+  --apart          each file in a process of its own
   --only SUBJECT   the files of this subject alone; --list names the subjects
   --jobs N         files side by side (default: one a core, at most 4; with --native 1)
   --timeout N      seconds for a file (default 120; with --native 600)
@@ -27,6 +30,7 @@ fails the run when the same file was saved the last time it ran.`;
 
 const OPTIONS = {
   native: { type: "boolean" },
+  apart: { type: "boolean" },
   only: { type: "string", multiple: true },
   jobs: { type: "string" },
   timeout: { type: "string" },
@@ -124,6 +128,7 @@ async function runAll(files: readonly string[], values: Values, hasSourceMaps: b
     timeoutSeconds,
     compiled,
     hasSourceMaps,
+    ...(values.native || values.apart || isAlone ? {} : { mayShare }),
     onResult,
     ...(isAlone ? { onOutput } : {}),
   };

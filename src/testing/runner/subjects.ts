@@ -121,7 +121,7 @@ export const SUBJECTS: Subjects = {
   house: {
     what: "rules that hold the code, the tools of tests and benchmarks",
     files: `tidy alloc deopt choose-node frame-builder frame-offload columns gc-log idle-cores sample scale tshark
-      test-*`,
+      test-* shared-process`,
   },
 };
 
@@ -151,3 +151,13 @@ export function findSubjectGaps(files: readonly string[], subjects = SUBJECTS): 
     ...stale.map(({ subject, pattern }) => `subject ${subject}: ${pattern.source} names no test file`),
   ];
 }
+
+/**
+ * Unit tests that need a process of their own: they measure it, change it for good, or ask what it holds. All others run
+ * with others in one.
+ */
+const OWN_PROCESS = "alloc deopt thread-priority";
+
+/** Whether this unit test may run in a process that has run others. */
+export const mayShare = (file: string): boolean =>
+  !patterns(OWN_PROCESS).some((pattern) => pattern.test(testName(file)));

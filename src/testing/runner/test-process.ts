@@ -1,0 +1,54 @@
+// What holds for every process in which tests run: how long it may take, how its end is told, what it used.
+import type { ChildProcess } from "node:child_process";
+import { readFileSync } from "node:fs";
+
+/** POSIX leaves the length of /proc's ticks open; Linux has fixed it for programs. */
+const TICKS_A_SECOND = 100;
+/** Then a file may still say what it waits for (SIGALRM), at most so long, before it is killed. */
+const LAST_WORDS_SECONDS = 10;
+/** What a process left running may hold its pipes so long. */
+const DRAIN_MS = 2000;
+
+export interface Limits {
+  /** tap keeps a file's time itself. */
+  readonly timeoutSeconds: number;
+  /** This much later its event loop hangs. */
+  readonly graceSeconds: number;
+}
+
+/** Ends a process that takes longer; the function that is returned takes that back. */
+export function limit(child: ChildProcess, { timeoutSeconds, graceSeconds }: Limits): () => void {
+  const mostMs = (timeoutSeconds + graceSeconds) * 1000;
+  const timer = setTimeout(() => child.kill("SIGALRM"), mostMs);
+  const lastMs = Math.min(LAST_WORDS_SECONDS, graceSeconds) * 1000;
+  const hard = setTimeout(() => child.kill("SIGKILL"), mostMs + lastMs);
+  return () => {
+    clearTimeout(timer);
+    clearTimeout(hard);
+  };
+}
+
+/** How it ended, "status 0" or "signal SIGKILL", once its output is complete. */
+export function endOf(child: ChildProcess, onExit: () => void): Promise<string> {
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("exit", () => {
+      onExit();
+      setTimeout(() => [child.stdout, child.stderr].map((stream) => stream?.destroy()), DRAIN_MS).unref();
+    });
+    child.on("close", (status, signal) => resolve(signal === null ? `status ${status}` : `signal ${signal}`));
+  });
+}
+
+/** What a process used for the children that it has waited for, theirs included; 0 where /proc does not tell. */
+export function usedByChildren(): number {
+  let stat: string;
+  try {
+    stat = readFileSync("/proc/self/stat", "utf8");
+  } catch {
+    return 0;
+  }
+  // The second field, the program's name, may hold blanks; cutime and cstime are the 16th and 17th.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[13]) + Number(fields[14])) / TICKS_A_SECOND;
+}
