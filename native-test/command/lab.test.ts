@@ -90,7 +90,7 @@ for (const [title, overlay] of [
     `kernel nodes, ${title}: pods, services, node ports and the outside reach each other`,
     { skip },
     async (t) => {
-      const lab = await TestLab.up("kernel", { nodes: NODES, overlay, objects: OBJECTS });
+      const lab = await TestLab.up("objkernel", { nodes: NODES, overlay, objects: OBJECTS });
       t.teardown(() => lab.down());
       const url = `http://${await lab.clusterIP("web")}`;
       const own = await lab.podAddress("shell-1");

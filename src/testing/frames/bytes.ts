@@ -4,12 +4,11 @@
 export function fromHex(text: string): Uint8Array {
   const digits = text.replace(/\s+/g, "");
   if (!/^(?:[0-9a-f]{2})*$/i.test(digits)) throw new RangeError(`not hexadecimal bytes: ${text}`);
-  const byteAt = (i: number): number => Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16);
-  return Uint8Array.from({ length: digits.length / 2 }, (_, i) => byteAt(i));
+  return new Uint8Array(Buffer.from(digits, "hex"));
 }
 
 export function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
 }
 
 /** A view of exactly these bytes, wherever they lie in their buffer. */

@@ -223,8 +223,15 @@ export function tcpFlags(letters: string): number {
   return flags;
 }
 
+/** 0, 1, 2 … 255, 0, 1 … */
+function counting(length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  for (let i = 0; i < length; i++) bytes[i] = i;
+  return bytes;
+}
+
 export function payloadBytes(payload: Payload): Uint8Array {
-  if (typeof payload === "number") return Uint8Array.from({ length: payload }, (_, i) => i & 0xff);
+  if (typeof payload === "number") return counting(payload);
   return typeof payload === "string" ? new TextEncoder().encode(payload) : payload;
 }
 

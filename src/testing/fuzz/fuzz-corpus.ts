@@ -134,8 +134,12 @@ function isStranger(node: TestNode, frame: Uint8Array): boolean {
   return (frame[0] & 1) === 0 && !known.includes(to);
 }
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
 function macAt(frame: Uint8Array, at: number): string {
-  return [...frame.subarray(at, at + 6)].map((byte) => byte.toString(16).padStart(2, "0")).join(":");
+  let text = HEX[frame[at]] ?? "";
+  for (let i = at + 1; i < at + 6 && i < frame.length; i++) text += `:${HEX[frame[i]]}`;
+  return text;
 }
 
 function setMac(frame: Uint8Array, at: number, mac: string): void {

@@ -1,6 +1,6 @@
 // A process that runs test files one after another (shared-process.ts starts it): importing tap and podwire takes longer
 // than most files do. Names of compiled files come in by descriptor 3, a line each. What a file says is TAP on standard
-// output; a line that begins with MARK ends it and tells what it took. One such line without a file says that it is ready.
+// output; a line that begins with MARK ends it and tells what it took. One without a file says that this is ready.
 //
 // A file's `t` is tap's own root, one a process. Here it leads to a subtest of it, one a file, so that counts, limits and
 // teardowns are the file's. A file ends as it would alone: when its tests are through and nothing keeps the event loop

@@ -9,13 +9,14 @@ import { keepSeconds, slowestFirst } from "./pace.ts";
 import { addToReport, readReport, reportText } from "./report.ts";
 import type { FileResult } from "./run-files.ts";
 import { MOST_SAVED, runSaving } from "./saved.ts";
-import { filesOf, mayShare, SUBJECTS } from "./subjects.ts";
+import { filesOf, mayShare, needsMachine, SUBJECTS } from "./subjects.ts";
 
 const USAGE = `usage: node scripts/unit-test.mjs [--native | --apart] [--only SUBJECT[,SUBJECT]] [FILE.test.ts…]
 
 Runs compiled tests: those beside the code, or with --native those of native-test, which need root and a kernel.
 Files beside the code run one after another in a process for each core, but for a few (runner/subjects.ts); a file that
-is alone, or needs a kernel, has a process of its own.
+is alone, or needs a kernel, has a process of its own. Of native tests side by side those that need quiet come last,
+one after the other.
 
   --apart          each file in a process of its own
   --only SUBJECT   the files of this subject alone; --list names the subjects
@@ -129,6 +130,7 @@ async function runAll(files: readonly string[], values: Values, hasSourceMaps: b
     compiled,
     hasSourceMaps,
     ...(values.native || values.apart || isAlone ? {} : { mayShare }),
+    ...(values.native ? { needsMachine } : {}),
     onResult,
     ...(isAlone ? { onOutput } : {}),
   };

@@ -51,7 +51,8 @@ t.test("files in one process are counted each for itself, and as they are alone"
 t.test("what a file changes of the process is put back, its teardowns run", async (t) => {
   const { b } = await run({
     a: `process.env.SEEN = "a"; delete process.env.HOME; process.chdir("/"); globalThis.done = [];
-      t.teardown(() => globalThis.done.push("root")); t.test("x", async (t) => { t.teardown(() => globalThis.done.push("x")); });`,
+    t.teardown(() => globalThis.done.push("root"));
+      t.test("x", async (t) => { t.teardown(() => globalThis.done.push("x")); });`,
     b: `t.equal(process.env.SEEN, undefined); t.ok(process.env.HOME); t.not(process.cwd(), "/");
       t.same(globalThis.done, ["x", "root"]);`,
   });

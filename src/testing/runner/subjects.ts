@@ -161,3 +161,29 @@ const OWN_PROCESS = "alloc deopt thread-priority";
 /** Whether this unit test may run in a process that has run others. */
 export const mayShare = (file: string): boolean =>
   !patterns(OWN_PROCESS).some((pattern) => pattern.test(testName(file)));
+
+/**
+ * Native tests that get the machine for themselves: they hold podwire or a kernel to a time, or send as fast as they can.
+ * All others may run side by side; each has labs and namespaces of its own, and waits half of its time.
+ */
+const OWN_MACHINE =
+  "conntrack-judge userspace health scheduling syn-flood superframes e2e-rolling e2e-update";
+
+/** Whether nothing is to run beside this native test. */
+export const needsMachine = (file: string): boolean =>
+  patterns(OWN_MACHINE).some((pattern) => pattern.test(testName(file)));
+
+/** Names of labs and namespaces that more than one of these sources takes: side by side they would meet. */
+export function findSharedNames(sources: Readonly<Record<string, string>>): string[] {
+  const owners = new Map<string, string>();
+  const findings: string[] = [];
+  for (const [file, text] of Object.entries(sources)) {
+    const found = text.matchAll(/(?:TestLab\.up|new Namespaces)\("([^"]+)"/g);
+    for (const name of new Set([...found].map((match) => match[1]))) {
+      const other = owners.get(name);
+      if (other !== undefined) findings.push(`${file}: ${other} has a lab or namespaces called ${name}, too`);
+      owners.set(name, file);
+    }
+  }
+  return findings;
+}

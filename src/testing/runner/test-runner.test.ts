@@ -4,12 +4,12 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
-import { projectRoot } from "../tidy/source-tree.ts";
+import { projectRoot, readSources } from "../tidy/source-tree.ts";
 import { keepSeconds, slowestFirst } from "./pace.ts";
 import { addToReport, readReport, reportText } from "./report.ts";
 import { countsOf, type FileResult, runFiles } from "./run-files.ts";
 import { runTwice, SavedList } from "./saved.ts";
-import { filesOf, findSubjectGaps, testName } from "./subjects.ts";
+import { filesOf, findSharedNames, findSubjectGaps, testName } from "./subjects.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "podwire-runner-"));
 t.teardown(() => rmSync(folder, { recursive: true }));
@@ -157,6 +157,27 @@ t.test("subjects find files by their own names, wherever they lie", async (t) =>
     "src/x/udp.test.ts: belongs to no subject: name it in runner/subjects.ts",
   ]);
   t.same(findSubjectGaps(files.slice(0, 2), subjects), ["subject tcp: ^e2e-[a-z0-9-]*$ names no test file"]);
+});
+
+t.test("files that need the machine come last, each alone", async (t) => {
+  const log = join(folder, "alone.log");
+  const code = (name: string): string => `import { appendFileSync } from "node:fs";
+    appendFileSync(${JSON.stringify(log)}, "${name} begins\\n");
+    setTimeout(() => appendFileSync(${JSON.stringify(log)}, "${name} ends\\n"), 300); ${summary(1, 0)}`;
+  const files = ["q1", "x1", "q2", "x2"].map((name) => plant(`${name}.mjs`, code(name)));
+  const needsMachine = (file: string): boolean => file.startsWith("q");
+  const results = await runFiles(files, { ...options, needsMachine });
+  t.same(results.map(({ file }) => file).slice(2), ["q1.mjs", "q2.mjs"]);
+  const lines = readFileSync(log, "utf8").trim().split("\n");
+  t.same(lines.slice(4), ["q1 begins", "q1 ends", "q2 begins", "q2 ends"]);
+});
+
+t.test("native tests that run side by side have labs and namespaces of their own", async (t) => {
+  const sources = readSources(projectRoot(), ["native-test"], [".ts"]);
+  t.ok(Object.keys(sources).length > 40);
+  t.same(findSharedNames(sources), []);
+  const planted = { "a.test.ts": `TestLab.up("x", {})`, "b.test.ts": `new Namespaces("y"); TestLab.up("x")` };
+  t.same(findSharedNames(planted), ["b.test.ts: a.test.ts has a lab or namespaces called x, too"]);
 });
 
 t.test("the command: counts in the last line, wrong usage is status 2", async (t) => {

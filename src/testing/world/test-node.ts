@@ -62,6 +62,7 @@ const SIZES: PlaneSizes = {
 };
 const TICKS_MAX = 16;
 const CANARY = 0xc5;
+const CANARY_WORD = 0xc5c5c5c5 | 0;
 const CANARY_BYTES = 40; // of 128: behind them a tunnel over IPv6 may begin
 
 export interface TestNodeOptions {
@@ -118,6 +119,7 @@ export class TestNode {
   readonly #nodes: number;
   readonly #services = new Map<string, number>();
   readonly #canaries: readonly number[];
+  readonly #arenaWords: Int32Array;
 
   constructor(o: TestNodeOptions = {}) {
     this.index = o.index ?? 1;
@@ -149,6 +151,7 @@ export class TestNode {
     engine.setClock(this.engine, this.clock.nowMs());
     this.#canaries = slotCanaries(this.tables);
     for (const at of this.#canaries) this.tables.arena.fill(CANARY, at, at + CANARY_BYTES);
+    this.#arenaWords = new Int32Array(this.tables.arena.buffer);
   }
 
   #configure(): void {
@@ -346,9 +349,9 @@ export class TestNode {
     const free = new Set(t.pool.free.subarray(0, t.pool.count));
     if (free.size !== t.pool.count) throw new Error("a packet slot is free twice");
     for (const at of this.#canaries) {
-      for (let i = 0; i < CANARY_BYTES; i++) {
-        if (t.arena[at + i] !== CANARY)
-          throw new Error(`byte ${i} of the slot at ${at} was written from outside`);
+      for (let i = 0; i < CANARY_BYTES; i += 4) {
+        if (this.#arenaWords[(at + i) >> 2] !== CANARY_WORD)
+          throw new Error(`byte ${i} … ${i + 3} of the slot at ${at} was written from outside`);
       }
     }
     const problem = pendingProblem(t.pending);
