@@ -124,6 +124,7 @@ t.test(
       "route next",
       "enforce-policy next",
       "masquerade next",
+      "enter-connection next",
       "translate next",
       "output forward",
     ]);

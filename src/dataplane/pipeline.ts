@@ -12,6 +12,7 @@ import { begin, type Packet } from "./packet/packet.ts";
 import * as tx from "./send/tx-queue.ts";
 import * as pool from "./slot-pool.ts";
 import { chooseBackend } from "./stage/connection/choose-backend.ts";
+import { enterConnection } from "./stage/connection/enter-connection.ts";
 import { helpFtp } from "./stage/connection/help-ftp.ts";
 import { holdConnection } from "./stage/connection/hold-connection.ts";
 import { masquerade } from "./stage/connection/masquerade.ts";
@@ -123,8 +124,12 @@ function forwardIp(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdi
     passed(pkt, t, v);
   }
   if (v === NEXT && pkt.ctSlot < 0) {
-    v = masquerade(pkt, t, nowSec); //                   SNAT, and the connection is entered
+    v = masquerade(pkt, t, nowSec); //                   SNAT: a source whose answers are nobody else's
     passed(pkt, t, v);
+    if (v === NEXT) {
+      v = enterConnection(pkt, t, nowSec); //            conntrack knows it from here on
+      passed(pkt, t, v);
+    }
   }
   if (pkt.frontend >= 0 && t.config.retry !== 0) {
     v = hold(pkt, t, v, nowMs); //                       kept, should another endpoint be asked

@@ -16,6 +16,7 @@ import { RECORD_WORDS } from "./table/connection/conntrack-sctp.ts";
 import { SeqAdj } from "./table/connection/conntrack-seqadj.ts";
 import { Segment } from "./table/connection/conntrack-tcp-window.ts";
 import { Expectations } from "./table/connection/expectations.ts";
+import { SourcePorts } from "./table/connection/source-ports.ts";
 import { TUPLE_WORDS } from "./table/connection/tuple.ts";
 import type { Fdb } from "./table/fdb.ts";
 import type { Fragments } from "./table/fragments.ts";
@@ -118,6 +119,8 @@ export class Tables {
   /** Scratch keys, so that no stage allocates. */
   readonly keyA = new Int32Array(TUPLE_WORDS);
   readonly keyB = new Int32Array(TUPLE_WORDS);
+  /** The tuple of a new connection's answers, from `masquerade`, which found it free, to `enter-connection`. */
+  readonly reply = new Int32Array(TUPLE_WORDS);
   readonly segment = new Int32Array(4);
   readonly segmentPin: MaybePinned<Int32Array>;
   readonly ftp = new Int32Array(ftp.RESULT_WORDS);
@@ -135,9 +138,7 @@ export class Tables {
   areaFlushes = -1;
   tunnelVtep = -1; // VTEP that sent the packet in `outer`; -1: not asked for
   readonly removalWalk = new RemovalWalk();
-  walkFailedMs = -1000; // when a walk through the source ports last found none free
-  gaveWayMs = -1; // when a connection last had to give its source port up …
-  gaveWayPlace = 0; // … and for which destination
+  readonly sourcePorts = new SourcePorts();
   nowMs = 0; // engine clock of the batch
   dayMs = 0; // the same as milliseconds since midnight UTC
   ipId = 1; // identification of packets we make ourselves

@@ -25,6 +25,7 @@ export const CtState = Object.freeze({
   RELATED: 3,
   INVALID: 4,
 } as const);
+const { NEW } = CtState;
 export type CtState = (typeof CtState)[keyof typeof CtState];
 export const CT_STATE_NAMES: readonly string[] = ["UNTRACKED", "NEW", "ESTABLISHED", "RELATED", "INVALID"];
 
@@ -107,6 +108,11 @@ export class Packet {
     this.bytes = arena;
     this.view = new DataView(arena.buffer, arena.byteOffset, arena.byteLength);
   }
+}
+
+/** Does the packet begin a connection that conntrack has yet to be told of? */
+export function isNewConnection(pkt: Packet): boolean {
+  return pkt.ctSlot < 0 && (pkt.ctState === NEW || pkt.expected >= 0);
 }
 
 /** Prepares `pkt` for a frame at `off` of `len` bytes that came in by `inPort`. Does not look at the bytes. */

@@ -29,5 +29,6 @@ export const StageId = Object.freeze({
   ANSWER_ND: 22,
   HOLD_CONNECTION: 23,
   CLAMP_MSS: 24,
+  ENTER_CONNECTION: 25,
 } as const);
 export type StageId = (typeof StageId)[keyof typeof StageId];

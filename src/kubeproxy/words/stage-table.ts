@@ -56,6 +56,11 @@ const STAGES: Readonly<Record<StageId, StageEntry>> = {
     hook: (mode) => proxyWords(mode).sourceHook,
     text: words.masqueradeText,
   },
+  [StageId.ENTER_CONNECTION]: {
+    name: "enter-connection",
+    hook: "__nf_conntrack_confirm",
+    text: words.enterText,
+  },
   [StageId.TRANSLATE]: { name: "translate", hook: "nf_nat", text: words.translateText },
   [StageId.OUTPUT]: { name: "output", hook: "output", text: words.outputText },
   [StageId.SEND_ICMP_ERROR]: { name: "send-icmp-error", hook: "icmp_send", text: words.ownText },

@@ -140,6 +140,14 @@ export function masqueradeText(step: Step, before: Step | undefined): string {
   return words.masquerade(changed.map((each) => each.replace(/^SNAT /, "")).join(", "), step.masquerade);
 }
 
+/** A packet that begins none passes here, too: one that is not tracked, or belongs to no connection. */
+export function enterText(step: Step): string {
+  if (step.verdict === "drop") return step.hook;
+  return step.ctState === "NEW" || step.ctState === "RELATED"
+    ? `${step.hook}: entered, answers ${formatEnd(step.to, "dst")} → ${formatEnd(step.to, "src")}`
+    : "";
+}
+
 export function translateText(step: Step): string {
   const written = translations(step.from, step.to).join(", ");
   return written === "" ? "what an ICMP error quotes, rewritten" : `written: ${written}`;

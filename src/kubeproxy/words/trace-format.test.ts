@@ -151,6 +151,7 @@ t.test("the life of a packet is a story, one line a stage", async (t) => {
     step({ stage: StageId.ROUTE, from: asSent, ...on, route: 3 }),
     step({ stage: StageId.ENFORCE_POLICY, from: asSent, ...on }),
     step({ stage: StageId.MASQUERADE, from: asSent, ...on, to: masked, masquerade: Masquerade.SERVICE }),
+    step({ stage: StageId.ENTER_CONNECTION, from: asSent, ...on, to: masked }),
     step({ stage: StageId.OUTPUT, from: asSent, ...on, to: masked, verdict: Verdict.FORWARD, outPort: 1 }),
   ];
   const margin = " ".repeat("#12 node1 default/web-1 eth0".length);
@@ -167,6 +168,7 @@ t.test("the life of a packet is a story, one line a stage", async (t) => {
       `${margin}  enforce-policy   filter FORWARD accept`,
       `${margin}  masquerade       nat POSTROUTING MASQUERADE 10.244.1.2:41000 → 10.244.1.0:50000 ` +
         "(KUBE-MARK-MASQ was set)",
+      `${margin}  enter-connection __nf_conntrack_confirm: entered, answers 10.244.2.2:8080 → 10.244.1.0:50000`,
       `${margin}  output           to uplink eth0 as 10.244.1.0:50000 → 10.244.2.2:8080`,
     ],
   );
@@ -198,6 +200,22 @@ t.test("endings and special cases have their words", async (t) => {
         masquerade: Masquerade.HOST_PORT,
       },
       want: /^nat CNI-HOSTPORT-DNAT → CNI-DN-[0-9a-f]{21} DNAT .* \(hostPort 8088\/TCP of default\/hp\), CNI-HOSTPORT-SETMARK$/,
+    },
+    {
+      name: "a full table enters nothing",
+      record: {
+        stage: StageId.ENTER_CONNECTION,
+        verdict: Verdict.DROP,
+        from: asSent,
+        reason: DropReason.CT_TABLE_FULL,
+        ct: CtState.NEW,
+      },
+      want: /^__nf_conntrack_confirm: DROP /,
+    },
+    {
+      name: "what belongs to no connection is not entered",
+      record: { stage: StageId.ENTER_CONNECTION, from: asSent, ct: CtState.INVALID },
+      want: "",
     },
     {
       name: "a reply undoes the translation",

@@ -210,6 +210,7 @@ export const STAGES: readonly StageCase[] = [
     },
     send: from("pod2", (n) => build.udpFrame(pathTo(n, POD2, CLIENT))),
   },
+  { told: "enter-connection next", send: from("pod2", (n) => build.udpFrame(pathTo(n, POD2, POD3))) },
   { told: "output forward", send: from("pod2", (n) => build.udpFrame(pathTo(n, POD2, POD3))) },
 ];
 

@@ -1,0 +1,99 @@
+/**
+ * Stage `enter-connection` (Linux: __nf_conntrack_confirm). Enters a new connection into conntrack: its original tuple
+ * as the packet came, its answers' as `masquerade` found it free, what was decided for it, and what its protocol
+ * remembers of a first packet. One insertion, before the packet leaves and with no other packet between the search and
+ * it: the two races of the kernel (DNS A/AAAA, parallel SNAT) cannot occur. Drop: table full.
+ */
+import { Event } from "../../counters.ts";
+import { drop } from "../../drop.ts";
+import { DropReason } from "../../drop-reason.ts";
+import { countForScheduler } from "../../packet/count-for-scheduler.ts";
+import { isNewConnection, type Packet } from "../../packet/packet.ts";
+import * as sctp from "../../packet/sctp-association.ts";
+import { startHelper } from "../../packet/start-helper.ts";
+import { readSegment } from "../../packet/tcp-segment.ts";
+import * as conntrack from "../../table/connection/conntrack.ts";
+import * as ctGeneric from "../../table/connection/conntrack-generic.ts";
+import * as ctTcp from "../../table/connection/conntrack-tcp.ts";
+import * as ctUdp from "../../table/connection/conntrack-udp.ts";
+import { EventType } from "../../table/connection/event-ring.ts";
+import * as expectations from "../../table/connection/expectations.ts";
+import * as ipvsTimeouts from "../../table/connection/ipvs-timeouts.ts";
+import * as tuple from "../../table/connection/tuple.ts";
+import { NO_ID } from "../../table/service/identities.ts";
+import * as services from "../../table/service/services.ts";
+import type { Tables } from "../../tables.ts";
+import { StageId } from "../../trace/stage-id.ts";
+import { Verdict } from "../../verdict.ts";
+
+const { SRC0, DST0, PORTS } = tuple.TupleWord;
+const { NEXT } = Verdict;
+const { Status } = conntrack;
+const TCP = 6;
+const UDP = 17;
+const SCTP = 132;
+
+export function enterConnection(pkt: Packet, t: Tables, nowSec: number): Verdict {
+  pkt.stage = StageId.ENTER_CONNECTION;
+  if (!isNewConnection(pkt)) return NEXT;
+  const ct = t.conntrack;
+  const slot = conntrack.insert(ct, pkt.key, t.reply, nowSec);
+  if (slot < 0) return drop(pkt, t, DropReason.CT_TABLE_FULL);
+  ct.status[slot] |= translationOf(pkt.key, pkt.to) | originOf(pkt, t, slot);
+  noteDecision(pkt, t, slot);
+  startTracking(pkt, t, slot, nowSec);
+  countForScheduler(pkt, t, slot);
+  conntrack.account(ct, slot << 1, pkt.ipLen);
+  if (ct.header[conntrack.H_EVENT_READERS] !== 0) conntrack.tell(ct, EventType.NEW, slot);
+  t.counters.events[Event.CT_CREATED]++;
+  pkt.ctSlot = slot;
+  pkt.ctDir = 0;
+  return NEXT;
+}
+
+/** Which ends of the packet leave as others than they came. */
+function translationOf(key: Int32Array, to: Int32Array): number {
+  let status = 0;
+  for (let i = 0; i < 4; i++) {
+    if (key[SRC0 + i] !== to[SRC0 + i]) status |= Status.SRC_NAT;
+    if (key[DST0 + i] !== to[DST0 + i]) status |= Status.DST_NAT;
+  }
+  if (((key[PORTS] ^ to[PORTS]) & ~0xffff) !== 0) status |= Status.SRC_NAT;
+  if (((key[PORTS] ^ to[PORTS]) & 0xffff) !== 0) status |= Status.DST_NAT;
+  return status;
+}
+
+/** Another connection announced it, or it may announce others itself. */
+function originOf(pkt: Packet, t: Tables, slot: number): number {
+  if (pkt.expected < 0) return startHelper(pkt, t, slot);
+  expectations.remove(t.expectations, pkt.expected);
+  return Status.RELATED;
+}
+
+/** What let the connection in and led it where it goes: whoever changes that later finds it by these columns. */
+function noteDecision(pkt: Packet, t: Tables, slot: number): void {
+  const ct = t.conntrack;
+  const s = t.services;
+  if (services.isService(s, pkt.endpoint)) ct.status[slot] |= Status.SERVED;
+  ct.endpoint[slot] = pkt.endpoint >= 0 ? s.epId[pkt.endpoint] : NO_ID;
+  ct.epoch[slot] = s.epoch[0];
+  ct.service[slot] = pkt.frontend >= 0 ? s.service[pkt.frontend] : -1;
+}
+
+/** What the protocol's tracker notes of a first packet, and how long the connection has for the second one. */
+function startTracking(pkt: Packet, t: Tables, slot: number, nowSec: number): void {
+  const ct = t.conntrack;
+  if (pkt.proto === TCP) {
+    readSegment(pkt, t.tcpSegment);
+    ctTcp.open(ct, slot, t.tcpSegment, nowSec);
+    return;
+  }
+  if (pkt.proto === SCTP) {
+    sctp.enterFirst(t, slot, nowSec);
+    return;
+  }
+  if (pkt.proto === UDP) ctUdp.open(ct, slot, t.nowMs);
+  ct.expiresAtSec[slot] = (nowSec + ctGeneric.firstTimeout(ct, pkt.proto)) | 0;
+  if (ct.header[ipvsTimeouts.H_IPVS_SET] !== 0 && (ct.status[slot] & Status.SERVED) !== 0)
+    ipvsTimeouts.renew(ct, slot, pkt.proto, nowSec);
+}
