@@ -147,7 +147,10 @@ t.test("--help and --version go to stdout with status 0", async (t) => {
 
 t.test("wrong usage is one sentence that ends with where help is", async (t) => {
   const cases: [args: string[], message: RegExp][] = [
-    [["rules", "--format", "nftables"], /are iptables-save, nft, ipvsadm: see podwire rules --help\n$/],
+    [
+      ["rules", "--format", "nftables"],
+      /are iptables-save, nft, ipvsadm, ipset: see podwire rules --help\n$/,
+    ],
     [["explain", "pods"], /got 1: see podwire explain --help\n$/],
     [["scale", "deploy", "web"], /--replicas <n>' not specified: see podwire scale --help\n$/],
   ];

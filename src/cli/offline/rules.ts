@@ -1,7 +1,8 @@
 // podwire rules: the rule set that kube-proxy would have installed for the same objects, in the words of the
-// tool that would load it.
+// tool that would load it; with --policy the one of Calico's Felix.
 import { type Command, Option } from "commander";
 import { cidr, type Ip, type IpFamily, nthIp, parseIp } from "../../base/ip.ts";
+import { POLICY_FORMATS, type PolicyFormat, renderPolicyRules } from "../../calico/felix/policy-rules.ts";
 import type { AgentConfig } from "../../config/agent.ts";
 import { WORKLOADS } from "../../kube/kinds.ts";
 import { isMirrored } from "../../kube/mirrored-slices.ts";
@@ -20,17 +21,22 @@ interface Options {
   file?: string[];
   node?: string;
   config?: string;
-  format?: RuleFormat;
+  format?: RuleFormat | PolicyFormat;
   family?: string;
   localIp?: string[];
   nfacct?: boolean;
+  policy?: boolean;
 }
+
+const FORMATS = [...new Set([...RULE_FORMATS, ...POLICY_FORMATS])];
+const isOneOf = <T extends string>(formats: readonly T[], format: string): format is T =>
+  (formats as readonly string[]).includes(format);
 
 /** The rules of one node and family. */
 interface RuleSet {
   node: string;
   family: IpFamily;
-  format: RuleFormat;
+  format: RuleFormat | PolicyFormat;
   rules: string;
 }
 
@@ -47,9 +53,11 @@ interface ProxyInput {
 export function register(program: Command): void {
   program
     .command("rules")
-    .description("the rules kube-proxy would have installed")
+    .description("the rules kube-proxy would have installed, or Calico for policies")
     .addOption(
-      new Option("--format <format>", "default: that of the proxy's mode").choices([...RULE_FORMATS]),
+      new Option("--format <format>", "default: that of the proxy's mode; of policy, iptables-save").choices(
+        FORMATS,
+      ),
     )
     .option(
       "-f, --file <objects>",
@@ -65,6 +73,10 @@ export function register(program: Command): void {
       ]),
     )
     .option("--local-ip <ip>", "a further address of the node's interfaces (repeatable)", collect)
+    .option(
+      "--policy",
+      "the chains (or --format ipset: the sets) that Calico would have written for policies",
+    )
     .option("--nfacct", "count with nfacct, whose counters must be there when the rules are loaded")
     .action(async (options: Options, command: Command) => run(options, command));
 }
@@ -72,6 +84,7 @@ export function register(program: Command): void {
 async function run(options: Options, command: Command): Promise<void> {
   const flags = globals(command);
   refuseAgentAndFiles(command, options.file);
+  refuseMixed(options);
   for (const text of options.localIp ?? []) {
     if (parseIp(text) === null) throw usageError(`--local-ip ${text}: not an IP address`);
   }
@@ -82,6 +95,22 @@ async function run(options: Options, command: Command): Promise<void> {
     return printData(flags.output, { kind: "rules", items }, [], []);
   }
   await print(sets.map((set) => (inputs.length > 1 ? titled(set) : set.rules)).join(""));
+}
+
+/** What one of the two rule sets has and the other has not. */
+function refuseMixed({ policy = false, format, config, localIp, nfacct }: Options): void {
+  if (!policy) {
+    if (format !== undefined && !isOneOf(RULE_FORMATS, format))
+      throw usageError(
+        `--format ${format}: kube-proxy has no such rules: add --policy, which Calico writes so`,
+      );
+    return;
+  }
+  if (format !== undefined && !isOneOf(POLICY_FORMATS, format))
+    throw usageError(`--format ${format}: with --policy it is one of ${POLICY_FORMATS.join(", ")}`);
+  const proxys = { "--config": config, "--local-ip": localIp, "--nfacct": nfacct };
+  const [given] = Object.entries(proxys).find(([, value]) => value !== undefined) ?? [];
+  if (given !== undefined) throw usageError(`${given}: is kube-proxy's: leave it out, or --policy`);
 }
 
 async function inputsOf(flags: Globals, options: Options): Promise<ProxyInput[]> {
@@ -124,9 +153,25 @@ function isUnaddressed(object: KubeObject): boolean {
   return object.kind === "Service" && spec.type !== "ExternalName" && (spec.clusterIP ?? "") === "";
 }
 
-function ruleSets({ config, objects, isOurs }: ProxyInput, options: Options): RuleSet[] {
+function ruleSets(input: ProxyInput, options: Options): RuleSet[] {
+  return options.policy === true ? policySets(input, options) : proxySets(input, options);
+}
+
+function policySets({ config, objects }: ProxyInput, options: Options): RuleSet[] {
+  const { nodeName, overlay } = config;
+  const format = (options.format ?? "iptables-save") as PolicyFormat;
+  const node = objects.find((o) => o.kind === "Node" && o.metadata.name === nodeName) as Node | undefined;
+  return families(format, nodeAddresses(node), options.family).map((family) => ({
+    node: nodeName,
+    family,
+    format,
+    rules: renderPolicyRules(format, { objects, nodeName, family, overlay }),
+  }));
+}
+
+function proxySets({ config, objects, isOurs }: ProxyInput, options: Options): RuleSet[] {
   const { nodeName, proxy, serviceCidrs } = config;
-  const format = options.format ?? formatOf(proxy.mode);
+  const format = (options.format as RuleFormat | undefined) ?? formatOf(proxy.mode);
   if (format === undefined)
     throw usageError(`mode ${proxy.mode} has no rules of its own: use --format ${RULE_FORMATS.join("|")}`);
   const node = objects.find((o) => o.kind === "Node" && o.metadata.name === nodeName) as Node | undefined;
@@ -159,7 +204,11 @@ function interfaceAddresses(node: Node | undefined, { overlay }: AgentConfig): I
 }
 
 /** iptables-restore and ip6tables-restore are two programs: each takes the rules of one family only. */
-function families(format: RuleFormat, addresses: readonly Ip[], asked: string | undefined): IpFamily[] {
+function families(
+  format: RuleSet["format"],
+  addresses: readonly Ip[],
+  asked: string | undefined,
+): IpFamily[] {
   if (asked !== undefined) return [asked === "6" ? 6 : 4];
   const found = [...new Set(addresses.map((address) => address.family))];
   if (found.length === 0) return [4];

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { test } from "tap";
+import t from "tap";
 import { clusterOf, type Labels, type Named, type PodObject } from "./cluster.ts";
 import { evaluate } from "./evaluator.ts";
 
@@ -17,7 +17,7 @@ const file = new URL("../../../../src/testing/policy/testdata/cases.json", impor
 const { cases } = JSON.parse(readFileSync(file, "utf8")) as { cases: Case[] };
 
 for (const { name, namespaces, pods, policies, tested, pairs, denied } of cases) {
-  test(`${name}: every cell as worked out by hand`, (t) => {
+  t.test(`${name}: every cell as worked out by hand`, async (t) => {
     const cluster = clusterOf([
       ...namespaces.map((metadata) => ({ kind: "Namespace", metadata })),
       ...pods.map(podObject),
@@ -36,7 +36,6 @@ for (const { name, namespaces, pods, policies, tested, pairs, denied } of cases)
       }),
     );
     t.same(found.sort(), [...wanted].sort());
-    t.end();
   });
 }
 

@@ -1,4 +1,4 @@
-import { test } from "tap";
+import t from "tap";
 import { parseManifests } from "../../kube/manifest/manifest.ts";
 import { allCells, someCells } from "./cells.ts";
 import { addressesOf, clusterOf } from "./cluster.ts";
@@ -10,7 +10,7 @@ const all = Array.from({ length: CLUSTERS }, (_, seed) => randomCluster(seed + 1
 const texts = (clusters: readonly RandomCluster[]): string =>
   JSON.stringify(clusters.map(({ objects }) => objects));
 
-test("a seed makes the same cluster and the same change again, another seed others", (t) => {
+t.test("a seed makes the same cluster and the same change again, another seed others", async (t) => {
   t.strictSame(randomCluster(7), randomCluster(7));
   t.notSame(randomCluster(7).objects, randomCluster(8).objects);
   t.strictSame(laterCluster(randomCluster(7), 3), laterCluster(randomCluster(7), 3));
@@ -18,20 +18,18 @@ test("a seed makes the same cluster and the same change again, another seed othe
     (cluster) => texts([laterCluster(cluster, cluster.seed)]) === texts([cluster]),
   );
   t.ok(unchanged.length < CLUSTERS / 10, `${unchanged.length} changes change nothing`);
-  t.end();
 });
 
-test("what is drawn is what an API server takes, before and after a change", (t) => {
+t.test("what is drawn is what an API server takes, before and after a change", async (t) => {
   for (const cluster of all) {
     for (const { objects } of [cluster, laterCluster(cluster, cluster.seed)]) {
       const text = objects.map((object) => JSON.stringify(object)).join("\n---\n");
       t.doesNotThrow(() => parseManifests([{ file: `seed-${cluster.seed}`, text }]));
     }
   }
-  t.end();
 });
 
-test("everything that policies can say comes up", (t) => {
+t.test("everything that policies can say comes up", async (t) => {
   const text = texts(all);
   const words = [
     ...["In", "NotIn", "Exists", "DoesNotExist"].map((operator) => `"operator":"${operator}"`),
@@ -51,10 +49,9 @@ test("everything that policies can say comes up", (t) => {
   ];
   for (const word of words) t.ok(text.includes(word), word);
   t.same(new Set(all.map(({ families }) => families.join())), new Set(["4", "6", "4,6", "6,4"]));
-  t.end();
 });
 
-test("many cells are allowed and many denied, by every tier and by isolation", (t) => {
+t.test("many cells are allowed and many denied, by every tier and by isolation", async (t) => {
   let allowed = 0;
   let asked = 0;
   const reasons = new Set<string>();
@@ -85,15 +82,13 @@ test("many cells are allowed and many denied, by every tier and by isolation", (
     "own pods",
   ]);
   t.ok(allCells(all[0]).length > 1000);
-  t.end();
 });
 
-test("no two pods that run have one address", (t) => {
+t.test("no two pods that run have one address", async (t) => {
   for (const cluster of all) {
     for (const { objects } of [cluster, laterCluster(cluster, cluster.seed)]) {
       const addresses = clusterOf(objects).pods.flatMap((pod) => [...new Set(addressesOf(pod))]);
       t.equal(new Set(addresses).size, addresses.length);
     }
   }
-  t.end();
 });

@@ -21,7 +21,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   capture: ["dissect"],
   observe: ["dataplane"],
   kubeproxy: ["dataplane", "kube", "config", "observe"],
-  calico: ["kube"],
+  calico: ["kube", "config"],
   api: ["wire", "dataplane", "watch", "compile", "plane", "capture", "observe", "kubeproxy"],
   agent: [
     ...["dataplane", "native", "device", "kube", "config", "watch", "compile", "plane", "observe", "api"],
