@@ -20,7 +20,8 @@ import type { PlaneMessage } from "../plane/messages.ts";
 import { NodeMessages, type NodePorts } from "../plane/node-messages.ts";
 import type { Plane } from "../plane/plane.ts";
 import { PlaneHandle } from "../plane/plane-handle.ts";
-import { conntrackLog2, type PlaneSizes } from "../plane/plane-memory.ts";
+import { conntrackLog2, monotonicMs, type PlaneSizes } from "../plane/plane-memory.ts";
+import { LastingServiceIds } from "../plane/service-ids.ts";
 import { type Changes, ObjectGraph } from "../watch/desired-state.ts";
 import { FilesSource } from "../watch/files-source.ts";
 import { SocketSource } from "../watch/socket-source.ts";
@@ -97,7 +98,12 @@ export class Agent {
       });
     }
     this.#attachments = new Attachments(this.#native, this.#plane);
-    this.#messages = new NodeMessages(config, this.graph);
+    this.#messages = new NodeMessages(
+      config,
+      this.graph,
+      {},
+      new LastingServiceIds(this.#plane.tables.durable.ids),
+    );
     this.#servers = new NodeServers({
       nodeName: config.nodeName,
       proxy: config.proxy,
@@ -142,7 +148,7 @@ export class Agent {
           routes: () => [...(this.#messages.topology?.routes ?? [])],
           vteps: () => [...(this.#messages.topology?.vteps ?? [])],
           services: () => this.#messages.services.specs(),
-          nowMs: () => performance.now() - this.#startedMs,
+          nowMs: () => monotonicMs() - this.#plane.tables.durable.clockMs[0],
           missed: () => new Map(this.#attachments.missed().map((m) => [m.id, m.packets])),
         },
         names: {

@@ -16,8 +16,26 @@ import { compileServicePort, isIgnored, isIgnoredSlice, type PortSpec, portName 
 const FAMILIES: readonly IpFamily[] = [4, 6];
 const NO_SLICES: ReadonlyMap<string, EndpointSlice> = new Map();
 
+/** Who numbers service ports: whoever wants an id to mean something beyond this process. */
+export interface ServiceIds {
+  /** An id for a service port that has none, by its key, and what tells it to the plane's memory. */
+  take(key: string): { readonly id: number; readonly digest?: readonly number[] };
+  /** The service port is gone. */
+  release(id: number): void;
+}
+
+/** One after the other. */
+class FreshIds implements ServiceIds {
+  #last = 0;
+  take(): { id: number } {
+    return { id: ++this.#last };
+  }
+  release(): void {}
+}
+
 interface Entry {
   readonly id: number;
+  readonly digest: readonly number[] | undefined;
   /** With all its frontends, whether it owns them or not. */
   full: PortSpec;
   /** As last told; undefined: not yet. */
@@ -27,7 +45,7 @@ interface Entry {
 export class ServiceCompiler {
   #settings: ProxySettings;
   readonly #nodeName: string;
-  #nextId = 1;
+  readonly #ids: ServiceIds;
   readonly #names = new Map<number, string>();
   readonly #entries = new Map<string, Entry>();
   /** Service → keys of its entries. */
@@ -37,8 +55,9 @@ export class ServiceCompiler {
   readonly #prepared = new Map<string, Map<string, PortSpec>>();
 
   /** `nodeName`: whose pods' host ports these are. */
-  constructor(settings: ProxySettings, nodeName = settings.nodeName) {
+  constructor(settings: ProxySettings, nodeName = settings.nodeName, ids: ServiceIds = new FreshIds()) {
     this.#settings = settings;
+    this.#ids = ids;
     this.#nodeName = nodeName;
   }
 
@@ -75,7 +94,9 @@ export class ServiceCompiler {
     for (const key of new Set([...out.lost, ...out.touched])) {
       const entry = this.#entries.get(key);
       if (entry === undefined) continue;
-      const spec = { id: entry.id, ...entry.full, frontends: this.#owned(key, entry.full.frontends) };
+      const { id, digest } = entry;
+      const spec: ServicePortSpec = { id, ...entry.full, frontends: this.#owned(key, entry.full.frontends) };
+      if (digest !== undefined) spec.digest = digest;
       if (entry.told !== undefined) {
         if (deepEqual(entry.told, spec)) continue;
         markFreed(entry.told, spec.frontends, out.freed);
@@ -123,12 +144,14 @@ export class ServiceCompiler {
       out.remove.push(entry.id);
       if (entry.told !== undefined) markFreed(entry.told, [], out.freed);
       this.#names.delete(entry.id);
+      this.#ids.release(entry.id);
     }
     for (const [entryKey, full] of specs) {
       const entry = this.#entries.get(entryKey);
       if (entry === undefined) {
-        this.#names.set(this.#nextId, full.name);
-        this.#entries.set(entryKey, { id: this.#nextId++, full, told: undefined });
+        const { id, digest } = this.#ids.take(entryKey);
+        this.#names.set(id, full.name);
+        this.#entries.set(entryKey, { id, digest, full, told: undefined });
       } else {
         this.#release(entryKey, entry.full.frontends, out);
         entry.full = full;

@@ -13,9 +13,9 @@ import type { PortTable, TxQueue } from "./send/tx-queue.ts";
 import type { SlotPool } from "./slot-pool.ts";
 import type { Conntrack } from "./table/connection/conntrack.ts";
 import { RECORD_WORDS } from "./table/connection/conntrack-sctp.ts";
-import { SeqAdj } from "./table/connection/conntrack-seqadj.ts";
+import type { SeqAdj } from "./table/connection/conntrack-seqadj.ts";
 import { Segment } from "./table/connection/conntrack-tcp-window.ts";
-import { Expectations } from "./table/connection/expectations.ts";
+import type { Expectations } from "./table/connection/expectations.ts";
 import { SourcePorts } from "./table/connection/source-ports.ts";
 import { TUPLE_WORDS } from "./table/connection/tuple.ts";
 import type { Fdb } from "./table/fdb.ts";
@@ -97,8 +97,8 @@ export class Tables {
   readonly conntrack: Conntrack;
   readonly services: Services;
   readonly affinity: Affinity;
-  readonly expectations = new Expectations();
-  readonly seqadj = new SeqAdj();
+  readonly expectations: Expectations;
+  readonly seqadj: SeqAdj;
   readonly pending: PendingConnections; // mode userspace: whose endpoint has not answered yet
   readonly fragments: Fragments;
   readonly icmpRate: TokenBucket;
@@ -163,6 +163,8 @@ export class Tables {
     this.services = init.services;
     this.conntrack.load = this.services.schedule.load;
     this.affinity = init.affinity;
+    this.expectations = init.expectations;
+    this.seqadj = init.seqadj;
     this.pending = init.pending;
     this.fragments = init.fragments;
     this.icmpRate = init.icmpRate;
@@ -181,6 +183,8 @@ export interface SizedTables {
   conntrack: Conntrack;
   services: Services;
   affinity: Affinity;
+  expectations: Expectations;
+  seqadj: SeqAdj;
   pending: PendingConnections;
   fragments: Fragments;
   icmpRate: TokenBucket;

@@ -4,7 +4,7 @@ import type { IoKind } from "../base/addon.ts";
 import { createBpfProgram } from "../base/bpf-program.ts";
 import { createPrefixSet } from "../dataplane/change/prefix-set.ts";
 import { createRoutes } from "../dataplane/change/routes.ts";
-import { addPart } from "../dataplane/change/service-endpoints.ts";
+import { addPart, beginDrop } from "../dataplane/change/service-endpoints.ts";
 import * as serviceChange from "../dataplane/change/services.ts";
 import { createVteps } from "../dataplane/change/vteps.ts";
 import { Event } from "../dataplane/counters.ts";
@@ -65,6 +65,9 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
       return;
     case "endpoints":
       addPart(t.services, message.part);
+      return;
+    case "complete":
+      beginDrop(t.services);
       return;
     case "conntrack":
       for (const [word, value] of message.words) t.conntrack.header[word] = value;

@@ -11,7 +11,14 @@ import { applyMessage } from "./apply-message.ts";
 import type { PlaneMessage } from "./messages.ts";
 import type { InlineDevices, Plane } from "./plane.ts";
 import { createPlaneEngine } from "./plane-engine.ts";
-import { allocate, open, type PlaneSizes, type SharedTables } from "./plane-memory.ts";
+import {
+  allocate,
+  beginClock,
+  monotonicMs,
+  open,
+  type PlaneSizes,
+  type SharedTables,
+} from "./plane-memory.ts";
 import { splitServices } from "./split-services.ts";
 
 /** Pause of an idle plane: descriptors are only looked at when it is over. */
@@ -27,7 +34,7 @@ export class InlinePlane implements Plane, InlineDevices {
   readonly #clock = new Float64Array(2);
   readonly #soft = new Set<number>();
   readonly #failed = new Set<number>();
-  readonly #startedMs = performance.now();
+  readonly #startedMs: number;
   #timer: NodeJS.Timeout | undefined;
   #immediate: NodeJS.Immediate | undefined;
   #stopped = false;
@@ -39,6 +46,7 @@ export class InlinePlane implements Plane, InlineDevices {
     this.sizes = sizes;
     this.tables = open(allocate(sizes), sizes);
     this.engine = createPlaneEngine(sizes, { io: native, offload: native, shared: this.tables });
+    this.#startedMs = beginClock(this.tables.durable, monotonicMs());
     this.#poller = native.pollerCreate();
     this.#schedule(false);
   }
@@ -106,7 +114,7 @@ export class InlinePlane implements Plane, InlineDevices {
     this.#timer = undefined;
     this.#immediate = undefined;
     const plane = this.engine;
-    const nowMs = performance.now() - this.#startedMs;
+    const nowMs = monotonicMs() - this.#startedMs;
     plane.epochMs = Date.now() - nowMs;
     engine.setClock(plane, nowMs);
     const { watchers } = plane.tables;
@@ -116,7 +124,7 @@ export class InlinePlane implements Plane, InlineDevices {
     for (let i = 0; i < ready; i++) work += this.#poll(this.#tokens[i]);
     for (const id of this.#soft) work += this.#poll(id);
     engine.tick(plane);
-    if (plane.tables.services.retries > 0) serviceChange.retry(plane.tables.services);
+    if (serviceChange.isUnfinished(plane.tables.services)) serviceChange.goOn(plane.tables.services);
     if (plane.lastError !== "") {
       this.errors++;
       process.stderr.write(`data plane: internal error, please report: ${plane.lastError}\n`);

@@ -43,6 +43,7 @@ export type PlaneMessage =
   | { type: "routes"; routes: RouteSpec[]; vteps: VtepSpec[] }
   | { type: "services"; update: ServiceUpdate }
   | { type: "endpoints"; part: EndpointPart }
+  | { type: "complete" } // everything that there is has been told once: a plane before this one had no more
   | { type: "conntrack"; words: [word: number, value: number][] } // of the table's header
   | {
       type: "watch";

@@ -8,7 +8,7 @@ import * as hostPorts from "../compile/host-ports.ts";
 import { servesLoopback } from "../compile/host-rules.ts";
 import { compileTopology, type NodeTopology, prefixOf } from "../compile/node.ts";
 import { type ProxySettings, proxySettings } from "../compile/proxy-settings.ts";
-import { ServiceCompiler } from "../compile/services.ts";
+import { ServiceCompiler, type ServiceIds } from "../compile/services.ts";
 import type { AgentConfig } from "../config/agent.ts";
 import { DetectLocal } from "../dataplane/tables.ts";
 import type { Changes, DesiredState } from "../watch/desired-state.ts";
@@ -39,12 +39,13 @@ export class NodeMessages {
   readonly #facts: OfflineFacts;
   /** Pods with host ports at 127.0.0.0/8. */
   readonly #atLoopback = new Set<string>();
+  #isComplete = false;
   topology: NodeTopology | undefined;
 
-  constructor(config: AgentConfig, state: DesiredState, facts: OfflineFacts = {}) {
+  constructor(config: AgentConfig, state: DesiredState, facts: OfflineFacts = {}, ids?: ServiceIds) {
     this.config = config;
     this.#facts = facts;
-    this.services = new ServiceCompiler(this.#settings(state), config.nodeName);
+    this.services = new ServiceCompiler(this.#settings(state), config.nodeName, ids);
   }
 
   /** The messages for what changed; empty when nothing did, or while the Node object is not there yet. */
@@ -67,7 +68,7 @@ export class NodeMessages {
     if (isChanged || this.topology === undefined) {
       for (const key of this.#topology(state, ports, messages)) services.add(key);
     }
-    if (services.size === 0) return messages;
+    if (services.size === 0) return this.#completed(messages);
     const keys = [...services];
     for (let i = STEP; i < keys.length; i += STEP) {
       this.services.prepare(state, keys.slice(i - STEP, i));
@@ -75,7 +76,14 @@ export class NodeMessages {
     }
     const update = this.services.update(state, keys);
     if (update.upsert.length + update.remove.length > 0) messages.push({ type: "services", update });
-    return messages;
+    return this.#completed(messages);
+  }
+
+  /** The first time that everything has been told: what an earlier plane had beside it is gone. */
+  #completed(messages: PlaneMessage[]): PlaneMessage[] {
+    if (this.#isComplete || this.topology === undefined) return messages;
+    this.#isComplete = true;
+    return [...messages, { type: "complete" }];
   }
 
   /** What to compile of pods: those that have host ports here, or had. */

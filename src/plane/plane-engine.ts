@@ -4,16 +4,13 @@
  */
 
 import type { Io, Offload } from "../base/addon.ts";
-import { setSeed } from "../dataplane/change/conntrack.ts";
+import { resume } from "../dataplane/change/durable.ts";
 import * as engine from "../dataplane/engine.ts";
-import { Affinity } from "../dataplane/table/service/affinity.ts";
 import { PendingConnections } from "../dataplane/table/service/pending-connections.ts";
 import { Services } from "../dataplane/table/service/services.ts";
 import type { SizedTables } from "../dataplane/tables.ts";
 import { allocate, open, type PlaneSizes, type SharedTables } from "./plane-memory.ts";
 
-/** Half as many clients are remembered, all services with session affinity together. */
-const AFFINITY_LOG2 = 17;
 /** Connections whose endpoint has not answered yet, in mode userspace: 2 KiB each, resident only when used. */
 const PENDING_LOG2 = 11;
 
@@ -29,9 +26,11 @@ export interface EngineHost {
 /** Nobody outside knows the seed: peers choose addresses and ports, and shall not choose where these are found. */
 export function createPlaneEngine(sizes: PlaneSizes, host: EngineHost): engine.Engine {
   const { instead = {} } = host;
-  const { counters, ...shared } = host.shared ?? open(allocate(sizes), sizes);
-  setSeed(shared.conntrack, sizes.seed);
-  const { capacity } = instead.conntrack ?? shared.conntrack;
+  const { counters, durable, ...shared } = host.shared ?? open(allocate(sizes), sizes);
+  const { conntrack, affinity, expectations, seqadj, ids } = durable;
+  const services = instead.services ?? new Services(sizes.frontendsLog2, sizes.endpointsLog2, ids);
+  if (services.ids === ids) resume(durable, services);
+  const { capacity } = instead.conntrack ?? conntrack;
   return new engine.Engine({
     maxPorts: sizes.maxPorts,
     poolSlots: sizes.poolSlots,
@@ -39,9 +38,7 @@ export function createPlaneEngine(sizes: PlaneSizes, host: EngineHost): engine.E
     offload: host.offload,
     counters,
     tables: {
-      ...shared,
-      services: instead.services ?? new Services(sizes.frontendsLog2, sizes.endpointsLog2),
-      affinity: new Affinity(AFFINITY_LOG2, undefined, sizes.seed),
+      ...{ ...shared, conntrack, affinity, expectations, seqadj, services },
       pending: instead.pending ?? new PendingConnections(PENDING_LOG2, capacity),
       ...instead,
     },

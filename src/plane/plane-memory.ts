@@ -2,8 +2,11 @@
  * The memory that worker and main thread share: tables that grow with traffic, counters, and a few control words.
  * The worker writes, the main thread reads; the only word that goes the other way is a record ring's tail.
  */
+
+import { mismatch } from "../dataplane/change/durable.ts";
 import { Counters } from "../dataplane/counters.ts";
-import { Conntrack } from "../dataplane/table/connection/conntrack.ts";
+import { Durable, type DurableSizes } from "../dataplane/durable.ts";
+import type { Conntrack } from "../dataplane/table/connection/conntrack.ts";
 import { Fdb } from "../dataplane/table/fdb.ts";
 import { Fragments } from "../dataplane/table/fragments.ts";
 import { Neighbors } from "../dataplane/table/neighbor.ts";
@@ -38,7 +41,8 @@ export interface PlaneSizes {
 export interface PlaneMemory {
   control: SharedArrayBuffer;
   counters: SharedArrayBuffer;
-  conntrack: SharedArrayBuffer;
+  /** What must outlive an agent. */
+  durable: SharedArrayBuffer;
   fdb: SharedArrayBuffer;
   fabric: SharedArrayBuffer;
   stations: SharedArrayBuffer;
@@ -54,12 +58,26 @@ export function conntrackLog2(max: number): number {
   return max > 1024 ? Math.ceil(Math.log2(max)) : 10;
 }
 
-export function allocate(sizes: PlaneSizes): PlaneMemory {
+/** Half as many clients are remembered, all services with session affinity together. */
+const AFFINITY_LOG2 = 17;
+
+function durableSizes(sizes: PlaneSizes): DurableSizes {
+  const { conntrackLog2, frontendsLog2, endpointsLog2 } = sizes;
+  return { conntrackLog2, affinityLog2: AFFINITY_LOG2, frontendsLog2, endpointsLog2 };
+}
+
+/** Why an earlier plane's durable memory cannot be gone on with; "": it can. */
+export function durableMismatch(durable: SharedArrayBuffer, sizes: PlaneSizes): string {
+  return mismatch(durable, durableSizes(sizes));
+}
+
+/** All of a plane's memory: new, or around what an earlier plane left. */
+export function allocate(sizes: PlaneSizes, durable?: SharedArrayBuffer): PlaneMemory {
   const take = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes);
   return {
     control: take((Control.PORTS + sizes.maxPorts) * 4),
     counters: take(Counters.bytesFor(sizes.maxPorts)),
-    conntrack: take(Conntrack.bytesFor(sizes.conntrackLog2)),
+    durable: durable ?? take(Durable.bytesFor(durableSizes(sizes))),
     fdb: take(Fdb.bytesFor(sizes.fdbLog2)),
     fabric: take(Neighbors.bytesFor(sizes.neighborsLog2)),
     stations: take(Neighbors.bytesFor(sizes.stationsLog2)),
@@ -68,9 +86,22 @@ export function allocate(sizes: PlaneSizes): PlaneMemory {
   };
 }
 
+/** CLOCK_MONOTONIC of the machine, ms. */
+export function monotonicMs(): number {
+  return Number(process.hrtime.bigint() / 1000n) / 1000;
+}
+
+/** CLOCK_MONOTONIC when the engine's clock was 0: now (`nowMs`), or when the plane began whose connections go on. */
+export function beginClock({ clockMs }: Durable, nowMs: number): number {
+  if (clockMs[0] === 0) clockMs[0] = nowMs;
+  return clockMs[0];
+}
+
 /** The tables over the shared memory, as either side opens them. */
 export interface SharedTables {
   counters: Counters;
+  durable: Durable;
+  /** Of `durable`: what most readers ask for. */
   conntrack: Conntrack;
   fdb: Fdb;
   fabric: Neighbors;
@@ -80,9 +111,11 @@ export interface SharedTables {
 }
 
 export function open(memory: PlaneMemory, sizes: PlaneSizes): SharedTables {
+  const durable = new Durable(durableSizes(sizes), memory.durable, sizes.seed);
   return {
     counters: new Counters(sizes.maxPorts, memory.counters),
-    conntrack: new Conntrack(sizes.conntrackLog2, memory.conntrack),
+    durable,
+    conntrack: durable.conntrack,
     fdb: new Fdb(sizes.fdbLog2, memory.fdb, sizes.seed),
     fabric: new Neighbors(sizes.neighborsLog2, memory.fabric, sizes.seed),
     stations: new Neighbors(sizes.stationsLog2, memory.stations, sizes.seed),

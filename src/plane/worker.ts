@@ -13,7 +13,7 @@ import { BusyPoll, learn } from "./busy-poll.ts";
 import { CpuLatency, follow, release } from "./cpu-latency.ts";
 import type { PlaneMessage } from "./messages.ts";
 import { createPlaneEngine } from "./plane-engine.ts";
-import { Control, open, type PlaneMemory, type PlaneSizes } from "./plane-memory.ts";
+import { beginClock, Control, open, type PlaneMemory, type PlaneSizes } from "./plane-memory.ts";
 import { adjust, isFirst, ProcessorTime, ThreadPriority } from "./thread-priority.ts";
 import { collectNow, warmUp } from "./warm-up.ts";
 
@@ -44,10 +44,8 @@ const SLEEP_US = 100_000;
 
 const init = workerData as WorkerInit;
 const native = loadNative();
-const plane = createPlaneEngine(init.sizes, {
-  ...{ io: native, offload: native },
-  shared: open(init.memory, init.sizes),
-});
+const shared = open(init.memory, init.sizes);
+const plane = createPlaneEngine(init.sizes, { io: native, offload: native, shared });
 native.adviseHuge(plane.tables.arena); // 8.3 against 8.0 Gbit/s, mean of three runs each, busy machine
 const control = new Int32Array(init.memory.control);
 const tokens = new Int32Array(256);
@@ -56,7 +54,8 @@ const clock = new Float64Array(2);
 const tokensPin = native.pin(tokens);
 const clockPin = native.pin(clock);
 native.wait(init.poller, tokensPin, 0, 0, clockPin);
-const startedMs = clock[0];
+/** When the engine's clock was 0: where an earlier plane left connections, theirs goes on. */
+const startedMs = beginClock(shared.durable, clock[0]);
 /** What CLOCK_MONOTONIC has to be moved by to be the time of day, ms. */
 const epochMs = performance.timeOrigin + performance.now() - startedMs;
 const busyPoll = new BusyPoll(init.spinUs);
@@ -110,8 +109,8 @@ function tellRefused(): void {
   Atomics.store(control, Control.REFUSED, refused.size);
 }
 
-function retryRefused(): void {
-  serviceChange.retry(plane.tables.services);
+function goOnWithServices(): void {
+  serviceChange.goOn(plane.tables.services);
   tellRefused();
 }
 
@@ -144,7 +143,7 @@ function pollOnce(): void {
     }
   }
   if (isRung) drainMessages();
-  else if (plane.tables.services.retries > 0) retryRefused();
+  else if (serviceChange.isUnfinished(plane.tables.services)) goOnWithServices();
   plane.work = work;
   engine.tick(plane);
   if (plane.lastError !== "") reportError();

@@ -1,4 +1,4 @@
-/** What is set of the connection table before its first connection. */
+/** What is done to the connection table before its first packet. */
 import * as conntrack from "../table/connection/conntrack.ts";
 
 /** Sets the hash seed and the port generator; only on an empty table, since stored hashes depend on it. */
@@ -6,4 +6,25 @@ export function setSeed(t: conntrack.Conntrack, seed: number): void {
   if (conntrack.used(t) !== 0) throw new RangeError("conntrack seed set on a table in use");
   t.header[conntrack.H_SEED] = seed | 0;
   t.header[conntrack.H_RANDOM] = (seed ^ conntrack.FIRST_RANDOM) | 1;
+}
+
+/** Makes the index, the list of free slots and the count anew from the entries; their readers of events are gone. */
+export function rebuild(t: conntrack.Conntrack): void {
+  const { header } = t;
+  const end = conntrack.highWater(t);
+  header[conntrack.H_EVENT_READERS] = 0;
+  header[conntrack.H_FREE] = 0;
+  header[conntrack.H_USED] = 0;
+  if (end === 0) return;
+  t.index.fill(0);
+  for (let slot = end - 1; slot >= 0; slot--) {
+    if (t.status[slot] === 0) {
+      t.epoch[slot] = header[conntrack.H_FREE];
+      header[conntrack.H_FREE] = slot + 1;
+    } else {
+      conntrack.indexAdd(t, slot << 1);
+      conntrack.indexAdd(t, (slot << 1) | 1);
+      header[conntrack.H_USED]++;
+    }
+  }
 }

@@ -1,4 +1,4 @@
-/** Who gets which id, and when it ends (table/service/identities.ts). */
+/** Who gets which id (table/service/identities.ts), and when it ends; what an earlier plane had keeps its own. */
 
 import { Header } from "../../base/columns.ts";
 import type { EndpointSpec, ServicePortSpec } from "../spec/services.ts";
@@ -34,6 +34,7 @@ export function endEndpointId(t: Identities, id: number): void {
 
 /** Notes whose id this is, for an agent that comes later. */
 export function noteService(t: Identities, { id, digest }: ServicePortSpec): void {
+  t.unclaimed.delete(id);
   if (id > t.header[H_LAST_SERVICE]) t.header[H_LAST_SERVICE] = id;
   if (digest !== undefined && !t.rows.has(id)) writeName(t, id, 0, digest, 0);
 }
@@ -45,12 +46,23 @@ export function virtualId(
   address: ArrayLike<number>,
   portProto: number,
 ): number {
+  const key = virtualKey(service, address, portProto);
+  const former = t.virtualIds.get(key);
+  if (former !== undefined) {
+    t.virtualIds.delete(key);
+    t.unclaimed.delete(former);
+    return former;
+  }
   let id = t.header[H_LAST_VIRTUAL];
   do id = id === VIRTUAL_MIN ? -1 : id - 1;
   while (t.rows.has(id));
   t.header[H_LAST_VIRTUAL] = id;
   writeName(t, id, service, address, portProto);
   return id;
+}
+
+function virtualKey(service: number, address: ArrayLike<number>, portProto: number): string {
+  return `${service} ${Array.from(address)} ${portProto}`;
 }
 
 /** Without a row left, the id is as good while the plane runs. */
@@ -77,4 +89,28 @@ export function endName(t: Identities, id: number): void {
   t.nameId[row] = 0;
   t.rows.delete(id);
   t.freeRows.push(row);
+}
+
+/** Takes over the names that an earlier plane left in the memory. */
+export function inheritNames(t: Identities): void {
+  for (let row = t.nameId.length - 1; row >= 0; row--) {
+    const id = t.nameId[row];
+    if (id === 0) {
+      if (row < t.nextRow) t.freeRows.push(row);
+      continue;
+    }
+    if (t.nextRow <= row) t.nextRow = row + 1;
+    t.rows.set(id, row);
+    t.unclaimed.add(id);
+    if (id > 0) continue;
+    const address = t.nameWords.subarray(row * 4, row * 4 + 4);
+    t.virtualIds.set(virtualKey(t.nameService[row], address, t.namePort[row]), id);
+  }
+}
+
+/** Everything that there is has been told: other names of the earlier plane are nobody's. */
+export function dropUnclaimedNames(t: Identities): void {
+  for (const id of t.unclaimed) endName(t, id);
+  t.unclaimed.clear();
+  t.virtualIds.clear();
 }

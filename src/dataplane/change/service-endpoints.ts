@@ -2,11 +2,22 @@
  * Endpoints of a service port: their slots, which they keep as long as they serve. No packet finds a slot before the
  * change that names it is made.
  */
+
+import { Header } from "../../base/columns.ts";
 import type { EndpointPart, EndpointSpec } from "../spec/services.ts";
 import * as hashIndex from "../table/hash-index.ts";
 import * as endpointLoad from "../table/service/endpoint-load.ts";
+import { H_LAST_ENDPOINT } from "../table/service/identities.ts";
 import { NONE, type ServiceRecord, type Services, type StagedEndpoints } from "../table/service/services.ts";
-import { endEndpointId, giveEndpointId } from "./identities.ts";
+import { dropUnclaimedNames, endEndpointId, giveEndpointId } from "./identities.ts";
+
+type EndpointKey = Pick<EndpointSpec, "w0" | "w1" | "w2" | "w3" | "port">;
+
+/** Mark of an endpoint that no change has named yet: marks of changes are above. */
+const INHERITED = 0;
+const GONE = -1;
+/** Slots that one step of a walk looks at. */
+const DROP_SLICE = 1024;
 
 /** Takes in endpoints of a service port ahead of the update that makes them its own. */
 export function addPart(t: Services, part: EndpointPart): void {
@@ -33,27 +44,77 @@ export function stageEndpoints(
     const cell = endpointCell(t, id, e);
     let slot = t.epIndex[cell] - 1;
     if (slot < 0) {
-      slot = t.freeEndpoints.pop() ?? (t.nextEndpoint < t.epPort.length ? t.nextEndpoint++ : -1);
+      slot = takeEndpoint(t, cell, id, e);
       if (slot < 0) {
         staged.isShort = true;
         continue;
       }
-      t.epIndex[cell] = slot + 1;
-      staged.taken.push(slot);
-      const a = slot * 4;
-      t.epAddr[a] = e.w0;
-      t.epAddr[a + 1] = e.w1;
-      t.epAddr[a + 2] = e.w2;
-      t.epAddr[a + 3] = e.w3;
-      t.epPort[slot] = e.port;
-      t.epService[slot] = id;
       t.epId[slot] = giveEndpointId(t.ids, slot, id, e);
-      t.epHits[slot] = 0;
-      t.epNext[slot] = NONE;
-    }
+      staged.taken.push(slot);
+    } else if (t.epMark[slot] === INHERITED) staged.taken.push(slot);
     t.epMark[slot] = staged.mark;
     staged.slots.push(slot);
   }
+}
+
+/** A slot for an endpoint, found by its cell from now on; -1: there is none left. */
+function takeEndpoint(t: Services, cell: number, id: number, e: EndpointKey): number {
+  const slot = t.freeEndpoints.pop() ?? (t.nextEndpoint < t.epPort.length ? t.nextEndpoint++ : -1);
+  if (slot < 0) return -1;
+  t.epIndex[cell] = slot + 1;
+  const a = slot * 4;
+  t.epAddr[a] = e.w0;
+  t.epAddr[a + 1] = e.w1;
+  t.epAddr[a + 2] = e.w2;
+  t.epAddr[a + 3] = e.w3;
+  t.epPort[slot] = e.port;
+  t.epService[slot] = id;
+  t.epHits[slot] = 0;
+  t.epNext[slot] = NONE;
+  return slot;
+}
+
+/** Takes over the endpoints of an earlier plane, under their ids: they serve until everything has been told. */
+export function inheritEndpoints(t: Services): void {
+  const { ids } = t;
+  ids.header[Header.USED] = 0;
+  if (ids.header[H_LAST_ENDPOINT] === 0) return;
+  for (let place = 0; place <= ids.mask; place++) {
+    const id = ids.endpointId[place];
+    if (id === 0) continue;
+    const [w0, w1, w2, w3] = ids.endpointAddr.subarray(place * 4, place * 4 + 4);
+    const service = ids.endpointService[place];
+    const e = { w0, w1, w2, w3, port: ids.endpointPort[place] };
+    const cell = endpointCell(t, service, e);
+    const slot = t.epIndex[cell] === 0 ? takeEndpoint(t, cell, service, e) : NONE;
+    if (slot < 0) {
+      ids.endpointId[place] = 0;
+      continue;
+    }
+    t.epId[slot] = id;
+    t.epMark[slot] = INHERITED;
+    ids.slot[place] = slot + 1;
+    ids.header[Header.USED]++;
+  }
+  t.hasInherited = true;
+}
+
+/** Everything that there is has been told: what nothing named of what an earlier plane had is gone, step by step. */
+export function beginDrop(t: Services): void {
+  dropUnclaimedNames(t.ids);
+  if (t.hasInherited) t.dropHand = 0;
+  t.hasInherited = false;
+}
+
+/** A step of that, while `dropHand` is not NONE. */
+export function dropInherited(t: Services): void {
+  const end = Math.min(t.nextEndpoint, t.dropHand + DROP_SLICE);
+  for (let slot = t.dropHand; slot < end; slot++) {
+    if (t.epMark[slot] !== INHERITED) continue;
+    freeEndpoint(t, slot);
+    t.retries = t.refused.size;
+  }
+  t.dropHand = end < t.nextEndpoint ? end : NONE;
 }
 
 export function releaseStaged(t: Services, staged: StagedEndpoints): void {
@@ -61,7 +122,7 @@ export function releaseStaged(t: Services, staged: StagedEndpoints): void {
 }
 
 /** Where the index has this endpoint of a service port, or where it would go. */
-function endpointCell(t: Services, id: number, e: EndpointSpec): number {
+function endpointCell(t: Services, id: number, e: EndpointKey): number {
   const mask = t.epIndex.length - 1;
   let i = endpointHash(id, e.w0, e.w1, e.w2, e.w3, e.port) & mask;
   for (;;) {
@@ -129,6 +190,7 @@ export function freeEndpoint(t: Services, slot: number): void {
   while (t.epIndex[i] !== slot + 1) i = (i + 1) & mask;
   hashIndex.vacate(t.epIndex, i, mask, t, endpointCellHome);
   endEndpointId(t.ids, t.epId[slot]);
+  t.epMark[slot] = GONE;
   t.removals = (t.removals + 1) & 0x3fffffff;
   endpointLoad.clear(t.schedule.load, slot);
   t.freeEndpoints.push(slot);

@@ -21,7 +21,14 @@ import * as services from "../table/service/services.ts";
 import { endName, noteService, virtualId } from "./identities.ts";
 import { giveRun, takeRun } from "./runs.ts";
 import { type Destination, freeMaglev, type OldRow, rowOf, takeMaglev, writeRow } from "./schedule.ts";
-import { chain, freeUnmarked, newStaged, releaseStaged, stageEndpoints } from "./service-endpoints.ts";
+import {
+  chain,
+  dropInherited,
+  freeUnmarked,
+  newStaged,
+  releaseStaged,
+  stageEndpoints,
+} from "./service-endpoints.ts";
 import { setOf } from "./service-sets.ts";
 
 const { CLASSES, NONE, RANGE_WORDS } = services;
@@ -66,8 +73,19 @@ function inUse(t: Services): number {
   return t.nextEndpoint - t.freeEndpoints.length + t.nextFrontend - t.freeFrontends.length;
 }
 
-/** Tries one of the refused service ports again; for the caller to call while `retries` is not 0. */
-export function retry(t: Services): void {
+/** Is there something to go on with, turn by turn? */
+export function isUnfinished(t: Services): boolean {
+  return t.retries > 0 || t.dropHand >= 0;
+}
+
+/** A piece of it. */
+export function goOn(t: Services): void {
+  if (t.dropHand >= 0) dropInherited(t);
+  else retry(t);
+}
+
+/** Tries one of the refused service ports again. */
+function retry(t: Services): void {
   t.retries--;
   for (const [id, spec] of t.refused) {
     t.refused.delete(id); // it goes to the end when it still does not fit

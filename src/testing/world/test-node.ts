@@ -13,10 +13,10 @@ import { createVteps } from "../../dataplane/change/vteps.ts";
 import { type Counters, Event } from "../../dataplane/counters.ts";
 import { DROP_REASON_TEXT, DropReason, dropReasonName } from "../../dataplane/drop-reason.ts";
 import * as engine from "../../dataplane/engine.ts";
-import { SLOT_STRIDE } from "../../dataplane/packet/packet.ts";
 import { PortRole } from "../../dataplane/port.ts";
 import { addOwner } from "../../dataplane/send/tx-queue.ts";
 import type { RouteSpec } from "../../dataplane/spec/routes.ts";
+import type { ServicePortSpec } from "../../dataplane/spec/services.ts";
 import * as conntrack from "../../dataplane/table/connection/conntrack.ts";
 import * as fdb from "../../dataplane/table/fdb.ts";
 import * as fragments from "../../dataplane/table/fragments.ts";
@@ -29,13 +29,15 @@ import { createMemoryPair, type MemoryPort } from "../../device/memory-pair.ts";
 import { dissect } from "../../dissect/dissect.ts";
 import { summary } from "../../dissect/summary.ts";
 import { createPlaneEngine } from "../../plane/plane-engine.ts";
-import type { PlaneSizes } from "../../plane/plane-memory.ts";
+import { allocate, open, type PlaneMemory, type PlaneSizes } from "../../plane/plane-memory.ts";
+import { LastingServiceIds } from "../../plane/service-ids.ts";
 import * as offloadTwin from "../../wire/bytes/offload.ts";
 import { checkFrame } from "../frames/frame-checker.ts";
 import { SummingIo } from "../hot/summing-io.ts";
 import { ManualClock } from "../manual-clock.ts";
 import { pendingProblem } from "../pending-check.ts";
 import { connectionText } from "./connection-text.ts";
+import { slotStarts } from "./slot-starts.ts";
 import {
   CLUSTER_CIDR,
   FABRIC_MTU,
@@ -73,6 +75,8 @@ export interface TestNodeOptions {
   readonly poolSlots?: number;
   readonly clock?: ManualClock;
   readonly sizes?: Partial<PlaneSizes>;
+  /** Memory that an earlier node left: its connections go on. */
+  readonly durable?: SharedArrayBuffer;
   /** Tables that the test made itself, mostly to fill them. */
   readonly tables?: Partial<SizedTables>;
   /** Frames one port may hold before it refuses more. */
@@ -117,7 +121,9 @@ export class TestNode {
   readonly #queue: number;
   readonly #vxlan: boolean;
   readonly #nodes: number;
-  readonly #services = new Map<string, number>();
+  readonly memory: PlaneMemory;
+  readonly #ids: LastingServiceIds;
+  readonly #services = new Map<string, Pick<ServicePortSpec, "id" | "digest">>();
   readonly #canaries: readonly number[];
   readonly #arenaWords: Int32Array;
 
@@ -136,10 +142,14 @@ export class TestNode {
     this.#vxlan = o.vxlan ?? true;
     this.#nodes = o.nodes ?? 2;
     this.summing = o.summed ? new SummingIo() : null;
-    this.engine = createPlaneEngine(
-      { ...SIZES, poolSlots: this.poolSlots, ...o.sizes },
-      { io: this.summing, offload: o.offload ?? offloadTwin, ...(o.tables && { instead: o.tables }) },
-    );
+    const sizes = { ...SIZES, poolSlots: this.poolSlots, ...o.sizes };
+    this.memory = allocate(sizes, o.durable);
+    const shared = open(this.memory, sizes);
+    this.#ids = new LastingServiceIds(shared.durable.ids);
+    this.engine = createPlaneEngine(sizes, {
+      ...{ io: this.summing, offload: o.offload ?? offloadTwin, shared },
+      ...(o.tables && { instead: o.tables }),
+    });
     this.tables = this.engine.tables;
     this.counters = this.tables.counters;
     if (this.summing !== null) this.summing.ports = this.tables.ports;
@@ -149,7 +159,7 @@ export class TestNode {
     this.addPod(2);
     this.addPod(3);
     engine.setClock(this.engine, this.clock.nowMs());
-    this.#canaries = slotCanaries(this.tables);
+    this.#canaries = slotStarts(this.tables);
     for (const at of this.#canaries) this.tables.arena.fill(CANARY, at, at + CANARY_BYTES);
     this.#arenaWords = new Int32Array(this.tables.arena.buffer);
   }
@@ -219,18 +229,19 @@ export class TestNode {
 
   /** Adds or replaces a service port; `name` is its identity. */
   setService(o: ServiceOptions): void {
-    let id = this.#services.get(o.name);
-    if (id === undefined) this.#services.set(o.name, (id = this.#services.size + 1));
-    serviceChange.update(this.tables.services, { upsert: [serviceSpec(id, o)], remove: [] });
+    let named = this.#services.get(o.name);
+    if (named === undefined) this.#services.set(o.name, (named = this.#ids.take(o.name)));
+    const spec = { ...serviceSpec(named.id, o), ...named };
+    serviceChange.update(this.tables.services, { upsert: [spec], remove: [] });
   }
 
   /** Name of the service port with this id. */
   serviceName(id: number): string | undefined {
-    return [...this.#services].find(([, each]) => each === id)?.[0];
+    return [...this.#services].find(([, each]) => each.id === id)?.[0];
   }
 
   removeService(name: string): void {
-    const id = this.#services.get(name);
+    const id = this.#services.get(name)?.id;
     if (id !== undefined) serviceChange.update(this.tables.services, { upsert: [], remove: [id] });
   }
 
@@ -370,19 +381,6 @@ export class TestNode {
     const { count } = pool;
     if (count !== this.poolSlots) throw new Error(`${this.poolSlots - count} packet slots did not come back`);
   }
-}
-
-/**
- * Where each slot begins: nobody may write there. The headroom before a frame is used by tunnel headers only
- * as far as they reach, and the second slot of a pair for joined frames is one with the first.
- */
-function slotCanaries({ arena, firstArea, areas }: Tables): number[] {
-  const starts: number[] = [];
-  for (let slot = 0; slot < arena.length / SLOT_STRIDE; slot++) {
-    const isSecond = slot >= firstArea && slot < firstArea + 2 * areas && (slot - firstArea) % 2 === 1;
-    if (!isSecond) starts.push(slot * SLOT_STRIDE);
-  }
-  return starts;
 }
 
 function macOfText(text: string): { hi: number; lo: number } {

@@ -79,7 +79,7 @@ function refuse(pkt: Packet, t: Tables): Verdict {
 /** No such connection: may this packet start one? */
 function begin(pkt: Packet, t: Tables): Verdict {
   pkt.ctState = NEW;
-  if (t.expectations.count !== 0) fulfil(pkt, t);
+  if (expectations.used(t.expectations) !== 0) fulfil(pkt, t);
   if (pkt.proto === TCP) {
     const ok = ctTcp.flagsValid(pkt.tcpFlags) && ctTcp.firstState(t.conntrack, pkt.tcpFlags) >= 0;
     if (!ok) pkt.ctState = INVALID;

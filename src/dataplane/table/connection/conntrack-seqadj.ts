@@ -4,24 +4,39 @@
  * the last place that changed. Keyed by conntrack slot; an entry is anybody's once its connection is gone or no longer
  * marked. Full: the connection passes without a helper.
  */
+import { ColumnCarver, claimHeader, HEADER_BYTES } from "../../../base/columns.ts";
 import { type Conntrack, Status } from "./conntrack.ts";
 
+const LAYOUT = 0x53514101; // "SQA", version 1
 const CAPACITY_LOG2 = 10;
 const CAPACITY = 1 << CAPACITY_LOG2;
 const PROBES = 32;
 
 export class SeqAdj {
-  readonly slot = new Int32Array(CAPACITY); //           conntrack slot, -1: free
+  static readonly LAYOUT = LAYOUT;
+  readonly slot: Int32Array; //          conntrack slot + 1, 0: free
   /** Two a connection, by direction: sequence numbers in the sender's own count. */
-  readonly correctionPos = new Int32Array(2 * CAPACITY);
-  readonly offsetBefore = new Int32Array(2 * CAPACITY);
-  readonly offsetAfter = new Int32Array(2 * CAPACITY);
+  readonly correctionPos: Int32Array;
+  readonly offsetBefore: Int32Array;
+  readonly offsetAfter: Int32Array;
   /** Four a connection: the last two beginnings of a line in each direction, and how many there are. */
-  readonly lineAt = new Int32Array(4 * CAPACITY);
-  readonly lines = new Uint8Array(2 * CAPACITY);
+  readonly lineAt: Int32Array;
+  readonly lines: Uint8Array;
 
-  constructor() {
-    this.slot.fill(-1);
+  constructor(memory: ArrayBufferLike = new ArrayBuffer(SeqAdj.bytesFor()), offset = 0) {
+    const carve = new ColumnCarver(memory, offset);
+    claimHeader(carve.header(), LAYOUT, CAPACITY_LOG2, 0);
+    carve.counters();
+    this.slot = carve.int32(CAPACITY);
+    this.correctionPos = carve.int32(2 * CAPACITY);
+    this.offsetBefore = carve.int32(2 * CAPACITY);
+    this.offsetAfter = carve.int32(2 * CAPACITY);
+    this.lineAt = carve.int32(4 * CAPACITY);
+    this.lines = carve.uint8(2 * CAPACITY);
+  }
+
+  static bytesFor(): number {
+    return HEADER_BYTES + CAPACITY * (11 * 4 + 2);
   }
 }
 
@@ -29,7 +44,7 @@ export class SeqAdj {
 export function find(s: SeqAdj, slot: number): number {
   for (let n = 0; n < PROBES; n++) {
     const i = (slot + n) & (CAPACITY - 1);
-    if (s.slot[i] === slot) return i;
+    if (s.slot[i] === slot + 1) return i;
   }
   return -1;
 }
@@ -39,10 +54,10 @@ export function add(s: SeqAdj, ct: Conntrack, slot: number): boolean {
   let at = find(s, slot);
   for (let n = 0; n < PROBES && at < 0; n++) {
     const i = (slot + n) & (CAPACITY - 1);
-    if (s.slot[i] < 0 || (ct.status[s.slot[i]] & Status.HELPER) === 0) at = i;
+    if (s.slot[i] === 0 || (ct.status[s.slot[i] - 1] & Status.HELPER) === 0) at = i;
   }
   if (at < 0) return false;
-  s.slot[at] = slot;
+  s.slot[at] = slot + 1;
   for (let d = 2 * at; d < 2 * at + 2; d++) {
     s.correctionPos[d] = 0;
     s.offsetBefore[d] = 0;

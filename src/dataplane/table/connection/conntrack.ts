@@ -43,15 +43,15 @@ export const FIRST_RANDOM = 0x2545f491;
 const H_MAGIC = 0;
 const H_VERSION = 1;
 const H_CAPACITY_LOG2 = 2;
-const H_USED = 3;
+export const H_USED = 3;
 export const H_SEED = 4;
-const H_FREE = 5; //         first free slot + 1
+export const H_FREE = 5; //         first free slot + 1
 const H_SWEEP = 6; //        next slot of the expiry walk
 const H_EVICT = 7; //        early drop's hand
 const H_NOW = 8; //          engine clock, seconds: lets a reader compute what is left
 const H_FULL = 9; //         refused because full
 const H_EARLY_DROP = 10;
-const H_NEVER_USED = 11; //  slots from here on were never handed out
+export const H_NEVER_USED = 11; //  slots from here on were never handed out
 export const H_RANDOM = 12; //    state of the port allocator's generator
 export const H_TCP_OPTIONS = 13; //      TcpOption bits
 export const H_TCP_MAX_RETRANS = 14; //  nf_conntrack_tcp_max_retrans
@@ -115,6 +115,7 @@ const HINTS = 1024;
 const HINT_SHIFT = 22; // 32 - log2(HINTS)
 
 export class Conntrack {
+  static readonly LAYOUT = LAYOUT_VERSION;
   readonly memory: ArrayBufferLike;
   readonly header: Int32Array;
   readonly index: Int32Array; //      cell: hash bits | slot << 1 | direction; 0 = empty
@@ -146,9 +147,11 @@ export class Conntrack {
   constructor(
     capacityLog2: number,
     memory: ArrayBufferLike = new ArrayBuffer(Conntrack.bytesFor(capacityLog2)),
+    offset = 0, //                       a multiple of 8
+    seed = 0,
   ) {
     const n = 1 << capacityLog2;
-    let off = HEADER_WORDS * 4;
+    let off = offset + HEADER_WORDS * 4;
     const take = (bytes: number): number => {
       const at = off;
       off += bytes;
@@ -158,7 +161,7 @@ export class Conntrack {
     this.capacity = n;
     this.mask = n * 4 - 1;
     this.refMask = n * 2 - 1;
-    this.header = new Int32Array(memory, 0, HEADER_WORDS);
+    this.header = new Int32Array(memory, offset, HEADER_WORDS);
     this.octets = new Float64Array(memory, take(n * 16), n * 2);
     this.index = new Int32Array(memory, take(n * 16), n * 4);
     this.tuple = new Int32Array(memory, take(n * 32), n * 8);
@@ -173,7 +176,7 @@ export class Conntrack {
     this.state = new Uint8Array(memory, take(n), n);
     this.wide = new Int32Array(memory, take(n * 48), n * 12);
     this.events = new EventRing(eventsLog2(capacityLog2), memory, Math.ceil(off / 8) * 8);
-    if (this.header[H_MAGIC] !== MAGIC) this.format(capacityLog2);
+    if (this.header[H_MAGIC] !== MAGIC) this.format(capacityLog2, seed);
     else if (this.header[H_VERSION] !== LAYOUT_VERSION || this.header[H_CAPACITY_LOG2] !== capacityLog2) {
       throw new RangeError(`conntrack memory has layout ${this.header[H_VERSION]}, want ${LAYOUT_VERSION}`);
     }
@@ -184,11 +187,12 @@ export class Conntrack {
     return Math.ceil(columns / 8) * 8 + EventRing.bytesFor(eventsLog2(capacityLog2));
   }
 
-  private format(capacityLog2: number): void {
+  private format(capacityLog2: number, seed: number): void {
     this.header[H_MAGIC] = MAGIC;
     this.header[H_VERSION] = LAYOUT_VERSION;
     this.header[H_CAPACITY_LOG2] = capacityLog2;
-    this.header[H_RANDOM] = FIRST_RANDOM;
+    this.header[H_SEED] = seed | 0;
+    this.header[H_RANDOM] = (seed ^ FIRST_RANDOM) | 1;
     this.header[H_TCP_OPTIONS] = 2; // nf_conntrack_tcp_loose
     this.header[H_TCP_MAX_RETRANS] = 3;
     this.header[H_CHECKSUM] = 1;
@@ -342,7 +346,7 @@ function findHashed(t: Conntrack, key: Int32Array): number {
   }
 }
 
-function indexAdd(t: Conntrack, ref: number): void {
+export function indexAdd(t: Conntrack, ref: number): void {
   const h = hashRef(t, ref);
   let i = h & t.mask;
   while (t.index[i] !== 0) i = (i + 1) & t.mask;
@@ -523,7 +527,6 @@ export function insert(t: Conntrack, orig: Int32Array, reply: Int32Array, nowSec
   }
   storeTuple(t, slot << 1, orig);
   storeTuple(t, (slot << 1) | 1, reply);
-  t.status[slot] = CONFIRMED;
   t.state[slot] = 0;
   t.startSec[slot] = nowSec;
   t.expiresAtSec[slot] = nowSec;
@@ -534,6 +537,7 @@ export function insert(t: Conntrack, orig: Int32Array, reply: Int32Array, nowSec
   t.packets[(slot << 1) | 1] = 0;
   t.octets[slot << 1] = 0;
   t.octets[(slot << 1) | 1] = 0;
+  t.status[slot] = CONFIRMED; // last: from here on it is an entry, even to who comes after a killed agent
   indexAdd(t, slot << 1);
   indexAdd(t, (slot << 1) | 1);
   t.header[H_USED]++;

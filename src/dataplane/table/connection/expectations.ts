@@ -2,15 +2,19 @@
  * Connections that a helper has seen announced (netfilter: nf_conntrack_expect). The first packet that fits one begins
  * a RELATED connection, which takes over its master's translation, both ways (nf_nat_follow_master).
  *
- * Few, and none in most nodes: a walk over what is there, and no walk at all while `count` is 0. Full: the oldest goes.
+ * Few, and none in most nodes: a walk over what is there, and no walk at all while `used` is 0. Full: the oldest goes.
  * One of a master at a time, as FTP's policy has it (max_expected 1); it ends with its master, or after five minutes.
  */
+import { ColumnCarver, claimHeader, HEADER_BYTES, Header } from "../../../base/columns.ts";
 import * as conntrack from "./conntrack.ts";
 import * as tuple from "./tuple.ts";
 
 const { SRC0, DST0, PORTS, META: FROM_META } = tuple.TupleWord;
 
-const CAPACITY = 256;
+const LAYOUT = 0x45585001; // "EXP", version 1
+const CAPACITY_LOG2 = 8;
+const CAPACITY = 1 << CAPACITY_LOG2;
+const { USED } = Header;
 /** nf_conntrack_ftp's policy, seconds. */
 export const TIMEOUT_SEC = 300;
 /** Words of an expectation: who may come (source, destination, destination port, protocol and family), and … */
@@ -26,15 +30,39 @@ const AS = 16; //    source words
 const WORDS = 20;
 
 export class Expectations {
-  count = 0;
-  readonly words = new Int32Array(CAPACITY * WORDS);
-  readonly master = new Int32Array(CAPACITY); //      conntrack slot, -1: free
-  readonly masterPorts = new Int32Array(CAPACITY); // of its original tuple: a slot may be given to another
-  readonly expiresAtSec = new Int32Array(CAPACITY);
+  static readonly LAYOUT = LAYOUT;
+  readonly header: Int32Array; //      words of base/columns Header
+  readonly words: Int32Array;
+  readonly master: Int32Array; //      conntrack slot + 1, 0: free
+  readonly masterPorts: Int32Array; // of its original tuple: a slot may be given to another
+  readonly expiresAtSec: Int32Array;
 
-  constructor() {
-    this.master.fill(-1);
+  constructor(memory: ArrayBufferLike = new ArrayBuffer(Expectations.bytesFor()), offset = 0) {
+    const carve = new ColumnCarver(memory, offset);
+    this.header = carve.header();
+    carve.counters();
+    claimHeader(this.header, LAYOUT, CAPACITY_LOG2, 0);
+    this.words = carve.int32(CAPACITY * WORDS);
+    this.master = carve.int32(CAPACITY);
+    this.masterPorts = carve.int32(CAPACITY);
+    this.expiresAtSec = carve.int32(CAPACITY);
   }
+
+  static bytesFor(): number {
+    return HEADER_BYTES + CAPACITY * (WORDS + 3) * 4;
+  }
+}
+
+/** Expectations that there are, dead ones included. */
+export function used(e: Expectations): number {
+  return e.header[USED];
+}
+
+/** Counts them anew: whoever was killed may not have got to it. Cold. */
+export function recount(e: Expectations): void {
+  let held = 0;
+  for (let i = 0; i < CAPACITY; i++) if (e.master[i] !== 0) held++;
+  e.header[USED] = held;
 }
 
 /**
@@ -50,11 +78,11 @@ export function expect(
 ): number {
   let at = -1;
   for (let i = 0; i < CAPACITY; i++) {
-    if (e.master[i] < 0) continue;
-    if (!isAlive(e, ct, i, nowSec) || e.master[i] === master) remove(e, i);
+    if (e.master[i] === 0) continue;
+    if (!isAlive(e, ct, i, nowSec) || e.master[i] === master + 1) remove(e, i);
     else if (fits(e, i, key)) return -1;
   }
-  for (let i = 0; i < CAPACITY && at < 0; i++) if (e.master[i] < 0) at = i;
+  for (let i = 0; i < CAPACITY && at < 0; i++) if (e.master[i] === 0) at = i;
   if (at < 0) {
     at = oldest(e);
     remove(e, at);
@@ -64,10 +92,10 @@ export function expect(
   e.words[w + PORT] = tuple.destinationPort(key);
   e.words[w + META] = key[FROM_META];
   e.words[w + NAT] = 0;
-  e.master[at] = master;
   e.masterPorts[at] = conntrack.portsOf(ct, master << 1);
   e.expiresAtSec[at] = (nowSec + TIMEOUT_SEC) | 0;
-  e.count++;
+  e.master[at] = master + 1;
+  e.header[USED]++;
   return at;
 }
 
@@ -85,7 +113,7 @@ export function translate(e: Expectations, at: number, key: Int32Array, port: nu
 /** Index of the expectation that a packet with this tuple fulfils, or -1. */
 export function find(e: Expectations, ct: conntrack.Conntrack, key: Int32Array, nowSec: number): number {
   for (let i = 0; i < CAPACITY; i++) {
-    if (e.master[i] < 0 || !fits(e, i, key)) continue;
+    if (e.master[i] === 0 || !fits(e, i, key)) continue;
     if (isAlive(e, ct, i, nowSec)) return i;
     remove(e, i);
   }
@@ -102,7 +130,7 @@ function fits(e: Expectations, i: number, key: Int32Array): boolean {
 }
 
 function isAlive(e: Expectations, ct: conntrack.Conntrack, i: number, nowSec: number): boolean {
-  const slot = e.master[i];
+  const slot = e.master[i] - 1;
   if (((e.expiresAtSec[i] - nowSec) | 0) <= 0) return false;
   if ((ct.status[slot] & conntrack.Status.HELPER) === 0) return false;
   return conntrack.portsOf(ct, slot << 1) === e.masterPorts[i];
@@ -115,9 +143,9 @@ function oldest(e: Expectations): number {
 }
 
 export function remove(e: Expectations, at: number): void {
-  if (e.master[at] < 0) return;
-  e.master[at] = -1;
-  e.count--;
+  if (e.master[at] === 0) return;
+  e.master[at] = 0;
+  e.header[USED]--;
 }
 
 export function isTranslated(e: Expectations, at: number): boolean {

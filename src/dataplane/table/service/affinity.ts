@@ -30,6 +30,7 @@ const H_HAND = OWN; //      where the search for a victim goes on
 const H_SWEEP = OWN + 1; // where the ageing walk goes on
 
 export class Affinity {
+  static readonly LAYOUT = LAYOUT;
   readonly header: Int32Array; //       words of base/columns Header
   readonly counters: Float64Array; //   Counter
   readonly client: Int32Array; //       KEY_WORDS a slot
@@ -44,9 +45,10 @@ export class Affinity {
     capacityLog2: number,
     memory: ArrayBufferLike = new ArrayBuffer(Affinity.bytesFor(capacityLog2)),
     seed = 0,
+    offset = 0,
   ) {
     const slots = 1 << capacityLog2;
-    const carve = new ColumnCarver(memory);
+    const carve = new ColumnCarver(memory, offset);
     this.header = carve.header();
     this.counters = carve.counters();
     claimHeader(this.header, LAYOUT, capacityLog2, seed);
@@ -117,6 +119,13 @@ export function ageSlice(t: Affinity, count: number, nowMs: number): number {
 /** Records that hold a slot, dead ones included. */
 export function used(t: Affinity): number {
   return t.header[USED];
+}
+
+/** Counts the slots that are held, which whoever was killed may not have got to. Cold. */
+export function recount(t: Affinity): void {
+  let held = 0;
+  for (let slot = 0; slot <= t.mask; slot++) if (t.expiresAtMs[slot] !== 0) held++;
+  t.header[USED] = held;
 }
 
 /** Forgets everything. Cold. */

@@ -24,6 +24,7 @@ export const H_LAST_VIRTUAL = Header.OWN + 3; //  below 0
 export const H_EPOCH = Header.OWN + 4; //         of `services`
 
 export class Identities {
+  static readonly LAYOUT = LAYOUT;
   readonly header: Int32Array; //          words of base/columns Header, and the above
   // Endpoints, by place
   readonly endpointId: Int32Array; //      0: nobody has the place
@@ -42,15 +43,20 @@ export class Identities {
   readonly rows = new Map<number, number>();
   readonly freeRows: number[] = [];
   nextRow = 0;
+  /** Ids of an earlier plane that nothing has named yet. */
+  readonly unclaimed = new Set<number>();
+  /** Virtual servers among them, by what they are known by. */
+  readonly virtualIds = new Map<string, number>();
 
   constructor(
     frontendsLog2: number,
     endpointsLog2: number,
     memory: ArrayBufferLike = new ArrayBuffer(Identities.bytesFor(frontendsLog2, endpointsLog2)),
+    offset = 0,
   ) {
     const places = 2 << endpointsLog2; // half of them free, so that one is found soon
     const names = 2 << frontendsLog2; //  a frontend may be a virtual server, and the only one of its service port
-    const carve = new ColumnCarver(memory);
+    const carve = new ColumnCarver(memory, offset);
     this.header = carve.header();
     carve.counters();
     claimHeader(this.header, LAYOUT, endpointsLog2 + 1, 0);

@@ -194,11 +194,11 @@ t.test("what was refused is tried again when something went", async (t) => {
   t.equal(table.retries, 0, "as much as before");
   update(table, [], [1]);
   t.equal(table.retries, 2);
-  while (table.retries > 0) serviceChange.retry(table);
+  while (serviceChange.isUnfinished(table)) serviceChange.goOn(table);
   t.same(picked(table, find(table, 20)), [200, 201, 202]);
   t.same([[...table.refused.keys()], find(table, 30)], [[3], -1]);
   update(table, [{ id: 2, vips: [20], endpoints: [] }]);
-  while (table.retries > 0) serviceChange.retry(table);
+  while (serviceChange.isUnfinished(table)) serviceChange.goOn(table);
   t.same(picked(table, find(table, 30)), [300, 301, 302, 303]);
   t.equal(table.refused.size, 0);
 });

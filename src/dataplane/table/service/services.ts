@@ -99,7 +99,7 @@ export class Services {
   readonly epHits: Float64Array;
   readonly epIndex: Int32Array; //      endpoint + 1, by service port, address and port; only changes look there
   readonly epNext: Int32Array; //       the next endpoint of its service port, or NONE
-  readonly epMark: Int32Array; //       change that named it last
+  readonly epMark: Int32Array; //       change that named it last; 0: none did, it is an earlier plane's
 
   readonly ids: Identities;
   readonly schedule: Schedule;
@@ -123,6 +123,10 @@ export class Services {
   readonly refused = new Map<number, ServicePortSpec>();
   /** How many of them may fit now that something went. */
   retries = 0;
+  /** Next slot of the walk for endpoints that an earlier plane had and nothing names now; -1: there is none. */
+  dropHand = -1;
+  /** There may be some: not everything has been told yet. */
+  hasInherited = false;
   readonly staged = new Map<number, StagedEndpoints>();
   lastMark = 0;
 

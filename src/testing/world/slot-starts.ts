@@ -1,0 +1,15 @@
+import { SLOT_STRIDE } from "../../dataplane/packet/packet.ts";
+import type { Tables } from "../../dataplane/tables.ts";
+
+/**
+ * Where each slot begins: nobody may write there. The headroom before a frame is used by tunnel headers only
+ * as far as they reach, and the second slot of a pair for joined frames is one with the first.
+ */
+export function slotStarts({ arena, firstArea, areas }: Tables): number[] {
+  const starts: number[] = [];
+  for (let slot = 0; slot < arena.length / SLOT_STRIDE; slot++) {
+    const isSecond = slot >= firstArea && slot < firstArea + 2 * areas && (slot - firstArea) % 2 === 1;
+    if (!isSecond) starts.push(slot * SLOT_STRIDE);
+  }
+  return starts;
+}
