@@ -71,7 +71,8 @@ t.test(
     ] as const) {
       const mac = port === "uplink" ? node.uplinkMac : node.gatewayMac;
       const out = node.through(port, ask(src, srcMac, target, { dst: target, dstMac: mac }));
-      const link = { src: target, srcMac: mac, dst: src, dstMac: srcMac };
+      const from = said === 0x40 ? HOST_HOP6 : target; // whoever speaks for another says so by his own address
+      const link = { src: from, srcMac: mac, dst: src, dstMac: srcMac };
       t.same(out.frame, build.neighborAdvertisementFrame({ ...link, target, flags: said }), out.text);
     }
     node.settle();
@@ -115,7 +116,7 @@ t.test(
     const out = node.through("pod2", ask("::", podMac6(1, 2), POD3));
     t.equal(out.port, "pod2");
     const wanted = build.neighborAdvertisementFrame({
-      ...{ src: POD3, srcMac: podMac6(1, 3), dst: "ff02::1", dstMac: "33:33:00:00:00:01" },
+      ...{ src: "fe80::1", srcMac: node.gatewayMac, dst: "ff02::1", dstMac: "33:33:00:00:00:01" },
       ...{ target: POD3, mac: podMac6(1, 3), flags: 0 },
     });
     t.same(out.frame, wanted, out.text);
@@ -134,7 +135,7 @@ t.test("the node's own stack is answered for everything but itself", async (t) =
     const out = node.through("host", ask(node6(1), node.uplinkMac, target));
     t.equal(out.port, "host");
     const wanted = build.neighborAdvertisementFrame({
-      ...{ src: target, srcMac: node.gatewayMac, dst: node6(1), dstMac: node.uplinkMac, target },
+      ...{ src: HOST_HOP6, srcMac: node.gatewayMac, dst: node6(1), dstMac: node.uplinkMac, target },
       // Solicited; a router is the gateway alone, and what is said for others overrides nothing (RFC 4861 §7.2.8).
       ...{ mac: node.gatewayMac, flags: target === HOST_HOP6 ? 0xe0 : 0x40 },
     });

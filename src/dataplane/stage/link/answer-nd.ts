@@ -195,6 +195,7 @@ function learn(
 /**
  * Sends "the target is at hi:lo" back out of the ingress port; to everybody when the asker has no address. Who asked by
  * the address itself knows where it is: he is told neither a link-layer address nor to override what he has, as Linux.
+ * Of an address of our own that address tells; of another's, as in Linux, one of ours.
  */
 function advertise(pkt: Packet, t: Tables, hi: number, lo: number, said: number): Verdict {
   const slot = pool.acquire(t.pool);
@@ -224,7 +225,11 @@ function advertise(pkt: Packet, t: Tables, hi: number, lo: number, said: number)
   const t1 = ndp.targetWord(view, pkt.l4, 1);
   const t2 = ndp.targetWord(view, pkt.l4, 2);
   const t3 = ndp.targetWord(view, pkt.l4, 3);
-  ipv6.setSrc(view, ip, t0, t1, t2, t3);
+  if (said === PROXY) {
+    // Who speaks for another does so by his own address and MAC: the gateway's link-local one.
+    eth.setSrc(view, off, t.config.gatewayMacHi, t.config.gatewayMacLo);
+    ipv6.setSrc(view, ip, LINK_LOCAL, 0, 0, 1);
+  } else ipv6.setSrc(view, ip, t0, t1, t2, t3);
   ndp.emitAdvertisement(view, icmp, flags, t0, t1, t2, t3);
   if (tells) ndp.emitLinkOption(view, icmp + ndp.ADVERTISEMENT_LEN, ndp.OPTION_TARGET_LINK, hi, lo);
   icmpv6.computeChecksum(view, icmp, len, ip);
