@@ -37,6 +37,7 @@ export interface LabSpec {
   proxy?: object;
   conntrack?: object;
   dataplane?: object;
+  podSecurity?: object;
   objects?: object[];
 }
 
@@ -62,6 +63,7 @@ export class TestLab {
       proxy,
       conntrack,
       dataplane,
+      podSecurity,
       objects = [],
     } = spec;
     const manifest = { apiVersion: "v1", kind: "List", items: objects };
@@ -79,6 +81,7 @@ export class TestLab {
         ...(proxy === undefined ? {} : { proxy }),
         ...(conntrack === undefined ? {} : { conntrack }),
         ...(dataplane === undefined ? {} : { dataplane }),
+        ...(podSecurity === undefined ? {} : { podSecurity }),
         manifests: ["objects.json"],
       },
     };

@@ -95,7 +95,7 @@ export const SUBJECTS: Subjects = {
   },
   "pod-security": {
     what: "which pods are admitted, judged by Kubernetes' own library",
-    files: "pod-security* evaluate security-context",
+    files: "pod-security* evaluate security-context e2e-pod-security",
   },
   lab: {
     what: "namespaces, pods and supervision",
