@@ -74,20 +74,20 @@ function readDefaults(
   return { enforce: read("enforce"), warn: read("warn"), audit: read("audit") };
 }
 
-function userName(text: string): string {
-  return text === "" ? "username must not be empty" : "";
+function userName(text: string): string[] {
+  return text === "" ? ["username must not be empty"] : [];
 }
 
 function checked(
   names: readonly string[] = [],
-  rule: (text: string) => string,
+  rule: (text: string) => string[],
   problems: FieldProblems,
   at: FieldPath,
 ): readonly string[] {
   const seen = new Set<string>();
   for (const [i, name] of names.entries()) {
     const wrong = rule(name);
-    if (wrong !== "") problems.invalid([...at, i], name, wrong);
+    if (wrong.length > 0) problems.invalid([...at, i], name, wrong.join(", "));
     else if (seen.has(name)) problems.duplicate([...at, i], name);
     else seen.add(name);
   }

@@ -9,6 +9,8 @@ export interface KindInfo {
   readonly singular: string;
   readonly shortNames: readonly string[];
   readonly namespaced: boolean;
+  /** Not of the API server's own kinds: its definition's schema says what is right. */
+  readonly custom?: boolean;
   /** False for configuration files: they are never stored. */
   readonly stored: boolean;
 }
@@ -51,6 +53,7 @@ export const KINDS: readonly KindInfo[] = [
   {
     ...core("ClusterNetworkPolicy", "clusternetworkpolicies", ["cnp"], false),
     apiVersion: "policy.networking.k8s.io/v1alpha2",
+    custom: true,
   },
   {
     ...core("ServiceCIDR", "servicecidrs", [], false),

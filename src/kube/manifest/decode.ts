@@ -10,6 +10,8 @@ interface Context {
   readonly problems: FieldProblems;
   /** Where we are: one array for the whole object, since hardly any field has a problem that keeps its path. */
   readonly path: (string | number)[];
+  /** A custom resource: the schema of its definition judges what is no metadata, values of the wrong type included. */
+  readonly custom: boolean;
 }
 
 // Fields that are int64 in the API; all other integers are int32.
@@ -30,7 +32,16 @@ export function decode(
   types: Types = KUBERNETES_TYPES,
   path: FieldPath = [],
 ): unknown {
-  return decodeValue(value, typeName, { types, problems, path: [...path] });
+  return decodeValue(value, typeName, { types, problems, path: [...path], custom: false });
+}
+
+/** The same of a custom resource: of its own fields only the names are looked at. */
+export function decodeCustom(value: unknown, typeName: string, problems: FieldProblems): unknown {
+  return decodeValue(value, typeName, { types: KUBERNETES_TYPES, problems, path: [], custom: true });
+}
+
+function isSchemas({ custom, path }: Context): boolean {
+  return custom && path.length > 0 && path[0] !== "metadata";
 }
 
 function decodeValue(value: unknown, type: string, c: Context): unknown {
@@ -85,6 +96,7 @@ function decodeStruct(
 function decodeList(value: unknown, type: string, c: Context): unknown {
   if (!Array.isArray(value)) return mismatch(value, `[]${goType(type, c.types)}`, c);
   return value.map((item, i) => {
+    if (item === null && isSchemas(c)) return item;
     const decoded = decodeAt(i, item, type, c);
     return decoded === undefined && c.types.has(type) ? {} : (decoded ?? "");
   });
@@ -92,10 +104,8 @@ function decodeList(value: unknown, type: string, c: Context): unknown {
 
 function decodeMap(value: unknown, type: string, c: Context): unknown {
   if (!isMap(value)) return mismatch(value, `map[string]${goType(type, c.types)}`, c);
-  const entries = Object.entries(value).map(([name, item]): [string, unknown] => [
-    name,
-    decodeAt(name, item, type, c) ?? "",
-  ]);
+  const given = Object.entries(value).filter(([, item]) => item !== null || !isSchemas(c));
+  const entries = given.map(([name, item]): [string, unknown] => [name, decodeAt(name, item, type, c) ?? ""]);
   return Object.fromEntries(entries);
 }
 
@@ -152,7 +162,8 @@ function decodeTime(value: unknown, c: Context): unknown {
   return value;
 }
 
-function mismatch(value: unknown, wanted: string, c: Context): undefined {
+function mismatch(value: unknown, wanted: string, c: Context): unknown {
+  if (isSchemas(c)) return value;
   const where = c.path.length === 0 ? "" : `${formatPath(c.path)}: `;
   c.problems.add([...c.path], `${where}cannot unmarshal ${describe(value)} into a field of type ${wanted}`);
   return undefined;

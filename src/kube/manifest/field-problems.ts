@@ -41,6 +41,11 @@ export class FieldProblems {
     this.add(path, `${formatPath(path)}: Invalid value: ${JSON.stringify(value)}: ${detail}`);
   }
 
+  /** An invalid value that is too large to be told. */
+  invalidWhole(path: FieldPath, detail: string): void {
+    this.add(path, `${formatPath(path)}: Invalid value: ${detail}`);
+  }
+
   /** A problem of one key of a map, reported on the map as Kubernetes does: metadata.labels. */
   invalidKey(path: FieldPath, key: string, detail: string): void {
     this.add([...path, key], `${formatPath(path)}: Invalid value: ${JSON.stringify(key)}: ${detail}`, true);
@@ -53,7 +58,12 @@ export class FieldProblems {
   }
 
   unsupported(path: FieldPath, value: unknown, supported: readonly string[]): void {
-    const list = [...supported].sort().map((s) => JSON.stringify(s));
+    this.unsupportedOf(path, value, [...supported].sort());
+  }
+
+  /** The same where the API server tells the list in an order of its own. */
+  unsupportedOf(path: FieldPath, value: unknown, supported: readonly string[]): void {
+    const list = supported.map((s) => JSON.stringify(s));
     const text = `Unsupported value: ${JSON.stringify(value)}: supported values: ${list.join(", ")}`;
     this.add(path, `${formatPath(path)}: ${text}`);
   }
@@ -71,6 +81,7 @@ export class FieldProblems {
   }
 
   tooMany(path: FieldPath, actual: number, max: number): void {
-    this.add(path, `${formatPath(path)}: Too many: ${actual}: must have at most ${max} items`);
+    const items = max === 1 ? "item" : "items";
+    this.add(path, `${formatPath(path)}: Too many: ${actual}: must have at most ${max} ${items}`);
   }
 }

@@ -456,7 +456,7 @@ const cases: [string, string, ...string[]][] = [
   [
     "label key",
     pod("containers: [{ name: a, image: a }]").replace("name: a }", "name: a, labels: { a/b/c: d } }"),
-    `metadata.labels: Invalid value: "a/b/c": a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`,
+    `metadata.labels: Invalid value: "a/b/c": a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`,
   ],
   [
     "namespace of a Node",
@@ -491,7 +491,7 @@ const cases: [string, string, ...string[]][] = [
   [
     "policy type",
     policy("policyTypes: [In]"),
-    'spec.policyTypes[0]: Unsupported value: "In": supported values: "Egress", "Ingress"',
+    'spec.policyTypes[0]: Unsupported value: "In": supported values: "Ingress", "Egress"',
   ],
   [
     "empty peer",
@@ -511,7 +511,7 @@ const cases: [string, string, ...string[]][] = [
   [
     "endPort below port",
     policy("ingress: [{ ports: [{ port: 80, endPort: 70 }] }]"),
-    "spec.ingress[0].ports[0].endPort: Invalid value: 70: must be greater than or equal to `port`",
+    "spec.ingress[0].ports[0].endPort: Invalid value: 80: must be greater than or equal to `port`",
   ],
   [
     "operator",

@@ -11,7 +11,7 @@ import type { KindInfo } from "../kinds.ts";
 import type { KubeObject } from "../objects.ts";
 import type { PassedOver } from "../passed-over.ts";
 import { validateObject } from "../validate/object.ts";
-import { decode } from "./decode.ts";
+import { decode, decodeCustom } from "./decode.ts";
 import { type FieldPath, type FieldProblem, FieldProblems } from "./field-problems.ts";
 import { splitText, type TextPiece } from "./split-documents.ts";
 import { parsePiece, type SourceDocument } from "./yaml-documents.ts";
@@ -316,7 +316,8 @@ function readObject(
   if (!info.stored && configuration === undefined) return fail(["kind"], configurationProblem(info));
   if (!info.stored && configuration === "pass over") return kind;
   const found = new FieldProblems();
-  const object = info.stored ? (decode(value, kind, found) as KubeObject) : (value as KubeObject);
+  const read = info.custom === true ? decodeCustom : decode;
+  const object = info.stored ? (read(value, kind, found) as KubeObject) : (value as KubeObject);
   if (info.stored) object.apiVersion = info.apiVersion;
   if (!info.stored && typeof configuration === "function") configuration(kind, value, found);
   const notes: FieldNote[] = [];

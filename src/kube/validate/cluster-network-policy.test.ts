@@ -37,7 +37,7 @@ const cases: [what: string, spec: string, want: string[]][] = [
   [
     "two subjects",
     "spec: { tier: Admin, priority: 1, subject: { namespaces: {}, pods: { podSelector: {} } } }",
-    ["spec.subject: Too many: 2: must have at most 1 items"],
+    ["spec.subject: Too many: 2: must have at most 1 item"],
   ],
   [
     "an action of before",
@@ -48,10 +48,14 @@ const cases: [what: string, spec: string, want: string[]][] = [
     "named ports of networks",
     egress("action: Deny, to: [{ networks: [1.0.0.0/8] }], protocols: [{ destinationNamedPort: web }]"),
     [
-      'spec.egress[0]: Invalid value: {"action":"Deny","to":[{"networks":["1.0.0.0/8"]}],' +
-        '"protocols":[{"destinationNamedPort":"web"}]}: networks/nodes/domainNames peer cannot be set with ' +
-        "namedPorts since there are no namedPorts for networks/nodes/domainNames",
+      "spec.egress[0]: Invalid value: networks/nodes/domainNames peer cannot be set with namedPorts since there are no " +
+        "namedPorts for networks/nodes/domainNames",
     ],
+  ],
+  [
+    "a named port without a name",
+    ingress("action: Deny, from: [{ namespaces: {} }], protocols: [{ destinationNamedPort: '' }]"),
+    ["spec.ingress[0].protocols[0].destinationNamedPort: Required value"],
   ],
   [
     "names of domains",
@@ -72,3 +76,49 @@ const cases: [what: string, spec: string, want: string[]][] = [
 ];
 
 for (const [what, spec, want] of cases) t.test(what, async (t) => t.same(problemsOf(spec), want));
+
+const MANIFEST = `apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: { name: guard }
+spec:
+  tier: admin
+  priority: 5
+  subject: { namespaces: {} }
+  egress:
+    - action: Deny
+      to:
+        - networks: [10.0.0.0/8, 10.0.0.0/8]
+        - pods: { namespaceSelector: {} }
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: { name: db }
+spec:
+  podSelector: {}
+  ingress:
+    - from:
+        - ipBlock: { cidr: 10.0.0.0/8 }
+          podSelector: {}
+      ports:
+        - { port: http, endPort: 90 }
+`;
+
+t.test("every problem of a policy is told with its place", async (t) => {
+  const problem = (() => {
+    try {
+      parseManifests([{ file: "a.yaml", text: MANIFEST }]);
+    } catch (error) {
+      return (error as Error).message.split("\n");
+    }
+    return [];
+  })();
+  const [first, second] = [': document 1: ClusterNetworkPolicy "guard"', ': document 2: NetworkPolicy "db"'];
+  t.same(problem, [
+    `a.yaml:5:9${first}: spec.tier: Unsupported value: "admin": supported values: "Admin", "Baseline"`,
+    `a.yaml:11:34${first}: spec.egress[0].to[0].networks[1]: Duplicate value: "10.0.0.0/8"`,
+    `a.yaml:12:11${first}: spec.egress[0].to[1].pods.podSelector: Required value`,
+    `a.yaml:24:34${second}: spec.ingress[0].ports[0].endPort: Invalid value: 90: may not be specified when ` +
+      "`port` is non-numeric",
+    `a.yaml:21:11${second}: spec.ingress[0].from[0]: Forbidden: may not specify both ipBlock and another peer`,
+  ]);
+});

@@ -15,7 +15,23 @@ const ITEMS_MAX = 25; // of every list there is
 const NAME_MAX = 100;
 const CIDR_MAX = 43; // characters of the longest there is
 
-const SELECTOR: Schema = { type: "object" };
+const TEXT: Schema = { type: "string" };
+const LABEL = "[a-zA-z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?"; // A-z: what it lets through is the definition's business
+const DOMAIN = `^(\\*\\.)?(${LABEL}\\.)+${LABEL}\\.?$`;
+const SELECTOR: Schema = {
+  type: "object",
+  properties: {
+    matchLabels: { type: "object", values: TEXT },
+    matchExpressions: {
+      type: "array",
+      items: {
+        type: "object",
+        required: ["key", "operator"],
+        properties: { key: TEXT, operator: TEXT, values: { type: "array", items: TEXT } },
+      },
+    },
+  },
+};
 const POD_CHOICE = {
   namespaces: SELECTOR,
   pods: {
@@ -39,9 +55,7 @@ const PORTS: Schema = {
   minProperties: 1,
   properties: { destinationPort: oneOf({ number: PORT, range: RANGE }) },
 };
-const PROTOCOLS = list(
-  oneOf({ tcp: PORTS, udp: PORTS, sctp: PORTS, destinationNamedPort: { type: "string" } }),
-);
+const PROTOCOLS = list(oneOf({ tcp: PORTS, udp: PORTS, sctp: PORTS, destinationNamedPort: TEXT }));
 const CIDR: Schema = {
   type: "string",
   maxLength: CIDR_MAX,
@@ -51,7 +65,7 @@ const EGRESS_PEER = oneOf({
   ...POD_CHOICE,
   nodes: SELECTOR,
   networks: { ...list(CIDR), isSet: true },
-  domainNames: { ...list({ type: "string" }), isSet: true },
+  domainNames: { ...list({ type: "string", pattern: DOMAIN }), isSet: true },
 });
 const SPEC: Schema = {
   type: "object",
@@ -112,10 +126,9 @@ function namesPortsOfPodsOnly({ to, protocols = [] }: ClusterPolicyEgressRule): 
 }
 
 export function validateClusterNetworkPolicy(policy: ClusterNetworkPolicy, problems: FieldProblems): void {
-  const before = problems.list.length;
   if (policy.spec === undefined) problems.required(["spec"]);
   else checkSchema(policy.spec, SPEC, ["spec"], problems);
-  if (problems.list.length > before) return;
+  if (problems.any) return;
   const { subject, ingress = [], egress = [] } = policy.spec;
   checkPeer(subject, ["spec", "subject"], problems);
   for (const [direction, rules] of [

@@ -15,7 +15,7 @@ import {
 const ANNOTATIONS_MAX = 256 * 1024; // bytes, all of an object together
 
 /** How each kind's name is restricted; all others are DNS subdomains. */
-const nameRules: Record<string, (text: string) => string> = {
+const nameRules: Record<string, (text: string) => string[]> = {
   Namespace: dns1123Label,
   Service: dns1035Label,
 };
@@ -65,10 +65,8 @@ export function validateLabels(
   problems: FieldProblems,
 ): void {
   for (const [key, value] of Object.entries(labels ?? {})) {
-    const wrongKey = qualifiedName(key);
-    if (wrongKey !== "") problems.invalidKey(path, key, wrongKey);
-    const wrongValue = labelValue(value);
-    if (wrongValue !== "") problems.add([...path, key], describeValue(path, value, wrongValue));
+    for (const wrong of qualifiedName(key)) problems.invalidKey(path, key, wrong);
+    for (const wrong of labelValue(value)) problems.add([...path, key], describeValue(path, value, wrong));
   }
 }
 
@@ -79,8 +77,7 @@ function validateAnnotations(
 ): void {
   let size = 0;
   for (const [key, value] of Object.entries(annotations ?? {})) {
-    const wrong = qualifiedName(key.toLowerCase());
-    if (wrong !== "") problems.invalidKey(path, key, wrong);
+    for (const wrong of qualifiedName(key.toLowerCase())) problems.invalidKey(path, key, wrong);
     size += key.length + value.length;
   }
   if (size > ANNOTATIONS_MAX)
@@ -116,11 +113,10 @@ export function validateSelector(
       default:
         problems.invalid([...at, "operator"], requirement.operator ?? "", "not a valid selector operator");
     }
-    const wrong = qualifiedName(requirement.key ?? "");
-    if (wrong !== "") problems.invalid([...at, "key"], requirement.key ?? "", wrong);
+    const { key = "" } = requirement;
+    for (const wrong of qualifiedName(key)) problems.invalid([...at, "key"], key, wrong);
     for (const [n, value] of (requirement.values ?? []).entries()) {
-      const wrongValue = labelValue(value);
-      if (wrongValue !== "") problems.invalid([...at, "values", n], value, wrongValue);
+      for (const wrong of labelValue(value)) problems.invalid([...at, "values", n], value, wrong);
     }
   }
 }

@@ -1,5 +1,5 @@
 // Formats of names, labels, ports and addresses, with the API server's explanations (apimachinery,
-// util/validation). Each function returns what is wrong, or "".
+// util/validation). Each function returns all that is wrong.
 import {
   type Cidr,
   formatCidr,
@@ -43,59 +43,68 @@ export const PORT_TEXT = "must be between 1 and 65535, inclusive";
 export const IP_TEXT = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
 export const CIDR_TEXT = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
 
-export function dns1123Label(text: string): string {
-  if (text.length > 63) return tooLong(63);
-  return LABEL_RE.test(text) ? "" : LABEL_TEXT;
+export function dns1123Label(text: string): string[] {
+  const isDotted = !LABEL_RE.test(text) && SUBDOMAIN_RE.test(text);
+  return [
+    ...tooLong(text, 63, "characters"),
+    ...(isDotted ? ["must not contain dots"] : unlike(LABEL_RE, text, LABEL_TEXT)),
+  ];
 }
 
-export function dns1123Subdomain(text: string): string {
-  if (text.length > 253) return tooLong(253);
-  return SUBDOMAIN_RE.test(text) ? "" : SUBDOMAIN_TEXT;
+export function dns1123Subdomain(text: string, unit: Unit = "characters"): string[] {
+  return [...tooLong(text, 253, unit), ...unlike(SUBDOMAIN_RE, text, SUBDOMAIN_TEXT)];
 }
 
-export function dns1035Label(text: string): string {
-  if (text.length > 63) return tooLong(63);
-  return LABEL_1035_RE.test(text) ? "" : LABEL_1035_TEXT;
+export function dns1035Label(text: string): string[] {
+  return [...tooLong(text, 63, "characters"), ...unlike(LABEL_1035_RE, text, LABEL_1035_TEXT)];
 }
 
 /** Label and annotation keys: an optional DNS prefix, a slash, and a name. */
-export function qualifiedName(text: string): string {
+export function qualifiedName(text: string): string[] {
   const parts = text.split("/");
-  if (parts.length > 2) {
-    return `a qualified name ${QUALIFIED_TEXT} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`;
-  }
+  if (parts.length > 2)
+    return [
+      `a valid label key ${QUALIFIED_TEXT} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`,
+    ];
   const name = parts[parts.length - 1];
-  if (parts.length === 2) {
-    if (parts[0] === "") return "prefix part must be non-empty";
-    const wrong = dns1123Subdomain(parts[0]);
-    if (wrong !== "") return `prefix part ${wrong}`;
-  }
-  if (name === "") return "name part must be non-empty";
-  if (name.length > 63) return `name part ${tooLong(63)}`;
-  return QUALIFIED_RE.test(name) ? "" : `name part ${QUALIFIED_TEXT}`;
+  const empty = "must be non-empty";
+  const prefix = parts[0] === "" ? [empty] : dns1123Subdomain(parts[0], "bytes");
+  const wrong = name === "" ? [empty] : tooLong(name, 63, "bytes");
+  return [
+    ...(parts.length === 2 ? prefix.map((why) => `prefix part ${why}`) : []),
+    ...[...wrong, ...unlike(QUALIFIED_RE, name, QUALIFIED_TEXT)].map((why) => `name part ${why}`),
+  ];
 }
 
-export function labelValue(text: string): string {
-  if (text.length > 63) return tooLong(63);
-  return text === "" || QUALIFIED_RE.test(text) ? "" : LABEL_VALUE_TEXT;
+export function labelValue(text: string): string[] {
+  const isRight = text === "" || QUALIFIED_RE.test(text);
+  return [...tooLong(text, 63, "bytes"), ...(isRight ? [] : [LABEL_VALUE_TEXT])];
 }
 
 /** Port names of containers, and targetPort by name (RFC 6335). */
-export function portName(text: string): string {
-  if (text.length > 15) return tooLong(15);
-  if (!/^[-a-z0-9]+$/.test(text))
-    return "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)";
-  if (!/[a-z]/.test(text)) return "must contain at least one letter (a-z)";
-  if (text.includes("--")) return "must not contain consecutive hyphens";
-  return text.startsWith("-") || text.endsWith("-") ? "must not begin or end with a hyphen" : "";
+export function portName(text: string): string[] {
+  const rules: [holds: boolean, text: string][] = [
+    [/^[-a-z0-9]+$/.test(text), "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)"],
+    [/[a-z]/.test(text), "must contain at least one letter (a-z)"],
+    [!text.includes("--"), "must not contain consecutive hyphens"],
+    [!text.startsWith("-") && !text.endsWith("-"), "must not begin or end with a hyphen"],
+  ];
+  return [...tooLong(text, 15, "characters"), ...rules.flatMap(([holds, why]) => (holds ? [] : [why]))];
+}
+
+/** The API server's word for the same limit: labels are told in bytes. */
+type Unit = "bytes" | "characters";
+
+function tooLong(text: string, max: number, unit: Unit): string[] {
+  return text.length > max ? [`must be no more than ${max} ${unit}`] : [];
+}
+
+function unlike(form: RegExp, text: string, why: string): string[] {
+  return form.test(text) ? [] : [why];
 }
 
 export function isPort(value: number | undefined): boolean {
   return value !== undefined && Number.isInteger(value) && value >= 1 && value <= 65535;
-}
-
-function tooLong(max: number): string {
-  return `must be no more than ${max} characters`;
 }
 
 /** Reports `text` as invalid when `check` finds something. Absent text is required. */
@@ -103,14 +112,10 @@ export function checkName(
   problems: FieldProblems,
   path: FieldPath,
   text: string | undefined,
-  check: (text: string) => string,
+  check: (text: string) => readonly string[],
 ): void {
-  if (text === undefined || text === "") {
-    problems.required(path);
-    return;
-  }
-  const wrong = check(text);
-  if (wrong !== "") problems.invalid(path, text, wrong);
+  if (text === undefined || text === "") problems.required(path);
+  else for (const wrong of check(text)) problems.invalid(path, text, wrong);
 }
 
 export function checkPort(problems: FieldProblems, path: FieldPath, value: number | undefined): void {
@@ -127,10 +132,7 @@ export function checkIntOrName(
   if (value === undefined) problems.required(path);
   else if (typeof value === "number") {
     if (!isPort(value)) problems.invalid(path, value, PORT_TEXT);
-  } else {
-    const wrong = portName(value);
-    if (wrong !== "") problems.invalid(path, value, wrong);
-  }
+  } else for (const wrong of portName(value)) problems.invalid(path, value, wrong);
 }
 
 export function checkNonNegative(problems: FieldProblems, path: FieldPath, value: number | undefined): void {

@@ -9,7 +9,8 @@ type Spec = NetworkPolicy["spec"];
 type Peer = NonNullable<NonNullable<Spec["ingress"]>[number]["from"]>[number];
 type Port = NonNullable<NonNullable<Spec["ingress"]>[number]["ports"]>[number];
 
-const PROTOCOLS = ["SCTP", "TCP", "UDP"];
+const PROTOCOLS = ["TCP", "UDP", "SCTP"];
+const TYPES = ["Ingress", "Egress"];
 
 export function validateNetworkPolicy(policy: NetworkPolicy, problems: FieldProblems): void {
   const spec = policy.spec;
@@ -21,11 +22,12 @@ export function validateNetworkPolicy(policy: NetworkPolicy, problems: FieldProb
     validateRule(rule.to, "to", rule.ports, ["spec", "egress", i], problems);
   }
   const types = spec.policyTypes ?? [];
-  if (types.length > 2)
+  if (types.length > TYPES.length) {
     problems.invalid(["spec", "policyTypes"], types, "may not specify more than two policyTypes");
-  for (const [i, type] of types.entries()) {
-    problems.oneOf(["spec", "policyTypes", i], type, ["Egress", "Ingress"]);
+    return;
   }
+  for (const [i, type] of types.entries())
+    if (!TYPES.includes(type)) problems.unsupportedOf(["spec", "policyTypes", i], type, TYPES);
 }
 
 function validateRule(
@@ -39,18 +41,24 @@ function validateRule(
   for (const [i, peer] of (peers ?? []).entries()) validatePeer(peer, [...at, field, i], problems);
 }
 
-function validatePort(port: Port, at: FieldPath, problems: FieldProblems): void {
-  problems.oneOf([...at, "protocol"], port.protocol, PROTOCOLS);
-  if (port.port !== undefined) names.checkIntOrName(problems, [...at, "port"], port.port);
-  if (port.endPort === undefined) return;
-  const path = [...at, "endPort"];
-  if (port.port === undefined)
-    problems.invalid(path, port.endPort, "may not be specified when `port` is not specified");
-  else if (typeof port.port === "string") {
-    problems.invalid(path, port.endPort, "may not be specified when `port` is non-numeric");
-  } else if (port.endPort < port.port) {
-    problems.invalid(path, port.endPort, "must be greater than or equal to `port`");
-  } else if (!names.isPort(port.endPort)) problems.invalid(path, port.endPort, names.PORT_TEXT);
+function validatePort({ port, endPort, protocol }: Port, at: FieldPath, problems: FieldProblems): void {
+  if (protocol !== undefined && !PROTOCOLS.includes(protocol))
+    problems.unsupportedOf([...at, "protocol"], protocol, PROTOCOLS);
+  const [first, last] = [
+    [...at, "port"],
+    [...at, "endPort"],
+  ];
+  if (typeof port === "number") {
+    if (!names.isPort(port)) problems.invalid(first, port, names.PORT_TEXT);
+    if (endPort === undefined) return;
+    // The API server tells the first port here, not the last.
+    if (endPort < port) problems.invalid(last, port, "must be greater than or equal to `port`");
+    if (!names.isPort(endPort)) problems.invalid(last, endPort, names.PORT_TEXT);
+    return;
+  }
+  const why = port === undefined ? "not specified" : "non-numeric";
+  if (endPort !== undefined) problems.invalid(last, endPort, `may not be specified when \`port\` is ${why}`);
+  if (port !== undefined) names.checkIntOrName(problems, first, port);
 }
 
 function validatePeer(peer: Peer, at: FieldPath, problems: FieldProblems): void {
@@ -58,15 +66,11 @@ function validatePeer(peer: Peer, at: FieldPath, problems: FieldProblems): void 
   if (podSelector !== undefined) validateSelector(podSelector, [...at, "podSelector"], problems);
   if (namespaceSelector !== undefined)
     validateSelector(namespaceSelector, [...at, "namespaceSelector"], problems);
-  if (ipBlock === undefined) {
-    if (podSelector === undefined && namespaceSelector === undefined)
-      problems.required(at, "must specify a peer");
-    return;
-  }
-  if (podSelector !== undefined || namespaceSelector !== undefined) {
+  if (ipBlock !== undefined) validateIpBlock(ipBlock, [...at, "ipBlock"], problems);
+  const hasSelector = podSelector !== undefined || namespaceSelector !== undefined;
+  if (ipBlock === undefined && !hasSelector) problems.required(at, "must specify a peer");
+  else if (ipBlock !== undefined && hasSelector)
     problems.forbidden(at, "may not specify both ipBlock and another peer");
-  }
-  validateIpBlock(ipBlock, [...at, "ipBlock"], problems);
 }
 
 function validateIpBlock(block: NonNullable<Peer["ipBlock"]>, at: FieldPath, problems: FieldProblems): void {

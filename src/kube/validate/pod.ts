@@ -128,8 +128,8 @@ function validateHostAliases(spec: PodSpec, at: FieldPath, problems: FieldProble
     const path = [...at, "hostAliases", i];
     names.checkIp(problems, [...path, "ip"], ip ?? "");
     for (const [n, name] of (hostnames ?? []).entries()) {
-      const wrong = names.dns1123Subdomain(name);
-      if (wrong !== "") problems.invalid([...path, "hostnames", n], name, wrong);
+      for (const wrong of names.dns1123Subdomain(name))
+        problems.invalid([...path, "hostnames", n], name, wrong);
     }
   }
 }
@@ -258,7 +258,7 @@ function validateMounts(
 function optionalName(
   path: FieldPath,
   text: string | undefined,
-  check: (text: string) => string,
+  check: (text: string) => string[],
   problems: FieldProblems,
 ): void {
   if (text !== undefined && text !== "") names.checkName(problems, path, text, check);

@@ -45,8 +45,8 @@ export function validateSecurity(spec: PodSpec, at: FieldPath, problems: FieldPr
   validateHostProcess(spec, at, problems);
   validateOs(spec, at, problems);
   const { runtimeClassName } = spec;
-  const wrong = runtimeClassName === undefined ? "" : names.dns1123Subdomain(runtimeClassName);
-  if (wrong !== "") problems.invalid([...at, "runtimeClassName"], runtimeClassName, wrong);
+  const wrong = runtimeClassName === undefined ? [] : names.dns1123Subdomain(runtimeClassName);
+  for (const why of wrong) problems.invalid([...at, "runtimeClassName"], runtimeClassName, why);
 }
 
 function containersOf(spec: PodSpec, at: FieldPath): [Container, FieldPath][] {
