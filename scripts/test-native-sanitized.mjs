@@ -6,7 +6,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
@@ -142,7 +142,7 @@ const onResult = ({ file, passed, failed, seconds, output }) => {
   const word = failed > 0 ? "FAILED" : "ok";
   console.log(`sanitized: ${compiled(file)}: ${word}, ${passed} passed (${seconds.toFixed(1)} s)`);
 };
-const options = { jobs: 1, timeoutSeconds: 600, compiled, env, onResult };
+const options = { jobs: Math.min(2, availableParallelism()), timeoutSeconds: 600, compiled, env, onResult };
 const { results, saved } = await runSaving(
   tests.map((file) => `${file}${MARK}`),
   options,

@@ -23,8 +23,8 @@ const REMOTE = "10.244.2.2";
 const L3 = 14;
 const OUTER = 50;
 
-const tcp = (flags: string, o: object = {}): Uint8Array =>
-  build.tcpFrame({ ...pathTo(new TestNode({ poolSlots: 4 }), POD, REMOTE), flags, ...o });
+const PATH = pathTo(new TestNode({ poolSlots: 4 }), POD, REMOTE);
+const tcp = (flags: string, o: object = {}): Uint8Array => build.tcpFrame({ ...PATH, flags, ...o });
 const gsoType = (bytes: Uint8Array): number => virtio.gsoType(viewOf(bytes), 0);
 const gsoSize = (bytes: Uint8Array): number => virtio.gsoSize(viewOf(bytes), 0);
 const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.from(a).equals(b);
