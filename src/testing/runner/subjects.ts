@@ -164,7 +164,7 @@ export const mayShare = (file: string): boolean =>
 
 /**
  * Native tests that get the machine for themselves: they hold podwire or a kernel to a time, or send as fast as they can.
- * All others may run side by side; each has labs and namespaces of its own, and waits half of its time.
+ * All others run two side by side; each has labs and namespaces of its own, and waits half of its time.
  */
 const OWN_MACHINE =
   "conntrack-judge userspace health scheduling syn-flood superframes e2e-rolling e2e-update";

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
 import { projectRoot, readSources } from "../tidy/source-tree.ts";
-import { keepSeconds, slowestFirst } from "./pace.ts";
+import { listTests } from "./main.ts";
+import { keepSeconds, slowestFirst, USUAL_SECONDS } from "./pace.ts";
 import { addToReport, readReport, reportText } from "./report.ts";
 import { countsOf, type FileResult, runFiles } from "./run-files.ts";
 import { runTwice, SavedList } from "./saved.ts";
@@ -144,6 +145,14 @@ t.test("what took long goes first the next time, what is new in its place", asyn
   t.same(slowestFirst(files, path), ["d", "b", "a", "c"]);
   writeFileSync(path, "{");
   t.same(slowestFirst(files, path), files, "a record cut short is none");
+  const usual = ["a/wire.test.ts", "b/kernel-judge.test.ts", "c/alloc.test.ts"];
+  t.same(
+    slowestFirst(usual, path),
+    [usual[1], usual[2], usual[0]],
+    "without a record, what is known to be slow",
+  );
+  const names = [...listTests("src"), ...listTests("native-test")].map(testName);
+  for (const name of Object.keys(USUAL_SECONDS)) t.ok(names.includes(name), name);
 });
 
 t.test("subjects find files by their own names, wherever they lie", async (t) => {
