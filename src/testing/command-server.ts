@@ -1,6 +1,7 @@
 // The process behind command-line.ts: command lines come as lines of JSON by one fifo, what they said goes back by
 // another. With command lines of its own, separated by the word ",,", it runs those, with its own standard input, and
-// prints what each said: node command-server.js --batch COMMAND… ,, COMMAND…
+// prints what each said: node command-server.js --batch COMMAND… ,, COMMAND…; "<FILE" before a command is standard input
+// from here on.
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { forgetNotes } from "../cli/context.ts";
 import { run } from "../cli/main.ts";
@@ -59,6 +60,13 @@ async function serve(requests: string, answers: string): Promise<void> {
   closeSync(output);
 }
 
+/** As a shell does it: the lowest descriptor that is free. Not for commands that read standard input as a stream of Node's. */
+function openAsInput(file: string): void {
+  closeSync(0);
+  const fd = openSync(file, "r");
+  if (fd !== 0) throw new Error(`${file} became descriptor ${fd}`);
+}
+
 async function batch(words: readonly string[]): Promise<void> {
   const lines: string[][] = [[]];
   for (const word of words) {
@@ -66,7 +74,10 @@ async function batch(words: readonly string[]): Promise<void> {
     else lines.at(-1)!.push(word);
   }
   const all: Said[] = [];
-  for (const args of lines) all.push(await say(args));
+  for (const [word, ...args] of lines) {
+    if (word.startsWith("<")) openAsInput(word.slice(1));
+    all.push(await say(word.startsWith("<") ? args : [word, ...args]));
+  }
   process.stdout.write(`${JSON.stringify(all)}\n`);
 }
 
