@@ -60,7 +60,7 @@ async function serve(requests: string, answers: string): Promise<void> {
   closeSync(output);
 }
 
-/** As a shell does it: the lowest descriptor that is free. Not for commands that read standard input as a stream of Node's. */
+/** As a shell does it: the lowest descriptor that is free. Not for commands that read standard input as a stream. */
 function openAsInput(file: string): void {
   closeSync(0);
   const fd = openSync(file, "r");

@@ -103,7 +103,7 @@ async function runFile(file: string, timeoutMs: number, graceMs: number): Promis
   const { pass, fail, skip, todo } = test?.counts ?? new tap.Counts();
   // The file is one; others can only come from functions that were imported from tap beside its t.
   const strays = own.count - pointsBefore - 1;
-  if (strays > 0) problems.push(`${strays} assertions were not of its t`);
+  if (strays > 0) problems.push(`${strays} assertions were not of its t: import t from "tap", not functions`);
   let failed = fail;
   if (failed === 0 && (problems.length > 0 || test === undefined || !test.passing())) failed = 1;
   for (const problem of problems) console.log(`not ok - ${file}: ${problem}`);
