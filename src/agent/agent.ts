@@ -36,6 +36,8 @@ import { NodeServers } from "./node-servers.ts";
 /** Frontends and endpoints the plane has room for: memory is taken as services come. */
 const SERVICES_LOG2 = 19;
 const ROOM = `it has room for ${2 ** SERVICES_LOG2} addresses and ${2 ** SERVICES_LOG2} endpoints: remove some`;
+/** Rules of policies that are counted one by one: all that have a number (spec/policy.ts). */
+const POLICY_RULES_LOG2 = 16;
 const MAX_PORTS = 1024;
 const POOL_SLOTS = 320;
 
@@ -82,6 +84,7 @@ export class Agent {
       stationsLog2: 11,
       frontendsLog2: SERVICES_LOG2,
       endpointsLog2: SERVICES_LOG2,
+      policyRulesLog2: POLICY_RULES_LOG2,
       poolSlots: POOL_SLOTS,
       seed: randomBytes(4).readInt32LE(0),
     };
@@ -229,6 +232,8 @@ export class Agent {
   async #apply(changes: Changes): Promise<void> {
     const started = performance.now();
     this.#servers.applying();
+    // Of now: a pod that comes meanwhile is opened by the next change, when its policies are in the plane.
+    const pods = compilePods(this.graph, this.config.nodeName).filter((p) => p.netns !== "");
     for (const message of await this.#compile(changes)) {
       await this.#plane.apply(message);
       if (message.type === "services") this.#hostRouting.update(message.update);
@@ -242,7 +247,6 @@ export class Agent {
       this.#problem = `no Node object "${this.config.nodeName}" with an address and a podCIDR yet`;
     } else this.#problem = "";
     if (changes.pods.size > 0 || changes.nodes.size > 0) {
-      const pods = compilePods(this.graph, this.config.nodeName).filter((p) => p.netns !== "");
       await this.#attachments.sync(
         pods.map(({ key, netns, interface: name, mac, addresses }) => ({
           key,

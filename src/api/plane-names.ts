@@ -1,5 +1,6 @@
 /** What the plane knows by number, as people know it: for the records of a node that has these objects. */
 
+import { formatRule, policiesOf } from "../compile/policy/rule-names.ts";
 import type { PlaneNames } from "../observe/trace-record.ts";
 import type { NodeMessages } from "../plane/node-messages.ts";
 import type { DesiredState } from "../watch/desired-state.ts";
@@ -15,6 +16,10 @@ export function planeNames(
     port,
     service: (id) => messages.services.nameOf(id),
     route: (index) => routeText(messages.topology, index),
+    rule: (id) => {
+      const name = messages.policies.names.nameOf(id);
+      return name && { rule: formatRule(name), policies: policiesOf(name) };
+    },
     policy: (service) => {
       const spec = state.services.get(service.split(":")[0])?.spec;
       return {

@@ -35,7 +35,7 @@ export async function streamCapture(
   let out: CaptureStream | undefined;
   const watch = await watching.start(
     { mode: "capture", program: query.program, limit: -1, snapLen },
-    (r, body) => out?.packet(readCaptureRecord(r, body), watch.lost),
+    (r, body) => out?.packet(readCaptureRecord(r, body, names.rule), watch.lost),
   );
   // The first bytes of the answer tell the caller that we are watching: they must not come before it is so.
   out = new CaptureStream(names, query, response);

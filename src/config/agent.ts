@@ -54,6 +54,8 @@ export interface AgentConfig {
   readonly resetRemovedEndpoints: boolean;
   /** The MSS in a SYN is lowered to what fits the path (iptables: TCPMSS --clamp-mss-to-pmtu). */
   readonly mssClamp: boolean;
+  /** What becomes of connections that policies forbid by now: they go on, or are cut by their next packet. */
+  readonly policyEstablished: "keep" | "recheck";
 }
 
 interface RawAgent {
@@ -79,6 +81,7 @@ interface RawAgent {
     leastConnections?: boolean;
     resetRemovedEndpoints?: boolean;
   };
+  policy?: { established?: "keep" | "recheck" };
 }
 
 const CONNTRACK_MAX = 262_144;
@@ -124,6 +127,7 @@ export function agentConfig(value: unknown, problems: FieldProblems): AgentConfi
     leastConnections: raw.dataplane?.leastConnections ?? false,
     resetRemovedEndpoints: raw.dataplane?.resetRemovedEndpoints ?? false,
     mssClamp: raw.dataplane?.mssClamp ?? false,
+    policyEstablished: raw.policy?.established ?? "keep",
   };
   return problems.any ? undefined : config;
 }

@@ -43,6 +43,7 @@ const dataplane = closed({
   resetRemovedEndpoints: { type: "boolean" },
   mssClamp: { type: "boolean" },
 });
+const policy = closed({ established: { enum: ["keep", "recheck"] } });
 
 const LAB: SchemaObject = closed({
   ...head,
@@ -53,6 +54,7 @@ const LAB: SchemaObject = closed({
     proxy,
     conntrack,
     dataplane,
+    policy,
     podSecurity,
     nodes: listOf(
       closed(
@@ -92,6 +94,7 @@ const AGENT: SchemaObject = closed(
     proxy,
     conntrack,
     dataplane,
+    policy,
   },
   ["nodeName", "clusterCIDR", "serviceCIDR", "uplink", "host", "socket", "source"],
 );

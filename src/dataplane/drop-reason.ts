@@ -73,11 +73,13 @@ export const DropReason = Object.freeze({
   BAD_UDP_CHECKSUM: 67,
   BAD_ICMP_CHECKSUM: 68,
   BAD_SCTP_CHECKSUM: 69,
+  POLICY_DENY_RULE: 70,
+  POLICY_NOT_READY: 71,
 } as const);
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
 /** One more than the highest code: the number of drop counters. */
-export const DROP_REASONS = 70;
+export const DROP_REASONS = 72;
 
 /** Text for people, indexed by code: the same words in trace, capture, metrics and `show drops`. */
 export const DROP_REASON_TEXT: readonly string[] = [
@@ -151,6 +153,8 @@ export const DROP_REASON_TEXT: readonly string[] = [
   "UDP checksum wrong",
   "ICMP checksum wrong",
   "SCTP checksum wrong",
+  "Policy denied by denylist",
+  "Policies of the pod not known yet",
 ];
 
 /** The constant's name of a code, for JSON. */

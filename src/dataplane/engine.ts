@@ -22,6 +22,7 @@ import * as fdb from "./table/fdb.ts";
 import * as fragments from "./table/fragments.ts";
 import * as neighbor from "./table/neighbor.ts";
 import * as neighborTimers from "./table/neighbor-timers.ts";
+import { CLOSED } from "./table/policy/policy.ts";
 import * as affinity from "./table/service/affinity.ts";
 import * as pending from "./table/service/pending-connections.ts";
 import { type SizedTables, Tables } from "./tables.ts";
@@ -120,6 +121,7 @@ export function attach(
   p.devices[id] = port;
   p.active[id] = 1;
   clearOwners(p, id);
+  p.subject[id] = CLOSED;
   clearPort(e.tables.counters, id);
   if (id >= p.count) p.count = id + 1;
 }

@@ -16,6 +16,7 @@ import { enterConnection } from "./stage/connection/enter-connection.ts";
 import { helpFtp } from "./stage/connection/help-ftp.ts";
 import { holdConnection } from "./stage/connection/hold-connection.ts";
 import { masquerade } from "./stage/connection/masquerade.ts";
+import { recheckPolicy } from "./stage/connection/recheck-policy.ts";
 import { resetRemoved } from "./stage/connection/reset-removed.ts";
 import { retryConnection } from "./stage/connection/retry-connection.ts";
 import { makeTcpReset, makeTcpResetFor } from "./stage/connection/send-tcp-reset.ts";
@@ -104,13 +105,16 @@ export function forward(pkt: Packet, t: Tables, nowSec: number, nowMs: number): 
 function forwardIp(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdict {
   let v: Verdict = trackConnection(pkt, t, nowSec); //   conntrack: known flows carry their translation
   passed(pkt, t, v);
-  if (pkt.ctSlot >= 0 && t.config.resetRemoved !== 0) {
+  if (pkt.ctSlot >= 0 && t.config.policyRecheck !== 0 && t.rulesKept !== 0) {
+    v = recheckPolicy(pkt, t, nowSec); //                an extension: what policies forbid by now is cut
+  }
+  if (v === NEXT && pkt.ctSlot >= 0 && t.config.resetRemoved !== 0) {
     v = resetRemoved(pkt, t, nowSec); //                 an extension: no endpoint, no waiting
   }
   if (v === NEXT && pkt.ctSlot >= 0 && pending.used(t.pending) !== 0) {
     v = retryConnection(pkt, t, nowMs); //               userspace mode: has the endpoint answered?
   }
-  if (pkt.ctSlot < 0) {
+  if (v === NEXT && pkt.ctSlot < 0) {
     v = chooseBackend(pkt, t, nowMs); //                  new flow to a service: DNAT
     passed(pkt, t, v);
   }
@@ -120,7 +124,7 @@ function forwardIp(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdi
   }
   if (v === NEXT && pkt.options !== 0) v = checkOptions(pkt, t); // IPv4 options: what a router may act on
   if (v === NEXT) {
-    v = enforcePolicy(pkt, t); //                        filter FORWARD
+    v = enforcePolicy(pkt, t, nowSec); //                filter FORWARD
     passed(pkt, t, v);
   }
   if (v === NEXT && pkt.ctSlot < 0) {

@@ -11,6 +11,7 @@ import type { Counters } from "./counters.ts";
 import { Packet } from "./packet/packet.ts";
 import type { PortTable, TxQueue } from "./send/tx-queue.ts";
 import type { SlotPool } from "./slot-pool.ts";
+import type { ConnectionRules } from "./table/connection/connection-rules.ts";
 import type { Conntrack } from "./table/connection/conntrack.ts";
 import { RECORD_WORDS } from "./table/connection/conntrack-sctp.ts";
 import type { SeqAdj } from "./table/connection/conntrack-seqadj.ts";
@@ -22,6 +23,8 @@ import type { Fdb } from "./table/fdb.ts";
 import type { Fragments } from "./table/fragments.ts";
 import { LocalAddresses } from "./table/local-addresses.ts";
 import type { Neighbors } from "./table/neighbor.ts";
+import { Policy } from "./table/policy/policy.ts";
+import type { PolicyHits } from "./table/policy/policy-hits.ts";
 import { PrefixSet } from "./table/prefix-set.ts";
 import { Routes } from "./table/routes.ts";
 import type { Affinity } from "./table/service/affinity.ts";
@@ -67,6 +70,8 @@ export class NodeConfig {
   mssClamp = 0; //         1: the MSS in a SYN is lowered to the path's
   userspace = 0; //        1: decide as kube-proxy's own balancer did, for who has no endpoints and about affinity
   retry = 0; //            1: what opens a connection is held, and sent to another endpoint when the first one fails
+  policyCloses = 1; //     1: a pod's port is closed until its policies are known
+  policyRecheck = 0; //    1: what is known is asked again after policies changed (policy.established: recheck)
   snatMin = 1024; //       SNAT source ports, both ends included …
   snatMax = 65_535;
   snatAvoidMin = 30_000; // … without the node-port range
@@ -95,13 +100,17 @@ export class Tables {
   readonly fabric: Neighbors; //     on the uplink: ARP and ND
   readonly stations: Neighbors; //   pods and host0: permanent, with their port
   readonly conntrack: Conntrack;
+  readonly connectionRules: ConnectionRules;
   readonly services: Services;
   readonly affinity: Affinity;
+  readonly policyHits: PolicyHits;
   readonly expectations: Expectations;
   readonly seqadj: SeqAdj;
   readonly pending: PendingConnections; // mode userspace: whose endpoint has not answered yet
   readonly fragments: Fragments;
   readonly icmpRate: TokenBucket;
+  policy = new Policy();
+  rulesKept = 0; // 1: connections note what policies said of them; from the first policy on
   routes: Routes = new Routes();
   vteps: Vteps = new Vteps(0);
   local = new LocalAddresses([]); //      addresses of the node itself: type LOCAL
@@ -160,6 +169,8 @@ export class Tables {
     this.fabric = init.fabric;
     this.stations = init.stations;
     this.conntrack = init.conntrack;
+    this.connectionRules = init.connectionRules;
+    this.policyHits = init.policyHits;
     this.services = init.services;
     this.conntrack.load = this.services.schedule.load;
     this.affinity = init.affinity;
@@ -181,6 +192,8 @@ export interface SizedTables {
   fabric: Neighbors;
   stations: Neighbors;
   conntrack: Conntrack;
+  connectionRules: ConnectionRules;
+  policyHits: PolicyHits;
   services: Services;
   affinity: Affinity;
   expectations: Expectations;

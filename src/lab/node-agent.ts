@@ -50,6 +50,7 @@ export function agentConfiguration(t: Topology, node: NodePlan, paths: LabPaths)
     proxy: t.proxy,
     conntrack: t.conntrack,
     dataplane: t.dataplane,
+    ...(t.policy === undefined ? {} : { policy: t.policy }),
   };
 }
 

@@ -37,6 +37,7 @@ export interface LabObject {
     proxy?: Record<string, unknown>;
     conntrack?: Record<string, unknown>;
     dataplane?: Record<string, unknown>;
+    policy?: Record<string, unknown>;
     podSecurity?: Record<string, unknown>;
     nodes?: {
       name: string;
@@ -98,6 +99,7 @@ export interface Topology {
   proxy: Record<string, unknown>;
   conntrack: Record<string, unknown>;
   dataplane: Record<string, unknown>;
+  policy?: Record<string, unknown>;
   /** A PodSecurityConfiguration, whole or in part. */
   podSecurity?: Record<string, unknown>;
   nodes: NodePlan[];
@@ -168,6 +170,7 @@ export function planTopology(lab: string, object: LabObject): Topology {
     proxy: spec.proxy ?? {},
     conntrack: spec.conntrack ?? {},
     dataplane: spec.dataplane ?? {},
+    ...(spec.policy === undefined ? {} : { policy: spec.policy }),
     ...(spec.podSecurity === undefined ? {} : { podSecurity: spec.podSecurity }),
     nodes,
     clients,

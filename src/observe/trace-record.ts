@@ -14,6 +14,16 @@ export interface TraceTuple {
   icmpId?: number;
 }
 
+/** What policies said of one direction of a connection. */
+export interface PolicyVerdict {
+  /** "audit": it passes, and a policy that is on trial would have denied it. */
+  action: "allow" | "deny" | "audit";
+  /** "default/allow-db-access ingress[0].from[1].ports[0]", "isolated by default/deny-all; no rule matches" */
+  rule: string;
+  /** Whose rule it is, or who isolates. */
+  policies: readonly string[];
+}
+
 /** What the plane had decided about a packet when the record was written. */
 export interface Decision {
   verdict: string;
@@ -24,6 +34,9 @@ export interface Decision {
   ctDirection?: "original" | "reply";
   /** Source is rewritten because of: a service rule, a hairpin, leaving the cluster, a host port of a pod here. */
   masquerade?: "service" | "hairpin" | "egress" | "hostPort";
+  /** Of what its sender may send and its receiver get, where policies select these: asked when the connection began. */
+  egress?: PolicyVerdict;
+  ingress?: PolicyVerdict;
   bridged: boolean;
   fromTunnel: boolean;
   inPort: number;
@@ -97,6 +110,9 @@ export function answerText({ icmpError, tcpReset }: TraceRecord): string {
   return icmpError === undefined ? "" : `, the sender gets ICMP ${icmpError}`;
 }
 
+/** A policy's rule by its id. */
+export type RuleOf = (id: number) => Pick<PolicyVerdict, "rule" | "policies"> | undefined;
+
 /** What the plane knows by number only. */
 export interface PlaneNames {
   /** Mode of the node's kube-proxy. */
@@ -104,6 +120,7 @@ export interface PlaneNames {
   port: (id: number) => string;
   service: (id: number) => string | undefined;
   route?: (index: number) => string | undefined;
+  rule?: RuleOf;
   policy?: (service: string) => { internalLocal: boolean; externalLocal: boolean };
 }
 

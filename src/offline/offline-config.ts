@@ -32,5 +32,6 @@ export function offlineConfig(
     leastConnections: false,
     resetRemovedEndpoints: false,
     mssClamp: false,
+    policyEstablished: "keep",
   };
 }

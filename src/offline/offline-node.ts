@@ -246,6 +246,7 @@ function sizesFor(...states: (readonly KubeObject[])[]) {
     stationsLog2: log2(room.pods * 2),
     frontendsLog2: log2(room.frontends),
     endpointsLog2: log2(room.endpoints),
+    policyRulesLog2: LOG2_MIN,
   };
 }
 

@@ -2,6 +2,7 @@
 
 import type { IoKind } from "../base/addon.ts";
 import { createBpfProgram } from "../base/bpf-program.ts";
+import { bindPorts, putInForce } from "../dataplane/change/policy.ts";
 import { createPrefixSet } from "../dataplane/change/prefix-set.ts";
 import { createRoutes } from "../dataplane/change/routes.ts";
 import { addPart, beginDrop } from "../dataplane/change/service-endpoints.ts";
@@ -15,6 +16,7 @@ import * as conntrack from "../dataplane/table/connection/conntrack.ts";
 import { TUPLE_WORDS } from "../dataplane/table/connection/tuple.ts";
 import { LocalAddresses } from "../dataplane/table/local-addresses.ts";
 import * as neighbor from "../dataplane/table/neighbor.ts";
+import type { Tables } from "../dataplane/tables.ts";
 import { RecordRing } from "../dataplane/trace/record-ring.ts";
 import type { PlaneMessage, PortMessage } from "./messages.ts";
 
@@ -30,22 +32,15 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
   switch (message.type) {
     case "attach":
       attach(plane, message.port, polling);
+      bindPorts(t);
       return;
     case "detach":
       if (plane.ports.fd[message.id] >= 0) polling.remove(plane.ports.fd[message.id]);
       engine.detach(plane, message.id);
       return;
     case "stations":
-      for (const a of message.remove) {
-        const slot = neighbor.find(t.stations, a.w0, a.w1, a.w2, a.w3);
-        if (slot < 0) continue;
-        removeOwner(t.ports, t.stations.port[slot], a.w0, a.w1, a.w2, a.w3);
-        neighbor.remove(t.stations, slot);
-      }
-      for (const s of message.add) {
-        neighbor.addPermanent(t.stations, s.w0, s.w1, s.w2, s.w3, s.macHi, s.macLo, s.port);
-        addOwner(t.ports, s.port, s.w0, s.w1, s.w2, s.w3);
-      }
+      changeStations(t, message);
+      bindPorts(t);
       return;
     case "node":
       Object.assign(t.config, message.config);
@@ -55,6 +50,10 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
       t.masqueradeExempt = createPrefixSet(message.masqueradeExempt);
       t.ownSources = createPrefixSet(message.ownSources);
       t.serviceRanges = createPrefixSet(message.serviceRanges);
+      bindPorts(t);
+      return;
+    case "policy":
+      putInForce(t, message.parts);
       return;
     case "routes":
       t.vteps = createVteps(message.vteps);
@@ -80,6 +79,19 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
       return;
     case "stop":
       return;
+  }
+}
+
+function changeStations(t: Tables, message: Extract<PlaneMessage, { type: "stations" }>): void {
+  for (const a of message.remove) {
+    const slot = neighbor.find(t.stations, a.w0, a.w1, a.w2, a.w3);
+    if (slot < 0) continue;
+    removeOwner(t.ports, t.stations.port[slot], a.w0, a.w1, a.w2, a.w3);
+    neighbor.remove(t.stations, slot);
+  }
+  for (const s of message.add) {
+    neighbor.addPermanent(t.stations, s.w0, s.w1, s.w2, s.w3, s.macHi, s.macLo, s.port);
+    addOwner(t.ports, s.port, s.w0, s.w1, s.w2, s.w3);
   }
 }
 

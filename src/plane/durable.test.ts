@@ -24,7 +24,7 @@ const [POD2, POD3, WEB_IP, DNS_IP, STICKY_IP] = [
 const CLIENTS = 12;
 const SIZES: PlaneSizes = {
   ...{ conntrackLog2: 8, maxPorts: 4, fdbLog2: 4, neighborsLog2: 4, stationsLog2: 4, poolSlots: 4 },
-  ...{ frontendsLog2: 4, endpointsLog2: 4, seed: 7 },
+  ...{ frontendsLog2: 4, endpointsLog2: 4, policyRulesLog2: 4, seed: 7 },
 };
 
 const at = (...ports: number[]): string[] => ports.map((port) => `${POD3}:${port}`);

@@ -5,6 +5,7 @@
 
 import type { BpfInstruction } from "../base/bpf-program.ts";
 import type { IpWords } from "../base/ip.ts";
+import type { PolicyParts } from "../dataplane/spec/policy.ts";
 import type { Prefix } from "../dataplane/spec/prefix.ts";
 import type { RouteSpec, VtepSpec } from "../dataplane/spec/routes.ts";
 import type { EndpointPart, ServiceUpdate } from "../dataplane/spec/services.ts";
@@ -40,6 +41,8 @@ export type PlaneMessage =
       ownSources: Prefix[];
       serviceRanges: Prefix[];
     }
+  | { type: "policy"; parts: PolicyParts }
+  | { type: "policy"; parts: PolicyParts }
   | { type: "routes"; routes: RouteSpec[]; vteps: VtepSpec[] }
   | { type: "services"; update: ServiceUpdate }
   | { type: "endpoints"; part: EndpointPart }

@@ -7,9 +7,11 @@ import { type Cidr, cidr, type Ip, ip, network } from "../base/ip.ts";
 import * as hostPorts from "../compile/host-ports.ts";
 import { servesLoopback } from "../compile/host-rules.ts";
 import { compileTopology, type NodeTopology, prefixOf } from "../compile/node.ts";
+import { PolicyCompiler } from "../compile/policy/policy-compiler.ts";
 import { type ProxySettings, proxySettings } from "../compile/proxy-settings.ts";
 import { ServiceCompiler, type ServiceIds } from "../compile/services.ts";
 import type { AgentConfig } from "../config/agent.ts";
+import { PolicyLayout } from "../dataplane/change/policy.ts";
 import { DetectLocal } from "../dataplane/tables.ts";
 import type { Changes, DesiredState } from "../watch/desired-state.ts";
 import type { PlaneMessage } from "./messages.ts";
@@ -36,6 +38,8 @@ const LOOPBACK: readonly Ip[] = [ip("127.0.0.1"), ip("::1")];
 export class NodeMessages {
   readonly config: AgentConfig;
   readonly services: ServiceCompiler;
+  readonly policies: PolicyCompiler;
+  readonly #layout = new PolicyLayout();
   readonly #facts: OfflineFacts;
   /** Pods with host ports at 127.0.0.0/8. */
   readonly #atLoopback = new Set<string>();
@@ -45,6 +49,7 @@ export class NodeMessages {
   constructor(config: AgentConfig, state: DesiredState, facts: OfflineFacts = {}, ids?: ServiceIds) {
     this.config = config;
     this.#facts = facts;
+    this.policies = new PolicyCompiler(config.nodeName);
     this.services = new ServiceCompiler(this.#settings(state), config.nodeName, ids);
   }
 
@@ -60,6 +65,8 @@ export class NodeMessages {
   /** As `update`, in steps of some milliseconds, for a caller who has more to do. `state` may change between them. */
   *steps(state: DesiredState, changes: Changes, ports: NodePorts): Generator<void, PlaneMessage[]> {
     const messages: PlaneMessage[] = [];
+    const policies = this.policies.update(state, changes);
+    if (policies !== undefined) messages.push({ type: "policy", parts: this.#layout.parts(policies) });
     const services = new Set(changes.services);
     const servedLoopback = this.#atLoopback.size > 0;
     for (const key of this.#hostPorts(state, changes.pods)) services.add(key);
@@ -171,6 +178,8 @@ function nodeMessage(
       antiSpoofing: config.antiSpoofing ? 1 : 0,
       resetRemoved: config.resetRemovedEndpoints ? 1 : 0,
       mssClamp: config.mssClamp ? 1 : 0,
+      policyRecheck: config.policyEstablished === "recheck" ? 1 : 0,
+      policyCloses: partial ? 0 : 1, // who asks about a pod that no object tells of means one without policies
     },
     local: [...own.local],
     podSources: settings.podSources.map(prefixOf),

@@ -15,7 +15,7 @@ import { allocate, open } from "./plane-memory.ts";
 const SEED = 7;
 const SIZES = {
   ...{ conntrackLog2: 12, maxPorts: 4, fdbLog2: 4, neighborsLog2: 4, stationsLog2: 4, poolSlots: 4 },
-  ...{ frontendsLog2: 10, endpointsLog2: 10, seed: SEED },
+  ...{ frontendsLog2: 10, endpointsLog2: 10, policyRulesLog2: 4, seed: SEED },
 };
 t.test("every host's engine has the plane's sizes", async (t) => {
   const native = loadNative();

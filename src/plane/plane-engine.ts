@@ -6,6 +6,7 @@
 import type { Io, Offload } from "../base/addon.ts";
 import { resume } from "../dataplane/change/durable.ts";
 import * as engine from "../dataplane/engine.ts";
+import { ConnectionRules } from "../dataplane/table/connection/connection-rules.ts";
 import { PendingConnections } from "../dataplane/table/service/pending-connections.ts";
 import { Services } from "../dataplane/table/service/services.ts";
 import type { SizedTables } from "../dataplane/tables.ts";
@@ -31,6 +32,8 @@ export function createPlaneEngine(sizes: PlaneSizes, host: EngineHost): engine.E
   const services = instead.services ?? new Services(sizes.frontendsLog2, sizes.endpointsLog2, ids);
   if (services.ids === ids) resume(durable, services);
   const { capacity } = instead.conntrack ?? conntrack;
+  const rules =
+    instead.conntrack === undefined ? shared.connectionRules : new ConnectionRules(Math.log2(capacity));
   return new engine.Engine({
     maxPorts: sizes.maxPorts,
     poolSlots: sizes.poolSlots,
@@ -39,6 +42,7 @@ export function createPlaneEngine(sizes: PlaneSizes, host: EngineHost): engine.E
     counters,
     tables: {
       ...{ ...shared, conntrack, affinity, expectations, seqadj, services },
+      connectionRules: rules,
       pending: instead.pending ?? new PendingConnections(PENDING_LOG2, capacity),
       ...instead,
     },

@@ -7,7 +7,7 @@ import { PlaneHandle } from "./plane-handle.ts";
 
 const SIZES = {
   ...{ conntrackLog2: 10, maxPorts: 4, fdbLog2: 4, neighborsLog2: 4, stationsLog2: 4, poolSlots: 4 },
-  ...{ frontendsLog2: 10, endpointsLog2: 10, seed: 7 },
+  ...{ frontendsLog2: 10, endpointsLog2: 10, policyRulesLog2: 4, seed: 7 },
 };
 
 function spec(id: number, endpoints: number): ServicePortSpec {

@@ -6,10 +6,12 @@
 import { mismatch } from "../dataplane/change/durable.ts";
 import { Counters } from "../dataplane/counters.ts";
 import { Durable, type DurableSizes } from "../dataplane/durable.ts";
+import { ConnectionRules } from "../dataplane/table/connection/connection-rules.ts";
 import type { Conntrack } from "../dataplane/table/connection/conntrack.ts";
 import { Fdb } from "../dataplane/table/fdb.ts";
 import { Fragments } from "../dataplane/table/fragments.ts";
 import { Neighbors } from "../dataplane/table/neighbor.ts";
+import { PolicyHits } from "../dataplane/table/policy/policy-hits.ts";
 import { TokenBucket } from "../dataplane/table/token-bucket.ts";
 
 /** Words of `control`. */
@@ -33,6 +35,8 @@ export interface PlaneSizes {
   stationsLog2: number;
   frontendsLog2: number;
   endpointsLog2: number;
+  /** Rules of policies that are counted one by one. */
+  policyRulesLog2: number;
   /** Pool slots beside the receive batch: reassembly, waiting packets, packets of the plane's own. */
   poolSlots: number;
   seed: number;
@@ -43,6 +47,8 @@ export interface PlaneMemory {
   counters: SharedArrayBuffer;
   /** What must outlive an agent. */
   durable: SharedArrayBuffer;
+  connectionRules: SharedArrayBuffer;
+  policyHits: SharedArrayBuffer;
   fdb: SharedArrayBuffer;
   fabric: SharedArrayBuffer;
   stations: SharedArrayBuffer;
@@ -78,6 +84,8 @@ export function allocate(sizes: PlaneSizes, durable?: SharedArrayBuffer): PlaneM
     control: take((Control.PORTS + sizes.maxPorts) * 4),
     counters: take(Counters.bytesFor(sizes.maxPorts)),
     durable: durable ?? take(Durable.bytesFor(durableSizes(sizes))),
+    connectionRules: take(ConnectionRules.bytesFor(sizes.conntrackLog2)),
+    policyHits: take(PolicyHits.bytesFor(sizes.policyRulesLog2)),
     fdb: take(Fdb.bytesFor(sizes.fdbLog2)),
     fabric: take(Neighbors.bytesFor(sizes.neighborsLog2)),
     stations: take(Neighbors.bytesFor(sizes.stationsLog2)),
@@ -103,6 +111,8 @@ export interface SharedTables {
   durable: Durable;
   /** Of `durable`: what most readers ask for. */
   conntrack: Conntrack;
+  connectionRules: ConnectionRules;
+  policyHits: PolicyHits;
   fdb: Fdb;
   fabric: Neighbors;
   stations: Neighbors;
@@ -116,6 +126,8 @@ export function open(memory: PlaneMemory, sizes: PlaneSizes): SharedTables {
     counters: new Counters(sizes.maxPorts, memory.counters),
     durable,
     conntrack: durable.conntrack,
+    connectionRules: new ConnectionRules(sizes.conntrackLog2, memory.connectionRules),
+    policyHits: new PolicyHits(sizes.policyRulesLog2, memory.policyHits),
     fdb: new Fdb(sizes.fdbLog2, memory.fdb, sizes.seed),
     fabric: new Neighbors(sizes.neighborsLog2, memory.fabric, sizes.seed),
     stations: new Neighbors(sizes.stationsLog2, memory.stations, sizes.seed),

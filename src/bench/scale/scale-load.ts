@@ -51,6 +51,7 @@ class Agent {
       sizes: {
         ...{ conntrackLog2: 18, maxPorts: 16, fdbLog2: 13, neighborsLog2: 13, stationsLog2: 11 },
         ...{ frontendsLog2: SERVICES_LOG2, endpointsLog2: SERVICES_LOG2, poolSlots: 64, seed: 7 },
+        policyRulesLog2: 10,
       },
       spinUs: 0,
       cpuLatencyUs: -1,

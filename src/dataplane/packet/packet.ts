@@ -90,6 +90,8 @@ export class Packet {
   endpoint = -1; //      services endpoint slot that was chosen for a new connection
   masquerade = 0; //     Masquerade
   pending = -1; //       pending-connections entry, when the plane sends it to another endpoint
+  egressVerdict = 0; //  what policies said of a new connection: rule id and PolicyAction; 0: nothing
+  ingressVerdict = 0;
   attempt = 0; //        then: number of the attempt | why the last one failed << 3 (pending-connections Reason)
 
   route = -1; //         routes index
@@ -155,6 +157,8 @@ export function begin(pkt: Packet, off: number, len: number, inPort: number): vo
   pkt.endpoint = -1;
   pkt.masquerade = 0;
   pkt.pending = -1;
+  pkt.egressVerdict = 0;
+  pkt.ingressVerdict = 0;
   pkt.attempt = 0;
   pkt.route = -1;
   pkt.outPort = -1;

@@ -1,18 +1,24 @@
 /** The pod bridge's forwarding decision (Linux: br_forward, br_flood), shared by stages. */
+import * as icmpv6 from "../../wire/ip/icmpv6.ts";
 import * as eth from "../../wire/link/ethernet.ts";
 import { Event } from "../counters.ts";
 import { drop } from "../drop.ts";
 import { DropReason } from "../drop-reason.ts";
+import * as admission from "../packet/admission.ts";
 import type { Packet } from "../packet/packet.ts";
 import { PortRole } from "../port.ts";
 import * as pool from "../slot-pool.ts";
+import * as conntrack from "../table/connection/conntrack.ts";
+import * as tuple from "../table/connection/tuple.ts";
 import * as fdb from "../table/fdb.ts";
+import * as hits from "../table/policy/policy-hits.ts";
 import type { Tables } from "../tables.ts";
 import { Verdict } from "../verdict.ts";
 import { enqueue } from "./tx-queue.ts";
 
 const { FORWARD, FLOOD, CONSUMED } = Verdict;
 const { POD } = PortRole;
+const ICMPV6 = 58;
 
 /** PortId behind which the frame's destination station was last seen, or -1. */
 export function portOfStation(pkt: Packet, t: Tables, nowSec: number): number {
@@ -32,6 +38,12 @@ export function bridge(pkt: Packet, t: Tables, nowSec: number): Verdict {
   return FORWARD;
 }
 
+/** A frame for a group: to every pod but the sender, where there are policies to those that may get it. */
+export function floodGroup(pkt: Packet, t: Tables): Verdict {
+  const isAsked = t.policy.active !== 0 && pkt.family !== 0 && !isLinkTalk(pkt);
+  return isAsked ? floodAllowed(pkt, t) : flood(pkt, t);
+}
+
 /** One copy to every pod but the sender. */
 export function flood(pkt: Packet, t: Tables): Verdict {
   const copies = floodFrame(t, pkt.inPort, pkt.off, pkt.end - pkt.off, pkt.slot);
@@ -39,6 +51,49 @@ export function flood(pkt: Packet, t: Tables): Verdict {
   if (copies > 0) return FLOOD;
   const asksNeighbours = pkt.etherType === eth.ETHERTYPE_ARP || (pkt.proto === 58 && pkt.family === 6);
   return asksNeighbours ? CONSUMED : drop(pkt, t, DropReason.NO_OTHER_PORT);
+}
+
+/** Neighbour discovery, and who listens to which group: no policy is asked about what a link is made of. */
+function isLinkTalk(pkt: Packet): boolean {
+  if (pkt.proto !== ICMPV6 || pkt.family !== 6) return false;
+  const type = tuple.icmpType(pkt.key);
+  return type >= icmpv6.TYPE_MLD_QUERY && type <= icmpv6.TYPE_MLDV2_REPORT;
+}
+
+/** Nothing remembers such a packet, so each is asked about: what its sender may send, and each receiver get. */
+function floodAllowed(pkt: Packet, t: Tables): Verdict {
+  const { ports, policyHits } = t;
+  const sender = admission.senderOf(pkt, t);
+  const key = pkt.key;
+  const egress = admission.egressVerdict(t, sender, -1, key, true);
+  const refused = admission.reasonOf(egress);
+  if (refused !== DropReason.NONE) {
+    if (egress !== admission.NOT_READY)
+      hits.count(policyHits, egress, pkt.ipLen, conntrack.clockSec(t.conntrack));
+    pkt.egressVerdict = egress;
+    return drop(pkt, t, refused);
+  }
+  let copies = 0;
+  let reason: DropReason = DropReason.NO_OTHER_PORT;
+  for (let port = 0; port < ports.count; port++) {
+    if (port === pkt.inPort || ports.active[port] === 0 || ports.role[port] !== POD) continue;
+    const ingress = admission.ingressVerdict(t, sender, port, key, key, true, false);
+    const why = admission.reasonOf(ingress);
+    if (why === DropReason.NONE) {
+      enqueue(t.tx, port, pkt.off, pkt.end - pkt.off, -1);
+      copies++;
+      continue;
+    }
+    if (ingress !== admission.NOT_READY)
+      hits.count(policyHits, ingress, pkt.ipLen, conntrack.clockSec(t.conntrack));
+    pkt.ingressVerdict = ingress;
+    reason = why;
+  }
+  if (copies === 0) return drop(pkt, t, reason);
+  if (pkt.slot >= 0) t.tx.slots[t.tx.count - 1] = pkt.slot; // goes back with the last copy
+  pkt.slot = -1;
+  t.counters.events[Event.FLOODED]++;
+  return FLOOD;
 }
 
 /**

@@ -10,6 +10,7 @@ import { type Counters, countPort, PortCounter } from "../counters.ts";
 import { DropReason } from "../drop-reason.ts";
 import type { Port } from "../port.ts";
 import { release, type SlotPool } from "../slot-pool.ts";
+import { OPEN } from "../table/policy/policy.ts";
 import { endedLate } from "../trace/late.ts";
 import { StageId } from "../trace/stage-id.ts";
 import { Watchers } from "../trace/watchers.ts";
@@ -20,7 +21,7 @@ const ENODEV = 19;
 const ENOBUFS = 105;
 const V4_MAPPED = 0xffff;
 /** A word of all ones: no pod has such an address, of either family. */
-const NO_OWNER = -1;
+export const NO_OWNER = -1;
 const { TX_BYTES, TX_DROPS, TX_PACKETS } = PortCounter;
 
 /** Every port of the plane, by PortId. Columns, because each frame asks for them. */
@@ -34,6 +35,7 @@ export class PortTable {
   readonly mtu: Int32Array;
   readonly owner4: Int32Array; //  IPv4 address of the pod behind it, NO_OWNER: none known
   readonly owner6: Int32Array; //  IPv6 address of it, four words a port
+  readonly subject: Int32Array; // of the policies that its pod is subject to, CLOSED or OPEN (table/policy)
   readonly devices: (Port | null)[];
   /** Highest PortId in use + 1. */
   count = 0;
@@ -47,6 +49,7 @@ export class PortTable {
     this.mtu = new Int32Array(max);
     this.owner4 = new Int32Array(max).fill(NO_OWNER);
     this.owner6 = new Int32Array(4 * max).fill(NO_OWNER);
+    this.subject = new Int32Array(max).fill(OPEN);
     this.devices = new Array<Port | null>(max).fill(null);
   }
 }

@@ -21,6 +21,8 @@ export const Word = Object.freeze({
   PROTOCOL: 13,
   KEY: 14, //         tuple as received, 10 words
   TO: 24, //          tuple as it leaves
+  EGRESS: 34, //      what policies said of it when its connection was opened: rule id and PolicyAction, 0: nothing
+  INGRESS: 35,
 } as const);
 
 /** Bits of Word.FLAGS. */
@@ -36,21 +38,21 @@ export const Flag = Object.freeze({
 
 /** Of a trace record alone: one stage of one packet. */
 export const TraceWord = Object.freeze({
-  STAGE: 34, //       StageId
-  TIME_MS: 35, //     engine clock
-  ETHER_TYPE: 36,
-  TCP_FLAGS: 37,
-  GSO_SIZE: 38,
-  FRONTEND: 39, //    FrontendKind of what claims it, -1: nothing does
-  SOURCE_CLASS: 40, // SourceClass that its sender was taken for, where something claims it
-  ROUTE: 41, //       routes index
-  ICMP_REQUEST: 42, // IcmpRequest
-  ATTEMPT: 43, //     of a connection that is dialled again
-  FAILURE: 44, //     why the attempt before failed: pending-connections Reason
-  DETAIL: 45, //      DETAIL_WORDS that mean what the stage says they mean
+  STAGE: 36, //       StageId
+  TIME_MS: 37, //     engine clock
+  ETHER_TYPE: 38,
+  TCP_FLAGS: 39,
+  GSO_SIZE: 40,
+  FRONTEND: 41, //    FrontendKind of what claims it, -1: nothing does
+  SOURCE_CLASS: 42, // SourceClass that its sender was taken for, where something claims it
+  ROUTE: 43, //       routes index
+  ICMP_REQUEST: 44, // IcmpRequest
+  ATTEMPT: 45, //     of a connection that is dialled again
+  FAILURE: 46, //     why the attempt before failed: pending-connections Reason
+  DETAIL: 47, //      DETAIL_WORDS that mean what the stage says they mean
 } as const);
 export const DETAIL_WORDS = 8;
-export const TRACE_WORDS = 53;
+export const TRACE_WORDS = 55;
 
 /** Detail of answer-arp and answer-nd: the question, and the answer if there was one. */
 export const NeighborDetail = Object.freeze({
@@ -72,15 +74,15 @@ export const HoldDetail = Object.freeze({ ATTEMPT: 0 } as const);
 
 /** Of a capture record alone: one frame at one port. The bytes that were kept follow. */
 export const CaptureWord = Object.freeze({
-  DIRECTION: 34, //   0 in, 1 out
-  PORT: 35,
-  KEPT: 36, //        bytes that follow
-  VNET_FLAGS: 37, //  from here on as in the virtio header
-  GSO_TYPE: 38,
-  GSO_SIZE: 39,
-  CSUM_START: 40,
-  CSUM_OFFSET: 41,
+  DIRECTION: 36, //   0 in, 1 out
+  PORT: 37,
+  KEPT: 38, //        bytes that follow
+  VNET_FLAGS: 39, //  from here on as in the virtio header
+  GSO_TYPE: 40,
+  GSO_SIZE: 41,
+  CSUM_START: 42,
+  CSUM_OFFSET: 43,
 } as const);
-export const CAPTURE_WORDS = 42;
+export const CAPTURE_WORDS = 44;
 
 export const RecordType = Object.freeze({ TRACE: 1, CAPTURE: 2 } as const);

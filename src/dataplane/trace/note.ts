@@ -4,6 +4,7 @@
  * packet pass is written where it says something (`passed`), what changed it where it did (`acted`).
  */
 import type { Packet } from "../packet/packet.ts";
+import * as connectionRules from "../table/connection/connection-rules.ts";
 import { TUPLE_WORDS } from "../table/connection/tuple.ts";
 import type { Tables } from "../tables.ts";
 import { Verdict } from "../verdict.ts";
@@ -102,6 +103,13 @@ export function writeDecision(pkt: Packet, t: Tables, words: Int32Array, at: num
     words[at + Word.KEY + i] = pkt.key[i];
     words[at + Word.TO + i] = to[i];
   }
+  const isKnown = t.rulesKept !== 0 && pkt.ctSlot >= 0 && t.conntrack.status[pkt.ctSlot] !== 0;
+  words[at + Word.EGRESS] = isKnown
+    ? connectionRules.egressOf(t.connectionRules, pkt.ctSlot)
+    : pkt.egressVerdict;
+  words[at + Word.INGRESS] = isKnown
+    ? connectionRules.ingressOf(t.connectionRules, pkt.ctSlot)
+    : pkt.ingressVerdict;
 }
 
 function serviceOf(pkt: Packet, t: Tables): number {

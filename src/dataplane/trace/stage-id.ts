@@ -30,5 +30,6 @@ export const StageId = Object.freeze({
   HOLD_CONNECTION: 23,
   CLAMP_MSS: 24,
   ENTER_CONNECTION: 25,
+  RECHECK_POLICY: 26,
 } as const);
 export type StageId = (typeof StageId)[keyof typeof StageId];

@@ -135,21 +135,23 @@ spec:
         - { name: a, image: podwire/echo, livenessProbe: { tcpSocket: { port: 1 } } }
         - { name: b, image: podwire/echo, livenessProbe: { tcpSocket: { port: 1 } }, envFrom: [{ prefix: x }] }
 ---
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: { name: deny }
-spec: { podSelector: {} }
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: { name: web-1 }
+addressType: IPv4
+ports: []
+endpoints: [{ addresses: [10.0.0.1], deprecatedTopology: { zone: a } }]
 `;
   const template = 'warning: Deployment "web": spec.template.spec.containers[*]';
-  const policy =
-    'warning: NetworkPolicy "deny": spec: read and checked, but not enforced: everything may speak to everything (docs/fields.md)';
+  const slice =
+    'warning: EndpointSlice "web-1": endpoints[*].deprecatedTopology: proxies no longer read it: use nodeName, zone and hints (docs/fields.md)';
   t.same(lines(text), [
     'warning: Deployment "web": spec.minReadySeconds: a pod that is ready counts at once (docs/fields.md)',
     `${template}.livenessProbe: it is not asked; a program that ends is started again (docs/fields.md)`,
     `${template}.envFrom: ConfigMaps and Secrets are not read (docs/fields.md)`,
-    policy,
+    slice,
   ]);
-  t.same(lines(text, "node"), [policy]);
+  t.same(lines(text, "node"), [slice]);
 });
 
 t.test(

@@ -11,6 +11,7 @@ Lab
   spec.overlay.vni  served  of vxlan
   spec.overlay.port  served  of vxlan
   spec.proxy  served  a KubeProxyConfiguration, whole or in part: agent.md
+  spec.policy.established  served  whether connections that policies forbid by now go on: policy.md
   spec.podSecurity  served  a PodSecurityConfiguration, whole or in part: pod-security.md
   spec.conntrack.*  served  agent.md, conntrack.md
   spec.dataplane.*  served  agent.md; not for nodes with agent: kernel

@@ -60,12 +60,45 @@ ObjectReference
   kind,name,namespace  served  names the pod behind an endpoint
   apiVersion,fieldPath,resourceVersion,uid  kept
 NetworkPolicy
-  apiVersion,kind,metadata  served
-  spec  node  read and checked, but not enforced: everything may speak to everything
+  apiVersion,kind,metadata,spec  served
+NetworkPolicySpec
+  egress,ingress,podSelector,policyTypes  served
+NetworkPolicyIngressRule
+  from,ports  served
+NetworkPolicyEgressRule
+  ports,to  served
+NetworkPolicyPeer
+  ipBlock,namespaceSelector,podSelector  served
+IPBlock
+  cidr,except  served
+NetworkPolicyPort
+  endPort,port,protocol  served
 ClusterNetworkPolicy
-  apiVersion,kind,metadata  served
-  spec  node  read and checked, but not enforced: everything may speak to everything
+  apiVersion,kind,metadata,spec  served
   status  kept
+ClusterNetworkPolicySpec
+  egress,ingress,priority,subject,tier  served
+ClusterNetworkPolicySubject
+  namespaces,pods  served
+ClusterNetworkPolicyIngressRule
+  action,from,name,protocols  served
+ClusterNetworkPolicyEgressRule
+  action,name,protocols,to  served
+ClusterNetworkPolicyIngressPeer
+  namespaces,pods  served
+ClusterNetworkPolicyEgressPeer
+  domainNames  refused  nothing here knows the addresses of names yet
+  namespaces,networks,nodes,pods  served
+NamespacedPod
+  namespaceSelector,podSelector  served
+ClusterNetworkPolicyProtocol
+  destinationNamedPort,sctp,tcp,udp  served
+ClusterNetworkPolicyPorts
+  destinationPort  served
+ClusterNetworkPolicyPort
+  number,range  served
+ClusterNetworkPolicyPortRange
+  end,start  served
 ServiceCIDR
   apiVersion,kind,metadata,spec  served
   status  kept

@@ -26,6 +26,21 @@ export function formatTranslation(from: TraceTuple, to: TraceTuple): string {
   return parts.join(", ");
 }
 
+const ACTION_WORDS = { allow: "allowed by", deny: "denied,", audit: "AUDIT, would be denied," } as const;
+
+/** "egress allowed by …; ingress denied, isolated by …": what policies said; "" where nothing. */
+export function policyText({ egress, ingress }: Pick<CaptureRecord, "egress" | "ingress">): string {
+  const told = [
+    ["egress", egress],
+    ["ingress", ingress],
+  ] as const;
+  return told
+    .flatMap(([direction, verdict]) =>
+      verdict === undefined ? [] : [`${direction} ${ACTION_WORDS[verdict.action]} ${verdict.rule}`],
+    )
+    .join("; ");
+}
+
 export function captureComment(
   r: CaptureRecord,
   service: string | undefined,
@@ -43,6 +58,8 @@ export function captureComment(
   if (r.masquerade !== undefined) parts.push(`masquerade (${r.masquerade})`);
   if (service !== undefined)
     parts.push(hostPortOwner(service) === undefined ? `service ${service}` : service);
+  const policies = policyText(r);
+  if (policies !== "") parts.push(policies);
   if (r.gsoSize > 0) parts.push(`superframe of ${r.gsoSize}-byte segments`);
   return parts.join("; ");
 }

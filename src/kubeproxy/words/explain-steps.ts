@@ -10,7 +10,7 @@ import * as iptables from "./explain-iptables.ts";
 import * as ipvs from "./explain-ipvs.ts";
 import * as nftables from "./explain-nftables.ts";
 import * as userspace from "./explain-userspace.ts";
-import { type ExplainStep, Frontend, type Told } from "./explanation.ts";
+import { type EndVerdict, type ExplainStep, Frontend, type Told } from "./explanation.ts";
 
 interface ModeWords {
   natSteps(told: Told): ExplainStep[];
@@ -34,11 +34,27 @@ export function explainSteps(told: Told): ExplainStep[] {
   if (refusal.length > 0) return [...steps, ...refusal];
   const route = records.find((record) => record.stage === "route");
   if (route !== undefined && route !== dropped) steps.push(routeStep(route));
+  steps.push(...policySteps(told));
+  if (told.policies.some(({ action }) => action === "deny")) return steps;
   if (dropped !== undefined) return [...steps, dropStep(dropped)];
   steps.push(...words.passSteps(isHostPort ? { ...told, claim: undefined } : told));
   const after = records.find((record) => record.stage === "masquerade");
   if (after !== undefined) steps.push(...sourceSteps(told, before, after));
   return steps;
+}
+
+/** Where the ends are on two nodes, each node asks about its own. */
+function policySteps({ policies, endsAtNode }: Told): ExplainStep[] {
+  return policies.map((verdict): ExplainStep => {
+    const hook = endsAtNode ? "INPUT" : "FORWARD";
+    return { hook, table: "filter", chain: verdict.chain, rule: "", text: endText(verdict) };
+  });
+}
+
+/** "ingress of default/db is denied: isolated by default/deny-all; no rule matches" */
+export function endText({ direction, pod, action, rule }: EndVerdict): string {
+  const words = { allow: "is allowed by", deny: "is denied:", audit: "passes, AUDIT: would be denied:" };
+  return `${direction} of ${pod} ${words[action]} ${rule}`;
 }
 
 function routeStep(record: TraceRecord): ExplainStep {

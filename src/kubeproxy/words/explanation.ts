@@ -1,5 +1,5 @@
 /** What would happen to a packet: the answer of `podwire explain`, and what its steps are told from. */
-import type { TraceRecord } from "../../observe/trace-record.ts";
+import type { PolicyVerdict, TraceRecord } from "../../observe/trace-record.ts";
 
 export type ExplainVerdict = "accept" | "dnat" | "drop" | "reject";
 
@@ -82,6 +82,17 @@ export interface Claim {
   readonly scheduler: string;
 }
 
+/** Policies' word on one end of a connection. */
+export interface EndVerdict extends PolicyVerdict {
+  readonly direction: "egress" | "ingress";
+  /** "namespace/name" of the pod that is asked about. */
+  readonly pod: string;
+  /** cali-fw-… or cali-tw-…: where Calico's rules for the pod begin. */
+  readonly chain: string;
+  /** A rule says Deny; else nothing allows. */
+  readonly isExplicit: boolean;
+}
+
 /** Everything the steps of one packet are told from. */
 export interface Told {
   readonly mode: string;
@@ -111,4 +122,6 @@ export interface Told {
   /** Service port whose Service's health check port this is. */
   readonly healthCheckOf: string | undefined;
   readonly records: readonly TraceRecord[];
+  /** What policies say of both ends, in the order in which they are asked; empty where none has anything to say. */
+  readonly policies: readonly EndVerdict[];
 }

@@ -3,6 +3,7 @@ import { formatIp } from "../../base/ip.ts";
 import { DROP_REASON_TEXT, dropReasonName } from "../../dataplane/drop-reason.ts";
 import { IcmpRequest } from "../../dataplane/packet/icmp-request.ts";
 import { CT_STATE_NAMES } from "../../dataplane/packet/packet.ts";
+import { ACTION_BITS, ACTION_MASK } from "../../dataplane/spec/policy.ts";
 import { Meta, TupleWord } from "../../dataplane/table/connection/tuple.ts";
 import {
   CAPTURE_WORDS,
@@ -18,6 +19,8 @@ import type {
   CaptureRecord,
   Decision,
   PlaneNames,
+  PolicyVerdict,
+  RuleOf,
   TraceRecord,
   TraceTuple,
 } from "../../observe/trace-record.ts";
@@ -55,7 +58,16 @@ function tupleAt(words: Int32Array, at: number): TraceTuple {
   return tuple;
 }
 
-function decisionAt(words: Int32Array, at: number): Decision {
+const ACTIONS = ["allow", "deny", "deny", "audit"] as const; // by PolicyAction
+
+/** A verdict of the plane, in words. */
+export function policyVerdict(verdict: number, rule: RuleOf | undefined): PolicyVerdict {
+  const id = verdict >>> ACTION_BITS;
+  const { rule: text = `rule ${id}`, policies = [] } = rule?.(id) ?? {};
+  return { action: ACTIONS[verdict & ACTION_MASK], rule: text, policies };
+}
+
+function decisionAt(words: Int32Array, at: number, rule: RuleOf | undefined): Decision {
   const verdict = words[at + Word.VERDICT];
   const drop = words[at + Word.REASON];
   const state = words[at + Word.CT_STATE];
@@ -73,6 +85,8 @@ function decisionAt(words: Int32Array, at: number): Decision {
     d.ctDirection = (flags & Flag.REPLY) === 0 ? "original" : "reply";
   }
   if (masquerade !== undefined) d.masquerade = masquerade;
+  if (words[at + Word.EGRESS] > 0) d.egress = policyVerdict(words[at + Word.EGRESS], rule);
+  if (words[at + Word.INGRESS] > 0) d.ingress = policyVerdict(words[at + Word.INGRESS], rule);
   d.bridged = (flags & Flag.BRIDGED) !== 0;
   d.fromTunnel = (flags & Flag.FROM_TUNNEL) !== 0;
   d.inPort = words[at + Word.IN_PORT];
@@ -94,7 +108,7 @@ export function isFromTunnel(r: RecordRing, body: number): boolean {
 export function readTraceRecord(r: RecordRing, body: number, node: string, names: PlaneNames): TraceRecord {
   const at = body >> 2;
   const w = r.words;
-  const decision = decisionAt(w, at);
+  const decision = decisionAt(w, at, names.rule);
   const entry = stageEntry(w[at + TraceWord.STAGE]);
   const words = Array.from(w.subarray(at + TraceWord.DETAIL, at + TraceWord.DETAIL + DETAIL_WORDS));
   const detail = words.some((word) => word !== 0) ? entry.detail?.(words) : undefined;
@@ -160,12 +174,12 @@ function answerAt(w: Int32Array, at: number, names: PlaneNames): Partial<TraceRe
   };
 }
 
-export function readCaptureRecord(r: RecordRing, body: number): CaptureRecord {
+export function readCaptureRecord(r: RecordRing, body: number, rule?: RuleOf): CaptureRecord {
   const at = body >> 2;
   const w = r.words;
   const from = body + CAPTURE_WORDS * 4;
   return {
-    ...decisionAt(w, at),
+    ...decisionAt(w, at, rule),
     packet: w[at + Word.PACKET],
     direction: w[at + CaptureWord.DIRECTION] === 0 ? "in" : "out",
     timeUs: r.float[(body >> 3) + (Word.TIME_US >> 1)],

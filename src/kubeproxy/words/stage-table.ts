@@ -88,6 +88,7 @@ const STAGES: Readonly<Record<StageId, StageEntry>> = {
     detail: words.holdDetail,
     text: words.holdText,
   },
+  [StageId.RECHECK_POLICY]: { name: "recheck-policy", hook: "", text: words.recheckText },
   [StageId.CLAMP_MSS]: {
     name: "clamp-mss",
     hook: "mangle FORWARD TCPMSS",

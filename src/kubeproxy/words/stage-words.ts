@@ -11,7 +11,7 @@ import {
 } from "../../dataplane/trace/layout.ts";
 import { protocolName } from "../../observe/conntrack-entry.ts";
 import type { Detail, TraceRecord, TraceTuple } from "../../observe/trace-record.ts";
-import { formatEnd } from "./capture-comment.ts";
+import { formatEnd, policyText } from "./capture-comment.ts";
 import { ends, translations } from "./packet-ends.ts";
 import { proxyWords } from "./proxy-words.ts";
 
@@ -127,7 +127,13 @@ export function routeText(step: Step): string {
 
 export function filterText(step: Step): string {
   const { filterText: text } = proxyWords(step.mode);
+  const policies = policyText(step);
+  if (policies !== "") return `${text}: ${policies}`;
   return step.verdict === "drop" ? text : `${text} accept`;
+}
+
+export function recheckText(step: Step): string {
+  return `policies changed, the connection is asked about again: ${policyText(step)}`;
 }
 
 export function masqueradeText(step: Step, before: Step | undefined): string {

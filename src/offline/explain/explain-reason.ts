@@ -1,6 +1,7 @@
 /** Why an explained packet goes where it goes, in a sentence; and its verdict. */
 import { DROP_REASON_TEXT, DropReason } from "../../dataplane/drop-reason.ts";
 import { IcmpRequest } from "../../dataplane/packet/icmp-request.ts";
+import { endText } from "../../kubeproxy/words/explain-steps.ts";
 import {
   type Claim,
   type ExplainVerdict,
@@ -9,13 +10,22 @@ import {
   type Told,
 } from "../../kubeproxy/words/explanation.ts";
 
-export function verdictOf(dropReason: number, icmpRequest: number, claim: Claim | undefined): ExplainVerdict {
+/** `isDenied`: by a policy, at this node or where the packet goes. */
+export function verdictOf(
+  dropReason: number,
+  icmpRequest: number,
+  claim: Claim | undefined,
+  isDenied: boolean,
+): ExplainVerdict {
   if (dropReason !== DropReason.NONE) return icmpRequest === IcmpRequest.NONE ? "drop" : "reject";
+  if (isDenied) return "drop";
   return claim !== undefined && claim.chosen !== "" ? "dnat" : "accept";
 }
 
 export function explainReason(told: Told, dropReason: number): string {
   const { claim } = told;
+  const denied = told.policies.find(({ action }) => action === "deny");
+  if (denied !== undefined && isPolicys(dropReason)) return endText(denied);
   const service = claim?.service ?? "";
   switch (dropReason) {
     case DropReason.NONE:
@@ -41,6 +51,13 @@ export function explainReason(told: Told, dropReason: number): string {
     default:
       return DROP_REASON_TEXT[dropReason];
   }
+}
+
+/** Not dropped here, or by policies. */
+function isPolicys(reason: number): boolean {
+  return (
+    reason === DropReason.NONE || reason === DropReason.POLICY_DENY || reason === DropReason.POLICY_DENY_RULE
+  );
 }
 
 function unclaimed({ healthCheckOf, endsAtNode, to, port, protocol }: Told): string {

@@ -39,11 +39,12 @@ import * as ring from "../../dataplane/trace/record-ring.ts";
 import { Mode } from "../../dataplane/trace/watchers.ts";
 import type { KubeObject, Service } from "../../kube/objects.ts";
 import { explainSteps } from "../../kubeproxy/words/explain-steps.ts";
-import type { Claim, Explanation, Source, Told } from "../../kubeproxy/words/explanation.ts";
+import type { Claim, EndVerdict, Explanation, Source, Told } from "../../kubeproxy/words/explanation.ts";
 import { readTraceRecord } from "../../kubeproxy/words/read-record.ts";
 import type { TraceRecord } from "../../observe/trace-record.ts";
 import type { PlaneMessage } from "../../plane/messages.ts";
 import { HOST_PORT, OfflineNode, type OfflinePort, UPLINK_PORT } from "../offline-node.ts";
+import { PolicyView } from "../policy-view.ts";
 import { explainReason, verdictOf } from "./explain-reason.ts";
 import { type ProbeProtocol, probeFrame } from "./probe-frame.ts";
 import { countEndpoints, LARGE_CLUSTER_ENDPOINTS, serviceCidrs, sourceRanges } from "./rule-facts.ts";
@@ -82,6 +83,7 @@ export class Explainer {
   readonly #records: ring.RecordRing;
   readonly #healthChecks = new Map<number, string>();
   readonly #isComplete: boolean;
+  readonly #policies: PolicyView;
   #nowMs = 0;
 
   constructor(config: AgentConfig, objects: readonly KubeObject[], options: ExplainOptions = {}) {
@@ -96,6 +98,7 @@ export class Explainer {
       partial: true,
       amend: viaStation,
     });
+    this.#policies = new PolicyView(this.node.graph);
     this.#records = this.node.watch(Mode.TRACE, RING_LOG2);
     for (const address of [...STATION_IPS, ...(this.node.messages.topology?.vteps ?? [])]) {
       const { w0, w1, w2, w3 } = address;
@@ -249,7 +252,23 @@ export class Explainer {
       serviceCidrs: serviceCidrs(this.node.graph, messages.config, to.family),
       healthCheckOf: settings.mode === "iptables" ? check : undefined,
       records,
+      policies: this.#policyVerdicts(flow, records),
     };
+  }
+
+  /** Of the packet as a whole, wherever its ends are. What a service refuses, no policy is asked about. */
+  #policyVerdicts(flow: Flow, records: readonly TraceRecord[]): EndVerdict[] {
+    const pkt = this.node.engine.tables.outer;
+    if (this.#policies.isEmpty || !records.some(({ stage }) => stage === "route")) return [];
+    const [w0, w1, w2, w3] = (pkt.nat !== 0 ? pkt.to : pkt.key).subarray(4, 8);
+    return this.#policies.decide({
+      from: addressOf("from", flow.from),
+      to: { w0, w1, w2, w3 },
+      proto: pkt.proto,
+      port: (pkt.nat !== 0 ? pkt.to : pkt.key)[8] & 0xffff,
+      family: pkt.family as 4 | 6,
+      isDirect: pkt.nat === 0,
+    });
   }
 
   #claim(flow: Flow): Claim | undefined {
@@ -307,7 +326,8 @@ export class Explainer {
   #answer(flow: Flow, told: Told): Explanation {
     const { dropReason, icmpRequest } = this.node.engine.tables.outer;
     const { claim, from } = told;
-    const verdict = verdictOf(dropReason, icmpRequest, claim);
+    const allowed = told.policies.every(({ action }) => action !== "deny");
+    const verdict = verdictOf(dropReason, icmpRequest, claim, !allowed);
     // One of the endpoints may be the sender itself: then the source is rewritten when that one is drawn.
     const isHairpin = claim?.endpoints.some((endpoint) => parseEndpoint(endpoint) === from) === true;
     const isChosen = verdict === "dnat";
@@ -320,8 +340,8 @@ export class Explainer {
       reason: explainReason(told, dropReason),
       endpoints: isChosen ? [...(claim?.endpoints ?? [])].sort() : [],
       masquerade: isChosen && (claim?.masquerade === true || isHairpin),
-      allowed: true,
-      policies: [],
+      allowed,
+      policies: [...new Set(told.policies.flatMap(({ policies }) => policies))].sort(),
       steps: explainSteps(told),
     };
   }

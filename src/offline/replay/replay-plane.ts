@@ -164,7 +164,7 @@ export class ReplayPlane {
         ? undefined
         : readTraceRecord(this.#trace, body, nodeName, names),
     ).filter((step) => step !== undefined);
-    const captured = drain(this.#capture, (body) => readCaptureRecord(this.#capture, body));
+    const captured = drain(this.#capture, (body) => readCaptureRecord(this.#capture, body, names.rule));
     // What was sent has been seen by the watcher already.
     for (const { station } of node.ports) while (station.takeStored() !== undefined);
     const input = inputOf(captured, steps);

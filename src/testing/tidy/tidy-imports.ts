@@ -28,7 +28,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   offline: [
     ...["wire", "dataplane", "device", "kube", "config", "watch", "compile", "plane", "observe", "kubeproxy"],
-    "api",
+    ...["calico", "api"],
   ],
   lab: ["kube", "config", "watch", "cluster", "kubeproxy"],
   cli: [

@@ -60,7 +60,7 @@ import {
 
 const SIZES: PlaneSizes = {
   ...{ conntrackLog2: 14, maxPorts: 64, fdbLog2: 10, neighborsLog2: 10, stationsLog2: 10 },
-  ...{ frontendsLog2: 12, endpointsLog2: 12, poolSlots: 0, seed: 0 },
+  ...{ frontendsLog2: 12, endpointsLog2: 12, policyRulesLog2: 8, poolSlots: 0, seed: 0 },
 };
 const TICKS_MAX = 16;
 const CANARY = 0xc5;

@@ -12,6 +12,7 @@ import { isNewConnection, type Packet } from "../../packet/packet.ts";
 import * as sctp from "../../packet/sctp-association.ts";
 import { startHelper } from "../../packet/start-helper.ts";
 import { readSegment } from "../../packet/tcp-segment.ts";
+import * as connectionRules from "../../table/connection/connection-rules.ts";
 import * as conntrack from "../../table/connection/conntrack.ts";
 import * as ctGeneric from "../../table/connection/conntrack-generic.ts";
 import * as ctTcp from "../../table/connection/conntrack-tcp.ts";
@@ -78,6 +79,8 @@ function noteDecision(pkt: Packet, t: Tables, slot: number): void {
   ct.endpoint[slot] = pkt.endpoint >= 0 ? s.epId[pkt.endpoint] : NO_ID;
   ct.epoch[slot] = s.epoch[0];
   ct.service[slot] = pkt.frontend >= 0 ? s.service[pkt.frontend] : -1;
+  if (t.rulesKept === 0) return;
+  connectionRules.set(t.connectionRules, slot, pkt.egressVerdict, pkt.ingressVerdict, t.policy.epoch);
 }
 
 /** What the protocol's tracker notes of a first packet, and how long the connection has for the second one. */

@@ -1,22 +1,29 @@
 /**
- * Stage `enforce-policy` (Linux: filter FORWARD). Today it holds kube-proxy's own filter rule: a forwarded packet
- * that conntrack calls INVALID is dropped, since it would leave untranslated and make its receiver reset a healthy
- * connection (kubernetes#74839). What is for the node itself passes, as INPUT has no such rule.
+ * Stage `enforce-policy` (Linux: filter FORWARD; INPUT for what pods send to the node). Of packets that belong to no
+ * known connection it asks, in the order in which Calico's chains do:
  *
- * One step further than Linux: an INVALID packet of a connection that is translated goes nowhere, wherever it is
- * for and with every proxy mode, liberal or not; its receiver could only take it for another's.
+ * - INVALID: kube-proxy's own filter rule drops a forwarded packet that conntrack calls so, since it would leave
+ *   untranslated and make its receiver reset a healthy connection (kubernetes#74839). What is for the node itself passes,
+ *   as INPUT has no such rule. One step further than Linux: an INVALID packet of a connection that is translated goes
+ *   nowhere, wherever it is for and with every proxy mode, liberal or not; its receiver could only take it for another's.
+ * - Tunnels: a pod cannot send tunnel packets to nodes, who would take them for each other's, since they leave with the
+ *   node's address. After DNAT.
+ * - Policies: what the sending pod may send and the receiving one may get (packet/admission.ts), and both must agree.
+ *   RELATED connections pass, as their masters do; neighbour discovery is UNTRACKED and is not asked.
  *
- * And what Calico has beside it: a pod cannot send tunnel packets to nodes, who would take them for each other's, since
- * they leave with the node's address. Asked of new connections, after DNAT; known ones have been asked.
+ * Known connections have been asked, and remember the answer.
  */
-
 import { drop } from "../../drop.ts";
 import { DropReason } from "../../drop-reason.ts";
+import * as admission from "../../packet/admission.ts";
 import * as invalid from "../../packet/invalid-packet.ts";
 import { CtState, type Packet } from "../../packet/packet.ts";
 import { PortRole } from "../../port.ts";
+import { portOfStation } from "../../send/bridge.ts";
 import { RouteKind } from "../../spec/routes.ts";
 import * as tuple from "../../table/connection/tuple.ts";
+import * as neighbor from "../../table/neighbor.ts";
+import * as hits from "../../table/policy/policy-hits.ts";
 import * as vteps from "../../table/vteps.ts";
 import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
@@ -24,19 +31,63 @@ import { Verdict } from "../../verdict.ts";
 
 const { DST0, DST1, DST2, DST3 } = tuple.TupleWord;
 
+const { NEXT } = Verdict;
 const { LOCAL, ONLINK, GATEWAY } = RouteKind;
 const { POD } = PortRole;
+const { NEW, INVALID } = CtState;
 const IPIP = 4;
 const IPV6_IN_IP = 41;
 const UDP = 17;
 
-export function enforcePolicy(pkt: Packet, t: Tables): Verdict {
+export function enforcePolicy(pkt: Packet, t: Tables, nowSec: number): Verdict {
   pkt.stage = StageId.ENFORCE_POLICY;
-  if (pkt.ctSlot < 0 && isTunnel(pkt, t)) return drop(pkt, t, DropReason.TUNNEL_FROM_POD);
-  if (pkt.ctState !== CtState.INVALID) return Verdict.NEXT;
-  if (hasRule(pkt, t)) return drop(pkt, t, invalid.reasonOf(pkt, DropReason.CT_INVALID));
-  if (pkt.ctInvalidNat === 0) return Verdict.NEXT;
-  return drop(pkt, t, invalid.reasonOf(pkt, DropReason.CT_INVALID_NAT));
+  if (pkt.ctSlot >= 0 && pkt.ctState !== INVALID) return NEXT;
+  if (isTunnel(pkt, t)) return drop(pkt, t, DropReason.TUNNEL_FROM_POD);
+  if (pkt.ctState === INVALID) {
+    if (hasRule(pkt, t)) return drop(pkt, t, invalid.reasonOf(pkt, DropReason.CT_INVALID));
+    if (pkt.ctInvalidNat !== 0) return drop(pkt, t, invalid.reasonOf(pkt, DropReason.CT_INVALID_NAT));
+  }
+  if (t.policy.active === 0 || (pkt.ctState !== NEW && pkt.ctState !== INVALID)) return NEXT;
+  return askPolicies(pkt, t, nowSec);
+}
+
+/** Two verdicts at most; the one that denies is the one that is told. */
+function askPolicies(pkt: Packet, t: Tables, nowSec: number): Verdict {
+  const sender = admission.senderOf(pkt, t);
+  const receiver = podPort(pkt, t, nowSec);
+  const isDirect = pkt.nat === 0;
+  const to = isDirect ? pkt.key : pkt.to;
+  const egress = admission.egressVerdict(t, sender, receiver, to, isDirect);
+  pkt.egressVerdict = egress;
+  let reason = take(pkt, t, egress, nowSec);
+  if (reason !== DropReason.NONE) return drop(pkt, t, reason);
+  const own = admission.isOwn(pkt, t);
+  const ingress = admission.ingressVerdict(t, sender, receiver, pkt.key, to, isDirect, own);
+  pkt.ingressVerdict = ingress;
+  reason = take(pkt, t, ingress, nowSec);
+  return reason === DropReason.NONE ? NEXT : drop(pkt, t, reason);
+}
+
+/** Counts a verdict. Why the packet is to be dropped, or NONE. */
+function take(pkt: Packet, t: Tables, verdict: number, nowSec: number): DropReason {
+  if (verdict === admission.NOTHING_SAID) return DropReason.NONE;
+  if (verdict !== admission.NOT_READY) hits.count(t.policyHits, verdict, pkt.ipLen, nowSec);
+  return admission.reasonOf(verdict);
+}
+
+/**
+ * Port of the pod that the packet is going to, or -1. On the bridge that is whoever has the MAC address, whatever the
+ * destination says; while nobody is known to have it, the pod whose address it is: all others ignore the frame.
+ */
+function podPort(pkt: Packet, t: Tables, nowSec: number): number {
+  let { station } = pkt;
+  if (pkt.bridged !== 0) {
+    const port = portOfStation(pkt, t, nowSec);
+    if (port >= 0) return port;
+    const k = pkt.key;
+    station = neighbor.find(t.stations, k[DST0], k[DST1], k[DST2], k[DST3]);
+  }
+  return station < 0 ? -1 : t.stations.port[station];
 }
 
 function hasRule(pkt: Packet, t: Tables): boolean {

@@ -14,7 +14,7 @@ import { DropReason } from "../../drop-reason.ts";
 import { requestUnknownOption } from "../../packet/icmp-request.ts";
 import type { Packet } from "../../packet/packet.ts";
 import { PortRole } from "../../port.ts";
-import { bridge, flood } from "../../send/bridge.ts";
+import { bridge, floodGroup } from "../../send/bridge.ts";
 import { enqueue } from "../../send/tx-queue.ts";
 import * as tuple from "../../table/connection/tuple.ts";
 import type { Tables } from "../../tables.ts";
@@ -114,7 +114,7 @@ function isNobody(k: Int32Array, at: number): boolean {
 }
 
 function group(pkt: Packet, t: Tables, role: number): Verdict {
-  if (role === POD) return flood(pkt, t);
+  if (role === POD) return floodGroup(pkt, t);
   // Between the node's own stack and its fabric, group frames pass as if there were only a cable.
   const to = role === HOST ? t.config.uplinkPort : t.config.hostPort;
   if (to < 0 || t.ports.active[to] === 0) return drop(pkt, t, DropReason.NO_OTHER_PORT);

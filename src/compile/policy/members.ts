@@ -1,0 +1,53 @@
+// Who and what the compiler keeps in mind: classes of pods, those who hold addresses, and the addresses.
+import type { Ip } from "../../base/ip.ts";
+import type { Labels } from "../../kube/labels.ts";
+import type { Identity, NamedPort } from "./identities.ts";
+import type { Row } from "./rows.ts";
+import type { Subject } from "./subjects.ts";
+
+export interface PodClass {
+  readonly key: string;
+  readonly namespace: string;
+  readonly labels: Labels;
+  readonly named: readonly NamedPort[];
+  /** Its pods, and how many of them this plane decides for. */
+  readonly pods: Set<Holder>;
+  subjects: number;
+  /** Ids of what matches it: as a peer, and as the subject of policies. */
+  readonly peerOf: Set<number>;
+  readonly subjectOf: Set<number>;
+  egress: Row | undefined;
+  ingress: Row | undefined;
+  /** Of its identities: terms, sorted, and the names of ports that somebody asks for. */
+  terms: readonly number[];
+  asked: readonly NamedPort[];
+  /** By the blocks that an address lies in. */
+  readonly identities: Map<string, Identity>;
+}
+
+export interface HolderSpec {
+  /** "pod namespace/name", "node name". */
+  readonly key: string;
+  readonly addresses: readonly Ip[];
+  /** Of a pod. */
+  readonly podClass: PodClass | undefined;
+  /** Of a node: terms that match it, sorted. */
+  readonly terms: readonly number[];
+  /** Does this plane decide for it? */
+  readonly isSubject: boolean;
+}
+
+export interface Holder extends HolderSpec {
+  /** Its addresses, whether it has them or another one that claims them. */
+  readonly held: readonly Held[];
+}
+
+/** An address, and what was told of it. */
+export interface Held {
+  readonly key: string;
+  readonly address: Ip;
+  /** Sorted; the first one has it. */
+  readonly holders: Holder[];
+  identity: Identity | undefined;
+  subject: Subject | undefined;
+}

@@ -1,0 +1,136 @@
+// The cases of testdata/policy-cases.json, cell by cell: who may reach whom on which port, from the objects alone.
+import { readFileSync } from "node:fs";
+import t from "tap";
+import { ip } from "../../base/ip.ts";
+import { nextPolicy, PolicyLayout } from "../../dataplane/change/policy.ts";
+import { ACTION_MASK, NO_ROW, PolicyAction } from "../../dataplane/spec/policy.ts";
+import * as policy from "../../dataplane/table/policy/policy.ts";
+import type { KubeObject } from "../../kube/objects.ts";
+import { ObjectGraph } from "../../watch/desired-state.ts";
+import { ObjectSet } from "../../watch/object-set.ts";
+import { PolicyCompiler } from "./policy-compiler.ts";
+
+interface CasePod {
+  readonly namespace: string;
+  readonly name: string;
+  readonly labels: Record<string, string>;
+  readonly ip: string;
+  readonly ports: readonly string[];
+}
+interface Case {
+  readonly name: string;
+  readonly sequence?: string;
+  readonly namespaces: readonly { name: string; labels: Record<string, string> }[];
+  readonly pods: readonly CasePod[];
+  readonly policies: readonly KubeObject[];
+  readonly tested: readonly string[];
+  readonly pairs: readonly string[];
+  readonly denied: readonly string[];
+}
+
+const FILE = "src/compile/policy/testdata/policy-cases.json";
+const PROTOCOLS: Readonly<Record<string, number>> = { TCP: 6, UDP: 17, SCTP: 132 };
+const cases = JSON.parse(readFileSync(FILE, "utf8")) as readonly Case[];
+
+/** A cluster that all pods are decided for in, and what it says. */
+class World {
+  readonly graph = new ObjectGraph();
+  readonly set = new ObjectSet();
+  readonly compiler = new PolicyCompiler();
+  readonly layout = new PolicyLayout();
+  table = new policy.Policy();
+
+  become(one: Case): void {
+    for (const event of this.set.replace(objectsOf(one))) this.graph.onEvent(event);
+    const update = this.compiler.update(this.graph, this.graph.take());
+    if (update !== undefined) this.table = nextPolicy(this.table, this.layout.parts(update));
+  }
+
+  allows(from: string, to: string, proto: number, port: number): boolean {
+    if (from === to) return true;
+    const [a, b] = [ip(from), ip(to)];
+    const peerOf = (x: typeof a): number => policy.identityOf(this.table, x.w0, x.w1, x.w2, x.w3);
+    const subjectOf = (x: typeof a): number => policy.subjectOf(this.table, x.w0, x.w1, x.w2, x.w3);
+    const egress = policy.egressRow(this.table, subjectOf(a));
+    const ingress = policy.ingressRow(this.table, subjectOf(b));
+    const passes = (row: number, peer: number): boolean =>
+      row === NO_ROW ||
+      (policy.decide(this.table, row, peer, proto, port) & ACTION_MASK) === PolicyAction.ALLOW;
+    return passes(egress, peerOf(b)) && passes(ingress, peerOf(a));
+  }
+}
+
+function objectsOf({ namespaces, pods, policies }: Case): KubeObject[] {
+  return [
+    ...namespaces.map((metadata) => ({ apiVersion: "v1", kind: "Namespace", metadata })),
+    ...pods.map(podOf),
+    ...policies,
+  ];
+}
+
+function podOf({ namespace, name, labels, ip: address, ports }: CasePod): KubeObject {
+  const containerPorts = ports.map((text) => {
+    const [, portName, containerPort, protocol] = /^(.*)=(\d+)\/(.*)$/.exec(text) ?? [];
+    return { name: portName, containerPort: Number(containerPort), protocol };
+  });
+  const object = {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { namespace, name, labels },
+    spec: { nodeName: "node1", containers: [{ name: "c", image: "i", ports: containerPorts }] },
+    status: { podIPs: [{ ip: address }] },
+  };
+  return object;
+}
+
+/** The pairs of a case, as addresses by their names. */
+function pairsOf({ pods, pairs }: Case): { name: string; from: string; to: string }[] {
+  const addresses = new Map(pods.map((pod) => [`${pod.namespace}/${pod.name}`, pod.ip]));
+  const addressOf = (name: string): string => addresses.get(name) ?? name;
+  return pairs.flatMap((pair) => {
+    const [from, to] = pair.split(" -> ");
+    if (from !== "every pod") return [{ name: pair, from: addressOf(from), to: addressOf(to) }];
+    const names = [...addresses.keys()];
+    return names.flatMap((a) =>
+      names.map((b) => ({ name: `${a} -> ${b}`, from: addressOf(a), to: addressOf(b) })),
+    );
+  });
+}
+
+function deniedCells(world: World, one: Case): string[] {
+  return pairsOf(one)
+    .flatMap(({ name, from, to }) => {
+      const ports = one.tested.filter((text) => {
+        const [port, protocol] = text.split("/");
+        return !world.allows(from, to, PROTOCOLS[protocol], Number(port));
+      });
+      return ports.length === 0 ? [] : [`${name} ${ports.sort().join(" ")}`];
+    })
+    .sort();
+}
+
+function expectedCells({ denied }: Case): string[] {
+  return denied
+    .map((line) => {
+      const [, pair, ports] = /^(\S+ -> \S+) (.*)$/.exec(line) ?? [];
+      return `${pair} ${ports.split(" ").sort().join(" ")}`;
+    })
+    .sort();
+}
+
+t.test("each case, compiled for itself", async (t) => {
+  for (const one of cases) {
+    const world = new World();
+    world.become(one);
+    t.same(deniedCells(world, one), expectedCells(one), one.name);
+  }
+});
+
+t.test("from any case to any other, the result depends on the objects alone", async (t) => {
+  const world = new World();
+  const order = cases.flatMap((_, i) => cases.map((_, j) => cases[(i * 5 + j * (i + 1)) % cases.length]));
+  for (const one of order) {
+    world.become(one);
+    t.same(deniedCells(world, one), expectedCells(one), one.name);
+  }
+});

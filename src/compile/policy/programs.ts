@@ -1,0 +1,176 @@
+// What a row says about one peer, for every protocol and port: the matches in the order in which they are asked become
+// ranges of ports with a verdict each. Admin tier, NetworkPolicies, Baseline tier; a rule Pass leaves its tier.
+import { ACTION_BITS, PolicyAction, PROGRAM_WORDS } from "../../dataplane/spec/policy.ts";
+import type { Direction } from "./policy-rules.ts";
+import { PROTOCOLS } from "./policy-rules.ts";
+import { NO_RULE, type RuleName, type RuleNames } from "./rule-names.ts";
+import { ANY_PEER, type Match, portOf } from "./steps.ts";
+
+const { ALLOW, DENY, DENY_RULE, AUDIT } = PolicyAction;
+const LISTED = [PROTOCOLS.TCP, PROTOCOLS.UDP, PROTOCOLS.SCTP] as const;
+const OTHER = 0;
+const NO_PORT = -1;
+
+/** What isolates the pods of a row: NetworkPolicies in force, and those on trial. */
+export interface Isolation {
+  readonly direction: Direction;
+  readonly by: readonly string[];
+  readonly onTrial: readonly string[];
+}
+
+/** Four cells; one of a list is its place among the words that follow them. */
+export interface Program {
+  readonly words: readonly number[];
+  /** Not undefined: one verdict for everything. */
+  readonly constant: number | undefined;
+}
+
+/** How a connection is decided. `self`: of a pod to itself by way of a service, which NetworkPolicies let pass. */
+interface Question {
+  readonly matches: readonly Match[];
+  readonly isolation: Isolation;
+  readonly self: boolean;
+  readonly names: RuleNames;
+}
+
+export function createProgram(
+  matches: readonly Match[],
+  isolation: Isolation,
+  names: RuleNames,
+  self = false,
+): Program {
+  const question = { matches, isolation, self, names };
+  const lists = LISTED.map((proto) => listOf(question, proto));
+  const other = verdictOf(question, OTHER, NO_PORT);
+  const first = lists[0].verdicts[0];
+  const isConstant =
+    first === other && lists.every(({ verdicts }) => verdicts.length === 1 && verdicts[0] === first);
+  if (isConstant) return { words: [], constant: first };
+  const words: number[] = [0, 0, 0, ~other];
+  for (const [i, { starts, verdicts }] of lists.entries()) {
+    if (verdicts.length === 1) words[i] = ~verdicts[0];
+    else {
+      words[i] = words.length;
+      words.push(verdicts.length, ...starts.slice(1), ...verdicts);
+    }
+  }
+  return { words, constant: undefined };
+}
+
+/** The words as they lie at `place`. */
+export function placed({ words }: Program, place: number): number[] {
+  return words.map((word, i) => (i < PROGRAM_WORDS && word >= 0 ? word + place : word));
+}
+
+function listOf(question: Question, proto: number): { starts: number[]; verdicts: number[] } {
+  const bounds = new Set([0]);
+  for (const { ports } of question.matches) {
+    for (const range of ports ?? []) {
+      if (range.proto === proto) bounds.add(range.from).add(range.to + 1);
+    }
+  }
+  const starts: number[] = [];
+  const verdicts: number[] = [];
+  for (const start of [...bounds].sort((a, b) => a - b)) {
+    if (start > 0xffff) continue;
+    const verdict = verdictOf(question, proto, start);
+    if (verdict === verdicts[verdicts.length - 1]) continue;
+    starts.push(start);
+    verdicts.push(verdict);
+  }
+  return { starts, verdicts };
+}
+
+interface Decision {
+  readonly action: PolicyAction;
+  readonly name: RuleName | undefined;
+}
+
+function verdictOf(question: Question, proto: number, port: number): number {
+  const real = decide(question, proto, port, false);
+  const isTrial = question.isolation.onTrial.length > 0 || question.matches.some(({ step }) => step.audit);
+  const tried = isTrial && real.action === ALLOW ? decide(question, proto, port, true) : real;
+  const { action, name } = tried.action === ALLOW ? real : tried;
+  const id = name === undefined ? NO_RULE : question.names.idOf(name);
+  return (id << ACTION_BITS) | (real.action === ALLOW && tried.action !== ALLOW ? AUDIT : action);
+}
+
+/** `trial`: as if what is on trial were in force. */
+function decide(question: Question, proto: number, port: number, trial: boolean): Decision {
+  const { matches, isolation, self } = question;
+  const { direction } = isolation;
+  const counts = ({ step }: Match): boolean => trial || !step.audit;
+  const passed: string[] = [];
+  const inTier = (tier: string): Decision | undefined => {
+    for (const match of matches) {
+      const { step } = match;
+      if (step.tier !== tier || !counts(match)) continue;
+      const at = portOf(match, proto, port);
+      if (at === -2) continue;
+      if (step.rule.action !== "Pass") return decided(match, at, passed);
+      passed.push(`${step.policy} ${pathOf(match, at)}`);
+      return undefined;
+    }
+    return undefined;
+  };
+  const admin = inTier("Admin");
+  if (admin !== undefined) return admin;
+  const by = trial ? [...isolation.by, ...isolation.onTrial].sort() : isolation.by;
+  if (by.length > 0) {
+    const rest = {
+      direction,
+      policy: "",
+      rule: "",
+      ruleName: "",
+      isolatedBy: by,
+      passedBy: passed.join(", "),
+    };
+    if (self) return { action: ALLOW, name: { ...rest, decision: "default", tier: "Default" } };
+    return inTier("Default") ?? { action: DENY, name: { ...rest, decision: "isolated", tier: "Default" } };
+  }
+  const baseline = inTier("Baseline");
+  if (baseline !== undefined) return baseline;
+  if (passed.length === 0) return { action: ALLOW, name: undefined };
+  return {
+    action: ALLOW,
+    name: {
+      ...{
+        direction,
+        decision: "default",
+        tier: undefined,
+        policy: "",
+        rule: "",
+        ruleName: "",
+        isolatedBy: [],
+      },
+      passedBy: passed.join(", "),
+    },
+  };
+}
+
+function decided(match: Match, port: number, passed: readonly string[]): Decision {
+  const { policy, tier, direction, rule } = match.step;
+  const isAllowed = rule.action === "Accept";
+  return {
+    action: isAllowed ? ALLOW : DENY_RULE,
+    name: {
+      direction,
+      decision: isAllowed ? "Accept" : "Deny",
+      tier,
+      policy,
+      rule: pathOf(match, port),
+      ruleName: rule.name,
+      isolatedBy: [],
+      passedBy: passed.join(", "),
+    },
+  };
+}
+
+/** ingress[0].from[1].ports[0] */
+function pathOf({ step, peer }: Match, port: number): string {
+  const { direction, index, rule, tier } = step;
+  const peers = direction === "ingress" ? "from" : "to";
+  const from = peer === ANY_PEER ? "" : `.${peers}[${rule.peers?.[peer].index}]`;
+  const ports = tier === "Default" ? "ports" : "protocols";
+  return `${direction}[${index}]${from}${port < 0 ? "" : `.${ports}[${port}]`}`;
+}

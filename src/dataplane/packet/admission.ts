@@ -1,0 +1,107 @@
+/**
+ * What policies say of a connection, each direction for itself: of what the pod behind one port sends, and of what the
+ * pod behind another gets. Asked with the addresses after DNAT, before SNAT.
+ *
+ * A pod always reaches its own address; by way of a service it is subject to cluster policies alone: a NetworkPolicy has
+ * nothing to say about a pod and itself. The node's own programs always reach its pods: probes are theirs.
+ */
+import { DropReason } from "../drop-reason.ts";
+import { PortRole } from "../port.ts";
+import { ACTION_MASK, NO_ROW, PolicyAction } from "../spec/policy.ts";
+import * as tuple from "../table/connection/tuple.ts";
+import * as localAddresses from "../table/local-addresses.ts";
+import * as policy from "../table/policy/policy.ts";
+import type { Tables } from "../tables.ts";
+import type { Packet } from "./packet.ts";
+
+/** Verdict of what no policy has anything to say about. */
+export const NOTHING_SAID = 0;
+/** Instead of a verdict: the pod's policies are not known yet. */
+export const NOT_READY = -1;
+
+const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, META } = tuple.TupleWord;
+const { POD, HOST } = PortRole;
+const NOBODY = -1; // no port of a pod
+const EGRESS = 0;
+const INGRESS = 1;
+const LOOPBACK_NET = 127;
+const V4_MAPPED = 0xffff;
+
+/** Port of the pod that sent it, or -1. */
+export function senderOf(pkt: Packet, t: Tables): number {
+  return t.ports.role[pkt.inPort] === POD && pkt.fromTunnel === 0 ? pkt.inPort : NOBODY;
+}
+
+/**
+ * Of what the pod behind port `sender` sends to `to`, whose pod is behind port `receiver`: either may be -1.
+ * `isDirect`: to that very address, by no service.
+ */
+export function egressVerdict(
+  t: Tables,
+  sender: number,
+  receiver: number,
+  to: Int32Array,
+  isDirect: boolean,
+): number {
+  if (sender < 0) return NOTHING_SAID;
+  const subject = t.ports.subject[sender];
+  if (subject < 0) return subject === policy.OPEN ? NOTHING_SAID : NOT_READY;
+  const p = t.policy;
+  if (receiver === sender) return isDirect ? NOTHING_SAID : selfVerdict(t, subject, EGRESS, to);
+  const row = policy.egressRow(p, subject);
+  if (row === NO_ROW) return NOTHING_SAID;
+  const peer = policy.identityOf(p, to[DST0], to[DST1], to[DST2], to[DST3]);
+  return policy.decide(p, row, peer, tuple.protoOf(to), tuple.destinationPort(to));
+}
+
+/** Of what the pod behind port `receiver` gets from the source of `from`; ports are those of `to`. */
+export function ingressVerdict(
+  t: Tables,
+  sender: number,
+  receiver: number,
+  from: Int32Array,
+  to: Int32Array,
+  isDirect: boolean,
+  isOwn: boolean,
+): number {
+  if (receiver < 0 || t.ports.role[receiver] !== POD) return NOTHING_SAID;
+  const subject = t.ports.subject[receiver];
+  if (subject < 0) return subject === policy.OPEN ? NOTHING_SAID : NOT_READY;
+  const p = t.policy;
+  if (receiver === sender) return isDirect ? NOTHING_SAID : selfVerdict(t, subject, INGRESS, to);
+  const row = policy.ingressRow(p, subject);
+  if (row === NO_ROW || isOwn) return NOTHING_SAID;
+  const peer = policy.identityOf(p, from[SRC0], from[SRC1], from[SRC2], from[SRC3]);
+  return policy.decide(p, row, peer, tuple.protoOf(to), tuple.destinationPort(to));
+}
+
+function selfVerdict(t: Tables, subject: number, direction: number, to: Int32Array): number {
+  return policy.decideSelf(
+    t.policy,
+    subject,
+    direction,
+    to[META] >>> 8,
+    tuple.protoOf(to),
+    tuple.destinationPort(to),
+  );
+}
+
+/** Why a packet with this verdict is dropped; NONE: it passes. */
+export function reasonOf(verdict: number): DropReason {
+  if (verdict === NOT_READY) return DropReason.POLICY_NOT_READY;
+  const action = verdict & ACTION_MASK;
+  if (action === PolicyAction.DENY) return DropReason.POLICY_DENY;
+  return action === PolicyAction.DENY_RULE ? DropReason.POLICY_DENY_RULE : DropReason.NONE;
+}
+
+/** From the node itself; what it forwards for others is not its own. */
+export function isOwn(pkt: Packet, t: Tables): boolean {
+  return t.ports.role[pkt.inPort] === HOST && pkt.fromTunnel === 0 && isNodes(t, pkt.key);
+}
+
+/** Is the source an address of the node? */
+export function isNodes(t: Tables, k: Int32Array): boolean {
+  if (localAddresses.has(t.local, k[SRC0], k[SRC1], k[SRC2], k[SRC3])) return true;
+  if (k[SRC2] === V4_MAPPED) return k[SRC3] >>> 24 === LOOPBACK_NET;
+  return (k[SRC0] | k[SRC1] | k[SRC2]) === 0 && k[SRC3] === 1;
+}

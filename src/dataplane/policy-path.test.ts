@@ -1,0 +1,243 @@
+// Policies on the packet's way: frames through the pipeline of a node that was told of pods and policies.
+import t from "tap";
+import { type Ip, parseIp } from "../base/ip.ts";
+import {
+  PolicyWorld,
+  testClusterPolicy,
+  testNamespace,
+  testPod,
+  testPolicy,
+} from "../testing/world/policy-world.ts";
+
+const FRONT = "10.244.1.2";
+const BACK = "10.244.1.3";
+const DB = "10.244.1.4";
+const FAR = "10.244.2.9";
+const OUTSIDE = "203.0.113.7";
+const NODE1 = "192.168.50.11";
+const NODE2 = "192.168.50.12";
+const six = (address: string): string => `fd00:10:244:${address.split(".")[2]}::${address.split(".")[3]}`;
+
+const PODS = [
+  testNamespace("default"),
+  testPod({ name: "frontend", ips: [FRONT, six(FRONT)] }),
+  testPod({ name: "backend", ips: [BACK, six(BACK)] }),
+  testPod({ name: "db", ips: [DB, six(DB)], ports: ["sql=5432/TCP", "gossip=7946/UDP"] }),
+  testPod({ name: "far", ips: [FAR, six(FAR)], node: "node2", ports: ["web=8080/TCP"] }),
+];
+const app = (name: string): object => ({ podSelector: { matchLabels: { app: name } } });
+const DENY_ALL = testPolicy("deny-all", { podSelector: {}, policyTypes: ["Ingress"] });
+const ALLOW_DB = testPolicy("allow-db-access", {
+  ...app("db"),
+  ingress: [{ from: [app("nobody"), app("backend")], ports: [{ protocol: "TCP", port: "sql" }] }],
+});
+const DB_OUT = testPolicy("db-out", {
+  ...app("db"),
+  policyTypes: ["Egress"],
+  egress: [
+    { to: [{ ipBlock: { cidr: "203.0.113.0/24", except: ["203.0.113.128/25"] } }] },
+    { to: [app("far")], ports: [{ port: "web" }] },
+    { ports: [{ protocol: "SCTP", port: 9000, endPort: 9010 }] },
+  ],
+});
+
+t.test("without policies everything passes, and nothing is asked", async (t) => {
+  const world = new PolicyWorld(PODS);
+  t.equal(world.knock(FRONT, DB, 5432), "pod default/db");
+  t.equal(world.tables.policy.active, 0);
+});
+
+t.test("three tiers: the frontend cannot reach the database, the backend can", async (t) => {
+  const world = new PolicyWorld([...PODS, DENY_ALL, ALLOW_DB]);
+  for (const of of [(a: string) => a, six]) {
+    t.equal(world.knock(of(FRONT), of(DB), 5432), "POLICY_DENY", "not in the list");
+    t.same(world.rules()[1], "isolated by default/allow-db-access, default/deny-all; no rule matches");
+    t.equal(world.knock(of(BACK), of(DB), 5432), "pod default/db");
+    t.same(world.rules()[1], "default/allow-db-access ingress[0].from[1].ports[0]");
+    t.equal(world.knock(of(BACK), of(DB), 5433), "POLICY_DENY", "another port");
+    t.equal(world.knock(of(BACK), of(DB), 7946, "UDP"), "POLICY_DENY", "another protocol");
+    t.equal(world.knock(of(BACK), of(DB), 0, "ICMP"), "POLICY_DENY", "a rule with ports never means ICMP");
+    t.equal(world.knock(of(DB), of(FAR), 80), "uplink", "it may send what it likes");
+  }
+});
+
+t.test("who else comes: other nodes, outside, the node's own programs", async (t) => {
+  const world = new PolicyWorld([...PODS, DENY_ALL, ALLOW_DB]);
+  t.equal(world.knock(FAR, DB, 5432), "POLICY_DENY");
+  t.equal(world.knock(OUTSIDE, DB, 5432), "POLICY_DENY");
+  t.equal(world.knock(NODE2, DB, 5432), "POLICY_DENY", "another node is somebody like any");
+  t.equal(world.knock(NODE1, DB, 5432), "pod default/db", "probes");
+  t.equal(world.knock(six(FAR), six(DB), 5432), "POLICY_DENY");
+  t.equal(
+    world.knock("198.51.100.7", DB, 5432, "TCP", world.host),
+    "POLICY_DENY",
+    "what the node forwards for others is not its own",
+  );
+});
+
+t.test(
+  "egress: blocks with exceptions, a port that another node's pod gives a name, ranges of SCTP",
+  async (t) => {
+    const world = new PolicyWorld([...PODS, DB_OUT]);
+    t.equal(world.knock(DB, "203.0.113.7", 443), "uplink");
+    t.same(world.rules()[0], "default/db-out egress[0].to[0]");
+    t.equal(world.knock(DB, "203.0.113.200", 443), "POLICY_DENY");
+    t.equal(world.knock(DB, FAR, 8080), "uplink");
+    t.same(world.rules()[0], "default/db-out egress[1].to[0].ports[0]");
+    t.equal(world.knock(DB, FAR, 8081), "POLICY_DENY");
+    t.equal(world.knock(DB, NODE2, 8080), "POLICY_DENY", "a node gives no port a name");
+    t.equal(world.knock(DB, NODE1, 10250), "POLICY_DENY", "the node is out of reach as well");
+    t.equal(world.knock(DB, FAR, 9000, "SCTP"), "uplink");
+    t.equal(world.knock(DB, FAR, 9010, "SCTP"), "uplink");
+    t.equal(world.knock(DB, FAR, 9011, "SCTP"), "POLICY_DENY");
+    t.equal(world.knock(six(DB), six(FAR), 8080), "uplink");
+    t.equal(world.knock(six(DB), "2001:db8::7", 443), "POLICY_DENY", "an IPv4 block means no IPv6");
+    t.equal(world.knock(FRONT, "203.0.113.200", 443), "uplink", "others are free");
+  },
+);
+
+t.test(
+  "answers and what belongs to a connection pass, and known connections go on when they are forbidden",
+  async (t) => {
+    const world = new PolicyWorld(PODS);
+    t.equal(world.knock(FRONT, DB, 53, "UDP"), "pod default/db");
+    world.become([...PODS, DENY_ALL]);
+    t.equal(world.knock(FRONT, DB, 53, "UDP"), "pod default/db", "kept");
+    t.equal(world.knock(FRONT, DB, 54, "UDP"), "POLICY_DENY", "new");
+    world.tables.config.policyRecheck = 1;
+    t.equal(world.knock(FRONT, DB, 53, "UDP"), "POLICY_DENY", "cut");
+    t.equal(world.knock(BACK, FAR, 53, "UDP"), "uplink");
+    t.equal(world.knock(BACK, FAR, 53, "UDP"), "uplink", "what is allowed still is goes on");
+  },
+);
+
+t.test("a pod and itself: its own address always, its own service but for cluster policies", async (t) => {
+  const service = {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: "db" },
+    spec: { clusterIP: "10.96.0.10", ports: [{ port: 80, targetPort: 5432 }] },
+  };
+  const slice = {
+    apiVersion: "discovery.k8s.io/v1",
+    kind: "EndpointSlice",
+    metadata: { name: "db-1", labels: { "kubernetes.io/service-name": "db" } },
+    addressType: "IPv4",
+    ports: [{ port: 5432 }],
+    endpoints: [{ addresses: [DB], conditions: { ready: true }, nodeName: "node1" }],
+  };
+  const closed = testPolicy("closed", { podSelector: {}, policyTypes: ["Ingress", "Egress"] });
+  const world = new PolicyWorld([...PODS, service, slice, closed]);
+  t.equal(world.knock(DB, DB, 5432), "pod default/db");
+  t.equal(world.knock(DB, "10.96.0.10", 80), "pod default/db");
+  t.equal(world.knock(FRONT, "10.96.0.10", 80), "POLICY_DENY");
+  const guard = testClusterPolicy("guard", {
+    tier: "Admin",
+    priority: 1,
+    subject: { namespaces: {} },
+    ingress: [{ action: "Deny", from: [{ namespaces: {} }] }],
+  });
+  const guarded = new PolicyWorld([...PODS, service, slice, closed, guard]);
+  t.equal(guarded.knock(DB, DB, 5432), "pod default/db");
+  t.equal(guarded.knock(DB, "10.96.0.10", 80), "POLICY_DENY_RULE");
+  t.same(guarded.rules()[1], "guard ingress[0].from[0]");
+});
+
+t.test(
+  "a policy sees the pod behind a service, on its port, and the client behind a node port",
+  async (t) => {
+    const service = {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: "db" },
+      spec: {
+        type: "NodePort",
+        clusterIP: "10.96.0.10",
+        ports: [{ port: 80, targetPort: 5432, nodePort: 30080 }],
+      },
+    };
+    const slice = {
+      apiVersion: "discovery.k8s.io/v1",
+      kind: "EndpointSlice",
+      metadata: { name: "db-1", labels: { "kubernetes.io/service-name": "db" } },
+      addressType: "IPv4",
+      ports: [{ port: 5432 }],
+      endpoints: [{ addresses: [DB], conditions: { ready: true }, nodeName: "node1" }],
+    };
+    const clients = testPolicy("clients", {
+      ...app("db"),
+      ingress: [{ from: [{ ipBlock: { cidr: "203.0.113.0/25" } }, app("backend")], ports: [{ port: 5432 }] }],
+    });
+    const world = new PolicyWorld([...PODS, service, slice, clients]);
+    t.equal(world.knock(BACK, "10.96.0.10", 80), "pod default/db");
+    t.equal(world.knock(FRONT, "10.96.0.10", 80), "POLICY_DENY");
+    t.equal(
+      world.knock(OUTSIDE, NODE1, 30080),
+      "pod default/db",
+      "its own address, though it is masqueraded then",
+    );
+    t.equal(world.knock("203.0.113.200", NODE1, 30080), "POLICY_DENY");
+  },
+);
+
+t.test("a pod's port is closed until its policies are known", async (t) => {
+  const world = new PolicyWorld([...PODS, DENY_ALL]);
+  world.tables.ports.subject[world.port("default/db").id] = -1;
+  t.equal(world.knock(DB, FAR, 80), "POLICY_NOT_READY");
+  t.equal(world.knock(NODE1, DB, 80), "POLICY_NOT_READY", "not even the node");
+});
+
+t.test("a new pod with the address of one that has ended is not taken for it", async (t) => {
+  const world = new PolicyWorld([...PODS, DENY_ALL, ALLOW_DB]);
+  const ended = {
+    ...testPod({ name: "backend", ips: [BACK] }),
+    status: { phase: "Succeeded", podIPs: [{ ip: BACK }] },
+  };
+  const heir = testPod({ name: "heir", ips: [BACK] });
+  const others = PODS.filter(
+    (object) => (object as { metadata: { name: string } }).metadata.name !== "backend",
+  );
+  world.become([...others, ended, heir, DENY_ALL, ALLOW_DB]);
+  t.equal(world.knock(BACK, DB, 5432), "POLICY_DENY");
+});
+
+t.test("frames for everybody do not get past policies; what a link is made of does", async (t) => {
+  const world = new PolicyWorld([...PODS, DENY_ALL]);
+  const at = world.port("default/frontend");
+  const broadcast = (to: string): string => {
+    const frame = world.frame(at, parseIp(FRONT) as Ip, parseIp(to) as Ip, 53, "UDP");
+    frame.fill(0xff, 0, 6);
+    return world.send(at, frame);
+  };
+  t.equal(broadcast(DB), "POLICY_DENY");
+  t.equal(broadcast("224.0.0.251"), "POLICY_DENY");
+  world.become(PODS);
+  t.equal(broadcast(DB), "pod default/backend,pod default/db");
+});
+
+t.test("a frame for a pod's MAC address with another destination is for that pod", async (t) => {
+  const world = new PolicyWorld([...PODS, testPolicy("closed", { ...app("db"), policyTypes: ["Ingress"] })]);
+  const at = world.port("default/frontend");
+  const frame = world.frame(at, parseIp(FRONT) as Ip, parseIp(DB) as Ip, 53, "UDP");
+  const other = world.frame(at, parseIp(FRONT) as Ip, parseIp(BACK) as Ip, 53, "UDP");
+  other.set(frame.subarray(0, 6));
+  t.equal(world.send(at, other), "POLICY_DENY");
+});
+
+t.test("on trial: counted and told, and it passes", async (t) => {
+  const trial = testPolicy(
+    "trial",
+    { podSelector: {}, policyTypes: ["Ingress"] },
+    {
+      annotations: { "podwire.dev/enforcement": "audit" },
+    },
+  );
+  const world = new PolicyWorld([...PODS, trial]);
+  t.equal(world.knock(FRONT, DB, 5432), "pod default/db");
+  t.same(world.rules()[1], "isolated by default/trial; no rule matches");
+  t.equal(world.tables.outer.ingressVerdict & 3, 3, "AUDIT");
+  world.become([...PODS, trial, ALLOW_DB]);
+  t.equal(world.knock(FRONT, DB, 5433), "POLICY_DENY", "another policy denies it");
+  t.same(world.rules()[1], "isolated by default/allow-db-access; no rule matches");
+  t.equal(world.knock(BACK, DB, 5432), "pod default/db");
+});

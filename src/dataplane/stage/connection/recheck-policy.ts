@@ -1,0 +1,73 @@
+/**
+ * Stage `recheck-policy` (as Cilium: a policy cuts what it forbids; switched on by policy.established: recheck). A known
+ * connection is asked about again by its first packet after policies, pods or their labels changed: as it was opened, by
+ * the addresses of its ends after DNAT. What is denied now is taken out and dropped. Reads stations and policies, writes
+ * what the connection remembers.
+ */
+import { drop } from "../../drop.ts";
+import { DropReason } from "../../drop-reason.ts";
+import * as admission from "../../packet/admission.ts";
+import type { Packet } from "../../packet/packet.ts";
+import { PortRole } from "../../port.ts";
+import * as connectionRules from "../../table/connection/connection-rules.ts";
+import * as conntrack from "../../table/connection/conntrack.ts";
+import * as tuple from "../../table/connection/tuple.ts";
+import * as neighbor from "../../table/neighbor.ts";
+import * as hits from "../../table/policy/policy-hits.ts";
+import type { Tables } from "../../tables.ts";
+import { StageId } from "../../trace/stage-id.ts";
+import { Verdict } from "../../verdict.ts";
+
+const { NEXT } = Verdict;
+const { SRC0, DST0, PORTS } = tuple.TupleWord;
+const { RELATED, DST_NAT } = conntrack.Status;
+const ICMP = 1;
+const ICMPV6 = 58;
+
+export function recheckPolicy(pkt: Packet, t: Tables, nowSec: number): Verdict {
+  const slot = pkt.ctSlot;
+  const { epoch } = t.policy;
+  const rules = t.connectionRules;
+  if (connectionRules.epochOf(rules, slot) === epoch) return NEXT;
+  const status = t.conntrack.status[slot];
+  if ((status & RELATED) !== 0) return NEXT; // as its master
+  pkt.stage = StageId.RECHECK_POLICY;
+  const key = t.keyA;
+  loadEnds(t, slot);
+  const isDirect = (status & DST_NAT) === 0;
+  const sender = podPort(t, key, SRC0);
+  const receiver = podPort(t, key, DST0);
+  const egress = admission.egressVerdict(t, sender, receiver, key, isDirect);
+  const own = sender < 0 && admission.isNodes(t, key);
+  const ingress = admission.ingressVerdict(t, sender, receiver, key, key, isDirect, own);
+  const refused = admission.reasonOf(egress) === DropReason.NONE ? ingress : egress;
+  const reason = admission.reasonOf(refused);
+  if (reason === DropReason.NONE) {
+    connectionRules.set(rules, slot, egress, ingress, epoch);
+    return NEXT;
+  }
+  if (refused !== admission.NOT_READY) hits.count(t.policyHits, refused, pkt.ipLen, nowSec);
+  conntrack.remove(t.conntrack, slot);
+  pkt.ctSlot = -1;
+  pkt.egressVerdict = egress;
+  pkt.ingressVerdict = ingress;
+  return drop(pkt, t, reason);
+}
+
+/** Into `keyA`: the source as it came, the destination as it was translated. */
+function loadEnds(t: Tables, slot: number): void {
+  const { keyA: key, keyB: reply } = t;
+  conntrack.loadTuple(t.conntrack, slot << 1, key);
+  conntrack.loadTuple(t.conntrack, (slot << 1) | 1, reply);
+  for (let i = 0; i < 4; i++) key[DST0 + i] = reply[SRC0 + i];
+  const proto = tuple.protoOf(key);
+  if (proto !== ICMP && proto !== ICMPV6) key[PORTS] = (key[PORTS] & ~0xffff) | tuple.sourcePort(reply);
+}
+
+/** Port of the pod that has the address, -1: none of this node. */
+function podPort(t: Tables, key: Int32Array, at: number): number {
+  const station = neighbor.find(t.stations, key[at], key[at + 1], key[at + 2], key[at + 3]);
+  if (station < 0) return -1;
+  const port = t.stations.port[station];
+  return t.ports.role[port] === PortRole.POD ? port : -1;
+}

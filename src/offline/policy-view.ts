@@ -1,0 +1,122 @@
+// What policies say of a connection as a whole: of its sender on the sender's node, of its receiver on the receiver's.
+// The same compiler and the same table as in a plane, which decides for its own pods alone.
+import { formatIp, type IpWords, parseIp, sameIp } from "../base/ip.ts";
+import { calicoInterfaceName } from "../calico/interface-name.ts";
+import { PolicyCompiler } from "../compile/policy/policy-compiler.ts";
+import { formatRule, policiesOf } from "../compile/policy/rule-names.ts";
+import { nodeAddresses } from "../compile/proxy-settings.ts";
+import { nextPolicy, PolicyLayout } from "../dataplane/change/policy.ts";
+import { ACTION_BITS, ACTION_MASK, NO_ROW, PolicyAction } from "../dataplane/spec/policy.ts";
+import * as policy from "../dataplane/table/policy/policy.ts";
+import type { Pod } from "../kube/objects.ts";
+import type { EndVerdict } from "../kubeproxy/words/explanation.ts";
+import { policyVerdict } from "../kubeproxy/words/read-record.ts";
+import type { DesiredState } from "../watch/desired-state.ts";
+
+export interface Connection {
+  readonly from: IpWords;
+  /** After translation. */
+  readonly to: IpWords;
+  /** Protocol number. */
+  readonly proto: number;
+  /** Destination port; of protocols without ports it counts for nothing. */
+  readonly port: number;
+  readonly family: 4 | 6;
+  /** Sent to that very address, by no service. */
+  readonly isDirect: boolean;
+}
+
+const NOTHING = 0;
+const CHAINS = { egress: "cali-fw-", ingress: "cali-tw-" } as const; // from and to a workload
+
+export class PolicyView {
+  readonly #state: DesiredState;
+  readonly #compiler = new PolicyCompiler();
+  readonly #table: policy.Policy;
+  readonly #pods = new Map<string, Pod>();
+
+  constructor(state: DesiredState) {
+    this.#state = state;
+    const keysOf = (map: ReadonlyMap<string, unknown>): Set<string> => new Set(map.keys());
+    const update = this.#compiler.update(state, {
+      services: new Set(),
+      nodes: keysOf(state.nodes),
+      pods: keysOf(state.pods),
+      namespaces: keysOf(state.namespaces),
+      policies: keysOf(state.policies),
+      clusterPolicies: keysOf(state.clusterPolicies),
+      serviceCidrs: new Set(),
+    });
+    const empty = new policy.Policy();
+    this.#table = update === undefined ? empty : nextPolicy(empty, new PolicyLayout().parts(update));
+    for (const pod of state.pods.values()) {
+      for (const { ip } of pod.status.podIPs ?? []) {
+        const address = parseIp(ip ?? "");
+        if (address !== null && this.#subjectOf(address) >= 0) this.#pods.set(formatIp(address), pod);
+      }
+    }
+  }
+
+  get isEmpty(): boolean {
+    return this.#table.active === 0;
+  }
+
+  /** What has anything to say, in the order in which it is asked; the first denial ends it. */
+  decide(connection: Connection): EndVerdict[] {
+    const egress = this.#verdict("egress", connection);
+    if (egress?.action === "deny") return [egress];
+    const ingress = this.#verdict("ingress", connection);
+    return [egress, ingress].flatMap((verdict) => verdict ?? []);
+  }
+
+  #verdict(direction: "egress" | "ingress", connection: Connection): EndVerdict | undefined {
+    const { from, to } = connection;
+    const [own, peer] = direction === "egress" ? [from, to] : [to, from];
+    const pod = this.podOf(own);
+    const subject = this.#subjectOf(own);
+    if (pod === undefined || subject < 0) return undefined;
+    const verdict = this.#ask(direction, connection, subject, pod, peer);
+    if (verdict === NOTHING) return undefined;
+    const name = this.#compiler.names.nameOf(verdict >> ACTION_BITS);
+    const { namespace = "default", name: podName } = pod.metadata;
+    return {
+      direction,
+      pod: `${namespace}/${podName}`,
+      chain: `${CHAINS[direction]}${calicoInterfaceName(namespace, podName)}`,
+      isExplicit: (verdict & ACTION_MASK) === PolicyAction.DENY_RULE,
+      ...policyVerdict(verdict, () => name && { rule: formatRule(name), policies: policiesOf(name) }),
+    };
+  }
+
+  #ask(
+    direction: "egress" | "ingress",
+    { from, to, proto, port, family, isDirect }: Connection,
+    subject: number,
+    pod: Pod,
+    peer: IpWords,
+  ): number {
+    const t = this.#table;
+    const isEgress = direction === "egress";
+    if (this.podOf(from) === this.podOf(to)) {
+      return isDirect ? NOTHING : policy.decideSelf(t, subject, isEgress ? 0 : 1, family, proto, port);
+    }
+    const row = isEgress ? policy.egressRow(t, subject) : policy.ingressRow(t, subject);
+    if (row === NO_ROW || (!isEgress && this.#isNodeOf(pod, peer))) return NOTHING;
+    return policy.decide(t, row, policy.identityOf(t, peer.w0, peer.w1, peer.w2, peer.w3), proto, port);
+  }
+
+  #subjectOf({ w0, w1, w2, w3 }: IpWords): number {
+    return policy.subjectOf(this.#table, w0, w1, w2, w3);
+  }
+
+  /** The pod that has the address. */
+  podOf(address: IpWords): Pod | undefined {
+    return this.#pods.get(formatIp(address));
+  }
+
+  /** Is it an address of the node that the pod runs on? */
+  #isNodeOf(pod: Pod, address: IpWords): boolean {
+    const node = this.#state.nodes.get(pod.spec.nodeName ?? "");
+    return nodeAddresses(node).some((own) => sameIp(own, address));
+  }
+}
