@@ -150,6 +150,10 @@ t.test("kubectl's habits", { skip }, async (t) => {
     };
     const input = { input: JSON.stringify(service) };
     t.equal(await lab.output(["apply", "--dry-run", "-f", "-"], input), "service/x created (dry run)\n");
+    t.match(
+      await lab.output(["apply", "--dry-run", "-o", "yaml", "-f", "-"], input),
+      /^apiVersion: v1\nkind: Service\nmetadata:\n(?: .*\n)+spec:\n(?: .*\n)*? {2}clusterIP: 10\./,
+    );
     t.equal(
       await lab.output(["create", "--dry-run=server", "-f", "-"], input),
       "service/x created (server dry run)\n",
@@ -163,11 +167,11 @@ t.test("kubectl's habits", { skip }, async (t) => {
     });
     t.equal(
       await lab.output(["delete", "svc", "-l", "a=b", "--dry-run=client"]),
-      "service/x deleted (dry run)\n",
+      'service "x" deleted (dry run)\n',
     );
     t.match(await lab.podwire(["delete", "svc", "x", "y"]), {
       status: 1,
-      stdout: "service/x deleted\n",
+      stdout: 'service "x" deleted\n',
       stderr: 'Error from server (NotFound): services "y" not found\n',
     });
     t.match(await lab.podwire(["delete", "svc", "x", "--ignore-not-found=true"]), { status: 0, stdout: "" });

@@ -31,7 +31,7 @@ t.test("a running lab", { skip, timeout: 120_000 }, async (t) => {
       const applied = await shell(way(`${podwire} apply -f`));
       t.equal(applied.stdout, "service/web created\n", applied.stderr);
       const deleted = await shell(way(`${podwire} delete -f`));
-      t.equal(deleted.stdout, "service/web deleted\n", deleted.stderr);
+      t.equal(deleted.stdout, 'service "web" deleted\n', deleted.stderr);
     }
   });
 

@@ -32,6 +32,7 @@ import {
 } from "../kube/objects.ts";
 import { validateUpdate } from "../kube/validate/update.ts";
 import { checkNamespaces, checkNew, checkTargets, fieldOf, inOrder, merge } from "./admission.ts";
+import { applied } from "./applied.ts";
 import type { ApplyOptions, CallOptions, Change, ClusterOptions, DeleteTarget } from "./cluster-options.ts";
 import { type Controller, makeControllers } from "./controller/controllers.ts";
 import { NodeIpam } from "./controller/node-ipam.ts";
@@ -109,7 +110,8 @@ export class Cluster {
       }
       if (problems.length > 0) throw new ManifestError(problems);
       this.#reconcile();
-      return manifests.map((m) => outcome(m.info, m.object, actions.get(m) ?? "unchanged"));
+      const rehearsed = options.dryRun === true ? this.store : undefined;
+      return manifests.map((m) => applied(m, actions.get(m), rehearsed));
     });
   }
 

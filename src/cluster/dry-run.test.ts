@@ -55,6 +55,29 @@ t.test("a dry run answers as the call would, and nothing is stored or told", asy
   t.equal((cluster.get("Service", "default/web") as Service).spec.ports?.[0].port, 80);
 });
 
+t.test("a dry run hands out what it would have stored", async (t) => {
+  const { cluster } = makeCluster();
+  const apply = (dryRun: boolean) =>
+    cluster.applyManifests(parseManifests([{ file: "f.yaml", text: ALL }]), { dryRun });
+  const [pod, service, deployment] = apply(true).map(({ object }) => object);
+  t.match(pod, {
+    kind: "Pod",
+    spec: { nodeName: "node1", restartPolicy: "Always" },
+    status: { podIP: String },
+  });
+  t.match(service, { spec: { clusterIP: /^10\.96\./, type: "ClusterIP", ports: [{ targetPort: 80 }] } });
+  t.match(deployment, { kind: "Deployment", metadata: { uid: String } });
+  t.same(
+    apply(false).map(({ object }) => object),
+    [undefined, undefined, undefined],
+    "a call that stores needs not say what",
+  );
+  t.equal(
+    (cluster.get("Service", "default/web") as Service).spec.clusterIP,
+    (service as Service).spec.clusterIP,
+  );
+});
+
 t.test("a dry run is refused where the call would be", async (t) => {
   const { call } = makeCluster();
   const taken = SERVICE.replace("spec: {", "spec: { clusterIP: 10.97.0.1,");

@@ -13,6 +13,8 @@ export interface Outcome {
   readonly action: Action;
   /** "service/api", "deployment.apps/web": as kubectl prints it. */
   readonly resource: string;
+  /** Of a call that stores nothing: what it would have stored. */
+  readonly object?: KubeObject;
 }
 
 export function outcome(info: KindInfo, object: KubeObject, action: Action): Outcome {

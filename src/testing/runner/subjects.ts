@@ -110,8 +110,8 @@ export const SUBJECTS: Subjects = {
   cli: {
     what: "the command line",
     files: `main get table jsonpath describe client context object-columns path-mtu ping* read-once other-kinds cli-habits
-      *-flags delete-* wait log-output capture-session conntrack-options flow-expression replay explain observe-cli
-      agent-node agent-nodes open-nodes in-namespace`,
+      *-flags delete-* outcomes wait log-output capture-session conntrack-options flow-expression replay explain
+      observe-cli agent-node agent-nodes open-nodes in-namespace`,
   },
   native: {
     what: "the addon and the devices",
