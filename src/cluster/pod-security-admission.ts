@@ -183,7 +183,10 @@ export class PodSecurityAdmission {
     return runtimeClassName !== "" && this.#config.exemptions.runtimeClasses.includes(runtimeClassName);
   }
 
-  /** The pods of a namespace that would not be admitted any more, with the same faults together. */
+  /**
+   * The pods of a namespace that would not be admitted any more, with the same faults together. All of them are looked
+   * at: an API server leaves off after 3,000, or after a second.
+   */
   #violators(namespace: string, enforce: LevelVersion): string[] {
     const byReason = new Map<string, string[]>();
     for (const pod of this.#around.pods(namespace)) {

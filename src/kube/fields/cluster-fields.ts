@@ -42,7 +42,11 @@ DeploymentSpec
   revisionHistoryLimit  lab [10]  there is no history
 DeploymentStatus
   availableReplicas,readyReplicas,replicas,unavailableReplicas,updatedReplicas  served
-  collisionCount,conditions,observedGeneration,terminatingReplicas  kept
+  conditions  served  written by the lab
+  collisionCount,observedGeneration,terminatingReplicas  kept
+DeploymentCondition
+  message,reason,status,type  served
+  lastTransitionTime,lastUpdateTime  kept
 DeploymentStrategy
   rollingUpdate,type  served
 RollingUpdateDeployment

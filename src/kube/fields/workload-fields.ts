@@ -21,7 +21,8 @@ ReplicaSetSpec
   replicas,selector,template  served
 ReplicaSetStatus
   availableReplicas,fullyLabeledReplicas,readyReplicas,replicas  served
-  conditions,observedGeneration,terminatingReplicas  kept
+  conditions  served  ReplicaFailure, written by the lab
+  observedGeneration,terminatingReplicas  kept
 ReplicationController
   apiVersion,kind,metadata,spec,status  served
 ReplicationControllerSpec
@@ -29,7 +30,8 @@ ReplicationControllerSpec
   replicas,selector,template  served
 ReplicationControllerStatus
   availableReplicas,fullyLabeledReplicas,readyReplicas,replicas  served
-  conditions,observedGeneration  kept
+  conditions  served  ReplicaFailure, written by the lab
+  observedGeneration  kept
 StatefulSet
   apiVersion,kind,metadata,spec,status  served
 StatefulSetSpec
