@@ -31,7 +31,7 @@ export const SUBJECTS: Subjects = {
   conntrack: {
     what: "connections: states, tuples, events, their text, judged by the kernel",
     files:
-      "conntrack* track-connection invalid-modes token-bucket icmp-corners talk sctp-judge translate masquerade",
+      "conntrack* generic track-connection invalid-modes token-bucket icmp-corners talk sctp-judge translate masquerade",
   },
   sctp: { what: "SCTP", files: "sctp* crc32c e2e-sctp" },
   ftp: { what: "FTP's control connection", files: "ftp help-ftp e2e-ftp" },

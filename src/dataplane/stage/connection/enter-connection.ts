@@ -9,17 +9,12 @@ import { drop } from "../../drop.ts";
 import { DropReason } from "../../drop-reason.ts";
 import { countForScheduler } from "../../packet/count-for-scheduler.ts";
 import { isNewConnection, type Packet } from "../../packet/packet.ts";
-import * as sctp from "../../packet/sctp-association.ts";
 import { startHelper } from "../../packet/start-helper.ts";
-import { readSegment } from "../../packet/tcp-segment.ts";
+import * as trackers from "../../protocol/trackers.ts";
 import * as connectionRules from "../../table/connection/connection-rules.ts";
 import * as conntrack from "../../table/connection/conntrack.ts";
-import * as ctGeneric from "../../table/connection/conntrack-generic.ts";
-import * as ctTcp from "../../table/connection/conntrack-tcp.ts";
-import * as ctUdp from "../../table/connection/conntrack-udp.ts";
 import { EventType } from "../../table/connection/event-ring.ts";
 import * as expectations from "../../table/connection/expectations.ts";
-import * as ipvsTimeouts from "../../table/connection/ipvs-timeouts.ts";
 import * as tuple from "../../table/connection/tuple.ts";
 import { NO_ID } from "../../table/service/identities.ts";
 import * as services from "../../table/service/services.ts";
@@ -30,9 +25,6 @@ import { Verdict } from "../../verdict.ts";
 const { SRC0, DST0, PORTS } = tuple.TupleWord;
 const { NEXT } = Verdict;
 const { Status } = conntrack;
-const TCP = 6;
-const UDP = 17;
-const SCTP = 132;
 
 export function enterConnection(pkt: Packet, t: Tables, nowSec: number): Verdict {
   pkt.stage = StageId.ENTER_CONNECTION;
@@ -42,7 +34,7 @@ export function enterConnection(pkt: Packet, t: Tables, nowSec: number): Verdict
   if (slot < 0) return drop(pkt, t, DropReason.CT_TABLE_FULL);
   ct.status[slot] |= translationOf(pkt.key, pkt.to) | originOf(pkt, t, slot);
   noteDecision(pkt, t, slot);
-  startTracking(pkt, t, slot, nowSec);
+  trackers.begin(pkt, t, slot, nowSec);
   countForScheduler(pkt, t, slot);
   conntrack.account(ct, slot << 1, pkt.ipLen);
   if (ct.header[conntrack.H_EVENT_READERS] !== 0) conntrack.tell(ct, EventType.NEW, slot);
@@ -81,22 +73,4 @@ function noteDecision(pkt: Packet, t: Tables, slot: number): void {
   ct.service[slot] = pkt.frontend >= 0 ? s.service[pkt.frontend] : -1;
   if (t.rulesKept === 0) return;
   connectionRules.set(t.connectionRules, slot, pkt.egressVerdict, pkt.ingressVerdict, t.policy.epoch);
-}
-
-/** What the protocol's tracker notes of a first packet, and how long the connection has for the second one. */
-function startTracking(pkt: Packet, t: Tables, slot: number, nowSec: number): void {
-  const ct = t.conntrack;
-  if (pkt.proto === TCP) {
-    readSegment(pkt, t.tcpSegment);
-    ctTcp.open(ct, slot, t.tcpSegment, nowSec);
-    return;
-  }
-  if (pkt.proto === SCTP) {
-    sctp.enterFirst(t, slot, nowSec);
-    return;
-  }
-  if (pkt.proto === UDP) ctUdp.open(ct, slot, t.nowMs);
-  ct.expiresAtSec[slot] = (nowSec + ctGeneric.firstTimeout(ct, pkt.proto)) | 0;
-  if (ct.header[ipvsTimeouts.H_IPVS_SET] !== 0 && (ct.status[slot] & Status.SERVED) !== 0)
-    ipvsTimeouts.renew(ct, slot, pkt.proto, nowSec);
 }

@@ -2,33 +2,21 @@
  * Stage `track-connection` (Linux: nf_conntrack_in at PREROUTING and OUTPUT). Finds the connection of a
  * packet and how it is to be translated, or says NEW, RELATED or INVALID. Reads the tuple, writes conntrack;
  * the packet's `to` holds the tuple it shall leave with. Never drops: INVALID is the policy stage's business.
- *
- * A UDP connection whose endpoint is gone, or whose service came or went since it was decided, is taken out
- * here and decided again as NEW: what kube-proxy does by deleting entries after the fact.
  */
 import * as icmpv4 from "../../../wire/ip/icmpv4.ts";
 import * as icmpv6 from "../../../wire/ip/icmpv6.ts";
 import * as ipv4 from "../../../wire/ip/ipv4.ts";
 import * as ipv6 from "../../../wire/ip/ipv6.ts";
-import * as tcp from "../../../wire/transport/tcp.ts";
-import { Event } from "../../counters.ts";
 import { DropReason } from "../../drop-reason.ts";
-import { findFrontend, findHostPort } from "../../packet/find-frontend.ts";
 import { CtState, type Packet } from "../../packet/packet.ts";
-import * as sctp from "../../packet/sctp-association.ts";
-import { readSegment } from "../../packet/tcp-segment.ts";
 import * as transport from "../../packet/transport-checksum.ts";
+import * as trackers from "../../protocol/trackers.ts";
 import * as conntrack from "../../table/connection/conntrack.ts";
-import * as ctGeneric from "../../table/connection/conntrack-generic.ts";
-import * as seqadj from "../../table/connection/conntrack-seqadj.ts";
-import * as ctTcp from "../../table/connection/conntrack-tcp.ts";
-import * as tcpWindow from "../../table/connection/conntrack-tcp-window.ts";
-import * as ctUdp from "../../table/connection/conntrack-udp.ts";
+import { Track } from "../../table/connection/ct-states.ts";
 import { EventType } from "../../table/connection/event-ring.ts";
 import * as expectations from "../../table/connection/expectations.ts";
 import * as ipvsTimeouts from "../../table/connection/ipvs-timeouts.ts";
 import * as tuple from "../../table/connection/tuple.ts";
-import * as identities from "../../table/service/identities.ts";
 import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
@@ -38,15 +26,10 @@ const { V4, V6 } = tuple.Meta;
 
 const { NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED } = CtState;
 const { NEXT } = Verdict;
-const { Status, Timeout } = conntrack;
+const { Status } = conntrack;
 const NAT_BITS = Status.SRC_NAT | Status.DST_NAT;
-const TCP = 6;
-const UDP = 17;
-const SCTP = 132;
 const ICMP = 1;
 const ICMPV6 = 58;
-/** Flags that may move a connection's state: anything but a lone ACK takes the long way. */
-const TCP_MOVING = tcp.FLAG_FIN | tcp.FLAG_SYN | tcp.FLAG_RST | tcp.FLAG_ACK;
 
 export function trackConnection(pkt: Packet, t: Tables, nowSec: number): Verdict {
   pkt.stage = StageId.TRACK_CONNECTION;
@@ -80,17 +63,7 @@ function refuse(pkt: Packet, t: Tables): Verdict {
 function begin(pkt: Packet, t: Tables): Verdict {
   pkt.ctState = NEW;
   if (expectations.used(t.expectations) !== 0) fulfil(pkt, t);
-  if (pkt.proto === TCP) {
-    const ok = ctTcp.flagsValid(pkt.tcpFlags) && ctTcp.firstState(t.conntrack, pkt.tcpFlags) >= 0;
-    if (!ok) pkt.ctState = INVALID;
-  } else if (pkt.proto === SCTP) {
-    if (!sctp.tryFirst(pkt, t)) pkt.ctState = INVALID;
-  } else if (pkt.proto === ICMP) {
-    if (pkt.family !== 4 || !isQuery(tuple.icmpType(pkt.key))) pkt.ctState = INVALID;
-  } else if (pkt.proto === ICMPV6) {
-    const type = tuple.icmpType(pkt.key);
-    if (pkt.family !== 6 || type !== icmpv6.TYPE_ECHO_REQUEST) pkt.ctState = INVALID;
-  }
+  if (!trackers.mayBegin(pkt, t)) pkt.ctState = INVALID;
   return NEXT;
 }
 
@@ -107,38 +80,18 @@ function fulfil(pkt: Packet, t: Tables): void {
   pkt.nat = 1;
 }
 
-function isQuery(type: number): boolean {
-  return (
-    type === icmpv4.TYPE_ECHO_REQUEST || type === icmpv4.TYPE_TIMESTAMP_REQUEST || type === 15 || type === 17
-  );
-}
-
 function proceed(pkt: Packet, t: Tables, ref: number, nowSec: number): Verdict {
   const ct = t.conntrack;
   const slot = ref >> 1;
-  const proto = pkt.proto;
-  let answer: number = ctTcp.Track.OK;
   const watched = ct.header[conntrack.H_EVENT_READERS] !== 0;
   const before = watched ? conntrack.visible(ct, slot) : 0;
-  if (proto === TCP) {
-    if (!advanceTcp(pkt, ct, ref, nowSec)) answer = updateTcp(pkt, t, ref, nowSec);
-  } else if (conntrack.isExpired(ct, slot, nowSec)) {
-    conntrack.remove(ct, slot);
-    answer = ctTcp.Track.REPEAT;
-  } else if (proto === UDP && (ref & 1) === 0 && isStale(pkt, t, slot)) {
-    conntrack.remove(ct, slot);
-    t.counters.events[Event.CT_REDECIDED]++;
-    answer = ctTcp.Track.REPEAT;
-  } else if (proto === SCTP) {
-    if (!sctp.advance(pkt, t, ref, nowSec)) answer = ctTcp.Track.INVALID;
-  } else if (proto === UDP) refreshUdp(t, slot, nowSec);
-  else ctGeneric.refresh(ct, slot, proto, nowSec);
-  if (answer === ctTcp.Track.OK) {
+  const answer = trackers.advance(pkt, t, ref, nowSec);
+  if (answer === Track.OK) {
     conntrack.account(ct, ref, pkt.ipLen);
     if (ct.header[ipvsTimeouts.H_IPVS_SET] !== 0 && (ct.status[slot] & Status.SERVED) !== 0)
-      ipvsTimeouts.renew(ct, slot, proto, nowSec);
-  } else if (answer === ctTcp.Track.REPEAT) return begin(pkt, t);
-  else if (answer === ctTcp.Track.INVALID) {
+      ipvsTimeouts.renew(ct, slot, pkt.proto, nowSec);
+  } else if (answer === Track.REPEAT) return begin(pkt, t);
+  else if (answer === Track.INVALID) {
     pkt.ctState = INVALID;
     pkt.ctInvalidNat = ct.status[slot] & NAT_BITS;
     return NEXT;
@@ -158,59 +111,6 @@ function proceed(pkt: Packet, t: Tables, ref: number, nowSec: number): Verdict {
 
 function firstState(status: number): CtState {
   return (status & Status.RELATED) !== 0 ? RELATED : NEW;
-}
-
-/** Nearly every segment: an ACK without SACK, in window, of a connection that stands. False: look closer. */
-function advanceTcp(pkt: Packet, ct: conntrack.Conntrack, ref: number, nowSec: number): boolean {
-  const view = pkt.view;
-  const l4 = pkt.l4;
-  if ((pkt.tcpFlags & TCP_MOVING) !== tcp.FLAG_ACK) return false;
-  const header = tcp.headerLen(view, l4);
-  if (header !== tcp.HEADER_LEN_MIN && !tcp.hasTimestampsOnly(view, l4)) return false;
-  const seq = tcp.seq(view, l4);
-  const end = (seq + pkt.end - l4 - header) | 0;
-  return tcpWindow.advance(ct, ref, seq, tcp.ack(view, l4), tcp.window(view, l4), end, nowSec);
-}
-
-function updateTcp(pkt: Packet, t: Tables, ref: number, nowSec: number): number {
-  if (!ctTcp.flagsValid(pkt.tcpFlags)) return ctTcp.Track.INVALID;
-  const seg = t.tcpSegment;
-  readSegment(pkt, seg);
-  if ((t.conntrack.status[ref >> 1] & Status.HELPER) !== 0) unshift(t, ref, seg);
-  return ctTcp.update(t.conntrack, ref, seg, nowSec);
-}
-
-/** Where a helper shifted what the other side sent, it is acknowledged in shifted numbers; we count as it does. */
-function unshift(t: Tables, ref: number, seg: tcpWindow.Segment): void {
-  const at = seqadj.find(t.seqadj, ref >> 1);
-  if (at < 0) return;
-  const offset = seqadj.ackOffsetOf(t.seqadj, 2 * at + ((ref & 1) ^ 1), seg.ack);
-  seg.ack = (seg.ack - offset) | 0;
-  seg.sack = (seg.sack - offset) | 0;
-}
-
-/** Has the decision that this UDP connection rests on been overtaken? */
-function isStale(pkt: Packet, t: Tables, slot: number): boolean {
-  const ct = t.conntrack;
-  const s = t.services;
-  const endpoint = ct.endpoint[slot];
-  if (endpoint >= 0) return !identities.isAlive(s.ids, endpoint);
-  if (ct.epoch[slot] === s.epoch[0]) return false;
-  ct.epoch[slot] = s.epoch[0];
-  return findFrontend(t, pkt.key) >= 0 || findHostPort(t, pkt.key) >= 0;
-}
-
-/** A UDP flow has more time once it was answered and, two seconds after it began, still talks. */
-function refreshUdp(t: Tables, slot: number, nowSec: number): void {
-  const ct = t.conntrack;
-  const status = ct.status[slot];
-  let which: number = Timeout.UDP;
-  if ((status & Status.ASSURED) !== 0) which = Timeout.UDP_STREAM;
-  else if ((status & Status.SEEN_REPLY) !== 0 && ctUdp.isStream(ct, slot, t.nowMs)) {
-    ct.status[slot] = status | Status.ASSURED;
-    which = Timeout.UDP_STREAM;
-  }
-  ct.expiresAtSec[slot] = (nowSec + conntrack.timeoutOf(ct, which)) | 0;
 }
 
 /**

@@ -5,9 +5,8 @@ import * as conntrack from "./conntrack.ts";
 import { Conntrack } from "./conntrack.ts";
 import * as ctTcp from "./conntrack-tcp.ts";
 import { advance, Segment, TcpOption } from "./conntrack-tcp-window.ts";
-import { TCP_STATE_NAMES } from "./ct-states.ts";
+import { TCP_STATE_NAMES, Track } from "./ct-states.ts";
 
-const { Track } = ctTcp;
 const META = (4 << 8) | 6;
 const A = 0x0a000001;
 const B = 0x0a000002;

@@ -22,7 +22,7 @@ import {
   W_SYN,
   Window,
 } from "./conntrack-tcp-window.ts";
-import { TcpState } from "./ct-states.ts";
+import { TcpState, Track } from "./ct-states.ts";
 import { EventType } from "./event-ring.ts";
 
 const FIN = 0x01;
@@ -80,9 +80,6 @@ const ROWS = 6;
 export function isActive(state: number): boolean {
   return (state >= SS && state <= ES) || state === S2;
 }
-
-/** What `update` answers. PASS: let it through translated, but neither counted nor reason to live longer. */
-export const Track = Object.freeze({ OK: 0, INVALID: 1, REPEAT: 2, PASS: 3 } as const);
 
 function rowOf(flags: number): number {
   if ((flags & RST) !== 0) return ROW_RST;

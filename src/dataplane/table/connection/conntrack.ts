@@ -578,6 +578,11 @@ export function isExpired(t: Conntrack, slot: number, nowSec: number): boolean {
   return ((t.expiresAtSec[slot] - nowSec) | 0) <= 0;
 }
 
+/** Gives a connection a time-out from now on. */
+export function renew(t: Conntrack, slot: number, which: number, nowSec: number): void {
+  t.expiresAtSec[slot] = (nowSec + t.header[H_TIMEOUTS + which]) | 0;
+}
+
 /** Looks at the next `count` slots and removes what has expired. Returns how many were removed. */
 export function expireSlice(t: Conntrack, count: number, nowSec: number): number {
   const h = t.header;

@@ -1,6 +1,6 @@
 /**
  * States of a connection as nf_conntrack numbers them: what conntrack's column `state` holds, by what time-outs are kept,
- * what people read.
+ * what people read; and what a protocol's tracker says of a packet.
  */
 
 /** enum tcp_conntrack. */
@@ -33,3 +33,10 @@ export const SctpState = Object.freeze({
 } as const);
 /** As conntrack(8) prints them, indexed by SctpState. */
 export const SCTP_STATE_NAMES: readonly string[] = Object.keys(SctpState);
+
+/**
+ * What becomes of a packet of a known connection. INVALID: no such packet belongs there. REPEAT: the connection was over
+ * and has been removed, the packet begins a new one. PASS: let it through translated, but neither counted nor reason to
+ * live longer.
+ */
+export const Track = Object.freeze({ OK: 0, INVALID: 1, REPEAT: 2, PASS: 3 } as const);

@@ -1,20 +1,22 @@
 /**
- * What an SCTP packet does to its association: walks its chunks and asks `table/connection/conntrack-sctp.ts` about
- * each. Shared
- * by the stage that tracks and the one that enters. A damaged packet does not come here: its CRC was checked before.
+ * SCTP (nf_conntrack_proto_sctp.c). A packet begins an association by what its chunks are, remembered are its state and
+ * its verification tags, and each chunk of a further packet moves them. Here is the walk over the chunks; what one does
+ * says table/connection/conntrack-sctp.ts. A damaged packet does not come here: its CRC was checked before.
  */
 import * as sctp from "../../wire/transport/sctp.ts";
+import type { Packet } from "../packet/packet.ts";
 import * as ctSctp from "../table/connection/conntrack-sctp.ts";
+import { Track } from "../table/connection/ct-states.ts";
 import type { Tables } from "../tables.ts";
-import type { Packet } from "./packet.ts";
 
 const { Chunk, CHUNK_TYPES } = ctSctp;
+const { OK, INVALID } = Track;
 const INIT_HEADER = 16; // bytes of an INIT behind its chunk header: RFC 9260 §3.3.2
 const ALONE = (1 << Chunk.INIT) | (1 << Chunk.INIT_ACK) | (1 << Chunk.SHUTDOWN_COMPLETE);
 const FIRST = (1 << Chunk.COOKIE_ECHO) | (1 << Chunk.COOKIE_ACK);
 
 /** True when the packet may begin an association; leaves that one's record in `t.sctpRecord`. */
-export function tryFirst(pkt: Packet, t: Tables): boolean {
+export function mayBegin(pkt: Packet, t: Tables): boolean {
   const record = t.sctpRecord;
   ctSctp.reset(record);
   const seen = survey(pkt);
@@ -22,25 +24,25 @@ export function tryFirst(pkt: Packet, t: Tables): boolean {
   return walk(pkt, record, 0, seen, 0);
 }
 
-/** Enters the association that `tryFirst` has just tried: nothing else is tracked between the two. */
-export function enterFirst(t: Tables, slot: number, nowSec: number): void {
+/** Stores the record that `mayBegin` has just left: nothing else is tracked between the two. */
+export function begin(t: Tables, slot: number, nowSec: number): void {
   t.sctpRecord[ctSctp.R_FROZEN] = 0;
   ctSctp.store(t.conntrack, slot, t.sctpRecord, nowSec);
 }
 
-/** Takes a packet of a known association into account. False: it is INVALID. */
-export function advance(pkt: Packet, t: Tables, ref: number, nowSec: number): boolean {
+/** A packet that is refused still leaves what its first chunks did. */
+export function advance(pkt: Packet, t: Tables, ref: number, nowSec: number): number {
   const ct = t.conntrack;
   const record = t.sctpRecord;
   const seen = survey(pkt);
-  if (seen < 0) return false;
+  if (seen < 0) return INVALID;
   ctSctp.load(ct, ref >> 1, record);
   if (!walk(pkt, record, ref & 1, seen, 1)) {
     ctSctp.keep(ct, ref >> 1, record);
-    return false;
+    return INVALID;
   }
   ctSctp.store(ct, ref >> 1, record, nowSec);
-  return true;
+  return OK;
 }
 
 /**

@@ -1,9 +1,9 @@
 // Protocols without states through the whole node: UDP-Lite, GRE, ESP, AH and unknown ones.
 import t from "tap";
-import { concat } from "../../../testing/frames/bytes.ts";
-import * as build from "../../../testing/frames/frame-builder.ts";
-import { CLIENT, CLIENT_MAC, pathTo } from "../../../testing/world/test-fabric.ts";
-import { TestNode } from "../../../testing/world/test-node.ts";
+import { concat } from "../../testing/frames/bytes.ts";
+import * as build from "../../testing/frames/frame-builder.ts";
+import { CLIENT, CLIENT_MAC, pathTo } from "../../testing/world/test-fabric.ts";
+import { TestNode } from "../../testing/world/test-node.ts";
 
 const POD2 = "10.244.1.2";
 const POD3 = "10.244.1.3";

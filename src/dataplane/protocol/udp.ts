@@ -1,0 +1,78 @@
+/**
+ * UDP and UDP-Lite (nf_conntrack_proto_udp.c). Any datagram begins a flow. A UDP flow remembers when it began: one that
+ * was answered and talks two seconds later is a stream, which is assured and has more time; of UDP-Lite every answered
+ * one is.
+ *
+ * A UDP flow whose endpoint is gone, or whose service came or went since it was decided, ends and is decided again as
+ * a new one: what kube-proxy does by deleting entries after the fact.
+ */
+import { Event } from "../counters.ts";
+import { findFrontend, findHostPort } from "../packet/find-frontend.ts";
+import type { Packet } from "../packet/packet.ts";
+import * as conntrack from "../table/connection/conntrack.ts";
+import { type Conntrack, Status, Timeout } from "../table/connection/conntrack.ts";
+import { Track } from "../table/connection/ct-states.ts";
+import * as ipvsTimeouts from "../table/connection/ipvs-timeouts.ts";
+import * as identities from "../table/service/identities.ts";
+import type { Tables } from "../tables.ts";
+
+const { ASSURED, SEEN_REPLY, SERVED } = Status;
+const { UDP, UDP_STREAM } = Timeout;
+const { OK, REPEAT } = Track;
+const PROTO_UDP = 17;
+const STREAM_AFTER_MS = 2000;
+const W_STREAM_FROM_MS = 0; // engine clock; of the slot's sixteen words in `track`
+
+export function begin(t: Tables, slot: number, nowSec: number): void {
+  const ct = t.conntrack;
+  // The clock wraps, and is only ever compared by difference.
+  ct.track[(slot << 4) + W_STREAM_FROM_MS] = (t.nowMs + STREAM_AFTER_MS) | 0;
+  conntrack.renew(ct, slot, UDP, nowSec);
+  if (ct.header[ipvsTimeouts.H_IPVS_SET] !== 0 && (ct.status[slot] & SERVED) !== 0)
+    ipvsTimeouts.renew(ct, slot, PROTO_UDP, nowSec);
+}
+
+export function advance(pkt: Packet, t: Tables, ref: number, nowSec: number): number {
+  const ct = t.conntrack;
+  const slot = ref >> 1;
+  if ((ref & 1) === 0 && isStale(pkt, t, slot)) {
+    conntrack.remove(ct, slot);
+    t.counters.events[Event.CT_REDECIDED]++;
+    return REPEAT;
+  }
+  const status = ct.status[slot];
+  let which: number = UDP;
+  if ((status & ASSURED) !== 0) which = UDP_STREAM;
+  else if ((status & SEEN_REPLY) !== 0 && isStream(ct, slot, t.nowMs)) {
+    ct.status[slot] = status | ASSURED;
+    which = UDP_STREAM;
+  }
+  conntrack.renew(ct, slot, which, nowSec);
+  return OK;
+}
+
+function isStream(t: Conntrack, slot: number, nowMs: number): boolean {
+  return ((nowMs - t.track[(slot << 4) + W_STREAM_FROM_MS]) | 0) > 0;
+}
+
+/** Has the decision that this connection rests on been overtaken? */
+function isStale(pkt: Packet, t: Tables, slot: number): boolean {
+  const ct = t.conntrack;
+  const s = t.services;
+  const endpoint = ct.endpoint[slot];
+  if (endpoint >= 0) return !identities.isAlive(s.ids, endpoint);
+  if (ct.epoch[slot] === s.epoch[0]) return false;
+  ct.epoch[slot] = s.epoch[0];
+  return findFrontend(t, pkt.key) >= 0 || findHostPort(t, pkt.key) >= 0;
+}
+
+export function beginLite(t: Conntrack, slot: number, nowSec: number): void {
+  conntrack.renew(t, slot, UDP, nowSec);
+}
+
+export function advanceLite(t: Conntrack, slot: number, nowSec: number): number {
+  const answered = (t.status[slot] & SEEN_REPLY) !== 0;
+  if (answered) t.status[slot] |= ASSURED;
+  conntrack.renew(t, slot, answered ? UDP_STREAM : UDP, nowSec);
+  return OK;
+}
