@@ -11,6 +11,7 @@ import {
   labelValue,
   qualifiedName,
 } from "./names.ts";
+import { validateFinalizers, validateOwners } from "./owners.ts";
 
 const ANNOTATIONS_MAX = 256 * 1024; // bytes, all of an object together
 
@@ -42,6 +43,10 @@ export function validateMetadata(
   }
   validateLabels(metadata?.labels, [...path, "labels"], problems);
   validateAnnotations(metadata?.annotations, [...path, "annotations"], problems);
+  if (metadata !== undefined) {
+    validateOwners(metadata, problems);
+    validateFinalizers(metadata, problems);
+  }
   if (info.kind === "Pod" || info.kind === "EndpointSlice") validateWeights(metadata?.annotations, problems);
 }
 

@@ -1,9 +1,10 @@
 // Pod, as ValidatePod (pkg/apis/core/validation) refuses it, as far as the network, the probes and the running of
-// containers go. Resources and what is in volumes are checked for field names and types only.
+// containers go. What is in volumes is checked for field names and types only.
 import type { FieldPath, FieldProblems } from "../manifest/field-problems.ts";
 import type { Container, EnvVar, Pod, PodSpec, Probe } from "../objects.ts";
 import { validateLabels } from "./metadata.ts";
 import * as names from "./names.ts";
+import { validateResources } from "./resources.ts";
 import { validateAppArmorAnnotations, validateSecurity } from "./security-context.ts";
 
 const PROTOCOLS = ["SCTP", "TCP", "UDP"];
@@ -73,6 +74,7 @@ function validateContainer(container: Container, at: FieldPath, pod: PodSpec, pr
     problems.oneOf([...at, "imagePullPolicy"], container.imagePullPolicy, policies);
   }
   validateContainerPorts(container, at, pod, problems);
+  validateResources(container, at, problems);
   for (const [i, variable] of (container.env ?? []).entries()) {
     const path = [...at, "env", i, "name"];
     if (variable.name === undefined || variable.name === "") problems.required(path);

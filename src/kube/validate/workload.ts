@@ -63,9 +63,20 @@ export function validateNode(node: Node, problems: FieldProblems): void {
     if (seen.has(`${type}/${address}`)) problems.duplicate(at, { type, address });
     seen.add(`${type}/${address}`);
   }
+  const taints = new Set<string>();
   for (const [i, taint] of (node.spec.taints ?? []).entries()) {
     names.checkName(problems, ["spec", "taints", i, "key"], taint.key, names.qualifiedName);
     const effects = ["NoExecute", "NoSchedule", "PreferNoSchedule"];
     problems.oneOf(["spec", "taints", i, "effect"], taint.effect, effects);
+    for (const wrong of names.labelValue(taint.value ?? ""))
+      problems.invalid(["spec", "taints", i, "value"], taint.value, wrong);
+    const pair = `${taint.key} ${taint.effect}`;
+    if (taints.has(pair)) {
+      const { key, effect } = taint;
+      const told = JSON.stringify({ key, effect });
+      const text = `Duplicate value: ${told}: taints must be unique by key and effect pair`;
+      problems.add(["spec", "taints", i], `spec.taints[${i}]: ${text}`);
+    }
+    taints.add(pair);
   }
 }

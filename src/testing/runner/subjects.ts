@@ -86,7 +86,7 @@ export const SUBJECTS: Subjects = {
   manifests: {
     what: "objects: YAML, fields, checks, defaults",
     files: `manifest* block-yaml corpus split-documents fields addresses kubernetes-types config config-map lab-addresses
-      host-port ip loose-ip other-kinds e2e-bad-input habits judge-kind labels rolling-update workload-endpoint`,
+      host-port ip loose-ip other-kinds e2e-bad-input habits judge-kind labels metadata rolling-update workload-endpoint`,
   },
   cluster: {
     what: "a cluster without an API server: store, controllers, allocation, sources",
