@@ -77,8 +77,12 @@ t.test("SCTP and protocols without states", { skip }, async (t) => {
     const asking = ask(lab, "client-1", clusterIPs[0], 29050, 10, 2);
     const list = () =>
       lab.output(["conntrack", "list", "-p", "sctp", "-d", clusterIPs[0], "--node", "node1"]);
-    await until("an association", async () => /ESTABLISHED/.test(await list()), 8000);
-    const line = (await list()).split("\n").find((one) => one.includes("ESTABLISHED"));
+    let line: string | undefined; // a second list may come too late: the association ends by itself
+    const established = async (): Promise<boolean> => {
+      line = (await list()).split("\n").find((one) => one.includes("ESTABLISHED"));
+      return line !== undefined;
+    };
+    await until("an association", established, 8000);
     t.match(
       line,
       new RegExp(

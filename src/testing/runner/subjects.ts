@@ -163,11 +163,12 @@ export const mayShare = (file: string): boolean =>
   !patterns(OWN_PROCESS).some((pattern) => pattern.test(testName(file)));
 
 /**
- * Native tests that get the machine for themselves: they hold podwire or a kernel to a time, or send as fast as they can.
+ * Native tests that get the machine for themselves: they hold podwire or a kernel to a time, send as fast as they can, or
+ * ask which labs the machine has (agent-node, vagrant-node).
  * All others run two side by side; each has labs and namespaces of its own, and waits half of its time.
  */
 const OWN_MACHINE =
-  "conntrack-judge userspace health scheduling syn-flood superframes e2e-rolling e2e-update";
+  "agent-node vagrant-node conntrack-judge userspace health scheduling syn-flood superframes e2e-rolling e2e-update";
 
 /** Whether nothing is to run beside this native test. */
 export const needsMachine = (file: string): boolean =>
