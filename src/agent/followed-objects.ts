@@ -1,6 +1,6 @@
 /** The objects that a node's agent follows, as a lab answers for its own: the same words, the same form. */
 import { ApiError } from "../api/api.ts";
-import { type KindInfo, kindFromWord } from "../kube/kinds.ts";
+import { type KindInfo, kindFromWord, unknownKind } from "../kube/kinds.ts";
 import type { KubeObject } from "../kube/objects.ts";
 import type { DesiredState } from "../watch/desired-state.ts";
 
@@ -30,8 +30,7 @@ export function followedObjects(
 ): FollowedObjects {
   const info = kindFromWord(word);
   if (info === undefined) {
-    const message = `the server doesn't have a resource type ${JSON.stringify(word)}`;
-    throw new ApiError(404, message, "UNKNOWN_KIND");
+    throw new ApiError(404, unknownKind(word), "UNKNOWN_KIND");
   }
   const list = FOLLOWED[info.kind];
   if (list === undefined) {

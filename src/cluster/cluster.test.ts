@@ -542,6 +542,7 @@ t.test("deleting by name: several, unknown ones, unknown kinds", async (t) => {
     "endpointslices",
     "no",
     "netpol",
+    "cnp",
     "ns",
   ]) {
     t.ok(cluster.kindOf(word));

@@ -12,7 +12,7 @@
 import { PodwireError } from "../base/errors.ts";
 import { cidrs } from "../base/ip.ts";
 import { withHostPorts } from "../kube/defaults.ts";
-import { KINDS, type KindInfo, kindFromWord, STORED_KINDS } from "../kube/kinds.ts";
+import { KINDS, type KindInfo, kindFromWord, STORED_KINDS, unknownKind } from "../kube/kinds.ts";
 import { FieldProblems } from "../kube/manifest/field-problems.ts";
 import {
   type Manifest,
@@ -148,8 +148,7 @@ export class Cluster {
   kindOf(word: string): KindInfo {
     const info = kindFromWord(word);
     if (info !== undefined) return info;
-    const message = `the server doesn't have a resource type ${JSON.stringify(word)}`;
-    throw new ClusterError(message, { code: "UNKNOWN_KIND", word });
+    throw new ClusterError(unknownKind(word), { code: "UNKNOWN_KIND", word });
   }
 
   list(kind: string, namespace?: string): KubeObject[] {

@@ -123,6 +123,13 @@ export function shownKindFromWord(word: string): KindInfo | undefined {
   return words.includes(word.toLowerCase()) ? WORKLOAD_ENDPOINT : kindFromWord(word);
 }
 
+/** Of a word that means no kind that is stored. */
+export function unknownKind(word: string): string {
+  const shown = shownKindFromWord(word);
+  if (shown === undefined) return `the server doesn't have a resource type ${JSON.stringify(word)}`;
+  return `${shown.plural} are made of pods when they are shown: change the pods`;
+}
+
 /** "apps", "discovery.k8s.io"; empty for the core group. */
 export function groupOf(info: KindInfo): string {
   const slash = info.apiVersion.indexOf("/");

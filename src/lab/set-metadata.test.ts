@@ -76,6 +76,9 @@ t.test("the label with a namespace's name stays what it is", async (t) => {
 
 t.test("what an API server would refuse", async (t) => {
   const cluster = makeCluster();
+  t.throws(() => setMetadata(cluster, { ...at, kind: "wep", set: { a: "b" } }), {
+    message: "workloadendpoints are made of pods when they are shown: change the pods",
+  });
   t.throws(() => setMetadata(cluster, { ...at, set: { "a b": "1" } }), {
     message: /metadata\.labels: Invalid value/,
   });
