@@ -25,12 +25,15 @@ const BATCH = 48; // of the frames that the arena of a test holds
 export interface RouterOptions {
   readonly world: World;
   readonly attach: "veth" | "bridge";
+  /** Begins the names of the pods' devices; veth where left out. */
+  readonly podDevice?: string;
 }
 
 export class KernelRouter {
   readonly world: World;
   readonly #namespaces: Namespaces;
   readonly #name: string;
+  readonly #podDevice: string;
   readonly #frames = new Frames(64);
   /** Name of what is behind a TAP → its descriptor. */
   readonly #taps = new Map<string, number>();
@@ -41,11 +44,12 @@ export class KernelRouter {
     this.world = options.world;
     this.#namespaces = namespaces;
     this.#name = name;
+    this.#podDevice = options.podDevice ?? "veth";
     namespaces.add(name);
     this.#sysctls();
     this.#open("uplink", "eth0");
     this.#open("host", "witness0");
-    for (const [i, address] of this.world.pods.entries()) this.#open(`pod ${address}`, `veth${i}`);
+    for (const [i, address] of this.world.pods.entries()) this.#open(`pod ${address}`, this.podDevice(i));
     this.#configure(options.attach);
     this.#witness();
   }
@@ -114,6 +118,11 @@ export class KernelRouter {
       this.run("sysctl -qw net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0");
   }
 
+  /** The device of the i-th pod of the world. */
+  podDevice(i: number): string {
+    return `${this.#podDevice}${i}`;
+  }
+
   #configure(attach: RouterOptions["attach"]): void {
     const { nodeIp, secondIp, gateway, host, pods, remotePodCidr, remoteNodeIp, router, neighbors } =
       this.world;
@@ -137,13 +146,14 @@ export class KernelRouter {
     if (attach === "bridge") lines.push("link add cbr0 type bridge mcast_snooping 0");
     if (attach === "bridge") up("cbr0");
     for (const [i, pod] of pods.entries()) {
+      const device = this.podDevice(i);
       if (attach === "bridge") {
-        lines.push(`link set veth${i} master cbr0`, `link set veth${i} up`);
+        lines.push(`link set ${device} master cbr0`, `link set ${device} up`);
         know(pod, "cbr0", podMac(i));
       } else {
-        up(`veth${i}`);
-        lines.push(`addr add ${host(gateway)} dev veth${i} nodad`, `route add ${host(pod)} dev veth${i}`);
-        know(pod, `veth${i}`, podMac(i));
+        up(device);
+        lines.push(`addr add ${host(gateway)} dev ${device} nodad`, `route add ${host(pod)} dev ${device}`);
+        know(pod, device, podMac(i));
       }
     }
     if (attach === "bridge") lines.push(`addr add ${gateway}/${prefix} dev cbr0 nodad`);
@@ -152,7 +162,8 @@ export class KernelRouter {
       lines.map((line) => line.replace(/ nodad$/, this.world.family === 6 ? " nodad" : "")).join("\n"),
     );
     if (attach !== "bridge") return;
-    for (const i of pods.keys()) this.run(`bridge fdb replace ${podMac(i)} dev veth${i} master static`);
+    for (const i of pods.keys())
+      this.run(`bridge fdb replace ${podMac(i)} dev ${this.podDevice(i)} master static`);
   }
 
   /** Copies what arrives at the node itself, then drops it. */

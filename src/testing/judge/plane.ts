@@ -2,7 +2,7 @@
 // in it.
 
 import { Header } from "../../base/columns.ts";
-import { type IpWords, ip } from "../../base/ip.ts";
+import { formatIp, type IpWords, ip } from "../../base/ip.ts";
 import { externalPorts, hostRules } from "../../compile/host-rules.ts";
 import { type AgentConfig, agentConfig } from "../../config/agent.ts";
 import { setSeed } from "../../dataplane/change/conntrack.ts";
@@ -162,8 +162,8 @@ export class PlaneSide {
   }
 
   #podAddress(port: OfflinePort): string {
-    const index = Number(port.info.pod.replace(/\D*/, ""));
-    return this.#scenario.world.pods[index];
+    const own = port.addresses.map(formatIp);
+    return this.#scenario.world.pods.find((address) => own.includes(address)) ?? own[0];
   }
 
   #portOf({ entry, from }: Flow): OfflinePort {

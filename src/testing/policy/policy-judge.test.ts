@@ -2,6 +2,7 @@
 import t from "tap";
 import { CalicoSide } from "./calico-side.ts";
 import type { Named } from "./cluster.ts";
+import { podwirePlane } from "./plane-side.ts";
 import { calicoRules, differenceText, judgeSeed, type SideMaker } from "./policy-judge.ts";
 
 const CELLS = 100; // of each state of a cluster
@@ -23,6 +24,13 @@ function isFound(make: SideMaker): boolean {
 t.test("no cell of forty random clusters differs, before and after a change", async (t) => {
   t.same(differencesOf(calicoRules, 40), []);
 });
+
+t.test(
+  "no cell of forty random clusters differs at podwire's plane, before and after a change",
+  async (t) => {
+    t.same(differencesOf(podwirePlane, 40), []);
+  },
+);
 
 t.test("errors in rules are found", async (t) => {
   const planted: readonly [string, (rules: string) => string][] = [
