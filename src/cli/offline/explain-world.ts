@@ -20,7 +20,7 @@ import { offlineConfig } from "../../offline/offline-config.ts";
 import { type Globals, note, noteOnce } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
 import { openNodes } from "../nodes/open-nodes.ts";
-import { clusterObjects } from "./offline-cluster.ts";
+import { clusterObjects, type OfflineCluster } from "./offline-cluster.ts";
 
 export interface World {
   readonly objects: KubeObject[];
@@ -61,6 +61,15 @@ function fileWorld(objects: KubeObject[], options: WorldOptions): World {
     isComplete: false,
     nodes,
     config: async (node) => offlineConfig(node, proxy, proxy.clusterCidrs),
+  };
+}
+
+/** Of manifests that a cluster's controllers have made objects of. */
+export function clusterWorld({ config, objects }: Pick<OfflineCluster, "config" | "objects">): World {
+  const nodes = objects.filter(({ kind }) => kind === "Node").map(({ metadata }) => metadata.name);
+  return {
+    ...{ objects, previous: [], clients: new Map(), isComplete: false, nodes },
+    config: async (nodeName) => ({ ...config, nodeName }),
   };
 }
 

@@ -315,12 +315,20 @@ t.test("wrong usage: status 2", async (t) => {
   }
 });
 
+/** Controllers of a cluster have been at these objects. */
+const SLICE = `apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: { name: other-1, labels: { kubernetes.io/service-name: other } }
+addressType: IPv4
+endpoints: []
+`;
+
 t.test("what the other end lacks is said as it is", async (t) => {
   const service = (name: string, spec: string): string =>
     `apiVersion: v1\nkind: Service\nmetadata: { name: ${name} }\nspec: { ${spec} ports: [ { port: 80 } ] }\n`;
   const objects = file(
     "ends.yaml",
-    [NODE, service("new", ""), service("none", "clusterIP: None,")].join("---\n"),
+    [NODE, service("new", ""), service("none", "clusterIP: None,"), SLICE].join("---\n"),
   );
   const cases: [to: string, status: number, message: string][] = [
     ["svc/new", 1, "--to svc default/new: has no clusterIP yet: say one in its manifest"],
@@ -339,6 +347,35 @@ t.test("what the other end lacks is said as it is", async (t) => {
   for (const [to, status, message] of cases) {
     const said = explain("-f", objects, "--node", "node1", "--from", "10.244.1.9", "--to", to);
     t.same([said.status, said.stderr.trimEnd().split("\n").at(-1)], [status, `error: ${message}`], to);
+  }
+});
+
+t.test("manifests get the addresses and ports that rules shows", async (t) => {
+  const objects = file(
+    "chart.yaml",
+    `apiVersion: v1
+kind: Pod
+metadata: { name: web, labels: { app: web } }
+spec: { containers: [ { name: c, image: x } ] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: web }
+spec: { type: NodePort, selector: { app: web }, ports: [ { port: 80, targetPort: 8080 } ] }
+`,
+  );
+  const { stdout: rules } = podwire.run(["rules", "-f", objects, "--node", "node2"]);
+  const [, address] = /"default\/web cluster IP" .* -d (\S+) --dport 80 -j/.exec(rules) ?? [];
+  const [, nodePort] = /-A KUBE-NODEPORTS .* --dport (\d+) /.exec(rules) ?? [];
+  const ask = (to: string, port = "80") =>
+    explain("-f", objects, "--node", "node2", "--from", "192.0.2.9", "--to", to, "--port", port);
+  for (const said of [ask(address), ask("svc/web"), ask("node/node2", nodePort)]) {
+    t.equal(said.stderr, "");
+    t.match(said.stdout, /^DNAT to 10\.244\.\d\.2:8080; source rewritten: .* of default\/web$/m);
+    for (const [, chain, rule] of said.stdout.matchAll(
+      /^ {2}\S+ nat (KUBE-S\S+|KUBE-N\S+) +(-m .*?)(?: {3}#|$)/gm,
+    ))
+      t.match(rules, `-A ${chain} ${rule}`, `${chain} is among the rules`);
   }
 });
 

@@ -14,6 +14,7 @@ import { CliError, Exit, usageError } from "../errors.ts";
 import { collect, named, readObjects, readOne } from "../objects/manifests.ts";
 import { admitFiles } from "./admit-files.ts";
 import {
+  clusterWorld,
   findEnd,
   noteIgnored,
   openWorld,
@@ -22,9 +23,9 @@ import {
   rawObjects,
   sameFamily,
   type World,
-  type WorldOptions,
 } from "./explain-world.ts";
-import { refuseAgentAndFiles } from "./offline-cluster.ts";
+import { becomesCluster } from "./need-controllers.ts";
+import { offlineCluster, refuseAgentAndFiles } from "./offline-cluster.ts";
 
 interface Options {
   file?: string[];
@@ -72,7 +73,7 @@ async function run(options: Options, command: Command): Promise<void> {
   const flags = globals(command);
   check(options);
   refuseAgentAndFiles(command, options.file);
-  const world = await everyProblem(async () => openWorld(flags, readInputs(options)));
+  const world = await everyProblem(() => worldOf(flags, options));
   if (options.manifestOnly === true) return printCounts(flags, world);
   noteIgnored(world);
   if (options.flows !== undefined) return explainFlows(flags, world, options);
@@ -111,16 +112,21 @@ function check(options: Options): void {
   ]);
 }
 
-function readInputs({ file, previous, config, manifestOnly }: Options): WorldOptions {
+async function worldOf(flags: Globals, options: Options): Promise<World> {
+  const { file, previous, config, manifestOnly = false, node } = options;
   const passed = new PassedOver();
-  const look = manifestOnly === true ? admitFiles : undefined;
-  const inputs = {
-    objects: file === undefined ? undefined : rawObjects(readObjects(file), passed, look),
-    previous: previous === undefined ? undefined : rawObjects(readObjects(previous, "--previous"), passed),
-    config: config === undefined ? undefined : readOne(config),
-  };
+  const texts = file === undefined ? undefined : readObjects(file);
+  const objects =
+    texts === undefined ? undefined : rawObjects(texts, passed, manifestOnly ? admitFiles : undefined);
+  const proxyConfig = config === undefined ? undefined : readOne(config);
+  const isToBecome = !manifestOnly && previous === undefined && objects !== undefined;
+  if (isToBecome && becomesCluster(objects, node)) {
+    const cluster = await offlineCluster(flags, { texts, node, proxyConfig }); // tells what it passed over
+    return clusterWorld(cluster);
+  }
+  const before = previous === undefined ? undefined : rawObjects(readObjects(previous, "--previous"), passed);
   for (const line of passed.notes()) note(line);
-  return inputs;
+  return openWorld(flags, { objects, previous: before, config: proxyConfig });
 }
 
 /** All problems of bad objects, a line each: whoever mends a file wants to see them together. */

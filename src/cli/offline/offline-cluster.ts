@@ -40,7 +40,7 @@ export interface OfflineOptions {
 
 const CLUSTER_RANGES = { 4: "10.244.0.0/16", 6: "fd00:10:244::/56" };
 const SERVICE_RANGES = { 4: "10.96.0.0/12", 6: "fd00:10:96::/112" };
-const DEFAULT_NODES = ["node1", "node2"];
+export const DEFAULT_NODES: readonly string[] = ["node1", "node2"];
 const FIRST_NODE_ADDRESS = 11;
 /** Whoever is out there is reached: a default route, as nodes have. */
 const DEFAULT_GATEWAY = "169.254.0.1,fe80::1";

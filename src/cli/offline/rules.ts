@@ -4,9 +4,7 @@ import { type Command, Option } from "commander";
 import { cidr, type Ip, type IpFamily, nthIp, parseIp } from "../../base/ip.ts";
 import { POLICY_FORMATS, type PolicyFormat, renderPolicyRules } from "../../calico/felix/policy-rules.ts";
 import type { AgentConfig } from "../../config/agent.ts";
-import { WORKLOADS } from "../../kube/kinds.ts";
-import { isMirrored } from "../../kube/mirrored-slices.ts";
-import type { KubeObject, Node, Service } from "../../kube/objects.ts";
+import type { KubeObject, Node } from "../../kube/objects.ts";
 import { PassedOver } from "../../kube/passed-over.ts";
 import { nodeAddresses } from "../../kubeproxy/proxy-view.ts";
 import { formatOf, RULE_FORMATS, type RuleFormat, renderRules } from "../../kubeproxy/rules.ts";
@@ -15,6 +13,7 @@ import { type Globals, globals, note, print, printData } from "../context.ts";
 import { usageError } from "../errors.ts";
 import { collect, named, readObjects, readOne } from "../objects/manifests.ts";
 import { openWorld, rawObjects } from "./explain-world.ts";
+import { needControllers } from "./need-controllers.ts";
 import { offlineCluster, refuseAgentAndFiles } from "./offline-cluster.ts";
 
 interface Options {
@@ -135,22 +134,6 @@ async function inputsOf(flags: Globals, options: Options): Promise<ProxyInput[]>
   return Promise.all(
     asked.map(async (name) => ({ config: await world.config(name), objects: world.objects, isOurs })),
   );
-}
-
-/**
- * Manifests as somebody writes them for a cluster: Services wait for their address, or pods for the slices
- * they will be in. Otherwise objects are taken as they stand, as they are in a cluster, whatever ranges it
- * has.
- */
-function needControllers(objects: readonly KubeObject[]): boolean {
-  const own = objects.filter((object) => !isMirrored(object)); // those stand for no pods
-  const has = (kind: string): boolean => own.some((object) => object.kind === kind);
-  return objects.some(isUnaddressed) || (["Pod", ...WORKLOADS].some(has) && !has("EndpointSlice"));
-}
-
-function isUnaddressed(object: KubeObject): boolean {
-  const { spec } = object as Service;
-  return object.kind === "Service" && spec.type !== "ExternalName" && (spec.clusterIP ?? "") === "";
 }
 
 function ruleSets(input: ProxyInput, options: Options): RuleSet[] {
