@@ -151,6 +151,7 @@ export class Agent {
           routes: () => [...(this.#messages.topology?.routes ?? [])],
           vteps: () => [...(this.#messages.topology?.vteps ?? [])],
           services: () => this.#messages.services.specs(),
+          policies: () => this.#messages.policies,
           nowMs: () => monotonicMs() - this.#plane.tables.durable.clockMs[0],
           missed: () => new Map(this.#attachments.missed().map((m) => [m.id, m.packets])),
         },

@@ -2,6 +2,7 @@
 
 import { formatIp, formatIpPort, type IpWords } from "../base/ip.ts";
 import { formatMac } from "../base/mac.ts";
+import type { PolicyCompiler } from "../compile/policy/policy-compiler.ts";
 import { EVENT_NAMES, Event, PortCounter, portCounter } from "../dataplane/counters.ts";
 import { DROP_REASON_TEXT, DROP_REASONS, dropReasonName } from "../dataplane/drop-reason.ts";
 import { RouteKind, type RouteSpec, type VtepSpec } from "../dataplane/spec/routes.ts";
@@ -11,6 +12,7 @@ import * as neighbor from "../dataplane/table/neighbor.ts";
 import { hostPortOwner } from "../kubeproxy/words/kube-chains.ts";
 import { listFdb, listNeighbors } from "../observe/live-tables.ts";
 import type { SharedTables } from "../plane/plane-memory.ts";
+import { policyRows } from "./show-policies.ts";
 
 export type Row = Record<string, unknown>;
 
@@ -32,6 +34,7 @@ export interface ShowSources {
   routes: () => RouteSpec[];
   vteps: () => VtepSpec[];
   services: () => Iterable<ServicePortSpec>;
+  policies: () => PolicyCompiler;
   nowMs: () => number;
   /** Packets that the kernel dropped before we could read them, by PortId. */
   missed: () => Map<number, number>;
@@ -48,7 +51,7 @@ export function show(table: string, s: ShowSources): Row[] | null {
     case "services":
       return [...s.services()].flatMap(serviceRows);
     case "policies":
-      return [];
+      return policyRows(s.tables, s.policies());
     case "vteps":
       return s.vteps().map((v) => ({ address: formatIp(v), mac: formatMac(v.macHi, v.macLo) }));
     case "ports":

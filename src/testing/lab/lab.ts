@@ -37,6 +37,7 @@ export interface LabSpec {
   proxy?: object;
   conntrack?: object;
   dataplane?: object;
+  policy?: object;
   podSecurity?: object;
   objects?: object[];
 }
@@ -63,6 +64,7 @@ export class TestLab {
       proxy,
       conntrack,
       dataplane,
+      policy,
       podSecurity,
       objects = [],
     } = spec;
@@ -81,6 +83,7 @@ export class TestLab {
         ...(proxy === undefined ? {} : { proxy }),
         ...(conntrack === undefined ? {} : { conntrack }),
         ...(dataplane === undefined ? {} : { dataplane }),
+        ...(policy === undefined ? {} : { policy }),
         ...(podSecurity === undefined ? {} : { podSecurity }),
         manifests: ["objects.json"],
       },

@@ -1,0 +1,117 @@
+// `show policies`: each rule of each policy with what it decided at this node, and what its not matching denied.
+import type { PolicyCompiler } from "../compile/policy/policy-compiler.ts";
+import type { Direction } from "../compile/policy/policy-rules.ts";
+import { policiesOf, type RuleName } from "../compile/policy/rule-names.ts";
+import { ACTION_BITS, ACTION_MASK, PolicyAction } from "../dataplane/spec/policy.ts";
+import * as connectionRules from "../dataplane/table/connection/connection-rules.ts";
+import * as conntrack from "../dataplane/table/connection/conntrack.ts";
+import type { SharedTables } from "../plane/plane-memory.ts";
+
+interface Hits {
+  packets: number;
+  octets: number;
+  /** Engine clock; -1: never. */
+  lastSec: number;
+  connections: number;
+}
+
+/** Of a rule that decides by not being there: the pod is isolated, and nothing allows. */
+const ISOLATION = "no rule matches";
+const ACTIONS = Object.freeze({ Accept: "allow", Deny: "deny", Pass: "pass" } as const);
+
+export function policyRows(tables: SharedTables, compiler: PolicyCompiler): Record<string, unknown>[] {
+  const hits = gather(tables, compiler);
+  const nowSec = conntrack.clockSec(tables.conntrack);
+  const rows: Record<string, unknown>[] = [];
+  for (const { spec, audit } of compiler.policies.specs()) {
+    for (const direction of ["ingress", "egress"] as const) {
+      const rules = spec[direction];
+      if (rules === undefined) continue;
+      const row = (rule: string, action: string): void => {
+        const found = hits.get(keyOf(spec.key, direction, rule));
+        rows.push({
+          ...{
+            policy: spec.key,
+            tier: spec.tier,
+            direction,
+            rule,
+            action: audit ? `${action} (audit)` : action,
+          },
+          ...{
+            packets: found?.packets ?? 0,
+            bytes: found?.octets ?? 0,
+            connections: found?.connections ?? 0,
+          },
+          lastHitSec: found === undefined || found.lastSec < 0 ? null : nowSec - found.lastSec,
+          matched: found !== undefined && found.packets > 0 ? "yes" : "never",
+        });
+      };
+      for (const [i, { action }] of rules.entries()) row(`${direction}[${i}]`, ACTIONS[action]);
+      if (spec.tier === "Default") row(ISOLATION, "deny");
+    }
+  }
+  return rows.sort((a, b) => (`${a.policy}` < `${b.policy}` ? -1 : `${a.policy}` > `${b.policy}` ? 1 : 0));
+}
+
+function keyOf(policy: string, direction: Direction, rule: string): string {
+  return `${policy} ${direction} ${rule}`;
+}
+
+/** What each rule decided, all its peers and ports together; of an isolation each policy that isolates has it all. */
+function gather(tables: SharedTables, compiler: PolicyCompiler): Map<string, Hits> {
+  const { policyHits } = tables;
+  const living = livingConnections(tables);
+  const sums = new Map<string, Hits>();
+  for (const [id, name] of compiler.names.entries()) {
+    for (let action = 0; action <= ACTION_MASK; action++) {
+      const verdict = (id << ACTION_BITS) | action;
+      const packets = verdict < policyHits.rows ? policyHits.packets[verdict] : 0;
+      const connections = action === PolicyAction.DENY ? 0 : (living.get(verdict) ?? 0);
+      if (packets + connections === 0) continue;
+      for (const key of keysOf(name)) {
+        const sum = sums.get(key) ?? { packets: 0, octets: 0, lastSec: -1, connections: 0 };
+        sum.packets += packets;
+        sum.octets += policyHits.octets[verdict];
+        if (packets > 0) sum.lastSec = Math.max(sum.lastSec, policyHits.lastSec[verdict]);
+        sum.connections += connections;
+        sums.set(key, sum);
+      }
+    }
+  }
+  return sums;
+}
+
+/** The rule that decided, those that passed the connection on to it, or who isolates. */
+function keysOf(name: RuleName): string[] {
+  const { direction, decision, rule, passedBy } = name;
+  const passed = passedBy === "" ? [] : passedBy.split(", ").map(withoutPeers(direction));
+  if (decision === "default") return passed;
+  const own = decision === "isolated" ? ISOLATION : ruleOf(rule);
+  return [...passed, ...policiesOf(name).map((policy) => keyOf(policy, direction, own))];
+}
+
+/** "guard ingress[2].from[0]" as a key. */
+function withoutPeers(direction: Direction): (text: string) => string {
+  return (text) => {
+    const [policy, rule] = text.split(" ");
+    return keyOf(policy, direction, ruleOf(rule));
+  };
+}
+
+/** ingress[0] of ingress[0].from[1].ports[0]. */
+function ruleOf(path: string): string {
+  return path.slice(0, path.indexOf("]") + 1);
+}
+
+/** Living connections by the verdicts that they were let in with. */
+function livingConnections({ conntrack: ct, connectionRules: rules }: SharedTables): Map<number, number> {
+  const counts = new Map<number, number>();
+  const end = conntrack.highWater(ct);
+  for (let slot = 0; slot < end; slot++) {
+    if (ct.status[slot] === 0) continue;
+    for (const verdict of [connectionRules.egressOf(rules, slot), connectionRules.ingressOf(rules, slot)]) {
+      if (verdict > 0) counts.set(verdict, (counts.get(verdict) ?? 0) + 1);
+    }
+  }
+  return counts;
+}
