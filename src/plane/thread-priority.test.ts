@@ -61,12 +61,13 @@ t.test("what is refused is not asked for again", async (t) => {
 });
 
 t.test("a nice value of Linux belongs to the thread", async (t) => {
+  const before = getPriority(); // 0, but for those who run the tests behind other things
   const p = new ThreadPriority(3); // anybody may step back
   looks(p, { ms: 0 }, 0, 1, 6);
   t.same([p.problem, getPriority()], ["", 3]);
   const others = readdirSync("/proc/self/task").filter((thread) => Number(thread) !== process.pid);
   t.ok(others.length > 0);
-  t.same([...new Set(others.map((thread) => getPriority(Number(thread))))], [0]);
+  t.same([...new Set(others.map((thread) => getPriority(Number(thread))))], [before]);
 });
 
 t.test("the kernel's accounts grow", async (t) => {
