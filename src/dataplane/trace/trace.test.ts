@@ -3,9 +3,9 @@
 import t from "tap";
 import type { TraceRecord } from "../../observe/trace-record.ts";
 import { projectRoot, readSources } from "../../testing/tidy/source-tree.ts";
-import type { TestNode } from "../../testing/world/test-node.ts";
 import { createDropNode, DROPS, type ReasonName, UNUSED } from "../../testing/world/trace-drops.ts";
 import { traceNode } from "../../testing/world/trace-node.ts";
+import { ask, POLICY_CASES, tracedWorld } from "../../testing/world/trace-policies.ts";
 import { createStageNode, STAGES } from "../../testing/world/trace-stages.ts";
 import { DropReason } from "../drop-reason.ts";
 import { StageId } from "./stage-id.ts";
@@ -13,9 +13,9 @@ import { StageId } from "./stage-id.ts";
 const told = { reasons: new Set<string>(), stages: new Set<string>() };
 
 /** What is wrong with the story: a counted drop without a record, or a packet whose end nobody tells. */
-function gaps(node: TestNode, steps: readonly TraceRecord[]): string[] {
+function gaps(drops: Readonly<Record<string, number>>, steps: readonly TraceRecord[]): string[] {
   const found: string[] = [];
-  for (const [reason, counted] of Object.entries(node.drops())) {
+  for (const [reason, counted] of Object.entries(drops)) {
     const records = steps.filter(({ dropReason }) => dropReason === reason).length;
     if (records !== counted) found.push(`${reason}: counted ${counted}, told ${records}`);
   }
@@ -36,7 +36,22 @@ for (const [reason, each] of Object.entries(DROPS)) {
     const record = steps.find(({ dropReason }) => dropReason === reason);
     t.ok(record, "there is a record");
     t.equal(record?.verdict, "drop");
-    t.same(gaps(node, steps), []);
+    t.same(gaps(node.drops(), steps), []);
+    told.reasons.add(reason);
+    for (const { stage } of steps) told.stages.add(stage);
+  });
+}
+
+for (const { reason, stage, create } of POLICY_CASES) {
+  t.test(`${reason} of ${stage} is told`, async (t) => {
+    const world = create();
+    const counted = world.tables.counters.drops[DropReason[reason]];
+    const take = traceNode(tracedWorld(world));
+    t.equal(ask(world), reason);
+    const steps = take();
+    const record = steps.find(({ dropReason }) => dropReason === reason);
+    t.match(record, { verdict: "drop", stage });
+    t.same(gaps({ [reason]: world.tables.counters.drops[DropReason[reason]] - counted }, steps), []);
     told.reasons.add(reason);
     for (const { stage } of steps) told.stages.add(stage);
   });
@@ -52,7 +67,7 @@ for (const each of STAGES) {
       steps.some(({ stage, verdict }) => `${stage} ${verdict}` === each.told),
       steps.map(({ stage, verdict }) => `${stage} ${verdict}`).join(", "),
     );
-    t.same(gaps(node, steps), []);
+    t.same(gaps(node.drops(), steps), []);
     for (const { stage } of steps) told.stages.add(stage);
   });
 }

@@ -29,7 +29,7 @@ export interface DropCase {
 export type ReasonName = keyof typeof DropReason;
 
 /** Kept for what is to come, or for who reads old captures. */
-export const UNUSED: readonly ReasonName[] = ["NONE", "FDB_FULL", "POLICY_DENY"];
+export const UNUSED: readonly ReasonName[] = ["NONE", "FDB_FULL"];
 
 const [POD2, POD3, VIP, OUTSIDE] = ["10.244.1.2", "10.244.1.3", "10.96.0.10", "203.0.113.9"];
 const L3 = 14;

@@ -1,12 +1,20 @@
 // Traces what goes through a test node, as an agent would: every packet, every stage.
+import type { Tables } from "../../dataplane/tables.ts";
 import * as ring from "../../dataplane/trace/record-ring.ts";
 import { Mode } from "../../dataplane/trace/watchers.ts";
 import { readTraceRecord } from "../../kubeproxy/words/read-record.ts";
 import type { TraceRecord } from "../../observe/trace-record.ts";
-import type { TestNode } from "./test-node.ts";
+
+/** What is asked of a node that is traced; a TestNode has it all. */
+export interface TracedNode {
+  readonly tables: Tables;
+  readonly ports: ReadonlyMap<unknown, { readonly id: number; readonly name: string }>;
+  readonly index: number;
+  serviceName(id: number): string | undefined;
+}
 
 /** Starts tracing. What comes back takes the records that were written since it was last called. */
-export function traceNode(node: TestNode, mode = "iptables", ringLog2 = 18): () => TraceRecord[] {
+export function traceNode(node: TracedNode, mode = "iptables", ringLog2 = 18): () => TraceRecord[] {
   const records = new ring.RecordRing(ringLog2);
   const { watchers } = node.tables;
   Object.assign(watchers.list[0], {
