@@ -5,8 +5,9 @@
  *
  * What is not in it comes again by itself: addresses of neighbours and stations (a question, a frame, the objects),
  * fragments (their packet slots are gone; senders repeat), connections of mode userspace that wait for an endpoint
- * (clients repeat their SYN; the held copies are packet slots, too), places in turns of rr and wrr, counters and hits
- * (counters of a process begin at zero, as Prometheus expects), whatever is compiled from objects.
+ * (clients repeat their SYN; the held copies are packet slots, too), what policies said of a connection (rows of an
+ * epoch that is none, so that it is looked at again), places in turns of rr and wrr, counters and hits (counters of a
+ * process begin at zero, as Prometheus expects), whatever is compiled from objects.
  */
 
 import { Conntrack } from "./table/connection/conntrack.ts";

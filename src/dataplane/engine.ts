@@ -13,6 +13,7 @@ import { sumFrom, UNKNOWN } from "./packet/frame-sum.ts";
 import { HEADROOM, SLOT_ROOM, SLOT_STRIDE } from "./packet/packet.ts";
 import { receive, sendRefusal } from "./pipeline.ts";
 import type { Port, PortRole } from "./port.ts";
+import { JoinAreas } from "./scratch.ts";
 import * as probe from "./send/neighbor-probe.ts";
 import { clearOwners, flush, PortTable, TxQueue } from "./send/tx-queue.ts";
 import * as pool from "./slot-pool.ts";
@@ -87,8 +88,7 @@ export class Engine {
     this.tables = new Tables({
       ...options.tables,
       arena,
-      firstArea: BATCH,
-      areas: AREAS,
+      areas: new JoinAreas(BATCH, AREAS),
       counters: options.counters,
       ports: this.ports,
       pool: slotPool,
@@ -244,7 +244,7 @@ export function tick(e: Engine): void {
     const isTold = describeExpired(t, queue);
     c.drops[DropReason.FRAGMENT_TIMEOUT]++;
     late(t, tag, StageId.REASSEMBLE, DropReason.FRAGMENT_TIMEOUT);
-    if (isTold) sendRefusal(t.outer, t, e.nowSec, nowMs);
+    if (isTold) sendRefusal(t.scratch.outer, t, e.nowSec, nowMs);
     t.tx.tag = 0;
     pool.release(t.pool, fragments.close(t.fragments, queue));
     told = true;
@@ -269,16 +269,17 @@ function sliceOf(size: number, elapsed: number): number {
 /** The end of a traced packet that was kept, and is in `outer` again as far as it could be read. */
 function late(t: Tables, tag: number, stage: number, reason: number): void {
   if (tag === 0) return;
+  const { outer } = t.scratch;
   t.tx.tag = tag; // what its sender hears belongs to it
-  if (t.outer.family === 0) endedLate(t.watchers, t.counters, tag, stage, Verdict.DROP, reason, -1);
+  if (outer.family === 0) endedLate(t.watchers, t.counters, tag, stage, Verdict.DROP, reason, -1);
   else {
-    const { inPort } = t.outer; // not where it had come in
-    adopt(t.outer, tag);
-    t.outer.stage = stage;
-    t.outer.dropReason = reason;
-    t.outer.inPort = -1;
-    ended(t.outer, t, Verdict.DROP);
-    t.outer.inPort = inPort;
+    const { inPort } = outer; // not where it had come in
+    adopt(outer, tag);
+    outer.stage = stage;
+    outer.dropReason = reason;
+    outer.inPort = -1;
+    ended(outer, t, Verdict.DROP);
+    outer.inPort = inPort;
   }
 }
 
@@ -296,7 +297,7 @@ function probeOrFail(e: Engine, slot: number, event: number): void {
     t.counters.drops[DropReason.NEIGHBOR_FAILED]++;
     const isTold = probe.describeWaiting(t, waiting, len);
     late(t, t.pool.tags[waiting], StageId.OUTPUT, DropReason.NEIGHBOR_FAILED);
-    if (isTold) sendRefusal(t.outer, t, e.nowSec, t.nowMs);
+    if (isTold) sendRefusal(t.scratch.outer, t, e.nowSec, t.nowMs);
     t.tx.tag = 0;
     pool.release(t.pool, waiting);
   }

@@ -9,6 +9,7 @@ import { DropReason } from "./drop-reason.ts";
 import { setSum } from "./packet/frame-sum.ts";
 import { IcmpRequest } from "./packet/icmp-request.ts";
 import { begin, type Packet } from "./packet/packet.ts";
+import { JOINED_MAX } from "./scratch.ts";
 import * as tx from "./send/tx-queue.ts";
 import * as pool from "./slot-pool.ts";
 import { chooseBackend } from "./stage/connection/choose-backend.ts";
@@ -40,7 +41,7 @@ import { output } from "./stage/link/output.ts";
 import * as conntrack from "./table/connection/conntrack.ts";
 import * as ctTcp from "./table/connection/conntrack-tcp.ts";
 import * as pending from "./table/service/pending-connections.ts";
-import { DESCRIPTORS, type Tables } from "./tables.ts";
+import type { Tables } from "./tables.ts";
 import { TunnelDetail } from "./trace/layout.ts";
 import { acted, ended, passed } from "./trace/note.ts";
 import { StageId } from "./trace/stage-id.ts";
@@ -63,7 +64,7 @@ export function receive(
   sum: number,
   sumFrom: number,
 ): Verdict {
-  const pkt = t.outer;
+  const pkt = t.scratch.outer;
   begin(pkt, off, len, inPort);
   if (sum >= 0) setSum(pkt, sum, off + sumFrom, off + len);
   const watched = t.watchers.active !== 0;
@@ -177,12 +178,12 @@ function untunnel(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdic
   while (at < pkt.end) {
     const n = innerFrames(pkt, t, at, pkt.gsoSize === 0 ? -1 : takeArea(t));
     if (n <= 0) break;
-    at += t.descriptors[2 * DESCRIPTORS];
+    at += t.scratch.joined[2 * JOINED_MAX];
     frames += n;
     for (let i = 0; i < n; i++) {
       const w = beginInner(pkt, t, i);
-      if (w === NEXT) forward(t.inner, t, nowSec, nowMs);
-      else ended(t.inner, t, w);
+      if (w === NEXT) forward(t.scratch.inner, t, nowSec, nowMs);
+      else ended(t.scratch.inner, t, w);
     }
   }
   pkt.acted = 1;
@@ -194,12 +195,13 @@ function untunnel(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdic
 
 /** First of two slots for joined inner frames. What lies in them may wait for the next flush, so they go round. */
 function takeArea(t: Tables): number {
-  if (t.areaNext === t.areas) tx.flush(t.tx);
-  if (t.areaFlushes !== t.tx.flushes || t.areaNext === t.areas) {
-    t.areaFlushes = t.tx.flushes;
-    t.areaNext = 0;
+  const { areas } = t.scratch;
+  if (areas.next === areas.count) tx.flush(t.tx);
+  if (areas.flushes !== t.tx.flushes || areas.next === areas.count) {
+    areas.flushes = t.tx.flushes;
+    areas.next = 0;
   }
-  return t.firstArea + 2 * t.areaNext++;
+  return areas.first + 2 * areas.next++;
 }
 
 /** What a stage wants the sender to hear: why his packet was dropped, or the answer to his ping. */
@@ -232,14 +234,14 @@ export function sendRefusal(pkt: Packet, t: Tables, nowSec: number, nowMs: numbe
 /** Tells the client of a connection that it is over. */
 export function sendReset(t: Tables, slot: number, nowSec: number, nowMs: number): void {
   const ct = t.conntrack;
-  conntrack.loadTuple(ct, slot << 1, t.keyA);
-  if (makeTcpResetFor(t.keyA, t, ctTcp.endOf(ct, slot, 1), ctTcp.endOf(ct, slot, 0))) {
+  conntrack.loadTuple(ct, slot << 1, t.scratch.keyA);
+  if (makeTcpResetFor(t.scratch.keyA, t, ctTcp.endOf(ct, slot, 1), ctTcp.endOf(ct, slot, 0))) {
     sendOwn(t, S.SEND_TCP_RESET, nowSec, nowMs);
   }
 }
 
 function sendOwn(t: Tables, stage: StageId, nowSec: number, nowMs: number): void {
-  const own = t.own;
+  const own = t.scratch.own;
   let v: Verdict = route(own, t);
   if (v === NEXT) v = output(own, t, nowSec, nowMs);
   own.stage = stage;

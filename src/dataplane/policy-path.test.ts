@@ -235,7 +235,7 @@ t.test("on trial: counted and told, and it passes", async (t) => {
   const world = new PolicyWorld([...PODS, trial]);
   t.equal(world.knock(FRONT, DB, 5432), "pod default/db");
   t.same(world.rules()[1], "isolated by default/trial; no rule matches");
-  t.equal(world.tables.outer.ingressVerdict & 3, 3, "AUDIT");
+  t.equal(world.tables.scratch.outer.ingressVerdict & 3, 3, "AUDIT");
   world.become([...PODS, trial, ALLOW_DB]);
   t.equal(world.knock(FRONT, DB, 5433), "POLICY_DENY", "another policy denies it");
   t.same(world.rules()[1], "isolated by default/allow-db-access; no rule matches");

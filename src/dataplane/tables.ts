@@ -2,23 +2,20 @@
  * Tables: everything the stages may see. The engine makes one, the control side changes it between two batches,
  * never inside one. Tables that grow with traffic (fdb, neighbours, conntrack) live here for good; the compiled
  * ones (routes, vteps, address sets) are replaced as a whole, services are patched one service port at a time.
+ * Beside them, and apart: the node's `config`, `scratch` memory, `walks`, and the machine: slots, ports, queue. What of
+ * all this outlives an agent, durable.ts lists.
  */
 
 import type { Offload } from "../base/addon.ts";
 import { createPin, type MaybePinned } from "../base/maybe-pinned.ts";
-import * as ftp from "../wire/transport/ftp.ts";
 import type { Counters } from "./counters.ts";
-import { Packet } from "./packet/packet.ts";
+import { type JoinAreas, Scratch } from "./scratch.ts";
 import type { PortTable, TxQueue } from "./send/tx-queue.ts";
 import type { SlotPool } from "./slot-pool.ts";
 import type { ConnectionRules } from "./table/connection/connection-rules.ts";
 import type { Conntrack } from "./table/connection/conntrack.ts";
-import { RECORD_WORDS } from "./table/connection/conntrack-sctp.ts";
 import type { SeqAdj } from "./table/connection/conntrack-seqadj.ts";
-import { Segment } from "./table/connection/conntrack-tcp-window.ts";
 import type { Expectations } from "./table/connection/expectations.ts";
-import { SourcePorts } from "./table/connection/source-ports.ts";
-import { TUPLE_WORDS } from "./table/connection/tuple.ts";
 import type { Fdb } from "./table/fdb.ts";
 import type { Fragments } from "./table/fragments.ts";
 import { LocalAddresses } from "./table/local-addresses.ts";
@@ -33,12 +30,10 @@ import type { Services } from "./table/service/services.ts";
 import type { TokenBucket } from "./table/token-bucket.ts";
 import { Vteps } from "./table/vteps.ts";
 import type { Watchers } from "./trace/watchers.ts";
+import { Walks } from "./walks.ts";
 
 /** How local-traffic detection tells a pod's packet (KubeProxyConfiguration detectLocalMode). */
 export const DetectLocal = Object.freeze({ NONE: 0, CIDR: 1, POD_PORT: 2 } as const);
-
-/** Inner frames that one call of `coalesce` may lay out. */
-export const DESCRIPTORS = 256;
 
 /** Scalars of the node. All set at start or by a change of the Node object; 32-bit integers all of them. */
 export class NodeConfig {
@@ -78,84 +73,57 @@ export class NodeConfig {
   snatAvoidMax = 32_767;
 }
 
-/** A walk over conntrack for connections whose endpoints went. */
-export class RemovalWalk {
-  seen = 0; //   number of removals when it began
-  hand = -1; //  next slot; -1: done
+/** Sets of addresses that the node goes by; compiled from objects, replaced as a whole by the message `node`. */
+export class AddressSets {
+  local = new LocalAddresses([]); //        the node's own: type LOCAL
+  podSources = new PrefixSet(); //        what the local-traffic detector takes for pods
+  serviceRanges = new PrefixSet(); //     what only services have; what nobody has of it is dropped
+  masqueradeSources = new PrefixSet(); // pods, which leave the cluster under the node's address …
+  masqueradeExempt = new PrefixSet(); //  … but not to these destinations
+  ownSources = new PrefixSet(); //        what nobody beyond the uplink can have: the node's, its pods'
 }
 
 export class Tables {
-  readonly arena: Uint8Array;
-  /** The arena as `offload` wants it. */
-  readonly arenaPin: MaybePinned<Uint8Array>;
-  readonly config = new NodeConfig();
-  readonly counters: Counters;
-  readonly ports: PortTable;
-  readonly pool: SlotPool;
-  readonly tx: TxQueue;
-  readonly offload: Offload;
-  readonly watchers: Watchers;
+  readonly config = new NodeConfig(); //      message `node`
 
-  readonly fdb: Fdb;
-  readonly fabric: Neighbors; //     on the uplink: ARP and ND
-  readonly stations: Neighbors; //   pods and host0: permanent, with their port
-  readonly conntrack: Conntrack;
-  readonly connectionRules: ConnectionRules;
-  readonly services: Services;
-  readonly affinity: Affinity;
-  readonly policyHits: PolicyHits;
-  readonly expectations: Expectations;
-  readonly seqadj: SeqAdj;
-  readonly pending: PendingConnections; // mode userspace: whose endpoint has not answered yet
-  readonly fragments: Fragments;
-  readonly icmpRate: TokenBucket;
+  // Tables that packets fill, and who writes them
+  readonly fdb: Fdb; //                       learn-source
+  readonly fabric: Neighbors; //              on the uplink, ARP and ND: answer-arp, answer-nd, output, timers
+  readonly stations: Neighbors; //            pods and host0, permanent, with their port: the message `stations`
+  readonly conntrack: Conntrack; //           enter-connection, track-connection, expiry
+  readonly connectionRules: ConnectionRules; // what policies said of each: enter-connection, recheck-policy
+  rulesKept = 0; //                           1: they are noted, from the first policy on; message `policy`
+  readonly policyHits: PolicyHits; //         enforce-policy, recheck-policy, bridge
+  readonly affinity: Affinity; //             choose-backend
+  readonly expectations: Expectations; //     help-ftp, enter-connection
+  readonly seqadj: SeqAdj; //                 help-ftp, enter-connection
+  readonly pending: PendingConnections; //    mode userspace, whose endpoint has not answered: hold-connection, redial
+  readonly fragments: Fragments; //           reassemble
+  readonly icmpRate: TokenBucket; //          send-icmp-error
+  // Tables that are compiled from objects, each by the message of its name
+  readonly services: Services; //             choose-backend counts in it; also the message `endpoints`
   policy = new Policy();
-  rulesKept = 0; // 1: connections note what policies said of them; from the first policy on
   routes: Routes = new Routes();
   vteps: Vteps = new Vteps(0);
-  local = new LocalAddresses([]); //      addresses of the node itself: type LOCAL
-  podSources = new PrefixSet(); //      what the local-traffic detector takes for pods
-  serviceRanges = new PrefixSet(); //   addresses that only services have; what nobody has of them is dropped
-  masqueradeExempt = new PrefixSet(); //destinations that pods reach with their own address
-  masqueradeSources = new PrefixSet();
-  ownSources = new PrefixSet(); //      addresses that nobody beyond the uplink can have: the node's, its pods'
+  readonly addresses = new AddressSets();
 
-  /** The packet in the pipeline, one taken out of a tunnel, one that the plane makes itself, and one it held. */
-  readonly outer: Packet;
-  readonly inner: Packet;
-  readonly own: Packet;
-  readonly held: Packet;
-  /** Scratch keys, so that no stage allocates. */
-  readonly keyA = new Int32Array(TUPLE_WORDS);
-  readonly keyB = new Int32Array(TUPLE_WORDS);
-  /** The tuple of a new connection's answers, from `masquerade`, which found it free, to `enter-connection`. */
-  readonly reply = new Int32Array(TUPLE_WORDS);
-  readonly segment = new Int32Array(4);
-  readonly segmentPin: MaybePinned<Int32Array>;
-  readonly ftp = new Int32Array(ftp.RESULT_WORDS);
-  readonly ftpText = new Uint8Array(ftp.TEXT_MAX);
-  readonly tcpSegment = new Segment();
-  /** What an SCTP packet makes of its association; of a first packet until it is entered. */
-  readonly sctpRecord = new Int32Array(RECORD_WORDS);
-  /** (offset, length) of inner frames, then the input bytes that went into them: `coalesce`'s result. */
-  readonly descriptors = new Int32Array(2 * DESCRIPTORS + 1);
-  readonly descriptorsPin: MaybePinned<Int32Array>;
-  /** Pairs of slots for joined inner frames, in use until the next flush. */
-  readonly firstArea: number;
-  readonly areas: number;
-  areaNext = 0;
-  areaFlushes = -1;
-  tunnelVtep = -1; // VTEP that sent the packet in `outer`; -1: not asked for
-  readonly removalWalk = new RemovalWalk();
-  readonly sourcePorts = new SourcePorts();
-  nowMs = 0; // engine clock of the batch
-  dayMs = 0; // the same as milliseconds since midnight UTC
-  ipId = 1; // identification of packets we make ourselves
+  readonly scratch: Scratch;
+  readonly walks = new Walks();
+  nowMs = 0; //                               engine clock of the batch, and the same as …
+  dayMs = 0; //                               … milliseconds since midnight UTC: engine.ts, once a turn
+
+  // The machine
+  readonly arena: Uint8Array; //              packet slots: receive, areas, pool
+  readonly arenaPin: MaybePinned<Uint8Array>; // as `offload` wants it
+  readonly pool: SlotPool; //                 whoever makes or keeps a packet
+  readonly ports: PortTable; //               messages `attach` and `detach`
+  readonly tx: TxQueue; //                    send/
+  readonly offload: Offload; //               the addon's byte loops, or their twins
+  readonly counters: Counters; //             anybody
+  readonly watchers: Watchers; //             message `watch`; trace/
 
   constructor(init: TablesInit) {
     this.arena = init.arena;
-    this.firstArea = init.firstArea;
-    this.areas = init.areas;
     this.counters = init.counters;
     this.ports = init.ports;
     this.pool = init.pool;
@@ -163,8 +131,6 @@ export class Tables {
     this.watchers = init.tx.watchers;
     this.offload = init.offload;
     this.arenaPin = createPin(init.offload, init.arena);
-    this.descriptorsPin = createPin(init.offload, this.descriptors);
-    this.segmentPin = createPin(init.offload, this.segment);
     this.fdb = init.fdb;
     this.fabric = init.fabric;
     this.stations = init.stations;
@@ -179,10 +145,7 @@ export class Tables {
     this.pending = init.pending;
     this.fragments = init.fragments;
     this.icmpRate = init.icmpRate;
-    this.outer = new Packet(init.arena);
-    this.inner = new Packet(init.arena);
-    this.own = new Packet(init.arena);
-    this.held = new Packet(init.arena);
+    this.scratch = new Scratch(init.arena, init.areas, init.offload);
   }
 }
 
@@ -205,9 +168,7 @@ export interface SizedTables {
 
 export interface TablesInit extends SizedTables {
   arena: Uint8Array;
-  /** First slot and number of the slot pairs for joined inner frames. */
-  firstArea: number;
-  areas: number;
+  areas: JoinAreas;
   counters: Counters;
   ports: PortTable;
   pool: SlotPool;

@@ -44,12 +44,12 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
       return;
     case "node":
       Object.assign(t.config, message.config);
-      t.local = new LocalAddresses(message.local);
-      t.podSources = createPrefixSet(message.podSources);
-      t.masqueradeSources = createPrefixSet(message.masqueradeSources);
-      t.masqueradeExempt = createPrefixSet(message.masqueradeExempt);
-      t.ownSources = createPrefixSet(message.ownSources);
-      t.serviceRanges = createPrefixSet(message.serviceRanges);
+      t.addresses.local = new LocalAddresses(message.local);
+      t.addresses.podSources = createPrefixSet(message.podSources);
+      t.addresses.masqueradeSources = createPrefixSet(message.masqueradeSources);
+      t.addresses.masqueradeExempt = createPrefixSet(message.masqueradeExempt);
+      t.addresses.ownSources = createPrefixSet(message.ownSources);
+      t.addresses.serviceRanges = createPrefixSet(message.serviceRanges);
       bindPorts(t);
       return;
     case "policy":

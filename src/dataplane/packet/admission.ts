@@ -101,7 +101,7 @@ export function isOwn(pkt: Packet, t: Tables): boolean {
 
 /** Is the source an address of the node? */
 export function isNodes(t: Tables, k: Int32Array): boolean {
-  if (localAddresses.has(t.local, k[SRC0], k[SRC1], k[SRC2], k[SRC3])) return true;
+  if (localAddresses.has(t.addresses.local, k[SRC0], k[SRC1], k[SRC2], k[SRC3])) return true;
   if (k[SRC2] === V4_MAPPED) return k[SRC3] >>> 24 === LOOPBACK_NET;
   return (k[SRC0] | k[SRC1] | k[SRC2]) === 0 && k[SRC3] === 1;
 }

@@ -23,7 +23,7 @@ export function findFrontend(t: Tables, key: Int32Array): number {
     const net = key[DST2] === 0xffff ? LOOPBACK_NET : key[DST3];
     return services.find(t.services, 0, 0, key[DST2], net, port, key[META]);
   }
-  if (!localAddresses.has(t.local, key[DST0], key[DST1], key[DST2], key[DST3])) return -1;
+  if (!localAddresses.has(t.addresses.local, key[DST0], key[DST1], key[DST2], key[DST3])) return -1;
   return services.find(t.services, 0, 0, 0, 0, port, key[META]);
 }
 
@@ -37,7 +37,8 @@ export function findHostPort(t: Tables, key: Int32Array): number {
   const port = key[PORTS] & 0xffff;
   const meta = key[META] | HOST_PORT_META;
   const loopback = isLoopback(key);
-  if (!loopback && !localAddresses.has(t.local, key[DST0], key[DST1], key[DST2], key[DST3])) return -1;
+  if (!loopback && !localAddresses.has(t.addresses.local, key[DST0], key[DST1], key[DST2], key[DST3]))
+    return -1;
   const f = services.find(s, key[DST0], key[DST1], key[DST2], key[DST3], port, meta);
   if (f >= 0) return f;
   if (!loopback) return services.find(s, 0, 0, 0, 0, port, meta);

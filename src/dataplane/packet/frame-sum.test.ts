@@ -77,7 +77,7 @@ t.test("right and wrong are the same with a sum as without", async (t) => {
       frame = Uint8Array.from([...frame, ...new Uint8Array(s.padding).fill(0x5a)]);
       tables.arena.fill(0, off - 10, off);
       tables.arena.set(frame, off);
-      const pkt = tables.outer;
+      const pkt = tables.scratch.outer;
       begin(pkt, off, frame.length, node.portId("pod2"));
       if (parse(pkt, tables) !== Verdict.NEXT || pkt.family === 0 || pkt.fragment !== 0) return true;
       const want = wrongChecksum(pkt, tables);

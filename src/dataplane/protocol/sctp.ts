@@ -15,9 +15,9 @@ const INIT_HEADER = 16; // bytes of an INIT behind its chunk header: RFC 9260 §
 const ALONE = (1 << Chunk.INIT) | (1 << Chunk.INIT_ACK) | (1 << Chunk.SHUTDOWN_COMPLETE);
 const FIRST = (1 << Chunk.COOKIE_ECHO) | (1 << Chunk.COOKIE_ACK);
 
-/** True when the packet may begin an association; leaves that one's record in `t.sctpRecord`. */
+/** True when the packet may begin an association; leaves that one's record in `sctpRecord`. */
 export function mayBegin(pkt: Packet, t: Tables): boolean {
-  const record = t.sctpRecord;
+  const record = t.scratch.sctpRecord;
   ctSctp.reset(record);
   const seen = survey(pkt);
   if (seen < 0 || !ctSctp.mayBegin(seen) || !beginAll(pkt, record)) return false;
@@ -26,14 +26,14 @@ export function mayBegin(pkt: Packet, t: Tables): boolean {
 
 /** Stores the record that `mayBegin` has just left: nothing else is tracked between the two. */
 export function begin(t: Tables, slot: number, nowSec: number): void {
-  t.sctpRecord[ctSctp.R_FROZEN] = 0;
-  ctSctp.store(t.conntrack, slot, t.sctpRecord, nowSec);
+  t.scratch.sctpRecord[ctSctp.R_FROZEN] = 0;
+  ctSctp.store(t.conntrack, slot, t.scratch.sctpRecord, nowSec);
 }
 
 /** A packet that is refused still leaves what its first chunks did. */
 export function advance(pkt: Packet, t: Tables, ref: number, nowSec: number): number {
   const ct = t.conntrack;
-  const record = t.sctpRecord;
+  const record = t.scratch.sctpRecord;
   const seen = survey(pkt);
   if (seen < 0) return INVALID;
   ctSctp.load(ct, ref >> 1, record);

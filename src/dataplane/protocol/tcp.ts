@@ -23,8 +23,8 @@ export function mayBegin(pkt: Packet, t: Tables): boolean {
 }
 
 export function begin(pkt: Packet, t: Tables, slot: number, nowSec: number): void {
-  readSegment(pkt, t.tcpSegment);
-  ctTcp.open(t.conntrack, slot, t.tcpSegment, nowSec);
+  readSegment(pkt, t.scratch.tcpSegment);
+  ctTcp.open(t.conntrack, slot, t.scratch.tcpSegment, nowSec);
 }
 
 export function advance(pkt: Packet, t: Tables, ref: number, nowSec: number): number {
@@ -45,7 +45,7 @@ function isSteady(pkt: Packet, ct: Conntrack, ref: number, nowSec: number): bool
 
 function update(pkt: Packet, t: Tables, ref: number, nowSec: number): number {
   if (!ctTcp.flagsValid(pkt.tcpFlags)) return INVALID;
-  const seg = t.tcpSegment;
+  const seg = t.scratch.tcpSegment;
   readSegment(pkt, seg);
   if ((t.conntrack.status[ref >> 1] & HELPER) !== 0) unshift(t, ref, seg);
   return ctTcp.update(t.conntrack, ref, seg, nowSec);

@@ -36,7 +36,7 @@ export function toNeighbor(
   w3: number,
   nowMs: number,
 ): number {
-  const view = t.own.view;
+  const view = t.scratch.own.view;
   const uplink = t.config.uplinkPort;
   if (uplink < 0 || t.ports.active[uplink] === 0) return giveBack(t, slot, DropReason.TX_PORT_GONE);
   eth.setSrc(view, off, t.ports.macHi[uplink], t.ports.macLo[uplink]);
@@ -84,7 +84,7 @@ export function sendWaiting(t: Tables, slot: number): void {
     const waiting = neighbor.dequeue(t.fabric, slot);
     if (waiting < 0) return;
     const off = pool.frameOffset(waiting);
-    eth.setDst(t.own.view, off, t.fabric.macHi[slot], t.fabric.macLo[slot]);
+    eth.setDst(t.scratch.own.view, off, t.fabric.macHi[slot], t.fabric.macLo[slot]);
     const { tag } = t.tx;
     t.tx.tag = t.pool.tags[waiting];
     enqueue(t.tx, uplink, off, len, waiting);
@@ -133,7 +133,7 @@ export function toStation(
   slot: number,
 ): number {
   if (port < 0 || t.ports.active[port] === 0) return giveBack(t, slot, DropReason.TX_PORT_GONE);
-  const view = t.own.view;
+  const view = t.scratch.own.view;
   eth.setDst(view, off, hi, lo);
   eth.setSrc(view, off, t.config.gatewayMacHi, t.config.gatewayMacLo);
   enqueue(t.tx, port, off, len, slot);

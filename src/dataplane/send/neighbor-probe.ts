@@ -36,7 +36,7 @@ export function sendProbe(t: Tables, slot: number, unicast: boolean): void {
   }
   const mine = pool.acquire(t.pool);
   if (mine < 0) return;
-  const view = t.own.view;
+  const view = t.scratch.own.view;
   const off = pool.frameOffset(mine);
   const hi = t.ports.macHi[uplink];
   const lo = t.ports.macLo[uplink];
@@ -59,7 +59,7 @@ function solicit(t: Tables, slot: number, unicast: boolean): void {
   if (mine < 0) return;
   const n = t.fabric;
   const uplink = c.uplinkPort;
-  const view = t.own.view;
+  const view = t.scratch.own.view;
   const off = pool.frameOffset(mine);
   const ip = off + eth.HEADER_LEN;
   const icmp = ip + ipv6.HEADER_LEN;
@@ -83,9 +83,9 @@ function solicit(t: Tables, slot: number, unicast: boolean): void {
   enqueue(t.tx, uplink, off, eth.HEADER_LEN + ipv6.HEADER_LEN + SOLICITATION_LEN, mine);
 }
 
-/** Reads a packet that waited into `t.outer`, for the ICMP error its sender gets. False: nobody to tell. */
+/** Reads a packet that waited into `outer`, for the ICMP error its sender gets. False: nobody to tell. */
 export function describeWaiting(t: Tables, slot: number, len: number): boolean {
-  const pkt = t.outer;
+  const pkt = t.scratch.outer;
   begin(pkt, pool.frameOffset(slot), len, t.config.uplinkPort);
   if (parse(pkt, t) !== Verdict.NEXT || pkt.family === 0) return false;
   // A tunnel packet's sender is this node: nobody learns from telling ourselves.
@@ -111,8 +111,8 @@ function undoTranslation(pkt: Packet, t: Tables): void {
     if (pkt.end - pkt.l4 < 8) return;
     pkt.key[PORTS] = pkt.view.getInt32(pkt.l4);
   }
-  tuple.invert(pkt.key, t.keyA);
-  const ref = conntrack.find(t.conntrack, t.keyA);
+  tuple.invert(pkt.key, t.scratch.keyA);
+  const ref = conntrack.find(t.conntrack, t.scratch.keyA);
   if (ref < 0) return;
   conntrack.loadTuple(t.conntrack, ref ^ 1, pkt.to);
   pkt.nat = 1;

@@ -51,7 +51,7 @@ export function encapsulate(
   v: number,
   nowMs: number,
 ): number {
-  const view = t.own.view;
+  const view = t.scratch.own.view;
   eth.setDst(view, off, t.vteps.macHi[v], t.vteps.macLo[v]);
   eth.setSrc(view, off, t.config.vtepMacHi, t.config.vtepMacLo);
   if (pkt.gsoType === vnet.GSO_UDP_L4) return encapsulateDatagrams(t, pkt, off, len, slot, v, nowMs);
@@ -70,12 +70,12 @@ function encapsulateFrame(
   v: number,
   nowMs: number,
 ): number {
-  const view = t.own.view;
+  const view = t.scratch.own.view;
   const prefix = off - vxlan.HEADER_LEN;
   const outer = outerLen(t, v);
   vxlan.emit(view, prefix, t.config.vni as Vni);
   emitOuter(t, pkt, prefix - outer, len + vxlan.HEADER_LEN, v, 0);
-  t.ipId = (t.ipId + 1) & 0xffff;
+  t.walks.ipId = (t.walks.ipId + 1) & 0xffff;
   t.counters.events[Event.VXLAN_ENCAP]++;
   return send(t, prefix - outer, len + vxlan.HEADER_LEN + outer, slot, v, nowMs);
 }
@@ -139,7 +139,7 @@ function sendDatagrams(
   v: number,
   nowMs: number,
 ): number {
-  const view = t.own.view;
+  const view = t.scratch.own.view;
   const l3 = pkt.l3 - pkt.off;
   const l4 = pkt.l4 - pkt.off;
   const head = l4 + udp.HEADER_LEN;
@@ -159,7 +159,7 @@ function sendDatagrams(
   }
   const payload = to - start - outer;
   emitOuter(t, pkt, start, payload, v, count > 1 ? vxlan.HEADER_LEN + head + pkt.gsoSize : 0);
-  t.ipId = (t.ipId + count) & 0xffff;
+  t.walks.ipId = (t.walks.ipId + count) & 0xffff;
   t.counters.events[Event.VXLAN_ENCAP]++;
   t.counters.events[Event.GSO_SEGMENTS_OUT] += count;
   return send(t, start, outer + payload, slot, v, nowMs);
@@ -167,7 +167,7 @@ function sendDatagrams(
 
 /** Lengths, id and checksums of one datagram of a superframe. */
 function finishDatagram(t: Tables, l3: number, l4: number, udpLen: number, index: number): void {
-  const view = t.own.view;
+  const view = t.scratch.own.view;
   let seed: number;
   if (view.getUint8(l3) >>> 4 === 4) {
     ipv4.setTotalLen(view, l3, l4 - l3 + udpLen);
@@ -188,7 +188,7 @@ function finishDatagram(t: Tables, l3: number, l4: number, udpLen: number, index
 function complete(t: Tables, pkt: Packet, off: number, len: number): void {
   const start = pkt.csumStart - pkt.off + off;
   const sum = t.offload.checksum(t.arenaPin, start, off + len - start, 0);
-  t.own.view.setUint16(start + pkt.csumOffset, finished(sum, pkt.csumOffset));
+  t.scratch.own.view.setUint16(start + pkt.csumOffset, finished(sum, pkt.csumOffset));
   t.counters.events[Event.CSUM_COMPLETED]++;
 }
 
@@ -202,7 +202,7 @@ function encapsulateSuperframe(
   nowMs: number,
 ): number {
   if (pkt.proto !== ipv4.PROTO_TCP) return giveBack(t, slot, DropReason.GSO_UNSUPPORTED);
-  const view = t.own.view;
+  const view = t.scratch.own.view;
   const prefix = off - vxlan.HEADER_LEN; // as a template, in the frame's own headroom
   vxlan.emit(view, prefix, t.config.vni as Vni);
   const l3 = pkt.l3 - pkt.off + off;
@@ -238,10 +238,11 @@ function segments(
   nowMs: number,
 ): number {
   const start = pool.frameOffset(slot);
-  const result = t.segment;
+  const result = t.scratch.cut;
   const outer = outerLen(t, v);
   const out = start + outer;
-  const stride = vxlan.HEADER_LEN + (l4 - off) + ((t.own.view.getUint8(l4 + 12) >>> 4) << 2) + pkt.gsoSize;
+  const stride =
+    vxlan.HEADER_LEN + (l4 - off) + ((t.scratch.own.view.getUint8(l4 + 12) >>> 4) << 2) + pkt.gsoSize;
   const room = piecesThatFit(outer, stride) * stride;
   const consumed = t.offload.segmentTcp(
     t.arenaPin,
@@ -255,7 +256,7 @@ function segments(
     room,
     prefix,
     vxlan.HEADER_LEN,
-    t.segmentPin,
+    t.scratch.cutPin,
   );
   if (consumed <= 0) {
     pool.release(t.pool, slot);
@@ -263,7 +264,7 @@ function segments(
   }
   const count = result[0];
   emitOuter(t, pkt, start, result[1], v, count > 1 ? result[2] : 0);
-  t.ipId = (t.ipId + count) & 0xffff;
+  t.walks.ipId = (t.walks.ipId + count) & 0xffff;
   t.counters.events[Event.VXLAN_ENCAP]++;
   t.counters.events[Event.GSO_SEGMENTS_OUT] += count;
   const reason = send(t, start, result[1] + outer, slot, v, nowMs);
@@ -276,7 +277,7 @@ function segments(
 
 /** Outer Ethernet, IP and UDP at `start`; `payload` is the UDP payload. `gso` > 0: a superframe of such pieces. */
 function emitOuter(t: Tables, pkt: Packet, start: number, payload: number, v: number, gso: number): void {
-  const view = t.own.view;
+  const view = t.scratch.own.view;
   const udpLen = payload + udp.HEADER_LEN;
   const ip = start + eth.HEADER_LEN;
   if (!isOverV4(t, v)) {
@@ -292,7 +293,7 @@ function emitOuter(t: Tables, pkt: Packet, start: number, payload: number, v: nu
     ip,
     outerTos(pkt),
     ipv4.HEADER_LEN_MIN + udpLen,
-    t.ipId,
+    t.walks.ipId,
     0,
     OUTER_TTL,
     ipv4.PROTO_UDP,
@@ -312,7 +313,7 @@ function emitOuter(t: Tables, pkt: Packet, start: number, payload: number, v: nu
 
 /** The checksum is always left to whoever sends: its pseudo-header's sum stands in the field. */
 function emitOuterV6(t: Tables, pkt: Packet, start: number, udpLen: number, v: number, gso: number): void {
-  const view = t.own.view;
+  const view = t.scratch.own.view;
   const c = t.config;
   const vt = t.vteps;
   const ip = start + eth.HEADER_LEN;

@@ -41,7 +41,7 @@ export function lostPiece(pkt: Packet, t: Tables, reason: number): void {
 
 /** The packet by which an exception came: the inner one, if the outer had been opened. */
 export function threw(t: Tables, reason: number): void {
-  const { outer, inner } = t;
+  const { outer, inner } = t.scratch;
   t.tx.tag = 0;
   const pkt = inner.watchId === outer.watchId && inner.traceId !== 0 ? inner : outer;
   pkt.dropReason = reason;

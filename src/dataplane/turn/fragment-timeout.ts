@@ -16,18 +16,18 @@ import type { Tables } from "../tables.ts";
 import { Verdict } from "../verdict.ts";
 
 /**
- * Reads the first fragment of a datagram whose time is over into `t.outer`, for the ICMP error its sender gets. False:
+ * Reads the first fragment of a datagram whose time is over into `outer`, for the ICMP error its sender gets. False:
  * it never came, or nobody may be told. What pods send each other over the bridge is not ours to answer.
  */
 export function describeExpired(t: Tables, queue: number): boolean {
   const f = t.fragments;
-  t.outer.family = 0; // nothing is known of it, until it has been read
+  t.scratch.outer.family = 0; // nothing is known of it, until it has been read
   if (!fragments.hasFirst(f, queue)) return false;
   const base = payloadAt(pool.frameOffset(f.arenaSlot[queue]));
-  const headerLen = headerLenAt(t.outer.view, base);
-  const isV4 = t.outer.view.getUint8(base - headerLen) >>> 4 === 4;
+  const headerLen = headerLenAt(t.scratch.outer.view, base);
+  const isV4 = t.scratch.outer.view.getUint8(base - headerLen) >>> 4 === 4;
   const l3 = isV4 ? base - headerLen : restoreV6(t, base, headerLen, f.id[queue]);
-  const pkt = t.outer;
+  const pkt = t.scratch.outer;
   const view = pkt.view;
   const off = l3 - eth.HEADER_LEN;
   const ipLen = isV4 ? ipv4.totalLen(view, l3) : ipv6.HEADER_LEN + ipv6.payloadLen(view, l3);
@@ -41,7 +41,7 @@ export function describeExpired(t: Tables, queue: number): boolean {
 
 /** Puts the fragment header back, which `reassemble` took out. Returns the IP header's new place. */
 function restoreV6(t: Tables, base: number, headerLen: number, id: number): number {
-  const view = t.outer.view;
+  const view = t.scratch.outer.view;
   const from = base - headerLen;
   const l3 = from - ipv6.FRAGMENT_HEADER_LEN;
   t.arena.copyWithin(l3 - eth.HEADER_LEN, from - eth.HEADER_LEN, base);

@@ -46,7 +46,7 @@ function redial(t: Tables, e: number, nowSec: number, nowMs: number): void {
     pending.close(p, e); // nobody has to answer a datagram
     return;
   }
-  const pkt = t.held;
+  const pkt = t.scratch.held;
   if (!load(t, e, 0)) {
     pending.schedule(p, e, p.attempt[e] - 1, nowMs); // no packet slot: the same endpoint gets more time
     return;
@@ -71,14 +71,14 @@ function isWanted(t: Tables, e: number): boolean {
   const slot = p.connection[e] - 1;
   if (slot < 0) return true;
   if (t.conntrack.status[slot] === 0) return false;
-  conntrack.loadTuple(t.conntrack, slot << 1, t.keyA);
-  return pending.isKey(p, e, t.keyA);
+  conntrack.loadTuple(t.conntrack, slot << 1, t.scratch.keyA);
+  return pending.isKey(p, e, t.scratch.keyA);
 }
 
 /** Takes the copy at `at` of the entry's room into a packet slot, as it came. False: none is free. */
 function load(t: Tables, e: number, at: number): boolean {
   const p = t.pending;
-  const pkt = t.held;
+  const pkt = t.scratch.held;
   const slot = pool.acquire(t.pool);
   if (slot < 0) return false;
   const off = pool.frameOffset(slot);
@@ -148,19 +148,20 @@ function giveUp(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdict 
 /** What the client sent after its first datagram, in order, to the endpoint that the first one got. */
 function sendFurther(t: Tables, e: number, nowSec: number, nowMs: number): void {
   const p = t.pending;
+  const pkt = t.scratch.held;
   let at = pending.after(0, pending.lenAt(p, e, 0));
   for (let len = pending.lenAt(p, e, at); len > 0; len = pending.lenAt(p, e, at)) {
     if (!load(t, e, at)) {
       t.counters.drops[DropReason.NO_SLOT]++;
-      t.held.stage = StageId.RETRY_CONNECTION;
-      lostPiece(t.held, t, DropReason.NO_SLOT); // of what the packet before belongs to
+      pkt.stage = StageId.RETRY_CONNECTION;
+      lostPiece(pkt, t, DropReason.NO_SLOT); // of what the packet before belongs to
       return;
     }
     const isWatched = t.watchers.active !== 0;
-    if (isWatched) before(t.held, t);
-    t.held.attempt = p.attempt[e];
-    const v = forward(t.held, t, nowSec, nowMs);
-    if (isWatched) after(t.held, t, v, NO_PORT);
+    if (isWatched) before(pkt, t);
+    pkt.attempt = p.attempt[e];
+    const v = forward(pkt, t, nowSec, nowMs);
+    if (isWatched) after(pkt, t, v, NO_PORT);
     at = pending.after(at, len);
   }
 }

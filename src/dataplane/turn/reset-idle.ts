@@ -19,7 +19,7 @@ const RESETS_MAX = 128;
 
 /** Returns how many resets were queued. */
 export function resetIdle(t: Tables, nowSec: number, nowMs: number): number {
-  const walk = t.removalWalk;
+  const walk = t.walks.removal;
   if (walk.seen !== t.services.removals) {
     walk.seen = t.services.removals;
     walk.hand = 0;

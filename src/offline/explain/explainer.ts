@@ -194,7 +194,7 @@ export class Explainer {
   #presumePod(): number {
     const { tables: t } = this.node.engine;
     const { strangers } = this.node;
-    const pkt = t.outer;
+    const pkt = t.scratch.outer;
     if (pkt.dropReason !== DropReason.NEIGHBOR_FAILED || strangers === undefined || this.#isComplete)
       return -1;
     const [w0, w1, w2, w3] = (pkt.nat !== 0 ? pkt.to : pkt.key).subarray(4, 8);
@@ -225,10 +225,10 @@ export class Explainer {
 
   #tell(flow: Flow, port: OfflinePort, to: Ip, records: TraceRecord[]): Told {
     const { engine: e, messages } = this.node;
-    const pkt = e.tables.outer;
+    const pkt = e.tables.scratch.outer;
     const { settings } = messages.services;
     const { proxy } = messages.config;
-    const toNode = isLoopback(to) || localAddresses.has(e.tables.local, to.w0, to.w1, to.w2, to.w3);
+    const toNode = isLoopback(to) || localAddresses.has(e.tables.addresses.local, to.w0, to.w1, to.w2, to.w3);
     const endsAtNode = pkt.route >= 0 && e.tables.routes.kind[pkt.route] === RouteKind.LOCAL;
     const check = toNode && flow.protocol === "TCP" ? this.#healthChecks.get(flow.port) : undefined;
     return {
@@ -258,7 +258,7 @@ export class Explainer {
 
   /** Of the packet as a whole, wherever its ends are. What a service refuses, no policy is asked about. */
   #policyVerdicts(flow: Flow, records: readonly TraceRecord[]): EndVerdict[] {
-    const pkt = this.node.engine.tables.outer;
+    const pkt = this.node.engine.tables.scratch.outer;
     if (this.#policies.isEmpty || !records.some(({ stage }) => stage === "route")) return [];
     const [w0, w1, w2, w3] = (pkt.nat !== 0 ? pkt.to : pkt.key).subarray(4, 8);
     return this.#policies.decide({
@@ -273,7 +273,7 @@ export class Explainer {
 
   #claim(flow: Flow): Claim | undefined {
     const t = this.node.engine.tables;
-    const { services: s, outer: pkt } = t;
+    const [s, pkt] = [t.services, t.scratch.outer];
     const f = pkt.frontend;
     if (f < 0) return undefined;
     const service = this.node.messages.services.nameOf(s.service[f]) ?? "";
@@ -324,7 +324,7 @@ export class Explainer {
   }
 
   #answer(flow: Flow, told: Told): Explanation {
-    const { dropReason, icmpRequest } = this.node.engine.tables.outer;
+    const { dropReason, icmpRequest } = this.node.engine.tables.scratch.outer;
     const { claim, from } = told;
     const allowed = told.policies.every(({ action }) => action !== "deny");
     const verdict = verdictOf(dropReason, icmpRequest, claim, !allowed);
@@ -348,14 +348,14 @@ export class Explainer {
 
   /** Takes back what the packet left in the tables. */
   #forget(): void {
-    const t = this.node.engine.tables;
-    if (t.outer.ctSlot >= 0) conntrack.remove(t.conntrack, t.outer.ctSlot);
-    t.outer.ctSlot = -1;
-    if (t.outer.frontend >= 0) resetRow(t.services.schedule, t.outer.frontend);
-    setSeed(t.conntrack, 1);
-    affinity.clear(t.affinity);
-    const { schedule } = t.services;
-    if (t.outer.frontend >= 0) schedule.last[schedule.row[t.outer.frontend]] = -1;
+    const { conntrack: ct, services: s, affinity: remembered, scratch } = this.node.engine.tables;
+    const { outer } = scratch;
+    if (outer.ctSlot >= 0) conntrack.remove(ct, outer.ctSlot);
+    outer.ctSlot = -1;
+    if (outer.frontend >= 0) resetRow(s.schedule, outer.frontend);
+    setSeed(ct, 1);
+    affinity.clear(remembered);
+    if (outer.frontend >= 0) s.schedule.last[s.schedule.row[outer.frontend]] = -1;
   }
 }
 

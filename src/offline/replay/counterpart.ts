@@ -34,7 +34,8 @@ export function counterpartOf(node: OfflineNode, packet: CapturedPacket): Counte
 
 /** The reference of the connection and direction that `sent` left as, or -1. */
 export function connectionOf(node: OfflineNode, sent: Int32Array): number {
-  const { conntrack: ct, keyA } = node.engine.tables;
+  const { conntrack: ct, scratch } = node.engine.tables;
+  const { keyA } = scratch;
   tuple.invert(sent, keyA);
   const ref = conntrack.find(ct, keyA);
   return ref < 0 || conntrack.isExpired(ct, ref >> 1, conntrack.clockSec(ct)) ? -1 : ref ^ 1;

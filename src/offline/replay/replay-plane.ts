@@ -187,8 +187,8 @@ export class ReplayPlane {
     const t = this.node.engine.tables;
     const ref = conntrack.find(t.conntrack, packet.key);
     if (ref < 0 || t.conntrack.packets[ref ^ 1] !== 0) return false;
-    readSegment(t.outer.proto === TCP ? t.outer : t.inner, t.tcpSegment);
-    ctTcp.open(t.conntrack, ref >> 1, t.tcpSegment, conntrack.clockSec(t.conntrack));
+    readSegment(t.scratch.outer.proto === TCP ? t.scratch.outer : t.scratch.inner, t.scratch.tcpSegment);
+    ctTcp.open(t.conntrack, ref >> 1, t.scratch.tcpSegment, conntrack.clockSec(t.conntrack));
     return true;
   }
 }

@@ -107,7 +107,7 @@ class HostileRun {
     this.t = this.node.tables;
     this.seed = o.seed;
     this.corpus = new Corpus(this.node, o.seed, o.perKind);
-    this.view = this.t.outer.view;
+    this.view = this.t.scratch.outer.view;
     this.ports = Int32Array.from(PORT_NAMES, (name) => this.node.portId(name));
   }
 
@@ -138,8 +138,11 @@ class HostileRun {
     this.sent++;
     const view = this.view;
     const isArea =
-      off < (this.t.firstArea + 2 * this.t.areas) * SLOT_STRIDE && off >= this.t.firstArea * SLOT_STRIDE;
-    const into = isArea ? (off - this.t.firstArea * SLOT_STRIDE) % (2 * SLOT_STRIDE) : off % SLOT_STRIDE;
+      off < (this.t.scratch.areas.first + 2 * this.t.scratch.areas.count) * SLOT_STRIDE &&
+      off >= this.t.scratch.areas.first * SLOT_STRIDE;
+    const into = isArea
+      ? (off - this.t.scratch.areas.first * SLOT_STRIDE) % (2 * SLOT_STRIDE)
+      : off % SLOT_STRIDE;
     const room = isArea ? 2 * SLOT_STRIDE : SLOT_STRIDE;
     const vh = off - VNET;
     let wrong = "";
@@ -188,8 +191,8 @@ class HostileRun {
     const waiting = t.counters.events[Event.REASSEMBLED];
     this.forward(off);
     if (
-      t.outer.etherType === 0x0806 ||
-      t.outer.proto === 58 ||
+      t.scratch.outer.etherType === 0x0806 ||
+      t.scratch.outer.proto === 58 ||
       t.counters.events[Event.REASSEMBLED] !== waiting
     )
       this.isInspecting = false;
@@ -207,14 +210,14 @@ class HostileRun {
     const v = receive(t, off, delivery.len, port, this.node.engine.nowSec, sum, from);
     this.fates[v]++;
     if (v === Verdict.DROP) {
-      const reason = t.outer.dropReason;
+      const reason = t.scratch.outer.dropReason;
       if (reason <= 0 || reason >= DROP_REASONS) this.find(`dropped for reason ${reason}`);
       else this.expected[reason]++;
     } else if (v === Verdict.FORWARD || v === Verdict.FLOOD) {
       if (this.sent + t.tx.count + c.events[Event.NEIGHBOR_QUEUED] === queued)
         this.find("forwarded, but nothing left");
     } else if (v === Verdict.CONSUMED) {
-      const why = whyKept(t.outer);
+      const why = whyKept(t.scratch.outer);
       if (why < 0) this.find("kept, and nobody knows why");
       else this.kept[why]++;
     } else this.find(`verdict ${v}`);

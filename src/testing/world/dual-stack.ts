@@ -55,10 +55,10 @@ export function makeDualStack(node: TestNode, outer: 4 | 6 = 4): TestNode {
   const own = words(node6(i));
   Object.assign(t.config, { nodeV60: own.w0, nodeV61: own.w1, nodeV62: own.w2, nodeV63: own.w3 });
   const local = [node6(i), gateway6(i), vtep6(i)];
-  t.local = new LocalAddresses([...localAddresses(i, t.config.vxlan === 1), ...local].map(words));
+  t.addresses.local = new LocalAddresses([...localAddresses(i, t.config.vxlan === 1), ...local].map(words));
   const cluster = createPrefixSet([prefix(CLUSTER_CIDR), prefix(CLUSTER6)]);
-  t.podSources = t.masqueradeSources = t.masqueradeExempt = cluster;
-  t.ownSources = createPrefixSet([
+  t.addresses.podSources = t.addresses.masqueradeSources = t.addresses.masqueradeExempt = cluster;
+  t.addresses.ownSources = createPrefixSet([
     prefix(`${node.vtep}/24`),
     prefix(`${node.address}/32`),
     prefix(`${vtep6(i)}/64`),

@@ -97,7 +97,7 @@ export class PolicyWorld {
 
   /** What decided about the packet that was sent last: egress, ingress. */
   rules(): string[] {
-    const { egressVerdict, ingressVerdict } = this.tables.outer;
+    const { egressVerdict, ingressVerdict } = this.tables.scratch.outer;
     return [egressVerdict, ingressVerdict].map((verdict) =>
       verdict <= 0 ? "" : formatRule(this.node.messages.policies.names.nameOf(verdict >> ACTION_BITS)),
     );

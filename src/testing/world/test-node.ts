@@ -174,12 +174,12 @@ export class TestNode {
     c.nodeAddress = words(this.address).w3;
     c.vxlan = this.#vxlan ? 1 : 0;
     c.vxlanPort = VXLAN_PORT;
-    t.local = new LocalAddresses(localAddresses(this.index, this.#vxlan).map(words));
-    t.podSources = createPrefixSet([prefix(CLUSTER_CIDR)]);
+    t.addresses.local = new LocalAddresses(localAddresses(this.index, this.#vxlan).map(words));
+    t.addresses.podSources = createPrefixSet([prefix(CLUSTER_CIDR)]);
     const own = [`${this.vtep}/24`, `${this.address}/32`];
-    t.ownSources = createPrefixSet(own.map((range) => prefix(range)));
-    t.masqueradeSources = createPrefixSet([prefix(CLUSTER_CIDR)]);
-    t.masqueradeExempt = createPrefixSet([prefix(CLUSTER_CIDR)]);
+    t.addresses.ownSources = createPrefixSet(own.map((range) => prefix(range)));
+    t.addresses.masqueradeSources = createPrefixSet([prefix(CLUSTER_CIDR)]);
+    t.addresses.masqueradeExempt = createPrefixSet([prefix(CLUSTER_CIDR)]);
     const peers = peersOf(this.index, this.#nodes);
     t.vteps = createVteps(peers.map((i) => ({ ...words(nodeAddress(i)), ...vtepMacWords(i) })));
     this.setRoutes(nodeRoutes(this.index, this.#nodes, this.#vxlan));

@@ -323,7 +323,7 @@ export const DROPS: Readonly<Partial<Record<ReasonName, DropCase>>> = {
     send: from((n) => udp(n, { dstPort: 99 }, VIP)),
   },
   SERVICE_IP_UNUSED: {
-    prepare: (node) => void (node.tables.serviceRanges = createPrefixSet([prefix("10.96.0.0/12")])),
+    prepare: (node) => void (node.tables.addresses.serviceRanges = createPrefixSet([prefix("10.96.0.0/12")])),
     send: from((n) => udp(n, {}, "10.96.0.77")),
   },
   MALFORMED_ND: {

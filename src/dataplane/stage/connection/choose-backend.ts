@@ -135,7 +135,7 @@ function actionOf(pkt: Packet, t: Tables, f: number): number {
   // With source ranges whatever nobody translated is dropped (KUBE-PROXY-FIREWALL), in OUTPUT as well.
   if (!isExternal || t.config.refusesOutput !== 0 || s.rangeAt[f] !== 0) return action;
   const k = pkt.key;
-  return localAddresses.has(t.local, k[DST0], k[DST1], k[DST2], k[DST3]) ? action : Action.NONE;
+  return localAddresses.has(t.addresses.local, k[DST0], k[DST1], k[DST2], k[DST3]) ? action : Action.NONE;
 }
 
 function hasPorts(proto: number): boolean {
@@ -195,7 +195,7 @@ function guardAddress(pkt: Packet, t: Tables): Verdict {
     return drop(pkt, t, DropReason.SERVICE_PORT_UNKNOWN);
   }
   if (f >= 0) return answerPing(pkt, f);
-  if (prefixSet.contains(t.serviceRanges, key[DST0], key[DST1], key[DST2], key[DST3])) {
+  if (prefixSet.contains(t.addresses.serviceRanges, key[DST0], key[DST1], key[DST2], key[DST3])) {
     return drop(pkt, t, DropReason.SERVICE_IP_UNUSED);
   }
   return NEXT;
@@ -220,7 +220,7 @@ function classOf(pkt: Packet, t: Tables): number {
   const detect = t.config.detectLocal;
   if (
     detect === DetectLocal.CIDR &&
-    prefixSet.contains(t.podSources, key[SRC0], key[SRC1], key[SRC2], key[SRC3])
+    prefixSet.contains(t.addresses.podSources, key[SRC0], key[SRC1], key[SRC2], key[SRC3])
   ) {
     return SourceClass.POD;
   }
@@ -228,7 +228,7 @@ function classOf(pkt: Packet, t: Tables): number {
     return SourceClass.POD;
   }
   if (key[SRC2] === V4_MAPPED && key[SRC3] >>> 24 === LOOPBACK_NET) return SourceClass.NODE;
-  return localAddresses.has(t.local, key[SRC0], key[SRC1], key[SRC2], key[SRC3])
+  return localAddresses.has(t.addresses.local, key[SRC0], key[SRC1], key[SRC2], key[SRC3])
     ? SourceClass.NODE
     : SourceClass.OUTSIDE;
 }

@@ -30,7 +30,7 @@ export function enterConnection(pkt: Packet, t: Tables, nowSec: number): Verdict
   pkt.stage = StageId.ENTER_CONNECTION;
   if (!isNewConnection(pkt)) return NEXT;
   const ct = t.conntrack;
-  const slot = conntrack.insert(ct, pkt.key, t.reply, nowSec);
+  const slot = conntrack.insert(ct, pkt.key, t.scratch.reply, nowSec);
   if (slot < 0) return drop(pkt, t, DropReason.CT_TABLE_FULL);
   ct.status[slot] |= translationOf(pkt.key, pkt.to) | originOf(pkt, t, slot);
   noteDecision(pkt, t, slot);

@@ -55,7 +55,7 @@ function read(pkt: Packet, t: Tables, at: number, nowSec: number): Verdict {
   const endsLine = view.getUint8(pkt.end - 1) === NEWLINE;
   let v: Verdict = NEXT;
   if (seqadj.isLineStart(t.seqadj, dir, seq)) {
-    const kind = ftp.find(view, from, pkt.end, pkt.ctDir === 1, pkt.family === 6, t.ftp);
+    const kind = ftp.find(view, from, pkt.end, pkt.ctDir === 1, pkt.family === 6, t.scratch.ftpFound);
     if (kind === ftp.INCOMPLETE) return drop(pkt, t, DropReason.HELPER_INCOMPLETE);
     if (kind !== ftp.FtpKind.NONE) v = announce(pkt, t, dir, kind, nowSec);
   }
@@ -66,16 +66,15 @@ function read(pkt: Packet, t: Tables, at: number, nowSec: number): Verdict {
 /** Somebody said where it can be reached. Expects the other one there. */
 function announce(pkt: Packet, t: Tables, dir: number, kind: number, nowSec: number): Verdict {
   const ct = t.conntrack;
-  const own = t.keyA;
-  const other = t.keyB;
+  const { keyA: own, keyB: other, ftpFound: found } = t.scratch;
   const ref = (pkt.ctSlot << 1) | pkt.ctDir;
   conntrack.loadTuple(ct, ref, own);
   conntrack.loadTuple(ct, ref ^ 1, other);
   // Another address than its own: a bounce, or nobody we translate for (nf_conntrack_ftp without `loose`).
-  if (t.ftp[ftp.R_HAS_ADDRESS] !== 0) {
-    for (let i = 0; i < 4; i++) if (t.ftp[ftp.R_ADDRESS + i] !== own[i]) return NEXT;
+  if (found[ftp.R_HAS_ADDRESS] !== 0) {
+    for (let i = 0; i < 4; i++) if (found[ftp.R_ADDRESS + i] !== own[i]) return NEXT;
   }
-  const wanted = t.ftp[ftp.R_PORT];
+  const wanted = found[ftp.R_PORT];
   let port = wanted;
   let index = -1;
   for (let tries = 0; tries < PORT_TRIES && index < 0; tries++) {
@@ -89,14 +88,15 @@ function announce(pkt: Packet, t: Tables, dir: number, kind: number, nowSec: num
   did(pkt, FtpDid.EXPECTED);
   if ((ct.status[pkt.ctSlot] & NAT_BITS) === 0) return NEXT;
   expectations.translate(t.expectations, index, own, wanted);
-  const bytes = ftp.write(t.ftpText, 0, kind, pkt.family === 6, other, 4, port);
+  const bytes = ftp.write(t.scratch.ftpText, 0, kind, pkt.family === 6, other, 4, port);
   return replace(pkt, t, dir, bytes);
 }
 
 /** Puts the first `bytes` of the text in the place of what was found, and repairs lengths and checksums. */
 function replace(pkt: Packet, t: Tables, dir: number, bytes: number): Verdict {
-  const offset = t.ftp[ftp.R_OFF] - pkt.off;
-  const before = t.ftp[ftp.R_LEN];
+  const { ftpFound, ftpText } = t.scratch;
+  const offset = ftpFound[ftp.R_OFF] - pkt.off;
+  const before = ftpFound[ftp.R_LEN];
   const growth = bytes - before;
   // A damaged segment must not look sound afterwards.
   if (pkt.csumPartial === 0 && transportSum(pkt, t) !== 0xffff) return NEXT;
@@ -104,7 +104,7 @@ function replace(pkt: Packet, t: Tables, dir: number, bytes: number): Verdict {
   const view = pkt.view;
   const at = pkt.off + offset;
   t.arena.copyWithin(at + bytes, at + before, pkt.end);
-  for (let i = 0; i < bytes; i++) t.arena[at + i] = t.ftpText[i];
+  for (let i = 0; i < bytes; i++) t.arena[at + i] = ftpText[i];
   const l4Len = pkt.end - pkt.l4;
   pkt.end += growth;
   pkt.ipLen += growth;

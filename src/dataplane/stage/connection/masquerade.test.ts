@@ -200,15 +200,15 @@ t.test("while a walk through the ports has just failed, others only try their lu
   }
   t.equal(conntrack.used(ct), 2000, "the walk finds the last ones");
   conntrack.remove(ct, 77);
-  const missed = node.tables.sourcePorts.walkFailedMs;
+  const missed = node.tables.walks.sourcePorts.walkFailedMs;
   send(9000);
   node.run();
   t.equal(conntrack.used(ct), 2000);
-  t.equal(node.tables.sourcePorts.walkFailedMs, missed, "found");
+  t.equal(node.tables.walks.sourcePorts.walkFailedMs, missed, "found");
   ct.status[77] |= conntrack.Status.ASSURED;
   send(9001);
   node.run();
-  t.equal(node.tables.sourcePorts.walkFailedMs, node.tables.nowMs);
+  t.equal(node.tables.walks.sourcePorts.walkFailedMs, node.tables.nowMs);
   conntrack.remove(ct, 78);
   send(9002);
   node.run();

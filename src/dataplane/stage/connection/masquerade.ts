@@ -56,14 +56,14 @@ function follow(pkt: Packet, t: Tables, nowSec: number): Verdict {
   return claim(pkt, t, false, nowSec);
 }
 
-/** Makes the answers' tuple, which is then in `t.reply`, nobody else's: if need be, by another source port. */
+/** Makes the answers' tuple, which is then in `reply`, nobody else's: if need be, by another source port. */
 function claim(pkt: Packet, t: Tables, masked: boolean, nowSec: number): Verdict {
   const ct = t.conntrack;
   const { to } = pkt;
-  const { reply } = t;
+  const { reply } = t.scratch;
   tuple.invert(to, reply);
   if (masked || sourcePorts.holderOf(ct, reply, nowSec) >= 0) {
-    const found = sourcePorts.search(t.sourcePorts, ct, t.config, to, reply, nowSec, t.nowMs);
+    const found = sourcePorts.search(t.walks.sourcePorts, ct, t.config, to, reply, nowSec, t.nowMs);
     if (found === TAKEN) return drop(pkt, t, DropReason.CT_TUPLE_TAKEN);
     if (found !== FOUND) return drop(pkt, t, DropReason.SNAT_PORTS_EXHAUSTED);
     if (!masked) t.counters.events[Event.SNAT_PORT_REMAPPED]++;
@@ -85,8 +85,8 @@ function returnsToSender(pkt: Packet, t: Tables, r: number): boolean {
 function leavesCluster(pkt: Packet, t: Tables, kind: number): boolean {
   if (t.config.masqueradeEgress === 0 || (kind !== ONLINK && kind !== GATEWAY)) return false;
   const k = pkt.to;
-  if (!prefixSet.contains(t.masqueradeSources, k[SRC0], k[SRC1], k[SRC2], k[SRC3])) return false;
-  return !prefixSet.contains(t.masqueradeExempt, k[DST0], k[DST1], k[DST2], k[DST3]);
+  if (!prefixSet.contains(t.addresses.masqueradeSources, k[SRC0], k[SRC1], k[SRC2], k[SRC3])) return false;
+  return !prefixSet.contains(t.addresses.masqueradeExempt, k[DST0], k[DST1], k[DST2], k[DST3]);
 }
 
 /** Writes the egress route's address as source. False when the route has none: then nothing is rewritten. */

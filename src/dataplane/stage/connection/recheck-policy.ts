@@ -32,7 +32,7 @@ export function recheckPolicy(pkt: Packet, t: Tables, nowSec: number): Verdict {
   const status = t.conntrack.status[slot];
   if ((status & RELATED) !== 0) return NEXT; // as its master
   pkt.stage = StageId.RECHECK_POLICY;
-  const key = t.keyA;
+  const key = t.scratch.keyA;
   loadEnds(t, slot);
   const isDirect = (status & DST_NAT) === 0;
   const sender = podPort(t, key, SRC0);
@@ -56,7 +56,7 @@ export function recheckPolicy(pkt: Packet, t: Tables, nowSec: number): Verdict {
 
 /** Into `keyA`: the source as it came, the destination as it was translated. */
 function loadEnds(t: Tables, slot: number): void {
-  const { keyA: key, keyB: reply } = t;
+  const { keyA: key, keyB: reply } = t.scratch;
   conntrack.loadTuple(t.conntrack, slot << 1, key);
   conntrack.loadTuple(t.conntrack, (slot << 1) | 1, reply);
   for (let i = 0; i < 4; i++) key[DST0 + i] = reply[SRC0 + i];

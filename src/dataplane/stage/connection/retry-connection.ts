@@ -30,8 +30,8 @@ export function retryConnection(pkt: Packet, t: Tables, nowMs: number): Verdict 
   const p = t.pending;
   const e = pending.entryOf(p, pkt.ctSlot);
   if (e < 0) return NEXT;
-  conntrack.loadTuple(t.conntrack, pkt.ctSlot << 1, t.keyB);
-  if (!pending.isKey(p, e, t.keyB)) {
+  conntrack.loadTuple(t.conntrack, pkt.ctSlot << 1, t.scratch.keyB);
+  if (!pending.isKey(p, e, t.scratch.keyB)) {
     pending.close(p, e);
     return NEXT;
   }

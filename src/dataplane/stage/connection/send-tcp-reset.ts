@@ -1,6 +1,6 @@
 /**
  * Stage `send-tcp-reset` (Linux: tcp_v4_send_reset, tcp_v6_send_response). Answers a TCP segment in the name of the
- * address it was sent to: there is no connection (RFC 9293 §3.10.7.1). Fills `t.own` with a packet that the pipeline
+ * address it was sent to: there is no connection (RFC 9293 §3.10.7.1). Fills `own` with a packet that the pipeline
  * routes like any other of the node's own. Makes none for a reset, a later fragment or a group's address.
  */
 import type { Ipv4Addr, L4Port } from "../../../base/ids.ts";
@@ -21,22 +21,22 @@ const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, META } = tuple.TupleWord
 const TTL = 64;
 const TCP = 6;
 
-/** True when `t.own` holds a reset to send. */
+/** True when `own` holds a reset to send. */
 export function makeTcpReset(pkt: Packet, t: Tables): boolean {
   if (pkt.proto !== TCP || pkt.fragment !== 0 || (pkt.tcpFlags & tcp.FLAG_RST) !== 0) return false;
   if (eth.isMulticast(eth.dstHi(pkt.view, pkt.off))) return false;
-  tuple.invert(pkt.key, t.own.key);
+  tuple.invert(pkt.key, t.scratch.own.key);
   if ((pkt.tcpFlags & tcp.FLAG_ACK) !== 0) {
     if (!build(t, tcp.ack(pkt.view, pkt.l4), 0, tcp.FLAG_RST, pkt.inPort)) return false;
   } else if (!build(t, 0, nextSeq(pkt), tcp.FLAG_RST | tcp.FLAG_ACK, pkt.inPort)) return false;
-  t.own.traceId = pkt.traceId;
-  t.own.watchId = pkt.watchId;
+  t.scratch.own.traceId = pkt.traceId;
+  t.scratch.own.watchId = pkt.watchId;
   return true;
 }
 
 /** As above, unasked: for the client of a connection, whose tuple as the client sent it is `key`. */
 export function makeTcpResetFor(key: Int32Array, t: Tables, seq: number, ack: number): boolean {
-  tuple.invert(key, t.own.key);
+  tuple.invert(key, t.scratch.own.key);
   return build(t, seq, ack, tcp.FLAG_RST | tcp.FLAG_ACK, 0);
 }
 
@@ -48,11 +48,11 @@ function nextSeq(pkt: Packet): number {
   return (tcp.seq(pkt.view, pkt.l4) + len) | 0;
 }
 
-/** The reset with the tuple that `t.own` has. */
+/** The reset with the tuple that `own` has. */
 function build(t: Tables, seq: number, ack: number, flags: number, inPort: number): boolean {
   const slot = pool.acquire(t.pool);
   if (slot < 0) return false;
-  const own = t.own;
+  const own = t.scratch.own;
   const view = own.view;
   const family = own.key[META] >>> 8;
   const isV4 = family === 4;
@@ -80,7 +80,7 @@ function build(t: Tables, seq: number, ack: number, flags: number, inPort: numbe
 }
 
 function finishV4(t: Tables, ip: number, l4: number): void {
-  const { key, view } = t.own;
+  const { key, view } = t.scratch.own;
   const n = tcp.HEADER_LEN_MIN;
   const len = ipv4.HEADER_LEN_MIN + n;
   ipv4.emit(
@@ -100,7 +100,7 @@ function finishV4(t: Tables, ip: number, l4: number): void {
 }
 
 function finishV6(t: Tables, ip: number, l4: number): void {
-  const { key, view } = t.own;
+  const { key, view } = t.scratch.own;
   const n = tcp.HEADER_LEN_MIN;
   ipv6.emit(view, ip, 0, 0, n, TCP, TTL);
   ipv6.setSrc(view, ip, key[SRC0], key[SRC1], key[SRC2], key[SRC3]);

@@ -127,11 +127,12 @@ function relate(pkt: Packet, t: Tables, nowSec: number): Verdict {
     pkt.csumWrong = DropReason.BAD_ICMP_CHECKSUM;
     return NEXT;
   }
-  const quoted = quotedTuple(pkt, t.keyA);
+  const { keyA, keyB } = t.scratch;
+  const quoted = quotedTuple(pkt, keyA);
   if (quoted < 0) return NEXT;
-  tuple.invert(t.keyA, t.keyB);
+  tuple.invert(keyA, keyB);
   const ct = t.conntrack;
-  const ref = conntrack.find(ct, t.keyB);
+  const ref = conntrack.find(ct, keyB);
   if (ref < 0 || conntrack.isExpired(ct, ref >> 1, nowSec)) return NEXT;
   pkt.ctState = RELATED;
   pkt.ctSlot = ref >> 1;
@@ -145,10 +146,10 @@ function relate(pkt: Packet, t: Tables, nowSec: number): Verdict {
   const reply = (ref & 1) === 1;
   const source = (status & (reply ? Status.DST_NAT : Status.SRC_NAT)) !== 0;
   const destination = (status & (reply ? Status.SRC_NAT : Status.DST_NAT)) !== 0;
-  conntrack.loadTranslated(ct, ref, pkt.key, t.keyA);
+  conntrack.loadTranslated(ct, ref, pkt.key, keyA);
   for (let i = 0; i < 4; i++) {
-    pkt.to[SRC0 + i] = source ? t.keyA[SRC0 + i] : pkt.key[SRC0 + i];
-    pkt.to[DST0 + i] = destination ? t.keyA[DST0 + i] : pkt.key[DST0 + i];
+    pkt.to[SRC0 + i] = source ? keyA[SRC0 + i] : pkt.key[SRC0 + i];
+    pkt.to[DST0 + i] = destination ? keyA[DST0 + i] : pkt.key[DST0 + i];
   }
   pkt.to[PORTS] = pkt.key[PORTS];
   pkt.to[META] = pkt.key[META];

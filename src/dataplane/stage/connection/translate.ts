@@ -115,7 +115,7 @@ function repairTransport(pkt: Packet, addresses: number, ports: number): void {
 function translateError(pkt: Packet, t: Tables): void {
   const view = pkt.view;
   const inner = pkt.icmpInner;
-  const sent = t.keyB;
+  const sent = t.scratch.keyB;
   conntrack.loadTuple(t.conntrack, (pkt.ctSlot << 1) | (pkt.ctDir ^ 1), sent);
   if (pkt.family === 4) {
     const l4 = inner + ipv4.headerLen(view, inner);

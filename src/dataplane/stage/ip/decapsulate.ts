@@ -1,6 +1,6 @@
 /**
  * Stage `decapsulate` (Linux: vxlan_rcv). For a VXLAN packet to this node: checks the outer headers, finds
- * the inner frame or frames, and hands each back to the pipeline through `t.inner`. A UDP_L4 superframe holds
+ * the inner frame or frames, and hands each back to the pipeline through `inner`. A UDP_L4 superframe holds
  * many VXLAN packets end to end; their TCP segments are joined again, so that a superframe reaches the pod as
  * it left. Drops: malformed or foreign VXLAN, unknown VTEP, wrong outer checksum, a congestion mark
  * that the inner packet cannot bear.
@@ -21,10 +21,11 @@ import { setSum, UNKNOWN } from "../../packet/frame-sum.ts";
 import { begin, type Packet, SLOT_STRIDE } from "../../packet/packet.ts";
 import * as transport from "../../packet/transport-checksum.ts";
 import { PortRole } from "../../port.ts";
+import { JOINED_MAX } from "../../scratch.ts";
 import { TupleWord } from "../../table/connection/tuple.ts";
 import * as localAddresses from "../../table/local-addresses.ts";
 import * as vteps from "../../table/vteps.ts";
-import { DESCRIPTORS, type Tables } from "../../tables.ts";
+import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
 
@@ -46,7 +47,7 @@ export function isForTunnel(pkt: Packet, t: Tables): boolean {
     (pkt.key[PORTS] & 0xffff) === t.config.vxlanPort &&
     pkt.fragment === 0 &&
     t.ports.role[pkt.inPort] === UPLINK &&
-    localAddresses.has(t.local, pkt.key[DST0], pkt.key[DST1], pkt.key[DST2], pkt.key[DST3])
+    localAddresses.has(t.addresses.local, pkt.key[DST0], pkt.key[DST1], pkt.key[DST2], pkt.key[DST3])
   );
 }
 
@@ -67,11 +68,11 @@ export function decapsulate(pkt: Packet, t: Tables): Verdict {
     if (vxlan.vni(view, at) !== t.config.vni) return drop(pkt, t, DropReason.VXLAN_UNKNOWN_VNI);
     at += stride;
   } while (at < pkt.end);
-  t.tunnelVtep = -1;
+  t.scratch.tunnelVtep = -1;
   if (t.config.vxlanSourceCheck !== 0) {
     const k = pkt.key;
-    t.tunnelVtep = vteps.findByOuter(t.vteps, k[SRC0], k[SRC1], k[SRC2], k[SRC3]);
-    if (t.tunnelVtep < 0) return drop(pkt, t, DropReason.VXLAN_UNKNOWN_VTEP);
+    t.scratch.tunnelVtep = vteps.findByOuter(t.vteps, k[SRC0], k[SRC1], k[SRC2], k[SRC3]);
+    if (t.scratch.tunnelVtep < 0) return drop(pkt, t, DropReason.VXLAN_UNKNOWN_VTEP);
   }
   if (!outerChecksumOk(pkt, t)) return drop(pkt, t, DropReason.VXLAN_BAD_CHECKSUM);
   t.counters.events[Event.VXLAN_DECAP]++;
@@ -93,13 +94,13 @@ function outerChecksumOk(pkt: Packet, t: Tables): boolean {
 }
 
 /**
- * Lays the inner frames from the VXLAN header at `at` on out and fills `t.descriptors` with (offset, length)
+ * Lays the inner frames from the VXLAN header at `at` on out and fills `joined` with (offset, length)
  * pairs and, last, the bytes they took: a superframe of many small packets needs several calls. `slot` is the
  * first of two adjacent slots that may be used for joined frames. Returns how many frames there are, ≤ 0 when
  * there is none.
  */
 export function innerFrames(pkt: Packet, t: Tables, at: number, slot: number): number {
-  const d = t.descriptors;
+  const d = t.scratch.joined;
   if (pkt.gsoType === vnet.GSO_UDP_L4) {
     const out = slot * SLOT_STRIDE;
     const room = 2 * SLOT_STRIDE;
@@ -113,10 +114,10 @@ export function innerFrames(pkt: Packet, t: Tables, at: number, slot: number): n
       prefix,
       out,
       room,
-      t.descriptorsPin,
-      DESCRIPTORS,
+      t.scratch.joinedPin,
+      JOINED_MAX,
     );
-    if (n > 0) t.counters.events[Event.GSO_SEGMENTS_IN] += Math.ceil(d[2 * DESCRIPTORS] / pkt.gsoSize);
+    if (n > 0) t.counters.events[Event.GSO_SEGMENTS_IN] += Math.ceil(d[2 * JOINED_MAX] / pkt.gsoSize);
     return n;
   }
   const off = at + vxlan.HEADER_LEN;
@@ -128,7 +129,7 @@ export function innerFrames(pkt: Packet, t: Tables, at: number, slot: number): n
   else vnet.clear(pkt.view, vh);
   d[0] = off;
   d[1] = len;
-  d[2 * DESCRIPTORS] = pkt.end - at;
+  d[2 * JOINED_MAX] = pkt.end - at;
   return 1;
 }
 
@@ -146,10 +147,10 @@ function moveVirtioHeader(pkt: Packet, off: number): void {
   vnet.emit(view, off - vnet.HEADER_LEN, vnet.NEEDS_CSUM, type, hdrLen, pkt.gsoSize, start, pkt.csumOffset);
 }
 
-/** Prepares `t.inner` for the frame at descriptor `i`. Drops what is too short to be one. */
+/** Prepares `inner` for the frame at descriptor `i`. Drops what is too short to be one. */
 export function beginInner(pkt: Packet, t: Tables, i: number): Verdict {
-  const inner = t.inner;
-  begin(inner, t.descriptors[2 * i], t.descriptors[2 * i + 1], pkt.inPort);
+  const inner = t.scratch.inner;
+  begin(inner, t.scratch.joined[2 * i], t.scratch.joined[2 * i + 1], pkt.inPort);
   inner.fromTunnel = 1;
   inner.stage = StageId.DECAPSULATE;
   if (pkt.frameSum >= 0) setSum(inner, pkt.frameSum, pkt.sumAt, pkt.sumEnd); // of the same bytes

@@ -1,7 +1,7 @@
 /**
  * Stage `send-icmp-error` (Linux: icmp_send, icmp6_send). Makes the ICMP error that a dropped packet's sender is owed,
  * quoting the packet as it came (RFC 1812 §4.3.2.3: as much as fits 576 bytes; RFC 4443 §2.4: 1280). Fills
- * `t.own` with a packet that the pipeline routes like any other of the node's own.
+ * `own` with a packet that the pipeline routes like any other of the node's own.
  * Makes none for: an ICMP error, a later fragment, a group address, a source that names no host; and no more per
  * second than Linux' icmp_msgs_per_sec and icmp_ratelimit allow; "fragmentation needed" is exempt, as there.
  */
@@ -32,7 +32,7 @@ const V6_MAX = 1280;
 const TTL = 64;
 const LINK_LOCAL_10 = 0xfe80 >>> 6; // first ten bits of fe80::/10
 
-/** True when `t.own` holds an error to send; its `route` is set. */
+/** True when `own` holds an error to send; its `route` is set. */
 export function makeIcmpError(pkt: Packet, t: Tables, nowMs: number): boolean {
   if (pkt.family === 0 || pkt.fragment === 2 || eth.isMulticast(eth.dstHi(pkt.view, pkt.off))) return false;
   const type = tuple.icmpType(pkt.key);
@@ -58,8 +58,8 @@ export function makeIcmpError(pkt: Packet, t: Tables, nowMs: number): boolean {
   if (pkt.csumPartial !== 0) completeChecksum(pkt, t);
   if (pkt.family === 4) emitV4(pkt, t, slot, r);
   else emitV6(pkt, t, slot, r);
-  t.own.route = r;
-  t.own.slot = slot;
+  t.scratch.own.route = r;
+  t.scratch.own.slot = slot;
   t.counters.events[Event.ICMP_ERRORS]++;
   return true;
 }
@@ -89,7 +89,8 @@ function speaksAsTarget(pkt: Packet, t: Tables, r: number): boolean {
   const k = pkt.key;
   if (pkt.nat !== 0 && pkt.icmpInner === 0 && isRedirected(k, pkt.to)) return true;
   return (
-    t.routes.kind[r] !== RouteKind.LOCAL && localAddresses.has(t.local, k[DST0], k[DST1], k[DST2], k[DST3])
+    t.routes.kind[r] !== RouteKind.LOCAL &&
+    localAddresses.has(t.addresses.local, k[DST0], k[DST1], k[DST2], k[DST3])
   );
 }
 
@@ -117,17 +118,17 @@ function emitV4(pkt: Packet, t: Tables, slot: number, r: number): void {
   vnet.clear(view, off - vnet.HEADER_LEN);
   eth.emit(view, off, 0, 0, 0, 0, eth.ETHERTYPE_IPV4);
   // RFC 1812 §4.3.2.5: precedence as the packet's; Linux sends network control (0xc0).
-  t.ipId = (t.ipId + 1) & 0xffff;
+  t.walks.ipId = (t.walks.ipId + 1) & 0xffff;
   const src = (speaksAsTarget(pkt, t, r) ? pkt.key[DST3] : t.routes.src3[r]) as Ipv4Addr;
-  ipv4.emit(view, ip, 0xc0, len, t.ipId, 0, TTL, ipv4.PROTO_ICMP, src, pkt.key[SRC3] as Ipv4Addr);
+  ipv4.emit(view, ip, 0xc0, len, t.walks.ipId, 0, TTL, ipv4.PROTO_ICMP, src, pkt.key[SRC3] as Ipv4Addr);
   const code = codeV4(pkt.icmpRequest);
   let rest = pkt.icmpRequest === IcmpRequest.FRAGMENTATION_NEEDED ? pkt.icmpMtu : 0;
   if (pkt.icmpRequest === IcmpRequest.PARAMETER_PROBLEM) rest = pkt.icmpMtu << 24;
   icmpv4.emit(view, icmp, code >>> 8, code & 0xff, rest);
   icmpv4.computeChecksum(view, icmp, icmpv4.HEADER_LEN + n);
   describeOwn(pkt, t, off, len, 4, ipv4.PROTO_ICMP, icmp);
-  t.own.key[SRC2] = 0xffff;
-  t.own.key[SRC3] = src;
+  t.scratch.own.key[SRC2] = 0xffff;
+  t.scratch.own.key[SRC3] = src;
 }
 
 function emitV6(pkt: Packet, t: Tables, slot: number, r: number): void {
@@ -154,10 +155,10 @@ function emitV6(pkt: Packet, t: Tables, slot: number, r: number): void {
   icmpv6.emit(view, icmp, code >>> 8, code & 0xff, pkt.icmpMtu);
   icmpv6.computeChecksum(view, icmp, payload, ip);
   describeOwn(pkt, t, off, ipv6.HEADER_LEN + payload, 6, ipv4.PROTO_ICMPV6, icmp);
-  for (let i = 0; i < 4; i++) t.own.key[i] = ipv6.srcWord(view, ip, i);
+  for (let i = 0; i < 4; i++) t.scratch.own.key[i] = ipv6.srcWord(view, ip, i);
 }
 
-/** Fills `t.own` for the packet just written; its destination is the source of `pkt`. */
+/** Fills `own` for the packet just written; its destination is the source of `pkt`. */
 function describeOwn(
   pkt: Packet,
   t: Tables,
@@ -167,7 +168,7 @@ function describeOwn(
   proto: number,
   l4: number,
 ): void {
-  const own = t.own;
+  const own = t.scratch.own;
   begin(own, off, eth.HEADER_LEN + ipLen, t.config.hostPort >= 0 ? t.config.hostPort : pkt.inPort);
   own.family = family;
   own.l3 = off + eth.HEADER_LEN;

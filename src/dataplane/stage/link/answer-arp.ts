@@ -44,7 +44,7 @@ export function answerArp(pkt: Packet, t: Tables, nowMs: number): Verdict {
   const isRequest = arp.op(view, at) === arp.OP_REQUEST;
   describe(pkt, isRequest, target);
   if (role === UPLINK) {
-    const ours = localAddresses.has(t.local, 0, 0, 0xffff, target) || isService(t, target);
+    const ours = localAddresses.has(t.addresses.local, 0, 0, 0xffff, target) || isService(t, target);
     learnNeighbor(pkt, t, sender, isRequest, ours, nowMs);
     if (isRequest && ours && sender !== target)
       reply(pkt, t, t.ports.macHi[pkt.inPort], t.ports.macLo[pkt.inPort]);
@@ -52,7 +52,7 @@ export function answerArp(pkt: Packet, t: Tables, nowMs: number): Verdict {
   }
   if (role === HOST) return answerHost(pkt, t, sender, target, isRequest);
   if (role === POD && isRequest && sender !== target) {
-    if (target === LINK_LOCAL_GATEWAY || localAddresses.has(t.local, 0, 0, 0xffff, target)) {
+    if (target === LINK_LOCAL_GATEWAY || localAddresses.has(t.addresses.local, 0, 0, 0xffff, target)) {
       return reply(pkt, t, t.config.gatewayMacHi, t.config.gatewayMacLo);
     }
   }
@@ -83,7 +83,7 @@ function learnNeighbor(
   ours: boolean,
   nowMs: number,
 ): void {
-  if (sender === 0 || localAddresses.has(t.local, 0, 0, 0xffff, sender)) return;
+  if (sender === 0 || localAddresses.has(t.addresses.local, 0, 0, 0xffff, sender)) return;
   const view = pkt.view;
   let flags: number = OVERRIDE;
   if (!isRequest) flags = OVERRIDE | SOLICITED;
@@ -102,7 +102,7 @@ function answerHost(pkt: Packet, t: Tables, sender: number, target: number, isRe
     pkt.slot = -1;
     return Verdict.FORWARD;
   }
-  if (isRequest && sender !== 0 && !localAddresses.has(t.local, 0, 0, 0xffff, target)) {
+  if (isRequest && sender !== 0 && !localAddresses.has(t.addresses.local, 0, 0, 0xffff, target)) {
     return reply(pkt, t, t.config.gatewayMacHi, t.config.gatewayMacLo);
   }
   return CONSUMED;

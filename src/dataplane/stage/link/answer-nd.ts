@@ -100,7 +100,7 @@ function isTargetLocal(pkt: Packet, t: Tables): boolean {
   const w0 = ndp.targetWord(view, at, 0);
   const w1 = ndp.targetWord(view, at, 1);
   const w2 = ndp.targetWord(view, at, 2);
-  return localAddresses.has(t.local, w0, w1, w2, ndp.targetWord(view, at, 3));
+  return localAddresses.has(t.addresses.local, w0, w1, w2, ndp.targetWord(view, at, 3));
 }
 
 /**
@@ -181,7 +181,7 @@ function learn(
   flags: number,
   nowMs: number,
 ): void {
-  if (localAddresses.has(t.local, w0, w1, w2, w3)) return;
+  if (localAddresses.has(t.addresses.local, w0, w1, w2, w3)) return;
   const n = t.fabric;
   let slot = neighbor.find(n, w0, w1, w2, w3);
   if (option < 0 && (slot < 0 || !neighbor.isUsable(n, slot))) return;

@@ -66,7 +66,7 @@ function isStationOf(t: Tables, port: number, w0: number, w1: number, w2: number
 /** As fib_validate_source: an address of ours can only be here. And whoever tunnels does so from his own VTEP. */
 function checkFabric(pkt: Packet, t: Tables): Verdict {
   if (pkt.fromTunnel !== 0) {
-    const v = t.tunnelVtep;
+    const v = t.scratch.tunnelVtep;
     const view = pkt.view;
     if (
       v >= 0 &&
@@ -77,7 +77,7 @@ function checkFabric(pkt: Packet, t: Tables): Verdict {
   } else if (t.ports.role[pkt.inPort] !== UPLINK) return NEXT;
   if (pkt.family === 0) return NEXT;
   const k = pkt.key;
-  if (!prefixSet.contains(t.ownSources, k[SRC0], k[SRC1], k[SRC2], k[SRC3])) return NEXT;
+  if (!prefixSet.contains(t.addresses.ownSources, k[SRC0], k[SRC1], k[SRC2], k[SRC3])) return NEXT;
   return drop(pkt, t, DropReason.MARTIAN_SOURCE);
 }
 

@@ -79,7 +79,10 @@ function sourceOf(t: Tables, route: number): Ipv4Addr {
 function isLocal(t: Tables, address: number): boolean {
   const net = address >>> 24;
   return (
-    net === 0 || net === LOOPBACK_NET || net >= 224 || localAddresses.has(t.local, 0, 0, V4_MAPPED, address)
+    net === 0 ||
+    net === LOOPBACK_NET ||
+    net >= 224 ||
+    localAddresses.has(t.addresses.local, 0, 0, V4_MAPPED, address)
   );
 }
 
