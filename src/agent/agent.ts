@@ -8,6 +8,7 @@ import { randomBytes } from "node:crypto";
 import type { Server } from "node:http";
 import { startApi } from "../api/api.ts";
 import { planeNames } from "../api/plane-names.ts";
+import { policyTotals } from "../api/show-policies.ts";
 import { Watching } from "../api/watching.ts";
 import { PodwireError } from "../base/errors.ts";
 import { compilePods } from "../compile/node.ts";
@@ -121,6 +122,7 @@ export class Agent {
           heldMs: this.#plane.heldMs,
         }),
         services: () => this.#messages.services.specs(),
+        policies: () => policyTotals(this.#plane.tables, this.#messages.policies),
         objects: () => this.#objects(),
         ready: () => this.ready,
       },

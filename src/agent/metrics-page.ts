@@ -1,5 +1,6 @@
 /** GET /metrics: everything that this agent measures, gathered when somebody asks. */
 import { readFileSync } from "node:fs";
+import type { PolicyTotal } from "../api/show-policies.ts";
 import {
   Action,
   FrontendKind,
@@ -15,6 +16,7 @@ export interface MetricsSources {
   readonly sync: SyncMetrics;
   readonly plane: () => PlaneState;
   readonly services: () => Iterable<ServicePortSpec>;
+  readonly policies: () => readonly PolicyTotal[];
   /** Kind → number of objects known. */
   readonly objects: () => Readonly<Record<string, number>>;
   readonly ready: () => boolean;
@@ -51,6 +53,14 @@ export function metricsPage(sources: MetricsSources): string {
       [...answers].map(([code, value]) => ({ labels: { code: String(code) }, value })),
     );
   }
+  out.counter(
+    "podwire_policy_packets_total",
+    "Packets that policies were asked about: the first of a connection, or each that was denied.",
+    sources.policies().map(({ policy, direction, verdict, packets }) => ({
+      labels: { policy, direction, verdict },
+      value: packets,
+    })),
+  );
   writePlaneMetrics(out, sources.plane());
   return out.toString();
 }

@@ -163,6 +163,7 @@ function create(raw: object = {}) {
     sources: {
       plane: () => ({ tables, ports: [], missed: new Map(), ...NO_FAULTS }),
       services: () => [],
+      policies: () => [],
       objects: () => ({ nodes: graph.nodes.size }),
       ready: () => true,
     },

@@ -81,6 +81,39 @@ function gather(tables: SharedTables, compiler: PolicyCompiler): Map<string, Hit
   return sums;
 }
 
+export interface PolicyTotal {
+  readonly policy: string;
+  readonly direction: Direction;
+  readonly verdict: "allowed" | "denied" | "would-deny";
+  packets: number;
+}
+
+const VERDICTS = ["allowed", "denied", "denied", "would-deny"] as const; // by PolicyAction
+
+/** Packets that were asked about, by policy, direction and what became of them: for metrics. */
+export function policyTotals({ policyHits }: SharedTables, compiler: PolicyCompiler): PolicyTotal[] {
+  const totals = new Map<string, PolicyTotal>();
+  for (const { spec } of compiler.policies.specs()) {
+    for (const direction of ["ingress", "egress"] as const) {
+      if (spec[direction] === undefined) continue;
+      for (const verdict of new Set(VERDICTS)) {
+        const total = { policy: spec.key, direction, verdict, packets: 0 };
+        totals.set(`${spec.key} ${direction} ${verdict}`, total);
+      }
+    }
+  }
+  for (const [id, name] of compiler.names.entries()) {
+    for (const [action, verdict] of VERDICTS.entries()) {
+      const row = (id << ACTION_BITS) | action;
+      for (const policy of row < policyHits.rows ? policiesOf(name) : []) {
+        const total = totals.get(`${policy} ${name.direction} ${verdict}`);
+        if (total !== undefined) total.packets += policyHits.packets[row];
+      }
+    }
+  }
+  return [...totals.values()];
+}
+
 /** The rule that decided, those that passed the connection on to it, or who isolates. */
 function keysOf(name: RuleName): string[] {
   const { direction, decision, rule, passedBy } = name;

@@ -1,0 +1,224 @@
+// Whatever way a cluster came by its objects, the table says the same, by the same rules, as one compiled from these objects
+// at once: random pods, labels, namespaces, nodes and policies that come, change and go.
+import fc from "fast-check";
+import t from "tap";
+import { ip } from "../../base/ip.ts";
+import { nextPolicy, PolicyLayout } from "../../dataplane/change/policy.ts";
+import { ACTION_BITS, ACTION_MASK, NO_ROW } from "../../dataplane/spec/policy.ts";
+import * as policy from "../../dataplane/table/policy/policy.ts";
+import type { KubeObject } from "../../kube/objects.ts";
+import { testClusterPolicy, testNamespace, testPod, testPolicy } from "../../testing/world/policy-world.ts";
+import { ObjectGraph } from "../../watch/desired-state.ts";
+import { ObjectSet } from "../../watch/object-set.ts";
+import { PolicyCompiler } from "./policy-compiler.ts";
+import { formatRule } from "./rule-names.ts";
+
+const RUNS = 60;
+const PLACES = [0, 1, 2, 3, 4, 5];
+const NAMESPACES = ["a", "b"];
+const PORTS = [
+  [6, 80],
+  [6, 90],
+  [17, 80],
+  [132, 7],
+  [1, 0],
+] as const;
+const OTHERS = ["192.168.50.11", "203.0.113.7", "203.0.113.200", "2001:db8::1"];
+
+const value = fc.constantFrom("x", "y");
+const labels = fc.record({ role: value }, { requiredKeys: [] });
+const selector = fc.oneof(
+  fc.constant({}),
+  value.map((role) => ({ matchLabels: { role } })),
+  value.map((role) => ({ matchExpressions: [{ key: "role", operator: "NotIn", values: [role] }] })),
+  fc.constant({ matchExpressions: [{ key: "role", operator: "Exists" }] }),
+);
+const block = fc.constantFrom(
+  { cidr: "0.0.0.0/0", except: ["203.0.113.128/25"] },
+  { cidr: "203.0.113.0/24" },
+  { cidr: "10.244.0.0/16", except: ["10.244.1.2/31"] },
+  { cidr: "::/0" },
+);
+const peer = fc.oneof(
+  selector.map((podSelector) => ({ podSelector })),
+  selector.map((namespaceSelector) => ({ namespaceSelector })),
+  fc
+    .tuple(selector, selector)
+    .map(([namespaceSelector, podSelector]) => ({ namespaceSelector, podSelector })),
+  block.map((ipBlock) => ({ ipBlock })),
+);
+const port = fc.constantFrom<object>(
+  { port: 80 },
+  { protocol: "UDP" },
+  { protocol: "TCP", port: 80, endPort: 95 },
+  { port: "web" },
+  { protocol: "SCTP", port: 7 },
+);
+const rule = (peers: "from" | "to") =>
+  fc.record({ [peers]: fc.array(peer, { maxLength: 2 }), ports: fc.array(port, { maxLength: 2 }) });
+const networkSpec = fc.record({
+  podSelector: selector,
+  policyTypes: fc.constantFrom(["Ingress"], ["Egress"], ["Ingress", "Egress"]),
+  ingress: fc.array(rule("from"), { maxLength: 2 }),
+  egress: fc.array(rule("to"), { maxLength: 2 }),
+});
+const clusterPeer = fc.oneof(
+  selector.map((namespaces) => ({ namespaces })),
+  selector.map((podSelector) => ({ pods: { podSelector } })),
+);
+const clusterRule = (peers: "from" | "to") =>
+  fc.record({
+    action: fc.constantFrom("Accept", "Deny", "Pass"),
+    [peers]: fc.array(
+      peers === "from"
+        ? clusterPeer
+        : fc.oneof(
+            clusterPeer,
+            selector.map((nodes) => ({ nodes })),
+          ),
+      { minLength: 1, maxLength: 2 },
+    ),
+    protocols: fc.constantFrom<object[]>(
+      [],
+      [{ tcp: { destinationPort: { number: 80 } } }],
+      [{ destinationNamedPort: "web" }],
+    ),
+  });
+const clusterSpec = fc.record({
+  tier: fc.constantFrom("Admin", "Baseline"),
+  priority: fc.integer({ min: 0, max: 3 }),
+  subject: clusterPeer,
+  ingress: fc.array(clusterRule("from"), { maxLength: 2 }),
+  egress: fc.array(clusterRule("to"), { maxLength: 2 }),
+});
+const audit = fc.constantFrom({}, {}, {}, { "podwire.dev/enforcement": "audit" });
+
+const onePod = (i: number) =>
+  fc
+    .record({
+      at: fc.constantFrom(...NAMESPACES),
+      labels,
+      ended: fc.boolean(),
+      port: fc.constantFrom(80, 90),
+    })
+    .map((p) => {
+      const pod = testPod({
+        name: `p${i}`,
+        namespace: p.at,
+        labels: p.labels,
+        ips: [`10.244.1.${i}`, `fd00::${i}`],
+        node: i % 2 === 0 ? "node1" : "node2",
+        ports: [`web=${p.port}/TCP`],
+      });
+      return p.ended && i === 5 ? { ...pod, status: { ...pod.status, phase: "Failed" } } : pod;
+    });
+const state = fc
+  .tuple(
+    fc.tuple(...PLACES.map((i) => fc.option(onePod(i)))),
+    fc.tuple(labels, labels, audit),
+    fc.array(fc.tuple(fc.integer({ min: 0, max: 3 }), fc.constantFrom(...NAMESPACES), networkSpec, audit), {
+      maxLength: 4,
+    }),
+    fc.array(fc.tuple(fc.integer({ min: 0, max: 2 }), clusterSpec), { maxLength: 3 }),
+    labels,
+  )
+  .map(([pods, [a, b, notes], policies, cluster, nodeLabels]) => {
+    const node = {
+      ...{ apiVersion: "v1", kind: "Node", metadata: { name: "node1", labels: nodeLabels }, spec: {} },
+      status: { addresses: [{ type: "InternalIP", address: "192.168.50.11" }] },
+    };
+    const objects: object[] = [
+      testNamespace("a", a as Record<string, string>, notes),
+      testNamespace("b", b as Record<string, string>),
+      node,
+      ...pods.filter((pod) => pod !== null),
+      ...policies.map(([n, namespace, spec, annotations]) =>
+        testPolicy(`n${n}`, spec, { namespace, annotations }),
+      ),
+      ...cluster.map(([n, spec]) => testClusterPolicy(`c${n}`, spec)),
+    ];
+    const byName = new Map(objects.map((o) => [nameOf(o as KubeObject), o as KubeObject]));
+    return [...byName.values()];
+  });
+
+function nameOf({ kind, metadata }: KubeObject): string {
+  return `${kind} ${metadata.namespace}/${metadata.name}`;
+}
+
+class World {
+  readonly graph = new ObjectGraph();
+  readonly set = new ObjectSet();
+  readonly compiler = new PolicyCompiler();
+  readonly layout = new PolicyLayout();
+  table = new policy.Policy();
+
+  become(objects: readonly KubeObject[]): void {
+    for (const event of this.set.replace(objects)) this.graph.onEvent(event);
+    const update = this.compiler.update(this.graph, this.graph.take());
+    if (update !== undefined) this.table = nextPolicy(this.table, this.layout.parts(update));
+  }
+
+  /** Every verdict about every pod, peer and port, by the rules' names. */
+  all(): string[] {
+    const pods = PLACES.flatMap((i) => [`10.244.1.${i}`, `fd00::${i}`]);
+    const lines: string[] = [];
+    for (const own of pods) {
+      const { w0, w1, w2, w3 } = ip(own);
+      const subject = policy.subjectOf(this.table, w0, w1, w2, w3);
+      if (subject < 0) continue;
+      const rows = {
+        egress: policy.egressRow(this.table, subject),
+        ingress: policy.ingressRow(this.table, subject),
+      };
+      for (const [direction, row] of Object.entries(rows)) {
+        for (const [proto, number] of PORTS) {
+          const self = policy.decideSelf(
+            this.table,
+            subject,
+            direction === "egress" ? 0 : 1,
+            own.includes(":") ? 6 : 4,
+            proto,
+            number,
+          );
+          lines.push(`${own} ${direction} itself ${proto}/${number} ${this.#text(self)}`);
+          if (row === NO_ROW) continue;
+          for (const other of [...pods, ...OTHERS])
+            lines.push(
+              `${own} ${direction} ${other} ${proto}/${number} ${this.#ask(row, other, proto, number)}`,
+            );
+        }
+      }
+    }
+    return lines;
+  }
+
+  #ask(row: number, other: string, proto: number, number: number): string {
+    const { w0, w1, w2, w3 } = ip(other);
+    return this.#text(
+      policy.decide(this.table, row, policy.identityOf(this.table, w0, w1, w2, w3), proto, number),
+    );
+  }
+
+  #text(verdict: number): string {
+    return `${verdict & ACTION_MASK} ${formatRule(this.compiler.names.nameOf(verdict >> ACTION_BITS))}`;
+  }
+}
+
+t.test("any way leads to the same table", async (t) => {
+  fc.assert(
+    fc.property(fc.array(state, { minLength: 2, maxLength: 5 }), (states) => {
+      const changing = new World();
+      for (const objects of states) {
+        changing.become(objects);
+        const fresh = new World();
+        fresh.become(objects);
+        const [now, wanted] = [changing.all(), fresh.all()];
+        for (const [i, line] of wanted.entries())
+          if (line !== now[i]) throw new Error(`${now[i]}, not ${line}`);
+        if (now.length !== wanted.length) throw new Error(`${now.length} verdicts, not ${wanted.length}`);
+      }
+    }),
+    { numRuns: RUNS, seed: 20_261_129 },
+  );
+  t.pass(`${RUNS} ways`);
+});
