@@ -1,5 +1,6 @@
-// What explain asks about: objects of files as they are (as a cluster holds them: nothing is allocated or filled in), or
-// those of nodes that run here; and who a word like pod/web-1 or svc/api:80 means among them.
+// What explain asks about: objects of files, as a cluster holds them (then nothing is allocated or filled in) or as its
+// controllers would make them of manifests, or those of nodes that run here; and who a word like pod/web-1 or svc/api:80
+// means among them.
 
 import { type Cidr, cidr, contains, type IpFamily, parseIp } from "../../base/ip.ts";
 import { isFinished } from "../../cluster/controller/scheduler.ts";

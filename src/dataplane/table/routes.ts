@@ -1,4 +1,4 @@
-// Routes: longest-prefix match for both families. Compiled from a list, never changed; a change of the
+// Routes: longest-prefix match for both families. Made of a list (change/routes.ts), never changed; a change of the
 // cluster's nodes makes a new table that is swapped in between two batches.
 //
 // IPv4: a trie of strides 16, 8, 8: one to three dependent loads whatever the number of routes, 3 ns. It

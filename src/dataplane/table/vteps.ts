@@ -1,7 +1,8 @@
 // Remote tunnel endpoints (RFC 7348): index → address of the node and MAC of its VTEP, as flannel's
-// annotations tell them. Routes name a VTEP by its index. The way in asks the other way round: is the outer
-// source a node of ours, and is the inner source MAC the one that belongs to it? Compiled, swapped together
-// with the routes that point into it. The indexes are not keyed: only our own configuration fills them.
+// annotations tell them (change/vteps.ts). Routes name a VTEP by its index. The way in asks the other
+// way round: is the outer source a node of ours, and is the inner source MAC the one that belongs to it?
+// Compiled, swapped together with the routes that point into it. The indexes are not keyed: only our own
+// configuration fills them.
 import { ColumnCarver, columnBytes } from "../../base/columns.ts";
 import * as hashIndex from "./hash-index.ts";
 

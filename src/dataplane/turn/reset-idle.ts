@@ -1,9 +1,8 @@
 /**
  * Clients that wait for an endpoint that is gone (`dataplane.resetRemovedEndpoints`): they may never send again, so
  * `stage/connection/reset-removed.ts` alone would leave them waiting. After a change that took endpoints away, one
- * walk over
- * conntrack, a slice a turn, resets their connections. The sequence number is what the endpoint had sent last; a client
- * that has not received all of that asks back (RFC 5961), and the stage answers.
+ * walk over conntrack, a slice a turn, resets their connections. The sequence number is what the endpoint had sent
+ * last; a client that has not received all of that asks back (RFC 5961), and the stage answers.
  */
 import { sendReset } from "../pipeline.ts";
 import * as conntrack from "../table/connection/conntrack.ts";
