@@ -1,7 +1,7 @@
 // Reads a capture with tshark and checks every checksum in it. A capture taken on a receiving device holds
 // frames whose TCP or UDP checksum the sender's kernel left to be finished (CHECKSUM_PARTIAL): their field
-// holds the sum of the pseudo header, not inverted. tshark calls that bad; here it is recomputed, so that a
-// wrong partial sum is found as well as a wrong full one. Inside a tunnel no partial sum is allowed: those
+// holds the sum of the pseudo header, not inverted. tshark calls that bad, or good from 4.2 on; here it is recomputed,
+// so that a wrong partial sum is found as well as a wrong full one. Inside a tunnel no partial sum is allowed: those
 // bytes are on a wire.
 import { run } from "../../src/testing/lab/process.ts";
 
@@ -25,8 +25,10 @@ const FIELDS = [
   "ip.checksum.status",
   "tcp.checksum",
   "tcp.checksum.status",
+  "tcp.checksum_calculated",
   "udp.checksum",
   "udp.checksum.status",
+  "udp.checksum_calculated",
   "icmp.checksum.status",
   "icmpv6.checksum.status",
   "frame.protocols",
@@ -78,13 +80,19 @@ function judge(values: Map<Field, string[]>, check: CaptureCheck): void {
   if (all("icmp.checksum.status").includes(BAD)) problem("bad ICMP checksum");
   if (all("icmpv6.checksum.status").includes(BAD)) problem("bad ICMPv6 checksum");
   for (const l4 of ["tcp", "udp"] as const) {
-    const statuses = all(`${l4}.checksum.status`);
-    if (statuses.includes(GOOD)) check.complete++;
-    statuses.forEach((status, i) => {
-      if (status !== BAD) return;
+    const found = all(`${l4}.checksum`);
+    const calculated = all(`${l4}.checksum_calculated`).values(); // of those that are there: UDP's may be absent
+    const isRight = all(`${l4}.checksum.status`).map((status, i) => {
+      if (status !== GOOD && status !== BAD) return undefined;
+      const sum = calculated.next().value;
+      return status === GOOD && sum === found[i];
+    });
+    if (isRight.includes(true)) check.complete++;
+    isRight.forEach((right, i) => {
+      if (right !== false) return;
       // Under a tunnel the first UDP header is the outer one; everything else is tunnelled.
       const inner = inTunnel && (l4 === "tcp" || i > 0);
-      const field = Number(all(`${l4}.checksum`)[i]);
+      const field = Number(found[i]);
       const wanted = pseudoHeaderSum(values, quoted ? 1 : 0, l4 === "tcp" ? 6 : 17);
       if (!inner && field === wanted) check.partial++;
       else problem(`bad ${inner ? "tunnelled " : ""}${l4.toUpperCase()} checksum ${field.toString(16)}`);
