@@ -34,15 +34,9 @@ function version(): string {
 
 async function loadVerb(program: Command, verb: Verb): Promise<VerbModule> {
   const url = new URL(`./${verb.file ?? verb.name}.js`, import.meta.url);
-  try {
-    const module = (await import(url.href)) as VerbModule;
-    module.register(program);
-    return module;
-  } catch (error) {
-    const { code, url: missing } = error as NodeJS.ErrnoException & { url?: string };
-    if (code !== "ERR_MODULE_NOT_FOUND" || missing !== url.href) throw error;
-    throw new CliError(`podwire ${verb.name}: not part of this version`, Exit.FAILED);
-  }
+  const module = (await import(url.href)) as VerbModule;
+  module.register(program);
+  return module;
 }
 
 export async function run(words: readonly string[]): Promise<number> {

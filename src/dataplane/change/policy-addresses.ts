@@ -58,7 +58,7 @@ export function take(words: Int32Array, address: PolicyAddress): boolean {
   for (let row = (gap + 1) & mask; words[row * ADDRESS_WORDS + A_IDENTITY] !== 0; row = (row + 1) & mask) {
     const at = row * ADDRESS_WORDS;
     const home = homeOf({ w0: words[at], w1: words[at + 1], w2: words[at + 2], w3: words[at + 3] }, mask);
-    if (((row - home) & mask) < ((row - gap) & mask)) continue;
+    if (!hashIndex.canFill(gap, row, home, mask)) continue;
     words.copyWithin(gap * ADDRESS_WORDS, at, at + ADDRESS_WORDS);
     gap = row;
   }
