@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import t from "tap";
+import { StageId } from "../../dataplane/trace/stage-id.ts";
 import { listTests } from "../runner/main.ts";
 import { findSubjectGaps } from "../runner/subjects.ts";
 import { closeParser, projectRoot, readSources, type Sources } from "./source-tree.ts";
@@ -91,6 +92,14 @@ t.test("ARCHITECTURE.md shows the table that is enforced", async (t) => {
     /the floors stand in another order/,
   ]);
   t.same(findTableDrift("").length, 1);
+});
+
+t.test("ARCHITECTURE.md tells of every stage once", async (t) => {
+  const [, page = ""] = readFileSync(join(root, "ARCHITECTURE.md"), "utf8").split("## The life of a packet");
+  const [table] = page.split("\n## ");
+  const told = [...table.matchAll(/^\| `([a-z-]+)` \|/gm)].map(([, name]) => name);
+  const stages = Object.keys(StageId).map((name) => name.toLowerCase().replaceAll("_", "-"));
+  t.same(told.toSorted(), stages.filter((name) => name !== "receive").sort());
 });
 
 t.test("a floor uses only floors above it", async (t) => {
