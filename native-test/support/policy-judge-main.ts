@@ -60,8 +60,8 @@ try {
   namespaces.remove();
 }
 const by = withKernel
-  ? `the kernel (IPv${values.family}, iptables-${values.variant})`
-  : "Calico's rules, read";
+  ? `podwire's plane and the kernel (IPv${values.family}, iptables-${values.variant})`
+  : "podwire's plane and Calico's rules, read";
 console.log(
   `${judged} clusters (seeds from ${values.seed}), each before and after a change, ${cells} connections ` +
     `by the evaluator, ${by}: ${differing} clusters differ (${elapsedSec().toFixed(1)} s)`,

@@ -40,10 +40,13 @@ interface Sequence {
   cell: number | undefined;
   /** What is asked next: nothing more of the tiers before. */
   readonly from: number;
+  /** Tier that a rule Pass leaves with some of the connections, while others are still in it. */
+  readonly passed: number;
 }
 
 const TIERS: Readonly<Record<Tier, number>> = { Admin: 0, Default: 1, Baseline: 2 };
 const NOTHING_MORE = 3;
+const NO_TIER = -1;
 const ROWS = 64;
 const STRIDE = 64;
 /** Words of programs before all are made anew; and as many times those that were. */
@@ -196,7 +199,7 @@ function partsOf(direction: Direction, policies: readonly RowPolicy[]) {
   const by = isolating.filter(({ audit }) => !audit).map(({ key }) => key);
   const onTrial = isolating.filter(({ audit }) => audit).map(({ key }) => key);
   const steps = policies.flatMap((policy) => policy.steps);
-  const start: Sequence = { matches: [], next: new Map(), cell: undefined, from: 0 };
+  const start: Sequence = { matches: [], next: new Map(), cell: undefined, from: 0, passed: NO_TIER };
   const asksSelf = policies.length > isolating.length;
   return { direction, steps, isolation: { direction, by, onTrial }, asksSelf, start };
 }
@@ -222,15 +225,27 @@ function follow(at: Sequence, match: Match): Sequence {
     next: new Map(),
     cell: undefined,
     from: fromAfter(at, match),
+    passed: passedAfter(at, match),
   };
   at.next.set(match, next);
   return next;
 }
 
-/** A rule for every port ends its tier, or everything. */
-function fromAfter({ from }: Sequence, { step, ports }: Match): number {
-  if (ports !== undefined || step.audit) return from;
-  return step.rule.action === "Pass" ? TIERS[step.tier] + 1 : NOTHING_MORE;
+/** A rule for every port ends its tier, and everything when nobody has left the tier before it. */
+function fromAfter({ from, passed }: Sequence, match: Match): number {
+  if (isPartial(match)) return from;
+  const { tier, rule } = match.step;
+  return rule.action === "Pass" || passed === TIERS[tier] ? TIERS[tier] + 1 : NOTHING_MORE;
+}
+
+function passedAfter({ passed }: Sequence, match: Match): number {
+  const { tier, rule } = match.step;
+  return rule.action === "Pass" && isPartial(match) ? TIERS[tier] : passed;
+}
+
+/** Does it leave something to the rules after it: other ports, or what is not on trial? */
+function isPartial({ step, ports }: Match): boolean {
+  return ports !== undefined || step.audit;
 }
 
 function forget(sequence: Sequence): void {

@@ -1,4 +1,4 @@
-// The evaluator and Calico's rules agree on every cell, and each of them notices an error in the other.
+// The evaluator, podwire's plane and Calico's rules agree on every cell, and each of them notices an error in another.
 import t from "tap";
 import { CalicoSide } from "./calico-side.ts";
 import type { Named } from "./cluster.ts";
