@@ -95,7 +95,7 @@ async function optionValue(option: string | undefined): Promise<string[] | undef
   switch (option) {
     case "-o":
     case "--output":
-      return [...OUTPUT_FORMS, "name", "jsonpath=", "custom-columns="];
+      return [...OUTPUT_FORMS, "csv", "name", "jsonpath=", "custom-columns="];
     case "--lab":
       return labsWithState();
     case "--agent":
@@ -109,6 +109,8 @@ async function optionValue(option: string | undefined): Promise<string[] | undef
     case "--file":
     case "--filename":
     case "--config":
+    case "--against":
+    case "--expect":
     case "-w":
       return [":files"];
     case "--for":

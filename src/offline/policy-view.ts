@@ -1,7 +1,8 @@
 // What policies say of a connection as a whole: of its sender on the sender's node, of its receiver on the receiver's.
 // The same compiler and the same table as in a plane, which decides for its own pods alone.
-import { formatIp, type IpWords, parseIp, sameIp } from "../base/ip.ts";
+import { formatIp, type IpWords, sameIp } from "../base/ip.ts";
 import { calicoInterfaceName } from "../calico/interface-name.ts";
+import { podAddresses } from "../compile/policy/holders.ts";
 import { PolicyCompiler } from "../compile/policy/policy-compiler.ts";
 import { formatRule, policiesOf } from "../compile/policy/rule-names.ts";
 import { nodeAddresses } from "../compile/proxy-settings.ts";
@@ -24,6 +25,8 @@ export interface Connection {
   readonly family: 4 | 6;
   /** Sent to that very address, by no service. */
   readonly isDirect: boolean;
+  /** Asked as of two pods, even where one address, or one pod, stands for both. */
+  readonly areTwo?: boolean;
 }
 
 const NOTHING = 0;
@@ -49,10 +52,11 @@ export class PolicyView {
     });
     const empty = new policy.Policy();
     this.#table = update === undefined ? empty : nextPolicy(empty, new PolicyLayout().parts(update));
-    for (const pod of state.pods.values()) {
-      for (const { ip } of pod.status.podIPs ?? []) {
-        const address = parseIp(ip ?? "");
-        if (address !== null && this.#subjectOf(address) >= 0) this.#pods.set(formatIp(address), pod);
+    for (const key of [...state.pods.keys()].sort()) {
+      const pod = state.pods.get(key) as Pod;
+      for (const address of podAddresses(pod)) {
+        const text = formatIp(address);
+        if (this.#subjectOf(address) >= 0 && !this.#pods.has(text)) this.#pods.set(text, pod);
       }
     }
   }
@@ -67,6 +71,14 @@ export class PolicyView {
     if (egress?.action === "deny") return [egress];
     const ingress = this.#verdict("ingress", connection);
     return [egress, ingress].flatMap((verdict) => verdict ?? []);
+  }
+
+  /** All that answers depend on of an address among others: where it is the same, so are they. */
+  standingOf(address: IpWords): string {
+    const { w0, w1, w2, w3 } = address;
+    const subject = this.#subjectOf(address);
+    const rows = [policy.egressRow(this.#table, subject), policy.ingressRow(this.#table, subject)];
+    return [...rows, policy.identityOf(this.#table, w0, w1, w2, w3)].join();
   }
 
   #verdict(direction: "egress" | "ingress", connection: Connection): EndVerdict | undefined {
@@ -90,18 +102,18 @@ export class PolicyView {
 
   #ask(
     direction: "egress" | "ingress",
-    { from, to, proto, port, family, isDirect }: Connection,
+    { from, to, proto, port, family, isDirect, areTwo = false }: Connection,
     subject: number,
     pod: Pod,
     peer: IpWords,
   ): number {
     const t = this.#table;
     const isEgress = direction === "egress";
-    if (this.podOf(from) === this.podOf(to)) {
+    if (!areTwo && this.podOf(from) === this.podOf(to)) {
       return isDirect ? NOTHING : policy.decideSelf(t, subject, isEgress ? 0 : 1, family, proto, port);
     }
     const row = isEgress ? policy.egressRow(t, subject) : policy.ingressRow(t, subject);
-    if (row === NO_ROW || (!isEgress && this.#isNodeOf(pod, peer))) return NOTHING;
+    if (row === NO_ROW || (!isEgress && this.isNodeOf(pod, peer))) return NOTHING;
     return policy.decide(t, row, policy.identityOf(t, peer.w0, peer.w1, peer.w2, peer.w3), proto, port);
   }
 
@@ -115,7 +127,7 @@ export class PolicyView {
   }
 
   /** Is it an address of the node that the pod runs on? */
-  #isNodeOf(pod: Pod, address: IpWords): boolean {
+  isNodeOf(pod: Pod, address: IpWords): boolean {
     const node = this.#state.nodes.get(pod.spec.nodeName ?? "");
     return nodeAddresses(node).some((own) => sameIp(own, address));
   }

@@ -1,0 +1,20 @@
+// podwire policy matrix|diff|check: policies before they are applied. Needs neither root nor a kernel.
+import type { Command } from "commander";
+import { collect } from "../objects/manifests.ts";
+import { matrix } from "./matrix.ts";
+
+const FILES = "manifests (repeatable); without: the objects of the lab or agent here";
+const WHO = "NAMESPACE/POD, a namespace, labels or an address (repeatable; default: all pods)";
+
+export function register(program: Command): void {
+  const policy = program.command("policy").description("who can reach whom by policies");
+  policy
+    .command("matrix")
+    .description("who can reach whom; exit status 3 when an expectation does not hold")
+    .option("-f, --file <objects>", FILES, collect)
+    .option("--port <port/protocol>", "such as 80/TCP (repeatable; default: what each pod serves)", collect)
+    .option("--from <who>", WHO, collect)
+    .option("--to <whom>", WHO, collect)
+    .option("--expect <file>", "JSON lines with from, to, port, protocol, allowed; - for standard input")
+    .action(matrix);
+}

@@ -1,0 +1,121 @@
+// May these two connect? By the tables that a plane enforces, with what is asked often asked once: pods that no policy
+// tells apart get one answer, so a thousand pods cost what their kinds cost.
+import { type IpFamily, sameIp } from "../../base/ip.ts";
+import type { KubeObject } from "../../kube/objects.ts";
+import type { EndVerdict } from "../../kubeproxy/words/explanation.ts";
+import { ObjectGraph } from "../../watch/desired-state.ts";
+import { PolicyView } from "../policy-view.ts";
+import type { End, Port } from "./ends.ts";
+
+/** What is said of a cell. Answers that are the same are one object. */
+export interface Answer {
+  readonly allowed: boolean;
+  /** Who decided, of both ends: "namespace/name", or the name of a ClusterNetworkPolicy. */
+  readonly policies: readonly string[];
+  readonly reason: string;
+}
+
+export interface Cell extends Answer {
+  readonly from: string;
+  readonly to: string;
+  readonly port: number;
+  readonly protocol: string;
+}
+
+const NUMBERS: Readonly<Record<string, readonly [four: number, six: number]>> = {
+  TCP: [6, 6],
+  UDP: [17, 17],
+  SCTP: [132, 132],
+  ICMP: [1, 58],
+};
+const SELF: Answer = { allowed: true, policies: [], reason: "a pod may always connect to its own address" };
+const NO_FAMILY: Answer = { allowed: false, policies: [], reason: "they have no addresses of one family" };
+
+export class Reach {
+  readonly #view: PolicyView;
+  readonly #kinds = new Map<End, string>();
+  readonly #known = new Map<string, Answer>();
+  readonly #same = new Map<string, Answer>();
+
+  constructor(objects: readonly KubeObject[]) {
+    const graph = new ObjectGraph();
+    for (const object of objects) graph.onEvent({ type: "ADDED", object });
+    this.#view = new PolicyView(graph);
+  }
+
+  /** The same text for ends that all others are in the same relation to. */
+  kindOf(end: End): string {
+    let kind = this.#kinds.get(end);
+    if (kind === undefined) {
+      const standings = end.addresses.map((address) => `${address.family} ${this.#view.standingOf(address)}`);
+      kind = `${end.pod === undefined ? end.name : ""}|${standings.sort().join("|")}`;
+      this.#kinds.set(end, kind);
+    }
+    return kind;
+  }
+
+  cell(from: End, to: End, port: Port): Answer {
+    return isSame(from, to) ? SELF : this.between(from, to, port);
+  }
+
+  /** As `cell`, but an end and itself are two of its kind. */
+  between(from: End, to: End, { port, protocol }: Port): Answer {
+    const isOfNode = to.pod !== undefined && from.pod === undefined && this.#isNodeOf(from, to);
+    const key = `${this.kindOf(from)}>${this.kindOf(to)} ${port}/${protocol} ${isOfNode}`;
+    let answer = this.#known.get(key);
+    if (answer === undefined) {
+      answer = this.#ask(from, to, port, protocol);
+      const text = JSON.stringify(answer);
+      answer = this.#same.get(text) ?? answer;
+      this.#same.set(text, answer);
+      this.#known.set(key, answer);
+    }
+    return answer;
+  }
+
+  #isNodeOf(from: End, { pod }: End): boolean {
+    return pod !== undefined && from.addresses.some((address) => this.#view.isNodeOf(pod, address));
+  }
+
+  /** In each family that both have: a connection that passes in one alone is not counted on. */
+  #ask(from: End, to: End, port: number, protocol: string): Answer {
+    const families = from.families.filter((family) => to.families.includes(family));
+    const answers = families.map((family) => this.#inFamily(from, to, family, port, protocol));
+    if (answers.length === 0) return NO_FAMILY;
+    const [first] = answers;
+    const reason = answers.every((answer) => answer.reason === first.reason)
+      ? first.reason
+      : answers.map((answer, i) => `IPv${families[i]}: ${answer.reason}`).join("; ");
+    const policies = [...new Set(answers.flatMap((answer) => answer.policies))].sort();
+    return { allowed: answers.every(({ allowed }) => allowed), policies, reason };
+  }
+
+  #inFamily(from: End, to: End, family: IpFamily, port: number, protocol: string): Answer {
+    const words = ({ addresses }: End) => addresses.find((address) => address.family === family);
+    const [source, destination] = [words(from), words(to)];
+    if (source === undefined || destination === undefined) return NO_FAMILY;
+    const proto = NUMBERS[protocol][family === 4 ? 0 : 1];
+    const ends = this.#view.decide({
+      ...{ from: source, to: destination, proto, port, family },
+      ...{ isDirect: true, areTwo: true },
+    });
+    return {
+      allowed: ends.every(({ action }) => action !== "deny"),
+      policies: [...new Set(ends.flatMap((end) => end.policies))].sort(),
+      reason: ends.length === 0 ? "no policy is about it" : ends.map(verdictText).join("; "),
+    };
+  }
+}
+
+/** An address may be a pod's. */
+function isSame(from: End, to: End): boolean {
+  if (from === to) return true;
+  if (from.pod !== undefined && to.pod !== undefined) return from.pod === to.pod;
+  return from.addresses.some((address) => to.addresses.some((other) => sameIp(address, other)));
+}
+
+/** A rule says its direction itself. */
+function verdictText({ direction, action, rule }: EndVerdict): string {
+  const trial = action === "audit" ? "would be denied, on trial: " : "";
+  return / (egress|ingress)\[/.test(rule) ? `${trial}${rule}` : `${direction}: ${trial}${rule}`;
+}
