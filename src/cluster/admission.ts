@@ -71,7 +71,7 @@ const KEPT_SPECS = new Set(["Job", "Node", "Pod"]);
 export function merge(object: KubeObject, old: KubeObject, applied: KubeObject | undefined): KubeObject {
   const keep = (field: "labels" | "annotations"): Record<string, string> => {
     const mine = applied?.metadata[field] ?? {};
-    const others = Object.entries(old.metadata[field] ?? {}).filter(([key]) => !(key in mine));
+    const others = Object.entries(old.metadata[field] ?? {}).filter(([key]) => !Object.hasOwn(mine, key));
     return { ...Object.fromEntries(others), ...object.metadata[field] };
   };
   const labels = keep("labels");

@@ -61,5 +61,7 @@ function each(names: object, schema: SchemaObject): Record<string, SchemaObject>
 
 /** The sysctls of a section that holds other settings too. */
 export function conntrackSysctls(section: object): ConntrackSysctls {
-  return Object.fromEntries(Object.entries(section).filter(([name]) => name in conntrackSysctlSchema));
+  return Object.fromEntries(
+    Object.entries(section).filter(([name]) => Object.hasOwn(conntrackSysctlSchema, name)),
+  );
 }

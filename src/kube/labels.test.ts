@@ -1,5 +1,5 @@
 import t from "tap";
-import { matchesSelector, namespaceLabels } from "./labels.ts";
+import { labelValue, matchesSelector, namespaceLabels } from "./labels.ts";
 import type { KubeObject, LabelSelector } from "./objects.ts";
 
 const LABELS = { app: "db", tier: "back" };
@@ -28,6 +28,18 @@ t.test("a selector, with and without the key it asks for", async (t) => {
   for (const [selector, want] of cases)
     t.equal(matchesSelector(selector, LABELS), want, JSON.stringify(selector));
   t.equal(matchesSelector(expression("app", "DoesNotExist"), undefined), true, "no labels at all");
+  for (const key of ["constructor", "toString", "hasOwnProperty"]) {
+    t.equal(matchesSelector(expression(key, "Exists"), LABELS), false, `${key} is no label that all have`);
+    t.equal(matchesSelector(expression(key, "DoesNotExist"), LABELS), true, key);
+    t.equal(matchesSelector(expression(key, "NotIn", "a"), LABELS), true, key);
+    t.equal(
+      matchesSelector(expression(key, "Exists"), { [key]: "a" }),
+      true,
+      `${key} is a label where somebody has it`,
+    );
+    t.equal(labelValue(LABELS, key), undefined, key);
+    t.equal(labelValue({ [key]: "a" }, key), "a", key);
+  }
 });
 
 t.test("a namespace that no file tells of has its name", async (t) => {

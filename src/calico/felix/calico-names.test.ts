@@ -48,6 +48,18 @@ t.test("a rule's hash tells its text and all before it", async (t) => {
   );
 });
 
+const POD_LABELS = { "projectcalico.org/orchestrator": "k8s", app: "db" };
+
+t.test("a label is there where an object has it, whatever its key", async (t) => {
+  const selects = (operator: string, ...values: string[]): boolean =>
+    podSelector({ matchExpressions: [{ key: "constructor", operator, values }] }).matches(POD_LABELS);
+  t.notOk(selects("Exists"));
+  t.ok(selects("DoesNotExist"));
+  t.ok(selects("NotIn", "a"));
+  t.ok(selects("NotIn", "undefined"));
+  t.notOk(selects("In", "a"));
+});
+
 t.test("a set's name is the hash of its selector, as Calico's parser writes it", async (t) => {
   t.equal(setId("s", "all()"), "s:5y5I3VdRZfDU01O--xXAPx2yxCQQqMf0M6IWug");
   t.equal(setName(6, "s:qMt7iLlGDhvLnCjM0l9nzxbabcd"), "cali60s:qMt7iLlGDhvLnCjM0l9nzxb");

@@ -1,6 +1,6 @@
 // Selectors in Calico's words. A set of addresses is named by the hash of such a text, so it is written as Calico's
 // parser writes it: strings in double quotes, values in order, brackets around what "and" joins.
-import type { Labels } from "../../kube/labels.ts";
+import { type Labels, labelValue } from "../../kube/labels.ts";
 import type { LabelSelector } from "../../kube/objects.ts";
 
 export interface Selector {
@@ -16,11 +16,11 @@ export const NAMESPACE_PREFIX = "pcns.";
 export const ALL: Selector = { text: "all()", matches: () => true };
 
 export function equals(label: string, value: string): Selector {
-  return { text: `${label} == "${value}"`, matches: (labels) => labels[label] === value };
+  return { text: `${label} == "${value}"`, matches: (labels) => labelValue(labels, label) === value };
 }
 
 function has(label: string): Selector {
-  return { text: `has(${label})`, matches: (labels) => labels[label] !== undefined };
+  return { text: `has(${label})`, matches: (labels) => labelValue(labels, label) !== undefined };
 }
 
 function isIn(label: string, values: readonly string[], negated: boolean): Selector {
@@ -28,7 +28,7 @@ function isIn(label: string, values: readonly string[], negated: boolean): Selec
   const list = sorted.map((value) => `"${value}"`).join(", ");
   return {
     text: `${label} ${negated ? "not in" : "in"} {${list}}`,
-    matches: (labels) => (labels[label] !== undefined && sorted.includes(labels[label])) !== negated,
+    matches: (labels) => sorted.some((value) => value === labelValue(labels, label)) !== negated,
   };
 }
 

@@ -4,6 +4,7 @@ import type { WorkloadEndpoint } from "../../calico/workload-endpoint.ts";
 import { byTime } from "../../cluster/event-recorder.ts";
 import { notFound } from "../../cluster/outcome.ts";
 import { shownKindFromWord } from "../../kube/kinds.ts";
+import { labelValue } from "../../kube/labels.ts";
 import type { Event, KubeObject } from "../../kube/objects.ts";
 import { globalsButOutput, note, print } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
@@ -222,7 +223,7 @@ function tableColumns(
   if (prefixed && columns[0].header === "NAME") columns[0] = { header: "NAME", value: nameOf };
   for (const label of flags.labelColumns?.split(",") ?? []) {
     const header = (label.split("/").at(-1) ?? label).toUpperCase();
-    columns.push({ header, value: (object) => object.metadata.labels?.[label] });
+    columns.push({ header, value: ({ metadata }) => labelValue(metadata.labels, label) });
   }
   if (flags.showLabels === true) columns.push({ header: "LABELS", value: labelText });
   if (namespaced && namespace === undefined) columns.unshift(NAMESPACE);

@@ -59,7 +59,7 @@ export function registerMetadata(program: Command, verb: string, field: Field): 
       });
       for (const text of answer.warnings) note(`Warning: ${text}`);
       const said = form.namesOnly ? "" : ` ${doneText(field, answer.before, change)}${dryRunSuffix(dryRun)}`;
-      const absent = change.remove.filter((key) => answer.before.metadata[field]?.[key] === undefined);
+      const absent = change.remove.filter((key) => !Object.hasOwn(answer.before.metadata[field] ?? {}, key));
       const lines = field === "labels" ? absent.map((key) => `label "${key}" not found.`) : [];
       await print([...lines, `${nameOf(answer.object)}${said}`].join("\n"));
     }
@@ -84,7 +84,7 @@ export function splitWords(
     if (at < 0) change.remove.push(word.slice(0, -1));
     else change.set[word.slice(0, at)] = word.slice(at + 1);
   }
-  const both = change.remove.filter((key) => key in change.set);
+  const both = change.remove.filter((key) => Object.hasOwn(change.set, key));
   if (both.length > 0)
     throw usageError(`${verb}: can not both modify and remove a ${noun} in the same command: ${both}`);
   return { names: words.slice(0, first), change };
@@ -95,5 +95,5 @@ export function doneText(field: Field, { metadata }: KubeObject, { set, remove }
   if (field === "annotations") return "annotated";
   const before = metadata.labels ?? {};
   if (Object.entries(set).some(([key, value]) => before[key] !== value)) return "labeled";
-  return remove.some((key) => key in before) ? "unlabeled" : "not labeled";
+  return remove.some((key) => Object.hasOwn(before, key)) ? "unlabeled" : "not labeled";
 }

@@ -58,6 +58,8 @@ t.test("label: kubectl's words for what came of it", async (t) => {
   t.equal(of({ app: "web" }), "not labeled");
   t.equal(of({}, ["app"]), "unlabeled");
   t.equal(of({}, ["nosuch"]), "not labeled");
+  t.equal(of({}, ["constructor"]), "not labeled");
+  t.same(splitWords("label", "label", ["pod", "a", "x=1", "constructor-"]).change.remove, ["constructor"]);
   t.equal(doneText("annotations", pod, { set: {}, remove: ["x"] }), "annotated");
 });
 

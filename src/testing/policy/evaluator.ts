@@ -262,7 +262,7 @@ export function matches(selector: LabelSelector, labels: Labels = {}): boolean {
   const wanted = Object.entries(selector.matchLabels ?? {});
   if (!wanted.every(([key, value]) => labels[key] === value)) return false;
   return (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
-    const value: string | undefined = labels[key];
+    const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
     if (operator === "Exists") return value !== undefined;
     if (operator === "DoesNotExist") return value === undefined;
     const isAmongThem = value !== undefined && values.includes(value);

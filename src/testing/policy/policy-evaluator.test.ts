@@ -248,6 +248,7 @@ t.test("selectors: NotIn is satisfied by a missing key, an empty value is a valu
     );
   }
   t.notOk(matches({ matchLabels: { k: "" } }, {}));
+  t.notOk(matches({ matchExpressions: [{ key: "constructor", operator: "Exists" }] }, {}));
 });
 
 t.test("both ends of a range of ports are in it", async (t) => {

@@ -71,7 +71,7 @@ export async function main(args: string[]): Promise<number> {
     return refuse(String(error instanceof Error ? error.message : error));
   }
   const subjects = (values.only ?? []).flatMap((words) => words.split(","));
-  const unknown = subjects.find((subject) => !(subject in SUBJECTS));
+  const unknown = subjects.find((subject) => !Object.hasOwn(SUBJECTS, subject));
   if (unknown !== undefined) return refuse(`no subject ${unknown}: --list names them`);
   for (const [option, value] of [
     ["jobs", values.jobs],
