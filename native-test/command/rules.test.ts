@@ -9,12 +9,17 @@ import { type Result, run } from "../../src/testing/lab/process.ts";
 import { Namespaces } from "../support/namespaces.ts";
 
 const OBJECTS = "src/testing/testdata/rules/cluster.yaml";
-const CLI = ["node", "build/src/cli/main.js", "rules", "-f", OBJECTS, "--node", "node1"];
+const HOST_PORTS = "src/testing/testdata/rules/host-ports.yaml";
+const CLI = ["node", "build/src/cli/main.js", "rules", "--node", "node1"];
 const VARIANTS = ["nft", "legacy"];
 const skip = process.getuid?.() === 0 ? false : "needs root";
 
-async function rules(...options: string[]): Promise<string> {
-  const { status, stdout, stderr } = await run([...CLI, ...options]);
+function rules(...options: string[]): Promise<string> {
+  return rulesOf(OBJECTS, ...options);
+}
+
+async function rulesOf(objects: string, ...options: string[]): Promise<string> {
+  const { status, stdout, stderr } = await run([...CLI, "-f", objects, ...options]);
   if (status !== 0) throw new Error(`podwire rules ${options.join(" ")}: ${stderr}`);
   return stdout;
 }
@@ -48,6 +53,40 @@ t.test("rules load", { skip }, async (t) => {
       });
     }
   }
+
+  t.test(
+    "host ports: iptables-save gives back, word by word, what `rules` printed; nft takes its table",
+    async (t) => {
+      for (const [family, tool] of [
+        ["4", "iptables"],
+        ["6", "ip6tables"],
+      ]) {
+        const text = await rulesOf(HOST_PORTS, "--format", "iptables-save", "--family", family);
+        for (const variant of VARIANTS) {
+          const name = `ports-${tool}-${variant}`;
+          namespaces.add(name);
+          const { status, stderr } = await inside(namespaces, name, `${tool}-${variant}-restore`, text);
+          t.equal(status, 0, stderr);
+          const saved = (await inside(namespaces, name, `${tool}-${variant}-save`)).stdout;
+          const own = (s: string) =>
+            s
+              .split("\n")
+              .filter((line) => /^-A .*CNI-/.test(line))
+              .sort();
+          t.ok(own(text).length > 10, `${own(text).length} rules`);
+          t.strictSame(own(saved), own(text));
+        }
+      }
+      namespaces.add("ports-nft");
+      const text = await rulesOf(HOST_PORTS, "--format", "nft");
+      const { status, stderr } = await inside(namespaces, "ports-nft", "nft -f -", text);
+      t.equal(status, 0, stderr);
+      const listed = (await inside(namespaces, "ports-nft", "nft list ruleset")).stdout;
+      const dnats = (s: string) => s.split("\n").filter((line) => / dnat to .* comment /.test(line)).length;
+      t.ok(dnats(text) > 20, `${dnats(text)} rules`);
+      t.equal(dnats(listed), dnats(text));
+    },
+  );
 
   t.test("every way to know pods, and every option, loads", async (t) => {
     namespaces.add("options");

@@ -4,16 +4,13 @@
 import { cidr, type IpFamily, ip } from "../../src/base/ip.ts";
 import type { KubeObject } from "../../src/kube/objects.ts";
 import { renderRules } from "../../src/kubeproxy/rules.ts";
-import { portmapChains, portmapTable } from "../../src/lab/net/kernel-host-ports.ts";
-import { withNat } from "../../src/lab/net/kernel-rules.ts";
-import type { NodePlan } from "../../src/lab/topology.ts";
 import { Comparison, type Difference, Numbers } from "../../src/testing/judge/compare.ts";
 import { AffinityComparison, withShortAffinity } from "../../src/testing/judge/compare-affinity.ts";
 import { UpdateComparison } from "../../src/testing/judge/compare-update.ts";
 import { agentConfigOf, PlaneSide, type Shot } from "../../src/testing/judge/plane.ts";
 import { type JudgedMode, type Scenario, scenario } from "../../src/testing/judge/scenario.ts";
 import { later, staleEntry } from "../../src/testing/judge/update.ts";
-import { otherFamily, V4, V6, type World } from "../../src/testing/judge/world.ts";
+import { V4, V6, type World } from "../../src/testing/judge/world.ts";
 import { KernelRouter } from "./kernel-router.ts";
 import { Namespaces } from "./namespaces.ts";
 
@@ -164,16 +161,7 @@ export class KernelJudge {
   /** kube-proxy's rules for a scenario's node, and behind them portmap's for host ports. */
   rules(made: Scenario): string {
     const { world } = made;
-    const cidrs = made.dual ? [world, otherFamily(world)] : [world];
-    const place = { name: "node1", podCidrs: cidrs.map(({ podCidr }) => podCidr) } as unknown as NodePlan;
-    const proxy = this.#proxyRules(made);
-    if (made.mode === "nftables") return proxy + portmapTable(place, made.objects, world.family);
-    return withNat(proxy, portmapChains(place, made.objects, world.family));
-  }
-
-  #proxyRules(made: Scenario): string {
-    const { world } = made;
-    return renderRules(made.mode === "iptables" ? "iptables-save" : "nft", {
+    const rules = renderRules(made.mode === "iptables" ? "iptables-save" : "nft", {
       objects: made.objects,
       nodeName: "node1",
       config: agentConfigOf(made).proxy,
@@ -181,6 +169,9 @@ export class KernelJudge {
       localAddresses: [world.nodeIp, world.secondIp, world.gateway].map(ip),
       serviceCidrs: [cidr(world.serviceCidr)],
     });
+    // The last scenario may have had host ports: nft, unlike iptables-restore, leaves tables that it is not told of.
+    const table = `table ${world.family === 4 ? "ip" : "ip6"} cni_hostport`;
+    return made.mode === "nftables" ? `add ${table}\ndelete ${table}\n${rules}` : rules;
   }
 
   #load(router: KernelRouter, made: Scenario, rules: string): void {

@@ -6,12 +6,14 @@
 //                                                ├─ external, VIP ─▶ [KUBE-FW] ─▶ KUBE-EXT ─▶ SVC, SVL   (DNAT)
 //                                                └─ LOCAL ─▶ KUBE-NODEPORTS ─▶ KUBE-EXT
 //           POSTROUTING ─▶ KUBE-POSTROUTING (masquerade what KUBE-MARK-MASQ marked)
+//           behind them portmap's chains, where a pod has host ports (host-ports.ts)
 //   filter  refusals of new packets: KUBE-SERVICES, KUBE-EXTERNAL-SERVICES, KUBE-PROXY-FIREWALL
 //   mangle  the canary alone
 //
 // Not here: KUBELET-… chains, ipsets of ipvs mode, and the removal of chains of earlier syncs.
 
 import { formatIp } from "../base/ip.ts";
+import { portmapChains } from "./host-ports.ts";
 import { IptablesService } from "./iptables-service.ts";
 import { type ProxyView, proxyView, type RulesInput } from "./proxy-view.ts";
 import { comment, RestoreTable } from "./restore-table.ts";
@@ -38,6 +40,7 @@ export function iptablesRules(input: RulesInput): string {
     }).write();
   }
   nodePortJumps(nat, view);
+  portmapChains(nat, view.hostPorts, view.family);
   forwardChain(filter, view);
   return `${[...mangle.lines(), ...nat.lines(), ...filter.lines()].join("\n")}\n`;
 }

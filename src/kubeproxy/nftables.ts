@@ -9,7 +9,10 @@
 //   input, forward, output 0  nodeport-endpoints-check, service-endpoints-check ─▶ no-endpoint-…
 //   forward, output 0         cluster-ips-check                                  what nobody serves
 //   postrouting 100           masquerading
+//
+// Where a pod has host ports, portmap's table comes behind it (host-ports.ts).
 import { formatIp, isLoopback } from "../base/ip.ts";
+import { portmapTable } from "./host-ports.ts";
 import { NftTable } from "./nft-table.ts";
 import { NftService } from "./nftables-service.ts";
 import { type ProxyView, proxyView, type RulesInput } from "./proxy-view.ts";
@@ -48,7 +51,7 @@ export function nftablesRules(input: RulesInput): string {
   checks(table, view);
   dispatch(table, view);
   for (const port of view.ports) new NftService(view, port, table).write();
-  return table.text();
+  return table.text() + portmapTable(view.hostPorts, view.family);
 }
 
 function declare(table: NftTable, { nodePortIps }: ProxyView): void {

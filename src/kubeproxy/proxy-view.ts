@@ -15,6 +15,7 @@ import {
 import type { ProxyConfig } from "../config/proxy.ts";
 import type { EndpointSlice, KubeObject, Node, Service, ServiceCidr } from "../kube/objects.ts";
 import type { Place } from "./endpoint-view.ts";
+import { type HostPortView, hostPortView } from "./host-ports.ts";
 import { type ServicePortView, servicePorts } from "./service-view.ts";
 
 export interface RulesInput {
@@ -29,6 +30,8 @@ export interface RulesInput {
   readonly serviceCidrs?: readonly Cidr[];
   /** With nfacct counters: the kernel refuses such rules until `nfacct add` has made the counters. */
   readonly nfacct?: boolean;
+  /** Ranges of the node's pods, where no Node object tells them. */
+  readonly podCidrs?: readonly Cidr[];
 }
 
 /** How sources are known to be this node's pods. */
@@ -51,6 +54,8 @@ export interface ProxyView {
   readonly localIps: readonly Ip[];
   readonly serviceCidrs: readonly string[];
   readonly nfacct: boolean;
+  /** No business of kube-proxy's: portmap's rules come behind its own. */
+  readonly hostPorts: HostPortView;
 }
 
 const ZONE = "topology.kubernetes.io/zone";
@@ -85,6 +90,7 @@ export function proxyView(input: RulesInput): ProxyView {
     localIps,
     serviceCidrs: serviceRanges(objects, input.serviceCidrs ?? [], family),
     nfacct: input.nfacct ?? false,
+    hostPorts: hostPortView({ ...input, objects }, node?.spec.podCIDRs?.map(cidr) ?? input.podCidrs ?? []),
   };
 }
 

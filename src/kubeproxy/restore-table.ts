@@ -21,15 +21,27 @@ export class RestoreTable {
 
   /** Parts are joined by blanks; an empty one leaves nothing. */
   rule(chain: string, ...parts: string[]): void {
-    const rule = ["-A", chain, ...parts].filter((part) => part !== "").join(" ");
+    this.#of(chain).push(line(chain, parts));
+  }
+
+  /** Before the rules that the chain has so far. */
+  insert(chain: string, ...parts: string[]): void {
+    this.#of(chain).unshift(line(chain, parts));
+  }
+
+  #of(chain: string): string[] {
     const rules = this.#rules.get(chain);
     if (rules === undefined) throw new RangeError(`table ${this.#name} has no chain ${chain}`);
-    rules.push(rule);
+    return rules;
   }
 
   lines(): string[] {
     return [`*${this.#name}`, ...this.#declared, ...[...this.#rules.values()].flat(), "COMMIT"];
   }
+}
+
+function line(chain: string, parts: readonly string[]): string {
+  return ["-A", chain, ...parts].filter((part) => part !== "").join(" ");
 }
 
 /** With quotes, as kube-proxy writes what has blanks in it. */

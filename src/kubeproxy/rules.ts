@@ -1,4 +1,5 @@
-// What kube-proxy would have installed for the same objects, in the words of the tool that installs it.
+// What kube-proxy would have installed for the same objects, and portmap for host ports, in the words of the tool that
+// installs it.
 import type { ProxyConfig, ProxyMode } from "../config/proxy.ts";
 import { iptablesRules } from "./iptables.ts";
 import { ipvsRules } from "./ipvs.ts";

@@ -1,5 +1,5 @@
 // podwire rules: the rule set that kube-proxy would have installed for the same objects, in the words of the
-// tool that would load it; with --policy the one of Calico's Felix.
+// tool that would load it, and portmap's for host ports; with --policy the one of Calico's Felix.
 import { type Command, Option } from "commander";
 import { cidr, type Ip, type IpFamily, nthIp, parseIp } from "../../base/ip.ts";
 import { POLICY_FORMATS, type PolicyFormat, renderPolicyRules } from "../../calico/felix/policy-rules.ts";

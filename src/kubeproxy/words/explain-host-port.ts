@@ -7,6 +7,7 @@ import { hostPortChain, hostPortOwner } from "./kube-chains.ts";
 
 /** The plug-in's own mark for what is to be masqueraded: bit 13. */
 const MARK = "0x2000";
+const PORTS_A_RULE = 15;
 
 type Rule = readonly [chain: string, rule: string, text: string];
 
@@ -20,15 +21,24 @@ export function hostPortSteps(told: Told, claim: Claim): ExplainStep[] {
 
 function iptablesRules(told: Told, claim: Claim, hook: string): Rule[] {
   const proto = told.protocol.toLowerCase();
-  const chain = hostPortChain(hostPortOwner(claim.service) ?? "");
-  const to = claim.anyAddress ? "" : ` -d ${told.to}/${told.family === 4 ? 32 : 128}`;
-  const match = `-p ${proto} -m ${proto} --dport ${told.port}${to}`;
+  const pod = hostPortOwner(claim.service) ?? "";
+  const chain = hostPortChain(pod);
+  const to = claim.anyAddress ? "" : `-d ${told.to}/${told.family === 4 ? 32 : 128} `;
+  const match = `${to}-p ${proto} -m ${proto} --dport ${told.port}`;
+  const name = `-m comment --comment "dnat name: \\"cbr0\\" id: \\"${pod}\\""`;
+  const ports = portsOfRule(claim.hostPorts, told.port);
   return [
     [hook, "-m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT", "an address of this node"],
-    ["CNI-HOSTPORT-DNAT", `-p ${proto} -m multiport --dports ${told.port} -j ${chain}`, claim.service],
+    ["CNI-HOSTPORT-DNAT", `-p ${proto} ${name} -m multiport --dports ${ports} -j ${chain}`, claim.service],
     ...marked(claim, (source) => [chain, `-s ${source} ${match} -j CNI-HOSTPORT-SETMARK`]),
     [chain, `${match} -j DNAT --to-destination ${claim.chosen}`, `to ${claim.chosen}`],
   ];
+}
+
+/** One rule leads to fifteen of the pod's ports, of one protocol. */
+function portsOfRule(all: readonly number[], port: number): string {
+  const first = Math.floor(all.indexOf(port) / PORTS_A_RULE) * PORTS_A_RULE;
+  return all.slice(first, first + PORTS_A_RULE).join();
 }
 
 function nftRules(told: Told, claim: Claim, hook: string): Rule[] {
@@ -36,10 +46,11 @@ function nftRules(told: Told, claim: Claim, hook: string): Rule[] {
   const to = claim.anyAddress ? "" : `${ip} daddr ${told.to} `;
   const match = `${to}${told.protocol.toLowerCase()} dport ${told.port}`;
   const mark = `meta mark set meta mark or ${MARK}`;
+  const pod = hostPortOwner(claim.service) ?? "";
   return [
     [hook, "fib daddr type local jump hostports", "an address of this node"],
     ...marked(claim, (source) => ["hostports", `${match} ${ip} saddr ${source} ${mark}`]),
-    ["hostports", `${match} dnat to ${claim.chosen}`, claim.service],
+    ["hostports", `${match} dnat to ${claim.chosen} comment "${pod}"`, claim.service],
   ];
 }
 

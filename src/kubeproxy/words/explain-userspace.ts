@@ -1,6 +1,6 @@
 /**
  * Steps of an explained packet in userspace mode: rules that lead to kube-proxy's own socket, and what it does there. The
- * socket's port was any free one, so rules are told without it.
+ * socket's port was any free one, so `rules` prints none of these rules, and they are told in words.
  */
 import { type Claim, type ExplainStep, Frontend, type Told } from "./explanation.ts";
 
@@ -13,8 +13,9 @@ export function natSteps(told: Told): ExplainStep[] {
     const chain = isOwn ? "KUBE-PORTALS-HOST" : "KUBE-PORTALS-CONTAINER";
     return [{ hook, table: "nat", chain, rule: "", text: "no portal has this destination" }];
   }
-  const { chain, rule } = portal(told, claim);
-  const steps = [{ hook, table: "nat", chain, rule, text: `${claim.service}: to kube-proxy's own socket` }];
+  const { chain, match } = portal(told, claim);
+  const text = `${claim.service}: ${match} to kube-proxy's own socket`;
+  const steps = [{ hook, table: "nat", chain, rule: "", text }];
   return claim.chosen === "" ? steps : [...steps, proxyStep(choiceText(told, claim))];
 }
 
@@ -34,15 +35,14 @@ function proxyStep(text: string): ExplainStep {
   return { hook: "INPUT", table: "", chain: "kube-proxy", rule: "", text };
 }
 
-function portal(told: Told, { kind }: Claim): { chain: string; rule: string } {
-  const { isOwn, to, family, port } = told;
-  const proto = told.protocol.toLowerCase();
+function portal(told: Told, { kind }: Claim): { chain: string; match: string } {
+  const { isOwn, to, port, protocol } = told;
   const place = isOwn ? "HOST" : "CONTAINER";
   const isNodePort = kind === Frontend.NODE_PORT;
-  const where = isNodePort ? "-m addrtype --dst-type LOCAL" : `-d ${to}/${family === 4 ? 32 : 128}`;
+  const where = isNodePort ? "any address of this node" : to;
   return {
     chain: `KUBE-${isNodePort ? "NODEPORT" : "PORTALS"}-${place}`,
-    rule: `${where} -p ${proto} -m ${proto} --dport ${port} -j ${isOwn ? "DNAT" : "REDIRECT"}`,
+    match: `${where}, ${protocol} port ${port}, is ${isOwn ? "rewritten" : "redirected"}`,
   };
 }
 

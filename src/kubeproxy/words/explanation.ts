@@ -9,7 +9,10 @@ export interface ExplainStep {
   hook: string;
   table: string;
   chain: string;
-  /** As `podwire rules` prints it, to the letter; "" where that prints none. */
+  /**
+   * As `podwire rules` prints it, to the letter; "" where that prints none. Portmap's, in ipvs and userspace modes, as
+   * with `--format iptables-save`.
+   */
   rule: string;
   text: string;
 }
@@ -76,6 +79,8 @@ export interface Claim {
   readonly masquerade: boolean;
   /** Of a host port: the source range by which the sender is masqueraded; "": he is not. */
   readonly markedSource: string;
+  /** Of a host port: all that its pod has of this protocol, as the rules list them. */
+  readonly hostPorts: readonly number[];
   /** Seconds; 0: none. */
   readonly affinitySec: number;
   /** "random", or the one that ipvs names. */

@@ -5,10 +5,10 @@
 import { formatIp, formatIpPort, type IpFamily, ip } from "../../base/ip.ts";
 import type { EndpointSlice, KubeObject, Service } from "../../kube/objects.ts";
 import { endpointsOf } from "../../kubeproxy/endpoint-view.ts";
+import { hostPortForwards } from "../../kubeproxy/host-ports.ts";
 import { type ServicePortView, servicePorts } from "../../kubeproxy/service-view.ts";
 import { command, tryCommand } from "../process/command.ts";
 import type { NodePlan } from "../topology.ts";
-import { hostPortForwards } from "./kernel-host-ports.ts";
 
 const SERVICE_NAME = "kubernetes.io/service-name";
 
@@ -24,7 +24,11 @@ export const NOBODY_SERVED: UdpServed = { services: new Map(), hostPorts: new Ma
 
 export function udpServed(node: NodePlan, objects: readonly KubeObject[], family: IpFamily): UdpServed {
   const hostPorts = new Map<number, string>();
-  for (const { pod, protocol, port, hostIP, to } of hostPortForwards(node, objects, family)) {
+  for (const { pod, protocol, port, hostIP, to } of hostPortForwards({
+    objects,
+    nodeName: node.name,
+    family,
+  })) {
     if (protocol === "udp") hostPorts.set(port, `${hostPorts.get(port) ?? ""} ${pod} ${hostIP} ${to}`);
   }
   return { services: udpServices(node, objects, family), hostPorts };

@@ -58,6 +58,8 @@ t.test("127.0.0.1 is let through where node ports are served there", async (t) =
   t.notOk(servesLoopback(plan(DUAL, { mode: "nftables" })));
 });
 
+const COMMENT = String.raw`-m comment --comment "dnat name: \"cbr0\" id: \"default/hp\""`;
+
 const hostPort = (more: object = {}) =>
   ({
     apiVersion: "v1",
@@ -77,9 +79,9 @@ t.test("host ports: portmap's chains, behind kube-proxy's and before other masqu
   const { input } = kernelRules(lab, lab.nodes[0], [...objects, hostPort()]);
   const nat = input.slice(input.indexOf("*nat"), input.indexOf("COMMIT", input.indexOf("*nat")));
   const chain = /:(CNI-DN-[0-9a-f]{21}) /.exec(nat)?.[1] as string;
-  const rules = nat.split("\n").filter((line) => line.includes("CNI-"));
+  const rules = nat.split("\n").filter((line) => /^-A CNI-(HOSTPORT-DNAT|DN-)/.test(line));
   t.match(rules.slice(-4), [
-    `-A CNI-HOSTPORT-DNAT -p udp -m comment --comment "dnat name: cbr0 id: default/hp" -m multiport --dports 8088 -j ${chain}`,
+    `-A CNI-HOSTPORT-DNAT -p udp ${COMMENT} -m multiport --dports 8088 -j ${chain}`,
     `-A ${chain} -s 10.244.1.0/24 -p udp -m udp --dport 8088 -j CNI-HOSTPORT-SETMARK`,
     `-A ${chain} -s 127.0.0.1/32 -p udp -m udp --dport 8088 -j CNI-HOSTPORT-SETMARK`,
     `-A ${chain} -p udp -m udp --dport 8088 -j DNAT --to-destination 10.244.1.9:8080`,
@@ -88,13 +90,18 @@ t.test("host ports: portmap's chains, behind kube-proxy's and before other masqu
     const jumps = nat.split("\n").filter((line) => line.startsWith(`-A ${hook} `));
     t.match(jumps.at(-1), "--dst-type LOCAL -j CNI-HOSTPORT-DNAT", "after KUBE-SERVICES");
   }
-  t.match(nat, /^-I POSTROUTING .*-j CNI-HOSTPORT-MASQ$/m);
+  const postrouting = nat.split("\n").filter((line) => line.startsWith("-A POSTROUTING "));
+  t.match(postrouting[0], /-j CNI-HOSTPORT-MASQ$/, "before all others");
+  t.match(postrouting.at(-1), "-j MASQUERADE");
   const six = kernelRules(lab, lab.nodes[0], [hostPort({ hostIP: "::" })], 6).input;
   t.match(six, "--to-destination [fd00:10:244:1::9]:8080");
   t.notMatch(six, /127\.0\.0\.1|10\.244/);
-  for (const other of [{ hostIP: "::" }, { hostPort: 0 }]) {
-    t.notMatch(kernelRules(lab, lab.nodes[0], [hostPort(other)]).input, "CNI-");
-  }
+  t.notMatch(
+    kernelRules(lab, lab.nodes[0], [hostPort({ hostIP: "::" })]).input,
+    "-j DNAT",
+    "of the other family",
+  );
+  t.notMatch(kernelRules(lab, lab.nodes[0], [hostPort({ hostPort: 0 })]).input, "CNI-");
 });
 
 t.test("host ports in nftables mode: a table of their own", async (t) => {

@@ -7,7 +7,6 @@ import { FieldProblems } from "../../kube/manifest/field-problems.ts";
 import type { KubeObject } from "../../kube/objects.ts";
 import { renderRules } from "../../kubeproxy/rules.ts";
 import type { NodePlan, Topology } from "../topology.ts";
-import { portmapChains, portmapTable } from "./kernel-host-ports.ts";
 
 /** A program that loads rules, and what it is to read. */
 export interface KernelRules {
@@ -30,27 +29,22 @@ export function kernelRules(
     ...node.gateways,
     ...(t.overlay.type === "vxlan" ? node.vtepAddresses : []),
   ];
-  const all = [...objects];
   const input = {
-    objects: all,
+    objects,
     nodeName: node.name,
     config,
     family,
     localAddresses: own.map(ip),
     serviceCidrs: rangesOf(t.serviceCidr).map(cidr),
+    podCidrs: node.podCidrs.map(cidr),
   };
   if (config.mode === "nftables") {
-    return {
-      argv: ["nft", "-f", "-"],
-      input: renderRules("nft", input) + portmapTable(node, all, family) + egressTable(cluster, family),
-    };
+    const text = noHostPorts(family) + renderRules("nft", input) + egressTable(cluster, family);
+    return { argv: ["nft", "-f", "-"], input: text };
   }
   const program = family === 4 ? "iptables-restore" : "ip6tables-restore";
   const text = renderRules("iptables-save", input);
-  return {
-    argv: [program, "-w", "5"],
-    input: withNat(text, portmapChains(node, all, family) + egressRule(cluster)),
-  };
+  return { argv: [program, "-w", "5"], input: withNat(text, egressRule(cluster)) };
 }
 
 /** True when node ports are served at 127.0.0.1: the kernel has to be told that this is no martian. */
@@ -63,7 +57,7 @@ function rangesOf(text: string): string[] {
 }
 
 /** At the end of the nat table, which iptables-restore writes as a whole. */
-export function withNat(text: string, rules: string): string {
+function withNat(text: string, rules: string): string {
   const at = text.indexOf("COMMIT", text.indexOf("*nat"));
   return text.slice(0, at) + rules + text.slice(at);
 }
@@ -71,6 +65,12 @@ export function withNat(text: string, rules: string): string {
 /** flannel --ip-masq. */
 function egressRule(cluster: string): string {
   return `-A POSTROUTING -s ${cluster} ! -d ${cluster} -j MASQUERADE\n`;
+}
+
+/** Those of pods that have gone; who has some gets the table again. */
+function noHostPorts(family: IpFamily): string {
+  const table = `table ${family === 4 ? "ip" : "ip6"} cni_hostport`;
+  return `add ${table}\ndelete ${table}\n`;
 }
 
 function egressTable(cluster: string, family: IpFamily): string {

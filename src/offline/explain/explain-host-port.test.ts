@@ -2,6 +2,7 @@
 import t from "tap";
 import { AskedWorld, NODE, NODE6, OUTSIDE, OUTSIDE6, POD } from "../../testing/world/explain-world.ts";
 
+const COMMENT = String.raw`-m comment --comment "dnat name: \"cbr0\" id: \"default/web\""`;
 const PODS = ["10.244.1.5", "fd00:10:244:1::5"];
 const pod = {
   apiVersion: "v1",
@@ -29,7 +30,7 @@ for (const mode of ["iptables", "ipvs", "userspace"]) {
     t.match(chain, /^CNI-DN-[0-9a-f]{21}$/);
     t.same(rules, [
       ["PREROUTING", "-m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT"],
-      ["CNI-HOSTPORT-DNAT", `-p tcp -m multiport --dports 8088 -j ${chain}`],
+      ["CNI-HOSTPORT-DNAT", `-p tcp ${COMMENT} -m multiport --dports 8088 -j ${chain}`],
       [chain, "-p tcp -m tcp --dport 8088 -j DNAT --to-destination 10.244.1.5:8080"],
     ]);
     t.equal(world.ask(OUTSIDE6, NODE6, 8088), "dnat [fd00:10:244:1::5]:8080");
@@ -46,7 +47,7 @@ t.test("nftables: in the words of portmap's table", async (t) => {
     [
       ["prerouting", "fib daddr type local jump hostports"],
       ["hostports", "tcp dport 8088 ip saddr 10.244.1.0/24 meta mark set meta mark or 0x2000"],
-      ["hostports", "tcp dport 8088 dnat to 10.244.1.5:8080"],
+      ["hostports", 'tcp dport 8088 dnat to 10.244.1.5:8080 comment "default/web"'],
       ["masquerading", "meta mark and 0x2000 == 0x2000 masquerade"],
     ],
   );
@@ -80,7 +81,7 @@ t.test("a host port of one address says which; other ports are nobody's", async 
   const bound = { ...pod, spec: { ...pod.spec, containers: [{ name: "c", image: "a", ports }] } };
   const world = new AskedWorld({ more: [bound] });
   const { steps } = world.explain(OUTSIDE, NODE, 8088);
-  t.match(steps.at(2)?.rule, `--dport 8088 -d ${NODE}/32 -j DNAT`);
+  t.match(steps.at(2)?.rule, `-d ${NODE}/32 -p tcp -m tcp --dport 8088 -j DNAT`);
   t.equal(world.ask(OUTSIDE, NODE, 8089), "accept");
   t.equal(world.ask(OUTSIDE, "10.244.1.1", 8088), "accept");
 });

@@ -1,6 +1,7 @@
 // What `explain` quotes stands, word by word, in what `rules` prints for the same objects, though each is made by itself:
 // explanations of what the plane decided, rules of the objects. The published packet-flow cases, and 200 random clusters
-// with every packet that might tell one from another, in the formats of all three modes.
+// with every packet that might tell one from another, in the formats of all modes; portmap's rules for host ports, where
+// kube-proxy's mode has another format or none, as iptables-save prints them.
 import { readFileSync } from "node:fs";
 import t from "tap";
 import { type IpFamily, ip } from "../../base/ip.ts";
@@ -8,7 +9,7 @@ import { type ProxyConfig, type ProxyMode, readProxyConfig } from "../../config/
 import { FieldProblems } from "../../kube/manifest/field-problems.ts";
 import { manifestOf } from "../../kube/manifest/manifest.ts";
 import type { KubeObject } from "../../kube/objects.ts";
-import { formatOf, renderRules } from "../../kubeproxy/rules.ts";
+import { formatOf, type RuleFormat, renderRules } from "../../kubeproxy/rules.ts";
 import type { ExplainStep } from "../../kubeproxy/words/explanation.ts";
 import { flowsOf, type Flow as JudgedFlow } from "../../testing/judge/flows.ts";
 import { agentConfigOf } from "../../testing/judge/plane.ts";
@@ -17,12 +18,12 @@ import { V4, V6 } from "../../testing/judge/world.ts";
 import { offlineConfig } from "../offline-config.ts";
 import { Explainer, type Flow } from "./explainer.ts";
 
-const MODES: readonly ProxyMode[] = ["iptables", "nftables", "ipvs"];
+const MODES: readonly ProxyMode[] = ["iptables", "nftables", "ipvs", "userspace"];
 const CLUSTERS = 200;
 /** Of a cluster's packets one in so many: all of them take three minutes, and show no more. */
 const EACH = 8;
-/** The portmap plug-in's chains: `rules` prints kube-proxy's. */
-const OTHERS = /CNI-HOSTPORT|CNI-DN-|hostport/;
+/** The portmap plug-in's rules. */
+const PORTMAP = /CNI-HOSTPORT|CNI-DN-|cni_hostport/;
 
 interface Asked {
   readonly objects: readonly KubeObject[];
@@ -31,19 +32,29 @@ interface Asked {
   readonly nodeName: string;
 }
 
-/** Lines of `podwire rules`, each family in its turn. */
-function linesOf({ objects, config, localIps, nodeName }: Asked, serviceCidrs: Explainer): Set<string> {
-  const format = formatOf(config.mode);
-  if (format === undefined) throw new Error(config.mode);
+/** Lines of `podwire rules`, each family in its turn; portmap's in whichever mode. */
+function linesOf(asked: Asked, explainer: Explainer): Set<string> {
+  const format = formatOf(asked.config.mode);
+  const own = format === undefined ? [] : printed(format, asked, explainer);
+  if (format === "iptables-save" || format === "nft") return new Set(own);
+  const portmap = printed("iptables-save", asked, explainer).filter((line) => PORTMAP.test(line));
+  return new Set([...own, ...portmap]);
+}
+
+function printed(
+  format: RuleFormat,
+  { objects, config, localIps, nodeName }: Asked,
+  { node }: Explainer,
+): string[] {
   const families: readonly IpFamily[] = [4, 6];
-  const known = serviceCidrs.node.messages.config.serviceCidrs;
+  const { serviceCidrs } = node.messages.config;
   const text = families.map((family) =>
     renderRules(format, {
-      ...{ objects, nodeName, config, family, serviceCidrs: known },
+      ...{ objects, nodeName, config, family, serviceCidrs },
       localAddresses: localIps.map(ip),
     }),
   );
-  return new Set(text.join("").split("\n"));
+  return text.join("").split("\n");
 }
 
 /** As `rules` would print the step's rule. */
@@ -52,15 +63,39 @@ function lineOf({ table, chain, rule }: ExplainStep): string {
   return table === "ipvs" ? rule : `add rule ${table} ${chain} ${rule}`;
 }
 
+/** What has to come up among portmap's rules: an address or none, who is masqueraded, several ports, both families. */
+const PORTMAP_CHAINS = [
+  /^-A OUTPUT -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT$/,
+  /^-A CNI-HOSTPORT-DNAT -p tcp .* --dports \d+ -j/,
+  /^-A CNI-HOSTPORT-DNAT -p udp .* --dports \d+,\d+ -j/,
+  /^-A CNI-DN-\S+ -s 127\.0\.0\.1\/32 -d 127\.0\.0\.1\/32 .* -j CNI-HOSTPORT-SETMARK$/,
+  /^-A CNI-DN-\S+ -s \S+::\/64 -p .* -j CNI-HOSTPORT-SETMARK$/,
+  /^-A CNI-DN-\S+ -d 192\S+\/32 -p .* -j DNAT/,
+  /^-A CNI-DN-\S+ -d \S+::\S+\/128 -p .* -j DNAT/,
+  /^-A CNI-DN-\S+ -p sctp .* -j DNAT/,
+  /^-A CNI-HOSTPORT-MASQ /,
+];
+const PORTMAP_TABLE = [
+  /^add rule ip cni_hostport output fib /,
+  /^add rule ip6 cni_hostport prerouting fib /,
+  /^add rule ip cni_hostport hostports ip daddr \S+ udp dport \d+ dnat to .* comment/,
+  /^add rule ip6 cni_hostport hostports tcp dport \d+ ip6 saddr \S+::\/64 meta mark set/,
+  /^add rule ip cni_hostport hostports .* ip saddr 127.0.0.1\/32 meta mark set/,
+  /^add rule ip cni_hostport masquerading meta mark/,
+];
+
 class Quotes {
+  /** kube-proxy's. */
   quoted = 0;
+  readonly portmap = new Set<string>();
   readonly missing = new Set<string>();
 
   look(steps: readonly ExplainStep[], lines: ReadonlySet<string>, who: string): void {
     for (const step of steps) {
-      if (step.rule === "" || OTHERS.test(`${step.table} ${step.chain} ${step.rule}`)) continue;
-      this.quoted++;
+      if (step.rule === "") continue;
       const line = lineOf(step);
+      if (PORTMAP.test(line)) this.portmap.add(line);
+      else this.quoted++;
       if (!lines.has(line) && this.missing.size < 20) this.missing.add(`${who}: ${line}`);
     }
   }
@@ -142,7 +177,15 @@ for (const mode of MODES) {
       }
     }
     t.same([...quotes.missing], []);
-    t.ok(quotes.quoted > 900, `${quotes.quoted} rules were quoted`);
-    t.comment(`${quotes.quoted} rules quoted in ${CLUSTERS} clusters`);
+    if (mode === "userspace") t.equal(quotes.quoted, 0, "told in words");
+    else t.ok(quotes.quoted > 900, `${quotes.quoted} rules were quoted`);
+    const portmap = [...quotes.portmap];
+    const kinds = mode === "nftables" ? PORTMAP_TABLE : PORTMAP_CHAINS;
+    for (const kind of kinds)
+      t.ok(
+        portmap.some((line) => kind.test(line)),
+        `quoted: ${kind}`,
+      );
+    t.comment(`${quotes.quoted} rules quoted in ${CLUSTERS} clusters, ${portmap.length} of portmap's`);
   });
 }

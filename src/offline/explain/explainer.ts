@@ -14,12 +14,12 @@ import {
   formatIpPort,
   type Ip,
   isLoopback,
-  parseCidr,
   parseIp,
   sameIp,
 } from "../../base/ip.ts";
 import type { Mac } from "../../base/mac.ts";
 import { healthCheckOf } from "../../compile/health-checks.ts";
+import { LOOPBACK } from "../../compile/service-port.ts";
 import type { AgentConfig } from "../../config/agent.ts";
 import { setSeed } from "../../dataplane/change/conntrack.ts";
 import { resetRow } from "../../dataplane/change/schedule.ts";
@@ -28,7 +28,7 @@ import { DropReason } from "../../dataplane/drop-reason.ts";
 import { isFromVip } from "../../dataplane/packet/find-frontend.ts";
 import { Masquerade } from "../../dataplane/packet/packet.ts";
 import { RouteKind } from "../../dataplane/spec/routes.ts";
-import { Action, SCHEDULER_NAMES } from "../../dataplane/spec/services.ts";
+import { Action, FrontendKind, SCHEDULER_NAMES } from "../../dataplane/spec/services.ts";
 import * as conntrack from "../../dataplane/table/connection/conntrack.ts";
 import * as fdb from "../../dataplane/table/fdb.ts";
 import * as localAddresses from "../../dataplane/table/local-addresses.ts";
@@ -37,7 +37,7 @@ import * as affinity from "../../dataplane/table/service/affinity.ts";
 import * as services from "../../dataplane/table/service/services.ts";
 import * as ring from "../../dataplane/trace/record-ring.ts";
 import { Mode } from "../../dataplane/trace/watchers.ts";
-import type { KubeObject, Service } from "../../kube/objects.ts";
+import type { KubeObject } from "../../kube/objects.ts";
 import { explainSteps } from "../../kubeproxy/words/explain-steps.ts";
 import type { Claim, EndVerdict, Explanation, Source, Told } from "../../kubeproxy/words/explanation.ts";
 import { readTraceRecord } from "../../kubeproxy/words/read-record.ts";
@@ -47,7 +47,7 @@ import { HOST_PORT, OfflineNode, type OfflinePort, UPLINK_PORT } from "../offlin
 import { PolicyView } from "../policy-view.ts";
 import { explainReason, verdictOf } from "./explain-reason.ts";
 import { type ProbeProtocol, probeFrame } from "./probe-frame.ts";
-import { countEndpoints, LARGE_CLUSTER_ENDPOINTS, serviceCidrs, sourceRanges } from "./rule-facts.ts";
+import * as facts from "./rule-facts.ts";
 
 export type Via = "pod" | "uplink" | "host";
 
@@ -248,8 +248,8 @@ export class Explainer {
       servesNodePorts: settings.nodePortIps[to.family]?.some((address) => sameIp(address, to)) ?? true,
       servesAll: settings.nodePortIps[to.family] === null,
       servesLoopback: settings.localhostNodePorts,
-      endpointComments: countEndpoints(this.node.graph, to.family) <= LARGE_CLUSTER_ENDPOINTS,
-      serviceCidrs: serviceCidrs(this.node.graph, messages.config, to.family),
+      endpointComments: facts.countEndpoints(this.node.graph, to.family) <= facts.LARGE_CLUSTER_ENDPOINTS,
+      serviceCidrs: facts.serviceCidrs(this.node.graph, messages.config, to.family),
       healthCheckOf: settings.mode === "iptables" ? check : undefined,
       records,
       policies: this.#policyVerdicts(flow, records),
@@ -285,15 +285,21 @@ export class Explainer {
     const chosen = pkt.endpoint < 0 ? "" : endpointText(s, pkt.endpoint);
     const words = [0, 1, 2, 3].map((i) => s.addr[f * 4 + i]);
     const at = { w0: words[0], w1: words[1], w2: words[2], w3: words[3] };
+    const isHostPort = s.kind[f] === FrontendKind.HOST_PORT;
     return {
       service,
       protocol: flow.protocol,
       kind: s.kind[f],
-      anyAddress: words.every((word) => word === 0) || isLoopback(at),
+      anyAddress:
+        words.every((word) => word === 0) || (isHostPort ? sameIp(at, LOOPBACK[4]) : isLoopback(at)),
       source: SOURCES[pkt.sourceClass],
       hasRanges: s.rangeAt[f] !== 0,
-      range: s.rangeAt[f] === 0 ? undefined : rangeOf(object, flow.from),
-      ranges: sourceRanges(object, this.node.messages.services.settings, addressOf("to", flow.to).family),
+      range: s.rangeAt[f] === 0 ? undefined : facts.rangeOf(object, flow.from),
+      ranges: facts.sourceRanges(
+        object,
+        this.node.messages.services.settings,
+        addressOf("to", flow.to).family,
+      ),
       internalLocal: object?.spec.internalTrafficPolicy === "Local",
       externalLocal: object?.spec.externalTrafficPolicy === "Local",
       endpoints: slots.map((slot) => endpointText(s, slot)),
@@ -303,6 +309,7 @@ export class Explainer {
         isChosen &&
         (markedSource !== "" || services.masquerades(s, f, pkt.sourceClass) || isFromVip(t, pkt.key)),
       markedSource,
+      hostPorts: isHostPort ? facts.hostPortsBeside(this.node.graph, service, flow.protocol) : [],
       affinitySec: s.affinitySec[f],
       scheduler: SCHEDULER_NAMES[s.schedule.kind[f]],
     };
@@ -383,18 +390,4 @@ function endpointText(s: services.Services, slot: number): string {
 
 function parseEndpoint(text: string): string {
   return text.slice(0, text.lastIndexOf(":")).replace(/^\[|\]$/g, "");
-}
-
-/** The first of the Service's source ranges that holds the sender. */
-function rangeOf(service: Service | undefined, from: string): string | undefined {
-  const address = parseIp(from);
-  const ranges = (service?.spec.loadBalancerSourceRanges ?? []).flatMap(
-    (text) => parseCidr(text.trim()) ?? [],
-  );
-  const found = ranges.find(
-    (range) => address !== null && range.family === address.family && contains(range, address),
-  );
-  if (found !== undefined) return formatCidr(found);
-  const vips = service?.status.loadBalancer?.ingress?.map(({ ip }) => ip) ?? [];
-  return vips.includes(from) ? from : undefined;
 }

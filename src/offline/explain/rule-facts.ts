@@ -2,7 +2,9 @@
 import { contains, formatCidr, formatIp, type IpFamily, parseCidr, parseIp } from "../../base/ip.ts";
 import type { ProxySettings } from "../../compile/proxy-settings.ts";
 import type { AgentConfig } from "../../config/agent.ts";
+import { hostPortsOf } from "../../kube/host-ports.ts";
 import type { EndpointSlice, Service, ServicePort } from "../../kube/objects.ts";
+import { hostPortOwner } from "../../kubeproxy/words/kube-chains.ts";
 import type { DesiredState } from "../../watch/desired-state.ts";
 
 /** Above, kube-proxy does not name endpoints in comments. */
@@ -53,4 +55,25 @@ export function serviceCidrs(state: DesiredState, config: AgentConfig, family: I
   const added = told.flatMap((text) => parseCidr(text) ?? []);
   const ranges = [...config.serviceCidrs, ...added].filter((range) => range.family === family);
   return [...new Set(ranges.map(formatCidr))];
+}
+
+/** The first of the Service's source ranges that holds the sender. */
+export function rangeOf(service: Service | undefined, from: string): string | undefined {
+  const address = parseIp(from);
+  const ranges = (service?.spec.loadBalancerSourceRanges ?? []).flatMap(
+    (text) => parseCidr(text.trim()) ?? [],
+  );
+  const found = ranges.find(
+    (range) => address !== null && range.family === address.family && contains(range, address),
+  );
+  if (found !== undefined) return formatCidr(found);
+  const vips = service?.status.loadBalancer?.ingress?.map(({ ip }) => ip) ?? [];
+  return vips.includes(from) ? from : undefined;
+}
+
+/** The host ports that the pod of "hostPort 8088/TCP of namespace/name" has of a protocol. */
+export function hostPortsBeside({ pods }: DesiredState, name: string, protocol: string): number[] {
+  const pod = pods.get(hostPortOwner(name) ?? "");
+  const all = pod === undefined ? [] : hostPortsOf(pod.spec);
+  return all.filter((each) => each.protocol === protocol).map(({ hostPort }) => hostPort);
 }
