@@ -59,6 +59,31 @@ t.test("errors in rules are found", async (t) => {
   }
 });
 
+t.test("a plane that takes policies for other ones is found", async (t) => {
+  const planted: readonly [string, (text: string) => string][] = [
+    ["exceptions of a block are ignored", (text) => text.replace(/,"except":\[[^\]]*\]/g, "")],
+    [
+      "a range ends one port later",
+      (text) =>
+        text.replace(
+          /("endPort"|"end"):(\d+)/g,
+          (_, key, end) => `${key}:${Math.min(Number(end) + 1, 65_535)}`,
+        ),
+    ],
+    ["Pass allows", (text) => text.replaceAll('"action":"Pass"', '"action":"Accept"')],
+    ["NotIn asks for the key", (text) => text.replaceAll('"operator":"NotIn"', '"operator":"In"')],
+    ["all policies have one tier", (text) => text.replaceAll('"tier":"Baseline"', '"tier":"Admin"')],
+  ];
+  for (const [what, edit] of planted) {
+    const read = (objects: readonly Named[]): Named[] =>
+      objects.map((object) => JSON.parse(edit(JSON.stringify(object))));
+    t.ok(
+      isFound((objects, before) => podwirePlane(read(objects), before && read(before))),
+      what,
+    );
+  }
+});
+
 t.test("rules for other objects are found", async (t) => {
   const without: readonly [string, (object: Named) => boolean][] = [
     ["a policy of the cluster is missing", ({ metadata }) => metadata.name !== "cnp-0"],
