@@ -91,10 +91,13 @@ export async function clusterObjects(holder: ObjectHolder): Promise<KubeObject[]
  * What the objects become in a cluster of these nodes (two, where the manifests name none) once every pod is
  * ready.
  */
-function clusterOf(texts: readonly ManifestText[]): Omit<OfflineCluster, "config"> & { ranges: Ranges } {
+function clusterOf(
+  texts: readonly ManifestText[],
+  later: readonly ManifestText[] = [],
+): Omit<OfflineCluster, "config"> & { ranges: Ranges; cluster: Cluster } {
   const passed = new PassedOver();
   const manifests = parseManifests(texts, { passed });
-  const ranges = rangesOf(manifests.map(({ object }) => object));
+  const ranges = rangesOf([...manifests, ...parseManifests(later)].map(({ object }) => object));
   const cluster = new Cluster({
     ...ranges,
     nowMs: () => Date.now(),
@@ -102,16 +105,11 @@ function clusterOf(texts: readonly ManifestText[]): Omit<OfflineCluster, "config
     onFailedCreate: ({ object, message }) =>
       noteOnce([`warning: ${object.kind} "${object.metadata.name}": ${message}`]),
   });
-  noteOnce(warningLines(manifests, "node"));
   if (!manifests.some((manifest) => manifest.object.kind === "Node")) {
     cluster.applyManifests(DEFAULT_NODES.map((name, index) => manifestOf(nodeObject(name, index), "node")));
   }
-  const namespaces = unnamedNamespaces(manifests, cluster);
-  cluster.applyManifests(namespaces.map((name) => manifestOf(namespaceObject(name), "namespace")));
-  cluster.applyManifests(manifests, { isDump: true, warn: (text) => noteOnce([`Warning: ${text}`]) });
+  const objects = applied(cluster, manifests);
   for (const line of passed.notes()) note(line);
-  noteOnce(externalIpWarnings(cluster.list("Service"), cluster.list("Node")));
-  for (const pod of cluster.list("Pod") as Pod[]) cluster.update(ready(pod));
   const told = new Set(
     manifests.filter(({ object }) => hasAddress(object)).map(({ object }) => keyOf(object)),
   );
@@ -119,7 +117,31 @@ function clusterOf(texts: readonly ManifestText[]): Omit<OfflineCluster, "config
     .filter(({ spec }) => spec.hostNetwork !== true)
     .map(keyOf)
     .filter((key) => !told.has(key));
-  return { objects: KINDS.flatMap((kind) => cluster.list(kind)), ranges, addressless };
+  return { cluster, objects, ranges, addressless };
+}
+
+/** Objects of files in a cluster, and what they are when more is applied to it. */
+export function clusterChange(
+  texts: readonly ManifestText[],
+  next: readonly ManifestText[],
+): { before: KubeObject[]; after: KubeObject[] } {
+  const passed = new PassedOver();
+  const manifests = parseManifests(next, { passed });
+  const { cluster, objects } = clusterOf(texts, next);
+  for (const line of passed.notes()) note(line);
+  return { before: objects, after: applied(cluster, manifests) };
+}
+
+/** Applies manifests, makes every pod ready, and answers the objects that there are then. */
+function applied(cluster: Cluster, manifests: readonly Manifest[]): KubeObject[] {
+  noteOnce(warningLines(manifests, "node"));
+  const namespaces = unnamedNamespaces(manifests, cluster);
+  cluster.applyManifests(namespaces.map((name) => manifestOf(namespaceObject(name), "namespace")));
+  cluster.applyManifests(manifests, { isDump: true, warn: (text) => noteOnce([`Warning: ${text}`]) });
+  noteOnce(externalIpWarnings(cluster.list("Service"), cluster.list("Node")));
+  for (const pod of cluster.list("Pod") as Pod[]) cluster.update(ready(pod));
+  const isGoing = ({ metadata }: KubeObject): boolean => metadata.deletionTimestamp !== undefined;
+  return KINDS.flatMap((kind) => cluster.list(kind).filter((object) => kind !== "Pod" || !isGoing(object)));
 }
 
 /** Charts and dumps name namespaces that others have made: these are there as well. */

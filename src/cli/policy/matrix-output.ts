@@ -3,13 +3,14 @@
 import { portText } from "../../offline/policy/ends.ts";
 import {
   type Asked,
+  type Cell,
   type Column,
   cellsOf,
   type Grouped,
   grouped,
   namesOf,
 } from "../../offline/policy/matrix.ts";
-import type { Answer, Cell, Reach } from "../../offline/policy/reach.ts";
+import type { Answer, Reach } from "../../offline/policy/reach.ts";
 import { print, yamlText } from "../context.ts";
 import { formatTable, type Column as TableColumn } from "../table.ts";
 
@@ -32,7 +33,7 @@ export function matrixTable(reach: Reach, asked: Asked, wide: boolean): string {
   );
 }
 
-function squareTable({ rows, columns, answers }: Grouped): string {
+function squareTable({ rows, columns, answers }: Grouped<Answer>): string {
   const title = (column: Column): string => `${namesOf(column.ends)} ${portText(column.port)}`;
   const table: TableColumn<number>[] = [
     { header: "FROM \\ TO", value: (row) => namesOf(rows[row].ends) },
@@ -53,7 +54,7 @@ interface Pair {
   readonly answer: Answer;
 }
 
-function listTable({ rows, columns, answers }: Grouped, wide: boolean): string {
+function listTable({ rows, columns, answers }: Grouped<Answer>, wide: boolean): string {
   const pairs = rows.flatMap((row, r) =>
     columns.flatMap((column, c): Pair[] => {
       const answer = answers[r][c];
@@ -88,17 +89,19 @@ export async function printCells(reach: Reach, asked: Asked, form: Lines): Promi
 }
 
 /** A public contract: fields are only ever added. */
-function plain({ from, to, port, protocol, allowed, policies, reason }: Cell): Cell {
+function plain({ from, to, port, protocol, answer }: Cell<Answer>) {
+  const { allowed, policies, reason } = answer;
   return { from, to, port, protocol, allowed, policies, reason };
 }
 
-function jsonLine(cell: Cell): string {
+function jsonLine(cell: Cell<Answer>): string {
   return JSON.stringify(plain(cell));
 }
 
 const CSV_HEADER = "from,to,port,protocol,allowed,policies,reason";
 
-function csvLine({ from, to, port, protocol, allowed, policies, reason }: Cell): string {
+function csvLine(cell: Cell<Answer>): string {
+  const { from, to, port, protocol, allowed, policies, reason } = plain(cell);
   return [from, to, port, protocol, allowed, policies.join(" "), reason].map(csvField).join(",");
 }
 

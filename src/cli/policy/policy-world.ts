@@ -27,7 +27,7 @@ export async function policyObjects(
 }
 
 /** Manifests of pods that no cluster has taken in, or of workloads whose pods are still to be made. */
-function needAddresses(objects: readonly KubeObject[]): boolean {
+export function needAddresses(objects: readonly KubeObject[]): boolean {
   const pods = objects.filter((object): object is Pod => object.kind === "Pod");
   const isWaiting = (pod: Pod): boolean =>
     (pod.status.podIPs ?? []).length === 0 && pod.spec.hostNetwork !== true && !isFinished(pod);

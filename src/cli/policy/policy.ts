@@ -1,6 +1,7 @@
 // podwire policy matrix|diff|check: policies before they are applied. Needs neither root nor a kernel.
 import type { Command } from "commander";
 import { collect } from "../objects/manifests.ts";
+import { diff } from "./diff.ts";
 import { matrix } from "./matrix.ts";
 
 const FILES = "manifests (repeatable); without: the objects of the lab or agent here";
@@ -17,4 +18,14 @@ export function register(program: Command): void {
     .option("--to <whom>", WHO, collect)
     .option("--expect <file>", "JSON lines with from, to, port, protocol, allowed; - for standard input")
     .action(matrix);
+  policy
+    .command("diff")
+    .description("which pairs change if manifests are applied; exit status 3 when some do")
+    .option("-f, --file <objects>", "what is to be applied (repeatable)", collect)
+    .option(
+      "--against <objects>",
+      "to what (repeatable); without: the objects of the lab or agent here",
+      collect,
+    )
+    .action(diff);
 }

@@ -1,12 +1,26 @@
 // Every source to every destination: cell by cell, and as a table in which ends that look the same are one line.
 import { type End, type Port, portText, USUAL_PORT } from "./ends.ts";
-import type { Answer, Cell, Reach } from "./reach.ts";
 
 export interface Asked {
   readonly from: readonly End[];
   readonly to: readonly End[];
   /** Empty: those that each destination serves. */
   readonly ports: readonly Port[];
+}
+
+/** Whatever says something of two ends at a port. */
+export interface Relation<A> {
+  /** The same text for ends of which the same is said. */
+  kindOf(end: End): string;
+  cell(from: End, to: End, port: Port): A;
+  /** As `cell`, but an end and itself are two of its kind. */
+  between(from: End, to: End, port: Port): A;
+}
+
+export interface Cell<A> extends Port {
+  readonly from: string;
+  readonly to: string;
+  readonly answer: A;
 }
 
 const USUAL: readonly Port[] = [USUAL_PORT];
@@ -17,12 +31,12 @@ export function portsAt(to: End, asked: readonly Port[]): readonly Port[] {
 }
 
 /** In the order of sources, destinations, ports. */
-export function* cellsOf(reach: Reach, { from, to, ports }: Asked): Generator<Cell> {
+export function* cellsOf<A>(reach: Relation<A>, { from, to, ports }: Asked): Generator<Cell<A>> {
   for (const source of from) {
     for (const destination of to) {
       for (const port of portsAt(destination, ports)) {
         const answer = reach.cell(source, destination, port);
-        yield { from: source.name, to: destination.name, ...port, ...answer };
+        yield { from: source.name, to: destination.name, ...port, answer };
       }
     }
   }
@@ -36,11 +50,11 @@ export interface Column extends Row {
   readonly port: Port;
 }
 
-export interface Grouped {
+export interface Grouped<A> {
   readonly rows: readonly Row[];
   readonly columns: readonly Column[];
   /** By row and column; undefined: an end and itself. */
-  readonly answers: readonly (readonly (Answer | undefined)[])[];
+  readonly answers: readonly (readonly (A | undefined)[])[];
 }
 
 interface Kind {
@@ -50,7 +64,7 @@ interface Kind {
 }
 
 /** `tell`: what of an answer makes a difference. A pod's way to itself makes none. */
-export function grouped(reach: Reach, asked: Asked, tell: (answer: Answer) => string): Grouped {
+export function grouped<A>(reach: Relation<A>, asked: Asked, tell: (answer: A) => string): Grouped<A> {
   const ids = new Map<string, number>();
   const textId = (text: string): number => {
     const id = ids.get(text) ?? ids.size;
@@ -67,7 +81,7 @@ export function grouped(reach: Reach, asked: Asked, tell: (answer: Answer) => st
     (end) => `${reach.kindOf(end)}@${nodeOf(end)}`,
     (end) => portsAt(end, asked.ports),
   );
-  const answer = (source: Kind, { members: [to], port }: Kind): Answer =>
+  const answer = (source: Kind, { members: [to], port }: Kind): A =>
     reach.between(source.members[0], to, port);
   const rows = merged(sources, (source) =>
     targets.map((target) => textId(tell(answer(source, target)))).join(),

@@ -91,7 +91,7 @@ t.test("groups say of each pair what its cell says, and hold each pair once", as
               pairs++;
               const cell = cells.get(`${from.name} ${to.name} ${portText(port)}`);
               const told = answers[r][c]?.allowed ?? true;
-              if (from !== to && cell?.allowed !== told) t.fail(`${seed}: ${from.name} -> ${to.name}`);
+              if (from !== to && cell?.answer.allowed !== told) t.fail(`${seed}: ${from.name} -> ${to.name}`);
             }
           }
         }
@@ -134,7 +134,7 @@ t.test("a thousand pods, a hundred policies: a million cells in seconds, few of 
   let cells = 0;
   for (const cell of cellsOf(reach, asked)) {
     cells++;
-    if (cell.allowed) allowed++;
+    if (cell.answer.allowed) allowed++;
   }
   const { rows, columns } = grouped(reach, asked, (answer) => `${answer.allowed}`);
   const { user } = process.cpuUsage(began);
@@ -168,7 +168,7 @@ t.test("a pod is let in by its own node alone, and answers are told apart by tha
   const from = [addressEnd("192.168.50.10") as End, addressEnd("192.168.50.11") as End];
   const asked: Asked = { from, to: podEnds(objects), ports: [{ port: 80, protocol: "TCP" }] };
   t.same(
-    [...cellsOf(reach, asked)].map(({ allowed }) => allowed),
+    [...cellsOf(reach, asked)].map(({ answer }) => answer.allowed),
     [true, false, true, false, true, false],
   );
   const { columns } = grouped(reach, asked, ({ allowed }) => `${allowed}`);

@@ -6,6 +6,7 @@ import type { EndVerdict } from "../../kubeproxy/words/explanation.ts";
 import { ObjectGraph } from "../../watch/desired-state.ts";
 import { PolicyView } from "../policy-view.ts";
 import type { End, Port } from "./ends.ts";
+import type { Relation } from "./matrix.ts";
 
 /** What is said of a cell. Answers that are the same are one object. */
 export interface Answer {
@@ -13,13 +14,6 @@ export interface Answer {
   /** Who decided, of both ends: "namespace/name", or the name of a ClusterNetworkPolicy. */
   readonly policies: readonly string[];
   readonly reason: string;
-}
-
-export interface Cell extends Answer {
-  readonly from: string;
-  readonly to: string;
-  readonly port: number;
-  readonly protocol: string;
 }
 
 const NUMBERS: Readonly<Record<string, readonly [four: number, six: number]>> = {
@@ -31,7 +25,7 @@ const NUMBERS: Readonly<Record<string, readonly [four: number, six: number]>> = 
 const SELF: Answer = { allowed: true, policies: [], reason: "a pod may always connect to its own address" };
 const NO_FAMILY: Answer = { allowed: false, policies: [], reason: "they have no addresses of one family" };
 
-export class Reach {
+export class Reach implements Relation<Answer> {
   readonly #view: PolicyView;
   readonly #kinds = new Map<End, string>();
   readonly #known = new Map<string, Answer>();
