@@ -9,7 +9,7 @@ import { AffinityComparison, withShortAffinity } from "../../src/testing/judge/c
 import { UpdateComparison } from "../../src/testing/judge/compare-update.ts";
 import { agentConfigOf, PlaneSide, type Shot } from "../../src/testing/judge/plane.ts";
 import { type JudgedMode, type Scenario, scenario } from "../../src/testing/judge/scenario.ts";
-import { later, staleEntry } from "../../src/testing/judge/update.ts";
+import { later, staleEntries } from "../../src/testing/judge/update.ts";
 import { V4, V6, type World } from "../../src/testing/judge/world.ts";
 import { KernelRouter } from "./kernel-router.ts";
 import { Namespaces } from "./namespaces.ts";
@@ -143,7 +143,7 @@ export class KernelJudge {
           inject: (frames) => router.inject(frames),
           update: () => {
             load(now);
-            if (planted.cleanup !== false) router.deleteConnections((line) => staleEntry(line, before, now));
+            if (planted.cleanup !== false) router.deleteConnections(staleEntries(before, now));
           },
         },
         podwire: {

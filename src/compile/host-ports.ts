@@ -45,7 +45,11 @@ export function servesLoopback(ports: readonly PodHostPort[]): boolean {
   });
 }
 
-/** All host ports of a pod, each named "hostPort 8088/TCP of namespace/name", by "pod namespace/name/number/family". */
+/**
+ * All host ports of a pod, each named "hostPort 8088/TCP of namespace/name", by "pod namespace/name/8088/TCP/hostIP/4".
+ * By no number of its own: portmap ends UDP flows of a port that goes, even if another of the pod's leads to the same
+ * container port.
+ */
 export function compileHostPorts(
   state: DesiredState,
   podKey: string,
@@ -55,14 +59,16 @@ export function compileHostPorts(
   const specs = new Map<string, PortSpec>();
   const ports = servedHostPorts(state, podKey, nodeName);
   const pod = state.pods.get(podKey) as Pod;
-  for (const [i, port] of ports.entries()) {
+  for (const port of ports) {
     for (const { ip = "" } of pod.status.podIPs ?? []) {
       const address = parseIp(ip);
       const protocol = PROTOCOLS[port.protocol];
       if (address === null || protocol === undefined) continue;
       const { w0, w1, w2, w3, family } = address;
       const flags = LOCAL_READY_SERVING | HOST_PORT_ENDPOINT;
-      specs.set(`${hostPortsKey(podKey)}/${i}/${family}`, {
+      const key = `${hostPortsKey(podKey)}/${port.hostPort}/${port.protocol}/${port.hostIP}/${family}`;
+      if (specs.has(key)) continue; // asked for twice: the first rule matches
+      specs.set(key, {
         name: `hostPort ${port.hostPort}/${port.protocol} of ${keyOf(pod)}`,
         protocol,
         affinitySec: 0,

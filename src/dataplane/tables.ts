@@ -56,6 +56,7 @@ export class NodeConfig {
   masqueradeEgress = 1; // 1: pod → outside the cluster leaves with the node's address
   dropInvalid = 1; //      kube-proxy's KUBE-FORWARD rule of iptables mode; off with conntrack.tcpBeLiberal
   refusesOutput = 0; //    1: services without endpoints are refused to the node itself, too (nftables mode)
+  rangesFirst = 0; //      1: who is outside of source ranges gets to no host port, either (nftables mode)
   ftpHelper = 0; //        1: control connections (port 21) are read for the data connections they announce
   resetRemoved = 0; //     1: TCP clients of endpoints that were removed get a reset
   masqueradeVips = 0; //   what has a ClusterIP as source is masqueraded (ipvs, no detector): 1 of IPv4, 2 of IPv6

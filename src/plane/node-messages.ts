@@ -167,6 +167,7 @@ function nodeMessage(
       userspace: proxy.mode === "userspace" ? 1 : 0,
       retry: proxy.mode === "userspace" && !partial ? 1 : 0, // who asks about one packet means its first endpoint
       refusesOutput: proxy.mode === "nftables" ? 1 : 0,
+      rangesFirst: proxy.mode === "nftables" ? 1 : 0,
       masqueradeVips: withoutDetector(settings),
       serviceArp: proxy.mode === "ipvs" && !proxy.ipvs.strictArp ? 1 : 0,
       ftpHelper: config.ftpHelper ? 1 : 0,

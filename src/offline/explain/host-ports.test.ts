@@ -196,8 +196,53 @@ t.test("a pod that takes another's place is known by its own port", async (t) =>
   const [id] = [...Array(99).keys()].filter((each) => services.nameOf(each) !== undefined);
   side.update(scene(V4, { port: { hostPort: PORT + 1, protocol: "UDP" } }));
   t.same(named(), [`hostPort ${PORT + 1}/UDP of default/hp`]);
-  t.equal(services.nameOf(id as number), `hostPort ${PORT + 1}/UDP of default/hp`);
+  t.equal(services.nameOf(id as number), undefined, "a number of its own");
 });
+
+t.test(
+  "a UDP flow ends with its host port, though another one leads to the same container port",
+  async (t) => {
+    const [pod] = V4.pods;
+    const [from] = V4.neighbors;
+    const side = new PlaneSide(scene(V4, { port: { protocol: "UDP" } }));
+    const asked = (id: number): string => ask(side, from, V4.nodeIp, { protocol: "UDP", id }).out;
+    t.match(asked(1), `> ${pod}:8080`);
+    side.update(scene(V4, { port: { protocol: "UDP", hostIP: V4.nodeIp } }));
+    t.match(asked(2), `> ${pod}:8080`, "still served");
+    side.update(scene(V4, { port: { hostPort: 80 } }));
+    t.equal(asked(3), `host: ${from} > ${at(V4.nodeIp, PORT)}`);
+  },
+);
+
+t.test(
+  "outside of a load balancer's source ranges: nftables drops first, iptables has host ports first",
+  async (t) => {
+    const [pod] = V4.pods;
+    const [from] = V4.neighbors;
+    const spec = {
+      type: "LoadBalancer",
+      clusterIP: V4.clusterIp(1),
+      clusterIPs: [V4.clusterIp(1)],
+      loadBalancerSourceRanges: ["198.51.100.0/24"],
+    };
+    const ranged = service({ spec, port: { port: PORT }, ingress: [{ ip: V4.secondIp }] });
+    const more = [ranged, slice({ family: 4, endpoints: [{ address: V4.pods[1], node: "node1" }] })];
+    const nft = new PlaneSide(scene(V4, { mode: "nftables", more }));
+    t.equal(ask(nft, from, V4.secondIp).out, "", "firewall-check comes before every DNAT");
+    t.match(ask(nft, from, V4.nodeIp, { id: 20 }).out, `pod ${pod}`, "at another address");
+    t.match(
+      ask(nft, V4.outside(1), V4.secondIp, { id: 30 }).out,
+      `pod ${V4.pods[1]}`,
+      "in the ranges: the Service",
+    );
+    const iptables = new PlaneSide(scene(V4, { mode: "iptables", more }));
+    t.match(
+      ask(iptables, from, V4.secondIp).out,
+      `pod ${pod}`,
+      "KUBE-PROXY-FIREWALL comes after portmap's DNAT",
+    );
+  },
+);
 
 t.test("a pod of another node, or of the host's network, gets no rows", async (t) => {
   const { objects, ...rest } = scene(V4);

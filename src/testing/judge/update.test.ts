@@ -6,7 +6,7 @@ import { UpdateComparison, type UpdatedSide } from "./compare-update.ts";
 import type { Flow } from "./flows.ts";
 import { Seen } from "./outcome.ts";
 import { type Scenario, scenario } from "./scenario.ts";
-import { later, servingEndpoints, staleEntry } from "./update.ts";
+import { later, servingEndpoints, staleEntries } from "./update.ts";
 import { V4, V6 } from "./world.ts";
 
 const OWN_EXTERNAL_SEED = 30_018;
@@ -41,7 +41,7 @@ t.test("entries are stale whose endpoint no longer serves, whatever they were ad
   const before = clusterOf({ address: "10.244.1.2" }, { address: "10.244.1.3" }, { address: "10.244.1.4" });
   const now = clusterOf({ address: "10.244.1.3" }, { address: "10.244.1.4", serving: false });
   t.strictSame([...servingEndpoints(now)], ["10.244.1.3:53"]);
-  const stale = (...of: Parameters<typeof entry>) => staleEntry(entry(...of), before, now) !== undefined;
+  const stale = (...of: Parameters<typeof entry>) => staleEntries(before, now)(entry(...of)) !== undefined;
   t.ok(stale("10.96.0.10", 53, "10.244.1.2"));
   t.ok(stale("10.96.0.10", 53, "10.244.1.4"), "it is there, but serves no more");
   t.ok(stale("192.168.50.11", 30_053, "10.244.1.2"), "by node port");
@@ -50,9 +50,9 @@ t.test("entries are stale whose endpoint no longer serves, whatever they were ad
   t.notOk(stale("10.96.0.99", 53, "10.244.1.2"), "of no Service");
   t.notOk(stale("10.96.0.10", 53, "10.244.1.2", "tcp"));
   const gone = { ...now, objects: [], services: [] };
-  t.ok(staleEntry(entry("10.96.0.10", 53, "10.244.1.3"), before, gone), "a Service that went");
+  t.ok(staleEntries(before, gone)(entry("10.96.0.10", 53, "10.244.1.3")), "a Service that went");
   t.strictSame(
-    staleEntry(entry("10.96.0.10", 53, "10.244.1.2"), before, now)?.join(" "),
+    staleEntries(before, now)(entry("10.96.0.10", 53, "10.244.1.2"))?.join(" "),
     "--orig-src 10.244.1.9 --orig-dst 10.96.0.10 --sport 999 --dport 53",
   );
 });
@@ -70,16 +70,58 @@ t.test("entries of a host port are stale once it leads elsewhere, at the node's 
     return { ...s, objects: [pod as unknown as KubeObject], services: [] };
   };
   const line = entry("192.168.50.11", 53, "10.244.1.2");
-  t.ok(staleEntry(line, held(53), held(9090)));
-  t.notOk(staleEntry(line, held(53), held(53)));
-  t.ok(staleEntry(entry("192.168.50.11", 53, "192.168.50.11"), held(53), held(9090)), "never translated");
+  t.ok(staleEntries(held(53), held(9090))(line));
+  t.notOk(staleEntries(held(53), held(53))(line));
+  t.ok(staleEntries(held(53), held(9090))(entry("192.168.50.11", 53, "192.168.50.11")), "never translated");
   t.notOk(
-    staleEntry(entry("10.96.0.77", 53, "10.244.1.2"), held(53), held(9090)),
+    staleEntries(held(53), held(9090))(entry("10.96.0.77", 53, "10.244.1.2")),
     "of a Service with that port",
   );
-  t.notOk(staleEntry(entry("192.168.50.11", 54, "10.244.1.2"), held(53), held(9090)));
+  t.notOk(staleEntries(held(53), held(9090))(entry("192.168.50.11", 54, "10.244.1.2")));
   t.ok([...servingEndpoints(held(9090))].includes("10.244.1.2:9090"));
 });
+
+t.test(
+  "an endpoint of two slices serves if the one that kube-proxy believes says so: the last that is here",
+  async (t) => {
+    const made = (...names: string[]): Scenario => {
+      const s = clusterOf();
+      const slices = names.map((name, i) =>
+        slice({
+          name: "dns",
+          slice: name,
+          port: { name: "p", protocol: "UDP", port: 53 },
+          endpoints: [{ address: "10.244.1.2", node: "node1", serving: i === 0, ready: i === 0 }],
+        }),
+      );
+      return { ...s, objects: [...s.services, ...slices] };
+    };
+    t.strictSame([...servingEndpoints(made("a"))], ["10.244.1.2:53"]);
+    t.strictSame([...servingEndpoints(made("a", "b"))], []);
+  },
+);
+
+t.test(
+  "a node port's entry is not the host port's, though both lead to one endpoint of the pod",
+  async (t) => {
+    const both = (proxy: object, containerPort: number): Scenario => {
+      const s = clusterOf({ address: "10.244.1.2" });
+      const ports = [{ containerPort, hostPort: port.nodePort, protocol: "UDP" }];
+      const pod = {
+        kind: "Pod",
+        metadata: { name: "hp", namespace: "ns" },
+        spec: { nodeName: "node1", containers: [{ name: "c", ports }] },
+        status: { podIPs: [{ ip: "10.244.1.2" }] },
+      };
+      const proxied = { ...s.proxy, mode: "iptables", nodePortAddresses: [], ...proxy };
+      return { ...s, proxy: proxied, objects: [...s.objects, pod as unknown as KubeObject] };
+    };
+    const line = entry(V4.secondIp, port.nodePort, "10.244.1.2");
+    t.notOk(staleEntries(both({}, 53), both({}, 9090))(line), "kube-proxy's rules come first");
+    const elsewhere = { nodePortAddresses: [`${V4.nodeIp}/32`] };
+    t.ok(staleEntries(both(elsewhere, 53), both(elsewhere, 9090))(line), "where it is no node port");
+  },
+);
 
 t.test("what a Service's going leaves to lo is not compared, anything else is", async (t) => {
   const made = scenario(OWN_EXTERNAL_SEED, "nftables", V4); // svc0 has the node's address as an external one, and goes

@@ -3,12 +3,17 @@
 // (pkg/proxy/conntrack/cleanup.go). TCP and SCTP it leaves alone.
 import { formatIp, ip } from "../../base/ip.ts";
 import type { EndpointSlice, KubeObject, Service } from "../../kube/objects.ts";
+import * as endpointView from "../../kubeproxy/endpoint-view.ts";
+import { proxyView } from "../../kubeproxy/proxy-view.ts";
 import { Prng } from "../prng.ts";
 import { hostPortEndpoints, laterHostPorts, udpHostPorts } from "./host-ports.ts";
+import { agentConfigOf } from "./plane.ts";
 import type { Scenario } from "./scenario.ts";
 import { ofFamily, type World } from "./world.ts";
 
 type Endpoint = EndpointSlice["endpoints"][number];
+
+const PLACE = { nodeName: "node1", zone: "" };
 
 /** The same seed makes the same change. */
 export function later(s: Scenario): Scenario {
@@ -58,53 +63,91 @@ export function servingEndpoints(s: Scenario): Set<string> {
   return new Set([...ofServices, ...hostPortEndpoints(s)]);
 }
 
-/** By port name: the endpoints that serve, terminating ones among them. */
+/**
+ * By port name: the endpoints that serve, terminating ones among them. Of an endpoint that two slices tell of, what
+ * kube-proxy's rules believe counts.
+ */
 function endpointsOf(s: Scenario, service: Service): Map<string, string[]> {
+  const slices = s.objects.filter(
+    (object): object is EndpointSlice =>
+      object.kind === "EndpointSlice" &&
+      object.metadata.labels?.["kubernetes.io/service-name"] === service.metadata.name,
+  );
   const found = new Map<string, string[]>();
-  for (const object of s.objects) {
-    if (object.kind !== "EndpointSlice") continue;
-    const slice = object as EndpointSlice;
-    if (slice.addressType !== `IPv${s.world.family}`) continue;
-    if (slice.metadata.labels?.["kubernetes.io/service-name"] !== service.metadata.name) continue;
-    for (const { name = "", port } of slice.ports ?? []) {
-      const serving = slice.endpoints.filter(({ conditions }) => conditions?.serving !== false);
-      const list = serving.map(({ addresses }) => `${addresses[0]}:${port}`);
-      found.set(name ?? "", [...(found.get(name ?? "") ?? []), ...list]);
-    }
+  for (const { name = "", protocol = "TCP" } of service.spec.ports ?? []) {
+    const all = endpointView.endpointsOf(slices, name, protocol, s.world.family, PLACE);
+    const serving = all.filter((endpoint) => endpoint.serving);
+    found.set(
+      name,
+      serving.map(({ ip, port }) => `${ip}:${port}`),
+    );
   }
   return found;
 }
 
-/** conntrack(8)'s words for the entry that `line` shows, if kube-proxy would delete it. */
-export function staleEntry(line: string, before: Scenario, now: Scenario): string[] | undefined {
-  const all = [...line.matchAll(/\b(src|dst|sport|dport)=(\S+)/g)].map((m) => m[2]);
-  if (!line.startsWith("udp") || all.length < 8) return undefined;
-  const [src, dst, sport, dport, replySrc, , replySport] = all;
-  const words = ["--orig-src", src, "--orig-dst", dst, "--sport", sport, "--dport", dport];
-  // portmap deletes by the port alone, and hits Services that have it, too: none of these here.
-  const isChanged = udpHostPorts(before).get(Number(dport)) !== udpHostPorts(now).get(Number(dport));
-  const [to, by] = [formatIp(ip(dst)), formatIp(ip(replySrc))];
-  const isHostPorts = to === by || hostPortEndpoints(before).includes(`${by}:${replySport}`);
-  if (isChanged && isHostPorts && isOwn(to, now.world)) return words;
-  const serving = servingAt(formatIp(ip(dst)), Number(dport), before, now);
-  if (serving === undefined || serving.has(`${formatIp(ip(replySrc))}:${replySport}`)) return undefined;
-  return words;
+/** Answers conntrack(8)'s words for the entry that a line shows, if kube-proxy or portmap would delete it. */
+export function staleEntries(before: Scenario, now: Scenario): (line: string) => string[] | undefined {
+  const held = { before: udpHostPorts(before), now: udpHostPorts(now) };
+  const proxy = {
+    before: servedBy(before),
+    nodePortIps: nodePortIps(before),
+    now: servedBy(now),
+  };
+  return (line) => {
+    const all = [...line.matchAll(/\b(src|dst|sport|dport)=(\S+)/g)].map((m) => m[2]);
+    if (!line.startsWith("udp") || all.length < 8) return undefined;
+    const [src, dst, sport, dport, replySrc, , replySport] = all;
+    const words = ["--orig-src", src, "--orig-dst", dst, "--sport", sport, "--dport", dport];
+    const [to, by] = [formatIp(ip(dst)), formatIp(ip(replySrc))];
+    const endpoint = `${by}:${replySport}`;
+    const isServing = (served: Served, isNodePort = true): boolean =>
+      (served.get(`${to} ${dport}`) ?? (isNodePort ? served.get(`* ${dport}`) : undefined))?.has(endpoint) ===
+      true;
+    // portmap deletes by the port alone, and hits Services that have it, too: none of these here.
+    const port = Number(dport);
+    const isChanged = held.before.get(port) !== held.now.get(port);
+    const isHeld =
+      held.before
+        .get(port)
+        ?.split(" ")
+        .some((led) => led.endsWith(`>${endpoint}`)) === true;
+    const atNodePort = proxy.nodePortIps === "all" || proxy.nodePortIps.includes(to);
+    const isHostPorts = to === by || (isHeld && !isServing(proxy.before, atNodePort));
+    if (isChanged && isHostPorts && isOwn(to, now.world)) return words;
+    const known = [`${to} ${dport}`, `* ${dport}`].some((at) => proxy.now.has(at) || proxy.before.has(at));
+    return known && !isServing(proxy.now) ? words : undefined;
+  };
 }
 
-/** Endpoints that serve this address and port; undefined: no Service has it or had it. */
-function servingAt(address: string, port: number, before: Scenario, now: Scenario): Set<string> | undefined {
-  for (const s of [now, before]) {
-    for (const service of s.services) {
-      if (isForeign(service)) continue;
-      const own = addressesOf(service, s.world);
-      for (const p of service.spec.ports ?? []) {
-        if (p.protocol !== "UDP" || !(p.nodePort === port || (p.port === port && own.includes(address))))
-          continue;
-        return new Set(s === before ? [] : endpointsOf(s, service).get(p.name ?? ""));
-      }
+/** "address port" of a UDP Service, "* port" of a node port → the endpoints that serve. */
+type Served = ReadonlyMap<string, ReadonlySet<string>>;
+
+function servedBy(s: Scenario): Served {
+  const served = new Map<string, ReadonlySet<string>>();
+  for (const service of s.services) {
+    if (isForeign(service)) continue;
+    const endpoints = endpointsOf(s, service);
+    for (const { name = "", port, nodePort, protocol } of service.spec.ports ?? []) {
+      if (protocol !== "UDP") continue;
+      const serving = new Set(endpoints.get(name));
+      for (const address of addressesOf(service, s.world)) served.set(`${address} ${port}`, serving);
+      if (nodePort !== undefined) served.set(`* ${nodePort}`, serving);
     }
   }
-  return undefined;
+  return served;
+}
+
+/** Where node ports are served, of this family. */
+function nodePortIps(s: Scenario): "all" | string[] {
+  const { world } = s;
+  const view = proxyView({
+    objects: s.objects,
+    nodeName: PLACE.nodeName,
+    config: agentConfigOf(s).proxy,
+    family: world.family,
+    localAddresses: [world.nodeIp, world.secondIp, world.gateway].map(ip),
+  });
+  return view.nodePortIps === "all" ? "all" : view.nodePortIps.map(formatIp);
 }
 
 function isOwn(address: string, { nodeIp, secondIp, gateway }: World): boolean {

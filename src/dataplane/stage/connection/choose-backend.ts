@@ -48,12 +48,15 @@ export function chooseBackend(pkt: Packet, t: Tables, nowMs: number): Verdict {
     pkt.frontend = f;
     pkt.sourceClass = classOf(pkt, t);
   }
-  if (s.hostPorts !== 0 && hasPorts(pkt.proto) && !isTranslated(pkt, t, f)) {
+  const isRefused = f >= 0 && services.sourceRefused(s, f, key);
+  // nftables' firewall-check is asked before any DNAT, iptables' KUBE-PROXY-FIREWALL after portmap's.
+  if (isRefused && t.config.rangesFirst !== 0) return drop(pkt, t, DropReason.SERVICE_SOURCE_RANGE);
+  if (s.hostPorts !== 0 && hasPorts(pkt.proto) && (isRefused || !isTranslated(pkt, s, f))) {
     const h = findHostPort(t, key);
     if (h >= 0) return toHostPort(pkt, t, h);
   }
   if (f < 0) return guardAddress(pkt, t);
-  if (services.sourceRefused(s, f, key)) return drop(pkt, t, DropReason.SERVICE_SOURCE_RANGE);
+  if (isRefused) return drop(pkt, t, DropReason.SERVICE_SOURCE_RANGE);
   const sourceClass = pkt.sourceClass;
   const action = actionOf(pkt, t, f);
   if (action === Action.NONE) {
@@ -87,9 +90,8 @@ function sendTo(pkt: Packet, s: services.Services, f: number, endpoint: number):
 }
 
 /** Would the nat table's rules of a service take the packet, so that those of host ports do not see it? */
-function isTranslated(pkt: Packet, t: Tables, f: number): boolean {
-  if (f < 0 || services.sourceRefused(t.services, f, pkt.key)) return false;
-  return services.actionOf(t.services, f, pkt.sourceClass) === Action.DNAT;
+function isTranslated(pkt: Packet, s: services.Services, f: number): boolean {
+  return f >= 0 && services.actionOf(s, f, pkt.sourceClass) === Action.DNAT;
 }
 
 /**
