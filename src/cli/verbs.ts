@@ -42,7 +42,11 @@ export const VERBS: readonly Verb[] = [
   },
   { name: "show", file: "observe/show", summary: "the live tables of a node" },
   { name: "rules", file: "offline/rules", summary: "the rules kube-proxy would have installed, or Calico" },
-  { name: "policy", file: "policy/policy", summary: "who can reach whom by policies, what changes that" },
+  {
+    name: "policy",
+    file: "policy/policy",
+    summary: "who can reach whom by policies, what changes that, what is suspicious",
+  },
   { name: "ping", file: "observe/ping", summary: "ICMP probe from a node's own stack" },
   { name: "bench", summary: "the benchmarks, against the kernel and other peers" },
   { name: "completion", summary: "shell completion: bash, zsh, fish" },

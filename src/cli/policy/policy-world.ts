@@ -3,7 +3,7 @@
 import { parseIp } from "../../base/ip.ts";
 import { isFinished } from "../../cluster/controller/scheduler.ts";
 import { WORKLOADS } from "../../kube/kinds.ts";
-import type { ManifestText } from "../../kube/manifest/manifest.ts";
+import type { Manifest, ManifestText } from "../../kube/manifest/manifest.ts";
 import type { KubeObject, Pod } from "../../kube/objects.ts";
 import { PassedOver } from "../../kube/passed-over.ts";
 import { addressEnd, type End, podEnds } from "../../offline/policy/ends.ts";
@@ -17,10 +17,11 @@ import { clusterObjects, offlineCluster } from "../offline/offline-cluster.ts";
 export async function policyObjects(
   flags: Globals,
   texts: readonly ManifestText[] | undefined,
+  look?: (manifests: readonly Manifest[]) => void,
 ): Promise<readonly KubeObject[]> {
   if (texts === undefined) return clusterObjects(await openNodes(flags));
   const passed = new PassedOver();
-  const objects = rawObjects(texts, passed);
+  const objects = rawObjects(texts, passed, look);
   if (needAddresses(objects)) return (await offlineCluster(flags, { texts })).objects; // tells what it passed over
   for (const line of passed.notes()) note(line);
   return objects;

@@ -1,6 +1,7 @@
 // podwire policy matrix|diff|check: policies before they are applied. Needs neither root nor a kernel.
 import type { Command } from "commander";
 import { collect } from "../objects/manifests.ts";
+import { check } from "./check.ts";
 import { diff } from "./diff.ts";
 import { matrix } from "./matrix.ts";
 
@@ -28,4 +29,9 @@ export function register(program: Command): void {
       collect,
     )
     .action(diff);
+  policy
+    .command("check")
+    .description("what is suspicious about policies; exit status 3 when something is")
+    .option("-f, --file <objects>", FILES, collect)
+    .action(check);
 }
