@@ -77,8 +77,8 @@ func networkPolicy(text []byte) verdict {
 	if policy.Namespace == "" {
 		policy.Namespace = "default"
 	}
-	networkpolicy.Strategy.PrepareForCreate(context.TODO(), policy)
-	if errs := networkpolicy.Strategy.Validate(context.TODO(), policy); len(errs) > 0 {
+	networkpolicy.Strategy.PrepareForCreate(context.Background(), policy)
+	if errs := networkpolicy.Strategy.Validate(context.Background(), policy); len(errs) > 0 {
 		return verdict{Errors: texts(errs)}
 	}
 	stored, err := legacyscheme.Scheme.ConvertToVersion(policy, v1.SchemeGroupVersion)
@@ -124,8 +124,8 @@ func (d definition) custom(text []byte) verdict {
 		return verdict{Decode: "strict decoding error: " + strings.Join(unknown, ", ")}
 	}
 	structuraldefaulting.PruneNonNullableNullsWithoutDefaults(object.Object, d.structural)
-	d.strategy.PrepareForCreate(context.TODO(), &object)
-	if errs := d.strategy.Validate(context.TODO(), &object); len(errs) > 0 {
+	d.strategy.PrepareForCreate(context.Background(), &object)
+	if errs := d.strategy.Validate(context.Background(), &object); len(errs) > 0 {
 		return verdict{Errors: texts(errs)}
 	}
 	return verdict{Spec: specOf(&object)}
