@@ -111,20 +111,22 @@ t.test(
   },
 );
 
+/** The database behind Service db. */
+const slice = {
+  apiVersion: "discovery.k8s.io/v1",
+  kind: "EndpointSlice",
+  metadata: { name: "db-1", labels: { "kubernetes.io/service-name": "db" } },
+  addressType: "IPv4",
+  ports: [{ port: 5432 }],
+  endpoints: [{ addresses: [DB], conditions: { ready: true }, nodeName: "node1" }],
+};
+
 t.test("a pod and itself: its own address always, its own service but for cluster policies", async (t) => {
   const service = {
     apiVersion: "v1",
     kind: "Service",
     metadata: { name: "db" },
     spec: { clusterIP: "10.96.0.10", ports: [{ port: 80, targetPort: 5432 }] },
-  };
-  const slice = {
-    apiVersion: "discovery.k8s.io/v1",
-    kind: "EndpointSlice",
-    metadata: { name: "db-1", labels: { "kubernetes.io/service-name": "db" } },
-    addressType: "IPv4",
-    ports: [{ port: 5432 }],
-    endpoints: [{ addresses: [DB], conditions: { ready: true }, nodeName: "node1" }],
   };
   const closed = testPolicy("closed", { podSelector: {}, policyTypes: ["Ingress", "Egress"] });
   const world = new PolicyWorld([...PODS, service, slice, closed]);
@@ -155,14 +157,6 @@ t.test(
         clusterIP: "10.96.0.10",
         ports: [{ port: 80, targetPort: 5432, nodePort: 30080 }],
       },
-    };
-    const slice = {
-      apiVersion: "discovery.k8s.io/v1",
-      kind: "EndpointSlice",
-      metadata: { name: "db-1", labels: { "kubernetes.io/service-name": "db" } },
-      addressType: "IPv4",
-      ports: [{ port: 5432 }],
-      endpoints: [{ addresses: [DB], conditions: { ready: true }, nodeName: "node1" }],
     };
     const clients = testPolicy("clients", {
       ...app("db"),
