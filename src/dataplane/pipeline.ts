@@ -1,7 +1,7 @@
 /**
  * The life of a packet, in one place. Every frame of the node goes through `forward`: pods', the node's own stack's,
  * the fabric's. Each step is one stage, one file; the order is Linux': bridge, PREROUTING (conntrack, nat), routing,
- * FORWARD, POSTROUTING, output.
+ * FORWARD (or INPUT, OUTPUT), POSTROUTING, output.
  */
 
 import { drop } from "./drop.ts";

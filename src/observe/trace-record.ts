@@ -56,7 +56,10 @@ export interface TraceRecord extends Decision {
   node: string;
   packet: number;
   stage: string;
-  /** The place in Linux that does the same, with the names that the node's proxy mode gives it. */
+  /**
+   * The place in Linux that does the same to such a packet, with the names that the node's proxy mode gives it: FORWARD
+   * of what passes, INPUT of what is for the node, OUTPUT of what it sends.
+   */
   hook: string;
   /** Mode of the node's kube-proxy: iptables, nftables, ipvs, userspace. */
   mode: string;
@@ -93,6 +96,9 @@ export interface TraceRecord extends Decision {
   /** Userspace mode, when what was held is sent again: which attempt, and what became of the one before. */
   attempt?: number;
   failure?: "refused" | "silent" | "unreachable";
+  /** The node's own stack sent it; it is delivered to that stack. */
+  own?: true;
+  toNode?: true;
   /** It waits until its neighbour's address is known. */
   waits?: true;
   /** The packet had been kept or queued; what became of it then. */

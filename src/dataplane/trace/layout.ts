@@ -34,6 +34,8 @@ export const Flag = Object.freeze({
   WAITS: 16, // a frame of it waits for its neighbour's address
   RANGES: 32, // source ranges hold for the address that it was sent to
   LATE: 64, //  of a packet that had been kept or queued: only the plane's own decision is known, no tuple
+  OWN: 128, //  the node's own stack sent it
+  TO_NODE: 256, // it is delivered to that stack; before it is routed: its destination is an address of the node
 } as const);
 
 /** Of a trace record alone: one stage of one packet. */

@@ -4,8 +4,11 @@
  * packet pass is written where it says something (`passed`), what changed it where it did (`acted`).
  */
 import type { Packet } from "../packet/packet.ts";
+import { PortRole } from "../port.ts";
+import { RouteKind } from "../spec/routes.ts";
 import * as connectionRules from "../table/connection/connection-rules.ts";
-import { TUPLE_WORDS } from "../table/connection/tuple.ts";
+import { TUPLE_WORDS, TupleWord } from "../table/connection/tuple.ts";
+import * as localAddresses from "../table/local-addresses.ts";
 import type { Tables } from "../tables.ts";
 import { Verdict } from "../verdict.ts";
 import { open } from "./late.ts";
@@ -14,6 +17,7 @@ import * as ring from "./record-ring.ts";
 import { WATCHERS_MAX } from "./watchers.ts";
 
 const { NEXT, DROP } = Verdict;
+const { DST0, DST1, DST2, DST3 } = TupleWord;
 
 /** The end of a packet's way through the stages: who said so, and what. */
 export function ended(pkt: Packet, t: Tables, verdict: number): void {
@@ -90,7 +94,9 @@ export function writeDecision(pkt: Packet, t: Tables, words: Int32Array, at: num
     (pkt.bridged !== 0 ? Flag.BRIDGED : 0) |
     (pkt.fromTunnel !== 0 ? Flag.FROM_TUNNEL : 0) |
     (pkt.frontend >= 0 && t.services.rangeAt[pkt.frontend] !== 0 ? Flag.RANGES : 0) |
-    (t.watchers.waits !== 0 ? Flag.WAITS : 0);
+    (t.watchers.waits !== 0 ? Flag.WAITS : 0) |
+    (isOwn(pkt, t) ? Flag.OWN : 0) |
+    (isForNode(pkt, t) ? Flag.TO_NODE : 0);
   words[at + Word.CT_STATE] = pkt.ctState;
   words[at + Word.MASQUERADE] = pkt.masquerade;
   words[at + Word.IN_PORT] = pkt.inPort;
@@ -110,6 +116,17 @@ export function writeDecision(pkt: Packet, t: Tables, words: Int32Array, at: num
   words[at + Word.INGRESS] = isKnown
     ? connectionRules.ingressOf(t.connectionRules, pkt.ctSlot)
     : pkt.ingressVerdict;
+}
+
+function isOwn(pkt: Packet, t: Tables): boolean {
+  return pkt.inPort >= 0 && pkt.fromTunnel === 0 && t.ports.role[pkt.inPort] === PortRole.HOST;
+}
+
+function isForNode(pkt: Packet, t: Tables): boolean {
+  if (pkt.family === 0) return false;
+  if (pkt.route >= 0) return t.routes.kind[pkt.route] === RouteKind.LOCAL;
+  const dst = pkt.nat !== 0 ? pkt.to : pkt.key;
+  return localAddresses.has(t.addresses.local, dst[DST0], dst[DST1], dst[DST2], dst[DST3]);
 }
 
 function serviceOf(pkt: Packet, t: Tables): number {

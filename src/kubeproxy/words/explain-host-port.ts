@@ -3,6 +3,7 @@
  * nftables mode a table of its own. Behind kube-proxy's, whose modes have none for it.
  */
 import type { Claim, ExplainStep, Told } from "./explanation.ts";
+import { entryHook } from "./hooks.ts";
 import { hostPortChain, hostPortOwner } from "./kube-chains.ts";
 
 /** The plug-in's own mark for what is to be masqueraded: bit 13. */
@@ -12,7 +13,7 @@ const PORTS_A_RULE = 15;
 type Rule = readonly [chain: string, rule: string, text: string];
 
 export function hostPortSteps(told: Told, claim: Claim): ExplainStep[] {
-  const hook = told.isOwn ? "OUTPUT" : "PREROUTING";
+  const hook = entryHook(told);
   const isNft = told.mode === "nftables";
   const table = isNft ? nftTable(told) : "nat";
   const rules = isNft ? nftRules(told, claim, hook.toLowerCase()) : iptablesRules(told, claim, hook);

@@ -3,6 +3,7 @@
  * the plane decided, and must be found word by word in what `rules` makes of the same objects by itself.
  */
 import { type Claim, type ExplainStep, FRONTENDS, Frontend, type Told } from "./explanation.ts";
+import { entryHook, refusalHook } from "./hooks.ts";
 import { endpointChain, serviceChain } from "./kube-chains.ts";
 
 const LAST_RULE = "kubernetes service nodeports; NOTE: this must be the last rule in this chain";
@@ -13,7 +14,7 @@ type Rule = readonly [chain: string, rule: string, text: string];
 
 /** What the nat table does to the destination, PREROUTING or OUTPUT. */
 export function natSteps(told: Told): ExplainStep[] {
-  const hook = told.isOwn ? "OUTPUT" : "PREROUTING";
+  const hook = entryHook(told);
   const { claim } = told;
   const rules =
     claim === undefined ? unclaimed(told) : claim.chosen === "" ? refused(told, claim) : chosen(told, claim);
@@ -24,7 +25,7 @@ export function natSteps(told: Told): ExplainStep[] {
 export function refusalSteps(told: Told, reason: string): ExplainStep[] {
   const { claim } = told;
   if (claim === undefined) return [];
-  const hook = told.toNode ? "INPUT" : told.isOwn ? "OUTPUT" : "FORWARD";
+  const hook = refusalHook(told);
   const step = (chain: string, target: string, text: string): ExplainStep[] => [
     { hook, table: "filter", chain, rule: `${comment(text)} ${destination(told, claim)} -j ${target}`, text },
   ];
@@ -43,6 +44,8 @@ export function refusalSteps(told: Told, reason: string): ExplainStep[] {
 /** What lets a packet pass the filter table. */
 export function passSteps(told: Told): ExplainStep[] {
   const { claim, endsAtNode, isOwn, healthCheckOf } = told;
+  if (isOwn)
+    return [{ hook: "OUTPUT", table: "filter", chain: "OUTPUT", rule: "", text: "no rule refuses it" }];
   if (endsAtNode) {
     const text =
       healthCheckOf === undefined ? "no rule refuses it" : `${healthCheckOf} health check node port`;
@@ -58,8 +61,6 @@ export function passSteps(told: Told): ExplainStep[] {
       },
     ];
   }
-  if (isOwn)
-    return [{ hook: "OUTPUT", table: "filter", chain: "OUTPUT", rule: "", text: "no rule refuses it" }];
   const marked = claim !== undefined && isMarked(told, claim);
   const mark = `0x${told.masqueradeMark.toString(16)}`;
   const forwarding = comment("kubernetes forwarding rules");

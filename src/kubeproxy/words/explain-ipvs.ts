@@ -1,5 +1,6 @@
 /** Steps of an explained packet in ipvs mode: sets and marks around a virtual server. */
 import { type Claim, type ExplainStep, Frontend, type Told } from "./explanation.ts";
+import { entryHook, filterHook, wayTold } from "./hooks.ts";
 
 type Rule = readonly [chain: string, rule: string, text: string];
 const FLAGS: Readonly<Record<string, string>> = { TCP: "-t", UDP: "-u", SCTP: "--sctp-service" };
@@ -11,7 +12,7 @@ export function natSteps(told: Told): ExplainStep[] {
     const text = `${told.to} is bound to kube-ipvs0: the node answers`;
     return [{ hook: "INPUT", table: "", chain: "", rule: "", text }];
   }
-  const hook = told.isOwn ? "OUTPUT" : "PREROUTING";
+  const hook = entryHook(told);
   const nat = ([chain, rule, text]: Rule): ExplainStep => ({ hook, table: "nat", chain, rule, text });
   if (claim === undefined || SETS[claim.kind] === undefined)
     return [nat(["KUBE-SERVICES", "", "no set has this destination"])];
@@ -26,7 +27,7 @@ export function natSteps(told: Told): ExplainStep[] {
   return [
     ...steps,
     {
-      hook: "INPUT",
+      hook: serverHook(told),
       table: "ipvs",
       chain: server,
       rule: `-a ${server} -r ${claim.chosen} -m -w ${claim.weight}`,
@@ -46,7 +47,7 @@ export function refusalSteps(told: Told, reason: string): ExplainStep[] {
     case "SERVICE_NO_ENDPOINTS":
       return [
         {
-          hook: "INPUT",
+          hook: serverHook(told),
           table: "ipvs",
           chain: serverOf(told),
           rule: "",
@@ -63,7 +64,7 @@ export function refusalSteps(told: Told, reason: string): ExplainStep[] {
 export function passSteps(told: Told): ExplainStep[] {
   const { claim } = told;
   if (claim !== undefined && claim.kind > Frontend.NODE_PORT) return [];
-  const hook = told.endsAtNode ? "INPUT" : told.isOwn ? "OUTPUT" : "FORWARD";
+  const hook = filterHook(wayTold(told));
   const chain = hook === "FORWARD" ? "KUBE-FORWARD" : hook;
   return [{ hook, table: "filter", chain, rule: "", text: "no rule refuses it" }];
 }
@@ -78,6 +79,11 @@ function markRule(told: Told, claim: Claim): Rule {
   const what = isCluster && told.detector === "" ? "source and destination" : "the destination";
   const text = `set ${set} has ${what}${whose}: KUBE-MARK-MASQ, source will be rewritten`;
   return [isNodePort ? "KUBE-NODE-PORT" : "KUBE-SERVICES", "", text];
+}
+
+/** ip_vs looks at what is for the node, and at what it sends. */
+function serverHook({ isOwn }: Told): string {
+  return isOwn ? "OUTPUT" : "INPUT";
 }
 
 function serverOf({ protocol, to, port, family }: Told): string {

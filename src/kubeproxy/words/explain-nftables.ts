@@ -1,6 +1,7 @@
 /** Steps of an explained packet in nftables mode, in the chains, maps and sets of kube-proxy's table. */
 import { hostOf } from "./explain-iptables.ts";
 import { type Claim, type ExplainStep, FRONTENDS, Frontend, type Told } from "./explanation.ts";
+import { entryHook, filterHook, refusalHook, wayTold } from "./hooks.ts";
 import { nftEndpointName, nftServiceName } from "./kube-chains.ts";
 
 type Rule = readonly [chain: string, rule: string, text: string];
@@ -8,7 +9,7 @@ type Rule = readonly [chain: string, rule: string, text: string];
 export function natSteps(told: Told): ExplainStep[] {
   const { claim } = told;
   if (claim?.hasRanges === true && claim.range === undefined) return []; // dropped before
-  const hook = told.isOwn ? "OUTPUT" : "PREROUTING";
+  const hook = entryHook(told);
   const table = tableOf(told);
   const rules =
     claim === undefined || claim.chosen === ""
@@ -19,14 +20,14 @@ export function natSteps(told: Told): ExplainStep[] {
 
 export function refusalSteps(told: Told, reason: string): ExplainStep[] {
   const table = tableOf(told);
-  const after = told.toNode ? "INPUT" : told.isOwn ? "OUTPUT" : "FORWARD";
+  const after = refusalHook(told);
   const name = told.claim?.service ?? "";
   const check =
     told.claim?.kind === Frontend.NODE_PORT ? noEndpointNodePorts(told) : key(told, "no-endpoint-services");
   switch (reason) {
     case "SERVICE_SOURCE_RANGE": {
       const chain = `firewall-${nftServiceName(name, told.protocol)}`;
-      const hook = told.isOwn ? "OUTPUT" : "PREROUTING";
+      const hook = entryHook(told);
       const text = "no source range holds the sender";
       return [
         {
@@ -77,7 +78,7 @@ export function refusalSteps(told: Told, reason: string): ExplainStep[] {
 }
 
 export function passSteps(told: Told): ExplainStep[] {
-  const hook = told.endsAtNode ? "INPUT" : told.isOwn ? "OUTPUT" : "FORWARD";
+  const hook = filterHook(wayTold(told));
   return [
     {
       hook,

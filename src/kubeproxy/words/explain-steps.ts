@@ -11,6 +11,7 @@ import * as ipvs from "./explain-ipvs.ts";
 import * as nftables from "./explain-nftables.ts";
 import * as userspace from "./explain-userspace.ts";
 import { type EndVerdict, type ExplainStep, Frontend, type Told } from "./explanation.ts";
+import { filterHook, wayTold } from "./hooks.ts";
 
 interface ModeWords {
   natSteps(told: Told): ExplainStep[];
@@ -37,16 +38,19 @@ export function explainSteps(told: Told): ExplainStep[] {
   steps.push(...policySteps(told));
   if (told.policies.some(({ action }) => action === "deny")) return steps;
   if (dropped !== undefined) return [...steps, dropStep(dropped)];
-  steps.push(...words.passSteps(isHostPort ? { ...told, claim: undefined } : told));
+  const unclaimed = isHostPort ? { ...told, claim: undefined } : told;
+  steps.push(...words.passSteps(unclaimed));
   const after = records.find((record) => record.stage === "masquerade");
   if (after !== undefined) steps.push(...sourceSteps(told, before, after));
+  // What the node sends to itself comes in again over lo.
+  if (told.isOwn && told.endsAtNode) steps.push(...words.passSteps({ ...unclaimed, isOwn: false }));
   return steps;
 }
 
 /** Where the ends are on two nodes, each node asks about its own. */
-function policySteps({ policies, endsAtNode }: Told): ExplainStep[] {
-  return policies.map((verdict): ExplainStep => {
-    const hook = endsAtNode ? "INPUT" : "FORWARD";
+function policySteps(told: Told): ExplainStep[] {
+  const hook = filterHook(wayTold(told));
+  return told.policies.map((verdict): ExplainStep => {
     return { hook, table: "filter", chain: verdict.chain, rule: "", text: endText(verdict) };
   });
 }

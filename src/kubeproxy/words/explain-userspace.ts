@@ -3,12 +3,13 @@
  * socket's port was any free one, so `rules` prints none of these rules, and they are told in words.
  */
 import { type Claim, type ExplainStep, Frontend, type Told } from "./explanation.ts";
+import { entryHook, filterHook, wayTold } from "./hooks.ts";
 
 const PATIENCE = "250 ms, 500 ms, 1 s and 2 s";
 
 export function natSteps(told: Told): ExplainStep[] {
   const { claim, isOwn } = told;
-  const hook = isOwn ? "OUTPUT" : "PREROUTING";
+  const hook = entryHook(told);
   if (claim === undefined) {
     const chain = isOwn ? "KUBE-PORTALS-HOST" : "KUBE-PORTALS-CONTAINER";
     return [{ hook, table: "nat", chain, rule: "", text: "no portal has this destination" }];
@@ -26,8 +27,7 @@ export function refusalSteps(told: Told, reason: string): ExplainStep[] {
 }
 
 export function passSteps(told: Told): ExplainStep[] {
-  const isProxied = told.claim !== undefined || told.isOwn;
-  const hook = told.endsAtNode ? "INPUT" : isProxied ? "OUTPUT" : "FORWARD";
+  const hook = filterHook(wayTold(told));
   return [{ hook, table: "filter", chain: hook, rule: "", text: "no rule refuses it" }];
 }
 

@@ -7,6 +7,7 @@
 import { protocolName } from "../../observe/conntrack-entry.ts";
 import type { TraceRecord } from "../../observe/trace-record.ts";
 import { formatEnd } from "./capture-comment.ts";
+import { entryHook, filterHook, type Hook, refusalHook, sourceHook, wayOf } from "./hooks.ts";
 import {
   endpointChain,
   hostPortChain,
@@ -18,15 +19,16 @@ import {
 import { translations } from "./packet-ends.ts";
 
 type Step = TraceRecord;
+type Hookless = Omit<TraceRecord, "hook">;
 export type MasqueradeReason = NonNullable<TraceRecord["masquerade"]>;
 
 export interface ProxyWords {
   /** Where destinations are translated, packets filtered, sources translated: as hooks, and at the head of a line. */
-  readonly natHook: string;
-  readonly filterHook: string;
-  readonly sourceHook: string;
-  readonly filterText: string;
-  readonly sourceText: string;
+  natHook(step: Hookless): string;
+  filterHook(step: Hookless): string;
+  sourceHook(step: Hookless): string;
+  filterText(step: Hookless): string;
+  sourceText(step: Hookless): string;
   /** What became of a new connection's first packet. */
   backend(step: Step): string;
   /** The source was rewritten, "a → b". */
@@ -54,12 +56,23 @@ function protocolOf(step: Step): string {
 
 const PLAIN_REASONS = { hairpin: "the pod reaches itself", egress: "a pod leaves the cluster" } as const;
 
+/** Reasons for which kube-proxy's rules refuse a packet, rather than the plane. */
+const REFUSALS = ["SERVICE_SOURCE_RANGE", "SERVICE_NO_ENDPOINTS", "SERVICE_NO_LOCAL_ENDPOINTS"];
+
+/** Iptables' names: of its own chains where the mode has none. */
+const PLACES = {
+  natHook: (step) =>
+    REFUSALS.includes(step.dropReason ?? "")
+      ? `${refusalHook(wayOf(step))} filter`
+      : `${entryHook(wayOf(step))} nat`,
+  filterHook: (step) => `${filterHook(wayOf(step))} filter`,
+  sourceHook: (step) => `${sourceHook(wayOf(step))} nat`,
+  filterText: (step) => `filter ${filterHook(wayOf(step))}`,
+  sourceText: (step) => `nat ${sourceHook(wayOf(step))}`,
+} satisfies Omit<ProxyWords, "backend" | "masquerade">;
+
 const iptables: ProxyWords = {
-  natHook: "PREROUTING nat",
-  filterHook: "FORWARD filter",
-  sourceHook: "POSTROUTING nat",
-  filterText: "filter FORWARD",
-  sourceText: "nat POSTROUTING",
+  ...PLACES,
   backend(step) {
     const { service } = step;
     if (service === undefined) return "nat KUBE-SERVICES: no service claims it";
@@ -104,11 +117,11 @@ function iptablesRefusal(step: Step, service: string): string {
 }
 
 const nftables: ProxyWords = {
-  natHook: "nat-prerouting",
-  filterHook: "filter-forward",
-  sourceHook: "nat-postrouting",
-  filterText: "filter-forward",
-  sourceText: "nat-postrouting",
+  natHook: nftNatHook,
+  filterHook: (step) => chainAt("filter", filterHook(wayOf(step))),
+  sourceHook: nftSource,
+  filterText: (step) => chainAt("filter", filterHook(wayOf(step))),
+  sourceText: nftSource,
   backend(step) {
     const { service } = step;
     if (step.verdict === "drop") return nftablesRefusal(step, service ?? "");
@@ -118,6 +131,32 @@ const nftables: ProxyWords = {
   },
   masquerade: (change, why) => `nat-postrouting masquerade ${change} (${nftablesReason(why)})`,
 };
+
+/** kube-proxy's table has a base chain for each hook that it uses. */
+function chainAt(what: "filter" | "nat", hook: Hook): string {
+  return `${what}-${hook.toLowerCase()}`;
+}
+
+function nftNatHook(step: Hookless): string {
+  const way = wayOf(step);
+  switch (step.dropReason) {
+    case "SERVICE_SOURCE_RANGE":
+      return `${chainAt("filter", entryHook(way))}-pre-dnat`;
+    case "SERVICE_NO_ENDPOINTS":
+    case "SERVICE_NO_LOCAL_ENDPOINTS":
+    case "SERVICE_PORT_UNKNOWN":
+    case "SERVICE_IP_UNUSED":
+      return chainAt("filter", refusalHook(way));
+    default:
+      return chainAt("nat", entryHook(way));
+  }
+}
+
+/** Its table has no nat chain at INPUT: there, the kernel's own doing. */
+function nftSource(step: Hookless): string {
+  const hook = sourceHook(wayOf(step));
+  return hook === "INPUT" ? "nat INPUT" : chainAt("nat", hook);
+}
 
 function nftablesReason(why: MasqueradeReason): string {
   if (why === "service") return "mark-for-masquerade was set";
@@ -150,23 +189,38 @@ function nftablesRefusal(step: Step, service: string): string {
 }
 
 const ipvs: ProxyWords = {
-  natHook: "INPUT ip_vs",
-  filterHook: "FORWARD filter",
-  sourceHook: "POSTROUTING nat",
-  filterText: "filter FORWARD",
-  sourceText: "nat POSTROUTING",
+  ...PLACES,
+  natHook: ipvsHook,
   backend(step) {
     const { service } = step;
     if (step.verdict === "consumed")
       return `ip_vs: ${step.from.dst} is bound to kube-ipvs0, the node answers`;
     if (step.verdict === "drop") return ipvsRefusal(step, service ?? "");
-    if (service === undefined) return "ip_vs: no virtual server has this destination";
+    if (service === undefined) {
+      return isSeenByIpvs(step)
+        ? "ip_vs: no virtual server has this destination"
+        : "nat KUBE-SERVICES: no set has this destination";
+    }
     const mark = step.masquerade === "service" ? ", KUBE-MARK-MASQ" : "";
     const server = `${protocolOf(step).toUpperCase()} ${formatEnd(step.from, "dst")}`;
     return `ip_vs ${server} → ${formatEnd(step.to, "dst")} Masq (${service})${mark}`;
   },
   masquerade: (change, why) => `nat POSTROUTING MASQUERADE ${change} (${ipvsReason(why)})`,
 };
+
+/** Service addresses are the node's own, so ip_vs looks at what is for the node, and at what it sends. */
+function isSeenByIpvs(step: Hookless): boolean {
+  const { isOwn, toNode } = wayOf(step);
+  return isOwn || toNode || step.service !== undefined || step.verdict !== "next";
+}
+
+function ipvsHook(step: Hookless): string {
+  if (step.dropReason === "SERVICE_SOURCE_RANGE" || step.dropReason === "SERVICE_PORT_UNKNOWN")
+    return "INPUT filter";
+  const isHostPort = hostPortOwner(step.service ?? "") !== undefined;
+  if (isHostPort || !isSeenByIpvs(step)) return PLACES.natHook(step);
+  return step.own === true ? "OUTPUT ip_vs" : "INPUT ip_vs";
+}
 
 function ipvsReason(why: MasqueradeReason): string {
   return why === "hairpin" ? "KUBE-LOOP-BACK: the pod reaches itself" : iptablesReason(why);
@@ -186,11 +240,9 @@ function ipvsRefusal(step: Step, service: string): string {
 }
 
 const userspace: ProxyWords = {
-  natHook: "PREROUTING nat",
-  filterHook: "FORWARD filter",
-  sourceHook: "proxy socket",
-  filterText: "filter FORWARD",
-  sourceText: "nat POSTROUTING",
+  ...PLACES,
+  natHook: (step) => `${entryHook(wayOf(step))} nat`,
+  sourceHook: (step) => (wayOf(step).isRelayed ? "proxy socket" : PLACES.sourceHook(step)),
   backend(step) {
     const { service } = step;
     const place = step.source === "node" ? "HOST" : "CONTAINER";

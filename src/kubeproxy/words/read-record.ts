@@ -114,11 +114,11 @@ export function readTraceRecord(r: RecordRing, body: number, node: string, names
   const detail = words.some((word) => word !== 0) ? entry.detail?.(words) : undefined;
   const flags = w[at + Word.FLAGS];
   const [attempt, failure] = [w[at + TraceWord.ATTEMPT], FAILURES[w[at + TraceWord.FAILURE]]];
-  return {
+  const record: TraceRecord = {
     node,
     packet: w[at + Word.PACKET],
     stage: entry.name,
-    hook: hookOf(entry, names.mode),
+    hook: "",
     mode: names.mode,
     timeUs: r.float[(body >> 3) + (Word.TIME_US >> 1)],
     timeMs: w[at + TraceWord.TIME_MS],
@@ -131,12 +131,16 @@ export function readTraceRecord(r: RecordRing, body: number, node: string, names
     ...answerAt(w, at, names),
     ...(attempt !== 0 && { attempt }),
     ...(failure !== undefined && { failure }),
+    ...((flags & Flag.OWN) !== 0 && { own: true as const }),
+    ...((flags & Flag.TO_NODE) !== 0 && { toNode: true as const }),
     ...((flags & Flag.WAITS) !== 0 && { waits: true as const }),
     ...((flags & Flag.LATE) !== 0 && { late: true as const }),
     ...(detail !== undefined && { detail }),
     ...(decision.inPort >= 0 && { in: names.port(decision.inPort) }),
     ...(decision.outPort >= 0 && { out: names.port(decision.outPort) }),
   };
+  record.hook = hookOf(entry, record);
+  return record;
 }
 
 /** Who claims the packet, and which endpoint it got. */

@@ -4,13 +4,16 @@
  */
 import { StageId } from "../../dataplane/trace/stage-id.ts";
 import type { Detail, TraceRecord } from "../../observe/trace-record.ts";
+import { entryHook, wayOf } from "./hooks.ts";
 import { proxyWords } from "./proxy-words.ts";
 import * as words from "./stage-words.ts";
 
+type Hookless = Omit<TraceRecord, "hook">;
+
 export interface StageEntry {
   readonly name: string;
-  /** By proxy mode where kube-proxy names it. */
-  readonly hook: string | ((mode: string) => string);
+  /** By the packet's way where Linux has one for each, and by proxy mode where kube-proxy names it. */
+  readonly hook: string | ((step: Hookless) => string);
   /** The detail words as an object; not asked when all are 0. */
   readonly detail?: (words: readonly number[]) => Detail;
   /** What it did, without the reason of a drop; "" when there is nothing to say. `before` is the record before it. */
@@ -37,23 +40,23 @@ const STAGES: Readonly<Record<StageId, StageEntry>> = {
   [StageId.REASSEMBLE]: { name: "reassemble", hook: "nf_defrag", text: words.reassembleText },
   [StageId.TRACK_CONNECTION]: {
     name: "track-connection",
-    hook: "PREROUTING conntrack",
+    hook: (step) => `${entryHook(wayOf(step))} conntrack`,
     text: words.trackText,
   },
   [StageId.CHOOSE_BACKEND]: {
     name: "choose-backend",
-    hook: (mode) => proxyWords(mode).natHook,
+    hook: (step) => proxyWords(step.mode).natHook(step),
     text: words.backendText,
   },
   [StageId.ROUTE]: { name: "route", hook: "routing decision", text: words.routeText },
   [StageId.ENFORCE_POLICY]: {
     name: "enforce-policy",
-    hook: (mode) => proxyWords(mode).filterHook,
+    hook: (step) => proxyWords(step.mode).filterHook(step),
     text: words.filterText,
   },
   [StageId.MASQUERADE]: {
     name: "masquerade",
-    hook: (mode) => proxyWords(mode).sourceHook,
+    hook: (step) => proxyWords(step.mode).sourceHook(step),
     text: words.masqueradeText,
   },
   [StageId.ENTER_CONNECTION]: {
@@ -108,6 +111,6 @@ export function stageNamed(name: string): StageEntry | undefined {
   return BY_NAME.get(name);
 }
 
-export function hookOf({ hook }: StageEntry, mode: string): string {
-  return typeof hook === "string" ? hook : hook(mode);
+export function hookOf({ hook }: StageEntry, step: Hookless): string {
+  return typeof hook === "string" ? hook : hook(step);
 }

@@ -112,7 +112,7 @@ export function trackText(step: Step): string {
   const reply = step.ctDirection === "reply" ? " reply" : "";
   const known = step.translated ? translations(step.from, step.to) : [];
   const stored = known.length === 0 ? "" : `, known translation ${known.join(", ")}`;
-  return `PREROUTING conntrack ${step.ctState ?? "UNTRACKED"}${reply}${stored}`;
+  return `${step.hook} ${step.ctState ?? "UNTRACKED"}${reply}${stored}`;
 }
 
 export function backendText(step: Step): string {
@@ -126,7 +126,7 @@ export function routeText(step: Step): string {
 }
 
 export function filterText(step: Step): string {
-  const { filterText: text } = proxyWords(step.mode);
+  const text = proxyWords(step.mode).filterText(step);
   const policies = policyText(step);
   if (policies !== "") return `${text}: ${policies}`;
   return step.verdict === "drop" ? text : `${text} accept`;
@@ -138,11 +138,11 @@ export function recheckText(step: Step): string {
 
 export function masqueradeText(step: Step, before: Step | undefined): string {
   const words = proxyWords(step.mode);
-  if (step.verdict === "drop") return words.sourceText;
+  const where = words.sourceText(step);
+  if (step.verdict === "drop") return where;
   const changed = translations(before?.to ?? step.from, step.to);
-  if (changed.length === 0) return `${words.sourceText}: source kept`;
-  if (step.masquerade === undefined)
-    return `${words.sourceText} ${changed.join(", ")} (the reply tuple was taken)`;
+  if (changed.length === 0) return `${where}: source kept`;
+  if (step.masquerade === undefined) return `${where} ${changed.join(", ")} (the reply tuple was taken)`;
   return words.masquerade(changed.map((each) => each.replace(/^SNAT /, "")).join(", "), step.masquerade);
 }
 
