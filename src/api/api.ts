@@ -9,8 +9,9 @@ import * as conntrack from "../dataplane/table/connection/conntrack.ts";
 import { TUPLE_WORDS } from "../dataplane/table/connection/tuple.ts";
 import { ConntrackFilterError, createConntrackFilter } from "../observe/conntrack-filter.ts";
 import type { Plane } from "../plane/plane.ts";
+import { createRuleOf, type RuleOfConnection } from "./connection-rule.ts";
 import { createEventFilter, streamConntrackEvents } from "./conntrack-events.ts";
-import { liveConnections } from "./conntrack-view.ts";
+import { type LiveConnection, liveConnections } from "./conntrack-view.ts";
 import { type ShowSources, show } from "./show.ts";
 import { SHOW_TABLES } from "./show-tables.ts";
 import { type StreamNames, streamCapture, streamTrace } from "./stream-capture.ts";
@@ -88,7 +89,9 @@ async function handle(
     const types = searchParams.get("types") ?? "";
     searchParams.delete("types");
     const wants = createEventFilter(types, createConntrackFilter(searchParams));
-    return streamConntrackEvents(context.plane.tables.conntrack, context.node, wants, response);
+    const { node } = context;
+    const source = { table: context.plane.tables.conntrack, node, ruleOf: () => rulesOf(context) };
+    return streamConntrackEvents(source, wants, response);
   }
   if (route === "GET /conntrack") return json(response, { items: listConnections(context, searchParams) });
   if (route === "DELETE /conntrack") {
@@ -114,17 +117,21 @@ async function handle(
 function listConnections(context: ApiContext, parameters: URLSearchParams): unknown[] {
   const wants = createConntrackFilter(parameters);
   const items: unknown[] = [];
-  for (const { entry } of liveConnections(context.plane.tables.conntrack, context.node)) {
-    if (wants(entry)) items.push(entry);
-  }
+  for (const { entry } of connectionsOf(context)) if (wants(entry)) items.push(entry);
   return items;
+}
+
+function connectionsOf(context: ApiContext): Iterable<LiveConnection> {
+  return liveConnections(context.plane.tables.conntrack, context.node, rulesOf(context));
+}
+
+function rulesOf({ sources }: ApiContext): RuleOfConnection {
+  return createRuleOf(sources.policies());
 }
 
 async function deleteConnections(context: ApiContext, parameters: URLSearchParams): Promise<unknown[]> {
   const wants = createConntrackFilter(parameters);
-  const found = [...liveConnections(context.plane.tables.conntrack, context.node)].filter((c) =>
-    wants(c.entry),
-  );
+  const found = [...connectionsOf(context)].filter((c) => wants(c.entry));
   const slots = Int32Array.from(found, (c) => c.slot);
   const tuples = new Int32Array(found.length * TUPLE_WORDS);
   found.forEach((c, i) => {

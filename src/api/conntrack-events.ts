@@ -1,11 +1,14 @@
 /** `GET /conntrack/events`: what becomes of connections, one line of JSON each, until the caller hangs up. */
 import type { ServerResponse } from "node:http";
+import * as connectionRules from "../dataplane/table/connection/connection-rules.ts";
+import { ConnectionRules } from "../dataplane/table/connection/connection-rules.ts";
 import * as conntrack from "../dataplane/table/connection/conntrack.ts";
 import { Conntrack } from "../dataplane/table/connection/conntrack.ts";
 import * as eventRing from "../dataplane/table/connection/event-ring.ts";
 import { EventType } from "../dataplane/table/connection/event-ring.ts";
 import type { ConntrackEvent, ConntrackEventType } from "../observe/conntrack-entry.ts";
 import type { ConntrackFilter } from "../observe/conntrack-filter.ts";
+import type { RuleOfConnection } from "./connection-rule.ts";
 import { entryAt } from "./conntrack-view.ts";
 
 const DRAIN_MS = 10;
@@ -27,11 +30,15 @@ export class ConntrackEvents {
   readonly #octets = new Float64Array(this.#event.buffer);
   /** The smallest table there is: its first entry is the event, read as the real table is. */
   readonly #one = new Conntrack(2);
+  /** Asked anew for each event: policies change while one looks on. */
+  readonly #ruleOf: (() => RuleOfConnection) | undefined;
   #number: number;
 
-  constructor(table: Conntrack, node: string) {
+  constructor(table: Conntrack, node: string, ruleOf?: () => RuleOfConnection) {
     this.#table = table;
     this.#node = node;
+    this.#ruleOf = ruleOf;
+    this.#one.rules = new ConnectionRules(2);
     this.#number = Atomics.load(table.header, conntrack.H_EVENTS);
     Atomics.add(table.header, conntrack.H_EVENT_READERS, 1);
   }
@@ -70,7 +77,8 @@ export class ConntrackEvents {
     t.wide.set(e.subarray(eventRing.E_WIDE, eventRing.E_WIDE + 12));
     t.packets.set(e.subarray(eventRing.E_PACKETS, eventRing.E_PACKETS + 2));
     t.octets.set(this.#octets.subarray(eventRing.E_OCTETS / 2, eventRing.E_OCTETS / 2 + 2));
-    const { timeoutSec = 0, ...entry } = entryAt(t, 0, this.#node);
+    connectionRules.set(t.rules, 0, e[eventRing.E_EGRESS], e[eventRing.E_INGRESS], e[eventRing.E_EPOCH]);
+    const { timeoutSec = 0, ...entry } = entryAt(t, 0, this.#node, this.#ruleOf?.());
     const type = TYPE_NAMES[e[eventRing.E_TYPE]];
     return {
       type,
@@ -83,12 +91,11 @@ export class ConntrackEvents {
 }
 
 export function streamConntrackEvents(
-  table: Conntrack,
-  node: string,
+  { table, node, ruleOf }: { table: Conntrack; node: string; ruleOf: () => RuleOfConnection },
   wants: (event: ConntrackEvent) => boolean,
   response: ServerResponse,
 ): void {
-  const events = new ConntrackEvents(table, node);
+  const events = new ConntrackEvents(table, node, ruleOf);
   response.writeHead(200, { "content-type": "application/x-ndjson" });
   response.flushHeaders(); // "go ahead": from here on nothing is missed unsaid
   let told = 0;

@@ -1,9 +1,16 @@
 /** Live connections as plain objects: reads the shared table while the worker writes it. */
 import { formatIp } from "../base/ip.ts";
+import * as connectionRules from "../dataplane/table/connection/connection-rules.ts";
 import * as conntrack from "../dataplane/table/connection/conntrack.ts";
 import { SCTP_STATE_NAMES, TCP_STATE_NAMES } from "../dataplane/table/connection/ct-states.ts";
 import * as tuple from "../dataplane/table/connection/tuple.ts";
-import type { ConntrackEntry, ConntrackStatus, ConntrackTuple } from "../observe/conntrack-entry.ts";
+import type {
+  ConntrackEntry,
+  ConntrackPolicy,
+  ConntrackStatus,
+  ConntrackTuple,
+} from "../observe/conntrack-entry.ts";
+import type { RuleOfConnection } from "./connection-rule.ts";
 
 const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, META } = tuple.TupleWord;
 const { FAMILY, V6 } = tuple.Meta;
@@ -29,15 +36,27 @@ export interface LiveConnection {
 }
 
 /** Every connection that has not expired. An entry that changes while it is read is read again, then left out. */
-export function* liveConnections(t: conntrack.Conntrack, node: string): Generator<LiveConnection> {
+export function* liveConnections(
+  t: conntrack.Conntrack,
+  node: string,
+  ruleOf: RuleOfConnection = noRule,
+): Generator<LiveConnection> {
   const end = conntrack.highWater(t);
   for (let slot = 0; slot < end; slot++) {
-    const live = readStable(t, slot, node);
+    const live = readStable(t, slot, node, ruleOf);
     if (live !== null) yield live;
   }
 }
 
-function readStable(t: conntrack.Conntrack, slot: number, node: string): LiveConnection | null {
+/** For tables of which nobody knows the policies. */
+const noRule: RuleOfConnection = () => undefined;
+
+function readStable(
+  t: conntrack.Conntrack,
+  slot: number,
+  node: string,
+  ruleOf: RuleOfConnection,
+): LiveConnection | null {
   for (let attempt = 0; attempt < 3; attempt++) {
     const status = t.status[slot];
     if (status === 0) return null;
@@ -47,7 +66,7 @@ function readStable(t: conntrack.Conntrack, slot: number, node: string): LiveCon
     conntrack.loadTuple(t, (slot << 1) | 1, reply);
     const startSec = t.startSec[slot];
     const left = (t.expiresAtSec[slot] - conntrack.clockSec(t)) | 0;
-    const entry = entryOf(t, slot, status, key, reply, left, node);
+    const entry = { ...entryOf(t, slot, status, key, reply, left, node), ...policyOf(t, slot, ruleOf) };
     const again = new Int32Array(tuple.TUPLE_WORDS);
     conntrack.loadTuple(t, slot << 1, again);
     const unchanged = t.startSec[slot] === startSec && key.every((word, i) => word === again[i]);
@@ -57,13 +76,30 @@ function readStable(t: conntrack.Conntrack, slot: number, node: string): LiveCon
 }
 
 /** An entry as the table's columns have it at this moment. */
-export function entryAt(t: conntrack.Conntrack, slot: number, node: string): ConntrackEntry {
+export function entryAt(
+  t: conntrack.Conntrack,
+  slot: number,
+  node: string,
+  ruleOf: RuleOfConnection = noRule,
+): ConntrackEntry {
   const key = new Int32Array(tuple.TUPLE_WORDS);
   const reply = new Int32Array(tuple.TUPLE_WORDS);
   conntrack.loadTuple(t, slot << 1, key);
   conntrack.loadTuple(t, (slot << 1) | 1, reply);
   const left = (t.expiresAtSec[slot] - conntrack.clockSec(t)) | 0;
-  return entryOf(t, slot, t.status[slot], key, reply, left, node);
+  return { ...entryOf(t, slot, t.status[slot], key, reply, left, node), ...policyOf(t, slot, ruleOf) };
+}
+
+function policyOf(
+  t: conntrack.Conntrack,
+  slot: number,
+  ruleOf: RuleOfConnection,
+): { policy: ConntrackPolicy } | undefined {
+  const epoch = connectionRules.epochOf(t.rules, slot);
+  const egress = ruleOf(connectionRules.egressOf(t.rules, slot), epoch);
+  const ingress = ruleOf(connectionRules.ingressOf(t.rules, slot), epoch);
+  if (egress === undefined && ingress === undefined) return undefined;
+  return { policy: { ...(egress && { egress }), ...(ingress && { ingress }) } };
 }
 
 function entryOf(

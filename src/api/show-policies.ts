@@ -1,7 +1,9 @@
 // `show policies`: each rule of each policy with what it decided at this node, and what its not matching denied.
+import type { Policies } from "../compile/policy/policies.ts";
 import type { PolicyCompiler } from "../compile/policy/policy-compiler.ts";
 import type { Direction } from "../compile/policy/policy-rules.ts";
-import { policiesOf, type RuleName } from "../compile/policy/rule-names.ts";
+import type { RuleName } from "../compile/policy/rule-names.ts";
+import { decidersOf, type Part, passesOf, standingOf } from "../compile/policy/rule-standing.ts";
 import { ACTION_BITS, ACTION_MASK, PolicyAction } from "../dataplane/spec/policy.ts";
 import * as connectionRules from "../dataplane/table/connection/connection-rules.ts";
 import * as conntrack from "../dataplane/table/connection/conntrack.ts";
@@ -57,10 +59,13 @@ function keyOf(policy: string, direction: Direction, rule: string): string {
   return `${policy} ${direction} ${rule}`;
 }
 
-/** What each rule decided, all its peers and ports together; of an isolation each policy that isolates has it all. */
+/**
+ * What each rule decided, all its peers and ports together; of an isolation each policy that isolates has it all. What
+ * stood at the rule's place before it was edited is not its own.
+ */
 function gather(tables: SharedTables, compiler: PolicyCompiler): Map<string, Hits> {
   const { policyHits } = tables;
-  const living = livingConnections(tables);
+  const living = livingConnections(tables, compiler);
   const sums = new Map<string, Hits>();
   for (const [id, name] of compiler.names.entries()) {
     for (let action = 0; action <= ACTION_MASK; action++) {
@@ -68,7 +73,7 @@ function gather(tables: SharedTables, compiler: PolicyCompiler): Map<string, Hit
       const packets = verdict < policyHits.rows ? policyHits.packets[verdict] : 0;
       const connections = action === PolicyAction.DENY ? 0 : (living.get(verdict) ?? 0);
       if (packets + connections === 0) continue;
-      for (const key of keysOf(name)) {
+      for (const key of keysOf(name, compiler.policies)) {
         const sum = sums.get(key) ?? { packets: 0, octets: 0, lastSec: -1, connections: 0 };
         sum.packets += packets;
         sum.octets += policyHits.octets[verdict];
@@ -81,6 +86,38 @@ function gather(tables: SharedTables, compiler: PolicyCompiler): Map<string, Hit
   return sums;
 }
 
+/** The rules that had a part in it and still say what they said: who decided, and who passed the connection on. */
+function keysOf(name: RuleName, policies: Policies): Set<string> {
+  const all = [name, ...(name.allowedBy === undefined ? [] : [name.allowedBy])];
+  const parts = all.flatMap((one) => [...decidersOf(one), ...passesOf(one)]);
+  return new Set(parts.filter((part) => standingOf(part, policies) === undefined).map(keyOfPart));
+}
+
+/** A rule stands for all its peers and ports: ingress[0] of ingress[0].from[1].ports[0]. */
+function keyOfPart({ policy, direction, rule }: Part): string {
+  return keyOf(policy, direction, rule === "" ? ISOLATION : rule.slice(0, rule.indexOf("]") + 1));
+}
+
+/** Living connections by the verdicts that they were let in with; not those of rules whose ids others have. */
+function livingConnections({ conntrack: ct }: SharedTables, { names }: PolicyCompiler): Map<number, number> {
+  const counts = new Map<number, number>();
+  const end = conntrack.highWater(ct);
+  const nowSec = conntrack.clockSec(ct);
+  for (let slot = 0; slot < end; slot++) {
+    if (ct.status[slot] === 0 || conntrack.isExpired(ct, slot, nowSec)) continue;
+    const epoch = connectionRules.epochOf(ct.rules, slot);
+    if (epoch === 0) continue;
+    for (const verdict of [
+      connectionRules.egressOf(ct.rules, slot),
+      connectionRules.ingressOf(ct.rules, slot),
+    ]) {
+      if (verdict <= 0 || names.nameAt(verdict >> ACTION_BITS, epoch) === undefined) continue;
+      counts.set(verdict, (counts.get(verdict) ?? 0) + 1);
+    }
+  }
+  return counts;
+}
+
 export interface PolicyTotal {
   readonly policy: string;
   readonly direction: Direction;
@@ -90,7 +127,10 @@ export interface PolicyTotal {
 
 const VERDICTS = ["allowed", "denied", "denied", "would-deny"] as const; // by PolicyAction
 
-/** Packets that were asked about, by policy, direction and what became of them: for metrics. */
+/**
+ * Packets that were asked about, by policy, direction and what became of them: for metrics. All that the policy decided
+ * since the agent began, whatever its rules said meanwhile: counters do not go back when a policy is edited.
+ */
 export function policyTotals({ policyHits }: SharedTables, compiler: PolicyCompiler): PolicyTotal[] {
   const totals = new Map<string, PolicyTotal>();
   for (const { spec } of compiler.policies.specs()) {
@@ -105,46 +145,17 @@ export function policyTotals({ policyHits }: SharedTables, compiler: PolicyCompi
   for (const [id, name] of compiler.names.entries()) {
     for (const [action, verdict] of VERDICTS.entries()) {
       const row = (id << ACTION_BITS) | action;
-      for (const policy of row < policyHits.rows ? policiesOf(name) : []) {
-        const total = totals.get(`${policy} ${name.direction} ${verdict}`);
-        if (total !== undefined) total.packets += policyHits.packets[row];
-      }
+      const packets = row < policyHits.rows ? policyHits.packets[row] : 0;
+      if (packets === 0) continue;
+      const add = (one: RuleName, what: PolicyTotal["verdict"]): void => {
+        for (const { policy, direction } of decidersOf(one)) {
+          const total = totals.get(`${policy} ${direction} ${what}`);
+          if (total !== undefined) total.packets += packets;
+        }
+      };
+      add(name, verdict);
+      if (name.allowedBy !== undefined) add(name.allowedBy, "allowed");
     }
   }
   return [...totals.values()];
-}
-
-/** The rule that decided, those that passed the connection on to it, or who isolates. */
-function keysOf(name: RuleName): string[] {
-  const { direction, decision, rule, passedBy } = name;
-  const passed = passedBy === "" ? [] : passedBy.split(", ").map(withoutPeers(direction));
-  if (decision === "default") return passed;
-  const own = decision === "isolated" ? ISOLATION : ruleOf(rule);
-  return [...passed, ...policiesOf(name).map((policy) => keyOf(policy, direction, own))];
-}
-
-/** "guard ingress[2].from[0]" as a key. */
-function withoutPeers(direction: Direction): (text: string) => string {
-  return (text) => {
-    const [policy, rule] = text.split(" ");
-    return keyOf(policy, direction, ruleOf(rule));
-  };
-}
-
-/** ingress[0] of ingress[0].from[1].ports[0]. */
-function ruleOf(path: string): string {
-  return path.slice(0, path.indexOf("]") + 1);
-}
-
-/** Living connections by the verdicts that they were let in with. */
-function livingConnections({ conntrack: ct, connectionRules: rules }: SharedTables): Map<number, number> {
-  const counts = new Map<number, number>();
-  const end = conntrack.highWater(ct);
-  for (let slot = 0; slot < end; slot++) {
-    if (ct.status[slot] === 0) continue;
-    for (const verdict of [connectionRules.egressOf(rules, slot), connectionRules.ingressOf(rules, slot)]) {
-      if (verdict > 0) counts.set(verdict, (counts.get(verdict) ?? 0) + 1);
-    }
-  }
-  return counts;
 }

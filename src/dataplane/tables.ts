@@ -140,6 +140,7 @@ export class Tables {
     this.policyHits = init.policyHits;
     this.services = init.services;
     this.conntrack.load = this.services.schedule.load;
+    this.conntrack.rules = this.connectionRules;
     this.affinity = init.affinity;
     this.expectations = init.expectations;
     this.seqadj = init.seqadj;

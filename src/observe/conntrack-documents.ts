@@ -1,5 +1,10 @@
 /** conntrack(8)'s other two forms of an entry: XML (-o xml) and its own options (-o save). */
-import { type ConntrackEntry, type ConntrackTuple, protocolName } from "./conntrack-entry.ts";
+import {
+  type ConntrackEntry,
+  type ConntrackTuple,
+  conntrackRuleText,
+  protocolName,
+} from "./conntrack-entry.ts";
 
 const LAYER3 = { ipv4: 2, ipv6: 10 } as const; // AF_INET, AF_INET6
 const NS_PER_MS = 1_000_000n;
@@ -25,6 +30,7 @@ export function conntrackXml(entry: ConntrackEntry, ktimestamp = false): string 
       ? `<timestamp>${element("start", String(BigInt(Math.round(startMs)) * NS_PER_MS))}</timestamp>`
       : "",
     element("deltatime", deltaTimeSec),
+    ...policyElements(entry),
   ];
   const directions = [meta("original", entry, entry.orig), meta("reply", entry, entry.reply)];
   return `<flow>${directions.join("")}<meta direction="independent">${facts.join("")}</meta></flow>`;
@@ -32,6 +38,14 @@ export function conntrackXml(entry: ConntrackEntry, ktimestamp = false): string 
 
 function element(name: string, value: string | number | undefined): string {
   return value === undefined ? "" : `<${name}>${value}</${name}>`;
+}
+
+/** Ours: readers of conntrack(8)'s document pass over elements that they do not know. */
+function policyElements({ policy = {} }: ConntrackEntry): string[] {
+  return (["egress", "ingress"] as const).flatMap((direction) => {
+    const rule = policy[direction];
+    return rule === undefined ? [] : [element(`policy-${direction}`, conntrackRuleText(rule))];
+  });
 }
 
 function meta(direction: string, { family, proto }: ConntrackEntry, tuple: ConntrackTuple): string {

@@ -3,6 +3,8 @@
  * prints.
  */
 
+import type { PolicyVerdict } from "./trace-record.ts";
+
 export interface ConntrackTuple {
   src: string;
   dst: string;
@@ -65,8 +67,30 @@ export interface ConntrackEntry {
    */
   deltaTimeSec?: number;
   startMs?: number;
+  /** What policies of this node said when it was let in: of its sender, where that is a pod here, and of its receiver. */
+  policy?: ConntrackPolicy;
   /** The node whose table holds it. */
   node?: string;
+}
+
+export interface ConntrackPolicy {
+  egress?: ConntrackRule;
+  ingress?: ConntrackRule;
+}
+
+export interface ConntrackRule extends PolicyVerdict {
+  /** With action "audit": the rule that lets it pass. Left out: none is needed. */
+  allowedBy?: string;
+  /** What became of the rule since: another one has its place, or none. Left out: it stands. */
+  since?: "changed" | "removed";
+}
+
+/** `default/allow-db-access ingress[0].from[1].ports[0] (rule since removed)` */
+export function conntrackRuleText({ action, rule, allowedBy, since }: ConntrackRule): string {
+  const became = since === undefined ? "" : ` (rule since ${since})`;
+  if (action !== "audit") return `${rule}${became}`;
+  const trial = `AUDIT, would be denied: ${rule}`;
+  return allowedBy === undefined ? `${trial}${became}` : `${allowedBy}${became}; ${trial}`;
 }
 
 /** What an agent tells of a connection that came, changed or went. */

@@ -7,12 +7,13 @@ import {
   type ConntrackEvent,
   type ConntrackStatus,
   type ConntrackTuple,
+  conntrackRuleText,
   protocolName,
 } from "./conntrack-entry.ts";
 
 /** conntrack's `-o` words that change a line. */
 export interface ConntrackFormat {
-  /** The layer 3 protocol in front. */
+  /** The layer 3 protocol in front; at the end, and ours, what policies said. */
   extended?: boolean;
   id?: boolean;
   /** When the connection began. */
@@ -31,7 +32,7 @@ export function formatConntrackEntry(entry: ConntrackEntry, format: ConntrackFor
   if (format.ktimestamp && entry.startMs !== undefined) words.push(`[start=${ctime(entry.startMs)}]`);
   words.push(`use=${entry.use ?? 1}`);
   if (format.id && entry.id !== undefined) words.push(`id=${entry.id}`);
-  return words.join(" ");
+  return [...words, ...policyWords(entry, format)].join(" ");
 }
 
 /** A line of conntrack(8) -E: counters and age come with the end, a mark only where there is one. */
@@ -50,6 +51,7 @@ export function formatConntrackEvent(event: ConntrackEvent, format: ConntrackFor
     if (isOver) words.push(`[stop=${ctime(timeMs)}]`);
   }
   if (format.id && event.id !== undefined) words.push(`id=${event.id}`);
+  words.push(...policyWords(event, format));
   const line = `${`[${type}]`.padStart(9)} ${words.join(" ")}`;
   return format.timestamp ? `[${(timeMs / 1000).toFixed(6)}]\t${line}` : line;
 }
@@ -63,6 +65,15 @@ function markWords({ secmark, zone, origZone, replyZone }: ConntrackEntry): stri
     ["reply-zone", replyZone],
   ];
   return words.flatMap(([word, value]) => (value === undefined ? [] : [`${word}=${value}`]));
+}
+
+/** Behind everything that conntrack(8) has: KEY="…", which readers of KEY=VALUE pass over. */
+function policyWords({ policy }: ConntrackEntry, { extended }: ConntrackFormat): string[] {
+  if (extended !== true || policy === undefined) return [];
+  return (["egress", "ingress"] as const).flatMap((direction) => {
+    const rule = policy[direction];
+    return rule === undefined ? [] : [`policy-${direction}="${conntrackRuleText(rule)}"`];
+  });
 }
 
 function uncounted({ packets: _, bytes: __, ...tuple }: ConntrackTuple): ConntrackTuple {

@@ -122,11 +122,13 @@ export interface SharedTables {
 
 export function open(memory: PlaneMemory, sizes: PlaneSizes): SharedTables {
   const durable = new Durable(durableSizes(sizes), memory.durable, sizes.seed);
+  const connectionRules = new ConnectionRules(sizes.conntrackLog2, memory.connectionRules);
+  durable.conntrack.rules = connectionRules;
   return {
     counters: new Counters(sizes.maxPorts, memory.counters),
     durable,
     conntrack: durable.conntrack,
-    connectionRules: new ConnectionRules(sizes.conntrackLog2, memory.connectionRules),
+    connectionRules,
     policyHits: new PolicyHits(sizes.policyRulesLog2, memory.policyHits),
     fdb: new Fdb(sizes.fdbLog2, memory.fdb, sizes.seed),
     fabric: new Neighbors(sizes.neighborsLog2, memory.fabric, sizes.seed),

@@ -48,7 +48,8 @@ export function register(program: Command): void {
     .addHelpText("after", EXAMPLES);
   withFilters(conntrack.command("list [table]", { isDefault: true }).alias("ls"), { secmark: true })
     .description(
-      "show connections, in conntrack(8)'s format; -o extended,id,ktimestamp adds what it adds there",
+      "show connections, in conntrack(8)'s format; -o extended,id,ktimestamp adds what it adds there, and extended " +
+        "the rules of policies that let each of them in",
     )
     .action(async (table: string | undefined, options: Options, command: Command) => {
       checkTable(table);

@@ -2,6 +2,7 @@
 import { deepEqual } from "../../base/deep-equal.ts";
 import type { Direction, PolicySpec, Tier } from "./policy-rules.ts";
 import type { RowPolicy } from "./rows.ts";
+import { isolationText } from "./rule-text.ts";
 import { createSteps } from "./steps.ts";
 import { type Term, Terms } from "./terms.ts";
 
@@ -77,7 +78,8 @@ export class Policies {
   #rowPolicy(spec: PolicySpec, direction: Direction, audit: boolean): RowPolicy | undefined {
     if (spec[direction] === undefined) return undefined;
     const steps = createSteps(spec, direction, audit, (key) => this.peers.idOf(key));
-    return { revision: ++this.#revisions, key: spec.key, tier: spec.tier, audit, steps };
+    const isolation = isolationText(spec);
+    return { revision: ++this.#revisions, key: spec.key, tier: spec.tier, audit, isolation, steps };
   }
 
   #leave(entry: InForce): void {

@@ -80,6 +80,7 @@ export class PolicyCompiler {
 
   /** What these changes make of the table; undefined when they make no difference. */
   update(state: DesiredState, changes: Changes): PolicyUpdate | undefined {
+    this.names.epoch = this.#epoch + 1;
     for (const key of changes.namespaces) this.#updateNamespace(state, key);
     const subjects = this.#updatePolicies(state, changes);
     const isRenewed = this.#updateTerms(state, subjects);
@@ -245,6 +246,7 @@ export class PolicyCompiler {
       world: this.#blockIdentities[0].index,
       subjects: this.#subjects.words,
       ...{ cells, stride, programs },
+      recycled: this.names.takeRecycled(),
     };
   }
 

@@ -4,7 +4,7 @@ import { ACTION_BITS, PolicyAction, PROGRAM_WORDS } from "../../dataplane/spec/p
 import type { Direction } from "./policy-rules.ts";
 import { PROTOCOLS } from "./policy-rules.ts";
 import { NO_RULE, type RuleName, type RuleNames } from "./rule-names.ts";
-import { ANY_PEER, type Match, portOf } from "./steps.ts";
+import { ANY_PEER, type Match, portOf, textOf } from "./steps.ts";
 
 const { ALLOW, DENY, DENY_RULE, AUDIT } = PolicyAction;
 const LISTED = [PROTOCOLS.TCP, PROTOCOLS.UDP, PROTOCOLS.SCTP] as const;
@@ -16,6 +16,8 @@ export interface Isolation {
   readonly direction: Direction;
   readonly by: readonly string[];
   readonly onTrial: readonly string[];
+  /** What each of them says by being there. */
+  readonly texts: ReadonlyMap<string, string>;
 }
 
 /** Four cells; one of a list is its place among the words that follow them. */
@@ -90,9 +92,11 @@ function verdictOf(question: Question, proto: number, port: number): number {
   const real = decide(question, proto, port, false);
   const isTrial = question.isolation.onTrial.length > 0 || question.matches.some(({ step }) => step.audit);
   const tried = isTrial && real.action === ALLOW ? decide(question, proto, port, true) : real;
-  const { action, name } = tried.action === ALLOW ? real : tried;
-  const id = name === undefined ? NO_RULE : question.names.idOf(name);
-  return (id << ACTION_BITS) | (real.action === ALLOW && tried.action !== ALLOW ? AUDIT : action);
+  const isAudit = real.action === ALLOW && tried.action !== ALLOW;
+  const { action, name } = isAudit ? tried : real;
+  if (name === undefined) return (NO_RULE << ACTION_BITS) | action;
+  const told = isAudit && real.name !== undefined ? { ...name, allowedBy: real.name } : name;
+  return (question.names.idOf(told) << ACTION_BITS) | (isAudit ? AUDIT : action);
 }
 
 /** `trial`: as if what is on trial were in force. */
@@ -100,7 +104,7 @@ function decide(question: Question, proto: number, port: number, trial: boolean)
   const { matches, isolation, self } = question;
   const { direction } = isolation;
   const counts = ({ step }: Match): boolean => trial || !step.audit;
-  const passed: string[] = [];
+  const passed: Pass[] = [];
   const inTier = (tier: string): Decision | undefined => {
     for (const match of matches) {
       const { step } = match;
@@ -108,7 +112,7 @@ function decide(question: Question, proto: number, port: number, trial: boolean)
       const at = portOf(match, proto, port);
       if (at === -2) continue;
       if (step.rule.action !== "Pass") return decided(match, at, passed);
-      passed.push(`${step.policy} ${pathOf(match, at)}`);
+      passed.push({ rule: `${step.policy} ${pathOf(match, at)}`, says: textOf(match, at) });
       return undefined;
     }
     return undefined;
@@ -123,7 +127,8 @@ function decide(question: Question, proto: number, port: number, trial: boolean)
       rule: "",
       ruleName: "",
       isolatedBy: by,
-      passedBy: passed.join(", "),
+      ...passedOn(passed),
+      says: [...by.map((key) => isolation.texts.get(key) ?? ""), ...passed.map(({ says }) => says)],
     };
     if (self) return { action: ALLOW, name: { ...rest, decision: "default", tier: "Default" } };
     return inTier("Default") ?? { action: DENY, name: { ...rest, decision: "isolated", tier: "Default" } };
@@ -143,12 +148,25 @@ function decide(question: Question, proto: number, port: number, trial: boolean)
         ruleName: "",
         isolatedBy: [],
       },
-      passedBy: passed.join(", "),
+      ...passedOn(passed),
     },
   };
 }
 
-function decided(match: Match, port: number, passed: readonly string[]): Decision {
+/** A rule with action Pass that was met. */
+interface Pass {
+  readonly rule: string;
+  readonly says: string;
+}
+
+function passedOn(passed: readonly Pass[]): Pick<RuleName, "passedBy" | "says"> {
+  return {
+    passedBy: passed.map(({ rule }) => rule).join(", "),
+    says: passed.map(({ says }) => says),
+  };
+}
+
+function decided(match: Match, port: number, passed: readonly Pass[]): Decision {
   const { policy, tier, direction, rule } = match.step;
   const isAllowed = rule.action === "Accept";
   return {
@@ -161,7 +179,8 @@ function decided(match: Match, port: number, passed: readonly string[]): Decisio
       rule: pathOf(match, port),
       ruleName: rule.name,
       isolatedBy: [],
-      passedBy: passed.join(", "),
+      ...passedOn(passed),
+      says: [textOf(match, port), ...passed.map(({ says }) => says)],
     },
   };
 }

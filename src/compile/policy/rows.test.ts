@@ -98,7 +98,8 @@ function rowPolicy({ tier, audit, rules }: Given): RowPolicy {
   );
   const subject = { key: "", of: "pods", inNamespace: "a", pods: undefined } as const;
   const spec: PolicySpec = { key, tier, priority: 0, subject, egress, ingress: undefined };
-  return { revision: revisions, key, tier, audit, steps: createSteps(spec, "egress", audit, () => 0) };
+  const steps = createSteps(spec, "egress", audit, () => 0);
+  return { revision: revisions, key, tier, audit, isolation: "", steps };
 }
 
 function textOf(given: readonly Given[]): string {

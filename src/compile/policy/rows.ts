@@ -15,6 +15,8 @@ export interface RowPolicy {
   readonly key: string;
   readonly tier: Tier;
   readonly audit: boolean;
+  /** What it says by being there (rule-text.ts). */
+  readonly isolation: string;
   readonly steps: readonly Step[];
 }
 
@@ -196,12 +198,13 @@ export const ALLOWED = ~(0 << ACTION_BITS);
 
 function partsOf(direction: Direction, policies: readonly RowPolicy[]) {
   const isolating = policies.filter(({ tier }) => tier === "Default");
+  const texts = new Map(isolating.map(({ key, isolation }) => [key, isolation]));
   const by = isolating.filter(({ audit }) => !audit).map(({ key }) => key);
   const onTrial = isolating.filter(({ audit }) => audit).map(({ key }) => key);
   const steps = policies.flatMap((policy) => policy.steps);
   const start: Sequence = { matches: [], next: new Map(), cell: undefined, from: 0, passed: NO_TIER };
   const asksSelf = policies.length > isolating.length;
-  return { direction, steps, isolation: { direction, by, onTrial }, asksSelf, start };
+  return { direction, steps, isolation: { direction, by, onTrial, texts }, asksSelf, start };
 }
 
 function sequenceOf(row: Row, identity: Identity): Sequence {

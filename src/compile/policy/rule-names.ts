@@ -1,5 +1,6 @@
 // Who a verdict comes from: every rule that decides anything has an id, which the plane counts by and connections
-// remember, and a name that people know it by.
+// remember, and a name that people know it by. A policy that is edited has other rules in the same places: what a rule
+// says is part of who it is.
 import { RULES_MAX } from "../../dataplane/spec/policy.ts";
 import type { Direction, Tier } from "./policy-rules.ts";
 
@@ -18,19 +19,32 @@ export interface RuleName {
   readonly isolatedBy: readonly string[];
   /** Rules with action Pass that sent the connection on, in words. */
   readonly passedBy: string;
+  /** What is said at these places (rule-text.ts): of the rule or of each that isolates, then of each that passed on. */
+  readonly says: readonly string[];
+  /** Of what would be denied, on trial: the rule that lets it pass, where that is one. */
+  readonly allowedBy?: RuleName | undefined;
 }
 
 /** Id of what no policy has anything to say about. */
 export const NO_RULE = 0;
-/** Id of all rules that no id was left for. */
-const REST = RULES_MAX - 1;
 
 export class RuleNames {
   readonly #ids = new Map<string, number>();
   readonly #names: (RuleName | undefined)[] = [undefined];
+  /** Epoch from which on an id has its name. */
+  readonly #since: number[] = [0];
   /** Ids of rules that are gone, those that have been so for longest first: connections may still name them. */
   #free: number[] = [];
   #used: Set<number> | undefined;
+  #recycled: number[] = [];
+  /** Id of all rules that no id was left for. */
+  readonly #rest: number;
+  /** Of the update that is being made. */
+  epoch = 0;
+
+  constructor(rulesMax = RULES_MAX) {
+    this.#rest = rulesMax - 1;
+  }
 
   idOf(name: RuleName): number {
     const key = keyOf(name);
@@ -39,12 +53,16 @@ export class RuleNames {
       this.#used?.add(known);
       return known;
     }
-    const isFull = this.#names.length >= REST;
-    const id = isFull ? (this.#free.shift() ?? REST) : this.#names.length;
-    if (id === REST) return REST;
+    const isFull = this.#names.length >= this.#rest;
+    const id = isFull ? (this.#free.shift() ?? this.#rest) : this.#names.length;
+    if (id === this.#rest) return id;
     const before = this.#names[id];
-    if (before !== undefined) this.#ids.delete(keyOf(before));
+    if (before !== undefined) {
+      this.#ids.delete(keyOf(before));
+      this.#recycled.push(id);
+    }
     this.#names[id] = name;
+    this.#since[id] = this.epoch;
     this.#ids.set(key, id);
     this.#used?.add(id);
     return id;
@@ -54,9 +72,26 @@ export class RuleNames {
     return this.#names[id];
   }
 
+  /** What the id meant in an epoch; undefined when it has been given to another rule since. */
+  nameAt(id: number, epoch: number): RuleName | undefined {
+    return epoch < this.#since[id] ? undefined : this.#names[id];
+  }
+
+  /** Is it the id of all rules that have none of their own? */
+  isRest(id: number): boolean {
+    return id === this.#rest;
+  }
+
   /** All that have a name, with their ids. */
   *entries(): Iterable<[id: number, name: RuleName]> {
     for (const [id, name] of this.#names.entries()) if (name !== undefined) yield [id, name];
+  }
+
+  /** Ids that mean another rule than at the last call: what was counted by them is the other's. */
+  takeRecycled(): number[] {
+    const taken = this.#recycled;
+    this.#recycled = [];
+    return taken;
   }
 
   /** Notes from now on which are asked for … */
@@ -75,7 +110,10 @@ export class RuleNames {
 }
 
 function keyOf(n: RuleName): string {
-  return [n.direction, n.decision, n.policy, n.rule, n.isolatedBy.join(), n.passedBy].join("|");
+  const own = [n.direction, n.decision, n.policy, n.rule, n.isolatedBy.join(), n.passedBy, ...n.says].join(
+    "|",
+  );
+  return n.allowedBy === undefined ? own : `${own}||${keyOf(n.allowedBy)}`;
 }
 
 /** `default/allow-db-access ingress[0].from[1].ports[0]`, or whom the pod is isolated by. */

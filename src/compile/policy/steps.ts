@@ -3,10 +3,13 @@
 import type { Identity, NamedPort } from "./identities.ts";
 import { matches } from "./identities.ts";
 import { type Direction, LAST_PORT, type PolicySpec, type RuleSpec, type Tier } from "./policy-rules.ts";
+import { ruleText } from "./rule-text.ts";
 
 /** A rule of a policy that is in force. */
 export interface Step {
   readonly policy: string;
+  /** Whom the policy is about. */
+  readonly subject: string;
   readonly tier: Tier;
   readonly direction: Direction;
   /** On trial: what it would deny is counted, and passes. */
@@ -33,6 +36,8 @@ export interface Match {
   readonly step: Step;
   readonly peer: number;
   readonly ports: readonly PortRange[] | undefined;
+  /** What it says, by port + 1. */
+  readonly says: string[];
 }
 
 export const ANY_PEER = -1;
@@ -46,6 +51,7 @@ export function createSteps(
 ): Step[] {
   return (spec[direction] ?? []).map((rule, index) => ({
     policy: spec.key,
+    subject: spec.subject.key,
     tier: spec.tier,
     direction,
     audit,
@@ -74,7 +80,7 @@ export function matchOf(
   }
   const known = list[at + 1];
   if (known !== undefined) return known;
-  const match = { step, peer: at, ports: portsOf(step.rule, named) };
+  const match = { step, peer: at, ports: portsOf(step.rule, named), says: [] };
   list[at + 1] = match;
   return match;
 }
@@ -84,6 +90,15 @@ function peerOf(step: Step, peer: Identity): number {
   const { terms } = step;
   for (let i = 0; i < terms.length; i++) if (matches(peer, terms[i])) return i;
   return NO_PEER;
+}
+
+/** What the rule says of the peer and one of its ports, -1: of any. */
+export function textOf({ step, peer, says }: Match, port: number): string {
+  const known = says[port + 1];
+  if (known !== undefined) return known;
+  const text = ruleText(step.subject, step.rule, peer, port);
+  says[port + 1] = text;
+  return text;
 }
 
 function portsOf(rule: RuleSpec, named: readonly NamedPort[]): PortRange[] | undefined {

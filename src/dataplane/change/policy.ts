@@ -8,6 +8,7 @@ import { PortRole } from "../port.ts";
 import { NO_OWNER, type PortTable } from "../send/tx-queue.ts";
 import type { PolicyBlock, PolicyParts, PolicyUpdate } from "../spec/policy.ts";
 import * as policy from "../table/policy/policy.ts";
+import * as hits from "../table/policy/policy-hits.ts";
 import { PrefixRanges } from "../table/prefix-ranges.ts";
 import * as words128 from "../table/words128.ts";
 import type { Tables } from "../tables.ts";
@@ -26,7 +27,8 @@ export class PolicyLayout {
   #isTold = false;
 
   parts(update: PolicyUpdate): PolicyParts {
-    const { epoch, isActive, set, remove, blocks, world, subjects, cells, stride, programs } = update;
+    const { epoch, isActive, set, remove, blocks, world, subjects, cells, stride, programs, recycled } =
+      update;
     for (const address of remove) if (take(this.#addresses, address)) this.#count--;
     const fits = hasRoom(this.#addresses, this.#count + set.length);
     if (!fits) {
@@ -39,7 +41,8 @@ export class PolicyLayout {
     const isFew = this.#isTold && fits && set.length + remove.length <= FEW;
     this.#isTold = true;
     return {
-      ...{ epoch, active: isActive ? 1 : 0, world, subjects, cells, stride, programs, ...this.#ranges },
+      ...{ epoch, active: isActive ? 1 : 0, world, subjects, cells, stride, programs, recycled },
+      ...this.#ranges,
       addresses: isFew ? undefined : sharedCopy(this.#addresses),
       set: isFew ? set : [],
       remove: isFew ? remove : [],
@@ -75,6 +78,7 @@ export function nextPolicy(before: policy.Policy, parts: PolicyParts): policy.Po
 export function putInForce(t: Tables, parts: PolicyParts): void {
   t.policy = nextPolicy(t.policy, parts);
   t.rulesKept |= parts.active;
+  for (const id of parts.recycled) hits.forgetRule(t.policyHits, id);
   bindPorts(t);
 }
 

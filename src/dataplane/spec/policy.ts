@@ -67,6 +67,8 @@ export interface PolicyUpdate {
   readonly cells: Int32Array;
   readonly stride: number;
   readonly programs: Int32Array;
+  /** Ids of rules that mean other ones from now on: what was counted by them was not these. */
+  readonly recycled: readonly number[];
 }
 
 /** As it crosses to the plane's thread. */
@@ -85,6 +87,7 @@ export interface PolicyParts {
   readonly cells: Int32Array;
   readonly stride: number;
   readonly programs: Int32Array;
+  readonly recycled: readonly number[];
 }
 
 /** Words of a row of addresses: four of the address, then these. */

@@ -4,6 +4,7 @@
  * must have sent, and can be put in where the peer is.
  */
 
+import * as connectionRules from "../../dataplane/table/connection/connection-rules.ts";
 import * as conntrack from "../../dataplane/table/connection/conntrack.ts";
 import * as tuple from "../../dataplane/table/connection/tuple.ts";
 import * as icmpv4 from "../../wire/ip/icmpv4.ts";
@@ -124,12 +125,17 @@ export function rebind(ct: conntrack.Conntrack, slot: number, reply: Int32Array)
   const counts = [ct.packets[slot << 1], ct.packets[(slot << 1) | 1]];
   const isCounted = (ct.status[slot] & Status.COUNTED) !== 0;
   const isActive = (ct.status[slot] & Status.COUNTED_ACTIVE) !== 0;
+  const { rules } = ct;
+  const said = [connectionRules.egressOf, connectionRules.ingressOf, connectionRules.epochOf].map((of) =>
+    of(rules, slot),
+  );
   conntrack.remove(ct, slot);
   const now = conntrack.insert(ct, original, reply, before[3]);
   if (now < 0) return false;
   for (const [i, column] of columns.entries()) column[now] = before[i];
   ct.status[now] = (before[0] & ~(Status.COUNTED | Status.COUNTED_ACTIVE)) | Status.SRC_NAT;
   ct.track.set(track, now * 16);
+  connectionRules.set(rules, now, said[0], said[1], said[2]);
   ct.packets.set(counts, now << 1);
   if (isCounted) conntrack.countIn(ct, now, isActive);
   return true;

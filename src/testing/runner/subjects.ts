@@ -51,7 +51,8 @@ export const SUBJECTS: Subjects = {
   },
   policy: {
     what: "NetworkPolicy and ClusterNetworkPolicy",
-    files: "*network-policy* policy-* rows explain-policy show-policies random-cluster calico-* e2e-policy",
+    files: `*network-policy* policy-* rows explain-policy show-policies connection-rule random-cluster calico-*
+      e2e-policy`,
   },
   "host-port": { what: "host ports of pods", files: "host-port* explain-host-port e2e-host-port" },
   judge: {

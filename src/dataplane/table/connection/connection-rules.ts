@@ -1,6 +1,8 @@
 /**
  * What policies said of each connection when it was entered: the verdicts of both directions, and the epoch of the
  * policies that gave them. A row a conntrack slot, beside conntrack so that a node without policies has no memory for it.
+ * An epoch of 0 is none: nothing is known of what let the connection in, since there were no policies then, or since it
+ * was entered by an earlier agent.
  */
 
 const WORDS_SHIFT = 2;
@@ -23,6 +25,16 @@ export class ConnectionRules {
   }
 }
 
+/** For tables that nobody tells of policies. */
+export const NO_RULES = new ConnectionRules(0);
+
+/** A slot has another connection from now on: what is written here was about the one before. */
+export function forget(t: ConnectionRules, slot: number): void {
+  const at = slot << WORDS_SHIFT;
+  if (t.words[at + EPOCH] > 0) t.words[at + EPOCH] = 0;
+}
+
+/** The epoch last: who reads along finds none of this, or all. */
 export function set(t: ConnectionRules, slot: number, egress: number, ingress: number, epoch: number): void {
   const at = slot << WORDS_SHIFT;
   t.words[at + EGRESS] = egress;

@@ -22,6 +22,8 @@ import type { Branded } from "../../../base/ids.ts";
 import * as hashIndex from "../hash-index.ts";
 import * as endpointLoad from "../service/endpoint-load.ts";
 import { type EndpointLoad, NO_LOAD } from "../service/endpoint-load.ts";
+import * as connectionRules from "./connection-rules.ts";
+import { type ConnectionRules, NO_RULES } from "./connection-rules.ts";
 import { SctpState, TcpState } from "./ct-states.ts";
 import * as eventRing from "./event-ring.ts";
 import { EventRing, EventType } from "./event-ring.ts";
@@ -35,7 +37,7 @@ const { SHUTDOWN_SENT, SHUTDOWN_ACK_SENT } = SctpState;
 export type CtRef = Branded<number, "CtRef">; // slot << 1 | direction
 
 const MAGIC = 0x70774354; // "pwCT"
-const LAYOUT_VERSION = 3;
+const LAYOUT_VERSION = 4;
 const HEADER_WORDS = 64;
 // Header words.
 /** The generator's state before it is seeded. */
@@ -143,6 +145,8 @@ export class Conntrack {
   readonly hintRef = new Int32Array(HINTS);
   /** Where connections are counted by endpoint. The plane's own, like the hints. */
   load: EndpointLoad = NO_LOAD;
+  /** What policies said of each connection: beside this table, and not as lasting. */
+  rules: ConnectionRules = NO_RULES;
 
   constructor(
     capacityLog2: number,
@@ -537,6 +541,7 @@ export function insert(t: Conntrack, orig: Int32Array, reply: Int32Array, nowSec
   t.packets[(slot << 1) | 1] = 0;
   t.octets[slot << 1] = 0;
   t.octets[(slot << 1) | 1] = 0;
+  connectionRules.forget(t.rules, slot);
   t.status[slot] = CONFIRMED; // last: from here on it is an entry, even to who comes after a killed agent
   indexAdd(t, slot << 1);
   indexAdd(t, (slot << 1) | 1);
@@ -638,6 +643,9 @@ export function tell(t: Conntrack, type: number, slot: number): void {
   w[at + eventRing.E_EXPIRES] = t.expiresAtSec[slot];
   w[at + eventRing.E_START] = t.startSec[slot];
   w[at + eventRing.E_NOW] = t.header[H_NOW];
+  w[at + eventRing.E_EGRESS] = connectionRules.egressOf(t.rules, slot);
+  w[at + eventRing.E_INGRESS] = connectionRules.ingressOf(t.rules, slot);
+  w[at + eventRing.E_EPOCH] = connectionRules.epochOf(t.rules, slot);
   for (let i = 0; i < 8; i++) w[at + eventRing.E_TUPLE + i] = t.tuple[(slot << 3) + i];
   if ((t.tuple[(slot << 3) + T_META] & FAMILY) === V6) {
     for (let i = 0; i < 12; i++) w[at + eventRing.E_WIDE + i] = t.wide[slot * 12 + i];

@@ -18,7 +18,10 @@ export const E_TUPLE = 8; //   8 words, as in the table
 export const E_WIDE = 16; //   12 words, of IPv6 only
 export const E_PACKETS = 28; // 2 words
 export const E_OCTETS = 32; // 2 × f64
-export const EVENT_WORDS = 36;
+export const E_EGRESS = 36; //  what policies said when it was entered, and their epoch
+export const E_INGRESS = 37;
+export const E_EPOCH = 38;
+export const EVENT_WORDS = 40; // even: octets lie at multiples of 8 bytes
 
 export class EventRing {
   readonly words: Int32Array;

@@ -32,3 +32,11 @@ export function count(t: PolicyHits, verdict: number, octets: number, nowSec: nu
   t.octets[verdict] += octets;
   t.lastSec[verdict] = nowSec;
 }
+
+/** The id of a rule is another one's from now on. */
+export function forgetRule(t: PolicyHits, id: number): void {
+  const from = id << ACTION_BITS;
+  const to = (id + 1) << ACTION_BITS;
+  t.packets.fill(0, from, to);
+  t.octets.fill(0, from, to);
+}

@@ -36,7 +36,9 @@ const TCP = 6;
 const UDP = 17;
 const SCTP = 132;
 
-type Columns = Omit<PolicyParts, "addresses" | "set" | "remove"> & { readonly addresses: Int32Array };
+type Columns = Omit<PolicyParts, "addresses" | "set" | "remove" | "recycled"> & {
+  readonly addresses: Int32Array;
+};
 
 const NOTHING: Columns = {
   epoch: 0,
