@@ -1,8 +1,8 @@
 import t from "tap";
-import { Cluster } from "./cluster.ts";
+import { makeCluster } from "../testing/world/make-cluster.ts";
 
 t.test("the namespaces that every cluster needs stay, and so does what else the call names", async (t) => {
-  const cluster = new Cluster({ clusterCidr: "10.244.0.0/16", serviceCidr: "10.96.0.0/16", nowMs: () => 0 });
+  const cluster = makeCluster({ nodes: 0 });
   const text = (name: string): string => `apiVersion: v1\nkind: Namespace\nmetadata: { name: ${name} }\n`;
   cluster.apply([{ file: "shop.yaml", text: text("shop") }]);
   for (const name of ["default", "kube-public", "kube-system"]) {

@@ -9,34 +9,11 @@ import {
   type Service,
 } from "../kube/objects.ts";
 import { PassedOver } from "../kube/passed-over.ts";
-import { Cluster } from "./cluster.ts";
-import type { ClusterOptions } from "./cluster-options.ts";
+import { makeCluster, makeNode } from "../testing/world/make-cluster.ts";
+import type { Cluster } from "./cluster.ts";
 import type { SavedCluster } from "./saved-cluster.ts";
 
 const DUAL = { clusterCidr: "10.244.0.0/16,fd00:10:244::/56", serviceCidr: "10.96.0.0/16,fd00:96::/112" };
-
-function makeCluster(options: Partial<ClusterOptions> & { nodes?: number } = {}): Cluster {
-  const { nodes = 2, ...rest } = options;
-  const cluster = new Cluster({
-    clusterCidr: "10.244.0.0/16",
-    serviceCidr: "10.96.0.0/16",
-    nowMs: () => 0,
-    ...rest,
-  });
-  for (let i = 1; i <= nodes; i++) cluster.update(node(`node${i}`, `192.168.50.${10 + i}`));
-  return cluster;
-}
-
-function node(name: string, address: string, more: object = {}): KubeObject {
-  return {
-    apiVersion: "v1",
-    kind: "Node",
-    metadata: { name },
-    spec: {},
-    status: { addresses: [{ type: "InternalIP", address }] },
-    ...more,
-  } as KubeObject;
-}
 
 const pod = (name: string, rest = "", spec = "") => `
 apiVersion: v1
@@ -148,7 +125,7 @@ t.test("addresses outside the node's range, or reserved in it, are refused", asy
 t.test("an exhausted range refuses the call and says which", async (t) => {
   const cluster = makeCluster({ nodes: 0 });
   cluster.update(
-    node("n", "192.168.50.11", { spec: { podCIDR: "10.244.9.0/29", podCIDRs: ["10.244.9.0/29"] } }),
+    makeNode("n", "192.168.50.11", { spec: { podCIDR: "10.244.9.0/29", podCIDRs: ["10.244.9.0/29"] } }),
   );
   apply(cluster, deployment(5));
   t.throws(() => apply(cluster, deployment(6)), {
@@ -161,13 +138,13 @@ t.test("an exhausted range refuses the call and says which", async (t) => {
 t.test("nodes cut their ranges from the cluster's; overlapping ones are refused", async (t) => {
   const cluster = makeCluster(DUAL);
   t.match(cluster.get("Node", "node2"), { spec: { podCIDRs: ["10.244.2.0/24", "fd00:10:244:2::/64"] } });
-  const clash = node("node3", "192.168.50.13", { spec: { podCIDRs: ["10.244.2.0/25"] } });
+  const clash = makeNode("node3", "192.168.50.13", { spec: { podCIDRs: ["10.244.2.0/25"] } });
   t.throws(() => cluster.update(clash), {
     message: 'podCIDR 10.244.2.0/25 of node "node3" overlaps that of node "node2"',
   });
   t.throws(
     () => {
-      for (let i = 3; i < 300; i++) cluster.update(node(`n${i}`, `192.168.51.${i}`));
+      for (let i = 3; i < 300; i++) cluster.update(makeNode(`n${i}`, `192.168.51.${i}`));
     },
     { message: 'node "n257": cluster CIDR 10.244.0.0/16 has no /24 left for it' },
   );
@@ -292,7 +269,7 @@ t.test("restored objects are as they were, uids included", async (t) => {
   const objects = ["Namespace", "Node", "Service", "Pod", "Deployment", "EndpointSlice"].flatMap((kind) =>
     first.list(kind),
   );
-  const second = new Cluster({ ...DUAL, nowMs: () => 0, saved: first.save() });
+  const second = makeCluster({ ...DUAL, nodes: 0, saved: first.save() });
   second.restore(JSON.parse(JSON.stringify(objects)) as KubeObject[]);
   const plain = (cluster: Cluster) =>
     ["Node", "Service", "Pod", "Deployment", "EndpointSlice"].flatMap((kind) =>
@@ -306,7 +283,7 @@ t.test(
   async (t) => {
     const cluster = makeCluster({ nodes: 1 });
     const tainted = { spec: { taints: [{ key: "a", effect: "NoSchedule" }] } };
-    cluster.update(node("node2", "192.168.50.12", tainted));
+    cluster.update(makeNode("node2", "192.168.50.12", tainted));
     apply(cluster, pod("a"), pod("b", "", "nodeSelector: { disk: ssd },"));
     t.equal((cluster.get("Pod", "default/a") as Pod).spec.nodeName, "node1");
     t.match(cluster.get("Pod", "default/b"), {
@@ -322,7 +299,9 @@ t.test(
         ],
       },
     });
-    const labelled = node("node3", "192.168.50.13", { metadata: { name: "node3", labels: { disk: "ssd" } } });
+    const labelled = makeNode("node3", "192.168.50.13", {
+      metadata: { name: "node3", labels: { disk: "ssd" } },
+    });
     cluster.update(labelled);
     t.same(ipsOf(cluster, "default/b"), ["10.244.3.2"]);
   },
@@ -684,7 +663,7 @@ t.test("nodes have the labels that a kubelet sets, and keep those that somebody 
     "kubernetes.io/os": "linux",
   });
   const labels = { "kubernetes.io/hostname": "ip-10-0-0-7", disk: "ssd" };
-  cluster.update(node("other", "192.168.50.77", { metadata: { name: "other", labels } }));
+  cluster.update(makeNode("other", "192.168.50.77", { metadata: { name: "other", labels } }));
   t.match(cluster.get("Node", "other")?.metadata.labels, { ...labels, "kubernetes.io/os": "linux" });
   const chosen = (selector: string): string => {
     cluster.apply([{ file: "a", text: pod("p", "", `nodeSelector: { ${selector} },`) }]);

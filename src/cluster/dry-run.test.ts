@@ -2,7 +2,7 @@
 import t from "tap";
 import { parseManifests } from "../kube/manifest/manifest.ts";
 import { type KubeObject, keyOf, type Service } from "../kube/objects.ts";
-import { Cluster } from "./cluster.ts";
+import { makeCluster } from "../testing/world/make-cluster.ts";
 
 const POD =
   "{ apiVersion: v1, kind: Pod, metadata: { name: a }, spec: { containers: [ { name: a, image: a } ] } }";
@@ -20,15 +20,8 @@ spec:
 const ALL = `${POD}\n---\n${SERVICE}\n---\n${DEPLOYMENT}`;
 const KINDS = ["Pod", "Service", "Deployment", "EndpointSlice"];
 
-function makeCluster() {
-  const cluster = new Cluster({ clusterCidr: "10.244.0.0/16", serviceCidr: "10.96.0.0/16", nowMs: () => 0 });
-  cluster.update({
-    apiVersion: "v1",
-    kind: "Node",
-    metadata: { name: "node1" },
-    spec: {},
-    status: {},
-  } as KubeObject);
+function watchedCluster() {
+  const cluster = makeCluster({ nodes: 1 });
   const told: string[] = [];
   cluster.onChange(({ type, object }) => told.push(`${type} ${object.kind}/${keyOf(object)}`));
   const call = (text: string, options = {}): string[] =>
@@ -39,7 +32,7 @@ function makeCluster() {
 }
 
 t.test("a dry run answers as the call would, and nothing is stored or told", async (t) => {
-  const { cluster, told, call, objects } = makeCluster();
+  const { cluster, told, call, objects } = watchedCluster();
   const version = cluster.store.version;
   const wanted = ["pod/a created", "service/web created", "deployment.apps/api created"];
   t.same(call(ALL, { dryRun: true }), wanted);
@@ -56,7 +49,7 @@ t.test("a dry run answers as the call would, and nothing is stored or told", asy
 });
 
 t.test("a dry run hands out what it would have stored", async (t) => {
-  const { cluster } = makeCluster();
+  const { cluster } = watchedCluster();
   const apply = (dryRun: boolean) =>
     cluster.applyManifests(parseManifests([{ file: "f.yaml", text: ALL }]), { dryRun });
   const [pod, service, deployment] = apply(true).map(({ object }) => object);
@@ -79,13 +72,13 @@ t.test("a dry run hands out what it would have stored", async (t) => {
 });
 
 t.test("a dry run is refused where the call would be", async (t) => {
-  const { call } = makeCluster();
+  const { call } = watchedCluster();
   const taken = SERVICE.replace("spec: {", "spec: { clusterIP: 10.97.0.1,");
   t.throws(() => call(taken, { dryRun: true }), /clusterIPs.*10\.97\.0\.1/);
 });
 
 t.test("what a dry run allocates is free afterwards, what was allocated stays", async (t) => {
-  const { cluster, call } = makeCluster();
+  const { cluster, call } = watchedCluster();
   call(SERVICE);
   const before = cluster.get("Service", "default/web");
   const other = SERVICE.replace("web", "other").replace("spec: {", "spec: { clusterIP: 10.96.0.9,");
@@ -97,7 +90,7 @@ t.test("what a dry run allocates is free afterwards, what was allocated stays", 
 });
 
 t.test("a deletion's dry run", async (t) => {
-  const { cluster, told, call, objects } = makeCluster();
+  const { cluster, told, call, objects } = watchedCluster();
   call(ALL);
   const before = objects();
   told.length = 0;
@@ -114,7 +107,7 @@ t.test("a deletion's dry run", async (t) => {
 });
 
 t.test("create: an object that is there refuses the call, in kubectl's words", async (t) => {
-  const { cluster, call } = makeCluster();
+  const { cluster, call } = watchedCluster();
   call(DEPLOYMENT);
   t.throws(() => call(ALL, { create: true }), {
     code: "ALREADY_EXISTS",
@@ -126,7 +119,7 @@ t.test("create: an object that is there refuses the call, in kubectl's words", a
 });
 
 t.test("generateName makes another name each time for who creates", async (t) => {
-  const { cluster } = makeCluster();
+  const { cluster } = watchedCluster();
   const isTaken = ({ kind, metadata }: KubeObject, name: string): boolean =>
     cluster.get(kind, keyOf({ metadata: { ...metadata, name } })) !== undefined;
   const create = (): string => {

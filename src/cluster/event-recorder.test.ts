@@ -1,7 +1,7 @@
 // Events of a cluster's components: what happened, told once and counted, bounded, and none of calls that are refused.
 import t from "tap";
 import type { Event, KubeObject, Pod } from "../kube/objects.ts";
-import { Cluster } from "./cluster.ts";
+import { makeCluster } from "../testing/world/make-cluster.ts";
 import { byTime } from "./event-recorder.ts";
 
 const container = "containers: [ { name: a, image: a } ]";
@@ -11,18 +11,9 @@ const workload = (kind: string, name: string, more = "", version = "apps/v1"): s
   `{ apiVersion: ${version}, kind: ${kind}, metadata: { name: ${name} }, spec: { ${more} selector: ` +
   `{ matchLabels: { app: ${name} } }, template: { metadata: { labels: { app: ${name} } }, spec: { ${container} } } } }`;
 
-function makeCluster(events = true) {
+function recordedCluster(events = true) {
   const clock = { nowMs: Date.parse("2026-01-01T00:00:00Z") };
-  const options = { clusterCidr: "10.244.0.0/16", serviceCidr: "10.96.0.0/16", nowMs: () => clock.nowMs };
-  const cluster = new Cluster({ ...options, events });
-  for (const name of ["node1", "node2"])
-    cluster.update({
-      apiVersion: "v1",
-      kind: "Node",
-      metadata: { name },
-      spec: {},
-      status: {},
-    } as KubeObject);
+  const cluster = makeCluster({ nowMs: () => clock.nowMs, events });
   const apply = (...texts: string[]) => cluster.apply([{ file: "f", text: texts.join("\n---\n") }]);
   const events_ = (): Event[] => cluster.list("Event") as Event[];
   const lines = (kind?: string): string[] =>
@@ -39,7 +30,7 @@ function makeCluster(events = true) {
 t.test(
   "the scheduler's: of a pod that it places, and of one that fits nowhere, each time it tries",
   async (t) => {
-    const { cluster, clock, apply, lines, events } = makeCluster();
+    const { cluster, clock, apply, lines, events } = recordedCluster();
     apply(pod("a"), pod("named", "nodeName: node2,"), pod("x", "nodeSelector: { no: such },"));
     const refusal = "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector.";
     const scheduled = "Normal Scheduled a default-scheduler: Successfully assigned default/a to node1 x1";
@@ -58,7 +49,7 @@ t.test(
 );
 
 t.test("a host port that is taken: the kubelet's", async (t) => {
-  const { apply, lines } = makeCluster();
+  const { apply, lines } = recordedCluster();
   const port =
     "nodeName: node1, containers: [ { name: a, image: a, ports: [ { containerPort: 1, hostPort: 1 } ] } ]";
   const text = (name: string): string =>
@@ -69,7 +60,7 @@ t.test("a host port that is taken: the kubelet's", async (t) => {
 });
 
 t.test("a Deployment's: numbers of a template's pods, and a pod for one that is gone", async (t) => {
-  const { cluster, apply, lines } = makeCluster();
+  const { cluster, apply, lines } = recordedCluster();
   apply(workload("Deployment", "web", "replicas: 3,"));
   const [first] = cluster.list("Pod") as Pod[];
   const set = `web-${first.metadata.labels?.["pod-template-hash"]}`;
@@ -88,7 +79,7 @@ t.test("a Deployment's: numbers of a template's pods, and a pod for one that is 
 });
 
 t.test("the other workloads' tell of each pod", async (t) => {
-  const { cluster, apply, lines } = makeCluster();
+  const { cluster, apply, lines } = recordedCluster();
   apply(workload("ReplicaSet", "rs", "replicas: 1,"), workload("StatefulSet", "db", "replicas: 1,"));
   const name = (cluster.list("Pod") as Pod[]).find(({ metadata }) => metadata.name.startsWith("rs-"))
     ?.metadata.name;
@@ -106,7 +97,7 @@ t.test("the other workloads' tell of each pod", async (t) => {
 });
 
 t.test("none of a call that is refused, none of a dry run, none without the option", async (t) => {
-  const { cluster, apply, lines } = makeCluster();
+  const { cluster, apply, lines } = recordedCluster();
   const service =
     "{ apiVersion: v1, kind: Service, metadata: { name: s }, spec: { clusterIP: 1.1.1.1, ports: [{ port: 1 }] } }";
   t.throws(() => apply(pod("a"), service));
@@ -115,16 +106,16 @@ t.test("none of a call that is refused, none of a dry run, none without the opti
   t.equal(before.length, 1);
   cluster.deleteNamed("pod", "default", ["b"], 0, { dryRun: true });
   t.same(lines(), before);
-  const silent = makeCluster(false);
+  const silent = recordedCluster(false);
   silent.apply(pod("a"));
   t.same(silent.lines(), []);
 });
 
 t.test("a restarted lab has what was told, and tells nothing again", async (t) => {
-  const { cluster, apply, lines } = makeCluster();
+  const { cluster, apply, lines } = recordedCluster();
   apply(workload("Deployment", "web", "replicas: 2,"), pod("x", "nodeSelector: { no: such },"));
   const objects = ["Node", "Pod", "Deployment", "Event"].flatMap((kind) => cluster.list(kind));
-  const second = makeCluster();
+  const second = recordedCluster();
   second.cluster.restore(objects);
   t.same(second.lines(), lines());
   second.apply(workload("Deployment", "web", "replicas: 3,"));
@@ -135,7 +126,7 @@ t.test("a restarted lab has what was told, and tells nothing again", async (t) =
 });
 
 t.test("within a second they stand as they happened", async (t) => {
-  const { cluster, clock, apply, events } = makeCluster();
+  const { cluster, clock, apply, events } = recordedCluster();
   apply(pod("a"));
   const object = cluster.get("Pod", "default/a") as KubeObject;
   const reasons = ["Pulled", "Created", "Started", "Unhealthy", "Killing"];
@@ -152,7 +143,7 @@ t.test("within a second they stand as they happened", async (t) => {
 });
 
 t.test("an hour, and a thousand of them", async (t) => {
-  const { cluster, clock, events } = makeCluster();
+  const { cluster, clock, events } = recordedCluster();
   const object = cluster.get("Node", "node1") as KubeObject;
   for (let i = 0; i < 3000; i++) {
     clock.nowMs += 1000;
@@ -172,7 +163,7 @@ t.test("an hour, and a thousand of them", async (t) => {
 t.test(
   "manifests hold no events: a dump's are passed over, and they are deleted like anything else",
   async (t) => {
-    const { cluster, apply, events } = makeCluster();
+    const { cluster, apply, events } = recordedCluster();
     apply(pod("a"));
     const [event] = events();
     t.same(cluster.apply([{ file: "dump.json", text: JSON.stringify(event) }]), []);

@@ -2,7 +2,7 @@
 // thing is refused, for that thing alone.
 import t from "tap";
 import { CHECKS } from "../kube/pod-security/evaluate.ts";
-import { Cluster } from "./cluster.ts";
+import { makeCluster } from "../testing/world/make-cluster.ts";
 
 interface Case {
   readonly check: string;
@@ -179,7 +179,7 @@ const CASES: readonly Case[] = [
 
 /** What an API server would say of a pod in a namespace that enforces this. */
 function answer(level: string, version: string, pod: string): string {
-  const cluster = new Cluster({ clusterCidr: "10.244.0.0/16", serviceCidr: "10.96.0.0/16", nowMs: () => 0 });
+  const cluster = makeCluster({ nodes: 0 });
   const labels = {
     "pod-security.kubernetes.io/enforce": level,
     "pod-security.kubernetes.io/enforce-version": version,

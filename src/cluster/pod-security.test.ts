@@ -3,7 +3,7 @@ import t from "tap";
 import { parseManifests } from "../kube/manifest/manifest.ts";
 import type { Event, KubeObject } from "../kube/objects.ts";
 import { DEFAULT_CONFIG, type Exemption, type PodSecurityConfig } from "../kube/pod-security/policy.ts";
-import { Cluster } from "./cluster.ts";
+import { makeCluster } from "../testing/world/make-cluster.ts";
 import type { ApplyOptions } from "./cluster-options.ts";
 
 const CONTEXT =
@@ -43,26 +43,15 @@ spec: { ${more} ${selector} template: { metadata: { labels: { a: b } }, spec: { 
 `;
 };
 
-function makeCluster(podSecurity?: PodSecurityConfig) {
+function securedCluster(podSecurity?: PodSecurityConfig) {
   const audited: string[] = [];
   const failed: string[] = [];
-  const cluster = new Cluster({
-    clusterCidr: "10.244.0.0/16",
-    serviceCidr: "10.96.0.0/16",
-    nowMs: () => 0,
+  const cluster = makeCluster({
     events: true,
     podSecurity,
     audit: (line) => audited.push(line),
     onFailedCreate: ({ object, message }) => failed.push(`${object.kind}: ${message}`),
   });
-  for (const name of ["node1", "node2"])
-    cluster.update({
-      apiVersion: "v1",
-      kind: "Node",
-      metadata: { name },
-      spec: {},
-      status: {},
-    } as KubeObject);
   const warnings: string[] = [];
   const apply = (text: string, options: ApplyOptions = {}): string[] => {
     warnings.length = 0;
@@ -88,7 +77,7 @@ function exempting(kind: Exemption, name: string): PodSecurityConfig {
 t.test(
   "a pod that its namespace does not admit is refused in the API server's sentence, nothing applied",
   async (t) => {
-    const { apply, pods, warnings, audited } = makeCluster();
+    const { apply, pods, warnings, audited } = securedCluster();
     apply(namespace("enforce=restricted audit=baseline"));
     t.throws(() => apply(`${pod("fine", HARDENED)}---${pod("x")}`), {
       code: "MANIFEST_INVALID",
@@ -107,7 +96,7 @@ t.test(
 );
 
 t.test("labels of the same call hold, whatever stands first; versions differ", async (t) => {
-  const { apply } = makeCluster();
+  const { apply } = securedCluster();
   t.throws(() => apply(`${pod("x")}---${namespace("enforce=restricted enforce-version=v1.8")}`), {
     message:
       /violates PodSecurity "restricted:v1\.8": allowPrivilegeEscalation != false \(.*\), runAsNonRoot != true \([^(]*\)$/,
@@ -121,7 +110,7 @@ t.test("labels of the same call hold, whatever stands first; versions differ", a
 });
 
 t.test("warnings: of pods and of templates, once a request, not of what is unchanged", async (t) => {
-  const { apply, warnings } = makeCluster();
+  const { apply, warnings } = securedCluster();
   apply(namespace("warn=restricted warn-version=v1.20"));
   const line =
     /^would violate PodSecurity "restricted:v1\.20": allowPrivilegeEscalation != false .* seccompProfile /;
@@ -148,7 +137,7 @@ t.test("warnings: of pods and of templates, once a request, not of what is uncha
 t.test(
   "templates are warned of what enforce asks for; hostNetwork makes host ports of pods alone",
   async (t) => {
-    const { apply, warnings, failed } = makeCluster();
+    const { apply, warnings, failed } = securedCluster();
     const ports = "containers: [ { name: c, image: a, ports: [ { containerPort: 80 } ] } ]";
     apply(`${namespace("enforce=baseline")}---${workload("Deployment", `hostNetwork: true, ${ports}`)}`);
     t.same(warnings, ['would violate PodSecurity "baseline:latest": host namespaces (hostNetwork=true)']);
@@ -161,7 +150,7 @@ t.test(
 t.test(
   "a Deployment's pods are refused: event, condition, and they come when the labels change",
   async (t) => {
-    const { cluster, apply, pods, events } = makeCluster();
+    const { cluster, apply, pods, events } = securedCluster();
     const deployment = () =>
       cluster.get("Deployment", "shop/w") as KubeObject & { status: { conditions: object[] } };
     apply(`${namespace("enforce=restricted")}---${workload("Deployment")}`);
@@ -197,7 +186,7 @@ t.test("pods of every other workload are refused, each in its controller's words
     StatefulSet: `statefulset-controller 1 create Pod w-0 in StatefulSet w failed error: ${refused}`,
   };
   for (const [kind, text] of Object.entries(words)) {
-    const { cluster, apply, pods, events } = makeCluster();
+    const { cluster, apply, pods, events } = securedCluster();
     apply(namespace("enforce=restricted"));
     apply(workload(kind, PLAIN, kind === "DaemonSet" || kind === "Job" ? "" : "replicas: 2,"));
     t.same(pods(), [], kind);
@@ -215,7 +204,7 @@ t.test("pods of every other workload are refused, each in its controller's words
 });
 
 t.test("a namespace with stricter labels is warned of the pods it has; they stay", async (t) => {
-  const { apply, warnings, pods } = makeCluster();
+  const { apply, warnings, pods } = securedCluster();
   apply(namespace(""));
   apply([pod("a"), pod("b"), pod("c", `hostPID: true, ${PLAIN}`), pod("fine", HARDENED)].join("---"));
   apply(namespace("enforce=restricted enforce-version=v1.7"));
@@ -230,7 +219,7 @@ t.test("a namespace with stricter labels is warned of the pods it has; they stay
 });
 
 t.test("labels that are none are refused by field, with all that is wrong", async (t) => {
-  const { cluster, apply } = makeCluster();
+  const { cluster, apply } = securedCluster();
   t.throws(() => apply(namespace("enforce=strict warn-version=1.25.0")), {
     message: [
       'f.yaml:4:71: document 1: Namespace "shop": metadata.labels[pod-security.kubernetes.io/enforce]: Invalid value: "strict": must be one of privileged, baseline, restricted',
@@ -242,26 +231,26 @@ t.test("labels that are none are refused by field, with all that is wrong", asyn
 
 t.test("exemptions: namespaces, runtime classes, and users, of whom controllers are some", async (t) => {
   const strict = namespace("enforce=restricted");
-  const shop = makeCluster(exempting("namespaces", "shop"));
+  const shop = securedCluster(exempting("namespaces", "shop"));
   t.same(shop.apply(`${strict}---${pod("x")}`), ["namespace/shop created", "pod/x created"]);
   t.same(shop.warnings, [
     'namespace "shop" is exempt from Pod Security, and the policy (enforce=restricted:latest) will be ignored',
   ]);
-  const kata = makeCluster(exempting("runtimeClasses", "kata"));
+  const kata = securedCluster(exempting("runtimeClasses", "kata"));
   kata.apply(`${strict}---${pod("x", `runtimeClassName: kata, ${PLAIN}`)}`);
   t.throws(() => kata.apply(pod("other", `runtimeClassName: other, ${PLAIN}`)), /forbidden/);
-  const user = makeCluster(exempting("usernames", "kubernetes-admin"));
+  const user = securedCluster(exempting("usernames", "kubernetes-admin"));
   user.apply(`${strict}---${pod("x")}---${workload("Deployment")}`);
   t.same([user.pods(), user.failed.length], [["x"], 1]);
   const sa = "system:serviceaccount:kube-system:replicaset-controller";
-  const controller = makeCluster(exempting("usernames", sa));
+  const controller = securedCluster(exempting("usernames", sa));
   controller.apply(`${strict}---${workload("Deployment")}`);
   t.equal(controller.pods().length, 2);
   t.throws(() => controller.apply(pod("x")), /forbidden/);
 });
 
 t.test("a refused rollout leaves the pods that there are", async (t) => {
-  const { apply, pods, failed } = makeCluster();
+  const { apply, pods, failed } = securedCluster();
   apply(`${namespace("enforce=baseline")}---${workload("Deployment", PLAIN, "replicas: 4,")}`);
   t.equal(pods().length, 4);
   apply(workload("Deployment", `hostIPC: true, ${PLAIN}`, "replicas: 4,"));
@@ -270,7 +259,7 @@ t.test("a refused rollout leaves the pods that there are", async (t) => {
 });
 
 t.test("pods of a dump have been admitted; AppArmor's annotations are seen as fields", async (t) => {
-  const { apply, pods } = makeCluster();
+  const { apply, pods } = securedCluster();
   const dumped = pod("x", PLAIN, ", uid: u-1");
   apply(`${namespace("enforce=restricted")}---${dumped}`, { isDump: true });
   t.same(pods(), ["x"]);
@@ -284,7 +273,7 @@ t.test("pods of a dump have been admitted; AppArmor's annotations are seen as fi
 });
 
 t.test("a pod comes without ephemeral containers, and gets none by apply", async (t) => {
-  const { apply } = makeCluster();
+  const { apply } = securedCluster();
   apply(namespace(""));
   const debugged = pod("x", `ephemeralContainers: [ { name: e, image: a } ], ${PLAIN}`);
   t.throws(() => apply(debugged), /spec\.ephemeralContainers: Forbidden: cannot be set on create/);
@@ -293,7 +282,7 @@ t.test("a pod comes without ephemeral containers, and gets none by apply", async
 });
 
 t.test("after a call that was refused nothing is told again", async (t) => {
-  const { apply, events } = makeCluster();
+  const { apply, events } = securedCluster();
   apply(`${namespace("enforce=restricted")}---${workload("Deployment")}`);
   const before = events();
   t.throws(() => apply(pod("x")), /forbidden/);

@@ -1,26 +1,9 @@
 // Host ports on the control side: who gets a node's port, who waits, who is refused; and what a manifest may not say.
 import t from "tap";
-import { Cluster } from "../cluster/cluster.ts";
+import type { Cluster } from "../cluster/cluster.ts";
 import { podReason, podStatusWord } from "../lab/lab-status.ts";
-import type { KubeObject, Pod } from "./objects.ts";
-
-function makeCluster(nodes = 2): Cluster {
-  const cluster = new Cluster({
-    clusterCidr: "10.244.0.0/16",
-    serviceCidr: "10.96.0.0/16",
-    nowMs: () => 0,
-  });
-  for (let i = 1; i <= nodes; i++) {
-    cluster.update({
-      apiVersion: "v1",
-      kind: "Node",
-      metadata: { name: `node${i}` },
-      spec: {},
-      status: { addresses: [{ type: "InternalIP", address: `192.168.50.1${i}` }] },
-    } as unknown as KubeObject);
-  }
-  return cluster;
-}
+import { makeCluster } from "../testing/world/make-cluster.ts";
+import type { Pod } from "./objects.ts";
 
 const pod = (name: string, port: string, spec = "") => `
 apiVersion: v1
@@ -57,7 +40,7 @@ t.test("one pod on each node has a host port; the third waits until one of them 
 });
 
 t.test("a pod that has ended lets its host port go", async (t) => {
-  const cluster = makeCluster(1);
+  const cluster = makeCluster({ nodes: 1 });
   apply(cluster, pod("a", "hostPort: 8088"), pod("b", "hostPort: 8088"));
   t.match(
     whereIs(cluster, "b"),
@@ -82,20 +65,20 @@ t.test("address, protocol and port together are what is taken; 0.0.0.0 is all ad
     ["hostPort: 53, hostIP: 0.0.0.0", "hostPort: 53", false],
   ];
   for (const [one, other, fits] of cases) {
-    const cluster = makeCluster(1);
+    const cluster = makeCluster({ nodes: 1 });
     apply(cluster, pod("a", one), pod("b", other));
     t.equal(whereIs(cluster, "b") === "node1", fits, `${one} and ${other}`);
   }
 });
 
 t.test("a pod on the host's network has its ports, too, said or not", async (t) => {
-  const cluster = makeCluster(1);
+  const cluster = makeCluster({ nodes: 1 });
   apply(cluster, pod("a", "protocol: TCP", "hostNetwork: true,"), pod("b", "hostPort: 8080"));
   t.match(whereIs(cluster, "b"), "Pending Unschedulable");
 });
 
 t.test("ports of an init container that runs on are the pod's; those of one that ends are not", async (t) => {
-  const cluster = makeCluster(1);
+  const cluster = makeCluster({ nodes: 1 });
   const init = (restart: string): string =>
     `initContainers: [{ name: i, image: a${restart}, ports: [{ containerPort: 1, hostPort: 8088 }] }],`;
   apply(cluster, pod("a", "protocol: TCP", init("")), pod("b", "hostPort: 8088"));
@@ -178,7 +161,7 @@ function escaped(text: string): string {
 t.test(
   "a pod that waits takes nothing from others when a call is refused, tried, or the lab starts again",
   async (t) => {
-    const cluster = makeCluster(1);
+    const cluster = makeCluster({ nodes: 1 });
     apply(cluster, pod("z", "hostPort: 8088"), pod("m", "hostPort: 8089"));
     apply(cluster, pod("a", "hostPort: 8088")); // before the others by its name
     const address = (of: Cluster, name: string): string | undefined =>
@@ -198,7 +181,7 @@ spec: { ports: [{ port: 80 }] }`;
     t.equal(new Set([...had, object.status.podIP]).size, 3, "an address of its own");
     t.match(whereIs(cluster, "a"), "Pending Unschedulable");
     const objects = ["Node", "Pod"].flatMap((kind) => cluster.list(kind));
-    const again = makeCluster(0);
+    const again = makeCluster({ nodes: 0 });
     again.restore(objects);
     t.same(
       ["z", "m"].map((name) => address(again, name)),

@@ -1,6 +1,7 @@
 import t from "tap";
-import { Cluster } from "../cluster/cluster.ts";
-import type { Deployment, KubeObject, Pod } from "../kube/objects.ts";
+import type { Cluster } from "../cluster/cluster.ts";
+import type { Deployment, Pod } from "../kube/objects.ts";
+import { makeCluster } from "../testing/world/make-cluster.ts";
 import { restart, setMetadata } from "./set-metadata.ts";
 
 const TEXT = `
@@ -14,22 +15,15 @@ spec:
   template: { metadata: { labels: { app: api } }, spec: { containers: [ { name: a, image: a } ] } }
 `;
 
-function makeCluster(): Cluster {
-  const cluster = new Cluster({ clusterCidr: "10.244.0.0/16", serviceCidr: "10.96.0.0/16", nowMs: () => 0 });
-  cluster.update({
-    apiVersion: "v1",
-    kind: "Node",
-    metadata: { name: "node1" },
-    spec: {},
-    status: {},
-  } as KubeObject);
+function filledCluster(): Cluster {
+  const cluster = makeCluster({ nodes: 1 });
   cluster.apply([{ file: "f", text: TEXT }]);
   return cluster;
 }
 const at = { kind: "pods", name: "a", namespace: "default", field: "labels" as const, set: {}, remove: [] };
 
 t.test("labels are set and taken away; what is there already is kept unless it may be changed", async (t) => {
-  const cluster = makeCluster();
+  const cluster = filledCluster();
   const labels = () => cluster.get("Pod", "default/a")?.metadata.labels;
   setMetadata(cluster, { ...at, set: { tier: "front" } });
   t.same(labels(), { app: "web", tier: "front" });
@@ -47,7 +41,7 @@ t.test("labels are set and taken away; what is there already is kept unless it m
 });
 
 t.test("annotations, in kubectl's other words", async (t) => {
-  const cluster = makeCluster();
+  const cluster = filledCluster();
   const notes = { ...at, field: "annotations" as const };
   setMetadata(cluster, { ...notes, set: { a: "1" } });
   t.throws(() => setMetadata(cluster, { ...notes, set: { a: "2" } }), {
@@ -57,7 +51,7 @@ t.test("annotations, in kubectl's other words", async (t) => {
 });
 
 t.test("the label with a namespace's name stays what it is", async (t) => {
-  const cluster = makeCluster();
+  const cluster = filledCluster();
   const name = "kubernetes.io/metadata.name";
   const space = { ...at, kind: "namespaces", name: "default" };
   const labels = () => cluster.get("Namespace", "default")?.metadata.labels;
@@ -75,7 +69,7 @@ t.test("the label with a namespace's name stays what it is", async (t) => {
 });
 
 t.test("what an API server would refuse", async (t) => {
-  const cluster = makeCluster();
+  const cluster = filledCluster();
   t.throws(() => setMetadata(cluster, { ...at, kind: "wep", set: { a: "b" } }), {
     message: "workloadendpoints are made of pods when they are shown: change the pods",
   });
@@ -88,7 +82,7 @@ t.test("what an API server would refuse", async (t) => {
 t.test(
   "labels of a namespace: pods that would not be admitted any more are warned of, nonsense is refused",
   async (t) => {
-    const cluster = makeCluster();
+    const cluster = filledCluster();
     const ns = { ...at, kind: "ns", name: "default" };
     const level = (text: string) => ({
       set: { "pod-security.kubernetes.io/enforce": text },
@@ -120,7 +114,7 @@ t.test(
 );
 
 t.test("restart: another template, so other pods", async (t) => {
-  const cluster = makeCluster();
+  const cluster = filledCluster();
   const target = { kind: "deploy", name: "api", namespace: "default" };
   const names = () => (cluster.list("Pod") as Pod[]).map(({ metadata }) => metadata.name);
   const before = names();

@@ -2,7 +2,8 @@ import t from "tap";
 import { parseManifests } from "../../kube/manifest/manifest.ts";
 import { withMirroredSlices } from "../../kube/mirrored-slices.ts";
 import type { EndpointSlice, KubeObject } from "../../kube/objects.ts";
-import { Cluster } from "../cluster.ts";
+import { makeCluster } from "../../testing/world/make-cluster.ts";
+import type { Cluster } from "../cluster.ts";
 
 const SERVICE = `
 apiVersion: v1
@@ -19,8 +20,6 @@ subsets: [ ${subsets} ]
 const PG = "ports: [ { name: pg, port: 5432 } ]";
 const ONE = `{ addresses: [ { ip: 192.168.50.77 } ], ${PG} }`;
 
-const makeCluster = () =>
-  new Cluster({ clusterCidr: "10.244.0.0/16", serviceCidr: "10.96.0.0/16", nowMs: () => 0 });
 const apply = (cluster: Cluster, ...texts: string[]) =>
   cluster.apply([{ file: "a.yaml", text: texts.join("---") }]);
 const mirrored = (objects: readonly KubeObject[]) => objects.filter(isSlice);
@@ -38,7 +37,7 @@ const told = (slices: readonly EndpointSlice[]) =>
     .sort();
 
 t.test("the slice of an Endpoints object, whole", async (t) => {
-  const cluster = makeCluster();
+  const cluster = makeCluster({ nodes: 0 });
   apply(cluster, SERVICE, endpoints(ONE, ", labels: { team: a }, annotations: { note: b }"));
   const [slice] = mirrored(cluster.list("EndpointSlice"));
   t.match(slice, {
@@ -86,7 +85,7 @@ const cases: [name: string, subsets: string, ...want: string[]][] = [
 
 for (const [name, subsets, ...want] of cases) {
   t.test(name, async (t) => {
-    const cluster = makeCluster();
+    const cluster = makeCluster({ nodes: 0 });
     apply(cluster, SERVICE, endpoints(subsets));
     t.same(told(mirrored(cluster.list("EndpointSlice"))), want);
     const parsed = parseManifests([{ file: "a", text: `${SERVICE}---${endpoints(subsets)}` }]);
@@ -105,7 +104,7 @@ t.test("not mirrored: a Service with a selector, none, the label, a leader's ele
     ],
   ];
   for (const [name, texts] of others) {
-    const cluster = makeCluster();
+    const cluster = makeCluster({ nodes: 0 });
     apply(cluster, ...texts);
     t.same(mirrored(cluster.list("EndpointSlice")), [], name);
     const parsed = parseManifests([{ file: "a", text: texts.join("---") }]);
@@ -116,7 +115,7 @@ t.test("not mirrored: a Service with a selector, none, the label, a leader's ele
 t.test(
   "slices follow: changed, put right, gone with the Endpoints, with the Service, with a selector",
   async (t) => {
-    const cluster = makeCluster();
+    const cluster = makeCluster({ nodes: 0 });
     const now = () => mirrored(cluster.list("EndpointSlice"));
     apply(cluster, endpoints(ONE));
     apply(cluster, SERVICE);
@@ -146,7 +145,7 @@ t.test(
 );
 
 t.test("slices that a dump of a cluster brings are not made a second time", async (t) => {
-  const cluster = makeCluster();
+  const cluster = makeCluster({ nodes: 0 });
   apply(cluster, SERVICE, endpoints(ONE));
   const dump = [...cluster.list("Service"), ...cluster.list("Endpoints"), ...cluster.list("EndpointSlice")];
   t.equal(withMirroredSlices(dump).length, dump.length);

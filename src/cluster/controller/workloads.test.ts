@@ -1,31 +1,20 @@
 // Workloads in a cluster whose kubelets are played here: pods become ready, deleted ones end.
 import t from "tap";
-import type { KubeObject, Pod } from "../../kube/objects.ts";
-import { Cluster } from "../cluster.ts";
+import type { Pod } from "../../kube/objects.ts";
+import { makeCluster, makeNode } from "../../testing/world/make-cluster.ts";
+import type { Cluster } from "../cluster.ts";
 
 class World {
   nowMs = 1_700_000_000_000;
-  readonly cluster = new Cluster({
-    clusterCidr: "10.244.0.0/16",
-    serviceCidr: "10.96.0.0/16",
-    nowMs: () => this.nowMs,
-  });
+  readonly cluster: Cluster;
 
   constructor(nodes = 2) {
-    for (let i = 1; i <= nodes; i++) this.addNode(`node${i}`);
+    this.cluster = makeCluster({ nodes, nowMs: () => this.nowMs });
   }
 
   addNode(name: string, more: object = {}): void {
     const address = `192.168.50.${11 + this.cluster.list("Node").length}`;
-    const status = { addresses: [{ type: "InternalIP", address }] };
-    this.cluster.update({
-      apiVersion: "v1",
-      kind: "Node",
-      metadata: { name },
-      spec: {},
-      status,
-      ...more,
-    } as KubeObject);
+    this.cluster.update(makeNode(name, address, more));
   }
 
   apply(kind: string, spec: string, name = "web", template = "containers: [ { name: a, image: a } ]"): void {

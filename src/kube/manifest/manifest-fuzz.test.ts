@@ -2,8 +2,8 @@
 // can be found for every problem.
 import fc from "fast-check";
 import t from "tap";
-import { Cluster } from "../../cluster/cluster.ts";
 import { checkConfiguration } from "../../config/check.ts";
+import { makeCluster } from "../../testing/world/make-cluster.ts";
 import { ManifestError, parseManifests } from "./manifest.ts";
 
 const container = {
@@ -161,7 +161,7 @@ t.test("any value anywhere in a manifest is read or refused, never a crash", asy
 });
 
 t.test("what is read can be applied, or is refused and leaves the cluster as it was", async () => {
-  const cluster = new Cluster({ clusterCidr: "10.244.0.0/16", serviceCidr: "10.96.0.0/16", nowMs: () => 0 });
+  const cluster = makeCluster({ nodes: 0 });
   const node = {
     apiVersion: "v1",
     kind: "Node",

@@ -1,8 +1,8 @@
 // Policies, judged as an API server judged the same ones: testdata/policies has them and what it said.
 import { readFileSync } from "node:fs";
 import t from "tap";
-import { Cluster } from "../../cluster/cluster.ts";
 import { differenceOf, type PolicyVerdict } from "../../testing/policy/policy-verdict.ts";
+import { makeCluster } from "../../testing/world/make-cluster.ts";
 import type { KubeObject } from "../objects.ts";
 
 interface Line extends PolicyVerdict {
@@ -29,11 +29,7 @@ t.test("every policy is taken with the same defaults, or refused with the same w
 t.test(
   "what was filled in once is filled in: a policy that is written out and applied again is unchanged",
   async (t) => {
-    const cluster = new Cluster({
-      clusterCidr: "10.244.0.0/16",
-      serviceCidr: "10.96.0.0/16",
-      nowMs: () => 0,
-    });
+    const cluster = makeCluster({ nodes: 0 });
     const apply = (object: unknown): string[] =>
       cluster.apply([{ file: "a.json", text: JSON.stringify(object) }]).map(({ action }) => action);
     let count = 0;

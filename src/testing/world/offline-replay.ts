@@ -1,7 +1,6 @@
 // A little cluster of two nodes, without devices, and frames through it: for tests of `replay`.
 import { Readable } from "node:stream";
 import t from "tap";
-import { Cluster } from "../../cluster/cluster.ts";
 import { agentConfig } from "../../config/agent.ts";
 import { FieldProblems } from "../../kube/manifest/field-problems.ts";
 import type { Pod } from "../../kube/objects.ts";
@@ -12,6 +11,7 @@ import {
   type ReplayOptions,
   replayFrames,
 } from "../../offline/replay/replay.ts";
+import { makeCluster } from "./make-cluster.ts";
 
 /** The first pod addresses of node1 and node2. */
 export const CLIENT = "10.244.1.2";
@@ -68,7 +68,7 @@ export interface OfflineNodeOptions {
 
 export function offlineNode(options: OfflineNodeOptions = {}): OfflineNode {
   const { nodeName = "node1", more = [], antiSpoofing = true, seed = 1 } = options;
-  const cluster = new Cluster({ clusterCidr: "10.244.0.0/16", serviceCidr: "10.96.0.0/12", nowMs: () => 0 });
+  const cluster = makeCluster({ nodes: 0, serviceCidr: "10.96.0.0/12" });
   cluster.apply([{ file: "test.yaml", text: [NODES, ...BASIC, ...more].join("---") }]);
   for (const pod of cluster.list("Pod") as Pod[]) {
     const conditions = [{ type: "Ready", status: "True" }];
