@@ -1,14 +1,10 @@
 // The cases of testdata/policy-cases.json, cell by cell: who may reach whom on which port, from the objects alone.
 import { readFileSync } from "node:fs";
 import t from "tap";
-import { ip } from "../../base/ip.ts";
-import { nextPolicy, PolicyLayout } from "../../dataplane/change/policy.ts";
 import { ACTION_MASK, NO_ROW, PolicyAction } from "../../dataplane/spec/policy.ts";
 import * as policy from "../../dataplane/table/policy/policy.ts";
 import type { KubeObject } from "../../kube/objects.ts";
-import { ObjectGraph } from "../../watch/desired-state.ts";
-import { ObjectSet } from "../../watch/object-set.ts";
-import { PolicyCompiler } from "./policy-compiler.ts";
+import { CompiledPolicy } from "../../testing/policy/compiled-policy.ts";
 
 interface CasePod {
   readonly namespace: string;
@@ -32,32 +28,15 @@ const FILE = "src/compile/policy/testdata/policy-cases.json";
 const PROTOCOLS: Readonly<Record<string, number>> = { TCP: 6, UDP: 17, SCTP: 132 };
 const cases = JSON.parse(readFileSync(FILE, "utf8")) as readonly Case[];
 
-/** A cluster that all pods are decided for in, and what it says. */
-class World {
-  readonly graph = new ObjectGraph();
-  readonly set = new ObjectSet();
-  readonly compiler = new PolicyCompiler();
-  readonly layout = new PolicyLayout();
-  table = new policy.Policy();
-
-  become(one: Case): void {
-    for (const event of this.set.replace(objectsOf(one))) this.graph.onEvent(event);
-    const update = this.compiler.update(this.graph, this.graph.take());
-    if (update !== undefined) this.table = nextPolicy(this.table, this.layout.parts(update));
-  }
-
-  allows(from: string, to: string, proto: number, port: number): boolean {
-    if (from === to) return true;
-    const [a, b] = [ip(from), ip(to)];
-    const peerOf = (x: typeof a): number => policy.identityOf(this.table, x.w0, x.w1, x.w2, x.w3);
-    const subjectOf = (x: typeof a): number => policy.subjectOf(this.table, x.w0, x.w1, x.w2, x.w3);
-    const egress = policy.egressRow(this.table, subjectOf(a));
-    const ingress = policy.ingressRow(this.table, subjectOf(b));
-    const passes = (row: number, peer: number): boolean =>
-      row === NO_ROW ||
-      (policy.decide(this.table, row, peer, proto, port) & ACTION_MASK) === PolicyAction.ALLOW;
-    return passes(egress, peerOf(b)) && passes(ingress, peerOf(a));
-  }
+function allows(world: CompiledPolicy, from: string, to: string, proto: number, port: number): boolean {
+  if (from === to) return true;
+  const egress = policy.egressRow(world.table, world.subjectOf(from));
+  const ingress = policy.ingressRow(world.table, world.subjectOf(to));
+  const passes = (row: number, peer: string): boolean =>
+    row === NO_ROW ||
+    (policy.decide(world.table, row, world.identityOf(peer), proto, port) & ACTION_MASK) ===
+      PolicyAction.ALLOW;
+  return passes(egress, to) && passes(ingress, from);
 }
 
 function objectsOf({ namespaces, pods, policies }: Case): KubeObject[] {
@@ -97,12 +76,12 @@ function pairsOf({ pods, pairs }: Case): { name: string; from: string; to: strin
   });
 }
 
-function deniedCells(world: World, one: Case): string[] {
+function deniedCells(world: CompiledPolicy, one: Case): string[] {
   return pairsOf(one)
     .flatMap(({ name, from, to }) => {
       const ports = one.tested.filter((text) => {
         const [port, protocol] = text.split("/");
-        return !world.allows(from, to, PROTOCOLS[protocol], Number(port));
+        return !allows(world, from, to, PROTOCOLS[protocol], Number(port));
       });
       return ports.length === 0 ? [] : [`${name} ${ports.sort().join(" ")}`];
     })
@@ -120,17 +99,17 @@ function expectedCells({ denied }: Case): string[] {
 
 t.test("each case, compiled for itself", async (t) => {
   for (const one of cases) {
-    const world = new World();
-    world.become(one);
+    const world = new CompiledPolicy();
+    world.become(objectsOf(one));
     t.same(deniedCells(world, one), expectedCells(one), one.name);
   }
 });
 
 t.test("from any case to any other, the result depends on the objects alone", async (t) => {
-  const world = new World();
+  const world = new CompiledPolicy();
   const order = cases.flatMap((_, i) => cases.map((_, j) => cases[(i * 5 + j * (i + 1)) % cases.length]));
   for (const one of order) {
-    world.become(one);
+    world.become(objectsOf(one));
     t.same(deniedCells(world, one), expectedCells(one), one.name);
   }
 });
