@@ -37,41 +37,62 @@ export const calicoRules: SideMaker = (objects) => {
   return { name: "Calico's rules", allows: (cell) => side.allows(cell) };
 };
 
+/** A cell, and what the evaluator says of it. */
+interface Judged {
+  readonly cell: Cell;
+  readonly answer: Answer;
+}
+
+/** What a seed asks, before and after its change: whoever is judged by it. */
+export interface SeedCells {
+  readonly before: RandomCluster;
+  readonly after: RandomCluster;
+  readonly first: readonly Judged[];
+  readonly second: readonly Judged[];
+}
+
 /** `perState`: how many cells of each state, drawn; 0 is all of them. */
-export function judgeSeed(seed: number, makers: readonly SideMaker[], perState: number): Verdict {
+export function seedCells(seed: number, perState: number): SeedCells {
   const before = randomCluster(seed);
   const after = laterCluster(before, seed);
-  const first = judgeState(
-    before,
-    makers.map((make) => make(before.objects)),
-    perState,
-    false,
-  );
-  const sides = makers.map((make) => make(after.objects, before.objects));
-  const second = judgeState(after, sides, perState, true);
+  return { before, after, first: judgedCells(before, perState), second: judgedCells(after, perState) };
+}
+
+function judgedCells(state: RandomCluster, perState: number): Judged[] {
+  const cluster = clusterOf(state.objects);
+  const cells = perState === 0 ? allCells(state) : someCells(state, perState);
+  return cells.map((cell) => ({ cell, answer: evaluate(cluster, cell) }));
+}
+
+export function judgeSeed(seed: number, makers: readonly SideMaker[], perState: number): Verdict {
+  return judgeSides(seedCells(seed, perState), makers);
+}
+
+export function judgeSides(
+  { before, after, first, second }: SeedCells,
+  makers: readonly SideMaker[],
+): Verdict {
+  const early = makers.map((make) => make(before.objects));
+  const differences = differencesOf(first, early, false);
+  const late = makers.map((make) => make(after.objects, before.objects));
   return {
-    cells: first.cells + second.cells,
-    differences: [...first.differences, ...second.differences],
+    cells: first.length + second.length,
+    differences: [...differences, ...differencesOf(second, late, true)],
   };
 }
 
-function judgeState(
-  state: RandomCluster,
+function differencesOf(
+  judged: readonly Judged[],
   sides: readonly Side[],
-  perState: number,
   isAfterChange: boolean,
-): Verdict {
-  const cluster = clusterOf(state.objects);
-  const cells = perState === 0 ? allCells(state) : someCells(state, perState);
-  const differences = cells.flatMap((cell) => {
-    const answer = evaluate(cluster, cell);
+): Difference[] {
+  return judged.flatMap(({ cell, answer }) => {
     const others = sides.filter((side) => {
       const allowed = side.allows(cell);
       return allowed !== undefined && allowed !== (side.share?.(cell, answer) ?? answer.allowed);
     });
     return others.map((side): Difference => ({ cell, side: side.name, isAfterChange, answer }));
   });
-  return { cells: cells.length, differences };
 }
 
 export function differenceText({ cell, side, isAfterChange, answer }: Difference): string {
