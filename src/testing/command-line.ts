@@ -3,16 +3,20 @@
 // input) is tested with processes.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, read, readSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
+import { promisify } from "node:util";
 
 export interface Said {
   readonly status: number;
   readonly stdout: string;
   readonly stderr: string;
 }
+
+const readBeside = promisify(read);
+const saidOf = (text: string): Said => JSON.parse(Buffer.from(text, "latin1").toString("utf8")) as Said;
 
 export const SERVER = join(import.meta.dirname, "command-server.js");
 
@@ -39,14 +43,30 @@ export class CommandLine {
 
   /** Runs one command line to its end. */
   run(args: readonly string[]): Said {
-    writeSync(this.#requests, `${JSON.stringify(args)}\n`);
+    this.#ask(args);
+    let text = "";
+    while (!text.endsWith("\n")) text += this.#heard(readSync(this.#answers, this.#chunk), args);
+    return saidOf(text);
+  }
+
+  /** The same for a command that asks this process, which goes on meanwhile. */
+  async runBeside(args: readonly string[]): Promise<Said> {
+    this.#ask(args);
     let text = "";
     while (!text.endsWith("\n")) {
-      const read = readSync(this.#answers, this.#chunk);
-      if (read === 0) throw new Error(`the process ended while it ran: podwire ${args.join(" ")}`);
-      text += this.#chunk.toString("latin1", 0, read);
+      const { bytesRead } = await readBeside(this.#answers, this.#chunk, 0, this.#chunk.length, null);
+      text += this.#heard(bytesRead, args);
     }
-    return JSON.parse(Buffer.from(text, "latin1").toString("utf8")) as Said;
+    return saidOf(text);
+  }
+
+  #ask(args: readonly string[]): void {
+    writeSync(this.#requests, `${JSON.stringify(args)}\n`);
+  }
+
+  #heard(bytes: number, args: readonly string[]): string {
+    if (bytes === 0) throw new Error(`the process ended while it ran: podwire ${args.join(" ")}`);
+    return this.#chunk.toString("latin1", 0, bytes);
   }
 
   async close(): Promise<void> {

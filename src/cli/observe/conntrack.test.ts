@@ -3,11 +3,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import t from "tap";
-import { run } from "../../testing/lab/process.ts";
+import { CommandLine } from "../../testing/command-line.ts";
 
-const MAIN = fileURLToPath(new URL("../main.js", import.meta.url));
 const TEXT = `
 apiVersion: podwire.dev/v1alpha1
 kind: AgentConfiguration
@@ -40,14 +38,15 @@ const server = createServer(({ method, url }, response) => {
   response.end(JSON.stringify(ANSWERS[call] ?? { error: "no such call" }));
 });
 await new Promise<void>((resolve) => server.listen(socket, resolve));
-t.teardown(() => {
+const commandLine = new CommandLine({ PODWIRE_LAB: "" });
+t.teardown(async () => {
+  await commandLine.close();
   server.close();
   server.closeAllConnections();
   rmSync(dir, { recursive: true });
 });
 
-const conntrack = (...args: string[]) =>
-  run([process.execPath, MAIN, "--agent", socket, "conntrack", ...args], { env: { PODWIRE_LAB: "" } });
+const conntrack = (...args: string[]) => commandLine.runBeside(["--agent", socket, "conntrack", ...args]);
 
 t.test("-C prints the number alone, count a table", async (t) => {
   for (const words of ["-C", "--count", "-C conntrack", "count --total", "count --node node1"])
