@@ -4,7 +4,7 @@
 import type { Service } from "../../kube/objects.ts";
 import type { Difference, Numbers } from "./compare.ts";
 import { type Flow, flowsOf, flowText } from "./flows.ts";
-import { hostPortsIn } from "./host-ports.ts";
+import { hostPortsAt } from "./host-ports.ts";
 import { answerTo, type Seen } from "./outcome.ts";
 import type { Shot } from "./plane.ts";
 import type { Scenario } from "./scenario.ts";
@@ -69,7 +69,7 @@ export class UpdateComparison {
   #isLeftToLo({ entry, to, port, protocol }: Flow): boolean {
     if (entry !== "node" || !this.#own.includes(to)) return false;
     const has = (s: Scenario): boolean =>
-      hostPortsIn(s).some((held) => held.hostPort === port && held.protocol === protocol) ||
+      hostPortsAt(s, to).some((held) => held.hostPort === port && held.protocol === protocol) ||
       s.services.some((service) => isExternal(service, to, port, protocol));
     return has(this.#before) && !has(this.#now);
   }

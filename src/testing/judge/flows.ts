@@ -29,7 +29,8 @@ const UNUSED_NODE_PORT = 31_999;
 export function flowsOf(s: Scenario): Flow[] {
   const flows: Flow[] = [];
   for (const { from, entry } of sources(s)) {
-    for (const target of [...targets(s), ...hostPortTargets(s)]) {
+    // Services last: of two flows that are alike the later stays, and these know of their affinity.
+    for (const target of [...hostPortTargets(s), ...targets(s)]) {
       if (target.to !== from || entry === "node") flows.push({ from, entry, ...target });
     }
   }

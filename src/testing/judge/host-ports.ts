@@ -109,6 +109,12 @@ export function hostPortsIn({ objects }: Cluster): PodHostPort[] {
   return objects.flatMap((object) => (object.kind === "Pod" ? hostPortsOf((object as Pod).spec) : []));
 }
 
+/** Those that are served at an address of the node. */
+export function hostPortsAt(s: Cluster, address: string): PodHostPort[] {
+  const everywhere = ["", s.world.family === 4 ? "0.0.0.0" : "::"];
+  return hostPortsIn(s).filter(({ hostIP }) => hostIP === address || everywhere.includes(hostIP));
+}
+
 /** Host port → what its UDP connections are led by, in text. */
 export function udpHostPorts({ objects, world }: Cluster): Map<number, string> {
   const served = new Map<number, string>();

@@ -31,6 +31,18 @@ function shootOne(s: Scenario, one: Flow): string | undefined {
   return new PlaneSide(s).shoot([{ flow: one, id: 7, srcPort: 2000 }]).texts.get(7);
 }
 
+t.test(
+  "a flow to a node port has its Service's affinity, also where a pod has a host port of that number",
+  async (t) => {
+    const made = scenario(80_015, "iptables", V4); // 30011/UDP is both
+    const flows = flowsOf(made).filter(({ port, protocol }) => port === 30_011 && protocol === "UDP");
+    const isOwn = ({ to }: Flow): boolean => [V4.nodeIp, V4.secondIp, V4.gateway].includes(to);
+    t.ok(hostPortsIn(made).some(({ hostPort, protocol }) => hostPort === 30_011 && protocol === "UDP"));
+    t.ok(flows.filter(isOwn).length > 10);
+    for (const { affine, to } of flows.filter(isOwn)) t.equal(affine, "svc1 UDP", to);
+  },
+);
+
 t.test("a seed makes the same scenario and the same packets again", async (t) => {
   for (const world of [V4, V6]) {
     for (const mode of ["iptables", "nftables"] as const) {

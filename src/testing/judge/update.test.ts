@@ -10,6 +10,7 @@ import { later, servingEndpoints, staleEntries } from "./update.ts";
 import { V4, V6 } from "./world.ts";
 
 const OWN_EXTERNAL_SEED = 30_018;
+const MOVED_HOST_PORT_SEED = 80_102;
 const port = { name: "p", protocol: "UDP", port: 53, nodePort: 30_053 };
 const spec = { type: "NodePort", clusterIP: "10.96.0.10", clusterIPs: ["10.96.0.10"], ports: [port] };
 
@@ -123,33 +124,47 @@ t.test(
   },
 );
 
+/** How many flows differ over a change when one side leads those that are meant elsewhere. */
+async function differing(
+  change: { before: Scenario; now: Scenario },
+  isMeant: (flow: Flow) => boolean,
+): Promise<number> {
+  const side = (isOdd: boolean): UpdatedSide => ({
+    begin: () => {},
+    shoot: (shots) => {
+      const seen = new Seen();
+      for (const { flow, id } of shots)
+        seen.texts.set(id, isOdd && isMeant(flow) ? "uplink: y" : "uplink: x");
+      return seen;
+    },
+    inject: () => new Seen(),
+    update: () => {},
+  });
+  const sides = { kernel: side(false), podwire: side(true) };
+  return (await new UpdateComparison(change, sides, new Numbers()).differences()).length;
+}
+
 t.test("what a Service's going leaves to lo is not compared, anything else is", async (t) => {
   const made = scenario(OWN_EXTERNAL_SEED, "nftables", V4); // svc0 has the node's address as an external one, and goes
   const change = { before: made, now: later(made) };
   t.notOk(change.now.services.some(({ metadata }) => metadata.name === "svc0"));
-  const differing = async (isMeant: (flow: Flow) => boolean): Promise<number> => {
-    const side = (isOdd: boolean): UpdatedSide => ({
-      begin: () => {},
-      shoot: (shots) => {
-        const seen = new Seen();
-        for (const { flow, id } of shots)
-          seen.texts.set(id, isOdd && isMeant(flow) ? "uplink: y" : "uplink: x");
-        return seen;
-      },
-      inject: () => new Seen(),
-      update: () => {},
-    });
-    const sides = { kernel: side(false), podwire: side(true) };
-    return (await new UpdateComparison(change, sides, new Numbers()).differences()).length;
-  };
   const isPort = ({ to, port }: Flow): boolean => to === V4.nodeIp && port === 80;
-  t.equal(await differing((flow) => isPort(flow) && flow.entry === "node"), 0);
+  t.equal(await differing(change, (flow) => isPort(flow) && flow.entry === "node"), 0);
   t.ok(
-    (await differing((flow) => isPort(flow) && flow.entry !== "node")) > 0,
+    (await differing(change, (flow) => isPort(flow) && flow.entry !== "node")) > 0,
     "to those who come from elsewhere",
   );
   t.ok(
-    (await differing((flow) => flow.entry === "node" && flow.to === V4.clusterIp(0))) > 0,
+    (await differing(change, (flow) => flow.entry === "node" && flow.to === V4.clusterIp(0))) > 0,
     "to the ClusterIP",
   );
+});
+
+t.test("neither is a host port's that moved to another address of the node", async (t) => {
+  const made = scenario(MOVED_HOST_PORT_SEED, "iptables", V4); // 53/TCP at both addresses, then at the second alone
+  const change = { before: made, now: later(made) };
+  const own = (to: string) => (flow: Flow) =>
+    flow.entry === "node" && flow.to === to && flow.port === 53 && flow.protocol === "TCP";
+  t.equal(await differing(change, own(V4.nodeIp)), 0);
+  t.ok((await differing(change, own(V4.secondIp))) > 0);
 });
