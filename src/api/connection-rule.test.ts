@@ -162,7 +162,7 @@ t.test("on trial: what would have denied it, and the rule that let it in all the
 
 t.test("policy.established: recheck: the rule by which it goes on", async (t) => {
   const world = new PolicyWorld([...PODS, ALLOW_DB]);
-  world.tables.config.policyRecheck = 1;
+  world.tables.config.guard.policyRecheck = 1;
   world.knock(BACK, DB, 53, "UDP");
   world.become([...PODS, dbPolicy([{ from: [app("backend")] }])]);
   t.equal(told(world)[0], `policy-ingress="${TOLD} (rule since removed)"`, "it has not been asked about");

@@ -224,7 +224,7 @@ export function tick(e: Engine): void {
   for (let i = 0; i < n; i++) probeOrFail(e, e.probes[2 * i], e.probes[2 * i + 1]);
   if (n > 0) flush(e.tx);
   if (pending.used(t.pending) !== 0 && redialDue(t, e.nowSec, nowMs) > 0) flush(e.tx);
-  if (t.config.resetRemoved !== 0 && resetIdle(t, e.nowSec, nowMs) > 0) flush(e.tx);
+  if (t.config.extra.resetRemoved !== 0 && resetIdle(t, e.nowSec, nowMs) > 0) flush(e.tx);
   const elapsed = (nowMs - e.lastSweepMs) | 0;
   if (elapsed <= 0) return;
   e.lastSweepMs = nowMs;

@@ -142,7 +142,7 @@ t.test(
 
 t.test("a redirect is not answered with an error", async (t) => {
   const n = fresh();
-  n.tables.config.antiSpoofing = 0;
+  n.tables.config.guard.antiSpoofing = 0;
   const path = { ...pathTo6(n, POD2_6, "2001:db9::1"), srcMac: podMac6(1, 2), ttl: 255 };
   n.send("pod2", build.icmpFrame(path, 137, 0, 0, new Uint8Array(40)));
   n.run();

@@ -44,7 +44,7 @@ for (const [what, src, dst, reason] of [
 ] as const) {
   t.test(`a packet ${what} is not routed, and nobody is told`, async (t) => {
     const n = node();
-    n.tables.config.antiSpoofing = 0; // else no pod would get so far
+    n.tables.config.guard.antiSpoofing = 0; // else no pod would get so far
     n.send("pod2", build.udpFrame({ ...pathTo6(n, POD2, CLIENT6), src, dst }));
     n.run();
     t.same(n.everything(), []);

@@ -106,10 +106,10 @@ export function forward(pkt: Packet, t: Tables, nowSec: number, nowMs: number): 
 function forwardIp(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdict {
   let v: Verdict = trackConnection(pkt, t, nowSec); //   conntrack: known flows carry their translation
   passed(pkt, t, v);
-  if (pkt.ctSlot >= 0 && t.config.policyRecheck !== 0 && t.rulesKept !== 0) {
+  if (pkt.ctSlot >= 0 && t.config.guard.policyRecheck !== 0 && t.rulesKept !== 0) {
     v = recheckPolicy(pkt, t, nowSec); //                an extension: what policies forbid by now is cut
   }
-  if (v === NEXT && pkt.ctSlot >= 0 && t.config.resetRemoved !== 0) {
+  if (v === NEXT && pkt.ctSlot >= 0 && t.config.extra.resetRemoved !== 0) {
     v = resetRemoved(pkt, t, nowSec); //                 an extension: no endpoint, no waiting
   }
   if (v === NEXT && pkt.ctSlot >= 0 && pending.used(t.pending) !== 0) {
@@ -136,14 +136,14 @@ function forwardIp(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdi
       passed(pkt, t, v);
     }
   }
-  if (pkt.frontend >= 0 && t.config.retry !== 0) {
+  if (pkt.frontend >= 0 && t.config.proxy.retry !== 0) {
     v = hold(pkt, t, v, nowMs); //                       kept, should another endpoint be asked
   }
   if (v === NEXT) {
     v = translate(pkt, t); //                            the bytes change here, once
     acted(pkt, t, v);
   }
-  if (v === NEXT && t.config.mssClamp !== 0) {
+  if (v === NEXT && t.config.extra.mssClamp !== 0) {
     v = clampMss(pkt, t); //                             mangle FORWARD
     acted(pkt, t, v);
   }

@@ -104,7 +104,7 @@ t.test(
     world.become([...PODS, DENY_ALL]);
     t.equal(world.knock(FRONT, DB, 53, "UDP"), "pod default/db", "kept");
     t.equal(world.knock(FRONT, DB, 54, "UDP"), "POLICY_DENY", "new");
-    world.tables.config.policyRecheck = 1;
+    world.tables.config.guard.policyRecheck = 1;
     t.equal(world.knock(FRONT, DB, 53, "UDP"), "POLICY_DENY", "cut");
     t.equal(world.knock(BACK, FAR, 53, "UDP"), "uplink");
     t.equal(world.knock(BACK, FAR, 53, "UDP"), "uplink", "what is allowed still is goes on");

@@ -12,6 +12,7 @@ import type { Counters } from "./counters.ts";
 import { type JoinAreas, Scratch } from "./scratch.ts";
 import type { PortTable, TxQueue } from "./send/tx-queue.ts";
 import type { SlotPool } from "./slot-pool.ts";
+import { NodeConfig } from "./spec/node-config.ts";
 import type { ConnectionRules } from "./table/connection/connection-rules.ts";
 import type { Conntrack } from "./table/connection/conntrack.ts";
 import type { SeqAdj } from "./table/connection/conntrack-seqadj.ts";
@@ -31,48 +32,6 @@ import type { TokenBucket } from "./table/token-bucket.ts";
 import { Vteps } from "./table/vteps.ts";
 import type { Watchers } from "./trace/watchers.ts";
 import { Walks } from "./walks.ts";
-
-/** How local-traffic detection tells a pod's packet (KubeProxyConfiguration detectLocalMode). */
-export const DetectLocal = Object.freeze({ NONE: 0, CIDR: 1, POD_PORT: 2 } as const);
-
-/** Scalars of the node. All set at start or by a change of the Node object; 32-bit integers all of them. */
-export class NodeConfig {
-  gatewayMacHi = 0; //     the router's station on the pod bridge and towards host0
-  gatewayMacLo = 0;
-  vtepMacHi = 0;
-  vtepMacLo = 0;
-  hostPort = -1; //        PortIds, -1: none
-  uplinkPort = -1;
-  nodeAddress = 0; //      IPv4, source of the outer header and of ARP requests
-  nodeV60 = 0; //          IPv6, the same; all zero: none
-  nodeV61 = 0;
-  nodeV62 = 0;
-  nodeV63 = 0;
-  vxlan = 0; //            1: overlay on
-  vni = 1;
-  vxlanPort = 8472;
-  vxlanSourceCheck = 1; // 1: outer source must be a known VTEP
-  detectLocal = 1; //      DetectLocal
-  masqueradeEgress = 1; // 1: pod → outside the cluster leaves with the node's address
-  dropInvalid = 1; //      kube-proxy's KUBE-FORWARD rule of iptables mode; off with conntrack.tcpBeLiberal
-  refusesOutput = 0; //    1: services without endpoints are refused to the node itself, too (nftables mode)
-  rangesFirst = 0; //      1: who is outside of source ranges gets to no host port, either (nftables mode)
-  ftpHelper = 0; //        1: control connections (port 21) are read for the data connections they announce
-  resetRemoved = 0; //     1: TCP clients of endpoints that were removed get a reset
-  masqueradeVips = 0; //   what has a ClusterIP as source is masqueraded (ipvs, no detector): 1 of IPv4, 2 of IPv6
-  serviceArp = 0; //       1: the fabric is told that service addresses are here (ipvs mode without strictARP)
-  loopback = 0; //         1: what the node sends over its own loopback comes by host0 too: localhost node ports
-  antiSpoofing = 1; //     pods are held to their own MAC and addresses
-  mssClamp = 0; //         1: the MSS in a SYN is lowered to the path's
-  userspace = 0; //        1: decide as kube-proxy's own balancer did, for who has no endpoints and about affinity
-  retry = 0; //            1: what opens a connection is held, and sent to another endpoint when the first one fails
-  policyCloses = 1; //     1: a pod's port is closed until its policies are known
-  policyRecheck = 0; //    1: what is known is asked again after policies changed (policy.established: recheck)
-  snatMin = 1024; //       SNAT source ports, both ends included …
-  snatMax = 65_535;
-  snatAvoidMin = 30_000; // … without the node-port range
-  snatAvoidMax = 32_767;
-}
 
 /** Sets of addresses that the node goes by; compiled from objects, replaced as a whole by the message `node`. */
 export class AddressSets {

@@ -12,6 +12,7 @@ import { Event } from "../dataplane/counters.ts";
 import * as engine from "../dataplane/engine.ts";
 import type { PortRole } from "../dataplane/port.ts";
 import { addOwner, removeOwner } from "../dataplane/send/tx-queue.ts";
+import type { ConfigChange, NodeConfig } from "../dataplane/spec/node-config.ts";
 import * as conntrack from "../dataplane/table/connection/conntrack.ts";
 import { TUPLE_WORDS } from "../dataplane/table/connection/tuple.ts";
 import { LocalAddresses } from "../dataplane/table/local-addresses.ts";
@@ -43,7 +44,7 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
       bindPorts(t);
       return;
     case "node":
-      Object.assign(t.config, message.config);
+      configure(t.config, message.config);
       t.addresses.local = new LocalAddresses(message.local);
       t.addresses.podSources = createPrefixSet(message.podSources);
       t.addresses.masqueradeSources = createPrefixSet(message.masqueradeSources);
@@ -80,6 +81,12 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
     case "stop":
       return;
   }
+}
+
+/** Group by group: a message names what it sets. */
+function configure(config: NodeConfig, change: ConfigChange): void {
+  for (const [group, values] of Object.entries(change))
+    Object.assign(config[group as keyof NodeConfig], values);
 }
 
 function changeStations(t: Tables, message: Extract<PlaneMessage, { type: "stations" }>): void {

@@ -5,11 +5,11 @@
 
 import type { BpfInstruction } from "../base/bpf-program.ts";
 import type { IpWords } from "../base/ip.ts";
+import type { ConfigChange } from "../dataplane/spec/node-config.ts";
 import type { PolicyParts } from "../dataplane/spec/policy.ts";
 import type { Prefix } from "../dataplane/spec/prefix.ts";
 import type { RouteSpec, VtepSpec } from "../dataplane/spec/routes.ts";
 import type { EndpointPart, ServiceUpdate } from "../dataplane/spec/services.ts";
-import type { NodeConfig } from "../dataplane/tables.ts";
 
 export interface PortMessage {
   id: number;
@@ -33,7 +33,7 @@ export type PlaneMessage =
   | { type: "stations"; add: StationMessage[]; remove: IpWords[] }
   | {
       type: "node";
-      config: Partial<NodeConfig>;
+      config: ConfigChange;
       local: IpWords[];
       podSources: Prefix[];
       masqueradeSources: Prefix[];
@@ -41,7 +41,6 @@ export type PlaneMessage =
       ownSources: Prefix[];
       serviceRanges: Prefix[];
     }
-  | { type: "policy"; parts: PolicyParts }
   | { type: "policy"; parts: PolicyParts }
   | { type: "routes"; routes: RouteSpec[]; vteps: VtepSpec[] }
   | { type: "services"; update: ServiceUpdate }

@@ -12,7 +12,7 @@ import { type ProxySettings, proxySettings } from "../compile/proxy-settings.ts"
 import { ServiceCompiler, type ServiceIds } from "../compile/services.ts";
 import type { AgentConfig } from "../config/agent.ts";
 import { PolicyLayout } from "../dataplane/change/policy.ts";
-import { DetectLocal } from "../dataplane/tables.ts";
+import { DetectLocal, type ProxyConfig } from "../dataplane/spec/node-config.ts";
 import type { Changes, DesiredState } from "../watch/desired-state.ts";
 import type { PlaneMessage } from "./messages.ts";
 
@@ -141,46 +141,43 @@ function nodeMessage(
   { partial, loopback, ranges }: { partial: boolean; loopback: boolean; ranges: readonly Cidr[] },
 ): PlaneMessage {
   const { own } = topology;
-  const { overlay, proxy } = config;
+  const { overlay } = config;
   const v6 = own.addresses.find((a) => a.family === 6);
-  // kube-proxy leaves its INVALID rule out when conntrack is liberal; only iptables mode has one.
-  const hasRule = proxy.mode === "iptables" && !proxy.conntrack.tcpBeLiberal;
   return {
     type: "node",
     config: {
-      gatewayMacHi: own.gatewayMac.hi,
-      gatewayMacLo: own.gatewayMac.lo,
-      vtepMacHi: own.vtepMac.hi,
-      vtepMacLo: own.vtepMac.lo,
-      hostPort: ports.host,
-      uplinkPort: ports.uplink,
-      nodeAddress: own.addresses.find((a) => a.family === 4)?.w3 ?? 0,
-      nodeV60: v6?.w0 ?? 0,
-      nodeV61: v6?.w1 ?? 0,
-      nodeV62: v6?.w2 ?? 0,
-      nodeV63: v6?.w3 ?? 0,
-      vxlan: overlay.type === "vxlan" ? 1 : 0,
-      vni: overlay.type === "vxlan" ? overlay.vni : 1,
-      vxlanPort: overlay.type === "vxlan" ? overlay.port : 8472,
-      detectLocal: detectLocal(settings.podsByPort, settings.podSources.length > 0),
-      dropInvalid: hasRule ? 1 : 0,
-      userspace: proxy.mode === "userspace" ? 1 : 0,
-      retry: proxy.mode === "userspace" && !partial ? 1 : 0, // who asks about one packet means its first endpoint
-      refusesOutput: proxy.mode === "nftables" ? 1 : 0,
-      rangesFirst: proxy.mode === "nftables" ? 1 : 0,
-      masqueradeVips: withoutDetector(settings),
-      serviceArp: proxy.mode === "ipvs" && !proxy.ipvs.strictArp ? 1 : 0,
-      ftpHelper: config.ftpHelper ? 1 : 0,
-      loopback: loopback ? 1 : 0,
+      router: {
+        macHi: own.gatewayMac.hi,
+        macLo: own.gatewayMac.lo,
+        hostPort: ports.host,
+        uplinkPort: ports.uplink,
+        v4: own.addresses.find((a) => a.family === 4)?.w3 ?? 0,
+        v60: v6?.w0 ?? 0,
+        v61: v6?.w1 ?? 0,
+        v62: v6?.w2 ?? 0,
+        v63: v6?.w3 ?? 0,
+      },
+      tunnel: {
+        on: overlay.type === "vxlan" ? 1 : 0,
+        vni: overlay.type === "vxlan" ? overlay.vni : 1,
+        port: overlay.type === "vxlan" ? overlay.port : 8472,
+        macHi: own.vtepMac.hi,
+        macLo: own.vtepMac.lo,
+      },
+      proxy: proxyConfig(config, settings, { partial, loopback }),
       ...(config.nodePortRange && {
-        snatAvoidMin: config.nodePortRange.first,
-        snatAvoidMax: config.nodePortRange.last,
+        snat: { avoidMin: config.nodePortRange.first, avoidMax: config.nodePortRange.last },
       }),
-      antiSpoofing: config.antiSpoofing ? 1 : 0,
-      resetRemoved: config.resetRemovedEndpoints ? 1 : 0,
-      mssClamp: config.mssClamp ? 1 : 0,
-      policyRecheck: config.policyEstablished === "recheck" ? 1 : 0,
-      policyCloses: partial ? 0 : 1, // who asks about a pod that no object tells of means one without policies
+      guard: {
+        antiSpoofing: config.antiSpoofing ? 1 : 0,
+        policyCloses: partial ? 0 : 1, // who asks about a pod that no object tells of means one without policies
+        policyRecheck: config.policyEstablished === "recheck" ? 1 : 0,
+      },
+      extra: {
+        ftpHelper: config.ftpHelper ? 1 : 0,
+        resetRemoved: config.resetRemovedEndpoints ? 1 : 0,
+        mssClamp: config.mssClamp ? 1 : 0,
+      },
     },
     local: [...own.local],
     podSources: settings.podSources.map(prefixOf),
@@ -190,6 +187,27 @@ function nodeMessage(
       prefixOf,
     ),
     serviceRanges: ranges.map(prefixOf),
+  };
+}
+
+function proxyConfig(
+  { proxy }: AgentConfig,
+  settings: ProxySettings,
+  { partial, loopback }: { partial: boolean; loopback: boolean },
+): ProxyConfig {
+  const { mode } = proxy;
+  // kube-proxy leaves its INVALID rule out when conntrack is liberal; only iptables mode has one.
+  const hasRule = mode === "iptables" && !proxy.conntrack.tcpBeLiberal;
+  return {
+    detectLocal: detectLocal(settings.podsByPort, settings.podSources.length > 0),
+    dropInvalid: hasRule ? 1 : 0,
+    refusesOutput: mode === "nftables" ? 1 : 0,
+    rangesFirst: mode === "nftables" ? 1 : 0,
+    masqueradeVips: withoutDetector(settings),
+    serviceArp: mode === "ipvs" && !proxy.ipvs.strictArp ? 1 : 0,
+    loopback: loopback ? 1 : 0,
+    userspace: mode === "userspace" ? 1 : 0,
+    retry: mode === "userspace" && !partial ? 1 : 0, // who asks about one packet means its first endpoint
   };
 }
 

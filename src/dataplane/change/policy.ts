@@ -85,7 +85,7 @@ export function putInForce(t: Tables, parts: PolicyParts): void {
 /** Lets each port of a pod know which policies its pod is subject to; closed where that is not known. */
 export function bindPorts(t: Tables): void {
   const { ports, policy: p } = t;
-  const unknown = t.config.policyCloses === 0 ? policy.OPEN : policy.CLOSED;
+  const unknown = t.config.guard.policyCloses === 0 ? policy.OPEN : policy.CLOSED;
   for (let port = 0; port < ports.count; port++) {
     if (ports.role[port] !== PortRole.POD) continue;
     const subject = subjectBehind(ports, p, port);

@@ -51,7 +51,7 @@ export function findHostPort(t: Tables, key: Int32Array): number {
  */
 export function isFromVip(t: Tables, key: Int32Array): boolean {
   const isV6 = (key[META] & FAMILY) === V6;
-  if ((t.config.masqueradeVips & (isV6 ? 2 : 1)) === 0) return false;
+  if ((t.config.proxy.masqueradeVips & (isV6 ? 2 : 1)) === 0) return false;
   const f = services.find(
     t.services,
     key[SRC0],

@@ -99,7 +99,7 @@ t.test("where the sum of a port's frames begins, and whose are not summed", asyn
     t.equal(from("pod2"), L3);
     t.equal(from("uplink"), IN_TUNNEL[outer], "where a packet begins that comes out of the tunnel");
     t.equal(from("host"), UNKNOWN, "nobody verifies what the node itself sends");
-    node.tables.config.vxlan = 0;
+    node.tables.config.tunnel.on = 0;
     t.equal(from("uplink"), L3);
     node.tables.conntrack.header[H_CHECKSUM] = 0;
     t.equal(from("pod2"), UNKNOWN, "nor anything");

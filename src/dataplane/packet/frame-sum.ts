@@ -23,9 +23,9 @@ const IN_TUNNEL_V6 = PLAIN + ipv6.HEADER_LEN + TUNNEL;
 
 /** Byte of a frame of this port from which on it shall be summed, or UNKNOWN: nobody will ask. */
 export function sumFrom(t: Tables, port: number): number {
-  const c = t.config;
-  if (port === c.hostPort || t.conntrack.header[conntrack.H_CHECKSUM] === 0) return UNKNOWN;
-  if (port !== c.uplinkPort || c.vxlan === 0) return PLAIN;
+  const { router, tunnel } = t.config;
+  if (port === router.hostPort || t.conntrack.header[conntrack.H_CHECKSUM] === 0) return UNKNOWN;
+  if (port !== router.uplinkPort || tunnel.on === 0) return PLAIN;
   return vteps.isOverIpv6(t.vteps) ? IN_TUNNEL_V6 : IN_TUNNEL_V4;
 }
 

@@ -16,8 +16,8 @@ const { FAMILY } = Meta;
 
 /** Does the rule hold for this packet, if it is not for the node itself? OUTPUT has no such rule. */
 export function isHeldBack(pkt: Packet, t: Tables): boolean {
-  if (t.config.dropInvalid === 0) return false;
-  return pkt.inPort !== t.config.hostPort || pkt.fromTunnel !== 0;
+  if (t.config.proxy.dropInvalid === 0) return false;
+  return pkt.inPort !== t.config.router.hostPort || pkt.fromTunnel !== 0;
 }
 
 /**

@@ -13,7 +13,7 @@ const FTP_PORT = 21;
 
 /** Begins to keep things for a connection that was just entered, if a helper reads it. Returns its Status bits, or 0. */
 export function startHelper(pkt: Packet, t: Tables, slot: number): number {
-  if (t.config.ftpHelper === 0 || !isFtp(pkt.key, pkt.to)) return 0;
+  if (t.config.extra.ftpHelper === 0 || !isFtp(pkt.key, pkt.to)) return 0;
   return seqadj.add(t.seqadj, t.conntrack, slot) ? HELPER : 0;
 }
 

@@ -78,7 +78,7 @@ for (const summed of [false, true]) {
   t.test(`an INVALID packet to a ClusterIP is dropped, and the sender hears nothing${how}`, async (t) => {
     for (const flags of ["R", "SF", "SA"]) {
       const node = fresh(summed);
-      if (flags === "SA") node.tables.config.dropInvalid = 0; // no rule, and yet there is no way to such an address
+      if (flags === "SA") node.tables.config.proxy.dropInvalid = 0; // no rule, and yet there is no way to such an address
       node.send("pod2", build.tcpFrame({ ...pathTo(node, POD2, VIP), flags: flags === "SA" ? "S." : flags }));
       node.run();
       t.same(node.everything(), []);
@@ -96,7 +96,7 @@ for (const summed of [false, true]) {
     node.through("pod2", says(".", { seq: 1, ack: 1 }));
     const before = node.connections();
     for (const dropInvalid of [1, 0]) {
-      node.tables.config.dropInvalid = dropInvalid;
+      node.tables.config.proxy.dropInvalid = dropInvalid;
       for (const flags of ["R.", "F."]) {
         node.send("pod2", damaged(says(flags, { seq: 1, ack: 1, payload: 4 })));
         node.send("pod3", damaged(build.tcpFrame({ ...back, flags, seq: 1, ack: 1, payload: 4 })));
@@ -111,7 +111,7 @@ for (const summed of [false, true]) {
 
   t.test(`without kube-proxy's rule a damaged packet of no service goes on as it is${how}`, async (t) => {
     const node = fresh(summed);
-    node.tables.config.dropInvalid = 0;
+    node.tables.config.proxy.dropInvalid = 0;
     const frame = damaged(build.udpFrame({ ...pathTo(node, POD2, POD3), payload: 9 }));
     t.same(node.through("pod2", frame).frame, frame);
     t.same(node.connections(), []);

@@ -16,7 +16,7 @@ const ETHERTYPE_TEST = 0x88b5; // IEEE 802 local experimental
 /** A bridge whose pods may have stations of their own behind them. */
 function trusting(options: TestNodeOptions = {}): TestNode {
   const node = new TestNode(options);
-  node.tables.config.antiSpoofing = 0;
+  node.tables.config.guard.antiSpoofing = 0;
   return node;
 }
 

@@ -37,7 +37,7 @@ export function toNeighbor(
   nowMs: number,
 ): number {
   const view = t.scratch.own.view;
-  const uplink = t.config.uplinkPort;
+  const uplink = t.config.router.uplinkPort;
   if (uplink < 0 || t.ports.active[uplink] === 0) return giveBack(t, slot, DropReason.TX_PORT_GONE);
   eth.setSrc(view, off, t.ports.macHi[uplink], t.ports.macLo[uplink]);
   const n = neighbor.resolve(t.fabric, w0, w1, w2, w3, nowMs);
@@ -78,7 +78,7 @@ function wait(t: Tables, n: number, off: number, len: number, slot: number): num
 
 /** Sends the packets that waited for the neighbour in `slot`. */
 export function sendWaiting(t: Tables, slot: number): void {
-  const uplink = t.config.uplinkPort;
+  const uplink = t.config.router.uplinkPort;
   for (;;) {
     const len = neighbor.frontLen(t.fabric, slot);
     const waiting = neighbor.dequeue(t.fabric, slot);
@@ -97,7 +97,7 @@ export function sendWaiting(t: Tables, slot: number): void {
 function tellWaiting(t: Tables, slot: number, verdict: Verdict, reason: number): void {
   const tag = t.pool.tags[slot];
   if (tag === 0) return;
-  endedLate(t.watchers, t.counters, tag, StageId.OUTPUT, verdict, reason, t.config.uplinkPort);
+  endedLate(t.watchers, t.counters, tag, StageId.OUTPUT, verdict, reason, t.config.router.uplinkPort);
 }
 
 function giveBack(t: Tables, slot: number, reason: number): number {
@@ -135,7 +135,7 @@ export function toStation(
   if (port < 0 || t.ports.active[port] === 0) return giveBack(t, slot, DropReason.TX_PORT_GONE);
   const view = t.scratch.own.view;
   eth.setDst(view, off, hi, lo);
-  eth.setSrc(view, off, t.config.gatewayMacHi, t.config.gatewayMacLo);
+  eth.setSrc(view, off, t.config.router.macHi, t.config.router.macLo);
   enqueue(t.tx, port, off, len, slot);
   return 0;
 }

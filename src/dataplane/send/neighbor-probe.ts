@@ -27,7 +27,7 @@ const SOLICITATION_LEN = ndp.SOLICITATION_LEN + ndp.LINK_OPTION_LEN;
 
 /** Asks for the neighbour in `slot`: to everybody, or to the station that was last known. */
 export function sendProbe(t: Tables, slot: number, unicast: boolean): void {
-  const uplink = t.config.uplinkPort;
+  const uplink = t.config.router.uplinkPort;
   const n = t.fabric;
   if (uplink < 0) return;
   if (n.addr2[slot] !== 0xffff || (n.addr0[slot] | n.addr1[slot]) !== 0) {
@@ -44,7 +44,7 @@ export function sendProbe(t: Tables, slot: number, unicast: boolean): void {
   const dstHi = unicast ? n.macHi[slot] : 0xffff;
   const dstLo = unicast ? n.macLo[slot] : -1;
   eth.emit(view, off, dstHi, dstLo, hi, lo, eth.ETHERTYPE_ARP);
-  const from = t.config.nodeAddress as Ipv4Addr;
+  const from = t.config.router.v4 as Ipv4Addr;
   const target = n.addr3[slot] as Ipv4Addr;
   arp.emit(view, off + eth.HEADER_LEN, arp.OP_REQUEST, hi, lo, from, 0, 0, target);
   t.counters.events[Event.ARP_REQUESTS]++;
@@ -53,8 +53,8 @@ export function sendProbe(t: Tables, slot: number, unicast: boolean): void {
 
 /** The same for IPv6 (RFC 4861 §7.2.2): to the solicited-node group, or to the station alone. */
 function solicit(t: Tables, slot: number, unicast: boolean): void {
-  const c = t.config;
-  if ((c.nodeV60 | c.nodeV61 | c.nodeV62 | c.nodeV63) === 0) return;
+  const c = t.config.router;
+  if ((c.v60 | c.v61 | c.v62 | c.v63) === 0) return;
   const mine = pool.acquire(t.pool);
   if (mine < 0) return;
   const n = t.fabric;
@@ -68,7 +68,7 @@ function solicit(t: Tables, slot: number, unicast: boolean): void {
   const group = (0xff << 24) | (n.addr3[slot] & 0xffffff); // last word of the solicited-node group (RFC 4291 §2.7.1)
   vnet.clear(view, off - vnet.HEADER_LEN);
   ipv6.emit(view, ip, 0, 0, SOLICITATION_LEN, ICMPV6, 255);
-  ipv6.setSrc(view, ip, c.nodeV60, c.nodeV61, c.nodeV62, c.nodeV63);
+  ipv6.setSrc(view, ip, c.v60, c.v61, c.v62, c.v63);
   if (unicast) {
     eth.emit(view, off, n.macHi[slot], n.macLo[slot], hi, lo, eth.ETHERTYPE_IPV6);
     ipv6.setDst(view, ip, n.addr0[slot], n.addr1[slot], n.addr2[slot], n.addr3[slot]);
@@ -86,23 +86,23 @@ function solicit(t: Tables, slot: number, unicast: boolean): void {
 /** Reads a packet that waited into `outer`, for the ICMP error its sender gets. False: nobody to tell. */
 export function describeWaiting(t: Tables, slot: number, len: number): boolean {
   const pkt = t.scratch.outer;
-  begin(pkt, pool.frameOffset(slot), len, t.config.uplinkPort);
+  begin(pkt, pool.frameOffset(slot), len, t.config.router.uplinkPort);
   if (parse(pkt, t) !== Verdict.NEXT || pkt.family === 0) return false;
   // A tunnel packet's sender is this node: nobody learns from telling ourselves.
-  if (pkt.proto === UDP && tuple.destinationPort(pkt.key) === t.config.vxlanPort && isFromNode(pkt, t))
+  if (pkt.proto === UDP && tuple.destinationPort(pkt.key) === t.config.tunnel.port && isFromNode(pkt, t))
     return false;
   undoTranslation(pkt, t);
   requestIcmp(pkt, IcmpRequest.HOST_UNREACHABLE);
   // The frame carries our own MAC addresses by now, none of them a group's.
-  eth.setDst(pkt.view, pkt.off, t.config.gatewayMacHi, t.config.gatewayMacLo);
+  eth.setDst(pkt.view, pkt.off, t.config.router.macHi, t.config.router.macLo);
   return true;
 }
 
 function isFromNode(pkt: Packet, t: Tables): boolean {
   const k = pkt.key;
-  const c = t.config;
-  if (pkt.family === 4) return k[SRC3] === c.nodeAddress;
-  return k[SRC0] === c.nodeV60 && k[SRC1] === c.nodeV61 && k[SRC2] === c.nodeV62 && k[SRC3] === c.nodeV63;
+  const c = t.config.router;
+  if (pkt.family === 4) return k[SRC3] === c.v4;
+  return k[SRC0] === c.v60 && k[SRC1] === c.v61 && k[SRC2] === c.v62 && k[SRC3] === c.v63;
 }
 
 /** A packet waits as it leaves; whoever sent it must know it again in the quote. */

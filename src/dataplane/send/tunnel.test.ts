@@ -489,7 +489,7 @@ t.test("a superframe of packets of several flows is taken apart in order", async
 
 t.test("VXLAN of a pod is not taken for the node's", async (t) => {
   const node = new TestNode();
-  node.tables.config.antiSpoofing = 0; // else it would go nowhere
+  node.tables.config.guard.antiSpoofing = 0; // else it would go nowhere
   const inner = build.udpFrame({ src: REMOTE, dst: "10.244.1.3", dstMac: node.vtepMac });
   const frame = build.vxlanFrame({ ...pathTo(node, POD, node.address), inner });
   t.equal(node.through("pod2", frame).port, "host");

@@ -53,7 +53,7 @@ export function encapsulate(
 ): number {
   const view = t.scratch.own.view;
   eth.setDst(view, off, t.vteps.macHi[v], t.vteps.macLo[v]);
-  eth.setSrc(view, off, t.config.vtepMacHi, t.config.vtepMacLo);
+  eth.setSrc(view, off, t.config.tunnel.macHi, t.config.tunnel.macLo);
   if (pkt.gsoType === vnet.GSO_UDP_L4) return encapsulateDatagrams(t, pkt, off, len, slot, v, nowMs);
   if (pkt.gsoType !== vnet.GSO_NONE) return encapsulateSuperframe(t, pkt, off, len, slot, v, nowMs);
   if (pkt.csumPartial !== 0) complete(t, pkt, off, len);
@@ -73,7 +73,7 @@ function encapsulateFrame(
   const view = t.scratch.own.view;
   const prefix = off - vxlan.HEADER_LEN;
   const outer = outerLen(t, v);
-  vxlan.emit(view, prefix, t.config.vni as Vni);
+  vxlan.emit(view, prefix, t.config.tunnel.vni as Vni);
   emitOuter(t, pkt, prefix - outer, len + vxlan.HEADER_LEN, v, 0);
   t.walks.ipId = (t.walks.ipId + 1) & 0xffff;
   t.counters.events[Event.VXLAN_ENCAP]++;
@@ -149,7 +149,7 @@ function sendDatagrams(
   let count = 0;
   for (let done = 0; done < bytes; done += pkt.gsoSize) {
     const n = bytes - done < pkt.gsoSize ? bytes - done : pkt.gsoSize;
-    vxlan.emit(view, to, t.config.vni as Vni);
+    vxlan.emit(view, to, t.config.tunnel.vni as Vni);
     const frame = to + vxlan.HEADER_LEN;
     t.arena.copyWithin(frame, off, off + head);
     t.arena.copyWithin(frame + head, off + at + done, off + at + done + n);
@@ -204,7 +204,7 @@ function encapsulateSuperframe(
   if (pkt.proto !== ipv4.PROTO_TCP) return giveBack(t, slot, DropReason.GSO_UNSUPPORTED);
   const view = t.scratch.own.view;
   const prefix = off - vxlan.HEADER_LEN; // as a template, in the frame's own headroom
-  vxlan.emit(view, prefix, t.config.vni as Vni);
+  vxlan.emit(view, prefix, t.config.tunnel.vni as Vni);
   const l3 = pkt.l3 - pkt.off + off;
   const l4 = pkt.l4 - pkt.off + off;
   const payload = len - (l4 - off) - ((view.getUint8(l4 + 12) >>> 4) << 2);
@@ -287,7 +287,7 @@ function emitOuter(t: Tables, pkt: Packet, start: number, payload: number, v: nu
   const u = ip + ipv4.HEADER_LEN_MIN;
   eth.setEtherType(view, start, eth.ETHERTYPE_IPV4);
   const to = t.vteps.outer3[v] as Ipv4Addr;
-  const from = t.config.nodeAddress as Ipv4Addr;
+  const from = t.config.router.v4 as Ipv4Addr;
   ipv4.emit(
     view,
     ip,
@@ -300,7 +300,7 @@ function emitOuter(t: Tables, pkt: Packet, start: number, payload: number, v: nu
     from,
     to,
   );
-  udp.emit(view, u, sourcePort(pkt) as L4Port, t.config.vxlanPort as L4Port, udpLen);
+  udp.emit(view, u, sourcePort(pkt) as L4Port, t.config.tunnel.port as L4Port, udpLen);
   const vh = start - vnet.HEADER_LEN;
   if (gso === 0) {
     vnet.clear(view, vh);
@@ -314,16 +314,16 @@ function emitOuter(t: Tables, pkt: Packet, start: number, payload: number, v: nu
 /** The checksum is always left to whoever sends: its pseudo-header's sum stands in the field. */
 function emitOuterV6(t: Tables, pkt: Packet, start: number, udpLen: number, v: number, gso: number): void {
   const view = t.scratch.own.view;
-  const c = t.config;
+  const { router, tunnel } = t.config;
   const vt = t.vteps;
   const ip = start + eth.HEADER_LEN;
   const u = ip + ipv6.HEADER_LEN;
   const headers = u + udp.HEADER_LEN - start;
   eth.setEtherType(view, start, eth.ETHERTYPE_IPV6);
   ipv6.emit(view, ip, outerTos(pkt), 0, udpLen, ipv4.PROTO_UDP, OUTER_TTL);
-  ipv6.setSrc(view, ip, c.nodeV60, c.nodeV61, c.nodeV62, c.nodeV63);
+  ipv6.setSrc(view, ip, router.v60, router.v61, router.v62, router.v63);
   ipv6.setDst(view, ip, vt.outer0[v], vt.outer1[v], vt.outer2[v], vt.outer3[v]);
-  udp.emit(view, u, sourcePort(pkt) as L4Port, c.vxlanPort as L4Port, udpLen);
+  udp.emit(view, u, sourcePort(pkt) as L4Port, tunnel.port as L4Port, udpLen);
   udp.setChecksum(view, u, checksum.fold(checksum.pseudoSumV6(view, ip, ipv4.PROTO_UDP, udpLen)));
   const type = gso === 0 ? vnet.GSO_NONE : vnet.GSO_UDP_L4;
   const vh = start - vnet.HEADER_LEN;

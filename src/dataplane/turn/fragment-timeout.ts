@@ -32,7 +32,7 @@ export function describeExpired(t: Tables, queue: number): boolean {
   const off = l3 - eth.HEADER_LEN;
   const ipLen = isV4 ? ipv4.totalLen(view, l3) : ipv6.HEADER_LEN + ipv6.payloadLen(view, l3);
   vnet.clear(view, off - vnet.HEADER_LEN);
-  const { hostPort, uplinkPort } = t.config;
+  const { hostPort, uplinkPort } = t.config.router;
   begin(pkt, off, eth.HEADER_LEN + ipLen, hostPort >= 0 ? hostPort : uplinkPort);
   if (!isForRouter(pkt, t) || parse(pkt, t) !== Verdict.NEXT || isError(pkt, base)) return false;
   requestIcmp(pkt, IcmpRequest.REASSEMBLY_EXCEEDED);
@@ -54,10 +54,10 @@ function restoreV6(t: Tables, base: number, headerLen: number, id: number): numb
 function isForRouter(pkt: Packet, t: Tables): boolean {
   const hi = eth.dstHi(pkt.view, pkt.off);
   const lo = eth.dstLo(pkt.view, pkt.off);
-  const c = t.config;
-  if (hi === c.gatewayMacHi && lo === c.gatewayMacLo) return true;
-  if (hi === c.vtepMacHi && lo === c.vtepMacLo) return true;
-  const uplink = c.uplinkPort;
+  const { router, tunnel } = t.config;
+  if (hi === router.macHi && lo === router.macLo) return true;
+  if (hi === tunnel.macHi && lo === tunnel.macLo) return true;
+  const uplink = router.uplinkPort;
   return uplink >= 0 && hi === t.ports.macHi[uplink] && lo === t.ports.macLo[uplink];
 }
 

@@ -546,8 +546,8 @@ t.test("8: firewall", async (t) => {
     steps.some(({ rule }) => /accept/i.test(rule)),
     "nothing is accepted on behalf of the user",
   );
-  t.equal(world({ config: NFT }).explainer.node.engine.tables.config.dropInvalid, 0, "no INVALID drop");
-  t.equal(world().explainer.node.engine.tables.config.dropInvalid, 1);
+  t.equal(world({ config: NFT }).explainer.node.engine.tables.config.proxy.dropInvalid, 0, "no INVALID drop");
+  t.equal(world().explainer.node.engine.tables.config.proxy.dropInvalid, 1);
 });
 
 t.test("8: source ranges", async (t) => {

@@ -18,7 +18,7 @@ t.test(
     const told = (proxy: object): number => {
       const read = readProxyConfig(proxy, new FieldProblems());
       const node = new OfflineNode(offlineConfig("node1", read, [cidr("10.244.0.0/16")]), objects);
-      return node.engine.tables.config.serviceArp;
+      return node.engine.tables.config.proxy.serviceArp;
     };
     t.equal(told({ mode: "ipvs" }), 1);
     t.equal(told({ mode: "ipvs", ipvs: { strictARP: true } }), 0);

@@ -169,7 +169,7 @@ class HostileRun {
     engine.setClock(e, node.clock.nowMs());
     engine.tick(e);
     // Held to their own addresses pods get less far, so half of the time they are not.
-    t.config.antiSpoofing = (this.number >>> 14) & 1;
+    t.config.guard.antiSpoofing = (this.number >>> 14) & 1;
     const isInspected = (this.number / BATCH) % INSPECT_EVERY === 0;
     for (let i = 0; i < count; i++) {
       const off = e.rxOffs[i];
@@ -292,7 +292,7 @@ export function runHostile(o: HostileOptions): HostileReport {
 function checkAfterwards(run: HostileRun): void {
   const { node, t } = run;
   try {
-    t.config.antiSpoofing = 1;
+    t.config.guard.antiSpoofing = 1;
     node.advanceMs(40_000, 1000); // IPv6 fragments may wait for a minute
     node.settle();
     const [, forwarded, flooded, kept, dropped] = run.fates;

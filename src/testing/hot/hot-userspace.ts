@@ -13,8 +13,8 @@ const [POD2, POD3, VIP] = ["10.244.1.2", "10.244.1.3", "10.96.0.10"];
 export function createUserspaceSubject(): HotSubject {
   const tables = { conntrack: new Conntrack(12), pending: new PendingConnections(8, 1 << 12) };
   const node = new TestNode({ unchecked: true, tables });
-  node.tables.config.userspace = 1;
-  node.tables.config.retry = 1;
+  node.tables.config.proxy.userspace = 1;
+  node.tables.config.proxy.retry = 1;
   node.setService({ name: "web", clusterIp: VIP, endpoints: [`${POD3}:8080`] });
   node.setService({ name: "dns", clusterIp: VIP, protocol: 17, port: 53, endpoints: [`${POD3}:5353`] });
   node.setService({ name: "none", clusterIp: VIP, port: 81, endpoints: [] });

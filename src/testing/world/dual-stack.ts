@@ -53,9 +53,11 @@ export function makeDualStack(node: TestNode, outer: 4 | 6 = 4): TestNode {
   const t = node.tables;
   const i = node.index;
   const own = words(node6(i));
-  Object.assign(t.config, { nodeV60: own.w0, nodeV61: own.w1, nodeV62: own.w2, nodeV63: own.w3 });
+  Object.assign(t.config.router, { v60: own.w0, v61: own.w1, v62: own.w2, v63: own.w3 });
   const local = [node6(i), gateway6(i), vtep6(i)];
-  t.addresses.local = new LocalAddresses([...localAddresses(i, t.config.vxlan === 1), ...local].map(words));
+  t.addresses.local = new LocalAddresses(
+    [...localAddresses(i, t.config.tunnel.on === 1), ...local].map(words),
+  );
   const cluster = createPrefixSet([prefix(CLUSTER_CIDR), prefix(CLUSTER6)]);
   t.addresses.podSources = t.addresses.masqueradeSources = t.addresses.masqueradeExempt = cluster;
   t.addresses.ownSources = createPrefixSet([

@@ -166,14 +166,14 @@ export class TestNode {
 
   #configure(): void {
     const t = this.tables;
-    const c = t.config;
-    [c.gatewayMacHi, c.gatewayMacLo] = macWords(this.gatewayMac);
-    [c.vtepMacHi, c.vtepMacLo] = macWords(this.vtepMac);
-    c.hostPort = this.portId("host");
-    c.uplinkPort = this.portId("uplink");
-    c.nodeAddress = words(this.address).w3;
-    c.vxlan = this.#vxlan ? 1 : 0;
-    c.vxlanPort = VXLAN_PORT;
+    const { router, tunnel } = t.config;
+    [router.macHi, router.macLo] = macWords(this.gatewayMac);
+    [tunnel.macHi, tunnel.macLo] = macWords(this.vtepMac);
+    router.hostPort = this.portId("host");
+    router.uplinkPort = this.portId("uplink");
+    router.v4 = words(this.address).w3;
+    tunnel.on = this.#vxlan ? 1 : 0;
+    tunnel.port = VXLAN_PORT;
     t.addresses.local = new LocalAddresses(localAddresses(this.index, this.#vxlan).map(words));
     t.addresses.podSources = createPrefixSet([prefix(CLUSTER_CIDR)]);
     const own = [`${this.vtep}/24`, `${this.address}/32`];

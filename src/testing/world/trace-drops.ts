@@ -139,11 +139,11 @@ export const DROPS: Readonly<Partial<Record<ReasonName, DropCase>>> = {
     },
   },
   NO_OTHER_PORT: {
-    prepare: (n) => void (n.tables.config.antiSpoofing = 0),
+    prepare: (n) => void (n.tables.config.guard.antiSpoofing = 0),
     send: from(() => build.linkFrame({ srcMac: STRANGER, dstMac: macOf(POD2) }, 0x88b5, 46, () => {})),
   },
   MARTIAN_SOURCE: {
-    prepare: (n) => void (n.tables.config.antiSpoofing = 0),
+    prepare: (n) => void (n.tables.config.guard.antiSpoofing = 0),
     send: from((n) => udp(n, { src: "127.0.0.1" })),
   },
   NO_ROUTE: { send: from((n) => udp(n, {}, "8.8.8.8")) },
@@ -200,7 +200,7 @@ export const DROPS: Readonly<Partial<Record<ReasonName, DropCase>>> = {
   SNAT_PORTS_EXHAUSTED: {
     prepare: (node) => {
       known(node);
-      Object.assign(node.tables.config, { snatMin: 29_999, snatMax: 32_768 }); // two, without the node ports
+      Object.assign(node.tables.config.snat, { min: 29_999, max: 32_768 }); // two, without the node ports
       for (const srcPort of [1100, 1101]) node.through("pod2", udp(node, { srcPort }, CLIENT));
       assure(node);
     },
@@ -341,7 +341,7 @@ export const DROPS: Readonly<Partial<Record<ReasonName, DropCase>>> = {
   },
   CT_INVALID_NAT: {
     prepare: (node) => {
-      node.tables.config.dropInvalid = 0;
+      node.tables.config.proxy.dropInvalid = 0;
       establish(node);
     },
     send: (node) => {
@@ -366,7 +366,7 @@ export const DROPS: Readonly<Partial<Record<ReasonName, DropCase>>> = {
   },
   SERVICE_BACKENDS_FAILED: {
     prepare: (node) => {
-      Object.assign(node.tables.config, { userspace: 1, retry: 1 });
+      Object.assign(node.tables.config.proxy, { userspace: 1, retry: 1 });
       node.setService({ ...WEB, endpoints: [3, 4, 5, 6].map((host) => `10.244.1.${host}:8080`) });
       for (const host of [4, 5, 6]) node.addPod(host);
     },
@@ -377,7 +377,7 @@ export const DROPS: Readonly<Partial<Record<ReasonName, DropCase>>> = {
   },
   SERVICE_ENDPOINT_REMOVED: {
     prepare: (node) => {
-      node.tables.config.resetRemoved = 1;
+      node.tables.config.extra.resetRemoved = 1;
       establish(node);
       node.setService({ ...WEB, endpoints: [`${POD3}:9090`] });
     },

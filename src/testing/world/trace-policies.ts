@@ -43,7 +43,7 @@ export const POLICY_CASES: readonly PolicyCase[] = [
       const world = new PolicyWorld(PODS);
       ask(world);
       world.become([...PODS, DENY_ALL]);
-      world.tables.config.policyRecheck = 1;
+      world.tables.config.guard.policyRecheck = 1;
       return world;
     },
   },

@@ -43,7 +43,7 @@ export function establish(node: TestNode): void {
 /** Userspace mode, with these endpoints. */
 function userspace(...endpoints: string[]): (node: TestNode) => void {
   return (node) => {
-    Object.assign(node.tables.config, { userspace: 1, retry: 1 });
+    Object.assign(node.tables.config.proxy, { userspace: 1, retry: 1 });
     node.setService({ ...WEB, endpoints });
   };
 }
@@ -52,7 +52,7 @@ const USER = "USER anonymous\r\n";
 
 /** FTP's control connection to the service, with a first line spoken. */
 export function speakFtp(node: TestNode): void {
-  node.tables.config.ftpHelper = 1;
+  node.tables.config.extra.ftpHelper = 1;
   node.setService({ ...WEB, port: 21, endpoints: [`${POD3}:21`] });
   node.through("pod2", syn(node, VIP, { dstPort: 21 }));
   const back = { ...pathTo(node, POD3, POD2), srcPort: 21, dstPort: 41000 };
@@ -170,7 +170,7 @@ export const STAGES: readonly StageCase[] = [
   {
     told: "send-tcp-reset forward",
     prepare: (node) => {
-      node.tables.config.resetRemoved = 1;
+      node.tables.config.extra.resetRemoved = 1;
       establish(node);
       node.setService({ ...WEB, endpoints: [`${POD3}:9090`] });
     },
@@ -184,7 +184,7 @@ export const STAGES: readonly StageCase[] = [
   },
   {
     told: "clamp-mss next",
-    prepare: (node) => void (node.tables.config.mssClamp = 1),
+    prepare: (node) => void (node.tables.config.extra.mssClamp = 1),
     send: from("pod2", (n) => syn(n, "10.244.2.2", { mss: 8960 })),
   },
   {
@@ -226,7 +226,7 @@ function pieces(node: TestNode): Uint8Array[] {
 
 export function createStageNode({ told, index = 1, prepare }: StageCase): TestNode {
   const node = makeDualStack(new TestNode({ unchecked: true, index }));
-  if (told === "learn-source drop") node.tables.config.antiSpoofing = 0;
+  if (told === "learn-source drop") node.tables.config.guard.antiSpoofing = 0;
   prepare?.(node);
   node.everything();
   node.takeDrops();

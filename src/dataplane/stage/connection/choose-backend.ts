@@ -13,6 +13,7 @@ import { findFrontend, findHostPort, isFromVip } from "../../packet/find-fronten
 import { IcmpRequest, requestIcmp, requestPortUnreachable } from "../../packet/icmp-request.ts";
 import { CtState, Masquerade, type Packet } from "../../packet/packet.ts";
 import { PortRole } from "../../port.ts";
+import { DetectLocal } from "../../spec/node-config.ts";
 import { RouteKind } from "../../spec/routes.ts";
 import { Action, FrontendKind, SourceClass } from "../../spec/services.ts";
 import * as conntrack from "../../table/connection/conntrack.ts";
@@ -23,7 +24,7 @@ import * as routes from "../../table/routes.ts";
 import * as affinity from "../../table/service/affinity.ts";
 import * as identities from "../../table/service/identities.ts";
 import * as services from "../../table/service/services.ts";
-import { DetectLocal, type Tables } from "../../tables.ts";
+import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
 
@@ -50,7 +51,7 @@ export function chooseBackend(pkt: Packet, t: Tables, nowMs: number): Verdict {
   }
   const isRefused = f >= 0 && services.sourceRefused(s, f, key);
   // nftables' firewall-check is asked before any DNAT, iptables' KUBE-PROXY-FIREWALL after portmap's.
-  if (isRefused && t.config.rangesFirst !== 0) return drop(pkt, t, DropReason.SERVICE_SOURCE_RANGE);
+  if (isRefused && t.config.proxy.rangesFirst !== 0) return drop(pkt, t, DropReason.SERVICE_SOURCE_RANGE);
   if (s.hostPorts !== 0 && hasPorts(pkt.proto) && (isRefused || !isTranslated(pkt, s, f))) {
     const h = findHostPort(t, key);
     if (h >= 0) return toHostPort(pkt, t, h);
@@ -118,7 +119,7 @@ function toHostPort(pkt: Packet, t: Tables, f: number): Verdict {
  * rules refuse both with an ICMP error.
  */
 function refuse(pkt: Packet, t: Tables): Verdict {
-  if (t.config.userspace === 0) requestPortUnreachable(pkt);
+  if (t.config.proxy.userspace === 0) requestPortUnreachable(pkt);
   else if (pkt.proto === TCP) requestIcmp(pkt, IcmpRequest.TCP_RESET);
   return drop(pkt, t, DropReason.SERVICE_NO_ENDPOINTS);
 }
@@ -135,7 +136,7 @@ function actionOf(pkt: Packet, t: Tables, f: number): number {
   const kind = s.kind[f];
   const isExternal = kind === FrontendKind.EXTERNAL_IP || kind === FrontendKind.LOAD_BALANCER;
   // With source ranges whatever nobody translated is dropped (KUBE-PROXY-FIREWALL), in OUTPUT as well.
-  if (!isExternal || t.config.refusesOutput !== 0 || s.rangeAt[f] !== 0) return action;
+  if (!isExternal || t.config.proxy.refusesOutput !== 0 || s.rangeAt[f] !== 0) return action;
   const k = pkt.key;
   return localAddresses.has(t.addresses.local, k[DST0], k[DST1], k[DST2], k[DST3]) ? action : Action.NONE;
 }
@@ -170,7 +171,7 @@ function pickEndpoint(pkt: Packet, t: Tables, nowMs: number): number {
   }
   if (endpoint < 0) return -1;
   // kube-proxy's own balancer wants less than the time-out to have passed; netfilter's rules, no more.
-  const lastsMs = timeoutSec * 1000 - t.config.userspace;
+  const lastsMs = timeoutSec * 1000 - t.config.proxy.userspace;
   affinity.remember(t.affinity, record, pkt.key, s.epId[endpoint], lastsMs, nowMs);
   return endpoint;
 }
@@ -219,7 +220,7 @@ function isIcmp(proto: number): boolean {
 /** Whom the rules take the sender for: a pod, the node itself, or the outside. */
 function classOf(pkt: Packet, t: Tables): number {
   const key = pkt.key;
-  const detect = t.config.detectLocal;
+  const detect = t.config.proxy.detectLocal;
   if (
     detect === DetectLocal.CIDR &&
     prefixSet.contains(t.addresses.podSources, key[SRC0], key[SRC1], key[SRC2], key[SRC3])

@@ -85,7 +85,7 @@ function ipAt(view: DataView, off: number): string {
 
 function makeNode(helper = true): TestNode {
   const node = new TestNode();
-  node.tables.config.ftpHelper = helper ? 1 : 0;
+  node.tables.config.extra.ftpHelper = helper ? 1 : 0;
   node.setService({
     name: "ftp",
     clusterIp: SERVICE,

@@ -83,7 +83,7 @@ t.test("the node's own traffic keeps its address and port", async (t) => {
 
 t.test("with masquerading off a pod leaves with its own address", async (t) => {
   const node = knowing();
-  node.tables.config.masqueradeEgress = 0;
+  node.tables.config.snat.egress = 0;
   t.match(node.through("pod2", build.udpFrame(pathTo(node, POD2, CLIENT))).text, `IP ${POD2}.41000 >`);
 });
 
@@ -110,8 +110,8 @@ t.test(
         setSeed(table, seed);
         const node = knowing({ tables: { conntrack: table } });
         // A narrow range round the node ports, so that collisions are the rule.
-        node.tables.config.snatMin = 29_900;
-        node.tables.config.snatMax = 32_900;
+        node.tables.config.snat.min = 29_900;
+        node.tables.config.snat.max = 32_900;
         const ports = new Set<number>();
         for (let i = 0; i < 150; i++) {
           const pod = i % 2 === 0 ? POD2 : POD3;
@@ -138,8 +138,8 @@ t.test(
   "when confirmed connections have every port the next one is refused and counted; other destinations go on",
   async (t) => {
     const node = knowing();
-    node.tables.config.snatMin = 29_990;
-    node.tables.config.snatMax = 32_777; // 10 ports below the node ports, 10 above
+    node.tables.config.snat.min = 29_990;
+    node.tables.config.snat.max = 32_777; // 10 ports below the node ports, 10 above
     const send = (srcPort: number, dstPort: number): void =>
       node.send("pod2", build.udpFrame({ ...pathTo(node, POD2, CLIENT), srcPort, dstPort }));
     const { status } = node.tables.conntrack;
@@ -161,8 +161,8 @@ t.test(
 
 t.test("a connection that was never confirmed gives its port up, and is gone", async (t) => {
   const node = knowing();
-  node.tables.config.snatMin = 29_990;
-  node.tables.config.snatMax = 32_777;
+  node.tables.config.snat.min = 29_990;
+  node.tables.config.snat.max = 32_777;
   const ct = node.tables.conntrack;
   const send = (srcPort: number): void =>
     node.send("pod2", build.udpFrame({ ...pathTo(node, POD2, CLIENT), srcPort, dstPort: 53 }));
@@ -189,7 +189,7 @@ t.test("a connection that was never confirmed gives its port up, and is gone", a
 t.test("while a walk through the ports has just failed, others only try their luck", async (t) => {
   const node = knowing();
   const { config, conntrack: ct } = node.tables;
-  Object.assign(config, { snatMin: 20_000, snatMax: 21_999, snatAvoidMin: 22_000, snatAvoidMax: 21_999 });
+  Object.assign(config.snat, { min: 20_000, max: 21_999, avoidMin: 22_000, avoidMax: 21_999 });
   const send = (srcPort: number): void =>
     node.send("pod2", build.udpFrame({ ...pathTo(node, POD2, CLIENT), srcPort, dstPort: 53 }));
   for (let i = 0; i < 2000; i++) {
@@ -241,12 +241,12 @@ t.test("who came from a privileged port leaves from one of the same kind", async
 
 t.test("the port of a connection that has expired is free again at once", async (t) => {
   const node = knowing();
-  node.tables.config.snatMin = 1024;
-  node.tables.config.snatMax = 1025;
+  node.tables.config.snat.min = 1024;
+  node.tables.config.snat.max = 1025;
   const send = (srcPort: number): void =>
     node.send("pod2", build.udpFrame({ ...pathTo(node, POD2, CLIENT), srcPort }));
-  node.tables.config.snatAvoidMin = 1026;
-  node.tables.config.snatAvoidMax = 1025;
+  node.tables.config.snat.avoidMin = 1026;
+  node.tables.config.snat.avoidMax = 1025;
   send(5001);
   send(5002);
   node.run();

@@ -38,7 +38,7 @@ export function masquerade(pkt: Packet, t: Tables, nowSec: number): Verdict {
   const kind = r < 0 ? LOCAL : t.routes.kind[r];
   if (kind === LOCAL) {
     if (returnsToSender(pkt, t, r)) pkt.masquerade = Masquerade.HAIRPIN;
-    else if (t.config.userspace === 0) pkt.masquerade = Masquerade.NONE; // kube-proxy's own connection has its source
+    else if (t.config.proxy.userspace === 0) pkt.masquerade = Masquerade.NONE; // kube-proxy has its own source
   } else if (pkt.masquerade === Masquerade.NONE && leavesCluster(pkt, t, kind)) {
     pkt.masquerade = Masquerade.POD_EGRESS;
   }
@@ -63,7 +63,7 @@ function claim(pkt: Packet, t: Tables, masked: boolean, nowSec: number): Verdict
   const { reply } = t.scratch;
   tuple.invert(to, reply);
   if (masked || sourcePorts.holderOf(ct, reply, nowSec) >= 0) {
-    const found = sourcePorts.search(t.walks.sourcePorts, ct, t.config, to, reply, nowSec, t.nowMs);
+    const found = sourcePorts.search(t.walks.sourcePorts, ct, t.config.snat, to, reply, nowSec, t.nowMs);
     if (found === TAKEN) return drop(pkt, t, DropReason.CT_TUPLE_TAKEN);
     if (found !== FOUND) return drop(pkt, t, DropReason.SNAT_PORTS_EXHAUSTED);
     if (!masked) t.counters.events[Event.SNAT_PORT_REMAPPED]++;
@@ -83,7 +83,7 @@ function returnsToSender(pkt: Packet, t: Tables, r: number): boolean {
 
 /** flannel's rule: from the cluster's pods, to anywhere else, through the node's own interface. */
 function leavesCluster(pkt: Packet, t: Tables, kind: number): boolean {
-  if (t.config.masqueradeEgress === 0 || (kind !== ONLINK && kind !== GATEWAY)) return false;
+  if (t.config.snat.egress === 0 || (kind !== ONLINK && kind !== GATEWAY)) return false;
   const k = pkt.to;
   if (!prefixSet.contains(t.addresses.masqueradeSources, k[SRC0], k[SRC1], k[SRC2], k[SRC3])) return false;
   return !prefixSet.contains(t.addresses.masqueradeExempt, k[DST0], k[DST1], k[DST2], k[DST3]);

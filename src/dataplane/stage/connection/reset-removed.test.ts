@@ -15,7 +15,7 @@ const ENDS = { srcPort: 41000, dstPort: 80 };
 function node(resetRemoved = 1, path = pathTo, [client, vip, server] = [POD2, VIP, POD3]): TestNode {
   const made = new TestNode();
   if (client.includes(":")) makeDualStack(made);
-  made.tables.config.resetRemoved = resetRemoved;
+  made.tables.config.extra.resetRemoved = resetRemoved;
   setEndpoints(made, [`${server.includes(":") ? `[${server}]` : server}:8080`], vip);
   const there = { ...path(made, client, vip), ...ENDS };
   const back = { ...path(made, server, client), srcPort: 8080, dstPort: 41000 };
@@ -97,7 +97,7 @@ t.test("with the extension off connections stay where they are, as with kube-pro
 
 t.test("a client outside is told from the address it spoke to", async (t) => {
   const n = new TestNode();
-  n.tables.config.resetRemoved = 1;
+  n.tables.config.extra.resetRemoved = 1;
   const spec = { name: "web", clusterIp: VIP, nodePort: 30080 };
   n.setService({ ...spec, endpoints: [`${POD3}:8080`] });
   n.through(

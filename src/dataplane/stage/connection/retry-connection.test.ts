@@ -24,8 +24,8 @@ type Behaviour = "answer" | "refuse" | "silent" | "unreachable";
 function userspaceNode(o: object = {}, options: TestNodeOptions = {}): TestNode {
   const node = new TestNode(options);
   for (const pod of PODS.slice(1)) node.addPod(pod);
-  node.tables.config.userspace = 1;
-  node.tables.config.retry = 1;
+  node.tables.config.proxy.userspace = 1;
+  node.tables.config.proxy.retry = 1;
   serve(node, PODS, o);
   return node;
 }
@@ -282,8 +282,8 @@ t.test("what cannot be held goes on without a second chance", async (t) => {
 
 t.test("other modes hold nothing", async (t) => {
   const node = userspaceNode();
-  node.tables.config.userspace = 0;
-  node.tables.config.retry = 0;
+  node.tables.config.proxy.userspace = 0;
+  node.tables.config.proxy.retry = 0;
   node.send("pod2", syn(node));
   t.equal(play(node, () => "refuse").length, 1);
   t.same(flagsOf(node.texts("pod2")), ["R."]);
@@ -350,8 +350,8 @@ function* records(r: ring.RecordRing): Generator<number> {
 
 t.test("IPv6 is no different", async (t) => {
   const node = makeDualStack(new TestNode());
-  node.tables.config.userspace = 1;
-  node.tables.config.retry = 1;
+  node.tables.config.proxy.userspace = 1;
+  node.tables.config.proxy.retry = 1;
   const endpoints = [`[${pod6(1, 3)}]:8080`];
   const vip = "fd00:10:96::10";
   node.setService({ name: "six", clusterIp: vip, endpoints, masqueradeAll: true });

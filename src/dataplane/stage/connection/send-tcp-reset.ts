@@ -59,7 +59,12 @@ function build(t: Tables, seq: number, ack: number, flags: number, inPort: numbe
   const off = pool.frameOffset(slot);
   const ip = off + eth.HEADER_LEN;
   const l4 = ip + (isV4 ? ipv4.HEADER_LEN_MIN : ipv6.HEADER_LEN);
-  begin(own, off, l4 - off + tcp.HEADER_LEN_MIN, t.config.hostPort >= 0 ? t.config.hostPort : inPort);
+  begin(
+    own,
+    off,
+    l4 - off + tcp.HEADER_LEN_MIN,
+    t.config.router.hostPort >= 0 ? t.config.router.hostPort : inPort,
+  );
   vnet.clear(view, off - vnet.HEADER_LEN);
   eth.emit(view, off, 0, 0, 0, 0, isV4 ? eth.ETHERTYPE_IPV4 : eth.ETHERTYPE_IPV6);
   const srcPort = tuple.sourcePort(own.key) as L4Port;

@@ -219,7 +219,7 @@ t.test("an INVALID packet reaches the node itself, and leaves it", async (t) => 
 
 t.test("an INVALID packet of a translated connection goes nowhere, whatever the rules say", async (t) => {
   const node = new TestNode();
-  node.tables.config.dropInvalid = 0;
+  node.tables.config.proxy.dropInvalid = 0;
   node.setService({ ...WEB, endpoints: ["10.244.1.3:8080"] });
   establish(node);
   const answer = { srcPort: 8080, dstPort: 41000 };
@@ -251,7 +251,7 @@ t.test("a superframe counts for all its segments", async (t) => {
 
 t.test("with tcpBeLiberal nothing is dropped for being INVALID", async (t) => {
   const node = new TestNode();
-  node.tables.config.dropInvalid = 0;
+  node.tables.config.proxy.dropInvalid = 0;
   t.equal(node.through("pod2", tcp(node, POD2, POD3, "S.")).port, "pod3");
 });
 

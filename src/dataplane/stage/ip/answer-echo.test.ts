@@ -76,6 +76,6 @@ t.test("the fabric is told that a service address is here, unless strictARP forb
   n.send("uplink", ask);
   n.run();
   t.same(n.everything(), [], "strict");
-  n.tables.config.serviceArp = 1;
+  n.tables.config.proxy.serviceArp = 1;
   t.equal(n.through("uplink", ask).text, `ARP, Reply ${VIP} is-at ${n.uplinkMac}, length 28`);
 });

@@ -46,7 +46,7 @@ export function answerEcho(pkt: Packet, t: Tables): Verdict {
   pkt.nat = 0;
   pkt.bridged = 0;
   pkt.fromTunnel = 0;
-  if (t.config.hostPort >= 0) pkt.inPort = t.config.hostPort; // the node's own: no hop is counted
+  if (t.config.router.hostPort >= 0) pkt.inPort = t.config.router.hostPort; // the node's own: no hop is counted
   return Verdict.NEXT;
 }
 

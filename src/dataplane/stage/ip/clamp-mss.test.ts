@@ -16,7 +16,7 @@ const MOST = 1450 - 40;
 function fabricOf(mssClamp: number): TestFabric {
   const fabric = new TestFabric();
   for (const node of fabric.nodes) makeDualStack(node);
-  fabric.nodes[0].tables.config.mssClamp = mssClamp;
+  fabric.nodes[0].tables.config.extra.mssClamp = mssClamp;
   return fabric;
 }
 
@@ -37,8 +37,8 @@ function syn(fabric: TestFabric, o: object): Uint8Array {
 t.test("an MSS that does not fit the tunnel is lowered, in both families and both directions", async (t) => {
   for (const flags of ["S", "S."]) {
     const fabric = fabricOf(1);
-    fabric.nodes[0].tables.config.dropInvalid = 0; // a SYN-ACK without a SYN
-    fabric.nodes[1].tables.config.dropInvalid = 0;
+    fabric.nodes[0].tables.config.proxy.dropInvalid = 0; // a SYN-ACK without a SYN
+    fabric.nodes[1].tables.config.proxy.dropInvalid = 0;
     t.equal(arrives(fabric, syn(fabric, { mss: 8960, flags })), MOST);
     const path = pathTo6(fabric.nodes[0], pod6(1, 2), pod6(2, 2));
     t.equal(arrives(fabric, build.tcpFrame({ ...path, flags, mss: 8940 })), MOST - 20);

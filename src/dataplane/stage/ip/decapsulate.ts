@@ -41,10 +41,10 @@ const TCP_MIN = tcp.HEADER_LEN_MIN;
 /** Is this one for our tunnel endpoint? Only whole packets: a fragment is reassembled first. */
 export function isForTunnel(pkt: Packet, t: Tables): boolean {
   return (
-    t.config.vxlan !== 0 &&
+    t.config.tunnel.on !== 0 &&
     pkt.proto === UDP_PROTO &&
     pkt.fromTunnel === 0 &&
-    (pkt.key[PORTS] & 0xffff) === t.config.vxlanPort &&
+    (pkt.key[PORTS] & 0xffff) === t.config.tunnel.port &&
     pkt.fragment === 0 &&
     t.ports.role[pkt.inPort] === UPLINK &&
     localAddresses.has(t.addresses.local, pkt.key[DST0], pkt.key[DST1], pkt.key[DST2], pkt.key[DST3])
@@ -65,15 +65,12 @@ export function decapsulate(pkt: Packet, t: Tables): Verdict {
     if (!vxlan.isWellFormed(view, at, pkt.end) || (vxlan.flags(view, at) & vxlan.FLAG_I) === 0) {
       return drop(pkt, t, DropReason.VXLAN_MALFORMED);
     }
-    if (vxlan.vni(view, at) !== t.config.vni) return drop(pkt, t, DropReason.VXLAN_UNKNOWN_VNI);
+    if (vxlan.vni(view, at) !== t.config.tunnel.vni) return drop(pkt, t, DropReason.VXLAN_UNKNOWN_VNI);
     at += stride;
   } while (at < pkt.end);
-  t.scratch.tunnelVtep = -1;
-  if (t.config.vxlanSourceCheck !== 0) {
-    const k = pkt.key;
-    t.scratch.tunnelVtep = vteps.findByOuter(t.vteps, k[SRC0], k[SRC1], k[SRC2], k[SRC3]);
-    if (t.scratch.tunnelVtep < 0) return drop(pkt, t, DropReason.VXLAN_UNKNOWN_VTEP);
-  }
+  const k = pkt.key;
+  t.scratch.tunnelVtep = vteps.findByOuter(t.vteps, k[SRC0], k[SRC1], k[SRC2], k[SRC3]);
+  if (t.scratch.tunnelVtep < 0) return drop(pkt, t, DropReason.VXLAN_UNKNOWN_VTEP);
   if (!outerChecksumOk(pkt, t)) return drop(pkt, t, DropReason.VXLAN_BAD_CHECKSUM);
   t.counters.events[Event.VXLAN_DECAP]++;
   return NEXT;

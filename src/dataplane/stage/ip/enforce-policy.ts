@@ -97,12 +97,12 @@ function hasRule(pkt: Packet, t: Tables): boolean {
 
 /** UDP to the VXLAN port, or IP in IP, from a pod to where nodes are: this one, the fabric, a VTEP behind a router. */
 function isTunnel(pkt: Packet, t: Tables): boolean {
-  const c = t.config;
+  const { guard, tunnel } = t.config;
   const proto = pkt.proto;
-  if (c.antiSpoofing === 0 || t.ports.role[pkt.inPort] !== POD || pkt.fromTunnel !== 0) return false;
+  if (guard.antiSpoofing === 0 || t.ports.role[pkt.inPort] !== POD || pkt.fromTunnel !== 0) return false;
   const to = pkt.nat !== 0 ? pkt.to : pkt.key;
   if (proto === UDP) {
-    if (c.vxlan === 0 || tuple.destinationPort(to) !== c.vxlanPort) return false;
+    if (tunnel.on === 0 || tuple.destinationPort(to) !== tunnel.port) return false;
   } else if (proto !== IPIP && proto !== IPV6_IN_IP) return false;
   if (pkt.bridged !== 0 || pkt.route < 0) return false;
   const kind = t.routes.kind[pkt.route];

@@ -153,7 +153,7 @@ function isMapped(key: Int32Array, at: number): boolean {
 /** RFC 8200 §8.1: only a tunnel may leave the sum out (RFC 6935); nobody else's datagram could be trusted. */
 function lacksChecksum(pkt: Packet, t: Tables): boolean {
   if (udp.checksum(pkt.view, pkt.l4) !== 0 || pkt.csumPartial !== 0) return false;
-  return t.config.vxlan === 0 || (pkt.key[PORTS] & 0xffff) !== t.config.vxlanPort;
+  return t.config.tunnel.on === 0 || (pkt.key[PORTS] & 0xffff) !== t.config.tunnel.port;
 }
 
 /** Reads ports, ICMP id/type/code and TCP flags of a whole packet; also called again after reassembly. */

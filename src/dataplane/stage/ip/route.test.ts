@@ -174,7 +174,7 @@ t.test("a superframe whose segments are too long is answered too", async (t) => 
 
 t.test("no error is made about an ICMP error, a later fragment, or a group frame", async (t) => {
   const node = new TestNode();
-  node.tables.config.dropInvalid = 0; // else the error would not come as far
+  node.tables.config.proxy.dropInvalid = 0; // else the error would not come as far
   const about = build.udpFrame(pathTo(node, POD3, POD2));
   const path = { ...pathTo(node, POD2, "8.8.8.8") };
   node.send("pod2", build.icmpErrorFrame({ ...path, type: 3, code: 1, about }));
@@ -191,7 +191,7 @@ t.test("no error is made about an ICMP error, a later fragment, or a group frame
 
 t.test("no error is made to a source that cannot be a host", async (t) => {
   const node = new TestNode();
-  node.tables.config.antiSpoofing = 0; // else no pod would get so far
+  node.tables.config.guard.antiSpoofing = 0; // else no pod would get so far
   for (const src of ["224.0.0.1", "127.0.0.1", "0.0.0.0", "255.255.255.255"]) {
     node.send("pod2", build.udpFrame({ ...pathTo(node, POD2, "8.8.8.8"), src }));
   }

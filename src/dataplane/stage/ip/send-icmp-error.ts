@@ -169,7 +169,12 @@ function describeOwn(
   l4: number,
 ): void {
   const own = t.scratch.own;
-  begin(own, off, eth.HEADER_LEN + ipLen, t.config.hostPort >= 0 ? t.config.hostPort : pkt.inPort);
+  begin(
+    own,
+    off,
+    eth.HEADER_LEN + ipLen,
+    t.config.router.hostPort >= 0 ? t.config.router.hostPort : pkt.inPort,
+  );
   own.family = family;
   own.l3 = off + eth.HEADER_LEN;
   own.l4 = l4;

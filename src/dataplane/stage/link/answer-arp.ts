@@ -53,7 +53,7 @@ export function answerArp(pkt: Packet, t: Tables, nowMs: number): Verdict {
   if (role === HOST) return answerHost(pkt, t, sender, target, isRequest);
   if (role === POD && isRequest && sender !== target) {
     if (target === LINK_LOCAL_GATEWAY || localAddresses.has(t.addresses.local, 0, 0, 0xffff, target)) {
-      return reply(pkt, t, t.config.gatewayMacHi, t.config.gatewayMacLo);
+      return reply(pkt, t, t.config.router.macHi, t.config.router.macLo);
     }
   }
   return NEXT;
@@ -72,7 +72,7 @@ function describe(pkt: Packet, isRequest: boolean, target: number): void {
 
 /** Addresses on kube-ipvs0 are the node's: Linux answers for them on every link, unless arp_ignore is set. */
 function isService(t: Tables, target: number): boolean {
-  return t.config.serviceArp !== 0 && services.find(t.services, 0, 0, 0xffff, target, 0, FAMILY_4) >= 0;
+  return t.config.proxy.serviceArp !== 0 && services.find(t.services, 0, 0, 0xffff, target, 0, FAMILY_4) >= 0;
 }
 
 function learnNeighbor(
@@ -95,7 +95,7 @@ function learnNeighbor(
 }
 
 function answerHost(pkt: Packet, t: Tables, sender: number, target: number, isRequest: boolean): Verdict {
-  const uplink = t.config.uplinkPort;
+  const uplink = t.config.router.uplinkPort;
   if (isRequest && sender === target && uplink >= 0) {
     // A gratuitous announcement of the node's address: the fabric shall hear it.
     enqueue(t.tx, uplink, pkt.off, pkt.end - pkt.off, pkt.slot);
@@ -103,7 +103,7 @@ function answerHost(pkt: Packet, t: Tables, sender: number, target: number, isRe
     return Verdict.FORWARD;
   }
   if (isRequest && sender !== 0 && !localAddresses.has(t.addresses.local, 0, 0, 0xffff, target)) {
-    return reply(pkt, t, t.config.gatewayMacHi, t.config.gatewayMacLo);
+    return reply(pkt, t, t.config.router.macHi, t.config.router.macLo);
   }
   return CONSUMED;
 }

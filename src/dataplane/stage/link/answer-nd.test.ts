@@ -120,7 +120,7 @@ t.test(
       ...{ target: POD3, mac: podMac6(1, 3), flags: 0 },
     });
     t.same(out.frame, wanted, out.text);
-    node.tables.config.antiSpoofing = 0;
+    node.tables.config.guard.antiSpoofing = 0;
     t.equal(
       node.through("pod2", ask("::", podMac6(1, 2), POD3)).port,
       "pod3",

@@ -57,8 +57,8 @@ export function answerNd(pkt: Packet, t: Tables, nowMs: number): Verdict {
   const ours = isTargetLocal(pkt, t);
   if (role === HOST) return hostAsks(pkt, t, ours);
   if (ours || isGatewayLink(pkt, t))
-    return advertise(pkt, t, t.config.gatewayMacHi, t.config.gatewayMacLo, OWN);
-  if (t.config.antiSpoofing !== 0 && isUnspecified(pkt)) return podProbes(pkt, t);
+    return advertise(pkt, t, t.config.router.macHi, t.config.router.macLo, OWN);
+  if (t.config.guard.antiSpoofing !== 0 && isUnspecified(pkt)) return podProbes(pkt, t);
   return isForGateway(pkt, t) ? CONSUMED : NEXT;
 }
 
@@ -90,8 +90,8 @@ function isUnspecified(pkt: Packet): boolean {
 }
 
 function isForGateway(pkt: Packet, t: Tables): boolean {
-  const c = t.config;
-  return eth.dstHi(pkt.view, pkt.off) === c.gatewayMacHi && eth.dstLo(pkt.view, pkt.off) === c.gatewayMacLo;
+  const { router } = t.config;
+  return eth.dstHi(pkt.view, pkt.off) === router.macHi && eth.dstLo(pkt.view, pkt.off) === router.macLo;
 }
 
 function isTargetLocal(pkt: Packet, t: Tables): boolean {
@@ -129,15 +129,15 @@ function isGatewayLink(pkt: Packet, t: Tables): boolean {
   const w2 = ndp.targetWord(view, at, 2);
   const w3 = ndp.targetWord(view, at, 3);
   if (w2 === 0 && w3 === 1) return true;
-  return isLinkLocalOf(t.config.gatewayMacHi, t.config.gatewayMacLo, LINK_LOCAL, 0, w2, w3);
+  return isLinkLocalOf(t.config.router.macHi, t.config.router.macLo, LINK_LOCAL, 0, w2, w3);
 }
 
 /** The node's own stack reaches the world through us; its probes for duplicates go out to the fabric. */
 function hostAsks(pkt: Packet, t: Tables, ours: boolean): Verdict {
-  const c = t.config;
-  if (isGatewayLink(pkt, t)) return advertise(pkt, t, c.gatewayMacHi, c.gatewayMacLo, OWN);
+  const { router } = t.config;
+  if (isGatewayLink(pkt, t)) return advertise(pkt, t, router.macHi, router.macLo, OWN);
   if (isUnspecified(pkt)) return NEXT;
-  return ours ? CONSUMED : advertise(pkt, t, c.gatewayMacHi, c.gatewayMacLo, PROXY);
+  return ours ? CONSUMED : advertise(pkt, t, router.macHi, router.macLo, PROXY);
 }
 
 function fabricAsks(pkt: Packet, t: Tables, nowMs: number): Verdict {
@@ -227,7 +227,7 @@ function advertise(pkt: Packet, t: Tables, hi: number, lo: number, said: number)
   const t3 = ndp.targetWord(view, pkt.l4, 3);
   if (said === PROXY) {
     // Who speaks for another does so by his own address and MAC: the gateway's link-local one.
-    eth.setSrc(view, off, t.config.gatewayMacHi, t.config.gatewayMacLo);
+    eth.setSrc(view, off, t.config.router.macHi, t.config.router.macLo);
     ipv6.setSrc(view, ip, LINK_LOCAL, 0, 0, 1);
   } else ipv6.setSrc(view, ip, t0, t1, t2, t3);
   ndp.emitAdvertisement(view, icmp, flags, t0, t1, t2, t3);

@@ -35,7 +35,7 @@ function node(): TestNode {
 /** Drops of one frame, with the protection and without it. */
 function fate(port: string, frame: Uint8Array, on: number): { drops: object; out: number } {
   const n = node();
-  n.tables.config.antiSpoofing = on;
+  n.tables.config.guard.antiSpoofing = on;
   n.send(port, frame);
   n.run();
   return { drops: n.drops(), out: n.everything().length };

@@ -39,7 +39,7 @@ const MLDV2_REPORT = 143;
 
 export function checkSource(pkt: Packet, t: Tables): Verdict {
   pkt.stage = StageId.CHECK_SOURCE;
-  if (t.config.antiSpoofing === 0) return NEXT;
+  if (t.config.guard.antiSpoofing === 0) return NEXT;
   const p = t.ports;
   const port = pkt.inPort;
   if (p.role[port] !== POD || pkt.fromTunnel !== 0) return checkFabric(pkt, t);

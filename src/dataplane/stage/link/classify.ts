@@ -36,8 +36,8 @@ export function classify(pkt: Packet, t: Tables, nowSec: number): Verdict {
   const lo = eth.dstLo(view, pkt.off);
   const role = t.ports.role[pkt.inPort];
   if (pkt.fromTunnel !== 0) {
-    const c = t.config;
-    if (hi !== c.vtepMacHi || lo !== c.vtepMacLo) return drop(pkt, t, DropReason.VXLAN_INNER);
+    const { tunnel } = t.config;
+    if (hi !== tunnel.macHi || lo !== tunnel.macLo) return drop(pkt, t, DropReason.VXLAN_INNER);
     return routable(pkt, t);
   }
   if (eth.isMulticast(hi)) return group(pkt, t, role);
@@ -45,7 +45,7 @@ export function classify(pkt: Packet, t: Tables, nowSec: number): Verdict {
     const ours = hi === t.ports.macHi[pkt.inPort] && lo === t.ports.macLo[pkt.inPort];
     return ours ? routable(pkt, t) : drop(pkt, t, DropReason.NOT_FOR_US);
   }
-  if (hi === t.config.gatewayMacHi && lo === t.config.gatewayMacLo) {
+  if (hi === t.config.router.macHi && lo === t.config.router.macLo) {
     return routable(pkt, t);
   }
   if (role === HOST) return drop(pkt, t, DropReason.NOT_FOR_US);
@@ -75,7 +75,7 @@ function routable(pkt: Packet, t: Tables): Verdict {
 }
 
 function mayLoop(pkt: Packet, t: Tables): boolean {
-  return t.config.loopback !== 0 && t.ports.role[pkt.inPort] === HOST && pkt.fromTunnel === 0;
+  return t.config.proxy.loopback !== 0 && t.ports.role[pkt.inPort] === HOST && pkt.fromTunnel === 0;
 }
 
 /** As above for IPv6 (RFC 4291 §2.5, §2.7): what names no host, or one of this link only, goes no further. */
@@ -116,7 +116,7 @@ function isNobody(k: Int32Array, at: number): boolean {
 function group(pkt: Packet, t: Tables, role: number): Verdict {
   if (role === POD) return floodGroup(pkt, t);
   // Between the node's own stack and its fabric, group frames pass as if there were only a cable.
-  const to = role === HOST ? t.config.uplinkPort : t.config.hostPort;
+  const to = role === HOST ? t.config.router.uplinkPort : t.config.router.hostPort;
   if (to < 0 || t.ports.active[to] === 0) return drop(pkt, t, DropReason.NO_OTHER_PORT);
   pkt.outPort = to;
   enqueue(t.tx, to, pkt.off, pkt.end - pkt.off, pkt.slot);

@@ -42,9 +42,9 @@ export function output(pkt: Packet, t: Tables, nowSec: number, nowMs: number): V
   if (pkt.bridged !== 0) return outputBridged(pkt, t, nowSec, nowMs);
   const kind = t.routes.kind[pkt.route];
   const dst = pkt.nat !== 0 ? pkt.to : pkt.key;
-  if (kind === LOCAL) pkt.outPort = t.config.hostPort;
+  if (kind === LOCAL) pkt.outPort = t.config.router.hostPort;
   else if (kind === PODS) pkt.outPort = t.stations.port[pkt.station];
-  else pkt.outPort = t.config.uplinkPort;
+  else pkt.outPort = t.config.router.uplinkPort;
   if (kind !== LOCAL && (t.ports.role[pkt.inPort] !== HOST || pkt.fromTunnel !== 0)) {
     if (pkt.family === 4) {
       ipv4.decrementTtl(pkt.view, pkt.l3);
@@ -52,7 +52,9 @@ export function output(pkt: Packet, t: Tables, nowSec: number, nowMs: number): V
     } else ipv6.decrementHopLimit(pkt.view, pkt.l3);
   }
   const mtu =
-    kind === LOCAL && t.config.hostPort >= 0 ? t.ports.mtu[t.config.hostPort] : t.routes.mtu[pkt.route];
+    kind === LOCAL && t.config.router.hostPort >= 0
+      ? t.ports.mtu[t.config.router.hostPort]
+      : t.routes.mtu[pkt.route];
   if (mustCut(pkt, kind === LOCAL ? mtu : piece(pkt, mtu))) return cut(pkt, t, dst, kind, mtu, nowMs);
   const slot = pkt.slot;
   pkt.slot = -1; // whoever sends it gives it back
@@ -72,7 +74,7 @@ function stampOptions(pkt: Packet, t: Tables): void {
 /** The address that the node has on a route. */
 function sourceOf(t: Tables, route: number): Ipv4Addr {
   const source = route < 0 ? 0 : t.routes.src3[route];
-  return (source === 0 ? t.config.nodeAddress : source) as Ipv4Addr;
+  return (source === 0 ? t.config.router.v4 : source) as Ipv4Addr;
 }
 
 /** Not some other host's (inet_addr_type: all but RTN_UNICAST): our own, loopback, nobody's or everybody's. */
@@ -121,7 +123,7 @@ function send(
     return toStation(t, pkt.outPort, t.stations.macHi[s], t.stations.macLo[s], off, len, slot);
   }
   if (kind === LOCAL) {
-    const h = t.config.hostPort;
+    const h = t.config.router.hostPort;
     return toStation(t, h, t.ports.macHi[h], t.ports.macLo[h], off, len, slot);
   }
   if (kind === BRIDGE) {

@@ -37,10 +37,10 @@ const { FOUND, TAKEN, EXHAUSTED } = Search;
 
 /** Ports to choose from, all ends included. */
 export interface PortRange {
-  snatMin: number;
-  snatMax: number;
-  snatAvoidMin: number;
-  snatAvoidMax: number;
+  min: number;
+  max: number;
+  avoidMin: number;
+  avoidMax: number;
 }
 
 /** What one search leaves to the next. */
@@ -119,10 +119,10 @@ function choose(s: SourcePorts, range: PortRange, to: Int32Array): boolean {
   else {
     const wanted = to[PORTS] >>> 16;
     if (wanted >= PRIVILEGED) {
-      s.low = range.snatMin;
-      s.gapAt = range.snatAvoidMin - range.snatMin;
-      s.gap = range.snatAvoidMax - range.snatAvoidMin + 1;
-      s.size = range.snatMax - range.snatMin + 1 - s.gap;
+      s.low = range.min;
+      s.gapAt = range.avoidMin - range.min;
+      s.gap = range.avoidMax - range.avoidMin + 1;
+      s.size = range.max - range.min + 1 - s.gap;
       return true;
     }
     // Who came from a privileged port goes on with one (nf_nat_l4proto_unique_tuple: the same two ranges).
