@@ -132,7 +132,7 @@ t.test("pods that cannot reach the cluster's DNS are named with the reason", asy
   const closed = "  podSelector: { matchLabels: { app: web } }\n  policyTypes: [Egress]";
   const isolated = "egress: isolated by shop/closed; no rule matches";
   const told = (protocol: string): string =>
-    `shop/web: cannot reach the cluster's DNS (kube-system/coredns-1) by ${protocol}: ${isolated}`;
+    `all.yaml:24:3: document 4: NetworkPolicy "closed": shop/web: cannot reach the cluster's DNS (kube-system/coredns-1) by ${protocol}: ${isolated}`;
   t.same(check(WEB, API, dns, policy("closed", closed)).told, [told("UDP"), told("TCP")]);
   const open =
     `${closed}\n  egress:\n    - to: [{ namespaceSelector: {} }]\n      ports: [{ port:` +

@@ -3,7 +3,7 @@ import type { PolicySpec } from "../../compile/policy/policy-rules.ts";
 import { type KubeObject, keyOf } from "../../kube/objects.ts";
 
 export interface Finding {
-  /** Of which object; a pod's, for what is no policy's fault alone. */
+  /** Of which policy. */
   readonly object: KubeObject;
   /** Field of it, as a path. */
   readonly path: readonly (string | number)[];

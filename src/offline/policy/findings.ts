@@ -17,7 +17,7 @@ import type { End, Port } from "./ends.ts";
 import { podEnds } from "./ends.ts";
 import { type CheckedPolicy, type Finding, pathText } from "./finding.ts";
 import { namesOf } from "./matrix.ts";
-import type { Reach } from "./reach.ts";
+import type { Answer, Reach } from "./reach.ts";
 import { shadowed } from "./shadowed.ts";
 
 const ENFORCEMENT = "podwire.dev/enforcement";
@@ -46,7 +46,7 @@ export function findingsOf(objects: readonly KubeObject[], reach: Reach): Findin
   return [
     ...policies.flatMap((policy) => policyFindings(policy, members)),
     ...shadowed(policies),
-    ...dnsFindings(reach, podEnds(objects)),
+    ...dnsFindings(reach, podEnds(objects), policies),
   ];
 }
 
@@ -138,29 +138,32 @@ const DNS_LABEL = "k8s-app";
 const DNS_APP = "kube-dns";
 const DNS_PORT = 53;
 
-function dnsFindings(reach: Reach, ends: readonly End[]): Finding[] {
+function dnsFindings(reach: Reach, ends: readonly End[], policies: readonly CheckedPolicy[]): Finding[] {
   const isDns = ({ pod }: End): boolean =>
     pod?.metadata.namespace === DNS_NAMESPACE && pod.metadata.labels?.[DNS_LABEL] === DNS_APP;
   const servers = ends.filter(isDns);
   if (servers.length === 0) return [];
   return ["UDP", "TCP"].flatMap((protocol) => {
-    const groups = new Map<string, End[]>();
+    const groups = new Map<Answer, End[]>(); // answers that are the same are one
     for (const end of ends) {
       const why = deaf(reach, end, servers, protocol);
       if (why !== undefined) groups.set(why, [...(groups.get(why) ?? []), end]);
     }
-    return [...groups].map(([why, cut]): Finding => {
+    return [...groups].flatMap(([{ policies: deciders, reason }, cut]): Finding[] => {
       const to = namesOf(servers);
-      const text = `${namesOf(cut)}: cannot reach the cluster's DNS (${to}) by ${protocol}: ${why}`;
-      return { object: cut[0].pod as KubeObject, path: [], check: "no-dns", text };
+      const text = `${namesOf(cut)}: cannot reach the cluster's DNS (${to}) by ${protocol}: ${reason}`;
+      const by = policies.find(({ spec }) => spec.key === deciders[0]);
+      if (by === undefined) return []; // no policy's doing: they have no family in common
+      const path = ["spec", by.object.kind === "NetworkPolicy" ? "podSelector" : "subject"];
+      return [{ object: by.object, path, check: "no-dns", text }];
     });
   });
 }
 
 /** Why none of them answers; undefined: one does. */
-function deaf(reach: Reach, end: End, servers: readonly End[], protocol: string): string | undefined {
+function deaf(reach: Reach, end: End, servers: readonly End[], protocol: string): Answer | undefined {
   const answers = servers.map((server) => reach.cell(end, server, portOf(server, protocol)));
-  return answers.some(({ allowed }) => allowed) ? undefined : answers[0].reason;
+  return answers.some(({ allowed }) => allowed) ? undefined : answers[0];
 }
 
 /** CoreDNS may listen elsewhere than its Service. */
