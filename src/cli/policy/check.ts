@@ -18,7 +18,7 @@ export async function check({ file: files }: { file?: string[] }, command: Comma
   refuseTwice(named("-f", files));
   const manifests = new Map<string, Manifest>();
   const texts = files === undefined ? undefined : readObjects(files);
-  const objects = await policyObjects(flags, texts, (read) => {
+  const { objects } = await policyObjects(flags, texts, (read) => {
     for (const manifest of read) manifests.set(titleOf(manifest.object), manifest);
   });
   const lines = findingsOf(objects, new Reach(objects)).map((finding) => lineOf(finding, manifests));
@@ -27,7 +27,10 @@ export async function check({ file: files }: { file?: string[] }, command: Comma
   } else if (flags.output === "yaml") await print(await yamlText(lines));
   else if (lines.length > 0) await print(lines.map(({ text }) => text).join("\n"));
   if (lines.length > 0) process.exitCode = Exit.NO;
-  else note(`nothing suspicious in ${objects.filter(isPolicy).length} policies`);
+  else {
+    const count = objects.filter(isPolicy).length;
+    note(`nothing suspicious in ${count} ${count === 1 ? "policy" : "policies"}`);
+  }
 }
 
 interface Line {

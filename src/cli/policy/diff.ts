@@ -4,29 +4,33 @@ import { WORKLOADS } from "../../kube/kinds.ts";
 import type { ManifestText } from "../../kube/manifest/manifest.ts";
 import { type KubeObject, keyOf, type Pod } from "../../kube/objects.ts";
 import { PassedOver } from "../../kube/passed-over.ts";
-import type { End, Port } from "../../offline/policy/ends.ts";
-import { podEnds, portText } from "../../offline/policy/ends.ts";
-import { cellsOf, grouped, namesOf, portsAt } from "../../offline/policy/matrix.ts";
+import { type End, type Port, portText } from "../../offline/policy/ends.ts";
+import { type Asked, cellsOf, grouped, namesOf, portsAt } from "../../offline/policy/matrix.ts";
 import { type Change, changedPorts, isChange, PolicyDiff } from "../../offline/policy/policy-diff.ts";
 import { type Answer, Reach } from "../../offline/policy/reach.ts";
 import { refuseTwice } from "../../watch/input.ts";
-import { globals, note, print, yamlText } from "../context.ts";
+import { type Globals, globals, note, print, yamlText } from "../context.ts";
 import { CliError, Exit, usageError } from "../errors.ts";
-import { openNodes } from "../nodes/open-nodes.ts";
 import { named, readObjects } from "../objects/manifests.ts";
 import { rawObjects } from "../offline/explain-world.ts";
-import { clusterChange, clusterObjects, refuseAgentAndFiles } from "../offline/offline-cluster.ts";
+import { clusterChange, refuseAgentAndFiles } from "../offline/offline-cluster.ts";
 import { type Column, formatTable } from "../table.ts";
-import { needAddresses } from "./policy-world.ts";
+import { portsOf } from "./matrix.ts";
+import { EndFinder, livePolicyObjects, needAddresses } from "./policy-world.ts";
 
 export interface DiffOptions {
   file?: string[];
   against?: string[];
+  port?: string[];
+  from?: string[];
+  to?: string[];
+  world?: boolean;
 }
 
 interface Two {
   readonly before: readonly KubeObject[];
   readonly after: readonly KubeObject[];
+  readonly hasOverlay?: boolean | undefined;
 }
 
 export async function diff(options: DiffOptions, command: Command): Promise<void> {
@@ -36,13 +40,24 @@ export async function diff(options: DiffOptions, command: Command): Promise<void
   refuseAgentAndFiles(command, against);
   refuseTwice([...named("-f", file), ...named("--against", against)]);
   const next = readObjects(file);
-  const { before, after } =
-    against === undefined
-      ? overlaid(await clusterObjects(await openNodes(flags)), next)
-      : ofFiles(readObjects(against, "--against"), next);
-  const changes = cellsThatChange(before, after);
-  if (changes.count === 0) note("no pair changes");
-  else {
+  const ports = portsOf(options.port);
+  const two =
+    against === undefined ? await live(flags, next) : ofFiles(readObjects(against, "--against"), next);
+  const world = new DiffWorld(two);
+  const asked = world.asked(options, ports);
+  const changes = world.changes(asked);
+  // Without a word about whom to look at nothing that changes is passed over.
+  const isPodsAlone = options.from === undefined && options.to === undefined && options.world !== true;
+  const unseen = isPodsAlone ? world.changesOfOthers(ports) : 0;
+  if (changes.count + unseen === 0) note("no pair changes");
+  if (unseen > 0) {
+    note(
+      `${changes.count === 0 ? "no pair of pods changes, but " : ""}ways from or to nodes or addresses outside do:` +
+        " --world shows them",
+    );
+    process.exitCode = Exit.NO;
+  }
+  if (changes.count > 0) {
     if (flags.output === "json")
       await print(
         changes
@@ -54,6 +69,11 @@ export async function diff(options: DiffOptions, command: Command): Promise<void
     else await print(changes.table());
     process.exitCode = Exit.NO;
   }
+}
+
+async function live(flags: Globals, next: readonly ManifestText[]): Promise<Two> {
+  const { objects, hasOverlay } = await livePolicyObjects(flags);
+  return { ...overlaid(objects, next), hasOverlay };
 }
 
 function ofFiles(old: readonly ManifestText[], next: readonly ManifestText[]): Two {
@@ -113,28 +133,122 @@ interface Changes {
   table(): string;
 }
 
-function cellsThatChange(before: readonly KubeObject[], after: readonly KubeObject[]): Changes {
-  const stateOf = (objects: readonly KubeObject[]) => ({
-    reach: new Reach(objects),
-    ends: new Map(podEnds(objects).map((end) => [end.name, end])),
-  });
-  const [old, now] = [stateOf(before), stateOf(after)];
-  const more = changedPorts(before, after);
-  const all = [...new Map([...old.ends, ...now.ends]).values()].map((end) => withPorts(end, more));
-  all.sort((a, b) => (a.name < b.name ? -1 : 1));
-  const asked = { from: all, to: all, ports: [] };
-  const relation = new PolicyDiff(old, now);
-  const groups = grouped(relation, asked, changeText);
-  const rows = groups.rows.flatMap((row, r) =>
-    groups.columns.flatMap((column, c) => {
-      const change = groups.answers[r][c];
-      if (change === undefined || !isChange(change)) return [];
-      return [{ from: namesOf(row.ends), to: namesOf(column.ends), port: portText(column.port), change }];
-    }),
-  );
-  const lines = (): Line[] =>
-    [...cellsOf(relation, asked)].filter(({ answer }) => isChange(answer)).map(lineOf);
-  return { count: rows.length, lines, table: () => formatTable(COLUMNS, rows) };
+/** Both states, and who is in either. */
+class DiffWorld {
+  readonly #finders: readonly EndFinder[];
+  readonly #relation: PolicyDiff;
+  /** By name, as far as somebody asked for them. */
+  readonly #ends: readonly Map<string, End>[];
+  readonly #morePorts: readonly Port[];
+
+  constructor({ before, after, hasOverlay }: Two) {
+    const options = { hasOverlay, cutBy: [...before, ...after] };
+    this.#finders = [before, after].map((objects) => new EndFinder(objects, options));
+    this.#ends = this.#finders.map(
+      ({ pods, nodes }) => new Map([...pods, ...nodes].map((end) => [end.name, end])),
+    );
+    const [old, now] = [before, after].map((objects, i) => ({
+      reach: new Reach(objects),
+      ends: this.#ends[i],
+    }));
+    this.#relation = new PolicyDiff(old, now);
+    this.#morePorts = changedPorts(before, after);
+  }
+
+  asked({ from, to, world }: DiffOptions, ports: readonly Port[]): Asked {
+    const everybody = (finder: EndFinder): readonly End[] =>
+      world === true ? [...finder.pods, ...finder.others] : finder.pods;
+    return {
+      from: from === undefined ? this.#inEither(everybody) : this.#named("--from", from),
+      to: this.#withPorts(to === undefined ? this.#inEither(everybody) : this.#named("--to", to), ports),
+      ports,
+      ofPods: world === true,
+    };
+  }
+
+  /** Each word is somebody in one of the states, or it is wrong. */
+  #named(flag: string, words: readonly string[]): End[] {
+    const ends = words.flatMap((word) => {
+      const found = this.#finders.map((finder, i) => this.#find(finder, i, flag, word));
+      const errors = found.filter((one) => one instanceof CliError);
+      if (errors.length === found.length) throw errors[errors.length - 1];
+      return found.flatMap((one) => (one instanceof CliError ? [] : one));
+    });
+    return sorted(ends);
+  }
+
+  #find(finder: EndFinder, state: number, flag: string, word: string): readonly End[] | CliError {
+    try {
+      return this.#noted(finder.find(flag, word), state);
+    } catch (error) {
+      if (error instanceof CliError) return error;
+      throw error;
+    }
+  }
+
+  #inEither(of: (finder: EndFinder) => readonly End[]): End[] {
+    return sorted(this.#finders.flatMap((finder, i) => this.#noted(of(finder), i)));
+  }
+
+  #noted(ends: readonly End[], state: number): readonly End[] {
+    for (const end of ends) this.#ends[state].set(end.name, end);
+    return ends;
+  }
+
+  #withPorts(ends: readonly End[], ports: readonly Port[]): End[] {
+    return ports.length > 0 ? [...ends] : ends.map((end) => withPorts(end, this.#morePorts));
+  }
+
+  changes(asked: Asked): Changes {
+    const rows = this.#rows(asked);
+    const lines = (): Line[] =>
+      [...cellsOf(this.#relation, asked)].filter(({ answer }) => isChange(answer)).map(lineOf);
+    return { count: rows.length, lines, table: () => formatTable(COLUMNS, rows) };
+  }
+
+  changesOfOthers(ports: readonly Port[]): number {
+    const pods = this.#inEither((finder) => finder.pods);
+    const others = this.#inEither((finder) => finder.others);
+    const both = [
+      { from: others, to: this.#withPorts(pods, ports), ports },
+      { from: pods, to: this.#withPorts(others, ports), ports },
+    ];
+    return both.reduce((sum, asked) => sum + this.#rows(asked).length, 0);
+  }
+
+  #rows(asked: Asked): Row[] {
+    const groups = grouped(this.#relation, asked, changeText);
+    return groups.rows.flatMap((row, r) =>
+      groups.columns.flatMap((column, c): Row[] => {
+        const change = groups.answers[r][c];
+        if (change === undefined || !isChange(change)) return [];
+        const names = {
+          from: namesOf(without(row.ends, column.ends)),
+          to: namesOf(without(column.ends, row.ends)),
+          port: portText(column.port),
+        };
+        return [{ ...names, change }];
+      }),
+    );
+  }
+}
+
+/** Without the one at the other end: nothing changes between a pod and itself. */
+function without(ends: readonly End[], others: readonly End[]): readonly End[] {
+  return others.length === 1 ? ends.filter(({ name }) => name !== others[0].name) : ends;
+}
+
+/** By name, each once. */
+function sorted(ends: readonly End[]): End[] {
+  const all = [...new Map(ends.map((end) => [end.name, end])).values()];
+  return all.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+interface Row {
+  readonly from: string;
+  readonly to: string;
+  readonly port: string;
+  readonly change: Change;
 }
 
 /** Ports of policies that change, beside those that the pod declares. */
@@ -164,7 +278,7 @@ function lineOf({
 const word = (answer: Answer | undefined): string =>
   answer === undefined ? "-" : answer.allowed ? "yes" : "no";
 
-const COLUMNS: Column<{ from: string; to: string; port: string; change: Change }>[] = [
+const COLUMNS: Column<Row>[] = [
   { header: "FROM", value: ({ from }) => from },
   { header: "TO", value: ({ to }) => to },
   { header: "PORT", value: ({ port }) => port },

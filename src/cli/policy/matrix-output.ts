@@ -9,6 +9,7 @@ import {
   type Grouped,
   grouped,
   namesOf,
+  type Row,
 } from "../../offline/policy/matrix.ts";
 import type { Answer, Reach } from "../../offline/policy/reach.ts";
 import { print, yamlText } from "../context.ts";
@@ -39,13 +40,17 @@ function squareTable({ rows, columns, answers }: Grouped<Answer>): string {
     { header: "FROM \\ TO", value: (row) => namesOf(rows[row].ends) },
     ...columns.map((column, i) => ({
       header: title(column),
-      value: (row: number) => cellWord(answers[row][i]),
+      value: (row: number) => cellWord(answers[row][i], rows[row], column),
     })),
   ];
   return formatTable(table, [...rows.keys()]);
 }
 
-const cellWord = (answer: Answer | undefined): string => (answer === undefined ? "self" : word(answer));
+function cellWord(answer: Answer | undefined, row: Row, column: Column): string {
+  if (answer !== undefined) return word(answer);
+  const isOne = row.ends.length === 1 && column.ends.length === 1;
+  return isOne && row.ends[0].name === column.ends[0].name ? "self" : "-";
+}
 
 interface Pair {
   readonly from: string;

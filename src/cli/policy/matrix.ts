@@ -1,6 +1,6 @@
 // podwire policy matrix: who can reach whom, by policies alone, and whether that is what somebody expects.
 import type { Command } from "commander";
-import type { End, Port } from "../../offline/policy/ends.ts";
+import { type End, type Port, portText } from "../../offline/policy/ends.ts";
 import {
   type Expectation,
   failuresOf,
@@ -23,6 +23,7 @@ export interface MatrixOptions {
   from?: string[];
   to?: string[];
   expect?: string;
+  world?: boolean;
 }
 
 export const MATRIX_FORMS = ["table", "wide", "json", "csv", "yaml"] as const;
@@ -34,15 +35,17 @@ export async function matrix(options: MatrixOptions, command: Command): Promise<
   const { file: files, expect } = options;
   refuseAgentAndFiles(command, files);
   refuseTwice([...named("-f", files), ...named("--expect", expect)]);
-  const ports = (options.port ?? []).map(portOf);
+  const ports = portsOf(options.port);
   const texts = files === undefined ? undefined : readObjects(files);
   const expected = expect === undefined ? undefined : expectationsOf(expect);
-  const objects = await policyObjects(flags, texts);
-  const finder = new EndFinder(objects);
+  const { objects, hasOverlay } = await policyObjects(flags, texts);
+  const finder = new EndFinder(objects, { hasOverlay });
+  const everybody = options.world === true ? [...finder.pods, ...finder.others] : finder.pods;
   const asked: Asked = {
-    from: finder.all("--from", options.from),
-    to: finder.all("--to", options.to),
-    ports: [...new Map(ports.map((port) => [`${port.port}/${port.protocol}`, port])).values()],
+    from: options.from === undefined ? everybody : finder.all("--from", options.from),
+    to: options.to === undefined ? everybody : finder.all("--to", options.to),
+    ports,
+    ofPods: options.world === true,
   };
   const reach = new Reach(objects);
   if (expected === undefined || form !== undefined) await printMatrix(reach, asked, form ?? "table");
@@ -55,10 +58,15 @@ function formOf(command: Command): Form | undefined {
   throw usageError(`-o ${output}: unknown output form: use one of ${MATRIX_FORMS.join(", ")}`);
 }
 
-function portOf(text: string): Port {
-  const port = readPort(text);
-  if (port === undefined) throw usageError(`--port ${text}: use NUMBER/TCP, NUMBER/UDP, NUMBER/SCTP or ICMP`);
-  return port;
+/** Each once. */
+export function portsOf(texts: readonly string[] = []): Port[] {
+  const ports = texts.map((text) => {
+    const port = readPort(text);
+    if (port === undefined)
+      throw usageError(`--port ${text}: use NUMBER/TCP, NUMBER/UDP, NUMBER/SCTP or ICMP`);
+    return port;
+  });
+  return [...new Map(ports.map((port) => [portText(port), port])).values()];
 }
 
 async function printMatrix(reach: Reach, asked: Asked, form: Form): Promise<void> {

@@ -67,6 +67,91 @@ t.test(
   },
 );
 
+const OUT = file(
+  "out.yaml",
+  `
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: { name: out }
+spec:
+  podSelector: { matchLabels: { app: frontend } }
+  policyTypes: [Egress]
+  egress:
+    - to: [{ podSelector: {} }]
+    - to: [{ ipBlock: { cidr: 203.0.113.0/24 } }]
+      ports: [{ port: 443 }]
+`,
+);
+const brief = (text: string): string[] =>
+  cells(text)
+    .slice(1)
+    .map(([from, to, port, before, after]) => [from, to, port, before, after].join(" "));
+
+t.test("ways from and to nodes and addresses outside: said, and with --world told", async (t) => {
+  const pods = diff(OUT, EXAMPLE);
+  t.equal(pods.status, 3);
+  t.equal(pods.stdout, "");
+  const hint = "ways from or to nodes or addresses outside do: --world shows them\n";
+  t.equal(pods.stderr, `no pair of pods changes, but ${hint}`);
+  const all = diff(OUT, EXAMPLE, "--world", "-o", "json");
+  t.equal(all.status, 3, all.stderr);
+  const lines = all.stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  const rest = "0.0.0.0/0 except 169.254.169.254/32, 203.0.113.0/24";
+  t.same(
+    lines.map(({ from, to, port, before, after }) => [from, to, port, before, after].join(" ")).sort(),
+    [
+      ...["::/0", rest].flatMap((to) => [80, 443].map((port) => `default/frontend ${to} ${port} true false`)),
+      "default/frontend 203.0.113.0/24 80 true false",
+      ...["node/node1", "node/node2"].flatMap((to) =>
+        [80, 443].map((port) => `default/frontend ${to} ${port} true false`),
+      ),
+    ].sort(),
+  );
+});
+
+t.test("--from, --to and --port: only what is asked about", async (t) => {
+  const asked = ["--from", "app=frontend", "--to", "203.0.113.0/25", "--port", "80", "--port", "443/TCP"];
+  t.same(brief(diff(OUT, EXAMPLE, ...asked).stdout), ["default/frontend 203.0.113.0/25 80/TCP yes no"]);
+  const none = diff(OUT, EXAMPLE, "--from", "203.0.113.7", "--to", "app=frontend");
+  t.equal(none.status, 0);
+  t.equal(none.stderr, "no pair changes\n");
+  const node = diff(OUT, EXAMPLE, "--from", "default", "--to", "node/node2", "--port", "53/UDP");
+  t.same(brief(node.stdout), ["default/frontend node/node2 53/UDP yes no"]);
+  const wrong: [args: string[], status: number, message: RegExp][] = [
+    [["--from", "nosuch"], 1, /--from nosuch: no such namespace: there is default$/],
+    [["--port", "x"], 2, /--port x: use NUMBER\/TCP/],
+  ];
+  for (const [args, status, message] of wrong) {
+    const said = diff(OUT, EXAMPLE, ...args);
+    t.equal(said.status, status);
+    t.match(said.stderr.trimEnd(), message);
+  }
+});
+
+t.test("labels mean whoever has them in either state", async (t) => {
+  const pod = file(
+    "renamed.yaml",
+    `
+apiVersion: v1
+kind: Pod
+metadata: { name: frontend, labels: { app: web } }
+spec: { containers: [{ name: c, image: podwire/echo, ports: [{ containerPort: 80 }] }] }
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: { name: web }
+spec: { podSelector: { matchLabels: { app: web } } }
+`,
+  );
+  for (const to of ["app=web", "app=frontend"])
+    t.same(brief(diff(pod, EXAMPLE, "--to", to).stdout), [
+      "default/backend, default/db default/frontend 80/TCP yes no",
+    ]);
+});
+
 t.test("the same again changes nothing: status 0", async (t) => {
   const { stdout, stderr, status } = diff(EXAMPLE, EXAMPLE.replace("three-tier", "./three-tier"));
   t.equal(status, 0, stderr);

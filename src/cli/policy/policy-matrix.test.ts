@@ -68,6 +68,94 @@ t.test("-o json and csv: a line a cell, ports as asked, pods before a known addr
   ]);
 });
 
+t.test(
+  "--world: nodes and addresses outside, cut where policies cut them; a dash where no pod is in it",
+  async (t) => {
+    const { stdout, stderr, status } = matrix("--world");
+    t.equal(status, 0, stderr);
+    t.same(
+      lines(stdout).map((line) => line.split(/ {3,}/)),
+      [
+        [
+          ...["FROM \\ TO", "default/backend 8080/TCP", "default/db 5432/TCP", "default/frontend 80/TCP"],
+          ...["node/node1 and 3 more 80/TCP", "169.254.169.254/32 80/TCP"],
+        ],
+        ["default/backend", "self", "yes", "yes", "yes", "no"],
+        ["default/db, default/frontend", "yes", "no", "yes", "yes", "no"],
+        ["node/node1", "yes", "yes", "yes", "-", "-"],
+        ["node/node2 and 3 more", "yes", "no", "yes", "-", "-"],
+      ],
+    );
+    const cells = lines(matrix("--world", "-o", "json").stdout).map((line) => JSON.parse(line));
+    t.equal(cells.length, 3 * 8 + 5 * 3, "each with a pod in it");
+    const names = [...new Set(cells.map(({ from }) => from))];
+    t.same(names.slice(3), [
+      ...["node/node1", "node/node2"],
+      ...["0.0.0.0/0 except 169.254.169.254/32", "169.254.169.254/32", "::/0"],
+    ]);
+    const expected = join(t.testdir({}), "printed.jsonl");
+    writeFileSync(expected, cells.map((cell) => JSON.stringify(cell)).join("\n"));
+    const held = matrix("--expect", expected);
+    t.equal(held.status, 0, `what was printed is held to: ${held.stderr}`);
+  },
+);
+
+t.test("a range means addresses that are no pod's, a node is known by its name", async (t) => {
+  const asked = (...args: string[]): string[] =>
+    lines(matrix(...args, "-o", "json").stdout).map((line) => {
+      const { from, to, allowed } = JSON.parse(line);
+      return `${from} ${to} ${allowed}`;
+    });
+  t.same(asked("--from", "nodes", "--to", "default/db"), [
+    "node/node1 default/db true",
+    "node/node2 default/db false",
+  ]);
+  t.same(asked("--from", "10.244.0.0/16", "--to", "default/db"), ["10.244.0.0/16 default/db false"]);
+  t.same(asked("--from", "default/db", "--to", "169.254.169.0/24"), [
+    "default/db 169.254.169.0/24 except 169.254.169.254/32 true",
+    "default/db 169.254.169.254/32 false",
+  ]);
+  t.same(asked("--from", "world", "--to", "default/frontend", "--port", "9/SCTP"), [
+    "0.0.0.0/0 except 169.254.169.254/32 default/frontend true",
+    "169.254.169.254/32 default/frontend true",
+    "::/0 default/frontend true",
+  ]);
+});
+
+t.test(
+  "what a node sends to another node's pod comes out of the tunnel, or not: allowed where both are",
+  async (t) => {
+    const file = join(t.testdir({}), "nodes.yaml");
+    const policy = (cidrs: string): string => `---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: { name: nodes }
+spec:
+  podSelector: { matchLabels: { app: frontend } }
+  ingress: [{ from: [${cidrs}] }]
+`;
+    const block = (cidr: string): string => `{ ipBlock: { cidr: ${cidr} } }`;
+    const six = ["fd00:50::/64", "fd00:10:244:2::/128"].map((cidr) => block(`"${cidr}"`));
+    const cases: [name: string, blocks: string[], allowed: boolean, reason: RegExp][] = [
+      [
+        "the node's",
+        [block("192.168.50.0/24"), ...six],
+        false,
+        /IPv4: from 192\.168\.50\.12: .*from\[0\]; from 10\.244\.2\.0: .*no rule/,
+      ],
+      ["its tunnel's", [block("10.244.2.0/32"), ...six], false, /from 192\.168\.50\.12: .*no rule/],
+      ["both", [block("192.168.50.12/32"), block("10.244.2.0/32"), ...six], true, /^IPv4: from 192/],
+    ];
+    for (const [name, blocks, allowed, reason] of cases) {
+      writeFileSync(file, policy(blocks.join(", ")));
+      const { stdout } = matrix("-f", file, "--from", "node/node2", "--to", "app=frontend", "-o", "json");
+      const cell = JSON.parse(stdout);
+      t.equal(cell.allowed, allowed, name);
+      t.match(cell.reason, reason, name);
+    }
+  },
+);
+
 t.test("--expect: status 0 where all holds, 3 and each line named where not", async (t) => {
   const folder = t.testdir({});
   const file = (name: string, ...texts: object[]): string => {
@@ -110,7 +198,10 @@ t.test("--expect: status 0 where all holds, 3 and each line named where not", as
   );
   writeFileSync(broken, '{"from":"a"}\n[]\n{"from":"a/b","to":"c/d","port":"x","allowed":true}\n');
   const told = lines(matrix("--expect", broken).stderr);
-  t.match(told[0], /broken\.jsonl:1: to: missing: use NAMESPACE\/POD, a namespace, labels or an address$/);
+  t.match(
+    told[0],
+    /broken\.jsonl:1: to: missing: use NAMESPACE\/POD, a namespace, labels, an address or a CIDR$/,
+  );
   t.match(told[1], /broken\.jsonl:2: not a JSON object$/);
   t.match(told[2], /broken\.jsonl:3: port: "x": use a number from 1 to 65535$/);
 });
@@ -121,6 +212,17 @@ t.test("what is asked wrongly is refused with one line", async (t) => {
     [["--port", "65536/TCP"], 2, /--port 65536\/TCP: use/],
     [["-o", "xml"], 2, /-o xml: unknown output form: use one of table, wide, json, csv, yaml$/],
     [["--from", "shop"], 1, /--from shop: no such namespace: there is default$/],
+    [
+      ["--from", "node/x"],
+      1,
+      /--from node\/x: no such node with an address: there is node\/node1, node\/node2$/,
+    ],
+    [["--from", "10.0.0.0/33"], 1, /--from 10\.0\.0\.0\/33: is no CIDR such as 192\.0\.2\.0\/24$/],
+    [
+      ["--to", "10.244.1.10/32"],
+      1,
+      /--to 10\.244\.1\.10\/32: it has no address that is no pod's and no node's$/,
+    ],
     [["--to", "app=web"], 1, /--to app=web: no pod with an address of its own has these labels$/],
     [["--agent", "/x"], 2, /two sources of objects/],
     [["--expect", "/dev/null"], 1, /--expect \/dev\/null: no expectations in it/],

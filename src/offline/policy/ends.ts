@@ -1,7 +1,8 @@
 // Who stands at the ends of a matrix: pods with addresses of their own, and addresses.
-import { type Ip, type IpFamily, parseIp } from "../../base/ip.ts";
+import { type Ip, type IpFamily, nthIp, parseCidr, parseIp } from "../../base/ip.ts";
 import { podAddresses } from "../../compile/policy/holders.ts";
-import { type Container, type KubeObject, keyOf, type Pod } from "../../kube/objects.ts";
+import { nodeAddresses } from "../../compile/proxy-settings.ts";
+import { type Container, type KubeObject, keyOf, type Node, type Pod } from "../../kube/objects.ts";
 
 export interface Port {
   readonly port: number;
@@ -17,6 +18,10 @@ export interface End {
   readonly pod: Pod | undefined;
   /** What its containers and sidecars say they serve. */
   readonly ports: readonly Port[];
+  /** Of a node: what it sends to pods of other nodes comes from one of these. */
+  readonly sources?: readonly Ip[];
+  /** Its address stands for many. */
+  readonly isRange?: boolean;
 }
 
 /** Of destinations that say nothing about ports. */
@@ -27,6 +32,23 @@ export function podEnds(objects: readonly KubeObject[]): End[] {
   const pods = objects.filter((object): object is Pod => object.kind === "Pod");
   const ends = pods.map((pod) => endOf(keyOf(pod), podAddresses(pod), pod));
   return ends.filter(({ addresses }) => addresses.length > 0).sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/**
+ * Nodes that have addresses. To pods of other nodes they send, behind an overlay, from the first address of their pod
+ * ranges; undefined: nobody knows whether there is one.
+ */
+export function nodeEnds(objects: readonly KubeObject[], hasOverlay: boolean | undefined): End[] {
+  const nodes = objects.filter((object): object is Node => object.kind === "Node");
+  return nodes.flatMap((node) => {
+    const addresses = nodeAddresses(node);
+    if (addresses.length === 0) return [];
+    const { podCIDR, podCIDRs = podCIDR === undefined ? [] : [podCIDR] } = node.spec ?? {};
+    const tunnel = podCIDRs.flatMap((text) => parseCidr(text) ?? []).map((range) => nthIp(range, 0));
+    const sources =
+      hasOverlay === true ? tunnel : hasOverlay === false ? addresses : [...addresses, ...tunnel];
+    return [{ ...endOf(`node/${node.metadata.name}`, addresses, undefined), sources }];
+  });
 }
 
 export function addressEnd(text: string): End | undefined {

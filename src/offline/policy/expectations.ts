@@ -54,7 +54,7 @@ function readLine(line: number, text: string): Expectation | string {
   return { line, from, to, port, protocol, allowed };
 }
 
-const WHO = "use NAMESPACE/POD, a namespace, labels or an address";
+const WHO = "use NAMESPACE/POD, a namespace, labels, an address or a CIDR";
 
 /** "80/TCP", "80" (TCP), "ICMP"; undefined: none of these. */
 export function readPort(text: string): Port | undefined {

@@ -6,6 +6,8 @@ export interface Asked {
   readonly to: readonly End[];
   /** Empty: those that each destination serves. */
   readonly ports: readonly Port[];
+  /** Only pairs with a pod in them: policies have nothing to say about others. */
+  readonly ofPods?: boolean;
 }
 
 /** Whatever says something of two ends at a port. */
@@ -31,9 +33,11 @@ export function portsAt(to: End, asked: readonly Port[]): readonly Port[] {
 }
 
 /** In the order of sources, destinations, ports. */
-export function* cellsOf<A>(reach: Relation<A>, { from, to, ports }: Asked): Generator<Cell<A>> {
+export function* cellsOf<A>(reach: Relation<A>, asked: Asked): Generator<Cell<A>> {
+  const { from, to, ports } = asked;
   for (const source of from) {
     for (const destination of to) {
+      if (!isAsked(asked, source, destination)) continue;
       for (const port of portsAt(destination, ports)) {
         const answer = reach.cell(source, destination, port);
         yield { from: source.name, to: destination.name, ...port, answer };
@@ -53,7 +57,7 @@ export interface Column extends Row {
 export interface Grouped<A> {
   readonly rows: readonly Row[];
   readonly columns: readonly Column[];
-  /** By row and column; undefined: an end and itself. */
+  /** By row and column; undefined: an end and itself, or a pair that was not asked about. */
   readonly answers: readonly (readonly (A | undefined)[])[];
 }
 
@@ -81,13 +85,15 @@ export function grouped<A>(reach: Relation<A>, asked: Asked, tell: (answer: A) =
     (end) => `${reach.kindOf(end)}@${nodeOf(end)}`,
     (end) => portsAt(end, asked.ports),
   );
-  const answer = (source: Kind, { members: [to], port }: Kind): A =>
-    reach.between(source.members[0], to, port);
-  const rows = merged(sources, (source) =>
-    targets.map((target) => textId(tell(answer(source, target)))).join(),
-  );
+  const answer = ({ members: [from] }: Kind, { members: [to], port }: Kind): A | undefined =>
+    isAsked(asked, from, to) ? reach.between(from, to, port) : undefined;
+  const toldOf = (source: Kind, target: Kind): number => {
+    const found = answer(source, target);
+    return found === undefined ? NOT_ASKED : textId(tell(found));
+  };
+  const rows = merged(sources, (source) => targets.map((target) => toldOf(source, target)).join());
   const columns = merged(targets, (target) => {
-    const told = sources.map((source) => textId(tell(answer(source, target))));
+    const told = sources.map((source) => toldOf(source, target));
     return `${portText(target.port)} ${told.join()}`;
   });
   const answers = rows.map((row) =>
@@ -98,6 +104,12 @@ export function grouped<A>(reach: Relation<A>, asked: Asked, tell: (answer: A) =
     columns: columns.map(({ members, port }) => ({ ends: members, port })),
     answers,
   };
+}
+
+const NOT_ASKED = -1;
+
+function isAsked({ ofPods }: Asked, from: End, to: End): boolean {
+  return ofPods !== true || from.pod !== undefined || to.pod !== undefined;
 }
 
 function kindsOf(
@@ -133,14 +145,20 @@ function nodeOf({ pod }: End): string {
 }
 
 function isOne({ members: from }: Kind, { members: to }: Kind): boolean {
-  return from.length === 1 && to.length === 1 && from[0].name === to[0].name;
+  return from.length === 1 && to.length === 1 && from[0].name === to[0].name && from[0].isRange !== true;
 }
 
 const NAMES_SHOWN = 3;
 
-/** "shop/api-1, shop/api-2", "shop/api-1 and 41 more". */
+/** "shop/api-1, shop/api-2", "shop/api-1 and 41 more", "0.0.0.0/0 except 12 ranges". */
 export function namesOf(ends: readonly End[]): string {
-  const names = ends.map(({ name }) => name);
+  const names = ends.map(({ name }) => shortName(name));
   if (names.length <= NAMES_SHOWN) return names.join(", ");
   return `${names[0]} and ${names.length - 1} more`;
+}
+
+function shortName(name: string): string {
+  const [range, holes = ""] = name.split(" except ");
+  const count = holes.split(", ").length;
+  return count <= NAMES_SHOWN ? name : `${range} except ${count} ranges`;
 }

@@ -1,6 +1,6 @@
 // May these two connect? By the tables that a plane enforces, with what is asked often asked once: pods that no policy
 // tells apart get one answer, so a thousand pods cost what their kinds cost.
-import { type IpFamily, sameIp } from "../../base/ip.ts";
+import { formatIp, type IpFamily, type IpWords, sameIp } from "../../base/ip.ts";
 import type { KubeObject } from "../../kube/objects.ts";
 import type { EndVerdict } from "../../kubeproxy/words/explanation.ts";
 import { ObjectGraph } from "../../watch/desired-state.ts";
@@ -74,20 +74,27 @@ export class Reach implements Relation<Answer> {
   /** In each family that both have: a connection that passes in one alone is not counted on. */
   #ask(from: End, to: End, port: number, protocol: string): Answer {
     const families = from.families.filter((family) => to.families.includes(family));
-    const answers = families.map((family) => this.#inFamily(from, to, family, port, protocol));
-    if (answers.length === 0) return NO_FAMILY;
-    const [first] = answers;
-    const reason = answers.every((answer) => answer.reason === first.reason)
-      ? first.reason
-      : answers.map((answer, i) => `IPv${families[i]}: ${answer.reason}`).join("; ");
-    const policies = [...new Set(answers.flatMap((answer) => answer.policies))].sort();
-    return { allowed: answers.every(({ allowed }) => allowed), policies, reason };
+    return all(
+      families.map((family) => [`IPv${family}`, this.#inFamily(from, to, family, port, protocol)] as const),
+    );
   }
 
+  /** A node that may send from one of several addresses is only counted on where each is let in. */
   #inFamily(from: End, to: End, family: IpFamily, port: number, protocol: string): Answer {
-    const words = ({ addresses }: End) => addresses.find((address) => address.family === family);
-    const [source, destination] = [words(from), words(to)];
-    if (source === undefined || destination === undefined) return NO_FAMILY;
+    const isOther = from.sources !== undefined && to.pod !== undefined && !this.#isNodeOf(from, to);
+    const own = from.addresses.filter((address) => address.family === family);
+    const sources = isOther ? from.sources.filter((address) => address.family === family) : own.slice(0, 1);
+    const destination = to.addresses.find((address) => address.family === family);
+    if (destination === undefined) return NO_FAMILY;
+    return all(
+      sources.map((source) => [
+        `from ${formatIp(source)}`,
+        this.#between(source, destination, family, port, protocol),
+      ]),
+    );
+  }
+
+  #between(source: IpWords, destination: IpWords, family: IpFamily, port: number, protocol: string): Answer {
     const proto = NUMBERS[protocol][family === 4 ? 0 : 1];
     const ends = this.#view.decide({
       ...{ from: source, to: destination, proto, port, family },
@@ -101,8 +108,21 @@ export class Reach implements Relation<Answer> {
   }
 }
 
-/** An address may be a pod's. */
+/** Allowed where each of them is; reasons that differ are told each with what it is about. */
+function all(answers: readonly (readonly [about: string, answer: Answer])[]): Answer {
+  if (answers.length === 0) return NO_FAMILY;
+  const [[, first]] = answers;
+  const isOne = answers.every(([, { reason }]) => reason === first.reason);
+  return {
+    allowed: answers.every(([, { allowed }]) => allowed),
+    policies: [...new Set(answers.flatMap(([, { policies }]) => policies))].sort(),
+    reason: isOne ? first.reason : answers.map(([about, { reason }]) => `${about}: ${reason}`).join("; "),
+  };
+}
+
+/** An address may be a pod's; one that stands for many is none. */
 function isSame(from: End, to: End): boolean {
+  if (from.isRange === true || to.isRange === true) return false;
   if (from === to) return true;
   if (from.pod !== undefined && to.pod !== undefined) return from.pod === to.pod;
   return from.addresses.some((address) => to.addresses.some((other) => sameIp(address, other)));
