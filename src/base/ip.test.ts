@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import ipaddr from "ipaddr.js";
 import t from "tap";
 import * as ip from "./ip.ts";
 
@@ -83,6 +84,21 @@ t.test("parse ∘ format is the identity in both families", async () => {
     }),
   );
 });
+
+t.test(
+  "an IPv6 address is written as another writer of RFC 5952 does, zeros wherever they stand",
+  async () => {
+    const group = fc.oneof(fc.constant(0), fc.constant(0), fc.integer({ min: 0, max: 0xffff }));
+    fc.assert(
+      fc.property(fc.array(group, { minLength: 8, maxLength: 8 }), (g) => {
+        const [w0, w1, w2, w3] = [0, 2, 4, 6].map((i) => (g[i] << 16) | g[i + 1]);
+        const w = { w0, w1, w2, w3 };
+        return ip.isV4Mapped(w) || ip.formatIp(w) === new ipaddr.IPv6(g).toRFC5952String();
+      }),
+      { numRuns: 2000 },
+    );
+  },
+);
 
 t.test("the n-th address of a range is at offset n, carries included", async () => {
   fc.assert(

@@ -140,7 +140,7 @@ export function isLoopback(a: IpWords): boolean {
 /** Canonical text: dotted quad, or RFC 5952. What Kubernetes writes, so texts of equal addresses are equal. */
 export function formatIp(a: IpWords): string {
   if (isV4Mapped(a)) return formatV4(a.w3);
-  return new ipaddr.IPv6(bytesOf(a)).toRFC5952String();
+  return formatV6([a.w0, a.w1, a.w2, a.w3].flatMap((word) => [word >>> 16, word & 0xffff]));
 }
 
 export function formatV4(word: number): string {
@@ -225,6 +225,15 @@ function v6Words(text: string): IpWords | null {
   return { w0: word(0), w1: word(1), w2: word(2), w3: word(3) };
 }
 
-function bytesOf(a: IpWords): number[] {
-  return [a.w0, a.w1, a.w2, a.w3].flatMap((w) => [w >>> 24, (w >>> 16) & 255, (w >>> 8) & 255, w & 255]);
+/** RFC 5952, section 4: the longest run of zeros, of two groups at least and the first of several, is "::". */
+function formatV6(groups: readonly number[]): string {
+  let [at, length] = [-1, 1];
+  for (let i = 0; i < groups.length; i++) {
+    let end = i;
+    while (groups[end] === 0) end++;
+    if (end - i > length) [at, length] = [i, end - i];
+    i = Math.max(i, end);
+  }
+  const text = (part: readonly number[]): string => part.map((group) => group.toString(16)).join(":");
+  return at < 0 ? text(groups) : `${text(groups.slice(0, at))}::${text(groups.slice(at + length))}`;
 }
