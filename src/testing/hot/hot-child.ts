@@ -6,7 +6,7 @@ import { PerformanceObserver } from "node:perf_hooks";
 import { setImmediate, setTimeout } from "node:timers/promises";
 import type { CreateHotSubject, HotSubject } from "./hot-subject.ts";
 
-const PAUSE_MS = 20;
+const PAUSE_MS = 5;
 const [moduleUrl, exportName, warmUnits, units, v8Log] = process.argv.slice(2);
 
 function spend(subject: HotSubject, count: number): number {
