@@ -58,6 +58,8 @@ export class PlaneSide {
   readonly #config: AgentConfig;
   #node: OfflineNode;
   #nowMs = 0;
+  /** Until the cluster changes. */
+  #kernelKeeps: Lo | undefined;
   readonly #random: Prng;
 
   constructor(scenario: Scenario) {
@@ -74,6 +76,7 @@ export class PlaneSide {
 
   /** The cluster changes under the connections there are. */
   update({ objects }: Scenario): void {
+    this.#kernelKeeps = undefined;
     this.#node.replace(objects);
   }
 
@@ -99,7 +102,8 @@ export class PlaneSide {
   /** What became of each packet; `quickly`: before any connection times out. */
   shoot(shots: readonly Shot[], quickly = false): Seen {
     const seen = new Seen();
-    const lo = this.#lo();
+    this.#kernelKeeps ??= this.#lo();
+    const lo = this.#kernelKeeps;
     for (const { flow, id, srcPort } of shots) {
       if (lo.keeps(flow)) {
         seen.add("host", frameOf(flow, id, srcPort, NO_LINK));

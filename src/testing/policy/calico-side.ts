@@ -11,6 +11,27 @@ import { RuleReader } from "./rule-reader.ts";
 const UPLINK = "eth0";
 const OVERLAY = { type: "vxlan", vni: 1, port: 8472 } as const;
 
+interface Rendered {
+  readonly rules: string;
+  readonly sets: string;
+}
+
+/** By the list of objects, then by node and family: errors are planted into the same rules again and again. */
+const rendered = new WeakMap<readonly KubeObject[], Map<string, Rendered>>();
+
+function renderedOnce(objects: readonly KubeObject[], nodeName: string, family: IpFamily): Rendered {
+  const ofObjects = rendered.get(objects) ?? new Map<string, Rendered>();
+  rendered.set(objects, ofObjects);
+  const key = `${nodeName} ${family}`;
+  let found = ofObjects.get(key);
+  if (found === undefined) {
+    const input = { objects, nodeName, family, overlay: OVERLAY };
+    found = { rules: renderPolicyRules("iptables-save", input), sets: renderPolicyRules("ipset", input) };
+    ofObjects.set(key, found);
+  }
+  return found;
+}
+
 export class CalicoSide {
   readonly #cluster: ReturnType<typeof clusterOf>;
   readonly #readers = new Map<string, RuleReader>();
@@ -62,9 +83,8 @@ export class CalicoSide {
     const key = `${nodeName} ${family}`;
     let found = this.#readers.get(key);
     if (found === undefined) {
-      const input = { objects: this.#objects, nodeName, family, overlay: OVERLAY };
-      const rules = this.#edit(renderPolicyRules("iptables-save", input));
-      found = new RuleReader(rules, renderPolicyRules("ipset", input));
+      const { rules, sets } = renderedOnce(this.#objects, nodeName, family);
+      found = new RuleReader(this.#edit(rules), sets);
       this.#readers.set(key, found);
     }
     return found;

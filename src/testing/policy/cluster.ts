@@ -40,8 +40,18 @@ export function clusterOf(objects: Iterable<Named>): Cluster {
 
 /** The pod that has the address now: pods of the host's network have none of their own, finished ones no more. */
 export function podAt(cluster: Cluster, address: string): PodObject | undefined {
-  return cluster.pods.find((pod) => addressesOf(pod).includes(address));
+  let byAddress = podsByAddress.get(cluster);
+  if (byAddress === undefined) {
+    byAddress = new Map();
+    podsByAddress.set(cluster, byAddress);
+    // The first pod that has an address counts.
+    for (const pod of cluster.pods.toReversed()) for (const own of addressesOf(pod)) byAddress.set(own, pod);
+  }
+  return byAddress.get(address);
 }
+
+/** Every question asks twice at least. */
+const podsByAddress = new WeakMap<Cluster, Map<string, PodObject>>();
 
 export function addressesOf({ spec, status }: PodObject): string[] {
   if (spec.hostNetwork === true || status?.phase === "Succeeded" || status?.phase === "Failed") return [];
@@ -63,6 +73,15 @@ export function containerPorts({ spec }: PodObject): core.ContainerPort[] {
 
 /** Labels of a namespace; the API server puts its name among them. */
 export function namespaceLabels(cluster: Cluster, name: string): Labels {
-  const found = cluster.namespaces.find(({ metadata }) => metadata.name === name);
-  return { ...found?.metadata.labels, "kubernetes.io/metadata.name": name };
+  const byName = labelsByName.get(cluster) ?? new Map<string, Labels>();
+  labelsByName.set(cluster, byName);
+  let labels = byName.get(name);
+  if (labels === undefined) {
+    const found = cluster.namespaces.find(({ metadata }) => metadata.name === name);
+    labels = { ...found?.metadata.labels, "kubernetes.io/metadata.name": name };
+    byName.set(name, labels);
+  }
+  return labels;
 }
+
+const labelsByName = new WeakMap<Cluster, Map<string, Labels>>();

@@ -272,9 +272,16 @@ export function matches(selector: LabelSelector, labels: Labels = {}): boolean {
 
 function isIn(block: string, address: string): boolean {
   if (isIPv6(address) !== block.includes(":")) return false;
-  const [network, bits] = block.split("/");
   const family = isIPv6(address) ? "ipv6" : "ipv4";
-  const list = new BlockList();
-  list.addSubnet(network, Number(bits), family);
+  let list = blockLists.get(block);
+  if (list === undefined) {
+    const [network, bits] = block.split("/");
+    list = new BlockList();
+    list.addSubnet(network, Number(bits), family);
+    blockLists.set(block, list);
+  }
   return list.check(address, family);
 }
+
+/** One a block: its making takes longer than the question. */
+const blockLists = new Map<string, BlockList>();

@@ -12,20 +12,31 @@ import { GROUND } from "./ground.ts";
 import { allowedAtNode, nodeCell } from "./node-cells.ts";
 import type { SideMaker } from "./policy-judge.ts";
 
+/** What stands for a cluster's objects, until they change. */
+interface Standing {
+  readonly planes: Map<IpFamily, PlaneSide>;
+  readonly numbers: Numbers;
+}
+
+const standing = new WeakMap<readonly Named[], Standing>();
+
 /** Of clusters on the judges' own ground. A change reaches the plane as one, under its connections. */
 export const podwirePlane: SideMaker = (objects, before) => {
   const cluster = clusterOf(objects);
+  const former = before && standing.get(before);
+  if (before !== undefined) standing.delete(before);
+  const { numbers } = former ?? { numbers: new Numbers() };
   const planes = new Map<IpFamily, PlaneSide>();
-  const numbers = new Numbers();
   const planeOf = (family: IpFamily): PlaneSide => {
     let plane = planes.get(family);
     if (plane === undefined) {
-      plane = new PlaneSide(scenarioOf(before ?? objects, family));
+      plane = former?.planes.get(family) ?? new PlaneSide(scenarioOf(before ?? objects, family));
       if (before !== undefined) plane.update(scenarioOf(objects, family));
       planes.set(family, plane);
     }
     return plane;
   };
+  standing.set(objects, { planes, numbers });
   return {
     name: "podwire's plane",
     allows: (cell: Cell) => {
@@ -40,10 +51,18 @@ export const podwirePlane: SideMaker = (objects, before) => {
   };
 };
 
+/** What was read once is the same for every family, and for every side that is asked about these objects. */
+const alreadyRead = new WeakMap<readonly Named[], readonly KubeObject[]>();
+
 /** As an API server would give them back. */
-function readAll(objects: readonly Named[]): KubeObject[] {
-  const text = objects.map((object) => JSON.stringify(object)).join("\n---\n");
-  return parseManifests([{ file: "cluster", text }]).map(({ object }) => object);
+function readAll(objects: readonly Named[]): readonly KubeObject[] {
+  let read = alreadyRead.get(objects);
+  if (read === undefined) {
+    const text = objects.map((object) => JSON.stringify(object)).join("\n---\n");
+    read = parseManifests([{ file: "cluster", text }]).map(({ object }) => object);
+    alreadyRead.set(objects, read);
+  }
+  return read;
 }
 
 function scenarioOf(objects: readonly Named[], family: IpFamily): Scenario {
