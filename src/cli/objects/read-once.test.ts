@@ -83,15 +83,15 @@ const frame = tcpFrame({ src: "10.244.1.2", dst: "10.96.0.80", srcPort: 41_000, 
 writer.packet({ interfaceId: 0, timestampNs: 1_700_000_000_000_000_000n, data: frame });
 const capture = file("in.pcapng", Buffer.concat(chunks));
 
-/** Each stands for the file in a script; $F is the file. */
+/** Each stands for the file; $F is the file, p0 … are fifos that give it, and descriptor 3 is it. */
 const WAYS: Readonly<Record<string, (command: (name: string) => string) => string>> = {
   "<(…)": (command) => command('<(cat "$F")'),
-  "- from a pipe": (command) => `cat "$F" | ${command("-")}`,
-  "- from a file": (command) => `${command("-")} <"$F"`,
-  "/dev/stdin": (command) => `cat "$F" | ${command("/dev/stdin")}`,
-  "/dev/fd/0": (command) => `cat "$F" | ${command("/dev/fd/0")}`,
-  "/proc/self/fd/3": (command) => `${command("/proc/self/fd/3")} 3<"$F"`,
-  "a fifo": (command) => `rm -f p && mkfifo p && { cat "$F" >p & ${command("p")}; }`,
+  "- from a file": (command) => `"<$F" ${command("-")}`,
+  "- from a fifo": (command) => `"<p0" ${command("-")}`,
+  "/dev/stdin": (command) => `"<p1" ${command("/dev/stdin")}`,
+  "/dev/fd/0": (command) => `"<p2" ${command("/dev/fd/0")}`,
+  "/proc/self/fd/3": (command) => command("/proc/self/fd/3"),
+  "a fifo": (command) => command("p3"),
 };
 
 const ask = "--from 10.244.1.2 --to 10.96.0.80 --port 80 --node node1";
@@ -115,10 +115,15 @@ t.test("one command, in all ways", async (t) => {
   const [{ file, command }] = COMMANDS;
   const want = shell(`${PODWIRE} ${command(file)}`);
   t.match(want.stdout, /\S/, want.stderr);
-  for (const [way, script] of Object.entries(WAYS)) {
-    const got = shell(`F=${file}; ${script((name) => `${PODWIRE} ${command(name)}`)}`);
-    t.same([got.status, got.stdout], [want.status, want.stdout], `${way}: ${got.stderr}`);
-  }
+  const piped = shell(`cat ${file} | ${PODWIRE} ${command("-")}`);
+  t.same([piped.status, piped.stdout], [want.status, want.stdout], `- from a pipe: ${piped.stderr}`);
+  const feed = 'rm -f p?; mkfifo p0 p1 p2 p3; for p in p0 p1 p2 p3; do cat "$F" >$p & done';
+  const said = batch(
+    Object.values(WAYS).map((way) => way(command)),
+    (line) => `F=${file}; ${feed}; ${line} 3<"$F"`,
+  );
+  for (const [i, way] of Object.keys(WAYS).entries())
+    t.same(said[i].slice(0, 2), [want.status, want.stdout], `${way}: ${said[i][2]}`);
 });
 
 t.test("all commands, in the ways that differ most", async (t) => {
