@@ -1,12 +1,12 @@
 // conntrack, capture and trace on the command line, against an agent that answers what the test wants.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { createReadStream, mkdtempSync, rmSync, statSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
 import { decodeBpf } from "../../src/base/bpf-program.ts";
-import { readCaptureFile } from "../../src/capture/capture-file.ts";
+import { readCapture } from "../../src/capture/capture-file.ts";
 import { PcapngWriter } from "../../src/capture/pcapng-writer.ts";
 import type { ConntrackEntry } from "../../src/observe/conntrack-entry.ts";
 import { createConntrackFilter } from "../../src/observe/conntrack-filter.ts";
@@ -235,7 +235,7 @@ t.test("capture -w writes a file that an interrupt closes cleanly", { skip }, as
   await running.stop("SIGINT");
   t.match(running.output(), new RegExp(`${PACKETS} packets captured`));
   let packets = 0;
-  for await (const item of readCaptureFile(file)) if (item.type === "packet") packets++;
+  for await (const item of readCapture(createReadStream(file))) if (item.type === "packet") packets++;
   t.equal(packets, PACKETS);
 });
 
@@ -260,7 +260,7 @@ t.test("a full disk is one line and status 1; what was written stays readable", 
   const file = join(directory, "full.pcapng");
   t.ok(statSync(file).size <= 4096);
   let packets = 0;
-  for await (const item of readCaptureFile(file)) if (item.type === "packet") packets++;
+  for await (const item of readCapture(createReadStream(file))) if (item.type === "packet") packets++;
   t.ok(packets > 5, `${packets} packets`);
 });
 

@@ -1,9 +1,10 @@
 // Captures as people take them, of real traffic in a lab: at a pod, at the uplink, at host0, of all interfaces, cut,
 // merged. In none of them may replay call a healthy connection dropped or different; a planted packet it must.
+import { createReadStream } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import t, { type Test } from "tap";
-import { readCaptureFile } from "../../src/capture/capture-file.ts";
+import { readCapture } from "../../src/capture/capture-file.ts";
 import type { CapturePacket } from "../../src/capture/pcapng.ts";
 import { PcapngWriter } from "../../src/capture/pcapng-writer.ts";
 import { tcpFrame } from "../../src/testing/frames/frame-builder.ts";
@@ -127,7 +128,7 @@ t.test("captures taken in a lab", { skip, timeout: 240_000 }, async (t) => {
 
   const packetsOf = async (name: string): Promise<CapturePacket[]> => {
     const packets: CapturePacket[] = [];
-    for await (const item of readCaptureFile(file(`${name}.pcap`)))
+    for await (const item of readCapture(createReadStream(file(`${name}.pcap`))))
       if (item.type === "packet") packets.push(item.packet);
     return packets;
   };

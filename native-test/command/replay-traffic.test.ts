@@ -1,9 +1,10 @@
 // Traffic of many kinds, captured at many places of a lab: nothing healthy is called dropped or different, and what is
 // made wrong in a capture is named, alone. A node of the kernel's judges the same independently of the plane.
+import { createReadStream } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import t, { type Test } from "tap";
-import { readCaptureFile } from "../../src/capture/capture-file.ts";
+import { readCapture } from "../../src/capture/capture-file.ts";
 import type { CapturePacket } from "../../src/capture/pcapng.ts";
 import { PcapngWriter } from "../../src/capture/pcapng-writer.ts";
 import { cannotRun, type LabSpec, TestLab } from "../../src/testing/lab/lab.ts";
@@ -112,7 +113,8 @@ const LIES: Record<string, Lie> = {
 
 async function packetsOf(file: string): Promise<CapturePacket[]> {
   const packets: CapturePacket[] = [];
-  for await (const item of readCaptureFile(file)) if (item.type === "packet") packets.push(item.packet);
+  for await (const item of readCapture(createReadStream(file)))
+    if (item.type === "packet") packets.push(item.packet);
   return packets;
 }
 

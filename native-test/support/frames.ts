@@ -3,8 +3,8 @@ import { loadNative } from "../../src/native/binding.ts";
 import { frameSum } from "../../src/wire/bytes/offload.ts";
 
 export const native = loadNative();
-export const HEADROOM = 128;
-export const STRIDE = 66_048;
+const HEADROOM = 128;
+const STRIDE = 66_048;
 export const SLOT_BYTES = STRIDE - HEADROOM;
 const SUM_FROM = 14;
 

@@ -9,7 +9,7 @@ interface Choice {
   readonly what: string;
 }
 
-export const NUMBER = /^[1-9]\d*$/;
+const NUMBER = /^[1-9]\d*$/;
 export const SEED: Choice = { value: "1", pattern: /^\d+$/, what: "a number" };
 export const FAMILY: Choice = { value: "4", pattern: /^[46]$/, what: "4 or 6" };
 export const MODE: Choice = {

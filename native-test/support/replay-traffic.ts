@@ -18,7 +18,7 @@ const SCTP_PORT = 2905;
 const CLOSED = 9998;
 const ECHO_PORT = 7000;
 export const NODE1 = "192.168.50.11";
-export const NODE2 = "192.168.50.12";
+const NODE2 = "192.168.50.12";
 export const OUTSIDE = "192.168.50.100";
 
 export function trafficObjects(): object[] {

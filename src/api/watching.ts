@@ -67,7 +67,7 @@ export class Watching {
   }
 }
 
-export class Watch {
+class Watch {
   readonly ring: ring.RecordRing;
   readonly #onRecord: (r: ring.RecordRing, body: number) => void;
   readonly #end: () => Promise<void>;

@@ -20,7 +20,7 @@ export interface BpfInstruction {
 }
 
 /** A program that `run` could not be trusted with. */
-export class BpfError extends PodwireError {
+class BpfError extends PodwireError {
   constructor(message: string, instruction: number) {
     super(`BPF instruction ${instruction}: ${message}`, { code: "BPF_INVALID", instruction });
   }

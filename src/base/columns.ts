@@ -4,8 +4,8 @@
 // is a valid empty table: opening must never have to initialise, or the second opener would wipe what the
 // first one holds.
 
-export const HEADER_WORDS = 16;
-export const COUNTERS = 8;
+const HEADER_WORDS = 16;
+const COUNTERS = 8;
 const CAPACITY_LOG2_MIN = 3; // eight cells: then a column of any width is a multiple of 8 bytes
 /** Bytes before the first column. */
 export const HEADER_BYTES = HEADER_WORDS * 4 + COUNTERS * 8;

@@ -13,10 +13,6 @@ export type Branded<T, B extends string> = T & { readonly [brand]: B };
 export type Ipv4Addr = Branded<number, "Ipv4Addr">;
 /** TCP, UDP or SCTP port, 0…65535, host order. */
 export type L4Port = Branded<number, "L4Port">;
-/** Index of a port of the data plane (a pod, the uplink, host0 …); dense and small. */
-export type PortId = Branded<number, "PortId">;
-/** Interface index of the kernel, as `ip link` shows it. */
-export type IfIndex = Branded<number, "IfIndex">;
 /** VXLAN network identifier, 24 bits (RFC 7348 §5). */
 export type Vni = Branded<number, "Vni">;
 /** IP protocol number, 0…255 (IANA protocol-numbers). */

@@ -77,7 +77,7 @@ export function toRows(samples: readonly Sample[]): Row[] {
 }
 
 /** The least that podwire promises, as fractions of what is measured beside it in the same run. */
-export const FLOORS = {
+const FLOORS = {
   sameNodeToKernel: 0.8,
   overlayToKernel: 0.5,
   ppsToCopyLoop: 0.7,

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import t from "tap";
 import { decodeBpf } from "../base/bpf-program.ts";
-import { compileFilter, compileFilterToBase64, filterFromBase64 } from "./bpf-compile.ts";
+import { compileFilter, compileFilterToBase64 } from "./bpf-compile.ts";
 
 const skip = spawnSync("tcpdump", ["--version"]).error ? "tcpdump is not installed" : false;
 
@@ -11,9 +11,8 @@ t.test("a filter compiles, and travels as base64", { skip }, async (t) => {
   t.same(program[0], { code: 0x28, jt: 0, jf: 0, k: 12 });
   const bytes = Buffer.from(await compileFilterToBase64("tcp port 80"), "base64url");
   t.same(decodeBpf(bytes), program);
-  t.same(filterFromBase64(await compileFilterToBase64("tcp port 80")), program);
-  t.ok(filterFromBase64(await compileFilterToBase64("tcp port 80", 8472)).length > 2 * program.length);
-  t.throws(() => filterFromBase64("AAAA"), { code: "BPF_INVALID" });
+  const inTunnel = Buffer.from(await compileFilterToBase64("tcp port 80", 8472), "base64url");
+  t.ok(decodeBpf(inTunnel).length > 2 * program.length);
 });
 
 t.test("the empty filter needs no tcpdump", async (t) => {

@@ -6,7 +6,7 @@ import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type BpfInstruction, createBpfProgram, decodeBpf, encodeBpf } from "../base/bpf-program.ts";
+import { type BpfInstruction, createBpfProgram, encodeBpf } from "../base/bpf-program.ts";
 import { PodwireError } from "../base/errors.ts";
 import { lookIntoTunnel } from "./bpf-tunnel.ts";
 
@@ -43,13 +43,6 @@ export async function compileFilterToBase64(filter: string, vxlanPort?: number):
   const plain = await compileFilter(filter);
   const program = vxlanPort === undefined ? plain : lookIntoTunnel(plain, vxlanPort);
   return Buffer.from(encodeBpf(program)).toString("base64url");
-}
-
-/** The reverse, on the agent's side. Throws BpfError when it is no program. */
-export function filterFromBase64(text: string): BpfInstruction[] {
-  const instructions = decodeBpf(Buffer.from(text, "base64url"));
-  createBpfProgram(instructions);
-  return instructions;
 }
 
 /** A classic pcap file of Ethernet frames, without any. */

@@ -1,7 +1,3 @@
-/**
- * Reads a capture of either format, told apart by its first bytes, from a file or from standard input ("-").
- */
-import { createReadStream } from "node:fs";
 import { createPcapReader, isPcap } from "./pcap-reader.ts";
 import { CaptureFormatError, type CaptureItem, type CaptureReader } from "./pcapng.ts";
 import { PcapngReader } from "./pcapng-reader.ts";
@@ -14,12 +10,7 @@ const PACKED = [
   { magic: [0xfd, 0x37, 0x7a, 0x58], unpack: "xz -dc" },
 ];
 
-/** Items in the order of the file; throws CaptureFormatError after the last one that could be read. */
-export async function* readCaptureFile(path: string): AsyncGenerator<CaptureItem> {
-  yield* readCapture(path === "-" ? process.stdin : createReadStream(path));
-}
-
-/** The same from any stream of bytes. */
+/** Items in the order of the stream; throws CaptureFormatError after the last one that could be read. */
 export async function* readCapture(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<CaptureItem> {
   let reader: CaptureReader | undefined;
   let head: Uint8Array = new Uint8Array(0);

@@ -1,10 +1,10 @@
 /** Judges from outside: what Wireshark's and tcpdump's own readers make of the files that we write. */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createReadStream, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
-import { readCaptureFile } from "./capture-file.ts";
+import { readCapture } from "./capture-file.ts";
 import { PcapngWriter } from "./pcapng-writer.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "podwire-pcapng-"));
@@ -92,7 +92,7 @@ t.test("files that editcap writes are read back by us", { skip: missing("editcap
     const made = tool("editcap", "-F", format, file, copy);
     t.equal(made.status, 0, made.stderr);
     const times: bigint[] = [];
-    for await (const item of readCaptureFile(copy))
+    for await (const item of readCapture(createReadStream(copy)))
       if (item.type === "packet") times.push(item.packet.timestampNs);
     const unit = format === "pcap" ? 1000n : 1n;
     t.same(times, [(NOON / unit) * unit, ((NOON + 1n) / unit) * unit], format);

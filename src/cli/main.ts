@@ -11,7 +11,7 @@ interface VerbModule {
   rewriteArguments?(args: readonly string[]): string[];
 }
 
-export function newProgram(): Command {
+function newProgram(): Command {
   const program = new Command("podwire");
   const output: OutputConfiguration = { outputError: () => {} }; // printed by main, on one line
   program

@@ -46,7 +46,7 @@ import { type Judgement, StoreAdmission } from "./pod-security-admission.ts";
 import { type SavedCluster, saveCluster } from "./saved-cluster.ts";
 import { Store } from "./store.ts";
 
-export class ClusterError extends PodwireError {}
+class ClusterError extends PodwireError {}
 
 const RECONCILE_MAX = 1000; // rounds; a controller that never comes to rest is a bug
 

@@ -53,7 +53,7 @@ export class EventRecorder {
 }
 
 /** When it happened last. */
-export function lastMs({ lastTimestamp }: Event): number {
+function lastMs({ lastTimestamp }: Event): number {
   return Date.parse(lastTimestamp ?? "") || 0;
 }
 

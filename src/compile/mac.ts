@@ -32,8 +32,3 @@ export function macFromText(text: string): Mac | undefined {
     lo: (bytes[2] << 24) | (bytes[3] << 16) | (bytes[4] << 8) | bytes[5],
   };
 }
-
-export function formatMac({ hi, lo }: Mac): string {
-  const bytes = [hi >>> 8, hi & 255, lo >>> 24, (lo >>> 16) & 255, (lo >>> 8) & 255, lo & 255];
-  return bytes.map((byte) => byte.toString(16).padStart(2, "0")).join(":");
-}

@@ -1,12 +1,15 @@
 import t from "tap";
 import { formatIp, ip } from "../base/ip.ts";
+import { type Mac, formatMac as macText } from "../base/mac.ts";
 import { agentConfig } from "../config/agent.ts";
 import { RouteKind, type RouteSpec } from "../dataplane/spec/routes.ts";
 import { FieldProblems } from "../kube/manifest/field-problems.ts";
 import { manifestOf } from "../kube/manifest/manifest.ts";
 import { ObjectGraph } from "../watch/desired-state.ts";
-import { formatMac, macFromText, macOf } from "./mac.ts";
+import { macFromText, macOf } from "./mac.ts";
 import { compilePods, compileTopology, type NodeTopology } from "./node.ts";
+
+const formatMac = ({ hi, lo }: Mac): string => macText(hi, lo);
 
 const BASE = {
   nodeName: "node1",

@@ -216,7 +216,7 @@ function routesOf(
 }
 
 /** The networks on the uplink: as configured, else the usual size around the node's own addresses. */
-export function fabricOf(own: OwnNode, config: AgentConfig): readonly Cidr[] {
+function fabricOf(own: OwnNode, config: AgentConfig): readonly Cidr[] {
   if (config.fabricCidrs.length > 0) return config.fabricCidrs;
   return own.addresses.map((a) => network(a, FABRIC_PREFIX[a.family]));
 }

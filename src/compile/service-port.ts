@@ -64,7 +64,7 @@ export function isIgnoredSlice(slice: EndpointSlice): boolean {
 }
 
 /** The Service's ClusterIP of a family; undefined: it does not exist for that family's proxy. */
-export function clusterIpOf(service: Service, family: IpFamily): Ip | undefined {
+function clusterIpOf(service: Service, family: IpFamily): Ip | undefined {
   const { clusterIP, clusterIPs } = service.spec;
   const list = (clusterIPs ?? []).length > 0 ? (clusterIPs ?? []) : [clusterIP ?? ""];
   return list.flatMap((text) => parseIp(text) ?? []).find((address) => address.family === family);

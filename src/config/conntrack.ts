@@ -2,7 +2,7 @@
 import type { SchemaObject } from "ajv";
 
 /** Sysctls that are switched on or off, with Linux' defaults. */
-export const CONNTRACK_FLAGS = {
+const CONNTRACK_FLAGS = {
   nf_conntrack_checksum: 1,
   nf_conntrack_tcp_be_liberal: 0,
   nf_conntrack_tcp_loose: 1,
@@ -10,7 +10,7 @@ export const CONNTRACK_FLAGS = {
 } as const;
 
 /** Time-outs, seconds, with Linux' defaults. */
-export const CONNTRACK_TIMEOUTS = {
+const CONNTRACK_TIMEOUTS = {
   nf_conntrack_tcp_timeout_syn_sent: 120,
   nf_conntrack_tcp_timeout_syn_recv: 60,
   nf_conntrack_tcp_timeout_established: 432_000,

@@ -73,7 +73,7 @@ function checkAll(spec: LabRanges, problems: FieldProblems): void {
 }
 
 /** What is special about an address, or "": nobody can have it as his own. */
-export function specialIp(a: Ip): string {
+function specialIp(a: Ip): string {
   if (a.family === 4) {
     const first = a.w3 >>> 24;
     if (first === 0) return "is in 0.0.0.0/8, which is nobody's address";

@@ -9,16 +9,11 @@ import { PROXY_TYPES } from "../kube/manifest/kube-proxy-types.ts";
 import { parseDuration } from "./duration.ts";
 import { parseHostPort } from "./host-port.ts";
 
-export const PROXY_MODES = ["iptables", "ipvs", "nftables", "userspace"] as const;
+const PROXY_MODES = ["iptables", "ipvs", "nftables", "userspace"] as const;
 export type ProxyMode = (typeof PROXY_MODES)[number];
 /** What ipvs mode can schedule by. The kernel knows more: lblc, lblcr, ovf, fo, twos. */
 export const IPVS_SCHEDULERS = ["dh", "lc", "mh", "nq", "rr", "sed", "sh", "wlc", "wrr"] as const;
-export const DETECT_LOCAL_MODES = [
-  "BridgeInterface",
-  "ClusterCIDR",
-  "InterfaceNamePrefix",
-  "NodeCIDR",
-] as const;
+const DETECT_LOCAL_MODES = ["BridgeInterface", "ClusterCIDR", "InterfaceNamePrefix", "NodeCIDR"] as const;
 export type DetectLocalMode = (typeof DETECT_LOCAL_MODES)[number];
 
 /** What podwire reads of it, with kube-proxy's defaults. Durations in seconds; null = leave the kernel's default. */

@@ -77,7 +77,7 @@ const HEADER_WORDS = 64;
 export const H_MAGIC = 0;
 export const H_LAYOUT = 1;
 export const H_SIZES = 2; //  a word for each size, in the order of SIZES
-export const H_CLOCK = 8; //  f64: CLOCK_MONOTONIC in ms when the engine's clock was 0, 0: not set yet
+const H_CLOCK = 8; //  f64: CLOCK_MONOTONIC in ms when the engine's clock was 0, 0: not set yet
 export const H_REGIONS = 16; // a word for each region: its layout
 export const SIZES = Object.freeze([
   "conntrackLog2",

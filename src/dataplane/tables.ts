@@ -34,7 +34,7 @@ import type { Watchers } from "./trace/watchers.ts";
 import { Walks } from "./walks.ts";
 
 /** Sets of addresses that the node goes by; compiled from objects, replaced as a whole by the message `node`. */
-export class AddressSets {
+class AddressSets {
   local = new LocalAddresses([]); //        the node's own: type LOCAL
   podSources = new PrefixSet(); //        what the local-traffic detector takes for pods
   serviceRanges = new PrefixSet(); //     what only services have; what nobody has of it is dropped

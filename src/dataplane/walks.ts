@@ -2,7 +2,7 @@
 import { SourcePorts } from "./table/connection/source-ports.ts";
 
 /** A walk over conntrack for connections whose endpoints went: reset-idle. */
-export class RemovalWalk {
+class RemovalWalk {
   seen = 0; //   number of removals when it began
   hand = -1; //  next slot; -1: done
 }

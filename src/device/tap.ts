@@ -24,7 +24,7 @@ export interface TapOptions {
 }
 
 /** What the data plane can cut: TCP, and UDP since Linux 6.2 (an older kernel leaves those two bits out). */
-export const DEFAULT_OFFLOADS =
+const DEFAULT_OFFLOADS =
   TapOffload.CSUM |
   TapOffload.TSO4 |
   TapOffload.TSO6 |

@@ -3,7 +3,7 @@ import t from "tap";
 import { concat, fromHex, patched } from "../testing/frames/bytes.ts";
 import * as build from "../testing/frames/frame-builder.ts";
 import { GOLDEN_FRAMES } from "../testing/frames/golden-frames.ts";
-import { dissect, dissectIp } from "./dissect.ts";
+import { dissect } from "./dissect.ts";
 import type { Frame, Layer } from "./frame.ts";
 import { summary } from "./summary.ts";
 
@@ -63,13 +63,6 @@ t.test("the part between off and end is looked at, wherever the bytes lie in the
     [10, 5],
   ])
     t.ok(dissect(frame, off, end));
-});
-
-t.test("an IP packet without a link layer", async (t) => {
-  const packet = (bytes: Uint8Array): string => summary(dissectIp(bytes.subarray(14)));
-  t.equal(packet(build.udpFrame(v4)), "IP 10.244.1.2.41000 > 10.96.0.1.53: UDP, length 0");
-  t.equal(packet(build.udpFrame(v6)), "IP6 fd00::2.41000 > fd00::3.53: UDP, length 0");
-  t.equal(summary(dissectIp(new Uint8Array(0))), "IP [|ip]");
 });
 
 t.test("TCP options of a wrong length are named, not guessed at", async (t) => {

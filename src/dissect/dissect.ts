@@ -33,16 +33,6 @@ export function dissectCut(captured: Uint8Array, length: number): Frame {
   return frameAt(view, 0, Math.max(length, captured.length), 0);
 }
 
-/** Takes an IP packet without a link layer apart, as a capture of a raw IP interface holds it. */
-export function dissectIp(bytes: Uint8Array): Frame {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const layers: Layer[] = [];
-  const version = bytes.length > 0 ? bytes[0] >> 4 : 0;
-  if (version === 6) ipv6Layers(layers, view, 0, bytes.length, 0);
-  else ipv4Layers(layers, view, 0, bytes.length, 0);
-  return { length: bytes.length, layers };
-}
-
 function frameAt(view: DataView, off: number, end: number, nesting: number): Frame {
   const layers: Layer[] = [];
   asFarAsCaptured(layers, "ether", off, end, () => linkLayers(layers, view, off, end, nesting));
@@ -249,7 +239,7 @@ function tcpLayer(layers: Layer[], view: DataView, off: number, end: number): vo
   });
 }
 
-export function tcpFlagLetters(flags: number): string {
+function tcpFlagLetters(flags: number): string {
   const letters = [...FLAG_LETTERS].filter((_, bit) => (flags & (1 << bit)) !== 0).join("");
   return letters === "" ? "none" : letters;
 }

@@ -7,7 +7,7 @@ import { formatIp, parseIp } from "../base/ip.ts";
 export const WEIGHT_ANNOTATION = "podwire.dev/weight";
 /** On an EndpointSlice: "address=weight,…", for those that have one of their own. */
 export const WEIGHTS_ANNOTATION = "podwire.dev/weights";
-export const WEIGHT_MAX = 65_535; // ipvsadm's
+const WEIGHT_MAX = 65_535; // ipvsadm's
 export const WEIGHT_TEXT = `must be an integer between 0 and ${WEIGHT_MAX}`;
 
 /** Undefined: the text is no weight. */

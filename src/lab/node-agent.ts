@@ -33,7 +33,7 @@ export interface NodeAgent {
 }
 
 /** What the agent reads: AgentConfiguration, as a YAML document (JSON is YAML). */
-export function agentConfiguration(t: Topology, node: NodePlan, paths: LabPaths): Record<string, unknown> {
+function agentConfiguration(t: Topology, node: NodePlan, paths: LabPaths): Record<string, unknown> {
   return {
     apiVersion: "podwire.dev/v1alpha1",
     kind: "AgentConfiguration",

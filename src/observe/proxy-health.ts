@@ -50,10 +50,6 @@ export class ProxyHealth {
     return oldest === undefined || this.#now() - oldest < this.#timeoutMs;
   }
 
-  get eligible(): boolean {
-    return this.#eligible;
-  }
-
   healthz(): HealthAnswer {
     return this.#answer(this.healthy && this.#eligible, { nodeEligible: this.#eligible });
   }

@@ -7,7 +7,7 @@ import { PolicyCompiler } from "../compile/policy/policy-compiler.ts";
 import { formatRule, policiesOf } from "../compile/policy/rule-names.ts";
 import { nodeAddresses } from "../compile/proxy-settings.ts";
 import { nextPolicy, PolicyLayout } from "../dataplane/change/policy.ts";
-import { ACTION_BITS, ACTION_MASK, NO_ROW, PolicyAction } from "../dataplane/spec/policy.ts";
+import { ACTION_BITS, NO_ROW } from "../dataplane/spec/policy.ts";
 import * as policy from "../dataplane/table/policy/policy.ts";
 import type { Pod } from "../kube/objects.ts";
 import type { EndVerdict } from "../kubeproxy/words/explanation.ts";
@@ -95,7 +95,6 @@ export class PolicyView {
       direction,
       pod: `${namespace}/${podName}`,
       chain: `${CHAINS[direction]}${calicoInterfaceName(namespace, podName)}`,
-      isExplicit: (verdict & ACTION_MASK) === PolicyAction.DENY_RULE,
       ...policyVerdict(verdict, () => name && { rule: formatRule(name), policies: policiesOf(name) }),
     };
   }

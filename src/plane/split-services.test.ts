@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import t from "tap";
 import * as serviceEndpoints from "../dataplane/change/service-endpoints.ts";
-import { frontendName, setOf } from "../dataplane/change/service-sets.ts";
+import { setOf } from "../dataplane/change/service-sets.ts";
 import * as serviceChange from "../dataplane/change/services.ts";
 import {
   Action,
@@ -13,6 +13,7 @@ import {
 } from "../dataplane/spec/services.ts";
 import * as services from "../dataplane/table/service/services.ts";
 import { Services } from "../dataplane/table/service/services.ts";
+import { frontendName } from "../testing/world/frontend-name.ts";
 import type { PlaneMessage } from "./messages.ts";
 import { splitServices } from "./split-services.ts";
 

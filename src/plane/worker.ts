@@ -32,7 +32,7 @@ export interface WorkerInit {
 }
 
 /** Token of the bell in the poller; ports use their PortId. */
-export const BELL_TOKEN = 0x7fffffff;
+const BELL_TOKEN = 0x7fffffff;
 /** Changes take no more than this of a turn, and one message: packets that come meanwhile wait for them. */
 const APPLY_MS = 0.25;
 /** Longest window while this thread is before others: it yields to nobody then, and is woken soon. */

@@ -20,9 +20,7 @@ import { keyOf } from "../kube/objects.ts";
 import { SERVICE_NAME_LABEL } from "../kube/slice-labels.ts";
 
 export type {
-  ClusterNetworkPolicy,
   EndpointSlice,
-  NetworkPolicy,
   Node,
   Pod,
   Service,

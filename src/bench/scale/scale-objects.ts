@@ -4,7 +4,6 @@ import type { EndpointSlice } from "../../kube/objects.ts";
 const SERVICES_FROM = (10 << 24) | (96 << 16) | 1; // 10.96.0.1
 const ENDPOINTS_FROM = (10 << 24) | (128 << 16) | 1; // 10.128.0.1
 export const SPARE_FROM = (10 << 24) | (192 << 16) | 1; // addresses that no endpoint has at the start
-export const SERVICE_CIDR = "10.96.0.0/12";
 export const CLUSTER_CIDR = "10.128.0.0/9";
 export const NODE = "node1";
 const NODES = 100;

@@ -201,7 +201,7 @@ function clusterPeer(peer: ClusterPolicyEgressPeer, nodes: readonly Node[]): Pee
 }
 
 /** Every address in a node's status, as a block of its own. */
-export function addressBlocks({ status }: Node): string[] {
+function addressBlocks({ status }: Node): string[] {
   return (status.addresses ?? []).flatMap(({ address }) => {
     const parsed = parseIp(address);
     return parsed === null ? [] : [`${address}/${parsed.family === 4 ? 32 : 128}`];

@@ -76,7 +76,7 @@ export function groupChainOf(group: Group, direction: Direction): Chain | undefi
   return { name: groupName(group, direction), rules };
 }
 
-export function endpointChainName(interfaceName: string, direction: Direction): string {
+function endpointChainName(interfaceName: string, direction: Direction): string {
   return chainName(direction === "ingress" ? "cali-tw-" : "cali-fw-", interfaceName);
 }
 

@@ -14,7 +14,7 @@ import {
   groupsOf,
   policiesFor,
 } from "./endpoint-chains.ts";
-import { addressesOf, endpointsOf } from "./endpoints.ts";
+import { endpointsOf } from "./endpoints.ts";
 import { IpSets } from "./ip-sets.ts";
 import { policyChain, profileChain } from "./policy-chains.ts";
 import { appendedLines, type Chain, chainLines } from "./rule-text.ts";
@@ -103,23 +103,4 @@ function tableLines(chains: readonly Chain[]): string[] {
     ...sorted.flatMap(chainLines),
     "COMMIT",
   ];
-}
-
-/** The node's pods with the interfaces that the rules speak of, for whoever makes such a node. */
-export function localInterfaces({
-  objects,
-  nodeName,
-  family,
-}: Pick<PolicyInput, "objects" | "nodeName" | "family">): {
-  pod: string;
-  interfaceName: string;
-  addresses: string[];
-}[] {
-  return endpointsOf(objects)
-    .filter((endpoint) => endpoint.nodeName === nodeName)
-    .map((endpoint) => ({
-      pod: `${endpoint.namespace}/${endpoint.pod}`,
-      interfaceName: endpoint.interfaceName,
-      addresses: addressesOf(endpoint, family),
-    }));
 }

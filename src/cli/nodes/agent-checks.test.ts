@@ -4,7 +4,6 @@ import { type AgentStatus, agentChecks } from "./agent-checks.ts";
 const WELL: AgentStatus = {
   node: "node1",
   pid: 7,
-  uptimeSec: 1,
   ready: true,
   ports: [{ name: "host0", kind: "host", pod: "", state: "up", error: "" }],
   objects: { nodes: 1, pods: 2, services: 0, endpointSlices: 1 },

@@ -14,7 +14,6 @@ export interface Check {
 export interface AgentStatus {
   node: string;
   pid: number;
-  uptimeSec: number;
   ready: boolean;
   error?: string;
   /** What stands in its way now, a line each that says what to do. */

@@ -32,7 +32,7 @@ export function choosePlace({ lab, agent }: Pick<Globals, "lab" | "agent">, here
   return here.labs.length > 0 ? { lab: usual } : undefined;
 }
 
-export function lookAround(socket = AGENT_SOCKET): Here {
+function lookAround(socket = AGENT_SOCKET): Here {
   const isRunning = (lab: string): boolean => {
     const pid = readJson<ProcessId>(labPaths(lab).pid);
     return pid !== undefined && isAlive(pid);

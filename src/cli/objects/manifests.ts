@@ -3,8 +3,6 @@ import type { ManifestText } from "../../kube/manifest/manifest.ts";
 import { type NamedInput, readInput, readManifestInputs, refuseTwice } from "../../watch/input.ts";
 import { CliError, Exit } from "../errors.ts";
 
-export type { ManifestText } from "../../kube/manifest/manifest.ts";
-
 /** Texts of manifests, for a command that says what it did with each object. */
 export function readAll(files: readonly string[], flag = "-f"): ManifestText[] {
   refuseTwice(named(flag, files));

@@ -148,7 +148,7 @@ const CAP_LINK_TYPES: Readonly<Record<string, number>> = {
   RAW: 101,
 };
 
-export function linkTypeOf(opened: string): number {
+function linkTypeOf(opened: string): number {
   return CAP_LINK_TYPES[opened] ?? Number(/^unknown linktype (\d+)$/i.exec(opened)?.[1] ?? -1);
 }
 

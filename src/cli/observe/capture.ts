@@ -105,7 +105,7 @@ async function capture(
   }
 }
 
-export function closingLines(packets: number, dropped: number): string {
+function closingLines(packets: number, dropped: number): string {
   return `${packets} packets captured\n${dropped} packets dropped by podwire`;
 }
 
@@ -192,7 +192,7 @@ export async function compile(filter: string, vxlanPort: number | undefined): Pr
  * Leading words that name workloads, then the filter. A pod called like a word of the filter language needs
  * pod/.
  */
-export async function splitWords(
+async function splitWords(
   all: Nodes,
   words: readonly string[],
   namespace?: string,

@@ -142,7 +142,7 @@ async function printWhole(items: ConntrackEntry[], { form, format }: OutputChoic
 }
 
 /** conntrack's closing words; with several tables, whose. */
-export function shown(node: string | undefined, entries: number, verb: "shown" | "deleted"): string {
+function shown(node: string | undefined, entries: number, verb: "shown" | "deleted"): string {
   return `${PROGRAM}${node === undefined ? "" : ` (${node})`}: ${entries} flow entries have been ${verb}.`;
 }
 

@@ -85,7 +85,7 @@ async function run(words: string[], options: Options, command: Command): Promise
 }
 
 /** A packet as one object: who, where, and its steps. */
-export function traceRecord(steps: readonly TraceRecord[]) {
+function traceRecord(steps: readonly TraceRecord[]) {
   return { node: steps[0].node, packet: steps[0].packet, steps };
 }
 

@@ -26,7 +26,7 @@ export interface MatrixOptions {
   world?: boolean;
 }
 
-export const MATRIX_FORMS = ["table", "wide", "json", "csv", "yaml"] as const;
+const MATRIX_FORMS = ["table", "wide", "json", "csv", "yaml"] as const;
 type Form = (typeof MATRIX_FORMS)[number];
 
 export async function matrix(options: MatrixOptions, command: Command): Promise<void> {

@@ -144,11 +144,7 @@ interface Rollout {
 }
 
 /** How many pods of the current template to make now, and which pods to take away. */
-export function planRollout(
-  deployment: Deployment,
-  current: readonly Pod[],
-  outdated: readonly Pod[],
-): Rollout {
+function planRollout(deployment: Deployment, current: readonly Pod[], outdated: readonly Pod[]): Rollout {
   const replicas = deployment.spec.replicas ?? 1;
   const surplus = unreadyFirst(current).slice(0, Math.max(0, current.length - replicas));
   const missing = Math.max(0, replicas - current.length);

@@ -290,7 +290,7 @@ function weightsText({ weights }: Group, addresses: readonly string[]): string {
 }
 
 /** The Service's ports with this pod's numbers; a port name that the pod does not have leaves the port out. */
-export function resolvePorts(service: Service, pod: Pod): EndpointPort[] {
+function resolvePorts(service: Service, pod: Pod): EndpointPort[] {
   const ports: EndpointPort[] = [];
   for (const port of service.spec.ports ?? []) {
     const number =

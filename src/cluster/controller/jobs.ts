@@ -230,9 +230,7 @@ function count(pods: readonly Pod[]): Counts {
 }
 
 /** The condition that says how a Job has ended. */
-export function finishOf(
-  job: Job,
-): { type: string; lastTransitionTime?: string; reason?: string } | undefined {
+function finishOf(job: Job): { type: string; lastTransitionTime?: string; reason?: string } | undefined {
   return job.status?.conditions?.find(
     ({ type, status }) => status === "True" && (type === "Complete" || type === "Failed"),
   );
@@ -257,7 +255,7 @@ function freeIndexes(job: Job, pods: readonly Pod[]): number[] {
 }
 
 /** "0-2,5", as a Job's status has it. */
-export function indexText(indexes: readonly number[]): string {
+function indexText(indexes: readonly number[]): string {
   const runs: [number, number][] = [];
   for (const index of indexes) {
     const last = runs.at(-1);

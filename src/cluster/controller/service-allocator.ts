@@ -14,7 +14,7 @@ const NODE_PORT_LAST = 32767;
 const RESERVED = "default/kubernetes"; // owner of the first address of every service range
 
 /** A request that cannot be granted; `data.path` is the field that asks. The message is the API server's. */
-export class AllocationError extends PodwireError {
+class AllocationError extends PodwireError {
   constructor(path: FieldPath, message: string, code: string) {
     super(`${formatPath(path)}: ${message}`, { code, path });
   }

@@ -153,7 +153,7 @@ function controllerOf(object: KubeObject): { kind: string; name: string } | unde
   return object.metadata.ownerReferences?.find((each) => each.controller === true);
 }
 
-export function ownerReference({ apiVersion, kind, metadata: { name, uid } }: KubeObject) {
+function ownerReference({ apiVersion, kind, metadata: { name, uid } }: KubeObject) {
   return { apiVersion, kind, name, uid: uid ?? "", controller: true, blockOwnerDeletion: true };
 }
 

@@ -13,8 +13,6 @@ export interface RuleName {
   readonly policy: string;
   /** ingress[0].from[1].ports[0] */
   readonly rule: string;
-  /** Of a ClusterNetworkPolicy's rule. */
-  readonly ruleName: string;
   /** Policies that isolate the pod, of "isolated"; of a pod's connection to itself those that do not count. */
   readonly isolatedBy: readonly string[];
   /** Rules with action Pass that sent the connection on, in words. */

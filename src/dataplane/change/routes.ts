@@ -8,7 +8,7 @@ import { countsOf, fillRanges, planRanges } from "./prefix-ranges.ts";
 const ROOT_SIZE = 1 << 16;
 const BLOCK_SIZE = 256;
 
-export class RouteError extends PodwireError {}
+class RouteError extends PodwireError {}
 
 /** Compiles a list. Throws RouteError for a prefix length that the family does not have. */
 export function createRoutes(

@@ -184,7 +184,7 @@ function endpointCellHome(t: Services, cell: number): number {
   return endpointHome(t, cell - 1);
 }
 
-export function freeEndpoint(t: Services, slot: number): void {
+function freeEndpoint(t: Services, slot: number): void {
   const mask = t.epIndex.length - 1;
   let i = endpointHome(t, slot) & mask;
   while (t.epIndex[i] !== slot + 1) i = (i + 1) & mask;

@@ -2,11 +2,6 @@
 import { Scheduler } from "../spec/services.ts";
 import { CLASSES, type Services } from "../table/service/services.ts";
 
-/** "namespace/name:port" of a frontend, for people; "" when it is gone. */
-export function frontendName(t: Services, f: number): string {
-  return f < 0 ? "" : (t.records.get(t.service[f])?.name ?? "");
-}
-
 /** Slots of the endpoints that a new connection of this class may get. */
 export function setOf(t: Services, f: number, sourceClass: number): number[] {
   const c = f * CLASSES + sourceClass;

@@ -296,7 +296,7 @@ function dropFrontends(t: Services, record: ServiceRecord): void {
 }
 
 /** Takes a service port away; connections that it made notice on their next packet. */
-export function removeService(t: Services, id: number): void {
+function removeService(t: Services, id: number): void {
   t.refused.delete(id);
   const staged = t.staged.get(id);
   if (staged !== undefined) releaseStaged(t, staged);

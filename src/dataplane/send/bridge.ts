@@ -45,7 +45,7 @@ export function floodGroup(pkt: Packet, t: Tables): Verdict {
 }
 
 /** One copy to every pod but the sender. */
-export function flood(pkt: Packet, t: Tables): Verdict {
+function flood(pkt: Packet, t: Tables): Verdict {
   const copies = floodFrame(t, pkt.inPort, pkt.off, pkt.end - pkt.off, pkt.slot);
   pkt.slot = -1;
   if (copies > 0) return FLOOD;

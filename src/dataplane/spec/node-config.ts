@@ -7,7 +7,7 @@
 export const DetectLocal = Object.freeze({ NONE: 0, CIDR: 1, POD_PORT: 2 } as const);
 
 /** The node as a router: its station on the pod bridge and towards host0, its ports and its addresses on the fabric. */
-export class RouterConfig {
+class RouterConfig {
   macHi = 0;
   macLo = 0;
   hostPort = -1; //   PortIds, -1: none
@@ -20,7 +20,7 @@ export class RouterConfig {
 }
 
 /** The overlay. Outer sources must be known VTEPs. */
-export class TunnelConfig {
+class TunnelConfig {
   on = 0; //          1: there is one
   vni = 1;
   port = 8472;
@@ -42,7 +42,7 @@ export class ProxyConfig {
 }
 
 /** Whose source is translated, and to which ports: both ends included … */
-export class SnatConfig {
+class SnatConfig {
   egress = 1; //       1: pod → outside the cluster leaves with the node's address
   min = 1024;
   max = 65_535;
@@ -51,14 +51,14 @@ export class SnatConfig {
 }
 
 /** What pods are held to. */
-export class GuardConfig {
+class GuardConfig {
   antiSpoofing = 1; //  their own MAC and addresses
   policyCloses = 1; //  1: a pod's port is closed until its policies are known
   policyRecheck = 0; // 1: what is known is asked again after policies changed (policy.established: recheck)
 }
 
 /** Extensions of podwire's own, all off by default. */
-export class ExtraConfig {
+class ExtraConfig {
   ftpHelper = 0; //    1: control connections (port 21) are read for the data connections they announce
   resetRemoved = 0; // 1: TCP clients of endpoints that were removed get a reset
   mssClamp = 0; //     1: the MSS in a SYN is lowered to the path's

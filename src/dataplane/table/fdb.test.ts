@@ -35,8 +35,6 @@ t.test("a static address neither ages nor moves", async (t) => {
   t.equal(fdb.learn(table, HI, 1, 8, 10), REFUSED);
   t.equal(fdb.ageSlice(table, 0, 16, 2_000_000_000), 0);
   t.equal(table.port[fdb.find(table, HI, 1, 2_000_000_000)], 7);
-  t.ok(fdb.remove(table, HI, 1));
-  t.notOk(fdb.remove(table, HI, 1));
 });
 
 t.test(
@@ -105,7 +103,6 @@ t.test("the table does what a Map would do, over random operations", async () =>
   const op = fc.oneof(
     { weight: 6, arbitrary: fc.record({ op: fc.constant("learn" as const), lo, port }) },
     { weight: 1, arbitrary: fc.record({ op: fc.constant("static" as const), lo, port }) },
-    { weight: 2, arbitrary: fc.record({ op: fc.constant("remove" as const), lo, port }) },
     { weight: 1, arbitrary: fc.record({ op: fc.constant("removePort" as const), lo, port }) },
     { weight: 3, arbitrary: fc.record({ op: fc.constant("wait" as const), lo, port }) },
   );
@@ -123,8 +120,6 @@ t.test("the table does what a Map would do, over random operations", async () =>
           if (model.entries.size >= 8 && !model.entries.has(step.lo)) continue;
           fdb.addStatic(table, HI, step.lo, step.port);
           model.entries.set(step.lo, { port: step.port, expiresAt: Infinity });
-        } else if (step.op === "remove") {
-          if (fdb.remove(table, HI, step.lo) !== model.entries.delete(step.lo)) return false;
         } else if (step.op === "removePort") {
           fdb.removePort(table, step.port);
           for (const [key, entry] of model.entries) if (entry.port === step.port) model.entries.delete(key);

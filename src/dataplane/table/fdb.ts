@@ -140,14 +140,6 @@ export function isStatic(t: Fdb, slot: number): boolean {
   return t.expiresAtSec[slot] === STATIC;
 }
 
-/** Forgets one address, static or learned. False when it was not there. */
-export function remove(t: Fdb, macHi: number, macLo: number): boolean {
-  const slot = locate(t, macHi, macLo);
-  if (slot < 0) return false;
-  release(t, slot);
-  return true;
-}
-
 /**
  * Forgets every address of a port that goes away, static ones too. Returns how many. Walks the whole table.
  */

@@ -25,8 +25,8 @@ const INTERVALS_MAX = 64;
 const QUEUE_BYTES = KEY_WORDS * 4 + 10 * 4 + 2 * 2 * INTERVALS_MAX + 3;
 const DATAGRAM_BYTES_MAX = 65_535;
 const EXPIRE_SCAN = 16; //    queues one expireSlice call looks at
-export const TIMEOUT_V4_SEC = 30; // net.ipv4.ipfrag_time
-export const TIMEOUT_V6_SEC = 60; // RFC 8200 §4.5, net.ipv6.ip6frag_time
+const TIMEOUT_V4_SEC = 30; // net.ipv4.ipfrag_time
+const TIMEOUT_V6_SEC = 60; // RFC 8200 §4.5, net.ipv6.ip6frag_time
 
 export const Status = Object.freeze({
   STORED: 0, //     copy the payload; more to come

@@ -4,6 +4,8 @@ import t from "tap";
 import * as ring from "./record-ring.ts";
 import { RecordRing } from "./record-ring.ts";
 
+const HEADER = 8; // bytes of the record, header included, and its type: before the body
+
 function write(r: RecordRing, type: number, body: Uint8Array): boolean {
   const at = ring.begin(r, type, body.length);
   if (at < 0) return false;
@@ -15,8 +17,8 @@ function write(r: RecordRing, type: number, body: Uint8Array): boolean {
 function read(r: RecordRing): { type: number; body: Uint8Array } | undefined {
   const at = ring.peek(r);
   if (at < 0) return undefined;
-  const body = r.bytes.slice(at, at + ring.bodyBytesAt(r, at));
-  const type = ring.typeAt(r, at);
+  const [bytes, type] = [r.words[(at >> 2) - 2] - HEADER, r.words[(at >> 2) - 1]];
+  const body = r.bytes.slice(at, at + bytes);
   ring.consume(r, at);
   return { type, body };
 }

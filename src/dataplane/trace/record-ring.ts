@@ -15,7 +15,7 @@ const H_LOST = 2;
 const H_PUBLISHED = 3;
 const WRAP = -1;
 /** Bytes before a record's body: length and type. */
-export const RECORD_HEADER = 8;
+const RECORD_HEADER = 8;
 
 export class RecordRing {
   readonly memory: ArrayBufferLike;
@@ -90,13 +90,6 @@ export function peek(r: RecordRing): number {
     if (r.words[at >> 2] !== WRAP) return at + RECORD_HEADER;
     Atomics.store(r.header, H_TAIL, (tail + r.size - at) | 0);
   }
-}
-/** Type and body length of the record at `body`, as `begin` was told (length rounded up to 8). */
-export function typeAt(r: RecordRing, body: number): number {
-  return r.words[(body >> 2) - 1];
-}
-export function bodyBytesAt(r: RecordRing, body: number): number {
-  return r.words[(body >> 2) - 2] - RECORD_HEADER;
 }
 /** Gives the record at `body` back to the writer. */
 export function consume(r: RecordRing, body: number): void {

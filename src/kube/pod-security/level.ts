@@ -1,7 +1,7 @@
 // Levels of the Pod Security Standards, and the versions of them: "restricted:latest", "baseline:v1.24". A version is a
 // minor version of Kubernetes; what came later than NEWEST is judged as NEWEST is, and so is "latest".
 
-export const LEVELS = ["privileged", "baseline", "restricted"] as const;
+const LEVELS = ["privileged", "baseline", "restricted"] as const;
 export type Level = (typeof LEVELS)[number];
 
 /** n of v1.n; LATEST is newer than all of them. */

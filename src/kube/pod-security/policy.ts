@@ -21,11 +21,11 @@ export interface LabelProblem {
 }
 
 const PREFIX = "pod-security.kubernetes.io/";
-export const levelLabel = (mode: Mode): string => `${PREFIX}${mode}`;
-export const versionLabel = (mode: Mode): string => `${PREFIX}${mode}-version`;
+const levelLabel = (mode: Mode): string => `${PREFIX}${mode}`;
+const versionLabel = (mode: Mode): string => `${PREFIX}${mode}-version`;
 
 const PRIVILEGED: LevelVersion = { level: "privileged", version: LATEST };
-export const PRIVILEGED_POLICY: PodSecurityPolicy = {
+const PRIVILEGED_POLICY: PodSecurityPolicy = {
   enforce: PRIVILEGED,
   audit: PRIVILEGED,
   warn: PRIVILEGED,
@@ -79,7 +79,7 @@ export interface PodSecurityConfig {
   readonly exemptions: Readonly<Record<Exemption, readonly string[]>>;
 }
 
-export const EXEMPTIONS = ["usernames", "runtimeClasses", "namespaces"] as const;
+const EXEMPTIONS = ["usernames", "runtimeClasses", "namespaces"] as const;
 export type Exemption = (typeof EXEMPTIONS)[number];
 
 /** As an API server without a configuration. */

@@ -41,7 +41,7 @@ const LABEL_VALUE_TEXT =
 
 export const PORT_TEXT = "must be between 1 and 65535, inclusive";
 export const IP_TEXT = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
-export const CIDR_TEXT = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
+const CIDR_TEXT = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
 
 export function dns1123Label(text: string): string[] {
   const isDotted = !LABEL_RE.test(text) && SUBDOMAIN_RE.test(text);

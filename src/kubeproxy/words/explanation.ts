@@ -94,8 +94,6 @@ export interface EndVerdict extends PolicyVerdict {
   readonly pod: string;
   /** cali-fw-… or cali-tw-…: where Calico's rules for the pod begin. */
   readonly chain: string;
-  /** A rule says Deny; else nothing allows. */
-  readonly isExplicit: boolean;
 }
 
 /** Everything the steps of one packet are told from. */

@@ -91,7 +91,7 @@ function expand(text: string, env: Record<string, string>): string {
   });
 }
 
-export function hostname(pod: Pod): string {
+function hostname(pod: Pod): string {
   return (pod.spec?.hostname ?? pod.metadata?.name ?? "").slice(0, 63);
 }
 

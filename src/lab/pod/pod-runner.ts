@@ -315,7 +315,7 @@ export class PodRunner {
 }
 
 /** As CNI's bridge plugin makes it from the IPv4 address, else from the last bytes of the IPv6 one. */
-export function podMac(pod: Pod): string {
+function podMac(pod: Pod): string {
   return `0a:58:${hexBytes(macSource((pod.status.podIPs ?? []).flatMap(({ ip }) => ip ?? [])))}`;
 }
 

@@ -69,7 +69,7 @@ export interface ExplainOptions {
   readonly complete?: boolean;
 }
 
-export class ExplainError extends PodwireError {}
+class ExplainError extends PodwireError {}
 
 const RING_LOG2 = 16;
 const FLOW_MS = 60_000; // between two packets: what limits ICMP errors has recovered

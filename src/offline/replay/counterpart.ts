@@ -42,7 +42,7 @@ export function connectionOf(node: OfflineNode, sent: Int32Array): number {
   return ref < 0 || conntrack.isExpired(ct, ref >> 1, conntrack.clockSec(ct)) ? -1 : ref ^ 1;
 }
 
-export function inputTuple(node: OfflineNode, sent: Int32Array): Int32Array | undefined {
+function inputTuple(node: OfflineNode, sent: Int32Array): Int32Array | undefined {
   const ref = connectionOf(node, sent);
   if (ref < 0) return undefined;
   const key = new Int32Array(tuple.TUPLE_WORDS);

@@ -131,7 +131,7 @@ function isPartOf(seen: CapturedPacket, sent: CapturedPacket): boolean {
   return sameBytes(seen, seen.payload, sent, sent.payload + at, bytesOf(seen));
 }
 
-export function bytesOf({ end, payload }: CapturedPacket): number {
+function bytesOf({ end, payload }: CapturedPacket): number {
   return Math.max(0, end - payload);
 }
 

@@ -5,16 +5,16 @@ import * as build from "./frame-builder.ts";
 import { mutate } from "./mutate.ts";
 import { sampleFrames } from "./sample-frames.ts";
 
-export const port = fc.integer({ min: 1, max: 65535 });
-export const i32 = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
-export const payload = fc.uint8Array({ maxLength: 200 });
+const port = fc.integer({ min: 1, max: 65535 });
+const i32 = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
+const payload = fc.uint8Array({ maxLength: 200 });
 /** Any address but one that starts with 0 (not a host) or 127. */
-export const ipv4Text = fc.ipV4().filter((text) => !/^(?:0|127)\./.test(text));
+const ipv4Text = fc.ipV4().filter((text) => !/^(?:0|127)\./.test(text));
 /** In the form the address parser takes: no dotted tail, no zone. */
-export const ipv6Text = fc
+const ipv6Text = fc
   .array(fc.integer({ min: 0, max: 0xffff }), { minLength: 7, maxLength: 7 })
   .map((groups) => ["fd00", ...groups.map((group) => group.toString(16))].join(":"));
-export const ends = fc.oneof(
+const ends = fc.oneof(
   fc.record({ src: ipv4Text, dst: ipv4Text }),
   fc.record({ src: ipv6Text, dst: ipv6Text }),
 );
@@ -25,20 +25,20 @@ const common = fc.record({ ttl, tos, vlans, id: fc.integer({ min: 0, max: 65535 
 const ports = fc.record({ srcPort: port, dstPort: port.filter((p) => p !== 4789 && p !== 8472) });
 const flags = fc.subarray([..."FSRP.UEW"]).map((letters) => letters.join(""));
 
-export const tcpFrame = fc
+const tcpFrame = fc
   .tuple(ends, common, ports, fc.record({ flags, seq: i32, ack: i32, window: port, payload }), fc.boolean())
   .map(([a, b, c, d, stamped]) =>
     build.tcpFrame({ ...a, ...b, ...c, ...d, ...(stamped && { timestamps: [1, 2] as const, mss: 1400 }) }),
   );
-export const udpFrame = fc
+const udpFrame = fc
   .tuple(ends, common, ports, payload)
   .map(([a, b, c, body]) => build.udpFrame({ ...a, ...b, ...c, payload: body }));
-export const echoFrame = fc
+const echoFrame = fc
   .tuple(ends, common, port, port, payload, fc.boolean())
   .map(([a, b, echoId, seq, body, reply]) =>
     build.echoFrame({ ...a, ...b, echoId, seq, payload: body, reply }),
   );
-export const sctpFrame = fc
+const sctpFrame = fc
   .tuple(
     ends,
     common,
@@ -47,26 +47,26 @@ export const sctpFrame = fc
     fc.array(fc.record({ type: fc.nat({ max: 255 }), value: payload }), { maxLength: 4 }),
   )
   .map(([a, b, c, vtag, chunks]) => build.sctpFrame({ ...a, ...b, ...c, vtag, chunks }));
-export const arpFrame = fc
+const arpFrame = fc
   .record({ op: fc.constantFrom(1, 2), senderIp: ipv4Text, targetIp: ipv4Text, vlans })
   .map((o) => build.arpFrame(o));
 
 /** A frame that is right in every length and checksum, without a tunnel. */
 export const plainFrame = fc.oneof(tcpFrame, udpFrame, echoFrame, sctpFrame, arpFrame);
-export const vxlanFrame = fc
+const vxlanFrame = fc
   .tuple(ipv4Text, ipv4Text, fc.integer({ min: 0, max: 0xffffff }), fc.boolean(), plainFrame)
   .map(([src, dst, vni, checksum, inner]) => build.vxlanFrame({ src, dst, vni, checksum, inner }));
 /** A frame that is right in every length and checksum. */
 export const frame = fc.oneof(plainFrame, vxlanFrame);
 
 /** A frame that something went wrong with; most are not well formed any more. */
-export const mutatedFrame = fc.tuple(frame, i32).map(([good, seed]) => {
+const mutatedFrame = fc.tuple(frame, i32).map(([good, seed]) => {
   const random = new Prng(seed);
   return mutate(good, random.pick(sampleFrames()), random);
 });
 
 /** A frame cut off somewhere. */
-export const truncatedFrame = fc
+const truncatedFrame = fc
   .tuple(frame, fc.nat())
   .map(([good, cut]) => good.subarray(0, cut % (good.length + 1)));
 

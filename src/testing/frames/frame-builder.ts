@@ -230,7 +230,7 @@ function counting(length: number): Uint8Array {
   return bytes;
 }
 
-export function payloadBytes(payload: Payload): Uint8Array {
+function payloadBytes(payload: Payload): Uint8Array {
   if (typeof payload === "number") return counting(payload);
   return typeof payload === "string" ? new TextEncoder().encode(payload) : payload;
 }

@@ -7,7 +7,7 @@ import { type Step, TcpTalk } from "./tcp-talk.ts";
 export type Protocol = "TCP" | "UDP" | "ICMP";
 
 /** Where a conversation takes place; `talk-places.ts` knows the addresses. */
-export const ROUTES = ["service", "egress", "node-port", "plain"] as const;
+const ROUTES = ["service", "egress", "node-port", "plain"] as const;
 export type Route = (typeof ROUTES)[number];
 
 export interface Conversation {

@@ -7,7 +7,7 @@ import { type End, endsOfFrame, isOwn, type Place, placeOf, talkFrame, wayText }
 import type { Step } from "./tcp-talk.ts";
 import type { World } from "./world.ts";
 
-export const STREAM_PAUSE_MS = 2300; // a UDP flow is a stream after two seconds
+const STREAM_PAUSE_MS = 2300; // a UDP flow is a stream after two seconds
 
 /** A connection as a side lists it. */
 export interface Entry {

@@ -92,3 +92,13 @@ export function lineAt(text: string, offset: number): number {
 export function at(path: string, file: SourceFile, node: Node, what: string): Finding {
   return `${path}:${lineAt(file.text, node.getStart(file))}: ${what}`;
 }
+
+/** Path from the root of what a relative import names. */
+export function resolveImport(from: string, specifier: string): string {
+  const parts = from.split("/").slice(0, -1);
+  for (const part of specifier.split("/")) {
+    if (part === "..") parts.pop();
+    else if (part !== ".") parts.push(part);
+  }
+  return parts.join("/");
+}

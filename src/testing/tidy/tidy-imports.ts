@@ -2,10 +2,10 @@
 // other, tables apart from packets, the plane apart from Node, and the rules that judge the plane apart from it.
 import type { Node, SourceFile } from "typescript/unstable/ast";
 import * as is from "typescript/unstable/ast/is";
-import { at, eachChild, type Finding, type Sources, withParsed } from "./source-tree.ts";
+import { at, eachChild, type Finding, resolveImport, type Sources, withParsed } from "./source-tree.ts";
 
 /** Folder → folders it may import, besides itself and base. The floors of the house, from the top: ARCHITECTURE.md. */
-export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   base: [],
   wire: [],
   dataplane: ["wire"],
@@ -262,7 +262,7 @@ function importOf(path: string, file: SourceFile, node: Node): Import | undefine
   const found = specifierOf(node);
   if (found === undefined) return undefined;
   const text = found.node.getText(file).slice(1, -1);
-  const to = text.startsWith(".") ? resolve(path, text) : text;
+  const to = text.startsWith(".") ? resolveImport(path, text) : text;
   const { typeOnly, functions } = found;
   return { from: path, to, typeOnly, functions, where: (what) => at(path, file, node, what) };
 }
@@ -294,13 +294,4 @@ function specifierOf(node: Node): Specifier | undefined {
   const [specifier] = node.arguments;
   if (specifier === undefined || !is.isStringLiteral(specifier)) return undefined;
   return { node: specifier, typeOnly: false, functions: [] };
-}
-
-function resolve(from: string, specifier: string): string {
-  const parts = from.split("/").slice(0, -1);
-  for (const part of specifier.split("/")) {
-    if (part === "..") parts.pop();
-    else if (part !== ".") parts.push(part);
-  }
-  return parts.join("/");
 }

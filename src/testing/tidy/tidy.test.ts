@@ -25,6 +25,7 @@ import {
   type SizeRules,
 } from "./tidy-size.ts";
 import { findBareIndices, findStalePlain, type PlainArrays } from "./tidy-tuple.ts";
+import { findStaleUnused, findUnreadMembers, findUnusedExports, type UnusedRules } from "./tidy-unused.ts";
 
 const HOT: HotRules = {
   cold: {
@@ -54,6 +55,37 @@ const PLAIN: PlainArrays = {
   result: "three, as the addon's `segment` lays them down",
 };
 
+const FORMAT = "a header's whole format, as its standard has it: tests make and read frames with it";
+const UNUSED: UnusedRules = {
+  exports: {
+    "src/cli/#register": "main.ts loads a verb's file by its name",
+    "src/cli/observe/#rewriteArguments": "main.ts, as above",
+    "src/agent/main.ts#runAgent": "a program, started by its path",
+    "src/testing/runner/main.ts#main": "scripts/unit-test.mjs",
+    "src/testing/hot/#": "hot-child.ts loads a subject by its file and name",
+    "src/wire/#": FORMAT,
+  },
+  forTests: {
+    "src/kube/fields/page.ts#fieldsPage": "scripts/fields-page writes docs/fields.md with it",
+    "src/config/schema.ts#schemaFields": "docs/fields.md is held to the schemas by it",
+    "src/cli/context.ts#forgetNotes": "puts the process back as it was, for the next test file",
+    "src/watch/input.ts#forgetInputs": "as above",
+    "src/device/frame-queue.ts#vnetHeaderOf": "what a station got beside the frame",
+    "src/plane/plane-memory.ts#durableMismatch":
+      "whoever finds durable memory asks it first; so far tests alone leave any",
+    "src/dataplane/table/fragments.ts#used": "how full a table is: tests look for what leaks",
+    "src/dataplane/table/service/affinity.ts#used": "as above",
+    "src/wire/#": FORMAT,
+  },
+  members: {
+    "src/base/maybe-pinned.ts#Pin.pinned": "the addon alone looks inside",
+    "src/calico/workload-endpoint.ts#type.orchestrator": "of Calico's object, which is printed",
+    "src/config/proxy.ts#RawProxy.configSyncPeriod": "taken, and told of: docs/fields.md",
+    "src/dissect/#": "a frame taken apart holds its headers' fields, whatever a line of text says of them",
+    "src/observe/sync-metrics.ts#type.ip_family": "a metric's label",
+  },
+};
+
 const root = projectRoot();
 const code = readSources(root, ["src", "native-test"], [".ts"]);
 const everything = readSources(
@@ -72,6 +104,12 @@ t.test("hot functions hold nothing that allocates, throws, waits or reads a cloc
 t.test("the data plane names the words of a tuple", async (t) => {
   t.same(findBareIndices(code, PLAIN), []);
   t.same(findStalePlain(code, PLAIN), []);
+});
+
+t.test("what is exported is used, by more than tests, and what is declared is read", async (t) => {
+  t.same(findUnusedExports(code, UNUSED), []);
+  t.same(findUnreadMembers(code, UNUSED), []);
+  t.same(findStaleUnused(code, UNUSED), []);
 });
 
 t.test("folders import only what the table allows", async (t) => {
@@ -139,6 +177,43 @@ t.test("every test file belongs to a subject, and every subject's words name fil
 
 t.test("nothing is left unfinished", async (t) => {
   t.same(findUnfinished(everything), []);
+});
+
+t.test("provoked: exports and members that nobody uses", async (t) => {
+  const planted: Sources = {
+    "src/observe/a.ts": `
+      export const used = 1; export const own = 2; export const lone = own; export function tried() {}
+      export interface Options { read: number; written: number; }
+      export class Thing { seen = 0; get unseen() { return this.seen; } done() {} }
+      export const { taken, left } = { taken: 1, left: 2 };`,
+    "src/agent/b.ts": `
+      import * as a from "../observe/a.ts"; const { taken } = a;
+      export function go(o: a.Options) { o.written = o.read + a.used; new a.Thing().done(); return taken; }`,
+    "src/agent/b.test.ts":
+      'import { go } from "./b.ts"; import { tried } from "../observe/a.ts"; go(tried());',
+    "src/cli/c.ts": 'import { go } from "../agent/b.ts"; export function register() { go({}); }',
+  };
+  const rules: UnusedRules = { exports: { "src/cli/#register": "why" }, forTests: {}, members: {} };
+  t.same(findUnusedExports(planted, rules), [
+    "src/observe/a.ts:2: own is exported, and used in this file alone",
+    "src/observe/a.ts:2: lone is used by nobody",
+    "src/observe/a.ts:2: tried is used by tests alone",
+    "src/observe/a.ts:5: left is used by nobody",
+  ]);
+  t.same(findUnreadMembers(planted, rules), [
+    "src/observe/a.ts:3: nobody reads Options.written",
+    "src/observe/a.ts:4: nobody reads Thing.unseen",
+  ]);
+  const all: UnusedRules = {
+    exports: { "src/cli/#register": "", "src/observe/a.ts#": "", "src/observe/gone.ts#x": "" },
+    forTests: { "src/agent/b.ts#go": "" },
+    members: { "src/#": "" },
+  };
+  t.same([...findUnusedExports(planted, all), ...findUnreadMembers(planted, all)], []);
+  t.same(findStaleUnused(planted, all), [
+    "src/observe/gone.ts#x: is excused, but used",
+    "src/agent/b.ts#go: is excused, but used",
+  ]);
 });
 
 t.test("provoked: bare numbers in tuples", async (t) => {

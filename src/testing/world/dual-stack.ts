@@ -23,10 +23,10 @@ import {
 import { CLIENT_MAC, type Path, ROUTER_MAC } from "./test-fabric.ts";
 import type { TestNode } from "./test-node.ts";
 
-export const CLUSTER6 = "fd00:10:244::/56";
+const CLUSTER6 = "fd00:10:244::/56";
 export const CLIENT6 = "fd00:192:168:50::100";
 export const ROUTER6 = "fd00:192:168:50::1";
-export const FABRIC6 = "fd00:192:168:50::/64";
+const FABRIC6 = "fd00:192:168:50::/64";
 /** Next hop of host0, and our source towards the node's stack. */
 export const HOST_HOP6 = "fe80::1";
 const HOSTS = [2, 3];

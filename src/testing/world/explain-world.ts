@@ -93,7 +93,7 @@ export class AskedWorld {
   }
 }
 
-export function testObjects(w: TestWorld): KubeObject[] {
+function testObjects(w: TestWorld): KubeObject[] {
   const slices = w.slices ?? [testSlice("api-1", w.endpoints ?? BOTH, w.slice)];
   const raw = [
     testNode("node1", 1, w.node),
@@ -105,7 +105,7 @@ export function testObjects(w: TestWorld): KubeObject[] {
   return raw.map((object) => manifestOf(object, "test").object);
 }
 
-export function testNode(name: string, n: number, more: object = {}): object {
+function testNode(name: string, n: number, more: object = {}): object {
   return {
     apiVersion: "v1",
     kind: "Node",

@@ -47,7 +47,7 @@ spec: ${JSON.stringify(spec)}
 }
 
 /** A pod "client" on node1 and "web" on node2, which the Service "web" has as its endpoint. */
-export const BASIC = [
+const BASIC = [
   podText("client", "node1"),
   podText("web", "node2", { app: "web", many: "yes" }),
   serviceText("web", {

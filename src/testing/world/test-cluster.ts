@@ -13,9 +13,9 @@ import {
 
 export const CLUSTER_CIDR = "10.244.0.0/16";
 /** Next hop of host0: nobody's address, and our own towards the node's stack. */
-export const LINK_LOCAL_GATEWAY = "169.254.1.1";
+const LINK_LOCAL_GATEWAY = "169.254.1.1";
 export const FABRIC_ROUTER = "192.168.50.1";
-export const OVERLAY_MTU = 1450;
+const OVERLAY_MTU = 1450;
 export const FABRIC_MTU = 1500;
 export const VXLAN_PORT = 8472;
 

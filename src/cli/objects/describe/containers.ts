@@ -72,7 +72,7 @@ function stateLines(w: TabWriter, title: string, { running, waiting, terminated 
   }
 }
 
-export function resourceLines(w: TabWriter, title: string, list: Record<string, unknown> | undefined): void {
+function resourceLines(w: TabWriter, title: string, list: Record<string, unknown> | undefined): void {
   const names = sorted(list);
   if (names.length === 0) return;
   w.line(2, `${title}:`);
@@ -88,7 +88,7 @@ function probeLines(w: TabWriter, container: Container): void {
   for (const [title, probe] of probes) if (probe !== undefined) w.line(2, `${title}:\t${probeText(probe)}`);
 }
 
-export function probeText(probe: Probe): string {
+function probeText(probe: Probe): string {
   const { initialDelaySeconds = 0, timeoutSeconds = 1, periodSeconds = 10 } = probe;
   const { successThreshold = 1, failureThreshold = 3, exec, httpGet, tcpSocket } = probe;
   const times = `delay=${initialDelaySeconds}s timeout=${timeoutSeconds}s period=${periodSeconds}s`;

@@ -132,7 +132,7 @@ function tolerationTexts(tolerations: readonly Toleration[] = []): string[] {
 }
 
 /** What a cluster makes of the resources that containers ask for. */
-export function qosClass(containers: readonly Container[]): string {
+function qosClass(containers: readonly Container[]): string {
   const lists = containers.map(({ resources }) => ({
     limits: resources?.limits ?? {},
     requests: { ...resources?.limits, ...resources?.requests },

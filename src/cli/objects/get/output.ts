@@ -103,7 +103,7 @@ function columnsOfFile(text: string): Column<KubeObject>[] {
   return names.map((name, i) => columnOf(name, specs[i]));
 }
 
-export function columnOf(header: string, path: string): Column<KubeObject> {
+function columnOf(header: string, path: string): Column<KubeObject> {
   const find = parsePath(path);
   return { header, value: (object) => find(object).map(valueText).join(",") };
 }

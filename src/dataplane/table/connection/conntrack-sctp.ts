@@ -30,11 +30,11 @@ export const CHUNK_TYPES = 15;
 const FLAG_T = 1; // "the tag is your own": ABORT and SHUTDOWN COMPLETE of who knows no association
 
 /** Words of a record. */
-export const R_STATE = 0;
-export const R_TAG = 1; //    tag that packets of a direction bear: [original, reply]
-export const R_FLAGS = 3;
+const R_STATE = 0;
+const R_TAG = 1; //    tag that packets of a direction bear: [original, reply]
+const R_FLAGS = 3;
 export const R_FROZEN = 4; // 1: this packet does not renew the time-out
-export const R_ASSURED = 5; // 1: a chunk made it ESTABLISHED
+const R_ASSURED = 5; // 1: a chunk made it ESTABLISHED
 export const RECORD_WORDS = 6;
 const INIT_SEEN = 1; // << direction
 const HEARTBEAT_FAILED = 4;

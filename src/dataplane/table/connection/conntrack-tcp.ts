@@ -261,7 +261,7 @@ function judgeReset(t: Conntrack, ref: number, seg: Segment, old: number): numbe
 }
 
 /** States of a connection that is on its way out: the first to go when the table is full, assured or not. */
-export function isClosing(state: number): boolean {
+function isClosing(state: number): boolean {
   return state >= FW && state <= CL;
 }
 

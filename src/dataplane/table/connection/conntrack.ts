@@ -1,24 +1,3 @@
-/**
- * Connection tracking table: what nf_conntrack keeps, for IPv4 and IPv6, TCP, UDP, ICMP, SCTP and the rest.
- *
- * An entry has two tuples: the original direction as the first packet came, and the reply direction as
- * answers will come, after NAT. A packet of one direction is translated by inverting the *other* direction's
- * tuple; so the rewrite needs no storage of its own, and a reply can never meet an entry that does not know
- * how to undo it. Insertion happens once, before the first packet leaves, and only when neither tuple is
- * taken: two connections can never share a reply tuple, which is what makes SNAT port allocation atomic.
- *
- * Layout: one buffer, a header that names its version, then columns. A tuple's four words lie side by side
- * (one cache line answers "is it this one"); IPv6 keeps its upper words in a second column that stays
- * untouched, and therefore without memory behind it, while only IPv4 is tracked. What a protocol's tracker
- * remembers (TCP windows, when a UDP flow becomes a stream) has sixteen words, a cache line. 168 resident bytes
- * an IPv4 connection. The index is open addressing at most half full; each cell holds slot, direction and as many
- * bits of the hash as fit, so that a foreign entry is passed without touching its tuple.
- *
- * Full: an unassured entry near a moving hand is evicted (netfilter's early drop), or else one that is being closed;
- * where there is neither, the new connection is refused and counted. Expiry walks a slice per poll; an expired entry
- * that is hit before the walk comes is dead.
- */
-import type { Branded } from "../../../base/ids.ts";
 import * as hashIndex from "../hash-index.ts";
 import * as endpointLoad from "../service/endpoint-load.ts";
 import { type EndpointLoad, NO_LOAD } from "../service/endpoint-load.ts";
@@ -33,8 +12,6 @@ const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, PORTS, META } = TupleWor
 const { FAMILY, PROTO, V6 } = Meta;
 const { FIN_WAIT, TIME_WAIT, CLOSE } = TcpState;
 const { SHUTDOWN_SENT, SHUTDOWN_ACK_SENT } = SctpState;
-
-export type CtRef = Branded<number, "CtRef">; // slot << 1 | direction
 
 const MAGIC = 0x70774354; // "pwCT"
 const LAYOUT_VERSION = 4;
@@ -53,7 +30,7 @@ const H_EVICT = 7; //        early drop's hand
 const H_NOW = 8; //          engine clock, seconds: lets a reader compute what is left
 const H_FULL = 9; //         refused because full
 const H_EARLY_DROP = 10;
-export const H_NEVER_USED = 11; //  slots from here on were never handed out
+const H_NEVER_USED = 11; //  slots from here on were never handed out
 export const H_RANDOM = 12; //    state of the port allocator's generator
 export const H_TCP_OPTIONS = 13; //      TcpOption bits
 export const H_TCP_MAX_RETRANS = 14; //  nf_conntrack_tcp_max_retrans
@@ -99,7 +76,7 @@ export const Timeout = Object.freeze({
  * SCTP: none, closed, cookie_wait, cookie_echoed, established, shutdown_sent, shutdown_recd, shutdown_ack_sent,
  * heartbeat_sent.
  */
-export const DEFAULT_TIMEOUTS: readonly number[] = [
+const DEFAULT_TIMEOUTS: readonly number[] = [
   ...[120, 120, 60, 432_000, 120, 60, 30, 120, 10, 120, 300, 300, 30, 120, 30, 30, 600],
   ...[10, 10, 3, 3, 210, 3, 3, 3, 30],
   ...[30, 180],

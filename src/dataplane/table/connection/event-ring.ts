@@ -5,8 +5,7 @@
  */
 export const EventType = Object.freeze({ NEW: 1, UPDATE: 2, DESTROY: 3 } as const);
 
-/** Words of an event. */
-export const E_NUMBER = 0; //  from 1; 0: being written
+/** Words of an event. The first is its number: from 1; 0: being written. */
 export const E_TYPE = 1;
 export const E_SLOT = 2;
 export const E_STATUS = 3;
@@ -39,7 +38,7 @@ export class EventRing {
 }
 
 /** Where the event of this number lies, in words. */
-export function placeOf(r: EventRing, number: number): number {
+function placeOf(r: EventRing, number: number): number {
   return (number & (r.capacity - 1)) * EVENT_WORDS;
 }
 

@@ -16,7 +16,7 @@ const CAPACITY_LOG2 = 8;
 const CAPACITY = 1 << CAPACITY_LOG2;
 const { USED } = Header;
 /** nf_conntrack_ftp's policy, seconds. */
-export const TIMEOUT_SEC = 300;
+const TIMEOUT_SEC = 300;
 /** Words of an expectation: who may come (source, destination, destination port, protocol and family), and … */
 const SRC = 0;
 const DST = 4;

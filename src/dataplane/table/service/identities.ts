@@ -17,7 +17,7 @@ const NAME_WORDS = 7;
 export const NO_ID = -1;
 
 /** Words of the header. */
-export const H_NAMES_LOG2 = Header.OWN;
+const H_NAMES_LOG2 = Header.OWN;
 export const H_LAST_ENDPOINT = Header.OWN + 1; // id that was given last, of each kind
 export const H_LAST_SERVICE = Header.OWN + 2;
 export const H_LAST_VIRTUAL = Header.OWN + 3; //  below 0

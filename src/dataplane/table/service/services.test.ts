@@ -2,8 +2,8 @@
 
 import fc from "fast-check";
 import t from "tap";
+import { frontendName } from "../../../testing/world/frontend-name.ts";
 import * as serviceEndpoints from "../../change/service-endpoints.ts";
-import { frontendName } from "../../change/service-sets.ts";
 import * as serviceChange from "../../change/services.ts";
 import { Action, FrontendKind, type ServicePortSpec, type SourceRange } from "../../spec/services.ts";
 import { isAlive, slotOf } from "./identities.ts";
