@@ -22,6 +22,7 @@ import { NodeMessages, type NodePorts } from "../plane/node-messages.ts";
 import type { Plane } from "../plane/plane.ts";
 import { PlaneHandle } from "../plane/plane-handle.ts";
 import { conntrackLog2, monotonicMs, type PlaneSizes } from "../plane/plane-memory.ts";
+import { LastingRuleIds } from "../plane/rule-ids.ts";
 import { LastingServiceIds } from "../plane/service-ids.ts";
 import { type Changes, ObjectGraph } from "../watch/desired-state.ts";
 import { FilesSource } from "../watch/files-source.ts";
@@ -102,11 +103,12 @@ export class Agent {
       });
     }
     this.#attachments = new Attachments(this.#native, this.#plane);
+    const { durable } = this.#plane.tables;
     this.#messages = new NodeMessages(
       config,
       this.graph,
       {},
-      new LastingServiceIds(this.#plane.tables.durable.ids),
+      { services: new LastingServiceIds(durable.ids), rules: new LastingRuleIds(durable.ruleIds) },
     );
     this.#servers = new NodeServers({
       nodeName: config.nodeName,

@@ -117,7 +117,7 @@ t.test("whoever has the slot of a connection that ended has nothing of it", asyn
 });
 
 t.test("an id that another rule has by now names nobody", async (t) => {
-  const names = new RuleNames(3); // two of them are none: nothing said, and all the rest
+  const names = new RuleNames(undefined, 3); // two of them are none: nothing said, and all the rest
   const name = (rule: string): RuleName => ({
     ...{ direction: "ingress", decision: "Accept", tier: "Default", policy: "default/a", ruleName: "" },
     ...{ rule, isolatedBy: [], passedBy: "", says: [rule] },

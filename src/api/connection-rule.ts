@@ -4,7 +4,7 @@ import type { Policies } from "../compile/policy/policies.ts";
 import type { PolicyCompiler } from "../compile/policy/policy-compiler.ts";
 import { formatRule, policiesOf, type RuleName } from "../compile/policy/rule-names.ts";
 import { standingOfAll } from "../compile/policy/rule-standing.ts";
-import { ACTION_BITS } from "../dataplane/spec/policy.ts";
+import { ACTION_BITS, NO_EPOCH } from "../dataplane/spec/policy.ts";
 import { policyVerdict } from "../kubeproxy/words/read-record.ts";
 import type { ConntrackRule } from "../observe/conntrack-entry.ts";
 
@@ -36,7 +36,7 @@ export type RuleSource = Pick<PolicyCompiler, "names" | "policies">;
 export function createRuleOf({ names, policies }: RuleSource): RuleOfConnection {
   const known = new Map<number, ConntrackRule>();
   return (verdict, epoch) => {
-    if (verdict <= 0 || epoch <= 0) return undefined;
+    if (verdict <= 0 || epoch === NO_EPOCH) return undefined;
     const id = verdict >>> ACTION_BITS;
     const name = names.nameAt(id, epoch);
     const key = name === undefined ? -1 - verdict : verdict;

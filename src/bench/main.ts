@@ -9,6 +9,7 @@ import { makeCopyLoopSubject } from "./copy-loop-subject.ts";
 import { makeKernelSubject } from "./kernel-subject.ts";
 import { roundTrips, smallFrames, startServers, tcpStream, udpStream } from "./measure.ts";
 import { makePodwireSubject } from "./podwire-subject.ts";
+import { brokenPolicy, formatPolicy, measurePolicy } from "./policy/policy-figures.ts";
 import { buildPrograms, type Program } from "./programs.ts";
 import { brokenFloors, formatTable, median, type Sample, toRows, turned } from "./sample.ts";
 import { brokenScale, formatScale, measureScale, type ScaleRow } from "./scale/scale.ts";
@@ -16,8 +17,10 @@ import { BenchError, onExit, undoAll } from "./shell.ts";
 import { dropDiscardTraffic, type Path, type Route, type Subject, type Target } from "./subject.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
-type Only = "tcp" | "udp" | "pps" | "latency" | "scale";
-const KINDS: readonly Only[] = ["tcp", "udp", "pps", "latency", "scale"];
+/** What needs no network: a process a part. */
+const ALONE = ["scale", "policy"] as const;
+type Only = "tcp" | "udp" | "pps" | "latency" | (typeof ALONE)[number];
+const KINDS: readonly Only[] = ["tcp", "udp", "pps", "latency", ...ALONE];
 
 interface Options {
   seconds: number;
@@ -236,14 +239,16 @@ async function runBench(options: Options): Promise<number> {
     progress(
       `this machine is busy (load ${load.toFixed(1)}): whatever needs two cores at once will look slow`,
     );
-  const isNetwork = options.only.some((kind) => kind !== "scale");
+  const isNetwork = options.only.some((kind) => !(ALONE as readonly Only[]).includes(kind));
   const samples = isNetwork ? await measureNetwork(options) : [];
   const rows = toRows(samples);
   if (isNetwork) process.stdout.write(`${formatTable(rows)}\n`);
   // Last and alone: the subjects of the others run until the end, but idle.
   const scale: ScaleRow[] = options.only.includes("scale") ? await measureScale(options.check, progress) : [];
   if (scale.length > 0) process.stdout.write(`${formatScale(scale)}\n`);
-  const broken = [...brokenFloors(rows), ...brokenScale(scale)];
+  const policy = options.only.includes("policy") ? await measurePolicy(options.check, progress) : [];
+  if (policy.length > 0) process.stdout.write(`${formatPolicy(policy)}\n`);
+  const broken = [...brokenFloors(rows), ...brokenScale(scale), ...brokenPolicy(policy)];
   const machine = {
     cpu: cpus()[0].model,
     cores: cpus().length,
@@ -252,7 +257,7 @@ async function runBench(options: Options): Promise<number> {
     load,
   };
   const { seconds, rounds } = options;
-  const report = { machine, seconds, rounds, samples, rows, scale, broken };
+  const report = { machine, seconds, rounds, samples, rows, scale, policy, broken };
   if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`);
   for (const line of broken) process.stdout.write(`below the promise: ${line}\n`);
   return options.check && broken.length > 0 ? 3 : 0;

@@ -121,11 +121,10 @@ export function prefixOf(range: Cidr): Prefix {
 function ownNode(node: Node | undefined, input: TopologyInput): OwnNode | undefined {
   const { config, localIps = [], partial = false } = input;
   const addresses = primaryOf(nodeAddresses(node));
-  const podCidrs = (node?.spec.podCIDRs ?? []).map(cidr);
+  const podCidrs = podCidrsOf(node);
   if ((addresses.length === 0 || podCidrs.length === 0) && !partial) return undefined;
-  const gateways = podCidrs.map((range) => nthIp(range, 1));
-  const vxlan = config.overlay.type === "vxlan";
-  const vtepAddresses = vxlan ? podCidrs.map((range) => nthIp(range, 0)) : [];
+  const gateways = gatewaysOf(podCidrs);
+  const vtepAddresses = config.overlay.type === "vxlan" ? vtepsOf(podCidrs) : [];
   return {
     name: config.nodeName,
     addresses,
@@ -136,6 +135,16 @@ function ownNode(node: Node | undefined, input: TopologyInput): OwnNode | undefi
     vtepMac: announcedMac(node) ?? vtepMac(config.overlay, addresses),
     local: distinct([...nodeAddresses(node), ...gateways, ...vtepAddresses, ...localIps]),
   };
+}
+
+const podCidrsOf = (node: Node | undefined): Cidr[] => (node?.spec.podCIDRs ?? []).map(cidr);
+const gatewaysOf = (podCidrs: readonly Cidr[]): Ip[] => podCidrs.map((range) => nthIp(range, 1));
+const vtepsOf = (podCidrs: readonly Cidr[]): Ip[] => podCidrs.map((range) => nthIp(range, 0));
+
+/** What a node has beside the addresses of its object: the gateway of its pods, and its end of the tunnel. */
+export function cniAddresses(node: Node | undefined, hasTunnel: boolean): Ip[] {
+  const podCidrs = podCidrsOf(node);
+  return [...gatewaysOf(podCidrs), ...(hasTunnel ? vtepsOf(podCidrs) : [])];
 }
 
 function remoteVtep(node: Node, config: AgentConfig): RemoteVtep[] {

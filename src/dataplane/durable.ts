@@ -5,14 +5,15 @@
  *
  * What is not in it comes again by itself: addresses of neighbours and stations (a question, a frame, the objects),
  * fragments (their packet slots are gone; senders repeat), connections of mode userspace that wait for an endpoint
- * (clients repeat their SYN; the held copies are packet slots, too), what policies said of a connection (rows of an
- * epoch that is none, so that it is looked at again), places in turns of rr and wrr, counters and hits (counters of a
- * process begin at zero, as Prometheus expects), whatever is compiled from objects.
+ * (clients repeat their SYN; the held copies are packet slots, too), places in turns of rr and wrr, counters and hits
+ * (counters of a process begin at zero, as Prometheus expects), whatever is compiled from objects.
  */
 
+import { ConnectionRules } from "./table/connection/connection-rules.ts";
 import { Conntrack } from "./table/connection/conntrack.ts";
 import { SeqAdj } from "./table/connection/conntrack-seqadj.ts";
 import { Expectations } from "./table/connection/expectations.ts";
+import { RuleIds } from "./table/policy/rule-ids.ts";
 import { Affinity } from "./table/service/affinity.ts";
 import { Identities } from "./table/service/identities.ts";
 
@@ -67,6 +68,14 @@ export const REGIONS = Object.freeze({
   },
   /** By how much sequence numbers are shifted: a control connection without it is broken for good. */
   seqadj: { name: "sequence adjustments", layout: SeqAdj.LAYOUT, bytes: () => SeqAdj.bytesFor() },
+  /** Which rules of policies let a connection in: it is not asked about again. */
+  connectionRules: {
+    name: "rules of connections",
+    layout: ConnectionRules.LAYOUT,
+    bytes: (s) => ConnectionRules.bytesFor(s.conntrackLog2),
+  },
+  /** What these mean by their ids. */
+  ruleIds: { name: "ids of rules", layout: RuleIds.LAYOUT, bytes: () => RuleIds.bytesFor() },
 } satisfies Record<string, Region>);
 
 export const MAGIC = 0x70774475; // "pwDu"
@@ -98,6 +107,8 @@ export class Durable {
   readonly ids: Identities;
   readonly expectations: Expectations;
   readonly seqadj: SeqAdj;
+  readonly connectionRules: ConnectionRules;
+  readonly ruleIds: RuleIds;
 
   /** `seed`, of hashes, counts for a new group alone. Memory that does not fit makes a RangeError. */
   constructor(
@@ -119,6 +130,9 @@ export class Durable {
     this.ids = new Identities(sizes.frontendsLog2, sizes.endpointsLog2, memory, take(REGIONS.ids));
     this.expectations = new Expectations(memory, take(REGIONS.expectations));
     this.seqadj = new SeqAdj(memory, take(REGIONS.seqadj));
+    this.connectionRules = new ConnectionRules(sizes.conntrackLog2, memory, take(REGIONS.connectionRules));
+    this.conntrack.rules = this.connectionRules;
+    this.ruleIds = new RuleIds(memory, take(REGIONS.ruleIds));
     if (this.header[H_MAGIC] === 0) this.#format(sizes);
   }
 

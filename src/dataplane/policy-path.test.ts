@@ -235,3 +235,34 @@ t.test("on trial: counted and told, and it passes", async (t) => {
   t.same(world.rules()[1], "isolated by default/allow-db-access; no rule matches");
   t.equal(world.knock(BACK, DB, 5432), "pod default/db");
 });
+
+t.test(
+  "a node is all its addresses: of its object, its end of the tunnel, the gateway of its pods",
+  async (t) => {
+    const [VTEP2, GATEWAY2] = ["10.244.2.0", "10.244.2.1"];
+    const objects = [
+      testPolicy("closed", { ...app("frontend"), policyTypes: ["Egress"] }),
+      testClusterPolicy("to-gateways", {
+        tier: "Admin",
+        priority: 1,
+        subject: { namespaces: {} },
+        egress: [{ action: "Accept", to: [{ nodes: { matchLabels: { role: "gateway" } } }] }],
+      }),
+    ];
+    const overlay = { type: "vxlan", vni: 1, port: 8472 } as const;
+    for (const of of [(a: string) => a, six]) {
+      const tunnelled = new PolicyWorld([...PODS, ...objects], { overlay });
+      t.equal(tunnelled.knock(of(FRONT), of(VTEP2), 80), "uplink");
+      t.same(tunnelled.rules()[0], "to-gateways egress[0].to[0]");
+      t.equal(tunnelled.knock(of(FRONT), of(GATEWAY2), 80), "uplink");
+      t.equal(tunnelled.knock(of(FRONT), of("10.244.1.0"), 80), "POLICY_DENY", "a node of other labels");
+      t.equal(tunnelled.knock(of(FRONT), of(FAR), 80), "POLICY_DENY", "no node");
+      const plain = new PolicyWorld([...PODS, ...objects]);
+      t.equal(plain.knock(of(FRONT), of(VTEP2), 80), "POLICY_DENY", "without overlay it is nobody's");
+      t.equal(plain.knock(of(FRONT), of(GATEWAY2), 80), "uplink");
+      const heir = testPod({ name: "heir", ips: [of(GATEWAY2)], node: "node2" });
+      const taken = new PolicyWorld([...PODS, heir, ...objects], { overlay });
+      t.equal(taken.knock(of(FRONT), of(GATEWAY2), 80), "POLICY_DENY", "a pod that has the address has it");
+    }
+  },
+);

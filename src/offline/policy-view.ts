@@ -2,6 +2,7 @@
 // The same compiler and the same table as in a plane, which decides for its own pods alone.
 import { formatIp, type IpWords, sameIp } from "../base/ip.ts";
 import { calicoInterfaceName } from "../calico/interface-name.ts";
+import { cniAddresses } from "../compile/node.ts";
 import { podAddresses } from "../compile/policy/holders.ts";
 import { PolicyCompiler } from "../compile/policy/policy-compiler.ts";
 import { formatRule, policiesOf } from "../compile/policy/rule-names.ts";
@@ -34,12 +35,16 @@ const CHAINS = { egress: "cali-fw-", ingress: "cali-tw-" } as const; // from and
 
 export class PolicyView {
   readonly #state: DesiredState;
-  readonly #compiler = new PolicyCompiler();
+  readonly #compiler: PolicyCompiler;
+  readonly #hasTunnel: boolean;
   readonly #table: policy.Policy;
   readonly #pods = new Map<string, Pod>();
 
-  constructor(state: DesiredState) {
+  /** `hasTunnel`: nodes have addresses at their ends of it. */
+  constructor(state: DesiredState, hasTunnel = false) {
     this.#state = state;
+    this.#hasTunnel = hasTunnel;
+    this.#compiler = new PolicyCompiler({ hasTunnel });
     const keysOf = (map: ReadonlyMap<string, unknown>): Set<string> => new Set(map.keys());
     const update = this.#compiler.update(state, {
       services: new Set(),
@@ -128,6 +133,7 @@ export class PolicyView {
   /** Is it an address of the node that the pod runs on? */
   isNodeOf(pod: Pod, address: IpWords): boolean {
     const node = this.#state.nodes.get(pod.spec.nodeName ?? "");
-    return nodeAddresses(node).some((own) => sameIp(own, address));
+    const own = [...nodeAddresses(node), ...cniAddresses(node, this.#hasTunnel)];
+    return own.some((each) => sameIp(each, address));
   }
 }

@@ -8,6 +8,7 @@ import * as hostPorts from "../compile/host-ports.ts";
 import { servesLoopback } from "../compile/host-rules.ts";
 import { compileTopology, type NodeTopology, prefixOf } from "../compile/node.ts";
 import { PolicyCompiler } from "../compile/policy/policy-compiler.ts";
+import type { LastingIds } from "../compile/policy/rule-names.ts";
 import { type ProxySettings, proxySettings } from "../compile/proxy-settings.ts";
 import { ServiceCompiler, type ServiceIds } from "../compile/services.ts";
 import type { AgentConfig } from "../config/agent.ts";
@@ -31,6 +32,12 @@ export interface OfflineFacts {
   readonly partial?: boolean;
 }
 
+/** Who numbers what connections remember, where that is to outlive this process. */
+export interface LastingPlaneIds {
+  readonly services?: ServiceIds;
+  readonly rules?: LastingIds;
+}
+
 /** Services compiled in one step: some ten milliseconds. */
 const STEP = 256;
 const LOOPBACK: readonly Ip[] = [ip("127.0.0.1"), ip("::1")];
@@ -46,11 +53,15 @@ export class NodeMessages {
   #isComplete = false;
   topology: NodeTopology | undefined;
 
-  constructor(config: AgentConfig, state: DesiredState, facts: OfflineFacts = {}, ids?: ServiceIds) {
+  constructor(config: AgentConfig, state: DesiredState, facts: OfflineFacts = {}, ids: LastingPlaneIds = {}) {
     this.config = config;
     this.#facts = facts;
-    this.policies = new PolicyCompiler(config.nodeName);
-    this.services = new ServiceCompiler(this.#settings(state), config.nodeName, ids);
+    this.policies = new PolicyCompiler({
+      nodeName: config.nodeName,
+      hasTunnel: config.overlay.type === "vxlan",
+      ruleIds: ids.rules,
+    });
+    this.services = new ServiceCompiler(this.#settings(state), config.nodeName, ids.services);
   }
 
   /** The messages for what changed; empty when nothing did, or while the Node object is not there yet. */
@@ -65,8 +76,8 @@ export class NodeMessages {
   /** As `update`, in steps of some milliseconds, for a caller who has more to do. `state` may change between them. */
   *steps(state: DesiredState, changes: Changes, ports: NodePorts): Generator<void, PlaneMessage[]> {
     const messages: PlaneMessage[] = [];
-    const policies = this.policies.update(state, changes);
-    if (policies !== undefined) messages.push({ type: "policy", parts: this.#layout.parts(policies) });
+    const policies = yield* this.policies.steps(state, changes);
+    if (policies !== undefined) messages.push({ type: "policy", parts: yield* this.#layout.steps(policies) });
     const services = new Set(changes.services);
     const servedLoopback = this.#atLoopback.size > 0;
     for (const key of this.#hostPorts(state, changes.pods)) services.add(key);

@@ -6,7 +6,7 @@
 import { mismatch } from "../dataplane/change/durable.ts";
 import { Counters } from "../dataplane/counters.ts";
 import { Durable, type DurableSizes } from "../dataplane/durable.ts";
-import { ConnectionRules } from "../dataplane/table/connection/connection-rules.ts";
+import type { ConnectionRules } from "../dataplane/table/connection/connection-rules.ts";
 import type { Conntrack } from "../dataplane/table/connection/conntrack.ts";
 import { Fdb } from "../dataplane/table/fdb.ts";
 import { Fragments } from "../dataplane/table/fragments.ts";
@@ -47,7 +47,6 @@ export interface PlaneMemory {
   counters: SharedArrayBuffer;
   /** What must outlive an agent. */
   durable: SharedArrayBuffer;
-  connectionRules: SharedArrayBuffer;
   policyHits: SharedArrayBuffer;
   fdb: SharedArrayBuffer;
   fabric: SharedArrayBuffer;
@@ -84,7 +83,6 @@ export function allocate(sizes: PlaneSizes, durable?: SharedArrayBuffer): PlaneM
     control: take((Control.PORTS + sizes.maxPorts) * 4),
     counters: take(Counters.bytesFor(sizes.maxPorts)),
     durable: durable ?? take(Durable.bytesFor(durableSizes(sizes))),
-    connectionRules: take(ConnectionRules.bytesFor(sizes.conntrackLog2)),
     policyHits: take(PolicyHits.bytesFor(sizes.policyRulesLog2)),
     fdb: take(Fdb.bytesFor(sizes.fdbLog2)),
     fabric: take(Neighbors.bytesFor(sizes.neighborsLog2)),
@@ -122,13 +120,11 @@ export interface SharedTables {
 
 export function open(memory: PlaneMemory, sizes: PlaneSizes): SharedTables {
   const durable = new Durable(durableSizes(sizes), memory.durable, sizes.seed);
-  const connectionRules = new ConnectionRules(sizes.conntrackLog2, memory.connectionRules);
-  durable.conntrack.rules = connectionRules;
   return {
     counters: new Counters(sizes.maxPorts, memory.counters),
     durable,
     conntrack: durable.conntrack,
-    connectionRules,
+    connectionRules: durable.connectionRules,
     policyHits: new PolicyHits(sizes.policyRulesLog2, memory.policyHits),
     fdb: new Fdb(sizes.fdbLog2, memory.fdb, sizes.seed),
     fabric: new Neighbors(sizes.neighborsLog2, memory.fabric, sizes.seed),

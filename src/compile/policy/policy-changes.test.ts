@@ -2,6 +2,7 @@
 // at once: random pods, labels, namespaces, nodes and policies that come, change and go.
 import fc from "fast-check";
 import t from "tap";
+import { Pace } from "../../base/pace.ts";
 import { ACTION_BITS, ACTION_MASK, NO_ROW } from "../../dataplane/spec/policy.ts";
 import * as policy from "../../dataplane/table/policy/policy.ts";
 import type { KubeObject } from "../../kube/objects.ts";
@@ -170,21 +171,39 @@ function allVerdicts(world: CompiledPolicy): string[] {
   return lines;
 }
 
+function compare(changing: CompiledPolicy, objects: readonly KubeObject[]): void {
+  const fresh = new CompiledPolicy();
+  fresh.become(objects);
+  const [now, wanted] = [allVerdicts(changing), allVerdicts(fresh)];
+  for (const [i, line] of wanted.entries()) if (line !== now[i]) throw new Error(`${now[i]}, not ${line}`);
+  if (now.length !== wanted.length) throw new Error(`${now.length} verdicts, not ${wanted.length}`);
+}
+
 t.test("any way leads to the same table", async (t) => {
   fc.assert(
     fc.property(fc.array(state, { minLength: 2, maxLength: 5 }), (states) => {
       const changing = new CompiledPolicy();
       for (const objects of states) {
         changing.become(objects);
-        const fresh = new CompiledPolicy();
-        fresh.become(objects);
-        const [now, wanted] = [allVerdicts(changing), allVerdicts(fresh)];
-        for (const [i, line] of wanted.entries())
-          if (line !== now[i]) throw new Error(`${now[i]}, not ${line}`);
-        if (now.length !== wanted.length) throw new Error(`${now.length} verdicts, not ${wanted.length}`);
+        compare(changing, objects);
       }
     }),
     { numRuns: RUNS, seed: 20_261_129 },
   );
   t.pass(`${RUNS} ways`);
+});
+
+t.test("what changes while a change is compiled, step by step, belongs to the next one", async (t) => {
+  let steps = 0;
+  fc.assert(
+    fc.property(fc.array(state, { minLength: 2, maxLength: 4 }), (states) => {
+      const changing = new CompiledPolicy(new Pace(1));
+      for (const [i, objects] of states.entries()) {
+        steps += changing.becomeSlowly(objects, states[i + 1] ?? objects);
+        compare(changing, objects);
+      }
+    }),
+    { numRuns: RUNS, seed: 20_261_130 },
+  );
+  t.ok(steps > 20 * RUNS, `${steps} steps`);
 });

@@ -1,11 +1,13 @@
 // Pods, namespaces, nodes and policies → what the plane is told of policies. Incremental: a change costs what it touches,
 // and what the plane has is never written again (dataplane/table/policy). It counts on one thing: that one update is in
-// force before the next one is asked for.
+// force before the next one is asked for. What takes long comes in steps of some milliseconds.
 //
 //   pods ─▶ classes ─┐
 //   nodes ───────────┼─▶ terms that match ─┬─▶ identities ─┬─▶ cells ─▶ programs ─▶ verdicts with their rules
 //   ipBlocks ────────┘                     └─▶ rows ───────┘
 import { deepEqual } from "../../base/deep-equal.ts";
+import type { Ip } from "../../base/ip.ts";
+import { finish, Pace } from "../../base/pace.ts";
 import type {
   PolicyAddress,
   PolicyAddressSpec,
@@ -13,8 +15,9 @@ import type {
   PolicyUpdate,
 } from "../../dataplane/spec/policy.ts";
 import type { Labels } from "../../kube/labels.ts";
-import type { KubeObject } from "../../kube/objects.ts";
+import type { KubeObject, Node, Pod } from "../../kube/objects.ts";
 import type { Changes, DesiredState } from "../../watch/desired-state.ts";
+import { cniAddresses } from "../node.ts";
 import { nodeAddresses } from "../proxy-settings.ts";
 import { AddressBlocks, type Block } from "./address-blocks.ts";
 import { Holders, podAddresses } from "./holders.ts";
@@ -22,17 +25,24 @@ import { Identities, type Identity } from "./identities.ts";
 import type { Held, Holder, PodClass } from "./members.ts";
 import { PodClasses } from "./pod-classes.ts";
 import { Policies } from "./policies.ts";
+import { isOnTrial, namespaceOf, type PolicyInput, policyInput } from "./policy-input.ts";
 import { clusterPolicySpec, networkPolicySpec } from "./policy-rules.ts";
 import { ALLOWED, type Row, Rows } from "./rows.ts";
-import { RuleNames } from "./rule-names.ts";
+import { type LastingIds, RuleNames } from "./rule-names.ts";
 import { namespaceLabels } from "./selectors.ts";
 import { Subjects } from "./subjects.ts";
 import type { Term } from "./terms.ts";
 
-const ENFORCEMENT = "podwire.dev/enforcement";
-const AUDIT = "audit";
 const NO_SUBJECT = -1;
 const NO_LABELS: Labels = {};
+
+/** How much work there is in one of them, as Pace counts. */
+const POLICY_UNITS = 30;
+const POD_UNITS = 6;
+const CLASS_UNITS = 20;
+const ADDRESS_UNITS = 3;
+/** Terms that a class or a node is asked about, in a unit. */
+const TERMS_A_UNIT = 16;
 
 interface NamespaceFacts {
   readonly labels: Labels;
@@ -40,14 +50,26 @@ interface NamespaceFacts {
   readonly audit: boolean;
 }
 
+export interface PolicyCompilerOptions {
+  /** Whose pods are decided for; everybody's when left out. */
+  readonly nodeName?: string | undefined;
+  /** Nodes have a tunnel, and each an address at its end of it. */
+  readonly hasTunnel?: boolean;
+  readonly ruleIds?: LastingIds | undefined;
+  /** How much is done in a step. */
+  readonly pace?: Pace;
+}
+
 export class PolicyCompiler {
-  readonly names = new RuleNames();
+  readonly names: RuleNames;
   readonly policies = new Policies();
   readonly #nodeName: string | undefined;
+  readonly #hasTunnel: boolean;
+  readonly #pace: Pace;
   readonly #namespaces = new Map<string, NamespaceFacts>();
   readonly #classes: PodClasses;
   readonly #identities = new Identities();
-  readonly #rows = new Rows(this.names);
+  readonly #rows: Rows;
   readonly #subjects = new Subjects();
   readonly #holders = new Holders();
   /** Classes to ask for their rows and identities again. */
@@ -58,9 +80,12 @@ export class PolicyCompiler {
   #blockIdentities: readonly Identity[];
   #epoch = 0;
 
-  /** Decides for the pods of `nodeName`; of every node when left out. */
-  constructor(nodeName?: string) {
+  constructor({ nodeName, hasTunnel = false, ruleIds, pace = new Pace() }: PolicyCompilerOptions = {}) {
     this.#nodeName = nodeName;
+    this.#hasTunnel = hasTunnel;
+    this.#pace = pace;
+    this.names = new RuleNames(ruleIds);
+    this.#rows = new Rows(this.names);
     const { peers, subjects } = this.policies;
     this.#classes = new PodClasses(peers, subjects, (namespace) => this.#labelsOf(namespace));
     this.#blockIdentities = [this.#identities.acquire([], [])];
@@ -80,75 +105,82 @@ export class PolicyCompiler {
 
   /** What these changes make of the table; undefined when they make no difference. */
   update(state: DesiredState, changes: Changes): PolicyUpdate | undefined {
+    return finish(this.steps(state, changes));
+  }
+
+  /** As `update`, in steps, for a caller who has more to do. `state` may change between them. */
+  *steps(state: DesiredState, changes: Changes): Generator<void, PolicyUpdate | undefined> {
+    const input = policyInput(state, changes);
     this.names.epoch = this.#epoch + 1;
-    for (const key of changes.namespaces) this.#updateNamespace(state, key);
-    const subjects = this.#updatePolicies(state, changes);
-    const isRenewed = this.#updateTerms(state, subjects);
-    for (const key of changes.pods) this.#updatePod(state, key);
-    for (const key of changes.nodes) this.#updateNode(state, key);
+    for (const [key, object] of input.namespaces) {
+      if (this.#pace.isOver(this.#updateNamespace(key, object))) yield;
+    }
+    const subjects = new Set<Term>();
+    yield* this.#updatePolicies(input, subjects);
+    const isRenewed = yield* this.#updateTerms(input, subjects);
+    for (const [key, pod] of input.pods) if (this.#pace.isOver(this.#updatePod(key, pod))) yield;
+    for (const [key, node] of input.nodes) if (this.#pace.isOver(this.#updateNode(key, node))) yield;
     const isChanged =
       subjects.size > 0 || isRenewed || this.#touched.size > 0 || this.#holders.touched.size > 0;
-    return isChanged ? this.#tell(isRenewed) : undefined;
+    return isChanged ? yield* this.#tell(isRenewed) : undefined;
   }
 
   #labelsOf(namespace: string): Labels {
     return this.#namespaces.get(namespace)?.labels ?? namespaceLabels(namespace, NO_LABELS);
   }
 
-  #updateNamespace(state: DesiredState, key: string): void {
-    const object = state.namespaces.get(key);
+  /** Answers how much was done, as the others that follow. */
+  #updateNamespace(key: string, object: KubeObject | undefined): number {
     const before = this.#namespaces.get(key);
     const after = { labels: namespaceLabels(key, object?.metadata.labels), audit: isOnTrial(object) };
     this.#namespaces.set(key, after);
     if (object === undefined) this.#namespaces.delete(key);
-    if (deepEqual(before?.labels, after.labels)) return;
+    if (deepEqual(before?.labels, after.labels)) return 1;
     const { peers, subjects } = this.policies;
+    let units = 1;
     for (const one of this.#classes.in(key)) {
       if (this.#classes.ask(one, peers.values(), subjects.values())) this.#touched.add(one);
+      units += askingUnits(peers.size + subjects.size);
     }
+    return units;
   }
 
-  /** Takes changed policies in. Answers the subjects of what they were and are. */
-  #updatePolicies(state: DesiredState, changes: Changes): Set<Term> {
-    const subjects = new Set<Term>();
+  /** Takes changed policies in. Adds the subjects of what they were and are. */
+  *#updatePolicies(input: PolicyInput, subjects: Set<Term>): Generator<void, void> {
     const put = (terms: readonly Term[]): void => {
       for (const term of terms) subjects.add(term);
     };
-    const keys = new Set(changes.policies);
-    for (const namespace of changes.namespaces) {
-      for (const key of state.policies.keys()) if (key.startsWith(`${namespace}/`)) keys.add(key);
-    }
-    for (const key of keys) {
-      const policy = state.policies.get(key);
-      const namespace = key.slice(0, key.indexOf("/"));
-      const audit = isOnTrial(policy) || this.#namespaces.get(namespace)?.audit === true;
+    for (const [key, policy] of input.policies) {
+      const audit = isOnTrial(policy) || this.#namespaces.get(namespaceOf(key))?.audit === true;
       put(this.policies.set(`policy ${key}`, policy && networkPolicySpec(policy), audit));
+      if (this.#pace.isOver(POLICY_UNITS)) yield;
     }
-    for (const key of changes.clusterPolicies) {
-      const policy = state.clusterPolicies.get(key);
+    for (const [key, policy] of input.clusterPolicies) {
       put(this.policies.set(`cluster ${key}`, policy && clusterPolicySpec(policy), isOnTrial(policy)));
+      if (this.#pace.isOver(POLICY_UNITS)) yield;
     }
-    return subjects;
   }
 
   /** Marks everybody with the terms that are new, and with none that is gone. True when blocks changed. */
-  #updateTerms(state: DesiredState, touched: ReadonlySet<Term>): boolean {
+  *#updateTerms(input: PolicyInput, touched: ReadonlySet<Term>): Generator<void, boolean> {
     const { peers, subjects } = this.policies;
     if (touched.size === 0) return false;
     const gone = { peers: peers.sweep(), subjects: subjects.sweep() };
     const selects = [...touched].map(({ id }) => id);
     const asksOther = this.policies.askedNames !== this.#askedNames;
     this.#askedNames = this.policies.askedNames;
+    const units = askingUnits(peers.added.size + subjects.added.size + gone.peers.length + selects.length);
     for (const one of this.#classes.values()) {
       let isTouched = asksOther || selects.some((id) => one.subjectOf.has(id));
       for (const { id } of gone.peers) if (one.peerOf.delete(id)) isTouched = true;
       for (const { id } of gone.subjects) if (one.subjectOf.delete(id)) isTouched = true;
       if (this.#classes.ask(one, peers.added, subjects.added)) isTouched = true;
       if (isTouched) this.#touched.add(one);
+      if (this.#pace.isOver(units)) yield;
     }
     const changed = [...peers.added, ...gone.peers];
     if (changed.some(({ spec }) => spec.of === "nodes")) {
-      for (const key of state.nodes.keys()) this.#updateNode(state, key);
+      for (const [key, node] of input.allNodes) if (this.#pace.isOver(this.#updateNode(key, node))) yield;
     }
     const isRenewed = changed.some(({ spec }) => spec.of === "block");
     if (isRenewed) this.#blocks = new AddressBlocks(this.#blockTerms());
@@ -163,23 +195,26 @@ export class PolicyCompiler {
     );
   }
 
-  #updatePod(state: DesiredState, key: string): void {
-    const pod = state.pods.get(key);
+  #updatePod(key: string, pod: Pod | undefined): number {
     const id = `pod ${key}`;
     const before = this.#holders.get(id);
     const addresses = pod === undefined ? [] : podAddresses(pod);
     const isSubject = this.#nodeName === undefined || pod?.spec.nodeName === this.#nodeName;
+    const classes = this.#classes.size;
     const podClass = pod === undefined || addresses.length === 0 ? undefined : this.#classes.classOf(pod);
+    const { peers, subjects } = this.policies;
+    const units = POD_UNITS + (this.#classes.size - classes) * askingUnits(peers.size + subjects.size);
     const isSame =
       before?.podClass === podClass &&
       (before === undefined || (before.isSubject === isSubject && deepEqual(before.addresses, addresses)));
-    if (isSame) return;
+    if (isSame) return units;
     if (before !== undefined) this.#leave(before);
-    if (podClass === undefined) return;
+    if (podClass === undefined) return units;
     const holder = this.#holders.put({ key: id, addresses, podClass, terms: [], isSubject });
     podClass.pods.add(holder);
     if (isSubject) podClass.subjects++;
     this.#touched.add(podClass);
+    return units;
   }
 
   #leave(holder: Holder): void {
@@ -191,15 +226,19 @@ export class PolicyCompiler {
     this.#touched.add(podClass);
   }
 
-  #updateNode(state: DesiredState, key: string): void {
-    const node = state.nodes.get(key);
-    const id = `node ${key}`;
-    const addresses = nodeAddresses(node);
+  /** Where a pod has one of the addresses that a node gives itself, it is the pod's: they come after "pod ". */
+  #updateNode(key: string, node: Node | undefined): number {
     const labels = node?.metadata.labels ?? NO_LABELS;
-    const terms = [...this.policies.peers.values()]
-      .filter((term) => term.nodes(labels))
-      .map((term) => term.id);
+    const { peers } = this.policies;
+    const terms: number[] = [];
+    for (const term of peers.values()) if (term.nodes(labels)) terms.push(term.id);
     terms.sort((a, b) => a - b);
+    this.#holdNode(`node ${key}`, nodeAddresses(node), terms);
+    this.#holdNode(`tunnel ${key}`, cniAddresses(node, this.#hasTunnel), terms);
+    return 1 + askingUnits(peers.size);
+  }
+
+  #holdNode(id: string, addresses: readonly Ip[], terms: readonly number[]): void {
     const before = this.#holders.get(id);
     if (deepEqual(before?.addresses ?? [], addresses) && deepEqual(before?.terms ?? [], terms)) return;
     this.#holders.remove(id);
@@ -207,7 +246,7 @@ export class PolicyCompiler {
     this.#holders.put({ key: id, addresses, podClass: undefined, terms, isSubject: false });
   }
 
-  #tell(isRenewed: boolean): PolicyUpdate {
+  *#tell(isRenewed: boolean): Generator<void, PolicyUpdate> {
     const isWasteful = this.#rows.isWasteful;
     if (isRenewed || isWasteful) this.#holders.touchAll();
     const held = this.#blockIdentities;
@@ -216,13 +255,23 @@ export class PolicyCompiler {
       this.#blockIdentities = combinations.map((terms) => this.#identities.acquire(terms, []));
       for (const identity of held) this.#identities.release(identity);
     }
-    for (const one of this.#touched) this.#updateClass(one);
+    for (const one of this.#touched) {
+      this.#updateClass(one);
+      if (this.#pace.isOver(CLASS_UNITS)) yield;
+    }
     const changed = new Set<Held>();
-    for (const one of this.#holders.touched) if (this.#identify(one)) changed.add(one);
-    this.#rows.fill(this.#identities.list, this.#identities.added);
-    if (isWasteful) this.#rows.rebuild(this.#identities.list);
-    const holders = new Set([...this.#holders.touched].flatMap((one) => one.holders));
-    for (const holder of holders) this.#subject(holder, changed);
+    for (const one of this.#holders.touched) {
+      if (this.#identify(one)) changed.add(one);
+      if (this.#pace.isOver(ADDRESS_UNITS)) yield;
+    }
+    yield* this.#rows.fill(this.#identities.list, this.#identities.added, this.#pace);
+    if (isWasteful) yield* this.#rows.rebuild(this.#identities.list, this.#pace);
+    const holders = new Set<Holder>();
+    for (const one of this.#holders.touched) for (const holder of one.holders) holders.add(holder);
+    for (const holder of holders) {
+      this.#subject(holder, changed);
+      if (this.#pace.isOver(ADDRESS_UNITS)) yield;
+    }
     if (isWasteful) this.names.endSweep();
     this.#subjects.flush();
     const update = this.#updateOf(changed, isRenewed);
@@ -343,6 +392,6 @@ function merged(a: readonly number[], b: readonly number[]): readonly number[] {
   return b.length === 0 ? a : [...a, ...b].sort((x, y) => x - y);
 }
 
-function isOnTrial(object: KubeObject | undefined): boolean {
-  return object?.metadata.annotations?.[ENFORCEMENT] === AUDIT;
+function askingUnits(terms: number): number {
+  return 1 + terms / TERMS_A_UNIT;
 }

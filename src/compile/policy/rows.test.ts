@@ -1,5 +1,6 @@
 // What a row says, against the same policies asked one after another for each port: every mix of actions, ports and tiers.
 import t from "tap";
+import { finish, Pace } from "../../base/pace.ts";
 import { ACTION_MASK, PolicyAction } from "../../dataplane/spec/policy.ts";
 import * as policy from "../../dataplane/table/policy/policy.ts";
 import { Identities } from "./identities.ts";
@@ -123,7 +124,7 @@ t.test(
       ),
     );
     const made = mixes.map((given) => ({ given, row: rows.acquire("egress", given.map(rowPolicy), []) }));
-    rows.fill(identities.list, []);
+    finish(rows.fill(identities.list, [], new Pace()));
     const { cells, stride, programs } = rows;
     const table: policy.Policy = { ...new policy.Policy(), cells, stride, programs };
     const wrong = made.flatMap(({ given, row }) =>

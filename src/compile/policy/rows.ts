@@ -1,5 +1,6 @@
 // Rows of the verdict table: one for all pods that the same policies select in a direction, with a cell for each
 // identity. A row is made once and never changed; a policy that changes makes other rows.
+import type { Pace } from "../../base/pace.ts";
 import { ACTION_BITS } from "../../dataplane/spec/policy.ts";
 import { Arena, shared } from "./arena.ts";
 import { type Identity, type NamedPort, namedKeyOf } from "./identities.ts";
@@ -54,6 +55,9 @@ const STRIDE = 64;
 /** Words of programs before all are made anew; and as many times those that were. */
 const SPARE_WORDS = 1 << 16;
 const SPARE_TIMES = 4;
+/** Work, as Pace counts: steps of a row that an identity is asked about, and a program by its matches. */
+const STEPS_A_UNIT = 32;
+const PROGRAM_UNITS = 10;
 
 export class Rows {
   readonly #names: RuleNames;
@@ -130,19 +134,23 @@ export class Rows {
   }
 
   /** Makes room for so many identities, and fills the cells of new rows and of new identities. */
-  fill(identities: readonly (Identity | undefined)[], added: Iterable<Identity>): void {
+  *fill(
+    identities: readonly (Identity | undefined)[],
+    added: Iterable<Identity>,
+    pace: Pace,
+  ): Generator<void, void> {
     this.#reserve(identities.length);
-    for (const row of this.added) {
-      for (const identity of identities) if (identity !== undefined) this.#fillCell(row, identity);
-    }
+    for (const row of this.added) yield* this.#fillRow(row, identities, pace);
     for (const identity of added) {
-      for (const row of this.list)
-        if (row !== undefined && !this.added.has(row)) this.#fillCell(row, identity);
+      for (const row of this.list) {
+        if (row === undefined || this.added.has(row)) continue;
+        if (pace.isOver(this.#fillCell(row, identity))) yield;
+      }
     }
   }
 
   /** Makes all cells and programs anew, in memory of their own: without what no row leads to any more. */
-  rebuild(identities: readonly (Identity | undefined)[]): void {
+  *rebuild(identities: readonly (Identity | undefined)[], pace: Pace): Generator<void, void> {
     this.#programs = new Arena(1024);
     this.#places = new Map();
     this.cells = shared(this.cells.length);
@@ -150,9 +158,15 @@ export class Rows {
     for (const row of this.list) {
       if (row === undefined) continue;
       forget(row.start);
-      for (const identity of identities) if (identity !== undefined) this.#fillCell(row, identity);
+      yield* this.#fillRow(row, identities, pace);
     }
     this.#wordsAtRebuild = this.#programs.used;
+  }
+
+  *#fillRow(row: Row, identities: readonly (Identity | undefined)[], pace: Pace): Generator<void, void> {
+    for (const identity of identities) {
+      if (identity !== undefined && pace.isOver(this.#fillCell(row, identity))) yield;
+    }
   }
 
   #reserve(identities: number): void {
@@ -169,10 +183,16 @@ export class Rows {
     this.stride = stride;
   }
 
-  #fillCell(row: Row, identity: Identity): void {
+  /** Answers how much was done. */
+  #fillCell(row: Row, identity: Identity): number {
     const sequence = sequenceOf(row, identity);
-    sequence.cell ??= this.#cellOf(createProgram(sequence.matches, row.isolation, this.#names));
+    let units = 1 + row.steps.length / STEPS_A_UNIT;
+    if (sequence.cell === undefined) {
+      sequence.cell = this.#cellOf(createProgram(sequence.matches, row.isolation, this.#names));
+      units += PROGRAM_UNITS * (1 + sequence.matches.length);
+    }
     this.cells[row.index * this.stride + identity.index] = sequence.cell;
+    return units;
   }
 
   /** The cell for what a pod of the row sends to itself by way of a service. */

@@ -1,7 +1,7 @@
 // Who a verdict comes from: every rule that decides anything has an id, which the plane counts by and connections
 // remember, and a name that people know it by. A policy that is edited has other rules in the same places: what a rule
 // says is part of who it is.
-import { RULES_MAX } from "../../dataplane/spec/policy.ts";
+import { INHERITED, RULES_MAX } from "../../dataplane/spec/policy.ts";
 import type { Direction, Tier } from "./policy-rules.ts";
 
 export interface RuleName {
@@ -26,21 +26,36 @@ export interface RuleName {
 /** Id of what no policy has anything to say about. */
 export const NO_RULE = 0;
 
+/** Keeps ids for an agent that comes after this one, and has those of the one before. */
+export interface LastingIds {
+  /** Ids that rules had then: connections may name them. */
+  former(): Iterable<number>;
+  /** The id that the rule with this key had. */
+  formerOf(key: string): number | undefined;
+  note(id: number, key: string): void;
+}
+
 export class RuleNames {
+  readonly #lasting: LastingIds | undefined;
   readonly #ids = new Map<string, number>();
   readonly #names: (RuleName | undefined)[] = [undefined];
   /** Epoch from which on an id has its name. */
   readonly #since: number[] = [0];
+  /** Former ids whose rule has not come back yet. */
+  readonly #former: Set<number>;
   /** Ids of rules that are gone, those that have been so for longest first: connections may still name them. */
   #free: number[] = [];
   #used: Set<number> | undefined;
   #recycled: number[] = [];
+  #next = NO_RULE + 1;
   /** Id of all rules that no id was left for. */
   readonly #rest: number;
   /** Of the update that is being made. */
   epoch = 0;
 
-  constructor(rulesMax = RULES_MAX) {
+  constructor(lasting?: LastingIds, rulesMax = RULES_MAX) {
+    this.#lasting = lasting;
+    this.#former = new Set(lasting?.former());
     this.#rest = rulesMax - 1;
   }
 
@@ -51,8 +66,9 @@ export class RuleNames {
       this.#used?.add(known);
       return known;
     }
-    const isFull = this.#names.length >= this.#rest;
-    const id = isFull ? (this.#free.shift() ?? this.#rest) : this.#names.length;
+    const former = this.#lasting?.formerOf(key) ?? NO_RULE;
+    const isFormer = this.#former.delete(former);
+    const id = isFormer ? former : this.#newId();
     if (id === this.#rest) return id;
     const before = this.#names[id];
     if (before !== undefined) {
@@ -60,10 +76,22 @@ export class RuleNames {
       this.#recycled.push(id);
     }
     this.#names[id] = name;
-    this.#since[id] = this.epoch;
+    this.#since[id] = isFormer ? INHERITED : this.epoch;
     this.#ids.set(key, id);
     this.#used?.add(id);
+    this.#lasting?.note(id, key);
     return id;
+  }
+
+  /** One that nobody had, else that of a rule which is gone. */
+  #newId(): number {
+    while (this.#former.has(this.#next)) this.#next++;
+    if (this.#next < this.#rest) return this.#next++;
+    for (const former of this.#former) {
+      this.#former.delete(former);
+      return former;
+    }
+    return this.#free.shift() ?? this.#rest;
   }
 
   nameOf(id: number): RuleName | undefined {

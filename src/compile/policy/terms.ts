@@ -56,6 +56,10 @@ export class Terms {
     for (const { id } of gone) this.#freeIds.push(id);
   }
 
+  get size(): number {
+    return this.#byKey.size;
+  }
+
   values(): Iterable<Term> {
     return this.#byKey.values();
   }

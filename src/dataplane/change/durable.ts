@@ -11,6 +11,7 @@ import {
   REGIONS,
   SIZES,
 } from "../durable.ts";
+import * as connectionRules from "../table/connection/connection-rules.ts";
 import type { Conntrack } from "../table/connection/conntrack.ts";
 import * as conntrack from "../table/connection/conntrack.ts";
 import * as expectations from "../table/connection/expectations.ts";
@@ -58,6 +59,8 @@ export function resume(d: Durable, s: Services): void {
   inheritEndpoints(s);
   countLoads(d.conntrack, s);
   s.epoch[0]++; // what was decided without a service is looked at again
+  const { connectionRules: rules, conntrack: ct } = d;
+  for (let slot = 0; slot < conntrack.highWater(ct); slot++) connectionRules.inherit(rules, slot);
 }
 
 function countLoads(ct: Conntrack, s: Services): void {

@@ -76,3 +76,13 @@ export function putAll(from: Int32Array, to: Int32Array): void {
     });
   }
 }
+
+/** Puts rows in, or takes out those that have no identity. */
+export function apply(words: Int32Array, changes: Int32Array): void {
+  for (let at = 0; at < changes.length; at += ADDRESS_WORDS) {
+    const [w0, w1, w2, w3] = changes.subarray(at, at + A_IDENTITY);
+    const identity = changes[at + A_IDENTITY] - 1;
+    if (identity < 0) take(words, { w0, w1, w2, w3 });
+    else put(words, { w0, w1, w2, w3, identity, subject: changes[at + A_SUBJECT] - 1 });
+  }
+}

@@ -4,20 +4,32 @@
  * table that it has, or takes a new table as it is.
  */
 import { ColumnCarver } from "../../base/columns.ts";
+import { finish, Pace } from "../../base/pace.ts";
 import { PortRole } from "../port.ts";
 import { NO_OWNER, type PortTable } from "../send/tx-queue.ts";
-import type { PolicyBlock, PolicyParts, PolicyUpdate } from "../spec/policy.ts";
+import {
+  A_IDENTITY,
+  A_SUBJECT,
+  ADDRESS_WORDS,
+  type PolicyAddressSpec,
+  type PolicyBlock,
+  type PolicyParts,
+  type PolicyUpdate,
+} from "../spec/policy.ts";
 import * as policy from "../table/policy/policy.ts";
 import * as hits from "../table/policy/policy-hits.ts";
 import { PrefixRanges } from "../table/prefix-ranges.ts";
 import * as words128 from "../table/words128.ts";
 import type { Tables } from "../tables.ts";
-import { createAddresses, hasRoom, put, putAll, take } from "./policy-addresses.ts";
+import { apply, createAddresses, hasRoom, put, putAll, take } from "./policy-addresses.ts";
 import { countsOf, fillRanges, planRanges } from "./prefix-ranges.ts";
 
-/** Addresses that are written between two batches, at most: a tenth of a millisecond. */
-const FEW = 512;
+/** Addresses that are written between two batches, at most, by code that seldom runs: 0.3 ms. */
+const FEW = 256;
+/** How much larger a table is made than it has to be. */
+const SPARE = 1.25;
 const { V4_MAPPED } = words128;
+const NO_CHANGES = new Int32Array(0);
 
 export class PolicyLayout {
   /** As the plane has them. */
@@ -25,18 +37,30 @@ export class PolicyLayout {
   #count = 0;
   #ranges = layOut([]);
   #isTold = false;
+  readonly #pace = new Pace();
 
   parts(update: PolicyUpdate): PolicyParts {
+    return finish(this.steps(update));
+  }
+
+  /** As `parts`, in steps of some milliseconds. */
+  *steps(update: PolicyUpdate): Generator<void, PolicyParts> {
     const { epoch, isActive, set, remove, blocks, world, subjects, cells, stride, programs, recycled } =
       update;
-    for (const address of remove) if (take(this.#addresses, address)) this.#count--;
+    for (const address of remove) {
+      if (take(this.#addresses, address)) this.#count--;
+      if (this.#pace.isOver(1)) yield;
+    }
     const fits = hasRoom(this.#addresses, this.#count + set.length);
     if (!fits) {
-      const wider = createAddresses(2 * (this.#count + set.length));
+      const wider = createAddresses(SPARE * (this.#count + set.length));
       putAll(this.#addresses, wider);
       this.#addresses = wider;
     }
-    for (const address of set) if (put(this.#addresses, address)) this.#count++;
+    for (const address of set) {
+      if (put(this.#addresses, address)) this.#count++;
+      if (this.#pace.isOver(1)) yield;
+    }
     if (blocks !== undefined) this.#ranges = layOut(blocks);
     const isFew = this.#isTold && fits && set.length + remove.length <= FEW;
     this.#isTold = true;
@@ -44,10 +68,22 @@ export class PolicyLayout {
       ...{ epoch, active: isActive ? 1 : 0, world, subjects, cells, stride, programs, recycled },
       ...this.#ranges,
       addresses: isFew ? undefined : sharedCopy(this.#addresses),
-      set: isFew ? set : [],
-      remove: isFew ? remove : [],
+      changes: isFew ? changesOf(update) : NO_CHANGES,
     };
   }
+}
+
+/** Rows as the table has them; of an address that goes, without identity. */
+function changesOf({ set, remove }: PolicyUpdate): Int32Array {
+  const gone = remove.map((address): PolicyAddressSpec => ({ ...address, identity: -1, subject: -1 }));
+  const words = new Int32Array((gone.length + set.length) * ADDRESS_WORDS);
+  for (const [i, { w0, w1, w2, w3, identity, subject }] of [...gone, ...set].entries()) {
+    const at = i * ADDRESS_WORDS;
+    words.set([w0, w1, w2, w3], at);
+    words[at + A_IDENTITY] = identity + 1;
+    words[at + A_SUBJECT] = subject + 1;
+  }
+  return words;
 }
 
 function sharedCopy(words: Int32Array): Int32Array {
@@ -70,8 +106,7 @@ function layOut(blocks: readonly PolicyBlock[]) {
 /** The table that follows `before`. Its addresses come with the parts, or are those of `before`, changed. */
 export function nextPolicy(before: policy.Policy, parts: PolicyParts): policy.Policy {
   const addresses = parts.addresses ?? before.addresses;
-  for (const address of parts.remove) take(addresses, address);
-  for (const address of parts.set) put(addresses, address);
+  apply(addresses, parts.changes);
   return new policy.Policy({ ...parts, addresses });
 }
 

@@ -20,6 +20,11 @@ export const ACTION_MASK = 3;
 /** Rule ids, so that their counters have a table of one size. Id 0: no policy has anything to say. */
 export const RULES_MAX = 1 << 16;
 
+/** Epochs count from 1. Of what was said before there were policies: */
+export const NO_EPOCH = 0;
+/** Of what an earlier agent's policies said. */
+export const INHERITED = -1;
+
 /** Words of a subject: rows of cells, and cells. */
 export const SUBJECT_WORDS = 8;
 export const S_EGRESS = 0; //  NO_ROW: nothing to decide
@@ -77,8 +82,8 @@ export interface PolicyParts {
   readonly active: number; // 1: there is a policy
   /** Rows of ADDRESS_WORDS, open addressing, a power of two of them. Undefined: those that are there, changed. */
   readonly addresses: Int32Array | undefined;
-  readonly set: readonly PolicyAddressSpec[];
-  readonly remove: readonly PolicyAddress[];
+  /** Rows to put into them; without an identity: to take out. */
+  readonly changes: Int32Array;
   readonly ranges: ArrayBufferLike;
   /** Numbers of ranges, nodes and cells in `ranges`. */
   readonly rangeCounts: { readonly ranges: number; readonly nodes: number; readonly cells: number };

@@ -98,7 +98,7 @@ export class Explainer {
       partial: true,
       amend: viaStation,
     });
-    this.#policies = new PolicyView(this.node.graph);
+    this.#policies = new PolicyView(this.node.graph, this.node.messages.config.overlay.type === "vxlan");
     this.#records = this.node.watch(Mode.TRACE, RING_LOG2);
     for (const address of [...STATION_IPS, ...(this.node.messages.topology?.vteps ?? [])]) {
       const { w0, w1, w2, w3 } = address;

@@ -13,6 +13,7 @@ const PIPELINE = new URL("./hot-pipeline.js", import.meta.url);
 const DUAL_STACK = new URL("./hot-dual-stack.js", import.meta.url);
 const CONNECTIONS = new URL("./hot-connections.js", import.meta.url);
 const USERSPACE = new URL("./hot-userspace.js", import.meta.url);
+const POLICY = new URL("./hot-policy.js", import.meta.url);
 const HOT_FILES = /\/src\/(?:wire|dataplane)\//;
 
 const subjects: { name: string; run: HotRun }[] = [
@@ -40,6 +41,14 @@ const subjects: { name: string; run: HotRun }[] = [
   {
     name: "connections that are sent to another endpoint",
     run: { module: USERSPACE, create: "createUserspaceSubject", units: UNITS, warmUnits: WARM_UNITS },
+  },
+  {
+    name: "connections under policies of both kinds",
+    run: { module: POLICY, create: "createPolicySubject", units: UNITS, warmUnits: 2_000_000 },
+  },
+  {
+    name: "connections that are asked about again after each change of policies",
+    run: { module: POLICY, create: "createRecheckSubject", units: UNITS, warmUnits: 2_000_000 },
   },
 ];
 for (const { name, run } of subjects) {

@@ -45,7 +45,7 @@ export class PolicyWorld {
     const gateways = ["192.168.50.1", "fd00:50::1"].map((text) => parseIp(text) as Ip);
     const offline = offlineConfig("node1", read, read.clusterCidrs);
     const uplink = { ...offline.uplink, gateways };
-    this.#objects = readAll([...nodes(), ...objects]);
+    this.#objects = readAll([...testNodes(), ...objects]);
     this.node = new OfflineNode({ ...offline, overlay: { type: "none" }, uplink, ...config }, this.#objects);
     this.tables = this.node.engine.tables;
     for (const { w0, w1, w2, w3 } of [
@@ -58,7 +58,7 @@ export class PolicyWorld {
 
   /** These objects in the place of all but the nodes. */
   become(objects: readonly object[]): void {
-    this.#objects = readAll([...nodes(), ...objects]);
+    this.#objects = readAll([...testNodes(), ...objects]);
     this.node.replace(this.#objects);
   }
 
@@ -131,7 +131,8 @@ function readAll(objects: readonly object[]): KubeObject[] {
   return objects.map((object) => manifestOf(object, "test").object);
 }
 
-function nodes(): object[] {
+/** Two of them, as a TestNode has them too. */
+export function testNodes(): object[] {
   return [1, 2].map((n) => ({
     apiVersion: "v1",
     kind: "Node",

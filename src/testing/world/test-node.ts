@@ -12,6 +12,7 @@ import * as serviceChange from "../../dataplane/change/services.ts";
 import { createVteps } from "../../dataplane/change/vteps.ts";
 import { type Counters, Event } from "../../dataplane/counters.ts";
 import { DROP_REASON_TEXT, DropReason, dropReasonName } from "../../dataplane/drop-reason.ts";
+import type { Durable } from "../../dataplane/durable.ts";
 import * as engine from "../../dataplane/engine.ts";
 import { PortRole } from "../../dataplane/port.ts";
 import { addOwner } from "../../dataplane/send/tx-queue.ts";
@@ -122,6 +123,7 @@ export class TestNode {
   readonly #vxlan: boolean;
   readonly #nodes: number;
   readonly memory: PlaneMemory;
+  readonly durable: Durable;
   readonly #ids: LastingServiceIds;
   readonly #services = new Map<string, Pick<ServicePortSpec, "id" | "digest">>();
   readonly #canaries: readonly number[];
@@ -145,6 +147,7 @@ export class TestNode {
     const sizes = { ...SIZES, poolSlots: this.poolSlots, ...o.sizes };
     this.memory = allocate(sizes, o.durable);
     const shared = open(this.memory, sizes);
+    this.durable = shared.durable;
     this.#ids = new LastingServiceIds(shared.durable.ids);
     this.engine = createPlaneEngine(sizes, {
       ...{ io: this.summing, offload: o.offload ?? offloadTwin, shared },

@@ -1,8 +1,9 @@
 /**
  * Stage `recheck-policy` (as Cilium: a policy cuts what it forbids; switched on by policy.established: recheck). A known
  * connection is asked about again by its first packet after policies, pods or their labels changed: as it was opened, by
- * the addresses of its ends after DNAT. What is denied now is taken out and dropped. Reads stations and policies, writes
- * what the connection remembers.
+ * the addresses of its ends after DNAT. What is denied now is taken out and dropped. While an end is a pod of this node
+ * that is not attached yet, since the agent has just started, nothing passes. Reads stations and policies, writes what
+ * the connection remembers.
  */
 import { drop } from "../../drop.ts";
 import { DropReason } from "../../drop-reason.ts";
@@ -13,6 +14,7 @@ import * as connectionRules from "../../table/connection/connection-rules.ts";
 import * as conntrack from "../../table/connection/conntrack.ts";
 import * as tuple from "../../table/connection/tuple.ts";
 import * as neighbor from "../../table/neighbor.ts";
+import * as policy from "../../table/policy/policy.ts";
 import * as hits from "../../table/policy/policy-hits.ts";
 import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
@@ -37,6 +39,8 @@ export function recheckPolicy(pkt: Packet, t: Tables, nowSec: number): Verdict {
   const isDirect = (status & DST_NAT) === 0;
   const sender = podPort(t, key, SRC0);
   const receiver = podPort(t, key, DST0);
+  if (isMissing(t, key, SRC0, sender) || isMissing(t, key, DST0, receiver))
+    return drop(pkt, t, DropReason.POLICY_NOT_READY);
   const egress = admission.egressVerdict(t, sender, receiver, key, isDirect);
   const own = sender < 0 && admission.isNodes(t, key);
   const ingress = admission.ingressVerdict(t, sender, receiver, key, key, isDirect, own);
@@ -62,6 +66,11 @@ function loadEnds(t: Tables, slot: number): void {
   for (let i = 0; i < 4; i++) key[DST0 + i] = reply[SRC0 + i];
   const proto = tuple.protoOf(key);
   if (proto !== ICMP && proto !== ICMPV6) key[PORTS] = (key[PORTS] & ~0xffff) | tuple.sourcePort(reply);
+}
+
+/** A pod of this node, but behind no port: who answered for it now would not be asked again. */
+function isMissing(t: Tables, key: Int32Array, at: number, port: number): boolean {
+  return port < 0 && policy.subjectOf(t.policy, key[at], key[at + 1], key[at + 2], key[at + 3]) >= 0;
 }
 
 /** Port of the pod that has the address, -1: none of this node. */

@@ -36,7 +36,7 @@ const TCP = 6;
 const UDP = 17;
 const SCTP = 132;
 
-type Columns = Omit<PolicyParts, "addresses" | "set" | "remove" | "recycled"> & {
+type Columns = Omit<PolicyParts, "addresses" | "changes" | "recycled"> & {
   readonly addresses: Int32Array;
 };
 
