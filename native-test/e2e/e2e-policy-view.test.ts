@@ -241,6 +241,48 @@ t.test("what commands tell of policies in a lab", { skip }, async (t) => {
     t.equal(again.stderr, "no pair changes\n");
   });
 
+  t.test("diff: pods that the lab's controllers would make of NEW, and those that they made", async (t) => {
+    const next = join(lab.folder, "more.json");
+    const container = { name: "main", image: "podwire/host", command: ["sleep", "infinity"] };
+    const template = {
+      metadata: { labels: { app: "frontend", run: "more" } },
+      spec: { containers: [container] },
+    };
+    const deployment = {
+      ...{ apiVersion: "apps/v1", kind: "Deployment", metadata: { name: "more", namespace: "default" } },
+      spec: { replicas: 2, selector: { matchLabels: { run: "more" } }, template },
+    };
+    const guard = testPolicy("no-knocking", { ...app("backend"), policyTypes: ["Ingress"] });
+    const items = [deployment, guard];
+    await writeFile(next, JSON.stringify({ apiVersion: "v1", kind: "List", items }));
+    const asked = ["--from", "run=more", "--from", "app=db", "--to", "app in (db,backend)", "--port", "5432"];
+    const said = await lab.podwire(["policy", "diff", "-f", next, ...asked]);
+    t.equal(said.status, 3, said.stderr);
+    const rows = said.stdout
+      .trimEnd()
+      .split("\n")
+      .slice(1)
+      .map((line) =>
+        line
+          .replaceAll(/more-\w+-\w+/g, "more")
+          .split(/ {2,}/)
+          .slice(0, 5),
+      );
+    const both = "default/more, default/more";
+    t.same(rows, [
+      ["default/db", "default/backend", "5432/TCP", "yes", "no"],
+      [both, "default/backend", "5432/TCP", "-", "no"],
+      [both, "default/db", "5432/TCP", "-", "yes"],
+    ]);
+    await lab.output(["apply", "-f", next]);
+    await lab.output(["rollout", "status", "deploy/more"]);
+    await sleep(300);
+    t.equal(await told.connects("deploy/more", "db", 5432), true);
+    t.equal(await told.connects("deploy/more", "backend", 8080), false);
+    t.equal((await lab.podwire(["policy", "diff", "-f", next])).status, 0);
+    await lab.output(["delete", "-f", next]);
+  });
+
   t.test("each connection names the rule that let it in, and what became of it", async (t) => {
     const keep = ["socat", "-u", "EXEC:sleep 60", `TCP4:${told.ip.db}:5432,sourceport=45000`];
     await told.apply(dbPolicy([app("nobody"), app("backend")]));

@@ -82,8 +82,11 @@ async function fromNodes(all: Nodes, options: OfflineOptions): Promise<OfflineCl
 }
 
 /** Of whoever holds them: all that decides about packets. */
-export async function clusterObjects(holder: ObjectHolder): Promise<KubeObject[]> {
-  const lists = await Promise.all(KINDS.map((kind) => listObjects(holder, kind)));
+export async function clusterObjects(
+  holder: ObjectHolder,
+  more: readonly string[] = [],
+): Promise<KubeObject[]> {
+  const lists = await Promise.all([...KINDS, ...more].map((kind) => listObjects(holder, kind)));
   return lists.flatMap((list) => list.items);
 }
 

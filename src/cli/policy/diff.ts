@@ -11,12 +11,13 @@ import { type Answer, Reach } from "../../offline/policy/reach.ts";
 import { refuseTwice } from "../../watch/input.ts";
 import { type Globals, globals, note, print, yamlText } from "../context.ts";
 import { CliError, Exit, usageError } from "../errors.ts";
+import { openNodes } from "../nodes/open-nodes.ts";
 import { named, readObjects } from "../objects/manifests.ts";
 import { rawObjects } from "../offline/explain-world.ts";
-import { clusterChange, refuseAgentAndFiles } from "../offline/offline-cluster.ts";
+import { clusterChange, clusterObjects, refuseAgentAndFiles } from "../offline/offline-cluster.ts";
 import { type Column, formatTable } from "../table.ts";
 import { portsOf } from "./matrix.ts";
-import { EndFinder, livePolicyObjects, needAddresses } from "./policy-world.ts";
+import { EndFinder, needAddresses } from "./policy-world.ts";
 
 export interface DiffOptions {
   file?: string[];
@@ -72,8 +73,15 @@ export async function diff(options: DiffOptions, command: Command): Promise<void
 }
 
 async function live(flags: Globals, next: readonly ManifestText[]): Promise<Two> {
-  const { objects, hasOverlay } = await livePolicyObjects(flags);
-  return { ...overlaid(objects, next), hasOverlay };
+  const nodes = await openNodes(flags);
+  const hasOverlay = nodes.vxlanPort !== undefined;
+  const isMaking = needAddresses(rawObjects(next, new PassedOver()));
+  if (nodes.lab === undefined || !isMaking)
+    return { ...overlaid(await clusterObjects(nodes), next), hasOverlay };
+  // A lab has what makes pods, too: what it would make of these is told by the same controllers.
+  const items = await clusterObjects(nodes, WORKLOADS);
+  const text = JSON.stringify({ apiVersion: "v1", kind: "List", items });
+  return { ...clusterChange([{ file: nodes.label, text }], next), hasOverlay };
 }
 
 function ofFiles(old: readonly ManifestText[], next: readonly ManifestText[]): Two {

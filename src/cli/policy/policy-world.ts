@@ -28,18 +28,15 @@ export interface PolicyObjects {
   readonly hasOverlay: boolean | undefined;
 }
 
-/** Of the lab or agent here: with what is known of its nodes. */
-export async function livePolicyObjects(flags: Globals): Promise<PolicyObjects> {
-  const nodes = await openNodes(flags);
-  return { objects: await clusterObjects(nodes), hasOverlay: nodes.vxlanPort !== undefined };
-}
-
 export async function policyObjects(
   flags: Globals,
   texts: readonly ManifestText[] | undefined,
   look?: (manifests: readonly Manifest[]) => void,
 ): Promise<PolicyObjects> {
-  if (texts === undefined) return livePolicyObjects(flags);
+  if (texts === undefined) {
+    const nodes = await openNodes(flags);
+    return { objects: await clusterObjects(nodes), hasOverlay: nodes.vxlanPort !== undefined };
+  }
   const objects = await fileObjects(flags, texts, look);
   return { objects, hasOverlay: undefined };
 }
