@@ -22,7 +22,8 @@ apt-get install -qq -y --no-install-recommends ca-certificates curl rsync socat 
 
 say "building in $target"
 mkdir -p "$target"
-rsync -a --delete --exclude .git --exclude node_modules --exclude .node --exclude build --exclude .vagrant "$source_dir"/ "$target"/
+left_out=(--exclude .git --exclude node_modules --exclude .node --exclude build --exclude .vagrant)
+rsync -a --delete "${left_out[@]}" "$source_dir"/ "$target"/
 (cd "$target" && scripts/install-deps && scripts/with-node npm run --silent build)
 ln -sfn "$target/podwire" /usr/local/bin/podwire
 

@@ -2,8 +2,8 @@
 // kind; its package ships this one, marked unstable, which is why package.json pins the exact version. The
 // parser is given the texts through a virtual file system, so planted sources and real ones take the same
 // way.
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join, relative, sep } from "node:path";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { basename, dirname, join, relative, sep } from "node:path";
 import type { Node, SourceFile } from "typescript/unstable/ast";
 import { createVirtualFileSystem, type FileSystem } from "typescript/unstable/fs";
 import { API } from "typescript/unstable/sync";
@@ -43,6 +43,27 @@ export function readSources(root: string, folders: readonly string[], suffixes: 
       const path = join(entry.parentPath, entry.name);
       sources[relative(root, path).split(sep).join("/")] = readFileSync(path, "utf8");
     }
+  }
+  return sources;
+}
+
+const CODE = /\.(?:[cm]?[jt]s|c|h|sh|rb|service)$/;
+
+/** All code: files with an ending of a language, and scripts without one, which begin with a hash. */
+export function readCode(root: string): Sources {
+  const folders = ["src", "native-test", "scripts", "vagrant", ".ci"].filter((name) =>
+    existsSync(join(root, name)),
+  );
+  const paths = [
+    ...readdirSync(root),
+    ...folders.flatMap((folder) =>
+      readdirSync(join(root, folder), { recursive: true }).map((name) => `${folder}/${name}`),
+    ),
+  ].filter((path) => !path.split(sep).includes("testdata") && statSync(join(root, path)).isFile());
+  const sources: Record<string, string> = {};
+  for (const path of paths.filter((name) => CODE.test(name) || !basename(name).includes("."))) {
+    const text = readFileSync(join(root, path), "utf8");
+    if (CODE.test(path) || text.startsWith("#")) sources[path.split(sep).join("/")] = text;
   }
   return sources;
 }

@@ -6,7 +6,7 @@ import t from "tap";
 import { StageId } from "../../dataplane/trace/stage-id.ts";
 import { listTests } from "../runner/main.ts";
 import { findSubjectGaps } from "../runner/subjects.ts";
-import { closeParser, projectRoot, readSources, type Sources } from "./source-tree.ts";
+import { closeParser, projectRoot, readCode, readSources, type Sources } from "./source-tree.ts";
 import { findHotBans, findStaleExceptions, type HotRules } from "./tidy-hot.ts";
 import {
   findExits,
@@ -88,11 +88,7 @@ const UNUSED: UnusedRules = {
 
 const root = projectRoot();
 const code = readSources(root, ["src", "native-test"], [".ts"]);
-const everything = readSources(
-  root,
-  ["src", "native-test", "scripts"],
-  [".ts", ".c", ".h", ".mjs", ".cjs", ".sh"],
-);
+const everything = readCode(root);
 
 t.teardown(closeParser);
 
@@ -152,6 +148,10 @@ t.test("process.exit is called by programs only", async (t) => {
 });
 
 t.test("files, functions and lines stay readable", async (t) => {
+  const kinds = ["podwire", "Vagrantfile", "scripts/test", "scripts/unit-test.mjs", "vagrant/pod-http"];
+  for (const path of [...kinds, "vagrant/provision.sh", "src/native/addon.c", "src/bench/gc-trace.cjs"])
+    t.ok(path in everything, `${path} is looked at`);
+  t.notOk("LICENSE" in everything || "package.json" in everything, "what is no code is not");
   t.same(findLongFiles(everything, SIZES), []);
   t.same(findLongFunctions(code, SIZES), []);
   t.same(findLongLines(everything), []);
