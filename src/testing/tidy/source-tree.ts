@@ -14,9 +14,12 @@ export type Sources = Readonly<Record<string, string>>;
 /** A rule that was broken, as "path:line: what". */
 export type Finding = string;
 
-// One parser process serves all calls; each call puts its own files before it.
+// One parser process serves all calls; each call puts its own files before it. What it made of the whole tree is kept,
+// since one rule after another walks that.
 let parser: API | undefined;
 let parses = 0;
+let whole: { readonly sources: Sources; readonly parsed: Parsed } | undefined;
+const WHOLE_FILES = 500;
 let tree: FileSystem = {};
 const TREE_OF_THE_MOMENT: FileSystem = {
   readFile: (name) => tree.readFile?.(name),
@@ -70,6 +73,24 @@ export function readCode(root: string): Sources {
 
 /** Parses TypeScript sources; nothing is resolved or checked. The visitor is called once per file. */
 export function withParsed(sources: Sources, visit: (path: string, file: SourceFile) => void): void {
+  const isKept = whole?.sources === sources;
+  const parsed = isKept && whole !== undefined ? whole.parsed : parse(sources);
+  for (const [path, file] of parsed.files) visit(path, file);
+  if (isKept) return;
+  if (parsed.files.length < WHOLE_FILES) {
+    parsed.dispose();
+    return;
+  }
+  whole?.parsed.dispose();
+  whole = { sources, parsed };
+}
+
+interface Parsed {
+  readonly files: readonly (readonly [path: string, file: SourceFile])[];
+  dispose(): void;
+}
+
+function parse(sources: Sources): Parsed {
   const paths = Object.keys(sources).filter((path) => path.endsWith(".ts") && !path.endsWith(".d.ts"));
   const root = `/tidy/${++parses}`; // a folder of its own, because the parser remembers files by name
   const compilerOptions = { noLib: true, noResolve: true, types: [], module: "esnext", target: "esnext" };
@@ -81,18 +102,19 @@ export function withParsed(sources: Sources, visit: (path: string, file: SourceF
   parser ??= new API({ cwd: "/tidy", fs: TREE_OF_THE_MOMENT });
   const snapshot = parser.updateSnapshot({ openProjects: [`${root}/tsconfig.json`] });
   const program = snapshot.getProject(`${root}/tsconfig.json`)?.program;
-  for (const path of paths) {
+  const parsed = paths.map((path) => {
     const file = program?.getSourceFile(`${root}/${path}`);
     if (file === undefined) throw new Error(`${path} could not be parsed`);
-    visit(path, file);
-  }
-  snapshot.dispose();
+    return [path, file] as const;
+  });
+  return { files: parsed, dispose: () => snapshot.dispose() };
 }
 
 /** Ends the parser's process; a test file that parsed calls this when it is done. */
 export function closeParser(): void {
   parser?.close();
   parser = undefined;
+  whole = undefined;
 }
 
 /** Calls `visit` for each child; forEachChild itself stops at the first truthy answer. */
