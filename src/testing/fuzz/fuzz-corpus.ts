@@ -83,8 +83,12 @@ export class Corpus {
   }
 }
 
+/** The same for every corpus, which changes only copies. */
+let samplesOfAll: readonly Uint8Array[] | undefined;
+
 function entriesOf(node: TestNode, random: Prng, n: number): Entry[][] {
-  const samples = [...pipelineSamples(), ...overlaySamples()];
+  samplesOfAll ??= [...pipelineSamples(), ...overlaySamples()];
+  const samples = samplesOfAll;
   const plain = (frame: Uint8Array): Entry => ({ frame, virtio: PLAIN });
   const times = (count: number, make: () => Entry): Entry[] => Array.from({ length: count }, make);
   const large = crafted.superframes(node);

@@ -104,18 +104,20 @@ for (const { name, offload, finding } of planted) {
 }
 
 t.test("the same seed and number make the same frame, another seed others", async (t) => {
-  const make = (corpusSeed: number, number: number): string => {
+  const frames = (corpusSeed: number, numbers: readonly number[]): string[] => {
     const corpus = new Corpus(createNode({ poolSlots: 4 }), corpusSeed, 50);
-    const bytes = new Uint8Array(SLOT_STRIDE);
-    const d = new Delivery();
-    deliver(corpus, corpusSeed, number, bytes, new DataView(bytes.buffer), HEADROOM, d);
-    return `${d.port} ${d.kind} ${toHex(bytes.subarray(HEADROOM - 10, HEADROOM + d.len))}`;
+    return numbers.map((number) => {
+      const bytes = new Uint8Array(SLOT_STRIDE);
+      const d = new Delivery();
+      deliver(corpus, corpusSeed, number, bytes, new DataView(bytes.buffer), HEADROOM, d);
+      return `${d.port} ${d.kind} ${toHex(bytes.subarray(HEADROOM - 10, HEADROOM + d.len))}`;
+    });
   };
-  for (const number of [0, 1, 77]) t.equal(make(5, number), make(5, number));
-  t.notSame(
-    [0, 1, 2].map((n) => make(5, n)),
-    [0, 1, 2].map((n) => make(6, n)),
-  );
+  // In another order: a frame is its number's, not its place's.
+  const numbers = [0, 1, 77];
+  const [first, again] = [frames(5, numbers), frames(5, numbers.toReversed()).reverse()];
+  for (const [i, number] of numbers.entries()) t.equal(first[i], again[i], `frame ${number}`);
+  t.notSame(first, frames(6, numbers));
 });
 
 t.test("what is called good is good, and each kind has its share", async (t) => {
