@@ -19,13 +19,17 @@ export const USUAL_SECONDS: Seconds = {
     "e2e-service": 18,
   },
   ...{
-    alloc: 15,
-    "read-once": 12,
-    "fuzz-hostile": 9,
-    fuzz: 8,
-    "explain-rules": 8,
+    alloc: 10,
+    "explain-rules": 9,
+    "policy-judge": 7,
+    "read-once": 7,
+    "shared-process": 7,
+    "fuzz-hostile": 6,
+    fuzz: 5,
+    "policy-reach": 4,
+    "test-runner": 4,
     "superframe-exits": 3,
-    tidy: 4,
+    tidy: 3,
   },
 };
 
