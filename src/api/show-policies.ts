@@ -4,7 +4,8 @@ import type { PolicyCompiler } from "../compile/policy/policy-compiler.ts";
 import type { Direction } from "../compile/policy/policy-rules.ts";
 import type { RuleName } from "../compile/policy/rule-names.ts";
 import { decidersOf, type Part, passesOf, standingOf } from "../compile/policy/rule-standing.ts";
-import { ACTION_BITS, ACTION_MASK, PolicyAction } from "../dataplane/spec/policy.ts";
+import { isDenial } from "../dataplane/packet/admission.ts";
+import { ACTION_BITS, ACTION_MASK } from "../dataplane/spec/policy.ts";
 import * as connectionRules from "../dataplane/table/connection/connection-rules.ts";
 import * as conntrack from "../dataplane/table/connection/conntrack.ts";
 import type { SharedTables } from "../plane/plane-memory.ts";
@@ -71,7 +72,7 @@ function gather(tables: SharedTables, compiler: PolicyCompiler): Map<string, Hit
     for (let action = 0; action <= ACTION_MASK; action++) {
       const verdict = (id << ACTION_BITS) | action;
       const packets = verdict < policyHits.rows ? policyHits.packets[verdict] : 0;
-      const connections = action === PolicyAction.DENY ? 0 : (living.get(verdict) ?? 0);
+      const connections = living.get(verdict) ?? 0;
       if (packets + connections === 0) continue;
       for (const key of keysOf(name, compiler.policies)) {
         const sum = sums.get(key) ?? { packets: 0, octets: 0, lastSec: -1, connections: 0 };
@@ -98,7 +99,10 @@ function keyOfPart({ policy, direction, rule }: Part): string {
   return keyOf(policy, direction, rule === "" ? ISOLATION : rule.slice(0, rule.indexOf("]") + 1));
 }
 
-/** Living connections by the verdicts that they were let in with; not those of rules whose ids others have. */
+/**
+ * Living connections by the verdicts that they were let in with; not those of rules whose ids others have, nor those that
+ * a policy has cut.
+ */
 function livingConnections({ conntrack: ct }: SharedTables, { names }: PolicyCompiler): Map<number, number> {
   const counts = new Map<number, number>();
   const end = conntrack.highWater(ct);
@@ -107,10 +111,9 @@ function livingConnections({ conntrack: ct }: SharedTables, { names }: PolicyCom
     if (ct.status[slot] === 0 || conntrack.isExpired(ct, slot, nowSec)) continue;
     const epoch = connectionRules.epochOf(ct.rules, slot);
     if (epoch === 0) continue;
-    for (const verdict of [
-      connectionRules.egressOf(ct.rules, slot),
-      connectionRules.ingressOf(ct.rules, slot),
-    ]) {
+    const verdicts = [connectionRules.egressOf(ct.rules, slot), connectionRules.ingressOf(ct.rules, slot)];
+    if (verdicts.some(isDenial)) continue;
+    for (const verdict of verdicts) {
       if (verdict <= 0 || names.nameAt(verdict >> ACTION_BITS, epoch) === undefined) continue;
       counts.set(verdict, (counts.get(verdict) ?? 0) + 1);
     }

@@ -8,6 +8,8 @@ import {
   testPod,
   testPolicy,
 } from "../testing/world/policy-world.ts";
+import * as fdb from "./table/fdb.ts";
+import * as neighbor from "./table/neighbor.ts";
 
 const FRONT = "10.244.1.2";
 const BACK = "10.244.1.3";
@@ -111,6 +113,39 @@ t.test(
   },
 );
 
+t.test("what is cut stays cut when the end that may open connections goes on with it", async (t) => {
+  const FROM_PORT = 40_000; // probes come from this port: so an answer looks like a probe of the other end
+  const silent = testPolicy("silent", { ...app("frontend"), policyTypes: ["Egress"] });
+  for (const protocol of ["UDP", "TCP"] as const) {
+    const world = new PolicyWorld(PODS);
+    world.tables.config.guard.policyRecheck = 1;
+    const ask = (): string => world.knock(FRONT, DB, FROM_PORT, protocol);
+    const answer = (): string => world.knock(DB, FRONT, FROM_PORT, protocol);
+    t.equal(ask(), "pod default/db");
+    world.become([...PODS, silent]);
+    t.equal(ask(), "POLICY_DENY");
+    t.equal(world.rules()[0], "isolated by default/silent; no rule matches");
+    t.equal(answer(), "POLICY_DENY", "of the same connection");
+    t.equal(ask(), "POLICY_DENY", "it is no answer to that");
+    world.become(PODS);
+    t.equal(ask(), "pod default/db", "allowed again, it goes on");
+  }
+});
+
+t.test("while a pod's policies are not known, its connections wait and are not cut", async (t) => {
+  const world = new PolicyWorld([...PODS, DENY_ALL, ALLOW_DB]);
+  world.tables.config.guard.policyRecheck = 1;
+  t.equal(world.knock(BACK, DB, 5432), "pod default/db");
+  world.become([...PODS, ALLOW_DB]);
+  const { subject } = world.tables.ports;
+  const { id } = world.port("default/db");
+  const known = subject[id];
+  subject[id] = -1;
+  t.equal(world.knock(BACK, DB, 5432), "POLICY_NOT_READY");
+  subject[id] = known;
+  t.equal(world.knock(BACK, DB, 5432), "pod default/db");
+});
+
 /** The database behind Service db. */
 const slice = {
   apiVersion: "discovery.k8s.io/v1",
@@ -179,6 +214,30 @@ t.test("a pod's port is closed until its policies are known", async (t) => {
   world.tables.ports.subject[world.port("default/db").id] = -1;
   t.equal(world.knock(DB, FAR, 80), "POLICY_NOT_READY");
   t.equal(world.knock(NODE1, DB, 80), "POLICY_NOT_READY", "not even the node");
+});
+
+t.test("who knocks on the bridge before the pod is there does not get in with that afterwards", async (t) => {
+  const world = new PolicyWorld([...PODS, DENY_ALL]);
+  const at = world.port("default/frontend");
+  const frame = world.frame(at, parseIp(FRONT) as Ip, parseIp(DB) as Ip, 53, "UDP");
+  const others = PODS.filter((object) => (object as { metadata: { name: string } }).metadata.name !== "db");
+  world.become([...others, DENY_ALL]);
+  t.equal(world.send(at, frame.slice()), "POLICY_NOT_READY", "nobody has the address");
+  world.become([...PODS, DENY_ALL]);
+  t.equal(world.send(at, frame.slice()), "POLICY_DENY");
+});
+
+t.test("a port that is new and whose addresses are not known yet gets nothing from the bridge", async (t) => {
+  const world = new PolicyWorld([...PODS, DENY_ALL]);
+  const at = world.port("default/frontend");
+  const frame = world.frame(at, parseIp(FRONT) as Ip, parseIp(DB) as Ip, 53, "UDP");
+  const { ports, stations, fdb: table } = world.tables;
+  const { id } = world.port("default/db");
+  const { w0, w1, w2, w3 } = parseIp(DB) as Ip;
+  fdb.removePort(table, id);
+  neighbor.remove(stations, neighbor.find(stations, w0, w1, w2, w3));
+  ports.subject[id] = -1;
+  t.equal(world.send(at, frame), "POLICY_NOT_READY");
 });
 
 t.test("a new pod with the address of one that has ended is not taken for it", async (t) => {

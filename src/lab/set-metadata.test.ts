@@ -22,6 +22,20 @@ function filledCluster(): Cluster {
 }
 const at = { kind: "pods", name: "a", namespace: "default", field: "labels" as const, set: {}, remove: [] };
 
+t.test("the answer is the object as it is stored then, with its new version", async (t) => {
+  const cluster = makeCluster();
+  const stored = (kind: string, name: string): KubeObject | undefined => cluster.get(kind, `default/${name}`);
+  const before = stored("Pod", "a");
+  const rehearsed = setMetadata(cluster, { ...at, set: { tier: "front" }, dryRun: true });
+  t.equal(stored("Pod", "a"), before, "rehearsed");
+  t.equal(rehearsed.object.metadata.labels?.tier, "front");
+  const { object } = setMetadata(cluster, { ...at, set: { tier: "front" } });
+  t.not(object.metadata.resourceVersion, before?.metadata.resourceVersion);
+  t.equal(object, stored("Pod", "a"));
+  const restarted = restart(cluster, { kind: "deployments", name: "api", namespace: "default" });
+  t.equal(restarted.object, stored("Deployment", "api"));
+});
+
 t.test("labels are set and taken away; what is there already is kept unless it may be changed", async (t) => {
   const cluster = filledCluster();
   const labels = () => cluster.get("Pod", "default/a")?.metadata.labels;

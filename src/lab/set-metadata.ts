@@ -63,8 +63,18 @@ export function setMetadata(cluster: Cluster, body: MetadataBody): Changed & { b
     const why = wrong.map(({ message }) => message).join("; ");
     throw new LabError("INVALID", `${info.singular}/${body.name}: ${why}`);
   }
-  if (!dryRun) cluster.update(object);
-  return { before, object, warnings: judged?.warnings ?? [] };
+  return {
+    before,
+    object: dryRun ? object : update(cluster, info, object),
+    warnings: judged?.warnings ?? [],
+  };
+}
+
+/** The object as it is stored then, with its new resourceVersion. */
+function update(cluster: Cluster, info: KindInfo, object: KubeObject): KubeObject {
+  cluster.update(object);
+  const { namespace, name } = object.metadata;
+  return cluster.get(info.kind, info.namespaced ? `${namespace}/${name}` : name) ?? object;
 }
 
 /** What is filled in again at each write: a namespace goes by its name. */
@@ -98,8 +108,7 @@ export function restart(cluster: Cluster, target: Target): Changed {
   const template = { ...spec.template, metadata: { ...metadata, annotations } };
   const next = { ...object, spec: { ...spec, template } } as KubeObject;
   const { warnings } = cluster.judge(next);
-  cluster.update(next);
-  return { object, warnings };
+  return { object: update(cluster, info, next), warnings };
 }
 
 function find(cluster: Cluster, { kind, name, namespace }: Target): { info: KindInfo; object: KubeObject } {

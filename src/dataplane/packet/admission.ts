@@ -94,6 +94,12 @@ export function reasonOf(verdict: number): DropReason {
   return action === PolicyAction.DENY_RULE ? DropReason.POLICY_DENY_RULE : DropReason.NONE;
 }
 
+/** A policy, or its rule, says no. */
+export function isDenial(verdict: number): boolean {
+  const action = verdict & ACTION_MASK;
+  return verdict > 0 && (action === PolicyAction.DENY || action === PolicyAction.DENY_RULE);
+}
+
 /** From the node itself; what it forwards for others is not its own. */
 export function isOwn(pkt: Packet, t: Tables): boolean {
   return t.ports.role[pkt.inPort] === HOST && pkt.fromTunnel === 0 && isNodes(t, pkt.key);

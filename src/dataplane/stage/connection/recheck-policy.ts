@@ -1,9 +1,11 @@
 /**
  * Stage `recheck-policy` (as Cilium: a policy cuts what it forbids; switched on by policy.established: recheck). A known
  * connection is asked about again by its first packet after policies, pods or their labels changed: as it was opened, by
- * the addresses of its ends after DNAT. What is denied now is taken out and dropped. While an end is a pod of this node
- * that is not attached yet, since the agent has just started, nothing passes. Reads stations and policies, writes what
- * the connection remembers.
+ * the addresses of its ends after DNAT. What is denied now stays denied, in both directions, until policies say otherwise
+ * or nothing has come for a while: a connection that was forgotten would come back with the next packet of the end that
+ * may open connections, and the other end's would be answers. While an end is a pod of this node that is not attached
+ * yet, since the agent has just started, nothing passes. Reads stations and policies, writes what the connection
+ * remembers.
  */
 import { drop } from "../../drop.ts";
 import { DropReason } from "../../drop-reason.ts";
@@ -24,13 +26,20 @@ const { NEXT } = Verdict;
 const { SRC0, DST0, PORTS } = tuple.TupleWord;
 const { RELATED, DST_NAT } = conntrack.Status;
 const ICMP = 1;
+/** How long a connection that was cut is remembered after its last packet: TCP repeats itself within two minutes. */
+const CUT_SEC = 300;
 const ICMPV6 = 58;
 
 export function recheckPolicy(pkt: Packet, t: Tables, nowSec: number): Verdict {
   const slot = pkt.ctSlot;
   const { epoch } = t.policy;
   const rules = t.connectionRules;
-  if (connectionRules.epochOf(rules, slot) === epoch) return NEXT;
+  if (connectionRules.epochOf(rules, slot) === epoch) {
+    const egress = connectionRules.egressOf(rules, slot);
+    const ingress = connectionRules.ingressOf(rules, slot);
+    const isDenied = admission.isDenial(egress) || admission.isDenial(ingress);
+    return isDenied ? refuse(pkt, t, egress, ingress, nowSec) : NEXT;
+  }
   const status = t.conntrack.status[slot];
   if ((status & RELATED) !== 0) return NEXT; // as its master
   pkt.stage = StageId.RECHECK_POLICY;
@@ -44,18 +53,23 @@ export function recheckPolicy(pkt: Packet, t: Tables, nowSec: number): Verdict {
   const egress = admission.egressVerdict(t, sender, receiver, key, isDirect);
   const own = sender < 0 && admission.isNodes(t, key);
   const ingress = admission.ingressVerdict(t, sender, receiver, key, key, isDirect, own);
-  const refused = admission.reasonOf(egress) === DropReason.NONE ? ingress : egress;
-  const reason = admission.reasonOf(refused);
-  if (reason === DropReason.NONE) {
-    connectionRules.set(rules, slot, egress, ingress, epoch);
-    return NEXT;
+  if (egress === admission.NOT_READY || ingress === admission.NOT_READY) {
+    return drop(pkt, t, DropReason.POLICY_NOT_READY); // it is asked about again
   }
-  if (refused !== admission.NOT_READY) hits.count(t.policyHits, refused, pkt.ipLen, nowSec);
-  conntrack.remove(t.conntrack, slot);
-  pkt.ctSlot = -1;
+  connectionRules.set(rules, slot, egress, ingress, epoch);
+  const isDenied = admission.isDenial(egress) || admission.isDenial(ingress);
+  return isDenied ? refuse(pkt, t, egress, ingress, nowSec) : NEXT;
+}
+
+/** Its tracker has taken the packet for one of a living connection's, and has given it its time. */
+function refuse(pkt: Packet, t: Tables, egress: number, ingress: number, nowSec: number): Verdict {
+  pkt.stage = StageId.RECHECK_POLICY;
+  const refused = admission.isDenial(egress) ? egress : ingress;
+  hits.count(t.policyHits, refused, pkt.ipLen, nowSec);
+  t.conntrack.expiresAtSec[pkt.ctSlot] = nowSec + CUT_SEC;
   pkt.egressVerdict = egress;
   pkt.ingressVerdict = ingress;
-  return drop(pkt, t, reason);
+  return drop(pkt, t, admission.reasonOf(refused));
 }
 
 /** Into `keyA`: the source as it came, the destination as it was translated. */

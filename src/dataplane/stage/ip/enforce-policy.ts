@@ -13,6 +13,7 @@
  *
  * Known connections have been asked, and remember the answer.
  */
+import * as eth from "../../../wire/link/ethernet.ts";
 import { drop } from "../../drop.ts";
 import { DropReason } from "../../drop-reason.ts";
 import * as admission from "../../packet/admission.ts";
@@ -38,6 +39,8 @@ const { NEW, INVALID } = CtState;
 const IPIP = 4;
 const IPV6_IN_IP = 41;
 const UDP = 17;
+/** Instead of a port: a station of the bridge that nobody has told of. */
+const UNKNOWN = -2;
 
 export function enforcePolicy(pkt: Packet, t: Tables, nowSec: number): Verdict {
   pkt.stage = StageId.ENFORCE_POLICY;
@@ -62,7 +65,10 @@ function askPolicies(pkt: Packet, t: Tables, nowSec: number): Verdict {
   let reason = take(pkt, t, egress, nowSec);
   if (reason !== DropReason.NONE) return drop(pkt, t, reason);
   const own = admission.isOwn(pkt, t);
-  const ingress = admission.ingressVerdict(t, sender, receiver, pkt.key, to, isDirect, own);
+  const ingress =
+    receiver === UNKNOWN && t.config.guard.policyCloses !== 0
+      ? admission.NOT_READY
+      : admission.ingressVerdict(t, sender, receiver, pkt.key, to, isDirect, own);
   pkt.ingressVerdict = ingress;
   reason = take(pkt, t, ingress, nowSec);
   return reason === DropReason.NONE ? NEXT : drop(pkt, t, reason);
@@ -77,17 +83,30 @@ function take(pkt: Packet, t: Tables, verdict: number, nowSec: number): DropReas
 
 /**
  * Port of the pod that the packet is going to, or -1. On the bridge that is whoever has the MAC address, whatever the
- * destination says; while nobody is known to have it, the pod whose address it is: all others ignore the frame.
+ * destination says; where nobody has it, the pod whose address it is: all others ignore the frame. Where that is
+ * nobody, either, it may be a pod that is still to come: what is let through now would be a known connection then.
  */
 function podPort(pkt: Packet, t: Tables, nowSec: number): number {
-  let { station } = pkt;
-  if (pkt.bridged !== 0) {
-    const port = portOfStation(pkt, t, nowSec);
-    if (port >= 0) return port;
-    const k = pkt.key;
-    station = neighbor.find(t.stations, k[DST0], k[DST1], k[DST2], k[DST3]);
+  if (pkt.bridged === 0) return pkt.station < 0 ? -1 : t.stations.port[pkt.station];
+  const seen = portOfStation(pkt, t, nowSec);
+  if (seen >= 0) return seen;
+  const port = portWithMac(pkt, t);
+  if (port >= 0) return port;
+  const k = pkt.key;
+  const station = neighbor.find(t.stations, k[DST0], k[DST1], k[DST2], k[DST3]);
+  return station < 0 ? UNKNOWN : t.stations.port[station];
+}
+
+/** Of a pod that has not sent anything lately, or whose port is so new that its addresses are not known yet. */
+function portWithMac(pkt: Packet, t: Tables): number {
+  const { ports } = t;
+  const hi = eth.dstHi(pkt.view, pkt.off);
+  const lo = eth.dstLo(pkt.view, pkt.off);
+  for (let port = 0; port < ports.count; port++) {
+    if (ports.macLo[port] !== lo || ports.macHi[port] !== hi) continue;
+    if (ports.role[port] === POD && ports.active[port] !== 0) return port;
   }
-  return station < 0 ? -1 : t.stations.port[station];
+  return -1;
 }
 
 function hasRule(pkt: Packet, t: Tables): boolean {
