@@ -1,6 +1,6 @@
 import t from "tap";
 import type { Cluster } from "../cluster/cluster.ts";
-import type { Deployment, Pod } from "../kube/objects.ts";
+import type { Deployment, KubeObject, Pod } from "../kube/objects.ts";
 import { makeCluster } from "../testing/world/make-cluster.ts";
 import { restart, setMetadata } from "./set-metadata.ts";
 
@@ -23,7 +23,7 @@ function filledCluster(): Cluster {
 const at = { kind: "pods", name: "a", namespace: "default", field: "labels" as const, set: {}, remove: [] };
 
 t.test("the answer is the object as it is stored then, with its new version", async (t) => {
-  const cluster = makeCluster();
+  const cluster = filledCluster();
   const stored = (kind: string, name: string): KubeObject | undefined => cluster.get(kind, `default/${name}`);
   const before = stored("Pod", "a");
   const rehearsed = setMetadata(cluster, { ...at, set: { tier: "front" }, dryRun: true });
