@@ -3,6 +3,7 @@ import t from "tap";
 import { Policies } from "../compile/policy/policies.ts";
 import { type RuleName, RuleNames } from "../compile/policy/rule-names.ts";
 import { ACTION_BITS } from "../dataplane/spec/policy.ts";
+import * as connectionRules from "../dataplane/table/connection/connection-rules.ts";
 import * as conntrack from "../dataplane/table/connection/conntrack.ts";
 import { conntrackXml } from "../observe/conntrack-documents.ts";
 import type { ConntrackEntry } from "../observe/conntrack-entry.ts";
@@ -12,9 +13,11 @@ import {
   parseConntrackLine,
 } from "../observe/conntrack-format.ts";
 import { PolicyWorld, testClusterPolicy, testPod, testPolicy } from "../testing/world/policy-world.ts";
+import { ObjectGraph } from "../watch/desired-state.ts";
 import { createRuleOf } from "./connection-rule.ts";
 import { ConntrackEvents } from "./conntrack-events.ts";
 import { liveConnections } from "./conntrack-view.ts";
+import { planeNames } from "./plane-names.ts";
 
 const [FRONT, BACK, DB, FAR] = ["10.244.1.2", "10.244.1.3", "10.244.1.4", "10.244.2.9"];
 const PODS = [
@@ -158,6 +161,17 @@ t.test("on trial: what would have denied it, and the rule that let it in all the
   t.equal(told(both)[0], `policy-ingress="${TOLD}; AUDIT, would be denied: guard ingress[0].from[0]"`);
   both.become([...PODS, tried]);
   t.match(told(both)[0], `="${TOLD} (rule since removed); AUDIT`);
+});
+
+t.test("records of packets of a known connection say what became of its rule, too", async (t) => {
+  const world = new PolicyWorld([...PODS, ALLOW_DB]);
+  world.knock(BACK, DB, 53, "UDP");
+  const { messages } = world.node;
+  const names = planeNames(messages, new ObjectGraph(), (id) => `port ${id}`);
+  const id = connectionRules.ingressOf(world.tables.connectionRules, 0) >> ACTION_BITS;
+  t.same(names.rule?.(id), { rule: TOLD, policies: ["default/allow-db-access"] });
+  world.become([...PODS, dbPolicy([])]);
+  t.equal(names.rule?.(id)?.rule, `${TOLD} (rule since removed)`);
 });
 
 t.test("policy.established: recheck: the rule by which it goes on", async (t) => {

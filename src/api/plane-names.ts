@@ -1,6 +1,7 @@
 /** What the plane knows by number, as people know it: for the records of a node that has these objects. */
 
 import { formatRule, policiesOf } from "../compile/policy/rule-names.ts";
+import { standingOfAll } from "../compile/policy/rule-standing.ts";
 import type { PlaneNames } from "../observe/trace-record.ts";
 import type { NodeMessages } from "../plane/node-messages.ts";
 import type { DesiredState } from "../watch/desired-state.ts";
@@ -18,7 +19,10 @@ export function planeNames(
     route: (index) => routeText(messages.topology, index),
     rule: (id) => {
       const name = messages.policies.names.nameOf(id);
-      return name && { rule: formatRule(name), policies: policiesOf(name) };
+      if (name === undefined) return undefined;
+      const since = standingOfAll(name, messages.policies.policies); // of a known connection, it may be
+      const became = since === undefined ? "" : ` (rule since ${since})`;
+      return { rule: `${formatRule(name)}${became}`, policies: policiesOf(name) };
     },
     policy: (service) => {
       const spec = state.services.get(service.split(":")[0])?.spec;
