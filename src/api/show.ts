@@ -53,7 +53,7 @@ export function show(table: string, s: ShowSources): Row[] | null {
     case "policies":
       return policyRows(s.tables, s.policies());
     case "vteps":
-      return s.vteps().map((v) => ({ address: formatIp(v), mac: formatMac(v.macHi, v.macLo) }));
+      return s.vteps().map(vtepRow);
     case "ports":
       return portRows(s);
     case "counters":
@@ -97,6 +97,10 @@ function showNeighbors(s: ShowSources): Row[] {
     }
   }
   return rows;
+}
+
+function vtepRow(v: VtepSpec): Row {
+  return { address: formatIp(v), mac: formatMac(v.macHi, v.macLo), keepsClients: v.keepsClients === true };
 }
 
 const KIND_NAMES = Object.keys(RouteKind).map((k) => k.toLowerCase());

@@ -161,6 +161,27 @@ t.test(
   },
 );
 
+t.test(
+  "whose clients are kept: what the configuration or the own annotation says, of others what theirs says",
+  async (t) => {
+    const keeps = (own: object, other: object, overlay = "vxlan"): unknown[] => {
+      const made = topology({ type: overlay }, [node("node1", 1, own), node("node2", 2, other)]);
+      return [made?.keepsClients, ...(made?.vteps ?? []).map((vtep) => vtep.keepsClients === true)];
+    };
+    const on = { "podwire.dev/keep-client-address": "true" };
+    t.same(keeps({}, {}), [false, false]);
+    t.same(keeps(on, {}), [true, false]);
+    t.same(keeps({}, on), [false, true]);
+    t.same(keeps(on, on, "none"), [false], "there is no tunnel");
+    t.same(topology({ type: "vxlan" }, [node("node2", 2), node("node1", 1)])?.nodeAddresses.map(formatIp), [
+      ...["192.168.50.12", "fd00:50::12", "192.168.50.11", "fd00:50::11"],
+    ]);
+    t.throws(() => keeps({ "podwire.dev/keep-client-address": "yes" }, {}), {
+      message: /annotations\[?.*keep-client-address.*Invalid value: "yes": must be "true" or "false"/,
+    });
+  },
+);
+
 t.test("MAC addresses: text and back; what is none is refused", async (t) => {
   t.equal(formatMac(macOf([ip("10.244.1.2")])), "0a:58:0a:f4:01:02");
   t.same(macFromText("0a:58:ff:f4:01:02"), { hi: 0x0a58, lo: 0xfff40102 | 0 });

@@ -26,6 +26,7 @@ import {
 import type { AgentConfig } from "../config/agent.ts";
 import type { Prefix } from "../dataplane/spec/prefix.ts";
 import { RouteKind, type RouteSpec, type VtepSpec } from "../dataplane/spec/routes.ts";
+import { keepsClientAddresses } from "../kube/keep-client-address.ts";
 import type { DesiredState, Node, Pod } from "../watch/desired-state.ts";
 import { type Mac, macFromText, macOf, vtepMac } from "./mac.ts";
 import { distinct, nodeAddresses, primaryOf } from "./proxy-settings.ts";
@@ -79,6 +80,10 @@ export interface NodeTopology {
   readonly masqueradeSources: readonly Prefix[];
   /** Destinations that pods reach with their own address. */
   readonly masqueradeExempt: readonly Prefix[];
+  /** Clients of services are seen as who they are. */
+  readonly keepsClients: boolean;
+  /** Of all nodes. */
+  readonly nodeAddresses: readonly Ip[];
 }
 
 export interface TopologyInput {
@@ -98,7 +103,8 @@ export interface TopologyInput {
 /** Undefined until the node's own object is there with address and range. */
 export function compileTopology(state: DesiredState, input: TopologyInput): NodeTopology | undefined {
   const { config } = input;
-  const own = ownNode(state.nodes.get(config.nodeName), input);
+  const self = state.nodes.get(config.nodeName);
+  const own = ownNode(self, input);
   if (own === undefined) return undefined;
   const others = [...state.nodes.values()]
     .filter((n) => n.metadata.name !== config.nodeName)
@@ -111,6 +117,10 @@ export function compileTopology(state: DesiredState, input: TopologyInput): Node
     routes: routesOf(own, others, vteps, input),
     masqueradeSources: cluster,
     masqueradeExempt: [...cluster, ...["224.0.0.0/4", "ff00::/8"].map((text) => prefixOf(cidr(text)))],
+    keepsClients:
+      config.overlay.type === "vxlan" &&
+      (config.keepClientAddress || keepsClientAddresses(self?.metadata.annotations)),
+    nodeAddresses: distinct([...state.nodes.values()].flatMap(nodeAddresses)),
   };
 }
 
@@ -153,7 +163,8 @@ function remoteVtep(node: Node, config: AgentConfig): RemoteVtep[] {
   if (address === undefined || (node.spec.podCIDRs ?? []).length === 0) return [];
   const mac = announcedMac(node) ?? vtepMac(config.overlay, [address]);
   const { w0, w1, w2, w3 } = address;
-  return [{ node: node.metadata.name, address, mac, w0, w1, w2, w3, macHi: mac.hi, macLo: mac.lo }];
+  const kept = keepsClientAddresses(node.metadata.annotations) ? { keepsClients: true } : {};
+  return [{ node: node.metadata.name, address, mac, w0, w1, w2, w3, macHi: mac.hi, macLo: mac.lo, ...kept }];
 }
 
 /** VtepMAC of flannel's annotation. Read, never trusted: what is no MAC is as if it were not there. */

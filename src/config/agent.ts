@@ -54,6 +54,8 @@ export interface AgentConfig {
   readonly resetRemovedEndpoints: boolean;
   /** The MSS in a SYN is lowered to what fits the path (iptables: TCPMSS --clamp-mss-to-pmtu). */
   readonly mssClamp: boolean;
+  /** Clients of services reach pods of this node, and of others that have it, too, with their own addresses. */
+  readonly keepClientAddress: boolean;
   /** What becomes of connections that policies forbid by now: they go on, or are cut by their next packet. */
   readonly policyEstablished: "keep" | "recheck";
 }
@@ -80,6 +82,7 @@ interface RawAgent {
     mssClamp?: boolean;
     leastConnections?: boolean;
     resetRemovedEndpoints?: boolean;
+    keepClientAddress?: boolean;
   };
   policy?: { established?: "keep" | "recheck" };
 }
@@ -127,9 +130,24 @@ export function agentConfig(value: unknown, problems: FieldProblems): AgentConfi
     leastConnections: raw.dataplane?.leastConnections ?? false,
     resetRemovedEndpoints: raw.dataplane?.resetRemovedEndpoints ?? false,
     mssClamp: raw.dataplane?.mssClamp ?? false,
+    keepClientAddress: raw.dataplane?.keepClientAddress ?? false,
     policyEstablished: raw.policy?.established ?? "keep",
   };
+  checkKeepClientAddress(raw, [], problems);
   return problems.any ? undefined : config;
+}
+
+/** Without a tunnel there is nobody to go back to; what would do nothing is not taken. */
+export function checkKeepClientAddress(
+  { dataplane, overlay }: { dataplane?: { keepClientAddress?: boolean }; overlay?: { type: string } },
+  at: FieldPath,
+  problems: FieldProblems,
+): void {
+  if (dataplane?.keepClientAddress !== true || overlay?.type !== "none") return;
+  problems.forbidden(
+    [...at, "dataplane", "keepClientAddress"],
+    "may only be used when `overlay.type` is 'vxlan'",
+  );
 }
 
 function cidrList(path: FieldPath, text: string, problems: FieldProblems): Cidr[] {

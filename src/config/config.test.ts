@@ -34,6 +34,7 @@ t.test("an AgentConfiguration is read with its defaults", async (t) => {
     spinMicroseconds: 20,
     leastConnections: true,
     resetRemovedEndpoints: false,
+    keepClientAddress: false,
     uplink: { driver: "packet" },
   });
   t.equal(config.proxy.mode, "nftables");
@@ -69,6 +70,22 @@ t.test("a wrong AgentConfiguration is refused field by field, with positions", a
     "type: vxlan",
     "type: geneve",
     at("8:18", 'overlay.type: Unsupported value: "geneve": supported values: "none", "vxlan"'),
+  );
+  refused(
+    "{ spinMicroseconds: 20, leastConnections: true }",
+    "{ keepClientAddress: 1 }",
+    at("15:33", "dataplane.keepClientAddress: Invalid value: 1: must be boolean"),
+  );
+  const noTunnel = AGENT.replace("{ type: vxlan, vni: 7 }", "{ type: none }");
+  t.throws(
+    () =>
+      readAgentFile({ file: "agent.yaml", text: noTunnel.replace("leastConnections", "keepClientAddress") }),
+    {
+      message: at(
+        "15:55",
+        "dataplane.keepClientAddress: Forbidden: may only be used when `overlay.type` is 'vxlan'",
+      ),
+    },
   );
   refused("netns:", "namespace:", at("9:1", 'unknown field "namespace"'));
   refused(

@@ -133,6 +133,10 @@ const wide: [spec: string, want: RegExp][] = [
     "overlay: { type: none, vni: 7 }",
     /^spec\.overlay\.vni: Forbidden: may only be used when `type` is 'vxlan'$/,
   ],
+  [
+    "overlay: { type: none }, dataplane: { keepClientAddress: true }",
+    /^spec\.dataplane\.keepClientAddress: Forbidden: may only be used when `overlay\.type` is 'vxlan'$/,
+  ],
   ["overlay: { type: vxlan, vni: 16777216 }", /^spec\.overlay\.vni: .*must be <= 16777215$/],
   ["overlay: { type: vxlan, port: 0 }", /^spec\.overlay\.port: .*must be >= 1$/],
   ["nodes: [{ name: Node }]", /^spec\.nodes\[0\]\.name: .*lowercase RFC 1123 subdomain/],
@@ -156,6 +160,7 @@ t.test("ranges, numbers and names that cannot be are refused, each with one line
 t.test("what can be is taken", async (t) => {
   const good = [
     "",
+    "overlay: { type: none }, dataplane: { keepClientAddress: false }",
     "nodes: [{ name: a, address: 192.168.50.1 }, { name: b, address: 192.168.50.254 }]",
     "clusterCIDR: 192.168.0.0/16, nodes: [{ name: a, address: 172.20.0.11 }]",
     `${DUAL}, nodes: [{ name: a, address: 172.20.0.11 }, { name: b, address: "fd00:7::11" }]`,

@@ -2,6 +2,7 @@
 import type { FieldPath, FieldProblems } from "../kube/manifest/field-problems.ts";
 import { validateLabels } from "../kube/validate/metadata.ts";
 import * as names from "../kube/validate/names.ts";
+import { checkKeepClientAddress } from "./agent.ts";
 import { checkLabAddresses, type LabMember } from "./lab-addresses.ts";
 import { readPodSecurity } from "./pod-security.ts";
 import { readProxyConfig } from "./proxy.ts";
@@ -20,6 +21,7 @@ interface RawLab {
     serviceCIDR?: string;
     overlay?: { type: string; vni?: number; port?: number };
     proxy?: unknown;
+    dataplane?: { keepClientAddress?: boolean };
     podSecurity?: unknown;
     nodes?: RawNode[];
     clients?: LabMember[];
@@ -41,6 +43,7 @@ export function checkLab(value: unknown, problems: FieldProblems): void {
       problems.forbidden(["spec", "overlay", field], "may only be used when `type` is 'vxlan'");
     }
   }
+  checkKeepClientAddress(spec, ["spec"], problems);
   if (spec.nodes?.length === 0) problems.required(["spec", "nodes"], "a lab has one node or more");
   checkNames(spec, problems);
   for (const [i, node] of (spec.nodes ?? []).entries()) {

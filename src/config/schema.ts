@@ -42,6 +42,7 @@ const dataplane = closed({
   leastConnections: { type: "boolean" },
   resetRemovedEndpoints: { type: "boolean" },
   mssClamp: { type: "boolean" },
+  keepClientAddress: { type: "boolean" },
 });
 const policy = closed({ established: { enum: ["keep", "recheck"] } });
 

@@ -75,11 +75,12 @@ export const DropReason = Object.freeze({
   BAD_SCTP_CHECKSUM: 69,
   POLICY_DENY_RULE: 70,
   POLICY_NOT_READY: 71,
+  TUNNEL_OUTSIDE_SOURCE: 72,
 } as const);
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
 /** One more than the highest code: the number of drop counters. */
-export const DROP_REASONS = 72;
+export const DROP_REASONS = 73;
 
 /** Text for people, indexed by code: the same words in trace, capture, metrics and `show drops`. */
 export const DROP_REASON_TEXT: readonly string[] = [
@@ -155,6 +156,7 @@ export const DROP_REASON_TEXT: readonly string[] = [
   "SCTP checksum wrong",
   "Policy denied by denylist",
   "Policies of the pod not known yet",
+  "Client by a tunnel that keeps no addresses",
 ];
 
 /** The constant's name of a code, for JSON. */

@@ -41,6 +41,7 @@ class AddressSets {
   masqueradeSources = new PrefixSet(); // pods, which leave the cluster under the node's address …
   masqueradeExempt = new PrefixSet(); //  … but not to these destinations
   ownSources = new PrefixSet(); //        what nobody beyond the uplink can have: the node's, its pods'
+  nodeSources = new PrefixSet(); //       nodes' own, which are masqueraded where clients are kept
 }
 
 export class Tables {

@@ -5,6 +5,7 @@ import type { Cluster } from "../cluster/cluster.ts";
 import type { Change } from "../cluster/cluster-options.ts";
 import type { Happening } from "../cluster/event-recorder.ts";
 import { hostPortsOf } from "../kube/host-ports.ts";
+import { KEEP_CLIENT_ADDRESS } from "../kube/keep-client-address.ts";
 import { type Job, type KubeObject, keyOf, type Node, type Pod } from "../kube/objects.ts";
 import {
   isReady,
@@ -338,6 +339,7 @@ function nodeObject(
   const status = agent?.ready === true ? "True" : "False";
   const before = current?.status.conditions?.find((c) => c.type === "Ready");
   const since = before?.status === status ? before.lastTransitionTime : iso(nowMs);
+  const keeps = node.agent === "podwire" && t.dataplane.keepClientAddress === true;
   const vni = t.overlay.type === "vxlan" ? t.overlay.vni : undefined;
   const overlay =
     vni === undefined
@@ -358,6 +360,7 @@ function nodeObject(
         ...overlay,
         "flannel.alpha.coreos.com/public-ip": tunnelAddress(node),
         "podwire.dev/agent": node.agent,
+        ...(keeps ? { [KEEP_CLIENT_ADDRESS]: "true" } : {}),
       },
     },
     spec: { podCIDR: node.podCidr, podCIDRs: node.podCidrs },

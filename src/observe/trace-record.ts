@@ -34,6 +34,10 @@ export interface Decision {
   ctDirection?: "original" | "reply";
   /** Source is rewritten because of: a service rule, a hairpin, leaving the cluster, a host port of a pod here. */
   masquerade?: "service" | "hairpin" | "egress" | "hostPort";
+  /** A service's rule would have its source rewritten, and it is kept: dataplane.keepClientAddress. */
+  clientKept?: true;
+  /** It goes back to the node that its connection's client came by. */
+  returns?: true;
   /** Of what its sender may send and its receiver get, where policies select these: asked when the connection began. */
   egress?: PolicyVerdict;
   ingress?: PolicyVerdict;

@@ -32,6 +32,7 @@ export function offlineConfig(
     leastConnections: false,
     resetRemovedEndpoints: false,
     mssClamp: false,
+    keepClientAddress: false, // the annotation of its Node tells
     policyEstablished: "keep",
   };
 }

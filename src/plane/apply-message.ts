@@ -7,7 +7,7 @@ import { createPrefixSet } from "../dataplane/change/prefix-set.ts";
 import { createRoutes } from "../dataplane/change/routes.ts";
 import { addPart, beginDrop } from "../dataplane/change/service-endpoints.ts";
 import * as serviceChange from "../dataplane/change/services.ts";
-import { createVteps } from "../dataplane/change/vteps.ts";
+import { createVteps, findRoutes } from "../dataplane/change/vteps.ts";
 import { Event } from "../dataplane/counters.ts";
 import * as engine from "../dataplane/engine.ts";
 import type { PortRole } from "../dataplane/port.ts";
@@ -50,6 +50,7 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
       t.addresses.masqueradeSources = createPrefixSet(message.masqueradeSources);
       t.addresses.masqueradeExempt = createPrefixSet(message.masqueradeExempt);
       t.addresses.ownSources = createPrefixSet(message.ownSources);
+      t.addresses.nodeSources = createPrefixSet(message.nodeSources);
       t.addresses.serviceRanges = createPrefixSet(message.serviceRanges);
       bindPorts(t);
       return;
@@ -59,6 +60,7 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
     case "routes":
       t.vteps = createVteps(message.vteps);
       t.routes = createRoutes(message.routes);
+      findRoutes(t.vteps, t.routes);
       return;
     case "services":
       serviceChange.update(t.services, message.update);

@@ -39,6 +39,7 @@ export type PlaneMessage =
       masqueradeSources: Prefix[];
       masqueradeExempt: Prefix[];
       ownSources: Prefix[];
+      nodeSources: Prefix[];
       serviceRanges: Prefix[];
     }
   | { type: "policy"; parts: PolicyParts }

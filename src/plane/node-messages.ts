@@ -174,6 +174,7 @@ function nodeMessage(
         port: overlay.type === "vxlan" ? overlay.port : 8472,
         macHi: own.vtepMac.hi,
         macLo: own.vtepMac.lo,
+        keepClients: topology.keepsClients ? 1 : 0,
       },
       proxy: proxyConfig(config, settings, { partial, loopback }),
       ...(config.nodePortRange && {
@@ -194,11 +195,14 @@ function nodeMessage(
     podSources: settings.podSources.map(prefixOf),
     masqueradeSources: [...topology.masqueradeSources],
     masqueradeExempt: [...topology.masqueradeExempt],
-    ownSources: [...own.podCidrs, ...own.addresses.map((a) => network(a, a.family === 4 ? 32 : 128))].map(
-      prefixOf,
-    ),
+    ownSources: [...own.podCidrs, ...own.addresses.map(alone)].map(prefixOf),
+    nodeSources: topology.nodeAddresses.map(alone).map(prefixOf),
     serviceRanges: ranges.map(prefixOf),
   };
+}
+
+function alone(address: Ip): Cidr {
+  return network(address, address.family === 4 ? 32 : 128);
 }
 
 function proxyConfig(

@@ -20,6 +20,7 @@ export const NOTHING_SAID = 0;
 export const NOT_READY = -1;
 
 const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, META } = tuple.TupleWord;
+const { FAMILY } = tuple.Meta;
 const { POD, HOST } = PortRole;
 const NOBODY = -1; // no port of a pod
 const EGRESS = 0;
@@ -80,7 +81,7 @@ function selfVerdict(t: Tables, subject: number, direction: number, to: Int32Arr
     t.policy,
     subject,
     direction,
-    to[META] >>> 8,
+    (to[META] & FAMILY) >>> 8,
     tuple.protoOf(to),
     tuple.destinationPort(to),
   );

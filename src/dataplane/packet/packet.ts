@@ -36,7 +36,11 @@ export const Masquerade = Object.freeze({
   HAIRPIN: 2,
   POD_EGRESS: 3,
   HOST_PORT: 4,
+  KEPT: 5, // it was to be, for a service, and is not: the pod sees the client (kept-client.ts)
 } as const);
+
+/** How a packet goes on: as routes say, at layer 2, or back to the VTEP that its client came by, by the route it has. */
+export const Way = Object.freeze({ ROUTED: 0, BRIDGED: 1, RETURN: 2 } as const);
 
 export class Packet {
   readonly bytes: Uint8Array;
@@ -76,7 +80,7 @@ export class Packet {
   fragHeader = 0; //     bytes of headers that every one of them bore
   tcpFlags = 0; //       low 8 flag bits
 
-  bridged = 0; //        1: addressed at layer 2 to another station, stays on the bridge unless NAT moves it
+  bridged = 0; //        Way. BRIDGED: to another station at layer 2, stays on the bridge unless NAT moves it
   ctSlot = -1;
   ctDir = 0; //          0 original, 1 reply
   ctState = 0; //        CtState

@@ -13,8 +13,13 @@ const FTP_PORT = 21;
 
 /** Begins to keep things for a connection that was just entered, if a helper reads it. Returns its Status bits, or 0. */
 export function startHelper(pkt: Packet, t: Tables, slot: number): number {
-  if (t.config.extra.ftpHelper === 0 || !isFtp(pkt.key, pkt.to)) return 0;
+  if (!isHelped(pkt, t)) return 0;
   return seqadj.add(t.seqadj, t.conntrack, slot) ? HELPER : 0;
+}
+
+/** Is it of a new connection that a helper will read? */
+export function isHelped(pkt: Packet, t: Tables): boolean {
+  return t.config.extra.ftpHelper !== 0 && isFtp(pkt.key, pkt.to);
 }
 
 /** A control connection by either end's port, as nf_conntrack_ftp's default has it. */

@@ -26,6 +26,7 @@ class TunnelConfig {
   port = 8472;
   macHi = 0; //       of our VTEP
   macLo = 0;
+  keepClients = 0; // 1: clients of services reach pods as who they are, of other nodes that have it, too
 }
 
 /** What depends on kube-proxy's mode and configuration. */

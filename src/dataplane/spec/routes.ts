@@ -45,4 +45,6 @@ export interface VtepSpec {
   readonly w3: number;
   readonly macHi: number; // VTEP MAC, bytes 0–1
   readonly macLo: number; // bytes 2–5
+  /** The node may bring clients under their own addresses, and takes them (packet/kept-client.ts). */
+  readonly keepsClients?: boolean;
 }

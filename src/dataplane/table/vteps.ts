@@ -3,6 +3,9 @@
 // way round: is the outer source a node of ours, and is the inner source MAC the one that belongs to it?
 // Compiled, swapped together with the routes that point into it. The indexes are not keyed: only our own
 // configuration fills them.
+//
+// Nodes that keep the addresses of clients have a zone (tuple.ts): by it connections of one tuple, from one client by two
+// nodes, stay apart. It depends on the VTEP's MAC alone, so that connections outlive changes of nodes and agents.
 import { ColumnCarver, columnBytes } from "../../base/columns.ts";
 import * as hashIndex from "./hash-index.ts";
 
@@ -15,6 +18,9 @@ export class Vteps {
   readonly outer3: Int32Array;
   readonly macLo: Int32Array;
   readonly macHi: Uint16Array;
+  readonly zone: Int32Array; //   as in a tuple's meta; 0: the node keeps no addresses of clients
+  readonly route4: Int32Array; // a route that leads to it, of each family where it has one; -1: none
+  readonly route6: Int32Array;
   readonly byOuter: Int32Array; // open addressing, at most half full: VTEP + 1, 0 = empty
   readonly byMac: Int32Array; //   likewise
   readonly count: number;
@@ -29,6 +35,9 @@ export class Vteps {
     this.outer3 = carve.int32(count);
     this.macLo = carve.int32(count);
     this.macHi = carve.uint16(count);
+    this.zone = carve.int32(count);
+    this.route4 = carve.int32(count);
+    this.route6 = carve.int32(count);
     this.byOuter = carve.int32(slots);
     this.byMac = carve.int32(slots);
     this.count = count;
@@ -36,7 +45,7 @@ export class Vteps {
   }
 
   static bytesFor(count: number): number {
-    return 5 * columnBytes(count, 4) + columnBytes(count, 2) + 2 * columnBytes(slotsFor(count), 4);
+    return 8 * columnBytes(count, 4) + columnBytes(count, 2) + 2 * columnBytes(slotsFor(count), 4);
   }
 }
 

@@ -36,6 +36,7 @@ export const Flag = Object.freeze({
   LATE: 64, //  of a packet that had been kept or queued: only the plane's own decision is known, no tuple
   OWN: 128, //  the node's own stack sent it
   TO_NODE: 256, // it is delivered to that stack; before it is routed: its destination is an address of the node
+  RETURN: 512, // goes back to the VTEP that its connection's client came by
 } as const);
 
 /** Of a trace record alone: one stage of one packet. */

@@ -3,7 +3,7 @@
  * verdict; where a packet's way ends, `ended` writes both, whichever stage it was: that is the one place. What lets a
  * packet pass is written where it says something (`passed`), what changed it where it did (`acted`).
  */
-import type { Packet } from "../packet/packet.ts";
+import { type Packet, Way } from "../packet/packet.ts";
 import { PortRole } from "../port.ts";
 import { RouteKind } from "../spec/routes.ts";
 import * as connectionRules from "../table/connection/connection-rules.ts";
@@ -91,7 +91,8 @@ export function writeDecision(pkt: Packet, t: Tables, words: Int32Array, at: num
   words[at + Word.FLAGS] =
     (pkt.ctDir !== 0 ? Flag.REPLY : 0) |
     (pkt.nat !== 0 ? Flag.NAT : 0) |
-    (pkt.bridged !== 0 ? Flag.BRIDGED : 0) |
+    (pkt.bridged === Way.BRIDGED ? Flag.BRIDGED : 0) |
+    (pkt.bridged === Way.RETURN ? Flag.RETURN : 0) |
     (pkt.fromTunnel !== 0 ? Flag.FROM_TUNNEL : 0) |
     (pkt.frontend >= 0 && t.services.rangeAt[pkt.frontend] !== 0 ? Flag.RANGES : 0) |
     (t.watchers.waits !== 0 ? Flag.WAITS : 0) |

@@ -11,9 +11,13 @@ import { begin, type Packet } from "../packet/packet.ts";
 import * as pool from "../slot-pool.ts";
 import { parse } from "../stage/ip/parse.ts";
 import { headerLenAt, payloadAt } from "../stage/ip/reassemble.ts";
+import { Meta, TupleWord } from "../table/connection/tuple.ts";
 import * as fragments from "../table/fragments.ts";
 import type { Tables } from "../tables.ts";
 import { Verdict } from "../verdict.ts";
+
+const { META } = TupleWord;
+const { ZONE } = Meta;
 
 /**
  * Reads the first fragment of a datagram whose time is over into `outer`, for the ICMP error its sender gets. False:
@@ -35,6 +39,7 @@ export function describeExpired(t: Tables, queue: number): boolean {
   const { hostPort, uplinkPort } = t.config.router;
   begin(pkt, off, eth.HEADER_LEN + ipLen, hostPort >= 0 ? hostPort : uplinkPort);
   if (!isForRouter(pkt, t) || parse(pkt, t) !== Verdict.NEXT || isError(pkt, base)) return false;
+  pkt.key[META] |= f.proto[queue] & ZONE;
   requestIcmp(pkt, IcmpRequest.REASSEMBLY_EXCEEDED);
   return true;
 }

@@ -1,4 +1,5 @@
 // ObjectMeta and label selectors, the same for every kind.
+import { KEEP_CLIENT_ADDRESS } from "../keep-client-address.ts";
 import type { KindInfo } from "../kinds.ts";
 import { type FieldPath, type FieldProblems, formatPath } from "../manifest/field-problems.ts";
 import type { LabelSelector, Metadata } from "../objects.ts";
@@ -48,6 +49,7 @@ export function validateMetadata(
     validateFinalizers(metadata, problems);
   }
   if (info.kind === "Pod" || info.kind === "EndpointSlice") validateWeights(metadata?.annotations, problems);
+  if (info.kind === "Node") validateKeepClientAddress(metadata?.annotations, problems);
 }
 
 /** podwire's own annotations: a weight that is silently ignored is a bad day later. */
@@ -62,6 +64,15 @@ function validateWeights(annotations: Record<string, string> | undefined, proble
       problems.invalid(at(WEIGHTS_ANNOTATION), e.part, 'must be "address=weight" (e.g. 10.9.8.7=3)');
     } else if (e.weight === undefined) problems.invalid(at(WEIGHTS_ANNOTATION), e.part, WEIGHT_TEXT);
   }
+}
+
+function validateKeepClientAddress(
+  annotations: Record<string, string> | undefined,
+  problems: FieldProblems,
+): void {
+  const value = annotations?.[KEEP_CLIENT_ADDRESS];
+  if (value === undefined || value === "true" || value === "false") return;
+  problems.invalid(["metadata", "annotations", KEEP_CLIENT_ADDRESS], value, 'must be "true" or "false"');
 }
 
 export function validateLabels(

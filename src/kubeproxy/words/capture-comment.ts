@@ -56,6 +56,7 @@ export function captureComment(
   const translation = r.translated ? formatTranslation(r.from, r.to) : "";
   if (translation !== "") parts.push(`NAT ${translation}`);
   if (r.masquerade !== undefined) parts.push(`masquerade (${r.masquerade})`);
+  if (r.clientKept === true) parts.push("client address kept");
   if (service !== undefined)
     parts.push(hostPortOwner(service) === undefined ? `service ${service}` : service);
   const policies = policyText(r);

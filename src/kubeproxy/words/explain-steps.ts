@@ -80,6 +80,10 @@ function dropStep(record: TraceRecord): ExplainStep {
 function sourceSteps(told: Told, before: TraceRecord, after: TraceRecord): ExplainStep[] {
   const [from, to] = [formatEnd(before.from, "src"), formatEnd(after.to, "src")];
   const hook = "POSTROUTING";
+  if (after.clientKept === true) {
+    const kept = `source ${before.from.src} kept (keepClientAddress): the pod sees who knocks`;
+    return [{ hook, table: "", chain: "", rule: "", text: kept }];
+  }
   if (after.masquerade === undefined || from === to) return [];
   const isSame = before.from.src === after.to.src;
   const text = isSame ? "source gets another port" : `source ${before.from.src} becomes ${after.to.src}`;

@@ -2,7 +2,7 @@
 import { formatIp } from "../../base/ip.ts";
 import { DROP_REASON_TEXT, dropReasonName } from "../../dataplane/drop-reason.ts";
 import { IcmpRequest } from "../../dataplane/packet/icmp-request.ts";
-import { CT_STATE_NAMES } from "../../dataplane/packet/packet.ts";
+import { CT_STATE_NAMES, Masquerade } from "../../dataplane/packet/packet.ts";
 import { ACTION_BITS, ACTION_MASK } from "../../dataplane/spec/policy.ts";
 import { Meta, TupleWord } from "../../dataplane/table/connection/tuple.ts";
 import {
@@ -85,6 +85,8 @@ function decisionAt(words: Int32Array, at: number, rule: RuleOf | undefined): De
     d.ctDirection = (flags & Flag.REPLY) === 0 ? "original" : "reply";
   }
   if (masquerade !== undefined) d.masquerade = masquerade;
+  if (words[at + Word.MASQUERADE] === Masquerade.KEPT) d.clientKept = true;
+  if ((flags & Flag.RETURN) !== 0) d.returns = true;
   if (words[at + Word.EGRESS] > 0) d.egress = policyVerdict(words[at + Word.EGRESS], rule);
   if (words[at + Word.INGRESS] > 0) d.ingress = policyVerdict(words[at + Word.INGRESS], rule);
   d.bridged = (flags & Flag.BRIDGED) !== 0;

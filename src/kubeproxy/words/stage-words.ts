@@ -122,7 +122,8 @@ export function backendText(step: Step): string {
 
 export function routeText(step: Step): string {
   if (step.verdict === "next" && step.bridged) return "stays on the bridge";
-  return `routing decision ${step.route ?? "none"}`;
+  const back = step.returns === true ? " (its client came by that node)" : "";
+  return `routing decision ${step.route ?? "none"}${back}`;
 }
 
 export function filterText(step: Step): string {
@@ -140,11 +141,14 @@ export function masqueradeText(step: Step, before: Step | undefined): string {
   const words = proxyWords(step.mode);
   const where = words.sourceText(step);
   if (step.verdict === "drop") return where;
+  if (step.clientKept === true) return `${where}: ${CLIENT_KEPT}`;
   const changed = translations(before?.to ?? step.from, step.to);
   if (changed.length === 0) return `${where}: source kept`;
   if (step.masquerade === undefined) return `${where} ${changed.join(", ")} (the reply tuple was taken)`;
   return words.masquerade(changed.map((each) => each.replace(/^SNAT /, "")).join(", "), step.masquerade);
 }
+
+const CLIENT_KEPT = "client address kept (keepClientAddress), the pod answers by this node";
 
 /** A packet that begins none passes here, too: one that is not tracked, or belongs to no connection. */
 export function enterText(step: Step): string {

@@ -1,6 +1,6 @@
 // What `explain` says of policies: allowed or not as a whole, by whom, and the steps in Calico's words.
 import t from "tap";
-import { AskedWorld } from "../../testing/world/explain-world.ts";
+import { AskedWorld, EVERYWHERE, NODE, NODE_PORT, OUTSIDE } from "../../testing/world/explain-world.ts";
 import { testClusterPolicy, testPod, testPolicy } from "../../testing/world/policy-world.ts";
 
 const [FRONT, DB, FAR] = ["10.244.1.2", "10.244.1.4", "10.244.2.9"];
@@ -53,6 +53,29 @@ t.test("the other end's node decides as well, and a node's own packets reach its
   t.equal(far.reason, "ingress of default/far is denied: isolated by default/closed; no rule matches");
   t.equal(asked.explain("192.168.50.11", DB, 5432).allowed, true, "its own node");
   t.equal(asked.explain("192.168.50.12", DB, 5432).allowed, false, "another one");
+});
+
+t.test("a client whose address is kept is who he is, to the pod and to its policies", async (t) => {
+  const closed = testPolicy("partners", {
+    podSelector: {},
+    ingress: [{ from: [{ ipBlock: { cidr: `${OUTSIDE}/32` } }] }],
+  });
+  const far = testPod({ name: "far-api", ips: ["10.244.2.5"], node: "node2" });
+  const endpoints = [{ at: "10.244.2.5", node: "node2" }];
+  const keep = (name: string): object => ({
+    metadata: { name, annotations: { "podwire.dev/keep-client-address": "true" } },
+  });
+  const w = { ...EVERYWHERE, endpoints, more: [far, closed], node: keep("node1") };
+  const asked = new AskedWorld({ ...w, node2: keep("node2") });
+  const { allowed, masquerade, steps } = asked.explain(OUTSIDE, NODE, NODE_PORT);
+  t.same([allowed, masquerade], [true, false]);
+  t.match(steps.at(-1), {
+    hook: "POSTROUTING",
+    text: `source ${OUTSIDE} kept (keepClientAddress): the pod sees who knocks`,
+  });
+  t.equal(asked.explain("203.0.113.8", NODE, NODE_PORT).allowed, false);
+  const kernel = new AskedWorld(w);
+  t.equal(kernel.ask(OUTSIDE, NODE, NODE_PORT), "dnat 10.244.2.5:8080 masquerade", "node2 does not take it");
 });
 
 t.test("what a service refuses, no policy is asked about; tiers are told", async (t) => {

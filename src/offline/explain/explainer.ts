@@ -338,6 +338,7 @@ export class Explainer {
     // One of the endpoints may be the sender itself: then the source is rewritten when that one is drawn.
     const isHairpin = claim?.endpoints.some((endpoint) => parseEndpoint(endpoint) === from) === true;
     const isChosen = verdict === "dnat";
+    const isKept = told.records.some(({ clientKept }) => clientKept === true);
     return {
       from: flow.from,
       to: flow.to,
@@ -346,7 +347,7 @@ export class Explainer {
       verdict,
       reason: explainReason(told, dropReason),
       endpoints: isChosen ? [...(claim?.endpoints ?? [])].sort() : [],
-      masquerade: isChosen && (claim?.masquerade === true || isHairpin),
+      masquerade: isChosen && !isKept && (claim?.masquerade === true || isHairpin),
       allowed,
       policies: [...new Set(told.policies.flatMap(({ policies }) => policies))].sort(),
       steps: explainSteps(told),

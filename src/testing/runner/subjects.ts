@@ -12,8 +12,8 @@ export const SUBJECTS: Subjects = {
   },
   pipeline: {
     what: "the life of a packet: bridge, engine, neighbours, routes, queues",
-    files: `answer-arp answer-echo answer-nd bridge counters engine fdb hash-index icmp-corners ipv6-path local-addresses
-      live-tables neighbor* pipeline prefix-set record-ring route routes slot-pool token-bucket tx-queue`,
+    files: `answer-arp answer-echo answer-nd bridge counters engine fdb hash-index icmp-corners ipv6-path kept-client
+      local-addresses live-tables neighbor* pipeline prefix-set record-ring route routes slot-pool token-bucket tx-queue`,
   },
   spoofing: { what: "who may send what", files: "check-source check-options options-judge e2e-spoof" },
   fragments: { what: "fragments and reassembly", files: "reassemble fragments e2e-fragments" },
@@ -51,8 +51,8 @@ export const SUBJECTS: Subjects = {
   },
   policy: {
     what: "NetworkPolicy and ClusterNetworkPolicy",
-    files: `*network-policy* policy-* rows explain-policy show-policies connection-rule random-cluster calico-*
-      e2e-policy* durable-policy`,
+    files: `*network-policy* policy-* kept-client e2e-keep-client rows explain-policy show-policies connection-rule
+      random-cluster calico-* e2e-policy* durable-policy`,
   },
   "host-port": { what: "host ports of pods", files: "host-port* explain-host-port e2e-host-port" },
   judge: {

@@ -50,6 +50,7 @@ export interface TestWorld {
   readonly options?: ExplainOptions;
   readonly nodeName?: string;
   readonly node?: object;
+  readonly node2?: object;
 }
 
 const CONDITIONS: Readonly<Record<string, object>> = {
@@ -97,7 +98,7 @@ function testObjects(w: TestWorld): KubeObject[] {
   const slices = w.slices ?? [testSlice("api-1", w.endpoints ?? BOTH, w.slice)];
   const raw = [
     testNode("node1", 1, w.node),
-    testNode("node2", 2),
+    testNode("node2", 2, w.node2),
     testService("api", w),
     ...slices,
     ...(w.more ?? []),

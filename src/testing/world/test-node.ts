@@ -9,7 +9,7 @@ import { parseMac } from "../../base/mac.ts";
 import { createPrefixSet } from "../../dataplane/change/prefix-set.ts";
 import { createRoutes } from "../../dataplane/change/routes.ts";
 import * as serviceChange from "../../dataplane/change/services.ts";
-import { createVteps } from "../../dataplane/change/vteps.ts";
+import { createVteps, findRoutes } from "../../dataplane/change/vteps.ts";
 import { type Counters, Event } from "../../dataplane/counters.ts";
 import { DROP_REASON_TEXT, DropReason, dropReasonName } from "../../dataplane/drop-reason.ts";
 import type { Durable } from "../../dataplane/durable.ts";
@@ -190,6 +190,7 @@ export class TestNode {
 
   setRoutes(specs: readonly RouteSpec[]): void {
     this.tables.routes = createRoutes(specs);
+    findRoutes(this.tables.vteps, this.tables.routes);
   }
 
   addPort(name: string, role: PortRole, mac: string, mtu: number): number {

@@ -1,5 +1,4 @@
-// One packet for every drop reason: what has to be there, and what has to be sent. For the test that each of them leaves
-// a record; the reasons that nobody gives are named, too.
+// One packet for every drop reason, for the test that each leaves a record; those that nobody gives are named, too.
 import { createPrefixSet } from "../../dataplane/change/prefix-set.ts";
 import type { DropReason } from "../../dataplane/drop-reason.ts";
 import * as engine from "../../dataplane/engine.ts";
@@ -14,6 +13,7 @@ import * as build from "../frames/frame-builder.ts";
 import * as chunk from "../frames/sctp-chunks.ts";
 import { superframe } from "../frames/virtio-frames.ts";
 import { CLIENT6, makeDualStack, pathTo6, pod6 } from "./dual-stack.ts";
+import { BROUGHT_BY_STRANGER } from "./kept-clients.ts";
 import { macOf, nodeAddress, prefix, uplinkMacOf, vtepMacOf } from "./test-cluster.ts";
 import { CLIENT, CLIENT_MAC, pathTo } from "./test-fabric.ts";
 import { TestNode, type TestNodeOptions } from "./test-node.ts";
@@ -263,6 +263,7 @@ export const DROPS: Readonly<Partial<Record<ReasonName, DropCase>>> = {
   VXLAN_BAD_CHECKSUM: tunnel({ checksum: true }, damaged),
   VXLAN_INNER: tunnel({ inner: new Uint8Array(13) }),
   VXLAN_CONGESTION: tunnel({ tos: 3 }),
+  TUNNEL_OUTSIDE_SOURCE: BROUGHT_BY_STRANGER,
   TX_QUEUE_FULL: {
     options: { queue: 4 },
     send: (node) => {

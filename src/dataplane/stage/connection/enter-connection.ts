@@ -8,6 +8,7 @@ import { Event } from "../../counters.ts";
 import { drop } from "../../drop.ts";
 import { DropReason } from "../../drop-reason.ts";
 import { countForScheduler } from "../../packet/count-for-scheduler.ts";
+import { noteVia } from "../../packet/kept-client.ts";
 import { isNewConnection, type Packet } from "../../packet/packet.ts";
 import { startHelper } from "../../packet/start-helper.ts";
 import * as trackers from "../../protocol/trackers.ts";
@@ -32,7 +33,7 @@ export function enterConnection(pkt: Packet, t: Tables, nowSec: number): Verdict
   const ct = t.conntrack;
   const slot = conntrack.insert(ct, pkt.key, t.scratch.reply, nowSec);
   if (slot < 0) return drop(pkt, t, DropReason.CT_TABLE_FULL);
-  ct.status[slot] |= translationOf(pkt.key, pkt.to) | originOf(pkt, t, slot);
+  ct.status[slot] |= translationOf(pkt.key, pkt.to) | originOf(pkt, t, slot) | noteVia(pkt, t, slot);
   noteDecision(pkt, t, slot);
   trackers.begin(pkt, t, slot, nowSec);
   countForScheduler(pkt, t, slot);

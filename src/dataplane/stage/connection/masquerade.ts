@@ -5,10 +5,13 @@
  * A masqueraded connection gets a random port outside the node-port range. A connection that keeps its source gets
  * another port only when its reply tuple is taken, as the kernel's null binding. Drops: no free port; loopback that would
  * leave the node.
+ *
+ * With `tunnel.keepClients` a client of a service is let through as who he is, where the pod's node can answer by us.
  */
 import { Event } from "../../counters.ts";
 import { drop } from "../../drop.ts";
 import { DropReason } from "../../drop-reason.ts";
+import { isKept } from "../../packet/kept-client.ts";
 import { isNewConnection, Masquerade, type Packet } from "../../packet/packet.ts";
 import { PortRole } from "../../port.ts";
 import { RouteKind } from "../../spec/routes.ts";
@@ -39,14 +42,21 @@ export function masquerade(pkt: Packet, t: Tables, nowSec: number): Verdict {
   if (kind === LOCAL) {
     if (returnsToSender(pkt, t, r)) pkt.masquerade = Masquerade.HAIRPIN;
     else if (t.config.proxy.userspace === 0) pkt.masquerade = Masquerade.NONE; // kube-proxy has its own source
-  } else if (pkt.masquerade === Masquerade.NONE && leavesCluster(pkt, t, kind)) {
-    pkt.masquerade = Masquerade.POD_EGRESS;
+  } else if (pkt.masquerade === Masquerade.NONE) {
+    if (leavesCluster(pkt, t, kind)) pkt.masquerade = Masquerade.POD_EGRESS;
+  } else if (
+    t.config.tunnel.keepClients !== 0 &&
+    pkt.masquerade === Masquerade.SERVICE &&
+    isKept(pkt, t, r)
+  ) {
+    pkt.masquerade = Masquerade.KEPT;
   }
   const onWire = kind !== LOCAL && pkt.masquerade === Masquerade.NONE;
   if (onWire && to[SRC2] === V4_MAPPED && to[SRC3] >>> 24 === LOOPBACK_NET) {
     return drop(pkt, t, DropReason.MARTIAN_SOURCE); // loopback leaves the node under another address or not at all
   }
-  const masked = pkt.masquerade !== Masquerade.NONE && takeSource(pkt, t, r);
+  const isMasked = pkt.masquerade !== Masquerade.NONE && pkt.masquerade !== Masquerade.KEPT;
+  const masked = isMasked && takeSource(pkt, t, r);
   return claim(pkt, t, masked, nowSec);
 }
 

@@ -8,6 +8,7 @@ import * as icmpv6 from "../../../wire/ip/icmpv6.ts";
 import * as ipv4 from "../../../wire/ip/ipv4.ts";
 import * as ipv6 from "../../../wire/ip/ipv6.ts";
 import { DropReason } from "../../drop-reason.ts";
+import * as keptClient from "../../packet/kept-client.ts";
 import { CtState, type Packet } from "../../packet/packet.ts";
 import * as transport from "../../packet/transport-checksum.ts";
 import * as trackers from "../../protocol/trackers.ts";
@@ -22,12 +23,14 @@ import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
 
 const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, PORTS, META } = tuple.TupleWord;
-const { V4, V6 } = tuple.Meta;
+const { V4, V6, ZONE } = tuple.Meta;
 
 const { NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED } = CtState;
 const { NEXT } = Verdict;
 const { Status } = conntrack;
 const NAT_BITS = Status.SRC_NAT | Status.DST_NAT;
+/** What would reach its receiver as another's: to who came by another node, only that node can answer. */
+const FOREIGN_BITS = NAT_BITS | Status.VIA;
 const ICMP = 1;
 const ICMPV6 = 58;
 
@@ -55,7 +58,7 @@ export function trackConnection(pkt: Packet, t: Tables, nowSec: number): Verdict
 function refuse(pkt: Packet, t: Tables): Verdict {
   pkt.ctState = INVALID;
   const ref = conntrack.find(t.conntrack, pkt.key);
-  if (ref >= 0) pkt.ctInvalidNat = t.conntrack.status[ref >> 1] & NAT_BITS;
+  if (ref >= 0) pkt.ctInvalidNat = t.conntrack.status[ref >> 1] & FOREIGN_BITS;
   return NEXT;
 }
 
@@ -93,7 +96,7 @@ function proceed(pkt: Packet, t: Tables, ref: number, nowSec: number): Verdict {
   } else if (answer === Track.REPEAT) return begin(pkt, t);
   else if (answer === Track.INVALID) {
     pkt.ctState = INVALID;
-    pkt.ctInvalidNat = ct.status[slot] & NAT_BITS;
+    pkt.ctInvalidNat = ct.status[slot] & FOREIGN_BITS;
     return NEXT;
   } else if ((ref & 1) === 1) ct.status[slot] |= Status.SEEN_REPLY;
   if (watched && conntrack.visible(ct, slot) !== before) conntrack.tell(ct, EventType.UPDATE, slot);
@@ -101,12 +104,18 @@ function proceed(pkt: Packet, t: Tables, ref: number, nowSec: number): Verdict {
   pkt.ctSlot = slot;
   pkt.ctDir = ref & 1;
   pkt.ctState = (status & Status.SEEN_REPLY) !== 0 ? ESTABLISHED : firstState(status);
-  if ((status & Status.HELPER) !== 0) pkt.helper = 1;
+  if ((status & (Status.HELPER | Status.VIA)) !== 0) mark(pkt, t, status);
   if ((status & NAT_BITS) !== 0) {
     conntrack.loadTranslated(ct, ref, pkt.key, pkt.to);
     pkt.nat = 1;
   }
   return NEXT;
+}
+
+/** Connections that few are of: read by a helper, or brought by another node, to which the pod's packets go back. */
+function mark(pkt: Packet, t: Tables, status: number): void {
+  if ((status & Status.HELPER) !== 0) pkt.helper = 1;
+  if ((status & Status.VIA) !== 0 && pkt.ctDir !== 0) keptClient.goBack(pkt, t, pkt.ctSlot);
 }
 
 function firstState(status: number): CtState {
@@ -132,12 +141,13 @@ function relate(pkt: Packet, t: Tables, nowSec: number): Verdict {
   if (quoted < 0) return NEXT;
   tuple.invert(keyA, keyB);
   const ct = t.conntrack;
-  const ref = conntrack.find(ct, keyB);
+  const ref = findQuoted(pkt, t);
   if (ref < 0 || conntrack.isExpired(ct, ref >> 1, nowSec)) return NEXT;
   pkt.ctState = RELATED;
   pkt.ctSlot = ref >> 1;
   pkt.ctDir = ref & 1;
   const status = ct.status[ref >> 1];
+  if ((status & Status.VIA) !== 0) mark(pkt, t, Status.VIA);
   if ((status & NAT_BITS) === 0) return NEXT;
   // As nf_nat_icmp_reply_translation: the outer addresses become those of the connection's direction, each
   // only when that side is translated; so behind a DNAT every router speaks with the service's address.
@@ -154,6 +164,21 @@ function relate(pkt: Packet, t: Tables, nowSec: number): Verdict {
   pkt.to[PORTS] = pkt.key[PORTS];
   pkt.to[META] = pkt.key[META];
   return NEXT;
+}
+
+/**
+ * The connection of `keyB`. An error out of the tunnel may be about an answer to a client that its sender brought,
+ * whoever made it: a router beyond, or the sending node itself.
+ */
+function findQuoted(pkt: Packet, t: Tables): number {
+  const { keyB } = t.scratch;
+  if (pkt.fromTunnel !== 0 && t.config.tunnel.keepClients !== 0) {
+    keyB[META] |= keptClient.zoneOfSender(pkt, t);
+    const ref = conntrack.find(t.conntrack, keyB);
+    if (ref >= 0) return ref;
+    keyB[META] &= ~ZONE;
+  }
+  return conntrack.find(t.conntrack, keyB);
 }
 
 function checksumOk(pkt: Packet): boolean {

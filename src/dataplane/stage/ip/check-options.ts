@@ -7,7 +7,7 @@ import * as options from "../../../wire/ip/ipv4-options.ts";
 import { drop } from "../../drop.ts";
 import { DropReason } from "../../drop-reason.ts";
 import { requestParameterProblem } from "../../packet/icmp-request.ts";
-import type { Packet } from "../../packet/packet.ts";
+import { type Packet, Way } from "../../packet/packet.ts";
 import { PortRole } from "../../port.ts";
 import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
@@ -17,7 +17,8 @@ const { NEXT } = Verdict;
 
 export function checkOptions(pkt: Packet, t: Tables): Verdict {
   pkt.stage = StageId.CHECK_OPTIONS;
-  if (pkt.bridged !== 0 || (t.ports.role[pkt.inPort] === PortRole.HOST && pkt.fromTunnel === 0)) return NEXT;
+  if (pkt.bridged === Way.BRIDGED || (t.ports.role[pkt.inPort] === PortRole.HOST && pkt.fromTunnel === 0))
+    return NEXT;
   const pointer = options.findProblem(pkt.view, pkt.l3);
   if (pointer === options.NONE) return NEXT;
   requestParameterProblem(pkt, pointer);

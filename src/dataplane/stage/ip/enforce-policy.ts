@@ -18,7 +18,7 @@ import { drop } from "../../drop.ts";
 import { DropReason } from "../../drop-reason.ts";
 import * as admission from "../../packet/admission.ts";
 import * as invalid from "../../packet/invalid-packet.ts";
-import { CtState, type Packet } from "../../packet/packet.ts";
+import { CtState, type Packet, Way } from "../../packet/packet.ts";
 import { PortRole } from "../../port.ts";
 import { portOfStation } from "../../send/bridge.ts";
 import { RouteKind } from "../../spec/routes.ts";
@@ -87,7 +87,7 @@ function take(pkt: Packet, t: Tables, verdict: number, nowSec: number): DropReas
  * nobody, either, it may be a pod that is still to come: what is let through now would be a known connection then.
  */
 function podPort(pkt: Packet, t: Tables, nowSec: number): number {
-  if (pkt.bridged === 0) return pkt.station < 0 ? -1 : t.stations.port[pkt.station];
+  if (pkt.bridged !== Way.BRIDGED) return pkt.station < 0 ? -1 : t.stations.port[pkt.station];
   const seen = portOfStation(pkt, t, nowSec);
   if (seen >= 0) return seen;
   const port = portWithMac(pkt, t);
@@ -123,7 +123,7 @@ function isTunnel(pkt: Packet, t: Tables): boolean {
   if (proto === UDP) {
     if (tunnel.on === 0 || tuple.destinationPort(to) !== tunnel.port) return false;
   } else if (proto !== IPIP && proto !== IPV6_IN_IP) return false;
-  if (pkt.bridged !== 0 || pkt.route < 0) return false;
+  if (pkt.bridged === Way.BRIDGED || pkt.route < 0) return false;
   const kind = t.routes.kind[pkt.route];
   if (kind === LOCAL || kind === ONLINK) return true;
   return kind === GATEWAY && vteps.findByOuter(t.vteps, to[DST0], to[DST1], to[DST2], to[DST3]) >= 0;

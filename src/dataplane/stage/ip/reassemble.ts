@@ -19,15 +19,15 @@ import { UNKNOWN } from "../../packet/frame-sum.ts";
 import type { Packet } from "../../packet/packet.ts";
 import { completeChecksum } from "../../send/complete-checksum.ts";
 import * as pool from "../../slot-pool.ts";
-import { Meta, TupleWord } from "../../table/connection/tuple.ts";
+import * as tuple from "../../table/connection/tuple.ts";
 import * as fragments from "../../table/fragments.ts";
 import type { Tables } from "../../tables.ts";
 import { endedLate } from "../../trace/late.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
 
-const { META } = TupleWord;
-const { V6 } = Meta;
+const { META } = tuple.TupleWord;
+const { V6 } = tuple.Meta;
 
 const { NEXT, CONSUMED } = Verdict;
 const { Status, Flag } = fragments;
@@ -56,7 +56,8 @@ export function reassemble(pkt: Packet, t: Tables, nowSec: number): Verdict {
   if (headerLen > HEADER_MAX) return drop(pkt, t, DropReason.MALFORMED_IPV6);
   const payload = isV4 ? pkt.l4 : pkt.l4 + ipv6.FRAGMENT_HEADER_LEN;
   const id = isV4 ? ipv4.id(view, pkt.l3) : ipv6.fragId(view, pkt.l4);
-  const proto = isV4 ? pkt.proto : 0; // RFC 8200 §4.5 tells datagrams apart without it
+  // RFC 8200 §4.5 tells datagrams apart without a protocol. One client may come by two nodes, with the same ids.
+  const proto = (isV4 ? pkt.proto : 0) | tuple.zoneOf(pkt.key);
   let queue = fragments.find(t.fragments, pkt.key, id, proto);
   if (queue < 0) {
     queue = openQueue(pkt, t, id, proto, nowSec);
@@ -187,7 +188,7 @@ function completeV6(pkt: Packet, t: Tables, id: number, congested: boolean): Ver
   }
   pkt.l4 = ipv6.upperLayerOffset(l3, upper);
   pkt.proto = ipv6.upperLayerProto(upper);
-  pkt.key[META] = V6 | pkt.proto;
+  pkt.key[META] = tuple.zoneOf(pkt.key) | V6 | pkt.proto;
   // RFC 6980: neighbour discovery never comes in pieces; whoever looks for it has looked at them already.
   if (pkt.proto === ipv4.PROTO_ICMPV6 && icmpv6.isNeighborDiscovery(view.getUint8(pkt.l4))) {
     return drop(pkt, t, DropReason.MALFORMED_ND);

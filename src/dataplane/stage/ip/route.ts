@@ -1,7 +1,8 @@
 /**
  * Stage `route` (Linux: ip_route_input, ip_forward). Chooses where the packet goes by its destination after DNAT;
  * a bridged frame whose destination NAT left alone stays on the bridge. Checks TTL and MTU, both of which can
- * only be known now. Reads routes; drops what has no way, with the ICMP error a router owes.
+ * only be known now. An answer to a client that another node brought has its route already. Reads routes; drops what
+ * has no way, with the ICMP error a router owes.
  */
 
 import * as ipv4 from "../../../wire/ip/ipv4.ts";
@@ -11,7 +12,7 @@ import { drop } from "../../drop.ts";
 import { DropReason } from "../../drop-reason.ts";
 import { IcmpRequest, requestFragmentationNeeded, requestIcmp } from "../../packet/icmp-request.ts";
 import * as invalid from "../../packet/invalid-packet.ts";
-import { CtState, type Packet } from "../../packet/packet.ts";
+import { CtState, type Packet, Way } from "../../packet/packet.ts";
 import { PortRole } from "../../port.ts";
 import { RouteKind } from "../../spec/routes.ts";
 import { TupleWord } from "../../table/connection/tuple.ts";
@@ -31,6 +32,7 @@ export function route(pkt: Packet, t: Tables): Verdict {
   pkt.stage = StageId.ROUTE;
   const dst = pkt.nat !== 0 ? pkt.to : pkt.key;
   if (pkt.bridged !== 0) {
+    if (pkt.bridged === Way.RETURN) return goBack(pkt, t);
     if (pkt.nat === 0 || sameDestination(pkt)) return NEXT;
     pkt.bridged = 0;
   }
@@ -61,6 +63,17 @@ export function route(pkt: Packet, t: Tables): Verdict {
       return drop(pkt, t, DropReason.NEIGHBOR_FAILED);
     }
   }
+  return forwards(pkt, t, r);
+}
+
+/** Through the tunnel to the node that brought the client: it knows the way on, our own routes do not. */
+function goBack(pkt: Packet, t: Tables): Verdict {
+  if (pkt.route >= 0) return forwards(pkt, t, pkt.route);
+  requestIcmp(pkt, IcmpRequest.NET_UNREACHABLE);
+  return drop(pkt, t, DropReason.NO_ROUTE);
+}
+
+function forwards(pkt: Packet, t: Tables, r: number): Verdict {
   if (t.ports.role[pkt.inPort] !== HOST || pkt.fromTunnel !== 0) {
     const ttl = pkt.family === 4 ? ipv4.ttl(pkt.view, pkt.l3) : ipv6.hopLimit(pkt.view, pkt.l3);
     if (ttl <= 1) {

@@ -15,7 +15,8 @@ import * as eth from "../../../wire/link/ethernet.ts";
 import * as vnet from "../../../wire/link/virtio-net.ts";
 import { Event } from "../../counters.ts";
 import { IcmpRequest } from "../../packet/icmp-request.ts";
-import { begin, type Packet } from "../../packet/packet.ts";
+import { routeToSender } from "../../packet/kept-client.ts";
+import { begin, type Packet, Way } from "../../packet/packet.ts";
 import { completeChecksum } from "../../send/complete-checksum.ts";
 import * as pool from "../../slot-pool.ts";
 import { RouteKind } from "../../spec/routes.ts";
@@ -41,10 +42,7 @@ export function makeIcmpError(pkt: Packet, t: Tables, nowMs: number): boolean {
     return false;
   const k = pkt.key;
   if (!(pkt.family === 4 ? isHostV4(k[SRC3]) : isHost(k))) return false;
-  const r =
-    pkt.family === 4
-      ? routes.lookup4(t.routes, k[SRC3])
-      : routes.lookup6(t.routes, k[SRC0], k[SRC1], k[SRC2], k[SRC3]);
+  const r = wayBack(pkt, t);
   if (r < 0 || t.routes.kind[r] >= RouteKind.UNREACHABLE) return false;
   // Path MTU discovery is not in icmp_ratemask, whatever else is: a lost one stalls a connection.
   const isLimited = pkt.icmpRequest !== IcmpRequest.FRAGMENTATION_NEEDED;
@@ -59,9 +57,19 @@ export function makeIcmpError(pkt: Packet, t: Tables, nowMs: number): boolean {
   if (pkt.family === 4) emitV4(pkt, t, slot, r);
   else emitV6(pkt, t, slot, r);
   t.scratch.own.route = r;
+  if (tuple.zoneOf(k) !== 0) t.scratch.own.bridged = Way.RETURN;
   t.scratch.own.slot = slot;
   t.counters.events[Event.ICMP_ERRORS]++;
   return true;
+}
+
+/** To the sender; to one that another node brought, by that one: it alone can tell him what he sent. */
+function wayBack(pkt: Packet, t: Tables): number {
+  const k = pkt.key;
+  if (tuple.zoneOf(k) !== 0) return routeToSender(pkt, t);
+  return pkt.family === 4
+    ? routes.lookup4(t.routes, k[SRC3])
+    : routes.lookup6(t.routes, k[SRC0], k[SRC1], k[SRC2], k[SRC3]);
 }
 
 /** RFC 1812 §4.3.2.7: the source names one host: not this network, a group or everybody. */

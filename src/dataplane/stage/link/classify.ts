@@ -2,7 +2,8 @@
  * Stage `classify` (Linux: br_handle_frame, ip_rcv): is the frame for the router, for another station of the pod
  * bridge, or for everybody? Sets `pkt.bridged`. A group frame is flooded here; an IP packet to one station goes on
  * through connection tracking either way, as with bridge-nf-call-iptables=1.
- * Drops: frames for another MAC address than ours where no bridge is, and addresses no router may forward.
+ * Drops: frames for another MAC address than ours where no bridge is, addresses no router may forward, clients that a
+ * tunnel may not bring.
  */
 
 import * as icmpv6 from "../../../wire/ip/icmpv6.ts";
@@ -12,7 +13,8 @@ import * as eth from "../../../wire/link/ethernet.ts";
 import { drop } from "../../drop.ts";
 import { DropReason } from "../../drop-reason.ts";
 import { requestUnknownOption } from "../../packet/icmp-request.ts";
-import type { Packet } from "../../packet/packet.ts";
+import * as keptClient from "../../packet/kept-client.ts";
+import { type Packet, Way } from "../../packet/packet.ts";
 import { PortRole } from "../../port.ts";
 import { bridge, floodGroup } from "../../send/bridge.ts";
 import { enqueue } from "../../send/tx-queue.ts";
@@ -38,7 +40,8 @@ export function classify(pkt: Packet, t: Tables, nowSec: number): Verdict {
   if (pkt.fromTunnel !== 0) {
     const { tunnel } = t.config;
     if (hi !== tunnel.macHi || lo !== tunnel.macLo) return drop(pkt, t, DropReason.VXLAN_INNER);
-    return routable(pkt, t);
+    const v = routable(pkt, t);
+    return v === NEXT && tunnel.keepClients !== 0 ? admit(pkt, t) : v;
   }
   if (eth.isMulticast(hi)) return group(pkt, t, role);
   if (role === UPLINK) {
@@ -49,9 +52,15 @@ export function classify(pkt: Packet, t: Tables, nowSec: number): Verdict {
     return routable(pkt, t);
   }
   if (role === HOST) return drop(pkt, t, DropReason.NOT_FOR_US);
-  pkt.bridged = 1;
+  pkt.bridged = Way.BRIDGED;
   if (pkt.family !== 0 && !isNeighborDiscovery(pkt)) return NEXT;
   return bridge(pkt, t, nowSec);
+}
+
+/** Clients that another node brings come only from one of which that is known. */
+function admit(pkt: Packet, t: Tables): Verdict {
+  const reason = keptClient.admit(pkt, t);
+  return reason === DropReason.NONE ? NEXT : drop(pkt, t, reason);
 }
 
 function isNeighborDiscovery(pkt: Packet): boolean {

@@ -12,7 +12,7 @@ import * as vnet from "../../../wire/link/virtio-net.ts";
 import { Event } from "../../counters.ts";
 import { drop } from "../../drop.ts";
 import { DropReason } from "../../drop-reason.ts";
-import type { Packet } from "../../packet/packet.ts";
+import { type Packet, Way } from "../../packet/packet.ts";
 import { PortRole } from "../../port.ts";
 import { bridge, floodFrame, portOfStation } from "../../send/bridge.ts";
 import { completeChecksum } from "../../send/complete-checksum.ts";
@@ -39,7 +39,7 @@ const BRIDGE = 255;
 
 export function output(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdict {
   pkt.stage = StageId.OUTPUT;
-  if (pkt.bridged !== 0) return outputBridged(pkt, t, nowSec, nowMs);
+  if (pkt.bridged === Way.BRIDGED) return outputBridged(pkt, t, nowSec, nowMs);
   const kind = t.routes.kind[pkt.route];
   const dst = pkt.nat !== 0 ? pkt.to : pkt.key;
   if (kind === LOCAL) pkt.outPort = t.config.router.hostPort;

@@ -1,3 +1,23 @@
+/**
+ * Connection tracking table: what nf_conntrack keeps, for IPv4 and IPv6, TCP, UDP, ICMP, SCTP and the rest.
+ *
+ * An entry has two tuples: the original direction as the first packet came, and the reply direction as
+ * answers will come, after NAT. A packet of one direction is translated by inverting the *other* direction's
+ * tuple; so the rewrite needs no storage of its own, and a reply can never meet an entry that does not know
+ * how to undo it. Insertion happens once, before the first packet leaves, and only when neither tuple is
+ * taken: two connections can never share a reply tuple, which is what makes SNAT port allocation atomic.
+ *
+ * Layout: one buffer, a header that names its version, then columns. A tuple's four words lie side by side
+ * (one cache line answers "is it this one"); IPv6 keeps its upper words in a second column that stays
+ * untouched, and therefore without memory behind it, while only IPv4 is tracked; so does that of who brought it. What
+ * a protocol's tracker remembers (TCP windows, when a UDP flow becomes a stream) has sixteen words, a cache line. 168
+ * resident bytes an IPv4 connection. The index is open addressing at most half full; each cell holds slot, direction
+ * and as many bits of the hash as fit, so that a foreign entry is passed without touching its tuple.
+ *
+ * Full: an unassured entry near a moving hand is evicted (netfilter's early drop), or else one that is being closed;
+ * where there is neither, the new connection is refused and counted. Expiry walks a slice per poll; an expired entry
+ * that is hit before the walk comes is dead.
+ */
 import * as hashIndex from "../hash-index.ts";
 import * as endpointLoad from "../service/endpoint-load.ts";
 import { type EndpointLoad, NO_LOAD } from "../service/endpoint-load.ts";
@@ -14,7 +34,7 @@ const { FIN_WAIT, TIME_WAIT, CLOSE } = TcpState;
 const { SHUTDOWN_SENT, SHUTDOWN_ACK_SENT } = SctpState;
 
 const MAGIC = 0x70774354; // "pwCT"
-const LAYOUT_VERSION = 4;
+const LAYOUT_VERSION = 5;
 const HEADER_WORDS = 64;
 // Header words.
 /** The generator's state before it is seeded. */
@@ -52,6 +72,7 @@ export const Status = Object.freeze({
   COUNTED: 1 << 24, //        ours: it is one of its endpoint's connections (endpoint-load.ts),
   COUNTED_ACTIVE: 1 << 25, // one of the active ones
   SERVED: 1 << 26, //         ours: a service's endpoint was chosen for it
+  VIA: 1 << 27, //            ours: another node brought its client, and gets the answers (column `via`)
 } as const);
 const { SEEN_REPLY, ASSURED, CONFIRMED, COUNTED, COUNTED_ACTIVE } = Status;
 
@@ -100,6 +121,7 @@ export class Conntrack {
   readonly index: Int32Array; //      cell: hash bits | slot << 1 | direction; 0 = empty
   readonly tuple: Int32Array; //      8 words a slot: per direction source, destination, ports, meta
   readonly wide: Int32Array; //       12 words a slot: per direction source words 0–2, destination words 0–2
+  readonly via: Int32Array; //        2 words a slot with Status.VIA: MAC of the VTEP, bytes 0–1 and 2–5
   readonly status: Int32Array; //     Status bits; 0 = free
   readonly state: Uint8Array; //      TcpState / SctpState
   readonly expiresAtSec: Int32Array;
@@ -156,6 +178,7 @@ export class Conntrack {
     this.track = new Int32Array(memory, take(n * 64), n * 16);
     this.state = new Uint8Array(memory, take(n), n);
     this.wide = new Int32Array(memory, take(n * 48), n * 12);
+    this.via = new Int32Array(memory, take(n * 8), n * 2);
     this.events = new EventRing(eventsLog2(capacityLog2), memory, Math.ceil(off / 8) * 8);
     if (this.header[H_MAGIC] !== MAGIC) this.format(capacityLog2, seed);
     else if (this.header[H_VERSION] !== LAYOUT_VERSION || this.header[H_CAPACITY_LOG2] !== capacityLog2) {
@@ -164,7 +187,7 @@ export class Conntrack {
   }
 
   static bytesFor(capacityLog2: number): number {
-    const columns = HEADER_WORDS * 4 + 2 ** capacityLog2 * (16 + 16 + 32 + 24 + 8 + 64 + 4 + 48);
+    const columns = HEADER_WORDS * 4 + 2 ** capacityLog2 * (16 + 16 + 32 + 24 + 8 + 64 + 4 + 48 + 8);
     return Math.ceil(columns / 8) * 8 + EventRing.bytesFor(eventsLog2(capacityLog2));
   }
 

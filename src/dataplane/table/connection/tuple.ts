@@ -3,7 +3,11 @@
  * came, `to` as it shall leave.
  *   source, destination   four words each, IPv4 as v4-mapped: 0, 0, 0xffff, address; so it is SRC3 and DST3
  *   ports                 source port << 16 | destination port; ICMP queries: id << 16 | type << 8 | code
- *   meta                  protocol | family << 8
+ *   meta                  protocol | family << 8 | zone << 16
+ *
+ * The zone tells connections apart that would have one tuple, since they came by two ways: of what comes by the plain way
+ * it is 0, of clients that other nodes' VTEPs bring (packet/kept-client.ts) it says which VTEP. As the kernel's
+ * directional zones it is part of the original direction alone: answers are looked up without.
  *
  * The words stand in a frozen object, of which a file takes those it needs at module level:
  * `const { SRC3, DST3 } = TupleWord;`. V8 then has them as numbers in its code; an imported `const` is loaded each time.
@@ -23,16 +27,27 @@ export const TupleWord = Object.freeze({
 export const TUPLE_WORDS = 10;
 
 /** Parts of the word META, and what it holds of a family. */
-export const Meta = Object.freeze({ PROTO: 0xff, FAMILY: 0xff00, V4: 4 << 8, V6: 6 << 8 } as const);
+export const Meta = Object.freeze({
+  PROTO: 0xff,
+  FAMILY: 0xff00,
+  ZONE: 0xffff_0000 | 0,
+  V4: 4 << 8,
+  V6: 6 << 8,
+} as const);
 
 const { SRC0, DST0, PORTS, META } = TupleWord;
-const { PROTO } = Meta;
+const { PROTO, ZONE } = Meta;
 const WORDS = TUPLE_WORDS;
 const ICMP = 1;
 const ICMPV6 = 58;
 
 export function protoOf(key: Int32Array): number {
   return key[META] & PROTO;
+}
+
+/** Not 0: of a client that a VTEP brought. */
+export function zoneOf(key: Int32Array): number {
+  return key[META] & ZONE;
 }
 
 export function sourcePort(key: Int32Array): number {
@@ -68,7 +83,7 @@ export function invert(key: Int32Array, out: Int32Array): void {
     const other = answerType(proto, (ports >>> 8) & 0xff);
     out[PORTS] = (ports & ~0xffff) | (other << 8) | (ports & 0xff);
   } else out[PORTS] = (ports << 16) | (ports >>> 16);
-  out[META] = key[META];
+  out[META] = key[META] & ~ZONE;
 }
 
 /** ICMP type of the answer to a query, and of the query to an answer. */
