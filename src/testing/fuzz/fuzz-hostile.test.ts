@@ -104,20 +104,20 @@ for (const { name, offload, finding } of planted) {
 }
 
 t.test("the same seed and number make the same frame, another seed others", async (t) => {
-  const frames = (corpusSeed: number, numbers: readonly number[]): string[] => {
-    const corpus = new Corpus(createNode({ poolSlots: 4 }), corpusSeed, 50);
-    return numbers.map((number) => {
+  const [first, again, other] = [5, 5, 6].map((seed) => new Corpus(createNode({ poolSlots: 4 }), seed, 50));
+  const frames = (corpus: Corpus, seed: number, numbers: readonly number[]): string[] =>
+    numbers.map((number) => {
       const bytes = new Uint8Array(SLOT_STRIDE);
       const d = new Delivery();
-      deliver(corpus, corpusSeed, number, bytes, new DataView(bytes.buffer), HEADROOM, d);
+      deliver(corpus, seed, number, bytes, new DataView(bytes.buffer), HEADROOM, d);
       return `${d.port} ${d.kind} ${toHex(bytes.subarray(HEADROOM - 10, HEADROOM + d.len))}`;
     });
-  };
   // In another order: a frame is its number's, not its place's.
   const numbers = [0, 1, 77];
-  const [first, again] = [frames(5, numbers), frames(5, numbers.toReversed()).reverse()];
-  for (const [i, number] of numbers.entries()) t.equal(first[i], again[i], `frame ${number}`);
-  t.notSame(first, frames(6, numbers));
+  const [one, two] = [frames(first, 5, numbers), frames(again, 5, numbers.toReversed()).reverse()];
+  for (const [i, number] of numbers.entries()) t.equal(one[i], two[i], `frame ${number}`);
+  t.notSame(one, frames(first, 6, numbers));
+  t.not(toHex(first.bytes), toHex(other.bytes), "nor are they made of the same");
 });
 
 t.test("what is called good is good, and each kind has its share", async (t) => {
