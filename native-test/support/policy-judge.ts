@@ -12,7 +12,7 @@ import { evaluate } from "../../src/testing/policy/evaluator.ts";
 import { GROUND } from "../../src/testing/policy/ground.ts";
 import { allowedAtNode, nodeCell } from "../../src/testing/policy/node-cells.ts";
 import { podwirePlane } from "../../src/testing/policy/plane-side.ts";
-import type { Difference, Side, Verdict } from "../../src/testing/policy/policy-judge.ts";
+import type { Difference, Side, SideMaker, Verdict } from "../../src/testing/policy/policy-judge.ts";
 import { laterCluster, type RandomCluster, randomCluster } from "../../src/testing/policy/random-cluster.ts";
 import { KernelRouter } from "./kernel-router.ts";
 import type { Namespaces } from "./namespaces.ts";
@@ -28,8 +28,9 @@ export interface KernelOptions {
   readonly perState: number;
 }
 
-/** An error planted into what is loaded. */
+/** An error planted into what is loaded, or into the plane. */
 export interface Planted {
+  readonly plane?: SideMaker;
   readonly rules?: (text: string) => string;
   readonly sets?: (text: string) => string;
 }
@@ -54,10 +55,11 @@ export class PolicyKernelJudge {
   }
 
   async judge(seed: number, planted: Planted = {}): Promise<Verdict> {
+    const { plane = podwirePlane } = planted;
     const before = randomCluster(seed, GROUND, [this.#options.family]);
     const after = laterCluster(before, seed);
-    const first = await this.#state(before, podwirePlane(before.objects), planted, false);
-    const second = await this.#state(after, podwirePlane(after.objects, before.objects), planted, true);
+    const first = await this.#state(before, plane(before.objects), planted, false);
+    const second = await this.#state(after, plane(after.objects, before.objects), planted, true);
     return { cells: first.cells + second.cells, differences: [...first.differences, ...second.differences] };
   }
 
@@ -87,7 +89,7 @@ export class PolicyKernelJudge {
     return { cells: asked.length, differences };
   }
 
-  /** In the place of what was there. */
+  /** In the place of what was there; by one shell, since to enter a namespace takes longer than most of it. */
   #load(objects: readonly Named[], planted: Planted): void {
     const { family, variant } = this.#options;
     const input = {
@@ -98,28 +100,39 @@ export class PolicyKernelJudge {
     };
     const restore = `${family === 4 ? "iptables" : "ip6tables"}-${variant}-restore`;
     const rules = renderPolicyRules("iptables-save", input);
-    this.#nameDevices(objects);
     const sets = renderPolicyRules("ipset", input);
-    this.#router.run(restore, "*filter\nCOMMIT\n");
-    this.#router.run("ipset destroy");
-    this.#router.run("ipset restore", planted.sets?.(sets) ?? sets);
-    this.#router.run(restore, planted.rules?.(rules) ?? rules);
+    this.#router.run(
+      "sh -e",
+      [
+        ...this.#renamed(objects).map(([from, to]) => `ip link set dev ${from} name ${to}`),
+        withInput(restore, "*filter\nCOMMIT\n"),
+        "ipset destroy",
+        withInput("ipset restore", planted.sets?.(sets) ?? sets),
+        withInput(restore, planted.rules?.(rules) ?? rules),
+      ].join("\n"),
+    );
   }
 
   /** Pods come and go, their devices stay, and are called as the pod of now has it. */
-  #nameDevices(objects: readonly Named[]): void {
+  #renamed(objects: readonly Named[]): [from: string, to: string][] {
     const cluster = clusterOf(objects);
+    const renamed: [string, string][] = [];
     for (const [i, address] of this.#router.world.pods.entries()) {
       const pod = podAt(cluster, address);
       const { namespace = "default", name } = pod?.metadata ?? { name: "" };
       const wanted = pod === undefined ? this.#router.podDevice(i) : calicoInterfaceName(namespace, name);
       if (wanted === this.#devices[i]) continue;
-      this.#router.run(`ip link set dev ${this.#devices[i]} name ${wanted}`);
+      renamed.push([this.#devices[i], wanted]);
       this.#devices[i] = wanted;
     }
+    return renamed;
   }
 
   close(): void {
     this.#router.close();
   }
+}
+
+function withInput(command: string, input: string): string {
+  return `${command} <<'END'\n${input}END`;
 }

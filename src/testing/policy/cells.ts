@@ -22,19 +22,41 @@ export function hostsOf({ nodes, outside }: Ground, family: IpFamily): string[] 
   return all.map((pair) => pair[family]);
 }
 
-/** Every pair of hosts in every family, on every port: some thousand. */
-export function allCells({ ground, families }: RandomCluster): Cell[] {
-  return families.flatMap((family) => {
-    const hosts = hostsOf(ground, family);
-    return hosts.flatMap((from) => hosts.flatMap((to) => ASKED.map((asked) => ({ from, to, ...asked }))));
-  });
+/** Every pair of hosts in every family, on every port, by number. */
+class Cells {
+  readonly #hosts: readonly (readonly string[])[];
+  readonly #pairs: number;
+  readonly count: number;
+
+  constructor({ ground, families }: RandomCluster) {
+    this.#hosts = families.map((family) => hostsOf(ground, family));
+    this.#pairs = this.#hosts[0].length ** 2;
+    this.count = families.length * this.#pairs * ASKED.length;
+  }
+
+  at(n: number): Cell {
+    const pair = Math.floor(n / ASKED.length);
+    const hosts = this.#hosts[Math.floor(pair / this.#pairs)];
+    const at = pair % this.#pairs;
+    return {
+      from: hosts[Math.floor(at / hosts.length)],
+      to: hosts[at % hosts.length],
+      ...ASKED[n % ASKED.length],
+    };
+  }
+}
+
+/** Some thousand. */
+export function allCells(cluster: RandomCluster): Cell[] {
+  const cells = new Cells(cluster);
+  return Array.from({ length: cells.count }, (_, n) => cells.at(n));
 }
 
 /** `count` of them, by the cluster's seed. */
 export function someCells(cluster: RandomCluster, count: number): Cell[] {
   const random = new Prng(cluster.seed ^ 0xce11);
-  const all = allCells(cluster);
-  return Array.from({ length: count }, () => random.pick(all));
+  const cells = new Cells(cluster);
+  return Array.from({ length: count }, () => cells.at(random.below(cells.count)));
 }
 
 export function cellText({ from, to, protocol, port, byService }: Cell): string {

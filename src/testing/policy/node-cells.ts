@@ -22,9 +22,12 @@ export function nodeCell(ground: Ground, cluster: Cluster, cell: Cell): NodeCell
   return { cell, flow: { from, entry, to, port, protocol: protocol as Flow["protocol"] } };
 }
 
-function isOwnPod({ nodes }: Ground): (address: string) => boolean {
-  const own = nodes[0].pods.flatMap((pod) => [pod[4], pod[6]]);
-  return (address) => own.includes(address);
+const ownPods = new WeakMap<Ground, ReadonlySet<string>>();
+
+function isOwnPod(ground: Ground): (address: string) => boolean {
+  const own = ownPods.get(ground) ?? new Set(ground.nodes[0].pods.flatMap((pod) => [pod[4], pod[6]]));
+  ownPods.set(ground, own);
+  return (address) => own.has(address);
 }
 
 /** What of an answer is this node's. */
