@@ -5,7 +5,7 @@ import type { Direction } from "../compile/policy/policy-rules.ts";
 import type { RuleName } from "../compile/policy/rule-names.ts";
 import { decidersOf, type Part, passesOf, standingOf } from "../compile/policy/rule-standing.ts";
 import { isDenial } from "../dataplane/packet/admission.ts";
-import { ACTION_BITS, ACTION_MASK } from "../dataplane/spec/policy.ts";
+import { ACTION_BITS, ACTION_MASK, NO_EPOCH } from "../dataplane/spec/policy.ts";
 import * as connectionRules from "../dataplane/table/connection/connection-rules.ts";
 import * as conntrack from "../dataplane/table/connection/conntrack.ts";
 import type { SharedTables } from "../plane/plane-memory.ts";
@@ -110,7 +110,7 @@ function livingConnections({ conntrack: ct }: SharedTables, { names }: PolicyCom
   for (let slot = 0; slot < end; slot++) {
     if (ct.status[slot] === 0 || conntrack.isExpired(ct, slot, nowSec)) continue;
     const epoch = connectionRules.epochOf(ct.rules, slot);
-    if (epoch === 0) continue;
+    if (epoch === NO_EPOCH) continue;
     const verdicts = [connectionRules.egressOf(ct.rules, slot), connectionRules.ingressOf(ct.rules, slot)];
     if (verdicts.some(isDenial)) continue;
     for (const verdict of verdicts) {

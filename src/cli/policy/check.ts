@@ -18,10 +18,12 @@ export async function check({ file: files }: { file?: string[] }, command: Comma
   refuseTwice(named("-f", files));
   const manifests = new Map<string, Manifest>();
   const texts = files === undefined ? undefined : readObjects(files);
-  const { objects } = await policyObjects(flags, texts, (read) => {
+  const { objects, hasOverlay } = await policyObjects(flags, texts, (read) => {
     for (const manifest of read) manifests.set(titleOf(manifest.object), manifest);
   });
-  const lines = findingsOf(objects, new Reach(objects)).map((finding) => lineOf(finding, manifests));
+  const lines = findingsOf(objects, new Reach(objects, hasOverlay)).map((finding) =>
+    lineOf(finding, manifests),
+  );
   if (flags.output === "json") {
     if (lines.length > 0) await print(lines.map((line) => JSON.stringify(line)).join("\n"));
   } else if (flags.output === "yaml") await print(await yamlText(lines));

@@ -156,7 +156,7 @@ class DiffWorld {
       ({ pods, nodes }) => new Map([...pods, ...nodes].map((end) => [end.name, end])),
     );
     const [old, now] = [before, after].map((objects, i) => ({
-      reach: new Reach(objects),
+      reach: new Reach(objects, hasOverlay),
       ends: this.#ends[i],
     }));
     this.#relation = new PolicyDiff(old, now);

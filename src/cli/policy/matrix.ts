@@ -47,7 +47,7 @@ export async function matrix(options: MatrixOptions, command: Command): Promise<
     ports,
     ofPods: options.world === true,
   };
-  const reach = new Reach(objects);
+  const reach = new Reach(objects, hasOverlay);
   if (expected === undefined || form !== undefined) await printMatrix(reach, asked, form ?? "table");
   if (expected !== undefined) await judge(reach, finder, { file: expect as string, expected });
 }

@@ -218,6 +218,7 @@ t.test("what is asked wrongly is refused with one line", async (t) => {
       /--from node\/x: no such node with an address: there is node\/node1, node\/node2$/,
     ],
     [["--from", "10.0.0.0/33"], 1, /--from 10\.0\.0\.0\/33: is no CIDR such as 192\.0\.2\.0\/24$/],
+    [["--to", "10.244.1.0/31"], 1, /it has no address that is no pod's and no node's$/],
     [
       ["--to", "10.244.1.10/32"],
       1,

@@ -6,7 +6,7 @@ import { WORKLOADS } from "../../kube/kinds.ts";
 import type { Manifest, ManifestText } from "../../kube/manifest/manifest.ts";
 import type { KubeObject, Pod } from "../../kube/objects.ts";
 import { PassedOver } from "../../kube/passed-over.ts";
-import { addressEnd, type End, nodeEnds, podEnds } from "../../offline/policy/ends.ts";
+import { addressEnd, type End, nodeEnds, ownAddresses, podEnds } from "../../offline/policy/ends.ts";
 import {
   addressKey,
   prefixesOf,
@@ -86,10 +86,7 @@ export class EndFinder {
     this.nodes = nodeEnds(objects, hasOverlay);
     this.#nodesByName = new Map(this.nodes.map((end) => [end.name, end]));
     this.#prefixes = prefixesOf(cutBy);
-    const known = [...podEnds(cutBy), ...nodeEnds(cutBy, undefined)];
-    this.#taken = new Set(
-      known.flatMap(({ addresses, sources = [] }) => [...addresses, ...sources].map(addressKey)),
-    );
+    this.#taken = new Set(ownAddresses(cutBy).map(addressKey));
     this.#byName = new Map(this.pods.map((end) => [end.name, end]));
     const pods = objects.filter((object): object is Pod => object.kind === "Pod");
     const nameOf = ({ metadata }: Pod): string => `${metadata.namespace ?? "default"}/${metadata.name}`;

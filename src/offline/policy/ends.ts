@@ -1,5 +1,6 @@
 // Who stands at the ends of a matrix: pods with addresses of their own, and addresses.
 import { type Ip, type IpFamily, nthIp, parseCidr, parseIp } from "../../base/ip.ts";
+import { cniAddresses } from "../../compile/node.ts";
 import { podAddresses } from "../../compile/policy/holders.ts";
 import { nodeAddresses } from "../../compile/proxy-settings.ts";
 import { type Container, type KubeObject, keyOf, type Node, type Pod } from "../../kube/objects.ts";
@@ -49,6 +50,15 @@ export function nodeEnds(objects: readonly KubeObject[], hasOverlay: boolean | u
       hasOverlay === true ? tunnel : hasOverlay === false ? addresses : [...addresses, ...tunnel];
     return [{ ...endOf(`node/${node.metadata.name}`, addresses, undefined), sources }];
   });
+}
+
+/** What nobody outside can have: addresses of pods and nodes, gateways of pods and ends of tunnels among them. */
+export function ownAddresses(objects: readonly KubeObject[]): Ip[] {
+  const nodes = objects.filter((object): object is Node => object.kind === "Node");
+  return [
+    ...podEnds(objects).flatMap(({ addresses }) => addresses),
+    ...nodes.flatMap((node) => [...nodeAddresses(node), ...cniAddresses(node, true)]),
+  ];
 }
 
 export function addressEnd(text: string): End | undefined {

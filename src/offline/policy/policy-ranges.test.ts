@@ -9,7 +9,7 @@ import { clusterOf, type Named } from "../../testing/policy/cluster.ts";
 import { evaluate } from "../../testing/policy/evaluator.ts";
 import { randomCluster } from "../../testing/policy/random-cluster.ts";
 import { testPolicy } from "../../testing/world/policy-world.ts";
-import { type End, nodeEnds, podEnds } from "./ends.ts";
+import { type End, ownAddresses, podEnds } from "./ends.ts";
 import { addressKey, prefixesOf, type RangeWord, rangeEnds, readRange, WORLD } from "./ranges.ts";
 import { Reach } from "./reach.ts";
 
@@ -34,8 +34,7 @@ t.test(`all addresses of a piece have its answer, in ${CLUSTERS} random clusters
     const all = read(objects);
     const cluster = clusterOf(objects);
     const pods = podEnds(all);
-    const known = [...pods, ...nodeEnds(all, undefined)];
-    const taken = new Set(known.flatMap((end) => [...end.addresses, ...(end.sources ?? [])].map(addressKey)));
+    const taken = new Set(ownAddresses(all).map(addressKey));
     const reach = new Reach(all);
     for (const family of families) {
       const pieces = rangeEnds(wordOf(WORLD[family]), prefixesOf(all), taken);

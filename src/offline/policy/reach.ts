@@ -31,10 +31,11 @@ export class Reach implements Relation<Answer> {
   readonly #known = new Map<string, Answer>();
   readonly #same = new Map<string, Answer>();
 
-  constructor(objects: readonly KubeObject[]) {
+  /** `hasTunnel`: nodes have addresses at their ends of it, which nobody else has. */
+  constructor(objects: readonly KubeObject[], hasTunnel = true) {
     const graph = new ObjectGraph();
     for (const object of objects) graph.onEvent({ type: "ADDED", object });
-    this.#view = new PolicyView(graph);
+    this.#view = new PolicyView(graph, hasTunnel);
   }
 
   /** The same text for ends that all others are in the same relation to. */
