@@ -10,7 +10,6 @@
 // A call is all or nothing. When one is refused half way, objects are rolled back and the controllers' own state is
 // made again from the objects: it never holds anything that the objects do not say.
 import { PodwireError } from "../base/errors.ts";
-import { cidrs } from "../base/ip.ts";
 import { withHostPorts } from "../kube/defaults.ts";
 import { KINDS, type KindInfo, kindFromWord, STORED_KINDS, unknownKind } from "../kube/kinds.ts";
 import { FieldProblems } from "../kube/manifest/field-problems.ts";
@@ -22,23 +21,14 @@ import {
   type ParseOptions,
   parseManifests,
 } from "../kube/manifest/manifest.ts";
-import {
-  type KubeObject,
-  keyOf,
-  type Namespace,
-  type Node,
-  type Pod,
-  type Service,
-} from "../kube/objects.ts";
+import { type KubeObject, keyOf, type Pod } from "../kube/objects.ts";
 import { validateUpdate } from "../kube/validate/update.ts";
 import { checkNamespaces, checkNew, checkTargets, fieldOf, inOrder, merge } from "./admission.ts";
+import { Allocation, type Remembered } from "./allocation.ts";
 import { applied } from "./applied.ts";
 import type { ApplyOptions, CallOptions, Change, ClusterOptions, DeleteTarget } from "./cluster-options.ts";
 import { type Controller, makeControllers } from "./controller/controllers.ts";
-import { NodeIpam } from "./controller/node-ipam.ts";
-import { PodIpam } from "./controller/pod-ipam.ts";
-import { isWaitingPod, PodPlacer, placedFirst } from "./controller/pod-placer.ts";
-import { type SavedService, ServiceAllocator } from "./controller/service-allocator.ts";
+import { isWaitingPod, placedFirst } from "./controller/pod-placer.ts";
 import { toldActions } from "./controller/told-actions.ts";
 import { EventRecorder, type Happening, timeText } from "./event-recorder.ts";
 import { type Action, NAMESPACES, nameOnly, namespaceObject, type Outcome, outcome } from "./outcome.ts";
@@ -56,22 +46,14 @@ export class Cluster {
   readonly #inner = new Set<() => void>();
   /** Labels and annotations of the last manifest: what an apply may take away. */
   readonly #applied = new Map<string, KubeObject>();
-  /** Of what was saved: all but what was deleted since. */
-  readonly #saved: {
-    readonly nodes: Record<string, { podCIDRs: readonly string[] }>;
-    readonly pods: Record<string, { node: string; ips: readonly string[] }>;
-    readonly services: Record<string, SavedService>;
-  };
+  readonly #saved: Remembered;
   /** Within an apply a pod that cannot have an address refuses the call; later it waits. */
   #strict = false;
   readonly #recorder: EventRecorder | undefined;
   readonly #admission: StoreAdmission;
   /** While controllers are made again from what they have told already. */
   #isSilent = false;
-  #nodeIpam!: NodeIpam;
-  #podIpam!: PodIpam;
-  #services!: ServiceAllocator;
-  #placer!: PodPlacer;
+  #allocation!: Allocation;
   /** In the order in which they are told and asked. */
   #controllers: readonly Controller[] = [];
 
@@ -165,7 +147,7 @@ export class Cluster {
     this.#transaction(() => {
       for (const info of STORED_KINDS) {
         const own = objects.filter(({ kind }) => kind === info.kind);
-        for (const object of placedFirst(own)) this.store.put(this.#allocated(object, undefined));
+        for (const object of placedFirst(own)) this.store.put(this.#allocation.allocated(object, undefined));
       }
       this.#reconcile();
     });
@@ -180,7 +162,7 @@ export class Cluster {
   /** For the author of an object's status (the lab): stored as it is, controllers follow. */
   update(object: KubeObject): void {
     this.#transaction(() => {
-      this.store.put(this.#allocated(object, this.store.get(object.kind, keyOf(object))));
+      this.store.put(this.#allocation.allocated(object, this.store.get(object.kind, keyOf(object))));
       this.#reconcile();
     });
   }
@@ -218,30 +200,23 @@ export class Cluster {
   }
 
   #startControllers(): void {
-    const { clusterCidr, serviceCidr } = this.#options;
-    const { nodes, pods: saved, services } = this.#saved;
     for (const stop of this.#inner) stop();
     this.#inner.clear();
-    this.#nodeIpam = new NodeIpam(cidrs(clusterCidr));
-    this.#podIpam = new PodIpam();
-    this.#services = new ServiceAllocator(cidrs(serviceCidr));
-    for (const [name, { podCIDRs }] of Object.entries(nodes)) this.#nodeIpam.remember(name, podCIDRs);
-    for (const [key, { ips }] of Object.entries(saved)) this.#podIpam.remember(key, ips);
-    for (const [key, service] of Object.entries(services)) this.#services.remember(key, service);
     const tell = (happening: Happening): void => this.record(happening);
-    this.#placer = new PodPlacer(this.store, this.#podIpam, saved, tell);
+    this.#allocation = new Allocation(this.store, this.#options, this.#saved, tell);
+    const { placer } = this.#allocation;
     const pods = toldActions(this.store, tell, {
       create: (given: Pod) => {
         const pod = withHostPorts(given);
         const refusal = this.#admission.refusalOf(pod);
         if (refusal !== undefined) return refusal;
-        this.store.put(this.#strict ? this.#placer.place(pod) : this.#placer.placeOrWait(pod));
+        this.store.put(this.#strict ? placer.place(pod) : placer.placeOrWait(pod));
         return undefined;
       },
       delete: (pod: Pod) => this.#deletePod(pod, undefined),
     });
     const made = makeControllers(this.store, pods, this.#options.nowMs, (ms) => timeText(ms));
-    this.#controllers = [this.#placer, ...made];
+    this.#controllers = [placer, ...made];
     for (const controller of this.#controllers) {
       this.#inner.add(this.store.observe((event) => controller.onEvent(event)));
     }
@@ -254,7 +229,7 @@ export class Cluster {
     for (const info of KINDS) {
       if (!info.stored) continue;
       for (const object of this.store.list(info.kind)) {
-        if (!isWaitingPod(object)) this.#allocated(object, object); // who waits has nothing yet
+        if (!isWaitingPod(object)) this.#allocation.allocated(object, object); // who waits has nothing yet
         for (const controller of this.#controllers) {
           controller.onEvent({ type: "ADDED", object, old: undefined });
         }
@@ -310,7 +285,7 @@ export class Cluster {
     if (refused.length > 0) return undefined;
     for (const text of judged?.warnings ?? []) options.warn?.(text);
     try {
-      const allocated = this.#allocated(merged, old);
+      const allocated = this.#allocation.allocated(merged, old);
       const applied = this.#applied.get(id);
       this.store.onRollback(() =>
         applied === undefined ? this.#applied.delete(id) : this.#applied.set(id, applied),
@@ -321,22 +296,6 @@ export class Cluster {
       if (!(error instanceof PodwireError)) throw error;
       problems.push(manifest.problem(fieldOf(error, object), error.message));
       return undefined;
-    }
-  }
-
-  /** The object with what the cluster decides: ranges, addresses, ports, node. */
-  #allocated(object: KubeObject, old: KubeObject | undefined): KubeObject {
-    switch (object.kind) {
-      case "Node":
-        return this.#nodeIpam.allocated(object as Node, this.#podIpam, this.#options.architecture);
-      case "Service":
-        return this.#services.allocate(object as Service, old as Service | undefined);
-      case "Pod":
-        return this.#placer.place(object as Pod);
-      case "Namespace":
-        return { ...object, status: { phase: "Active" } } as Namespace;
-      default:
-        return object;
     }
   }
 
@@ -370,19 +329,7 @@ export class Cluster {
     const object = this.store.remove(kind, key);
     if (object === undefined) return;
     this.#applied.delete(`${kind}/${key}`);
-    if (kind === "Service") {
-      this.#services.forget(key);
-      delete this.#saved.services[key];
-    }
-    if (kind === "Pod") {
-      this.#podIpam.forget(key);
-      delete this.#saved.pods[key];
-    }
-    if (kind === "Node") {
-      delete this.#saved.nodes[key];
-      this.#nodeIpam.release(key);
-      this.#podIpam.setNode(key, []);
-    }
+    this.#allocation.forget(kind, key);
     if (kind !== "Namespace") return;
     for (const info of STORED_KINDS) {
       if (!info.namespaced) continue;

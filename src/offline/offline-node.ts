@@ -6,11 +6,14 @@
 import type { PortInfo } from "../api/show.ts";
 import { PodwireError } from "../base/errors.ts";
 import { contains, type IpWords, isV4Mapped, parseIp, sameIp } from "../base/ip.ts";
+import type { Mac } from "../base/mac.ts";
 import { compilePods, type LocalPod, podMtu } from "../compile/node.ts";
 import type { AgentConfig } from "../config/agent.ts";
 import * as engine from "../dataplane/engine.ts";
 import { PortRole } from "../dataplane/port.ts";
 import { RouteKind } from "../dataplane/spec/routes.ts";
+import * as fdb from "../dataplane/table/fdb.ts";
+import * as neighbor from "../dataplane/table/neighbor.ts";
 import { RecordRing } from "../dataplane/trace/record-ring.ts";
 import { createMemoryPair, type MemoryPort } from "../device/memory-pair.ts";
 import { hostPortsOf } from "../kube/host-ports.ts";
@@ -185,6 +188,18 @@ export class OfflineNode {
     if (pod !== undefined) return pod;
     const own = this.messages.topology?.own.local ?? [];
     return own.some(same) ? this.ports[HOST_PORT] : this.ports[UPLINK_PORT];
+  }
+
+  /** A pod speaks to a pod of its own bridge directly, to everybody else through the gateway. */
+  nextMac(port: OfflinePort, src: IpWords, dst: IpWords): Mac {
+    const { stations, fdb: table } = this.engine.tables;
+    const slot = neighbor.find(stations, dst.w0, dst.w1, dst.w2, dst.w3);
+    if (port.info.kind !== "pod" || slot < 0 || sameIp(src, dst)) {
+      return this.messages.topology?.own.gatewayMac ?? { hi: 0, lo: 0 };
+    }
+    const mac = { hi: stations.macHi[slot], lo: stations.macLo[slot] };
+    fdb.addStatic(table, mac.hi, mac.lo, stations.port[slot]);
+    return mac;
   }
 
   /** Is the address one of the ranges that the cluster's pods have? */

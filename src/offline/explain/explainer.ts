@@ -30,7 +30,6 @@ import { Masquerade } from "../../dataplane/packet/packet.ts";
 import { RouteKind } from "../../dataplane/spec/routes.ts";
 import { Action, FrontendKind, SCHEDULER_NAMES } from "../../dataplane/spec/services.ts";
 import * as conntrack from "../../dataplane/table/connection/conntrack.ts";
-import * as fdb from "../../dataplane/table/fdb.ts";
 import * as localAddresses from "../../dataplane/table/local-addresses.ts";
 import * as neighbor from "../../dataplane/table/neighbor.ts";
 import * as affinity from "../../dataplane/table/service/affinity.ts";
@@ -147,7 +146,7 @@ export class Explainer {
     const { macHi, macLo } = node.engine.ports;
     const at = { hi: macHi[port.id], lo: macLo[port.id] };
     const srcMac = port.id === UPLINK_PORT ? STATION : at;
-    const dstMac = port.id === UPLINK_PORT ? at : this.#nextMac(port, src, dst);
+    const dstMac = port.id === UPLINK_PORT ? at : node.nextMac(port, src, dst);
     this.#nowMs += FLOW_MS;
     const { protocol, port: dstPort } = flow;
     node.send(port.id, probeFrame({ srcMac, dstMac, src, dst, protocol, dstPort }), this.#nowMs);
@@ -176,18 +175,6 @@ export class Explainer {
       ring.consume(this.#records, body);
     }
     return list.filter(({ stage }) => stage !== "send-icmp-error");
-  }
-
-  /** A pod speaks to a pod of its own bridge directly, to everybody else through the gateway. */
-  #nextMac(port: OfflinePort, src: Ip, dst: Ip): Mac {
-    const { stations, fdb: table } = this.node.engine.tables;
-    const slot = neighbor.find(stations, dst.w0, dst.w1, dst.w2, dst.w3);
-    if (port.info.kind !== "pod" || slot < 0 || sameIp(src, dst)) {
-      return this.node.messages.topology?.own.gatewayMac ?? { hi: 0, lo: 0 };
-    }
-    const mac = { hi: stations.macHi[slot], lo: stations.macLo[slot] };
-    fdb.addStatic(table, mac.hi, mac.lo, stations.port[slot]);
-    return mac;
   }
 
   /** A pod of this node that the objects do not tell of is taken for being there. Its slot, or -1. */

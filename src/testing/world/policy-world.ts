@@ -1,13 +1,12 @@
 // A node with pods behind its ports, one pod on another node and somebody outside, to knock at each other's doors under
 // policies: real frames through the whole pipeline of node1, nothing in between but memory.
-import { type Ip, parseIp, sameIp } from "../../base/ip.ts";
+import { type Ip, parseIp } from "../../base/ip.ts";
 import type { Mac } from "../../base/mac.ts";
 import { formatRule } from "../../compile/policy/rule-names.ts";
 import type { AgentConfig } from "../../config/agent.ts";
 import { readProxyConfig } from "../../config/proxy.ts";
 import { dropReasonName } from "../../dataplane/drop-reason.ts";
 import { ACTION_BITS } from "../../dataplane/spec/policy.ts";
-import * as fdb from "../../dataplane/table/fdb.ts";
 import * as neighbor from "../../dataplane/table/neighbor.ts";
 import type { Tables } from "../../dataplane/tables.ts";
 import { FieldProblems } from "../../kube/manifest/field-problems.ts";
@@ -74,7 +73,7 @@ export class PolicyWorld {
     const own = { hi: macHi[at.id], lo: macLo[at.id] };
     const isUplink = at.id === UPLINK_PORT;
     const srcMac = isUplink ? FABRIC : own;
-    const dstMac = isUplink ? own : this.#nextMac(at, src, dst);
+    const dstMac = isUplink ? own : this.node.nextMac(at, src, dst);
     return probeFrame({ srcMac, dstMac, src, dst, protocol, dstPort });
   }
 
@@ -113,17 +112,6 @@ export class PolicyWorld {
 
   get host(): OfflinePort {
     return this.node.ports[HOST_PORT];
-  }
-
-  #nextMac(port: OfflinePort, src: Ip, dst: Ip): Mac {
-    const { stations, fdb: table } = this.tables;
-    const slot = neighbor.find(stations, dst.w0, dst.w1, dst.w2, dst.w3);
-    if (port.info.kind !== "pod" || slot < 0 || sameIp(src, dst)) {
-      return this.node.messages.topology?.own.gatewayMac ?? { hi: 0, lo: 0 };
-    }
-    const mac = { hi: stations.macHi[slot], lo: stations.macLo[slot] };
-    fdb.addStatic(table, mac.hi, mac.lo, stations.port[slot]);
-    return mac;
   }
 }
 
