@@ -1,6 +1,8 @@
 // Congestion marks through a kernel's vxlan device and through ours: every cell of RFC 6040's table on the way out of the
 // tunnel, every code point on the way in, for both inner and both outer families.
+
 import t from "tap";
+import { Protocol } from "../../src/base/protocols.ts";
 import * as neighbor from "../../src/dataplane/table/neighbor.ts";
 import * as build from "../../src/testing/frames/frame-builder.ts";
 import { makeDualStack, node6, pod6, podMac6, vtep6 } from "../../src/testing/world/dual-stack.ts";
@@ -9,11 +11,12 @@ import { TestNode } from "../../src/testing/world/test-node.ts";
 import { Namespaces } from "../support/namespaces.ts";
 import { TapNamespace } from "../support/tap-namespace.ts";
 
+const { UDP } = Protocol;
+
 const skip = process.getuid?.() === 0 ? false : "needs root";
 const L3 = 14;
 const DSCP = 0xb8;
 const MARKS = [0, 1, 2, 3];
-const UDP = 17;
 const FAMILIES = [4, 6] as const;
 type Family = (typeof FAMILIES)[number];
 

@@ -2,9 +2,11 @@
 // and through the plane. The same packets must arrive, with right CRCs, and after each the two tables must say the same
 // state, time-out, ASSURED and UNREPLIED. Time-outs are made so different that each names its state, and so long that
 // none runs out.
+
 import { spawnSync } from "node:child_process";
 import t from "tap";
 import { IoKind } from "../../src/base/addon.ts";
+import { Protocol } from "../../src/base/protocols.ts";
 import * as conntrack from "../../src/dataplane/table/connection/conntrack.ts";
 import { SCTP_STATE_NAMES } from "../../src/dataplane/table/connection/ct-states.ts";
 import { TapFlag } from "../../src/native/binding.ts";
@@ -22,6 +24,8 @@ import * as sctp from "../../src/wire/transport/sctp.ts";
 import { Frames, native } from "../support/frames.ts";
 import { Namespaces } from "../support/namespaces.ts";
 
+const { SCTP } = Protocol;
+
 const SEED = Number(process.env.PODWIRE_SEED ?? 20_260_801);
 const CONVERSATIONS = 150;
 const STEPS = 16;
@@ -32,7 +36,6 @@ const FIRST_PORT = 41_000;
 const ROUTER_MAC = "0a:58:00:00:00:fe";
 const STATION_MAC = "0a:00:00:00:00:01";
 const L4 = 34;
-const SCTP = 132;
 
 /** Seconds by state: no two within a minute of each other. */
 const secondsOf = (state: number): number => 1000 + state * 100;

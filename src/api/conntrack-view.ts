@@ -1,5 +1,7 @@
 /** Live connections as plain objects: reads the shared table while the worker writes it. */
+
 import { formatIp } from "../base/ip.ts";
+import { Protocol } from "../base/protocols.ts";
 import * as connectionRules from "../dataplane/table/connection/connection-rules.ts";
 import * as conntrack from "../dataplane/table/connection/conntrack.ts";
 import { SCTP_STATE_NAMES, TCP_STATE_NAMES } from "../dataplane/table/connection/ct-states.ts";
@@ -12,13 +14,12 @@ import type {
 } from "../observe/conntrack-entry.ts";
 import type { RuleOfConnection } from "./connection-rule.ts";
 
+const { GRE, SCTP, TCP } = Protocol;
+
 const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, META } = tuple.TupleWord;
 const { FAMILY, V6 } = tuple.Meta;
 
 const { Status } = conntrack;
-const TCP = 6;
-const GRE = 47;
-const SCTP = 132;
 const STATUS_NAMES: [number, ConntrackStatus][] = [
   [Status.SEEN_REPLY, "SEEN_REPLY"],
   [Status.ASSURED, "ASSURED"],

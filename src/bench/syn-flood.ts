@@ -1,7 +1,9 @@
 // A SYN flood from many forged sources against a node port, while a paced stream runs through the same node: what becomes
 // of the stream, and of the connection table. scripts/syn-flood is the command; a native test runs it short.
+
 import { readFile } from "node:fs/promises";
 import { IoKind } from "../base/addon.ts";
+import { Protocol } from "../base/protocols.ts";
 import { loadNative, type Native, PacketFlag } from "../native/binding.ts";
 import { tcpFrame } from "../testing/frames/frame-builder.ts";
 import { type LabSpec, TestLab } from "../testing/lab/lab.ts";
@@ -239,7 +241,7 @@ class SynSender {
     view.setInt32(at + TCP + 4, this.#random.next() | 0);
     const len = this.#lens[0] - 34;
     tcp.setChecksum(view, at + TCP, 0);
-    const pseudo = checksum.pseudoSumV4(source, ipv4.dst(view, at + IP), ipv4.PROTO_TCP, len);
+    const pseudo = checksum.pseudoSumV4(source, ipv4.dst(view, at + IP), Protocol.TCP, len);
     tcp.setChecksum(view, at + TCP, checksum.finish(checksum.sum(view, at + TCP, len, pseudo)));
   }
 }

@@ -1,7 +1,9 @@
 // ICMP and ICMPv6 messages → layers. The packet an error quotes is cut short by design (RFC 792: header and
 // eight bytes), so it is read field by field as far as it goes, not by isWellFormed.
+
 import { formatV4 } from "../base/ip.ts";
 import { formatMac } from "../base/mac.ts";
+import { Protocol } from "../base/protocols.ts";
 import * as icmpv4 from "../wire/ip/icmpv4.ts";
 import * as icmpv6 from "../wire/ip/icmpv6.ts";
 import * as ipv4 from "../wire/ip/ipv4.ts";
@@ -87,7 +89,7 @@ function quotedIpv6(view: DataView, off: number, end: number): Quoted | undefine
 }
 
 function quotedPorts(view: DataView, l4: number, end: number, proto: number): Partial<Quoted> {
-  const hasPorts = proto === ipv4.PROTO_TCP || proto === ipv4.PROTO_UDP || proto === ipv4.PROTO_SCTP;
+  const hasPorts = proto === Protocol.TCP || proto === Protocol.UDP || proto === Protocol.SCTP;
   if (!hasPorts || end - l4 < 4) return {};
   return { srcPort: view.getUint16(l4), dstPort: view.getUint16(l4 + 2) };
 }

@@ -2,8 +2,10 @@
 // yes, and the first one that is refused ends the walk with a "malformed" layer. Of a frame that was cut when it was
 // captured the view ends where the bytes do: a header that goes on behind that is malformed too, its layer says so, and
 // everything in front of it is read by the lengths that the headers say.
+
 import { formatV4 } from "../base/ip.ts";
 import { formatMac } from "../base/mac.ts";
+import { Protocol } from "../base/protocols.ts";
 import * as ipv4 from "../wire/ip/ipv4.ts";
 import * as ipv6 from "../wire/ip/ipv6.ts";
 import * as arp from "../wire/link/arp.ts";
@@ -192,11 +194,11 @@ function transportLayers(
   partial: boolean,
 ): void {
   try {
-    if (proto === ipv4.PROTO_TCP) tcpLayer(layers, view, off, end);
-    else if (proto === ipv4.PROTO_UDP) udpLayers(layers, view, off, end, nesting, partial);
-    else if (proto === ipv4.PROTO_ICMP) layers.push(dissectIcmp(view, off, end));
-    else if (proto === ipv4.PROTO_ICMPV6) layers.push(dissectIcmpv6(view, off, end));
-    else if (proto === ipv4.PROTO_SCTP) layers.push(sctpLayer(view, off, end));
+    if (proto === Protocol.TCP) tcpLayer(layers, view, off, end);
+    else if (proto === Protocol.UDP) udpLayers(layers, view, off, end, nesting, partial);
+    else if (proto === Protocol.ICMP) layers.push(dissectIcmp(view, off, end));
+    else if (proto === Protocol.ICMPV6) layers.push(dissectIcmpv6(view, off, end));
+    else if (proto === Protocol.SCTP) layers.push(sctpLayer(view, off, end));
     else layers.push({ kind: "opaque", proto, length: end - off });
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
@@ -206,15 +208,15 @@ function transportLayers(
 
 /** tcpdump's names, for what a capture may cut. */
 const PROTOCOLS: Readonly<Record<number, string>> = {
-  [ipv4.PROTO_TCP]: "tcp",
-  [ipv4.PROTO_UDP]: "udp",
-  [ipv4.PROTO_ICMP]: "icmp",
-  [ipv4.PROTO_ICMPV6]: "icmp6",
-  [ipv4.PROTO_SCTP]: "sctp",
+  [Protocol.TCP]: "tcp",
+  [Protocol.UDP]: "udp",
+  [Protocol.ICMP]: "icmp",
+  [Protocol.ICMPV6]: "icmp6",
+  [Protocol.SCTP]: "sctp",
 };
 
 function portsOf(view: DataView, off: number, proto: number): { ports?: [number, number] } {
-  const isKnown = off + 4 <= view.byteLength && proto !== ipv4.PROTO_ICMP && proto !== ipv4.PROTO_ICMPV6;
+  const isKnown = off + 4 <= view.byteLength && proto !== Protocol.ICMP && proto !== Protocol.ICMPV6;
   return isKnown ? { ports: [view.getUint16(off), view.getUint16(off + 2)] } : {};
 }
 

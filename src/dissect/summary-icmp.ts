@@ -1,7 +1,7 @@
 // ICMP and ICMPv6 layers → the words tcpdump has for them.
+import { Protocol } from "../base/protocols.ts";
 import * as icmpv4 from "../wire/ip/icmpv4.ts";
 import * as icmpv6 from "../wire/ip/icmpv6.ts";
-import * as ipv4 from "../wire/ip/ipv4.ts";
 import type { IcmpLayer, Icmpv6Layer, Quoted } from "./frame.ts";
 
 /** By code of TYPE_UNREACHABLE, where `%` stands for the destination. */
@@ -115,6 +115,6 @@ function icmpv6Words(layer: Icmpv6Layer): string {
 }
 
 function protoName(proto: number): string {
-  if (proto === ipv4.PROTO_TCP) return "tcp";
-  return proto === ipv4.PROTO_UDP ? "udp" : "sctp";
+  if (proto === Protocol.TCP) return "tcp";
+  return proto === Protocol.UDP ? "udp" : "sctp";
 }

@@ -2,7 +2,7 @@
 // Differences are on purpose: VLAN tags are shown, fragments say where they lie, VXLAN puts the inner frame
 // on the same line, and nothing is guessed from port numbers.
 
-import * as ipv4 from "../wire/ip/ipv4.ts";
+import { Protocol } from "../base/protocols.ts";
 import * as ipv6 from "../wire/ip/ipv6.ts";
 import * as ethernet from "../wire/link/ethernet.ts";
 import * as tcp from "../wire/transport/tcp.ts";
@@ -182,9 +182,9 @@ function sctpText(layer: SctpLayer): string {
 }
 
 function protoText(proto: number, length: number): string {
-  if (proto === ipv4.PROTO_ESP) return `ESP, length ${length}`;
-  if (proto === ipv4.PROTO_GRE) return `GRE, length ${length}`;
-  if (proto === ipv4.PROTO_IGMP) return `igmp, length ${length}`;
+  if (proto === Protocol.ESP) return `ESP, length ${length}`;
+  if (proto === Protocol.GRE) return `GRE, length ${length}`;
+  if (proto === Protocol.IGMP) return `igmp, length ${length}`;
   if (proto === ipv6.PROTO_NONE) return "no next header";
   return `ip-proto-${proto} ${length}`;
 }

@@ -1,13 +1,14 @@
 /** Which new connections are counted for their endpoint: those of a frontend whose scheduler chooses by such counts. */
+import { Protocol } from "../../base/protocols.ts";
 import { Scheduler } from "../spec/services.ts";
 import * as conntrack from "../table/connection/conntrack.ts";
 import * as ctTcp from "../table/connection/conntrack-tcp.ts";
 import type { Tables } from "../tables.ts";
 import type { Packet } from "./packet.ts";
 
+const { SCTP, TCP } = Protocol;
+
 const { RANDOM } = Scheduler;
-const TCP = 6;
-const SCTP = 132;
 
 /** Counts a connection that was just entered until it ends, as active or not as its state says. */
 export function countForScheduler(pkt: Packet, t: Tables, slot: number): void {

@@ -1,14 +1,16 @@
 /** Which new connections a helper reads (netfilter: nf_ct_helper). Stage `help-ftp` is what it does with them. */
+import { Protocol } from "../../base/protocols.ts";
 import { Status } from "../table/connection/conntrack.ts";
 import * as seqadj from "../table/connection/conntrack-seqadj.ts";
 import { Meta, TupleWord } from "../table/connection/tuple.ts";
 import type { Tables } from "../tables.ts";
 import type { Packet } from "./packet.ts";
 
+const { TCP } = Protocol;
+
 const { PORTS, META } = TupleWord;
 const { PROTO } = Meta;
 const { HELPER } = Status;
-const TCP = 6;
 const FTP_PORT = 21;
 
 /** Begins to keep things for a connection that was just entered, if a helper reads it. Returns its Status bits, or 0. */

@@ -3,6 +3,7 @@
  * conntrack calls them)? The sum is over all that IP carries, as there: a UDP datagram that claims to be shorter than
  * its packet must have a sum over the rest as well. Not asked for: partial checksums, and those that virtio vouches for.
  */
+import { Protocol } from "../../base/protocols.ts";
 import * as checksum from "../../wire/bytes/checksum.ts";
 import * as ipv6 from "../../wire/ip/ipv6.ts";
 import * as sctp from "../../wire/transport/sctp.ts";
@@ -12,14 +13,10 @@ import { TupleWord } from "../table/connection/tuple.ts";
 import type { Tables } from "../tables.ts";
 import type { Packet } from "./packet.ts";
 
+const { ICMP, ICMPV6, SCTP, TCP, UDP, UDPLITE } = Protocol;
+
 const { SRC3, DST3 } = TupleWord;
 
-const ICMP = 1;
-const TCP = 6;
-const UDP = 17;
-const ICMPV6 = 58;
-const SCTP = 132;
-const UDPLITE = 136;
 const UDP_LENGTH = 4; //   offsets in the header
 const UDP_CHECKSUM = 6;
 const NEXT_HEADER = 6; //  in IPv6's, before the hop limit

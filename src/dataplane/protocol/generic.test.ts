@@ -1,13 +1,16 @@
 // Protocols without states through the whole node: UDP-Lite, GRE, ESP, AH and unknown ones.
+
 import t from "tap";
+import { Protocol } from "../../base/protocols.ts";
 import { concat } from "../../testing/frames/bytes.ts";
 import * as build from "../../testing/frames/frame-builder.ts";
 import { CLIENT, CLIENT_MAC, pathTo } from "../../testing/world/test-fabric.ts";
 import { TestNode } from "../../testing/world/test-node.ts";
 
+const { UDPLITE } = Protocol;
+
 const POD2 = "10.244.1.2";
 const POD3 = "10.244.1.3";
-const UDPLITE = 136;
 const PPTP = concat(
   Uint8Array.from([0x30, 0x01, 0x88, 0x0b, 0, 4, 0, 42, 0, 0, 0, 1]),
   Uint8Array.from([0xff, 3, 0, 0x21]),

@@ -3,6 +3,7 @@
  * is remembered of it, and what does a further packet make of a connection. A protocol is one file, which answers the
  * three; here is which one, and nothing else.
  */
+import { Protocol } from "../../base/protocols.ts";
 import type { Packet } from "../packet/packet.ts";
 import * as conntrack from "../table/connection/conntrack.ts";
 import { Track } from "../table/connection/ct-states.ts";
@@ -14,14 +15,9 @@ import * as sctp from "./sctp.ts";
 import * as tcp from "./tcp.ts";
 import * as udp from "./udp.ts";
 
+const { GRE, ICMP, ICMPV6, SCTP, TCP, UDP, UDPLITE } = Protocol;
+
 const { REPEAT } = Track;
-const ICMP = 1;
-const TCP = 6;
-const UDP = 17;
-const GRE = 47;
-const ICMPV6 = 58;
-const SCTP = 132;
-const UDPLITE = 136;
 
 /** Of the protocols that are not named here any packet may. */
 export function mayBegin(pkt: Packet, t: Tables): boolean {

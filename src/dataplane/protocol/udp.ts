@@ -6,6 +6,7 @@
  * A UDP flow whose endpoint is gone, or whose service came or went since it was decided, ends and is decided again as
  * a new one: what kube-proxy does by deleting entries after the fact.
  */
+import { Protocol } from "../../base/protocols.ts";
 import { Event } from "../counters.ts";
 import { findFrontend, findHostPort } from "../packet/find-frontend.ts";
 import type { Packet } from "../packet/packet.ts";
@@ -16,10 +17,10 @@ import * as ipvsTimeouts from "../table/connection/ipvs-timeouts.ts";
 import * as identities from "../table/service/identities.ts";
 import type { Tables } from "../tables.ts";
 
+const { UDP: PROTO_UDP } = Protocol;
 const { ASSURED, SEEN_REPLY, SERVED } = Status;
 const { UDP, UDP_STREAM } = Timeout;
 const { OK, REPEAT } = Track;
-const PROTO_UDP = 17;
 const STREAM_AFTER_MS = 2000;
 const W_STREAM_FROM_MS = 0; // engine clock; of the slot's sixteen words in `track`
 

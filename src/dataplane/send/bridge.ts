@@ -1,4 +1,5 @@
 /** The pod bridge's forwarding decision (Linux: br_forward, br_flood), shared by stages. */
+import { Protocol } from "../../base/protocols.ts";
 import * as icmpv6 from "../../wire/ip/icmpv6.ts";
 import * as eth from "../../wire/link/ethernet.ts";
 import { Event } from "../counters.ts";
@@ -16,9 +17,10 @@ import type { Tables } from "../tables.ts";
 import { Verdict } from "../verdict.ts";
 import { enqueue } from "./tx-queue.ts";
 
+const { ICMPV6 } = Protocol;
+
 const { FORWARD, FLOOD, CONSUMED } = Verdict;
 const { POD } = PortRole;
-const ICMPV6 = 58;
 
 /** PortId behind which the frame's destination station was last seen, or -1. */
 export function portOfStation(pkt: Packet, t: Tables, nowSec: number): number {
@@ -49,7 +51,7 @@ function flood(pkt: Packet, t: Tables): Verdict {
   const copies = floodFrame(t, pkt.inPort, pkt.off, pkt.end - pkt.off, pkt.slot);
   pkt.slot = -1;
   if (copies > 0) return FLOOD;
-  const asksNeighbours = pkt.etherType === eth.ETHERTYPE_ARP || (pkt.proto === 58 && pkt.family === 6);
+  const asksNeighbours = pkt.etherType === eth.ETHERTYPE_ARP || (pkt.proto === ICMPV6 && pkt.family === 6);
   return asksNeighbours ? CONSUMED : drop(pkt, t, DropReason.NO_OTHER_PORT);
 }
 

@@ -1,5 +1,7 @@
 /** What the fabric's neighbour table asks for: ARP, ND, and the bad news for packets that waited in vain. */
+
 import type { Ipv4Addr } from "../../base/ids.ts";
+import { Protocol } from "../../base/protocols.ts";
 import * as icmpv6 from "../../wire/ip/icmpv6.ts";
 import * as ipv6 from "../../wire/ip/ipv6.ts";
 import * as ndp from "../../wire/ip/ndp.ts";
@@ -18,11 +20,10 @@ import type { Tables } from "../tables.ts";
 import { Verdict } from "../verdict.ts";
 import { enqueue } from "./tx-queue.ts";
 
+const { ICMPV6, TCP, UDP } = Protocol;
+
 const { SRC0, SRC1, SRC2, SRC3, PORTS } = tuple.TupleWord;
 
-const TCP = 6;
-const UDP = 17;
-const ICMPV6 = 58;
 const SOLICITATION_LEN = ndp.SOLICITATION_LEN + ndp.LINK_OPTION_LEN;
 
 /** Asks for the neighbour in `slot`: to everybody, or to the station that was last known. */

@@ -7,6 +7,7 @@
  */
 
 import type { Ipv4Addr, L4Port, Vni } from "../../base/ids.ts";
+import { Protocol } from "../../base/protocols.ts";
 import * as checksum from "../../wire/bytes/checksum.ts";
 import * as ipv4 from "../../wire/ip/ipv4.ts";
 import * as ipv6 from "../../wire/ip/ipv6.ts";
@@ -26,6 +27,8 @@ import { lostPiece } from "../trace/note.ts";
 import { finished } from "./complete-checksum.ts";
 import { toNeighbor } from "./link.ts";
 import * as tx from "./tx-queue.ts";
+
+const { TCP, UDP } = Protocol;
 
 const { SRC3, DST3, PORTS, META } = TupleWord;
 
@@ -173,10 +176,10 @@ function finishDatagram(t: Tables, l3: number, l4: number, udpLen: number, index
     ipv4.setTotalLen(view, l3, l4 - l3 + udpLen);
     ipv4.setId(view, l3, (ipv4.id(view, l3) + index) & 0xffff);
     ipv4.computeChecksum(view, l3);
-    seed = checksum.pseudoSumV4(ipv4.src(view, l3), ipv4.dst(view, l3), ipv4.PROTO_UDP, udpLen);
+    seed = checksum.pseudoSumV4(ipv4.src(view, l3), ipv4.dst(view, l3), UDP, udpLen);
   } else {
     ipv6.setPayloadLen(view, l3, l4 - l3 - ipv6.HEADER_LEN + udpLen);
-    seed = checksum.pseudoSumV6(view, l3, ipv4.PROTO_UDP, udpLen);
+    seed = checksum.pseudoSumV6(view, l3, UDP, udpLen);
   }
   udp.setLength(view, l4, udpLen);
   udp.setChecksum(view, l4, 0);
@@ -201,7 +204,7 @@ function encapsulateSuperframe(
   v: number,
   nowMs: number,
 ): number {
-  if (pkt.proto !== ipv4.PROTO_TCP) return giveBack(t, slot, DropReason.GSO_UNSUPPORTED);
+  if (pkt.proto !== TCP) return giveBack(t, slot, DropReason.GSO_UNSUPPORTED);
   const view = t.scratch.own.view;
   const prefix = off - vxlan.HEADER_LEN; // as a template, in the frame's own headroom
   vxlan.emit(view, prefix, t.config.tunnel.vni as Vni);
@@ -288,25 +291,14 @@ function emitOuter(t: Tables, pkt: Packet, start: number, payload: number, v: nu
   eth.setEtherType(view, start, eth.ETHERTYPE_IPV4);
   const to = t.vteps.outer3[v] as Ipv4Addr;
   const from = t.config.router.v4 as Ipv4Addr;
-  ipv4.emit(
-    view,
-    ip,
-    outerTos(pkt),
-    ipv4.HEADER_LEN_MIN + udpLen,
-    t.walks.ipId,
-    0,
-    OUTER_TTL,
-    ipv4.PROTO_UDP,
-    from,
-    to,
-  );
+  ipv4.emit(view, ip, outerTos(pkt), ipv4.HEADER_LEN_MIN + udpLen, t.walks.ipId, 0, OUTER_TTL, UDP, from, to);
   udp.emit(view, u, sourcePort(pkt) as L4Port, t.config.tunnel.port as L4Port, udpLen);
   const vh = start - vnet.HEADER_LEN;
   if (gso === 0) {
     vnet.clear(view, vh);
     return;
   }
-  udp.setChecksum(view, u, checksum.fold(checksum.pseudoSumV4(from, to, ipv4.PROTO_UDP, udpLen)));
+  udp.setChecksum(view, u, checksum.fold(checksum.pseudoSumV4(from, to, UDP, udpLen)));
   const headers = u + udp.HEADER_LEN - start;
   vnet.emit(view, vh, vnet.NEEDS_CSUM, vnet.GSO_UDP_L4, headers, gso, u - start, udp.CSUM_OFFSET);
 }
@@ -320,11 +312,11 @@ function emitOuterV6(t: Tables, pkt: Packet, start: number, udpLen: number, v: n
   const u = ip + ipv6.HEADER_LEN;
   const headers = u + udp.HEADER_LEN - start;
   eth.setEtherType(view, start, eth.ETHERTYPE_IPV6);
-  ipv6.emit(view, ip, outerTos(pkt), 0, udpLen, ipv4.PROTO_UDP, OUTER_TTL);
+  ipv6.emit(view, ip, outerTos(pkt), 0, udpLen, UDP, OUTER_TTL);
   ipv6.setSrc(view, ip, router.v60, router.v61, router.v62, router.v63);
   ipv6.setDst(view, ip, vt.outer0[v], vt.outer1[v], vt.outer2[v], vt.outer3[v]);
   udp.emit(view, u, sourcePort(pkt) as L4Port, tunnel.port as L4Port, udpLen);
-  udp.setChecksum(view, u, checksum.fold(checksum.pseudoSumV6(view, ip, ipv4.PROTO_UDP, udpLen)));
+  udp.setChecksum(view, u, checksum.fold(checksum.pseudoSumV6(view, ip, UDP, udpLen)));
   const type = gso === 0 ? vnet.GSO_NONE : vnet.GSO_UDP_L4;
   const vh = start - vnet.HEADER_LEN;
   vnet.emit(view, vh, vnet.NEEDS_CSUM, type, gso === 0 ? 0 : headers, gso, u - start, udp.CSUM_OFFSET);

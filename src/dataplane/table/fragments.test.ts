@@ -1,12 +1,14 @@
 import * as fc from "fast-check";
 import t from "tap";
+import { Protocol } from "../../base/protocols.ts";
 import * as fragments from "./fragments.ts";
+
+const { UDP } = Protocol;
 
 const { STORED, COMPLETE, DUPLICATE, BAD_LENGTH, TOO_BIG, OVERLAP, CONFLICT, TOO_MANY } = fragments.Status;
 const { MORE, DONT_FRAGMENT } = fragments.Flag;
 const KEY = Int32Array.of(0, 0, 0xffff, 0x0a000001, 0, 0, 0xffff, 0x0a000002, 0, 0);
 const KEY6 = Int32Array.of(0x20010db8, 0, 0, 1, 0x20010db8, 0, 0, 2, 0, 0);
-const UDP = 17;
 
 const fresh = () => {
   const table = new fragments.Fragments(3);

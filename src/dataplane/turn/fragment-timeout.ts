@@ -1,5 +1,6 @@
 /** The bad news for who sent a datagram of which fragments got lost (RFC 792, RFC 4443 §3.3; Linux: ip_expire). */
 
+import { Protocol } from "../../base/protocols.ts";
 import * as icmpv4 from "../../wire/ip/icmpv4.ts";
 import * as icmpv6 from "../../wire/ip/icmpv6.ts";
 import * as ipv4 from "../../wire/ip/ipv4.ts";
@@ -15,6 +16,8 @@ import { Meta, TupleWord } from "../table/connection/tuple.ts";
 import * as fragments from "../table/fragments.ts";
 import type { Tables } from "../tables.ts";
 import { Verdict } from "../verdict.ts";
+
+const { ICMP, ICMPV6 } = Protocol;
 
 const { META } = TupleWord;
 const { ZONE } = Meta;
@@ -69,6 +72,6 @@ function isForRouter(pkt: Packet, t: Tables): boolean {
 /** An ICMP error in pieces is answered as little as a whole one. */
 function isError(pkt: Packet, payload: number): boolean {
   const type = pkt.view.getUint8(payload);
-  if (pkt.family === 4) return pkt.proto === ipv4.PROTO_ICMP && icmpv4.isError(type);
-  return ipv6.fragNextHeader(pkt.view, pkt.l4) === ipv4.PROTO_ICMPV6 && icmpv6.isError(type);
+  if (pkt.family === 4) return pkt.proto === ICMP && icmpv4.isError(type);
+  return ipv6.fragNextHeader(pkt.view, pkt.l4) === ICMPV6 && icmpv6.isError(type);
 }

@@ -4,6 +4,7 @@
  * walk over conntrack, a slice a turn, resets their connections. The sequence number is what the endpoint had sent
  * last; a client that has not received all of that asks back (RFC 5961), and the stage answers.
  */
+import { Protocol } from "../../base/protocols.ts";
 import { sendReset } from "../pipeline.ts";
 import * as conntrack from "../table/connection/conntrack.ts";
 import * as ctTcp from "../table/connection/conntrack-tcp.ts";
@@ -11,8 +12,9 @@ import { TcpState } from "../table/connection/ct-states.ts";
 import * as identities from "../table/service/identities.ts";
 import type { Tables } from "../tables.ts";
 
+const { TCP } = Protocol;
+
 const { LAST_ACK, SYN_RECV } = TcpState;
-const TCP = 6;
 const SLOTS_MAX = 8192; // of one turn
 const RESETS_MAX = 128;
 

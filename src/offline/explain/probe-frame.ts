@@ -1,7 +1,9 @@
 /** The first packet of a connection, made for asking what would become of it: TCP SYN, UDP datagram, SCTP INIT, ping. */
+
 import type { Ipv4Addr, L4Port } from "../../base/ids.ts";
 import type { Ip } from "../../base/ip.ts";
 import type { Mac } from "../../base/mac.ts";
+import { Protocol } from "../../base/protocols.ts";
 import * as checksum from "../../wire/bytes/checksum.ts";
 import * as icmpv4 from "../../wire/ip/icmpv4.ts";
 import * as icmpv6 from "../../wire/ip/icmpv6.ts";
@@ -75,13 +77,13 @@ function l4Len(protocol: ProbeProtocol): number {
 function protocolNumber(protocol: ProbeProtocol, isV4: boolean) {
   switch (protocol) {
     case "TCP":
-      return ipv4.PROTO_TCP;
+      return Protocol.TCP;
     case "UDP":
-      return ipv4.PROTO_UDP;
+      return Protocol.UDP;
     case "SCTP":
-      return ipv4.PROTO_SCTP;
+      return Protocol.SCTP;
     case "ICMP":
-      return isV4 ? ipv4.PROTO_ICMP : ipv4.PROTO_ICMPV6;
+      return isV4 ? Protocol.ICMP : Protocol.ICMPV6;
   }
 }
 

@@ -1,4 +1,5 @@
 /** Checksums of captured packets: completed where a sender left that to its device, and looked at. */
+import { Protocol } from "../../base/protocols.ts";
 import * as checksum from "../../wire/bytes/checksum.ts";
 import * as icmpv4 from "../../wire/ip/icmpv4.ts";
 import * as icmpv6 from "../../wire/ip/icmpv6.ts";
@@ -18,21 +19,21 @@ export function completeChecksums(p: CapturedPacket): void {
   const { view, l4, end, proto } = p;
   const isCut = p.known < end;
   if (p.family === 4 && ipv4.checksum(view, p.l3) === 0) ipv4.computeChecksum(view, p.l3); // left to the device
-  if (proto === ipv4.PROTO_SCTP && l4 + sctp.HEADER_LEN <= end) {
+  if (proto === Protocol.SCTP && l4 + sctp.HEADER_LEN <= end) {
     if (isCut || sctp.checksum(view, l4) === 0) sctp.computeChecksum(view, l4, end);
     return;
   }
   const at = checksumField(p);
   if (at < 0) return;
   const field = view.getUint16(at);
-  if (proto === ipv4.PROTO_UDP && field === 0) return;
-  const hasPseudo = proto !== ipv4.PROTO_ICMP;
+  if (proto === Protocol.UDP && field === 0) return;
+  const hasPseudo = proto !== Protocol.ICMP;
   const pseudo = hasPseudo ? pseudoSum(p) : 0;
-  const isPartial = hasPseudo && proto !== ipv4.PROTO_ICMPV6 && field === checksum.fold(pseudo);
+  const isPartial = hasPseudo && proto !== Protocol.ICMPV6 && field === checksum.fold(pseudo);
   if (!isCut && !isPartial) return;
   view.setUint16(at, 0);
   const sum = checksum.finish(checksum.sum(view, l4, end - l4, pseudo));
-  view.setUint16(at, sum === 0 && proto === ipv4.PROTO_UDP ? 0xffff : sum);
+  view.setUint16(at, sum === 0 && proto === Protocol.UDP ? 0xffff : sum);
 }
 
 function pseudoSum({ family, view, l3, l4, end, proto }: CapturedPacket): number {
@@ -44,11 +45,11 @@ function pseudoSum({ family, view, l3, l4, end, proto }: CapturedPacket): number
 /** Offset of the 16-bit checksum of what the packet carries, or -1. */
 export function checksumField({ proto, l4, end }: CapturedPacket): number {
   const offsets: Readonly<Record<number, number>> = {
-    [ipv4.PROTO_TCP]: tcp.CSUM_OFFSET,
-    [ipv4.PROTO_UDP]: udp.CSUM_OFFSET,
-    [ipv4.PROTO_UDPLITE]: udp.CSUM_OFFSET,
-    [ipv4.PROTO_ICMP]: icmpv4.CSUM_OFFSET,
-    [ipv4.PROTO_ICMPV6]: icmpv6.CSUM_OFFSET,
+    [Protocol.TCP]: tcp.CSUM_OFFSET,
+    [Protocol.UDP]: udp.CSUM_OFFSET,
+    [Protocol.UDPLITE]: udp.CSUM_OFFSET,
+    [Protocol.ICMP]: icmpv4.CSUM_OFFSET,
+    [Protocol.ICMPV6]: icmpv6.CSUM_OFFSET,
   };
   const offset = offsets[proto];
   return offset === undefined || l4 + offset + 2 > end ? -1 : l4 + offset;
@@ -69,12 +70,12 @@ export function wrongChecksums(p: CapturedPacket): string[] {
   const wrong: string[] = [];
   if (p.family === 4 && p.known >= l4 && !ipv4.checksumOk(view, l3)) wrong.push("wrong IP checksum");
   if (p.known < end) return wrong;
-  if (proto === ipv4.PROTO_SCTP && l4 + sctp.HEADER_LEN <= end && !sctp.checksumOk(view, l4, end))
+  if (proto === Protocol.SCTP && l4 + sctp.HEADER_LEN <= end && !sctp.checksumOk(view, l4, end))
     wrong.push("wrong SCTP checksum");
   const at = checksumField(p);
-  const isUnused = proto === ipv4.PROTO_UDP && at >= 0 && view.getUint16(at) === 0;
-  if (at < 0 || isUnused || proto === ipv4.PROTO_UDPLITE) return wrong; // UDP-Lite covers a part
-  const pseudo = proto === ipv4.PROTO_ICMP ? 0 : pseudoSum(p);
+  const isUnused = proto === Protocol.UDP && at >= 0 && view.getUint16(at) === 0;
+  if (at < 0 || isUnused || proto === Protocol.UDPLITE) return wrong; // UDP-Lite covers a part
+  const pseudo = proto === Protocol.ICMP ? 0 : pseudoSum(p);
   if (checksum.finish(checksum.sum(view, l4, end - l4, pseudo)) !== 0)
     wrong.push(`wrong ${NAMES[proto]} checksum`);
   return wrong;

@@ -3,7 +3,9 @@
  * within its connection, and, out of a tunnel, the frames inside. What a snap length cut off is there as zeros, so that
  * lengths are right; `known` says how far the bytes are real.
  */
+
 import { formatIp, type IpWords, V4_MAPPED } from "../../base/ip.ts";
+import { Protocol } from "../../base/protocols.ts";
 import * as tuple from "../../dataplane/table/connection/tuple.ts";
 import * as icmpv4 from "../../wire/ip/icmpv4.ts";
 import * as icmpv6 from "../../wire/ip/icmpv6.ts";
@@ -96,7 +98,7 @@ function packetAt(data: Uint8Array, known: number, vxlanPort: number): CapturedP
   else if (type === eth.ETHERTYPE_IPV6) readV6(base, l3);
   if (base.family === 0) return base;
   readTransport(base);
-  if (base.proto === ipv4.PROTO_UDP && base.fragment === undefined && vxlanPort !== 0) {
+  if (base.proto === Protocol.UDP && base.fragment === undefined && vxlanPort !== 0) {
     if (tuple.destinationPort(base.key) === vxlanPort) base.inner = innerOf(base);
   }
   return base;
@@ -177,13 +179,13 @@ function readTransport(p: Building): void {
     return;
   }
   p.payload = l4 + need;
-  if (proto === ipv4.PROTO_ICMP || proto === ipv4.PROTO_ICMPV6) {
+  if (proto === Protocol.ICMP || proto === Protocol.ICMPV6) {
     const type = view.getUint8(l4);
-    p.isError = proto === ipv4.PROTO_ICMP ? icmpv4.isError(type) : icmpv6.isError(type);
-    const hasId = proto === ipv4.PROTO_ICMP ? isQuery(type) : icmpv6.isEcho(type);
+    p.isError = proto === Protocol.ICMP ? icmpv4.isError(type) : icmpv6.isError(type);
+    const hasId = proto === Protocol.ICMP ? isQuery(type) : icmpv6.isEcho(type);
     key[PORTS] = (hasId ? view.getUint16(l4 + 4) << 16 : 0) | view.getUint16(l4);
   } else if (need > 0) key[PORTS] = view.getInt32(l4);
-  if (proto !== ipv4.PROTO_TCP) return;
+  if (proto !== Protocol.TCP) return;
   p.flags = tcp.flags(view, l4);
   p.seq = tcp.seq(view, l4);
   p.ack = tcp.ack(view, l4);
@@ -215,14 +217,14 @@ function innerOf(p: Building): readonly CapturedPacket[] {
 /** Has its header ports, or an ICMP id in their place? */
 export function hasPortsOrId({ proto, key }: CapturedPacket): boolean {
   const type = tuple.icmpType(key);
-  if (proto === ipv4.PROTO_ICMP) return isQuery(type);
-  return proto === ipv4.PROTO_ICMPV6 ? icmpv6.isEcho(type) : HEADER_BYTES[proto] !== undefined;
+  if (proto === Protocol.ICMP) return isQuery(type);
+  return proto === Protocol.ICMPV6 ? icmpv6.isEcho(type) : HEADER_BYTES[proto] !== undefined;
 }
 
 /** "10.244.1.2:41000", "[fd00::1]:80", or the address alone. */
 export function endText({ key, proto }: CapturedPacket, end: "source" | "destination"): string {
   const address = formatIp(wordsAt(key, end === "source" ? SRC0 : DST0));
-  const isIcmp = proto === ipv4.PROTO_ICMP || proto === ipv4.PROTO_ICMPV6;
+  const isIcmp = proto === Protocol.ICMP || proto === Protocol.ICMPV6;
   if (isIcmp || HEADER_BYTES[proto] === undefined) return address;
   const port = end === "source" ? tuple.sourcePort(key) : tuple.destinationPort(key);
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;

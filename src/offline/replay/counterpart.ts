@@ -4,6 +4,7 @@
  * must have sent, and can be put in where the peer is.
  */
 
+import { Protocol } from "../../base/protocols.ts";
 import * as connectionRules from "../../dataplane/table/connection/connection-rules.ts";
 import * as conntrack from "../../dataplane/table/connection/conntrack.ts";
 import * as tuple from "../../dataplane/table/connection/tuple.ts";
@@ -109,7 +110,7 @@ function withMoreHops(p: CapturedPacket): CapturedPacket {
 }
 
 function isDiscovery(p: CapturedPacket): boolean {
-  return p.proto === ipv4.PROTO_ICMPV6 && icmpv6.isNeighborDiscovery(tuple.icmpType(p.key));
+  return p.proto === Protocol.ICMPV6 && icmpv6.isNeighborDiscovery(tuple.icmpType(p.key));
 }
 
 const { Status } = conntrack;

@@ -4,13 +4,17 @@
  * to hop, or from node to node, is not: MAC addresses, IP identification, TOS, the tunnel's source port, how a stream is
  * cut into segments and a datagram into fragments. TTL is, where it was seen on both sides.
  */
+
 import { formatIp } from "../../base/ip.ts";
+import { Protocol } from "../../base/protocols.ts";
 import * as tuple from "../../dataplane/table/connection/tuple.ts";
 import * as ipv4 from "../../wire/ip/ipv4.ts";
 import * as ipv6 from "../../wire/ip/ipv6.ts";
 import * as arp from "../../wire/link/arp.ts";
 import * as tcp from "../../wire/transport/tcp.ts";
 import { type CapturedPacket, endText, wordsAt } from "./captured-packet.ts";
+
+const { TCP } = Protocol;
 
 const { PORTS } = tuple.TupleWord;
 
@@ -25,7 +29,6 @@ export interface Expected {
 
 const EXPECTED_MAX = 4096;
 const MEANT = tcp.FLAG_SYN | tcp.FLAG_FIN | tcp.FLAG_RST | tcp.FLAG_ACK;
-const TCP = 6;
 const ICMP = [1, 58];
 
 /** One that was added, and where it stands among those with its tuple. */
@@ -241,7 +244,7 @@ function hopsOf({ view, l3, family }: CapturedPacket): number {
 /** Solicitations and advertisements: who has an address, and who says so. */
 export function isNeighborDiscovery(p: CapturedPacket): boolean {
   const type = tuple.icmpType(p.key);
-  return p.proto === ipv4.PROTO_ICMPV6 && (type === 135 || type === 136);
+  return p.proto === Protocol.ICMPV6 && (type === 135 || type === 136);
 }
 
 /** The address asked for, or told; whose MAC it is differs from one cluster to the next. */

@@ -2,11 +2,12 @@
  * Judges what the plane sent, as captured, by what it sends here. Which endpoint a connection got, and which source port,
  * is chance: where the capture shows the choice that was made, the connection here is given the same.
  */
+
 import { sameIp } from "../../base/ip.ts";
+import { Protocol } from "../../base/protocols.ts";
 import * as conntrack from "../../dataplane/table/connection/conntrack.ts";
 import * as tuple from "../../dataplane/table/connection/tuple.ts";
 import * as affinity from "../../dataplane/table/service/affinity.ts";
-import * as ipv4 from "../../wire/ip/ipv4.ts";
 import * as tcp from "../../wire/transport/tcp.ts";
 import { type OfflinePort, UPLINK_PORT } from "../offline-node.ts";
 import { completeChecksums, wrongChecksums } from "./captured-checksum.ts";
@@ -50,8 +51,8 @@ interface Choice {
 
 const CHOICES_MAX = 256;
 const DRAWS_MAX = 2048;
-const TCP = ipv4.PROTO_TCP;
-const UDP = ipv4.PROTO_UDP;
+const TCP = Protocol.TCP;
+const UDP = Protocol.UDP;
 const SYN_ACK = tcp.FLAG_SYN | tcp.FLAG_ACK;
 const AS_CAPTURED: Judged = { judgement: "as captured", differences: [], notes: [] };
 
@@ -301,7 +302,7 @@ function pieceOf(cause: CapturedPacket, piece: CapturedPacket): CapturedPacket {
 
 function isListenerOrRouter(p: CapturedPacket): boolean {
   const type = tuple.icmpType(p.key);
-  return p.proto === ipv4.PROTO_ICMPV6 && ((type >= 130 && type <= 134) || type === 137 || type === 143);
+  return p.proto === Protocol.ICMPV6 && ((type >= 130 && type <= 134) || type === 137 || type === 143);
 }
 
 /** Told by one comparison of most: of a TCP segment alone, by its number. */
@@ -311,7 +312,7 @@ function mayBe(packet: CapturedPacket, sent: readonly Expected[]): boolean {
 }
 
 function isSameDestination(a: CapturedPacket, b: CapturedPacket): boolean {
-  const isIcmp = a.proto === ipv4.PROTO_ICMP || a.proto === ipv4.PROTO_ICMPV6;
+  const isIcmp = a.proto === Protocol.ICMP || a.proto === Protocol.ICMPV6;
   return (
     sameIp(destinationOf(a), destinationOf(b)) &&
     (isIcmp || tuple.destinationPort(a.key) === tuple.destinationPort(b.key))

@@ -6,6 +6,7 @@
 import { planeNames } from "../../api/plane-names.ts";
 import { formatIp, type IpWords, sameIp } from "../../base/ip.ts";
 import type { Mac } from "../../base/mac.ts";
+import { Protocol } from "../../base/protocols.ts";
 import { readSegment } from "../../dataplane/packet/tcp-segment.ts";
 import * as conntrack from "../../dataplane/table/connection/conntrack.ts";
 import * as ctTcp from "../../dataplane/table/connection/conntrack-tcp.ts";
@@ -20,6 +21,8 @@ import { type OfflineNode, type OfflinePort, UPLINK_PORT } from "../offline-node
 import { type CapturedPacket, destinationOf, readPacket, sourceOf } from "./captured-packet.ts";
 import { superframeHeader } from "./replay-superframe.ts";
 import { segmentsOf, tunnelled } from "./tunnel-frame.ts";
+
+const { TCP } = Protocol;
 
 /** What the plane made of one packet that was put in. */
 export interface Outcome {
@@ -44,7 +47,6 @@ export interface PlaneOptions {
 const RING_LOG2 = 22; // the stages and frames of one packet, a superframe cut in pieces included
 const TRACE = 0; //      index of the watcher
 const CAPTURE = 1;
-const TCP = 6;
 /** Whoever is asked for on the fabric: a station that is always there. */
 const FABRIC_MAC: Mac = { hi: 0x0a00, lo: 1 };
 

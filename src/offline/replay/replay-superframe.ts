@@ -2,6 +2,7 @@
  * A captured frame that is longer than its link takes was a TCP superframe: tcpdump sees it before the device
  * cuts it. Put into the pipeline it needs the virtio header that it came with, which no capture file keeps.
  */
+import { Protocol } from "../../base/protocols.ts";
 import * as checksum from "../../wire/bytes/checksum.ts";
 import * as ipv4 from "../../wire/ip/ipv4.ts";
 import * as ipv6 from "../../wire/ip/ipv6.ts";
@@ -24,7 +25,7 @@ export function superframeHeader(frame: Uint8Array, mtu: number): Uint8Array | u
   if (!isV4 && !isV6) return undefined;
   const proto = isV4 ? ipv4.proto(view, l3) : ipv6.nextHeader(view, l3);
   const l4 = l3 + (isV4 ? ipv4.headerLen(view, l3) : ipv6.HEADER_LEN);
-  if (proto !== ipv4.PROTO_TCP || !tcp.isWellFormed(view, l4, end)) return undefined;
+  if (proto !== Protocol.TCP || !tcp.isWellFormed(view, l4, end)) return undefined;
   const payload = l4 + tcp.headerLen(view, l4);
   const bytes = end - l4;
   const sum = isV4

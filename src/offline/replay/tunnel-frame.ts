@@ -2,6 +2,7 @@
 
 import type { IpProto, Ipv4Addr, L4Port, Vni } from "../../base/ids.ts";
 import { isV4Mapped } from "../../base/ip.ts";
+import { Protocol } from "../../base/protocols.ts";
 import { RouteKind } from "../../dataplane/spec/routes.ts";
 import { TupleWord } from "../../dataplane/table/connection/tuple.ts";
 import * as ipv4 from "../../wire/ip/ipv4.ts";
@@ -50,9 +51,9 @@ export function tunnelled(node: OfflineNode, inner: CapturedPacket): Uint8Array 
   view.setUint16(12, isV4 ? eth.ETHERTYPE_IPV4 : eth.ETHERTYPE_IPV6);
   if (isV4) {
     const [src, dst] = [vtep.w3, to.w3] as [Ipv4Addr, Ipv4Addr];
-    ipv4.emit(view, eth.HEADER_LEN, 0, ipLen + udpLen, 0, 0, TTL, ipv4.PROTO_UDP as IpProto, src, dst);
+    ipv4.emit(view, eth.HEADER_LEN, 0, ipLen + udpLen, 0, 0, TTL, Protocol.UDP as IpProto, src, dst);
   } else {
-    ipv6.emit(view, eth.HEADER_LEN, 0, 0, udpLen, ipv4.PROTO_UDP as IpProto, TTL);
+    ipv6.emit(view, eth.HEADER_LEN, 0, 0, udpLen, Protocol.UDP as IpProto, TTL);
     ipv6.setSrc(view, eth.HEADER_LEN, vtep.w0, vtep.w1, vtep.w2, vtep.w3);
     ipv6.setDst(view, eth.HEADER_LEN, to.w0, to.w1, to.w2, to.w3);
   }
@@ -78,7 +79,7 @@ function hasPrefix(
 
 /** A TCP packet of more than `mtu` bytes as the segments that the device would have made of it; others as they are. */
 export function segmentsOf(p: CapturedPacket, mtu: number): CapturedPacket[] {
-  if (p.proto !== ipv4.PROTO_TCP || p.fragment !== undefined || p.end - p.l3 <= mtu) return [p];
+  if (p.proto !== Protocol.TCP || p.fragment !== undefined || p.end - p.l3 <= mtu) return [p];
   const room = mtu - (p.payload - p.l3);
   const list: CapturedPacket[] = [];
   for (let at = p.payload; at < p.end; at += room) {

@@ -1,5 +1,6 @@
 /** A captured packet with another tuple: as it was, or will be, on the other side of a translation. */
 
+import { Protocol } from "../../base/protocols.ts";
 import * as tuple from "../../dataplane/table/connection/tuple.ts";
 import * as checksum from "../../wire/bytes/checksum.ts";
 import * as ipv4 from "../../wire/ip/ipv4.ts";
@@ -27,8 +28,8 @@ export function withTuple(p: CapturedPacket, key: Int32Array): CapturedPacket {
   }
   q.key.set(key.subarray(SRC0, PORTS));
   if (p.fragment !== undefined && p.fragment.offset > 0) return q;
-  const isIcmp = proto === ipv4.PROTO_ICMP || proto === ipv4.PROTO_ICMPV6;
-  if (isIcmp && proto === ipv4.PROTO_ICMP) difference = 0; // no pseudo-header
+  const isIcmp = proto === Protocol.ICMP || proto === Protocol.ICMPV6;
+  if (isIcmp && proto === Protocol.ICMP) difference = 0; // no pseudo-header
   if (isIcmp && !p.isError && hasPortsOrId(p)) {
     const id = tuple.icmpId(key);
     difference += checksum.difference16(view.getUint16(l4 + 4), id);
@@ -39,9 +40,9 @@ export function withTuple(p: CapturedPacket, key: Int32Array): CapturedPacket {
     view.setInt32(l4, key[PORTS]);
     q.key[PORTS] = key[PORTS];
   }
-  if (proto === ipv4.PROTO_SCTP) sctp.computeChecksum(view, l4, q.end);
+  if (proto === Protocol.SCTP) sctp.computeChecksum(view, l4, q.end);
   const at = checksumField(q);
-  if (at >= 0 && proto === ipv4.PROTO_UDP) checksum.adjustUdpBy(view, at, difference);
+  if (at >= 0 && proto === Protocol.UDP) checksum.adjustUdpBy(view, at, difference);
   else if (at >= 0) checksum.adjustBy(view, at, difference);
   return q;
 }

@@ -2,9 +2,11 @@
 // checksums come out right. Buffers start as 0xa5, so that a byte no setter wrote is seen. Addresses are
 // text; the family of `src` decides between IPv4 and IPv6. frame-checker.ts checks these frames with
 // arithmetic of its own.
+
 import type { Ipv4Addr, L4Port, Vni } from "../../base/ids.ts";
 import { parseIp } from "../../base/ip.ts";
 import { type Mac, parseMac } from "../../base/mac.ts";
+import { Protocol } from "../../base/protocols.ts";
 import * as checksum from "../../wire/bytes/checksum.ts";
 import * as icmpv4 from "../../wire/ip/icmpv4.ts";
 import * as icmpv6 from "../../wire/ip/icmpv6.ts";
@@ -43,7 +45,7 @@ export function tcpFrame(o: TcpOptions): Uint8Array {
   const options = tcpOptionBytes(o);
   const payload = payloadBytes(o.payload ?? 0);
   const headerLen = tcp.HEADER_LEN_MIN + options.length;
-  return ipFrame(o, ipv4.PROTO_TCP, headerLen + payload.length, (view, off, end, pseudo) => {
+  return ipFrame(o, Protocol.TCP, headerLen + payload.length, (view, off, end, pseudo) => {
     const flags = tcpFlags(o.flags ?? ".");
     const [from, to] = ports(o, 41000, 80);
     tcp.emit(view, off, from, to, o.seq ?? 0, o.ack ?? 0, headerLen, flags, o.window ?? 64240);
@@ -55,7 +57,7 @@ export function tcpFrame(o: TcpOptions): Uint8Array {
 
 export function udpFrame(o: UdpOptions): Uint8Array {
   const payload = payloadBytes(o.payload ?? 0);
-  return ipFrame(o, ipv4.PROTO_UDP, udp.HEADER_LEN + payload.length, (view, off, end, pseudo) => {
+  return ipFrame(o, Protocol.UDP, udp.HEADER_LEN + payload.length, (view, off, end, pseudo) => {
     udp.emit(view, off, ...ports(o, 41000, 53), end - off);
     copy(view, off + udp.HEADER_LEN, payload);
     if (o.checksum === false) return;
@@ -87,7 +89,7 @@ export function icmpErrorFrame(o: IcmpErrorOptions): Uint8Array {
 
 export function icmpFrame(o: IpOptions, type: number, code: number, rest: number, body: Payload): Uint8Array {
   const bytes = payloadBytes(body);
-  const proto = isV6(o) ? ipv4.PROTO_ICMPV6 : ipv4.PROTO_ICMP;
+  const proto = isV6(o) ? Protocol.ICMPV6 : Protocol.ICMP;
   return ipFrame(o, proto, icmpv4.HEADER_LEN + bytes.length, (view, off, end, pseudo) => {
     icmpv4.emit(view, off, type, code, rest); // the two families share this form
     copy(view, off + icmpv4.HEADER_LEN, bytes);
@@ -139,7 +141,7 @@ export function neighborAdvertisementFrame(o: NeighborOptions): Uint8Array {
 export function sctpFrame(o: SctpOptions): Uint8Array {
   const chunks = (o.chunks ?? [{ type: sctp.CHUNK_COOKIE_ACK }]).map(sctpChunkBytes);
   const body = concat(...chunks);
-  return ipFrame(o, ipv4.PROTO_SCTP, sctp.HEADER_LEN + body.length, (view, off, end) => {
+  return ipFrame(o, Protocol.SCTP, sctp.HEADER_LEN + body.length, (view, off, end) => {
     sctp.emit(view, off, ...ports(o, 41000, 9999), o.vtag ?? 1);
     copy(view, off + sctp.HEADER_LEN, body);
     sctp.computeChecksum(view, off, end);
@@ -149,7 +151,7 @@ export function sctpFrame(o: SctpOptions): Uint8Array {
 /** UDP-Lite (RFC 3828): the pseudo-header has the whole length, the sum ends where the coverage does. */
 export function udpLiteFrame(o: UdpLiteOptions): Uint8Array {
   const payload = payloadBytes(o.payload ?? 0);
-  return ipFrame(o, ipv4.PROTO_UDPLITE, udp.HEADER_LEN + payload.length, (view, off, end, pseudo) => {
+  return ipFrame(o, Protocol.UDPLITE, udp.HEADER_LEN + payload.length, (view, off, end, pseudo) => {
     const coverage = o.coverage ?? 0;
     udp.emit(view, off, ...ports(o, 41000, 9999), coverage);
     copy(view, off + udp.HEADER_LEN, payload);
@@ -268,7 +270,7 @@ function neighborFrame(
   emitBody: (view: DataView, off: number) => void,
 ): Uint8Array {
   const len = ndp.SOLICITATION_LEN + (o.mac === undefined ? 0 : ndp.LINK_OPTION_LEN);
-  return ipv6Frame({ ...o, ttl: 255 }, ipv4.PROTO_ICMPV6, len, (view, off) => {
+  return ipv6Frame({ ...o, ttl: 255 }, Protocol.ICMPV6, len, (view, off) => {
     emitBody(view, off);
     if (o.mac !== undefined) {
       const { hi, lo } = mac(o.mac);

@@ -1,4 +1,5 @@
 // What offloads make of a frame: checksums completed or left partial, superframes. For tests that feed a TAP's end.
+import { Protocol } from "../../base/protocols.ts";
 import * as checksum from "../../wire/bytes/checksum.ts";
 import * as icmpv4 from "../../wire/ip/icmpv4.ts";
 import * as icmpv6 from "../../wire/ip/icmpv6.ts";
@@ -39,17 +40,17 @@ export function withChecksums(frame: Uint8Array): Uint8Array {
   if (at === undefined) return bytes;
   const { l4, end, proto } = at;
   const finish = (): number => checksum.finish(checksum.sum(view, l4, end - l4, at.pseudo));
-  if (proto === ipv4.PROTO_TCP && tcp.isWellFormed(view, l4, end)) {
+  if (proto === Protocol.TCP && tcp.isWellFormed(view, l4, end)) {
     tcp.setChecksum(view, l4, 0);
     tcp.setChecksum(view, l4, finish());
-  } else if (proto === ipv4.PROTO_UDP && udp.isWellFormed(view, l4, end)) {
+  } else if (proto === Protocol.UDP && udp.isWellFormed(view, l4, end)) {
     udp.setChecksum(view, l4, 0);
     udp.setChecksum(view, l4, finish() || 0xffff);
-  } else if (proto === ipv4.PROTO_ICMP && !at.v6 && icmpv4.isWellFormed(view, l4, end)) {
+  } else if (proto === Protocol.ICMP && !at.v6 && icmpv4.isWellFormed(view, l4, end)) {
     icmpv4.computeChecksum(view, l4, end - l4);
-  } else if (proto === ipv4.PROTO_ICMPV6 && at.v6 && icmpv6.isWellFormed(view, l4, end)) {
+  } else if (proto === Protocol.ICMPV6 && at.v6 && icmpv6.isWellFormed(view, l4, end)) {
     icmpv6.computeChecksum(view, l4, end - l4, at.l3);
-  } else if (proto === ipv4.PROTO_SCTP && sctp.isWellFormed(view, l4, end)) {
+  } else if (proto === Protocol.SCTP && sctp.isWellFormed(view, l4, end)) {
     sctp.computeChecksum(view, l4, end);
   }
   return bytes;
@@ -64,8 +65,8 @@ export function withPartialChecksum(frame: Uint8Array, gsoSize = 0): OffloadFram
   const view = viewOf(bytes);
   const at = transportOf(view, bytes.length);
   if (at === undefined) return undefined;
-  const isTcp = at.proto === ipv4.PROTO_TCP && tcp.isWellFormed(view, at.l4, at.end);
-  const isUdp = at.proto === ipv4.PROTO_UDP && udp.isWellFormed(view, at.l4, at.end);
+  const isTcp = at.proto === Protocol.TCP && tcp.isWellFormed(view, at.l4, at.end);
+  const isUdp = at.proto === Protocol.UDP && udp.isWellFormed(view, at.l4, at.end);
   if (!isTcp && !isUdp) return undefined;
   const field = isTcp ? tcp.CSUM_OFFSET : udp.CSUM_OFFSET;
   view.setUint16(at.l4 + field, checksum.fold(at.pseudo));

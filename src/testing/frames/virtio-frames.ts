@@ -1,8 +1,11 @@
 // Frames as a kernel with offloads hands them over: checksum still partial, many segments in one frame,
 // tunnel packets of a kernel VXLAN device in one frame. Sums are written with arithmetic of frame-checker.ts.
+import { Protocol } from "../../base/protocols.ts";
 import * as virtio from "../../wire/link/virtio-net.ts";
 import { concat, viewOf } from "./bytes.ts";
 import { wordsMod } from "./frame-checker.ts";
+
+const { TCP, UDP } = Protocol;
 
 export interface VirtioFrame {
   readonly frame: Uint8Array;
@@ -10,8 +13,6 @@ export interface VirtioFrame {
 }
 
 const ETH = 14;
-const TCP = 6;
-const UDP = 17;
 
 interface Layout {
   readonly v6: boolean;

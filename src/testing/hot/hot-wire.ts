@@ -1,6 +1,8 @@
 // Hot subjects of wire/: every parser and setter over one frame of each kind; and planted ones that allocate
 // or de-optimise, to show that the harness would notice.
+
 import type { Ipv4Addr, L4Port } from "../../base/ids.ts";
+import { Protocol } from "../../base/protocols.ts";
 import * as checksum from "../../wire/bytes/checksum.ts";
 import * as icmpv4 from "../../wire/ip/icmpv4.ts";
 import * as icmpv6 from "../../wire/ip/icmpv6.ts";
@@ -120,27 +122,27 @@ function touchIpv6(view: DataView, l3: number, end: number): number {
   const proto = ipv6.upperLayerProto(found);
   const old = ipv6.dstWord(view, l3, 3);
   ipv6.setDstWord(view, l3, 3, old ^ 5);
-  if (proto !== ipv4.PROTO_ICMPV6) return touchL4(view, l4, l4End, proto, old, old ^ 5);
+  if (proto !== Protocol.ICMPV6) return touchL4(view, l4, l4End, proto, old, old ^ 5);
   icmpv6.computeChecksum(view, l4, l4End - l4, l3);
   if (ndp.isWellFormed(view, l4, l4End)) return ndp.findOption(view, l4, l4End, ndp.OPTION_SOURCE_LINK);
   return icmpv6.isWellFormed(view, l4, l4End) ? icmpv6.rest(view, l4) : 0;
 }
 
 function touchL4(view: DataView, l4: number, end: number, proto: number, old: number, now: number): number {
-  if (proto === ipv4.PROTO_TCP && tcp.isWellFormed(view, l4, end)) {
+  if (proto === Protocol.TCP && tcp.isWellFormed(view, l4, end)) {
     checksum.adjust32(view, l4 + tcp.CSUM_OFFSET, old, now);
     checksum.adjust16(view, l4 + tcp.CSUM_OFFSET, tcp.srcPort(view, l4), 4000);
     tcp.setSrcPort(view, l4, 4000 as L4Port);
     return tcp.seq(view, l4) ^ tcp.mss(view, l4) ^ tcp.timestampsOffset(view, l4);
   }
-  if (proto === ipv4.PROTO_UDP && udp.isWellFormed(view, l4, end)) {
+  if (proto === Protocol.UDP && udp.isWellFormed(view, l4, end)) {
     checksum.adjustUdp32(view, l4 + udp.CSUM_OFFSET, old, now);
     const payload = l4 + udp.HEADER_LEN;
     return vxlan.isWellFormed(view, payload, end) ? vxlan.vni(view, payload) : udp.length(view, l4);
   }
-  if (proto === ipv4.PROTO_SCTP && sctp.isWellFormed(view, l4, end)) {
+  if (proto === Protocol.SCTP && sctp.isWellFormed(view, l4, end)) {
     sctp.computeChecksum(view, l4, end);
     return sctp.firstChunk(view, l4, end) ^ sctp.vtag(view, l4);
   }
-  return proto === ipv4.PROTO_ICMP && icmpv4.isWellFormed(view, l4, end) ? icmpv4.rest(view, l4) : 0;
+  return proto === Protocol.ICMP && icmpv4.isWellFormed(view, l4, end) ? icmpv4.rest(view, l4) : 0;
 }

@@ -1,11 +1,14 @@
 // The addon's part of an engine, from memory: frames come from templates, what is sent goes nowhere.
+
 import type { Io } from "../../base/addon.ts";
+import { Protocol } from "../../base/protocols.ts";
 import { frameSum } from "../../wire/bytes/offload.ts";
 import { setWord } from "../frames/adjust-sum.ts";
 
+const { UDP } = Protocol;
+
 const VNET_BYTES = 10;
 const PROTO_AT = 23; // of a frame without IP options
-const UDP = 17;
 const UDP_SUM_AT = 40;
 const TCP_SUM_AT = 50;
 export const NEVER = -1;

@@ -1,8 +1,12 @@
 // A packet of a flow as a frame, and what a frame that came out says about the packet it belongs to. A packet
 // is known by a number that translation does not touch: IPv4's identification, IPv6's flow label.
+
 import { formatIp, formatV4, type IpWords } from "../../base/ip.ts";
+import { Protocol } from "../../base/protocols.ts";
 import { echoFrame, sctpFrame, tcpFrame, udpFrame } from "../frames/frame-builder.ts";
 import type { Flow } from "./flows.ts";
+
+const { ICMP, ICMPV6, SCTP, TCP, UDP } = Protocol;
 
 interface Outcome {
   /** Of the packet. */
@@ -12,11 +16,6 @@ interface Outcome {
 }
 
 const ETHERNET = 14;
-const ICMP = 1;
-const ICMPV6 = 58;
-const TCP = 6;
-const UDP = 17;
-const SCTP = 132;
 const SCTP_INITIATE_TAG = 16; // of an INIT right behind the header
 const ICMP_HEADER = 8;
 const ECHO_REQUEST = 8;

@@ -1,7 +1,9 @@
 // The conntrack tuple's words have names (src/dataplane/table/connection/tuple.ts): in the data plane nothing is indexed
-// by a bare number but an array's first element, and what is known to be a tuple not even by that, or a sum.
+// by a bare number but an array's first element, and what is known to be a tuple not even by that, or a sum. Nor are
+// protocol numbers written down again.
 import type { Node } from "typescript/unstable/ast";
 import * as is from "typescript/unstable/ast/is";
+import { Protocol } from "../../base/protocols.ts";
 import { at, eachChild, type Finding, type Sources, withParsed } from "./source-tree.ts";
 
 /** Name of an array → why a bare number says what it holds there. */
@@ -15,6 +17,24 @@ const ADDRESS_WORDS = 4;
 
 function isNumber(node: Node, from: number): boolean {
   return is.isNumericLiteral(node) && Number(node.text) >= from;
+}
+
+const HOT = /^src\/(?:dataplane|wire)\/(?!.*\.test\.ts$)/;
+const PROTOCOL_NUMBER = new RegExp(
+  `^(?:export )?const (?:PROTO_)?(?:${Object.keys(Protocol).join("|")})(?:_PROTO)? = \\d|\\bproto [!=]== \\d`,
+);
+
+/** Protocol numbers of a file's own; their home is src/base/protocols.ts. */
+export function findOwnProtocols(sources: Sources): Finding[] {
+  return Object.entries(sources)
+    .filter(([path]) => HOT.test(path))
+    .flatMap(([path, text]) =>
+      text
+        .split("\n")
+        .flatMap((line, i) =>
+          PROTOCOL_NUMBER.test(line) ? [`${path}:${i + 1}: take the number from base/protocols.ts`] : [],
+        ),
+    );
 }
 
 /** Every such index in src/dataplane. */

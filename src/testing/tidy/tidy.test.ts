@@ -24,7 +24,7 @@ import {
   findUnfinished,
   type SizeRules,
 } from "./tidy-size.ts";
-import { findBareIndices, findStalePlain, type PlainArrays } from "./tidy-tuple.ts";
+import { findBareIndices, findOwnProtocols, findStalePlain, type PlainArrays } from "./tidy-tuple.ts";
 import { findStaleUnused, findUnreadMembers, findUnusedExports, type UnusedRules } from "./tidy-unused.ts";
 
 const HOT: HotRules = {
@@ -100,6 +100,7 @@ t.test("hot functions hold nothing that allocates, throws, waits or reads a cloc
 t.test("the data plane names the words of a tuple", async (t) => {
   t.same(findBareIndices(code, PLAIN), []);
   t.same(findStalePlain(code, PLAIN), []);
+  t.same(findOwnProtocols(code), []);
 });
 
 t.test("what is exported is used, by more than tests, and what is declared is read", async (t) => {
@@ -213,6 +214,14 @@ t.test("provoked: exports and members that nobody uses", async (t) => {
   t.same(findStaleUnused(planted, all), [
     "src/observe/gone.ts#x: is excused, but used",
     "src/agent/b.ts#go: is excused, but used",
+  ]);
+});
+
+t.test("provoked: protocol numbers of a file's own", async (t) => {
+  const text =
+    "const TCP = 6;\nconst { UDP } = Protocol;\nif (pkt.proto === 17) return UDP;\nconst PROTO_ICMPV6 = 58;";
+  t.same(findOwnProtocols({ "src/wire/x.ts": text, "src/wire/x.test.ts": text, "src/cli/x.ts": text }), [
+    ...[1, 3, 4].map((line) => `src/wire/x.ts:${line}: take the number from base/protocols.ts`),
   ]);
 });
 

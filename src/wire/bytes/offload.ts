@@ -7,6 +7,9 @@
 // little-endian) lies right before its Ethernet header. Out-of-range arguments return -EINVAL and nothing is
 // written. Deliberately missing: joining UDP datagrams, which no stack asks of a router, and IPv6 extension headers in
 // `coalesce`.
+import { Protocol } from "../../base/protocols.ts";
+
+const { TCP } = Protocol;
 const EINVAL = -22;
 const ENOSPC = -28;
 const VNET_HDR_BYTES = 10;
@@ -14,7 +17,6 @@ const ETH_BYTES = 14;
 const IPV4_MIN = 20;
 const IPV6_BYTES = 40;
 const TCP_MIN = 20;
-const PROTO_TCP = 6;
 const IP_LENGTH_MAX = 65535;
 const TCP_PSH = 0x08;
 const TCP_CWR = 0x80;
@@ -120,9 +122,9 @@ function superframeHeaderLen(
   if (l3 - frame < ETH_BYTES || l3Len < IPV4_MIN || l4 > frame + frameLen - TCP_MIN) return -1;
   const version = a[l3] >> 4;
   if (version === 4) {
-    if ((a[l3] & 15) * 4 !== l3Len || a[l3 + 9] !== PROTO_TCP) return -1;
+    if ((a[l3] & 15) * 4 !== l3Len || a[l3 + 9] !== TCP) return -1;
   } else if (version === 6) {
-    if (l3Len < IPV6_BYTES || (l3Len === IPV6_BYTES && a[l3 + 6] !== PROTO_TCP)) return -1;
+    if (l3Len < IPV6_BYTES || (l3Len === IPV6_BYTES && a[l3 + 6] !== TCP)) return -1;
   } else return -1;
   const tcpLen = (a[l4 + 12] >> 4) * 4;
   const headerLen = l4 + tcpLen - frame;
@@ -240,11 +242,11 @@ function mergeableHeaderLen(a: Uint8Array, p: number, len: number): number {
   const type = get16(a, p + 12);
   let l4 = ip + IPV4_MIN;
   if (type === 0x0800) {
-    if (a[ip] !== 0x45 || a[ip + 9] !== PROTO_TCP || (get16(a, ip + 6) & 0x3fff) !== 0) return 0;
+    if (a[ip] !== 0x45 || a[ip + 9] !== TCP || (get16(a, ip + 6) & 0x3fff) !== 0) return 0;
     if (get16(a, ip + 2) !== len - ETH_BYTES || sum(a, ip, IPV4_MIN, 0) !== 0xffff) return 0;
   } else if (type === 0x86dd) {
     l4 = ip + IPV6_BYTES;
-    if (len < ETH_BYTES + IPV6_BYTES + TCP_MIN || a[ip] >> 4 !== 6 || a[ip + 6] !== PROTO_TCP) return 0;
+    if (len < ETH_BYTES + IPV6_BYTES + TCP_MIN || a[ip] >> 4 !== 6 || a[ip + 6] !== TCP) return 0;
     if (get16(a, ip + 4) !== len - ETH_BYTES - IPV6_BYTES) return 0;
   } else return 0;
   const tcpLen = (a[l4 + 12] >> 4) * 4;
@@ -332,7 +334,7 @@ function closeFrame(
 
 /** Folded sum of the TCP pseudo-header of the packet at l3. */
 function pseudoSum(a: Uint8Array, l3: number, tcpBytes: number): number {
-  const seed = fold(PROTO_TCP + tcpBytes);
+  const seed = fold(TCP + tcpBytes);
   return a[l3] >> 4 === 6 ? sum(a, l3 + 8, 32, seed) : sum(a, l3 + 12, 8, seed);
 }
 

@@ -1,15 +1,17 @@
 // Frames with a vnet header that asks for work (checksum to complete, superframe to cut) become frames that
 // any device, capture file or libpcap can take as they are. Same conventions as offload.ts.
 
+import { Protocol } from "../../base/protocols.ts";
 import * as virtio from "../link/virtio-net.ts";
 import * as offload from "./offload.ts";
+
+const { UDP } = Protocol;
 
 const EINVAL = -22;
 const ENOSPC = -28;
 const ETH_BYTES = 14;
 const UDP_BYTES = 8;
 const IPV6_BYTES = 40;
-const PROTO_UDP = 17;
 
 /**
  * Writes the frame of `len` bytes at `frame`, its vnet header before it, to `out` as one or more plain frames
@@ -144,7 +146,7 @@ function finishDatagram(
   if (!hasChecksum) return;
   const addresses = isV6 ? offload.checksum(arena, l3 + 8, 32, 0) : offload.checksum(arena, l3 + 12, 8, 0);
   view.setUint16(l4 + 6, 0);
-  putChecksum(view, l4 + 6, offload.checksum(arena, l4, udpBytes, addresses + PROTO_UDP + udpBytes));
+  putChecksum(view, l4 + 6, offload.checksum(arena, l4, udpBytes, addresses + UDP + udpBytes));
 }
 
 /** Start of the network header: after the Ethernet header and any VLAN tags. */

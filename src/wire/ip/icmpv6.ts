@@ -1,7 +1,10 @@
 // ICMPv6 (RFC 4443). Big-endian. Pure over (view, off); nothing allocates. The checksum covers the
 // pseudo-header, so the functions that need it take the offset of the IPv6 header too. Neighbour discovery is
 // in ndp.ts.
+import { Protocol } from "../../base/protocols.ts";
 import * as internet from "../bytes/checksum.ts";
+
+const { ICMPV6 } = Protocol;
 
 const OFF_TYPE = 0; //     u8
 const OFF_CODE = 1; //     u8
@@ -9,7 +12,6 @@ const OFF_CHECKSUM = 2; // u16
 const OFF_REST = 4; //     u32  meaning depends on the type
 const OFF_ID = 4; //       u16  echo
 const OFF_SEQ = 6; //      u16  echo
-const PROTO_ICMPV6 = 58;
 
 /** Bytes that every type but the neighbour discovery ones has in common. */
 export const HEADER_LEN = 8;
@@ -47,8 +49,7 @@ export function isWellFormed(_view: DataView, off: number, end: number): boolean
 /** True when the checksum over `off…end` and the pseudo-header of the header at `ipv6Off` is right. */
 export function checksumOk(view: DataView, off: number, end: number, ipv6Off: number): boolean {
   return (
-    internet.sum(view, off, end - off, internet.pseudoSumV6(view, ipv6Off, PROTO_ICMPV6, end - off)) ===
-    0xffff
+    internet.sum(view, off, end - off, internet.pseudoSumV6(view, ipv6Off, ICMPV6, end - off)) === 0xffff
   );
 }
 
@@ -131,7 +132,7 @@ export function setSeq(view: DataView, off: number, seq: number): void {
  */
 export function computeChecksum(view: DataView, off: number, len: number, ipv6Off: number): void {
   view.setUint16(off + OFF_CHECKSUM, 0);
-  const pseudo = internet.pseudoSumV6(view, ipv6Off, PROTO_ICMPV6, len);
+  const pseudo = internet.pseudoSumV6(view, ipv6Off, ICMPV6, len);
   view.setUint16(off + OFF_CHECKSUM, internet.finish(internet.sum(view, off, len, pseudo)));
 }
 

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import t from "tap";
 import type { Ipv4Addr } from "../../base/ids.ts";
+import { Protocol } from "../../base/protocols.ts";
 import { dirty, fromHex, toHex, viewOf } from "../../testing/frames/bytes.ts";
 import { wordsMod } from "../../testing/frames/frame-checker.ts";
 import * as ipv4 from "./ipv4.ts";
@@ -31,7 +32,7 @@ t.test("a header reads as what it is", async (t) => {
   t.notOk(ipv4.isFragment(view, 0));
   t.equal(ipv4.fragOffset(view, 0), 0);
   t.equal(ipv4.ttl(view, 0), 64);
-  t.equal(ipv4.proto(view, 0), ipv4.PROTO_UDP);
+  t.equal(ipv4.proto(view, 0), Protocol.UDP);
   t.equal(ipv4.checksum(view, 0), 0xb861);
   t.equal(ipv4.src(view, 0), -1062731775, "192.168.0.1 as an i32");
   t.equal(ipv4.dst(view, 0), 0xc0a800c7 | 0);
@@ -40,7 +41,7 @@ t.test("a header reads as what it is", async (t) => {
 t.test("emit writes the same bytes, and not one more", async (t) => {
   const bytes = dirty(22);
   const [src, dst] = [0xc0a80001 | 0, 0xc0a800c7 | 0] as [Ipv4Addr, Ipv4Addr];
-  ipv4.emit(viewOf(bytes), 1, 0, 115, 0, ipv4.FLAG_DF, 64, ipv4.PROTO_UDP, src, dst);
+  ipv4.emit(viewOf(bytes), 1, 0, 115, 0, ipv4.FLAG_DF, 64, Protocol.UDP, src, dst);
   t.equal(toHex(bytes), `a5${TEXTBOOK.replaceAll(" ", "")}a5`);
 });
 

@@ -25,16 +25,6 @@ export const HEADER_LEN_MIN = 20;
 /** Bits of `flagsFragment`. */
 export const FLAG_DF = 0x4000;
 export const FLAG_MF = 0x2000;
-export const PROTO_ICMP = 1;
-export const PROTO_IGMP = 2;
-export const PROTO_IPIP = 4;
-export const PROTO_TCP = 6;
-export const PROTO_UDP = 17;
-export const PROTO_GRE = 47;
-export const PROTO_ESP = 50;
-export const PROTO_ICMPV6 = 58;
-export const PROTO_SCTP = 132;
-export const PROTO_UDPLITE = 136;
 
 /**
  * True when every accessor in this file may be called at `off`. `end` is the first byte past the frame; bytes

@@ -5,6 +5,7 @@
  * kube-proxy would drop or reject. What no service translates may be for a pod's host port (CNI-HOSTPORT-DNAT).
  */
 
+import { Protocol } from "../../../base/protocols.ts";
 import * as icmpv4 from "../../../wire/ip/icmpv4.ts";
 import * as icmpv6 from "../../../wire/ip/icmpv6.ts";
 import { drop } from "../../drop.ts";
@@ -28,6 +29,8 @@ import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
 
+const { ICMP, ICMPV6, SCTP, TCP, UDP } = Protocol;
+
 const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, PORTS, META } = tuple.TupleWord;
 const { FAMILY } = tuple.Meta;
 
@@ -35,7 +38,6 @@ const { CONSUMED, NEXT } = Verdict;
 const V4_MAPPED = 0xffff;
 const LOOPBACK_NET = 127;
 const LOOPBACK_ADDRESS = 0x7f000001;
-const TCP = 6;
 
 export function chooseBackend(pkt: Packet, t: Tables, nowMs: number): Verdict {
   pkt.stage = StageId.CHOOSE_BACKEND;
@@ -142,7 +144,7 @@ function actionOf(pkt: Packet, t: Tables, f: number): number {
 }
 
 function hasPorts(proto: number): boolean {
-  return proto === 6 || proto === 17 || proto === 132;
+  return proto === TCP || proto === UDP || proto === SCTP;
 }
 
 /**
@@ -214,7 +216,7 @@ function answerPing(pkt: Packet, f: number): Verdict {
 }
 
 function isIcmp(proto: number): boolean {
-  return proto === 1 || proto === 58;
+  return proto === ICMP || proto === ICMPV6;
 }
 
 /** Whom the rules take the sender for: a pod, the node itself, or the outside. */

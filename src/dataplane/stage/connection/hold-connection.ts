@@ -5,6 +5,7 @@
  * pending-connections; what cannot be kept goes on without a second chance.
  */
 
+import { Protocol } from "../../../base/protocols.ts";
 import * as vnet from "../../../wire/link/virtio-net.ts";
 import * as tcp from "../../../wire/transport/tcp.ts";
 import { Event } from "../../counters.ts";
@@ -18,9 +19,9 @@ import { HoldDetail } from "../../trace/layout.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
 
+const { TCP, UDP } = Protocol;
+
 const { NEXT } = Verdict;
-const TCP = 6;
-const UDP = 17;
 const FLAGS = tcp.FLAG_SYN | tcp.FLAG_ACK | tcp.FLAG_RST | tcp.FLAG_FIN;
 const { UNREACHABLE } = pending.Reason;
 

@@ -7,6 +7,7 @@
  * yet, since the agent has just started, nothing passes. Reads stations and policies, writes what the connection
  * remembers.
  */
+import { Protocol } from "../../../base/protocols.ts";
 import { drop } from "../../drop.ts";
 import { DropReason } from "../../drop-reason.ts";
 import * as admission from "../../packet/admission.ts";
@@ -22,13 +23,13 @@ import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
 
+const { ICMP, ICMPV6 } = Protocol;
+
 const { NEXT } = Verdict;
 const { SRC0, DST0, PORTS } = tuple.TupleWord;
 const { RELATED, DST_NAT } = conntrack.Status;
-const ICMP = 1;
 /** How long a connection that was cut is remembered after its last packet: TCP repeats itself within two minutes. */
 const CUT_SEC = 300;
-const ICMPV6 = 58;
 
 export function recheckPolicy(pkt: Packet, t: Tables, nowSec: number): Verdict {
   const slot = pkt.ctSlot;

@@ -3,6 +3,7 @@
  * TCP segment of a client whose endpoint is no longer one of its service is answered with a reset, so that the client
  * connects anew instead of waiting for its own time-out. Reads conntrack and services; drops the segment.
  */
+import { Protocol } from "../../../base/protocols.ts";
 import { drop } from "../../drop.ts";
 import { DropReason } from "../../drop-reason.ts";
 import { IcmpRequest, requestIcmp } from "../../packet/icmp-request.ts";
@@ -13,7 +14,7 @@ import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
 
-const TCP = 6;
+const { TCP } = Protocol;
 
 export function resetRemoved(pkt: Packet, t: Tables, nowSec: number): Verdict {
   pkt.stage = StageId.RESET_REMOVED;

@@ -1,6 +1,8 @@
 // Mode userspace on a whole node: what an endpoint that refuses, or says nothing, costs a client, and what stays behind.
+
 import fc from "fast-check";
 import t from "tap";
+import { Protocol } from "../../../base/protocols.ts";
 import { readTraceRecord } from "../../../kubeproxy/words/read-record.ts";
 import * as build from "../../../testing/frames/frame-builder.ts";
 import { gateway6, makeDualStack, pathTo6, pod6 } from "../../../testing/world/dual-stack.ts";
@@ -14,9 +16,10 @@ import { CaptureWord } from "../../trace/layout.ts";
 import * as ring from "../../trace/record-ring.ts";
 import { Mode } from "../../trace/watchers.ts";
 
+const { UDP } = Protocol;
+
 const [CLIENT, GATEWAY, VIP] = ["10.244.1.2", "10.244.1.1", "10.96.0.10"];
 const PODS = [3, 4, 5, 6];
-const UDP = 17;
 const SYN_SEQ = 1_000_000;
 type Behaviour = "answer" | "refuse" | "silent" | "unreachable";
 

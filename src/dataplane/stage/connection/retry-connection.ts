@@ -4,6 +4,7 @@
  * the client, and the engine sends what was held to the next endpoint in the same turn. Reads and writes
  * pending-connections.
  */
+import { Protocol } from "../../../base/protocols.ts";
 import * as icmpv4 from "../../../wire/ip/icmpv4.ts";
 import * as icmpv6 from "../../../wire/ip/icmpv6.ts";
 import * as ipv4 from "../../../wire/ip/ipv4.ts";
@@ -18,11 +19,10 @@ import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
 
+const { ICMP, ICMPV6, TCP } = Protocol;
+
 const { NEXT, CONSUMED } = Verdict;
 const { NONE, REFUSED, UNREACHABLE } = pending.Reason;
-const TCP = 6;
-const ICMP = 1;
-const ICMPV6 = 58;
 const FLAGS = tcp.FLAG_SYN | tcp.FLAG_ACK | tcp.FLAG_RST | tcp.FLAG_FIN;
 
 export function retryConnection(pkt: Packet, t: Tables, nowMs: number): Verdict {

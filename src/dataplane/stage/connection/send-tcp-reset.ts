@@ -3,7 +3,9 @@
  * address it was sent to: there is no connection (RFC 9293 §3.10.7.1). Fills `own` with a packet that the pipeline
  * routes like any other of the node's own. Makes none for a reset, a later fragment or a group's address.
  */
+
 import type { Ipv4Addr, L4Port } from "../../../base/ids.ts";
+import { Protocol } from "../../../base/protocols.ts";
 import * as checksum from "../../../wire/bytes/checksum.ts";
 import * as ipv4 from "../../../wire/ip/ipv4.ts";
 import * as ipv6 from "../../../wire/ip/ipv6.ts";
@@ -16,10 +18,11 @@ import * as pool from "../../slot-pool.ts";
 import * as tuple from "../../table/connection/tuple.ts";
 import type { Tables } from "../../tables.ts";
 
+const { TCP } = Protocol;
+
 const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, META } = tuple.TupleWord;
 
 const TTL = 64;
-const TCP = 6;
 
 /** True when `own` holds a reset to send. */
 export function makeTcpReset(pkt: Packet, t: Tables): boolean {
@@ -88,18 +91,7 @@ function finishV4(t: Tables, ip: number, l4: number): void {
   const { key, view } = t.scratch.own;
   const n = tcp.HEADER_LEN_MIN;
   const len = ipv4.HEADER_LEN_MIN + n;
-  ipv4.emit(
-    view,
-    ip,
-    0,
-    len,
-    0,
-    ipv4.FLAG_DF,
-    TTL,
-    ipv4.PROTO_TCP,
-    key[SRC3] as Ipv4Addr,
-    key[DST3] as Ipv4Addr,
-  );
+  ipv4.emit(view, ip, 0, len, 0, ipv4.FLAG_DF, TTL, TCP, key[SRC3] as Ipv4Addr, key[DST3] as Ipv4Addr);
   const sum = checksum.sum(view, l4, n, checksum.pseudoSumV4(key[SRC3], key[DST3], TCP, n));
   tcp.setChecksum(view, l4, checksum.finish(sum));
 }

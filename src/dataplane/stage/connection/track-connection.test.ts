@@ -1,5 +1,7 @@
 // Connections as conntrack(8) would show them: states, time-outs, decisions that hold and decisions taken anew.
+
 import t from "tap";
+import { Protocol } from "../../../base/protocols.ts";
 import * as build from "../../../testing/frames/frame-builder.ts";
 import { superframe } from "../../../testing/frames/virtio-frames.ts";
 import { pathTo } from "../../../testing/world/test-fabric.ts";
@@ -8,10 +10,11 @@ import * as conntrack from "../../table/connection/conntrack.ts";
 import { Conntrack } from "../../table/connection/conntrack.ts";
 import { H_IPVS_SET, H_IPVS_TCP, H_IPVS_TCP_FIN, H_IPVS_UDP } from "../../table/connection/ipvs-timeouts.ts";
 
+const { UDP } = Protocol;
+
 const POD2 = "10.244.1.2";
 const POD3 = "10.244.1.3";
 const VIP = "10.96.0.10";
-const UDP = 17;
 const WEB = { name: "default/web", clusterIp: VIP, nodePort: 30080 };
 const DNS = { name: "kube-system/dns", clusterIp: VIP, port: 53, protocol: UDP };
 

@@ -3,6 +3,7 @@
  * packet and how it is to be translated, or says NEW, RELATED or INVALID. Reads the tuple, writes conntrack;
  * the packet's `to` holds the tuple it shall leave with. Never drops: INVALID is the policy stage's business.
  */
+import { Protocol } from "../../../base/protocols.ts";
 import * as icmpv4 from "../../../wire/ip/icmpv4.ts";
 import * as icmpv6 from "../../../wire/ip/icmpv6.ts";
 import * as ipv4 from "../../../wire/ip/ipv4.ts";
@@ -22,6 +23,8 @@ import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
 
+const { ICMP, ICMPV6 } = Protocol;
+
 const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, PORTS, META } = tuple.TupleWord;
 const { V4, V6, ZONE } = tuple.Meta;
 
@@ -31,8 +34,6 @@ const { Status } = conntrack;
 const NAT_BITS = Status.SRC_NAT | Status.DST_NAT;
 /** What would reach its receiver as another's: to who came by another node, only that node can answer. */
 const FOREIGN_BITS = NAT_BITS | Status.VIA;
-const ICMP = 1;
-const ICMPV6 = 58;
 
 export function trackConnection(pkt: Packet, t: Tables, nowSec: number): Verdict {
   pkt.stage = StageId.TRACK_CONNECTION;

@@ -4,6 +4,7 @@
  * pseudo-header's sum, since ports and payload are still to be summed. An ICMP error is translated outside
  * and inside. Never drops.
  */
+import { Protocol } from "../../../base/protocols.ts";
 import * as checksum from "../../../wire/bytes/checksum.ts";
 import * as icmpv4 from "../../../wire/ip/icmpv4.ts";
 import * as icmpv6 from "../../../wire/ip/icmpv6.ts";
@@ -17,14 +18,10 @@ import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
 
+const { ICMP, ICMPV6, SCTP, TCP, UDP, UDPLITE } = Protocol;
+
 const { SRC0, SRC3, DST0, DST3, PORTS } = TupleWord;
 
-const TCP = 6;
-const UDP = 17;
-const UDPLITE = 136;
-const SCTP = 132;
-const ICMP = 1;
-const ICMPV6 = 58;
 const TCP_CSUM = 16;
 const UDP_CSUM = 6;
 

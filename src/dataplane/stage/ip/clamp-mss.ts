@@ -4,6 +4,7 @@
  * leaves a SYN without the option alone: its sender gets segments of 536 bytes (RFC 9293 §3.7.1). Never drops.
  */
 
+import { Protocol } from "../../../base/protocols.ts";
 import * as checksum from "../../../wire/bytes/checksum.ts";
 import * as ipv4 from "../../../wire/ip/ipv4.ts";
 import * as ipv6 from "../../../wire/ip/ipv6.ts";
@@ -18,11 +19,12 @@ import { MssDetail } from "../../trace/layout.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
 
+const { TCP } = Protocol;
+
 const { SRC0, SRC1, SRC2, SRC3 } = TupleWord;
 
 const { NEXT } = Verdict;
 const { HOST } = PortRole;
-const TCP = 6;
 const CSUM = 16;
 
 export function clampMss(pkt: Packet, t: Tables): Verdict {

@@ -6,6 +6,7 @@
  * that the inner packet cannot bear.
  */
 
+import { Protocol } from "../../../base/protocols.ts";
 import * as ipv4 from "../../../wire/ip/ipv4.ts";
 import * as options from "../../../wire/ip/ipv4-options.ts";
 import * as ipv6 from "../../../wire/ip/ipv6.ts";
@@ -29,11 +30,12 @@ import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
 
+const { UDP } = Protocol;
+
 const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, PORTS } = TupleWord;
 
 const { NEXT } = Verdict;
 const { UPLINK } = PortRole;
-const UDP_PROTO = 17;
 /** Code points of the ECN field (RFC 3168 §5). */
 const Ecn = Object.freeze({ NOT_ECT: 0, ECT1: 1, ECT0: 2, CE: 3, MASK: 3 } as const);
 const TCP_MIN = tcp.HEADER_LEN_MIN;
@@ -42,7 +44,7 @@ const TCP_MIN = tcp.HEADER_LEN_MIN;
 export function isForTunnel(pkt: Packet, t: Tables): boolean {
   return (
     t.config.tunnel.on !== 0 &&
-    pkt.proto === UDP_PROTO &&
+    pkt.proto === UDP &&
     pkt.fromTunnel === 0 &&
     (pkt.key[PORTS] & 0xffff) === t.config.tunnel.port &&
     pkt.fragment === 0 &&

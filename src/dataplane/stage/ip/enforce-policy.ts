@@ -13,6 +13,7 @@
  *
  * Known connections have been asked, and remember the answer.
  */
+import { Protocol } from "../../../base/protocols.ts";
 import * as eth from "../../../wire/link/ethernet.ts";
 import { drop } from "../../drop.ts";
 import { DropReason } from "../../drop-reason.ts";
@@ -30,15 +31,14 @@ import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
 
+const { IPIP, IPV6_IN_IP, UDP } = Protocol;
+
 const { DST0, DST1, DST2, DST3 } = tuple.TupleWord;
 
 const { NEXT } = Verdict;
 const { LOCAL, ONLINK, GATEWAY } = RouteKind;
 const { POD } = PortRole;
 const { NEW, INVALID } = CtState;
-const IPIP = 4;
-const IPV6_IN_IP = 41;
-const UDP = 17;
 /** Instead of a port: a station of the bridge that nobody has told of. */
 const UNKNOWN = -2;
 

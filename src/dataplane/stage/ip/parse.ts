@@ -6,6 +6,7 @@
  * a virtio-net header that points outside the frame.
  */
 
+import { Protocol } from "../../../base/protocols.ts";
 import * as icmpv4 from "../../../wire/ip/icmpv4.ts";
 import * as icmpv6 from "../../../wire/ip/icmpv6.ts";
 import * as ipv4 from "../../../wire/ip/ipv4.ts";
@@ -23,6 +24,8 @@ import * as tuple from "../../table/connection/tuple.ts";
 import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
+
+const { GRE, ICMP, ICMPV6, SCTP, TCP, UDP, UDPLITE } = Protocol;
 
 const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, PORTS, META } = tuple.TupleWord;
 const { V4, V6 } = tuple.Meta;
@@ -162,28 +165,28 @@ export function parseTransport(pkt: Packet, t: Tables): Verdict {
   const l4 = pkt.l4;
   const end = pkt.end;
   const proto = pkt.proto;
-  if (proto === ipv4.PROTO_TCP) {
+  if (proto === TCP) {
     if (!tcp.isWellFormed(view, l4, end)) return drop(pkt, t, DropReason.MALFORMED_TCP);
     pkt.key[PORTS] = view.getInt32(l4);
     pkt.tcpFlags = tcp.flags(view, l4);
-  } else if (proto === ipv4.PROTO_UDP) {
+  } else if (proto === UDP) {
     if (!udp.isWellFormed(view, l4, end)) return drop(pkt, t, DropReason.MALFORMED_UDP);
     pkt.key[PORTS] = view.getInt32(l4);
     if (pkt.family === 6 && lacksChecksum(pkt, t)) return drop(pkt, t, DropReason.UDP_NO_CHECKSUM);
-  } else if (proto === ipv4.PROTO_SCTP) {
+  } else if (proto === SCTP) {
     if (!sctp.isWellFormed(view, l4, end)) return drop(pkt, t, DropReason.MALFORMED_SCTP);
     pkt.key[PORTS] = view.getInt32(l4);
     if (pkt.csumPartial !== 0) completeSctp(pkt);
-  } else if (proto === ipv4.PROTO_UDPLITE) {
+  } else if (proto === UDPLITE) {
     if (!udp.isLiteWellFormed(view, l4, end)) return drop(pkt, t, DropReason.MALFORMED_UDP);
     pkt.key[PORTS] = view.getInt32(l4);
     if (udp.checksum(view, l4) === 0) return drop(pkt, t, DropReason.UDP_NO_CHECKSUM); // RFC 3828 §3.1
-  } else if (proto === ipv4.PROTO_GRE) {
+  } else if (proto === GRE) {
     pkt.key[PORTS] = gre.callId(view, l4, end);
-  } else if (proto === ipv4.PROTO_ICMP && pkt.family === 4) {
+  } else if (proto === ICMP && pkt.family === 4) {
     if (!icmpv4.isWellFormed(view, l4, end)) return drop(pkt, t, DropReason.MALFORMED_ICMP);
     pkt.key[PORTS] = (icmpv4.id(view, l4) << 16) | (icmpv4.type(view, l4) << 8) | icmpv4.code(view, l4);
-  } else if (proto === ipv4.PROTO_ICMPV6 && pkt.family === 6) {
+  } else if (proto === ICMPV6 && pkt.family === 6) {
     if (!icmpv6.isWellFormed(view, l4, end)) return drop(pkt, t, DropReason.MALFORMED_ICMP);
     pkt.key[PORTS] = (view.getUint16(l4 + 4) << 16) | (icmpv6.type(view, l4) << 8) | icmpv6.code(view, l4);
   }
@@ -211,8 +214,8 @@ function isSuperframe(pkt: Packet): boolean {
   const isTcpType = pkt.gsoType === (pkt.family === 4 ? vnet.GSO_TCPV4 : vnet.GSO_TCPV6);
   if (pkt.csumPartial === 0) return false;
   let payload = pkt.end - pkt.l4;
-  if (pkt.proto === ipv4.PROTO_TCP && isTcpType) payload -= tcp.headerLen(view, pkt.l4);
-  else if (pkt.proto !== ipv4.PROTO_UDP) return false;
+  if (pkt.proto === TCP && isTcpType) payload -= tcp.headerLen(view, pkt.l4);
+  else if (pkt.proto !== UDP) return false;
   else if (pkt.gsoType === vnet.GSO_UDP_L4) payload -= udp.HEADER_LEN;
   else return pkt.csumStart > pkt.l4 && (pkt.gsoType === vnet.GSO_TCPV4 || pkt.gsoType === vnet.GSO_TCPV6);
   if (payload > pkt.gsoSize) return true;

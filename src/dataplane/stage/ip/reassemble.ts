@@ -7,6 +7,7 @@
  * fragment, whose header the datagram gets, may come last. What IPv6 calls the unfragmentable part is that header.
  */
 
+import { Protocol } from "../../../base/protocols.ts";
 import * as icmpv6 from "../../../wire/ip/icmpv6.ts";
 import * as ipv4 from "../../../wire/ip/ipv4.ts";
 import * as ipv6 from "../../../wire/ip/ipv6.ts";
@@ -25,6 +26,8 @@ import type { Tables } from "../../tables.ts";
 import { endedLate } from "../../trace/late.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
+
+const { ICMPV6 } = Protocol;
 
 const { META } = tuple.TupleWord;
 const { V6 } = tuple.Meta;
@@ -190,7 +193,7 @@ function completeV6(pkt: Packet, t: Tables, id: number, congested: boolean): Ver
   pkt.proto = ipv6.upperLayerProto(upper);
   pkt.key[META] = tuple.zoneOf(pkt.key) | V6 | pkt.proto;
   // RFC 6980: neighbour discovery never comes in pieces; whoever looks for it has looked at them already.
-  if (pkt.proto === ipv4.PROTO_ICMPV6 && icmpv6.isNeighborDiscovery(view.getUint8(pkt.l4))) {
+  if (pkt.proto === ICMPV6 && icmpv6.isNeighborDiscovery(view.getUint8(pkt.l4))) {
     return drop(pkt, t, DropReason.MALFORMED_ND);
   }
   return NEXT;

@@ -5,6 +5,7 @@
  * has no way, with the ICMP error a router owes.
  */
 
+import { Protocol } from "../../../base/protocols.ts";
 import * as ipv4 from "../../../wire/ip/ipv4.ts";
 import * as ipv6 from "../../../wire/ip/ipv6.ts";
 import * as vnet from "../../../wire/link/virtio-net.ts";
@@ -21,6 +22,8 @@ import * as routes from "../../table/routes.ts";
 import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
+
+const { TCP } = Protocol;
 
 const { DST0, DST1, DST2, DST3 } = TupleWord;
 
@@ -109,7 +112,7 @@ function fits(pkt: Packet, t: Tables, mtu: number): Verdict {
 
 /** A TCP superframe without DF: cutting it smaller is what a router would do with its segments, and gentler. */
 function mayResegment(pkt: Packet): boolean {
-  return pkt.gsoType === vnet.GSO_TCPV4 && pkt.proto === 6 && !ipv4.dontFragment(pkt.view, pkt.l3);
+  return pkt.gsoType === vnet.GSO_TCPV4 && pkt.proto === TCP && !ipv4.dontFragment(pkt.view, pkt.l3);
 }
 
 function resegment(pkt: Packet, mtu: number): Verdict {
@@ -119,5 +122,5 @@ function resegment(pkt: Packet, mtu: number): Verdict {
 }
 
 function segmentHeader(pkt: Packet): number {
-  return pkt.proto === 6 ? (pkt.view.getUint8(pkt.l4 + 12) >>> 4) << 2 : 8;
+  return pkt.proto === TCP ? (pkt.view.getUint8(pkt.l4 + 12) >>> 4) << 2 : 8;
 }

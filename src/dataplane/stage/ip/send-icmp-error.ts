@@ -7,6 +7,7 @@
  */
 
 import type { Ipv4Addr } from "../../../base/ids.ts";
+import { Protocol } from "../../../base/protocols.ts";
 import * as icmpv4 from "../../../wire/ip/icmpv4.ts";
 import * as icmpv6 from "../../../wire/ip/icmpv6.ts";
 import * as ipv4 from "../../../wire/ip/ipv4.ts";
@@ -26,6 +27,8 @@ import * as routes from "../../table/routes.ts";
 import * as tokenBucket from "../../table/token-bucket.ts";
 import type { Tables } from "../../tables.ts";
 
+const { ICMP, ICMPV6 } = Protocol;
+
 const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, PORTS, META } = tuple.TupleWord;
 
 const V4_MAX = 576;
@@ -37,8 +40,8 @@ const LINK_LOCAL_10 = 0xfe80 >>> 6; // first ten bits of fe80::/10
 export function makeIcmpError(pkt: Packet, t: Tables, nowMs: number): boolean {
   if (pkt.family === 0 || pkt.fragment === 2 || eth.isMulticast(eth.dstHi(pkt.view, pkt.off))) return false;
   const type = tuple.icmpType(pkt.key);
-  if (pkt.family === 4 && pkt.proto === 1 && icmpv4.isError(type)) return false;
-  if (pkt.family === 6 && pkt.proto === 58 && (icmpv6.isError(type) || type === icmpv6.TYPE_REDIRECT))
+  if (pkt.family === 4 && pkt.proto === ICMP && icmpv4.isError(type)) return false;
+  if (pkt.family === 6 && pkt.proto === ICMPV6 && (icmpv6.isError(type) || type === icmpv6.TYPE_REDIRECT))
     return false;
   const k = pkt.key;
   if (!(pkt.family === 4 ? isHostV4(k[SRC3]) : isHost(k))) return false;
@@ -128,13 +131,13 @@ function emitV4(pkt: Packet, t: Tables, slot: number, r: number): void {
   // RFC 1812 §4.3.2.5: precedence as the packet's; Linux sends network control (0xc0).
   t.walks.ipId = (t.walks.ipId + 1) & 0xffff;
   const src = (speaksAsTarget(pkt, t, r) ? pkt.key[DST3] : t.routes.src3[r]) as Ipv4Addr;
-  ipv4.emit(view, ip, 0xc0, len, t.walks.ipId, 0, TTL, ipv4.PROTO_ICMP, src, pkt.key[SRC3] as Ipv4Addr);
+  ipv4.emit(view, ip, 0xc0, len, t.walks.ipId, 0, TTL, ICMP, src, pkt.key[SRC3] as Ipv4Addr);
   const code = codeV4(pkt.icmpRequest);
   let rest = pkt.icmpRequest === IcmpRequest.FRAGMENTATION_NEEDED ? pkt.icmpMtu : 0;
   if (pkt.icmpRequest === IcmpRequest.PARAMETER_PROBLEM) rest = pkt.icmpMtu << 24;
   icmpv4.emit(view, icmp, code >>> 8, code & 0xff, rest);
   icmpv4.computeChecksum(view, icmp, icmpv4.HEADER_LEN + n);
-  describeOwn(pkt, t, off, len, 4, ipv4.PROTO_ICMP, icmp);
+  describeOwn(pkt, t, off, len, 4, ICMP, icmp);
   t.scratch.own.key[SRC2] = 0xffff;
   t.scratch.own.key[SRC3] = src;
 }
@@ -152,7 +155,7 @@ function emitV6(pkt: Packet, t: Tables, slot: number, r: number): void {
   eth.emit(view, off, 0, 0, 0, 0, eth.ETHERTYPE_IPV6);
   view.setInt32(ip, 0x60000000);
   ipv6.setPayloadLen(view, ip, payload);
-  ipv6.setNextHeader(view, ip, ipv4.PROTO_ICMPV6);
+  ipv6.setNextHeader(view, ip, ICMPV6);
   ipv6.setHopLimit(view, ip, TTL);
   const rt = t.routes;
   const k = pkt.key;
@@ -162,7 +165,7 @@ function emitV6(pkt: Packet, t: Tables, slot: number, r: number): void {
   const code = codeV6(pkt.icmpRequest);
   icmpv6.emit(view, icmp, code >>> 8, code & 0xff, pkt.icmpMtu);
   icmpv6.computeChecksum(view, icmp, payload, ip);
-  describeOwn(pkt, t, off, ipv6.HEADER_LEN + payload, 6, ipv4.PROTO_ICMPV6, icmp);
+  describeOwn(pkt, t, off, ipv6.HEADER_LEN + payload, 6, ICMPV6, icmp);
   for (let i = 0; i < 4; i++) t.scratch.own.key[i] = ipv6.srcWord(view, ip, i);
 }
 

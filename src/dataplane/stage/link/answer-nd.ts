@@ -7,6 +7,7 @@
  * Reads NS and NA, writes `fabric`. Drops: malformed messages, and those that came over a router (hop limit < 255).
  */
 
+import { Protocol } from "../../../base/protocols.ts";
 import * as icmpv6 from "../../../wire/ip/icmpv6.ts";
 import * as ipv6 from "../../../wire/ip/ipv6.ts";
 import * as ndp from "../../../wire/ip/ndp.ts";
@@ -29,12 +30,13 @@ import { NeighborDetail as Detail } from "../../trace/layout.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
 
+const { ICMPV6 } = Protocol;
+
 const { SRC0, SRC1, SRC2, SRC3, DST0 } = tuple.TupleWord;
 
 const { NEXT, CONSUMED } = Verdict;
 const { HOST, UPLINK } = PortRole;
 const { CREATE, OVERRIDE, SOLICITED } = neighbor.Confirm;
-const PROTO_ICMPV6 = 58;
 const HOP_LIMIT = 255;
 const LINK_LOCAL = 0xfe800000 | 0; // first word of fe80::/64
 const ALL_NODES = 0xff020000 | 0; //  first word of ff02::1
@@ -44,7 +46,7 @@ const OWN = ndp.NA_ROUTER | ndp.NA_OVERRIDE;
 const PROXY = 0;
 
 export function answerNd(pkt: Packet, t: Tables, nowMs: number): Verdict {
-  if (pkt.proto !== PROTO_ICMPV6 || pkt.family !== 6) return NEXT;
+  if (pkt.proto !== ICMPV6 || pkt.family !== 6) return NEXT;
   const type = tuple.icmpType(pkt.key);
   if (type !== icmpv6.TYPE_NEIGHBOR_SOLICITATION && type !== icmpv6.TYPE_NEIGHBOR_ADVERTISEMENT) return NEXT;
   pkt.stage = StageId.ANSWER_ND;
@@ -208,7 +210,7 @@ function advertise(pkt: Packet, t: Tables, hi: number, lo: number, said: number)
   const tells = isMulticast(k[DST0]);
   const len = tells ? ndp.ADVERTISEMENT_LEN + ndp.LINK_OPTION_LEN : ndp.ADVERTISEMENT_LEN;
   vnet.clear(view, off - vnet.HEADER_LEN);
-  ipv6.emit(view, ip, 0, 0, len, PROTO_ICMPV6, HOP_LIMIT);
+  ipv6.emit(view, ip, 0, 0, len, ICMPV6, HOP_LIMIT);
   let flags = tells ? said : said & ~ndp.NA_OVERRIDE;
   if (isUnspecified(pkt)) {
     eth.emit(view, off, ALL_NODES_MAC, 1, hi, lo, eth.ETHERTYPE_IPV6);

@@ -8,8 +8,8 @@
  * falsely. `antiSpoofing: false` takes all of it away.
  */
 
+import { Protocol } from "../../../base/protocols.ts";
 import * as icmpv6 from "../../../wire/ip/icmpv6.ts";
-import * as ipv4 from "../../../wire/ip/ipv4.ts";
 import * as ipv6 from "../../../wire/ip/ipv6.ts";
 import * as ndp from "../../../wire/ip/ndp.ts";
 import * as arp from "../../../wire/link/arp.ts";
@@ -25,6 +25,8 @@ import * as prefixSet from "../../table/prefix-set.ts";
 import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
+
+const { ICMPV6 } = Protocol;
 
 const { SRC0, SRC1, SRC2, SRC3, DST0 } = tuple.TupleWord;
 
@@ -94,7 +96,7 @@ function checkV6(pkt: Packet, t: Tables): Verdict {
   if (!owns && !isOwn(t, port, k[SRC0], k[SRC1], k[SRC2], k[SRC3]) && !mayBeNobody(pkt)) {
     return drop(pkt, t, DropReason.SPOOFED_SOURCE);
   }
-  if (pkt.proto === ipv4.PROTO_ICMPV6) return checkDiscovery(pkt, t);
+  if (pkt.proto === ICMPV6) return checkDiscovery(pkt, t);
   if (pkt.fragment !== 0 && hidesDiscovery(pkt)) return drop(pkt, t, DropReason.SPOOFED_NEIGHBOR);
   return NEXT;
 }
@@ -108,7 +110,7 @@ function isOwn(t: Tables, port: number, w0: number, w1: number, w2: number, w3: 
 /** Who has no address yet may look for duplicates and routers and join groups (RFC 4862 §5.4, RFC 3590), no more. */
 function mayBeNobody(pkt: Packet): boolean {
   const k = pkt.key;
-  if ((k[SRC0] | k[SRC1] | k[SRC2] | k[SRC3]) !== 0 || pkt.proto !== ipv4.PROTO_ICMPV6) return false;
+  if ((k[SRC0] | k[SRC1] | k[SRC2] | k[SRC3]) !== 0 || pkt.proto !== ICMPV6) return false;
   const type = tuple.icmpType(k);
   return (
     type === icmpv6.TYPE_NEIGHBOR_SOLICITATION ||
@@ -123,7 +125,7 @@ function mayBeNobody(pkt: Packet): boolean {
 function hidesDiscovery(pkt: Packet): boolean {
   if (pkt.key[DST0] >>> 24 !== 0xff) return false;
   const next = ipv6.fragNextHeader(pkt.view, pkt.l4);
-  return next === ipv4.PROTO_ICMPV6 || ipv6.isExtension(next);
+  return next === ICMPV6 || ipv6.isExtension(next);
 }
 
 function checkArp(pkt: Packet, t: Tables): Verdict {

@@ -6,6 +6,7 @@
  * tunnel may not bring.
  */
 
+import { Protocol } from "../../../base/protocols.ts";
 import * as icmpv6 from "../../../wire/ip/icmpv6.ts";
 import * as ipv6 from "../../../wire/ip/ipv6.ts";
 import * as options from "../../../wire/ip/ipv6-options.ts";
@@ -22,6 +23,8 @@ import * as tuple from "../../table/connection/tuple.ts";
 import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
+
+const { ICMPV6 } = Protocol;
 
 const { SRC0, SRC3, DST0, DST1, DST2, DST3 } = tuple.TupleWord;
 
@@ -64,7 +67,7 @@ function admit(pkt: Packet, t: Tables): Verdict {
 }
 
 function isNeighborDiscovery(pkt: Packet): boolean {
-  return pkt.family === 6 && pkt.proto === 58 && icmpv6.isNeighborDiscovery(tuple.icmpType(pkt.key));
+  return pkt.family === 6 && pkt.proto === ICMPV6 && icmpv6.isNeighborDiscovery(tuple.icmpType(pkt.key));
 }
 
 /**

@@ -18,6 +18,7 @@
  * where there is neither, the new connection is refused and counted. Expiry walks a slice per poll; an expired entry
  * that is hit before the walk comes is dead.
  */
+import { Protocol } from "../../../base/protocols.ts";
 import * as hashIndex from "../hash-index.ts";
 import * as endpointLoad from "../service/endpoint-load.ts";
 import { type EndpointLoad, NO_LOAD } from "../service/endpoint-load.ts";
@@ -27,6 +28,8 @@ import { SctpState, TcpState } from "./ct-states.ts";
 import * as eventRing from "./event-ring.ts";
 import { EventRing, EventType } from "./event-ring.ts";
 import { Meta, TupleWord } from "./tuple.ts";
+
+const { ICMP, ICMPV6, SCTP, TCP } = Protocol;
 
 const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, PORTS, META } = TupleWord;
 const { FAMILY, PROTO, V6 } = Meta;
@@ -438,7 +441,7 @@ export function loadTranslated(t: Conntrack, ref: number, key: Int32Array, to: I
     to[DST2] = 0xffff;
   }
   const proto = meta & PROTO;
-  if (proto === 1 || proto === 58) to[PORTS] = (ports & ~0xffff) | (key[PORTS] & 0xffff);
+  if (proto === ICMP || proto === ICMPV6) to[PORTS] = (ports & ~0xffff) | (key[PORTS] & 0xffff);
   else to[PORTS] = (ports << 16) | (ports >>> 16);
   to[META] = meta;
 }
@@ -466,8 +469,6 @@ function takeSlot(t: Conntrack): number {
 
 /** Slots looked at for a victim when the table is full: netfilter looks at 8 buckets. */
 const EVICT_SCAN = 64;
-const TCP = 6;
-const SCTP = 132;
 const ANSWER_SEC = 5; // after which nobody waits for the answer to a datagram or a ping
 
 function earlyDrop(t: Conntrack, nowSec: number): boolean {

@@ -3,8 +3,11 @@
  * translated connection to a Service lasts, since the kernel's virtual server goes by its own table. Only what was set
  * counts; 0 leaves a connection what conntrack gave it.
  */
+import { Protocol } from "../../../base/protocols.ts";
 import type { Conntrack } from "./conntrack.ts";
 import { TcpState } from "./ct-states.ts";
+
+const { TCP, UDP } = Protocol;
 
 /** Words of conntrack's header, seconds. */
 export const H_IPVS_SET = 52; // 1: any of the three
@@ -13,8 +16,6 @@ export const H_IPVS_TCP_FIN = 54;
 export const H_IPVS_UDP = 55;
 
 const { ESTABLISHED, FIN_WAIT } = TcpState;
-const TCP = 6;
-const UDP = 17;
 
 /** Gives a connection to a service's endpoint, which a packet has just renewed, the time that IPVS would. */
 export function renew(t: Conntrack, slot: number, proto: number, nowSec: number): void {

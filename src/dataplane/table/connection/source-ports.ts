@@ -8,16 +8,13 @@
  * over, gives way: a flood of forged SYNs that took every port must not keep others out. Without such a one the search
  * goes on port by port, for so far.
  */
+import { Protocol } from "../../../base/protocols.ts";
 import * as conntrack from "./conntrack.ts";
 import * as tuple from "./tuple.ts";
 
+const { ICMP, ICMPV6, SCTP, TCP, UDP, UDPLITE } = Protocol;
+
 const { DST3, PORTS } = tuple.TupleWord;
-const ICMP = 1;
-const TCP = 6;
-const UDP = 17;
-const ICMPV6 = 58;
-const SCTP = 132;
-const UDPLITE = 136;
 /**
  * What one packet may cost: random tries, fewer where a connection was met that may give way, and very few in a
  * millisecond in which that was necessary for the same destination; then steps of a walk. A walk is for a port range

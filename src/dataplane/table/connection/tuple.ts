@@ -12,6 +12,9 @@
  * The words stand in a frozen object, of which a file takes those it needs at module level:
  * `const { SRC3, DST3 } = TupleWord;`. V8 then has them as numbers in its code; an imported `const` is loaded each time.
  */
+import { Protocol } from "../../../base/protocols.ts";
+
+const { ICMP, ICMPV6 } = Protocol;
 export const TupleWord = Object.freeze({
   SRC0: 0,
   SRC1: 1,
@@ -38,8 +41,6 @@ export const Meta = Object.freeze({
 const { SRC0, DST0, PORTS, META } = TupleWord;
 const { PROTO, ZONE } = Meta;
 const WORDS = TUPLE_WORDS;
-const ICMP = 1;
-const ICMPV6 = 58;
 
 export function protoOf(key: Int32Array): number {
   return key[META] & PROTO;

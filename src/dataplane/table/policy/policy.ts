@@ -11,7 +11,9 @@
  * Rows of cells and programs are never changed once a subject or an address leads to them. A change makes new ones beside
  * them; then, between two batches, addresses and subjects lead to these, all at once: no packet sees half of a change.
  */
+
 import { ColumnCarver } from "../../../base/columns.ts";
+import { Protocol } from "../../../base/protocols.ts";
 import {
   A_IDENTITY,
   A_SUBJECT,
@@ -26,15 +28,14 @@ import {
 import * as hashIndex from "../hash-index.ts";
 import * as prefixRanges from "../prefix-ranges.ts";
 
+const { SCTP, TCP, UDP } = Protocol;
+
 /** Subject of a port whose pod is not in the table: nothing passes it. */
 export const CLOSED = -1;
 /** Subject of a port that policies have nothing to say about. */
 export const OPEN = -2;
 
 const ADDRESS_SHIFT = 3; // of ADDRESS_WORDS
-const TCP = 6;
-const UDP = 17;
-const SCTP = 132;
 
 type Columns = Omit<PolicyParts, "addresses" | "changes" | "recycled"> & {
   readonly addresses: Int32Array;
