@@ -39,23 +39,34 @@ async function loadVerb(program: Command, verb: Verb): Promise<VerbModule> {
   return module;
 }
 
+interface Prepared {
+  readonly program: Command;
+  /** The words as commander takes them. */
+  readonly args: readonly string[];
+}
+
+/** The program with the verb that the words ask for, and nothing run yet. */
+export async function prepare(words: readonly string[], program = newProgram()): Promise<Prepared> {
+  const name = verbOf(words);
+  const verb = VERBS.find((candidate) => candidate.name === name);
+  if (verb === undefined) {
+    if (name !== undefined) throw unknownVerb(name);
+    for (const each of VERBS) if (each.hidden !== true) program.command(each.name).description(each.summary);
+    program.action(() => program.help({ error: words.length === 0 }));
+    return { program, args: words };
+  }
+  const module = await loadVerb(program, verb);
+  program.hook("preAction", () => refuseAgent(verb.name, program.opts<{ agent?: string }>().agent));
+  const args = rewriteFlags(module.rewriteArguments?.(words) ?? words, program);
+  for (const command of program.commands) inherit(program, command);
+  return { program, args };
+}
+
 export async function run(words: readonly string[]): Promise<number> {
   const program = newProgram();
   let args = words;
   try {
-    const name = verbOf(args);
-    const verb = VERBS.find((candidate) => candidate.name === name);
-    if (verb === undefined) {
-      if (name !== undefined) throw unknownVerb(name);
-      for (const each of VERBS)
-        if (each.hidden !== true) program.command(each.name).description(each.summary);
-      program.action(() => program.help({ error: args.length === 0 }));
-    } else {
-      const module = await loadVerb(program, verb);
-      program.hook("preAction", () => refuseAgent(verb.name, program.opts<{ agent?: string }>().agent));
-      args = rewriteFlags(module.rewriteArguments?.(words) ?? words, program);
-      for (const command of program.commands) inherit(program, command);
-    }
+    ({ args } = await prepare(words, program));
     await program.parseAsync(args, { from: "user" });
     return Number(process.exitCode ?? Exit.OK);
   } catch (error) {

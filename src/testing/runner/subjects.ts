@@ -112,7 +112,7 @@ export const SUBJECTS: Subjects = {
     what: "the command line",
     files: `main get table jsonpath describe client context object-columns path-mtu ping* read-once other-kinds cli-habits
       *-flags delete-* outcomes wait log-output capture-session conntrack-options flow-expression replay explain
-      observe-cli agent-node agent-nodes open-nodes in-namespace`,
+      observe-cli agent-node agent-nodes open-nodes in-namespace documentation`,
   },
   native: {
     what: "the addon and the devices",
