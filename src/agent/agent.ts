@@ -64,6 +64,10 @@ export class Agent {
   #queue: Promise<void> = Promise.resolve();
   #scheduled = false;
   #lastApplyMs = 0;
+  /** The latest resourceVersion that has come, and that the plane works with; when it began to, CLOCK_MONOTONIC. */
+  #seenVersion = 0;
+  #appliedVersion = 0;
+  #appliedMs = 0;
   #refused = 0;
   #problem = "";
   /** Why the source cannot be read for now; "": it can. */
@@ -179,7 +183,10 @@ export class Agent {
       events: (events, synced) => {
         this.#sourceProblem = "";
         this.#servers.events(events);
-        for (const event of events) this.graph.onEvent(event);
+        for (const event of events) {
+          this.graph.onEvent(event);
+          this.#seenVersion = Math.max(this.#seenVersion, Number(event.object.metadata.resourceVersion) || 0);
+        }
         if (synced) this.#synced = true;
         if (this.#synced) this.#servers.queued();
         this.#schedule();
@@ -236,6 +243,7 @@ export class Agent {
 
   async #apply(changes: Changes): Promise<void> {
     const started = performance.now();
+    const version = this.#seenVersion;
     this.#servers.applying();
     // Of now: a pod that comes meanwhile is opened by the next change, when its policies are in the plane.
     const pods = compilePods(this.graph, this.config.nodeName).filter((p) => p.netns !== "");
@@ -243,6 +251,7 @@ export class Agent {
       await this.#plane.apply(message);
       if (message.type === "services") this.#hostRouting.update(message.update);
     }
+    const appliedMs = monotonicMs();
     this.#checkRoom();
     const { topology, services } = this.#messages;
     await this.#hostRouting.sync(topology, services.settings, changes.nodes.size > 0);
@@ -253,8 +262,9 @@ export class Agent {
     } else this.#problem = "";
     if (changes.pods.size > 0 || changes.nodes.size > 0) {
       await this.#attachments.sync(
-        pods.map(({ key, netns, interface: name, mac, addresses }) => ({
+        pods.map(({ key, uid, netns, interface: name, mac, addresses }) => ({
           key,
+          uid,
           netns,
           interface: name,
           mac,
@@ -263,6 +273,8 @@ export class Agent {
       );
     }
     this.#lastApplyMs = performance.now() - started;
+    this.#appliedVersion = version;
+    this.#appliedMs = appliedMs;
   }
 
   /** Servers and the API have their turn while many services are compiled: liveness probes do not wait for it. */
@@ -313,6 +325,11 @@ export class Agent {
       internalErrors: this.#plane.errors,
       refusedServicePorts: this.#plane.refused.count,
       lastApplyMs: Math.round(this.#lastApplyMs * 1000) / 1000,
+      // Objects of files have no versions of one count.
+      ...("socket" in this.config.source && {
+        appliedVersion: this.#appliedVersion,
+        appliedMonotonicMs: this.#appliedMs,
+      }),
     };
   }
 }

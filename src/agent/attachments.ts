@@ -13,11 +13,13 @@ import { Tap } from "../device/tap.ts";
 import type { Native } from "../native/binding.ts";
 import type { StationMessage } from "../plane/messages.ts";
 import type { InlineDevices, Plane } from "../plane/plane.ts";
+import { FormerAddresses } from "./former-addresses.ts";
 
 /** A pod of this node that has addresses and a namespace. */
 export interface PodAttachment {
   /** namespace/name */
   key: string;
+  uid: string;
   netns: string;
   interface: string;
   mac: Mac;
@@ -37,6 +39,7 @@ export class Attachments {
   readonly #native: Native;
   readonly #plane: Plane;
   readonly #ports = new Map<string, Attached>();
+  readonly #formerAddresses = new FormerAddresses();
   readonly #freeIds: number[] = [];
   readonly #wanted = new Map<string, PodAttachment>();
   #nextId = 0;
@@ -167,6 +170,8 @@ export class Attachments {
     }
     const { mtu } = this.#facts(a.netns, a.interface);
     const id = await this.#attach(name, "pod", a.key, a.interface, device, a.mac, mtu, a);
+    const inherited = this.#formerAddresses.inherited(this.#plane.tables.conntrack, a.uid, a.ips);
+    if (inherited !== undefined) await this.#plane.apply({ type: "conntrack-delete", ...inherited });
     await this.#plane.apply({ type: "stations", add: stationsOf(a, id), remove: [] });
     this.onChange();
     return true;
@@ -230,7 +235,8 @@ export class Attachments {
     this.#wanted.delete(key);
     this.#ports.delete(`pod ${key}`);
     if (port === undefined || port.info.id < 0) return;
-    const remove = port.attachment?.ips ?? [];
+    const { uid = "", ips: remove = [] } = port.attachment ?? {};
+    this.#formerAddresses.left(uid, remove);
     await this.#plane.apply({ type: "stations", add: [], remove });
     await this.#plane.apply({ type: "detach", id: port.info.id });
     port.device?.close();

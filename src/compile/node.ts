@@ -64,6 +64,8 @@ export interface RemoteVtep extends VtepSpec {
 
 /** A pod that this node's agent attaches. */
 export interface LocalPod {
+  /** "" where the source gives none. */
+  readonly uid: string;
   readonly key: string;
   readonly addresses: readonly Ip[];
   readonly mac: Mac;
@@ -293,6 +295,7 @@ export function compilePods(state: DesiredState, nodeName: string): LocalPod[] {
     const annotations = pod.metadata.annotations ?? {};
     list.push({
       key,
+      uid: pod.metadata.uid ?? "",
       addresses,
       mac: macFromText(annotations[MAC] ?? "") ?? macOf(addresses),
       netns: annotations[NETNS] ?? "",

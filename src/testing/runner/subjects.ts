@@ -106,7 +106,7 @@ export const SUBJECTS: Subjects = {
   agent: {
     what: "one node put together, its host, its threads and its servers",
     files: `busy-poll cpu-latency thread-priority plane-* durable configz conntrack-settings node-servers service-arp
-      capture-frames own-node-ports idle-cores vagrant-node agent-node agent-checks followed-objects`,
+      capture-frames own-node-ports idle-cores vagrant-node agent-node agent-checks followed-objects former-addresses`,
   },
   cli: {
     what: "the command line",
@@ -169,7 +169,8 @@ export const mayShare = (file: string): boolean =>
  * All others run two side by side; each has labs and namespaces of its own, and waits half of its time.
  */
 const OWN_MACHINE =
-  "agent-node vagrant-node conntrack-judge userspace health scheduling syn-flood superframes e2e-rolling e2e-update";
+  "agent-node vagrant-node conntrack-judge userspace health scheduling syn-flood superframes e2e-rolling e2e-update " +
+  "e2e-policy-live";
 
 /** Whether nothing is to run beside this native test. */
 export const needsMachine = (file: string): boolean =>
