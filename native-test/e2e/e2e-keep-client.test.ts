@@ -179,6 +179,8 @@ async function tellsOfIt(t: Test, lab: TestLab, k: Knocking): Promise<void> {
   await sleep(1000);
   await tracing.stop();
   const told = tracing.output();
+  const list = await lab.output(["conntrack", "list", "--node", "node2", "-s", OUTSIDE, "-o", "extended"]);
+  t.match(list, new RegExp(`src=${OUTSIDE} .* via=${NODE1}$`, "m"));
   t.match(told, /client address kept \(keepClientAddress\)/);
   t.match(
     told,

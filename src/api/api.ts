@@ -5,13 +5,15 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { dirname } from "node:path";
 import { type BpfInstruction, decodeBpf } from "../base/bpf-program.ts";
 import { PodwireError } from "../base/errors.ts";
+import { formatIp } from "../base/ip.ts";
+import { formatMac } from "../base/mac.ts";
 import * as conntrack from "../dataplane/table/connection/conntrack.ts";
 import { TUPLE_WORDS } from "../dataplane/table/connection/tuple.ts";
 import { ConntrackFilterError, createConntrackFilter } from "../observe/conntrack-filter.ts";
 import type { Plane } from "../plane/plane.ts";
 import { createRuleOf, type RuleOfConnection } from "./connection-rule.ts";
 import { createEventFilter, streamConntrackEvents } from "./conntrack-events.ts";
-import { type LiveConnection, liveConnections } from "./conntrack-view.ts";
+import { type LiveConnection, liveConnections, type NodeOfVtep } from "./conntrack-view.ts";
 import { type ShowSources, show } from "./show.ts";
 import { SHOW_TABLES } from "./show-tables.ts";
 import { type StreamNames, streamCapture, streamTrace } from "./stream-capture.ts";
@@ -90,7 +92,12 @@ async function handle(
     searchParams.delete("types");
     const wants = createEventFilter(types, createConntrackFilter(searchParams));
     const { node } = context;
-    const source = { table: context.plane.tables.conntrack, node, ruleOf: () => rulesOf(context) };
+    const source = {
+      table: context.plane.tables.conntrack,
+      node,
+      ruleOf: () => rulesOf(context),
+      viaOf: () => vtepsOf(context),
+    };
     return streamConntrackEvents(source, wants, response);
   }
   if (route === "GET /conntrack") return json(response, { items: listConnections(context, searchParams) });
@@ -122,11 +129,19 @@ function listConnections(context: ApiContext, parameters: URLSearchParams): unkn
 }
 
 function connectionsOf(context: ApiContext): Iterable<LiveConnection> {
-  return liveConnections(context.plane.tables.conntrack, context.node, rulesOf(context));
+  return liveConnections(context.plane.tables.conntrack, context.node, rulesOf(context), vtepsOf(context));
 }
 
 function rulesOf({ sources }: ApiContext): RuleOfConnection {
   return createRuleOf(sources.policies());
+}
+
+function vtepsOf({ sources }: ApiContext): NodeOfVtep {
+  const vteps = sources.vteps();
+  return (macHi, macLo) => {
+    const found = vteps.find((vtep) => vtep.macHi === macHi && vtep.macLo === macLo);
+    return found === undefined ? formatMac(macHi, macLo) : formatIp(found);
+  };
 }
 
 async function deleteConnections(context: ApiContext, parameters: URLSearchParams): Promise<unknown[]> {

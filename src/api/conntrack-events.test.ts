@@ -1,13 +1,21 @@
 // Events of a node's connections, as `podwire conntrack events` prints them. The lines of a TCP connection, a ping and
 // an SCTP association are those that conntrack -E printed of a Linux 6.18.
 import t from "tap";
+import * as conntrack from "../dataplane/table/connection/conntrack.ts";
+import { conntrackXml } from "../observe/conntrack-documents.ts";
 import { createConntrackFilter } from "../observe/conntrack-filter.ts";
-import { formatConntrackEvent } from "../observe/conntrack-format.ts";
+import {
+  formatConntrackEntry,
+  formatConntrackEvent,
+  parseConntrackLine,
+} from "../observe/conntrack-format.ts";
 import * as build from "../testing/frames/frame-builder.ts";
 import * as chunk from "../testing/frames/sctp-chunks.ts";
-import { pathTo } from "../testing/world/test-fabric.ts";
+import { brought, keepClients } from "../testing/world/kept-clients.ts";
+import { CLIENT, pathTo } from "../testing/world/test-fabric.ts";
 import { TestNode } from "../testing/world/test-node.ts";
 import { ConntrackEvents, createEventFilter } from "./conntrack-events.ts";
+import { liveConnections, type NodeOfVtep } from "./conntrack-view.ts";
 
 const POD2 = "10.244.1.2";
 const POD3 = "10.244.1.3";
@@ -134,5 +142,29 @@ t.test("a caller chooses by kind and by conntrack's filters", async (t) => {
   t.ok(createEventFilter("", createConntrackFilter([["src", "10.244.1.0/24"]]))(event));
   t.notOk(createEventFilter("", createConntrackFilter([["proto", "tcp"]]))(event));
   t.match(event, { type: "NEW", node: "node1", proto: 17, family: "ipv4", id: 0 });
+  events.close();
+});
+
+t.test("a client that another node brought: by which one, in lists and in events", async (t) => {
+  const node = new TestNode({ index: 2 });
+  keepClients(node, 2);
+  const ct = node.tables.conntrack;
+  const viaOf: NodeOfVtep = (hi, lo) => (hi === 0x0e01 && lo === (0xc0a8320b | 0) ? "192.168.50.11" : "?");
+  const events = new ConntrackEvents(ct, "node2", undefined, () => viaOf);
+  node.through("uplink", brought());
+  const [{ entry }] = liveConnections(ct, "node2", undefined, viaOf);
+  t.match(entry, { via: "192.168.50.11", orig: { src: CLIENT, dst: "10.244.2.2" } });
+  t.not(entry.origZone ?? 0, 0);
+  const line = formatConntrackEntry(entry, { extended: true });
+  t.ok(line.endsWith(` orig-zone=${entry.origZone} delta-time=0 use=1 via=192.168.50.11`), line);
+  t.match(parseConntrackLine(line), { via: "192.168.50.11", origZone: entry.origZone });
+  t.notMatch(formatConntrackEntry(entry), /via/, "only where extended is asked for");
+  t.match(conntrackXml(entry), /<via>192\.168\.50\.11<\/via>/);
+  conntrack.remove(ct, 0);
+  ct.via.fill(7);
+  for (const type of ["NEW", "DESTROY"]) t.match(events.next(), { type, via: "192.168.50.11" });
+  node.through("uplink", brought({ src: "10.244.1.7", srcPort: 9 }));
+  const [plain] = liveConnections(ct, "node2");
+  t.notOk("via" in plain.entry || "origZone" in plain.entry, "a pod of that node comes by itself");
   events.close();
 });

@@ -9,7 +9,7 @@ import { EventType } from "../dataplane/table/connection/event-ring.ts";
 import type { ConntrackEvent, ConntrackEventType } from "../observe/conntrack-entry.ts";
 import type { ConntrackFilter } from "../observe/conntrack-filter.ts";
 import type { RuleOfConnection } from "./connection-rule.ts";
-import { entryAt } from "./conntrack-view.ts";
+import { entryAt, type NodeOfVtep } from "./conntrack-view.ts";
 
 const DRAIN_MS = 10;
 /** Bytes that may wait for a slow caller before events are let go. */
@@ -32,12 +32,14 @@ export class ConntrackEvents {
   readonly #one = new Conntrack(2);
   /** Asked anew for each event: policies change while one looks on. */
   readonly #ruleOf: (() => RuleOfConnection) | undefined;
+  readonly #viaOf: (() => NodeOfVtep) | undefined;
   #number: number;
 
-  constructor(table: Conntrack, node: string, ruleOf?: () => RuleOfConnection) {
+  constructor(table: Conntrack, node: string, ruleOf?: () => RuleOfConnection, viaOf?: () => NodeOfVtep) {
     this.#table = table;
     this.#node = node;
     this.#ruleOf = ruleOf;
+    this.#viaOf = viaOf;
     this.#one.rules = new ConnectionRules(2);
     this.#number = Atomics.load(table.header, conntrack.H_EVENTS);
     Atomics.add(table.header, conntrack.H_EVENT_READERS, 1);
@@ -77,8 +79,9 @@ export class ConntrackEvents {
     t.wide.set(e.subarray(eventRing.E_WIDE, eventRing.E_WIDE + 12));
     t.packets.set(e.subarray(eventRing.E_PACKETS, eventRing.E_PACKETS + 2));
     t.octets.set(this.#octets.subarray(eventRing.E_OCTETS / 2, eventRing.E_OCTETS / 2 + 2));
+    t.via.set(e.subarray(eventRing.E_VIA, eventRing.E_VIA + 2));
     connectionRules.set(t.rules, 0, e[eventRing.E_EGRESS], e[eventRing.E_INGRESS], e[eventRing.E_EPOCH]);
-    const { timeoutSec = 0, ...entry } = entryAt(t, 0, this.#node, this.#ruleOf?.());
+    const { timeoutSec = 0, ...entry } = entryAt(t, 0, this.#node, this.#ruleOf?.(), this.#viaOf?.());
     const type = TYPE_NAMES[e[eventRing.E_TYPE]];
     return {
       type,
@@ -90,12 +93,19 @@ export class ConntrackEvents {
   }
 }
 
+interface EventSource {
+  readonly table: Conntrack;
+  readonly node: string;
+  readonly ruleOf: () => RuleOfConnection;
+  readonly viaOf: () => NodeOfVtep;
+}
+
 export function streamConntrackEvents(
-  { table, node, ruleOf }: { table: Conntrack; node: string; ruleOf: () => RuleOfConnection },
+  { table, node, ruleOf, viaOf }: EventSource,
   wants: (event: ConntrackEvent) => boolean,
   response: ServerResponse,
 ): void {
-  const events = new ConntrackEvents(table, node, ruleOf);
+  const events = new ConntrackEvents(table, node, ruleOf, viaOf);
   response.writeHead(200, { "content-type": "application/x-ndjson" });
   response.flushHeaders(); // "go ahead": from here on nothing is missed unsaid
   let told = 0;

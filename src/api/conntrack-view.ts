@@ -1,6 +1,7 @@
 /** Live connections as plain objects: reads the shared table while the worker writes it. */
 
 import { formatIp } from "../base/ip.ts";
+import { formatMac } from "../base/mac.ts";
 import { Protocol } from "../base/protocols.ts";
 import * as connectionRules from "../dataplane/table/connection/connection-rules.ts";
 import * as conntrack from "../dataplane/table/connection/conntrack.ts";
@@ -29,6 +30,15 @@ const STATUS_NAMES: [number, ConntrackStatus][] = [
   [Status.DYING, "DYING"],
 ];
 
+/** Tunnel address of the node whose VTEP has this MAC; the MAC where nobody knows. */
+export type NodeOfVtep = (macHi: number, macLo: number) => string;
+
+interface Names {
+  readonly node: string;
+  readonly ruleOf: RuleOfConnection;
+  readonly viaOf: NodeOfVtep;
+}
+
 /** An entry with where it lies, so that it can be deleted. */
 export interface LiveConnection {
   slot: number;
@@ -41,10 +51,11 @@ export function* liveConnections(
   t: conntrack.Conntrack,
   node: string,
   ruleOf: RuleOfConnection = noRule,
+  viaOf: NodeOfVtep = formatMac,
 ): Generator<LiveConnection> {
   const end = conntrack.highWater(t);
   for (let slot = 0; slot < end; slot++) {
-    const live = readStable(t, slot, node, ruleOf);
+    const live = readStable(t, slot, { node, ruleOf, viaOf });
     if (live !== null) yield live;
   }
 }
@@ -52,12 +63,7 @@ export function* liveConnections(
 /** For tables of which nobody knows the policies. */
 const noRule: RuleOfConnection = () => undefined;
 
-function readStable(
-  t: conntrack.Conntrack,
-  slot: number,
-  node: string,
-  ruleOf: RuleOfConnection,
-): LiveConnection | null {
+function readStable(t: conntrack.Conntrack, slot: number, names: Names): LiveConnection | null {
   for (let attempt = 0; attempt < 3; attempt++) {
     const status = t.status[slot];
     if (status === 0) return null;
@@ -67,7 +73,7 @@ function readStable(
     conntrack.loadTuple(t, (slot << 1) | 1, reply);
     const startSec = t.startSec[slot];
     const left = (t.expiresAtSec[slot] - conntrack.clockSec(t)) | 0;
-    const entry = { ...entryOf(t, slot, status, key, reply, left, node), ...policyOf(t, slot, ruleOf) };
+    const entry = entryOf(t, slot, status, key, reply, left, names);
     const again = new Int32Array(tuple.TUPLE_WORDS);
     conntrack.loadTuple(t, slot << 1, again);
     const unchanged = t.startSec[slot] === startSec && key.every((word, i) => word === again[i]);
@@ -82,13 +88,14 @@ export function entryAt(
   slot: number,
   node: string,
   ruleOf: RuleOfConnection = noRule,
+  viaOf: NodeOfVtep = formatMac,
 ): ConntrackEntry {
   const key = new Int32Array(tuple.TUPLE_WORDS);
   const reply = new Int32Array(tuple.TUPLE_WORDS);
   conntrack.loadTuple(t, slot << 1, key);
   conntrack.loadTuple(t, (slot << 1) | 1, reply);
   const left = (t.expiresAtSec[slot] - conntrack.clockSec(t)) | 0;
-  return { ...entryOf(t, slot, t.status[slot], key, reply, left, node), ...policyOf(t, slot, ruleOf) };
+  return entryOf(t, slot, t.status[slot], key, reply, left, { node, ruleOf, viaOf });
 }
 
 function policyOf(
@@ -110,7 +117,7 @@ function entryOf(
   key: Int32Array,
   reply: Int32Array,
   timeoutSec: number,
-  node: string,
+  { node, ruleOf, viaOf }: Names,
 ): ConntrackEntry {
   const proto = tuple.protoOf(key);
   const startedAgo = (conntrack.clockSec(t) - t.startSec[slot]) | 0;
@@ -128,8 +135,22 @@ function entryOf(
     id: slot,
     deltaTimeSec: startedAgo,
     startMs: Date.now() - startedAgo * 1000,
+    ...policyOf(t, slot, ruleOf),
+    ...viaWords(t, slot, status, key, viaOf),
     node,
   };
+}
+
+/** Of a client that another node brought. */
+function viaWords(
+  t: conntrack.Conntrack,
+  slot: number,
+  status: number,
+  key: Int32Array,
+  viaOf: NodeOfVtep,
+): { via: string; origZone: number } | undefined {
+  if ((status & Status.VIA) === 0) return undefined;
+  return { via: viaOf(t.via[slot << 1], t.via[(slot << 1) | 1]), origZone: tuple.zoneOf(key) >>> 16 };
 }
 
 function tupleOf(t: conntrack.Conntrack, ref: number, k: Int32Array): ConntrackTuple {

@@ -1,13 +1,26 @@
 // Addresses of clients kept from node to node: a client of a node port at one node, a pod on another. What the pod sees,
 // which way its answers go, what of errors, fragments and connections of one tuple; and what falls back to masquerading.
 import t from "tap";
+import { formatMac } from "../base/mac.ts";
 import { fragmentsOf, joinFragments } from "../testing/frames/fragment-frames.ts";
 import * as build from "../testing/frames/frame-builder.ts";
-import { CLIENT6, fragmentsOf6, joinFragments6, node6, pathTo6, pod6 } from "../testing/world/dual-stack.ts";
+import {
+  CLIENT6,
+  fragmentsOf6,
+  gateway6,
+  joinFragments6,
+  makeDualStack,
+  node6,
+  pathTo6,
+  pod6,
+  vtep6,
+} from "../testing/world/dual-stack.ts";
 import { brought, keepClients, keepingFabric } from "../testing/world/kept-clients.ts";
+import { PolicyWorld, testNodes, testPod, testPolicy } from "../testing/world/policy-world.ts";
 import {
   macWords,
   nodeAddress,
+  nodeRoutes,
   route,
   uplinkMacOf,
   vtepMacOf,
@@ -152,6 +165,8 @@ t.test("who is no client from outside is masqueraded as ever", async (t) => {
   const other = { src: node.address, srcMac: node.uplinkMac, dstMac: entry.uplinkMac };
   t.match(from("uplink", other), [`IP ${entry.vtep}.`], "another node, even the pod's own");
   entry.setService({ name: "vip", clusterIp: "10.96.0.9", endpoints: [`${POD}:8080`] });
+  const guest = { ...own, src: "198.51.100.7" };
+  t.match(from("host", guest), [`IP ${entry.vtep}.`], "whom the node's own stack forwards for");
   const vip = { ...pathTo(entry, CLIENT, "10.96.0.9"), dst: "10.96.0.9", dstPort: 80 };
   t.match(from("uplink", vip), [`IP ${entry.vtep}.`], "a ClusterIP has no clients outside");
 });
@@ -177,16 +192,25 @@ t.test("one client by two nodes with one port: two connections, and answers find
 });
 
 t.test("what comes in fragments by two nodes at once is put together by node", async (t) => {
-  const fabric = web(17, 3);
-  const pieces = (n: number): Uint8Array[] => {
-    const path = pathTo(fabric.nodes[n - 1], CLIENT, nodeAddress(n));
-    const o = { ...path, dstPort: NODE_PORT, dontFragment: false, id: 9 };
-    return fragmentsOf(build.udpFrame({ ...o, payload: String(n).repeat(2000) }), 1480);
-  };
-  const [a, b] = [pieces(1), pieces(3)];
-  for (const piece of [a[0], b[0], a[1], b[1]]) fabric.send(piece);
-  t.same(fabric.nodes[1].drops(), {});
-  t.equal(fabric.nodes[1].connections().length, 2);
+  const node = new TestNode({ index: 2, nodes: 3 });
+  keepClients(node, 3);
+  const path = { src: CLIENT, dst: POD, dstPort: 8080, dontFragment: false, id: 9 };
+  const [a, b] = [1, 3].map((n) => {
+    const link = { srcMac: vtepMacOf(n), dstMac: vtepMacOf(2) };
+    const whole = build.udpFrame({ ...path, ...link, payload: String(n).repeat(2000) });
+    const outerLink = {
+      srcMac: uplinkMacOf(n),
+      dstMac: uplinkMacOf(2),
+      src: nodeAddress(n),
+      dst: node.address,
+    };
+    return fragmentsOf(whole, 1200).map((inner) => build.vxlanFrame({ ...outerLink, inner }));
+  });
+  for (const piece of [a[0], b[0], a[1], b[1]]) node.send("uplink", piece);
+  node.run();
+  t.same([node.drops(), node.connections().length], [{}, 2]);
+  const text = node.received("pod2").map(({ frame }) => String.fromCharCode(frame[100]));
+  t.same(text, ["1", "1", "3", "3"]);
 });
 
 t.test("errors: of the pod to the client, of a router to the pod, of the nodes on the way", async (t) => {
@@ -311,6 +335,27 @@ t.test("the tunnel brings clients to pods alone, and only from nodes that keep a
   t.match(node.connections(), [`udp ${CLIENT}:41000>`]);
 });
 
+t.test("policies of the pod's node see the client, in both families", async (t) => {
+  const annotations = { "podwire.dev/keep-client-address": "true" };
+  const nodes = testNodes().map((node, i) => ({ ...node, metadata: { name: `node${i + 1}`, annotations } }));
+  const blocks = [`${CLIENT}/32`, `${CLIENT6}/128`].map((cidr) => ({ ipBlock: { cidr } }));
+  const partners = testPolicy("partners", { podSelector: {}, ingress: [{ from: blocks }] });
+  const db = testPod({ name: "db", ips: [LOCAL_POD, "fd00:10:244:1::2"] });
+  const world = new PolicyWorld([...nodes, db, partners], { overlay: { type: "vxlan", vni: 1, port: 8472 } });
+  const { macHi, macLo } = world.tables.ports;
+  const link = { srcMac: uplinkMacOf(2), dstMac: formatMac(macHi[world.uplink.id], macLo[world.uplink.id]) };
+  const from = (src: string): string => {
+    const dst = src.includes(":") ? "fd00:10:244:1::2" : LOCAL_POD;
+    const inner = build.udpFrame({ src, dst, srcMac: vtepMacOf(2), dstMac: vtepMacOf(1), dstPort: 8080 });
+    const outside = { ...link, src: nodeAddress(2), dst: nodeAddress(1) };
+    return world.send(world.uplink, build.vxlanFrame({ ...outside, inner }));
+  };
+  t.equal(from(CLIENT), "pod default/db");
+  t.equal(from("192.168.50.101"), "POLICY_DENY");
+  t.equal(from(CLIENT6), "pod default/db");
+  t.equal(from("fd00:192:168:50::101"), "POLICY_DENY");
+});
+
 t.test("an agent that starts anew knows by whom its clients came", async (t) => {
   const fabric = web();
   knock(fabric, 1);
@@ -364,11 +409,17 @@ t.test("what is INVALID of such a connection goes nowhere, in every mode", async
   t.same(node.drops(), { CT_INVALID_NAT: 1 });
 });
 
-t.test("a pod network of one family answers clients of the other by it", async (t) => {
-  const node = new TestNode({ index: 2 });
+t.test("a node that has pods of one family only is answered by their route", async (t) => {
+  const node = makeDualStack(new TestNode({ index: 2 }));
   node.setRoutes([
-    route("10.244.2.0/24", RouteKind.PODS, { src: "10.244.2.1" }),
-    route("10.244.1.0/24", RouteKind.VTEP, { vtep: 0, src: "10.244.2.0" }),
+    ...nodeRoutes(2, 2, true),
+    route(`${vtep6(2)}/64`, RouteKind.PODS, { src: gateway6(2), mtu: 1450 }),
   ]);
-  t.same([node.tables.vteps.route4[0], node.tables.vteps.route6[0]], [1, -1]);
+  keepClients(node, 2);
+  const link = { srcMac: uplinkMacOf(1), dstMac: uplinkMacOf(2), src: nodeAddress(1), dst: nodeAddress(2) };
+  const path = { src: CLIENT6, dst: POD6, srcMac: vtepMacOf(1), dstMac: vtepMacOf(2), dstPort: 8080 };
+  node.through("uplink", build.vxlanFrame({ ...link, inner: build.udpFrame(path) }));
+  node.send("pod2", build.udpFrame({ ...pathTo6(node, POD6, CLIENT6), srcPort: 8080, dstPort: 41000 }));
+  node.run();
+  t.match(node.texts("uplink"), [`who-has ${nodeAddress(1)}`]);
 });

@@ -30,7 +30,7 @@ export function conntrackXml(entry: ConntrackEntry, ktimestamp = false): string 
       ? `<timestamp>${element("start", String(BigInt(Math.round(startMs)) * NS_PER_MS))}</timestamp>`
       : "",
     element("deltatime", deltaTimeSec),
-    ...policyElements(entry),
+    ...ownElements(entry),
   ];
   const directions = [meta("original", entry, entry.orig), meta("reply", entry, entry.reply)];
   return `<flow>${directions.join("")}<meta direction="independent">${facts.join("")}</meta></flow>`;
@@ -41,11 +41,12 @@ function element(name: string, value: string | number | undefined): string {
 }
 
 /** Ours: readers of conntrack(8)'s document pass over elements that they do not know. */
-function policyElements({ policy = {} }: ConntrackEntry): string[] {
-  return (["egress", "ingress"] as const).flatMap((direction) => {
+function ownElements({ policy = {}, via }: ConntrackEntry): string[] {
+  const rules = (["egress", "ingress"] as const).flatMap((direction) => {
     const rule = policy[direction];
     return rule === undefined ? [] : [element(`policy-${direction}`, conntrackRuleText(rule))];
   });
+  return [element("via", via), ...rules];
 }
 
 function meta(direction: string, { family, proto }: ConntrackEntry, tuple: ConntrackTuple): string {

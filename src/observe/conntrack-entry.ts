@@ -52,7 +52,7 @@ export interface ConntrackEntry {
   reply: ConntrackTuple;
   status: ConntrackStatus[];
   mark: number;
-  /** Of iptables' CT target, where not 0; podwire itself knows zone 0 alone. */
+  /** Of iptables' CT target, where not 0; podwire itself has one for clients that another node brought, `via`. */
   zone?: number;
   origZone?: number;
   replyZone?: number;
@@ -69,6 +69,8 @@ export interface ConntrackEntry {
   startMs?: number;
   /** What policies of this node said when it was let in: of its sender, where that is a pod here, and of its receiver. */
   policy?: ConntrackPolicy;
+  /** Tunnel address of the node that brought its client, and gets the answers (dataplane.keepClientAddress). */
+  via?: string;
   /** The node whose table holds it. */
   node?: string;
 }

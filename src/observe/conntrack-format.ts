@@ -32,7 +32,7 @@ export function formatConntrackEntry(entry: ConntrackEntry, format: ConntrackFor
   if (format.ktimestamp && entry.startMs !== undefined) words.push(`[start=${ctime(entry.startMs)}]`);
   words.push(`use=${entry.use ?? 1}`);
   if (format.id && entry.id !== undefined) words.push(`id=${entry.id}`);
-  return [...words, ...policyWords(entry, format)].join(" ");
+  return [...words, ...ownWords(entry, format)].join(" ");
 }
 
 /** A line of conntrack(8) -E: counters and age come with the end, a mark only where there is one. */
@@ -51,7 +51,7 @@ export function formatConntrackEvent(event: ConntrackEvent, format: ConntrackFor
     if (isOver) words.push(`[stop=${ctime(timeMs)}]`);
   }
   if (format.id && event.id !== undefined) words.push(`id=${event.id}`);
-  words.push(...policyWords(event, format));
+  words.push(...ownWords(event, format));
   const line = `${`[${type}]`.padStart(9)} ${words.join(" ")}`;
   return format.timestamp ? `[${(timeMs / 1000).toFixed(6)}]\t${line}` : line;
 }
@@ -68,12 +68,13 @@ function markWords({ secmark, zone, origZone, replyZone }: ConntrackEntry): stri
 }
 
 /** Behind everything that conntrack(8) has: KEY="…", which readers of KEY=VALUE pass over. */
-function policyWords({ policy }: ConntrackEntry, { extended }: ConntrackFormat): string[] {
-  if (extended !== true || policy === undefined) return [];
-  return (["egress", "ingress"] as const).flatMap((direction) => {
+function ownWords({ policy = {}, via }: ConntrackEntry, { extended }: ConntrackFormat): string[] {
+  if (extended !== true) return [];
+  const rules = (["egress", "ingress"] as const).flatMap((direction) => {
     const rule = policy[direction];
     return rule === undefined ? [] : [`policy-${direction}="${conntrackRuleText(rule)}"`];
   });
+  return via === undefined ? rules : [`via=${via}`, ...rules];
 }
 
 function uncounted({ packets: _, bytes: __, ...tuple }: ConntrackTuple): ConntrackTuple {
@@ -173,6 +174,7 @@ function parseWords(text: string, entry: ConntrackEntry): void {
     else if (key === "zone") entry.zone = number;
     else if (key === "orig-zone") entry.origZone = number;
     else if (key === "reply-zone") entry.replyZone = number;
+    else if (key === "via") entry.via = value;
     else if (key === "labels") entry.labels = value.split(",");
     else if (key === "use") entry.use = number;
     else if (key === "id") entry.id = number;

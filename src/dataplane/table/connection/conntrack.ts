@@ -651,6 +651,10 @@ export function tell(t: Conntrack, type: number, slot: number): void {
   if ((t.tuple[(slot << 3) + T_META] & FAMILY) === V6) {
     for (let i = 0; i < 12; i++) w[at + eventRing.E_WIDE + i] = t.wide[slot * 12 + i];
   }
+  if ((t.status[slot] & Status.VIA) !== 0) {
+    w[at + eventRing.E_VIA] = t.via[slot << 1];
+    w[at + eventRing.E_VIA + 1] = t.via[(slot << 1) | 1];
+  }
   for (let dir = 0; dir < 2; dir++) {
     w[at + eventRing.E_PACKETS + dir] = t.packets[(slot << 1) + dir];
     ring.octets[((at + eventRing.E_OCTETS) >> 1) + dir] = t.octets[(slot << 1) + dir];

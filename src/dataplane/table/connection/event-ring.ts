@@ -20,7 +20,8 @@ export const E_OCTETS = 32; // 2 × f64
 export const E_EGRESS = 36; //  what policies said when it was entered, and their epoch
 export const E_INGRESS = 37;
 export const E_EPOCH = 38;
-export const EVENT_WORDS = 40; // even: octets lie at multiples of 8 bytes
+export const E_VIA = 40; //     2 words, where another node brought its client
+export const EVENT_WORDS = 42; // even: octets lie at multiples of 8 bytes
 
 export class EventRing {
   readonly words: Int32Array;
