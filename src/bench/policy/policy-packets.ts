@@ -1,11 +1,13 @@
 // What policies cost a packet: three planes in one process, with none, with ten and with ten thousand policies, in turn,
 // so that whatever else the machine does meets all of them. The same packet, from a pod to a Service whose endpoint is
 // another pod; where there are policies, both pods are isolated and rules let it pass. And how soon a policy cuts.
+import { setFlagsFromString } from "node:v8";
 import { setSeed } from "../../dataplane/change/conntrack.ts";
 import { DropReason } from "../../dataplane/drop-reason.ts";
 import * as engine from "../../dataplane/engine.ts";
 import { Conntrack, expireSlice, used } from "../../dataplane/table/connection/conntrack.ts";
 import { loadNative } from "../../native/binding.ts";
+import { V8_FLAGS } from "../../plane/v8-flags.ts";
 import { setWord } from "../../testing/frames/adjust-sum.ts";
 import * as build from "../../testing/frames/frame-builder.ts";
 import { testPod, testPolicy } from "../../testing/world/policy-world.ts";
@@ -17,6 +19,7 @@ import { TemplateIo, VIRTIO } from "../template-io.ts";
 import { policyCluster } from "./policy-objects.ts";
 
 const [CLIENT, SERVER, VIP] = ["10.244.1.2", "10.244.1.3", "10.96.0.10"];
+for (const flag of V8_FLAGS) setFlagsFromString(flag);
 const native = loadNative();
 const PACKETS = 1 << 14;
 const ROUNDS = 61;
@@ -75,9 +78,12 @@ function objectsOf(count: number): object[] {
       podSelector: { matchLabels: { app: "server" } },
       policyTypes: ["Ingress"],
       ingress: [
-        { from: [{ podSelector: { matchLabels: { app: i === 3 ? "client" : `other-${i}` } } }] },
-        { from: [{ ipBlock: { cidr: `10.${i}.0.0/16` } }], ports: [{ port: 80 + i, endPort: 90 + i }] },
-      ].map((rule) => ({ ports: [{ protocol: "UDP", port: "dns" }], ...rule })),
+        {
+          from: [{ podSelector: { matchLabels: { app: i === 3 ? "client" : `other-${i}` } } }],
+          ports: [{ protocol: "UDP", port: "dns" }],
+        },
+        { from: [{ namespaceSelector: {} }], ports: [{ port: 80 + i, endPort: 90 + i }] },
+      ],
     }),
     testPolicy(`out-${i}`, {
       podSelector: { matchLabels: { app: "client" } },

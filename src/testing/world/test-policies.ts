@@ -5,10 +5,21 @@ import type { LastingIds } from "../../compile/policy/rule-names.ts";
 import { PolicyLayout, putInForce } from "../../dataplane/change/policy.ts";
 import type { PolicyParts } from "../../dataplane/spec/policy.ts";
 import { manifestOf } from "../../kube/manifest/manifest.ts";
+import type { KubeObject } from "../../kube/objects.ts";
 import { ObjectGraph } from "../../watch/desired-state.ts";
 import { ObjectSet } from "../../watch/object-set.ts";
 import { testNodes } from "./policy-world.ts";
 import type { TestNode } from "./test-node.ts";
+
+const NODES = testNodes();
+const known = new WeakMap<object, KubeObject>();
+
+/** The same objects come again and again, few of them changed. */
+function readOnce(object: object): KubeObject {
+  const read = known.get(object) ?? manifestOf(object, "test").object;
+  known.set(object, read);
+  return read;
+}
 
 export class TestPolicies {
   readonly compiler: PolicyCompiler;
@@ -26,7 +37,7 @@ export class TestPolicies {
 
   /** These objects in the place of those before. Answers when the change began, all of it being read. */
   become(objects: readonly object[]): { beganMs: number } {
-    const read = [...testNodes(), ...objects].map((object) => manifestOf(object, "test").object);
+    const read = [...NODES, ...objects].map(readOnce);
     const events = this.#set.replace(read);
     const beganMs = performance.now();
     for (const event of events) this.#graph.onEvent(event);
