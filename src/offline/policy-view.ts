@@ -17,6 +17,8 @@ import type { DesiredState } from "../watch/desired-state.ts";
 
 export interface Connection {
   readonly from: IpWords;
+  /** How the receiver's node sees the sender, where that is another address. */
+  readonly seenAs?: IpWords;
   /** After translation. */
   readonly to: IpWords;
   /** Protocol number. */
@@ -87,8 +89,8 @@ export class PolicyView {
   }
 
   #verdict(direction: "egress" | "ingress", connection: Connection): EndVerdict | undefined {
-    const { from, to } = connection;
-    const [own, peer] = direction === "egress" ? [from, to] : [to, from];
+    const { from, to, seenAs = from } = connection;
+    const [own, peer] = direction === "egress" ? [from, to] : [to, seenAs];
     const pod = this.podOf(own);
     const subject = this.#subjectOf(own);
     if (pod === undefined || subject < 0) return undefined;

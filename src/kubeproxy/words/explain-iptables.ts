@@ -2,7 +2,7 @@
  * Steps of an explained packet in iptables mode, in the chains and rules that kube-proxy writes. They are told from what
  * the plane decided, and must be found word by word in what `rules` makes of the same objects by itself.
  */
-import { type Claim, type ExplainStep, FRONTENDS, Frontend, type Told } from "./explanation.ts";
+import { type Claim, type ExplainStep, FRONTENDS, Frontend, markText, type Told } from "./explanation.ts";
 import { entryHook, refusalHook } from "./hooks.ts";
 import { endpointChain, serviceChain } from "./kube-chains.ts";
 
@@ -143,11 +143,7 @@ function externalRules(told: Told, claim: Claim, external: string, set: string):
   const why = (what: string): string => comment(`${what} for ${claim.service} external destinations`);
   if (!claim.externalLocal) {
     return [
-      [
-        external,
-        `${why("masquerade traffic")} -j KUBE-MARK-MASQ`,
-        "source will be rewritten: the endpoint may be on another node",
-      ],
+      [external, `${why("masquerade traffic")} -j KUBE-MARK-MASQ`, markText(told)],
       [external, `-j ${set}`, "any endpoint of the cluster"],
     ];
   }

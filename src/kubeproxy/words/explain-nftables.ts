@@ -1,6 +1,6 @@
 /** Steps of an explained packet in nftables mode, in the chains, maps and sets of kube-proxy's table. */
 import { hostOf } from "./explain-iptables.ts";
-import { type Claim, type ExplainStep, FRONTENDS, Frontend, type Told } from "./explanation.ts";
+import { type Claim, type ExplainStep, FRONTENDS, Frontend, markText, type Told } from "./explanation.ts";
 import { entryHook, filterHook, refusalHook, wayTold } from "./hooks.ts";
 import { nftEndpointName, nftServiceName } from "./kube-chains.ts";
 
@@ -107,12 +107,7 @@ function chosen(told: Told, claim: Claim): Rule[] {
   const external = `external-${base}`;
   const isLocal = claim.externalLocal && claim.source === "outside";
   const set = `${isLocal ? "local" : "service"}-${base}`;
-  if (!claim.externalLocal)
-    rules.push([
-      external,
-      "jump mark-for-masquerade",
-      "source will be rewritten: the endpoint may be on another node",
-    ]);
+  if (!claim.externalLocal) rules.push([external, "jump mark-for-masquerade", markText(told)]);
   else if (claim.source === "pod")
     rules.push([
       external,

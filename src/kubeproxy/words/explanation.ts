@@ -96,6 +96,13 @@ export interface EndVerdict extends PolicyVerdict {
   readonly chain: string;
 }
 
+/** Of the rule that marks what came to an address from outside. */
+export function markText({ isKept }: Told): string {
+  return isKept
+    ? "marked for masquerading; keepClientAddress takes that back"
+    : "source will be rewritten: the endpoint may be on another node";
+}
+
 /** Everything the steps of one packet are told from. */
 export interface Told {
   readonly mode: string;
@@ -124,6 +131,8 @@ export interface Told {
   readonly serviceCidrs: readonly string[];
   /** Service port whose Service's health check port this is. */
   readonly healthCheckOf: string | undefined;
+  /** Its source is kept, although the rules mark it for masquerading. */
+  readonly isKept: boolean;
   readonly records: readonly TraceRecord[];
   /** What policies say of both ends, in the order in which they are asked; empty where none has anything to say. */
   readonly policies: readonly EndVerdict[];

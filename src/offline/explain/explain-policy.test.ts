@@ -73,9 +73,20 @@ t.test("a client whose address is kept is who he is, to the pod and to its polic
     hook: "POSTROUTING",
     text: `source ${OUTSIDE} kept (keepClientAddress): the pod sees who knocks`,
   });
+  t.ok(steps.some(({ text }) => text === "marked for masquerading; keepClientAddress takes that back"));
   t.equal(asked.explain("203.0.113.8", NODE, NODE_PORT).allowed, false);
   const kernel = new AskedWorld(w);
-  t.equal(kernel.ask(OUTSIDE, NODE, NODE_PORT), "dnat 10.244.2.5:8080 masquerade", "node2 does not take it");
+  const far2 = kernel.explain(OUTSIDE, NODE, NODE_PORT);
+  t.same([far2.allowed, far2.verdict], [false, "drop"], "node2 does not take it: its policies see node1");
+  const tunnel = testPolicy("partners", {
+    podSelector: {},
+    ingress: [{ from: [{ ipBlock: { cidr: "10.244.1.0/32" } }] }],
+  });
+  const seen = new AskedWorld({ ...w, more: [far, tunnel] }).explain(OUTSIDE, NODE, NODE_PORT);
+  t.same([seen.allowed, seen.masquerade], [true, true]);
+  t.ok(
+    seen.steps.some(({ text }) => text === "source will be rewritten: the endpoint may be on another node"),
+  );
 });
 
 t.test("what a service refuses, no policy is asked about; tiers are told", async (t) => {

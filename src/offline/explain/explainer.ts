@@ -238,6 +238,7 @@ export class Explainer {
       endpointComments: facts.countEndpoints(this.node.graph, to.family) <= facts.LARGE_CLUSTER_ENDPOINTS,
       serviceCidrs: facts.serviceCidrs(this.node.graph, messages.config, to.family),
       healthCheckOf: settings.mode === "iptables" ? check : undefined,
+      isKept: records.some(({ clientKept }) => clientKept === true),
       records,
       policies: this.#policyVerdicts(flow, records),
     };
@@ -247,9 +248,11 @@ export class Explainer {
   #policyVerdicts(flow: Flow, records: readonly TraceRecord[]): EndVerdict[] {
     const pkt = this.node.engine.tables.scratch.outer;
     if (this.#policies.isEmpty || !records.some(({ stage }) => stage === "route")) return [];
-    const [w0, w1, w2, w3] = (pkt.nat !== 0 ? pkt.to : pkt.key).subarray(4, 8);
+    const [s0, s1, s2, s3, w0, w1, w2, w3] = pkt.nat !== 0 ? pkt.to : pkt.key;
+    const isHere = pkt.route < 0 || this.node.engine.tables.routes.kind[pkt.route] === RouteKind.PODS;
     return this.#policies.decide({
       from: addressOf("from", flow.from),
+      ...(!isHere && { seenAs: { w0: s0, w1: s1, w2: s2, w3: s3 } }),
       to: { w0, w1, w2, w3 },
       proto: pkt.proto,
       port: (pkt.nat !== 0 ? pkt.to : pkt.key)[8] & 0xffff,
@@ -325,7 +328,6 @@ export class Explainer {
     // One of the endpoints may be the sender itself: then the source is rewritten when that one is drawn.
     const isHairpin = claim?.endpoints.some((endpoint) => parseEndpoint(endpoint) === from) === true;
     const isChosen = verdict === "dnat";
-    const isKept = told.records.some(({ clientKept }) => clientKept === true);
     return {
       from: flow.from,
       to: flow.to,
@@ -334,7 +336,7 @@ export class Explainer {
       verdict,
       reason: explainReason(told, dropReason),
       endpoints: isChosen ? [...(claim?.endpoints ?? [])].sort() : [],
-      masquerade: isChosen && !isKept && (claim?.masquerade === true || isHairpin),
+      masquerade: isChosen && !told.isKept && (claim?.masquerade === true || isHairpin),
       allowed,
       policies: [...new Set(told.policies.flatMap(({ policies }) => policies))].sort(),
       steps: explainSteps(told),
