@@ -77,7 +77,8 @@ function markRule(told: Told, claim: Claim): Rule {
   const whose = isCluster && told.detector !== "" ? ", and the sender is no pod" : "";
   // Without a detector: what the node sends from an address of kube-ipvs0.
   const what = isCluster && told.detector === "" ? "source and destination" : "the destination";
-  const text = `set ${set} has ${what}${whose}: KUBE-MARK-MASQ, ${told.isKept ? "which keepClientAddress takes back" : "source will be rewritten"}`;
+  const then = told.isKept ? "which keepClientAddress takes back" : "source will be rewritten";
+  const text = `set ${set} has ${what}${whose}: KUBE-MARK-MASQ, ${then}`;
   return [isNodePort ? "KUBE-NODE-PORT" : "KUBE-SERVICES", "", text];
 }
 

@@ -7,7 +7,8 @@ import * as build from "../frames/frame-builder.ts";
 import { sampleFrames } from "../frames/sample-frames.ts";
 import { superframe, tunnelSuperframe, udpSuperframe, type VirtioFrame } from "../frames/virtio-frames.ts";
 import type { Prng } from "../prng.ts";
-import { pathTo, TestFabric } from "../world/test-fabric.ts";
+import { brought, keepClients } from "../world/kept-clients.ts";
+import { CLIENT, pathTo, TestFabric } from "../world/test-fabric.ts";
 import { TestNode, type TestNodeOptions } from "../world/test-node.ts";
 import { dressed, pipelineSamples } from "./fuzz-pipeline.ts";
 
@@ -29,13 +30,18 @@ export function createOverlayTarget(
   options: TestNodeOptions = {},
 ): (frame: Uint8Array, random: Prng) => void {
   const fabric = new TestFabric({ unchecked: true, poolSlots: 48, ...options });
-  for (const node of fabric.nodes) addServices(node);
+  for (const node of fabric.nodes) {
+    addServices(node);
+    keepClients(node, fabric.nodes.length);
+  }
   const large = superframes(fabric.nodes[0]);
   let waiting = 0;
   return (bytes, random) => {
     const node = nodeOf(fabric, bytes) ?? random.pick(fabric.nodes);
     const { frame, virtio } =
       random.below(50) === 0 ? mangled(random.pick(large), random) : dressed(bytes, random);
+    // As where a node is told otherwise while connections live.
+    if (random.below(1000) === 0) random.pick(fabric.nodes).tables.config.tunnel.keepClients ^= 1;
     node.send(random.below(4) === 0 ? random.pick(PORTS) : portOf(node, frame), frame, virtio);
     waiting++;
     if (waiting < BURST_MAX && random.below(6) > 0) return;
@@ -58,6 +64,13 @@ export function overlaySamples(): Uint8Array[] {
     ...fragmentsOf(build.udpFrame({ ...pathTo(node, "10.244.1.2", VIP), ...cut, id: 1 }), 104),
     ...fragmentsOf(build.udpFrame({ ...pathTo(node, "10.244.1.2", "10.244.2.2"), ...cut, id: 2 }), 80),
     ...fragmentsOf(build.udpFrame({ ...pathTo(node, "10.244.1.2", "10.244.1.3"), ...cut, id: 3 }), 152),
+    ...fragmentsOf(
+      build.udpFrame({ ...pathTo(node, CLIENT, node.address), ...cut, id: 4, dstPort: 30053 }),
+      104,
+    ),
+    build.tcpFrame({ ...pathTo(node, CLIENT, node.address), flags: "S", dstPort: 30080 }),
+    build.tcpFrame({ ...pathTo(node, "10.244.1.3", CLIENT), flags: "S.", srcPort: 8080, dstPort: 41000 }),
+    brought(),
   ];
   return [...ofNodeOne, ...ofNodeOne.map(mirrored), ...sampleFrames()];
 }
