@@ -25,6 +25,50 @@ const REMOTE = {
 const NODE = ["192.168.50.11", "fd00:50::11"] as const;
 const SECONDS = 1; // that a connection may take
 
+/** What the kernel has for the database's ingress, rule by rule, without the hashes. */
+const TO_DATABASE = [
+  "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+  "-m conntrack --ctstate INVALID -j DROP",
+  "-j MARK --set-xmark 0x0/0x30000",
+  '-m comment --comment "Start of tier default" -j MARK --set-xmark 0x0/0x20000',
+  "-m mark --mark 0x0/0x20000 -j cali-pi-_boOrsue0FcQ8KZ1ipkO",
+  '-m comment --comment "Return if policy accepted" -m mark --mark 0x10000/0x10000 -j RETURN',
+  '-m comment --comment "End of tier default. Drop if no policies passed packet" -m mark --mark 0x0/0x20000 -j DROP',
+  "-j cali-pri-kns.default",
+  '-m comment --comment "Return if profile accepted" -m mark --mark 0x10000/0x10000 -j RETURN',
+  "-j cali-pri-ksa.default.default",
+  '-m comment --comment "Return if profile accepted" -m mark --mark 0x10000/0x10000 -j RETURN',
+  '-m comment --comment "Drop if no profiles matched" -j DROP',
+];
+/** The other node's tunnel, the database's named port, and pods with app=backend. */
+const SETS = {
+  "cali40all-vxlan-net": ["hash:net", "192.168.50.12"],
+  "cali40n:P9d1HvGt-eX0bBSOutmm3XH": ["hash:ip,port", "10.244.1.30,tcp:5432"],
+  "cali40s:FjWXt9eYsqrc5adWRmKj01A": ["hash:net", "10.244.2.20"],
+  "cali60all-vxlan-net": ["hash:net", "fd00:50::12"],
+  "cali60n:P9d1HvGt-eX0bBSOutmm3XH": ["hash:ip,port", "fd00:10:244:1::30,tcp:5432"],
+  "cali60s:FjWXt9eYsqrc5adWRmKj01A": ["hash:net", "fd00:10:244:2::20"],
+};
+
+function rulesOf(saved: string, chain: string): string[] {
+  return saved
+    .split("\n")
+    .filter((line) => line.startsWith(`-A ${chain} `))
+    .map((line) => line.slice(`-A ${chain} `.length).replace(/^-m comment --comment "cali:[\w-]{16}" /, ""));
+}
+
+/** Of `ipset list`: name → type and members. */
+function setsOf(list: string): Record<string, string[]> {
+  const blocks = list.trim().split("\n\n");
+  return Object.fromEntries(
+    blocks.map((block) => {
+      const [, name, type, members] =
+        /^Name: (.*)\nType: (.*)\n[\s\S]*\nMembers:\n([\s\S]*)$/.exec(block) ?? [];
+      return [name, [type, ...members.trim().split("\n")]];
+    }),
+  );
+}
+
 async function rules(...options: string[]): Promise<string> {
   const { status, stdout, stderr } = await run([...CLI, ...options]);
   if (status !== 0) throw new Error(`podwire rules ${options.join(" ")}: ${stderr}`);
@@ -78,11 +122,9 @@ t.test("the example is enforced as the evaluator says, in both families", { skip
   await inside(namespaces, "node1", "iptables-nft-restore", await rules("--family", "4"));
   await inside(namespaces, "node1", "ip6tables-nft-restore", await rules("--family", "6"));
   const tw = `cali-tw-${calicoInterfaceName("default", "db")}`;
-  t.match(await inside(namespaces, "node1", "iptables-nft-save"), `-A ${tw} `);
-  t.match(
-    await inside(namespaces, "node1", "ipset list"),
-    /Type: hash:net\n[\s\S]*Members:\n10\.244\.2\.20\n/,
-  );
+  const saved = await inside(namespaces, "node1", "iptables-nft-save");
+  t.same(rulesOf(saved, tw), TO_DATABASE);
+  t.same(setsOf(await inside(namespaces, "node1", "ipset list")), SETS);
 
   const servers = [...Object.keys(PODS), "remote"].flatMap((name) =>
     [5432, 80].map((port) =>

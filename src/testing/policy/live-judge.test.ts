@@ -57,3 +57,27 @@ t.test("who comes or goes meanwhile has to do neither", async (t) => {
     ...{ allowed: 0, denied: 0, either: 2, wrong: [] },
   });
 });
+
+t.test(
+  "between two nodes one state's way out may meet the other one's way in; on one node never",
+  async (t) => {
+    const silent = testPolicy("silent", { podSelector: {}, policyTypes: ["Egress"] }) as Named;
+    for (const [node, either] of [
+      ["node1", 0],
+      ["node2", 1],
+    ] as const) {
+      const pods = [...PODS.slice(0, 2), testPod({ name: "b", ips: [B], node }) as Named];
+      const periods = [
+        { fromMs: 0, toMs: 110, cluster: clusterOf([...pods, silent]) },
+        { fromMs: 100, toMs: 400, cluster: clusterOf([...pods, closed]) },
+      ];
+      t.equal(judgeLive(periods, [knock(105, false)]).either, either);
+      t.equal(judgeLive(periods, [knock(105, true)]).wrong.length, 1 - either);
+      t.equal(
+        judgeLive(periods, [knock(50, true), knock(150, true)]).wrong.length,
+        2,
+        "outside of the change",
+      );
+    }
+  },
+);
