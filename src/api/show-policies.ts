@@ -8,6 +8,7 @@ import { isDenial } from "../dataplane/packet/admission.ts";
 import { ACTION_BITS, ACTION_MASK, NO_EPOCH } from "../dataplane/spec/policy.ts";
 import * as connectionRules from "../dataplane/table/connection/connection-rules.ts";
 import * as conntrack from "../dataplane/table/connection/conntrack.ts";
+import * as hitTable from "../dataplane/table/policy/policy-hits.ts";
 import type { SharedTables } from "../plane/plane-memory.ts";
 
 interface Hits {
@@ -71,14 +72,14 @@ function gather(tables: SharedTables, compiler: PolicyCompiler): Map<string, Hit
   for (const [id, name] of compiler.names.entries()) {
     for (let action = 0; action <= ACTION_MASK; action++) {
       const verdict = (id << ACTION_BITS) | action;
-      const packets = verdict < policyHits.rows ? policyHits.packets[verdict] : 0;
+      const packets = hitTable.packetsOf(policyHits, verdict);
       const connections = living.get(verdict) ?? 0;
       if (packets + connections === 0) continue;
       for (const key of keysOf(name, compiler.policies)) {
         const sum = sums.get(key) ?? { packets: 0, octets: 0, lastSec: -1, connections: 0 };
         sum.packets += packets;
-        sum.octets += policyHits.octets[verdict];
-        if (packets > 0) sum.lastSec = Math.max(sum.lastSec, policyHits.lastSec[verdict]);
+        sum.octets += hitTable.octetsOf(policyHits, verdict);
+        if (packets > 0) sum.lastSec = Math.max(sum.lastSec, hitTable.lastSecOf(policyHits, verdict));
         sum.connections += connections;
         sums.set(key, sum);
       }
@@ -148,7 +149,7 @@ export function policyTotals({ policyHits }: SharedTables, compiler: PolicyCompi
   for (const [id, name] of compiler.names.entries()) {
     for (const [action, verdict] of VERDICTS.entries()) {
       const row = (id << ACTION_BITS) | action;
-      const packets = row < policyHits.rows ? policyHits.packets[row] : 0;
+      const packets = hitTable.packetsOf(policyHits, row);
       if (packets === 0) continue;
       const add = (one: RuleName, what: PolicyTotal["verdict"]): void => {
         for (const { policy, direction } of decidersOf(one)) {
