@@ -10,8 +10,9 @@ import { createPin, type MaybePinned } from "../base/maybe-pinned.ts";
 import { type Counters, clearPort, countPort, Event, PortCounter } from "./counters.ts";
 import { DropReason } from "./drop-reason.ts";
 import { sumFrom, UNKNOWN } from "./packet/frame-sum.ts";
+import { IcmpRequest } from "./packet/icmp-request.ts";
 import { HEADROOM, SLOT_ROOM, SLOT_STRIDE } from "./packet/packet.ts";
-import { receive, sendRefusal } from "./pipeline.ts";
+import { makeRefusal, receive, sendRefusal } from "./pipeline.ts";
 import type { Port, PortRole } from "./port.ts";
 import { JoinAreas } from "./scratch.ts";
 import * as probe from "./send/neighbor-probe.ts";
@@ -243,9 +244,7 @@ export function tick(e: Engine): void {
     const tag = t.pool.tags[t.fragments.arenaSlot[queue]];
     const isTold = describeExpired(t, queue);
     c.drops[DropReason.FRAGMENT_TIMEOUT]++;
-    late(t, tag, StageId.REASSEMBLE, DropReason.FRAGMENT_TIMEOUT);
-    if (isTold) sendRefusal(t.scratch.outer, t, e.nowSec, nowMs);
-    t.tx.tag = 0;
+    late(e, tag, StageId.REASSEMBLE, DropReason.FRAGMENT_TIMEOUT, isTold);
     pool.release(t.pool, fragments.close(t.fragments, queue));
     told = true;
   }
@@ -266,21 +265,29 @@ function sliceOf(size: number, elapsed: number): number {
   return slots > SWEEP_MAX ? SWEEP_MAX : slots;
 }
 
-/** The end of a traced packet that was kept, and is in `outer` again as far as it could be read. */
-function late(t: Tables, tag: number, stage: number, reason: number): void {
-  if (tag === 0) return;
+/**
+ * The end of a packet that was kept, and is in `outer` again as far as it could be read: its sender is told, where
+ * somebody `isToTell`, and who traces it.
+ */
+function late(e: Engine, tag: number, stage: StageId, reason: DropReason, isToTell: boolean): void {
+  const t = e.tables;
   const { outer } = t.scratch;
   t.tx.tag = tag; // what its sender hears belongs to it
-  if (outer.family === 0) endedLate(t.watchers, t.counters, tag, stage, Verdict.DROP, reason, -1);
-  else {
+  adopt(outer, tag);
+  if (!isToTell) outer.icmpRequest = IcmpRequest.NONE;
+  const isTold = isToTell && makeRefusal(outer, t, t.nowMs);
+  if (tag !== 0 && outer.family === 0)
+    endedLate(t.watchers, t.counters, tag, stage, Verdict.DROP, reason, -1);
+  else if (tag !== 0) {
     const { inPort } = outer; // not where it had come in
-    adopt(outer, tag);
     outer.stage = stage;
     outer.dropReason = reason;
     outer.inPort = -1;
     ended(outer, t, Verdict.DROP);
     outer.inPort = inPort;
   }
+  if (isTold) sendRefusal(outer, t, e.nowSec, t.nowMs);
+  t.tx.tag = 0;
 }
 
 function probeOrFail(e: Engine, slot: number, event: number): void {
@@ -296,9 +303,7 @@ function probeOrFail(e: Engine, slot: number, event: number): void {
     if (waiting < 0) return;
     t.counters.drops[DropReason.NEIGHBOR_FAILED]++;
     const isTold = probe.describeWaiting(t, waiting, len);
-    late(t, t.pool.tags[waiting], StageId.OUTPUT, DropReason.NEIGHBOR_FAILED);
-    if (isTold) sendRefusal(t.scratch.outer, t, e.nowSec, t.nowMs);
-    t.tx.tag = 0;
+    late(e, t.pool.tags[waiting], StageId.OUTPUT, DropReason.NEIGHBOR_FAILED, isTold);
     pool.release(t.pool, waiting);
   }
 }

@@ -7,7 +7,7 @@
 import { drop } from "./drop.ts";
 import { DropReason } from "./drop-reason.ts";
 import { setSum } from "./packet/frame-sum.ts";
-import { IcmpRequest } from "./packet/icmp-request.ts";
+import { IcmpRequest, WITHHELD } from "./packet/icmp-request.ts";
 import { begin, type Packet } from "./packet/packet.ts";
 import { JOINED_MAX } from "./scratch.ts";
 import * as tx from "./send/tx-queue.ts";
@@ -96,8 +96,11 @@ export function forward(pkt: Packet, t: Tables, nowSec: number, nowMs: number): 
   }
   if (v === NEXT)
     v = isForTunnel(pkt, t) ? untunnel(pkt, t, nowSec, nowMs) : forwardIp(pkt, t, nowSec, nowMs);
+  const isAsked = pkt.icmpRequest !== IcmpRequest.NONE;
+  const isTold = isAsked && v === DROP && makeRefusal(pkt, t, nowMs);
   ended(pkt, t, v); //                                   whichever stage it was: a trace tells all
-  if (pkt.icmpRequest !== IcmpRequest.NONE) v = tellSender(pkt, t, v, nowSec, nowMs);
+  if (isTold) sendRefusal(pkt, t, nowSec, nowMs);
+  else if (isAsked) v = answerPing(pkt, t, v, nowSec, nowMs);
   if (pkt.slot >= 0) release(pkt, t);
   return v;
 }
@@ -204,14 +207,14 @@ function takeArea(t: Tables): number {
   return areas.first + 2 * areas.next++;
 }
 
-/** What a stage wants the sender to hear: why his packet was dropped, or the answer to his ping. */
-function tellSender(pkt: Packet, t: Tables, verdict: Verdict, nowSec: number, nowMs: number): Verdict {
-  if (verdict === DROP) sendRefusal(pkt, t, nowSec, nowMs);
+/** The answer to a ping that was taken in. */
+function answerPing(pkt: Packet, t: Tables, verdict: Verdict, nowSec: number, nowMs: number): Verdict {
   if (verdict !== CONSUMED || pkt.icmpRequest !== IcmpRequest.ECHO_REPLY) return verdict;
   let v: Verdict = answerEcho(pkt, t);
   if (v === NEXT) v = route(pkt, t);
   if (v === NEXT) v = output(pkt, t, nowSec, nowMs);
   pkt.stage = S.ANSWER_ECHO;
+  pkt.icmpRequest = IcmpRequest.NONE; // of an answer nobody is told
   ended(pkt, t, v);
   return v;
 }
@@ -222,12 +225,20 @@ function release(pkt: Packet, t: Tables): void {
 }
 
 /**
- * The router tells the sender why. The answer is a packet of the node's own, routed like any. It quotes what the sender
- * sent, or answers it, untranslated, so there is nothing for conntrack to turn back.
+ * The router tells the sender why: makes the answer, and takes the request back where there is none, before a record of
+ * the drop says what its sender hears. The answer is a packet of the node's own, routed like any. It quotes what the
+ * sender sent, or answers it, untranslated, so there is nothing for conntrack to turn back.
  */
+export function makeRefusal(pkt: Packet, t: Tables, nowMs: number): boolean {
+  const isReset = pkt.icmpRequest === IcmpRequest.TCP_RESET;
+  if (isReset ? makeTcpReset(pkt, t) : makeIcmpError(pkt, t, nowMs)) return true;
+  if ((pkt.icmpRequest & WITHHELD) === 0) pkt.icmpRequest = IcmpRequest.NONE;
+  return false;
+}
+
+/** Sends what `makeRefusal` made of `pkt`. */
 export function sendRefusal(pkt: Packet, t: Tables, nowSec: number, nowMs: number): void {
   const isReset = pkt.icmpRequest === IcmpRequest.TCP_RESET;
-  if (!(isReset ? makeTcpReset(pkt, t) : makeIcmpError(pkt, t, nowMs))) return;
   sendOwn(t, isReset ? S.SEND_TCP_RESET : S.SEND_ICMP_ERROR, nowSec, nowMs);
 }
 
@@ -245,6 +256,7 @@ function sendOwn(t: Tables, stage: StageId, nowSec: number, nowMs: number): void
   let v: Verdict = route(own, t);
   if (v === NEXT) v = output(own, t, nowSec, nowMs);
   own.stage = stage;
+  own.icmpRequest = IcmpRequest.NONE; // of what the plane says itself nobody is told
   ended(own, t, v);
   if (v !== FORWARD && own.slot >= 0) release(own, t);
 }

@@ -40,6 +40,7 @@ export class Scratch {
   readonly ftpText = new Uint8Array(ftp.TEXT_MAX); //      and what it shall read instead
   readonly cut = new Int32Array(4); //                     result of the addon's `segment`: tunnel
   readonly cutPin: MaybePinned<Int32Array>;
+  cutReason = 0; //                                        why what was cut last did not leave, 0: it did
   /** Result of the addon's `coalesce`: (offset, length) of inner frames, then the bytes that went into them. */
   readonly joined = new Int32Array(2 * JOINED_MAX + 1);
   readonly joinedPin: MaybePinned<Int32Array>;

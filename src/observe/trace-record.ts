@@ -93,8 +93,9 @@ export interface TraceRecord extends Decision {
   sourceRanges?: true;
   /** The route it takes, as `ip route` would print it. */
   route?: string;
-  /** The ICMP error that the sender of a dropped packet is owed. */
+  /** The ICMP error that the sender of a dropped packet gets; that he would, but for the rate limit. */
   icmpError?: string;
+  icmpWithheld?: true;
   /** That sender is answered as by a port where nobody listens. */
   tcpReset?: true;
   /** Userspace mode, when what was held is sent again: which attempt, and what became of the one before. */
@@ -115,8 +116,9 @@ export interface TraceRecord extends Decision {
 }
 
 /** What the sender of a dropped packet hears, as the end of a sentence. */
-export function answerText({ icmpError, tcpReset }: TraceRecord): string {
+export function answerText({ icmpError, icmpWithheld, tcpReset }: TraceRecord): string {
   if (tcpReset === true) return ", the sender gets a TCP RST";
+  if (icmpWithheld === true) return `, no ICMP ${icmpError} is sent: rate limit`;
   return icmpError === undefined ? "" : `, the sender gets ICMP ${icmpError}`;
 }
 

@@ -19,6 +19,9 @@ export const IcmpRequest = Object.freeze({
   PARAMETER_PROBLEM: 11, // IPv4
 } as const);
 
+/** Beside the request, in a record: the error was owed, and the rate limit kept it back. */
+export const WITHHELD = 32;
+
 export function requestPortUnreachable(pkt: Packet): void {
   pkt.icmpRequest = IcmpRequest.PORT_UNREACHABLE;
 }

@@ -48,7 +48,12 @@ export function toNeighbor(
     return 0;
   }
   const reason = wait(t, n, off, len, slot);
-  if (neighborTimers.startProbing(t.fabric, n, nowMs)) sendProbe(t, n, false);
+  if (neighborTimers.startProbing(t.fabric, n, nowMs)) {
+    const { tag } = t.tx;
+    t.tx.tag = 0; // the question is the plane's own: should it not leave, the packet waits all the same
+    sendProbe(t, n, false);
+    t.tx.tag = tag;
+  }
   return reason;
 }
 

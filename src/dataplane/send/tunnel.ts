@@ -213,6 +213,8 @@ function encapsulateSuperframe(
   const payload = len - (l4 - off) - ((view.getUint8(l4 + 12) >>> 4) << 2);
   let done = 0;
   let reason = 0;
+  let sent = 0;
+  let lost = 0; // why the last piece that did not leave did not
   while (done < payload && reason === 0) {
     if (t.pool.count < 2) tx.flush(t.tx); // slots that wait for the flush come back
     const out = pool.acquire(t.pool);
@@ -220,13 +222,26 @@ function encapsulateSuperframe(
     else {
       const consumed = segments(t, pkt, off, len, l3, l4, done, out, v, prefix, nowMs);
       if (consumed <= 0) reason = DropReason.GSO_UNSUPPORTED;
+      else if (t.scratch.cutReason === 0) sent++;
+      else {
+        if (lost !== 0) losePiece(pkt, t, lost);
+        lost = t.scratch.cutReason;
+      }
       done += consumed;
     }
   }
+  // Of what has left nothing, the last piece's end is the end of all.
+  if (lost !== 0 && (sent > 0 || reason !== 0)) losePiece(pkt, t, lost);
+  else if (lost !== 0) reason = lost;
   return giveBack(t, slot, reason);
 }
 
-/** One outer superframe with as many segments as fit. Returns the TCP payload bytes it took, or ≤ 0. */
+function losePiece(pkt: Packet, t: Tables, reason: number): void {
+  t.counters.drops[reason]++;
+  lostPiece(pkt, t, reason);
+}
+
+/** One outer superframe with as many segments as fit; `cutReason` says whether it left. Returns the bytes it took. */
 function segments(
   t: Tables,
   pkt: Packet,
@@ -270,11 +285,7 @@ function segments(
   t.walks.ipId = (t.walks.ipId + count) & 0xffff;
   t.counters.events[Event.VXLAN_ENCAP]++;
   t.counters.events[Event.GSO_SEGMENTS_OUT] += count;
-  const reason = send(t, start, result[1] + outer, slot, v, nowMs);
-  if (reason !== 0) {
-    t.counters.drops[reason]++;
-    lostPiece(pkt, t, reason);
-  }
+  t.scratch.cutReason = send(t, start, result[1] + outer, slot, v, nowMs);
   return consumed;
 }
 

@@ -4,13 +4,14 @@
  * the first packet of a new connection that passes over remembered endpoints; the connection's old entry is taken out
  * before, so that the new one finds a reply tuple of its own. After the last attempt the client is refused.
  */
+import { Protocol } from "../../base/protocols.ts";
 import * as vnet from "../../wire/link/virtio-net.ts";
 import { Event } from "../counters.ts";
 import { drop } from "../drop.ts";
 import { DropReason } from "../drop-reason.ts";
 import { IcmpRequest, requestIcmp } from "../packet/icmp-request.ts";
 import { begin, CtState, type Packet } from "../packet/packet.ts";
-import { forward, sendRefusal } from "../pipeline.ts";
+import { forward, makeRefusal, sendRefusal } from "../pipeline.ts";
 import * as pool from "../slot-pool.ts";
 import { parse } from "../stage/ip/parse.ts";
 import * as conntrack from "../table/connection/conntrack.ts";
@@ -21,6 +22,8 @@ import { ended, lostPiece, passed } from "../trace/note.ts";
 import { StageId } from "../trace/stage-id.ts";
 import { after, before } from "../trace/watch.ts";
 import { Verdict } from "../verdict.ts";
+
+const { TCP } = Protocol;
 
 const { DST0, PORTS, META } = tuple.TupleWord;
 
@@ -135,11 +138,14 @@ function again(pkt: Packet, t: Tables, e: number, nowSec: number, nowMs: number)
 function giveUp(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdict {
   pkt.ipLen = 0;
   const v = drop(pkt, t, DropReason.SERVICE_BACKENDS_FAILED);
-  requestIcmp(pkt, IcmpRequest.TCP_RESET);
+  // Nothing is said to who sent datagrams, nor where there is no slot to say it in.
+  const isTold = pkt.proto === TCP && t.pool.count > 0;
+  requestIcmp(pkt, isTold ? IcmpRequest.TCP_RESET : IcmpRequest.NONE);
   pkt.stage = StageId.RETRY_CONNECTION;
   ended(pkt, t, v);
   pkt.nat = 0;
-  if (parse(pkt, t) === Verdict.NEXT) sendRefusal(pkt, t, nowSec, nowMs);
+  if (isTold && parse(pkt, t) === Verdict.NEXT && makeRefusal(pkt, t, nowMs))
+    sendRefusal(pkt, t, nowSec, nowMs);
   pool.release(t.pool, pkt.slot);
   pkt.slot = -1;
   return v;

@@ -1,7 +1,7 @@
 /** Records of watched packets, from the plane's words (dataplane/trace/layout.ts) to plain objects. */
 import { formatIp } from "../../base/ip.ts";
 import { DROP_REASON_TEXT, dropReasonName } from "../../dataplane/drop-reason.ts";
-import { IcmpRequest } from "../../dataplane/packet/icmp-request.ts";
+import { IcmpRequest, WITHHELD } from "../../dataplane/packet/icmp-request.ts";
 import { CT_STATE_NAMES, Masquerade } from "../../dataplane/packet/packet.ts";
 import { ACTION_BITS, ACTION_MASK } from "../../dataplane/spec/policy.ts";
 import { Meta, TupleWord } from "../../dataplane/table/connection/tuple.ts";
@@ -27,12 +27,19 @@ import type {
 import { FRONTENDS } from "./explanation.ts";
 import { hookOf, stageEntry } from "./stage-table.ts";
 
-/** By IcmpRequest: "port unreachable", … */
+/** By IcmpRequest: "port unreachable", … What is no error has no name. */
 const ICMP_ERRORS: readonly (string | undefined)[] = Object.entries(IcmpRequest).map(([name, code]) =>
-  code === IcmpRequest.NONE || code === IcmpRequest.TCP_RESET
+  code === IcmpRequest.NONE || code === IcmpRequest.TCP_RESET || code === IcmpRequest.ECHO_REPLY
     ? undefined
     : name.toLowerCase().replaceAll("_", " "),
 );
+/** Those that ICMPv6 has other names for (RFC 4443). */
+const ICMPV6_ERRORS: Readonly<Record<number, string>> = {
+  [IcmpRequest.NET_UNREACHABLE]: "no route to destination",
+  [IcmpRequest.HOST_UNREACHABLE]: "address unreachable",
+  [IcmpRequest.FRAGMENTATION_NEEDED]: "packet too big",
+  [IcmpRequest.TTL_EXCEEDED]: "hop limit exceeded",
+};
 /** By pending-connections' Reason. */
 const FAILURES = [undefined, "refused", "silent", "unreachable"] as const;
 const MASQUERADE_NAMES = [undefined, "service", "hairpin", "egress", "hostPort"] as const;
@@ -171,11 +178,13 @@ function serviceAt(w: Int32Array, at: number, d: Decision, names: PlaneNames): P
 function answerAt(w: Int32Array, at: number, names: PlaneNames): Partial<TraceRecord> {
   const index = w[at + TraceWord.ROUTE];
   const route = index >= 0 ? names.route?.(index) : undefined;
-  const request = w[at + TraceWord.ICMP_REQUEST];
-  const icmpError = ICMP_ERRORS[request];
+  const word = w[at + TraceWord.ICMP_REQUEST];
+  const request = word & ~WITHHELD;
+  const icmpError = (w[at + Word.FAMILY] === 6 ? ICMPV6_ERRORS[request] : undefined) ?? ICMP_ERRORS[request];
   return {
     ...(route !== undefined && { route }),
     ...(icmpError !== undefined && { icmpError }),
+    ...(word !== request && { icmpWithheld: true as const }),
     ...(request === IcmpRequest.TCP_RESET && { tcpReset: true as const }),
   };
 }

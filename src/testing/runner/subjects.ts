@@ -73,7 +73,7 @@ export const SUBJECTS: Subjects = {
   },
   trace: {
     what: "records of packets, as text",
-    files: "trace* hooks stream-capture record-ring packet-line kube-chains observe-cli e2e-observe",
+    files: "trace* answers hooks stream-capture record-ring packet-line kube-chains observe-cli e2e-observe",
   },
   capture: {
     what: "capture files, filters, dissection",

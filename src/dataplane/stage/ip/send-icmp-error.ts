@@ -15,7 +15,7 @@ import * as ipv6 from "../../../wire/ip/ipv6.ts";
 import * as eth from "../../../wire/link/ethernet.ts";
 import * as vnet from "../../../wire/link/virtio-net.ts";
 import { Event } from "../../counters.ts";
-import { IcmpRequest } from "../../packet/icmp-request.ts";
+import { IcmpRequest, WITHHELD } from "../../packet/icmp-request.ts";
 import { routeToSender } from "../../packet/kept-client.ts";
 import { begin, type Packet, Way } from "../../packet/packet.ts";
 import { completeChecksum } from "../../send/complete-checksum.ts";
@@ -51,6 +51,7 @@ export function makeIcmpError(pkt: Packet, t: Tables, nowMs: number): boolean {
   const isLimited = pkt.icmpRequest !== IcmpRequest.FRAGMENTATION_NEEDED;
   if (isLimited && !tokenBucket.allow(t.icmpRate, k[SRC0], k[SRC1], k[SRC2], k[SRC3], nowMs)) {
     t.counters.events[Event.ICMP_RATE_LIMITED]++;
+    pkt.icmpRequest |= WITHHELD;
     return false;
   }
   const slot = pool.acquire(t.pool);

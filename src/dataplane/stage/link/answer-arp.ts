@@ -47,7 +47,7 @@ export function answerArp(pkt: Packet, t: Tables, nowMs: number): Verdict {
     const ours = localAddresses.has(t.addresses.local, 0, 0, 0xffff, target) || isService(t, target);
     learnNeighbor(pkt, t, sender, isRequest, ours, nowMs);
     if (isRequest && ours && sender !== target)
-      reply(pkt, t, t.ports.macHi[pkt.inPort], t.ports.macLo[pkt.inPort]);
+      return reply(pkt, t, t.ports.macHi[pkt.inPort], t.ports.macLo[pkt.inPort]);
     return CONSUMED;
   }
   if (role === HOST) return answerHost(pkt, t, sender, target, isRequest);
