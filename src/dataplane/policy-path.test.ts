@@ -8,6 +8,7 @@ import {
   testPod,
   testPolicy,
 } from "../testing/world/policy-world.ts";
+import * as conntrack from "./table/connection/conntrack.ts";
 import * as fdb from "./table/fdb.ts";
 import * as neighbor from "./table/neighbor.ts";
 
@@ -112,6 +113,24 @@ t.test(
     t.equal(world.knock(BACK, FAR, 53, "UDP"), "uplink", "what is allowed still is goes on");
   },
 );
+
+t.test("an answer is given again only while the same policies are in force", async (t) => {
+  const world = new PolicyWorld([...PODS, DENY_ALL]);
+  const ct = world.tables.conntrack;
+  const again = (): string[] => {
+    while (conntrack.used(ct) > 0) conntrack.expireSlice(ct, 1 << 16, 1_000_000);
+    return [BACK, FRONT].map((from) => world.knock(from, DB, 5432));
+  };
+  for (let round = 0; round < 2; round++) {
+    world.become([...PODS, DENY_ALL]);
+    t.same(again(), ["POLICY_DENY", "POLICY_DENY"]);
+    t.same(again(), ["POLICY_DENY", "POLICY_DENY"]);
+    world.become([...PODS, DENY_ALL, ALLOW_DB]);
+    t.same(again(), ["pod default/db", "POLICY_DENY"]);
+    t.same(again(), ["pod default/db", "POLICY_DENY"]);
+    t.same(world.rules()[1], "isolated by default/allow-db-access, default/deny-all; no rule matches");
+  }
+});
 
 t.test("what is cut stays cut when the end that may open connections goes on with it", async (t) => {
   const FROM_PORT = 40_000; // probes come from this port: so an answer looks like a probe of the other end

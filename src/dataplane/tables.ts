@@ -22,6 +22,7 @@ import type { Fragments } from "./table/fragments.ts";
 import { LocalAddresses } from "./table/local-addresses.ts";
 import type { Neighbors } from "./table/neighbor.ts";
 import { Policy } from "./table/policy/policy.ts";
+import { PolicyAnswers } from "./table/policy/policy-answers.ts";
 import type { PolicyHits } from "./table/policy/policy-hits.ts";
 import { PrefixSet } from "./table/prefix-set.ts";
 import { Routes } from "./table/routes.ts";
@@ -55,6 +56,7 @@ export class Tables {
   readonly connectionRules: ConnectionRules; // what policies said of each: enter-connection, recheck-policy
   rulesKept = 0; //                           1: they are noted, from the first policy on; message `policy`
   readonly policyHits: PolicyHits; //         enforce-policy, recheck-policy, bridge
+  readonly policyAnswers = new PolicyAnswers(); // enforce-policy
   readonly affinity: Affinity; //             choose-backend
   readonly expectations: Expectations; //     help-ftp, enter-connection
   readonly seqadj: SeqAdj; //                 help-ftp, enter-connection

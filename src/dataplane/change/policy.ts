@@ -17,6 +17,7 @@ import {
   type PolicyUpdate,
 } from "../spec/policy.ts";
 import * as policy from "../table/policy/policy.ts";
+import * as answers from "../table/policy/policy-answers.ts";
 import * as hits from "../table/policy/policy-hits.ts";
 import { PrefixRanges } from "../table/prefix-ranges.ts";
 import * as words128 from "../table/words128.ts";
@@ -112,6 +113,7 @@ export function nextPolicy(before: policy.Policy, parts: PolicyParts): policy.Po
 
 export function putInForce(t: Tables, parts: PolicyParts): void {
   t.policy = nextPolicy(t.policy, parts);
+  answers.forget(t.policyAnswers);
   t.rulesKept |= parts.active;
   for (const id of parts.recycled) hits.forgetRule(t.policyHits, id);
   bindPorts(t);

@@ -23,6 +23,7 @@ const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, META } = tuple.TupleWord
 const { FAMILY } = tuple.Meta;
 const { POD, HOST } = PortRole;
 const NOBODY = -1; // no port of a pod
+const NO_SUBJECT = -3; // beside CLOSED and OPEN
 const EGRESS = 0;
 const INGRESS = 1;
 const LOOPBACK_NET = 127;
@@ -31,6 +32,11 @@ const V4_MAPPED = 0xffff;
 /** Port of the pod that sent it, or -1. */
 export function senderOf(pkt: Packet, t: Tables): number {
   return t.ports.role[pkt.inPort] === POD && pkt.fromTunnel === 0 ? pkt.inPort : NOBODY;
+}
+
+/** Subject of the pod behind a port; what no pod's has is none. */
+export function subjectBehind(t: Tables, port: number): number {
+  return port < 0 || t.ports.role[port] !== POD ? NO_SUBJECT : t.ports.subject[port];
 }
 
 /**

@@ -25,6 +25,7 @@ import { portOfStation } from "../../send/bridge.ts";
 import { RouteKind } from "../../spec/routes.ts";
 import * as tuple from "../../table/connection/tuple.ts";
 import * as neighbor from "../../table/neighbor.ts";
+import * as answers from "../../table/policy/policy-answers.ts";
 import * as hits from "../../table/policy/policy-hits.ts";
 import * as vteps from "../../table/vteps.ts";
 import type { Tables } from "../../tables.ts";
@@ -39,6 +40,7 @@ const { NEXT } = Verdict;
 const { LOCAL, ONLINK, GATEWAY } = RouteKind;
 const { POD } = PortRole;
 const { NEW, INVALID } = CtState;
+const { NOT_READY } = admission;
 /** Instead of a port: a station of the bridge that nobody has told of. */
 const UNKNOWN = -2;
 
@@ -56,28 +58,56 @@ export function enforcePolicy(pkt: Packet, t: Tables, nowSec: number): Verdict {
 
 /** Two verdicts at most; the one that denies is the one that is told. */
 function askPolicies(pkt: Packet, t: Tables, nowSec: number): Verdict {
+  const a = t.policyAnswers;
   const sender = admission.senderOf(pkt, t);
   const receiver = podPort(pkt, t, nowSec);
+  const own = admission.isOwn(pkt, t);
+  const to = pkt.nat === 0 ? pkt.key : pkt.to;
+  const from = admission.subjectBehind(t, sender);
+  const ends = endsOf(pkt, t, sender, receiver, own);
+  const at = answers.place(pkt.key, to);
+  if (receiver !== UNKNOWN && answers.has(a, at, pkt.key, to, from, ends)) {
+    pkt.egressVerdict = answers.egressAt(a, at);
+    pkt.ingressVerdict = answers.ingressAt(a, at);
+  } else if (decide(pkt, t, sender, receiver, to, own) && receiver !== UNKNOWN) {
+    answers.keep(a, at, pkt.key, to, from, ends, pkt.egressVerdict, pkt.ingressVerdict);
+  }
+  let reason = take(pkt, t, pkt.egressVerdict, nowSec);
+  if (reason === DropReason.NONE) reason = take(pkt, t, pkt.ingressVerdict, nowSec);
+  return reason === DropReason.NONE ? NEXT : drop(pkt, t, reason);
+}
+
+/** For `answers`: who gets it, and in what way, as far as verdicts depend on it. */
+function endsOf(pkt: Packet, t: Tables, sender: number, receiver: number, own: boolean): number {
+  const way = (pkt.nat === 0 ? 1 : 0) | (own ? 2 : 0) | (sender === receiver ? 4 : 0);
+  return (admission.subjectBehind(t, receiver) << 3) | way;
+}
+
+/** Both verdicts, the second only where the first lets it pass. False: the next packet may hear another. */
+function decide(
+  pkt: Packet,
+  t: Tables,
+  sender: number,
+  receiver: number,
+  to: Int32Array,
+  own: boolean,
+): boolean {
   const isDirect = pkt.nat === 0;
-  const to = isDirect ? pkt.key : pkt.to;
   const egress = admission.egressVerdict(t, sender, receiver, to, isDirect);
   pkt.egressVerdict = egress;
-  let reason = take(pkt, t, egress, nowSec);
-  if (reason !== DropReason.NONE) return drop(pkt, t, reason);
-  const own = admission.isOwn(pkt, t);
+  if (admission.reasonOf(egress) !== DropReason.NONE) return egress !== NOT_READY;
   const ingress =
     receiver === UNKNOWN && t.config.guard.policyCloses !== 0
-      ? admission.NOT_READY
+      ? NOT_READY
       : admission.ingressVerdict(t, sender, receiver, pkt.key, to, isDirect, own);
   pkt.ingressVerdict = ingress;
-  reason = take(pkt, t, ingress, nowSec);
-  return reason === DropReason.NONE ? NEXT : drop(pkt, t, reason);
+  return ingress !== NOT_READY;
 }
 
 /** Counts a verdict. Why the packet is to be dropped, or NONE. */
 function take(pkt: Packet, t: Tables, verdict: number, nowSec: number): DropReason {
   if (verdict === admission.NOTHING_SAID) return DropReason.NONE;
-  if (verdict !== admission.NOT_READY) hits.count(t.policyHits, verdict, pkt.ipLen, nowSec);
+  if (verdict !== NOT_READY) hits.count(t.policyHits, verdict, pkt.ipLen, nowSec);
   return admission.reasonOf(verdict);
 }
 

@@ -1,0 +1,53 @@
+import t from "tap";
+import { TUPLE_WORDS, TupleWord } from "../connection/tuple.ts";
+import * as answers from "./policy-answers.ts";
+import { PolicyAnswers } from "./policy-answers.ts";
+
+const UDP_V4 = 17 | (4 << 8);
+
+/** 10.244.1.`from`:`port` to 10.244.1.`to`:53, UDP. */
+function tuple(from: number, to: number, port = 1024): Int32Array {
+  const v4 = 0x0a_f4_01_00;
+  return Int32Array.of(0, 0, 0xffff, v4 | from, 0, 0, 0xffff, v4 | to, (port << 16) | 53, UDP_V4);
+}
+
+t.test("an answer is for every source port, and for nothing else that differs", async (t) => {
+  const a = new PolicyAnswers();
+  const key = tuple(2, 3);
+  const at = answers.place(key, key);
+  const has = (k: Int32Array, sender = 7, receiver = 9): boolean =>
+    answers.has(a, at, k, k, sender, receiver);
+  t.notOk(has(key), "nothing was asked yet");
+  answers.keep(a, at, key, key, 7, 9, 13, 21);
+  t.ok(has(key));
+  t.same([answers.egressAt(a, at), answers.ingressAt(a, at)], [13, 21]);
+  const another = tuple(2, 3, 4711);
+  t.equal(answers.place(another, another), at);
+  t.ok(has(another));
+  for (let i = 0; i < TUPLE_WORDS; i++) {
+    const other = key.slice();
+    other[i] ^= 1;
+    t.notOk(has(other), `word ${i}`);
+  }
+  t.notOk(has(key, 8), "of another sender");
+  t.notOk(has(key, 7, 8), "to another receiver");
+  answers.forget(a);
+  t.notOk(has(key));
+});
+
+t.test("the source as it came, the destination as it is translated", async (t) => {
+  const a = new PolicyAnswers();
+  const [key, to] = [tuple(2, 3), tuple(4, 5)];
+  const at = answers.place(key, to);
+  answers.keep(a, at, key, to, 1, 1, 0, 0);
+  const meant = key.slice();
+  meant.set(to.subarray(TupleWord.DST0, TupleWord.DST3 + 1), TupleWord.DST0);
+  t.equal(answers.place(meant, meant), at);
+  t.ok(answers.has(a, at, meant, meant, 1, 1));
+});
+
+t.test("places are spread: a pod's peers do not push each other out", async (t) => {
+  const places = new Set<number>();
+  for (let to = 0; to < 256; to++) places.add(answers.place(tuple(2, to), tuple(2, to)));
+  t.ok(places.size > 180, `${places.size} of 256`);
+});
