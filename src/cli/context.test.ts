@@ -1,6 +1,6 @@
 import t from "tap";
 import { parseManifests } from "../kube/manifest/manifest.ts";
-import { yamlText } from "./context.ts";
+import { type OutputForm, recordText, yamlText } from "./context.ts";
 
 const TEXTS = [
   "yes No on OFF y N true Null ~ null 0644 0o17 08 1_000 0b11 -0b1 0x1f 1e3 1E+3 .5 1. +1 .inf -.Inf .NaN << =",
@@ -18,4 +18,12 @@ t.test("what is printed as YAML is read again as it was, as kubectl reads it", a
   const [{ object }] = parseManifests([{ file: "a.yaml", text }]);
   t.same(object.metadata.annotations, annotations);
   t.same(object.metadata.labels, labels);
+});
+
+t.test("a record of a stream: a line of JSON, a YAML document, or lines for people", async (t) => {
+  const text = async (form: OutputForm): Promise<string> =>
+    (await recordText(form, (count: number) => ({ count }), String))(7);
+  t.equal(await text("json"), '{"count":7}');
+  t.equal(await text("yaml"), "---\ncount: 7");
+  t.equal(await text("table"), "7");
 });

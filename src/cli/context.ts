@@ -65,15 +65,34 @@ const ESCAPED = /[\u007f-\u009f\u2028\u2029\ufeff]/g;
  * what they would refuse is escaped.
  */
 export async function yamlText(data: unknown): Promise<string> {
+  return (await yamlWriter())(data);
+}
+
+/** The same for many, one after the other. */
+async function yamlWriter(): Promise<(data: unknown) => string> {
   const { Document, visit } = await import("yaml");
-  const document = new Document(data, { aliasDuplicateObjects: false, compat: "yaml-1.1" });
-  visit(document, {
-    Scalar: (_, node) => {
-      if (typeof node.value === "string" && node.value.search(ESCAPED) >= 0) node.type = "QUOTE_DOUBLE";
-    },
-  });
   const escaped = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  return document.toString({ lineWidth: 0 }).replace(ESCAPED, escaped);
+  return (data) => {
+    const document = new Document(data, { aliasDuplicateObjects: false, compat: "yaml-1.1" });
+    visit(document, {
+      Scalar: (_, node) => {
+        if (typeof node.value === "string" && node.value.search(ESCAPED) >= 0) node.type = "QUOTE_DOUBLE";
+      },
+    });
+    return document.toString({ lineWidth: 0 }).replace(ESCAPED, escaped);
+  };
+}
+
+/** One record of a stream: a line of JSON, a YAML document, or the lines for people. */
+export async function recordText<T>(
+  form: OutputForm,
+  record: (one: T) => unknown,
+  lines: (one: T) => string,
+): Promise<(one: T) => string> {
+  if (form === "json") return (one) => JSON.stringify(record(one));
+  if (form !== "yaml") return lines;
+  const yaml = await yamlWriter();
+  return (one) => `---\n${yaml(record(one)).trimEnd()}`;
 }
 
 /** The same data as JSON or YAML, or as a table of these rows. */

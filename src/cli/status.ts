@@ -1,10 +1,11 @@
 // podwire status: what is here, labs and agent; whether all is well with it, and what to do where it is not.
 import { existsSync } from "node:fs";
 import type { Command } from "commander";
+import { AGENT_SOCKET } from "../config/agent.ts";
 import { knownLabs } from "../lab/down.ts";
 import type { LabStatus } from "../lab/lab-status.ts";
 import { leftovers, readStatus } from "../lab/read-status.ts";
-import { AGENT_SOCKET, agentSocket } from "../lab/state-dir.ts";
+import { agentSocket } from "../lab/state-dir.ts";
 import { callJson } from "./client.ts";
 import { type Globals, globals, note, print, printData } from "./context.ts";
 import { CliError, Exit } from "./errors.ts";

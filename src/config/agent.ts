@@ -16,6 +16,9 @@ export interface PortRange {
   readonly last: number;
 }
 
+/** Where a machine's own agent is found when nobody says where. */
+export const AGENT_SOCKET = "/run/podwire/agent.sock";
+
 export interface AgentConfig {
   readonly nodeName: string;
   readonly clusterCidrs: readonly Cidr[];
@@ -70,7 +73,7 @@ interface RawAgent {
   uplink: { interface: string; driver?: "packet" | "pcap"; gateway?: string };
   host: { interface: string };
   nodePortRange?: string;
-  socket: string;
+  socket?: string;
   source: { socket: string } | { files: string[] };
   proxy?: unknown;
   conntrack?: { max?: number; helpers?: string[] } & ConntrackSysctls;
@@ -117,7 +120,7 @@ export function agentConfig(value: unknown, problems: FieldProblems): AgentConfi
     },
     host: { interface: raw.host.interface },
     nodePortRange: portRange(["nodePortRange"], raw.nodePortRange ?? NODE_PORTS, problems),
-    socket: raw.socket,
+    socket: raw.socket ?? AGENT_SOCKET,
     source: raw.source,
     proxy: readProxyConfig(raw.proxy, problems, ["proxy"], clusterCidrs.map(formatCidr).join(",")),
     conntrackMax: raw.conntrack?.max ?? CONNTRACK_MAX,

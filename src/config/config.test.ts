@@ -60,6 +60,10 @@ t.test("a wrong AgentConfiguration is refused field by field, with positions", a
     t.throws(() => readAgentFile({ file: "agent.yaml", text: AGENT.replace(from, to) }), { message });
   const at = (position: string, message: string) =>
     `agent.yaml:${position}: document 1: AgentConfiguration: ${message}`;
+  t.equal(
+    readAgentFile({ file: "a", text: AGENT.replace(/^socket: .*\n/m, "") }).socket,
+    "/run/podwire/agent.sock",
+  );
   refused("nodeName: node1\n", "", at("2:1", "nodeName: Required value"));
   refused(
     "vni: 7",

@@ -97,7 +97,7 @@ const AGENT: SchemaObject = closed(
     dataplane,
     policy,
   },
-  ["nodeName", "clusterCIDR", "serviceCIDR", "uplink", "host", "socket", "source"],
+  ["nodeName", "clusterCIDR", "serviceCIDR", "uplink", "host", "source"],
 );
 
 /** Every field of a kind, lists by [*]: "spec.nodes[*].name". Objects that others check count as one. */

@@ -45,7 +45,7 @@ import type { Tables } from "./tables.ts";
 import { TunnelDetail } from "./trace/layout.ts";
 import { acted, ended, passed } from "./trace/note.ts";
 import { StageId } from "./trace/stage-id.ts";
-import { after, before } from "./trace/watch.ts";
+import { after, afterInner, before } from "./trace/watch.ts";
 import { Verdict } from "./verdict.ts";
 
 const { NEXT, DROP, FORWARD, CONSUMED } = Verdict;
@@ -184,9 +184,10 @@ function untunnel(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdic
     at += t.scratch.joined[2 * JOINED_MAX];
     frames += n;
     for (let i = 0; i < n; i++) {
-      const w = beginInner(pkt, t, i);
-      if (w === NEXT) forward(t.scratch.inner, t, nowSec, nowMs);
+      let w = beginInner(pkt, t, i);
+      if (w === NEXT) w = forward(t.scratch.inner, t, nowSec, nowMs);
       else ended(t.scratch.inner, t, w);
+      if (t.watchers.active !== 0) afterInner(t.scratch.inner, t, w);
     }
   }
   pkt.acted = 1;

@@ -9,9 +9,6 @@ import type { Topology } from "./topology.ts";
 const ROOT = "/run/podwire";
 const LABS = `${ROOT}/labs`;
 
-/** Where a machine's own agent is found when nobody says where: as packages and vagrant/ set it up. */
-export const AGENT_SOCKET = `${ROOT}/agent.sock`;
-
 export interface LabPaths {
   dir: string;
   /** The plan this lab was made from. */

@@ -1,8 +1,9 @@
 // Whom a command asks: the lab or agent that the command line names; else the lab that runs here; else the agent of
 // this machine.
 import { existsSync } from "node:fs";
+import { AGENT_SOCKET } from "../../config/agent.ts";
 import { isAlive, type ProcessId } from "../../lab/process/process-table.ts";
-import { AGENT_SOCKET, labPaths, labsWithState, readJson } from "../../lab/state-dir.ts";
+import { labPaths, labsWithState, readJson } from "../../lab/state-dir.ts";
 import type { Globals } from "../context.ts";
 import { CliError } from "../errors.ts";
 import { chooseLab, runningLab } from "../running-lab.ts";

@@ -88,6 +88,8 @@ t.test("nodes, deployments, policies", async (t) => {
     status: { conditions: [{ type: "Ready", status: "False" }] },
   };
   t.same(lines("Node", false, node)[1], ["web", "NotReady", "<none>", "60s", "kernel"]);
+  const unheard = { ...node, spec: { unschedulable: true }, status: {} };
+  t.equal(lines("Node", false, unheard)[1][1], "Unknown,SchedulingDisabled", "in kubectl's words");
   const deployment = {
     kind: "Deployment",
     metadata,

@@ -140,7 +140,7 @@ function endpointConditions(endpoint: EndpointSlice["endpoints"][number]): strin
 function nodes(age: Column<KubeObject>): Columns {
   return [
     NAME,
-    column("STATUS", (n: Node) => (nodeReady(n) ? "Ready" : "NotReady")),
+    column("STATUS", nodeStatus),
     column("ROLES", () => undefined),
     age,
     column("AGENT", (n: Node) => n.metadata.annotations?.["podwire.dev/agent"]),
@@ -153,8 +153,11 @@ function nodes(age: Column<KubeObject>): Columns {
   ];
 }
 
-function nodeReady(node: Node): boolean {
-  return node.status.conditions?.some((c) => c.type === "Ready" && c.status === "True") ?? false;
+/** As kubectl has it: nobody has said anything is no "no". */
+function nodeStatus(node: Node): string {
+  const ready = node.status.conditions?.find((c) => c.type === "Ready");
+  const word = ready === undefined ? "Unknown" : ready.status === "True" ? "Ready" : "NotReady";
+  return node.spec.unschedulable === true ? `${word},SchedulingDisabled` : word;
 }
 
 function deployments(age: Column<KubeObject>): Columns {

@@ -9,6 +9,7 @@ import type {
   NameEntry,
 } from "../../capture/pcapng.ts";
 import { PcapngWriter } from "../../capture/pcapng-writer.ts";
+import { type OutputForm, recordText } from "../context.ts";
 import { CliError, Exit } from "../errors.ts";
 
 export interface CaptureOutput {
@@ -124,15 +125,19 @@ function reason(error: unknown): string {
   return texts[code ?? ""] ?? message;
 }
 
-/** One line a packet, as text or as JSON. */
-export function openPacketLines(form: "text" | "json"): CaptureOutput {
+/** One line a packet, or a record as JSON or YAML. */
+export async function openPacketLines(form: OutputForm): Promise<CaptureOutput> {
   const interfaces: CaptureInterface[] = [];
+  const from = ({ interfaceId }: CapturePacket): CaptureInterface => interfaces[interfaceId];
+  const text = await recordText(
+    form,
+    (packet: CapturePacket) => packetRecord(packet, from(packet)),
+    (packet) => packetLine(packet, from(packet)),
+  );
   return {
     addInterface: (description) => interfaces.push(description) - 1,
     packet: (packet) => {
-      const from = interfaces[packet.interfaceId];
-      const line = form === "json" ? JSON.stringify(packetRecord(packet, from)) : packetLine(packet, from);
-      process.stdout.write(`${line}\n`);
+      process.stdout.write(`${text(packet)}\n`);
     },
     names: () => {},
     statistics: () => {},

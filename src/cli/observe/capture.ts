@@ -73,9 +73,7 @@ async function run(words: string[], options: Options, command: Command): Promise
       : interfaceSource(options.interface, words, snapLen);
   const { output: form } = globals(command);
   const output =
-    options.write === undefined
-      ? openPacketLines(form === "json" ? "json" : "text")
-      : openCaptureFile(options.write, APPLICATION);
+    options.write === undefined ? await openPacketLines(form) : openCaptureFile(options.write, APPLICATION);
   await capture(output, sources, limit, where);
 }
 

@@ -119,7 +119,7 @@ async function targetAddress(all: Nodes, target: string, namespace: string | und
   const workload = await findWorkload(all, target, namespace);
   if (workload === undefined) {
     throw new CliError(
-      `${target}: ${all.label} has no such pod: use pod/NAME, node/NAME, vtep/NODE or an address`,
+      `ping ${target}: ${all.label} has no such pod: use pod/NAME, node/NAME, vtep/NODE, client/NAME or an address`,
     );
   }
   if (workload.ip === "") throw new CliError(`${target} has no address yet`);

@@ -5,7 +5,7 @@ import type { Command } from "commander";
 import { parseCidr } from "../../base/ip.ts";
 import { formatTrace } from "../../kubeproxy/words/trace-format.ts";
 import type { TraceRecord } from "../../observe/trace-record.ts";
-import { globals, note } from "../context.ts";
+import { globals, note, recordText } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
 import { chooseAgents, findWorkload, type Nodes } from "../nodes/nodes.ts";
 import { openNodes } from "../nodes/open-nodes.ts";
@@ -45,7 +45,7 @@ export function register(program: Command): void {
     .command("trace")
     .description("what does happen to real packets, stage by stage")
     .argument("[filter...]", "in tcpdump's language")
-    .option("-c, --count <packets>", `stop after so many packets (${DEFAULT_COUNT})`)
+    .option("-c, --count <packets>", `stop after so many packets on each node (${DEFAULT_COUNT})`)
     .option("--from <where>", "pod/NAME, node/NAME, client/NAME, an address or a network")
     .option("--to <where>", "the same, or svc/NAME: its address and its endpoints")
     .option("--port <port>", "destination port")
@@ -64,10 +64,11 @@ async function run(words: string[], options: Options, command: Command): Promise
   const expression = await expressionOf(all, words.join(" "), options);
   const program = expression === "" ? "" : await compile(expression, all.vxlanPort);
   const agents = chooseAgents(all, options.node, "trace");
+  const text = await recordText(output, traceRecord, (steps: readonly TraceRecord[]) =>
+    formatTrace(steps).join("\n"),
+  );
   const session = new TraceSession(agents, { program, count }, (steps) => {
-    process.stdout.write(
-      output === "json" ? `${JSON.stringify(traceRecord(steps))}\n` : `${formatTrace(steps).join("\n")}\n`,
-    );
+    process.stdout.write(`${text(steps)}\n`);
   });
   const stop = (): void => session.stop();
   process.once("SIGINT", stop);

@@ -156,6 +156,8 @@ export interface End {
   readonly node?: string | undefined;
   readonly port?: number | undefined;
   readonly protocol?: ProbeProtocol | undefined;
+  /** All that a Service has. */
+  readonly ports?: NonNullable<Service["spec"]["ports"]>;
 }
 
 /** An address, pod/NAME, node/NAME, client/NAME, and where packets go to also svc/NAME[:PORT]. */
@@ -242,7 +244,13 @@ function serviceEnd(world: World, flag: string, word: string, namespace: string)
   }
   const only = wanted === undefined && ports.length === 1 ? ports[0] : byName;
   const port = only?.port ?? (wanted === undefined ? undefined : Number(wanted));
-  return { name: `svc/${word}`, addresses, port, protocol: only?.protocol as ProbeProtocol | undefined };
+  return {
+    name: `svc/${word}`,
+    addresses,
+    port,
+    protocol: only?.protocol as ProbeProtocol | undefined,
+    ports,
+  };
 }
 
 /** The node that an address belongs to, itself or by one of its pods. */

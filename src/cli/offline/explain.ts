@@ -15,6 +15,7 @@ import { collect, named, readObjects, readOne } from "../objects/manifests.ts";
 import { admitFiles } from "./admit-files.ts";
 import {
   clusterWorld,
+  type End,
   findEnd,
   noteIgnored,
   openWorld,
@@ -166,11 +167,12 @@ function askedFlow(world: World, options: Options): Asked {
   const to = findEnd(world, "--to", options.to as string, options.namespace);
   const [source, destination] = sameFamily(from, to);
   const protocol = protocolOf(options.protocol ?? to.protocol ?? "TCP") ?? "TCP";
-  const port = options.port === undefined ? to.port : portOf("--port", options.port);
+  const port =
+    options.port === undefined ? (to.port ?? onlyPort(to, protocol)) : portOf("--port", options.port);
   if (options.port !== undefined && to.port !== undefined && /:/.test(to.name) && port !== to.port) {
     throw usageError(`--port ${options.port} and --to ${to.name} name two ports`);
   }
-  if (port === undefined && protocol !== "ICMP") throw usageError("--port is missing");
+  if (port === undefined && protocol !== "ICMP") throw usageError(portMissing(to));
   const via = options.via as Via | undefined;
   const flow = { from: source, to: destination, port: port ?? 0, protocol, via };
   return {
@@ -179,6 +181,20 @@ function askedFlow(world: World, options: Options): Asked {
     to: to.name,
     node: from.node ?? ownerOf(world, source) ?? to.node ?? world.nodes[0],
   };
+}
+
+/** The port of a Service that has one of this protocol. */
+function onlyPort({ ports = [] }: End, protocol: string): number | undefined {
+  const fitting = ports.filter((each) => (each.protocol ?? "TCP") === protocol);
+  return fitting.length === 1 ? fitting[0].port : undefined;
+}
+
+function portMissing({ name, ports = [] }: End): string {
+  if (ports.length === 0) return "--port is missing";
+  const texts = ports.map(
+    ({ port, protocol = "TCP", name: own }) => `${port}/${protocol}${own === undefined ? "" : ` (${own})`}`,
+  );
+  return `--to ${name}: which port? It has ${texts.join(", ")}: say one by --to ${name}:PORT`;
 }
 
 function portOf(flag: string, value: unknown): number {

@@ -31,6 +31,7 @@ export function before(pkt: Packet, t: Tables): void {
     }
   }
   w.capturing = capturing;
+  w.arrived = 0;
   w.txFrom = t.tx.count;
   w.txFlushes = t.tx.flushes;
   w.waits = 0;
@@ -55,15 +56,29 @@ export function before(pkt: Packet, t: Tables): void {
 export function after(pkt: Packet, t: Tables, verdict: number, inPort: number): void {
   const w = t.watchers;
   t.tx.tag = 0;
-  const capturing = w.capturing;
-  if (capturing === 0) return;
+  if (w.capturing === 0) return;
+  capture(pkt, t, verdict, inPort);
   w.capturing = 0;
+}
+
+/**
+ * After a frame out of the tunnel: what it became is told by its own way, not by that of the packet around it, and so is
+ * that packet, by the first frame that it held.
+ */
+export function afterInner(inner: Packet, t: Tables, verdict: number): void {
+  if (t.watchers.capturing !== 0) capture(inner, t, verdict, inner.inPort);
+}
+
+function capture(pkt: Packet, t: Tables, verdict: number, inPort: number): void {
+  const w = t.watchers;
+  const { capturing } = w;
+  const isNew = w.arrived === 0 && inPort >= 0;
   const firstTx = t.tx.flushes === w.txFlushes ? w.txFrom : 0;
   for (let i = 0; i < WATCHERS_MAX; i++) {
     if (((capturing >>> (16 + i)) & 1) === 0) continue;
     const one = w.list[i];
     const wanted = ((capturing >>> i) & 1) !== 0;
-    if (wanted && inPort >= 0)
+    if (wanted && isNew)
       captureFrame(pkt, t, one, verdict, w.before, vnet.HEADER_LEN, w.beforeLen, inPort, 0);
     for (let q = firstTx; q < t.tx.count; q++) {
       const off = t.tx.offs[q];
@@ -73,6 +88,9 @@ export function after(pkt: Packet, t: Tables, verdict: number, inPort: number): 
       }
     }
   }
+  w.arrived = 1;
+  w.txFrom = t.tx.count;
+  w.txFlushes = t.tx.flushes;
 }
 
 function captureFrame(

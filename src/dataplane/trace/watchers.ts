@@ -31,6 +31,7 @@ export class Watchers {
   readonly before: Uint8Array = new Uint8Array(SLOT_STRIDE);
   beforeLen = 0;
   capturing = 0; // bit per watcher that captures this packet
+  arrived = 0; //   1: the frame as it came has been written
   txFrom = 0;
   txFlushes = 0;
 }

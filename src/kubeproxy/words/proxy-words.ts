@@ -47,7 +47,7 @@ function hostPort(step: Step, service: string, owner: string): string {
 }
 
 function dnat(step: Step): string {
-  return translations(step.from, step.to).join(", ");
+  return translations(step, step.from, step.to).join(", ");
 }
 
 function protocolOf(step: Step): string {

@@ -110,7 +110,7 @@ export function reassembleText(step: Step): string {
 
 export function trackText(step: Step): string {
   const reply = step.ctDirection === "reply" ? " reply" : "";
-  const known = step.translated ? translations(step.from, step.to) : [];
+  const known = step.translated ? translations(step, step.from, step.to) : [];
   const stored = known.length === 0 ? "" : `, known translation ${known.join(", ")}`;
   return `${step.hook} ${step.ctState ?? "UNTRACKED"}${reply}${stored}`;
 }
@@ -142,7 +142,7 @@ export function masqueradeText(step: Step, before: Step | undefined): string {
   const where = words.sourceText(step);
   if (step.verdict === "drop") return where;
   if (step.clientKept === true) return `${where}: ${CLIENT_KEPT}`;
-  const changed = translations(before?.to ?? step.from, step.to);
+  const changed = translations(step, before?.to ?? step.from, step.to);
   if (changed.length === 0) return `${where}: source kept`;
   if (step.masquerade === undefined) return `${where} ${changed.join(", ")} (the reply tuple was taken)`;
   return words.masquerade(changed.map((each) => each.replace(/^SNAT /, "")).join(", "), step.masquerade);
@@ -159,7 +159,7 @@ export function enterText(step: Step): string {
 }
 
 export function translateText(step: Step): string {
-  const written = translations(step.from, step.to).join(", ");
+  const written = translations(step, step.from, step.to).join(", ");
   return written === "" ? "what an ICMP error quotes, rewritten" : `written: ${written}`;
 }
 

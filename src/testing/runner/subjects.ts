@@ -73,7 +73,8 @@ export const SUBJECTS: Subjects = {
   },
   trace: {
     what: "records of packets, as text",
-    files: "trace* answers hooks stream-capture record-ring packet-line kube-chains observe-cli e2e-observe",
+    files:
+      "trace* watch packet-ends answers hooks stream-capture record-ring packet-line kube-chains observe-cli e2e-observe",
   },
   capture: {
     what: "capture files, filters, dissection",
