@@ -30,6 +30,8 @@ export interface Region {
   /** Number of its layout: memory of another one is not read. */
   readonly layout: number;
   readonly bytes: (sizes: DurableSizes) => number;
+  /** It begins with its layout (base/columns.ts). */
+  readonly hasHeader?: true;
 }
 
 /** In their order in memory. */
@@ -50,6 +52,7 @@ export const REGIONS = Object.freeze({
     name: "remembered clients",
     layout: Affinity.LAYOUT,
     bytes: (s) => Affinity.bytesFor(s.affinityLog2),
+    hasHeader: true,
   },
   /**
    * What connections and remembered clients mean by the ids they hold: without it every UDP flow to a service would be
@@ -59,15 +62,22 @@ export const REGIONS = Object.freeze({
     name: "ids",
     layout: Identities.LAYOUT,
     bytes: (s) => Identities.bytesFor(s.frontendsLog2, s.endpointsLog2),
+    hasHeader: true,
   },
   /** A data connection of FTP may come minutes after it was announced, and nobody announces it twice. */
   expectations: {
     name: "expected connections",
     layout: Expectations.LAYOUT,
     bytes: () => Expectations.bytesFor(),
+    hasHeader: true,
   },
   /** By how much sequence numbers are shifted: a control connection without it is broken for good. */
-  seqadj: { name: "sequence adjustments", layout: SeqAdj.LAYOUT, bytes: () => SeqAdj.bytesFor() },
+  seqadj: {
+    name: "sequence adjustments",
+    layout: SeqAdj.LAYOUT,
+    bytes: () => SeqAdj.bytesFor(),
+    hasHeader: true,
+  },
   /** Which rules of policies let a connection in: it is not asked about again. */
   connectionRules: {
     name: "rules of connections",
@@ -81,7 +91,7 @@ export const REGIONS = Object.freeze({
 export const MAGIC = 0x70774475; // "pwDu"
 /** Of this header. Each region's layout has a number of its own, and a word here. */
 export const HEADER_LAYOUT = 1;
-const HEADER_WORDS = 64;
+export const HEADER_WORDS = 64;
 /** Words of the header; the last thing that is written of a new group is its magic. */
 export const H_MAGIC = 0;
 export const H_LAYOUT = 1;
@@ -150,6 +160,6 @@ export class Durable {
   }
 }
 
-function alignedBytes({ bytes }: Region, sizes: DurableSizes): number {
+export function alignedBytes({ bytes }: Region, sizes: DurableSizes): number {
   return Math.ceil(bytes(sizes) / ALIGN) * ALIGN;
 }

@@ -2,9 +2,10 @@
 // nothing. And memory that does not fit is refused, with a reason.
 import fc from "fast-check";
 import t from "tap";
+import { regionStarts } from "../dataplane/change/durable.ts";
 import { beginDrop } from "../dataplane/change/service-endpoints.ts";
 import * as serviceChange from "../dataplane/change/services.ts";
-import { Durable, H_LAYOUT, H_MAGIC, H_REGIONS, H_SIZES } from "../dataplane/durable.ts";
+import { Durable, H_LAYOUT, H_MAGIC, H_REGIONS, H_SIZES, REGIONS } from "../dataplane/durable.ts";
 import { Scheduler } from "../dataplane/spec/services.ts";
 import * as conntrack from "../dataplane/table/connection/conntrack.ts";
 import * as seqadj from "../dataplane/table/connection/conntrack-seqadj.ts";
@@ -290,6 +291,18 @@ t.test("memory that does not fit is refused, with the reason", async (t) => {
   t.match(changed(H_LAYOUT, 9), "its header has layout 9, this podwire has 1");
   t.match(changed(H_REGIONS, 2), /its connections have layout 2, this podwire's have \d+/);
   t.match(changed(H_SIZES, 9), "its conntrackLog2 is 9, now it is 8");
+  const sizes = { ...SIZES, affinityLog2: 17 };
+  for (const [{ name, hasHeader }, at] of regionStarts(sizes))
+    if (hasHeader === true) {
+      t.match(changed(at / 4, 0), `its ${name} are damaged: no table begins there`);
+      t.match(changed(at / 4 + 1, 20), "it is damaged: memory holds table layout");
+    }
+  const connections = (regionStarts(sizes).get(REGIONS.conntrack) as number) / 4;
+  t.match(changed(connections, 0), "its connections are damaged: no table begins there");
+  t.match(changed(connections + 1, 99), "it is damaged: conntrack memory has layout 99");
+  for (const word of [conntrack.H_NEVER_USED, conntrack.H_SWEEP, conntrack.H_EVICT])
+    t.match(changed(connections + word, -1), "its connections are damaged: slot -1 of 256");
+  t.equal(durableMismatch(memory, SIZES), "");
   t.match(durableMismatch(memory, { ...SIZES, endpointsLog2: 5 }), "its endpointsLog2 is 4, now it is 5");
   t.match(durableMismatch(new SharedArrayBuffer(64), SIZES), "it has 64 bytes, not");
   t.match(durableMismatch(new SharedArrayBuffer(4096), SIZES), "it has 4096 bytes, not");

@@ -8,6 +8,16 @@ export function setSeed(t: conntrack.Conntrack, seed: number): void {
   t.header[conntrack.H_RANDOM] = (seed ^ conntrack.FIRST_RANDOM) | 1;
 }
 
+/** What is wrong with the header of a table that was in use; "": nothing. Its entries are put in order by `rebuild`. */
+export function findDamage(header: Int32Array, capacityLog2: number): string {
+  const capacity = 2 ** capacityLog2;
+  if (header[conntrack.H_MAGIC] !== conntrack.MAGIC) return "no table begins there";
+  for (const word of [conntrack.H_NEVER_USED, conntrack.H_SWEEP, conntrack.H_EVICT]) {
+    if (header[word] < 0 || header[word] > capacity) return `slot ${header[word]} of ${capacity}`;
+  }
+  return "";
+}
+
 /** Makes the index, the list of free slots and the count anew from the entries; their readers of events are gone. */
 export function rebuild(t: conntrack.Conntrack): void {
   const { header } = t;

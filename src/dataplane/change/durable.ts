@@ -1,5 +1,6 @@
 /** Memory of an earlier agent: whether it can be gone on with, and what it takes. Before the first packet. */
 import {
+  alignedBytes,
   Durable,
   type DurableSizes,
   H_LAYOUT,
@@ -7,8 +8,10 @@ import {
   H_REGIONS,
   H_SIZES,
   HEADER_LAYOUT,
+  HEADER_WORDS,
   MAGIC,
   REGIONS,
+  type Region,
   SIZES,
 } from "../durable.ts";
 import * as connectionRules from "../table/connection/connection-rules.ts";
@@ -18,7 +21,7 @@ import * as expectations from "../table/connection/expectations.ts";
 import * as affinity from "../table/service/affinity.ts";
 import * as endpointLoad from "../table/service/endpoint-load.ts";
 import type { Services } from "../table/service/services.ts";
-import { rebuild } from "./conntrack.ts";
+import { findDamage, rebuild } from "./conntrack.ts";
 import { inheritNames } from "./identities.ts";
 import { inheritEndpoints } from "./service-endpoints.ts";
 
@@ -44,7 +47,36 @@ export function mismatch(memory: ArrayBufferLike, sizes: DurableSizes): string {
       if (found !== sizes[name]) return `its ${name} is ${found}, now it is ${sizes[name]}`;
     }
   }
-  return memory.byteLength < wanted ? `it has ${memory.byteLength} bytes, not ${wanted}` : "";
+  if (memory.byteLength < wanted) return `it has ${memory.byteLength} bytes, not ${wanted}`;
+  return header[H_MAGIC] === 0 ? "" : damage(memory, sizes);
+}
+
+/** Where each region begins. */
+export function regionStarts(sizes: DurableSizes): Map<Region, number> {
+  const starts = new Map<Region, number>();
+  let at = HEADER_WORDS * 4;
+  for (const region of Object.values(REGIONS)) {
+    starts.set(region, at);
+    at += alignedBytes(region, sizes);
+  }
+  return starts;
+}
+
+/** What no plane has written, wherever it was killed: a table that is none, or more in it than it has room for. */
+function damage(memory: ArrayBufferLike, sizes: DurableSizes): string {
+  for (const [{ name, layout, hasHeader }, at] of regionStarts(sizes)) {
+    const [found] = new Int32Array(memory, at, 1);
+    if (hasHeader === true && found !== layout) return `its ${name} are damaged: no table begins there`;
+  }
+  const at = regionStarts(sizes).get(REGIONS.conntrack) as number;
+  const found = findDamage(new Int32Array(memory, at, conntrack.HEADER_WORDS), sizes.conntrackLog2);
+  if (found !== "") return `its ${REGIONS.conntrack.name} are damaged: ${found}`;
+  try {
+    new Durable(sizes, memory); // each table checks the rest of its header
+    return "";
+  } catch (error) {
+    return `it is damaged: ${error instanceof Error ? error.message : error}`;
+  }
 }
 
 /**

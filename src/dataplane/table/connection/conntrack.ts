@@ -36,24 +36,24 @@ const { FAMILY, PROTO, V6 } = Meta;
 const { FIN_WAIT, TIME_WAIT, CLOSE } = TcpState;
 const { SHUTDOWN_SENT, SHUTDOWN_ACK_SENT } = SctpState;
 
-const MAGIC = 0x70774354; // "pwCT"
+export const MAGIC = 0x70774354; // "pwCT"
 const LAYOUT_VERSION = 5;
-const HEADER_WORDS = 64;
+export const HEADER_WORDS = 64;
 // Header words.
 /** The generator's state before it is seeded. */
 export const FIRST_RANDOM = 0x2545f491;
-const H_MAGIC = 0;
+export const H_MAGIC = 0;
 const H_VERSION = 1;
 const H_CAPACITY_LOG2 = 2;
 export const H_USED = 3;
 export const H_SEED = 4;
 export const H_FREE = 5; //         first free slot + 1
-const H_SWEEP = 6; //        next slot of the expiry walk
-const H_EVICT = 7; //        early drop's hand
+export const H_SWEEP = 6; //        next slot of the expiry walk
+export const H_EVICT = 7; //        early drop's hand
 const H_NOW = 8; //          engine clock, seconds: lets a reader compute what is left
 const H_FULL = 9; //         refused because full
 const H_EARLY_DROP = 10;
-const H_NEVER_USED = 11; //  slots from here on were never handed out
+export const H_NEVER_USED = 11; //  slots from here on were never handed out
 export const H_RANDOM = 12; //    state of the port allocator's generator
 export const H_TCP_OPTIONS = 13; //      TcpOption bits
 export const H_TCP_MAX_RETRANS = 14; //  nf_conntrack_tcp_max_retrans
