@@ -204,6 +204,8 @@ t.test("a node without a lab", { skip: cannotRun("unshare", "nsenter", "socat", 
     const other =
       "error: node/node2: the agent of node1 reaches the network of its own node only: there is node1\n";
     t.match(await podwire("exec", "node/node2", "--", "true"), { status: 1, stderr: other });
+    const elsewhere = "error: capture: the agent of node1 does not see node2: ask the agent there\n";
+    t.match(await podwire("capture", "node/node2"), { status: 1, stderr: elsewhere });
   });
 
   await t.test("conntrack", async (t) => {

@@ -151,6 +151,10 @@ t.test("wrong usage is one sentence that ends with where help is", async (t) => 
       ["rules", "--format", "nftables"],
       /are iptables-save, nft, ipvsadm, ipset: see podwire rules --help\n$/,
     ],
+    [
+      ["show", "route"],
+      /^error: 'route' is no table\. Allowed choices are fdb, .*drops: see podwire show --help\n$/,
+    ],
     [["explain", "pods"], /got 1: see podwire explain --help\n$/],
     [["scale", "deploy", "web"], /--replicas <n>' not specified: see podwire scale --help\n$/],
   ];

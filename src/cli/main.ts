@@ -96,13 +96,16 @@ function unknownVerb(name: string): CliError {
   return new CliError(`unknown command ${name}: ${hint}`, Exit.USAGE);
 }
 
+const BAD_ARGUMENT = /command-argument value '(.*)' is invalid for argument '(.*)'\./;
+
 function failed(error: unknown, args: readonly string[], program: Command): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return Exit.OK; // --help, --version
     if (error.code === "commander.help") return Exit.USAGE;
     const verb = verbOf(args);
     const help = verb === undefined ? "podwire --help" : `podwire ${verb} --help`;
-    process.stderr.write(`${errorLine(error).replace(/\.$/, "")}: see ${help}\n`);
+    const text = errorLine(error).replace(BAD_ARGUMENT, "'$1' is no $2.");
+    process.stderr.write(`${text.replace(/\.$/, "")}: see ${help}\n`);
     return Exit.USAGE;
   }
   const verbose = program.opts<{ verbose?: boolean }>().verbose === true;

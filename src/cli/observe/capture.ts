@@ -155,11 +155,15 @@ async function agentSources(all: Nodes, words: string[], options: Options, snapL
 }
 
 function nowhere(all: Nodes, workloads: Workload[], node: string | undefined): string {
-  const { name, node: at } = workloads[0];
+  const { kind, name, node: at } = workloads[0];
   const host = all.nodes.find((each) => each.name === at);
   if (host?.kind === "kernel")
     return `${name} is on ${at}, a kernel node without an agent: use tcpdump there`;
-  if (host === undefined) return `${name} is on ${at}, which ${all.label} does not see: ask the agent there`;
+  if (host === undefined) {
+    return kind === "node"
+      ? `${all.label} does not see ${at}: ask the agent there`
+      : `${name} is on ${at}, which ${all.label} does not see: ask the agent there`;
+  }
   return `${name} is not on ${node}`;
 }
 

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import t from "tap";
+import { parseAllDocuments } from "yaml";
 import { PcapngWriter } from "../../capture/pcapng-writer.ts";
 import { CommandLine } from "../../testing/command-line.ts";
 import { tcpFrame, udpFrame } from "../../testing/frames/frame-builder.ts";
@@ -97,6 +98,11 @@ t.test("with -v the stages are told, with -o json each packet is an object", asy
     { number: 3, verdict: "forward", direction: "in" },
     { number: 4, verdict: "as captured", direction: "out", compared: "as captured", differences: [] },
   ]);
+  const documents = parseAllDocuments(replay(capture, "-f", objects, "-o", "yaml").stdout);
+  t.same(
+    documents.map((each) => each.toJS()),
+    records,
+  );
 });
 
 t.test("bad input is one line with the file's name", async (t) => {

@@ -16,7 +16,7 @@ import {
   type Via,
 } from "../../offline/replay/replay.ts";
 import { checkInput, isReadOnce, refuseTwice } from "../../watch/input.ts";
-import { globals, note } from "../context.ts";
+import { globals, note, recordText } from "../context.ts";
 import { CliError, Exit, usageError } from "../errors.ts";
 import { collect, named, readObjects, readOne } from "../objects/manifests.ts";
 import { offlineCluster, refuseAgentAndFiles } from "./offline-cluster.ts";
@@ -83,6 +83,11 @@ async function run(capture: string, options: Options, command: Command): Promise
   const at = options.at === undefined ? undefined : placeOf(options.at, node);
   const tally = new Tally();
   let number = 0;
+  const text = await recordText(
+    flags.output,
+    (one: Replayed) => record(number, one, node, flags.verbose),
+    (one) => [line(number, one, node), ...(flags.verbose ? formatTrace(one.steps) : [])].join("\n"),
+  );
   let isElsewhere = false;
   const guessed = new Set(addressless);
   for await (const replayed of replayFrames(node, framesOf(capture, node), {
@@ -99,13 +104,7 @@ async function run(capture: string, options: Options, command: Command): Promise
     number++;
     const { pod } = replayed.port.info;
     if (at === undefined && guessed.delete(pod)) note(takenFor(pod, node));
-    const text =
-      flags.output === "json"
-        ? JSON.stringify(record(number, replayed, node, flags.verbose))
-        : line(number, replayed, node);
-    process.stdout.write(`${text}\n`);
-    if (flags.verbose && flags.output !== "json")
-      process.stdout.write(`${formatTrace(replayed.steps).join("\n")}\n`);
+    process.stdout.write(`${text(replayed)}\n`);
     if (replayed.error !== "")
       throw new CliError(`packet ${number}: internal error, please report: ${replayed.error}`);
     tally.add(replayed);
