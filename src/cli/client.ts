@@ -17,9 +17,19 @@ export async function callJson<T>(socketPath: string, who: string, call: Call): 
   const response = await open(socketPath, who, { timeoutMs: TIMEOUT_MS, ...call });
   const text = await bodyText(response);
   if (response.statusCode !== undefined && response.statusCode < 300) {
-    return (text === "" ? {} : JSON.parse(text)) as T;
+    try {
+      return (text === "" ? {} : JSON.parse(text)) as T;
+    } catch {
+      throw strangeAnswer(who, socketPath);
+    }
   }
   throw serverError(who, response.statusCode ?? 0, text);
+}
+
+/** Somebody answered who is not podwire, or one of another version. */
+export function strangeAnswer(who: string, socketPath: string): CliError {
+  const what = `${who}: what answers at ${socketPath} is not podwire, or another version of it`;
+  return new CliError(what, Exit.FAILED, "CLI_STRANGE");
 }
 
 /** The answer as a stream; errors as in callJson. Destroy it to end the call. */
@@ -61,6 +71,11 @@ function connectError(who: string, socketPath: string, error: NodeJS.ErrnoExcept
       "CLI_DENIED",
       error,
     );
+  }
+  if (error.code?.startsWith("HPE_")) return strangeAnswer(who, socketPath); // llhttp: it is no HTTP
+  if (error.code === "EPIPE" || error.code === "ECONNRESET") {
+    const what = `${who}: the connection was closed without an answer`;
+    return new CliError(what, Exit.FAILED, "CLI_CALL", error);
   }
   return new CliError(`${who}: ${error.message}`, Exit.FAILED, "CLI_CALL", error);
 }

@@ -1,5 +1,6 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
+import { createServer as createRawServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t, { type Test } from "tap";
@@ -106,3 +107,32 @@ t.test("nobody at the socket: what to do", async (t) => {
     message: /^no agent answers at .*none/,
   });
 });
+
+t.test("who answers and is no agent is told of in one line", async (t) => {
+  const strangers: readonly [string, (socket: Socket) => void, RegExp][] = [
+    ["other", (socket) => socket.end("220 mail.example ESMTP\r\n"), /is not podwire, or another version/],
+    ["html", (socket) => socket.end(page("<html>")), /is not podwire, or another version/],
+    ["empty", (socket) => socket.end(page("{}")), /is not podwire, or another version/],
+    ["closes", (socket) => socket.destroy(), /the connection was closed without an answer$/],
+  ];
+  for (const [name, answer, message] of strangers) {
+    const socket = join(dir, `${name}.sock`);
+    const server = createRawServer((one) => {
+      one.on("error", () => {});
+      one.once("data", () => answer(one));
+    });
+    await new Promise<void>((resolve) => server.listen(socket, resolve));
+    t.teardown(() => server.close());
+    const error = await agentNodes(socket).then(
+      () => new Error("taken for an agent"),
+      (error: Error) => error,
+    );
+    t.equal(error.name === "CliError" || "exitCode" in error, true, `${name}: ${error.stack}`);
+    t.match(error.message, message, name);
+    t.notMatch(error.message, /\n|undefined|Unexpected|Parse/, name);
+  }
+});
+
+function page(body: string): string {
+  return `HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`;
+}

@@ -4,7 +4,7 @@ import type { AgentConfig } from "../../config/agent.ts";
 import { readAgentFile } from "../../config/read-config.ts";
 import type { ManifestText } from "../../kube/manifest/manifest.ts";
 import type { KubeObject, Node, Pod } from "../../kube/objects.ts";
-import { type Call, callJson } from "../client.ts";
+import { type Call, callJson, strangeAnswer } from "../client.ts";
 import { CliError, Exit, usageError } from "../errors.ts";
 import type { Host, Nodes } from "./nodes.ts";
 
@@ -12,17 +12,22 @@ import type { Host, Nodes } from "./nodes.ts";
 export const START_AGENT = "systemctl start podwire-agent, or podwire agent --config FILE, starts it";
 
 export async function agentNodes(socket: string): Promise<Nodes> {
-  const ask = <T>(call: Call): Promise<T> => callJson<T>(socket, `the agent at ${socket}`, call);
+  const who = `the agent at ${socket}`;
+  const ask = <T>(call: Call): Promise<T> => callJson<T>(socket, who, call);
   const { pid } = await ask<{ pid: number }>({ path: "/status" }).catch((error: CliError) => {
     if (error.code !== "CLI_NOT_RUNNING") throw error;
     throw new CliError(`no agent answers at ${socket}: ${START_AGENT}`, Exit.FAILED, error.code, error);
   });
   const text = await ask<ManifestText>({ path: "/config" });
+  if (typeof pid !== "number" || typeof text.text !== "string") throw strangeAnswer(who, socket);
   const config = readAgentFile(text);
   const { nodeName: own, overlay } = config;
   const netns = config.netns === "" ? namespaceOf(pid) : config.netns;
-  const list = async <T extends KubeObject>(kind: string): Promise<T[]> =>
-    (await ask<{ items: T[] }>({ path: `/objects/${kind}` })).items;
+  const list = async <T extends KubeObject>(kind: string): Promise<T[]> => {
+    const { items } = await ask<{ items: T[] }>({ path: `/objects/${kind}` });
+    if (!Array.isArray(items)) throw strangeAnswer(who, socket);
+    return items;
+  };
   const known = await list<Node>("nodes");
   return {
     label: `the agent of ${own}`,

@@ -94,8 +94,11 @@ export async function main(args: string[]): Promise<number> {
     const wanted = new Set(subjects.flatMap((subject) => filesOf(subject, files)));
     files = files.filter((file) => wanted.has(file));
   }
+  if (named.length > 0 && files.length === 0) return refuse("none of these files is of that subject");
   const gone = files.find((file) => !existsSync(file));
   if (gone !== undefined) return refuse(`${gone}: no such file`);
+  const other = files.find((file) => !file.endsWith(".test.ts"));
+  if (other !== undefined) return refuse(`${other}: not a test: they end in .test.ts`);
   const missing = files.find((file) => !existsSync(compiled(file)));
   if (missing !== undefined) return refuse(`${compiled(missing)} is not there: npm run build`);
   // Whoever names files wants to know the line; a whole run wants to be short.

@@ -203,7 +203,10 @@ t.test("the command: counts in the last line, wrong usage is status 2", async (t
   );
   t.ok(existsSync(report));
   t.match(run("--summary", report).stdout, /^1 test files took .*gre\.test\.ts\n$/s);
-  for (const args of [["--only", "nosuch"], ["--jobs", "none"], ["--nosuch"], ["src/none.test.ts"]]) {
+  for (const args of [
+    ...[["--only", "nosuch"], ["--jobs", "none"], ["--nosuch"], ["src/none.test.ts"], ["src"], ["README.md"]],
+    ["--only", "lab", "src/wire/transport/gre.test.ts"], // nothing would run, and nothing fail
+  ]) {
     const { status, stderr } = run(...args);
     t.equal(status, 2, args.join(" "));
     t.match(stderr, /^unit-test: [^\n]+\n$/);
