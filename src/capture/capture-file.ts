@@ -1,3 +1,4 @@
+/** Reads a capture of either format, told apart by its first bytes, packed or not. */
 import { createPcapReader, isPcap } from "./pcap-reader.ts";
 import { CaptureFormatError, type CaptureItem, type CaptureReader } from "./pcapng.ts";
 import { PcapngReader } from "./pcapng-reader.ts";
