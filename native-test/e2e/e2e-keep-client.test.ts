@@ -6,7 +6,7 @@ import { cannotRun, PODWIRE, TestLab } from "../../src/testing/lab/lab.ts";
 import { NODE_PORT, pod, service, UDP_NODE_PORT } from "../../src/testing/lab/objects.ts";
 import { run, sleep, start, until } from "../../src/testing/lab/process.ts";
 import { testPolicy } from "../../src/testing/world/policy-world.ts";
-import { Namespaces } from "../support/namespaces.ts";
+import { behindNarrowLink } from "../support/narrow-link.ts";
 
 const DUAL = "10.244.0.0/16,fd00:10:244::/56";
 const [OUTSIDE, BANNED, BEHIND] = ["192.168.50.100", "192.168.50.101", "192.168.50.102"];
@@ -209,34 +209,10 @@ async function narrow(t: Test, lab: TestLab): Promise<void> {
   const outside = `pw-${lab.name}-c-outside`;
   t.ok((await iperf(outside)) > 5_000_000, "packets of 1500 bytes are told of 1450");
   t.ok((await iperf(outside, "-R")) > 5_000_000, "back");
-  const spaces = new Namespaces("pwt-keep");
-  t.teardown(() => spaces.remove());
-  spaces.add("far");
-  const far = spaces.nameOf("far");
-  for (const words of [
-    `link add near type veth peer name eth0 netns ${far}`,
-    "link set near mtu 1300 up",
-    "addr add 10.99.0.1/24 dev near",
-    `route add ${BEHIND} dev near`,
-  ])
-    await must(["ip", "-n", outside, ...words.split(" ")]);
-  for (const words of [
-    "link set eth0 mtu 1500 up",
-    `addr add ${BEHIND}/32 dev eth0`,
-    "route add 10.99.0.1 dev eth0",
-    "route add default via 10.99.0.1 dev eth0",
-  ])
-    spaces.ip("far", words);
-  for (const key of ["ip_forward", "conf.eth0.proxy_arp", "conf.all.proxy_arp"])
-    await must(["ip", "netns", "exec", outside, "sysctl", "-qw", `net.ipv4.${key}=1`]);
+  const far = await behindNarrowLink(t, "pwt-keep", { router: outside, address: BEHIND, mtu: 1500 });
   t.ok((await iperf(far, "-R")) > 1_000_000, "the error of the router before the client reaches the pod");
   const route = (await lab.exec("perf-2", ["ip", "route", "get", BEHIND])).stdout;
   t.match(route, /mtu 1300/, "which has learned it");
-}
-
-async function must(command: readonly string[]): Promise<void> {
-  const { status, stderr } = await run(command);
-  if (status !== 0) throw new Error(`${command.join(" ")}: ${stderr}`);
 }
 
 async function moves(t: Test, lab: TestLab): Promise<void> {

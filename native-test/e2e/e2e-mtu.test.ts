@@ -3,8 +3,7 @@
 import t, { type Test } from "tap";
 import { cannotRun, TestLab } from "../../src/testing/lab/lab.ts";
 import { client, pod, service } from "../../src/testing/lab/objects.ts";
-import { run } from "../../src/testing/lab/process.ts";
-import { Namespaces } from "../support/namespaces.ts";
+import { behindNarrowLink } from "../support/narrow-link.ts";
 
 const skip = cannotRun("iperf3", "tracepath", "ping", "tcpdump", "socat", "ip");
 const DUAL = "10.244.0.0/16,fd00:10:244::/56";
@@ -88,33 +87,14 @@ t.test("pods of MTU 9000 on a fabric of 1500", { skip }, async (t) => {
       [],
     );
   });
-  behindNarrowLink(t, lab);
+  masqueradedNarrowLink(t, lab);
 });
 
 /** A machine behind the outside client, over a link of 1300 bytes: errors come back through masquerade. */
-function behindNarrowLink(t: Test, lab: TestLab): void {
+function masqueradedNarrowLink(t: Test, lab: TestLab): void {
   t.test("a narrow link beyond the node is found through masquerade", async (t) => {
-    const spaces = new Namespaces("pwt-spoof");
-    t.teardown(() => spaces.remove());
-    spaces.add("far");
-    const outside = `pw-${lab.name}-c-outside`;
-    const far = spaces.nameOf("far");
-    for (const words of [
-      `link add near type veth peer name eth0 netns ${far}`,
-      "link set near mtu 1300 up",
-      "addr add 10.99.0.1/24 dev near",
-      `route add ${BEHIND} dev near`,
-    ])
-      await must(["ip", "-n", outside, ...words.split(" ")]);
-    for (const words of [
-      "link set eth0 mtu 1300 up",
-      `addr add ${BEHIND}/32 dev eth0`,
-      "route add 10.99.0.1 dev eth0",
-      "route add default via 10.99.0.1 dev eth0",
-    ])
-      spaces.ip("far", words);
-    for (const key of ["ip_forward", "conf.eth0.proxy_arp", "conf.all.proxy_arp"])
-      await must(["ip", "netns", "exec", outside, "sysctl", "-qw", `net.ipv4.${key}=1`]);
+    const router = `pw-${lab.name}-c-outside`;
+    await behindNarrowLink(t, "pwt-mtu", { router, address: BEHIND, mtu: 1300 });
     const { stdout } = await lab.exec("client-1", ["tracepath", "-4", "-n", BEHIND]);
     t.match(stdout, /pmtu 1300/, "the error of the router beyond reaches the pod");
     t.match(stdout, /reached/);
@@ -123,11 +103,6 @@ function behindNarrowLink(t: Test, lab: TestLab): void {
     const pinged = await lab.exec("client-1", ping);
     t.match(pinged.stdout + pinged.stderr, /mtu ?= ?1300/);
   });
-}
-
-async function must(command: readonly string[]): Promise<void> {
-  const { status, stderr } = await run(command);
-  if (status !== 0) throw new Error(`${command.join(" ")}: ${stderr}`);
 }
 
 t.test("mssClamp", { skip }, async (t) => {

@@ -1,7 +1,6 @@
 // The worked cases of src/compile/policy/testdata on real packets: their pods in a lab of two nodes, in both families, and
 // each set of policies tried from every pod to every pod, by TCP and UDP as the case says; some by SCTP and ping, too.
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import t from "tap";
@@ -9,34 +8,16 @@ import { cannotRun, TestLab } from "../../src/testing/lab/lab.ts";
 import { run, until } from "../../src/testing/lab/process.ts";
 import type { Cluster } from "../../src/testing/policy/cluster.ts";
 import { evaluate } from "../../src/testing/policy/evaluator.ts";
+import { type CasePod, type PolicyCase, policyCases } from "../../src/testing/policy/policy-case.ts";
 import { testNamespace } from "../../src/testing/world/policy-world.ts";
 import type { Target } from "../support/live/knocker.ts";
 import { addressesOfPod, isReady, LiveLab, netnsOf, type StoredPod } from "../support/live/live-lab.ts";
 
-interface CasePod {
-  readonly namespace: string;
-  readonly name: string;
-  readonly labels: Record<string, string>;
-  readonly ip: string;
-  readonly ports: readonly string[];
-}
-interface Case {
-  readonly name: string;
-  readonly namespaces: readonly { name: string; labels: Record<string, string> }[];
-  readonly pods: readonly CasePod[];
-  readonly policies: readonly { kind: string; metadata: { name: string; namespace?: string } }[];
-  readonly tested: readonly string[];
-  readonly denied: readonly string[];
-}
-
-const FILE = "src/compile/policy/testdata/policy-cases.json";
 const OTHER_PORTS = "doc/named-port-differs-per-pod"; // its pods are the others' with other names of ports
 const KNOCKER = fileURLToPath(new URL("../support/live/knocker.js", import.meta.url));
 const PEER = fileURLToPath(new URL("../support/sctp-peer.js", import.meta.url));
 const DEADLINE_MS = 900; // Linux repeats a SYN after a second
-const CASES = (JSON.parse(readFileSync(FILE, "utf8")) as readonly Case[]).filter(
-  ({ name }) => name !== OTHER_PORTS,
-);
+const CASES = policyCases().filter(({ name }) => name !== OTHER_PORTS);
 const skip = cannotRun("ping");
 const keyOf = ({ namespace, name }: { namespace?: string; name: string }): string => `${namespace}/${name}`;
 
@@ -105,7 +86,7 @@ class Asker {
 }
 
 /** What a case denies, as "x/a -> y/b 80/TCP". */
-function deniedOf({ denied }: Case): Set<string> {
+function deniedOf({ denied }: PolicyCase): Set<string> {
   return new Set(
     denied.flatMap((line) => {
       const [, pair, ports] = /^(\S+ -> \S+) (.*)$/.exec(line) ?? [];
@@ -115,7 +96,7 @@ function deniedOf({ denied }: Case): Set<string> {
 }
 
 /** The case's addresses are those of its own cluster; here blocks name the pods by the addresses they have in the lab. */
-function policiesOf({ policies, pods }: Case, stored: ReadonlyMap<string, StoredPod>): object[] {
+function policiesOf({ policies, pods }: PolicyCase, stored: ReadonlyMap<string, StoredPod>): object[] {
   let text = JSON.stringify(policies);
   for (const pod of pods) {
     const [v4] = addressesOfPod(stored.get(keyOf(pod)) as StoredPod);
@@ -125,7 +106,7 @@ function policiesOf({ policies, pods }: Case, stored: ReadonlyMap<string, Stored
 }
 
 /** A block of IPv4 addresses says nothing of IPv6: there the evaluator is asked. */
-function expected(one: Case, cluster: Cluster, denied: ReadonlySet<string>, cell: Cell): boolean {
+function expected(one: PolicyCase, cluster: Cluster, denied: ReadonlySet<string>, cell: Cell): boolean {
   const { words, from, to, protocol, port } = cell;
   if (to.includes(":") && JSON.stringify(one.policies).includes("ipBlock"))
     return evaluate(cluster, { from, to, protocol, port }).allowed;

@@ -1,32 +1,13 @@
 // The cases of testdata/policy-cases.json, cell by cell: who may reach whom on which port, from the objects alone.
-import { readFileSync } from "node:fs";
 import t from "tap";
 import { ACTION_MASK, NO_ROW, PolicyAction } from "../../dataplane/spec/policy.ts";
 import * as policy from "../../dataplane/table/policy/policy.ts";
 import type { KubeObject } from "../../kube/objects.ts";
 import { CompiledPolicy } from "../../testing/policy/compiled-policy.ts";
+import { type CasePod, type PolicyCase, policyCases } from "../../testing/policy/policy-case.ts";
 
-interface CasePod {
-  readonly namespace: string;
-  readonly name: string;
-  readonly labels: Record<string, string>;
-  readonly ip: string;
-  readonly ports: readonly string[];
-}
-interface Case {
-  readonly name: string;
-  readonly sequence?: string;
-  readonly namespaces: readonly { name: string; labels: Record<string, string> }[];
-  readonly pods: readonly CasePod[];
-  readonly policies: readonly KubeObject[];
-  readonly tested: readonly string[];
-  readonly pairs: readonly string[];
-  readonly denied: readonly string[];
-}
-
-const FILE = "src/compile/policy/testdata/policy-cases.json";
 const PROTOCOLS: Readonly<Record<string, number>> = { TCP: 6, UDP: 17, SCTP: 132 };
-const cases = JSON.parse(readFileSync(FILE, "utf8")) as readonly Case[];
+const cases = policyCases();
 
 function allows(world: CompiledPolicy, from: string, to: string, proto: number, port: number): boolean {
   if (from === to) return true;
@@ -39,7 +20,7 @@ function allows(world: CompiledPolicy, from: string, to: string, proto: number, 
   return passes(egress, to) && passes(ingress, from);
 }
 
-function objectsOf({ namespaces, pods, policies }: Case): KubeObject[] {
+function objectsOf({ namespaces, pods, policies }: PolicyCase): KubeObject[] {
   return [
     ...namespaces.map((metadata) => ({ apiVersion: "v1", kind: "Namespace", metadata })),
     ...pods.map(podOf),
@@ -63,7 +44,7 @@ function podOf({ namespace, name, labels, ip: address, ports }: CasePod): KubeOb
 }
 
 /** The pairs of a case, as addresses by their names. */
-function pairsOf({ pods, pairs }: Case): { name: string; from: string; to: string }[] {
+function pairsOf({ pods, pairs }: PolicyCase): { name: string; from: string; to: string }[] {
   const addresses = new Map(pods.map((pod) => [`${pod.namespace}/${pod.name}`, pod.ip]));
   const addressOf = (name: string): string => addresses.get(name) ?? name;
   return pairs.flatMap((pair) => {
@@ -76,7 +57,7 @@ function pairsOf({ pods, pairs }: Case): { name: string; from: string; to: strin
   });
 }
 
-function deniedCells(world: CompiledPolicy, one: Case): string[] {
+function deniedCells(world: CompiledPolicy, one: PolicyCase): string[] {
   return pairsOf(one)
     .flatMap(({ name, from, to }) => {
       const ports = one.tested.filter((text) => {
@@ -88,7 +69,7 @@ function deniedCells(world: CompiledPolicy, one: Case): string[] {
     .sort();
 }
 
-function expectedCells({ denied }: Case): string[] {
+function expectedCells({ denied }: PolicyCase): string[] {
   return denied
     .map((line) => {
       const [, pair, ports] = /^(\S+ -> \S+) (.*)$/.exec(line) ?? [];

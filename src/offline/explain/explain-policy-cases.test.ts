@@ -1,32 +1,15 @@
 // The worked cases of src/compile/policy/testdata, cell by cell, by `explain`: what it says of the first packet of each
 // connection is what the case says.
-import { readFileSync } from "node:fs";
 import t from "tap";
+import { type PolicyCase, policyCases } from "../../testing/policy/policy-case.ts";
 import { AskedWorld } from "../../testing/world/explain-world.ts";
 import { testNamespace, testPod } from "../../testing/world/policy-world.ts";
 import type { ProbeProtocol } from "./probe-frame.ts";
 
-interface Case {
-  readonly name: string;
-  readonly namespaces: readonly { name: string; labels: Record<string, string> }[];
-  readonly pods: readonly {
-    readonly namespace: string;
-    readonly name: string;
-    readonly labels: Record<string, string>;
-    readonly ip: string;
-    readonly ports: readonly string[];
-  }[];
-  readonly policies: readonly object[];
-  readonly tested: readonly string[];
-  readonly pairs: readonly string[];
-  readonly denied: readonly string[];
-}
-
-const FILE = "src/compile/policy/testdata/policy-cases.json";
-const cases = JSON.parse(readFileSync(FILE, "utf8")) as readonly Case[];
+const cases = policyCases();
 
 /** A pod lives on the node whose range its address is from. */
-function worldOf({ namespaces, pods, policies }: Case): AskedWorld {
+function worldOf({ namespaces, pods, policies }: PolicyCase): AskedWorld {
   const more = [
     ...[3, 4].map(farNode),
     ...namespaces.map(({ name, labels }) => testNamespace(name, labels)),
@@ -48,7 +31,7 @@ function farNode(n: number): object {
 }
 
 /** Pairs of a case by their names, with addresses. */
-function pairsOf({ pods, pairs }: Case): { name: string; from: string; to: string }[] {
+function pairsOf({ pods, pairs }: PolicyCase): { name: string; from: string; to: string }[] {
   const addresses = new Map(pods.map((pod) => [`${pod.namespace}/${pod.name}`, pod.ip]));
   const all = [...addresses.keys()];
   return pairs
