@@ -4,9 +4,13 @@
  *
  * A pod always reaches its own address; by way of a service it is subject to cluster policies alone: a NetworkPolicy has
  * nothing to say about a pod and itself. The node's own programs always reach its pods: probes are theirs.
+ *
+ * On the bridge pods have link-local addresses as well, which no policy knows: such a peer is the pod behind its port.
+ * Fragments of frames for everybody come one by one, without ports: they get the strictest verdict there is.
  */
 import { DropReason } from "../drop-reason.ts";
 import { PortRole } from "../port.ts";
+import { NO_OWNER } from "../send/tx-queue.ts";
 import { ACTION_MASK, NO_ROW, PolicyAction } from "../spec/policy.ts";
 import * as tuple from "../table/connection/tuple.ts";
 import * as localAddresses from "../table/local-addresses.ts";
@@ -19,7 +23,7 @@ export const NOTHING_SAID = 0;
 /** Instead of a verdict: the pod's policies are not known yet. */
 export const NOT_READY = -1;
 
-const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, META } = tuple.TupleWord;
+const { SRC0, SRC1, SRC2, SRC3, DST0, META } = tuple.TupleWord;
 const { FAMILY } = tuple.Meta;
 const { POD, HOST } = PortRole;
 const NOBODY = -1; // no port of a pod
@@ -27,6 +31,8 @@ const NO_SUBJECT = -3; // beside CLOSED and OPEN
 const EGRESS = 0;
 const INGRESS = 1;
 const LOOPBACK_NET = 127;
+const LINK_LOCAL_10 = 0xfe80 >>> 6; // first ten bits of fe80::/10
+const EVERY_PROTOCOL = 44; // IPv6 fragment header: what comes behind it is not known
 const V4_MAPPED = 0xffff;
 
 /** Port of the pod that sent it, or -1. */
@@ -49,6 +55,7 @@ export function egressVerdict(
   receiver: number,
   to: Int32Array,
   isDirect: boolean,
+  isPiece = false,
 ): number {
   if (sender < 0) return NOTHING_SAID;
   const subject = t.ports.subject[sender];
@@ -57,8 +64,24 @@ export function egressVerdict(
   if (receiver === sender) return isDirect ? NOTHING_SAID : selfVerdict(t, subject, EGRESS, to);
   const row = policy.egressRow(p, subject);
   if (row === NO_ROW) return NOTHING_SAID;
-  const peer = policy.identityOf(p, to[DST0], to[DST1], to[DST2], to[DST3]);
-  return policy.decide(p, row, peer, tuple.protoOf(to), tuple.destinationPort(to));
+  return decide(t, row, peerAt(t, to, DST0, receiver), to, isPiece);
+}
+
+/**
+ * Of a frame for everybody, as far as the pod behind port `receiver` goes. Policies allow by the address that it bears;
+ * a rule that denies the pod itself denies this copy.
+ */
+export function egressToOne(
+  t: Tables,
+  sender: number,
+  receiver: number,
+  to: Int32Array,
+  isPiece: boolean,
+): number {
+  const row = sender < 0 ? NO_ROW : policy.egressRow(t.policy, t.ports.subject[sender]);
+  if (row === NO_ROW) return NOTHING_SAID;
+  const verdict = decide(t, row, podIdentity(t, receiver), to, isPiece);
+  return isOfLink(to, DST0) || reasonOf(verdict) === DropReason.POLICY_DENY_RULE ? verdict : NOTHING_SAID;
 }
 
 /** Of what the pod behind port `receiver` gets from the source of `from`; ports are those of `to`. */
@@ -70,6 +93,7 @@ export function ingressVerdict(
   to: Int32Array,
   isDirect: boolean,
   isOwn: boolean,
+  isPiece = false,
 ): number {
   if (receiver < 0 || t.ports.role[receiver] !== POD) return NOTHING_SAID;
   const subject = t.ports.subject[receiver];
@@ -78,8 +102,36 @@ export function ingressVerdict(
   if (receiver === sender) return isDirect ? NOTHING_SAID : selfVerdict(t, subject, INGRESS, to);
   const row = policy.ingressRow(p, subject);
   if (row === NO_ROW || isOwn) return NOTHING_SAID;
-  const peer = policy.identityOf(p, from[SRC0], from[SRC1], from[SRC2], from[SRC3]);
-  return policy.decide(p, row, peer, tuple.protoOf(to), tuple.destinationPort(to));
+  return decide(t, row, peerAt(t, from, SRC0, sender), to, isPiece);
+}
+
+function decide(t: Tables, row: number, peer: number, to: Int32Array, isPiece: boolean): number {
+  const proto = tuple.protoOf(to);
+  if (!isPiece) return policy.decide(t.policy, row, peer, proto, tuple.destinationPort(to));
+  return policy.decideStrictly(t.policy, row, peer, proto === EVERY_PROTOCOL ? -1 : proto);
+}
+
+/** Identity of the address at `at`, or of the pod behind `port` that it is of on this link. */
+function peerAt(t: Tables, k: Int32Array, at: number, port: number): number {
+  if (isOfLink(k, at) && port >= 0 && t.ports.role[port] === POD) return podIdentity(t, port);
+  return policy.identityOf(t.policy, k[at], k[at + 1], k[at + 2], k[at + 3]);
+}
+
+function podIdentity(t: Tables, port: number): number {
+  const { owner4, owner6 } = t.ports;
+  const o = port << 2;
+  if (owner6[o] === NO_OWNER) return policy.identityOf(t.policy, 0, 0, V4_MAPPED, owner4[port]);
+  return policy.identityOf(t.policy, owner6[o], owner6[o + 1], owner6[o + 2], owner6[o + 3]);
+}
+
+/** A link-local address. */
+export function isOfLink(k: Int32Array, at: number): boolean {
+  return k[at] >>> 22 === LINK_LOCAL_10;
+}
+
+/** Do verdicts depend on addresses that are of this link only? */
+export function isWithinLink(from: Int32Array, to: Int32Array): boolean {
+  return isOfLink(from, SRC0) || isOfLink(to, DST0);
 }
 
 function selfVerdict(t: Tables, subject: number, direction: number, to: Int32Array): number {

@@ -1,7 +1,8 @@
 /**
  * ICMP and ICMPv6 (nf_conntrack_proto_icmp.c, _icmpv6.c): queries and their answers, by the query's id. A query begins a
- * connection, of ICMPv6 an echo request alone; nothing is remembered, and each packet gives it its time again. Errors are
- * no connections: they belong to that of the packet they quote, which stage `track-connection` looks for.
+ * connection, of ICMPv6 an echo request or a node information query; nothing is remembered, and each packet gives it its
+ * time again. Errors are no connections: they belong to that of the packet they quote, which stage `track-connection`
+ * looks for.
  */
 import * as icmpv4 from "../../wire/ip/icmpv4.ts";
 import * as icmpv6 from "../../wire/ip/icmpv6.ts";
@@ -29,7 +30,9 @@ export function mayBegin(pkt: Packet): boolean {
 }
 
 export function mayBegin6(pkt: Packet): boolean {
-  return pkt.family === 6 && tuple.icmpType(pkt.key) === icmpv6.TYPE_ECHO_REQUEST;
+  if (pkt.family !== 6) return false;
+  const type = tuple.icmpType(pkt.key);
+  return type === icmpv6.TYPE_ECHO_REQUEST || type === icmpv6.TYPE_NODE_QUERY;
 }
 
 export function begin(t: Conntrack, slot: number, nowSec: number): void {

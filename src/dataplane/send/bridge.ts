@@ -19,6 +19,8 @@ import { enqueue } from "./tx-queue.ts";
 
 const { ICMPV6 } = Protocol;
 
+const { DST0 } = tuple.TupleWord;
+
 const { FORWARD, FLOOD, CONSUMED } = Verdict;
 const { POD } = PortRole;
 
@@ -26,6 +28,23 @@ const { POD } = PortRole;
 export function portOfStation(pkt: Packet, t: Tables, nowSec: number): number {
   const slot = fdb.find(t.fdb, eth.dstHi(pkt.view, pkt.off), eth.dstLo(pkt.view, pkt.off), nowSec);
   return slot < 0 ? -1 : t.fdb.port[slot];
+}
+
+/**
+ * Port of the pod that the frame's destination is, also of one that has not sent anything lately, or whose port is so new
+ * that its addresses are not known yet; or -1.
+ */
+export function podWithMac(pkt: Packet, t: Tables, nowSec: number): number {
+  const seen = portOfStation(pkt, t, nowSec);
+  if (seen >= 0) return seen;
+  const { ports } = t;
+  const hi = eth.dstHi(pkt.view, pkt.off);
+  const lo = eth.dstLo(pkt.view, pkt.off);
+  for (let port = 0; port < ports.count; port++) {
+    if (ports.macLo[port] !== lo || ports.macHi[port] !== hi) continue;
+    if (ports.role[port] === POD && ports.active[port] !== 0) return port;
+  }
+  return -1;
 }
 
 /** Sends a frame on to the station it is addressed to, or to all pods when nobody knows where that is. */
@@ -55,47 +74,55 @@ function flood(pkt: Packet, t: Tables): Verdict {
   return asksNeighbours ? CONSUMED : drop(pkt, t, DropReason.NO_OTHER_PORT);
 }
 
-/** Neighbour discovery, and who listens to which group: no policy is asked about what a link is made of. */
+/** Discovery, and who listens to which group: no policy is asked about what a link is made of, and is for all. */
 function isLinkTalk(pkt: Packet): boolean {
-  if (pkt.proto !== ICMPV6 || pkt.family !== 6) return false;
-  const type = tuple.icmpType(pkt.key);
-  return type >= icmpv6.TYPE_MLD_QUERY && type <= icmpv6.TYPE_MLDV2_REPORT;
+  if (pkt.proto !== ICMPV6 || pkt.family !== 6 || pkt.key[DST0] >>> 24 !== 0xff) return false;
+  return icmpv6.isLinkTalk(tuple.icmpType(pkt.key));
 }
 
 /** Nothing remembers such a packet, so each is asked about: what its sender may send, and each receiver get. */
 function floodAllowed(pkt: Packet, t: Tables): Verdict {
-  const { ports, policyHits } = t;
+  const { ports } = t;
   const sender = admission.senderOf(pkt, t);
   const key = pkt.key;
-  const egress = admission.egressVerdict(t, sender, -1, key, true);
-  const refused = admission.reasonOf(egress);
-  if (refused !== DropReason.NONE) {
-    if (egress !== admission.NOT_READY)
-      hits.count(policyHits, egress, pkt.ipLen, conntrack.clockSec(t.conntrack));
+  const isPiece = pkt.fragment !== 0;
+  const egress = admission.egressVerdict(t, sender, -1, key, true, isPiece);
+  let reason: DropReason = refusal(pkt, t, egress);
+  if (reason !== DropReason.NONE) {
     pkt.egressVerdict = egress;
-    return drop(pkt, t, refused);
+    return drop(pkt, t, reason);
   }
   let copies = 0;
-  let reason: DropReason = DropReason.NO_OTHER_PORT;
+  reason = DropReason.NO_OTHER_PORT;
   for (let port = 0; port < ports.count; port++) {
     if (port === pkt.inPort || ports.active[port] === 0 || ports.role[port] !== POD) continue;
-    const ingress = admission.ingressVerdict(t, sender, port, key, key, true, false);
-    const why = admission.reasonOf(ingress);
+    const toOne = admission.egressToOne(t, sender, port, key, isPiece);
+    const ingress = admission.ingressVerdict(t, sender, port, key, key, true, false, isPiece);
+    let why = refusal(pkt, t, toOne);
+    if (why !== DropReason.NONE) pkt.egressVerdict = toOne;
+    else {
+      why = refusal(pkt, t, ingress);
+      if (why !== DropReason.NONE) pkt.ingressVerdict = ingress;
+    }
     if (why === DropReason.NONE) {
       enqueue(t.tx, port, pkt.off, pkt.end - pkt.off, -1);
       copies++;
-      continue;
-    }
-    if (ingress !== admission.NOT_READY)
-      hits.count(policyHits, ingress, pkt.ipLen, conntrack.clockSec(t.conntrack));
-    pkt.ingressVerdict = ingress;
-    reason = why;
+    } else reason = why;
   }
   if (copies === 0) return drop(pkt, t, reason);
   if (pkt.slot >= 0) t.tx.slots[t.tx.count - 1] = pkt.slot; // goes back with the last copy
   pkt.slot = -1;
   t.counters.events[Event.FLOODED]++;
   return FLOOD;
+}
+
+/** Why a verdict keeps a copy back, which is counted then. */
+function refusal(pkt: Packet, t: Tables, verdict: number): DropReason {
+  const reason = admission.reasonOf(verdict);
+  if (reason !== DropReason.NONE && verdict !== admission.NOT_READY) {
+    hits.count(t.policyHits, verdict, pkt.ipLen, conntrack.clockSec(t.conntrack));
+  }
+  return reason;
 }
 
 /**

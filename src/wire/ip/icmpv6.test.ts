@@ -32,6 +32,8 @@ t.test("types are told apart", async (t) => {
   t.ok(icmpv6.isEcho(128) && icmpv6.isEcho(129) && !icmpv6.isEcho(130));
   const discovery = Array.from({ length: 256 }, (_, type) => type).filter(icmpv6.isNeighborDiscovery);
   t.same(discovery, [133, 134, 135, 136, 137]);
+  const link = Array.from({ length: 256 }, (_, type) => type).filter(icmpv6.isLinkTalk);
+  t.same(link, [130, 131, 132, 133, 134, 135, 136, 143]);
 });
 
 t.test("packet too big carries the MTU, and the packet behind eight bytes", async (t) => {

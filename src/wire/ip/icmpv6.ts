@@ -31,6 +31,8 @@ export const TYPE_ROUTER_ADVERTISEMENT = 134;
 export const TYPE_NEIGHBOR_SOLICITATION = 135;
 export const TYPE_NEIGHBOR_ADVERTISEMENT = 136;
 export const TYPE_REDIRECT = 137;
+export const TYPE_NODE_QUERY = 139; // RFC 4620
+export const TYPE_NODE_REPLY = 140;
 export const TYPE_MLDV2_REPORT = 143;
 /** Codes of TYPE_UNREACHABLE. */
 export const CODE_NO_ROUTE = 0;
@@ -67,6 +69,11 @@ export function isEcho(type: number): boolean {
  */
 export function isNeighborDiscovery(type: number): boolean {
   return type >= TYPE_ROUTER_SOLICITATION && type <= TYPE_REDIRECT;
+}
+
+/** What a link is made of, and connection tracking leaves alone: discovery without redirects, and who joins groups. */
+export function isLinkTalk(type: number): boolean {
+  return (type >= TYPE_MLD_QUERY && type <= TYPE_NEIGHBOR_ADVERTISEMENT) || type === TYPE_MLDV2_REPORT;
 }
 
 export function type(view: DataView, off: number): number {

@@ -11,8 +11,9 @@ import { Protocol } from "../../../base/protocols.ts";
 import { drop } from "../../drop.ts";
 import { DropReason } from "../../drop-reason.ts";
 import * as admission from "../../packet/admission.ts";
-import type { Packet } from "../../packet/packet.ts";
+import { type Packet, Way } from "../../packet/packet.ts";
 import { PortRole } from "../../port.ts";
+import { podWithMac } from "../../send/bridge.ts";
 import * as connectionRules from "../../table/connection/connection-rules.ts";
 import * as conntrack from "../../table/connection/conntrack.ts";
 import * as tuple from "../../table/connection/tuple.ts";
@@ -47,8 +48,8 @@ export function recheckPolicy(pkt: Packet, t: Tables, nowSec: number): Verdict {
   const key = t.scratch.keyA;
   loadEnds(t, slot);
   const isDirect = (status & DST_NAT) === 0;
-  const sender = podPort(t, key, SRC0);
-  const receiver = podPort(t, key, DST0);
+  const sender = podPort(pkt, t, key, SRC0, nowSec);
+  const receiver = podPort(pkt, t, key, DST0, nowSec);
   if (isMissing(t, key, SRC0, sender) || isMissing(t, key, DST0, receiver))
     return drop(pkt, t, DropReason.POLICY_NOT_READY);
   const egress = admission.egressVerdict(t, sender, receiver, key, isDirect);
@@ -89,9 +90,16 @@ function isMissing(t: Tables, key: Int32Array, at: number, port: number): boolea
 }
 
 /** Port of the pod that has the address, -1: none of this node. */
-function podPort(t: Tables, key: Int32Array, at: number): number {
+function podPort(pkt: Packet, t: Tables, key: Int32Array, at: number, nowSec: number): number {
+  if (admission.isOfLink(key, at)) return endOnLink(pkt, t, at, nowSec);
   const station = neighbor.find(t.stations, key[at], key[at + 1], key[at + 2], key[at + 3]);
   if (station < 0) return -1;
   const port = t.stations.port[station];
   return t.ports.role[port] === PortRole.POD ? port : -1;
+}
+
+/** Of a link-local address, which no table has: on the bridge both ends are those of the frame. */
+function endOnLink(pkt: Packet, t: Tables, at: number, nowSec: number): number {
+  if (pkt.bridged !== Way.BRIDGED) return -1;
+  return (pkt.ctDir === 0) === (at === SRC0) ? pkt.inPort : podWithMac(pkt, t, nowSec);
 }

@@ -45,8 +45,8 @@ export function trackConnection(pkt: Packet, t: Tables, nowSec: number): Verdict
   if (proto === ICMP || proto === ICMPV6) {
     const type = tuple.icmpType(pkt.key);
     if (proto === ICMP ? icmpv4.isError(type) : icmpv6.isError(type)) return relate(pkt, t, nowSec);
-    if (proto === ICMPV6 && type >= 130 && type <= 143) {
-      pkt.ctState = UNTRACKED; // neighbour discovery and MLD, as the kernel
+    if (proto === ICMPV6 && icmpv6.isLinkTalk(type)) {
+      pkt.ctState = UNTRACKED; // as the kernel
       return NEXT;
     }
   }
@@ -139,7 +139,7 @@ function relate(pkt: Packet, t: Tables, nowSec: number): Verdict {
   }
   const { keyA, keyB } = t.scratch;
   const quoted = quotedTuple(pkt, keyA);
-  if (quoted < 0) return NEXT;
+  if (quoted < 0 || !isForQuoted(pkt, keyA)) return NEXT;
   tuple.invert(keyA, keyB);
   const ct = t.conntrack;
   const ref = findQuoted(pkt, t);
@@ -165,6 +165,17 @@ function relate(pkt: Packet, t: Tables, nowSec: number): Verdict {
   pkt.to[PORTS] = pkt.key[PORTS];
   pkt.to[META] = pkt.key[META];
   return NEXT;
+}
+
+/** Is it for who sent what it quotes? Others could be sent anything as an error about a connection of one's own. */
+function isForQuoted(pkt: Packet, quoted: Int32Array): boolean {
+  const k = pkt.key;
+  return (
+    k[DST3] === quoted[SRC3] &&
+    k[DST2] === quoted[SRC2] &&
+    k[DST1] === quoted[SRC1] &&
+    k[DST0] === quoted[SRC0]
+  );
 }
 
 /**

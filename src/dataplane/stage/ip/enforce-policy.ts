@@ -9,19 +9,19 @@
  * - Tunnels: a pod cannot send tunnel packets to nodes, who would take them for each other's, since they leave with the
  *   node's address. After DNAT.
  * - Policies: what the sending pod may send and the receiving one may get (packet/admission.ts), and both must agree.
- *   RELATED connections pass, as their masters do; neighbour discovery is UNTRACKED and is not asked.
+ *   RELATED connections pass, as their masters do. What is UNTRACKED is asked about as well: what a link is made of
+ *   goes to the whole link or straight over the bridge, and what comes here only looks like it.
  *
  * Known connections have been asked, and remember the answer.
  */
 import { Protocol } from "../../../base/protocols.ts";
-import * as eth from "../../../wire/link/ethernet.ts";
 import { drop } from "../../drop.ts";
 import { DropReason } from "../../drop-reason.ts";
 import * as admission from "../../packet/admission.ts";
 import * as invalid from "../../packet/invalid-packet.ts";
 import { CtState, type Packet, Way } from "../../packet/packet.ts";
 import { PortRole } from "../../port.ts";
-import { portOfStation } from "../../send/bridge.ts";
+import { podWithMac } from "../../send/bridge.ts";
 import { RouteKind } from "../../spec/routes.ts";
 import * as tuple from "../../table/connection/tuple.ts";
 import * as neighbor from "../../table/neighbor.ts";
@@ -39,7 +39,7 @@ const { DST0, DST1, DST2, DST3 } = tuple.TupleWord;
 const { NEXT } = Verdict;
 const { LOCAL, ONLINK, GATEWAY } = RouteKind;
 const { POD } = PortRole;
-const { NEW, INVALID } = CtState;
+const { RELATED, INVALID } = CtState;
 const { NOT_READY } = admission;
 /** Instead of a port: a station of the bridge that nobody has told of. */
 const UNKNOWN = -2;
@@ -52,7 +52,7 @@ export function enforcePolicy(pkt: Packet, t: Tables, nowSec: number): Verdict {
     if (hasRule(pkt, t)) return drop(pkt, t, invalid.reasonOf(pkt, DropReason.CT_INVALID));
     if (pkt.ctInvalidNat !== 0) return drop(pkt, t, invalid.reasonOf(pkt, DropReason.CT_INVALID_NAT));
   }
-  if (t.policy.active === 0 || (pkt.ctState !== NEW && pkt.ctState !== INVALID)) return NEXT;
+  if (t.policy.active === 0 || pkt.ctState === RELATED) return NEXT;
   return askPolicies(pkt, t, nowSec);
 }
 
@@ -66,10 +66,11 @@ function askPolicies(pkt: Packet, t: Tables, nowSec: number): Verdict {
   const from = admission.subjectBehind(t, sender);
   const ends = endsOf(pkt, t, sender, receiver, own);
   const at = answers.place(pkt.key, to);
-  if (receiver !== UNKNOWN && answers.has(a, at, pkt.key, to, from, ends)) {
+  const isKept = receiver !== UNKNOWN && !admission.isWithinLink(pkt.key, to);
+  if (isKept && answers.has(a, at, pkt.key, to, from, ends)) {
     pkt.egressVerdict = answers.egressAt(a, at);
     pkt.ingressVerdict = answers.ingressAt(a, at);
-  } else if (decide(pkt, t, sender, receiver, to, own) && receiver !== UNKNOWN) {
+  } else if (decide(pkt, t, sender, receiver, to, own) && isKept) {
     answers.keep(a, at, pkt.key, to, from, ends, pkt.egressVerdict, pkt.ingressVerdict);
   }
   let reason = take(pkt, t, pkt.egressVerdict, nowSec);
@@ -118,25 +119,11 @@ function take(pkt: Packet, t: Tables, verdict: number, nowSec: number): DropReas
  */
 function podPort(pkt: Packet, t: Tables, nowSec: number): number {
   if (pkt.bridged !== Way.BRIDGED) return pkt.station < 0 ? -1 : t.stations.port[pkt.station];
-  const seen = portOfStation(pkt, t, nowSec);
-  if (seen >= 0) return seen;
-  const port = portWithMac(pkt, t);
+  const port = podWithMac(pkt, t, nowSec);
   if (port >= 0) return port;
   const k = pkt.key;
   const station = neighbor.find(t.stations, k[DST0], k[DST1], k[DST2], k[DST3]);
   return station < 0 ? UNKNOWN : t.stations.port[station];
-}
-
-/** Of a pod that has not sent anything lately, or whose port is so new that its addresses are not known yet. */
-function portWithMac(pkt: Packet, t: Tables): number {
-  const { ports } = t;
-  const hi = eth.dstHi(pkt.view, pkt.off);
-  const lo = eth.dstLo(pkt.view, pkt.off);
-  for (let port = 0; port < ports.count; port++) {
-    if (ports.macLo[port] !== lo || ports.macHi[port] !== hi) continue;
-    if (ports.role[port] === POD && ports.active[port] !== 0) return port;
-  }
-  return -1;
 }
 
 function hasRule(pkt: Packet, t: Tables): boolean {

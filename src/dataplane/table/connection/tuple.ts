@@ -90,8 +90,8 @@ export function invert(key: Int32Array, out: Int32Array): void {
 /** ICMP type of the answer to a query, and of the query to an answer. */
 function answerType(proto: number, type: number): number {
   if (proto === ICMPV6) {
-    if (type === 128) return 129;
-    return type === 129 ? 128 : type;
+    if (type === 128 || type === 139) return type + 1;
+    return type === 129 || type === 140 ? type - 1 : type;
   }
   if (type === 8) return 0;
   if (type === 0) return 8;

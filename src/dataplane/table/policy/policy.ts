@@ -17,8 +17,10 @@ import { Protocol } from "../../../base/protocols.ts";
 import {
   A_IDENTITY,
   A_SUBJECT,
+  ACTION_MASK,
   ADDRESS_WORDS,
   NO_ROW,
+  PolicyAction,
   type PolicyParts,
   S_EGRESS,
   S_INGRESS,
@@ -29,6 +31,8 @@ import * as hashIndex from "../hash-index.ts";
 import * as prefixRanges from "../prefix-ranges.ts";
 
 const { SCTP, TCP, UDP } = Protocol;
+const { DENY, DENY_RULE } = PolicyAction;
+const PROTOCOL_CELLS = 4; // that a program begins with: placeOf
 
 /** Subject of a port whose pod is not in the table: nothing passes it. */
 export const CLOSED = -1;
@@ -118,6 +122,28 @@ export function ingressRow(t: Policy, subject: number): number {
 /** Verdict of a row about a peer. `port` is the destination's; of protocols without ports it counts for nothing. */
 export function decide(t: Policy, row: number, identity: number, proto: number, port: number): number {
   return verdictOf(t, t.cells[row * t.stride + identity], proto, port);
+}
+
+/**
+ * The verdict of a row about a peer that denies, if there is one on any port of a protocol, or, of protocol -1, of any
+ * protocol: of what does not say which it is for.
+ */
+export function decideStrictly(t: Policy, row: number, identity: number, proto: number): number {
+  const cell = t.cells[row * t.stride + identity];
+  if (cell < 0) return ~cell;
+  const p = t.programs;
+  const last = proto < 0 ? PROTOCOL_CELLS - 1 : placeOf(proto);
+  let verdict = 0;
+  for (let place = proto < 0 ? 0 : last; place <= last; place++) {
+    const at = p[cell + place];
+    const ranges = at < 0 ? 1 : p[at];
+    for (let i = 0; i < ranges; i++) {
+      verdict = at < 0 ? ~at : p[at + ranges + i];
+      const action = verdict & ACTION_MASK;
+      if (action === DENY || action === DENY_RULE) return verdict;
+    }
+  }
+  return verdict;
 }
 
 /** Verdict about what a pod sends to itself by way of a service. `direction`: 0 egress, 1 ingress. */
