@@ -5,6 +5,7 @@ const CHANGE = { ms: 9, longestMs: 20, cpuMs: 1, heldMs: 9, heldCpuMs: 0.2 };
 const LOAD = {
   ...{ compileCpuMs: 500, stepMs: 90, stepCpuMs: 20, memoryMiB: 30, heldMs: 9, heldCpuMs: 0.4 },
   ...{ pod: CHANGE, policy: CHANGE, namespace: CHANGE },
+  ...{ blockOutside: CHANGE, blockAround: CHANGE, blockAcross: { ...CHANGE, cpuMs: 45 } },
 };
 const PACKETS = {
   first: [800, 850, 851],
@@ -25,6 +26,13 @@ t.test("each promise that does not hold is named", async (t) => {
   ]);
   t.same(load({ namespace: { ...CHANGE, heldCpuMs: 0.6 } }), [
     "policy one: one namespace's label, packets wait, processor time: 0.60 ms, promised 0.5",
+  ]);
+  t.same(load({ blockAround: { ...CHANGE, cpuMs: 5.1 } }), [
+    "policy one: a block of all pods, processor time: 5.10 ms, promised 5",
+  ]);
+  t.same(load({ blockAcross: { ...CHANGE, heldCpuMs: 0.6, cpuMs: 51 } }), [
+    "policy one: a block of some pods, processor time: 51.00 ms, promised 50",
+    "policy one: a block of some pods, packets wait, processor time: 0.60 ms, promised 0.5",
   ]);
   t.same(packets({ firstMore: [50, 61] }), [
     "policy first packet of a connection, 10000 policies, more than without: 61.00 ns, promised 60",

@@ -6,7 +6,15 @@ import type { KubeObject } from "../../kube/objects.ts";
 import { loadNative } from "../../native/binding.ts";
 import { PlaneHandle } from "../../plane/plane-handle.ts";
 import { ObjectGraph } from "../../watch/desired-state.ts";
-import { podObject, policyCluster, policyObject } from "./policy-objects.ts";
+import {
+  ACROSS,
+  AROUND,
+  blockPolicyObject,
+  OUTSIDE,
+  podObject,
+  policyCluster,
+  policyObject,
+} from "./policy-objects.ts";
 
 const native = loadNative();
 export const CLUSTER = { policies: 1000, pods: 10_000, classes: 500, nodes: 100 };
@@ -23,6 +31,10 @@ export interface LoadResult {
   pod: ChangeResult;
   policy: ChangeResult;
   namespace: ChangeResult;
+  /** One policy with a block that takes another's place: of outside, of all pods, and of fewer than half of them. */
+  blockOutside: ChangeResult;
+  blockAround: ChangeResult;
+  blockAcross: ChangeResult;
   /** Longest time that packets would have waited for the load. */
   heldMs: number;
   heldCpuMs: number;
@@ -140,9 +152,14 @@ export async function measureLoad(nodeName: string | undefined): Promise<LoadRes
     kind: "Namespace",
     metadata: { name: `ns-${i % NAMESPACES}`, labels: { team: `team-${(i * 5) % 17}` } },
   }));
+  const blocks = {
+    blockOutside: await control.changes((i) => blockPolicyObject(OUTSIDE[i % 2])),
+    blockAround: await control.changes((i) => blockPolicyObject(AROUND[i % 2])),
+    blockAcross: await control.changes((i) => blockPolicyObject(ACROSS[i % 2])),
+  };
   await control.plane.stop();
   return {
-    ...{ compileCpuMs, stepMs, stepCpuMs, memoryMiB: memory, pod, policy, namespace },
+    ...{ compileCpuMs, stepMs, stepCpuMs, memoryMiB: memory, pod, policy, namespace, ...blocks },
     ...{ heldMs, heldCpuMs },
   };
 }

@@ -70,6 +70,27 @@ export function policyObject(i: number, namespace: number): KubeObject {
   return object;
 }
 
+/** Blocks to go back and forth between: of nobody's addresses, of all pods', and of four of ten pods'. */
+export const OUTSIDE = [{ cidr: "192.0.2.0/24" }, { cidr: "2001:db8::/32", except: ["2001:db8:1::/48"] }];
+export const AROUND = [{ cidr: "0.0.0.0/0", except: ["169.254.169.254/32"] }, { cidr: "10.0.0.0/8" }];
+export const ACROSS = [{ cidr: "10.128.0.0/20" }, { cidr: "10.128.16.0/20", except: ["10.128.17.0/24"] }];
+
+/** A policy with one block, about pods of the first nodes. */
+export function blockPolicyObject(ipBlock: object): KubeObject {
+  const object = {
+    apiVersion: "networking.k8s.io/v1",
+    kind: "NetworkPolicy",
+    metadata: { namespace: "ns-0", name: "block" },
+    spec: {
+      podSelector: { matchLabels: { app: "app-1" } },
+      policyTypes: ["Ingress", "Egress"],
+      ingress: [{ from: [{ ipBlock }] }],
+      egress: [{ to: [{ ipBlock }], ports: [{ protocol: "TCP", port: 443 }] }],
+    },
+  };
+  return object;
+}
+
 function specOf(i: number, app: number): object {
   const podSelector = { matchLabels: { app: `app-${app}` } };
   switch (Math.floor(i / 50) % 4) {

@@ -49,6 +49,14 @@ export class Holders {
     for (const held of holder.held) this.touched.add(held);
   }
 
+  /** The addresses with these keys. */
+  touchThese(keys: Iterable<{ readonly key: string }>): void {
+    for (const { key } of keys) {
+      const held = this.#held.get(key);
+      if (held !== undefined) this.touched.add(held);
+    }
+  }
+
   touchAll(): void {
     for (const held of this.#held.values()) this.touched.add(held);
   }

@@ -1,7 +1,7 @@
 // Who and what the compiler keeps in mind: classes of pods, those who hold addresses, and the addresses.
 import type { Ip } from "../../base/ip.ts";
 import type { Labels } from "../../kube/labels.ts";
-import type { Identity, NamedPort } from "./identities.ts";
+import type { Base, Identity, Member, NamedPort } from "./identities.ts";
 import type { Row } from "./rows.ts";
 import type { Subject } from "./subjects.ts";
 
@@ -18,11 +18,8 @@ export interface PodClass {
   readonly subjectOf: Set<number>;
   egress: Row | undefined;
   ingress: Row | undefined;
-  /** Of its identities: terms, sorted, and the names of ports that somebody asks for. */
-  terms: readonly number[];
-  asked: readonly NamedPort[];
-  /** By the blocks that an address lies in. */
-  readonly identities: Map<string, Identity>;
+  /** Of its identities; undefined until it is asked for. */
+  base: Base | undefined;
 }
 
 export interface HolderSpec {
@@ -43,8 +40,7 @@ export interface Holder extends HolderSpec {
 }
 
 /** An address, and what was told of it. */
-export interface Held {
-  readonly key: string;
+export interface Held extends Member {
   readonly address: Ip;
   /** Sorted; the first one has it. */
   readonly holders: Holder[];

@@ -2,7 +2,7 @@
 // once of all of them.
 import type { Labels } from "../../kube/labels.ts";
 import type { Container, Pod } from "../../kube/objects.ts";
-import { type Identity, type NamedPort, namedKeyOf } from "./identities.ts";
+import { type NamedPort, namedKeyOf } from "./identities.ts";
 import type { Holder, PodClass } from "./members.ts";
 import { PROTOCOLS } from "./policy-rules.ts";
 import type { Term, Terms } from "./terms.ts";
@@ -45,7 +45,7 @@ export class PodClasses {
     const made: PodClass = {
       ...{ key, namespace, labels, named, pods: new Set<Holder>(), subjects: 0 },
       ...{ peerOf: new Set<number>(), subjectOf: new Set<number>(), egress: undefined, ingress: undefined },
-      ...{ terms: [], asked: [], identities: new Map<string, Identity>() },
+      base: undefined,
     };
     this.#byKey.set(key, made);
     const siblings = this.#byNamespace.get(namespace) ?? new Set();

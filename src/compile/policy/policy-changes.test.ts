@@ -20,7 +20,14 @@ const PORTS = [
   [132, 7],
   [1, 0],
 ] as const;
-const OTHERS = ["192.168.50.11", "203.0.113.7", "203.0.113.200", "2001:db8::1"];
+const OTHERS = [
+  "192.168.50.11",
+  "192.168.50.12",
+  "169.254.169.254",
+  "203.0.113.7",
+  "203.0.113.200",
+  "2001:db8::1",
+];
 
 const value = fc.constantFrom("x", "y");
 const labels = fc.record({ role: value }, { requiredKeys: [] });
@@ -33,8 +40,14 @@ const selector = fc.oneof(
 const block = fc.constantFrom(
   { cidr: "0.0.0.0/0", except: ["203.0.113.128/25"] },
   { cidr: "203.0.113.0/24" },
+  { cidr: "0.0.0.0/0", except: ["169.254.169.254/32"] },
+  { cidr: "10.0.0.0/8" },
   { cidr: "10.244.0.0/16", except: ["10.244.1.2/31"] },
+  { cidr: "10.244.1.2/31" },
+  { cidr: "192.168.50.0/28", except: ["192.168.50.11/32"] },
   { cidr: "::/0" },
+  { cidr: "::/0", except: ["fd00::2/127", "2001:db8::/32"] },
+  { cidr: "fd00::/126" },
 );
 const peer = fc.oneof(
   selector.map((podSelector) => ({ podSelector })),
@@ -72,6 +85,9 @@ const clusterRule = (peers: "from" | "to") =>
         : fc.oneof(
             clusterPeer,
             selector.map((nodes) => ({ nodes })),
+            fc.array(block, { minLength: 1, maxLength: 2 }).map((blocks) => ({
+              networks: blocks.map(({ cidr }) => cidr),
+            })),
           ),
       { minLength: 1, maxLength: 2 },
     ),
@@ -117,17 +133,17 @@ const state = fc
       maxLength: 4,
     }),
     fc.array(fc.tuple(fc.integer({ min: 0, max: 2 }), clusterSpec), { maxLength: 3 }),
-    labels,
+    fc.array(fc.tuple(fc.constantFrom(1, 2), labels), { maxLength: 2 }),
   )
   .map(([pods, [a, b, notes], policies, cluster, nodeLabels]) => {
-    const node = {
-      ...{ apiVersion: "v1", kind: "Node", metadata: { name: "node1", labels: nodeLabels }, spec: {} },
-      status: { addresses: [{ type: "InternalIP", address: "192.168.50.11" }] },
-    };
+    const nodes = nodeLabels.map(([n, given]) => ({
+      ...{ apiVersion: "v1", kind: "Node", metadata: { name: `node${n}`, labels: given }, spec: {} },
+      status: { addresses: [{ type: "InternalIP", address: `192.168.50.1${n}` }] },
+    }));
     const objects: object[] = [
       testNamespace("a", a as Record<string, string>, notes),
       testNamespace("b", b as Record<string, string>),
-      node,
+      ...nodes,
       ...pods.filter((pod) => pod !== null),
       ...policies.map(([n, namespace, spec, annotations]) =>
         testPolicy(`n${n}`, spec, { namespace, annotations }),

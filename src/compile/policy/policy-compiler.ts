@@ -19,9 +19,9 @@ import type { KubeObject, Node, Pod } from "../../kube/objects.ts";
 import type { Changes, DesiredState } from "../../watch/desired-state.ts";
 import { cniAddresses } from "../node.ts";
 import { nodeAddresses } from "../proxy-settings.ts";
-import { AddressBlocks, type Block } from "./address-blocks.ts";
+import { AddressBlocks, type Area } from "./address-blocks.ts";
 import { Holders, podAddresses } from "./holders.ts";
-import { Identities, type Identity } from "./identities.ts";
+import { type Base, Identities } from "./identities.ts";
 import type { Held, Holder, PodClass } from "./members.ts";
 import { PodClasses } from "./pod-classes.ts";
 import { Policies } from "./policies.ts";
@@ -43,6 +43,8 @@ const CLASS_UNITS = 20;
 const ADDRESS_UNITS = 3;
 /** Terms that a class or a node is asked about, in a unit. */
 const TERMS_A_UNIT = 16;
+/** When more blocks come at once, it is less work to ask for the identity of every address. */
+const BLOCKS_FOLLOWED = 32;
 
 interface NamespaceFacts {
   readonly labels: Labels;
@@ -75,9 +77,7 @@ export class PolicyCompiler {
   /** Classes to ask for their rows and identities again. */
   readonly #touched = new Set<PodClass>();
   #askedNames = "";
-  #blocks = new AddressBlocks([]);
-  /** By combination of blocks. */
-  #blockIdentities: readonly Identity[];
+  readonly #blocks = new AddressBlocks(this.#identities);
   #epoch = 0;
 
   constructor({ nodeName, hasTunnel = false, ruleIds, pace = new Pace() }: PolicyCompilerOptions = {}) {
@@ -88,7 +88,6 @@ export class PolicyCompiler {
     this.#rows = new Rows(this.names);
     const { peers, subjects } = this.policies;
     this.#classes = new PodClasses(peers, subjects, (namespace) => this.#labelsOf(namespace));
-    this.#blockIdentities = [this.#identities.acquire([], [])];
   }
 
   /** How much there is of what. */
@@ -117,12 +116,11 @@ export class PolicyCompiler {
     }
     const subjects = new Set<Term>();
     yield* this.#updatePolicies(input, subjects);
-    const isRenewed = yield* this.#updateTerms(input, subjects);
+    yield* this.#updateTerms(input, subjects);
     for (const [key, pod] of input.pods) if (this.#pace.isOver(this.#updatePod(key, pod))) yield;
     for (const [key, node] of input.nodes) if (this.#pace.isOver(this.#updateNode(key, node))) yield;
-    const isChanged =
-      subjects.size > 0 || isRenewed || this.#touched.size > 0 || this.#holders.touched.size > 0;
-    return isChanged ? yield* this.#tell(isRenewed) : undefined;
+    const isChanged = subjects.size > 0 || this.#touched.size > 0 || this.#holders.touched.size > 0;
+    return isChanged ? yield* this.#tell() : undefined;
   }
 
   #labelsOf(namespace: string): Labels {
@@ -161,10 +159,10 @@ export class PolicyCompiler {
     }
   }
 
-  /** Marks everybody with the terms that are new, and with none that is gone. True when blocks changed. */
-  *#updateTerms(input: PolicyInput, touched: ReadonlySet<Term>): Generator<void, boolean> {
+  /** Marks everybody with the terms that are new, and with none that is gone. */
+  *#updateTerms(input: PolicyInput, touched: ReadonlySet<Term>): Generator<void, void> {
     const { peers, subjects } = this.policies;
-    if (touched.size === 0) return false;
+    if (touched.size === 0) return;
     const gone = { peers: peers.sweep(), subjects: subjects.sweep() };
     const selects = [...touched].map(({ id }) => id);
     const asksOther = this.policies.askedNames !== this.#askedNames;
@@ -182,17 +180,21 @@ export class PolicyCompiler {
     if (changed.some(({ spec }) => spec.of === "nodes")) {
       for (const [key, node] of input.allNodes) if (this.#pace.isOver(this.#updateNode(key, node))) yield;
     }
-    const isRenewed = changed.some(({ spec }) => spec.of === "block");
-    if (isRenewed) this.#blocks = new AddressBlocks(this.#blockTerms());
+    yield* this.#updateBlocks(peers.added, gone.peers);
     peers.collect(gone.peers);
     subjects.collect(gone.subjects);
-    return isRenewed;
   }
 
-  #blockTerms(): Block[] {
-    return [...this.policies.peers.values()].flatMap(({ id, spec }) =>
-      spec.of === "block" ? [{ term: id, range: spec.range, except: spec.except }] : [],
-    );
+  /** New ones first: what both the old and the new ones tell apart is never one in between. */
+  *#updateBlocks(added: Iterable<Term>, gone: readonly Term[]): Generator<void, void> {
+    const news = [...added].flatMap(({ id, spec }) => (spec.of === "block" ? [{ ...spec, term: id }] : []));
+    const follows = news.length <= BLOCKS_FOLLOWED;
+    for (const block of news) yield* this.#blocks.add(block, follows, this.#pace);
+    for (const { id, spec } of gone) {
+      if (spec.of === "block") yield* this.#blocks.remove(id, this.#pace);
+    }
+    if (follows) this.#holders.touchThese(this.#identities.moved);
+    else this.#holders.touchAll();
   }
 
   #updatePod(key: string, pod: Pod | undefined): number {
@@ -246,15 +248,9 @@ export class PolicyCompiler {
     this.#holders.put({ key: id, addresses, podClass: undefined, terms, isSubject: false });
   }
 
-  *#tell(isRenewed: boolean): Generator<void, PolicyUpdate> {
+  *#tell(): Generator<void, PolicyUpdate> {
     const isWasteful = this.#rows.isWasteful;
-    if (isRenewed || isWasteful) this.#holders.touchAll();
-    const held = this.#blockIdentities;
-    if (isRenewed) {
-      const { combinations } = this.#blocks;
-      this.#blockIdentities = combinations.map((terms) => this.#identities.acquire(terms, []));
-      for (const identity of held) this.#identities.release(identity);
-    }
+    if (isWasteful) this.#holders.touchAll();
     for (const one of this.#touched) {
       this.#updateClass(one);
       if (this.#pace.isOver(CLASS_UNITS)) yield;
@@ -274,12 +270,12 @@ export class PolicyCompiler {
     }
     if (isWasteful) this.names.endSweep();
     this.#subjects.flush();
-    const update = this.#updateOf(changed, isRenewed);
+    const update = this.#updateOf(changed);
     this.#collect();
     return update;
   }
 
-  #updateOf(changed: ReadonlySet<Held>, isRenewed: boolean): PolicyUpdate {
+  #updateOf(changed: ReadonlySet<Held>): PolicyUpdate {
     const set: PolicyAddressSpec[] = [];
     const remove: PolicyAddress[] = [];
     for (const { address, identity, subject } of changed) {
@@ -291,8 +287,8 @@ export class PolicyCompiler {
     return {
       epoch: ++this.#epoch,
       isActive: this.policies.size > 0,
-      ...{ set, remove, blocks: isRenewed ? this.#blocksNow() : undefined },
-      world: this.#blockIdentities[0].index,
+      ...{ set, remove, blocks: this.#blocks.isChanged ? this.#blocksNow() : undefined },
+      world: this.#worldOf(this.#blocks.areas[0]),
       subjects: this.#subjects.words,
       ...{ cells, stride, programs },
       recycled: this.names.takeRecycled(),
@@ -300,10 +296,14 @@ export class PolicyCompiler {
   }
 
   #blocksNow(): PolicyBlock[] {
-    return this.#blocks.areas.map(({ prefix, combination }) => ({
-      prefix,
-      identity: this.#blockIdentities[combination].index,
-    }));
+    this.#blocks.isChanged = false;
+    return this.#blocks.areas
+      .slice(1)
+      .map((area) => ({ prefix: area.prefix, identity: this.#worldOf(area) }));
+  }
+
+  #worldOf({ combination }: Area): number {
+    return this.#identities.worldOf(combination).index;
   }
 
   /** Ends a change: what was given up in it may be given out in the next one. */
@@ -328,11 +328,9 @@ export class PolicyCompiler {
     if (ingress !== undefined) this.#rows.release(ingress);
     const terms = [...one.peerOf].sort((a, b) => a - b);
     const named = one.named.filter(({ name }) => this.policies.asksFor(name));
-    const isSame = deepEqual(terms, one.terms) && deepEqual(named, one.asked);
-    if (!isSame) one.identities.clear();
-    one.terms = terms;
-    one.asked = named;
-    if (isSame && egress === one.egress && ingress === one.ingress) return;
+    const { base } = one;
+    one.base = this.#identities.baseOf("pod", terms, named);
+    if (base === one.base && egress === one.egress && ingress === one.ingress) return;
     for (const pod of one.pods) this.#holders.touch(pod);
   }
 
@@ -340,26 +338,21 @@ export class PolicyCompiler {
   #identify(held: Held): boolean {
     const before = held.identity;
     const holder = held.holders[0];
-    held.identity = holder === undefined ? undefined : this.#identityOf(holder, held);
-    if (before !== undefined) this.#identities.release(before);
-    if (holder !== undefined) return held.identity !== before;
+    if (holder !== undefined) {
+      const combination = this.#blocks.combinationOf(held.address);
+      held.identity = this.#identities.join(held, this.#baseOf(holder), combination);
+      return held.identity !== before;
+    }
+    if (before !== undefined) this.#identities.leave(held, before);
+    held.identity = undefined;
     if (held.subject !== undefined) this.#subjects.release(held.subject);
     held.subject = undefined;
     this.#holders.forget(held);
     return true;
   }
 
-  #identityOf(holder: Holder, { address }: Held): Identity {
-    const combination = this.#blocks.combinationOf(address);
-    const blocks = this.#blocks.combinations[combination];
-    const { podClass } = holder;
-    if (podClass === undefined) return this.#identities.acquire(merged(holder.terms, blocks), []);
-    const key = blocks.join();
-    const known = podClass.identities.get(key);
-    if (known !== undefined && this.#identities.hold(known)) return known;
-    const identity = this.#identities.acquire(merged(podClass.terms, blocks), podClass.asked);
-    podClass.identities.set(key, identity);
-    return identity;
+  #baseOf({ podClass, terms }: Holder): Base {
+    return podClass?.base ?? this.#identities.baseOf("node", terms, []);
   }
 
   /** Decides how a pod is decided for, and notes the addresses for which that is news. */
@@ -386,10 +379,6 @@ export class PolicyCompiler {
       if (before !== undefined) this.#subjects.release(before);
     }
   }
-}
-
-function merged(a: readonly number[], b: readonly number[]): readonly number[] {
-  return b.length === 0 ? a : [...a, ...b].sort((x, y) => x - y);
 }
 
 function askingUnits(terms: number): number {

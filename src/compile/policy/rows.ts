@@ -58,6 +58,7 @@ const SPARE_TIMES = 4;
 /** Work, as Pace counts: steps of a row that an identity is asked about, and a program by its matches. */
 const STEPS_A_UNIT = 32;
 const PROGRAM_UNITS = 10;
+const COPY_UNITS = 1 / 16;
 
 export class Rows {
   readonly #names: RuleNames;
@@ -144,7 +145,10 @@ export class Rows {
     for (const identity of added) {
       for (const row of this.list) {
         if (row === undefined || this.added.has(row)) continue;
-        if (pace.isOver(this.#fillCell(row, identity))) yield;
+        const { like } = identity;
+        const units =
+          like === undefined ? this.#fillCell(row, identity) : this.#copyCell(row, like, identity);
+        if (pace.isOver(units)) yield;
       }
     }
   }
@@ -195,6 +199,12 @@ export class Rows {
     return units;
   }
 
+  #copyCell(row: Row, from: Identity, to: Identity): number {
+    const at = row.index * this.stride;
+    this.cells[at + to.index] = this.cells[at + from.index];
+    return COPY_UNITS;
+  }
+
   /** The cell for what a pod of the row sends to itself by way of a service. */
   selfCell(row: Row, identity: Identity): number {
     const { matches } = sequenceOf(row, identity);
@@ -228,8 +238,9 @@ function partsOf(direction: Direction, policies: readonly RowPolicy[]) {
 }
 
 function sequenceOf(row: Row, identity: Identity): Sequence {
+  const { base } = identity;
   const [named, namedKey] =
-    row.direction === "ingress" ? [row.named, row.namedKey] : [identity.named, identity.namedKey];
+    row.direction === "ingress" ? [row.named, row.namedKey] : [base.named, base.namedKey];
   let at = row.start;
   for (const step of row.steps) {
     if (TIERS[step.tier] < at.from) continue;
