@@ -137,6 +137,20 @@ t.test("random blocks come and go, and nodes with them", async (t) => {
   t.pass("150 ways");
 });
 
+t.test("so many blocks that come at once are in every address, and are gone when they go", async (t) => {
+  const many = Array.from({ length: 60 }, (_, i): Block[] => [
+    { cidr: `10.244.0.0/${16 + (i % 15)}`, except: [`10.244.0.${i % 8}/32`] },
+    { cidr: `fd00:10:244:${i % 3}::/${64 + i}` },
+  ]);
+  const world = new CompiledPolicy();
+  const become = (blocks: readonly (readonly Block[])[]): string[] => {
+    const policies = blocks.map((each, i) => sendsTo(`n${i}`, each));
+    world.become([...pods, ...NODES.map(nodeObject), sendsTo("none", []), ...policies] as KubeObject[]);
+    return wrongVerdicts(world, blocks);
+  };
+  for (const blocks of [[], many, many.slice(0, 7), [...many].reverse(), []]) t.same(become(blocks), []);
+});
+
 /** What the plane is told when a policy with one block comes, and when it goes. */
 function told(one: Block, others: readonly object[]): readonly PolicyUpdate[] {
   const graph = new ObjectGraph();

@@ -52,7 +52,7 @@ export const SUBJECTS: Subjects = {
   policy: {
     what: "NetworkPolicy and ClusterNetworkPolicy",
     files: `*network-policy* policy-* kept-client e2e-keep-client rows explain-policy show-policies connection-rule
-      random-cluster calico-* e2e-policy* durable-policy`,
+      address-order random-cluster calico-* e2e-policy* durable-policy`,
   },
   "host-port": { what: "host ports of pods", files: "host-port* explain-host-port e2e-host-port" },
   judge: {
