@@ -25,6 +25,7 @@ import * as fragments from "./table/fragments.ts";
 import * as neighbor from "./table/neighbor.ts";
 import * as neighborTimers from "./table/neighbor-timers.ts";
 import { CLOSED } from "./table/policy/policy.ts";
+import * as answers from "./table/policy/policy-answers.ts";
 import * as affinity from "./table/service/affinity.ts";
 import * as pending from "./table/service/pending-connections.ts";
 import { type SizedTables, Tables } from "./tables.ts";
@@ -148,6 +149,7 @@ export function pollPort(e: Engine, id: number): number {
   while (at < n) {
     at = forwardFrom(e, id, at, n);
   }
+  settleAnswers(e);
   flush(e.tx);
   return n;
 }
@@ -180,6 +182,12 @@ function receiveBatch(e: Engine, id: number): number {
 }
 
 /** Forwards frames `at` … `n`. Returns the next index: `n`, or the one after a frame that threw. */
+/** What policies answered in this batch is counted by now. */
+function settleAnswers(e: Engine): void {
+  const { policyAnswers, policyHits } = e.tables;
+  if (policyAnswers.count !== 0) answers.settle(policyAnswers, policyHits, e.nowSec);
+}
+
 function forwardFrom(e: Engine, id: number, at: number, n: number): number {
   const t = e.tables;
   const c = t.counters;
@@ -224,6 +232,7 @@ export function tick(e: Engine): void {
   const n = neighborTimers.pollTimers(t.fabric, nowMs, e.probes);
   for (let i = 0; i < n; i++) probeOrFail(e, e.probes[2 * i], e.probes[2 * i + 1]);
   if (n > 0) flush(e.tx);
+  settleAnswers(e);
   if (pending.used(t.pending) !== 0 && redialDue(t, e.nowSec, nowMs) > 0) flush(e.tx);
   if (t.config.extra.resetRemoved !== 0 && resetIdle(t, e.nowSec, nowMs) > 0) flush(e.tx);
   const elapsed = (nowMs - e.lastSweepMs) | 0;

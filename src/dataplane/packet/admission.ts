@@ -19,7 +19,7 @@ import type { Tables } from "../tables.ts";
 import type { Packet } from "./packet.ts";
 
 /** Verdict of what no policy has anything to say about. */
-export const NOTHING_SAID = 0;
+const NOTHING_SAID = 0;
 /** Instead of a verdict: the pod's policies are not known yet. */
 export const NOT_READY = -1;
 

@@ -120,7 +120,7 @@ function floodAllowed(pkt: Packet, t: Tables): Verdict {
 function refusal(pkt: Packet, t: Tables, verdict: number): DropReason {
   const reason = admission.reasonOf(verdict);
   if (reason !== DropReason.NONE && verdict !== admission.NOT_READY) {
-    hits.count(t.policyHits, verdict, pkt.ipLen, conntrack.clockSec(t.conntrack));
+    hits.count(t.policyHits, verdict, 1, pkt.ipLen, conntrack.clockSec(t.conntrack));
   }
   return reason;
 }

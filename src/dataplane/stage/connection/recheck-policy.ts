@@ -67,7 +67,7 @@ export function recheckPolicy(pkt: Packet, t: Tables, nowSec: number): Verdict {
 function refuse(pkt: Packet, t: Tables, egress: number, ingress: number, nowSec: number): Verdict {
   pkt.stage = StageId.RECHECK_POLICY;
   const refused = admission.isDenial(egress) ? egress : ingress;
-  hits.count(t.policyHits, refused, pkt.ipLen, nowSec);
+  hits.count(t.policyHits, refused, 1, pkt.ipLen, nowSec);
   t.conntrack.expiresAtSec[pkt.ctSlot] = nowSec + CUT_SEC;
   pkt.egressVerdict = egress;
   pkt.ingressVerdict = ingress;

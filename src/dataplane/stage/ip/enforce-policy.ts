@@ -70,11 +70,14 @@ function askPolicies(pkt: Packet, t: Tables, nowSec: number): Verdict {
   if (isKept && answers.has(a, at, pkt.key, to, from, ends)) {
     pkt.egressVerdict = answers.egressAt(a, at);
     pkt.ingressVerdict = answers.ingressAt(a, at);
+    answers.note(a, at, pkt.ipLen);
   } else if (decide(pkt, t, sender, receiver, to, own) && isKept) {
+    if (!answers.isSettled(a, at)) answers.settle(a, t.policyHits, nowSec);
     answers.keep(a, at, pkt.key, to, from, ends, pkt.egressVerdict, pkt.ingressVerdict);
-  }
-  let reason = take(pkt, t, pkt.egressVerdict, nowSec);
-  if (reason === DropReason.NONE) reason = take(pkt, t, pkt.ingressVerdict, nowSec);
+    answers.note(a, at, pkt.ipLen);
+  } else count(pkt, t, nowSec);
+  let reason = admission.reasonOf(pkt.egressVerdict);
+  if (reason === DropReason.NONE) reason = admission.reasonOf(pkt.ingressVerdict);
   return reason === DropReason.NONE ? NEXT : drop(pkt, t, reason);
 }
 
@@ -105,11 +108,11 @@ function decide(
   return ingress !== NOT_READY;
 }
 
-/** Counts a verdict. Why the packet is to be dropped, or NONE. */
-function take(pkt: Packet, t: Tables, verdict: number, nowSec: number): DropReason {
-  if (verdict === admission.NOTHING_SAID) return DropReason.NONE;
-  if (verdict !== NOT_READY) hits.count(t.policyHits, verdict, pkt.ipLen, nowSec);
-  return admission.reasonOf(verdict);
+/** Verdicts that no row answers for. NOT_READY is none. */
+function count(pkt: Packet, t: Tables, nowSec: number): void {
+  const { egressVerdict, ingressVerdict } = pkt;
+  if (egressVerdict !== NOT_READY) hits.count(t.policyHits, egressVerdict, 1, pkt.ipLen, nowSec);
+  if (ingressVerdict !== NOT_READY) hits.count(t.policyHits, ingressVerdict, 1, pkt.ipLen, nowSec);
 }
 
 /**

@@ -2,6 +2,7 @@ import t from "tap";
 import { TUPLE_WORDS, TupleWord } from "../connection/tuple.ts";
 import * as answers from "./policy-answers.ts";
 import { PolicyAnswers } from "./policy-answers.ts";
+import * as hits from "./policy-hits.ts";
 
 const UDP_V4 = 17 | (4 << 8);
 
@@ -44,6 +45,28 @@ t.test("the source as it came, the destination as it is translated", async (t) =
   meant.set(to.subarray(TupleWord.DST0, TupleWord.DST3 + 1), TupleWord.DST0);
   t.equal(answers.place(meant, meant), at);
   t.ok(answers.has(a, at, meant, meant, 1, 1));
+});
+
+t.test("packets are counted by the row, and brought to the rules' counters at once", async (t) => {
+  const a = new PolicyAnswers();
+  const rules = new hits.PolicyHits(4);
+  const [key, other] = [tuple(2, 3), tuple(2, 4)];
+  const [at, next] = [key, other].map((k) => answers.place(k, k));
+  answers.keep(a, at, key, key, 1, 1, 5, 9);
+  answers.keep(a, next, other, other, 1, 1, 0, 9); // nothing was said of what is sent
+  for (const octets of [60, 100]) answers.note(a, at, octets);
+  answers.note(a, next, 7);
+  t.notOk(answers.isSettled(a, at));
+  t.equal(hits.packetsOf(rules, 9), 0);
+  answers.settle(a, rules, 77);
+  t.ok(answers.isSettled(a, at));
+  t.same([hits.packetsOf(rules, 5), hits.octetsOf(rules, 5), hits.lastSecOf(rules, 5)], [2, 160, 77]);
+  t.same([hits.packetsOf(rules, 9), hits.octetsOf(rules, 9)], [3, 167]);
+  t.equal(hits.packetsOf(rules, 0), 0);
+  answers.settle(a, rules, 78);
+  t.equal(hits.packetsOf(rules, 9), 3, "once");
+  answers.forget(a);
+  t.ok(answers.isSettled(a, at));
 });
 
 t.test("places are spread: a pod's peers do not push each other out", async (t) => {

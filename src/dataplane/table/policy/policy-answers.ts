@@ -2,8 +2,11 @@
  * What policies answered lately. Connections of one pod to another differ in their source ports alone, for which no
  * policy asks: the second one gets both its verdicts from one cache line. A row a place, and what comes to a place last
  * has it. All are forgotten when other policies come into force.
+ *
+ * Rows count the packets that they answer for; `settle`, at the end of a batch, brings the sums to the rules' counters.
  */
 import * as tuple from "../connection/tuple.ts";
+import * as hits from "./policy-hits.ts";
 
 const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, META, PORTS } = tuple.TupleWord;
 const { PROTO } = tuple.Meta;
@@ -16,14 +19,24 @@ const SENDER = 9;
 const RECEIVER = 10;
 const EGRESS = 11;
 const INGRESS = 12;
+const PACKETS = 13; // not yet settled, and their bytes
+const OCTETS = 14;
 const NOTHING = -1; // of WHAT
 
 export class PolicyAnswers {
-  readonly words = new Int32Array(1 << (ROWS_LOG2 + ROW_SHIFT)).fill(NOTHING);
+  readonly words = new Int32Array(1 << (ROWS_LOG2 + ROW_SHIFT));
+  /** Rows with packets that are not settled. */
+  readonly touched = new Int32Array(1 << ROWS_LOG2);
+  count = 0; // of them
+
+  constructor() {
+    forget(this);
+  }
 }
 
+/** Between two batches, when all is settled. */
 export function forget(t: PolicyAnswers): void {
-  t.words.fill(NOTHING);
+  for (let at = 0; at < t.words.length; at += 1 << ROW_SHIFT) t.words[at + WHAT] = NOTHING;
 }
 
 /** Row for connections from the source of `from` to the destination of `to`. */
@@ -63,6 +76,7 @@ export function has(
   );
 }
 
+/** The row must have no packets that are not settled. */
 export function keep(
   t: PolicyAnswers,
   at: number,
@@ -91,6 +105,30 @@ export function egressAt(t: PolicyAnswers, at: number): number {
 
 export function ingressAt(t: PolicyAnswers, at: number): number {
   return t.words[at + INGRESS];
+}
+
+/** A packet that the row answers for. */
+export function note(t: PolicyAnswers, at: number, octets: number): void {
+  const w = t.words;
+  if (w[at + PACKETS] === 0) t.touched[t.count++] = at;
+  w[at + PACKETS]++;
+  w[at + OCTETS] += octets;
+}
+
+export function isSettled(t: PolicyAnswers, at: number): boolean {
+  return t.words[at + PACKETS] === 0;
+}
+
+export function settle(t: PolicyAnswers, to: hits.PolicyHits, nowSec: number): void {
+  const w = t.words;
+  for (let i = 0; i < t.count; i++) {
+    const at = t.touched[i];
+    hits.count(to, w[at + EGRESS], w[at + PACKETS], w[at + OCTETS], nowSec);
+    hits.count(to, w[at + INGRESS], w[at + PACKETS], w[at + OCTETS], nowSec);
+    w[at + PACKETS] = 0;
+    w[at + OCTETS] = 0;
+  }
+  t.count = 0;
 }
 
 function whatOf(to: Int32Array): number {

@@ -24,11 +24,12 @@ export class PolicyHits {
   }
 }
 
-export function count(t: PolicyHits, verdict: number, octets: number, nowSec: number): void {
-  if (verdict >= t.rows) return;
+/** Nothing is counted where policies have nothing to say. */
+export function count(t: PolicyHits, verdict: number, packets: number, octets: number, nowSec: number): void {
+  if (verdict === 0 || verdict >= t.rows) return;
   const w = t.words;
   const at = verdict << ROW_SHIFT;
-  w[at + PACKETS]++;
+  w[at + PACKETS] += packets;
   w[at + OCTETS] += octets;
   w[at + LAST_SEC] = nowSec;
 }
