@@ -119,6 +119,24 @@ t.test("every kind's addresses are read the same way", async (t) => {
   t.same(policy.spec.ingress?.[0].from?.[0].ipBlock, { cidr: "10.0.0.0/8", except: ["10.1.0.0/16"] });
 });
 
+t.test("blanks around an address are a mistake, but for source ranges", async (t) => {
+  const policy = (cidr: string): string =>
+    "{ apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: { name: p }, spec: { podSelector: {}, " +
+    `egress: [{ to: [{ ipBlock: { cidr: ${JSON.stringify(cidr)} } }] }] } }\n`;
+  const node = (cidr: string): string =>
+    `{ apiVersion: v1, kind: Node, metadata: { name: node1 }, spec: { podCIDRs: [${JSON.stringify(cidr)}] } }\n`;
+  for (const cidr of [" 10.0.0.0/8", "10.0.0.0/8 ", "10.0.0.0/8\t", "10.0.0.0/ 8"]) {
+    t.throws(
+      () => read(policy(cidr)),
+      { message: /ipBlock\.cidr: Invalid value: .* must be a valid CIDR value/ },
+      cidr,
+    );
+    t.throws(() => read(node(cidr)), { message: /podCIDRs\[0\]: Invalid value/ }, cidr);
+  }
+  const padded = 'type: LoadBalancer, loadBalancerSourceRanges: [" 10.0.0.0/8 "]';
+  t.match(read(service(padded))[0].object, { spec: { loadBalancerSourceRanges: ["10.0.0.0/8"] } });
+});
+
 t.test("many objects with such addresses make one line a field", async (t) => {
   const text = [1, 2, 3]
     .map((n) => service(`clusterIP: 10.96.011.01${n}`).replace("name: s", `name: s${n}`))

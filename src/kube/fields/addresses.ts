@@ -48,6 +48,9 @@ function cidrs(...paths: string[]): AddressField[] {
   return paths.map((path) => ({ path, form: "cidr" }));
 }
 
+/** The API server takes blanks around these, and nowhere else. */
+const MAY_BE_PADDED = /^spec\.loadBalancerSourceRanges/;
+
 const WORDS = new Map<string, readonly string[]>();
 
 /** Changes the decoded object in place. */
@@ -105,13 +108,14 @@ function asIp(text: string, path: string, report: Report): string {
 }
 
 function asCidr(text: string, path: string, report: Report): string {
-  const range = readCidr(text.trim());
+  const bare = MAY_BE_PADDED.test(path) ? text.trim() : text;
+  const range = readCidr(bare);
   if (range === null) return text;
   const standard = formatCidr(range);
   if (standard === text) return text;
-  const [address, suffix] = text.trim().split("/");
+  const [address, suffix] = bare.split("/");
   const single = readIp(address) ?? range;
-  const isStandard = parseCidr(text.trim()) !== null && !/^0\d/.test(suffix);
+  const isStandard = parseCidr(bare) !== null && !/^0\d/.test(suffix);
   const hasMore = formatIp(single) !== formatIp(range);
   if (hasMore) {
     const only = `${formatIp(single)}/${isV4Mapped(single) ? 32 : 128}`;
@@ -121,7 +125,7 @@ function asCidr(text: string, path: string, report: Report): string {
     );
   }
   if (!isStandard) report(path, refusedLater("CIDR value", text, standard));
-  else if (!hasMore && text === text.trim()) report(path, spelling("CIDR value", text, standard));
+  else if (!hasMore && text === bare) report(path, spelling("CIDR value", text, standard));
   return standard;
 }
 
