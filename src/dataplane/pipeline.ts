@@ -121,6 +121,7 @@ function forwardIp(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdi
   if (v === NEXT && pkt.ctSlot < 0) {
     v = chooseBackend(pkt, t, nowMs); //                  new flow to a service: DNAT
     passed(pkt, t, v);
+    if (v === CONSUMED && t.policy.active !== 0) v = takeIn(pkt, t, nowSec);
   }
   if (v === NEXT) {
     v = route(pkt, t); //                                local stack, pod, fabric or tunnel; TTL, MTU
@@ -156,6 +157,18 @@ function forwardIp(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdi
   }
   if (v === NEXT) v = output(pkt, t, nowSec, nowMs);
   return v;
+}
+
+/** A ping of the node itself by the address of a service: who may not reach that gets no answer (filter INPUT). */
+function takeIn(pkt: Packet, t: Tables, nowSec: number): Verdict {
+  if (pkt.icmpRequest !== IcmpRequest.ECHO_REPLY) return CONSUMED;
+  const { stage } = pkt;
+  if (enforcePolicy(pkt, t, nowSec) !== NEXT) {
+    pkt.icmpRequest = IcmpRequest.NONE;
+    return DROP;
+  }
+  pkt.stage = stage;
+  return CONSUMED;
 }
 
 /** A packet that found no way is told of as such, then as one that is kept. */

@@ -179,3 +179,26 @@ t.test("a rule that denies a pod denies its copy of a frame for everybody", asyn
   }
   t.equal(world.rules()[0], "guard egress[0].to[0]");
 });
+
+t.test(
+  "the node answers no ping to a service that policies deny, where the address is the node's own",
+  async (t) => {
+    const service = {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: "web" },
+      spec: { clusterIP: "10.96.0.10", ports: [{ port: 80 }] },
+    };
+    const world = new PolicyWorld([...PODS, service, SILENT], {}, { mode: "ipvs" });
+    t.equal(world.knock(FRONT, "10.96.0.10", 0, "ICMP"), "POLICY_DENY");
+    t.equal(world.rules()[0], "isolated by default/silent; no rule matches");
+    t.equal(world.knock(BACK, "10.96.0.10", 0, "ICMP"), "pod default/backend", "the answer");
+    const open = testPolicy("silent", {
+      podSelector: { matchLabels: { app: "frontend" } },
+      policyTypes: ["Egress"],
+      egress: [{ to: [{ ipBlock: { cidr: "10.96.0.0/12" } }] }],
+    });
+    world.become([...PODS, service, open]);
+    t.equal(world.knock(FRONT, "10.96.0.10", 0, "ICMP"), "pod default/frontend");
+  },
+);
