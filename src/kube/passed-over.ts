@@ -1,4 +1,7 @@
-// What a call's manifests held that is not the network's business, for the one note about it.
+// What a call's manifests held that is not read: other kinds, and policies that others enforce, for a note about each.
+
+/** GlobalNetworkPolicy, CiliumNetworkPolicy, NetworkPolicy.projectcalico.org: whoever writes them counts on them. */
+const POLICY = /NetworkPolicy(\.|$)/;
 
 export class PassedOver {
   readonly #counts = new Map<string, number>();
@@ -8,10 +11,22 @@ export class PassedOver {
     this.#counts.set(title, (this.#counts.get(title) ?? 0) + 1);
   }
 
-  /** One line, or none: `note: passed over, not the network's: 2 ServiceAccount, 1 ConfigMap`. */
+  /** At most two lines: `note: passed over, not the network's: 2 ServiceAccount, 1 ConfigMap`. */
   notes(): string[] {
-    if (this.#counts.size === 0) return [];
-    const list = [...this.#counts].map(([title, count]) => `${count} ${title}`).join(", ");
-    return [`note: passed over, not the network's: ${list}`];
+    const listOf = (isPolicy: boolean): string =>
+      [...this.#counts]
+        .filter(([title]) => POLICY.test(title) === isPolicy)
+        .map(([title, count]) => `${count} ${title}`)
+        .join(", ");
+    const others = listOf(false);
+    const policies = listOf(true);
+    return [
+      ...(others === "" ? [] : [`note: passed over, not the network's: ${others}`]),
+      ...(policies === ""
+        ? []
+        : [
+            `warning: not enforced: ${policies}: write them as NetworkPolicy or ClusterNetworkPolicy (docs/policy.md)`,
+          ]),
+    ];
   }
 }

@@ -29,7 +29,7 @@ export class FilesSource implements ObjectSource {
   readonly #warned = new Set<string>();
   #reading = false;
   #again = false;
-  #lastNote = "";
+  #lastNotes: readonly string[] = [];
 
   constructor(paths: readonly string[]) {
     this.#paths = paths;
@@ -111,7 +111,7 @@ export class FilesSource implements ObjectSource {
     this.#isBroken = false;
     this.#lastTexts = texts;
     this.#readings = readings;
-    this.#note(passed.notes().join());
+    this.#note(passed.notes());
     this.#warn(manifests);
     const objects = withMirroredSlices(manifests.map((m) => m.object));
     this.#listener?.events(this.#set.replace(objects), true);
@@ -119,9 +119,9 @@ export class FilesSource implements ObjectSource {
   }
 
   /** Once, and again when it says something else. */
-  #note(text: string): void {
-    if (text !== "" && text !== this.#lastNote) this.#listener?.note?.(text);
-    this.#lastNote = text;
+  #note(lines: readonly string[]): void {
+    for (const line of lines) if (!this.#lastNotes.includes(line)) this.#listener?.note?.(line);
+    this.#lastNotes = lines;
   }
 
   /** Each field of a kind once. */

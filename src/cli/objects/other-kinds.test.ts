@@ -83,6 +83,26 @@ t.test("kinds that are not the network's business: one note, and the answer", as
   }
 });
 
+t.test("policies of other kinds are said to be not enforced, whoever reads them", async (t) => {
+  const texts = ["v3 kind: GlobalNetworkPolicy", "v3 kind: NetworkPolicy", "v3 kind: IPPool"].map(
+    (word) => `apiVersion: projectcalico.org/${word.replace(" ", "\n")}\nmetadata: { name: x }\nspec: {}\n`,
+  );
+  const foreign = file("calico.yaml", texts.join("---\n"));
+  for (const [name, args] of Object.entries(COMMANDS)) {
+    const { stderr } = podwire(...args, "-f", APPLICATION, "-f", foreign);
+    const said = stderr.split("\n").filter((line) => /passed over|not enforced/.test(line));
+    t.same(
+      said,
+      [
+        "note: passed over, not the network's: 2 ServiceAccount, 1 Ingress, 1 IPPool",
+        "warning: not enforced: 1 GlobalNetworkPolicy, 1 NetworkPolicy.projectcalico.org: " +
+          "write them as NetworkPolicy or ClusterNetworkPolicy (docs/policy.md)",
+      ],
+      name,
+    );
+  }
+});
+
 t.test("a node that is made up has the labels of its kubelet, so pods that ask for them run", async (t) => {
   const { stdout } = podwire("replay", CAPTURE, "-f", APPLICATION, "--node", "node1", "--at", "uplink");
   t.match(stdout, /10\.244\.1\.2:8080/, "its pod is an endpoint");

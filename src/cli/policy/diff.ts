@@ -53,8 +53,9 @@ export async function diff(options: DiffOptions, command: Command): Promise<void
   if (changes.count + unseen === 0) note("no pair changes");
   if (unseen > 0) {
     note(
-      `${changes.count === 0 ? "no pair of pods changes, but " : ""}ways from or to nodes or addresses outside do:` +
-        " --world shows them",
+      changes.count === 0
+        ? "no pair of pods changes, but ways from or to nodes or addresses outside do: --world shows them"
+        : "ways from or to nodes or addresses outside change, too: --world shows them",
     );
     process.exitCode = Exit.NO;
   }

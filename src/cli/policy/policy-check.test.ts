@@ -85,6 +85,18 @@ t.test(
   },
 );
 
+t.test("rules of a direction that policyTypes leave out have no effect, be they none", async (t) => {
+  const web = "  podSelector: { matchLabels: { app: web } }";
+  const told = (spec: string): string[] => check(WEB, API, policy("p", `${web}\n${spec}`)).told;
+  const place = (line: number, field: string, type: string): string =>
+    `all.yaml:${line}:3: document 3: NetworkPolicy "p": spec.${field}: has no effect: ${type} is not among the policyTypes`;
+  t.same(told("  policyTypes: [Ingress]\n  egress: [{}]"), [place(20, "egress", "Egress")]);
+  t.same(told("  egress: []"), [place(19, "egress", "Egress")], "what does not close the way out");
+  t.same(told("  policyTypes: [Egress]\n  ingress: []"), [place(20, "ingress", "Ingress")]);
+  t.same(told("  egress: [{}]"), [], "rules make it one of the types");
+  t.same(told("  policyTypes: [Ingress, Egress]\n  ingress: []\n  egress: []"), []);
+});
+
 t.test(
   "rules that others cover: of the same policy, of another one, of a tier above, by order",
   async (t) => {

@@ -91,8 +91,16 @@ t.test("ways from and to nodes and addresses outside: said, and with --world tol
   const pods = diff(OUT, EXAMPLE);
   t.equal(pods.status, 3);
   t.equal(pods.stdout, "");
-  const hint = "ways from or to nodes or addresses outside do: --world shows them\n";
-  t.equal(pods.stderr, `no pair of pods changes, but ${hint}`);
+  const hint = "ways from or to nodes or addresses outside";
+  t.equal(pods.stderr, `no pair of pods changes, but ${hint} do: --world shows them\n`);
+  const shut = file(
+    "shut.yaml",
+    "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: { name: shut }\n" +
+      "spec: { podSelector: { matchLabels: { app: frontend } }, policyTypes: [Egress] }\n",
+  );
+  const both = diff(shut, EXAMPLE);
+  t.equal(both.stderr, `${hint} change, too: --world shows them\n`);
+  t.same(brief(both.stdout), ["default/frontend default/backend 8080/TCP yes no"]);
   const all = diff(OUT, EXAMPLE, "--world", "-o", "json");
   t.equal(all.status, 3, all.stderr);
   const lines = all.stdout

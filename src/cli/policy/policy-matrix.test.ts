@@ -206,6 +206,16 @@ t.test("--expect: status 0 where all holds, 3 and each line named where not", as
   t.match(told[2], /broken\.jsonl:3: port: "x": use a number from 1 to 65535$/);
 });
 
+t.test("pods by the words of other commands; a node reaches its own pods, and why is said", async (t) => {
+  const one = lines(matrix("--from", "pod/frontend", "--to", "pod/default/db", "-o", "csv").stdout);
+  t.match(one[1], /^default\/frontend,default\/db,5432,TCP,false,/);
+  const nodes = lines(matrix("--from", "nodes", "--to", "app=db", "-o", "csv").stdout);
+  t.same(nodes.slice(1), [
+    "node/node1,default/db,5432,TCP,false,default/allow-db-access,ingress: isolated by default/allow-db-access; no rule matches",
+    "node/node2,default/db,5432,TCP,true,,a node may always connect to its own pods",
+  ]);
+});
+
 t.test("what is asked wrongly is refused with one line", async (t) => {
   const cases: [args: string[], status: number, message: RegExp][] = [
     [["--port", "http"], 2, /--port http: use NUMBER\/TCP, NUMBER\/UDP, NUMBER\/SCTP or ICMP$/],
@@ -224,6 +234,9 @@ t.test("what is asked wrongly is refused with one line", async (t) => {
       1,
       /--to 10\.244\.1\.10\/32: it has no address that is no pod's and no node's$/,
     ],
+    [["--from", "frontend"], 1, /no such namespace: there is default; the pod is default\/frontend$/],
+    [["--from", "pod/x"], 1, /--from default\/x: no such pod: there is default\/backend, /],
+    [["--from", "app in (x"], 2, /--from app in \(x: not a label requirement such as/],
     [["--to", "app=web"], 1, /--to app=web: no pod with an address of its own has these labels$/],
     [["--agent", "/x"], 2, /two sources of objects/],
     [["--expect", "/dev/null"], 1, /--expect \/dev\/null: no expectations in it/],

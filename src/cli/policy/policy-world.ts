@@ -119,8 +119,11 @@ export class EndFinder {
     if (found.length > 0) return found;
     const isThere = this.#namespaces.has(word);
     const why = isThere ? "the namespace has no pods with addresses of their own" : "no such namespace";
+    if (isThere) throw new CliError(`${flag} ${word}: ${why}`);
+    const meant = this.pods.map(({ name }) => name).filter((name) => name.endsWith(`/${word}`));
+    const advice = meant.length > 0 ? `; the pod is ${listed(meant)}` : "";
     const known = listed([...this.#namespaces].sort());
-    throw new CliError(`${flag} ${word}: ${why}${isThere ? "" : `: there is ${known}`}`);
+    throw new CliError(`${flag} ${word}: ${why}: there is ${known}${advice}`);
   }
 
   /** Everybody who is neither pod nor node, in the families that pods have. */
@@ -136,13 +139,17 @@ export class EndFinder {
   }
 
   #selected(flag: string, word: string): readonly End[] {
-    const matches = labelMatcher(word);
+    const matches = labelMatcher(word, flag);
     const found = this.pods.filter(({ pod }) => pod !== undefined && matches(pod));
     if (found.length > 0) return found;
     throw new CliError(`${flag} ${word}: no pod with an address of its own has these labels`);
   }
 
-  #pod(flag: string, word: string): End {
+  /** As other commands write it, too: pod/NAME, pod/NAMESPACE/NAME. */
+  #pod(flag: string, given: string): End {
+    const [first, ...rest] = given.split("/");
+    const isPrefixed = first === "pod" && (rest.length === 2 || !this.#namespaces.has("pod"));
+    const word = isPrefixed ? [...(rest.length === 1 ? ["default"] : []), ...rest].join("/") : given;
     const found = this.#byName.get(word) ?? this.#nodesByName.get(word);
     if (found !== undefined) return found;
     if (word.startsWith("node/") && !this.#namespaces.has("node")) {

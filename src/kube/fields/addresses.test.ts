@@ -146,6 +146,20 @@ t.test("many objects with such addresses make one line a field", async (t) => {
   ]);
 });
 
+t.test("each range that may mean two things is told: it decides who is let in", async (t) => {
+  const block = (cidr: string): string => `{ ipBlock: { cidr: ${cidr} } }`;
+  const text = `{ apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: { name: p }, spec: { podSelector: {}, ingress: [{
+    from: [${["10.0.0.5/8", "10.0.0.5/8", "010.0.0.0/8", "192.0.2.1/24"].map(block).join()}] }] } }`;
+  const told = warningLines(read(text), "node").map((line) =>
+    line.replace(/^.*ipBlock\.cidr: |( in|will).*$/g, ""),
+  );
+  t.same(told, [
+    'CIDR value "10.0.0.5/8" is ambiguous',
+    'non-standard CIDR value "010.0.0.0/8" ',
+    'CIDR value "192.0.2.1/24" is ambiguous',
+  ]);
+});
+
 t.test("a ServiceCIDR is younger: it takes the standard form alone", async (t) => {
   const refusals: [cidr: string, why: RegExp][] = [
     ["10.96.0.5/12", /"10\.96\.0\.5\/12": must not have bits set beyond the prefix length/],

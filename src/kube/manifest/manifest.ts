@@ -336,8 +336,10 @@ function readObject(
 }
 
 /** All addresses of one field are one matter. */
+/** A range that can mean two things is told each time, a spelling once for its field. */
 function addressNote(field: string, text: string): FieldNote {
-  return { field, text, group: `${field.replaceAll(/\[\d+\]/g, "")} address`, scope: "node" };
+  const range = text.includes(" is ambiguous ") ? `: ${text}` : "";
+  return { field, text, group: `${field.replaceAll(/\[\d+\]/g, "")} address${range}`, scope: "node" };
 }
 
 /** Files that stand beside manifests and are none: what to do instead. */

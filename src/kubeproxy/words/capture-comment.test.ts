@@ -43,6 +43,14 @@ t.test("a comment says verdict, connection, translation and service", async (t) 
   );
 });
 
+t.test("what policies said: a rule allows, or none does after one passed it on", async (t) => {
+  const told = (rule: string) =>
+    captureComment({ ...record, egress: { action: "allow", rule, policies: [] } }, undefined, undefined);
+  t.match(told("guard egress[1].to[0]"), /; egress allowed by guard egress\[1\]\.to\[0\]/);
+  const passed = "no rule matches, passed on by guard egress[0].to[0]";
+  t.ok(told(passed).includes(`; egress allowed: ${passed}`), told(passed));
+});
+
 t.test("a drop says its reason, by text and by name", async (t) => {
   const { ctState, ctDirection, ...untracked } = record;
   const dropped = { ...untracked, verdict: "drop", dropReason: "NO_ROUTE", dropText: "FIB lookup failed" };

@@ -26,8 +26,6 @@ export function formatTranslation(from: TraceTuple, to: TraceTuple): string {
   return parts.join(", ");
 }
 
-const ACTION_WORDS = { allow: "allowed by", deny: "denied,", audit: "AUDIT, would be denied," } as const;
-
 /** "egress allowed by …; ingress denied, isolated by …": what policies said; "" where nothing. */
 export function policyText({ egress, ingress }: Pick<CaptureRecord, "egress" | "ingress">): string {
   const told = [
@@ -36,9 +34,19 @@ export function policyText({ egress, ingress }: Pick<CaptureRecord, "egress" | "
   ] as const;
   return told
     .flatMap(([direction, verdict]) =>
-      verdict === undefined ? [] : [`${direction} ${ACTION_WORDS[verdict.action]} ${verdict.rule}`],
+      verdict === undefined ? [] : [`${direction} ${wordsOf(verdict)} ${verdict.rule}`],
     )
     .join("; ");
+}
+
+/** "by" a rule; that no rule speaks after one passed it on is no rule. */
+export function allowedBy(rule: string): string {
+  return rule.startsWith("no rule ") ? ":" : " by";
+}
+
+function wordsOf({ action, rule }: NonNullable<CaptureRecord["egress"]>): string {
+  if (action === "allow") return `allowed${allowedBy(rule)}`;
+  return action === "deny" ? "denied," : "AUDIT, would be denied,";
 }
 
 export function captureComment(

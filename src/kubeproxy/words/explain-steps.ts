@@ -4,7 +4,7 @@
  */
 
 import { answerText, type TraceRecord } from "../../observe/trace-record.ts";
-import { formatEnd } from "./capture-comment.ts";
+import { allowedBy, formatEnd } from "./capture-comment.ts";
 import { hostPortMasquerade, hostPortSteps } from "./explain-host-port.ts";
 import * as iptables from "./explain-iptables.ts";
 import * as ipvs from "./explain-ipvs.ts";
@@ -57,7 +57,11 @@ function policySteps(told: Told): ExplainStep[] {
 
 /** "ingress of default/db is denied: isolated by default/deny-all; no rule matches" */
 export function endText({ direction, pod, action, rule }: EndVerdict): string {
-  const words = { allow: "is allowed by", deny: "is denied:", audit: "passes, AUDIT: would be denied:" };
+  const words = {
+    allow: `is allowed${allowedBy(rule)}`,
+    deny: "is denied:",
+    audit: "passes, AUDIT: would be denied:",
+  };
   return `${direction} of ${pod} ${words[action]} ${rule}`;
 }
 

@@ -109,4 +109,11 @@ t.test("what a service refuses, no policy is asked about; tiers are told", async
     asked.explain(FRONT, FAR, 80).reason,
     "egress of default/frontend is denied: isolated by default/closed; no rule matches, passed on by guard egress[0].to[0]",
   );
+  t.same(
+    world(guard)
+      .explain(FRONT, FAR, 80)
+      .steps.map(({ text }) => text)
+      .filter((text) => text.startsWith("egress")),
+    ["egress of default/frontend is allowed: no rule matches, passed on by guard egress[0].to[0]"],
+  );
 });

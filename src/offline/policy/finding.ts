@@ -7,7 +7,13 @@ export interface Finding {
   readonly object: KubeObject;
   /** Field of it, as a path. */
   readonly path: readonly (string | number)[];
-  readonly check: "selects-nobody" | "peer-matches-nobody" | "unknown-port-name" | "shadowed" | "no-dns";
+  readonly check:
+    | "selects-nobody"
+    | "direction-left-out"
+    | "peer-matches-nobody"
+    | "unknown-port-name"
+    | "shadowed"
+    | "no-dns";
   readonly text: string;
 }
 

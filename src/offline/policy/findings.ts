@@ -6,6 +6,7 @@ import {
   clusterPolicySpec,
   type Direction,
   networkPolicySpec,
+  type PolicySpec,
   type PortSpec,
   type TermSpec,
 } from "../../compile/policy/policy-rules.ts";
@@ -24,6 +25,7 @@ const ENFORCEMENT = "podwire.dev/enforcement";
 const AUDIT = "audit";
 const DIRECTIONS: readonly Direction[] = ["ingress", "egress"];
 const PEERS = { ingress: "from", egress: "to" } as const;
+const TYPES = { ingress: "Ingress", egress: "Egress" } as const;
 
 function policiesIn(objects: readonly KubeObject[]): CheckedPolicy[] {
   const onTrial = objects.filter((object) => object.metadata.annotations?.[ENFORCEMENT] === AUDIT);
@@ -102,6 +104,7 @@ function policyFindings({ object, spec }: CheckedPolicy, members: Members): Find
     const path = ["spec", isNetwork ? "podSelector" : "subject"];
     findings.push({ object, path, check: "selects-nobody", text: `${path.join(".")}: selects no pod` });
   }
+  if (isNetwork) findings.push(...leftOut(object as NetworkPolicy, spec));
   for (const direction of DIRECTIONS) {
     for (const [i, { peers, ports = [] }] of (spec[direction] ?? []).entries()) {
       const at = ["spec", direction, i];
@@ -127,6 +130,16 @@ function policyFindings({ object, spec }: CheckedPolicy, members: Members): Find
     }
   }
   return findings;
+}
+
+/** Rules, or an empty list that was to close a way, of a direction that the policy is not about. */
+function leftOut(object: NetworkPolicy, spec: PolicySpec): Finding[] {
+  return DIRECTIONS.flatMap((direction): Finding[] => {
+    if (object.spec[direction] === undefined || spec[direction] !== undefined) return [];
+    const path = ["spec", direction];
+    const text = `${pathText(path)}: has no effect: ${TYPES[direction]} is not among the policyTypes`;
+    return [{ object, path, check: "direction-left-out", text }];
+  });
 }
 
 function hasPort(pod: Pod, { name, proto }: PortSpec): boolean {

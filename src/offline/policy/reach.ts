@@ -23,6 +23,7 @@ const NUMBERS: Readonly<Record<string, readonly [four: number, six: number]>> = 
   ICMP: [1, 58],
 };
 const SELF: Answer = { allowed: true, policies: [], reason: "a pod may always connect to its own address" };
+const OWN_NODE: Answer = { allowed: true, policies: [], reason: "a node may always connect to its own pods" };
 const NO_FAMILY: Answer = { allowed: false, policies: [], reason: "they have no addresses of one family" };
 
 export class Reach implements Relation<Answer> {
@@ -59,13 +60,17 @@ export class Reach implements Relation<Answer> {
     const key = `${this.kindOf(from)}>${this.kindOf(to)} ${port}/${protocol} ${isOfNode}`;
     let answer = this.#known.get(key);
     if (answer === undefined) {
-      answer = this.#ask(from, to, port, protocol);
+      answer = isOfNode ? this.#ofNode(from, to) : this.#ask(from, to, port, protocol);
       const text = JSON.stringify(answer);
       answer = this.#same.get(text) ?? answer;
       this.#same.set(text, answer);
       this.#known.set(key, answer);
     }
     return answer;
+  }
+
+  #ofNode(from: End, to: End): Answer {
+    return from.families.some((family) => to.families.includes(family)) ? OWN_NODE : NO_FAMILY;
   }
 
   #isNodeOf(from: End, { pod }: End): boolean {
@@ -132,5 +137,5 @@ function isSame(from: End, to: End): boolean {
 /** A rule says its direction itself. */
 function verdictText({ direction, action, rule }: EndVerdict): string {
   const trial = action === "audit" ? "would be denied, on trial: " : "";
-  return / (egress|ingress)\[/.test(rule) ? `${trial}${rule}` : `${direction}: ${trial}${rule}`;
+  return /^\S+ (egress|ingress)\[/.test(rule) ? `${trial}${rule}` : `${direction}: ${trial}${rule}`;
 }

@@ -12,8 +12,8 @@ const EQUAL = new RegExp(`^(${KEY})\\s*(==|=|!=)\\s*([\\w.-]*)$`);
 const EXISTS = new RegExp(`^(!?)\\s*(${KEY})$`);
 
 /** a=b, a==b, a!=b, a, !a, a in (b,c), a notin (b,c); all that stand between commas must hold. */
-export function labelMatcher(selector: string | undefined): Matcher {
-  const tests = splitSelector(selector ?? "").map(labelTest);
+export function labelMatcher(selector: string | undefined, flag = "-l"): Matcher {
+  const tests = splitSelector(selector ?? "").map((text) => labelTest(text, flag));
   return (object) => tests.every((test) => test(object.metadata.labels ?? {}));
 }
 
@@ -23,7 +23,7 @@ function splitSelector(text: string): string[] {
   return words.length === 1 && words[0] === "" ? [] : words;
 }
 
-function labelTest(text: string): (labels: Labels) => boolean {
+function labelTest(text: string, flag: string): (labels: Labels) => boolean {
   const set = SET.exec(text);
   if (set !== null) {
     const values = set[3].split(",").map((value) => value.trim());
@@ -38,7 +38,7 @@ function labelTest(text: string): (labels: Labels) => boolean {
   }
   const exists = EXISTS.exec(text);
   if (exists === null)
-    throw usageError(`-l ${text}: not a label requirement such as app=web or app in (a,b)`);
+    throw usageError(`${flag} ${text}: not a label requirement such as app=web or app in (a,b)`);
   return (labels) => Object.hasOwn(labels, exists[2]) === (exists[1] === "");
 }
 
