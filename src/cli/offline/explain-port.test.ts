@@ -52,6 +52,27 @@ t.test("the only one of the protocol that is asked about, TCP where none is", as
   t.match(explain("--to", "svc/web", "--protocol", "UDP").stdout, "DNAT to 10.244.2.7:8081");
 });
 
+t.test("whose decision it is: the receiver's, where the sender is nobody's", async (t) => {
+  const nodes = ["node1 192.168.50.11", "node2 192.168.50.12"].map((text) => {
+    const [name, address] = text.split(" ");
+    const addresses = [{ type: "InternalIP", address }];
+    return JSON.stringify({
+      apiVersion: "v1",
+      kind: "Node",
+      metadata: { name },
+      spec: {},
+      status: { addresses },
+    });
+  });
+  const file = join(t.testdir({}), "nodes.yaml");
+  writeFileSync(file, nodes.join("\n---\n"));
+  const seen = (from: string, to: string): string =>
+    podwire.run(["explain", "-f", file, "--from", from, "--to", to, "--port", "30080"]).stdout.split("\n")[0];
+  t.match(seen("192.0.2.7", "192.168.50.12"), / port 30080 TCP, seen on node2$/);
+  t.match(seen("192.168.50.11", "192.168.50.12"), / seen on node1$/);
+  t.match(seen("192.0.2.7", "192.0.2.8"), / seen on node1$/);
+});
+
 t.test("where there are more, or none, they are named", async (t) => {
   const which = "which port? It has";
   t.match(explain("--to", "svc/two"), {

@@ -55,7 +55,7 @@ export function register(program: Command): void {
       "manifests (repeatable); without: the objects of the lab or agent here",
       collect,
     )
-    .option("--node <name>", "whose decision (default: the node of the sender)")
+    .option("--node <name>", "whose decision (default: the node of the sender, else of the receiver)")
     .option("--config <file>", "a KubeProxyConfiguration, or kubeadm's ConfigMap of it")
     .option("--local-ip <ip>", "a further address of type LOCAL on the node (repeatable)", collect)
     .option("--previous <objects>", "objects loaded first and then replaced (repeatable)", collect)
@@ -179,7 +179,7 @@ function askedFlow(world: World, options: Options): Asked {
     flow,
     from: from.name,
     to: to.name,
-    node: from.node ?? ownerOf(world, source) ?? to.node ?? world.nodes[0],
+    node: from.node ?? ownerOf(world, source) ?? to.node ?? ownerOf(world, destination) ?? world.nodes[0],
   };
 }
 

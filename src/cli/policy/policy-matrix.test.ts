@@ -211,8 +211,8 @@ t.test("pods by the words of other commands; a node reaches its own pods, and wh
   t.match(one[1], /^default\/frontend,default\/db,5432,TCP,false,/);
   const nodes = lines(matrix("--from", "nodes", "--to", "app=db", "-o", "csv").stdout);
   t.same(nodes.slice(1), [
-    "node/node1,default/db,5432,TCP,false,default/allow-db-access,ingress: isolated by default/allow-db-access; no rule matches",
-    "node/node2,default/db,5432,TCP,true,,a node may always connect to its own pods",
+    "node/node1,default/db,5432,TCP,true,,a node may always connect to its own pods",
+    "node/node2,default/db,5432,TCP,false,default/allow-db-access,ingress: isolated by default/allow-db-access; no rule matches",
   ]);
 });
 

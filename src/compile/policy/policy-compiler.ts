@@ -16,6 +16,7 @@ import type {
 } from "../../dataplane/spec/policy.ts";
 import type { Labels } from "../../kube/labels.ts";
 import type { KubeObject, Node, Pod } from "../../kube/objects.ts";
+import { isOnTrial } from "../../kube/on-trial.ts";
 import type { Changes, DesiredState } from "../../watch/desired-state.ts";
 import { cniAddresses } from "../node.ts";
 import { nodeAddresses } from "../proxy-settings.ts";
@@ -25,7 +26,7 @@ import { type Base, Identities } from "./identities.ts";
 import type { Held, Holder, PodClass } from "./members.ts";
 import { PodClasses } from "./pod-classes.ts";
 import { Policies } from "./policies.ts";
-import { isOnTrial, namespaceOf, type PolicyInput, policyInput } from "./policy-input.ts";
+import { namespaceOf, type PolicyInput, policyInput } from "./policy-input.ts";
 import { clusterPolicySpec, networkPolicySpec } from "./policy-rules.ts";
 import { ALLOWED, type Row, Rows } from "./rows.ts";
 import { type LastingIds, RuleNames } from "./rule-names.ts";

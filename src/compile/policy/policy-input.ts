@@ -3,9 +3,6 @@
 import type { ClusterNetworkPolicy, KubeObject, NetworkPolicy, Node, Pod } from "../../kube/objects.ts";
 import type { Changes, DesiredState } from "../../watch/desired-state.ts";
 
-const ENFORCEMENT = "podwire.dev/enforcement";
-const AUDIT = "audit";
-
 /** By key; undefined: gone. */
 type Objects<T> = ReadonlyMap<string, T | undefined>;
 
@@ -44,9 +41,4 @@ function taken<T>(from: ReadonlyMap<string, T>, keys: ReadonlySet<string>): Obje
 /** Of "namespace/name". */
 export function namespaceOf(key: string): string {
   return key.slice(0, key.indexOf("/"));
-}
-
-/** Of a policy, or of a namespace whose policies are. */
-export function isOnTrial(object: KubeObject | undefined): boolean {
-  return object?.metadata.annotations?.[ENFORCEMENT] === AUDIT;
 }

@@ -3,6 +3,7 @@ import { KEEP_CLIENT_ADDRESS } from "../keep-client-address.ts";
 import type { KindInfo } from "../kinds.ts";
 import { type FieldPath, type FieldProblems, formatPath } from "../manifest/field-problems.ts";
 import type { LabelSelector, Metadata } from "../objects.ts";
+import { AUDIT, ENFORCEMENT, TRIED_KINDS } from "../on-trial.ts";
 import { parseWeight, parseWeights, WEIGHT_ANNOTATION, WEIGHT_TEXT, WEIGHTS_ANNOTATION } from "../weight.ts";
 import {
   checkName,
@@ -50,6 +51,7 @@ export function validateMetadata(
   }
   if (info.kind === "Pod" || info.kind === "EndpointSlice") validateWeights(metadata?.annotations, problems);
   if (info.kind === "Node") validateKeepClientAddress(metadata?.annotations, problems);
+  if (TRIED_KINDS.includes(info.kind)) validateEnforcement(metadata?.annotations, problems);
 }
 
 /** podwire's own annotations: a weight that is silently ignored is a bad day later. */
@@ -73,6 +75,14 @@ function validateKeepClientAddress(
   const value = annotations?.[KEEP_CLIENT_ADDRESS];
   if (value === undefined || value === "true" || value === "false") return;
   problems.invalid(["metadata", "annotations", KEEP_CLIENT_ADDRESS], value, 'must be "true" or "false"');
+}
+
+/** Another word for it would be enforced, and is not meant to be. */
+function validateEnforcement(annotations: Record<string, string> | undefined, problems: FieldProblems): void {
+  const value = annotations?.[ENFORCEMENT];
+  if (value === undefined || value === AUDIT) return;
+  const text = `must be "${AUDIT}"; without the annotation policies are enforced`;
+  problems.invalid(["metadata", "annotations", ENFORCEMENT], value, text);
 }
 
 export function validateLabels(

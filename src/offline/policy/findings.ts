@@ -14,6 +14,7 @@ import { Terms } from "../../compile/policy/terms.ts";
 import type { Labels } from "../../kube/labels.ts";
 import { namespaceLabels } from "../../kube/labels.ts";
 import type { ClusterNetworkPolicy, KubeObject, NetworkPolicy, Pod } from "../../kube/objects.ts";
+import { isOnTrial } from "../../kube/on-trial.ts";
 import type { End, Port } from "./ends.ts";
 import { podEnds } from "./ends.ts";
 import { type CheckedPolicy, type Finding, pathText } from "./finding.ts";
@@ -21,23 +22,21 @@ import { namesOf } from "./matrix.ts";
 import type { Answer, Reach } from "./reach.ts";
 import { shadowed } from "./shadowed.ts";
 
-const ENFORCEMENT = "podwire.dev/enforcement";
-const AUDIT = "audit";
 const DIRECTIONS: readonly Direction[] = ["ingress", "egress"];
 const PEERS = { ingress: "from", egress: "to" } as const;
 const TYPES = { ingress: "Ingress", egress: "Egress" } as const;
 
 function policiesIn(objects: readonly KubeObject[]): CheckedPolicy[] {
-  const onTrial = objects.filter((object) => object.metadata.annotations?.[ENFORCEMENT] === AUDIT);
+  const onTrial = objects.filter(isOnTrial);
   const spaces = new Set(
     onTrial.filter(({ kind }) => kind === "Namespace").map(({ metadata }) => metadata.name),
   );
   return objects.flatMap((object): CheckedPolicy[] => {
-    const isOnTrial = onTrial.includes(object);
+    const isTried = onTrial.includes(object);
     if (object.kind === "ClusterNetworkPolicy")
-      return [{ object, spec: clusterPolicySpec(object as ClusterNetworkPolicy), audit: isOnTrial }];
+      return [{ object, spec: clusterPolicySpec(object as ClusterNetworkPolicy), audit: isTried }];
     if (object.kind !== "NetworkPolicy") return [];
-    const audit = isOnTrial || spaces.has(object.metadata.namespace ?? "default");
+    const audit = isTried || spaces.has(object.metadata.namespace ?? "default");
     return [{ object, spec: networkPolicySpec(object as NetworkPolicy), audit }];
   });
 }
