@@ -27,6 +27,7 @@ import { type KubeObject, keyOf } from "../kube/objects.ts";
 import { PassedOver } from "../kube/passed-over.ts";
 import { LabError, messageOf } from "./errors.ts";
 import type { Lab } from "./lab.ts";
+import { kernelNodeWarnings } from "./policy-kernel-nodes.ts";
 import { type ScaleBody, scale } from "./scale.ts";
 import { type MetadataBody, restart, setMetadata } from "./set-metadata.ts";
 
@@ -182,6 +183,7 @@ function apply(lab: Lab, body: ManifestBody): unknown {
       ...[...warned].map((text) => `Warning: ${text}`),
       ...warningLines(manifests, "lab"),
       ...warnings,
+      ...kernelNodeWarnings(objects, lab.topology.nodes),
     ],
   };
 }

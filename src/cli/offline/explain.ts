@@ -147,7 +147,10 @@ async function explainerOf(world: World, options: Options, node: string | undefi
   if (name === undefined)
     throw usageError(`--node is missing: use one of ${world.nodes.join(", ") || "the nodes"}`);
   if (options.file === undefined && !world.nodes.includes(name)) {
-    throw usageError(`--node ${name}: no agent there: use one of ${world.nodes.join(", ")}`);
+    const agents = `use one of ${world.nodes.join(", ")}`;
+    if (options.node === undefined)
+      throw usageError(`${name} would decide, and has no agent: --node: ${agents}`);
+    throw usageError(`--node ${name}: no agent there: ${agents}`);
   }
   const localIps = (options.localIp ?? []).map((text) => parseIp(text) as Ip);
   const { objects, previous, isComplete: complete } = world;
