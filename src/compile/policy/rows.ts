@@ -36,9 +36,12 @@ export interface Row {
   refs: number;
 }
 
-/** Matches in order: what a cell depends on. Rows of many identities have few of them. */
+/** Matches in order: what a cell depends on. Rows of many identities have few of them, some of which are long. */
 interface Sequence {
-  readonly matches: readonly Match[];
+  /** The last one, and those before it. */
+  readonly match: Match | undefined;
+  readonly before: Sequence | undefined;
+  readonly length: number;
   readonly next: Map<Match, Sequence>;
   cell: number | undefined;
   /** What is asked next: nothing more of the tiers before. */
@@ -192,8 +195,8 @@ export class Rows {
     const sequence = sequenceOf(row, identity);
     let units = 1 + row.steps.length / STEPS_A_UNIT;
     if (sequence.cell === undefined) {
-      sequence.cell = this.#cellOf(createProgram(sequence.matches, row.isolation, this.#names));
-      units += PROGRAM_UNITS * (1 + sequence.matches.length);
+      sequence.cell = this.#cellOf(createProgram(matchesOf(sequence), row.isolation, this.#names));
+      units += PROGRAM_UNITS * (1 + sequence.length);
     }
     this.cells[row.index * this.stride + identity.index] = sequence.cell;
     return units;
@@ -207,7 +210,7 @@ export class Rows {
 
   /** The cell for what a pod of the row sends to itself by way of a service. */
   selfCell(row: Row, identity: Identity): number {
-    const { matches } = sequenceOf(row, identity);
+    const matches = matchesOf(sequenceOf(row, identity));
     return this.#cellOf(createProgram(matches, row.isolation, this.#names, true));
   }
 
@@ -232,7 +235,10 @@ function partsOf(direction: Direction, policies: readonly RowPolicy[]) {
   const by = isolating.filter(({ audit }) => !audit).map(({ key }) => key);
   const onTrial = isolating.filter(({ audit }) => audit).map(({ key }) => key);
   const steps = policies.flatMap((policy) => policy.steps);
-  const start: Sequence = { matches: [], next: new Map(), cell: undefined, from: 0, passed: NO_TIER };
+  const start: Sequence = {
+    ...{ match: undefined, before: undefined, length: 0, next: new Map<Match, Sequence>() },
+    ...{ cell: undefined, from: 0, passed: NO_TIER },
+  };
   const asksSelf = policies.length > isolating.length;
   return { direction, steps, isolation: { direction, by, onTrial, texts }, asksSelf, start };
 }
@@ -255,14 +261,23 @@ function follow(at: Sequence, match: Match): Sequence {
   const known = at.next.get(match);
   if (known !== undefined) return known;
   const next = {
-    matches: [...at.matches, match],
-    next: new Map(),
+    match,
+    before: at,
+    length: at.length + 1,
+    next: new Map<Match, Sequence>(),
     cell: undefined,
     from: fromAfter(at, match),
     passed: passedAfter(at, match),
   };
   at.next.set(match, next);
   return next;
+}
+
+function matchesOf(sequence: Sequence): Match[] {
+  const matches: Match[] = [];
+  for (let at: Sequence | undefined = sequence; at?.match !== undefined; at = at.before)
+    matches.push(at.match);
+  return matches.reverse();
 }
 
 /** A rule for every port ends its tier, and everything when nobody has left the tier before it. */
@@ -282,7 +297,11 @@ function isPartial({ step, ports }: Match): boolean {
   return ports !== undefined || step.audit;
 }
 
-function forget(sequence: Sequence): void {
-  sequence.cell = undefined;
-  for (const next of sequence.next.values()) forget(next);
+/** Without recursion: a row of many policies has sequences that are longer than a stack is deep. */
+function forget(start: Sequence): void {
+  const waiting = [start];
+  for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
+    at.cell = undefined;
+    for (const next of at.next.values()) waiting.push(next);
+  }
 }
