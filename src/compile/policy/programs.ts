@@ -33,6 +33,9 @@ interface Question {
   readonly isolation: Isolation;
   readonly self: boolean;
   readonly names: RuleNames;
+  /** What is said where no rule matches, `trial` or not, and ids of names: of thousands of policies both are long. */
+  readonly unmatched: Map<boolean, RuleName>;
+  readonly ids: Map<RuleName, number>;
 }
 
 export function createProgram(
@@ -41,7 +44,10 @@ export function createProgram(
   names: RuleNames,
   self = false,
 ): Program {
-  const question = { matches, isolation, self, names };
+  const question: Question = {
+    ...{ matches, isolation, self, names, unmatched: new Map<boolean, RuleName>() },
+    ids: new Map<RuleName, number>(),
+  };
   const lists = LISTED.map((proto) => listOf(question, proto));
   const other = verdictOf(question, OTHER, NO_PORT);
   const first = lists[0].verdicts[0];
@@ -65,22 +71,43 @@ export function placed({ words }: Program, place: number): number[] {
 }
 
 function listOf(question: Question, proto: number): { starts: number[]; verdicts: number[] } {
-  const bounds = new Set([0]);
-  for (const { ports } of question.matches) {
-    for (const range of ports ?? []) {
-      if (range.proto === proto) bounds.add(range.from).add(range.to + 1);
-    }
-  }
   const starts: number[] = [];
   const verdicts: number[] = [];
-  for (const start of [...bounds].sort((a, b) => a - b)) {
-    if (start > 0xffff) continue;
-    const verdict = verdictOf(question, proto, start);
+  for (const [start, matches] of stretches(question.matches, proto)) {
+    const verdict = verdictOf({ ...question, matches }, proto, start);
     if (verdict === verdicts[verdicts.length - 1]) continue;
     starts.push(start);
     verdicts.push(verdict);
   }
   return { starts, verdicts };
+}
+
+/** First ports of ranges that differ, each with the matches that have something to say there, in their order. */
+function* stretches(matches: readonly Match[], proto: number): Generator<[number, Match[]]> {
+  const changes = new Map<number, { match: number; by: number }[]>([[0, []]]);
+  const note = (port: number, match: number, by: number): void => {
+    const known = changes.get(port);
+    if (known === undefined) changes.set(port, [{ match, by }]);
+    else known.push({ match, by });
+  };
+  const counts = new Map<number, number>(); // ranges that the port lies in, by the place of their match
+  for (const [i, { ports }] of matches.entries()) {
+    if (ports === undefined) counts.set(i, 1);
+    for (const { proto: of, from, to } of ports ?? []) {
+      if (of !== proto) continue;
+      note(from, i, 1);
+      note(to + 1, i, -1);
+    }
+  }
+  for (const start of [...changes.keys()].sort((a, b) => a - b)) {
+    if (start > 0xffff) continue;
+    for (const { match, by } of changes.get(start) ?? []) {
+      const count = (counts.get(match) ?? 0) + by;
+      if (count > 0) counts.set(match, count);
+      else counts.delete(match);
+    }
+    yield [start, [...counts.keys()].sort((a, b) => a - b).map((i) => matches[i])];
+  }
 }
 
 interface Decision {
@@ -96,7 +123,9 @@ function verdictOf(question: Question, proto: number, port: number): number {
   const { action, name } = isAudit ? tried : real;
   if (name === undefined) return (NO_RULE << ACTION_BITS) | action;
   const told = isAudit && real.name !== undefined ? { ...name, allowedBy: real.name } : name;
-  return (question.names.idOf(told) << ACTION_BITS) | (isAudit ? AUDIT : action);
+  const id = question.ids.get(told) ?? question.names.idOf(told);
+  question.ids.set(told, id);
+  return (id << ACTION_BITS) | (isAudit ? AUDIT : action);
 }
 
 /** `trial`: as if what is on trial were in force. */
@@ -121,16 +150,12 @@ function decide(question: Question, proto: number, port: number, trial: boolean)
   if (admin !== undefined) return admin;
   const by = trial ? [...isolation.by, ...isolation.onTrial].sort() : isolation.by;
   if (by.length > 0) {
-    const rest = {
-      direction,
-      policy: "",
-      rule: "",
-      isolatedBy: by,
-      ...passedOn(passed),
-      says: [...by.map((key) => isolation.texts.get(key) ?? ""), ...passed.map(({ says }) => says)],
-    };
-    if (self) return { action: ALLOW, name: { ...rest, decision: "default", tier: "Default" } };
-    return inTier("Default") ?? { action: DENY, name: { ...rest, decision: "isolated", tier: "Default" } };
+    const matched = self ? undefined : inTier("Default");
+    if (matched !== undefined) return matched;
+    const isAlone = passed.length === 0;
+    const name = (isAlone && question.unmatched.get(trial)) || unmatched(question, by, passed);
+    if (isAlone) question.unmatched.set(trial, name);
+    return { action: self ? ALLOW : DENY, name };
   }
   const baseline = inTier("Baseline");
   if (baseline !== undefined) return baseline;
@@ -148,6 +173,15 @@ function decide(question: Question, proto: number, port: number, trial: boolean)
       },
       ...passedOn(passed),
     },
+  };
+}
+
+/** The pod is isolated, and no rule matches; a pod's connection to itself passes all the same. */
+function unmatched({ isolation, self }: Question, by: readonly string[], passed: readonly Pass[]): RuleName {
+  return {
+    ...{ direction: isolation.direction, decision: self ? "default" : "isolated", tier: "Default" },
+    ...{ policy: "", rule: "", isolatedBy: by, ...passedOn(passed) },
+    says: [...by.map((key) => isolation.texts.get(key) ?? ""), ...passed.map(({ says }) => says)],
   };
 }
 
