@@ -56,8 +56,9 @@ class VirtualServer {
       while (i >= 0 && stays(before[i]) === undefined) i--;
       this.#last = i < 0 ? undefined : stays(before[i]);
     }
-    if (this.kind !== "wrr" || !isChanged) return;
-    this.#last = undefined;
+    if (this.kind !== "wrr") return;
+    this.#last = isChanged ? undefined : servers.find(({ n }) => n === this.#last?.n);
+    if (!isChanged) return;
     this.#di = servers.map(({ weight }) => weight).reduce(gcd, 0) || 1;
     this.#mw = Math.max(0, ...servers.map(({ weight }) => weight)) - (this.#di - 1);
     if (this.#cw > this.#mw || this.#cw === 0) this.#cw = this.#mw;
