@@ -3,9 +3,9 @@
 import t from "tap";
 import { type HotRun, measureAlloc, measureHot } from "./hot-run.ts";
 
-const UNITS = 300_000;
+const UNITS = 200_000;
 /** The compiler is done before half of it; the longest ways, of which each comes up seldom, take more. */
-const WARM_UNITS = 500_000;
+const WARM_UNITS = 400_000;
 const LONG_WARM_UNITS = 1_000_000;
 const ALLOWED_BYTES = 4;
 const WIRE = new URL("./hot-wire.js", import.meta.url);

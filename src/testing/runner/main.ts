@@ -14,14 +14,13 @@ import { filesOf, mayShare, needsMachine, SUBJECTS } from "./subjects.ts";
 const USAGE = `usage: node scripts/unit-test.mjs [--native | --apart] [--only SUBJECT[,SUBJECT]] [FILE.test.ts…]
 
 Runs compiled tests: those beside the code, or with --native those of native-test, which need root and a kernel.
-Files beside the code run one after another in a process for each job, but for a few (runner/subjects.ts); a file that
+Files beside the code run one after another in a process for each core, but for a few (runner/subjects.ts); a file that
 is alone, or needs a kernel, has a process of its own. Native tests run two side by side; those that need quiet come
 last, one after the other.
 
   --apart          each file in a process of its own
   --only SUBJECT   the files of this subject alone; --list names the subjects
-  --jobs N         files side by side (default: one more than cores, at most 5, since some wait for programs; with
-                   --native one a core, at most 2)
+  --jobs N         files side by side (default: one a core, at most 4; with --native at most 2)
   --timeout N      seconds for a file (default 120; with --native 600)
   --report FILE    adds what each file took to this file
   --summary FILE   runs nothing: prints the slowest files of such a report, and those that had to run again
@@ -121,8 +120,7 @@ function listing(): string[] {
 }
 
 async function runAll(files: readonly string[], values: Values, hasSourceMaps: boolean): Promise<number> {
-  const cores = availableParallelism();
-  const jobs = Number(values.jobs ?? (values.native ? Math.min(2, cores) : Math.min(4, cores) + 1));
+  const jobs = Number(values.jobs ?? Math.min(values.native ? 2 : 4, availableParallelism()));
   const timeoutSeconds = Number(values.timeout ?? (values.native ? 600 : 120));
   console.log(`TAP version 14\n1..${files.length}`);
   let number = 0;
