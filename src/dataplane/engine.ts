@@ -181,13 +181,13 @@ function receiveBatch(e: Engine, id: number): number {
   return device.receive(e.tables.arena, e.rxOffs, e.rxLens, 0, BATCH, SLOT_ROOM);
 }
 
-/** Forwards frames `at` … `n`. Returns the next index: `n`, or the one after a frame that threw. */
-/** What policies answered in this batch is counted by now. */
+/** What policies answered in this batch is counted by its end. */
 function settleAnswers(e: Engine): void {
   const { policyAnswers, policyHits } = e.tables;
   if (policyAnswers.count !== 0) answers.settle(policyAnswers, policyHits, e.nowSec);
 }
 
+/** Forwards frames `at` … `n`. Returns the next index: `n`, or the one after a frame that threw. */
 function forwardFrom(e: Engine, id: number, at: number, n: number): number {
   const t = e.tables;
   const c = t.counters;
@@ -232,7 +232,6 @@ export function tick(e: Engine): void {
   const n = neighborTimers.pollTimers(t.fabric, nowMs, e.probes);
   for (let i = 0; i < n; i++) probeOrFail(e, e.probes[2 * i], e.probes[2 * i + 1]);
   if (n > 0) flush(e.tx);
-  settleAnswers(e);
   if (pending.used(t.pending) !== 0 && redialDue(t, e.nowSec, nowMs) > 0) flush(e.tx);
   if (t.config.extra.resetRemoved !== 0 && resetIdle(t, e.nowSec, nowMs) > 0) flush(e.tx);
   const elapsed = (nowMs - e.lastSweepMs) | 0;

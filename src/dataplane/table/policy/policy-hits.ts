@@ -1,7 +1,8 @@
 /**
  * How often each rule of policies decided: a row a verdict, so that what a rule denies and what it would only have denied
  * are two. Packets that were asked about: the first one of a connection, or each that was dropped. Rules beyond the
- * capacity are not counted. A row is half a cache line: a new connection counts in two of them.
+ * capacity are not counted. A row is half a cache line, written once a batch for all connections that are alike
+ * (policy-answers.ts).
  */
 import { ACTION_BITS } from "../../spec/policy.ts";
 
