@@ -27,6 +27,7 @@ export interface Cidr extends IpWords {
   readonly prefixLen: number;
 }
 
+const V6_GROUPS = 8;
 export const V4_MAPPED = 0x0000ffff; // w2 of an IPv4 address
 const V4_PREFIX_BITS = 96; // what a v4-mapped prefix adds to the length
 const STRICT_V4 = /^(?:0|[1-9]\d{0,2})(?:\.(?:0|[1-9]\d{0,2})){3}$/;
@@ -140,7 +141,7 @@ export function isLoopback(a: IpWords): boolean {
 /** Canonical text: dotted quad, or RFC 5952. What Kubernetes writes, so texts of equal addresses are equal. */
 export function formatIp(a: IpWords): string {
   if (isV4Mapped(a)) return formatV4(a.w3);
-  return formatV6([a.w0, a.w1, a.w2, a.w3].flatMap((word) => [word >>> 16, word & 0xffff]));
+  return formatV6(a);
 }
 
 export function formatV4(word: number): string {
@@ -226,14 +227,24 @@ function v6Words(text: string): IpWords | null {
 }
 
 /** RFC 5952, section 4: the longest run of zeros, of two groups at least and the first of several, is "::". */
-function formatV6(groups: readonly number[]): string {
-  let [at, length] = [-1, 1];
-  for (let i = 0; i < groups.length; i++) {
-    let end = i;
-    while (groups[end] === 0) end++;
-    if (end - i > length) [at, length] = [i, end - i];
-    i = Math.max(i, end);
+function formatV6(a: IpWords): string {
+  let [from, to] = [-1, -1];
+  for (let i = 0; i < V6_GROUPS; i++) {
+    const begin = i;
+    while (i < V6_GROUPS && group(a, i) === 0) i++;
+    if (i - begin > Math.max(1, to - from)) [from, to] = [begin, i];
   }
-  const text = (part: readonly number[]): string => part.map((group) => group.toString(16)).join(":");
-  return at < 0 ? text(groups) : `${text(groups.slice(0, at))}::${text(groups.slice(at + length))}`;
+  if (from < 0) return groups(a, 0, V6_GROUPS);
+  return `${groups(a, 0, from)}::${groups(a, to, V6_GROUPS)}`;
+}
+
+function groups(a: IpWords, from: number, to: number): string {
+  let text = "";
+  for (let i = from; i < to; i++) text += `${i > from ? ":" : ""}${group(a, i).toString(16)}`;
+  return text;
+}
+
+function group(a: IpWords, i: number): number {
+  const word = i < 4 ? (i < 2 ? a.w0 : a.w1) : i < 6 ? a.w2 : a.w3;
+  return (i & 1) === 0 ? word >>> 16 : word & 0xffff;
 }

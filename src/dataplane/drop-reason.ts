@@ -159,8 +159,10 @@ export const DROP_REASON_TEXT: readonly string[] = [
   "Client by a tunnel that keeps no addresses",
 ];
 
+const NAMES: readonly string[] = Object.entries(DropReason).reduce((names: string[], [name, code]) => {
+  names[code] = name;
+  return names;
+}, []);
+
 /** The constant's name of a code, for JSON. */
-export function dropReasonName(code: number): string {
-  for (const [name, value] of Object.entries(DropReason)) if (value === code) return name;
-  return `UNKNOWN_${code}`;
-}
+export const dropReasonName = (code: number): string => NAMES[code] ?? `UNKNOWN_${code}`;

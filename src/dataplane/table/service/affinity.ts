@@ -121,8 +121,12 @@ export function used(t: Affinity): number {
   return t.header[USED];
 }
 
-/** Counts the slots that are held, which whoever was killed may not have got to. Cold. */
+/**
+ * Counts the slots that are held, which whoever was killed may not have got to. A slot is counted before it is held and
+ * until it is free, so that there may be fewer than counted, never more. Cold.
+ */
 export function recount(t: Affinity): void {
+  if (t.header[USED] === 0) return;
   let held = 0;
   for (let slot = 0; slot <= t.mask; slot++) if (t.expiresAtMs[slot] !== 0) held++;
   t.header[USED] = held;
