@@ -7,11 +7,11 @@ import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { type Collections, percentile, readGcLog } from "./gc-log.ts";
 import { type CpuTimes, hadIdleCores, readCpuTimes, sharesBetween } from "./idle-cores.ts";
-import { startServers } from "./measure.ts";
-import { makePodwireSubject } from "./podwire-subject.ts";
+import { startServers } from "./network/measure.ts";
 import { buildPrograms } from "./programs.ts";
 import { BenchError, onExit, run, sleep, undoAll } from "./shell.ts";
-import { IPERF_PORT, inNetns, ROUND_TRIP_PORT, type Route } from "./subject.ts";
+import { makePodwireSubject } from "./subject/podwire-subject.ts";
+import { IPERF_PORT, inNetns, ROUND_TRIP_PORT, type Route } from "./subject/subject.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
 const LAB = "pwb-soak";

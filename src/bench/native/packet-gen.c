@@ -1,34 +1,46 @@
-// Small-frame generator: sends UDP frames of one size as fast as one core can and says how many of them
-// arrived.
+// Small-frame generator: sends UDP frames as fast as one core can, or at a rate, and says how many of them arrived.
 //
-//   packet-gen NETNS IFACE TO_MAC FROM_IP TO_IP TO_PORT FRAME_BYTES FLOWS SECONDS SENDERS RX_NETNS RX_IFACE
+//   packet-gen tx=NETNS,IFACE mac=TO_MAC from=IP to=IP:PORT rx=NETNS,IFACE [frame=64|imix] [flows=1] [seconds=2]
+//              [senders=1] [read=device|socket|gro] [rate=0] [burst=64]
 //
-// AF_PACKET with sendmmsg and PACKET_QDISC_BYPASS, so that the sender costs as little as it can. Every
-// frame carries a correct IPv4 and UDP checksum (a zero UDP checksum would spare the address translation
-// half of its work). FLOWS different source ports are used in turn. SENDERS processes send at once (the
-// kernel's own path runs on the sender's core, so two senders show what two cores do). What arrived is the
-// receive counter of RX_IFACE in RX_NETNS, read by rtnetlink at both ends of the measured window; the
-// window starts after a warm-up of a fifth of SECONDS. Prints one line of JSON.
+// AF_PACKET with sendmmsg and PACKET_QDISC_BYPASS, so that the sender costs as little as it can. Every frame carries a
+// correct IPv4 and UDP checksum (a zero UDP checksum would spare the address translation half of its work). `flows`
+// different source ports are used in turn. `senders` processes send at once (the kernel's own path runs on the sender's
+// core, so two senders show what two cores do). `frame` is a length in bytes without FCS, or the simple IMIX: 7 of 64,
+// 4 of 594, 1 of 1464 (what fits a pod's MTU of 1450). `rate` is frames a second by all senders together (0: as
+// fast as it goes), `burst` how many of them leave at once.
+//
+// What arrived: the receive counter of the device, read by rtnetlink, or the datagrams that a UDP socket read there
+// (with `gro`: one with UDP_GRO). Both are read at both ends of the measured window, which starts after a warm-up of a
+// fifth of `seconds`. Totals count from the first frame to a while after the last. Prints one line of JSON.
 #define _GNU_SOURCE
 #include "netns.h"
-#include <arpa/inet.h>
+#include "udp-sink.h"
 #include <linux/if_link.h>
 #include <linux/if_packet.h>
 #include <linux/rtnetlink.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
-enum { BATCH = 64, ROUNDS = 16, ETH = 14, IP = 20, PORT_FIRST = 1024, FRAME_MAX = 1514 };
+enum { BATCH = 64, ROUNDS = 16, ETH = 14, IP = 20, PORT_FIRST = 1024, FRAME_MAX = 1514, SENDERS_MAX = 64 };
+enum { DRAIN_USEC = 150000, IMIX = 12 };
+static const int imix[IMIX] = {64, 594, 64, 64, 594, 64, 1464, 64, 594, 64, 594, 64};
 
 struct flow {
   uint8_t to_mac[6], from_mac[6];
   struct in_addr from, to;
   uint16_t to_port;
-  int frame_bytes, flows;
+  int frame_bytes, flows; // frame_bytes 0: IMIX
 };
+
+// What the processes share.
+static struct shared {
+  volatile uint64_t offered[SENDERS_MAX], sent[SENDERS_MAX], read;
+  volatile int ready;
+} *shared;
 
 static uint32_t sum16(const uint8_t *p, int n, uint32_t s) {
   for (int i = 0; i + 1 < n; i += 2) s += (uint32_t)(p[i] << 8 | p[i + 1]);
@@ -47,9 +59,9 @@ static void put16(uint8_t *p, unsigned v) {
 }
 
 // Everything but the source port and the UDP checksum; returns the checksum's sum without the source port.
-static uint32_t build_frame(uint8_t *f, const struct flow *flow) {
-  int ip_bytes = flow->frame_bytes - ETH, udp_bytes = ip_bytes - IP;
-  memset(f, 0, (size_t)flow->frame_bytes);
+static uint32_t build_frame(uint8_t *f, int frame_bytes, const struct flow *flow) {
+  int ip_bytes = frame_bytes - ETH, udp_bytes = ip_bytes - IP;
+  memset(f, 0, (size_t)frame_bytes);
   memcpy(f, flow->to_mac, 6);
   memcpy(f + 6, flow->from_mac, 6);
   put16(f + 12, ETH_P_IP);
@@ -123,87 +135,194 @@ static uint64_t received(int s, unsigned index) {
 }
 
 static struct sender {
-  int fd;
+  int fd, index;
   const struct flow *flow;
-  uint32_t sum;
   unsigned next; // of the flows, used in turn
+  uint32_t sums[BATCH];
   uint8_t frames[BATCH][FRAME_MAX];
   struct iovec parts[BATCH];
   struct mmsghdr messages[BATCH];
 } sender;
 
-static void prepare(const struct flow *flow, const char *iface) {
+static void prepare(const struct flow *flow, const char *iface, int index) {
   struct sender *s = &sender;
   s->flow = flow;
+  s->index = index;
   s->fd = open_sender(iface);
   for (int i = 0; i < BATCH; i++) {
-    s->sum = build_frame(s->frames[i], s->flow);
-    set_source_port(s->frames[i], PORT_FIRST + (unsigned)(i % s->flow->flows), s->sum);
-    s->parts[i] = (struct iovec){.iov_base = s->frames[i], .iov_len = (size_t)s->flow->frame_bytes};
+    int bytes = flow->frame_bytes != 0 ? flow->frame_bytes : imix[i % IMIX];
+    s->sums[i] = build_frame(s->frames[i], bytes, flow);
+    set_source_port(s->frames[i], PORT_FIRST + (unsigned)(i % flow->flows), s->sums[i]);
+    s->parts[i] = (struct iovec){.iov_base = s->frames[i], .iov_len = (size_t)bytes};
     s->messages[i].msg_hdr.msg_iov = &s->parts[i];
     s->messages[i].msg_hdr.msg_iovlen = 1;
   }
 }
 
-static uint64_t send_until(double end) {
+// Of more flows than a batch has frames, the next ones.
+static void turn_flows(int count) {
   struct sender *s = &sender;
-  uint64_t sent = 0;
   unsigned flows = (unsigned)s->flow->flows;
+  for (int i = 0; flows > BATCH && i < count; i++) {
+    set_source_port(s->frames[i], PORT_FIRST + s->next, s->sums[i]);
+    s->next = s->next + 1 == flows ? 0 : s->next + 1;
+  }
+}
+
+static void send_unpaced(double end) {
+  struct sender *s = &sender;
   do {
+    uint64_t sent = 0;
     for (int k = 0; k < ROUNDS; k++) {
-      for (int i = 0; flows > BATCH && i < BATCH; i++) {
-        set_source_port(s->frames[i], PORT_FIRST + s->next, s->sum);
-        s->next = s->next + 1 == flows ? 0 : s->next + 1;
-      }
+      turn_flows(BATCH);
       int n = sendmmsg(s->fd, s->messages, BATCH, 0);
       if (n > 0) sent += (uint64_t)n;
     }
+    shared->sent[s->index] += sent;
+    shared->offered[s->index] += sent;
   } while (now_sec() < end);
-  return sent;
+}
+
+// A frame that the device refuses is lost, as on a wire: it is offered once.
+static void send_paced(double end, double rate, int burst) {
+  struct sender *s = &sender;
+  double due = now_sec();
+  for (double now = due; now < end; now = now_sec()) {
+    if (now < due) continue;
+    due += burst / rate;
+    if (now - due > 0.01) due = now; // a sender that was kept from its core does not make up for it
+    for (int left = burst; left > 0;) {
+      int count = left < BATCH ? left : BATCH, done = 0;
+      turn_flows(count);
+      while (done < count) {
+        int n = sendmmsg(s->fd, s->messages + done, (unsigned)(count - done), 0);
+        done += n > 0 ? n : 1;
+        if (n > 0) shared->sent[s->index] += (uint64_t)n;
+      }
+      shared->offered[s->index] += (uint64_t)count;
+      left -= count;
+    }
+  }
+}
+
+struct plan {
+  const char *tx_netns, *tx_iface, *rx_netns, *rx_iface;
+  struct flow flow;
+  double seconds, rate;
+  int senders, burst, reads, gro; // reads: a socket does
+};
+
+static void send_until(const struct plan *plan, double end) {
+  if (plan->rate > 0) send_paced(end, plan->rate / plan->senders, plan->burst);
+  else send_unpaced(end);
+}
+
+_Noreturn static void usage(const char *why) {
+  fprintf(stderr, "packet-gen: %s\nusage: packet-gen tx=NETNS,IFACE mac=MAC from=IP to=IP:PORT rx=NETNS,IFACE "
+                  "[frame=64|imix] [flows=1] [seconds=2] [senders=1] [read=device|socket|gro] [rate=0] [burst=64]\n",
+          why);
+  exit(2);
+}
+
+// Cuts "A<mark>B"; the second half is returned.
+static char *halve(char *text, char mark) {
+  char *at = strrchr(text, mark);
+  if (at == NULL) usage(text);
+  *at = 0;
+  return at + 1;
+}
+
+static void take_option(struct plan *p, char *name) {
+  char *value = strchr(name, '=');
+  if (value == NULL) usage(name);
+  *value++ = 0;
+  uint8_t *m = p->flow.to_mac;
+  if (strcmp(name, "tx") == 0) p->tx_iface = halve(value, ','), p->tx_netns = value;
+  else if (strcmp(name, "rx") == 0) p->rx_iface = halve(value, ','), p->rx_netns = value;
+  else if (strcmp(name, "mac") == 0) {
+    if (sscanf(value, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", m, m + 1, m + 2, m + 3, m + 4, m + 5) != 6) usage(value);
+  } else if (strcmp(name, "from") == 0) {
+    if (inet_pton(AF_INET, value, &p->flow.from) != 1) usage(value);
+  } else if (strcmp(name, "to") == 0) {
+    p->flow.to_port = (uint16_t)number_arg(halve(value, ':'), "to=IP:PORT", 1, 65535);
+    if (inet_pton(AF_INET, value, &p->flow.to) != 1) usage(value);
+  } else if (strcmp(name, "frame") == 0) {
+    p->flow.frame_bytes = strcmp(value, "imix") == 0 ? 0 : (int)number_arg(value, name, 60, FRAME_MAX);
+  } else if (strcmp(name, "flows") == 0) p->flow.flows = (int)number_arg(value, name, 1, 60000);
+  else if (strcmp(name, "seconds") == 0) p->seconds = number_arg(value, name, 0.1, 3600);
+  else if (strcmp(name, "senders") == 0) p->senders = (int)number_arg(value, name, 1, SENDERS_MAX);
+  else if (strcmp(name, "rate") == 0) p->rate = number_arg(value, name, 0, 1e8);
+  else if (strcmp(name, "burst") == 0) p->burst = (int)number_arg(value, name, 1, 100000);
+  else if (strcmp(name, "read") == 0) {
+    p->gro = strcmp(value, "gro") == 0;
+    p->reads = p->gro || strcmp(value, "socket") == 0;
+    if (!p->reads && strcmp(value, "device") != 0) usage(value);
+  } else usage(name);
+}
+
+static uint64_t sum_of(const volatile uint64_t *each, int count) {
+  uint64_t sum = 0;
+  for (int i = 0; i < count; i++) sum += each[i];
+  return sum;
+}
+
+static pid_t start_sink(const struct plan *plan) {
+  pid_t child = fork();
+  if (child == 0) {
+    die_with_parent();
+    enter_netns(plan->rx_netns);
+    run_sink(plan->flow.to_port, plan->gro, &shared->read, &shared->ready);
+  }
+  for (int i = 0; i < 200 && !shared->ready; i++) {
+    if (waitpid(child, NULL, WNOHANG) == child) exit(1); // it has said why
+    usleep(10000);
+  }
+  if (!shared->ready) die("the receiving socket", "did not begin");
+  return child;
+}
+
+static void start_senders(const struct plan *plan, double end) {
+  for (int i = 1; i < plan->senders; i++) {
+    if (fork() != 0) continue;
+    die_with_parent();
+    prepare(&plan->flow, plan->tx_iface, i);
+    send_until(plan, end);
+    _exit(0);
+  }
 }
 
 int main(int argc, char **argv) {
-  if (argc != 13) {
-    fprintf(stderr, "usage: packet-gen NETNS IFACE TO_MAC FROM_IP TO_IP TO_PORT FRAME_BYTES FLOWS SECONDS "
-                    "SENDERS RX_NETNS RX_IFACE\n");
-    return 2;
-  }
+  struct plan plan = {.flow = {.frame_bytes = 64, .flows = 1}, .seconds = 2, .senders = 1, .burst = BATCH};
+  for (int i = 1; i < argc; i++) take_option(&plan, argv[i]);
+  if (!plan.tx_netns || !plan.rx_netns || !plan.flow.to_port) usage("tx, mac, from, to and rx are needed");
   die_with_parent();
-  struct flow flow = {.to_port = (uint16_t)number_arg(argv[6], "TO_PORT", 1, 65535),
-                      .frame_bytes = (int)number_arg(argv[7], "FRAME_BYTES", 60, FRAME_MAX),
-                      .flows = (int)number_arg(argv[8], "FLOWS", 1, 60000)};
-  double seconds = number_arg(argv[9], "SECONDS", 0.1, 3600);
-  int senders = (int)number_arg(argv[10], "SENDERS", 1, 64);
-  uint8_t *m = flow.to_mac;
-  if (sscanf(argv[3], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", m, m + 1, m + 2, m + 3, m + 4, m + 5) != 6 ||
-      inet_pton(AF_INET, argv[4], &flow.from) != 1 || inet_pton(AF_INET, argv[5], &flow.to) != 1) {
-    fprintf(stderr, "packet-gen: %s, %s and %s must be a MAC and two IPv4 addresses\n", argv[3], argv[4],
-            argv[5]);
-    return 2;
-  }
+  shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (shared == MAP_FAILED) die("cannot share", "memory");
+  pid_t sink = plan.reads ? start_sink(&plan) : 0;
   unsigned index;
-  int counter = open_counter(argv[11], argv[12], &index);
-  enter_netns(argv[1]);
-  int fd = open_sender(argv[2]);
-  own_mac(fd, argv[2], flow.from_mac);
+  int counter = open_counter(plan.rx_netns, plan.rx_iface, &index);
+  enter_netns(plan.tx_netns);
+  int fd = open_sender(plan.tx_iface);
+  own_mac(fd, plan.tx_iface, plan.flow.from_mac);
   close(fd);
-  double warm_end = now_sec() + seconds / 5, end = warm_end + seconds;
-  for (int i = 1; i < senders; i++) {
-    if (fork() != 0) continue;
-    die_with_parent();
-    prepare(&flow, argv[2]);
-    send_until(end);
-    _exit(0);
-  }
-  prepare(&flow, argv[2]);
-  send_until(warm_end);
+  uint64_t device_first = received(counter, index);
+  double warm_end = now_sec() + plan.seconds / 5, end = warm_end + plan.seconds;
+  start_senders(&plan, end);
+  prepare(&plan.flow, plan.tx_iface, 0);
+  send_until(&plan, warm_end);
   double t0 = now_sec();
-  uint64_t before = received(counter, index);
-  uint64_t sent = send_until(end);
-  uint64_t after = received(counter, index);
+  uint64_t device = received(counter, index), got = shared->read, sent = sum_of(shared->sent, plan.senders);
+  send_until(&plan, end);
+  uint64_t read = shared->read - got, arrived = received(counter, index) - device;
   double took = now_sec() - t0;
-  while (wait(NULL) > 0) continue;
-  printf("{\"seconds\":%.3f,\"sentPerSec\":%.0f,\"receivedPerSec\":%.0f}\n", took, (double)sent / took,
-         (double)(after - before) / took);
+  sent = sum_of(shared->sent, plan.senders) - sent;
+  for (int i = 1; i < plan.senders; i++) wait(NULL);
+  usleep(DRAIN_USEC);
+  uint64_t total = plan.reads ? shared->read : received(counter, index) - device_first;
+  if (sink > 0) kill(sink, SIGKILL);
+  printf("{\"seconds\":%.3f,\"sentPerSec\":%.0f,\"arrivedPerSec\":%.0f,\"receivedPerSec\":%.0f,"
+         "\"offeredTotal\":%llu,\"receivedTotal\":%llu}\n",
+         took, (double)sent / took, (double)arrived / took, (double)(plan.reads ? read : arrived) / took,
+         (unsigned long long)sum_of(shared->offered, plan.senders), (unsigned long long)total);
   return 0;
 }

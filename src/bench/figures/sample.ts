@@ -1,13 +1,13 @@
 // One measured figure, and what is derived from many of them. Pure: tested without a kernel.
-import type { Path, SubjectName, Target } from "./subject.ts";
+import type { Path, SubjectName, Target } from "../subject/subject.ts";
 
-export type Measure = "tcp" | "udp" | "pps" | "rr" | "crr";
+export type Measure = "tcp" | "udp" | "pps" | "udp-socket" | "rr" | "crr";
 
 export interface Sample {
   measure: Measure;
   path: Path;
   target: Target;
-  /** What distinguishes figures of one measure: direction, number of flows. */
+  /** What distinguishes figures of one measure: direction, number of flows, who reads. */
   variant: string;
   subject: SubjectName;
   value: number;
@@ -17,6 +17,8 @@ export interface Sample {
   retransmitPercent?: number;
   stalls?: number; // intervals in which nothing arrived
   lossPercent?: number;
+  /** What the device took in, where a socket's datagrams are counted. */
+  deviceKpps?: number;
   p50Us?: number;
   p99Us?: number;
 }
@@ -28,10 +30,8 @@ export interface Row {
   variant: string;
   unit: string;
   bySubject: Partial<Record<SubjectName, Sample>>;
-  ratioToKernel?: number | undefined;
-  ratioToCopyLoop?: number | undefined;
-  /** To another checkout of podwire. */
-  ratioToBefore?: number | undefined;
+  /** What podwire does of what each of the others does. */
+  ratioTo: Partial<Record<SubjectName, number>>;
 }
 
 export function median(values: readonly number[]): number {
@@ -63,15 +63,17 @@ export function toRows(samples: readonly Sample[]): Row[] {
     const { measure, path, target, variant, unit } = sample;
     const key = [measure, path, target, variant].join("|");
     let row = rows.get(key);
-    if (row === undefined) rows.set(key, (row = { measure, path, target, variant, unit, bySubject: {} }));
+    if (row === undefined)
+      rows.set(key, (row = { measure, path, target, variant, unit, bySubject: {}, ratioTo: {} }));
     row.bySubject[sample.subject] = sample;
   }
   for (const row of rows.values()) {
-    const { podwire, before, kernel, "c-loop": copyLoop } = row.bySubject;
+    const { podwire, ...others } = row.bySubject;
     if (podwire === undefined) continue;
-    row.ratioToKernel = ratioOf(podwire, kernel);
-    row.ratioToBefore = ratioOf(podwire, before);
-    row.ratioToCopyLoop = ratioOf(podwire, copyLoop);
+    for (const other of Object.values(others)) {
+      const ratio = ratioOf(podwire, other);
+      if (ratio !== undefined) row.ratioTo[other.subject] = ratio;
+    }
   }
   return [...rows.values()];
 }
@@ -95,7 +97,7 @@ export function brokenFloors(rows: readonly Row[]): string[] {
     };
     if (row.measure === "tcp") {
       below(
-        row.ratioToKernel,
+        row.ratioTo.kernel,
         row.path === "overlay" ? FLOORS.overlayToKernel : FLOORS.sameNodeToKernel,
         "kernel",
       );
@@ -105,60 +107,7 @@ export function brokenFloors(rows: readonly Row[]): string[] {
         broken.push(`${what}: ${sample?.retransmitPercent?.toFixed(3)} % retransmitted`);
     }
     if (row.measure === "pps" && row.path === "same-node")
-      below(row.ratioToCopyLoop, FLOORS.ppsToCopyLoop, "the C copy loop");
+      below(row.ratioTo["c-loop"], FLOORS.ppsToCopyLoop, "the C copy loop");
   }
   return broken;
-}
-
-const HEADINGS = [
-  "MEASURE",
-  "PATH",
-  "TARGET",
-  "VARIANT",
-  "PODWIRE",
-  "KERNEL",
-  "C-LOOP",
-  "UNIT",
-  "/KERNEL",
-  "/C-LOOP",
-];
-
-/** The rows as an aligned table, podwire's own side figures last. Another checkout has columns where there is one. */
-export function formatTable(rows: readonly Row[]): string {
-  const number = (v: number | undefined, unit: string) =>
-    v === undefined ? "-" : v.toFixed(unit === "Gbit/s" ? 2 : 0);
-  const ratio = (v: number | undefined) => (v === undefined ? "-" : v.toFixed(2));
-  const hasBefore = rows.some((row) => row.bySubject.before !== undefined);
-  const cells = rows.map((row) => [
-    row.measure,
-    row.path,
-    row.target,
-    row.variant,
-    ...(["podwire", "kernel", "c-loop"] as const).map((s) => number(row.bySubject[s]?.value, row.unit)),
-    row.unit,
-    ratio(row.ratioToKernel),
-    ratio(row.ratioToCopyLoop),
-    ...(hasBefore ? [number(row.bySubject.before?.value, row.unit), ratio(row.ratioToBefore)] : []),
-    Object.values(row.bySubject).map(remark).filter(Boolean).join("; "),
-  ]);
-  const all = [[...HEADINGS, ...(hasBefore ? ["BEFORE", "/BEFORE"] : []), "REMARKS"], ...cells];
-  const widths = all[0].map((_, i) => Math.max(...all.map((line) => line[i].length)));
-  return all
-    .map((line) =>
-      line
-        .map((cell, i) => cell.padEnd(widths[i]))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
-}
-
-function remark(sample: Sample): string {
-  const parts: string[] = [];
-  if (sample.retransmitPercent !== undefined) parts.push(`retr ${sample.retransmitPercent.toFixed(3)}%`);
-  if ((sample.stalls ?? 0) > 0) parts.push(`${sample.stalls} stalls`);
-  if (sample.lossPercent !== undefined) parts.push(`lost ${sample.lossPercent.toFixed(2)}%`);
-  if (sample.p50Us !== undefined) parts.push(`p50 ${sample.p50Us} µs`);
-  if (sample.p99Us !== undefined) parts.push(`p99 ${sample.p99Us} µs`);
-  return parts.length === 0 ? "" : `${sample.subject} ${parts.join(" ")}`;
 }

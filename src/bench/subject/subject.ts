@@ -1,17 +1,22 @@
 // A subject is something that carries packets between namespaces and is measured: podwire, the Linux kernel
 // doing the same work, or a C program that only copies. All of them offer the same kinds of route, so one
 // measuring program serves all and the figures can stand beside each other.
-import { run } from "./shell.ts";
+import { run } from "../shell.ts";
 
-/** `before` is podwire again, of another checkout. */
-export type SubjectName = "podwire" | "before" | "kernel" | "c-loop";
+/** `before` is podwire again, of another checkout; a `kernel-bridge` has a bridge between its nodes, as a lab has. */
+export const SUBJECTS = ["podwire", "before", "kernel", "kernel-bridge", "c-loop"] as const;
+export type SubjectName = (typeof SUBJECTS)[number];
 export type Path = "same-node" | "overlay";
 export type Target = "pod" | "service";
 
-/** Port of iperf3's server, of the request/response server, and of packets that nobody answers. */
+/** Ports of iperf3's and the request/response server, of packets that nobody reads, and of those that a socket reads. */
 export const IPERF_PORT = 5201;
 export const ROUND_TRIP_PORT = 5202;
 export const DISCARD_PORT = 9;
+export const SINK_PORT = 5203;
+/** What a Service has to let through. */
+export const TCP_PORTS = [IPERF_PORT, ROUND_TRIP_PORT] as const;
+export const UDP_PORTS = [IPERF_PORT, DISCARD_PORT, SINK_PORT] as const;
 
 export interface Route {
   path: Path;

@@ -1,7 +1,7 @@
 // Two TAP devices and a C program that copies between them: what the interface can do at most. It knows no
 // services, so its one address stands for both targets: the work that podwire does beyond copying is what
 // the ratio shows.
-import { onExit, run, start } from "./shell.ts";
+import { onExit, run, start } from "../shell.ts";
 import { ip, type Route, type Subject } from "./subject.ts";
 
 const A = "/run/netns/pwb-la";

@@ -1,5 +1,6 @@
 import t from "tap";
-import { brokenFloors, formatTable, median, ratioOf, type Sample, toRows, turned } from "./sample.ts";
+import { brokenFloors, median, ratioOf, type Sample, toRows, turned } from "./sample.ts";
+import { formatTable } from "./table.ts";
 
 const sample = (over: Partial<Sample>): Sample => ({
   measure: "tcp",
@@ -49,17 +50,17 @@ t.test("figures of one thing by different subjects share a row, with ratios", (t
     sample({ variant: "reverse", value: 7 }),
   ]);
   t.equal(rows.length, 2);
-  t.equal(rows[0].ratioToKernel, 0.75);
-  t.equal(rows[0].ratioToCopyLoop, 0.5);
-  t.equal(rows[1].ratioToKernel, undefined);
+  t.equal(rows[0].ratioTo.kernel, 0.75);
+  t.equal(rows[0].ratioTo["c-loop"], 0.5);
+  t.equal(rows[1].ratioTo.kernel, undefined);
   t.match(formatTable(rows), /tcp +same-node +pod +forward +15\.00 +20\.00 +30\.00 +Gbit\/s +0\.75 +0\.50/);
   t.end();
 });
 
 t.test("another checkout stands beside this one, in columns of its own", (t) => {
   const rows = toRows([sample({ value: 15 }), sample({ subject: "before", value: 20 })]);
-  t.equal(rows[0].ratioToBefore, 0.75);
-  t.match(formatTable(rows), /C-LOOP +UNIT .*BEFORE +\/BEFORE[\s\S]* 20\.00 +0\.75/);
+  t.equal(rows[0].ratioTo.before, 0.75);
+  t.match(formatTable(rows), /PODWIRE +BEFORE +UNIT +\/BEFORE[\s\S]* 20\.00 +Gbit\/s +0\.75/);
   t.notMatch(formatTable(toRows([sample({ value: 15 })])), /BEFORE/);
   t.end();
 });

@@ -2,8 +2,8 @@
 // on node2.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { BenchError, onExit, run } from "./shell.ts";
-import { DISCARD_PORT, IPERF_PORT, ROUND_TRIP_PORT, type Route, type Subject } from "./subject.ts";
+import { BenchError, onExit, run } from "../shell.ts";
+import { type Route, type Subject, TCP_PORTS, UDP_PORTS } from "./subject.ts";
 
 const SERVICE_B = "10.96.0.101";
 const SERVICE_C = "10.96.0.102";
@@ -120,10 +120,8 @@ function service(app: string, clusterIP: string): object {
       clusterIP,
       selector: { app },
       ports: [
-        port("TCP", IPERF_PORT),
-        port("TCP", ROUND_TRIP_PORT),
-        port("UDP", IPERF_PORT),
-        port("UDP", DISCARD_PORT),
+        ...TCP_PORTS.map((number) => port("TCP", number)),
+        ...UDP_PORTS.map((number) => port("UDP", number)),
       ],
     },
   };

@@ -1,0 +1,51 @@
+// The rows as text: a table of aligned columns, for people.
+import { SUBJECTS } from "../subject/subject.ts";
+import type { Row, Sample } from "./sample.ts";
+
+/** A column of figures for each subject that was measured, one of ratios for each but podwire, remarks last. */
+export function formatTable(rows: readonly Row[]): string {
+  const subjects = SUBJECTS.filter((name) => rows.some((row) => row.bySubject[name] !== undefined));
+  const others = subjects.filter((name) => rows.some((row) => row.ratioTo[name] !== undefined));
+  const headings = [
+    ...["MEASURE", "PATH", "TARGET", "VARIANT"],
+    ...subjects.map((name) => name.toUpperCase()),
+    "UNIT",
+    ...others.map((name) => `/${name.toUpperCase()}`),
+    "REMARKS",
+  ];
+  const cells = rows.map((row) => [
+    ...[row.measure, row.path, row.target, row.variant],
+    ...subjects.map((name) => formatValue(row.bySubject[name])),
+    row.unit,
+    ...others.map((name) => row.ratioTo[name]?.toFixed(2) ?? "-"),
+    Object.values(row.bySubject).map(remark).filter(Boolean).join("; "),
+  ]);
+  return alignColumns([headings, ...cells]);
+}
+
+function alignColumns(lines: readonly string[][]): string {
+  const widths = lines[0].map((_, i) => Math.max(...lines.map((line) => line[i].length)));
+  return lines
+    .map((line) =>
+      line
+        .map((cell, i) => cell.padEnd(widths[i]))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+function formatValue(sample: Sample | undefined): string {
+  return sample === undefined ? "-" : sample.value.toFixed(sample.unit === "Gbit/s" ? 2 : 0);
+}
+
+function remark(sample: Sample): string {
+  const parts: string[] = [];
+  if (sample.retransmitPercent !== undefined) parts.push(`retr ${sample.retransmitPercent.toFixed(3)}%`);
+  if ((sample.stalls ?? 0) > 0) parts.push(`${sample.stalls} stalls`);
+  if (sample.lossPercent !== undefined) parts.push(`lost ${sample.lossPercent.toFixed(2)}%`);
+  if (sample.deviceKpps !== undefined) parts.push(`device ${sample.deviceKpps.toFixed(0)} kpps`);
+  if (sample.p50Us !== undefined) parts.push(`p50 ${sample.p50Us} µs`);
+  if (sample.p99Us !== undefined) parts.push(`p99 ${sample.p99Us} µs`);
+  return parts.length === 0 ? "" : `${sample.subject} ${parts.join(" ")}`;
+}

@@ -1,0 +1,74 @@
+// The benchmark's command line.
+import { Command, InvalidArgumentError, Option } from "commander";
+import { ALONE, type Alone, type Case, casesOf, selectCases } from "./network/cases.ts";
+import { type Path, SUBJECTS, type SubjectName } from "./subject/subject.ts";
+
+export interface Options {
+  seconds: number;
+  rounds: number;
+  streamRounds: number;
+  against?: string;
+  cases: Case[];
+  alone: Alone[];
+  udpRate: string;
+  skip: SubjectName[];
+  json?: string;
+  check: boolean;
+  list: boolean;
+}
+
+const PATHS: Path[] = ["same-node", "overlay"];
+const SKIPPED = SUBJECTS.filter((name) => name !== "before");
+
+function atLeastOne(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new InvalidArgumentError("It must be a whole number above 0.");
+  return value;
+}
+
+/** Several words, divided by commas. */
+function oneOf(words: readonly string[]): (text: string) => string[] {
+  return (text) => {
+    const list = text.split(",");
+    const bad = list.find((word) => !words.includes(word));
+    if (bad !== undefined) throw new InvalidArgumentError(`${bad} is none of ${words.join(", ")}.`);
+    return list;
+  };
+}
+
+function caseWords(text: string): string[] {
+  const words = text.split(",");
+  for (const word of words) {
+    const found = casesOf(word);
+    if (typeof found === "string") throw new InvalidArgumentError(`${found}.`);
+  }
+  return words;
+}
+
+export function parseOptions(argv: readonly string[]): Options {
+  const raw = new Command("bench")
+    .description("Measures podwire beside the kernel and a C copy loop in one run.")
+    .option("--seconds <n>", "length of one throughput or latency measurement", atLeastOne, 10)
+    .option("--rounds <n>", "alternating rounds of the packet-rate measurements (2 s each)", atLeastOne, 5)
+    .option("--stream-rounds <n>", "alternating rounds of throughput and latency", atLeastOne, 1)
+    .option("--against <checkout>", "another, built checkout of podwire, measured beside this one")
+    .option(
+      "--only <words>",
+      `cases by words of their names, such as pps, tcp/overlay or udp-socket/same-node/gro-1-flow; ${ALONE.join(", ")}`,
+      caseWords,
+      [],
+    )
+    .option("--list", "print the names of the cases that would be measured, and measure nothing", false)
+    .option("--path <paths>", `of ${PATHS.join(",")}`, oneOf(PATHS), PATHS)
+    .option("--udp-rate <rate>", "what iperf3 offers over UDP", "500M")
+    .option("--skip <subjects>", `of ${SKIPPED.join(",")}`, oneOf(SKIPPED), [])
+    .addOption(new Option("--skip-kernel", "the same as --skip kernel,kernel-bridge"))
+    .option("--json <file>", "write every figure there too")
+    .option("--check", "exit status 3 when a promised ratio does not hold", false)
+    .exitOverride((stop) => process.exit(stop.exitCode === 0 ? 0 : 2))
+    .parse([...argv])
+    .opts();
+  if (raw.skipKernel) raw.skip = [...raw.skip, "kernel", "kernel-bridge"];
+  return { ...raw, ...selectCases(raw.only, raw.path) } as unknown as Options;
+}
