@@ -1,13 +1,13 @@
 // podwire completion bash|zsh|fish: a script that asks `podwire __complete WORDS…` for every proposal, so that names
 // come from the lab or agent that runs here.
-import { Argument, type Command } from "commander";
+import { Argument, Command } from "commander";
 import { SHOW_TABLES } from "../api/show-tables.ts";
 import { labsWithState } from "../lab/state-dir.ts";
 import { type Globals, OUTPUT_FORMS, print, whereFrom } from "./context.ts";
 import type { Nodes } from "./nodes/nodes.ts";
 import { openNodes } from "./nodes/open-nodes.ts";
 import { listObjects } from "./objects/workload.ts";
-import { fileOf, VERBS, verbOf } from "./verbs.ts";
+import { type LoadVerb, VERBS, verbOf } from "./verbs.ts";
 
 const KIND_WORDS = [
   "pods",
@@ -62,7 +62,7 @@ complete -c podwire -f -a '(__podwire_complete)'`;
 
 const SCRIPTS: Record<string, string> = { bash: BASH, zsh: ZSH, fish: FISH };
 
-export function register(program: Command): void {
+export function register(program: Command, load: LoadVerb): void {
   program
     .command("completion")
     .description("shell completion")
@@ -73,14 +73,14 @@ export function register(program: Command): void {
     .allowUnknownOption(true)
     .action(async (words: string[]) => {
       const current = words.at(-1) ?? "";
-      const proposals = await complete(words.slice(0, -1));
+      const proposals = await complete(words.slice(0, -1), load);
       const fitting = proposals.filter((word) => word.startsWith(current) || word === ":files");
       if (fitting.length > 0) await print(fitting.join("\n"));
     });
 }
 
 /** What may come after these words. ":files" stands for names of files. */
-async function complete(before: string[]): Promise<string[]> {
+async function complete(before: string[], load: LoadVerb): Promise<string[]> {
   const previous = before.at(-1);
   if (before.includes("--")) return [];
   const byOption = await optionValue(previous);
@@ -88,7 +88,8 @@ async function complete(before: string[]): Promise<string[]> {
   const verb = verbOf(before);
   if (verb === undefined) return VERBS.filter((each) => each.hidden !== true).map((each) => each.name);
   const words = before.slice(before.indexOf(verb) + 1).filter((word) => !word.startsWith("-"));
-  return [...(await argument(verb, words)), ...(await optionsOf(verb, words))];
+  const command = await loadCommand(verb, load);
+  return [...(await argument(verb, words, command)), ...optionsOf(command, words)];
 }
 
 async function optionValue(option: string | undefined): Promise<string[] | undefined> {
@@ -122,7 +123,7 @@ async function optionValue(option: string | undefined): Promise<string[] | undef
   }
 }
 
-async function argument(verb: string, words: string[]): Promise<string[]> {
+async function argument(verb: string, words: string[], command?: Command): Promise<string[]> {
   switch (verb) {
     case "exec":
     case "capture":
@@ -139,7 +140,7 @@ async function argument(verb: string, words: string[]): Promise<string[]> {
       return words.length === 0 ? KIND_WORDS : namesOf(words[0]);
     case "rollout":
       if (words.length < 2)
-        return words.length === 0 ? subcommands(verb) : ["deployment", "daemonset", "statefulset"];
+        return words.length === 0 ? subcommands(command) : ["deployment", "daemonset", "statefulset"];
       return namesOf(words[1]);
     case "show":
       return words.length === 0 ? [...SHOW_TABLES] : [];
@@ -148,7 +149,7 @@ async function argument(verb: string, words: string[]): Promise<string[]> {
     case "replay":
       return [":files"];
     default:
-      return words.length === 0 ? subcommands(verb) : [];
+      return words.length === 0 ? subcommands(command) : [];
   }
 }
 
@@ -186,25 +187,21 @@ function placeFlags(): Globals {
   return { output: "table", ...whereFrom(after("--lab"), after("--agent")), verbose: false };
 }
 
-async function loadCommand(verb: string): Promise<Command | undefined> {
-  const { Command: Program } = await import("commander");
-  const program = new Program("podwire");
+async function loadCommand(verb: string, load: LoadVerb): Promise<Command | undefined> {
+  const program = new Command("podwire");
   try {
-    const module = await import(new URL(`./${fileOf(verb)}.js`, import.meta.url).href);
-    (module as { register(program: Command): void }).register(program);
+    (await load(verb)).register(program, load);
   } catch {
     return undefined; // a verb that this version does not have
   }
   return program.commands.find((command) => command.name() === verb);
 }
 
-async function subcommands(verb: string): Promise<string[]> {
-  const command = await loadCommand(verb);
+function subcommands(command: Command | undefined): string[] {
   return (command?.commands ?? []).filter((each) => !hidden(each)).map((each) => each.name());
 }
 
-async function optionsOf(verb: string, words: string[]): Promise<string[]> {
-  const command = await loadCommand(verb);
+function optionsOf(command: Command | undefined, words: string[]): string[] {
   const inner = command?.commands.find((each) => each.name() === words[0]);
   const options = [...((inner ?? command)?.options ?? [])].map((option) => option.long ?? option.short ?? "");
   return [...options, "--output", "--lab", "--agent", "--verbose", "--help"];

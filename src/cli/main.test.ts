@@ -1,7 +1,9 @@
 import { spawnSync } from "node:child_process";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
 import { CommandLine } from "../testing/command-line.ts";
+import { projectRoot } from "../testing/tidy/source-tree.ts";
 import { VERBS, verbOf } from "./verbs.ts";
 
 const MAIN = fileURLToPath(new URL("./main.js", import.meta.url));
@@ -14,7 +16,7 @@ const podwire = (...args: string[]) => commands.run(args);
 t.test("a program of its own says and ends as a command line beside others does", async (t) => {
   for (const args of [["--version"], ["--help"], ["nosuch"], [], ["get", "pods", "--lab", "t-none"]]) {
     const options = { encoding: "utf8", env: { ...process.env, ...env } } as const;
-    const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], options);
+    const { status, stdout, stderr } = spawnSync(join(projectRoot(), "podwire"), args, options);
     t.same({ status, stdout, stderr }, podwire(...args), args.join(" "));
   }
 });

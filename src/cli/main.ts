@@ -3,13 +3,8 @@ import { Command, CommanderError, type OutputConfiguration } from "commander";
 import { rewriteFlags } from "./boolean-flags.ts";
 import { OUTPUT_FORMS } from "./context.ts";
 import { CliError, Exit, errorLine, exitCodeOf, usageError } from "./errors.ts";
-import { VERBS, type Verb, verbOf } from "./verbs.ts";
-
-interface VerbModule {
-  register(program: Command): void;
-  /** Where the verb understands spellings that are no words and flags of a command line of ours. */
-  rewriteArguments?(args: readonly string[]): string[];
-}
+import { loadVerb } from "./verb-modules.ts";
+import { VERBS, verbOf } from "./verbs.ts";
 
 function newProgram(): Command {
   const program = new Command("podwire");
@@ -32,13 +27,6 @@ function version(): string {
   return process.env.npm_package_version ?? "0.1.0";
 }
 
-async function loadVerb(program: Command, verb: Verb): Promise<VerbModule> {
-  const url = new URL(`./${verb.file ?? verb.name}.js`, import.meta.url);
-  const module = (await import(url.href)) as VerbModule;
-  module.register(program);
-  return module;
-}
-
 interface Prepared {
   readonly program: Command;
   /** The words as commander takes them. */
@@ -55,7 +43,8 @@ export async function prepare(words: readonly string[], program = newProgram()):
     program.action(() => program.help({ error: words.length === 0 }));
     return { program, args: words };
   }
-  const module = await loadVerb(program, verb);
+  const module = await loadVerb(verb.name);
+  module.register(program, loadVerb);
   program.hook("preAction", () => refuseAgent(verb.name, program.opts<{ agent?: string }>().agent));
   const args = rewriteFlags(module.rewriteArguments?.(words) ?? words, program);
   for (const command of program.commands) inherit(program, command);
@@ -132,5 +121,7 @@ function toleratePipes(): void {
 
 if (process.argv[1]?.endsWith("/cli/main.js")) {
   toleratePipes();
-  process.exitCode = await run(process.argv.slice(2));
+  void run(process.argv.slice(2)).then((status) => {
+    process.exitCode = status;
+  });
 }

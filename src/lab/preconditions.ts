@@ -71,9 +71,9 @@ function checkAddon(): void {
   throw new LabError("LAB_NO_ADDON", `lab up: the native addon (${ADDON}) is not built: npm run build`);
 }
 
-/** Directory of package.json: this file runs from build/src/lab. */
+/** Directory of the command `podwire`: this file runs from build/src/lab, or from build/bundle. */
 export function packageRoot(): string {
   let dir = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(dir, "package.json")) && dir !== "/") dir = dirname(dir);
+  while (!existsSync(join(dir, "podwire")) && dir !== "/") dir = dirname(dir);
   return dir;
 }

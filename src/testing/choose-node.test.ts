@@ -10,6 +10,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -79,6 +80,24 @@ t.test("supported is 20.19 and later", async (t) => {
       const { status, stdout, stderr } = run(command);
       t.same([status, stdout, stderr], [1, "", want]);
     }
+  }
+});
+
+t.test("the bundle is run where it is newer than what it was made of", async (t) => {
+  const { checkout, run, program } = machine("");
+  program("node", 'case $1 in --version) echo v20.20.2 ;; *) echo "$2 $NODE_EXTRA_CA_CERTS." ;; esac');
+  const [main, bundle] = ["build/src/cli/main.js", "build/bundle/cli/main.js"].map((x) => join(checkout, x));
+  const runs = () => run("NODE_EXTRA_CA_CERTS=/x ./podwire").stdout;
+  t.equal(runs(), `${main} .\n`, "no bundle");
+  mkdirSync(join(checkout, "build/bundle/cli"), { recursive: true });
+  writeFileSync(bundle, "");
+  for (const [older, newer] of [
+    [main, bundle],
+    [bundle, main],
+  ]) {
+    utimesSync(older, 1, 1);
+    utimesSync(newer, 2, 2);
+    t.equal(runs(), `${newer} .\n`);
   }
 });
 

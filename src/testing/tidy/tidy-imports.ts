@@ -45,7 +45,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       "api",
       "offline",
     ],
-    "lab",
+    ...["lab", "agent"],
   ],
 };
 

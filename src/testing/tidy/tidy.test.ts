@@ -58,9 +58,6 @@ const PLAIN: PlainArrays = {
 const FORMAT = "a header's whole format, as its standard has it: tests make and read frames with it";
 const UNUSED: UnusedRules = {
   exports: {
-    "src/cli/#register": "main.ts loads a verb's file by its name",
-    "src/cli/observe/#rewriteArguments": "main.ts, as above",
-    "src/agent/main.ts#runAgent": "a program, started by its path",
     "src/testing/runner/main.ts#main": "scripts/unit-test.mjs",
     "src/testing/hot/#": "hot-child.ts loads a subject by its file and name",
     "src/wire/#": FORMAT,
