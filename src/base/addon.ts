@@ -29,7 +29,10 @@ export interface Io extends Pins {
     sums: MaybePinned<Int32Array>,
     sumFrom: number,
   ): number;
-  /** Sends frame i to fds[i] as kinds[i]; results[i] = 0 or -errno. Returns the number sent. */
+  /**
+   * Sends frame i to fds[i] as kinds[i]; results[i] = 0 or -errno. Returns the number sent. joins[i] makes frames
+   * leave as one (see Join); left out: there are none.
+   */
   transmit(
     fds: MaybePinned<Int32Array>,
     kinds: MaybePinned<Int32Array>,
@@ -38,8 +41,16 @@ export interface Io extends Pins {
     lens: MaybePinned<Int32Array>,
     count: number,
     results: MaybePinned<Int32Array>,
+    joins?: MaybePinned<Int32Array>,
   ): number;
 }
+
+/**
+ * A word of `joins`: the number of the next piece of the same frame in its lower half (0: none), above it the bytes that
+ * a piece leaves out at its front (0: it is no piece but a frame, or the first of its pieces). Pieces follow their frame in
+ * order, at most 63 of them, to one descriptor.
+ */
+export const Join = Object.freeze({ NEXT_MASK: 0xffff, SKIP_SHIFT: 16, PIECES_MAX: 64 } as const);
 
 /**
  * Pure byte work over the arena: the addon's, or its TypeScript twin. What exactly each does is said there, in

@@ -29,6 +29,8 @@
 enum { KIND_TAP_VNET, KIND_PACKET_VNET, KIND_TAP, KIND_PACKET };
 // Messages of one recvmmsg or sendmmsg. The first has to guess at the size of the frames that wait.
 enum { CHUNK = 32, FIRST_CHUNK = 8 };
+// Pieces that may leave as one frame (the kernel takes 64 segments), and parts of all messages of one sendmmsg.
+enum { PIECES_MAX = 64, PARTS = 512 };
 enum { VLAN_TAG_BYTES = 4, VLAN_TAG_AT = 12 };
 enum { NO_SUM = -1 };
 
@@ -221,45 +223,102 @@ napi_value Receive(napi_env env, napi_callback_info info) {
 }
 
 typedef struct {
-  int32_t *fds, *kinds, *offs, *lens, *results;
+  int32_t *fds, *kinds, *offs, *lens, *results, *joins; // joins: NULL where no frame has pieces
   Bytes arena;
   int32_t count, sent;
 } Output;
 
-// The bytes of frame i as the descriptor wants them, or false with the reason in results[i].
-static bool frame_bytes(const Output *out, int32_t i, struct iovec *part) {
-  const int32_t kind = out->kinds[i], off = out->offs[i], len = out->lens[i];
-  if (kind < KIND_TAP_VNET || kind > KIND_PACKET || len <= 0 || off < VNET_HDR_BYTES ||
-      !in_bounds(off, len, out->arena.bytes)) {
-    out->results[i] = -EINVAL;
-    return false;
-  }
-  const int32_t header = kind == KIND_TAP_VNET || kind == KIND_PACKET_VNET ? VNET_HDR_BYTES : 0;
-  *part = (struct iovec){out->arena.data + off - header, (size_t)(len + header)};
-  return true;
+// A word of `joins`: the next piece of the same frame (0: none) in its lower half, above it the bytes that a
+// piece leaves out at its front (0: it is a frame of its own).
+static int32_t next_of(uint32_t join) { return (int32_t)(join & 0xffff); }
+static int32_t skip_of(uint32_t join) { return (int32_t)(join >> 16); }
+
+static bool is_piece(const Output *out, int32_t i) {
+  return out->joins != NULL && skip_of((uint32_t)out->joins[i]) != 0;
 }
 
-static void finish(Output *out, int32_t i, ssize_t result) {
-  out->results[i] = result < 0 ? -errno : 0;
-  if (result >= 0) out->sent++;
+// The piece after `i`, or 0. Always a later one, so that a walk ends.
+static int32_t piece_after(const Output *out, int32_t i) {
+  const int32_t next = out->joins == NULL ? 0 : next_of((uint32_t)out->joins[i]);
+  return next > i && next < out->count ? next : 0;
+}
+
+// Frame i with its pieces has this result.
+static void finish(Output *out, int32_t i, int32_t result) {
+  for (int32_t pieces = 0; pieces < PIECES_MAX; pieces++) {
+    out->results[i] = result;
+    if (result == 0) out->sent++;
+    i = piece_after(out, i);
+    if (i == 0) return;
+  }
+}
+
+// The bytes of frame i as the descriptor wants them, its pieces' after them: how many parts there are, or 0
+// with the reason in the results.
+static int frame_parts(Output *out, int32_t i, struct iovec *parts) {
+  const int32_t fd = out->fds[i], kind = out->kinds[i], off = out->offs[i], len = out->lens[i];
+  if (kind < KIND_TAP_VNET || kind > KIND_PACKET || len <= 0 || off < VNET_HDR_BYTES ||
+      !in_bounds(off, len, out->arena.bytes)) {
+    finish(out, i, -EINVAL);
+    return 0;
+  }
+  const int32_t header = kind == KIND_TAP_VNET || kind == KIND_PACKET_VNET ? VNET_HDR_BYTES : 0;
+  parts[0] = (struct iovec){out->arena.data + off - header, (size_t)(len + header)};
+  int count = 1;
+  for (int32_t at = piece_after(out, i); at != 0; at = piece_after(out, at)) {
+    const int32_t from = out->offs[at], bytes = out->lens[at], skip = skip_of((uint32_t)out->joins[at]);
+    if (count == PIECES_MAX || out->fds[at] != fd || skip == 0 || bytes <= skip ||
+        !in_bounds(from, bytes, out->arena.bytes)) {
+      finish(out, i, -EINVAL);
+      return 0;
+    }
+    parts[count++] = (struct iovec){out->arena.data + from + skip, (size_t)(bytes - skip)};
+  }
+  return count;
 }
 
 // Sends frames from..to, all on one socket. sendmmsg stops at the first failure and hides it when frames
 // before it went out; the next call starts with the failed frame and then says why.
-static void send_chunk(Output *out, int fd, const int32_t *index, struct iovec *parts, int count) {
-  struct mmsghdr messages[CHUNK];
-  memset(messages, 0, sizeof messages[0] * (size_t)count);
-  for (int i = 0; i < count; i++) {
-    messages[i].msg_hdr.msg_iov = &parts[i];
-    messages[i].msg_hdr.msg_iovlen = 1;
-  }
+static void send_chunk(Output *out, int fd, const int32_t *index, struct mmsghdr *messages, int count) {
   for (int done = 0; done < count;) {
     int sent = sendmmsg(fd, messages + done, (unsigned)(count - done), MSG_DONTWAIT);
     if (sent < 0 && errno == EINTR) continue;
+    const int32_t error = sent < 0 ? -errno : -EIO;
     for (int i = 0; i < sent; i++) finish(out, index[done + i], 0);
-    if (sent <= 0) finish(out, index[done], -1);
+    if (sent <= 0) finish(out, index[done], error);
     done += sent > 0 ? sent : 1;
   }
+}
+
+// Frames from i on that go to one socket, as many as one call takes; returns the one after them.
+static int32_t send_packets(Output *out, int32_t i) {
+  const int32_t fd = out->fds[i], kind = out->kinds[i];
+  struct iovec parts[PARTS];
+  struct mmsghdr messages[CHUNK];
+  int32_t index[CHUNK];
+  int gathered = 0, used = 0;
+  for (; i < out->count && gathered < CHUNK && used + PIECES_MAX <= PARTS; i++) {
+    if (is_piece(out, i)) continue;
+    if (out->fds[i] != fd || out->kinds[i] != kind) break;
+    const int count = frame_parts(out, i, parts + used);
+    if (count == 0) continue;
+    memset(&messages[gathered], 0, sizeof messages[0]);
+    messages[gathered].msg_hdr.msg_iov = parts + used;
+    messages[gathered].msg_hdr.msg_iovlen = (size_t)count;
+    index[gathered++] = i;
+    used += count;
+  }
+  if (gathered > 0) send_chunk(out, fd, index, messages, gathered);
+  return i;
+}
+
+static void write_tap(Output *out, int32_t i) {
+  struct iovec parts[PIECES_MAX];
+  const int count = frame_parts(out, i, parts);
+  if (count == 0) return;
+  const ssize_t done = count == 1 ? write(out->fds[i], parts[0].iov_base, parts[0].iov_len)
+                                  : writev(out->fds[i], parts, count);
+  finish(out, i, done < 0 ? -errno : 0);
 }
 
 napi_value Transmit(napi_env env, napi_callback_info info) {
@@ -269,29 +328,31 @@ napi_value Transmit(napi_env env, napi_callback_info info) {
   Output out = {.arena = arg_bytes(&args, 2)};
   Ints offs = arg_ints(&args, 3), lens = arg_ints(&args, 4);
   out.count = arg_int(&args, 5);
-  Ints results = arg_ints(&args, 6);
+  Ints results = arg_ints(&args, 6), joins = {.data = NULL};
+  if (args.count > 7) {
+    joins = arg_ints(&args, 7);
+    out.joins = joins.data;
+  }
   if (args.bad) return throw_type_error(env);
   if (!in_bounds(0, out.count, fds.count) || !in_bounds(0, out.count, kinds.count) ||
       !in_bounds(0, out.count, offs.count) || !in_bounds(0, out.count, lens.count) ||
-      !in_bounds(0, out.count, results.count))
+      !in_bounds(0, out.count, results.count) ||
+      (out.joins != NULL && !in_bounds(0, out.count, joins.count)))
     return return_int(env, -EINVAL);
   out.fds = fds.data, out.kinds = kinds.data, out.offs = offs.data, out.lens = lens.data;
   out.results = results.data;
-  struct iovec parts[CHUNK];
-  int32_t index[CHUNK];
+  // A piece that no frame has would keep what its place held before.
+  for (int32_t i = 0; i < out.count; i++)
+    if (is_piece(&out, i)) out.results[i] = -EINVAL;
   for (int32_t i = 0; i < out.count;) {
-    const int32_t fd = out.fds[i], kind = out.kinds[i];
-    if (kind == KIND_TAP_VNET || kind == KIND_TAP) {
-      if (frame_bytes(&out, i, &parts[0])) finish(&out, i, write(fd, parts[0].iov_base, parts[0].iov_len));
+    const int32_t kind = out.kinds[i];
+    if (is_piece(&out, i)) {
       i++;
-      continue;
+    } else if (kind == KIND_TAP_VNET || kind == KIND_TAP) {
+      write_tap(&out, i++);
+    } else {
+      i = send_packets(&out, i);
     }
-    int gathered = 0;
-    for (; i < out.count && gathered < CHUNK && out.fds[i] == fd && out.kinds[i] == kind; i++) {
-      if (!frame_bytes(&out, i, &parts[gathered])) continue;
-      index[gathered++] = i;
-    }
-    if (gathered > 0) send_chunk(&out, fd, index, parts, gathered);
   }
   return return_int(env, out.sent);
 }

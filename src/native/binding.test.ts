@@ -1,6 +1,6 @@
 // What the addon does with wrong arguments, and what needs no root: eventfds stand in for devices.
 import { spawnSync } from "node:child_process";
-import { closeSync, openSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
@@ -274,6 +274,42 @@ t.test("receive sums each frame as its twin does: any length, place and virtio h
     { numRuns: 2000 },
   );
   t.ok(summed > 200, `${summed} had a sum`);
+});
+
+t.test("a frame and its pieces leave in one write, without what each piece leaves out", async (t) => {
+  const file = join(t.testdir({}), "sent");
+  const fd = openSync(file, "w+");
+  const arena = Uint8Array.from({ length: 1000 }, (_, i) => i & 255);
+  const offs = ints(100, 200, 300, 400);
+  const lens = ints(3, 2, 6, 6);
+  const columns = [new Int32Array(4).fill(fd), new Int32Array(4).fill(TAP)] as const;
+  const results = new Int32Array(4).fill(77);
+  const joins = ints(2, 0, (4 << 16) | 3, 5 << 16);
+  const send = (): number => native.transmit(...columns, arena, offs, lens, 4, results, joins);
+  t.equal(send(), 4);
+  t.same([...results], [0, 0, 0, 0]);
+  t.same([...readFileSync(file)], [100, 101, 102, 304 & 255, 305 & 255, 405 & 255, 200, 201]);
+  const refused: [string, () => void, number[]][] = [
+    ["a piece with nothing left", () => void (lens[2] = 4), [EINVAL, 0, EINVAL, EINVAL]],
+    ["a piece beyond the arena", () => void (offs[3] = 995), [EINVAL, 0, EINVAL, EINVAL]],
+    ["a frame among the pieces", () => void (joins[2] = 3), [EINVAL, 0, 0, 0]],
+    ["a piece of nobody", () => void (joins[0] = 0), [0, 0, EINVAL, EINVAL]],
+    ["a way back", () => void (joins[2] = (4 << 16) | 1), [0, 0, 0, EINVAL]],
+    ["a next one beyond the count", () => void (joins[0] = 4), [0, 0, EINVAL, EINVAL]],
+    ["another descriptor", () => void (columns[0][2] = 9999), [EINVAL, 0, EINVAL, EINVAL]],
+  ];
+  for (const [what, spoil, want] of refused) {
+    offs.set([100, 200, 300, 400]);
+    lens.set([3, 2, 6, 6]);
+    joins.set([2, 0, (4 << 16) | 3, 5 << 16]);
+    columns[0].fill(fd);
+    spoil();
+    results.fill(77);
+    t.equal(send(), want.filter((result) => result === 0).length, what);
+    t.same([...results], want, what);
+  }
+  t.equal(native.transmit(...columns, arena, offs, lens, 4, results, ints(0)), EINVAL, "too few words");
+  closeSync(fd);
 });
 
 t.test("transmit refuses a bad frame by itself, and a bad count as a whole", async (t) => {

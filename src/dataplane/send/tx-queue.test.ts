@@ -4,6 +4,7 @@ import t from "tap";
 import { type Io, IoKind } from "../../base/addon.ts";
 import { Counters, PortCounter, portCounter } from "../counters.ts";
 import { DropReason } from "../drop-reason.ts";
+import { SLOT_STRIDE } from "../packet/packet.ts";
 import { type Port, PortRole } from "../port.ts";
 import * as pool from "../slot-pool.ts";
 import { SlotPool } from "../slot-pool.ts";
@@ -21,8 +22,9 @@ interface Sent {
 }
 
 /** Ports 0 and 1 have descriptors 100 and 101, port 2 a device of its own, port 3 nothing. */
-function queue(capacity = 8): { q: TxQueue; sent: Sent[]; calls: number[]; results: number[]; c: Counters } {
+function queue(capacity = 8, arenaBytes = 64) {
   const sent: Sent[] = [];
+  const joined: number[][] = []; // what the addon was told of pieces, by call
   const calls: number[] = [];
   const results: number[] = []; // answers of the addon, front first; 0 when there is none
   const io: Io = {
@@ -35,8 +37,10 @@ function queue(capacity = 8): { q: TxQueue; sent: Sent[]; calls: number[]; resul
       lens: Int32Array,
       count: number,
       out: Int32Array,
+      joins?: Int32Array,
     ) => {
       calls.push(count);
+      if (joins !== undefined) joined.push([...joins.subarray(0, count)]);
       for (let i = 0; i < count; i++) {
         out[i] = results.shift() ?? 0;
         if (out[i] === 0) sent.push({ to: `fd ${fds[i]}`, off: offs[i], len: lens[i] });
@@ -57,8 +61,8 @@ function queue(capacity = 8): { q: TxQueue; sent: Sent[]; calls: number[]; resul
   ports.fd.set([100, 101, -1, -1]);
   ports.devices[2] = soft;
   ports.count = 4;
-  const q = new TxQueue(new Uint8Array(64), new SlotPool(0, 4), ports, c, io, capacity);
-  return { q, sent, calls, results, c };
+  const q = new TxQueue(new Uint8Array(arenaBytes), new SlotPool(0, 4), ports, c, io, capacity);
+  return { q, sent, calls, results, joined, c };
 }
 
 t.test("frames leave in order, all ports in one call", async (t) => {
@@ -138,4 +142,59 @@ t.test("a port whose device is gone drops", async (t) => {
   tx.flush(q);
   t.equal(c.drops[DropReason.TX_ERROR], 1);
   t.equal(q.results[0], ENODEV);
+});
+
+/** Frames of ten bytes at 100, 200, 300: the first joined by the third, whose first four bytes stay behind. */
+function withPiece(port: number) {
+  const all = queue(8, 4 * SLOT_STRIDE);
+  const { q } = all;
+  for (let i = 0; i < 40; i++) q.arena[100 + 100 * (i >> 3) + (i & 7)] = i;
+  tx.enqueue(q, port, 100, 8, -1);
+  tx.enqueue(q, port, 200, 8, -1);
+  t.equal(tx.enqueuePiece(q, 0, 300, 8, -1, 4), 2);
+  t.equal(tx.enqueuePiece(q, 2, 400, 8, pool.acquire(q.pool), 3), 3);
+  return all;
+}
+
+t.test(
+  "a piece is told to the addon with what it leaves out, and counted as a packet of its own",
+  async (t) => {
+    const { q, calls, joined, c } = withPiece(1);
+    tx.flush(q);
+    t.same(calls, [4]);
+    t.same(joined, [[2, 0, (4 << 16) | 3, 3 << 16]]);
+    t.equal(portCounter(c, 1, PortCounter.TX_PACKETS), 4);
+    t.equal(portCounter(c, 1, PortCounter.TX_BYTES), 32);
+    tx.enqueue(q, 1, 100, 8, -1);
+    tx.flush(q);
+    t.same(joined[1], [0], "a frame in a place that had pieces has none");
+  },
+);
+
+t.test("for a device without a descriptor a frame and its pieces are laid end to end", async (t) => {
+  const { q, sent, results, c } = withPiece(2);
+  const bytes: number[][] = [];
+  const soft = q.table.devices[2] as Required<Port>;
+  const transmit = soft.transmit.bind(soft);
+  soft.transmit = (arena, off, len) => {
+    bytes.push([...arena.subarray(off, off + len)]);
+    return transmit(arena, off, len);
+  };
+  results.push(0, EAGAIN);
+  tx.flush(q);
+  t.same(bytes[0], [0, 1, 2, 3, 4, 5, 6, 7, 20, 21, 22, 23, 27, 28, 29, 30, 31]);
+  t.same(bytes[1], [8, 9, 10, 11, 12, 13, 14, 15]);
+  t.equal(sent.length, 1);
+  t.equal(portCounter(c, 2, PortCounter.TX_PACKETS), 3);
+  t.equal(c.drops[DropReason.TX_QUEUE_FULL], 1);
+  t.equal(q.pool.count, 4);
+});
+
+t.test("what was joined is lost together, each packet counted", async (t) => {
+  const { q, results, c } = withPiece(2);
+  results.push(EINVAL, 0);
+  tx.flush(q);
+  t.equal(c.drops[DropReason.TX_ERROR], 3);
+  t.equal(portCounter(c, 2, PortCounter.TX_DROPS), 3);
+  t.equal(portCounter(c, 2, PortCounter.TX_PACKETS), 1);
 });

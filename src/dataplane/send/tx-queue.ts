@@ -1,15 +1,16 @@
 /**
  * Frames that wait to be written. Stages enqueue, the engine flushes once per received batch with one call
  * into the addon for all ports. A frame's bytes must not change between the two; flooding queues one frame
- * for several ports, everything else queues a frame once.
+ * for several ports, everything else queues a frame once. A frame may be joined to one that waits: both then leave
+ * as one superframe, at the place of the first, and whoever joins them writes the headers for it.
  */
 
-import type { Io } from "../../base/addon.ts";
+import { type Io, Join } from "../../base/addon.ts";
 import { createPin, type MaybePinned } from "../../base/maybe-pinned.ts";
 import { type Counters, countPort, PortCounter } from "../counters.ts";
 import { DropReason } from "../drop-reason.ts";
 import type { Port } from "../port.ts";
-import { release, type SlotPool } from "../slot-pool.ts";
+import { acquire, frameOffset, release, type SlotPool } from "../slot-pool.ts";
 import { OPEN } from "../table/policy/policy.ts";
 import { endedLate } from "../trace/late.ts";
 import { StageId } from "../trace/stage-id.ts";
@@ -23,6 +24,8 @@ const V4_MAPPED = 0xffff;
 /** A word of all ones: no pod has such an address, of either family. */
 export const NO_OWNER = -1;
 const { TX_BYTES, TX_DROPS, TX_PACKETS } = PortCounter;
+const { NEXT_MASK, SKIP_SHIFT } = Join;
+const VNET_HDR_BYTES = 10;
 
 /** Every port of the plane, by PortId. Columns, because each frame asks for them. */
 export class PortTable {
@@ -115,6 +118,7 @@ export class TxQueue {
   readonly slots: Int32Array; //   pool slot to give back after the flush, -1: none
   readonly results: Int32Array;
   readonly tags: Int32Array; //    which traced packet the frame belongs to (trace/late.ts, tagOf), 0: none
+  readonly joins: Int32Array; //   which frames leave as one (base/addon.ts, Join), 0: by itself
   /** The columns as `io` wants them. */
   readonly fdsPin: MaybePinned<Int32Array>;
   readonly kindsPin: MaybePinned<Int32Array>;
@@ -122,6 +126,7 @@ export class TxQueue {
   readonly offsPin: MaybePinned<Int32Array>;
   readonly lensPin: MaybePinned<Int32Array>;
   readonly resultsPin: MaybePinned<Int32Array>;
+  readonly joinsPin: MaybePinned<Int32Array>;
   readonly one = new OneFrame();
   readonly capacity: number;
   readonly arena: Uint8Array;
@@ -159,12 +164,14 @@ export class TxQueue {
     this.slots = new Int32Array(capacity);
     this.results = new Int32Array(capacity);
     this.tags = new Int32Array(capacity);
+    this.joins = new Int32Array(capacity);
     this.fdsPin = createPin(io, this.fds);
     this.kindsPin = createPin(io, this.kinds);
     this.arenaPin = createPin(io, arena);
     this.offsPin = createPin(io, this.offs);
     this.lensPin = createPin(io, this.lens);
     this.resultsPin = createPin(io, this.results);
+    this.joinsPin = createPin(io, this.joins);
   }
 }
 
@@ -182,8 +189,28 @@ export function enqueue(q: TxQueue, port: number, off: number, len: number, slot
   q.ports[i] = port;
   q.slots[i] = slot;
   q.tags[i] = q.tag;
+  q.joins[i] = 0;
   if (fd < 0) q.soft++;
   q.count = i + 1;
+}
+
+/**
+ * Queues the frame at `off` as a piece of the one that waits at `last`, or of the one that that is the last piece of: what
+ * leaves of it is all but the first `skip` bytes. Asks for room (`count < capacity`); returns its place.
+ */
+export function enqueuePiece(
+  q: TxQueue,
+  last: number,
+  off: number,
+  len: number,
+  slot: number,
+  skip: number,
+): number {
+  const i = q.count;
+  enqueue(q, q.ports[last], off, len, slot);
+  q.joins[i] = skip << SKIP_SHIFT;
+  q.joins[last] |= i;
+  return i;
 }
 
 /** Writes everything that waits. What a device refuses is counted at its port, by reason. */
@@ -192,7 +219,7 @@ export function flush(q: TxQueue): void {
   if (n === 0) return;
   if (q.soft > 0) flushSoft(q);
   else if (q.io !== null)
-    q.io.transmit(q.fdsPin, q.kindsPin, q.arenaPin, q.offsPin, q.lensPin, n, q.resultsPin);
+    q.io.transmit(q.fdsPin, q.kindsPin, q.arenaPin, q.offsPin, q.lensPin, n, q.resultsPin, q.joinsPin);
   const c = q.counters;
   for (let i = 0; i < n; i++) {
     const port = q.ports[i];
@@ -216,22 +243,54 @@ export function flush(q: TxQueue): void {
 /** Some device has no descriptor: frame by frame, in order. */
 function flushSoft(q: TxQueue): void {
   for (let i = 0; i < q.count; i++) {
-    const device = q.table.devices[q.ports[i]];
-    if (q.fds[i] >= 0) q.results[i] = transmitOne(q, i);
-    else if (device === null || device.transmit === undefined) q.results[i] = -ENODEV;
-    else q.results[i] = device.transmit(q.arena, q.offs[i], q.lens[i]);
+    const join = q.joins[i];
+    if (join === 0) q.results[i] = transmitOne(q, i, q.offs[i], q.lens[i]);
+    else if (join >>> SKIP_SHIFT === 0) transmitJoined(q, i);
   }
   q.soft = 0;
 }
 
-/** One frame through the addon, which takes its arguments from the front of columns. */
-function transmitOne(q: TxQueue, i: number): number {
+/** A frame with its pieces, laid end to end. */
+function transmitJoined(q: TxQueue, first: number): void {
+  const slot = acquire(q.pool);
+  let result = -ENOBUFS;
+  if (slot >= 0) {
+    const to = frameOffset(slot);
+    const len = gather(q, first, to);
+    result = transmitOne(q, first, to, len);
+    release(q.pool, slot);
+  }
+  let i = first;
+  do {
+    q.results[i] = result;
+    i = q.joins[i] & NEXT_MASK;
+  } while (i !== 0);
+}
+
+function gather(q: TxQueue, first: number, to: number): number {
+  const { arena, offs, lens, joins } = q;
+  arena.copyWithin(to - VNET_HDR_BYTES, offs[first] - VNET_HDR_BYTES, offs[first] + lens[first]);
+  let len = lens[first];
+  for (let i = joins[first] & NEXT_MASK; i !== 0; i = joins[i] & NEXT_MASK) {
+    const skip = joins[i] >>> SKIP_SHIFT;
+    arena.copyWithin(to + len, offs[i] + skip, offs[i] + lens[i]);
+    len += lens[i] - skip;
+  }
+  return len;
+}
+
+/** One frame to the port of the one that waits at `i`; the addon takes its arguments from the front of columns. */
+function transmitOne(q: TxQueue, i: number, off: number, len: number): number {
+  if (q.fds[i] < 0) {
+    const device = q.table.devices[q.ports[i]];
+    return device === null || device.transmit === undefined ? -ENODEV : device.transmit(q.arena, off, len);
+  }
   const one = q.one;
   if (q.io === null) return -ENODEV;
   one.fd[0] = q.fds[i];
   one.kind[0] = q.kinds[i];
-  one.off[0] = q.offs[i];
-  one.len[0] = q.lens[i];
+  one.off[0] = off;
+  one.len[0] = len;
   q.io.transmit(one.fd, one.kind, q.arenaPin, one.off, one.len, 1, one.result);
   return one.result[0];
 }
