@@ -47,8 +47,8 @@ export interface Io extends Pins {
 
 /**
  * A word of `joins`: the number of the next piece of the same frame in its lower half (0: none), above it the bytes that
- * a piece leaves out at its front (0: it is no piece but a frame, or the first of its pieces). Pieces follow their frame in
- * order, at most 63 of them, to one descriptor.
+ * a piece leaves out at its front (0: it is no piece but a frame, or the first of its pieces). Pieces follow their frame
+ * in order, at most 63 of them, to one descriptor.
  */
 export const Join = Object.freeze({ NEXT_MASK: 0xffff, SKIP_SHIFT: 16, PIECES_MAX: 64 } as const);
 

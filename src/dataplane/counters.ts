@@ -48,6 +48,8 @@ export const Event = Object.freeze({
   CONNECTION_RETRIED: 26,
   RETRY_NOT_HELD: 27,
   TCP_RESETS: 28,
+  UDP_JOINED: 29, //      datagrams that were to enter a pod in …
+  UDP_SUPERFRAMES: 30, // … superframes that the plane made of them
 } as const);
 const EVENT_COLUMNS = 64;
 export const EVENT_NAMES: readonly string[] = Object.keys(Event).map((k) => k.toLowerCase());

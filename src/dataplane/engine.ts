@@ -121,6 +121,7 @@ export function attach(
   p.macLo[id] = mac.lo;
   p.mtu[id] = mtu;
   p.devices[id] = port;
+  p.joins[id] = 0;
   p.active[id] = 1;
   clearOwners(p, id);
   p.subject[id] = CLOSED;

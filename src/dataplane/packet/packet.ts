@@ -56,7 +56,7 @@ export class Packet {
   fromTunnel = 0; //     1 after VXLAN decapsulation
 
   csumPartial = 0; //    1: virtio NEEDS_CSUM, the L4 checksum field holds the pseudo-header sum only
-  csumValid = 0; //      1: virtio DATA_VALID, whoever handed the frame over has verified the L4 checksum
+  csumValid = 0; //      1: somebody has verified the L4 checksum: virtio DATA_VALID, or track-connection
   csumWrong = 0; //      DropReason when the L4 checksum was found wrong
   csumStart = 0; //      absolute; where the sum begins when partial
   csumOffset = 0; //     bytes from csumStart to the field

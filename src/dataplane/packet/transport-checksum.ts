@@ -63,7 +63,7 @@ export function wrongChecksum(pkt: Packet, t: Tables): DropReason {
 }
 
 /** nf_conntrack_checksum: what comes in from somewhere, once. What the node itself sends (OUTPUT) is its own affair. */
-function isVerifiedHere(pkt: Packet, t: Tables): boolean {
+export function isVerifiedHere(pkt: Packet, t: Tables): boolean {
   if (t.conntrack.header[conntrack.H_CHECKSUM] === 0) return false;
   return pkt.inPort !== t.config.router.hostPort || pkt.fromTunnel !== 0;
 }

@@ -15,6 +15,7 @@ import * as fdb from "../table/fdb.ts";
 import * as hits from "../table/policy/policy-hits.ts";
 import type { Tables } from "../tables.ts";
 import { Verdict } from "../verdict.ts";
+import { endFlows, enqueueForPod } from "./join.ts";
 import { enqueue } from "./tx-queue.ts";
 
 const { ICMPV6 } = Protocol;
@@ -54,7 +55,7 @@ export function bridge(pkt: Packet, t: Tables, nowSec: number): Verdict {
   if (port === pkt.inPort) return drop(pkt, t, DropReason.NO_OTHER_PORT);
   if (t.ports.active[port] === 0) return drop(pkt, t, DropReason.TX_PORT_GONE);
   pkt.outPort = port;
-  enqueue(t.tx, port, pkt.off, pkt.end - pkt.off, pkt.slot);
+  enqueueForPod(t, pkt, port, pkt.off, pkt.end - pkt.off, pkt.slot);
   pkt.slot = -1;
   return FORWARD;
 }
@@ -92,6 +93,7 @@ function floodAllowed(pkt: Packet, t: Tables): Verdict {
     pkt.egressVerdict = egress;
     return drop(pkt, t, reason);
   }
+  endFlows(t.tx);
   let copies = 0;
   reason = DropReason.NO_OTHER_PORT;
   for (let port = 0; port < ports.count; port++) {
@@ -131,6 +133,7 @@ function refusal(pkt: Packet, t: Tables, verdict: number): DropReason {
  */
 export function floodFrame(t: Tables, inPort: number, off: number, len: number, slot: number): number {
   const ports = t.ports;
+  endFlows(t.tx);
   let copies = 0;
   for (let port = 0; port < ports.count; port++) {
     if (port === inPort || ports.active[port] === 0 || ports.role[port] !== POD) continue;

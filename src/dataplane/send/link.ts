@@ -4,6 +4,7 @@ import * as eth from "../../wire/link/ethernet.ts";
 import * as vnet from "../../wire/link/virtio-net.ts";
 import { Event } from "../counters.ts";
 import { DropReason } from "../drop-reason.ts";
+import type { Packet } from "../packet/packet.ts";
 import * as pool from "../slot-pool.ts";
 import { RouteKind } from "../spec/routes.ts";
 import { TupleWord } from "../table/connection/tuple.ts";
@@ -13,6 +14,7 @@ import type { Tables } from "../tables.ts";
 import { endedLate } from "../trace/late.ts";
 import { StageId } from "../trace/stage-id.ts";
 import { Verdict } from "../verdict.ts";
+import { enqueueForPod } from "./join.ts";
 import { sendProbe } from "./neighbor-probe.ts";
 import { enqueue } from "./tx-queue.ts";
 
@@ -130,6 +132,7 @@ export function toFabric(
 /** Sends the frame to the local port `port`, from the gateway's station to hi:lo. Returns 0 or the DropReason. */
 export function toStation(
   t: Tables,
+  pkt: Packet,
   port: number,
   hi: number,
   lo: number,
@@ -141,6 +144,6 @@ export function toStation(
   const view = t.scratch.own.view;
   eth.setDst(view, off, hi, lo);
   eth.setSrc(view, off, t.config.router.macHi, t.config.router.macLo);
-  enqueue(t.tx, port, off, len, slot);
+  enqueueForPod(t, pkt, port, off, len, slot);
   return 0;
 }

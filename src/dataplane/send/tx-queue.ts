@@ -7,7 +7,7 @@
 
 import { type Io, Join } from "../../base/addon.ts";
 import { createPin, type MaybePinned } from "../../base/maybe-pinned.ts";
-import { type Counters, countPort, PortCounter } from "../counters.ts";
+import { type Counters, countPort, Event, PortCounter } from "../counters.ts";
 import { DropReason } from "../drop-reason.ts";
 import type { Port } from "../port.ts";
 import { acquire, frameOffset, release, type SlotPool } from "../slot-pool.ts";
@@ -16,6 +16,7 @@ import { endedLate } from "../trace/late.ts";
 import { StageId } from "../trace/stage-id.ts";
 import { Watchers } from "../trace/watchers.ts";
 import { Verdict } from "../verdict.ts";
+import { finishSuperframes, JoinFlows } from "./join-flows.ts";
 
 const EAGAIN = 11;
 const ENODEV = 19;
@@ -36,6 +37,7 @@ export class PortTable {
   readonly macHi: Uint16Array; //  station behind the port (pod, host) or our own address on it (uplink)
   readonly macLo: Int32Array;
   readonly mtu: Int32Array;
+  readonly joins: Uint8Array; //   1: UDP datagrams for the pod behind it may leave as superframes (join.ts)
   readonly owner4: Int32Array; //  IPv4 address of the pod behind it, NO_OWNER: none known
   readonly owner6: Int32Array; //  IPv6 address of it, four words a port
   readonly subject: Int32Array; // of the policies that its pod is subject to, CLOSED or OPEN (table/policy)
@@ -50,6 +52,7 @@ export class PortTable {
     this.macHi = new Uint16Array(max);
     this.macLo = new Int32Array(max);
     this.mtu = new Int32Array(max);
+    this.joins = new Uint8Array(max);
     this.owner4 = new Int32Array(max).fill(NO_OWNER);
     this.owner6 = new Int32Array(4 * max).fill(NO_OWNER);
     this.subject = new Int32Array(max).fill(OPEN);
@@ -127,6 +130,9 @@ export class TxQueue {
   readonly lensPin: MaybePinned<Int32Array>;
   readonly resultsPin: MaybePinned<Int32Array>;
   readonly joinsPin: MaybePinned<Int32Array>;
+  /** Flows of which datagrams wait, and may be joined by others. */
+  readonly flows: JoinFlows;
+  readonly view: DataView;
   readonly one = new OneFrame();
   readonly capacity: number;
   readonly arena: Uint8Array;
@@ -172,6 +178,8 @@ export class TxQueue {
     this.lensPin = createPin(io, this.lens);
     this.resultsPin = createPin(io, this.results);
     this.joinsPin = createPin(io, this.joins);
+    this.flows = new JoinFlows(capacity);
+    this.view = new DataView(arena.buffer, arena.byteOffset, arena.byteLength);
   }
 }
 
@@ -195,8 +203,8 @@ export function enqueue(q: TxQueue, port: number, off: number, len: number, slot
 }
 
 /**
- * Queues the frame at `off` as a piece of the one that waits at `last`, or of the one that that is the last piece of: what
- * leaves of it is all but the first `skip` bytes. Asks for room (`count < capacity`); returns its place.
+ * Queues the frame at `off` as a piece of the one that waits at `last`, or of the one that that is the last piece of:
+ * what leaves of it is all but the first `skip` bytes. Asks for room (`count < capacity`); returns its place.
  */
 export function enqueuePiece(
   q: TxQueue,
@@ -217,6 +225,11 @@ export function enqueuePiece(
 export function flush(q: TxQueue): void {
   const n = q.count;
   if (n === 0) return;
+  if (q.flows.count > 0) {
+    const { events } = q.counters;
+    events[Event.UDP_SUPERFRAMES] += q.flows.count;
+    events[Event.UDP_JOINED] += finishSuperframes(q.flows, q.view, q.offs);
+  }
   if (q.soft > 0) flushSoft(q);
   else if (q.io !== null)
     q.io.transmit(q.fdsPin, q.kindsPin, q.arenaPin, q.offsPin, q.lensPin, n, q.resultsPin, q.joinsPin);

@@ -29,6 +29,11 @@ class TunnelConfig {
   keepClients = 0; // 1: clients of services reach pods as who they are, of other nodes that have it, too
 }
 
+/** UDP datagrams of a flow enter a pod joined; whether at all, each port says (PortTable.joins). */
+class JoiningConfig {
+  withoutChecksum = 0; // 1: also those without a checksum
+}
+
 /** What depends on kube-proxy's mode and configuration. */
 export class ProxyConfig {
   detectLocal = 1; //    DetectLocal
@@ -68,6 +73,7 @@ class ExtraConfig {
 export class NodeConfig {
   readonly router = new RouterConfig();
   readonly tunnel = new TunnelConfig();
+  readonly joining = new JoiningConfig();
   readonly proxy = new ProxyConfig();
   readonly snat = new SnatConfig();
   readonly guard = new GuardConfig();

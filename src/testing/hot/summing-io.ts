@@ -1,10 +1,12 @@
 // The addon's part over ports without descriptors: they receive and transmit by themselves, and every frame is summed as
 // the addon sums it (its twin does). So all that the plane does can be tested with those sums and without.
-import type { Io } from "../../base/addon.ts";
+import { type Io, Join } from "../../base/addon.ts";
 import type { PortTable } from "../../dataplane/send/tx-queue.ts";
 import { frameSum } from "../../wire/bytes/offload.ts";
+import { concat } from "../frames/bytes.ts";
 
 const EBADF = 9;
+const VNET_HDR_BYTES = 10;
 
 /** A port's "descriptor" is its PortId. */
 export class SummingIo implements Io {
@@ -41,11 +43,22 @@ export class SummingIo implements Io {
     lens: Int32Array,
     count: number,
     results: Int32Array,
+    joins: Int32Array,
   ): number {
     let sent = 0;
     for (let i = 0; i < count; i++) {
-      results[i] = this.ports?.devices[fds[i]]?.transmit?.(arena, offs[i], lens[i]) ?? -EBADF;
-      if (results[i] === 0) sent++;
+      if (joins[i] >>> Join.SKIP_SHIFT !== 0) continue;
+      const parts = [arena.subarray(offs[i] - VNET_HDR_BYTES, offs[i] + lens[i])];
+      const members = [i];
+      for (let k = joins[i] & Join.NEXT_MASK; k !== 0; k = joins[k] & Join.NEXT_MASK) {
+        parts.push(arena.subarray(offs[k] + (joins[k] >>> Join.SKIP_SHIFT), offs[k] + lens[k]));
+        members.push(k);
+      }
+      const bytes = concat(...parts);
+      const device = this.ports?.devices[fds[i]];
+      const result = device?.transmit?.(bytes, VNET_HDR_BYTES, bytes.length - VNET_HDR_BYTES) ?? -EBADF;
+      for (const k of members) results[k] = result;
+      if (result === 0) sent += members.length;
     }
     return sent;
   }

@@ -19,7 +19,7 @@ export const SUBJECTS: Subjects = {
   fragments: { what: "fragments and reassembly", files: "reassemble fragments e2e-fragments" },
   offload: {
     what: "checksums and segments that are left to others, superframes",
-    files: `complete-checksum transport-checksum frame-sum superframe* frame-offload offload lossless-joining
+    files: `complete-checksum transport-checksum frame-sum superframe* frame-offload offload join lossless-joining
       checksum e2e-checksum e2e-programs`,
   },
   overlay: {

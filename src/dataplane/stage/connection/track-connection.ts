@@ -38,9 +38,13 @@ const FOREIGN_BITS = NAT_BITS | Status.VIA;
 export function trackConnection(pkt: Packet, t: Tables, nowSec: number): Verdict {
   pkt.stage = StageId.TRACK_CONNECTION;
   const proto = pkt.proto;
-  if (pkt.csumPartial === 0 && pkt.csumValid === 0 && !transport.isKnownRight(pkt)) {
-    pkt.csumWrong = transport.wrongChecksum(pkt, t);
-    if (pkt.csumWrong !== 0) return refuse(pkt, t);
+  if (pkt.csumPartial === 0 && pkt.csumValid === 0) {
+    if (transport.isKnownRight(pkt)) pkt.csumValid = 1;
+    else {
+      pkt.csumWrong = transport.wrongChecksum(pkt, t);
+      if (pkt.csumWrong !== 0) return refuse(pkt, t);
+      if (transport.isVerifiedHere(pkt, t)) pkt.csumValid = 1;
+    }
   }
   if (proto === ICMP || proto === ICMPV6) {
     const type = tuple.icmpType(pkt.key);

@@ -16,6 +16,7 @@ import { type Packet, Way } from "../../packet/packet.ts";
 import { PortRole } from "../../port.ts";
 import { bridge, floodFrame, portOfStation } from "../../send/bridge.ts";
 import { completeChecksum } from "../../send/complete-checksum.ts";
+import { enqueueForPod } from "../../send/join.ts";
 import { toFabric, toStation } from "../../send/link.ts";
 import { encapsulate } from "../../send/tunnel.ts";
 import * as tx from "../../send/tx-queue.ts";
@@ -120,14 +121,14 @@ function send(
 ): number {
   if (kind === PODS) {
     const s = pkt.station;
-    return toStation(t, pkt.outPort, t.stations.macHi[s], t.stations.macLo[s], off, len, slot);
+    return toStation(t, pkt, pkt.outPort, t.stations.macHi[s], t.stations.macLo[s], off, len, slot);
   }
   if (kind === LOCAL) {
     const h = t.config.router.hostPort;
-    return toStation(t, h, t.ports.macHi[h], t.ports.macLo[h], off, len, slot);
+    return toStation(t, pkt, h, t.ports.macHi[h], t.ports.macLo[h], off, len, slot);
   }
   if (kind === BRIDGE) {
-    if (pkt.outPort >= 0) tx.enqueue(t.tx, pkt.outPort, off, len, slot);
+    if (pkt.outPort >= 0) enqueueForPod(t, pkt, pkt.outPort, off, len, slot);
     else if (floodFrame(t, pkt.inPort, off, len, slot) === 0) return DropReason.NO_OTHER_PORT;
     return 0;
   }
