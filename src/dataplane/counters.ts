@@ -50,6 +50,8 @@ export const Event = Object.freeze({
   TCP_RESETS: 28,
   UDP_JOINED: 29, //      datagrams that were to enter a pod in …
   UDP_SUPERFRAMES: 30, // … superframes that the plane made of them
+  TUNNEL_BUNDLES: 31, // superframes of frames into the tunnel (send/bundles.ts) …
+  TUNNEL_BUNDLED: 32, // … and how many left in them
 } as const);
 const EVENT_COLUMNS = 64;
 export const EVENT_NAMES: readonly string[] = Object.keys(Event).map((k) => k.toLowerCase());

@@ -91,6 +91,7 @@ export class Tables {
     this.ports = init.ports;
     this.pool = init.pool;
     this.tx = init.tx;
+    this.tx.bundles.walks = this.walks;
     this.watchers = init.tx.watchers;
     this.offload = init.offload;
     this.arenaPin = createPin(init.offload, init.arena);

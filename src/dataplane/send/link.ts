@@ -14,6 +14,7 @@ import type { Tables } from "../tables.ts";
 import { endedLate } from "../trace/late.ts";
 import { StageId } from "../trace/stage-id.ts";
 import { Verdict } from "../verdict.ts";
+import { endAll } from "./bundles.ts";
 import { enqueueForPod } from "./join.ts";
 import { sendProbe } from "./neighbor-probe.ts";
 import { enqueue } from "./tx-queue.ts";
@@ -86,6 +87,7 @@ function wait(t: Tables, n: number, off: number, len: number, slot: number): num
 /** Sends the packets that waited for the neighbour in `slot`. */
 export function sendWaiting(t: Tables, slot: number): void {
   const uplink = t.config.router.uplinkPort;
+  endAll(t.tx.bundles); // it may have moved
   for (;;) {
     const len = neighbor.frontLen(t.fabric, slot);
     const waiting = neighbor.dequeue(t.fabric, slot);

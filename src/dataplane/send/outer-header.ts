@@ -27,10 +27,8 @@ const { SRC3, DST3, PORTS, META } = TupleWord;
 
 const OUTER_TTL = 64;
 const V4_MAPPED = 0xffff;
-const SOURCE_PORT_MIN = 49_152; // RFC 7348 §5: the dynamic range, chosen by a hash of the inner flow
-const SOURCE_PORT_MASK = 0x3fff;
 
-function isOverV4(t: Tables, v: number): boolean {
+export function isOverV4(t: Tables, v: number): boolean {
   const vt = t.vteps;
   return vt.outer2[v] === V4_MAPPED && (vt.outer0[v] | vt.outer1[v]) === 0;
 }
@@ -61,7 +59,7 @@ export function emitOuter(
   const to = t.vteps.outer3[v] as Ipv4Addr;
   const from = t.config.router.v4 as Ipv4Addr;
   ipv4.emit(view, ip, outerTos(pkt), ipv4.HEADER_LEN_MIN + udpLen, t.walks.ipId, 0, OUTER_TTL, UDP, from, to);
-  udp.emit(view, u, sourcePort(pkt) as L4Port, t.config.tunnel.port as L4Port, udpLen);
+  udp.emit(view, u, sourcePort(t, pkt) as L4Port, t.config.tunnel.port as L4Port, udpLen);
   const vh = start - vnet.HEADER_LEN;
   if (gso === 0) {
     vnet.clear(view, vh);
@@ -84,7 +82,7 @@ function emitOuterV6(t: Tables, pkt: Packet, start: number, udpLen: number, v: n
   ipv6.emit(view, ip, outerTos(pkt), 0, udpLen, UDP, OUTER_TTL);
   ipv6.setSrc(view, ip, router.v60, router.v61, router.v62, router.v63);
   ipv6.setDst(view, ip, vt.outer0[v], vt.outer1[v], vt.outer2[v], vt.outer3[v]);
-  udp.emit(view, u, sourcePort(pkt) as L4Port, tunnel.port as L4Port, udpLen);
+  udp.emit(view, u, sourcePort(t, pkt) as L4Port, tunnel.port as L4Port, udpLen);
   udp.setChecksum(view, u, checksum.fold(checksum.pseudoSumV6(view, ip, UDP, udpLen)));
   const type = gso === 0 ? vnet.GSO_NONE : vnet.GSO_UDP_L4;
   const vh = start - vnet.HEADER_LEN;
@@ -92,13 +90,14 @@ function emitOuterV6(t: Tables, pkt: Packet, start: number, udpLen: number, v: n
 }
 
 /** RFC 6040, as ip_tunnel_ecn_encap: the inner ECN field, CE as ECT(0); DSCP stays 0 (flannel's tos). */
-function outerTos(pkt: Packet): number {
+export function outerTos(pkt: Packet): number {
   const tos = pkt.family === 4 ? ipv4.tos(pkt.view, pkt.l3) : ipv6.trafficClass(pkt.view, pkt.l3);
   const ecn = tos & 3;
   return ecn === 3 ? 2 : ecn;
 }
 
-function sourcePort(pkt: Packet): number {
+/** RFC 7348 §5: by a hash of the inner flow, so that its packets take one way; one of the ports that are to be used. */
+export function sourcePort(t: Tables, pkt: Packet): number {
   const k = pkt.nat !== 0 ? pkt.to : pkt.key;
   let h =
     Math.imul(k[SRC3], 0x9e3779b1) ^
@@ -107,7 +106,7 @@ function sourcePort(pkt: Packet): number {
     k[META];
   h ^= h >>> 15;
   h = Math.imul(h, 0x2c1b3c6d);
-  return SOURCE_PORT_MIN + ((h >>> 18) & SOURCE_PORT_MASK);
+  return t.config.tunnel.sourceMin + (Math.imul(h >>> 16, t.config.tunnel.sourcePorts) >>> 16);
 }
 
 /** Onto the fabric, by the route to the VTEP's outer address. Returns 0 or the DropReason. */

@@ -20,8 +20,9 @@ import { type Packet, SLOT_ROOM } from "../packet/packet.ts";
 import * as pool from "../slot-pool.ts";
 import type { Tables } from "../tables.ts";
 import { lostPiece } from "../trace/note.ts";
+import { endBundle, joinBundle, openBundle } from "./bundling.ts";
 import { finished } from "./complete-checksum.ts";
-import { emitOuter, outerLen, send } from "./outer-header.ts";
+import { emitOuter, isOverV4, outerLen, send } from "./outer-header.ts";
 import * as tx from "./tx-queue.ts";
 
 const { TCP, UDP } = Protocol;
@@ -47,10 +48,18 @@ export function encapsulate(
   const view = t.scratch.own.view;
   eth.setDst(view, off, t.vteps.macHi[v], t.vteps.macLo[v]);
   eth.setSrc(view, off, t.config.tunnel.macHi, t.config.tunnel.macLo);
+  if (!mayBundle(t, pkt, v) && t.config.tunnel.bundle !== 0) endBundle(t, pkt, v);
   if (pkt.gsoType === vnet.GSO_UDP_L4) return encapsulateDatagrams(t, pkt, off, len, slot, v, nowMs);
   if (pkt.gsoType !== vnet.GSO_NONE) return encapsulateSuperframe(t, pkt, off, len, slot, v, nowMs);
   if (pkt.csumPartial !== 0) complete(t, pkt, off, len);
   return encapsulateFrame(t, pkt, off, len, slot, v, nowMs);
+}
+
+/** A superframe is cut by itself; and what is captured leaves as it is captured. */
+function mayBundle(t: Tables, pkt: Packet, v: number): boolean {
+  const families = t.config.tunnel.bundle;
+  if (families === 0 || pkt.gsoType !== vnet.GSO_NONE || t.watchers.capturing !== 0) return false;
+  return (families & (isOverV4(t, v) ? 1 : 2)) !== 0;
 }
 
 /** One frame that needs no more work behind one outer header. */
@@ -66,11 +75,17 @@ function encapsulateFrame(
   const view = t.scratch.own.view;
   const prefix = off - vxlan.HEADER_LEN;
   const outer = outerLen(t, v);
+  const start = prefix - outer;
+  const bytes = outer + vxlan.HEADER_LEN + len;
+  const bundles = mayBundle(t, pkt, v);
   vxlan.emit(view, prefix, t.config.tunnel.vni as Vni);
-  emitOuter(t, pkt, prefix - outer, len + vxlan.HEADER_LEN, v, 0);
-  t.walks.ipId = (t.walks.ipId + 1) & 0xffff;
   t.counters.events[Event.VXLAN_ENCAP]++;
-  return send(t, prefix - outer, len + vxlan.HEADER_LEN + outer, slot, v, nowMs);
+  if (bundles && joinBundle(t, pkt, start, bytes, slot, v, outer)) return 0;
+  emitOuter(t, pkt, start, len + vxlan.HEADER_LEN, v, 0);
+  t.walks.ipId = (t.walks.ipId + 1) & 0xffff;
+  const reason = send(t, start, bytes, slot, v, nowMs);
+  if (bundles && reason === 0) openBundle(t, pkt, start, bytes, v, outer);
+  return reason;
 }
 
 /** A superframe of UDP datagrams: finished ones, end to end behind one outer header, as TCP segments are sent. */

@@ -16,6 +16,7 @@ import { endedLate } from "../trace/late.ts";
 import { StageId } from "../trace/stage-id.ts";
 import { Watchers } from "../trace/watchers.ts";
 import { Verdict } from "../verdict.ts";
+import { Bundles, sealAll } from "./bundles.ts";
 import { finishSuperframes, JoinFlows } from "./join-flows.ts";
 
 const EAGAIN = 11;
@@ -136,6 +137,8 @@ export class TxQueue {
   readonly one = new OneFrame();
   readonly capacity: number;
   readonly arena: Uint8Array;
+  /** Frames into the tunnel that wait, and may be joined by others. */
+  readonly bundles = new Bundles();
   readonly pool: SlotPool;
   readonly table: PortTable;
   readonly counters: Counters;
@@ -230,6 +233,7 @@ export function flush(q: TxQueue): void {
     events[Event.UDP_SUPERFRAMES] += q.flows.count;
     events[Event.UDP_JOINED] += finishSuperframes(q.flows, q.view, q.offs);
   }
+  if (q.bundles.usedCount > 0) sealAll(q.bundles, q.view, q.offs, q.counters);
   if (q.soft > 0) flushSoft(q);
   else if (q.io !== null)
     q.io.transmit(q.fdsPin, q.kindsPin, q.arenaPin, q.offsPin, q.lensPin, n, q.resultsPin, q.joinsPin);
