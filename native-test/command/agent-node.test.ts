@@ -4,95 +4,13 @@ import { mkdir, mkdtemp, rm, rmdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
-import { cannotRun, PODWIRE, ROOT } from "../../src/testing/lab/lab.ts";
+import { cannotRun, PODWIRE } from "../../src/testing/lab/lab.ts";
 import { type Result, type Running, run, sleep, start, until } from "../../src/testing/lab/process.ts";
 import { Namespaces } from "../support/namespaces.ts";
+import { CONFIG, makeNode, objects, startWeb } from "../support/own-node.ts";
 
 const SOCKET = "/run/podwire/agent.sock";
 const namespaces = new Namespaces("pwt-own");
-const PODS = { web: "10.244.1.2", shell: "10.244.1.3" };
-
-/** Link-layer addresses are made of IPv4 addresses. */
-const macOf = (ip: string) =>
-  `0a:58:${ip
-    .split(".")
-    .map((n) => Number(n).toString(16).padStart(2, "0"))
-    .join(":")}`;
-
-function objects(): object[] {
-  const pod = (name: string, nodeName: string, ip: string, netns: string) => ({
-    apiVersion: "v1",
-    kind: "Pod",
-    metadata: { name, namespace: "default", annotations: { "podwire.dev/netns": netns } },
-    spec: { nodeName, containers: [{ name: "main", image: "none" }] },
-    status: { phase: "Running", podIP: ip, podIPs: [{ ip }] },
-  });
-  const node = (name: string, podCIDR: string, address: string) => ({
-    apiVersion: "v1",
-    kind: "Node",
-    metadata: { name },
-    spec: { podCIDR, podCIDRs: [podCIDR] },
-    status: { addresses: [{ type: "InternalIP", address }] },
-  });
-  return [
-    node("node1", "10.244.1.0/24", "192.168.77.11"),
-    node("node2", "10.244.2.0/24", "192.168.77.12"),
-    ...Object.entries(PODS).map(([name, ip]) => pod(name, "node1", ip, namespaces.path(name))),
-    pod("far", "node2", "10.244.2.2", "/run/netns/far"),
-    {
-      apiVersion: "v1",
-      kind: "Service",
-      metadata: { name: "web", namespace: "default" },
-      spec: { clusterIP: "10.96.0.80", clusterIPs: ["10.96.0.80"], ports: [{ port: 80, targetPort: 8080 }] },
-    },
-    {
-      apiVersion: "discovery.k8s.io/v1",
-      kind: "EndpointSlice",
-      metadata: {
-        name: "web-1",
-        namespace: "default",
-        labels: { "kubernetes.io/service-name": "web" },
-      },
-      addressType: "IPv4",
-      ports: [{ name: "", port: 8080, protocol: "TCP" }],
-      endpoints: [{ addresses: [PODS.web], conditions: { ready: true }, nodeName: "node1" }],
-    },
-  ];
-}
-
-function makeNode(): void {
-  namespaces.add("node", ...Object.keys(PODS));
-  const node = (words: string) => namespaces.ip("node", words);
-  node("link add eth1 type veth peer name peer0");
-  node("link set eth1 up arp off");
-  node("link set peer0 up");
-  node("tuntap add dev host0 mode tap vnet_hdr");
-  node("link set host0 up");
-  for (const address of ["192.168.77.11/24", "10.244.1.1/32", "10.244.1.0/32"])
-    node(`addr add ${address} dev host0`);
-  node("route add 10.244.1.0/24 dev host0 src 10.244.1.1");
-  node("route add 10.96.0.0/12 via 169.254.1.1 dev host0 onlink src 192.168.77.11");
-  for (const [name, ip] of Object.entries(PODS)) {
-    namespaces.ip(name, "tuntap add dev eth0 mode tap vnet_hdr");
-    namespaces.ip(name, `link set eth0 address ${macOf(ip)} mtu 1450 up`);
-    namespaces.ip(name, `addr add ${ip}/24 dev eth0`);
-    namespaces.ip(name, "route add default via 10.244.1.1");
-  }
-}
-
-const CONFIG = (folder: string) => ({
-  apiVersion: "podwire.dev/v1alpha1",
-  kind: "AgentConfiguration",
-  nodeName: "node1",
-  clusterCIDR: "10.244.0.0/16",
-  serviceCIDR: "10.96.0.0/12",
-  overlay: { type: "vxlan", vni: 1, port: 8472 },
-  uplink: { interface: "eth1" },
-  host: { interface: "host0" },
-  socket: SOCKET,
-  source: { files: [`${folder}/objects.json`] },
-});
-
 t.test("a node without a lab", { skip: cannotRun("unshare", "nsenter", "socat", "curl") }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "podwire-test-agent-"));
   await mkdir("/run/podwire", { recursive: true });
@@ -104,12 +22,15 @@ t.test("a node without a lab", { skip: cannotRun("unshare", "nsenter", "socat", 
     await rmdir("/run/podwire").catch(() => {}); // a lab may be in it
   });
   const config = join(folder, "agent.yaml");
-  await writeFile(config, JSON.stringify(CONFIG(folder)));
+  await writeFile(
+    config,
+    JSON.stringify({ ...CONFIG, socket: SOCKET, source: { files: [`${folder}/objects.json`] } }),
+  );
   await writeFile(
     join(folder, "objects.json"),
-    JSON.stringify({ apiVersion: "v1", kind: "List", items: objects() }),
+    JSON.stringify({ apiVersion: "v1", kind: "List", items: objects(namespaces) }),
   );
-  makeNode();
+  makeNode(namespaces);
   const ownRun = "mount -t tmpfs none /run/podwire && echo ready && exec sleep 600";
   running.push(await start(["unshare", "--mount", "sh", "-c", ownRun], /ready/));
   const its = `/proc/${running[0].child.pid}`;
@@ -146,20 +67,7 @@ t.test("a node without a lab", { skip: cannotRun("unshare", "nsenter", "socat", 
   });
 
   running.push(await start([...machine, PODWIRE, "agent", "--config", config], /data plane running/));
-  running.push(
-    await start(
-      [
-        "ip",
-        "netns",
-        "exec",
-        namespaces.nameOf("web"),
-        "sh",
-        "-c",
-        `echo on; exec ${ROOT}/vagrant/pod-http web`,
-      ],
-      /on/,
-    ),
-  );
+  running.push(await startWeb(namespaces));
   await until("an answer of the service", async () => (await podwire(...curl)).status === 0);
 
   await t.test("status: what is here, and that it is well", async (t) => {
@@ -348,7 +256,7 @@ t.test("a node without a lab", { skip: cannotRun("unshare", "nsenter", "socat", 
   });
 
   await t.test("status, when a pod's device is not there and when the agent is gone", async (t) => {
-    const all = objects().map((object) =>
+    const all = objects(namespaces).map((object) =>
       JSON.parse(JSON.stringify(object).replaceAll(namespaces.path("shell"), "/run/netns/gone")),
     );
     await writeFile(

@@ -25,8 +25,6 @@ import { conntrackLog2, monotonicMs, type PlaneSizes } from "../plane/plane-memo
 import { LastingRuleIds } from "../plane/rule-ids.ts";
 import { LastingServiceIds } from "../plane/service-ids.ts";
 import { type Changes, ObjectGraph } from "../watch/desired-state.ts";
-import { FilesSource } from "../watch/files-source.ts";
-import { SocketSource } from "../watch/socket-source.ts";
 import type { ObjectSource } from "../watch/source.ts";
 import { Attachments } from "./attachments.ts";
 import { conntrackSettings } from "./conntrack-settings.ts";
@@ -34,6 +32,7 @@ import { followedObjects } from "./followed-objects.ts";
 import { HostRouting } from "./host-routing.ts";
 import { nodeListeners } from "./node-listener.ts";
 import { NodeServers } from "./node-servers.ts";
+import { objectSource } from "./object-source.ts";
 
 /** Frontends and endpoints the plane has room for: memory is taken as services come. */
 const SERVICES_LOG2 = 19;
@@ -57,7 +56,7 @@ export class Agent {
   readonly #servers: NodeServers;
   readonly #hostRouting: HostRouting;
   readonly #startedMs = performance.now();
-  #source: ObjectSource | undefined;
+  readonly #source: ObjectSource;
   #server: Server | undefined;
   #ports: NodePorts = { uplink: -1, host: -1, mtu: 1500 };
   #synced = false;
@@ -81,19 +80,9 @@ export class Agent {
   constructor(config: AgentConfig, text: ManifestText) {
     this.config = config;
     this.#text = text;
+    this.#source = objectSource(config);
     this.#native = loadNative();
-    const sizes: PlaneSizes = {
-      conntrackLog2: conntrackLog2(config.conntrackMax),
-      maxPorts: MAX_PORTS,
-      fdbLog2: 13,
-      neighborsLog2: 13,
-      stationsLog2: 11,
-      frontendsLog2: SERVICES_LOG2,
-      endpointsLog2: SERVICES_LOG2,
-      policyRulesLog2: POLICY_RULES_LOG2,
-      poolSlots: POOL_SLOTS,
-      seed: randomBytes(4).readInt32LE(0),
-    };
+    const sizes = planeSizes(config);
     if (config.uplink.driver === "pcap") {
       this.#inline = new InlinePlane(this.#native, sizes);
       this.#plane = this.#inline;
@@ -131,6 +120,7 @@ export class Agent {
         policies: () => policyTotals(this.#plane.tables, this.#messages.policies),
         objects: () => this.#objects(),
         ready: () => this.ready,
+        source: () => this.#source.health,
       },
     });
     this.#servers.onProblem = (error) => this.onProblem(error);
@@ -175,10 +165,6 @@ export class Agent {
       config.socket,
     );
     this.#servers.start();
-    this.#source =
-      "socket" in config.source
-        ? new SocketSource(config.source.socket, config.nodeName)
-        : new FilesSource(config.source.files);
     this.#source.start({
       events: (events, synced) => {
         this.#sourceProblem = "";
@@ -216,7 +202,7 @@ export class Agent {
   }
 
   async stop(): Promise<void> {
-    this.#source?.close();
+    this.#source.close();
     this.#server?.close();
     this.#server?.closeAllConnections();
     await this.#queue;
@@ -311,6 +297,12 @@ export class Agent {
     };
   }
 
+  #problems(): string[] {
+    const { problem = this.#sourceProblem, refused = [] } = this.#source.health ?? {};
+    const unusable = [...refused].map(([title, why]) => `${title} cannot be used: ${why}`);
+    return [problem, this.#hostRouting.problem, ...unusable].filter((text) => text !== "");
+  }
+
   #status(): Record<string, unknown> {
     const failed = this.#attachments.list().find((p) => p.state === "error");
     return {
@@ -319,7 +311,7 @@ export class Agent {
       uptimeSec: Math.round((performance.now() - this.#startedMs) / 1000),
       ready: this.ready,
       ...(this.ready ? {} : { error: this.#problem || failed?.error || "objects are not there yet" }),
-      problems: [this.#sourceProblem, this.#hostRouting.problem].filter((text) => text !== ""),
+      problems: this.#problems(),
       ports: this.#attachments.list(),
       objects: this.#objects(),
       internalErrors: this.#plane.errors,
@@ -332,6 +324,21 @@ export class Agent {
       }),
     };
   }
+}
+
+function planeSizes({ conntrackMax }: AgentConfig): PlaneSizes {
+  return {
+    conntrackLog2: conntrackLog2(conntrackMax),
+    maxPorts: MAX_PORTS,
+    fdbLog2: 13,
+    neighborsLog2: 13,
+    stationsLog2: 11,
+    frontendsLog2: SERVICES_LOG2,
+    endpointsLog2: SERVICES_LOG2,
+    policyRulesLog2: POLICY_RULES_LOG2,
+    poolSlots: POOL_SLOTS,
+    seed: randomBytes(4).readInt32LE(0),
+  };
 }
 
 function nextTurn(): Promise<void> {

@@ -11,6 +11,7 @@ import {
 import { Exposition } from "../observe/exposition.ts";
 import { type PlaneState, writePlaneMetrics } from "../observe/plane-metrics.ts";
 import type { SyncMetrics } from "../observe/sync-metrics.ts";
+import type { SourceHealth } from "../watch/source.ts";
 
 export interface MetricsSources {
   readonly sync: SyncMetrics;
@@ -20,6 +21,8 @@ export interface MetricsSources {
   /** Kind → number of objects known. */
   readonly objects: () => Readonly<Record<string, number>>;
   readonly ready: () => boolean;
+  /** Of a source that somebody serves. */
+  readonly source?: () => SourceHealth | undefined;
   /** Answers of the health server by status. */
   readonly healthz: ReadonlyMap<number, number>;
   readonly livez: ReadonlyMap<number, number>;
@@ -41,6 +44,7 @@ export function metricsPage(sources: MetricsSources): string {
       "Kubernetes objects known, by kind.",
       Object.entries(sources.objects()).map(([kind, value]) => ({ labels: { kind }, value })),
     );
+  writeSource(out, sources.source?.());
   sources.sync.write(out);
   writeServices(out, [...sources.services()]);
   for (const [name, answers] of [
@@ -63,6 +67,21 @@ export function metricsPage(sources: MetricsSources): string {
   );
   writePlaneMetrics(out, sources.plane());
   return out.toString();
+}
+
+function writeSource(out: Exposition, health: SourceHealth | undefined): void {
+  if (health === undefined) return;
+  out
+    .gauge("podwire_source_up", "1: nothing keeps the agent from hearing of changes of objects.", [
+      { value: health.problem === "" ? 1 : 0 },
+    ])
+    .gauge("podwire_source_refused_objects", "Objects that cannot be used; status tells why.", [
+      { value: health.refused.size },
+    ]);
+  if (health.silentSeconds < 0) return;
+  out.gauge("podwire_source_silent_seconds", "Since the API server was heard of.", [
+    { value: health.silentSeconds },
+  ]);
 }
 
 const { CLUSTER_IP, EXTERNAL_IP, LOAD_BALANCER, NODE_PORT, HOST_PORT } = FrontendKind;

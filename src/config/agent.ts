@@ -16,6 +16,17 @@ export interface PortRange {
   readonly last: number;
 }
 
+/** An API server to follow. */
+export interface KubernetesSource {
+  /** Files as in $KUBECONFIG; without one, that variable or what a pod is given. */
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  /** Addresses instead of the one that is named there. */
+  readonly servers?: readonly string[];
+  /** Keeps what is known for a start without the server; "": nothing is kept. */
+  readonly stateFile?: string;
+}
+
 /** Where a machine's own agent is found when nobody says where. */
 export const AGENT_SOCKET = "/run/podwire/agent.sock";
 
@@ -38,7 +49,10 @@ export interface AgentConfig {
   /** The API server's --service-node-port-range; null: the node's own packets to node ports stay on lo. */
   readonly nodePortRange: PortRange | null;
   readonly socket: string;
-  readonly source: { readonly socket: string } | { readonly files: readonly string[] };
+  readonly source:
+    | { readonly socket: string }
+    | { readonly files: readonly string[] }
+    | { readonly kubernetes: KubernetesSource };
   readonly proxy: ProxyConfig;
   readonly conntrackMax: number;
   readonly conntrackSysctls: ConntrackSysctls;
@@ -74,7 +88,7 @@ interface RawAgent {
   host: { interface: string };
   nodePortRange?: string;
   socket?: string;
-  source: { socket: string } | { files: string[] };
+  source: AgentConfig["source"];
   proxy?: unknown;
   conntrack?: { max?: number; helpers?: string[] } & ConntrackSysctls;
   dataplane?: {

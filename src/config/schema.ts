@@ -46,6 +46,13 @@ const dataplane = closed({
 });
 const policy = closed({ established: { enum: ["keep", "recheck"] } });
 
+const kubernetes = closed({
+  kubeconfig: text,
+  context: text,
+  servers: listOf(text),
+  stateFile: { type: "string" },
+});
+
 const LAB: SchemaObject = closed({
   ...head,
   spec: closed({
@@ -90,7 +97,11 @@ const AGENT: SchemaObject = closed(
     socket: text,
     source: {
       type: "object",
-      oneOf: [closed({ socket: text }, ["socket"]), closed({ files: listOf(text) }, ["files"])],
+      oneOf: [
+        closed({ socket: text }, ["socket"]),
+        closed({ files: listOf(text) }, ["files"]),
+        closed({ kubernetes }, ["kubernetes"]),
+      ],
     },
     proxy,
     conntrack,
@@ -140,7 +151,7 @@ function report(error: ErrorObject, problems: FieldProblems): void {
     const field = [...path, String(params.additionalProperty)];
     problems.add(field, `unknown field ${JSON.stringify(formatPath(field))}`, true);
   } else if (keyword === "enum") problems.unsupported(path, data, params.allowedValues as string[]);
-  else if (keyword === "oneOf") problems.invalid(path, data, "must have either socket or files");
+  else if (keyword === "oneOf") problems.invalid(path, data, "must have one of socket, files and kubernetes");
   else if (keyword === "minLength") problems.required(path);
   else problems.invalid(path, data, error.message ?? keyword);
 }

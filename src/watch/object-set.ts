@@ -8,6 +8,11 @@ import type { ObjectEvent } from "./desired-state.ts";
 export class ObjectSet {
   readonly #objects = new Map<string, KubeObject>();
 
+  /** All that was told and is not gone. */
+  objects(): Iterable<KubeObject> {
+    return this.#objects.values();
+  }
+
   /** One event as it came; undefined when it changes nothing. */
   apply(event: ObjectEvent): ObjectEvent | undefined {
     const id = idOf(event.object);

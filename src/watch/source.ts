@@ -1,4 +1,4 @@
-// Where objects come from. Two implementations, one interface: files, and a lab (or any server) over a socket.
+// Where objects come from. One interface: files, a lab over a socket, a Kubernetes API server.
 import type { ObjectEvent } from "./desired-state.ts";
 
 export interface SourceListener {
@@ -10,7 +10,18 @@ export interface SourceListener {
   note?(text: string): void;
 }
 
+/** Of a source that somebody else serves. */
+export interface SourceHealth {
+  /** What keeps it from hearing of changes; "": nothing. */
+  readonly problem: string;
+  /** Since it was heard of, of the part that was silent longest; -1: never. */
+  readonly silentSeconds: number;
+  /** Objects that cannot be used, by kind and name, and why. */
+  readonly refused: ReadonlyMap<string, string>;
+}
+
 export interface ObjectSource {
+  readonly health?: SourceHealth;
   start(listener: SourceListener): void;
   close(): void;
 }

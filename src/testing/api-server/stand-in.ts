@@ -1,0 +1,204 @@
+/**
+ * A stand-in for a Kubernetes API server: lists in pages, streaming lists, watches, versions that it forgets. It keeps
+ * whatever it is given, and fails on demand. The protocol is the server's; what objects mean it does not know.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { resourceAt, type StoredObject } from "./resource-path.ts";
+
+interface Change {
+  readonly version: number;
+  readonly type: "ADDED" | "MODIFIED" | "DELETED";
+  readonly path: string;
+  readonly object: StoredObject;
+}
+
+interface Watcher {
+  readonly path: string;
+  readonly response: ServerResponse;
+}
+
+export interface Tls {
+  readonly key: string;
+  readonly cert: string;
+  readonly ca?: string;
+}
+
+/** What it does to the next requests, in turn: undefined lets one pass. */
+export type Fault = (request: IncomingMessage, response: ServerResponse) => boolean;
+
+export class StandIn {
+  readonly requests: { path: string; query: URLSearchParams; headers: IncomingMessage["headers"] }[] = [];
+  /** Asked first; true: it has dealt with the request. */
+  fault: Fault = () => false;
+  /** Bearer tokens that are good; undefined: everybody's. */
+  tokens: Set<string> | undefined;
+  /** Without: as servers before streaming lists, 422. */
+  hasStreams = true;
+  pageSize = 500;
+  readonly #objects = new Map<string, Map<string, StoredObject>>();
+  readonly #changes: Change[] = [];
+  readonly #watchers = new Set<Watcher>();
+  readonly #server: Server;
+  #version = 100;
+  /** Changes up to this one are forgotten. */
+  #compacted = 100;
+  #uids = 0;
+
+  constructor(tls?: Tls) {
+    const onRequest = (request: IncomingMessage, response: ServerResponse) => this.#answer(request, response);
+    this.#server =
+      tls === undefined
+        ? createServer(onRequest)
+        : createTlsServer(
+            { ...tls, requestCert: tls.ca !== undefined, rejectUnauthorized: false },
+            onRequest,
+          );
+  }
+
+  async listen(port = 0): Promise<number> {
+    await new Promise<void>((resolve) => this.#server.listen(port, "127.0.0.1", resolve));
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Goes away as a killed process does. */
+  async close(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  /** Cuts all connections, and goes on. */
+  cut(): void {
+    this.#server.closeAllConnections();
+  }
+
+  get watches(): number {
+    return this.#watchers.size;
+  }
+
+  put(object: object): StoredObject {
+    const given = structuredClone(object) as StoredObject;
+    const { path, key } = resourceAt(given);
+    const objects = this.#of(path);
+    const before = objects.get(key);
+    this.#version++;
+    given.metadata.uid ??= before?.metadata.uid ?? `uid-${++this.#uids}`;
+    given.metadata.resourceVersion = String(this.#version);
+    objects.set(key, given);
+    this.#tell({
+      version: this.#version,
+      type: before === undefined ? "ADDED" : "MODIFIED",
+      path,
+      object: given,
+    });
+    return given;
+  }
+
+  delete(object: object): void {
+    const { path, key } = resourceAt(object as StoredObject);
+    const before = this.#of(path).get(key);
+    if (before === undefined) return;
+    this.#of(path).delete(key);
+    this.#version++;
+    const last = { ...before, metadata: { ...before.metadata, resourceVersion: String(this.#version) } };
+    this.#tell({ version: this.#version, type: "DELETED", path, object: last });
+  }
+
+  /** Forgets the history, as compaction does, and ends watches as a restart does. */
+  compact(): void {
+    this.#compacted = this.#version;
+    this.#changes.length = 0;
+    this.cut();
+  }
+
+  #of(path: string): Map<string, StoredObject> {
+    let objects = this.#objects.get(path);
+    if (objects === undefined) this.#objects.set(path, (objects = new Map()));
+    return objects;
+  }
+
+  #tell(change: Change): void {
+    this.#changes.push(change);
+    for (const watcher of this.#watchers)
+      if (watcher.path === change.path) this.#send(watcher, change.type, change.object);
+  }
+
+  #send({ response }: Watcher, type: string, object: object): void {
+    response.write(`${JSON.stringify({ type, object })}\n`);
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    const url = new URL(request.url ?? "/", "http://x");
+    const { pathname: path, searchParams: query } = url;
+    this.requests.push({ path, query, headers: request.headers });
+    if (this.fault(request, response)) return;
+    const token = /^Bearer (.*)$/.exec(request.headers.authorization ?? "")?.[1];
+    if (this.tokens !== undefined && !this.tokens.has(token ?? "")) refuse(response, 401, "Unauthorized");
+    else if (query.get("watch") === "1") this.#watch(path, query, response);
+    else this.#list(path, query, response);
+  }
+
+  #list(path: string, query: URLSearchParams, response: ServerResponse): void {
+    const all = [...this.#of(path)].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object);
+    const [from, version] = (query.get("continue") ?? `0/${this.#version}`).split("/").map(Number);
+    if (version < this.#compacted) {
+      refuse(response, 410, "The provided continue parameter is too old");
+      return;
+    }
+    const limit = Math.min(Number(query.get("limit") ?? Number.MAX_SAFE_INTEGER), this.pageSize);
+    const isLast = from + limit >= all.length || !query.has("limit");
+    const items = query.has("limit") ? all.slice(from, from + limit) : all;
+    // Items of a list come without kind and version, as they do from the server.
+    const bare = items.map(({ kind: _kind, apiVersion: _version, ...rest }) => rest);
+    const metadata = {
+      resourceVersion: String(version),
+      ...(isLast ? {} : { continue: `${from + limit}/${version}` }),
+    };
+    response
+      .writeHead(200, { "content-type": "application/json" })
+      .end(JSON.stringify({ metadata, items: bare }));
+  }
+
+  #watch(path: string, query: URLSearchParams, response: ServerResponse): void {
+    const from = Number(query.get("resourceVersion"));
+    const isList = query.get("sendInitialEvents") === "true";
+    if (isList && !this.hasStreams) {
+      refuse(response, 422, "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch");
+      return;
+    }
+    response.writeHead(200, { "content-type": "application/json" });
+    const watcher = { path, response };
+    if (!isList && from < this.#compacted) {
+      const status = {
+        kind: "Status",
+        code: 410,
+        reason: "Expired",
+        message: `too old resource version: ${from}`,
+      };
+      this.#send(watcher, "ERROR", status);
+      response.end();
+      return;
+    }
+    if (isList) {
+      for (const object of this.#of(path).values()) this.#send(watcher, "ADDED", object);
+      this.#send(watcher, "BOOKMARK", listEnd(this.#version));
+    } else {
+      for (const { version, path: at, type, object } of this.#changes)
+        if (version > from && at === path) this.#send(watcher, type, object);
+    }
+    this.#watchers.add(watcher);
+    response.flushHeaders();
+    response.on("close", () => this.#watchers.delete(watcher));
+  }
+}
+
+function listEnd(version: number): object {
+  const annotations = { "k8s.io/initial-events-end": "true" };
+  return { metadata: { resourceVersion: String(version), annotations } };
+}
+
+export function refuse(response: ServerResponse, code: number, message: string): void {
+  response.writeHead(code, { "content-type": "application/json" });
+  response.end(JSON.stringify({ kind: "Status", status: "Failure", code, message }));
+}

@@ -1,0 +1,322 @@
+// Objects from an API server, over real connections, with a stand-in that fails on demand.
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { TLSSocket } from "node:tls";
+import t from "tap";
+import { refuse, StandIn } from "../../testing/api-server/stand-in.ts";
+import { type ObjectEvent, ObjectGraph } from "../desired-state.ts";
+import { ApiSource } from "./api-source.ts";
+import { readAccess } from "./kubeconfig.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "podwire-api-"));
+t.teardown(() => rmSync(folder, { recursive: true }));
+const TESTDATA = "src/watch/api-server/testdata";
+const pem = (name: string): string => readFileSync(join(TESTDATA, name), "utf8");
+
+const base64 = (name: string): string => Buffer.from(pem(name)).toString("base64");
+
+const service = (name: string, port = 80) => ({
+  apiVersion: "v1",
+  kind: "Service",
+  metadata: {
+    ...{ name, namespace: "default" },
+    annotations: { "kubectl.kubernetes.io/last-applied-configuration": "{}", "example.org/owner": "me" },
+    managedFields: [{ manager: "kubectl" }],
+  },
+  spec: {
+    ...{ type: "ClusterIP", clusterIP: "10.96.0.9", clusterIPs: ["10.96.0.9"], ipFamilies: ["IPv4"] },
+    ports: [{ name: "http", port, protocol: "TCP", targetPort: 8080 }],
+  },
+});
+const namespace = (name: string) => ({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
+
+class Heard {
+  readonly graph = new ObjectGraph();
+  readonly events: string[] = [];
+  readonly problems: string[] = [];
+  readonly notes: string[] = [];
+  isSynced = false;
+  readonly source: ApiSource;
+
+  constructor(access: Parameters<typeof readAccess>[0], stateFile = "", patienceMs = 3000) {
+    this.source = new ApiSource({ access: readAccess(access, {}), stateFile, patienceMs, saveMs: 5 });
+    this.source.start({
+      events: (events, synced) => {
+        for (const event of events) this.#take(event);
+        this.isSynced ||= synced;
+      },
+      problem: (error) => void this.problems.push(error.message),
+      note: (line) => void this.notes.push(line),
+    });
+  }
+
+  #take(event: ObjectEvent): void {
+    this.graph.onEvent(event);
+    this.events.push(`${event.type} ${event.object.kind} ${event.object.metadata.name}`);
+  }
+
+  /** Waits, at most a while, until `what` holds. */
+  async until(what: () => boolean): Promise<boolean> {
+    for (let i = 0; i < 400; i++) {
+      if (what()) return true;
+      await sleep(5);
+    }
+    return false;
+  }
+}
+
+async function server(of: StandIn, port = 0): Promise<string> {
+  return `http://127.0.0.1:${await of.listen(port)}`;
+}
+/** A kubeconfig of this server and user. */
+function kubeconfig(url: string, user: object = {}, cluster: object = {}): string {
+  const file = join(folder, `kubeconfig-${Math.random().toString(36).slice(2)}`);
+  const config = {
+    ...{ "current-context": "x", contexts: [{ name: "x", context: { cluster: "c", user: "u" } }] },
+    ...{ clusters: [{ name: "c", cluster: { server: url, ...cluster } }], users: [{ name: "u", user }] },
+  };
+  writeFileSync(file, JSON.stringify(config));
+  return file;
+}
+
+t.test("what is there, what changes, and what it is cut to", async (t) => {
+  const api = new StandIn();
+  api.put(service("web"));
+  api.put(namespace("default"));
+  const heard = new Heard({ kubeconfig: kubeconfig(await server(api)) });
+  t.ok(await heard.until(() => heard.isSynced), heard.problems.join());
+  const kept = heard.graph.services.get("default/web");
+  t.same(Object.keys(kept?.metadata ?? {}).sort(), ["name", "namespace", "resourceVersion", "uid"]);
+  t.equal(kept?.spec.sessionAffinity, "None", "with the defaults that the rest counts on");
+  t.ok(await heard.until(() => api.watches === 8));
+  api.put(service("web", 81));
+  api.put(service("api"));
+  api.delete(namespace("default"));
+  t.ok(await heard.until(() => heard.events.length === 5));
+  t.same(heard.events.slice(2).sort(), [
+    "ADDED Service api",
+    "DELETED Namespace default",
+    "MODIFIED Service web",
+  ]);
+  const before = heard.events.length;
+  api.delete(service("api"));
+  api.put(service("api"));
+  t.ok(await heard.until(() => heard.events.length === before + 2));
+  t.same([heard.problems, heard.notes], [[], []]);
+  t.ok(heard.source.health.silentSeconds >= 0);
+  heard.source.close();
+  await api.close();
+});
+
+t.test("the server goes away for a while: nothing is emptied, what changed is heard", async (t) => {
+  const api = new StandIn();
+  api.put(service("web"));
+  api.put(service("old"));
+  const port = await api.listen();
+  const heard = new Heard({ kubeconfig: kubeconfig(`http://127.0.0.1:${port}`) });
+  t.ok(await heard.until(() => heard.isSynced));
+  await api.close();
+  t.ok(await heard.until(() => heard.problems.length > 0));
+  t.match(heard.problems, [new RegExp(`^API server http://127.0.0.1:${port}: \\w+[\\w.]*: .*`)]);
+  t.match(heard.source.health.problem, /connection refused|was cut/);
+  t.equal(heard.graph.services.size, 2);
+  api.delete(service("old"));
+  api.put(service("new"));
+  api.compact();
+  await api.listen(port);
+  t.ok(await heard.until(() => heard.graph.services.has("default/new")), heard.source.health.problem);
+  t.same([...heard.graph.services.keys()].sort(), ["default/new", "default/web"]);
+  t.same(heard.events.slice(2).sort(), ["ADDED Service new", "DELETED Service old"], "web was never gone");
+  t.ok(await heard.until(() => heard.source.health.problem === ""));
+  t.equal(heard.problems.length, 1, "said once");
+  heard.source.close();
+  await api.close();
+});
+
+t.test("an object made anew under its name while nobody listened", async (t) => {
+  const api = new StandIn();
+  api.put(service("web"));
+  const heard = new Heard({ kubeconfig: kubeconfig(await server(api)) });
+  t.ok(await heard.until(() => heard.isSynced && api.watches === 8));
+  api.fault = (_, response) => {
+    refuse(response, 503, "busy");
+    return true;
+  };
+  api.compact();
+  t.ok(await heard.until(() => api.watches === 0));
+  api.delete(service("web"));
+  api.put(service("web"));
+  api.fault = () => false;
+  t.ok(await heard.until(() => heard.events.length === 3), heard.events.join());
+  t.same(heard.events, ["ADDED Service web", "DELETED Service web", "ADDED Service web"]);
+  heard.source.close();
+  await api.close();
+});
+
+t.test("an object that cannot be used is told, and harms no other", async (t) => {
+  const api = new StandIn();
+  api.put(service("web"));
+  const wrong = service("wrong");
+  api.put({ ...wrong, spec: { ...wrong.spec, ports: [{ port: "eighty" }] } });
+  const heard = new Heard({ kubeconfig: kubeconfig(await server(api)) });
+  t.ok(await heard.until(() => heard.isSynced));
+  t.same([...heard.graph.services.keys()], ["default/web"]);
+  t.match(heard.notes, [/^Service default\/wrong cannot be used: .*port.*: it counts as not there$/]);
+  t.match([...heard.source.health.refused.keys()], ["Service default/wrong"]);
+  t.ok(await heard.until(() => api.watches === 8));
+  api.put(wrong);
+  t.ok(await heard.until(() => heard.graph.services.has("default/wrong")));
+  t.equal(heard.source.health.refused.size, 0);
+  api.put({ ...wrong, spec: { ...wrong.spec, ports: [{ port: "eighty" }] } });
+  t.ok(await heard.until(() => !heard.graph.services.has("default/wrong")), "and gone again");
+  heard.source.close();
+  await api.close();
+});
+
+t.test("thousands in pages, from a server without streaming lists", async (t) => {
+  const api = new StandIn();
+  api.hasStreams = false;
+  api.pageSize = 100;
+  for (let i = 0; i < 350; i++) api.put(service(`s${i}`));
+  const heard = new Heard({ kubeconfig: kubeconfig(await server(api)) });
+  t.ok(await heard.until(() => heard.isSynced));
+  t.equal(heard.graph.services.size, 350);
+  const pages = api.requests.filter(({ path, query }) => path === "/api/v1/services" && query.has("limit"));
+  t.equal(pages.length, 4);
+  heard.source.close();
+  await api.close();
+});
+
+t.test("a token that is renewed in its file, TLS, and who the server is", async (t) => {
+  const tls = { key: pem("server.key"), cert: pem("server.crt"), ca: pem("ca.crt") };
+  const api = new StandIn(tls);
+  api.tokens = new Set(["one"]);
+  api.put(service("web"));
+  const port = await api.listen();
+  const token = join(folder, "token");
+  writeFileSync(token, "one\n");
+  const ca = { "certificate-authority": join(process.cwd(), TESTDATA, "ca.crt") };
+  const url = `https://127.0.0.1:${port}`;
+  const heard = new Heard({ kubeconfig: kubeconfig(url, { tokenFile: "token" }, ca) });
+  t.ok(await heard.until(() => heard.isSynced), heard.source.health.problem);
+  api.tokens = new Set(["two"]);
+  api.cut();
+  t.ok(
+    await heard.until(() => /Unauthorized/.test(heard.source.health.problem)),
+    heard.source.health.problem,
+  );
+  writeFileSync(token, "two\n");
+  api.put(service("new"));
+  t.ok(await heard.until(() => heard.graph.services.has("default/new")), heard.source.health.problem);
+  heard.source.close();
+  const says = async (cluster: object, pattern: RegExp): Promise<void> => {
+    const other = new Heard({ kubeconfig: kubeconfig(url, { tokenFile: "token" }, cluster) });
+    t.ok(await other.until(() => other.problems.length > 0));
+    t.match(other.problems[0], pattern);
+    other.source.close();
+  };
+  await says({ "certificate-authority-data": base64("other-ca.crt") }, /signed by nobody/);
+  await says({ ...ca, "tls-server-name": "elsewhere.test" }, /altnames/i);
+  const named = new Heard({
+    kubeconfig: kubeconfig(url, { token: "two" }, { ...ca, "tls-server-name": "kubernetes.test" }),
+  });
+  t.ok(await named.until(() => named.isSynced), named.source.health.problem);
+  named.source.close();
+  const seen: string[] = [];
+  api.fault = ({ socket }) => {
+    seen.push(String((socket as TLSSocket).getPeerCertificate().subject?.CN));
+    return false;
+  };
+  const pair = { "client-certificate-data": base64("client.crt"), "client-key-data": base64("client.key") };
+  const client = new Heard({ kubeconfig: kubeconfig(url, { ...pair, token: "two" }, ca) });
+  t.ok(await client.until(() => client.isSynced), client.source.health.problem);
+  t.same([...new Set(seen)], ["podwire"], "by its certificate");
+  client.source.close();
+  await api.close();
+});
+
+t.test("a credential plug-in, asked again when its token is refused", async (t) => {
+  const api = new StandIn();
+  api.tokens = new Set(["t1"]);
+  api.put(service("web"));
+  const url = await server(api);
+  const plugin = join(folder, "plugin");
+  const answer = `{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"t'$n'"}}`;
+  const count = join(folder, "runs");
+  writeFileSync(plugin, `#!/bin/sh\nn=$(cat ${count}); n=$((n + 1)); echo $n >${count}\necho '${answer}'\n`);
+  chmodSync(plugin, 0o755);
+  writeFileSync(count, "0");
+  const exec = {
+    apiVersion: "client.authentication.k8s.io/v1",
+    command: "./plugin",
+    interactiveMode: "Never",
+  };
+  const heard = new Heard({ kubeconfig: kubeconfig(url, { exec }) });
+  t.ok(await heard.until(() => heard.isSynced), heard.source.health.problem);
+  t.equal(readFileSync(count, "utf8").trim(), "1", "one run for all requests");
+  api.tokens = new Set(["t2"]);
+  api.put(service("new"));
+  api.cut();
+  t.ok(await heard.until(() => heard.graph.services.has("default/new")), heard.source.health.problem);
+  heard.source.close();
+  await api.close();
+});
+
+t.test("an agent that starts while the server is away takes what the last one knew", async (t) => {
+  const api = new StandIn();
+  api.put(service("web"));
+  const port = await api.listen();
+  const config = kubeconfig(`http://127.0.0.1:${port}`);
+  const state = join(folder, "state/objects.gz");
+  const first = new Heard({ kubeconfig: config }, state);
+  t.ok(await first.until(() => first.isSynced && statOf(state) !== undefined));
+  t.equal((statOf(state)?.mode ?? 0) & 0o777, 0o600);
+  first.source.close();
+  await api.close();
+  const second = new Heard({ kubeconfig: config }, state, 20);
+  t.ok(await second.until(() => second.isSynced));
+  t.same([...second.graph.services.keys()], ["default/web"]);
+  t.match(second.notes, [/^the API server does not answer: 1 objects of \S+Z are taken from disk$/]);
+  api.delete(service("web"));
+  api.put(service("new"));
+  await api.listen(port);
+  t.ok(await second.until(() => second.graph.services.has("default/new")));
+  t.same([...second.graph.services.keys()], ["default/new"]);
+  second.source.close();
+  await api.close();
+  for (const [text, pattern] of [
+    ["not gzip", /cannot be read/],
+    ["", /cannot be read/],
+  ] as const) {
+    writeFileSync(state, text);
+    const third = new Heard({ kubeconfig: config }, state, 20);
+    t.ok(await third.until(() => third.notes.length > 0));
+    t.match(third.notes[0], pattern);
+    t.equal(third.isSynced, false);
+    third.source.close();
+  }
+});
+
+t.test("several addresses: the next one when one does not answer", async (t) => {
+  const api = new StandIn();
+  api.put(service("web"));
+  const url = await server(api);
+  const heard = new Heard({
+    kubeconfig: kubeconfig("https://unused:1"),
+    servers: ["http://127.0.0.1:1", url],
+  });
+  t.ok(await heard.until(() => heard.isSynced));
+  t.ok(await heard.until(() => heard.source.health.problem === ""));
+  heard.source.close();
+  await api.close();
+});
+
+function statOf(file: string) {
+  try {
+    return statSync(file);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,277 @@
+/**
+ * Objects from a Kubernetes API server. While it is away the node goes on with what it knows; an agent that starts then
+ * takes what the last one knew from disk.
+ */
+import { PodwireError } from "../../base/errors.ts";
+import { type KubeObject, keyOf } from "../../kube/objects.ts";
+import type { ObjectEvent } from "../desired-state.ts";
+import { ObjectSet } from "../object-set.ts";
+import type { ObjectSource, SourceHealth, SourceListener } from "../source.ts";
+import { ApiConnection, type Call } from "./connection.ts";
+import { bareObject, keptObject } from "./kept-object.ts";
+import type { Access } from "./kubeconfig.ts";
+import { LastState } from "./last-state.ts";
+import { type Received, Reflector, type Told } from "./reflector.ts";
+import { RESOURCES, type Resource } from "./resources.ts";
+
+export interface ApiSourceOptions {
+  readonly access: Access;
+  /** File that keeps what is known for the next start; "": none. */
+  readonly stateFile: string;
+  /** So long a starting agent waits for the server before it takes what the last one knew, ms. */
+  readonly patienceMs?: number;
+  /** What changed within this time is written together, ms. */
+  readonly saveMs?: number;
+}
+
+const PATIENCE_MS = 3000;
+const SAVE_MS = 10_000;
+const REFUSED_MAX = 100; // objects whose problems are told, at a time
+
+interface Followed {
+  readonly resource: Resource;
+  readonly reflector: Reflector<KubeObject>;
+  readonly set: ObjectSet;
+  /** Uid by key: an object made anew under its name is another one. */
+  readonly uids: Map<string, string>;
+  isWhole: boolean;
+  call: Call | undefined;
+  timer: NodeJS.Timeout | undefined;
+  deadline: NodeJS.Timeout | undefined;
+}
+
+export class ApiSource implements ObjectSource {
+  readonly #connection: ApiConnection;
+  readonly #state: LastState | undefined;
+  readonly #followed: readonly Followed[];
+  /** Objects that cannot be used, and why. */
+  readonly #refused = new Map<string, string>();
+  readonly #patienceMs: number;
+  readonly #saveMs: number;
+  #listener: SourceListener | undefined;
+  #problem = "";
+  #isSynced = false;
+  #patience: NodeJS.Timeout | undefined;
+  #saving: NodeJS.Timeout | undefined;
+
+  constructor({ access, stateFile, patienceMs = PATIENCE_MS, saveMs = SAVE_MS }: ApiSourceOptions) {
+    this.#patienceMs = patienceMs;
+    this.#saveMs = saveMs;
+    this.#connection = new ApiConnection(access);
+    this.#state = stateFile === "" ? undefined : new LastState(stateFile);
+    this.#followed = RESOURCES.map((resource) => this.#follow(resource));
+  }
+
+  start(listener: SourceListener): void {
+    this.#listener = listener;
+    for (const followed of this.#followed) this.#ask(followed);
+    this.#patience = setTimeout(() => this.#restore(), this.#patienceMs);
+  }
+
+  close(): void {
+    this.#listener = undefined;
+    clearTimeout(this.#patience);
+    clearTimeout(this.#saving);
+    for (const { call, timer, deadline } of this.#followed) {
+      clearTimeout(timer);
+      clearTimeout(deadline);
+      call?.close();
+    }
+    this.#connection.close();
+  }
+
+  get health(): SourceHealth {
+    const times = this.#followed.map(({ reflector }) => reflector.heardMs);
+    const isSilent = times.some((ms) => ms < 0);
+    return {
+      problem: this.#problem === "" ? "" : `API server ${this.#connection.server}: ${this.#problem}`,
+      silentSeconds: isSilent ? -1 : (performance.now() - Math.min(...times)) / 1000,
+      refused: this.#refused,
+    };
+  }
+
+  #follow(resource: Resource): Followed {
+    const { info, name, isOptional, labelSelector } = resource;
+    const reflector = new Reflector<KubeObject>({
+      resource: name,
+      ...(isOptional === undefined ? {} : { isOptional }),
+      ...(labelSelector === undefined ? {} : { labelSelector }),
+      keep: (received) => this.#keep(resource, received),
+      bare: (received) => bareObject(received, info),
+    });
+    const set = new ObjectSet();
+    const uids = new Map<string, string>();
+    return {
+      resource,
+      reflector,
+      set,
+      uids,
+      isWhole: false,
+      call: undefined,
+      timer: undefined,
+      deadline: undefined,
+    };
+  }
+
+  #keep(resource: Resource, received: Received): KubeObject | undefined {
+    const kept = keptObject(received, resource.info);
+    const title = titleOf(resource, received);
+    if (typeof kept === "string") {
+      this.#refuse(title, kept);
+      return undefined;
+    }
+    this.#refused.delete(title);
+    return kept;
+  }
+
+  #refuse(title: string, why: string): void {
+    if (this.#refused.get(title) === why || this.#refused.size >= REFUSED_MAX) return;
+    this.#refused.set(title, why);
+    this.#listener?.note?.(`${title} cannot be used: ${why}: it counts as not there`);
+  }
+
+  /** The next request, now or when it is due. */
+  #ask(followed: Followed): void {
+    const { reflector, resource } = followed;
+    if (this.#listener === undefined) return;
+    const nowMs = performance.now();
+    const ask = reflector.ask(nowMs);
+    if (ask === undefined) {
+      followed.timer = setTimeout(() => this.#ask(followed), Math.max(0, reflector.dueMs - nowMs));
+      return;
+    }
+    const call = this.#connection.get(resource.path, ask.query, {
+      status: (code, retryAfter) => reflector.onStatus(code, retryAfter, performance.now()),
+      data: (chunk) => {
+        reflector.onData(chunk, performance.now());
+        this.#tell(followed);
+        if (!reflector.isOver) return;
+        call.close();
+        this.#ended(followed, undefined);
+      },
+      end: (error) => this.#ended(followed, error),
+    });
+    followed.call = call;
+    this.#watchSilence(followed);
+  }
+
+  #ended(followed: Followed, error: string | undefined): void {
+    const { reflector } = followed;
+    followed.call = undefined;
+    clearTimeout(followed.deadline);
+    reflector.onEnd(error, performance.now());
+    this.#goOn(followed);
+  }
+
+  #goOn(followed: Followed): void {
+    if (followed.reflector.needsCredentials) this.#connection.refused();
+    this.#tell(followed);
+    this.#ask(followed);
+  }
+
+  #watchSilence(followed: Followed): void {
+    const { reflector } = followed;
+    const inMs = Math.max(0, reflector.deadlineMs - performance.now());
+    followed.deadline = setTimeout(() => {
+      if (performance.now() < reflector.deadlineMs) {
+        this.#watchSilence(followed);
+        return;
+      }
+      followed.call?.close();
+      followed.call = undefined;
+      reflector.onSilence(performance.now());
+      this.#goOn(followed);
+    }, inMs);
+  }
+
+  #tell(followed: Followed): void {
+    const listener = this.#listener;
+    if (listener === undefined) return;
+    const events: ObjectEvent[] = [];
+    for (const told of followed.reflector.take()) {
+      if (told.type === "ALL") followed.isWhole = true;
+      events.push(...eventsOf(followed, told));
+    }
+    const isSynced = this.#isSynced || this.#followed.every(({ isWhole }) => isWhole);
+    const becomesSynced = isSynced && !this.#isSynced;
+    this.#isSynced = isSynced;
+    if (becomesSynced) clearTimeout(this.#patience);
+    if (events.length > 0 || becomesSynced) {
+      listener.events(events, becomesSynced);
+      if (isSynced) this.#saveSoon();
+    }
+    this.#tellProblem(listener);
+  }
+
+  /** Once for each time that something goes wrong. */
+  #tellProblem(listener: SourceListener): void {
+    const broken = this.#followed.find(({ reflector }) => reflector.problem !== "");
+    const problem = broken === undefined ? "" : `${broken.resource.name}: ${broken.reflector.problem}`;
+    if (problem !== "" && this.#problem === "") {
+      const message = `API server ${this.#connection.server}: ${problem}`;
+      listener.problem(new PodwireError(message, { code: "SOURCE_LOST" }));
+    }
+    if (problem === "" && this.#problem !== "") listener.events([], this.#isSynced);
+    this.#problem = problem;
+  }
+
+  /** The server does not answer a starting agent: what the last one knew is better than nothing. */
+  #restore(): void {
+    const listener = this.#listener;
+    if (this.#state === undefined || listener === undefined || this.#isSynced) return;
+    const last = this.#state.read();
+    if (typeof last === "string") {
+      if (last !== "") listener.note?.(last);
+      return;
+    }
+    const events: ObjectEvent[] = [];
+    for (const followed of this.#followed) {
+      if (followed.isWhole) continue;
+      const objects = last.objects.filter(({ kind }) => kind === followed.resource.info.kind);
+      events.push(...eventsOf(followed, { type: "ALL", objects }));
+    }
+    listener.note?.(
+      `the API server does not answer: ${events.length} objects of ${last.savedAt} are taken from disk`,
+    );
+    listener.events(events, true);
+  }
+
+  #saveSoon(): void {
+    if (this.#state === undefined || this.#saving !== undefined) return;
+    this.#saving = setTimeout(() => {
+      this.#saving = undefined;
+      const objects = this.#followed.flatMap(({ set }) => [...set.objects()]);
+      const problem = this.#state?.write(objects) ?? "";
+      if (problem !== "") this.#listener?.note?.(problem);
+    }, this.#saveMs);
+    this.#saving.unref();
+  }
+}
+
+function titleOf({ info }: Resource, { metadata: { namespace, name = "" } = {} }: Received): string {
+  return `${info.kind} ${namespace === undefined ? name : `${namespace}/${name}`}`;
+}
+
+function eventsOf({ set, uids }: Followed, told: Told<KubeObject>): ObjectEvent[] {
+  if (told.type === "ALL") {
+    const anew = told.objects.flatMap((object) => gone(set, uids, object));
+    uids.clear();
+    for (const object of told.objects) uids.set(keyOf(object), object.metadata.uid ?? "");
+    return [...anew, ...set.replace(told.objects)];
+  }
+  const before = told.type === "DELETED" ? [] : gone(set, uids, told.object);
+  if (told.type === "DELETED") uids.delete(keyOf(told.object));
+  const event = set.apply(told);
+  return event === undefined ? before : [...before, event];
+}
+
+/** Another object had this name: it goes first. */
+function gone(set: ObjectSet, uids: Map<string, string>, object: KubeObject): ObjectEvent[] {
+  const key = keyOf(object);
+  const { uid = "" } = object.metadata;
+  const before = uids.get(key);
+  uids.set(key, uid);
+  if (before === undefined || before === uid) return [];
+  const event = set.apply({ type: "DELETED", object });
+  return event === undefined ? [] : [event];
+}

@@ -1,0 +1,145 @@
+/** Requests to an API server: the next of its addresses when one does not answer, credentials as they are now. */
+import {
+  type ClientRequest,
+  type IncomingMessage,
+  Agent as PlainAgent,
+  request as plainRequest,
+} from "node:http";
+import { Agent, request } from "node:https";
+import { CredentialReader, type Credentials } from "./credentials.ts";
+import type { Access } from "./kubeconfig.ts";
+
+/** What becomes of a request, in this order: at most one `status`, any number of `data`, one `end`. */
+export interface Answer {
+  status(code: number, retryAfter: string | undefined): void;
+  data(chunk: Uint8Array): void;
+  /** `error`: why there is no more. */
+  end(error: string | undefined): void;
+}
+
+export interface Call {
+  close(): void;
+}
+
+/** So long after the last byte the kernel asks whether the other end is still there; it gives up 10 s later. */
+const KEEPALIVE_MS = 15_000;
+const CONNECT_MS = 10_000;
+
+export class ApiConnection {
+  readonly #access: Access;
+  readonly #reader: CredentialReader;
+  readonly #plain = new PlainAgent({ keepAlive: true });
+  #agent: Agent | undefined;
+  #tlsKey = "";
+  #server = 0;
+
+  constructor(access: Access) {
+    this.#access = access;
+    this.#reader = new CredentialReader(access);
+  }
+
+  /** The address that is asked, for messages. */
+  get server(): string {
+    return this.#access.servers[this.#server].origin;
+  }
+
+  refused(): void {
+    this.#reader.refused();
+  }
+
+  get(path: string, query: Readonly<Record<string, string>>, answer: Answer): Call {
+    let made: ClientRequest | undefined;
+    let isOver = false;
+    const end = (error: string | undefined): void => {
+      if (isOver) return;
+      isOver = true;
+      answer.end(error);
+    };
+    this.#reader.read().then(
+      (credentials) => {
+        if (isOver) return;
+        made = this.#make(`${path}?${new URLSearchParams(query)}`, credentials, answer, end);
+      },
+      (error: Error) => end(error.message),
+    );
+    return {
+      close: () => {
+        isOver = true;
+        made?.destroy();
+      },
+    };
+  }
+
+  #make(path: string, credentials: Credentials, answer: Answer, end: Answer["end"]): ClientRequest {
+    const url = this.#access.servers[this.#server];
+    const headers = { accept: "application/json", "user-agent": "podwire", ...credentials.headers };
+    const target = new URL(`${url.pathname.replace(/\/$/, "")}${path}`, url);
+    const made =
+      url.protocol === "http:"
+        ? plainRequest(target, { headers, agent: this.#plain })
+        : request(target, { headers, agent: this.#tls(credentials) });
+    made.setSocketKeepAlive(true, KEEPALIVE_MS);
+    // Of connecting alone: how long a server may be silent, whoever asked knows.
+    const patience = setTimeout(() => made.destroy(new Error("no connection within 10 s")), CONNECT_MS);
+    made.on("socket", (socket) => {
+      const arrived = (): void => clearTimeout(patience);
+      if (!socket.connecting) arrived();
+      else socket.once(url.protocol === "http:" ? "connect" : "secureConnect", arrived);
+    });
+    made.on("error", (error) => {
+      clearTimeout(patience);
+      this.#next();
+      end(`${url.origin}: ${wordsOf(error)}`);
+    });
+    made.on("response", (response) => pass(response, answer, end));
+    made.end();
+    return made;
+  }
+
+  #tls({ ca, cert, key, tlsKey }: Credentials): Agent {
+    if (this.#agent !== undefined && this.#tlsKey === tlsKey) return this.#agent;
+    const { insecure, serverName } = this.#access;
+    this.#tlsKey = tlsKey;
+    this.#agent = new Agent({
+      keepAlive: true,
+      rejectUnauthorized: !insecure,
+      ...(ca === undefined ? {} : { ca }),
+      ...(cert === undefined ? {} : { cert }),
+      ...(key === undefined ? {} : { key }),
+      ...(serverName === undefined ? {} : { servername: serverName }),
+    });
+    return this.#agent;
+  }
+
+  #next(): void {
+    this.#server = (this.#server + 1) % this.#access.servers.length;
+  }
+
+  close(): void {
+    this.#agent?.destroy();
+    this.#plain.destroy();
+  }
+}
+
+function pass(response: IncomingMessage, answer: Answer, end: Answer["end"]): void {
+  answer.status(response.statusCode ?? 0, response.headers["retry-after"]);
+  response.on("data", (chunk: Buffer) => answer.data(chunk));
+  response.on("error", (error) => end(wordsOf(error)));
+  response.on("end", () => end(undefined));
+  response.on("close", () => end("the connection was cut"));
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "connection refused",
+  ECONNRESET: "the connection was cut",
+  ENOTFOUND: "no such host",
+  EHOSTUNREACH: "no route to the host",
+  ENETUNREACH: "no route to its network",
+  ETIMEDOUT: "no answer",
+  DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is signed by nobody we know: check certificate-authority",
+  SELF_SIGNED_CERT_IN_CHAIN: "its certificate is signed by nobody we know: check certificate-authority",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "its certificate is signed by nobody we know: check certificate-authority",
+  CERT_HAS_EXPIRED: "its certificate has expired",
+};
+
+const wordsOf = (error: Error): string => WORDS[(error as NodeJS.ErrnoException).code ?? ""] ?? error.message;

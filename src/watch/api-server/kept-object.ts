@@ -1,0 +1,98 @@
+/**
+ * What of an API server's object a node keeps. The rest (managed fields, others' annotations, images …) is most of it and
+ * is cut as it comes. What is kept has the types and defaults that the rest of podwire counts on; an object that has not
+ * is told, and is no part of what is followed.
+ */
+import { applyDefaults } from "../../kube/defaults.ts";
+import { standardizeAddresses } from "../../kube/fields/addresses.ts";
+import type { KindInfo } from "../../kube/kinds.ts";
+import { decode, decodeCustom } from "../../kube/manifest/decode.ts";
+import { FieldProblems } from "../../kube/manifest/field-problems.ts";
+import type { KubeObject } from "../../kube/objects.ts";
+import { validateObject } from "../../kube/validate/object.ts";
+import type { Received } from "./reflector.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Prefixes of annotations that mean something here. */
+const ANNOTATIONS =
+  /^(?:podwire\.dev|flannel\.alpha\.coreos\.com|(?:[a-z-]+\.)?kubernetes\.io|endpoints\.kubernetes\.io)\//;
+/** Whoever applies an object with kubectl writes all of it once more. */
+const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration";
+const METADATA = [
+  "name",
+  "namespace",
+  "uid",
+  "resourceVersion",
+  "creationTimestamp",
+  "labels",
+  "deletionTimestamp",
+];
+
+/** Parts of an object beside its metadata, by kind; a kind that is not here keeps its spec. */
+const KEPT: Readonly<Record<string, (object: Fields) => Fields>> = {
+  Namespace: () => ({}),
+  Node: ({ spec, status }) => ({
+    spec: only(spec, ["podCIDR", "podCIDRs", "providerID"]),
+    status: only(status, ["addresses"]),
+  }),
+  Pod: ({ spec, status }) => ({
+    spec: {
+      ...only(spec, ["nodeName", "hostNetwork"]),
+      containers: containers(spec, "containers"),
+      initContainers: containers(spec, "initContainers").filter(
+        ({ restartPolicy }) => restartPolicy === "Always",
+      ),
+    },
+    status: only(status, ["phase", "podIP", "podIPs", "hostIP"]),
+  }),
+  Service: ({ spec, status }) => ({ spec, status: only(status, ["loadBalancer"]) }),
+  EndpointSlice: ({ addressType, endpoints, ports }) => ({ addressType, endpoints, ports }),
+};
+/** Of these only what a node asks for is left, so that they would not pass as whole objects. */
+const PARTIAL: readonly string[] = ["Pod", "Node", "Namespace"];
+
+/** The object as it is kept, or why it cannot be used: one line. */
+export function keptObject(received: Received, info: KindInfo): KubeObject | string {
+  const problems = new FieldProblems();
+  const { kind } = info;
+  const whole = received as Fields;
+  const parts = KEPT[kind]?.(whole) ?? { spec: whole.spec };
+  const cut = { apiVersion: info.apiVersion, kind, metadata: metadataOf(received), ...parts };
+  const object = (info.custom === true ? decodeCustom : decode)(cut, kind, problems) as KubeObject;
+  const wrong = (): string | undefined =>
+    problems.list.find(({ message }) => !message.startsWith("unknown field"))?.message; // of a server newer than this
+  const mistyped = wrong();
+  if (mistyped !== undefined) return mistyped;
+  standardizeAddresses(object, () => {});
+  applyDefaults(object, info.namespaced, "default");
+  if (!PARTIAL.includes(kind)) validateObject(object, info, problems);
+  return wrong() ?? object;
+}
+
+/** Enough of an object to say that it is gone. */
+export function bareObject({ metadata }: Received, { apiVersion, kind }: KindInfo): KubeObject {
+  const { name = "", ...more } = only(metadata, ["name", "namespace", "uid", "resourceVersion"]);
+  return { apiVersion, kind, metadata: { ...more, name: String(name) } };
+}
+
+function metadataOf({ metadata }: Received): Fields {
+  const kept = only(metadata, METADATA);
+  const annotations = Object.entries(metadata?.annotations ?? {}).filter(
+    ([key]) => ANNOTATIONS.test(key) && key !== LAST_APPLIED,
+  );
+  return annotations.length === 0 ? kept : { ...kept, annotations: Object.fromEntries(annotations) };
+}
+
+function containers(spec: unknown, field: string): Record<string, unknown>[] {
+  const list = (spec as Fields | undefined)?.[field];
+  if (!Array.isArray(list)) return [];
+  return list.map((container) => only(container, ["name", "ports", "restartPolicy"]));
+}
+
+function only(value: unknown, names: readonly string[]): Record<string, unknown> {
+  const from = (value ?? {}) as Fields;
+  const kept: Record<string, unknown> = {};
+  for (const name of names) if (from[name] !== undefined) kept[name] = from[name];
+  return kept;
+}
