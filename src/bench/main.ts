@@ -4,10 +4,10 @@
 import { writeFile } from "node:fs/promises";
 import { cpus, loadavg, release } from "node:os";
 import { brokenFloors, type Sample, toRows } from "./figures/sample.ts";
-import { formatTable } from "./figures/table.ts";
+import { formatCosts, formatTable } from "./figures/table.ts";
 import { caseName } from "./network/cases.ts";
-import { startServers } from "./network/measure.ts";
-import { type Bench, measureCase } from "./network/run-cases.ts";
+import { markChildren } from "./network/cpu-account.ts";
+import { type Bench, measureCase, serve } from "./network/run-cases.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { brokenPolicy, formatPolicy, measurePolicy } from "./policy/policy-figures.ts";
 import { buildPrograms } from "./programs.ts";
@@ -21,6 +21,7 @@ const progress = (text: string) => process.stderr.write(`bench: ${text}\n`);
 async function measureNetwork(options: Options): Promise<Sample[]> {
   if (process.getuid?.() !== 0)
     throw new BenchError("the benchmark makes network namespaces: run it as root");
+  markChildren();
   const programs = await buildPrograms();
   const subjects = await makeSubjects(
     {
@@ -31,11 +32,8 @@ async function measureNetwork(options: Options): Promise<Sample[]> {
     },
     progress,
   );
-  for (const subject of subjects) {
-    for (const netns of new Set(subject.routes.map((r) => r.serverNetns)))
-      await startServers(netns, programs["round-trip"]);
-  }
-  const bench: Bench = { effort: options, subjects, programs, progress };
+  const bench: Bench = { effort: options, subjects, programs, servers: new Map(), progress };
+  for (const subject of subjects) await serve(bench, subject);
   const samples: Sample[] = [];
   for (const c of options.cases) samples.push(...(await measureCase(bench, c)));
   return samples;
@@ -54,7 +52,7 @@ async function runBench(options: Options): Promise<number> {
     );
   const samples = options.cases.length > 0 ? await measureNetwork(options) : [];
   const rows = toRows(samples);
-  if (rows.length > 0) process.stdout.write(`${formatTable(rows)}\n`);
+  if (rows.length > 0) process.stdout.write(`${formatTable(rows)}\n\n${formatCosts(rows)}\n`);
   // Last and alone: the subjects of the others run until the end, but idle.
   const scale = options.alone.includes("scale") ? await measureScale(options.check, progress) : [];
   if (scale.length > 0) process.stdout.write(`${formatScale(scale)}\n`);

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { run } from "./shell.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
-const PROGRAMS = ["packet-gen", "copy-loop", "round-trip"] as const;
+const PROGRAMS = ["packet-gen", "copy-loop", "round-trip", "wake-up"] as const;
 export type Program = (typeof PROGRAMS)[number];
 
 /** Compiles all of them; returns the path of each. */
@@ -15,7 +15,7 @@ export async function buildPrograms(): Promise<Record<Program, string>> {
   for (const name of PROGRAMS) {
     built[name] = join(out, name);
     const source = join(ROOT, "src", "bench", "native", `${name}.c`);
-    await run(["cc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", built[name], source]);
+    await run(["cc", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", built[name], source]);
   }
   return built;
 }

@@ -87,7 +87,8 @@ export function start(command: readonly string[], readyText: string): Promise<Ch
   return promise;
 }
 
-async function stop(child: ChildProcess): Promise<void> {
+/** Ends a program that was started, before the benchmark ends. */
+export async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const { promise, resolve } = deferred<void>();
   const timer = setTimeout(() => child.kill("SIGKILL"), 2000);

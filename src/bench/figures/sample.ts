@@ -1,7 +1,7 @@
 // One measured figure, and what is derived from many of them. Pure: tested without a kernel.
 import type { Path, SubjectName, Target } from "../subject/subject.ts";
 
-export type Measure = "tcp" | "udp" | "pps" | "udp-socket" | "rr" | "crr";
+export type Measure = "tcp" | "udp" | "pps" | "udp-socket" | "burst" | "loss-free" | "rr" | "crr";
 
 export interface Sample {
   measure: Measure;
@@ -21,6 +21,16 @@ export interface Sample {
   deviceKpps?: number;
   p50Us?: number;
   p99Us?: number;
+  /** How late this machine woke a thread just before. */
+  wakeP50Us?: number;
+  wakeP99Us?: number;
+  /** Processor time of all that carries the packets, µs for each of them (or each request), ms for 10⁹ bytes. */
+  cpuUsEach?: number;
+  cpuMsPerGb?: number;
+  /** What else the machine did meanwhile: cores that other programs took, time that the hypervisor kept, load average. */
+  othersCores?: number;
+  stealPercent?: number;
+  load?: number;
 }
 
 export interface Row {

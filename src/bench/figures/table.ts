@@ -23,6 +23,24 @@ export function formatTable(rows: readonly Row[]): string {
   return alignColumns([headings, ...cells]);
 }
 
+/** What the figures cost, and what else the machine did: µs of processor time a packet, ms a GB, load, others, steal. */
+export function formatCosts(rows: readonly Row[]): string {
+  const samples = rows.flatMap((row) => Object.values(row.bySubject)).filter((s) => s.load !== undefined);
+  if (samples.length === 0) return "";
+  const fixed = (value: number | undefined, digits: number) => value?.toFixed(digits) ?? "-";
+  const cells = samples.map((s) => [
+    [s.measure, s.path, s.target, s.variant].join("/"),
+    s.subject,
+    fixed(s.cpuUsEach, 2),
+    fixed(s.cpuMsPerGb, 0),
+    fixed(s.load, 1),
+    fixed(s.othersCores, 2),
+    fixed(s.stealPercent, 1),
+  ]);
+  const headings = ["CASE", "SUBJECT", "CPU-US-EACH", "CPU-MS-PER-GB", "LOAD", "OTHERS-CORES", "STEAL-%"];
+  return alignColumns([headings, ...cells]);
+}
+
 function alignColumns(lines: readonly string[][]): string {
   const widths = lines[0].map((_, i) => Math.max(...lines.map((line) => line[i].length)));
   return lines
@@ -47,5 +65,7 @@ function remark(sample: Sample): string {
   if (sample.deviceKpps !== undefined) parts.push(`device ${sample.deviceKpps.toFixed(0)} kpps`);
   if (sample.p50Us !== undefined) parts.push(`p50 ${sample.p50Us} µs`);
   if (sample.p99Us !== undefined) parts.push(`p99 ${sample.p99Us} µs`);
+  if (sample.wakeP50Us !== undefined)
+    parts.push(`(woken after ${sample.wakeP50Us}, p99 ${sample.wakeP99Us} µs)`);
   return parts.length === 0 ? "" : `${sample.subject} ${parts.join(" ")}`;
 }

@@ -4,11 +4,17 @@ import type { Measure, Sample } from "../figures/sample.ts";
 import type { Path, Target } from "../subject/subject.ts";
 
 export interface Case extends Pick<Sample, "measure" | "path" | "target" | "variant" | "unit"> {
-  /** What of its kind: of iperf3 `-R`; how many flows and senders; whose count is taken. */
+  /** iperf3: `-R`, and `-P`. */
   reverse?: boolean;
+  streams?: number;
+  /** Frames: how they are sent, and whose count is taken. */
   flows?: number;
   senders?: number;
+  frame?: 64 | "imix";
+  burst?: number;
   read?: "device" | "socket" | "gro";
+  /** cold: by a subject that has just been started. warm: after three seconds of the same. */
+  temperature?: "cold" | "warm";
 }
 
 /** What needs no network: a process a part. */
@@ -21,6 +27,10 @@ const DIRECTIONS = [
   { variant: "forward", reverse: false },
   { variant: "reverse", reverse: true },
 ];
+const TEMPERATURES = [
+  { variant: "cold", temperature: "cold" },
+  { variant: "warm", temperature: "warm" },
+] as const;
 const LOADS = [
   { variant: "1-flow", flows: 1, senders: 1 },
   { variant: "1000-flows", flows: 1000, senders: 1 },
@@ -34,9 +44,27 @@ const SOCKETS = [
 /** All cases, in the order in which they are measured. */
 export const CASES: readonly Case[] = [
   ...streams("tcp"),
+  ...toServices({ measure: "tcp", unit: "Gbit/s" }, [{ variant: "4-streams", streams: 4 }, ...TEMPERATURES]),
   ...streams("udp"),
-  ...packets(),
-  ...sockets(),
+  ...toServices({ measure: "pps", unit: "kpps", read: "device" }, [
+    ...LOADS,
+    { variant: "imix", frame: "imix" },
+    ...TEMPERATURES,
+  ]),
+  ...toServices(
+    { measure: "udp-socket", unit: "kpps" },
+    SOCKETS.flatMap(({ prefix, read }) =>
+      LOADS.map((load) => ({ ...load, read, variant: `${prefix}-${load.variant}` })),
+    ),
+  ),
+  ...toServices({ measure: "burst", unit: "kpps", read: "device" }, [
+    { variant: "256-frames", burst: 256 },
+    { variant: "1000-frames", burst: 1000 },
+  ]),
+  ...toServices({ measure: "loss-free", unit: "kpps", read: "socket" }, [
+    { variant: "64-byte", frame: 64 },
+    { variant: "imix", frame: "imix" },
+  ]),
   ...latencies(),
 ];
 
@@ -49,18 +77,10 @@ function streams(measure: "tcp" | "udp"): Case[] {
   );
 }
 
-function packets(): Case[] {
-  const what = { measure: "pps", target: "service", unit: "kpps", read: "device" } as const;
-  return PATHS.flatMap((path) => LOADS.map((load) => ({ ...what, path, ...load })));
-}
+type Kind = Pick<Case, "measure" | "unit"> & Partial<Case>;
 
-function sockets(): Case[] {
-  const what = { measure: "udp-socket", target: "service", unit: "kpps" } as const;
-  return PATHS.flatMap((path) =>
-    SOCKETS.flatMap(({ prefix, read }) =>
-      LOADS.map((load) => ({ ...what, path, ...load, read, variant: `${prefix}-${load.variant}` })),
-    ),
-  );
+function toServices(kind: Kind, each: readonly (Pick<Case, "variant"> & Partial<Case>)[]): Case[] {
+  return PATHS.flatMap((path) => each.map((one) => ({ ...kind, path, target: "service", ...one })));
 }
 
 function latencies(): Case[] {

@@ -6,7 +6,7 @@ import { BenchError, onExit } from "../shell.ts";
 import { makeCopyLoopSubject } from "./copy-loop-subject.ts";
 import { makeKernelSubject } from "./kernel-subject.ts";
 import { makePodwireSubject } from "./podwire-subject.ts";
-import { dropDiscardTraffic, type Path, type Subject, type SubjectName } from "./subject.ts";
+import type { Path, Subject, SubjectName } from "./subject.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../../..");
 
@@ -35,9 +35,10 @@ export async function makeSubjects(wanted: Wanted, progress: (text: string) => v
     await add("kernel-bridge", "the same, with a bridge between the nodes", () =>
       makeKernelSubject("kernel-bridge"),
     );
-  if (wanted.paths.includes("same-node"))
-    await add("c-loop", "two TAPs", () => makeCopyLoopSubject(wanted.copyLoop));
-  for (const subject of subjects) await dropDiscardTraffic(subject);
+  if (wanted.paths.includes("same-node")) {
+    for (const name of ["c-loop", "c-spin"] as const)
+      await add(name, "two TAPs", () => makeCopyLoopSubject(name, wanted.copyLoop));
+  }
   return subjects;
 }
 

@@ -20,9 +20,19 @@ export async function makePodwireSubject(
   const remove = async () => void (await run([podwire, "--lab", name, "lab", "down"], { mayFail: true }));
   await remove();
   onExit(remove);
-  await lab("lab", "up", "-f", join(workDir, "lab.yaml"));
-  const pods = await podsByName(name, lab);
-  return { name: subject, routes: routes(pods) };
+  const up = async () => {
+    await lab("lab", "up", "-f", join(workDir, "lab.yaml"));
+    return routes(await podsByName(name, lab));
+  };
+  const made: Subject = {
+    name: subject,
+    routes: await up(),
+    renew: async () => {
+      await remove();
+      made.routes = await up();
+    },
+  };
+  return made;
 }
 
 interface PodFacts {

@@ -3,8 +3,11 @@
 // measuring program serves all and the figures can stand beside each other.
 import { run } from "../shell.ts";
 
-/** `before` is podwire again, of another checkout; a `kernel-bridge` has a bridge between its nodes, as a lab has. */
-export const SUBJECTS = ["podwire", "before", "kernel", "kernel-bridge", "c-loop"] as const;
+/**
+ * `before` is podwire again, of another checkout; a `kernel-bridge` has a bridge between its nodes, as a lab has;
+ * `c-spin` is the copy loop with podwire's way of waiting.
+ */
+export const SUBJECTS = ["podwire", "before", "kernel", "kernel-bridge", "c-loop", "c-spin"] as const;
 export type SubjectName = (typeof SUBJECTS)[number];
 export type Path = "same-node" | "overlay";
 export type Target = "pod" | "service";
@@ -32,6 +35,8 @@ export interface Route {
 export interface Subject {
   name: SubjectName;
   routes: Route[];
+  /** Begins anew, as cold as it is after its start; where there is nothing that gets warm, it is not there. */
+  renew?: () => Promise<void>;
 }
 
 export function inNetns(netns: string, ...command: string[]): string[] {

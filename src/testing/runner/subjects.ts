@@ -123,8 +123,8 @@ export const SUBJECTS: Subjects = {
   fuzz: { what: "input gone wrong", files: "fuzz* manifest-fuzz hostile-tap" },
   house: {
     what: "rules that hold the code, the tools of tests and benchmarks",
-    files: `tidy alloc cases deopt choose-node frame-builder frame-offload columns gc-log idle-cores sample scale tshark
-      test-* shared-process`,
+    files: `tidy alloc cases cpu-account search-rate deopt choose-node frame-builder frame-offload columns gc-log
+      idle-cores sample scale tshark test-* shared-process`,
   },
 };
 
