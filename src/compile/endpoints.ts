@@ -148,35 +148,35 @@ function parseSlice(slice: EndpointSlice): ParsedSlice {
         ? []
         : [{ key: portKey(p.name, p.protocol), port: p.port as number }],
     ),
-    endpoints:
-      slice.addressType === "FQDN"
-        ? []
-        : (slice.endpoints ?? []).flatMap((e) => parseEndpoint(e, family, weightOf)),
+    endpoints: slice.addressType === "FQDN" ? [] : parseEndpoints(slice.endpoints ?? [], family, weightOf),
   };
   parsed.set(slice, made);
   return made;
 }
 
 /** Only the first address counts; one that cannot be read is left out, as an unusable one would be. */
-function parseEndpoint(
-  endpoint: EndpointSlice["endpoints"][number],
+function parseEndpoints(
+  endpoints: EndpointSlice["endpoints"],
   family: 4 | 6,
   weightOf: (address: string) => number,
 ): ParsedEndpoint[] {
-  const address = parseIp(endpoint.addresses?.[0] ?? "");
-  if (address === null || address.family !== family) return [];
-  const { ready, serving, terminating } = endpoint.conditions ?? {};
-  return [
-    {
+  const found: ParsedEndpoint[] = [];
+  for (const { addresses, conditions, hints, nodeName } of endpoints) {
+    const text = addresses?.[0] ?? "";
+    const address = parseIp(text);
+    if (address === null || address.family !== family) continue;
+    const standard = family === 4 ? text : formatIp(address); // IPv4 has one form
+    found.push({
       address,
-      host: family === 4 ? formatIp(address) : `[${formatIp(address)}]`,
-      nodeName: endpoint.nodeName ?? "",
-      ready: ready ?? true,
-      serving: serving ?? true,
-      terminating: terminating ?? false,
-      zones: endpoint.hints?.forZones?.map((z) => z.name) ?? NONE,
-      nodes: endpoint.hints?.forNodes?.map((n) => n.name) ?? NONE,
-      weight: weightOf(formatIp(address)),
-    },
-  ];
+      host: family === 4 ? standard : `[${standard}]`,
+      nodeName: nodeName ?? "",
+      ready: conditions?.ready ?? true,
+      serving: conditions?.serving ?? true,
+      terminating: conditions?.terminating ?? false,
+      zones: hints?.forZones?.map((z) => z.name) ?? NONE,
+      nodes: hints?.forNodes?.map((n) => n.name) ?? NONE,
+      weight: weightOf(standard),
+    });
+  }
+  return found;
 }

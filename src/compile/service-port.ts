@@ -269,7 +269,9 @@ class Decisions {
   }
 
   #dnat(set: readonly number[], masquerade: boolean): ClassAction {
-    let index = this.#sets.findIndex((s) => s.length === set.length && s.every((n, i) => n === set[i]));
+    let index = this.#sets.indexOf(set);
+    if (index < 0)
+      index = this.#sets.findIndex((s) => s.length === set.length && s.every((n, i) => n === set[i]));
     if (index < 0) index = this.#sets.push(set) - 1;
     return { action: Action.DNAT, set: index, masquerade };
   }
@@ -282,11 +284,16 @@ class Decisions {
     endpoints: readonly PortEndpoint[],
     keepsUnused: boolean,
   ): { endpoints: EndpointSpec[]; sets: number[][] } {
+    const isKept = (e: PortEndpoint): boolean => e.serving || keepsUnused;
+    if (endpoints.every(isKept)) {
+      const specs = endpoints.map((e) => endpointSpec(e, this.#settings.mode !== "userspace"));
+      return { endpoints: specs, sets: this.#sets.map((set) => [...set]) };
+    }
     const used = new Set(this.#sets.flat());
     const place = new Map<number, number>();
     const kept: EndpointSpec[] = [];
     for (const [i, endpoint] of endpoints.entries()) {
-      if (!used.has(i) && !endpoint.serving && !keepsUnused) continue;
+      if (!used.has(i) && !isKept(endpoint)) continue;
       place.set(i, kept.length);
       kept.push(endpointSpec(endpoint, this.#settings.mode !== "userspace"));
     }

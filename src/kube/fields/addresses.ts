@@ -2,9 +2,10 @@
 // 10.0.0.5, FD00:0::1 is fd00::1, 10.0.0.5/8 is 10.0.0.0/8. So nobody behind this place has to know of other forms, and
 // two readers cannot disagree about one (CVE-2021-29923). Each is told as API servers 1.33 to 1.35 tell it; 1.36 refuses
 // all but the spelling of IPv6. Text that is no address stays as it is: validation refuses it.
-import { formatCidr, formatIp, isV4Mapped, parseCidr, parseIp } from "../../base/ip.ts";
+import { formatCidr, formatIp, isV4Mapped, isV4Text, parseCidr, parseIp } from "../../base/ip.ts";
 import { readCidr, readIp } from "../../base/loose-ip.ts";
 import { WORKLOADS } from "../kinds.ts";
+import { formatPath } from "../manifest/field-problems.ts";
 import type { KubeObject } from "../objects.ts";
 
 type Report = (field: string, text: string) => void;
@@ -61,7 +62,7 @@ export function standardizeAddresses(object: KubeObject, report: Report): void {
       words = path.replaceAll("[*]", ".*").split(".");
       WORDS.set(path, words);
     }
-    visit(object, words, 0, "", form, repeats(object, path) ? () => {} : report);
+    visit(object, words, 0, form, [], repeats(object, path) ? () => {} : report);
   }
 }
 
@@ -74,28 +75,45 @@ function repeats(object: KubeObject, path: string): boolean {
   return path === "status.hostIP" && status?.hostIPs !== undefined;
 }
 
+/** `at` is the path of `holder`: text is made of it when there is something to tell. */
 function visit(
   holder: unknown,
   words: readonly string[],
   depth: number,
-  at: string,
   form: "ip" | "cidr",
+  at: (string | number)[],
   report: Report,
 ): void {
   if (typeof holder !== "object" || holder === null) return;
-  const isList = words[depth] === "*";
-  const map = holder as Record<string, unknown>;
-  for (const key of isList ? Object.keys(holder) : [words[depth]]) {
-    const value = map[key];
-    const path = isList ? `${at}[${key}]` : at === "" ? key : `${at}.${key}`;
-    if (depth < words.length - 1) visit(value, words, depth + 1, path, form, report);
-    else if (typeof value === "string")
-      map[key] = form === "ip" ? asIp(value, path, report) : asCidr(value, path, report);
+  if (words[depth] !== "*") visitAt(holder, words[depth], words, depth, form, at, report);
+  else if (Array.isArray(holder))
+    for (let i = 0; i < holder.length; i++) visitAt(holder, i, words, depth, form, at, report);
+}
+
+function visitAt(
+  holder: object,
+  key: string | number,
+  words: readonly string[],
+  depth: number,
+  form: "ip" | "cidr",
+  at: (string | number)[],
+  report: Report,
+): void {
+  const map = holder as Record<string | number, unknown>;
+  const value = map[key];
+  const isLast = depth === words.length - 1;
+  if (value === undefined || (isLast && typeof value === "string" && form === "ip" && isV4Text(value)))
+    return;
+  at.push(key);
+  if (!isLast) visit(value, words, depth + 1, form, at, report);
+  else if (typeof value === "string") {
+    const path = formatPath(at);
+    map[key] = form === "ip" ? asIp(value, path, report) : asCidr(value, path, report);
   }
+  at.pop();
 }
 
 function asIp(text: string, path: string, report: Report): string {
-  if (!text.includes(":") && parseIp(text) !== null) return text; // nearly all of them
   const address = readIp(text);
   if (address === null) return text; // "None", a host name, or a mistake
   const standard = formatIp(address);

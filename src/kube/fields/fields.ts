@@ -74,19 +74,50 @@ function visit(value: unknown, type: string, at: string, note: Note): void {
     if (ROWS.has(item)) for (const each of value) visit(each, item, `${at}[*]`, note);
     return;
   }
-  const rows = ROWS.get(type);
-  const types = TYPES.get(type);
-  if (rows === undefined || types === undefined || !isMap(value)) return;
+  if (!isMap(value)) return;
   if (type === "Container") noteProgram(value, at, note);
+  const looked = lookedAt(type);
+  if (looked.size === 0) return;
   for (const name of Object.keys(value)) {
-    const row = rows.get(name);
-    if (row === undefined) continue;
+    const field = looked.get(name);
+    if (field === undefined) continue;
     const path = at === "" ? name : `${at}.${name}`;
-    if (row.class === "served") visit(value[name], types.get(name) as string, path, note);
-    else if ((row.class === "lab" || row.class === "node") && isSaid(row, type, value)) {
-      note({ field: path, text: `${row.remark} (${PAGE})`, scope: row.class });
+    if (field.scope === undefined) visit(value[name], field.type, path, note);
+    else if (isSaid(field.row, type, value)) {
+      note({ field: path, text: `${field.row.remark} (${PAGE})`, scope: field.scope });
     }
   }
+}
+
+interface LookedAt {
+  readonly row: FieldRow;
+  readonly type: string;
+  /** Where the field itself is worth a word; undefined: what is below it may be. */
+  readonly scope: FieldNote["scope"] | undefined;
+}
+
+const LOOKED_AT = new Map<string, ReadonlyMap<string, LookedAt>>();
+
+/** The fields of a type about which there may be something to say: most of a cluster's objects have none of them. */
+function lookedAt(type: string): ReadonlyMap<string, LookedAt> {
+  const known = LOOKED_AT.get(type);
+  if (known !== undefined) return known;
+  const types = TYPES.get(type);
+  const found = new Map<string, LookedAt>();
+  LOOKED_AT.set(type, found);
+  for (const [name, row] of (types === undefined ? undefined : ROWS.get(type)) ?? []) {
+    const below = types?.get(name) ?? "";
+    if (row.class === "lab" || row.class === "node") found.set(name, { row, type: below, scope: row.class });
+    else if (row.class === "served" && hasMore(below))
+      found.set(name, { row, type: below, scope: undefined });
+  }
+  return found;
+}
+
+/** Is there anything to look at below a field of this type? No type holds itself. */
+function hasMore(type: string): boolean {
+  const item = type.startsWith("[") ? type.slice(1, -1) : type;
+  return item === "Container" || lookedAt(item).size > 0;
 }
 
 function isSaid(row: FieldRow, type: string, holder: Fields): boolean {

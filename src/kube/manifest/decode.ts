@@ -12,6 +12,18 @@ interface Context {
   readonly path: (string | number)[];
   /** A custom resource: the schema of its definition judges what is no metadata, values of the wrong type included. */
   readonly custom: boolean;
+  /** The value is nobody else's, and may become the result. */
+  readonly inPlace: boolean;
+}
+
+/** A type, taken apart. */
+interface Shape {
+  readonly type: string;
+  readonly what: "any" | "list" | "map" | "struct" | "scalar";
+  /** Of a list or a map. */
+  readonly item: Shape | undefined;
+  /** Of a struct, those that were met so far: types may hold themselves. */
+  readonly fields: Map<string, Shape>;
 }
 
 // Fields that are int64 in the API; all other integers are int32.
@@ -20,7 +32,7 @@ const INT64 = new Set(
    terminationGracePeriodSeconds deletionGracePeriodSeconds activeDeadlineSeconds tolerationSeconds
    expirationSeconds`.split(/\s+/),
 );
-const ITEM_TYPES = new Map<string, string>();
+const SHAPES = new WeakMap<Types, Map<string, Shape>>();
 const QUANTITY = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?$/;
 const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
 
@@ -32,81 +44,133 @@ export function decode(
   types: Types = KUBERNETES_TYPES,
   path: FieldPath = [],
 ): unknown {
-  return decodeValue(value, typeName, { types, problems, path: [...path], custom: false });
+  const c = { types, problems, path: [...path], custom: false, inPlace: false };
+  return decodeValue(value, shapeOf(types, typeName), c);
+}
+
+/** The same of a value that nobody else has: it is changed, and is the result. No part of it may stand in two places. */
+export function decodeOwn(value: unknown, typeName: string, problems: FieldProblems): unknown {
+  const c = { types: KUBERNETES_TYPES, problems, path: [], custom: false, inPlace: true };
+  return decodeValue(value, shapeOf(KUBERNETES_TYPES, typeName), c);
 }
 
 /** The same of a custom resource: of its own fields only the names are looked at. */
 export function decodeCustom(value: unknown, typeName: string, problems: FieldProblems): unknown {
-  return decodeValue(value, typeName, { types: KUBERNETES_TYPES, problems, path: [], custom: true });
+  const c = { types: KUBERNETES_TYPES, problems, path: [], custom: true, inPlace: false };
+  return decodeValue(value, shapeOf(KUBERNETES_TYPES, typeName), c);
 }
 
 function isSchemas({ custom, path }: Context): boolean {
   return custom && path.length > 0 && path[0] !== "metadata";
 }
 
-function decodeValue(value: unknown, type: string, c: Context): unknown {
-  if (value === null || value === undefined) return undefined;
-  if (type === "any") return value;
-  if (type[0] === "[") return decodeList(value, itemType(type), c);
-  if (type[0] === "{") return decodeMap(value, itemType(type), c);
-  const fields = c.types.get(type);
-  if (fields !== undefined) return decodeStruct(value, type, fields, c);
-  return decodeScalar(value, type, c);
+/** Remembered: the same few types are met again and again. */
+function shapeOf(types: Types, type: string): Shape {
+  let shapes = SHAPES.get(types);
+  if (shapes === undefined) {
+    shapes = new Map();
+    SHAPES.set(types, shapes);
+  }
+  let shape = shapes.get(type);
+  if (shape !== undefined) return shape;
+  const item = type[0] === "[" || type[0] === "{" ? shapeOf(types, type.slice(1, -1)) : undefined;
+  shape = { type, what: whatOf(types, type), item, fields: new Map() };
+  shapes.set(type, shape);
+  return shape;
 }
 
-/** "[s]" → "s". Remembered, so that the same few strings are looked up again and again. */
-function itemType(type: string): string {
-  let item = ITEM_TYPES.get(type);
-  if (item === undefined) {
-    item = type.slice(1, -1);
-    ITEM_TYPES.set(type, item);
+function whatOf(types: Types, type: string): Shape["what"] {
+  if (type === "any") return "any";
+  if (type[0] === "[") return "list";
+  if (type[0] === "{") return "map";
+  return types.has(type) ? "struct" : "scalar";
+}
+
+/** Undefined: the type has no such field. */
+function fieldOf({ type, fields }: Shape, name: string, types: Types): Shape | undefined {
+  const known = fields.get(name);
+  if (known !== undefined) return known;
+  const fieldType = types.get(type)?.get(name);
+  if (fieldType === undefined) return undefined;
+  const shape = shapeOf(types, fieldType);
+  fields.set(name, shape);
+  return shape;
+}
+
+function decodeValue(value: unknown, shape: Shape, c: Context): unknown {
+  if (value === null || value === undefined) return undefined;
+  switch (shape.what) {
+    case "any":
+      return value;
+    case "list":
+      return decodeList(value, shape.item as Shape, c);
+    case "map":
+      return decodeMap(value, shape.item as Shape, c);
+    case "struct":
+      return decodeStruct(value, shape, c);
+    case "scalar":
+      if (shape.type === "s" && typeof value === "string") return value;
+      return decodeScalar(value, shape.type, c);
   }
-  return item;
 }
 
 /** Decodes what stands at `part` of the value at hand. */
-function decodeAt(part: string | number, value: unknown, type: string, c: Context): unknown {
+function decodeAt(part: string | number, value: unknown, shape: Shape, c: Context): unknown {
   c.path.push(part);
-  const decoded = decodeValue(value, type, c);
+  const decoded = decodeValue(value, shape, c);
   c.path.pop();
   return decoded;
 }
 
-function decodeStruct(
-  value: unknown,
-  type: string,
-  fields: ReadonlyMap<string, string>,
-  c: Context,
-): unknown {
-  if (!isMap(value)) return mismatch(value, goType(type, c.types), c);
-  const out: Record<string, unknown> = {};
+function decodeStruct(value: unknown, shape: Shape, c: Context): unknown {
+  if (!isMap(value)) return mismatch(value, goType(shape.type, c.types), c);
+  const out: Record<string, unknown> = c.inPlace ? value : {};
+  let isLess = false;
   for (const name of Object.keys(value)) {
-    const fieldType = fields.get(name);
-    if (fieldType === undefined) {
+    const field = fieldOf(shape, name, c.types);
+    if (field === undefined) {
       const path = [...c.path, name];
       c.problems.add(path, `unknown field ${JSON.stringify(formatPath(path))}`, true);
+      isLess = true;
       continue;
     }
-    const decoded = decodeAt(name, value[name], fieldType, c);
-    if (decoded !== undefined) out[name] = decoded;
+    const item = value[name];
+    const decoded = decodeAt(name, item, field, c);
+    if (decoded === undefined) isLess = true;
+    if (out !== value) {
+      if (decoded !== undefined) out[name] = decoded;
+    } else if (decoded !== item) out[name] = decoded;
+  }
+  return out === value && isLess ? withoutUnset(value) : out;
+}
+
+/** A copy, so that it keeps the shape of an object whose fields are found fast. */
+function withoutUnset(value: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined));
+}
+
+function decodeList(value: unknown, item: Shape, c: Context): unknown {
+  if (!Array.isArray(value)) return mismatch(value, `[]${goType(item.type, c.types)}`, c);
+  const out: unknown[] = c.inPlace ? value : new Array(value.length);
+  for (let i = 0; i < value.length; i++) {
+    const each = value[i];
+    if (each === null && isSchemas(c)) out[i] = each;
+    else out[i] = decodeAt(i, each, item, c) ?? (item.what === "struct" ? {} : "");
   }
   return out;
 }
 
-function decodeList(value: unknown, type: string, c: Context): unknown {
-  if (!Array.isArray(value)) return mismatch(value, `[]${goType(type, c.types)}`, c);
-  return value.map((item, i) => {
-    if (item === null && isSchemas(c)) return item;
-    const decoded = decodeAt(i, item, type, c);
-    return decoded === undefined && c.types.has(type) ? {} : (decoded ?? "");
-  });
+function decodeMap(value: unknown, item: Shape, c: Context): unknown {
+  if (!isMap(value)) return mismatch(value, `map[string]${goType(item.type, c.types)}`, c);
+  if (c.inPlace && item.type === "s" && hasOnlyTexts(value)) return value; // labels
+  const given = Object.entries(value).filter(([, each]) => each !== null || !isSchemas(c));
+  const entries = given.map(([name, each]): [string, unknown] => [name, decodeAt(name, each, item, c) ?? ""]);
+  return Object.fromEntries(entries);
 }
 
-function decodeMap(value: unknown, type: string, c: Context): unknown {
-  if (!isMap(value)) return mismatch(value, `map[string]${goType(type, c.types)}`, c);
-  const given = Object.entries(value).filter(([, item]) => item !== null || !isSchemas(c));
-  const entries = given.map(([name, item]): [string, unknown] => [name, decodeAt(name, item, type, c) ?? ""]);
-  return Object.fromEntries(entries);
+function hasOnlyTexts(value: Record<string, unknown>): boolean {
+  for (const name of Object.keys(value)) if (typeof value[name] !== "string") return false;
+  return true;
 }
 
 function decodeScalar(value: unknown, type: string, c: Context): unknown {

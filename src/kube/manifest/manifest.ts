@@ -11,7 +11,7 @@ import type { KindInfo } from "../kinds.ts";
 import type { KubeObject } from "../objects.ts";
 import type { PassedOver } from "../passed-over.ts";
 import { validateObject } from "../validate/object.ts";
-import { decode, decodeCustom } from "./decode.ts";
+import { decode, decodeCustom, decodeOwn } from "./decode.ts";
 import { type FieldPath, type FieldProblem, FieldProblems } from "./field-problems.ts";
 import { splitText, type TextPiece } from "./split-documents.ts";
 import { parsePiece, type SourceDocument } from "./yaml-documents.ts";
@@ -232,10 +232,7 @@ class Origin {
   }
 
   has(path: FieldPath): boolean {
-    let value = this.doc.value;
-    for (const part of [...this.prefix, ...path])
-      value = (value as Record<string, unknown> | undefined)?.[part];
-    return value !== undefined && value !== null;
+    return this.doc.has([...this.prefix, ...path]);
   }
 }
 
@@ -316,7 +313,7 @@ function readObject(
   if (!info.stored && configuration === undefined) return fail(["kind"], configurationProblem(info));
   if (!info.stored && configuration === "pass over") return kind;
   const found = new FieldProblems();
-  const read = info.custom === true ? decodeCustom : decode;
+  const read = info.custom === true ? decodeCustom : origin.doc.isTree ? decodeOwn : decode;
   const object = info.stored ? (read(value, kind, found) as KubeObject) : (value as KubeObject);
   if (info.stored) object.apiVersion = info.apiVersion;
   if (!info.stored && typeof configuration === "function") configuration(kind, value, found);

@@ -22,11 +22,15 @@ export interface SourceDocument {
   /** From 1, as written between the `---` lines. */
   readonly number: number;
   readonly value: unknown;
+  /** Every part of `value` stands in one place only: whoever reads it may make it his. */
+  readonly isTree: boolean;
   readonly problems: readonly YamlProblem[];
   /** The first line of what stands behind the document's end (`...`) and is not read. */
   readonly unread?: string;
   /** Where a field stands; where the nearest thing around it stands if it is not there. */
   locate(path: FieldPath, atKey?: boolean): Position;
+  /** Was anything but null written there? `value` may have changed since. */
+  has(path: FieldPath): boolean;
 }
 
 /** What YAML has no place for: control characters, half of a surrogate pair, what is no character. */
@@ -87,7 +91,7 @@ function jsonDocuments(piece: TextPiece): SourceDocument[] {
 
 function jsonDocument(piece: TextPiece, value: unknown): SourceDocument[] {
   if (value === null) return [];
-  if (keysIn(piece.text) === membersOf(value)) return [documentOf(piece, value, [])];
+  if (keysIn(piece.text) === membersOf(value)) return [{ ...documentOf(piece, value, []), isTree: true }];
   return composed(piece); // a key comes twice
 }
 
@@ -117,10 +121,15 @@ function membersOf(value: unknown): number {
   let members = 0;
   for (const open = [value]; open.length > 0; ) {
     const each = open.pop();
-    if (typeof each !== "object" || each === null) continue;
-    const items = Object.values(each);
-    if (!Array.isArray(each)) members += items.length;
-    for (const item of items) if (typeof item === "object") open.push(item);
+    if (Array.isArray(each)) {
+      for (const item of each) if (typeof item === "object") open.push(item);
+    } else if (typeof each === "object" && each !== null) {
+      const map = each as Record<string, unknown>;
+      for (const key in map) {
+        members++;
+        if (typeof map[key] === "object") open.push(map[key]);
+      }
+    }
   }
   return members;
 }
@@ -128,20 +137,28 @@ function membersOf(value: unknown): number {
 function broken(piece: TextPiece, error: YamlError): SourceDocument {
   const lines = new Lines(piece);
   const problems = [lines.problem(error)];
-  return { number: piece.documents + 1, value: null, problems, locate: () => problems[0] };
+  const place = { locate: () => problems[0], has: () => false };
+  return { number: piece.documents + 1, value: null, isTree: false, problems, ...place };
 }
 
 /** A document that could be read. Where its fields stand is found when somebody asks for it. */
 function documentOf(piece: TextPiece, value: unknown, twice: readonly YamlError[]): SourceDocument {
   const lines = new Lines(piece);
   let placed: Composed | undefined;
+  const places = (): Composed => {
+    placed ??= composePiece(piece, true);
+    return placed;
+  };
   return {
     number: piece.documents + 1,
     value,
+    isTree: false,
     problems: twice.map((error) => lines.problem(error)),
-    locate: (path, atKey = false) => {
-      placed ??= composePiece(piece, true);
-      return lines.at(offsetOf(placed, path, atKey));
+    locate: (path, atKey = false) => lines.at(offsetOf(places(), path, atKey)),
+    has: (path) => {
+      let at: unknown = places().value;
+      for (const part of path) at = (at as Record<string, unknown> | null | undefined)?.[part];
+      return at !== undefined && at !== null;
     },
   };
 }

@@ -25,14 +25,16 @@ function validateEndpoint(endpoint: Endpoint, type: string, at: FieldPath, probl
   if (addresses.length === 0) problems.required([...at, "addresses"], "must contain at least 1 address");
   if (addresses.length > ADDRESSES_MAX)
     problems.tooMany([...at, "addresses"], addresses.length, ADDRESSES_MAX);
+  const family = type === "IPv4" ? 4 : 6;
   for (const [i, text] of addresses.entries()) {
+    if (type !== "FQDN" && names.isOrdinaryIp(text, family)) continue;
     const path = [...at, "addresses", i];
     if (type === "FQDN") names.checkName(problems, path, text, names.dns1123Subdomain);
-    else if (TYPES.includes(type) && names.checkIp(problems, path, text, type === "IPv4" ? 4 : 6)) {
+    else if (TYPES.includes(type) && names.checkIp(problems, path, text, family)) {
       names.checkOrdinaryIp(problems, path, text);
     }
   }
-  if (endpoint.nodeName !== undefined) {
+  if (endpoint.nodeName !== undefined && !names.isSubdomain(endpoint.nodeName)) {
     names.checkName(problems, [...at, "nodeName"], endpoint.nodeName, names.dns1123Subdomain);
   }
   if (endpoint.hostname !== undefined && endpoint.hostname !== "") {
@@ -42,6 +44,7 @@ function validateEndpoint(endpoint: Endpoint, type: string, at: FieldPath, probl
 }
 
 function validateHints(endpoint: Endpoint, at: FieldPath, problems: FieldProblems): void {
+  if (endpoint.hints === undefined) return;
   for (const field of ["forZones", "forNodes"] as const) {
     const hints = endpoint.hints?.[field] ?? [];
     if (hints.length > HINTS_MAX) problems.tooMany([...at, "hints", field], hints.length, HINTS_MAX);

@@ -4,6 +4,7 @@ import {
   type Cidr,
   formatCidr,
   hasHostBits,
+  type Ip,
   type IpFamily,
   isLoopback,
   parseCidr,
@@ -182,15 +183,28 @@ export function readStrictCidr(problems: FieldProblems, path: FieldPath, text: s
 /** Addresses that no service or endpoint may have: they mean something else on every machine. */
 export function checkOrdinaryIp(problems: FieldProblems, path: FieldPath, text: string): void {
   const a = parseIp(text);
-  if (a === null) return;
+  const wrong = a === null ? undefined : whyUnusual(a);
+  if (wrong !== undefined) problems.invalid(path, text, wrong);
+}
+
+/** An address that `checkIp` and `checkOrdinaryIp` let pass: nearly all, so that no path is made for them. */
+export function isOrdinaryIp(text: string, family: IpFamily): boolean {
+  const a = parseIp(text);
+  return a !== null && a.family === family && whyUnusual(a) === undefined;
+}
+
+/** The same for `dns1123Subdomain`. */
+export function isSubdomain(text: string): boolean {
+  return text.length <= 253 && SUBDOMAIN_RE.test(text);
+}
+
+function whyUnusual(a: Ip): string | undefined {
   const v4 = a.family === 4;
-  if (v4 ? a.w3 === 0 : (a.w0 | a.w1 | a.w2 | a.w3) === 0) {
-    problems.invalid(path, text, "may not be unspecified (0.0.0.0 or ::)");
-  } else if (isLoopback(a)) {
-    problems.invalid(path, text, "may not be in the loopback range (127.0.0.0/8, ::1/128)");
-  } else if (v4 ? a.w3 >>> 16 === 0xa9fe : a.w0 >>> 22 === 0x3fa) {
-    problems.invalid(path, text, "may not be in the link-local range (169.254.0.0/16, fe80::/10)");
-  } else if (v4 ? a.w3 >>> 8 === 0xe00000 : a.w0 >>> 16 === 0xff02) {
-    problems.invalid(path, text, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)");
-  }
+  if (v4 ? a.w3 === 0 : (a.w0 | a.w1 | a.w2 | a.w3) === 0) return "may not be unspecified (0.0.0.0 or ::)";
+  if (isLoopback(a)) return "may not be in the loopback range (127.0.0.0/8, ::1/128)";
+  if (v4 ? a.w3 >>> 16 === 0xa9fe : a.w0 >>> 22 === 0x3fa)
+    return "may not be in the link-local range (169.254.0.0/16, fe80::/10)";
+  if (v4 ? a.w3 >>> 8 === 0xe00000 : a.w0 >>> 16 === 0xff02)
+    return "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)";
+  return undefined;
 }
