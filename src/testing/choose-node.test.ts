@@ -89,6 +89,11 @@ t.test("the bundle is run where it is newer than what it was made of", async (t)
   const [main, bundle] = ["build/src/cli/main.js", "build/bundle/cli/main.js"].map((x) => join(checkout, x));
   const runs = () => run("NODE_EXTRA_CA_CERTS=/x ./podwire").stdout;
   t.equal(runs(), `${main} .\n`, "no bundle");
+  t.equal(
+    run("NODE_EXTRA_CA_CERTS=/x ./podwire agent").stdout,
+    `${main} /x.\n`,
+    "an API server's certificates",
+  );
   mkdirSync(join(checkout, "build/bundle/cli"), { recursive: true });
   writeFileSync(bundle, "");
   for (const [older, newer] of [

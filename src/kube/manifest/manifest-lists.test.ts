@@ -1,5 +1,6 @@
 // Lists, and a pod's lines of /etc/hosts: what is refused of them.
 import t from "tap";
+import type { Service } from "../objects.ts";
 import { ManifestError, parseManifests } from "./manifest.ts";
 
 const NESTED = (depth: number): string =>
@@ -57,3 +58,19 @@ for (const [what, text, wanted] of cases)
     }
     t.same(messages, [wanted]);
   });
+
+t.test(
+  "JSON: a problem is where it was written, whatever defaults made of the object, and nulls go",
+  async (t) => {
+    const written = (
+      clusterIp: string,
+    ): string => `{"apiVersion":"v1","kind":"Service","metadata":{"name":"a",
+    "labels":null},"spec":{"clusterIP":"${clusterIp}","ports":[{"port":1,"nodePort":null}]}}`;
+    t.throws(() => parseManifests([{ file: "a.json", text: written("10.96.0.256") }]), {
+      message: /^a\.json:2:40: document 1: Service "a": spec\.clusterIPs\[0\]: Invalid value/,
+    });
+    const [{ object }] = parseManifests([{ file: "a.json", text: written("10.96.0.25") }]);
+    t.notOk("labels" in object.metadata);
+    t.strictSame((object as Service).spec.ports, [{ port: 1, protocol: "TCP", targetPort: 1 }]);
+  },
+);

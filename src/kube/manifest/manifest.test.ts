@@ -692,19 +692,3 @@ t.test(
     t.match(passed.notes().join(), "KubeProxyConfiguration");
   },
 );
-
-t.test(
-  "an object of JSON points to what was written, not to what defaults made of it, and has no nulls",
-  async (t) => {
-    const written = (fields: string): string =>
-      `{"apiVersion":"v1","kind":"Service","metadata":{"name":"a","labels":null},${fields}}`;
-    const spec = '"spec":{"clusterIP":"10.96.0.256","ports":[{"port":1,"nodePort":null}]}';
-    const line = written(spec);
-    t.match(problemsOf(line), [
-      new RegExp(`^1:${line.indexOf('"10.96.0.256"') + 1}: spec.clusterIPs\\[0\\]: `),
-    ]);
-    const { metadata, spec: found } = parse<Service>(written(spec.replace("256", "25")));
-    t.notOk("labels" in metadata);
-    t.strictSame(found.ports, [{ port: 1, protocol: "TCP", targetPort: 1 }]);
-  },
-);
