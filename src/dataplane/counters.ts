@@ -52,6 +52,7 @@ export const Event = Object.freeze({
   UDP_SUPERFRAMES: 30, // … superframes that the plane made of them
   TUNNEL_BUNDLES: 31, // superframes of frames into the tunnel (send/bundles.ts) …
   TUNNEL_BUNDLED: 32, // … and how many left in them
+  FAST_PATH: 33, // packets that took the short way of the known and plain (fast/)
 } as const);
 const EVENT_COLUMNS = 64;
 export const EVENT_NAMES: readonly string[] = Object.keys(Event).map((k) => k.toLowerCase());

@@ -6,6 +6,7 @@
 
 import { drop } from "./drop.ts";
 import { DropReason } from "./drop-reason.ts";
+import { passFast } from "./fast/fast-path.ts";
 import { setSum } from "./packet/frame-sum.ts";
 import { IcmpRequest, WITHHELD } from "./packet/icmp-request.ts";
 import { begin, type Packet } from "./packet/packet.ts";
@@ -64,12 +65,17 @@ export function receive(
   sum: number,
   sumFrom: number,
 ): Verdict {
+  const watched = t.watchers.active !== 0;
+  if (!watched) {
+    const fast = passFast(t, off, len, inPort, nowSec, sum, sumFrom); // known and plain: all of it in one go
+    if (fast !== NEXT) return fast;
+  }
   const pkt = t.scratch.outer;
   begin(pkt, off, len, inPort);
   if (sum >= 0) setSum(pkt, sum, off + sumFrom, off + len);
-  const watched = t.watchers.active !== 0;
   if (watched) before(pkt, t);
   const v = forward(pkt, t, nowSec, t.nowMs);
+  t.scratch.fast.isNew = false;
   if (watched) after(pkt, t, v, inPort);
   return v;
 }

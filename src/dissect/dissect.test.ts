@@ -69,7 +69,10 @@ t.test("TCP options of a wrong length are named, not guessed at", async (t) => {
   const bytes = build.tcpFrame({ ...v4, flags: "S", mss: 1460, timestamps: [1, 2], wscale: 7 });
   bytes[55] = 3;
   t.match(line(bytes), /options \[mss \[bad opt\],/);
-  t.match(line(patched(build.tcpFrame({ ...v4, timestamps: [1, 2] }), 55, 8)), /options \[TS \[bad opt\],/);
+  t.match(
+    line(patched(build.tcpFrame({ ...v4, timestamps: [1, 2] }), 57, 8)),
+    /options \[nop,nop,TS \[bad opt\],/,
+  );
 });
 
 const lines = [

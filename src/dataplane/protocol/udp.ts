@@ -52,6 +52,27 @@ export function advance(pkt: Packet, t: Tables, ref: number, nowSec: number): nu
   return OK;
 }
 
+/**
+ * `advance` for a datagram that changes nothing but its flow's time. False: look closer, nothing has happened.
+ */
+export function advanceSteady(t: Tables, ref: number, nowSec: number): boolean {
+  const ct = t.conntrack;
+  const slot = ref >> 1;
+  const status = ct.status[slot];
+  if (conntrack.isExpired(ct, slot, nowSec)) return false;
+  if ((ref & 1) === 0) {
+    const endpoint = ct.endpoint[slot];
+    if (
+      endpoint >= 0 ? !identities.isAlive(t.services.ids, endpoint) : ct.epoch[slot] !== t.services.epoch[0]
+    )
+      return false;
+  } else if ((status & SEEN_REPLY) === 0) return false; // the first answer
+  const isAssured = (status & ASSURED) !== 0;
+  if (!isAssured && (status & SEEN_REPLY) !== 0 && isStream(ct, slot, t.nowMs)) return false;
+  conntrack.renew(ct, slot, isAssured ? UDP_STREAM : UDP, nowSec);
+  return true;
+}
+
 function isStream(t: Conntrack, slot: number, nowMs: number): boolean {
   return ((nowMs - t.track[(slot << 4) + W_STREAM_FROM_MS]) | 0) > 0;
 }

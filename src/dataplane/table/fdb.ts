@@ -113,6 +113,11 @@ export function learn(t: Fdb, macHi: number, macLo: number, port: number, nowSec
   return MOVED;
 }
 
+/** As `learn` for a live entry whose port is the one that it was seen on again. */
+export function renew(t: Fdb, slot: number, nowSec: number): void {
+  if (t.expiresAtSec[slot] !== STATIC) t.expiresAtSec[slot] = nowSec + AGE_SEC;
+}
+
 /**
  * Binds an address to a port for good, in place of whatever was learned. In a full table a learned entry
  * makes room: a pod that floods made-up addresses must not keep the next pod from being attached. False

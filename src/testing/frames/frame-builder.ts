@@ -285,6 +285,7 @@ function tcpOptionBytes(o: TcpOptions): Uint8Array {
   if (o.mss !== undefined) bytes.push(tcp.OPTION_MSS, 4, o.mss >> 8, o.mss & 0xff);
   if (o.sackPermitted) bytes.push(tcp.OPTION_SACK_PERMITTED, 2);
   if (o.timestamps !== undefined) {
+    if (bytes.length === 0) bytes.push(tcp.OPTION_NOP, tcp.OPTION_NOP); // alone they lie aligned, as Linux sends them
     bytes.push(tcp.OPTION_TIMESTAMPS, 10);
     for (const word of o.timestamps) bytes.push(...wordBytes(word));
   }

@@ -11,7 +11,9 @@ import { checkFrame } from "../frames/frame-checker.ts";
 import { mutate } from "../frames/mutate.ts";
 import { sampleFrames } from "../frames/sample-frames.ts";
 import { Prng } from "../prng.ts";
+import type { TestNode } from "../world/test-node.ts";
 import { fuzz, targets } from "./fuzz.ts";
+import { createFastTarget } from "./fuzz-fast.ts";
 import { readCommand } from "./fuzz-options.ts";
 import { createOverlayTarget, overlaySamples } from "./fuzz-overlay.ts";
 import { createPipelineTarget, pipelineSamples } from "./fuzz-pipeline.ts";
@@ -54,6 +56,31 @@ t.test("3,000 frames in bursts into two nodes find nothing", async (t) => {
   t.equal(finding, undefined, `seed ${seed}: ${finding && `${finding.error} ${toHex(finding.frame)}`}`);
   t.ok(runs > 1000, `${runs} frames`);
 });
+
+t.test(
+  "with the fast path and without, 150 rounds of packets and changes leave the same behind",
+  async (t) => {
+    const seed = Math.floor(Math.random() * 2 ** 31);
+    let fast = 0;
+    const create = () => createFastTarget({ count: (n) => (fast = n) });
+    const { finding } = fuzz({ create, samples: pipelineSamples, seed, seconds: 60, maxRuns: 150 });
+    t.equal(finding, undefined, `seed ${seed}: ${finding && `${finding.error}`}`);
+    t.ok(fast > 0, `${fast} packets by the fast path`);
+  },
+);
+
+for (const [field, error] of [
+  ["ttl", /frame \d+ by the fast path/],
+  ["window", /ct.track differs/],
+] as const) {
+  t.test(`provoked: a fast path that reads a wrong ${field} is found`, async (t) => {
+    const spoil = ({ tables: { scratch } }: TestNode) =>
+      Object.defineProperty(scratch.fast, field, { get: () => 65, set: () => undefined });
+    const create = () => createFastTarget({ spoil });
+    const { finding } = fuzz({ create, samples: pipelineSamples, seed: 1, seconds: 60, maxRuns: 500 });
+    t.match(`${finding?.error}`, error);
+  });
+}
 
 t.test("provoked: a write into the next packet's slot is found", async (t) => {
   const checksum = (arena: Uint8Array, off: number, len: number, seed: number): number => {

@@ -5,6 +5,7 @@
 import { mutate } from "../frames/mutate.ts";
 import { sampleFrames } from "../frames/sample-frames.ts";
 import { Prng } from "../prng.ts";
+import { createFastTarget } from "./fuzz-fast.ts";
 import { createOverlayTarget, overlaySamples } from "./fuzz-overlay.ts";
 import { createPipelineTarget, pipelineSamples } from "./fuzz-pipeline.ts";
 import { fuzzWire } from "./fuzz-wire.ts";
@@ -25,6 +26,7 @@ export interface FuzzSubject {
 export const targets = new Map<string, FuzzSubject>([
   ["wire", { create: () => fuzzWire }],
   ["pipeline", { create: () => createPipelineTarget(), samples: pipelineSamples }],
+  ["fast", { create: () => createFastTarget(), samples: pipelineSamples }],
   ["overlay", { create: () => createOverlayTarget(), samples: overlaySamples }],
 ]);
 

@@ -197,14 +197,13 @@ export function emit(
   src: Ipv4Addr,
   dst: Ipv4Addr,
 ): void {
-  view.setUint8(off + OFF_VERSION_IHL, 0x45);
-  view.setUint8(off + OFF_TOS, tos);
-  view.setUint16(off + OFF_TOTAL_LEN, totalLen);
-  view.setUint16(off + OFF_ID, id);
-  view.setUint16(off + OFF_FLAGS_FRAG, flagsFrag);
-  view.setUint8(off + OFF_TTL, ttl);
-  view.setUint8(off + OFF_PROTO, proto);
+  const first = (0x4500 | tos) << 16;
+  const third = ((ttl << 8) | proto) << 16;
+  const high = (first >>> 16) + id + (third >>> 16) + (src >>> 16) + (dst >>> 16);
+  const sum = internet.finish(high + totalLen + flagsFrag + (src & 0xffff) + (dst & 0xffff));
+  view.setInt32(off + OFF_VERSION_IHL, first | totalLen);
+  view.setInt32(off + OFF_ID, (id << 16) | flagsFrag);
+  view.setInt32(off + OFF_TTL, third | sum);
   view.setInt32(off + OFF_SRC, src);
   view.setInt32(off + OFF_DST, dst);
-  computeChecksum(view, off);
 }

@@ -9,6 +9,7 @@ import * as icmpv6 from "../../../wire/ip/icmpv6.ts";
 import * as ipv4 from "../../../wire/ip/ipv4.ts";
 import * as ipv6 from "../../../wire/ip/ipv6.ts";
 import { DropReason } from "../../drop-reason.ts";
+import { isKnownNew } from "../../fast/fast-frame.ts";
 import * as keptClient from "../../packet/kept-client.ts";
 import { CtState, type Packet } from "../../packet/packet.ts";
 import * as transport from "../../packet/transport-checksum.ts";
@@ -54,7 +55,7 @@ export function trackConnection(pkt: Packet, t: Tables, nowSec: number): Verdict
       return NEXT;
     }
   }
-  const ref = conntrack.find(t.conntrack, pkt.key);
+  const ref = isKnownNew(t.scratch.fast, pkt.key) ? -1 : conntrack.find(t.conntrack, pkt.key);
   if (ref < 0) return begin(pkt, t);
   return proceed(pkt, t, ref, nowSec);
 }

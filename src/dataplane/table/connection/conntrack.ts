@@ -451,6 +451,15 @@ export function protoOf(t: Conntrack, slot: number): number {
   return t.tuple[(slot << 3) + T_META] & PROTO;
 }
 
+/** Last word of a direction's source: all of an IPv4 address. */
+export function sourceOf(t: Conntrack, ref: number): number {
+  return t.tuple[(ref << 2) + T_SRC];
+}
+
+export function destinationOf(t: Conntrack, ref: number): number {
+  return t.tuple[(ref << 2) + T_DST];
+}
+
 /** Ports of a direction, as a tuple has them. */
 export function portsOf(t: Conntrack, ref: number): number {
   return t.tuple[(ref << 2) + T_PORTS];

@@ -1,0 +1,266 @@
+// Fuzz target `fast`: two clusters of two nodes get the same frames and the same changes of their tables; the planes of
+// one take the fast path where they can, those of the other send every packet through all stages. Whatever leaves a node,
+// and all that its tables and counters hold, has to be the same, byte for byte. Pods and clients answer what they get,
+// so that connections live; frames gone wrong come in between.
+import { Event } from "../../dataplane/counters.ts";
+import { RouteKind } from "../../dataplane/spec/routes.ts";
+import * as rulesOf from "../../dataplane/table/connection/connection-rules.ts";
+import * as conntrack from "../../dataplane/table/connection/conntrack.ts";
+import * as ipvsTimeouts from "../../dataplane/table/connection/ipvs-timeouts.ts";
+import * as stationsOf from "../../dataplane/table/fdb.ts";
+import { RecordRing } from "../../dataplane/trace/record-ring.ts";
+import { Mode } from "../../dataplane/trace/watchers.ts";
+import { toHex } from "../frames/bytes.ts";
+import * as build from "../frames/frame-builder.ts";
+import type { OffloadFrame } from "../frames/frame-offload.ts";
+import { Prng } from "../prng.ts";
+import { FABRIC_MTU, macOf, macWords, nodeAddress, nodeRoutes, uplinkMacOf } from "../world/test-cluster.ts";
+import { CLIENT, pathTo, TestFabric } from "../world/test-fabric.ts";
+import type { Received, TestNode } from "../world/test-node.ts";
+import { answerTo } from "./fast-answers.ts";
+import { dressed } from "./fuzz-pipeline.ts";
+
+const VIP = "10.96.0.10";
+const NODE_PORT = 30080;
+const SIZES = {
+  ...{ conntrackLog2: 6, maxPorts: 8, fdbLog2: 6, neighborsLog2: 6, stationsLog2: 6 },
+  ...{ frontendsLog2: 6, endpointsLog2: 6, policyRulesLog2: 4 },
+};
+const PORTS = ["pod2", "pod3", "host", "uplink"];
+const WAITING_MAX = 12;
+
+interface Delivery extends OffloadFrame {
+  readonly node: number;
+  readonly port: string;
+}
+
+export interface FastTargetOptions {
+  /** Done to the planes that take the fast path, before the first frame: to plant a fault. */
+  readonly spoil?: (node: TestNode) => void;
+  /** Told how many packets took the fast path so far. */
+  readonly count?: (fast: number) => void;
+}
+
+/** Fresh clusters; each call delivers one frame, lets connections go on, and sometimes changes a table. */
+export function createFastTarget(o: FastTargetOptions = {}): (frame: Uint8Array, random: Prng) => void {
+  const both = [createFabric(), createFabric()];
+  for (const node of both[1].nodes) node.tables.scratch.fast.isOn = false;
+  for (const node of both[0].nodes) o.spoil?.(node);
+  let waiting: Delivery[] = [];
+  return (bytes, random) => {
+    const deliveries = waiting;
+    if (random.below(8) === 0)
+      deliveries.push({ ...dressed(bytes, random), node: random.below(2), port: random.pick(PORTS) });
+    if (deliveries.length < 3 || random.below(6) === 0) deliveries.push(opening(both[0], random));
+    if (random.below(10) === 0) change(both, random);
+    const elapsedMs = random.below(30) === 0 ? random.below(200_000) : random.below(300);
+    for (const fabric of both) {
+      fabric.clock.advanceMs(elapsedMs);
+      for (const { node, port, frame, virtio } of deliveries) fabric.nodes[node].send(port, frame, virtio);
+      fabric.run();
+    }
+    const [got, wanted] = both.map(collect);
+    compareFrames(got, wanted);
+    for (const [i, node] of both[0].nodes.entries()) compareNodes(node, both[1].nodes[i]);
+    waiting = answers(got, random);
+    o.count?.(both[0].nodes.reduce((sum, node) => sum + node.counters.events[Event.FAST_PATH], 0));
+  };
+}
+
+function createFabric(): TestFabric {
+  const fabric = new TestFabric({ unchecked: true, poolSlots: 48, summed: true, sizes: SIZES });
+  for (const node of fabric.nodes) {
+    setServices(node, ["10.244.1.3", "10.244.2.2"]);
+    node.setService({ name: "dns", protocol: 17, clusterIp: VIP, port: 53, endpoints: ["10.244.1.3:53"] });
+  }
+  return fabric;
+}
+
+function setServices(node: TestNode, pods: readonly string[]): void {
+  const endpoints = pods.map((pod) => `${pod}:8080`);
+  node.setService({ name: "web", clusterIp: VIP, port: 80, nodePort: NODE_PORT, endpoints });
+}
+
+/** A frame that opens a connection, or goes on with one that nobody answered. */
+function opening(fabric: TestFabric, random: Prng): Delivery {
+  const node = random.below(2);
+  const at = fabric.nodes[node];
+  const [pod, peer] = [`10.244.${node + 1}.2`, `10.244.${2 - node}.3`];
+  const [src, dst, port] = random.pick([
+    [pod, VIP, "pod2"],
+    [pod, `10.244.${node + 1}.3`, "pod2"],
+    [pod, peer, "pod2"],
+    [pod, CLIENT, "pod2"],
+    [pod, at.address, "pod2"],
+    [at.address, VIP, "host"],
+    [at.address, `10.244.${node + 1}.3`, "host"],
+    [CLIENT, at.address, "uplink"],
+  ] as const);
+  const srcPort = 41_000 + random.below(4);
+  const isTcp = random.below(3) > 0;
+  const dstPort = dst === at.address && src === CLIENT ? NODE_PORT : isTcp ? 80 : 53;
+  const path = { ...pathTo(at, src, dst), srcPort, dstPort };
+  const frame = isTcp
+    ? build.tcpFrame({ ...path, flags: "S", seq: random.next() | 0, wscale: random.below(9) })
+    : build.udpFrame({ ...path, payload: random.below(64), checksum: random.below(4) > 0 });
+  return { node, port, frame, virtio: new Uint8Array(10) };
+}
+
+type Got = Received & { readonly node: number; readonly port: string };
+
+/** What reached pods, hosts and the client, and what crossed the switch. */
+function collect(fabric: TestFabric): Got[] {
+  const all: Got[] = fabric.nodes.flatMap((node, i) => node.everything().map((one) => ({ ...one, node: i })));
+  for (const one of fabric.client.got.splice(0)) all.push({ ...one, node: 0, port: "uplink" });
+  for (const one of fabric.crossed.splice(0)) all.push({ ...one, node: -1, port: "switch" });
+  fabric.router.got.length = 0;
+  return all;
+}
+
+function answers(got: readonly Got[], random: Prng): Delivery[] {
+  const found: Delivery[] = [];
+  for (const one of got) {
+    if (one.node < 0 || found.length === WAITING_MAX || random.below(12) === 0) continue;
+    const answer = answerTo(one.frame, random);
+    if (answer === undefined) continue;
+    found.push({ ...answer, node: one.node, port: one.port });
+    if (random.below(3) === 0) found.push({ ...answer, node: one.node, port: one.port }); // the same once more
+  }
+  return found;
+}
+
+function compareFrames(got: readonly Got[], wanted: readonly Got[]): void {
+  for (let i = 0; i < Math.max(got.length, wanted.length); i++) {
+    const [a, b] = [got[i], wanted[i]].map(
+      (one) => one && `node ${one.node} ${one.port} ${toHex(one.virtio)} ${toHex(one.frame)}`,
+    );
+    if (a !== b) throw new Error(`frame ${i} by the fast path: ${a}\n${wanted[i]?.text} by the stages: ${b}`);
+  }
+}
+
+/** All that two nodes hold, but for how often the fast path was taken. */
+function compareNodes(got: TestNode, wanted: TestNode): void {
+  const told = (node: TestNode): string => JSON.stringify([{ ...node.events(), FAST_PATH: 0 }, node.drops()]);
+  if (told(got) !== told(wanted)) throw new Error(`counters: ${told(got)}, not ${told(wanted)}`);
+  if (got.tables.walks.ipId !== wanted.tables.walks.ipId) throw new Error("identification of outer packets");
+  const wantedParts = partsOf(wanted);
+  for (const [name, words] of partsOf(got)) {
+    if (Buffer.compare(words, wantedParts.get(name) as Uint8Array) === 0) continue;
+    const lists = [got, wanted].map((node) => node.connections().join("\n"));
+    throw new Error(`${name} differs; connections:\n${lists.join("\nby the stages:\n")}`);
+  }
+}
+
+/** Columns of all tables that packets fill, but for caches of what was looked up last; events are compared as text. */
+function partsOf({ tables, counters }: TestNode): Map<string, Uint8Array> {
+  const { conntrack: ct, connectionRules, policyHits, fdb, fabric, stations, fragments, icmpRate } = tables;
+  const { drops, ports } = counters;
+  const all = {
+    ct,
+    ring: ct.events,
+    connectionRules,
+    policyHits,
+    fdb,
+    fabric,
+    stations,
+    fragments,
+    icmpRate,
+  };
+  const found = new Map<string, Uint8Array>();
+  for (const [table, of] of Object.entries({ ...all, counters: { drops, ports } })) {
+    for (const [name, column] of Object.entries(of)) {
+      if (name.startsWith("hint") || !ArrayBuffer.isView(column)) continue;
+      const { buffer, byteOffset, byteLength } = column;
+      found.set(`${table}.${name}`, new Uint8Array(buffer, byteOffset, byteLength));
+    }
+  }
+  return found;
+}
+
+/** Something of what control changes between two batches, or that happens to a node; the same on both sides. */
+function change(both: readonly TestFabric[], random: Prng): void {
+  const which = random.below(2);
+  const make = random.pick(CHANGES);
+  const chance = random.next();
+  for (const fabric of both) make(fabric.nodes[which], new Prng(chance));
+}
+
+const CHANGES: readonly ((node: TestNode, random: Prng) => void)[] = [
+  (node, random) =>
+    setServices(node, random.pick([["10.244.1.3"], ["10.244.2.2"], ["10.244.1.3", "10.244.2.2"], []])),
+  (node, random) => {
+    const mtu = 1300 + random.below(200);
+    node.setRoutes(nodeRoutes(node.index, 2, true).map((route) => ({ ...route, mtu })));
+  },
+  (node) => node.setRoutes(nodeRoutes(node.index, 2, true)),
+  (node) => node.setRoutes(nodeRoutes(node.index, 2, true).filter(({ kind }) => kind !== RouteKind.VTEP)),
+  ({ tables }) => {
+    tables.config.guard.antiSpoofing ^= 1;
+  },
+  ({ tables }) => {
+    tables.config.guard.policyRecheck ^= 1;
+    tables.rulesKept = 1;
+  },
+  ({ tables: { connectionRules: rules, conntrack: ct, policy } }, random) => {
+    for (let slot = 0; slot < ct.capacity; slot++) {
+      const stale = random.below(6) === 0 ? 1 : 0;
+      rulesOf.set(rules, slot, random.below(8), random.below(3) << 3, policy.epoch + stale);
+    }
+  },
+  ({ tables }) => {
+    tables.config.tunnel.keepClients ^= 1;
+  },
+  ({ tables }) => {
+    tables.config.extra.resetRemoved ^= 1;
+  },
+  ({ tables }) => {
+    tables.conntrack.header[conntrack.H_CHECKSUM] ^= 1;
+  },
+  ({ tables }, random) => {
+    tables.conntrack.header[ipvsTimeouts.H_IPVS_SET] = random.below(2);
+    tables.conntrack.header[ipvsTimeouts.H_IPVS_UDP] = random.below(100);
+    tables.conntrack.header[ipvsTimeouts.H_IPVS_TCP] = random.below(1000);
+  },
+  ({ tables }) => {
+    tables.conntrack.header[conntrack.H_EVENT_READERS] ^= 1;
+  },
+  ({ tables }, random) => {
+    const slot = random.below(tables.conntrack.capacity);
+    if (tables.conntrack.status[slot] !== 0) conntrack.remove(tables.conntrack, slot);
+  },
+  ({ tables }, random) => {
+    const port = random.below(tables.ports.count);
+    tables.ports.active[port] ^= random.below(2);
+    tables.ports.active[port] ||= random.below(2);
+  },
+  ({ tables }, random) => {
+    tables.ports.mtu[tables.config.router.hostPort] = random.pick([1000, FABRIC_MTU]);
+  },
+  ({ tables }, random) => {
+    tables.ports.joins[random.below(tables.ports.count)] ^= 1;
+    tables.config.joining.withoutChecksum = random.below(2);
+    tables.config.tunnel.bundle = random.below(4);
+  },
+  (node) => node.send("uplink", movedNeighbor(node)),
+  (node, random) => movePod(node, random.below(2) === 0 ? "pod3" : "pod2"),
+  ({ tables }) => {
+    const [one] = tables.watchers.list;
+    one.mode = one.mode === Mode.OFF ? Mode.TRACE : Mode.OFF;
+    one.remaining = -1;
+    one.ring ??= new RecordRing(12, new SharedArrayBuffer(RecordRing.bytesFor(12)));
+    tables.watchers.active = one.mode === Mode.OFF ? 0 : 1;
+  },
+];
+
+/** The other node's uplink has another card: an announcement says so. */
+function movedNeighbor(node: TestNode): Uint8Array {
+  const peer = nodeAddress(3 - node.index);
+  const senderMac = node.clock.nowMs() % 2 === 0 ? uplinkMacOf(3 - node.index) : "02:00:00:00:00:77";
+  return build.arpFrame({ senderIp: peer, senderMac, targetIp: peer });
+}
+
+/** The bridge takes a pod's station to be behind another port. */
+function movePod(node: TestNode, port: string): void {
+  const [hi, lo] = macWords(macOf(`10.244.${node.index}.3`));
+  stationsOf.addStatic(node.tables.fdb, hi, lo, node.portId(port));
+}
