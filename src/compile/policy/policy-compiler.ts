@@ -8,11 +8,12 @@
 import { deepEqual } from "../../base/deep-equal.ts";
 import type { Ip } from "../../base/ip.ts";
 import { finish, Pace } from "../../base/pace.ts";
-import type {
-  PolicyAddress,
-  PolicyAddressSpec,
-  PolicyBlock,
-  PolicyUpdate,
+import {
+  epochAfter,
+  type PolicyAddress,
+  type PolicyAddressSpec,
+  type PolicyBlock,
+  type PolicyUpdate,
 } from "../../dataplane/spec/policy.ts";
 import type { Labels } from "../../kube/labels.ts";
 import type { KubeObject, Node, Pod } from "../../kube/objects.ts";
@@ -111,7 +112,7 @@ export class PolicyCompiler {
   /** As `update`, in steps, for a caller who has more to do. `state` may change between them. */
   *steps(state: DesiredState, changes: Changes): Generator<void, PolicyUpdate | undefined> {
     const input = policyInput(state, changes);
-    this.names.epoch = this.#epoch + 1;
+    this.names.epoch = epochAfter(this.#epoch);
     for (const [key, object] of input.namespaces) {
       if (this.#pace.isOver(this.#updateNamespace(key, object))) yield;
     }
@@ -285,8 +286,9 @@ export class PolicyCompiler {
       else set.push({ w0, w1, w2, w3, identity: identity.index, subject: subject?.index ?? NO_SUBJECT });
     }
     const { cells, stride, programs } = this.#rows;
+    this.#epoch = epochAfter(this.#epoch);
     return {
-      epoch: ++this.#epoch,
+      epoch: this.#epoch,
       isActive: this.policies.size > 0,
       ...{ set, remove, blocks: this.#blocks.isChanged ? this.#blocksNow() : undefined },
       world: this.#worldOf(this.#blocks.areas[0]),

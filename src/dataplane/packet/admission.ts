@@ -22,12 +22,13 @@ import type { Packet } from "./packet.ts";
 const NOTHING_SAID = 0;
 /** Instead of a verdict: the pod's policies are not known yet. */
 export const NOT_READY = -1;
+/** Subject of what is no pod's; beside CLOSED and OPEN. */
+export const NO_SUBJECT = -3;
 
 const { SRC0, SRC1, SRC2, SRC3, DST0, META } = tuple.TupleWord;
 const { FAMILY } = tuple.Meta;
 const { POD, HOST } = PortRole;
 const NOBODY = -1; // no port of a pod
-const NO_SUBJECT = -3; // beside CLOSED and OPEN
 const EGRESS = 0;
 const INGRESS = 1;
 const LOOPBACK_NET = 127;

@@ -20,7 +20,12 @@ export const ACTION_MASK = 3;
 /** Rule ids, so that their counters have a table of one size. Id 0: no policy has anything to say. */
 export const RULES_MAX = 1 << 16;
 
-/** Epochs count from 1. Of what was said before there were policies: */
+/** Epochs count from 1 to this, and then from 1 again: connections remember them in 28 bits, with a sign. */
+export const EPOCH_MAX = (1 << 27) - 1;
+export function epochAfter(epoch: number): number {
+  return epoch === EPOCH_MAX ? 1 : epoch + 1;
+}
+/** Of what was said before there were policies: */
 export const NO_EPOCH = 0;
 /** Of what an earlier agent's policies said. */
 export const INHERITED = -1;

@@ -40,7 +40,7 @@ const { NEXT } = Verdict;
 const { LOCAL, ONLINK, GATEWAY } = RouteKind;
 const { POD } = PortRole;
 const { RELATED, INVALID } = CtState;
-const { NOT_READY } = admission;
+const { NOT_READY, NO_SUBJECT } = admission;
 /** Instead of a port: a station of the bridge that nobody has told of. */
 const UNKNOWN = -2;
 
@@ -56,7 +56,10 @@ export function enforcePolicy(pkt: Packet, t: Tables, nowSec: number): Verdict {
   return askPolicies(pkt, t, nowSec);
 }
 
-/** Two verdicts at most; the one that denies is the one that is told. */
+/**
+ * Two verdicts at most; the one that denies is the one that is told. Where the same was asked lately the answer is one
+ * row; `ends` keeps apart what rows are not kept for.
+ */
 function askPolicies(pkt: Packet, t: Tables, nowSec: number): Verdict {
   const a = t.policyAnswers;
   const sender = admission.senderOf(pkt, t);
@@ -66,25 +69,30 @@ function askPolicies(pkt: Packet, t: Tables, nowSec: number): Verdict {
   const from = admission.subjectBehind(t, sender);
   const ends = endsOf(pkt, t, sender, receiver, own);
   const at = answers.place(pkt.key, to);
-  const isKept = receiver !== UNKNOWN && !admission.isWithinLink(pkt.key, to);
-  if (isKept && answers.has(a, at, pkt.key, to, from, ends)) {
+  let reason: DropReason;
+  if (answers.has(a, at, pkt.key, to, from, ends)) {
     pkt.egressVerdict = answers.egressAt(a, at);
     pkt.ingressVerdict = answers.ingressAt(a, at);
     answers.note(a, at, pkt.ipLen);
-  } else if (decide(pkt, t, sender, receiver, to, own) && isKept) {
-    if (!answers.isSettled(a, at)) answers.settle(a, t.policyHits, nowSec);
-    answers.keep(a, at, pkt.key, to, from, ends, pkt.egressVerdict, pkt.ingressVerdict);
-    answers.note(a, at, pkt.ipLen);
-  } else count(pkt, t, nowSec);
-  let reason = admission.reasonOf(pkt.egressVerdict);
-  if (reason === DropReason.NONE) reason = admission.reasonOf(pkt.ingressVerdict);
+    reason = answers.reasonAt(a, at) as DropReason;
+  } else {
+    const isSure = decide(pkt, t, sender, receiver, to, own);
+    reason = admission.reasonOf(pkt.egressVerdict);
+    if (reason === DropReason.NONE) reason = admission.reasonOf(pkt.ingressVerdict);
+    if (isSure && receiver !== UNKNOWN && !admission.isWithinLink(pkt.key, to)) {
+      if (!answers.isSettled(a, at)) answers.settle(a, t.policyHits, nowSec);
+      answers.keep(a, at, pkt.key, to, from, ends, pkt.egressVerdict, pkt.ingressVerdict, reason);
+      answers.note(a, at, pkt.ipLen);
+    } else count(pkt, t, nowSec);
+  }
   return reason === DropReason.NONE ? NEXT : drop(pkt, t, reason);
 }
 
 /** For `answers`: who gets it, and in what way, as far as verdicts depend on it. */
 function endsOf(pkt: Packet, t: Tables, sender: number, receiver: number, own: boolean): number {
   const way = (pkt.nat === 0 ? 1 : 0) | (own ? 2 : 0) | (sender === receiver ? 4 : 0);
-  return (admission.subjectBehind(t, receiver) << 3) | way;
+  if (receiver < 0) return (NO_SUBJECT << 4) | (receiver === UNKNOWN ? 8 : 0) | way;
+  return (admission.subjectBehind(t, receiver) << 4) | way;
 }
 
 /** Both verdicts, the second only where the first lets it pass. False: the next packet may hear another. */

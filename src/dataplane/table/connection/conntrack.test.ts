@@ -3,6 +3,9 @@
 import fc from "fast-check";
 import t from "tap";
 import { setSeed } from "../../change/conntrack.ts";
+import { ACTION_BITS, EPOCH_MAX, INHERITED, NO_EPOCH, PolicyAction, RULES_MAX } from "../../spec/policy.ts";
+import * as connectionRules from "./connection-rules.ts";
+import { ConnectionRules, egressOf, epochOf, ingressOf } from "./connection-rules.ts";
 import * as conntrack from "./conntrack.ts";
 import { Conntrack, Status } from "./conntrack.ts";
 import * as tuple from "./tuple.ts";
@@ -258,4 +261,26 @@ t.test("packets and octets are counted per direction, and a reply marks the conn
   t.ok(table.status[0] & Status.SEEN_REPLY);
   t.same([...table.packets.subarray(0, 2)], [1, 2]);
   t.same([...table.octets.subarray(0, 2)], [100, 14]);
+});
+
+t.test("what policies said of a connection is remembered whole, in eight bytes", async (t) => {
+  const rules = new ConnectionRules(1);
+  t.equal(ConnectionRules.bytesFor(1), 2 * 8);
+  const most = ((RULES_MAX - 1) << ACTION_BITS) | PolicyAction.AUDIT;
+  const said = (): number[] => [egressOf(rules, 1), ingressOf(rules, 1), epochOf(rules, 1)];
+  for (const egress of [0, 1, 15, 16, 17, most]) {
+    for (const ingress of [0, 3, 16, most]) {
+      for (const epoch of [1, EPOCH_MAX, INHERITED]) {
+        connectionRules.set(rules, 1, egress, ingress, epoch);
+        t.same(said(), [egress, ingress, epoch]);
+      }
+      connectionRules.set(rules, 1, egress, ingress, 77);
+      connectionRules.inherit(rules, 1);
+      t.same(said(), [egress, ingress, INHERITED]);
+      connectionRules.forget(rules, 1);
+      connectionRules.inherit(rules, 1);
+      t.equal(epochOf(rules, 1), NO_EPOCH, "nothing was said of it");
+    }
+  }
+  t.same([egressOf(rules, 0), ingressOf(rules, 0), epochOf(rules, 0)], [0, 0, 0], "nor of its neighbour");
 });

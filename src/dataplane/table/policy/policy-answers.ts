@@ -9,18 +9,20 @@ import * as tuple from "../connection/tuple.ts";
 import * as hits from "./policy-hits.ts";
 
 const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, META, PORTS } = tuple.TupleWord;
-const { PROTO } = tuple.Meta;
+const { PROTO, FAMILY } = tuple.Meta;
+const V4 = 4;
 
 const ROWS_LOG2 = 10;
 const ROW_SHIFT = 4;
 // Words of a row: source, destination, then
-const WHAT = 8; //     protocol << 16 | destination port
+const WHAT = 8; //     family << 24 | protocol << 16 | destination port
 const SENDER = 9;
 const RECEIVER = 10;
 const EGRESS = 11;
 const INGRESS = 12;
 const PACKETS = 13; // not yet settled, and their bytes
 const OCTETS = 14;
+const REASON = 15; //  DropReason that both verdicts make
 const NOTHING = -1; // of WHAT
 
 export class PolicyAnswers {
@@ -28,6 +30,8 @@ export class PolicyAnswers {
   /** Rows with packets that are not settled. */
   readonly touched = new Int32Array(1 << ROWS_LOG2);
   count = 0; // of them
+  /** 1: there are answers. */
+  used = 1;
 
   constructor() {
     forget(this);
@@ -36,6 +40,8 @@ export class PolicyAnswers {
 
 /** Between two batches, when all is settled. */
 export function forget(t: PolicyAnswers): void {
+  if (t.used === 0) return;
+  t.used = 0;
   for (let at = 0; at < t.words.length; at += 1 << ROW_SHIFT) t.words[at + WHAT] = NOTHING;
 }
 
@@ -61,12 +67,15 @@ export function has(
   receiver: number,
 ): boolean {
   const w = t.words;
+  const what = whatOf(to);
+  if (w[at + WHAT] !== what || w[at + SRC3] !== from[SRC3] || w[at + DST3] !== to[DST3]) return false;
+  if (w[at + SENDER] !== sender || w[at + RECEIVER] !== receiver) return false;
+  return what >>> 24 === V4 || sameUpper(t, at, from, to); // of IPv4 the other words are the same for all
+}
+
+function sameUpper(t: PolicyAnswers, at: number, from: Int32Array, to: Int32Array): boolean {
+  const w = t.words;
   return (
-    w[at + WHAT] === whatOf(to) &&
-    w[at + SRC3] === from[SRC3] &&
-    w[at + DST3] === to[DST3] &&
-    w[at + SENDER] === sender &&
-    w[at + RECEIVER] === receiver &&
     w[at + SRC2] === from[SRC2] &&
     w[at + DST2] === to[DST2] &&
     w[at + SRC1] === from[SRC1] &&
@@ -86,8 +95,10 @@ export function keep(
   receiver: number,
   egress: number,
   ingress: number,
+  reason: number,
 ): void {
   const w = t.words;
+  t.used = 1;
   for (let i = 0; i < 4; i++) {
     w[at + SRC0 + i] = from[SRC0 + i];
     w[at + DST0 + i] = to[DST0 + i];
@@ -97,6 +108,7 @@ export function keep(
   w[at + RECEIVER] = receiver;
   w[at + EGRESS] = egress;
   w[at + INGRESS] = ingress;
+  w[at + REASON] = reason;
 }
 
 export function egressAt(t: PolicyAnswers, at: number): number {
@@ -105,6 +117,11 @@ export function egressAt(t: PolicyAnswers, at: number): number {
 
 export function ingressAt(t: PolicyAnswers, at: number): number {
   return t.words[at + INGRESS];
+}
+
+/** DropReason of such packets; NONE: they pass. */
+export function reasonAt(t: PolicyAnswers, at: number): number {
+  return t.words[at + REASON];
 }
 
 /** A packet that the row answers for. */
@@ -132,5 +149,5 @@ export function settle(t: PolicyAnswers, to: hits.PolicyHits, nowSec: number): v
 }
 
 function whatOf(to: Int32Array): number {
-  return ((to[META] & PROTO) << 16) | (to[PORTS] & 0xffff);
+  return ((to[META] & (FAMILY | PROTO)) << 16) | (to[PORTS] & 0xffff);
 }
