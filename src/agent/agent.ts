@@ -28,6 +28,7 @@ import { type Changes, ObjectGraph } from "../watch/desired-state.ts";
 import type { ObjectSource } from "../watch/source.ts";
 import { Attachments } from "./attachments.ts";
 import { conntrackSettings } from "./conntrack-settings.ts";
+import { DatagramJoining } from "./datagram-joining.ts";
 import { followedObjects } from "./followed-objects.ts";
 import { HostRouting } from "./host-routing.ts";
 import { nodeListeners } from "./node-listener.ts";
@@ -55,6 +56,7 @@ export class Agent {
   readonly #messages: NodeMessages;
   readonly #servers: NodeServers;
   readonly #hostRouting: HostRouting;
+  readonly #joining: DatagramJoining;
   readonly #startedMs = performance.now();
   readonly #source: ObjectSource;
   #server: Server | undefined;
@@ -124,6 +126,8 @@ export class Agent {
       },
     });
     this.#servers.onProblem = (error) => this.onProblem(error);
+    this.#joining = new DatagramJoining(this.#native, this.#plane, () => this.#attachments.joiningPorts());
+    this.#joining.onNote = (text) => this.onNote(text);
     this.#hostRouting = new HostRouting(config);
     this.#hostRouting.onProblem = (error) => this.onProblem(error);
   }
@@ -208,6 +212,7 @@ export class Agent {
     await this.#queue;
     await this.#servers.close();
     await this.#hostRouting.remove();
+    this.#joining.close();
     await this.#plane.stop();
     this.#attachments.close();
   }
@@ -256,8 +261,10 @@ export class Agent {
           mac,
           ips: [...addresses],
         })),
+        new Map(pods.map(({ key, joins }) => [key, { joins }])),
       );
     }
+    this.#joining.start(this.config.joinDatagrams);
     this.#lastApplyMs = performance.now() - started;
     this.#appliedVersion = version;
     this.#appliedMs = appliedMs;

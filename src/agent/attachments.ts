@@ -13,6 +13,7 @@ import { Tap } from "../device/tap.ts";
 import type { Native } from "../native/binding.ts";
 import type { StationMessage } from "../plane/messages.ts";
 import type { InlineDevices, Plane } from "../plane/plane.ts";
+import type { JoiningPort } from "./datagram-joining.ts";
 import { FormerAddresses } from "./former-addresses.ts";
 
 /** A pod of this node that has addresses and a namespace. */
@@ -24,6 +25,12 @@ export interface PodAttachment {
   interface: string;
   mac: Mac;
   ips: IpWords[];
+}
+
+/** What may change while it is attached. */
+export interface PodSettings {
+  /** UDP datagrams may enter it joined. */
+  joins: boolean;
 }
 
 interface Attached {
@@ -41,6 +48,7 @@ export class Attachments {
   readonly #ports = new Map<string, Attached>();
   readonly #formerAddresses = new FormerAddresses();
   readonly #freeIds: number[] = [];
+  readonly #settings = new Map<string, PodSettings>();
   readonly #wanted = new Map<string, PodAttachment>();
   #nextId = 0;
   readonly #check: NodeJS.Timeout;
@@ -114,8 +122,21 @@ export class Attachments {
     return { mac: { hi: facts[2], lo: facts[3] }, mtu: facts[1] };
   }
 
+  /** Pods' ports that are open. */
+  joiningPorts(): JoiningPort[] {
+    const list: JoiningPort[] = [];
+    for (const { info, device, attachment } of this.#ports.values()) {
+      if (attachment === null || device === null || info.state !== "up") continue;
+      const mayJoin = this.#settings.get(attachment.key)?.joins ?? true;
+      list.push({ id: info.id, device, netns: attachment.netns, mayJoin });
+    }
+    return list;
+  }
+
   /** Makes the pods' ports what `wanted` says. */
-  sync(wanted: PodAttachment[]): Promise<void> {
+  sync(wanted: PodAttachment[], settings: ReadonlyMap<string, PodSettings> = new Map()): Promise<void> {
+    this.#settings.clear();
+    for (const [key, value] of settings) this.#settings.set(key, value);
     return this.#exclusive(() => this.#sync(wanted));
   }
 

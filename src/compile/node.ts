@@ -72,6 +72,8 @@ export interface LocalPod {
   /** Path of the network namespace, "" while nobody has made it. */
   readonly netns: string;
   readonly interface: string;
+  /** UDP datagrams may enter it joined. */
+  readonly joins: boolean;
 }
 
 export interface NodeTopology {
@@ -284,6 +286,8 @@ function wordsOf(a: IpWords | undefined): [number, number, number, number] {
 const NETNS = "podwire.dev/netns";
 const INTERFACE = "podwire.dev/interface";
 const MAC = "podwire.dev/mac";
+/** Anything but "true", which is what is meant where it is missing, is taken for no. */
+const JOIN_DATAGRAMS = "podwire.dev/join-datagrams";
 
 /** Pods that this node attaches, sorted by key: its own, with addresses, not on the host's network, not ended. */
 export function compilePods(state: DesiredState, nodeName: string): LocalPod[] {
@@ -300,6 +304,7 @@ export function compilePods(state: DesiredState, nodeName: string): LocalPod[] {
       mac: macFromText(annotations[MAC] ?? "") ?? macOf(addresses),
       netns: annotations[NETNS] ?? "",
       interface: annotations[INTERFACE] ?? "eth0",
+      joins: (annotations[JOIN_DATAGRAMS] ?? "true") === "true",
     });
   }
   return list.sort((a, b) => (a.key < b.key ? -1 : 1));

@@ -73,6 +73,10 @@ export interface AgentConfig {
   readonly mssClamp: boolean;
   /** Clients of services reach pods of this node, and of others that have it, too, with their own addresses. */
   readonly keepClientAddress: boolean;
+  /** UDP datagrams of a flow enter a pod joined … */
+  readonly joinDatagrams: boolean;
+  /** … also those without a checksum. */
+  readonly joinWithoutChecksum: boolean;
   /** What becomes of connections that policies forbid by now: they go on, or are cut by their next packet. */
   readonly policyEstablished: "keep" | "recheck";
 }
@@ -100,6 +104,8 @@ interface RawAgent {
     leastConnections?: boolean;
     resetRemovedEndpoints?: boolean;
     keepClientAddress?: boolean;
+    joinDatagrams?: boolean;
+    joinWithoutChecksum?: boolean;
   };
   policy?: { established?: "keep" | "recheck" };
 }
@@ -148,6 +154,8 @@ export function agentConfig(value: unknown, problems: FieldProblems): AgentConfi
     resetRemovedEndpoints: raw.dataplane?.resetRemovedEndpoints ?? false,
     mssClamp: raw.dataplane?.mssClamp ?? false,
     keepClientAddress: raw.dataplane?.keepClientAddress ?? false,
+    joinDatagrams: raw.dataplane?.joinDatagrams ?? true,
+    joinWithoutChecksum: raw.dataplane?.joinWithoutChecksum ?? false,
     policyEstablished: raw.policy?.established ?? "keep",
   };
   checkKeepClientAddress(raw, [], problems);

@@ -43,6 +43,8 @@ const dataplane = closed({
   resetRemovedEndpoints: { type: "boolean" },
   mssClamp: { type: "boolean" },
   keepClientAddress: { type: "boolean" },
+  joinDatagrams: { type: "boolean" },
+  joinWithoutChecksum: { type: "boolean" },
 });
 const policy = closed({ established: { enum: ["keep", "recheck"] } });
 

@@ -142,6 +142,8 @@ static const struct {
     {"tapOffload", TapOffload},
     {"tapPersist", TapPersist},
     {"openPacket", OpenPacket},
+    {"openProbe", OpenProbe},
+    {"frameReaders", FrameReaders},
     {"packetStats", PacketStats},
     {"ifInfo", IfInfo},
     {"listenTcp", ListenTcp},

@@ -58,12 +58,17 @@ static inline bool in_bounds(int32_t off, int64_t len, size_t total) {
 // Runs open_in(context) inside the network namespace of file `path` ("" = stay), and always comes back.
 int in_netns(const char *path, int (*open_in)(void *), void *context);
 
+// The same in a new one, which lives as long as what was opened in it.
+int in_new_netns(int (*open_in)(void *), void *context);
+
 napi_value EnterNetns(napi_env env, napi_callback_info info);
 napi_value AdviseHuge(napi_env env, napi_callback_info info);
 napi_value OpenTap(napi_env env, napi_callback_info info);
 napi_value TapOffload(napi_env env, napi_callback_info info);
 napi_value TapPersist(napi_env env, napi_callback_info info);
 napi_value OpenPacket(napi_env env, napi_callback_info info);
+napi_value OpenProbe(napi_env env, napi_callback_info info);
+napi_value FrameReaders(napi_env env, napi_callback_info info);
 napi_value PacketStats(napi_env env, napi_callback_info info);
 napi_value IfInfo(napi_env env, napi_callback_info info);
 napi_value ListenTcp(napi_env env, napi_callback_info info);

@@ -49,6 +49,17 @@ export interface Native extends Io, Offload {
    */
   openPacket(netns: string, ifname: string, flags: number, rcvBytes: number, sndBytes: number): number;
   /**
+   * For trying out what the kernel makes of a frame: a TAP with vnet header, 192.0.2.1/24 behind it, and a UDP socket at
+   * `port` there, in a network namespace of their own that goes when both are closed. out: the TAP's descriptor, the
+   * socket's (`receive` reads payloads from it as from a TAP without vnet header), MAC bytes 0-1, MAC bytes 2-5.
+   */
+  openProbe(port: number, out: Int32Array): number;
+  /**
+   * 1: some socket of the namespace sees IP packets as they come from a device (packet sockets, raw ones that read UDP);
+   * 0: none does.
+   */
+  frameReaders(netns: string): number;
+  /**
    * Adds packets seen and packets dropped since the last call to out[0], out[1]: keep `out` and it holds the
    * totals.
    */

@@ -10,28 +10,39 @@
 #include <string.h>
 #include <unistd.h>
 
-int in_netns(const char *path, int (*open_in)(void *), void *context) {
-  if (path[0] == '\0') return open_in(context);
-  if (path[0] != '/') return -EINVAL;
+static int enter(const char *path) {
+  int away = open(path, O_RDONLY | O_CLOEXEC);
+  if (away < 0) return -errno;
+  int result = setns(away, CLONE_NEWNET) < 0 ? -errno : 0;
+  close(away);
+  return result;
+}
+
+// Path NULL: a new namespace.
+static int open_away(const char *path, int (*open_in)(void *), void *context) {
   // thread-self, not self: in a worker thread /proc/self is the main thread's namespace.
   int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
   if (home < 0) return -errno;
-  int away = open(path, O_RDONLY | O_CLOEXEC);
-  int result = away < 0 ? -errno : 0;
-  if (away >= 0) {
-    if (setns(away, CLONE_NEWNET) < 0) result = -errno;
-    close(away);
-  }
+  int result = path != NULL ? enter(path) : unshare(CLONE_NEWNET) < 0 ? -errno : 0;
   if (result == 0) {
     result = open_in(context);
     if (setns(home, CLONE_NEWNET) < 0) {
-      fprintf(stderr, "podwire addon: cannot return from %s: %s\n", path, strerror(errno));
+      fprintf(stderr, "podwire addon: cannot return from %s: %s\n", path == NULL ? "a new namespace" : path,
+              strerror(errno));
       abort();
     }
   }
   close(home);
   return result;
 }
+
+int in_netns(const char *path, int (*open_in)(void *), void *context) {
+  if (path[0] == '\0') return open_in(context);
+  if (path[0] != '/') return -EINVAL;
+  return open_away(path, open_in, context);
+}
+
+int in_new_netns(int (*open_in)(void *), void *context) { return open_away(NULL, open_in, context); }
 
 static int stay(void *context) {
   int fd = *(int *)context;

@@ -33,6 +33,8 @@ export function offlineConfig(
     resetRemovedEndpoints: false,
     mssClamp: false,
     keepClientAddress: false, // the annotation of its Node tells
+    joinDatagrams: false,
+    joinWithoutChecksum: false,
     policyEstablished: "keep",
   };
 }

@@ -39,6 +39,9 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
       if (plane.ports.fd[message.id] >= 0) polling.remove(plane.ports.fd[message.id]);
       engine.detach(plane, message.id);
       return;
+    case "join":
+      plane.ports.joins[message.port] = message.on;
+      return;
     case "stations":
       changeStations(t, message);
       bindPorts(t);

@@ -30,6 +30,7 @@ export interface StationMessage extends IpWords {
 export type PlaneMessage =
   | { type: "attach"; port: PortMessage }
   | { type: "detach"; id: number }
+  | { type: "join"; port: number; on: number } // UDP datagrams for the pod behind the port, to superframes
   | { type: "stations"; add: StationMessage[]; remove: IpWords[] }
   | {
       type: "node";

@@ -176,6 +176,7 @@ function nodeMessage(
         macLo: own.vtepMac.lo,
         keepClients: topology.keepsClients ? 1 : 0,
       },
+      joining: { withoutChecksum: config.joinWithoutChecksum ? 1 : 0 },
       proxy: proxyConfig(config, settings, { partial, loopback }),
       ...(config.nodePortRange && {
         snat: { avoidMin: config.nodePortRange.first, avoidMax: config.nodePortRange.last },

@@ -208,13 +208,21 @@ t.test("tunnels' ports are left alone; a zero checksum is, unless it was asked f
   t.same(piecesOf(LOOSE.received("pod3")), [3], "whoever cuts it makes sums");
 });
 
-t.test("identifications that mean something must count up", async (t) => {
+t.test("identifications that mean something must count up, or never change", async (t) => {
   const ids = [7, 8, 9, 9, 10, 65_535, 0];
-  const got = joined(
-    t,
-    ids.map((id) => [udp({ id, dontFragment: false })]),
+  const of = (id: number): Uint8Array => udp({ id, dontFragment: false });
+  t.same(
+    piecesOf(
+      joined(
+        t,
+        ids.map((id) => [of(id)]),
+      ),
+    ),
+    [3, 2, 2],
   );
-  t.same(piecesOf(got), [3, 2, 2]);
+  for (const id of [4, 4, 4, 5]) LOOSE.send("pod2", of(id));
+  LOOSE.run();
+  t.same(piecesOf(LOOSE.received("pod3")), [3, 1]);
 });
 
 t.test("a superframe that is refused counts for each of its datagrams", async (t) => {

@@ -5,7 +5,8 @@
  * Each keeps its place in its flow: what cannot be joined ends the superframe that its flow had.
  *
  * Headers must be the same but for what the cut makes anew: lengths, checksum, IPv4's identification where it means
- * nothing (DF, RFC 6864) or counts up. Each checksum must be known to be right, since the cut makes new ones.
+ * nothing (DF, RFC 6864; it never changes) or counts up. Each checksum must be known to be right, since the cut makes
+ * new ones.
  */
 
 import { Protocol } from "../../base/protocols.ts";
@@ -61,7 +62,8 @@ export function endFlows(q: TxQueue): void {
   q.flows.heads.fill(-1);
 }
 
-function enqueueDatagram(q: TxQueue, pkt: Packet, port: number, slot: number, mayJoin: boolean): void {
+/** Queues the datagram of `pkt`, joined to what waits of its flow where it `mayJoin`. Asks for room in the queue. */
+export function enqueueDatagram(q: TxQueue, pkt: Packet, port: number, slot: number, mayJoin: boolean): void {
   const f = q.flows;
   const off = pkt.off;
   const len = pkt.end - off;
@@ -133,8 +135,10 @@ function continues(f: JoinFlows, head: number, pkt: Packet, a: number): boolean 
 function sameV4(view: DataView, a: number, b: number, count: number): boolean {
   const flags = ipv4.flagsFragment(view, a);
   if (flags !== ipv4.flagsFragment(view, b) || (flags & NOT_WHOLE) !== 0) return false;
-  if ((flags & ipv4.FLAG_DF) === 0 && ((ipv4.id(view, a) + count) & 0xffff) !== ipv4.id(view, b))
-    return false;
+  if ((flags & ipv4.FLAG_DF) === 0) {
+    const step = (ipv4.id(view, b) - ipv4.id(view, a)) & 0xffff;
+    if (step !== 0 && step !== count) return false;
+  }
   return (
     view.getInt32(a + 12) === view.getInt32(b + 12) &&
     view.getInt32(a + 16) === view.getInt32(b + 16) &&

@@ -119,7 +119,7 @@ export const SUBJECTS: Subjects = {
   },
   native: {
     what: "the addon and the devices",
-    files: "addon-* binding device* offload lossless-joining hostile-tap e2e-pcap-uplink",
+    files: "addon-* binding datagram-joining device* offload lossless-joining hostile-tap e2e-pcap-uplink",
   },
   fuzz: { what: "input gone wrong", files: "fuzz* manifest-fuzz hostile-tap" },
   house: {

@@ -16,7 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   watch: ["kube"],
   cluster: ["kube"],
   compile: ["dataplane", "kube", "config", "watch"],
-  plane: ["dataplane", "native", "config", "watch", "compile"],
+  plane: ["wire", "dataplane", "native", "config", "watch", "compile"],
   dissect: ["wire"],
   capture: ["dissect"],
   observe: ["dataplane"],
