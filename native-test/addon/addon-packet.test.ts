@@ -287,12 +287,12 @@ t.test("an arriving frame wakes the poller", async (t) => {
   const frames = new Frames();
   while (frames.receive(b, PACKET_VNET).length > 0); // whatever the kernel still had to say about the link
   t.equal(native.pollerAdd(poller, b, -5), 0);
-  t.equal(native.wait(poller, tokens, 1000, 0, new Float64Array(2)), 0);
+  t.equal(native.wait(poller, tokens, 1000, 0, new Float64Array(5)), 0);
   frames.send(a, PACKET_VNET, [numbered(1)], NO_VNET);
-  t.equal(native.wait(poller, tokens, 1_000_000, 0, new Float64Array(2)), 1);
+  t.equal(native.wait(poller, tokens, 1_000_000, 0, new Float64Array(5)), 1);
   t.equal(tokens[0], -5);
-  t.equal(native.wait(poller, tokens, 0, 0, new Float64Array(2)), 1, "level triggered: still there");
+  t.equal(native.wait(poller, tokens, 0, 0, new Float64Array(5)), 1, "level triggered: still there");
   frames.receive(b, PACKET_VNET);
-  t.equal(native.wait(poller, tokens, 0, 0, new Float64Array(2)), 0);
+  t.equal(native.wait(poller, tokens, 0, 0, new Float64Array(5)), 0);
   close(a, b, poller);
 });

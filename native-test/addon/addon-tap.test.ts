@@ -179,7 +179,7 @@ t.test("a device that is deleted wakes the poller and reading it says so", async
   native.pollerAdd(poller, fd, 7);
   spaces.ip("a", "link del tap0");
   const tokens = new Int32Array(4);
-  t.equal(native.wait(poller, tokens, 1_000_000, 0, new Float64Array(2)), 1);
+  t.equal(native.wait(poller, tokens, 1_000_000, 0, new Float64Array(5)), 1);
   t.equal(tokens[0], 7);
   const result = new Frames(1).receiveOnly(fd, 0, 1);
   t.ok(result < 0 && result !== -11, `${result}`);

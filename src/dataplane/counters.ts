@@ -53,6 +53,9 @@ export const Event = Object.freeze({
   TUNNEL_BUNDLES: 31, // superframes of frames into the tunnel (send/bundles.ts) …
   TUNNEL_BUNDLED: 32, // … and how many left in them
   FAST_PATH: 33, // packets that took the short way of the known and plain (fast/)
+  WAKEUPS: 34, //         the plane slept until packets came
+  POLL_HITS: 35, //       it was polling when packets came
+  CORE_TAKEN: 36, //      tenths of a second in which another program had its core for long while it polled
 } as const);
 const EVENT_COLUMNS = 64;
 export const EVENT_NAMES: readonly string[] = Object.keys(Event).map((k) => k.toLowerCase());

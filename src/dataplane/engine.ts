@@ -38,7 +38,7 @@ import { resetIdle } from "./turn/reset-idle.ts";
 import { Verdict } from "./verdict.ts";
 
 const { RX_BYTES, RX_GSO, RX_PACKETS } = PortCounter;
-/** Frames of one receive call. */
+/** Most frames of one receive call. */
 export const BATCH = 64;
 /** Bytes of one receive call: superframes of a larger batch would push each other out of the cache. */
 const BYTE_BUDGET = 128 * 1024; // one TCP stream, Gbit/s: 8.7 at 128 KiB, 8.5 at 512, 8.4 at 64 and 1024; busy machine
@@ -139,9 +139,9 @@ export function detach(e: Engine, id: number): void {
   fdb.removePort(e.tables.fdb, id);
 }
 
-/** Receives one batch from port `id`, forwards it, sends the result. Returns the number of frames, or -errno. */
-export function pollPort(e: Engine, id: number): number {
-  const n = receiveBatch(e, id);
+/** Receives up to `max` frames from port `id`, forwards them, sends the result. Returns how many, or -errno. */
+export function pollPort(e: Engine, id: number, max = BATCH): number {
+  const n = receiveBatch(e, id, max);
   if (n <= 0) return n === -EAGAIN || n === -ENETDOWN ? 0 : n;
   const c = e.tables.counters;
   c.events[Event.RX_BATCHES]++;
@@ -155,7 +155,7 @@ export function pollPort(e: Engine, id: number): number {
   return n;
 }
 
-function receiveBatch(e: Engine, id: number): number {
+function receiveBatch(e: Engine, id: number, max: number): number {
   const fd = e.ports.fd[id];
   if (fd >= 0) {
     if (e.io === null) return 0;
@@ -169,7 +169,7 @@ function receiveBatch(e: Engine, id: number): number {
       e.rxOffsPin,
       e.rxLensPin,
       0,
-      BATCH,
+      max,
       SLOT_ROOM,
       BYTE_BUDGET,
       e.rxSumsPin,
@@ -179,7 +179,7 @@ function receiveBatch(e: Engine, id: number): number {
   const device = e.ports.devices[id];
   if (device === null || device.receive === undefined) return 0;
   e.rxSums.fill(UNKNOWN);
-  return device.receive(e.tables.arena, e.rxOffs, e.rxLens, 0, BATCH, SLOT_ROOM);
+  return device.receive(e.tables.arena, e.rxOffs, e.rxLens, 0, max, SLOT_ROOM);
 }
 
 /** What policies answered in this batch is counted by its end. */

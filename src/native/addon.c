@@ -149,6 +149,7 @@ static const struct {
     {"listenTcp", ListenTcp},
     {"closeFd", CloseFd},
     {"eventFd", EventFd},
+    {"timerFd", TimerFd},
     {"ring", Ring},
     {"pollerCreate", PollerCreate},
     {"pollerAdd", PollerAdd},

@@ -74,6 +74,7 @@ napi_value IfInfo(napi_env env, napi_callback_info info);
 napi_value ListenTcp(napi_env env, napi_callback_info info);
 napi_value CloseFd(napi_env env, napi_callback_info info);
 napi_value EventFd(napi_env env, napi_callback_info info);
+napi_value TimerFd(napi_env env, napi_callback_info info);
 napi_value Ring(napi_env env, napi_callback_info info);
 napi_value PollerCreate(napi_env env, napi_callback_info info);
 napi_value PollerAdd(napi_env env, napi_callback_info info);

@@ -8,10 +8,10 @@ import * as fc from "fast-check";
 import t from "tap";
 import { IoKind } from "../base/addon.ts";
 import { frameSum } from "../wire/bytes/offload.ts";
-import { errnoName, loadNative } from "./binding.ts";
+import { errnoName, loadNative, WAIT_WORDS, WaitHow, WaitWord } from "./binding.ts";
 
 const native = loadNative();
-const clock = new Float64Array(2);
+const clock = new Float64Array(WAIT_WORDS);
 const EINVAL = -22;
 const EBADF = -9;
 const { TAP, TAP_VNET, PACKET_VNET, PACKET } = IoKind;
@@ -356,7 +356,7 @@ t.test("the poller reports what is ready, drains eventfds, and forgets what was 
   t.equal(native.wait(poller, tokens, 0, 0, clock), 0);
   t.equal(native.wait(poller, new Int32Array(0), 0, 0, clock), EINVAL);
   t.equal(native.wait(poller, tokens, -2, 0, clock), EINVAL);
-  t.equal(native.wait(poller, tokens, 0, 0, new Float64Array(1)), EINVAL);
+  t.equal(native.wait(poller, tokens, 0, 0, new Float64Array(WAIT_WORDS - 1)), EINVAL);
   for (const fd of [poller, bell, port]) native.closeFd(fd);
 });
 
@@ -392,6 +392,42 @@ t.test("waiting lasts about as long as asked, in microseconds", async (t) => {
   native.closeFd(poller);
 });
 
+t.test("a wait says how it went, and adds up what it polled", async (t) => {
+  const poller = native.pollerCreate();
+  const port = native.eventFd();
+  native.pollerAdd(poller, port, 1);
+  const tokens = new Int32Array(1);
+  const said = new Float64Array(WAIT_WORDS);
+  t.equal(native.wait(poller, tokens, 5000, 0, said), 0);
+  t.equal(said[WaitWord.HOW], WaitHow.BLOCKED);
+  t.equal(said[WaitWord.POLLED_MS], 0);
+  for (let i = 1; i <= 2; i++) t.equal(native.wait(poller, tokens, 1, 3000, said), 0, "polls, then blocks");
+  const spent = said[WaitWord.POLLED_MS] + said[WaitWord.TAKEN_MS];
+  t.ok(spent >= 6 || said[WaitWord.TAKEN_MS] > 0.5, `${spent} ms`);
+  native.ring(port);
+  for (const spinUs of [0, 3000]) {
+    said[WaitWord.HOW] = -1;
+    for (let i = 0; i < 50 && said[WaitWord.HOW] !== WaitHow.AT_ONCE; i++)
+      t.equal(native.wait(poller, tokens, -1, spinUs, said), 1);
+    t.equal(said[WaitWord.HOW], WaitHow.AT_ONCE, "nothing to wait for");
+  }
+  for (const fd of [poller, port]) native.closeFd(fd);
+});
+
+t.test("a timer ends waits that last for ever, again and again", async (t) => {
+  const poller = native.pollerCreate();
+  const timer = native.timerFd(2000);
+  native.pollerAddEvent(poller, timer, 7);
+  const tokens = new Int32Array(1);
+  const begin = performance.now();
+  for (let i = 1; i <= 3; i++) {
+    t.strictSame([native.wait(poller, tokens, -1, 0, clock), tokens[0]], [1, 7]);
+    t.ok(performance.now() - begin >= 2 * i - 0.1, `${i} times`);
+  }
+  for (const period of [0, -1]) t.equal(native.timerFd(period), EINVAL);
+  for (const fd of [poller, timer]) native.closeFd(fd);
+});
+
 t.test("a bell rung by the main thread wakes a worker that waits for ever", async (t) => {
   const bell = native.eventFd();
   const source = `
@@ -402,7 +438,7 @@ t.test("a bell rung by the main thread wakes a worker that waits for ever", asyn
       native.pollerAddEvent(poller, workerData.bell, 42);
       parentPort.postMessage("waiting");
       const tokens = new Int32Array(1);
-      const count = native.wait(poller, tokens, -1, 0, new Float64Array(2));
+      const count = native.wait(poller, tokens, -1, 0, new Float64Array(5));
       native.closeFd(poller);
       parentPort.postMessage([count, tokens[0]]);
     });`;

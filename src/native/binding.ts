@@ -28,6 +28,18 @@ export const TapOffload = Object.freeze({
   USO4: 0x20,
   USO6: 0x40,
 } as const);
+/** What `wait` says of itself. */
+export const WaitWord = Object.freeze({
+  NOW_MS: 0, //    CLOCK_MONOTONIC after the wait
+  TOOK_MS: 1, //   how long it took
+  HOW: 2, //       WaitHow
+  POLLED_MS: 3, // added to this: what was spent polling
+  TAKEN_MS: 4, //  added to this: what other programs took of the core meanwhile, a long turn each
+} as const);
+export const WAIT_WORDS = 5;
+/** Something was there already; it was polled for; the thread slept. */
+export const WaitHow = Object.freeze({ AT_ONCE: 0, POLLED: 1, BLOCKED: 2 } as const);
+
 export interface Native extends Io, Offload {
   /**
    * Looks a typed array's memory up once and for all: what comes back stands for it in every call that takes a
@@ -75,18 +87,19 @@ export interface Native extends Io, Offload {
 
   /** A new eventfd: `ring` it from any thread to wake a `wait`. */
   eventFd(): number;
+  /** A new timerfd that expires every periodUs from now on. */
+  timerFd(periodUs: number): number;
   ring(fd: number): number;
   pollerCreate(): number;
   /** Level triggered: the token is reported by every `wait` while fd is readable (or broken). */
   pollerAdd(poller: number, fd: number, token: number): number;
-  /** The same for an eventfd, which `wait` reads empty before it reports the token. */
+  /** The same for an eventfd or a timerfd, which `wait` reads empty before it reports the token. */
   pollerAddEvent(poller: number, fd: number, token: number): number;
   pollerRemove(poller: number, fd: number): number;
   /**
    * Writes the ready tokens, returns how many. timeoutUs: 0 = poll, -1 = for ever. A signal ends it with 0.
-   * spinUs: polls so long before it blocks; who is woken from a blocked wait comes tens of microseconds late.
-   * clock[0]: CLOCK_MONOTONIC after the wait, ms; clock[1]: how long it took, ms. (Every performance.now() makes a
-   * heap number.)
+   * spinUs: polls so long before it blocks, but no longer once another program has had the core for half a millisecond.
+   * clock: WaitWord. (Every performance.now() makes a heap number.)
    */
   wait(
     poller: number,

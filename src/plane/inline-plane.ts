@@ -6,7 +6,7 @@
 import * as serviceChange from "../dataplane/change/services.ts";
 import * as engine from "../dataplane/engine.ts";
 import type { Port } from "../dataplane/port.ts";
-import type { Native } from "../native/binding.ts";
+import { type Native, WAIT_WORDS } from "../native/binding.ts";
 import { applyMessage } from "./apply-message.ts";
 import type { PlaneMessage } from "./messages.ts";
 import type { InlineDevices, Plane } from "./plane.ts";
@@ -31,7 +31,7 @@ export class InlinePlane implements Plane, InlineDevices {
   readonly #native: Native;
   readonly #poller: number;
   readonly #tokens = new Int32Array(256);
-  readonly #clock = new Float64Array(2);
+  readonly #clock = new Float64Array(WAIT_WORDS);
   readonly #soft = new Set<number>();
   readonly #failed = new Set<number>();
   readonly #startedMs: number;

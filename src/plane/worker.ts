@@ -6,14 +6,16 @@
 import { performance } from "node:perf_hooks";
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import * as serviceChange from "../dataplane/change/services.ts";
+import { Event } from "../dataplane/counters.ts";
 import * as engine from "../dataplane/engine.ts";
-import { loadNative } from "../native/binding.ts";
+import { loadNative, WAIT_WORDS, WaitHow, WaitWord } from "../native/binding.ts";
 import { applyMessage } from "./apply-message.ts";
 import { BusyPoll, learn } from "./busy-poll.ts";
 import { CpuLatency, follow, release } from "./cpu-latency.ts";
 import type { PlaneMessage } from "./messages.ts";
 import { createPlaneEngine } from "./plane-engine.ts";
 import { beginClock, Control, open, type PlaneMemory, type PlaneSizes } from "./plane-memory.ts";
+import { look, PollRoom } from "./poll-room.ts";
 import { adjust, isFirst, ProcessorTime, ThreadPriority } from "./thread-priority.ts";
 import { collectNow, warmUp } from "./warm-up.ts";
 
@@ -31,16 +33,20 @@ export interface WorkerInit {
   nice: number;
 }
 
-/** Token of the bell in the poller; ports use their PortId. */
+/** Tokens of the bell and of the timer in the poller; ports use their PortId. */
 const BELL_TOKEN = 0x7fffffff;
+const TIMER_TOKEN = 0x7ffffffe;
 /** Changes take no more than this of a turn, and one message: packets that come meanwhile wait for them. */
 const APPLY_MS = 0.25;
 /** Longest window while this thread is before others: it yields to nobody then, and is woken soon. */
 const SPIN_FIRST_US = 30;
+/** Fewer idle cores are none. */
+const NO_CORE = 0.1;
 /** How often the load is looked at, ms. */
 const LOAD_PERIOD_MS = 100;
 /** Longest sleep, so that expiry goes on: microseconds. */
 const SLEEP_US = 100_000;
+const FOR_EVER = -1;
 
 const init = workerData as WorkerInit;
 const native = loadNative();
@@ -49,21 +55,29 @@ const plane = createPlaneEngine(init.sizes, { io: native, offload: native, share
 native.adviseHuge(plane.tables.arena); // 8.3 against 8.0 Gbit/s, mean of three runs each, busy machine
 const control = new Int32Array(init.memory.control);
 const tokens = new Int32Array(256);
-/** What `wait` read: CLOCK_MONOTONIC, ms. In an array, not in variables: a turn makes no garbage. */
-const clock = new Float64Array(2);
+/** What `wait` says, by WaitWord. In an array, not in variables: a turn makes no garbage. */
+const waited = new Float64Array(WAIT_WORDS);
 const tokensPin = native.pin(tokens);
-const clockPin = native.pin(clock);
-native.wait(init.poller, tokensPin, 0, 0, clockPin);
+const waitedPin = native.pin(waited);
+const timer = native.timerFd(SLEEP_US);
+const hasTimer = native.pollerAddEvent(init.poller, timer, TIMER_TOKEN) === 0;
+native.wait(init.poller, tokensPin, 0, 0, waitedPin);
 /** When the engine's clock was 0: where an earlier plane left connections, theirs goes on. */
-const startedMs = beginClock(shared.durable, clock[0]);
+const startedMs = beginClock(shared.durable, waited[WaitWord.NOW_MS]);
 /** What CLOCK_MONOTONIC has to be moved by to be the time of day, ms. */
 const epochMs = performance.timeOrigin + performance.now() - startedMs;
 const busyPoll = new BusyPoll(init.spinUs);
 const cpuLatency = new CpuLatency(init.cpuLatencyUs);
 const priority = new ThreadPriority(init.nice);
-const processorTime = init.nice < 0 ? ProcessorTime.open() : null;
+const pollRoom = new PollRoom();
+const processorTime = init.nice < 0 || init.spinUs > 0 ? ProcessorTime.open() : null;
 let turns = 0;
-const period = { startMs: 0, wantedMs: 0, idleMs: 0 };
+const period = {
+  startMs: 0,
+  packets: 0,
+  wantedMs: processorTime?.wantedMs() ?? 0,
+  idleMs: processorTime?.idleMs() ?? 0,
+};
 const told = { cpuLatency: "", priority: "" };
 let stopping = false;
 /** Messages may be waiting. */
@@ -114,30 +128,44 @@ function goOnWithServices(): void {
   tellRefused();
 }
 
-/** How long the next wait may block, µs. */
+/** How long the next wait may block, µs. For ever means until the timer expires. */
 function waitUs(): number {
   const dueUs = engine.msUntilDue(plane) * 1000;
-  return dueUs < SLEEP_US ? dueUs + 1000 : SLEEP_US;
+  if (dueUs < SLEEP_US) return dueUs + 1000;
+  return hasTimer ? FOR_EVER : SLEEP_US;
+}
+
+/** Waits for something to do. Returns how many tokens there are. */
+function waitForWork(): number {
+  if (isRung) return native.wait(init.poller, tokensPin, 0, 0, waitedPin);
+  const ready = native.wait(init.poller, tokensPin, waitUs(), busyPoll.windowUs, waitedPin);
+  learn(busyPoll, ready > 0 ? Math.ceil(waited[WaitWord.TOOK_MS] * 1000) : SLEEP_US);
+  return ready;
+}
+
+function countWait(how: number): void {
+  const { events } = plane.tables.counters;
+  if (how === WaitHow.BLOCKED) events[Event.WAKEUPS]++;
+  else if (how === WaitHow.POLLED) events[Event.POLL_HITS]++;
 }
 
 /** One turn. */
 function pollOnce(): void {
-  const ready = isRung
-    ? native.wait(init.poller, tokensPin, 0, 0, clockPin)
-    : native.wait(init.poller, tokensPin, waitUs(), busyPoll.windowUs, clockPin);
-  if (!isRung) learn(busyPoll, ready > 0 ? Math.ceil(clock[1] * 1000) : SLEEP_US);
-  const nowMs = Math.floor(clock[0] - startedMs);
+  const ready = waitForWork();
+  // What comes while nothing else is there goes on its way before anybody asks whether there is more.
+  const batch = waited[WaitWord.HOW] === WaitHow.AT_ONCE ? engine.BATCH : 1;
+  const nowMs = Math.floor(waited[WaitWord.NOW_MS] - startedMs);
   engine.setClock(plane, nowMs);
   turns++;
   if (nowMs - period.startMs >= LOAD_PERIOD_MS) lookAtLoad(nowMs);
   const watchers = plane.tables.watchers;
-  if (watchers.active !== 0) watchers.clockUs[0] = (epochMs + clock[0]) * 1000;
+  if (watchers.active !== 0) watchers.clockUs[0] = (epochMs + waited[WaitWord.NOW_MS]) * 1000;
   let work = 0;
   for (let i = 0; i < ready; i++) {
     const token = tokens[i];
     if (token === BELL_TOKEN) isRung = true;
-    else {
-      const n = engine.pollPort(plane, token);
+    else if (token !== TIMER_TOKEN) {
+      const n = engine.pollPort(plane, token, batch);
       if (n > 0) work += n;
       else if (n < 0) portFailed(token);
     }
@@ -145,6 +173,8 @@ function pollOnce(): void {
   if (isRung) drainMessages();
   else if (serviceChange.isUnfinished(plane.tables.services)) goOnWithServices();
   plane.work = work;
+  period.packets += work;
+  if (work > 0) countWait(waited[WaitWord.HOW]);
   engine.tick(plane);
   if (plane.lastError !== "") reportError();
 }
@@ -156,17 +186,41 @@ function lookAtLoad(nowMs: number): void {
   turns = 0;
   period.startMs = nowMs;
   plane.epochMs = Date.now() - nowMs; // NTP may have moved it
-  if (processorTime !== null) adjustPriority(processorTime, nowMs, elapsedMs);
+  const polledMs = waited[WaitWord.POLLED_MS];
+  const takenMs = waited[WaitWord.TAKEN_MS];
+  waited[WaitWord.POLLED_MS] = 0;
+  waited[WaitWord.TAKEN_MS] = 0;
+  if (takenMs > 0) plane.tables.counters.events[Event.CORE_TAKEN]++;
+  const packets = period.packets;
+  period.packets = 0;
+  if (processorTime === null) look(pollRoom, 0, packets, nowMs);
+  else lookAtCores(processorTime, elapsedMs, polledMs, packets, nowMs);
+  busyPoll.limitUs = pollLimitUs();
   tellProblems();
 }
 
-function adjustPriority(time: ProcessorTime, nowMs: number, elapsedMs: number): void {
+/** What the thread does for itself, polling, is neither its load nor anybody else's. */
+function lookAtCores(
+  time: ProcessorTime,
+  elapsedMs: number,
+  polledMs: number,
+  packets: number,
+  nowMs: number,
+): void {
   const wantedMs = time.wantedMs();
   const idleMs = time.idleMs();
-  adjust(priority, (wantedMs - period.wantedMs) / elapsedMs, (idleMs - period.idleMs) / elapsedMs, nowMs);
+  const idleCores = (idleMs - period.idleMs) / elapsedMs;
+  const polledCores = idleCores < NO_CORE ? 0 : polledMs / elapsedMs; // others would use it
+  const share = (wantedMs - period.wantedMs) / elapsedMs - polledCores;
+  look(pollRoom, idleCores, packets, nowMs);
+  if (init.nice < 0) adjust(priority, share, idleCores + polledCores, nowMs);
   period.wantedMs = wantedMs;
   period.idleMs = idleMs;
-  busyPoll.limitUs = isFirst(priority) ? Math.min(SPIN_FIRST_US, init.spinUs) : init.spinUs;
+}
+
+function pollLimitUs(): number {
+  if (!pollRoom.isThere) return 0;
+  return isFirst(priority) ? Math.min(SPIN_FIRST_US, init.spinUs) : init.spinUs;
 }
 
 function tellProblems(): void {
@@ -206,4 +260,5 @@ control[Control.RUNNING] = 1;
 while (!stopping) pollOnce();
 control[Control.RUNNING] = 0;
 release(cpuLatency);
+native.closeFd(timer);
 init.messages.close();

@@ -108,8 +108,9 @@ export const SUBJECTS: Subjects = {
   },
   agent: {
     what: "one node put together, its host, its threads and its servers",
-    files: `busy-poll cpu-latency thread-priority plane-* durable configz conntrack-settings node-servers service-arp
-      capture-frames own-node-ports idle-cores vagrant-node agent-node agent-checks followed-objects former-addresses`,
+    files: `busy-poll poll-room cpu-latency thread-priority plane-* durable configz conntrack-settings node-servers
+      service-arp capture-frames own-node-ports idle-cores vagrant-node agent-node agent-checks followed-objects
+      former-addresses`,
   },
   cli: {
     what: "the command line",
