@@ -34,6 +34,7 @@ import { HostRouting } from "./host-routing.ts";
 import { nodeListeners } from "./node-listener.ts";
 import { NodeServers } from "./node-servers.ts";
 import { objectSource } from "./object-source.ts";
+import { TunnelBundles } from "./tunnel-bundles.ts";
 
 /** Frontends and endpoints the plane has room for: memory is taken as services come. */
 const SERVICES_LOG2 = 19;
@@ -57,6 +58,7 @@ export class Agent {
   readonly #servers: NodeServers;
   readonly #hostRouting: HostRouting;
   readonly #joining: DatagramJoining;
+  readonly #tunnelBundles: TunnelBundles;
   readonly #startedMs = performance.now();
   readonly #source: ObjectSource;
   #server: Server | undefined;
@@ -117,6 +119,7 @@ export class Agent {
           internalErrors: this.#plane.errors,
           refusedServicePorts: this.#plane.refused.count,
           heldMs: this.#plane.heldMs,
+          tunnelBundles: this.#tunnelBundles.state.startsWith("on"),
         }),
         services: () => this.#messages.services.specs(),
         policies: () => policyTotals(this.#plane.tables, this.#messages.policies),
@@ -128,6 +131,8 @@ export class Agent {
     this.#servers.onProblem = (error) => this.onProblem(error);
     this.#joining = new DatagramJoining(this.#native, this.#plane, () => this.#attachments.joiningPorts());
     this.#joining.onNote = (text) => this.onNote(text);
+    this.#tunnelBundles = new TunnelBundles(this.#native, this.#plane, config);
+    this.#tunnelBundles.onNote = (text) => this.onNote(text);
     this.#hostRouting = new HostRouting(config);
     this.#hostRouting.onProblem = (error) => this.onProblem(error);
   }
@@ -138,6 +143,7 @@ export class Agent {
     const uplink = await this.#openUplink();
     const host = await this.#attachments.openHost(config.netns, config.host.interface);
     this.#ports = { uplink: uplink.id, host: host.id, mtu: uplink.mtu };
+    await this.#tunnelBundles.begin();
     await this.#plane.apply({ type: "conntrack", words: conntrackSettings(config) });
     const watching = new Watching(this.#plane);
     const portName = (id: number): string =>
@@ -213,6 +219,7 @@ export class Agent {
     await this.#servers.close();
     await this.#hostRouting.remove();
     this.#joining.close();
+    await this.#tunnelBundles.close();
     await this.#plane.stop();
     this.#attachments.close();
   }
@@ -323,6 +330,7 @@ export class Agent {
       objects: this.#objects(),
       internalErrors: this.#plane.errors,
       refusedServicePorts: this.#plane.refused.count,
+      tunnelBundles: this.#tunnelBundles.state,
       lastApplyMs: Math.round(this.#lastApplyMs * 1000) / 1000,
       // Objects of files have no versions of one count.
       ...("socket" in this.config.source && {

@@ -20,7 +20,7 @@ import { HealthPorts } from "./health-ports.ts";
 import type { NodeListener } from "./node-listener.ts";
 import { NodeServers } from "./node-servers.ts";
 
-const NO_FAULTS = { internalErrors: 0, refusedServicePorts: 0, heldMs: 0 };
+const NO_FAULTS = { internalErrors: 0, refusedServicePorts: 0, heldMs: 0, tunnelBundles: false };
 
 /** Listens on free ports of loopback in place of the addresses asked for. */
 class Loopback {
@@ -166,6 +166,7 @@ function create(raw: object = {}) {
       policies: () => [],
       objects: () => ({ nodes: graph.nodes.size }),
       ready: () => true,
+      source: () => ({ problem: "", silentSeconds: 1, refused: new Map() }),
     },
   });
   const events = (type: "ADDED" | "DELETED", ...objects: (Node | Service | EndpointSlice)[]): void => {

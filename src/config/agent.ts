@@ -7,7 +7,15 @@ import { type ProxyConfig, readProxyConfig } from "./proxy.ts";
 import { checkSchema } from "./schema.ts";
 
 export type OverlayConfig =
-  | { readonly type: "vxlan"; readonly vni: number; readonly port: number }
+  | {
+      readonly type: "vxlan";
+      readonly vni: number;
+      readonly port: number;
+      /** Outer source ports; left out: SOURCE_PORTS. */
+      readonly sourcePortRange?: PortRange;
+      /** How many of them are used; left out: as many as suit bundles, or all. */
+      readonly sourcePorts?: number;
+    }
   | { readonly type: "none" };
 
 /** Ports, both ends included. */
@@ -26,6 +34,9 @@ export interface KubernetesSource {
   /** Keeps what is known for a start without the server; "": nothing is kept. */
   readonly stateFile?: string;
 }
+
+/** RFC 7348 §5: the dynamic range. */
+export const SOURCE_PORTS: PortRange = { first: 49_152, last: 65_535 };
 
 /** Where a machine's own agent is found when nobody says where. */
 export const AGENT_SOCKET = "/run/podwire/agent.sock";
@@ -77,8 +88,18 @@ export interface AgentConfig {
   readonly joinDatagrams: boolean;
   /** … also those without a checksum. */
   readonly joinWithoutChecksum: boolean;
+  /** Frames that leave into the tunnel together do so as superframes, where kernel and uplink can cut them. */
+  readonly tunnelBundles: boolean;
   /** What becomes of connections that policies forbid by now: they go on, or are cut by their next packet. */
   readonly policyEstablished: "keep" | "recheck";
+}
+
+export interface RawOverlay {
+  type: string;
+  vni?: number;
+  port?: number;
+  sourcePortRange?: string;
+  sourcePorts?: number;
 }
 
 interface RawAgent {
@@ -86,7 +107,7 @@ interface RawAgent {
   clusterCIDR: string;
   serviceCIDR: string;
   fabricCIDR?: string;
-  overlay?: { type: "vxlan" | "none"; vni?: number; port?: number };
+  overlay?: RawOverlay;
   netns?: string;
   uplink: { interface: string; driver?: "packet" | "pcap"; gateway?: string };
   host: { interface: string };
@@ -106,6 +127,7 @@ interface RawAgent {
     keepClientAddress?: boolean;
     joinDatagrams?: boolean;
     joinWithoutChecksum?: boolean;
+    tunnelBundles?: boolean;
   };
   policy?: { established?: "keep" | "recheck" };
 }
@@ -121,17 +143,13 @@ export function agentConfig(value: unknown, problems: FieldProblems): AgentConfi
   checkSchema("AgentConfiguration", value, problems);
   if (problems.any) return undefined;
   const raw = value as RawAgent;
-  const overlay: OverlayConfig =
-    raw.overlay?.type === "none"
-      ? { type: "none" }
-      : { type: "vxlan", vni: raw.overlay?.vni ?? 1, port: raw.overlay?.port ?? 8472 };
   const clusterCidrs = cidrList(["clusterCIDR"], raw.clusterCIDR, problems);
   const config: AgentConfig = {
     nodeName: raw.nodeName,
     clusterCidrs,
     serviceCidrs: cidrList(["serviceCIDR"], raw.serviceCIDR, problems),
     fabricCidrs: cidrList(["fabricCIDR"], raw.fabricCIDR ?? "", problems),
-    overlay,
+    overlay: overlayConfig(raw.overlay, ["overlay"], problems),
     netns: raw.netns ?? "",
     uplink: {
       interface: raw.uplink.interface,
@@ -156,10 +174,38 @@ export function agentConfig(value: unknown, problems: FieldProblems): AgentConfi
     keepClientAddress: raw.dataplane?.keepClientAddress ?? false,
     joinDatagrams: raw.dataplane?.joinDatagrams ?? true,
     joinWithoutChecksum: raw.dataplane?.joinWithoutChecksum ?? false,
+    tunnelBundles: raw.dataplane?.tunnelBundles ?? true,
     policyEstablished: raw.policy?.established ?? "keep",
   };
   checkKeepClientAddress(raw, [], problems);
   return problems.any ? undefined : config;
+}
+
+/** What is said of a tunnel that there is not, and ports that do not fit the range, is not taken. */
+export function overlayConfig(
+  raw: RawOverlay = { type: "vxlan" },
+  at: FieldPath,
+  problems: FieldProblems,
+): OverlayConfig {
+  const { type, vni = 1, port = 8472, sourcePortRange, sourcePorts } = raw;
+  if (type === "none") {
+    for (const field of Object.keys(raw).filter((name) => name !== "type"))
+      problems.forbidden([...at, field], "may only be used when `type` is 'vxlan'");
+    return { type };
+  }
+  const range = sourcePortRange === undefined ? SOURCE_PORTS : readPortRange(sourcePortRange);
+  if (range === null) {
+    const wanted = "must be a range of ports, (e.g. 49152-65535)";
+    problems.invalid([...at, "sourcePortRange"], sourcePortRange, wanted);
+  } else if (sourcePorts !== undefined && sourcePorts > range.last - range.first + 1) {
+    const most = `must be at most ${range.last - range.first + 1}, the ports of sourcePortRange`;
+    problems.invalid([...at, "sourcePorts"], sourcePorts, most);
+  }
+  return {
+    ...{ type: "vxlan", vni, port },
+    ...(sourcePortRange !== undefined && range !== null && { sourcePortRange: range }),
+    ...(sourcePorts !== undefined && { sourcePorts }),
+  };
 }
 
 /** Without a tunnel there is nobody to go back to; what would do nothing is not taken. */
@@ -187,10 +233,15 @@ function cidrList(path: FieldPath, text: string, problems: FieldProblems): Cidr[
 
 function portRange(path: FieldPath, text: string, problems: FieldProblems): PortRange | null {
   if (text === "none") return null;
+  const range = readPortRange(text);
+  if (range === null) problems.invalid(path, text, 'must be a range of ports, (e.g. 30000-32767), or "none"');
+  return range;
+}
+
+/** "FIRST-LAST", or null. */
+function readPortRange(text: string): PortRange | null {
   const [, first, last] = (/^(\d{1,5})-(\d{1,5})$/.exec(text) ?? []).map(Number);
-  if (first >= 1 && first <= last && last <= PORT_MAX) return { first, last };
-  problems.invalid(path, text, 'must be a range of ports, (e.g. 30000-32767), or "none"');
-  return null;
+  return first >= 1 && first <= last && last <= PORT_MAX ? { first, last } : null;
 }
 
 function ipList(path: FieldPath, text: string, problems: FieldProblems): Ip[] {

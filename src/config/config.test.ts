@@ -42,6 +42,16 @@ t.test("an AgentConfiguration is read with its defaults", async (t) => {
   t.same(config.proxy.clusterCidrs.map(formatCidr), ["10.244.0.0/16", "fd00:10:244::/56"]);
 });
 
+t.test("outer source ports are a range, and so many of it", async (t) => {
+  const overlay = (text: string) =>
+    readAgentFile({ file: "agent.yaml", text: AGENT.replace("{ type: vxlan, vni: 7 }", text) }).overlay;
+  t.same(overlay("{ type: vxlan, sourcePortRange: 50000-50009, sourcePorts: 10 }"), {
+    ...{ type: "vxlan", vni: 1, port: 8472 },
+    ...{ sourcePortRange: { first: 50_000, last: 50_009 }, sourcePorts: 10 },
+  });
+  t.same(overlay("{ type: none }"), { type: "none" });
+});
+
 t.test(
   "node ports are the API server's range, another one, or none that the agent serves the node",
   async (t) => {
@@ -91,11 +101,29 @@ t.test("a wrong AgentConfiguration is refused field by field, with positions", a
       ),
     },
   );
+  const overlay = (text: string, position: string, message: string) =>
+    refused("{ type: vxlan, vni: 7 }", `{ ${text} }`, at(position, `overlay.${message}`));
+  overlay(
+    "type: vxlan, sourcePortRange: 9-8",
+    "8:42",
+    'sourcePortRange: Invalid value: "9-8": must be a range of ports, (e.g. 49152-65535)',
+  );
+  overlay("type: vxlan, sourcePorts: 0", "8:38", "sourcePorts: Invalid value: 0: must be >= 1");
+  overlay(
+    "type: vxlan, sourcePortRange: 50000-50009, sourcePorts: 11",
+    "8:68",
+    "sourcePorts: Invalid value: 11: must be at most 10, the ports of sourcePortRange",
+  );
+  overlay(
+    "type: none, sourcePorts: 4",
+    "8:37",
+    "sourcePorts: Forbidden: may only be used when `type` is 'vxlan'",
+  );
   refused("netns:", "namespace:", at("9:1", 'unknown field "namespace"'));
   refused(
     "{ socket: /run/podwire/lab.sock }",
     "{}",
-    at("13:1", "source: Invalid value: {}: must have either socket or files"),
+    at("13:1", "source: Invalid value: {}: must have one of socket, files and kubernetes"),
   );
   refused(
     "10.96.0.0/12",

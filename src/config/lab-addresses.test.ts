@@ -138,6 +138,10 @@ const wide: [spec: string, want: RegExp][] = [
     /^spec\.dataplane\.keepClientAddress: Forbidden: may only be used when `overlay\.type` is 'vxlan'$/,
   ],
   ["overlay: { type: vxlan, vni: 16777216 }", /^spec\.overlay\.vni: .*must be <= 16777215$/],
+  [
+    "overlay: { type: vxlan, sourcePortRange: 1-2, sourcePorts: 3 }",
+    /^spec\.overlay\.sourcePorts: Invalid value: 3: must be at most 2, the ports of sourcePortRange$/,
+  ],
   ["overlay: { type: vxlan, port: 0 }", /^spec\.overlay\.port: .*must be >= 1$/],
   ["nodes: [{ name: Node }]", /^spec\.nodes\[0\]\.name: .*lowercase RFC 1123 subdomain/],
   ["nodes: [{ name: a }, { name: a }]", /^spec\.nodes\[1\]\.name: Duplicate value: "a"$/],

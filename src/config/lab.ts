@@ -2,7 +2,7 @@
 import type { FieldPath, FieldProblems } from "../kube/manifest/field-problems.ts";
 import { validateLabels } from "../kube/validate/metadata.ts";
 import * as names from "../kube/validate/names.ts";
-import { checkKeepClientAddress } from "./agent.ts";
+import { checkKeepClientAddress, overlayConfig, type RawOverlay } from "./agent.ts";
 import { checkLabAddresses, type LabMember } from "./lab-addresses.ts";
 import { readPodSecurity } from "./pod-security.ts";
 import { readProxyConfig } from "./proxy.ts";
@@ -19,7 +19,7 @@ interface RawLab {
   spec?: {
     clusterCIDR?: string;
     serviceCIDR?: string;
-    overlay?: { type: string; vni?: number; port?: number };
+    overlay?: RawOverlay;
     proxy?: unknown;
     dataplane?: { keepClientAddress?: boolean };
     podSecurity?: unknown;
@@ -38,11 +38,7 @@ export function checkLab(value: unknown, problems: FieldProblems): void {
   }
   readProxyConfig(spec.proxy, problems, ["spec", "proxy"]);
   readPodSecurity(spec.podSecurity, problems, ["spec", "podSecurity"]);
-  for (const field of ["vni", "port"] as const) {
-    if (spec.overlay?.type === "none" && spec.overlay[field] !== undefined) {
-      problems.forbidden(["spec", "overlay", field], "may only be used when `type` is 'vxlan'");
-    }
-  }
+  overlayConfig(spec.overlay, ["spec", "overlay"], problems);
   checkKeepClientAddress(spec, ["spec"], problems);
   if (spec.nodes?.length === 0) problems.required(["spec", "nodes"], "a lab has one node or more");
   checkNames(spec, problems);

@@ -21,6 +21,8 @@ const overlay = closed(
     type: { enum: ["none", "vxlan"] },
     vni: { type: "integer", minimum: 0, maximum: 0xffffff },
     port: { type: "integer", minimum: 1, maximum: 65535 },
+    sourcePortRange: text,
+    sourcePorts: { type: "integer", minimum: 1, maximum: 65535 },
   },
   ["type"],
 );
@@ -45,6 +47,7 @@ const dataplane = closed({
   keepClientAddress: { type: "boolean" },
   joinDatagrams: { type: "boolean" },
   joinWithoutChecksum: { type: "boolean" },
+  tunnelBundles: { type: "boolean" },
 });
 const policy = closed({ established: { enum: ["keep", "recheck"] } });
 

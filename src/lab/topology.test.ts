@@ -126,6 +126,20 @@ t.test("podwire node: the kernel has no say on the uplink, everything leaves by 
   ]);
 });
 
+t.test(
+  "outer source ports are for the kernel's nodes, too: its range ends before its second number",
+  async (t) => {
+    const nodes = [{ name: "a" }, { name: "b", agent: "kernel" as const }];
+    const device = (overlay: object): string => {
+      const topology = plan({ nodes, overlay: { type: "vxlan", ...overlay } });
+      return nodeBatch(topology, topology.nodes[1]).find((line) => line.includes("type vxlan")) ?? "";
+    };
+    t.match(device({ sourcePortRange: "50000-50009" }), " dstport 8472 srcport 50000 50010 local ");
+    t.match(device({ sourcePortRange: "50000-65535" }), " srcport 50000 65535 local ");
+    t.notMatch(device({}), "srcport");
+  },
+);
+
 t.test("kernel node: flannel's set-up, with an entry for each other node", async (t) => {
   const topology = plan({ nodes: [{ name: "a" }, { name: "b", agent: "kernel" }] });
   const lines = nodeBatch(topology, topology.nodes[1]);

@@ -25,7 +25,9 @@ import { LabError } from "./errors.ts";
 import * as names from "./net/names.ts";
 
 export type AgentKind = "podwire" | "kernel";
-export type Overlay = { type: "vxlan"; vni: number; port: number } | { type: "none" };
+export type Overlay =
+  | { type: "vxlan"; vni: number; port: number; sourcePortRange?: string; sourcePorts?: number }
+  | { type: "none" };
 
 /** kind Lab, apiVersion podwire.dev/v1alpha1, after its schema was checked. */
 export interface LabObject {
@@ -181,7 +183,7 @@ export function planTopology(lab: string, object: LabObject): Topology {
 
 function overlayOf(spec: NonNullable<LabObject["spec"]>["overlay"]): Overlay {
   if (spec?.type === "none") return { type: "none" };
-  return { type: "vxlan", vni: spec?.vni ?? 1, port: spec?.port ?? 8472 };
+  return { ...spec, type: "vxlan", vni: spec?.vni ?? 1, port: spec?.port ?? 8472 };
 }
 
 type NodeSpec = NonNullable<NonNullable<LabObject["spec"]>["nodes"]>[number];

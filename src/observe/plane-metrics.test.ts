@@ -24,7 +24,7 @@ const ports: PlanePort[] = [
 
 function families() {
   const out = new Exposition();
-  const faults = { internalErrors: 1, refusedServicePorts: 2, heldMs: 0.5 };
+  const faults = { internalErrors: 1, refusedServicePorts: 2, heldMs: 0.5, tunnelBundles: true };
   writePlaneMetrics(out, { tables, ports, missed: new Map([[0, 9]]), ...faults });
   return parseExposition(out.toString());
 }

@@ -40,6 +40,8 @@ export interface PlaneState {
   readonly refusedServicePorts: number;
   /** Longest time that packets waited for a change of the tables. */
   readonly heldMs: number;
+  /** Frames leave into the tunnel together. */
+  readonly tunnelBundles: boolean;
 }
 
 const PORT_METRICS: readonly [name: string, column: number, help: string][] = [
@@ -84,6 +86,9 @@ export function writePlaneMetrics(out: Exposition, state: PlaneState): void {
     ])
     .gauge("podwire_refused_service_ports", "Service ports that do not fit the data plane's tables.", [
       { value: state.refusedServicePorts },
+    ])
+    .gauge("podwire_tunnel_bundles", "1: frames leave into the tunnel together, 0: one by one.", [
+      { value: state.tunnelBundles ? 1 : 0 },
     ])
     .gauge(
       "podwire_change_hold_seconds_max",

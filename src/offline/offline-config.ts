@@ -32,6 +32,7 @@ export function offlineConfig(
     leastConnections: false,
     resetRemovedEndpoints: false,
     mssClamp: false,
+    tunnelBundles: false,
     keepClientAddress: false, // the annotation of its Node tells
     joinDatagrams: false,
     joinWithoutChecksum: false,

@@ -48,14 +48,11 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
       return;
     case "node":
       configure(t.config, message.config);
-      t.addresses.local = new LocalAddresses(message.local);
-      t.addresses.podSources = createPrefixSet(message.podSources);
-      t.addresses.masqueradeSources = createPrefixSet(message.masqueradeSources);
-      t.addresses.masqueradeExempt = createPrefixSet(message.masqueradeExempt);
-      t.addresses.ownSources = createPrefixSet(message.ownSources);
-      t.addresses.nodeSources = createPrefixSet(message.nodeSources);
-      t.addresses.serviceRanges = createPrefixSet(message.serviceRanges);
+      setAddresses(t, message);
       bindPorts(t);
+      return;
+    case "config":
+      configure(t.config, message.config);
       return;
     case "policy":
       putInForce(t, message.parts);
@@ -86,6 +83,16 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
     case "stop":
       return;
   }
+}
+
+function setAddresses(t: Tables, message: Extract<PlaneMessage, { type: "node" }>): void {
+  t.addresses.local = new LocalAddresses(message.local);
+  t.addresses.podSources = createPrefixSet(message.podSources);
+  t.addresses.masqueradeSources = createPrefixSet(message.masqueradeSources);
+  t.addresses.masqueradeExempt = createPrefixSet(message.masqueradeExempt);
+  t.addresses.ownSources = createPrefixSet(message.ownSources);
+  t.addresses.nodeSources = createPrefixSet(message.nodeSources);
+  t.addresses.serviceRanges = createPrefixSet(message.serviceRanges);
 }
 
 /** Group by group: a message names what it sets. */

@@ -43,6 +43,7 @@ export type PlaneMessage =
       nodeSources: Prefix[];
       serviceRanges: Prefix[];
     }
+  | { type: "config"; config: ConfigChange } // what no object tells
   | { type: "policy"; parts: PolicyParts }
   | { type: "routes"; routes: RouteSpec[]; vteps: VtepSpec[] }
   | { type: "services"; update: ServiceUpdate }

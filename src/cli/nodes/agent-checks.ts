@@ -22,6 +22,8 @@ export interface AgentStatus {
   objects: Record<string, number>;
   internalErrors: number;
   refusedServicePorts: number;
+  /** "on", or "off: " and why. */
+  tunnelBundles?: string;
 }
 
 /** Connections there are, and the most there may be. */
@@ -56,6 +58,7 @@ export function agentChecks(status: AgentStatus, connections: Fill): Check[] {
             pod === "" ? "make the device" : "make its namespace and TAP device, or delete the pod";
           return check("ports", false, `${whose}: ${error}`, where);
         })),
+    ...(status.tunnelBundles === undefined ? [] : [check("tunnel bundles", true, status.tunnelBundles, "")]),
     check(
       "services",
       refused === 0,

@@ -10,6 +10,8 @@ Lab
   spec.overlay.type  served  vxlan or none
   spec.overlay.vni  served  of vxlan
   spec.overlay.port  served  of vxlan
+  spec.overlay.sourcePortRange  served  outer source ports: overlay.md
+  spec.overlay.sourcePorts  served  how many of them are used: overlay.md; not by nodes with agent: kernel
   spec.proxy  served  a KubeProxyConfiguration, whole or in part: agent.md
   spec.policy.established  served  whether connections that policies forbid by now go on: policy.md
   spec.podSecurity  served  a PodSecurityConfiguration, whole or in part: pod-security.md

@@ -143,9 +143,11 @@ function kernelOverlay(t: Topology, node: NodePlan): string[] {
   }
   const dev = names.vxlanInterface(t.overlay.vni);
   const { vni, port } = t.overlay;
+  const [first, last] = (t.overlay.sourcePortRange ?? "").split("-").map(Number);
+  const ports = last === undefined ? "" : ` srcport ${first} ${Math.min(last + 1, 65_535)}`; // the second is beyond
   const local = tunnelAddress(node);
   return [
-    `link add ${dev} type vxlan id ${vni} dstport ${port} local ${local} dev ${names.UPLINK} nolearning`,
+    `link add ${dev} type vxlan id ${vni} dstport ${port}${ports} local ${local} dev ${names.UPLINK} nolearning`,
     `link set ${dev} address ${node.vtepMac} mtu ${t.podMtu} up`,
     ...node.vtepAddresses.map(
       (address) => `addr replace ${address}/${HOST_BITS[familyOf(address)]} dev ${dev}${nodad(address)}`,

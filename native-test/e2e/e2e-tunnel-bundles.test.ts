@@ -1,0 +1,132 @@
+// Frames that leave into the tunnel together: a kernel and a podwire node get every byte of every datagram, in the order
+// of each flow, over a link that cuts superframes and one that hands them on; the outer packets have the source ports
+// that were asked for; switched off, each frame leaves by itself.
+import t from "tap";
+import { cannotRun, PODWIRE, TestLab } from "../../src/testing/lab/lab.ts";
+import { client } from "../../src/testing/lab/objects.ts";
+import { start, until } from "../../src/testing/lab/process.ts";
+
+const skip = cannotRun("curl", "ethtool");
+const [PORT, FLOWS, EACH] = [9100, 4, 240];
+const DATAGRAMS = FLOWS * EACH;
+
+/** Prints what came, and whether each flow's datagrams came whole and in order, once nothing came for a second. */
+const RECEIVER = `
+const socket = require("node:dgram").createSocket({ type: "udp4", recvBufferSize: 1 << 22 });
+const next = new Map();
+let count = 0, wrong = 0, timer;
+const end = () => { console.log(JSON.stringify({ count, wrong, flows: next.size })); process.exit(0); };
+socket.on("message", (data, from) => {
+  clearTimeout(timer);
+  timer = setTimeout(end, 1000);
+  const number = data.readUInt32BE(0);
+  const want = next.get(from.port) ?? 0;
+  const length = 4 + (number % 24 === 23 ? 9 : 18);
+  const isWhole = data.length === length && data.subarray(4).every((b, i) => b === ((number + i) & 255));
+  if (number < want || !isWhole) wrong++;
+  next.set(from.port, number + 1);
+  count++;
+});
+socket.bind(${PORT}, () => console.log("ready"));
+`;
+/** A burst is as many sends as the event loop has at once: they wait at the TAP together. */
+const SENDER = `
+const dgram = require("node:dgram");
+const sockets = Array.from({ length: ${FLOWS} }, () => dgram.createSocket("udp4"));
+let number = 0;
+const burst = () => {
+  for (let i = 0; i < 24 && number < ${EACH}; i++, number++) {
+    const data = Buffer.alloc(4 + (number % 24 === 23 ? 9 : 18));
+    data.writeUInt32BE(number, 0);
+    for (let k = 4; k < data.length; k++) data[k] = (number + k - 4) & 255;
+    for (const socket of sockets) socket.send(data, ${PORT}, process.argv[1]);
+  }
+  if (number < ${EACH}) setTimeout(burst, 20);
+  else setTimeout(() => process.exit(0), 200);
+};
+burst();
+`;
+
+t.test("frames that leave into the tunnel together", { skip }, async (t) => {
+  const lab = await TestLab.up("bundles", {
+    overlay: { type: "vxlan", sourcePortRange: "50000-50999", sourcePorts: 2 },
+    nodes: [{ name: "node1" }, { name: "node2" }, { name: "node3", agent: "kernel" }],
+    objects: [client("tx", "node1"), client("rx", "node2"), client("rx-kernel", "node3")],
+  });
+  t.teardown(() => lab.down());
+  const counter = async (name: string): Promise<number> => {
+    const { items } = await lab.json("show", "counters", "--node", "node1");
+    return items.find((item: { counter: string }) => item.counter === name).value;
+  };
+  const state = async (node: string): Promise<string> => {
+    const { checks } = JSON.parse((await lab.podwire(["status", "-o", "json"])).stdout);
+    const found = checks.find(
+      ({ of, check }: { of: string; check: string }) => of.endsWith(`/${node}`) && check === "tunnel bundles",
+    );
+    return found.detail;
+  };
+  const exchange = async (to: string): Promise<unknown> => {
+    const receiver = await lab.startIn(to, [process.execPath, "-e", RECEIVER], /ready/);
+    const sent = await lab.exec("tx", [process.execPath, "-e", SENDER, await lab.podAddress(to)]);
+    t.equal(sent.status, 0, sent.stderr);
+    await until("the receiver counts", async () => /\{.*\}/.test(receiver.output()), 10_000);
+    return JSON.parse(/\{.*\}/.exec(receiver.output())?.[0] ?? "null");
+  };
+
+  t.test("both agents found kernel and uplink good", async (t) => {
+    for (const node of ["node1", "node2"])
+      await until(`bundles of ${node}`, async () => (await state(node)) === "on", 5000);
+    t.equal(await state("node1"), "on");
+  });
+
+  for (const features of ["on", "off"]) {
+    for (const to of ["rx", "rx-kernel"]) {
+      const how = features === "on" ? "hands superframes on" : "cuts superframes";
+      t.test(`a link that ${how}: ${to} gets every datagram, each flow's in order`, async (t) => {
+        await lab.exec("node/node1", [
+          "ethtool",
+          "-K",
+          "eth0",
+          "gso",
+          features,
+          "tx-udp-segmentation",
+          features,
+        ]);
+        const before = await counter("tunnel_bundled");
+        t.same(await exchange(to), { count: DATAGRAMS, wrong: 0, flows: FLOWS });
+        const bundled = (await counter("tunnel_bundled")) - before;
+        t.ok(bundled > DATAGRAMS / 2, `${bundled} of ${DATAGRAMS} left in bundles`);
+        t.same((await lab.json("show", "drops", "--node", "node1")).items, []);
+      });
+    }
+  }
+
+  t.test(
+    "a capture at the uplink shows single packets, from the two ports that were asked for",
+    async (t) => {
+      const bundled = await counter("tunnel_bundled");
+      const command = [PODWIRE, "--lab", lab.name, "capture", "--node", "node1", "udp port 8472"];
+      const capture = await start(command, /listening/);
+      await exchange("rx");
+      const outer = /192\.168\.50\.11\.(\d+) > 192\.168\.50\.12\.8472: VXLAN/g;
+      const ports = () => [...capture.output().matchAll(outer)].map(([, port]) => port);
+      await until("all to be printed", async () => ports().length >= DATAGRAMS, 5000);
+      await capture.stop("SIGINT");
+      t.equal(ports().length, DATAGRAMS);
+      t.same([...new Set(ports())].sort(), ["50000", "50001"]);
+      t.equal(await counter("tunnel_bundled"), bundled, "none left in a bundle meanwhile");
+    },
+  );
+});
+
+t.test("switched off", { skip }, async (t) => {
+  const lab = await TestLab.up("no-bundles", {
+    dataplane: { tunnelBundles: false },
+    nodes: [{ name: "node1" }],
+  });
+  t.teardown(() => lab.down());
+  const text = (await lab.podwire(["status"])).stdout;
+  t.match(text, /node1 +tunnel bundles +yes +off: dataplane\.tunnelBundles is false/);
+  const metrics = await lab.exec("node/node1", ["curl", "-s", "http://127.0.0.1:10249/metrics"]);
+  t.match(metrics.stdout, /^podwire_tunnel_bundles 0$/m);
+});
