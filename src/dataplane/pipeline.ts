@@ -6,7 +6,7 @@
 
 import { drop } from "./drop.ts";
 import { DropReason } from "./drop-reason.ts";
-import { passFast } from "./fast/fast-path.ts";
+import { passFast, passLaidOut } from "./fast/fast-path.ts";
 import { setSum } from "./packet/frame-sum.ts";
 import { IcmpRequest, WITHHELD } from "./packet/icmp-request.ts";
 import { begin, type Packet } from "./packet/packet.ts";
@@ -27,7 +27,16 @@ import { translate } from "./stage/connection/translate.ts";
 import { answerEcho } from "./stage/ip/answer-echo.ts";
 import { checkOptions } from "./stage/ip/check-options.ts";
 import { clampMss } from "./stage/ip/clamp-mss.ts";
-import { beginInner, decapsulate, innerFrames, isForTunnel, tunnelPayload } from "./stage/ip/decapsulate.ts";
+import {
+  beginInner,
+  decapsulate,
+  innerAt,
+  innerFrames,
+  innerLen,
+  isForTunnel,
+  isLaidOutPlainly,
+  tunnelPayload,
+} from "./stage/ip/decapsulate.ts";
 import { enforcePolicy } from "./stage/ip/enforce-policy.ts";
 import { parse, parseTransport } from "./stage/ip/parse.ts";
 import { reassemble } from "./stage/ip/reassemble.ts";
@@ -195,6 +204,7 @@ function untunnel(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdic
   const v = decapsulate(pkt, t);
   passed(pkt, t, v);
   if (v !== NEXT) return v;
+  const isPlain = t.watchers.active === 0 && isLaidOutPlainly(pkt);
   let frames = 0;
   let at = tunnelPayload(pkt);
   while (at < pkt.end) {
@@ -203,6 +213,7 @@ function untunnel(pkt: Packet, t: Tables, nowSec: number, nowMs: number): Verdic
     at += t.scratch.joined[2 * JOINED_MAX];
     frames += n;
     for (let i = 0; i < n; i++) {
+      if (isPlain && passLaidOut(t, innerAt(t, i), innerLen(t, i), pkt.inPort, nowSec)) continue;
       let w = beginInner(pkt, t, i);
       if (w === NEXT) w = forward(t.scratch.inner, t, nowSec, nowMs);
       else ended(t.scratch.inner, t, w);

@@ -38,7 +38,8 @@ export class FastFrame {
   off = 0; //         first byte of the Ethernet header
   end = 0; //         first byte past the IP packet
   inPort = 0;
-  fromTunnel = 0; //  1: it came out of a VXLAN packet
+  fromTunnel = 0; //  1: it came out of a VXLAN packet, …
+  opens = 0; //       … 1: which is opened for it alone
   tos = 0;
   ttl = 0;
   proto = 0; //       TCP or UDP
@@ -46,6 +47,7 @@ export class FastFrame {
   l4HeaderLen = 0;
   window = 0; //      of a TCP segment, unscaled
   partial = 0; //     1: its checksum holds the pseudo-header's sum
+  gsoSize = 0; //     of a TCP superframe: payload of one segment; 0: it is none
   verified = 0; //    1: somebody has found it right
   bridged = 0; //     1: for another station of the pod bridge
   station = -1; //    its sender's FDB slot, -1: it came from no pod

@@ -4,6 +4,7 @@
  */
 import { Protocol } from "../../base/protocols.ts";
 import * as checksum from "../../wire/bytes/checksum.ts";
+import * as ipv4 from "../../wire/ip/ipv4.ts";
 import * as eth from "../../wire/link/ethernet.ts";
 import * as vnet from "../../wire/link/virtio-net.ts";
 import * as tcp from "../../wire/transport/tcp.ts";
@@ -48,11 +49,16 @@ export function leave(f: FastFrame, t: Tables, nowSec: number): boolean {
   const kind = t.routes.kind[r];
   if (kind === LOCAL) return toHost(f, t, nowSec);
   const isForwarded = t.ports.role[f.inPort] !== HOST || f.fromTunnel !== 0;
-  if ((isForwarded && f.ttl <= 1) || f.ipLen > t.routes.mtu[r]) return false;
+  if ((isForwarded && f.ttl <= 1) || longest(f) > t.routes.mtu[r]) return false;
   const hops = isForwarded ? 1 : 0;
   if (kind === PODS) return toPod(f, t, hops, nowSec);
   if (kind === VTEP) return toVtep(f, t, r, hops, nowSec);
   return (kind === ONLINK || kind === GATEWAY) && toFabric(f, t, r, hops, nowSec);
+}
+
+/** Bytes of the packet, or of a superframe's segments. */
+function longest(f: FastFrame): number {
+  return f.gsoSize === 0 ? f.ipLen : ipv4.HEADER_LEN_MIN + f.l4HeaderLen + f.gsoSize;
 }
 
 function toBridge(f: FastFrame, t: Tables, nowSec: number): boolean {
@@ -68,7 +74,8 @@ function toBridge(f: FastFrame, t: Tables, nowSec: number): boolean {
 /** To the node's own stack: neither TTL nor a route's MTU concern it. */
 function toHost(f: FastFrame, t: Tables, nowSec: number): boolean {
   const port = t.config.router.hostPort;
-  if (port < 0 || t.ports.active[port] === 0 || f.ipLen > t.ports.mtu[port]) return false;
+  if (port < 0 || t.ports.active[port] === 0) return false;
+  if (f.gsoSize === 0 && f.ipLen > t.ports.mtu[port]) return false;
   if (!tell(f, t, nowSec)) return false;
   rewrite(f, 0);
   deliver(f, t, port, t.ports.macHi[port], t.ports.macLo[port]);
@@ -141,6 +148,8 @@ function packetOf(f: FastFrame): Packet {
   pkt.proto = f.proto;
   pkt.ipLen = f.ipLen;
   pkt.csumPartial = f.partial;
+  pkt.gsoType = f.gsoSize === 0 ? vnet.GSO_NONE : vnet.GSO_TCPV4;
+  pkt.gsoSize = f.gsoSize;
   pkt.csumValid = f.verified;
   pkt.csumStart = pkt.l4;
   pkt.csumOffset = f.proto === TCP ? tcp.CSUM_OFFSET : udp.CSUM_OFFSET;
@@ -170,7 +179,7 @@ function tell(f: FastFrame, t: Tables, nowSec: number): boolean {
   if (ct.header[ipvsTimeouts.H_IPVS_SET] !== 0 && (ct.status[slot] & conntrack.Status.SERVED) !== 0)
     ipvsTimeouts.renew(ct, slot, f.proto, nowSec);
   if (f.station >= 0) fdb.renew(t.fdb, f.station, nowSec);
-  if (f.fromTunnel !== 0) {
+  if (f.opens !== 0) {
     vnet.clear(view, off - vnet.HEADER_LEN);
     t.counters.events[Event.VXLAN_DECAP]++;
   }

@@ -3,7 +3,7 @@
 import t from "tap";
 import { toHex } from "../../testing/frames/bytes.ts";
 import * as build from "../../testing/frames/frame-builder.ts";
-import { partialFrame } from "../../testing/frames/virtio-frames.ts";
+import { partialFrame, superframe, udpSuperframe } from "../../testing/frames/virtio-frames.ts";
 import { nodeAddress, uplinkMacOf, vtepMacOf } from "../../testing/world/test-cluster.ts";
 import { CLIENT, CLIENT_MAC, pathTo } from "../../testing/world/test-fabric.ts";
 import { TestNode } from "../../testing/world/test-node.ts";
@@ -85,6 +85,31 @@ for (const { name, port = "pod2", frame, opens } of FAST) {
     t.same(left[0], left[1]);
   });
 }
+
+t.test("by the fast path: superframes, and what comes bundled out of it", async (t) => {
+  const left = [true, false].map((isOn) => {
+    const node = established(isOn);
+    node.through("uplink", tunnelled(node));
+    const before = fastOf(node);
+    const large = build.tcpFrame({ ...pathTo(node, POD2, VIP), ...toVip, payload: 9000 });
+    const whole = superframe(large, 1398);
+    node.send("pod2", whole.frame, whole.virtio);
+    const vxlan = tunnelled(node);
+    const bundle = udpSuperframe(
+      build.udpFrame({
+        ...pathTo(node, PEER, node.address),
+        ...{ dstPort: 8472, payload: Uint8Array.from([...vxlan.subarray(42), ...vxlan.subarray(42)]) },
+      }),
+      vxlan.length - 42,
+    );
+    node.send("uplink", bundle.frame, bundle.virtio);
+    node.run();
+    t.equal(fastOf(node) - before, isOn ? 3 : 0);
+    return node.everything().map((out) => `${out.port} ${toHex(out.virtio)} ${toHex(out.frame)}`);
+  });
+  t.equal(left[0].length, 3);
+  t.same(left[0], left[1]);
+});
 
 const SLOW: Case[] = [
   { name: "what opens a connection", frame: datagram(POD2, POD3) },

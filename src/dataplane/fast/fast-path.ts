@@ -61,11 +61,7 @@ export function passFast(
   const f = t.scratch.fast;
   f.isNew = false;
   if (!f.isOn || !read(f, off, len)) return NEXT;
-  f.inPort = inPort;
-  f.fromTunnel = 0;
-  f.bridged = 0;
-  f.station = -1;
-  f.verdict = FORWARD;
+  begin(f, inPort);
   const role = t.ports.role[inPort];
   if (role === UPLINK && isTunnel(f, t)) {
     return comesFromFabric(f, t) && passInner(f, t, off, len, nowSec, sum, sumFrom) ? f.verdict : NEXT;
@@ -80,6 +76,30 @@ export function passFast(
   )
     return NEXT;
   return isSound(f, t, sum, off + sumFrom, off + len) && proceed(f, t, nowSec) ? f.verdict : NEXT;
+}
+
+/**
+ * The same for an inner frame of many, which decapsulate has laid out by itself; the outer header bears no mark.
+ */
+export function passLaidOut(t: Tables, off: number, len: number, inPort: number, nowSec: number): boolean {
+  const f = t.scratch.fast;
+  f.isNew = false;
+  if (!f.isOn || t.config.tunnel.keepClients !== 0 || !read(f, off, len)) return false;
+  if (f.view.getUint16(off - vnet.HEADER_LEN, true) !== 0) return false; // joined segments
+  begin(f, inPort);
+  f.fromTunnel = 1;
+  if (!isKnown(f, t) || !comesFromVtep(f, t, t.scratch.tunnelVtep) || isOurs(f, t) || !isRoutable(f))
+    return false;
+  return isSound(f, t, -1, 0, 0) && proceed(f, t, nowSec);
+}
+
+function begin(f: FastFrame, inPort: number): void {
+  f.inPort = inPort;
+  f.fromTunnel = 0;
+  f.opens = 0;
+  f.bridged = 0;
+  f.station = -1;
+  f.verdict = FORWARD;
 }
 
 /** check-source, learn-source and classify, for a pod whose station is known already. */
@@ -159,6 +179,7 @@ function passInner(
   const v = vteps.findByOuter(t.vteps, 0, 0, V4_MAPPED, f.key[SRC3]);
   if (v < 0 || !read(f, off + INNER_AT, end - off - INNER_AT)) return false;
   f.fromTunnel = 1;
+  f.opens = 1;
   if (!isKnown(f, t) || !comesFromVtep(f, t, v) || isOurs(f, t) || !isRoutable(f)) return false;
   return isSound(f, t, sum, off + sumFrom, off + len) && proceed(f, t, nowSec);
 }

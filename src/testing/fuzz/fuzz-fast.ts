@@ -29,6 +29,9 @@ const SIZES = {
 const PORTS = ["pod2", "pod3", "host", "uplink"];
 const WAITING_MAX = 12;
 
+/** Before anything is changed: connections live by then. */
+const QUIET_ROUNDS = 40;
+
 interface Delivery extends OffloadFrame {
   readonly node: number;
   readonly port: string;
@@ -47,12 +50,14 @@ export function createFastTarget(o: FastTargetOptions = {}): (frame: Uint8Array,
   for (const node of both[1].nodes) node.tables.scratch.fast.isOn = false;
   for (const node of both[0].nodes) o.spoil?.(node);
   let waiting: Delivery[] = [];
+  let rounds = 0;
   return (bytes, random) => {
     const deliveries = waiting;
     if (random.below(8) === 0)
       deliveries.push({ ...dressed(bytes, random), node: random.below(2), port: random.pick(PORTS) });
     if (deliveries.length < 3 || random.below(6) === 0) deliveries.push(opening(both[0], random));
-    if (random.below(10) === 0) change(both, random);
+    if (rounds++ > QUIET_ROUNDS && random.below(10) === 0) change(both, random);
+    if (random.below(20) === 0) for (const fabric of both) fabric.nodes.forEach(restore);
     const elapsedMs = random.below(30) === 0 ? random.below(200_000) : random.below(300);
     for (const fabric of both) {
       fabric.clock.advanceMs(elapsedMs);
@@ -251,6 +256,20 @@ const CHANGES: readonly ((node: TestNode, random: Prng) => void)[] = [
     tables.watchers.active = one.mode === Mode.OFF ? 0 : 1;
   },
 ];
+
+/** As it was in the beginning, or most packets would be left to the stages before long. */
+function restore(node: TestNode): void {
+  const { config, watchers, ports } = node.tables;
+  config.guard.antiSpoofing = 1;
+  config.guard.policyRecheck = 0;
+  config.tunnel.keepClients = 0;
+  config.extra.resetRemoved = 0;
+  watchers.active = 0;
+  watchers.list[0].mode = Mode.OFF;
+  ports.active.fill(1, 0, ports.count);
+  node.setRoutes(nodeRoutes(node.index, 2, true));
+  setServices(node, ["10.244.1.3", "10.244.2.2"]);
+}
 
 /** The other node's uplink has another card: an announcement says so. */
 function movedNeighbor(node: TestNode): Uint8Array {

@@ -146,10 +146,26 @@ function moveVirtioHeader(pkt: Packet, off: number): void {
   vnet.emit(view, off - vnet.HEADER_LEN, vnet.NEEDS_CSUM, type, hdrLen, pkt.gsoSize, start, pkt.csumOffset);
 }
 
+/** Do inner frames lie by themselves, each behind a virtio header of its own, and owe the outer one no mark? */
+export function isLaidOutPlainly(pkt: Packet): boolean {
+  if (pkt.gsoType !== vnet.GSO_UDP_L4) return false;
+  const mark = outerEcn(pkt);
+  return mark !== Ecn.CE && mark !== Ecn.ECT1;
+}
+
+/** Where the inner frame at descriptor `i` begins. */
+export function innerAt(t: Tables, i: number): number {
+  return t.scratch.joined[2 * i];
+}
+
+export function innerLen(t: Tables, i: number): number {
+  return t.scratch.joined[2 * i + 1];
+}
+
 /** Prepares `inner` for the frame at descriptor `i`. Drops what is too short to be one. */
 export function beginInner(pkt: Packet, t: Tables, i: number): Verdict {
   const inner = t.scratch.inner;
-  begin(inner, t.scratch.joined[2 * i], t.scratch.joined[2 * i + 1], pkt.inPort);
+  begin(inner, innerAt(t, i), innerLen(t, i), pkt.inPort);
   inner.fromTunnel = 1;
   inner.stage = StageId.DECAPSULATE;
   if (pkt.frameSum >= 0) setSum(inner, pkt.frameSum, pkt.sumAt, pkt.sumEnd); // of the same bytes
