@@ -11,6 +11,7 @@ import { type Received, TestNode, type TestNodeOptions } from "../testing/world/
 import { traceNode } from "../testing/world/trace-node.ts";
 import { PortCounter, portCounter } from "./counters.ts";
 import { DROP_REASON_TEXT, DROP_REASONS, DropReason } from "./drop-reason.ts";
+import { used } from "./table/connection/conntrack.ts";
 
 const POD = "10.244.1.2";
 const NEIGHBOR = "10.244.1.3";
@@ -154,6 +155,20 @@ t.test(
     t.same(refused.slice(-2), ["route drop", "send-icmp-error forward"]);
   },
 );
+
+t.test("of what few connections have, others touch no memory", async (t) => {
+  const node = new TestNode({});
+  node.setService({ name: "dns", clusterIp: VIP, protocol: 17, port: 53, endpoints: [`${NEIGHBOR}:53`] });
+  for (let srcPort = 1024; srcPort < 1124; srcPort++) {
+    node.through("pod2", build.udpFrame({ ...pathTo(node, POD, VIP), srcPort, dstPort: 53 }));
+    node.through("pod3", build.udpFrame({ ...pathTo(node, NEIGHBOR, POD), srcPort: 53, dstPort: srcPort }));
+  }
+  node.through("pod2", build.echoFrame({ ...pathTo(node, POD, NEIGHBOR) }));
+  const { conntrack: ct, connectionRules } = node.tables;
+  t.equal(used(ct), 101);
+  for (const column of [ct.track, ct.wide, ct.via, connectionRules.words])
+    t.ok(column.every((word) => word === 0));
+});
 
 t.test("every drop reason has a text of its own", async (t) => {
   const codes = Object.values(DropReason);

@@ -29,7 +29,7 @@ export function rebuild(t: conntrack.Conntrack): void {
   t.index.fill(0);
   for (let slot = end - 1; slot >= 0; slot--) {
     if (t.status[slot] === 0) {
-      t.epoch[slot] = header[conntrack.H_FREE];
+      t.endpoint[slot] = header[conntrack.H_FREE];
       header[conntrack.H_FREE] = slot + 1;
     } else {
       conntrack.indexAdd(t, slot << 1);

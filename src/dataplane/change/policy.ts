@@ -66,7 +66,8 @@ export class PolicyLayout {
     const isFew = this.#isTold && fits && set.length + remove.length <= FEW;
     this.#isTold = true;
     return {
-      ...{ epoch, active: isActive ? 1 : 0, world, subjects, cells, stride, programs, recycled },
+      ...{ epoch, active: isActive ? 1 : 0, world, stride, recycled },
+      ...{ subjects: sharedCopy(subjects), cells: sharedCopy(cells), programs: sharedCopy(programs) },
       ...this.#ranges,
       addresses: isFew ? undefined : sharedCopy(this.#addresses),
       changes: isFew ? changesOf(update) : NO_CHANGES,

@@ -22,12 +22,11 @@ const { ASSURED, SEEN_REPLY, SERVED } = Status;
 const { UDP, UDP_STREAM } = Timeout;
 const { OK, REPEAT } = Track;
 const STREAM_AFTER_MS = 2000;
-const W_STREAM_FROM_MS = 0; // engine clock; of the slot's sixteen words in `track`
+const FIRST_SEC = 1; // engine.setClock
 
 export function begin(t: Tables, slot: number, nowSec: number): void {
   const ct = t.conntrack;
-  // The clock wraps, and is only ever compared by difference.
-  ct.track[(slot << 4) + W_STREAM_FROM_MS] = (t.nowMs + STREAM_AFTER_MS) | 0;
+  ct.state[slot] = t.nowMs - msOf(nowSec);
   conntrack.renew(ct, slot, UDP, nowSec);
   if (ct.header[ipvsTimeouts.H_IPVS_SET] !== 0 && (ct.status[slot] & SERVED) !== 0)
     ipvsTimeouts.renew(ct, slot, PROTO_UDP, nowSec);
@@ -62,9 +61,8 @@ export function advanceSteady(t: Tables, ref: number, nowSec: number): boolean {
   if (conntrack.isExpired(ct, slot, nowSec)) return false;
   if ((ref & 1) === 0) {
     const endpoint = ct.endpoint[slot];
-    if (
-      endpoint >= 0 ? !identities.isAlive(t.services.ids, endpoint) : ct.epoch[slot] !== t.services.epoch[0]
-    )
+    const { ids, epoch } = t.services;
+    if (endpoint >= 0 ? !identities.isAlive(ids, endpoint) : endpoint !== conntrack.withoutEndpoint(epoch[0]))
       return false;
   } else if ((status & SEEN_REPLY) === 0) return false; // the first answer
   const isAssured = (status & ASSURED) !== 0;
@@ -74,7 +72,13 @@ export function advanceSteady(t: Tables, ref: number, nowSec: number): boolean {
 }
 
 function isStream(t: Conntrack, slot: number, nowMs: number): boolean {
-  return ((nowMs - t.track[(slot << 4) + W_STREAM_FROM_MS]) | 0) > 0;
+  const began = msOf(t.startSec[slot]) + t.state[slot];
+  return ((nowMs - began - STREAM_AFTER_MS) | 0) > 0;
+}
+
+/** Engine clock in ms when its second began. It wraps, and is only ever compared by difference. */
+function msOf(sec: number): number {
+  return Math.imul(sec - FIRST_SEC, 1000);
 }
 
 /** Has the decision that this connection rests on been overtaken? */
@@ -83,8 +87,9 @@ function isStale(pkt: Packet, t: Tables, slot: number): boolean {
   const s = t.services;
   const endpoint = ct.endpoint[slot];
   if (endpoint >= 0) return !identities.isAlive(s.ids, endpoint);
-  if (ct.epoch[slot] === s.epoch[0]) return false;
-  ct.epoch[slot] = s.epoch[0];
+  const now = conntrack.withoutEndpoint(s.epoch[0]);
+  if (endpoint === now) return false;
+  ct.endpoint[slot] = now;
   return findFrontend(t, pkt.key) >= 0 || findHostPort(t, pkt.key) >= 0;
 }
 

@@ -120,7 +120,7 @@ export function rebind(ct: conntrack.Conntrack, slot: number, reply: Int32Array)
   if (conntrack.find(ct, reply) >= 0) return false;
   const original = new Int32Array(tuple.TUPLE_WORDS);
   conntrack.loadTuple(ct, slot << 1, original);
-  const columns = [ct.status, ct.state, ct.expiresAtSec, ct.startSec, ct.endpoint, ct.epoch, ct.service];
+  const columns = [ct.status, ct.state, ct.expiresAtSec, ct.startSec, ct.endpoint, ct.service];
   const before = columns.map((column) => column[slot]);
   const track = ct.track.slice(slot * 16, slot * 16 + 16);
   const counts = [ct.packets[slot << 1], ct.packets[(slot << 1) | 1]];

@@ -17,7 +17,6 @@ import * as conntrack from "../../table/connection/conntrack.ts";
 import { EventType } from "../../table/connection/event-ring.ts";
 import * as expectations from "../../table/connection/expectations.ts";
 import * as tuple from "../../table/connection/tuple.ts";
-import { NO_ID } from "../../table/service/identities.ts";
 import * as services from "../../table/service/services.ts";
 import type { Tables } from "../../tables.ts";
 import { StageId } from "../../trace/stage-id.ts";
@@ -69,8 +68,7 @@ function noteDecision(pkt: Packet, t: Tables, slot: number): void {
   const ct = t.conntrack;
   const s = t.services;
   if (services.isService(s, pkt.endpoint)) ct.status[slot] |= Status.SERVED;
-  ct.endpoint[slot] = pkt.endpoint >= 0 ? s.epId[pkt.endpoint] : NO_ID;
-  ct.epoch[slot] = s.epoch[0];
+  ct.endpoint[slot] = pkt.endpoint >= 0 ? s.epId[pkt.endpoint] : conntrack.withoutEndpoint(s.epoch[0]);
   ct.service[slot] = pkt.frontend >= 0 ? s.service[pkt.frontend] : -1;
   if (t.rulesKept === 0) return;
   connectionRules.set(t.connectionRules, slot, pkt.egressVerdict, pkt.ingressVerdict, t.policy.epoch);

@@ -7,12 +7,12 @@
  * how to undo it. Insertion happens once, before the first packet leaves, and only when neither tuple is
  * taken: two connections can never share a reply tuple, which is what makes SNAT port allocation atomic.
  *
- * Layout: one buffer, a header that names its version, then columns. A tuple's four words lie side by side
- * (one cache line answers "is it this one"); IPv6 keeps its upper words in a second column that stays
- * untouched, and therefore without memory behind it, while only IPv4 is tracked; so does that of who brought it. What
- * a protocol's tracker remembers (TCP windows, when a UDP flow becomes a stream) has sixteen words, a cache line. 168
- * resident bytes an IPv4 connection. The index is open addressing at most half full; each cell holds slot, direction
- * and as many bits of the hash as fit, so that a foreign entry is passed without touching its tuple.
+ * Layout: one buffer, a header that names its version, then columns (`SlotBytes`), in three parts. What a packet of IPv4
+ * reads and writes: at most 128 bytes. What counts and what people look at, apart from it. And what few connections
+ * have, which stays without memory behind it where there are none: upper words of IPv6 addresses, who brought a client,
+ * the windows of TCP and SCTP, a cache line each. A tuple's four words lie side by side: one cache line answers "is it
+ * this one". The index is open addressing at most half full; each cell holds slot, direction and as many bits of the
+ * hash as fit, so that a foreign entry is passed without touching its tuple.
  *
  * Full: an unassured entry near a moving hand is evicted (netfilter's early drop), or else one that is being closed;
  * where there is neither, the new connection is refused and counted. Expiry walks a slice per poll; an expired entry
@@ -37,7 +37,7 @@ const { FIN_WAIT, TIME_WAIT, CLOSE } = TcpState;
 const { SHUTDOWN_SENT, SHUTDOWN_ACK_SENT } = SctpState;
 
 export const MAGIC = 0x70774354; // "pwCT"
-const LAYOUT_VERSION = 5;
+const LAYOUT_VERSION = 6;
 export const HEADER_WORDS = 64;
 // Header words.
 /** The generator's state before it is seeded. */
@@ -114,6 +114,22 @@ const T_META = 3;
 // … and in `wide`, from ref * 6: the upper ones of an IPv6 address.
 const W_SRC = 0;
 const W_DST = 3;
+/** Bytes of a slot in each column, in their order in memory. */
+export const SlotBytes = Object.freeze({
+  octets: 16,
+  index: 16, // two cells of it, half full
+  tuple: 32,
+  status: 4,
+  expiresAtSec: 4,
+  startSec: 4,
+  endpoint: 4,
+  service: 4,
+  packets: 8,
+  track: 64,
+  state: 2,
+  wide: 48,
+  via: 8,
+} as const);
 const HINTS = 1024;
 const HINT_SHIFT = 22; // 32 - log2(HINTS)
 
@@ -126,11 +142,10 @@ export class Conntrack {
   readonly wide: Int32Array; //       12 words a slot: per direction source words 0–2, destination words 0–2
   readonly via: Int32Array; //        2 words a slot with Status.VIA: MAC of the VTEP, bytes 0–1 and 2–5
   readonly status: Int32Array; //     Status bits; 0 = free
-  readonly state: Uint8Array; //      TcpState / SctpState
+  readonly state: Uint16Array; //     TcpState / SctpState; UDP: milliseconds of its start beyond `startSec`
   readonly expiresAtSec: Int32Array;
   readonly startSec: Int32Array;
-  readonly endpoint: Int32Array; //   id of the endpoint (identities.ts), -1: none
-  readonly epoch: Int32Array; //      services epoch in which it was decided; a free slot: the next one + 1
+  readonly endpoint: Int32Array; //   id of the endpoint (identities.ts); `withoutEndpoint`; a free slot: the next one + 1
   readonly service: Int32Array; //    id of the service port that claimed it, -1: none (for people)
   readonly track: Int32Array; //      16 words a slot: the protocol tracker's own (conntrack-tcp-window.ts, -sctp.ts)
   readonly packets: Uint32Array; //   2 a slot
@@ -160,7 +175,7 @@ export class Conntrack {
     let off = offset + HEADER_WORDS * 4;
     const take = (bytes: number): number => {
       const at = off;
-      off += bytes;
+      off += n * bytes;
       return at;
     };
     this.memory = memory;
@@ -168,20 +183,20 @@ export class Conntrack {
     this.mask = n * 4 - 1;
     this.refMask = n * 2 - 1;
     this.header = new Int32Array(memory, offset, HEADER_WORDS);
-    this.octets = new Float64Array(memory, take(n * 16), n * 2);
-    this.index = new Int32Array(memory, take(n * 16), n * 4);
-    this.tuple = new Int32Array(memory, take(n * 32), n * 8);
-    this.status = new Int32Array(memory, take(n * 4), n);
-    this.expiresAtSec = new Int32Array(memory, take(n * 4), n);
-    this.startSec = new Int32Array(memory, take(n * 4), n);
-    this.endpoint = new Int32Array(memory, take(n * 4), n);
-    this.epoch = new Int32Array(memory, take(n * 4), n);
-    this.service = new Int32Array(memory, take(n * 4), n);
-    this.packets = new Uint32Array(memory, take(n * 8), n * 2);
-    this.track = new Int32Array(memory, take(n * 64), n * 16);
-    this.state = new Uint8Array(memory, take(n), n);
-    this.wide = new Int32Array(memory, take(n * 48), n * 12);
-    this.via = new Int32Array(memory, take(n * 8), n * 2);
+    const { octets, index, tuple, packets, track, wide, via } = SlotBytes;
+    this.octets = new Float64Array(memory, take(octets), n * 2);
+    this.index = new Int32Array(memory, take(index), n * 4);
+    this.tuple = new Int32Array(memory, take(tuple), n * 8);
+    this.status = new Int32Array(memory, take(SlotBytes.status), n);
+    this.expiresAtSec = new Int32Array(memory, take(SlotBytes.expiresAtSec), n);
+    this.startSec = new Int32Array(memory, take(SlotBytes.startSec), n);
+    this.endpoint = new Int32Array(memory, take(SlotBytes.endpoint), n);
+    this.service = new Int32Array(memory, take(SlotBytes.service), n);
+    this.packets = new Uint32Array(memory, take(packets), n * 2);
+    this.track = new Int32Array(memory, take(track), n * 16);
+    this.state = new Uint16Array(memory, take(SlotBytes.state), n);
+    this.wide = new Int32Array(memory, take(wide), n * 12);
+    this.via = new Int32Array(memory, take(via), n * 2);
     this.events = new EventRing(eventsLog2(capacityLog2), memory, Math.ceil(off / 8) * 8);
     if (this.header[H_MAGIC] !== MAGIC) this.format(capacityLog2, seed);
     else if (this.header[H_VERSION] !== LAYOUT_VERSION || this.header[H_CAPACITY_LOG2] !== capacityLog2) {
@@ -190,7 +205,10 @@ export class Conntrack {
   }
 
   static bytesFor(capacityLog2: number): number {
-    const columns = HEADER_WORDS * 4 + 2 ** capacityLog2 * (16 + 16 + 32 + 24 + 8 + 64 + 4 + 48 + 8);
+    const all = Object.values(SlotBytes);
+    let slot = 0;
+    for (let i = 0; i < all.length; i++) slot += all[i];
+    const columns = HEADER_WORDS * 4 + 2 ** capacityLog2 * slot;
     return Math.ceil(columns / 8) * 8 + EventRing.bytesFor(eventsLog2(capacityLog2));
   }
 
@@ -469,7 +487,7 @@ function takeSlot(t: Conntrack): number {
   const h = t.header;
   if (h[H_FREE] !== 0) {
     const slot = h[H_FREE] - 1;
-    h[H_FREE] = t.epoch[slot]; // a free slot chains through its epoch column
+    h[H_FREE] = t.endpoint[slot]; // a free slot chains through its endpoint column
     return slot;
   }
   if (h[H_NEVER_USED] < t.capacity) return h[H_NEVER_USED]++;
@@ -544,9 +562,8 @@ export function insert(t: Conntrack, orig: Int32Array, reply: Int32Array, nowSec
   t.state[slot] = 0;
   t.startSec[slot] = nowSec;
   t.expiresAtSec[slot] = nowSec;
-  t.endpoint[slot] = -1;
+  t.endpoint[slot] = withoutEndpoint(0);
   t.service[slot] = -1;
-  t.epoch[slot] = 0;
   t.packets[slot << 1] = 0;
   t.packets[(slot << 1) | 1] = 0;
   t.octets[slot << 1] = 0;
@@ -559,13 +576,18 @@ export function insert(t: Conntrack, orig: Int32Array, reply: Int32Array, nowSec
   return slot;
 }
 
+/** For the column `endpoint`: it has none, by what services were in this epoch of them. Less than 0, as is no id. */
+export function withoutEndpoint(epoch: number): number {
+  return ~(epoch & 0x7fff_ffff);
+}
+
 export function remove(t: Conntrack, slot: number): void {
   if (t.header[H_EVENT_READERS] !== 0) tell(t, EventType.DESTROY, slot);
   if ((t.status[slot] & COUNTED) !== 0) count(t, slot, (t.status[slot] & COUNTED_ACTIVE) !== 0, -1);
   indexRemove(t, slot << 1);
   indexRemove(t, (slot << 1) | 1);
   t.status[slot] = 0;
-  t.epoch[slot] = t.header[H_FREE];
+  t.endpoint[slot] = t.header[H_FREE];
   t.header[H_FREE] = slot + 1;
   t.header[H_USED]--;
 }
@@ -637,7 +659,7 @@ function eventsLog2(capacityLog2: number): number {
 
 /** What of an entry makes an UPDATE when it changes. */
 export function visible(t: Conntrack, slot: number): number {
-  return ((t.status[slot] & (SEEN_REPLY | ASSURED)) << 8) | t.state[slot];
+  return ((t.status[slot] & (SEEN_REPLY | ASSURED)) << 16) | t.state[slot];
 }
 
 /** An event for whoever wants them; the caller has seen that there is somebody. */

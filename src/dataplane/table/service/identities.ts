@@ -14,7 +14,6 @@ import { ColumnCarver, claimHeader, columnBytes, HEADER_BYTES, Header } from "..
 const LAYOUT = 0x49445301; // "IDS", version 1
 const ENDPOINT_WORDS = 7;
 const NAME_WORDS = 7;
-export const NO_ID = -1;
 
 /** Words of the header. */
 const H_NAMES_LOG2 = Header.OWN;
