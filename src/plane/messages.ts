@@ -10,6 +10,13 @@ import type { PolicyParts } from "../dataplane/spec/policy.ts";
 import type { Prefix } from "../dataplane/spec/prefix.ts";
 import type { RouteSpec, VtepSpec } from "../dataplane/spec/routes.ts";
 import type { EndpointPart, ServiceUpdate } from "../dataplane/spec/services.ts";
+import type { PackedServices } from "./packed-services.ts";
+
+/** A message on its way: services are packed. */
+export interface NumberedMessage {
+  readonly seq: number;
+  readonly body: Exclude<PlaneMessage, { type: "services" }> | { type: "packed"; services: PackedServices };
+}
 
 export interface PortMessage {
   id: number;

@@ -6,7 +6,8 @@ import { setFlagsFromString } from "node:v8";
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import { PodwireError } from "../base/errors.ts";
 import type { Native } from "../native/binding.ts";
-import type { PlaneMessage } from "./messages.ts";
+import type { NumberedMessage, PlaneMessage } from "./messages.ts";
+import { packServices } from "./packed-services.ts";
 import type { Plane } from "./plane.ts";
 import {
   allocate,
@@ -112,7 +113,11 @@ export class PlaneHandle implements Plane {
   /** One message as it is, without waiting. Returns the message's number. */
   send(body: PlaneMessage): number {
     const seq = ++this.#seq;
-    this.#port.postMessage({ seq, body });
+    const message: NumberedMessage =
+      body.type === "services"
+        ? { seq, body: { type: "packed", services: packServices(body.update) } }
+        : { seq, body };
+    this.#port.postMessage(message);
     this.#native.ring(this.#bell);
     return seq;
   }

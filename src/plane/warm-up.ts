@@ -14,6 +14,7 @@ import { RouteKind } from "../dataplane/spec/routes.ts";
 import { Action, FrontendKind, type FrontendSpec, type ServicePortSpec } from "../dataplane/spec/services.ts";
 import { LocalAddresses } from "../dataplane/table/local-addresses.ts";
 import * as services from "../dataplane/table/service/services.ts";
+import { packServices, unpackServices } from "./packed-services.ts";
 import { splitServices } from "./split-services.ts";
 
 const ROUNDS = 60; // 10 to 30 ms
@@ -40,7 +41,8 @@ function warmUpServices(): void {
       specOf(i, i === 0 && round % 8 === 0 ? LARGE : ENDPOINTS, round),
     );
     for (const message of splitServices({ upsert, remove: [SERVICES + (round & 1)] })) {
-      if (message.type === "services") serviceChange.update(table, message.update);
+      if (message.type === "services")
+        serviceChange.update(table, unpackServices(packServices(message.update)));
       else if (message.type === "endpoints") serviceEndpoints.addPart(table, message.part);
     }
   }

@@ -12,7 +12,8 @@ import { loadNative, WAIT_WORDS, WaitHow, WaitWord } from "../native/binding.ts"
 import { applyMessage } from "./apply-message.ts";
 import { BusyPoll, learn } from "./busy-poll.ts";
 import { CpuLatency, follow, release } from "./cpu-latency.ts";
-import type { PlaneMessage } from "./messages.ts";
+import type { NumberedMessage } from "./messages.ts";
+import { unpackServices } from "./packed-services.ts";
 import { createPlaneEngine } from "./plane-engine.ts";
 import { beginClock, Control, open, type PlaneMemory, type PlaneSizes } from "./plane-memory.ts";
 import { look, PollRoom } from "./poll-room.ts";
@@ -96,11 +97,12 @@ function drainMessages(): void {
     const received = receiveMessageOnPort(init.messages);
     isRung = received !== undefined;
     if (received === undefined) break;
-    const message = received.message as { seq: number; body: PlaneMessage };
-    if (message.body.type === "stop") stopping = true;
-    else applyMessage(plane, message.body, polling);
+    const { seq, body } = received.message as NumberedMessage;
+    if (body.type === "stop") stopping = true;
+    else if (body.type !== "packed") applyMessage(plane, body, polling);
+    else applyMessage(plane, { type: "services", update: unpackServices(body.services) }, polling);
     tellRefused();
-    Atomics.store(control, Control.APPLIED, message.seq);
+    Atomics.store(control, Control.APPLIED, seq);
     Atomics.notify(control, Control.APPLIED);
     heldMs = performance.now() - began;
   } while (heldMs < APPLY_MS);
