@@ -14,6 +14,8 @@ export class TemplateIo implements Io {
   #sumFrom = -1;
   #summed: Uint8Array | null = null;
   vary: ((arena: Uint8Array, frame: number) => void) | null = null;
+  /** `vary` changes addresses: their sum is in a checksum, but not in what it sums, so each copy has its own. */
+  variesAddresses = false;
 
   receive(
     _fd: number,
@@ -36,7 +38,7 @@ export class TemplateIo implements Io {
       arena.set(this.template, at - VIRTIO);
       if (this.vary !== null) this.vary(arena, at);
       lens[first + i] = len;
-      sums[first + i] = sum;
+      sums[first + i] = this.variesAddresses ? frameSum(arena, at, len, sumFrom) : sum;
     }
     this.left -= count;
     return count;

@@ -84,6 +84,7 @@ function createVary(template: Uint8Array, count: number): NonNullable<TemplateIo
 /** Fastest of the rounds, ns a packet; connections are forgotten before each round, or kept. */
 function measure({ node, io }: Bench, among: number, keep: boolean): number {
   io.vary = createVary(io.template, among);
+  io.variesAddresses = true;
   const id = node.portId("pod2");
   let best = Number.POSITIVE_INFINITY;
   for (let round = 0; round < ROUNDS; round++) {

@@ -17,10 +17,10 @@ const SIZES: readonly Size[] = [
   { services: 10_000, endpointsEach: 10 },
   { services: 100_000, endpointsEach: 4 }, // an agent has room for 524,288 endpoints
 ];
-/** The size for which times are promised. */
+/** The size up to which all times are promised; beyond it the load's. */
 const PROMISED = 10_000;
 const LIMITS = {
-  ...{ loadMs: 3000, updateMs: 5, heldMs: 1, stepMs: 1000, lookupGrowth: 2 },
+  ...{ loadMs: 1500, largeLoadMs: 12_000, updateMs: 5, heldMs: 1, stepMs: 1000, lookupGrowth: 2 },
   loadHeldMs: 5, // a collection of what the plane has to remember of thousands of services, two or three times
 };
 const TRIES = 3;
@@ -74,9 +74,10 @@ export function brokenScale(rows: readonly ScaleRow[]): string[] {
     if (value > limit) broken.push(`scale ${what}: ${formatNumber(value)}, promised ${limit}`);
   };
   for (const row of rows) {
-    if (row.services > PROMISED) continue;
     const name = `${row.services} services`;
-    hold(`${name}: first load, ms`, loadMs(row), LIMITS.loadMs);
+    const isLarge = row.services > PROMISED;
+    hold(`${name}: first load, ms`, loadMs(row), isLarge ? LIMITS.largeLoadMs : LIMITS.loadMs);
+    if (isLarge) continue;
     hold(`${name}: one slice, ms`, row.updateMaxMs, LIMITS.updateMs);
     hold(`${name}: packets wait for one slice, ms`, row.updateHeldCpuMs, LIMITS.heldMs);
     hold(`${name}: packets wait for the load, ms`, row.loadHeldCpuMs, LIMITS.loadHeldMs);

@@ -38,8 +38,8 @@ export const SUBJECTS: Subjects = {
   ftp: { what: "FTP's control connection", files: "ftp help-ftp e2e-ftp" },
   services: {
     what: "ClusterIP, node ports, affinity, load: from objects to rows to packets",
-    files: `services service-* split-services choose-backend session-affinity affinity endpoint-load masquerade translate
-      reset-removed host-rules node health-checks packet-flow own-node-ports update kube-proxy-rows
+    files: `services service-* packed-services split-services choose-backend session-affinity affinity endpoint-load
+      masquerade translate reset-removed host-rules node health-checks packet-flow own-node-ports update kube-proxy-rows
       e2e-service e2e-node-port e2e-packetflow e2e-rolling e2e-update e2e-workloads health syn-flood`,
   },
   ipvs: {
