@@ -25,8 +25,8 @@ t.test("without one it tries both, and stays with what carries more", async (t) 
   for (const [polled, blocked, wanted] of [
     [5000, 1000, "p"],
     [1000, 5000, "."],
-    [1150, 1000, "."], // not worth a core
-    [1160, 1000, "p"],
+    [1050, 1000, "."], // no more than two periods of the same differ
+    [1060, 1000, "p"],
   ] as const) {
     const r = new PollRoom();
     const text = run(r, 600, polled, blocked);

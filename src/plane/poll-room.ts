@@ -10,12 +10,12 @@
 /** Idle cores, its own not counted while it polls, from which on it polls without asking; the same while it blocks. */
 const IDLE_CORES = 0.3;
 const IDLE_CORES_BLOCKED = 1;
-/** Packets of a period below which there is nothing to compare. */
+/** What is carried in a period below which there is nothing to compare. */
 const FEW = 50;
 /** Periods of a trial; the first, in which the kernel has not moved anybody yet, is not counted. */
 const TRIAL = 3;
-/** What polling has to carry more to be worth a core. */
-const WORTH = 1.15;
+/** How much more the other way has to carry: two periods of the same differ, too. */
+const MORE = 1.05;
 /** Until the next trial, ms: twice as long each time it was in vain. */
 const FIRST_GAP_MS = 4000;
 const LONGEST_GAP_MS = 32_000;
@@ -27,43 +27,43 @@ const LAST = 0.25;
 
 export class PollRoom {
   isThere = false;
-  /** Packets a period, as it is done now. */
+  /** What is carried in a period, as it is done now. */
   usual = 0;
-  /** Periods of the trial of the other way that are left, and the packets in it. */
+  /** Periods of the trial of the other way that are left, and what it carried. */
   trial = 0;
   carried = 0;
   gapMs = FIRST_GAP_MS;
   nextTrialMs = Number.POSITIVE_INFINITY;
 }
 
-/** Takes in a period: idle cores, packets that were received. */
-export function look(r: PollRoom, idleCores: number, packets: number, nowMs: number): void {
+/** Takes in a period: idle cores, and what was received: packets, and packets' worth of bytes. */
+export function look(r: PollRoom, idleCores: number, amount: number, nowMs: number): void {
   if (idleCores >= (r.isThere ? IDLE_CORES : IDLE_CORES_BLOCKED)) {
     r.isThere = true;
     r.trial = 0;
-  } else if (r.trial > 0) goOn(r, packets, nowMs);
-  else if (packets >= FEW) compare(r, packets, nowMs);
+  } else if (r.trial > 0) goOn(r, amount, nowMs);
+  else if (amount >= FEW) compare(r, amount, nowMs);
 }
 
-function compare(r: PollRoom, packets: number, nowMs: number): void {
-  const hasChanged = packets > CHANGED * r.usual || packets * CHANGED < r.usual;
+function compare(r: PollRoom, amount: number, nowMs: number): void {
+  const hasChanged = amount > CHANGED * r.usual || amount * CHANGED < r.usual;
   if (hasChanged) {
-    r.usual = packets;
+    r.usual = amount;
     r.gapMs = FIRST_GAP_MS;
     r.nextTrialMs = Math.min(r.nextTrialMs, nowMs + SOON_MS);
-  } else r.usual += (packets - r.usual) * LAST;
+  } else r.usual += (amount - r.usual) * LAST;
   if (nowMs < r.nextTrialMs) return;
   r.isThere = !r.isThere;
   r.trial = TRIAL;
   r.carried = 0;
 }
 
-function goOn(r: PollRoom, packets: number, nowMs: number): void {
-  if (r.trial < TRIAL) r.carried += packets;
+function goOn(r: PollRoom, amount: number, nowMs: number): void {
+  if (r.trial < TRIAL) r.carried += amount;
   r.trial--;
   if (r.trial > 0) return;
   const carried = r.carried / (TRIAL - 1);
-  const isBetter = r.isThere ? carried > r.usual * WORTH : carried * WORTH > r.usual;
+  const isBetter = carried > r.usual * MORE;
   if (isBetter) r.usual = carried;
   else r.isThere = !r.isThere;
   r.gapMs = isBetter ? FIRST_GAP_MS : Math.min(2 * r.gapMs, LONGEST_GAP_MS);

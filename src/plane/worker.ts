@@ -6,7 +6,7 @@
 import { performance } from "node:perf_hooks";
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import * as serviceChange from "../dataplane/change/services.ts";
-import { Event } from "../dataplane/counters.ts";
+import { Event, PortCounter, portCounter } from "../dataplane/counters.ts";
 import * as engine from "../dataplane/engine.ts";
 import { loadNative, WAIT_WORDS, WaitHow, WaitWord } from "../native/binding.ts";
 import { applyMessage } from "./apply-message.ts";
@@ -41,6 +41,7 @@ const TIMER_TOKEN = 0x7ffffffe;
 const APPLY_MS = 0.25;
 /** Longest window while this thread is before others: it yields to nobody then, and is woken soon. */
 const SPIN_FIRST_US = 30;
+const PACKET_BYTES = 1500;
 /** Fewer idle cores are none. */
 const NO_CORE = 0.1;
 /** How often the load is looked at, ms. */
@@ -75,7 +76,7 @@ const processorTime = init.nice < 0 || init.spinUs > 0 ? ProcessorTime.open() : 
 let turns = 0;
 const period = {
   startMs: 0,
-  packets: 0,
+  received: 0,
   wantedMs: processorTime?.wantedMs() ?? 0,
   idleMs: processorTime?.idleMs() ?? 0,
 };
@@ -154,8 +155,8 @@ function countWait(how: number): void {
 /** One turn. */
 function pollOnce(): void {
   const ready = waitForWork();
-  // What comes while nothing else is there goes on its way before anybody asks whether there is more.
-  const batch = waited[WaitWord.HOW] === WaitHow.AT_ONCE ? engine.BATCH : 1;
+  // Where packets come one by one, each goes on its way before anybody asks whether there is more.
+  const batch = plane.work > 1 || waited[WaitWord.HOW] === WaitHow.AT_ONCE ? engine.BATCH : 1;
   const nowMs = Math.floor(waited[WaitWord.NOW_MS] - startedMs);
   engine.setClock(plane, nowMs);
   turns++;
@@ -175,7 +176,6 @@ function pollOnce(): void {
   if (isRung) drainMessages();
   else if (serviceChange.isUnfinished(plane.tables.services)) goOnWithServices();
   plane.work = work;
-  period.packets += work;
   if (work > 0) countWait(waited[WaitWord.HOW]);
   engine.tick(plane);
   if (plane.lastError !== "") reportError();
@@ -193,12 +193,24 @@ function lookAtLoad(nowMs: number): void {
   waited[WaitWord.POLLED_MS] = 0;
   waited[WaitWord.TAKEN_MS] = 0;
   if (takenMs > 0) plane.tables.counters.events[Event.CORE_TAKEN]++;
-  const packets = period.packets;
-  period.packets = 0;
-  if (processorTime === null) look(pollRoom, 0, packets, nowMs);
-  else lookAtCores(processorTime, elapsedMs, polledMs, packets, nowMs);
+  const received = receivedSoFar();
+  const amount = received - period.received;
+  period.received = received;
+  if (processorTime === null) look(pollRoom, 0, amount, nowMs);
+  else lookAtCores(processorTime, elapsedMs, polledMs, amount, nowMs);
   busyPoll.limitUs = pollLimitUs();
   tellProblems();
+}
+
+/** Packets, and packets' worth of bytes: how many a stream's superframes are depends on who waits how. */
+function receivedSoFar(): number {
+  const { counters } = plane.tables;
+  let sum = 0;
+  for (let id = 0; id < plane.ports.count; id++)
+    sum +=
+      portCounter(counters, id, PortCounter.RX_PACKETS) +
+      portCounter(counters, id, PortCounter.RX_BYTES) / PACKET_BYTES;
+  return sum;
 }
 
 /** What the thread does for itself, polling, is neither its load nor anybody else's. */
@@ -206,7 +218,7 @@ function lookAtCores(
   time: ProcessorTime,
   elapsedMs: number,
   polledMs: number,
-  packets: number,
+  amount: number,
   nowMs: number,
 ): void {
   const wantedMs = time.wantedMs();
@@ -214,7 +226,7 @@ function lookAtCores(
   const idleCores = (idleMs - period.idleMs) / elapsedMs;
   const polledCores = idleCores < NO_CORE ? 0 : polledMs / elapsedMs; // others would use it
   const share = (wantedMs - period.wantedMs) / elapsedMs - polledCores;
-  look(pollRoom, idleCores, packets, nowMs);
+  look(pollRoom, idleCores, amount, nowMs);
   if (init.nice < 0) adjust(priority, share, idleCores + polledCores, nowMs);
   period.wantedMs = wantedMs;
   period.idleMs = idleMs;
