@@ -1,15 +1,20 @@
 // The benchmark: podwire, the kernel and a C copy loop stand side by side for the whole run and are
 // measured in turn, so that a machine that is busy or slow is so for all of them. Ratios are what is
-// compared; absolute figures drift.
+// compared; absolute figures drift. Two runs are compared, and made into a page, from what --json wrote.
 import { writeFile } from "node:fs/promises";
-import { cpus, loadavg, release } from "node:os";
+import { cpus, loadavg } from "node:os";
+import { compareReports, formatComparison } from "./figures/compare.ts";
+import { describeMachine, formatMachine } from "./figures/machine.ts";
+import { formatProfiles, writePage } from "./figures/page.ts";
+import { type Profile, REPORT_VERSION, type Report, readReport } from "./figures/report.ts";
 import { brokenFloors, type Sample, toRows } from "./figures/sample.ts";
 import { formatCosts, formatTable } from "./figures/table.ts";
-import { caseName } from "./network/cases.ts";
-import { markChildren } from "./network/cpu-account.ts";
+import { CASES, caseName } from "./network/cases.ts";
+import { markChildren, readCpu, shareBetween } from "./network/cpu-account.ts";
 import { type Bench, measureCase, serve } from "./network/run-cases.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { brokenPolicy, formatPolicy, measurePolicy } from "./policy/policy-figures.ts";
+import { PROFILED, prepareProfiles, profileCases } from "./profile/profile.ts";
 import { buildPrograms } from "./programs.ts";
 import { brokenScale, formatScale, measureScale } from "./scale/scale.ts";
 import { BenchError, undoAll } from "./shell.ts";
@@ -18,17 +23,19 @@ import { SUBJECTS } from "./subject/subject.ts";
 
 const progress = (text: string) => process.stderr.write(`bench: ${text}\n`);
 
-async function measureNetwork(options: Options): Promise<Sample[]> {
+async function measureNetwork(options: Options): Promise<{ samples: Sample[]; profiles: Profile[] }> {
   if (process.getuid?.() !== 0)
     throw new BenchError("the benchmark makes network namespaces: run it as root");
-  markChildren();
   const programs = await buildPrograms();
+  if (options.profile) await prepareProfiles();
+  const profiled = options.profile ? CASES.filter((c) => PROFILED.includes(caseName(c))) : [];
   const subjects = await makeSubjects(
     {
       names: SUBJECTS.filter((name) => !options.skip.includes(name)),
-      paths: options.cases.map((c) => c.path),
+      paths: [...options.cases, ...profiled].map((c) => c.path),
       against: options.against,
       copyLoop: programs["copy-loop"],
+      hasOvs: options.peers.includes("ovs"),
     },
     progress,
   );
@@ -36,7 +43,7 @@ async function measureNetwork(options: Options): Promise<Sample[]> {
   for (const subject of subjects) await serve(bench, subject);
   const samples: Sample[] = [];
   for (const c of options.cases) samples.push(...(await measureCase(bench, c)));
-  return samples;
+  return { samples, profiles: await profileCases(bench, profiled) };
 }
 
 async function runBench(options: Options): Promise<number> {
@@ -45,29 +52,50 @@ async function runBench(options: Options): Promise<number> {
     process.stdout.write(`${names.join("\n")}\n`);
     return 0;
   }
+  if (options.compare) return compareFiles(options.files[0], options.files[1], options.check);
+  if (options.report !== undefined) {
+    const written = await writePage(options.report, options.files);
+    process.stdout.write(`${written.join("\n")}\n`);
+    return 0;
+  }
+  return measureAll(options);
+}
+
+async function compareFiles(fileA: string, fileB: string, isStrict: boolean): Promise<number> {
+  const [a, b] = [await readReport(fileA), await readReport(fileB)];
+  process.stdout.write(`${formatComparison(a, b, [fileA, fileB])}\n`);
+  return isStrict && compareReports(a, b).changes.some((change) => change.verdict === "worse") ? 3 : 0;
+}
+
+async function measureAll(options: Options): Promise<number> {
   const load = loadavg()[0];
   if (load > cpus().length / 2)
     progress(
       `this machine is busy (load ${load.toFixed(1)}): whatever needs two cores at once will look slow`,
     );
-  const samples = options.cases.length > 0 ? await measureNetwork(options) : [];
+  markChildren();
+  const before = readCpu();
+  const isNetwork = options.cases.length > 0 || options.profile;
+  const { samples, profiles } = isNetwork ? await measureNetwork(options) : { samples: [], profiles: [] };
+  const meanwhile = shareBetween(before, readCpu(), cpus().length, load);
   const rows = toRows(samples);
   if (rows.length > 0) process.stdout.write(`${formatTable(rows)}\n\n${formatCosts(rows)}\n`);
+  if (profiles.length > 0) process.stdout.write(`\n${formatProfiles(profiles)}\n`);
   // Last and alone: the subjects of the others run until the end, but idle.
   const scale = options.alone.includes("scale") ? await measureScale(options.check, progress) : [];
   if (scale.length > 0) process.stdout.write(`${formatScale(scale)}\n`);
   const policy = options.alone.includes("policy") ? await measurePolicy(options.check, progress) : [];
   if (policy.length > 0) process.stdout.write(`${formatPolicy(policy)}\n`);
   const broken = [...brokenFloors(rows), ...brokenScale(scale), ...brokenPolicy(policy)];
-  const machine = {
-    cpu: cpus()[0].model,
-    cores: cpus().length,
-    kernel: release(),
-    node: process.version,
-    load,
+  const { seconds, rounds, streamRounds, udpRate } = options;
+  const report: Report = {
+    version: REPORT_VERSION,
+    made: new Date().toISOString(),
+    machine: describeMachine(meanwhile),
+    effort: { seconds, rounds, streamRounds, udpRate },
+    ...{ samples, rows, profiles, scale, policy, broken },
   };
-  const { seconds, rounds } = options;
-  const report = { machine, seconds, rounds, samples, rows, scale, policy, broken };
+  process.stdout.write(`\n${formatMachine(report.machine)}\n`);
   if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`);
   for (const line of broken) process.stdout.write(`below the promise: ${line}\n`);
   return options.check && broken.length > 0 ? 3 : 0;

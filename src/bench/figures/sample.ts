@@ -55,9 +55,15 @@ export function median(values: readonly number[]): number {
  * shared machine differs from itself by more than two versions do.
  */
 export function ratioOf(a: Sample, b: Sample | undefined): number | undefined {
-  if (b === undefined || b.value <= 0) return undefined;
+  const ratios = roundRatios(a, b);
+  return ratios.length === 0 ? undefined : median(ratios);
+}
+
+/** Round by round; where rounds do not match, one of the values; none where `b` did nothing. */
+export function roundRatios(a: Sample, b: Sample | undefined): number[] {
+  if (b === undefined || b.value <= 0) return [];
   const isPaired = a.rounds.length === b.rounds.length && b.rounds.every((value) => value > 0);
-  return isPaired ? median(a.rounds.map((value, i) => value / b.rounds[i])) : a.value / b.value;
+  return isPaired ? a.rounds.map((value, i) => value / b.rounds[i]) : [a.value / b.value];
 }
 
 /** The order of a round: turned by one each time, so that nobody always comes first. */

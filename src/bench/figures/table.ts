@@ -41,7 +41,8 @@ export function formatCosts(rows: readonly Row[]): string {
   return alignColumns([headings, ...cells]);
 }
 
-function alignColumns(lines: readonly string[][]): string {
+/** lines: the heading first. */
+export function alignColumns(lines: readonly string[][]): string {
   const widths = lines[0].map((_, i) => Math.max(...lines.map((line) => line[i].length)));
   return lines
     .map((line) =>

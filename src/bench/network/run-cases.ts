@@ -100,7 +100,7 @@ function sampleOf(c: Case, subject: Subject, results: readonly measure.Result[])
   return sample;
 }
 
-async function measureOnce(bench: Bench, c: Case, route: Route): Promise<measure.Result> {
+export async function measureOnce(bench: Bench, c: Case, route: Route): Promise<measure.Result> {
   const { effort, programs } = bench;
   switch (c.measure) {
     case "tcp":

@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { BenchError, onExit } from "../shell.ts";
 import { makeCopyLoopSubject } from "./copy-loop-subject.ts";
 import { makeKernelSubject } from "./kernel-subject.ts";
+import { makeOvsSubject } from "./ovs-subject.ts";
 import { makePodwireSubject } from "./podwire-subject.ts";
 import type { Path, Subject, SubjectName } from "./subject.ts";
 
@@ -17,6 +18,8 @@ export interface Wanted {
   /** Another, built checkout of podwire. */
   against?: string | undefined;
   copyLoop: string;
+  /** Whether Open vSwitch is asked for. */
+  hasOvs: boolean;
 }
 
 export async function makeSubjects(wanted: Wanted, progress: (text: string) => void): Promise<Subject[]> {
@@ -38,6 +41,8 @@ export async function makeSubjects(wanted: Wanted, progress: (text: string) => v
   if (wanted.paths.includes("same-node")) {
     for (const name of ["c-loop", "c-spin"] as const)
       await add(name, "two TAPs", () => makeCopyLoopSubject(name, wanted.copyLoop));
+    for (const name of wanted.hasOvs ? (["ovs", "ovs-tso"] as const) : [])
+      await add(name, "Open vSwitch's user-space datapath", () => makeOvsSubject(name));
   }
   return subjects;
 }

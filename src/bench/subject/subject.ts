@@ -5,10 +5,22 @@ import { run } from "../shell.ts";
 
 /**
  * `before` is podwire again, of another checkout; a `kernel-bridge` has a bridge between its nodes, as a lab has;
- * `c-spin` is the copy loop with podwire's way of waiting.
+ * `c-spin` is the copy loop with podwire's way of waiting; `ovs` is Open vSwitch's user-space datapath, without its TSO
+ * and with it.
  */
-export const SUBJECTS = ["podwire", "before", "kernel", "kernel-bridge", "c-loop", "c-spin"] as const;
+export const SUBJECTS = [
+  "podwire",
+  "before",
+  "kernel",
+  "kernel-bridge",
+  "c-loop",
+  "c-spin",
+  "ovs",
+  "ovs-tso",
+] as const;
 export type SubjectName = (typeof SUBJECTS)[number];
+/** What is measured only where it is asked for: it may have to be fetched. */
+export const PEERS = ["ovs"] as const;
 export type Path = "same-node" | "overlay";
 export type Target = "pod" | "service";
 

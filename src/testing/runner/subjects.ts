@@ -126,7 +126,7 @@ export const SUBJECTS: Subjects = {
   house: {
     what: "rules that hold the code, the tools of tests and benchmarks",
     files: `tidy alloc cases cpu-account search-rate deopt choose-node frame-builder frame-offload columns gc-log
-      idle-cores sample scale tshark test-* shared-process`,
+      idle-cores sample compare plot page report perf-text scale tshark test-* shared-process`,
   },
 };
 
