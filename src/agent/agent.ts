@@ -35,6 +35,7 @@ import { nodeListeners } from "./node-listener.ts";
 import { NodeServers } from "./node-servers.ts";
 import { objectSource } from "./object-source.ts";
 import { TunnelBundles } from "./tunnel-bundles.ts";
+import { TunnelGso } from "./tunnel-gso.ts";
 
 /** Frontends and endpoints the plane has room for: memory is taken as services come. */
 const SERVICES_LOG2 = 19;
@@ -59,6 +60,7 @@ export class Agent {
   readonly #hostRouting: HostRouting;
   readonly #joining: DatagramJoining;
   readonly #tunnelBundles: TunnelBundles;
+  readonly #tunnelGso: TunnelGso;
   readonly #startedMs = performance.now();
   readonly #source: ObjectSource;
   #server: Server | undefined;
@@ -120,6 +122,7 @@ export class Agent {
           refusedServicePorts: this.#plane.refused.count,
           heldMs: this.#plane.heldMs,
           tunnelBundles: this.#tunnelBundles.state.startsWith("on"),
+          tunnelGso: this.#tunnelGso.state === "on",
         }),
         services: () => this.#messages.services.specs(),
         policies: () => policyTotals(this.#plane.tables, this.#messages.policies),
@@ -133,6 +136,8 @@ export class Agent {
     this.#joining.onNote = (text) => this.onNote(text);
     this.#tunnelBundles = new TunnelBundles(this.#native, this.#plane, config);
     this.#tunnelBundles.onNote = (text) => this.onNote(text);
+    this.#tunnelGso = new TunnelGso(this.#native, this.#plane, config);
+    this.#tunnelGso.onNote = (text) => this.onNote(text);
     this.#hostRouting = new HostRouting(config);
     this.#hostRouting.onProblem = (error) => this.onProblem(error);
   }
@@ -162,6 +167,7 @@ export class Agent {
           policies: () => this.#messages.policies,
           nowMs: () => monotonicMs() - this.#plane.tables.durable.clockMs[0],
           missed: () => new Map(this.#attachments.missed().map((m) => [m.id, m.packets])),
+          tunnelGso: () => this.#tunnelGso.state === "on",
         },
         names: {
           node: config.nodeName,
@@ -193,6 +199,7 @@ export class Agent {
       },
       note: (text) => this.onNote(text),
     });
+    this.#tunnelGso.begin(); // packets do not wait for it
   }
 
   #openUplink(): ReturnType<Attachments["openUplink"]> {
@@ -220,6 +227,7 @@ export class Agent {
     await this.#hostRouting.remove();
     this.#joining.close();
     await this.#tunnelBundles.close();
+    await this.#tunnelGso.close();
     await this.#plane.stop();
     this.#attachments.close();
   }
@@ -326,6 +334,7 @@ export class Agent {
       ready: this.ready,
       ...(this.ready ? {} : { error: this.#problem || failed?.error || "objects are not there yet" }),
       problems: this.#problems(),
+      tunnelGso: this.#tunnelGso.state,
       ports: this.#attachments.list(),
       objects: this.#objects(),
       internalErrors: this.#plane.errors,

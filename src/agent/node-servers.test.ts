@@ -20,7 +20,13 @@ import { HealthPorts } from "./health-ports.ts";
 import type { NodeListener } from "./node-listener.ts";
 import { NodeServers } from "./node-servers.ts";
 
-const NO_FAULTS = { internalErrors: 0, refusedServicePorts: 0, heldMs: 0, tunnelBundles: false };
+const NO_FAULTS = {
+  internalErrors: 0,
+  refusedServicePorts: 0,
+  heldMs: 0,
+  tunnelBundles: false,
+  tunnelGso: false,
+};
 
 /** Listens on free ports of loopback in place of the addresses asked for. */
 class Loopback {

@@ -22,7 +22,8 @@ const result = new Int32Array(3);
 /** One frame, or the pieces of a superframe. Changes `record.data`. */
 export function captureFrames(record: CaptureRecord): Uint8Array[] {
   if (record.data.length < record.length) return [record.data]; // cut: nothing can be summed
-  if (record.gsoType === virtio.GSO_UDP_L4) return pieces(record) ?? [record.data];
+  if (record.gsoType === virtio.GSO_UDP_L4 || (record.gsoType & virtio.GSO_TUNNEL) !== 0)
+    return pieces(record) ?? [record.data];
   completeChecksum(record);
   return [record.data];
 }

@@ -38,6 +38,8 @@ export interface ShowSources {
   nowMs: () => number;
   /** Packets that the kernel dropped before we could read them, by PortId. */
   missed: () => Map<number, number>;
+  /** Do superframes enter the tunnel whole? */
+  tunnelGso: () => boolean;
 }
 
 export function show(table: string, s: ShowSources): Row[] | null {
@@ -57,7 +59,7 @@ export function show(table: string, s: ShowSources): Row[] | null {
     case "ports":
       return portRows(s);
     case "counters":
-      return showCounters(s.tables);
+      return showCounters(s);
     case "drops":
       return showDrops(s.tables);
     default:
@@ -189,13 +191,14 @@ function portRow(p: PortInfo, t: SharedTables, missed: number): Row {
   };
 }
 
-function showCounters(t: SharedTables): Row[] {
+function showCounters({ tables: t, tunnelGso }: ShowSources): Row[] {
   const rows: Row[] = Object.values(Event).map((i) => ({
     counter: EVENT_NAMES[i],
     value: t.counters.events[i],
   }));
   rows.push({ counter: "fdb_entries", value: t.fdb.header[3] });
   rows.push({ counter: "conntrack_full", value: t.conntrack.header[9] });
+  rows.push({ counter: "tunnel_gso_on", value: tunnelGso() ? 1 : 0 });
   return rows;
 }
 

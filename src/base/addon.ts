@@ -2,8 +2,17 @@
 // returns >= 0 or a negated errno.
 import type { MaybePinned, Pins } from "./maybe-pinned.ts";
 
-/** How receive and transmit treat a descriptor. Without a vnet header C writes a zero one on receive. */
-export const IoKind = Object.freeze({ TAP_VNET: 0, PACKET_VNET: 1, TAP: 2, PACKET: 3 } as const);
+/**
+ * How receive and transmit treat a descriptor. Without a vnet header C writes a zero one on receive. TUNNEL_TAP is only
+ * written to: C makes the longer header of superframes in VXLAN (virtio_net_hdr_v1_hash_tunnel) out of ours.
+ */
+export const IoKind = Object.freeze({
+  TAP_VNET: 0,
+  PACKET_VNET: 1,
+  TAP: 2,
+  PACKET: 3,
+  TUNNEL_TAP: 4,
+} as const);
 export type IoKind = (typeof IoKind)[keyof typeof IoKind];
 
 /** The addon's part of the engine: batches, waiting, and the few byte loops that C does faster. */

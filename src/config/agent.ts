@@ -90,6 +90,8 @@ export interface AgentConfig {
   readonly joinWithoutChecksum: boolean;
   /** Frames that leave into the tunnel together do so as superframes, where kernel and uplink can cut them. */
   readonly tunnelBundles: boolean;
+  /** TCP superframes enter the tunnel whole, where the kernel can cut them there. */
+  readonly tunnelGso: boolean;
   /** What becomes of connections that policies forbid by now: they go on, or are cut by their next packet. */
   readonly policyEstablished: "keep" | "recheck";
 }
@@ -128,6 +130,7 @@ interface RawAgent {
     joinDatagrams?: boolean;
     joinWithoutChecksum?: boolean;
     tunnelBundles?: boolean;
+    tunnelGso?: boolean;
   };
   policy?: { established?: "keep" | "recheck" };
 }
@@ -175,6 +178,7 @@ export function agentConfig(value: unknown, problems: FieldProblems): AgentConfi
     joinDatagrams: raw.dataplane?.joinDatagrams ?? true,
     joinWithoutChecksum: raw.dataplane?.joinWithoutChecksum ?? false,
     tunnelBundles: raw.dataplane?.tunnelBundles ?? true,
+    tunnelGso: raw.dataplane?.tunnelGso ?? true,
     policyEstablished: raw.policy?.established ?? "keep",
   };
   checkKeepClientAddress(raw, [], problems);

@@ -35,6 +35,7 @@ t.test("an AgentConfiguration is read with its defaults", async (t) => {
     leastConnections: true,
     resetRemovedEndpoints: false,
     keepClientAddress: false,
+    tunnelGso: true,
     uplink: { driver: "packet" },
   });
   t.equal(config.proxy.mode, "nftables");

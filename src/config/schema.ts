@@ -48,6 +48,7 @@ const dataplane = closed({
   joinDatagrams: { type: "boolean" },
   joinWithoutChecksum: { type: "boolean" },
   tunnelBundles: { type: "boolean" },
+  tunnelGso: { type: "boolean" },
 });
 const policy = closed({ established: { enum: ["keep", "recheck"] } });
 

@@ -56,6 +56,8 @@ export const Event = Object.freeze({
   WAKEUPS: 34, //         the plane slept until packets came
   POLL_HITS: 35, //       it was polling when packets came
   CORE_TAKEN: 36, //      tenths of a second in which another program had its core for long while it polled
+  TUNNEL_GSO: 37,
+  TUNNEL_GSO_LOST: 38, // the device that takes such superframes is gone, or down
 } as const);
 const EVENT_COLUMNS = 64;
 export const EVENT_NAMES: readonly string[] = Object.keys(Event).map((k) => k.toLowerCase());

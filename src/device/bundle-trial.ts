@@ -130,6 +130,8 @@ async function receive(native: Native, way: Way, wanted: readonly Uint8Array[]):
   const lens = new Int32Array(SLOTS - 1);
   const result = new Int32Array(3);
   const [first] = wanted;
+  const ports = udpAt(eth.etherType(new DataView(first.buffer), 0) === eth.ETHERTYPE_IPV4 ? 4 : 6);
+  const isTelling = (k: number): boolean => k < eth.HEADER_LEN || (k >= ports && k < ports + 4);
   const got: Uint8Array[] = [];
   const end = performance.now() + PATIENCE_MS;
   for (;;) {
@@ -149,7 +151,7 @@ async function receive(native: Native, way: Way, wanted: readonly Uint8Array[]):
     );
     for (let i = 0; i < n; i++) {
       const frame = arena.subarray(offs[i], offs[i] + lens[i]);
-      if (first.some((byte, k) => k < eth.HEADER_LEN && byte !== frame[k])) continue;
+      if (first.some((byte, k) => isTelling(k) && byte !== frame[k])) continue;
       const count = plainFrames.toPlainFrames(arena, view, offs[i], lens[i], OUT, SLOT, result);
       for (let k = 0; k < count; k++) {
         const from = OUT + k * result[2];

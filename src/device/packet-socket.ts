@@ -3,6 +3,7 @@
 // The kernel must have no address on the interface: it would answer what we answer.
 
 import { IoKind } from "../base/addon.ts";
+import type { Mac } from "../base/mac.ts";
 import type { Port, PortRole } from "../dataplane/port.ts";
 import { type Native, PacketFlag } from "../native/binding.ts";
 import { openError } from "./device-error.ts";
@@ -22,6 +23,8 @@ export interface PacketSocketOptions {
    */
   readonly bypassQdisc?: boolean;
   readonly promiscuous?: boolean;
+  /** Instead of what arrives: what leaves from this MAC address to itself, and nothing else. */
+  readonly seesOwn?: Mac;
   /** Socket buffers, bytes. Default 32 MiB: 500 superframes. */
   readonly receiveBytes?: number;
   readonly sendBytes?: number;
@@ -51,7 +54,7 @@ export class PacketSocket implements Port {
     const found = native.ifInfo(netns, options.interface, facts);
     if (found < 0) throw openError("packet socket on", options.interface, netns, found);
     const flags =
-      PacketFlag.IGNORE_OUTGOING |
+      (options.seesOwn === undefined ? PacketFlag.IGNORE_OUTGOING : 0) |
       (hasVnet ? PacketFlag.VNET_HDR : 0) |
       ((options.bypassQdisc ?? !hasVnet) ? PacketFlag.QDISC_BYPASS : 0) |
       (options.promiscuous ? PacketFlag.PROMISC : 0);
@@ -64,6 +67,7 @@ export class PacketSocket implements Port {
     [this.ifIndex, this.mtu, this.macHi, this.macLo] = facts;
     this.fd = native.openPacket(netns, options.interface, flags, receiveBytes, sendBytes);
     if (this.fd < 0) throw openError("packet socket on", options.interface, netns, this.fd);
+    if (options.seesOwn !== undefined) native.packetFilter(this.fd, fromTo(options.seesOwn));
   }
 
   /** Brings `stats` up to date. The kernel forgets its counts when asked, so only one place may ask. */
@@ -77,4 +81,21 @@ export class PacketSocket implements Port {
     this.#open = false;
     this.#native.closeFd(this.fd);
   }
+}
+
+/** Classic BPF (struct sock_filter: code, jt, jf in one word, k in the next): source and destination are `mac`. */
+function fromTo({ hi, lo }: Mac): Int32Array {
+  const [LD_W_ABS, LD_H_ABS, JEQ, RET] = [0x20, 0x28, 0x15, 0x06];
+  const program: number[] = [];
+  const tests = [
+    [LD_H_ABS, 0, hi],
+    [LD_W_ABS, 2, lo],
+    [LD_H_ABS, 6, hi],
+    [LD_W_ABS, 8, lo],
+  ];
+  tests.forEach(([load, at, value], i) => {
+    const toRefusal = 2 * (tests.length - 1 - i) + 1;
+    program.push(load, at, JEQ | (toRefusal << 24), value);
+  });
+  return Int32Array.from([...program, RET, 0x40000, RET, 0]);
 }

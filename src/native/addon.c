@@ -144,6 +144,7 @@ static const struct {
     {"openPacket", OpenPacket},
     {"openProbe", OpenProbe},
     {"frameReaders", FrameReaders},
+    {"packetFilter", PacketFilter},
     {"packetStats", PacketStats},
     {"ifInfo", IfInfo},
     {"listenTcp", ListenTcp},

@@ -70,6 +70,7 @@ napi_value OpenPacket(napi_env env, napi_callback_info info);
 napi_value OpenProbe(napi_env env, napi_callback_info info);
 napi_value FrameReaders(napi_env env, napi_callback_info info);
 napi_value PacketStats(napi_env env, napi_callback_info info);
+napi_value PacketFilter(napi_env env, napi_callback_info info);
 napi_value IfInfo(napi_env env, napi_callback_info info);
 napi_value ListenTcp(napi_env env, napi_callback_info info);
 napi_value CloseFd(napi_env env, napi_callback_info info);

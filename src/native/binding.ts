@@ -11,7 +11,7 @@ import type { Io, Offload } from "../base/addon.ts";
 import type { MaybePinned } from "../base/maybe-pinned.ts";
 
 /** openTap flags. */
-export const TapFlag = Object.freeze({ PERSIST: 1, VNET_HDR: 2, MULTI_QUEUE: 4 } as const);
+export const TapFlag = Object.freeze({ PERSIST: 1, VNET_HDR: 2, MULTI_QUEUE: 4, TUNNEL_HDR: 8 } as const);
 /** openPacket flags. */
 export const PacketFlag = Object.freeze({
   VNET_HDR: 1,
@@ -27,6 +27,9 @@ export const TapOffload = Object.freeze({
   TSO_ECN: 8,
   USO4: 0x20,
   USO6: 0x40,
+  /** Superframes in UDP tunnels may be written, with a partial outer checksum too: Linux 6.17, with TUNNEL_HDR. */
+  TUNNEL: 0x80,
+  TUNNEL_CSUM: 0x100,
 } as const);
 /** What `wait` says of itself. */
 export const WaitWord = Object.freeze({
@@ -60,6 +63,8 @@ export interface Native extends Io, Offload {
    * An AF_PACKET socket for every protocol, bound to `ifname`. Returns its fd. Buffer sizes 0 = leave alone.
    */
   openPacket(netns: string, ifname: string, flags: number, rcvBytes: number, sndBytes: number): number;
+  /** Only what this program of classic BPF accepts is received from now on: two words an instruction. */
+  packetFilter(fd: number, program: Int32Array): number;
   /**
    * For trying out what the kernel makes of a frame: a TAP with vnet header, 192.0.2.1/24 behind it, and a UDP socket at
    * `port` there, in a network namespace of their own that goes when both are closed. out: the TAP's descriptor, the

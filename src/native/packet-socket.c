@@ -2,6 +2,7 @@
 #include "addon.h"
 
 #include <arpa/inet.h>
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
@@ -75,6 +76,20 @@ napi_value OpenPacket(napi_env env, napi_callback_info info) {
       target.snd_bytes < 0)
     return return_int(env, -EINVAL);
   return return_int(env, in_netns(netns, open_packet, &target));
+}
+
+// The array holds struct sock_filter as it is.
+napi_value PacketFilter(napi_env env, napi_callback_info info) {
+  Args args;
+  args_load(&args, env, info, 2);
+  int fd = arg_int(&args, 0);
+  Ints program = arg_ints(&args, 1);
+  if (args.bad) return throw_type_error(env);
+  if (program.count == 0 || program.count % 2 != 0 || program.count / 2 > BPF_MAXINSNS)
+    return return_int(env, -EINVAL);
+  struct sock_fprog filter = {.len = (unsigned short)(program.count / 2), .filter = (void *)program.data};
+  return return_int(
+      env, setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) < 0 ? -errno : 0);
 }
 
 // The kernel zeroes its counters on every read; `out` does the adding up. tp_packets includes the dropped

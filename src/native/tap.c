@@ -11,7 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { TAP_PERSIST = 1, TAP_VNET_HDR = 2, TAP_MULTI_QUEUE = 4 };
+enum { TAP_PERSIST = 1, TAP_VNET_HDR = 2, TAP_MULTI_QUEUE = 4, TAP_TUNNEL_HDR = 8 };
+enum { TUNNEL_HDR_BYTES = 24 };
 
 // linux/if_tun.h of older distributions lacks these two.
 #ifndef TUN_F_USO4
@@ -35,7 +36,8 @@ static int open_tap(void *context) {
   if (target->flags & TAP_MULTI_QUEUE) request.ifr_flags |= IFF_MULTI_QUEUE;
   int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return -errno;
-  int header = VNET_HDR_BYTES; // a previous owner of a persistent device may have chosen 12
+  // A previous owner of a persistent device may have chosen 12.
+  int header = target->flags & TAP_TUNNEL_HDR ? TUNNEL_HDR_BYTES : VNET_HDR_BYTES;
   if (ioctl(fd, TUNSETIFF, &request) < 0 ||
       ((target->flags & TAP_VNET_HDR) && ioctl(fd, TUNSETVNETHDRSZ, &header) < 0) ||
       ((target->flags & TAP_PERSIST) && ioctl(fd, TUNSETPERSIST, 1) < 0)) {
@@ -68,7 +70,7 @@ napi_value OpenTap(napi_env env, napi_callback_info info) {
   int bad_text = arg_string(&args, 0, netns, sizeof netns);
   bad_text |= arg_string(&args, 1, target.name, sizeof target.name);
   if (args.bad) return throw_type_error(env);
-  if (bad_text || target.name[0] == '\0' || (target.flags & ~7)) return return_int(env, -EINVAL);
+  if (bad_text || target.name[0] == '\0' || (target.flags & ~15)) return return_int(env, -EINVAL);
   return return_int(env, in_netns(netns, open_tap, &target));
 }
 

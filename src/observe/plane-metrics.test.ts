@@ -24,7 +24,13 @@ const ports: PlanePort[] = [
 
 function families() {
   const out = new Exposition();
-  const faults = { internalErrors: 1, refusedServicePorts: 2, heldMs: 0.5, tunnelBundles: true };
+  const faults = {
+    internalErrors: 1,
+    refusedServicePorts: 2,
+    heldMs: 0.5,
+    tunnelBundles: true,
+    tunnelGso: true,
+  };
   writePlaneMetrics(out, { tables, ports, missed: new Map([[0, 9]]), ...faults });
   return parseExposition(out.toString());
 }
@@ -56,6 +62,7 @@ t.test("what the plane counted is what is told, by reason, event and port", asyn
   t.equal(value("podwire_internal_errors_total"), 1);
   t.equal(value("podwire_refused_service_ports"), 2);
   t.equal(value("podwire_change_hold_seconds_max"), 0.0005);
+  t.equal(value("podwire_tunnel_gso"), 1);
 });
 
 t.test("the text holds to Prometheus' rules", async (t) => {

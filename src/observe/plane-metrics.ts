@@ -42,6 +42,8 @@ export interface PlaneState {
   readonly heldMs: number;
   /** Frames leave into the tunnel together. */
   readonly tunnelBundles: boolean;
+  /** TCP superframes enter the tunnel whole. */
+  readonly tunnelGso: boolean;
 }
 
 const PORT_METRICS: readonly [name: string, column: number, help: string][] = [
@@ -94,6 +96,11 @@ export function writePlaneMetrics(out: Exposition, state: PlaneState): void {
       "podwire_change_hold_seconds_max",
       "Longest time that packets waited for a change of the tables.",
       [{ value: state.heldMs / 1000 }],
+    )
+    .gauge(
+      "podwire_tunnel_gso",
+      "1 while TCP superframes enter the tunnel whole, 0 while podwire cuts them.",
+      [{ value: state.tunnelGso ? 1 : 0 }],
     )
     .counter(
       "kubeproxy_iptables_ct_state_invalid_dropped_packets_total",

@@ -36,6 +36,7 @@ export function offlineConfig(
     keepClientAddress: false, // the annotation of its Node tells
     joinDatagrams: false,
     joinWithoutChecksum: false,
+    tunnelGso: false,
     policyEstablished: "keep",
   };
 }

@@ -51,6 +51,9 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
       setAddresses(t, message);
       bindPorts(t);
       return;
+    case "tunnel-gso":
+      plane.ports.tunnelFd = message.fd;
+      return;
     case "config":
       configure(t.config, message.config);
       return;

@@ -51,6 +51,7 @@ export type PlaneMessage =
       serviceRanges: Prefix[];
     }
   | { type: "config"; config: ConfigChange } // what no object tells
+  | { type: "tunnel-gso"; fd: number } // superframes in VXLAN leave by this descriptor; -1: they are cut here
   | { type: "policy"; parts: PolicyParts }
   | { type: "routes"; routes: RouteSpec[]; vteps: VtepSpec[] }
   | { type: "services"; update: ServiceUpdate }

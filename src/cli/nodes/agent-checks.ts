@@ -24,6 +24,7 @@ export interface AgentStatus {
   refusedServicePorts: number;
   /** "on", or "off: " and why. */
   tunnelBundles?: string;
+  tunnelGso?: string;
 }
 
 /** Connections there are, and the most there may be. */
@@ -59,6 +60,7 @@ export function agentChecks(status: AgentStatus, connections: Fill): Check[] {
           return check("ports", false, `${whose}: ${error}`, where);
         })),
     ...(status.tunnelBundles === undefined ? [] : [check("tunnel bundles", true, status.tunnelBundles, "")]),
+    ...(status.tunnelGso === undefined ? [] : [check("tunnel GSO", true, status.tunnelGso, "")]),
     check(
       "services",
       refused === 0,

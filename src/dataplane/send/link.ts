@@ -17,7 +17,7 @@ import { Verdict } from "../verdict.ts";
 import { endAll } from "./bundles.ts";
 import { enqueueForPod } from "./join.ts";
 import { sendProbe } from "./neighbor-probe.ts";
-import { enqueue } from "./tx-queue.ts";
+import { enqueue, enqueueInTunnel } from "./tx-queue.ts";
 
 const { DST0, DST1, DST2, DST3 } = TupleWord;
 
@@ -47,7 +47,7 @@ export function toNeighbor(
   if (n < 0) return giveBack(t, slot, DropReason.NEIGHBOR_TABLE_FULL);
   if (neighbor.isUsable(t.fabric, n)) {
     eth.setDst(view, off, t.fabric.macHi[n], t.fabric.macLo[n]);
-    enqueue(t.tx, uplink, off, len, slot);
+    toUplink(t, uplink, off, len, slot);
     return 0;
   }
   const reason = wait(t, n, off, len, slot);
@@ -58,6 +58,12 @@ export function toNeighbor(
     t.tx.tag = tag;
   }
   return reason;
+}
+
+function toUplink(t: Tables, uplink: number, off: number, len: number, slot: number): void {
+  const type = vnet.gsoType(t.scratch.own.view, off - vnet.HEADER_LEN);
+  if ((type & vnet.GSO_TUNNEL) === 0) enqueue(t.tx, uplink, off, len, slot);
+  else enqueueInTunnel(t.tx, uplink, off, len, slot);
 }
 
 function wait(t: Tables, n: number, off: number, len: number, slot: number): number {
@@ -96,7 +102,7 @@ export function sendWaiting(t: Tables, slot: number): void {
     eth.setDst(t.scratch.own.view, off, t.fabric.macHi[slot], t.fabric.macLo[slot]);
     const { tag } = t.tx;
     t.tx.tag = t.pool.tags[waiting];
-    enqueue(t.tx, uplink, off, len, waiting);
+    toUplink(t, uplink, off, len, waiting);
     t.tx.tag = tag;
     tellWaiting(t, waiting, Verdict.FORWARD, 0);
   }

@@ -11,6 +11,8 @@ import * as ipv4 from "../../wire/ip/ipv4.ts";
 import * as ipv6 from "../../wire/ip/ipv6.ts";
 import * as eth from "../../wire/link/ethernet.ts";
 import * as vnet from "../../wire/link/virtio-net.ts";
+import * as vxlan from "../../wire/link/vxlan.ts";
+import * as tcp from "../../wire/transport/tcp.ts";
 import * as udp from "../../wire/transport/udp.ts";
 import { DropReason } from "../drop-reason.ts";
 import type { Packet } from "../packet/packet.ts";
@@ -87,6 +89,23 @@ function emitOuterV6(t: Tables, pkt: Packet, start: number, udpLen: number, v: n
   const type = gso === 0 ? vnet.GSO_NONE : vnet.GSO_UDP_L4;
   const vh = start - vnet.HEADER_LEN;
   vnet.emit(view, vh, vnet.NEEDS_CSUM, type, gso === 0 ? 0 : headers, gso, u - start, udp.CSUM_OFFSET);
+}
+
+/**
+ * The same before a TCP superframe that stays whole (`len` bytes at `off`, its VXLAN header before it): the kernel cuts
+ * it and repeats what is outside, so the virtio header speaks of the inner one, and of the tunnel around it.
+ */
+export function emitOuterWhole(t: Tables, pkt: Packet, off: number, len: number, v: number): void {
+  const prefix = off - vxlan.HEADER_LEN;
+  const start = prefix - outerLen(t, v);
+  emitOuter(t, pkt, start, len + vxlan.HEADER_LEN, v, pkt.gsoSize);
+  const view = t.scratch.own.view;
+  const tcpAt = pkt.csumStart - pkt.off + off - start;
+  const tunnel = isOverV4(t, v) ? vnet.GSO_TUNNEL_V4 : vnet.GSO_TUNNEL_V6;
+  const type = pkt.gsoType | pkt.gsoEcn | tunnel;
+  const headers = tcpAt + tcp.headerLen(view, start + tcpAt);
+  const flags = vnet.NEEDS_CSUM | vnet.TUNNEL_CSUM;
+  vnet.emit(view, start - vnet.HEADER_LEN, flags, type, headers, pkt.gsoSize, tcpAt, pkt.csumOffset);
 }
 
 /** RFC 6040, as ip_tunnel_ecn_encap: the inner ECN field, CE as ECT(0); DSCP stays 0 (flannel's tos). */

@@ -5,7 +5,7 @@
  * as one superframe, at the place of the first, and whoever joins them writes the headers for it.
  */
 
-import { type Io, Join } from "../../base/addon.ts";
+import { type Io, IoKind, Join } from "../../base/addon.ts";
 import { createPin, type MaybePinned } from "../../base/maybe-pinned.ts";
 import { type Counters, countPort, Event, PortCounter } from "../counters.ts";
 import { DropReason } from "../drop-reason.ts";
@@ -21,10 +21,12 @@ import { finishSuperframes, JoinFlows } from "./join-flows.ts";
 
 const EAGAIN = 11;
 const ENODEV = 19;
+const EINVAL = 22;
 const ENOBUFS = 105;
 const V4_MAPPED = 0xffff;
 /** A word of all ones: no pod has such an address, of either family. */
 export const NO_OWNER = -1;
+const { TUNNEL_TAP } = IoKind;
 const { TX_BYTES, TX_DROPS, TX_PACKETS } = PortCounter;
 const { NEXT_MASK, SKIP_SHIFT } = Join;
 const VNET_HDR_BYTES = 10;
@@ -45,6 +47,8 @@ export class PortTable {
   readonly devices: (Port | null)[];
   /** Highest PortId in use + 1. */
   count = 0;
+  /** Takes superframes in VXLAN for the uplink (device/tunnel-tap.ts), -1: nobody does. */
+  tunnelFd = -1;
   constructor(max: number) {
     this.fd = new Int32Array(max).fill(-1);
     this.ioKind = new Int32Array(max);
@@ -224,6 +228,18 @@ export function enqueuePiece(
   return i;
 }
 
+/**
+ * `enqueue` for a superframe in VXLAN: it leaves by the uplink, which is `port`, in order with all else, but is handed to
+ * the tunnel TAP, since a packet socket cannot take it.
+ */
+export function enqueueInTunnel(q: TxQueue, port: number, off: number, len: number, slot: number): void {
+  enqueue(q, port, off, len, slot);
+  const i = q.count - 1;
+  if (q.fds[i] < 0) return; // a device without descriptor takes any frame
+  q.fds[i] = q.table.tunnelFd;
+  q.kinds[i] = TUNNEL_TAP;
+}
+
 /** Writes everything that waits. What a device refuses is counted at its port, by reason. */
 export function flush(q: TxQueue): void {
   const n = q.count;
@@ -247,6 +263,7 @@ export function flush(q: TxQueue): void {
     } else {
       countPort(c, port, TX_DROPS, 1);
       const full = result === -EAGAIN || result === -ENOBUFS;
+      if (q.kinds[i] === TUNNEL_TAP && !full && result !== -EINVAL) loseTunnel(q);
       const reason = full ? DropReason.TX_QUEUE_FULL : DropReason.TX_ERROR;
       c.drops[reason]++;
       if (q.tags[i] !== 0) endedLate(q.watchers, c, q.tags[i], StageId.OUTPUT, Verdict.DROP, reason, port);
@@ -255,6 +272,13 @@ export function flush(q: TxQueue): void {
   }
   q.count = 0;
   q.flushes = (q.flushes + 1) | 0;
+}
+
+/** The tunnel TAP is down or gone: from now on superframes are cut here. Who made it is told, and makes another. */
+function loseTunnel(q: TxQueue): void {
+  if (q.table.tunnelFd < 0) return;
+  q.table.tunnelFd = -1;
+  q.counters.events[Event.TUNNEL_GSO_LOST]++;
 }
 
 /** Some device has no descriptor: frame by frame, in order. */

@@ -16,6 +16,8 @@ interface Check {
   readonly vxlanPorts: readonly number[];
   readonly flags: number;
   readonly gsoType: number;
+  /** Of a superframe in a tunnel: 0x20 over IPv4, 0x40 over IPv6; 0: it is in none. */
+  readonly tunnel: number;
   readonly gsoSize: number;
   readonly hdrLen: number;
   readonly csumStart: number;
@@ -42,7 +44,8 @@ export function checkFrame(bytes: Uint8Array, options: CheckOptions = {}): strin
     problems: [],
     vxlanPorts: options.vxlanPorts ?? [4789, 8472],
     flags: virtio[0],
-    gsoType: virtio[1] & 0x7f,
+    gsoType: virtio[1] & 0x1f,
+    tunnel: virtio[1] & 0x60,
     hdrLen: virtio[2] + 256 * virtio[3],
     gsoSize: virtio[4] + 256 * virtio[5],
     csumStart: virtio[6] + 256 * virtio[7],
@@ -180,7 +183,7 @@ function tcp(c: Check, where: string, n: Network): void {
     problem(c, where, `TCP header length is ${header}, room ${room}`);
     return;
   }
-  const gso = where === "" && c.gsoType !== 0;
+  const gso = where === (c.tunnel === 0 ? "" : "inner: ") && c.gsoType !== 0;
   if (gso && c.gsoType !== (n.v6 ? 4 : 1)) problem(c, where, `TCP superframe with gso_type ${c.gsoType}`);
   if (gso && c.hdrLen !== n.l4 + header) {
     problem(c, where, `hdr_len is ${c.hdrLen}, headers have ${n.l4 + header}`);
@@ -196,6 +199,10 @@ function udp(c: Check, where: string, n: Network): void {
     return;
   }
   if (u16(c, n.l4 + 4) !== room) problem(c, where, `UDP length is ${u16(c, n.l4 + 4)}, room ${room}`);
+  if (where === "" && c.tunnel !== 0) {
+    tunnelled(c, n);
+    return;
+  }
   const gso = where === "" && c.gsoType !== 0;
   if (gso && c.gsoType !== 5) problem(c, where, `UDP superframe with gso_type ${c.gsoType}`);
   checksum(c, where, n, "UDP", 6, true);
@@ -205,6 +212,25 @@ function udp(c: Check, where: string, n: Network): void {
   for (let at = payload, i = 0; at < n.end; at += step, i++) {
     vxlan(c, at, Math.min(at + step, n.end), gso ? `${where}inner ${i}: ` : `${where}inner: `);
   }
+}
+
+/** Around a superframe that is still whole: whoever cuts it completes this checksum, too. */
+function tunnelled(c: Check, n: Network): void {
+  if (c.tunnel !== (n.v6 ? 0x40 : 0x20)) problem(c, "", `tunnel of another family: gso_type has ${c.tunnel}`);
+  if ((c.flags & 8) === 0) problem(c, "", "outer checksum of a superframe is not asked for");
+  const sum = pseudoSum(n);
+  if (u16(c, n.l4 + 6) % 65535 !== sum) {
+    problem(c, "", `outer UDP checksum is ${u16(c, n.l4 + 6)}, pseudo-header sums to ${sum}`);
+  }
+  vxlan(c, n.l4 + 8, n.end, "inner: ");
+}
+
+function pseudoSum(n: Network): number {
+  const len = n.end - n.l4;
+  const bytes = n.v6
+    ? [...n.addresses, len >>> 24, (len >> 16) & 255, (len >> 8) & 255, len & 255, 0, 0, 0, n.proto]
+    : [...n.addresses, 0, n.proto, len >> 8, len & 255];
+  return wordsMod(Uint8Array.from(bytes));
 }
 
 function udpLite(c: Check, where: string, n: Network): void {
@@ -273,11 +299,7 @@ function checksum(
   optional: boolean,
   end = n.end,
 ): void {
-  const len = n.end - n.l4;
-  const pseudoBytes = n.v6
-    ? [...n.addresses, len >>> 24, (len >> 16) & 255, (len >> 8) & 255, len & 255, 0, 0, 0, n.proto]
-    : [...n.addresses, 0, n.proto, len >> 8, len & 255];
-  const pseudo = wordsMod(Uint8Array.from(pseudoBytes));
+  const pseudo = pseudoSum(n);
   const field = u16(c, n.l4 + at);
   if ((c.flags & 1) !== 0 && c.csumStart === n.l4) {
     c.partialSeen = true;

@@ -11,7 +11,9 @@ const EINVAL = -22;
 const ENOSPC = -28;
 const ETH_BYTES = 14;
 const UDP_BYTES = 8;
+const IPV4_BYTES = 20;
 const IPV6_BYTES = 40;
+const VXLAN_BYTES = 8;
 
 /**
  * Writes the frame of `len` bytes at `frame`, its vnet header before it, to `out` as one or more plain frames
@@ -32,6 +34,7 @@ export function toPlainFrames(
   if (vnet < 0 || len < ETH_BYTES || frame + len > arena.length) return EINVAL;
   if (out < 0 || out + outBytes > arena.length || result.length < 3) return EINVAL;
   const gsoType = virtio.gsoType(view, vnet) & ~virtio.GSO_ECN;
+  if ((gsoType & virtio.GSO_TUNNEL) !== 0) return cutTunnel(arena, view, frame, len, out, outBytes, result);
   const start = virtio.csumStart(view, vnet);
   if (gsoType === virtio.GSO_NONE) return copyPlain(arena, view, frame, len, out, outBytes, result);
   if (start >= len) return EINVAL;
@@ -87,6 +90,51 @@ function copyPlain(
  */
 function putChecksum(view: DataView, off: number, sum: number): void {
   view.setUint16(off, sum === 0xffff ? 0xffff : ~sum);
+}
+
+/** A TCP superframe in VXLAN: every segment is a packet of its own, inside and outside. */
+function cutTunnel(
+  arena: Uint8Array,
+  view: DataView,
+  frame: number,
+  len: number,
+  out: number,
+  outBytes: number,
+  result: Int32Array,
+): number {
+  const vnet = frame - virtio.HEADER_LEN;
+  const isV6 = (virtio.gsoType(view, vnet) & virtio.GSO_TUNNEL_V6) !== 0;
+  const l4 = ETH_BYTES + (isV6 ? IPV6_BYTES : IPV4_BYTES);
+  const inner = l4 + UDP_BYTES + VXLAN_BYTES;
+  const start = virtio.csumStart(view, vnet);
+  if (start < inner + ETH_BYTES || start >= len) return EINVAL;
+  const size = virtio.gsoSize(view, vnet);
+  const from = frame + inner;
+  const done = offload.segmentTcp(
+    arena,
+    from,
+    len - inner,
+    from + ETH_BYTES,
+    frame + start,
+    size,
+    0,
+    out,
+    outBytes,
+    frame,
+    inner,
+    result,
+  );
+  if (done < 0) return done;
+  const pieces = result[0];
+  const stride = result[2];
+  if (done !== len - (stride - size)) return ENOSPC;
+  const hasChecksum = view.getUint16(frame + l4 + 6) !== 0;
+  for (let i = 0; i < pieces; i++) {
+    const at = out + i * stride;
+    const udpBytes = Math.min(stride, out + result[1] - at) - l4;
+    finishDatagram(arena, view, at + ETH_BYTES, at + l4, udpBytes, i, isV6, hasChecksum);
+  }
+  return pieces;
 }
 
 /** UDP_L4: every piece is a datagram of its own, with IP and UDP lengths, id and checksums of its own. */

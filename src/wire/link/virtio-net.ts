@@ -14,6 +14,8 @@ export const HEADER_LEN = 10;
 export const NEEDS_CSUM = 1;
 /** The kernel has verified the checksum. */
 export const DATA_VALID = 2;
+/** Of a superframe in a tunnel: the outer UDP checksum is partial, too (VIRTIO_NET_HDR_F_UDP_TUNNEL_CSUM). */
+export const TUNNEL_CSUM = 8;
 export const GSO_NONE = 0;
 export const GSO_TCPV4 = 1;
 export const GSO_UDP = 3;
@@ -21,6 +23,13 @@ export const GSO_TCPV6 = 4;
 export const GSO_UDP_L4 = 5;
 /** Bit beside GSO_TCPV4/6: the superframe has CWR set (TSO_ECN). */
 export const GSO_ECN = 0x80;
+/**
+ * Bits beside GSO_TCPV4/6 (VIRTIO 1.4 §5.1.6, VIRTIO_NET_HDR_GSO_UDP_TUNNEL_IPV4/6): the superframe lies in VXLAN over
+ * this family, csum_start and hdr_len are those of its inner TCP header. Only a tunnel TAP takes such a frame.
+ */
+export const GSO_TUNNEL_V4 = 0x20;
+export const GSO_TUNNEL_V6 = 0x40;
+export const GSO_TUNNEL = GSO_TUNNEL_V4 | GSO_TUNNEL_V6;
 
 export function flags(view: DataView, off: number): number {
   return view.getUint8(off + OFF_FLAGS);
