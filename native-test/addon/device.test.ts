@@ -60,6 +60,30 @@ t.test("packet sockets know their interface and count what they lost", async (t)
   b.close();
 });
 
+t.test("what waits in a packet socket is read within 5 ms: no more of it waits than that", async (t) => {
+  const [a, b] = ["a", "b"].map(
+    (name) =>
+      new PacketSocket(native, { netns: spaces.path(name), interface: "eth0", role: PortRole.UPLINK }),
+  );
+  const frames = new Frames();
+  for (const [payload, most] of [
+    [22, 3500], // 768 bytes each by the kernel's count; at 700,000 frames a second
+    [1400, 1400],
+  ]) {
+    const [before] = b.updateStats();
+    const lostBefore = b.stats[1];
+    const sent = Array.from({ length: 64 }, (_, i) => udpFrame({ ...ADDRESSES, srcPort: i, payload }));
+    for (let round = 0; round < 80; round++) frames.send(a.fd, a.ioKind, sent);
+    const [seen, lost] = b.updateStats();
+    const waiting = seen - before - (lost - lostBefore);
+    t.ok(lost > lostBefore, "there were more than fit");
+    t.ok(waiting <= most && waiting >= 500, `${waiting} frames of ${payload + 42} bytes wait`);
+    while (frames.receiveOnly(b.fd, b.ioKind, 64) > 0);
+  }
+  a.close();
+  b.close();
+});
+
 /** A process in namespace `b` with a PcapUplink on eth0: see pcap-peer.ts. */
 function startPcapPeer(): { child: ChildProcess; ready: Promise<unknown>; output: () => string } {
   const peer = fileURLToPath(new URL("../support/pcap-peer.js", import.meta.url));
