@@ -71,6 +71,7 @@ t.test("a ratio below its floor, a stall and retransmits are each named", (t) =>
   t.same(brokenFloors(toRows([sample({ value: 17 }), kernel])), []);
   t.match(brokenFloors(toRows([sample({ value: 17, stalls: 2 }), kernel])), [/2 intervals/]);
   t.match(brokenFloors(toRows([sample({ value: 17, retransmitPercent: 0.2 }), kernel])), [/0\.200 %/]);
+  t.same(brokenFloors(toRows([sample({ value: 5, variant: "cold" }), { ...kernel, variant: "cold" }])), []);
   const far = { path: "overlay" as const };
   t.same(brokenFloors(toRows([sample({ ...far, value: 11 }), { ...kernel, ...far }])), []);
   const pps = { measure: "pps" as const, unit: "kpps" as const };
