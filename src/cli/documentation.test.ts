@@ -72,8 +72,9 @@ function wordsOf(text: string, minimal: boolean): string[] {
   });
 }
 
-/** Commands that do nothing but look at their words. */
+/** Commands that do nothing but look at their words, help included. */
 function disarm(command: Command): void {
+  command.configureOutput({ writeOut: () => {} });
   if (command.commands.length === 0) command.action(() => {});
   for (const child of command.commands) disarm(child);
 }
@@ -87,7 +88,8 @@ async function problemOf(words: readonly string[]): Promise<string> {
     await program.parseAsync(args, { from: "user" });
     return "";
   } catch (error) {
-    return (error as Error).message;
+    const { code, message } = error as Error & { code?: string };
+    return code === "commander.helpDisplayed" ? "" : message;
   }
 }
 
