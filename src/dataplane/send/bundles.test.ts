@@ -13,9 +13,10 @@ import { CLIENT, pathTo, TestFabric } from "../../testing/world/test-fabric.ts";
 import type { Received } from "../../testing/world/test-node.ts";
 import { toPlainFrames } from "../../wire/bytes/plain-frames.ts";
 import * as virtio from "../../wire/link/virtio-net.ts";
-import { PortCounter, portCounter } from "../counters.ts";
+import { Counters, PortCounter, portCounter } from "../counters.ts";
 import type { Port } from "../port.ts";
 import { Mode } from "../trace/watchers.ts";
+import { Bundles, begin, mayJoin, placeOf } from "./bundles.ts";
 
 const POD = "10.244.1.2";
 const REMOTE = "10.244.2.2";
@@ -169,6 +170,19 @@ t.test("what differs outside is not joined", async (t) => {
   );
 });
 
+t.test("VTEPs that share a place do not share a bundle", async (t) => {
+  const b = new Bundles();
+  const place = placeOf(50_000, 1);
+  t.equal(placeOf(50_000, 17), place);
+  begin(b, place, new DataView(new ArrayBuffer(8)), new Int32Array(1), new Counters(1));
+  b.turn[place] = b.now;
+  b.vtep[place] = 1;
+  b.port[place] = 50_000;
+  b.stride[place] = 60;
+  t.ok(mayJoin(b, place, 1, 50_000, 0, 60));
+  t.notOk(mayJoin(b, place, 17, 50_000, 0, 60));
+});
+
 t.test("a flow's small frames do not overtake its superframe", async (t) => {
   const f = fabric(1);
   const tcp = (flags: string, o: object = {}) =>
@@ -305,6 +319,8 @@ t.test("flows get through byte for byte and in order what they get through witho
       exchange(f, batch);
       return byPort(f.crossed);
     });
+    const ids = fabrics[1].crossed.flatMap(cut).map((packet) => viewOf(packet).getUint16(18));
+    t.equal(new Set(ids).size, ids.length, "no two packets have one identification");
     t.same([...bundled.keys()].sort(), [...plain.keys()].sort(), `seed ${seed}, batch ${number}`);
     for (const [port, packets] of plain)
       t.ok(packets.join() === bundled.get(port)?.join(), `seed ${seed}, batch ${number}, port ${port}`);
