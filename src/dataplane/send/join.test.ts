@@ -208,6 +208,18 @@ t.test("tunnels' ports are left alone; a zero checksum is, unless it was asked f
   t.same(piecesOf(LOOSE.received("pod3")), [3], "whoever cuts it makes sums");
 });
 
+t.test("a wrong checksum that goes on as it is stays wrong", async (t) => {
+  LOOSE.tables.config.proxy.dropInvalid = 0;
+  const wrong = udp();
+  wrong[wrong.length - 1] ^= 1;
+  for (const frame of [udp(), udp(), wrong, wrong, udp(), udp()]) LOOSE.send("pod2", frame);
+  LOOSE.run();
+  const got = LOOSE.received("pod3");
+  t.same(piecesOf(got), [2, 1, 1, 2]);
+  t.same(comparable(got[1].frame), comparable(wrong));
+  LOOSE.tables.config.proxy.dropInvalid = 1;
+});
+
 t.test("identifications that mean something must count up, or never change", async (t) => {
   const ids = [7, 8, 9, 9, 10, 65_535, 0];
   const of = (id: number): Uint8Array => udp({ id, dontFragment: false });
