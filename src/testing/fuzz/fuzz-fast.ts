@@ -14,7 +14,15 @@ import { toHex } from "../frames/bytes.ts";
 import * as build from "../frames/frame-builder.ts";
 import type { OffloadFrame } from "../frames/frame-offload.ts";
 import { Prng } from "../prng.ts";
-import { FABRIC_MTU, macOf, macWords, nodeAddress, nodeRoutes, uplinkMacOf } from "../world/test-cluster.ts";
+import {
+  FABRIC_MTU,
+  macOf,
+  macWords,
+  nodeAddress,
+  nodeRoutes,
+  uplinkMacOf,
+  vtepMacOf,
+} from "../world/test-cluster.ts";
 import { CLIENT, pathTo, TestFabric } from "../world/test-fabric.ts";
 import type { Received, TestNode } from "../world/test-node.ts";
 import { answerTo } from "./fast-answers.ts";
@@ -29,6 +37,7 @@ const SIZES = {
 const PORTS = ["pod2", "pod3", "host", "uplink"];
 const WAITING_MAX = 12;
 
+const LEARNED_SEC = 300;
 /** Before anything is changed: connections live by then. */
 const QUIET_ROUNDS = 40;
 
@@ -76,6 +85,9 @@ function createFabric(): TestFabric {
   const fabric = new TestFabric({ unchecked: true, poolSlots: 48, summed: true, sizes: SIZES });
   for (const node of fabric.nodes) {
     setServices(node, ["10.244.1.3", "10.244.2.2"]);
+    const { expiresAtSec } = node.tables.fdb; // stations are learned, and grow old
+    for (let slot = 0; slot < expiresAtSec.length; slot++)
+      if (expiresAtSec[slot] !== 0) expiresAtSec[slot] = LEARNED_SEC;
     node.setService({ name: "dns", protocol: 17, clusterIp: VIP, port: 53, endpoints: ["10.244.1.3:53"] });
   }
   return fabric;
@@ -90,6 +102,8 @@ function setServices(node: TestNode, pods: readonly string[]): void {
 function opening(fabric: TestFabric, random: Prng): Delivery {
   const node = random.below(2);
   const at = fabric.nodes[node];
+  if (random.below(6) === 0)
+    return { node, port: "uplink", frame: marked(at, random), virtio: new Uint8Array(10) };
   const [pod, peer] = [`10.244.${node + 1}.2`, `10.244.${2 - node}.3`];
   const [src, dst, port] = random.pick([
     [pod, VIP, "pod2"],
@@ -109,6 +123,14 @@ function opening(fabric: TestFabric, random: Prng): Delivery {
     ? build.tcpFrame({ ...path, flags: "S", seq: random.next() | 0, wscale: random.below(9) })
     : build.udpFrame({ ...path, payload: random.below(64), checksum: random.below(4) > 0 });
   return { node, port, frame, virtio: new Uint8Array(10) };
+}
+
+/** A datagram of the other node's pod in a tunnel packet, on which the fabric may have put a mark. */
+function marked(node: TestNode, random: Prng): Uint8Array {
+  const peer = 3 - node.index;
+  const ends = { src: `10.244.${peer}.3`, dst: `10.244.${node.index}.2`, srcMac: vtepMacOf(peer) };
+  const inner = build.udpFrame({ ...ends, dstMac: node.vtepMac, tos: random.below(4), payload: 20 });
+  return build.vxlanFrame({ ...pathTo(node, nodeAddress(peer), node.address), inner, tos: random.below(4) });
 }
 
 type Got = Received & { readonly node: number; readonly port: string };
