@@ -2,8 +2,12 @@
 // which is the worst case: the cache of slots found last helps the few addresses that talk at once, not 4
 // 096 in turn.
 
+import { setSeed } from "../dataplane/change/conntrack.ts";
 import { createPrefixSet } from "../dataplane/change/prefix-set.ts";
 import { createVteps } from "../dataplane/change/vteps.ts";
+import * as conntrack from "../dataplane/table/connection/conntrack.ts";
+import { Conntrack } from "../dataplane/table/connection/conntrack.ts";
+import * as tuple from "../dataplane/table/connection/tuple.ts";
 import * as fdb from "../dataplane/table/fdb.ts";
 import * as fragments from "../dataplane/table/fragments.ts";
 import * as hashIndex from "../dataplane/table/hash-index.ts";
@@ -18,6 +22,7 @@ import * as hotLoop from "./hot-loop.ts";
 const N = 1 << 16;
 const HI = 0x0a58;
 const V4 = 0xffff;
+const UDP_V4 = 17 | (4 << 8);
 /** Minimum of two runs, ns, AMD EPYC, Node 20.20. */
 const RECORDED: Record<string, number> = {
   "hash of 2 words": 9.8,
@@ -42,6 +47,8 @@ const RECORDED: Record<string, number> = {
   "VTEPs, 1000: find by source": 7.7,
   "ICMP error limit: refused": 3.5,
   "fragment of a datagram of 8, open and close shared": 59,
+  "connections, 10000: find": 91,
+  "connections, 1000000: find": 519,
 };
 
 function measure(name: string, round: () => number): void {
@@ -168,6 +175,36 @@ function measureRest(words: Int32Array): void {
   });
 }
 
+/** Tuples of UDP flows from 10.0.0.0/8, as many as there are connections. */
+function connectionKey(key: Int32Array, n: number): void {
+  key.set([0, 0, V4, 0x0a000000 + (n >>> 9), 0, 0, V4, 0x0a600001, ((1024 + (n & 511)) << 16) | 53, UDP_V4]);
+}
+
+/** Found at random among few and many, in one table of a million: what grows are misses of the processor's caches. */
+function measureConntrack(words: Int32Array): void {
+  const table = new Conntrack(20);
+  setSeed(table, hotLoop.SEED);
+  const [key, reply] = [new Int32Array(tuple.TUPLE_WORDS), new Int32Array(tuple.TUPLE_WORDS)];
+  const before = process.memoryUsage().rss;
+  for (const entries of [10_000, 1_000_000]) {
+    for (let n = conntrack.used(table); n < entries; n++) {
+      connectionKey(key, n);
+      tuple.invert(key, reply);
+      conntrack.insert(table, key, reply, 1);
+    }
+    measure(`connections, ${entries}: find`, () => {
+      let sum = 0;
+      for (let i = 0; i < N; i++) {
+        connectionKey(key, (words[i] >>> 0) % entries);
+        sum += conntrack.find(table, key);
+      }
+      return sum;
+    });
+  }
+  const bytes = (process.memoryUsage().rss - before) / conntrack.used(table);
+  console.log(`a million connections: ${bytes.toFixed(0)} resident bytes each`);
+}
+
 hotLoop.printHeader("tables");
 const random = hotLoop.createRandom(hotLoop.SEED);
 const input = Int32Array.from({ length: N }, random);
@@ -176,4 +213,5 @@ for (const entries of [64, 4096]) measureFdb(input, entries);
 for (const entries of [8, 1024]) measureNeighbor(input, entries);
 measureSets(input);
 measureRest(input);
+measureConntrack(input);
 hotLoop.printSink();

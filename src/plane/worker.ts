@@ -5,6 +5,7 @@
 
 import { performance } from "node:perf_hooks";
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { rehearse } from "../dataplane/change/policy.ts";
 import * as serviceChange from "../dataplane/change/services.ts";
 import { Event, PortCounter, portCounter } from "../dataplane/counters.ts";
 import * as engine from "../dataplane/engine.ts";
@@ -68,6 +69,7 @@ native.wait(init.poller, tokensPin, 0, 0, waitedPin);
 const startedMs = beginClock(shared.durable, waited[WaitWord.NOW_MS]);
 /** What CLOCK_MONOTONIC has to be moved by to be the time of day, ms. */
 const epochMs = performance.timeOrigin + performance.now() - startedMs;
+rehearse(plane.tables);
 const busyPoll = new BusyPoll(init.spinUs);
 const cpuLatency = new CpuLatency(init.cpuLatencyUs);
 const priority = new ThreadPriority(init.nice);

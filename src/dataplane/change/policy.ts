@@ -120,6 +120,16 @@ export function putInForce(t: Tables, parts: PolicyParts): void {
   bindPorts(t);
 }
 
+/**
+ * Puts no policies in force, as a plane begins: code that has never run is compiled first, and packets would wait for
+ * that when the first policies come.
+ */
+export function rehearse(t: Tables): void {
+  const [subjects, cells, programs] = [NO_CHANGES, NO_CHANGES, NO_CHANGES];
+  const none = { epoch: 0, active: 0, world: 0, stride: 0, recycled: [], changes: NO_CHANGES };
+  putInForce(t, { ...none, ...layOut([]), subjects, cells, programs, addresses: createAddresses(0) });
+}
+
 /** Lets each port of a pod know which policies its pod is subject to; closed where that is not known. */
 export function bindPorts(t: Tables): void {
   const { ports, policy: p } = t;
