@@ -10,9 +10,10 @@
 // 4 of 594, 1 of 1464 (what fits a pod's MTU of 1450). `rate` is frames a second by all senders together (0: as
 // fast as it goes), `burst` how many of them leave at once.
 //
-// What arrived: the receive counter of the device, read by rtnetlink, or the datagrams that a UDP socket read there
-// (with `gro`: one with UDP_GRO). Both are read at both ends of the measured window, which starts after a warm-up of a
-// fifth of `seconds`. Totals count from the first frame to a while after the last. Prints one line of JSON.
+// What arrived: the receive counters of the device, read by rtnetlink, or the datagrams that a UDP socket read there
+// (with `gro`: one with UDP_GRO). A frame that stands for many (GSO) counts as many datagrams as its bytes hold. Both
+// are read at both ends of the measured window, which starts after a warm-up of a fifth of `seconds`. Totals count from
+// the first frame to a while after the last. Prints one line of JSON.
 #define _GNU_SOURCE
 #include "netns.h"
 #include "udp-sink.h"
@@ -26,6 +27,7 @@
 #include <sys/wait.h>
 
 enum { BATCH = 64, ROUNDS = 16, ETH = 14, IP = 20, PORT_FIRST = 1024, FRAME_MAX = 1514, SENDERS_MAX = 64 };
+enum { HEADERS = ETH + IP + 8 };
 enum { DRAIN_USEC = 150000, IMIX = 12 };
 static const int imix[IMIX] = {64, 594, 64, 64, 594, 64, 1464, 64, 594, 64, 594, 64};
 
@@ -112,7 +114,11 @@ static int open_counter(const char *netns, const char *iface, unsigned *index) {
   return s; // stays in the namespace it was opened in
 }
 
-static uint64_t received(int s, unsigned index) {
+struct counts {
+  uint64_t frames, bytes;
+};
+
+static struct counts received(int s, unsigned index) {
   struct {
     struct nlmsghdr h;
     struct ifinfomsg i;
@@ -129,9 +135,19 @@ static uint64_t received(int s, unsigned index) {
     if (a->rta_type != IFLA_STATS64) continue;
     struct rtnl_link_stats64 stats;
     memcpy(&stats, RTA_DATA(a), sizeof stats);
-    return stats.rx_packets;
+    return (struct counts){stats.rx_packets, stats.rx_bytes};
   }
-  return 0;
+  return (struct counts){0, 0};
+}
+
+// Datagrams that came between two looks. Some devices count an Ethernet header, some do not: frames that are no longer
+// than those that were sent are one datagram each.
+static uint64_t datagrams_between(struct counts a, struct counts b, int frame_bytes) {
+  uint64_t frames = b.frames - a.frames, bytes = b.bytes - a.bytes;
+  double each = frame_bytes;
+  for (int i = 0; i < IMIX && frame_bytes == 0; i++) each += (double)imix[i] / IMIX;
+  if ((double)bytes <= (double)frames * each * 1.02) return frames;
+  return (uint64_t)(((double)bytes - (double)frames * HEADERS) / (each - HEADERS));
 }
 
 static struct sender {
@@ -305,20 +321,22 @@ int main(int argc, char **argv) {
   int fd = open_sender(plan.tx_iface);
   own_mac(fd, plan.tx_iface, plan.flow.from_mac);
   close(fd);
-  uint64_t device_first = received(counter, index);
+  struct counts device_first = received(counter, index);
   double warm_end = now_sec() + plan.seconds / 5, end = warm_end + plan.seconds;
   start_senders(&plan, end);
   prepare(&plan.flow, plan.tx_iface, 0);
   send_until(&plan, warm_end);
   double t0 = now_sec();
-  uint64_t device = received(counter, index), got = shared->read, sent = sum_of(shared->sent, plan.senders);
+  struct counts device = received(counter, index);
+  uint64_t got = shared->read, sent = sum_of(shared->sent, plan.senders);
   send_until(&plan, end);
-  uint64_t read = shared->read - got, arrived = received(counter, index) - device;
+  int bytes = plan.flow.frame_bytes;
+  uint64_t read = shared->read - got, arrived = datagrams_between(device, received(counter, index), bytes);
   double took = now_sec() - t0;
   sent = sum_of(shared->sent, plan.senders) - sent;
   for (int i = 1; i < plan.senders; i++) wait(NULL);
   usleep(DRAIN_USEC);
-  uint64_t total = plan.reads ? shared->read : received(counter, index) - device_first;
+  uint64_t total = plan.reads ? shared->read : datagrams_between(device_first, received(counter, index), bytes);
   if (sink > 0) kill(sink, SIGKILL);
   printf("{\"seconds\":%.3f,\"sentPerSec\":%.0f,\"arrivedPerSec\":%.0f,\"receivedPerSec\":%.0f,"
          "\"offeredTotal\":%llu,\"receivedTotal\":%llu}\n",
