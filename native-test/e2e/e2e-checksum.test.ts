@@ -1,6 +1,6 @@
 // Every frame that podwire sends, judged by somebody else: tcpdump in the receiving pods and on the fabric,
-// tshark over the captures. The uplinks give up UDP segmentation, so that the fabric's capture holds each
-// tunnel packet by itself.
+// tshark over the captures. The uplinks give up all that they do for the kernel, so that the fabric's capture holds
+// each tunnel packet by itself, with its checksums.
 import { join } from "node:path";
 import t from "tap";
 import { cannotRun, TestLab } from "../../src/testing/lab/lab.ts";
@@ -19,8 +19,9 @@ t.test("checksums seen by tshark", { skip }, async (t) => {
     ...["tcpdump", "-i", device, "-s", "0", "-U", "-Z", "root", "-B", "65536"],
     ...["-c", "20000", "-w", to],
   ];
-  for (const node of ["node1", "node2"])
-    await lab.exec(`node/${node}`, ["ethtool", "-K", "eth0", "tx-udp-segmentation", "off"]);
+  const given = ["tx", "tx-udp-segmentation", "tx-udp_tnl-segmentation", "tx-udp_tnl-csum-segmentation"];
+  const off = given.flatMap((feature) => [feature, "off"]);
+  for (const node of ["node1", "node2"]) await lab.exec(`node/${node}`, ["ethtool", "-K", "eth0", ...off]);
 
   const captures: Running[] = [];
   for (const pod of ["web-1", "web-2", "client-1"])
