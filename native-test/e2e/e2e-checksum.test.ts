@@ -7,7 +7,7 @@ import { cannotRun, TestLab } from "../../src/testing/lab/lab.ts";
 import { standardObjects, UDP_PORT } from "../../src/testing/lab/objects.ts";
 import { type Running, run, start } from "../../src/testing/lab/process.ts";
 import { ask } from "../support/service-scenario.ts";
-import { checkCapture } from "../support/tshark.ts";
+import { checkCapture, NOTHING_LEFT_TO_IT } from "../support/tshark.ts";
 
 const skip = cannotRun("tcpdump", "tshark", "curl", "ping", "socat", "iperf3", "ethtool");
 
@@ -19,9 +19,8 @@ t.test("checksums seen by tshark", { skip }, async (t) => {
     ...["tcpdump", "-i", device, "-s", "0", "-U", "-Z", "root", "-B", "65536"],
     ...["-c", "20000", "-w", to],
   ];
-  const given = ["tx", "tx-udp-segmentation", "tx-udp_tnl-segmentation", "tx-udp_tnl-csum-segmentation"];
-  const off = given.flatMap((feature) => [feature, "off"]);
-  for (const node of ["node1", "node2"]) await lab.exec(`node/${node}`, ["ethtool", "-K", "eth0", ...off]);
+  for (const node of ["node1", "node2"])
+    await lab.exec(`node/${node}`, ["ethtool", "-K", "eth0", ...NOTHING_LEFT_TO_IT]);
 
   const captures: Running[] = [];
   for (const pod of ["web-1", "web-2", "client-1"])

@@ -3,6 +3,7 @@
 import t, { type Test } from "tap";
 import { cannotRun, TestLab } from "../../src/testing/lab/lab.ts";
 import { client, pod } from "../../src/testing/lab/objects.ts";
+import { until } from "../../src/testing/lab/process.ts";
 import { NODES6 } from "../support/ipv6-scenario.ts";
 import { ask } from "../support/service-scenario.ts";
 
@@ -131,7 +132,7 @@ for (const mode of ["iptables", "nftables"]) {
       for (const n of [2, 1]) {
         await lab.podwire(["delete", "pod", `hp-${n}`, "--grace-period", "0"]);
         await refused(t, lab, n);
-        await lab.apply(holder(`hp-${n}`, `node${n}`));
+        await hold(lab, `hp-${n}`, n);
         t.equal(await seen(lab, n, "client/outside", NODES4[n - 1] as string), "hp from 192.168.50.100");
       }
     });
@@ -142,7 +143,7 @@ for (const mode of ["iptables", "nftables"]) {
         await lab.podwire(["delete", "pod", `hp-${n}`, "--grace-period", "0"]);
         await refused(t, lab, n);
         t.equal(await asks(), "", "nobody has it");
-        await lab.apply(holder(`next-${n}`, `node${n}`));
+        await hold(lab, `next-${n}`, n);
         t.equal(
           await seen(lab, n, "client/outside", NODES4[n - 1] as string),
           `next-${n} from 192.168.50.100`,
@@ -150,7 +151,7 @@ for (const mode of ["iptables", "nftables"]) {
         t.equal(await asks(), `next-${n}`);
         await lab.podwire(["delete", "pod", `next-${n}`, "--grace-period", "0"]);
         await refused(t, lab, n);
-        await lab.apply(holder(`hp-${n}`, `node${n}`));
+        await hold(lab, `hp-${n}`, n);
         t.equal(await asks(), `hp-${n}`, `node${n}`);
       }
     });
@@ -161,6 +162,16 @@ for (const mode of ["iptables", "nftables"]) {
       );
     });
   });
+}
+
+/** Makes such a pod, and waits until it is ready. */
+async function hold(lab: TestLab, name: string, n: number): Promise<void> {
+  await lab.apply(holder(name, `node${n}`));
+  const isReady = async (): Promise<boolean> =>
+    (await lab.json("get", "pods", name)).status.conditions?.some(
+      ({ type, status }: { type: string; status: string }) => type === "Ready" && status === "True",
+    ) ?? false;
+  await until(`${name} to be ready`, isReady);
 }
 
 async function refused(t: Test, lab: TestLab, n: number): Promise<void> {

@@ -14,7 +14,7 @@ import {
   trafficScenario6,
 } from "../support/ipv6-scenario.ts";
 import { ask } from "../support/service-scenario.ts";
-import { checkCapture } from "../support/tshark.ts";
+import { checkCapture, NOTHING_LEFT_TO_IT } from "../support/tshark.ts";
 
 const skip = cannotRun("curl", "ping", "traceroute", "tracepath", "socat", "iperf3");
 const noCapture = skip || cannotRun("tcpdump", "tshark", "ethtool");
@@ -85,7 +85,7 @@ for (const [what, clusterCIDR, address] of [
     ];
     const captures: Running[] = [];
     for (const node of ["node1", "node2"])
-      await lab.exec(`node/${node}`, ["ethtool", "-K", "eth0", "tx-udp-segmentation", "off"]);
+      await lab.exec(`node/${node}`, ["ethtool", "-K", "eth0", ...NOTHING_LEFT_TO_IT]);
     for (const pod of ["web-1", "web-2", "client-1"])
       captures.push(await lab.startIn(pod, tcpdump(pod, "eth0"), /listening on/));
     const fabric = ["nsenter", `--net=/run/netns/pw-${lab.name}-fabric`];

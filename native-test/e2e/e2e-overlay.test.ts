@@ -118,7 +118,7 @@ t.test("the overlay with a kernel at its other end", { skip }, async (t) => {
     t.equal(ports.size, flows.length, text);
     t.ok([...ports.values()].every((outer) => outer.size === 1));
     const distinct = new Set([...ports.values()].flatMap((outer) => [...outer]));
-    t.ok(distinct.size > 12, `${distinct.size} of ${flows.length}`);
+    t.ok(distinct.size > 3 && distinct.size <= 8, `${distinct.size} of the eight that bundles have`);
     t.ok(
       [...distinct].every((port) => Number(port) >= 32_768),
       "RFC 7348: from the dynamic range",

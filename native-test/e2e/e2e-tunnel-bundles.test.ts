@@ -6,7 +6,7 @@ import { cannotRun, PODWIRE, TestLab } from "../../src/testing/lab/lab.ts";
 import { client } from "../../src/testing/lab/objects.ts";
 import { start, until } from "../../src/testing/lab/process.ts";
 
-const skip = cannotRun("curl", "ethtool");
+const skip = cannotRun("curl", "ethtool", "ping");
 const [PORT, FLOWS, EACH] = [9100, 4, 240];
 const DATAGRAMS = FLOWS * EACH;
 
@@ -77,6 +77,13 @@ t.test("frames that leave into the tunnel together", { skip }, async (t) => {
     for (const node of ["node1", "node2"])
       await until(`bundles of ${node}`, async () => (await state(node)) === "on", 5000);
     t.equal(await state("node1"), "on");
+  });
+
+  t.test("the neighbours know each other", async (t) => {
+    for (const to of ["rx", "rx-kernel"]) {
+      const ping = ["ping", "-n", "-c", "1", "-W", "5", await lab.podAddress(to)];
+      t.equal((await lab.exec("tx", ping)).status, 0, to);
+    }
   });
 
   for (const features of ["on", "off"]) {

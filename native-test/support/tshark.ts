@@ -5,6 +5,12 @@
 // bytes are on a wire.
 import { run } from "../../src/testing/lab/process.ts";
 
+/** For `ethtool -K`: the kernel does for this device whatever a frame needs before it is on the wire. */
+export const NOTHING_LEFT_TO_IT: readonly string[] = [
+  ...["tx", "off", "tx-udp-segmentation", "off"],
+  ...["tx-udp_tnl-segmentation", "off", "tx-udp_tnl-csum-segmentation", "off"],
+];
+
 export interface CaptureCheck {
   frames: number;
   /** Frames with a complete and right TCP or UDP checksum. */

@@ -10,6 +10,8 @@ const out = join(root, "build/bundle");
 
 /** By their path in build/src, which is the one that they have in build/bundle. */
 const PROGRAMS = ["cli/main", "plane/worker", "lab/pod/echo", "lab/pod/probe-helper"];
+/** The same of the benchmark's, which measure what the product runs. */
+const MEASURING = ["bench/policy/policy-main", "bench/scale/scale-main"];
 /** Looked for beside those, but not part of the bundle. */
 const PASSED_ON = ["bench/main"];
 /** Packages that load an addon, and may be missing. */
@@ -95,7 +97,9 @@ if (esbuild === undefined) {
   }
   const plane = { stdin: { contents: START_PLANE, resolveDir: sources } };
   await Promise.all([
-    ...PROGRAMS.map((program) => bundle(esbuild, program, { entryPoints: [join(sources, `${program}.js`)] })),
+    ...[...PROGRAMS, ...MEASURING].map((program) =>
+      bundle(esbuild, program, { entryPoints: [join(sources, `${program}.js`)] }),
+    ),
     bundle(esbuild, "start-plane", plane),
   ]);
   for (const words of COMMANDS) keepCode("cli/main", words);

@@ -1,7 +1,8 @@
 import t from "tap";
 import type { CaptureRecord } from "../observe/trace-record.ts";
-import { tcpFrame, udpFrame } from "../testing/frames/frame-builder.ts";
+import { tcpFrame, udpFrame, vxlanFrame } from "../testing/frames/frame-builder.ts";
 import { checkFrame } from "../testing/frames/frame-checker.ts";
+import { tunnelSuperframe } from "../testing/frames/virtio-frames.ts";
 import * as virtio from "../wire/link/virtio-net.ts";
 import { captureFrames } from "./capture-frames.ts";
 
@@ -69,6 +70,32 @@ t.test("a UDP superframe is cut into datagrams that are right by themselves", as
   );
   for (const each of frames) t.same(checkFrame(each), [], "IP and UDP lengths and checksums");
   t.same(Buffer.concat(frames.map((each) => each.subarray(L4 + 8))), Buffer.from(frame.subarray(L4 + 8)));
+});
+
+t.test("a TCP superframe that came through a tunnel whole is cut, outside and inside", async (t) => {
+  for (const outer of [tuple, { src: "fd00::1", dst: "fd00::2" }]) {
+    const inner = tcpFrame({
+      src: "10.244.1.2",
+      dst: "10.244.2.2",
+      srcPort: 1,
+      dstPort: 2,
+      flags: ".",
+      payload: 3000,
+    });
+    const { frame, virtio: vnet } = tunnelSuperframe(vxlanFrame({ ...outer, inner }), 1398);
+    const words = new DataView(vnet.buffer, vnet.byteOffset);
+    const frames = captureFrames(
+      record(frame, {
+        csumPartial: true,
+        gsoType: virtio.gsoType(words, 0),
+        gsoSize: virtio.gsoSize(words, 0),
+        csumStart: virtio.csumStart(words, 0),
+        csumOffset: virtio.csumOffset(words, 0),
+      }),
+    );
+    t.equal(frames.length, 3);
+    for (const each of frames) t.same(checkFrame(each, { vxlanPorts: [8472] }), []);
+  }
 });
 
 t.test("a superframe that makes no sense is written whole", async (t) => {

@@ -1,8 +1,8 @@
 // The policy benchmark: what policies cost whoever compiles them, whoever waits for a change, and a packet; and what is
 // promised of that. Each part runs in a process of its own; one that misses a promise is tried three times.
 import { execFile } from "node:child_process";
-import { join } from "node:path";
 import { promisify } from "node:util";
+import { asInstalled } from "../programs.ts";
 import { BenchError } from "../shell.ts";
 import { CLUSTER, type LoadResult } from "./policy-load.ts";
 import { type PacketResult, SIZES } from "./policy-packets.ts";
@@ -21,7 +21,7 @@ export interface PolicyFigure {
 }
 
 async function run<T>(part: string): Promise<T> {
-  const program = join(import.meta.dirname, "policy-main.js");
+  const program = asInstalled("bench/policy/policy-main.js");
   try {
     const args = ["--expose-gc", program, part];
     const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 600_000 });

@@ -8,5 +8,9 @@ const MEASURES: Readonly<Record<string, () => unknown>> = {
   packets: measurePackets,
 };
 
-const result = await MEASURES[process.argv[2]]();
-process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(0));
+async function main(): Promise<void> {
+  const result = await MEASURES[process.argv[2]]();
+  process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(0));
+}
+
+void main(); // not awaited here: a bundle is no module

@@ -1,8 +1,8 @@
 // The scale benchmark: clusters of 1 to 100,000 services, each measured in a process of its own, and what is promised
 // of them. Figures are wall-clock time; a promise that other programs on the machine can break is tried three times.
 import { execFile } from "node:child_process";
-import { join } from "node:path";
 import { promisify } from "node:util";
+import { asInstalled } from "../programs.ts";
 import { BenchError } from "../shell.ts";
 import type { ScaleResult } from "./scale-main.ts";
 
@@ -29,7 +29,7 @@ const MEMORY_MB = 8192;
 export type ScaleRow = Size & ScaleResult;
 
 async function measureSize(size: Size): Promise<ScaleRow> {
-  const program = join(import.meta.dirname, "scale-main.js");
+  const program = asInstalled("bench/scale/scale-main.js");
   const args = [
     `--max-old-space-size=${MEMORY_MB}`,
     program,

@@ -35,6 +35,8 @@ export interface FuzzOptions extends FuzzSubject {
   readonly seconds: number;
   /** Stops earlier after so many frames. */
   readonly maxRuns?: number;
+  /** How long a finding is made shorter. */
+  readonly shortenMs?: number;
 }
 
 export interface Finding {
@@ -68,7 +70,8 @@ export function fuzz(options: FuzzOptions): FuzzResult {
     try {
       target(frame, new Prng(chance));
     } catch (error) {
-      return { runs, finding: { error, frame: shortened(frame, chance, options.create), run: runs } };
+      const { create, shortenMs = SHORTEN_MS } = options;
+      return { runs, finding: { error, frame: shortened(frame, chance, create, shortenMs), run: runs } };
     }
     runs++;
   }
@@ -79,7 +82,12 @@ export function fuzz(options: FuzzOptions): FuzzResult {
  * Cuts the tail and zeroes bytes as long as a fresh target still throws; the frame itself when it needs the
  * history.
  */
-function shortened(frame: Uint8Array, chance: number, create: () => FuzzTarget): Uint8Array {
+function shortened(
+  frame: Uint8Array,
+  chance: number,
+  create: () => FuzzTarget,
+  shortenMs: number,
+): Uint8Array {
   const fails = (bytes: Uint8Array): boolean => {
     try {
       create()(bytes, new Prng(chance));
@@ -89,7 +97,7 @@ function shortened(frame: Uint8Array, chance: number, create: () => FuzzTarget):
     }
   };
   if (!fails(frame)) return frame;
-  const endMs = performance.now() + SHORTEN_MS;
+  const endMs = performance.now() + shortenMs;
   let best = frame;
   for (let cut = frame.length >> 1; cut > 0; cut >>= 1) {
     while (best.length > cut && performance.now() < endMs && fails(best.slice(0, best.length - cut)))
