@@ -36,7 +36,7 @@ export interface KubernetesSource {
 }
 
 /** RFC 7348 §5: the dynamic range. */
-export const SOURCE_PORTS: PortRange = { first: 49_152, last: 65_535 };
+export const SOURCE_PORTS: PortRange = { first: 49_153, last: 65_535 }; // 49152: tcpdump takes it for Broadcom's LI
 
 /** Where a machine's own agent is found when nobody says where. */
 export const AGENT_SOCKET = "/run/podwire/agent.sock";

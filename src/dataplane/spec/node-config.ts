@@ -26,8 +26,8 @@ class TunnelConfig {
   port = 8472;
   macHi = 0; //       of our VTEP
   macLo = 0;
-  sourceMin = 49_152; //   outer source ports: the first one, and how many there are (RFC 7348 §5: the dynamic range)
-  sourcePorts = 16_384;
+  sourceMin = 49_153; //   outer source ports: the first one, and how many there are (RFC 7348 §5: the dynamic range)
+  sourcePorts = 16_383;
   bundle = 0; //      frames that leave together do so as superframes: 1 over IPv4, 2 over IPv6 (send/bundles.ts)
   keepClients = 0; // 1: clients of services reach pods as who they are, of other nodes that have it, too
 }
