@@ -1,7 +1,8 @@
 // What the whole machine worked between two moments, and for whom. A subject's processor time is that of all that carries
 // its packets: sender, agent, receiver, softirqs and kernel threads. Nobody keeps an account of these together, so it is
 // counted from the other side: what the processors did (/proc/stat) less what programs did that have nothing to do with
-// the benchmark. Its own are told by a mark in their environment, which whatever they start inherits.
+// the benchmark. Its own are told by a mark in their environment, which whatever they start inherits, and by its id: the
+// mark came too late into its own environment, and what it waited for counts as its own.
 // Time that a hypervisor kept from the machine (steal) is nobody's work, and stands apart.
 import { readdirSync, readFileSync } from "node:fs";
 import { readCpuTimes } from "../idle-cores.ts";
@@ -9,8 +10,10 @@ import { readCpuTimes } from "../idle-cores.ts";
 const MARK = "PODWIRE_BENCH";
 const TICK_US = 10_000; // USER_HZ
 /** man 5 proc_pid_stat, counted from the third field on. */
-const Field = { PPID: 1, UTIME: 11, CSTIME: 14, STARTTIME: 19 } as const;
+const Field = { PPID: 1, UTIME: 11, STIME: 12, CSTIME: 14, STARTTIME: 19 } as const;
 const KTHREADD = 2;
+/** Whatever lost its parent counts here when it ends: of the benchmark's, receivers that were killed. */
+const INIT = 1;
 
 export interface CpuReading {
   /** Ticks of 10 ms, all processors together. */
@@ -59,13 +62,16 @@ function ticksOfOther(folder: string): number {
   const fields = statFields(readFileSync(`${folder}/stat`, "latin1"));
   // Kernel threads work for the subject.
   if (folder.endsWith(`/${KTHREADD}`) || fields[Field.PPID] === KTHREADD) return 0;
+  if (folder.endsWith(`/${process.pid}`)) return 0;
   const key = `${folder}/${fields[Field.STARTTIME]}`;
   let ours = isOurs.get(key);
   if (ours === undefined) {
     ours = readFileSync(`${folder}/environ`, "latin1").includes(`${MARK}=${process.pid}\0`);
     isOurs.set(key, ours);
   }
-  return ours ? 0 : fields.slice(Field.UTIME, Field.CSTIME + 1).reduce((sum, ticks) => sum + ticks, 0);
+  if (ours) return 0;
+  const last = folder.endsWith(`/${INIT}`) ? Field.STIME : Field.CSTIME;
+  return fields.slice(Field.UTIME, last + 1).reduce((sum, ticks) => sum + ticks, 0);
 }
 
 /** Fields from the third (state) on, which is no number: the second is a name and may hold anything. */
