@@ -9,7 +9,12 @@ import { projectRoot } from "../testing/tidy/source-tree.ts";
 import { prepare } from "./main.ts";
 
 const root = projectRoot();
-const PAGES = ["README.md", ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`)];
+const PAGES = [
+  "README.md",
+  ...readdirSync(join(root, "docs"))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => `docs/${name}`),
+];
 /** Verbs that can do without a node once they are given files. */
 const FROM_FILES = /^(?:rules|explain|replay|policy)$/;
 /** What stands for something in a synopsis. */
