@@ -144,6 +144,31 @@ const SLOW: Case[] = [
     },
   },
   {
+    name: "clients that are to hear of removed endpoints",
+    frame: request,
+    change: (node) => {
+      node.tables.config.extra.resetRemoved = 1;
+    },
+  },
+  {
+    name: "clients that other nodes bring",
+    port: "uplink",
+    opens: tunnelled,
+    frame: tunnelled,
+    change: (node) => {
+      node.tables.config.tunnel.keepClients = 1;
+    },
+  },
+  {
+    name: "what policies are to be asked about again",
+    frame: request,
+    change: ({ tables }) => {
+      tables.config.guard.policyRecheck = 1;
+      tables.rulesKept = 1;
+      Object.assign(tables.policy, { epoch: tables.policy.epoch + 1 });
+    },
+  },
+  {
     name: "a port that is gone",
     frame: request,
     change: (node) => {
@@ -151,9 +176,10 @@ const SLOW: Case[] = [
     },
   },
 ];
-for (const { name, port = "pod2", frame, change } of SLOW) {
+for (const { name, port = "pod2", frame, opens, change } of SLOW) {
   t.test(`left to the stages: ${name}`, async (t) => {
     const node = established(true);
+    if (opens !== undefined) node.through(port, opens(node));
     change?.(node);
     const before = fastOf(node);
     node.send(port, frame(node));
