@@ -15,8 +15,7 @@ import type { Received } from "./reflector.ts";
 type Fields = Readonly<Record<string, unknown>>;
 
 /** Prefixes of annotations that mean something here. */
-const ANNOTATIONS =
-  /^(?:podwire\.dev|flannel\.alpha\.coreos\.com|(?:[a-z-]+\.)?kubernetes\.io|endpoints\.kubernetes\.io)\//;
+const ANNOTATIONS = /^(?:podwire\.dev|flannel\.alpha\.coreos\.com|(?:[a-z-]+\.)?kubernetes\.io)\//;
 /** Whoever applies an object with kubectl writes all of it once more. */
 const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration";
 const METADATA = [
