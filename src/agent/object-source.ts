@@ -11,5 +11,5 @@ export function objectSource({ source, nodeName }: AgentConfig): ObjectSource {
   if ("socket" in source) return new SocketSource(source.socket, nodeName);
   if ("files" in source) return new FilesSource(source.files);
   const { stateFile = `/var/lib/podwire/${nodeName}.objects.gz`, ...access } = source.kubernetes;
-  return new ApiSource({ access: readAccess(access), stateFile });
+  return new ApiSource({ access: readAccess(access), nodeName, stateFile });
 }

@@ -131,7 +131,7 @@ export function unknownKind(word: string): string {
 }
 
 /** "apps", "discovery.k8s.io"; empty for the core group. */
-export function groupOf(info: KindInfo): string {
+export function groupOf(info: Pick<KindInfo, "apiVersion">): string {
   const slash = info.apiVersion.indexOf("/");
   return slash < 0 ? "" : info.apiVersion.slice(0, slash);
 }

@@ -29,6 +29,8 @@ export interface Tls {
 export type Fault = (request: IncomingMessage, response: ServerResponse) => boolean;
 
 export class StandIn {
+  /** Events by their paths, as they are after all that was written. */
+  readonly events = new Map<string, Record<string, unknown>>();
   readonly requests: { path: string; query: URLSearchParams; headers: IncomingMessage["headers"] }[] = [];
   /** Asked first; true: it has dealt with the request. */
   fault: Fault = () => false;
@@ -135,8 +137,30 @@ export class StandIn {
     if (this.fault(request, response)) return;
     const token = /^Bearer (.*)$/.exec(request.headers.authorization ?? "")?.[1];
     if (this.tokens !== undefined && !this.tokens.has(token ?? "")) refuse(response, 401, "Unauthorized");
+    else if (request.method !== "GET") this.#write(request, response, path);
     else if (query.get("watch") === "1") this.#watch(path, query, response);
     else this.#list(path, query, response);
+  }
+
+  /** Events are made and counted up, and nothing else is written here. */
+  #write(request: IncomingMessage, response: ServerResponse, path: string): void {
+    const parts: Buffer[] = [];
+    request.on("data", (part: Buffer) => parts.push(part));
+    request.on("end", () => {
+      const body = JSON.parse(Buffer.concat(parts).toString("utf8"));
+      const isMade = request.method === "POST";
+      const at = isMade ? `${path}/${body.metadata.name}` : path;
+      const before = this.events.get(at);
+      const type = isMade ? "application/json" : "application/strategic-merge-patch+json";
+      if (request.headers["content-type"] !== type) refuse(response, 415, "UnsupportedMediaType");
+      else if (isMade && before !== undefined) refuse(response, 409, "AlreadyExists");
+      else if (!isMade && before === undefined) refuse(response, 404, "NotFound");
+      else {
+        this.events.set(at, { ...before, ...body });
+        response.writeHead(isMade ? 201 : 200, { "content-type": "application/json" });
+        response.end(JSON.stringify(this.events.get(at)));
+      }
+    });
   }
 
   #list(path: string, query: URLSearchParams, response: ServerResponse): void {

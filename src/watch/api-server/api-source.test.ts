@@ -41,7 +41,9 @@ class Heard {
   readonly source: ApiSource;
 
   constructor(access: Parameters<typeof readAccess>[0], stateFile = "", patienceMs = 3000) {
-    this.source = new ApiSource({ access: readAccess(access, {}), stateFile, patienceMs, saveMs: 5 });
+    this.source = new ApiSource({
+      ...{ access: readAccess(access, {}), nodeName: "node1", stateFile, patienceMs, saveMs: 5 },
+    });
     this.source.start({
       events: (events, synced) => {
         for (const event of events) this.#take(event);
@@ -160,17 +162,48 @@ t.test("an object that cannot be used is told, and harms no other", async (t) =>
   api.put(service("web"));
   const wrong = service("wrong");
   api.put({ ...wrong, spec: { ...wrong.spec, ports: [{ port: "eighty" }] } });
-  const heard = new Heard({ kubeconfig: kubeconfig(await server(api)) });
+  const port = await api.listen();
+  const heard = new Heard({ kubeconfig: kubeconfig(`http://127.0.0.1:${port}`) });
   t.ok(await heard.until(() => heard.isSynced));
   t.same([...heard.graph.services.keys()], ["default/web"]);
   t.match(heard.notes, [/^Service default\/wrong cannot be used: .*port.*: it counts as not there$/]);
   t.match([...heard.source.health.refused.keys()], ["Service default/wrong"]);
+  const isTold = (count: number) => () => [...api.events.values()].some((event) => event.count === count);
+  t.ok(await heard.until(isTold(1)));
+  t.match([...api.events][0], [
+    /^\/api\/v1\/namespaces\/default\/events\/wrong\.[0-9a-f]{16}$/,
+    {
+      ...{ type: "Warning", reason: "Unusable", message: /^counts as not there: .*port/, count: 1 },
+      involvedObject: {
+        apiVersion: "v1",
+        kind: "Service",
+        name: "wrong",
+        namespace: "default",
+        uid: /^uid-/,
+      },
+      source: { component: "podwire", host: "node1" },
+    },
+  ]);
   t.ok(await heard.until(() => api.watches === 8));
   api.put(wrong);
   t.ok(await heard.until(() => heard.graph.services.has("default/wrong")));
   t.equal(heard.source.health.refused.size, 0);
   api.put({ ...wrong, spec: { ...wrong.spec, ports: [{ port: "eighty" }] } });
   t.ok(await heard.until(() => !heard.graph.services.has("default/wrong")), "and gone again");
+  t.ok(await heard.until(isTold(2)), "counted up");
+  api.compact();
+  t.ok(await heard.until(() => api.watches === 8));
+  t.equal(heard.source.health.refused.size, 1, "a list that has it still");
+  api.delete(wrong);
+  t.ok(await heard.until(() => heard.source.health.refused.size === 0), "of what is gone nothing is said");
+  api.put({ ...wrong, spec: { ...wrong.spec, ports: [{ port: "eighty" }] } });
+  t.ok(await heard.until(() => heard.source.health.refused.size === 1));
+  await api.close();
+  api.delete(wrong);
+  api.compact();
+  await api.listen(port);
+  t.ok(await heard.until(() => heard.source.health.refused.size === 0), "nor of what a list has no more");
+  t.equal(api.events.size, 2, "one for each object that had the name");
   heard.source.close();
   await api.close();
 });

@@ -8,6 +8,7 @@ import type { ObjectEvent } from "../desired-state.ts";
 import { ObjectSet } from "../object-set.ts";
 import type { ObjectSource, SourceHealth, SourceListener } from "../source.ts";
 import { ApiConnection, type Call } from "./connection.ts";
+import { EventWriter } from "./event-writer.ts";
 import { bareObject, keptObject } from "./kept-object.ts";
 import type { Access } from "./kubeconfig.ts";
 import { LastState } from "./last-state.ts";
@@ -16,6 +17,7 @@ import { RESOURCES, type Resource } from "./resources.ts";
 
 export interface ApiSourceOptions {
   readonly access: Access;
+  readonly nodeName: string;
   /** File that keeps what is known for the next start; "": none. */
   readonly stateFile: string;
   /** So long a starting agent waits for the server before it takes what the last one knew, ms. */
@@ -44,8 +46,11 @@ export class ApiSource implements ObjectSource {
   readonly #connection: ApiConnection;
   readonly #state: LastState | undefined;
   readonly #followed: readonly Followed[];
+  readonly #events: EventWriter;
   /** Objects that cannot be used, and why. */
   readonly #refused = new Map<string, string>();
+  /** Versions of these that were told. */
+  readonly #refusedVersions = new Map<string, string>();
   readonly #patienceMs: number;
   readonly #saveMs: number;
   #listener: SourceListener | undefined;
@@ -54,10 +59,14 @@ export class ApiSource implements ObjectSource {
   #patience: NodeJS.Timeout | undefined;
   #saving: NodeJS.Timeout | undefined;
 
-  constructor({ access, stateFile, patienceMs = PATIENCE_MS, saveMs = SAVE_MS }: ApiSourceOptions) {
+  constructor(options: ApiSourceOptions) {
+    const { access, nodeName, stateFile, patienceMs = PATIENCE_MS, saveMs = SAVE_MS } = options;
     this.#patienceMs = patienceMs;
     this.#saveMs = saveMs;
-    this.#connection = new ApiConnection(access);
+    const connection = new ApiConnection(access);
+    this.#connection = connection;
+    const onRefused = (why: string): void => this.#listener?.note?.(`Events are not written: ${why}`);
+    this.#events = new EventWriter({ connection, nodeName, onRefused });
     this.#state = stateFile === "" ? undefined : new LastState(stateFile);
     this.#followed = RESOURCES.map((resource) => this.#follow(resource));
   }
@@ -77,6 +86,7 @@ export class ApiSource implements ObjectSource {
       clearTimeout(deadline);
       call?.close();
     }
+    this.#events.close();
     this.#connection.close();
   }
 
@@ -115,19 +125,50 @@ export class ApiSource implements ObjectSource {
 
   #keep(resource: Resource, received: Received): KubeObject | undefined {
     const kept = keptObject(received, resource.info);
-    const title = titleOf(resource, received);
     if (typeof kept === "string") {
-      this.#refuse(title, kept);
+      this.#refuse(resource, received, kept);
       return undefined;
     }
-    this.#refused.delete(title);
+    this.#forget(titleOf(resource, received));
     return kept;
   }
 
-  #refuse(title: string, why: string): void {
-    if (this.#refused.get(title) === why || this.#refused.size >= REFUSED_MAX) return;
+  #refuse(resource: Resource, received: Received, why: string): void {
+    const title = titleOf(resource, received);
+    const { name = "", namespace, uid, resourceVersion = "" } = received.metadata ?? {};
+    const before = this.#refused.get(title);
+    if (before === undefined && this.#refused.size >= REFUSED_MAX) return;
+    if (before === why && this.#refusedVersions.get(title) === resourceVersion) return; // of another list
     this.#refused.set(title, why);
-    this.#listener?.note?.(`${title} cannot be used: ${why}: it counts as not there`);
+    this.#refusedVersions.set(title, resourceVersion);
+    if (before !== why) this.#listener?.note?.(`${title} cannot be used: ${why}: it counts as not there`);
+    const { apiVersion, kind } = resource.info;
+    const more = {
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(uid === undefined ? {} : { uid }),
+    };
+    this.#events.record({
+      object: { apiVersion, kind, name, ...more, resourceVersion },
+      type: "Warning",
+      reason: "Unusable",
+      message: `counts as not there: ${why}`,
+    });
+  }
+
+  #forget(title: string): void {
+    if (this.#refused.size === 0) return;
+    this.#refused.delete(title);
+    this.#refusedVersions.delete(title);
+  }
+
+  /** Of what is gone nothing is said any more. */
+  #forgetGone({ resource }: Followed, told: Told<KubeObject>): void {
+    if (this.#refused.size === 0) return;
+    if (told.type === "DELETED") this.#forget(titleOf(resource, told.object));
+    if (told.type !== "ALL") return;
+    const left = new Set(told.unusable.map((object) => titleOf(resource, object)));
+    for (const title of this.#refused.keys())
+      if (title.startsWith(`${resource.info.kind} `) && !left.has(title)) this.#forget(title);
   }
 
   /** The next request, now or when it is due. */
@@ -190,6 +231,7 @@ export class ApiSource implements ObjectSource {
     const events: ObjectEvent[] = [];
     for (const told of followed.reflector.take()) {
       if (told.type === "ALL") followed.isWhole = true;
+      this.#forgetGone(followed, told);
       events.push(...eventsOf(followed, told));
     }
     const isSynced = this.#isSynced || this.#followed.every(({ isWhole }) => isWhole);
@@ -228,7 +270,7 @@ export class ApiSource implements ObjectSource {
     for (const followed of this.#followed) {
       if (followed.isWhole) continue;
       const objects = last.objects.filter(({ kind }) => kind === followed.resource.info.kind);
-      events.push(...eventsOf(followed, { type: "ALL", objects }));
+      events.push(...eventsOf(followed, { type: "ALL", objects, unusable: [] }));
     }
     listener.note?.(
       `the API server does not answer: ${events.length} objects of ${last.savedAt} are taken from disk`,
@@ -259,9 +301,11 @@ function eventsOf({ set, uids }: Followed, told: Told<KubeObject>): ObjectEvent[
     for (const object of told.objects) uids.set(keyOf(object), object.metadata.uid ?? "");
     return [...anew, ...set.replace(told.objects)];
   }
-  const before = told.type === "DELETED" ? [] : gone(set, uids, told.object);
-  if (told.type === "DELETED") uids.delete(keyOf(told.object));
-  const event = set.apply(told);
+  const { object } = told;
+  const type = told.type === "UNUSABLE" ? "DELETED" : told.type;
+  const before = type === "DELETED" ? [] : gone(set, uids, object);
+  if (type === "DELETED") uids.delete(keyOf(object));
+  const event = set.apply({ type, object });
   return event === undefined ? before : [...before, event];
 }
 

@@ -17,6 +17,12 @@ export interface Answer {
   end(error: string | undefined): void;
 }
 
+export interface Asked {
+  readonly method: "GET" | "POST" | "PATCH";
+  readonly path: string;
+  readonly body?: object;
+}
+
 export interface Call {
   close(): void;
 }
@@ -24,6 +30,7 @@ export interface Call {
 /** So long after the last byte the kernel asks whether the other end is still there; it gives up 10 s later. */
 const KEEPALIVE_MS = 15_000;
 const CONNECT_MS = 10_000;
+const TYPES = { GET: "", POST: "application/json", PATCH: "application/strategic-merge-patch+json" } as const;
 
 export class ApiConnection {
   readonly #access: Access;
@@ -48,6 +55,10 @@ export class ApiConnection {
   }
 
   get(path: string, query: Readonly<Record<string, string>>, answer: Answer): Call {
+    return this.send({ method: "GET", path: `${path}?${new URLSearchParams(query)}` }, answer);
+  }
+
+  send(asked: Asked, answer: Answer): Call {
     let made: ClientRequest | undefined;
     let isOver = false;
     const end = (error: string | undefined): void => {
@@ -58,7 +69,7 @@ export class ApiConnection {
     this.#reader.read().then(
       (credentials) => {
         if (isOver) return;
-        made = this.#make(`${path}?${new URLSearchParams(query)}`, credentials, answer, end);
+        made = this.#make(asked, credentials, answer, end);
       },
       (error: Error) => end(error.message),
     );
@@ -70,14 +81,22 @@ export class ApiConnection {
     };
   }
 
-  #make(path: string, credentials: Credentials, answer: Answer, end: Answer["end"]): ClientRequest {
+  #make(asked: Asked, credentials: Credentials, answer: Answer, end: Answer["end"]): ClientRequest {
     const url = this.#access.servers[this.#server];
-    const headers = { accept: "application/json", "user-agent": "podwire", ...credentials.headers };
+    const { method, path, body } = asked;
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const headers = {
+      ...{ accept: "application/json", "user-agent": "podwire" },
+      ...(text === undefined
+        ? {}
+        : { "content-type": TYPES[method], "content-length": Buffer.byteLength(text) }),
+      ...credentials.headers,
+    };
     const target = new URL(`${url.pathname.replace(/\/$/, "")}${path}`, url);
     const made =
       url.protocol === "http:"
-        ? plainRequest(target, { headers, agent: this.#plain })
-        : request(target, { headers, agent: this.#tls(credentials) });
+        ? plainRequest(target, { method, headers, agent: this.#plain })
+        : request(target, { method, headers, agent: this.#tls(credentials) });
     made.setSocketKeepAlive(true, KEEPALIVE_MS);
     // Of connecting alone: how long a server may be silent, whoever asked knows.
     const patience = setTimeout(() => made.destroy(new Error("no connection within 10 s")), CONNECT_MS);
@@ -92,7 +111,7 @@ export class ApiConnection {
       end(`${url.origin}: ${wordsOf(error)}`);
     });
     made.on("response", (response) => pass(response, answer, end));
-    made.end();
+    made.end(text);
     return made;
   }
 

@@ -256,7 +256,7 @@ t.test("what cannot be used is left out, and hides nothing", async (t) => {
   world.ask();
   world.answer(200, line("ADDED", object("bad", "1")), line("ADDED", object("a", "3")), bookmark("5", true));
   world.answer(200, line("MODIFIED", object("bad", "6")), line("MODIFIED", object("a", "7")));
-  t.same(world.told, ["= a@3", "DELETED bad@6", "MODIFIED a@7"]);
+  t.same(world.told, ["= a@3", "UNUSABLE bad@6", "MODIFIED a@7"]);
   world.end();
   t.equal(world.askLater(), watchFrom("7"));
 });

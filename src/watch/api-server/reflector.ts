@@ -24,9 +24,10 @@ export interface Ask {
 }
 
 export type Told<T> =
-  /** Everything that there is, instead of what was told before. */
-  | { readonly type: "ALL"; readonly objects: readonly T[] }
-  | { readonly type: "ADDED" | "MODIFIED" | "DELETED"; readonly object: T };
+  /** Everything that there is, instead of what was told before; of what cannot be used the names. */
+  | { readonly type: "ALL"; readonly objects: readonly T[]; readonly unusable: readonly T[] }
+  /** UNUSABLE: it is there, by its name alone, and cannot be used (any more). */
+  | { readonly type: "ADDED" | "MODIFIED" | "DELETED" | "UNUSABLE"; readonly object: T };
 
 export interface ReflectorOptions<T> {
   /** As errors name it: services, endpointslices.discovery.k8s.io. */
@@ -67,6 +68,11 @@ interface Status {
   readonly details?: { readonly retryAfterSeconds?: number };
 }
 
+interface Gathered<T> {
+  readonly object: T;
+  readonly isUsable: boolean;
+}
+
 type Way = "stream" | "list" | "watch";
 
 interface Flight {
@@ -101,8 +107,8 @@ export class Reflector<T> {
   /** The server has given up a list in pages: it is to come as one. */
   #isUnpaged = false;
   #failures = 0;
-  /** Objects of a list that is not whole yet, by namespace and name; what cannot be used is left out. */
-  #list: Map<string, T> | undefined;
+  /** Objects of a list that is not whole yet, by namespace and name. */
+  #list: Map<string, Gathered<T>> | undefined;
   #flight: Flight | undefined;
 
   constructor(options: ReflectorOptions<T>) {
@@ -228,7 +234,7 @@ export class Reflector<T> {
     else if (status === 410) this.#forget(flight, nowMs);
     else if (status === 404 && isOptional === true) {
       this.#works();
-      this.#told.push({ type: "ALL", objects: [] });
+      this.#told.push({ type: "ALL", objects: [], unusable: [] });
       this.#restart();
       this.#over(flight, nowMs + ABSENT_MS);
     } else {
@@ -288,21 +294,32 @@ export class Reflector<T> {
   }
 
   #change(type: "ADDED" | "MODIFIED" | "DELETED", received: Received): void {
-    const object = type === "DELETED" ? undefined : this.#options.keep(received);
-    if (object === undefined) this.#told.push({ type: "DELETED", object: this.#options.bare(received) });
-    else this.#told.push({ type, object });
+    const { keep, bare } = this.#options;
+    if (type === "DELETED") {
+      this.#told.push({ type, object: bare(received) });
+      return;
+    }
+    const object = keep(received);
+    this.#told.push(object === undefined ? { type: "UNUSABLE", object: bare(received) } : { type, object });
   }
 
   #gather(received: Received, gone: boolean): void {
     const { namespace = "", name = "" } = received.metadata ?? {};
     const key = `${namespace}/${name}`;
-    const object = gone ? undefined : this.#options.keep(received);
-    if (object === undefined) this.#list?.delete(key);
-    else this.#list?.set(key, object);
+    if (gone) {
+      this.#list?.delete(key);
+      return;
+    }
+    const object = this.#options.keep(received);
+    const isUsable = object !== undefined;
+    this.#list?.set(key, { object: object ?? this.#options.bare(received), isUsable });
   }
 
   #whole(resourceVersion: string): void {
-    this.#told.push({ type: "ALL", objects: [...(this.#list?.values() ?? [])] });
+    const all = [...(this.#list?.values() ?? [])];
+    const of = (usable: boolean): T[] =>
+      all.filter(({ isUsable }) => isUsable === usable).map(({ object }) => object);
+    this.#told.push({ type: "ALL", objects: of(true), unusable: of(false) });
     this.#list = undefined;
     this.#continue = "";
     this.#isUnpaged = false;
