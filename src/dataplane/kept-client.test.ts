@@ -29,6 +29,7 @@ import {
 import { CLIENT, CLIENT_MAC, pathTo, type TestFabric } from "../testing/world/test-fabric.ts";
 import { type Received, TestNode } from "../testing/world/test-node.ts";
 import { RouteKind } from "./spec/routes.ts";
+import * as conntrack from "./table/connection/conntrack.ts";
 import * as neighbor from "./table/neighbor.ts";
 
 const [LOCAL_POD, POD] = ["10.244.1.2", "10.244.2.2"];
@@ -333,6 +334,28 @@ t.test("the tunnel brings clients to pods alone, and only from nodes that keep a
     "switched off: as it was",
   );
   t.match(node.connections(), [`udp ${CLIENT}:41000>`]);
+});
+
+t.test("an entering node that started anew leaves answers alone until the client speaks again", async (t) => {
+  for (const protocol of [6, 17]) {
+    const fabric = web(protocol);
+    const [entry, node] = fabric.nodes;
+    const frame = (path: Parameters<typeof build.udpFrame>[0], flags: string): Uint8Array => {
+      if (protocol === 17) return build.udpFrame({ ...path, payload: 5 });
+      return build.tcpFrame({ ...path, flags, ack: 1, payload: flags === "S" ? 0 : 5 });
+    };
+    const ask = (flags: string): void => {
+      const path = { ...pathTo(entry, CLIENT, nodeAddress(1)), srcPort: 41000, dstPort: NODE_PORT };
+      fabric.send(frame(path, flags));
+    };
+    const reply = frame({ ...pathTo(node, POD, CLIENT), srcPort: 8080, dstPort: 41000 }, "P.");
+    ask("S");
+    conntrack.remove(entry.tables.conntrack, 0);
+    t.same(answer(fabric, reply), [], "nothing that the client could not place");
+    t.same([entry.drops(), entry.connections()], [{ CT_INVALID: 1 }, []]);
+    ask("P.");
+    t.match(answer(fabric, reply), [`IP ${nodeAddress(1)}.${NODE_PORT} > ${CLIENT}.41000`], "it goes on");
+  }
 });
 
 t.test("policies of the pod's node see the client, in both families", async (t) => {

@@ -24,7 +24,7 @@ import { isFromVip } from "./find-frontend.ts";
 import { type Packet, Way } from "./packet.ts";
 import { isHelped } from "./start-helper.ts";
 
-const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3, META } = tuple.TupleWord;
+const { SRC0, DST0, DST1, DST2, DST3, META } = tuple.TupleWord;
 const { PODS, VTEP } = RouteKind;
 const { NODE_PORT, EXTERNAL_IP, LOAD_BALANCER } = FrontendKind;
 
@@ -41,14 +41,14 @@ export function isKept(pkt: Packet, t: Tables, r: number): boolean {
   if (isFromVip(t, pkt.key) || isHelped(pkt, t)) return false;
   const way = t.routes.kind[r];
   if (way === VTEP ? t.vteps.zone[t.routes.vtep[r]] === 0 : way !== PODS) return false;
-  return isOutside(t, pkt.key);
+  return isOutside(t, pkt.key, SRC0);
 }
 
-/** The source is no address of the cluster: neither in a node's range of pods nor a node's own. */
-function isOutside(t: Tables, k: Int32Array): boolean {
-  const r = routes.lookup(t.routes, k[SRC0], k[SRC1], k[SRC2], k[SRC3]);
+/** The address that begins at word `at` is none of the cluster: neither in a node's range of pods nor a node's own. */
+function isOutside(t: Tables, k: Int32Array, at: number): boolean {
+  const r = routes.lookup(t.routes, k[at], k[at + 1], k[at + 2], k[at + 3]);
   if (r >= 0 && (t.routes.kind[r] === PODS || t.routes.kind[r] === VTEP)) return false;
-  return !prefixSet.contains(t.addresses.nodeSources, k[SRC0], k[SRC1], k[SRC2], k[SRC3]);
+  return !prefixSet.contains(t.addresses.nodeSources, k[at], k[at + 1], k[at + 2], k[at + 3]);
 }
 
 /**
@@ -57,7 +57,7 @@ function isOutside(t: Tables, k: Int32Array): boolean {
  */
 export function admit(pkt: Packet, t: Tables): DropReason {
   const k = pkt.key;
-  if (!isOutside(t, k)) return DropReason.NONE;
+  if (!isOutside(t, k, SRC0)) return DropReason.NONE;
   const v = senderOf(pkt, t);
   const to = routes.lookup(t.routes, k[DST0], k[DST1], k[DST2], k[DST3]);
   if (v < 0 || t.vteps.zone[v] === 0 || to < 0 || t.routes.kind[to] !== PODS) {
@@ -65,6 +65,15 @@ export function admit(pkt: Packet, t: Tables): DropReason {
   }
   k[META] |= t.vteps.zone[v];
   return DropReason.NONE;
+}
+
+/**
+ * The entering node: is a packet of no connection an answer to a client whose connection is forgotten here, since the
+ * agent started anew? What pods send outside of their own accord never comes by another node. Let go on, it would be
+ * masqueraded as the first of a connection of its own, and the client's RST would end the real one.
+ */
+export function isOrphan(pkt: Packet, t: Tables): boolean {
+  return isOutside(t, pkt.key, DST0) && !isOutside(t, pkt.key, SRC0) && zoneOfSender(pkt, t) !== 0;
 }
 
 /** The VTEP that sent the inner frame, by the frame's own word; check-source has held it against the outer header. */

@@ -73,6 +73,10 @@ function begin(pkt: Packet, t: Tables): Verdict {
   pkt.ctState = NEW;
   if (expectations.used(t.expectations) !== 0) fulfil(pkt, t);
   if (!trackers.mayBegin(pkt, t)) pkt.ctState = INVALID;
+  if (pkt.fromTunnel !== 0 && t.config.tunnel.keepClients !== 0 && keptClient.isOrphan(pkt, t)) {
+    pkt.ctState = INVALID;
+    pkt.ctInvalidNat = Status.VIA;
+  }
   return NEXT;
 }
 
