@@ -149,13 +149,13 @@ class PlaneSide implements Router {
     const ct = this.#node.tables.conntrack;
     const found = new Map<number, string>();
     for (let slot = 0; slot < conntrack.highWater(ct); slot++) {
-      if (ct.status[slot] === 0) continue;
+      if (ct.status[slot << 4] === 0) continue;
       const flags = [
-        ...((ct.status[slot] & conntrack.Status.ASSURED) !== 0 ? ["ASSURED"] : []),
-        ...((ct.status[slot] & conntrack.Status.SEEN_REPLY) !== 0 ? ["SEEN_REPLY"] : []),
+        ...((ct.status[slot << 4] & conntrack.Status.ASSURED) !== 0 ? ["ASSURED"] : []),
+        ...((ct.status[slot << 4] & conntrack.Status.SEEN_REPLY) !== 0 ? ["SEEN_REPLY"] : []),
       ];
-      const seconds = ct.expiresAtSec[slot] - this.#node.engine.nowSec;
-      const words = [SCTP_STATE_NAMES[ct.state[slot]], seconds, ...flags];
+      const seconds = ct.expiresAtSec[slot << 4] - this.#node.engine.nowSec;
+      const words = [SCTP_STATE_NAMES[ct.state[slot << 5]], seconds, ...flags];
       found.set(conntrack.portsOf(ct, slot << 1) >>> 16, words.join(" "));
     }
     return found;

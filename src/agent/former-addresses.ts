@@ -37,7 +37,7 @@ export class FormerAddresses {
     const end = conntrack.highWater(t);
     const reply = new Int32Array(tuple.TUPLE_WORDS);
     for (let slot = 0; slot < end; slot++) {
-      if (t.status[slot] === 0) continue;
+      if (t.status[slot << 4] === 0) continue;
       const key = new Int32Array(tuple.TUPLE_WORDS);
       conntrack.loadTuple(t, slot << 1, key);
       conntrack.loadTuple(t, (slot << 1) | 1, reply);

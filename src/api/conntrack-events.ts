@@ -75,10 +75,12 @@ export class ConntrackEvents {
     t.state[0] = e[eventRing.E_STATE];
     t.expiresAtSec[0] = e[eventRing.E_EXPIRES];
     t.startSec[0] = e[eventRing.E_START];
-    t.tuple.set(e.subarray(eventRing.E_TUPLE, eventRing.E_TUPLE + 8));
+    t.tuple.set(e.subarray(eventRing.E_TUPLE, eventRing.E_TUPLE + 4));
+    t.tuple.set(e.subarray(eventRing.E_TUPLE + 4, eventRing.E_TUPLE + 8), 8);
     t.wide.set(e.subarray(eventRing.E_WIDE, eventRing.E_WIDE + 12));
-    t.packets.set(e.subarray(eventRing.E_PACKETS, eventRing.E_PACKETS + 2));
-    t.octets.set(this.#octets.subarray(eventRing.E_OCTETS / 2, eventRing.E_OCTETS / 2 + 2));
+    for (let dir = 0; dir < 2; dir++) {
+      conntrack.setCounts(t, dir, e[eventRing.E_PACKETS + dir], this.#octets[eventRing.E_OCTETS / 2 + dir]);
+    }
     t.via.set(e.subarray(eventRing.E_VIA, eventRing.E_VIA + 2));
     connectionRules.set(t.rules, 0, e[eventRing.E_EGRESS], e[eventRing.E_INGRESS], e[eventRing.E_EPOCH]);
     const { timeoutSec = 0, ...entry } = entryAt(t, 0, this.#node, this.#ruleOf?.(), this.#viaOf?.());

@@ -65,19 +65,19 @@ const noRule: RuleOfConnection = () => undefined;
 
 function readStable(t: conntrack.Conntrack, slot: number, names: Names): LiveConnection | null {
   for (let attempt = 0; attempt < 3; attempt++) {
-    const status = t.status[slot];
+    const status = t.status[slot << 4];
     if (status === 0) return null;
     const key = new Int32Array(tuple.TUPLE_WORDS);
     const reply = new Int32Array(tuple.TUPLE_WORDS);
     conntrack.loadTuple(t, slot << 1, key);
     conntrack.loadTuple(t, (slot << 1) | 1, reply);
-    const startSec = t.startSec[slot];
-    const left = (t.expiresAtSec[slot] - conntrack.clockSec(t)) | 0;
+    const startSec = t.startSec[slot << 1];
+    const left = (t.expiresAtSec[slot << 4] - conntrack.clockSec(t)) | 0;
     const entry = entryOf(t, slot, status, key, reply, left, names);
     const again = new Int32Array(tuple.TUPLE_WORDS);
     conntrack.loadTuple(t, slot << 1, again);
-    const unchanged = t.startSec[slot] === startSec && key.every((word, i) => word === again[i]);
-    if (t.status[slot] !== 0 && unchanged) return left <= 0 ? null : { slot, key, entry };
+    const unchanged = t.startSec[slot << 1] === startSec && key.every((word, i) => word === again[i]);
+    if (t.status[slot << 4] !== 0 && unchanged) return left <= 0 ? null : { slot, key, entry };
   }
   return null;
 }
@@ -94,8 +94,8 @@ export function entryAt(
   const reply = new Int32Array(tuple.TUPLE_WORDS);
   conntrack.loadTuple(t, slot << 1, key);
   conntrack.loadTuple(t, (slot << 1) | 1, reply);
-  const left = (t.expiresAtSec[slot] - conntrack.clockSec(t)) | 0;
-  return entryOf(t, slot, t.status[slot], key, reply, left, { node, ruleOf, viaOf });
+  const left = (t.expiresAtSec[slot << 4] - conntrack.clockSec(t)) | 0;
+  return entryOf(t, slot, t.status[slot << 4], key, reply, left, { node, ruleOf, viaOf });
 }
 
 function policyOf(
@@ -120,12 +120,12 @@ function entryOf(
   { node, ruleOf, viaOf }: Names,
 ): ConntrackEntry {
   const proto = tuple.protoOf(key);
-  const startedAgo = (conntrack.clockSec(t) - t.startSec[slot]) | 0;
+  const startedAgo = (conntrack.clockSec(t) - t.startSec[slot << 1]) | 0;
   return {
     family: (key[META] & FAMILY) === V6 ? "ipv6" : "ipv4",
     proto,
-    ...(proto === TCP ? { state: TCP_STATE_NAMES[t.state[slot]] } : {}),
-    ...(proto === SCTP ? { state: SCTP_STATE_NAMES[t.state[slot]] } : {}),
+    ...(proto === TCP ? { state: TCP_STATE_NAMES[t.state[slot << 5]] } : {}),
+    ...(proto === SCTP ? { state: SCTP_STATE_NAMES[t.state[slot << 5]] } : {}),
     timeoutSec,
     orig: tupleOf(t, slot << 1, key),
     reply: tupleOf(t, (slot << 1) | 1, reply),
@@ -158,8 +158,8 @@ function tupleOf(t: conntrack.Conntrack, ref: number, k: Int32Array): ConntrackT
   const read: ConntrackTuple = {
     src: formatIp({ w0: k[SRC0], w1: k[SRC1], w2: k[SRC2], w3: k[SRC3] }),
     dst: formatIp({ w0: k[DST0], w1: k[DST1], w2: k[DST2], w3: k[DST3] }),
-    packets: t.packets[ref],
-    bytes: t.octets[ref],
+    packets: conntrack.packetsOf(t, ref),
+    bytes: conntrack.octetsOf(t, ref),
   };
   if (proto === 1 || proto === 58) {
     read.icmpType = tuple.icmpType(k);

@@ -109,7 +109,7 @@ function livingConnections({ conntrack: ct }: SharedTables, { names }: PolicyCom
   const end = conntrack.highWater(ct);
   const nowSec = conntrack.clockSec(ct);
   for (let slot = 0; slot < end; slot++) {
-    if (ct.status[slot] === 0 || conntrack.isExpired(ct, slot, nowSec)) continue;
+    if (ct.status[slot << 4] === 0 || conntrack.isExpired(ct, slot, nowSec)) continue;
     const epoch = connectionRules.epochOf(ct.rules, slot);
     if (epoch === NO_EPOCH) continue;
     const verdicts = [connectionRules.egressOf(ct.rules, slot), connectionRules.ingressOf(ct.rules, slot)];

@@ -18,6 +18,14 @@ import { uplinkMacOf, vtepMacOf } from "../testing/world/test-cluster.ts";
 import { pathTo } from "../testing/world/test-fabric.ts";
 import { TestNode } from "../testing/world/test-node.ts";
 import * as hotLoop from "./hot-loop.ts";
+import {
+  CONNECTIONS_MAX,
+  createTurns,
+  openMany,
+  packetOfMany,
+  serveMany,
+  type Transport,
+} from "./many-connections.ts";
 import { TemplateIo, VIRTIO } from "./template-io.ts";
 
 const [POD2, POD3, REMOTE, VIP] = ["10.244.1.2", "10.244.1.3", "10.244.2.2", "10.96.0.10"];
@@ -99,18 +107,24 @@ interface Case {
   readonly vary?: TemplateIo["vary"];
   /** Runs after each round, inside the time taken. */
   readonly after?: (node: TestNode) => void;
+  /** Of the connection table, where it is not 17. */
+  readonly conntrackLog2?: number;
   /** Runs once before. */
   readonly before?: (bench: Bench, id: number) => void;
 }
 
 function measure(c: Case): void {
-  const bench = createBench();
+  const bench = createBench(c.conntrackLog2);
   const { node, io } = bench;
   const id = node.portId(c.port);
   const { frame, virtio } = c.frame(node);
-  io.template = Uint8Array.from([...virtio, ...frame]);
-  io.vary = c.vary ?? null;
+  const feed = (): void => {
+    io.template = Uint8Array.from([...virtio, ...frame]);
+    io.vary = c.vary ?? null;
+  };
+  feed();
   c.before?.(bench, id);
+  feed();
   const packets = c.packets ?? PACKETS;
   hotLoop.measure(
     c.name,
@@ -220,6 +234,21 @@ function tunnelled(): VirtioFrame {
   return peer.through("pod2", frame, virtio);
 }
 
+/** Established connections in turn, of a table with room for a million. */
+function amongMany(transport: Transport, count: number): Case {
+  return {
+    name: `ClusterIP, ${transport}, one of ${count} connections`,
+    port: "pod2",
+    conntrackLog2: 20,
+    frame: (node) => plain(packetOfMany(node, transport)),
+    vary: createTurns(transport, count, hotLoop.createRandom(hotLoop.SEED)),
+    before: ({ node, io }) => {
+      serveMany(node, transport);
+      openMany(node, io, transport, count);
+    },
+  };
+}
+
 const cases: Case[] = [
   {
     name: "bridged, 64 bytes",
@@ -250,6 +279,10 @@ const cases: Case[] = [
     vary: createPortOrder(),
     before: (bench, id) => poll(bench, id, FLOWS),
   },
+  amongMany("udp", 10_000),
+  amongMany("udp", CONNECTIONS_MAX),
+  amongMany("tcp", 10_000),
+  amongMany("tcp", CONNECTIONS_MAX),
   {
     name: "ClusterIP, a new connection each, and its expiry",
     port: "pod2",

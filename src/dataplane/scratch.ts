@@ -7,6 +7,7 @@ import type { Offload } from "../base/addon.ts";
 import { createPin, type MaybePinned } from "../base/maybe-pinned.ts";
 import * as ftp from "../wire/transport/ftp.ts";
 import { FastFrame } from "./fast/fast-frame.ts";
+import { Guesses } from "./fast/guesses.ts";
 import { Packet } from "./packet/packet.ts";
 import { RECORD_WORDS } from "./table/connection/conntrack-sctp.ts";
 import { Segment } from "./table/connection/conntrack-tcp-window.ts";
@@ -33,6 +34,7 @@ export class Scratch {
   readonly own: Packet; //   one that the plane makes itself: send-icmp-error, send-tcp-reset, tunnel, probes
   readonly held: Packet; //  one that it had kept: redial
   readonly fast: FastFrame; // what the fast path knows of a frame
+  readonly ahead: Guesses; // what was guessed of the batch's connections; engine.ts
   readonly keyA = new Int32Array(TUPLE_WORDS); // any stage's, for as long as it runs
   readonly keyB = new Int32Array(TUPLE_WORDS); // the same
   readonly reply = new Int32Array(TUPLE_WORDS); // a new connection's answers, from masquerade to enter-connection
@@ -55,6 +57,7 @@ export class Scratch {
     this.own = new Packet(arena);
     this.held = new Packet(arena);
     this.fast = new FastFrame(arena);
+    this.ahead = new Guesses(areas.first);
     this.areas = areas;
     this.cutPin = createPin(offload, this.cut);
     this.joinedPin = createPin(offload, this.joined);

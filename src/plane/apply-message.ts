@@ -145,7 +145,7 @@ function deleteConnections(plane: engine.Engine, slots: Int32Array, tuples: Int3
   const ct = plane.tables.conntrack;
   const key = new Int32Array(TUPLE_WORDS);
   slots.forEach((slot, i) => {
-    if (ct.status[slot] === 0) return;
+    if (ct.status[slot << 4] === 0) return;
     conntrack.loadTuple(ct, slot << 1, key);
     if (key.every((word, k) => word === tuples[i * TUPLE_WORDS + k])) conntrack.remove(ct, slot);
   });

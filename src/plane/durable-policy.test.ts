@@ -58,7 +58,7 @@ function rulesOf({ node, policies }: Agent): Record<number, string> {
   const found: Record<number, string> = {};
   const key = new Int32Array(10);
   for (let slot = 0; slot < conntrack.highWater(ct); slot++) {
-    if (ct.status[slot] === 0) continue;
+    if (ct.status[slot << 4] === 0) continue;
     conntrack.loadTuple(ct, slot << 1, key);
     const epoch = connectionRules.epochOf(rules, slot);
     const id = connectionRules.ingressOf(rules, slot) >> ACTION_BITS;

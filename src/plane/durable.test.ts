@@ -82,8 +82,8 @@ function loads(n: TestNode): { counted: string[]; recounted: string[] } {
   const slots = [...active.keys()].filter((slot) => active[slot] !== 0 || inactive[slot] !== 0);
   const found = new Map<number, number>();
   for (let slot = 0; slot < conntrack.highWater(ct); slot++) {
-    if ((ct.status[slot] & conntrack.Status.COUNTED) === 0) continue;
-    const port = s.epPort[slotOf(s.ids, ct.endpoint[slot])];
+    if ((ct.status[slot << 4] & conntrack.Status.COUNTED) === 0) continue;
+    const port = s.epPort[slotOf(s.ids, ct.endpoint[slot << 4])];
     found.set(port, (found.get(port) ?? 0) + 1);
   }
   return {
@@ -252,7 +252,7 @@ t.test("expected connections and shifted numbers are in the memory", async (t) =
     Int32Array.of(0, 0, 0xffff, 2, 0, 0, 0xffff, 1, 21 << 16, 0x406),
     1,
   );
-  one.conntrack.status[slot] |= conntrack.Status.HELPER;
+  one.conntrack.status[slot << 4] |= conntrack.Status.HELPER;
   expectations.expect(one.expectations, one.conntrack, slot, key, 1);
   seqadj.add(one.seqadj, one.conntrack, slot);
   seqadj.shift(one.seqadj, 2 * seqadj.find(one.seqadj, slot), 100, 7);

@@ -28,8 +28,8 @@ export function rebuild(t: conntrack.Conntrack): void {
   if (end === 0) return;
   t.index.fill(0);
   for (let slot = end - 1; slot >= 0; slot--) {
-    if (t.status[slot] === 0) {
-      t.endpoint[slot] = header[conntrack.H_FREE];
+    if (t.status[slot << 4] === 0) {
+      t.endpoint[slot << 4] = header[conntrack.H_FREE];
       header[conntrack.H_FREE] = slot + 1;
     } else {
       conntrack.indexAdd(t, slot << 1);

@@ -97,8 +97,8 @@ export function resume(d: Durable, s: Services): void {
 
 function countLoads(ct: Conntrack, s: Services): void {
   for (let slot = 0; slot < conntrack.highWater(ct); slot++) {
-    const status = ct.status[slot];
+    const status = ct.status[slot << 4];
     if ((status & COUNTED) === 0) continue;
-    endpointLoad.count(s.schedule.load, ct.endpoint[slot], (status & COUNTED_ACTIVE) !== 0, 1);
+    endpointLoad.count(s.schedule.load, ct.endpoint[slot << 4], (status & COUNTED_ACTIVE) !== 0, 1);
   }
 }

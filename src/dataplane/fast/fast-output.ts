@@ -176,7 +176,7 @@ function tell(f: FastFrame, t: Tables, nowSec: number): boolean {
   } else if (!udpTracker.advanceSteady(t, ref, nowSec)) return false;
   conntrack.account(ct, ref, f.ipLen);
   const slot = ref >> 1;
-  if (ct.header[ipvsTimeouts.H_IPVS_SET] !== 0 && (ct.status[slot] & conntrack.Status.SERVED) !== 0)
+  if (ct.header[ipvsTimeouts.H_IPVS_SET] !== 0 && (ct.status[slot << 4] & conntrack.Status.SERVED) !== 0)
     ipvsTimeouts.renew(ct, slot, f.proto, nowSec);
   if (f.station >= 0) fdb.renew(t.fdb, f.station, nowSec);
   if (f.opens !== 0) {

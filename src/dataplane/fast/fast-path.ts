@@ -196,7 +196,7 @@ function comesFromVtep(f: FastFrame, t: Tables, v: number): boolean {
 function isKnown(f: FastFrame, t: Tables): boolean {
   f.ref = conntrack.find(t.conntrack, f.key);
   f.isNew = f.ref < 0;
-  return !f.isNew && (t.conntrack.status[f.ref >> 1] & UNUSUAL) === 0;
+  return !f.isNew && (t.conntrack.status[(f.ref >> 1) << 4] & UNUSUAL) === 0;
 }
 
 /** How track-connection would have it leave, and what of a known connection concerns policies and extensions. */
@@ -206,7 +206,7 @@ function proceed(f: FastFrame, t: Tables, nowSec: number): boolean {
   const { guard, extra } = t.config;
   if (extra.resetRemoved !== 0 || pending.used(t.pending) !== 0) return false;
   if (guard.policyRecheck !== 0 && t.rulesKept !== 0 && !isAllowed(t, ref >> 1)) return false;
-  if ((ct.status[ref >> 1] & NAT) !== 0) {
+  if ((ct.status[(ref >> 1) << 4] & NAT) !== 0) {
     f.src = conntrack.destinationOf(ct, ref ^ 1);
     f.dst = conntrack.sourceOf(ct, ref ^ 1);
     const ports = conntrack.portsOf(ct, ref ^ 1);

@@ -14,7 +14,7 @@ const { RANDOM } = Scheduler;
 export function countForScheduler(pkt: Packet, t: Tables, slot: number): void {
   if (pkt.frontend < 0 || pkt.endpoint < 0) return;
   if (t.services.schedule.kind[pkt.frontend] === RANDOM) return;
-  conntrack.countIn(t.conntrack, slot, startsActive(pkt.proto, t.conntrack.state[slot]));
+  conntrack.countIn(t.conntrack, slot, startsActive(pkt.proto, t.conntrack.state[slot << 5]));
 }
 
 /** As IPVS: what has no states is active while it lives, SCTP only when it is established. */

@@ -15,8 +15,8 @@ export function begin(t: Conntrack, slot: number, nowSec: number): void {
 }
 
 export function advance(t: Conntrack, slot: number, nowSec: number): number {
-  const answered = (t.status[slot] & SEEN_REPLY) !== 0;
-  if (answered) t.status[slot] |= ASSURED;
+  const answered = (t.status[slot << 4] & SEEN_REPLY) !== 0;
+  if (answered) t.status[slot << 4] |= ASSURED;
   conntrack.renew(t, slot, answered ? GRE_STREAM : GRE, nowSec);
   return OK;
 }

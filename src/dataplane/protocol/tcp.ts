@@ -47,7 +47,7 @@ function update(pkt: Packet, t: Tables, ref: number, nowSec: number): number {
   if (!ctTcp.flagsValid(pkt.tcpFlags)) return INVALID;
   const seg = t.scratch.tcpSegment;
   readSegment(pkt, seg);
-  if ((t.conntrack.status[ref >> 1] & HELPER) !== 0) unshift(t, ref, seg);
+  if ((t.conntrack.status[(ref >> 1) << 4] & HELPER) !== 0) unshift(t, ref, seg);
   return ctTcp.update(t.conntrack, ref, seg, nowSec);
 }
 

@@ -26,9 +26,9 @@ const FIRST_SEC = 1; // engine.setClock
 
 export function begin(t: Tables, slot: number, nowSec: number): void {
   const ct = t.conntrack;
-  ct.state[slot] = t.nowMs - msOf(nowSec);
+  ct.state[slot << 5] = t.nowMs - msOf(nowSec);
   conntrack.renew(ct, slot, UDP, nowSec);
-  if (ct.header[ipvsTimeouts.H_IPVS_SET] !== 0 && (ct.status[slot] & SERVED) !== 0)
+  if (ct.header[ipvsTimeouts.H_IPVS_SET] !== 0 && (ct.status[slot << 4] & SERVED) !== 0)
     ipvsTimeouts.renew(ct, slot, PROTO_UDP, nowSec);
 }
 
@@ -40,11 +40,11 @@ export function advance(pkt: Packet, t: Tables, ref: number, nowSec: number): nu
     t.counters.events[Event.CT_REDECIDED]++;
     return REPEAT;
   }
-  const status = ct.status[slot];
+  const status = ct.status[slot << 4];
   let which: number = UDP;
   if ((status & ASSURED) !== 0) which = UDP_STREAM;
   else if ((status & SEEN_REPLY) !== 0 && isStream(ct, slot, t.nowMs)) {
-    ct.status[slot] = status | ASSURED;
+    ct.status[slot << 4] = status | ASSURED;
     which = UDP_STREAM;
   }
   conntrack.renew(ct, slot, which, nowSec);
@@ -57,10 +57,10 @@ export function advance(pkt: Packet, t: Tables, ref: number, nowSec: number): nu
 export function advanceSteady(t: Tables, ref: number, nowSec: number): boolean {
   const ct = t.conntrack;
   const slot = ref >> 1;
-  const status = ct.status[slot];
+  const status = ct.status[slot << 4];
   if (conntrack.isExpired(ct, slot, nowSec)) return false;
   if ((ref & 1) === 0) {
-    const endpoint = ct.endpoint[slot];
+    const endpoint = ct.endpoint[slot << 4];
     const { ids, epoch } = t.services;
     if (endpoint >= 0 ? !identities.isAlive(ids, endpoint) : endpoint !== conntrack.withoutEndpoint(epoch[0]))
       return false;
@@ -72,7 +72,7 @@ export function advanceSteady(t: Tables, ref: number, nowSec: number): boolean {
 }
 
 function isStream(t: Conntrack, slot: number, nowMs: number): boolean {
-  const began = msOf(t.startSec[slot]) + t.state[slot];
+  const began = msOf(t.startSec[slot << 1]) + t.state[slot << 5];
   return ((nowMs - began - STREAM_AFTER_MS) | 0) > 0;
 }
 
@@ -85,11 +85,11 @@ function msOf(sec: number): number {
 function isStale(pkt: Packet, t: Tables, slot: number): boolean {
   const ct = t.conntrack;
   const s = t.services;
-  const endpoint = ct.endpoint[slot];
+  const endpoint = ct.endpoint[slot << 4];
   if (endpoint >= 0) return !identities.isAlive(s.ids, endpoint);
   const now = conntrack.withoutEndpoint(s.epoch[0]);
   if (endpoint === now) return false;
-  ct.endpoint[slot] = now;
+  ct.endpoint[slot << 4] = now;
   return findFrontend(t, pkt.key) >= 0 || findHostPort(t, pkt.key) >= 0;
 }
 
@@ -98,8 +98,8 @@ export function beginLite(t: Conntrack, slot: number, nowSec: number): void {
 }
 
 export function advanceLite(t: Conntrack, slot: number, nowSec: number): number {
-  const answered = (t.status[slot] & SEEN_REPLY) !== 0;
-  if (answered) t.status[slot] |= ASSURED;
+  const answered = (t.status[slot << 4] & SEEN_REPLY) !== 0;
+  if (answered) t.status[slot << 4] |= ASSURED;
   conntrack.renew(t, slot, answered ? UDP_STREAM : UDP, nowSec);
   return OK;
 }

@@ -110,7 +110,7 @@ export function writeDecision(pkt: Packet, t: Tables, words: Int32Array, at: num
     words[at + Word.KEY + i] = pkt.key[i];
     words[at + Word.TO + i] = to[i];
   }
-  const isKnown = t.rulesKept !== 0 && pkt.ctSlot >= 0 && t.conntrack.status[pkt.ctSlot] !== 0;
+  const isKnown = t.rulesKept !== 0 && pkt.ctSlot >= 0 && t.conntrack.status[pkt.ctSlot << 4] !== 0;
   words[at + Word.EGRESS] = isKnown
     ? connectionRules.egressOf(t.connectionRules, pkt.ctSlot)
     : pkt.egressVerdict;
@@ -131,5 +131,7 @@ function isForNode(pkt: Packet, t: Tables): boolean {
 }
 
 function serviceOf(pkt: Packet, t: Tables): number {
-  return pkt.ctSlot >= 0 && t.conntrack.status[pkt.ctSlot] !== 0 ? t.conntrack.service[pkt.ctSlot] : -1;
+  return pkt.ctSlot >= 0 && t.conntrack.status[pkt.ctSlot << 4] !== 0
+    ? t.conntrack.service[pkt.ctSlot << 1]
+    : -1;
 }

@@ -73,7 +73,7 @@ function isWanted(t: Tables, e: number): boolean {
   if (t.ports.active[p.inPort[e]] === 0) return false;
   const slot = p.connection[e] - 1;
   if (slot < 0) return true;
-  if (t.conntrack.status[slot] === 0) return false;
+  if (t.conntrack.status[slot << 4] === 0) return false;
   conntrack.loadTuple(t.conntrack, slot << 1, t.scratch.keyA);
   return pending.isKey(p, e, t.scratch.keyA);
 }

@@ -43,9 +43,9 @@ export function resetIdle(t: Tables, nowSec: number, nowMs: number): number {
 /** A connection that stands, of an endpoint that is gone. */
 function waitsForNobody(t: Tables, slot: number): boolean {
   const ct = t.conntrack;
-  const endpoint = ct.endpoint[slot];
-  if (ct.status[slot] === 0 || endpoint < 0 || conntrack.protoOf(ct, slot) !== TCP) return false;
-  const state = ct.state[slot];
+  const endpoint = ct.endpoint[slot << 4];
+  if (ct.status[slot << 4] === 0 || endpoint < 0 || conntrack.protoOf(ct, slot) !== TCP) return false;
+  const state = ct.state[slot << 5];
   if (state < SYN_RECV || state > LAST_ACK) return false;
   return !identities.isAlive(t.services.ids, endpoint);
 }

@@ -120,24 +120,28 @@ export function rebind(ct: conntrack.Conntrack, slot: number, reply: Int32Array)
   if (conntrack.find(ct, reply) >= 0) return false;
   const original = new Int32Array(tuple.TUPLE_WORDS);
   conntrack.loadTuple(ct, slot << 1, original);
-  const columns = [ct.status, ct.state, ct.expiresAtSec, ct.startSec, ct.endpoint, ct.service];
-  const before = columns.map((column) => column[slot]);
+  const row = ct.tuple.slice(slot << 4, (slot + 1) << 4);
+  const [status, startSec, service] = [ct.status[slot << 4], ct.startSec[slot << 1], ct.service[slot << 1]];
   const track = ct.track.slice(slot * 16, slot * 16 + 16);
-  const counts = [ct.packets[slot << 1], ct.packets[(slot << 1) | 1]];
-  const isCounted = (ct.status[slot] & Status.COUNTED) !== 0;
-  const isActive = (ct.status[slot] & Status.COUNTED_ACTIVE) !== 0;
+  const counts = [0, 1].map((dir) => {
+    const ref = (slot << 1) | dir;
+    return { packets: conntrack.packetsOf(ct, ref), octets: conntrack.octetsOf(ct, ref) };
+  });
   const { rules } = ct;
   const said = [connectionRules.egressOf, connectionRules.ingressOf, connectionRules.epochOf].map((of) =>
     of(rules, slot),
   );
   conntrack.remove(ct, slot);
-  const now = conntrack.insert(ct, original, reply, before[3]);
+  const now = conntrack.insert(ct, original, reply, startSec);
   if (now < 0) return false;
-  for (const [i, column] of columns.entries()) column[now] = before[i];
-  ct.status[now] = (before[0] & ~(Status.COUNTED | Status.COUNTED_ACTIVE)) | Status.SRC_NAT;
+  for (const half of [0, 8]) ct.tuple.set(row.subarray(half + 4, half + 8), (now << 4) + half + 4);
+  ct.carried[now << 5] = 0;
+  ct.status[now << 4] = (status & ~(Status.COUNTED | Status.COUNTED_ACTIVE)) | Status.SRC_NAT;
+  ct.service[now << 1] = service;
   ct.track.set(track, now * 16);
   connectionRules.set(rules, now, said[0], said[1], said[2]);
-  ct.packets.set(counts, now << 1);
-  if (isCounted) conntrack.countIn(ct, now, isActive);
+  for (const [dir, { packets, octets }] of counts.entries())
+    conntrack.setCounts(ct, (now << 1) | dir, packets, octets);
+  if ((status & Status.COUNTED) !== 0) conntrack.countIn(ct, now, (status & Status.COUNTED_ACTIVE) !== 0);
   return true;
 }

@@ -188,7 +188,7 @@ export class ReplayPlane {
     if ((packet.flags & (tcp.FLAG_SYN | tcp.FLAG_RST)) !== 0) return false;
     const t = this.node.engine.tables;
     const ref = conntrack.find(t.conntrack, packet.key);
-    if (ref < 0 || t.conntrack.packets[ref ^ 1] !== 0) return false;
+    if (ref < 0 || conntrack.packetsOf(t.conntrack, ref ^ 1) !== 0) return false;
     readSegment(t.scratch.outer.proto === TCP ? t.scratch.outer : t.scratch.inner, t.scratch.tcpSegment);
     ctTcp.open(t.conntrack, ref >> 1, t.scratch.tcpSegment, conntrack.clockSec(t.conntrack));
     return true;

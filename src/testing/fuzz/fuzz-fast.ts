@@ -57,6 +57,8 @@ export interface FastTargetOptions {
 export function createFastTarget(o: FastTargetOptions = {}): (frame: Uint8Array, random: Prng) => void {
   const both = [createFabric(), createFabric()];
   for (const node of both[1].nodes) node.tables.scratch.fast.isOn = false;
+  for (const node of both[0].nodes)
+    Object.assign(node.tables.scratch.ahead, { fromConnections: 0, fromFrames: 1 });
   for (const node of both[0].nodes) o.spoil?.(node);
   let waiting: Delivery[] = [];
   let rounds = 0;
@@ -253,7 +255,7 @@ const CHANGES: readonly ((node: TestNode, random: Prng) => void)[] = [
   },
   ({ tables }, random) => {
     const slot = random.below(tables.conntrack.capacity);
-    if (tables.conntrack.status[slot] !== 0) conntrack.remove(tables.conntrack, slot);
+    if (tables.conntrack.status[slot << 4] !== 0) conntrack.remove(tables.conntrack, slot);
   },
   ({ tables }, random) => {
     const port = random.below(tables.ports.count);

@@ -13,7 +13,7 @@ export const SUBJECTS: Subjects = {
   pipeline: {
     what: "the life of a packet: bridge, engine, neighbours, routes, queues",
     files: `answer-arp answer-echo answer-nd bridge counters engine fdb hash-index icmp-corners ipv6-path kept-client
-      fast-path local-addresses live-tables neighbor* pipeline prefix-set record-ring route routes slot-pool
+      fast-path look-ahead local-addresses live-tables neighbor* pipeline prefix-set record-ring route routes slot-pool
       token-bucket tx-queue`,
   },
   spoofing: { what: "who may send what", files: "check-source check-options options-judge e2e-spoof" },

@@ -17,11 +17,11 @@ const PROTOCOLS: Readonly<Record<number, string>> = {
 };
 
 export function connectionText(ct: conntrack.Conntrack, slot: number): string {
-  const status = ct.status[slot];
+  const status = ct.status[slot << 4];
   const proto = conntrack.protoOf(ct, slot);
   const parts = [PROTOCOLS[proto] ?? `${proto}`];
-  if (proto === 6) parts.push(TCP_STATE_NAMES[ct.state[slot]]);
-  if (proto === 132) parts.push(SCTP_STATE_NAMES[ct.state[slot]]);
+  if (proto === 6) parts.push(TCP_STATE_NAMES[ct.state[slot << 5]]);
+  if (proto === 132) parts.push(SCTP_STATE_NAMES[ct.state[slot << 5]]);
   parts.push(tupleText(ct, slot << 1), tupleText(ct, (slot << 1) | 1));
   if ((status & conntrack.Status.SEEN_REPLY) === 0) parts.push("[UNREPLIED]");
   if ((status & conntrack.Status.ASSURED) !== 0) parts.push("[ASSURED]");

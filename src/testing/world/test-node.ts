@@ -351,7 +351,7 @@ export class TestNode {
     const ct = this.tables.conntrack;
     const lines: string[] = [];
     for (let slot = 0; slot < conntrack.highWater(ct); slot++) {
-      if (ct.status[slot] !== 0) lines.push(connectionText(ct, slot));
+      if (ct.status[slot << 4] !== 0) lines.push(connectionText(ct, slot));
     }
     return lines;
   }

@@ -101,9 +101,9 @@ function withoutSlots(node: TestNode, port: string): void {
 
 /** What has been answered does not give way to others. */
 function assure(node: TestNode): void {
-  const { status } = node.tables.conntrack;
-  for (let slot = 0; slot < status.length; slot++) {
-    if (status[slot] !== 0) status[slot] |= conntrack.Status.ASSURED;
+  const { capacity, status } = node.tables.conntrack;
+  for (let slot = 0; slot < capacity; slot++) {
+    if (status[slot << 4] !== 0) status[slot << 4] |= conntrack.Status.ASSURED;
   }
 }
 

@@ -28,10 +28,10 @@ function recount(n: TestNode): Map<number, string> {
   const { conntrack: ct, services: s } = n.tables;
   const counts = new Map<number, [active: number, inactive: number]>();
   for (let slot = 0; slot < conntrack.highWater(ct); slot++) {
-    const endpoint = slotOf(s.ids, ct.endpoint[slot]);
-    if (ct.status[slot] === 0 || endpoint < 0) continue;
+    const endpoint = slotOf(s.ids, ct.endpoint[slot << 4]);
+    if (ct.status[slot << 4] === 0 || endpoint < 0) continue;
     const proto = conntrack.protoOf(ct, slot);
-    const isActive = proto === 17 || ACTIVE.includes(ct.state[slot]);
+    const isActive = proto === 17 || ACTIVE.includes(ct.state[slot << 5]);
     const count = counts.get(endpoint) ?? [0, 0];
     count[isActive ? 0 : 1]++;
     counts.set(endpoint, count);
@@ -51,8 +51,8 @@ const sorted = (counts: Map<number, string>): string[] => [...counts].map(([s, c
 function endpointOf(n: TestNode, srcPort: number): number {
   const { conntrack: ct, services: s } = n.tables;
   for (let slot = 0; slot < conntrack.highWater(ct); slot++) {
-    if (ct.status[slot] === 0 || conntrack.portsOf(ct, slot << 1) >>> 16 !== srcPort) continue;
-    return s.epPort[slotOf(s.ids, ct.endpoint[slot])] ?? -1;
+    if (ct.status[slot << 4] === 0 || conntrack.portsOf(ct, slot << 1) >>> 16 !== srcPort) continue;
+    return s.epPort[slotOf(s.ids, ct.endpoint[slot << 4])] ?? -1;
   }
   return -1;
 }
@@ -116,7 +116,7 @@ t.test("counts are what a recount finds, whatever happens to connections and end
         else if (s.do === "gone") n.removeService("web");
         else {
           const ct = n.tables.conntrack;
-          if (ct.status[s.nth] !== 0) conntrack.remove(ct, s.nth);
+          if (ct.status[s.nth << 4] !== 0) conntrack.remove(ct, s.nth);
         }
         n.run();
         n.everything();

@@ -32,7 +32,7 @@ export function enterConnection(pkt: Packet, t: Tables, nowSec: number): Verdict
   const ct = t.conntrack;
   const slot = conntrack.insert(ct, pkt.key, t.scratch.reply, nowSec);
   if (slot < 0) return drop(pkt, t, DropReason.CT_TABLE_FULL);
-  ct.status[slot] |= translationOf(pkt.key, pkt.to) | originOf(pkt, t, slot) | noteVia(pkt, t, slot);
+  ct.status[slot << 4] |= translationOf(pkt.key, pkt.to) | originOf(pkt, t, slot) | noteVia(pkt, t, slot);
   noteDecision(pkt, t, slot);
   trackers.begin(pkt, t, slot, nowSec);
   countForScheduler(pkt, t, slot);
@@ -67,9 +67,9 @@ function originOf(pkt: Packet, t: Tables, slot: number): number {
 function noteDecision(pkt: Packet, t: Tables, slot: number): void {
   const ct = t.conntrack;
   const s = t.services;
-  if (services.isService(s, pkt.endpoint)) ct.status[slot] |= Status.SERVED;
-  ct.endpoint[slot] = pkt.endpoint >= 0 ? s.epId[pkt.endpoint] : conntrack.withoutEndpoint(s.epoch[0]);
-  ct.service[slot] = pkt.frontend >= 0 ? s.service[pkt.frontend] : -1;
+  if (services.isService(s, pkt.endpoint)) ct.status[slot << 4] |= Status.SERVED;
+  ct.endpoint[slot << 4] = pkt.endpoint >= 0 ? s.epId[pkt.endpoint] : conntrack.withoutEndpoint(s.epoch[0]);
+  ct.service[slot << 1] = pkt.frontend >= 0 ? s.service[pkt.frontend] : -1;
   if (t.rulesKept === 0) return;
   connectionRules.set(t.connectionRules, slot, pkt.egressVerdict, pkt.ingressVerdict, t.policy.epoch);
 }

@@ -86,7 +86,7 @@ function announce(pkt: Packet, t: Tables, dir: number, kind: number, nowSec: num
   t.counters.events[Event.CT_EXPECTED]++;
   pkt.detail[FtpDetail.PORT] = port;
   did(pkt, FtpDid.EXPECTED);
-  if ((ct.status[pkt.ctSlot] & NAT_BITS) === 0) return NEXT;
+  if ((ct.status[pkt.ctSlot << 4] & NAT_BITS) === 0) return NEXT;
   expectations.translate(t.expectations, index, own, wanted);
   const bytes = ftp.write(t.scratch.ftpText, 0, kind, pkt.family === 6, other, 4, port);
   return replace(pkt, t, dir, bytes);

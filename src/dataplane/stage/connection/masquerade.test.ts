@@ -146,7 +146,7 @@ t.test(
     for (let i = 0; i < 25; i++) {
       send(1100 + i, 53);
       node.advanceMs(10);
-      status[i] |= conntrack.Status.ASSURED;
+      status[i << 4] |= conntrack.Status.ASSURED;
     }
     const ports = node.texts("uplink").map(sourcePort);
     t.equal(ports.length, 20);
@@ -169,13 +169,13 @@ t.test("a connection that was never confirmed gives its port up, and is gone", a
   for (let i = 0; i < 20; i++) send(1100 + i);
   node.run();
   node.everything();
-  for (let slot = 0; slot < 19; slot++) ct.status[slot] |= conntrack.Status.ASSURED;
+  for (let slot = 0; slot < 19; slot++) ct.status[slot << 4] |= conntrack.Status.ASSURED;
   send(1999);
   node.run();
   t.same(node.everything(), [], "an answer may still come");
   let given = 0;
   for (let i = 0; i < 40; i++) {
-    for (let slot = 0; slot < 20; slot++) ct.startSec[slot] = node.engine.nowSec - 5;
+    for (let slot = 0; slot < 20; slot++) ct.startSec[slot << 1] = node.engine.nowSec - 5;
     send(2000 + i);
     node.run();
     given += node.everything().length;
@@ -183,7 +183,7 @@ t.test("a connection that was never confirmed gives its port up, and is gone", a
   t.ok(given > 20, `${given} of 40 met the one`);
   t.equal(conntrack.earlyDrops(ct), given);
   t.equal(conntrack.used(ct), 20);
-  for (let slot = 0; slot < 19; slot++) t.ok((ct.status[slot] & conntrack.Status.ASSURED) !== 0);
+  for (let slot = 0; slot < 19; slot++) t.ok((ct.status[slot << 4] & conntrack.Status.ASSURED) !== 0);
 });
 
 t.test("while a walk through the ports has just failed, others only try their luck", async (t) => {
@@ -195,7 +195,7 @@ t.test("while a walk through the ports has just failed, others only try their lu
   for (let i = 0; i < 2000; i++) {
     send(1100 + i);
     node.run();
-    ct.status[i] |= conntrack.Status.ASSURED;
+    ct.status[i << 4] |= conntrack.Status.ASSURED;
     node.advanceMs(10);
   }
   t.equal(conntrack.used(ct), 2000, "the walk finds the last ones");
@@ -205,7 +205,7 @@ t.test("while a walk through the ports has just failed, others only try their lu
   node.run();
   t.equal(conntrack.used(ct), 2000);
   t.equal(node.tables.walks.sourcePorts.walkFailedMs, missed, "found");
-  ct.status[77] |= conntrack.Status.ASSURED;
+  ct.status[77 << 4] |= conntrack.Status.ASSURED;
   send(9001);
   node.run();
   t.equal(node.tables.walks.sourcePorts.walkFailedMs, node.tables.nowMs);

@@ -42,7 +42,7 @@ export function recheckPolicy(pkt: Packet, t: Tables, nowSec: number): Verdict {
     const isDenied = admission.isDenial(egress) || admission.isDenial(ingress);
     return isDenied ? refuse(pkt, t, egress, ingress, nowSec) : NEXT;
   }
-  const status = t.conntrack.status[slot];
+  const status = t.conntrack.status[slot << 4];
   if ((status & RELATED) !== 0) return NEXT; // as its master
   pkt.stage = StageId.RECHECK_POLICY;
   const key = t.scratch.keyA;
@@ -68,7 +68,7 @@ function refuse(pkt: Packet, t: Tables, egress: number, ingress: number, nowSec:
   pkt.stage = StageId.RECHECK_POLICY;
   const refused = admission.isDenial(egress) ? egress : ingress;
   hits.count(t.policyHits, refused, 1, pkt.ipLen, nowSec);
-  t.conntrack.expiresAtSec[pkt.ctSlot] = nowSec + CUT_SEC;
+  t.conntrack.expiresAtSec[pkt.ctSlot << 4] = nowSec + CUT_SEC;
   pkt.egressVerdict = egress;
   pkt.ingressVerdict = ingress;
   return drop(pkt, t, admission.reasonOf(refused));

@@ -19,7 +19,7 @@ const { TCP } = Protocol;
 export function resetRemoved(pkt: Packet, t: Tables, nowSec: number): Verdict {
   pkt.stage = StageId.RESET_REMOVED;
   if (pkt.proto !== TCP || pkt.ctDir !== 0) return Verdict.NEXT;
-  const endpoint = t.conntrack.endpoint[pkt.ctSlot];
+  const endpoint = t.conntrack.endpoint[pkt.ctSlot << 4];
   if (endpoint < 0 || identities.isAlive(t.services.ids, endpoint)) return Verdict.NEXT;
   // Kept for a little while: should the reset get lost, the next segment gets another.
   ctTcp.close(t.conntrack, pkt.ctSlot, nowSec);

@@ -428,6 +428,6 @@ function act(node: TestNode, one: Step, seen: { pod: number; frame: Uint8Array }
     if (to !== undefined && frame !== undefined) node.send(`pod${to.pod}`, frame);
   } else {
     const ct = node.tables.conntrack;
-    if (one.n < conntrack.highWater(ct) && ct.status[one.n] !== 0) conntrack.remove(ct, one.n);
+    if (one.n < conntrack.highWater(ct) && ct.status[one.n << 4] !== 0) conntrack.remove(ct, one.n);
   }
 }

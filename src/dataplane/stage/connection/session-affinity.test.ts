@@ -36,11 +36,11 @@ function connect(n: TestNode, from: string, dst: string, dstPort = 80, proto = "
   const key = new Int32Array(tuple.TUPLE_WORDS);
   const ct = n.tables.conntrack;
   for (let slot = 0; slot < conntrack.highWater(ct); slot++) {
-    if (ct.status[slot] === 0) continue;
+    if (ct.status[slot << 4] === 0) continue;
     conntrack.loadTuple(ct, slot << 1, key);
     if (tuple.sourcePort(key) !== lastPort) continue;
     const { epAddr, epPort, ids } = n.tables.services;
-    const endpoint = slotOf(ids, ct.endpoint[slot]);
+    const endpoint = slotOf(ids, ct.endpoint[slot << 4]);
     const word = epAddr[endpoint * 4 + 3];
     return `${word >>> 24}.${(word >>> 16) & 255}.${(word >>> 8) & 255}.${word & 255}:${epPort[endpoint]}`;
   }

@@ -280,7 +280,7 @@ t.test(
     t.equal(node.received("pod3").length, 40);
     t.equal(conntrack.used(table), 16);
     t.equal(conntrack.earlyDrops(table), 24);
-    for (let slot = 0; slot < 16; slot++) table.status[slot] |= conntrack.Status.ASSURED;
+    for (let slot = 0; slot < 16; slot++) table.status[slot << 4] |= conntrack.Status.ASSURED;
     node.send("pod2", build.udpFrame({ ...pathTo(node, POD2, POD3), srcPort: 7 }));
     node.run();
     t.same(node.everything(), []);
@@ -298,7 +298,7 @@ t.test("IPVS's time-outs, where they are set, are those of connections to servic
     header[H_IPVS_UDP] = udpSec;
   };
   const left = (node: TestNode, slot = 0): number =>
-    node.tables.conntrack.expiresAtSec[slot] - node.engine.nowSec;
+    node.tables.conntrack.expiresAtSec[slot << 4] - node.engine.nowSec;
 
   const web = new TestNode();
   web.setService({ ...WEB, endpoints: ["10.244.1.3:8080"] });

@@ -64,7 +64,7 @@ export function trackConnection(pkt: Packet, t: Tables, nowSec: number): Verdict
 function refuse(pkt: Packet, t: Tables): Verdict {
   pkt.ctState = INVALID;
   const ref = conntrack.find(t.conntrack, pkt.key);
-  if (ref >= 0) pkt.ctInvalidNat = t.conntrack.status[ref >> 1] & FOREIGN_BITS;
+  if (ref >= 0) pkt.ctInvalidNat = t.conntrack.status[(ref >> 1) << 4] & FOREIGN_BITS;
   return NEXT;
 }
 
@@ -101,16 +101,16 @@ function proceed(pkt: Packet, t: Tables, ref: number, nowSec: number): Verdict {
   const answer = trackers.advance(pkt, t, ref, nowSec);
   if (answer === Track.OK) {
     conntrack.account(ct, ref, pkt.ipLen);
-    if (ct.header[ipvsTimeouts.H_IPVS_SET] !== 0 && (ct.status[slot] & Status.SERVED) !== 0)
+    if (ct.header[ipvsTimeouts.H_IPVS_SET] !== 0 && (ct.status[slot << 4] & Status.SERVED) !== 0)
       ipvsTimeouts.renew(ct, slot, pkt.proto, nowSec);
   } else if (answer === Track.REPEAT) return begin(pkt, t);
   else if (answer === Track.INVALID) {
     pkt.ctState = INVALID;
-    pkt.ctInvalidNat = ct.status[slot] & FOREIGN_BITS;
+    pkt.ctInvalidNat = ct.status[slot << 4] & FOREIGN_BITS;
     return NEXT;
-  } else if ((ref & 1) === 1) ct.status[slot] |= Status.SEEN_REPLY;
+  } else if ((ref & 1) === 1) ct.status[slot << 4] |= Status.SEEN_REPLY;
   if (watched && conntrack.visible(ct, slot) !== before) conntrack.tell(ct, EventType.UPDATE, slot);
-  const status = ct.status[slot];
+  const status = ct.status[slot << 4];
   pkt.ctSlot = slot;
   pkt.ctDir = ref & 1;
   pkt.ctState = (status & Status.SEEN_REPLY) !== 0 ? ESTABLISHED : firstState(status);
@@ -156,7 +156,7 @@ function relate(pkt: Packet, t: Tables, nowSec: number): Verdict {
   pkt.ctState = RELATED;
   pkt.ctSlot = ref >> 1;
   pkt.ctDir = ref & 1;
-  const status = ct.status[ref >> 1];
+  const status = ct.status[(ref >> 1) << 4];
   if ((status & Status.VIA) !== 0) mark(pkt, t, Status.VIA);
   if ((status & NAT_BITS) === 0) return NEXT;
   // As nf_nat_icmp_reply_translation: the outer addresses become those of the connection's direction, each

@@ -101,7 +101,7 @@ export function reset(record: Int32Array): void {
 
 export function load(t: Conntrack, slot: number, record: Int32Array): void {
   const word = t.track[(slot << 4) + 2];
-  record[R_STATE] = t.state[slot];
+  record[R_STATE] = t.state[slot << 5];
   record[R_TAG] = t.track[slot << 4];
   record[R_TAG + 1] = t.track[(slot << 4) + 1];
   record[R_FLAGS] = word;
@@ -114,14 +114,14 @@ export function store(t: Conntrack, slot: number, record: Int32Array, nowSec: nu
   const state = record[R_STATE];
   keep(t, slot, record);
   if (record[R_FROZEN] === 0)
-    t.expiresAtSec[slot] = (nowSec + conntrack.timeoutOf(t, Timeout.SCTP + state)) | 0;
+    t.expiresAtSec[slot << 4] = (nowSec + conntrack.timeoutOf(t, Timeout.SCTP + state)) | 0;
 }
 
 /** Stores the record of a packet that was refused: what its first chunks did stays done, as in the kernel. */
 export function keep(t: Conntrack, slot: number, record: Int32Array): void {
-  if (record[R_ASSURED] !== 0) t.status[slot] |= Status.ASSURED;
-  t.state[slot] = record[R_STATE];
-  if ((t.status[slot] & Status.COUNTED) !== 0) conntrack.setActive(t, slot, record[R_STATE] === ES);
+  if (record[R_ASSURED] !== 0) t.status[slot << 4] |= Status.ASSURED;
+  t.state[slot << 5] = record[R_STATE];
+  if ((t.status[slot << 4] & Status.COUNTED) !== 0) conntrack.setActive(t, slot, record[R_STATE] === ES);
   t.track[slot << 4] = record[R_TAG];
   t.track[(slot << 4) + 1] = record[R_TAG + 1];
   t.track[(slot << 4) + 2] = record[R_FLAGS];

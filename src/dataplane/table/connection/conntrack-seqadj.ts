@@ -54,7 +54,7 @@ export function add(s: SeqAdj, ct: Conntrack, slot: number): boolean {
   let at = find(s, slot);
   for (let n = 0; n < PROBES && at < 0; n++) {
     const i = (slot + n) & (CAPACITY - 1);
-    if (s.slot[i] === 0 || (ct.status[s.slot[i] - 1] & Status.HELPER) === 0) at = i;
+    if (s.slot[i] === 0 || (ct.status[(s.slot[i] - 1) << 4] & Status.HELPER) === 0) at = i;
   }
   if (at < 0) return false;
   s.slot[at] = slot + 1;

@@ -123,7 +123,7 @@ export function advance(
   const before = c[w + W_BITS];
   const wanted = STEADY | (MAXACK_SET << shift);
   if ((before & wanted) !== wanted || win === 0) return false;
-  if (((t.expiresAtSec[slot] - nowSec) | 0) <= 0) return false;
+  if (((t.expiresAtSec[slot << 4] - nowSec) | 0) <= 0) return false;
   const maxEnd = c[s + W_MAX_END];
   const ahead = (end - c[s + W_END]) | 0;
   const unacked = (c[r + W_END] - ack) | 0;
@@ -147,7 +147,7 @@ export function advance(
     const unacknowledged = h[H_TIMEOUTS + Timeout.TCP_UNACK];
     if (unacknowledged < timeout) timeout = unacknowledged;
   }
-  t.expiresAtSec[slot] = (nowSec + timeout) | 0;
+  t.expiresAtSec[slot << 4] = (nowSec + timeout) | 0;
   return true;
 }
 
@@ -195,8 +195,8 @@ export function settleSteady(t: Conntrack, slot: number): void {
   const c = t.track;
   const w = slot << 4;
   const isSteady =
-    t.state[slot] === ESTABLISHED &&
-    (t.status[slot] & FAST_MASK) === Status.ASSURED &&
+    t.state[slot << 5] === ESTABLISHED &&
+    (t.status[slot << 4] & FAST_MASK) === Status.ASSURED &&
     c[w + W_MAX_WIN] !== 0 &&
     c[w + 4 + W_MAX_WIN] !== 0;
   c[w + W_BITS] = isSteady ? c[w + W_BITS] | STEADY : c[w + W_BITS] & ~STEADY;
@@ -274,7 +274,7 @@ export function check(t: Conntrack, ref: number, row: number, seg: Segment): num
   const isSyn = (seg.flags & SYN) !== 0;
   const hasAck = (seg.flags & ACK) !== 0;
   let sack = (flagsOf(c[w + W_BITS], dir ^ 1) & SACK_PERM) !== 0 ? seg.sack : seg.ack;
-  const state = t.state[ref >> 1];
+  const state = t.state[(ref >> 1) << 5];
   if (c[s + W_MAX_WIN] === 0) {
     if (isSyn) {
       initSender(c, w, dir, seg);

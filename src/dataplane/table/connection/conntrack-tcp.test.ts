@@ -76,19 +76,19 @@ class Connection {
       this.answer = fast ? Track.OK : ctTcp.update(this.table, ref, s, this.now);
       if (this.answer === Track.OK) conntrack.account(this.table, ref, 40);
       if (this.answer === Track.PASS && (ref & 1) === 1)
-        this.table.status[this.slot] |= conntrack.Status.SEEN_REPLY;
+        this.table.status[this.slot << 4] |= conntrack.Status.SEEN_REPLY;
     }
     return this;
   }
 
   get state(): string {
-    return TCP_STATE_NAMES[this.table.state[this.slot]];
+    return TCP_STATE_NAMES[this.table.state[this.slot << 5]];
   }
   get leftSec(): number {
-    return this.table.expiresAtSec[this.slot] - this.now;
+    return this.table.expiresAtSec[this.slot << 4] - this.now;
   }
   get assured(): boolean {
-    return (this.table.status[this.slot] & conntrack.Status.ASSURED) !== 0;
+    return (this.table.status[this.slot << 4] & conntrack.Status.ASSURED) !== 0;
   }
 }
 
@@ -268,10 +268,10 @@ t.test("every packet in every state leads to a state that has a name and a time-
   for (let state = 0; state < TCP_STATE_NAMES.length; state++) {
     for (const packet of [">S", ">S.", ">F.", ">.", ">R", "<S", "<S.", "<F.", "<.", "<R"]) {
       const connection = new Connection("S");
-      connection.table.state[connection.slot] = state;
+      connection.table.state[connection.slot << 5] = state;
       connection.packets(packet);
       if (connection.answer === Track.REPEAT) continue;
-      t.ok(TCP_STATE_NAMES[connection.table.state[connection.slot]] !== undefined);
+      t.ok(TCP_STATE_NAMES[connection.table.state[connection.slot << 5]] !== undefined);
       t.ok(connection.leftSec >= 0);
     }
   }

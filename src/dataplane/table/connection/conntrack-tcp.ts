@@ -108,7 +108,7 @@ export function firstState(t: Conntrack, flags: number): number {
 export function open(t: Conntrack, slot: number, seg: Segment, nowSec: number): void {
   tcpWindow.begin(t, slot, seg);
   const row = rowOf(seg.flags);
-  t.state[slot] = NO;
+  t.state[slot << 5] = NO;
   tcpWindow.check(t, slot << 1, row, seg);
   settle(t, slot << 1, row, NEXT_STATE[row * STATES + NO], NO, nowSec);
 }
@@ -125,7 +125,7 @@ export function update(t: Conntrack, ref: number, seg: Segment, nowSec: number):
     return Track.REPEAT;
   }
   const row = rowOf(seg.flags);
-  let old: number = t.state[slot];
+  let old: number = t.state[slot << 5];
   let next = NEXT_STATE[(dir * ROWS + row) * STATES + old];
   if (next === IV) return Track.INVALID;
   if (next === IG || (next === SS && old >= TW)) {
@@ -242,7 +242,7 @@ function judgeReset(t: Conntrack, ref: number, seg: Segment, old: number): numbe
   const bits = c[w + W_BITS];
   const row = tcpWindow.lastRow(bits);
   const sameDir = tcpWindow.lastDir(bits) === dir;
-  const status = t.status[ref >> 1];
+  const status = t.status[(ref >> 1) << 4];
   const established = old === ES && (status & ASSURED) !== 0;
   let fate: number = Reset.IN_WINDOW;
   if ((tcpWindow.flagsOf(bits, dir ^ 1) & Flag.MAXACK_SET) !== 0 && row !== ROW_SYN) {
@@ -273,33 +273,33 @@ function settle(t: Conntrack, ref: number, row: number, next: number, old: numbe
   let bits = tcpWindow.withLast(t.track[w + W_BITS], row, dir);
   if (old !== next && next === FW) bits |= Flag.CLOSE_INIT << (dir << 3);
   t.track[w + W_BITS] = bits;
-  t.state[slot] = next;
-  if ((t.status[slot] & COUNTED) !== 0) conntrack.setActive(t, slot, isActive(next));
+  t.state[slot << 5] = next;
+  if ((t.status[slot << 4] & COUNTED) !== 0) conntrack.setActive(t, slot, isActive(next));
   let timeout = tcpWindow.timeoutFor(t, w, next, row === ROW_RST);
-  const status = t.status[slot];
+  const status = t.status[slot << 4];
   if ((status & SEEN_REPLY) === 0) {
     if (row === ROW_RST) {
-      t.expiresAtSec[slot] = nowSec; // answered by a reset alone: gone at once
+      t.expiresAtSec[slot << 4] = nowSec; // answered by a reset alone: gone at once
       return Track.OK;
     }
     if (row === ROW_SYN && old === SS) return Track.PASS; // else who asks for ever would hold its translation
     const unacked = conntrack.timeoutOf(t, Timeout.TCP_UNACK);
     if (next === ES && timeout > unacked) timeout = unacked;
   } else if ((status & ASSURED) === 0 && (old === SR || old === ES) && next === ES) {
-    t.status[slot] = status | ASSURED;
+    t.status[slot << 4] = status | ASSURED;
   }
   tcpWindow.settleSteady(t, slot);
-  t.expiresAtSec[slot] = (nowSec + timeout) | 0;
+  t.expiresAtSec[slot << 4] = (nowSec + timeout) | 0;
   return Track.OK;
 }
 
 /** The connection is over, whatever its ends may say yet. */
 export function close(t: Conntrack, slot: number, nowSec: number): void {
-  const isNews = t.state[slot] !== CL;
-  t.state[slot] = CL;
+  const isNews = t.state[slot << 5] !== CL;
+  t.state[slot << 5] = CL;
   t.track[(slot << 4) + W_BITS] |= Flag.CLOSE_INIT; // so that a SYN may have its place
-  if ((t.status[slot] & COUNTED) !== 0) conntrack.setActive(t, slot, false);
-  t.expiresAtSec[slot] = (nowSec + conntrack.timeoutOf(t, Timeout.TCP + CL)) | 0;
+  if ((t.status[slot << 4] & COUNTED) !== 0) conntrack.setActive(t, slot, false);
+  t.expiresAtSec[slot << 4] = (nowSec + conntrack.timeoutOf(t, Timeout.TCP + CL)) | 0;
   if (isNews && t.header[conntrack.H_EVENT_READERS] !== 0) conntrack.tell(t, EventType.UPDATE, slot);
 }
 
@@ -310,14 +310,14 @@ export function endOf(t: Conntrack, slot: number, dir: number): number {
 
 /** FIN or RST out of window from both sides: we have lost track, five days would be too long for that. */
 function shorten(t: Conntrack, slot: number, dir: number, row: number, nowSec: number): void {
-  if ((t.status[slot] & ASSURED) === 0 || (row !== ROW_RST && row !== ROW_FIN)) return;
+  if ((t.status[slot << 4] & ASSURED) === 0 || (row !== ROW_RST && row !== ROW_FIN)) return;
   const at = (slot << 4) + W_BITS;
   const last = tcpWindow.lastRow(t.track[at]);
   if (tcpWindow.lastDir(t.track[at]) === dir || (last !== ROW_FIN && last !== ROW_RST)) {
     t.track[at] = tcpWindow.withLast(t.track[at], row, dir);
     return;
   }
-  const left = (t.expiresAtSec[slot] - nowSec) | 0;
+  const left = (t.expiresAtSec[slot << 4] - nowSec) | 0;
   const unacked = conntrack.timeoutOf(t, Timeout.TCP_UNACK);
-  if (left >= SHORTEN_FROM_SEC && left > unacked) t.expiresAtSec[slot] = (nowSec + unacked) | 0;
+  if (left >= SHORTEN_FROM_SEC && left > unacked) t.expiresAtSec[slot << 4] = (nowSec + unacked) | 0;
 }

@@ -7,12 +7,14 @@
  * how to undo it. Insertion happens once, before the first packet leaves, and only when neither tuple is
  * taken: two connections can never share a reply tuple, which is what makes SNAT port allocation atomic.
  *
- * Layout: one buffer, a header that names its version, then columns (`SlotBytes`), in three parts. What a packet of IPv4
- * reads and writes: at most 128 bytes. What counts and what people look at, apart from it. And what few connections
- * have, which stays without memory behind it where there are none: upper words of IPv6 addresses, who brought a client,
- * the windows of TCP and SCTP, a cache line each. A tuple's four words lie side by side: one cache line answers "is it
- * this one". The index is open addressing at most half full; each cell holds slot, direction and as many bits of the
- * hash as fit, so that a foreign entry is passed without touching its tuple.
+ * Layout: one buffer, a header that names its version, then parts of so many bytes a slot (`SlotBytes`). What any packet
+ * reads and writes of its connection is a row of one cache line: of each direction the tuple, packets and octets; status,
+ * time, endpoint, state. Columns over the rows have one name each and the row's stride: `status[slot << 4]`,
+ * `packets[ref << 3]`. A packet of a known connection so asks memory for two lines, its cell of the index and its row;
+ * TCP for a third, its windows. An IPv4 connection takes at most 128 bytes, without what counts and what people look at.
+ * What few connections have stays without memory behind it where there are none: upper words of IPv6 addresses, who
+ * brought a client, windows, octets beyond 4 GiB. The index is open addressing at most half full; each cell holds slot,
+ * direction and as many bits of the hash as fit, so that a foreign entry is passed without touching its row.
  *
  * Full: an unassured entry near a moving hand is evicted (netfilter's early drop), or else one that is being closed;
  * where there is neither, the new connection is refused and counted. Expiry walks a slice per poll; an expired entry
@@ -37,7 +39,7 @@ const { FIN_WAIT, TIME_WAIT, CLOSE } = TcpState;
 const { SHUTDOWN_SENT, SHUTDOWN_ACK_SENT } = SctpState;
 
 export const MAGIC = 0x70774354; // "pwCT"
-const LAYOUT_VERSION = 6;
+const LAYOUT_VERSION = 7;
 export const HEADER_WORDS = 64;
 // Header words.
 /** The generator's state before it is seeded. */
@@ -106,7 +108,7 @@ const DEFAULT_TIMEOUTS: readonly number[] = [
   ...[30, 180],
 ];
 
-// Words of a direction in `tuple`, from ref << 2: the source's last, the destination's last, …
+// Words of a direction, from ref << 3, a half of the row: the source's last, the destination's last, …
 const T_SRC = 0;
 const T_DST = 1;
 const T_PORTS = 2;
@@ -114,22 +116,33 @@ const T_META = 3;
 // … and in `wide`, from ref * 6: the upper ones of an IPv6 address.
 const W_SRC = 0;
 const W_DST = 3;
-/** Bytes of a slot in each column, in their order in memory. */
+/** Bytes of a slot in each part, in their order in memory. */
 export const SlotBytes = Object.freeze({
-  octets: 16,
-  index: 16, // two cells of it, half full
-  tuple: 32,
-  status: 4,
-  expiresAtSec: 4,
-  startSec: 4,
-  endpoint: 4,
-  service: 4,
-  packets: 8,
+  row: 64,
   track: 64,
-  state: 2,
+  index: 16, // two cells of it, half full
+  about: 8,
+  high: 8,
   wide: 48,
   via: 8,
 } as const);
+/** Bytes of a row where its columns begin; those of a direction have one in each half. */
+export const RowByte = Object.freeze({
+  PACKETS: 16,
+  OCTETS: 20,
+  STATUS: 24,
+  EXPIRES: 28,
+  ENDPOINT: 56,
+  STATE: 60,
+  CARRIED: 62,
+} as const);
+const ROW_WORDS = 16;
+const LINE = 64;
+/** Where rows begin beyond `memory`, modulo a line: calloc hands out large memory 16 bytes behind a page. */
+const SKEW = 48;
+const NONE = -1;
+/** For a look ahead: not to be looked for. */
+export const NOWHERE = -2;
 const HINTS = 1024;
 const HINT_SHIFT = 22; // 32 - log2(HINTS)
 
@@ -138,18 +151,22 @@ export class Conntrack {
   readonly memory: ArrayBufferLike;
   readonly header: Int32Array;
   readonly index: Int32Array; //      cell: hash bits | slot << 1 | direction; 0 = empty
-  readonly tuple: Int32Array; //      8 words a slot: per direction source, destination, ports, meta
+  // Columns over the rows.
+  readonly tuple: Int32Array; //      ref << 3: source, destination, ports, meta
+  readonly packets: Uint32Array; //   ref << 3
+  readonly octets: Int32Array; //     ref << 3: the lower word of them
+  readonly status: Int32Array; //     slot << 4: Status bits; 0 = free
+  readonly expiresAtSec: Int32Array; // slot << 4
+  readonly endpoint: Int32Array; //   slot << 4: its id (identities.ts); `withoutEndpoint`; a free slot: the next one + 1
+  readonly state: Uint16Array; //     slot << 5: TcpState / SctpState; UDP: milliseconds of its start beyond `startSec`
+  readonly carried: Uint16Array; //   slot << 5: not 0, `high` holds something
+  // Columns beside them.
+  readonly track: Int32Array; //      slot << 4: the protocol tracker's own (conntrack-tcp-window.ts, -sctp.ts)
+  readonly startSec: Int32Array; //   slot << 1
+  readonly service: Int32Array; //    slot << 1: id of the service port that claimed it, -1: none (for people)
+  readonly high: Uint32Array; //      ref: upper words of the octets
   readonly wide: Int32Array; //       12 words a slot: per direction source words 0–2, destination words 0–2
   readonly via: Int32Array; //        2 words a slot with Status.VIA: MAC of the VTEP, bytes 0–1 and 2–5
-  readonly status: Int32Array; //     Status bits; 0 = free
-  readonly state: Uint16Array; //     TcpState / SctpState; UDP: milliseconds of its start beyond `startSec`
-  readonly expiresAtSec: Int32Array;
-  readonly startSec: Int32Array;
-  readonly endpoint: Int32Array; //   id of the endpoint (identities.ts); `withoutEndpoint`; a free slot: the next one + 1
-  readonly service: Int32Array; //    id of the service port that claimed it, -1: none (for people)
-  readonly track: Int32Array; //      16 words a slot: the protocol tracker's own (conntrack-tcp-window.ts, -sctp.ts)
-  readonly packets: Uint32Array; //   2 a slot
-  readonly octets: Float64Array; //   2 a slot
   readonly events: EventRing;
   readonly capacity: number;
   readonly mask: number;
@@ -160,6 +177,8 @@ export class Conntrack {
    */
   readonly hintHash = new Int32Array(HINTS);
   readonly hintRef = new Int32Array(HINTS);
+  /** Where the connection of the frame that is forwarded may be, by a look ahead (fast/look-ahead.ts); -1: anywhere. */
+  guess = NONE;
   /** Where connections are counted by endpoint. The plane's own, like the hints. */
   load: EndpointLoad = NO_LOAD;
   /** What policies said of each connection: beside this table, and not as lasting. */
@@ -172,29 +191,38 @@ export class Conntrack {
     seed = 0,
   ) {
     const n = 1 << capacityLog2;
-    let off = offset + HEADER_WORDS * 4;
+    const { row, track, index, about, high, wide, via } = SlotBytes;
+    const rows = rowsAt(offset);
+    let off = rows;
     const take = (bytes: number): number => {
       const at = off;
       off += n * bytes;
       return at;
     };
+    const column = (byte: number): [ArrayBufferLike, number, number] => [
+      memory,
+      rows + byte,
+      n * ROW_WORDS - (byte >> 2),
+    ];
     this.memory = memory;
     this.capacity = n;
     this.mask = n * 4 - 1;
     this.refMask = n * 2 - 1;
     this.header = new Int32Array(memory, offset, HEADER_WORDS);
-    const { octets, index, tuple, packets, track, wide, via } = SlotBytes;
-    this.octets = new Float64Array(memory, take(octets), n * 2);
-    this.index = new Int32Array(memory, take(index), n * 4);
-    this.tuple = new Int32Array(memory, take(tuple), n * 8);
-    this.status = new Int32Array(memory, take(SlotBytes.status), n);
-    this.expiresAtSec = new Int32Array(memory, take(SlotBytes.expiresAtSec), n);
-    this.startSec = new Int32Array(memory, take(SlotBytes.startSec), n);
-    this.endpoint = new Int32Array(memory, take(SlotBytes.endpoint), n);
-    this.service = new Int32Array(memory, take(SlotBytes.service), n);
-    this.packets = new Uint32Array(memory, take(packets), n * 2);
+    this.tuple = new Int32Array(memory, take(row), n * ROW_WORDS);
+    this.packets = new Uint32Array(...column(RowByte.PACKETS));
+    this.octets = new Int32Array(...column(RowByte.OCTETS));
+    this.status = new Int32Array(...column(RowByte.STATUS));
+    this.expiresAtSec = new Int32Array(...column(RowByte.EXPIRES));
+    this.endpoint = new Int32Array(...column(RowByte.ENDPOINT));
+    this.state = new Uint16Array(memory, rows + RowByte.STATE, n * 2 * ROW_WORDS - RowByte.STATE / 2);
+    this.carried = new Uint16Array(memory, rows + RowByte.CARRIED, n * 2 * ROW_WORDS - RowByte.CARRIED / 2);
     this.track = new Int32Array(memory, take(track), n * 16);
-    this.state = new Uint16Array(memory, take(SlotBytes.state), n);
+    this.index = new Int32Array(memory, take(index), n * 4);
+    const abouts = take(about);
+    this.startSec = new Int32Array(memory, abouts, n * 2);
+    this.service = new Int32Array(memory, abouts + 4, n * 2 - 1);
+    this.high = new Uint32Array(memory, take(high), n * 2);
     this.wide = new Int32Array(memory, take(wide), n * 12);
     this.via = new Int32Array(memory, take(via), n * 2);
     this.events = new EventRing(eventsLog2(capacityLog2), memory, Math.ceil(off / 8) * 8);
@@ -208,7 +236,7 @@ export class Conntrack {
     const all = Object.values(SlotBytes);
     let slot = 0;
     for (let i = 0; i < all.length; i++) slot += all[i];
-    const columns = HEADER_WORDS * 4 + 2 ** capacityLog2 * slot;
+    const columns = HEADER_WORDS * 4 + LINE + 2 ** capacityLog2 * slot;
     return Math.ceil(columns / 8) * 8 + EventRing.bytesFor(eventsLog2(capacityLog2));
   }
 
@@ -223,6 +251,12 @@ export class Conntrack {
     this.header[H_CHECKSUM] = 1;
     for (let i = 0; i < DEFAULT_TIMEOUTS.length; i++) this.header[H_TIMEOUTS + i] = DEFAULT_TIMEOUTS[i];
   }
+}
+
+/** Where the rows begin of a table whose header is at `offset`. */
+function rowsAt(offset: number): number {
+  const at = offset + HEADER_WORDS * 4;
+  return at + ((SKEW - at) & (LINE - 1));
 }
 
 export function used(t: Conntrack): number {
@@ -254,7 +288,7 @@ export function random(t: Conntrack): number {
   return x;
 }
 
-function hashKey(t: Conntrack, key: Int32Array): number {
+export function hashKey(t: Conntrack, key: Int32Array): number {
   const seed = t.header[H_SEED];
   if ((key[META] & FAMILY) === V6) {
     const upper = hashIndex.mix3(
@@ -270,7 +304,7 @@ function hashKey(t: Conntrack, key: Int32Array): number {
 
 function hashRef(t: Conntrack, ref: number): number {
   const c = t.tuple;
-  const b = ref << 2;
+  const b = ref << 3;
   const seed = t.header[H_SEED];
   if ((c[b + T_META] & FAMILY) === V6) {
     const w = ref * 6;
@@ -314,11 +348,13 @@ function hintOf(key: Int32Array): number {
 
 /** The reference (slot << 1 | direction) of the tuple `key`, or -1. Expired entries are found too. */
 export function find(t: Conntrack, key: Int32Array): number {
+  const guessed = t.guess;
+  if (guessed >= 0 && t.status[(guessed >> 1) << 4] !== 0 && isAt(t, guessed, key)) return guessed;
   const hint = hintOf(key);
   const place = hint >>> HINT_SHIFT;
   if (t.hintHash[place] === hint) {
     const ref = t.hintRef[place];
-    if (t.status[ref >> 1] !== 0 && isAt(t, ref, key)) return ref;
+    if (t.status[(ref >> 1) << 4] !== 0 && isAt(t, ref, key)) return ref;
   }
   const ref = findHashed(t, key);
   if (ref >= 0) {
@@ -329,7 +365,7 @@ export function find(t: Conntrack, key: Int32Array): number {
 }
 
 function isAt(t: Conntrack, ref: number, key: Int32Array): boolean {
-  const b = ref << 2;
+  const b = ref << 3;
   const c = t.tuple;
   if (
     c[b + T_SRC] !== key[SRC3] ||
@@ -356,7 +392,7 @@ function findHashed(t: Conntrack, key: Int32Array): number {
     if (cell === 0) return -1;
     if ((cell & ~refMask) === want) {
       const ref = cell & refMask;
-      const b = ref << 2;
+      const b = ref << 3;
       const c = t.tuple;
       if (
         c[b + T_SRC] === src &&
@@ -369,6 +405,48 @@ function findHashed(t: Conntrack, key: Int32Array): number {
     }
     i = (i + 1) & t.mask;
   }
+}
+
+/** For a look ahead: the reference that a hint says the tuple has, or NONE. */
+export function hinted(t: Conntrack, key: Int32Array): number {
+  const hint = hintOf(key);
+  const place = hint >>> HINT_SHIFT;
+  return t.hintHash[place] === hint ? t.hintRef[place] : NONE;
+}
+
+/** Asks memory for the cells where `n` hashes begin, of those whose reference is NONE. What it answers is nothing. */
+export function touchCells(t: Conntrack, refs: Int32Array, hashes: Int32Array, n: number): number {
+  const { index, mask } = t;
+  let sink = 0;
+  for (let i = 0; i < n; i++) if (refs[i] === NONE) sink ^= index[hashes[i] & mask];
+  return sink;
+}
+
+/** Writes where a search for each hash would first look at a tuple. */
+export function guess(t: Conntrack, refs: Int32Array, hashes: Int32Array, n: number): void {
+  const { index, mask, refMask } = t;
+  for (let i = 0; i < n; i++) {
+    if (refs[i] !== NONE) continue;
+    const want = (hashes[i] & ~refMask) | (refMask + 1);
+    let at = hashes[i] & mask;
+    let cell = index[at];
+    while (cell !== 0 && (cell & ~refMask) !== want) {
+      at = (at + 1) & mask;
+      cell = index[at];
+    }
+    if (cell !== 0) refs[i] = cell & refMask;
+  }
+}
+
+/** Asks memory for what a packet of each connection will read; of others TCP's part has no memory, and shall get none. */
+export function touchRows(t: Conntrack, refs: Int32Array, n: number): number {
+  const { tuple, track } = t;
+  let sink = 0;
+  for (let i = 0; i < n; i++) {
+    const ref = refs[i];
+    if (ref >= 0 && (tuple[(ref << 3) + T_META] & PROTO) === TCP) sink ^= track[(ref >> 1) << 4];
+  }
+  return sink;
 }
 
 export function indexAdd(t: Conntrack, ref: number): void {
@@ -389,7 +467,7 @@ function hashCell(t: Conntrack, cell: number): number {
 }
 
 function storeTuple(t: Conntrack, ref: number, key: Int32Array): void {
-  const b = ref << 2;
+  const b = ref << 3;
   t.tuple[b + T_SRC] = key[SRC3];
   t.tuple[b + T_DST] = key[DST3];
   t.tuple[b + T_PORTS] = key[PORTS];
@@ -407,7 +485,7 @@ function storeTuple(t: Conntrack, ref: number, key: Int32Array): void {
 
 /** Writes the tuple of `ref` into `key`. */
 export function loadTuple(t: Conntrack, ref: number, key: Int32Array): void {
-  const b = ref << 2;
+  const b = ref << 3;
   const meta = t.tuple[b + T_META];
   if ((meta & FAMILY) === V6) {
     const w = ref * 6;
@@ -437,7 +515,7 @@ export function loadTuple(t: Conntrack, ref: number, key: Int32Array): void {
  */
 export function loadTranslated(t: Conntrack, ref: number, key: Int32Array, to: Int32Array): void {
   const other = ref ^ 1;
-  const b = other << 2;
+  const b = other << 3;
   const meta = t.tuple[b + T_META];
   const ports = t.tuple[b + T_PORTS];
   to[SRC3] = t.tuple[b + T_DST];
@@ -466,28 +544,28 @@ export function loadTranslated(t: Conntrack, ref: number, key: Int32Array, to: I
 
 /** Protocol of a connection. */
 export function protoOf(t: Conntrack, slot: number): number {
-  return t.tuple[(slot << 3) + T_META] & PROTO;
+  return t.tuple[(slot << 4) + T_META] & PROTO;
 }
 
 /** Last word of a direction's source: all of an IPv4 address. */
 export function sourceOf(t: Conntrack, ref: number): number {
-  return t.tuple[(ref << 2) + T_SRC];
+  return t.tuple[(ref << 3) + T_SRC];
 }
 
 export function destinationOf(t: Conntrack, ref: number): number {
-  return t.tuple[(ref << 2) + T_DST];
+  return t.tuple[(ref << 3) + T_DST];
 }
 
 /** Ports of a direction, as a tuple has them. */
 export function portsOf(t: Conntrack, ref: number): number {
-  return t.tuple[(ref << 2) + T_PORTS];
+  return t.tuple[(ref << 3) + T_PORTS];
 }
 
 function takeSlot(t: Conntrack): number {
   const h = t.header;
   if (h[H_FREE] !== 0) {
     const slot = h[H_FREE] - 1;
-    h[H_FREE] = t.endpoint[slot]; // a free slot chains through its endpoint column
+    h[H_FREE] = t.endpoint[slot << 4]; // a free slot chains through its endpoint column
     return slot;
   }
   if (h[H_NEVER_USED] < t.capacity) return h[H_NEVER_USED]++;
@@ -504,9 +582,9 @@ function earlyDrop(t: Conntrack, nowSec: number): boolean {
   for (let n = 0; n < EVICT_SCAN; n++) {
     const slot = h[H_EVICT];
     h[H_EVICT] = (slot + 1) & (t.capacity - 1);
-    const s = t.status[slot];
+    const s = t.status[slot << 4];
     if (s === 0) continue;
-    if ((s & ASSURED) === 0 || t.expiresAtSec[slot] - nowSec <= 0) {
+    if ((s & ASSURED) === 0 || t.expiresAtSec[slot << 4] - nowSec <= 0) {
       giveWay(t, slot);
       return true;
     }
@@ -519,7 +597,7 @@ function earlyDrop(t: Conntrack, nowSec: number): boolean {
 
 /** A connection that is being closed (tcp_can_early_drop, sctp_can_early_drop): gives way though it was assured. */
 function isLeaving(t: Conntrack, slot: number): boolean {
-  const state = t.state[slot];
+  const state = t.state[slot << 5];
   const proto = protoOf(t, slot);
   if (proto === SCTP) return state >= SHUTDOWN_SENT && state <= SHUTDOWN_ACK_SENT;
   return proto === TCP && state >= FIN_WAIT && state <= CLOSE;
@@ -531,11 +609,11 @@ function isLeaving(t: Conntrack, slot: number): boolean {
  * window; of others, which have none, when an answer is no longer to be expected.
  */
 export function mayGiveWay(t: Conntrack, slot: number, nowSec: number): boolean {
-  const status = t.status[slot];
+  const status = t.status[slot << 4];
   if ((status & Status.SRC_NAT) === 0) return false;
   const isTcp = protoOf(t, slot) === TCP;
-  if ((status & ASSURED) === 0) return isTcp || ((nowSec - t.startSec[slot]) | 0) >= ANSWER_SEC;
-  return isTcp && t.state[slot] >= TIME_WAIT && t.state[slot] <= CLOSE;
+  if ((status & ASSURED) === 0) return isTcp || ((nowSec - t.startSec[slot << 1]) | 0) >= ANSWER_SEC;
+  return isTcp && t.state[slot << 5] >= TIME_WAIT && t.state[slot << 5] <= CLOSE;
 }
 
 /** Ends a connection for another one's sake. */
@@ -559,17 +637,14 @@ export function insert(t: Conntrack, orig: Int32Array, reply: Int32Array, nowSec
   }
   storeTuple(t, slot << 1, orig);
   storeTuple(t, (slot << 1) | 1, reply);
-  t.state[slot] = 0;
-  t.startSec[slot] = nowSec;
-  t.expiresAtSec[slot] = nowSec;
-  t.endpoint[slot] = withoutEndpoint(0);
-  t.service[slot] = -1;
-  t.packets[slot << 1] = 0;
-  t.packets[(slot << 1) | 1] = 0;
-  t.octets[slot << 1] = 0;
-  t.octets[(slot << 1) | 1] = 0;
+  t.state[slot << 5] = 0;
+  t.startSec[slot << 1] = nowSec;
+  t.expiresAtSec[slot << 4] = nowSec;
+  t.endpoint[slot << 4] = withoutEndpoint(0);
+  t.service[slot << 1] = -1;
+  clearCounts(t, slot);
   connectionRules.forget(t.rules, slot);
-  t.status[slot] = CONFIRMED; // last: from here on it is an entry, even to who comes after a killed agent
+  t.status[slot << 4] = CONFIRMED; // last: from here on it is an entry, even to who comes after a killed agent
   indexAdd(t, slot << 1);
   indexAdd(t, (slot << 1) | 1);
   t.header[H_USED]++;
@@ -583,41 +658,41 @@ export function withoutEndpoint(epoch: number): number {
 
 export function remove(t: Conntrack, slot: number): void {
   if (t.header[H_EVENT_READERS] !== 0) tell(t, EventType.DESTROY, slot);
-  if ((t.status[slot] & COUNTED) !== 0) count(t, slot, (t.status[slot] & COUNTED_ACTIVE) !== 0, -1);
+  if ((t.status[slot << 4] & COUNTED) !== 0) count(t, slot, (t.status[slot << 4] & COUNTED_ACTIVE) !== 0, -1);
   indexRemove(t, slot << 1);
   indexRemove(t, (slot << 1) | 1);
-  t.status[slot] = 0;
-  t.endpoint[slot] = t.header[H_FREE];
+  t.status[slot << 4] = 0;
+  t.endpoint[slot << 4] = t.header[H_FREE];
   t.header[H_FREE] = slot + 1;
   t.header[H_USED]--;
 }
 
 /** From now on the connection is one of its endpoint's, until it ends. */
 export function countIn(t: Conntrack, slot: number, active: boolean): void {
-  t.status[slot] |= active ? COUNTED | COUNTED_ACTIVE : COUNTED;
+  t.status[slot << 4] |= active ? COUNTED | COUNTED_ACTIVE : COUNTED;
   count(t, slot, active, 1);
 }
 
 /** The state of its protocol says whether it is active; for connections whose status has COUNTED. */
 export function setActive(t: Conntrack, slot: number, active: boolean): void {
-  if (((t.status[slot] & COUNTED_ACTIVE) !== 0) === active) return;
-  t.status[slot] ^= COUNTED_ACTIVE;
+  if (((t.status[slot << 4] & COUNTED_ACTIVE) !== 0) === active) return;
+  t.status[slot << 4] ^= COUNTED_ACTIVE;
   count(t, slot, !active, -1);
   count(t, slot, active, 1);
 }
 
 function count(t: Conntrack, slot: number, active: boolean, by: number): void {
-  endpointLoad.count(t.load, t.endpoint[slot], active, by);
+  endpointLoad.count(t.load, t.endpoint[slot << 4], active, by);
 }
 
 /** True when the entry is no more, though the walk has not come by yet. Safe against a wrapping clock. */
 export function isExpired(t: Conntrack, slot: number, nowSec: number): boolean {
-  return ((t.expiresAtSec[slot] - nowSec) | 0) <= 0;
+  return ((t.expiresAtSec[slot << 4] - nowSec) | 0) <= 0;
 }
 
 /** Gives a connection a time-out from now on. */
 export function renew(t: Conntrack, slot: number, which: number, nowSec: number): void {
-  t.expiresAtSec[slot] = (nowSec + t.header[H_TIMEOUTS + which]) | 0;
+  t.expiresAtSec[slot << 4] = (nowSec + t.header[H_TIMEOUTS + which]) | 0;
 }
 
 /** Looks at the next `count` slots and removes what has expired. Returns how many were removed. */
@@ -630,7 +705,7 @@ export function expireSlice(t: Conntrack, count: number, nowSec: number): number
   const steps = count < end ? count : end;
   for (let n = 0; n < steps; n++) {
     if (slot >= end) slot = 0;
-    if (t.status[slot] !== 0 && ((t.expiresAtSec[slot] - nowSec) | 0) <= 0) {
+    if (t.status[slot << 4] !== 0 && ((t.expiresAtSec[slot << 4] - nowSec) | 0) <= 0) {
       remove(t, slot);
       removed++;
     }
@@ -647,9 +722,48 @@ export function highWater(t: Conntrack): number {
 
 /** Accounts one packet to direction `ref & 1`; a first reply marks the connection as answered. */
 export function account(t: Conntrack, ref: number, octets: number): void {
-  t.packets[ref]++;
-  t.octets[ref] += octets;
-  if ((ref & 1) === 1) t.status[ref >> 1] |= SEEN_REPLY;
+  const at = ref << 3;
+  t.packets[at]++;
+  const before = t.octets[at];
+  const after = (before + octets) | 0;
+  t.octets[at] = after;
+  if (after >= 0 && before < 0) carry(t, ref);
+  if ((ref & 1) === 1) t.status[(ref >> 1) << 4] |= SEEN_REPLY;
+}
+
+/** The lower word has come round; a packet has less than half of it. */
+function carry(t: Conntrack, ref: number): void {
+  t.carried[(ref >> 1) << 5] = 1;
+  t.high[ref]++;
+}
+
+function clearCounts(t: Conntrack, slot: number): void {
+  t.packets[slot << 4] = 0;
+  t.packets[(slot << 4) + 8] = 0;
+  t.octets[slot << 4] = 0;
+  t.octets[(slot << 4) + 8] = 0;
+  if (t.carried[slot << 5] === 0) return;
+  t.carried[slot << 5] = 0;
+  t.high[slot << 1] = 0;
+  t.high[(slot << 1) | 1] = 0;
+}
+
+/** Packets and octets of a direction, for readers. */
+export function packetsOf(t: Conntrack, ref: number): number {
+  return t.packets[ref << 3];
+}
+export function octetsOf(t: Conntrack, ref: number): number {
+  const low = t.octets[ref << 3] >>> 0;
+  return t.carried[(ref >> 1) << 5] === 0 ? low : t.high[ref] * 2 ** 32 + low;
+}
+
+/** Sets them, where an entry is made of what is known of one. */
+export function setCounts(t: Conntrack, ref: number, packets: number, octets: number): void {
+  t.packets[ref << 3] = packets;
+  t.octets[ref << 3] = octets | 0;
+  if (octets < 2 ** 32) return;
+  t.carried[(ref >> 1) << 5] = 1;
+  t.high[ref] = octets / 2 ** 32;
 }
 
 /** Events that are kept, at most: 4,096, which a reader that comes every 10 ms misses none of below 400,000 a second. */
@@ -659,7 +773,7 @@ function eventsLog2(capacityLog2: number): number {
 
 /** What of an entry makes an UPDATE when it changes. */
 export function visible(t: Conntrack, slot: number): number {
-  return ((t.status[slot] & (SEEN_REPLY | ASSURED)) << 16) | t.state[slot];
+  return ((t.status[slot << 4] & (SEEN_REPLY | ASSURED)) << 16) | t.state[slot << 5];
 }
 
 /** An event for whoever wants them; the caller has seen that there is somebody. */
@@ -670,25 +784,28 @@ export function tell(t: Conntrack, type: number, slot: number): void {
   const w = ring.words;
   w[at + eventRing.E_TYPE] = type;
   w[at + eventRing.E_SLOT] = slot;
-  w[at + eventRing.E_STATUS] = t.status[slot];
-  w[at + eventRing.E_STATE] = t.state[slot];
-  w[at + eventRing.E_EXPIRES] = t.expiresAtSec[slot];
-  w[at + eventRing.E_START] = t.startSec[slot];
+  w[at + eventRing.E_STATUS] = t.status[slot << 4];
+  w[at + eventRing.E_STATE] = t.state[slot << 5];
+  w[at + eventRing.E_EXPIRES] = t.expiresAtSec[slot << 4];
+  w[at + eventRing.E_START] = t.startSec[slot << 1];
   w[at + eventRing.E_NOW] = t.header[H_NOW];
   w[at + eventRing.E_EGRESS] = connectionRules.egressOf(t.rules, slot);
   w[at + eventRing.E_INGRESS] = connectionRules.ingressOf(t.rules, slot);
   w[at + eventRing.E_EPOCH] = connectionRules.epochOf(t.rules, slot);
-  for (let i = 0; i < 8; i++) w[at + eventRing.E_TUPLE + i] = t.tuple[(slot << 3) + i];
-  if ((t.tuple[(slot << 3) + T_META] & FAMILY) === V6) {
+  for (let i = 0; i < 4; i++) {
+    w[at + eventRing.E_TUPLE + i] = t.tuple[(slot << 4) + i];
+    w[at + eventRing.E_TUPLE + 4 + i] = t.tuple[(slot << 4) + 8 + i];
+  }
+  if ((t.tuple[(slot << 4) + T_META] & FAMILY) === V6) {
     for (let i = 0; i < 12; i++) w[at + eventRing.E_WIDE + i] = t.wide[slot * 12 + i];
   }
-  if ((t.status[slot] & Status.VIA) !== 0) {
+  if ((t.status[slot << 4] & Status.VIA) !== 0) {
     w[at + eventRing.E_VIA] = t.via[slot << 1];
     w[at + eventRing.E_VIA + 1] = t.via[(slot << 1) | 1];
   }
   for (let dir = 0; dir < 2; dir++) {
-    w[at + eventRing.E_PACKETS + dir] = t.packets[(slot << 1) + dir];
-    ring.octets[((at + eventRing.E_OCTETS) >> 1) + dir] = t.octets[(slot << 1) + dir];
+    w[at + eventRing.E_PACKETS + dir] = packetsOf(t, (slot << 1) | dir);
+    ring.octets[((at + eventRing.E_OCTETS) >> 1) + dir] = octetsOf(t, (slot << 1) | dir);
   }
   eventRing.close(ring, at, number);
   Atomics.store(t.header, H_EVENTS, number);

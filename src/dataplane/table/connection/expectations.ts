@@ -132,7 +132,7 @@ function fits(e: Expectations, i: number, key: Int32Array): boolean {
 function isAlive(e: Expectations, ct: conntrack.Conntrack, i: number, nowSec: number): boolean {
   const slot = e.master[i] - 1;
   if (((e.expiresAtSec[i] - nowSec) | 0) <= 0) return false;
-  if ((ct.status[slot] & conntrack.Status.HELPER) === 0) return false;
+  if ((ct.status[slot << 4] & conntrack.Status.HELPER) === 0) return false;
   return conntrack.portsOf(ct, slot << 1) === e.masterPorts[i];
 }
 

@@ -23,9 +23,9 @@ export function renew(t: Conntrack, slot: number, proto: number, nowSec: number)
   let sec = 0;
   if (proto === UDP) sec = h[H_IPVS_UDP];
   else if (proto === TCP) {
-    const state = t.state[slot];
+    const state = t.state[slot << 5];
     if (state === ESTABLISHED) sec = h[H_IPVS_TCP];
     else if (state === FIN_WAIT) sec = h[H_IPVS_TCP_FIN];
   }
-  if (sec !== 0) t.expiresAtSec[slot] = (nowSec + sec) | 0;
+  if (sec !== 0) t.expiresAtSec[slot << 4] = (nowSec + sec) | 0;
 }
