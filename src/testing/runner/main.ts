@@ -11,12 +11,13 @@ import type { FileResult } from "./run-files.ts";
 import { MOST_SAVED, runSaving } from "./saved.ts";
 import { filesOf, mayShare, needsMachine, SUBJECTS } from "./subjects.ts";
 
-const USAGE = `usage: node scripts/unit-test.mjs [--native | --apart] [--only SUBJECT[,SUBJECT]] [FILE.test.ts…]
+const USAGE = `usage: node scripts/unit-test.mjs [--native | --cluster | --apart] [--only SUBJECT,…] [FILE.test.ts…]
 
 Runs compiled tests: those beside the code, or with --native those of native-test, which need root and a kernel.
 Files beside the code run one after another in a process for each core, but for a few (runner/subjects.ts); a file that
 is alone, or needs a kernel, has a process of its own. Native tests run two side by side; those that need quiet come
-last, one after the other.
+last, one after the other. Those of native-test/cluster need a control plane as well: scripts/test-cluster runs
+them with --cluster.
 
   --apart          each file in a process of its own
   --only SUBJECT   the files of this subject alone; --list names the subjects
@@ -31,6 +32,7 @@ fails the run when the same file was saved the last time it ran.`;
 
 const OPTIONS = {
   native: { type: "boolean" },
+  cluster: { type: "boolean" },
   apart: { type: "boolean" },
   only: { type: "string", multiple: true },
   jobs: { type: "string" },
@@ -89,7 +91,7 @@ export async function main(args: string[]): Promise<number> {
       console.log(line);
     return 0;
   }
-  let files = named.length > 0 ? named.map(sourceOf) : listTests(values.native ? "native-test" : "src");
+  let files = named.length > 0 ? named.map(sourceOf) : testsOf(values);
   if (subjects.length > 0) {
     const wanted = new Set(subjects.flatMap((subject) => filesOf(subject, files)));
     files = files.filter((file) => wanted.has(file));
@@ -103,6 +105,13 @@ export async function main(args: string[]): Promise<number> {
   if (missing !== undefined) return refuse(`${compiled(missing)} is not there: npm run build`);
   // Whoever names files wants to know the line; a whole run wants to be short.
   return runAll(files, values, named.length > 0 || subjects.length > 0);
+}
+
+const CLUSTER = join("native-test", "cluster");
+
+function testsOf({ native, cluster }: Values): string[] {
+  if (cluster) return listTests(CLUSTER);
+  return native ? listTests("native-test").filter((file) => !file.startsWith(CLUSTER)) : listTests("src");
 }
 
 /** A file as one names it: the source or what is built of it, from anywhere. */
@@ -120,8 +129,10 @@ function listing(): string[] {
 }
 
 async function runAll(files: readonly string[], values: Values, hasSourceMaps: boolean): Promise<number> {
-  const jobs = Number(values.jobs ?? Math.min(values.native ? 2 : 4, availableParallelism()));
-  const timeoutSeconds = Number(values.timeout ?? (values.native ? 600 : 120));
+  const isNative = values.native || values.cluster;
+  const most = values.cluster ? 1 : values.native ? 2 : 4;
+  const jobs = Number(values.jobs ?? Math.min(most, availableParallelism()));
+  const timeoutSeconds = Number(values.timeout ?? (isNative ? 600 : 120));
   console.log(`TAP version 14\n1..${files.length}`);
   let number = 0;
   const isAlone = files.length === 1;
@@ -132,7 +143,7 @@ async function runAll(files: readonly string[], values: Values, hasSourceMaps: b
     timeoutSeconds,
     compiled,
     hasSourceMaps,
-    ...(values.native || values.apart || isAlone ? {} : { mayShare }),
+    ...(isNative || values.apart || isAlone ? {} : { mayShare }),
     ...(values.native ? { needsMachine } : {}),
     onResult,
     ...(isAlone ? { onOutput } : {}),

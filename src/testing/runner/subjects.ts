@@ -94,7 +94,7 @@ export const SUBJECTS: Subjects = {
   cluster: {
     what: "a cluster without an API server: store, controllers, allocation, sources",
     files: `cluster admission store workloads endpoints-mirror host-ports habits sources dry-run event-recorder
-      event-correlator api-source reflector kubeconfig agent-api-server
+      event-correlator api-source reflector kubeconfig agent-api-server real-api-server
       e2e-workloads`,
   },
   "pod-security": {
