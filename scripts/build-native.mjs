@@ -1,5 +1,6 @@
-// Builds the C addon (src/native/*.c) with the system C compiler alone: no node-gyp, no Python.
-//   node scripts/build-native.mjs              build/native/<platform>-<arch>/podwire.node
+// Builds the C addon (src/native/*.c) and the CNI plug-in (src/cni/plugin/*.c) with the system C compiler alone: no
+// node-gyp, no Python.
+//   node scripts/build-native.mjs              build/native/<platform>-<arch>/podwire.node, podwire-cni
 //   node scripts/build-native.mjs --sanitize   the same under ASan and UBSan: <platform>-<arch>-sanitized
 //   --force      build even if nothing changed
 //   --optional   a missing compiler or a foreign platform is no error (postinstall); a compile error still is
@@ -17,16 +18,7 @@ const force = process.argv.includes("--force");
 
 // No -march=native: the file may be copied to another machine; the sums choose AVX2 at load time
 // (checksum.c).
-const FLAGS = [
-  "-std=gnu11",
-  "-O3",
-  "-Wall",
-  "-Wextra",
-  "-Werror",
-  "-fno-strict-aliasing",
-  "-shared",
-  "-fPIC",
-];
+const FLAGS = ["-std=gnu11", "-O3", "-Wall", "-Wextra", "-Werror", "-fno-strict-aliasing"];
 const SANITIZE = [
   "-g",
   "-fno-omit-frame-pointer",
@@ -53,28 +45,50 @@ function isFresh(out, inputs) {
   return inputs.every((file) => statSync(file).mtimeMs < built);
 }
 
-if (process.platform !== "linux") giveUp("the addon is for Linux only");
-const sourceDir = join(root, "src/native");
-const files = readdirSync(sourceDir).filter((name) => /\.[ch]$/.test(name));
-const sources = files.filter((name) => name.endsWith(".c")).map((name) => join(sourceDir, name));
-const target = `${process.platform}-${process.arch}${sanitize ? "-sanitized" : ""}`;
-const out = join(root, "build/native", target, "podwire.node");
-if (isFresh(out, [script, ...files.map((name) => join(sourceDir, name))])) process.exit(0);
-
-mkdirSync(dirname(out), { recursive: true });
-// Renamed when complete: a running process keeps the file that it has mapped.
-const temporary = `${out}.${process.pid}`;
-const args = [...FLAGS, ...(sanitize ? SANITIZE : []), "-I", headers(), "-o", temporary, ...sources];
-for (const cc of [process.env.CC, "cc", "gcc", "clang"].filter(Boolean)) {
-  const run = spawnSync(cc, args, { stdio: "inherit" });
-  if (run.error?.code === "ENOENT") continue;
-  if (run.status !== 0) {
-    rmSync(temporary, { force: true });
-    console.error(`native: ${cc} failed`);
-    process.exit(1);
-  }
-  renameSync(temporary, out);
-  console.log(`native: built build/native/${target}/podwire.node with ${cc}`);
-  process.exit(0);
+/** C files and headers of a folder. */
+function filesOf(folder) {
+  return readdirSync(join(root, folder))
+    .filter((name) => /\.[ch]$/.test(name))
+    .map((name) => join(root, folder, name));
 }
-giveUp("no C compiler found. On Debian/Ubuntu: apt-get install --no-install-recommends gcc libc6-dev");
+
+/** Compiles what has changed; `ways`: flags to try, one after the other, each with what to say of it. */
+function build(name, folder, ways) {
+  const inputs = filesOf(folder);
+  const sources = inputs.filter((file) => file.endsWith(".c"));
+  const out = join(root, "build/native", target, name);
+  if (isFresh(out, [script, ...inputs])) return;
+  mkdirSync(dirname(out), { recursive: true });
+  // Renamed when complete: a running process keeps the file that it has mapped.
+  const temporary = `${out}.${process.pid}`;
+  for (const cc of [process.env.CC, "cc", "gcc", "clang"].filter(Boolean)) {
+    for (const [i, { flags, remark }] of ways.entries()) {
+      const isLast = i === ways.length - 1;
+      const args = [...flags, "-o", temporary, ...sources];
+      const run = spawnSync(cc, args, { stdio: ["ignore", "inherit", isLast ? "inherit" : "ignore"] });
+      if (run.error?.code === "ENOENT") break;
+      if (run.status === 0) {
+        renameSync(temporary, out);
+        console.log(`native: built build/native/${target}/${name} with ${cc}${remark}`);
+        return;
+      }
+      rmSync(temporary, { force: true });
+      if (!isLast) continue;
+      console.error(`native: ${cc} failed`);
+      process.exit(1);
+    }
+  }
+  giveUp("no C compiler found. On Debian/Ubuntu: apt-get install --no-install-recommends gcc libc6-dev");
+}
+
+if (process.platform !== "linux") giveUp("the addon is for Linux only");
+const target = `${process.platform}-${process.arch}${sanitize ? "-sanitized" : ""}`;
+const extra = sanitize ? SANITIZE : [];
+build("podwire.node", "src/native", [
+  { flags: [...FLAGS, "-shared", "-fPIC", ...extra, "-I", headers()], remark: "" },
+]);
+// Static, so that it runs on whatever machine the runtime is: where libc has no static form, it says so.
+build("podwire-cni", "src/cni/plugin", [
+  ...(sanitize ? [] : [{ flags: [...FLAGS, "-static", "-s"], remark: ", static" }]),
+  { flags: [...FLAGS, ...extra], remark: ", dynamic: it needs this machine's libc" },
+]);

@@ -53,7 +53,12 @@ export class Namespaces {
       .some((line) => line.split(/[ @]/)[0] === device);
   }
 
-  remove(): void {
-    for (const name of this.#names.splice(0)) spawnSync("ip", ["netns", "del", this.nameOf(name)]);
+  /** All of them, or these. */
+  remove(...names: string[]): void {
+    const gone = names.length > 0 ? names : [...this.#names];
+    for (const name of gone) {
+      spawnSync("ip", ["netns", "del", this.nameOf(name)]);
+      this.#names.splice(this.#names.indexOf(name), 1);
+    }
   }
 }

@@ -31,6 +31,7 @@ import { conntrackSettings } from "./conntrack-settings.ts";
 import { DatagramJoining } from "./datagram-joining.ts";
 import { followedObjects } from "./followed-objects.ts";
 import { HostRouting } from "./host-routing.ts";
+import { NodeCni } from "./node-cni.ts";
 import { nodeListeners } from "./node-listener.ts";
 import { NodeServers } from "./node-servers.ts";
 import { objectSource } from "./object-source.ts";
@@ -61,6 +62,7 @@ export class Agent {
   readonly #joining: DatagramJoining;
   readonly #tunnelBundles: TunnelBundles;
   readonly #tunnelGso: TunnelGso;
+  readonly #cni: NodeCni | undefined;
   readonly #startedMs = performance.now();
   readonly #source: ObjectSource;
   #server: Server | undefined;
@@ -138,6 +140,7 @@ export class Agent {
     this.#tunnelBundles.onNote = (text) => this.onNote(text);
     this.#tunnelGso = new TunnelGso(this.#native, this.#plane, config);
     this.#tunnelGso.onNote = (text) => this.onNote(text);
+    this.#cni = this.#nodeCni();
     this.#hostRouting = new HostRouting(config);
     this.#hostRouting.onProblem = (error) => this.onProblem(error);
   }
@@ -177,16 +180,18 @@ export class Agent {
         status: () => this.#status(),
         config: () => this.#text,
         objects: (word, namespace) => followedObjects(this.graph, config.nodeName, word, namespace),
+        cni: this.#cni?.answer,
       },
       config.socket,
     );
     this.#servers.start();
+    await this.#cni?.start();
     this.#source.start({
       events: (events, synced) => {
         this.#sourceProblem = "";
         this.#servers.events(events);
         for (const event of events) {
-          this.graph.onEvent(event);
+          this.graph.onEvent(this.#cni?.merged(event) ?? event);
           this.#seenVersion = Math.max(this.#seenVersion, Number(event.object.metadata.resourceVersion) || 0);
         }
         if (synced) this.#synced = true;
@@ -200,6 +205,25 @@ export class Agent {
       note: (text) => this.onNote(text),
     });
     this.#tunnelGso.begin(); // packets do not wait for it
+  }
+
+  #nodeCni(): NodeCni | undefined {
+    const { config, graph } = this;
+    if (config.cni === null) return undefined;
+    return new NodeCni(config, config.cni.leaseFile, {
+      state: graph,
+      mtu: () => this.#ports.mtu,
+      topology: () => this.#messages.topology,
+      settings: () => this.#messages.services.settings,
+      problem: () => (this.#synced ? this.#problem : "objects are not there yet"),
+      follow: (event) => {
+        graph.onEvent(event);
+        this.#schedule();
+        return this.#queue;
+      },
+      portError: (key) => this.#attachments.list().find(({ pod }) => pod === key)?.error,
+      note: (text) => this.onNote(text),
+    });
   }
 
   #openUplink(): ReturnType<Attachments["openUplink"]> {
@@ -322,7 +346,9 @@ export class Agent {
   #problems(): string[] {
     const { problem = this.#sourceProblem, refused = [] } = this.#source.health ?? {};
     const unusable = [...refused].map(([title, why]) => `${title} cannot be used: ${why}`);
-    return [problem, this.#hostRouting.problem, ...unusable].filter((text) => text !== "");
+    return [problem, this.#hostRouting.problem, this.#cni?.complaint ?? "", ...unusable].filter(
+      (text) => text !== "",
+    );
   }
 
   #status(): Record<string, unknown> {
@@ -367,16 +393,4 @@ function planeSizes({ conntrackMax }: AgentConfig): PlaneSizes {
 
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
-}
-
-/** What cannot be had without root, said before anything is opened. */
-export function checkPreconditions(): void {
-  if (process.getuid?.() !== 0) {
-    throw new PodwireError(
-      "agent: needs root (CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN): run it with sudo",
-      {
-        code: "AGENT_NOT_ROOT",
-      },
-    );
-  }
 }

@@ -3,7 +3,7 @@ import { PodwireError } from "../base/errors.ts";
 import { readAgentFile } from "../config/read-config.ts";
 import { refuseReadOnce } from "../watch/files-source.ts";
 import { readInput } from "../watch/input.ts";
-import { Agent, checkPreconditions } from "./agent.ts";
+import { Agent } from "./agent.ts";
 
 /** Runs until SIGINT or SIGTERM. Throws errors that say what, where and what to do. */
 export async function runAgent(configFile: string): Promise<void> {
@@ -39,4 +39,16 @@ function readConfig(file: string): string {
 
 function log(text: string): void {
   process.stderr.write(`${new Date().toISOString()} ${text}\n`);
+}
+
+/** What cannot be had without root, said before anything is opened. */
+function checkPreconditions(): void {
+  if (process.getuid?.() !== 0) {
+    throw new PodwireError(
+      "agent: needs root (CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN): run it with sudo",
+      {
+        code: "AGENT_NOT_ROOT",
+      },
+    );
+  }
 }

@@ -30,7 +30,12 @@ export interface ApiContext {
   config: () => unknown;
   /** Objects of a kind; null: of every namespace. */
   objects: (word: string, namespace: string | null) => unknown;
+  /** What podwire-cni hands over and prints; undefined: this agent serves no CNI. gone: it does not wait any more. */
+  cni: ((request: Buffer, gone: AbortSignal) => Promise<{ ok: boolean; text: string }>) | undefined;
 }
+
+/** Of the plug-in: what it takes from its environment and its standard input. */
+const CNI_REQUEST_MAX = 2 ** 20 + 2 ** 16;
 
 export class ApiError extends PodwireError {
   readonly status: number;
@@ -78,6 +83,7 @@ async function handle(
   const { pathname, searchParams } = url;
   const route = `${request.method} ${pathname}`;
   if (route === "GET /status") return json(response, context.status());
+  if (route === "POST /cni") return answerPlugin(context, request, response);
   if (route === "GET /config") return json(response, context.config());
   if (route.startsWith("GET /objects/")) {
     const word = decodeURIComponent(pathname.slice("/objects/".length));
@@ -119,6 +125,28 @@ async function handle(
     return json(response, { kind: table, items });
   }
   throw new ApiError(404, `${route}: no such call`);
+}
+
+/** 200: what goes to standard output; 422: an error that does. */
+async function answerPlugin(
+  { cni }: ApiContext,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  if (cni === undefined) throw new ApiError(404, "this agent serves no CNI: its configuration has no `cni`");
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > CNI_REQUEST_MAX) throw new ApiError(413, `more than ${CNI_REQUEST_MAX} bytes`);
+    chunks.push(chunk);
+  }
+  const gone = new AbortController();
+  response.on("close", () => gone.abort());
+  if (request.socket.destroyed) gone.abort(); // it was killed meanwhile
+  const { ok, text } = await cni(Buffer.concat(chunks), gone.signal);
+  response.writeHead(ok ? 200 : 422, { "content-type": "application/json", connection: "close" });
+  response.end(text);
 }
 
 function listConnections(context: ApiContext, parameters: URLSearchParams): unknown[] {

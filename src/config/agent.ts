@@ -35,6 +35,11 @@ export interface KubernetesSource {
   readonly stateFile?: string;
 }
 
+export interface CniConfig {
+  /** Where it is kept which container has which addresses. */
+  readonly leaseFile: string;
+}
+
 /** RFC 7348 §5: the dynamic range. */
 export const SOURCE_PORTS: PortRange = { first: 49_153, last: 65_535 }; // 49152: tcpdump takes it for Broadcom's LI
 
@@ -92,6 +97,8 @@ export interface AgentConfig {
   readonly tunnelBundles: boolean;
   /** TCP superframes enter the tunnel whole, where the kernel can cut them there. */
   readonly tunnelGso: boolean;
+  /** Containers get their network by CNI; null: they do not. */
+  readonly cni: CniConfig | null;
   /** What becomes of connections that policies forbid by now: they go on, or are cut by their next packet. */
   readonly policyEstablished: "keep" | "recheck";
 }
@@ -133,6 +140,7 @@ interface RawAgent {
     tunnelGso?: boolean;
   };
   policy?: { established?: "keep" | "recheck" };
+  cni?: { leaseFile?: string };
 }
 
 const CONNTRACK_MAX = 262_144;
@@ -180,6 +188,10 @@ export function agentConfig(value: unknown, problems: FieldProblems): AgentConfi
     tunnelBundles: raw.dataplane?.tunnelBundles ?? true,
     tunnelGso: raw.dataplane?.tunnelGso ?? true,
     policyEstablished: raw.policy?.established ?? "keep",
+    cni:
+      raw.cni === undefined
+        ? null
+        : { leaseFile: raw.cni.leaseFile ?? `/var/lib/podwire/${raw.nodeName}.leases.json` },
   };
   checkKeepClientAddress(raw, [], problems);
   return problems.any ? undefined : config;

@@ -113,6 +113,7 @@ const AGENT: SchemaObject = closed(
     conntrack,
     dataplane,
     policy,
+    cni: closed({ leaseFile: text }),
   },
   ["nodeName", "clusterCIDR", "serviceCIDR", "uplink", "host", "source"],
 );

@@ -38,5 +38,6 @@ export function offlineConfig(
     joinWithoutChecksum: false,
     tunnelGso: false,
     policyEstablished: "keep",
+    cni: null,
   };
 }

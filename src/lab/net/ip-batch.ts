@@ -1,14 +1,13 @@
 // Topology → lines for `ip -batch`: one list per namespace, every line repeatable (an existing link or route is not
 // an error, see namespace.ts). Text only: what is written here is what is tested.
 
+import { POD_GSO_MAX } from "../../base/superframe-limits.ts";
 import { type ClientPlan, type NodePlan, type Topology, tunnelAddress } from "../topology.ts";
 import * as names from "./names.ts";
 
 /** Next hops that exist nowhere: on host0 the agent answers for them, so that everything reaches the pipeline. */
 const PROXY_HOP = { 4: "169.254.1.1", 6: "fe80::1" } as const;
 const HOST_BITS = { 4: 32, 6: 128 } as const;
-/** A superframe plus 50 bytes of VXLAN per segment must stay below 65,535 bytes. */
-const POD_GSO_MAX = 61900; // 44 segments of 1398 bytes: with VXLAN headers still one UDP datagram (65,507)
 
 export interface PodWiring {
   namespace: string;

@@ -112,6 +112,7 @@ export const SUBJECTS: Subjects = {
       service-arp capture-frames own-node-ports idle-cores vagrant-node agent-node agent-checks followed-objects
       former-addresses`,
   },
+  cni: { what: "networks of containers, by the container networking interface", files: "cni cni-* leases" },
   cli: {
     what: "the command line",
     files: `main get table jsonpath describe client context object-columns path-mtu ping* read-once other-kinds cli-habits

@@ -17,6 +17,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cluster: ["kube"],
   compile: ["dataplane", "kube", "config", "watch"],
   plane: ["wire", "dataplane", "native", "config", "watch", "compile"],
+  cni: ["kube", "config", "watch", "compile"],
   dissect: ["wire"],
   capture: ["dissect"],
   observe: ["dataplane"],
@@ -24,7 +25,19 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   calico: ["kube", "config"],
   api: ["wire", "dataplane", "watch", "compile", "plane", "capture", "observe", "kubeproxy"],
   agent: [
-    ...["dataplane", "native", "device", "kube", "config", "watch", "compile", "plane", "observe", "api"],
+    ...[
+      "dataplane",
+      "native",
+      "device",
+      "kube",
+      "config",
+      "watch",
+      "compile",
+      "plane",
+      "cni",
+      "observe",
+      "api",
+    ],
   ],
   offline: [
     ...["wire", "dataplane", "device", "kube", "config", "watch", "compile", "plane", "observe", "kubeproxy"],

@@ -1,0 +1,153 @@
+/** CNI on this node: the verbs, wired to the agent. Leases are read when it starts; what is wrong with them is told. */
+import { mkdir, open, rename } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Ip, parseIp } from "../base/ip.ts";
+import { answerCni, type CniAnswer } from "../cni/answer.ts";
+import { AttachedPods } from "../cni/attached-pods.ts";
+import { Cni } from "../cni/cni.ts";
+import { IpContainerNetwork } from "../cni/container-network.ts";
+import type { CniHost, CniNode } from "../cni/host.ts";
+import { type LeasePod, Leases } from "../cni/leases.ts";
+import { servedHostPorts } from "../compile/host-ports.ts";
+import { type NodeTopology, podMtu } from "../compile/node.ts";
+import type { ProxySettings } from "../compile/proxy-settings.ts";
+import type { AgentConfig } from "../config/agent.ts";
+import type { PodHostPort } from "../kube/host-ports.ts";
+import { keyOf } from "../kube/objects.ts";
+import type { DesiredState, ObjectEvent } from "../watch/desired-state.ts";
+
+/** How long a pod's object may take to come, once its sandbox is made. */
+const OBJECT_MS = 5000;
+const LOOK_MS = 20;
+
+/** What it needs of the agent. */
+export interface AgentParts {
+  readonly state: DesiredState;
+  /** Of the uplink. */
+  mtu(): number;
+  topology(): NodeTopology | undefined;
+  settings(): ProxySettings;
+  /** Why the node is not ready; "": it is. */
+  problem(): string;
+  follow(event: ObjectEvent): Promise<void>;
+  /** The pod's port: why it is not open. undefined: there is none. */
+  portError(podKey: string): string | undefined;
+  note(text: string): void;
+}
+
+export class NodeCni implements CniHost {
+  readonly #config: AgentConfig;
+  readonly #agent: AgentParts;
+  readonly #pods: AttachedPods;
+  readonly #cni: Cni;
+  readonly #leases: Leases | Error;
+
+  constructor(config: AgentConfig, leaseFile: string, agent: AgentParts) {
+    this.#config = config;
+    this.#agent = agent;
+    this.#pods = new AttachedPods(config.nodeName);
+    this.#leases = readLeases(leaseFile);
+    this.#cni = new Cni({
+      host: this,
+      network: new IpContainerNetwork(config.netns),
+      pods: this.#pods,
+      leases: () => this.#known(),
+    });
+  }
+
+  /** Goes on with what was there before this start. */
+  async start(): Promise<void> {
+    if (this.#leases instanceof Leases) await this.#cni.resume();
+    else this.note(this.#leases.message);
+  }
+
+  /** What is wrong with it; "": nothing. */
+  get complaint(): string {
+    return this.#leases instanceof Leases ? "" : this.#leases.message;
+  }
+
+  readonly answer = (request: Buffer, gone: AbortSignal): Promise<CniAnswer> =>
+    answerCni(this.#cni, request, gone);
+
+  /** The source's event as the plane has to see it. */
+  merged(event: ObjectEvent): ObjectEvent {
+    return this.#pods.merged(event);
+  }
+
+  get node(): CniNode | undefined {
+    const topology = this.#agent.topology();
+    if (topology === undefined || this.#agent.problem() !== "") return undefined;
+    const { own } = topology;
+    return {
+      ranges: own.podCidrs,
+      mtu: podMtu(this.#config, own.addresses, this.#agent.mtu()),
+      localIps: this.#agent.settings().localIps,
+    };
+  }
+
+  get problem(): string {
+    return this.#agent.problem() || `no Node object "${this.#config.nodeName}" yet`;
+  }
+
+  follow(event: ObjectEvent): Promise<void> {
+    return this.#agent.follow(event);
+  }
+
+  /** Files tell what they tell; a server's pods come a moment after kubelet has them. */
+  async knows(pod: LeasePod, gone: AbortSignal): Promise<boolean> {
+    if ("files" in this.#config.source) return true;
+    for (let waited = 0; waited < OBJECT_MS && !gone.aborted; waited += LOOK_MS) {
+      const object = this.#pods.object(`${pod.namespace}/${pod.name}`);
+      const { uid, annotations } = object?.metadata ?? {};
+      if (object !== undefined && [uid, annotations?.[STATIC_POD], ""].includes(pod.uid)) return true;
+      await sleep(LOOK_MS);
+    }
+    return false;
+  }
+
+  portProblem(podKey: string): string {
+    return this.#agent.portError(podKey) ?? "has no port in the data plane";
+  }
+
+  otherAddresses(): readonly Ip[] {
+    const leased = new Set(
+      this.#known()
+        .list()
+        .flatMap(({ ips }) => ips),
+    );
+    const { state } = this.#agent;
+    return [...state.pods.values()]
+      .filter(({ spec }) => spec.nodeName === this.#config.nodeName && spec.hostNetwork !== true)
+      .flatMap(({ status }) => (status.podIPs ?? []).map(({ ip = "" }) => ip))
+      .flatMap((text) => (leased.has(text) ? [] : (parseIp(text) ?? [])));
+  }
+
+  *hostPorts(): Generator<readonly [string, readonly PodHostPort[]]> {
+    const { state } = this.#agent;
+    for (const pod of state.pods.values()) {
+      const key = keyOf(pod);
+      const ports = servedHostPorts(state, key, this.#config.nodeName);
+      if (ports.length > 0) yield [key, ports];
+    }
+  }
+
+  note(text: string): void {
+    this.#agent.note(`CNI: ${text}`);
+  }
+
+  #known(): Leases {
+    if (this.#leases instanceof Leases) return this.#leases;
+    throw this.#leases;
+  }
+}
+
+/** On the object that the API server has of a pod of kubelet's own: what kubelet calls its uid. */
+const STATIC_POD = "kubernetes.io/config.hash";
+
+function readLeases(file: string): Leases | Error {
+  try {
+    return new Leases(file, { mkdir, open, rename });
+  } catch (error) {
+    return error as Error;
+  }
+}

@@ -1,0 +1,17 @@
+// GC is told what is still valid. No list is not an empty one: whoever leaves it out would lose every pod's network.
+import { type Fields, invalid, isMissing, listAt, objectAt, textAt } from "./fields.ts";
+
+const KEY = "cni.dev/valid-attachments";
+
+/** "container interface" of each; null is how Go writes an empty list. */
+export function readValidAttachments(config: Fields): ReadonlySet<string> {
+  if (!(KEY in config))
+    throw invalid(KEY, "is missing: GC needs the attachments that are valid, an empty list for none");
+  const list = isMissing(config[KEY]) ? [] : listAt(config[KEY], KEY);
+  return new Set(
+    list.map((value, i) => {
+      const { containerID, ifname } = objectAt(value, `${KEY}[${i}]`);
+      return `${textAt(containerID, `${KEY}[${i}].containerID`)} ${textAt(ifname, `${KEY}[${i}].ifname`)}`;
+    }),
+  );
+}
