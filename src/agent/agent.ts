@@ -4,7 +4,6 @@
  *
  *   source ─▶ ObjectGraph ─▶ compile ─▶ messages ─▶ worker          API ◀─ shared tables
  */
-import { randomBytes } from "node:crypto";
 import type { Server } from "node:http";
 import { startApi } from "../api/api.ts";
 import { planeNames } from "../api/plane-names.ts";
@@ -21,7 +20,7 @@ import type { PlaneMessage } from "../plane/messages.ts";
 import { NodeMessages, type NodePorts } from "../plane/node-messages.ts";
 import type { Plane } from "../plane/plane.ts";
 import { PlaneHandle } from "../plane/plane-handle.ts";
-import { conntrackLog2, monotonicMs, type PlaneSizes } from "../plane/plane-memory.ts";
+import { monotonicMs } from "../plane/plane-memory.ts";
 import { LastingRuleIds } from "../plane/rule-ids.ts";
 import { LastingServiceIds } from "../plane/service-ids.ts";
 import { type Changes, ObjectGraph } from "../watch/desired-state.ts";
@@ -35,16 +34,11 @@ import { NodeCni } from "./node-cni.ts";
 import { nodeListeners } from "./node-listener.ts";
 import { NodeServers } from "./node-servers.ts";
 import { objectSource } from "./object-source.ts";
+import { planeSizes, SERVICES_LOG2, workersOf } from "./plane-sizes.ts";
 import { TunnelBundles } from "./tunnel-bundles.ts";
 import { TunnelGso } from "./tunnel-gso.ts";
 
-/** Frontends and endpoints the plane has room for: memory is taken as services come. */
-const SERVICES_LOG2 = 19;
 const ROOM = `it has room for ${2 ** SERVICES_LOG2} addresses and ${2 ** SERVICES_LOG2} endpoints: remove some`;
-/** Rules of policies that are counted one by one: all that have a number (spec/policy.ts). */
-const POLICY_RULES_LOG2 = 16;
-const MAX_PORTS = 1024;
-const POOL_SLOTS = 320;
 
 export class Agent {
   readonly config: AgentConfig;
@@ -100,6 +94,7 @@ export class Agent {
         spinUs: config.spinMicroseconds,
         cpuLatencyUs: config.cpuLatencyMicroseconds ?? defaultCpuLatencyUs(),
         nice: config.nice,
+        workers: workersOf(this.config),
         onExit: (error) => this.onFatal(error),
       });
     }
@@ -365,6 +360,7 @@ export class Agent {
       objects: this.#objects(),
       internalErrors: this.#plane.errors,
       refusedServicePorts: this.#plane.refused.count,
+      workers: workersOf(this.config),
       tunnelBundles: this.#tunnelBundles.state,
       lastApplyMs: Math.round(this.#lastApplyMs * 1000) / 1000,
       // Objects of files have no versions of one count.
@@ -374,21 +370,6 @@ export class Agent {
       }),
     };
   }
-}
-
-function planeSizes({ conntrackMax }: AgentConfig): PlaneSizes {
-  return {
-    conntrackLog2: conntrackLog2(conntrackMax),
-    maxPorts: MAX_PORTS,
-    fdbLog2: 13,
-    neighborsLog2: 13,
-    stationsLog2: 11,
-    frontendsLog2: SERVICES_LOG2,
-    endpointsLog2: SERVICES_LOG2,
-    policyRulesLog2: POLICY_RULES_LOG2,
-    poolSlots: POOL_SLOTS,
-    seed: randomBytes(4).readInt32LE(0),
-  };
 }
 
 function nextTurn(): Promise<void> {

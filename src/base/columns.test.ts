@@ -26,3 +26,17 @@ t.test("fresh memory is claimed once; later openers must want the same table", a
   t.throws(() => columns.claimHeader(header, 0x1001, 5, 0), RangeError);
   t.throws(() => columns.claimHeader(header, 0x1001, 2, 0), RangeError);
 });
+
+t.test("columns that threads share are taken in the order in which the first one made them", async (t) => {
+  const first = new columns.SharedColumns();
+  const [words, bytes] = [first.int32(2), first.uint8(3)];
+  t.ok(first.isNew && first.isShared && !columns.OWN_COLUMNS.isShared);
+  const second = new columns.SharedColumns(first.buffers);
+  t.notOk(second.isNew);
+  const [same, others] = [second.int32(2), second.uint8(3)];
+  words[1] = 7;
+  others[2] = 9;
+  t.same([same[1], bytes[2]], [7, 9]);
+  t.throws(() => second.float64(1), RangeError, "there are no more");
+  t.throws(() => new columns.SharedColumns(first.buffers).float64(2), RangeError, "another one");
+});

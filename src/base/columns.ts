@@ -59,6 +59,64 @@ export class ColumnCarver {
   }
 }
 
+/** Where a table that has no single piece of memory takes its columns. */
+export interface Columns {
+  /** Nobody has taken these columns before: they are zeroed, and whoever takes them fills them. */
+  readonly isNew: boolean;
+  /** Other threads have them, too. */
+  readonly isShared: boolean;
+  uint8(count: number): Uint8Array;
+  uint16(count: number): Uint16Array;
+  int32(count: number): Int32Array;
+  float64(count: number): Float64Array;
+}
+
+/** Each column has memory of its own. */
+export const OWN_COLUMNS: Columns = Object.freeze({
+  isNew: true,
+  isShared: false,
+  uint8: (count: number) => new Uint8Array(count),
+  uint16: (count: number) => new Uint16Array(count),
+  int32: (count: number) => new Int32Array(count),
+  float64: (count: number) => new Float64Array(count),
+});
+
+/** Columns that several threads have: the first one makes them, the others take its `buffers` in the same order. */
+export class SharedColumns implements Columns {
+  readonly isShared = true;
+  readonly isNew: boolean;
+  readonly buffers: SharedArrayBuffer[];
+  #next = 0;
+
+  constructor(buffers?: readonly SharedArrayBuffer[]) {
+    this.isNew = buffers === undefined;
+    this.buffers = [...(buffers ?? [])];
+  }
+
+  uint8(count: number): Uint8Array {
+    return new Uint8Array(this.#take(count));
+  }
+
+  uint16(count: number): Uint16Array {
+    return new Uint16Array(this.#take(count * 2));
+  }
+
+  int32(count: number): Int32Array {
+    return new Int32Array(this.#take(count * 4));
+  }
+
+  float64(count: number): Float64Array {
+    return new Float64Array(this.#take(count * 8));
+  }
+
+  #take(bytes: number): SharedArrayBuffer {
+    if (this.isNew) this.buffers.push(new SharedArrayBuffer(bytes));
+    const buffer = this.buffers[this.#next++];
+    if (buffer?.byteLength !== bytes) throw new RangeError(`shared column ${this.#next - 1} is another one`);
+    return buffer;
+  }
+}
+
 /**
  * Marks fresh memory as a table of this layout, or checks that memory already in use is one.
  * `layout` names the table and its version, e.g. 0x46444201 ("FDB", 1).

@@ -5,6 +5,7 @@ import { readStrictCidr } from "../kube/validate/names.ts";
 import { type ConntrackSysctls, conntrackSysctls } from "./conntrack.ts";
 import { type ProxyConfig, readProxyConfig } from "./proxy.ts";
 import { checkSchema } from "./schema.ts";
+import { readWorkers, type Workers } from "./workers.ts";
 
 export type OverlayConfig =
   | {
@@ -74,6 +75,8 @@ export interface AgentConfig {
   readonly conntrackSysctls: ConntrackSysctls;
   /** Read FTP's control connections for the data connections they announce. */
   readonly ftpHelper: boolean;
+  /** Data-plane threads, over which ports are spread. */
+  readonly workers: Workers;
   readonly spinMicroseconds: number;
   /** How soon idle cores are to run again while there is load, µs; -1: not asked for; null: what suits the machine. */
   readonly cpuLatencyMicroseconds: number | null;
@@ -126,6 +129,7 @@ interface RawAgent {
   proxy?: unknown;
   conntrack?: { max?: number; helpers?: string[] } & ConntrackSysctls;
   dataplane?: {
+    workers?: unknown;
     spinMicroseconds?: number;
     cpuLatencyMicroseconds?: number;
     nice?: number;
@@ -155,6 +159,7 @@ export function agentConfig(value: unknown, problems: FieldProblems): AgentConfi
   if (problems.any) return undefined;
   const raw = value as RawAgent;
   const clusterCidrs = cidrList(["clusterCIDR"], raw.clusterCIDR, problems);
+  const proxy = readProxyConfig(raw.proxy, problems, ["proxy"], clusterCidrs.map(formatCidr).join(","));
   const config: AgentConfig = {
     nodeName: raw.nodeName,
     clusterCidrs,
@@ -171,10 +176,16 @@ export function agentConfig(value: unknown, problems: FieldProblems): AgentConfi
     nodePortRange: portRange(["nodePortRange"], raw.nodePortRange ?? NODE_PORTS, problems),
     socket: raw.socket ?? AGENT_SOCKET,
     source: raw.source,
-    proxy: readProxyConfig(raw.proxy, problems, ["proxy"], clusterCidrs.map(formatCidr).join(",")),
+    proxy,
     conntrackMax: raw.conntrack?.max ?? CONNTRACK_MAX,
     conntrackSysctls: conntrackSysctls(raw.conntrack ?? {}),
     ftpHelper: raw.conntrack?.helpers?.includes("ftp") ?? false,
+    workers: readWorkers(
+      raw.dataplane?.workers,
+      { mode: proxy.mode, drivers: [raw.uplink.driver] },
+      ["dataplane", "workers"],
+      problems,
+    ),
     spinMicroseconds: raw.dataplane?.spinMicroseconds ?? SPIN_US,
     cpuLatencyMicroseconds: raw.dataplane?.cpuLatencyMicroseconds ?? null,
     nice: raw.dataplane?.nice ?? NICE,

@@ -4,6 +4,7 @@ import { FieldProblems } from "../kube/manifest/field-problems.ts";
 import { parseDuration } from "./duration.ts";
 import { defaultProxyConfig, readProxyConfig } from "./proxy.ts";
 import { readAgentFile, readProxyFile } from "./read-config.ts";
+import { countWorkers } from "./workers.ts";
 
 const AGENT = `
 apiVersion: podwire.dev/v1alpha1
@@ -41,6 +42,37 @@ t.test("an AgentConfiguration is read with its defaults", async (t) => {
   t.equal(config.proxy.mode, "nftables");
   t.equal(config.proxy.conntrack.tcpEstablishedSec, 3600);
   t.same(config.proxy.clusterCidrs.map(formatCidr), ["10.244.0.0/16", "fd00:10:244::/56"]);
+});
+
+t.test("workers are a number, or as many as suit the cores", async (t) => {
+  const workers = (value: string, from = "mode: nftables", to = from) =>
+    readAgentFile({
+      file: "agent.yaml",
+      text: AGENT.replace("spinMicroseconds: 20", `workers: ${value}`).replace(from, to),
+    }).workers;
+  t.equal(readAgentFile({ file: "agent.yaml", text: AGENT }).workers, 1);
+  t.equal(workers("4"), 4);
+  t.equal(workers("auto"), "auto");
+  for (const wrong of ["0", "65", "1.5", "-1", "all", "true"]) {
+    const message =
+      /15:23: .*dataplane\.workers: Invalid value: .*: must be a whole number from 1 to 64, or "auto"$/;
+    t.throws(() => workers(wrong), { message }, wrong);
+  }
+  for (const [from, to, why] of [
+    ["mode: nftables", "mode: userspace", "the mode of `proxy` is 'userspace'"],
+    ["interface: eth0", "interface: eth0, driver: pcap", "`uplink.driver` is 'pcap'"],
+  ]) {
+    const message = new RegExp(`dataplane\\.workers: Forbidden: may only be 1 when ${why}$`);
+    t.throws(() => workers("2", from, to), { message });
+    t.equal(workers("1", from, to), 1);
+    t.equal(workers("auto", from, to), "auto");
+  }
+  const anywhere = { mode: "iptables", drivers: [undefined, "packet"] };
+  const count = (cores: number) => countWorkers("auto", anywhere, cores);
+  t.same([1, 2, 3, 4, 8, 400].map(count), [1, 1, 1, 2, 4, 64]);
+  t.equal(countWorkers("auto", { ...anywhere, mode: "userspace" }, 8), 1);
+  t.equal(countWorkers("auto", { ...anywhere, drivers: ["pcap"] }, 8), 1);
+  t.equal(countWorkers(3, anywhere, 1), 3);
 });
 
 t.test("outer source ports are a range, and so many of it", async (t) => {

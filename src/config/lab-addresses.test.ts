@@ -137,6 +137,18 @@ const wide: [spec: string, want: RegExp][] = [
     "overlay: { type: none }, dataplane: { keepClientAddress: true }",
     /^spec\.dataplane\.keepClientAddress: Forbidden: may only be used when `overlay\.type` is 'vxlan'$/,
   ],
+  [
+    "proxy: { mode: userspace }, dataplane: { workers: 2 }",
+    /^spec\.dataplane\.workers: Forbidden: may only be 1 when the mode of `proxy` is 'userspace'$/,
+  ],
+  [
+    "nodes: [{ name: a }, { name: b, uplink: { driver: pcap } }], dataplane: { workers: 2 }",
+    /^spec\.dataplane\.workers: Forbidden: may only be 1 when `uplink\.driver` is 'pcap'$/,
+  ],
+  [
+    "dataplane: { workers: many }",
+    /^spec\.dataplane\.workers: Invalid value: "many": must be a whole number/,
+  ],
   ["overlay: { type: vxlan, vni: 16777216 }", /^spec\.overlay\.vni: .*must be <= 16777215$/],
   [
     "overlay: { type: vxlan, sourcePortRange: 1-2, sourcePorts: 3 }",
@@ -165,6 +177,8 @@ t.test("what can be is taken", async (t) => {
   const good = [
     "",
     "overlay: { type: none }, dataplane: { keepClientAddress: false }",
+    "dataplane: { workers: 4 }",
+    "dataplane: { workers: auto }, proxy: { mode: userspace }",
     "nodes: [{ name: a, address: 192.168.50.1 }, { name: b, address: 192.168.50.254 }]",
     "clusterCIDR: 192.168.0.0/16, nodes: [{ name: a, address: 172.20.0.11 }]",
     `${DUAL}, nodes: [{ name: a, address: 172.20.0.11 }, { name: b, address: "fd00:7::11" }]`,

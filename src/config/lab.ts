@@ -7,11 +7,12 @@ import { checkLabAddresses, type LabMember } from "./lab-addresses.ts";
 import { readPodSecurity } from "./pod-security.ts";
 import { readProxyConfig } from "./proxy.ts";
 import { checkSchema } from "./schema.ts";
+import { readWorkers } from "./workers.ts";
 
 interface RawNode extends LabMember {
   readonly agent?: string;
   readonly labels?: Record<string, string>;
-  readonly uplink?: object;
+  readonly uplink?: { driver?: string };
 }
 
 interface RawLab {
@@ -21,7 +22,7 @@ interface RawLab {
     serviceCIDR?: string;
     overlay?: RawOverlay;
     proxy?: unknown;
-    dataplane?: { keepClientAddress?: boolean };
+    dataplane?: { keepClientAddress?: boolean; workers?: unknown };
     podSecurity?: unknown;
     nodes?: RawNode[];
     clients?: LabMember[];
@@ -36,7 +37,9 @@ export function checkLab(value: unknown, problems: FieldProblems): void {
   if (metadata.name !== undefined) {
     names.checkName(problems, ["metadata", "name"], metadata.name, names.dns1123Label);
   }
-  readProxyConfig(spec.proxy, problems, ["spec", "proxy"]);
+  const { mode } = readProxyConfig(spec.proxy, problems, ["spec", "proxy"]);
+  const drivers = (spec.nodes ?? []).map(({ uplink }) => uplink?.driver);
+  readWorkers(spec.dataplane?.workers, { mode, drivers }, ["spec", "dataplane", "workers"], problems);
   readPodSecurity(spec.podSecurity, problems, ["spec", "podSecurity"]);
   overlayConfig(spec.overlay, ["spec", "overlay"], problems);
   checkKeepClientAddress(spec, ["spec"], problems);

@@ -1,7 +1,8 @@
 // The engine round the pipeline: batches, counters, its one try, housekeeping, ports that come and go.
 import t from "tap";
+import { createMemoryPair } from "../device/memory-pair.ts";
 import * as build from "../testing/frames/frame-builder.ts";
-import { macOf } from "../testing/world/test-cluster.ts";
+import { macOf, nodeAddress, uplinkMacOf } from "../testing/world/test-cluster.ts";
 import { pathTo } from "../testing/world/test-fabric.ts";
 import { TestNode } from "../testing/world/test-node.ts";
 import * as offloadTwin from "../wire/bytes/offload.ts";
@@ -100,6 +101,64 @@ t.test("a detached port gets nothing more, and its addresses are forgotten", asy
   node.run();
   t.same(node.received("pod3"), []);
   t.equal(engine.pollPort(node.engine, node.portId("pod3")), 0);
+});
+
+t.test("one of two engines decides in its turn and sends between turns", async (t) => {
+  const log: string[] = [];
+  const turn = {
+    enter: () => log.push("enter"),
+    resume: () => log.push("resume"),
+    leave: () => log.push("leave"),
+  };
+  const node = new TestNode({ engines: 2, summed: true, turn });
+  const { summing } = node;
+  if (summing === null) return;
+  const { transmit } = summing;
+  summing.transmit = (...args: Parameters<typeof transmit>) => {
+    log.push("transmit");
+    return transmit.apply(summing, args);
+  };
+  const poll = (port: string, frame: Uint8Array): string[] => {
+    log.length = 0;
+    node.send(port, frame);
+    const id = node.portId(port);
+    engine.pollPort(node.engines[id % 2], id);
+    return log.slice();
+  };
+  const between = ["enter", "leave", "transmit", "resume", "leave"];
+  t.same(poll("pod2", hello(node)), between);
+  const toPeer = build.udpFrame(pathTo(node, node.address, nodeAddress(2)));
+  t.same(poll("pod2", build.udpFrame(pathTo(node, POD2, nodeAddress(2)))), between, "asks who that is");
+  const told = { senderIp: nodeAddress(2), senderMac: uplinkMacOf(2), targetIp: node.address };
+  const reply = build.arpFrame({ op: 2, ...told, targetMac: node.uplinkMac, dstMac: node.uplinkMac });
+  t.same(
+    poll("uplink", reply),
+    ["enter", "transmit", "leave"],
+    "what waited leaves before others have their turn",
+  );
+  t.same(poll("host", toPeer), between);
+  node.run();
+  t.equal(node.received("uplink").length, 3);
+});
+
+t.test("what was read of a device that went before its turn came is thrown away", async (t) => {
+  for (const change of ["nothing", "detach", "another device"]) {
+    let meanwhile = (): void => {};
+    const turn = { enter: () => meanwhile(), resume: () => {}, leave: () => {} };
+    const node = new TestNode({ engines: 2, turn });
+    const id = node.portId("pod3");
+    const own = node.engines[id % 2];
+    const [port] = createMemoryPair("pod3", PortRole.POD, 4);
+    meanwhile = () => {
+      if (change !== "nothing") engine.detach(own, id);
+      if (change === "another device") engine.attach(own, id, port, build.mac(macOf(POD3)), 1450);
+    };
+    node.send("pod3", build.udpFrame(pathTo(node, POD3, POD2)));
+    t.equal(engine.pollPort(own, id), 1, change);
+    meanwhile = () => {};
+    node.run();
+    t.equal(node.received("pod2").length, change === "nothing" ? 1 : 0, change);
+  }
 });
 
 t.test("a port without receive or transmit can be attached", async (t) => {

@@ -6,6 +6,7 @@
  */
 
 import type { Io, Offload } from "../base/addon.ts";
+import { OWN_COLUMNS } from "../base/columns.ts";
 import { createPin, type MaybePinned } from "../base/maybe-pinned.ts";
 import { type Counters, clearPort, countPort, Event, PortCounter } from "./counters.ts";
 import { DropReason } from "./drop-reason.ts";
@@ -18,6 +19,7 @@ import type { Port, PortRole } from "./port.ts";
 import { JoinAreas } from "./scratch.ts";
 import * as probe from "./send/neighbor-probe.ts";
 import { clearOwners, flush, PortTable, TxQueue } from "./send/tx-queue.ts";
+import type { Share, Turn } from "./share.ts";
 import * as pool from "./slot-pool.ts";
 import { SlotPool } from "./slot-pool.ts";
 import * as conntrack from "./table/connection/conntrack.ts";
@@ -33,10 +35,12 @@ import { type SizedTables, Tables } from "./tables.ts";
 import { adopt, endedLate } from "./trace/late.ts";
 import { ended, threw } from "./trace/note.ts";
 import { StageId } from "./trace/stage-id.ts";
+import { Watchers } from "./trace/watchers.ts";
 import { describeExpired } from "./turn/fragment-timeout.ts";
 import { redialDue } from "./turn/redial.ts";
 import { resetIdle } from "./turn/reset-idle.ts";
 import { Verdict } from "./verdict.ts";
+import { Walks } from "./walks.ts";
 
 const { RX_BYTES, RX_GSO, RX_PACKETS } = PortCounter;
 /** Most frames of one receive call. */
@@ -57,6 +61,16 @@ export interface EngineOptions {
   offload: Offload;
   counters: Counters;
   tables: SizedTables;
+  /** One of several engines on these tables; left out: the only one. */
+  share?: Share;
+}
+
+/** Slots that one engine receives into, and lays joined frames out in. */
+const OWN_SLOTS = BATCH + 2 * AREAS;
+
+/** Bytes of the packet slots of so many engines with one pool. */
+export function arenaBytes(engines: number, poolSlots: number): number {
+  return (engines * OWN_SLOTS + poolSlots) * SLOT_STRIDE;
 }
 
 export class Engine {
@@ -73,6 +87,8 @@ export class Engine {
   readonly rxLensPin: MaybePinned<Int32Array>;
   readonly rxSumsPin: MaybePinned<Int32Array>;
   readonly probes = new Int32Array(64);
+  readonly turn: Turn | null;
+  readonly isKeeper: boolean;
   nowSec = 1;
   epochMs = 0; // UTC when the clock was 0; only IPv4's Timestamp option asks for it
   lastSweepMs = 0;
@@ -83,16 +99,25 @@ export class Engine {
   lastError = "";
 
   constructor(options: EngineOptions) {
-    const slots = BATCH + 2 * AREAS + options.poolSlots;
-    const arena = new Uint8Array(slots * SLOT_STRIDE);
+    const { share } = options;
+    const columns = share?.columns ?? OWN_COLUMNS;
+    const engines = share?.count ?? 1;
+    const first = (share?.index ?? 0) * OWN_SLOTS;
+    const arena = share?.arena ?? new Uint8Array(arenaBytes(1, options.poolSlots));
+    this.turn = share?.turn ?? null;
+    this.isKeeper = first === 0;
     this.io = options.io;
     this.ports = new PortTable(options.maxPorts);
-    const slotPool = new SlotPool(BATCH + 2 * AREAS, options.poolSlots);
-    this.tx = new TxQueue(arena, slotPool, this.ports, options.counters, options.io);
+    const slotPool = new SlotPool(engines * OWN_SLOTS, options.poolSlots, columns);
+    this.tx = new TxQueue(arena, slotPool, this.ports, options.counters, options.io, {
+      watchers: new Watchers(columns),
+      turn: this.turn,
+    });
     this.tables = new Tables({
       ...options.tables,
       arena,
-      areas: new JoinAreas(BATCH, AREAS),
+      areas: new JoinAreas(first + BATCH, AREAS),
+      walks: new Walks(columns),
       counters: options.counters,
       ports: this.ports,
       pool: slotPool,
@@ -103,7 +128,7 @@ export class Engine {
     this.rxOffsPin = createPin(options.io, this.rxOffs);
     this.rxLensPin = createPin(options.io, this.rxLens);
     this.rxSumsPin = createPin(options.io, this.rxSums);
-    for (let i = 0; i < BATCH; i++) this.rxOffs[i] = i * SLOT_STRIDE + HEADROOM;
+    for (let i = 0; i < BATCH; i++) this.rxOffs[i] = (first + i) * SLOT_STRIDE + HEADROOM;
   }
 }
 
@@ -125,9 +150,10 @@ export function attach(
   p.devices[id] = port;
   p.joins[id] = 0;
   p.active[id] = 1;
+  p.changes[id]++;
   clearOwners(p, id);
   p.subject[id] = CLOSED;
-  clearPort(e.tables.counters, id);
+  if (e.isKeeper) clearPort(e.tables.counters, id);
   if (id >= p.count) p.count = id + 1;
 }
 
@@ -138,13 +164,23 @@ export function detach(e: Engine, id: number): void {
   p.active[id] = 0;
   p.fd[id] = -1;
   p.devices[id] = null;
-  fdb.removePort(e.tables.fdb, id);
+  p.changes[id]++;
+  if (e.isKeeper) fdb.removePort(e.tables.fdb, id);
 }
 
 /** Receives up to `max` frames from port `id`, forwards them, sends the result. Returns how many, or -errno. */
 export function pollPort(e: Engine, id: number, max = BATCH): number {
+  const { turn } = e;
+  const changes = e.ports.changes[id];
   const n = receiveBatch(e, id, max);
   if (n <= 0) return n === -EAGAIN || n === -ENETDOWN ? 0 : n;
+  if (turn !== null) {
+    turn.enter();
+    if (e.ports.changes[id] !== changes) {
+      turn.leave(); // what was read is of a device that has gone meanwhile
+      return n;
+    }
+  }
   const c = e.tables.counters;
   c.events[Event.RX_BATCHES]++;
   countPort(c, id, RX_PACKETS, n);
@@ -154,7 +190,8 @@ export function pollPort(e: Engine, id: number, max = BATCH): number {
     at = forwardFrom(e, id, at, n);
   }
   settleAnswers(e);
-  flush(e.tx);
+  flush(e.tx, true);
+  if (turn !== null) turn.leave();
   return n;
 }
 
@@ -230,7 +267,10 @@ export function setClock(e: Engine, nowMs: number): void {
 const SWEEP_SEC = 4;
 const SWEEP_MAX = 4096;
 
-/** Housekeeping, spread over turns: expiry, neighbour timers, reassembly time-outs. Call once a turn. */
+/**
+ * Housekeeping, spread over turns: expiry, neighbour timers, reassembly time-outs. Call once a turn. Of several engines
+ * each sees to neighbours, or one that has just asked would wait for another to wake; the rest is the keeper's.
+ */
 export function tick(e: Engine): void {
   const t = e.tables;
   t.counters.events[Event.POLLS]++;
@@ -239,6 +279,7 @@ export function tick(e: Engine): void {
   const n = neighborTimers.pollTimers(t.fabric, nowMs, e.probes);
   for (let i = 0; i < n; i++) probeOrFail(e, e.probes[2 * i], e.probes[2 * i + 1]);
   if (n > 0) flush(e.tx);
+  if (!e.isKeeper) return;
   if (pending.used(t.pending) !== 0 && redialDue(t, e.nowSec, nowMs) > 0) flush(e.tx);
   if (t.config.extra.resetRemoved !== 0 && resetIdle(t, e.nowSec, nowMs) > 0) flush(e.tx);
   const elapsed = (nowMs - e.lastSweepMs) | 0;

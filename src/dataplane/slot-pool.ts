@@ -3,6 +3,7 @@
  * packets that wait (neighbour resolution) and for datagrams in reassembly. A stack of free slot numbers; all
  * memory is taken at the start. When it is empty the caller drops, with a reason.
  */
+import { type Columns, OWN_COLUMNS } from "../base/columns.ts";
 import { HEADROOM, SLOT_STRIDE } from "./packet/packet.ts";
 
 export class SlotPool {
@@ -10,13 +11,22 @@ export class SlotPool {
   readonly free: Int32Array;
   /** By slot: which traced packet lies in it, while it waits (trace/late.ts, tagOf); 0: none. */
   readonly tags: Int32Array;
-  count: number;
-  constructor(first: number, slots: number) {
+  /** One word: how many are free. */
+  readonly left: Int32Array;
+  constructor(first: number, slots: number, columns: Columns = OWN_COLUMNS) {
     this.first = first;
-    this.free = new Int32Array(slots);
-    this.tags = new Int32Array(first + slots);
-    this.count = slots;
+    this.free = columns.int32(slots);
+    this.tags = columns.int32(first + slots);
+    this.left = columns.int32(1);
+    if (!columns.isNew) return;
+    this.left[0] = slots;
     for (let i = 0; i < slots; i++) this.free[i] = first + slots - 1 - i;
+  }
+  get count(): number {
+    return this.left[0];
+  }
+  set count(count: number) {
+    this.left[0] = count;
   }
 }
 

@@ -32,7 +32,7 @@ import type { Services } from "./table/service/services.ts";
 import type { TokenBucket } from "./table/token-bucket.ts";
 import { Vteps } from "./table/vteps.ts";
 import type { Watchers } from "./trace/watchers.ts";
-import { Walks } from "./walks.ts";
+import type { Walks } from "./walks.ts";
 
 /** Sets of addresses that the node goes by; compiled from objects, replaced as a whole by the message `node`. */
 class AddressSets {
@@ -71,7 +71,7 @@ export class Tables {
   readonly addresses = new AddressSets();
 
   readonly scratch: Scratch;
-  readonly walks = new Walks();
+  readonly walks: Walks;
   nowMs = 0; //                               engine clock of the batch, and the same as …
   dayMs = 0; //                               … milliseconds since midnight UTC: engine.ts, once a turn
 
@@ -91,6 +91,7 @@ export class Tables {
     this.ports = init.ports;
     this.pool = init.pool;
     this.tx = init.tx;
+    this.walks = init.walks;
     this.tx.bundles.walks = this.walks;
     this.watchers = init.tx.watchers;
     this.offload = init.offload;
@@ -134,6 +135,7 @@ export interface SizedTables {
 export interface TablesInit extends SizedTables {
   arena: Uint8Array;
   areas: JoinAreas;
+  walks: Walks;
   counters: Counters;
   ports: PortTable;
   pool: SlotPool;

@@ -24,6 +24,7 @@ export function offlineConfig(
     conntrackMax: 0,
     conntrackSysctls: {},
     ftpHelper: false,
+    workers: 1,
     spinMicroseconds: 0,
     cpuLatencyMicroseconds: null,
     nice: 0,

@@ -1,4 +1,8 @@
-/** Applies one message of the main thread to the plane's tables. Cold, in the worker, between two batches. */
+/**
+ * Applies one message of the main thread to the plane's tables. Cold, in the worker, between two batches. Of several
+ * engines on the same tables the keeper applies all, before any other one: what it changes of the tables they have in
+ * common it changes for all, and the others bring what each has for itself to the same state.
+ */
 
 import type { IoKind } from "../base/addon.ts";
 import { createBpfProgram } from "../base/bpf-program.ts";
@@ -21,6 +25,8 @@ import type { Tables } from "../dataplane/tables.ts";
 import { RecordRing } from "../dataplane/trace/record-ring.ts";
 import type { PlaneMessage, PortMessage } from "./messages.ts";
 
+const NONE = new Int32Array(0);
+
 /** The poller's two verbs that a change of ports needs; descriptors are known by their PortId. */
 export interface Polling {
   add(fd: number, id: number): number;
@@ -29,7 +35,7 @@ export interface Polling {
 
 export function applyMessage(plane: engine.Engine, message: PlaneMessage, polling: Polling): void {
   const t = plane.tables;
-  t.counters.events[Event.COMMITS]++;
+  if (plane.isKeeper) t.counters.events[Event.COMMITS]++;
   switch (message.type) {
     case "attach":
       attach(plane, message.port, polling);
@@ -43,8 +49,7 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
       plane.ports.joins[message.port] = message.on;
       return;
     case "stations":
-      changeStations(t, message);
-      bindPorts(t);
+      changeStations(plane, message);
       return;
     case "node":
       configure(t.config, message.config);
@@ -58,7 +63,7 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
       configure(t.config, message.config);
       return;
     case "policy":
-      putInForce(t, message.parts);
+      putInForce(t, plane.isKeeper ? message.parts : { ...message.parts, changes: NONE, recycled: [] });
       return;
     case "routes":
       t.vteps = createVteps(message.vteps);
@@ -104,17 +109,27 @@ function configure(config: NodeConfig, change: ConfigChange): void {
     Object.assign(config[group as keyof NodeConfig], values);
 }
 
-function changeStations(t: Tables, message: Extract<PlaneMessage, { type: "stations" }>): void {
+function changeStations(plane: engine.Engine, message: Extract<PlaneMessage, { type: "stations" }>): void {
+  if (plane.isKeeper) keepStations(plane.tables, message);
+  changeOwners(plane.tables, message);
+  bindPorts(plane.tables);
+}
+
+function keepStations(t: Tables, message: Extract<PlaneMessage, { type: "stations" }>): void {
   for (const a of message.remove) {
     const slot = neighbor.find(t.stations, a.w0, a.w1, a.w2, a.w3);
-    if (slot < 0) continue;
-    removeOwner(t.ports, t.stations.port[slot], a.w0, a.w1, a.w2, a.w3);
-    neighbor.remove(t.stations, slot);
+    if (slot >= 0) neighbor.remove(t.stations, slot);
   }
   for (const s of message.add) {
     neighbor.addPermanent(t.stations, s.w0, s.w1, s.w2, s.w3, s.macHi, s.macLo, s.port);
-    addOwner(t.ports, s.port, s.w0, s.w1, s.w2, s.w3);
   }
+}
+
+function changeOwners(t: Tables, message: Extract<PlaneMessage, { type: "stations" }>): void {
+  for (const a of message.remove) {
+    for (let port = 0; port < t.ports.count; port++) removeOwner(t.ports, port, a.w0, a.w1, a.w2, a.w3);
+  }
+  for (const s of message.add) addOwner(t.ports, s.port, s.w0, s.w1, s.w2, s.w3);
 }
 
 function attach(plane: engine.Engine, port: PortMessage, polling: Polling): void {
@@ -133,7 +148,7 @@ function watch(plane: engine.Engine, message: Extract<PlaneMessage, { type: "wat
   const one = watchers.list[message.index];
   one.mode = message.mode;
   one.program = message.program === null ? null : createBpfProgram(message.program);
-  one.remaining = message.remaining;
+  if (plane.isKeeper) one.remaining = message.remaining;
   one.snapLen = message.snapLen;
   one.firstId = watchers.nextId;
   one.ring = message.ring === null ? null : new RecordRing(message.ringLog2, message.ring);

@@ -18,6 +18,16 @@ export interface NumberedMessage {
   readonly body: Exclude<PlaneMessage, { type: "services" }> | { type: "packed"; services: PackedServices };
 }
 
+/** Whether each worker's engine has something of its own to change; else the keeper does it all. */
+export function concernsAll(type: PlaneMessage["type"] | "packed"): boolean {
+  return !TABLES_ONLY.has(type);
+}
+
+/** What the workers have in common. */
+const TABLES_ONLY: ReadonlySet<string> = new Set<PlaneMessage["type"] | "packed">([
+  ...(["services", "packed", "endpoints", "complete", "conntrack", "conntrack-delete"] as const),
+]);
+
 export interface PortMessage {
   id: number;
   name: string;

@@ -4,8 +4,10 @@
  */
 
 import type { Io, Offload } from "../base/addon.ts";
+import { OWN_COLUMNS } from "../base/columns.ts";
 import { resume } from "../dataplane/change/durable.ts";
 import * as engine from "../dataplane/engine.ts";
+import type { Share } from "../dataplane/share.ts";
 import { ConnectionRules } from "../dataplane/table/connection/connection-rules.ts";
 import { PendingConnections } from "../dataplane/table/service/pending-connections.ts";
 import { Services } from "../dataplane/table/service/services.ts";
@@ -22,15 +24,20 @@ export interface EngineHost {
   readonly shared?: SharedTables;
   /** Tests: tables that take the place of those of the usual size. */
   readonly instead?: Partial<SizedTables>;
+  /** One of several engines on `shared`; left out: the only one. */
+  readonly share?: Share;
 }
 
 /** Nobody outside knows the seed: peers choose addresses and ports, and shall not choose where these are found. */
 export function createPlaneEngine(sizes: PlaneSizes, host: EngineHost): engine.Engine {
-  const { instead = {} } = host;
+  const { instead = {}, share } = host;
+  const columns = share?.columns ?? OWN_COLUMNS;
   const { counters, durable, ...shared } = host.shared ?? open(allocate(sizes), sizes);
   const { conntrack, affinity, expectations, seqadj, ids } = durable;
-  const services = instead.services ?? new Services(sizes.frontendsLog2, sizes.endpointsLog2, ids);
-  if (services.ids === ids) resume(durable, services);
+  if (share !== undefined) ids.slot = columns.int32(ids.slot.length);
+  const { frontendsLog2, endpointsLog2 } = sizes;
+  const services = instead.services ?? new Services(frontendsLog2, endpointsLog2, ids, columns);
+  if (services.ids === ids && (share === undefined || share.index === 0)) resume(durable, services);
   const { capacity } = instead.conntrack ?? conntrack;
   const rules =
     instead.conntrack === undefined ? shared.connectionRules : new ConnectionRules(Math.log2(capacity));
@@ -46,5 +53,6 @@ export function createPlaneEngine(sizes: PlaneSizes, host: EngineHost): engine.E
       pending: instead.pending ?? new PendingConnections(PENDING_LOG2, capacity),
       ...instead,
     },
+    ...(share && { share }),
   });
 }

@@ -1,8 +1,13 @@
 // The worker as the main thread sees it: changes of any size are taken in, and none holds the plane up for long.
 
-import t from "tap";
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
+import t, { type Test } from "tap";
+import { Event } from "../dataplane/counters.ts";
 import { Action, FrontendKind, type ServicePortSpec } from "../dataplane/spec/services.ts";
+import * as neighbor from "../dataplane/table/neighbor.ts";
 import { loadNative } from "../native/binding.ts";
+import { Crew } from "./crew/crew.ts";
 import { PlaneHandle } from "./plane-handle.ts";
 
 const SIZES = {
@@ -31,11 +36,16 @@ function spec(id: number, endpoints: number): ServicePortSpec {
   };
 }
 
-t.test("service ports that do not fit are told, and taken in when there is room", async (t) => {
+function planeOf(t: Test, workers?: number): PlaneHandle {
   const onExit = (error: Error): void => void t.fail(error.message);
-  const scheduling = { spinUs: 0, cpuLatencyUs: -1, nice: 0 };
+  const scheduling = { spinUs: 0, cpuLatencyUs: -1, nice: 0, ...(workers && { workers }) };
   const plane = new PlaneHandle(loadNative(), { sizes: SIZES, ...scheduling, onExit });
   t.teardown(() => plane.stop());
+  return plane;
+}
+
+t.test("service ports that do not fit are told, and taken in when there is room", async (t) => {
+  const plane = planeOf(t);
   const put = (...upsert: ServicePortSpec[]): Promise<void> =>
     plane.apply({ type: "services", update: { upsert, remove: [] } });
   await put(spec(1, 500), spec(2, 500));
@@ -48,4 +58,67 @@ t.test("service ports that do not fit are told, and taken in when there is room"
   t.equal(plane.refused.count, 0);
   t.equal(plane.errors, 0);
   t.ok(plane.heldMs > 0);
+});
+
+t.test("of two workers one changes the tables, both what each has for itself", async (t) => {
+  const plane = planeOf(t, 2);
+  const address = { w0: 0, w1: 0, w2: 0xffff, w3: 9 };
+  const port = { role: 0, ioKind: 0, fd: -1, macHi: 2, macLo: 3, mtu: 1500 };
+  for (const id of [0, 1]) await plane.apply({ type: "attach", port: { ...port, id, name: `p${id}` } });
+  await plane.apply({ type: "services", update: { upsert: [spec(1, 3)], remove: [] } });
+  await plane.apply({ type: "stations", add: [{ ...address, macHi: 2, macLo: 3, port: 1 }], remove: [] });
+  const { stations, counters } = plane.tables;
+  t.not(neighbor.find(stations, 0, 0, 0xffff, 9), -1);
+  await plane.apply({ type: "stations", add: [], remove: [address] });
+  t.equal(neighbor.find(stations, 0, 0, 0xffff, 9), -1);
+  await plane.apply({ type: "detach", id: 1 });
+  t.equal(counters.events[Event.COMMITS], 6, "each change counts once");
+  t.equal(plane.errors, 0);
+});
+
+t.test("two threads never have their turn at once, and the tables' time never goes back", async (t) => {
+  const rounds = 5_000;
+  const memory = Crew.memory();
+  const seen = new Float64Array(new SharedArrayBuffer(24)); // entries, time, faults
+  const file = new URL("./crew/crew.js", import.meta.url).href;
+  const work = `
+    import { workerData } from "node:worker_threads";
+    const { memory, seen, rounds, file } = workerData;
+    const { Crew } = await import(file);
+    const crew = new Crew(memory, () => {});
+    for (let i = 0; i < rounds; i++) {
+      crew.nowMs = Math.floor(Math.random() * 1000) + i;
+      crew.enter();
+      const entries = seen[0];
+      if (crew.clock[1] < seen[1] || crew.clock[1] < crew.nowMs) seen[2]++;
+      seen[1] = crew.clock[1];
+      seen[0] = entries + 1;
+      crew.leave();
+    }`;
+  const code = new URL(`data:text/javascript,${encodeURIComponent(work)}`);
+  const threads = [0, 1].map(() => new Worker(code, { workerData: { memory, seen, rounds, file } }));
+  await Promise.all(threads.map((thread) => once(thread, "exit")));
+  t.same(
+    [...seen].filter((_, i) => i !== 1),
+    [2 * rounds, 0],
+  );
+});
+
+t.test("a worker makes the keeper's changes before its next turn", async (t) => {
+  const memory = Crew.memory();
+  const made: number[] = [];
+  const keeper = new Crew(memory, () => t.fail("the keeper has made them"));
+  const other = new Crew(memory, (change) => made.push(change));
+  for (const change of [3, 4]) {
+    keeper.enter();
+    keeper.changed(change);
+    keeper.leave();
+  }
+  for (let turn = 0; turn < 2; turn++) {
+    other.enter();
+    other.leave();
+  }
+  other.resume();
+  other.leave();
+  t.same(made, [4]);
 });

@@ -23,6 +23,7 @@ export const Control = Object.freeze({
   HELD_CPU_US: 6, // the same in processor time, which other programs do not lengthen
   REFUSED: 4, //   service ports that did not fit the tables
   REFUSED_ID: 5, // one of them
+  READY: 7, //     1: the tables are in order, other workers may begin
   PORTS: 16, //    from here one word a port: 1 = its device failed under us
 } as const);
 
@@ -76,11 +77,16 @@ export function durableMismatch(durable: SharedArrayBuffer, sizes: PlaneSizes): 
   return mismatch(durable, durableSizes(sizes));
 }
 
+/** Of one worker. */
+export function controlWords({ maxPorts }: PlaneSizes): SharedArrayBuffer {
+  return new SharedArrayBuffer((Control.PORTS + maxPorts) * 4);
+}
+
 /** All of a plane's memory: new, or around what an earlier plane left. */
 export function allocate(sizes: PlaneSizes, durable?: SharedArrayBuffer): PlaneMemory {
   const take = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes);
   return {
-    control: take((Control.PORTS + sizes.maxPorts) * 4),
+    control: controlWords(sizes),
     counters: take(Counters.bytesFor(sizes.maxPorts)),
     durable: durable ?? take(Durable.bytesFor(durableSizes(sizes))),
     policyHits: take(PolicyHits.bytesFor(sizes.policyRulesLog2)),

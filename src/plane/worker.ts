@@ -13,7 +13,8 @@ import { loadNative, WAIT_WORDS, WaitHow, WaitWord } from "../native/binding.ts"
 import { applyMessage } from "./apply-message.ts";
 import { BusyPoll, learn } from "./busy-poll.ts";
 import { CpuLatency, follow, release } from "./cpu-latency.ts";
-import type { NumberedMessage } from "./messages.ts";
+import { awaitKeeper, Crew, type CrewInit, shareOf } from "./crew/crew.ts";
+import { concernsAll, type NumberedMessage } from "./messages.ts";
 import { unpackServices } from "./packed-services.ts";
 import { createPlaneEngine } from "./plane-engine.ts";
 import { beginClock, Control, open, type PlaneMemory, type PlaneSizes } from "./plane-memory.ts";
@@ -33,6 +34,8 @@ export interface WorkerInit {
   cpuLatencyUs: number;
   /** Of this thread, while it has little to do; see thread-priority.ts. */
   nice: number;
+  /** One of several workers; left out: the only one. */
+  crew?: CrewInit;
 }
 
 /** Tokens of the bell and of the timer in the poller; ports use their PortId. */
@@ -54,7 +57,14 @@ const FOR_EVER = -1;
 const init = workerData as WorkerInit;
 const native = loadNative();
 const shared = open(init.memory, init.sizes);
-const plane = createPlaneEngine(init.sizes, { io: native, offload: native, shared });
+const crew = init.crew === undefined ? null : new Crew(init.crew.memory, catchUp);
+const { index: own, count: workers } = init.crew ?? { index: 0, count: 1 };
+if (init.crew !== undefined) awaitKeeper(init.crew);
+const plane = createPlaneEngine(init.sizes, {
+  ...{ io: native, offload: native, shared },
+  ...(init.crew !== undefined && crew !== null && { share: shareOf(init.crew, crew) }),
+});
+if (crew !== null) crew.engine = plane;
 native.adviseHuge(plane.tables.arena); // 8.3 against 8.0 Gbit/s, mean of three runs each, busy machine
 const control = new Int32Array(init.memory.control);
 const tokens = new Int32Array(256);
@@ -67,6 +77,8 @@ const hasTimer = native.pollerAddEvent(init.poller, timer, TIMER_TOKEN) === 0;
 native.wait(init.poller, tokensPin, 0, 0, waitedPin);
 /** When the engine's clock was 0: where an earlier plane left connections, theirs goes on. */
 const startedMs = beginClock(shared.durable, waited[WaitWord.NOW_MS]);
+Atomics.store(control, Control.READY, 1);
+Atomics.notify(control, Control.READY);
 /** What CLOCK_MONOTONIC has to be moved by to be the time of day, ms. */
 const epochMs = performance.timeOrigin + performance.now() - startedMs;
 rehearse(plane.tables);
@@ -86,8 +98,11 @@ const told = { cpuLatency: "", priority: "" };
 let stopping = false;
 /** Messages may be waiting. */
 let isRung = true; // the first look at the clock took the bell with it
+/** Other workers have to hear of a change. */
+let isToRing = false;
+/** Each port is one worker's to read. */
 const polling = {
-  add: (fd: number, id: number): number => native.pollerAdd(init.poller, fd, id),
+  add: (fd: number, id: number): number => (id % workers === own ? native.pollerAdd(init.poller, fd, id) : 0),
   remove: (fd: number): number => native.pollerRemove(init.poller, fd),
 };
 
@@ -101,16 +116,42 @@ function drainMessages(): void {
     isRung = received !== undefined;
     if (received === undefined) break;
     const { seq, body } = received.message as NumberedMessage;
-    if (body.type === "stop") stopping = true;
-    else if (body.type !== "packed") applyMessage(plane, body, polling);
-    else applyMessage(plane, { type: "services", update: unpackServices(body.services) }, polling);
-    tellRefused();
-    Atomics.store(control, Control.APPLIED, seq);
-    Atomics.notify(control, Control.APPLIED);
+    applyOne(seq, body);
+    if (crew !== null && concernsAll(body.type)) {
+      crew.changed(seq);
+      isToRing = true;
+    }
     heldMs = performance.now() - began;
   } while (heldMs < APPLY_MS);
-  atLeast(Control.HELD_US, Math.ceil(heldMs * 1000));
+  noteHeld(began, cpuBegan);
+}
+
+function noteHeld(began: number, cpuBegan: number): void {
+  atLeast(Control.HELD_US, Math.ceil((performance.now() - began) * 1000));
   atLeast(Control.HELD_CPU_US, native.threadCpuUs() - cpuBegan);
+}
+
+function applyOne(seq: number, body: NumberedMessage["body"]): void {
+  if (body.type === "stop") stopping = true;
+  else if (body.type !== "packed") applyMessage(plane, body, polling);
+  else applyMessage(plane, { type: "services", update: unpackServices(body.services) }, polling);
+  tellRefused();
+  Atomics.store(control, Control.APPLIED, seq);
+  Atomics.notify(control, Control.APPLIED);
+}
+
+/** Makes the changes that the keeper has made, up to that one: the main thread sent them here first. */
+function catchUp(change: number): void {
+  const began = performance.now();
+  const cpuBegan = native.threadCpuUs();
+  for (;;) {
+    const received = receiveMessageOnPort(init.messages);
+    if (received === undefined) throw new Error(`change ${change} has not come to worker ${own}`);
+    const { seq, body } = received.message as NumberedMessage;
+    applyOne(seq, body);
+    if (seq === change) break;
+  }
+  noteHeld(began, cpuBegan);
 }
 
 function atLeast(word: number, value: number): void {
@@ -160,9 +201,9 @@ function pollOnce(): void {
   // Where packets come one by one, each goes on its way before anybody asks whether there is more.
   const batch = plane.work > 1 || waited[WaitWord.HOW] === WaitHow.AT_ONCE ? engine.BATCH : 1;
   const nowMs = Math.floor(waited[WaitWord.NOW_MS] - startedMs);
-  engine.setClock(plane, nowMs);
+  if (crew === null) engine.setClock(plane, nowMs);
+  else crew.nowMs = nowMs;
   turns++;
-  if (nowMs - period.startMs >= LOAD_PERIOD_MS) lookAtLoad(nowMs);
   const watchers = plane.tables.watchers;
   if (watchers.active !== 0) watchers.clockUs[0] = (epochMs + waited[WaitWord.NOW_MS]) * 1000;
   let work = 0;
@@ -175,12 +216,22 @@ function pollOnce(): void {
       else if (n < 0) portFailed(token);
     }
   }
-  if (isRung) drainMessages();
+  if (crew !== null) crew.enter();
+  if (!plane.isKeeper) isRung = false;
+  else if (isRung) drainMessages();
   else if (serviceChange.isUnfinished(plane.tables.services)) goOnWithServices();
   plane.work = work;
   if (work > 0) countWait(waited[WaitWord.HOW]);
+  if (nowMs - period.startMs >= LOAD_PERIOD_MS) lookAtLoad(nowMs);
   engine.tick(plane);
+  if (crew !== null) crew.leave();
+  if (isToRing) ringOthers();
   if (plane.lastError !== "") reportError();
+}
+
+function ringOthers(): void {
+  isToRing = false;
+  for (const bell of init.crew?.bells ?? []) native.ring(bell);
 }
 
 /** Cold: ten times a second. */
@@ -208,7 +259,7 @@ function lookAtLoad(nowMs: number): void {
 function receivedSoFar(): number {
   const { counters } = plane.tables;
   let sum = 0;
-  for (let id = 0; id < plane.ports.count; id++)
+  for (let id = own; id < plane.ports.count; id += workers)
     sum +=
       portCounter(counters, id, PortCounter.RX_PACKETS) +
       portCounter(counters, id, PortCounter.RX_BYTES) / PACKET_BYTES;

@@ -22,6 +22,8 @@ export interface AgentStatus {
   objects: Record<string, number>;
   internalErrors: number;
   refusedServicePorts: number;
+  /** Threads of its data plane. */
+  workers?: number;
   /** "on", or "off: " and why. */
   tunnelBundles?: string;
   tunnelGso?: string;
@@ -43,6 +45,8 @@ export function agentChecks(status: AgentStatus, connections: Fill): Check[] {
     return { of, check: name, ok, detail, advice: ok ? "" : advice };
   };
   const { count, max } = connections;
+  const { workers = 1 } = status;
+  const threads = workers > 1 ? `, ${workers} workers` : "";
   return [
     ...(status.problems ?? []).map((line) => check("agent", false, line, "")),
     check(
@@ -76,7 +80,9 @@ export function agentChecks(status: AgentStatus, connections: Fill): Check[] {
     check(
       "data plane",
       internalErrors === 0,
-      internalErrors === 0 ? "no internal errors" : `${internalErrors} packets met an internal error`,
+      internalErrors === 0
+        ? `no internal errors${threads}`
+        : `${internalErrors} packets met an internal error`,
       "report it, with podwire show drops and the agent's log",
     ),
   ];

@@ -5,9 +5,8 @@
  */
 import { Scheduler } from "../spec/services.ts";
 import * as schedule from "../table/service/schedule.ts";
-import { MAGLEV_SIZE, type Schedule } from "../table/service/schedule.ts";
+import { MAGLEV_RUN, MAGLEV_RUNS, MAGLEV_SIZE, type Schedule } from "../table/service/schedule.ts";
 
-const MAGLEV_RUN = 4096;
 const MAGLEV_TURN_BITS = 6; // CONFIG_IP_VS_MH_TAB_INDEX / 2
 const MAGLEV_KEY_1 = 2654435761 | 0; // both words of the two keys of ip_vs_mh.c
 const MAGLEV_KEY_2 = 2654446892 | 0;
@@ -101,9 +100,6 @@ function gcd(a: number, b: number): number {
   while (y !== 0) [x, y] = [y, x % y];
   return x;
 }
-
-/** Takes room for Maglev tables: for as many service ports as hold 256 MB. Memory is there when it is written to. */
-const MAGLEV_RUNS = 1 << 15;
 
 /** A Maglev table for a set, or NO_TABLE when there is no room for another one. */
 export function takeMaglev(t: Schedule, set: readonly Destination[], weights: readonly number[]): number {

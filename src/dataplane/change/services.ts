@@ -250,7 +250,7 @@ function addFrontend(
   t.addr[slot * 4 + 2] = f.w2;
   t.addr[slot * 4 + 3] = f.w3;
   t.portProto[slot] = (f.port << 16) | meta;
-  if (isHostPort) t.hostPorts++;
+  if (isHostPort) t.hostPortCount[0]++;
   t.kind[slot] = f.kind;
   t.service[slot] = spec.id;
   t.affinitySec[slot] = spec.affinitySec;
@@ -287,7 +287,7 @@ function dropFrontends(t: Services, record: ServiceRecord): void {
     while (t.index[i] !== f + 1) i = (i + 1) & t.mask;
     hashIndex.vacate(t.index, i, t.mask, t, frontendCellHome);
     t.portProto[f] = 0;
-    if (t.kind[f] === FrontendKind.HOST_PORT) t.hostPorts--;
+    if (t.kind[f] === FrontendKind.HOST_PORT) t.hostPortCount[0]--;
     t.freeFrontends.push(f);
   }
   record.frontends.length = 0;

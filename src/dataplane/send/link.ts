@@ -98,6 +98,7 @@ export function sendWaiting(t: Tables, slot: number): void {
     const len = neighbor.frontLen(t.fabric, slot);
     const waiting = neighbor.dequeue(t.fabric, slot);
     if (waiting < 0) return;
+    t.tx.inOrder = 1;
     const off = pool.frameOffset(waiting);
     eth.setDst(t.scratch.own.view, off, t.fabric.macHi[slot], t.fabric.macLo[slot]);
     const { tag } = t.tx;

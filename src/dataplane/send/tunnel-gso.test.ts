@@ -171,7 +171,9 @@ t.test(
     ports.ioKind[0] = IoKind.PACKET_VNET;
     ports.tunnelFd = TUNNEL_FD;
     const counters = new Counters(1);
-    const q = new tx.TxQueue(new Uint8Array(64), new pool.SlotPool(0, 1), ports, counters, io, 8);
+    const q = new tx.TxQueue(new Uint8Array(64), new pool.SlotPool(0, 1), ports, counters, io, {
+      capacity: 8,
+    });
     const flush = (): number => {
       tx.enqueue(q, 0, 10, 4, -1);
       tx.enqueueInTunnel(q, 0, 20, 4, -1);

@@ -61,7 +61,7 @@ function queue(capacity = 8, arenaBytes = 64) {
   ports.fd.set([100, 101, -1, -1]);
   ports.devices[2] = soft;
   ports.count = 4;
-  const q = new TxQueue(new Uint8Array(arenaBytes), new SlotPool(0, 4), ports, c, io, capacity);
+  const q = new TxQueue(new Uint8Array(arenaBytes), new SlotPool(0, 4), ports, c, io, { capacity });
   return { q, sent, calls, results, joined, c };
 }
 

@@ -10,6 +10,7 @@ import { createPin, type MaybePinned } from "../../base/maybe-pinned.ts";
 import { type Counters, countPort, Event, PortCounter } from "../counters.ts";
 import { DropReason } from "../drop-reason.ts";
 import type { Port } from "../port.ts";
+import type { Turn } from "../share.ts";
 import { acquire, frameOffset, release, type SlotPool } from "../slot-pool.ts";
 import { OPEN } from "../table/policy/policy.ts";
 import { endedLate } from "../trace/late.ts";
@@ -44,6 +45,7 @@ export class PortTable {
   readonly owner4: Int32Array; //  IPv4 address of the pod behind it, NO_OWNER: none known
   readonly owner6: Int32Array; //  IPv6 address of it, four words a port
   readonly subject: Int32Array; // of the policies that its pod is subject to, CLOSED or OPEN (table/policy)
+  readonly changes: Int32Array; // how often a device has come to this place, or gone
   readonly devices: (Port | null)[];
   /** Highest PortId in use + 1. */
   count = 0;
@@ -61,6 +63,7 @@ export class PortTable {
     this.owner4 = new Int32Array(max).fill(NO_OWNER);
     this.owner6 = new Int32Array(4 * max).fill(NO_OWNER);
     this.subject = new Int32Array(max).fill(OPEN);
+    this.changes = new Int32Array(max);
     this.devices = new Array<Port | null>(max).fill(null);
   }
 }
@@ -147,7 +150,9 @@ export class TxQueue {
   readonly table: PortTable;
   readonly counters: Counters;
   readonly io: Io | null;
-  readonly watchers = new Watchers();
+  readonly watchers: Watchers;
+  /** Others send and forward meanwhile: not in the middle of what this engine does. null: there is nobody else. */
+  readonly turn: Turn | null;
   count = 0;
   /** Of the packet whose frames are queued now. */
   tag = 0;
@@ -155,20 +160,25 @@ export class TxQueue {
   flushes = 0;
   /** Frames queued for devices without a file descriptor. */
   soft = 0;
+  /** 1: some have waited, and leave before anything that comes later. */
+  inOrder = 0;
   constructor(
     arena: Uint8Array,
     pool: SlotPool,
     table: PortTable,
     counters: Counters,
     io: Io | null,
-    capacity = 1024,
+    o: { capacity?: number; watchers?: Watchers; turn?: Turn | null } = {},
   ) {
+    const { capacity = 1024, watchers = new Watchers(), turn = null } = o;
     this.arena = arena;
     this.pool = pool;
     this.table = table;
     this.counters = counters;
     this.io = io;
     this.capacity = capacity;
+    this.watchers = watchers;
+    this.turn = turn;
     this.fds = new Int32Array(capacity);
     this.kinds = new Int32Array(capacity);
     this.offs = new Int32Array(capacity);
@@ -240,8 +250,11 @@ export function enqueueInTunnel(q: TxQueue, port: number, off: number, len: numb
   q.kinds[i] = TUNNEL_TAP;
 }
 
-/** Writes everything that waits. What a device refuses is counted at its port, by reason. */
-export function flush(q: TxQueue): void {
+/**
+ * Writes everything that waits. What a device refuses is counted at its port, by reason. `isLast`: of the batch, so that
+ * other engines may have their turn meanwhile.
+ */
+export function flush(q: TxQueue, isLast = false): void {
   const n = q.count;
   if (n === 0) return;
   if (q.flows.count > 0) {
@@ -251,8 +264,13 @@ export function flush(q: TxQueue): void {
   }
   if (q.bundles.usedCount > 0) sealAll(q.bundles, q.view, q.offs, q.counters);
   if (q.soft > 0) flushSoft(q);
-  else if (q.io !== null)
+  else if (q.io !== null) {
+    const turn = isLast && q.inOrder === 0 ? q.turn : null;
+    if (turn !== null) turn.leave();
     q.io.transmit(q.fdsPin, q.kindsPin, q.arenaPin, q.offsPin, q.lensPin, n, q.resultsPin, q.joinsPin);
+    if (turn !== null) turn.resume();
+  }
+  q.inOrder = 0;
   const c = q.counters;
   for (let i = 0; i < n; i++) {
     const port = q.ports[i];

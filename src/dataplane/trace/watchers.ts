@@ -1,5 +1,6 @@
 /** Who watches packets, and the frame that is being watched: the memory of watch.ts and note.ts. */
 import type { BpfProgram } from "../../base/bpf-program.ts";
+import { type Columns, OWN_COLUMNS } from "../../base/columns.ts";
 import { SLOT_STRIDE } from "../packet/packet.ts";
 import type { RecordRing } from "./record-ring.ts";
 
@@ -9,18 +10,27 @@ export const Mode = Object.freeze({ OFF: 0, TRACE: 1, CAPTURE: 2 } as const);
 
 export class Watcher {
   mode = 0; //        Mode
-  remaining = 0; //   packets still to be traced, -1: no limit
   snapLen = 0; //     bytes of a frame to keep
   program: BpfProgram | null = null;
   ring: RecordRing | null = null;
   firstId = 0; //     number of the first packet that it may have chosen
+  readonly left: Int32Array;
+  constructor(columns: Columns) {
+    this.left = columns.int32(1);
+  }
+  /** Packets still to be traced, -1: no limit. */
+  get remaining(): number {
+    return this.left[0];
+  }
+  set remaining(packets: number) {
+    this.left[0] = packets;
+  }
 }
 
 export class Watchers {
-  readonly list: Watcher[] = Array.from({ length: WATCHERS_MAX }, () => new Watcher());
+  readonly list: Watcher[];
   /** Number of watchers in use: what the pipeline asks. */
   active = 0;
-  nextId = 1;
   /** Engine clock of the batch. */
   nowMs = 0;
   /** 1: a frame of the packet in the pipeline was put by until its neighbour answers. */
@@ -34,4 +44,17 @@ export class Watchers {
   arrived = 0; //   1: the frame as it came has been written
   txFrom = 0;
   txFlushes = 0;
+  readonly next: Int32Array; // one word
+  constructor(columns: Columns = OWN_COLUMNS) {
+    this.list = Array.from({ length: WATCHERS_MAX }, () => new Watcher(columns));
+    this.next = columns.int32(1);
+    if (columns.isNew) this.next[0] = 1;
+  }
+  /** Number of the next packet that is watched. */
+  get nextId(): number {
+    return this.next[0];
+  }
+  set nextId(id: number) {
+    this.next[0] = id;
+  }
 }

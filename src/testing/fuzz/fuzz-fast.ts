@@ -1,7 +1,8 @@
 // Fuzz target `fast`: two clusters of two nodes get the same frames and the same changes of their tables; the planes of
 // one take the fast path where they can, those of the other send every packet through all stages. Whatever leaves a node,
 // and all that its tables and counters hold, has to be the same, byte for byte. Pods and clients answer what they get,
-// so that connections live; frames gone wrong come in between.
+// so that connections live; frames gone wrong come in between. Target `workers` is the same with several engines on one
+// set of tables, ports spread over them, against nodes that have a single one.
 import { Event } from "../../dataplane/counters.ts";
 import { RouteKind } from "../../dataplane/spec/routes.ts";
 import * as rulesOf from "../../dataplane/table/connection/connection-rules.ts";
@@ -47,18 +48,22 @@ interface Delivery extends OffloadFrame {
 }
 
 export interface FastTargetOptions {
-  /** Done to the planes that take the fast path, before the first frame: to plant a fault. */
+  /** Done to the nodes that are looked at, before the first frame: to plant a fault. */
   readonly spoil?: (node: TestNode) => void;
+  /** So many engines a node against one; left out: with the fast path against without it. */
+  readonly engines?: number;
   /** Told how many packets took the fast path so far. */
   readonly count?: (fast: number) => void;
 }
 
 /** Fresh clusters; each call delivers one frame, lets connections go on, and sometimes changes a table. */
 export function createFastTarget(o: FastTargetOptions = {}): (frame: Uint8Array, random: Prng) => void {
-  const both = [createFabric(), createFabric()];
-  for (const node of both[1].nodes) node.tables.scratch.fast.isOn = false;
-  for (const node of both[0].nodes)
-    Object.assign(node.tables.scratch.ahead, { fromConnections: 0, fromFrames: 1 });
+  const both = [createFabric(o.engines), createFabric()];
+  if (o.engines === undefined) {
+    for (const node of both[1].nodes) node.tables.scratch.fast.isOn = false;
+    for (const node of both[0].nodes)
+      Object.assign(node.tables.scratch.ahead, { fromConnections: 0, fromFrames: 1 });
+  }
   for (const node of both[0].nodes) o.spoil?.(node);
   let waiting: Delivery[] = [];
   let rounds = 0;
@@ -77,14 +82,16 @@ export function createFastTarget(o: FastTargetOptions = {}): (frame: Uint8Array,
     }
     const [got, wanted] = both.map(collect);
     compareFrames(got, wanted);
-    for (const [i, node] of both[0].nodes.entries()) compareNodes(node, both[1].nodes[i]);
+    const isFastToo = o.engines !== undefined;
+    for (const [i, node] of both[0].nodes.entries()) compareNodes(node, both[1].nodes[i], isFastToo);
     waiting = answers(got, random);
     o.count?.(both[0].nodes.reduce((sum, node) => sum + node.counters.events[Event.FAST_PATH], 0));
   };
 }
 
-function createFabric(): TestFabric {
-  const fabric = new TestFabric({ unchecked: true, poolSlots: 48, summed: true, sizes: SIZES });
+function createFabric(engines?: number): TestFabric {
+  const shared = engines === undefined ? {} : { engines };
+  const fabric = new TestFabric({ unchecked: true, poolSlots: 48, summed: true, sizes: SIZES, ...shared });
   for (const node of fabric.nodes) {
     setServices(node, ["10.244.1.3", "10.244.2.2"]);
     const { expiresAtSec } = node.tables.fdb; // stations are learned, and grow old
@@ -163,20 +170,22 @@ function compareFrames(got: readonly Got[], wanted: readonly Got[]): void {
     const [a, b] = [got[i], wanted[i]].map(
       (one) => one && `node ${one.node} ${one.port} ${toHex(one.virtio)} ${toHex(one.frame)}`,
     );
-    if (a !== b) throw new Error(`frame ${i} by the fast path: ${a}\n${wanted[i]?.text} by the stages: ${b}`);
+    if (a !== b) throw new Error(`frame ${i}: ${a}\nof the twin, ${wanted[i]?.text}: ${b}`);
   }
 }
 
-/** All that two nodes hold, but for how often the fast path was taken. */
-function compareNodes(got: TestNode, wanted: TestNode): void {
-  const told = (node: TestNode): string => JSON.stringify([{ ...node.events(), FAST_PATH: 0 }, node.drops()]);
+/** All that two nodes hold, but for how often the fast path was taken where one does not take it. */
+function compareNodes(got: TestNode, wanted: TestNode, isFastToo: boolean): void {
+  const rest = isFastToo ? {} : { FAST_PATH: 0 };
+  const told = (node: TestNode): string => JSON.stringify([{ ...node.events(), ...rest }, node.drops()]);
   if (told(got) !== told(wanted)) throw new Error(`counters: ${told(got)}, not ${told(wanted)}`);
   if (got.tables.walks.ipId !== wanted.tables.walks.ipId) throw new Error("identification of outer packets");
   const wantedParts = partsOf(wanted);
   for (const [name, words] of partsOf(got)) {
+    if (got.engines.length > 1 && name === "fragments.arenaSlot") continue; // the pool begins elsewhere
     if (Buffer.compare(words, wantedParts.get(name) as Uint8Array) === 0) continue;
     const lists = [got, wanted].map((node) => node.connections().join("\n"));
-    throw new Error(`${name} differs; connections:\n${lists.join("\nby the stages:\n")}`);
+    throw new Error(`${name} differs; connections:\n${lists.join("\nof the twin:\n")}`);
   }
 }
 
@@ -226,9 +235,9 @@ const CHANGES: readonly ((node: TestNode, random: Prng) => void)[] = [
   ({ tables }) => {
     tables.config.guard.antiSpoofing ^= 1;
   },
-  ({ tables }) => {
+  ({ tables, engines }) => {
     tables.config.guard.policyRecheck ^= 1;
-    tables.rulesKept = 1;
+    for (const each of engines) each.tables.rulesKept = 1;
   },
   ({ tables: { connectionRules: rules, conntrack: ct, policy } }, random) => {
     for (let slot = 0; slot < ct.capacity; slot++) {
@@ -272,24 +281,31 @@ const CHANGES: readonly ((node: TestNode, random: Prng) => void)[] = [
   },
   (node) => node.send("uplink", movedNeighbor(node)),
   (node, random) => movePod(node, random.below(2) === 0 ? "pod3" : "pod2"),
-  ({ tables }) => {
-    const [one] = tables.watchers.list;
-    one.mode = one.mode === Mode.OFF ? Mode.TRACE : Mode.OFF;
-    one.remaining = -1;
-    one.ring ??= new RecordRing(12, new SharedArrayBuffer(RecordRing.bytesFor(12)));
-    tables.watchers.active = one.mode === Mode.OFF ? 0 : 1;
+  ({ tables, engines }) => {
+    const isOn = tables.watchers.active === 0;
+    const { memory } =
+      tables.watchers.list[0].ring ?? new RecordRing(12, new SharedArrayBuffer(RecordRing.bytesFor(12)));
+    for (const { watchers } of engines.map((each) => each.tables)) {
+      const [one] = watchers.list;
+      one.mode = isOn ? Mode.TRACE : Mode.OFF;
+      one.remaining = -1;
+      one.ring ??= new RecordRing(12, memory);
+      watchers.active = isOn ? 1 : 0;
+    }
   },
 ];
 
 /** As it was in the beginning, or most packets would be left to the stages before long. */
 function restore(node: TestNode): void {
-  const { config, watchers, ports } = node.tables;
+  const { config, ports } = node.tables;
   config.guard.antiSpoofing = 1;
   config.guard.policyRecheck = 0;
   config.tunnel.keepClients = 0;
   config.extra.resetRemoved = 0;
-  watchers.active = 0;
-  watchers.list[0].mode = Mode.OFF;
+  for (const { watchers } of node.engines.map((each) => each.tables)) {
+    watchers.active = 0;
+    watchers.list[0].mode = Mode.OFF;
+  }
   ports.active.fill(1, 0, ports.count);
   node.setRoutes(nodeRoutes(node.index, 2, true));
   setServices(node, ["10.244.1.3", "10.244.2.2"]);

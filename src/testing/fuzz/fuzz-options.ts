@@ -14,6 +14,7 @@ targets:
   overlay    two nodes on one switch, frames in bursts
   fast       two clusters that get the same frames and changes, one without the fast path: whatever leaves, and all
              tables and counters, must be the same
+  workers    two clusters that get the same frames and changes, one with four engines a node on one set of tables
   hostile    --frames N (default 1000000) through one node's whole pipeline at the speed of the plane: random bytes,
              changed captures, fragments, every length cut, lengths that lie, options, extension headers, loops,
              tunnels in tunnels, superframes that are none. Fails on an exception, a write outside a packet slot,
@@ -23,7 +24,7 @@ targets:
              running agent (needs root): the agent must live, count no internal error, and forward as before.
 
 options:
-  --seconds N   for wire, pipeline, overlay, fast: how long (default 10)
+  --seconds N   for wire, pipeline, overlay, fast, workers: how long (default 10)
   --offload c   for hostile: sums and cutting by the addon (default), or ts: by its twin in TypeScript
   --sanitize    for hostile: the addon is built and run under AddressSanitizer and UBSan (slower: use fewer frames)`;
 const MAX_SECONDS = 86_400;

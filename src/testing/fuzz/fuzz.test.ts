@@ -11,7 +11,7 @@ import { checkFrame } from "../frames/frame-checker.ts";
 import { mutate } from "../frames/mutate.ts";
 import { sampleFrames } from "../frames/sample-frames.ts";
 import { Prng } from "../prng.ts";
-import type { TestNode } from "../world/test-node.ts";
+import { TestNode } from "../world/test-node.ts";
 import { fuzz, targets } from "./fuzz.ts";
 import { createFastTarget } from "./fuzz-fast.ts";
 import { readCommand } from "./fuzz-options.ts";
@@ -72,8 +72,27 @@ t.test(
   },
 );
 
+t.test("four engines on one set of tables do in 60 rounds what a single one does", async (t) => {
+  const seed = Math.floor(Math.random() * 2 ** 31);
+  const create = () => createFastTarget({ engines: 4 });
+  const { finding } = fuzz({ create, samples: pipelineSamples, seed, seconds: 60, maxRuns: 60 });
+  t.equal(finding, undefined, `seed ${seed}: ${finding && `${finding.error}`}`);
+});
+
+t.test("provoked: an engine that has a table for itself is found", async (t) => {
+  for (const table of ["conntrack", "pool"] as const) {
+    const spoil = ({ engines }: TestNode) => {
+      const other = new TestNode();
+      for (const each of engines.slice(1)) Object.assign(each.tables, { [table]: other.tables[table] });
+    };
+    const create = () => createFastTarget({ engines: 2, spoil });
+    const subject = { create, samples: pipelineSamples, seed: 1, seconds: 60, maxRuns: 200, shortenMs: 0 };
+    t.not(fuzz(subject).finding, undefined, table);
+  }
+});
+
 for (const [field, error] of [
-  ["ttl", /frame \d+ by the fast path/],
+  ["ttl", /frame \d+: .*\n?of the twin/],
   ["window", /ct.track differs/],
 ] as const) {
   t.test(`provoked: a fast path that reads a wrong ${field} is found`, async (t) => {

@@ -27,6 +27,7 @@ export const targets = new Map<string, FuzzSubject>([
   ["wire", { create: () => fuzzWire }],
   ["pipeline", { create: () => createPipelineTarget(), samples: pipelineSamples }],
   ["fast", { create: () => createFastTarget(), samples: pipelineSamples }],
+  ["workers", { create: () => createFastTarget({ engines: 4 }), samples: pipelineSamples }],
   ["overlay", { create: () => createOverlayTarget(), samples: overlaySamples }],
 ]);
 

@@ -42,6 +42,14 @@ export interface LabSpec {
   objects?: object[];
 }
 
+/** PODWIRE_TEST_WORKERS: all that is tested, with so many data-plane workers, where there can be more than one. */
+function workersOf({ proxy, nodes = [] }: LabSpec): { workers?: number } {
+  const { PODWIRE_TEST_WORKERS: workers = "" } = process.env;
+  const { mode } = (proxy ?? {}) as { mode?: string };
+  const isSingle = mode === "userspace" || nodes.some(({ uplink }) => uplink?.driver === "pcap");
+  return workers === "" || isSingle ? {} : { workers: Number(workers) };
+}
+
 export class TestLab {
   readonly name: string;
   readonly folder: string;
@@ -63,11 +71,11 @@ export class TestLab {
       serviceCIDR,
       proxy,
       conntrack,
-      dataplane,
       policy,
       podSecurity,
       objects = [],
     } = spec;
+    const dataplane = { ...workersOf(spec), ...spec.dataplane };
     const manifest = { apiVersion: "v1", kind: "List", items: objects };
     await writeFile(join(lab.folder, "objects.json"), JSON.stringify(manifest));
     const file = {
@@ -82,7 +90,7 @@ export class TestLab {
         ...(serviceCIDR === undefined ? {} : { serviceCIDR }),
         ...(proxy === undefined ? {} : { proxy }),
         ...(conntrack === undefined ? {} : { conntrack }),
-        ...(dataplane === undefined ? {} : { dataplane }),
+        dataplane,
         ...(policy === undefined ? {} : { policy }),
         ...(podSecurity === undefined ? {} : { podSecurity }),
         manifests: ["objects.json"],

@@ -5,7 +5,6 @@
 // VTEP .0, pods .2 and .3.
 
 import type { Offload } from "../../base/addon.ts";
-import { parseMac } from "../../base/mac.ts";
 import { createPrefixSet } from "../../dataplane/change/prefix-set.ts";
 import { createRoutes } from "../../dataplane/change/routes.ts";
 import * as serviceChange from "../../dataplane/change/services.ts";
@@ -16,6 +15,7 @@ import type { Durable } from "../../dataplane/durable.ts";
 import * as engine from "../../dataplane/engine.ts";
 import { PortRole } from "../../dataplane/port.ts";
 import { addOwner } from "../../dataplane/send/tx-queue.ts";
+import type { Turn } from "../../dataplane/share.ts";
 import type { RouteSpec } from "../../dataplane/spec/routes.ts";
 import type { ServicePortSpec } from "../../dataplane/spec/services.ts";
 import * as conntrack from "../../dataplane/table/connection/conntrack.ts";
@@ -33,12 +33,14 @@ import { createPlaneEngine } from "../../plane/plane-engine.ts";
 import { allocate, open, type PlaneMemory, type PlaneSizes } from "../../plane/plane-memory.ts";
 import { LastingServiceIds } from "../../plane/service-ids.ts";
 import * as offloadTwin from "../../wire/bytes/offload.ts";
+import { mac } from "../frames/frame-builder.ts";
 import { checkFrame } from "../frames/frame-checker.ts";
 import { SummingIo } from "../hot/summing-io.ts";
 import { ManualClock } from "../manual-clock.ts";
 import { pendingProblem } from "../pending-check.ts";
+import { Canaries } from "./canaries.ts";
 import { connectionText } from "./connection-text.ts";
-import { slotStarts } from "./slot-starts.ts";
+import { createEngines } from "./shared-engines.ts";
 import {
   CLUSTER_CIDR,
   FABRIC_MTU,
@@ -64,9 +66,6 @@ const SIZES: PlaneSizes = {
   ...{ frontendsLog2: 12, endpointsLog2: 12, policyRulesLog2: 8, poolSlots: 0, seed: 0 },
 };
 const TICKS_MAX = 16;
-const CANARY = 0xc5;
-const CANARY_WORD = 0xc5c5c5c5 | 0;
-const CANARY_BYTES = 40; // of 128: behind them a tunnel over IPv6 may begin
 
 export interface TestNodeOptions {
   readonly index?: number;
@@ -86,6 +85,10 @@ export interface TestNodeOptions {
   readonly unchecked?: boolean;
   /** Frames come with their sums, as from the addon. */
   readonly summed?: boolean;
+  /** Engines on the same tables, over which ports are spread; all of them run in this thread, one after the other. */
+  readonly engines?: number;
+  /** What those take turns by; left out: nobody has to wait. */
+  readonly turn?: Turn;
 }
 
 /** A frame as a station got it. */
@@ -112,7 +115,9 @@ export class TestNode {
   readonly uplinkMac: string;
   readonly vtepMac: string;
   readonly clock: ManualClock;
+  /** The only one, or the keeper. */
   readonly engine: engine.Engine;
+  readonly engines: readonly engine.Engine[];
   readonly tables: Tables;
   readonly counters: Counters;
   readonly ports = new Map<string, TestPort>();
@@ -126,8 +131,7 @@ export class TestNode {
   readonly durable: Durable;
   readonly #ids: LastingServiceIds;
   readonly #services = new Map<string, Pick<ServicePortSpec, "id" | "digest">>();
-  readonly #canaries: readonly number[];
-  readonly #arenaWords: Int32Array;
+  readonly #canaries: Canaries;
 
   constructor(o: TestNodeOptions = {}) {
     this.index = o.index ?? 1;
@@ -149,10 +153,16 @@ export class TestNode {
     const shared = open(this.memory, sizes);
     this.durable = shared.durable;
     this.#ids = new LastingServiceIds(shared.durable.ids);
-    this.engine = createPlaneEngine(sizes, {
-      ...{ io: this.summing, offload: o.offload ?? offloadTwin, shared },
+    const host = {
+      io: this.summing,
+      offload: o.offload ?? offloadTwin,
       ...(o.tables && { instead: o.tables }),
-    });
+    };
+    this.engines =
+      o.engines === undefined
+        ? [createPlaneEngine(sizes, { ...host, shared })]
+        : createEngines(o.engines, sizes, host, () => open(this.memory, sizes), o.turn);
+    this.engine = this.engines[0];
     this.tables = this.engine.tables;
     this.counters = this.tables.counters;
     if (this.summing !== null) this.summing.ports = this.tables.ports;
@@ -162,13 +172,15 @@ export class TestNode {
     this.addPod(2);
     this.addPod(3);
     engine.setClock(this.engine, this.clock.nowMs());
-    this.#canaries = slotStarts(this.tables);
-    for (const at of this.#canaries) this.tables.arena.fill(CANARY, at, at + CANARY_BYTES);
-    this.#arenaWords = new Int32Array(this.tables.arena.buffer);
+    this.#canaries = new Canaries(this.engines);
   }
 
   #configure(): void {
-    const t = this.tables;
+    for (const { tables } of this.engines) this.#configureOne(tables);
+    this.setRoutes(nodeRoutes(this.index, this.#nodes, this.#vxlan));
+  }
+
+  #configureOne(t: Tables): void {
     const { router, tunnel } = t.config;
     [router.macHi, router.macLo] = macWords(this.gatewayMac);
     [tunnel.macHi, tunnel.macLo] = macWords(this.vtepMac);
@@ -185,18 +197,19 @@ export class TestNode {
     t.addresses.masqueradeExempt = createPrefixSet([prefix(CLUSTER_CIDR)]);
     const peers = peersOf(this.index, this.#nodes);
     t.vteps = createVteps(peers.map((i) => ({ ...words(nodeAddress(i)), ...vtepMacWords(i) })));
-    this.setRoutes(nodeRoutes(this.index, this.#nodes, this.#vxlan));
   }
 
   setRoutes(specs: readonly RouteSpec[]): void {
-    this.tables.routes = createRoutes(specs);
-    findRoutes(this.tables.vteps, this.tables.routes);
+    for (const { tables } of this.engines) {
+      tables.routes = createRoutes(specs);
+      findRoutes(tables.vteps, tables.routes);
+    }
   }
 
-  addPort(name: string, role: PortRole, mac: string, mtu: number): number {
+  addPort(name: string, role: PortRole, address: string, mtu: number): number {
     const [port, station] = createMemoryPair(name, role, this.#queue);
     const id = this.ports.size;
-    engine.attach(this.engine, id, port, macOfText(mac), mtu);
+    for (const each of this.engines) engine.attach(each, id, port, mac(address), mtu);
     if (this.summing !== null) this.tables.ports.fd[id] = id;
     this.ports.set(name, { id, name, station, got: [] });
     return id;
@@ -209,13 +222,13 @@ export class TestNode {
     const { w0, w1, w2, w3 } = words(address);
     const [hi, lo] = macWords(macOf(address));
     neighbor.addPermanent(this.tables.stations, w0, w1, w2, w3, hi, lo, id);
-    addOwner(this.tables.ports, id, w0, w1, w2, w3);
+    for (const { tables } of this.engines) addOwner(tables.ports, id, w0, w1, w2, w3);
     fdb.addStatic(this.tables.fdb, hi, lo, id);
     return id;
   }
 
   removePod(host: number): void {
-    engine.detach(this.engine, this.portId(`pod${host}`));
+    for (const each of this.engines) engine.detach(each, this.portId(`pod${host}`));
     const { w0, w1, w2, w3 } = words(`10.244.${this.index}.${host}`);
     const slot = neighbor.find(this.tables.stations, w0, w1, w2, w3);
     if (slot >= 0) neighbor.remove(this.tables.stations, slot);
@@ -256,11 +269,13 @@ export class TestNode {
 
   /** Polls every port until nothing is left to receive, then takes what was sent and checks it. */
   run(): void {
-    engine.setClock(this.engine, this.clock.nowMs());
+    for (const each of this.engines) engine.setClock(each, this.clock.nowMs());
     this.#tick();
     for (let busy = true; busy; ) {
       busy = false;
-      for (const { id } of this.ports.values()) if (engine.pollPort(this.engine, id) > 0) busy = true;
+      for (const { id } of this.ports.values()) {
+        if (engine.pollPort(this.engines[id % this.engines.length], id) > 0) busy = true;
+      }
     }
     this.#tick();
     for (const port of this.ports.values()) this.#collect(port);
@@ -363,12 +378,7 @@ export class TestNode {
     if (t.tx.count !== 0) throw new Error(`${t.tx.count} frames were left in the transmit queue`);
     const free = new Set(t.pool.free.subarray(0, t.pool.count));
     if (free.size !== t.pool.count) throw new Error("a packet slot is free twice");
-    for (const at of this.#canaries) {
-      for (let i = 0; i < CANARY_BYTES; i += 4) {
-        if (this.#arenaWords[(at + i) >> 2] !== CANARY_WORD)
-          throw new Error(`byte ${i} … ${i + 3} of the slot at ${at} was written from outside`);
-      }
-    }
+    this.#canaries.check();
     const problem = pendingProblem(t.pending);
     if (problem !== undefined) throw new Error(problem);
     const waiting = t.fabric.waiting.count.reduce((sum, n) => sum + n, 0);
@@ -385,10 +395,4 @@ export class TestNode {
     const { count } = pool;
     if (count !== this.poolSlots) throw new Error(`${this.poolSlots - count} packet slots did not come back`);
   }
-}
-
-function macOfText(text: string): { hi: number; lo: number } {
-  const mac = parseMac(text);
-  if (mac === undefined) throw new RangeError(`not a MAC address: ${text}`);
-  return mac;
 }

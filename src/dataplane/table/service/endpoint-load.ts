@@ -8,6 +8,7 @@
  * not costs its changes one branch. An entry names its endpoint by id: what is left of one's connections that is gone
  * counts no more, and is not taken from whoever has its slot now.
  */
+import { type Columns, OWN_COLUMNS } from "../../../base/columns.ts";
 import * as identities from "./identities.ts";
 import { Identities } from "./identities.ts";
 
@@ -16,10 +17,10 @@ export class EndpointLoad {
   readonly active: Int32Array;
   readonly inactive: Int32Array;
 
-  constructor(endpoints: number, ids: Identities) {
+  constructor(endpoints: number, ids: Identities, columns: Columns = OWN_COLUMNS) {
     this.ids = ids;
-    this.active = new Int32Array(endpoints);
-    this.inactive = new Int32Array(endpoints);
+    this.active = columns.int32(endpoints);
+    this.inactive = columns.int32(endpoints);
   }
 }
 

@@ -37,7 +37,7 @@ export class Identities {
   readonly namePort: Int32Array; //        of a virtual server: port << 16 | family << 8 | protocol
   readonly mask: number;
   /** By place: slot in `services` + 1, 0: none. The plane's own, as the rest: not in the memory. */
-  readonly slot: Int32Array;
+  slot: Int32Array;
   /** Rows by id. */
   readonly rows = new Map<number, number>();
   readonly freeRows: number[] = [];

@@ -10,6 +10,7 @@
  * A weight of 0 takes an endpoint out of the choice. Where the hash of a client says exactly that one, the client is
  * refused, as by the kernel's modules when they have no fallback.
  */
+import { type Columns, OWN_COLUMNS } from "../../../base/columns.ts";
 import { Scheduler } from "../../spec/services.ts";
 import * as tuple from "../connection/tuple.ts";
 import { EndpointLoad } from "./endpoint-load.ts";
@@ -22,6 +23,9 @@ const HASH_BITS = 8; //            sh and dh: 256 buckets
 const GOLDEN_RATIO = 0x61c88647; // hash_32()
 /** Places of a Maglev table: the prime for CONFIG_IP_VS_MH_TAB_INDEX=12. */
 export const MAGLEV_SIZE = 4093;
+/** Words that one table takes, and for how many there is room: as many service ports as hold 256 MB. */
+export const MAGLEV_RUN = 4096;
+export const MAGLEV_RUNS = 1 << 15;
 const MAGLEV_KEY = 2654435761 | 0; // both words of ip_vs_mh.c's first key
 const HEAD = -1; // before the first member
 const NO_TABLE = -1;
@@ -39,20 +43,21 @@ export class Schedule {
   readonly weight: Int32Array;
   readonly load: EndpointLoad;
   /** Maglev tables: places in a set. Taken when the first service port asks for one. */
-  maglev = new Uint16Array(0);
+  maglev: Uint16Array = new Uint16Array(0);
   readonly maglevFree: number[] = [];
   maglevNext = 0;
 
-  constructor(frontends: number, endpoints: number, ids: Identities) {
-    this.kind = new Uint8Array(frontends);
-    this.row = new Int32Array(frontends);
-    this.last = new Int32Array(frontends);
-    this.currentWeight = new Int32Array(frontends);
-    this.maxWeight = new Int32Array(frontends);
-    this.weightStep = new Int32Array(frontends);
-    this.maglevAt = new Int32Array(frontends);
-    this.weight = new Int32Array(endpoints);
-    this.load = new EndpointLoad(endpoints, ids);
+  constructor(frontends: number, endpoints: number, ids: Identities, columns: Columns = OWN_COLUMNS) {
+    this.kind = columns.uint8(frontends);
+    this.row = columns.int32(frontends);
+    this.last = columns.int32(frontends);
+    this.currentWeight = columns.int32(frontends);
+    this.maxWeight = columns.int32(frontends);
+    this.weightStep = columns.int32(frontends);
+    this.maglevAt = columns.int32(frontends);
+    this.weight = columns.int32(endpoints);
+    this.load = new EndpointLoad(endpoints, ids, columns);
+    if (columns.isShared) this.maglev = columns.uint16(MAGLEV_RUN * MAGLEV_RUNS);
   }
 }
 

@@ -17,6 +17,7 @@
  * service port that does not fit stays as it was and stands in `refused` until it does.
  */
 
+import { type Columns, OWN_COLUMNS } from "../../../base/columns.ts";
 import {
   type EndpointSpec,
   HOST_PORT_ENDPOINT,
@@ -112,8 +113,7 @@ export class Services {
   readonly members: Runs;
   readonly ranges: Runs;
   nextFrontend = 0;
-  /** Frontends that are host ports. */
-  hostPorts = 0;
+  readonly hostPortCount: Int32Array; // one word
   nextEndpoint = 0;
   /** Endpoints that went so far, wrapping. */
   removals = 0;
@@ -130,42 +130,53 @@ export class Services {
   readonly staged = new Map<number, StagedEndpoints>();
   lastMark = 0;
 
-  constructor(frontendsLog2 = 19, endpointsLog2 = 19, ids = new Identities(frontendsLog2, endpointsLog2)) {
+  constructor(
+    frontendsLog2 = 19,
+    endpointsLog2 = 19,
+    ids = new Identities(frontendsLog2, endpointsLog2),
+    columns: Columns = OWN_COLUMNS,
+  ) {
     const f = 1 << frontendsLog2;
     const e = 1 << endpointsLog2;
-    this.index = new Int32Array(f * 2);
+    this.index = columns.int32(f * 2);
     this.mask = f * 2 - 1;
-    this.addr = new Int32Array(f * 4);
-    this.portProto = new Int32Array(f);
-    this.kind = new Uint8Array(f);
-    this.service = new Int32Array(f);
-    this.action = new Uint8Array(f * CLASSES);
-    this.masq = new Uint8Array(f * CLASSES);
-    this.setAt = new Int32Array(f * CLASSES);
-    this.setCount = new Int32Array(f * CLASSES);
-    this.setNo = new Uint8Array(f * CLASSES);
-    this.rangeAt = new Int32Array(f);
-    this.rangeCount = new Int32Array(f);
-    this.affinitySec = new Int32Array(f);
-    this.affinityId = new Int32Array(f);
-    this.hits = new Float64Array(f);
-    this.member = new Int32Array(e * 4);
-    this.range = new Int32Array(f * RANGE_WORDS);
-    this.epAddr = new Int32Array(e * 4);
-    this.epPort = new Uint16Array(e);
-    this.epId = new Int32Array(e);
-    this.epFlags = new Uint8Array(e);
-    this.epSets = new Uint8Array(e);
-    this.epService = new Int32Array(e);
-    this.epHits = new Float64Array(e);
-    this.epIndex = new Int32Array(e * 2);
-    this.epNext = new Int32Array(e);
-    this.epMark = new Int32Array(e);
+    this.addr = columns.int32(f * 4);
+    this.portProto = columns.int32(f);
+    this.kind = columns.uint8(f);
+    this.service = columns.int32(f);
+    this.action = columns.uint8(f * CLASSES);
+    this.masq = columns.uint8(f * CLASSES);
+    this.setAt = columns.int32(f * CLASSES);
+    this.setCount = columns.int32(f * CLASSES);
+    this.setNo = columns.uint8(f * CLASSES);
+    this.rangeAt = columns.int32(f);
+    this.rangeCount = columns.int32(f);
+    this.affinitySec = columns.int32(f);
+    this.affinityId = columns.int32(f);
+    this.hits = columns.float64(f);
+    this.member = columns.int32(e * 4);
+    this.range = columns.int32(f * RANGE_WORDS);
+    this.epAddr = columns.int32(e * 4);
+    this.epPort = columns.uint16(e);
+    this.epId = columns.int32(e);
+    this.epFlags = columns.uint8(e);
+    this.epSets = columns.uint8(e);
+    this.epService = columns.int32(e);
+    this.epHits = columns.float64(e);
+    this.epIndex = columns.int32(e * 2);
+    this.epNext = columns.int32(e);
+    this.epMark = columns.int32(e);
+    this.hostPortCount = columns.int32(1);
     this.ids = ids;
     this.epoch = ids.header.subarray(H_EPOCH, H_EPOCH + 1);
-    this.schedule = new Schedule(f, e, ids);
+    this.schedule = new Schedule(f, e, ids, columns);
     this.members = new Runs(e * 4);
     this.ranges = new Runs(f * RANGE_WORDS);
+  }
+
+  /** Frontends that are host ports. */
+  get hostPorts(): number {
+    return this.hostPortCount[0];
   }
 }
 
