@@ -92,6 +92,25 @@ t.test("the overlay with a kernel at its other end", { skip }, async (t) => {
     },
   );
 
+  t.test(
+    "what comes through the tunnel is the agent's alone: the node's kernel does not look at it",
+    async (t) => {
+      const received = async (): Promise<number> => {
+        const lines = (await must("node/node1", ["cat", "/proc/net/snmp"])).split("\n");
+        const [columns, values] = lines
+          .filter((line) => line.startsWith("Ip:"))
+          .map((line) => line.split(" "));
+        return Number(values[columns.indexOf("InReceives")]);
+      };
+      const { stdout } = await lab.exec("node/node1", ["tc", "filter", "show", "dev", "eth0", "ingress"]);
+      const before = await received();
+      t.equal((await lab.exec("far", ["ping", "-q", "-n", "-c", "40", "-i", "0.01", near])).status, 0);
+      const looked = (await received()) - before;
+      // Without classifiers of BPF in the kernel, a rule drops them after it has.
+      t.equal(looked < 20, stdout.includes("bpf"), `${looked} of 40 packets: ${stdout}`);
+    },
+  );
+
   t.test("a pod's own ECN bits stand outside too, its DSCP does not (ping)", async (t) => {
     for (const [tos, outside] of [
       ["0x02", "0x2"],

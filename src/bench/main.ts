@@ -10,7 +10,7 @@ import { type Profile, REPORT_VERSION, type Report, readReport } from "./figures
 import { brokenFloors, type Sample, toRows } from "./figures/sample.ts";
 import { formatCosts, formatTable } from "./figures/table.ts";
 import { CASES, caseName } from "./network/cases.ts";
-import { markChildren, readCpu, shareBetween } from "./network/cpu-account.ts";
+import { markChildren, readCpu, shareBetween, takeUsualNice } from "./network/cpu-account.ts";
 import { type Bench, measureCase, serve } from "./network/run-cases.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { brokenPolicy, formatPolicy, measurePolicy } from "./policy/policy-figures.ts";
@@ -26,6 +26,8 @@ const progress = (text: string) => process.stderr.write(`bench: ${text}\n`);
 async function measureNetwork(options: Options): Promise<{ samples: Sample[]; profiles: Profile[] }> {
   if (process.getuid?.() !== 0)
     throw new BenchError("the benchmark makes network namespaces: run it as root");
+  const isNicer = takeUsualNice();
+  if (isNicer !== "") progress(isNicer);
   const programs = await buildPrograms();
   if (options.profile) await prepareProfiles();
   const profiled = options.profile ? CASES.filter((c) => PROFILED.includes(caseName(c))) : [];

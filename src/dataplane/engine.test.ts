@@ -1,5 +1,6 @@
 // The engine round the pipeline: batches, counters, its one try, housekeeping, ports that come and go.
 import t from "tap";
+import { IoKind } from "../base/addon.ts";
 import { createMemoryPair } from "../device/memory-pair.ts";
 import * as build from "../testing/frames/frame-builder.ts";
 import { macOf, nodeAddress, uplinkMacOf } from "../testing/world/test-cluster.ts";
@@ -14,6 +15,8 @@ import * as fdb from "./table/fdb.ts";
 
 const POD2 = "10.244.1.2";
 const POD3 = "10.244.1.3";
+const PODS = [POD2, POD3];
+const PODS6 = ["fd00:10:244:1::2", "fd00:10:244:1::3"];
 const EAGAIN = -11;
 const ENETDOWN = -100;
 const EBADFD = -77;
@@ -159,6 +162,67 @@ t.test("what was read of a device that went before its turn came is thrown away"
     node.run();
     t.equal(node.received("pod2").length, change === "nothing" ? 1 : 0, change);
   }
+});
+
+t.test(
+  "what is expected alone leaves alone, but what nobody waits for goes with what follows it",
+  async (t) => {
+    const tcp = { seq: 1, ack: 1, srcPort: 41000, dstPort: 80 };
+    const stamped = { timestamps: [1, 2] } as const;
+    for (const [name, first, wanted] of [
+      ["an acknowledgement", { flags: "." }, 2],
+      ["the same with options", { flags: ".", ...stamped }, 2],
+      ["an end", { flags: "F." }, 2],
+      ["a reset", { flags: "R." }, 2],
+      ["data", { flags: "P.", payload: 1 }, 1],
+      ["what opens a connection", { flags: "S", mss: 1400 }, 1],
+      ["its answer", { flags: "S." }, 1],
+    ] as const) {
+      for (const [src, dst] of [PODS, PODS6]) {
+        const node = new TestNode();
+        const frames = [first, { flags: "P.", payload: 7 }, { flags: "P.", payload: 8 }];
+        for (const frame of frames)
+          node.send("pod2", build.tcpFrame({ ...pathTo(node, src, dst), ...tcp, ...frame }));
+        t.equal(engine.pollFew(node.engine, node.portId("pod2")), wanted, name);
+        t.equal(node.tables.tx.count, 0);
+        t.equal(engine.pollFew(node.engine, node.portId("pod2")), 1);
+        t.equal(portCounter(node.counters, node.portId("pod2"), PortCounter.RX_PACKETS), wanted + 1);
+      }
+    }
+    const node = new TestNode();
+    t.equal(engine.pollFew(node.engine, node.portId("pod2")), 0);
+    for (let i = 0; i < 2; i++) node.send("pod2", hello(node, 0));
+    t.equal(engine.pollFew(node.engine, node.portId("pod2")), 1, "UDP");
+  },
+);
+
+t.test("what was read in two calls leaves in order, once each", async (t) => {
+  const node = new TestNode();
+  const path = pathTo(node, POD2, POD3);
+  for (const [payload, seq] of [
+    [9, 1],
+    [0, 10],
+    [5, 10],
+  ])
+    node.send("pod2", build.tcpFrame({ ...path, flags: payload === 0 ? "." : "P.", payload, seq, ack: 1 }));
+  t.same(
+    [1, 2].map(() => engine.pollFew(node.engine, node.portId("pod2"))),
+    [1, 2],
+  );
+  node.run();
+  const lengths = node.received("pod3").map(({ frame }) => frame.length);
+  t.same(lengths, [63, 54, 59]);
+});
+
+t.test("a packet socket is asked for all that came with what is expected", async (t) => {
+  const node = new TestNode();
+  const id = node.portId("pod2");
+  node.engine.ports.ioKind[id] = IoKind.PACKET_VNET;
+  for (let i = 0; i < 10; i++) node.send("pod2", hello(node));
+  t.same(
+    [1, 2, 3].map(() => engine.pollFew(node.engine, id)),
+    [8, 2, 0],
+  );
 });
 
 t.test("a port without receive or transmit can be attached", async (t) => {

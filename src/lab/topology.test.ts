@@ -6,6 +6,7 @@ import {
   kernelPodBatch,
   nodeBatch,
   podBatch,
+  uplinkFilterBatch,
 } from "./net/ip-batch.ts";
 import { batchFailures } from "./net/namespace.ts";
 import { DEFAULT_LAB, type LabObject, planTopology, tunnelAddress } from "./topology.ts";
@@ -123,6 +124,13 @@ t.test("podwire node: the kernel has no say on the uplink, everything leaves by 
     "route replace 10.244.1.0/24 dev host0 scope link src 10.244.1.1 mtu 1450",
     "route replace 10.244.0.0/16 via 169.254.1.1 dev host0 onlink src 10.244.1.0 mtu 1450",
     "route replace default via 169.254.1.1 dev host0 onlink src 192.168.50.11",
+  ]);
+});
+
+t.test("what ends at the uplink: once a socket has it, all of it", async (t) => {
+  t.same(uplinkFilterBatch(), [
+    "qdisc replace dev eth0 clsact",
+    'filter replace dev eth0 ingress pref 1 handle 1 protocol all bpf da bytecode "1,6 0 0 2"',
   ]);
 });
 

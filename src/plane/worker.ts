@@ -199,7 +199,7 @@ function countWait(how: number): void {
 function pollOnce(): void {
   const ready = waitForWork();
   // Where packets come one by one, each goes on its way before anybody asks whether there is more.
-  const batch = plane.work > 1 || waited[WaitWord.HOW] === WaitHow.AT_ONCE ? engine.BATCH : 1;
+  const isAlone = plane.work <= 1 && waited[WaitWord.HOW] !== WaitHow.AT_ONCE;
   const nowMs = Math.floor(waited[WaitWord.NOW_MS] - startedMs);
   if (crew === null) engine.setClock(plane, nowMs);
   else crew.nowMs = nowMs;
@@ -211,7 +211,7 @@ function pollOnce(): void {
     const token = tokens[i];
     if (token === BELL_TOKEN) isRung = true;
     else if (token !== TIMER_TOKEN) {
-      const n = engine.pollPort(plane, token, batch);
+      const n = isAlone ? engine.pollFew(plane, token) : engine.pollPort(plane, token);
       if (n > 0) work += n;
       else if (n < 0) portFailed(token);
     }

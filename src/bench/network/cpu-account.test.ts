@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { markChildren, readCpu, shareBetween } from "./cpu-account.ts";
+import { markChildren, readCpu, shareBetween, takeUsualNice } from "./cpu-account.ts";
 
 /** user nice system idle iowait irq softirq steal */
 const CPU = (ticks: string) => `cpu  ${ticks} 0 0\ncpu0 ${ticks} 0 0\n`;
@@ -64,5 +64,29 @@ t.test("what is started after markChildren is the benchmark's own", (t) => {
   });
   markChildren();
   t.equal(process.env.PODWIRE_BENCH, String(process.pid));
+  t.end();
+});
+
+t.test("senders and receivers are as nice as pods", (t) => {
+  let nice = 19;
+  const set = (n: number) => {
+    nice = n;
+  };
+  t.match(
+    takeUsualNice(() => nice, set),
+    /nice 19/,
+  );
+  t.equal(nice, 0);
+  t.equal(
+    takeUsualNice(() => nice, set),
+    "",
+  );
+  const refuse = () => {
+    throw new Error("EACCES: not yours");
+  };
+  t.match(
+    takeUsualNice(() => 5, refuse),
+    /senders and receivers have nice 5, pods have 0: EACCES/,
+  );
   t.end();
 });

@@ -5,6 +5,7 @@
 // mark came too late into its own environment, and what it waited for counts as its own.
 // Time that a hypervisor kept from the machine (steal) is nobody's work, and stands apart.
 import { readdirSync, readFileSync } from "node:fs";
+import { getPriority, setPriority } from "node:os";
 import { readCpuTimes } from "../idle-cores.ts";
 
 const MARK = "PODWIRE_BENCH";
@@ -37,6 +38,22 @@ export interface CpuShare {
 /** Whatever is started from now on carries the mark. */
 export function markChildren(): void {
   process.env[MARK] = String(process.pid);
+}
+
+/**
+ * Senders and receivers get the nice value that pods have, whatever the shell's is: beside agents, which choose theirs,
+ * one with 19 has a 68th of the turns, and what it cannot read in time would be the data plane's loss. Returns what to
+ * tell about it, empty: nothing.
+ */
+export function takeUsualNice(get: () => number = getPriority, set = (n: number) => setPriority(n)): string {
+  const nice = get();
+  if (nice === 0) return "";
+  try {
+    set(0);
+  } catch (error) {
+    return `senders and receivers have nice ${nice}, pods have 0: ${(error as Error).message}`;
+  }
+  return `this shell has nice ${nice}: measured with 0, as pods have it`;
 }
 
 /** Who is whose does not change while a process lives: by id and start time. */

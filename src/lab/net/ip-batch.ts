@@ -89,6 +89,17 @@ function podwireNode(t: Topology, node: NodePlan): string[] {
   ];
 }
 
+/**
+ * For tc(8): what comes in at the uplink ends once the agent's socket has it. The rule of podwireNode says the same, but
+ * only after the kernel has looked at each packet and its route. The program is classic BPF: return TC_ACT_SHOT.
+ */
+export function uplinkFilterBatch(): string[] {
+  return [
+    `qdisc replace dev ${names.UPLINK} clsact`,
+    `filter replace dev ${names.UPLINK} ingress pref 1 handle 1 protocol all bpf da bytecode "1,6 0 0 2"`,
+  ];
+}
+
 /** What host0 is given for the `i`-th family: gateway and VTEP addresses, and the ways to pods, cluster and world. */
 function hostRoutes(t: Topology, node: NodePlan, i: number): string[] {
   const host = names.HOST_TAP;

@@ -3,10 +3,17 @@
 
 import { command } from "../process/command.ts";
 import type { NodePlan, Topology } from "../topology.ts";
-import { clientBatch, fabricBatch, kernelFdbBatch, nodeBatch, staticNamespaces } from "./ip-batch.ts";
+import {
+  clientBatch,
+  fabricBatch,
+  kernelFdbBatch,
+  nodeBatch,
+  staticNamespaces,
+  uplinkFilterBatch,
+} from "./ip-batch.ts";
 import { servesLoopback } from "./kernel-rules.ts";
 import * as names from "./names.ts";
-import { bridgeBatch, ipBatch, makeNamespaces, setSysctls } from "./namespace.ts";
+import { bridgeBatch, ipBatch, makeNamespaces, setSysctls, tryTcBatch } from "./namespace.ts";
 
 /** Returns the namespaces that it had to make: whoever works in them must be started again. */
 export async function makeStaticNetwork(t: Topology): Promise<string[]> {
@@ -27,6 +34,7 @@ export async function makeStaticNetwork(t: Topology): Promise<string[]> {
     ...t.nodes.map((node) => ipBatch(node.netns, nodeBatch(t, node))),
     ...t.clients.map((client) => ipBatch(client.netns, clientBatch(t, client))),
   ]);
+  await Promise.all(agents.map((node) => tryTcBatch(node.netns, uplinkFilterBatch())));
   await Promise.all(
     t.nodes.filter((node) => node.uplinkDriver === "pcap").map((node) => plainUplink(t, node)),
   );
