@@ -11,7 +11,7 @@ const out = join(root, "build/bundle");
 /** By their path in build/src, which is the one that they have in build/bundle. */
 const PROGRAMS = ["cli/main", "plane/worker", "lab/pod/echo", "lab/pod/probe-helper"];
 /** The same of the benchmark's, which measure what the product runs. */
-const MEASURING = ["bench/policy/policy-main", "bench/scale/scale-main"];
+const MEASURING = ["policy/policy-main", "scale/scale-main", "pipeline.bench"].map((name) => `bench/${name}`);
 /** Looked for beside those, but not part of the bundle. */
 const PASSED_ON = ["bench/main"];
 /** Packages that load an addon, and may be missing. */

@@ -10,7 +10,7 @@ import { OWN_COLUMNS } from "../base/columns.ts";
 import { createPin, type MaybePinned } from "../base/maybe-pinned.ts";
 import { type Counters, clearPort, countPort, Event, PortCounter } from "./counters.ts";
 import { DropReason } from "./drop-reason.ts";
-import { lookAhead } from "./fast/look-ahead.ts";
+import { lookAhead, takeGuess } from "./fast/look-ahead.ts";
 import { isBareTcp } from "./packet/bare-tcp.ts";
 import { sumFrom, UNKNOWN } from "./packet/frame-sum.ts";
 import { IcmpRequest } from "./packet/icmp-request.ts";
@@ -52,7 +52,6 @@ const FEW = 8;
 /** Bytes of one receive call: superframes of a larger batch would push each other out of the cache. */
 const BYTE_BUDGET = 128 * 1024; // one TCP stream, Gbit/s: 8.7 at 128 KiB, 8.5 at 512, 8.4 at 64 and 1024; busy machine
 const AREAS = 4;
-const NO_GUESS = -1;
 const DAY_MS = 86_400_000;
 const EAGAIN = 11;
 const ENETDOWN = 100; // said once by a packet socket whose link went down; it works again when the link is back
@@ -260,8 +259,6 @@ function settleAnswers(e: Engine): void {
 function forwardFrom(e: Engine, id: number, at: number, n: number): number {
   const t = e.tables;
   const c = t.counters;
-  const ct = t.conntrack;
-  const { ahead } = t.scratch;
   let i = at;
   try {
     for (; i < n; i++) {
@@ -269,7 +266,7 @@ function forwardFrom(e: Engine, id: number, at: number, n: number): number {
       const len = e.rxLens[i];
       countPort(c, id, RX_BYTES, len);
       if (t.arena[off - 9] !== 0) countPort(c, id, RX_GSO, 1);
-      ct.guess = i < ahead.count ? ahead.refs[i] : NO_GUESS;
+      takeGuess(t, i);
       receive(t, off, len, id, e.nowSec, e.rxSums[i], e.sumFrom);
     }
   } catch (error) {

@@ -5,6 +5,7 @@ import * as conntrack from "../table/connection/conntrack.ts";
 export function setSeed(t: conntrack.Conntrack, seed: number): void {
   if (conntrack.used(t) !== 0) throw new RangeError("conntrack seed set on a table in use");
   t.header[conntrack.H_SEED] = seed | 0;
+  t.memo.fill(0); // hashes by another one
   t.header[conntrack.H_RANDOM] = (seed ^ conntrack.FIRST_RANDOM) | 1;
 }
 

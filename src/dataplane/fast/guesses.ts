@@ -12,6 +12,8 @@ export class Guesses {
   /** Of each frame, as far as `count`: its connection and direction, or -1. */
   readonly refs: Int32Array;
   readonly hashes: Int32Array;
+  /** Four words a frame: what of its tuple IPv4 has. */
+  readonly tuples: Int32Array;
   readonly key = new Int32Array(TUPLE_WORDS);
   count = 0;
   /** Of all that was touched, so that it is. */
@@ -20,5 +22,6 @@ export class Guesses {
   constructor(batch: number) {
     this.refs = new Int32Array(batch);
     this.hashes = new Int32Array(batch);
+    this.tuples = new Int32Array(4 * batch);
   }
 }

@@ -17,10 +17,12 @@ import * as udp from "../../wire/transport/udp.ts";
 import * as conntrack from "../table/connection/conntrack.ts";
 import { Meta, TupleWord } from "../table/connection/tuple.ts";
 import type { Tables } from "../tables.ts";
+import type { Guesses } from "./guesses.ts";
 
 const { TCP, UDP } = Protocol;
 const { SRC0, SRC3, DST0, DST3, PORTS, META } = TupleWord;
-const { V4, V6 } = Meta;
+const { FAMILY, V4, V6 } = Meta;
+const NO_GUESS = -1;
 const NO_OPTIONS = 0x45;
 const L3 = eth.HEADER_LEN;
 const L4 = L3 + ipv4.HEADER_LEN_MIN;
@@ -37,13 +39,35 @@ export function lookAhead(t: Tables, offs: Int32Array, lens: Int32Array, n: numb
   for (let i = 0; i < n; i++) {
     if (readTuple(t, key, offs[i], lens[i])) {
       refs[i] = conntrack.hinted(ct, key);
-      hashes[i] = refs[i] < 0 ? conntrack.hashKey(ct, key) : 0;
+      if (refs[i] < 0) {
+        hashes[i] = conntrack.hashKey(ct, key);
+        keep(ahead, i);
+      }
     } else refs[i] = conntrack.NOWHERE;
   }
   ahead.sink = conntrack.touchCells(ct, refs, hashes, n);
   conntrack.guess(ct, refs, hashes, n);
   ahead.sink ^= conntrack.touchRows(ct, refs, n);
   ahead.count = n;
+}
+
+function keep({ key, tuples }: Guesses, i: number): void {
+  const at = i << 2;
+  tuples[at] = key[SRC3];
+  tuples[at + 1] = key[DST3];
+  tuples[at + 2] = key[PORTS];
+  tuples[at + 3] = key[META];
+}
+
+/** Before frame `i` of the batch is forwarded: where its connection may be; if it is new, by what hash it is entered. */
+export function takeGuess(t: Tables, i: number): void {
+  const ct = t.conntrack;
+  const { count, refs, hashes, tuples } = t.scratch.ahead;
+  ct.guess = i < count ? refs[i] : NO_GUESS;
+  if (i >= count || refs[i] !== NO_GUESS) return;
+  const at = i << 2;
+  if ((tuples[at + 3] & FAMILY) === V4)
+    conntrack.memorize(ct, tuples[at], tuples[at + 1], tuples[at + 2], tuples[at + 3], hashes[i]);
 }
 
 /** Where a plain frame, or the inner one of a plain VXLAN packet for us, has its tuple. */

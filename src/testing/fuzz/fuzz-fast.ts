@@ -207,7 +207,7 @@ function partsOf({ tables, counters }: TestNode): Map<string, Uint8Array> {
   const found = new Map<string, Uint8Array>();
   for (const [table, of] of Object.entries({ ...all, counters: { drops, ports } })) {
     for (const [name, column] of Object.entries(of)) {
-      if (name.startsWith("hint") || !ArrayBuffer.isView(column)) continue;
+      if (name.startsWith("hint") || name === "memo" || !ArrayBuffer.isView(column)) continue;
       const { buffer, byteOffset, byteLength } = column;
       found.set(`${table}.${name}`, new Uint8Array(buffer, byteOffset, byteLength));
     }

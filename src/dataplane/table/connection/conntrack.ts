@@ -143,6 +143,7 @@ const SKEW = 48;
 const NONE = -1;
 /** For a look ahead: not to be looked for. */
 export const NOWHERE = -2;
+const MEMO_WORDS = 5;
 const HINTS = 1024;
 const HINT_SHIFT = 22; // 32 - log2(HINTS)
 
@@ -179,6 +180,13 @@ export class Conntrack {
   readonly hintRef = new Int32Array(HINTS);
   /** Where the connection of the frame that is forwarded may be, by a look ahead (fast/look-ahead.ts); -1: anywhere. */
   guess = NONE;
+  /**
+   * The two IPv4 tuples that were hashed last, five words each: source, destination, ports, meta, hash. A new connection
+   * is looked for by both of its tuples before it is entered by them.
+   */
+  readonly memo = new Int32Array(2 * MEMO_WORDS);
+  /** Where in `memo` the next one goes. */
+  memoAt = 0;
   /** Where connections are counted by endpoint. The plane's own, like the hints. */
   load: EndpointLoad = NO_LOAD;
   /** What policies said of each connection: beside this table, and not as lasting. */
@@ -302,6 +310,38 @@ export function hashKey(t: Conntrack, key: Int32Array): number {
   return hashIndex.mix4(seed, key[SRC3], key[DST3], key[PORTS], key[META]);
 }
 
+/** The same, where the tuple is one of the last two for nothing. */
+function hashOf(t: Conntrack, key: Int32Array): number {
+  const m = t.memo;
+  const ports = key[PORTS];
+  for (let at = 0; at <= MEMO_WORDS; at += MEMO_WORDS) {
+    if (m[at + 2] === ports && m[at] === key[SRC3] && m[at + 1] === key[DST3] && m[at + 3] === key[META])
+      return m[at + 4];
+  }
+  const hash = hashKey(t, key);
+  if ((key[META] & FAMILY) !== V6) memorize(t, key[SRC3], key[DST3], ports, key[META], hash);
+  return hash;
+}
+
+/** For who knows the hash of an IPv4 tuple that will be asked for. */
+export function memorize(
+  t: Conntrack,
+  src: number,
+  dst: number,
+  ports: number,
+  meta: number,
+  hash: number,
+): void {
+  const m = t.memo;
+  const at = t.memoAt;
+  m[at] = src;
+  m[at + 1] = dst;
+  m[at + 2] = ports;
+  m[at + 3] = meta;
+  m[at + 4] = hash;
+  t.memoAt = MEMO_WORDS - at;
+}
+
 function hashRef(t: Conntrack, ref: number): number {
   const c = t.tuple;
   const b = ref << 3;
@@ -378,7 +418,7 @@ function isAt(t: Conntrack, ref: number, key: Int32Array): boolean {
 }
 
 function findHashed(t: Conntrack, key: Int32Array): number {
-  const h = hashKey(t, key);
+  const h = hashOf(t, key);
   const refMask = t.refMask;
   const want = (h & ~refMask) | (refMask + 1);
   const src = key[SRC3];
@@ -450,7 +490,10 @@ export function touchRows(t: Conntrack, refs: Int32Array, n: number): number {
 }
 
 export function indexAdd(t: Conntrack, ref: number): void {
-  const h = hashRef(t, ref);
+  indexHash(t, ref, hashRef(t, ref));
+}
+
+function indexHash(t: Conntrack, ref: number, h: number): void {
   let i = h & t.mask;
   while (t.index[i] !== 0) i = (i + 1) & t.mask;
   t.index[i] = (h & ~t.refMask) | (t.refMask + 1) | ref;
@@ -645,8 +688,8 @@ export function insert(t: Conntrack, orig: Int32Array, reply: Int32Array, nowSec
   clearCounts(t, slot);
   connectionRules.forget(t.rules, slot);
   t.status[slot << 4] = CONFIRMED; // last: from here on it is an entry, even to who comes after a killed agent
-  indexAdd(t, slot << 1);
-  indexAdd(t, (slot << 1) | 1);
+  indexHash(t, slot << 1, hashOf(t, orig));
+  indexHash(t, (slot << 1) | 1, hashOf(t, reply));
   t.header[H_USED]++;
   return slot;
 }
