@@ -18,6 +18,7 @@ import { PROFILED, prepareProfiles, profileCases } from "./profile/profile.ts";
 import { buildPrograms } from "./programs.ts";
 import { brokenScale, formatScale, measureScale } from "./scale/scale.ts";
 import { BenchError, undoAll } from "./shell.ts";
+import { brokenStart, formatStart, measureStart } from "./start/start.ts";
 import { makeSubjects } from "./subject/make-subjects.ts";
 import { SUBJECTS } from "./subject/subject.ts";
 
@@ -84,18 +85,25 @@ async function measureAll(options: Options): Promise<number> {
   if (rows.length > 0) process.stdout.write(`${formatTable(rows)}\n\n${formatCosts(rows)}\n`);
   if (profiles.length > 0) process.stdout.write(`\n${formatProfiles(profiles)}\n`);
   // Last and alone: the subjects of the others run until the end, but idle.
+  const start = options.alone.includes("start") ? await measureStart(options.check, progress) : [];
+  if (start.length > 0) process.stdout.write(`${formatStart(start)}\n`);
   const scale = options.alone.includes("scale") ? await measureScale(options.check, progress) : [];
   if (scale.length > 0) process.stdout.write(`${formatScale(scale)}\n`);
   const policy = options.alone.includes("policy") ? await measurePolicy(options.check, progress) : [];
   if (policy.length > 0) process.stdout.write(`${formatPolicy(policy)}\n`);
-  const broken = [...brokenFloors(rows), ...brokenScale(scale), ...brokenPolicy(policy)];
+  const broken = [
+    ...brokenFloors(rows),
+    ...brokenStart(start),
+    ...brokenScale(scale),
+    ...brokenPolicy(policy),
+  ];
   const { seconds, rounds, streamRounds, udpRate } = options;
   const report: Report = {
     version: REPORT_VERSION,
     made: new Date().toISOString(),
     machine: describeMachine(meanwhile),
     effort: { seconds, rounds, streamRounds, udpRate },
-    ...{ samples, rows, profiles, scale, policy, broken },
+    ...{ samples, rows, profiles, start, scale, policy, broken },
   };
   process.stdout.write(`\n${formatMachine(report.machine)}\n`);
   if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`);

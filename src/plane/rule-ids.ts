@@ -11,8 +11,9 @@ export class LastingRuleIds implements LastingIds {
   constructor({ digests }: RuleIds) {
     this.#digests = digests;
     for (let id = 1; id * DIGEST_WORDS < digests.length; id++) {
-      const words = digests.subarray(id * DIGEST_WORDS, (id + 1) * DIGEST_WORDS);
-      if (words.some((word) => word !== 0)) this.#former.set(words.join(), id);
+      const at = id * DIGEST_WORDS;
+      if (digests[at] === 0 && digests[at + 1] === 0) continue;
+      this.#former.set(digests.subarray(at, at + DIGEST_WORDS).join(), id);
     }
   }
 

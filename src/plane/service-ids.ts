@@ -18,7 +18,9 @@ export class LastingServiceIds implements ServiceIds {
   /** `ids` as an earlier agent left them, before its plane's successor changes them. */
   constructor(ids: Identities) {
     this.#last = ids.header[H_LAST_SERVICE];
-    for (const [row, id] of ids.nameId.entries()) {
+    if (this.#last === 0) return; // nobody ever had one: a million rows of new memory are not touched
+    for (let row = 0; row < ids.nameId.length; row++) {
+      const id = ids.nameId[row];
       if (id <= 0) continue;
       this.#former.set(String(ids.nameWords.subarray(row * DIGEST_WORDS, (row + 1) * DIGEST_WORDS)), id);
       this.#taken.add(id);

@@ -25,6 +25,7 @@ export interface Report {
   samples: Sample[];
   rows: Row[];
   profiles: Profile[];
+  start?: unknown[]; // reports of before have none
   scale: unknown[];
   policy: unknown[];
   broken: string[];

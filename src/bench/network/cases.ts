@@ -17,8 +17,8 @@ export interface Case extends Pick<Sample, "measure" | "path" | "target" | "vari
   temperature?: "cold" | "warm";
 }
 
-/** What needs no network: a process a part. */
-export const ALONE = ["scale", "policy"] as const;
+/** What is measured apart from the cases, each by itself. */
+export const ALONE = ["start", "scale", "policy"] as const;
 export type Alone = (typeof ALONE)[number];
 
 const PATHS: readonly Path[] = ["same-node", "overlay"];
@@ -103,14 +103,14 @@ function wordsOf(c: Case): Set<string> {
 
 /**
  * The cases that one word of `--only` names: words of a case's name, divided by slashes, in any order and number
- * ("pps", "overlay/1-flow", "tcp/overlay/pod/reverse"). Empty: it names what needs no network. A text: what is wrong.
+ * ("pps", "overlay/1-flow", "tcp/overlay/pod/reverse"). Empty: it names what is measured apart. A text: what is wrong.
  */
 export function casesOf(word: string): readonly Case[] | string {
   if ((ALONE as readonly string[]).includes(word)) return [];
   const parts = word.split("/");
   const unknown = parts.find((part) => !CASES.some((c) => wordsOf(c).has(part)));
   if (unknown !== undefined)
-    return `no case is called "${unknown}": --list shows all, scale and policy apart`;
+    return `no case is called "${unknown}": --list shows all, start, scale and policy apart`;
   const found = CASES.filter((c) => parts.every((part) => wordsOf(c).has(part)));
   return found.length > 0 ? found : `no case has all of "${word}" in its name: --list shows them`;
 }

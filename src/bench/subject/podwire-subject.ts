@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { BenchError, onExit, run } from "../shell.ts";
 import { type Route, type Subject, TCP_PORTS, UDP_PORTS } from "./subject.ts";
 
-const SERVICE_B = "10.96.0.101";
+export const SERVICE_B = "10.96.0.101";
 const SERVICE_C = "10.96.0.102";
 
 /** The lab of one checkout's command; labs of two can stand side by side. */
@@ -15,13 +15,12 @@ export async function makePodwireSubject(
   { subject, lab: name }: { subject: "podwire" | "before"; lab: string },
 ): Promise<Subject> {
   const lab = (...args: string[]) => run([podwire, "--lab", name, ...args]);
-  await writeFile(join(workDir, "objects.json"), JSON.stringify(objects()));
-  await writeFile(join(workDir, "lab.yaml"), JSON.stringify(labFile(name)));
+  const file = await writeLab(workDir, name);
   const remove = async () => void (await run([podwire, "--lab", name, "lab", "down"], { mayFail: true }));
   await remove();
   onExit(remove);
   const up = async () => {
-    await lab("lab", "up", "-f", join(workDir, "lab.yaml"));
+    await lab("lab", "up", "-f", file);
     return routes(await podsByName(name, lab));
   };
   const made: Subject = {
@@ -35,12 +34,20 @@ export async function makePodwireSubject(
   return made;
 }
 
-interface PodFacts {
+/** The lab's file, and what it names. Returns its path. */
+export async function writeLab(workDir: string, name: string): Promise<string> {
+  await writeFile(join(workDir, "objects.json"), JSON.stringify(objects()));
+  const file = join(workDir, "lab.yaml");
+  await writeFile(file, JSON.stringify(labFile(name)));
+  return file;
+}
+
+export interface PodFacts {
   address: string;
   netns: string;
 }
 
-async function podsByName(
+export async function podsByName(
   labName: string,
   lab: (...args: string[]) => Promise<string>,
 ): Promise<Map<string, PodFacts>> {
