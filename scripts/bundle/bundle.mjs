@@ -17,13 +17,33 @@ const PASSED_ON = ["bench/main"];
 /** Packages that load an addon, and may be missing. */
 const EXTERNAL = ["cap", "raw-socket"];
 
-/** Command lines whose code is kept. None of them finds anything to do. */
+/** Command lines whose code is kept. None of these finds anything to do. */
 const VERBS = ["get", "show", "trace", "explain", "lab", "apply", "capture", "conntrack", "rules", "status"];
 const COMMANDS = [
   ...VERBS.map((verb) => [verb, "--help"]),
   ["get", "pods", "--lab", "no-such-lab"],
   ["agent", "--config", "no-such-file"],
 ];
+/** What `podwire explain` is asked about meanwhile. */
+const EXPLAINED = `
+apiVersion: v1
+kind: Node
+metadata: { name: node1 }
+spec: { podCIDR: 10.244.1.0/24 }
+status: { addresses: [{ type: InternalIP, address: 192.0.2.11 }] }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: a, namespace: default, labels: { app: a } }
+spec: { nodeName: node1, containers: [{ name: a, image: a }] }
+status: { phase: Running, podIPs: [{ ip: 10.244.1.2 }], conditions: [{ type: Ready, status: "True" }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: a, namespace: default }
+spec: { selector: { app: a }, clusterIP: 10.96.0.80, ports: [{ port: 80, targetPort: 8080 }] }
+`;
+const EXPLAIN = "explain -f - --node node1 --from pod/a --to service/a --port 80".split(" ");
 /** Starts a plane and ends it: the worker's code. */
 const START_PLANE = `
 import { loadNative } from "./native/binding.js";
@@ -77,9 +97,10 @@ async function bundle({ build }, program, input) {
 }
 
 /** Runs a program of the bundle, which then keeps the code that it used. */
-function keepCode(program, args) {
+function keepCode(program, args, input = "") {
   const env = { ...process.env, PODWIRE_KEEP_CODE: "1" };
-  spawnSync(process.execPath, [join(out, `${program}.js`), ...args], { env, stdio: "ignore" });
+  const stdio = ["pipe", "ignore", "ignore"];
+  return spawnSync(process.execPath, [join(out, `${program}.js`), ...args], { env, input, stdio }).status;
 }
 
 rmSync(out, { recursive: true, force: true });
@@ -103,5 +124,6 @@ if (esbuild === undefined) {
     bundle(esbuild, "start-plane", plane),
   ]);
   for (const words of COMMANDS) keepCode("cli/main", words);
+  if (keepCode("cli/main", EXPLAIN, EXPLAINED) !== 0) console.error("bundle: its explain did not work");
   keepCode("start-plane", []);
 }

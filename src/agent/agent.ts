@@ -143,11 +143,9 @@ export class Agent {
   /** Opens the ports, the API and the source. Throws when a device or the socket is not to be had. */
   async start(): Promise<void> {
     const { config } = this;
-    const uplink = await this.#openUplink();
-    const host = await this.#attachments.openHost(config.netns, config.host.interface);
-    this.#ports = { uplink: uplink.id, host: host.id, mtu: uplink.mtu };
-    await this.#tunnelBundles.begin();
-    await this.#plane.apply({ type: "conntrack", words: conntrackSettings(config) });
+    // The plane's thread starts meanwhile, a tenth of a second: objects are read then, and applied when it is there.
+    const ports = this.#openPorts();
+    this.#queue = ports.catch(() => {}); // told below
     const watching = new Watching(this.#plane);
     const portName = (id: number): string =>
       this.#attachments.list().find((port) => port.id === id)?.name ?? `port ${id}`;
@@ -199,7 +197,22 @@ export class Agent {
       },
       note: (text) => this.onNote(text),
     });
-    this.#tunnelGso.begin(); // packets do not wait for it
+    await ports;
+  }
+
+  async #openPorts(): Promise<void> {
+    const { config } = this;
+    const uplink = await this.#openUplink();
+    const host = await this.#attachments.openHost(config.netns, config.host.interface);
+    await this.#tunnelBundles.begin();
+    await this.#plane.apply({ type: "conntrack", words: conntrackSettings(config) });
+    this.#ports = { uplink: uplink.id, host: host.id, mtu: uplink.mtu };
+  }
+
+  /** Devices that are made and closed again keep this thread for a tenth of a second: packets do not wait for it. */
+  #tryTunnel(): void {
+    this.#tunnelBundles.try();
+    this.#tunnelGso.begin();
   }
 
   #nodeCni(): NodeCni | undefined {
@@ -258,6 +271,7 @@ export class Agent {
     this.#queue = this.#queue.then(async () => {
       await nextTurn();
       this.#scheduled = false;
+      if (this.#ports.uplink < 0) return; // it will not start
       try {
         await this.#apply(this.graph.take());
       } catch (error) {
@@ -299,6 +313,7 @@ export class Agent {
       );
     }
     this.#joining.start(this.config.joinDatagrams);
+    if (this.#appliedMs === 0) this.#tryTunnel();
     this.#lastApplyMs = performance.now() - started;
     this.#appliedVersion = version;
     this.#appliedMs = appliedMs;

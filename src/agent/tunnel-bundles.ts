@@ -37,12 +37,14 @@ export class TunnelBundles {
     this.state = `off: ${notWanted(config) ?? "not tried yet"}`;
   }
 
-  /** Tells the plane its outer source ports, then tries bundles. */
+  /** Tells the plane its outer source ports. */
   async begin(): Promise<void> {
-    const { overlay } = this.#config;
-    if (overlay.type === "none") return;
-    await this.#tell(0);
-    if (notWanted(this.#config) === undefined) this.#work = this.#try();
+    if (this.#config.overlay.type !== "none") await this.#tell(0);
+  }
+
+  /** Tries bundles, where they are wanted. */
+  try(): void {
+    if (notWanted(this.#config) === undefined && !this.#closed) this.#work = this.#try();
   }
 
   /** `families`: 1 for bundles over IPv4, 2 over IPv6. */

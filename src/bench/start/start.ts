@@ -101,8 +101,8 @@ async function measureAgent(progress: (text: string) => void): Promise<StartFigu
 
 /** Otherwise the pods' kernels forget each other while their devices have no carrier, and ask once a second. */
 async function keepNeighbor(pod: PodFacts, other: PodFacts): Promise<void> {
-  const link = await run(["nsenter", `--net=${other.netns}`, "cat", "/sys/class/net/eth0/address"]);
-  const entry = [other.address, "lladdr", link.trim(), "dev", "eth0", "nud", "permanent"];
+  const links = await run(["nsenter", `--net=${other.netns}`, "ip", "-j", "link", "show", "eth0"]);
+  const entry = [other.address, "lladdr", JSON.parse(links)[0].address, "dev", "eth0", "nud", "permanent"];
   await run(["nsenter", `--net=${pod.netns}`, "ip", "neigh", "replace", ...entry]);
 }
 
