@@ -17,12 +17,13 @@ import { errnoName, loadNative, type Native } from "../native/binding.ts";
 import { defaultCpuLatencyUs } from "../plane/cpu-latency.ts";
 import { InlinePlane } from "../plane/inline-plane.ts";
 import type { PlaneMessage } from "../plane/messages.ts";
-import { NodeMessages, type NodePorts } from "../plane/node-messages.ts";
+import { MANY_SERVICES, NodeMessages, type NodePorts } from "../plane/node-messages.ts";
 import type { Plane } from "../plane/plane.ts";
 import { PlaneHandle } from "../plane/plane-handle.ts";
 import { monotonicMs } from "../plane/plane-memory.ts";
 import { LastingRuleIds } from "../plane/rule-ids.ts";
 import { LastingServiceIds } from "../plane/service-ids.ts";
+import { collectYoung } from "../plane/warm-up.ts";
 import { type Changes, ObjectGraph } from "../watch/desired-state.ts";
 import type { ObjectSource } from "../watch/source.ts";
 import { Attachments } from "./attachments.ts";
@@ -314,6 +315,7 @@ export class Agent {
     }
     this.#joining.start(this.config.joinDatagrams);
     if (this.#appliedMs === 0) this.#tryTunnel();
+    if (changes.services.size >= MANY_SERVICES) collectYoung();
     this.#lastApplyMs = performance.now() - started;
     this.#appliedVersion = version;
     this.#appliedMs = appliedMs;

@@ -8,8 +8,9 @@ import { PodwireError } from "../base/errors.ts";
 import type { Mac } from "../base/mac.ts";
 import { type AgentConfig, SOURCE_PORTS } from "../config/agent.ts";
 import { PortRole } from "../dataplane/port.ts";
-import { tryBundle, type Way } from "../device/bundle-trial.ts";
+import { tryBundle } from "../device/bundle-trial.ts";
 import { Tap } from "../device/tap.ts";
+import type { Way } from "../device/trial-frames.ts";
 import { errnoName, type Native, PacketFlag } from "../native/binding.ts";
 import type { Plane } from "../plane/plane.ts";
 

@@ -11,8 +11,9 @@ import { Event } from "../dataplane/counters.ts";
 import { PortRole } from "../dataplane/port.ts";
 import { PacketSocket } from "../device/packet-socket.ts";
 import { Tap } from "../device/tap.ts";
+import type { Way } from "../device/trial-frames.ts";
 import { TunnelTap } from "../device/tunnel-tap.ts";
-import { type Exit, TunnelTrial } from "../device/tunnel-trial.ts";
+import { TunnelTrial } from "../device/tunnel-trial.ts";
 import { errnoName, type Native } from "../native/binding.ts";
 import type { Plane } from "../plane/plane.ts";
 
@@ -23,6 +24,8 @@ interface Uplink {
   readonly interface: string;
 }
 
+type Shell = (netns: string, script: readonly string[]) => Promise<string>;
+
 const IFF_UP = 1;
 const LOOK_MS = 500;
 /** Looks between two of a closer kind: is the redirection still there? Only while superframes go that way. */
@@ -30,8 +33,9 @@ const CLOSER = 20;
 
 export class TunnelGso {
   readonly #native: Native;
-  readonly #plane: Plane;
+  readonly #plane: Pick<Plane, "apply" | "tables">;
   readonly #config: Settings;
+  readonly #shell: Shell;
   #tap: TunnelTap | undefined;
   #work: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
@@ -46,10 +50,12 @@ export class TunnelGso {
   /** Called with a line for people when it cannot be used. */
   onNote: (text: string) => void = () => {};
 
-  constructor(native: Native, plane: Plane, config: Settings) {
+  /** `shell`: runs lines of sh(1) in a namespace. */
+  constructor(native: Native, plane: Pick<Plane, "apply" | "tables">, config: Settings, shell = inNamespace) {
     this.#native = native;
     this.#plane = plane;
     this.#config = config;
+    this.#shell = shell;
     this.state = `off: ${notWanted(config) ?? "not tried yet"}`;
   }
 
@@ -66,7 +72,7 @@ export class TunnelGso {
   async #open(): Promise<void> {
     const { netns, uplink } = this.#config;
     try {
-      const tap = await openTunnelTap(this.#native, { netns, interface: uplink.interface });
+      const tap = await openTunnelTap(this.#native, this.#shell, { netns, interface: uplink.interface });
       if (this.#closed) return tap.close();
       this.#tap = tap;
       await this.#plane.apply({ type: "tunnel-gso", fd: tap.fd });
@@ -103,7 +109,7 @@ export class TunnelGso {
 
   async #isRedirected(name: string): Promise<boolean> {
     const { netns, uplink } = this.#config;
-    const show = inNamespace(netns, [`tc filter show dev ${name} ingress`]).catch(() => "");
+    const show = this.#shell(netns, [`tc filter show dev ${name} ingress`]).catch(() => "");
     return (await show).includes(`device ${uplink.interface})`);
   }
 
@@ -128,7 +134,7 @@ function notWanted({ tunnelGso, overlay, uplink }: Settings): string | undefined
 }
 
 /** An open tunnel TAP that has passed its test; throws what stands in the way. */
-async function openTunnelTap(native: Native, uplink: Uplink): Promise<TunnelTap> {
+async function openTunnelTap(native: Native, shell: Shell, uplink: Uplink): Promise<TunnelTap> {
   const facts = new Int32Array(5);
   const found = native.ifInfo(uplink.netns, uplink.interface, facts);
   if (found < 0) throw new PodwireError(`${uplink.interface}: ${errnoName(found)}`, { code: "TUNNEL_GSO" });
@@ -137,7 +143,7 @@ async function openTunnelTap(native: Native, uplink: Uplink): Promise<TunnelTap>
     throw new PodwireError(`${uplink.interface} is down`, { code: "TUNNEL_GSO_LATER" });
   const tap = new TunnelTap(native, uplink.netns, `pwgso${index}`);
   try {
-    await tryOut(native, uplink, tap, index, { hi, lo });
+    await tryOut(native, shell, uplink, tap, index, { hi, lo });
     return tap;
   } catch (error) {
     tap.close();
@@ -147,13 +153,14 @@ async function openTunnelTap(native: Native, uplink: Uplink): Promise<TunnelTap>
 
 async function tryOut(
   native: Native,
+  shell: Shell,
   { netns, interface: name }: Uplink,
   tap: TunnelTap,
   index: number,
   mac: Mac,
 ) {
   const trial = new TunnelTrial(native, tap.fd);
-  const check = async (exit: Exit, where: string): Promise<void> => {
+  const check = async (exit: Way, where: string): Promise<void> => {
     const wrong = await trial.run(exit, mac);
     if (wrong !== "") throw new PodwireError(`${where}: ${wrong}`, { code: "TUNNEL_GSO" });
   };
@@ -162,7 +169,7 @@ async function tryOut(
     ...{ netns, interface: `pwcut${index}`, role: PortRole.POD, persist: false, offloads: 0 },
   });
   try {
-    await inNamespace(netns, [...bringUp(tap.name), ...bringUp(sink.name), ...redirect(tap.name, sink.name)]);
+    await shell(netns, [...bringUp(tap.name), ...bringUp(sink.name), ...redirect(tap.name, sink.name)]);
     await check(sink, "the kernel");
   } finally {
     sink.close();
@@ -171,7 +178,7 @@ async function tryOut(
     ...{ netns, interface: name, role: PortRole.UPLINK, receiveBytes: 1 << 18, seesOwn: mac },
   });
   try {
-    await inNamespace(netns, redirect(tap.name, name));
+    await shell(netns, redirect(tap.name, name));
     await check(leaving, name);
   } finally {
     leaving.close();

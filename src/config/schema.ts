@@ -134,8 +134,8 @@ function fieldsBelow(schema: SchemaObject, at: string): string[] {
 }
 
 /**
- * A schema is compiled once a process and used once: its code is not made shorter first, and it is not held to JSON Schema's
- * own schema (words and their types are looked at as it is compiled). 45 ms of an agent's start instead of 75.
+ * A schema is compiled once a process and used once: its code is not made shorter first, and it is not held to JSON
+ * Schema's own schema (words and their types are looked at as it is compiled). 45 ms of an agent's start instead of 75.
  */
 const ajv = new Ajv({
   ...{ allErrors: true, strict: true, strictTypes: false, verbose: true },

@@ -4,20 +4,18 @@
  * identifications, checksums and payload of each. Where a device takes superframes whole, what it was given is compared
  * as it would be cut; how a card cuts nobody on its machine can see.
  */
-import { setTimeout as sleep } from "node:timers/promises";
-import type { IoKind } from "../base/addon.ts";
 import type { Ipv4Addr, L4Port, Vni } from "../base/ids.ts";
 import type { Mac } from "../base/mac.ts";
 import { Protocol } from "../base/protocols.ts";
 import { errnoName, type Native } from "../native/binding.ts";
 import * as checksum from "../wire/bytes/checksum.ts";
-import * as plainFrames from "../wire/bytes/plain-frames.ts";
 import * as ipv4 from "../wire/ip/ipv4.ts";
 import * as ipv6 from "../wire/ip/ipv6.ts";
 import * as eth from "../wire/link/ethernet.ts";
 import * as vnet from "../wire/link/virtio-net.ts";
 import * as vxlan from "../wire/link/vxlan.ts";
 import * as udp from "../wire/transport/udp.ts";
+import { difference, plainPackets, readPackets, type Way } from "./trial-frames.ts";
 
 const { UDP } = Protocol;
 /** Frames in VXLAN; the last may be shorter, and its length is odd. */
@@ -33,14 +31,6 @@ const SLOT = 66_048;
 const SLOTS = 10;
 const HEADROOM = 16;
 const OUT = SLOT * (SLOTS - 1);
-const PATIENCE_MS = 200;
-const STEP_MS = 2;
-
-/** Where frames go in or come out, as the addon knows it. */
-export interface Way {
-  readonly fd: number;
-  readonly ioKind: IoKind;
-}
 
 /** "": as it should be. Else the first thing that is not. */
 export async function tryBundle(
@@ -122,57 +112,17 @@ function finishChecksum(packet: Uint8Array, family: 4 | 6): void {
   udp.setChecksum(view, u, sum === 0 ? 0xffff : sum);
 }
 
-/** What comes out, as it would be on a wire, until there is enough of it; the frames of others are passed over. */
-async function receive(native: Native, way: Way, wanted: readonly Uint8Array[]): Promise<Uint8Array[]> {
+/** What comes out, as it would be on a wire; the frames of others are passed over. */
+function receive(native: Native, way: Way, wanted: readonly Uint8Array[]): Promise<Uint8Array[]> {
   const arena = new Uint8Array(SLOT * SLOTS);
-  const view = new DataView(arena.buffer);
   const offs = Int32Array.from({ length: SLOTS - 1 }, (_, i) => i * SLOT + HEADROOM);
-  const lens = new Int32Array(SLOTS - 1);
-  const result = new Int32Array(3);
   const [first] = wanted;
   const ports = udpAt(eth.etherType(new DataView(first.buffer), 0) === eth.ETHERTYPE_IPV4 ? 4 : 6);
   const isTelling = (k: number): boolean => k < eth.HEADER_LEN || (k >= ports && k < ports + 4);
-  const got: Uint8Array[] = [];
-  const end = performance.now() + PATIENCE_MS;
-  for (;;) {
-    const room = SLOT - HEADROOM;
-    const n = native.receive(
-      way.fd,
-      way.ioKind,
-      arena,
-      offs,
-      lens,
-      0,
-      SLOTS - 1,
-      room,
-      1 << 20,
-      lens.slice(),
-      -1,
-    );
-    for (let i = 0; i < n; i++) {
-      const frame = arena.subarray(offs[i], offs[i] + lens[i]);
-      if (first.some((byte, k) => isTelling(k) && byte !== frame[k])) continue;
-      const count = plainFrames.toPlainFrames(arena, view, offs[i], lens[i], OUT, SLOT, result);
-      for (let k = 0; k < count; k++) {
-        const from = OUT + k * result[2];
-        got.push(arena.slice(from, Math.min(from + result[2], OUT + result[1])));
-      }
-    }
-    const isAll = got.length >= wanted.length && n < SLOTS - 1;
-    if (isAll || performance.now() > end) return got;
-    if (n <= 0) await sleep(STEP_MS);
-  }
-}
-
-/** The first difference, in words. */
-function difference(wanted: readonly Uint8Array[], got: readonly Uint8Array[]): string {
-  if (got.length !== wanted.length) return `${got.length} packets came out, not ${wanted.length}`;
-  for (const [i, packet] of wanted.entries()) {
-    const other = got[i];
-    if (other.length !== packet.length)
-      return `packet ${i + 1} has ${other.length} bytes, not ${packet.length}`;
-    const at = packet.findIndex((byte, k) => byte !== other[k]);
-    if (at >= 0) return `packet ${i + 1} has ${other[at]} at byte ${at}, not ${packet[at]}`;
-  }
-  return "";
+  const slots = { arena, first: 0, offs, room: SLOT - HEADROOM };
+  return readPackets(native, way, slots, wanted.length, (off, len) => {
+    const frame = arena.subarray(off, off + len);
+    if (first.some((byte, k) => isTelling(k) && byte !== frame[k])) return [];
+    return plainPackets(arena, off, len, OUT, SLOT);
+  });
 }

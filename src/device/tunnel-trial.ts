@@ -5,14 +5,12 @@
  * CWR, PSH and FIN, each on the segments that bear it. Where a device takes superframes whole, what is compared is what
  * podwire would make of what the device was given: how a card cuts nobody on its machine can see.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import { IoKind } from "../base/addon.ts";
 import type { Ipv4Addr, L4Port, Vni } from "../base/ids.ts";
 import type { Mac } from "../base/mac.ts";
 import { Protocol } from "../base/protocols.ts";
 import { errnoName, type Native } from "../native/binding.ts";
 import * as checksum from "../wire/bytes/checksum.ts";
-import * as plainFrames from "../wire/bytes/plain-frames.ts";
 import * as ipv4 from "../wire/ip/ipv4.ts";
 import * as ipv6 from "../wire/ip/ipv6.ts";
 import * as eth from "../wire/link/ethernet.ts";
@@ -20,6 +18,7 @@ import * as vnet from "../wire/link/virtio-net.ts";
 import * as vxlan from "../wire/link/vxlan.ts";
 import * as tcp from "../wire/transport/tcp.ts";
 import * as udp from "../wire/transport/udp.ts";
+import { difference, plainPackets, readPackets, type Way } from "./trial-frames.ts";
 
 const { TCP, UDP } = Protocol;
 /** Three segments, of which the last is short, and has an odd length. */
@@ -37,27 +36,17 @@ const FLAGS = 0x80 | 0x10 | 0x08 | 0x01; // CWR ACK PSH FIN
 const SLOT = 4096;
 const SLOTS = 16;
 const HEADROOM = 16;
-const PATIENCE_MS = 200;
-const STEP_MS = 2;
 
 /** What is asked of: four superframes, by the families outside and inside. */
 const KINDS = [4, 6].flatMap((outer) => [4, 6].map((inner) => ({ outer, inner }) as const));
-
-/** Where frames come out: a TAP of the test's own, or a packet socket at the uplink that sees what leaves. */
-export interface Exit {
-  readonly fd: number;
-  readonly ioKind: IoKind;
-}
 
 export class TunnelTrial {
   readonly #native: Native;
   readonly #tunnelFd: number;
   readonly #arena = new Uint8Array(SLOT * SLOTS);
   readonly #view = new DataView(this.#arena.buffer);
-  readonly #offs = Int32Array.from({ length: SLOTS }, (_, i) => i * SLOT + HEADROOM);
-  readonly #lens = new Int32Array(SLOTS);
-  readonly #sums = new Int32Array(SLOTS);
-  readonly #result = new Int32Array(4);
+  /** The first is the superframe's, the last four are to cut into. */
+  readonly #offs = Int32Array.from({ length: SLOTS - 4 }, (_, i) => i * SLOT + HEADROOM);
 
   constructor(native: Native, tunnelFd: number) {
     this.#native = native;
@@ -65,7 +54,7 @@ export class TunnelTrial {
   }
 
   /** "": all is cut right; else what was wrong first. Frames go from `mac` to itself, so no switch passes them on. */
-  async run(exit: Exit, mac: Mac): Promise<string> {
+  async run(exit: Way, mac: Mac): Promise<string> {
     for (const { outer, inner } of KINDS) {
       const what = `TCP over IPv${inner} in VXLAN over IPv${outer}`;
       const len = this.#writeSuperframe(mac, outer === 6, inner === 6);
@@ -144,18 +133,11 @@ export class TunnelTrial {
     return result[0];
   }
 
-  /** What comes out, as it would be on a wire, until there is enough of it. */
-  async #receive({ fd, ioKind }: Exit, packets: number): Promise<Uint8Array[]> {
-    const got: Uint8Array[] = [];
-    const end = performance.now() + PATIENCE_MS;
-    for (;;) {
-      const room = SLOT - HEADROOM;
-      const [arena, offs, lens, sums] = [this.#arena, this.#offs, this.#lens, this.#sums];
-      const n = this.#native.receive(fd, ioKind, arena, offs, lens, 1, 8, room, 1 << 20, sums, -1);
-      for (let i = 1; i <= n; i++) if (this.#isOurs(offs[i])) got.push(...this.#onWire(offs[i], lens[i]));
-      if (got.length >= packets || performance.now() > end) return got;
-      if (n <= 0) await sleep(STEP_MS);
-    }
+  #receive(exit: Way, packets: number): Promise<Uint8Array[]> {
+    const slots = { arena: this.#arena, first: 1, offs: this.#offs, room: SLOT - HEADROOM };
+    return readPackets(this.#native, exit, slots, packets, (off, len) =>
+      this.#isOurs(off) ? this.#onWire(off, len) : [],
+    );
   }
 
   #isOurs(off: number): boolean {
@@ -177,29 +159,10 @@ export class TunnelTrial {
 
   /** The frame at `off` as podwire cuts it. */
   #plain(len: number, off = HEADROOM): Uint8Array[] {
-    const out = SLOT * (SLOTS - 4);
-    const result = this.#result;
-    const n = plainFrames.toPlainFrames(this.#arena, this.#view, off, len, out, SLOT * 4, result);
-    return Array.from({ length: Math.max(n, 0) }, (_, i) => {
-      const from = out + i * result[2];
-      return this.#arena.slice(from, Math.min(from + result[2], out + result[1]));
-    });
+    return plainPackets(this.#arena, off, len, SLOT * (SLOTS - 4), SLOT * 4);
   }
 }
 
 function etherType(isV6: boolean): number {
   return isV6 ? eth.ETHERTYPE_IPV6 : eth.ETHERTYPE_IPV4;
-}
-
-/** The first difference, in words. */
-function difference(wanted: readonly Uint8Array[], got: readonly Uint8Array[]): string {
-  for (const [i, packet] of wanted.entries()) {
-    const other = got[i];
-    if (other === undefined) return `${got.length} of ${wanted.length} packets came out`;
-    if (other.length !== packet.length)
-      return `packet ${i + 1} has ${other.length} bytes, not ${packet.length}`;
-    const at = packet.findIndex((byte, k) => byte !== other[k]);
-    if (at >= 0) return `packet ${i + 1} has ${other[at]} at byte ${at}, not ${packet[at]}`;
-  }
-  return got.length > wanted.length ? `${got.length} packets came out, not ${wanted.length}` : "";
 }

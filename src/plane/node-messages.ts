@@ -42,6 +42,9 @@ export interface LastingPlaneIds {
 const STEP = 256;
 const LOOPBACK: readonly Ip[] = [ip("127.0.0.1"), ip("::1")];
 
+/** A change of so many leaves garbage that is better collected before the next one comes. */
+export const MANY_SERVICES = 1000;
+
 export class NodeMessages {
   readonly config: AgentConfig;
   readonly services: ServiceCompiler;

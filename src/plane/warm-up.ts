@@ -27,11 +27,27 @@ export function warmUp(): void {
   for (let round = 0; round < ROUNDS; round++) warmUpTopology();
 }
 
-/** Collects garbage at once; V8 shows its function for it to contexts that are made after the flag was set. */
+type Collect = (options?: { type: "minor" }) => void;
+
+/** All of it, at once: what starting left behind. */
 export function collectNow(): void {
+  collector()();
+}
+
+/**
+ * What is young, at once, a few milliseconds: what a large change made that stays would be moved in the middle of a small
+ * one that comes after it. The first slice after 10,000 services took 6 ms, and takes 1.
+ */
+export function collectYoung(): void {
+  collector()({ type: "minor" });
+}
+
+/** V8 shows its function for it to contexts that are made after the flag was set. */
+function collector(): Collect {
   setFlagsFromString("--expose-gc");
-  (runInNewContext("gc") as () => void)();
+  const collect = runInNewContext("gc") as Collect;
   setFlagsFromString("--no-expose-gc");
+  return collect;
 }
 
 function warmUpServices(): void {

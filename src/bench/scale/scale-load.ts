@@ -8,8 +8,9 @@ import { parseManifests } from "../../kube/manifest/manifest.ts";
 import type { EndpointSlice } from "../../kube/objects.ts";
 import { loadNative } from "../../native/binding.ts";
 import { offlineConfig } from "../../offline/offline-config.ts";
-import { NodeMessages } from "../../plane/node-messages.ts";
+import { MANY_SERVICES, NodeMessages } from "../../plane/node-messages.ts";
 import { PlaneHandle } from "../../plane/plane-handle.ts";
+import { collectYoung } from "../../plane/warm-up.ts";
 import { ObjectGraph } from "../../watch/desired-state.ts";
 import { CLUSTER_CIDR, clusterText, NODE, replaceEndpoint, SPARE_FROM } from "./scale-objects.ts";
 
@@ -65,7 +66,9 @@ class Agent {
   /** What changed, compiled and in the tables. */
   async apply(): Promise<void> {
     const began = performance.now();
-    const steps = this.messages.steps(this.graph, this.graph.take(), PORTS);
+    const changes = this.graph.take();
+    const isLarge = changes.services.size >= MANY_SERVICES;
+    const steps = this.messages.steps(this.graph, changes, PORTS);
     for (;;) {
       const stepBegan = performance.now();
       const step = steps.next();
@@ -74,6 +77,7 @@ class Agent {
       const compiled = performance.now();
       for (const message of step.value) await this.plane.apply(message);
       this.compileMs = compiled - began;
+      if (isLarge) collectYoung();
       this.tableMs = performance.now() - compiled;
       return;
     }

@@ -121,13 +121,14 @@ export const SUBJECTS: Subjects = {
   },
   native: {
     what: "the addon and the devices",
-    files: "addon-* binding datagram-joining device* offload lossless-joining hostile-tap e2e-pcap-uplink",
+    files:
+      "addon-* binding datagram-joining tunnel-gso device* offload lossless-joining hostile-tap e2e-pcap-uplink",
   },
   fuzz: { what: "input gone wrong", files: "fuzz* manifest-fuzz hostile-tap" },
   house: {
     what: "rules that hold the code, the tools of tests and benchmarks",
     files: `tidy alloc cases cpu-account search-rate deopt choose-node frame-builder frame-offload columns gc-log
-      idle-cores sample compare plot page report perf-text scale tshark test-* shared-process`,
+      idle-cores sample compare plot page report perf-text scale start tshark test-* shared-process`,
   },
 };
 
