@@ -10,7 +10,8 @@ const skip = process.getuid?.() === 0 ? false : "needs root";
 const FIRST_SEED = 10_001;
 
 const CASES: readonly (JudgeOptions & { scenarios: number })[] = [
-  { mode: "iptables", family: 4, variant: "legacy", scenarios: 25 },
+  { mode: "iptables", family: 4, variant: "legacy", scenarios: 20 },
+  { mode: "iptables", family: 4, variant: "legacy", scenarios: 5, workers: 4 },
   { mode: "iptables", family: 4, variant: "nft", scenarios: 5 },
   { mode: "iptables", family: 6, variant: "legacy", scenarios: 10 },
   { mode: "nftables", family: 4, variant: "nft", scenarios: 10 },
@@ -18,8 +19,9 @@ const CASES: readonly (JudgeOptions & { scenarios: number })[] = [
 ];
 
 for (const { scenarios, ...options } of CASES) {
-  const { mode, family, variant } = options;
-  t.test(`${scenarios} scenarios, ${mode} (${variant}), IPv${family}: no difference`, { skip }, async (t) => {
+  const { mode, family, variant, workers = 1 } = options;
+  const what = `${scenarios} scenarios, ${mode} (${variant}), IPv${family}, workers ${workers}`;
+  t.test(`${what}: no difference`, { skip }, async (t) => {
     const judge = new KernelJudge({ ...options, updateEvery: 4, timesEvery: 4 });
     t.teardown(() => judge.close());
     for (let i = 0; i < scenarios; i++) {

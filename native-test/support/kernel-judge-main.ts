@@ -13,6 +13,7 @@ const { values, flag: isVerbose } = judgeOptions(
     seconds: number("86400"),
     "update-every": number("1"),
     "times-every": number("4"),
+    workers: number("1"),
     seed: SEED,
     mode: MODE,
     family: FAMILY,
@@ -27,6 +28,7 @@ const judge = new KernelJudge({
   variant: values.variant === "nft" ? "nft" : "legacy",
   updateEvery: Number(values["update-every"]),
   timesEvery: Number(values["times-every"]),
+  workers: Number(values.workers),
 });
 const begin = performance.now();
 let packets = 0;

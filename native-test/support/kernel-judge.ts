@@ -23,6 +23,8 @@ export interface JudgeOptions {
   readonly updateEvery?: number;
   /** Affinity's time-outs take seconds to go by: 4 is "with every fourth seed that has affinity at all". */
   readonly timesEvery?: number;
+  /** Engines of podwire's node, as of so many workers; left out: 1. */
+  readonly workers?: number;
 }
 
 export interface Verdict {
@@ -61,7 +63,7 @@ export class KernelJudge {
     load();
     router.forgetConnections();
     const objects = planted.objects?.(made.objects) ?? made.objects;
-    const plane = new PlaneSide({ ...made, objects });
+    const plane = new PlaneSide({ ...made, objects }, this.#options.workers);
     const comparison = new Comparison(
       made,
       {
@@ -97,7 +99,10 @@ export class KernelJudge {
   ): Promise<Pick<Verdict, "differences" | "packets">> {
     const made = withShortAffinity(scenario);
     const rules = this.rules(made);
-    const plane = new PlaneSide({ ...made, objects: planted.objects?.(made.objects) ?? made.objects });
+    const plane = new PlaneSide(
+      { ...made, objects: planted.objects?.(made.objects) ?? made.objects },
+      this.#options.workers,
+    );
     const sides = {
       kernel: {
         begin: async () => {
@@ -130,7 +135,7 @@ export class KernelJudge {
       this.#load(router, s, planted.rules?.(rules) ?? rules);
     };
     const seenBy = (s: Scenario): Scenario => ({ ...s, objects: planted.objects?.(s.objects) ?? s.objects });
-    const plane = new PlaneSide(seenBy(before));
+    const plane = new PlaneSide(seenBy(before), this.#options.workers);
     const comparison = new UpdateComparison(
       { before, now },
       {

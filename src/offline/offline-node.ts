@@ -19,10 +19,10 @@ import { createMemoryPair, type MemoryPort } from "../device/memory-pair.ts";
 import { hostPortsOf } from "../kube/host-ports.ts";
 import type { EndpointSlice, KubeObject, Pod, Service } from "../kube/objects.ts";
 import { applyMessage } from "../plane/apply-message.ts";
-import type { PlaneMessage } from "../plane/messages.ts";
+import { concernsAll, type PlaneMessage } from "../plane/messages.ts";
 import { NodeMessages, type OfflineFacts } from "../plane/node-messages.ts";
 import { createPlaneEngine } from "../plane/plane-engine.ts";
-import { conntrackLog2 } from "../plane/plane-memory.ts";
+import { conntrackLog2, type PlaneSizes } from "../plane/plane-memory.ts";
 import { ObjectGraph } from "../watch/desired-state.ts";
 import { ObjectSet } from "../watch/object-set.ts";
 import * as offload from "../wire/bytes/offload.ts";
@@ -48,10 +48,14 @@ export interface OfflineOptions extends OfflineFacts {
   readonly seed?: number;
   /** Changes what the plane is told, before it is told. */
   readonly amend?: (message: PlaneMessage) => PlaneMessage;
+  /** Several engines on one set of tables, the keeper first, over which ports are spread; left out: one. */
+  readonly engines?: (sizes: PlaneSizes) => readonly engine.Engine[];
 }
 
 export class OfflineNode {
+  /** The only one, or the keeper. */
   readonly engine: engine.Engine;
+  readonly #engines: readonly engine.Engine[];
   readonly messages: NodeMessages;
   readonly graph = new ObjectGraph();
   readonly ports: OfflinePort[] = [];
@@ -67,11 +71,13 @@ export class OfflineNode {
     const all = [...previous, ...objects];
     this.#amend = options.amend ?? ((message) => message);
     const maxPorts = MORE_PORTS + all.filter((object) => object.kind === "Pod").length;
-    const sizes = { ...sizesFor(previous, objects), maxPorts, poolSlots: 64, seed: options.seed ?? SEED };
-    this.engine = createPlaneEngine(
-      { ...sizes, conntrackLog2: Math.max(CONNTRACK_LOG2, conntrackLog2(config.conntrackMax)) },
-      { io: null, offload },
-    );
+    const sizes = {
+      ...{ ...sizesFor(previous, objects), maxPorts, poolSlots: 64, seed: options.seed ?? SEED },
+      conntrackLog2: Math.max(CONNTRACK_LOG2, conntrackLog2(config.conntrackMax)),
+    };
+    const { engines = () => [createPlaneEngine(sizes, { io: null, offload })] } = options;
+    this.#engines = engines(sizes);
+    this.engine = this.#engines[0];
     this.messages = new NodeMessages(config, this.graph, options);
     this.#load(previous.length > 0 ? previous : objects);
     const address = this.messages.topology?.own.addresses ?? [];
@@ -84,7 +90,11 @@ export class OfflineNode {
       this.strangers = this.#addPort("a pod", "pod", PortRole.POD, "", { hi, lo }, this.#podMtu(), []);
     this.#syncPods();
     if (previous.length > 0) this.replace(objects);
-    engine.setClock(this.engine, 0);
+    this.#setClock(0);
+  }
+
+  #setClock(nowMs: number): void {
+    for (const each of this.#engines) engine.setClock(each, nowMs);
   }
 
   /** Makes `objects` the node's objects: what is missing goes, what differs changes. */
@@ -100,7 +110,8 @@ export class OfflineNode {
   }
 
   #tell(message: PlaneMessage): void {
-    applyMessage(this.engine, message, POLLER);
+    for (const each of this.#engines)
+      if (each.isKeeper || concernsAll(message.type)) applyMessage(each, message, POLLER);
     const { refused } = this.engine.tables.services;
     if (refused.size === 0) return;
     throw new PodwireError(`${refused.size} service ports do not fit the tables: leave services out`, {
@@ -162,7 +173,7 @@ export class OfflineNode {
   ): OfflinePort {
     const id = this.ports.length;
     const [device, station] = createMemoryPair(name, role, 4096);
-    engine.attach(this.engine, id, device, mac, mtu);
+    for (const each of this.#engines) engine.attach(each, id, device, mac, mtu);
     const info: PortInfo = {
       id,
       name,
@@ -210,28 +221,16 @@ export class OfflineNode {
   /** Starts a watcher that sees everything; its records land in the ring that is returned. */
   watch(mode: number, ringLog2: number, index = 0): RecordRing {
     const memory = new SharedArrayBuffer(RecordRing.bytesFor(ringLog2));
-    applyMessage(
-      this.engine,
-      {
-        type: "watch",
-        index,
-        mode,
-        program: null,
-        remaining: -1,
-        snapLen: 65_536,
-        ring: memory,
-        ringLog2,
-      },
-      POLLER,
-    );
+    const all = { program: null, remaining: -1, snapLen: 65_536 };
+    this.#tell({ type: "watch", index, mode, ...all, ring: memory, ringLog2 });
     return new RecordRing(ringLog2, memory);
   }
 
   /** Sends one frame into port `id` and runs the plane until it has nothing left to do. */
   send(id: number, frame: Uint8Array, nowMs: number, vnetHeader?: Uint8Array): void {
-    engine.setClock(this.engine, nowMs);
+    this.#setClock(nowMs);
     this.ports[id].station.send(frame, vnetHeader);
-    while (engine.pollPort(this.engine, id) > 0);
+    while (engine.pollPort(this.#engines[id % this.#engines.length], id) > 0);
     engine.tick(this.engine);
   }
 }

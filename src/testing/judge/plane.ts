@@ -6,11 +6,16 @@ import { formatIp, type IpWords, ip } from "../../base/ip.ts";
 import { externalPorts, hostRules } from "../../compile/host-rules.ts";
 import { type AgentConfig, agentConfig } from "../../config/agent.ts";
 import { setSeed } from "../../dataplane/change/conntrack.ts";
+import { DropReason } from "../../dataplane/drop-reason.ts";
+import type { Engine } from "../../dataplane/engine.ts";
 import * as neighbor from "../../dataplane/table/neighbor.ts";
 import { frameOf as storedFrame } from "../../device/frame-queue.ts";
 import { FieldProblems } from "../../kube/manifest/field-problems.ts";
 import { HOST_PORT, OfflineNode, type OfflinePort, UPLINK_PORT } from "../../offline/offline-node.ts";
+import { allocate, open, type PlaneSizes } from "../../plane/plane-memory.ts";
+import * as offload from "../../wire/bytes/offload.ts";
 import { Prng } from "../prng.ts";
+import { createEngines } from "../world/shared-engines.ts";
 import type { Flow } from "./flows.ts";
 import { Lo } from "./lo.ts";
 import { frameOf, Seen } from "./outcome.ts";
@@ -61,9 +66,12 @@ export class PlaneSide {
   /** Until the cluster changes. */
   #kernelKeeps: Lo | undefined;
   readonly #random: Prng;
+  readonly #engines: number;
 
-  constructor(scenario: Scenario) {
+  /** `engines`: so many on one set of tables, as an agent with so many workers. */
+  constructor(scenario: Scenario, engines = 1) {
     this.#scenario = scenario;
+    this.#engines = engines;
     this.#config = agentConfigOf(scenario);
     this.#random = new Prng(scenario.seed);
     this.#node = this.#start();
@@ -81,7 +89,15 @@ export class PlaneSide {
   }
 
   #start(): OfflineNode {
-    const node = new OfflineNode(this.#config, this.#scenario.objects);
+    const engines = (sizes: PlaneSizes): Engine[] => {
+      const memory = allocate(sizes);
+      return createEngines(this.#engines, sizes, { io: null, offload }, () => open(memory, sizes));
+    };
+    const node = new OfflineNode(
+      this.#config,
+      this.#scenario.objects,
+      this.#engines === 1 ? {} : { engines },
+    );
     setSeed(node.engine.tables.conntrack, this.#random.next() | 0);
     this.#nowMs = 0;
     const { world } = this.#scenario;
@@ -151,7 +167,9 @@ export class PlaneSide {
     icmpRate.header[Header.OWN] = 0;
     this.#node.send(port.id, frame, this.#nowMs);
     for (const out of this.#node.ports) this.#take(out, seen);
-    if (this.#node.engine.lastError !== "") throw new Error(this.#node.engine.lastError);
+    const { lastError, tables } = this.#node.engine;
+    if (lastError !== "" || tables.counters.drops[DropReason.INTERNAL_ERROR] > 0)
+      throw new Error(lastError || "another engine met an error");
   }
 
   #take(port: OfflinePort, seen: Seen): void {

@@ -25,7 +25,12 @@ export function createEngines(
       share: { index, count, arena, columns, turn },
     });
   });
-  // Tests change the keeper's: a message would bring all of them to the same.
+  return engines;
+}
+
+/** As `createEngines`, for tests that change the keeper's configuration and ports where an agent sends messages. */
+export function createBoundEngines(...args: Parameters<typeof createEngines>): engine.Engine[] {
+  const engines = createEngines(...args);
   const { tables: kept, ports } = engines[0];
   for (const { tables } of engines.slice(1)) {
     Object.assign(tables, { config: kept.config, addresses: kept.addresses });

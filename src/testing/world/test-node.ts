@@ -40,7 +40,7 @@ import { ManualClock } from "../manual-clock.ts";
 import { pendingProblem } from "../pending-check.ts";
 import { Canaries } from "./canaries.ts";
 import { connectionText } from "./connection-text.ts";
-import { createEngines } from "./shared-engines.ts";
+import { createBoundEngines } from "./shared-engines.ts";
 import {
   CLUSTER_CIDR,
   FABRIC_MTU,
@@ -161,7 +161,7 @@ export class TestNode {
     this.engines =
       o.engines === undefined
         ? [createPlaneEngine(sizes, { ...host, shared })]
-        : createEngines(o.engines, sizes, host, () => open(this.memory, sizes), o.turn);
+        : createBoundEngines(o.engines, sizes, host, () => open(this.memory, sizes), o.turn);
     this.engine = this.engines[0];
     this.tables = this.engine.tables;
     this.counters = this.tables.counters;
