@@ -12,7 +12,12 @@ const macOf = (ip: string) =>
     .map((n) => Number(n).toString(16).padStart(2, "0"))
     .join(":")}`;
 
-export function objects(namespaces: Namespaces): ({ kind: string } & Record<string, unknown>)[] {
+type Pods = Readonly<Record<string, string>>;
+
+export function objects(
+  namespaces: Namespaces,
+  pods: Pods = PODS,
+): ({ kind: string } & Record<string, unknown>)[] {
   const pod = (name: string, nodeName: string, ip: string, netns: string) => ({
     apiVersion: "v1",
     kind: "Pod",
@@ -30,7 +35,7 @@ export function objects(namespaces: Namespaces): ({ kind: string } & Record<stri
   return [
     node("node1", "10.244.1.0/24", "192.168.77.11"),
     node("node2", "10.244.2.0/24", "192.168.77.12"),
-    ...Object.entries(PODS).map(([name, ip]) => pod(name, "node1", ip, namespaces.path(name))),
+    ...Object.entries(pods).map(([name, ip]) => pod(name, "node1", ip, namespaces.path(name))),
     pod("far", "node2", "10.244.2.2", "/run/netns/far"),
     {
       apiVersion: "v1",
@@ -53,9 +58,9 @@ export function objects(namespaces: Namespaces): ({ kind: string } & Record<stri
   ];
 }
 
-/** Makes the namespaces `node`, `web` and `shell`. */
-export function makeNode(namespaces: Namespaces): void {
-  namespaces.add("node", ...Object.keys(PODS));
+/** Makes the namespaces `node`, `web` and `shell`, or of other pods. */
+export function makeNode(namespaces: Namespaces, pods: Pods = PODS): void {
+  namespaces.add("node", ...Object.keys(pods));
   const node = (words: string) => namespaces.ip("node", words);
   node("link add eth1 type veth peer name peer0");
   node("link set eth1 up arp off");
@@ -66,7 +71,7 @@ export function makeNode(namespaces: Namespaces): void {
     node(`addr add ${address} dev host0`);
   node("route add 10.244.1.0/24 dev host0 src 10.244.1.1");
   node("route add 10.96.0.0/12 via 169.254.1.1 dev host0 onlink src 192.168.77.11");
-  for (const [name, ip] of Object.entries(PODS)) {
+  for (const [name, ip] of Object.entries(pods)) {
     namespaces.ip(name, "tuntap add dev eth0 mode tap vnet_hdr");
     namespaces.ip(name, `link set eth0 address ${macOf(ip)} mtu 1450 up`);
     namespaces.ip(name, `addr add ${ip}/24 dev eth0`);

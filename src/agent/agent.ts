@@ -23,7 +23,7 @@ import { PlaneHandle } from "../plane/plane-handle.ts";
 import { monotonicMs } from "../plane/plane-memory.ts";
 import { LastingRuleIds } from "../plane/rule-ids.ts";
 import { LastingServiceIds } from "../plane/service-ids.ts";
-import { collectYoung } from "../plane/warm-up.ts";
+import { collectNow, collectYoung } from "../plane/warm-up.ts";
 import { type Changes, ObjectGraph } from "../watch/desired-state.ts";
 import type { ObjectSource } from "../watch/source.ts";
 import { Attachments } from "./attachments.ts";
@@ -40,6 +40,8 @@ import { TunnelBundles } from "./tunnel-bundles.ts";
 import { TunnelGso } from "./tunnel-gso.ts";
 
 const ROOM = `it has room for ${2 ** SERVICES_LOG2} addresses and ${2 ** SERVICES_LOG2} endpoints: remove some`;
+/** So long after an API server's objects are in the plane this thread takes 0.1 s to collect what reading them left. */
+const COLLECT_MS = 3000;
 
 export class Agent {
   readonly config: AgentConfig;
@@ -314,7 +316,10 @@ export class Agent {
       );
     }
     this.#joining.start(this.config.joinDatagrams);
-    if (this.#appliedMs === 0) this.#tryTunnel();
+    if (this.#appliedMs === 0) {
+      this.#tryTunnel();
+      if ("kubernetes" in this.config.source) setTimeout(collectNow, COLLECT_MS).unref();
+    }
     if (changes.services.size >= MANY_SERVICES) collectYoung();
     this.#lastApplyMs = performance.now() - started;
     this.#appliedVersion = version;

@@ -13,6 +13,11 @@ export class ObjectSet {
     return this.#objects.values();
   }
 
+  /** What of this name was told, and is not gone. */
+  get(object: KubeObject): KubeObject | undefined {
+    return this.#objects.get(idOf(object));
+  }
+
   /** One event as it came; undefined when it changes nothing. */
   apply(event: ObjectEvent): ObjectEvent | undefined {
     const id = idOf(event.object);

@@ -1,6 +1,6 @@
 // A node whose agent follows a real API server, as docs/cluster.md says it may: its own account, the role of that page.
 import { readFileSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { PODWIRE, ROOT } from "../../../src/testing/lab/lab.ts";
@@ -51,6 +51,17 @@ export class ClusterNode {
     return join(this.#folder, "token");
   }
 
+  /** What it kept for the next start. */
+  async forget(): Promise<void> {
+    await rm(join(this.#folder, "objects.gz"), { force: true });
+    const { namespace } = ACCOUNT;
+    await this.#control.admin.remove({
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: { name: "one", namespace },
+    });
+  }
+
   get #configFile(): string {
     return join(this.#folder, "agent.yaml");
   }
@@ -73,6 +84,14 @@ export class ClusterNode {
   async stop(signal?: NodeJS.Signals): Promise<void> {
     await this.#agent?.stop(signal);
     this.#agent = undefined;
+  }
+
+  /** Of the agent's memory what is its own, and what was most, MiB. */
+  memory(): { now: number; most: number } {
+    const text = readFileSync(`/proc/${this.#agent?.child.pid}/status`, "utf8");
+    const of = (field: string): number =>
+      Number(new RegExp(`^${field}:\\s+(\\d+)`, "m").exec(text)?.[1]) / 1024;
+    return { now: of("VmRSS"), most: of("VmHWM") };
   }
 
   /** What the agent has said. */

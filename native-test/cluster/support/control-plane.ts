@@ -8,7 +8,7 @@ import { cannotRun } from "../../../src/testing/lab/lab.ts";
 import { type Running, sleep, start } from "../../../src/testing/lab/process.ts";
 import { Client } from "./client.ts";
 
-const PROGRAMS = process.env.PODWIRE_CLUSTER_PROGRAMS ?? "";
+export const PROGRAMS = process.env.PODWIRE_CLUSTER_PROGRAMS ?? "";
 const ADMIN = "admin-token";
 const PORT = 6443;
 const ETCD = "http://127.0.0.1:2379";

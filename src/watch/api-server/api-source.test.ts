@@ -112,6 +112,45 @@ t.test("what is there, what changes, and what it is cut to", async (t) => {
   await api.close();
 });
 
+t.test("what many objects have alike is kept once, and what no node asks for not at all", async (t) => {
+  const pod = (name: string, app: string): object => ({
+    ...{ apiVersion: "v1", kind: "Pod", metadata: { name, namespace: "default", labels: { app } } },
+    spec: { nodeName: "a-node", containers: [{ name: "main", image: "x", ports: [{ containerPort: 80 }] }] },
+  });
+  const api = new StandIn();
+  for (const [name, app] of ["ax", "bx", "cy"]) api.put(pod(name, app));
+  const endpoints = ["10.0.0.1", "10.0.0.2"].map((address) => ({
+    ...{ addresses: [address], conditions: { ready: true, serving: true }, nodeName: "a-node" },
+    targetRef: { kind: "Pod", name: address },
+  }));
+  const metadata = { name: "web-1", namespace: "default", labels: { "kubernetes.io/service-name": "web" } };
+  const [apiVersion, ports] = ["discovery.k8s.io/v1", [{ name: "", port: 80, protocol: "TCP" }]];
+  api.put({ apiVersion, kind: "EndpointSlice", metadata, addressType: "IPv4", ports, endpoints });
+  api.put({
+    ...{
+      apiVersion,
+      kind: "EndpointSlice",
+      metadata: { ...metadata, name: "web-2" },
+      addressType: "IPv4",
+      ports,
+    },
+    endpoints: ["10.0.0.3"],
+  });
+  const heard = new Heard({ kubeconfig: kubeconfig(await server(api)) });
+  t.ok(await heard.until(() => heard.isSynced), heard.problems.join());
+  const [a, b, c] = [..."abc"].map((name) => heard.graph.pods.get(`default/${name}`));
+  t.equal(a?.spec.containers, b?.spec.containers);
+  t.equal(a?.metadata.labels, b?.metadata.labels);
+  t.same([a?.metadata.labels, c?.metadata.labels], [{ app: "x" }, { app: "y" }]);
+  const slice = heard.graph.slices.get("default/web")?.get("web-1");
+  const [first, second] = slice?.endpoints ?? [];
+  t.equal(first.conditions, second.conditions);
+  t.same(second, { addresses: ["10.0.0.2"], conditions: { ready: true, serving: true }, nodeName: "a-node" });
+  t.match(heard.notes, [/^EndpointSlice default\/web-2 cannot be used: .*endpoints\[0\]/]);
+  heard.source.close();
+  await api.close();
+});
+
 t.test("the server goes away for a while: nothing is emptied, what changed is heard", async (t) => {
   const api = new StandIn();
   api.put(service("web"));
@@ -197,13 +236,13 @@ t.test("an object that cannot be used is told, and harms no other", async (t) =>
   api.delete(wrong);
   t.ok(await heard.until(() => heard.source.health.refused.size === 0), "of what is gone nothing is said");
   api.put({ ...wrong, spec: { ...wrong.spec, ports: [{ port: "eighty" }] } });
-  t.ok(await heard.until(() => heard.source.health.refused.size === 1));
+  t.ok(await heard.until(() => heard.source.health.refused.size === 1 && api.events.size === 2));
   await api.close();
   api.delete(wrong);
   api.compact();
   await api.listen(port);
   t.ok(await heard.until(() => heard.source.health.refused.size === 0), "nor of what a list has no more");
-  t.equal(api.events.size, 2, "one for each object that had the name");
+  t.equal(api.events.size, 2, "an Event for each object that had the name");
   heard.source.close();
   await api.close();
 });

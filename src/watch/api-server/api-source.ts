@@ -3,7 +3,7 @@
  * takes what the last one knew from disk.
  */
 import { PodwireError } from "../../base/errors.ts";
-import { type KubeObject, keyOf } from "../../kube/objects.ts";
+import type { KubeObject } from "../../kube/objects.ts";
 import type { ObjectEvent } from "../desired-state.ts";
 import { ObjectSet } from "../object-set.ts";
 import type { ObjectSource, SourceHealth, SourceListener } from "../source.ts";
@@ -34,8 +34,6 @@ interface Followed {
   readonly resource: Resource;
   readonly reflector: Reflector<KubeObject>;
   readonly set: ObjectSet;
-  /** Uid by key: an object made anew under its name is another one. */
-  readonly uids: Map<string, string>;
   isWhole: boolean;
   call: Call | undefined;
   timer: NodeJS.Timeout | undefined;
@@ -110,12 +108,10 @@ export class ApiSource implements ObjectSource {
       bare: (received) => bareObject(received, info),
     });
     const set = new ObjectSet();
-    const uids = new Map<string, string>();
     return {
       resource,
       reflector,
       set,
-      uids,
       isWhole: false,
       call: undefined,
       timer: undefined,
@@ -294,28 +290,22 @@ function titleOf({ info }: Resource, { metadata: { namespace, name = "" } = {} }
   return `${info.kind} ${namespace === undefined ? name : `${namespace}/${name}`}`;
 }
 
-function eventsOf({ set, uids }: Followed, told: Told<KubeObject>): ObjectEvent[] {
+function eventsOf({ set }: Followed, told: Told<KubeObject>): ObjectEvent[] {
   if (told.type === "ALL") {
-    const anew = told.objects.flatMap((object) => gone(set, uids, object));
-    uids.clear();
-    for (const object of told.objects) uids.set(keyOf(object), object.metadata.uid ?? "");
+    const anew = told.objects.flatMap((object) => gone(set, object));
     return [...anew, ...set.replace(told.objects)];
   }
   const { object } = told;
   const type = told.type === "UNUSABLE" ? "DELETED" : told.type;
-  const before = type === "DELETED" ? [] : gone(set, uids, object);
-  if (type === "DELETED") uids.delete(keyOf(object));
+  const before = type === "DELETED" ? [] : gone(set, object);
   const event = set.apply({ type, object });
   return event === undefined ? before : [...before, event];
 }
 
-/** Another object had this name: it goes first. */
-function gone(set: ObjectSet, uids: Map<string, string>, object: KubeObject): ObjectEvent[] {
-  const key = keyOf(object);
-  const { uid = "" } = object.metadata;
-  const before = uids.get(key);
-  uids.set(key, uid);
-  if (before === undefined || before === uid) return [];
+/** Another object had this name, as its uid tells: it goes first. */
+function gone(set: ObjectSet, object: KubeObject): ObjectEvent[] {
+  const before = set.get(object);
+  if (before === undefined || before.metadata.uid === object.metadata.uid) return [];
   const event = set.apply({ type: "DELETED", object });
   return event === undefined ? [] : [event];
 }

@@ -6,11 +6,12 @@
 import { applyDefaults } from "../../kube/defaults.ts";
 import { standardizeAddresses } from "../../kube/fields/addresses.ts";
 import type { KindInfo } from "../../kube/kinds.ts";
-import { decode, decodeCustom } from "../../kube/manifest/decode.ts";
+import { decodeCustom, decodeOwn } from "../../kube/manifest/decode.ts";
 import { FieldProblems } from "../../kube/manifest/field-problems.ts";
-import type { KubeObject } from "../../kube/objects.ts";
+import type { EndpointSlice, KubeObject, Pod, Service } from "../../kube/objects.ts";
 import { validateObject } from "../../kube/validate/object.ts";
 import type { Received } from "./reflector.ts";
+import { SharedParts } from "./shared-parts.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -46,19 +47,27 @@ const KEPT: Readonly<Record<string, (object: Fields) => Fields>> = {
     status: only(status, ["phase", "podIP", "podIPs", "hostIP"]),
   }),
   Service: ({ spec, status }) => ({ spec, status: only(status, ["loadBalancer"]) }),
-  EndpointSlice: ({ addressType, endpoints, ports }) => ({ addressType, endpoints, ports }),
+  EndpointSlice: ({ addressType, endpoints, ports }) => ({
+    ...{ addressType, ports },
+    endpoints: Array.isArray(endpoints)
+      ? endpoints.map((one) => (isObject(one) ? only(one, ENDPOINT) : one))
+      : endpoints,
+  }),
 };
+const ENDPOINT = ["addresses", "conditions", "nodeName", "zone", "hints", "hostname", "deprecatedTopology"];
 /** Of these only what a node asks for is left, so that they would not pass as whole objects. */
 const PARTIAL: readonly string[] = ["Pod", "Node", "Namespace"];
 
-/** The object as it is kept, or why it cannot be used: one line. */
+const shared = new SharedParts();
+
+/** The object as it is kept, or why it cannot be used: one line. What was received is taken apart for it. */
 export function keptObject(received: Received, info: KindInfo): KubeObject | string {
   const problems = new FieldProblems();
   const { kind } = info;
   const whole = received as Fields;
   const parts = KEPT[kind]?.(whole) ?? { spec: whole.spec };
   const cut = { apiVersion: info.apiVersion, kind, metadata: metadataOf(received), ...parts };
-  const object = (info.custom === true ? decodeCustom : decode)(cut, kind, problems) as KubeObject;
+  const object = (info.custom === true ? decodeCustom : decodeOwn)(cut, kind, problems) as KubeObject;
   const wrong = (): string | undefined =>
     problems.list.find(({ message }) => !message.startsWith("unknown field"))?.message; // of a server newer than this
   const mistyped = wrong();
@@ -66,7 +75,28 @@ export function keptObject(received: Received, info: KindInfo): KubeObject | str
   standardizeAddresses(object, () => {});
   applyDefaults(object, info.namespaced, "default");
   if (!PARTIAL.includes(kind)) validateObject(object, info, problems);
-  return wrong() ?? object;
+  const refused = wrong();
+  if (refused !== undefined) return refused;
+  shareParts(object);
+  return object;
+}
+
+/** Of 20,000 pods and 100,000 endpoints half of the memory. */
+function shareParts(object: KubeObject): void {
+  shared.fields(object.metadata, ["namespace", "creationTimestamp"]);
+  if (object.kind === "Pod") {
+    const { metadata, spec, status } = object as Pod;
+    shared.fields(metadata, ["labels"]);
+    shared.fields(spec, ["nodeName", "containers", "initContainers"]);
+    shared.fields(status, ["phase", "hostIP"]);
+  } else if (object.kind === "EndpointSlice") {
+    const { endpoints } = object as EndpointSlice;
+    shared.fields(object, ["ports"]);
+    for (const endpoint of endpoints) shared.fields(endpoint, ["conditions", "nodeName", "zone", "hints"]);
+  } else if (object.kind === "Service") {
+    shared.fields((object as Service).spec, ["ports", "ipFamilies"]);
+    shared.fields(object, ["status"]);
+  }
 }
 
 /** Enough of an object to say that it is gone. */
@@ -95,3 +125,5 @@ function only(value: unknown, names: readonly string[]): Record<string, unknown>
   for (const name of names) if (from[name] !== undefined) kept[name] = from[name];
   return kept;
 }
+
+const isObject = (value: unknown): boolean => typeof value === "object" && value !== null;
