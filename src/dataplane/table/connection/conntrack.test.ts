@@ -262,6 +262,31 @@ t.test(
   },
 );
 
+t.test("a connection is entered by its own hash, whatever was hashed before", async (t) => {
+  const table = new Conntrack(8);
+  const UDP4 = (4 << 8) | 17;
+  const keys = [
+    v4(1, 2, 10, 20),
+    v4(1, 2, 10, 20, UDP4),
+    v4(3, 2, 10, 20),
+    v4(1, 3, 10, 20),
+    v4(1, 2, 11, 20),
+  ];
+  t.equal(conntrack.find(table, keys[0]), -1);
+  setSeed(table, 7); // what was hashed by the seed before counts no more
+  for (const [i, key] of keys.entries()) {
+    if (i > 0) conntrack.find(table, keys[i - 1]);
+    if (i === 1) conntrack.find(table, v4(1, 2, 10, 20, TCP4 | (1 << 16))); // another zone's
+    conntrack.insert(table, key, turned(key), 1);
+  }
+  table.hintHash.fill(0);
+  for (const [slot, key] of keys.entries()) {
+    table.memo.fill(0);
+    t.equal(conntrack.find(table, key), slot << 1);
+    t.equal(conntrack.find(table, turned(key)), (slot << 1) | 1);
+  }
+});
+
 t.test("octets are counted beyond 32 bits, and begin anew with the slot's next connection", async (t) => {
   const table = filled(4, 1, 0, 100);
   const counts = (): number[] => [0, 1].map((dir) => conntrack.octetsOf(table, dir));
@@ -276,6 +301,11 @@ t.test("octets are counted beyond 32 bits, and begin anew with the slot's next c
   const key = v4(5, 6, 7, 8);
   t.equal(conntrack.insert(table, key, turned(key), 1), 0);
   t.same(counts(), [0, 0]);
+  for (const dir of [0, 1]) {
+    conntrack.setCounts(table, dir, 1, 2 ** 32 - 5);
+    conntrack.account(table, dir, 10);
+  }
+  t.same(counts(), [2 ** 32 + 5, 2 ** 32 + 5]);
 });
 
 t.test("an answer is seen, whatever a connection's state is", async (t) => {
