@@ -158,6 +158,7 @@ static const struct {
     {"pollerRemove", PollerRemove},
     {"wait", Wait},
     {"threadCpuUs", ThreadCpuUs},
+    {"threadSlice", ThreadSlice},
     {"receive", Receive},
     {"droppedOnReceive", DroppedOnReceive},
     {"transmit", Transmit},

@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
+import { getPriority } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import * as fc from "fast-check";
@@ -33,6 +34,7 @@ t.test("arguments of a wrong type, or too few, throw a TypeError", async (t) => 
   const loose = native as any;
   const calls: (() => unknown)[] = [
     () => loose.openTap(1, "tap0", 0),
+    () => loose.threadSlice("1"),
     () => loose.openTap("", "tap0"),
     () => loose.openPacket("", "eth0", 0, 0, "many"),
     () => loose.tapOffload("x", 1),
@@ -461,4 +463,19 @@ t.test("views with an offset, and shared memory, mean the bytes they show", asyn
   t.equal(native.copyChecksum(shared, 30, 4, 2, 0), 0x1234);
   t.strictSame([...new Uint8Array(shared.buffer, 46, 2)], [0x12, 0x34]);
   t.equal(native.checksum(new Uint8Array(0), 0, 0, 0), 0);
+});
+
+t.test("a thread says for how long it wants a core at a time, and keeps its nice value", async (t) => {
+  const nice = getPriority();
+  t.equal(native.threadSlice(0), EINVAL);
+  t.equal(native.threadSlice(-1), EINVAL);
+  const granted = native.threadSlice(300);
+  t.ok(granted === 300 || granted === 0, "0: before Linux 6.12");
+  if (granted > 0)
+    t.same(
+      [1, 1_000_000].map((us) => native.threadSlice(us)),
+      [100, 100_000],
+      "within bounds",
+    );
+  t.equal(getPriority(), nice);
 });

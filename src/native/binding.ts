@@ -115,6 +115,11 @@ export interface Native extends Io, Offload {
   ): number;
   /** Processor time of this thread, µs: what something costs on a machine that is busy with other things. */
   threadCpuUs(): number;
+  /**
+   * For how long this thread wants a core at a time, µs: with less it is served sooner, at the same share. The kernel
+   * keeps it between 100 µs and 100 ms. Returns what it is then; 0: a kernel before 6.12, which takes no notice.
+   */
+  threadSlice(us: number): number;
 
   /**
    * Frames this process dropped in `receive`: larger than the slot, or of a GSO kind a vnet header cannot

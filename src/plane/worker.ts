@@ -48,6 +48,11 @@ const SPIN_FIRST_US = 30;
 const PACKET_BYTES = 1500;
 /** Fewer idle cores are none. */
 const NO_CORE = 0.1;
+/**
+ * For how long the thread wants a core at a time: as little as the kernel grants. Turns end at ticks, milliseconds apart,
+ * and until then packets wait, and after them those who read them (docs/performance.md).
+ */
+const SLICE_US = 100;
 /** How often the load is looked at, ms. */
 const LOAD_PERIOD_MS = 100;
 /** Longest sleep, so that expiry goes on: microseconds. */
@@ -65,6 +70,7 @@ const plane = createPlaneEngine(init.sizes, {
   ...(init.crew !== undefined && crew !== null && { share: shareOf(init.crew, crew) }),
 });
 if (crew !== null) crew.engine = plane;
+native.threadSlice(SLICE_US);
 native.adviseHuge(plane.tables.arena); // 8.3 against 8.0 Gbit/s, mean of three runs each, busy machine
 const control = new Int32Array(init.memory.control);
 const tokens = new Int32Array(256);
