@@ -44,6 +44,7 @@ static int copy_batch(int from, int to, char *frame) {
     if (len <= 0) break;
     // A frame that the other side refuses is lost, as on a wire.
     if (write(to, frame, (size_t)len) < 0 && errno == EBADF) exit(1);
+    waiting.amount += 1 + (double)len / 1500;
   }
   return n;
 }
