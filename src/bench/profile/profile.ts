@@ -20,21 +20,32 @@ const PERF_SEC = 3;
 /** Of a load before perf begins. */
 const SETTLE = "1";
 const MAPS = "/tmp"; // perf looks nowhere else
+/** What V8 writes then, and where: maps, and logs in each process's folder; an agent's is the root. */
+const LEFT: readonly [folder: string, name: RegExp][] = [
+  [MAPS, /^perf-\d+\.map$/],
+  [process.cwd(), /^isolate-0x[0-9a-f]+-\d+-v8\.log$/],
+  ["/", /^isolate-0x[0-9a-f]+-\d+-v8\.log$/],
+];
 
 /** Before agents are started: they write the names of what V8 compiles. The files go with the benchmark. */
 export async function prepareProfiles(): Promise<void> {
   await run(["perf", "--version"]).catch((cause) => {
     throw new BenchError("--profile: perf is missing: apt-get install linux-perf", { cause });
   });
-  const before = new Set(await maps());
+  const before = new Set(await left());
   onExit(async () => {
-    for (const name of await maps()) if (!before.has(name)) await rm(join(MAPS, name), { force: true });
+    for (const file of await left()) if (!before.has(file)) await rm(file, { force: true });
   });
   process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ""} --perf-basic-prof`.trim();
 }
 
-async function maps(): Promise<string[]> {
-  return (await readdir(MAPS)).filter((name) => /^perf-\d+\.map$/.test(name));
+async function left(): Promise<string[]> {
+  const found: string[] = [];
+  for (const [folder, pattern] of LEFT) {
+    const names = (await readdir(folder)).filter((name) => pattern.test(name));
+    found.push(...names.map((name) => join(folder, name)));
+  }
+  return found;
 }
 
 /** Of podwire, and of another checkout of it where there is one, under each of these loads. */
