@@ -7,6 +7,7 @@ import { Event } from "../dataplane/counters.ts";
 import { Action, FrontendKind, type ServicePortSpec } from "../dataplane/spec/services.ts";
 import * as neighbor from "../dataplane/table/neighbor.ts";
 import { loadNative } from "../native/binding.ts";
+import { TestNode } from "../testing/world/test-node.ts";
 import { Crew } from "./crew/crew.ts";
 import { PlaneHandle } from "./plane-handle.ts";
 
@@ -102,6 +103,29 @@ t.test("two threads never have their turn at once, and the tables' time never go
     [...seen].filter((_, i) => i !== 1),
     [2 * rounds, 0],
   );
+});
+
+t.test("who watches sees times of all workers that never go back, from the first packet on", async (t) => {
+  const memory = Crew.memory();
+  const node = new TestNode({ engines: 2 });
+  const crews = node.engines.map(({ tables }) => {
+    return new Crew(memory, () => {
+      tables.watchers.active = 1;
+    });
+  });
+  const seen = [0, 1, 0, 1].map((index, i) => {
+    const crew = crews[index];
+    crew.engine = node.engines[index];
+    crew.nowUs = [5, 3, 2, 9][i];
+    crew.enter();
+    if (i === 0) {
+      node.engines[0].tables.watchers.active = 1;
+      crew.changed(1);
+    }
+    crew.leave();
+    return node.engines[index].tables.watchers.clockUs[0];
+  });
+  t.same(seen, [0, 3, 3, 9]);
 });
 
 t.test("a worker makes the keeper's changes before its next turn", async (t) => {

@@ -86,7 +86,7 @@ const startedMs = beginClock(shared.durable, waited[WaitWord.NOW_MS]);
 Atomics.store(control, Control.READY, 1);
 Atomics.notify(control, Control.READY);
 /** What CLOCK_MONOTONIC has to be moved by to be the time of day, ms. */
-const epochMs = performance.timeOrigin + performance.now() - startedMs;
+const epochMs = performance.timeOrigin + performance.now() - waited[WaitWord.NOW_MS];
 rehearse(plane.tables);
 const busyPoll = new BusyPoll(init.spinUs);
 const cpuLatency = new CpuLatency(init.cpuLatencyUs);
@@ -208,10 +208,14 @@ function pollOnce(): void {
   const isAlone = plane.work <= 1 && waited[WaitWord.HOW] !== WaitHow.AT_ONCE;
   const nowMs = Math.floor(waited[WaitWord.NOW_MS] - startedMs);
   if (crew === null) engine.setClock(plane, nowMs);
-  else crew.nowMs = nowMs;
+  else {
+    crew.nowMs = nowMs;
+    crew.nowUs = (epochMs + waited[WaitWord.NOW_MS]) * 1000;
+  }
   turns++;
   const watchers = plane.tables.watchers;
-  if (watchers.active !== 0) watchers.clockUs[0] = (epochMs + waited[WaitWord.NOW_MS]) * 1000;
+  if (crew === null && watchers.active !== 0)
+    watchers.clockUs[0] = (epochMs + waited[WaitWord.NOW_MS]) * 1000;
   let work = 0;
   for (let i = 0; i < ready; i++) {
     const token = tokens[i];

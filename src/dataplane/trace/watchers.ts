@@ -36,7 +36,7 @@ export class Watchers {
   /** 1: a frame of the packet in the pipeline was put by until its neighbour answers. */
   waits = 0;
   /** Wall clock of the batch, µs since 1970; the engine writes it while somebody captures. */
-  readonly clockUs = new Float64Array(1);
+  readonly clockUs: Float64Array;
   /** The frame as it came, while the pipeline changes it: bytes and virtio header. */
   readonly before: Uint8Array = new Uint8Array(SLOT_STRIDE);
   beforeLen = 0;
@@ -47,6 +47,7 @@ export class Watchers {
   readonly next: Int32Array; // one word
   constructor(columns: Columns = OWN_COLUMNS) {
     this.list = Array.from({ length: WATCHERS_MAX }, () => new Watcher(columns));
+    this.clockUs = columns.float64(1);
     this.next = columns.int32(1);
     if (columns.isNew) this.next[0] = 1;
   }

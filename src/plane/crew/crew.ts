@@ -42,6 +42,8 @@ export class Crew implements Turn {
   change = 0;
   /** What this worker's clock said last, ms since the tables' time was 0. */
   nowMs = 0;
+  /** And the time of day, µs since 1970. */
+  nowUs = 0;
   engine: Engine | null = null;
 
   /** `catchUp`: makes changes up to that number. */
@@ -57,6 +59,7 @@ export class Crew implements Turn {
     if (change === this.change) return;
     this.#catchUp(change);
     this.change = change;
+    this.#stamp(); // somebody may watch from now on
   }
 
   resume(): void {
@@ -64,6 +67,14 @@ export class Crew implements Turn {
     if (Atomics.compareExchange(words, LOCK, 0, 1) !== 0) waitFor(words);
     if (clock[CLOCK] < this.nowMs) clock[CLOCK] = this.nowMs;
     if (this.engine !== null) engine.setClock(this.engine, clock[CLOCK]);
+    this.#stamp();
+  }
+
+  /** Records bear times in the order in which packets were decided about. */
+  #stamp(): void {
+    if (this.engine === null) return;
+    const { watchers } = this.engine.tables;
+    if (watchers.active !== 0 && watchers.clockUs[0] < this.nowUs) watchers.clockUs[0] = this.nowUs;
   }
 
   leave(): void {
