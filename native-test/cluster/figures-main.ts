@@ -140,13 +140,14 @@ async function withKubeProxy(mode: string, services: number): Promise<void> {
     }),
   );
   for (const words of [
-    "link add up0 type dummy",
+    "link add up0 type veth peer name up1",
     "link set up0 up",
+    "link set up1 up",
     "addr add 192.0.2.1/24 dev up0",
     ...PROXY_ENDS.map((address) => `addr add ${address}/32 dev lo`),
     "route add default via 192.0.2.254 dev up0",
   ])
-    await run(["ip", ...words.split(" ")]);
+    if ((await run(["ip", ...words.split(" ")])).status !== 0) throw new Error(`ip ${words}: failed`);
   const beganMs = performance.now();
   const proxy = await program([join(PROGRAMS, "kube-proxy"), "--config", config, "-v", "2"], /Starting/);
   const synced = /^kubeproxy_sync_proxy_rules_duration_seconds_count(\{ip_family="IPv4"\})? [1-9]/m;
