@@ -40,23 +40,32 @@ export class NodeCni implements CniHost {
   readonly #agent: AgentParts;
   readonly #pods: AttachedPods;
   readonly #cni: Cni;
+  readonly #network: IpContainerNetwork;
   readonly #leases: Leases | Error;
+  #started: Promise<void> | undefined;
 
   constructor(config: AgentConfig, leaseFile: string, agent: AgentParts) {
     this.#config = config;
     this.#agent = agent;
     this.#pods = new AttachedPods(config.nodeName);
     this.#leases = readLeases(leaseFile);
+    this.#network = new IpContainerNetwork(config.netns, `${leaseFile}.lock`);
     this.#cni = new Cni({
       host: this,
-      network: new IpContainerNetwork(config.netns),
+      network: this.#network,
       pods: this.#pods,
       leases: () => this.#known(),
     });
   }
 
-  /** Goes on with what was there before this start. */
-  async start(): Promise<void> {
+  /** Goes on with what was there before this start; nothing is done before. */
+  start(): Promise<void> {
+    this.#started ??= this.#begin();
+    return this.#started;
+  }
+
+  async #begin(): Promise<void> {
+    if (!(await this.#network.outlived())) this.note("a program that an earlier agent started has not ended");
     if (this.#leases instanceof Leases) await this.#cni.resume();
     else this.note(this.#leases.message);
   }
@@ -66,8 +75,10 @@ export class NodeCni implements CniHost {
     return this.#leases instanceof Leases ? "" : this.#leases.message;
   }
 
-  readonly answer = (request: Buffer, gone: AbortSignal): Promise<CniAnswer> =>
-    answerCni(this.#cni, request, gone);
+  readonly answer = async (request: Buffer, gone: AbortSignal): Promise<CniAnswer> => {
+    await this.start();
+    return answerCni(this.#cni, request, gone);
+  };
 
   /** The source's event as the plane has to see it. */
   merged(event: ObjectEvent): ObjectEvent {

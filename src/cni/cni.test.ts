@@ -76,9 +76,10 @@ class Machine implements ContainerNetwork, CniHost {
     this.interfaces.set(key, plan);
     await this.at("created");
   }
-  async remove(netns: string, ifname: string): Promise<void> {
+  async remove(netns: string, ifname: string, mac: string): Promise<void> {
     await this.at("remove");
-    this.interfaces.delete(`${netns} ${ifname}`);
+    const key = `${netns} ${ifname}`;
+    if (this.interfaces.get(key)?.mac === mac) this.interfaces.delete(key);
   }
   async read(netns: string, ifname: string): Promise<InterfaceFacts | undefined> {
     const plan = this.interfaces.get(`${netns} ${ifname}`);

@@ -177,10 +177,7 @@ export class Cni {
   async #undo(lease: Lease): Promise<void> {
     const { netns, ifname, mac } = lease;
     await this.#host.follow(this.#pods.detach(lease));
-    if (await this.#network.isNamespace(netns)) {
-      const there = await this.#network.read(netns, ifname);
-      if (there?.isTap === true && there.mac === mac) await this.#network.remove(netns, ifname);
-    }
+    if (await this.#network.isNamespace(netns)) await this.#network.remove(netns, ifname, mac);
     await this.#leases().release(lease);
   }
 

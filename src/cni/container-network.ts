@@ -4,14 +4,19 @@
  * here, and nothing of them is read by a shell.
  */
 import { execFile } from "node:child_process";
-import { stat, statfs } from "node:fs/promises";
+import { mkdir, stat, statfs } from "node:fs/promises";
+import { dirname } from "node:path";
 import { POD_GSO_MAX } from "../base/superframe-limits.ts";
 import { CniCode, CniError } from "./cni-error.ts";
 import type { ContainerAddress } from "./result.ts";
 
 const NSFS_MAGIC = 0x6e736673; // linux/magic.h
 const TIMEOUT_MS = 20_000;
-const EXISTS = 9;
+/** How long a start waits for what the agent before it had begun. */
+const ORPHANS_SEC = 30;
+/** What an interface is called until it can be told by its MAC that it is ours. */
+const DRAFT = "podwire-new";
+const NOT_MADE = 9;
 
 export interface InterfacePlan {
   readonly netns: string;
@@ -35,6 +40,12 @@ export interface InterfaceFacts {
   readonly routes: readonly { readonly dst: string; readonly gw: string | undefined }[];
 }
 
+/** $1: the interface, where it is to go. */
+const REMOVE = `
+ip link del dev ${DRAFT} 2>/dev/null
+[ $# -eq 0 ] || exec ip link del dev "$1"
+`;
+
 /** What is done in a container's namespace. */
 export interface ContainerNetwork {
   /** false: nothing is at the path, or something else. */
@@ -43,15 +54,16 @@ export interface ContainerNetwork {
   isOwn(netns: string): Promise<boolean>;
   /** Leaves nothing behind when it fails; an interface that was there is left alone. */
   create(plan: InterfacePlan): Promise<void>;
-  /** No error where there is none. */
-  remove(netns: string, ifname: string): Promise<void>;
+  /** The interface, if it is the one with this MAC, and what is half made of it. No error where there is none. */
+  remove(netns: string, ifname: string, mac: string): Promise<void>;
   /** undefined: there is no such interface. */
   read(netns: string, ifname: string): Promise<InterfaceFacts | undefined>;
 }
 
 /** $1: what makes the device, $2: what fills it, $3: its name, then file, value, … */
 const CREATE = `
-printf %s "$1" | ip -batch - || exit ${EXISTS}
+ip link del dev ${DRAFT} 2>/dev/null
+printf %s "$1" | ip -batch - || { ip link del dev ${DRAFT} 2>/dev/null; exit ${NOT_MADE}; }
 fill=$2; name=$3; shift 3
 fail() { ip link del dev "$name" 2>/dev/null; exit 1; }
 while [ $# -gt 1 ]; do printf %s "$2" > "$1" || fail; shift 2; done
@@ -60,10 +72,23 @@ printf %s "$fill" | ip -batch - || fail
 
 export class IpContainerNetwork implements ContainerNetwork {
   readonly #ownNetns: string;
+  readonly #lock: string;
 
-  /** ownNetns: of the node; "": the process's. */
-  constructor(ownNetns: string) {
+  /** ownNetns: of the node; "": the process's. lock: a file that programs hold which work in containers. */
+  constructor(ownNetns: string, lock: string) {
+    this.#lock = lock;
     this.#ownNetns = ownNetns === "" ? "/proc/self/ns/net" : ownNetns;
+  }
+
+  /** Programs of an agent that was killed go on; nothing is changed before they have ended. false: they have not. */
+  async outlived(): Promise<boolean> {
+    await mkdir(dirname(this.#lock), { recursive: true, mode: 0o700 });
+    const { status } = await program(
+      "flock",
+      ["-x", "-w", `${ORPHANS_SEC}`, this.#lock, "true"],
+      ORPHANS_SEC * 2000,
+    );
+    return status === 0;
   }
 
   async isNamespace(netns: string): Promise<boolean> {
@@ -81,13 +106,17 @@ export class IpContainerNetwork implements ContainerNetwork {
 
   async create(plan: InterfacePlan): Promise<void> {
     const { netns, ifname } = plan;
-    const make = `tuntap add dev ${ifname} mode tap vnet_hdr\n`;
+    const make = [
+      `tuntap add dev ${DRAFT} mode tap vnet_hdr`,
+      `link set ${DRAFT} address ${plan.mac} mtu ${plan.mtu} gso_max_size ${POD_GSO_MAX}`,
+      `link set ${DRAFT} name ${ifname}`,
+    ];
     const files = sysctlsOf(plan).flatMap(([file, value]) => [`/proc/sys/${file}`, value]);
-    const { status, stderr } = await inside(netns, [
-      ...["sh", "-c", CREATE, "sh", make, fillBatch(plan), ifname, ...files],
+    const { status, stderr } = await this.#inside(netns, [
+      ...["sh", "-c", CREATE, "sh", batch(make), batch(fillLines(plan)), ifname, ...files],
     ]);
     if (status === 0) return;
-    if (status === EXISTS && /busy|exists|Invalid argument/i.test(stderr)) {
+    if (status === NOT_MADE && stderr.includes("File exists")) {
       const message = `${netns}: has an interface ${ifname} already: DEL it first`;
       throw new CniError(CniCode.ALREADY_THERE, message);
     }
@@ -97,8 +126,12 @@ export class IpContainerNetwork implements ContainerNetwork {
     );
   }
 
-  async remove(netns: string, ifname: string): Promise<void> {
-    const { status, stderr } = await inside(netns, ["ip", "link", "del", "dev", ifname]);
+  async remove(netns: string, ifname: string, mac: string): Promise<void> {
+    const there = await this.read(netns, ifname);
+    const isOurs = there?.isTap === true && there.mac === mac;
+    const { status, stderr } = await this.#inside(netns, [
+      ...["sh", "-c", REMOVE, "sh", ...(isOurs ? [ifname] : [])],
+    ]);
     if (status === 0 || /Cannot find device/.test(stderr) || !(await this.isNamespace(netns))) return;
     const message = `${netns}: ${ifname} cannot be removed: ${reason(stderr, status)}`;
     throw new CniError(CniCode.INTERFACE_FAILED, message);
@@ -107,7 +140,7 @@ export class IpContainerNetwork implements ContainerNetwork {
   async read(netns: string, ifname: string): Promise<InterfaceFacts | undefined> {
     const show = `ip -j -d addr show dev "$1" || exit 3
       echo; ip -j -4 route show dev "$1"; echo; ip -j -6 route show dev "$1"`;
-    const { status, stdout, stderr } = await inside(netns, ["sh", "-c", show, "sh", ifname]);
+    const { status, stdout, stderr } = await this.#inside(netns, ["sh", "-c", show, "sh", ifname]);
     if (/does not exist/.test(stderr)) return undefined;
     if (status !== 0) {
       throw new CniError(
@@ -117,12 +150,20 @@ export class IpContainerNetwork implements ContainerNetwork {
     }
     return factsOf(stdout);
   }
+
+  #inside(netns: string, argv: readonly string[]): Promise<Ran> {
+    return program("flock", ["-s", this.#lock, "nsenter", `--net=${netns}`, ...argv], TIMEOUT_MS);
+  }
 }
 
-function fillBatch({ ifname, mac, mtu, addresses }: InterfacePlan): string {
-  const lines = [
+function batch(lines: readonly string[]): string {
+  return `${lines.join("\n")}\n`;
+}
+
+function fillLines({ ifname, addresses }: InterfacePlan): string[] {
+  return [
     "link set lo up",
-    `link set ${ifname} address ${mac} mtu ${mtu} gso_max_size ${POD_GSO_MAX} up`,
+    `link set ${ifname} up`,
     ...addresses.map(
       ({ address, family }) => `addr add ${address} dev ${ifname}${family === 6 ? " nodad" : ""}`,
     ),
@@ -130,7 +171,6 @@ function fillBatch({ ifname, mac, mtu, addresses }: InterfacePlan): string {
       ({ gateway, family }) => `route add ${family === 4 ? "default" : "::/0"} via ${gateway} dev ${ifname}`,
     ),
   ];
-  return `${lines.join("\n")}\n`;
 }
 
 /** Runtimes switch IPv6 off in a container; an interface with such an address has it, and no routes but its own. */
@@ -150,10 +190,9 @@ interface Ran {
   readonly stderr: string;
 }
 
-function inside(netns: string, argv: readonly string[]): Promise<Ran> {
+function program(file: string, argv: readonly string[], timeout: number): Promise<Ran> {
   return new Promise((resolve) => {
-    const options = { timeout: TIMEOUT_MS, killSignal: "SIGKILL" as const };
-    execFile("nsenter", [`--net=${netns}`, ...argv], options, (error, stdout, stderr) => {
+    execFile(file, argv, { timeout, killSignal: "SIGKILL" }, (error, stdout, stderr) => {
       const status = error === null ? 0 : typeof error.code === "number" ? error.code : -1;
       resolve({ status, stdout, stderr: stderr || (error?.message ?? "") });
     });
