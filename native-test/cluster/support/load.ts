@@ -2,6 +2,7 @@
 import type { Client } from "./client.ts";
 
 const SIDE_BY_SIDE = 32;
+const TRIES = 5;
 const LABELS = { load: "yes" };
 /** Addresses of nobody: 10.244.2.0 and up. */
 const FIRST = (10 << 24) + (244 << 16) + (2 << 8);
@@ -20,15 +21,24 @@ async function sideBySide(from: number, to: number, one: (i: number) => Promise<
   await Promise.all(Array.from({ length: SIDE_BY_SIDE }, work));
 }
 
+/** A server that is loaded like this gives up some requests, and may have done them. */
+async function make(api: Client, path: string, object: object): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    const { status, body } = await api.ask("POST", path, object);
+    if (status < 300 || status === 409) return;
+    if (status < 500 || tries === TRIES) throw new Error(`POST ${path}: ${status} ${JSON.stringify(body)}`);
+  }
+}
+
 /** Services `from` to `to` without selector, each with a slice of so many endpoints. */
 export async function loadServices(api: Client, from: number, to: number, endpoints: number): Promise<void> {
   await sideBySide(from, to, async (i) => {
     const name = `load-${i}`;
-    await api.done("POST", "/api/v1/namespaces/default/services", {
+    await make(api, "/api/v1/namespaces/default/services", {
       metadata: { name, labels: LABELS },
       spec: { ports: PORTS },
     });
-    await api.done("POST", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", {
+    await make(api, "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", {
       metadata: { name: `${name}-a`, labels: { ...LABELS, "kubernetes.io/service-name": name } },
       addressType: "IPv4",
       ports: [{ name: "http", port: 8080, protocol: "TCP" }],
@@ -47,7 +57,7 @@ export async function loadPods(api: Client, from: number, to: number): Promise<v
   await sideBySide(from, to, async (i) => {
     const name = `load-${i}`;
     const ip = addressOf(i);
-    await api.done("POST", "/api/v1/namespaces/default/pods", {
+    await make(api, "/api/v1/namespaces/default/pods", {
       metadata: { name, labels: { ...LABELS, app: `app-${i % 1000}`, "pod-template-hash": "5d8f9c7b44" } },
       spec: {
         nodeName: `far-${i % 100}`,
