@@ -101,6 +101,7 @@ t.test("two nodes with four workers each", { skip }, async (t) => {
     await lab.apply(DENY);
     for (const from of ["client-1", "client-2"])
       await until(`${from} is refused`, async () => (await get(from)) !== 0);
+    t.same([await get("client-1"), await get("client-2")], [28, 28], "nobody answers");
     await lab.output(["delete", "networkpolicy", "deny-web"]);
     await until("client-2 is let in", async () => (await get("client-2")) === 0);
   });
