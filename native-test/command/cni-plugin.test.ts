@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
 import { cannotRun, PODWIRE, ROOT } from "../../src/testing/lab/lab.ts";
-import { type Running, run, start, until } from "../../src/testing/lab/process.ts";
+import { type Running, run, sleep, start, until } from "../../src/testing/lab/process.ts";
 import { Namespaces } from "../support/namespaces.ts";
 import { CONFIG, makeNode, objects, startWeb } from "../support/own-node.ts";
 
@@ -157,7 +157,27 @@ t.test("networks of containers", { skip: cannotRun("nsenter", "socat", "curl", "
   await t.test("an agent that is killed: what has a network keeps it", async (t) => {
     await cni("ADD", "two");
     await running.splice(0, 1)[0].stop("SIGKILL");
-    await startAgent();
+    // As if that had been while it made an interface, and a program that it had started were still at it.
+    namespaces.add("half");
+    namespaces.ip("half", "tuntap add dev podwire-new mode tap vnet_hdr");
+    const file = join(folder, "leases.json");
+    const saved = JSON.parse(await readFile(file, "utf8"));
+    const half = {
+      containerId: "half",
+      netns: namespaces.path("half"),
+      ips: ["10.244.1.200"],
+      isComplete: false,
+    };
+    saved.leases.push({ ...saved.leases[0], ...half, mac: "02:00:00:00:00:01" });
+    await writeFile(file, JSON.stringify(saved));
+    const orphan = await start(["flock", "-s", `${file}.lock`, "sh", "-c", "echo held; sleep 60"], /held/);
+    let hasEnded = false;
+    const started = startAgent().then(() => t.ok(hasEnded, "it waits for that program"));
+    await sleep(700);
+    hasEnded = true;
+    await orphan.stop();
+    await started;
+    t.notMatch(namespaces.ip("half", "-br link"), "podwire-new", "what was half made is gone");
     for (const to of ["10.244.1.7", "fd00:10:244:1::5"]) await reaches("one", to);
     t.match(await cni("ADD", "one"), { status: 1, code: 102 });
     namespaces.remove("two");
