@@ -8,6 +8,7 @@ import { checkFrame } from "../../../testing/frames/frame-checker.ts";
 import { partialFrame } from "../../../testing/frames/virtio-frames.ts";
 import { CLIENT, CLIENT_MAC, pathTo } from "../../../testing/world/test-fabric.ts";
 import { TestNode, type TestNodeOptions } from "../../../testing/world/test-node.ts";
+import { traceNode } from "../../../testing/world/trace-node.ts";
 import * as fragments from "../../table/fragments.ts";
 
 const POD2 = "10.244.1.2";
@@ -143,10 +144,12 @@ t.test("fragments for a bridged station nobody has seen are flooded", async (t) 
   const node = serving();
   node.addPod(4);
   const path = { ...pathTo(node, POD2, "10.244.1.9"), dstMac: "02:aa:00:00:00:01" };
+  const take = traceNode(node);
   for (const piece of fragmentsOf(build.udpFrame({ ...path, dontFragment: false, payload: 200 }), 104)) {
     node.send("pod2", piece);
   }
   node.run();
+  t.match(take().at(-1), { stage: "output", verdict: "flood" });
   t.equal(node.received("pod3").length, 2);
   t.equal(node.received("pod4").length, 2);
   node.settle();

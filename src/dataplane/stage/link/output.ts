@@ -106,7 +106,9 @@ function outputBridged(pkt: Packet, t: Tables, nowSec: number, nowMs: number): V
   if (port === pkt.inPort) return drop(pkt, t, DropReason.NO_OTHER_PORT);
   if (port >= 0 && t.ports.active[port] === 0) return drop(pkt, t, DropReason.TX_PORT_GONE);
   pkt.outPort = port;
-  return cut(pkt, t, pkt.key, BRIDGE, port >= 0 ? t.ports.mtu[port] : pkt.fragMax, nowMs);
+  if (port >= 0) return cut(pkt, t, pkt.key, BRIDGE, t.ports.mtu[port], nowMs);
+  const verdict = cut(pkt, t, pkt.key, BRIDGE, pkt.fragMax, nowMs);
+  return verdict === Verdict.FORWARD ? Verdict.FLOOD : verdict;
 }
 
 function send(
