@@ -95,11 +95,9 @@ t.test("an agent and its API server", { skip }, async (t) => {
   );
 
   await t.test("what cannot be used is one line", async (t) => {
-    await writeFile(
-      config,
-      JSON.stringify({ ...wanted, source: { kubernetes: { kubeconfig: "/nonexistent" } } }),
-    );
+    const none = join(folder, "none");
+    await writeFile(config, JSON.stringify({ ...wanted, source: { kubernetes: { kubeconfig: none } } }));
     const { status, stderr } = await run([PODWIRE, "agent", "--config", config]);
-    t.same([status, stderr], [1, "error: kubeconfig /nonexistent: no such file\n"]);
+    t.same([status, stderr], [1, `error: kubeconfig ${none}: no such file\n`]);
   });
 });

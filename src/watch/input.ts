@@ -225,12 +225,17 @@ const PROBLEMS: Readonly<Record<string, string>> = {
   ELOOP: "too many symbolic links",
 };
 
+/** Why a file cannot be read, in the words of every command: "no such file", "is a directory". */
+export function problemOf(error: unknown): string {
+  const { code = "", errno, message = "" } = error as { code?: string; errno?: number; message?: string };
+  return PROBLEMS[code] ?? (errno === undefined ? message.split("\n", 1)[0] : `cannot be read (${code})`);
+}
+
 function unreadable(name: string, error: unknown): InputError {
-  const { code, message } = error as { code?: string; message?: string };
+  const { code } = error as { code?: string };
   if (code === "ENOENT" && /^https?:\/\//.test(name)) {
     const how = `addresses are not fetched: curl -sSL ${name} | podwire …, with - for the file`;
     return new InputError("INPUT_UNREADABLE", `${name}: ${how}`, FAILED, error);
   }
-  const why = PROBLEMS[code ?? ""] ?? (code === undefined ? message : `cannot be read (${code})`);
-  return new InputError("INPUT_UNREADABLE", `${name}: ${why}`, FAILED, error);
+  return new InputError("INPUT_UNREADABLE", `${name}: ${problemOf(error)}`, FAILED, error);
 }

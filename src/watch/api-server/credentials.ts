@@ -3,6 +3,7 @@ import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { promisify } from "node:util";
+import { problemOf } from "../input.ts";
 import { type Access, type Bytes, type ExecPlugin, KubeconfigError } from "./kubeconfig.ts";
 
 export interface Credentials {
@@ -81,8 +82,7 @@ function read(what: string, bytes: Bytes): Buffer {
   try {
     return readFileSync(bytes.file);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new KubeconfigError(`${what} ${bytes.file}: ${code === "ENOENT" ? "no such file" : message}`);
+    throw new KubeconfigError(`${what} ${bytes.file}: ${problemOf(error)}`);
   }
 }
 

@@ -130,9 +130,9 @@ for (const [what, of, says] of refusals)
   });
 
 t.test("refused: files that are not there or no YAML", async (t) => {
-  t.throws(() => readAccess({ kubeconfig: "/nonexistent" }, {}), {
-    message: "kubeconfig /nonexistent: no such file",
-  });
+  const none = join(folder, "none");
+  t.throws(() => readAccess({ kubeconfig: none }, {}), { message: `kubeconfig ${none}: no such file` });
+  t.throws(() => readAccess({ kubeconfig: folder }, {}), { message: `kubeconfig ${folder}: is a directory` });
   const file = join(folder, "broken");
   writeFileSync(file, "a: [\n");
   t.throws(() => readAccess({ kubeconfig: file }, {}), /^Error: kubeconfig .*broken: [^\n]+$|broken: /);

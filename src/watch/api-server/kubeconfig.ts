@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { delimiter, dirname, resolve } from "node:path";
 import { parse } from "yaml";
 import { PodwireError } from "../../base/errors.ts";
+import { problemOf } from "../input.ts";
 
 /** A file, or what it would hold. */
 export type Bytes = { readonly file: string } | { readonly data: Buffer };
@@ -100,9 +101,7 @@ function readConfig(file: string): Fields {
     const value: unknown = parse(readFileSync(file, "utf8"));
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Fields;
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const why = code === "ENOENT" ? "no such file" : code === "EACCES" ? "permission denied" : message;
-    throw new KubeconfigError(`kubeconfig ${file}: ${why.split("\n", 1)[0]}`);
+    throw new KubeconfigError(`kubeconfig ${file}: ${problemOf(error)}`);
   }
   throw new KubeconfigError(`kubeconfig ${file}: not a map with clusters, users and contexts`);
 }
