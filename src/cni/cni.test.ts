@@ -11,8 +11,14 @@ import { answerCni } from "./answer.ts";
 import { AttachedPods, podKey } from "./attached-pods.ts";
 import { Cni } from "./cni.ts";
 import { CniError } from "./cni-error.ts";
-import type { ContainerNetwork, InterfaceFacts, InterfacePlan } from "./container-network.ts";
+import {
+  type ContainerNetwork,
+  type InterfaceFacts,
+  type InterfacePlan,
+  IpContainerNetwork,
+} from "./container-network.ts";
 import type { CniHost, CniNode } from "./host.ts";
+import type { FileSystem } from "./lease-file.ts";
 import { Leases } from "./leases.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "podwire-cni-"));
@@ -59,8 +65,8 @@ class Machine implements ContainerNetwork, CniHost {
     this.restart();
   }
 
-  restart(): void {
-    this.leases = new Leases(this.file, { mkdir, open, rename });
+  restart(fs: FileSystem = { mkdir, open, rename }): void {
+    this.leases = new Leases(this.file, fs);
     this.ports.clear();
     const pods = new AttachedPods("node1");
     this.cni = new Cni({ host: this, network: this, pods, leases: () => this.leases });
@@ -417,6 +423,26 @@ t.test("after a start, containers that are gone give their addresses back", asyn
   await m.cni.resume();
   t.same([...m.ports.keys()], ["podwire-cni/a", "podwire-cni/c"]);
   t.equal(m.leases.list().length, 2);
+});
+
+t.test("what cannot be mended after a start is said, and keeps nobody from starting", async (t) => {
+  const m = new Machine();
+  for (const id of ["a", "b", "c"]) await m.run("ADD", id);
+  m.namespaces.delete("/run/netns/a");
+  m.namespaces.delete("/run/netns/b");
+  const full = async (): Promise<never> => {
+    throw new Error("ENOSPC: no space left on device");
+  };
+  m.restart({ mkdir, open: full, rename });
+  await m.cni.resume();
+  t.same([...m.ports.keys()], ["podwire-cni/c"], "whoever is there goes on");
+  t.match(m.notes, [/^a: .*leases cannot be kept: ENOSPC/, /^b: .*leases cannot be kept: ENOSPC/]);
+  t.equal(m.leases.list().length, 3, "addresses that could not be given back are nobody else's");
+  t.equal(
+    await new IpContainerNetwork("", "/dev/null/x/lock").outlived(),
+    false,
+    "a folder that cannot be made",
+  );
 });
 
 t.test("many at once: each its own address", async (t) => {

@@ -43,13 +43,22 @@ export class Cni {
     this.#leases = leases;
   }
 
-  /** After a start: interfaces that are there go on, what was half made or has lost its container is taken away. */
+  /**
+   * After a start: interfaces that are there go on, what was half made or has lost its container is taken away. What of
+   * it cannot be (a disk is full, say) is told and left to DEL, GC or the next start: the others' network comes first.
+   */
   async resume(): Promise<void> {
     for (const lease of this.#leases().list()) {
-      const isThere = lease.isComplete && (await this.#network.isNamespace(lease.netns));
-      if (isThere) void this.#host.follow(this.#pods.attach(lease));
-      else await this.#turn(lease.containerId, () => this.#undo(lease));
+      await this.#resumeOne(lease).catch((error: Error) =>
+        this.#host.note(`${lease.containerId}: ${error.message}`),
+      );
     }
+  }
+
+  async #resumeOne(lease: Lease): Promise<void> {
+    const isThere = lease.isComplete && (await this.#network.isNamespace(lease.netns));
+    if (isThere) void this.#host.follow(this.#pods.attach(lease));
+    else await this.#turn(lease.containerId, () => this.#undo(lease));
   }
 
   /** What goes to standard output, undefined: nothing. gone: nobody waits for the answer any more. */

@@ -82,7 +82,7 @@ export class IpContainerNetwork implements ContainerNetwork {
 
   /** Programs of an agent that was killed go on; nothing is changed before they have ended. false: they have not. */
   async outlived(): Promise<boolean> {
-    await mkdir(dirname(this.#lock), { recursive: true, mode: 0o700 });
+    await mkdir(dirname(this.#lock), { recursive: true, mode: 0o700 }).catch(() => {}); // flock says what is wrong
     const { status } = await program(
       "flock",
       ["-x", "-w", `${ORPHANS_SEC}`, this.#lock, "true"],
