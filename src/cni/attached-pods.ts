@@ -19,6 +19,8 @@ export class AttachedPods {
   readonly #nodeName: string;
   /** As the source has them. */
   readonly #objects = new Map<string, Pod>();
+  /** Pods of other nodes that have the name of one whose sandbox is here still. */
+  readonly #elsewhere = new Map<string, Pod>();
   /** Of each pod, the sandbox that came last at the end. */
   readonly #leases = new Map<string, Lease[]>();
 
@@ -37,7 +39,9 @@ export class AttachedPods {
     const pod = event.object as Pod;
     const key = keyOf(pod);
     const lease = this.#lease(key);
+    const wasElsewhere = this.#elsewhere.delete(key);
     if (event.type === "DELETED") {
+      if (wasElsewhere) return event;
       // Its sandbox goes on until DEL, as the object told last.
       const last = this.#objects.get(key);
       if (lease !== undefined) return { type: "MODIFIED", object: withLease(last, lease, this.#nodeName) };
@@ -46,6 +50,7 @@ export class AttachedPods {
     }
     if (!this.#isOurs(pod)) {
       this.#objects.delete(key);
+      if (lease !== undefined) this.#elsewhere.set(key, pod);
       return event;
     }
     this.#objects.set(key, pod);
@@ -65,6 +70,11 @@ export class AttachedPods {
     const left = this.#others(lease);
     if (left.length > 0) this.#leases.set(key, left);
     else this.#leases.delete(key);
+    const elsewhere = this.#elsewhere.get(key);
+    if (elsewhere !== undefined) {
+      if (left.length === 0) this.#elsewhere.delete(key);
+      return { type: "MODIFIED", object: elsewhere };
+    }
     const object = this.#objects.get(key);
     if (object === undefined && left.length === 0) {
       return { type: "DELETED", object: withLease(undefined, lease, this.#nodeName) };

@@ -350,6 +350,26 @@ t.test(
   },
 );
 
+const podOn = (nodeName: string, uid: string): Pod =>
+  ({
+    ...{ apiVersion: "v1", kind: "Pod", metadata: { name: "db-0", namespace: "shop", uid } },
+    ...{ spec: { nodeName, containers: [] }, status: { podIPs: [{ ip: "10.244.2.9" }] } },
+  }) as unknown as Pod;
+const DB = { CNI_ARGS: "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=db-0" };
+
+t.test("a pod that went on elsewhere is not harmed by the end of its sandbox here", async (t) => {
+  const m = new Machine();
+  m.pods.merged({ type: "ADDED", object: podOn("node1", "u1") });
+  await m.run("ADD", "a", {}, DB);
+  m.pods.merged({ type: "DELETED", object: podOn("node1", "u1") });
+  const elsewhere = podOn("node2", "u2");
+  t.same(m.pods.merged({ type: "ADDED", object: elsewhere }), { type: "ADDED", object: elsewhere });
+  m.ports.set("shop/db-0", elsewhere);
+  t.match(await m.run("DEL", "a", {}, DB), { ok: true });
+  t.same(m.ports.get("shop/db-0"), elsewhere, "policies of this node go on knowing its address");
+  t.equal(m.pods.merged({ type: "DELETED", object: elsewhere }).type, "DELETED");
+});
+
 t.test("a second ADD is an error and leaves the first alone", async (t) => {
   const m = new Machine();
   await m.run("ADD", "a");
