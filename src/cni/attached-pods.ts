@@ -19,6 +19,8 @@ export class AttachedPods {
   readonly #nodeName: string;
   /** As the source has them. */
   readonly #objects = new Map<string, Pod>();
+  /** Of these, the ones that are gone but for their sandboxes. */
+  readonly #gone = new Set<string>();
   /** Pods of other nodes that have the name of one whose sandbox is here still. */
   readonly #elsewhere = new Map<string, Pod>();
   /** Of each pod, the sandbox that came last at the end. */
@@ -44,10 +46,12 @@ export class AttachedPods {
       if (wasElsewhere) return event;
       // Its sandbox goes on until DEL, as the object told last.
       const last = this.#objects.get(key);
+      if (last !== undefined && lease !== undefined) this.#gone.add(key);
       if (lease !== undefined) return { type: "MODIFIED", object: withLease(last, lease, this.#nodeName) };
       this.#objects.delete(key);
       return event;
     }
+    this.#gone.delete(key);
     if (!this.#isOurs(pod)) {
       this.#objects.delete(key);
       if (lease !== undefined) this.#elsewhere.set(key, pod);
@@ -75,6 +79,7 @@ export class AttachedPods {
       if (left.length === 0) this.#elsewhere.delete(key);
       return { type: "MODIFIED", object: elsewhere };
     }
+    if (left.length === 0 && this.#gone.delete(key)) this.#objects.delete(key);
     const object = this.#objects.get(key);
     if (object === undefined && left.length === 0) {
       return { type: "DELETED", object: withLease(undefined, lease, this.#nodeName) };

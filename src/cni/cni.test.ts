@@ -370,6 +370,27 @@ t.test("a pod that went on elsewhere is not harmed by the end of its sandbox her
   t.equal(m.pods.merged({ type: "DELETED", object: elsewhere }).type, "DELETED");
 });
 
+t.test("a pod whose object went first is forgotten with its sandbox", async (t) => {
+  const m = new Machine();
+  const pod = podOn("node1", "u1");
+  m.pods.merged({ type: "ADDED", object: pod });
+  await m.run("ADD", "a", {}, DB);
+  m.pods.merged({ type: "DELETED", object: pod });
+  const told: string[] = [];
+  const follow = m.follow.bind(m);
+  m.follow = async (event) => {
+    told.push(event.type);
+    return follow(event);
+  };
+  t.match(await m.run("DEL", "a", {}, DB), { ok: true });
+  t.same(told, ["DELETED"]);
+  t.equal(m.pods.object("shop/db-0"), undefined);
+  m.pods.merged({ type: "ADDED", object: podOn("node1", "u2") });
+  await m.run("ADD", "b", {}, DB);
+  await m.run("DEL", "b", {}, DB);
+  t.same(told.at(-1), "MODIFIED", "one that came anew is there");
+});
+
 t.test("a second ADD is an error and leaves the first alone", async (t) => {
   const m = new Machine();
   await m.run("ADD", "a");
