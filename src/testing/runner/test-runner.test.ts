@@ -212,3 +212,11 @@ t.test("the command: counts in the last line, wrong usage is status 2", async (t
     t.match(stderr, /^unit-test: [^\n]+\n$/);
   }
 });
+
+t.test("scripts/test shows that nothing of a set ran, as it shows files and failures", async (t) => {
+  const said = "test-cluster: nothing ran: no Go";
+  const brief = `eval "$(sed -n '/^unbuffered=/,/^}/p' scripts/test)"; brief`;
+  const input = `${said}\nok 1 - a.test.js\n    ok 1 - fine\n0 passed, 0 failed\n`;
+  const { stdout } = spawnSync("bash", ["-c", brief], { cwd: projectRoot(), input, encoding: "utf8" });
+  t.equal(stdout, `${said}\nok 1 - a.test.js\n`);
+});
