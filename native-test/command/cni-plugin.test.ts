@@ -110,6 +110,14 @@ t.test("networks of containers", { skip: cannotRun("nsenter", "socat", "curl", "
     for (const [input, msg] of broken)
       t.match(await plugin({ CNI_COMMAND: "ADD" }, input), { status: 1, code: 6, msg }, input.slice(0, 30));
     t.match(await plugin({ CNI_COMMAND: "ADD" }, '{"agent":"x"}'), { code: 7, msg: /no absolute path/ });
+    for (const agent of [`/${"x".repeat(108)}`, '/a"', 5, {}]) {
+      const other = await plugin({ CNI_COMMAND: "ADD" }, JSON.stringify({ agent }));
+      t.match(
+        other,
+        { code: 7, msg: /^agent: is no string/ },
+        "never another agent than the one that was named",
+      );
+    }
     const about = await run(["env", "-u", "CNI_COMMAND", PLUGIN], { input: "" });
     t.match(about, { status: 0, stdout: "", stderr: /CNI versions 0\.3\.1, 0\.4\.0, 1\.0\.0, 1\.1\.0/ });
   });

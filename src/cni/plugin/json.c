@@ -1,6 +1,5 @@
 #include "json.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +8,7 @@
 struct reader {
   const char *at, *end;
   const char *problem;
-  const struct json_field *fields;
+  struct json_field *fields;
   int count;
 };
 
@@ -90,11 +89,16 @@ static bool array(struct reader *r, int depth) {
   return take(r, ']') || wrong(r, "is no JSON: a list does not end");
 }
 
-static void keep(const struct reader *r, struct span key, struct span found) {
+/** found_or_null: NULL where the value is no string. */
+static void keep(const struct reader *r, struct span key, const struct span *found_or_null) {
   for (int i = 0; i < r->count; i++) {
-    const struct json_field *f = &r->fields[i];
+    struct json_field *f = &r->fields[i];
     if (key.length != (long)strlen(f->key) || memcmp(key.at, f->key, key.length) != 0) continue;
-    if (found.length >= (long)f->size || memchr(found.at, '\\', found.length) != NULL) continue;
+    f->is_lost = found_or_null == NULL;
+    if (f->is_lost) continue;
+    struct span found = *found_or_null;
+    f->is_lost = found.length >= (long)f->size || memchr(found.at, '\\', found.length) != NULL;
+    if (f->is_lost) continue;
     memcpy(f->value, found.at, found.length);
     f->value[found.length] = '\0';
   }
@@ -110,10 +114,12 @@ static bool object(struct reader *r, int depth) {
     blanks(r);
     if (depth == 0 && is_next(r, '"')) {
       if (!string(r, &found)) return false;
-      keep(r, key, found);
-    } else if (!value(r, depth)) {
-      return false;
+      keep(r, key, &found);
+      continue;
     }
+    bool is_missing = is_next(r, 'n'); // null is how Go writes nothing
+    if (!value(r, depth)) return false;
+    if (depth == 0 && !is_missing) keep(r, key, NULL);
   } while (take(r, ','));
   return take(r, '}') || wrong(r, "is no JSON: an object does not end");
 }
@@ -134,7 +140,7 @@ static bool value(struct reader *r, int depth) {
   }
 }
 
-const char *json_object(const char *text, long length, const struct json_field *fields, int count) {
+const char *json_object(const char *text, long length, struct json_field *fields, int count) {
   struct reader r = {.at = text, .end = text + length, .fields = fields, .count = count};
   blanks(&r);
   if (r.at == r.end) return "is empty: the network's configuration is missing";

@@ -2,15 +2,18 @@
 #ifndef PODWIRE_CNI_JSON_H
 #define PODWIRE_CNI_JSON_H
 
-/** A member of the outermost object. What is no string, is too long or holds escapes leaves `value` as it is. */
+#include <stdbool.h>
+
+/** A member of the outermost object. What is no string, is too long or holds escapes is lost: `value` stays as it is. */
 struct json_field {
   const char *key;
   char *value;
   unsigned long size;
+  bool is_lost;
 };
 
 /** Reads one object; NULL, or what is wrong with the text. Of members that come twice the last counts. */
-const char *json_object(const char *text, long length, const struct json_field *fields, int count);
+const char *json_object(const char *text, long length, struct json_field *fields, int count);
 
 /** Prints a JSON string to standard output. */
 void json_print(const char *text);

@@ -199,7 +199,10 @@ int main(void) {
   if (length == -1 && !is_version) return fail(UNREADABLE, "standard input cannot be read: %s", strerror(errno));
   if (length == -2) return fail(UNDECODABLE, "standard input is longer than %d bytes", INPUT_MAX);
   if (length < 0) length = 0;
-  struct json_field fields[] = {{"cniVersion", version, sizeof version}, {"agent", socket_path, sizeof socket_path}};
+  struct json_field fields[] = {
+      {"cniVersion", version, sizeof version, false},
+      {"agent", socket_path, sizeof socket_path, false},
+  };
   const char *problem = json_object(input, length, fields, 2);
   if (strspn(version, "0123456789.") != strlen(version)) strcpy(version, NEWEST); // the agent says what is wrong
   if (is_version) {
@@ -207,6 +210,9 @@ int main(void) {
     return 0;
   }
   if (problem != NULL) return fail(UNDECODABLE, "standard input: %s", problem);
+  // Another agent than the one that was named would give the network of another node.
+  if (fields[1].is_lost)
+    return fail(BAD_CONFIG, "agent: is no string of at most %zu bytes without escapes", sizeof socket_path - 1);
   if (socket_path[0] != '/') return fail(BAD_CONFIG, "agent: \"%s\" is no absolute path of a socket", socket_path);
   long request_length = write_request(length);
   if (request_length == 0) return fail(BAD_ENVIRONMENT, "CNI_* are longer than %d bytes", ENVIRONMENT_MAX);
