@@ -13,6 +13,13 @@ const happening = (message: string, more: Partial<Happening["object"]> = {}): Ha
   ...{ object: { ...object, ...more }, type: "Warning", reason: "Unusable", message },
 });
 
+t.test("nodes that see the same at once have Events of their own", async (t) => {
+  const names = ["node1", "node2", "node3"].map(
+    (node) => new EventCorrelator("podwire", node).record(happening("a"), BEGIN_MS)?.name,
+  );
+  t.equal(new Set(names).size, 3, `${names}`);
+});
+
 t.test("the same again is counted up, in the event that is there", async (t) => {
   const events = new EventCorrelator("podwire", "node1");
   const first = events.record(happening("a"), BEGIN_MS);

@@ -4,6 +4,8 @@
  * different messages of one reason within ten minutes are one Event from then on; of one object come 25 at once, and one
  * in five minutes after that.
  */
+import { createHash } from "node:crypto";
+
 export interface EventObject {
   readonly apiVersion: string;
   readonly kind: string;
@@ -62,11 +64,14 @@ export class EventCorrelator {
   readonly #seen = new Map<string, Seen>();
   readonly #similar = new Map<string, Similar>();
   readonly #buckets = new Map<string, Bucket>();
+  /** Of the node, within a millisecond: all nodes see an object at once, and each has an event of its own. */
+  readonly #nanoseconds: bigint;
   #lastName = 0n;
 
   constructor(component: string, host: string) {
     this.#component = component;
     this.#host = host;
+    this.#nanoseconds = BigInt(createHash("sha256").update(host).digest().readUInt32LE(0) % 1_000_000);
   }
 
   /** `nowMs`: of the wall's clock. undefined: this one is not told. */
@@ -112,9 +117,9 @@ export class EventCorrelator {
     return true;
   }
 
-  /** Of its object and the time, as client-go names them: no two are the same. */
+  /** Of its object, the time and the node, as long as client-go names them: no two of a node are the same. */
   #nameFor(of: string, nowMs: number): string {
-    const nanoseconds = BigInt(Math.floor(nowMs)) * 1_000_000n;
+    const nanoseconds = BigInt(Math.floor(nowMs)) * 1_000_000n + this.#nanoseconds;
     this.#lastName = nanoseconds > this.#lastName ? nanoseconds : this.#lastName + 1n;
     const suffix = this.#lastName.toString(16);
     return `${of.slice(0, NAME_MAX - 1 - suffix.length).replace(/[-.]+$/, "")}.${suffix}`;
