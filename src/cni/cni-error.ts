@@ -10,6 +10,7 @@ export const CniCode = Object.freeze({
   INVALID_CONFIG: 7,
   TRY_AGAIN_LATER: 11,
   NOT_AVAILABLE: 50,
+  LIMITED: 51,
   /** Of our own, from here on. */
   ADDRESS_TAKEN: 100,
   NO_ADDRESS_LEFT: 101,

@@ -530,6 +530,16 @@ t.test("STATUS says whether ADD would be served", async (t) => {
   t.match(await m.run("ADD", "a"), { code: 101 });
 });
 
+t.test("leases that cannot be read: containers that run are without a network, too", async (t) => {
+  const m = new Machine();
+  const leases = (): Leases => {
+    throw new CniError(5, "leases.json: holds no leases of podwire");
+  };
+  m.cni = new Cni({ host: m, network: m, pods: m.pods, leases });
+  t.match(await m.run("STATUS", ""), { code: 51, msg: /holds no leases/ });
+  t.match(await m.run("ADD", "a"), { code: 5, msg: /holds no leases/ });
+});
+
 t.test("CHECK tells what is not as it was", async (t) => {
   const m = new Machine();
   const { ok: _, ...prevResult } = await m.run("ADD", "a");

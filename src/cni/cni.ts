@@ -233,15 +233,15 @@ export class Cni {
 
   #status(): undefined {
     const { node, problem } = this.#host;
-    const fail = (why: string): never => {
-      throw new CniError(CniCode.NOT_AVAILABLE, why);
+    const fail = (why: string, code: CniCode = CniCode.NOT_AVAILABLE): never => {
+      throw new CniError(code, why);
     };
     if (node === undefined) return fail(`the agent is not ready yet: ${problem}`);
     let leases: Leases;
     try {
       leases = this.#leases();
     } catch (error) {
-      return fail((error as Error).message);
+      return fail((error as Error).message, CniCode.LIMITED); // nobody knows whose the interfaces are that are there
     }
     for (const range of node.ranges) {
       if (leases.free(range, this.#host.otherAddresses()) > 0) continue;
