@@ -514,6 +514,15 @@ t.test("GC keeps what is valid and takes the rest, of its own network", async (t
   t.same(left(), ["podwire-cni/c"]);
 });
 
+t.test("DEL finds what was added before its network got another name", async (t) => {
+  const m = new Machine();
+  await m.run("ADD", "a");
+  t.same(await m.run("DEL", "a", { name: "renamed" }, { CNI_IFNAME: "net1" }), { ok: true });
+  t.equal(m.leases.list().length, 1, "not what is another interface's");
+  t.same(await m.run("DEL", "a", { name: "renamed" }), { ok: true });
+  t.equal(m.interfaces.size + m.ports.size + m.leases.list().length, 0);
+});
+
 t.test("STATUS says whether ADD would be served", async (t) => {
   const m = new Machine();
   t.same(await m.run("STATUS", ""), { ok: true });

@@ -190,9 +190,12 @@ export class Cni {
     await this.#leases().release(lease);
   }
 
+  /** Of whichever network: its name may be another one since ADD, and a container has no two interfaces of one name. */
   async #delete({ containerId, ifname, config }: CniRequest): Promise<undefined> {
-    const network = networkName(config);
-    const lease = this.#leases().get({ network, containerId, ifname });
+    networkName(config); // has to be there
+    const lease = this.#leases()
+      .list()
+      .find((each) => each.containerId === containerId && each.ifname === ifname);
     if (lease !== undefined) await this.#undo(lease);
   }
 
