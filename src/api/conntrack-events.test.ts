@@ -168,3 +168,22 @@ t.test("a client that another node brought: by which one, in lists and in events
   t.notOk("via" in plain.entry || "origZone" in plain.entry, "a pod of that node comes by itself");
   events.close();
 });
+
+t.test("octets of a connection beyond 4 GiB are not those of what ends after it", async (t) => {
+  const node = new TestNode();
+  const ct = node.tables.conntrack;
+  const events = new ConntrackEvents(ct, "node1");
+  const ended = [];
+  for (const octets of [5 * 2 ** 32 + 7, 100]) {
+    node.through("pod2", build.udpFrame(pathTo(node, POD2, POD3)));
+    for (const dir of [0, 1]) conntrack.setCounts(ct, dir, 1, octets + dir);
+    conntrack.remove(ct, 0);
+    t.match(events.next(), { type: "NEW" });
+    ended.push(events.next());
+  }
+  t.match(ended, [
+    { type: "DESTROY", orig: { bytes: 5 * 2 ** 32 + 7 }, reply: { bytes: 5 * 2 ** 32 + 8 } },
+    { type: "DESTROY", orig: { bytes: 100 }, reply: { bytes: 101 } },
+  ]);
+  events.close();
+});

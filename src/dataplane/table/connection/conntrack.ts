@@ -804,8 +804,9 @@ export function octetsOf(t: Conntrack, ref: number): number {
 export function setCounts(t: Conntrack, ref: number, packets: number, octets: number): void {
   t.packets[ref << 3] = packets;
   t.octets[ref << 3] = octets | 0;
-  if (octets < 2 ** 32) return;
-  t.carried[(ref >> 1) << 5] = 1;
+  const at = (ref >> 1) << 5;
+  if (octets < 2 ** 32 && t.carried[at] === 0) return;
+  t.carried[at] = 1;
   t.high[ref] = octets / 2 ** 32;
 }
 
