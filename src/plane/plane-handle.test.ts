@@ -146,3 +146,23 @@ t.test("a worker makes the keeper's changes before its next turn", async (t) => 
   other.leave();
   t.same(made, [4]);
 });
+
+t.test("a plane of which a worker has died stops all the same", { timeout: 10_000 }, async (t) => {
+  const faults: string[] = [];
+  let died = (): void => {};
+  const dead = new Promise<void>((resolve) => {
+    died = resolve;
+  });
+  const plane = new PlaneHandle(loadNative(), {
+    ...{ sizes: SIZES, spinUs: 0, cpuLatencyUs: -1, nice: 0, workers: 2 },
+    onExit: ({ message }) => {
+      faults.push(message);
+      if (faults.length === 2) died();
+    },
+  });
+  const nobody = { index: 99, mode: 1, program: null, remaining: 1, snapLen: 0, ring: null, ringLog2: 10 };
+  plane.send({ type: "watch", ...nobody }); // there is no such place: the keeper dies in the middle of its turn
+  await dead;
+  t.match(faults, [/undefined/, "data-plane thread ended with code 1"]);
+  await plane.stop();
+});

@@ -20,6 +20,8 @@ export class PlaneThread {
   readonly #poller: number;
   readonly #port: MessagePort;
   readonly #worker: Worker;
+  /** Told or not: whoever waits for it may come later. */
+  readonly #exit: Promise<void>;
   #sent = 0;
   #stopping = false;
 
@@ -40,6 +42,7 @@ export class PlaneThread {
       workerData,
       transferList: [port2],
     });
+    this.#exit = new Promise((resolve) => this.#worker.once("exit", () => resolve()));
     this.#worker.on("error", (error) => onExit(error instanceof Error ? error : new Error(String(error))));
     this.#worker.on("exit", (code) => {
       if (!this.#stopping) onExit(new Error(`data-plane thread ended with code ${code}`));
@@ -73,10 +76,8 @@ export class PlaneThread {
   /** Resolves when it has ended, as it does once it is told to. */
   async ended(): Promise<void> {
     this.#stopping = true;
-    await new Promise<void>((resolve) => {
-      this.#worker.once("exit", () => resolve());
-      setTimeout(() => void this.#worker.terminate(), STOP_TIMEOUT_MS).unref();
-    });
+    setTimeout(() => void this.#worker.terminate(), STOP_TIMEOUT_MS).unref();
+    await this.#exit;
     this.#port.close();
     this.#native.closeFd(this.#bell);
     this.#native.closeFd(this.#poller);
