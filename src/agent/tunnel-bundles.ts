@@ -9,6 +9,7 @@ import type { Mac } from "../base/mac.ts";
 import { type AgentConfig, SOURCE_PORTS } from "../config/agent.ts";
 import { PortRole } from "../dataplane/port.ts";
 import { tryBundle } from "../device/bundle-trial.ts";
+import { fromTo } from "../device/packet-socket.ts";
 import { Tap } from "../device/tap.ts";
 import type { Way } from "../device/trial-frames.ts";
 import { errnoName, type Native, PacketFlag } from "../native/binding.ts";
@@ -22,8 +23,9 @@ type Settings = Pick<AgentConfig, "netns" | "overlay" | "uplink" | "tunnelBundle
 
 export class TunnelBundles {
   readonly #native: Native;
-  readonly #plane: Plane;
+  readonly #plane: Pick<Plane, "apply">;
   readonly #config: Settings;
+  readonly #bringUp: (netns: string, name: string) => Promise<void>;
   #timer: NodeJS.Timeout | undefined;
   #work: Promise<void> = Promise.resolve();
   #closed = false;
@@ -31,8 +33,10 @@ export class TunnelBundles {
   state: string;
   onNote: (text: string) => void = () => {};
 
-  constructor(native: Native, plane: Plane, config: Settings) {
+  /** `up`: brings up an interface in a namespace. */
+  constructor(native: Native, plane: Pick<Plane, "apply">, config: Settings, up = bringUp) {
     this.#native = native;
+    this.#bringUp = up;
     this.#plane = plane;
     this.#config = config;
     this.state = `off: ${notWanted(config) ?? "not tried yet"}`;
@@ -97,7 +101,7 @@ export class TunnelBundles {
     const mac = { hi: facts[2], lo: facts[3] };
     const kernel = await this.#tryKernel(family, mac, `pwtry${facts[0]}`);
     if (kernel !== "") return `kernel: ${kernel}`;
-    const wrong = await this.#between(uplink.interface, (into, outOf) =>
+    const wrong = await this.#between(uplink.interface, mac, (into, outOf) =>
       tryBundle(this.#native, family, mac, into, outOf),
     );
     if (wrong.includes("ENETDOWN"))
@@ -112,21 +116,25 @@ export class TunnelBundles {
     const options = { netns, interface: name, role: PortRole.POD, persist: false, offloads: 0 };
     const tap = new Tap(native, options);
     try {
-      await bringUp(netns, name);
-      return await this.#between(name, (into) => tryBundle(native, family, mac, into, tap));
+      await this.#bringUp(netns, name);
+      return await this.#between(name, mac, (into) => tryBundle(native, family, mac, into, tap));
     } finally {
       tap.close();
     }
   }
 
-  /** Does `work` with two packet sockets at an interface: what the one sends the other sees on its way out. */
-  async #between(name: string, work: (into: Way, outOf: Way) => Promise<string>): Promise<string> {
+  /**
+   * Does `work` with two packet sockets at an interface: what the one sends the other sees on its way out. Nothing else,
+   * or packets of pods, which already pass, would fill it before the trial's come.
+   */
+  async #between(name: string, mac: Mac, work: (into: Way, outOf: Way) => Promise<string>): Promise<string> {
     const fds = [0, 1].map(() =>
       this.#native.openPacket(this.#config.netns, name, PacketFlag.VNET_HDR, 0, 0),
     );
     try {
       const failed = fds.find((fd) => fd < 0);
       if (failed !== undefined) return `no packet socket (${errnoName(failed)})`;
+      for (const fd of fds) this.#native.packetFilter(fd, fromTo(mac));
       const [into, outOf] = fds.map((fd) => ({ fd, ioKind: IoKind.PACKET_VNET }));
       return await work(into, outOf);
     } finally {

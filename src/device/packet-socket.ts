@@ -91,7 +91,7 @@ export class PacketSocket implements Port {
 }
 
 /** Classic BPF (struct sock_filter: code, jt, jf in one word, k in the next): source and destination are `mac`. */
-function fromTo({ hi, lo }: Mac): Int32Array {
+export function fromTo({ hi, lo }: Mac): Int32Array {
   const [LD_W_ABS, LD_H_ABS, JEQ, RET] = [0x20, 0x28, 0x15, 0x06];
   const program: number[] = [];
   const tests = [
