@@ -148,9 +148,8 @@ function watch(plane: engine.Engine, message: Extract<PlaneMessage, { type: "wat
   const one = watchers.list[message.index];
   one.mode = message.mode;
   one.program = message.program === null ? null : createBpfProgram(message.program);
-  if (plane.isKeeper) one.remaining = message.remaining;
+  if (plane.isKeeper) Object.assign(one, { remaining: message.remaining, firstId: watchers.nextId });
   one.snapLen = message.snapLen;
-  one.firstId = watchers.nextId;
   one.ring = message.ring === null ? null : new RecordRing(message.ringLog2, message.ring);
   watchers.active = watchers.list.filter((w) => w.mode !== 0).length;
 }

@@ -6,8 +6,14 @@ import t, { type Test } from "tap";
 import { Event } from "../dataplane/counters.ts";
 import { Action, FrontendKind, type ServicePortSpec } from "../dataplane/spec/services.ts";
 import * as neighbor from "../dataplane/table/neighbor.ts";
+import { endedLate } from "../dataplane/trace/late.ts";
+import * as ring from "../dataplane/trace/record-ring.ts";
+import { StageId } from "../dataplane/trace/stage-id.ts";
+import { Mode } from "../dataplane/trace/watchers.ts";
+import { Verdict } from "../dataplane/verdict.ts";
 import { loadNative } from "../native/binding.ts";
 import { TestNode } from "../testing/world/test-node.ts";
+import { applyMessage } from "./apply-message.ts";
 import { Crew } from "./crew/crew.ts";
 import { PlaneHandle } from "./plane-handle.ts";
 
@@ -166,3 +172,21 @@ t.test("a plane of which a worker has died stops all the same", { timeout: 10_00
   t.match(faults, [/undefined/, "data-plane thread ended with code 1"]);
   await plane.stop();
 });
+
+t.test(
+  "the end of a packet that one worker chose is told by another one that began to watch later",
+  async (t) => {
+    const node = new TestNode({ engines: 2 });
+    const memory = new SharedArrayBuffer(ring.RecordRing.bytesFor(12));
+    const all = { program: null, remaining: -1, snapLen: 0, ring: memory, ringLog2: 12 };
+    const polling = { add: () => 0, remove: () => 0 };
+    const [first, second] = node.engines;
+    for (const each of [first, second]) {
+      applyMessage(each, { type: "watch", index: 0, mode: Mode.TRACE, ...all }, polling);
+      if (each === first) first.tables.watchers.nextId++; // number 1 goes through the keeper, and waits for a neighbour
+    }
+    const { watchers, counters } = second.tables;
+    endedLate(watchers, counters, (1 << 24) | 1, StageId.OUTPUT, Verdict.DROP, 1, -1);
+    t.not(ring.peek(new ring.RecordRing(12, memory)), -1);
+  },
+);

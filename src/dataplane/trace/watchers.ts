@@ -13,10 +13,18 @@ export class Watcher {
   snapLen = 0; //     bytes of a frame to keep
   program: BpfProgram | null = null;
   ring: RecordRing | null = null;
-  firstId = 0; //     number of the first packet that it may have chosen
-  readonly left: Int32Array;
+  readonly left: Int32Array; //  one word
+  readonly first: Int32Array; // one word
   constructor(columns: Columns) {
     this.left = columns.int32(1);
+    this.first = columns.int32(1);
+  }
+  /** Number of the first packet that it may have chosen. */
+  get firstId(): number {
+    return this.first[0];
+  }
+  set firstId(id: number) {
+    this.first[0] = id;
   }
   /** Packets still to be traced, -1: no limit. */
   get remaining(): number {
