@@ -11,14 +11,16 @@ export const SERVICES_LOG2 = 19;
 const POLICY_RULES_LOG2 = 16;
 const MAX_PORTS = 1024;
 const POOL_SLOTS = 320;
+/** What each worker beyond the first may have in the hands of the kernel while others have their turn: a batch. */
+const MORE_SLOTS = 64;
 
 export function workersOf({ workers, proxy, uplink }: AgentConfig): number {
   return countWorkers(workers, { mode: proxy.mode, drivers: [uplink.driver] }, availableParallelism());
 }
 
-export function planeSizes({ conntrackMax }: AgentConfig): PlaneSizes {
+export function planeSizes(config: AgentConfig): PlaneSizes {
   return {
-    conntrackLog2: conntrackLog2(conntrackMax),
+    conntrackLog2: conntrackLog2(config.conntrackMax),
     maxPorts: MAX_PORTS,
     fdbLog2: 13,
     neighborsLog2: 13,
@@ -26,7 +28,7 @@ export function planeSizes({ conntrackMax }: AgentConfig): PlaneSizes {
     frontendsLog2: SERVICES_LOG2,
     endpointsLog2: SERVICES_LOG2,
     policyRulesLog2: POLICY_RULES_LOG2,
-    poolSlots: POOL_SLOTS,
+    poolSlots: POOL_SLOTS + (workersOf(config) - 1) * MORE_SLOTS,
     seed: randomBytes(4).readInt32LE(0),
   };
 }
