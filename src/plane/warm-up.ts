@@ -42,12 +42,13 @@ export function collectYoung(): void {
   collector()({ type: "minor" });
 }
 
-/** V8 shows its function for it to contexts that are made after the flag was set. */
+/**
+ * V8 shows its function for it to contexts that are made after the flag was set. Flags are the process's: a thread that
+ * took this one back would take it from another one that is about to make its context.
+ */
 function collector(): Collect {
   setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as Collect;
-  setFlagsFromString("--no-expose-gc");
-  return collect;
+  return runInNewContext("gc") as Collect;
 }
 
 function warmUpServices(): void {

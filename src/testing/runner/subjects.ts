@@ -108,9 +108,9 @@ export const SUBJECTS: Subjects = {
   },
   agent: {
     what: "one node put together, its host, its threads and its servers",
-    files: `busy-poll poll-room cpu-latency thread-priority plane-* durable configz conntrack-settings node-servers
-      service-arp capture-frames own-node-ports idle-cores vagrant-node agent-node agent-checks followed-objects
-      former-addresses e2e-workers`,
+    files: `busy-poll poll-room cpu-latency thread-priority plane-* warm-up durable configz conntrack-settings
+      node-servers service-arp capture-frames own-node-ports idle-cores vagrant-node agent-node agent-checks
+      followed-objects former-addresses e2e-workers`,
   },
   cni: { what: "networks of containers, by the container networking interface", files: "cni cni-* leases" },
   cli: {
