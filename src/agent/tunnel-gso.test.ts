@@ -1,5 +1,6 @@
 import t, { type Test } from "tap";
 import { PodwireError } from "../base/errors.ts";
+import { Event } from "../dataplane/counters.ts";
 import type { Native } from "../native/binding.ts";
 import type { PlaneMessage } from "../plane/messages.ts";
 import type { Plane } from "../plane/plane.ts";
@@ -128,4 +129,53 @@ t.test("an uplink that is down is waited for without a word, and a configuration
     t.equal(unwanted.state, why);
   }
   t.same([stand.open.size, stand.scripts.length], [0, 0]);
+});
+
+t.test("a device that is lost is made once more, however many workers find it lost", async (t) => {
+  const events = new Float64Array(1000);
+  const told: unknown[] = [];
+  let fds = 10;
+  let left: Uint8Array | undefined; // devices take superframes whole
+  const native = {
+    ifInfo: (_netns: string, _name: string, facts: Int32Array) => {
+      facts.set([7, 1500, 0x0200, 1, UP]);
+      return 0;
+    },
+    ...{ openTap: () => ++fds, openPacket: () => ++fds, packetFilter: () => 0, closeFd: () => {} },
+    tapOffload: (_fd: number, wanted: number) => wanted,
+    transmit: (_fd: unknown, _kind: unknown, arena: Uint8Array, [off]: Int32Array, [len]: Int32Array) => {
+      left = arena.slice(off - 10, off + len);
+    },
+    receive: (...[, , arena, offs, lens, first]: [0, 0, Uint8Array, Int32Array, Int32Array, number]) => {
+      if (left === undefined) return 0;
+      arena.set(left, offs[first] - 10);
+      lens[first] = left.length - 10;
+      left = undefined;
+      return 1;
+    },
+  };
+  const plane = {
+    apply: async ({ fd }: { fd: number }) => {
+      told.push(fd < 0 ? "none" : "one");
+      if (fd < 0) events[Event.TUNNEL_GSO_LOST]++; // the second worker's
+    },
+    tables: { counters: { events } },
+  };
+  const uplink = { interface: "eth0", driver: "packet" };
+  const settings = { netns: "", tunnelGso: true, overlay: { type: "vxlan" }, uplink };
+  const gso = new TunnelGso(
+    native as unknown as Native,
+    plane as unknown as Plane,
+    settings as unknown as ConstructorParameters<typeof TunnelGso>[2],
+    async () => "",
+  );
+  const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+  gso.begin();
+  for (let i = 0; i < 200 && gso.state !== "on"; i++) await wait(5);
+  t.equal(gso.state, "on");
+  events[Event.TUNNEL_GSO_LOST]++;
+  for (let i = 0; i < 400 && told.length < 3; i++) await wait(5);
+  await wait(1200); // two more looks
+  t.same(told, ["one", "none", "one"]);
+  await gso.close();
 });

@@ -96,7 +96,6 @@ export class TunnelGso {
     if (this.#isLater && !this.#closed) await this.#open();
     if (this.#tap === undefined || this.#closed) return;
     const isLost = events[Event.TUNNEL_GSO_LOST] !== this.#lost;
-    this.#lost = events[Event.TUNNEL_GSO_LOST];
     const used = events[Event.TUNNEL_GSO];
     const isCloser = ++this.#looks % CLOSER === 0 && used !== this.#used;
     if (isCloser) this.#used = used;
@@ -113,9 +112,11 @@ export class TunnelGso {
     return (await show).includes(`device ${uplink.interface})`);
   }
 
+  /** Each worker finds it lost by itself, so this is counted until none has it. */
   async #giveUp(tap: TunnelTap): Promise<void> {
     this.#tap = undefined;
     await this.#plane.apply({ type: "tunnel-gso", fd: -1 }).catch(() => {}); // without a plane nobody writes to it
+    this.#lost = this.#plane.tables.counters.events[Event.TUNNEL_GSO_LOST];
     tap.close();
   }
 
