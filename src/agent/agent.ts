@@ -181,7 +181,7 @@ export class Agent {
       config.socket,
     );
     this.#servers.start();
-    await this.#cni?.start();
+    await this.#cni?.start(ports);
     this.#source.start({
       events: (events, synced) => {
         this.#sourceProblem = "";

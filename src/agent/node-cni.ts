@@ -42,12 +42,16 @@ export class NodeCni implements CniHost {
   readonly #cni: Cni;
   readonly #network: IpContainerNetwork;
   readonly #leases: Leases | Error;
-  #started: Promise<void> | undefined;
+  readonly #started: Promise<void>;
+  #start: (begun: Promise<void>) => void = () => {};
 
   constructor(config: AgentConfig, leaseFile: string, agent: AgentParts) {
     this.#config = config;
     this.#agent = agent;
-    this.#pods = new AttachedPods(config.nodeName);
+    this.#started = new Promise((resolve) => {
+      this.#start = resolve;
+    });
+    this.#pods = new AttachedPods(config.nodeName, "kubernetes" in config.source);
     this.#leases = readLeases(leaseFile);
     this.#network = new IpContainerNetwork(config.netns, `${leaseFile}.lock`);
     this.#cni = new Cni({
@@ -58,9 +62,12 @@ export class NodeCni implements CniHost {
     });
   }
 
-  /** Goes on with what was there before this start; nothing is done before. */
-  start(): Promise<void> {
-    this.#started ??= this.#begin();
+  /**
+   * Goes on with what was there before this start; nothing is done before. `ports`: the node's devices are this agent's;
+   * a second one, started by mistake, finds them busy and leaves the first one's leases alone.
+   */
+  start(ports: Promise<void>): Promise<void> {
+    this.#start(ports.then(() => this.#begin()));
     return this.#started;
   }
 
@@ -76,7 +83,7 @@ export class NodeCni implements CniHost {
   }
 
   readonly answer = async (request: Buffer, gone: AbortSignal): Promise<CniAnswer> => {
-    await this.start();
+    await this.#started;
     return answerCni(this.#cni, request, gone);
   };
 

@@ -17,6 +17,7 @@ const NOBODYS = "podwire-cni";
 
 export class AttachedPods {
   readonly #nodeName: string;
+  readonly #isAnybodys: boolean;
   /** As the source has them. */
   readonly #objects = new Map<string, Pod>();
   /** Of these, the ones that are gone but for their sandboxes. */
@@ -26,8 +27,13 @@ export class AttachedPods {
   /** Of each pod, the sandbox that came last at the end. */
   readonly #leases = new Map<string, Lease[]>();
 
-  constructor(nodeName: string) {
+  /**
+   * `isAnybodys`: whoever may write a pod may write its annotations, as in an API server. What they say of a network that
+   * somebody else made is not believed then, or a pod could ask to be attached in another's namespace, or the node's.
+   */
+  constructor(nodeName: string, isAnybodys: boolean) {
     this.#nodeName = nodeName;
+    this.#isAnybodys = isAnybodys;
   }
 
   /** The pod's object as the source has it. */
@@ -105,7 +111,7 @@ export class AttachedPods {
 
   #seen(pod: Pod, lease: Lease | undefined): Pod {
     if (lease !== undefined) return withLease(pod, lease, this.#nodeName);
-    if (pod.metadata.annotations?.[NETNS] !== undefined) return pod; // somebody else made its network
+    if (!this.#isAnybodys && pod.metadata.annotations?.[NETNS] !== undefined) return pod; // another made its network
     const { podIP: _, podIPs: __, ...status } = pod.status;
     return { ...pod, status };
   }

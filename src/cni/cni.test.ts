@@ -48,7 +48,7 @@ class Machine implements ContainerNetwork, CniHost {
   readonly namespaces = new Set(["/run/netns/a", "/run/netns/b", "/run/netns/c", "/run/netns/own"]);
   /** Pods whose ports are open. */
   readonly ports = new Map<string, Pod>();
-  readonly pods = new AttachedPods("node1");
+  readonly pods = new AttachedPods("node1", false);
   readonly notes: string[] = [];
   readonly file: string;
   leases: Leases;
@@ -68,7 +68,7 @@ class Machine implements ContainerNetwork, CniHost {
   restart(fs: FileSystem = { mkdir, open, rename }): void {
     this.leases = new Leases(this.file, fs);
     this.ports.clear();
-    const pods = new AttachedPods("node1");
+    const pods = new AttachedPods("node1", false);
     this.cni = new Cni({ host: this, network: this, pods, leases: () => this.leases });
     Object.assign(this, { pods });
   }
@@ -369,6 +369,19 @@ t.test("a pod that went on elsewhere is not harmed by the end of its sandbox her
   t.same(m.ports.get("shop/db-0"), elsewhere, "policies of this node go on knowing its address");
   t.equal(m.pods.merged({ type: "DELETED", object: elsewhere }).type, "DELETED");
 });
+
+t.test(
+  "what a pod's annotations say of its network is believed where not everybody writes them",
+  async (t) => {
+    const pod = podOn("node1", "u1");
+    const annotations = { "podwire.dev/netns": "/proc/1/ns/net" };
+    const object = { ...pod, metadata: { ...pod.metadata, annotations } };
+    for (const isAnybodys of [false, true]) {
+      const { object: seen } = new AttachedPods("node1", isAnybodys).merged({ type: "ADDED", object });
+      t.equal((seen as Pod).status.podIPs === undefined, isAnybodys);
+    }
+  },
+);
 
 t.test("a pod whose object went first is forgotten with its sandbox", async (t) => {
   const m = new Machine();
