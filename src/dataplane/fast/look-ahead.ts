@@ -29,6 +29,7 @@ const L4 = L3 + ipv4.HEADER_LEN_MIN;
 const L4_IPV6 = L3 + ipv6.HEADER_LEN;
 const PORT_BYTES = 4;
 const INNER = L4 + udp.HEADER_LEN + vxlan.HEADER_LEN;
+
 /** Guesses the connections of `n` frames, as they were received. */
 export function lookAhead(t: Tables, offs: Int32Array, lens: Int32Array, n: number): void {
   const { ahead } = t.scratch;
