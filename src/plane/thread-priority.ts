@@ -27,7 +27,7 @@ export class ThreadPriority {
   lastOverloadMs = 0;
 
   /** niceFirst: -20 to 19; setNice returns what was refused, empty: nothing. */
-  constructor(niceFirst: number, setNice: (nice: number) => string = setThreadNice) {
+  constructor(niceFirst: number, setNice: (nice: number) => string = setThreadAndSessionNice) {
     this.niceFirst = niceFirst;
     this.setNice = setNice;
   }
@@ -59,11 +59,24 @@ function change(p: ThreadPriority, nice: number): void {
   if (p.problem === "") p.nice = nice;
 }
 
-/** Gives the calling thread this nice value. */
-function setThreadNice(nice: number): string {
+/** Gives the calling thread this nice value, and its session where the process leads it. */
+export function setThreadAndSessionNice(nice: number): string {
+  return (
+    setThreadNice(nice) ||
+    refused(() => {
+      if (leadsSession()) writeFileSync("/proc/self/autogroup", String(nice));
+    })
+  );
+}
+
+/** Gives the calling thread this nice value, and nobody else. */
+export function setThreadNice(nice: number): string {
+  return refused(() => setPriority(0, nice)); // Linux: of the thread, not of the process
+}
+
+function refused(set: () => void): string {
   try {
-    setPriority(0, nice); // Linux: of the thread, not of the process
-    if (leadsSession()) writeFileSync("/proc/self/autogroup", String(nice));
+    set();
     return "";
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;

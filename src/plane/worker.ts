@@ -19,7 +19,14 @@ import { unpackServices } from "./packed-services.ts";
 import { createPlaneEngine } from "./plane-engine.ts";
 import { beginClock, Control, open, type PlaneMemory, type PlaneSizes } from "./plane-memory.ts";
 import { look, PollRoom } from "./poll-room.ts";
-import { adjust, isFirst, ProcessorTime, ThreadPriority } from "./thread-priority.ts";
+import {
+  adjust,
+  isFirst,
+  ProcessorTime,
+  setThreadAndSessionNice,
+  setThreadNice,
+  ThreadPriority,
+} from "./thread-priority.ts";
 import { collectNow, warmUp } from "./warm-up.ts";
 
 export interface WorkerInit {
@@ -90,7 +97,8 @@ const epochMs = performance.timeOrigin + performance.now() - waited[WaitWord.NOW
 rehearse(plane.tables);
 const busyPoll = new BusyPoll(init.spinUs);
 const cpuLatency = new CpuLatency(init.cpuLatencyUs);
-const priority = new ThreadPriority(init.nice);
+// A session has one nice value: the first worker sets it.
+const priority = new ThreadPriority(init.nice, own === 0 ? setThreadAndSessionNice : setThreadNice);
 const pollRoom = new PollRoom();
 const processorTime = init.nice < 0 || init.spinUs > 0 ? ProcessorTime.open() : null;
 let turns = 0;
@@ -232,9 +240,11 @@ function pollOnce(): void {
   else if (serviceChange.isUnfinished(plane.tables.services)) goOnWithServices();
   plane.work = work;
   if (work > 0) countWait(waited[WaitWord.HOW]);
-  if (nowMs - period.startMs >= LOAD_PERIOD_MS) lookAtLoad(nowMs);
+  const isPeriodOver = nowMs - period.startMs >= LOAD_PERIOD_MS;
+  if (isPeriodOver) countTaken();
   engine.tick(plane);
   if (crew !== null) crew.leave();
+  if (isPeriodOver) lookAtLoad(nowMs); // files are read: the others' turns do not wait for it
   if (isToRing) ringOthers();
   if (plane.lastError !== "") reportError();
 }
@@ -242,6 +252,12 @@ function pollOnce(): void {
 function ringOthers(): void {
   isToRing = false;
   for (const bell of init.crew?.bells ?? []) native.ring(bell);
+}
+
+/** Once a period: whether somebody else had the core that this thread polled on. */
+function countTaken(): void {
+  if (waited[WaitWord.TAKEN_MS] > 0) plane.tables.counters.events[Event.CORE_TAKEN]++;
+  waited[WaitWord.TAKEN_MS] = 0;
 }
 
 /** Cold: ten times a second. */
@@ -252,10 +268,7 @@ function lookAtLoad(nowMs: number): void {
   period.startMs = nowMs;
   plane.epochMs = Date.now() - nowMs; // NTP may have moved it
   const polledMs = waited[WaitWord.POLLED_MS];
-  const takenMs = waited[WaitWord.TAKEN_MS];
   waited[WaitWord.POLLED_MS] = 0;
-  waited[WaitWord.TAKEN_MS] = 0;
-  if (takenMs > 0) plane.tables.counters.events[Event.CORE_TAKEN]++;
   const received = receivedSoFar();
   const amount = received - period.received;
   period.received = received;

@@ -786,9 +786,9 @@ function clearCounts(t: Conntrack, slot: number): void {
   t.octets[slot << 4] = 0;
   t.octets[(slot << 4) + 8] = 0;
   if (t.carried[slot << 5] === 0) return;
-  t.carried[slot << 5] = 0;
   t.high[slot << 1] = 0;
   t.high[(slot << 1) | 1] = 0;
+  t.carried[slot << 5] = 0; // last: an agent that is killed between leaves nothing that counts
 }
 
 /** Packets and octets of a direction, for readers. */
