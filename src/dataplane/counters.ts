@@ -58,6 +58,7 @@ export const Event = Object.freeze({
   CORE_TAKEN: 36, //      tenths of a second in which another program had its core for long while it polled
   TUNNEL_GSO: 37,
   TUNNEL_GSO_LOST: 38, // the device that takes such superframes is gone, or down
+  NEIGHBOR_ANNOUNCED: 39, // addresses of the node told to who was attached (send/announce.ts)
 } as const);
 const EVENT_COLUMNS = 64;
 export const EVENT_NAMES: readonly string[] = Object.keys(Event).map((k) => k.toLowerCase());

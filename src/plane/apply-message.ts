@@ -15,7 +15,8 @@ import { createVteps, findRoutes } from "../dataplane/change/vteps.ts";
 import { Event } from "../dataplane/counters.ts";
 import * as engine from "../dataplane/engine.ts";
 import type { PortRole } from "../dataplane/port.ts";
-import { addOwner, removeOwner } from "../dataplane/send/tx-queue.ts";
+import { announceNextHops, announceNode } from "../dataplane/send/announce.ts";
+import { addOwner, flush, removeOwner } from "../dataplane/send/tx-queue.ts";
 import type { ConfigChange, NodeConfig } from "../dataplane/spec/node-config.ts";
 import * as conntrack from "../dataplane/table/connection/conntrack.ts";
 import { TUPLE_WORDS } from "../dataplane/table/connection/tuple.ts";
@@ -52,9 +53,7 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
       changeStations(plane, message);
       return;
     case "node":
-      configure(t.config, message.config);
-      setAddresses(t, message);
-      bindPorts(t);
+      configureNode(plane, message);
       return;
     case "tunnel-gso":
       plane.ports.tunnelFd = message.fd;
@@ -93,6 +92,25 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
   }
 }
 
+function configureNode(plane: engine.Engine, message: Extract<PlaneMessage, { type: "node" }>): void {
+  const t = plane.tables;
+  const { router } = t.config;
+  const isFirst = (router.macHi | router.macLo) === 0;
+  configure(t.config, message.config);
+  setAddresses(t, message);
+  bindPorts(t);
+  if (isFirst && plane.isKeeper && router.hostPort >= 0) announceToHost(t, router.hostPort);
+}
+
+/** Pods are told when their addresses are known; host0 has those of the node, which it is not to hear of. */
+function announceToHost(t: Tables, port: number): void {
+  const { v4, v60, v61, v62, v63 } = t.config.router;
+  const mac = { macHi: t.ports.macHi[port], macLo: t.ports.macLo[port] };
+  if (v4 !== 0) announceNextHops(t, { w0: 0, w1: 0, w2: 0xffff, w3: v4, ...mac, port });
+  if ((v60 | v61) !== 0) announceNextHops(t, { w0: v60, w1: v61, w2: v62, w3: v63, ...mac, port });
+  flush(t.tx);
+}
+
 function setAddresses(t: Tables, message: Extract<PlaneMessage, { type: "node" }>): void {
   t.addresses.local = new LocalAddresses(message.local);
   t.addresses.podSources = createPrefixSet(message.podSources);
@@ -122,7 +140,9 @@ function keepStations(t: Tables, message: Extract<PlaneMessage, { type: "station
   }
   for (const s of message.add) {
     neighbor.addPermanent(t.stations, s.w0, s.w1, s.w2, s.w3, s.macHi, s.macLo, s.port);
+    announceNode(t, s);
   }
+  flush(t.tx);
 }
 
 function changeOwners(t: Tables, message: Extract<PlaneMessage, { type: "stations" }>): void {
