@@ -11,6 +11,7 @@ import { ClusterNode } from "./support/cluster-node.ts";
 import { ControlPlane, noCluster } from "./support/control-plane.ts";
 
 const AWAY_MS = 20_000;
+const STRATEGIC = "application/strategic-merge-patch+json";
 const namespaces = new Namespaces("pwt-cluster");
 const CRD = "policy.networking.k8s.io";
 const crd = {
@@ -102,6 +103,25 @@ t.test("an agent and a real API server", { skip: noCluster("curl", "socat") }, a
       asked.map(({ status }) => status),
       [403, 200, 403],
     );
+  });
+
+  await t.test("the Node says that there is a network, beside what others say of it", async (t) => {
+    const path = "/api/v1/nodes/node1";
+    const ready = { type: "Ready", status: "True", reason: "Test", message: "" };
+    await control.admin.done("PATCH", `${path}/status`, { status: { conditions: [ready] } }, STRATEGIC);
+    const conditions = async (): Promise<string[]> => {
+      const { status } = await control.admin.done("GET", path);
+      return status.conditions.map((c: { type: string; status: string }) => `${c.type}=${c.status}`).sort();
+    };
+    const down = ["NetworkUnavailable=True", "Ready=True"];
+    const up = ["NetworkUnavailable=False", "Ready=True"];
+    await until("both", async () => (await conditions()).join() === up.join());
+    t.match((await control.admin.done("GET", path)).metadata.annotations, { "podwire.dev/pod-mtu": "1450" });
+    await node.stop();
+    t.same(await conditions(), down);
+    await node.start();
+    await until("the node to be back", async () => (await conditions()).join() === up.join());
+    await answers();
   });
 
   await t.test("a ServiceCIDR that was added", async (t) => {

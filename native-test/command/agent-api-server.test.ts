@@ -3,11 +3,17 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
-import { StandIn } from "../../src/testing/api-server/stand-in.ts";
+import { refuse, StandIn } from "../../src/testing/api-server/stand-in.ts";
 import { cannotRun, PODWIRE } from "../../src/testing/lab/lab.ts";
 import { type Running, run, start, until } from "../../src/testing/lab/process.ts";
 import { Namespaces } from "../support/namespaces.ts";
 import { CONFIG, makeNode, objects, startWeb } from "../support/own-node.ts";
+
+interface Condition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason: string;
+}
 
 const namespaces = new Namespaces("pwt-api");
 const skip = cannotRun("curl", "socat");
@@ -62,6 +68,41 @@ t.test("an agent and its API server", { skip }, async (t) => {
       stdout: /node1 +objects +yes +2 nodes, 3 pods, 1 service, 1 slice/,
     });
   });
+
+  await t.test(
+    "its Node says that there is a network, and when the agent ends that there is none",
+    async (t) => {
+      const told = (): string => {
+        const stored = api.get("/api/v1/nodes", "/node1") as unknown as {
+          status: { conditions?: Condition[] };
+        };
+        const found = stored.status.conditions?.find(({ type }) => type === "NetworkUnavailable");
+        return `${found?.status} ${found?.reason}`;
+      };
+      await until("the condition", async () => told() === "False PodwireIsUp");
+      t.match(api.get("/api/v1/nodes", "/node1")?.metadata.annotations, {
+        ...{ "podwire.dev/version": /^\d/, "podwire.dev/pod-mtu": "1450" },
+      });
+      t.equal(api.get("/api/v1/nodes", "/node2")?.metadata.annotations, undefined);
+      await running.pop()?.stop();
+      t.equal(told(), "True PodwireIsDown");
+      running.push(await agent());
+      await until("the condition", async () => told() === "False PodwireIsUp");
+      api.fault = (request, response) => {
+        if (!request.url?.endsWith("/status")) return false;
+        refuse(response, 403, "nodes is forbidden");
+        return true;
+      };
+      await running.pop()?.stop();
+      running.push(await agent());
+      api.put({ ...given[0], metadata: { name: "node1", uid: "another" } });
+      const line = /Node node1 is not told that its network is up: nodes is forbidden/;
+      await until("status to tell", async () => line.test((await podwire("status")).stdout));
+      t.equal((await podwire("status")).status, 3);
+      await answers();
+      api.fault = () => false;
+    },
+  );
 
   await t.test("the server is away: the node goes on and says so", async (t) => {
     await api.close();

@@ -1,4 +1,5 @@
-// A node without a lab, in a network namespace: its uplink goes nowhere, two pods are on it, another is elsewhere.
+// A node without a lab, in a network namespace: two pods are on it, another is elsewhere; at the other end of its uplink
+// is a kernel's end of the tunnel, as flannel has it.
 import { ROOT } from "../../src/testing/lab/lab.ts";
 import { type Running, start } from "../../src/testing/lab/process.ts";
 import type { Namespaces } from "./namespaces.ts";
@@ -58,13 +59,25 @@ export function objects(
   ];
 }
 
-/** Makes the namespaces `node`, `web` and `shell`, or of other pods. */
+/** node2, without pods: it answers through the tunnel. */
+function makePeer(namespaces: Namespaces): void {
+  const peer = (words: string) => namespaces.ip("peer", words);
+  peer("link set eth1 up");
+  peer("addr add 192.168.77.12/24 dev eth1");
+  peer("link add vx1 type vxlan id 1 dstport 8472 remote 192.168.77.11 dev eth1 nolearning");
+  peer("link set vx1 address 0e:01:c0:a8:4d:0c mtu 1450 up");
+  peer("addr add 10.244.2.0/32 dev vx1");
+  peer("route add 10.244.1.0/24 via 10.244.1.0 dev vx1 onlink");
+  peer("neigh add 10.244.1.0 lladdr 0e:01:c0:a8:4d:0b dev vx1");
+}
+
+/** Makes the namespaces `node`, `peer`, `web` and `shell`, or of other pods. */
 export function makeNode(namespaces: Namespaces, pods: Pods = PODS): void {
-  namespaces.add("node", ...Object.keys(pods));
+  namespaces.add("node", "peer", ...Object.keys(pods));
   const node = (words: string) => namespaces.ip("node", words);
-  node("link add eth1 type veth peer name peer0");
+  node(`link add eth1 type veth peer name eth1 netns ${namespaces.nameOf("peer")}`);
   node("link set eth1 up arp off");
-  node("link set peer0 up");
+  makePeer(namespaces);
   node("tuntap add dev host0 mode tap vnet_hdr");
   node("link set host0 up");
   for (const address of ["192.168.77.11/24", "10.244.1.1/32", "10.244.1.0/32"])

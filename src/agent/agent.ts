@@ -6,11 +6,9 @@
  */
 import type { Server } from "node:http";
 import { startApi } from "../api/api.ts";
-import { planeNames } from "../api/plane-names.ts";
 import { policyTotals } from "../api/show-policies.ts";
-import { Watching } from "../api/watching.ts";
 import { PodwireError } from "../base/errors.ts";
-import { compilePods } from "../compile/node.ts";
+import { compilePods, podMtu } from "../compile/node.ts";
 import type { AgentConfig } from "../config/agent.ts";
 import type { ManifestText } from "../kube/manifest/manifest.ts";
 import { errnoName, loadNative, type Native } from "../native/binding.ts";
@@ -29,13 +27,17 @@ import type { ObjectSource } from "../watch/source.ts";
 import { Attachments } from "./attachments.ts";
 import { conntrackSettings } from "./conntrack-settings.ts";
 import { DatagramJoining } from "./datagram-joining.ts";
-import { followedObjects } from "./followed-objects.ts";
 import { HostRouting } from "./host-routing.ts";
 import { NodeCni } from "./node-cni.ts";
 import { nodeListeners } from "./node-listener.ts";
 import { NodeServers } from "./node-servers.ts";
 import { objectSource } from "./object-source.ts";
 import { planeSizes, SERVICES_LOG2, workersOf } from "./plane-sizes.ts";
+import { agentStatus, objectCounts } from "./tell/agent-status.ts";
+import { apiContext } from "./tell/api-context.ts";
+import { deviceStates } from "./tell/device-states.ts";
+import { NodeReporting } from "./tell/node-report.ts";
+import { Probes } from "./tell/probes.ts";
 import { TunnelBundles } from "./tunnel-bundles.ts";
 import { TunnelGso } from "./tunnel-gso.ts";
 
@@ -60,8 +62,9 @@ export class Agent {
   readonly #tunnelBundles: TunnelBundles;
   readonly #tunnelGso: TunnelGso;
   readonly #cni: NodeCni | undefined;
-  readonly #startedMs = performance.now();
+  readonly #probes: Probes;
   readonly #source: ObjectSource;
+  readonly #reporting: NodeReporting;
   #server: Server | undefined;
   #ports: NodePorts = { uplink: -1, host: -1, mtu: 1500 };
   #synced = false;
@@ -86,6 +89,7 @@ export class Agent {
     this.config = config;
     this.#text = text;
     this.#source = objectSource(config);
+    this.#reporting = new NodeReporting(this.#source);
     this.#native = loadNative();
     const sizes = planeSizes(config);
     if (config.uplink.driver === "pcap") {
@@ -102,13 +106,9 @@ export class Agent {
       });
     }
     this.#attachments = new Attachments(this.#native, this.#plane);
-    const { durable } = this.#plane.tables;
-    this.#messages = new NodeMessages(
-      config,
-      this.graph,
-      {},
-      { services: new LastingServiceIds(durable.ids), rules: new LastingRuleIds(durable.ruleIds) },
-    );
+    const { ids, ruleIds } = this.#plane.tables.durable;
+    const lasting = { services: new LastingServiceIds(ids), rules: new LastingRuleIds(ruleIds) };
+    this.#messages = new NodeMessages(config, this.graph, {}, lasting);
     this.#servers = new NodeServers({
       nodeName: config.nodeName,
       proxy: config.proxy,
@@ -117,7 +117,7 @@ export class Agent {
         plane: () => ({
           tables: this.#plane.tables,
           ports: this.#attachments.list(),
-          missed: new Map(this.#attachments.missed().map((m) => [m.id, m.packets])),
+          missed: this.#attachments.missed(),
           internalErrors: this.#plane.errors,
           refusedServicePorts: this.#plane.refused.count,
           heldMs: this.#plane.heldMs,
@@ -126,7 +126,7 @@ export class Agent {
         }),
         services: () => this.#messages.services.specs(),
         policies: () => policyTotals(this.#plane.tables, this.#messages.policies),
-        objects: () => this.#objects(),
+        objects: () => objectCounts(this.graph),
         ready: () => this.ready,
         source: () => this.#source.health,
       },
@@ -139,6 +139,7 @@ export class Agent {
     this.#tunnelGso = new TunnelGso(this.#native, this.#plane, config);
     this.#tunnelGso.onNote = (text) => this.onNote(text);
     this.#cni = this.#nodeCni();
+    this.#probes = this.#makeProbes();
     this.#hostRouting = new HostRouting(config);
     this.#hostRouting.onProblem = (error) => this.onProblem(error);
   }
@@ -149,35 +150,13 @@ export class Agent {
     // The plane's thread starts meanwhile, a tenth of a second: objects are read then, and applied when it is there.
     const ports = this.#openPorts();
     this.#queue = ports.catch(() => {}); // told below
-    const watching = new Watching(this.#plane);
-    const portName = (id: number): string =>
-      this.#attachments.list().find((port) => port.id === id)?.name ?? `port ${id}`;
     this.#server = await startApi(
-      {
-        node: config.nodeName,
-        plane: this.#plane,
-        watching,
-        sources: {
-          tables: this.#plane.tables,
-          ports: () => this.#attachments.list(),
-          routes: () => [...(this.#messages.topology?.routes ?? [])],
-          vteps: () => [...(this.#messages.topology?.vteps ?? [])],
-          services: () => this.#messages.services.specs(),
-          policies: () => this.#messages.policies,
-          nowMs: () => monotonicMs() - this.#plane.tables.durable.clockMs[0],
-          missed: () => new Map(this.#attachments.missed().map((m) => [m.id, m.packets])),
-          tunnelGso: () => this.#tunnelGso.state === "on",
-        },
-        names: {
-          node: config.nodeName,
-          ports: () => this.#attachments.list(),
-          ...planeNames(this.#messages, this.graph, portName),
-        },
+      apiContext({
+        ...{ config, text: this.#text, graph: this.graph, plane: this.#plane, messages: this.#messages },
+        ...{ attachments: this.#attachments, probes: this.#probes, cni: this.#cni },
+        tunnelGso: () => this.#tunnelGso.state === "on",
         status: () => this.#status(),
-        config: () => this.#text,
-        objects: (word, namespace) => followedObjects(this.graph, config.nodeName, word, namespace),
-        cni: this.#cni?.answer,
-      },
+      }),
       config.socket,
     );
     this.#servers.start();
@@ -218,6 +197,15 @@ export class Agent {
     this.#tunnelGso.begin();
   }
 
+  #makeProbes(): Probes {
+    return new Probes(this.#native, this.config, {
+      state: this.graph,
+      topology: () => this.#messages.topology,
+      mtu: () => this.#ports.mtu,
+      ports: this.#attachments,
+    });
+  }
+
   #nodeCni(): NodeCni | undefined {
     const { config, graph } = this;
     if (config.cni === null) return undefined;
@@ -254,6 +242,7 @@ export class Agent {
   }
 
   async stop(): Promise<void> {
+    await this.#reporting.ends();
     this.#source.close();
     this.#server?.close();
     this.#server?.closeAllConnections();
@@ -302,6 +291,10 @@ export class Agent {
     if (this.#messages.topology === undefined) {
       this.#problem = `no Node object "${this.config.nodeName}" with an address and a podCIDR yet`;
     } else this.#problem = "";
+    this.#reporting.applied(
+      this.#problem,
+      podMtu(this.config, topology?.own.addresses ?? [], this.#ports.mtu),
+    );
     if (changes.pods.size > 0 || changes.nodes.size > 0) {
       await this.#attachments.sync(
         pods.map(({ key, uid, netns, interface: name, mac, addresses }) => ({
@@ -350,41 +343,31 @@ export class Agent {
     return this.#synced && this.#messages.topology !== undefined && this.#attachments.complete;
   }
 
-  #objects(): Record<string, number> {
-    const { graph } = this;
-    return {
-      nodes: graph.nodes.size,
-      pods: graph.pods.size,
-      services: graph.services.size,
-      endpointSlices: [...graph.slices.values()].reduce((n, s) => n + s.size, 0),
-    };
-  }
-
-  #problems(): string[] {
-    const { problem = this.#sourceProblem, refused = [] } = this.#source.health ?? {};
-    const unusable = [...refused].map(([title, why]) => `${title} cannot be used: ${why}`);
-    return [problem, this.#hostRouting.problem, this.#cni?.complaint ?? "", ...unusable].filter(
-      (text) => text !== "",
-    );
-  }
-
   #status(): Record<string, unknown> {
-    const failed = this.#attachments.list().find((p) => p.state === "error");
     return {
-      node: this.config.nodeName,
-      pid: process.pid,
-      uptimeSec: Math.round((performance.now() - this.#startedMs) / 1000),
-      ready: this.ready,
-      ...(this.ready ? {} : { error: this.#problem || failed?.error || "objects are not there yet" }),
-      problems: this.#problems(),
-      tunnelGso: this.#tunnelGso.state,
-      ports: this.#attachments.list(),
-      objects: this.#objects(),
-      internalErrors: this.#plane.errors,
-      refusedServicePorts: this.#plane.refused.count,
-      workers: workersOf(this.config),
-      tunnelBundles: this.#tunnelBundles.state,
-      lastApplyMs: Math.round(this.#lastApplyMs * 1000) / 1000,
+      ...agentStatus({
+        node: this.config.nodeName,
+        ready: this.ready,
+        problem: this.#problem,
+        sourceProblem: this.#sourceProblem,
+        complaints: [this.#hostRouting.problem, this.#cni?.complaint ?? ""],
+        source: this.#source.health,
+        ports: this.#attachments.list(),
+        objects: objectCounts(this.graph),
+        internalErrors: this.#plane.errors,
+        refusedServicePorts: this.#plane.refused.count,
+        workers: workersOf(this.config),
+        tunnelBundles: this.#tunnelBundles.state,
+        tunnelGso: this.#tunnelGso.state,
+        datagramJoining: this.#joining.problem === "" ? "on" : `off: ${this.#joining.problem}`,
+        devices: deviceStates(
+          this.#native,
+          this.config.netns,
+          this.#attachments,
+          this.#plane.tables.counters,
+        ),
+        lastApplyMs: this.#lastApplyMs,
+      }),
       // Objects of files have no versions of one count.
       ...("socket" in this.config.source && {
         appliedVersion: this.#appliedVersion,

@@ -122,6 +122,13 @@ export class Attachments {
     return { mac: { hi: facts[2], lo: facts[3] }, mtu: facts[1] };
   }
 
+  /** Pods whose ports are open. */
+  pods(): PodAttachment[] {
+    return [...this.#ports.values()].flatMap(({ info, attachment }) =>
+      attachment !== null && info.state === "up" ? [attachment] : [],
+    );
+  }
+
   /** Pods' ports that are open. */
   joiningPorts(): JoiningPort[] {
     const list: JoiningPort[] = [];
@@ -265,12 +272,11 @@ export class Attachments {
     this.onChange();
   }
 
-  /** Brings the counters of packets that the kernel dropped before us up to date. */
-  missed(): { id: number; packets: number }[] {
-    const missed: { id: number; packets: number }[] = [];
-    for (const { info, device } of this.#ports.values()) {
-      if (device instanceof PacketSocket) missed.push({ id: info.id, packets: device.updateStats()[1] });
-    }
+  /** Packets that the kernel dropped before us, by port, as of now. */
+  missed(): Map<number, number> {
+    const missed = new Map<number, number>();
+    for (const { info, device } of this.#ports.values())
+      if (device instanceof PacketSocket) missed.set(info.id, device.updateStats()[1]);
     return missed;
   }
 

@@ -1,5 +1,4 @@
 /** GET /metrics: everything that this agent measures, gathered when somebody asks. */
-import { readFileSync } from "node:fs";
 import type { PolicyTotal } from "../api/show-policies.ts";
 import {
   Action,
@@ -12,6 +11,7 @@ import { Exposition } from "../observe/exposition.ts";
 import { type PlaneState, writePlaneMetrics } from "../observe/plane-metrics.ts";
 import type { SyncMetrics } from "../observe/sync-metrics.ts";
 import type { SourceHealth } from "../watch/source.ts";
+import { VERSION } from "./tell/version.ts";
 
 export interface MetricsSources {
   readonly sync: SyncMetrics;
@@ -110,15 +110,4 @@ function writeServices(out: Exposition, specs: readonly ServicePortSpec[]): void
         { labels: { traffic_policy: "external" }, value: dropped(EXTERNAL) },
       ],
     );
-}
-
-const VERSION = readVersion();
-
-function readVersion(): string {
-  try {
-    const text = readFileSync(new URL("../../../package.json", import.meta.url), "utf8");
-    return (JSON.parse(text) as { version: string }).version;
-  } catch {
-    return "unknown"; // moved away from its package: no reason not to run
-  }
 }

@@ -172,7 +172,14 @@ function create(raw: object = {}) {
       policies: () => [],
       objects: () => ({ nodes: graph.nodes.size }),
       ready: () => true,
-      source: () => ({ problem: "", silentSeconds: 1, refused: new Map() }),
+      source: () => ({
+        problem: "",
+        silentSeconds: 1,
+        unreported: "",
+        server: "",
+        aheadSeconds: 0,
+        refused: new Map(),
+      }),
     },
   });
   const events = (type: "ADDED" | "DELETED", ...objects: (Node | Service | EndpointSlice)[]): void => {

@@ -30,12 +30,17 @@ export interface ApiContext {
   config: () => unknown;
   /** Objects of a kind; null: of every namespace. */
   objects: (word: string, namespace: string | null) => unknown;
+  /** Do the other nodes answer? By family. */
+  peers: () => Promise<unknown>;
+  /** Sends a packet as the node or one of its pods, and tells what came back. */
+  probe: (wish: object) => Promise<unknown>;
   /** What podwire-cni hands over and prints; undefined: this agent serves no CNI. gone: it does not wait any more. */
   cni: ((request: Buffer, gone: AbortSignal) => Promise<{ ok: boolean; text: string }>) | undefined;
 }
 
 /** Of the plug-in: what it takes from its environment and its standard input. */
 const CNI_REQUEST_MAX = 2 ** 20 + 2 ** 16;
+const WISH_MAX = 2 ** 16;
 
 export class ApiError extends PodwireError {
   readonly status: number;
@@ -84,6 +89,8 @@ async function handle(
   const route = `${request.method} ${pathname}`;
   if (route === "GET /status") return json(response, context.status());
   if (route === "POST /cni") return answerPlugin(context, request, response);
+  if (route === "GET /peers") return json(response, await context.peers());
+  if (route === "POST /probe") return json(response, await context.probe(await readWish(request)));
   if (route === "GET /config") return json(response, context.config());
   if (route.startsWith("GET /objects/")) {
     const word = decodeURIComponent(pathname.slice("/objects/".length));
@@ -127,6 +134,26 @@ async function handle(
   throw new ApiError(404, `${route}: no such call`);
 }
 
+async function readWish(request: IncomingMessage): Promise<object> {
+  const text = (await readBody(request, WISH_MAX)).toString("utf8");
+  try {
+    const wish: unknown = JSON.parse(text);
+    if (typeof wish === "object" && wish !== null) return wish;
+  } catch {} // told below
+  throw new ApiError(400, "a probe is one JSON object");
+}
+
+async function readBody(request: IncomingMessage, most: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > most) throw new ApiError(413, `more than ${most} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
 /** 200: what goes to standard output; 422: an error that does. */
 async function answerPlugin(
   { cni }: ApiContext,
@@ -134,17 +161,11 @@ async function answerPlugin(
   response: ServerResponse,
 ): Promise<void> {
   if (cni === undefined) throw new ApiError(404, "this agent serves no CNI: its configuration has no `cni`");
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > CNI_REQUEST_MAX) throw new ApiError(413, `more than ${CNI_REQUEST_MAX} bytes`);
-    chunks.push(chunk);
-  }
+  const body = await readBody(request, CNI_REQUEST_MAX);
   const gone = new AbortController();
   response.on("close", () => gone.abort());
   if (request.socket.destroyed) gone.abort(); // it was killed meanwhile
-  const { ok, text } = await cni(Buffer.concat(chunks), gone.signal);
+  const { ok, text } = await cni(body, gone.signal);
   response.writeHead(ok ? 200 : 422, { "content-type": "application/json", connection: "close" });
   response.end(text);
 }

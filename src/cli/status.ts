@@ -12,6 +12,7 @@ import { CliError, Exit } from "./errors.ts";
 import { type AgentStatus, agentChecks, type Check, deadCheck, type Fill } from "./nodes/agent-checks.ts";
 import { START_AGENT } from "./nodes/agent-nodes.ts";
 import { nobody } from "./nodes/open-nodes.ts";
+import { type PeersAnswer, peerChecks } from "./nodes/peer-checks.ts";
 import { type Column, formatTable } from "./table.ts";
 
 export function register(program: Command): void {
@@ -114,6 +115,7 @@ async function checkAgent(
   try {
     const status = await ask<AgentStatus>("/status");
     const found = agentChecks(status, await ask<Fill>("/conntrack/count"));
+    found.push(...(await checkPeers(socket, status)));
     checks.push(...found.map((check) => (of === undefined ? check : { ...check, of })));
     return status;
   } catch (error) {
@@ -122,6 +124,13 @@ async function checkAgent(
     checks.push(deadCheck(of ?? `agent at ${socket}`, message, advice));
     return undefined;
   }
+}
+
+/** Asked by the agent, from the node's own network. */
+async function checkPeers(socket: string, { node, devices }: AgentStatus): Promise<Check[]> {
+  const uplink = devices?.find(({ kind }) => kind === "uplink")?.interface ?? "";
+  const answer = await callJson<PeersAnswer>(socket, "agent", { path: "/peers", timeoutMs: 10_000 });
+  return peerChecks(node, answer, uplink);
 }
 
 interface Place {

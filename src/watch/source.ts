@@ -14,14 +14,35 @@ export interface SourceListener {
 export interface SourceHealth {
   /** What keeps it from hearing of changes; "": nothing. */
   readonly problem: string;
+  /** Who is asked. */
+  readonly server: string;
+  /** How far its clock is ahead of ours, by what it said last; undefined: it has not said it. */
+  readonly aheadSeconds: number | undefined;
   /** Since it was heard of, of the part that was silent longest; -1: never. */
   readonly silentSeconds: number;
+  /** Why the agent's report is not written into its Node object; "": it is. */
+  readonly unreported: string;
   /** Objects that cannot be used, by kind and name, and why. */
   readonly refused: ReadonlyMap<string, string>;
 }
 
+/** What an agent has to say of its node. */
+export interface NodeReport {
+  readonly annotations: Readonly<Record<string, string>>;
+  /** NetworkUnavailable of a Node. */
+  readonly condition: {
+    readonly status: "True" | "False";
+    readonly reason: string;
+    readonly message: string;
+  };
+}
+
 export interface ObjectSource {
   readonly health?: SourceHealth;
+  /** Where nodes are told of, says this of the agent's own from now on. */
+  report?(report: NodeReport): void;
+  /** Resolves when it is written there, or after `mostMs`. */
+  reported?(mostMs: number): Promise<void>;
   start(listener: SourceListener): void;
   close(): void;
 }

@@ -27,6 +27,19 @@ export interface AgentStatus {
   /** "on", or "off: " and why. */
   tunnelBundles?: string;
   tunnelGso?: string;
+  datagramJoining?: string;
+  devices?: DeviceState[];
+  /** Of objects, where somebody serves them. */
+  source?: { server: string; problem: string; silentSeconds: number; aheadSeconds?: number };
+}
+
+interface DeviceState {
+  kind: "uplink" | "host";
+  interface: string;
+  isUp: boolean;
+  hasCarrier: boolean;
+  received: number;
+  missed: number;
 }
 
 /** Connections there are, and the most there may be. */
@@ -63,8 +76,13 @@ export function agentChecks(status: AgentStatus, connections: Fill): Check[] {
             pod === "" ? "make the device" : "make its namespace and TAP device, or delete the pod";
           return check("ports", false, `${whose}: ${error}`, where);
         })),
+    ...(status.source === undefined ? [] : sourceChecks(of, status.source)),
+    ...(status.devices ?? []).flatMap((device) => deviceChecks(of, device)),
     ...(status.tunnelBundles === undefined ? [] : [check("tunnel bundles", true, status.tunnelBundles, "")]),
     ...(status.tunnelGso === undefined ? [] : [check("tunnel GSO", true, status.tunnelGso, "")]),
+    ...(status.datagramJoining === undefined
+      ? []
+      : [check("datagram joining", true, status.datagramJoining, "")]),
     check(
       "services",
       refused === 0,
@@ -86,6 +104,44 @@ export function agentChecks(status: AgentStatus, connections: Fill): Check[] {
       "report it, with podwire show drops and the agent's log",
     ),
   ];
+}
+
+const CLOCK_SECONDS = 5;
+/** What is lost at the socket in a burst now and then is nobody's fault. */
+const LOST_SHARE = 0.001;
+const LOST_LEAST = 100;
+
+function sourceChecks(of: string, source: NonNullable<AgentStatus["source"]>): Check[] {
+  const { server, problem, silentSeconds, aheadSeconds } = source;
+  const heard = silentSeconds < 0 ? "not heard of yet" : `heard of ${Math.round(silentSeconds)} s ago`;
+  // What is wrong with it the agent's own problems tell already.
+  const api =
+    problem === "" ? [{ of, check: "API server", ok: true, detail: `${server}: ${heard}`, advice: "" }] : [];
+  if (aheadSeconds === undefined) return api;
+  const isRight = Math.abs(aheadSeconds) < CLOCK_SECONDS;
+  const apart = `${Math.abs(aheadSeconds).toFixed(0)} s ${aheadSeconds > 0 ? "behind" : "ahead of"}`;
+  const detail = isRight ? "as the API server's" : `this node's is ${apart} the API server's`;
+  const advice = isRight
+    ? ""
+    : "let chrony or systemd-timesyncd set the clocks: certificates and tokens depend on them";
+  return [...api, { of, check: "clock", ok: isRight, detail, advice }];
+}
+
+function deviceChecks(of: string, device: DeviceState): Check[] {
+  const { kind, interface: name, isUp, hasCarrier, received, missed } = device;
+  const wrong = !isUp ? "is down" : !hasCarrier ? "has no carrier" : "";
+  const mend = !isUp
+    ? `ip link set ${name} up`
+    : kind === "host"
+      ? "start the agent again: the device is not its own"
+      : "nothing is at the other end: look at cable and switch";
+  const link = { of, check: kind === "host" ? "host device" : "uplink", ok: wrong === "" };
+  const checks = [{ ...link, detail: `${name} ${wrong || "is up"}`, advice: wrong === "" ? "" : mend }];
+  if (kind === "host") return checks;
+  const fits = missed < LOST_LEAST || missed < received * LOST_SHARE;
+  const detail = `${missed} of ${received + missed} frames had no room`;
+  const advice = fits ? "" : "more comes than the data plane forwards: give it a core, or more workers";
+  return [...checks, { of, check: "socket", ok: fits, detail, advice }];
 }
 
 /** An agent that nobody hears of. */

@@ -3,6 +3,7 @@
 // means among them.
 
 import { type Cidr, cidr, contains, type IpFamily, parseIp } from "../../base/ip.ts";
+import { PROBE_PROTOCOLS, type ProbeProtocol } from "../../base/probe-protocols.ts";
 import { isFinished } from "../../cluster/controller/scheduler.ts";
 import type { AgentConfig } from "../../config/agent.ts";
 import { defaultProxyConfig, type ProxyConfig } from "../../config/proxy.ts";
@@ -16,7 +17,6 @@ import { withMirroredSlices } from "../../kube/mirrored-slices.ts";
 import type { KubeObject, Node, Pod, Service } from "../../kube/objects.ts";
 import { keyOf } from "../../kube/objects.ts";
 import type { PassedOver } from "../../kube/passed-over.ts";
-import { PROBE_PROTOCOLS, type ProbeProtocol } from "../../offline/explain/probe-frame.ts";
 import { offlineConfig } from "../../offline/offline-config.ts";
 import { type Globals, note, noteOnce } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";

@@ -2,12 +2,12 @@
 // from the objects of nodes that run here; neither root nor a kernel is needed.
 import type { Command } from "commander";
 import { type Ip, parseIp } from "../../base/ip.ts";
+import { PROBE_PROTOCOLS } from "../../base/probe-protocols.ts";
 import { ManifestError } from "../../kube/manifest/manifest.ts";
 import { PassedOver } from "../../kube/passed-over.ts";
 import { formatExplanation } from "../../kubeproxy/words/explain-format.ts";
 import type { Explanation } from "../../kubeproxy/words/explanation.ts";
 import { Explainer, type Flow, type Via } from "../../offline/explain/explainer.ts";
-import { PROBE_PROTOCOLS } from "../../offline/explain/probe-frame.ts";
 import { refuseTwice } from "../../watch/input.ts";
 import { type Globals, globals, note, print, printData, yamlText } from "../context.ts";
 import { CliError, Exit, usageError } from "../errors.ts";

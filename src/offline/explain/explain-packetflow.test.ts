@@ -3,12 +3,12 @@
 import { readFileSync } from "node:fs";
 import t from "tap";
 import { ip } from "../../base/ip.ts";
+import type { ProbeProtocol } from "../../base/probe-protocols.ts";
 import { readProxyConfig } from "../../config/proxy.ts";
 import { FieldProblems } from "../../kube/manifest/field-problems.ts";
 import { manifestOf } from "../../kube/manifest/manifest.ts";
 import { offlineConfig } from "../offline-config.ts";
 import { Explainer } from "./explainer.ts";
-import type { ProbeProtocol } from "./probe-frame.ts";
 
 interface Case {
   name: string;

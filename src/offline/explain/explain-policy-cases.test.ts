@@ -1,10 +1,10 @@
 // The worked cases of src/compile/policy/testdata, cell by cell, by `explain`: what it says of the first packet of each
 // connection is what the case says.
 import t from "tap";
+import type { ProbeProtocol } from "../../base/probe-protocols.ts";
 import { type PolicyCase, policyCases } from "../../testing/policy/policy-case.ts";
 import { AskedWorld } from "../../testing/world/explain-world.ts";
 import { testNamespace, testPod } from "../../testing/world/policy-world.ts";
-import type { ProbeProtocol } from "./probe-frame.ts";
 
 const cases = policyCases();
 

@@ -18,6 +18,7 @@ import {
   sameIp,
 } from "../../base/ip.ts";
 import type { Mac } from "../../base/mac.ts";
+import type { ProbeProtocol } from "../../base/probe-protocols.ts";
 import { healthCheckOf } from "../../compile/health-checks.ts";
 import { LOOPBACK } from "../../compile/service-port.ts";
 import type { AgentConfig } from "../../config/agent.ts";
@@ -36,6 +37,7 @@ import * as affinity from "../../dataplane/table/service/affinity.ts";
 import * as services from "../../dataplane/table/service/services.ts";
 import * as ring from "../../dataplane/trace/record-ring.ts";
 import { Mode } from "../../dataplane/trace/watchers.ts";
+import { probeFrame } from "../../device/probe/probe-frame.ts";
 import type { KubeObject } from "../../kube/objects.ts";
 import { explainSteps } from "../../kubeproxy/words/explain-steps.ts";
 import type { Claim, EndVerdict, Explanation, Source, Told } from "../../kubeproxy/words/explanation.ts";
@@ -45,7 +47,6 @@ import type { PlaneMessage } from "../../plane/messages.ts";
 import { HOST_PORT, OfflineNode, type OfflinePort, UPLINK_PORT } from "../offline-node.ts";
 import { PolicyView } from "../policy-view.ts";
 import { explainReason, verdictOf } from "./explain-reason.ts";
-import { type ProbeProtocol, probeFrame } from "./probe-frame.ts";
 import * as facts from "./rule-facts.ts";
 
 export type Via = "pod" | "uplink" | "host";

@@ -19,6 +19,11 @@ interface Watcher {
   readonly response: ServerResponse;
 }
 
+interface StatusPatch {
+  readonly metadata?: { readonly annotations?: Record<string, string> };
+  readonly status?: { readonly conditions?: readonly { readonly type: string }[] };
+}
+
 export interface Tls {
   readonly key: string;
   readonly cert: string;
@@ -97,6 +102,11 @@ export class StandIn {
     return given;
   }
 
+  /** What it has by this collection's path and this namespace/name. */
+  get(path: string, key: string): StoredObject | undefined {
+    return this.#of(path).get(key);
+  }
+
   delete(object: object): void {
     const { path, key } = resourceAt(object as StoredObject);
     const before = this.#of(path).get(key);
@@ -142,12 +152,32 @@ export class StandIn {
     else this.#list(path, query, response);
   }
 
-  /** Events are made and counted up, and nothing else is written here. */
+  /** A Node's status: annotations and conditions are merged by their names, as a strategic merge does it. */
+  #patchStatus(response: ServerResponse, path: string, body: StatusPatch): void {
+    const [, collection, name] = /^(.*)\/([^/]+)\/status$/.exec(path) ?? [];
+    const before = this.#of(collection).get(`/${name}`) as (StoredObject & StatusPatch) | undefined;
+    if (before === undefined) {
+      refuse(response, 404, `nodes "${name}" not found`);
+      return;
+    }
+    const own = body.status?.conditions ?? [];
+    const others = (before.status?.conditions ?? []).filter(({ type }) => !own.some((c) => c.type === type));
+    const annotations = { ...before.metadata.annotations, ...body.metadata?.annotations };
+    const status = { ...before.status, conditions: [...others, ...own] };
+    const stored = this.put({ ...before, metadata: { ...before.metadata, annotations }, status });
+    response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(stored));
+  }
+
+  /** Events are made and counted up, Nodes' status is patched, and nothing else is written here. */
   #write(request: IncomingMessage, response: ServerResponse, path: string): void {
     const parts: Buffer[] = [];
     request.on("data", (part: Buffer) => parts.push(part));
     request.on("end", () => {
       const body = JSON.parse(Buffer.concat(parts).toString("utf8"));
+      if (path.endsWith("/status") && request.headers["content-type"]?.includes("strategic") === true) {
+        this.#patchStatus(response, path, body);
+        return;
+      }
       const isMade = request.method === "POST";
       const at = isMade ? `${path}/${body.metadata.name}` : path;
       const before = this.events.get(at);

@@ -94,7 +94,7 @@ export const SUBJECTS: Subjects = {
   cluster: {
     what: "a cluster without an API server: store, controllers, allocation, sources",
     files: `cluster admission store workloads endpoints-mirror host-ports habits sources dry-run event-recorder
-      event-correlator api-source reflector kubeconfig agent-api-server real-api-server
+      event-correlator node-writer api-source reflector kubeconfig agent-api-server real-api-server
       e2e-workloads`,
   },
   "pod-security": {
@@ -109,7 +109,8 @@ export const SUBJECTS: Subjects = {
   agent: {
     what: "one node put together, its host, its threads and its servers",
     files: `busy-poll poll-room cpu-latency thread-priority plane-* warm-up durable configz conntrack-settings
-      node-servers service-arp capture-frames own-node-ports idle-cores vagrant-node agent-node agent-checks
+      node-servers service-arp capture-frames own-node-ports idle-cores vagrant-node agent-node
+      agent-checks status-checks probe-answer
       followed-objects former-addresses e2e-workers`,
   },
   cni: { what: "networks of containers, by the container networking interface", files: "cni cni-* leases" },

@@ -1,13 +1,13 @@
 // A little cluster to ask `explain` about: two nodes, one Service with its slices, everything in a word. Answers are one
 // line: "dnat 10.244.1.5:8080 10.244.2.5:8080 masquerade", "reject", "drop", "accept".
 
+import type { ProbeProtocol } from "../../base/probe-protocols.ts";
 import { readProxyConfig } from "../../config/proxy.ts";
 import { FieldProblems } from "../../kube/manifest/field-problems.ts";
 import { manifestOf } from "../../kube/manifest/manifest.ts";
 import type { KubeObject } from "../../kube/objects.ts";
 import type { Explanation } from "../../kubeproxy/words/explanation.ts";
 import { Explainer, type ExplainOptions, type Via } from "../../offline/explain/explainer.ts";
-import type { ProbeProtocol } from "../../offline/explain/probe-frame.ts";
 import { offlineConfig } from "../../offline/offline-config.ts";
 
 export const NODE = "192.168.50.11"; //    node1, who is asked

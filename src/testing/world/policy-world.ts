@@ -2,6 +2,7 @@
 // policies: real frames through the whole pipeline of node1, nothing in between but memory.
 import { type Ip, parseIp } from "../../base/ip.ts";
 import type { Mac } from "../../base/mac.ts";
+import type { ProbeProtocol } from "../../base/probe-protocols.ts";
 import { formatRule } from "../../compile/policy/rule-names.ts";
 import type { AgentConfig } from "../../config/agent.ts";
 import { readProxyConfig } from "../../config/proxy.ts";
@@ -9,10 +10,10 @@ import { dropReasonName } from "../../dataplane/drop-reason.ts";
 import { ACTION_BITS } from "../../dataplane/spec/policy.ts";
 import * as neighbor from "../../dataplane/table/neighbor.ts";
 import type { Tables } from "../../dataplane/tables.ts";
+import { probeFrame } from "../../device/probe/probe-frame.ts";
 import { FieldProblems } from "../../kube/manifest/field-problems.ts";
 import { manifestOf } from "../../kube/manifest/manifest.ts";
 import type { KubeObject } from "../../kube/objects.ts";
-import { type ProbeProtocol, probeFrame } from "../../offline/explain/probe-frame.ts";
 import { offlineConfig } from "../../offline/offline-config.ts";
 import { HOST_PORT, OfflineNode, type OfflinePort, UPLINK_PORT } from "../../offline/offline-node.ts";
 

@@ -6,12 +6,13 @@ import { PodwireError } from "../../base/errors.ts";
 import type { KubeObject } from "../../kube/objects.ts";
 import type { ObjectEvent } from "../desired-state.ts";
 import { ObjectSet } from "../object-set.ts";
-import type { ObjectSource, SourceHealth, SourceListener } from "../source.ts";
+import type { NodeReport, ObjectSource, SourceHealth, SourceListener } from "../source.ts";
 import { ApiConnection, type Call } from "./connection.ts";
 import { EventWriter } from "./event-writer.ts";
 import { bareObject, keptObject } from "./kept-object.ts";
 import type { Access } from "./kubeconfig.ts";
 import { LastState } from "./last-state.ts";
+import { NodeWriter } from "./node-writer.ts";
 import { type Received, Reflector, type Told } from "./reflector.ts";
 import { RESOURCES, type Resource } from "./resources.ts";
 
@@ -45,6 +46,8 @@ export class ApiSource implements ObjectSource {
   readonly #state: LastState | undefined;
   readonly #followed: readonly Followed[];
   readonly #events: EventWriter;
+  readonly #node: NodeWriter;
+  readonly #nodeName: string;
   /** Objects that cannot be used, and why. */
   readonly #refused = new Map<string, string>();
   /** Versions of these that were told. */
@@ -65,6 +68,12 @@ export class ApiSource implements ObjectSource {
     this.#connection = connection;
     const onRefused = (why: string): void => this.#listener?.note?.(`Events are not written: ${why}`);
     this.#events = new EventWriter({ connection, nodeName, onRefused });
+    this.#nodeName = nodeName;
+    this.#node = new NodeWriter({
+      ...{ connection, nodeName },
+      onRefused: (why) =>
+        this.#listener?.note?.(`Node ${nodeName} is not told that its network is up: ${why}`),
+    });
     this.#state = stateFile === "" ? undefined : new LastState(stateFile);
     this.#followed = RESOURCES.map((resource) => this.#follow(resource));
   }
@@ -85,7 +94,16 @@ export class ApiSource implements ObjectSource {
       call?.close();
     }
     this.#events.close();
+    this.#node.close();
     this.#connection.close();
+  }
+
+  report(report: NodeReport): void {
+    this.#node.want(report);
+  }
+
+  reported(mostMs: number): Promise<void> {
+    return this.#problem === "" ? this.#node.written(mostMs) : Promise.resolve();
   }
 
   get health(): SourceHealth {
@@ -94,8 +112,15 @@ export class ApiSource implements ObjectSource {
     return {
       problem: this.#problem === "" ? "" : `API server ${this.#connection.server}: ${this.#problem}`,
       silentSeconds: isSilent ? -1 : (performance.now() - Math.min(...times)) / 1000,
+      server: this.#connection.server,
+      aheadSeconds: this.#connection.aheadSeconds,
+      unreported: this.#node.problem,
       refused: this.#refused,
     };
+  }
+
+  #isOwnNode({ info }: Resource, { metadata }: Received): boolean {
+    return info.kind === "Node" && metadata?.name === this.#nodeName;
   }
 
   #follow(resource: Resource): Followed {
@@ -120,6 +145,7 @@ export class ApiSource implements ObjectSource {
   }
 
   #keep(resource: Resource, received: Received): KubeObject | undefined {
+    if (this.#isOwnNode(resource, received)) this.#node.seen(received);
     const kept = keptObject(received, resource.info);
     if (typeof kept === "string") {
       this.#refuse(resource, received, kept);
@@ -227,6 +253,7 @@ export class ApiSource implements ObjectSource {
     const events: ObjectEvent[] = [];
     for (const told of followed.reflector.take()) {
       if (told.type === "ALL") followed.isWhole = true;
+      if (told.type === "DELETED" && this.#isOwnNode(followed.resource, told.object)) this.#node.gone();
       this.#forgetGone(followed, told);
       events.push(...eventsOf(followed, told));
     }

@@ -39,6 +39,8 @@ export class ApiConnection {
   #agent: Agent | undefined;
   #tlsKey = "";
   #server = 0;
+  /** How far the server's clock is ahead of ours, by its last answer; undefined: none has said it. */
+  aheadSeconds: number | undefined;
 
   constructor(access: Access) {
     this.#access = access;
@@ -110,9 +112,18 @@ export class ApiConnection {
       this.#next();
       end(`${url.origin}: ${wordsOf(error)}`);
     });
-    made.on("response", (response) => pass(response, answer, end));
+    made.on("response", (response) => {
+      this.#hearTime(response.headers.date);
+      pass(response, answer, end);
+    });
     made.end(text);
     return made;
+  }
+
+  /** An answer's date has no fractions: on average it is half a second later. */
+  #hearTime(date = ""): void {
+    const ms = Date.parse(date) + 500 - Date.now();
+    if (!Number.isNaN(ms)) this.aheadSeconds = ms / 1000;
   }
 
   #tls({ ca, cert, key, tlsKey }: Credentials): Agent {

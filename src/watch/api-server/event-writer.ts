@@ -1,17 +1,12 @@
 /** Writes Events to the API server, one after the other; what it refuses is let go, as client-go's recorder does. */
 import type { ApiConnection } from "./connection.ts";
 import { EventCorrelator, type EventWrite, type Happening } from "./event-correlator.ts";
+import { type Refusal, writeOnce } from "./write-request.ts";
 
 const QUEUE_MAX = 1000;
 const TRIES = 12;
 const AGAIN_MS = 10_000;
-const ANSWER_MS = 30_000;
 const TOO_MANY = 429;
-
-interface Refusal {
-  readonly status: number;
-  readonly why: string;
-}
 
 export interface EventWriterOptions {
   readonly connection: ApiConnection;
@@ -85,34 +80,6 @@ export class EventWriter {
   /** undefined: it is written. */
   #send({ method, namespace, name, body }: EventWrite): Promise<Refusal | undefined> {
     const path = `/api/v1/namespaces/${namespace}/events${method === "PATCH" ? `/${name}` : ""}`;
-    return new Promise((resolve) => {
-      let status = 0;
-      let text = "";
-      const patience = setTimeout(() => {
-        call.close();
-        resolve({ status: 0, why: "no answer" });
-      }, ANSWER_MS);
-      patience.unref();
-      const call = this.#options.connection.send(
-        { method, path, body },
-        {
-          status: (code) => void (status = code),
-          data: (chunk) => void (text += Buffer.from(chunk).toString("latin1")),
-          end: (error) => {
-            clearTimeout(patience);
-            const isWritten = status >= 200 && status < 300;
-            resolve(isWritten ? undefined : { status, why: error ?? messageOf(text, status) });
-          },
-        },
-      );
-    });
-  }
-}
-
-function messageOf(text: string, status: number): string {
-  try {
-    return String((JSON.parse(text) as { message?: string }).message ?? status);
-  } catch {
-    return `status ${status}`;
+    return writeOnce(this.#options.connection, { method, path, body });
   }
 }
