@@ -1,4 +1,5 @@
 /** `podwire agent --config FILE`: one node's data path, in the foreground, until a signal. */
+import { hostname } from "node:os";
 import { PodwireError } from "../base/errors.ts";
 import { readAgentFile } from "../config/read-config.ts";
 import { refuseReadOnce } from "../watch/files-source.ts";
@@ -6,10 +7,13 @@ import { readInput } from "../watch/input.ts";
 import { Agent } from "./agent.ts";
 
 /** Runs until SIGINT or SIGTERM. Throws errors that say what, where and what to do. */
-export async function runAgent(configFile: string): Promise<void> {
+export async function runAgent(configFile: string, nodeName?: string): Promise<void> {
   checkPreconditions();
   const file = { file: configFile, text: readConfig(configFile) };
-  const config = readAgentFile(file, (lines) => lines.forEach(log));
+  const config = readAgentFile(file, (lines) => lines.forEach(log), {
+    told: nodeName,
+    machine: machineName(),
+  });
   if ("files" in config.source) refuseReadOnce(config.source.files);
   const agent = new Agent(config, file);
   const ended = new Promise<void>((resolve, reject) => {
@@ -26,6 +30,11 @@ export async function runAgent(configFile: string): Promise<void> {
   } finally {
     await agent.stop(); // also what started only half: its worker would keep the process alive
   }
+}
+
+/** What kubelet calls its node where nobody says otherwise. */
+function machineName(): string {
+  return hostname().trim().toLowerCase();
 }
 
 function readConfig(file: string): string {

@@ -1,5 +1,6 @@
 // podwire bench: the benchmark is a program of its own (src/bench); this verb only starts it, options and all.
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { constants } from "node:os";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
@@ -20,6 +21,8 @@ export function register(program: Command): void {
 }
 
 function runBench(options: string[]): Promise<number> {
+  if (!existsSync(PROGRAM))
+    throw new CliError("bench: it is no part of podwire's packages: run scripts/bench in a checkout");
   const child = spawn(process.execPath, [PROGRAM, ...options], { stdio: "inherit" });
   // It undoes what it made before it ends; a terminal has told it already.
   process.on("SIGINT", () => {});

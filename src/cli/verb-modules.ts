@@ -28,6 +28,7 @@ const MODULES: Readonly<Record<string, () => Promise<VerbModule>>> = {
   policy: () => import("./policy/policy.ts"),
   ping: () => import("./observe/ping.ts"),
   bench: () => import("./bench.ts"),
+  cni: () => import("./install/cni.ts"),
   completion: () => import("./completion.ts"),
   __complete: () => import("./completion.ts"),
 };

@@ -54,6 +54,7 @@ export const VERBS: readonly Verb[] = [
   },
   { name: "ping", summary: "ICMP probe from a node's own stack" },
   { name: "bench", summary: "the benchmarks, against the kernel and other peers" },
+  { name: "cni", summary: "the CNI plug-in of this machine: install, remove" },
   { name: "completion", summary: "shell completion: bash, zsh, fish" },
   { name: "__complete", summary: "", hidden: true },
 ];

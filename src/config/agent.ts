@@ -114,8 +114,16 @@ export interface RawOverlay {
   sourcePorts?: number;
 }
 
+/** Which Node object it is, when its file does not say, or whatever its file says. */
+export interface NodeNames {
+  /** Comes before the file's. */
+  readonly told?: string | undefined;
+  /** Where neither says one. */
+  readonly machine?: string | undefined;
+}
+
 interface RawAgent {
-  nodeName: string;
+  nodeName?: string;
   clusterCIDR: string;
   serviceCIDR: string;
   fabricCIDR?: string;
@@ -154,14 +162,19 @@ const SPIN_US = 100; // one TCP stream on one node of 2 cores, Gbit/s: 9 at 0, 1
 const NICE = -20; // with -10 the p99 of a ping over two nodes under load is half as much again (scripts/soak)
 
 /** Schema and values of an AgentConfiguration; undefined when there are problems. */
-export function agentConfig(value: unknown, problems: FieldProblems): AgentConfig | undefined {
+export function agentConfig(
+  value: unknown,
+  problems: FieldProblems,
+  names: NodeNames = {},
+): AgentConfig | undefined {
   checkSchema("AgentConfiguration", value, problems);
   if (problems.any) return undefined;
   const raw = value as RawAgent;
+  const nodeName = names.told ?? raw.nodeName ?? names.machine ?? "";
   const clusterCidrs = cidrList(["clusterCIDR"], raw.clusterCIDR, problems);
   const proxy = readProxyConfig(raw.proxy, problems, ["proxy"], clusterCidrs.map(formatCidr).join(","));
   const config: AgentConfig = {
-    nodeName: raw.nodeName,
+    nodeName,
     clusterCidrs,
     serviceCidrs: cidrList(["serviceCIDR"], raw.serviceCIDR, problems),
     fabricCidrs: cidrList(["fabricCIDR"], raw.fabricCIDR ?? "", problems),
@@ -202,7 +215,7 @@ export function agentConfig(value: unknown, problems: FieldProblems): AgentConfi
     cni:
       raw.cni === undefined
         ? null
-        : { leaseFile: raw.cni.leaseFile ?? `/var/lib/podwire/${raw.nodeName}.leases.json` },
+        : { leaseFile: raw.cni.leaseFile ?? `/var/lib/podwire/${nodeName}.leases.json` },
   };
   checkKeepClientAddress(raw, [], problems);
   return problems.any ? undefined : config;

@@ -44,6 +44,20 @@ t.test("an AgentConfiguration is read with its defaults", async (t) => {
   t.same(config.proxy.clusterCidrs.map(formatCidr), ["10.244.0.0/16", "fd00:10:244::/56"]);
 });
 
+t.test(
+  "which node it is: what the agent is told, what its file says, what the machine is called",
+  async (t) => {
+    const lines = AGENT.replace("host0 }", "host0 }\ncni: {}");
+    const unnamed = lines.replace("nodeName: node1\n", "");
+    const read = (text: string, names = {}) => readAgentFile({ file: "a", text }, undefined, names);
+    const told = { told: "told", machine: "machine" };
+    t.equal(read(lines, told).nodeName, "told");
+    t.equal(read(lines, { machine: "machine" }).nodeName, "node1");
+    t.equal(read(unnamed, { machine: "machine" }).nodeName, "machine");
+    t.same(read(unnamed, told).cni, { leaseFile: "/var/lib/podwire/told.leases.json" });
+  },
+);
+
 t.test("workers are a number, or as many as suit the cores", async (t) => {
   const workers = (value: string, from = "mode: nftables", to = from) =>
     readAgentFile({
@@ -107,7 +121,7 @@ t.test("a wrong AgentConfiguration is refused field by field, with positions", a
     readAgentFile({ file: "a", text: AGENT.replace(/^socket: .*\n/m, "") }).socket,
     "/run/podwire/agent.sock",
   );
-  refused("nodeName: node1\n", "", at("2:1", "nodeName: Required value"));
+  refused("serviceCIDR: 10.96.0.0/12\n", "", at("2:1", "serviceCIDR: Required value"));
   refused(
     "vni: 7",
     "vni: 7000000000",

@@ -8,7 +8,7 @@ import {
   type ManifestText,
   parseManifests,
 } from "../kube/manifest/manifest.ts";
-import { type AgentConfig, agentConfig } from "./agent.ts";
+import { type AgentConfig, agentConfig, type NodeNames } from "./agent.ts";
 import { checkConfiguration } from "./check.ts";
 import { manifestsInConfigMaps } from "./config-map.ts";
 import { type ProxyConfig, readProxyConfig } from "./proxy.ts";
@@ -17,11 +17,15 @@ import { type ProxyConfig, readProxyConfig } from "./proxy.ts";
 export type Warn = (lines: readonly string[]) => void;
 
 /** The one AgentConfiguration of a file. */
-export function readAgentFile(source: ManifestText, warn: Warn = () => {}): AgentConfig {
+export function readAgentFile(
+  source: ManifestText,
+  warn: Warn = () => {},
+  names: NodeNames = {},
+): AgentConfig {
   const manifest = onlyOne(source, "AgentConfiguration");
   warn(warningLines([manifest], "lab"));
   const problems = new FieldProblems();
-  const config = agentConfig(manifest.object, problems);
+  const config = agentConfig(manifest.object, problems, names);
   if (config !== undefined) return config;
   throw new ManifestError(problems.list.map((p) => manifest.problem(p.path, p.message)));
 }

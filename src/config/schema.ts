@@ -116,7 +116,7 @@ const AGENT: SchemaObject = closed(
     policy,
     cni: closed({ leaseFile: text }),
   },
-  ["nodeName", "clusterCIDR", "serviceCIDR", "uplink", "host", "source"],
+  ["clusterCIDR", "serviceCIDR", "uplink", "host", "source"],
 );
 
 /** Every field of a kind, lists by [*]: "spec.nodes[*].name". Objects that others check count as one. */

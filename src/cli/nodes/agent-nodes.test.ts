@@ -60,6 +60,12 @@ async function agent(t: Test, name: string, text = TEXT): Promise<string> {
   return socket;
 }
 
+t.test("an agent whose file names no node says itself which one it is", async (t) => {
+  const all = await agentNodes(await agent(t, "unnamed.sock", TEXT.replace("nodeName: node1\n", "")));
+  t.equal(all.label, "the agent of node1");
+  t.equal((await all.config("node1")).nodeName, "node1");
+});
+
 t.test("an agent says who it is, whom it knows, and how it is configured", async (t) => {
   const socket = await agent(t, "a.sock");
   const all = await agentNodes(socket);

@@ -14,14 +14,16 @@ export const START_AGENT = "systemctl start podwire-agent, or podwire agent --co
 export async function agentNodes(socket: string): Promise<Nodes> {
   const who = `the agent at ${socket}`;
   const ask = <T>(call: Call): Promise<T> => callJson<T>(socket, who, call);
-  const { pid } = await ask<{ pid: number }>({ path: "/status" }).catch((error: CliError) => {
-    if (error.code !== "CLI_NOT_RUNNING") throw error;
-    throw new CliError(`no agent answers at ${socket}: ${START_AGENT}`, Exit.FAILED, error.code, error);
-  });
+  const { pid, node: own } = await ask<{ pid: number; node: string }>({ path: "/status" }).catch(
+    (error: CliError) => {
+      if (error.code !== "CLI_NOT_RUNNING") throw error;
+      throw new CliError(`no agent answers at ${socket}: ${START_AGENT}`, Exit.FAILED, error.code, error);
+    },
+  );
   const text = await ask<ManifestText>({ path: "/config" });
   if (typeof pid !== "number" || typeof text.text !== "string") throw strangeAnswer(who, socket);
-  const config = readAgentFile(text);
-  const { nodeName: own, overlay } = config;
+  const config = readAgentFile(text, undefined, { told: own });
+  const { overlay } = config;
   const netns = config.netns === "" ? namespaceOf(pid) : config.netns;
   const list = async <T extends KubeObject>(kind: string): Promise<T[]> => {
     const { items } = await ask<{ items: T[] }>({ path: `/objects/${kind}` });
