@@ -225,7 +225,7 @@ t.test("networks of containers", { skip: cannotRun("nsenter", "socat", "curl", "
     namespaces.add("three");
     const taken = { runtimeConfig: { portMappings: [{ hostPort: 8088, containerPort: 1 }] } };
     t.match(await cni("ADD", "three", taken), { status: 1, code: 103, msg: /podwire-cni\/two has it/ });
-    t.match(await cni("ADD", "three", { runtimeConfig: { bandwidth: { ingressRate: 1 } } }), { code: 2 });
+    t.match(await cni("ADD", "three", { runtimeConfig: { bandwidth: { ingressRate: 1 } } }), { code: 7 });
     t.same(await cni("DEL", "two"), { status: 0 });
     t.equal(await curl("one", "http://192.168.77.11:8088/"), "", "the port is free again");
   });

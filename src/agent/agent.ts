@@ -305,7 +305,7 @@ export class Agent {
           mac,
           ips: [...addresses],
         })),
-        new Map(pods.map(({ key, joins }) => [key, { joins }])),
+        new Map(pods.map(({ key, joins, bandwidth }) => [key, { joins, bandwidth }])),
       );
     }
     this.#joining.start(this.config.joinDatagrams);

@@ -10,11 +10,13 @@ import { PortRole } from "../dataplane/port.ts";
 import { PacketSocket } from "../device/packet-socket.ts";
 import { PcapUplink } from "../device/pcap-uplink.ts";
 import { Tap } from "../device/tap.ts";
+import type { Bandwidth } from "../kube/bandwidth.ts";
 import type { Native } from "../native/binding.ts";
 import type { StationMessage } from "../plane/messages.ts";
 import type { InlineDevices, Plane } from "../plane/plane.ts";
 import type { JoiningPort } from "./datagram-joining.ts";
 import { FormerAddresses } from "./former-addresses.ts";
+import { RatesOfPorts } from "./rates-of-ports.ts";
 
 /** A pod of this node that has addresses and a namespace. */
 export interface PodAttachment {
@@ -31,6 +33,7 @@ export interface PodAttachment {
 export interface PodSettings {
   /** UDP datagrams may enter it joined. */
   joins: boolean;
+  bandwidth: Bandwidth;
 }
 
 interface Attached {
@@ -48,6 +51,7 @@ export class Attachments {
   readonly #ports = new Map<string, Attached>();
   readonly #formerAddresses = new FormerAddresses();
   readonly #freeIds: number[] = [];
+  readonly #rates: RatesOfPorts;
   readonly #settings = new Map<string, PodSettings>();
   readonly #wanted = new Map<string, PodAttachment>();
   #nextId = 0;
@@ -61,6 +65,7 @@ export class Attachments {
   constructor(native: Native, plane: Plane) {
     this.#native = native;
     this.#plane = plane;
+    this.#rates = new RatesOfPorts(plane);
     this.#check = setInterval(() => void this.#exclusive(() => this.#reopenFailed()), CHECK_MS);
     this.#check.unref();
   }
@@ -166,6 +171,14 @@ export class Attachments {
       this.#wanted.set(attachment.key, attachment);
     }
     await this.#attachMissing();
+    for (const { info, attachment } of this.#ports.values())
+      if (attachment !== null && info.state === "up") await this.#tellRates(info, attachment.key);
+  }
+
+  async #tellRates(info: PortInfo, key: string): Promise<void> {
+    const { ingress, egress } = this.#settings.get(key)?.bandwidth ?? {};
+    Object.assign(info, { ingress, egress });
+    await this.#rates.tell(info.id, { ingress, egress });
   }
 
   async #attachMissing(): Promise<void> {
@@ -198,6 +211,8 @@ export class Attachments {
     }
     const { mtu } = this.#facts(a.netns, a.interface);
     const id = await this.#attach(name, "pod", a.key, a.interface, device, a.mac, mtu, a);
+    const { info } = this.#ports.get(name) as Attached;
+    await this.#tellRates(info, a.key);
     const inherited = this.#formerAddresses.inherited(this.#plane.tables.conntrack, a.uid, a.ips);
     if (inherited !== undefined) await this.#plane.apply({ type: "conntrack-delete", ...inherited });
     await this.#plane.apply({ type: "stations", add: stationsOf(a, id), remove: [] });
@@ -267,6 +282,7 @@ export class Attachments {
     this.#formerAddresses.left(uid, remove);
     await this.#plane.apply({ type: "stations", add: [], remove });
     await this.#plane.apply({ type: "detach", id: port.info.id });
+    this.#rates.forget(port.info.id);
     port.device?.close();
     this.#freeIds.push(port.info.id);
     this.onChange();

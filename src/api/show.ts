@@ -26,6 +26,9 @@ export interface PortInfo {
   mtu: number;
   state: "up" | "error";
   error: string;
+  /** What a pod may receive and send; left out: as much as there is. */
+  ingress?: { readonly bitsPerSec: number };
+  egress?: { readonly bitsPerSec: number };
 }
 
 export interface ShowSources {
@@ -187,6 +190,8 @@ function portRow(p: PortInfo, t: SharedTables, missed: number): Row {
     txPackets: c(PortCounter.TX_PACKETS),
     txBytes: c(PortCounter.TX_BYTES),
     txDrops: c(PortCounter.TX_DROPS),
+    ...(p.ingress && { ingressBandwidth: p.ingress.bitsPerSec, txDelayed: c(PortCounter.TX_DELAYED) }),
+    ...(p.egress && { egressBandwidth: p.egress.bitsPerSec, rxPauses: c(PortCounter.RX_PAUSES) }),
     ...(p.error === "" ? {} : { error: p.error }),
   };
 }

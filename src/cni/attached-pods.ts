@@ -4,6 +4,7 @@
  * before there. A container that no object is about counts as a pod of the namespace `podwire-cni`, named by its id.
  */
 
+import { withBandwidth } from "../kube/bandwidth.ts";
 import { hostPortsOf, isInTheWay, type PodHostPort } from "../kube/host-ports.ts";
 import { keyOf, type Pod } from "../kube/objects.ts";
 import type { ObjectEvent } from "../watch/desired-state.ts";
@@ -123,9 +124,14 @@ export function podKey({ pod, containerId }: Pick<Lease, "pod" | "containerId">)
 }
 
 function withLease(object: Pod | undefined, lease: Lease, nodeName: string): Pod {
-  const { netns, ifname, mac, ips, hostPorts } = lease;
+  const { netns, ifname, mac, ips, hostPorts, bandwidth } = lease;
   const pod = object ?? bare(lease, nodeName);
-  const annotations = { ...pod.metadata.annotations, [NETNS]: netns, [INTERFACE]: ifname, [MAC]: mac };
+  const annotations = {
+    ...(bandwidth === undefined
+      ? pod.metadata.annotations
+      : withBandwidth(pod.metadata.annotations ?? {}, bandwidth)),
+    ...{ [NETNS]: netns, [INTERFACE]: ifname, [MAC]: mac },
+  };
   return {
     ...pod,
     metadata: { ...pod.metadata, annotations },

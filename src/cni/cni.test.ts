@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
 import { cidr, type Ip, ip } from "../base/ip.ts";
+import { bandwidthOf, withBandwidth } from "../kube/bandwidth.ts";
 import type { PodHostPort } from "../kube/host-ports.ts";
 import type { Pod } from "../kube/objects.ts";
 import type { ObjectEvent } from "../watch/desired-state.ts";
@@ -223,10 +224,12 @@ t.test("what is not done here is refused by its name", async (t) => {
     [{ bridge: "cni0" }, 2, /^bridge: "cni0"/],
     [{ vlan: 5 }, 2, /^vlan: 5/],
     [
-      { runtimeConfig: { bandwidth: { ingressRate: 1000 } } },
-      2,
-      /^runtimeConfig\.bandwidth\.ingressRate: 1000 /,
+      { runtimeConfig: { bandwidth: { ingressRate: 999 } } },
+      7,
+      /^runtimeConfig\.bandwidth\.ingressRate: 999 /,
     ],
+    [{ runtimeConfig: { bandwidth: { egressBurst: 5 } } }, 7, /egressBurst: 5: and no egressRate/],
+    [{ egressRate: -1 }, 7, /^egressRate: -1 is no whole number/],
     [{ runtimeConfig: { ipRanges: [] } }, 2, /^runtimeConfig\.ipRanges/],
     [{ mtu: 9000 }, 7, /^mtu: 9000: at most 1450 bytes/],
     [{ mtu: 1000 }, 7, /^mtu: 1000: IPv6 needs 1280/],
@@ -252,12 +255,46 @@ t.test("what is not done here is refused by its name", async (t) => {
     t.match(await m.run("ADD", "a", config), { ok: false, code, msg }, JSON.stringify(config));
   }
   t.equal(m.interfaces.size + m.leases.list().length, 0, "nothing was given, nothing is left");
-  t.match(
-    await m.run("ADD", "a", { runtimeConfig: { bandwidth: { ingressRate: 0 } } }),
-    { ok: true },
-    "no limit",
-  );
 });
+
+t.test(
+  "bandwidth: as runtimes write it, before what the pod is annotated with; a start later as well",
+  async (t) => {
+    const m = new Machine();
+    const seen = (name: string): unknown =>
+      bandwidthOf(m.ports.get(`podwire-cni/${name}`)?.metadata.annotations ?? {});
+    const none = { ingress: undefined, egress: undefined };
+    t.match(await m.run("ADD", "a", { runtimeConfig: { bandwidth: { ingressRate: 0 } } }), { ok: true });
+    t.same(seen("a"), none, "no rate is no limit");
+    const bandwidth = {
+      IngressRate: 10_000_000,
+      IngressBurst: 2 ** 31 - 1,
+      EgressRate: 5_000_000,
+      EgressBurst: 80_000,
+    };
+    t.match(await m.run("ADD", "b", { runtimeConfig: { bandwidth } }), { ok: true });
+    const asked = {
+      ingress: { bitsPerSec: 10_000_000, burstBits: undefined },
+      egress: { bitsPerSec: 5_000_000, burstBits: 80_000 },
+    };
+    t.same(seen("b"), asked, "containerd's burst where nobody asked for one");
+    t.match(await m.run("ADD", "c", { ingressRate: 2000, ingressBurst: 0 }), { ok: true });
+    t.same(seen("c"), { ...none, ingress: { bitsPerSec: 2000, burstBits: undefined } }, "the network's own");
+    m.restart();
+    await m.cni.resume();
+    t.same(seen("b"), asked);
+    const annotations = {
+      "kubernetes.io/ingress-bandwidth": "1G",
+      "kubernetes.io/egress-bandwidth": "1M",
+      x: "y",
+    };
+    t.match(withBandwidth(annotations, { ...none, ingress: asked.ingress }), { x: "y" });
+    t.same(bandwidthOf(withBandwidth(annotations, { ...none, ingress: asked.ingress })), {
+      ...none,
+      ingress: asked.ingress,
+    });
+  },
+);
 
 t.test("what was asked for: address, MAC, MTU, names, sysctls, ports", async (t) => {
   const m = new Machine();

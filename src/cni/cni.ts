@@ -150,7 +150,7 @@ export class Cni {
       own: podKey({ pod, containerId }),
     });
     const wanted = {
-      ...{ ...name, netns, pod, ips, hostPorts: network.hostPorts },
+      ...{ ...name, netns, pod, ips, hostPorts: network.hostPorts, bandwidth: network.bandwidth },
       mac: (given: readonly Ip[]) => mac ?? textOf(macOf(given)),
     };
     return leases.take(wanted, node.ranges, this.#host.otherAddresses());

@@ -5,6 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { type Cidr, formatCidr, formatIp, type Ip, type IpFamily, parseIp } from "../base/ip.ts";
+import type { Bandwidth } from "../kube/bandwidth.ts";
 import type { PodHostPort } from "../kube/host-ports.ts";
 import { nextAddress, poolSize, unusable } from "./address-pool.ts";
 import { CniCode, CniError } from "./cni-error.ts";
@@ -33,6 +34,8 @@ export interface Lease extends LeaseName {
   readonly ips: readonly string[];
   readonly mac: string;
   readonly hostPorts: readonly PodHostPort[];
+  /** What the runtime asked for; left out: what the pod's annotations say. */
+  readonly bandwidth?: Bandwidth;
   /** Its interface was made and is in the plane. */
   readonly isComplete: boolean;
 }
@@ -43,6 +46,7 @@ export interface Wanted extends LeaseName {
   /** Addresses that it has to get; for families without one, the next. */
   readonly ips: readonly Ip[];
   readonly hostPorts: readonly PodHostPort[];
+  readonly bandwidth?: Bandwidth | undefined;
   /** The MAC, once the addresses are known. */
   readonly mac: (ips: readonly Ip[]) => string;
 }
@@ -106,10 +110,10 @@ export class Leases {
         `mac ${mac}: container ${twin.containerId} has it: use another`,
       );
     }
-    const { network, containerId, ifname, netns, pod, hostPorts } = wanted;
+    const { network, containerId, ifname, netns, pod, hostPorts, bandwidth } = wanted;
     const lease: Lease = {
       ...{ network, containerId, ifname, netns, pod, hostPorts, mac },
-      ...{ ips: ips.map(formatIp), isComplete: false },
+      ...{ ips: ips.map(formatIp), isComplete: false, ...(bandwidth && { bandwidth }) },
     };
     this.#leases.set(key, lease);
     await this.#saveOr(() => this.#leases.delete(key));

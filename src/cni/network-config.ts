@@ -4,6 +4,7 @@
  */
 import { type Ip, parseIp } from "../base/ip.ts";
 import { parseMac } from "../base/mac.ts";
+import type { Bandwidth } from "../kube/bandwidth.ts";
 import type { PodHostPort } from "../kube/host-ports.ts";
 import {
   type Fields,
@@ -17,6 +18,7 @@ import {
   textsAt,
   unsupported,
 } from "./fields.ts";
+import { readBandwidth } from "./requested-bandwidth.ts";
 
 export interface Dns {
   readonly nameservers?: readonly string[];
@@ -41,6 +43,8 @@ export interface NetworkConfig {
   readonly ips: readonly WantedIp[];
   readonly mac: string | undefined;
   readonly hostPorts: readonly PodHostPort[];
+  /** undefined: nobody says. */
+  readonly bandwidth: Bandwidth | undefined;
   /** Of the plug-in before, or what ADD answered. */
   readonly prevResult: Fields | undefined;
 }
@@ -51,7 +55,7 @@ const MTU_MIN_V6 = 1280; // RFC 8200
 const MTU_MAX = 65_521; // of a TAP device
 const PROTOCOLS = ["TCP", "UDP", "SCTP"];
 const PORT_MAX = 65_535;
-/** Of capabilities, those that something is done for, and the one that is refused by what it asks for. */
+/** Of capabilities, those that something is done for. */
 const CAPABILITIES = ["portMappings", "ips", "mac", "dns", "bandwidth"];
 /** Keys of other plug-ins that change what a pod's network is. */
 const NOT_HERE: Readonly<Record<string, string>> = {
@@ -87,7 +91,6 @@ export function readNetwork(
     if (!CAPABILITIES.includes(key) && !isMissing(value))
       throw unsupported(`runtimeConfig.${key}`, value, "take it out of `capabilities`");
   }
-  refuseBandwidth(objectAt(runtime.bandwidth, "runtimeConfig.bandwidth"));
   const own = objectAt(objectAt(config.args, "args").cni, "args.cni");
   return {
     name: networkName(config),
@@ -97,6 +100,7 @@ export function readNetwork(
     ips: readIps(runtime, own, args),
     mac: readMac(runtime, own, args),
     hostPorts: listAt(runtime.portMappings, "runtimeConfig.portMappings").flatMap(readPortMapping),
+    bandwidth: readBandwidth(config, runtime),
     prevResult: isMissing(config.prevResult) ? undefined : objectAt(config.prevResult, "prevResult"),
   };
 }
@@ -201,13 +205,4 @@ function readPortMapping(value: unknown, index: number): PodHostPort[] {
   if (hostIP !== "" && parseIp(hostIP) === null)
     throw invalid(`${at}.hostIP`, `"${hostIP}" is no IP address`);
   return [{ hostIP, protocol, hostPort, containerPort }];
-}
-
-/** None of it is done, and what asks for nothing asks for nothing. */
-function refuseBandwidth(bandwidth: Fields): void {
-  const some = Object.entries(bandwidth).find(([, value]) => value !== 0 && !isMissing(value));
-  if (some === undefined) return;
-  const instead =
-    "podwire does not limit rates: take it out of `capabilities`, or the annotations off the pod";
-  throw unsupported(`runtimeConfig.bandwidth.${some[0]}`, some[1], instead);
 }

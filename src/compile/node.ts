@@ -26,6 +26,7 @@ import {
 import type { AgentConfig } from "../config/agent.ts";
 import type { Prefix } from "../dataplane/spec/prefix.ts";
 import { RouteKind, type RouteSpec, type VtepSpec } from "../dataplane/spec/routes.ts";
+import { type Bandwidth, bandwidthOf } from "../kube/bandwidth.ts";
 import { keepsClientAddresses } from "../kube/keep-client-address.ts";
 import type { DesiredState, Node, Pod } from "../watch/desired-state.ts";
 import { type Mac, macFromText, macOf, vtepMac } from "./mac.ts";
@@ -74,6 +75,7 @@ export interface LocalPod {
   readonly interface: string;
   /** UDP datagrams may enter it joined. */
   readonly joins: boolean;
+  readonly bandwidth: Bandwidth;
 }
 
 export interface NodeTopology {
@@ -305,6 +307,7 @@ export function compilePods(state: DesiredState, nodeName: string): LocalPod[] {
       netns: annotations[NETNS] ?? "",
       interface: annotations[INTERFACE] ?? "eth0",
       joins: (annotations[JOIN_DATAGRAMS] ?? "true") === "true",
+      bandwidth: bandwidthOf(annotations),
     });
   }
   return list.sort((a, b) => (a.key < b.key ? -1 : 1));

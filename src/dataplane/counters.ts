@@ -14,8 +14,10 @@ export const PortCounter = Object.freeze({
   TX_DROPS: 5, //  could not be written to this port
   RX_MISSED: 6, // dropped by the kernel before we could read it
   RX_GSO: 7, //    superframes among RX_PACKETS
+  RX_PAUSES: 8, // how often the port was not read for a while, because it had sent as much as it may
+  TX_DELAYED: 9, // frames that waited before they were written, because the port may get no more
 } as const);
-const PORT_COLUMNS = 8;
+const PORT_COLUMNS = 10;
 
 /** Events that are no drops. Append-only. */
 export const Event = Object.freeze({

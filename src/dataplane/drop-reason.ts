@@ -76,11 +76,12 @@ export const DropReason = Object.freeze({
   POLICY_DENY_RULE: 70,
   POLICY_NOT_READY: 71,
   TUNNEL_OUTSIDE_SOURCE: 72,
+  RATE_LIMITED: 73,
 } as const);
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
 /** One more than the highest code: the number of drop counters. */
-export const DROP_REASONS = 73;
+export const DROP_REASONS = 74;
 
 /** Text for people, indexed by code: the same words in trace, capture, metrics and `show drops`. */
 export const DROP_REASON_TEXT: readonly string[] = [
@@ -157,6 +158,7 @@ export const DROP_REASON_TEXT: readonly string[] = [
   "Policy denied by denylist",
   "Policies of the pod not known yet",
   "Client by a tunnel that keeps no addresses",
+  "Bandwidth limit of the pod exceeded",
 ];
 
 const NAMES: readonly string[] = Object.entries(DropReason).reduce((names: string[], [name, code]) => {

@@ -13,34 +13,33 @@ import { DropReason } from "./drop-reason.ts";
 import { lookAhead, takeGuess } from "./fast/look-ahead.ts";
 import { isBareTcp } from "./packet/bare-tcp.ts";
 import { sumFrom, UNKNOWN } from "./packet/frame-sum.ts";
-import { IcmpRequest } from "./packet/icmp-request.ts";
 import { HEADROOM, SLOT_ROOM, SLOT_STRIDE } from "./packet/packet.ts";
-import { makeRefusal, receive, sendRefusal } from "./pipeline.ts";
-import type { Port, PortRole } from "./port.ts";
+import { receive } from "./pipeline.ts";
+import type { Polling, Port, PortRole } from "./port.ts";
 import { JoinAreas } from "./scratch.ts";
 import * as probe from "./send/neighbor-probe.ts";
-import { clearOwners, flush, PortTable, TxQueue } from "./send/tx-queue.ts";
+import { clearOwners, PortTable } from "./send/port-table.ts";
+import { flush, TxQueue } from "./send/tx-queue.ts";
 import type { Share, Turn } from "./share.ts";
 import * as pool from "./slot-pool.ts";
 import { SlotPool } from "./slot-pool.ts";
 import * as conntrack from "./table/connection/conntrack.ts";
 import * as fdb from "./table/fdb.ts";
 import * as fragments from "./table/fragments.ts";
-import * as neighbor from "./table/neighbor.ts";
 import * as neighborTimers from "./table/neighbor-timers.ts";
 import { CLOSED } from "./table/policy/policy.ts";
 import * as answers from "./table/policy/policy-answers.ts";
 import * as affinity from "./table/service/affinity.ts";
 import * as pending from "./table/service/pending-connections.ts";
 import { type SizedTables, Tables } from "./tables.ts";
-import { adopt, endedLate } from "./trace/late.ts";
-import { ended, threw } from "./trace/note.ts";
+import { threw } from "./trace/note.ts";
 import { StageId } from "./trace/stage-id.ts";
 import { Watchers } from "./trace/watchers.ts";
 import { describeExpired } from "./turn/fragment-timeout.ts";
+import { failNeighbor, late } from "./turn/kept-ends.ts";
+import * as rates from "./turn/rates.ts";
 import { redialDue } from "./turn/redial.ts";
 import { resetIdle } from "./turn/reset-idle.ts";
-import { Verdict } from "./verdict.ts";
 import { Walks } from "./walks.ts";
 
 const { RX_BYTES, RX_GSO, RX_PACKETS } = PortCounter;
@@ -92,9 +91,12 @@ export class Engine {
   readonly probes = new Int32Array(64);
   readonly turn: Turn | null;
   readonly isKeeper: boolean;
+  /** Who tells which ports have something to be read; null: the caller asks all. */
+  polling: Polling | null = null;
   nowSec = 1;
   epochMs = 0; // UTC when the clock was 0; only IPv4's Timestamp option asks for it
   lastSweepMs = 0;
+  lastRatesMs = 0;
   sumFrom = UNKNOWN; // byte from which on the batch's frames were summed
   fdbHand = 0; // where ageing goes on
   /** Packets of the last turn, for the caller's decision to wait. */
@@ -155,6 +157,7 @@ export function attach(
   p.active[id] = 1;
   p.changes[id]++;
   clearOwners(p, id);
+  rates.forget(e.tx, id, e.isKeeper);
   p.subject[id] = CLOSED;
   if (e.isKeeper) clearPort(e.tables.counters, id);
   if (id >= p.count) p.count = id + 1;
@@ -168,6 +171,7 @@ export function detach(e: Engine, id: number): void {
   p.fd[id] = -1;
   p.devices[id] = null;
   p.changes[id]++;
+  rates.forget(e.tx, id, e.isKeeper);
   if (e.isKeeper) fdb.removePort(e.tables.fdb, id);
 }
 
@@ -223,6 +227,17 @@ function forwardAll(e: Engine, id: number, first: number, end: number): void {
 
 /** Frames go to places `first` and later of the batch. */
 function receiveBatch(e: Engine, id: number, first: number, max: number): number {
+  const { ports: p, tables: t } = e;
+  const meter = p.meters[id];
+  if (meter === null) return readBatch(e, id, first, max, BYTE_BUDGET);
+  const bytes = rates.bytesNow(p, t.counters, e.polling, id, t.nowMs, BYTE_BUDGET);
+  if (bytes === 0) return 0;
+  const n = readBatch(e, id, first, p.fd[id] < 0 ? 1 : max, bytes); // devices of our own count no bytes
+  rates.charge(meter, e.tx.view, e.rxOffs, e.rxLens, first, first + n);
+  return n;
+}
+
+function readBatch(e: Engine, id: number, first: number, max: number, budget: number): number {
   const fd = e.ports.fd[id];
   if (fd >= 0) {
     if (e.io === null) return 0;
@@ -238,7 +253,7 @@ function receiveBatch(e: Engine, id: number, first: number, max: number): number
       first,
       max,
       SLOT_ROOM,
-      BYTE_BUDGET,
+      budget,
       e.rxSumsPin,
       from,
     );
@@ -304,6 +319,7 @@ export function tick(e: Engine): void {
   const n = neighborTimers.pollTimers(t.fabric, nowMs, e.probes);
   for (let i = 0; i < n; i++) probeOrFail(e, e.probes[2 * i], e.probes[2 * i + 1]);
   if (n > 0) flush(e.tx);
+  if (rates.msUntilDue(e.ports) <= 1 && nowMs !== e.lastRatesMs) goOn(e, nowMs);
   if (!e.isKeeper) return;
   if (pending.used(t.pending) !== 0 && redialDue(t, e.nowSec, nowMs) > 0) flush(e.tx);
   if (t.config.extra.resetRemoved !== 0 && resetIdle(t, e.nowSec, nowMs) > 0) flush(e.tx);
@@ -325,11 +341,18 @@ export function tick(e: Engine): void {
     const tag = t.pool.tags[t.fragments.arenaSlot[queue]];
     const isTold = describeExpired(t, queue);
     c.drops[DropReason.FRAGMENT_TIMEOUT]++;
-    late(e, tag, StageId.REASSEMBLE, DropReason.FRAGMENT_TIMEOUT, isTold);
+    late(t, e.nowSec, tag, StageId.REASSEMBLE, DropReason.FRAGMENT_TIMEOUT, isTold);
     pool.release(t.pool, fragments.close(t.fragments, queue));
     told = true;
   }
   if (told) flush(e.tx);
+}
+
+/** Ports and frames that waited for tokens. */
+function goOn(e: Engine, nowMs: number): void {
+  e.lastRatesMs = nowMs;
+  if (e.ports.pausedCount !== 0) rates.resume(e.ports, e.polling, nowMs);
+  if (e.ports.waits !== 0) rates.drain(e.tx, nowMs);
 }
 
 /** How long the caller may wait for packets before it has to call `tick` for a timer, ms. */
@@ -337,7 +360,9 @@ export function msUntilDue(e: Engine): number {
   const t = e.tables;
   const neighborMs = neighborTimers.msUntilDue(t.fabric, t.nowMs);
   const pendingMs = pending.msUntilDue(t.pending, t.nowMs);
-  return neighborMs < pendingMs ? neighborMs : pendingMs;
+  const ratesMs = rates.msUntilDue(e.ports);
+  const tableMs = neighborMs < pendingMs ? neighborMs : pendingMs;
+  return tableMs < ratesMs ? tableMs : ratesMs;
 }
 
 /** Slots of a table of `size` that a walk looks at for `elapsed` ms. */
@@ -346,45 +371,7 @@ function sliceOf(size: number, elapsed: number): number {
   return slots > SWEEP_MAX ? SWEEP_MAX : slots;
 }
 
-/**
- * The end of a packet that was kept, and is in `outer` again as far as it could be read: its sender is told, where
- * somebody `isToTell`, and who traces it.
- */
-function late(e: Engine, tag: number, stage: StageId, reason: DropReason, isToTell: boolean): void {
-  const t = e.tables;
-  const { outer } = t.scratch;
-  t.tx.tag = tag; // what its sender hears belongs to it
-  adopt(outer, tag);
-  if (!isToTell) outer.icmpRequest = IcmpRequest.NONE;
-  const isTold = isToTell && makeRefusal(outer, t, t.nowMs);
-  if (tag !== 0 && outer.family === 0)
-    endedLate(t.watchers, t.counters, tag, stage, Verdict.DROP, reason, -1);
-  else if (tag !== 0) {
-    const { inPort } = outer; // not where it had come in
-    outer.stage = stage;
-    outer.dropReason = reason;
-    outer.inPort = -1;
-    ended(outer, t, Verdict.DROP);
-    outer.inPort = inPort;
-  }
-  if (isTold) sendRefusal(outer, t, e.nowSec, t.nowMs);
-  t.tx.tag = 0;
-}
-
 function probeOrFail(e: Engine, slot: number, event: number): void {
-  const t = e.tables;
-  if (event !== neighborTimers.Event.FAILED) {
-    probe.sendProbe(t, slot, event === neighborTimers.Event.PROBE_UNICAST);
-    return;
-  }
-  // Whoever waited is told, as Linux' arp_error_report.
-  for (;;) {
-    const len = neighbor.frontLen(t.fabric, slot);
-    const waiting = neighbor.dequeue(t.fabric, slot);
-    if (waiting < 0) return;
-    t.counters.drops[DropReason.NEIGHBOR_FAILED]++;
-    const isTold = probe.describeWaiting(t, waiting, len);
-    late(e, t.pool.tags[waiting], StageId.OUTPUT, DropReason.NEIGHBOR_FAILED, isTold);
-    pool.release(t.pool, waiting);
-  }
+  if (event === neighborTimers.Event.FAILED) failNeighbor(e.tables, e.nowSec, slot);
+  else probe.sendProbe(e.tables, slot, event === neighborTimers.Event.PROBE_UNICAST);
 }

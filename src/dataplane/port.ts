@@ -10,6 +10,12 @@ import type { IoKind } from "../base/addon.ts";
 export const PortRole = Object.freeze({ POD: 0, HOST: 1, UPLINK: 2 } as const);
 export type PortRole = (typeof PortRole)[keyof typeof PortRole];
 
+/** Whoever says which ports have something to be read, by their descriptors; 0 or -errno. */
+export interface Polling {
+  add(fd: number, id: number): number;
+  remove(fd: number): number;
+}
+
 export interface Port {
   /** For people: "eth0 of default/web-1", "uplink eth0", "host0". */
   readonly name: string;

@@ -45,6 +45,11 @@ export function acquireToKeep(p: SlotPool): number {
   return p.count <= p.free.length >> 2 ? -1 : acquire(p);
 }
 
+/** A slot for frames that wait for their port's rate, or -1: half of the pool is left for all else. */
+export function acquireForQueue(p: SlotPool): number {
+  return p.count <= p.free.length >> 1 ? -1 : acquire(p);
+}
+
 export function release(p: SlotPool, slot: number): void {
   p.free[p.count] = slot;
   p.count++;

@@ -58,6 +58,12 @@ const PORT_METRICS: readonly [name: string, column: number, help: string][] = [
   ["transmit_packets", PortCounter.TX_PACKETS, "Frames sent; a superframe is one."],
   ["transmit_bytes", PortCounter.TX_BYTES, "Bytes sent, Ethernet header included."],
   ["transmit_drops", PortCounter.TX_DROPS, "Frames that could not be written to the port."],
+  ["transmit_delayed", PortCounter.TX_DELAYED, "Frames that waited, since the pod may receive no more."],
+  [
+    "receive_pauses",
+    PortCounter.RX_PAUSES,
+    "Times that a pod was not read for a while: it had sent what it may.",
+  ],
 ];
 
 const DROP_NAMES = Array.from({ length: DROP_REASONS }, (_, code) => dropReasonName(code));

@@ -8,15 +8,17 @@ import type { IoKind } from "../base/addon.ts";
 import { createBpfProgram } from "../base/bpf-program.ts";
 import { bindPorts, putInForce } from "../dataplane/change/policy.ts";
 import { createPrefixSet } from "../dataplane/change/prefix-set.ts";
+import { setRates } from "../dataplane/change/rates.ts";
 import { createRoutes } from "../dataplane/change/routes.ts";
 import { addPart, beginDrop } from "../dataplane/change/service-endpoints.ts";
 import * as serviceChange from "../dataplane/change/services.ts";
 import { createVteps, findRoutes } from "../dataplane/change/vteps.ts";
 import { Event } from "../dataplane/counters.ts";
 import * as engine from "../dataplane/engine.ts";
-import type { PortRole } from "../dataplane/port.ts";
+import type { Polling, PortRole } from "../dataplane/port.ts";
 import { announceNextHops, announceNode } from "../dataplane/send/announce.ts";
-import { addOwner, flush, removeOwner } from "../dataplane/send/tx-queue.ts";
+import { addOwner, removeOwner } from "../dataplane/send/port-table.ts";
+import { flush } from "../dataplane/send/tx-queue.ts";
 import type { ConfigChange, NodeConfig } from "../dataplane/spec/node-config.ts";
 import * as conntrack from "../dataplane/table/connection/conntrack.ts";
 import { TUPLE_WORDS } from "../dataplane/table/connection/tuple.ts";
@@ -27,12 +29,6 @@ import { RecordRing } from "../dataplane/trace/record-ring.ts";
 import type { PlaneMessage, PortMessage } from "./messages.ts";
 
 const NONE = new Int32Array(0);
-
-/** The poller's two verbs that a change of ports needs; descriptors are known by their PortId. */
-export interface Polling {
-  add(fd: number, id: number): number;
-  remove(fd: number): number;
-}
 
 export function applyMessage(plane: engine.Engine, message: PlaneMessage, polling: Polling): void {
   const t = plane.tables;
@@ -48,6 +44,9 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
       return;
     case "join":
       plane.ports.joins[message.port] = message.on;
+      return;
+    case "rates":
+      setRates(plane.tx, message.port, message.rates, plane.isKeeper);
       return;
     case "stations":
       changeStations(plane, message);

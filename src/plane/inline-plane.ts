@@ -5,7 +5,7 @@
 
 import * as serviceChange from "../dataplane/change/services.ts";
 import * as engine from "../dataplane/engine.ts";
-import type { Port } from "../dataplane/port.ts";
+import type { Polling, Port } from "../dataplane/port.ts";
 import { type Native, WAIT_WORDS } from "../native/binding.ts";
 import { applyMessage } from "./apply-message.ts";
 import type { PlaneMessage } from "./messages.ts";
@@ -30,6 +30,7 @@ export class InlinePlane implements Plane, InlineDevices {
   readonly engine: engine.Engine;
   readonly #native: Native;
   readonly #poller: number;
+  readonly #polling: Polling;
   readonly #tokens = new Int32Array(256);
   readonly #clock = new Float64Array(WAIT_WORDS);
   readonly #soft = new Set<number>();
@@ -48,6 +49,11 @@ export class InlinePlane implements Plane, InlineDevices {
     this.engine = createPlaneEngine(sizes, { io: native, offload: native, shared: this.tables });
     this.#startedMs = beginClock(this.tables.durable, monotonicMs());
     this.#poller = native.pollerCreate();
+    this.#polling = {
+      add: (fd, id) => native.pollerAdd(this.#poller, fd, id),
+      remove: (fd) => native.pollerRemove(this.#poller, fd),
+    };
+    this.engine.polling = this.#polling;
     this.#schedule(false);
   }
 
@@ -63,10 +69,7 @@ export class InlinePlane implements Plane, InlineDevices {
 
   #applyOne(body: PlaneMessage): void {
     const began = performance.now();
-    applyMessage(this.engine, body, {
-      add: (fd, id) => this.#native.pollerAdd(this.#poller, fd, id),
-      remove: (fd) => this.#native.pollerRemove(this.#poller, fd),
-    });
+    applyMessage(this.engine, body, this.#polling);
     this.heldMs = Math.max(this.heldMs, performance.now() - began);
   }
 

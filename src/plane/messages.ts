@@ -8,6 +8,7 @@ import type { IpWords } from "../base/ip.ts";
 import type { ConfigChange } from "../dataplane/spec/node-config.ts";
 import type { PolicyParts } from "../dataplane/spec/policy.ts";
 import type { Prefix } from "../dataplane/spec/prefix.ts";
+import type { PortRates } from "../dataplane/spec/rates.ts";
 import type { RouteSpec, VtepSpec } from "../dataplane/spec/routes.ts";
 import type { EndpointPart, ServiceUpdate } from "../dataplane/spec/services.ts";
 import type { PackedServices } from "./packed-services.ts";
@@ -48,6 +49,7 @@ export type PlaneMessage =
   | { type: "attach"; port: PortMessage }
   | { type: "detach"; id: number }
   | { type: "join"; port: number; on: number } // UDP datagrams for the pod behind the port, to superframes
+  | { type: "rates"; port: number; rates: PortRates } // what the port may be sent, and send
   | { type: "stations"; add: StationMessage[]; remove: IpWords[] }
   | {
       type: "node";

@@ -120,6 +120,8 @@ const polling = {
   remove: (fd: number): number => native.pollerRemove(init.poller, fd),
 };
 
+plane.polling = polling;
+
 /** Applies messages that wait, as many as fit this turn. Cold: it runs when the main thread rang. */
 function drainMessages(): void {
   const began = performance.now();

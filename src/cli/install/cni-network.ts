@@ -10,7 +10,7 @@ export const CONFLIST = `{
   "plugins": [
     {
       "type": "podwire-cni",
-      "capabilities": { "portMappings": true, "ips": true, "mac": true, "dns": true }
+      "capabilities": { "portMappings": true, "ips": true, "mac": true, "dns": true, "bandwidth": true }
     }
   ]
 }

@@ -6,7 +6,7 @@
 import { ColumnCarver } from "../../base/columns.ts";
 import { finish, Pace } from "../../base/pace.ts";
 import { PortRole } from "../port.ts";
-import { NO_OWNER, type PortTable } from "../send/tx-queue.ts";
+import { NO_OWNER, type PortTable } from "../send/port-table.ts";
 import {
   A_IDENTITY,
   A_SUBJECT,

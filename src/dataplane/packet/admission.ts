@@ -10,7 +10,7 @@
  */
 import { DropReason } from "../drop-reason.ts";
 import { PortRole } from "../port.ts";
-import { NO_OWNER } from "../send/tx-queue.ts";
+import { NO_OWNER } from "../send/port-table.ts";
 import { ACTION_MASK, NO_ROW, PolicyAction } from "../spec/policy.ts";
 import * as tuple from "../table/connection/tuple.ts";
 import * as localAddresses from "../table/local-addresses.ts";

@@ -12,6 +12,7 @@ import { toPlainFrames } from "../../wire/bytes/plain-frames.ts";
 import * as virtio from "../../wire/link/virtio-net.ts";
 import { Counters, Event } from "../counters.ts";
 import * as pool from "../slot-pool.ts";
+import { PortTable } from "./port-table.ts";
 import * as tx from "./tx-queue.ts";
 
 const POD = "10.244.1.2";
@@ -166,7 +167,7 @@ t.test(
         return n;
       },
     };
-    const ports = new tx.PortTable(1);
+    const ports = new PortTable(1);
     ports.fd[0] = 5;
     ports.ioKind[0] = IoKind.PACKET_VNET;
     ports.tunnelFd = TUNNEL_FD;

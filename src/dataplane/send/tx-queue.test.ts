@@ -8,8 +8,9 @@ import { SLOT_STRIDE } from "../packet/packet.ts";
 import { type Port, PortRole } from "../port.ts";
 import * as pool from "../slot-pool.ts";
 import { SlotPool } from "../slot-pool.ts";
+import { PortTable } from "./port-table.ts";
 import * as tx from "./tx-queue.ts";
-import { PortTable, TxQueue } from "./tx-queue.ts";
+import { TxQueue } from "./tx-queue.ts";
 
 const EAGAIN = -11;
 const ENODEV = -19;

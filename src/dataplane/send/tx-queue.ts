@@ -7,109 +7,28 @@
 
 import { type Io, IoKind, Join } from "../../base/addon.ts";
 import { createPin, type MaybePinned } from "../../base/maybe-pinned.ts";
+import * as octets from "../../wire/link/wire-octets.ts";
 import { type Counters, countPort, Event, PortCounter } from "../counters.ts";
 import { DropReason } from "../drop-reason.ts";
-import type { Port } from "../port.ts";
 import type { Turn } from "../share.ts";
 import { acquire, frameOffset, release, type SlotPool } from "../slot-pool.ts";
-import { OPEN } from "../table/policy/policy.ts";
 import { endedLate } from "../trace/late.ts";
 import { StageId } from "../trace/stage-id.ts";
 import { Watchers } from "../trace/watchers.ts";
 import { Verdict } from "../verdict.ts";
 import { Bundles, sealAll } from "./bundles.ts";
 import { finishSuperframes, JoinFlows } from "./join-flows.ts";
+import type { PortTable } from "./port-table.ts";
+import * as shaper from "./shaper.ts";
 
 const EAGAIN = 11;
 const ENODEV = 19;
 const EINVAL = 22;
 const ENOBUFS = 105;
-const V4_MAPPED = 0xffff;
-/** A word of all ones: no pod has such an address, of either family. */
-export const NO_OWNER = -1;
 const { TUNNEL_TAP } = IoKind;
-const { TX_BYTES, TX_DROPS, TX_PACKETS } = PortCounter;
+const { TX_BYTES, TX_DELAYED, TX_DROPS, TX_PACKETS } = PortCounter;
 const { NEXT_MASK, SKIP_SHIFT } = Join;
 const VNET_HDR_BYTES = 10;
-
-/** Every port of the plane, by PortId. Columns, because each frame asks for them. */
-export class PortTable {
-  readonly fd: Int32Array; //      -1: the device transmits itself
-  readonly ioKind: Int32Array;
-  readonly role: Uint8Array; //    PortRole
-  readonly active: Uint8Array; //  1: may be sent to
-  readonly macHi: Uint16Array; //  station behind the port (pod, host) or our own address on it (uplink)
-  readonly macLo: Int32Array;
-  readonly mtu: Int32Array;
-  readonly joins: Uint8Array; //   1: UDP datagrams for the pod behind it may leave as superframes (join.ts)
-  readonly owner4: Int32Array; //  IPv4 address of the pod behind it, NO_OWNER: none known
-  readonly owner6: Int32Array; //  IPv6 address of it, four words a port
-  readonly subject: Int32Array; // of the policies that its pod is subject to, CLOSED or OPEN (table/policy)
-  readonly changes: Int32Array; // how often a device has come to this place, or gone
-  readonly devices: (Port | null)[];
-  /** Highest PortId in use + 1. */
-  count = 0;
-  /** Takes superframes in VXLAN for the uplink (device/tunnel-tap.ts), -1: nobody does. */
-  tunnelFd = -1;
-  constructor(max: number) {
-    this.fd = new Int32Array(max).fill(-1);
-    this.ioKind = new Int32Array(max);
-    this.role = new Uint8Array(max);
-    this.active = new Uint8Array(max);
-    this.macHi = new Uint16Array(max);
-    this.macLo = new Int32Array(max);
-    this.mtu = new Int32Array(max);
-    this.joins = new Uint8Array(max);
-    this.owner4 = new Int32Array(max).fill(NO_OWNER);
-    this.owner6 = new Int32Array(4 * max).fill(NO_OWNER);
-    this.subject = new Int32Array(max).fill(OPEN);
-    this.changes = new Int32Array(max);
-    this.devices = new Array<Port | null>(max).fill(null);
-  }
-}
-
-/**
- * The pod behind `port` has this address. Of several in one family the first is kept here; `stations` knows all.
- */
-export function addOwner(t: PortTable, port: number, w0: number, w1: number, w2: number, w3: number): void {
-  if (w0 === 0 && w1 === 0 && w2 === V4_MAPPED) {
-    if (t.owner4[port] === NO_OWNER) t.owner4[port] = w3;
-  } else if (t.owner6[4 * port] === NO_OWNER) setOwner6(t, port, w0, w1, w2, w3);
-}
-
-/** It has the address no longer. */
-export function removeOwner(
-  t: PortTable,
-  port: number,
-  w0: number,
-  w1: number,
-  w2: number,
-  w3: number,
-): void {
-  const at = 4 * port;
-  const o = t.owner6;
-  if (w0 === 0 && w1 === 0 && w2 === V4_MAPPED) {
-    if (t.owner4[port] === w3) t.owner4[port] = NO_OWNER;
-  } else if (o[at] === w0 && o[at + 1] === w1 && o[at + 2] === w2 && o[at + 3] === w3) clearOwner6(t, port);
-}
-
-/** Nobody is known behind `port`. */
-export function clearOwners(t: PortTable, port: number): void {
-  t.owner4[port] = NO_OWNER;
-  clearOwner6(t, port);
-}
-
-function clearOwner6(t: PortTable, port: number): void {
-  setOwner6(t, port, NO_OWNER, NO_OWNER, NO_OWNER, NO_OWNER);
-}
-
-function setOwner6(t: PortTable, port: number, w0: number, w1: number, w2: number, w3: number): void {
-  const at = 4 * port;
-  t.owner6[at] = w0;
-  t.owner6[at + 1] = w1;
-  t.owner6[at + 2] = w2;
-  t.owner6[at + 3] = w3;
-}
 
 /** Columns for a single frame. */
 class OneFrame {
@@ -162,6 +81,8 @@ export class TxQueue {
   soft = 0;
   /** 1: some have waited, and leave before anything that comes later. */
   inOrder = 0;
+  /** 1: what is queued has waited for its port's rate, and does not wait again. */
+  isPaid = 0;
   constructor(
     arena: Uint8Array,
     pool: SlotPool,
@@ -263,6 +184,7 @@ export function flush(q: TxQueue, isLast = false): void {
     events[Event.UDP_JOINED] += finishSuperframes(q.flows, q.view, q.offs);
   }
   if (q.bundles.usedCount > 0) sealAll(q.bundles, q.view, q.offs, q.counters);
+  if (q.table.shapedCount !== 0 && q.isPaid === 0) shapeAll(q);
   if (q.soft > 0) flushSoft(q);
   else if (q.io !== null) {
     const turn = isLast && q.inOrder === 0 ? q.turn : null;
@@ -278,7 +200,7 @@ export function flush(q: TxQueue, isLast = false): void {
     if (result === 0) {
       countPort(c, port, TX_PACKETS, 1);
       countPort(c, port, TX_BYTES, q.lens[i]);
-    } else {
+    } else if (q.lens[i] !== 0) {
       countPort(c, port, TX_DROPS, 1);
       const full = result === -EAGAIN || result === -ENOBUFS;
       if (q.kinds[i] === TUNNEL_TAP && !full && result !== -EINVAL) loseTunnel(q);
@@ -292,6 +214,51 @@ export function flush(q: TxQueue, isLast = false): void {
   q.flushes = (q.flushes + 1) | 0;
 }
 
+/** Frames that their port may not have now are kept, or lost. Their length is 0 then: the addon passes them over. */
+function shapeAll(q: TxQueue): void {
+  const { watchers, view, lens, joins } = q;
+  for (let i = 0; i < q.count; i++) {
+    const s = q.table.shapers[q.ports[i]];
+    if (s === null || joins[i] >>> SKIP_SHIFT !== 0) continue;
+    q.inOrder = 1;
+    if (shaper.passes(s, octetsOf(q, i), watchers.nowMs)) continue;
+    let len = lens[i];
+    for (let p = joins[i] & NEXT_MASK; p !== 0; p = joins[p] & NEXT_MASK)
+      len += lens[p] - (joins[p] >>> SKIP_SHIFT);
+    const to = shaper.place(s, q.pool, view, len, q.tags[i]);
+    if (to < 0) lose(q, i);
+    else {
+      gather(q, i, to);
+      countPort(q.counters, q.ports[i], TX_DELAYED, 1);
+      q.table.waits = 1;
+    }
+    lens[i] = 0;
+    for (let p = joins[i] & NEXT_MASK; p !== 0; p = joins[p] & NEXT_MASK) lens[p] = 0;
+  }
+}
+
+/** What frame i takes of a link: each of its pieces is a frame there. */
+function octetsOf(q: TxQueue, i: number): number {
+  if (q.joins[i] === 0) return octets.wireOctets(q.view, q.offs[i], q.lens[i]);
+  let sum = 0;
+  let p = i;
+  do {
+    sum += q.lens[p];
+    p = q.joins[p] & NEXT_MASK;
+  } while (p !== 0);
+  return sum;
+}
+
+function lose(q: TxQueue, i: number): void {
+  const c = q.counters;
+  const port = q.ports[i];
+  countPort(c, port, TX_DROPS, 1);
+  c.drops[DropReason.RATE_LIMITED]++;
+  if (q.tags[i] !== 0) {
+    endedLate(q.watchers, c, q.tags[i], StageId.OUTPUT, Verdict.DROP, DropReason.RATE_LIMITED, port);
+  }
+}
+
 /** The tunnel TAP is down or gone: from now on superframes are cut here. Who made it is told, and makes another. */
 function loseTunnel(q: TxQueue): void {
   if (q.table.tunnelFd < 0) return;
@@ -303,7 +270,8 @@ function loseTunnel(q: TxQueue): void {
 function flushSoft(q: TxQueue): void {
   for (let i = 0; i < q.count; i++) {
     const join = q.joins[i];
-    if (join === 0) q.results[i] = transmitOne(q, i, q.offs[i], q.lens[i]);
+    if (q.lens[i] === 0) q.results[i] = -EINVAL;
+    else if (join === 0) q.results[i] = transmitOne(q, i, q.offs[i], q.lens[i]);
     else if (join >>> SKIP_SHIFT === 0) transmitJoined(q, i);
   }
   q.soft = 0;

@@ -1,5 +1,6 @@
 // Owners, finalizers, taints and resources: what an API server refuses of them, in its words, with the place in the file.
 import t from "tap";
+import { bandwidthOf } from "../bandwidth.ts";
 import { ManifestError, parseManifests } from "../manifest/manifest.ts";
 import { nanosOf } from "./resources.ts";
 
@@ -104,4 +105,29 @@ t.test("quantities as numbers", async (t) => {
     ["0.1n", 1n],
   ];
   for (const [text, nanos] of cases) t.equal(nanosOf(text), nanos, text);
+});
+
+t.test("bandwidth is a quantity that a runtime can read", async (t) => {
+  const of = (annotation: string) => pod(`, annotations: { ${annotation} }`);
+  t.same(of("kubernetes.io/ingress-bandwidth: 10M, kubernetes.io/egress-bandwidth: 1.5Gi"), []);
+  t.same(of("podwire.dev/ingress-burst: 80k"), []);
+  for (const value of ["10X", "999", "2P", "-1M", "1e99", ""]) {
+    t.match(of(`kubernetes.io/egress-bandwidth: "${value}"`), [
+      /metadata\.annotations\.kubernetes\.io\/egress-bandwidth: Invalid value: ".*": must be a quantity of bits a second/,
+    ]);
+  }
+  t.match(of('podwire.dev/egress-burst: "0"'), [/must be a quantity of bits, from 1 to 32G/]);
+});
+
+t.test("a bandwidth in bits a second", async (t) => {
+  for (const [text, bitsPerSec] of [
+    ["10M", 1e7],
+    ["1500", 1500],
+    ["1.5Gi", 1_610_612_736],
+    ["1e6", 1e6],
+    ["1000100m", 1001],
+    ["0.1G", 1e8],
+  ] as const) {
+    t.equal(bandwidthOf({ "kubernetes.io/ingress-bandwidth": text }).ingress?.bitsPerSec, bitsPerSec, text);
+  }
 });

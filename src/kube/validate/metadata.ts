@@ -1,4 +1,5 @@
 // ObjectMeta and label selectors, the same for every kind.
+import { bandwidthProblems } from "../bandwidth.ts";
 import { KEEP_CLIENT_ADDRESS } from "../keep-client-address.ts";
 import type { KindInfo } from "../kinds.ts";
 import { type FieldPath, type FieldProblems, formatPath } from "../manifest/field-problems.ts";
@@ -50,8 +51,15 @@ export function validateMetadata(
     validateFinalizers(metadata, problems);
   }
   if (info.kind === "Pod" || info.kind === "EndpointSlice") validateWeights(metadata?.annotations, problems);
+  if (info.kind === "Pod") validateBandwidth(metadata?.annotations, problems);
   if (info.kind === "Node") validateKeepClientAddress(metadata?.annotations, problems);
   if (TRIED_KINDS.includes(info.kind)) validateEnforcement(metadata?.annotations, problems);
+}
+
+/** Runtimes make no sandbox for a pod whose rates they cannot read. */
+function validateBandwidth(annotations: Record<string, string> | undefined, problems: FieldProblems): void {
+  for (const { key, value, text } of bandwidthProblems(annotations ?? {}))
+    problems.invalid(["metadata", "annotations", key], value, text);
 }
 
 /** podwire's own annotations: a weight that is silently ignored is a bad day later. */

@@ -1,7 +1,7 @@
 // The addon's part over ports without descriptors: they receive and transmit by themselves, and every frame is summed as
 // the addon sums it (its twin does). So all that the plane does can be tested with those sums and without.
 import { type Io, Join } from "../../base/addon.ts";
-import type { PortTable } from "../../dataplane/send/tx-queue.ts";
+import type { PortTable } from "../../dataplane/send/port-table.ts";
 import { frameSum } from "../../wire/bytes/offload.ts";
 import { concat } from "../frames/bytes.ts";
 

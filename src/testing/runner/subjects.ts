@@ -14,7 +14,7 @@ export const SUBJECTS: Subjects = {
     what: "the life of a packet: bridge, engine, neighbours, routes, queues",
     files: `answer-arp answer-echo answer-nd bridge counters engine fdb hash-index icmp-corners ipv6-path kept-client
       fast-path look-ahead local-addresses live-tables neighbor* pipeline prefix-set record-ring route routes slot-pool
-      announce token-bucket tx-queue`,
+      announce rates token-bucket tx-queue wire-octets`,
   },
   spoofing: { what: "who may send what", files: "check-source check-options options-judge e2e-spoof" },
   fragments: { what: "fragments and reassembly", files: "reassemble fragments e2e-fragments" },
@@ -113,7 +113,10 @@ export const SUBJECTS: Subjects = {
       agent-checks status-checks probe-answer
       followed-objects former-addresses e2e-workers`,
   },
-  cni: { what: "networks of containers, by the container networking interface", files: "cni cni-* leases" },
+  cni: {
+    what: "networks of containers, by the container networking interface",
+    files: "bandwidth cni cni-* leases",
+  },
   cli: {
     what: "the command line",
     files: `main get table jsonpath describe client context object-columns path-mtu ping* read-once other-kinds cli-habits

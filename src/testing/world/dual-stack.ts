@@ -3,7 +3,7 @@
 
 import { createPrefixSet } from "../../dataplane/change/prefix-set.ts";
 import { createVteps } from "../../dataplane/change/vteps.ts";
-import { addOwner } from "../../dataplane/send/tx-queue.ts";
+import { addOwner } from "../../dataplane/send/port-table.ts";
 import { RouteKind } from "../../dataplane/spec/routes.ts";
 import { LocalAddresses } from "../../dataplane/table/local-addresses.ts";
 import * as neighbor from "../../dataplane/table/neighbor.ts";

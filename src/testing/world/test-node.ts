@@ -14,7 +14,7 @@ import { DROP_REASON_TEXT, DropReason, dropReasonName } from "../../dataplane/dr
 import type { Durable } from "../../dataplane/durable.ts";
 import * as engine from "../../dataplane/engine.ts";
 import { PortRole } from "../../dataplane/port.ts";
-import { addOwner } from "../../dataplane/send/tx-queue.ts";
+import { addOwner } from "../../dataplane/send/port-table.ts";
 import type { Turn } from "../../dataplane/share.ts";
 import type { RouteSpec } from "../../dataplane/spec/routes.ts";
 import type { ServicePortSpec } from "../../dataplane/spec/services.ts";
@@ -65,6 +65,7 @@ const SIZES: PlaneSizes = {
   ...{ conntrackLog2: 14, maxPorts: 64, fdbLog2: 10, neighborsLog2: 10, stationsLog2: 10 },
   ...{ frontendsLog2: 12, endpointsLog2: 12, policyRulesLog2: 8, poolSlots: 0, seed: 0 },
 };
+const SHAPER_SLOTS = 1; // word of a shaper: how many it holds
 const TICKS_MAX = 16;
 
 export interface TestNodeOptions {
@@ -382,7 +383,8 @@ export class TestNode {
     const problem = pendingProblem(t.pending);
     if (problem !== undefined) throw new Error(problem);
     const waiting = t.fabric.waiting.count.reduce((sum, n) => sum + n, 0);
-    const accounted = t.pool.count + waiting + fragments.used(t.fragments);
+    const shaped = t.ports.shapers.reduce((sum, s) => sum + (s?.words[SHAPER_SLOTS] ?? 0), 0);
+    const accounted = t.pool.count + waiting + shaped + fragments.used(t.fragments);
     if (accounted !== this.poolSlots) throw new Error(`${this.poolSlots - accounted} packet slots are lost`);
   }
 

@@ -4,7 +4,6 @@ import type { DropReason } from "../../dataplane/drop-reason.ts";
 import * as engine from "../../dataplane/engine.ts";
 import { type Port, PortRole } from "../../dataplane/port.ts";
 import { Action } from "../../dataplane/spec/services.ts";
-import * as conntrack from "../../dataplane/table/connection/conntrack.ts";
 import { Conntrack } from "../../dataplane/table/connection/conntrack.ts";
 import { QUEUE_MAX } from "../../dataplane/table/pending-queue.ts";
 import * as offloadTwin from "../../wire/bytes/offload.ts";
@@ -14,10 +13,11 @@ import * as chunk from "../frames/sctp-chunks.ts";
 import { superframe } from "../frames/virtio-frames.ts";
 import { CLIENT6, makeDualStack, pathTo6, pod6 } from "./dual-stack.ts";
 import { BROUGHT_BY_STRANGER } from "./kept-clients.ts";
+import { FLOODED } from "./limited-pod.ts";
 import { macOf, nodeAddress, prefix, uplinkMacOf, vtepMacOf } from "./test-cluster.ts";
 import { CLIENT, CLIENT_MAC, pathTo } from "./test-fabric.ts";
 import { TestNode, type TestNodeOptions } from "./test-node.ts";
-import { establish, ftpLine, speakFtp } from "./trace-stages.ts";
+import { assure, establish, ftpLine, speakFtp } from "./trace-stages.ts";
 
 export interface DropCase {
   readonly options?: TestNodeOptions;
@@ -97,14 +97,6 @@ function withoutSlots(node: TestNode, port: string): void {
   pool.count = 0;
   engine.pollPort(node.engine, node.portId(port));
   pool.count = count;
-}
-
-/** What has been answered does not give way to others. */
-function assure(node: TestNode): void {
-  const { capacity, status } = node.tables.conntrack;
-  for (let slot = 0; slot < capacity; slot++) {
-    if (status[slot << 4] !== 0) status[slot << 4] |= conntrack.Status.ASSURED;
-  }
 }
 
 const later = (node: TestNode, ms: number): void => node.advanceMs(ms, 250);
@@ -390,6 +382,7 @@ export const DROPS: Readonly<Partial<Record<ReasonName, DropCase>>> = {
   BAD_SCTP_CHECKSUM: {
     send: from((n) => damaged(build.sctpFrame({ ...path(n), vtag: 0, chunks: [chunk.init(7)] }))),
   },
+  RATE_LIMITED: FLOODED,
 };
 
 export function createDropNode({ options, prepare }: DropCase): TestNode {

@@ -1,5 +1,6 @@
 // One packet for every stage that ends a packet's way otherwise than by a drop, and for every one that changes packets.
 
+import * as conntrack from "../../dataplane/table/connection/conntrack.ts";
 import { fragmentsOf } from "../frames/fragment-frames.ts";
 import * as build from "../frames/frame-builder.ts";
 import { makeDualStack, pathTo6, pod6 } from "./dual-stack.ts";
@@ -231,4 +232,12 @@ export function createStageNode({ told, index = 1, prepare }: StageCase): TestNo
   node.everything();
   node.takeDrops();
   return node;
+}
+
+/** What has been answered does not give way to others. */
+export function assure(node: TestNode): void {
+  const { capacity, status } = node.tables.conntrack;
+  for (let slot = 0; slot < capacity; slot++) {
+    if (status[slot << 4] !== 0) status[slot << 4] |= conntrack.Status.ASSURED;
+  }
 }
