@@ -19,6 +19,7 @@ const L3 = eth.HEADER_LEN;
 /** The four bytes of a virtio header that say where a partial checksum begins, and where it stands behind that. */
 const TCP_PARTIAL = L4_AT | (tcp.CSUM_OFFSET << 16);
 const UDP_PARTIAL = L4_AT | (udp.CSUM_OFFSET << 16);
+const CSUM_START_AT = 6;
 /** The first two bytes of the virtio header of a TCP superframe. */
 const TCP_SUPERFRAME = vnet.NEEDS_CSUM | (vnet.GSO_TCPV4 << 8);
 const RIGHT = 0xffff;
@@ -32,16 +33,17 @@ export function isSound(f: FastFrame, t: Tables, sum: number, sumAt: number, sum
   f.partial = 0;
   f.verified = 1;
   f.gsoSize = 0;
-  const { view, off } = f;
-  if (f.fromTunnel === 0) {
-    const kind = view.getUint16(off - vnet.HEADER_LEN, true);
+  const { view, off, lead } = f;
+  if (lead >= 0) {
+    const virtio = off - lead - vnet.HEADER_LEN;
+    const kind = view.getUint16(virtio, true);
     if (kind === vnet.DATA_VALID) return true;
     if (kind === vnet.NEEDS_CSUM) {
       f.partial = 1;
       f.verified = 0;
-      return view.getInt32(off - 4, true) === (f.proto === TCP ? TCP_PARTIAL : UDP_PARTIAL);
+      return startOf(f, virtio) === (f.proto === TCP ? TCP_PARTIAL : UDP_PARTIAL);
     }
-    if (kind === TCP_SUPERFRAME) return isSuperframe(f);
+    if (kind === TCP_SUPERFRAME) return isSuperframe(f, virtio);
     if (kind !== 0) return false; // another superframe, or what no device says
   }
   const l3 = off + L3;
@@ -58,13 +60,17 @@ export function isSound(f: FastFrame, t: Tables, sum: number, sumAt: number, sum
 }
 
 /** Of TCP, whose checksum is always partial; one that holds no more than a segment is none (`parse`). */
-function isSuperframe(f: FastFrame): boolean {
-  const { view, off } = f;
+function isSuperframe(f: FastFrame, virtio: number): boolean {
   f.partial = 1;
   f.verified = 0;
-  f.gsoSize = vnet.gsoSize(view, off - vnet.HEADER_LEN);
-  if (f.proto !== TCP || f.gsoSize === 0 || view.getInt32(off - 4, true) !== TCP_PARTIAL) return false;
-  return f.end - off - L4_AT - f.l4HeaderLen > f.gsoSize;
+  f.gsoSize = vnet.gsoSize(f.view, virtio);
+  if (f.proto !== TCP || f.gsoSize === 0 || startOf(f, virtio) !== TCP_PARTIAL) return false;
+  return f.end - f.off - L4_AT - f.l4HeaderLen > f.gsoSize;
+}
+
+/** Where the partial checksum begins, from this frame on, and where it stands behind that. */
+function startOf({ view, lead }: FastFrame, virtio: number): number {
+  return view.getInt32(virtio + CSUM_START_AT, true) - lead;
 }
 
 /** What has no checksum, and what nobody verifies: a wrong one is the stages' business. */

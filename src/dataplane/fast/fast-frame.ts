@@ -40,6 +40,7 @@ export class FastFrame {
   inPort = 0;
   fromTunnel = 0; //  1: it came out of a VXLAN packet, …
   opens = 0; //       … 1: which is opened for it alone
+  lead = 0; //        bytes from the frame that its virtio header describes to this one; -1: none describes it
   tos = 0;
   ttl = 0;
   proto = 0; //       TCP or UDP

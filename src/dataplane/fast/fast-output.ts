@@ -180,11 +180,24 @@ function tell(f: FastFrame, t: Tables, nowSec: number): boolean {
     ipvsTimeouts.renew(ct, slot, f.proto, nowSec);
   if (f.station >= 0) fdb.renew(t.fdb, f.station, nowSec);
   if (f.opens !== 0) {
-    vnet.clear(view, off - vnet.HEADER_LEN);
+    lay(f);
     t.counters.events[Event.VXLAN_DECAP]++;
   }
   t.counters.events[Event.FAST_PATH]++;
   return true;
+}
+
+/** Writes the virtio header of a frame that is taken out of a VXLAN packet: what the outer one said of it. */
+function lay({ view, off, partial, proto, gsoSize, l4HeaderLen }: FastFrame): void {
+  const at = off - vnet.HEADER_LEN;
+  if (partial === 0) {
+    vnet.clear(view, at);
+    return;
+  }
+  const type = gsoSize === 0 ? vnet.GSO_NONE : vnet.GSO_TCPV4;
+  const headers = gsoSize === 0 ? 0 : L4_AT + l4HeaderLen;
+  const sumAt = proto === TCP ? tcp.CSUM_OFFSET : udp.CSUM_OFFSET;
+  vnet.emit(view, at, vnet.NEEDS_CSUM, type, headers, gsoSize, L4_AT, sumAt);
 }
 
 /** Writes the tuple that it leaves with, takes `hops` from its TTL, and mends both checksums, once each. */

@@ -3,7 +3,12 @@
 import t from "tap";
 import { toHex } from "../../testing/frames/bytes.ts";
 import * as build from "../../testing/frames/frame-builder.ts";
-import { partialFrame, superframe, udpSuperframe } from "../../testing/frames/virtio-frames.ts";
+import {
+  partialFrame,
+  superframe,
+  tunnelSuperframe,
+  udpSuperframe,
+} from "../../testing/frames/virtio-frames.ts";
 import { nodeAddress, uplinkMacOf, vtepMacOf } from "../../testing/world/test-cluster.ts";
 import { CLIENT, CLIENT_MAC, pathTo } from "../../testing/world/test-fabric.ts";
 import { TestNode } from "../../testing/world/test-node.ts";
@@ -110,6 +115,39 @@ t.test("by the fast path: superframes, and what comes bundled out of it", async 
   t.equal(left[0].length, 3);
   t.same(left[0], left[1]);
 });
+
+t.test(
+  "by the fast path: what a neighbour without a wire between hands over as it is in its tunnel",
+  async (t) => {
+    const left = [true, false].map((isOn) => {
+      const node = established(isOn);
+      const ends = { src: REMOTE, dst: POD2, srcMac: vtepMacOf(2), dstMac: vtepMacOf(1) };
+      const numbers = { srcPort: 41_001, dstPort: 80 };
+      const segment = (o: object): Uint8Array => build.tcpFrame({ ...ends, ...numbers, ...o });
+      const inTunnel = (inner: Uint8Array, checksum = false): Uint8Array =>
+        build.vxlanFrame({ ...pathTo(node, PEER, node.address), inner, checksum });
+      node.through("uplink", inTunnel(segment({ flags: "S" })));
+      const ack = { srcPort: 80, dstPort: 41_001, flags: "S.", ack: 1 };
+      node.through("pod2", build.tcpFrame({ ...pathTo(node, POD2, REMOTE), ...ack }));
+      node.through("uplink", inTunnel(segment({ flags: ".", seq: 1, ack: 1 })));
+      node.everything();
+      const before = fastOf(node);
+      const large = inTunnel(segment({ ...toVip, payload: 9000, timestamps: [7, 8] }), true);
+      const whole = tunnelSuperframe(large, 1398);
+      const wrong = whole.virtio.slice();
+      wrong[0] = 0; // nobody makes the segments' checksums
+      const lone = tunnelSuperframe(inTunnel(segment({ ...toVip, seq: 9001, payload: 70 })), 0);
+      lone.virtio.fill(0, 1, 4);
+      for (const { frame, virtio } of [whole, { ...whole, virtio: wrong }, lone])
+        node.send("uplink", frame, virtio);
+      node.run();
+      t.equal(fastOf(node) - before, isOn ? 2 : 0, "but for the one that is no superframe");
+      return node.everything().map((out) => `${out.port} ${toHex(out.virtio)} ${toHex(out.frame)}`);
+    });
+    t.equal(left[0].length, 2);
+    t.same(left[0], left[1]);
+  },
+);
 
 const SLOW: Case[] = [
   { name: "what opens a connection", frame: datagram(POD2, POD3) },

@@ -88,6 +88,7 @@ export function passLaidOut(t: Tables, off: number, len: number, inPort: number,
   if (f.view.getUint16(off - vnet.HEADER_LEN, true) !== 0) return false; // joined segments
   begin(f, inPort);
   f.fromTunnel = 1;
+  f.lead = -1;
   if (!isKnown(f, t) || !comesFromVtep(f, t, t.scratch.tunnelVtep) || isOurs(f, t) || !isRoutable(f))
     return false;
   return isSound(f, t, -1, 0, 0) && proceed(f, t, nowSec);
@@ -97,6 +98,7 @@ function begin(f: FastFrame, inPort: number): void {
   f.inPort = inPort;
   f.fromTunnel = 0;
   f.opens = 0;
+  f.lead = 0;
   f.bridged = 0;
   f.station = -1;
   f.verdict = FORWARD;
@@ -157,7 +159,11 @@ function isTunnel(f: FastFrame, t: Tables): boolean {
   return localAddresses.has(t.addresses.local, 0, 0, V4_MAPPED, f.key[DST3]);
 }
 
-/** decapsulate, for one inner frame behind an outer header without a checksum or a mark; then the inner one's way. */
+/**
+ * decapsulate, for one inner frame behind an outer header without a mark; then the inner one's way. It may be a
+ * superframe, or one whose checksum is partial, from a neighbour without a wire between: then nobody can verify the outer
+ * checksum; else there is to be none.
+ */
 function passInner(
   f: FastFrame,
   t: Tables,
@@ -173,13 +179,15 @@ function passInner(
   const { end } = f;
   const mark = f.tos & ECN;
   const kind = view.getUint16(off - vnet.HEADER_LEN, true);
-  if ((kind !== 0 && kind !== vnet.DATA_VALID) || mark === 1 || mark === ECN) return false;
-  if (tunnel.keepClients !== 0 || udp.checksum(view, off + L4_AT) !== 0) return false;
+  const isPartial = (kind & vnet.NEEDS_CSUM) !== 0;
+  if ((!isPartial && kind !== 0 && kind !== vnet.DATA_VALID) || mark === 1 || mark === ECN) return false;
+  if (tunnel.keepClients !== 0 || (!isPartial && udp.checksum(view, off + L4_AT) !== 0)) return false;
   if (!vxlan.isWellFormed(view, at, end) || vxlan.vni(view, at) !== tunnel.vni) return false;
   const v = vteps.findByOuter(t.vteps, 0, 0, V4_MAPPED, f.key[SRC3]);
   if (v < 0 || !read(f, off + INNER_AT, end - off - INNER_AT)) return false;
   f.fromTunnel = 1;
   f.opens = 1;
+  f.lead = isPartial ? INNER_AT : -1;
   if (!isKnown(f, t) || !comesFromVtep(f, t, v) || isOurs(f, t) || !isRoutable(f)) return false;
   return isSound(f, t, sum, off + sumFrom, off + len) && proceed(f, t, nowSec);
 }
