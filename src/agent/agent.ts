@@ -7,11 +7,10 @@
 import type { Server } from "node:http";
 import { startApi } from "../api/api.ts";
 import { policyTotals } from "../api/show-policies.ts";
-import { PodwireError } from "../base/errors.ts";
 import { compilePods, podMtu } from "../compile/node.ts";
 import type { AgentConfig } from "../config/agent.ts";
 import type { ManifestText } from "../kube/manifest/manifest.ts";
-import { errnoName, loadNative, type Native } from "../native/binding.ts";
+import { loadNative, type Native } from "../native/binding.ts";
 import { defaultCpuLatencyUs } from "../plane/cpu-latency.ts";
 import { InlinePlane } from "../plane/inline-plane.ts";
 import type { PlaneMessage } from "../plane/messages.ts";
@@ -27,7 +26,7 @@ import type { ObjectSource } from "../watch/source.ts";
 import { Attachments } from "./attachments.ts";
 import { conntrackSettings } from "./conntrack-settings.ts";
 import { DatagramJoining } from "./datagram-joining.ts";
-import { HostRouting } from "./host-routing.ts";
+import { enterForPcap, NodeNetwork } from "./machine/node-network.ts";
 import { NodeCni } from "./node-cni.ts";
 import { nodeListeners } from "./node-listener.ts";
 import { NodeServers } from "./node-servers.ts";
@@ -57,7 +56,7 @@ export class Agent {
   readonly #attachments: Attachments;
   readonly #messages: NodeMessages;
   readonly #servers: NodeServers;
-  readonly #hostRouting: HostRouting;
+  readonly #network: NodeNetwork;
   readonly #joining: DatagramJoining;
   readonly #tunnelBundles: TunnelBundles;
   readonly #tunnelGso: TunnelGso;
@@ -140,8 +139,7 @@ export class Agent {
     this.#tunnelGso.onNote = (text) => this.onNote(text);
     this.#cni = this.#nodeCni();
     this.#probes = this.#makeProbes();
-    this.#hostRouting = new HostRouting(config);
-    this.#hostRouting.onProblem = (error) => this.onProblem(error);
+    this.#network = this.#nodeNetwork();
   }
 
   /** Opens the ports, the API and the source. Throws when a device or the socket is not to be had. */
@@ -184,11 +182,13 @@ export class Agent {
 
   async #openPorts(): Promise<void> {
     const { config } = this;
+    await this.#network.prepare();
     const uplink = await this.#openUplink();
     const host = await this.#attachments.openHost(config.netns, config.host.interface);
     await this.#tunnelBundles.begin();
     await this.#plane.apply({ type: "conntrack", words: conntrackSettings(config) });
-    this.#ports = { uplink: uplink.id, host: host.id, mtu: uplink.mtu };
+    this.#network.opened(uplink.fd);
+    this.#ports = { uplink: uplink.id, host: host.id, mtu: uplink.mtu, ...this.#network.machine };
   }
 
   /** Devices that are made and closed again keep this thread for a tenth of a second: packets do not wait for it. */
@@ -203,6 +203,17 @@ export class Agent {
       topology: () => this.#messages.topology,
       mtu: () => this.#ports.mtu,
       ports: this.#attachments,
+    });
+  }
+
+  #nodeNetwork(): NodeNetwork {
+    return new NodeNetwork(this.#native, this.config, {
+      problem: (error) => this.onProblem(error),
+      fatal: (error) => this.onFatal(error),
+      changed: () => {
+        this.#ports = { ...this.#ports, ...this.#network.machine };
+        this.#schedule();
+      },
     });
   }
 
@@ -227,17 +238,9 @@ export class Agent {
 
   #openUplink(): ReturnType<Attachments["openUplink"]> {
     const { netns, uplink } = this.config;
-    if (this.#inline === undefined) return this.#attachments.openUplink(netns, uplink.interface);
-    const entered = netns === "" ? 0 : this.#native.enterNetns(netns);
-    if (entered < 0) {
-      throw new PodwireError(
-        `${netns}: cannot enter (${errnoName(entered)}): the pcap driver has to be there`,
-        {
-          code: "AGENT_NETNS",
-          netns,
-        },
-      );
-    }
+    if (this.#inline === undefined)
+      return this.#attachments.openUplink(netns, uplink.interface, this.#network.isShared);
+    enterForPcap(this.#native, netns);
     return this.#attachments.openPcapUplink(this.#inline, uplink.interface);
   }
 
@@ -248,7 +251,7 @@ export class Agent {
     this.#server?.closeAllConnections();
     await this.#queue;
     await this.#servers.close();
-    await this.#hostRouting.remove();
+    await this.#network.remove();
     this.#joining.close();
     await this.#tunnelBundles.close();
     await this.#tunnelGso.close();
@@ -280,21 +283,18 @@ export class Agent {
     const pods = compilePods(this.graph, this.config.nodeName).filter((p) => p.netns !== "");
     for (const message of await this.#compile(changes)) {
       await this.#plane.apply(message);
-      if (message.type === "services") this.#hostRouting.update(message.update);
+      if (message.type === "services") this.#network.update(message.update);
     }
     const appliedMs = monotonicMs();
     this.#checkRoom();
     const { topology, services } = this.#messages;
-    await this.#hostRouting.sync(topology, services.settings, changes.nodes.size > 0);
+    await this.#network.sync(topology, services.settings, changes.nodes.size > 0);
     const seconds = (performance.now() - started) / 1000;
     await this.#servers.applied(this.graph, changes, this.#messages.services.settings, seconds);
-    if (this.#messages.topology === undefined) {
-      this.#problem = `no Node object "${this.config.nodeName}" with an address and a podCIDR yet`;
-    } else this.#problem = "";
-    this.#reporting.applied(
-      this.#problem,
-      podMtu(this.config, topology?.own.addresses ?? [], this.#ports.mtu),
-    );
+    const waits = `no Node object "${this.config.nodeName}" with an address and a podCIDR yet`;
+    this.#problem = topology === undefined ? waits : "";
+    const mtu = podMtu(this.config, topology?.own.addresses ?? [], this.#ports.mtu);
+    this.#reporting.applied(this.#problem, mtu);
     if (changes.pods.size > 0 || changes.nodes.size > 0) {
       await this.#attachments.sync(
         pods.map(({ key, uid, netns, interface: name, mac, addresses }) => ({
@@ -350,7 +350,7 @@ export class Agent {
         ready: this.ready,
         problem: this.#problem,
         sourceProblem: this.#sourceProblem,
-        complaints: [this.#hostRouting.problem, this.#cni?.complaint ?? ""],
+        complaints: [this.#network.problem, this.#cni?.complaint ?? ""],
         source: this.#source.health,
         ports: this.#attachments.list(),
         objects: objectCounts(this.graph),

@@ -42,6 +42,13 @@ interface Attached {
   attachment: PodAttachment | null;
 }
 
+interface OpenUplink {
+  readonly id: number;
+  readonly mac: Mac;
+  readonly mtu: number;
+  readonly fd: number;
+}
+
 const RETRY_MS = 100;
 const CHECK_MS = 500;
 
@@ -88,7 +95,7 @@ export class Attachments {
   /**
    * Opens the uplink through libpcap, on this thread and in this thread's namespace; only an inline plane can have it.
    */
-  async openPcapUplink(plane: InlineDevices, name: string): Promise<{ id: number; mac: Mac; mtu: number }> {
+  async openPcapUplink(plane: InlineDevices, name: string): Promise<OpenUplink> {
     const device = await PcapUplink.open(this.#native, {
       interface: name,
       role: PortRole.UPLINK,
@@ -97,20 +104,21 @@ export class Attachments {
     });
     const { mac, mtu } = this.#facts("", name);
     const id = await this.#attach(`uplink ${name}`, "uplink", "", name, device, mac, mtu, null, plane);
-    return { id, mac, mtu };
+    return { id, mac, mtu, fd: device.fd };
   }
 
-  /** Opens the uplink; throws a DeviceError that says what is wrong. */
-  async openUplink(netns: string, name: string): Promise<{ id: number; mac: Mac; mtu: number }> {
+  /** Opens the uplink; throws a DeviceError that says what is wrong. `shut`: nothing comes in before a filter is set. */
+  async openUplink(netns: string, name: string, shut: boolean): Promise<OpenUplink> {
     const device = new PacketSocket(this.#native, {
       netns,
       interface: name,
       role: PortRole.UPLINK,
       name: `uplink ${name}`,
+      shut,
     });
     const mac = { hi: device.macHi, lo: device.macLo };
     const id = await this.#attach(`uplink ${name}`, "uplink", "", name, device, mac, device.mtu, null);
-    return { id, mac, mtu: device.mtu };
+    return { id, mac, mtu: device.mtu, fd: device.fd };
   }
 
   /** Opens host0, the node's own stack. */

@@ -1,19 +1,23 @@
 /** `podwire agent --config FILE`: one node's data path, in the foreground, until a signal. */
 import { hostname } from "node:os";
 import { PodwireError } from "../base/errors.ts";
+import type { AgentConfig } from "../config/agent.ts";
 import { readAgentFile } from "../config/read-config.ts";
+import type { ManifestText } from "../kube/manifest/manifest.ts";
+import { loadNative } from "../native/binding.ts";
 import { refuseReadOnce } from "../watch/files-source.ts";
 import { readInput } from "../watch/input.ts";
 import { Agent } from "./agent.ts";
+import { cleanUp } from "./machine/clean-up.ts";
+import { readNetwork } from "./machine/node-network.ts";
+import { readRecord } from "./machine/record.ts";
+import { settleUplink } from "./machine/settle-uplink.ts";
 
 /** Runs until SIGINT or SIGTERM. Throws errors that say what, where and what to do. */
 export async function runAgent(configFile: string, nodeName?: string): Promise<void> {
   checkPreconditions();
   const file = { file: configFile, text: readConfig(configFile) };
-  const config = readAgentFile(file, (lines) => lines.forEach(log), {
-    told: nodeName,
-    machine: machineName(),
-  });
+  const config = settled(readConfigured(file, nodeName));
   if ("files" in config.source) refuseReadOnce(config.source.files);
   const agent = new Agent(config, file);
   const ended = new Promise<void>((resolve, reject) => {
@@ -35,6 +39,29 @@ export async function runAgent(configFile: string, nodeName?: string): Promise<v
 /** What kubelet calls its node where nobody says otherwise. */
 function machineName(): string {
   return hostname().trim().toLowerCase();
+}
+
+function readConfigured(file: ManifestText, nodeName: string | undefined): AgentConfig {
+  return readAgentFile(file, (lines) => lines.forEach(log), { told: nodeName, machine: machineName() });
+}
+
+/** Takes away what agents with this configuration left, and says so on standard output. */
+export async function runCleanup(configFile: string, nodeName?: string): Promise<void> {
+  checkPreconditions();
+  const file = { file: configFile, text: readConfig(configFile) };
+  const taken = await cleanUp(loadNative(), readConfigured(file, nodeName));
+  const lines = taken.length > 0 ? taken.map((what) => `removed ${what}`) : ["nothing was left"];
+  process.stdout.write(lines.map((line) => `${line}\n`).join(""));
+}
+
+/** Says which device is the uplink, and whose. */
+function settled(config: AgentConfig): AgentConfig {
+  if (config.uplink.mode === "exclusive" || config.uplink.driver === "pcap")
+    return { ...config, uplink: { ...config.uplink, mode: "exclusive" } };
+  const known = readRecord(config.socket).uplink;
+  const { config: chosen, note } = settleUplink(config, readNetwork(loadNative(), config.netns), known);
+  log(note);
+  return chosen;
 }
 
 function readConfig(file: string): string {

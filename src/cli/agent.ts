@@ -10,8 +10,9 @@ export function register(program: Command): void {
       "--node-name <name>",
       "which Node object this is (default: its nodeName, else the machine's name)",
     )
-    .action(async (flags: { config: string; nodeName?: string }) => {
-      const { runAgent } = await import("../agent/main.ts"); // loaded when it runs
-      await runAgent(flags.config, flags.nodeName);
+    .option("--cleanup", "take away what agents left on this machine, say what, and end")
+    .action(async (flags: { config: string; nodeName?: string; cleanup?: boolean }) => {
+      const { runAgent, runCleanup } = await import("../agent/main.ts"); // loaded when it runs
+      await (flags.cleanup === true ? runCleanup : runAgent)(flags.config, flags.nodeName);
     });
 }

@@ -9,7 +9,7 @@
 // What the table does not hold goes on to the local table, as before. A port of the range that is no service's comes
 // back from the agent unchanged. IPv6's ::1 is never served, 127.0.0.0/8 by host ports, by node ports in iptables mode
 // alone. Pure: text for ip(8), in the words in which ip(8) shows it, so that what is there can be compared.
-import { formatIp, type Ip, type IpFamily, isLoopback, sameIp } from "../base/ip.ts";
+import { type Cidr, contains, formatIp, type Ip, type IpFamily, isLoopback, sameIp } from "../base/ip.ts";
 import type { PortRange } from "../config/agent.ts";
 import { FrontendKind, type ServicePortSpec } from "../dataplane/spec/services.ts";
 import type { NodeTopology } from "./node.ts";
@@ -54,6 +54,8 @@ export interface HostRulesInput {
   /** Null: the node's own packets to node ports stay on lo. */
   readonly nodePorts: PortRange | null;
   readonly externals: Iterable<ExternalPort>;
+  /** Addresses of services that are not the node's own would go past the agent too, but for those of these ranges. */
+  readonly ranges?: readonly Cidr[] | undefined;
 }
 
 const EXTERNAL: readonly number[] = [
@@ -95,15 +97,24 @@ function familyRules(input: HostRulesInput, family: IpFamily, externals: Externa
   const served = nodePorts === null ? [] : servedAddresses(settings, family, own);
   const ofFamily = externals.filter(({ address }) => address.family === family);
   const everywhere = ofFamily.filter((each) => each.isHostPort === true && isAnywhere(each.address));
+  const { ranges } = input;
+  const isElsewhere = ({ isHostPort, address }: ExternalPort): boolean =>
+    ranges !== undefined && isHostPort !== true && !isWithin(ranges, address);
   const bound = ofFamily.filter(
     (each) =>
-      isOwn(each.address) || (each.isHostPort === true && isLoopback(each.address) && !isLoopbackNet(each)),
+      isOwn(each.address) ||
+      isElsewhere(each) ||
+      (each.isHostPort === true && isLoopback(each.address) && !isLoopbackNet(each)),
   );
   const all = everywhere.length > 0 ? own : [];
   const addresses = distinctTexts([...served, ...all, ...bound.map(({ address }) => address)]);
   const nodePortsAtLoopback =
     family === 4 && nodePorts !== null && settings.nodePortIps[4] === null && servesLoopback(settings);
-  const routes = addresses.map((address) => route(input, family, address, address));
+  const ownTexts = own.map(formatIp);
+  const node = topology.own.addresses.find((each) => each.family === family);
+  const sourceFor = (address: string): string =>
+    ownTexts.includes(address) || node === undefined ? address : formatIp(node);
+  const routes = addresses.map((address) => route(input, family, address, sourceFor(address)));
   if (nodePortsAtLoopback || ofFamily.some((each) => each.isHostPort === true && isLoopbackNet(each)))
     routes.push(route(input, family, LOOPBACK, "127.0.0.1"));
   if (routes.length === 0) return { routes, rules: [] };
@@ -126,6 +137,10 @@ function familyRules(input: HostRulesInput, family: IpFamily, externals: Externa
     rules.push(`from all to ${LINK_GATEWAY[4]} iif lo lookup ${HOST_TABLE}`);
   }
   return { routes, rules: [...new Set(rules)] };
+}
+
+function isWithin(ranges: readonly Cidr[], address: Ip): boolean {
+  return ranges.some((range) => range.family === address.family && contains(range, address));
 }
 
 function isAnywhere({ family, w0, w1, w2, w3 }: Ip): boolean {

@@ -31,6 +31,7 @@ import { keepsClientAddresses } from "../kube/keep-client-address.ts";
 import type { DesiredState, Node, Pod } from "../watch/desired-state.ts";
 import { type Mac, macFromText, macOf, vtepMac } from "./mac.ts";
 import { distinct, nodeAddresses, primaryOf } from "./proxy-settings.ts";
+import type { MachineNetwork } from "./shared-uplink.ts";
 
 const BACKEND_DATA = "flannel.alpha.coreos.com/backend-data";
 const PUBLIC_IP = "flannel.alpha.coreos.com/public-ip";
@@ -104,10 +105,13 @@ export interface TopologyInput {
   readonly partial?: boolean;
   /** What the node sends over its IPv4 loopback comes to us. */
   readonly loopback?: boolean;
+  /** Of a node that shares its uplink with the kernel: instead of what the configuration tells of the fabric. */
+  readonly machine?: MachineNetwork;
 }
 
 /** Undefined until the node's own object is there with address and range. */
-export function compileTopology(state: DesiredState, input: TopologyInput): NodeTopology | undefined {
+export function compileTopology(state: DesiredState, given: TopologyInput): NodeTopology | undefined {
+  const input = { ...given, ...settled(given) };
   const { config } = input;
   const self = state.nodes.get(config.nodeName);
   const own = ownNode(self, input);
@@ -127,6 +131,16 @@ export function compileTopology(state: DesiredState, input: TopologyInput): Node
       config.overlay.type === "vxlan" &&
       (config.keepClientAddress || keepsClientAddresses(self?.metadata.annotations)),
     nodeAddresses: distinct([...state.nodes.values()].flatMap(nodeAddresses)),
+  };
+}
+
+/** The fabric as the kernel has it. */
+function settled({ config, machine, localIps = [] }: TopologyInput): Partial<TopologyInput> {
+  if (machine === undefined) return {};
+  const uplink = { ...config.uplink, gateways: [] };
+  return {
+    config: { ...config, fabricCidrs: machine.onLink, uplink },
+    localIps: [...localIps, ...machine.local],
   };
 }
 
@@ -194,8 +208,9 @@ function routesOf(
   own: OwnNode,
   others: readonly Node[],
   vteps: readonly RemoteVtep[],
-  { config, mtu, ports, loopback = false }: TopologyInput,
+  input: TopologyInput,
 ): RouteSpec[] {
+  const { config, mtu, ports, loopback = false } = input;
   const overlayMtu = podMtu(config, own.addresses, mtu);
   const of = (list: readonly Ip[], family: IpFamily): Ip | undefined => list.find((a) => a.family === family);
   const routes: RouteSpec[] = own.local.map((a) =>
@@ -234,6 +249,12 @@ function routesOf(
     const source = of(own.addresses, range.family);
     routes.push(route(range, RouteKind.ONLINK, { mtu, port: ports.uplink, source }));
   }
+  for (const { range, kind, gateway, source, mtu: itsMtu } of input.machine?.ways ?? []) {
+    if (kind === RouteKind.ONLINK && source === undefined && itsMtu === 0) continue; // of the fabric, above
+    const from = source ?? of(own.addresses, range.family);
+    const hop = { mtu: itsMtu === 0 ? mtu : Math.min(mtu, itsMtu), port: ports.uplink, source: from };
+    routes.push(route(range, kind, gateway === undefined ? hop : { ...hop, gateway }));
+  }
   for (const gateway of config.uplink.gateways) {
     const source = of(own.addresses, gateway.family);
     routes.push(route(network(gateway, 0), RouteKind.GATEWAY, { mtu, port: ports.uplink, source, gateway }));
@@ -243,7 +264,7 @@ function routesOf(
 
 /** The networks on the uplink: as configured, else the usual size around the node's own addresses. */
 function fabricOf(own: OwnNode, config: AgentConfig): readonly Cidr[] {
-  if (config.fabricCidrs.length > 0) return config.fabricCidrs;
+  if (config.fabricCidrs.length > 0 || config.uplink.mode === "shared") return config.fabricCidrs;
   return own.addresses.map((a) => network(a, FABRIC_PREFIX[a.family]));
 }
 

@@ -57,8 +57,13 @@ export interface AgentConfig {
   /** Network namespace of uplink and host0; "": the process's own. */
   readonly netns: string;
   readonly uplink: {
+    /** "": the device by which the machine has its default route. */
     readonly interface: string;
     readonly driver: "packet" | "pcap";
+    /** Left out: what suits the device; see agent/settle-uplink.ts. */
+    readonly mode?: "shared" | "exclusive";
+    /** Source ports of what is masqueraded where the uplink is shared. */
+    readonly masqueradePorts: PortRange;
     /** Next hops of the default routes, at most one of each family. */
     readonly gateways: readonly Ip[];
   };
@@ -129,8 +134,14 @@ interface RawAgent {
   fabricCIDR?: string;
   overlay?: RawOverlay;
   netns?: string;
-  uplink: { interface: string; driver?: "packet" | "pcap"; gateway?: string };
-  host: { interface: string };
+  uplink?: {
+    interface?: string;
+    driver?: "packet" | "pcap";
+    mode?: "shared" | "exclusive";
+    gateway?: string;
+    masqueradePorts?: string;
+  };
+  host?: { interface: string };
   nodePortRange?: string;
   socket?: string;
   source: AgentConfig["source"];
@@ -158,6 +169,10 @@ interface RawAgent {
 const CONNTRACK_MAX = 262_144;
 const NODE_PORTS = "30000-32767";
 const PORT_MAX = 65_535;
+const HOST_DEVICE = "host0";
+/** Above most of what Linux gives to programs (32768-60999), which keep the greater part of it. */
+const MASQUERADE_PORTS = "50000-65535";
+const MASQUERADE_PORTS_MIN = 1024;
 const SPIN_US = 100; // one TCP stream on one node of 2 cores, Gbit/s: 9 at 0, 10.7 at 50, 11.6 at 100, 11 at 200
 const NICE = -20; // with -10 the p99 of a ping over two nodes under load is half as much again (scripts/soak)
 
@@ -180,12 +195,8 @@ export function agentConfig(
     fabricCidrs: cidrList(["fabricCIDR"], raw.fabricCIDR ?? "", problems),
     overlay: overlayConfig(raw.overlay, ["overlay"], problems),
     netns: raw.netns ?? "",
-    uplink: {
-      interface: raw.uplink.interface,
-      driver: raw.uplink.driver ?? "packet",
-      gateways: ipList(["uplink", "gateway"], raw.uplink.gateway ?? "", problems),
-    },
-    host: { interface: raw.host.interface },
+    uplink: uplinkConfig(raw, problems),
+    host: { interface: raw.host?.interface ?? HOST_DEVICE },
     nodePortRange: portRange(["nodePortRange"], raw.nodePortRange ?? NODE_PORTS, problems),
     socket: raw.socket ?? AGENT_SOCKET,
     source: raw.source,
@@ -195,7 +206,7 @@ export function agentConfig(
     ftpHelper: raw.conntrack?.helpers?.includes("ftp") ?? false,
     workers: readWorkers(
       raw.dataplane?.workers,
-      { mode: proxy.mode, drivers: [raw.uplink.driver] },
+      { mode: proxy.mode, drivers: [raw.uplink?.driver] },
       ["dataplane", "workers"],
       problems,
     ),
@@ -219,6 +230,31 @@ export function agentConfig(
   };
   checkKeepClientAddress(raw, [], problems);
   return problems.any ? undefined : config;
+}
+
+/** What only one of the modes has is not taken with the other. */
+function uplinkConfig({ uplink = {}, fabricCIDR }: RawAgent, problems: FieldProblems): AgentConfig["uplink"] {
+  const { driver = "packet", mode, gateway, masqueradePorts = MASQUERADE_PORTS } = uplink;
+  const own = "may only be used when `uplink.mode` is 'exclusive': otherwise the machine's routes count";
+  if (mode === "shared") {
+    if (gateway !== undefined) problems.forbidden(["uplink", "gateway"], own);
+    if (fabricCIDR !== undefined) problems.forbidden(["fabricCIDR"], own);
+    if (driver === "pcap") problems.forbidden(["uplink", "driver"], "must be packet when `mode` is 'shared'");
+  } else if (mode === "exclusive") {
+    if (uplink.interface === undefined) problems.required(["uplink", "interface"]);
+    if (uplink.masqueradePorts !== undefined)
+      problems.forbidden(["uplink", "masqueradePorts"], "may only be used when `mode` is 'shared'");
+  }
+  const ports = readPortRange(masqueradePorts);
+  if (ports === null || ports.first < MASQUERADE_PORTS_MIN) {
+    const wanted = `must be a range of ports from ${MASQUERADE_PORTS_MIN} on, (e.g. 50000-65535)`;
+    problems.invalid(["uplink", "masqueradePorts"], masqueradePorts, wanted);
+  }
+  return {
+    ...{ interface: uplink.interface ?? "", driver, ...(mode !== undefined && { mode }) },
+    gateways: ipList(["uplink", "gateway"], gateway ?? "", problems),
+    masqueradePorts: ports ?? { first: 0, last: 0 },
+  };
 }
 
 /** What is said of a tunnel that there is not, and ports that do not fit the range, is not taken. */

@@ -98,7 +98,10 @@ const AGENT: SchemaObject = closed(
     fabricCIDR: text,
     overlay,
     netns: text,
-    uplink: closed({ interface: text, driver, gateway: text }, ["interface"]),
+    uplink: closed({
+      ...{ interface: text, driver, gateway: text, masqueradePorts: text },
+      mode: { enum: ["exclusive", "shared"] },
+    }),
     host: closed({ interface: text }, ["interface"]),
     nodePortRange: text,
     socket: text,
@@ -116,7 +119,7 @@ const AGENT: SchemaObject = closed(
     policy,
     cni: closed({ leaseFile: text }),
   },
-  ["clusterCIDR", "serviceCIDR", "uplink", "host", "source"],
+  ["clusterCIDR", "serviceCIDR", "source"],
 );
 
 /** Every field of a kind, lists by [*]: "spec.nodes[*].name". Objects that others check count as one. */

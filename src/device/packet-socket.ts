@@ -1,6 +1,7 @@
 // An AF_PACKET socket: the agent's end of the node's network card. It sees every frame that comes in (VLAN
 // tags put back), not those it sent itself, and carries superframes in both directions by the vnet header.
-// The kernel must have no address on the interface: it would answer what we answer.
+// Either the kernel has no address on the interface, or the socket has a filter (taken-filter.ts) and the kernel's copies
+// of what that takes are dropped: the kernel would answer what we answer.
 
 import { IoKind } from "../base/addon.ts";
 import type { Mac } from "../base/mac.ts";
@@ -23,6 +24,8 @@ export interface PacketSocketOptions {
    */
   readonly bypassQdisc?: boolean;
   readonly promiscuous?: boolean;
+  /** Nothing is received before a filter is set. */
+  readonly shut?: boolean;
   /** Instead of what arrives: what leaves from this MAC address to itself, and nothing else. */
   readonly seesOwn?: Mac;
   /** Socket buffers, bytes, of which the kernel takes twice as many. Default 3 MiB and 32 MiB. */
@@ -64,7 +67,8 @@ export class PacketSocket implements Port {
       (options.seesOwn === undefined ? PacketFlag.IGNORE_OUTGOING : 0) |
       (hasVnet ? PacketFlag.VNET_HDR : 0) |
       ((options.bypassQdisc ?? !hasVnet) ? PacketFlag.QDISC_BYPASS : 0) |
-      (options.promiscuous ? PacketFlag.PROMISC : 0);
+      (options.promiscuous ? PacketFlag.PROMISC : 0) |
+      (options.shut ? PacketFlag.SHUT : 0);
     const receiveBytes = options.receiveBytes ?? DEFAULT_RECEIVE_BYTES;
     const sendBytes = options.sendBytes ?? DEFAULT_SEND_BYTES;
     this.#native = native;

@@ -129,7 +129,10 @@ t.test("names that cannot be names are refused", async (t) => {
     t.equal(native.ifInfo(netns, "lo", out), EINVAL);
   }
   t.equal(native.openTap("", "tap0", 16), EINVAL, "an unknown flag");
-  t.equal(native.openPacket("", "lo", 16, 0, 0), EINVAL, "an unknown flag");
+  t.equal(native.openPacket("", "lo", 32, 0, 0), EINVAL, "an unknown flag");
+  t.equal(native.openNetlink("", -1, 0), EINVAL);
+  t.equal(native.openNetlink("relative", 0, 0), EINVAL);
+  t.equal(native.sendNetlink(-1, new Uint8Array(8), 9), EINVAL, "more than there is");
   t.equal(native.openPacket("", "lo", 0, -1, 0), EINVAL);
   t.equal(native.ifInfo("", "lo", new Int32Array(4)), EINVAL, "no room for the answer");
   t.equal(native.ifInfo("", "lo", out), 0);

@@ -2,7 +2,8 @@
 // the sums that C does faster; it decides nothing. Every function returns >= 0, or a negated errno (-11 =
 // EAGAIN …). Wrong argument *types* throw a TypeError; wrong offsets and lengths return -EINVAL and touch
 // nothing. "netns" is "" for the process's own network namespace, else the absolute path of a namespace file.
-// Deliberately missing: names, addresses, routes. `ip -batch` does those; they are not on a packet's way.
+// Deliberately missing: names, addresses, routes. `ip -batch` does those; they are not on a packet's way. What is to be
+// followed, or is to end with the process, goes over netlink, whose messages src/device/netlink writes and reads.
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
@@ -18,6 +19,8 @@ export const PacketFlag = Object.freeze({
   IGNORE_OUTGOING: 2,
   QDISC_BYPASS: 4,
   PROMISC: 8,
+  /** Receives nothing until `packetFilter` says what. */
+  SHUT: 16,
 } as const);
 /** tapOffload flags: linux/if_tun.h TUN_F_*. */
 export const TapOffload = Object.freeze({
@@ -88,6 +91,12 @@ export interface Native extends Io, Offload {
    * "::" takes IPv4 connections too. Port 0: one that is free. What it accepts belongs to the namespace as well.
    */
   listenTcp(netns: string, address: string, port: number, backlog: number): number;
+  /** A netlink socket: non-blocking, close-on-exec. groups: a bit mask. Returns its fd. */
+  openNetlink(netns: string, protocol: number, groups: number): number;
+  /** Sends `len` bytes of messages to the kernel, which has worked on them when this returns. */
+  sendNetlink(fd: number, messages: Uint8Array, len: number): number;
+  /** Reads what waits, one datagram; returns its length. -EAGAIN: nothing; -ENOBUFS: something was lost. */
+  receiveNetlink(fd: number, into: Uint8Array): number;
   closeFd(fd: number): number;
 
   /** A new eventfd: `ring` it from any thread to wake a `wait`. */

@@ -14,7 +14,7 @@
 #define PACKET_IGNORE_OUTGOING 23
 #endif
 
-enum { PKT_VNET_HDR = 1, PKT_IGNORE_OUTGOING = 2, PKT_QDISC_BYPASS = 4, PKT_PROMISC = 8 };
+enum { PKT_VNET_HDR = 1, PKT_IGNORE_OUTGOING = 2, PKT_QDISC_BYPASS = 4, PKT_PROMISC = 8, PKT_SHUT = 16 };
 
 typedef struct {
   char name[IFNAMSIZ];
@@ -40,6 +40,11 @@ static int configure(int fd, const Target *target) {
   if ((target->flags & PKT_VNET_HDR) && set_on(fd, PACKET_VNET_HDR) < 0) return -1;
   if ((target->flags & PKT_IGNORE_OUTGOING) && set_on(fd, PACKET_IGNORE_OUTGOING) < 0) return -1;
   if ((target->flags & PKT_QDISC_BYPASS) && set_on(fd, PACKET_QDISC_BYPASS) < 0) return -1;
+  if (target->flags & PKT_SHUT) { // nothing is received before packetFilter says what
+    struct sock_filter none = BPF_STMT(BPF_RET | BPF_K, 0);
+    struct sock_fprog program = {.len = 1, .filter = &none};
+    if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0) return -1;
+  }
   if (set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, target->rcv_bytes) < 0) return -1;
   if (set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, target->snd_bytes) < 0) return -1;
   if (target->flags & PKT_PROMISC) {
@@ -72,7 +77,7 @@ napi_value OpenPacket(napi_env env, napi_callback_info info) {
   int bad_text = arg_string(&args, 0, netns, sizeof netns);
   bad_text |= arg_string(&args, 1, target.name, sizeof target.name);
   if (args.bad) return throw_type_error(env);
-  if (bad_text || target.name[0] == '\0' || (target.flags & ~15) || target.rcv_bytes < 0 ||
+  if (bad_text || target.name[0] == '\0' || (target.flags & ~31) || target.rcv_bytes < 0 ||
       target.snd_bytes < 0)
     return return_int(env, -EINVAL);
   return return_int(env, in_netns(netns, open_packet, &target));

@@ -15,7 +15,12 @@ export function offlineConfig(
     fabricCidrs: [],
     overlay: { type: "vxlan", vni: 1, port: 8472 },
     netns: "",
-    uplink: { interface: "", driver: "packet", gateways: [] },
+    uplink: {
+      interface: "",
+      driver: "packet",
+      gateways: [],
+      masqueradePorts: { first: 50_000, last: 65_535 },
+    },
     host: { interface: "" },
     nodePortRange: null,
     socket: "",

@@ -11,9 +11,10 @@ import { PolicyCompiler } from "../compile/policy/policy-compiler.ts";
 import type { LastingIds } from "../compile/policy/rule-names.ts";
 import { type ProxySettings, proxySettings } from "../compile/proxy-settings.ts";
 import { ServiceCompiler, type ServiceIds } from "../compile/services.ts";
+import type { MachineNetwork } from "../compile/shared-uplink.ts";
 import type { AgentConfig } from "../config/agent.ts";
 import { PolicyLayout } from "../dataplane/change/policy.ts";
-import { DetectLocal, type ProxyConfig } from "../dataplane/spec/node-config.ts";
+import { type ConfigChange, DetectLocal, type ProxyConfig } from "../dataplane/spec/node-config.ts";
 import type { Changes, DesiredState } from "../watch/desired-state.ts";
 import type { PlaneMessage } from "./messages.ts";
 
@@ -22,6 +23,8 @@ export interface NodePorts {
   readonly host: number;
   /** Of the uplink, bytes. */
   readonly mtu: number;
+  /** The kernel's part of a shared uplink; another object whenever it changes. */
+  readonly machine?: MachineNetwork;
 }
 
 /** What an offline node has and a real one has not. */
@@ -54,6 +57,7 @@ export class NodeMessages {
   /** Pods with host ports at 127.0.0.0/8. */
   readonly #atLoopback = new Set<string>();
   #isComplete = false;
+  #ports: NodePorts | undefined;
   topology: NodeTopology | undefined;
 
   constructor(config: AgentConfig, state: DesiredState, facts: OfflineFacts = {}, ids: LastingPlaneIds = {}) {
@@ -85,7 +89,9 @@ export class NodeMessages {
     const servedLoopback = this.#atLoopback.size > 0;
     for (const key of this.#hostPorts(state, changes.pods)) services.add(key);
     const isMoved = servedLoopback !== this.#atLoopback.size > 0;
-    const isChanged = isMoved || changes.nodes.size > 0 || changes.serviceCidrs.size > 0;
+    const isOther = ports !== this.#ports && this.#ports !== undefined;
+    this.#ports = ports;
+    const isChanged = isMoved || isOther || changes.nodes.size > 0 || changes.serviceCidrs.size > 0;
     if (isChanged || this.topology === undefined) {
       for (const key of this.#topology(state, ports, messages)) services.add(key);
     }
@@ -135,7 +141,9 @@ export class NodeMessages {
     const { localIps = [], partial = false } = this.#facts;
     const extra = partial ? [...localIps, ...LOOPBACK] : localIps;
     const loopback = partial || this.#atLoopback.size > 0 || servesLoopback(this.#settings(state));
-    const input = { config, mtu: ports.mtu, ports, localIps: extra, partial, loopback };
+    const { mtu, machine } = ports;
+    const given = { config, mtu, ports, localIps: extra, partial, loopback };
+    const input = machine === undefined ? given : { ...given, machine };
     const topology = compileTopology(state, input);
     if (topology === undefined) return [];
     this.topology = topology;
@@ -170,6 +178,7 @@ function nodeMessage(
         v61: v6?.w1 ?? 0,
         v62: v6?.w2 ?? 0,
         v63: v6?.w3 ?? 0,
+        shared: config.uplink.mode === "shared" ? 1 : 0,
       },
       tunnel: {
         on: overlay.type === "vxlan" ? 1 : 0,
@@ -181,9 +190,7 @@ function nodeMessage(
       },
       joining: { withoutChecksum: config.joinWithoutChecksum ? 1 : 0 },
       proxy: proxyConfig(config, settings, { partial, loopback }),
-      ...(config.nodePortRange && {
-        snat: { avoidMin: config.nodePortRange.first, avoidMax: config.nodePortRange.last },
-      }),
+      snat: sourcePorts(config),
       guard: {
         antiSpoofing: config.antiSpoofing ? 1 : 0,
         policyCloses: partial ? 0 : 1, // who asks about a pod that no object tells of means one without policies
@@ -202,6 +209,20 @@ function nodeMessage(
     ownSources: [...own.podCidrs, ...own.addresses.map(alone)].map(prefixOf),
     nodeSources: topology.nodeAddresses.map(alone).map(prefixOf),
     serviceRanges: ranges.map(prefixOf),
+  };
+}
+
+/** On a shared uplink answers to the reserved ports alone come to the plane. */
+function sourcePorts({ uplink, nodePortRange }: AgentConfig): NonNullable<ConfigChange["snat"]> {
+  const avoid = nodePortRange === null ? {} : { avoidMin: nodePortRange.first, avoidMax: nodePortRange.last };
+  if (uplink.mode !== "shared") return { ...avoid, always: 0 };
+  const { first: min, last: max } = uplink.masqueradePorts;
+  const isAway = nodePortRange === null || nodePortRange.last < min || nodePortRange.first > max;
+  if (isAway) return { min, max, avoidMin: max + 1, avoidMax: max, always: 1 };
+  return {
+    ...{ min, max, always: 1 },
+    avoidMin: Math.max(min, nodePortRange.first),
+    avoidMax: Math.min(max, nodePortRange.last),
   };
 }
 

@@ -17,6 +17,7 @@ class RouterConfig {
   v61 = 0;
   v62 = 0;
   v63 = 0;
+  shared = 0; //      1: the uplink and its addresses are the kernel's, too, which answers for them
 }
 
 /** The overlay. Outer sources must be known VTEPs. */
@@ -57,6 +58,7 @@ class SnatConfig {
   max = 65_535;
   avoidMin = 30_000; // … without the node-port range
   avoidMax = 32_767;
+  always = 0; //       1: ICMP ids and privileged ports are of that range, too: no other answers come to us
 }
 
 /** What pods are held to. */

@@ -26,7 +26,7 @@ import { Verdict } from "../../verdict.ts";
 const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3 } = tuple.TupleWord;
 const { NEXT } = Verdict;
 const { LOCAL, ONLINK, GATEWAY } = RouteKind;
-const { HOST } = PortRole;
+const { HOST, UPLINK } = PortRole;
 const { FOUND, TAKEN } = sourcePorts.Search;
 const V4_MAPPED = 0xffff;
 const LOOPBACK_NET = 127;
@@ -44,6 +44,7 @@ export function masquerade(pkt: Packet, t: Tables, nowSec: number): Verdict {
     else if (t.config.proxy.userspace === 0) pkt.masquerade = Masquerade.NONE; // kube-proxy has its own source
   } else if (pkt.masquerade === Masquerade.NONE) {
     if (leavesCluster(pkt, t, kind)) pkt.masquerade = Masquerade.POD_EGRESS;
+    else if (losesAnswers(pkt, t, kind)) pkt.masquerade = Masquerade.SERVICE;
   } else if (
     t.config.tunnel.keepClients !== 0 &&
     pkt.masquerade === Masquerade.SERVICE &&
@@ -83,12 +84,24 @@ function claim(pkt: Packet, t: Tables, masked: boolean, nowSec: number): Verdict
 }
 
 /**
+ * What the node sent to a service, and leaves by an uplink that is the kernel's, too: answers to a port of the kernel's
+ * would be taken by it, untranslated.
+ */
+function losesAnswers(pkt: Packet, t: Tables, kind: number): boolean {
+  if (t.config.router.shared === 0 || pkt.nat === 0 || (kind !== ONLINK && kind !== GATEWAY)) return false;
+  return t.ports.role[pkt.inPort] === HOST && pkt.fromTunnel === 0;
+}
+
+/**
  * What is delivered is not forwarded: no POSTROUTING on the way in. But what the node sent to a service and one of its
  * own programs is to get must not bear an address of the node: the answer would go over lo, past us. It gets the
- * address that stands for us on host0 (in Linux, where lo has the same hooks, the node's own).
+ * address that stands for us on host0 (in Linux, where lo has the same hooks, the node's own). With a shared uplink, so
+ * does what came by that: the answer would leave by it, past us.
  */
 function returnsToSender(pkt: Packet, t: Tables, r: number): boolean {
-  return r >= 0 && pkt.nat !== 0 && t.ports.role[pkt.inPort] === HOST && pkt.fromTunnel === 0;
+  if (r < 0 || pkt.nat === 0 || pkt.fromTunnel !== 0) return false;
+  const role = t.ports.role[pkt.inPort];
+  return role === HOST || (role === UPLINK && t.config.router.shared !== 0);
 }
 
 /** flannel's rule: from the cluster's pods, to anywhere else, through the node's own interface. */

@@ -44,8 +44,10 @@ export function answerArp(pkt: Packet, t: Tables, nowMs: number): Verdict {
   const isRequest = arp.op(view, at) === arp.OP_REQUEST;
   describe(pkt, isRequest, target);
   if (role === UPLINK) {
-    const ours = localAddresses.has(t.addresses.local, 0, 0, 0xffff, target) || isService(t, target);
-    learnNeighbor(pkt, t, sender, isRequest, ours, nowMs);
+    const local = localAddresses.has(t.addresses.local, 0, 0, 0xffff, target);
+    const service = !local && isService(t, target);
+    learnNeighbor(pkt, t, sender, isRequest, local || service, nowMs);
+    const ours = service || (local && t.config.router.shared === 0); // of a shared uplink the kernel answers
     if (isRequest && ours && sender !== target)
       return reply(pkt, t, t.ports.macHi[pkt.inPort], t.ports.macLo[pkt.inPort]);
     return CONSUMED;
@@ -96,7 +98,7 @@ function learnNeighbor(
 
 function answerHost(pkt: Packet, t: Tables, sender: number, target: number, isRequest: boolean): Verdict {
   const uplink = t.config.router.uplinkPort;
-  if (isRequest && sender === target && uplink >= 0) {
+  if (isRequest && sender === target && uplink >= 0 && t.config.router.shared === 0) {
     // A gratuitous announcement of the node's address: the fabric shall hear it.
     enqueue(t.tx, uplink, pkt.off, pkt.end - pkt.off, pkt.slot);
     pkt.slot = -1;

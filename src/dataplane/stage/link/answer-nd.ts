@@ -150,7 +150,7 @@ function fabricAsks(pkt: Packet, t: Tables, nowMs: number): Verdict {
     // Somebody asks for us: he will want an answer soon.
     learn(pkt, t, option, k[SRC0], k[SRC1], k[SRC2], k[SRC3], ours ? OVERRIDE | CREATE : OVERRIDE, nowMs);
   }
-  if (!ours) return CONSUMED;
+  if (!ours || t.config.router.shared !== 0) return CONSUMED; // of a shared uplink the kernel answers
   return advertise(pkt, t, t.ports.macHi[pkt.inPort], t.ports.macLo[pkt.inPort], OWN);
 }
 

@@ -127,6 +127,8 @@ function isNobody(k: Int32Array, at: number): boolean {
 
 function group(pkt: Packet, t: Tables, role: number): Verdict {
   if (role === POD) return floodGroup(pkt, t);
+  // With a shared uplink the node's own stack has its group frames there.
+  if (t.config.router.shared !== 0) return drop(pkt, t, DropReason.MULTICAST_UNROUTED);
   // Between the node's own stack and its fabric, group frames pass as if there were only a cable.
   const to = role === HOST ? t.config.router.uplinkPort : t.config.router.hostPort;
   if (to < 0 || t.ports.active[to] === 0) return drop(pkt, t, DropReason.NO_OTHER_PORT);

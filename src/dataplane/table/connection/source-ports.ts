@@ -38,6 +38,8 @@ export interface PortRange {
   max: number;
   avoidMin: number;
   avoidMax: number;
+  /** Not 0: of these, whatever the protocol. */
+  always: number;
 }
 
 /** What one search leaves to the next. */
@@ -108,14 +110,18 @@ export function search(
 /** Which numbers may be tried for this tuple. False: its protocol has neither ports nor ids. */
 function choose(s: SourcePorts, range: PortRange, to: Int32Array): boolean {
   const proto = tuple.protoOf(to);
+  const isPing = proto === ICMP || proto === ICMPV6;
   s.gap = 0;
-  if (proto === ICMP || proto === ICMPV6) {
+  if (isPing && range.always !== 0) {
+    s.low = range.min;
+    s.size = range.max - range.min + 1;
+  } else if (isPing) {
     s.low = 0;
     s.size = 0x1_0000;
   } else if (proto !== TCP && proto !== UDP && proto !== SCTP && proto !== UDPLITE) return false;
   else {
     const wanted = to[PORTS] >>> 16;
-    if (wanted >= PRIVILEGED) {
+    if (wanted >= PRIVILEGED || range.always !== 0) {
       s.low = range.min;
       s.gapAt = range.avoidMin - range.min;
       s.gap = range.avoidMax - range.avoidMin + 1;

@@ -2,9 +2,8 @@
  * Keeps the policy routing of the node's namespace what `compile/host-rules` says: reads what ip(8) shows, adds what is
  * missing, takes away what is too much, so that a restart after a crash finds its own. Taken back when the agent ends.
  */
-import { execFile } from "node:child_process";
-import { PodwireError } from "../base/errors.ts";
-import type { IpFamily } from "../base/ip.ts";
+import { PodwireError } from "../../base/errors.ts";
+import type { IpFamily } from "../../base/ip.ts";
 import {
   type ExternalPort,
   externalPorts,
@@ -13,11 +12,12 @@ import {
   HOST_TABLE,
   type HostRules,
   hostRules,
-} from "../compile/host-rules.ts";
-import type { NodeTopology } from "../compile/node.ts";
-import type { ProxySettings } from "../compile/proxy-settings.ts";
-import type { AgentConfig } from "../config/agent.ts";
-import type { ServiceUpdate } from "../dataplane/spec/services.ts";
+} from "../../compile/host-rules.ts";
+import type { NodeTopology } from "../../compile/node.ts";
+import type { ProxySettings } from "../../compile/proxy-settings.ts";
+import type { AgentConfig } from "../../config/agent.ts";
+import type { ServiceUpdate } from "../../dataplane/spec/services.ts";
+import { linesOf, runIn } from "./run-ip.ts";
 
 const FAMILIES: readonly IpFamily[] = [4, 6];
 /** Where the rule for the local table stands once others have to come before it. */
@@ -25,7 +25,7 @@ const LOCAL_PRIORITY = 100;
 const NOTHING: FamilyRules = { routes: [], rules: [] };
 const NO_RULES: HostRules = { loopback: false, 4: NOTHING, 6: NOTHING };
 
-type Settings = Pick<AgentConfig, "netns" | "host" | "nodePortRange">;
+type Settings = Pick<AgentConfig, "netns" | "host" | "nodePortRange" | "uplink" | "serviceCidrs">;
 
 export class HostRouting {
   readonly #config: Settings;
@@ -64,6 +64,7 @@ export class HostRouting {
       settings,
       nodePorts: this.#config.nodePortRange,
       externals: [...this.#externals.values()].flat(),
+      ranges: this.#config.uplink.mode === "shared" ? this.#config.serviceCidrs : undefined,
     });
     if (JSON.stringify(wanted) !== JSON.stringify(this.#applied)) await this.#change(wanted);
   }
@@ -71,6 +72,19 @@ export class HostRouting {
   /** Everything as it was without an agent. */
   async remove(): Promise<void> {
     if (this.#applied !== NO_RULES) await this.#change(NO_RULES);
+  }
+
+  /** Whatever an agent left here; answers what it was. */
+  async takeAway(): Promise<string[]> {
+    const taken: string[] = [];
+    for (const family of FAMILIES) {
+      const shown = linesOf(await this.#run(["ip", `-${family}`, "rule", "show"], true));
+      const count = shown.filter((line) => line.endsWith(` lookup ${HOST_TABLE}`)).length;
+      if (count === 0) continue;
+      await this.#changeFamily(family, NOTHING);
+      taken.push(`${count} rules of IPv${family} and their table ${HOST_TABLE}`);
+    }
+    return taken;
   }
 
   async #change(wanted: HostRules): Promise<void> {
@@ -105,10 +119,10 @@ export class HostRouting {
   }
 
   async #changeFamily(family: IpFamily, { rules, routes }: FamilyRules): Promise<void> {
-    const shown = lines(await this.#run(["ip", `-${family}`, "rule", "show"]));
+    const shown = linesOf(await this.#run(["ip", `-${family}`, "rule", "show"]));
     const own = shown.filter((line) => line.endsWith(` lookup ${HOST_TABLE}`)).map(selector);
     // An empty table does not exist, and asking for it fails.
-    const inTable = lines(
+    const inTable = linesOf(
       await this.#run(["ip", `-${family}`, "route", "show", "table", String(HOST_TABLE)], true),
     );
     const wantedTo = new Set(routes.map(firstWord));
@@ -137,16 +151,7 @@ export class HostRouting {
   }
 
   #run(argv: readonly string[], mayFail = false, input = ""): Promise<string> {
-    const { netns } = this.#config;
-    const [file, ...args] = netns === "" ? argv : ["nsenter", `--net=${netns}`, ...argv];
-    return new Promise((resolve, reject) => {
-      const child = execFile(file, args, (error, stdout, stderr) => {
-        if (error === null || mayFail) resolve(stdout);
-        else reject(new Error(`${argv.slice(0, 3).join(" ")}: ${lines(stderr)[0] ?? error.message}`));
-      });
-      child.stdin?.on("error", () => {}); // it may end before it has read everything: its status tells
-      child.stdin?.end(input);
-    });
+    return runIn(this.#config.netns, argv, { mayFail, input });
   }
 }
 
@@ -164,13 +169,6 @@ function moveLocal(shown: readonly string[]): string[] {
 function moveLocalBack(shown: readonly string[]): string[] {
   if (shown[0] !== `${LOCAL_PRIORITY}:\tfrom all lookup local`) return [];
   return ["rule add pref 0 lookup local", `rule del pref ${LOCAL_PRIORITY} from all lookup local`];
-}
-
-function lines(text: string): string[] {
-  return text
-    .split("\n")
-    .map((line) => line.trim())
-    .filter((line) => line !== "");
 }
 
 /** "50:\tfrom all …" → "from all …" */

@@ -1,0 +1,148 @@
+// Two machines with one NIC each, which their kernels keep: agents come, are killed, come again, go and are cleaned up
+// after, while a session of the machine's own goes on over the same NIC; and everything that pods, services and the
+// node's programs have to reach is reached meanwhile.
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import t, { type Test } from "tap";
+import { formatIp } from "../../src/base/ip.ts";
+import { cannotRun, PODWIRE } from "../../src/testing/lab/lab.ts";
+import { type Running, run, start, until } from "../../src/testing/lab/process.ts";
+import { Namespaces } from "../support/namespaces.ts";
+import * as machine from "../support/shared-machine.ts";
+import { nodeIp, podIp, WORLD } from "../support/shared-machine.ts";
+
+const HEARTBEAT = fileURLToPath(new URL("../support/heartbeat-main.js", import.meta.url));
+const STALL_MS = 1000;
+/** One that the agent reserves, in use before it comes. */
+const RESERVED_PORT = 51_000;
+const namespaces = new Namespaces("pwt-nic");
+
+const inside = (name: string, ...words: string[]): string[] => [
+  ...["ip", "netns", "exec", namespaces.nameOf(name)],
+  ...words,
+];
+
+async function get(from: string, url: string): Promise<string> {
+  const curl = ["curl", "-gsS", "--connect-timeout", "2", "--max-time", "3", url];
+  const { stdout, stderr } = await run(inside(from, ...curl));
+  const written = (_: string, text: string): string => {
+    const groups = text.split(":").map((group) => Number.parseInt(group, 16));
+    const [w0, w1, w2, w3] = [0, 2, 4, 6].map((i) => (groups[i] << 16) | groups[i + 1]);
+    return formatIp({ w0, w1, w2, w3 });
+  };
+  return (stdout || stderr)
+    .trim()
+    .replace(/:\d+$/, "")
+    .replace(/\[(.*)\]/, written);
+}
+
+/** What of a machine must be as it was. */
+async function snapshot(name: string): Promise<Record<string, string>> {
+  const commands = {
+    rules: "ip rule; ip -6 rule",
+    routes: "ip route show table all | grep -v cache; ip -6 route show table all",
+    addresses: "ip -o addr | sed 's/ valid_lft.*//'",
+    links: "ip -br link",
+    nftables: "nft list ruleset",
+    tc: "tc qdisc; tc filter show dev eth0 ingress",
+    sysctls: "sysctl -a 2>/dev/null | grep -E '^net' | grep -vE 'nf_conntrack_count|base_reachable|random'",
+  };
+  const found: Record<string, string> = {};
+  for (const [what, command] of Object.entries(commands))
+    found[what] = (await run(inside(name, "sh", "-c", command))).stdout;
+  return found;
+}
+
+t.test("one NIC", { skip: cannotRun("socat", "curl", "nft", "tc") }, async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "podwire-test-nic-"));
+  const running: Running[] = [];
+  t.teardown(async () => {
+    for (const each of running.reverse()) await each.stop();
+    namespaces.remove();
+    await rm(folder, { recursive: true, force: true });
+  });
+  machine.makeMachines(namespaces);
+  await writeFile(
+    join(folder, "objects.json"),
+    JSON.stringify({ apiVersion: "v1", kind: "List", items: machine.objects(namespaces) }),
+  );
+  for (const i of [1, 2])
+    await writeFile(join(folder, `n${i}.yaml`), JSON.stringify(machine.agentConfig(i, folder)));
+  const agent = async (i: number): Promise<Running> => {
+    const each = await start(
+      inside(`n${i}`, PODWIRE, "agent", "--config", join(folder, `n${i}.yaml`)),
+      /data plane running/,
+    );
+    running.push(each);
+    return each;
+  };
+  running.push(await machine.startWeb(namespaces, "a"), await machine.startWeb(namespaces, "b"));
+  running.push(await machine.startWeb(namespaces, "out"), await machine.startWeb(namespaces, "n1", 2280));
+  const echo = ["socat", "TCP-LISTEN:22,fork,reuseaddr", "PIPE"];
+  for (const name of ["n1", "out"])
+    running.push(await start(inside(name, "sh", "-c", `echo on; exec ${echo.join(" ")}`), /on/));
+  const before = await snapshot("n1");
+  const beat = (from: string, ...words: string[]) =>
+    start(inside(from, process.execPath, HEARTBEAT, ...words), /up/);
+  const sessions = [
+    await beat("out", nodeIp(1), "22"),
+    await beat("n1", "192.168.77.1", "22", `${RESERVED_PORT}`),
+  ];
+  running.push(...sessions);
+
+  let first = await agent(1);
+  await agent(2);
+  t.match(first.output(), /uplink eth0, shared with the kernel, which keeps 192\.168\.77\.11, fd00:77::11/);
+  const ways: [what: string, from: string, url: string, answer: string][] = [
+    ["pod to pod through the tunnel", "a", `http://${podIp(2)}:8080/`, `pod b saw ${podIp(1)}`],
+    ["pod to pod, IPv6", "a", `http://[${podIp(2, 6)}]:8080/`, `pod b saw ${podIp(1, 6)}`],
+    ["pod to a service's remote endpoint", "a", "http://10.96.0.82:82/", `pod b saw ${podIp(1)}`],
+    ["the same, IPv6", "a", "http://[fd00:10:96::82]:82/", `pod b saw ${podIp(1, 6)}`],
+    ["node port, from outside", "out", `http://${nodeIp(1)}:30081/`, "pod a saw 10.244.1.1"],
+    ["node port, remote endpoint", "out", `http://${nodeIp(1)}:30082/`, "pod b saw 10.244.1.0"],
+    ["node port, IPv6", "out", `http://[${nodeIp(1, 6)}]:30082/`, "pod b saw fd00:10:244:1::"],
+    ["external address, the node's own", "out", `http://${nodeIp(1)}:82/`, "pod b saw 10.244.1.0"],
+    ["node port, program of the node", "out", `http://${nodeIp(1)}:30083/`, "pod n1 saw 169.254.1.1"],
+    ["a program of the node, directly", "out", `http://${nodeIp(1)}:2280/`, "pod n1 saw 192.168.77.1"],
+    ["pod to the world", "a", `http://${WORLD[4]}:8080/`, `pod out saw ${nodeIp(1)}`],
+    ["pod to the world, IPv6", "a", `http://[${WORLD[6]}]:8080/`, `pod out saw ${nodeIp(1, 6)}`],
+    ["node to its pod", "n1", `http://${podIp(1)}:8080/`, "pod a saw 10.244.1.1"],
+    ["node to another's pod", "n1", `http://${podIp(2)}:8080/`, "pod b saw 10.244.1.0"],
+    ["node to another's pod, IPv6", "n1", `http://[${podIp(2, 6)}]:8080/`, "pod b saw fd00:10:244:1::"],
+    ["node to a service", "n1", "http://10.96.0.82:82/", "pod b saw 10.244.1.0"],
+    ["node to its own program by a service", "n1", "http://10.96.0.83:83/", "pod n1 saw 169.254.1.1"],
+    ["node to another's program by a service", "n2", "http://10.96.0.83:83/", `pod n1 saw ${nodeIp(2)}`],
+    ["node to a node port of its own", "n1", `http://${nodeIp(1)}:30082/`, "pod b saw 10.244.1.0"],
+    ["node to an external address", "n1", "http://203.0.113.82:82/", "pod b saw 10.244.1.0"],
+    ["node to the world", "n1", `http://${WORLD[4]}:8080/`, `pod out saw ${nodeIp(1)}`],
+    ["pod to its node", "a", `http://${nodeIp(1)}:2280/`, `pod n1 saw ${podIp(1)}`],
+    ["pod to another node", "b", `http://${nodeIp(1)}:2280/`, `pod n1 saw ${nodeIp(2)}`],
+    ["pod to its node, by a service", "a", "http://10.96.0.83:83/", `pod n1 saw ${podIp(1)}`],
+  ];
+  const everything = async (t: Test): Promise<void> => {
+    const answers = await Promise.all(ways.map(([, from, url]) => get(from, url)));
+    for (const [i, [what, , , answer]] of ways.entries()) t.equal(answers[i], answer, what);
+  };
+  await until("the first answer", async () =>
+    (await get("a", `http://${podIp(2)}:8080/`)).startsWith("pod b"),
+  );
+  await t.test("everything is reached", everything);
+  await first.stop("SIGKILL");
+  t.equal((await snapshot("n1")).nftables, "", "nothing drops any more");
+  first = await agent(1);
+  await until("an answer", async () => (await get("a", `http://${podIp(2)}:8080/`)).startsWith("pod b"));
+  await t.test("everything again", everything);
+  await first.stop();
+  const cleanup = await run(inside("n1", PODWIRE, "agent", "--cleanup", "--config", join(folder, "n1.yaml")));
+  t.equal(cleanup.status, 0, cleanup.stderr);
+  console.log(cleanup.stdout);
+  t.strictSame(await snapshot("n1"), before, "the machine is as it was");
+  for (const session of sessions) {
+    await session.stop("SIGTERM");
+    const { why, longestMs } = JSON.parse(session.output().split("\n").at(-2) ?? "");
+    t.equal(why, "told");
+    t.ok(longestMs < STALL_MS, `no longer wait than ${longestMs} ms`);
+  }
+});

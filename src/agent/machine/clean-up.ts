@@ -1,0 +1,59 @@
+/**
+ * `podwire agent --cleanup`: takes away what agents left on the machine, also one that was killed, and says what. What a
+ * process takes with it (the drop set, devices of superframes) is not among it. May be repeated; what is not an agent's
+ * is left alone.
+ */
+import { connect } from "node:net";
+import { PodwireError } from "../../base/errors.ts";
+import type { AgentConfig } from "../../config/agent.ts";
+import type { Native } from "../../native/binding.ts";
+import { HostRouting } from "./host-routing.ts";
+import { ALIAS, readNetwork } from "./node-network.ts";
+import { readRecord, removeRecord } from "./record.ts";
+import { linesOf, runIn } from "./run-ip.ts";
+import { MachineSysctls } from "./sysctls.ts";
+
+/** Answers a line for each thing that was taken away. */
+export async function cleanUp(native: Native, config: AgentConfig): Promise<string[]> {
+  const { netns, socket, host } = config;
+  if (await answers(socket)) {
+    const message = `an agent answers at ${socket}: end it first (systemctl stop podwire-agent)`;
+    throw new PodwireError(message, { code: "CLEANUP_AGENT_RUNS" });
+  }
+  const record = readRecord(socket);
+  const sysctls = new MachineSysctls(netns);
+  const said: string[] = [];
+  said.push(...(await new HostRouting(config).takeAway()));
+  const name = record.host || host.interface;
+  const isThere = readNetwork(native, netns).links.some((link) => link.name === name);
+  if (isThere && (record.host === name || (await isOurs(netns, name)))) {
+    await runIn(netns, ["ip", "link", "del", name]);
+    said.push(`device ${name}, with its addresses and routes`);
+  }
+  if (record.reserved !== "") {
+    await sysctls.release(record.reserved);
+    said.push(`net.ipv4.ip_local_reserved_ports: ${record.reserved}`);
+  }
+  if (record.rpFilter.all !== undefined) {
+    await sysctls.restore(record.rpFilter);
+    said.push(`net.ipv4.conf.*.rp_filter: as before (all=${record.rpFilter.all})`);
+  }
+  removeRecord(socket);
+  return said;
+}
+
+async function isOurs(netns: string, name: string): Promise<boolean> {
+  const shown = await runIn(netns, ["ip", "link", "show", "dev", name], { mayFail: true });
+  return linesOf(shown).includes(`alias ${ALIAS}`);
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}

@@ -1,0 +1,57 @@
+// What the kernel of a machine knows of its network: devices, addresses, routes. Read by src/device/netlink; what of it
+// concerns the data plane is decided in src/compile.
+import type { Cidr, Ip, IpFamily } from "./ip.ts";
+
+export interface KernelLink {
+  readonly index: number;
+  readonly name: string;
+  readonly mtu: number;
+  readonly isUp: boolean;
+  /** "02:00:00:00:00:01"; "": it has none. */
+  readonly mac: string;
+}
+
+export interface KernelAddress {
+  readonly link: number;
+  readonly address: Ip;
+  readonly prefixLen: number;
+  /** Only of this link, or of this host. */
+  readonly isGlobal: boolean;
+}
+
+export const KernelRouteType = Object.freeze({
+  UNICAST: 1,
+  LOCAL: 2,
+  BLACKHOLE: 6,
+  UNREACHABLE: 7,
+  PROHIBIT: 8,
+} as const);
+
+/** A route of the main table. Of one with several next hops each is one. */
+export interface KernelRoute {
+  readonly family: IpFamily;
+  readonly to: Cidr;
+  readonly type: number;
+  /** 0: it goes nowhere. */
+  readonly link: number;
+  readonly gateway: Ip | undefined;
+  readonly source: Ip | undefined;
+  readonly metric: number;
+  /** 0: the link's. */
+  readonly mtu: number;
+}
+
+export interface KernelNetwork {
+  readonly links: readonly KernelLink[];
+  readonly addresses: readonly KernelAddress[];
+  readonly routes: readonly KernelRoute[];
+}
+
+export interface KernelNeighbor {
+  readonly link: number;
+  readonly address: Ip;
+  readonly macHi: number;
+  readonly macLo: number;
+  /** Somebody set it: nobody is to ask. */
+  readonly isStatic: boolean;
+}
