@@ -54,7 +54,7 @@ const RECORDED: Record<string, number> = {
   "ClusterIP, udp, one of 1000000 connections": 318,
   "ClusterIP, tcp, one of 10000 connections": 295,
   "ClusterIP, tcp, one of 1000000 connections": 369,
-  "ClusterIP, a new connection each, and its expiry": 675,
+  "ClusterIP, a new connection each, and its expiry": 670,
   "a forged SYN each, every source port taken": 1_900,
   "answer of an endpoint, bridged and un-translated": 163,
   "into VXLAN, 64 bytes": 230,

@@ -1,6 +1,8 @@
 // Policies on the packet's way: frames through the pipeline of a node that was told of pods and policies.
+import { createHash } from "node:crypto";
 import t from "tap";
 import { type Ip, parseIp } from "../base/ip.ts";
+import { setWord } from "../testing/frames/adjust-sum.ts";
 import {
   PolicyWorld,
   testClusterPolicy,
@@ -8,10 +10,13 @@ import {
   testPod,
   testPolicy,
 } from "../testing/world/policy-world.ts";
+import { Event } from "./counters.ts";
 import * as conntrack from "./table/connection/conntrack.ts";
 import * as fdb from "./table/fdb.ts";
 import * as neighbor from "./table/neighbor.ts";
 
+const SOURCE_PORT_AT = 34;
+const UDP_SUM_AT = 40;
 const FRONT = "10.244.1.2";
 const BACK = "10.244.1.3";
 const DB = "10.244.1.4";
@@ -347,3 +352,46 @@ t.test(
     }
   },
 );
+
+t.test("what opens a connection takes the fast path where policies answered the same lately", async (t) => {
+  const rule = { ports: [{ protocol: "UDP", port: 53 }] };
+  const objects = [
+    testNamespace("default"),
+    testPod({ name: "front", ips: [FRONT] }),
+    testPod({ name: "back", ips: [BACK] }),
+    testPod({ name: "far", ips: [FAR], node: "node2" }),
+    testPolicy("dns", { podSelector: {}, ingress: [rule] }),
+    testPolicy("out", { podSelector: {}, policyTypes: ["Egress"], egress: [rule] }),
+  ];
+  const worlds = [true, false].map((isOn) => {
+    const world = new PolicyWorld(objects);
+    world.tables.scratch.fast.isOn = isOn;
+    return world;
+  });
+  const at = worlds[0].node.portOf(FRONT);
+  let srcPort = 2000;
+  for (const [to, port, isFast] of [
+    [BACK, 53, false],
+    [BACK, 53, true],
+    [BACK, 54, false],
+    [BACK, 54, false],
+    [FAR, 53, false],
+    [FAR, 53, true],
+  ] as const) {
+    const [src, dst] = [FRONT, to].map((text) => parseIp(text) as Ip);
+    srcPort++;
+    const [got, wanted] = worlds.map((world) => {
+      const frame = world.frame(at, src, dst, port, "UDP");
+      setWord(frame, SOURCE_PORT_AT, srcPort, UDP_SUM_AT);
+      const before = world.tables.counters.events[Event.FAST_PATH];
+      const out = world.send(world.node.portOf(FRONT), frame);
+      const { conntrack: ct, connectionRules, policyHits } = world.tables;
+      const columns = [ct.tuple.subarray(0, 256), connectionRules.words, policyHits.words].map((column) =>
+        createHash("md5").update(column).digest("hex"),
+      );
+      return { out, columns, fast: world.tables.counters.events[Event.FAST_PATH] - before };
+    });
+    t.equal(got.fast, isFast ? 1 : 0, `${to}:${port}`);
+    t.same({ ...got, fast: 0 }, wanted);
+  }
+});

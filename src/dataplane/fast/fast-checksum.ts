@@ -51,9 +51,10 @@ export function isSound(f: FastFrame, t: Tables, sum: number, sumAt: number, sum
   const { end } = f;
   const pseudo = checksum.pseudoSumV4(f.key[SRC3], f.key[DST3], f.proto, end - l4);
   const isSummed = sum >= 0 && sumEnd === end;
-  // The header's own sum is one's complement's zero.
-  if (isSummed && sumAt === l3 && checksum.fold(sum + pseudo) === RIGHT) return true;
+  const isWhole = isSummed && sumAt === l3; // the header's own sum is one's complement's zero
+  if (isWhole && checksum.fold(sum + pseudo) === RIGHT) return true;
   if (isUnverified(f, t)) return true;
+  if (isWhole) return false;
   if (isSummed && sumAt >= l4 && sumAt <= end)
     return checksum.sum(view, l4, sumAt - l4, sum + pseudo) === RIGHT;
   return f.ipLen < LONG && checksum.sum(view, l4, end - l4, pseudo) === RIGHT;

@@ -54,17 +54,23 @@ export class FastFrame {
   station = -1; //    its sender's FDB slot, -1: it came from no pod
   verdict: Verdict = Verdict.NEXT; // what becomes of it
   isNew = false; //   its tuple was looked for in conntrack, and not found
-  ref = -1; //        its connection and direction
+  ref = -1; //        its connection and direction, -1: it opens one
   src = 0; //         as it shall leave
   dst = 0;
   ports = 0;
+  // Of a connection that it opens (first-packet.ts)
+  frontend = -1;
+  sourceClass = 0;
+  endpoint = -1;
+  readonly to = new Int32Array(TUPLE_WORDS);
+  readonly reply = new Int32Array(TUPLE_WORDS);
 
   constructor(arena: Uint8Array) {
     this.packet = new Packet(arena);
     this.view = this.packet.view;
     this.packet.family = 4;
     this.packet.etherType = eth.ETHERTYPE_IPV4;
-    for (const key of [this.key, this.packet.key]) {
+    for (const key of [this.key, this.packet.key, this.to, this.reply]) {
       key[SRC2] = V4_MAPPED;
       key[DST2] = V4_MAPPED;
     }

@@ -29,6 +29,7 @@ import * as neighbor from "../table/neighbor.ts";
 import * as routes from "../table/routes.ts";
 import type { Tables } from "../tables.ts";
 import { type FastFrame, L4_AT } from "./fast-frame.ts";
+import { enter, isPodEgress, isSentToItself } from "./first-packet.ts";
 
 const { TCP, UDP } = Protocol;
 const { SRC3, DST3, PORTS, META } = TupleWord;
@@ -65,7 +66,7 @@ function toBridge(f: FastFrame, t: Tables, nowSec: number): boolean {
   const to = fdb.find(t.fdb, eth.dstHi(f.view, f.off), eth.dstLo(f.view, f.off), nowSec);
   if (to < 0) return false;
   const port = t.fdb.port[to];
-  if (port === f.inPort || t.ports.active[port] === 0 || !tell(f, t, nowSec)) return false;
+  if (port === f.inPort || t.ports.active[port] === 0 || !tell(f, t, port, nowSec)) return false;
   rewrite(f, 0);
   enqueue(f, t, port);
   return true;
@@ -76,7 +77,8 @@ function toHost(f: FastFrame, t: Tables, nowSec: number): boolean {
   const port = t.config.router.hostPort;
   if (port < 0 || t.ports.active[port] === 0) return false;
   if (f.gsoSize === 0 && f.ipLen > t.ports.mtu[port]) return false;
-  if (!tell(f, t, nowSec)) return false;
+  if (f.ref < 0 && isSentToItself(f, t)) return false;
+  if (!tell(f, t, -1, nowSec)) return false;
   rewrite(f, 0);
   deliver(f, t, port, t.ports.macHi[port], t.ports.macLo[port]);
   return true;
@@ -86,7 +88,7 @@ function toPod(f: FastFrame, t: Tables, hops: number, nowSec: number): boolean {
   const s = neighbor.find(t.stations, 0, 0, V4_MAPPED, f.dst);
   if (s < 0) return false;
   const port = t.stations.port[s];
-  if (t.ports.active[port] === 0 || !tell(f, t, nowSec)) return false;
+  if (t.ports.active[port] === 0 || !tell(f, t, port, nowSec)) return false;
   rewrite(f, hops);
   deliver(f, t, port, t.stations.macHi[s], t.stations.macLo[s]);
   return true;
@@ -116,7 +118,8 @@ function toFabric(f: FastFrame, t: Tables, r: number, hops: number, nowSec: numb
   const uplink = t.config.router.uplinkPort;
   if (uplink < 0 || t.ports.active[uplink] === 0) return false;
   const n = neighbor.find(t.fabric, w0, w1, w2, w3);
-  if (n < 0 || !neighbor.isUsable(t.fabric, n) || !tell(f, t, nowSec)) return false;
+  if (n < 0 || !neighbor.isUsable(t.fabric, n) || (f.ref < 0 && isPodEgress(f, t))) return false;
+  if (!tell(f, t, -1, nowSec)) return false;
   rewrite(f, hops);
   toNeighbor(t, f.off, f.end - f.off, -1, w0, w1, w2, w3, t.nowMs);
   return true;
@@ -124,7 +127,7 @@ function toFabric(f: FastFrame, t: Tables, r: number, hops: number, nowSec: numb
 
 /** Into the tunnel, by the code of the stages. What comes out of a tunnel to go into one is theirs. */
 function toVtep(f: FastFrame, t: Tables, r: number, hops: number, nowSec: number): boolean {
-  if (f.fromTunnel !== 0 || !tell(f, t, nowSec)) return false;
+  if (f.fromTunnel !== 0 || !tell(f, t, -1, nowSec)) return false;
   rewrite(f, hops);
   const len = f.end - f.off;
   const reason = encapsulate(t, packetOf(f), f.off, len, -1, t.routes.vtep[r], t.nowMs);
@@ -162,10 +165,22 @@ function packetOf(f: FastFrame): Packet {
 }
 
 /**
- * The last question, asked of the connection's tracker: does the packet belong there, and change nothing of its state?
- * With its "yes" the packet is taken: it is accounted for, its sender's station is as fresh as when stages learn it.
+ * The last question: does the packet belong to its connection, or may it open one? `receiver` is the pod's port that it
+ * goes to, or -1. With a "yes" it is taken: its sender's station is as fresh as when stages learn it.
  */
-function tell(f: FastFrame, t: Tables, nowSec: number): boolean {
+function tell(f: FastFrame, t: Tables, receiver: number, nowSec: number): boolean {
+  if (f.ref >= 0 ? !goesOn(f, t, nowSec) : !enter(f, t, receiver, nowSec)) return false;
+  if (f.station >= 0) fdb.renew(t.fdb, f.station, nowSec);
+  if (f.opens !== 0) {
+    lay(f);
+    t.counters.events[Event.VXLAN_DECAP]++;
+  }
+  t.counters.events[Event.FAST_PATH]++;
+  return true;
+}
+
+/** Asked of the tracker of a known connection: does it change nothing of its state? Then it is accounted for. */
+function goesOn(f: FastFrame, t: Tables, nowSec: number): boolean {
   const ct = t.conntrack;
   const { view, off, ref } = f;
   if (f.proto === TCP) {
@@ -178,12 +193,6 @@ function tell(f: FastFrame, t: Tables, nowSec: number): boolean {
   const slot = ref >> 1;
   if (ct.header[ipvsTimeouts.H_IPVS_SET] !== 0 && (ct.status[slot << 4] & conntrack.Status.SERVED) !== 0)
     ipvsTimeouts.renew(ct, slot, f.proto, nowSec);
-  if (f.station >= 0) fdb.renew(t.fdb, f.station, nowSec);
-  if (f.opens !== 0) {
-    lay(f);
-    t.counters.events[Event.VXLAN_DECAP]++;
-  }
-  t.counters.events[Event.FAST_PATH]++;
   return true;
 }
 

@@ -150,7 +150,6 @@ t.test(
 );
 
 const SLOW: Case[] = [
-  { name: "what opens a connection", frame: datagram(POD2, POD3) },
   ...["F.", "R", "S", "R."].map((flags) => ({
     name: `a segment with the flags ${flags}`,
     frame: (node: TestNode) => build.tcpFrame({ ...pathTo(node, POD2, VIP), ...toVip, flags }),

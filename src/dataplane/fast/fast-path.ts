@@ -1,9 +1,10 @@
 /**
  * The fast path: the stages' way for nearly every packet, in one go and without a Packet. It takes plain IPv4 packets of
- * known TCP and UDP connections (fast-frame.ts) that nothing is to be said about, and reads the same tables as the stages
- * do, one after the other: check-source, classify, track-connection, route, translate, output. It remembers nothing, so
- * no change of a table can be missed. Until the last question is answered it writes nothing; whoever answers "no"
- * leaves the packet to the stages, which decide everything else: what is dropped, answered, watched, cut, asked for.
+ * known TCP and UDP connections (fast-frame.ts) that nothing is to be said about, and of UDP what opens one
+ * (first-packet.ts), and reads the same tables as the stages do, one after the other: check-source, classify,
+ * track-connection, route, translate, output. It remembers nothing, so no change of a table can be missed. Until the last
+ * question is answered it writes nothing; whoever answers "no" leaves the packet to the stages, which decide everything
+ * else: what is dropped, answered, watched, cut, asked for.
  *
  * What is added to a stage that concerns such packets has to be added here, or to be a reason for "no";
  * testing/fuzz/fuzz-fast.ts compares a plane that has this with one that does not, byte by byte and table by table.
@@ -28,6 +29,7 @@ import { Verdict } from "../verdict.ts";
 import { isSound } from "./fast-checksum.ts";
 import { type FastFrame, L4_AT, read } from "./fast-frame.ts";
 import { leave } from "./fast-output.ts";
+import * as first from "./first-packet.ts";
 
 const { UDP } = Protocol;
 const { SRC3, DST3, PORTS } = TupleWord;
@@ -66,7 +68,7 @@ export function passFast(
   if (role === UPLINK && isTunnel(f, t)) {
     return comesFromFabric(f, t) && passInner(f, t, off, len, nowSec, sum, sumFrom) ? f.verdict : NEXT;
   }
-  if (!isKnown(f, t)) return NEXT;
+  if (!isOurBusiness(f, t)) return NEXT;
   if (
     role === POD
       ? !comesFromPod(f, t, nowSec)
@@ -89,7 +91,7 @@ export function passLaidOut(t: Tables, off: number, len: number, inPort: number,
   begin(f, inPort);
   f.fromTunnel = 1;
   f.lead = -1;
-  if (!isKnown(f, t) || !comesFromVtep(f, t, t.scratch.tunnelVtep) || isOurs(f, t) || !isRoutable(f))
+  if (!isOurBusiness(f, t) || !comesFromVtep(f, t, t.scratch.tunnelVtep) || isOurs(f, t) || !isRoutable(f))
     return false;
   return isSound(f, t, -1, 0, 0) && proceed(f, t, nowSec);
 }
@@ -188,7 +190,7 @@ function passInner(
   f.fromTunnel = 1;
   f.opens = 1;
   f.lead = isPartial ? INNER_AT : -1;
-  if (!isKnown(f, t) || !comesFromVtep(f, t, v) || isOurs(f, t) || !isRoutable(f)) return false;
+  if (!isOurBusiness(f, t) || !comesFromVtep(f, t, v) || isOurs(f, t) || !isRoutable(f)) return false;
   return isSound(f, t, sum, off + sumFrom, off + len) && proceed(f, t, nowSec);
 }
 
@@ -200,17 +202,29 @@ function comesFromVtep(f: FastFrame, t: Tables, v: number): boolean {
   return eth.srcLo(view, off) === t.vteps.macLo[v] && eth.srcHi(view, off) === t.vteps.macHi[v];
 }
 
-/** Of a connection that conntrack knows, and the likes of it? */
-function isKnown(f: FastFrame, t: Tables): boolean {
-  f.ref = conntrack.find(t.conntrack, f.key);
-  f.isNew = f.ref < 0;
-  return !f.isNew && (t.conntrack.status[(f.ref >> 1) << 4] & UNUSUAL) === 0;
+/** Of a connection that conntrack knows, or that it may open, and the likes of it? */
+function isOurBusiness(f: FastFrame, t: Tables): boolean {
+  const ref = conntrack.find(t.conntrack, f.key);
+  f.ref = ref;
+  f.isNew = ref < 0;
+  if (ref < 0) return first.mayOpen(f, t);
+  return (t.conntrack.status[(ref >> 1) << 4] & UNUSUAL) === 0;
+}
+
+/** How the stages would have a packet leave that opens a connection. */
+function open(f: FastFrame, t: Tables, nowSec: number): boolean {
+  const { header } = t.conntrack;
+  const drawn = header[conntrack.H_RANDOM];
+  if (first.choose(f, t) && leave(f, t, nowSec)) return true;
+  header[conntrack.H_RANDOM] = drawn;
+  return false;
 }
 
 /** How track-connection would have it leave, and what of a known connection concerns policies and extensions. */
 function proceed(f: FastFrame, t: Tables, nowSec: number): boolean {
   const ct = t.conntrack;
   const { key, ref } = f;
+  if (ref < 0) return open(f, t, nowSec);
   const { guard, extra } = t.config;
   if (extra.resetRemoved !== 0 || pending.used(t.pending) !== 0) return false;
   if (guard.policyRecheck !== 0 && t.rulesKept !== 0 && !isAllowed(t, ref >> 1)) return false;

@@ -23,7 +23,9 @@ const NOTHING_SAID = 0;
 /** Instead of a verdict: the pod's policies are not known yet. */
 export const NOT_READY = -1;
 /** Subject of what is no pod's; beside CLOSED and OPEN. */
-export const NO_SUBJECT = -3;
+const NO_SUBJECT = -3;
+/** Instead of a port: a station of the bridge that nobody has told of. */
+export const UNKNOWN = -2;
 
 const { SRC0, SRC1, SRC2, SRC3, DST0, META } = tuple.TupleWord;
 const { FAMILY } = tuple.Meta;
@@ -44,6 +46,19 @@ export function senderOf(pkt: Packet, t: Tables): number {
 /** Subject of the pod behind a port; what no pod's has is none. */
 export function subjectBehind(t: Tables, port: number): number {
   return port < 0 || t.ports.role[port] !== POD ? NO_SUBJECT : t.ports.subject[port];
+}
+
+/** For policy-answers.ts: who gets it, and in what way, as far as verdicts depend on it. */
+export function endsOf(
+  t: Tables,
+  sender: number,
+  receiver: number,
+  isDirect: boolean,
+  isOwn: boolean,
+): number {
+  const way = (isDirect ? 1 : 0) | (isOwn ? 2 : 0) | (sender === receiver ? 4 : 0);
+  if (receiver < 0) return (NO_SUBJECT << 4) | (receiver === UNKNOWN ? 8 : 0) | way;
+  return (subjectBehind(t, receiver) << 4) | way;
 }
 
 /**

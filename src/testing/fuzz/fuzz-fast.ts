@@ -5,6 +5,7 @@
 // set of tables, ports spread over them, against nodes that have a single one.
 import { Event } from "../../dataplane/counters.ts";
 import { RouteKind } from "../../dataplane/spec/routes.ts";
+import { Scheduler } from "../../dataplane/spec/services.ts";
 import * as rulesOf from "../../dataplane/table/connection/connection-rules.ts";
 import * as conntrack from "../../dataplane/table/connection/conntrack.ts";
 import * as ipvsTimeouts from "../../dataplane/table/connection/ipvs-timeouts.ts";
@@ -21,6 +22,7 @@ import {
   macWords,
   nodeAddress,
   nodeRoutes,
+  type ServiceOptions,
   uplinkMacOf,
   vtepMacOf,
 } from "../world/test-cluster.ts";
@@ -99,7 +101,7 @@ function createFabric(engines?: number): TestFabric {
     const { expiresAtSec } = node.tables.fdb; // stations are learned, and grow old
     for (let slot = 0; slot < expiresAtSec.length; slot++)
       if (expiresAtSec[slot] !== 0) expiresAtSec[slot] = LEARNED_SEC;
-    node.setService({ name: "dns", protocol: 17, clusterIp: VIP, port: 53, endpoints: ["10.244.1.3:53"] });
+    setDns(node, { endpoints: ["10.244.1.3:53"] });
   }
   return fabric;
 }
@@ -107,6 +109,10 @@ function createFabric(engines?: number): TestFabric {
 function setServices(node: TestNode, pods: readonly string[]): void {
   const endpoints = pods.map((pod) => `${pod}:8080`);
   node.setService({ name: "web", clusterIp: VIP, port: 80, nodePort: NODE_PORT, endpoints });
+}
+
+function setDns(node: TestNode, o: Pick<ServiceOptions, "endpoints"> & Partial<ServiceOptions>): void {
+  node.setService({ name: "dns", protocol: 17, clusterIp: VIP, port: 53, nodePort: NODE_PORT, ...o });
 }
 
 /** A frame that opens a connection, or goes on with one that nobody answered. */
@@ -195,6 +201,7 @@ function compareNodes(got: TestNode, wanted: TestNode, isFastToo: boolean): void
 /** Columns of all tables that packets fill, but for caches of what was looked up last; events are compared as text. */
 function partsOf({ tables, counters }: TestNode): Map<string, Uint8Array> {
   const { conntrack: ct, connectionRules, policyHits, fdb, fabric, stations, fragments, icmpRate } = tables;
+  const { hits, epHits } = tables.services;
   const { drops, ports } = counters;
   const all = {
     ct,
@@ -206,6 +213,7 @@ function partsOf({ tables, counters }: TestNode): Map<string, Uint8Array> {
     stations,
     fragments,
     icmpRate,
+    services: { hits, epHits },
   };
   const found = new Map<string, Uint8Array>();
   for (const [table, of] of Object.entries({ ...all, counters: { drops, ports } })) {
@@ -229,6 +237,20 @@ function change(both: readonly TestFabric[], random: Prng): void {
 const CHANGES: readonly ((node: TestNode, random: Prng) => void)[] = [
   (node, random) =>
     setServices(node, random.pick([["10.244.1.3"], ["10.244.2.2"], ["10.244.1.3", "10.244.2.2"], []])),
+  (node, random) =>
+    setDns(
+      node,
+      random.pick([
+        { endpoints: ["10.244.1.2:53", "10.244.1.3:53", "10.244.2.2:5353"] },
+        { endpoints: ["10.244.1.3:53", "10.244.2.3:53"], affinitySec: 10 },
+        { endpoints: ["10.244.1.3:53", "10.244.2.3:53"], scheduler: Scheduler.RR },
+        { endpoints: ["10.244.1.3:53"], masqueradeAll: true },
+        { endpoints: [] },
+      ]),
+    ),
+  ({ tables }) => {
+    tables.config.snat.egress ^= 1;
+  },
   (node, random) => {
     const mtu = 1300 + random.below(200);
     node.setRoutes(nodeRoutes(node.index, 2, true).map((route) => ({ ...route, mtu })));
@@ -306,6 +328,7 @@ function restore(node: TestNode): void {
   const { config, ports } = node.tables;
   config.guard.antiSpoofing = 1;
   config.guard.policyRecheck = 0;
+  config.snat.egress = 1;
   config.tunnel.keepClients = 0;
   config.extra.resetRemoved = 0;
   for (const { watchers } of node.engines.map((each) => each.tables)) {
@@ -315,6 +338,7 @@ function restore(node: TestNode): void {
   ports.active.fill(1, 0, ports.count);
   node.setRoutes(nodeRoutes(node.index, 2, true));
   setServices(node, ["10.244.1.3", "10.244.2.2"]);
+  setDns(node, { endpoints: ["10.244.1.3:53", "10.244.2.3:53"] });
 }
 
 /** The other node's uplink has another card: an announcement says so. */

@@ -13,8 +13,8 @@ import { DropReason } from "../../drop-reason.ts";
 import { findFrontend, findHostPort, isFromVip } from "../../packet/find-frontend.ts";
 import { IcmpRequest, requestIcmp, requestPortUnreachable } from "../../packet/icmp-request.ts";
 import { CtState, Masquerade, type Packet } from "../../packet/packet.ts";
+import { sourceClassOf } from "../../packet/source-class.ts";
 import { PortRole } from "../../port.ts";
-import { DetectLocal } from "../../spec/node-config.ts";
 import { RouteKind } from "../../spec/routes.ts";
 import { Action, FrontendKind, SourceClass } from "../../spec/services.ts";
 import * as conntrack from "../../table/connection/conntrack.ts";
@@ -36,7 +36,6 @@ const { FAMILY } = tuple.Meta;
 
 const { CONSUMED, NEXT } = Verdict;
 const V4_MAPPED = 0xffff;
-const LOOPBACK_NET = 127;
 const LOOPBACK_ADDRESS = 0x7f000001;
 
 export function chooseBackend(pkt: Packet, t: Tables, nowMs: number): Verdict {
@@ -49,7 +48,7 @@ export function chooseBackend(pkt: Packet, t: Tables, nowMs: number): Verdict {
   const f = hasPorts(pkt.proto) ? findFrontend(t, key) : -1;
   if (f >= 0) {
     pkt.frontend = f;
-    pkt.sourceClass = classOf(pkt, t);
+    pkt.sourceClass = sourceClassOf(t, pkt.key, pkt.inPort, pkt.fromTunnel);
   }
   const isRefused = f >= 0 && services.sourceRefused(s, f, key);
   // nftables' firewall-check is asked before any DNAT, iptables' KUBE-PROXY-FIREWALL after portmap's.
@@ -107,7 +106,7 @@ function toHostPort(pkt: Packet, t: Tables, f: number): Verdict {
   const endpoint = services.pick(s, f, SourceClass.OUTSIDE, 0);
   if (endpoint < 0) return NEXT;
   pkt.frontend = f;
-  pkt.sourceClass = classOf(pkt, t);
+  pkt.sourceClass = sourceClassOf(t, pkt.key, pkt.inPort, pkt.fromTunnel);
   const isSelf = sendTo(pkt, s, f, endpoint);
   const r = routes.lookup(t.routes, key[SRC0], key[SRC1], key[SRC2], key[SRC3]);
   const isNeighbour = r >= 0 && t.routes.kind[r] === RouteKind.PODS;
@@ -217,23 +216,4 @@ function answerPing(pkt: Packet, f: number): Verdict {
 
 function isIcmp(proto: number): boolean {
   return proto === ICMP || proto === ICMPV6;
-}
-
-/** Whom the rules take the sender for: a pod, the node itself, or the outside. */
-function classOf(pkt: Packet, t: Tables): number {
-  const key = pkt.key;
-  const detect = t.config.proxy.detectLocal;
-  if (
-    detect === DetectLocal.CIDR &&
-    prefixSet.contains(t.addresses.podSources, key[SRC0], key[SRC1], key[SRC2], key[SRC3])
-  ) {
-    return SourceClass.POD;
-  }
-  if (detect === DetectLocal.POD_PORT && t.ports.role[pkt.inPort] === PortRole.POD && pkt.fromTunnel === 0) {
-    return SourceClass.POD;
-  }
-  if (key[SRC2] === V4_MAPPED && key[SRC3] >>> 24 === LOOPBACK_NET) return SourceClass.NODE;
-  return localAddresses.has(t.addresses.local, key[SRC0], key[SRC1], key[SRC2], key[SRC3])
-    ? SourceClass.NODE
-    : SourceClass.OUTSIDE;
 }

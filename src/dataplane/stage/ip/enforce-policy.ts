@@ -40,9 +40,7 @@ const { NEXT } = Verdict;
 const { LOCAL, ONLINK, GATEWAY } = RouteKind;
 const { POD } = PortRole;
 const { RELATED, INVALID } = CtState;
-const { NOT_READY, NO_SUBJECT } = admission;
-/** Instead of a port: a station of the bridge that nobody has told of. */
-const UNKNOWN = -2;
+const { NOT_READY, UNKNOWN } = admission;
 
 export function enforcePolicy(pkt: Packet, t: Tables, nowSec: number): Verdict {
   pkt.stage = StageId.ENFORCE_POLICY;
@@ -67,7 +65,7 @@ function askPolicies(pkt: Packet, t: Tables, nowSec: number): Verdict {
   const own = admission.isOwn(pkt, t);
   const to = pkt.nat === 0 ? pkt.key : pkt.to;
   const from = admission.subjectBehind(t, sender);
-  const ends = endsOf(pkt, t, sender, receiver, own);
+  const ends = admission.endsOf(t, sender, receiver, pkt.nat === 0, own);
   const at = answers.place(pkt.key, to);
   let reason: DropReason;
   if (answers.has(a, at, pkt.key, to, from, ends)) {
@@ -86,13 +84,6 @@ function askPolicies(pkt: Packet, t: Tables, nowSec: number): Verdict {
     } else count(pkt, t, nowSec);
   }
   return reason === DropReason.NONE ? NEXT : drop(pkt, t, reason);
-}
-
-/** For `answers`: who gets it, and in what way, as far as verdicts depend on it. */
-function endsOf(pkt: Packet, t: Tables, sender: number, receiver: number, own: boolean): number {
-  const way = (pkt.nat === 0 ? 1 : 0) | (own ? 2 : 0) | (sender === receiver ? 4 : 0);
-  if (receiver < 0) return (NO_SUBJECT << 4) | (receiver === UNKNOWN ? 8 : 0) | way;
-  return (admission.subjectBehind(t, receiver) << 4) | way;
 }
 
 /** Both verdicts, the second only where the first lets it pass. False: the next packet may hear another. */

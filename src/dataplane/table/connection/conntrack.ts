@@ -615,6 +615,11 @@ function takeSlot(t: Conntrack): number {
   return -1;
 }
 
+/** Is there a slot that nobody has? */
+export function hasRoom(t: Conntrack): boolean {
+  return t.header[H_FREE] !== 0 || t.header[H_NEVER_USED] < t.capacity;
+}
+
 /** Slots looked at for a victim when the table is full: netfilter looks at 8 buckets. */
 const EVICT_SCAN = 64;
 const ANSWER_SEC = 5; // after which nobody waits for the answer to a datagram or a ping
