@@ -90,6 +90,7 @@ export class OfflineNode {
       this.strangers = this.#addPort("a pod", "pod", PortRole.POD, "", { hi, lo }, this.#podMtu(), []);
     this.#syncPods();
     if (previous.length > 0) this.replace(objects);
+    this.#hear();
     this.#setClock(0);
   }
 
@@ -101,6 +102,12 @@ export class OfflineNode {
   replace(objects: readonly KubeObject[]): void {
     this.#load(objects);
     this.#syncPods();
+    this.#hear();
+  }
+
+  /** What the node announces to its stations of its own accord, nobody has asked for here. */
+  #hear(): void {
+    for (const { station } of this.ports) while (station.takeStored() !== undefined);
   }
 
   #load(objects: readonly KubeObject[]): void {
