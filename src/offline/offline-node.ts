@@ -33,6 +33,8 @@ const MORE_PORTS = 3; // uplink, host0, one for pods without an object
 const UPLINK_MTU = 1500;
 const POLLER = { add: () => 0, remove: () => 0 };
 
+const PORTS = Object.freeze({ uplink: UPLINK_PORT, host: HOST_PORT, mtu: UPLINK_MTU });
+
 export interface OfflinePort {
   readonly id: number;
   readonly info: PortInfo;
@@ -112,8 +114,7 @@ export class OfflineNode {
 
   #load(objects: readonly KubeObject[]): void {
     for (const event of this.#objects.replace(objects)) this.graph.onEvent(event);
-    const ports = { uplink: UPLINK_PORT, host: HOST_PORT, mtu: UPLINK_MTU };
-    for (const m of this.messages.update(this.graph, this.graph.take(), ports)) this.#tell(this.#amend(m));
+    for (const m of this.messages.update(this.graph, this.graph.take(), PORTS)) this.#tell(this.#amend(m));
   }
 
   #tell(message: PlaneMessage): void {
