@@ -188,13 +188,18 @@ export function pollPort(e: Engine, id: number, max = BATCH): number {
       return n;
     }
   }
+  forwardBatch(e, id, n);
+  if (turn !== null) turn.leave();
+  return n;
+}
+
+/** Forwards the first `n` frames of the batch, which came by port `id`, and sends the result. */
+export function forwardBatch(e: Engine, id: number, n: number): void {
   e.tables.counters.events[Event.RX_BATCHES]++;
   lookAhead(e.tables, e.rxOffs, e.rxLens, n);
   forwardAll(e, id, 0, n);
   settleAnswers(e);
   flush(e.tx, true);
-  if (turn !== null) turn.leave();
-  return n;
 }
 
 /**

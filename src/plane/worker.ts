@@ -19,6 +19,7 @@ import { unpackServices } from "./packed-services.ts";
 import { createPlaneEngine } from "./plane-engine.ts";
 import { beginClock, Control, open, type PlaneMemory, type PlaneSizes } from "./plane-memory.ts";
 import { look, PollRoom } from "./poll-room.ts";
+import { beginPractice, type Practice, practise } from "./practice/warm-packets.ts";
 import {
   adjust,
   isFirst,
@@ -65,6 +66,10 @@ const LOAD_PERIOD_MS = 100;
 /** Longest sleep, so that expiry goes on: microseconds. */
 const SLEEP_US = 100_000;
 const FOR_EVER = -1;
+/** Practice begins so long after the start, for pods want their packets first; it goes on when nothing came so long. */
+const PRACTICE_FROM_MS = 1000;
+const PRACTICE_IDLE_US = 1000;
+const PRACTICE_MS = 1;
 
 const init = workerData as WorkerInit;
 const native = loadNative();
@@ -101,6 +106,9 @@ const cpuLatency = new CpuLatency(init.cpuLatencyUs);
 const priority = new ThreadPriority(init.nice, own === 0 ? setThreadAndSessionNice : setThreadNice);
 const pollRoom = new PollRoom();
 const processorTime = init.nice < 0 || init.spinUs > 0 ? ProcessorTime.open() : null;
+let practice: Practice | null = null;
+let hasPractised = false;
+const beganMs = waited[WaitWord.NOW_MS];
 let turns = 0;
 const period = {
   startMs: 0,
@@ -192,6 +200,7 @@ function goOnWithServices(): void {
 
 /** How long the next wait may block, µs. For ever means until the timer expires. */
 function waitUs(): number {
+  if (practice !== null) return PRACTICE_IDLE_US;
   const dueUs = engine.msUntilDue(plane) * 1000;
   if (dueUs < SLEEP_US) return dueUs + 1000;
   return hasTimer ? FOR_EVER : SLEEP_US;
@@ -201,8 +210,17 @@ function waitUs(): number {
 function waitForWork(): number {
   if (isRung) return native.wait(init.poller, tokensPin, 0, 0, waitedPin);
   const ready = native.wait(init.poller, tokensPin, waitUs(), busyPoll.windowUs, waitedPin);
+  if (ready === 0 && practice !== null) goOnPractising(practice);
   learn(busyPoll, ready > 0 ? Math.ceil(waited[WaitWord.TOOK_MS] * 1000) : SLEEP_US);
   return ready;
+}
+
+/** Cold: once after a start. */
+function goOnPractising(p: Practice): void {
+  practise(p, PRACTICE_MS);
+  if (p.plane !== null) return;
+  practice = null;
+  collectNow();
 }
 
 function countWait(how: number): void {
@@ -222,7 +240,7 @@ function pollOnce(): void {
     crew.nowMs = nowMs;
     crew.nowUs = (epochMs + waited[WaitWord.NOW_MS]) * 1000;
   }
-  turns++;
+  if (practice === null) turns++;
   const watchers = plane.tables.watchers;
   if (crew === null && watchers.active !== 0)
     watchers.clockUs[0] = (epochMs + waited[WaitWord.NOW_MS]) * 1000;
@@ -264,6 +282,10 @@ function countTaken(): void {
 
 /** Cold: ten times a second. */
 function lookAtLoad(nowMs: number): void {
+  if (!hasPractised && waited[WaitWord.NOW_MS] - beganMs >= PRACTICE_FROM_MS) {
+    hasPractised = true;
+    practice = beginPractice(native);
+  }
   const elapsedMs = nowMs - period.startMs;
   follow(cpuLatency, (turns * 1000) / elapsedMs, nowMs);
   turns = 0;

@@ -108,7 +108,7 @@ export const SUBJECTS: Subjects = {
   },
   agent: {
     what: "one node put together, its host, its threads and its servers",
-    files: `busy-poll poll-room cpu-latency thread-priority plane-* warm-up durable configz conntrack-settings
+    files: `busy-poll poll-room cpu-latency thread-priority plane-* warm-* durable configz conntrack-settings
       node-servers service-arp capture-frames own-node-ports idle-cores vagrant-node agent-node
       agent-checks status-checks probe-answer
       followed-objects former-addresses e2e-workers shared-uplink taken`,
