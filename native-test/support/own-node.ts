@@ -4,7 +4,7 @@ import { ROOT } from "../../src/testing/lab/lab.ts";
 import { type Running, start } from "../../src/testing/lab/process.ts";
 import type { Namespaces } from "./namespaces.ts";
 
-const PODS = { web: "10.244.1.2", shell: "10.244.1.3" };
+export const PODS = { web: "10.244.1.2", shell: "10.244.1.3" };
 
 /** Link-layer addresses are made of IPv4 addresses. */
 const macOf = (ip: string) =>
@@ -73,11 +73,17 @@ function makePeer(namespaces: Namespaces): void {
 
 /** Makes the namespaces `node`, `peer`, `web` and `shell`, or of other pods. */
 export function makeNode(namespaces: Namespaces, pods: Pods = PODS): void {
-  namespaces.add("node", "peer", ...Object.keys(pods));
-  const node = (words: string) => namespaces.ip("node", words);
-  node(`link add eth1 type veth peer name eth1 netns ${namespaces.nameOf("peer")}`);
-  node("link set eth1 up arp off");
+  namespaces.add("peer");
+  makeMachine(namespaces, pods, `eth1 netns ${namespaces.nameOf("peer")}`);
   makePeer(namespaces);
+}
+
+/** The same without a peer. `other`: name and place of the uplink's other end, as ip(8) takes them. */
+export function makeMachine(namespaces: Namespaces, pods: Pods, other: string): void {
+  namespaces.add("node", ...Object.keys(pods));
+  const node = (words: string) => namespaces.ip("node", words);
+  node(`link add eth1 type veth peer name ${other}`);
+  node("link set eth1 up arp off");
   node("tuntap add dev host0 mode tap vnet_hdr");
   node("link set host0 up");
   for (const address of ["192.168.77.11/24", "10.244.1.1/32", "10.244.1.0/32"])

@@ -7,7 +7,8 @@
 import type { Server } from "node:http";
 import { startApi } from "../api/api.ts";
 import { policyTotals } from "../api/show-policies.ts";
-import { compilePods, podMtu } from "../compile/node.ts";
+import { flannelAnnotations } from "../compile/flannel.ts";
+import { compilePods, type NodeTopology, podMtu } from "../compile/node.ts";
 import type { AgentConfig } from "../config/agent.ts";
 import type { ManifestText } from "../kube/manifest/manifest.ts";
 import { loadNative, type Native } from "../native/binding.ts";
@@ -75,6 +76,7 @@ export class Agent {
   #appliedVersion = 0;
   #appliedMs = 0;
   #refused = 0;
+  #toldOfNodes: readonly string[] = [];
   #problem = "";
   /** Why the source cannot be read for now; "": it can. */
   #sourceProblem = "";
@@ -293,8 +295,7 @@ export class Agent {
     await this.#servers.applied(this.graph, changes, this.#messages.services.settings, seconds);
     const waits = `no Node object "${this.config.nodeName}" with an address and a podCIDR yet`;
     this.#problem = topology === undefined ? waits : "";
-    const mtu = podMtu(this.config, topology?.own.addresses ?? [], this.#ports.mtu);
-    this.#reporting.applied(this.#problem, mtu);
+    this.#tellOfNodes(topology);
     if (changes.pods.size > 0 || changes.nodes.size > 0) {
       await this.#attachments.sync(
         pods.map(({ key, uid, netns, interface: name, mac, addresses }) => ({
@@ -339,6 +340,19 @@ export class Agent {
     this.#refused = count;
   }
 
+  /** Of the own one to the others, of others to whoever reads the log. */
+  #tellOfNodes(topology: NodeTopology | undefined): void {
+    const { config } = this;
+    const own = topology?.own;
+    const mtu = podMtu(config, own?.addresses ?? [], this.#ports.mtu);
+    const node = this.graph.nodes.get(config.nodeName);
+    const ends = own === undefined || !config.flannelAnnotations ? {} : flannelAnnotations(node, own, config);
+    this.#reporting.applied(this.#problem, mtu, ends);
+    const problems = topology?.problems ?? [];
+    for (const problem of problems) if (!this.#toldOfNodes.includes(problem)) this.onNote(problem);
+    this.#toldOfNodes = problems;
+  }
+
   get ready(): boolean {
     return this.#synced && this.#messages.topology !== undefined && this.#attachments.complete;
   }
@@ -350,7 +364,7 @@ export class Agent {
         ready: this.ready,
         problem: this.#problem,
         sourceProblem: this.#sourceProblem,
-        complaints: [this.#network.problem, this.#cni?.complaint ?? ""],
+        complaints: [...this.#toldOfNodes, this.#network.problem, this.#cni?.complaint ?? ""],
         source: this.#source.health,
         ports: this.#attachments.list(),
         objects: objectCounts(this.graph),

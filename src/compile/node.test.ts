@@ -5,7 +5,8 @@ import { agentConfig } from "../config/agent.ts";
 import { RouteKind, type RouteSpec } from "../dataplane/spec/routes.ts";
 import { FieldProblems } from "../kube/manifest/field-problems.ts";
 import { manifestOf } from "../kube/manifest/manifest.ts";
-import { ObjectGraph } from "../watch/desired-state.ts";
+import { type Node, ObjectGraph } from "../watch/desired-state.ts";
+import { flannelAnnotations } from "./flannel.ts";
 import { macFromText, macOf } from "./mac.ts";
 import { compilePods, compileTopology, type NodeTopology } from "./node.ts";
 
@@ -109,6 +110,148 @@ t.test("flannel's annotations tell another node's VTEP; nonsense in them is igno
       ["172.16.0.2", "aa:bb:cc:dd:ee:ff"],
       ["192.168.50.13", "0e:01:c0:a8:32:0d"],
     ],
+  );
+});
+
+const FLANNEL = "flannel.alpha.coreos.com/";
+const told = (list: object): object =>
+  Object.fromEntries(Object.entries(list).map(([key, value]) => [`${FLANNEL}${key}`, value]));
+const data = (mac: string, vni = 1): string => `{"VNI":${vni},"VtepMAC":"${mac}"}`;
+const others = (made: NodeTopology | undefined): string[] =>
+  made?.routes
+    .filter((r) => r.kind === RouteKind.VTEP || (r.kind === RouteKind.GATEWAY && r.prefixLen > 0))
+    .map(tell) ?? [];
+
+t.test(
+  "two tunnels where both nodes have two, as flannel makes them; else one for both families",
+  async (t) => {
+    const ends = (n: number): object =>
+      told({
+        ...{
+          "backend-type": "vxlan",
+          "backend-data": data(`02:00:00:00:00:0${n}`),
+          "public-ip": `192.168.50.1${n}`,
+        },
+        ...{ "backend-v6-data": data(`02:00:00:00:06:0${n}`), "public-ipv6": `fd00:50::1${n}` },
+      });
+    const macs = (made: NodeTopology | undefined): unknown[] =>
+      made?.vteps.map((v) => [formatIp(v), formatMac(v.mac), ...v.carries]) ?? [];
+    const two = topology({ type: "vxlan" }, [node("node1", 1, ends(1)), node("node2", 2, ends(2))]);
+    t.same(macs(two), [
+      ["192.168.50.12", "02:00:00:00:00:02", 4],
+      ["fd00:50::12", "02:00:00:00:06:02", 6],
+    ]);
+    t.same(others(two), [
+      "10.244.2.0/24 VTEP 0 port 1 mtu 1450 src 10.244.1.0",
+      "fd00:10:244:2::/64 VTEP 1 port 1 mtu 1430 src fd00:10:244:1::",
+    ]);
+    t.equal(
+      formatMac(two?.own.vtepMac ?? { hi: 0, lo: 0 }),
+      "02:00:00:00:00:01",
+      "what the own Node says is kept",
+    );
+    const one = topology({ type: "vxlan" }, [node("node1", 1), node("node2", 2, ends(2))]);
+    t.same(macs(one), [["192.168.50.12", "02:00:00:00:00:02", 4, 6]]);
+    const six = told({ "backend-v6-data": data("02:00:00:00:06:02"), "public-ipv6": "fd00:50::77" });
+    const alone = topology({ type: "vxlan" }, [node("node1", 1), node("node2", 2, six)]);
+    t.same(macs(alone).slice(1), [["fd00:50::77", "02:00:00:00:06:02", 6]]);
+  },
+);
+
+t.test(
+  "a node that tells of another backend or network is not reached by guess, and is told of",
+  async (t) => {
+    const objects = [
+      node("node1", 1),
+      node("node2", 2, told({ "backend-type": "wireguard", "public-ip": "192.168.50.12" })),
+      node("node3", 3, told({ "backend-type": "vxlan", "backend-data": data("02:00:00:00:00:03", 7) })),
+      node("node4", 4, told({ "backend-type": "vxlan", "backend-data": "{oops" })),
+      node(
+        "node5",
+        5,
+        told({ "backend-type": "host-gw", "backend-data": "null", "public-ip": "192.168.50.75" }),
+      ),
+    ];
+    const made = topology({ type: "vxlan" }, objects);
+    t.same(
+      made?.vteps.map((v) => v.node),
+      ["node4"],
+    );
+    t.same(others(made).length, 2);
+    t.same(made?.problems, [
+      "node node2: flannel's backend there is wireguard, this node's is vxlan: give all nodes the same",
+      "node node3: the VNI there is 7, this node's is 1: give all nodes the same",
+      `node node4: the annotation ${FLANNEL}backend-data has no VtepMAC: {oops`,
+      "node node5: flannel's backend there is host-gw, this node's is vxlan: give all nodes the same",
+    ]);
+    const plain = topology({ type: "none" }, objects);
+    t.match(plain?.problems, [
+      /^node node2: .*wireguard.* host-gw/,
+      /^node node3: .*vxlan/,
+      /^node node4: .*vxlan/,
+    ]);
+    t.same(
+      others(plain),
+      [
+        "10.244.5.0/24 GATEWAY via 192.168.50.75 port 1 mtu 1500 src 192.168.50.11",
+        "fd00:10:244:5::/64 GATEWAY via fd00:50::15 port 1 mtu 1500 src fd00:50::11",
+      ],
+      "a next hop is where the node says that it is",
+    );
+  },
+);
+
+t.test("directRouting: nodes on the fabric without the tunnel, others through it", async (t) => {
+  const far = node(
+    "node3",
+    3,
+    told({ "backend-type": "vxlan", "public-ip": "10.9.0.3", "public-ipv6": "fd99::3" }),
+  );
+  const made = topology({ type: "vxlan", directRouting: true }, [node("node1", 1), node("node2", 2), far]);
+  t.same(others(made).slice(0, 3), [
+    "10.244.2.0/24 GATEWAY via 192.168.50.12 port 1 mtu 1450 src 192.168.50.11",
+    "fd00:10:244:2::/64 GATEWAY via fd00:50::12 port 1 mtu 1450 src fd00:50::11",
+    "10.244.3.0/24 VTEP 1 port 1 mtu 1450 src 10.244.1.0",
+  ]);
+  t.equal(made?.vteps.length, 2, "what they send through the tunnel is taken all the same");
+});
+
+t.test("what the own Node has to say, as flannel writes it", async (t) => {
+  const wanted = (overlay: object, annotations: object): object => {
+    const config = agentConfig({ ...BASE, overlay }, new FieldProblems());
+    const self = manifestOf(node("node1", 1, annotations), "test").object as Node;
+    const own = topology(overlay, [self])?.own;
+    if (config === undefined || own === undefined) throw new Error("no node");
+    return flannelAnnotations(self, own, config);
+  };
+  const vxlan = told({
+    ...{ "backend-type": "vxlan", "kube-subnet-manager": "true" },
+    ...{ "backend-data": data("0e:01:c0:a8:32:0b"), "public-ip": "192.168.50.11" },
+    ...{ "backend-v6-data": data("0e:01:c0:a8:32:0b"), "public-ipv6": "fd00:50::11" },
+  });
+  t.same(wanted({ type: "vxlan" }, {}), vxlan);
+  const hostGw = { "backend-type": "host-gw", "backend-data": "null", "backend-v6-data": "null" };
+  t.same(wanted({ type: "none" }, vxlan), { ...vxlan, ...told(hostGw) });
+  const was = told({
+    "backend-data": data("f2:00:00:00:00:01"),
+    "backend-v6-data": data("f2:00:00:00:00:02"),
+  });
+  t.match(wanted({ type: "vxlan" }, was), told({ "backend-v6-data": data("f2:00:00:00:00:01") }));
+  const overwrite = told({ "public-ip-overwrite": "203.0.113.7", "public-ipv6-overwrite": "192.0.2.1" });
+  t.match(
+    wanted({ type: "vxlan" }, { ...vxlan, ...overwrite }),
+    told({ "public-ip": "203.0.113.7", "public-ipv6": "fd00:50::11" }),
+    "an address of the other family is none",
+  );
+  const own = {
+    addresses: [ip("192.168.50.11")],
+    podCidrs: [{ family: 4 }],
+    vtepMac: { hi: 0, lo: 0 },
+  } as const;
+  t.match(
+    flannelAnnotations(undefined, own, { overlay: { type: "none" } }),
+    told({ "backend-data": "null", "backend-v6-data": null, "public-ipv6": null }),
+    "of a family that it has not, a node says nothing any more",
   );
 });
 

@@ -7,13 +7,14 @@
 //   127.0.0.0/8          LOCAL     host0          the same; where node ports are served there
 //   own podCIDR          PODS      pod bridge     gateway (podCIDR .1)
 //   other podCIDR        VTEP      overlay        VTEP address (podCIDR .0)        overlay: vxlan
-//                        GATEWAY   its address    node address                     overlay: none
+//                        GATEWAY   its address    node address                     overlay: none; directRouting
 //   fabric               ONLINK    uplink         node address
 //   anything             GATEWAY   uplink.gateway node address
 
 import {
   type Cidr,
   cidr,
+  contains,
   type Ip,
   type IpFamily,
   type IpWords,
@@ -29,12 +30,11 @@ import { RouteKind, type RouteSpec, type VtepSpec } from "../dataplane/spec/rout
 import { type Bandwidth, bandwidthOf } from "../kube/bandwidth.ts";
 import { keepsClientAddresses } from "../kube/keep-client-address.ts";
 import type { DesiredState, Node, Pod } from "../watch/desired-state.ts";
+import { type Announced, announced, problemsOf } from "./flannel.ts";
 import { type Mac, macFromText, macOf, vtepMac } from "./mac.ts";
 import { distinct, nodeAddresses, primaryOf } from "./proxy-settings.ts";
 import type { MachineNetwork } from "./shared-uplink.ts";
 
-const BACKEND_DATA = "flannel.alpha.coreos.com/backend-data";
-const PUBLIC_IP = "flannel.alpha.coreos.com/public-ip";
 const VXLAN_OVERHEAD = { 4: 50, 6: 70 } as const; // outer Ethernet, IP, UDP, VXLAN (RFC 7348 §5)
 /** The next hop that host0 is given: nobody's address. */
 const LINK_GATEWAY = { 4: ip("169.254.1.1"), 6: ip("fe80::1") } as const;
@@ -57,11 +57,13 @@ export interface OwnNode {
   readonly local: readonly Ip[];
 }
 
-/** Another node's end of the tunnel. `index` is what routes name it by. */
+/** Another node's end of the tunnel. Its place in the list is what routes name it by. */
 export interface RemoteVtep extends VtepSpec {
   readonly node: string;
   readonly address: Ip;
   readonly mac: Mac;
+  /** Families of the pod ranges that are reached by it: as flannel has it each has its own, or one has both. */
+  readonly carries: readonly IpFamily[];
 }
 
 /** A pod that this node's agent attaches. */
@@ -91,6 +93,8 @@ export interface NodeTopology {
   readonly keepsClients: boolean;
   /** Of all nodes. */
   readonly nodeAddresses: readonly Ip[];
+  /** Other nodes that cannot be reached as they say they can be. */
+  readonly problems: readonly string[];
 }
 
 export interface TopologyInput {
@@ -118,8 +122,10 @@ export function compileTopology(state: DesiredState, given: TopologyInput): Node
   if (own === undefined) return undefined;
   const others = [...state.nodes.values()]
     .filter((n) => n.metadata.name !== config.nodeName)
-    .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
-  const vteps = config.overlay.type === "vxlan" ? others.flatMap((n) => remoteVtep(n, config)) : [];
+    .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
+    .map((node) => ({ node, told: announced(node, config) }));
+  const hasEnd6 = announced(self, config)[6].mac !== undefined;
+  const vteps = config.overlay.type === "vxlan" ? others.flatMap((n) => remoteVteps(n, hasEnd6, config)) : [];
   const cluster = config.clusterCidrs.map(prefixOf);
   return {
     own,
@@ -131,6 +137,7 @@ export function compileTopology(state: DesiredState, given: TopologyInput): Node
       config.overlay.type === "vxlan" &&
       (config.keepClientAddress || keepsClientAddresses(self?.metadata.annotations)),
     nodeAddresses: distinct([...state.nodes.values()].flatMap(nodeAddresses)),
+    problems: others.flatMap(({ node, told }) => problemsOf(node, told)),
   };
 }
 
@@ -155,6 +162,7 @@ function ownNode(node: Node | undefined, input: TopologyInput): OwnNode | undefi
   if ((addresses.length === 0 || podCidrs.length === 0) && !partial) return undefined;
   const gateways = gatewaysOf(podCidrs);
   const vtepAddresses = config.overlay.type === "vxlan" ? vtepsOf(podCidrs) : [];
+  const told = announced(node, config);
   return {
     name: config.nodeName,
     addresses,
@@ -162,7 +170,7 @@ function ownNode(node: Node | undefined, input: TopologyInput): OwnNode | undefi
     gateways,
     gatewayMac: macOf(gateways),
     vtepAddresses,
-    vtepMac: announcedMac(node) ?? vtepMac(config.overlay, addresses),
+    vtepMac: told[4].mac ?? told[6].mac ?? vtepMac(config.overlay, addresses),
     local: distinct([...nodeAddresses(node), ...gateways, ...vtepAddresses, ...localIps]),
   };
 }
@@ -177,26 +185,39 @@ export function cniAddresses(node: Node | undefined, hasTunnel: boolean): Ip[] {
   return [...gatewaysOf(podCidrs), ...(hasTunnel ? vtepsOf(podCidrs) : [])];
 }
 
-function remoteVtep(node: Node, config: AgentConfig): RemoteVtep[] {
-  const announced = parseIp(node.metadata.annotations?.[PUBLIC_IP] ?? "");
-  const address = announced ?? primaryOf(nodeAddresses(node))[0];
-  if (address === undefined || (node.spec.podCIDRs ?? []).length === 0) return [];
-  const mac = announcedMac(node) ?? vtepMac(config.overlay, [address]);
-  const { w0, w1, w2, w3 } = address;
-  const kept = keepsClientAddresses(node.metadata.annotations) ? { keepsClients: true } : {};
-  return [{ node: node.metadata.name, address, mac, w0, w1, w2, w3, macHi: mac.hi, macLo: mac.lo, ...kept }];
+interface OtherNode {
+  readonly node: Node;
+  readonly told: Announced;
 }
 
-/** VtepMAC of flannel's annotation. Read, never trusted: what is no MAC is as if it were not there. */
-function announcedMac(node: Node | undefined): Mac | undefined {
-  try {
-    const data = JSON.parse(node?.metadata.annotations?.[BACKEND_DATA] ?? "null") as {
-      VtepMAC?: unknown;
-    } | null;
-    return typeof data?.VtepMAC === "string" ? macFromText(data.VtepMAC) : undefined;
-  } catch {
-    return undefined;
-  }
+/**
+ * A node's ends of the tunnel. flannel has one of each family, podwire by itself one for both. The second one is used
+ * where both nodes have it; where a node has nothing else, always.
+ */
+function remoteVteps({ node, told }: OtherNode, hasEnd6: boolean, config: AgentConfig): RemoteVtep[] {
+  const families = (node.spec.podCIDRs ?? []).map((text) => cidr(text).family);
+  if (told.problem !== "" || families.length === 0) return [];
+  const addresses = primaryOf(nodeAddresses(node));
+  const two = told[6].mac !== undefined && (hasEnd6 || told[4].mac === undefined);
+  const kept = keepsClientAddresses(node.metadata.annotations) ? { keepsClients: true } : {};
+  const end = (which: IpFamily, address: Ip | undefined, carries: readonly IpFamily[]): RemoteVtep[] => {
+    if (address === undefined || carries.length === 0 || told[which].isOther) return [];
+    const mac = told[which].mac ?? vtepMac(config.overlay, [address]);
+    const { w0, w1, w2, w3 } = address;
+    const words = { w0, w1, w2, w3, macHi: mac.hi, macLo: mac.lo };
+    return [{ node: node.metadata.name, address, mac, carries, ...words, ...kept }];
+  };
+  const six = addresses.find((a) => a.family === 6);
+  return [
+    ...end(4, told[4].address ?? addresses[0], two ? families.filter((f) => f === 4) : families),
+    ...(two
+      ? end(
+          6,
+          told[6].address ?? six,
+          families.filter((f) => f === 6),
+        )
+      : []),
+  ];
 }
 
 /** What fits into the tunnel on an uplink of `mtu` bytes; of the node's addresses the first is the tunnel's. */
@@ -204,15 +225,16 @@ export function podMtu(config: AgentConfig, addresses: readonly Ip[], mtu: numbe
   return config.overlay.type === "vxlan" ? mtu - VXLAN_OVERHEAD[addresses[0]?.family ?? 4] : mtu;
 }
 
+const of = (list: readonly Ip[], family: IpFamily): Ip | undefined => list.find((a) => a.family === family);
+
 function routesOf(
   own: OwnNode,
-  others: readonly Node[],
+  others: readonly OtherNode[],
   vteps: readonly RemoteVtep[],
   input: TopologyInput,
 ): RouteSpec[] {
   const { config, mtu, ports, loopback = false } = input;
   const overlayMtu = podMtu(config, own.addresses, mtu);
-  const of = (list: readonly Ip[], family: IpFamily): Ip | undefined => list.find((a) => a.family === family);
   const routes: RouteSpec[] = own.local.map((a) =>
     route(network(a, a.family === 4 ? 32 : 128), RouteKind.LOCAL, {
       mtu,
@@ -227,24 +249,7 @@ function routesOf(
   for (const range of own.podCidrs) {
     routes.push(route(range, RouteKind.PODS, { mtu: overlayMtu, port: -1, source: nthIp(range, 1) }));
   }
-  for (const node of others) {
-    const vtep = vteps.findIndex((v) => v.node === node.metadata.name);
-    const addresses = primaryOf(nodeAddresses(node));
-    for (const range of (node.spec.podCIDRs ?? []).map(cidr)) {
-      const gateway = of(addresses, range.family);
-      const nodeSource = of(own.addresses, range.family);
-      const vtepSource = of(own.vtepAddresses, range.family);
-      if (vtep >= 0) {
-        routes.push(
-          route(range, RouteKind.VTEP, { mtu: overlayMtu, port: ports.uplink, source: vtepSource, vtep }),
-        );
-      } else if (config.overlay.type === "none" && gateway !== undefined) {
-        routes.push(
-          route(range, RouteKind.GATEWAY, { mtu, port: ports.uplink, source: nodeSource, gateway }),
-        );
-      }
-    }
-  }
+  for (const other of others) routes.push(...routesTo(other, own, vteps, input));
   for (const range of fabricOf(own, config)) {
     const source = of(own.addresses, range.family);
     routes.push(route(range, RouteKind.ONLINK, { mtu, port: ports.uplink, source }));
@@ -260,6 +265,38 @@ function routesOf(
     routes.push(route(network(gateway, 0), RouteKind.GATEWAY, { mtu, port: ports.uplink, source, gateway }));
   }
   return routes;
+}
+
+/** To the pods of another node: through the tunnel, or without one by its address. */
+function routesTo(
+  { node, told }: OtherNode,
+  own: OwnNode,
+  vteps: readonly RemoteVtep[],
+  { config, mtu, ports }: TopologyInput,
+): RouteSpec[] {
+  if (told.problem !== "") return [];
+  const { overlay } = config;
+  const port = ports.uplink;
+  const addresses = primaryOf(nodeAddresses(node));
+  return podCidrsOf(node).flatMap((range) => {
+    const { family } = range;
+    const index = vteps.findIndex((v) => v.node === node.metadata.name && v.carries.includes(family));
+    const address = index < 0 ? (told[family].address ?? undefined) : vteps[index].address;
+    const gateway = address?.family === family ? address : of(addresses, family);
+    const source = of(own.addresses, family);
+    if (overlay.type === "none")
+      return gateway === undefined ? [] : [route(range, RouteKind.GATEWAY, { mtu, port, source, gateway })];
+    if (index < 0) return [];
+    const tunnelMtu = podMtu(config, [vteps[index].address], mtu);
+    if (overlay.directRouting === true && gateway !== undefined && isOnFabric(gateway, own, config))
+      return [route(range, RouteKind.GATEWAY, { mtu: tunnelMtu, port, source, gateway })];
+    const hop = { mtu: tunnelMtu, port, source: of(own.vtepAddresses, family), vtep: index };
+    return [route(range, RouteKind.VTEP, hop)];
+  });
+}
+
+function isOnFabric(address: Ip, own: OwnNode, config: AgentConfig): boolean {
+  return fabricOf(own, config).some((range) => range.family === address.family && contains(range, address));
 }
 
 /** The networks on the uplink: as configured, else the usual size around the node's own addresses. */

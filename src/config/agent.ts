@@ -12,6 +12,8 @@ export type OverlayConfig =
       readonly type: "vxlan";
       readonly vni: number;
       readonly port: number;
+      /** Pods of nodes on the fabric are reached without the tunnel. */
+      readonly directRouting?: boolean;
       /** Outer source ports; left out: SOURCE_PORTS. */
       readonly sourcePortRange?: PortRange;
       /** How many of them are used; left out: as many as suit bundles, or all. */
@@ -54,6 +56,8 @@ export interface AgentConfig {
   /** Networks on the uplink. Empty: the /24 (or /64) of the node's own addresses. */
   readonly fabricCidrs: readonly Cidr[];
   readonly overlay: OverlayConfig;
+  /** This node's end of the tunnel is written into its Node object, as flannel does it. */
+  readonly flannelAnnotations: boolean;
   /** Network namespace of uplink and host0; "": the process's own. */
   readonly netns: string;
   readonly uplink: {
@@ -115,6 +119,8 @@ export interface RawOverlay {
   type: string;
   vni?: number;
   port?: number;
+  directRouting?: boolean;
+  flannel?: boolean;
   sourcePortRange?: string;
   sourcePorts?: number;
 }
@@ -194,6 +200,7 @@ export function agentConfig(
     serviceCidrs: cidrList(["serviceCIDR"], raw.serviceCIDR, problems),
     fabricCidrs: cidrList(["fabricCIDR"], raw.fabricCIDR ?? "", problems),
     overlay: overlayConfig(raw.overlay, ["overlay"], problems),
+    flannelAnnotations: raw.overlay?.flannel ?? "kubernetes" in raw.source,
     netns: raw.netns ?? "",
     uplink: uplinkConfig(raw, problems),
     host: { interface: raw.host?.interface ?? HOST_DEVICE },
@@ -229,6 +236,8 @@ export function agentConfig(
         : { leaseFile: raw.cni.leaseFile ?? `/var/lib/podwire/${nodeName}.leases.json` },
   };
   checkKeepClientAddress(raw, [], problems);
+  if (raw.overlay?.flannel === true && !("kubernetes" in raw.source))
+    problems.forbidden(["overlay", "flannel"], "may only be used when `source` is 'kubernetes'");
   return problems.any ? undefined : config;
 }
 
@@ -263,9 +272,9 @@ export function overlayConfig(
   at: FieldPath,
   problems: FieldProblems,
 ): OverlayConfig {
-  const { type, vni = 1, port = 8472, sourcePortRange, sourcePorts } = raw;
+  const { type, vni = 1, port = 8472, directRouting = false, sourcePortRange, sourcePorts } = raw;
   if (type === "none") {
-    for (const field of Object.keys(raw).filter((name) => name !== "type"))
+    for (const field of Object.keys(raw).filter((name) => name !== "type" && name !== "flannel"))
       problems.forbidden([...at, field], "may only be used when `type` is 'vxlan'");
     return { type };
   }
@@ -279,6 +288,7 @@ export function overlayConfig(
   }
   return {
     ...{ type: "vxlan", vni, port },
+    ...(directRouting && { directRouting }),
     ...(sourcePortRange !== undefined && range !== null && { sourcePortRange: range }),
     ...(sourcePorts !== undefined && { sourcePorts }),
   };

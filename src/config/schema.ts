@@ -4,6 +4,7 @@ import { type FieldPath, type FieldProblems, formatPath } from "../kube/manifest
 import { conntrackSysctlSchema } from "./conntrack.ts";
 
 const text: SchemaObject = { type: "string", minLength: 1 };
+const boolean: SchemaObject = { type: "boolean" };
 const closed = (properties: Record<string, SchemaObject>, required: string[] = []): SchemaObject => ({
   type: "object",
   additionalProperties: false,
@@ -16,16 +17,16 @@ const head = {
   kind: { type: "string" },
   metadata: closed({ name: text }),
 };
-const overlay = closed(
-  {
-    type: { enum: ["none", "vxlan"] },
-    vni: { type: "integer", minimum: 0, maximum: 0xffffff },
-    port: { type: "integer", minimum: 1, maximum: 65535 },
-    sourcePortRange: text,
-    sourcePorts: { type: "integer", minimum: 1, maximum: 65535 },
-  },
-  ["type"],
-);
+const tunnel = {
+  type: { enum: ["none", "vxlan"] },
+  vni: { type: "integer", minimum: 0, maximum: 0xffffff },
+  port: { type: "integer", minimum: 1, maximum: 65535 },
+  sourcePortRange: text,
+  sourcePorts: { type: "integer", minimum: 1, maximum: 65535 },
+};
+const overlay = closed(tunnel, ["type"]);
+/** A lab writes its Node objects itself, and its nodes are all on one fabric. */
+const agentOverlay = closed({ ...tunnel, directRouting: boolean, flannel: boolean }, ["type"]);
 const driver = { enum: ["packet", "pcap"] };
 const proxy = { type: "object" }; // checked by readProxyConfig
 const podSecurity = { type: "object" }; // checked by readPodSecurity
@@ -96,7 +97,7 @@ const AGENT: SchemaObject = closed(
     clusterCIDR: text,
     serviceCIDR: text,
     fabricCIDR: text,
-    overlay,
+    overlay: agentOverlay,
     netns: text,
     uplink: closed({
       ...{ interface: text, driver, gateway: text, masqueradePorts: text },

@@ -14,6 +14,7 @@ export function offlineConfig(
     serviceCidrs: [], // ServiceCIDR objects tell
     fabricCidrs: [],
     overlay: { type: "vxlan", vni: 1, port: 8472 },
+    flannelAnnotations: false,
     netns: "",
     uplink: {
       interface: "",

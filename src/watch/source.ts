@@ -28,7 +28,8 @@ export interface SourceHealth {
 
 /** What an agent has to say of its node. */
 export interface NodeReport {
-  readonly annotations: Readonly<Record<string, string>>;
+  /** null: there is to be none. */
+  readonly annotations: Readonly<Record<string, string | null>>;
   /** NetworkUnavailable of a Node. */
   readonly condition: {
     readonly status: "True" | "False";

@@ -11,17 +11,21 @@ const LAST_WORD_MS = 2000;
 
 export class NodeReporting {
   readonly #source: Pick<ObjectSource, "report" | "reported">;
-  #annotations: Readonly<Record<string, string>> = {};
+  #annotations: NodeReport["annotations"] = {};
   #hasEnded = false;
 
   constructor(source: Pick<ObjectSource, "report" | "reported">) {
     this.#source = source;
   }
 
-  /** After each change. `problem`: why the plane cannot serve the node; "": it does. `podMtu`: bytes. */
-  applied(problem: string, podMtu: number): void {
+  /**
+   * After each change. `problem`: why the plane cannot serve the node; "": it does. `podMtu`: bytes. `more`: what other
+   * nodes have to know.
+   */
+  applied(problem: string, podMtu: number, more: NodeReport["annotations"]): void {
     if (this.#hasEnded) return;
     this.#annotations = {
+      ...more,
       "podwire.dev/version": VERSION,
       ...(problem === "" && { "podwire.dev/pod-mtu": String(podMtu) }),
     };

@@ -193,10 +193,9 @@ export class Probes {
     };
   }
 
-  #waysTo(node: Node, { own }: NodeTopology): Way[] {
+  #waysTo(node: Node, { own, routes }: NodeTopology): Way[] {
     const { overlay } = this.#config;
     const addresses = primaryOf(nodeAddresses(node));
-    const mtu = podMtu(this.#config, own.addresses, this.#parts.mtu());
     const ranges = (node.spec.podCIDRs ?? []).map(cidr);
     const of = <T extends { family: IpFamily }>(list: readonly T[], family: IpFamily): T | undefined =>
       list.find((each) => each.family === family);
@@ -207,6 +206,7 @@ export class Probes {
       const src = of(isTunnel ? own.vtepAddresses : own.gateways, family);
       const address = of(addresses, family) ?? addresses[0];
       if (target === undefined || src === undefined || address === undefined) return [];
+      const mtu = longestRoute(routes, target)?.mtu ?? podMtu(this.#config, own.addresses, this.#parts.mtu());
       return [{ node: node.metadata.name, address, target, src, mtu }];
     });
   }
@@ -218,9 +218,7 @@ export class Probes {
       ...{ netns, interface: host.interface, mac: this.#hostMac() },
       nextFor: () => own.gatewayMac,
       sourceFor: (to) => {
-        const best = routes
-          .filter((route) => route.family === to.family && contains(route, to))
-          .sort((a, b) => b.prefixLen - a.prefixLen)[0];
+        const best = longestRoute(routes, to);
         const { src0: w0 = 0, src1: w1 = 0, src2: w2 = 0, src3: w3 = 0 } = best ?? {};
         const source = { w0, w1, w2, w3, family: to.family };
         const isOwn = own.local.some((address) => sameIp(address, source));
@@ -247,6 +245,11 @@ export class Probes {
       nextFor: (to) => pods.find(({ ips }) => ips.some((each) => sameIp(each, to)))?.mac ?? own.gatewayMac,
     };
   }
+}
+
+function longestRoute(routes: NodeTopology["routes"], to: Ip): NodeTopology["routes"][number] | undefined {
+  const all = routes.filter((route) => route.family === to.family && contains(route, to));
+  return all.sort((a, b) => b.prefixLen - a.prefixLen)[0];
 }
 
 interface Way {

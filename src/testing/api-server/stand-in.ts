@@ -20,7 +20,7 @@ interface Watcher {
 }
 
 interface StatusPatch {
-  readonly metadata?: { readonly annotations?: Record<string, string> };
+  readonly metadata?: { readonly annotations?: Record<string, string | null> };
   readonly status?: { readonly conditions?: readonly { readonly type: string }[] };
 }
 
@@ -162,7 +162,8 @@ export class StandIn {
     }
     const own = body.status?.conditions ?? [];
     const others = (before.status?.conditions ?? []).filter(({ type }) => !own.some((c) => c.type === type));
-    const annotations = { ...before.metadata.annotations, ...body.metadata?.annotations };
+    const both = { ...before.metadata.annotations, ...body.metadata?.annotations };
+    const annotations = Object.fromEntries(Object.entries(both).filter(([, value]) => value !== null));
     const status = { ...before.status, conditions: [...others, ...own] };
     const stored = this.put({ ...before, metadata: { ...before.metadata, annotations }, status });
     response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(stored));

@@ -50,14 +50,20 @@ t.test("condition and annotations stand beside what others say", async (t) => {
     lastHeartbeatTime: /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/,
     lastTransitionTime: /Z$/,
   });
-  source.report({ ...UP });
+  const without = { ...UP, annotations: { ...UP.annotations, "example.org/none": null } };
+  source.report(without);
   await sleep(30);
   t.equal(patches(), 1, "what is there is not written again");
   api.delete(node());
   api.put(node());
   t.ok(await until(() => words().length === 2), "a Node that was made anew");
-  source.report(DOWN);
+  source.report({ ...DOWN, annotations: { ...DOWN.annotations, "example.org/rack": null } });
   await source.reported(2000);
+  t.same(
+    stored().metadata.annotations,
+    { "podwire.dev/version": "1" },
+    "what must not be there is taken away",
+  );
   t.same(words(), ["Ready=True KubeletReady", "NetworkUnavailable=True PodwireIsDown"]);
   t.same([patches(), words("node2")], [3, ["Ready=True KubeletReady"]], "nobody else's Node is touched");
   t.ok(Math.abs(source.health.aheadSeconds ?? 99) < 5, "the server's clock is ours");

@@ -22,7 +22,7 @@ export interface NodeWriterOptions {
 /** What the server has of it. */
 interface Seen {
   readonly uid: string;
-  readonly annotations: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string | null>>;
   readonly condition: Partial<Condition>;
 }
 
@@ -35,7 +35,7 @@ interface Condition {
 }
 
 interface Patch {
-  readonly metadata?: { readonly annotations: Readonly<Record<string, string>> };
+  readonly metadata?: { readonly annotations: Readonly<Record<string, string | null>> };
   readonly status?: { readonly conditions: readonly Condition[] };
 }
 
@@ -157,7 +157,9 @@ function merged(seen: Seen | undefined, { metadata, status }: Patch): Seen | und
 
 /** What makes the one of the other; undefined: nothing has to be. */
 function nodePatch({ annotations, condition }: NodeReport, seen: Seen, now: Date): Patch | undefined {
-  const others = Object.entries(annotations).filter(([key, value]) => seen.annotations[key] !== value);
+  const others = Object.entries(annotations).filter(
+    ([key, value]) => (seen.annotations[key] ?? null) !== value,
+  );
   const metadata = others.length === 0 ? {} : { metadata: { annotations: Object.fromEntries(others) } };
   const { status, reason, message } = seen.condition;
   const isSame = status === condition.status && reason === condition.reason && message === condition.message;
