@@ -12,6 +12,8 @@ const out = join(root, "build/bundle");
 const PROGRAMS = ["cli/main", "plane/worker", "lab/pod/echo", "lab/pod/probe-helper"];
 /** The same of the benchmark's, which measure what the product runs. */
 const MEASURING = ["policy/policy-main", "scale/scale-main", "pipeline.bench"].map((name) => `bench/${name}`);
+/** Whose functions the benchmark tells apart by their files. */
+const MAPPED = ["plane/worker"];
 /** Looked for beside those, but not part of the bundle. */
 const PASSED_ON = ["bench/main"];
 /** Packages that load an addon, and may be missing. */
@@ -89,6 +91,7 @@ async function bundle({ build }, program, input) {
     plugins: [placed(program)],
     supported: { "dynamic-import": false }, // a package that is left out is required: the text has no URL of its own
     minifyWhitespace: true,
+    sourcemap: MAPPED.includes(program) ? "external" : false,
     legalComments: "none",
     logLevel: "warning",
   });

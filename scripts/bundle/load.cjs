@@ -13,9 +13,10 @@ module.exports = (entry) => {
   try {
     cachedData = readFileSync(code);
   } catch {}
-  // esbuild writes nothing but ASCII; no line break before it, so that a stack trace has the file's lines.
-  const source = `(function (exports, require, module, entryUrl) {${readFileSync(text, "latin1")}\n})`;
-  const script = new Script(source, { filename: text, cachedData });
+  // esbuild writes nothing but ASCII; no line break before it, so that a stack trace has the file's lines, and columns.
+  const before = "(function (exports, require, module, entryUrl) {";
+  const source = `${before}${readFileSync(text, "latin1")}\n})`;
+  const script = new Script(source, { filename: text, cachedData, columnOffset: -before.length });
   // Set by bundle.mjs: what this process runs is what is kept.
   if (process.env.PODWIRE_KEEP_CODE === "1") {
     process.on("exit", () => writeFileSync(code, script.createCachedData()));

@@ -5,7 +5,7 @@ import { writeFile } from "node:fs/promises";
 import { cpus, loadavg } from "node:os";
 import { compareReports, formatComparison } from "./figures/compare.ts";
 import { describeMachine, formatMachine } from "./figures/machine.ts";
-import { formatProfiles, writePage } from "./figures/page.ts";
+import { formatProfiles, formatSteps, writePage } from "./figures/page.ts";
 import { type Profile, REPORT_VERSION, type Report, readReport } from "./figures/report.ts";
 import { brokenFloors, type Sample, toRows } from "./figures/sample.ts";
 import { formatCosts, formatTable } from "./figures/table.ts";
@@ -14,6 +14,7 @@ import { markChildren, readCpu, shareBetween, takeUsualNice } from "./network/cp
 import { type Bench, measureCase, serve } from "./network/run-cases.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { brokenPolicy, formatPolicy, measurePolicy } from "./policy/policy-figures.ts";
+import { cpuProfileCases, prepareCpuProfiles } from "./profile/cpu-prof.ts";
 import { PROFILED, prepareProfiles, profileCases } from "./profile/profile.ts";
 import { buildPrograms } from "./programs.ts";
 import { brokenScale, formatScale, measureScale } from "./scale/scale.ts";
@@ -24,18 +25,26 @@ import { SUBJECTS } from "./subject/subject.ts";
 
 const progress = (text: string) => process.stderr.write(`bench: ${text}\n`);
 
-async function measureNetwork(options: Options): Promise<{ samples: Sample[]; profiles: Profile[] }> {
+interface Measured {
+  samples: Sample[];
+  profiles: Profile[];
+  steps: Profile[];
+}
+
+async function measureNetwork(options: Options): Promise<Measured> {
   if (process.getuid?.() !== 0)
     throw new BenchError("the benchmark makes network namespaces: run it as root");
   const isNicer = takeUsualNice();
   if (isNicer !== "") progress(isNicer);
   const programs = await buildPrograms();
   if (options.profile) await prepareProfiles();
-  const profiled = options.profile ? CASES.filter((c) => PROFILED.includes(caseName(c))) : [];
+  const folder = options.cpuProf ? await prepareCpuProfiles() : "";
+  const profiled = CASES.filter((c) => PROFILED.includes(caseName(c)));
+  const isProfiled = options.profile || options.cpuProf;
   const subjects = await makeSubjects(
     {
       names: SUBJECTS.filter((name) => !options.skip.includes(name)),
-      paths: [...options.cases, ...profiled].map((c) => c.path),
+      paths: [...options.cases, ...(isProfiled ? profiled : [])].map((c) => c.path),
       against: options.against,
       copyLoop: programs["copy-loop"],
       hasOvs: options.peers.includes("ovs"),
@@ -46,7 +55,8 @@ async function measureNetwork(options: Options): Promise<{ samples: Sample[]; pr
   for (const subject of subjects) await serve(bench, subject);
   const samples: Sample[] = [];
   for (const c of options.cases) samples.push(...(await measureCase(bench, c)));
-  return { samples, profiles: await profileCases(bench, profiled) };
+  const profiles = options.profile ? await profileCases(bench, profiled) : [];
+  return { samples, profiles, steps: options.cpuProf ? await cpuProfileCases(bench, profiled, folder) : [] };
 }
 
 async function runBench(options: Options): Promise<number> {
@@ -78,12 +88,15 @@ async function measureAll(options: Options): Promise<number> {
     );
   markChildren();
   const before = readCpu();
-  const isNetwork = options.cases.length > 0 || options.profile;
-  const { samples, profiles } = isNetwork ? await measureNetwork(options) : { samples: [], profiles: [] };
+  const isNetwork = options.cases.length > 0 || options.profile || options.cpuProf;
+  const { samples, profiles, steps } = isNetwork
+    ? await measureNetwork(options)
+    : { samples: [], profiles: [], steps: [] };
   const meanwhile = shareBetween(before, readCpu(), cpus().length, load);
   const rows = toRows(samples);
   if (rows.length > 0) process.stdout.write(`${formatTable(rows)}\n\n${formatCosts(rows)}\n`);
   if (profiles.length > 0) process.stdout.write(`\n${formatProfiles(profiles)}\n`);
+  if (steps.length > 0) process.stdout.write(`\n${formatSteps(steps)}\n`);
   // Last and alone: the subjects of the others run until the end, but idle.
   const start = options.alone.includes("start") ? await measureStart(options.check, progress) : [];
   if (start.length > 0) process.stdout.write(`${formatStart(start)}\n`);
@@ -103,7 +116,7 @@ async function measureAll(options: Options): Promise<number> {
     made: new Date().toISOString(),
     machine: describeMachine(meanwhile),
     effort: { seconds, rounds, streamRounds, udpRate },
-    ...{ samples, rows, profiles, start, scale, policy, broken },
+    ...{ samples, rows, profiles, steps, start, scale, policy, broken },
   };
   process.stdout.write(`\n${formatMachine(report.machine)}\n`);
   if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`);

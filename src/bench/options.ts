@@ -20,6 +20,8 @@ export interface Options {
   compare: boolean;
   /** perf looks at four loads. */
   profile: boolean;
+  /** V8 looks at their JavaScript. */
+  cpuProf: boolean;
   report?: string;
   files: string[];
 }
@@ -79,6 +81,11 @@ export function parseOptions(argv: readonly string[]): Options {
       [],
     )
     .option("--profile", "say too where the time goes under four loads, by perf (linux-perf)", false)
+    .option(
+      "--cpu-prof",
+      "say too which steps the agents' JavaScript spends its time in, by V8's profiler",
+      false,
+    )
     .option("--json <file>", "write every figure there too")
     .option(
       "--compare",

@@ -58,6 +58,8 @@ export function formatPage(
   }
   if (report.profiles.length > 0)
     parts.push("### Where the time goes", "", formatProfiles(report.profiles), "");
+  if ((report.steps ?? []).length > 0)
+    parts.push("### Where the agents' JavaScript goes", "", formatSteps(report.steps ?? []), "");
   return { text: [...parts, END].join("\n"), pictures };
 }
 
@@ -145,12 +147,23 @@ function cellOf(sample: Sample | undefined): string {
 
 /** As a table of Markdown, which is text for people too. */
 export function formatProfiles(profiles: readonly Profile[]): string {
+  const what = "Shares of the processor time of the whole machine, in per cent, idle time apart.";
+  return formatShares(what, ["load", "subject", "parts", "functions"], profiles);
+}
+
+export function formatSteps(steps: readonly Profile[]): string {
+  const what =
+    "Shares of the data-plane threads' time, in per cent, waiting apart; then of what is JavaScript's own of it.";
+  return formatShares(what, ["load", "subject", "parts", "steps"], steps);
+}
+
+function formatShares(what: string, heading: readonly string[], profiles: readonly Profile[]): string {
   const list = (each: readonly { name: string; percent: number }[]) =>
     each.map(({ name, percent }) => `${name} ${percent.toFixed(1)}`).join("; ");
   return [
-    "Shares of the processor time of the whole machine, in per cent, idle time apart.",
+    what,
     "",
-    row(["load", "subject", "parts", "functions"]),
+    row(heading),
     row(["---", "---", "---", "---"]),
     ...profiles.map((p) => row([p.load, p.subject, list(p.parts), list(p.functions).replaceAll("|", "\\|")])),
   ].join("\n");

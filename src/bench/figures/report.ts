@@ -25,6 +25,8 @@ export interface Report {
   samples: Sample[];
   rows: Row[];
   profiles: Profile[];
+  /** Of the agents' data-plane threads, by V8: whose their time is, and the steps of a packet's way. */
+  steps?: Profile[];
   start?: unknown[]; // reports of before have none
   scale: unknown[];
   policy: unknown[];
@@ -82,8 +84,12 @@ export function mergeReports(reports: readonly Report[]): Report {
     for (const [name, each] of mine) byCase.set(name, each);
   }
   const samples = [...byCase.values()].flat();
-  const profiles = new Map(
-    reports.flatMap((r) => (r.profiles ?? []).map((p) => [`${p.load} ${p.subject}`, p] as const)),
+  const [profiles, steps] = (["profiles", "steps"] as const).map(
+    (kind) =>
+      new Map(reports.flatMap((r) => (r[kind] ?? []).map((p) => [`${p.load} ${p.subject}`, p] as const))),
   );
-  return { ...last, samples, rows: toRows(samples), profiles: [...profiles.values()] };
+  return {
+    ...last,
+    ...{ samples, rows: toRows(samples), profiles: [...profiles.values()], steps: [...steps.values()] },
+  };
 }

@@ -26,6 +26,7 @@ export async function makePodwireSubject(
   const made: Subject = {
     name: subject,
     routes: await up(),
+    remove,
     renew: async () => {
       await remove();
       made.routes = await up();

@@ -49,6 +49,8 @@ export interface Subject {
   routes: Route[];
   /** Begins anew, as cold as it is after its start; where there is nothing that gets warm, it is not there. */
   renew?: () => Promise<void>;
+  /** Ends it before the benchmark does, where somebody wants to see what it writes then. */
+  remove?: () => Promise<void>;
 }
 
 export function inNetns(netns: string, ...command: string[]): string[] {

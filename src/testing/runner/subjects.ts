@@ -133,7 +133,7 @@ export const SUBJECTS: Subjects = {
   house: {
     what: "rules that hold the code, the tools of tests and benchmarks",
     files: `tidy alloc cases cpu-account search-rate deopt choose-node frame-builder frame-offload columns gc-log
-      idle-cores sample compare plot page report perf-text scale start tshark test-* shared-process`,
+      idle-cores sample compare plot page report perf-text stage-shares scale start tshark test-* shared-process`,
   },
 };
 
