@@ -26,6 +26,8 @@ const CALLERS: Readonly<Record<string, string>> = {
   "plane/worker.waitForWork": WAIT,
   "plane/worker.pollOnce": WAIT, // of older checkouts
   "dataplane/engine.receiveBatch": "reading",
+  "dataplane/engine.pollPort": "reading", // where V8 has put the former into these
+  "dataplane/engine.pollFew": "reading",
   "dataplane/send/tx-queue.flush": "writing",
 };
 
