@@ -22,6 +22,7 @@ import * as hotLoop from "./hot-loop.ts";
 const N = 1 << 16;
 const HI = 0x0a58;
 const V4 = 0xffff;
+const { PORTS } = tuple.TupleWord;
 const UDP_V4 = 17 | (4 << 8);
 /** Minimum, ns, AMD EPYC, Node 20.20, on a machine that did nothing else. */
 const RECORDED: Record<string, number> = {
@@ -47,6 +48,8 @@ const RECORDED: Record<string, number> = {
   "VTEPs, 1000: find by source": 7,
   "ICMP error limit: refused": 3.8,
   "fragment of a datagram of 8, open and close shared": 62.2,
+  "a new connection: both tuples are looked for": 60,
+  "a new connection: looked for, entered, ended": 217,
   "connections, 10000: find": 100.9,
   "connections, 1000000: find": 467.8,
   "connections, 10000: found in batches of 64": 121.5,
@@ -235,6 +238,31 @@ function measureBatches(table: Conntrack, words: Int32Array, entries: number): v
   });
 }
 
+/** Of a first packet, conntrack's part: a search for both tuples, which finds neither; entering them, and the end. */
+function measureNew(): void {
+  const table = new Conntrack(17);
+  setSeed(table, hotLoop.SEED);
+  const [key, reply] = [new Int32Array(tuple.TUPLE_WORDS), new Int32Array(tuple.TUPLE_WORDS)];
+  connectionKey(key, 0);
+  tuple.invert(key, reply);
+  const search = (port: number): number => {
+    key[PORTS] = (port << 16) | 53;
+    reply[PORTS] = (53 << 16) | port;
+    return conntrack.find(table, key) + conntrack.find(table, reply);
+  };
+  measure("a new connection: both tuples are looked for", () => {
+    let sum = 0;
+    for (let i = 0; i < N; i++) sum += search(i);
+    return sum;
+  });
+  measure("a new connection: looked for, entered, ended", () => {
+    let sum = 0;
+    for (let i = 0; i < N; i++) sum += search(i) + conntrack.insert(table, key, reply, 1);
+    while (conntrack.used(table) > 0) sum += conntrack.expireSlice(table, N, 2);
+    return sum;
+  });
+}
+
 hotLoop.printHeader("tables");
 const random = hotLoop.createRandom(hotLoop.SEED);
 const input = Int32Array.from({ length: N }, random);
@@ -243,5 +271,6 @@ for (const entries of [64, 4096]) measureFdb(input, entries);
 for (const entries of [8, 1024]) measureNeighbor(input, entries);
 measureSets(input);
 measureRest(input);
+measureNew();
 measureConntrack(input);
 hotLoop.printSink();
