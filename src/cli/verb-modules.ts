@@ -16,6 +16,7 @@ const MODULES: Readonly<Record<string, () => Promise<VerbModule>>> = {
   rollout: () => import("./objects/rollout.ts"),
   scale: () => import("./objects/scale.ts"),
   status: () => import("./status.ts"),
+  check: () => import("./check/check.ts"),
   logs: () => import("./lab/logs.ts"),
   agent: () => import("./agent.ts"),
   explain: () => import("./offline/explain.ts"),

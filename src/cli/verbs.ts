@@ -33,6 +33,7 @@ export const VERBS: readonly Verb[] = [
   },
   { name: "scale", summary: "set how many pods a deployment has" },
   { name: "status", summary: "what is here: labs and agent, their health, what to do" },
+  { name: "check", summary: "do packets arrive: between pods, nodes, services, DNS and the world" },
   { name: "logs", summary: "what a pod's containers printed" },
   { name: "agent", summary: "the data path of one node, in the foreground" },
   { name: "explain", summary: "what would happen to a packet, and why" },

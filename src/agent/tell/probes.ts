@@ -60,6 +60,8 @@ export interface ProbeWish {
   /** Of a datagram, in base64. */
   readonly payload?: string;
   readonly timeoutMs?: number;
+  /** Of TCP and UDP, or the identifier of a ping; left out: any that no kernel gives out by itself. */
+  readonly sourcePort?: number;
   /** How often it is asked at most. */
   readonly tries?: number;
 }
@@ -140,7 +142,7 @@ export class Probes {
     if (to === null) throw new ApiError(400, `to: ${JSON.stringify(wish.to)}: is no IP address`);
     const src = origin.sourceFor(to);
     if (src === undefined) return { kind: "unsent", ms: 0, text: `no address of IPv${to.family}` };
-    const prober = new Prober(this.#native, origin);
+    const prober = new Prober(this.#native, origin, wish.sourcePort);
     try {
       const { tries = 1, timeoutMs = DEFAULT_MS } = wish;
       const probe = {

@@ -81,12 +81,16 @@ export class Prober {
   #lastMs = 0;
 
   /** Throws when the interface is not to be had. */
-  constructor(native: Native, { netns, interface: name }: { netns: string; interface: string }) {
+  constructor(
+    native: Native,
+    { netns, interface: name }: { netns: string; interface: string },
+    port = FIRST_PORT + Math.floor(Math.random() * PORTS),
+  ) {
     this.#native = native;
     const flags = PacketFlag.IGNORE_OUTGOING | PacketFlag.QDISC_BYPASS;
     this.#fd = native.openPacket(netns, name, flags, BUFFER_BYTES, BUFFER_BYTES);
     if (this.#fd < 0) throw openError("packet socket on", name, netns, this.#fd);
-    this.#port = FIRST_PORT + Math.floor(Math.random() * PORTS);
+    this.#port = port;
     native.packetFilter(this.#fd, answersTo(this.#port));
   }
 
@@ -94,8 +98,9 @@ export class Prober {
   ask(wanted: Wants, timeoutMs: number): Promise<ProbeResult> {
     this.#sequence = (this.#sequence + 1) & 0xffff;
     const probe: Probe = { ...wanted, srcPort: this.#port, sequence: this.#sequence };
-    const failed = this.#send(probeFrame(probe));
+    const frame = probeFrame(probe);
     const sentMs = performance.now();
+    const failed = this.#send(frame);
     if (failed !== "") return Promise.resolve({ kind: "unsent", ms: 0, text: failed });
     this.#lastMs = sentMs;
     return new Promise((resolve) => {
