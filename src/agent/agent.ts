@@ -24,7 +24,7 @@ import { LastingServiceIds } from "../plane/service-ids.ts";
 import { collectNow, collectYoung } from "../plane/warm-up.ts";
 import { type Changes, ObjectGraph } from "../watch/desired-state.ts";
 import type { ObjectSource } from "../watch/source.ts";
-import { Attachments } from "./attachments.ts";
+import { Attachments, datagramQueueOf } from "./attachments.ts";
 import { conntrackSettings } from "./conntrack-settings.ts";
 import { DatagramJoining } from "./datagram-joining.ts";
 import { enterForPcap, NodeNetwork } from "./machine/node-network.ts";
@@ -106,7 +106,7 @@ export class Agent {
         onExit: (error) => this.onFatal(error),
       });
     }
-    this.#attachments = new Attachments(this.#native, this.#plane);
+    this.#attachments = new Attachments(this.#native, this.#plane, datagramQueueOf(config));
     const { ids, ruleIds } = this.#plane.tables.durable;
     const lasting = { services: new LastingServiceIds(ids), rules: new LastingRuleIds(ruleIds) };
     this.#messages = new NodeMessages(config, this.graph, {}, lasting);
@@ -135,6 +135,7 @@ export class Agent {
     this.#servers.onProblem = (error) => this.onProblem(error);
     this.#joining = new DatagramJoining(this.#native, this.#plane, () => this.#attachments.joiningPorts());
     this.#joining.onNote = (text) => this.onNote(text);
+    this.#attachments.onNote = (text) => this.onNote(text);
     this.#tunnelBundles = new TunnelBundles(this.#native, this.#plane, config);
     this.#tunnelBundles.onNote = (text) => this.onNote(text);
     this.#tunnelGso = new TunnelGso(this.#native, this.#plane, config);

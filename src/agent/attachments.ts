@@ -6,12 +6,13 @@
 import type { PortInfo } from "../api/show.ts";
 import type { IpWords } from "../base/ip.ts";
 import { formatMac, type Mac } from "../base/mac.ts";
+import type { AgentConfig } from "../config/agent.ts";
 import { PortRole } from "../dataplane/port.ts";
 import { PacketSocket } from "../device/packet-socket.ts";
 import { PcapUplink } from "../device/pcap-uplink.ts";
 import { Tap } from "../device/tap.ts";
 import type { Bandwidth } from "../kube/bandwidth.ts";
-import type { Native } from "../native/binding.ts";
+import { errnoName, type Native } from "../native/binding.ts";
 import type { StationMessage } from "../plane/messages.ts";
 import type { InlineDevices, Plane } from "../plane/plane.ts";
 import type { JoiningPort } from "./datagram-joining.ts";
@@ -34,6 +35,16 @@ export interface PodSettings {
   /** UDP datagrams may enter it joined. */
   joins: boolean;
   bandwidth: Bandwidth;
+}
+
+/** What the UDP that waits in one device may cost (native.boundQueue), 0: whatever; port of the tunnel, 0: none. */
+export interface DatagramQueue {
+  readonly limit: number;
+  readonly tunnelPort: number;
+}
+
+export function datagramQueueOf({ datagramQueueKiB, overlay }: AgentConfig): DatagramQueue {
+  return { limit: datagramQueueKiB * 1024, tunnelPort: overlay.type === "vxlan" ? overlay.port : 0 };
 }
 
 interface Attached {
@@ -62,17 +73,21 @@ export class Attachments {
   readonly #settings = new Map<string, PodSettings>();
   readonly #wanted = new Map<string, PodAttachment>();
   #nextId = 0;
+  #isUnbound = false;
   readonly #check: NodeJS.Timeout;
   #retry: NodeJS.Timeout | undefined;
   /** Changes one after the other: a retry must not meet a sync half way. */
   #chain: Promise<void> = Promise.resolve();
   /** Bumped whenever a pod's port comes or goes. */
   onChange: () => void = () => {};
+  onNote: (text: string) => void = () => {};
+  readonly #datagramQueue: DatagramQueue;
 
-  constructor(native: Native, plane: Plane) {
+  constructor(native: Native, plane: Plane, datagramQueue: DatagramQueue = { limit: 0, tunnelPort: 0 }) {
     this.#native = native;
     this.#plane = plane;
     this.#rates = new RatesOfPorts(plane);
+    this.#datagramQueue = datagramQueue;
     this.#check = setInterval(() => void this.#exclusive(() => this.#reopenFailed()), CHECK_MS);
     this.#check.unref();
   }
@@ -115,7 +130,9 @@ export class Attachments {
       role: PortRole.UPLINK,
       name: `uplink ${name}`,
       shut,
+      datagramQueue: this.#datagramQueue,
     });
+    this.#noteUnbound(device.unbound);
     const mac = { hi: device.macHi, lo: device.macLo };
     const id = await this.#attach(`uplink ${name}`, "uplink", "", name, device, mac, device.mtu, null);
     return { id, mac, mtu: device.mtu, fd: device.fd };
@@ -123,7 +140,15 @@ export class Attachments {
 
   /** Opens host0, the node's own stack. */
   async openHost(netns: string, name: string): Promise<{ id: number; mac: Mac; mtu: number }> {
-    const device = new Tap(this.#native, { netns, interface: name, role: PortRole.HOST, name });
+    const datagramQueue = this.#datagramQueue.limit;
+    const device = new Tap(this.#native, {
+      netns,
+      interface: name,
+      role: PortRole.HOST,
+      name,
+      datagramQueue,
+    });
+    this.#noteUnbound(device.unbound);
     const facts = this.#facts(netns, name);
     const id = await this.#attach(name, "host", "", name, device, facts.mac, facts.mtu, null);
     return { id, ...facts };
@@ -133,6 +158,14 @@ export class Attachments {
     const facts = new Int32Array(5);
     this.#native.ifInfo(netns, name, facts);
     return { mac: { hi: facts[2], lo: facts[3] }, mtu: facts[1] };
+  }
+
+  #noteUnbound(errno: number): void {
+    if (errno === 0 || this.#isUnbound) return;
+    this.#isUnbound = true;
+    this.onNote(
+      `a flood of UDP fills whole devices: its queue has no bound, ${errnoName(errno)} from the kernel`,
+    );
   }
 
   /** Pods whose ports are open. */
@@ -211,7 +244,9 @@ export class Attachments {
         interface: a.interface,
         role: PortRole.POD,
         name: `${a.interface} ${a.key}`,
+        datagramQueue: this.#datagramQueue.limit,
       });
+      this.#noteUnbound(device.unbound);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       this.#ports.set(name, { info: this.#failedInfo(a, message), device: null, attachment: a });
@@ -301,6 +336,7 @@ export class Attachments {
     const missed = new Map<number, number>();
     for (const { info, device } of this.#ports.values())
       if (device instanceof PacketSocket) missed.set(info.id, device.updateStats()[1]);
+      else if (device instanceof Tap) missed.set(info.id, device.updateMissed());
     return missed;
   }
 

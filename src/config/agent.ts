@@ -101,6 +101,8 @@ export interface AgentConfig {
   readonly mssClamp: boolean;
   /** Clients of services reach pods of this node, and of others that have it, too, with their own addresses. */
   readonly keepClientAddress: boolean;
+  /** What the UDP that waits in one device may cost, KiB (native/queue-bound.c); 0: whatever. */
+  readonly datagramQueueKiB: number;
   /** UDP datagrams of a flow enter a pod joined … */
   readonly joinDatagrams: boolean;
   /** … also those without a checksum. */
@@ -163,6 +165,7 @@ interface RawAgent {
     leastConnections?: boolean;
     resetRemovedEndpoints?: boolean;
     keepClientAddress?: boolean;
+    datagramQueueKiB?: number;
     joinDatagrams?: boolean;
     joinWithoutChecksum?: boolean;
     tunnelBundles?: boolean;
@@ -225,6 +228,7 @@ export function agentConfig(
     resetRemovedEndpoints: raw.dataplane?.resetRemovedEndpoints ?? false,
     mssClamp: raw.dataplane?.mssClamp ?? false,
     keepClientAddress: raw.dataplane?.keepClientAddress ?? false,
+    datagramQueueKiB: raw.dataplane?.datagramQueueKiB ?? 0,
     joinDatagrams: raw.dataplane?.joinDatagrams ?? true,
     joinWithoutChecksum: raw.dataplane?.joinWithoutChecksum ?? false,
     tunnelBundles: raw.dataplane?.tunnelBundles ?? true,

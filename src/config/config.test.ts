@@ -37,6 +37,7 @@ t.test("an AgentConfiguration is read with its defaults", async (t) => {
     resetRemovedEndpoints: false,
     keepClientAddress: false,
     tunnelGso: true,
+    datagramQueueKiB: 0,
     uplink: { driver: "packet" },
   });
   t.equal(config.proxy.mode, "nftables");

@@ -47,6 +47,7 @@ const dataplane = closed({
   resetRemovedEndpoints: { type: "boolean" },
   mssClamp: { type: "boolean" },
   keepClientAddress: { type: "boolean" },
+  datagramQueueKiB: { type: "integer", minimum: 0, maximum: 1_048_576 },
   joinDatagrams: { type: "boolean" },
   joinWithoutChecksum: { type: "boolean" },
   tunnelBundles: { type: "boolean" },

@@ -100,6 +100,30 @@ t.test("a TAP is opened persistent, with a vnet header and every offload", async
   ]);
 });
 
+t.test("what waits in a device is bounded where that is wanted", async (t) => {
+  const at = { netns: "", interface: "eth0", role: PortRole.POD };
+  const { native, calls } = fakeNative({ openTap: 7, openPacket: 8, boundQueue: -1, queueDrops: 3 });
+  const tap = new Tap(native, { ...at, datagramQueue: 4096 });
+  const off = new Tap(native, { ...at, datagramQueue: 0 });
+  const socket = new PacketSocket(native, { ...at, datagramQueue: { limit: 4096, tunnelPort: 8472 } });
+  const loose = new PacketSocket(native, { ...at, datagramQueue: { limit: 0, tunnelPort: 8472 } });
+  new PacketSocket(native, { ...at, shut: true, datagramQueue: { limit: 4096, tunnelPort: 8472 } });
+  const plain = new Tap(native, { ...at, vnetHeader: false, datagramQueue: 4096 });
+  t.strictSame(
+    calls.filter(([name]) => name === "boundQueue"),
+    [
+      ["boundQueue", 7, IoKind.TAP_VNET, 0, 4096],
+      ["boundQueue", 7, IoKind.TAP_VNET, 0, 0],
+      ["boundQueue", 8, IoKind.PACKET_VNET, 8472, 4096],
+    ],
+  );
+  t.strictSame(
+    [tap, off, socket, loose, plain].map(({ unbound }) => unbound),
+    [-1, 0, -1, 0, 0],
+  );
+  t.strictSame([tap.updateMissed(), tap.updateMissed()], [3, 6]);
+});
+
 t.test("errors of opening say what, where and why", async (t) => {
   const at = { netns: "/run/netns/x", interface: "eth0", role: PortRole.POD };
   const cases: [Partial<Record<keyof Native, number>>, RegExp][] = [

@@ -31,6 +31,8 @@ export interface PacketSocketOptions {
   /** Socket buffers, bytes, of which the kernel takes twice as many. Default 3 MiB and 32 MiB. */
   readonly receiveBytes?: number;
   readonly sendBytes?: number;
+  /** What the UDP that waits in it may cost (native.boundQueue), 0: whatever; port of the tunnel, 0: none. */
+  readonly datagramQueue?: { readonly limit: number; readonly tunnelPort: number };
 }
 
 const DEFAULT_SEND_BYTES = 1 << 25;
@@ -54,6 +56,8 @@ export class PacketSocket implements Port {
   readonly macLo: number;
   /** Frames that arrived, and those of them the socket had no room for, since opening; see `updateStats`. */
   readonly stats = new Float64Array(2);
+  /** Why what waits in it has no bound, a negative errno; 0: it has one, or none was wanted. */
+  readonly unbound: number;
   readonly #native: Native;
   #open = true;
 
@@ -79,6 +83,10 @@ export class PacketSocket implements Port {
     this.fd = native.openPacket(netns, options.interface, flags, receiveBytes, sendBytes);
     if (this.fd < 0) throw openError("packet socket on", options.interface, netns, this.fd);
     if (options.seesOwn !== undefined) native.packetFilter(this.fd, fromTo(options.seesOwn));
+    const { limit = 0, tunnelPort = 0 } = options.datagramQueue ?? {};
+    const hasFilter = options.shut === true || options.seesOwn !== undefined; // there is room for one program
+    const isBound = limit > 0 && hasVnet && !hasFilter;
+    this.unbound = isBound ? native.boundQueue(this.fd, this.ioKind, tunnelPort, limit) : 0;
   }
 
   /** Brings `stats` up to date. The kernel forgets its counts when asked, so only one place may ask. */

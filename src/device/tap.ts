@@ -21,6 +21,8 @@ export interface TapOptions {
   readonly vnetHeader?: boolean;
   /** TapOffload bits to ask for. Default: DEFAULT_OFFLOADS. */
   readonly offloads?: number;
+  /** What the UDP that waits in it may cost (native.boundQueue), 0: whatever. Left out: not looked at. */
+  readonly datagramQueue?: number;
 }
 
 /** What the data plane can cut: TCP, and UDP since Linux 6.2 (an older kernel leaves those two bits out). */
@@ -39,8 +41,11 @@ export class Tap implements Port {
   readonly fd: number;
   /** TapOffload bits the kernel accepted. */
   readonly offloads: number;
+  /** Why what waits in it has no bound, a negative errno; 0: it has one, or none was wanted. */
+  readonly unbound: number;
   readonly #native: Native;
   #open = true;
+  #missed = 0;
 
   constructor(native: Native, options: TapOptions) {
     const hasVnet = options.vnetHeader ?? true;
@@ -57,6 +62,16 @@ export class Tap implements Port {
       native.closeFd(this.fd);
       throw openError("TAP device", options.interface, options.netns, this.offloads);
     }
+    const { datagramQueue } = options;
+    const bound =
+      datagramQueue === undefined || !hasVnet ? 0 : native.boundQueue(this.fd, this.ioKind, 0, datagramQueue);
+    this.unbound = datagramQueue === 0 ? 0 : bound;
+  }
+
+  /** Datagrams that had no room, since opening. */
+  updateMissed(): number {
+    this.#missed += this.#native.queueDrops(this.fd);
+    return this.#missed;
   }
 
   /** Whether the device stays when its last descriptor is closed. */

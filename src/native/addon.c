@@ -146,6 +146,8 @@ static const struct {
     {"frameReaders", FrameReaders},
     {"packetFilter", PacketFilter},
     {"packetStats", PacketStats},
+    {"boundQueue", BoundQueue},
+    {"queueDrops", QueueDrops},
     {"ifInfo", IfInfo},
     {"listenTcp", ListenTcp},
     {"openNetlink", OpenNetlink},

@@ -71,6 +71,8 @@ napi_value OpenProbe(napi_env env, napi_callback_info info);
 napi_value FrameReaders(napi_env env, napi_callback_info info);
 napi_value PacketStats(napi_env env, napi_callback_info info);
 napi_value PacketFilter(napi_env env, napi_callback_info info);
+napi_value BoundQueue(napi_env env, napi_callback_info info);
+napi_value QueueDrops(napi_env env, napi_callback_info info);
 napi_value IfInfo(napi_env env, napi_callback_info info);
 napi_value ListenTcp(napi_env env, napi_callback_info info);
 napi_value OpenNetlink(napi_env env, napi_callback_info info);

@@ -17,6 +17,7 @@
 // So stripping 50 bytes and subtracting 50 from csum_start leaves a finished superframe for the pod's TAP.
 #include "addon.h"
 #include "offload.h"
+#include "queue-bound.h"
 
 #include <linux/if_packet.h>
 #include <linux/virtio_net.h>
@@ -42,6 +43,7 @@ typedef struct {
   int32_t *offs, *lens, *sums; // already moved on to `first`
   int32_t max, slot_bytes, byte_budget, sum_from;
   int32_t count, bytes, dropped, error;
+  QueueBound *bound; // NULL: what waits is not counted
 } Intake;
 
 static atomic_llong dropped_on_receive;
@@ -80,6 +82,7 @@ static int32_t sum_frame(const Intake *in, const uint8_t *frame, int32_t bytes) 
 }
 
 static void accept_frame(Intake *in, const uint8_t *frame, int32_t bytes) {
+  if (in->bound != NULL) queue_bound_read(in->bound, frame, bytes);
   in->sums[in->count] = sum_frame(in, frame, bytes);
   in->lens[in->count++] = bytes;
   in->bytes += bytes;
@@ -188,7 +191,8 @@ static void receive_packets(Intake *in) {
       continue;
     }
     take_chunk(in, messages, got, header, &largest);
-    if (got < want || in->dropped > in->max) return; // the queue is empty: no need to ask again
+    if (got < want) in->error = EAGAIN; // the queue is empty: no need to ask again
+    if (got < want || in->dropped > in->max) return;
   }
 }
 
@@ -214,10 +218,15 @@ napi_value Receive(napi_env env, napi_callback_info info) {
   in.offs = offs.data + first;
   in.lens = lens.data + first;
   in.sums = sums.data + first;
+  in.bound = queue_bound_of(in.fd);
   if (kind == KIND_TAP_VNET || kind == KIND_TAP)
     receive_tap(&in);
   else
     receive_packets(&in);
+  if (in.bound != NULL) {
+    if (in.error == EAGAIN) queue_bound_empty(in.bound);
+    queue_bound_alive(in.bound);
+  }
   if (in.dropped > 0) atomic_fetch_add_explicit(&dropped_on_receive, in.dropped, memory_order_relaxed);
   if (in.count > 0 || in.error == 0 || in.error == EAGAIN) return return_int(env, in.count);
   return return_int(env, -in.error);

@@ -40,6 +40,8 @@ t.test("arguments of a wrong type, or too few, throw a TypeError", async (t) => 
     () => loose.tapOffload("x", 1),
     () => loose.tapPersist({}, 1),
     () => loose.packetStats(0, new Float32Array(2)),
+    () => loose.boundQueue(0, 0, "8472", 1),
+    () => loose.queueDrops(),
     () => loose.ifInfo("", "lo", new Uint32Array(5)),
     () => loose.listenTcp("", "127.0.0.1", "80", 1),
     () => loose.listenTcp("", "127.0.0.1", 0),
@@ -182,12 +184,21 @@ t.test("closed and foreign descriptors give an error and nothing else", async (t
     t.equal(native.tapOffload(fd, 1), EBADF);
     t.equal(native.tapPersist(fd, 1), EBADF);
     t.equal(native.packetStats(fd, new Float64Array(2)), EBADF);
+    t.equal(native.queueDrops(fd), 0);
     t.equal(native.wait(fd, tokens, 0, 0, clock), EBADF);
     t.equal(native.pollerAdd(fd, fd, 0), EBADF);
   }
   t.equal(errnoName(EBADF), "EBADF");
   t.equal(native.packetStats(0, new Float64Array(1)), EINVAL);
   t.equal(native.tapPersist(0, 2), EINVAL);
+  t.equal(native.boundQueue(9999, 0, 0, 0), EBADF);
+  for (const [fd, kind, port, limit] of [
+    [-1, 0, 0, 0],
+    [0, 2, 0, 0],
+    [0, 0, 65_536, 0],
+    [0, 0, 0, -1],
+  ])
+    t.equal(native.boundQueue(fd, kind, port, limit), EINVAL, `${[fd, kind, port, limit]}`);
 });
 
 t.test("receive refuses ranges outside its arrays", async (t) => {

@@ -84,6 +84,14 @@ export interface Native extends Io, Offload {
    * totals.
    */
   packetStats(fd: number, out: Float64Array): number;
+  /**
+   * Bounds the UDP that waits in a TAP or packet socket (`kind`: IoKind, with vnet header): no more comes in while what
+   * waits costs more than `limit` (queue-bound.c). tunnelPort: of VXLAN, where the inner packet is meant; 0: none.
+   * limit 0: no bound, and none that an agent before has left.
+   */
+  boundQueue(fd: number, kind: number, tunnelPort: number, limit: number): number;
+  /** Datagrams that it has refused since the last call; of a packet socket `packetStats` has them. */
+  queueDrops(fd: number): number;
   /** out: ifindex, mtu, MAC bytes 0-1, MAC bytes 2-5 (i32), IFF_* flags. */
   ifInfo(netns: string, name: string, out: Int32Array): number;
   /**

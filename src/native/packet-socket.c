@@ -1,5 +1,6 @@
 // AF_PACKET sockets: the agent's end of the node's network card.
 #include "addon.h"
+#include "queue-bound.h"
 
 #include <arpa/inet.h>
 #include <linux/filter.h>
@@ -109,7 +110,8 @@ napi_value PacketStats(napi_env env, napi_callback_info info) {
   struct tpacket_stats stats;
   socklen_t bytes = sizeof stats;
   if (getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, &stats, &bytes) < 0) return return_int(env, -errno);
-  out.data[0] += stats.tp_packets;
-  out.data[1] += stats.tp_drops;
+  const uint32_t refused = queue_bound_drops(fd);
+  out.data[0] += (double)stats.tp_packets + refused;
+  out.data[1] += (double)stats.tp_drops + refused;
   return return_int(env, 0);
 }

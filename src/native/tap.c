@@ -1,6 +1,7 @@
 // TAP devices, interface facts, and closing. A persistent TAP keeps its name and addresses when the agent
 // ends; its offloads and vnet header size do not belong to that promise, so opening sets them again.
 #include "addon.h"
+#include "queue-bound.h"
 
 #include <fcntl.h>
 #include <linux/if_tun.h>
@@ -149,5 +150,6 @@ napi_value CloseFd(napi_env env, napi_callback_info info) {
   args_load(&args, env, info, 1);
   int fd = arg_int(&args, 0);
   if (args.bad) return throw_type_error(env);
+  queue_bound_release(fd);
   return return_int(env, close(fd) < 0 ? -errno : 0);
 }

@@ -41,6 +41,7 @@ export function offlineConfig(
     mssClamp: false,
     tunnelBundles: false,
     keepClientAddress: false, // the annotation of its Node tells
+    datagramQueueKiB: 0,
     joinDatagrams: false,
     joinWithoutChecksum: false,
     tunnelGso: false,
