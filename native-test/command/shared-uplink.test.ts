@@ -125,14 +125,33 @@ t.test("one NIC", { skip: cannotRun("socat", "curl", "nft", "tc") }, async (t) =
     const answers = await Promise.all(ways.map(([, from, url]) => get(from, url)));
     for (const [i, [what, , , answer]] of ways.entries()) t.equal(answers[i], answer, what);
   };
-  await until("the first answer", async () =>
-    (await get("a", `http://${podIp(2)}:8080/`)).startsWith("pod b"),
-  );
+  /** A second gateway, which nobody answers for but the machine's own entry; another address. */
+  const follows = async (t: Test): Promise<void> => {
+    const podwire = async (...words: string[]) =>
+      (await run([PODWIRE, "--agent", join(folder, "n1.sock"), ...words])).stdout;
+    t.match(await podwire("status"), /^n1 +uplink +yes +eth0 is up, shared with the kernel$/m);
+    const mac = /link\/ether (\S+)/.exec(namespaces.ip("out", "link show eth0"))?.[1];
+    const world = async () => (await get("a", `http://${WORLD[4]}:8080/`)) === `pod out saw ${nodeIp(1)}`;
+    namespaces.ip("n1", `neigh replace 192.168.77.9 lladdr ${mac} dev eth0 nud permanent`);
+    namespaces.ip("n1", "route replace default via 192.168.77.9");
+    await until("the route", async () => (await podwire("show", "routes")).includes("192.168.77.9"));
+    t.ok(await world(), "by a neighbour that the kernel alone knows");
+    namespaces.ip("n1", "route replace default via 192.168.77.1");
+    namespaces.ip("n1", "neigh del 192.168.77.9 dev eth0");
+    namespaces.ip("n1", "addr add 192.168.77.99/24 dev eth0");
+    const isServed = async () => (await get("out", "http://192.168.77.99:30081/")).startsWith("pod a");
+    await until("node ports at the address", isServed);
+    namespaces.ip("n1", "addr del 192.168.77.99/24 dev eth0");
+    await until("the old route", world);
+  };
+  const isReached = async () => (await get("a", `http://${podIp(2)}:8080/`)).startsWith("pod b");
+  await until("the first answer", isReached);
   await t.test("everything is reached", everything);
+  await t.test("what the machine changes is followed", follows);
   await first.stop("SIGKILL");
   t.equal((await snapshot("n1")).nftables, "", "nothing drops any more");
   first = await agent(1);
-  await until("an answer", async () => (await get("a", `http://${podIp(2)}:8080/`)).startsWith("pod b"));
+  await until("an answer", isReached);
   await t.test("everything again", everything);
   await first.stop();
   const cleanup = await run(inside("n1", PODWIRE, "agent", "--cleanup", "--config", join(folder, "n1.yaml")));

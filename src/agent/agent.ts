@@ -213,6 +213,7 @@ export class Agent {
     return new NodeNetwork(this.#native, this.config, {
       problem: (error) => this.onProblem(error),
       fatal: (error) => this.onFatal(error),
+      tell: (message) => void this.#plane.apply(message).catch(() => {}), // a plane that ends is told elsewhere
       changed: () => {
         this.#ports = { ...this.#ports, ...this.#network.machine };
         this.#schedule();
@@ -372,6 +373,7 @@ export class Agent {
         internalErrors: this.#plane.errors,
         refusedServicePorts: this.#plane.refused.count,
         workers: workersOf(this.config),
+        uplinkMode: this.config.uplink.mode ?? "exclusive",
         tunnelBundles: this.#tunnelBundles.state,
         tunnelGso: this.#tunnelGso.state,
         datagramJoining: this.#joining.problem === "" ? "on" : `off: ${this.#joining.problem}`,

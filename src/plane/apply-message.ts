@@ -17,6 +17,7 @@ import { Event } from "../dataplane/counters.ts";
 import * as engine from "../dataplane/engine.ts";
 import type { Polling, PortRole } from "../dataplane/port.ts";
 import { announceNextHops, announceNode } from "../dataplane/send/announce.ts";
+import { sendWaiting } from "../dataplane/send/link.ts";
 import { addOwner, removeOwner } from "../dataplane/send/port-table.ts";
 import { flush } from "../dataplane/send/tx-queue.ts";
 import type { ConfigChange, NodeConfig } from "../dataplane/spec/node-config.ts";
@@ -36,7 +37,6 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
   switch (message.type) {
     case "attach":
       attach(plane, message.port, polling);
-      bindPorts(t);
       return;
     case "detach":
       if (plane.ports.fd[message.id] >= 0) polling.remove(plane.ports.fd[message.id]);
@@ -57,6 +57,9 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
     case "tunnel-gso":
       plane.ports.tunnelFd = message.fd;
       return;
+    case "neighbors":
+      followNeighbors(t, message);
+      return;
     case "config":
       configure(t.config, message.config);
       return;
@@ -64,9 +67,7 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
       putInForce(t, plane.isKeeper ? message.parts : { ...message.parts, changes: NONE, recycled: [] });
       return;
     case "routes":
-      t.vteps = createVteps(message.vteps);
-      t.routes = createRoutes(message.routes);
-      findRoutes(t.vteps, t.routes);
+      setRoutes(t, message);
       return;
     case "services":
       serviceChange.update(t.services, message.update);
@@ -91,6 +92,12 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
   }
 }
 
+function setRoutes(t: Tables, message: Extract<PlaneMessage, { type: "routes" }>): void {
+  t.vteps = createVteps(message.vteps);
+  t.routes = createRoutes(message.routes);
+  findRoutes(t.vteps, t.routes);
+}
+
 function configureNode(plane: engine.Engine, message: Extract<PlaneMessage, { type: "node" }>): void {
   const t = plane.tables;
   const { router } = t.config;
@@ -107,6 +114,22 @@ function announceToHost(t: Tables, port: number): void {
   const mac = { macHi: t.ports.macHi[port], macLo: t.ports.macLo[port] };
   if (v4 !== 0) announceNextHops(t, { w0: 0, w1: 0, w2: 0xffff, w3: v4, ...mac, port });
   if ((v60 | v61) !== 0) announceNextHops(t, { w0: v60, w1: v61, w2: v62, w3: v63, ...mac, port });
+  flush(t.tx);
+}
+
+/** What the kernel knows need not be asked for; what somebody has set is not asked for at all, until it is taken away. */
+function followNeighbors(t: Tables, message: Extract<PlaneMessage, { type: "neighbors" }>): void {
+  const { OVERRIDE, CREATE } = neighbor.Confirm;
+  for (const { w0, w1, w2, w3 } of message.gone) {
+    const slot = neighbor.find(t.fabric, w0, w1, w2, w3);
+    if (slot >= 0 && t.fabric.state[slot] === neighbor.State.PERMANENT) neighbor.remove(t.fabric, slot);
+  }
+  for (const { w0, w1, w2, w3, macHi, macLo, isStatic } of message.known) {
+    const slot = isStatic
+      ? neighbor.addPermanent(t.fabric, w0, w1, w2, w3, macHi, macLo, neighbor.NO_PORT)
+      : neighbor.confirm(t.fabric, w0, w1, w2, w3, macHi, macLo, t.nowMs, OVERRIDE | CREATE);
+    if (slot >= 0 && neighbor.isUsable(t.fabric, slot)) sendWaiting(t, slot);
+  }
   flush(t.tx);
 }
 
@@ -160,6 +183,7 @@ function attach(plane: engine.Engine, port: PortMessage, polling: Polling): void
   };
   engine.attach(plane, port.id, device, { hi: port.macHi, lo: port.macLo }, port.mtu);
   if (port.fd >= 0) polling.add(port.fd, port.id);
+  bindPorts(plane.tables);
 }
 
 function watch(plane: engine.Engine, message: Extract<PlaneMessage, { type: "watch" }>): void {

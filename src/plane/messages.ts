@@ -26,7 +26,7 @@ export function concernsAll(type: PlaneMessage["type"] | "packed"): boolean {
 
 /** What the workers have in common. */
 const TABLES_ONLY: ReadonlySet<string> = new Set<PlaneMessage["type"] | "packed">([
-  ...(["services", "packed", "endpoints", "complete", "conntrack", "conntrack-delete"] as const),
+  ...(["services", "packed", "endpoints", "complete", "conntrack", "conntrack-delete", "neighbors"] as const),
 ]);
 
 export interface PortMessage {
@@ -43,6 +43,13 @@ export interface StationMessage extends IpWords {
   macHi: number;
   macLo: number;
   port: number;
+}
+
+export interface NeighborMessage extends IpWords {
+  macHi: number;
+  macLo: number;
+  /** Nobody asks for it: somebody has set it. */
+  isStatic: boolean;
 }
 
 export type PlaneMessage =
@@ -63,6 +70,7 @@ export type PlaneMessage =
       serviceRanges: Prefix[];
     }
   | { type: "config"; config: ConfigChange } // what no object tells
+  | { type: "neighbors"; known: NeighborMessage[]; gone: IpWords[] } // of a shared uplink, as the kernel has them
   | { type: "tunnel-gso"; fd: number } // superframes in VXLAN leave by this descriptor; -1: they are cut here
   | { type: "policy"; parts: PolicyParts }
   | { type: "routes"; routes: RouteSpec[]; vteps: VtepSpec[] }

@@ -12,6 +12,7 @@ import type { AgentConfig } from "../../config/agent.ts";
 import type { ServiceUpdate } from "../../dataplane/spec/services.ts";
 import { KernelReader } from "../../device/netlink/kernel-network.ts";
 import { errnoName, type Native } from "../../native/binding.ts";
+import type { PlaneMessage } from "../../plane/messages.ts";
 import { HostRouting } from "./host-routing.ts";
 import { readRecord, writeRecord } from "./record.ts";
 import { runIn } from "./run-ip.ts";
@@ -45,6 +46,8 @@ interface Listener {
   fatal(error: Error): void;
   /** The machine's addresses, routes or MTU have changed. */
   changed(): void;
+  /** For the plane. */
+  tell(message: PlaneMessage): void;
 }
 
 export class NodeNetwork {
@@ -85,6 +88,15 @@ export class NodeNetwork {
     const shared = new SharedUplink(this.#native, this.#config);
     this.#shared = shared;
     shared.onLost = (error) => this.#tell.fatal(error);
+    shared.onNeighbors = (known, gone) => {
+      const words = known.map(({ address, macHi, macLo, isStatic }) => ({
+        ...address,
+        macHi,
+        macLo,
+        isStatic,
+      }));
+      this.#tell.tell({ type: "neighbors", known: words, gone: gone.map(({ address }) => address) });
+    };
     shared.onChange = () => {
       this.#moved = true;
       this.#tell.changed();

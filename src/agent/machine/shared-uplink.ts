@@ -6,7 +6,7 @@
  */
 import { PodwireError } from "../../base/errors.ts";
 import { formatIp } from "../../base/ip.ts";
-import type { KernelLink, KernelNetwork } from "../../base/kernel-network.ts";
+import type { KernelLink, KernelNeighbor, KernelNetwork } from "../../base/kernel-network.ts";
 import { type Taken, unitePorts } from "../../base/taken.ts";
 import { hostDevice, hostDeviceLines } from "../../compile/host-device.ts";
 import type { NodeTopology } from "../../compile/node.ts";
@@ -35,6 +35,7 @@ export class SharedUplink {
   readonly #reader: KernelReader;
   readonly #table: TakenTable;
   readonly #served = new Map<number, readonly ServedPort[]>();
+  #neighbors = new Map<string, KernelNeighbor>();
   #fd = -1;
   #kernel: KernelNetwork;
   #link: KernelLink;
@@ -45,6 +46,8 @@ export class SharedUplink {
   machine: MachineNetwork;
   /** Called when `machine` or `mtu` has changed. */
   onChange: () => void = () => {};
+  /** Called with what the kernel has learnt of its neighbours on the NIC, and which it knows no more. */
+  onNeighbors: (known: KernelNeighbor[], gone: KernelNeighbor[]) => void = () => {};
   /** Called when the device is another one by now. */
   onLost: (error: Error) => void = () => {};
 
@@ -80,11 +83,26 @@ export class SharedUplink {
     this.#fd = fd;
     this.#look = setInterval(() => this.#follow(), LOOK_MS);
     this.#look.unref();
+    this.#followNeighbors();
+  }
+
+  #followNeighbors(): void {
+    const all = this.#reader.neighbors().filter(({ link }) => link === this.#link.index);
+    const now = new Map(all.map((each) => [formatIp(each.address), each]));
+    const before = this.#neighbors;
+    this.#neighbors = now;
+    const isKnown = ([text, each]: [string, KernelNeighbor]): boolean => isSame(before.get(text), each);
+    const known = [...now].filter((each) => !isKnown(each)).map(([, each]) => each);
+    const gone = [...before].filter(([text, { isStatic }]) => isStatic && now.get(text)?.isStatic !== true);
+    const left = gone.map(([, each]) => each);
+    if (known.length + left.length > 0) this.onNeighbors(known, left);
   }
 
   #follow(): void {
     try {
-      if (!this.#reader.changes().network) return;
+      const changes = this.#reader.changes();
+      if (changes.neighbors) this.#followNeighbors();
+      if (!changes.network) return;
       this.#kernel = this.#reader.read();
       const link = this.#found();
       if (link.index !== this.#link.index || link.mac !== this.#link.mac) {
@@ -174,6 +192,10 @@ export class SharedUplink {
     this.#reader.close();
     this.#table.close();
   }
+}
+
+function isSame(a: KernelNeighbor | undefined, b: KernelNeighbor): boolean {
+  return a?.macHi === b.macHi && a.macLo === b.macLo && a.isStatic === b.isStatic;
 }
 
 /** What either takes; undefined: they are about other addresses. */

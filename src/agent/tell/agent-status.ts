@@ -29,6 +29,8 @@ export interface StatusParts {
   readonly internalErrors: number;
   readonly refusedServicePorts: number;
   readonly workers: number;
+  /** Whose the uplink is: "shared" with the kernel, or "exclusive". */
+  readonly uplinkMode: string;
   readonly tunnelBundles: string;
   readonly tunnelGso: string;
   /** "on", or "off: " and why. */

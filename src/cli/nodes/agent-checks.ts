@@ -29,6 +29,8 @@ export interface AgentStatus {
   tunnelGso?: string;
   datagramJoining?: string;
   devices?: DeviceState[];
+  /** "shared" with the kernel, or "exclusive". */
+  uplinkMode?: string;
   /** Of objects, where somebody serves them. */
   source?: { server: string; problem: string; silentSeconds: number; aheadSeconds?: number };
 }
@@ -77,7 +79,7 @@ export function agentChecks(status: AgentStatus, connections: Fill): Check[] {
           return check("ports", false, `${whose}: ${error}`, where);
         })),
     ...(status.source === undefined ? [] : sourceChecks(of, status.source)),
-    ...(status.devices ?? []).flatMap((device) => deviceChecks(of, device)),
+    ...(status.devices ?? []).flatMap((device) => deviceChecks(of, device, status.uplinkMode === "shared")),
     ...(status.tunnelBundles === undefined ? [] : [check("tunnel bundles", true, status.tunnelBundles, "")]),
     ...(status.tunnelGso === undefined ? [] : [check("tunnel GSO", true, status.tunnelGso, "")]),
     ...(status.datagramJoining === undefined
@@ -127,7 +129,7 @@ function sourceChecks(of: string, source: NonNullable<AgentStatus["source"]>): C
   return [...api, { of, check: "clock", ok: isRight, detail, advice }];
 }
 
-function deviceChecks(of: string, device: DeviceState): Check[] {
+function deviceChecks(of: string, device: DeviceState, isShared: boolean): Check[] {
   const { kind, interface: name, isUp, hasCarrier, received, missed } = device;
   const wrong = !isUp ? "is down" : !hasCarrier ? "has no carrier" : "";
   const mend = !isUp
@@ -135,8 +137,9 @@ function deviceChecks(of: string, device: DeviceState): Check[] {
     : kind === "host"
       ? "start the agent again: the device is not its own"
       : "nothing is at the other end: look at cable and switch";
+  const well = isShared && kind === "uplink" ? "is up, shared with the kernel" : "is up";
   const link = { of, check: kind === "host" ? "host device" : "uplink", ok: wrong === "" };
-  const checks = [{ ...link, detail: `${name} ${wrong || "is up"}`, advice: wrong === "" ? "" : mend }];
+  const checks = [{ ...link, detail: `${name} ${wrong || well}`, advice: wrong === "" ? "" : mend }];
   if (kind === "host") return checks;
   const fits = missed < LOST_LEAST || missed < received * LOST_SHARE;
   const detail = `${missed} of ${received + missed} frames had no room`;
