@@ -29,7 +29,7 @@ import * as neighbor from "../table/neighbor.ts";
 import * as routes from "../table/routes.ts";
 import type { Tables } from "../tables.ts";
 import { type FastFrame, L4_AT } from "./fast-frame.ts";
-import { enter, isPodEgress, isSentToItself } from "./first-packet.ts";
+import { enter, isMasked, returnsToSender } from "./first-packet.ts";
 
 const { TCP, UDP } = Protocol;
 const { SRC3, DST3, PORTS, META } = TupleWord;
@@ -77,7 +77,7 @@ function toHost(f: FastFrame, t: Tables, nowSec: number): boolean {
   const port = t.config.router.hostPort;
   if (port < 0 || t.ports.active[port] === 0) return false;
   if (f.gsoSize === 0 && f.ipLen > t.ports.mtu[port]) return false;
-  if (f.ref < 0 && isSentToItself(f, t)) return false;
+  if (f.ref < 0 && returnsToSender(f, t)) return false;
   if (!tell(f, t, -1, nowSec)) return false;
   rewrite(f, 0);
   deliver(f, t, port, t.ports.macHi[port], t.ports.macLo[port]);
@@ -118,7 +118,7 @@ function toFabric(f: FastFrame, t: Tables, r: number, hops: number, nowSec: numb
   const uplink = t.config.router.uplinkPort;
   if (uplink < 0 || t.ports.active[uplink] === 0) return false;
   const n = neighbor.find(t.fabric, w0, w1, w2, w3);
-  if (n < 0 || !neighbor.isUsable(t.fabric, n) || (f.ref < 0 && isPodEgress(f, t))) return false;
+  if (n < 0 || !neighbor.isUsable(t.fabric, n) || (f.ref < 0 && isMasked(f, t))) return false;
   if (!tell(f, t, -1, nowSec)) return false;
   rewrite(f, hops);
   toNeighbor(t, f.off, f.end - f.off, -1, w0, w1, w2, w3, t.nowMs);

@@ -189,6 +189,26 @@ for (const c of [
       node.tables.services.masq.fill(0);
     },
   },
+  {
+    name: "what the node sends a service's endpoint beyond an uplink that is its kernel's, too",
+    port: "host",
+    frame: (node) => datagram(node.address, VIP)(node),
+    change: (node) => {
+      setService(node, { endpoints: [`${PEER}:5353`] });
+      node.tables.services.masq.fill(0);
+      node.tables.config.router.shared = 1;
+    },
+  },
+  {
+    name: "what a service leads back to the node from such an uplink",
+    port: "uplink",
+    frame: (node) => datagram(CLIENT, node.address, { dstPort: NODE_PORT })(node),
+    change: (node) => {
+      setService(node, { endpoints: [`${node.address}:5353`] });
+      node.tables.services.masq.fill(0);
+      node.tables.config.router.shared = 1;
+    },
+  },
   { name: "a pod's way out of the cluster", frame: datagram(POD2, CLIENT) },
   { name: "tunnel packets of a pod", frame: (node) => datagram(POD2, node.address, { dstPort: 8472 })(node) },
   {
@@ -223,3 +243,12 @@ for (const c of [
   { name: "a pod that is not there", frame: datagram(POD2, "10.244.1.9", { dstMac: undefined }) },
 ] as Case[])
   compare(c, false);
+
+t.test("a flow that has just begun is known to who looks on from its second packet on", async (t) => {
+  const node = createNode(true);
+  setService(node, {});
+  const first = node.through("pod2", toService(node));
+  node.tables.watchers.active = 1;
+  t.same(node.through("pod2", toService(node)), first);
+  t.equal(node.connections().length, 1);
+});

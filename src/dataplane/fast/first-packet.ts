@@ -28,7 +28,7 @@ import type { FastFrame } from "./fast-frame.ts";
 const { UDP } = Protocol;
 const { SRC3, DST0, DST1, DST2, DST3, PORTS, META } = TupleWord;
 const { FAMILY } = Meta;
-const { HOST, POD } = PortRole;
+const { HOST, POD, UPLINK } = PortRole;
 const { DST_NAT, SERVED } = conntrack.Status;
 const V4_MAPPED = 0xffff;
 const LOOPBACK_NET = 127;
@@ -90,13 +90,29 @@ function isGuarded(t: Tables, key: Int32Array): boolean {
   return prefixSet.contains(t.addresses.serviceRanges, key[DST0], key[DST1], key[DST2], key[DST3]);
 }
 
-/** masquerade, of what is for the node itself: what it sent to a service of its own gets another source. */
-export function isSentToItself(f: FastFrame, t: Tables): boolean {
-  return f.endpoint >= 0 && t.ports.role[f.inPort] === HOST && f.fromTunnel === 0;
+/**
+ * masquerade, of what is for the node itself: what it sent to a service of its own gets another source, and so does what
+ * came to one by an uplink that is the kernel's, too.
+ */
+export function returnsToSender(f: FastFrame, t: Tables): boolean {
+  if (f.endpoint < 0 || f.fromTunnel !== 0) return false;
+  const role = t.ports.role[f.inPort];
+  return role === HOST || (role === UPLINK && t.config.router.shared !== 0);
 }
 
-/** masquerade, of what goes onto the fabric: a pod's packets leave the cluster as the node's. */
-export function isPodEgress(f: FastFrame, t: Tables): boolean {
+/** masquerade, of what goes onto the fabric. */
+export function isMasked(f: FastFrame, t: Tables): boolean {
+  return isPodEgress(f, t) || losesAnswers(f, t);
+}
+
+/** What the node sent to a service, where answers to its own port are the kernel's. */
+function losesAnswers(f: FastFrame, t: Tables): boolean {
+  if (t.config.router.shared === 0 || f.endpoint < 0) return false;
+  return t.ports.role[f.inPort] === HOST && f.fromTunnel === 0;
+}
+
+/** A pod's packets leave the cluster as the node's. */
+function isPodEgress(f: FastFrame, t: Tables): boolean {
   if (t.config.snat.egress === 0) return false;
   if (!prefixSet.contains(t.addresses.masqueradeSources, 0, 0, V4_MAPPED, f.src)) return false;
   return !prefixSet.contains(t.addresses.masqueradeExempt, 0, 0, V4_MAPPED, f.dst);
@@ -117,6 +133,7 @@ export function enter(f: FastFrame, t: Tables, receiver: number, nowSec: number)
   reply[META] = key[META];
   if (conntrack.find(ct, reply) >= 0) return false;
   const slot = conntrack.insert(ct, key, reply, nowSec);
+  f.isNew = false; // what comes next may be its second packet
   note(f, t, slot, row);
   udpTracker.begin(t, slot, nowSec);
   conntrack.account(ct, slot << 1, f.ipLen);
