@@ -33,8 +33,6 @@ rm -rf /etc/podwire/manifests
 cp -r "$target/vagrant/manifests" /etc/podwire/manifests
 cat >/etc/podwire/node.env <<ENV
 NODE_NAME=$node_name
-NODE_ADDRESS=$node_address
-UPLINK=$(uplink)
 ENV
 cat >/etc/podwire/agent.yaml <<YAML
 apiVersion: podwire.dev/v1alpha1
@@ -43,20 +41,19 @@ nodeName: $node_name
 clusterCIDR: 10.244.0.0/16
 serviceCIDR: 10.96.0.0/12
 overlay: { type: vxlan, vni: 1, port: 8472 }
-uplink: { interface: $(uplink), driver: packet }
-host: { interface: host0 }
+uplink: { interface: $(uplink) }
 socket: /run/podwire/agent.sock
 source: { files: [/etc/podwire/manifests] }
 YAML
 
-install -m 0755 "$target/vagrant/node-network" /usr/local/sbin/podwire-node-network
+install -m 0755 "$target/vagrant/demo-pods" /usr/local/sbin/podwire-demo-pods
 install -m 0755 "$target/vagrant/pod-http" /usr/local/sbin/podwire-pod-http
 install -m 0644 "$target/vagrant/podwire-agent.service" /etc/systemd/system/podwire-agent.service
 install -m 0644 "$target/vagrant/podwire-pod@.service" /etc/systemd/system/podwire-pod@.service
 systemctl daemon-reload
 systemctl enable --quiet podwire-agent.service
 systemctl restart podwire-agent.service
-for pod in $(/usr/local/sbin/podwire-node-network list); do
+for pod in $(/usr/local/sbin/podwire-demo-pods list); do
   systemctl enable --quiet "podwire-pod@$pod.service"
   systemctl restart "podwire-pod@$pod.service"
 done

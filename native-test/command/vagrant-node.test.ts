@@ -22,7 +22,8 @@ function script(i: number, folder: string): string {
   return `
     mount -t tmpfs none /run/netns # names of pods are this machine's own
     export PODWIRE_ETC=${folder}
-    ${ROOT}/vagrant/node-network up || exit 1
+    ip addr add 192.168.56.1${i}/24 dev eth1 && ip link set eth1 up || exit 1
+    ${ROOT}/vagrant/demo-pods up || exit 1
     ${PODWIRE} agent --config ${folder}/agent.yaml & agent=$!
     ip netns exec web-${i} ${ROOT}/vagrant/pod-http web-${i} & pod=$!
     touch ${folder}/../up-${i}
@@ -43,7 +44,9 @@ function script(i: number, folder: string): string {
     ip rule | sed 's/^/while /'
     kill $pod $agent; wait $agent
     ip rule | sed 's/^/after /'
-    ${ROOT}/vagrant/node-network down
+    ${PODWIRE} agent --cleanup --config ${folder}/agent.yaml
+    ${ROOT}/vagrant/demo-pods down
+    ip rule | sed 's/^/cleaned /'
     ip -o link | sed 's/^/left /'
   `;
 }
@@ -56,8 +59,7 @@ function agentConfig(i: number, folder: string): object {
     clusterCIDR: "10.244.0.0/16",
     serviceCIDR: "10.96.0.0/12",
     overlay: { type: "vxlan", vni: 1, port: 8472 },
-    uplink: { interface: "eth1", driver: "packet" },
-    host: { interface: "host0" },
+    uplink: { interface: "eth1" },
     socket: `${folder}/agent.sock`,
     source: { files: [`${folder}/manifests`] },
   };
@@ -77,10 +79,7 @@ t.test("two machines as vagrant/ makes them", { skip: cannotRun("unshare", "soca
     const etc = join(folder, `etc-${i}`);
     await mkdir(etc);
     await cp(join(ROOT, "vagrant", "manifests"), join(etc, "manifests"), { recursive: true });
-    await writeFile(
-      join(etc, "node.env"),
-      `NODE_NAME=node${i}\nNODE_ADDRESS=192.168.56.1${i}\nUPLINK=eth1\n`,
-    );
+    await writeFile(join(etc, "node.env"), `NODE_NAME=node${i}\n`);
     await writeFile(join(etc, "agent.yaml"), JSON.stringify(agentConfig(i, etc)));
     await run(["ip", "netns", "add", netns(i)]);
     await run(["ip", "-n", netns(i), "link", "set", "lo", "up"]);
@@ -106,6 +105,7 @@ t.test("two machines as vagrant/ makes them", { skip: cannotRun("unshare", "soca
       answers("service").every((line) => line.includes(` saw 10.244.${i}.3:`)),
       "the pod's own address is seen",
     );
-    t.notMatch(stdout, /left .*host0/, "node-network down takes host0 away");
+    t.notMatch(stdout, /left .*host0/, "the clean-up takes host0 away");
+    t.match(stdout, /cleaned 0:\tfrom all lookup local/);
   }
 });
