@@ -1,5 +1,5 @@
 import t from "tap";
-import { ip } from "../base/ip.ts";
+import { cidr, ip } from "../base/ip.ts";
 import { agentConfig } from "../config/agent.ts";
 import { FieldProblems } from "../kube/manifest/field-problems.ts";
 import { node } from "../testing/world/proxy-objects.ts";
@@ -80,6 +80,27 @@ t.test("an external address that is the node's own has a rule of its own, anothe
   const { rules } = hostRules(input({}, { externals }))[4];
   t.ok(rules.includes("from all to 192.168.50.11 iif lo ipproto tcp dport 80 lookup 30000"));
   t.equal(rules.length, 5);
+});
+
+t.test("with a shared uplink other addresses have rules too, many of them one for each port", async (t) => {
+  const at = (i: number) => ({ address: ip(`203.0.113.${i}`), port: i % 2 === 0 ? 80 : 443, protocol: 6 });
+  const few = { externals: [at(1), { ...at(2), address: ip("10.96.0.9") }], ranges: [cidr("10.96.0.0/12")] };
+  const { rules, routes } = hostRules(input({}, few))[4];
+  t.ok(rules.includes("from all to 203.0.113.1 iif lo ipproto tcp dport 443 lookup 30000"));
+  t.notOk(
+    rules.some((rule) => rule.includes("10.96.0.9")),
+    "a service range is a route of host0",
+  );
+  t.ok(routes.includes("203.0.113.1 via 169.254.1.1 dev host0 src 192.168.50.11 onlink mtu 1450"));
+  const many = { externals: Array.from({ length: 200 }, (_, i) => at(i)), ranges: [] };
+  t.same(
+    hostRules(input({}, many))[4].rules.filter((rule) => !rule.includes("30000-32767")),
+    [
+      "from all iif lo ipproto tcp dport 80 lookup 30000",
+      "from all iif lo ipproto tcp dport 443 lookup 30000",
+      "from all to 169.254.1.1 iif lo lookup 30000",
+    ],
+  );
 });
 
 t.test("without a range nothing but bound external addresses leaves lo", async (t) => {

@@ -19,6 +19,9 @@ export const HOST_TABLE = 30_000;
 /** Behind the uplink's blackhole (10), before the local table (100). */
 export const HOST_PRIORITY = 50;
 
+/** The kernel goes through rules one by one: of more than these each port has one, and the table tells the addresses. */
+const RULES_MAX = 64;
+
 const PROTOCOLS: Readonly<Record<number, string>> = { 6: "tcp", 17: "udp", 132: "sctp" };
 const LOOPBACK = "127.0.0.0/8";
 const LOOPBACK_NET = 127 << 24;
@@ -106,6 +109,7 @@ function familyRules(input: HostRulesInput, family: IpFamily, externals: Externa
       isElsewhere(each) ||
       (each.isHostPort === true && isLoopback(each.address) && !isLoopbackNet(each)),
   );
+  const hasMany = bound.length > RULES_MAX;
   const all = everywhere.length > 0 ? own : [];
   const addresses = distinctTexts([...served, ...all, ...bound.map(({ address }) => address)]);
   const nodePortsAtLoopback =
@@ -124,12 +128,11 @@ function familyRules(input: HostRulesInput, family: IpFamily, externals: Externa
       : Object.values(PROTOCOLS).map((name) => rule(`ipproto ${name} dport ${rangeText(nodePorts)}`))),
     ...[...everywhere, ...bound]
       .filter(({ port }) => nodePorts === null || port < nodePorts.first || port > nodePorts.last)
-      .map(({ address, port, protocol }) =>
-        rule(
-          `ipproto ${PROTOCOLS[protocol]} dport ${port}`,
-          isAnywhere(address) ? "" : `to ${formatIp(address)} `,
-        ),
-      ),
+      .map((each) => {
+        const { address, port, protocol } = each;
+        const isAny = isAnywhere(address) || (hasMany && isElsewhere(each));
+        return rule(`ipproto ${PROTOCOLS[protocol]} dport ${port}`, isAny ? "" : `to ${formatIp(address)} `);
+      }),
   ];
   if (family === 4) {
     // Answers to the agent's own address; of IPv6 the link-local network is on every device.

@@ -40,6 +40,9 @@ export class SharedUplink {
   #kernel: KernelNetwork;
   #link: KernelLink;
   #taken: Taken | undefined;
+  /** Something has changed that what is taken depends on, beside the topology. */
+  #isDue = true;
+  #topology: NodeTopology | undefined;
   #device = "";
   #look: NodeJS.Timeout | undefined;
   /** As the plane has to know it; another object whenever it changes. */
@@ -114,6 +117,7 @@ export class SharedUplink {
       this.#link = link;
       if (isSame) return;
       this.machine = machine;
+      this.#isDue = true;
       this.onChange();
     } catch (error) {
       clearInterval(this.#look);
@@ -122,12 +126,23 @@ export class SharedUplink {
   }
 
   update({ upsert, remove }: ServiceUpdate): void {
-    for (const id of remove) this.#served.delete(id);
-    for (const spec of upsert) this.#served.set(spec.id, servedPorts(spec));
+    for (const id of remove) if (this.#served.delete(id)) this.#isDue = true;
+    for (const spec of upsert) {
+      const served = servedPorts(spec);
+      const before = this.#served.get(spec.id) ?? [];
+      if (served.length > 0) this.#served.set(spec.id, served);
+      else this.#served.delete(spec.id);
+      // Mostly endpoints change, which makes no difference here.
+      if (served.length + before.length > 0 && JSON.stringify(served) !== JSON.stringify(before))
+        this.#isDue = true;
+    }
   }
 
   /** Brings host0, the socket's filter and the kernel's table up to date. */
   async sync(topology: NodeTopology): Promise<void> {
+    if (!this.#isDue && topology === this.#topology) return;
+    this.#isDue = false;
+    this.#topology = topology;
     await this.#giveHost(topology);
     const { machine } = this;
     const { masqueradePorts } = this.#config.uplink;
