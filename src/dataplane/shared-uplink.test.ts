@@ -54,14 +54,24 @@ t.test("pods leave from the reserved ports, whatever they came from, pings too",
 t.test("the node's program to another's by a service: the answer comes to a reserved port", async (t) => {
   const node = knowing();
   node.setService({ name: "api", clusterIp: "10.96.0.1", endpoints: [`${CLIENT}:6443`] });
-  const syn = build.tcpFrame({ ...pathTo(node, node.address, "10.96.0.1"), flags: "S" });
+  node.tables.config.snat.egress = 0; // and kube-proxy would let it leave as who it is, since it is taken for a pod's
+  const syn = build.tcpFrame({ ...pathTo(node, node.gateway, "10.96.0.1"), flags: "S" });
   const out = node.through("host", syn);
   const port = Number(/\.(\d+) > /.exec(out.text)?.[1]);
   t.ok(port >= PORTS.min && port <= PORTS.max, out.text);
   const path = pathTo(node, CLIENT, node.address);
   const back = node.through("uplink", build.tcpFrame({ ...path, srcPort: 6443, dstPort: port, flags: "S." }));
   t.equal(back.port, "host");
-  t.match(back.text, `IP 10.96.0.1.80 > ${node.address}.41000`);
+  t.match(back.text, `IP 10.96.0.1.80 > ${node.gateway}.41000`);
+});
+
+t.test("a program of the node behind a node port answers by the plane", async (t) => {
+  const node = knowing();
+  node.setService({ name: "own", nodePort: 30_080, endpoints: [`${node.address}:8080`] });
+  const syn = build.tcpFrame({ ...pathTo(node, CLIENT, node.address), dstPort: 30_080, flags: "S" });
+  const out = node.through("uplink", syn);
+  t.equal(out.port, "host");
+  t.match(out.text, `IP 169.254.1.1.`);
 });
 
 t.test("what is the kernel's after all is handed to it as it came", async (t) => {

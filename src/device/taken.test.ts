@@ -131,7 +131,7 @@ function anyFrame(isInner = false): Frame {
   const icmp = family === 4 ? 1 : 58;
   const frame = {
     ...{ family, to: oneOf(ADDRESSES[family]), protocol: oneOf([...PORT_PROTOCOLS, icmp, icmp, 47]) },
-    fragment: isInner ? undefined : oneOf([undefined, undefined, undefined, 0, 185]),
+    fragment: isInner ? undefined : oneOf([undefined, undefined, undefined, 0, 185, 4096]),
     ...{ source: oneOf(PORTS), port: oneOf(PORTS), type: oneOf([0, 1, 3, 4, 8, 11, 12, 14, 128, 129]) },
     options: family === 4 ? oneOf([0, 0, 0, 8]) : 0,
   };
