@@ -28,7 +28,6 @@ export interface Categories {
 }
 
 interface ParsedSlice {
-  readonly family: 4 | 6;
   readonly ports: readonly { readonly key: string; readonly port: number }[];
   readonly endpoints: readonly ParsedEndpoint[];
 }
@@ -47,7 +46,12 @@ interface ParsedEndpoint {
 }
 
 const NONE: readonly string[] = [];
-const parsed = new WeakMap<EndpointSlice, ParsedSlice>(); // slices are never changed in place
+/**
+ * Of Services with many slices, so that a change of one does not have all of them read again. Slices are never changed in
+ * place. Of the others it would be a third of what a node remembers of 100,000 endpoints.
+ */
+const parsed = new WeakMap<EndpointSlice, ParsedSlice>();
+const MANY_SLICES = 4;
 
 /** "portName/protocol": by what ports of Services and slices are joined. */
 export function portKey(name: string | undefined, protocol: string | undefined): string {
@@ -63,9 +67,10 @@ export function endpointsOf(
 ): PortEndpoint[] {
   const found = new Map<string, PortEndpoint>();
   const sorted = [...slices].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+  if (sorted.length >= MANY_SLICES) for (const slice of sorted) remember(slice);
   for (const slice of sorted) {
-    const { ports, endpoints, family: sliceFamily } = parseSlice(slice);
-    if (sliceFamily !== family) continue;
+    if (familyOf(slice) !== family) continue;
+    const { ports, endpoints } = parsed.get(slice) ?? parseSlice(slice);
     for (const { key: portName, port } of ports) {
       if (portName !== key) continue;
       for (const endpoint of endpoints) {
@@ -136,13 +141,16 @@ function makeEndpoint(e: ParsedEndpoint, port: number, text: string, local: bool
   return { w0, w1, w2, w3, port, text, local, ready, serving, terminating, zones, nodes, weight };
 }
 
+function remember(slice: EndpointSlice): void {
+  if (!parsed.has(slice)) parsed.set(slice, parseSlice(slice));
+}
+
+const familyOf = ({ addressType }: EndpointSlice): 4 | 6 => (addressType === "IPv6" ? 6 : 4);
+
 function parseSlice(slice: EndpointSlice): ParsedSlice {
-  const known = parsed.get(slice);
-  if (known !== undefined) return known;
-  const family = slice.addressType === "IPv6" ? 6 : 4;
+  const family = familyOf(slice);
   const weightOf = weightsOf(slice.metadata.annotations);
-  const made: ParsedSlice = {
-    family,
+  return {
     ports: (slice.ports ?? []).flatMap((p) =>
       p.name === undefined || (p.port ?? 0) === 0
         ? []
@@ -150,8 +158,6 @@ function parseSlice(slice: EndpointSlice): ParsedSlice {
     ),
     endpoints: slice.addressType === "FQDN" ? [] : parseEndpoints(slice.endpoints ?? [], family, weightOf),
   };
-  parsed.set(slice, made);
-  return made;
 }
 
 /** Only the first address counts; one that cannot be read is left out, as an unusable one would be. */

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import t from "tap";
 import { ip } from "../base/ip.ts";
@@ -251,4 +253,70 @@ t.test("the table depends on the objects, never on the way there: orders, duplic
     }),
     { numRuns: 300 },
   );
+});
+
+/** One slice of ten endpoints, or as many of one. */
+function slicesOf(service: string, slices: number, third: number): KubeObject[] {
+  return Array.from({ length: slices }, (_, s) => ({
+    ...{ apiVersion: "discovery.k8s.io/v1", kind: "EndpointSlice", addressType: "IPv4" },
+    metadata: {
+      name: `${service}-${s}`,
+      namespace: "default",
+      labels: { "kubernetes.io/service-name": service },
+    },
+    ports: [{ name: "", port: 8080, protocol: "TCP" }],
+    endpoints: Array.from({ length: slices === 1 ? 10 : 1 }, (_, e) => ({
+      addresses: [`10.${third}.${s}.${e + 1}`],
+    })),
+  })) as never;
+}
+
+t.test("of many slices one that changed is read again, and none of the others", async (t) => {
+  const graph = new ObjectGraph();
+  const service = { apiVersion: "v1", kind: "Service", metadata: { name: "web", namespace: "default" } };
+  const spec = {
+    type: "ClusterIP",
+    clusterIP: "10.96.0.1",
+    clusterIPs: ["10.96.0.1"],
+    ports: [{ port: 80 }],
+  };
+  const put = (object: object): void => graph.onEvent({ type: "ADDED", object: object as KubeObject });
+  put({ ...service, spec, status: {} });
+  const all = slicesOf("web", 6, 1);
+  for (const slice of all) put(slice);
+  const compiler = new ServiceCompiler(settings);
+  const ends = (): number[] =>
+    compiler
+      .update(graph, ["default/web"])
+      .upsert.flatMap(({ endpoints }) => endpoints.map(({ w3 }) => (w3 >> 8) & 255));
+  t.same(ends(), [0, 1, 2, 3, 4, 5]);
+  put({ ...all[2], endpoints: [] });
+  t.same(ends(), [0, 1, 3, 4, 5]);
+  put({ ...all[2], endpoints: [{ addresses: ["10.1.9.1"] }] });
+  t.same(ends(), [0, 1, 3, 4, 5, 9]);
+});
+
+t.test("what is kept of an endpoint beside its slice", async (t) => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const SERVICES = 500;
+  const graph = new ObjectGraph();
+  for (let i = 0; i < SERVICES; i++) {
+    const address = `10.97.${i >> 8}.${i & 255}`;
+    const metadata = { name: `s${i}`, namespace: "default" };
+    const spec = { type: "ClusterIP", clusterIP: address, clusterIPs: [address], ports: [{ port: 80 }] };
+    graph.onEvent({
+      type: "ADDED",
+      object: { apiVersion: "v1", kind: "Service", metadata, spec, status: {} } as never,
+    });
+    for (const object of slicesOf(`s${i}`, 1, i & 127)) graph.onEvent({ type: "ADDED", object });
+  }
+  const compiler = new ServiceCompiler(settings);
+  collect();
+  const before = process.memoryUsage().heapUsed;
+  t.equal(compiler.update(graph, graph.services.keys()).upsert.length, SERVICES);
+  collect();
+  const bytes = (process.memoryUsage().heapUsed - before) / (SERVICES * 10);
+  t.ok(bytes < 380, `${bytes.toFixed(0)} bytes of each; it was 500 while parsed slices were kept`);
+  t.equal(compiler.size, SERVICES);
 });

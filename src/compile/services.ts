@@ -190,7 +190,8 @@ export class ServiceCompiler {
 
   #owned(entryKey: string, frontends: readonly FrontendSpec[]): FrontendSpec[] {
     const protocol = (this.#entries.get(entryKey) as Entry).full.protocol;
-    return frontends.filter((f) => this.#claims.get(claimKey(f, protocol))?.[0] === entryKey);
+    const isOwned = (f: FrontendSpec): boolean => this.#claims.get(claimKey(f, protocol))?.[0] === entryKey;
+    return frontends.every(isOwned) ? (frontends as FrontendSpec[]) : frontends.filter(isOwned);
   }
 }
 

@@ -16,7 +16,10 @@ export class Holders {
 
   put(spec: HolderSpec): Holder {
     this.remove(spec.key);
-    const holder = { ...spec, held: spec.addresses.map((address) => this.#heldOf(address)) };
+    const { key, addresses, podClass, terms, isSubject } = spec;
+    const own = addresses.map((address) => this.#heldOf(address));
+    // Not by a spread, which gives each holder a hidden class of its own.
+    const holder = { key, addresses, podClass, terms, isSubject, held: own };
     this.#byKey.set(spec.key, holder);
     for (const held of holder.held) {
       held.holders.push(holder);

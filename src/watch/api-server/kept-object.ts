@@ -37,13 +37,13 @@ const KEPT: Readonly<Record<string, (object: Fields) => Fields>> = {
     status: only(status, ["addresses"]),
   }),
   Pod: ({ spec, status }) => ({
-    spec: {
-      ...only(spec, ["nodeName", "hostNetwork"]),
+    // Not by a spread, which gives each object a hidden class of its own: 0.3 KiB a pod.
+    spec: Object.assign(only(spec, ["nodeName", "hostNetwork"]), {
       containers: containers(spec, "containers"),
       initContainers: containers(spec, "initContainers").filter(
         ({ restartPolicy }) => restartPolicy === "Always",
       ),
-    },
+    }),
     status: only(status, ["phase", "podIP", "podIPs", "hostIP"]),
   }),
   Service: ({ spec, status }) => ({ spec, status: only(status, ["loadBalancer"]) }),
