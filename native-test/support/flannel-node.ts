@@ -60,7 +60,7 @@ export function makeDualNode(namespaces: Namespaces, pods: readonly string[]): v
 }
 
 /** In the namespace `peer` what the bridge plug-in makes of flannel's subnet.env, with a pod `far`. */
-function makeFarPod(namespaces: Namespaces): void {
+export function makeFarPod(namespaces: Namespaces): void {
   const { net } = NODES.node2;
   for (const words of [
     "link add cni0 mtu 1450 type bridge",

@@ -16,12 +16,16 @@ export class ClusterNode {
   readonly #control: ControlPlane;
   readonly #namespaces: Namespaces;
   readonly #folder: string;
+  readonly #settings: object;
   #agent: Running | undefined;
+  #source: object = {};
 
-  constructor(control: ControlPlane, namespaces: Namespaces, folder: string) {
+  /** `settings`: of its configuration, besides those of own-node.ts. */
+  constructor(control: ControlPlane, namespaces: Namespaces, folder: string, settings: object = {}) {
     this.#control = control;
     this.#namespaces = namespaces;
     this.#folder = folder;
+    this.#settings = settings;
     this.socket = join(folder, "agent.sock");
   }
 
@@ -41,10 +45,16 @@ export class ClusterNode {
     });
     await this.renewToken("one");
     const kubeconfig = this.#control.kubeconfig({ tokenFile: this.#tokenFile });
-    const source = { kubernetes: { kubeconfig, stateFile: join(this.#folder, "objects.gz") } };
-    const netns = this.#namespaces.path("node");
-    await writeFile(this.#configFile, JSON.stringify({ ...CONFIG, netns, socket: this.socket, source }));
+    this.#source = { kubernetes: { kubeconfig, stateFile: join(this.#folder, "objects.gz") } };
+    await this.configure({});
     await this.start();
+  }
+
+  /** For the next start. */
+  async configure(settings: object): Promise<void> {
+    const netns = this.#namespaces.path("node");
+    const own = { netns, socket: this.socket, source: this.#source };
+    await writeFile(this.#configFile, JSON.stringify({ ...CONFIG, ...own, ...this.#settings, ...settings }));
   }
 
   get #tokenFile(): string {

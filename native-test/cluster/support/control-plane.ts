@@ -22,18 +22,22 @@ export function noCluster(...tools: string[]): string | false {
 }
 
 export class ControlPlane {
-  readonly server = `https://127.0.0.1:${PORT}`;
+  readonly server: string;
   readonly folder: string;
+  readonly #address: string;
   readonly #running: Running[] = [];
   #client: Client | undefined;
   #server: Running | undefined;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, address: string) {
     this.folder = folder;
+    this.#address = address;
+    this.server = `https://${address}:${PORT}`;
   }
 
-  static async start(folder: string): Promise<ControlPlane> {
-    const plane = new ControlPlane(join(folder, "control-plane"));
+  /** The API server listens at this address of the test's namespace. */
+  static async start(folder: string, address = "127.0.0.1"): Promise<ControlPlane> {
+    const plane = new ControlPlane(join(folder, "control-plane"), address);
     mkdirSync(join(plane.folder, "pki"), { recursive: true });
     const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
     writeFileSync(plane.#file("sa.key"), privateKey.export({ type: "sec1", format: "pem" }));
@@ -92,9 +96,9 @@ export class ControlPlane {
   async startServer(): Promise<void> {
     const flags = {
       "etcd-servers": ETCD,
-      "bind-address": "127.0.0.1",
+      "bind-address": this.#address,
       "secure-port": PORT,
-      "advertise-address": "127.0.0.1",
+      "advertise-address": this.#address,
       "endpoint-reconciler-type": "none",
       "cert-dir": join(this.folder, "pki"),
       "token-auth-file": this.#file("tokens.csv"),

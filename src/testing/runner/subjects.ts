@@ -27,7 +27,7 @@ export const SUBJECTS: Subjects = {
     what: "the tunnel between nodes, ECN and MTU",
     files: `tunnel tunnel-bundles tunnel-gso tunnel-trial e2e-tunnel-gso bundles bundle-trial e2e-tunnel-bundles vteps
       ecn* vxlan addon-vxlan clamp-mss path-mtu e2e-overlay e2e-mtu e2e-kernel-node bpf-tunnel node
-      agent-flannel`,
+      agent-flannel real-flannel`,
   },
   ipv6: { what: "the second family", files: "ipv6* icmpv6 ndp answer-nd nd-judge e2e-ipv6" },
   conntrack: {
