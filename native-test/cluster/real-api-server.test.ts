@@ -7,8 +7,8 @@ import { type Running, run, sleep, start, until } from "../../src/testing/lab/pr
 import { Namespaces } from "../support/namespaces.ts";
 import { makeNode, objects, startWeb } from "../support/own-node.ts";
 import { Client } from "./support/client.ts";
-import { ClusterNode } from "./support/cluster-node.ts";
-import { ControlPlane, noCluster } from "./support/control-plane.ts";
+import { ClusterNode, roleOfDocs } from "./support/cluster-node.ts";
+import { ControlPlane, noCluster, rightsOf } from "./support/control-plane.ts";
 
 const AWAY_MS = 20_000;
 const STRATEGIC = "application/strategic-merge-patch+json";
@@ -257,6 +257,26 @@ t.test("an agent and a real API server", { skip: noCluster("curl", "socat") }, a
     await control.admin.remove(closed);
     await answers();
   });
+
+  await t.test(
+    "of what the role allows nothing is left over, and nothing was asked that it does not",
+    async (t) => {
+      const allowed = rightsOf(roleOfDocs().rules);
+      const tried = ["list /secrets", "list apps/deployments"]; // above, with the agent's token, to be refused
+      const asked = control.asked("kube-system", "podwire").filter((each) => !tried.includes(each));
+      t.same(
+        asked.filter((each) => !allowed.includes(each)),
+        [],
+      );
+      // A server that streams its lists is asked by watches alone.
+      const used = (each: string): boolean =>
+        asked.includes(each) || (each.startsWith("list ") && asked.includes(each.replace("list", "watch")));
+      t.same(
+        allowed.filter((each) => !used(each)),
+        [],
+      );
+    },
+  );
 
   /** Asks the service ten times a second, one line for each answer. */
   function startAsking(): Promise<Running> {

@@ -29,6 +29,8 @@ const MODULES: Readonly<Record<string, () => Promise<VerbModule>>> = {
   policy: () => import("./policy/policy.ts"),
   ping: () => import("./observe/ping.ts"),
   bench: () => import("./bench.ts"),
+  install: () => import("./install/install.ts"),
+  uninstall: () => import("./install/uninstall.ts"),
   cni: () => import("./install/cni.ts"),
   completion: () => import("./completion.ts"),
   __complete: () => import("./completion.ts"),

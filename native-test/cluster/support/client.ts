@@ -104,6 +104,7 @@ export class Client {
 /** Kinds that podwire does not follow, as tests need them. */
 const OTHERS: Readonly<Record<string, { plural: string; namespaced: boolean }>> = {
   ServiceAccount: { plural: "serviceaccounts", namespaced: true },
+  ConfigMap: { plural: "configmaps", namespaced: true },
   Secret: { plural: "secrets", namespaced: true },
   ClusterRole: { plural: "clusterroles", namespaced: false },
   ClusterRoleBinding: { plural: "clusterrolebindings", namespaced: false },
@@ -111,7 +112,8 @@ const OTHERS: Readonly<Record<string, { plural: string; namespaced: boolean }>> 
 };
 
 /** Where the server keeps this object. */
-function pathOf({ apiVersion, kind, metadata }: Manifest): string {
+export function pathOf(object: { kind: string }): string {
+  const { apiVersion, kind, metadata } = object as Manifest;
   const { plural, namespaced } = OTHERS[kind] ?? kindNamed(kind);
   const version = String(apiVersion);
   const root = groupOf({ apiVersion: version }) === "" ? "/api" : "/apis";

@@ -7,9 +7,11 @@ import { PODWIRE, ROOT } from "../../../src/testing/lab/lab.ts";
 import { type Result, type Running, run, start } from "../../../src/testing/lab/process.ts";
 import type { Namespaces } from "../../support/namespaces.ts";
 import { CONFIG } from "../../support/own-node.ts";
-import type { ControlPlane } from "./control-plane.ts";
+import type { ControlPlane, Rule } from "./control-plane.ts";
 
 const ACCOUNT = { kind: "ServiceAccount", name: "podwire", namespace: "kube-system" };
+
+type Role = { metadata: { name: string }; rules: Rule[] } & Record<string, unknown>;
 
 export class ClusterNode {
   readonly socket: string;
@@ -125,7 +127,7 @@ export class ClusterNode {
 }
 
 /** The role that docs/cluster.md tells people to make. */
-function roleOfDocs(): { metadata: { name: string } } & Record<string, unknown> {
+export function roleOfDocs(): Role {
   const page = readFileSync(join(ROOT, "docs/cluster.md"), "utf8");
   return parse(/```yaml\n(apiVersion: rbac[\s\S]*?)```/.exec(page)?.[1] ?? "");
 }

@@ -1,7 +1,7 @@
 // A real control plane beside a test: etcd and kube-apiserver as scripts/test-cluster has built them, on the loopback of
 // the network namespace that it has made. Everybody is known by a token, so that no certificates have to be made.
 import { generateKeyPairSync } from "node:crypto";
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { cannotRun } from "../../../src/testing/lab/lab.ts";
@@ -13,12 +13,35 @@ const ADMIN = "admin-token";
 const PORT = 6443;
 const ETCD = "http://127.0.0.1:2379";
 const READY_MS = 90_000;
+/** What ServiceAccounts ask is written down. */
+const AUDIT = {
+  apiVersion: "audit.k8s.io/v1",
+  kind: "Policy",
+  omitStages: ["RequestReceived"],
+  rules: [{ level: "Metadata", userGroups: ["system:serviceaccounts"] }],
+};
 
 /** Why the tests of this file cannot run here, or false. */
 export function noCluster(...tools: string[]): string | false {
   if (!existsSync(join(PROGRAMS, "kube-apiserver")) || PROGRAMS === "")
     return "needs a control plane: scripts/test-cluster";
   return cannotRun(...tools);
+}
+
+/** Of a role. */
+export interface Rule {
+  readonly verbs: readonly string[];
+  readonly apiGroups?: readonly string[];
+  readonly resources?: readonly string[];
+}
+
+/** "VERB GROUP/RESOURCE", in order. */
+export function rightsOf(rules: readonly Rule[]): string[] {
+  const one = ({ verbs, apiGroups = [], resources = [] }: Rule): string[] =>
+    verbs.flatMap((verb) =>
+      apiGroups.flatMap((group) => resources.map((name) => `${verb} ${group}/${name}`)),
+    );
+  return rules.flatMap(one).sort();
 }
 
 export class ControlPlane {
@@ -43,6 +66,7 @@ export class ControlPlane {
     writeFileSync(plane.#file("sa.key"), privateKey.export({ type: "sec1", format: "pem" }));
     writeFileSync(plane.#file("sa.pub"), publicKey.export({ type: "spki", format: "pem" }));
     const users = [`${ADMIN},admin,1,system:masters`, "proxy-token,system:kube-proxy,2"];
+    writeFileSync(plane.#file("audit.json"), JSON.stringify(AUDIT));
     writeFileSync(plane.#file("tokens.csv"), `${users.join("\n")}\n`);
     try {
       await plane.#startEtcd();
@@ -93,6 +117,19 @@ export class ControlPlane {
     return status.token;
   }
 
+  /** What an account has asked the server for: "VERB GROUP/RESOURCE", in order, each once. */
+  asked(namespace: string, account: string): string[] {
+    const asked = new Set<string>();
+    for (const line of readFileSync(this.#file("audit.log"), "utf8").split("\n").slice(0, -1)) {
+      const { user, verb, objectRef } = JSON.parse(line);
+      if (user.username !== `system:serviceaccount:${namespace}:${account}` || objectRef === undefined)
+        continue;
+      const { apiGroup = "", resource, subresource } = objectRef;
+      asked.add(`${verb} ${apiGroup}/${resource}${subresource === undefined ? "" : `/${subresource}`}`);
+    }
+    return [...asked].sort();
+  }
+
   async startServer(): Promise<void> {
     const flags = {
       "etcd-servers": ETCD,
@@ -106,8 +143,11 @@ export class ControlPlane {
       "service-account-key-file": this.#file("sa.pub"),
       "service-account-signing-key-file": this.#file("sa.key"),
       "authorization-mode": "RBAC",
+      "allow-privileged": true, // as kubeadm has it: agents of nodes are
       "service-cluster-ip-range": "10.96.0.0/12",
       "disable-admission-plugins": "ServiceAccount",
+      "audit-policy-file": this.#file("audit.json"),
+      "audit-log-path": this.#file("audit.log"),
     };
     const words = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
     this.#server = await start([join(PROGRAMS, "kube-apiserver"), ...words], /Serving securely on/, READY_MS);

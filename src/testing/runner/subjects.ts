@@ -116,7 +116,7 @@ export const SUBJECTS: Subjects = {
   },
   cni: {
     what: "networks of containers, by the container networking interface",
-    files: "bandwidth cni cni-* leases real-runtime",
+    files: "bandwidth install cni cni-* leases real-runtime",
   },
   cli: {
     what: "the command line",

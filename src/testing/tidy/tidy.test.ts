@@ -172,7 +172,9 @@ t.test("a folder shows what it holds at one look", async (t) => {
 t.test("the top level holds what it is said to hold, and nothing that a tool left there", async (t) => {
   const kept =
     `.ci .gitignore .npmrc ARCHITECTURE.md CHANGELOG.md CONTRIBUTING.md LICENSE README.md Vagrantfile biome.json
-    docs native-test package-lock.json package.json podwire scripts src tsconfig.json vagrant`.split(/\s+/);
+    deploy docs native-test package-lock.json package.json podwire scripts src tsconfig.json vagrant`.split(
+      /\s+/,
+    );
   const made = [".git", ".node", ".tap", ".vagrant", "build", "coverage", "node_modules"];
   t.same(
     readdirSync(root).filter((name) => ![...kept, ...made].includes(name)),
