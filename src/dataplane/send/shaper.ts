@@ -1,14 +1,14 @@
 /**
  * What a pod may receive: a bucket (table/byte-bucket.ts) and a queue behind it. A frame for which there is no token is
  * copied into a packet slot and waits there with others, packed one behind the other, for a turn that has tokens
- * (turn/shaping.ts). Frames of one port leave in their order: while some wait, all others queue up behind them. The queue
+ * (turn/rates.ts). Frames of one port leave in their order: while some wait, all others queue up behind them. The queue
  * has so many bytes at most; what does not fit is dropped, as by Linux' tbf with its `limit`. All queues together take at
  * most half of the packet slots.
  *
  * What workers have in common lies in memory that the main thread makes: every worker sends to every port.
  */
 import { SLOT_STRIDE } from "../packet/packet.ts";
-import { acquireForQueue, release, type SlotPool } from "../slot-pool.ts";
+import { acquireForQueue, type SlotPool } from "../slot-pool.ts";
 import * as bucket from "../table/byte-bucket.ts";
 import { BUCKET_WORDS } from "../table/byte-bucket.ts";
 
@@ -120,15 +120,4 @@ export function next(s: Shaper, view: DataView, len: number): number {
   w[FIRST] = (w[FIRST] + 1) % QUEUE_SLOTS_MAX;
   w[READ] = BEGIN;
   return slot;
-}
-
-/** Gives its slots back. Returns how many frames are lost. */
-export function clear(s: Shaper, pool: SlotPool): number {
-  const w = s.words;
-  const frames = w[FRAMES];
-  for (let i = 0; i < w[SLOTS]; i++) release(pool, w[RING + ((w[FIRST] + i) % QUEUE_SLOTS_MAX)]);
-  w[FRAMES] = 0;
-  w[BYTES] = 0;
-  w[SLOTS] = 0;
-  return frames;
 }

@@ -226,7 +226,7 @@ function shapeAll(q: TxQueue): void {
     for (let p = joins[i] & NEXT_MASK; p !== 0; p = joins[p] & NEXT_MASK)
       len += lens[p] - (joins[p] >>> SKIP_SHIFT);
     const to = shaper.place(s, q.pool, view, len, q.tags[i]);
-    if (to < 0) lose(q, i);
+    if (to < 0) lose(q, q.ports[i], q.tags[i]);
     else {
       gather(q, i, to);
       countPort(q.counters, q.ports[i], TX_DELAYED, 1);
@@ -249,14 +249,12 @@ function octetsOf(q: TxQueue, i: number): number {
   return sum;
 }
 
-function lose(q: TxQueue, i: number): void {
+/** The end of a frame that may not be sent to its port. */
+export function lose(q: TxQueue, port: number, tag: number): void {
   const c = q.counters;
-  const port = q.ports[i];
   countPort(c, port, TX_DROPS, 1);
   c.drops[DropReason.RATE_LIMITED]++;
-  if (q.tags[i] !== 0) {
-    endedLate(q.watchers, c, q.tags[i], StageId.OUTPUT, Verdict.DROP, DropReason.RATE_LIMITED, port);
-  }
+  if (tag !== 0) endedLate(q.watchers, c, tag, StageId.OUTPUT, Verdict.DROP, DropReason.RATE_LIMITED, port);
 }
 
 /** The tunnel TAP is down or gone: from now on superframes are cut here. Who made it is told, and makes another. */

@@ -5,14 +5,14 @@
  */
 import * as octets from "../../wire/link/wire-octets.ts";
 import { type Counters, countPort, PortCounter } from "../counters.ts";
-import { DropReason } from "../drop-reason.ts";
 import type { Polling } from "../port.ts";
 import type { PortTable } from "../send/port-table.ts";
 import * as shaper from "../send/shaper.ts";
-import { enqueue, flush, type TxQueue } from "../send/tx-queue.ts";
+import { enqueue, flush, lose, type TxQueue } from "../send/tx-queue.ts";
+import { release } from "../slot-pool.ts";
 import * as bucket from "../table/byte-bucket.ts";
 
-const { RX_PAUSES, TX_DROPS } = PortCounter;
+const { RX_PAUSES } = PortCounter;
 const LONG_MS = 0x7fffffff;
 /** How soon is looked again. */
 const LOOK_MS = 1;
@@ -69,10 +69,15 @@ export function end(q: TxQueue, port: number, isKeeper: boolean): void {
   if (s === null) return;
   p.shapers[port] = null;
   p.shapedCount--;
-  if (!isKeeper) return;
-  const lost = shaper.clear(s, q.pool);
-  q.counters.drops[DropReason.RATE_LIMITED] += lost;
-  countPort(q.counters, port, TX_DROPS, lost);
+  if (isKeeper) while (shaper.waiting(s) !== 0) loseFront(q, s, port);
+}
+
+function loseFront(q: TxQueue, s: shaper.Shaper, port: number): void {
+  const off = shaper.front(s);
+  const tag = shaper.frontTag(q.view, off);
+  const slot = shaper.next(s, q.view, shaper.frontLen(q.view, off));
+  if (slot >= 0) release(q.pool, slot);
+  lose(q, port, tag);
 }
 
 /** Reads ports again that may send again. */

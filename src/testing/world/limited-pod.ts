@@ -19,7 +19,7 @@ export function limit(
     setRates(tx, node.portId(port), { toPort, fromPort: from ?? null }, isKeeper);
 }
 
-/** More for a pod than may leave, and than may wait: one frame leaves, one waits, the third is lost. */
+/** More for a pod than may leave, and than may wait: one frame leaves, one is lost with the rate for which it waits. */
 export const FLOODED = {
   prepare: (node: TestNode): void =>
     limit(node, "pod3", { to: { bytesPerMs: 1, burstBytes: 10, limitBytes: 100 } }),
@@ -31,5 +31,6 @@ export const FLOODED = {
       );
     }
     node.run();
+    limit(node, "pod3", {});
   },
 };
