@@ -9,7 +9,7 @@
  *   kube-subnet-manager  "true", or flannel does not look at the node
  */
 
-import { formatIp, type Ip, type IpFamily, parseIp } from "../base/ip.ts";
+import { formatIp, type Ip, type IpFamily, isLoopback, parseIp, sameIp } from "../base/ip.ts";
 import { formatMac } from "../base/mac.ts";
 import type { AgentConfig } from "../config/agent.ts";
 import type { Node } from "../watch/desired-state.ts";
@@ -25,6 +25,8 @@ const ADDRESS = { 4: `${PREFIX}public-ip`, 6: `${PREFIX}public-ipv6` } as const;
 /** The backends that each type of overlay is at one with; alloc leaves routes to the network itself. */
 const BACKENDS = { vxlan: ["vxlan"], none: ["host-gw", "alloc"] } as const;
 const FAMILIES: readonly IpFamily[] = [4, 6];
+/** Characters of an annotation in a message. */
+const SHOWN_MAX = 100;
 
 /** What a node says of its end for one family; undefined: nothing that can be used. */
 interface AnnouncedEnd {
@@ -43,14 +45,22 @@ export interface Announced {
   readonly problem: string;
 }
 
-/** Read, never trusted: what is no address or MAC is as if it were not there. */
-export function announced(node: Node | undefined, { overlay }: Pick<AgentConfig, "overlay">): Announced {
+/**
+ * Read, never trusted: what is no address or MAC of another node is as if it were not there. `own`: addresses of the node
+ * that reads it.
+ */
+export function announced(
+  node: Node | undefined,
+  { overlay }: Pick<AgentConfig, "overlay">,
+  own: readonly Ip[] = [],
+): Announced {
   const annotations = node?.metadata.annotations ?? {};
   const type = annotations[TYPE] ?? "";
-  const own = BACKENDS[overlay.type];
-  const isForeign = type !== "" && !own.some((backend) => backend === type);
-  const end = (family: IpFamily): AnnouncedEnd => announcedEnd(annotations, family, overlay);
-  const other = `flannel's backend there is ${type}, this node's is ${own[0]}: give all nodes the same`;
+  const backends = BACKENDS[overlay.type];
+  const isForeign = type !== "" && !backends.some((backend) => backend === type);
+  const end = (family: IpFamily): AnnouncedEnd => announcedEnd(annotations, family, overlay, own);
+  const is = `flannel's backend there is ${shown(type)}, this node's is ${backends[0]}`;
+  const other = `${is}: give all nodes the same`;
   return { 4: end(4), 6: end(6), problem: isForeign ? other : "" };
 }
 
@@ -58,19 +68,61 @@ function announcedEnd(
   annotations: Annotations,
   family: IpFamily,
   overlay: AgentConfig["overlay"],
+  own: readonly Ip[],
 ): AnnouncedEnd {
-  const address = parseIp(annotations[ADDRESS[family]] ?? "") ?? undefined;
+  const { address, problem: misplaced } = announcedAddress(annotations, family, own);
   const text = annotations[DATA[family]];
   if (text === undefined || overlay.type === "none")
-    return { address, mac: undefined, isOther: false, problem: "" };
-  const data = parsed(text);
-  const mac = typeof data.VtepMAC === "string" ? macFromText(data.VtepMAC) : undefined;
-  const isOther = typeof data.VNI === "number" && data.VNI !== overlay.vni;
-  let problem = "";
-  if (mac === undefined) problem = `the annotation ${DATA[family]} has no VtepMAC: ${text}`;
-  if (isOther)
-    problem = `the VNI there is ${data.VNI}, this node's is ${overlay.vni}: give all nodes the same`;
+    return { address, mac: undefined, isOther: false, problem: misplaced };
+  const { VNI: vni, VtepMAC: macText } = parsed(text);
+  const found = typeof macText === "string" ? macFromText(macText) : undefined;
+  const mac = found !== undefined && isOfOne(found) ? found : undefined;
+  const isOther = vni !== undefined && vni !== overlay.vni;
+  let problem = misplaced;
+  if (mac === undefined) problem = `the annotation ${DATA[family]} has no VtepMAC: ${shown(text)}`;
+  if (isOther) {
+    const is = `the VNI there is ${shown(JSON.stringify(vni))}, this node's is ${overlay.vni}`;
+    problem = `${is}: give all nodes the same`;
+  }
   return { address, mac, isOther, problem };
+}
+
+function announcedAddress(
+  annotations: Annotations,
+  family: IpFamily,
+  own: readonly Ip[],
+): Pick<AnnouncedEnd, "address" | "problem"> {
+  const key = ADDRESS[family];
+  const text = annotations[key] ?? "";
+  const address = parseIp(text);
+  const isOwn = address !== null && own.some((each) => sameIp(each, address));
+  if (address !== null && address.family === family && !isOwn && isOfNode(address))
+    return { address, problem: "" };
+  const what = isOwn ? "is this node's own address" : `is no IPv${family} address of a node`;
+  const how = "the Node's InternalIP is taken: mend the annotation";
+  return {
+    address: undefined,
+    problem: text === "" ? "" : `the annotation ${key} ${what}: ${shown(text)}; ${how}`,
+  };
+}
+
+/** Not the unspecified one, loopback, multicast or broadcast. */
+function isOfNode(address: Ip): boolean {
+  const { family, w0, w1, w2, w3 } = address;
+  if (isLoopback(address)) return false;
+  if (family === 4) return w3 >>> 24 !== 0 && w3 >>> 28 < 0xe;
+  return (w0 | w1 | w2 | w3) !== 0 && w0 >>> 24 !== 0xff;
+}
+
+/** Of one device: no group's, nor all zeros. */
+function isOfOne({ hi, lo }: Mac): boolean {
+  return (hi & 0x100) === 0 && (hi | lo) !== 0;
+}
+
+/** What somebody else wrote, as part of a line. */
+function shown(text: string): string {
+  const line = text.slice(0, 2 * SHOWN_MAX).replace(/[\p{C}\s]+/gu, " ");
+  return line.length <= SHOWN_MAX ? line : `${line.slice(0, SHOWN_MAX)}…`;
 }
 
 function parsed(text: string): { VtepMAC?: unknown; VNI?: unknown } {

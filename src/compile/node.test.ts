@@ -201,6 +201,47 @@ t.test(
   },
 );
 
+t.test("what a hostile or mistaken Node says of its end is told in one line, and not followed", async (t) => {
+  const says = (n: number, list: object): object => node(`node${n}`, n, told(list));
+  const backend = "backend-type";
+  const mac = "02:00:00:00:00:02";
+  const made = topology({ type: "vxlan" }, [
+    node("node1", 1),
+    says(2, { "backend-data": data(mac), "public-ip": "192.168.50.11" }),
+    says(3, { "public-ip": "127.0.0.1" }),
+    says(4, { "public-ip": "224.0.0.1", "public-ipv6": "::" }),
+    says(5, { "public-ip": "fd00:50::15" }),
+    says(6, { "backend-data": data("01:00:5e:00:00:01") }),
+    says(7, { "backend-data": `{"VtepMAC":"\n\u001b[2J${"x".repeat(9000)}"}` }),
+    says(8, { "backend-data": `{"VNI":"1","VtepMAC":"${mac}"}` }),
+    says(9, { [backend]: `vx\nlan${"[".repeat(9000)}` }),
+  ]);
+  const key = (name: string): string => `the annotation ${FLANNEL}${name}`;
+  const taken = "the Node's InternalIP is taken: mend the annotation";
+  const problems = made?.problems ?? [];
+  t.same(problems.slice(0, 5), [
+    `node node2: ${key("public-ip")} is this node's own address: 192.168.50.11; ${taken}`,
+    `node node3: ${key("public-ip")} is no IPv4 address of a node: 127.0.0.1; ${taken}`,
+    `node node4: ${key("public-ip")} is no IPv4 address of a node: 224.0.0.1; ${taken}`,
+    `node node5: ${key("public-ip")} is no IPv4 address of a node: fd00:50::15; ${taken}`,
+    `node node6: ${key("backend-data")} has no VtepMAC: ${data("01:00:5e:00:00:01")}`,
+  ]);
+  t.match(problems[6], 'node node8: the VNI there is "1", this node\'s is 1');
+  t.match(problems[7], /^node node9: flannel's backend there is vx lan\[{94}…, this node's is vxlan/);
+  t.equal(problems.length, 8);
+  t.notOk(
+    problems.some((line) => /\p{Cc}/u.test(line) || line.length > 300),
+    "one line each, and short",
+  );
+  t.same(
+    made?.vteps.map((v) => `${formatIp(v)} ${formatMac(v.mac)}`),
+    [
+      "12 02:00:00:00:00:02",
+      ...[3, 4, 5, 6, 7].map((n) => `1${n} 0e:01:c0:a8:32:${(10 + n).toString(16).padStart(2, "0")}`),
+    ].map((line) => `192.168.50.${line}`),
+  );
+});
+
 t.test("directRouting: nodes on the fabric without the tunnel, others through it", async (t) => {
   const far = node(
     "node3",

@@ -123,7 +123,7 @@ export function compileTopology(state: DesiredState, given: TopologyInput): Node
   const others = [...state.nodes.values()]
     .filter((n) => n.metadata.name !== config.nodeName)
     .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
-    .map((node) => ({ node, told: announced(node, config) }));
+    .map((node) => ({ node, told: announced(node, config, own.local) }));
   const hasEnd6 = announced(self, config)[6].mac !== undefined;
   const vteps = config.overlay.type === "vxlan" ? others.flatMap((n) => remoteVteps(n, hasEnd6, config)) : [];
   const cluster = config.clusterCidrs.map(prefixOf);
