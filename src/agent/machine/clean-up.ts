@@ -9,7 +9,7 @@ import type { AgentConfig } from "../../config/agent.ts";
 import type { Native } from "../../native/binding.ts";
 import { HostRouting } from "./host-routing.ts";
 import { ALIAS, readNetwork } from "./node-network.ts";
-import { readRecord, removeRecord } from "./record.ts";
+import { recordToTakeBack, removeRecord } from "./record.ts";
 import { linesOf, runIn } from "./run-ip.ts";
 import { MachineSysctls } from "./sysctls.ts";
 
@@ -20,7 +20,7 @@ export async function cleanUp(native: Native, config: AgentConfig): Promise<stri
     const message = `an agent answers at ${socket}: end it first (systemctl stop podwire-agent)`;
     throw new PodwireError(message, { code: "CLEANUP_AGENT_RUNS" });
   }
-  const record = readRecord(socket);
+  const record = recordToTakeBack(socket);
   const sysctls = new MachineSysctls(netns);
   const said: string[] = [];
   said.push(...(await new HostRouting(config).takeAway()));
@@ -35,8 +35,9 @@ export async function cleanUp(native: Native, config: AgentConfig): Promise<stri
     said.push(`net.ipv4.ip_local_reserved_ports: ${record.reserved}`);
   }
   if (record.rpFilter.all !== undefined) {
-    await sysctls.restore(record.rpFilter);
-    said.push(`net.ipv4.conf.*.rp_filter: as before (all=${record.rpFilter.all})`);
+    const all = await sysctls.restore(record.rpFilter);
+    const where = all === record.rpFilter.all ? "" : ", but for what somebody else has changed since";
+    said.push(`net.ipv4.conf.*.rp_filter: as before (all=${all})${where}`);
   }
   removeRecord(socket);
   return said;

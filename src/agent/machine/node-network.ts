@@ -14,7 +14,7 @@ import { KernelReader } from "../../device/netlink/kernel-network.ts";
 import { errnoName, type Native } from "../../native/binding.ts";
 import type { PlaneMessage } from "../../plane/messages.ts";
 import { HostRouting } from "./host-routing.ts";
-import { readRecord, writeRecord } from "./record.ts";
+import { readRecord, recordWith, writeRecord } from "./record.ts";
 import { runIn } from "./run-ip.ts";
 import { SharedUplink } from "./shared-uplink.ts";
 import { MachineSysctls } from "./sysctls.ts";
@@ -102,14 +102,14 @@ export class NodeNetwork {
       this.#tell.changed();
     };
     const sysctls = new MachineSysctls(netns);
-    const record = { ...readRecord(socket), uplink: uplink.interface };
     const isThere = readNetwork(this.#native, netns).links.some(({ name }) => name === host.interface);
-    if (!isThere) record.host = host.interface;
     const unreserved = await sysctls.unreserved(uplink.masqueradePorts);
-    if (record.reserved === "") record.reserved = unreserved;
     const strict = await sysctls.strictCheck(host.interface);
-    if (strict.all !== undefined) record.rpFilter = strict;
-    writeRecord(socket, record);
+    const changing = { uplink: uplink.interface, host: isThere ? "" : host.interface };
+    writeRecord(
+      socket,
+      recordWith(readRecord(socket), { ...changing, reserved: unreserved, rpFilter: strict }),
+    );
     await sysctls.reserve(unreserved);
     if (strict.all !== undefined) await sysctls.loosen(strict);
     await runIn(netns, ["sh", "-e", "-c", hostScript(host.interface, isThere, shared.mtu)]);

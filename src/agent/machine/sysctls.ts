@@ -43,33 +43,60 @@ export class MachineSysctls {
 
   /** rp_filter of every device, "all" and "default", if all are held to the strict check; {}: they are not. */
   async strictCheck(host: string): Promise<Record<string, string>> {
-    const text = await runIn(this.#netns, ["sh", "-c", `cd ${CONF} && grep . */rp_filter`], {
-      mayFail: true,
-    });
-    const values = linesOf(text).map((line) => line.split("/rp_filter:") as [string, string]);
-    const found = Object.fromEntries(values.filter(([name]) => name !== host));
-    return found.all === STRICT ? found : {};
+    const { [host]: _, ...others } = await this.#filters();
+    return others.all === STRICT ? others : {};
   }
 
   /** Each device gets what it had by `all`. */
   async loosen(before: Record<string, string>): Promise<void> {
-    const strict = Object.entries(before).filter(([name, value]) => name !== "all" && value === "0");
-    await this.#setFilters([...strict.map(([name]) => [name, STRICT] as const), ["all", "0"]]);
+    const { all, ...others } = before;
+    const each = Object.entries(others).map(([name, value]) => [name, loosened(name, value)] as const);
+    await this.#setFilters(all === undefined ? each : [...each, ["all", loosened("all", all)]]);
   }
 
-  /** Back to what was recorded, where nobody else has changed it. */
-  async restore(before: Record<string, string>): Promise<void> {
-    await this.#setFilters([["all", before.all ?? "0"], ...Object.entries(before)]);
+  /** Back to what was recorded, where nobody else has changed it; answers rp_filter of all then. */
+  async restore(before: Record<string, string>): Promise<string> {
+    await this.#setFilters(filtersToRestore(before, await this.#filters()));
+    return (await this.#filters()).all ?? "";
   }
 
+  async #filters(): Promise<Record<string, string>> {
+    const text = await runIn(this.#netns, ["sh", "-c", `cd ${CONF} && grep . */rp_filter`], {
+      mayFail: true,
+    });
+    return Object.fromEntries(linesOf(text).map((line) => line.split("/rp_filter:") as [string, string]));
+  }
+
+  /** One after the other; a device that is gone meanwhile needs nothing. */
   async #setFilters(list: readonly (readonly [name: string, value: string])[]): Promise<void> {
     if (list.length === 0) return;
-    const script = list.map(
-      ([name, value]) =>
-        `[ ! -e '${CONF}/${name}/rp_filter' ] || echo ${value} > '${CONF}/${name}/rp_filter'`,
-    );
-    await runIn(this.#netns, ["sh", "-e", "-c", script.join("\n")]);
+    const script = `while [ $# -gt 0 ]; do
+  file=${CONF}/$1/rp_filter
+  [ ! -e "$file" ] || echo "$2" > "$file" || [ ! -e "$file" ]
+  shift 2
+done`;
+    await runIn(this.#netns, ["sh", "-e", "-c", script, "sh", ...list.flat()]);
   }
+}
+
+function loosened(name: string, value: string): string {
+  if (name === "all") return "0";
+  return value === "0" ? STRICT : value;
+}
+
+/** Of what was loosened that which is still as it was made then. */
+export function filtersToRestore(
+  before: Record<string, string>,
+  now: Record<string, string>,
+): [name: string, value: string][] {
+  return Object.entries(before).filter(
+    ([name, value]) => now[name] === loosened(name, value) && now[name] !== value,
+  );
+}
+
+/** What is in either. */
+export function unitedRanges(a: string, b: string): string {
+  return rangesText(joinRanges([...rangesOf(a), ...rangesOf(b)]));
 }
 
 function rangesOf(text: string): NumberRange[] {
