@@ -181,6 +181,15 @@ t.test("what no cluster would take is refused before it is printed", async (t) =
   for (const each of words) t.throws(() => quietly(() => installation(flagsOf(...each))), each.join(" "));
 });
 
+t.test("a value that no agent takes is wrong usage, told by its option", async (t) => {
+  const wrong = ["--pod-cidr foo", "--service-cidr 10.96.0.1/12", "--overlay gre", "--vxlan-port 70000"];
+  for (const each of [...wrong, "--vni 16777216", "--proxy-mode fast", "--node-ports 30000"]) {
+    const words = each.split(" ");
+    const message = new RegExp(`^${words[0]}: .*: see podwire install --help$`);
+    t.throws(() => quietly(() => installation(flagsOf(...words))), { message, exitCode: 2 }, each);
+  }
+});
+
 t.test("the API server is the one that kubectl asks, if nodes can ask it too", async (t) => {
   const file = join(folder, "config");
   const serversBy = (server: string) => {

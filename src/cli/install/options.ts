@@ -7,6 +7,7 @@ import { isLoopback, parseIp } from "../../base/ip.ts";
 import type { AgentConfig } from "../../config/agent.ts";
 import { parseHostPort } from "../../config/host-port.ts";
 import { readAgentFile } from "../../config/read-config.ts";
+import { ManifestError } from "../../kube/manifest/manifest.ts";
 import { dns1123Label } from "../../kube/validate/names.ts";
 import { readAccess } from "../../watch/api-server/kubeconfig.ts";
 import { readInput } from "../../watch/input.ts";
@@ -36,6 +37,16 @@ const SERVICE_CIDR = "10.96.0.0/12"; // kubeadm's
 const VERSION = "0.1.0";
 /** Of the program's own settings, those that stand in the AgentConfiguration. */
 const SETTINGS = ["podCidr", "serviceCidr", "overlay", "vxlanPort", "vni", "proxyMode", "nodePorts"] as const;
+
+const OPTION_OF: Readonly<Record<string, string>> = Object.freeze({
+  clusterCIDR: "--pod-cidr",
+  serviceCIDR: "--service-cidr",
+  "overlay.type": "--overlay",
+  "overlay.port": "--vxlan-port",
+  "overlay.vni": "--vni",
+  "proxy.mode": "--proxy-mode",
+  nodePortRange: "--node-ports",
+});
 
 /** What both verbs are told. */
 export function addPlace(command: Command): Command {
@@ -78,7 +89,8 @@ export function checkPrint({ print }: PlaceFlags, verb: string): void {
 /** What the manifests are made of. */
 export function installation(flags: InstallFlags): Installation {
   const configuration = flags.config === undefined ? ofFlags(flags) : ofFile(flags, flags.config);
-  const config = checked(configuration, flags.config ?? "the settings");
+  const config =
+    flags.config === undefined ? checkedFlags(configuration) : checked(configuration, flags.config);
   const { image, namespace, cniBinDir, cniConfDir } = flags;
   const healthPort = parseHostPort(config.proxy.healthzBindAddress)?.port ?? null;
   return { image, namespace, configuration, healthPort, cniBinDir, cniConfDir };
@@ -102,7 +114,9 @@ function ofFlags(flags: InstallFlags): string {
       : "overlay: { type: none }",
     "uplink: { mode: shared } # the NIC with the node's InternalIP, beside the kernel",
     ...(proxyMode === undefined ? [] : [`proxy: { mode: ${word(proxyMode)} }`]),
-    ...(nodePorts === undefined ? [] : [`nodePortRange: ${word(nodePorts)}`]),
+    ...(nodePorts === undefined
+      ? []
+      : [`nodePortRange: ${/^\d+$/.test(nodePorts) ? `"${nodePorts}"` : word(nodePorts)}`]),
     "# The address of the API server itself. What a pod is told, KUBERNETES_SERVICE_HOST, is a service, which works once",
     "# the agent does: a node without kube-proxy needs another one.",
     ...(servers.length === 0
@@ -121,6 +135,18 @@ function ofFile(flags: InstallFlags, file: string): string {
   }
   const text = readInput(file);
   return text.endsWith("\n") ? text : `${text}\n`;
+}
+
+/** What is wrong is told by the option that says it. */
+function checkedFlags(text: string): AgentConfig {
+  try {
+    return checked(text, "the settings");
+  } catch (error) {
+    if (!(error instanceof ManifestError)) throw error;
+    const [, field = "", why] = /^.*?AgentConfiguration: ([\w.]+): (.*)$/.exec(error.problems[0].text) ?? [];
+    const option = OPTION_OF[field];
+    throw option === undefined ? error : usageError(`${option}: ${why}: see podwire install --help`);
+  }
 }
 
 /** As each node's agent will read it. */
