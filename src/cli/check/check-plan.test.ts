@@ -1,7 +1,9 @@
 // Which packets a connectivity test sends, and what is said of those that do not arrive.
+import { Command } from "commander";
 import t from "tap";
 import type { KubeObject } from "../../kube/objects.ts";
 import type { TraceRecord, TraceTuple } from "../../observe/trace-record.ts";
+import { register } from "./check.ts";
 import { type CheckFilter, type CheckRow, type CheckWorld, checkPlan, SERVICES_MOST } from "./check-plan.ts";
 import { dnsProblem, dnsQuestion } from "./dns-message.ts";
 import { probeExpression, reasonOf } from "./failure-reason.ts";
@@ -202,4 +204,19 @@ const turned = ({ src, dst, sport = 0, dport = 0 }: TraceTuple): TraceTuple => (
   dst: src,
   sport: dport,
   dport: sport,
+});
+
+t.test("an address of the world that nobody would be asked to reach is refused", async (t) => {
+  const check = (...words: string[]) => {
+    const program = new Command().exitOverride();
+    register(program);
+    return program.parseAsync(["check", "--world", ...words], { from: "user" });
+  };
+  const refused = (message: RegExp) => ({ message, exitCode: 2 });
+  await t.rejects(check("192.0.2.1", "--to", "pod/b"), refused(/^--world beside --to: /));
+  await t.rejects(
+    check("192.0.2.1", "--from", "node/a"),
+    refused(/only pods ask the world: use --from pod\/NAME$/),
+  );
+  await t.rejects(check("nowhere"), refused(/^--world nowhere: use an IP address/));
 });

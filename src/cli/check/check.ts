@@ -78,7 +78,17 @@ function collect(value: string, before: string[] = []): string[] {
   return [...before, value];
 }
 
+/** Nothing that was asked for is left out without a word. */
+function checkWorld({ world = [], from, to }: Options): void {
+  world.forEach(worldOf);
+  if (world.length === 0) return;
+  if (to !== undefined) throw usageError("--world beside --to: --to is all that is checked: leave one out");
+  if (from?.startsWith("node/") === true)
+    throw usageError(`--world beside --from ${from}: only pods ask the world: use --from pod/NAME`);
+}
+
 async function run(options: Options, command: Command): Promise<void> {
+  checkWorld(options);
   const flags = globals(command);
   const timeoutMs = Number(options.timeout) * 1000;
   if (!(timeoutMs >= 10 && timeoutMs <= 10_000))
