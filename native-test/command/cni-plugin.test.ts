@@ -216,11 +216,11 @@ t.test("networks of containers", { skip: cannotRun("nsenter", "socat", "curl", "
     t.match(namespaces.ip("two", "link show eth0"), / mtu 1400 .*link\/ether 02:00:00:00:00:77 /s);
     const sysctl = await run(namespaces.command("two", "cat /proc/sys/net/ipv4/conf/eth0/arp_filter"));
     t.equal(sysctl.stdout, "1\n");
-    const serve = `echo on; exec ${ROOT}/vagrant/pod-http two`;
+    const serve = `echo on; exec ${ROOT}/vagrant/pod-http web-two`;
     running.push(await start(["ip", "netns", "exec", namespaces.nameOf("two"), "sh", "-c", serve], /on/));
     for (const from of ["one", "node"])
       await until(`the host port, from ${from}`, async () =>
-        /^pod two saw /.test(await curl(from, "http://192.168.77.11:8088/")),
+        /^pod web-two saw /.test(await curl(from, "http://192.168.77.11:8088/")),
       );
     namespaces.add("three");
     const taken = { runtimeConfig: { portMappings: [{ hostPort: 8088, containerPort: 1 }] } };

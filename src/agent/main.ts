@@ -17,7 +17,7 @@ import { settleUplink } from "./machine/settle-uplink.ts";
 export async function runAgent(configFile: string, nodeName?: string): Promise<void> {
   checkPreconditions();
   const file = { file: configFile, text: readConfig(configFile) };
-  const config = settled(readConfigured(file, nodeName));
+  const { config, note } = settled(readConfigured(file, nodeName));
   if ("files" in config.source) refuseReadOnce(config.source.files);
   const agent = new Agent(config, file);
   const ended = new Promise<void>((resolve, reject) => {
@@ -26,6 +26,7 @@ export async function runAgent(configFile: string, nodeName?: string): Promise<v
   });
   agent.onProblem = (error) => log(error.message);
   agent.onNote = log;
+  if (note !== undefined) log(note);
   ended.catch(() => {}); // a failure before we wait for it is still reported below
   try {
     await agent.start();
@@ -54,14 +55,12 @@ export async function runCleanup(configFile: string, nodeName?: string): Promise
   process.stdout.write(lines.map((line) => `${line}\n`).join(""));
 }
 
-/** Says which device is the uplink, and whose. */
-function settled(config: AgentConfig): AgentConfig {
+/** Which device is the uplink, and whose; for people where that was not said. */
+function settled(config: AgentConfig): { config: AgentConfig; note?: string } {
   if (config.uplink.mode === "exclusive" || config.uplink.driver === "pcap")
-    return { ...config, uplink: { ...config.uplink, mode: "exclusive" } };
+    return { config: { ...config, uplink: { ...config.uplink, mode: "exclusive" } } };
   const known = readRecord(config.socket).uplink;
-  const { config: chosen, note } = settleUplink(config, readNetwork(loadNative(), config.netns), known);
-  log(note);
-  return chosen;
+  return settleUplink(config, readNetwork(loadNative(), config.netns), known);
 }
 
 function readConfig(file: string): string {
