@@ -2,7 +2,7 @@
 import t from "tap";
 import { cannotRun, TestLab } from "../../src/testing/lab/lab.ts";
 import { client, pod, service } from "../../src/testing/lab/objects.ts";
-import { run } from "../../src/testing/lab/process.ts";
+import { run, until } from "../../src/testing/lab/process.ts";
 
 const skip = cannotRun("ip");
 
@@ -63,7 +63,11 @@ t.test("podwire check", { skip }, async (t) => {
   const failed = (rows: Row[]): string[] =>
     rows.filter(({ ok }) => !ok).map(({ to, reason }) => `${to}: ${reason}`);
 
-  const all = await check();
+  let all: Row[] = [];
+  await until("all to arrive, once kernels have seen that nobody else has their IPv6 addresses", async () => {
+    all = await check();
+    return failed(all).length === 0;
+  }).catch(() => {}); // told by rows
   t.same(failed(all), []);
   const kinds = new Set(
     all.map(({ check: what, from, family }) => `${what} ${from.split("/")[0]} ${family}`),
