@@ -1,8 +1,10 @@
 import t from "tap";
-import { type Cidr, cidr, formatCidr, formatIp, type Ip, ip } from "../base/ip.ts";
+import { type Cidr, cidr, contains, formatCidr, formatIp, type Ip, ip } from "../base/ip.ts";
 import type { KernelNetwork, KernelRoute } from "../base/kernel-network.ts";
+import type { Taken } from "../base/taken.ts";
 import { RouteKind } from "../dataplane/spec/routes.ts";
 import { FrontendKind, type FrontendSpec, type ServicePortSpec } from "../dataplane/spec/services.ts";
+import { takenFilter } from "../device/taken-filter.ts";
 import { machineNetwork, servedPorts, takenOf } from "./shared-uplink.ts";
 
 const LINKS = ["lo", "eth0", "docker0", "host0"].map((name, i) => ({
@@ -101,4 +103,36 @@ t.test("what is taken: services where they are served, and nothing else", async 
       ["fd00:77::11", "50000-65535", "8472-8472 50000-65535"],
     ],
   );
+});
+
+t.test("however many external addresses there are, the socket's filter holds them", async (t) => {
+  const few = [...Array(100).keys()].map((i) => ip(`203.0.113.${2 * i}`));
+  const many = [...Array(3000).keys()].map((i) =>
+    ip(`198.${18 + (i & 1)}.${(i >> 4) & 255}.${(37 * i) & 255}`),
+  );
+  const many6 = [...Array(1000).keys()].map((i) =>
+    ip(`2001:db8:${i.toString(16)}:${(7 * i).toString(16)}::1`),
+  );
+  const wholeOf = (addresses: readonly Ip[]): Taken =>
+    takenOf({
+      config: CONFIG,
+      machine: { local: [ip("192.168.77.11"), ip("fd00:77::11")], onLink: [], ways: [] },
+      podCidrs: [],
+      masqueradePorts: { first: 50000, last: 65535 },
+      served: addresses.map((address) => ({ family: address.family, address, port: 80, protocol: 6 })),
+    });
+  t.strictSame(
+    wholeOf(few).whole.slice(1).map(formatCidr),
+    few.map((a) => `${formatIp(a)}/32`),
+  );
+  for (const addresses of [few, many, [...many, ...many6]]) {
+    const taken = wholeOf(addresses);
+    t.ok(
+      addresses.every((address) =>
+        taken.whole.some((range) => range.family === address.family && contains(range, address)),
+      ),
+    );
+    const size = takenFilter(taken).length / 2; // two words each
+    t.ok(size <= 4096, `${size} instructions`);
+  }
 });

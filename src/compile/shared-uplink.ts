@@ -8,6 +8,7 @@
 import {
   type Cidr,
   contains,
+  formatIp,
   type Ip,
   type IpFamily,
   isLoopback,
@@ -27,11 +28,12 @@ import {
 import type { AgentConfig, PortRange } from "../config/agent.ts";
 import { RouteKind } from "../dataplane/spec/routes.ts";
 import { FrontendKind, type ServicePortSpec } from "../dataplane/spec/services.ts";
-import { distinct } from "./proxy-settings.ts";
 
 const V6_LINK_LOCAL = 0xfe800000 | 0;
 /** The most ranges in one list of a filter: a program has at most 4096 instructions. */
 const RANGES_MAX = 200;
+/** The same of networks of external addresses in a family; each of IPv6 may take twelve instructions. */
+const NETWORKS_MAX = 100;
 
 /** A way out that the kernel has. */
 export interface KernelWay {
@@ -182,6 +184,17 @@ function portsOf(served: readonly ServedPort[], masquerade: PortRange, tunnelPor
 function wholeOf(ranges: readonly Cidr[], addresses: readonly Ip[]): Cidr[] {
   const isFree = (address: Ip): boolean =>
     !ranges.some((range) => range.family === address.family && contains(range, address));
-  const alone = distinct(addresses.filter(isFree));
-  return [...ranges, ...alone.map((address) => network(address, address.family === 4 ? 32 : 128))];
+  const alone = addresses.filter(isFree);
+  return [...ranges, ...([4, 6] as const).flatMap((family) => covering(alone, family))];
+}
+
+/** Themselves, or, where they are many, the smallest networks of one size that hold them and are not too many. */
+function covering(addresses: readonly Ip[], family: IpFamily): Cidr[] {
+  const own = addresses.filter((address) => address.family === family);
+  for (let bits = family === 4 ? 32 : 128; ; bits--) {
+    const networks = new Map(
+      own.map((address) => [formatIp(network(address, bits)), network(address, bits)]),
+    );
+    if (networks.size <= NETWORKS_MAX) return [...networks.values()];
+  }
 }

@@ -19,7 +19,7 @@ import { unpackServices } from "./packed-services.ts";
 import { createPlaneEngine } from "./plane-engine.ts";
 import { beginClock, Control, open, type PlaneMemory, type PlaneSizes } from "./plane-memory.ts";
 import { look, PollRoom } from "./poll-room.ts";
-import { beginPractice, type Practice, practise } from "./practice/warm-packets.ts";
+import { Practice, practise } from "./practice/warm-packets.ts";
 import {
   adjust,
   isFirst,
@@ -215,6 +215,15 @@ function waitForWork(): number {
   return ready;
 }
 
+/** Without it packets are what is learned from. */
+function beginPractice(): void {
+  try {
+    practice = new Practice(native);
+  } catch (error) {
+    say(`no practice before packets: ${(error as Error).message}`);
+  }
+}
+
 /** Cold: once after a start. */
 function goOnPractising(p: Practice): void {
   practise(p, PRACTICE_MS);
@@ -284,7 +293,7 @@ function countTaken(): void {
 function lookAtLoad(nowMs: number): void {
   if (!hasPractised && waited[WaitWord.NOW_MS] - beganMs >= PRACTICE_FROM_MS) {
     hasPractised = true;
-    practice = beginPractice(native);
+    beginPractice();
   }
   const elapsedMs = nowMs - period.startMs;
   follow(cpuLatency, (turns * 1000) / elapsedMs, nowMs);

@@ -99,7 +99,8 @@ function dropIn(way: readonly Story[]): string {
 
 function placeOf(story: Story): string {
   const last = story[story.length - 1];
-  return `${last.node} (${stepText(last, story.at(-2))})`;
+  const words = stepText(last, story.at(-2));
+  return words === "" ? last.node : `${last.node} (${words})`;
 }
 
 /** Comes it so, by itself or in the tunnel? */

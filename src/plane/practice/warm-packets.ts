@@ -87,15 +87,6 @@ export class Practice {
   }
 }
 
-/** null: there is nothing to write to. Then packets are what is learned from. */
-export function beginPractice(native: Native): Practice | null {
-  try {
-    return new Practice(native);
-  } catch {
-    return null;
-  }
-}
-
 /** Goes on for so long, in milliseconds, or to the end. */
 export function practise(p: Practice, ms: number): void {
   const { plane, lessons, native } = p;
