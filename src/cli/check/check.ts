@@ -87,6 +87,15 @@ function checkWorld({ world = [], from, to }: Options): void {
     throw usageError(`--world beside --from ${from}: only pods ask the world: use --from pod/NAME`);
 }
 
+function whyNothing({ from, to }: Options): string {
+  if (from === undefined && to === undefined) return ": no pod runs here";
+  const named = [
+    ...(from === undefined ? [] : [` from ${from}`]),
+    ...(to === undefined ? [] : [` to ${to}`]),
+  ];
+  return `${named.join("")}: it is not there, runs on a node that is not asked, or serves no port`;
+}
+
 async function run(options: Options, command: Command): Promise<void> {
   checkWorld(options);
   const flags = globals(command);
@@ -97,7 +106,7 @@ async function run(options: Options, command: Command): Promise<void> {
   const { agents, senders, silent } = await askAgents(chooseAgents(all, undefined, "check"));
   const { rows, left } = await planOf(all, senders, options);
   if (rows.length + silent.length === 0)
-    throw new CliError("podwire check: there is nothing to check: no pod runs here, or none that is named");
+    throw new CliError(`podwire check: there is nothing to check${whyNothing(options)}`);
   if (left > 0) note(`note: ${left} more services are there: --to svc/NAME checks one`);
   const outcomes = [...silent, ...(await runAll(all, agents, rows, timeoutMs))];
   await show(flags, outcomes);
