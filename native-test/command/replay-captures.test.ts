@@ -75,7 +75,13 @@ t.test("captures taken in a lab", { skip, timeout: 240_000 }, async (t) => {
   const objects = standardObjects().map((each) =>
     (each as { kind: string }).kind === "Service" ? dual : each,
   );
-  const lab = await TestLab.up("replay", { clusterCIDR: "10.244.0.0/16,fd00:10:244::/56", objects });
+  // Of frames that leave joined a cut capture has the first, and nobody knows what the others were.
+  const dataplane = { tunnelBundles: false };
+  const lab = await TestLab.up("replay", {
+    clusterCIDR: "10.244.0.0/16,fd00:10:244::/56",
+    dataplane,
+    objects,
+  });
   t.teardown(() => lab.down());
   const file = (name: string) => join(lab.folder, name);
   const captures = [];
