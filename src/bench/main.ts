@@ -13,13 +13,13 @@ import { CASES, caseName } from "./network/cases.ts";
 import { markChildren, readCpu, shareBetween, takeUsualNice } from "./network/cpu-account.ts";
 import { type Bench, measureCase, serve } from "./network/run-cases.ts";
 import { type Options, parseOptions } from "./options.ts";
-import { brokenPolicy, formatPolicy, measurePolicy } from "./policy/policy-figures.ts";
+import { brokenPolicy, formatPolicy, measurePolicy, type PolicyFigure } from "./policy/policy-figures.ts";
 import { cpuProfileCases, prepareCpuProfiles } from "./profile/cpu-prof.ts";
 import { PROFILED, prepareProfiles, profileCases } from "./profile/profile.ts";
 import { buildPrograms } from "./programs.ts";
-import { brokenScale, formatScale, measureScale } from "./scale/scale.ts";
+import { brokenScale, formatScale, measureScale, type ScaleRow } from "./scale/scale.ts";
 import { BenchError, undoAll } from "./shell.ts";
-import { brokenStart, formatStart, measureStart } from "./start/start.ts";
+import { brokenStart, formatStart, measureStart, type StartFigure } from "./start/start.ts";
 import { makeSubjects } from "./subject/make-subjects.ts";
 import { SUBJECTS } from "./subject/subject.ts";
 
@@ -29,9 +29,16 @@ interface Measured {
   samples: Sample[];
   profiles: Profile[];
   steps: Profile[];
+  start: StartFigure[];
+  scale: ScaleRow[];
+  policy: PolicyFigure[];
 }
+const measured: Measured = { samples: [], profiles: [], steps: [], start: [], scale: [], policy: [] };
 
-async function measureNetwork(options: Options): Promise<Measured> {
+/** Writes the file of --json, if there is to be one: of a run that was cut short, what had been measured until then. */
+let keep = async (): Promise<void> => {};
+
+async function measureNetwork(options: Options): Promise<void> {
   if (process.getuid?.() !== 0)
     throw new BenchError("the benchmark makes network namespaces: run it as root");
   const isNicer = takeUsualNice();
@@ -53,10 +60,9 @@ async function measureNetwork(options: Options): Promise<Measured> {
   );
   const bench: Bench = { effort: options, subjects, programs, servers: new Map(), progress };
   for (const subject of subjects) await serve(bench, subject);
-  const samples: Sample[] = [];
-  for (const c of options.cases) samples.push(...(await measureCase(bench, c)));
-  const profiles = options.profile ? await profileCases(bench, profiled) : [];
-  return { samples, profiles, steps: options.cpuProf ? await cpuProfileCases(bench, profiled, folder) : [] };
+  for (const c of options.cases) measured.samples.push(...(await measureCase(bench, c)));
+  if (options.profile) measured.profiles = await profileCases(bench, profiled);
+  if (options.cpuProf) measured.steps = await cpuProfileCases(bench, profiled, folder);
 }
 
 async function runBench(options: Options): Promise<number> {
@@ -88,51 +94,75 @@ async function measureAll(options: Options): Promise<number> {
     );
   markChildren();
   const before = readCpu();
-  const isNetwork = options.cases.length > 0 || options.profile || options.cpuProf;
-  const { samples, profiles, steps } = isNetwork
-    ? await measureNetwork(options)
-    : { samples: [], profiles: [], steps: [] };
-  const meanwhile = shareBetween(before, readCpu(), cpus().length, load);
-  const rows = toRows(samples);
+  const share = (): ReturnType<typeof shareBetween> => shareBetween(before, readCpu(), cpus().length, load);
+  keep = async () => {
+    if (options.json === undefined || Object.values(measured).every((some) => some.length === 0)) return;
+    await writeFile(options.json, `${JSON.stringify(reportOf(options, share()), null, 2)}\n`);
+  };
+  if (options.cases.length > 0 || options.profile || options.cpuProf) await measureNetwork(options);
+  const meanwhile = share();
+  const rows = toRows(measured.samples);
   if (rows.length > 0) process.stdout.write(`${formatTable(rows)}\n\n${formatCosts(rows)}\n`);
-  if (profiles.length > 0) process.stdout.write(`\n${formatProfiles(profiles)}\n`);
-  if (steps.length > 0) process.stdout.write(`\n${formatSteps(steps)}\n`);
-  // Last and alone: the subjects of the others run until the end, but idle.
-  const start = options.alone.includes("start") ? await measureStart(options.check, progress) : [];
-  if (start.length > 0) process.stdout.write(`${formatStart(start)}\n`);
-  const scale = options.alone.includes("scale") ? await measureScale(options.check, progress) : [];
-  if (scale.length > 0) process.stdout.write(`${formatScale(scale)}\n`);
-  const policy = options.alone.includes("policy") ? await measurePolicy(options.check, progress) : [];
-  if (policy.length > 0) process.stdout.write(`${formatPolicy(policy)}\n`);
+  if (measured.profiles.length > 0) process.stdout.write(`\n${formatProfiles(measured.profiles)}\n`);
+  if (measured.steps.length > 0) process.stdout.write(`\n${formatSteps(measured.steps)}\n`);
+  await measureAlone(options);
+  const report = reportOf(options, meanwhile);
+  process.stdout.write(`\n${formatMachine(report.machine)}\n`);
+  for (const line of report.broken) process.stdout.write(`below the promise: ${line}\n`);
+  return options.check && report.broken.length > 0 ? 3 : 0;
+}
+
+/** Last and alone: the subjects of the others run until the end, but idle. */
+async function measureAlone({ alone, check }: Options): Promise<void> {
+  if (alone.includes("start")) {
+    measured.start = await measureStart(check, progress);
+    process.stdout.write(`${formatStart(measured.start)}\n`);
+  }
+  if (alone.includes("scale")) {
+    measured.scale = await measureScale(check, progress);
+    process.stdout.write(`${formatScale(measured.scale)}\n`);
+  }
+  if (alone.includes("policy")) {
+    measured.policy = await measurePolicy(check, progress);
+    process.stdout.write(`${formatPolicy(measured.policy)}\n`);
+  }
+}
+
+function reportOf(options: Options, meanwhile: ReturnType<typeof shareBetween>): Report {
+  const { seconds, rounds, streamRounds, udpRate } = options;
+  const rows = toRows(measured.samples);
   const broken = [
     ...brokenFloors(rows),
-    ...brokenStart(start),
-    ...brokenScale(scale),
-    ...brokenPolicy(policy),
+    ...brokenStart(measured.start),
+    ...brokenScale(measured.scale),
+    ...brokenPolicy(measured.policy),
   ];
-  const { seconds, rounds, streamRounds, udpRate } = options;
-  const report: Report = {
+  return {
     version: REPORT_VERSION,
     made: new Date().toISOString(),
     machine: describeMachine(meanwhile),
     effort: { seconds, rounds, streamRounds, udpRate },
-    ...{ samples, rows, profiles, steps, start, scale, policy, broken },
+    ...{ ...measured, rows, broken },
   };
-  process.stdout.write(`\n${formatMachine(report.machine)}\n`);
-  if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`);
-  for (const line of broken) process.stdout.write(`below the promise: ${line}\n`);
-  return options.check && broken.length > 0 ? 3 : 0;
 }
 
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.on(signal, () => void undoAll().then(() => process.exit(1)));
+async function finish(status: number): Promise<never> {
+  let ended = status;
+  try {
+    await keep();
+  } catch (error) {
+    process.stderr.write(`bench: --json: ${(error as Error).message}\n`);
+    ended = 1;
+  }
+  await undoAll();
+  process.exit(ended);
 }
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void finish(1));
 let status = 1;
 try {
   status = await runBench(parseOptions(process.argv));
 } catch (error) {
   process.stderr.write(`bench: ${(error as Error).message}\n`);
-} finally {
-  await undoAll();
 }
-process.exit(status);
+await finish(status);

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -44,6 +44,19 @@ t.test("managed processes", async (t) => {
     const last = p.id!;
     await p.stop(1000);
     t.notOk(isAlive(last));
+  });
+
+  await t.test("who reads its pid file while it is written anew reads one whole file", async (t) => {
+    const p = new ManagedProcess(spec(dir, ["sleep", "60"]), () => {});
+    p.start();
+    const earlier = readFileSync(join(dir, "p.pid"), "utf8");
+    const reader = openSync(join(dir, "p.pid"), "r");
+    signal(p.id!, "SIGKILL");
+    await until(() => p.restarts === 1 && p.phase === "running");
+    t.equal(readFileSync(reader, "utf8"), earlier);
+    closeSync(reader);
+    t.equal(JSON.parse(readFileSync(join(dir, "p.pid"), "utf8")).pid, p.id?.pid);
+    await p.stop(1000);
   });
 
   await t.test("a process that runs on is taken over by the next one that looks after it", async (t) => {

@@ -1,7 +1,16 @@
 // One long-lived process and its restarts. Processes are started detached with their output in a file, so that a lab
 // process that dies takes nothing down with it; the next one finds them by their pid files and goes on watching.
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import type { Readable } from "node:stream";
 import { readJson } from "../state-dir.ts";
@@ -164,7 +173,10 @@ export class ManagedProcess {
   private remember(id: ProcessId): void {
     const file: PidFile = { ...id, startedAtMs: this.startedAtMs, restarts: this.restarts };
     if (this.lastExit !== undefined) file.lastExit = this.lastExit;
-    writeFileSync(this.spec.pidFile, JSON.stringify(file));
+    // Whole or not at all: a lab that ends meanwhile would not find its processes again by half a file.
+    const draft = `${this.spec.pidFile}.new`;
+    writeFileSync(draft, JSON.stringify(file));
+    renameSync(draft, this.spec.pidFile);
   }
 
   private listenForReady(child: ChildProcess): void {
