@@ -1,7 +1,7 @@
 // Fuzz target `fast`: two clusters of two nodes get the same frames and the same changes of their tables; the planes of
 // one take the fast path where they can, those of the other send every packet through all stages. Whatever leaves a node,
 // and all that its tables and counters hold, has to be the same, byte for byte. Pods and clients answer what they get,
-// so that connections live; frames gone wrong come in between. Target `workers` is the same with several engines on one
+// so that connections live; frames gone wrong come in between. The second node's uplink is its kernel's, too. Target `workers` is the same with several engines on one
 // set of tables, ports spread over them, against nodes that have a single one.
 import { Event } from "../../dataplane/counters.ts";
 import { RouteKind } from "../../dataplane/spec/routes.ts";
@@ -33,6 +33,8 @@ import { dressed } from "./fuzz-pipeline.ts";
 
 const VIP = "10.96.0.10";
 const NODE_PORT = 30080;
+const TIME_PORT = 123;
+const TIME_NODE_PORT = 30123;
 const SIZES = {
   ...{ conntrackLog2: 6, maxPorts: 8, fdbLog2: 6, neighborsLog2: 6, stationsLog2: 6 },
   ...{ frontendsLog2: 6, endpointsLog2: 6, policyRulesLog2: 4 },
@@ -40,6 +42,9 @@ const SIZES = {
 const PORTS = ["pod2", "pod3", "host", "uplink"];
 const WAITING_MAX = 12;
 const SOME_FD = 99; // nothing is written to it: test devices have no descriptors
+
+/** Of an uplink that is shared with the kernel: few, so that some are taken. */
+const RESERVED = { min: 50_000, max: 50_015, avoidMin: 50_016, avoidMax: 50_015, always: 1 };
 
 const LEARNED_SEC = 300;
 /** Before anything is changed: connections live by then. */
@@ -96,12 +101,17 @@ function createFabric(isCrew: boolean, engines?: number): TestFabric {
   const shared = engines === undefined ? {} : { engines };
   const fabric = new TestFabric({ unchecked: true, poolSlots: 48, summed: true, sizes: SIZES, ...shared });
   if (!isCrew) changeTunnel(fabric.nodes[0]);
+  for (const { tables } of fabric.nodes[1].engines) {
+    tables.config.router.shared = 1;
+    Object.assign(tables.config.snat, RESERVED);
+  }
   for (const node of fabric.nodes) {
     setServices(node, ["10.244.1.3", "10.244.2.2"]);
     const { expiresAtSec } = node.tables.fdb; // stations are learned, and grow old
     for (let slot = 0; slot < expiresAtSec.length; slot++)
       if (expiresAtSec[slot] !== 0) expiresAtSec[slot] = LEARNED_SEC;
     setDns(node, { endpoints: ["10.244.1.3:53"] });
+    setTime(node, [CLIENT, node.address]);
   }
   return fabric;
 }
@@ -115,12 +125,20 @@ function setDns(node: TestNode, o: Pick<ServiceOptions, "endpoints"> & Partial<S
   node.setService({ name: "dns", protocol: 17, clusterIp: VIP, port: 53, nodePort: NODE_PORT, ...o });
 }
 
+/** A service by UDP whose endpoints are no pods, and see who asks as far as answers come back then. */
+function setTime(node: TestNode, addresses: readonly string[]): void {
+  const endpoints = addresses.map((address) => `${address}:${TIME_PORT}`);
+  const ports = { port: TIME_PORT, nodePort: TIME_NODE_PORT };
+  node.setService({ name: "time", protocol: 17, clusterIp: VIP, ...ports, endpoints, masqueradeNone: true });
+}
+
 /** A frame that opens a connection, or goes on with one that nobody answered. */
 function opening(fabric: TestFabric, random: Prng): Delivery {
   const node = random.below(2);
   const at = fabric.nodes[node];
   if (random.below(6) === 0)
     return { node, port: "uplink", frame: marked(at, random), virtio: new Uint8Array(10) };
+  if (random.below(4) === 0) return { node, ...asksTime(at, random), virtio: new Uint8Array(10) };
   const [pod, peer] = [`10.244.${node + 1}.2`, `10.244.${2 - node}.3`];
   const [src, dst, port] = random.pick([
     [pod, VIP, "pod2"],
@@ -140,6 +158,18 @@ function opening(fabric: TestFabric, random: Prng): Delivery {
     ? build.tcpFrame({ ...path, flags: "S", seq: random.next() | 0, wscale: random.below(9) })
     : build.udpFrame({ ...path, payload: random.below(64), checksum: random.below(4) > 0 });
   return { node, port, frame, virtio: new Uint8Array(10) };
+}
+
+/** One that opens a flow by the service without pods: of a program of the node, or of the client by the node port. */
+function asksTime(at: TestNode, random: Prng): Pick<Delivery, "port" | "frame"> {
+  const srcPort = 42_000 + random.below(256);
+  if (random.below(2) === 0)
+    return {
+      port: "host",
+      frame: build.udpFrame({ ...pathTo(at, at.address, VIP), srcPort, dstPort: TIME_PORT }),
+    };
+  const path = pathTo(at, CLIENT, at.address);
+  return { port: "uplink", frame: build.udpFrame({ ...path, srcPort, dstPort: TIME_NODE_PORT }) };
 }
 
 /** A datagram of the other node's pod in a tunnel packet, on which the fabric may have put a mark. */
@@ -245,7 +275,10 @@ function changeTunnel({ engines }: TestNode): void {
 
 const CHANGES: readonly ((node: TestNode, random: Prng) => void)[] = [
   (node, random) =>
-    setServices(node, random.pick([["10.244.1.3"], ["10.244.2.2"], ["10.244.1.3", "10.244.2.2"], []])),
+    setServices(
+      node,
+      random.pick([["10.244.1.3"], ["10.244.2.2"], ["10.244.1.3", "10.244.2.2"], [], [CLIENT]]),
+    ),
   (node, random) =>
     setDns(
       node,
@@ -257,6 +290,7 @@ const CHANGES: readonly ((node: TestNode, random: Prng) => void)[] = [
         { endpoints: [] },
       ]),
     ),
+  (node, random) => setTime(node, random.pick([[CLIENT], [node.address], [CLIENT, "10.244.1.3"], []])),
   ({ tables }) => {
     tables.config.snat.egress ^= 1;
   },
@@ -346,6 +380,7 @@ function restore(node: TestNode): void {
   node.setRoutes(nodeRoutes(node.index, 2, true));
   setServices(node, ["10.244.1.3", "10.244.2.2"]);
   setDns(node, { endpoints: ["10.244.1.3:53", "10.244.2.3:53"] });
+  setTime(node, [CLIENT, node.address]);
 }
 
 /** The other node's uplink has another card: an announcement says so. */

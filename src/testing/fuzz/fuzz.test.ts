@@ -104,6 +104,18 @@ for (const [field, error] of [
   });
 }
 
+t.test("provoked: a fast path that does not know a shared uplink is found", async (t) => {
+  for (const file of ["first-packet", "masquerade"]) {
+    const isAsking = () => new Error().stack?.includes(`/${file}.`) === true;
+    const spoil = ({ tables: { config } }: TestNode) =>
+      config.router.shared === 1 &&
+      Object.defineProperty(config.router, "shared", { get: () => (isAsking() ? 0 : 1) });
+    const create = () => createFastTarget({ spoil });
+    const { finding } = fuzz({ create, samples: pipelineSamples, seed: 1, seconds: 60, maxRuns: 500 });
+    t.match(`${finding?.error}`, /of the twin|differs|counters/, file);
+  }
+});
+
 t.test("provoked: a write into the next packet's slot is found", async (t) => {
   const checksum = (arena: Uint8Array, off: number, len: number, seed: number): number => {
     arena[off - (off % SLOT_STRIDE) + SLOT_STRIDE] = 0;

@@ -110,6 +110,8 @@ export interface ServiceOptions {
   readonly weights?: readonly number[];
   /** Pods, too, are masqueraded at the ClusterIP. */
   readonly masqueradeAll?: boolean;
+  /** Nobody is masqueraded, at node ports either. */
+  readonly masqueradeNone?: boolean;
   /** As in ipvs mode: the ClusterIP is the node's, and refuses what is no port of the service. */
   readonly isBound?: boolean;
   /** Overrides what happens to every class of source. */
@@ -123,7 +125,7 @@ const { DNAT, REJECT } = Action;
  */
 export function serviceSpec(id: number, o: ServiceOptions): ServicePortSpec {
   const action = o.action ?? (o.endpoints.length === 0 ? REJECT : DNAT);
-  const always = { action, set: 0, masquerade: true };
+  const always = { action, set: 0, masquerade: o.masqueradeNone !== true };
   const never = { action, set: 0, masquerade: o.masqueradeAll ?? false };
   const refused = { action: REJECT, set: -1, masquerade: false };
   const { CLUSTER_IP, EXTERNAL_IP, NODE_PORT, UNSERVED_PORTS } = FrontendKind;

@@ -76,6 +76,10 @@ export class TestFabric {
       if (isArp) this.#answerArp(station, frame);
       else if (to === station.mac) station.got.push(received);
     }
+    for (const node of this.nodes) {
+      const isKernels = node.tables.config.router.shared !== 0; // which answers for the address
+      if (isArp && isKernels) this.#answerArp({ address: node.address, mac: node.uplinkMac }, frame);
+    }
     this.#toNodes(to, frame, withoutTunnel(virtio), from);
   }
 
@@ -86,7 +90,7 @@ export class TestFabric {
     }
   }
 
-  #answerArp(station: Station, frame: Uint8Array): void {
+  #answerArp(station: Pick<Station, "address" | "mac">, frame: Uint8Array): void {
     const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
     const asked = parseIp(station.address)?.w3;
     if (view.getUint16(20) !== 1 || view.getInt32(38) !== asked) return;
