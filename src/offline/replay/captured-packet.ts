@@ -48,9 +48,13 @@ export interface CapturedPacket {
   readonly isError: boolean;
   /** Frames out of the tunnel, in the order in which they lie. */
   readonly inner: readonly CapturedPacket[];
+  /** More frames came in the same tunnel packet, and were cut off with their headers. */
+  readonly lacksInner: boolean;
 }
 
 const MAX_INNER = 64;
+/** What is shorter is padding. */
+const INNER_MIN = vxlan.HEADER_LEN + eth.HEADER_LEN + ipv4.HEADER_LEN_MIN;
 
 export function wordsAt(key: Int32Array, at: number): IpWords {
   return { w0: key[at], w1: key[at + 1], w2: key[at + 2], w3: key[at + 3] };
@@ -88,6 +92,7 @@ function packetAt(data: Uint8Array, known: number, vxlanPort: number): CapturedP
     payload: 0,
     isError: false,
     inner: [] as readonly CapturedPacket[],
+    lacksInner: false,
   };
   if (base.isHeadless || !eth.isWellFormed(view, 0, data.length)) return base;
   const l3 = eth.payloadOffset(view, 0, data.length);
@@ -100,6 +105,7 @@ function packetAt(data: Uint8Array, known: number, vxlanPort: number): CapturedP
   readTransport(base);
   if (base.proto === Protocol.UDP && base.fragment === undefined && vxlanPort !== 0) {
     if (tuple.destinationPort(base.key) === vxlanPort) base.inner = innerOf(base);
+    base.lacksInner = base.known < base.end && lacksInner(base);
   }
   return base;
 }
@@ -212,6 +218,14 @@ function innerOf(p: Building): readonly CapturedPacket[] {
   }
   // A frame of the tunnel is as long as it is: what follows an only packet is padding.
   return list;
+}
+
+/** Of a packet that was cut: is there room for another frame behind what is known, or the beginning of one? */
+function lacksInner({ data, end, inner }: CapturedPacket): boolean {
+  const last = inner.at(-1);
+  if (last === undefined) return false;
+  const rest = end - (last.data.byteOffset + last.data.length - data.byteOffset);
+  return rest >= INNER_MIN || (inner.length > 1 && last.isHeadless);
 }
 
 /** Has its header ports, or an ICMP id in their place? */

@@ -131,8 +131,57 @@ t.test("a capture of one direction", async (t) => {
   ]);
 });
 
+/** Ethernet, IP and UDP in front of VXLAN's header. */
+const OUTER = 42;
 const tunnel = (out: boolean, inner: Uint8Array) =>
   vxlanFrame({ src: out ? NODE1 : NODE2, dst: out ? NODE2 : NODE1, dstPort: 8472, vni: 1, inner });
+
+t.test(
+  "of frames that left together a cut capture has the first: what the others moved on is not compared",
+  async (t) => {
+    const macs = { srcMac: "0e:01:c0:a8:32:0c", dstMac: "0e:01:c0:a8:32:0b" };
+    const [asks, serves] = [
+      { src: CLIENT, dst: WEB, srcPort: 41000, dstPort: 8080 },
+      { ...macs, src: WEB, dst: CLIENT, srcPort: 8080, dstPort: 41000 },
+    ];
+    const headed = (inner: Uint8Array): Uint8Array => tunnel(false, inner).subarray(OUTER);
+    const bundle = (frames: readonly Uint8Array[]): Uint8Array =>
+      tunnel(false, Buffer.concat([frames[0], ...frames.slice(1).map(headed)]));
+    const small = [0, 1, 2].map((i) =>
+      tcpFrame({ ...serves, flags: "P.", seq: 901 + 400 * i, ack: 101, payload: 400 }),
+    );
+    const opening = [
+      tunnel(true, tcpFrame({ ...asks, flags: "S", seq: 100 })),
+      tunnel(false, tcpFrame({ ...serves, flags: "S.", seq: 900, ack: 101 })),
+      tunnel(true, tcpFrame({ ...asks, flags: ".", seq: 101, ack: 901 })),
+    ];
+    const thanks = tunnel(true, tcpFrame({ ...asks, flags: ".", seq: 101, ack: 901 + 3 * 400 }));
+    const cutTo = (bytes: number, frames: readonly Uint8Array[]) =>
+      frames.map((frame, i) => ({
+        data: frame.subarray(0, bytes),
+        originalLength: frame.length,
+        timestampNs: BigInt(i) * 1_000_000n,
+      }));
+    const whole = await replay(offlineNode(), [...opening, bundle(small), thanks]);
+    t.same(words(whole).slice(3), ["forward", "as captured"]);
+    for (const bytes of [160, 700]) {
+      const [, , , cut, after] = await replay(
+        offlineNode(),
+        cutTo(bytes, [...opening, bundle(small), thanks]),
+      );
+      t.match(cut.notes, [/^cut in the capture/, /^frames that left with it were cut off$/]);
+      t.match(after, {
+        judgement: "not compared",
+        notes: [/^INVALID here, as it may be for want of frames/],
+      });
+    }
+    const [, , , , denied] = await replay(
+      offlineNode(),
+      cutTo(160, [...opening, tunnel(false, small[0]), thanks]),
+    );
+    t.equal(denied.input?.dropReason, "CT_INVALID", "nothing else was cut off");
+  },
+);
 
 t.test("at the uplink: the endpoint and source port that the capture shows are taken over", async (t) => {
   const outside = { src: "192.168.50.100", dst: NODE1, srcPort: 5000, dstPort: 30080 };

@@ -139,6 +139,8 @@ class Replayer {
   readonly #points: ObservationPoints;
   readonly #received: ReceivedPackets;
   readonly #seen = new Set<string>();
+  /** Frames that moved connections on were cut off. */
+  #lacksFrames = false;
   #startNs: bigint | undefined;
 
   constructor(node: OfflineNode, options: ReplayOptions) {
@@ -173,9 +175,13 @@ class Replayer {
     if (frame.foreign !== undefined) return skipped(frame, port, [frame.foreign]);
     if (packet.isHeadless) return skipped(frame, port, notes);
     const result = this.#judge(frame, packet);
+    this.#lacksFrames ||= packet.lacksInner;
+    if (packet.lacksInner) notes.push("frames that left with it were cut off");
     // A damaged header behind the cut is the recording's fault.
     const isCutsFault = notes.length > 0 && result.input?.dropReason?.startsWith("MALFORMED") === true;
     if (isCutsFault) return skipped(frame, result.port, notes);
+    if (this.#lacksFrames && result.input?.dropReason === "CT_INVALID")
+      return skipped(frame, result.port, [...notes, MAY_BE_OF_CUT]);
     return { ...result, notes: [...notes, ...result.notes] };
   }
 
@@ -284,6 +290,8 @@ class Replayer {
 }
 
 const SEEN_MAX = 1024;
+const MAY_BE_OF_CUT =
+  "INVALID here, as it may be for want of frames that were cut off before: capture without -s";
 
 const groupOf = ({ group, interfaceName }: ReplayFrame): string => group ?? interfaceName ?? "";
 
