@@ -150,7 +150,35 @@ t.test("live tables: a column a field, whatever the agent sends", async (t) => {
     { mac: "b", list: ["x", "y"], ok: true, more: { a: 1 } },
   ];
   t.equal(
-    formatTable(columnsOf(rows), rows),
+    formatTable(columnsOf(rows, "fdb"), rows),
     'MAC   EXPIRES-IN-SEC   LIST     OK       MORE\na     3                <none>   <none>   <none>\nb     <none>           x,y      true     {"a":1}',
   );
+});
+
+t.test("the ports of a node fit a terminal, and -o wide has all of them", async (t) => {
+  const at = { node: "worker-1", id: 12, name: "eth0 kube-system/coredns-6d5f9c7b8-abcde", kind: "pod" };
+  const counts = {
+    rxPackets: 1e9,
+    rxBytes: 1e12,
+    rxDrops: 1e6,
+    rxMissed: 0,
+    rxSuperframes: 1e6,
+    txPackets: 1e9,
+  };
+  const pod = {
+    pod: "kube-system/coredns-6d5f9c7b8-abcde",
+    mac: "0a:58:0a:f4:01:02",
+    mtu: 1450,
+    state: "up",
+  };
+  const rows = [
+    { ...at, ...pod, ...counts, txBytes: 1e12, txDrops: 1e6, ingressBandwidth: 20e6, txDelayed: 7 },
+  ];
+  const columns = columnsOf(rows, "ports");
+  for (const line of formatTable(columns, rows).split("\n")) t.ok(line.length <= 120, line);
+  t.match(
+    formatTable(columns, rows),
+    /^NODE +NAME +MTU +STATE +RX-PACKETS +RX-DROPS +TX-PACKETS +TX-DROPS\n/,
+  );
+  t.equal(formatTable(columns, rows, true), formatTable(columnsOf(rows, "fdb"), rows));
 });

@@ -8,6 +8,11 @@ import type { Column } from "../table.ts";
 
 type Row = Record<string, unknown>;
 
+/** What of a table fits a terminal; the rest comes with -o wide. Tables that are not named are narrow enough. */
+const NARROW: Readonly<Record<string, readonly string[]>> = {
+  ports: ["node", "name", "mtu", "state", "rxPackets", "rxDrops", "txPackets", "txDrops", "error"],
+};
+
 export function register(program: Command): void {
   program
     .command("show")
@@ -25,14 +30,22 @@ export function register(program: Command): void {
       const rows = answers.flat();
       const { output } = globals(command);
       if (rows.length === 0 && (output === "table" || output === "wide")) return note(`No ${table}.`);
-      await printData(output, { kind: table, items: rows }, columnsOf(rows), rows);
+      await printData(output, { kind: table, items: rows }, columnsOf(rows, table), rows);
     });
 }
 
-/** One column a field, in the order in which fields first appear. A structure inside is written as JSON. */
-export function columnsOf(rows: Row[]): Column<Row>[] {
+/**
+ * One column a field, in the order in which fields first appear, some of them with -o wide alone. A structure
+ * inside is written as JSON.
+ */
+export function columnsOf(rows: Row[], table: string): Column<Row>[] {
+  const narrow = NARROW[table];
   const keys = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  return keys.map((key) => ({ header: headerOf(key), value: (row) => cell(row[key]) }));
+  return keys.map((key) => ({
+    header: headerOf(key),
+    value: (row) => cell(row[key]),
+    wide: narrow !== undefined && !narrow.includes(key),
+  }));
 }
 
 /** expiresInSec → EXPIRES-IN-SEC. */
