@@ -1,5 +1,5 @@
 // AgentConfiguration (podwire.dev/v1alpha1): what one node's agent has to know before it sees any object.
-import { type Cidr, formatCidr, type Ip, parseIp } from "../base/ip.ts";
+import { type Cidr, formatCidr, type Ip, overlaps, parseIp } from "../base/ip.ts";
 import type { FieldPath, FieldProblems } from "../kube/manifest/field-problems.ts";
 import { readStrictCidr } from "../kube/validate/names.ts";
 import { type ConntrackSysctls, conntrackSysctls } from "./conntrack.ts";
@@ -48,6 +48,8 @@ export const SOURCE_PORTS: PortRange = { first: 49_153, last: 65_535 }; // 49152
 
 /** Where a machine's own agent is found when nobody says where. */
 export const AGENT_SOCKET = "/run/podwire/agent.sock";
+/** The device of the node's own programs, when nobody names another. */
+export const HOST_DEVICE = "host0";
 
 export interface AgentConfig {
   readonly nodeName: string;
@@ -178,7 +180,6 @@ interface RawAgent {
 const CONNTRACK_MAX = 262_144;
 const NODE_PORTS = "30000-32767";
 const PORT_MAX = 65_535;
-const HOST_DEVICE = "host0";
 /** Above most of what Linux gives to programs (32768-60999), which keep the greater part of it. */
 const MASQUERADE_PORTS = "50000-65535";
 const MASQUERADE_PORTS_MIN = 1024;
@@ -195,12 +196,12 @@ export function agentConfig(
   if (problems.any) return undefined;
   const raw = value as RawAgent;
   const nodeName = names.told ?? raw.nodeName ?? names.machine ?? "";
-  const clusterCidrs = cidrList(["clusterCIDR"], raw.clusterCIDR, problems);
+  const { clusterCidrs, serviceCidrs } = rangesOf(raw, problems);
   const proxy = readProxyConfig(raw.proxy, problems, ["proxy"], clusterCidrs.map(formatCidr).join(","));
   const config: AgentConfig = {
     nodeName,
     clusterCidrs,
-    serviceCidrs: cidrList(["serviceCIDR"], raw.serviceCIDR, problems),
+    serviceCidrs,
     fabricCidrs: cidrList(["fabricCIDR"], raw.fabricCIDR ?? "", problems),
     overlay: overlayConfig(raw.overlay, ["overlay"], problems),
     flannelAnnotations: raw.overlay?.flannel ?? "kubernetes" in raw.source,
@@ -309,6 +310,21 @@ export function checkKeepClientAddress(
     [...at, "dataplane", "keepClientAddress"],
     "may only be used when `overlay.type` is 'vxlan'",
   );
+}
+
+/** An address is a pod's or a service's. */
+function rangesOf(
+  { clusterCIDR, serviceCIDR }: RawAgent,
+  problems: FieldProblems,
+): Pick<AgentConfig, "clusterCidrs" | "serviceCidrs"> {
+  const clusterCidrs = cidrList(["clusterCIDR"], clusterCIDR, problems);
+  const serviceCidrs = cidrList(["serviceCIDR"], serviceCIDR, problems);
+  for (const range of serviceCidrs) {
+    const pods = clusterCidrs.find((each) => overlaps(each, range));
+    if (pods === undefined) continue;
+    problems.invalid(["serviceCIDR"], serviceCIDR, `must not overlap clusterCIDR, ${formatCidr(pods)}`);
+  }
+  return { clusterCidrs, serviceCidrs };
 }
 
 function cidrList(path: FieldPath, text: string, problems: FieldProblems): Cidr[] {

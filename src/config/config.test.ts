@@ -182,6 +182,11 @@ t.test("a wrong AgentConfiguration is refused field by field, with positions", a
     ),
   );
   refused(
+    "10.96.0.0/12",
+    "10.244.128.0/24",
+    at("6:14", 'serviceCIDR: Invalid value: "10.244.128.0/24": must not overlap clusterCIDR, 10.244.0.0/16'),
+  );
+  refused(
     "nf_conntrack_tcp_timeout_close: 20",
     "nf_conntrack_tcp_timeout_close: 0",
     at("16:94", "conntrack.nf_conntrack_tcp_timeout_close: Invalid value: 0: must be >= 1"),

@@ -1,4 +1,6 @@
 // The network that runtimes are given, and where most of them look for it.
+import { isAbsolute } from "node:path";
+import { InvalidArgumentError } from "commander";
 
 export const CNI_BIN_DIR = "/opt/cni/bin";
 export const CNI_CONF_DIR = "/etc/cni/net.d";
@@ -15,3 +17,9 @@ export const CONFLIST = `{
   ]
 }
 `;
+
+/** Of an option. A runtime has another working directory than whoever types this. */
+export function cniFolder(text: string): string {
+  if (isAbsolute(text)) return text;
+  throw new InvalidArgumentError("It is no absolute path.");
+}

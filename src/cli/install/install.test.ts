@@ -190,6 +190,48 @@ t.test("a value that no agent takes is wrong usage, told by its option", async (
   }
 });
 
+t.test(
+  "a server that nodes reach by podwire alone is refused, and pods' ranges among services'",
+  async (t) => {
+    const ours = /which nodes reach by their agents alone: --api-server/;
+    const cases: [words: string, message: RegExp][] = [
+      [
+        "--api-server https://10.96.0.1",
+        /^--api-server: https:\/\/10\.96\.0\.1 is of 10\.96\.0\.0\/12, services' or pods'/,
+      ],
+      ["--api-server https://192.168.1.10:6443 --api-server https://10.244.3.4:6443", ours],
+      [
+        "--pod-cidr 10.244.0.0/16,fd00:1::/56 --service-cidr 10.96.0.0/12,fd00:2::/112 --api-server https://[fd00:2::1]",
+        ours,
+      ],
+      [
+        "--api-server https://kubernetes.default.svc",
+        /^--api-server: https:\/\/kubernetes\.default\.svc is a Service's name, /,
+      ],
+      ["--api-server https://kubernetes.default.svc.cluster.local:443", ours],
+      [
+        "--pod-cidr 10.0.0.0/8",
+        /^--service-cidr: .*must not overlap clusterCIDR, 10\.0\.0\.0\/8: see podwire install --help$/,
+      ],
+    ];
+    for (const [words, message] of cases) {
+      const flags = flagsOf(...words.split(" "));
+      t.throws(() => quietly(() => installation(flags)), { message, exitCode: 2 }, words);
+    }
+    const file = join(folder, "served.yaml");
+    const servers = (url: string) =>
+      writeFileSync(
+        file,
+        configOf(objectsOf(install())).replace("kubernetes: {}", `kubernetes: { servers: [ "${url}" ] }`),
+      );
+    servers("https://10.96.0.1");
+    t.throws(() => quietly(() => installation(flagsOf("--config", file))), { message: ours });
+    servers("10.0.0.1:6443");
+    const message = /served\.yaml: source\.kubernetes\.servers: "10\.0\.0\.1:6443" is not an address such as/;
+    t.throws(() => quietly(() => installation(flagsOf("--config", file))), { message });
+  },
+);
+
 t.test("the API server is the one that kubectl asks, if nodes can ask it too", async (t) => {
   const file = join(folder, "config");
   const serversBy = (server: string) => {
@@ -209,6 +251,10 @@ t.test("the API server is the one that kubectl asks, if nodes can ask it too", a
     said: /^note: agents reach the API server at https:\/\/192\.168\.70\.1:6443, as your kubeconfig does: --api-server/,
     source: { kubernetes: { servers: ["https://192.168.70.1:6443"] } },
   });
+  t.throws(() => serversBy("https://10.96.0.1"), {
+    message: /^your kubeconfig: https:\/\/10\.96\.0\.1 is of /,
+  });
+  process.env.KUBECONFIG = join(folder, "none");
   const local = serversBy("https://127.0.0.1:6443");
   t.same(local.source, { kubernetes: {} });
   t.match(

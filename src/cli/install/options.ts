@@ -1,19 +1,19 @@
 // What `podwire install` and `podwire uninstall` are told of a cluster, checked as the agent will check it.
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
-import { isAbsolute, join } from "node:path";
+import { join } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
-import { isLoopback, parseIp } from "../../base/ip.ts";
+import { contains, formatCidr, isLoopback } from "../../base/ip.ts";
 import type { AgentConfig } from "../../config/agent.ts";
 import { parseHostPort } from "../../config/host-port.ts";
 import { readAgentFile } from "../../config/read-config.ts";
 import { ManifestError } from "../../kube/manifest/manifest.ts";
 import { dns1123Label } from "../../kube/validate/names.ts";
-import { readAccess } from "../../watch/api-server/kubeconfig.ts";
+import { addressOf, readAccess, serverUrl } from "../../watch/api-server/kubeconfig.ts";
 import { readInput } from "../../watch/input.ts";
 import { note } from "../context.ts";
 import { usageError } from "../errors.ts";
-import { CNI_BIN_DIR, CNI_CONF_DIR } from "./cni-network.ts";
+import { CNI_BIN_DIR, CNI_CONF_DIR, cniFolder } from "./cni-network.ts";
 import type { Installation, Place } from "./manifests.ts";
 
 export interface PlaceFlags extends Place {
@@ -59,8 +59,8 @@ export function addPlace(command: Command): Command {
       `localhost/podwire:${VERSION}`,
     )
     .option("--namespace <name>", "where the DaemonSet is; kube-system: none is made", namespace, "podwire")
-    .option("--cni-bin-dir <folder>", "where nodes' runtimes look for plug-ins", folder, CNI_BIN_DIR)
-    .option("--cni-conf-dir <folder>", "where they look for networks", folder, CNI_CONF_DIR);
+    .option("--cni-bin-dir <folder>", "where nodes' runtimes look for plug-ins", cniFolder, CNI_BIN_DIR)
+    .option("--cni-conf-dir <folder>", "where they look for networks", cniFolder, CNI_CONF_DIR);
 }
 
 export function addSettings(command: Command): Command {
@@ -91,6 +91,7 @@ export function installation(flags: InstallFlags): Installation {
   const configuration = flags.config === undefined ? ofFlags(flags) : ofFile(flags, flags.config);
   const config =
     flags.config === undefined ? checkedFlags(configuration) : checked(configuration, flags.config);
+  checkServers(config, flags.config ?? (flags.apiServer === undefined ? "your kubeconfig" : "--api-server"));
   const { image, namespace, cniBinDir, cniConfDir } = flags;
   const healthPort = parseHostPort(config.proxy.healthzBindAddress)?.port ?? null;
   return { image, namespace, configuration, healthPort, cniBinDir, cniConfDir };
@@ -180,9 +181,28 @@ function serverOfKubeconfig(): string[] {
   }
 }
 
-function isOwnHost({ hostname }: URL): boolean {
-  const address = parseIp(hostname.replace(/^\[|\]$/g, ""));
-  return hostname === "localhost" || (address !== null && isLoopback(address));
+function isOwnHost(server: URL): boolean {
+  const address = addressOf(server);
+  return server.hostname === "localhost" || (address !== null && isLoopback(address));
+}
+
+/** Nodes have to reach it before agents serve anything, and pods' networks are what agents make. */
+function checkServers(config: AgentConfig, who: string): void {
+  const { source, serviceCidrs, clusterCidrs } = config;
+  const { servers = [] } = "kubernetes" in source ? source.kubernetes : {};
+  for (const server of servers.map((text) => serverUrl(text, `${who}: source.kubernetes.servers`))) {
+    const address = addressOf(server);
+    const range = [...serviceCidrs, ...clusterCidrs].find(
+      (each) => address !== null && contains(each, address),
+    );
+    const isName = address === null && /\.svc(?:\.|$)/.test(server.hostname);
+    if (range === undefined && !isName) continue;
+    const whose =
+      range === undefined ? "a Service's name" : `of ${formatCidr(range)}, services' or pods' addresses`;
+    const why =
+      "which nodes reach by their agents alone: --api-server https://192.168.1.10:6443 names the server's own";
+    throw usageError(`${who}: ${server.origin} is ${whose}, ${why}`);
+  }
 }
 
 function image(text: string): string {
@@ -195,11 +215,6 @@ function namespace(text: string): string {
   const [problem] = dns1123Label(text);
   if (problem === undefined) return text;
   throw new InvalidArgumentError(`It is no name of a namespace: ${problem}.`);
-}
-
-function folder(text: string): string {
-  if (isAbsolute(text)) return text;
-  throw new InvalidArgumentError("It is no absolute path.");
 }
 
 function more(text: string, all: string[] = []): string[] {

@@ -112,7 +112,7 @@ export const SUBJECTS: Subjects = {
     files: `busy-poll poll-room cpu-latency thread-priority plane-* warm-* durable configz conntrack-settings
       node-servers service-arp capture-frames own-node-ports idle-cores vagrant-node agent-node
       agent-checks status-checks probe-answer check check-plan
-      followed-objects former-addresses e2e-workers shared-uplink taken record settle-uplink host-device`,
+      followed-objects object-source former-addresses e2e-workers shared-uplink taken record settle-uplink host-device`,
   },
   cni: {
     what: "networks of containers, by the container networking interface",

@@ -25,6 +25,8 @@ export interface ApiSourceOptions {
   readonly patienceMs?: number;
   /** What changed within this time is written together, ms. */
   readonly saveMs?: number;
+  /** Said at the start. */
+  readonly note?: string;
 }
 
 const PATIENCE_MS = 3000;
@@ -54,6 +56,7 @@ export class ApiSource implements ObjectSource {
   readonly #refusedVersions = new Map<string, string>();
   readonly #patienceMs: number;
   readonly #saveMs: number;
+  readonly #note: string;
   #listener: SourceListener | undefined;
   #problem = "";
   #isSynced = false;
@@ -61,7 +64,8 @@ export class ApiSource implements ObjectSource {
   #saving: NodeJS.Timeout | undefined;
 
   constructor(options: ApiSourceOptions) {
-    const { access, nodeName, stateFile, patienceMs = PATIENCE_MS, saveMs = SAVE_MS } = options;
+    const { access, nodeName, stateFile, patienceMs = PATIENCE_MS, saveMs = SAVE_MS, note = "" } = options;
+    this.#note = note;
     this.#patienceMs = patienceMs;
     this.#saveMs = saveMs;
     const connection = new ApiConnection(access);
@@ -80,6 +84,7 @@ export class ApiSource implements ObjectSource {
 
   start(listener: SourceListener): void {
     this.#listener = listener;
+    if (this.#note !== "") listener.note?.(this.#note);
     for (const followed of this.#followed) this.#ask(followed);
     this.#patience = setTimeout(() => this.#restore(), this.#patienceMs);
   }

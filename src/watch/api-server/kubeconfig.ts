@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { delimiter, dirname, resolve } from "node:path";
 import { parse } from "yaml";
 import { PodwireError } from "../../base/errors.ts";
+import { type Ip, parseIp } from "../../base/ip.ts";
 import { problemOf } from "../input.ts";
 
 /** A file, or what it would hold. */
@@ -62,10 +63,15 @@ export function readAccess(
 ): Access {
   const files = (options.kubeconfig ?? env.KUBECONFIG ?? "").split(delimiter).filter((file) => file !== "");
   const access = files.length > 0 ? ofKubeconfig(files, options.context) : ofPod(env, serviceAccount);
-  const servers = (options.servers ?? []).map((text) => urlOf(text, "source.kubernetes.servers"));
+  const servers = (options.servers ?? []).map((text) => serverUrl(text, "source.kubernetes.servers"));
   if (servers.length > 0) return { ...access, servers };
   if (access.servers.length > 0) return access;
   throw new KubeconfigError("source.kubernetes: no kubeconfig, and this is no pod: name one with kubeconfig");
+}
+
+/** null: it has a name. */
+export function addressOf({ hostname }: URL): Ip | null {
+  return parseIp(hostname.replace(/^\[|\]$/g, ""));
 }
 
 function ofPod(env: Readonly<Record<string, string | undefined>>, folder: string): Access {
@@ -74,7 +80,7 @@ function ofPod(env: Readonly<Record<string, string | undefined>>, folder: string
   const isPod = host !== "" && existsSync(token);
   const name = host.includes(":") ? `[${host}]` : host;
   return {
-    servers: isPod ? [urlOf(`https://${name}:${port}`, "KUBERNETES_SERVICE_HOST")] : [],
+    servers: isPod ? [serverUrl(`https://${name}:${port}`, "KUBERNETES_SERVICE_HOST")] : [],
     ...{ ca: { file: `${folder}/ca.crt` }, token: { file: token }, insecure: false, headers: {} },
   };
 }
@@ -130,7 +136,7 @@ function clusterAccess({ file, name, value }: Found) {
   }
   const serverName = value["tls-server-name"];
   return {
-    servers: [urlOf(String(value.server ?? ""), `${at}: server`)],
+    servers: [serverUrl(String(value.server ?? ""), `${at}: server`)],
     ...named("ca", bytesOf(value, "certificate-authority", file)),
     ...(isText(serverName) ? { serverName } : {}),
     insecure: value["insecure-skip-tls-verify"] === true,
@@ -188,7 +194,8 @@ function bytesOf(value: Fields, field: string, file: string): Bytes | undefined 
   return isText(path) ? { file: resolve(dirname(file), path) } : undefined;
 }
 
-function urlOf(text: string, what: string): URL {
+/** `what` has this text. */
+export function serverUrl(text: string, what: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url !== undefined && (url.protocol === "https:" || url.protocol === "http:")) return url;
   throw new KubeconfigError(
