@@ -9,6 +9,8 @@ import { run } from "../../src/testing/lab/process.ts";
 
 const MACHINES = [1, 2];
 const REQUESTS = 12;
+/** Where an agent has it of which nobody says otherwise. */
+const SOCKET = "/run/podwire/agent.sock";
 const netns = (i: number) => `pwt-vagrant-${i}`;
 
 t.test("Vagrantfile is valid", { skip: cannotRun("vagrant") }, async (t) => {
@@ -21,13 +23,14 @@ function script(i: number, folder: string): string {
   const other = `192.168.56.1${3 - i}`;
   const pods = [`web-${i}`, `client-${i}`];
   return `
-    mount -t tmpfs none /run/netns # names of pods are this machine's own
+    mkdir -p /run/podwire
+    for own in netns podwire; do mount -t tmpfs none /run/$own; done # names of pods and the socket are this machine's
     network() { ls /sys/class/net; ip -o addr; ip rule; ip route; nft list ruleset; }
     network >${folder}/before
-    export PODWIRE_CNI=${ROOT}/build/native/linux-${process.arch}/podwire-cni PODWIRE_SOCKET=${folder}/agent.sock
+    export PODWIRE_CNI=${ROOT}/build/native/linux-${process.arch}/podwire-cni PODWIRE_SOCKET=${SOCKET}
     ${PODWIRE} agent --config ${folder}/agent.yaml & agent=$!
     for k in $(seq 100); do
-      curl -s --unix-socket ${folder}/agent.sock http://x/status | grep -q '"ready":true' && break
+      curl -s --unix-socket ${SOCKET} http://x/status | grep -q '"ready":true' && break
       sleep 0.1
     done
     for pod in ${pods.join(" ")}; do ${ROOT}/vagrant/pod up $pod || exit 1; done
@@ -49,7 +52,7 @@ function script(i: number, folder: string): string {
     kill $pod
     for pod in ${pods.join(" ")}; do ${ROOT}/vagrant/pod down $pod; done
     kill $agent; wait $agent
-    ${PODWIRE} agent --cleanup --config ${folder}/agent.yaml
+    ${PODWIRE} agent --cleanup ${i === 1 ? `--config ${folder}/agent.yaml` : ""} | sed 's/^/cleanup /'
     network | diff ${folder}/before - | sed 's/^/left /'
   `;
 }
@@ -63,7 +66,6 @@ function agentConfig(i: number, folder: string): object {
     serviceCIDR: "10.96.0.0/12",
     overlay: { type: "vxlan", vni: 1, port: 8472 },
     uplink: { interface: "eth1", mode: "shared" },
-    socket: `${folder}/agent.sock`,
     source: { files: [join(ROOT, "vagrant/manifests")] },
     cni: { leaseFile: `${folder}/leases.json` },
   };
@@ -112,6 +114,8 @@ t.test(
         answers("service").every((line) => line.includes(` saw 10.244.${i}.3:`)),
         "the pod's own address is seen",
       );
+      for (const what of ["device host0, ", "net\\.ipv4\\.ip_local_reserved_ports: 50000-65535"])
+        t.match(stdout, new RegExp(`^cleanup removed ${what}`, "m"), `machine ${i}`);
       t.notMatch(stdout, /^left /m, "the machine is as it was");
     }
   },

@@ -1,14 +1,14 @@
 /** `podwire agent --config FILE`: one node's data path, in the foreground, until a signal. */
 import { hostname } from "node:os";
 import { PodwireError } from "../base/errors.ts";
-import type { AgentConfig } from "../config/agent.ts";
+import { AGENT_SOCKET, type AgentConfig, HOST_DEVICE } from "../config/agent.ts";
 import { readAgentFile } from "../config/read-config.ts";
 import type { ManifestText } from "../kube/manifest/manifest.ts";
 import { loadNative } from "../native/binding.ts";
 import { refuseReadOnce } from "../watch/files-source.ts";
 import { readInput } from "../watch/input.ts";
 import { Agent } from "./agent.ts";
-import { cleanUp } from "./machine/clean-up.ts";
+import { cleanUp, type Left } from "./machine/clean-up.ts";
 import { readNetwork } from "./machine/node-network.ts";
 import { readRecord } from "./machine/record.ts";
 import { settleUplink } from "./machine/settle-uplink.ts";
@@ -16,7 +16,7 @@ import { settleUplink } from "./machine/settle-uplink.ts";
 /** Runs until SIGINT or SIGTERM. Throws errors that say what, where and what to do. */
 export async function runAgent(configFile: string, nodeName?: string): Promise<void> {
   checkPreconditions();
-  const file = { file: configFile, text: readConfig(configFile) };
+  const file = fileOf(configFile);
   const { config, note } = settled(readConfigured(file, nodeName));
   if ("files" in config.source) refuseReadOnce(config.source.files);
   const agent = new Agent(config, file);
@@ -46,13 +46,23 @@ function readConfigured(file: ManifestText, nodeName: string | undefined): Agent
   return readAgentFile(file, (lines) => lines.forEach(log), { told: nodeName, machine: machineName() });
 }
 
-/** Takes away what agents with this configuration left, and says so on standard output. */
-export async function runCleanup(configFile: string, nodeName?: string): Promise<void> {
+/**
+ * Takes away what agents with this configuration left, and says so on standard output. Without one: what those leave
+ * whose configuration says nothing of where they are.
+ */
+export async function runCleanup(configFile?: string): Promise<void> {
   checkPreconditions();
-  const file = { file: configFile, text: readConfig(configFile) };
-  const taken = await cleanUp(loadNative(), readConfigured(file, nodeName));
-  const lines = taken.length > 0 ? taken.map((what) => `removed ${what}`) : ["nothing was left"];
+  const left = configFile === undefined ? UNSAID : readConfigured(fileOf(configFile), undefined);
+  const taken = await cleanUp(loadNative(), left);
+  const nothing = `nothing was left by an agent with the socket ${left.socket}`;
+  const lines = taken.length > 0 ? taken.map((what) => `removed ${what}`) : [nothing];
   process.stdout.write(lines.map((line) => `${line}\n`).join(""));
+}
+
+const UNSAID: Left = { netns: "", socket: AGENT_SOCKET, host: { interface: HOST_DEVICE } };
+
+function fileOf(file: string): ManifestText {
+  return { file, text: readConfig(file) };
 }
 
 /** Which device is the uplink, and whose; for people where that was not said. */

@@ -73,6 +73,11 @@ t.test("wrong usage: status 2 and one line on stderr", async (t) => {
     ["rollout", "undo", "deploy/x"],
     ["logs", "x", "--tail", "y"],
     ["completion", "powershell"],
+    ["cni", "nosuch"],
+    ["agent"],
+    ["check", "--dns-name", "a b"],
+    ["check", "--dns-name", ""],
+    ["check", "--dns-name", "a..b"],
   ];
   for (const args of cases) {
     const { status, stdout, stderr } = podwire(...args, "--lab", "t-none");
@@ -158,10 +163,44 @@ t.test("wrong usage is one sentence that ends with where help is", async (t) => 
       /^error: 'route' is no table\. Allowed choices are fdb, .*drops: see podwire show --help\n$/,
     ],
     [["explain", "pods"], /got 1: see podwire explain --help\n$/],
+    [["cni", "foo"], /^error: unknown command 'foo': see podwire cni --help\n$/],
+    [
+      ["cni", "install", "--bin-dir", "opt/cni"],
+      /^error: [^\n]*--bin-dir[^\n]*It is no absolute path: see podwire cni --help\n$/,
+    ],
+    [["cni", "remove", "--conf-dir", ""], /--conf-dir[^\n]*It is no absolute path/],
+    [["agent", "--node-name", "x"], /^error: podwire agent: .*--config FILE/],
+    [["check", "--dns-name", "a b"], /^error: --dns-name "a b": no name for DNS/],
     [["scale", "deploy", "web"], /--replicas <n>' not specified: see podwire scale --help\n$/],
   ];
   for (const [args, message] of cases)
     t.match(podwire(...args), { status: 2, stderr: message }, args.join(" "));
+});
+
+t.test("cni install tells a file in the place of a folder, and who may not write there", async (t) => {
+  const install = (folder: string) => podwire("cni", "install", "--bin-dir", folder, "--conf-dir", folder);
+  for (const [folder, why] of [
+    [MAIN, "is no folder: name one"],
+    [join(MAIN, "below"), "what it is to be in is no folder: name one"],
+    ["/proc/podwire", "cannot be made there: name a folder elsewhere"],
+  ])
+    t.match(install(folder), { status: 1, stderr: new RegExp(`^error: cni: [^\\n]*${why}\\n$`) }, folder);
+});
+
+t.test("the help of uninstall says in which order it goes", async (t) => {
+  const { stdout } = podwire("uninstall", "--help");
+  const steps = [
+    "delete daemonset podwire",
+    "uninstall --print | kubectl apply",
+    "rollout status",
+    "--ignore-not-found -f -",
+  ];
+  const places = steps.map((step) => stdout.indexOf(step));
+  t.same(
+    places,
+    [...places].sort((a, b) => a - b),
+  );
+  t.ok(places[0] > 0, stdout);
 });
 
 t.test("completion proposes verbs, subcommands, flags and tables", async (t) => {

@@ -13,9 +13,12 @@ import { recordToTakeBack, removeRecord } from "./record.ts";
 import { linesOf, runIn } from "./run-ip.ts";
 import { MachineSysctls } from "./sysctls.ts";
 
+/** By what an agent is found that may be gone. */
+export type Left = Pick<AgentConfig, "netns" | "socket" | "host">;
+
 /** Answers a line for each thing that was taken away. */
-export async function cleanUp(native: Native, config: AgentConfig): Promise<string[]> {
-  const { netns, socket, host } = config;
+export async function cleanUp(native: Native, left: Left): Promise<string[]> {
+  const { netns, socket, host } = left;
   if (await answers(socket)) {
     const message = `an agent answers at ${socket}: end it first (systemctl stop podwire-agent)`;
     throw new PodwireError(message, { code: "CLEANUP_AGENT_RUNS" });
@@ -23,7 +26,8 @@ export async function cleanUp(native: Native, config: AgentConfig): Promise<stri
   const record = recordToTakeBack(socket);
   const sysctls = new MachineSysctls(netns);
   const said: string[] = [];
-  said.push(...(await new HostRouting(config).takeAway()));
+  const routing = new HostRouting({ ...left, nodePortRange: null, serviceCidrs: [], uplink: {} });
+  said.push(...(await routing.takeAway()));
   const name = record.host || host.interface;
   const isThere = readNetwork(native, netns).links.some((link) => link.name === name);
   if (isThere && (record.host === name || (await isOurs(netns, name)))) {

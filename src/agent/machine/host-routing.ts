@@ -25,7 +25,9 @@ const LOCAL_PRIORITY = 100;
 const NOTHING: FamilyRules = { routes: [], rules: [] };
 const NO_RULES: HostRules = { loopback: false, 4: NOTHING, 6: NOTHING };
 
-type Settings = Pick<AgentConfig, "netns" | "host" | "nodePortRange" | "uplink" | "serviceCidrs">;
+type Settings = Pick<AgentConfig, "netns" | "host" | "nodePortRange" | "serviceCidrs"> & {
+  readonly uplink: Pick<AgentConfig["uplink"], "mode">;
+};
 
 export class HostRouting {
   readonly #config: Settings;

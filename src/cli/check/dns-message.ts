@@ -7,6 +7,14 @@ const IN = 1;
 const HEADER_BYTES = 12;
 const RCODES = ["", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"];
 
+const NAME_MAX = 253;
+
+/** As it may stand in a question, with the dot at its end or without: labels of 1 to 63 letters, digits, - and _. */
+export function isDnsName(name: string): boolean {
+  const bare = name.replace(/\.$/, "");
+  return bare.length <= NAME_MAX && bare.split(".").every((label) => /^[A-Za-z0-9_-]{1,63}$/.test(label));
+}
+
 /** `id`: of the message. A question for addresses of this family. */
 export function dnsQuestion(name: string, id: number, family: 4 | 6): Buffer {
   const labels = name.replace(/\.$/, "").split(".");

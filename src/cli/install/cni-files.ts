@@ -4,7 +4,7 @@
  * the folder from another one). The plug-in comes first and goes last: nobody is sent to what is not there.
  */
 import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 export const PLUGIN = "podwire-cni";
 export const CONFLIST_FILE = "10-podwire.conflist";
@@ -24,7 +24,7 @@ export interface Laid {
 }
 
 export async function layCni({ bin, conf }: CniFolders, plugin: Buffer, conflist: Buffer): Promise<Laid> {
-  for (const folder of [bin, conf]) await mkdir(folder, { recursive: true });
+  for (const folder of [bin, conf]) await makeFolder(folder);
   const files = [
     { path: join(bin, PLUGIN), bytes: plugin, mode: 0o755 },
     { path: join(conf, CONFLIST_FILE), bytes: conflist, mode: 0o644 },
@@ -43,6 +43,21 @@ export async function removeCni({ bin, conf }: CniFolders): Promise<string[]> {
     if (await rm(path).then(() => true, isMissing)) removed.push(path);
   }
   return removed;
+}
+
+/** As mkdir -p. Node's own never ends where the file system refuses new folders with ENOENT, as /proc does. */
+async function makeFolder(path: string): Promise<void> {
+  const there = await stat(path).catch(isMissing);
+  if (there === false) {
+    await makeFolder(dirname(path));
+    await mkdir(path).catch(isMadeAlready);
+  } else if (!there.isDirectory())
+    throw Object.assign(new Error(`${path}: no folder`), { code: "EEXIST", path });
+}
+
+/** By another run. */
+function isMadeAlready(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EEXIST") throw error;
 }
 
 /** Begins with a dot and has no ending that a runtime reads. */

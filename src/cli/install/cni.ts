@@ -6,7 +6,7 @@ import { packageRoot } from "../../lab/preconditions.ts";
 import { note, print } from "../context.ts";
 import { CliError } from "../errors.ts";
 import { CONFLIST_FILE, layCni, PLUGIN, removeCni } from "./cni-files.ts";
-import { CNI_BIN_DIR, CNI_CONF_DIR, CONFLIST } from "./cni-network.ts";
+import { CNI_BIN_DIR, CNI_CONF_DIR, CONFLIST, cniFolder } from "./cni-network.ts";
 
 interface Flags {
   binDir: string;
@@ -15,16 +15,13 @@ interface Flags {
 }
 
 export function register(program: Command): void {
-  const cni = program
-    .command("cni")
-    .description("the CNI plug-in of this machine: install, remove")
-    .action(() => cni.help({ error: true }));
+  const cni = program.command("cni").description("the CNI plug-in of this machine: install, remove");
   const verb = (name: string, description: string): Command =>
     cni
       .command(name)
       .description(description)
-      .option("--bin-dir <folder>", "where the runtime looks for plug-ins", CNI_BIN_DIR)
-      .option("--conf-dir <folder>", "where it looks for networks", CNI_CONF_DIR);
+      .option("--bin-dir <folder>", "where the runtime looks for plug-ins", cniFolder, CNI_BIN_DIR)
+      .option("--conf-dir <folder>", "where it looks for networks", cniFolder, CNI_CONF_DIR);
   verb("install", "podwire-cni and its network, replaced as a whole where they are there")
     .option("--conflist <file>", "the network, instead of podwire's own")
     .action(install);
@@ -84,13 +81,23 @@ function checkConflist(bytes: Buffer, file: string | undefined): void {
     fail(`no plug-in of type ${PLUGIN}`);
 }
 
+const WHY: Readonly<Record<string, string>> = {
+  EACCES: "permission denied: run it as root",
+  EPERM: "permission denied: run it as root",
+  EEXIST: "is no folder: name one",
+  ENOTDIR: "what it is to be in is no folder: name one",
+  ENOENT: "cannot be made there: name a folder elsewhere",
+  EROFS: "the file system is read-only: name a folder elsewhere",
+  ENOSPC: "no space left on the device",
+};
+
 async function told<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (cause) {
-    const { code = "", path = "", message } = cause as NodeJS.ErrnoException & { path?: string };
-    const what =
-      code === "EACCES" || code === "EPERM" ? `${path}: permission denied: run it as root` : message;
+    const { code = "", path, message } = cause as NodeJS.ErrnoException;
+    const why = WHY[code];
+    const what = why === undefined || path === undefined ? message : `${path}: ${why}`;
     throw new CliError(`cni: ${what}`, undefined, "CNI_FILES", cause);
   }
 }
