@@ -69,7 +69,8 @@ export function register(program: Command): void {
     .option("--timeout <seconds>", "for each answer; what does not come is asked for twice", "1")
     .addHelpText(
       "after",
-      "\nStatus 3 when something does not arrive; each such line says where its way ends. MS: of the quicker of two answers.",
+      "\nStatus 3 when something does not arrive; each such line says where its way ends. MS is of the quicker of " +
+        "two answers.",
     )
     .action(async (options: Options, command: Command) => run(options, command));
 }

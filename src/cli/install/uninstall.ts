@@ -14,8 +14,8 @@ ready when its node is as it was. Give it what install was given, and go on in t
   podwire uninstall --print | kubectl delete -f -
   podwire install --print | kubectl delete --ignore-not-found -f -
 
-What becomes of pods that have their network by podwire, and what Nodes' objects keep: docs/install.md. A machine that is no cluster's:
-podwire cni remove, podwire agent --cleanup.`;
+What becomes of pods that have their network by podwire, and what Nodes' objects keep: docs/install.md.
+A machine that is no cluster's: podwire cni remove, podwire agent --cleanup.`;
 
 export function register(program: Command): void {
   addPlace(program.command("uninstall").description("manifests that take podwire off a cluster's nodes"))

@@ -1,8 +1,9 @@
 // Fuzz target `fast`: two clusters of two nodes get the same frames and the same changes of their tables; the planes of
 // one take the fast path where they can, those of the other send every packet through all stages. Whatever leaves a node,
 // and all that its tables and counters hold, has to be the same, byte for byte. Pods and clients answer what they get,
-// so that connections live; frames gone wrong come in between. The second node's uplink is its kernel's, too. Target `workers` is the same with several engines on one
-// set of tables, ports spread over them, against nodes that have a single one.
+// so that connections live; frames gone wrong come in between. The second node's uplink is its kernel's, too. Target
+// `workers` is the same with several engines on one set of tables, ports spread over them, against nodes that have a
+// single one.
 import { Event } from "../../dataplane/counters.ts";
 import { RouteKind } from "../../dataplane/spec/routes.ts";
 import { Scheduler } from "../../dataplane/spec/services.ts";
