@@ -1,5 +1,6 @@
 // What every command has in common: global flags, printing in the wanted form, progress on a terminal.
 import type { Command } from "commander";
+import { checkLabName } from "../lab/net/names.ts";
 import { usageError } from "./errors.ts";
 import { type Column, formatTable } from "./table.ts";
 
@@ -31,6 +32,8 @@ export function globals(command: Command): Globals {
 /** For commands that have output forms of their own, which the check of `globals` must not see. */
 export function globalsButOutput(command: Command): Globals {
   const { lab, agent, verbose } = command.optsWithGlobals() as Record<string, unknown>;
+  if (lab !== undefined) checkLabName(String(lab));
+  if (agent === "") throw usageError("--agent: no socket is named: leave it out, or name one");
   return { output: "table", ...whereFrom(lab, agent), verbose: verbose === true };
 }
 

@@ -187,6 +187,22 @@ t.test("cni install tells a file in the place of a folder, and who may not write
     t.match(install(folder), { status: 1, stderr: new RegExp(`^error: cni: [^\\n]*${why}\\n$`) }, folder);
 });
 
+t.test("a lab without a name, a path for one, no socket and no file are told", async (t) => {
+  const cases: [words: string[], status: number, message: RegExp][] = [
+    [["get", "pods", "--lab", ""], 2, /^error: lab name ""/],
+    [["show", "fdb", "--lab", "../x"], 2, /^error: lab name "\.\.\/x"/],
+    [["show", "fdb", "--agent", ""], 2, /^error: --agent: no socket is named/],
+    [
+      ["lab", "down", "--lab", "t-none", "--grace-period", "99999999999"],
+      2,
+      /not a number of seconds up to 2147483/,
+    ],
+    [["rules", "-f", ""], 1, /^error: "": no such file\n$/],
+  ];
+  for (const [words, status, stderr] of cases)
+    t.match(podwire(...words), { status, stderr }, words.join(" "));
+});
+
 t.test("the help of uninstall says in which order it goes", async (t) => {
   const { stdout } = podwire("uninstall", "--help");
   const steps = [

@@ -237,5 +237,5 @@ function unreadable(name: string, error: unknown): InputError {
     const how = `addresses are not fetched: curl -sSL ${name} | podwire …, with - for the file`;
     return new InputError("INPUT_UNREADABLE", `${name}: ${how}`, FAILED, error);
   }
-  return new InputError("INPUT_UNREADABLE", `${name}: ${problemOf(error)}`, FAILED, error);
+  return new InputError("INPUT_UNREADABLE", `${name || '""'}: ${problemOf(error)}`, FAILED, error);
 }

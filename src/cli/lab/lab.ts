@@ -10,6 +10,7 @@ import { type Column, formatTable } from "../table.ts";
 const PROGRAM = fileURLToPath(new URL("../main.js", import.meta.url));
 const UP_TIMEOUT_SEC = 60;
 const DOWN_GRACE_SEC = 1;
+const SECONDS_MAX = 2_147_483; // of a timer; 24 days
 
 export function register(program: Command): void {
   const lab = program.command("lab").description("make, remove and look at labs");
@@ -58,8 +59,8 @@ interface DownFlags {
 
 function seconds(text: string): number {
   const value = Number(text);
-  if (text.trim() === "" || !Number.isFinite(value) || value < 0) {
-    throw usageError(`"${text}": not a number of seconds`);
+  if (text.trim() === "" || !(value >= 0 && value <= SECONDS_MAX)) {
+    throw usageError(`"${text}": not a number of seconds up to ${SECONDS_MAX}`);
   }
   return value;
 }
