@@ -10,7 +10,8 @@ export const SERVICES_LOG2 = 19;
 /** Rules of policies that are counted one by one: all that have a number (spec/policy.ts). */
 const POLICY_RULES_LOG2 = 16;
 const MAX_PORTS = 1024;
-const POOL_SLOTS = 320;
+/** All that may wait, for neighbours or for its other fragments, fits the three quarters that are for what waits. */
+const POOL_SLOTS = 512;
 /** What each worker beyond the first may have in the hands of the kernel while others have their turn: a batch. */
 const MORE_SLOTS = 64;
 

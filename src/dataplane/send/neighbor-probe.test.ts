@@ -70,7 +70,7 @@ t.test("packets to a known neighbour leave at once", async (t) => {
 });
 
 t.test("packets wait in order, so many; then the oldest gives way", async (t) => {
-  const node = new TestNode();
+  const node = new TestNode({ poolSlots: 400 });
   for (let i = 0; i <= QUEUE_MAX; i++) {
     node.send("host", build.udpFrame({ ...pathTo(node, node.address, CLIENT), payload: i }));
   }

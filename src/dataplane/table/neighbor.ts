@@ -6,8 +6,8 @@
 //
 // The table sends nothing. `pollTimers` (neighbor-timers.ts) says which neighbours want a probe and which
 // have failed; the caller sends the ARP request or solicitation, or answers the packets that waited with
-// host unreachable. Packets wait as arena slot numbers, at most 100 a neighbour (the oldest gives way, as
-// Linux's unres_qlen_bytes) and 128 altogether, so that somebody who scans an empty subnet cannot hold the whole
+// host unreachable. Packets wait as arena slot numbers, at most 256 a neighbour (the oldest gives way, as
+// Linux's unres_qlen_bytes) and 288 altogether, so that somebody who scans an empty subnet cannot hold the whole
 // arena.
 //
 // Slots are stable for an entry's life: the index is chained, not probed. When full, a failed entry or the
@@ -18,7 +18,7 @@ import { ColumnCarver, claimHeader, HEADER_BYTES, Header } from "../../base/colu
 import * as hashIndex from "./hash-index.ts";
 import * as pendingQueue from "./pending-queue.ts";
 
-const LAYOUT = 0x4e424e01; // "NBN", version 1
+const LAYOUT = 0x4e424e02; // "NBN", version 2
 const HINTS = 256;
 const SLOT_BYTES = 10 * 4 + 2 * 2 + 3;
 

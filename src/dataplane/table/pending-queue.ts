@@ -5,8 +5,13 @@
 import type { ColumnCarver } from "../../base/columns.ts";
 import { columnBytes } from "../../base/columns.ts";
 
-export const QUEUE_MAX = 100; //  packets in one queue: Linux's unres_qlen_bytes of 212,992 holds about as many
-export const PENDING_MAX = 128; // packets in all queues
+/**
+ * Packets in one queue. Linux's unres_qlen_bytes of 212,992 holds 277 small ones, 768 bytes each by its count: with 100
+ * the first traffic of a few pods to another node, all of it before the other node had answered, lost what came first.
+ */
+export const QUEUE_MAX = 256;
+/** Packets in all queues. */
+export const PENDING_MAX = 288;
 
 export class PendingQueues {
   readonly head: Int32Array; //     per queue: first packet, place + 1; 0 = empty
@@ -15,7 +20,7 @@ export class PendingQueues {
   readonly lenBytes: Int32Array; //  per place
   readonly next: Int32Array; //     per place: next in the queue, or in the list of freed places
   readonly free: Int32Array; //     [0] first freed place + 1, [1] places from here on were never used
-  readonly count: Uint8Array; //    per queue
+  readonly count: Uint16Array; //   per queue
 
   constructor(carve: ColumnCarver, queues: number) {
     this.head = carve.int32(queues);
@@ -24,11 +29,11 @@ export class PendingQueues {
     this.lenBytes = carve.int32(PENDING_MAX);
     this.next = carve.int32(PENDING_MAX);
     this.free = carve.int32(2);
-    this.count = carve.uint8(queues);
+    this.count = carve.uint16(queues);
   }
 
   static bytesFor(queues: number): number {
-    return 2 * columnBytes(queues, 4) + 3 * columnBytes(PENDING_MAX, 4) + 8 + columnBytes(queues, 1);
+    return 2 * columnBytes(queues, 4) + 3 * columnBytes(PENDING_MAX, 4) + 8 + columnBytes(queues, 2);
   }
 }
 

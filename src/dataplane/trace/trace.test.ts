@@ -30,7 +30,7 @@ function gaps(drops: Readonly<Record<string, number>>, steps: readonly TraceReco
 for (const [reason, each] of Object.entries(DROPS)) {
   t.test(`${reason} is told`, async (t) => {
     const node = createDropNode(each);
-    const take = traceNode(node);
+    const take = traceNode(node, "iptables", 20); // of as many packets as may wait for a neighbour
     each.send(node);
     const steps = take();
     const record = steps.find(({ dropReason }) => dropReason === reason);

@@ -152,6 +152,7 @@ export const DROPS: Readonly<Partial<Record<ReasonName, DropCase>>> = {
     },
   },
   NEIGHBOR_QUEUE_FULL: {
+    options: { poolSlots: 400 },
     send: (node) => {
       for (let i = 0; i <= QUEUE_MAX; i++) node.send("pod2", udp(node, { payload: i }, OUTSIDE));
       node.run();
