@@ -1,69 +1,36 @@
 // Real runtimes and the plug-in: containerd with runc by crictl, and cnitool. Pods with real sandboxes on a node that is
 // fed by files.
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
-import { PODWIRE, ROOT } from "../../src/testing/lab/lab.ts";
-import { type Running, run, sleep, start, until } from "../../src/testing/lab/process.ts";
+import { ROOT } from "../../src/testing/lab/lab.ts";
+import { run, sleep, until } from "../../src/testing/lab/process.ts";
 import { Namespaces } from "../support/namespaces.ts";
-import { CONFIG, makeNode, objects } from "../support/own-node.ts";
 import { Containerd, POD_IMAGE } from "./support/containerd.ts";
 import { noCluster, PROGRAMS } from "./support/control-plane.ts";
+import { RuntimeNode } from "./support/runtime-node.ts";
 
 const PLUGINS = `${ROOT}/build/native/linux-${process.arch}`;
-const RANGES = ["10.244.1.0/24", "fd00:10:244:1::/64"];
 const POD_COUNT = Number(process.env.PODWIRE_TEST_PODS ?? 40);
 const ROUNDS = 3;
-const CAPABILITIES = { portMappings: true, ips: true, mac: true, dns: true, bandwidth: true };
 const namespaces = new Namespaces("pwt-runtime");
-
-interface Lease {
-  readonly containerId: string;
-  readonly netns: string;
-  readonly ips: readonly string[];
-  readonly pod: { readonly name: string } | null;
-}
 
 t.test("pods with real sandboxes", { skip: noCluster("containerd", "runc", "ctr", "curl") }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "podwire-test-runtime-"));
-  const running: Running[] = [];
+  let node: RuntimeNode | undefined;
   let containerd: Containerd | undefined;
   t.teardown(async () => {
     await containerd?.stop();
-    for (const each of running.reverse()) await each.stop();
+    await node?.stop();
     namespaces.remove();
     await rm(folder, { recursive: true, force: true });
   });
-  makeNode(namespaces, {});
-  namespaces.ip("node", "addr add fd00:10:244:1::1/128 dev host0 nodad");
-  namespaces.ip("node", "route add fd00:10:244:1::/64 dev host0 src fd00:10:244:1::1");
-  const text = JSON.stringify({ apiVersion: "v1", kind: "List", items: objects(namespaces, {}) });
-  const ranges = `"podCIDRs":${JSON.stringify(RANGES)}`;
-  await writeFile(join(folder, "objects.json"), text.replace('"podCIDRs":["10.244.1.0/24"]', ranges));
-  const socket = join(folder, "agent.sock");
-  await writeFile(
-    join(folder, "agent.yaml"),
-    JSON.stringify({
-      ...{ ...CONFIG, socket, netns: namespaces.path("node"), cni: { leaseFile: `${folder}/leases.json` } },
-      ...{ clusterCIDR: "10.244.0.0/16,fd00:10:244::/56", source: { files: [`${folder}/objects.json`] } },
-      proxy: { metricsBindAddress: "", healthzBindAddress: "" },
-    }),
-  );
-  running.push(await start([PODWIRE, "agent", "--config", join(folder, "agent.yaml")], /data plane running/));
-  const leases = async (): Promise<Lease[]> =>
-    JSON.parse(await readFile(join(folder, "leases.json"), "utf8").catch(() => '{"leases":[]}')).leases;
-  const show = async (table: string): Promise<Record<string, unknown>[]> =>
-    JSON.parse((await run([PODWIRE, "--agent", socket, "show", table, "-o", "json"])).stdout).items;
+  const own = await RuntimeNode.start(namespaces, folder);
+  node = own;
+  const { network } = own;
   const runtime = await Containerd.start({ folder, netns: namespaces.path("node") });
   containerd = runtime;
-  const plugin = { type: "podwire-cni", agent: socket, capabilities: CAPABILITIES };
-  const network = {
-    cniVersion: "1.0.0",
-    cniVersions: ["1.0.0", "1.1.0"],
-    name: "podwire",
-    plugins: [plugin],
-  };
   await runtime.setNetwork(network);
   /** Makes the pod's sandbox; undefined: it was not made. */
   const makePod = async (name: string, more: object = {}, cancelMs?: number): Promise<string | undefined> => {
@@ -106,7 +73,7 @@ t.test("pods with real sandboxes", { skip: noCluster("containerd", "runc", "ctr"
       const web = await makePod("web", { hostname: "web", annotations: bandwidth, ...mappings });
       t.ok(web, /Failed to.*|failed to setup.*/.exec(runtime.output())?.[0] ?? "");
       await serve(web as string, "web");
-      const [lease] = await leases();
+      const [lease] = await own.leases();
       t.match(lease.pod, { namespace: "default", name: "web" });
       t.equal(lease.ips.length, 2);
       const link = await run(["nsenter", `--net=${lease.netns}`, "ip", "-d", "link", "show", "eth0"]);
@@ -117,12 +84,12 @@ t.test("pods with real sandboxes", { skip: noCluster("containerd", "runc", "ctr"
         until(url, async () => /^web saw /.test(await curl(url)));
       for (const at of [`${lease.ips[0]}:8080`, `[${lease.ips[1]}]:8080`, "192.168.77.11:8088"])
         await answers(`http://${at}/`);
-      const port = (await show("ports")).find(({ pod }) => pod === "default/web");
+      const port = (await own.show("ports")).find(({ pod }) => pod === "default/web");
       t.match(port, { ingressBandwidth: 10_000_000, egressBandwidth: 5_000_000 });
       t.equal(await makePod("taken", mappings), undefined, "the host port is another's");
       await removePods();
-      t.same(await leases(), []);
-      t.notOk((await show("ports")).some(({ kind }) => kind === "pod"));
+      t.same(await own.leases(), []);
+      t.notOk((await own.show("ports")).some(({ kind }) => kind === "pod"));
     },
   );
 
@@ -146,7 +113,7 @@ t.test("pods with real sandboxes", { skip: noCluster("containerd", "runc", "ctr"
     t.equal((await cnitool("status")).status, 0);
     t.match((await cnitool("gc")).stderr, /valid-attachments/, "no list is not an empty one");
     t.equal((await cnitool("del", asked)).status, 0);
-    t.same(await leases(), []);
+    t.same(await own.leases(), []);
     namespaces.remove("tool");
   });
 
@@ -171,7 +138,7 @@ t.test("pods with real sandboxes", { skip: noCluster("containerd", "runc", "ctr"
       );
       await removePods();
     }
-    t.same(await leases(), []);
+    t.same(await own.leases(), []);
   });
 
   await t.test(
@@ -185,7 +152,7 @@ t.test("pods with real sandboxes", { skip: noCluster("containerd", "runc", "ctr"
           }),
         );
         const madeMs = performance.now() - began;
-        const ips = (await leases()).flatMap((lease) => lease.ips);
+        const ips = (await own.leases()).flatMap((lease) => lease.ips);
         t.equal(new Set(ips).size, ips.length, "each address once");
         const made = (await pods()).length;
         await Promise.all((await pods()).map((pod) => runtime.crictl("rmp", "-f", pod)));
@@ -197,11 +164,11 @@ t.test("pods with real sandboxes", { skip: noCluster("containerd", "runc", "ctr"
           "calls that were given up to end",
           async () => {
             await removePods();
-            return (await leases()).length === 0 && (await pods()).length === 0;
+            return (await own.leases()).length === 0 && (await pods()).length === 0;
           },
           60_000,
         );
-        t.notOk((await show("ports")).some(({ kind }) => kind === "pod"));
+        t.notOk((await own.show("ports")).some(({ kind }) => kind === "pod"));
       }
       await sleep(100);
       const left = await run(["ip", "netns", "list"]);

@@ -116,7 +116,7 @@ export const SUBJECTS: Subjects = {
   },
   cni: {
     what: "networks of containers, by the container networking interface",
-    files: "bandwidth install cni cni-* leases real-runtime",
+    files: "bandwidth bandwidth-judge install cni cni-* leases real-runtime real-podman",
   },
   cli: {
     what: "the command line",
