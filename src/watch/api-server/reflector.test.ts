@@ -138,12 +138,14 @@ t.test("a connection lost at any byte: nothing is told twice, nothing by halves"
 });
 
 t.test("a server without streaming lists: pages", async (t) => {
-  for (const refusal of ["status", "event", "silence"]) {
+  for (const refusal of ["status", "event", "storage", "silence"]) {
     const world = new World();
     world.ask();
     if (refusal === "status") world.answer(422, "{}").end();
     else if (refusal === "event")
       world.answer(200, line("ERROR", { code: 422, message: "sendInitialEvents is forbidden" })).end();
+    else if (refusal === "storage")
+      world.answer(200, line("ERROR", { code: 500, message: "RequestWatchProgress is disabled" })).end();
     else {
       world.answer(200, line("ADDED", object("a", "3")));
       world.nowMs = world.reflector.deadlineMs;

@@ -287,6 +287,9 @@ export class Reflector<T> {
     if (code === 410 || reason === "Expired" || reason === "Gone") this.#forget(flight, nowMs);
     else if (flight.way === "stream" && this.#list !== undefined && (code === 400 || code === 422))
       this.#withoutStreams(flight, nowMs);
+    // What a server says first whose etcd is older than 3.4.31 or 3.5.13: a storage feature is disabled.
+    else if (flight.way === "stream" && this.#list?.size === 0 && code === 500)
+      this.#withoutStreams(flight, nowMs);
     else {
       this.#restart(); // what a server cannot go on with from a version, it can tell anew
       this.#again(flight, message, nowMs, secondsOf(status));
