@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs podwire on a Debian 12 machine, from its sources: packages.sh SOURCES. Downloads nothing but packages, Debian's
-# and npm's. May be run again at any time.
+# Installs podwire on a Debian 12 machine, from its sources, and whatever else of Debian is named: packages.sh SOURCES
+# [PACKAGE…]. Downloads nothing but packages, Debian's and npm's. May be run again at any time.
 set -euo pipefail
 source_dir=$1
+shift
 target=/opt/podwire
 
 say() { printf 'podwire: %s\n' "$*"; }
@@ -10,7 +11,8 @@ say() { printf 'podwire: %s\n' "$*"; }
 say "system packages"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
-apt-get install -qq -y --no-install-recommends binutils ca-certificates curl rsync socat tcpdump >/dev/null
+apt-get install -qq -y --no-install-recommends binutils ca-certificates curl nftables rsync socat \
+  tcpdump util-linux "$@" >/dev/null
 
 say "building in $target"
 mkdir -p "$target"

@@ -8,23 +8,10 @@ target=/opt/podwire
 
 say() { printf 'podwire: %s\n' "$*"; }
 
-uplink=$(ip -o -4 addr show to "$node_address" | awk '{ print $2 }')
-[ -n "$uplink" ] || { say "no device of this machine has the address $node_address"; exit 1; }
-
-say "configuring $node_name ($node_address), uplink $uplink, shared with the kernel"
+[ ! -e /etc/kubernetes ] || { say "this machine is of PODWIRE_LAB=cluster: vagrant destroy comes first"; exit 1; }
 rm -rf /etc/podwire/manifests
 cp -r "$target/vagrant/manifests" /etc/podwire/manifests
-cat >/etc/podwire/agent.yaml <<YAML
-apiVersion: podwire.dev/v1alpha1
-kind: AgentConfiguration
-nodeName: $node_name
-clusterCIDR: 10.244.0.0/16
-serviceCIDR: 10.96.0.0/12
-overlay: { type: vxlan, vni: 1, port: 8472 }
-uplink: { interface: $uplink, mode: shared }
-source: { files: [/etc/podwire/manifests] }
-cni: {}
-YAML
+"$target/vagrant/agent-config.sh" "$node_name" "$node_address" '{ files: [/etc/podwire/manifests] }'
 install -m 0755 "$target/vagrant/pod" /usr/local/sbin/podwire-pod
 install -m 0755 "$target/vagrant/pod-http" /usr/local/sbin/podwire-pod-http
 install -m 0644 "$target/vagrant/podwire-pod@.service" /etc/systemd/system/podwire-pod@.service
