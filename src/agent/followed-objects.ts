@@ -11,7 +11,7 @@ const FOLLOWED: Readonly<Record<string, (state: DesiredState) => Iterable<KubeOb
   ServiceCIDR: (state) => state.serviceCidrs.values(),
   Service: (state) => state.services.values(),
   Endpoints: () => [],
-  EndpointSlice: (state) => [...state.slices.values()].flatMap((slices) => [...slices.values()]),
+  EndpointSlice: (state) => [...state.slices.values()].flat(),
   NetworkPolicy: (state) => state.policies.values(),
   ClusterNetworkPolicy: (state) => state.clusterPolicies.values(),
   Pod: (state) => state.pods.values(),

@@ -1,12 +1,6 @@
 /** GET /metrics: everything that this agent measures, gathered when somebody asks. */
 import type { PolicyTotal } from "../api/show-policies.ts";
-import {
-  Action,
-  FrontendKind,
-  type FrontendSpec,
-  type ServicePortSpec,
-  SourceClass,
-} from "../dataplane/spec/services.ts";
+import type { ServiceCounts } from "../compile/services.ts";
 import { Exposition } from "../observe/exposition.ts";
 import { type PlaneState, writePlaneMetrics } from "../observe/plane-metrics.ts";
 import type { SyncMetrics } from "../observe/sync-metrics.ts";
@@ -16,7 +10,7 @@ import { VERSION } from "./tell/version.ts";
 export interface MetricsSources {
   readonly sync: SyncMetrics;
   readonly plane: () => PlaneState;
-  readonly services: () => Iterable<ServicePortSpec>;
+  readonly services: () => ServiceCounts;
   readonly policies: () => readonly PolicyTotal[];
   /** Kind → number of objects known. */
   readonly objects: () => Readonly<Record<string, number>>;
@@ -46,7 +40,7 @@ export function metricsPage(sources: MetricsSources): string {
     );
   writeSource(out, sources.source?.());
   sources.sync.write(out);
-  writeServices(out, [...sources.services()]);
+  writeServices(out, sources.services());
   for (const [name, answers] of [
     ["healthz", sources.healthz],
     ["livez", sources.livez],
@@ -84,21 +78,10 @@ function writeSource(out: Exposition, health: SourceHealth | undefined): void {
   ]);
 }
 
-const { CLUSTER_IP, EXTERNAL_IP, LOAD_BALANCER, NODE_PORT, HOST_PORT } = FrontendKind;
-const INTERNAL: readonly number[] = [CLUSTER_IP];
-const EXTERNAL: readonly number[] = [EXTERNAL_IP, LOAD_BALANCER, NODE_PORT];
-
-function writeServices(out: Exposition, specs: readonly ServicePortSpec[]): void {
-  const hostPorts = specs.filter(({ frontends }) => frontends.some(({ kind }) => kind === HOST_PORT)).length;
-  const dropped = (kinds: readonly number[]): number => {
-    const isDropped = (f: FrontendSpec): boolean =>
-      kinds.includes(f.kind) && f.byClass[SourceClass.OUTSIDE].action === Action.DROP;
-    return specs.filter((spec) => spec.frontends.some(isDropped)).length;
-  };
+function writeServices(out: Exposition, counts: ServiceCounts): void {
+  const { servicePorts, hostPorts, noLocalInternal, noLocalExternal } = counts;
   out
-    .gauge("podwire_service_ports", "Service ports in the data plane, by family.", [
-      { value: specs.length - hostPorts },
-    ])
+    .gauge("podwire_service_ports", "Service ports in the data plane, by family.", [{ value: servicePorts }])
     .gauge("podwire_host_ports", "Host ports of the node's pods in the data plane, by family.", [
       { value: hostPorts },
     ])
@@ -106,8 +89,8 @@ function writeServices(out: Exposition, specs: readonly ServicePortSpec[]): void
       "kubeproxy_sync_proxy_rules_no_local_endpoints_total",
       "Number of services with a Local traffic policy and no endpoints",
       [
-        { labels: { traffic_policy: "internal" }, value: dropped(INTERNAL) },
-        { labels: { traffic_policy: "external" }, value: dropped(EXTERNAL) },
+        { labels: { traffic_policy: "internal" }, value: noLocalInternal },
+        { labels: { traffic_policy: "external" }, value: noLocalExternal },
       ],
     );
 }

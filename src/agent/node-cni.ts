@@ -13,7 +13,6 @@ import { type NodeTopology, podMtu } from "../compile/node.ts";
 import type { ProxySettings } from "../compile/proxy-settings.ts";
 import type { AgentConfig } from "../config/agent.ts";
 import type { PodHostPort } from "../kube/host-ports.ts";
-import { keyOf } from "../kube/objects.ts";
 import type { DesiredState, ObjectEvent } from "../watch/desired-state.ts";
 
 /** How long a pod's object may take to come, once its sandbox is made. */
@@ -133,17 +132,15 @@ export class NodeCni implements CniHost {
         .list()
         .flatMap(({ ips }) => ips),
     );
-    const { state } = this.#agent;
-    return [...state.pods.values()]
-      .filter(({ spec }) => spec.nodeName === this.#config.nodeName && spec.hostNetwork !== true)
+    return [...this.#agent.state.podsOn(this.#config.nodeName).values()]
+      .filter(({ spec }) => spec.hostNetwork !== true)
       .flatMap(({ status }) => (status.podIPs ?? []).map(({ ip = "" }) => ip))
       .flatMap((text) => (leased.has(text) ? [] : (parseIp(text) ?? [])));
   }
 
   *hostPorts(): Generator<readonly [string, readonly PodHostPort[]]> {
     const { state } = this.#agent;
-    for (const pod of state.pods.values()) {
-      const key = keyOf(pod);
+    for (const key of state.podsOn(this.#config.nodeName).keys()) {
       const ports = servedHostPorts(state, key, this.#config.nodeName);
       if (ports.length > 0) yield [key, ports];
     }

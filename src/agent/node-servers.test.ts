@@ -168,7 +168,7 @@ function create(raw: object = {}) {
     open: net.open,
     sources: {
       plane: () => ({ tables, ports: [], missed: new Map(), ...NO_FAULTS }),
-      services: () => [],
+      services: () => ({ servicePorts: 2, hostPorts: 1, noLocalInternal: 0, noLocalExternal: 1 }),
       policies: () => [],
       objects: () => ({ nodes: graph.nodes.size }),
       ready: () => true,

@@ -110,3 +110,11 @@ t.test("the n-th address of a range is at offset n, carries included", async () 
   t.equal(ip.formatIp(ip.nthIp(ip.cidr("10.0.0.0/8"), 256)), "10.0.1.0");
   t.equal(ip.formatIp(ip.addIp(ip.ip("fd00::ffff:ffff"), 1)), "fd00::1:0:0");
 });
+
+t.test("two addresses have one key only when they are the same", async () => {
+  const v4 = fc.integer().map((w3) => ({ w0: 0, w1: 0, w2: ip.V4_MAPPED, w3 }));
+  const few = fc.constantFrom(0, 1, -1, 0xffff, 0x10000, -65536);
+  const near = fc.record({ w0: few, w1: few, w2: few, w3: few });
+  const address = fc.oneof(words, v4, near);
+  fc.assert(fc.property(address, address, (a, b) => (ip.ipKey(a) === ip.ipKey(b)) === ip.sameIp(a, b)));
+});

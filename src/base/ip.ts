@@ -143,6 +143,14 @@ export function isLoopback(a: IpWords): boolean {
   return a.w0 === 0 && a.w1 === 0 && a.w2 === 0 && a.w3 === 1;
 }
 
+/** A short text to look an address up by, one for each address. Nobody reads it. */
+export function ipKey(a: IpWords): string {
+  const { w0, w1, w2, w3 } = a;
+  if (isV4Mapped(a)) return String.fromCharCode(w3 >>> 16, w3 & 0xffff);
+  const high = String.fromCharCode(w0 >>> 16, w0 & 0xffff, w1 >>> 16, w1 & 0xffff);
+  return high + String.fromCharCode(w2 >>> 16, w2 & 0xffff, w3 >>> 16, w3 & 0xffff);
+}
+
 /** Canonical text: dotted quad, or RFC 5952. What Kubernetes writes, so texts of equal addresses are equal. */
 export function formatIp(a: IpWords): string {
   if (isV4Mapped(a)) return formatV4(a.w3);

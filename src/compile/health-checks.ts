@@ -23,7 +23,7 @@ export class HealthChecks {
   /** Takes in what these Services' objects say now. */
   update(state: DesiredState, serviceKeys: Iterable<string>, nodeName: string): void {
     for (const key of serviceKeys) {
-      const check = healthCheckOf(state.services.get(key), state.slices.get(key)?.values() ?? [], nodeName);
+      const check = healthCheckOf(state.services.get(key), state.slices.get(key) ?? [], nodeName);
       if (check === undefined) this.#checks.delete(key);
       else this.#checks.set(key, check);
     }

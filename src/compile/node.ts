@@ -352,8 +352,8 @@ const JOIN_DATAGRAMS = "podwire.dev/join-datagrams";
 /** Pods that this node attaches, sorted by key: its own, with addresses, not on the host's network, not ended. */
 export function compilePods(state: DesiredState, nodeName: string): LocalPod[] {
   const list: LocalPod[] = [];
-  for (const [key, pod] of state.pods) {
-    if (pod.spec.nodeName !== nodeName || pod.spec.hostNetwork === true || hasEnded(pod)) continue;
+  for (const [key, pod] of state.podsOn(nodeName)) {
+    if (pod.spec.hostNetwork === true || hasEnded(pod)) continue;
     const addresses = (pod.status.podIPs ?? []).flatMap(({ ip }) => parseIp(ip ?? "") ?? []);
     if (addresses.length === 0) continue;
     const annotations = pod.metadata.annotations ?? {};

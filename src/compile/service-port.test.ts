@@ -79,8 +79,7 @@ const THERE: E = ["10.244.2.5", "node2"];
 const ALL = "10.244.1.5 10.244.2.5";
 
 function compile(s: Service, slices: EndpointSlice[], config: object = {}): PortSpec[] {
-  const map = new Map(slices.map((one, i) => [`${i}`, one]));
-  return [...compileService(s, map, settings(config)).values()];
+  return [...compileService(s, slices, settings(config)).values()];
 }
 
 const KINDS = ["cluster", "external", "lb", "node", "unserved", "unserved"];
@@ -622,8 +621,7 @@ t.test("schedulers: ipvs.scheduler in ipvs mode, least connections where asked f
     const annotations = { "podwire.dev/weights": "10.244.1.5=4" };
     const labels = { "kubernetes.io/service-name": "api" };
     const metadata = { name: "api-1", namespace: "default", labels, annotations };
-    const slices = new Map([["api-1", slice(endpoints, { metadata })]]);
-    return [...compileService(service(), slices, used).values()][0];
+    return [...compileService(service(), [slice(endpoints, { metadata })], used).values()][0];
   };
   t.equal(compiled({}).scheduler, undefined);
   t.equal(compiled({ mode: "ipvs" }).scheduler, Scheduler.RR);

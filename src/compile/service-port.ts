@@ -22,6 +22,7 @@ import {
   type SourceRange,
 } from "../dataplane/spec/services.ts";
 import { hash32 } from "../kube/hash.ts";
+import { keyOf } from "../kube/objects.ts";
 import type { EndpointSlice, Service } from "../watch/desired-state.ts";
 import {
   type Categories,
@@ -71,9 +72,9 @@ function clusterIpOf(service: Service, family: IpFamily): Ip | undefined {
 }
 
 /** "namespace/name:port", or "namespace/name" for the unnamed port. */
-export function portName(service: Service, port: Port): string {
-  const name = `${service.metadata.namespace}/${service.metadata.name}`;
-  return (port.name ?? "") === "" ? name : `${name}:${port.name}`;
+function portName(service: Service, port: Port): string {
+  const { name = "" } = port;
+  return [keyOf(service), name].join(name === "" ? "" : ":"); // joined as keys are: it is kept
 }
 
 export function compileServicePort(

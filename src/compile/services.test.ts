@@ -180,6 +180,36 @@ t.test("service ports that hand an address over are named: they have to change t
   t.same(new Set(update.together), new Set([a, idOf("d")]), "one goes, another has its address");
 });
 
+t.test("service ports are counted as the plane was told of them", async (t) => {
+  const chain = new Chain();
+  const ports = [
+    { name: "x", port: 80, nodePort: 30000 },
+    { name: "y", port: 81, nodePort: 30001 },
+  ];
+  const far = { clusterIP: "10.96.0.2", type: "NodePort", ports, externalTrafficPolicy: "Local" };
+  chain.put(service("web", { clusterIP: "10.96.0.1" }));
+  chain.put(service("far", far));
+  chain.put(service("in", { clusterIP: "10.96.0.3", internalTrafficPolicy: "Local" }));
+  const slices = ["web", "far", "in"].map((name) => slice(name, name, ["10.244.2.2"]));
+  for (const object of slices) chain.put(object);
+  const none = { servicePorts: 0, hostPorts: 0, noLocalInternal: 0, noLocalExternal: 0 };
+  t.same(chain.compiler.counts, none, "nothing was told yet");
+  chain.flush();
+  t.same(
+    chain.compiler.counts,
+    { ...none, servicePorts: 4, noLocalInternal: 1 },
+    "far's slice has no such ports",
+  );
+  const named = { ...slices[1], ports: [{ name: "y", port: 8080, protocol: "TCP" }] } as KubeObject;
+  chain.put(named);
+  chain.flush();
+  t.same(chain.compiler.counts, { ...none, servicePorts: 4, noLocalInternal: 1, noLocalExternal: 1 });
+  chain.drop(service("far", far));
+  chain.put(slice("in", "in", ["10.244.1.2"], "node1"));
+  chain.flush();
+  t.same(chain.compiler.counts, { ...none, servicePorts: 2 });
+});
+
 t.test("what was compiled beforehand is not used for a later change", async (t) => {
   const chain = new Chain();
   chain.put(service("a", { clusterIP: "10.96.0.1" }));
@@ -317,6 +347,6 @@ t.test("what is kept of an endpoint beside its slice", async (t) => {
   t.equal(compiler.update(graph, graph.services.keys()).upsert.length, SERVICES);
   collect();
   const bytes = (process.memoryUsage().heapUsed - before) / (SERVICES * 10);
-  t.ok(bytes < 380, `${bytes.toFixed(0)} bytes of each; it was 500 while parsed slices were kept`);
+  t.ok(bytes < 75, `${bytes.toFixed(0)} bytes of each; it was 500 while parsed slices and specs were kept`);
   t.equal(compiler.size, SERVICES);
 });

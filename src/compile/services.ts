@@ -4,17 +4,19 @@
 // Two Services may claim one address and port (externalIPs are anybody's to write). Then the one with the smaller name
 // has it, and the other gets it when the first lets go: the table depends on the objects, not on who came first.
 
-import { deepEqual } from "../base/deep-equal.ts";
-import type { IpFamily } from "../base/ip.ts";
+import { type IpFamily, ipKey } from "../base/ip.ts";
+import { firstOf, listOf, type Some, someOf } from "../base/some.ts";
+import { specOfText, specText } from "../dataplane/spec/packed-services.ts";
 import type { FrontendSpec, ServicePortSpec, ServiceUpdate } from "../dataplane/spec/services.ts";
-import { FrontendKind, protocolOf } from "../dataplane/spec/services.ts";
+import { Action, FrontendKind, HOST_PORT_META, protocolOf, SourceClass } from "../dataplane/spec/services.ts";
 import type { DesiredState, EndpointSlice, Service } from "../watch/desired-state.ts";
 import { compileHostPorts, podOfKey } from "./host-ports.ts";
 import type { ProxySettings } from "./proxy-settings.ts";
-import { compileServicePort, isIgnored, isIgnoredSlice, type PortSpec, portName } from "./service-port.ts";
+import { compileServicePort, isIgnored, isIgnoredSlice, type PortSpec } from "./service-port.ts";
 
 const FAMILIES: readonly IpFamily[] = [4, 6];
-const NO_SLICES: ReadonlyMap<string, EndpointSlice> = new Map();
+const { EXTERNAL_IP, LOAD_BALANCER, NODE_PORT } = FrontendKind;
+const EXTERNAL: readonly number[] = [EXTERNAL_IP, LOAD_BALANCER, NODE_PORT];
 
 /** Who numbers service ports: whoever wants an id to mean something beyond this process. */
 export interface ServiceIds {
@@ -33,25 +35,39 @@ class FreshIds implements ServiceIds {
   release(): void {}
 }
 
+/** A service port. There are tens of thousands, so what they are is kept as texts (packed-services.ts). */
 interface Entry {
+  readonly key: string;
   readonly id: number;
-  readonly digest: readonly number[] | undefined;
+  readonly name: string;
   /** With all its frontends, whether it owns them or not. */
-  full: PortSpec;
-  /** As last told; undefined: not yet. */
-  told: ServicePortSpec | undefined;
+  full: string;
+  /** As last told; "": not yet. */
+  told: string;
+  /** Trait bits of what was told. */
+  traits: number;
+}
+
+/** What is counted of service ports, each a bit. */
+const Trait = { HOST_PORT: 1, NO_LOCAL_INTERNAL: 2, NO_LOCAL_EXTERNAL: 4 } as const;
+
+export interface ServiceCounts {
+  /** Of Services, and of pods' host ports. */
+  readonly servicePorts: number;
+  readonly hostPorts: number;
+  /** Of Services whose traffic policy is Local and that have no endpoint here, by ClusterIP and from outside. */
+  readonly noLocalInternal: number;
+  readonly noLocalExternal: number;
 }
 
 export class ServiceCompiler {
   #settings: ProxySettings;
   readonly #nodeName: string;
   readonly #ids: ServiceIds;
-  readonly #names = new Map<number, string>();
-  readonly #entries = new Map<string, Entry>();
-  /** Service → keys of its entries. */
-  readonly #ofService = new Map<string, string[]>();
-  /** Frontend → keys of the entries that claim it, sorted; the first one has it. */
-  readonly #claims = new Map<string, string[]>();
+  readonly #byId = new Map<number, Entry>();
+  readonly #ofService = new Map<string, Some<Entry>>();
+  /** Frontend → the entries that claim it, sorted by their keys; the first one has it. */
+  readonly #claims = new Map<string, Some<Entry>>();
   readonly #prepared = new Map<string, Map<string, PortSpec>>();
 
   /** `nodeName`: whose pods' host ports these are. */
@@ -67,17 +83,30 @@ export class ServiceCompiler {
 
   /** Number of service ports. */
   get size(): number {
-    return this.#entries.size;
+    return this.#byId.size;
   }
 
   /** What the plane was told about a service port: for `show` and for messages that name one by id. */
   *specs(): Iterable<ServicePortSpec> {
-    for (const entry of this.#entries.values()) if (entry.told !== undefined) yield entry.told;
+    for (const { told, name } of this.#byId.values()) if (told !== "") yield specOfText(told, name);
+  }
+
+  /** Of those that the plane was told about. */
+  get counts(): ServiceCounts {
+    const all = [...this.#byId.values()].filter(({ told }) => told !== "");
+    const having = (trait: number): number => all.filter(({ traits }) => (traits & trait) !== 0).length;
+    const hostPorts = having(Trait.HOST_PORT);
+    return {
+      servicePorts: all.length - hostPorts,
+      hostPorts,
+      noLocalInternal: having(Trait.NO_LOCAL_INTERNAL),
+      noLocalExternal: having(Trait.NO_LOCAL_EXTERNAL),
+    };
   }
 
   /** "namespace/name:port" of a service port, "pod namespace/name" of a host port; undefined once it is gone. */
   nameOf(id: number): string | undefined {
-    return this.#names.get(id);
+    return this.#byId.get(id)?.name;
   }
 
   /** Does anything in the plane come from the objects of this key? */
@@ -87,21 +116,19 @@ export class ServiceCompiler {
 
   /** The changes that these Services' objects make. Keys whose objects did not change cost little and tell nothing. */
   update(state: DesiredState, serviceKeys: Iterable<string>): ServiceUpdate {
-    const out: Marks = { touched: new Set(), lost: new Set(), remove: [], freed: new Map() };
+    const out: Marks = { touched: new Map(), lost: new Set(), remove: [], freed: new Map() };
     for (const key of serviceKeys) this.#updateService(state, key, out);
     this.#prepared.clear();
     const upsert: ServicePortSpec[] = [];
-    for (const key of new Set([...out.lost, ...out.touched])) {
-      const entry = this.#entries.get(key);
-      if (entry === undefined) continue;
-      const { id, digest } = entry;
-      const spec: ServicePortSpec = { id, ...entry.full, frontends: this.#owned(key, entry.full.frontends) };
-      if (digest !== undefined) spec.digest = digest;
-      if (entry.told !== undefined) {
-        if (deepEqual(entry.told, spec)) continue;
-        markFreed(entry.told, spec.frontends, out.freed);
-      }
-      entry.told = spec;
+    for (const entry of new Set([...out.lost, ...out.touched.keys()])) {
+      const full = out.touched.get(entry) ?? specOfText(entry.full, entry.name);
+      const frontends = this.#owned(entry, full);
+      const spec = frontends === full.frontends ? full : { ...full, frontends };
+      const text = spec === full ? entry.full : specText(spec);
+      if (entry.told === text) continue;
+      if (entry.told !== "") markFreed(specOfText(entry.told, entry.name), frontends, out.freed);
+      entry.told = text;
+      entry.traits = traitsOf(frontends);
       upsert.push(spec);
     }
     const { remove } = out;
@@ -128,81 +155,108 @@ export class ServiceCompiler {
   #compile(state: DesiredState, key: string): Map<string, PortSpec> {
     const pod = podOfKey(key);
     if (pod !== undefined) return compileHostPorts(state, pod, this.#nodeName, this.#settings);
-    return compileService(state.services.get(key), state.slices.get(key) ?? NO_SLICES, this.#settings);
+    return compileService(state.services.get(key), state.slices.get(key) ?? [], this.#settings);
   }
 
   #updateService(state: DesiredState, key: string, out: Marks): void {
-    const before = this.#ofService.get(key) ?? [];
+    const before = listOf(this.#ofService.get(key));
     const specs = this.#prepared.get(key) ?? this.#compile(state, key);
-    for (const entryKey of before) {
-      if (specs.has(entryKey)) continue;
-      const entry = this.#entries.get(entryKey) as Entry;
-      this.#release(entryKey, entry.full.frontends, out);
-      this.#entries.delete(entryKey);
-      out.lost.delete(entryKey);
-      out.touched.delete(entryKey);
-      out.remove.push(entry.id);
-      if (entry.told !== undefined) markFreed(entry.told, [], out.freed);
-      this.#names.delete(entry.id);
-      this.#ids.release(entry.id);
+    for (const entry of before) if (!specs.has(entry.key)) this.#drop(entry, out);
+    const entries: Entry[] = [];
+    for (const [entryKey, port] of specs) {
+      const known = before.find((entry) => entry.key === entryKey);
+      entries.push(known === undefined ? this.#add(entryKey, port, out) : this.#change(known, port, out));
     }
-    for (const [entryKey, full] of specs) {
-      const entry = this.#entries.get(entryKey);
-      if (entry === undefined) {
-        const { id, digest } = this.#ids.take(entryKey);
-        this.#names.set(id, full.name);
-        this.#entries.set(entryKey, { id, digest, full, told: undefined });
-      } else {
-        this.#release(entryKey, entry.full.frontends, out);
-        entry.full = full;
-        this.#names.set(entry.id, full.name);
-      }
-      for (const frontend of full.frontends) this.#claim(entryKey, claimKey(frontend, full.protocol), out);
-      out.touched.add(entryKey);
-    }
-    if (specs.size > 0) this.#ofService.set(key, [...specs.keys()]);
-    else this.#ofService.delete(key);
+    set(this.#ofService, key, someOf(entries));
   }
 
-  #claim(entryKey: string, claim: string, out: Marks): void {
-    const keys = this.#claims.get(claim);
-    if (keys === undefined) {
-      this.#claims.set(claim, [entryKey]);
-      return;
-    }
-    const holder = keys[0];
-    keys.push(entryKey);
-    keys.sort();
-    if (keys[0] !== holder) out.lost.add(holder);
+  #add(key: string, port: PortSpec, out: Marks): Entry {
+    const { id, digest } = this.#ids.take(key);
+    const spec: ServicePortSpec = { id, ...port };
+    if (digest !== undefined) spec.digest = digest;
+    const entry: Entry = { key, id, name: port.name, full: specText(spec), told: "", traits: 0 };
+    this.#byId.set(id, entry);
+    for (const frontend of spec.frontends) this.#claim(entry, claimKey(frontend, spec.protocol), out);
+    out.touched.set(entry, spec);
+    return entry;
   }
 
-  #release(entryKey: string, frontends: readonly FrontendSpec[], out: Marks): void {
-    const protocol = this.#entries.get(entryKey)?.full.protocol ?? 0;
+  /** Its key is what it was, and so is its name. */
+  #change(entry: Entry, port: PortSpec, out: Marks): Entry {
+    const before = specOfText(entry.full, entry.name);
+    const spec: ServicePortSpec = { id: entry.id, ...port };
+    if (before.digest !== undefined) spec.digest = before.digest;
+    this.#release(entry, before, out);
+    entry.full = specText(spec);
+    for (const frontend of spec.frontends) this.#claim(entry, claimKey(frontend, spec.protocol), out);
+    out.touched.set(entry, spec);
+    return entry;
+  }
+
+  #drop(entry: Entry, out: Marks): void {
+    const { id, name, full, told } = entry;
+    this.#release(entry, specOfText(full, name), out);
+    out.lost.delete(entry);
+    out.touched.delete(entry);
+    out.remove.push(id);
+    if (told !== "") markFreed(specOfText(told, name), [], out.freed);
+    this.#byId.delete(id);
+    this.#ids.release(id);
+  }
+
+  #claim(entry: Entry, claim: string, out: Marks): void {
+    const claims = this.#claims.get(claim);
+    const all = [...listOf(claims), entry].sort((a, b) => (a.key < b.key ? -1 : 1));
+    set(this.#claims, claim, someOf(all));
+    const holder = firstOf(claims);
+    if (holder !== undefined && all[0] !== holder) out.lost.add(holder);
+  }
+
+  #release(entry: Entry, { frontends, protocol }: ServicePortSpec, out: Marks): void {
     for (const frontend of frontends) {
       const claim = claimKey(frontend, protocol);
-      const keys = this.#claims.get(claim) ?? [];
-      const at = keys.indexOf(entryKey);
-      if (at >= 0) keys.splice(at, 1);
-      if (keys.length === 0) this.#claims.delete(claim);
-      else if (at === 0) out.touched.add(keys[0]);
+      const [holder, ...others] = listOf(this.#claims.get(claim));
+      const left = holder === entry ? others : [holder, ...others.filter((other) => other !== entry)];
+      set(this.#claims, claim, someOf(left));
+      if (holder === entry && left.length > 0) touch(left[0], out);
     }
   }
 
-  #owned(entryKey: string, frontends: readonly FrontendSpec[]): FrontendSpec[] {
-    const protocol = (this.#entries.get(entryKey) as Entry).full.protocol;
-    const isOwned = (f: FrontendSpec): boolean => this.#claims.get(claimKey(f, protocol))?.[0] === entryKey;
-    return frontends.every(isOwned) ? (frontends as FrontendSpec[]) : frontends.filter(isOwned);
+  #owned(entry: Entry, { frontends, protocol }: ServicePortSpec): FrontendSpec[] {
+    const isOwned = (f: FrontendSpec): boolean => firstOf(this.#claims.get(claimKey(f, protocol))) === entry;
+    return frontends.every(isOwned) ? frontends : frontends.filter(isOwned);
   }
 }
 
 interface Marks {
-  /** Entries to tell again. */
-  readonly touched: Set<string>;
+  /** Entries to tell again, as they are now; undefined: as they were. */
+  readonly touched: Map<Entry, ServicePortSpec | undefined>;
   /** Among them those that an address was taken from. */
-  readonly lost: Set<string>;
+  readonly lost: Set<Entry>;
   readonly remove: number[];
   /** Addresses that a service port had in the plane and has no more, with its id. */
   readonly freed: Map<string, number>;
+}
+
+function traitsOf(frontends: readonly FrontendSpec[]): number {
+  let traits = 0;
+  for (const { kind, byClass } of frontends) {
+    if (kind === FrontendKind.HOST_PORT) traits |= Trait.HOST_PORT;
+    if (byClass[SourceClass.OUTSIDE].action !== Action.DROP) continue;
+    if (kind === FrontendKind.CLUSTER_IP) traits |= Trait.NO_LOCAL_INTERNAL;
+    if (EXTERNAL.includes(kind)) traits |= Trait.NO_LOCAL_EXTERNAL;
+  }
+  return traits;
+}
+
+/** Undefined: there is nothing left. */
+function set<T>(map: Map<string, T>, key: string, value: T | undefined): void {
+  if (value === undefined) map.delete(key);
+  else map.set(key, value);
+}
+
+function touch(entry: Entry, { touched }: Marks): void {
+  if (!touched.has(entry)) touched.set(entry, undefined);
 }
 
 function markFreed(told: ServicePortSpec, now: readonly FrontendSpec[], freed: Map<string, number>): void {
@@ -228,23 +282,24 @@ function handedOver(upsert: readonly ServicePortSpec[], freed: ReadonlyMap<strin
 /** All service ports of a Service, by "namespace/name:port/protocol/family". */
 export function compileService(
   service: Service | undefined,
-  slices: ReadonlyMap<string, EndpointSlice>,
+  slices: readonly EndpointSlice[],
   settings: ProxySettings,
 ): Map<string, PortSpec> {
   const specs = new Map<string, PortSpec>();
   if (service === undefined || isIgnored(service)) return specs;
-  const usable = [...slices.values()].filter((slice) => !isIgnoredSlice(slice));
+  const usable = slices.filter((slice) => !isIgnoredSlice(slice));
   for (const port of service.spec.ports ?? []) {
     for (const family of FAMILIES) {
       const spec = compileServicePort(service, port, family, usable, settings);
-      if (spec !== undefined)
-        specs.set(`${portName(service, port)}/${port.protocol ?? "TCP"}/${family}`, spec);
+      if (spec !== undefined) specs.set([spec.name, port.protocol ?? "TCP", family].join("/"), spec);
     }
   }
   return specs;
 }
 
+/** By what the plane finds it. */
 function claimKey(f: FrontendSpec, protocol: number): string {
-  const kind = f.kind === FrontendKind.HOST_PORT ? "/host" : "";
-  return `${f.w0},${f.w1},${f.w2},${f.w3},${f.family}:${f.port}/${protocolOf(f, protocol)}${kind}`;
+  const isHostPort = f.kind === FrontendKind.HOST_PORT;
+  const meta = protocolOf(f, protocol) | (f.family << 8) | (isHostPort ? HOST_PORT_META : 0);
+  return ipKey(f) + String.fromCharCode(meta, f.port);
 }

@@ -6,12 +6,12 @@
 import type { BpfInstruction } from "../base/bpf-program.ts";
 import type { IpWords } from "../base/ip.ts";
 import type { ConfigChange } from "../dataplane/spec/node-config.ts";
+import type { PackedServices } from "../dataplane/spec/packed-services.ts";
 import type { PolicyParts } from "../dataplane/spec/policy.ts";
 import type { Prefix } from "../dataplane/spec/prefix.ts";
 import type { PortRates } from "../dataplane/spec/rates.ts";
 import type { RouteSpec, VtepSpec } from "../dataplane/spec/routes.ts";
 import type { EndpointPart, ServiceUpdate } from "../dataplane/spec/services.ts";
-import type { PackedServices } from "./packed-services.ts";
 
 /** A message on its way: services are packed. */
 export interface NumberedMessage {

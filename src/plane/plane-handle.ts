@@ -4,11 +4,11 @@
  */
 import { SharedColumns } from "../base/columns.ts";
 import { arenaBytes } from "../dataplane/engine.ts";
+import { packServices } from "../dataplane/spec/packed-services.ts";
 import type { Native } from "../native/binding.ts";
 import { Crew, type CrewInit } from "./crew/crew.ts";
 import { noDescriptor, PlaneThread } from "./crew/plane-thread.ts";
 import { concernsAll, type NumberedMessage, type PlaneMessage } from "./messages.ts";
-import { packServices } from "./packed-services.ts";
 import type { Plane } from "./plane.ts";
 import { createPlaneEngine } from "./plane-engine.ts";
 import {

@@ -10,11 +10,11 @@ import { createRoutes } from "../dataplane/change/routes.ts";
 import * as serviceEndpoints from "../dataplane/change/service-endpoints.ts";
 import * as serviceChange from "../dataplane/change/services.ts";
 import { createVteps } from "../dataplane/change/vteps.ts";
+import { packServices, unpackServices } from "../dataplane/spec/packed-services.ts";
 import { RouteKind } from "../dataplane/spec/routes.ts";
 import { Action, FrontendKind, type FrontendSpec, type ServicePortSpec } from "../dataplane/spec/services.ts";
 import { LocalAddresses } from "../dataplane/table/local-addresses.ts";
 import * as services from "../dataplane/table/service/services.ts";
-import { packServices, unpackServices } from "./packed-services.ts";
 import { splitServices } from "./split-services.ts";
 
 const ROUNDS = 10; // 10 ms; with 60 packets wait no less for the first change, and an agent starts 0.1 s later

@@ -2,7 +2,7 @@
 // changed since somebody last looked. It depends on the objects, never on the order in which they came.
 //
 //   source ─▶ events ─▶ ObjectGraph ─┬─ services   ns/name → Service            ┐
-//                                    ├─ slices     ns/service → slices by name  │ take() → Changes ─▶ compile
+//                                    ├─ slices     ns/service → its slices      │ take() → Changes ─▶ compile
 //                                    ├─ nodes      name → Node                  │   (keys that changed)
 //                                    ├─ pods       ns/name → Pod                │
 //                                    └─ serviceCidrs  name → ServiceCIDR        ┘
@@ -33,10 +33,12 @@ export interface ObjectEvent {
 
 export interface DesiredState {
   readonly services: ReadonlyMap<string, Service>;
-  /** Slices of a Service by slice name, whether the Service is there or not. */
-  readonly slices: ReadonlyMap<string, ReadonlyMap<string, EndpointSlice>>;
+  /** Slices of a Service, in whatever order, whether the Service is there or not. */
+  readonly slices: ReadonlyMap<string, readonly EndpointSlice[]>;
   readonly nodes: ReadonlyMap<string, Node>;
   readonly pods: ReadonlyMap<string, Pod>;
+  /** Those among them that run on a node, as they are now: a change does not look at all that others have. */
+  podsOn(nodeName: string): ReadonlyMap<string, Pod>;
   readonly namespaces: ReadonlyMap<string, KubeObject>;
   readonly policies: ReadonlyMap<string, NetworkPolicy>;
   readonly clusterPolicies: ReadonlyMap<string, ClusterNetworkPolicy>;
@@ -57,16 +59,27 @@ export interface Changes {
 
 export class ObjectGraph implements DesiredState {
   readonly services = new Map<string, Service>();
-  readonly slices = new Map<string, Map<string, EndpointSlice>>();
+  readonly slices = new Map<string, readonly EndpointSlice[]>();
   readonly nodes = new Map<string, Node>();
   readonly pods = new Map<string, Pod>();
   readonly namespaces = new Map<string, KubeObject>();
   readonly policies = new Map<string, NetworkPolicy>();
   readonly clusterPolicies = new Map<string, ClusterNetworkPolicy>();
   readonly serviceCidrs = new Map<string, ServiceCidr>();
-  /** Slice → the Service whose it is, to notice that its label changed. */
-  readonly #sliceOwner = new Map<string, string>();
+  /** As they are in `slices`, to notice that one has another Service now. */
+  readonly #slices = new Map<string, EndpointSlice>();
+  /** By node, of nodes that were asked for. */
+  readonly #podsOn = new Map<string, Map<string, Pod>>();
   #changes = noChanges();
+
+  podsOn(nodeName: string): ReadonlyMap<string, Pod> {
+    let pods = this.#podsOn.get(nodeName);
+    if (pods === undefined) {
+      pods = new Map([...this.pods].filter(([, { spec }]) => spec.nodeName === nodeName));
+      this.#podsOn.set(nodeName, pods);
+    }
+    return pods;
+  }
 
   /** Takes in one event. A repeated or late event of the same object changes nothing but the marks. */
   onEvent({ type, object }: ObjectEvent): void {
@@ -85,8 +98,7 @@ export class ObjectGraph implements DesiredState {
         this.#changes.nodes.add(key);
         break;
       case "Pod":
-        put(this.pods, key, object as Pod, gone);
-        this.#changes.pods.add(key);
+        this.#podChanged(key, object as Pod, gone);
         break;
       case "Namespace":
         put(this.namespaces, key, object, gone);
@@ -116,25 +128,32 @@ export class ObjectGraph implements DesiredState {
     return changes;
   }
 
+  #podChanged(key: string, pod: Pod, gone: boolean): void {
+    put(this.pods, key, pod, gone);
+    for (const [nodeName, pods] of this.#podsOn) put(pods, key, pod, gone || pod.spec.nodeName !== nodeName);
+    this.#changes.pods.add(key);
+  }
+
   #sliceChanged(key: string, slice: EndpointSlice, gone: boolean): void {
-    const before = this.#sliceOwner.get(key);
-    const name = slice.metadata.labels?.[SERVICE_NAME_LABEL];
-    const owner =
-      gone || name === undefined || name === "" ? undefined : `${slice.metadata.namespace}/${name}`;
-    if (before !== undefined && before !== owner) {
-      const slices = this.slices.get(before);
-      slices?.delete(slice.metadata.name);
-      if (slices?.size === 0) this.slices.delete(before);
-      this.#sliceOwner.delete(key);
-      this.#changes.services.add(before);
+    const before = this.#slices.get(key);
+    const left = before === undefined ? undefined : ownerOf(before);
+    const owner = gone ? undefined : ownerOf(slice);
+    if (before !== undefined && left !== undefined) {
+      const others = (this.slices.get(left) ?? []).filter((each) => each !== before);
+      put(this.slices, left, others, others.length === 0);
+      this.#changes.services.add(left);
     }
+    put(this.#slices, key, slice, owner === undefined);
     if (owner === undefined) return;
-    const slices = this.slices.get(owner) ?? new Map<string, EndpointSlice>();
-    slices.set(slice.metadata.name, slice);
-    this.slices.set(owner, slices);
-    this.#sliceOwner.set(key, owner);
+    this.slices.set(owner, (this.slices.get(owner) ?? []).concat(slice)); // a spread leaves room for sixteen more
     this.#changes.services.add(owner);
   }
+}
+
+/** "namespace/name" of the Service whose slice it is. */
+function ownerOf({ metadata: { namespace = "", labels } }: EndpointSlice): string | undefined {
+  const name = labels?.[SERVICE_NAME_LABEL] ?? "";
+  return name === "" ? undefined : keyOf({ metadata: { namespace, name } });
 }
 
 function put<T>(map: Map<string, T>, key: string, object: T, gone: boolean): void {

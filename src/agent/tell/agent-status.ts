@@ -10,7 +10,7 @@ export function objectCounts(state: DesiredState): Record<string, number> {
     nodes: state.nodes.size,
     pods: state.pods.size,
     services: state.services.size,
-    endpointSlices: [...state.slices.values()].reduce((n, s) => n + s.size, 0),
+    endpointSlices: [...state.slices.values()].reduce((n, slices) => n + slices.length, 0),
   };
 }
 

@@ -3,10 +3,6 @@ import type { IpWords } from "../../base/ip.ts";
 import type { Prefix } from "../../dataplane/spec/prefix.ts";
 import { comparePrefixes, holds } from "./prefixes.ts";
 
-export interface Addressed {
-  readonly address: IpWords;
-}
-
 /** The first place, and the one after the last. */
 export type Run = readonly [number, number];
 
@@ -25,7 +21,7 @@ export function countOf(runs: readonly Run[]): number {
 
 const ONE = 128; // bits of a prefix that is one address
 
-export class AddressOrder<T extends Addressed> {
+export class AddressOrder<T extends IpWords> {
   #list: T[] = [];
   #added: T[] = [];
   readonly #gone = new Set<T>();
@@ -58,7 +54,7 @@ export class AddressOrder<T extends Addressed> {
     let to = this.#list.length;
     while (from < to) {
       const middle = (from + to) >>> 1;
-      if (isSo(this.#list[middle].address)) to = middle;
+      if (isSo(this.#list[middle])) to = middle;
       else from = middle + 1;
     }
     return from;
@@ -66,14 +62,14 @@ export class AddressOrder<T extends Addressed> {
 
   #settle(): void {
     if (this.#added.length === 0 && this.#gone.size === 0) return;
-    const added = this.#added.sort((a, b) => comparePrefixes(a.address, ONE, b.address, ONE));
+    const added = this.#added.sort((a, b) => comparePrefixes(a, ONE, b, ONE));
     const list: T[] = [];
     const put = (one: T): void => {
       if (!this.#gone.has(one)) list.push(one);
     };
     let next = 0;
     for (const one of this.#list) {
-      while (next < added.length && comparePrefixes(added[next].address, ONE, one.address, ONE) < 0) {
+      while (next < added.length && comparePrefixes(added[next], ONE, one, ONE) < 0) {
         put(added[next++]);
       }
       put(one);

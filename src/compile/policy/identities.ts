@@ -35,9 +35,7 @@ export interface Combination {
 }
 
 /** One of the addresses of an identity, as whoever keeps them knows it. */
-export interface Member {
-  readonly key: string;
-  readonly address: IpWords;
+export interface Member extends IpWords {
   readonly identity: Identity | undefined;
 }
 
@@ -60,7 +58,7 @@ export function matches({ base, combination }: Identity, term: number): boolean 
 
 /** All addresses that nobody is known to have. */
 const WORLD: Base = { key: "world", terms: new TermBits(), named: [], namedKey: "", uses: 1 };
-const ANYBODY: Member = { key: "", address: { w0: 0, w1: 0, w2: 0, w3: 0 }, identity: undefined };
+const ANYBODY: Member = { w0: 0, w1: 0, w2: 0, w3: 0, identity: undefined };
 
 export class Identities {
   readonly #bases = new Map<string, Base>();

@@ -1,5 +1,6 @@
 // Who and what the compiler keeps in mind: classes of pods, those who hold addresses, and the addresses.
 import type { Ip } from "../../base/ip.ts";
+import type { Some } from "../../base/some.ts";
 import type { Labels } from "../../kube/labels.ts";
 import type { Base, Identity, Member, NamedPort } from "./identities.ts";
 import type { Row } from "./rows.ts";
@@ -22,10 +23,15 @@ export interface PodClass {
   base: Base | undefined;
 }
 
-export interface HolderSpec {
-  /** "pod namespace/name", "node name". */
+/** Of two that claim one address, who is of the smaller kind has it. A node's end of the tunnel gives way to pods. */
+export const HolderKind = Object.freeze({ NODE: 0, POD: 1, TUNNEL: 2 } as const);
+export type HolderKind = (typeof HolderKind)[keyof typeof HolderKind];
+
+/** What a holder is beside its addresses. */
+export interface HolderFacts {
+  readonly kind: HolderKind;
+  /** "namespace/name" of a pod, the name of a node. */
   readonly key: string;
-  readonly addresses: readonly Ip[];
   /** Of a pod. */
   readonly podClass: PodClass | undefined;
   /** Of a node: terms that match it, sorted. */
@@ -34,16 +40,15 @@ export interface HolderSpec {
   readonly isSubject: boolean;
 }
 
-export interface Holder extends HolderSpec {
+export interface Holder extends HolderFacts {
   /** Its addresses, whether it has them or another one that claims them. */
   readonly held: readonly Held[];
 }
 
 /** An address, and what was told of it. */
-export interface Held extends Member {
-  readonly address: Ip;
+export interface Held extends Member, Ip {
   /** Sorted; the first one has it. */
-  readonly holders: Holder[];
+  holders: Some<Holder> | undefined;
   identity: Identity | undefined;
   subject: Subject | undefined;
 }

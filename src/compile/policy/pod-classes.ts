@@ -43,8 +43,16 @@ export class PodClasses {
     const known = this.#byKey.get(key);
     if (known !== undefined) return known;
     const made: PodClass = {
-      ...{ key, namespace, labels, named, pods: new Set<Holder>(), subjects: 0 },
-      ...{ peerOf: new Set<number>(), subjectOf: new Set<number>(), egress: undefined, ingress: undefined },
+      key,
+      namespace,
+      labels,
+      named,
+      pods: new Set<Holder>(),
+      subjects: 0,
+      peerOf: new Set<number>(),
+      subjectOf: new Set<number>(),
+      egress: undefined,
+      ingress: undefined,
       base: undefined,
     };
     this.#byKey.set(key, made);

@@ -29,6 +29,9 @@ const OTHERS = [
   "2001:db8::1",
 ];
 
+/** Of pods on node1. */
+const OWN = PLACES.filter((i) => i % 2 === 0).flatMap((i) => [`10.244.1.${i}`, `fd00::${i}`]);
+
 const value = fc.constantFrom("x", "y");
 const labels = fc.record({ role: value }, { requiredKeys: [] });
 const selector = fc.oneof(
@@ -222,4 +225,54 @@ t.test("what changes while a change is compiled, step by step, belongs to the ne
     { numRuns: RUNS, seed: 20_261_130 },
   );
   t.ok(steps > 20 * RUNS, `${steps} steps`);
+});
+
+t.test(
+  "a node that looks at others' pods only when there are policies decides the same of its own",
+  async (t) => {
+    let without = 0;
+    fc.assert(
+      fc.property(
+        fc.array(state, { minLength: 2, maxLength: 5 }),
+        fc.integer({ min: 0, max: 3 }),
+        (states, first) => {
+          const own = new CompiledPolicy(new Pace(), "node1");
+          for (const [i, objects] of states.entries()) {
+            const isBare = i < first;
+            const some = isBare ? objects.filter(({ kind }) => !kind.endsWith("Policy")) : objects;
+            if (isBare) without++;
+            own.become(some);
+            const everybody = new CompiledPolicy();
+            everybody.become(some);
+            const [now, all] = [own, everybody].map(allVerdicts);
+            const wanted = all.filter((line) => OWN.some((address) => line.startsWith(`${address} `)));
+            if (now.join() !== wanted.join()) throw new Error(`${now.join("\n")}\nnot\n${wanted.join("\n")}`);
+          }
+        },
+      ),
+      { numRuns: RUNS, seed: 20_261_201 },
+    );
+    t.ok(without > RUNS / 2, `${without} states without policies`);
+  },
+);
+
+t.test("of others' pods and of nodes nothing is kept before there is a policy", async (t) => {
+  const node = { apiVersion: "v1", kind: "Node", metadata: { name: "node2" }, spec: {} };
+  const status = { addresses: [{ type: "InternalIP", address: "192.168.50.12" }] };
+  const pod = (name: string, on: string, n: number): object =>
+    testPod({ name, labels: { app: name }, ips: [`10.244.1.${n}`], node: on });
+  const objects = [
+    ...[testNamespace("default"), { ...node, status }],
+    ...[pod("a", "node1", 1), pod("b", "node2", 2), pod("c", "node2", 3)],
+  ] as KubeObject[];
+  const world = new CompiledPolicy(new Pace(), "node1");
+  world.become(objects);
+  t.equal(world.compiler.sizes.classes, 1);
+  t.ok(world.subjectOf("10.244.1.1") >= 0, "its own pod is known: its port is not closed");
+  world.become(objects.filter(({ metadata }) => metadata.name !== "a"));
+  t.equal(world.compiler.sizes.classes, 0, "and is forgotten when it goes");
+  const policies = [testPolicy("p", { podSelector: {}, ingress: [] })] as KubeObject[];
+  world.become([...objects, ...policies]);
+  t.equal(world.compiler.sizes.classes, 3);
+  t.not(world.identityOf("192.168.50.12"), world.identityOf("203.0.113.7"), "nodes, too");
 });

@@ -8,6 +8,7 @@
 import { deepEqual } from "../../base/deep-equal.ts";
 import type { Ip } from "../../base/ip.ts";
 import { finish, Pace } from "../../base/pace.ts";
+import { firstOf, listOf } from "../../base/some.ts";
 import {
   epochAfter,
   type PolicyAddress,
@@ -22,12 +23,12 @@ import type { Changes, DesiredState } from "../../watch/desired-state.ts";
 import { cniAddresses } from "../node.ts";
 import { nodeAddresses } from "../proxy-settings.ts";
 import { AddressBlocks, type Area } from "./address-blocks.ts";
-import { Holders, podAddresses } from "./holders.ts";
+import { Holders, holds, podAddresses } from "./holders.ts";
 import { type Base, Identities } from "./identities.ts";
-import type { Held, Holder, PodClass } from "./members.ts";
+import { type Held, type Holder, HolderKind, type PodClass } from "./members.ts";
 import { PodClasses } from "./pod-classes.ts";
 import { Policies } from "./policies.ts";
-import { namespaceOf, type PolicyInput, policyInput } from "./policy-input.ts";
+import { namespaceOf, type PolicyInput, PolicyInputs } from "./policy-input.ts";
 import { clusterPolicySpec, networkPolicySpec } from "./policy-rules.ts";
 import { ALLOWED, type Row, Rows } from "./rows.ts";
 import { type LastingIds, RuleNames } from "./rule-names.ts";
@@ -35,7 +36,9 @@ import { namespaceLabels } from "./selectors.ts";
 import { Subjects } from "./subjects.ts";
 import type { Term } from "./terms.ts";
 
+const { NODE, POD, TUNNEL } = HolderKind;
 const NO_SUBJECT = -1;
+const NO_TERMS: readonly number[] = [];
 const NO_LABELS: Labels = {};
 
 /** How much work there is in one of them, as Pace counts. */
@@ -68,6 +71,7 @@ export class PolicyCompiler {
   readonly names: RuleNames;
   readonly policies = new Policies();
   readonly #nodeName: string | undefined;
+  readonly #inputs: PolicyInputs;
   readonly #hasTunnel: boolean;
   readonly #pace: Pace;
   readonly #namespaces = new Map<string, NamespaceFacts>();
@@ -84,6 +88,7 @@ export class PolicyCompiler {
 
   constructor({ nodeName, hasTunnel = false, ruleIds, pace = new Pace() }: PolicyCompilerOptions = {}) {
     this.#nodeName = nodeName;
+    this.#inputs = new PolicyInputs(nodeName);
     this.#hasTunnel = hasTunnel;
     this.#pace = pace;
     this.names = new RuleNames(ruleIds);
@@ -111,7 +116,7 @@ export class PolicyCompiler {
 
   /** As `update`, in steps, for a caller who has more to do. `state` may change between them. */
   *steps(state: DesiredState, changes: Changes): Generator<void, PolicyUpdate | undefined> {
-    const input = policyInput(state, changes);
+    const input = this.#inputs.next(state, changes, (key) => this.#holders.get(POD, key) !== undefined);
     this.names.epoch = epochAfter(this.#epoch);
     for (const [key, object] of input.namespaces) {
       if (this.#pace.isOver(this.#updateNamespace(key, object))) yield;
@@ -200,8 +205,7 @@ export class PolicyCompiler {
   }
 
   #updatePod(key: string, pod: Pod | undefined): number {
-    const id = `pod ${key}`;
-    const before = this.#holders.get(id);
+    const before = this.#holders.get(POD, key);
     const addresses = pod === undefined ? [] : podAddresses(pod);
     const isSubject = this.#nodeName === undefined || pod?.spec.nodeName === this.#nodeName;
     const classes = this.#classes.size;
@@ -210,11 +214,11 @@ export class PolicyCompiler {
     const units = POD_UNITS + (this.#classes.size - classes) * askingUnits(peers.size + subjects.size);
     const isSame =
       before?.podClass === podClass &&
-      (before === undefined || (before.isSubject === isSubject && deepEqual(before.addresses, addresses)));
+      (before === undefined || (before.isSubject === isSubject && holds(before, addresses)));
     if (isSame) return units;
     if (before !== undefined) this.#leave(before);
     if (podClass === undefined) return units;
-    const holder = this.#holders.put({ key: id, addresses, podClass, terms: [], isSubject });
+    const holder = this.#holders.put({ kind: POD, key, podClass, terms: NO_TERMS, isSubject }, addresses);
     podClass.pods.add(holder);
     if (isSubject) podClass.subjects++;
     this.#touched.add(podClass);
@@ -222,7 +226,7 @@ export class PolicyCompiler {
   }
 
   #leave(holder: Holder): void {
-    this.#holders.remove(holder.key);
+    this.#holders.remove(POD, holder.key);
     const { podClass, isSubject } = holder;
     if (podClass === undefined) return;
     podClass.pods.delete(holder);
@@ -237,17 +241,18 @@ export class PolicyCompiler {
     const terms: number[] = [];
     for (const term of peers.values()) if (term.nodes(labels)) terms.push(term.id);
     terms.sort((a, b) => a - b);
-    this.#holdNode(`node ${key}`, nodeAddresses(node), terms);
-    this.#holdNode(`tunnel ${key}`, cniAddresses(node, this.#hasTunnel), terms);
+    this.#holdNode(NODE, key, nodeAddresses(node), terms);
+    this.#holdNode(TUNNEL, key, cniAddresses(node, this.#hasTunnel), terms);
     return 1 + askingUnits(peers.size);
   }
 
-  #holdNode(id: string, addresses: readonly Ip[], terms: readonly number[]): void {
-    const before = this.#holders.get(id);
-    if (deepEqual(before?.addresses ?? [], addresses) && deepEqual(before?.terms ?? [], terms)) return;
-    this.#holders.remove(id);
+  #holdNode(kind: HolderKind, key: string, addresses: readonly Ip[], terms: readonly number[]): void {
+    const before = this.#holders.get(kind, key);
+    const isSame = before === undefined ? addresses.length === 0 : holds(before, addresses);
+    if (isSame && deepEqual(before?.terms ?? terms, terms)) return;
+    this.#holders.remove(kind, key);
     if (addresses.length === 0) return;
-    this.#holders.put({ key: id, addresses, podClass: undefined, terms, isSubject: false });
+    this.#holders.put({ kind, key, podClass: undefined, terms, isSubject: false }, addresses);
   }
 
   *#tell(): Generator<void, PolicyUpdate> {
@@ -265,7 +270,7 @@ export class PolicyCompiler {
     yield* this.#rows.fill(this.#identities.list, this.#identities.added, this.#pace);
     if (isWasteful) yield* this.#rows.rebuild(this.#identities.list, this.#pace);
     const holders = new Set<Holder>();
-    for (const one of this.#holders.touched) for (const holder of one.holders) holders.add(holder);
+    for (const one of this.#holders.touched) for (const holder of listOf(one.holders)) holders.add(holder);
     for (const holder of holders) {
       this.#subject(holder, changed);
       if (this.#pace.isOver(ADDRESS_UNITS)) yield;
@@ -280,8 +285,7 @@ export class PolicyCompiler {
   #updateOf(changed: ReadonlySet<Held>): PolicyUpdate {
     const set: PolicyAddressSpec[] = [];
     const remove: PolicyAddress[] = [];
-    for (const { address, identity, subject } of changed) {
-      const { w0, w1, w2, w3 } = address;
+    for (const { w0, w1, w2, w3, identity, subject } of changed) {
       if (identity === undefined) remove.push({ w0, w1, w2, w3 });
       else set.push({ w0, w1, w2, w3, identity: identity.index, subject: subject?.index ?? NO_SUBJECT });
     }
@@ -340,9 +344,9 @@ export class PolicyCompiler {
   /** Gives an address its identity. True when the plane has to be told. */
   #identify(held: Held): boolean {
     const before = held.identity;
-    const holder = held.holders[0];
+    const holder = firstOf(held.holders);
     if (holder !== undefined) {
-      const combination = this.#blocks.combinationOf(held.address);
+      const combination = this.#blocks.combinationOf(held);
       held.identity = this.#identities.join(held, this.#baseOf(holder), combination);
       return held.identity !== before;
     }
@@ -364,7 +368,7 @@ export class PolicyCompiler {
     const self: number[] = [];
     if (podClass !== undefined && isSubject) {
       for (const family of [4, 6] as const) {
-        const identity = holder.held.find(({ address }) => address.family === family)?.identity;
+        const identity = holder.held.find((held) => held.family === family)?.identity;
         for (const row of [podClass.egress, podClass.ingress]) {
           const asks = identity !== undefined && row?.asksSelf === true;
           self.push(asks ? this.#rows.selfCell(row, identity) : ALLOWED);
@@ -372,7 +376,7 @@ export class PolicyCompiler {
       }
     }
     for (const held of holder.held) {
-      if (held.holders[0] !== holder) continue;
+      if (firstOf(held.holders) !== holder) continue;
       const before = held.subject;
       held.subject =
         podClass !== undefined && isSubject

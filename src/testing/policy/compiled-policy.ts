@@ -16,8 +16,9 @@ export class CompiledPolicy {
   readonly compiler: PolicyCompiler;
   table = new policy.Policy();
 
-  constructor(pace = new Pace()) {
-    this.compiler = new PolicyCompiler({ pace });
+  /** `nodeName`: whose pods are decided for; everybody's when left out. */
+  constructor(pace = new Pace(), nodeName?: string) {
+    this.compiler = new PolicyCompiler({ pace, nodeName });
   }
 
   /** These objects in the place of those there are. */

@@ -39,7 +39,8 @@ export const SUBJECTS: Subjects = {
   ftp: { what: "FTP's control connection", files: "ftp help-ftp e2e-ftp" },
   services: {
     what: "ClusterIP, node ports, affinity, load: from objects to rows to packets",
-    files: `services service-* packed-services split-services choose-backend session-affinity affinity endpoint-load
+    files: `services service-* packed-services words-text split-services choose-backend session-affinity affinity
+      endpoint-load
       masquerade translate reset-removed host-rules node health-checks packet-flow own-node-ports update kube-proxy-rows
       e2e-service e2e-node-port e2e-packetflow e2e-rolling e2e-update e2e-workloads health syn-flood`,
   },
@@ -95,7 +96,8 @@ export const SUBJECTS: Subjects = {
   cluster: {
     what: "a cluster without an API server: store, controllers, allocation, sources",
     files: `cluster admission store workloads endpoints-mirror host-ports habits sources dry-run event-recorder
-      event-correlator node-writer api-source reflector kubeconfig agent-api-server real-api-server
+      event-correlator node-writer api-source kept-object desired-state reflector kubeconfig agent-api-server
+      real-api-server
       e2e-workloads`,
   },
   "pod-security": {

@@ -80,6 +80,8 @@ const UNUSED: UnusedRules = {
     "src/config/proxy.ts#RawProxy.configSyncPeriod": "taken, and told of: docs/fields.md",
     "src/dissect/#": "a frame taken apart holds its headers' fields, whatever a line of text says of them",
     "src/observe/sync-metrics.ts#type.ip_family": "a metric's label",
+    "src/watch/api-server/kept-pod.ts#KeptPod.toJSON": "JSON.stringify asks for it",
+    "src/watch/api-server/kept-slice.ts#KeptSlice.toJSON": "as above",
   },
 };
 

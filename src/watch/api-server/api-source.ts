@@ -9,7 +9,7 @@ import { ObjectSet } from "../object-set.ts";
 import type { NodeReport, ObjectSource, SourceHealth, SourceListener } from "../source.ts";
 import { ApiConnection, type Call } from "./connection.ts";
 import { EventWriter } from "./event-writer.ts";
-import { bareObject, keptObject } from "./kept-object.ts";
+import { bareObject, compactObject, keptObject } from "./kept-object.ts";
 import type { Access } from "./kubeconfig.ts";
 import { LastState } from "./last-state.ts";
 import { NodeWriter } from "./node-writer.ts";
@@ -61,7 +61,9 @@ export class ApiSource implements ObjectSource {
   #problem = "";
   #isSynced = false;
   #patience: NodeJS.Timeout | undefined;
+  /** The timer of the next writing; it stays until that is done. */
   #saving: NodeJS.Timeout | undefined;
+  #isUnsaved = false;
 
   constructor(options: ApiSourceOptions) {
     const { access, nodeName, stateFile, patienceMs = PATIENCE_MS, saveMs = SAVE_MS, note = "" } = options;
@@ -151,7 +153,7 @@ export class ApiSource implements ObjectSource {
 
   #keep(resource: Resource, received: Received): KubeObject | undefined {
     if (this.#isOwnNode(resource, received)) this.#node.seen(received);
-    const kept = keptObject(received, resource.info);
+    const kept = keptObject(received, resource.info, this.#nodeName);
     if (typeof kept === "string") {
       this.#refuse(resource, received, kept);
       return undefined;
@@ -297,7 +299,10 @@ export class ApiSource implements ObjectSource {
     const events: ObjectEvent[] = [];
     for (const followed of this.#followed) {
       if (followed.isWhole) continue;
-      const objects = last.objects.filter(({ kind }) => kind === followed.resource.info.kind);
+      const { kind } = followed.resource.info;
+      const objects = last.objects
+        .filter((object) => object.kind === kind)
+        .map((each) => compactObject(each, this.#nodeName));
       events.push(...eventsOf(followed, { type: "ALL", objects, unusable: [] }));
     }
     listener.note?.(
@@ -307,14 +312,19 @@ export class ApiSource implements ObjectSource {
   }
 
   #saveSoon(): void {
+    this.#isUnsaved = true;
     if (this.#state === undefined || this.#saving !== undefined) return;
-    this.#saving = setTimeout(() => {
-      this.#saving = undefined;
-      const objects = this.#followed.flatMap(({ set }) => [...set.objects()]);
-      const problem = this.#state?.write(objects) ?? "";
-      if (problem !== "") this.#listener?.note?.(problem);
-    }, this.#saveMs);
+    this.#saving = setTimeout(() => void this.#save(this.#state as LastState), this.#saveMs);
     this.#saving.unref();
+  }
+
+  /** Objects are never changed: what is written is what was known when this began. */
+  async #save(state: LastState): Promise<void> {
+    this.#isUnsaved = false;
+    const problem = await state.write(this.#followed.flatMap(({ set }) => [...set.objects()]));
+    this.#saving = undefined;
+    if (problem !== "") this.#listener?.note?.(problem);
+    if (this.#isUnsaved && this.#listener !== undefined) this.#saveSoon();
   }
 }
 

@@ -1,6 +1,6 @@
 import t from "tap";
-import type { EndpointSpec, FrontendSpec, ServicePortSpec } from "../dataplane/spec/services.ts";
-import { packServices, unpackServices } from "./packed-services.ts";
+import { packServices, specOfText, specText, unpackServices } from "./packed-services.ts";
+import type { EndpointSpec, FrontendSpec, ServicePortSpec } from "./services.ts";
 
 // Required: who adds a field has to name it here, and sees that it does not arrive.
 const endpoint: Required<EndpointSpec> = {
@@ -41,4 +41,20 @@ t.test("services come out as they were put in, and nothing of one change stays f
     const update = { upsert, remove: [3, 4] };
     t.strictSame(unpackServices(structuredClone(packServices(update))), update);
   }
+});
+
+t.test("a service port's text says all but its name, and another text whatever else is other", async (t) => {
+  for (const spec of [full, bare, { ...full, name: "" }])
+    t.strictSame(specOfText(specText(spec), spec.name), spec);
+  const { ownAffinity: _, ...shared } = full;
+  const other: ServicePortSpec[] = [
+    bare,
+    shared,
+    { ...full, id: 8 },
+    { ...full, digest: [1, -1, 0, 6] },
+    { ...full, sets: [[0, 1], [1]] },
+    { ...full, endpoints: [{ ...endpoint, weight: 1 }, full.endpoints[1]] },
+    { ...full, frontends: [frontend, { ...frontend, sourceRanges: [] }, full.frontends[2]] },
+  ];
+  t.equal(new Set([full, ...other].map(specText)).size, 1 + other.length);
 });

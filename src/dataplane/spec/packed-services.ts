@@ -1,7 +1,10 @@
 /**
- * A change of services as numbers, for its way to the plane's thread. V8 copies objects field by field, names and all: a
- * cluster's endpoints took half of their load for that. All of ServicePortSpec has to be here: a test holds it to that.
+ * Services as numbers: V8 copies objects field by field, names and all, and keeps ten times what they say. A change of
+ * them is packed for its way to the plane's thread (a cluster's endpoints took half of their load for that), and a
+ * service port as a text for whoever has to remember what it was. All of ServicePortSpec has to be here: a test holds it
+ * to that.
  */
+import { textOfWords, wordsOfText } from "../../base/words-text.ts";
 import type {
   ClassAction,
   EndpointSpec,
@@ -9,7 +12,7 @@ import type {
   ServicePortSpec,
   ServiceUpdate,
   SourceRange,
-} from "../dataplane/spec/services.ts";
+} from "./services.ts";
 
 export interface PackedServices {
   readonly words: Int32Array;
@@ -35,6 +38,17 @@ export function unpackServices({ words, names }: PackedServices): ServiceUpdate 
   const upsert: ServicePortSpec[] = [];
   for (let left = reader.next(); left > 0; left--) upsert.push(readSpec(reader, names[upsert.length]));
   return { upsert, remove };
+}
+
+/** All that a service port says but for its name: equal texts, equal service ports. */
+export function specText(spec: ServicePortSpec): string {
+  writer.begin();
+  addSpec(spec);
+  return textOfWords(writer.words());
+}
+
+export function specOfText(text: string, name: string): ServicePortSpec {
+  return readSpec(new Reader(wordsOfText(text)), name);
 }
 
 class Writer {
