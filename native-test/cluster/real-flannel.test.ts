@@ -98,7 +98,7 @@ async function makeFabric(): Promise<void> {
 t.test("a podwire node beside a node of flannel and kube-proxy", { skip }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "podwire-real-flannel-"));
   await makeFabric();
-  const control = await ControlPlane.start(folder, CONTROL);
+  const control = await ControlPlane.start(folder, { address: CONTROL });
   const clusterCIDR = "10.244.0.0/16,fd00:10:244::/56";
   const node = new ClusterNode(control, namespaces, folder, { clusterCIDR });
   const running: Running[] = [];

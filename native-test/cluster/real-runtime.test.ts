@@ -29,7 +29,10 @@ t.test("pods with real sandboxes", { skip: noCluster("containerd", "runc", "ctr"
   const own = await RuntimeNode.start(namespaces, folder);
   node = own;
   const { network } = own;
-  const runtime = await Containerd.start({ folder, netns: namespaces.path("node") });
+  const runtime = await Containerd.start({
+    folder,
+    inside: ["nsenter", `--net=${namespaces.path("node")}`],
+  });
   containerd = runtime;
   await runtime.setNetwork(network);
   /** Makes the pod's sandbox; undefined: it was not made. */

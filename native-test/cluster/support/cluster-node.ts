@@ -19,20 +19,28 @@ export class ClusterNode {
   readonly #namespaces: Namespaces;
   readonly #folder: string;
   readonly #settings: object;
+  readonly #inside: readonly string[];
   #agent: Running | undefined;
   #source: object = {};
 
-  /** `settings`: of its configuration, besides those of own-node.ts. */
-  constructor(control: ControlPlane, namespaces: Namespaces, folder: string, settings: object = {}) {
+  /** `settings`: of its configuration, besides those of own-node.ts. `inside`: what runs a program on its machine. */
+  constructor(
+    control: ControlPlane,
+    namespaces: Namespaces,
+    folder: string,
+    settings: object = {},
+    inside: readonly string[] = [],
+  ) {
     this.#control = control;
     this.#namespaces = namespaces;
     this.#folder = folder;
     this.#settings = settings;
+    this.#inside = inside;
     this.socket = join(folder, "agent.sock");
   }
 
   /** Makes account and role, writes the configuration, starts the agent. */
-  async begin(): Promise<void> {
+  async begin(secret = "one"): Promise<void> {
     const { admin } = this.#control;
     const role = roleOfDocs();
     const { kind, ...account } = ACCOUNT;
@@ -45,7 +53,7 @@ export class ClusterNode {
       roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: role.metadata.name },
       subjects: [ACCOUNT],
     });
-    await this.renewToken("one");
+    await this.renewToken(secret);
     const kubeconfig = this.#control.kubeconfig({ tokenFile: this.#tokenFile });
     this.#source = { kubernetes: { kubeconfig, stateFile: join(this.#folder, "objects.gz") } };
     await this.configure({});
@@ -89,7 +97,7 @@ export class ClusterNode {
   }
 
   async start(): Promise<void> {
-    const command = [PODWIRE, "agent", "--config", this.#configFile];
+    const command = [...this.#inside, PODWIRE, "agent", "--config", this.#configFile];
     this.#agent = await start(command, /data plane running/, 30_000);
   }
 

@@ -17,8 +17,8 @@ const PLUGINS: readonly string[] = [
 
 interface Options {
   readonly folder: string;
-  /** Path of the node's network namespace. */
-  readonly netns: string;
+  /** What runs a program in the node's network, put before its words. */
+  readonly inside: readonly string[];
 }
 
 export class Containerd {
@@ -32,7 +32,7 @@ export class Containerd {
     this.#running = running;
   }
 
-  static async start({ folder: parent, netns }: Options): Promise<Containerd> {
+  static async start({ folder: parent, inside }: Options): Promise<Containerd> {
     const folder = join(parent, "containerd");
     for (const each of ["net.d", "bin"]) await mkdir(join(folder, each), { recursive: true });
     for (const plugin of PLUGINS) await symlink(plugin, join(folder, "bin", basename(plugin)));
@@ -56,19 +56,22 @@ state = "${folder}/state"
     conf_dir = "${folder}/net.d"
 `,
     );
-    const command = ["nsenter", `--net=${netns}`, "containerd", "--config", config];
+    const command = [...inside, "containerd", "--config", config];
     const made = new Containerd(folder, await start(command, /containerd successfully booted/, 60_000));
     await made.addImage(POD_IMAGE, [{ path: "pod", from: join(PROGRAMS, "pod") }], ["/pod"]);
     return made;
   }
 
   async addImage(name: string, files: readonly ImageFile[], command: readonly string[]): Promise<void> {
-    const archive = makeImage(this.#folder, name, files, command);
+    await this.importImage(makeImage(this.#folder, name, files, command));
+  }
+
+  async importImage(archive: string): Promise<void> {
     await done(["ctr", "--address", this.socket, "-n", "k8s.io", "images", "import", archive]);
   }
 
   /** The network of pods that come from now on. It takes a file that is renamed within its folder, and no other. */
-  async setNetwork(config: { readonly name: string }): Promise<void> {
+  async setNetwork(config: { readonly name: string; readonly [key: string]: unknown }): Promise<void> {
     const folder = join(this.#folder, "net.d");
     await writeFile(join(folder, ".new"), JSON.stringify(config));
     await rename(join(folder, ".new"), join(folder, "10-pods.conflist"));

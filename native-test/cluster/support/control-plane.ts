@@ -44,28 +44,45 @@ export function rightsOf(rules: readonly Rule[]): string[] {
   return rules.flatMap(one).sort();
 }
 
+type Flags = Readonly<Record<string, string | number | boolean>>;
+
+interface Options {
+  /** The API server listens here, in the test's namespace. */
+  readonly address?: string;
+  /** Of the API server, before those of its own. */
+  readonly flags?: Flags;
+  /** Users besides the administrator and kube-proxy, with the groups that they are in. */
+  readonly users?: Readonly<Record<string, string>>;
+}
+
 export class ControlPlane {
   readonly server: string;
   readonly folder: string;
   readonly #address: string;
+  readonly #flags: Flags;
   readonly #running: Running[] = [];
   #client: Client | undefined;
   #server: Running | undefined;
 
-  private constructor(folder: string, address: string) {
+  private constructor(folder: string, address: string, flags: Flags) {
     this.folder = folder;
     this.#address = address;
+    this.#flags = flags;
     this.server = `https://${address}:${PORT}`;
   }
 
-  /** The API server listens at this address of the test's namespace. */
-  static async start(folder: string, address = "127.0.0.1"): Promise<ControlPlane> {
-    const plane = new ControlPlane(join(folder, "control-plane"), address);
+  static async start(folder: string, options: Options = {}): Promise<ControlPlane> {
+    const { address = "127.0.0.1", flags = {}, users: more = {} } = options;
+    const plane = new ControlPlane(join(folder, "control-plane"), address, flags);
     mkdirSync(join(plane.folder, "pki"), { recursive: true });
     const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
     writeFileSync(plane.#file("sa.key"), privateKey.export({ type: "sec1", format: "pem" }));
     writeFileSync(plane.#file("sa.pub"), publicKey.export({ type: "spki", format: "pem" }));
     const users = [`${ADMIN},admin,1,system:masters`, "proxy-token,system:kube-proxy,2"];
+    for (const [user, group] of Object.entries(more)) {
+      const line = [plane.tokenOf(user), user, users.length + 1, group];
+      users.push(line.filter((word) => word !== "").join());
+    }
     writeFileSync(plane.#file("audit.json"), JSON.stringify(AUDIT));
     writeFileSync(plane.#file("tokens.csv"), `${users.join("\n")}\n`);
     try {
@@ -86,6 +103,11 @@ export class ControlPlane {
 
   get caFile(): string {
     return join(this.folder, "pki", "apiserver.crt");
+  }
+
+  /** What one of the users of the options is known by. */
+  tokenOf(user: string): string {
+    return `${user.replaceAll(":", "-")}-token`;
   }
 
   /** A kubeconfig for this user, e.g. { token } or { tokenFile }. */
@@ -148,14 +170,37 @@ export class ControlPlane {
       "disable-admission-plugins": "ServiceAccount",
       "audit-policy-file": this.#file("audit.json"),
       "audit-log-path": this.#file("audit.log"),
+      ...this.#flags,
     };
-    const words = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
-    this.#server = await start([join(PROGRAMS, "kube-apiserver"), ...words], /Serving securely on/, READY_MS);
+    const command = [join(PROGRAMS, "kube-apiserver"), ...wordsOf(flags)];
+    this.#server = await start(command, /Serving securely on/, READY_MS);
     const end = Date.now() + READY_MS;
     while ((await this.admin.ask("GET", "/readyz").catch(() => undefined))?.status !== 200) {
       if (Date.now() > end) throw new Error(`kube-apiserver is not ready: ${this.#server.output()}`);
       await sleep(100);
     }
+  }
+
+  /** What makes of objects other objects: pods of Deployments, slices of Services, podCIDRs of Nodes. */
+  async startControllers(flags: Flags): Promise<void> {
+    const own = {
+      "service-account-private-key-file": this.#file("sa.key"),
+      "root-ca-file": this.caFile,
+      "use-service-account-credentials": true,
+    };
+    await this.#startClient("kube-controller-manager", { ...own, ...flags });
+  }
+
+  /** What chooses a node for each pod. */
+  async startScheduler(): Promise<void> {
+    await this.#startClient("kube-scheduler", {});
+  }
+
+  async #startClient(program: string, flags: Flags): Promise<void> {
+    const kubeconfig = this.kubeconfig({ token: this.tokenOf(`system:${program}`) });
+    const all = { kubeconfig, "bind-address": "127.0.0.1", "leader-elect": false, ...flags };
+    const command = [join(PROGRAMS, program), ...wordsOf(all)];
+    this.#running.push(await start(command, /Serving securely on/, READY_MS));
   }
 
   /** Kills the API server; etcd stays. */
@@ -184,7 +229,7 @@ export class ControlPlane {
   async stop(): Promise<void> {
     this.#client?.close();
     await this.#server?.stop("SIGKILL");
-    for (const each of this.#running) await each.stop("SIGKILL");
+    for (const each of this.#running.reverse()) await each.stop("SIGKILL");
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -202,12 +247,13 @@ export class ControlPlane {
       "initial-advertise-peer-urls": peer,
       "initial-cluster": `default=${peer}`,
     };
-    const words = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
-    const etcd = [join(PROGRAMS, "etcd"), "--unsafe-no-fsync", ...words];
+    const etcd = [join(PROGRAMS, "etcd"), "--unsafe-no-fsync", ...wordsOf(flags)];
     this.#running.push(await start(etcd, /serving client traffic|ready to serve client requests/, READY_MS));
   }
 }
 
+const wordsOf = (flags: Flags): string[] =>
+  Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
 
 /** etcd's API in JSON. */

@@ -118,7 +118,7 @@ export const SUBJECTS: Subjects = {
   },
   cni: {
     what: "networks of containers, by the container networking interface",
-    files: "bandwidth bandwidth-judge install cni cni-* leases real-runtime real-podman",
+    files: "bandwidth bandwidth-judge install cni cni-* leases real-runtime real-podman real-cluster",
   },
   cli: {
     what: "the command line",
