@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import { projectRoot } from "../tidy/source-tree.ts";
 import { keepSeconds, slowestFirst } from "./pace.ts";
 import { addToReport, readReport, reportText } from "./report.ts";
-import type { FileResult } from "./run-files.ts";
+import { type FileResult, skipReasons } from "./run-files.ts";
 import { MOST_SAVED, runSaving } from "./saved.ts";
 import { filesOf, mayShare, needsMachine, SUBJECTS } from "./subjects.ts";
 
@@ -160,7 +160,9 @@ async function runAll(files: readonly string[], values: Values, hasSourceMaps: b
 
 function printResult(result: FileResult, number: number, isShown: boolean): void {
   const { file, passed, failed, skipped, seconds, cpuSeconds, output } = result;
-  const counts = `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
+  const why = skipReasons(output).join("; ");
+  const left = skipped > 0 ? `, ${skipped} skipped${why === "" ? "" : ` (${why})`}` : "";
+  const counts = `${passed} passed, ${failed} failed${left}`;
   if (failed > 0 && !isShown) console.log(output.trimEnd().replaceAll(/^/gm, "    "));
   const took = `${seconds.toFixed(1)} s, ${cpuSeconds.toFixed(1)} s of CPU`;
   console.log(`${failed > 0 ? "not " : ""}ok ${number} - ${compiled(file)} # ${counts}, ${took}`);

@@ -72,6 +72,11 @@ export function countsOf(output: string, ending: string): Pick<FileResult, "pass
   return { passed, failed: isBad ? Math.max(1, failed) : failed, skipped: count("skip") + count("todo") };
 }
 
+/** Why tests of a file were skipped, each reason once. */
+export function skipReasons(output: string): string[] {
+  return [...new Set([...output.matchAll(/ # SKIP (.+)$/gm)].map(([, why]) => why.trim()))];
+}
+
 function createShared(options: RunOptions): SharedProcess {
   return new SharedProcess({
     ...limitsOf(options),

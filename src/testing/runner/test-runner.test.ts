@@ -8,7 +8,7 @@ import { projectRoot, readSources } from "../tidy/source-tree.ts";
 import { listTests } from "./main.ts";
 import { keepSeconds, slowestFirst, USUAL_SECONDS } from "./pace.ts";
 import { addToReport, readReport, reportText } from "./report.ts";
-import { countsOf, type FileResult, runFiles } from "./run-files.ts";
+import { countsOf, type FileResult, runFiles, skipReasons } from "./run-files.ts";
 import { runTwice, SavedList } from "./saved.ts";
 import { filesOf, findSharedNames, findSubjectGaps, testName } from "./subjects.ts";
 
@@ -78,6 +78,11 @@ t.test("processor time holds what a file's programs used", async (t) => {
 t.test("counts: the last summary counts, skipped are named", async (t) => {
   const output = "# { total: 9, pass: 9 }\nok\n# { total: 5, pass: 3, fail: 1, skip: 1 }\n";
   t.same(countsOf(output, "status 1"), { passed: 3, failed: 1, skipped: 1 });
+  const [podman, again] = [1, 2].map((i) => `ok ${i} - x # SKIP needs podman\n`);
+  t.same(skipReasons(`${podman}    ok 1 - y # SKIP needs root\n    ok 2 - z # SKIP\n${again}`), [
+    "needs podman",
+    "needs root",
+  ]);
 });
 
 /** Fails as often as the number in its file says, then passes. */
