@@ -425,18 +425,16 @@ t.test("a podwire node beside a node of flannel and kube-proxy", { skip }, async
         "addr add 169.254.20.10/32 dev nodelocaldns",
       ])
         namespaces.ip("node", words);
+      // flannel leaves host-gw's routes; over IPv6 the tunnel's stand beside them, not in their place.
+      for (const range of ["10.244.1.0/24", "fd00:10:244:1::/64"])
+        namespaces.ip("peer", `route del ${range} via ${NODES.node1.addresses[range.includes(":") ? 1 : 0]}`);
       await node.configure({ uplink: { interface: "eth1", mode: "shared" } });
       await Promise.all([node.start(), startFlannel("vxlan")]);
       await until(
         "our annotations",
         async () => (await annotationsOf("node1"))[`${PREFIX}backend-type`] === "vxlan",
       );
-      // Of its own addresses the kernel there may take another over IPv6 after host-gw.
-      const isOpen = ([from, target]: readonly string[]) => from === "peer" && target.startsWith("[");
-      await reaches(
-        t,
-        pods(...vteps).filter((row) => !isOpen(row)),
-      );
+      await reaches(t, pods(...vteps));
       await reaches(t, [
         ["web", "169.254.20.10:8080", "node", POD.web[0]],
         ["shell", far, "far", POD.shell[0]],

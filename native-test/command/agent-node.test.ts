@@ -116,6 +116,29 @@ t.test("a node without a lab", { skip: cannotRun("unshare", "nsenter", "socat", 
     t.match(await podwire("capture", "node/node2"), { status: 1, stderr: elsewhere });
   });
 
+  await t.test("addresses on other devices of the node, as NodeLocal DNS has them", async (t) => {
+    const node = (...lines: string[]): void => {
+      for (const line of lines) namespaces.ip("node", line);
+    };
+    // A dummy device where the kernel has these.
+    node("link add nodelocaldns type bridge", "link set nodelocaldns up");
+    const serve = `echo on; exec socat TCP-LISTEN:53,fork,reuseaddr EXEC:cat`;
+    running.push(await start(["ip", "netns", "exec", namespaces.nameOf("node"), "sh", "-c", serve], /on/));
+    const asks = async (where: string, address: string): Promise<string> => {
+      const script = `echo name | timeout 2 socat -T 0.3 - TCP:${address}:53`;
+      return (await run(["ip", "netns", "exec", namespaces.nameOf(where), "sh", "-c", script])).stdout;
+    };
+    for (const address of ["169.254.20.10", "169.254.20.11"]) {
+      node(`addr add ${address}/32 dev nodelocaldns`);
+      const isAnswered = async () => (await asks("shell", address)) === "name\n";
+      await until(`${address} from a pod`, isAnswered).catch(() => {});
+      t.equal(await asks("shell", address), "name\n", `${address} from a pod`);
+      t.equal(await asks("node", address), "name\n", `${address} from a program of the node`);
+      node(`addr del ${address}/32 dev nodelocaldns`);
+    }
+    node("link del nodelocaldns");
+  });
+
   await t.test("conntrack", async (t) => {
     const { stdout, stderr } = await podwire("conntrack", "-L", "-p", "tcp", "-s", "10.244.1.3");
     t.match(

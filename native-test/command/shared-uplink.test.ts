@@ -1,12 +1,11 @@
 // Two machines with one NIC each, which their kernels keep: agents come, are killed, come again, go and are cleaned up
 // after, while a session of the machine's own goes on over the same NIC; and everything that pods, services and the
 // node's programs have to reach is reached meanwhile.
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t, { type Test } from "tap";
-import { formatIp } from "../../src/base/ip.ts";
 import { cannotRun, PODWIRE } from "../../src/testing/lab/lab.ts";
 import { type Running, run, start, until } from "../../src/testing/lab/process.ts";
 import { Namespaces } from "../support/namespaces.ts";
@@ -24,36 +23,7 @@ const inside = (name: string, ...words: string[]): string[] => [
   ...words,
 ];
 
-async function get(from: string, url: string): Promise<string> {
-  const curl = ["curl", "-gsS", "--connect-timeout", "2", "--max-time", "3", url];
-  const { stdout, stderr } = await run(inside(from, ...curl));
-  const written = (_: string, text: string): string => {
-    const groups = text.split(":").map((group) => Number.parseInt(group, 16));
-    const [w0, w1, w2, w3] = [0, 2, 4, 6].map((i) => (groups[i] << 16) | groups[i + 1]);
-    return formatIp({ w0, w1, w2, w3 });
-  };
-  return (stdout || stderr)
-    .trim()
-    .replace(/:\d+$/, "")
-    .replace(/\[(.*)\]/, written);
-}
-
-/** What of a machine must be as it was. */
-async function snapshot(name: string): Promise<Record<string, string>> {
-  const commands = {
-    rules: "ip rule; ip -6 rule",
-    routes: "ip route show table all | grep -v cache; ip -6 route show table all",
-    addresses: "ip -o addr | sed 's/ valid_lft.*//'",
-    links: "ip -br link",
-    nftables: "nft list ruleset",
-    tc: "tc qdisc; tc filter show dev eth0 ingress",
-    sysctls: "sysctl -a 2>/dev/null | grep -E '^net' | grep -vE 'nf_conntrack_count|base_reachable|random'",
-  };
-  const found: Record<string, string> = {};
-  for (const [what, command] of Object.entries(commands))
-    found[what] = (await run(inside(name, "sh", "-c", command))).stdout;
-  return found;
-}
+const get = (from: string, url: string): Promise<string> => machine.get(namespaces, from, url);
 
 t.test("one NIC", { skip: cannotRun("socat", "curl", "nft", "tc") }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "podwire-test-nic-"));
@@ -64,26 +34,15 @@ t.test("one NIC", { skip: cannotRun("socat", "curl", "nft", "tc") }, async (t) =
     await rm(folder, { recursive: true, force: true });
   });
   machine.makeMachines(namespaces);
-  await writeFile(
-    join(folder, "objects.json"),
-    JSON.stringify({ apiVersion: "v1", kind: "List", items: machine.objects(namespaces) }),
-  );
-  for (const i of [1, 2])
-    await writeFile(join(folder, `n${i}.yaml`), JSON.stringify(machine.agentConfig(i, folder)));
-  const agent = async (i: number): Promise<Running> => {
-    const each = await start(
-      inside(`n${i}`, PODWIRE, "agent", "--config", join(folder, `n${i}.yaml`)),
-      /data plane running/,
-    );
-    running.push(each);
-    return each;
-  };
+  await machine.writeFiles(namespaces, folder);
+  const agent = (i: number): Promise<Running> => machine.startAgent(namespaces, folder, i, running);
   running.push(await machine.startWeb(namespaces, "a"), await machine.startWeb(namespaces, "b"));
   running.push(await machine.startWeb(namespaces, "out"), await machine.startWeb(namespaces, "n1", 2280));
   const echo = ["socat", "TCP-LISTEN:22,fork,reuseaddr", "PIPE"];
   for (const name of ["n1", "out"])
     running.push(await start(inside(name, "sh", "-c", `echo on; exec ${echo.join(" ")}`), /on/));
-  const before = await snapshot("n1");
+  const snapshot = () => machine.snapshot(namespaces, "n1");
+  const before = await snapshot();
   const beat = (from: string, ...words: string[]) =>
     start(inside(from, process.execPath, HEARTBEAT, ...words), /up/);
   const sessions = [
@@ -149,19 +108,18 @@ t.test("one NIC", { skip: cannotRun("socat", "curl", "nft", "tc") }, async (t) =
   await t.test("everything is reached", everything);
   await t.test("what the machine changes is followed", follows);
   await first.stop("SIGKILL");
-  t.equal((await snapshot("n1")).nftables, "", "nothing drops any more");
+  t.equal((await snapshot()).nftables, "", "nothing drops any more");
   first = await agent(1);
   await until("an answer", isReached);
   await t.test("everything again", everything);
   await first.stop();
-  const cleanup = await run(inside("n1", PODWIRE, "agent", "--cleanup", "--config", join(folder, "n1.yaml")));
-  t.equal(cleanup.status, 0, cleanup.stderr);
-  console.log(cleanup.stdout);
-  t.strictSame(await snapshot("n1"), before, "the machine is as it was");
+  console.log(await machine.cleanUp(namespaces, folder, 1));
+  t.strictSame(await snapshot(), before, "the machine is as it was");
   for (const session of sessions) {
     await session.stop("SIGTERM");
     const { why, longestMs } = JSON.parse(session.output().split("\n").at(-2) ?? "");
     t.equal(why, "told");
     t.ok(longestMs < STALL_MS, `no longer wait than ${longestMs} ms`);
+    console.log(`longest wait of the session ${longestMs} ms`);
   }
 });

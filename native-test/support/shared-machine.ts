@@ -1,11 +1,18 @@
 // Machines with one NIC each, that is the kernel's: namespaces on one fabric, whose agents share it. Beside them a
 // router, behind which the world is, and pods. Nothing of a machine is prepared but what any has: an address and a route.
 import { execFileSync } from "node:child_process";
-import { ROOT } from "../../src/testing/lab/lab.ts";
-import { type Running, start } from "../../src/testing/lab/process.ts";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Test } from "tap";
+import { formatIp } from "../../src/base/ip.ts";
+import { PODWIRE, ROOT } from "../../src/testing/lab/lab.ts";
+import { type Running, run, start, until } from "../../src/testing/lab/process.ts";
 import type { Namespaces } from "./namespaces.ts";
 
 export const WORLD = { 4: "203.0.113.9", 6: "2001:db8:9::9" } as const;
+/** A neighbour with another MAC address than before is found by kernels after some seconds. */
+const REACHED_MS = 15_000;
+const STARTED_MS = 40_000;
 const NODES = ["n1", "n2"] as const;
 const PODS = { a: "n1", b: "n2" } as const;
 export const nodeIp = (i: number, family: 4 | 6 = 4): string =>
@@ -57,7 +64,7 @@ function makePod(namespaces: Namespaces, name: string, node: number): void {
 /** As the agent makes it of the pod's IPv4 address. */
 const podMac = (node: number): string => `0a:58:0a:f4:0${node}:02`;
 
-export function objects(namespaces: Namespaces): object[] {
+function objects(namespaces: Namespaces): object[] {
   const node = (i: number) => ({
     apiVersion: "v1",
     kind: "Node",
@@ -79,6 +86,7 @@ export function objects(namespaces: Namespaces): object[] {
     ...service("near", 1, { nodePort: 30081, externalIPs: ["203.0.113.81"] }),
     ...service("far", 2, { nodePort: 30082, externalIPs: ["203.0.113.82", nodeIp(1)], port: 82 }),
     ...hostService("own", 83, 30083),
+    ...datagramService(),
   ];
 }
 
@@ -117,6 +125,23 @@ function service(
   ];
 }
 
+/** UDP, to the pod of machine 1. */
+function datagramService(): object[] {
+  const metadata = { name: "datagrams", namespace: "default" };
+  const labels = { "kubernetes.io/service-name": "datagrams" };
+  const port = { port: 53, protocol: "UDP", targetPort: 5300, nodePort: 30053 };
+  const clusterIPs = ["10.96.0.84", "fd00:10:96::84"];
+  const families = { ipFamilies: ["IPv4", "IPv6"], ipFamilyPolicy: "RequireDualStack" };
+  const slice = (family: 4 | 6) => ({
+    ...{ apiVersion: "discovery.k8s.io/v1", kind: "EndpointSlice", addressType: `IPv${family}` },
+    metadata: { ...metadata, name: `datagrams-${family}`, labels },
+    ports: [{ name: "", port: 5300, protocol: "UDP" }],
+    endpoints: [{ addresses: [podIp(1, family)], conditions: { ready: true }, nodeName: "n1" }],
+  });
+  const spec = { type: "NodePort", clusterIP: clusterIPs[0], clusterIPs, ports: [port], ...families };
+  return [{ apiVersion: "v1", kind: "Service", metadata, spec }, slice(4), slice(6)];
+}
+
 /** One whose endpoint is a program of machine 1's own, on its network. */
 function hostService(name: string, port: number, nodePort: number): object[] {
   return [
@@ -151,6 +176,83 @@ export function agentConfig(i: number, folder: string, uplink?: object): object 
     socket: `${folder}/n${i}.sock`,
     source: { files: [`${folder}/objects.json`] },
   };
+}
+
+/** Objects and the configurations of both agents; nobody names an uplink. */
+export async function writeFiles(namespaces: Namespaces, folder: string): Promise<void> {
+  const list = { apiVersion: "v1", kind: "List", items: objects(namespaces) };
+  await writeFile(join(folder, "objects.json"), JSON.stringify(list));
+  for (const i of [1, 2]) await writeFile(join(folder, `n${i}.yaml`), JSON.stringify(agentConfig(i, folder)));
+}
+
+/** Among `running` it is ended with the test. */
+export async function startAgent(
+  namespaces: Namespaces,
+  folder: string,
+  i: number,
+  running: Running[],
+): Promise<Running> {
+  const command = [PODWIRE, "agent", "--config", join(folder, `n${i}.yaml`)];
+  const inside = ["ip", "netns", "exec", namespaces.nameOf(`n${i}`)];
+  const each = await start([...inside, ...command], /data plane running/, STARTED_MS);
+  running.push(each);
+  return each;
+}
+
+/** Answers what it says; throws when it does not end in order. */
+export async function cleanUp(namespaces: Namespaces, folder: string, i: number): Promise<string> {
+  const words = `${PODWIRE} agent --cleanup --config ${join(folder, `n${i}.yaml`)}`;
+  const { status, stdout, stderr } = await run(namespaces.command(`n${i}`, words));
+  if (status !== 0) throw new Error(stderr);
+  return stdout;
+}
+
+/** Who answers, and whom it saw: "pod b saw 10.244.1.2"; or what curl says. */
+export async function get(namespaces: Namespaces, from: string, url: string): Promise<string> {
+  const words = `curl -gsS --connect-timeout 2 --max-time 3 ${url}`;
+  const { stdout, stderr } = await run(namespaces.command(from, words));
+  const written = (_: string, text: string): string => {
+    const groups = text.split(":").map((group) => Number.parseInt(group, 16));
+    const [w0, w1, w2, w3] = [0, 2, 4, 6].map((i) => (groups[i] << 16) | groups[i + 1]);
+    return formatIp({ w0, w1, w2, w3 });
+  };
+  return (stdout || stderr)
+    .trim()
+    .replace(/:\d+$/, "")
+    .replace(/\[(.*)\]/, written);
+}
+
+/** Asks until the answer is right, for some seconds; one test for each way. */
+export async function reaches(
+  t: Test,
+  namespaces: Namespaces,
+  ways: readonly (readonly [from: string, target: string, answer: string])[],
+): Promise<void> {
+  for (const [from, target, wanted] of ways) {
+    let got = "";
+    const isRight = async () => (got = await get(namespaces, from, `http://${target}/`)) === wanted;
+    await until(target, isRight, REACHED_MS).catch(() => {});
+    t.equal(got, wanted, `${from} > ${target}`);
+  }
+}
+
+/** What of a machine must be as it was. */
+export async function snapshot(namespaces: Namespaces, name: string): Promise<Record<string, string>> {
+  const commands = {
+    rules: "ip rule; ip -6 rule",
+    routes: "ip route show table all | grep -v cache; ip -6 route show table all",
+    addresses: "ip -o addr | sed 's/ valid_lft.*//'",
+    links: "ip -br link",
+    nftables: "nft list ruleset",
+    tc: "tc qdisc; tc filter show dev eth0 ingress",
+    sysctls: "sysctl -a 2>/dev/null | grep -E '^net' | grep -vE 'nf_conntrack_count|base_reachable|random'",
+  };
+  const found: Record<string, string> = {};
+  for (const [what, command] of Object.entries(commands)) {
+    const inside = ["ip", "netns", "exec", namespaces.nameOf(name), "sh", "-c", command];
+    found[what] = (await run(inside)).stdout;
+  }
+  return found;
 }
 
 /** Answers HTTP with its name and the client that it saw, in both families. */

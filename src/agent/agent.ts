@@ -138,9 +138,8 @@ export class Agent {
     this.#joining.onNote = (text) => this.onNote(text);
     this.#attachments.onNote = (text) => this.onNote(text);
     this.#tunnelBundles = new TunnelBundles(this.#native, this.#plane, config);
-    this.#tunnelBundles.onNote = (text) => this.onNote(text);
     this.#tunnelGso = new TunnelGso(this.#native, this.#plane, config);
-    this.#tunnelGso.onNote = (text) => this.onNote(text);
+    for (const part of [this.#tunnelBundles, this.#tunnelGso]) part.onNote = (text) => this.onNote(text);
     this.#cni = this.#nodeCni();
     this.#probes = this.#makeProbes();
     this.#network = this.#nodeNetwork();
@@ -213,6 +212,7 @@ export class Agent {
   #nodeNetwork(): NodeNetwork {
     return new NodeNetwork(this.#native, this.config, {
       problem: (error) => this.onProblem(error),
+      note: (text) => this.onNote(text),
       fatal: (error) => this.onFatal(error),
       tell: (message) => void this.#plane.apply(message).catch(() => {}), // a plane that ends is told elsewhere
       changed: () => {
@@ -374,7 +374,7 @@ export class Agent {
         internalErrors: this.#plane.errors,
         refusedServicePorts: this.#plane.refused.count,
         workers: workersOf(this.config),
-        uplinkMode: this.config.uplink.mode ?? "exclusive",
+        ...this.#network.status,
         tunnelBundles: this.#tunnelBundles.state,
         tunnelGso: this.#tunnelGso.state,
         datagramJoining: this.#joining.problem === "" ? "on" : `off: ${this.#joining.problem}`,

@@ -1,6 +1,6 @@
 /** `podwire agent --config FILE`: one node's data path, in the foreground, until a signal. */
 import { hostname } from "node:os";
-import { PodwireError } from "../base/errors.ts";
+import { hasCode, PodwireError } from "../base/errors.ts";
 import { AGENT_SOCKET, type AgentConfig, HOST_DEVICE } from "../config/agent.ts";
 import { readAgentFile } from "../config/read-config.ts";
 import type { ManifestText } from "../kube/manifest/manifest.ts";
@@ -9,7 +9,7 @@ import { refuseReadOnce } from "../watch/files-source.ts";
 import { readInput } from "../watch/input.ts";
 import { Agent } from "./agent.ts";
 import { cleanUp, type Left } from "./machine/clean-up.ts";
-import { readNetwork } from "./machine/node-network.ts";
+import { readNetwork, UPLINK_ELSEWHERE } from "./machine/node-network.ts";
 import { readRecord } from "./machine/record.ts";
 import { settleUplink } from "./machine/settle-uplink.ts";
 
@@ -17,8 +17,19 @@ import { settleUplink } from "./machine/settle-uplink.ts";
 export async function runAgent(configFile: string, nodeName?: string): Promise<void> {
   checkPreconditions();
   const file = fileOf(configFile);
-  const { config, note } = settled(readConfigured(file, nodeName));
-  if ("files" in config.source) refuseReadOnce(config.source.files);
+  const configured = readConfigured(file, nodeName);
+  if ("files" in configured.source) refuseReadOnce(configured.source.files);
+  try {
+    await runOnce(configured, file);
+  } catch (error) {
+    if (!hasCode(error, UPLINK_ELSEWHERE)) throw error;
+    log((error as Error).message);
+    await runOnce(configured, file);
+  }
+}
+
+async function runOnce(configured: AgentConfig, file: ManifestText): Promise<void> {
+  const { config, note } = settled(configured);
   const agent = new Agent(config, file);
   const ended = new Promise<void>((resolve, reject) => {
     agent.onFatal = reject;

@@ -27,7 +27,7 @@ export const KernelRouteType = Object.freeze({
   PROHIBIT: 8,
 } as const);
 
-/** A route of the main table. Of one with several next hops each is one. */
+/** A route of a table. Of one with several next hops each is one. */
 export interface KernelRoute {
   readonly family: IpFamily;
   readonly to: Cidr;
@@ -41,9 +41,19 @@ export interface KernelRoute {
   readonly mtu: number;
 }
 
+/** A rule of policy routing. */
+export interface KernelRule {
+  readonly family: IpFamily;
+  readonly table: number;
+  readonly priority: number;
+  /** Of what comes in by that device; "": of all. */
+  readonly from: string;
+}
+
 export interface KernelNetwork {
   readonly links: readonly KernelLink[];
   readonly addresses: readonly KernelAddress[];
+  /** Of the main table. */
   readonly routes: readonly KernelRoute[];
 }
 

@@ -8,6 +8,7 @@ const CONFIG = {
   serviceCidrs: [cidr("10.96.0.0/12"), cidr("fd00:10:96::/112")],
   host: { interface: "host0" },
 };
+const MACHINE = [ip("192.168.77.11"), ip("fd00:77::11")];
 const topology = (vteps: string[]): NodeTopology =>
   ({
     own: {
@@ -20,7 +21,7 @@ const topology = (vteps: string[]): NodeTopology =>
   }) as unknown as NodeTopology;
 
 t.test("host0 of a node with a tunnel", async (t) => {
-  const device = hostDevice(CONFIG, topology(["10.244.1.0", "fd00:10:244:1::"]));
+  const device = hostDevice(CONFIG, topology(["10.244.1.0", "fd00:10:244:1::"]), MACHINE);
   t.strictSame(device.addresses, [
     "10.244.1.1/32",
     "fd00:10:244:1::1/128",
@@ -39,9 +40,18 @@ t.test("host0 of a node with a tunnel", async (t) => {
 });
 
 t.test("without a tunnel other nodes' pods see the gateway, whose answers come back here", async (t) => {
-  const { routes } = hostDevice(CONFIG, topology([]));
+  const { routes } = hostDevice(CONFIG, topology([]), MACHINE);
   t.equal(routes.get("10.244.0.0/16"), "via 169.254.1.1 dev host0 onlink src 10.244.1.1 mtu 1450");
 });
+
+t.test(
+  "an address that the machine does not have yet is no source: the kernel refuses such routes",
+  async (t) => {
+    const { routes } = hostDevice(CONFIG, topology([]), [ip("fd00:77::11")]);
+    t.equal(routes.get("10.96.0.0/12"), "via 169.254.1.1 dev host0 onlink src 10.244.1.1 mtu 1450");
+    t.equal(routes.get("fd00:10:96::/112"), "via fe80::1 dev host0 src fd00:77::11 mtu 1450");
+  },
+);
 
 t.test("what an earlier agent left is taken away, what is right stays", async (t) => {
   const wanted = {

@@ -3,8 +3,8 @@
 //
 //   own podCIDR    on host0              as the gateway
 //   all pods       by the agent          as the VTEP, or the gateway where there is no tunnel
-//   all services   by the agent          as the node
-import { type Cidr, formatCidr, formatIp, type Ip, type IpFamily } from "../base/ip.ts";
+//   all services   by the agent          as the node; the gateway while the machine does not have the node's address
+import { type Cidr, formatCidr, formatIp, type Ip, type IpFamily, sameIp } from "../base/ip.ts";
 import type { AgentConfig } from "../config/agent.ts";
 import type { NodeTopology } from "./node.ts";
 
@@ -21,7 +21,12 @@ export interface HostDevice {
 
 type Settings = Pick<AgentConfig, "clusterCidrs" | "serviceCidrs" | "host">;
 
-export function hostDevice(config: Settings, { own, routes }: NodeTopology): HostDevice {
+/** `machine`: the addresses that it has of its own; the node's is a source only where it has that. */
+export function hostDevice(
+  config: Settings,
+  { own, routes }: NodeTopology,
+  machine: readonly Ip[],
+): HostDevice {
   const addresses = [...own.gateways, ...own.vtepAddresses];
   const mtu = Math.min(...routes.map((route) => route.mtu));
   const ways = new Map<string, string>();
@@ -36,13 +41,14 @@ export function hostDevice(config: Settings, { own, routes }: NodeTopology): Hos
       if (!ways.has(formatCidr(range)))
         ways.set(formatCidr(range), `${way} src ${formatIp(source)} mtu ${mtu}`);
     };
+    const node = first(own.addresses, family);
+    const isThere = node !== undefined && machine.some((address) => sameIp(address, node));
     const ofFamily = (list: readonly Cidr[]): Cidr[] => list.filter((range) => range.family === family);
     if (family === 4) ways.set(`${NEXT_HOP[4]}/32`, `${dev} scope link`);
     for (const range of ofFamily(own.podCidrs)) add(range, family === 4 ? `${dev} scope link` : dev, gateway);
     for (const range of ofFamily(config.clusterCidrs))
       add(range, hop, first(own.vtepAddresses, family) ?? gateway);
-    for (const range of ofFamily(config.serviceCidrs))
-      add(range, hop, first(own.addresses, family) ?? gateway);
+    for (const range of ofFamily(config.serviceCidrs)) add(range, hop, isThere ? node : gateway);
   }
   return {
     addresses: addresses.map((address) => `${formatIp(address)}/${HOST_BITS[address.family]}`),

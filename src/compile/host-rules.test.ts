@@ -103,6 +103,15 @@ t.test("with a shared uplink other addresses have rules too, many of them one fo
   );
 });
 
+t.test("what the machine does not have is the source of no route: the kernel would refuse it", async (t) => {
+  const sourcesOf = (machine: string[]): string[] =>
+    hostRules(input({}, { machine: machine.map(ip) }))[4].routes.map(
+      (route) => / src (\S+)/.exec(route)?.[1] ?? "none",
+    );
+  t.same(sourcesOf(["192.168.50.11"]).slice(0, 3), ["192.168.50.11", "10.244.1.1", "10.244.1.0"]);
+  t.same(sourcesOf(["192.168.50.12"]).slice(0, 3), ["none", "10.244.1.1", "10.244.1.0"]);
+});
+
 t.test("without a range nothing but bound external addresses leaves lo", async (t) => {
   const none = hostRules(input({}, { nodePorts: null }));
   t.same(none[4], { routes: [], rules: [] });

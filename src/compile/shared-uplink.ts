@@ -73,13 +73,18 @@ export function machineNetwork(
   const indexOf = (name: string): number => links.find((link) => link.name === name)?.index ?? -1;
   const [uplink, host] = [indexOf(names.uplink), indexOf(names.host)];
   const local = addresses
-    .filter(({ link, address }) => link !== host && !isLoopback(address) && !isLinkLocal(address))
+    .filter(({ link, address }) => link !== host && isForPods(address))
     .map(({ address }) => address);
   const ours = [...config.clusterCidrs, ...config.serviceCidrs];
   const best = bestRoutes(routes.filter((route) => isForeign(route, host, ours)));
   const ways = best.map((route) => wayOf(route, uplink, local));
   const isOnLink = ({ kind }: KernelWay): boolean => kind === RouteKind.ONLINK;
   return { local, onLink: ways.filter(isOnLink).map(({ range }) => range), ways };
+}
+
+/** An address of the machine by which pods may reach it. */
+export function isForPods(address: Ip): boolean {
+  return !isLoopback(address) && !isLinkLocal(address);
 }
 
 /** Of the machine's own; what leads to pods and services by other devices is of another network plug-in. */

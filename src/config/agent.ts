@@ -63,8 +63,10 @@ export interface AgentConfig {
   /** Network namespace of uplink and host0; "": the process's own. */
   readonly netns: string;
   readonly uplink: {
-    /** "": the device by which the machine has its default route. */
+    /** "": the device by which the machine has its default route, or that has the node's address. */
     readonly interface: string;
+    /** Nobody named it: it may be another one that has the node's address. */
+    readonly isChosen?: boolean;
     readonly driver: "packet" | "pcap";
     /** Left out: what suits the device; see agent/settle-uplink.ts. */
     readonly mode?: "shared" | "exclusive";

@@ -25,6 +25,8 @@ export interface NodePorts {
   readonly mtu: number;
   /** The kernel's part of a shared uplink; another object whenever it changes. */
   readonly machine?: MachineNetwork;
+  /** Of a node whose uplink is its agent's alone: further addresses of type LOCAL. */
+  readonly localIps?: readonly Ip[];
 }
 
 /** What an offline node has and a real one has not. */
@@ -139,7 +141,8 @@ export class NodeMessages {
   #topology(state: DesiredState, ports: NodePorts, messages: PlaneMessage[]): string[] {
     const { config } = this;
     const { localIps = [], partial = false } = this.#facts;
-    const extra = partial ? [...localIps, ...LOOPBACK] : localIps;
+    const known = [...localIps, ...(ports.localIps ?? [])];
+    const extra = partial ? [...known, ...LOOPBACK] : known;
     const loopback = partial || this.#atLoopback.size > 0 || servesLoopback(this.#settings(state));
     const { mtu, machine } = ports;
     const given = { config, mtu, ports, localIps: extra, partial, loopback };

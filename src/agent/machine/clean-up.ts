@@ -27,7 +27,7 @@ export async function cleanUp(native: Native, left: Left): Promise<string[]> {
   const sysctls = new MachineSysctls(netns);
   const said: string[] = [];
   const routing = new HostRouting({ ...left, nodePortRange: null, serviceCidrs: [], uplink: {} });
-  said.push(...(await routing.takeAway()));
+  said.push(...(await routing.takeAway(record.local)));
   const name = record.host || host.interface;
   const isThere = readNetwork(native, netns).links.some((link) => link.name === name);
   if (isThere && (record.host === name || (await isOurs(netns, name)))) {

@@ -3,12 +3,12 @@
  * missing, takes away what is too much, so that a restart after a crash finds its own. Taken back when the agent ends.
  */
 import { PodwireError } from "../../base/errors.ts";
-import type { IpFamily } from "../../base/ip.ts";
+import type { Ip, IpFamily } from "../../base/ip.ts";
+import type { KernelRoute, KernelRule } from "../../base/kernel-network.ts";
 import {
   type ExternalPort,
   externalPorts,
   type FamilyRules,
-  HOST_PRIORITY,
   HOST_TABLE,
   type HostRules,
   hostRules,
@@ -17,15 +17,26 @@ import type { NodeTopology } from "../../compile/node.ts";
 import type { ProxySettings } from "../../compile/proxy-settings.ts";
 import type { AgentConfig } from "../../config/agent.ts";
 import type { ServiceUpdate } from "../../dataplane/spec/services.ts";
+import { readRecord, writeRecord } from "./record.ts";
+import {
+  isLocal,
+  isOwn,
+  linesToHave,
+  linesToLeave,
+  missing,
+  type Places,
+  placesOf,
+  rulesShown,
+} from "./rule-lines.ts";
 import { linesOf, runIn } from "./run-ip.ts";
 
 const FAMILIES: readonly IpFamily[] = [4, 6];
-/** Where the rule for the local table stands once others have to come before it. */
-const LOCAL_PRIORITY = 100;
+const LOCAL_TABLE = 255;
+const NO_ROOM = "HOST_ROUTING_ROOM";
 const NOTHING: FamilyRules = { routes: [], rules: [] };
 const NO_RULES: HostRules = { loopback: false, 4: NOTHING, 6: NOTHING };
 
-type Settings = Pick<AgentConfig, "netns" | "host" | "nodePortRange" | "serviceCidrs"> & {
+type Settings = Pick<AgentConfig, "netns" | "host" | "nodePortRange" | "serviceCidrs" | "socket"> & {
   readonly uplink: Pick<AgentConfig["uplink"], "mode">;
 };
 
@@ -56,8 +67,15 @@ export class HostRouting {
     else this.#externals.set(id, ports);
   }
 
-  /** Brings the kernel up to date; `moved`: the node's addresses or settings may have changed. */
-  async sync(topology: NodeTopology | undefined, settings: ProxySettings, moved: boolean): Promise<void> {
+  /**
+   * Brings the kernel up to date; `moved`: the node's addresses or settings may have changed. `machine`: the addresses
+   * that a machine has of its own; undefined: of those that the node has nobody asks.
+   */
+  async sync(
+    topology: NodeTopology | undefined,
+    settings: ProxySettings,
+    { moved, machine }: { moved: boolean; machine?: readonly Ip[] | undefined },
+  ): Promise<void> {
     if (topology === undefined || !(moved || this.#dirty)) return;
     this.#dirty = false;
     const wanted = hostRules({
@@ -66,9 +84,47 @@ export class HostRouting {
       settings,
       nodePorts: this.#config.nodePortRange,
       externals: [...this.#externals.values()].flat(),
-      ranges: this.#config.uplink.mode === "shared" ? this.#config.serviceCidrs : undefined,
+      ranges: this.#isShared ? this.#config.serviceCidrs : undefined,
+      machine,
     });
-    if (JSON.stringify(wanted) !== JSON.stringify(this.#applied)) await this.#change(wanted);
+    const isOther = JSON.stringify(wanted) !== JSON.stringify(this.#applied);
+    if (isOther || this.problem !== "") await this.#change(wanted);
+  }
+
+  get #isShared(): boolean {
+    return this.#config.uplink.mode === "shared";
+  }
+
+  /** False: somebody has taken something of it away. `rules`: of all tables; `routes`: of table 30000. */
+  isWhole(rules: readonly KernelRule[], routes: readonly KernelRoute[]): boolean {
+    if (this.problem !== "") return true; // it never was
+    return FAMILIES.every((family) => {
+      const wanted = this.#applied[family];
+      if (wanted.rules.length === 0) return true;
+      const its = rules.filter((rule) => rule.family === family);
+      const local = its.find(({ table }) => table === LOCAL_TABLE)?.priority ?? -1;
+      const works = its.filter(
+        ({ table, from, priority }) => table === HOST_TABLE && from === "lo" && priority < local,
+      );
+      const ways = routes.filter((route) => route.family === family);
+      return works.length >= wanted.rules.length && ways.length >= wanted.routes.length;
+    });
+  }
+
+  /** Puts back what somebody has taken away; answers what, a line for each family. */
+  async putBack(): Promise<string[]> {
+    const lines: string[] = [];
+    for (const family of FAMILIES) {
+      const { rules, routes } = this.#applied[family];
+      if (rules.length === 0) continue;
+      const gone = missing(rulesShown(await this.#shown(family)), rules);
+      const there = new Set((await this.#inTable(family)).map(firstWord));
+      const away = routes.filter((route) => !there.has(firstWord(route))).length;
+      if (gone + away > 0)
+        lines.push(`${gone} rules of IPv${family} and ${away} routes of their table ${HOST_TABLE}`);
+    }
+    if (lines.length > 0) await this.#change(this.#applied);
+    return lines;
   }
 
   /** Everything as it was without an agent. */
@@ -76,35 +132,39 @@ export class HostRouting {
     if (this.#applied !== NO_RULES) await this.#change(NO_RULES);
   }
 
-  /** Whatever an agent left here; answers what it was. */
-  async takeAway(): Promise<string[]> {
+  /** Whatever an agent left here; answers what it was. `moved`: where it had put the rules for the local tables. */
+  async takeAway(moved: Readonly<Record<IpFamily, number>>): Promise<string[]> {
     const taken: string[] = [];
     for (const family of FAMILIES) {
-      const shown = linesOf(await this.#run(["ip", `-${family}`, "rule", "show"], true));
-      const count = shown.filter((line) => line.endsWith(` lookup ${HOST_TABLE}`)).length;
-      if (count === 0) continue;
-      await this.#changeFamily(family, NOTHING);
-      taken.push(`${count} rules of IPv${family} and their table ${HOST_TABLE}`);
+      const own = async () => rulesShown(await this.#shown(family, true)).filter(isOwn).length;
+      const before = await own();
+      const table = (await this.#inTable(family)).length;
+      if (before + table + moved[family] === 0) continue;
+      await this.#leaveFamily(family, moved[family]);
+      const count = before - (await own());
+      if (count + table > 0) taken.push(`${count} rules of IPv${family} and their table ${HOST_TABLE}`);
     }
     return taken;
   }
 
   async #change(wanted: HostRules): Promise<void> {
     const before = this.#applied;
+    const told = this.problem;
     this.#applied = wanted;
     this.problem = "";
     try {
       if (wanted !== NO_RULES) await this.#allow(wanted.loopback);
       for (const family of FAMILIES) {
         if (before[family].rules.length + wanted[family].rules.length === 0) continue;
-        await this.#changeFamily(family, wanted[family]);
+        if (wanted[family].rules.length > 0) await this.#changeFamily(family, wanted[family]);
+        else await this.#leaveFamily(family, readRecord(this.#config.socket).local[family]);
       }
     } catch (error) {
       const { interface: name } = this.#config.host;
       this.problem =
         `${name}: the node's own programs do not reach node ports at the node's own addresses: ` +
-        `${(error as Error).message}: install iproute2, or set nodePortRange: none`;
-      this.onProblem(new PodwireError(this.problem, { code: "HOST_ROUTING" }));
+        `${(error as Error).message}: ${adviceOn(error)}`;
+      if (this.problem !== told) this.onProblem(new PodwireError(this.problem, { code: "HOST_ROUTING" }));
     }
   }
 
@@ -121,35 +181,55 @@ export class HostRouting {
   }
 
   async #changeFamily(family: IpFamily, { rules, routes }: FamilyRules): Promise<void> {
-    const shown = linesOf(await this.#run(["ip", `-${family}`, "rule", "show"]));
-    const own = shown.filter((line) => line.endsWith(` lookup ${HOST_TABLE}`)).map(selector);
-    // An empty table does not exist, and asking for it fails.
-    const inTable = linesOf(
-      await this.#run(["ip", `-${family}`, "route", "show", "table", String(HOST_TABLE)], true),
-    );
+    const shown = rulesShown(await this.#shown(family));
+    const places = placesOf(shown, readRecord(this.#config.socket).local[family], !this.#isShared);
+    if (places === undefined)
+      throw new PodwireError(`an ip rule of IPv${family} has priority 1`, { code: NO_ROOM });
+    const isAtZero = shown.some((rule) => isLocal(rule) && rule.priority === 0);
+    if (this.#isShared && isAtZero) this.#remember(family, places);
     const wantedTo = new Set(routes.map(firstWord));
-    const others = shown.filter((line) => !line.endsWith(` lookup ${HOST_TABLE}`));
-    await this.#run(
-      ["ip", `-${family}`, "-batch", "-"],
-      false,
-      [
-        ...routes.map((route) => `route replace ${route} table ${HOST_TABLE}`),
-        ...(rules.length > 0 ? moveLocal(others) : []),
-        ...rules
-          .filter((rule) => !own.includes(rule))
-          .map((rule) => `rule add pref ${HOST_PRIORITY} ${rule}`),
-        ...own
-          .filter((rule) => !rules.includes(rule))
-          .map((rule) => `rule del pref ${HOST_PRIORITY} ${rule}`),
-        ...(rules.length > 0 ? [] : moveLocalBack(others)),
-        ...inTable
-          .map(firstWord)
-          .filter((to) => !wantedTo.has(to))
-          .map((to) => `route del ${to} table ${HOST_TABLE}`),
-      ]
-        .map((line) => `${line}\n`)
-        .join(""),
-    );
+    const former = (await this.#inTable(family)).map(firstWord).filter((to) => !wantedTo.has(to));
+    await this.#batch(family, [
+      ...routes.map((route) => `route replace ${route} table ${HOST_TABLE}`),
+      ...linesToHave(shown, rules, places),
+      ...former.map((to) => this.#routeAway(to)),
+    ]);
+  }
+
+  /** Written before it is done, so that it is taken back however the agent ends. */
+  #remember(family: IpFamily, { local }: Places): void {
+    const { socket } = this.#config;
+    const record = readRecord(socket);
+    writeRecord(socket, { ...record, local: { ...record.local, [family]: local } });
+  }
+
+  /** Line by line: what somebody else has taken away already does not hold up the rest. */
+  async #leaveFamily(family: IpFamily, moved: number): Promise<void> {
+    const shown = rulesShown(await this.#shown(family, true));
+    const lines = linesToLeave(shown, moved, !this.#isShared);
+    const routes = (await this.#inTable(family)).map((line) => this.#routeAway(firstWord(line)));
+    await this.#batch(family, [...lines, ...routes], true);
+  }
+
+  #routeAway(to: string): string {
+    return `route del ${to} dev ${this.#config.host.interface} table ${HOST_TABLE}`;
+  }
+
+  async #shown(family: IpFamily, mayFail = false): Promise<string[]> {
+    return linesOf(await this.#run(["ip", `-${family}`, "rule", "show"], mayFail));
+  }
+
+  /** Routes of ours in the table. One that is empty does not exist, and asking for it fails. */
+  async #inTable(family: IpFamily): Promise<string[]> {
+    const { interface: dev } = this.#config.host;
+    const words = ["ip", `-${family}`, "route", "show", "dev", dev, "table", String(HOST_TABLE)];
+    return linesOf(await this.#run(words, true));
+  }
+
+  #batch(family: IpFamily, lines: readonly string[], mayFail = false): Promise<string> {
+    const force = mayFail ? ["-force"] : [];
+    const input = lines.map((line) => `${line}\n`).join("");
+    return this.#run(["ip", `-${family}`, ...force, "-batch", "-"], mayFail, input);
   }
 
   #run(argv: readonly string[], mayFail = false, input = ""): Promise<string> {
@@ -157,25 +237,10 @@ export class HostRouting {
   }
 }
 
-/** The kernel's rule for the local table stands before all others, at 0. */
-function moveLocal(shown: readonly string[]): string[] {
-  if (!shown.includes("0:\tfrom all lookup local")) return [];
-  const there = shown.includes(`${LOCAL_PRIORITY}:\tfrom all lookup local`);
-  return [
-    ...(there ? [] : [`rule add pref ${LOCAL_PRIORITY} lookup local`]),
-    "rule del pref 0 from all lookup local",
-  ];
-}
-
-/** Back to 0, if nobody else has put a rule before it. */
-function moveLocalBack(shown: readonly string[]): string[] {
-  if (shown[0] !== `${LOCAL_PRIORITY}:\tfrom all lookup local`) return [];
-  return ["rule add pref 0 lookup local", `rule del pref ${LOCAL_PRIORITY} from all lookup local`];
-}
-
-/** "50:\tfrom all …" → "from all …" */
-function selector(line: string): string {
-  return line.slice(line.indexOf("\t") + 1);
+function adviceOn(error: unknown): string {
+  if (error instanceof PodwireError && error.code === NO_ROOM)
+    return "give it another one, so that podwire's and the local table's have room before it";
+  return "install iproute2, or set nodePortRange: none";
 }
 
 function firstWord(line: string): string {

@@ -3,11 +3,13 @@
  * with the kernel, host0, sysctls and who takes which packets. Prepared before the ports are opened.
  */
 import { PodwireError } from "../../base/errors.ts";
+import type { Ip } from "../../base/ip.ts";
 import type { KernelNetwork } from "../../base/kernel-network.ts";
 import { POD_GSO_MAX } from "../../base/superframe-limits.ts";
+import { HOST_TABLE } from "../../compile/host-rules.ts";
 import type { NodeTopology } from "../../compile/node.ts";
 import type { ProxySettings } from "../../compile/proxy-settings.ts";
-import type { MachineNetwork } from "../../compile/shared-uplink.ts";
+import { isForPods, type MachineNetwork } from "../../compile/shared-uplink.ts";
 import type { AgentConfig } from "../../config/agent.ts";
 import type { ServiceUpdate } from "../../dataplane/spec/services.ts";
 import { KernelReader } from "../../device/netlink/kernel-network.ts";
@@ -21,6 +23,8 @@ import { MachineSysctls } from "./sysctls.ts";
 
 /** By which a device of the agent's is known. */
 export const ALIAS = "podwire";
+/** Another device has the node's address, and nobody named one: the next agent takes that. */
+export const UPLINK_ELSEWHERE = "UPLINK_ELSEWHERE";
 
 /** libpcap opens an interface where the thread is. */
 export function enterForPcap(native: Native, netns: string): void {
@@ -42,6 +46,8 @@ export function readNetwork(native: Native, netns: string): KernelNetwork {
 interface Listener {
   /** The node's network cannot be changed; once for each problem. */
   problem(error: Error): void;
+  /** For the log. */
+  note(text: string): void;
   /** The agent cannot go on. */
   fatal(error: Error): void;
   /** The machine's addresses, routes or MTU have changed. */
@@ -50,13 +56,29 @@ interface Listener {
   tell(message: PlaneMessage): void;
 }
 
+/** How often the kernel is asked whether it has told of a change. */
+const LOOK_MS = 50;
+/** Somebody who takes something once more is told of once more after that. */
+const TELL_MS = 1000;
+/** After what was taken has been put back it is looked at once more. */
+const AGAIN_MS = 1000;
+
 export class NodeNetwork {
   readonly #config: AgentConfig;
   readonly #native: Native;
   readonly #routing: HostRouting;
+  #reader: KernelReader | undefined;
+  #look: NodeJS.Timeout | undefined;
+  #retry: NodeJS.Timeout | undefined;
   #shared: SharedUplink | undefined;
   #moved = false;
+  /** Somebody has taken something of the agent's. */
+  #torn = false;
+  readonly #told = new Map<string, number>();
+  /** Of a machine whose uplink is the agent's alone: addresses that it has on other devices. */
+  #localIps: readonly Ip[] = [];
   #complaint = "";
+  #unreached = "";
   readonly #tell: Listener;
 
   constructor(native: Native, config: AgentConfig, tell: Listener) {
@@ -76,17 +98,70 @@ export class NodeNetwork {
     return [this.#complaint, this.#routing.problem].filter((text) => text !== "").join("; ");
   }
 
-  /** Of the uplink that is shared. */
-  get machine(): { machine: MachineNetwork; mtu: number } | undefined {
-    return this.#shared && { machine: this.#shared.machine, mtu: this.#shared.mtu };
+  /** For people who ask how the agent is. */
+  get status(): { uplinkMode: string; uplinkNote: string } {
+    return { uplinkMode: this.#config.uplink.mode ?? "exclusive", uplinkNote: this.#unreached };
+  }
+
+  /** What the plane has to know of the machine. */
+  get machine(): { machine?: MachineNetwork; mtu?: number; localIps?: readonly Ip[] } {
+    if (this.#shared === undefined) return { localIps: this.#localIps };
+    return { machine: this.#shared.machine, mtu: this.#shared.mtu };
+  }
+
+  #changed(): void {
+    this.#moved = true;
+    this.#tell.changed();
+  }
+
+  #watch(): void {
+    const reader = new KernelReader(this.#native, this.#config.netns);
+    this.#reader = reader;
+    this.#localIps = this.#others(reader.read());
+    const hasChanged = (): boolean => {
+      const { network, rules } = reader.changes();
+      return network || rules;
+    };
+    this.#look = setInterval(() => this.#follow(reader, hasChanged), LOOK_MS);
+    this.#look.unref();
+  }
+
+  #follow(reader: KernelReader, isDue: () => boolean): void {
+    if (reader !== this.#reader) return; // it is closed
+    try {
+      if (isDue()) this.#check(reader);
+    } catch (error) {
+      clearInterval(this.#look);
+      this.#tell.fatal(error as Error);
+    }
+  }
+
+  #check(reader: KernelReader): void {
+    const network = reader.read();
+    const others = this.#others(network);
+    const isSame = JSON.stringify(others) === JSON.stringify(this.#localIps);
+    this.#localIps = others;
+    const isWhole = (this.#shared?.missingOfHost(network) ?? "") === "";
+    this.#torn ||= !isWhole || !this.#routing.isWhole(reader.rules(), reader.routes(HOST_TABLE));
+    if (this.#torn || !isSame) this.#changed();
+  }
+
+  #others({ links, addresses }: KernelNetwork): Ip[] {
+    if (this.isShared) return [];
+    const { uplink, host } = this.#config;
+    const own = links.filter(({ name }) => name === uplink.interface || name === host.interface);
+    return addresses
+      .filter(({ link, address }) => !own.some(({ index }) => index === link) && isForPods(address))
+      .map(({ address }) => address);
   }
 
   /** Makes host0 and sets what the machine has to have; says nothing of what is there already. */
   async prepare(): Promise<void> {
-    if (!this.isShared) return;
+    if (!this.isShared) return this.#watch();
     const { netns, host, uplink, socket } = this.#config;
     const shared = new SharedUplink(this.#native, this.#config);
     this.#shared = shared;
+    shared.tryTable();
     shared.onLost = (error) => this.#tell.fatal(error);
     shared.onNeighbors = (known, gone) => {
       const words = known.map(({ address, macHi, macLo, isStatic }) => ({
@@ -97,10 +172,7 @@ export class NodeNetwork {
       }));
       this.#tell.tell({ type: "neighbors", known: words, gone: gone.map(({ address }) => address) });
     };
-    shared.onChange = () => {
-      this.#moved = true;
-      this.#tell.changed();
-    };
+    shared.onChange = () => this.#changed();
     const sysctls = new MachineSysctls(netns);
     const isThere = readNetwork(this.#native, netns).links.some(({ name }) => name === host.interface);
     const unreserved = await sysctls.unreserved(uplink.masqueradePorts);
@@ -113,6 +185,7 @@ export class NodeNetwork {
     await sysctls.reserve(unreserved);
     if (strict.all !== undefined) await sysctls.loosen(strict);
     await runIn(netns, ["sh", "-e", "-c", hostScript(host.interface, isThere, shared.mtu)]);
+    this.#watch();
   }
 
   opened(fd: number): void {
@@ -128,17 +201,65 @@ export class NodeNetwork {
   async sync(topology: NodeTopology | undefined, settings: ProxySettings, moved: boolean): Promise<void> {
     const isOther = moved || this.#moved;
     this.#moved = false;
-    if (topology !== undefined && this.#shared !== undefined) {
-      await this.#shared.sync(topology);
-      const complaint = this.#shared.complaint(topology);
-      if (complaint !== "" && complaint !== this.#complaint) this.#tell.problem(new Error(complaint));
-      this.#complaint = complaint;
+    const shared = this.#shared;
+    if (topology !== undefined && shared !== undefined) {
+      await shared.sync(topology);
+      this.#complain(shared, topology);
     }
-    await this.#routing.sync(topology, settings, isOther);
+    const machine = shared?.machine.local;
+    await this.#routing.sync(topology, settings, { moved: isOther, machine });
+    if (this.#torn) await this.#putBack();
+    if (this.#routing.problem !== "") this.#tryAgain();
+  }
+
+  /** What stood in the way may go: a rule of somebody else's, an address that was not there for a moment. */
+  #tryAgain(): void {
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => {
+      if (this.#reader !== undefined) this.#changed();
+    }, AGAIN_MS);
+    this.#retry.unref();
+  }
+
+  #complain(shared: SharedUplink, topology: NodeTopology): void {
+    const { unreached } = shared;
+    if (unreached !== "" && unreached !== this.#unreached) this.#tell.note(unreached);
+    this.#unreached = unreached;
+    const other = shared.elsewhere(topology);
+    const complaint = shared.complaint(topology);
+    if (other !== "" && this.#config.uplink.isChosen === true) {
+      const { socket } = this.#config;
+      writeRecord(socket, { ...readRecord(socket), uplink: other });
+      const why = complaint.replace(/: name .*/, "");
+      throw new PodwireError(`${why}: it is the uplink from now on`, { code: UPLINK_ELSEWHERE });
+    }
+    if (complaint !== "" && complaint !== this.#complaint) this.#tell.problem(new Error(complaint));
+    this.#complaint = complaint;
+  }
+
+  /** host0 first: routes of table 30000 have its addresses as sources. */
+  async #putBack(): Promise<void> {
+    this.#torn = false;
+    const host = (await this.#shared?.putBack()) ?? "";
+    const lines = [host, ...(await this.#routing.putBack())].filter((line) => line !== "");
+    for (const line of lines) this.#say(`somebody took away ${line}: it is put back`);
+    const reader = this.#reader;
+    if (lines.length === 0 || reader === undefined) return;
+    setTimeout(() => this.#follow(reader, () => true), AGAIN_MS).unref();
+  }
+
+  #say(text: string): void {
+    const now = performance.now();
+    if (now - (this.#told.get(text) ?? Number.NEGATIVE_INFINITY) < TELL_MS) return;
+    this.#told.set(text, now);
+    this.#tell.note(text);
   }
 
   /** Before the plane ends: the kernel takes its NIC back. host0 and its routes stay for the next agent. */
   async remove(): Promise<void> {
+    clearInterval(this.#look);
+    this.#reader?.close();
+    this.#reader = undefined;
     await this.#routing.remove();
     this.#shared?.close();
   }

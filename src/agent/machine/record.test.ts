@@ -2,7 +2,7 @@ import t from "tap";
 import { recordOf, recordWith } from "./record.ts";
 import { filtersToRestore } from "./sysctls.ts";
 
-const NOTHING = { host: "", uplink: "", reserved: "", rpFilter: {} };
+const NOTHING = { host: "", uplink: "", reserved: "", rpFilter: {}, local: { 4: 0, 6: 0 } };
 
 t.test(
   "what one agent after another has changed is recorded, with what was before all of them",
@@ -14,19 +14,20 @@ t.test(
       rpFilter: { all: "1", eth0: "0" },
     };
     const first = recordWith(NOTHING, changing);
-    t.same(first, changing);
+    t.same(first, { ...changing, local: { 4: 0, 6: 0 } });
     const again = { uplink: "eth0", host: "", reserved: "", rpFilter: {} };
     t.same(recordWith(first, again), first, "the same configuration");
     const others = { ...again, reserved: "40000-44999,49999", rpFilter: { all: "1", eth0: "1", eth1: "2" } };
-    t.same(recordWith(first, others), {
-      ...{ uplink: "eth0", host: "host0", reserved: "40000-44999,49999-65535" },
+    t.same(recordWith({ ...first, local: { 4: 49, 6: 100 } }, others), {
+      ...{ uplink: "eth0", host: "host0", reserved: "40000-44999,49999-65535", local: { 4: 49, 6: 100 } },
       rpFilter: { all: "1", eth0: "0", eth1: "2" },
     });
   },
 );
 
 t.test("what is no record is none: nothing of it is written to the machine", async (t) => {
-  const whole = { host: "host0", uplink: "eth0.100", reserved: "1-2,7", rpFilter: { all: "1", "a'b": "0" } };
+  const some = { host: "host0", uplink: "eth0.100", reserved: "1-2,7", rpFilter: { all: "1", "a'b": "0" } };
+  const whole = { ...some, local: { 4: 100, 6: 0 } };
   t.same(recordOf(JSON.stringify(whole)), whole);
   t.same(recordOf("{}"), NOTHING);
   const odd: object[] = [
@@ -43,6 +44,10 @@ t.test("what is no record is none: nothing of it is written to the machine", asy
       { rpFilter: { "../all": "1" } },
       { rpFilter: { all: "1; id" } },
       { rpFilter: "1" },
+      { local: null },
+      { local: { 4: 100 } },
+      { local: { 4: 100, 6: "1; id" } },
+      { local: { 4: 32767, 6: 0 } },
     ],
   ];
   for (const each of odd) t.equal(recordOf(JSON.stringify(each)), undefined, JSON.stringify(each));

@@ -6,6 +6,7 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { PodwireError } from "../../base/errors.ts";
+import type { IpFamily } from "../../base/ip.ts";
 import { unitedRanges } from "./sysctls.ts";
 
 export interface MachineRecord {
@@ -17,9 +18,11 @@ export interface MachineRecord {
   reserved: string;
   /** rp_filter of devices as it was, where the strict check of all devices was made each one's own. */
   rpFilter: Record<string, string>;
+  /** Where the rule for the local table was moved to, by family; 0: it was not. */
+  local: Record<IpFamily, number>;
 }
 
-const NOTHING: MachineRecord = { host: "", uplink: "", reserved: "", rpFilter: {} };
+const NOTHING: MachineRecord = { host: "", uplink: "", reserved: "", rpFilter: {}, local: { 4: 0, 6: 0 } };
 
 function recordFile(socket: string): string {
   return `${socket.replace(/\.sock$/, "")}.machine.json`;
@@ -27,6 +30,9 @@ function recordFile(socket: string): string {
 
 const DEVICE = /^[^\s/]{1,15}$/;
 const RANGES = /^\d+(-\d+)?(,\d+(-\d+)?)*$/;
+
+const isPriority = (value: unknown): boolean =>
+  Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 100;
 
 /** undefined: the text is no record. */
 export function recordOf(text: string): MachineRecord | undefined {
@@ -38,14 +44,15 @@ export function recordOf(text: string): MachineRecord | undefined {
   }
   if (typeof read !== "object" || read === null || Array.isArray(read)) return undefined;
   const record = { ...NOTHING, ...(read as Partial<Record<keyof MachineRecord, unknown>>) };
-  const { host, uplink, reserved, rpFilter } = record;
+  const { host, uplink, reserved, rpFilter, local } = record;
   const is = (value: unknown, what: RegExp): boolean => typeof value === "string" && what.test(value);
-  const isObject = typeof rpFilter === "object" && rpFilter !== null;
+  const areObjects = [rpFilter, local].every((value) => typeof value === "object" && value !== null);
   const isRecord =
     [host, uplink].every((name) => name === "" || is(name, DEVICE)) &&
     (reserved === "" || is(reserved, RANGES)) &&
-    isObject &&
-    Object.entries(rpFilter).every(([name, value]) => is(name, DEVICE) && is(value, /^\d$/));
+    areObjects &&
+    Object.entries(rpFilter as object).every(([name, value]) => is(name, DEVICE) && is(value, /^\d$/)) &&
+    ([4, 6] as const).every((family) => isPriority((local as Record<number, unknown>)[family]));
   return isRecord ? (record as MachineRecord) : undefined;
 }
 
@@ -88,6 +95,7 @@ export function recordWith(
   { uplink, host, reserved, rpFilter }: Changing,
 ): MachineRecord {
   return {
+    ...record,
     uplink,
     host: host || record.host,
     reserved: unitedRanges(record.reserved, reserved),

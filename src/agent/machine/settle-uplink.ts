@@ -19,7 +19,7 @@ export function settleUplink(config: AgentConfig, network: KernelNetwork, known 
   const { uplink } = config;
   const name = uplink.interface === "" ? chosen(config, network, known) : uplink.interface;
   const its = addressesOf(network, name);
-  const mode = uplink.mode ?? modeOf(config, its.length > 0);
+  const mode = uplink.mode ?? modeOf(config, its.length > 0 || name === known);
   if (mode === "exclusive" && uplink.interface === "") {
     const message = `uplink: ${name} has no address of its own: name it as uplink.interface, or give it one`;
     throw new PodwireError(message, { code: "UPLINK_UNNAMED" });
@@ -29,7 +29,8 @@ export function settleUplink(config: AgentConfig, network: KernelNetwork, known 
     mode === "shared"
       ? `uplink ${name}, shared with the kernel, which keeps ${addresses || "its addresses, of which it has none yet"}`
       : `uplink ${name}, the agent's alone`;
-  return { config: { ...config, uplink: { ...uplink, interface: name, mode } }, note };
+  const isChosen = uplink.interface === "";
+  return { config: { ...config, uplink: { ...uplink, interface: name, mode, isChosen } }, note };
 }
 
 /** What is configured for an uplink of the agent's own speaks for one. */

@@ -5,10 +5,10 @@
  * twenty times a second.
  */
 import { PodwireError } from "../../base/errors.ts";
-import { formatIp } from "../../base/ip.ts";
-import type { KernelLink, KernelNeighbor, KernelNetwork } from "../../base/kernel-network.ts";
+import { type Cidr, formatCidr, formatIp, type Ip } from "../../base/ip.ts";
+import type { KernelLink, KernelNeighbor, KernelNetwork, KernelRoute } from "../../base/kernel-network.ts";
 import { type Taken, unitePorts } from "../../base/taken.ts";
-import { hostDevice, hostDeviceLines } from "../../compile/host-device.ts";
+import { type HostDevice, hostDevice, hostDeviceLines } from "../../compile/host-device.ts";
 import type { NodeTopology } from "../../compile/node.ts";
 import {
   type MachineNetwork,
@@ -27,7 +27,17 @@ import { errnoName, type Native } from "../../native/binding.ts";
 import { runIn } from "./run-ip.ts";
 
 const LOOK_MS = 50;
+const AGAIN_MS = 200;
 const TABLE = "podwire";
+/** The first ten bits of IPv6's. */
+const LINK_LOCAL = 0x3fa;
+
+/** host0 as the kernel has it. */
+interface HostState {
+  readonly link: KernelLink | undefined;
+  readonly addresses: readonly (Ip & { prefixLen: number })[];
+  readonly routes: readonly KernelRoute[];
+}
 
 export class SharedUplink {
   readonly #native: Native;
@@ -43,7 +53,9 @@ export class SharedUplink {
   /** Something has changed that what is taken depends on, beside the topology. */
   #isDue = true;
   #topology: NodeTopology | undefined;
-  #device = "";
+  #device: HostDevice | undefined;
+  #deviceKey = "";
+  #hostIndex: number | undefined;
   #look: NodeJS.Timeout | undefined;
   /** As the plane has to know it; another object whenever it changes. */
   machine: MachineNetwork;
@@ -62,7 +74,20 @@ export class SharedUplink {
     this.#kernel = this.#reader.read();
     this.#link = this.#found();
     this.machine = this.#machine();
-    this.#table = new TakenTable(new Netlink(native, netns, NETLINK_NETFILTER), TABLE, uplink.interface);
+    this.#table = this.#openTable(netns, uplink.interface);
+  }
+
+  #openTable(netns: string, device: string): TakenTable {
+    try {
+      return new TakenTable(new Netlink(this.#native, netns, NETLINK_NETFILTER), TABLE, device);
+    } catch (cause) {
+      throw tableError(cause as Error);
+    }
+  }
+
+  /** Throws where the kernel cannot drop what is the plane's: better now than when the machine has been changed. */
+  tryTable(): void {
+    this.#drop({ whole: [], groups: [], tunnelPort: 0, ids: this.#config.uplink.masqueradePorts });
   }
 
   get mtu(): number {
@@ -166,47 +191,139 @@ export class SharedUplink {
     try {
       this.#table.drop(taken);
     } catch (cause) {
-      const how = "a shared uplink needs nftables with owned tables at netdev ingress (Linux 5.12)";
-      const message = `${(cause as Error).message}: ${how}, and one agent a network: uplink.mode: exclusive does without`;
-      throw new PodwireError(message, { code: "UPLINK_TABLE", cause });
+      throw tableError(cause as Error);
     }
   }
 
   async #giveHost(topology: NodeTopology): Promise<void> {
+    const wanted = hostDevice(this.#config, topology, this.machine.local);
+    const key = JSON.stringify([wanted.addresses, [...wanted.routes], this.mtu]);
+    if (key === this.#deviceKey) return;
+    const isFirst = this.#device === undefined;
+    this.#device = wanted;
+    this.#deviceKey = key;
+    await this.#setHost(wanted).catch((error: Error) => {
+      if (isFirst) throw error;
+      this.#again();
+    });
+  }
+
+  /** An address that went while it was made a route's source: what is there by now is looked at once more. */
+  #again(): void {
+    this.#deviceKey = "";
+    this.#isDue = true;
+    setTimeout(() => this.onChange(), AGAIN_MS).unref();
+  }
+
+  async #setHost(wanted: HostDevice): Promise<void> {
     const { host, netns } = this.#config;
-    const name = host.interface;
-    const wanted = hostDevice(this.#config, topology);
-    const key = JSON.stringify([wanted.addresses, [...wanted.routes]]);
-    if (key === this.#device) return;
-    const kernel = this.#reader.read();
-    const index = kernel.links.find((link) => link.name === name)?.index;
-    const addresses = kernel.addresses
-      .filter(({ link, isGlobal }) => link === index && isGlobal)
-      .map(({ address, prefixLen }) => ({ ...address, prefixLen }));
-    const routes = kernel.routes.filter(({ link, to }) => link === index && to.w0 >>> 22 !== 0x3fa);
-    const lines = hostDeviceLines(name, wanted, { addresses, routes: routes.map(({ to }) => to) });
+    const { link, addresses, routes } = this.#hostOf(this.#reader.read());
+    const at = { addresses, routes: routes.map(({ to }) => to) };
+    const isRight = link?.isUp === true && link.mtu === this.mtu;
+    const lines = [
+      ...(isRight ? [] : [`link set ${host.interface} mtu ${this.mtu} up`]),
+      ...hostDeviceLines(host.interface, wanted, at),
+    ];
     await runIn(netns, ["ip", "-batch", "-"], { input: lines.map((line) => `${line}\n`).join("") });
-    this.#device = key;
+  }
+
+  #hostOf({ links, addresses, routes }: KernelNetwork): HostState {
+    const link = links.find(({ name }) => name === this.#config.host.interface);
+    // IPv6's routes to its own addresses are the kernel's.
+    const isKernels = ({ w0, family, prefixLen }: Cidr): boolean =>
+      family === 6 && (w0 >>> 22 === LINK_LOCAL || prefixLen === 128);
+    return {
+      link,
+      addresses: addresses
+        .filter((each) => each.link === link?.index && each.isGlobal)
+        .map(({ address, prefixLen }) => ({ ...address, prefixLen })),
+      routes: routes.filter((each) => each.link === link?.index && !isKernels(each.to)),
+    };
+  }
+
+  /** What somebody has taken of host0, for people; "": nothing. Throws when it is another device by now. */
+  missingOfHost(network: KernelNetwork): string {
+    if (this.#device === undefined) return "";
+    const name = this.#config.host.interface;
+    const { link, addresses, routes } = this.#hostOf(network);
+    this.#hostIndex ??= link?.index;
+    if (link === undefined || link.index !== this.#hostIndex) {
+      const message = `${name} is gone: somebody removed it, and the agent has to start anew`;
+      throw new PodwireError(message, { code: "HOST_GONE" });
+    }
+    const there = new Set(addresses.map((each) => `${formatIp(each)}/${each.prefixLen}`));
+    const ways = new Set(routes.map(({ to }) => formatCidr(to)));
+    const gone = [
+      ...(link.isUp ? [] : ["that it is up"]),
+      ...this.#device.addresses.filter((address) => !there.has(address)),
+      ...[...this.#device.routes.keys()].filter((range) => !ways.has(range)).map((range) => `route ${range}`),
+    ];
+    return gone.length === 0 ? "" : `of ${name}: ${gone.join(", ")}`;
+  }
+
+  /** Answers what was missing. */
+  async putBack(): Promise<string> {
+    const gone = this.missingOfHost(this.#reader.read());
+    if (gone !== "" && this.#device !== undefined)
+      await this.#setHost(this.#device).catch(() => this.#again());
+    return gone;
+  }
+
+  /** Who has the node's address. */
+  #holder({ own }: NodeTopology): { name: string; isOther: boolean } | undefined {
+    const { addresses, links } = this.#kernel;
+    const text = own.addresses.slice(0, 1).map(formatIp)[0];
+    const found = addresses.find(({ address }) => formatIp(address) === text);
+    const name = links.find(({ index }) => index === found?.link)?.name;
+    if (found === undefined || name === undefined) return undefined;
+    // One that is alone, on lo or a dummy device, is reached by routes that lead to any NIC.
+    const isAlone = found.prefixLen === (found.address.family === 4 ? 32 : 128);
+    return { name, isOther: found.link !== this.#link.index && !isAlone };
+  }
+
+  /** The device that has the node's address, where that is another one; "": there is none. */
+  elsewhere(topology: NodeTopology): string {
+    const holder = this.#holder(topology);
+    return holder?.isOther === true ? holder.name : "";
   }
 
   /** Why pods and services would not be reached as their node; "": nothing is wrong. */
-  complaint(topology: NodeTopology | undefined): string {
-    const address = topology?.own.addresses[0];
-    if (address === undefined) return "";
-    const text = formatIp(address);
-    const holder = this.#kernel.addresses.find((each) => formatIp(each.address) === text);
-    if (holder?.link === this.#link.index) return "";
-    const where = this.#kernel.links.find(({ index }) => index === holder?.link)?.name;
-    const is = where === undefined ? "no device of this machine has it" : `${where} has it`;
-    const what = `uplink ${this.#link.name} does not have the node's address ${text}, ${is}`;
+  complaint(topology: NodeTopology): string {
+    const [address] = topology.own.addresses;
+    const holder = this.#holder(topology);
+    if (address === undefined || holder?.isOther === false) return "";
+    const is = holder === undefined ? "no device of this machine has it" : `${holder.name} has it`;
+    const what = `uplink ${this.#link.name} does not have the node's address ${formatIp(address)}, ${is}`;
     return `${what}: name the device that has it as uplink.interface, or mend the Node object`;
+  }
+
+  /** What pods do not reach, since the kernel reaches it by another device, for people; "": nothing. */
+  get unreached(): string {
+    const lines = ([4, 6] as const).flatMap((family) => {
+      const ways = this.#kernel.routes
+        .filter((route) => route.family === family && route.to.prefixLen === 0)
+        .sort((a, b) => a.metric - b.metric);
+      const by = this.#kernel.links.find(({ index }) => index === ways[0]?.link)?.name;
+      return by === undefined || by === this.#link.name
+        ? []
+        : [`IPv${family}'s default route leads by ${by}`];
+    });
+    if (lines.length === 0) return "";
+    return `pods do not reach what is outside of ${this.#link.name}'s networks: ${lines.join(", ")}`;
   }
 
   close(): void {
     clearInterval(this.#look);
+    this.onChange = () => {};
     this.#reader.close();
     this.#table.close();
   }
+}
+
+function tableError(cause: Error): PodwireError {
+  const how = "a shared uplink needs nftables with owned tables at netdev ingress (Linux 5.12)";
+  const message = `${cause.message}: ${how}, and one agent a network: uplink.mode: exclusive does without`;
+  return new PodwireError(message, { code: "UPLINK_TABLE", cause });
 }
 
 function isSame(a: KernelNeighbor | undefined, b: KernelNeighbor): boolean {

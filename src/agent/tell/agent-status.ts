@@ -31,6 +31,8 @@ export interface StatusParts {
   readonly workers: number;
   /** Whose the uplink is: "shared" with the kernel, or "exclusive". */
   readonly uplinkMode: string;
+  /** What pods do not reach by it; "": nothing. */
+  readonly uplinkNote: string;
   readonly tunnelBundles: string;
   readonly tunnelGso: string;
   /** "on", or "off: " and why. */

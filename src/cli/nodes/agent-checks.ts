@@ -31,6 +31,8 @@ export interface AgentStatus {
   devices?: DeviceState[];
   /** "shared" with the kernel, or "exclusive". */
   uplinkMode?: string;
+  /** What pods do not reach by it; "": nothing. */
+  uplinkNote?: string;
   /** Of objects, where somebody serves them. */
   source?: { server: string; problem: string; silentSeconds: number; aheadSeconds?: number };
 }
@@ -79,7 +81,7 @@ export function agentChecks(status: AgentStatus, connections: Fill): Check[] {
           return check("ports", false, `${whose}: ${error}`, where);
         })),
     ...(status.source === undefined ? [] : sourceChecks(of, status.source)),
-    ...(status.devices ?? []).flatMap((device) => deviceChecks(of, device, status.uplinkMode === "shared")),
+    ...(status.devices ?? []).flatMap((device) => deviceChecks(of, device, uplinkWords(status))),
     ...(status.tunnelBundles === undefined ? [] : [check("tunnel bundles", true, status.tunnelBundles, "")]),
     ...(status.tunnelGso === undefined ? [] : [check("tunnel GSO", true, status.tunnelGso, "")]),
     ...(status.datagramJoining === undefined
@@ -129,7 +131,12 @@ function sourceChecks(of: string, source: NonNullable<AgentStatus["source"]>): C
   return [...api, { of, check: "clock", ok: isRight, detail, advice }];
 }
 
-function deviceChecks(of: string, device: DeviceState, isShared: boolean): Check[] {
+function uplinkWords({ uplinkMode, uplinkNote = "" }: AgentStatus): string {
+  const words = uplinkMode === "shared" ? "is up, shared with the kernel" : "is up";
+  return uplinkNote === "" ? words : `${words}; ${uplinkNote}`;
+}
+
+function deviceChecks(of: string, device: DeviceState, uplinkIs: string): Check[] {
   const { kind, interface: name, isUp, hasCarrier, received, missed } = device;
   const wrong = !isUp ? "is down" : !hasCarrier ? "has no carrier" : "";
   const mend = !isUp
@@ -137,7 +144,7 @@ function deviceChecks(of: string, device: DeviceState, isShared: boolean): Check
     : kind === "host"
       ? "start the agent again: the device is not its own"
       : "nothing is at the other end: look at cable and switch";
-  const well = isShared && kind === "uplink" ? "is up, shared with the kernel" : "is up";
+  const well = kind === "uplink" ? uplinkIs : "is up";
   const link = { of, check: kind === "host" ? "host device" : "uplink", ok: wrong === "" };
   const checks = [{ ...link, detail: `${name} ${wrong || well}`, advice: wrong === "" ? "" : mend }];
   if (kind === "host") return checks;

@@ -8,22 +8,25 @@ import type {
   KernelNeighbor,
   KernelNetwork,
   KernelRoute,
+  KernelRule,
 } from "../../base/kernel-network.ts";
 import type { Native } from "../../native/binding.ts";
 import { type Attributes, attributesOf, Flag, type Message, textOf, Writer, wordOf } from "./message.ts";
 import { Netlink } from "./netlink.ts";
 
 const NETLINK_ROUTE = 0;
-/** RTMGRP_*: links, neighbours, addresses and routes of both families. */
-const GROUPS = 0x1 | 0x4 | 0x10 | 0x40 | 0x100 | 0x400;
+/** RTMGRP_*: links, neighbours, addresses, routes and rules of both families. */
+const GROUPS = 0x1 | 0x4 | 0x10 | 0x40 | 0x100 | 0x400 | 0x80 | 0x40000;
 const GET_LINK = 18;
 const GET_ADDRESS = 22;
 const GET_ROUTE = 26;
 const GET_NEIGHBOR = 30;
+const GET_RULE = 34;
 const NEIGHBOR_EVENTS: readonly number[] = [28, 29];
+const RULE_EVENTS: readonly number[] = [32, 33];
 const AF_INET = 2;
 const AF_INET6 = 10;
-const HEADER = { link: 16, address: 8, route: 12, neighbor: 12 } as const;
+const HEADER = { link: 16, address: 8, route: 12, neighbor: 12, rule: 12 } as const;
 const IFF_UP = 1;
 const SCOPE_LINK = 253;
 const MAIN_TABLE = 254;
@@ -42,6 +45,7 @@ const RouteAttribute = {
   MULTIPATH: 9,
   TABLE: 15,
 } as const;
+const RuleAttribute = { FROM: 3, PRIORITY: 6, TABLE: 15 } as const;
 const METRIC_MTU = 2;
 const NEXT_HOP_BYTES = 8;
 const NeighborAttribute = { ADDRESS: 1, MAC: 2 } as const;
@@ -62,8 +66,16 @@ export class KernelReader {
     return {
       links: this.#dump(GET_LINK, HEADER.link, 0).flatMap(linkOf),
       addresses: this.#dump(GET_ADDRESS, HEADER.address, 0).flatMap(addressOf),
-      routes: this.#dump(GET_ROUTE, HEADER.route, 0).flatMap(routesOf),
+      routes: this.routes(MAIN_TABLE),
     };
+  }
+
+  routes(table: number): KernelRoute[] {
+    return this.#dump(GET_ROUTE, HEADER.route, 0).flatMap((message) => routesOf(message, table));
+  }
+
+  rules(): KernelRule[] {
+    return this.#dump(GET_RULE, HEADER.rule, 0).flatMap(ruleOf);
   }
 
   neighbors(): KernelNeighbor[] {
@@ -71,11 +83,16 @@ export class KernelReader {
   }
 
   /** Since the last look. */
-  changes(): { network: boolean; neighbors: boolean } {
+  changes(): { network: boolean; neighbors: boolean; rules: boolean } {
     const events = this.#events.events();
-    if (events === undefined) return { network: true, neighbors: true };
+    if (events === undefined) return { network: true, neighbors: true, rules: true };
     const isNeighbor = ({ type }: Message): boolean => NEIGHBOR_EVENTS.includes(type);
-    return { network: !events.every(isNeighbor), neighbors: events.some(isNeighbor) };
+    const isRule = ({ type }: Message): boolean => RULE_EVENTS.includes(type);
+    return {
+      network: events.some((event) => !isNeighbor(event) && !isRule(event)),
+      neighbors: events.some(isNeighbor),
+      rules: events.some(isRule),
+    };
   }
 
   #dump(type: number, headerBytes: number, family: number): Message[] {
@@ -135,11 +152,20 @@ function addressOf({ body }: Message): KernelAddress[] {
   return [{ link, address, prefixLen: body[1], isGlobal: body[3] < SCOPE_LINK }];
 }
 
-function routesOf({ body }: Message): KernelRoute[] {
+function ruleOf({ body }: Message): KernelRule[] {
+  const family = familyOf(body[0]);
+  if (family === undefined) return [];
+  const found = attributesOf(body, HEADER.rule);
+  const table = wordOf(found.get(RuleAttribute.TABLE)) ?? body[4];
+  const priority = wordOf(found.get(RuleAttribute.PRIORITY)) ?? 0;
+  return [{ family, table, priority, from: textOf(found.get(RuleAttribute.FROM)) }];
+}
+
+function routesOf({ body }: Message, wanted: number): KernelRoute[] {
   const family = familyOf(body[0]);
   const found = attributesOf(body, HEADER.route);
   const table = wordOf(found.get(RouteAttribute.TABLE)) ?? body[4];
-  if (family === undefined || table !== MAIN_TABLE) return [];
+  if (family === undefined || table !== wanted) return [];
   if ((viewOf(body).getUint32(8, true) & CLONED) !== 0) return [];
   const to = rangeOf(found.get(RouteAttribute.TO), body[1], family);
   if (family === 6 && to.w0 >>> 24 === 0xff) return [];

@@ -114,7 +114,8 @@ export const SUBJECTS: Subjects = {
     files: `busy-poll poll-room cpu-latency thread-priority plane-* warm-* durable configz conntrack-settings
       node-servers service-arp capture-frames own-node-ports idle-cores vagrant-node agent-node
       agent-checks status-checks probe-answer check check-plan
-      followed-objects object-source former-addresses e2e-workers shared-uplink taken record settle-uplink host-device`,
+      followed-objects object-source former-addresses e2e-workers shared-uplink
+      shared-nics shared-hostile taken record rule-lines settle-uplink host-device`,
   },
   cni: {
     what: "networks of containers, by the container networking interface",
@@ -182,8 +183,8 @@ export const mayShare = (file: string): boolean =>
  * All others run two side by side; each has labs and namespaces of its own, and waits half of its time.
  */
 const OWN_MACHINE =
-  "agent-node vagrant-node shared-uplink conntrack-judge userspace health scheduling syn-flood superframes e2e-rolling " +
-  "e2e-update e2e-policy-live";
+  "agent-node vagrant-node shared-uplink shared-hostile conntrack-judge userspace health scheduling syn-flood " +
+  "superframes e2e-rolling e2e-update e2e-policy-live";
 
 /** Whether nothing is to run beside this native test. */
 export const needsMachine = (file: string): boolean =>
