@@ -17,7 +17,7 @@ export const NODES = {
 export type NodeName = keyof typeof NODES;
 export const NODE_NAMES = Object.keys(NODES) as NodeName[];
 /** Of the API server, and by which the machines reach the world. */
-const CONTROL = "192.168.77.1";
+export const CONTROL = "192.168.77.1";
 const CLIENT = "192.168.77.20";
 /** What the nameserver outside knows. */
 export const WORLD = { name: "www.world.example", address: "203.0.113.9" };

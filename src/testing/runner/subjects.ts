@@ -119,7 +119,8 @@ export const SUBJECTS: Subjects = {
   },
   cni: {
     what: "networks of containers, by the container networking interface",
-    files: "bandwidth bandwidth-judge install cni cni-* leases real-runtime real-podman real-cluster",
+    files:
+      "bandwidth bandwidth-judge install cni cni-* leases real-runtime real-podman real-cluster daemonset",
   },
   cli: {
     what: "the command line",
