@@ -14,8 +14,13 @@ const SOCKET = "/run/podwire/agent.sock";
 const netns = (i: number) => `pwt-vagrant-${i}`;
 
 t.test("Vagrantfile is valid", { skip: cannotRun("vagrant") }, async (t) => {
-  const result = await run(["vagrant", "validate", "--ignore-provider"], { cwd: ROOT });
-  t.equal(result.status, 0, result.stderr);
+  const validate = (PODWIRE_LAB: string) =>
+    run(["vagrant", "validate", "--ignore-provider"], { cwd: ROOT, env: { PODWIRE_LAB } });
+  for (const lab of ["files", "cluster"]) {
+    const { status, stderr } = await validate(lab);
+    t.equal(status, 0, `${lab}: ${stderr}`);
+  }
+  t.match((await validate("clutser")).stderr, /^PODWIRE_LAB=clutser: it is files or cluster$/m);
 });
 
 /** What one machine does: an agent on its one NIC, pods by CNI, requests to the other one, and everything away again. */

@@ -58,7 +58,12 @@ state = "${folder}/state"
     );
     const command = [...inside, "containerd", "--config", config];
     const made = new Containerd(folder, await start(command, /containerd successfully booted/, 60_000));
-    await made.addImage(POD_IMAGE, [{ path: "pod", from: join(PROGRAMS, "pod") }], ["/pod"]);
+    try {
+      await made.addImage(POD_IMAGE, [{ path: "pod", from: join(PROGRAMS, "pod") }], ["/pod"]);
+    } catch (error) {
+      await made.stop();
+      throw error;
+    }
     return made;
   }
 

@@ -33,8 +33,13 @@ export class Kubelet {
     const { folder, machine } = options;
     await mkdir(folder, { recursive: true });
     const kubelet = new Kubelet(options, await Containerd.start({ folder, inside: machine.inside }));
-    await kubelet.#writeConfig();
-    await kubelet.#start();
+    try {
+      await kubelet.#writeConfig();
+      await kubelet.#start();
+    } catch (error) {
+      await kubelet.stop();
+      throw error;
+    }
     return kubelet;
   }
 

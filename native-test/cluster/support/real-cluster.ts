@@ -30,22 +30,16 @@ type Any = any;
 
 export class RealCluster {
   readonly control: ControlPlane;
-  readonly machines: Readonly<Record<NodeName, Machine>>;
+  readonly machines = {} as Record<NodeName, Machine>;
   readonly kubelets = new Map<NodeName, Kubelet>();
   readonly #namespaces: Namespaces;
   readonly #folder: string;
   readonly #outside: Running[] = [];
 
-  private constructor(
-    namespaces: Namespaces,
-    folder: string,
-    control: ControlPlane,
-    machines: Readonly<Record<NodeName, Machine>>,
-  ) {
+  private constructor(namespaces: Namespaces, folder: string, control: ControlPlane) {
     this.#namespaces = namespaces;
     this.#folder = folder;
     this.control = control;
-    this.machines = machines;
   }
 
   static async start(namespaces: Namespaces, folder: string): Promise<RealCluster> {
@@ -66,11 +60,10 @@ export class RealCluster {
         ...Object.fromEntries(NODE_NAMES.map((name) => [`system:node:${name}`, "system:nodes"])),
       },
     });
-    const [node1, node2] = await Promise.all(
-      NODE_NAMES.map((name) => Machine.start(namespaces, name, join(folder, name, "containerd"))),
-    );
-    const cluster = new RealCluster(namespaces, folder, control, { node1, node2 });
+    const cluster = new RealCluster(namespaces, folder, control);
     try {
+      for (const name of NODE_NAMES)
+        cluster.machines[name] = await Machine.start(namespaces, name, join(folder, name, "containerd"));
       await control.startControllers({
         "allocate-node-cidrs": true,
         "cluster-cidr": RANGES.pods,
@@ -79,7 +72,8 @@ export class RealCluster {
       });
       await control.startScheduler();
       await cluster.#startNameserver();
-      await Promise.all(NODE_NAMES.map((name) => cluster.#startKubelet(name)));
+      const begun = await Promise.allSettled(NODE_NAMES.map((name) => cluster.#startKubelet(name)));
+      for (const each of begun) if (each.status === "rejected") throw each.reason;
     } catch (error) {
       await cluster.stop();
       throw error;
