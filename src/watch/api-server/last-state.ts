@@ -56,12 +56,15 @@ export class LastState {
   async write(objects: readonly KubeObject[], now = new Date()): Promise<string> {
     const head = { format: FORMAT, version: VERSION, savedAt: now.toISOString(), objects: objects.length };
     const draft = `${this.#file}.new`;
+    let why: Error | undefined; // of a full disk the pipeline would say that it was aborted
     try {
       await mkdir(dirname(this.#file), { recursive: true, mode: 0o700 });
       const file = await open(draft, "w", 0o600);
       try {
         const pieces = Readable.from(textsOf(head, objects));
-        await pipeline(pieces, createGzip({ level: 1 }), (bytes) => writeFile(file, bytes));
+        const put = (packed: AsyncIterable<Buffer>): Promise<void> =>
+          writeFile(file, packed).catch((error) => Promise.reject((why = error)));
+        await pipeline(pieces, createGzip({ level: 1 }), put);
         await file.sync();
       } finally {
         await file.close();
@@ -69,8 +72,8 @@ export class LastState {
       await rename(draft, this.#file);
       return "";
     } catch (error) {
-      await rm(draft, { force: true });
-      return `${this.#file}: what is known could not be kept: ${(error as Error).message}`;
+      await rm(draft, { force: true }).catch(() => {}); // what hinders that has hindered the writing
+      return `${this.#file}: what is known could not be kept: ${(why ?? (error as Error)).message}`;
     }
   }
 }
