@@ -1,26 +1,39 @@
 // Frames that leave into the tunnel together: a kernel and a podwire node get every byte of every datagram, in the order
 // of each flow, over a link that cuts superframes and one that hands them on; the outer packets have the source ports
-// that were asked for; switched off, each frame leaves by itself.
+// that were asked for; what had to wait for the neighbour arrives, too; switched off, each frame leaves by itself.
+import { once } from "node:events";
+import type { Readable } from "node:stream";
 import t from "tap";
+import { callJson } from "../../src/cli/client.ts";
+import { agentSocket } from "../../src/lab/state-dir.ts";
 import { cannotRun, PODWIRE, TestLab } from "../../src/testing/lab/lab.ts";
 import { client } from "../../src/testing/lab/objects.ts";
 import { start, until } from "../../src/testing/lab/process.ts";
+import { LiveLab } from "../support/live/live-lab.ts";
+
+interface Counter {
+  readonly counter: string;
+  readonly value: number;
+}
 
 const skip = cannotRun("curl", "ethtool", "ping");
 const [PORT, FLOWS] = [9100, 16];
 /** Datagrams of a flow: those that a stopped agent finds waiting, and those that come while it works. */
 const [WAITING, FLOWING] = [6, 54];
 const DATAGRAMS = FLOWS * (WAITING + FLOWING);
+/** Datagrams of a flow that are sent before either node has heard of the other. */
+const FIRST = 12;
 
-/** Prints what came, and whether each flow's datagrams came whole and in order: once all are there, or nothing comes. */
+/** Prints what came, and whether each flow's came whole and in order: once argv[1] are there, or nothing comes. */
 const RECEIVER = `
+const all = +process.argv[1];
 const socket = require("node:dgram").createSocket({ type: "udp4", recvBufferSize: 1 << 22 });
 const next = new Map();
 let count = 0, wrong = 0, timer;
 const end = () => { console.log(JSON.stringify({ count, wrong, flows: next.size })); process.exit(0); };
 socket.on("message", (data, from) => {
   clearTimeout(timer);
-  timer = setTimeout(end, count === ${DATAGRAMS - 1} ? 200 : 4000);
+  timer = setTimeout(end, count === all - 1 ? 200 : 4000);
   const number = data.readUInt32BE(0);
   const want = next.get(from.port) ?? 0;
   const length = 4 + (number % 6 === 5 ? 9 : 18);
@@ -31,13 +44,19 @@ socket.on("message", (data, from) => {
 });
 socket.bind(${PORT}, () => console.log("ready"));
 `;
-/** Sends each flow's datagrams to argv[1], argv[2] of them, in bursts of six; the flows' ports begin at argv[3]. */
+/** Sends each flow's datagrams to argv[1], argv[2] of them, in bursts of six; the flows' ports begin at argv[3]. With
+ *  argv[4] it says when it could, and waits for a line. */
 const SENDER = `
 const dgram = require("node:dgram");
-const [, to, each, first] = process.argv;
+const [, to, each, first, waits] = process.argv;
+const begin = () => {
+  if (waits === undefined) return burst();
+  process.stdin.once("data", burst);
+  console.log("ready");
+};
 const sockets = Array.from({ length: ${FLOWS} }, () => dgram.createSocket("udp4"));
 let bound = 0;
-sockets.forEach((socket, i) => socket.bind(+first + i, () => { if (++bound === sockets.length) burst(); }));
+sockets.forEach((socket, i) => socket.bind(+first + i, () => { if (++bound === sockets.length) begin(); }));
 let number = 0, left = ${FLOWS} * each;
 const sent = (error) => {
   if (error) throw error;
@@ -62,7 +81,9 @@ t.test("frames that leave into the tunnel together", { skip }, async (t) => {
   });
   t.teardown(() => lab.down());
   const { nodes } = JSON.parse((await lab.podwire(["lab", "status", "-o", "json"])).stdout);
-  const agent: number = nodes.find((node: { name: string }) => node.name === "node1").pid;
+  const [agent, other] = ["node1", "node2"].map(
+    (name): number => nodes.find((node: { name: string }) => node.name === name).pid,
+  );
   const counter = async (name: string): Promise<number> => {
     const { items } = await lab.json("show", "counters", "--node", "node1");
     return items.find((item: { counter: string }) => item.counter === name).value;
@@ -74,20 +95,55 @@ t.test("frames that leave into the tunnel together", { skip }, async (t) => {
     );
     return found.detail;
   };
-  const exchange = async (to: string): Promise<unknown> => {
-    const receiver = await lab.startIn(to, [process.execPath, "-e", RECEIVER], /ready/);
-    const send = async (each: number, firstPort: number): Promise<void> => {
-      const command = [process.execPath, "-e", SENDER, await lab.podAddress(to), `${each}`, `${firstPort}`];
-      const sent = await lab.exec("tx", command);
-      t.equal(sent.status, 0, sent.stderr);
-    };
-    // However fast the agent is, it finds these together.
-    process.kill(agent, "SIGSTOP");
-    await send(WAITING, 20_000).finally(() => process.kill(agent, "SIGCONT"));
-    await send(FLOWING, 20_000 + FLOWS);
+  const send = async (to: string, each: number, firstPort: number): Promise<void> => {
+    const command = [process.execPath, "-e", SENDER, await lab.podAddress(to), `${each}`, `${firstPort}`];
+    const sent = await lab.exec("tx", command);
+    t.equal(sent.status, 0, sent.stderr);
+  };
+  /** What is sent while the other node's agent stands still, until all waits: for less than three seconds. */
+  const sendToNobody = async (to: string): Promise<void> => {
+    const live = new LiveLab(lab);
+    const command = [process.execPath, "-e", SENDER, await lab.podAddress(to), `${FIRST}`, "10000", "wait"];
+    const sender = live.spawn(await live.pod("tx"), command);
+    await once(sender.stdout as Readable, "data");
+    process.kill(other, "SIGSTOP");
+    try {
+      sender.stdin?.end("go\n");
+      await until("all to wait", async () => (await queued()) >= FLOWS * FIRST, 2000);
+    } finally {
+      process.kill(other, "SIGCONT");
+    }
+  };
+  /** Asked on the agent's socket: a command takes long to start beside other programs. */
+  const queued = async (): Promise<number> => {
+    const call = { path: "/show/counters" };
+    const { items } = await callJson<{ items: Counter[] }>(agentSocket(lab.name, "node1"), "node1", call);
+    return items.find((item) => item.counter === "neighbor_queued")?.value ?? 0;
+  };
+  /** What a pod has received after that, of so many datagrams. */
+  const received = async (to: string, all: number, sending: () => Promise<void>): Promise<unknown> => {
+    const receiver = await lab.startIn(to, [process.execPath, "-e", RECEIVER, `${all}`], /ready/);
+    await sending();
     await until("the receiver counts", async () => /\{.*\}/.test(receiver.output()), 10_000);
     return JSON.parse(/\{.*\}/.exec(receiver.output())?.[0] ?? "null");
   };
+  const exchange = async (to: string): Promise<unknown> =>
+    received(to, DATAGRAMS, async () => {
+      // However fast the agent is, it finds these together.
+      process.kill(agent, "SIGSTOP");
+      await send(to, WAITING, 20_000).finally(() => process.kill(agent, "SIGCONT"));
+      await send(to, FLOWING, 20_000 + FLOWS);
+    });
+
+  t.test(
+    "what is sent before the nodes have heard of each other waits, and all arrives", // podwire status probes, too
+    async (t) => {
+      const all = FLOWS * FIRST;
+      const got = await received("rx", all, () => sendToNobody("rx"));
+      t.same(got, { count: all, wrong: 0, flows: FLOWS });
+      t.same((await lab.json("show", "drops", "--node", "node1")).items, []);
+    },
+  );
 
   t.test("both agents found kernel and uplink good", async (t) => {
     for (const node of ["node1", "node2"])
