@@ -68,4 +68,8 @@ t.test("what is between nodes", { skip }, async (t) => {
   await ip("fabric", "link", "set", "p0", "up");
   await ip("n-node1", "link", "set", "host0", "down");
   await becomes([/^host device: host0 is down: ip link set host0 up/, ...Array(4).fill(/^peers: /)]);
+  await ip("n-node1", "link", "set", "host0", "up"); // which has taken its routes with it
+  await becomes([]);
+  const routes = await run(["ip", "-n", `pw-${lab.name}-n-node1`, "route", "show", "table", "30000"]);
+  t.match(routes.stdout, /dev host0/);
 });

@@ -142,8 +142,16 @@ export class NodeNetwork {
     const isSame = JSON.stringify(others) === JSON.stringify(this.#localIps);
     this.#localIps = others;
     const isWhole = (this.#shared?.missingOfHost(network) ?? "") === "";
-    this.#torn ||= !isWhole || !this.#routing.isWhole(reader.rules(), reader.routes(HOST_TABLE));
+    const isRouted =
+      this.#hasNoWay(network) || this.#routing.isWhole(reader.rules(), reader.routes(HOST_TABLE));
+    this.#torn ||= !isWhole || !isRouted;
     if (this.#torn || !isSame) this.#changed();
+  }
+
+  /** Beside an uplink of the agent's alone host0 is up or down as others want it; its routes come back with it. */
+  #hasNoWay({ links }: KernelNetwork): boolean {
+    const isDown = links.find(({ name }) => name === this.#config.host.interface)?.isUp === false;
+    return isDown && !this.isShared;
   }
 
   #others({ links, addresses }: KernelNetwork): Ip[] {
