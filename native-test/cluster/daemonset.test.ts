@@ -76,7 +76,10 @@ t.test("a DaemonSet of podwire under real kubelets", { skip }, async (t) => {
     for (const name of NODE_NAMES) {
       const isReady = async () => (await cluster.condition(name, "Ready")) === "True KubeletReady";
       await until("the node to be ready", isReady, PATIENCE_MS);
-      t.equal(await cluster.condition(name, "NetworkUnavailable"), "False PodwireIsUp");
+      // The network's file, by which the node is ready, may be there before the agent has written this.
+      const hasNetwork = async () =>
+        (await cluster.condition(name, "NetworkUnavailable")) === "False PodwireIsUp";
+      await until("the node to have a network", hasNetwork);
     }
     t.comment(`both nodes ready ${((performance.now() - began) / 1000).toFixed(1)} s after the manifests`);
     t.same(

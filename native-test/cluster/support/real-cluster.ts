@@ -310,7 +310,8 @@ export function workload(name: string, options: Workload = {}): object {
                 : {
                     args: ["serve", `${port}`],
                     readinessProbe: probe,
-                    livenessProbe: { ...probe, failureThreshold: 10 },
+                    // Longer than an agent that is replaced takes on a busy machine.
+                    livenessProbe: { ...probe, failureThreshold: 30 },
                   }),
             },
           ],
