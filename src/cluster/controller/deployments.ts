@@ -77,8 +77,9 @@ export class DeploymentController {
     for (const pod of plan.remove) this.#actions.delete(pod);
     const made: Pod[] = [];
     let failure: string | undefined;
+    const names = this.#freeNames(deployment, hash);
     while (made.length < plan.create && failure === undefined) {
-      const pod = this.#makePod(deployment, hash);
+      const pod = podOf(deployment, hash, names.next().value);
       failure = this.#actions.create(pod);
       if (failure === undefined) made.push(pod);
     }
@@ -86,31 +87,12 @@ export class DeploymentController {
     this.#writeStatus(deployment, pods, current, failure);
   }
 
-  #makePod(deployment: Deployment, hash: string): Pod {
-    const { namespace, name, uid } = deployment.metadata;
-    const template = deployment.spec.template;
-    let podName = "";
+  /** The first that no pod has, and on from there: of thousands of replicas each would look for its own from the start. */
+  *#freeNames({ metadata: { namespace, name } }: Deployment, hash: string): Generator<string, never> {
     for (let i = 0; ; i++) {
-      podName = `${name}-${hash}-${nameSuffix(`${namespace}/${name}/${hash}/${i}`)}`;
-      if (this.#store.get("Pod", `${namespace}/${podName}`) === undefined) break;
+      const podName = `${name}-${hash}-${nameSuffix(`${namespace}/${name}/${hash}/${i}`)}`;
+      if (this.#store.get("Pod", `${namespace}/${podName}`) === undefined) yield podName;
     }
-    return {
-      apiVersion: "v1",
-      kind: "Pod",
-      metadata: {
-        name: podName,
-        ...(namespace === undefined ? {} : { namespace }),
-        labels: { ...template.metadata?.labels, [HASH_LABEL]: hash },
-        ...(template.metadata?.annotations === undefined
-          ? {}
-          : { annotations: template.metadata.annotations }),
-        ownerReferences: [
-          { apiVersion: "apps/v1", kind: "Deployment", name, uid: uid ?? "", controller: true },
-        ],
-      },
-      spec: structuredClone(template.spec) as Pod["spec"],
-      status: {},
-    };
   }
 
   #writeStatus(
@@ -136,6 +118,25 @@ export class DeploymentController {
     };
     this.#store.put({ ...stored, status } as Deployment);
   }
+}
+
+function podOf({ metadata, spec: { template } }: Deployment, hash: string, podName: string): Pod {
+  const { namespace, name, uid } = metadata;
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: {
+      name: podName,
+      ...(namespace === undefined ? {} : { namespace }),
+      labels: { ...template.metadata?.labels, [HASH_LABEL]: hash },
+      ...(template.metadata?.annotations === undefined ? {} : { annotations: template.metadata.annotations }),
+      ownerReferences: [
+        { apiVersion: "apps/v1", kind: "Deployment", name, uid: uid ?? "", controller: true },
+      ],
+    },
+    spec: structuredClone(template.spec) as Pod["spec"],
+    status: {},
+  };
 }
 
 interface Rollout {

@@ -3,6 +3,7 @@ import t from "tap";
 import type { Pod } from "../../kube/objects.ts";
 import { makeCluster, makeNode } from "../../testing/world/make-cluster.ts";
 import type { Cluster } from "../cluster.ts";
+import { Store } from "../store.ts";
 
 class World {
   nowMs = 1_700_000_000_000;
@@ -356,4 +357,26 @@ t.test("what an API server refuses, of objects and of their changes", async (t) 
   );
   w.apply("Job", "", "j", JOB);
   t.match(said("Job", "", "j", JOB.replace("image: a", "image: b")), /spec\.template: .*field is immutable/);
+});
+
+t.test("a Deployment of thousands of pods asks for each name once, not for all of them again", async (t) => {
+  const world = new World();
+  const asked = new Map<string, number>();
+  const get = Store.prototype.get;
+  t.teardown(() => {
+    Store.prototype.get = get;
+  });
+  Store.prototype.get = function <T>(this: Store, kind: string, key: string): T | undefined {
+    if (kind === "Pod") asked.set(key, (asked.get(key) ?? 0) + 1);
+    return get.call(this, kind, key) as T | undefined;
+  };
+  world.apply(
+    "Deployment",
+    "replicas: 2000,",
+    "web",
+    "nodeSelector: { a: b }, containers: [ { name: a, image: a } ]",
+  );
+  t.equal(world.pods.length, 2000);
+  t.equal(new Set(world.names).size, 2000);
+  t.ok(Math.max(...asked.values()) < 20, `${Math.max(...asked.values())} times`);
 });
