@@ -1,6 +1,6 @@
 // A machine with one agent and no lab: every command that reads a node, on the agent that is found at its usual place. The
 // machine is a network namespace, and a mount namespace in which /run/podwire is its own.
-import { mkdir, mkdtemp, rm, rmdir, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
@@ -10,6 +10,8 @@ import { Namespaces } from "../support/namespaces.ts";
 import { CONFIG, makeNode, objects, startWeb } from "../support/own-node.ts";
 
 const SOCKET = "/run/podwire/agent.sock";
+/** Octets of a capture with more than its headers. */
+const WRITTEN = 1000;
 const namespaces = new Namespaces("pwt-own");
 t.test("a node without a lab", { skip: cannotRun("unshare", "nsenter", "socat", "curl") }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "podwire-test-agent-"));
@@ -257,6 +259,8 @@ t.test("a node without a lab", { skip: cannotRun("unshare", "nsenter", "socat", 
       /listening on/,
     );
     await podwire(...curl);
+    const isWritten = async (): Promise<boolean> => (await stat(file)).size > WRITTEN;
+    await until("the capture to have the connection", isWritten, 5000);
     await capture.stop("SIGINT");
     const { status, stdout, stderr } = await podwire("replay", file);
     t.equal(status, 0, stdout + stderr);

@@ -87,7 +87,7 @@ export class DeploymentController {
     this.#writeStatus(deployment, pods, current, failure);
   }
 
-  /** The first that no pod has, and on from there: of thousands of replicas each would look for its own from the start. */
+  /** The first that no pod has, and on from there: thousands of replicas would each look for theirs from the start. */
   *#freeNames({ metadata: { namespace, name } }: Deployment, hash: string): Generator<string, never> {
     for (let i = 0; ; i++) {
       const podName = `${name}-${hash}-${nameSuffix(`${namespace}/${name}/${hash}/${i}`)}`;
