@@ -7,13 +7,11 @@
 import { execFile } from "node:child_process";
 import { mkdir, stat, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { POD_GSO_MAX } from "../base/superframe-limits.ts";
 import { CniCode, CniError } from "./cni-error.ts";
 import type { ContainerAddress } from "./result.ts";
 
 const NSFS_MAGIC = 0x6e736673; // linux/magic.h
-const [LET_GO_TRIES, LET_GO_MS] = [10, 50];
 const TIMEOUT_MS = 20_000;
 /** How long a start waits for what the agent before it had begun. */
 const ORPHANS_SEC = 30;
@@ -130,13 +128,10 @@ export class IpContainerNetwork implements ContainerNetwork {
   }
 
   async remove(netns: string, ifname: string, mac: string): Promise<void> {
-    let there = await this.read(netns, ifname);
-    // One that an agent made anew when somebody had deleted it goes with the agent's hold of it, a moment later.
-    for (let i = 0; i < LET_GO_TRIES && there?.isTap === true && there.mac !== mac; i++) {
-      await sleep(LET_GO_MS);
-      there = await this.read(netns, ifname);
-    }
-    const isOurs = there?.isTap === true && there.mac === mac;
+    const there = await this.read(netns, ifname);
+    // A bare one is what an agent that opened it made anew after somebody had deleted it.
+    const isBare = there?.isUp === false && there.addresses.length === 0;
+    const isOurs = there?.isTap === true && (there.mac === mac || isBare);
     const { status, stderr } = await this.#inside(netns, [
       ...["sh", "-c", REMOVE, "sh", ...(isOurs ? [ifname] : [])],
     ]);
