@@ -6,7 +6,7 @@ import t from "tap";
 import { cannotRun, PODWIRE, ROOT } from "../../src/testing/lab/lab.ts";
 import { type Running, run, sleep, start, until } from "../../src/testing/lab/process.ts";
 import { Namespaces } from "../support/namespaces.ts";
-import { CONFIG, makeNode, objects, startWeb } from "../support/own-node.ts";
+import { cniConfig, makeNode, objects, startWeb } from "../support/own-node.ts";
 
 const PLUGIN = `${ROOT}/build/native/linux-${process.arch}/podwire-cni`;
 const MANY = 20;
@@ -66,14 +66,7 @@ t.test("networks of containers", { skip: cannotRun("nsenter", "socat", "curl", "
     ),
   );
   await writeFile(join(folder, "objects.json"), JSON.stringify({ apiVersion: "v1", kind: "List", items }));
-  await writeFile(
-    join(folder, "agent.yaml"),
-    JSON.stringify({
-      ...{ ...CONFIG, socket, netns: namespaces.path("node"), cni: { leaseFile: `${folder}/leases.json` } },
-      ...{ clusterCIDR: "10.244.0.0/16,fd00:10:244::/56", source: { files: [`${folder}/objects.json`] } },
-      proxy: { metricsBindAddress: "", healthzBindAddress: "" },
-    }),
-  );
+  await writeFile(join(folder, "agent.yaml"), JSON.stringify(cniConfig(namespaces, folder)));
   const startAgent = async () => {
     running.push(
       await start([PODWIRE, "agent", "--config", join(folder, "agent.yaml")], /data plane running/),
@@ -150,6 +143,11 @@ t.test("networks of containers", { skip: cannotRun("nsenter", "socat", "curl", "
     });
     namespaces.ip("one", "link del eth0");
     t.match(await cni("CHECK", "one", { prevResult }), { status: 1, code: 105, msg: /eth0/ });
+    const ports = async () => (await run([PODWIRE, "--agent", socket, "show", "ports"])).stdout;
+    await until("the agent to tell", async () =>
+      /eth0 podwire-cni\/one .*no such interface/.test(await ports()),
+    );
+    t.notOk(namespaces.has("one", "eth0"), "the agent does not make it anew");
     t.match(await cni("ADD", "two"), { status: 1, code: 102 });
     await reaches("two", "10.244.1.2"); // the first goes on
     for (const name of ["one", "one", "two"]) t.same(await cni("DEL", name), { status: 0 });

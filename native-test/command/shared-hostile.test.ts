@@ -1,12 +1,10 @@
 // What a careless or hostile administrator does to a machine whose NIC is shared: he flushes rules, routes, addresses and
 // tables, takes the NIC down, changes or replaces it. What is the agent's comes back within a second, and it says so; what
 // it cannot go on with ends it with one line. And what came over the wire in ways that ports do not tell.
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { cannotRun, PODWIRE } from "../../src/testing/lab/lab.ts";
-import { type Running, run, sleep, start, until } from "../../src/testing/lab/process.ts";
+import { run, sleep, start, until } from "../../src/testing/lab/process.ts";
 import { Namespaces } from "../support/namespaces.ts";
 import * as machine from "../support/shared-machine.ts";
 import { nodeIp, podIp, WORLD } from "../support/shared-machine.ts";
@@ -44,18 +42,7 @@ const sorted = (text: string): string[] =>
     .sort();
 
 t.test("a machine that others change", { skip: cannotRun("socat", "curl", "nft") }, async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), "podwire-test-hostile-"));
-  const running: Running[] = [];
-  t.teardown(async () => {
-    for (const each of running.reverse()) await each.stop("SIGKILL");
-    namespaces.remove();
-    await rm(folder, { recursive: true, force: true });
-  });
-  machine.makeMachines(namespaces);
-  await machine.writeFiles(namespaces, folder);
-  const agent = (i: number): Promise<Running> => machine.startAgent(namespaces, folder, i, running);
-  for (const name of ["a", "b", "out"]) running.push(await machine.startWeb(namespaces, name));
-  running.push(await machine.startWeb(namespaces, "n1", 2280));
+  const { folder, running, agent } = await machine.setUp(t, namespaces);
   const beginning = "10.9.0.0/16 lookup 200";
   ip(`rule add pref 50 from ${beginning}`, "rule add pref 60 from 10.9.0.9 lookup 30000");
   const before = await machine.snapshot(namespaces, "n1");

@@ -1,12 +1,11 @@
 // Which device a machine shares with its agent when nobody names one: that which has the node's InternalIP, be it a NIC, a
 // bridge with a NIC behind it, a macvlan, a VLAN's or a bond, and wherever the default route leads. Kinds that this kernel
 // does not make are told by a line.
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { cannotRun, PODWIRE } from "../../src/testing/lab/lab.ts";
-import { type Running, run, until } from "../../src/testing/lab/process.ts";
+import { run, until } from "../../src/testing/lab/process.ts";
 import { Namespaces } from "../support/namespaces.ts";
 import * as machine from "../support/shared-machine.ts";
 import { nodeIp, podIp, WORLD } from "../support/shared-machine.ts";
@@ -99,18 +98,7 @@ const TO_WORLD = [
 ] as const;
 
 t.test("the device that has the node's address", { skip: cannotRun("socat", "curl", "nft") }, async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), "podwire-test-nics-"));
-  const running: Running[] = [];
-  t.teardown(async () => {
-    for (const each of running.reverse()) await each.stop("SIGKILL");
-    namespaces.remove();
-    await rm(folder, { recursive: true, force: true });
-  });
-  machine.makeMachines(namespaces);
-  await machine.writeFiles(namespaces, folder);
-  const agent = (i: number): Promise<Running> => machine.startAgent(namespaces, folder, i, running);
-  for (const name of ["a", "b", "out"]) running.push(await machine.startWeb(namespaces, name));
-  running.push(await machine.startWeb(namespaces, "n1", 2280));
+  const { folder, agent } = await machine.setUp(t, namespaces);
   await agent(2);
   const plain = await machine.snapshot(namespaces, "n1");
 

@@ -1,13 +1,11 @@
 // Two machines with one NIC each, which their kernels keep: agents come, are killed, come again, go and are cleaned up
 // after, while a session of the machine's own goes on over the same NIC; and everything that pods, services and the
 // node's programs have to reach is reached meanwhile.
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t, { type Test } from "tap";
 import { cannotRun, PODWIRE } from "../../src/testing/lab/lab.ts";
-import { type Running, run, start, until } from "../../src/testing/lab/process.ts";
+import { run, start, until } from "../../src/testing/lab/process.ts";
 import { Namespaces } from "../support/namespaces.ts";
 import * as machine from "../support/shared-machine.ts";
 import { nodeIp, podIp, WORLD } from "../support/shared-machine.ts";
@@ -26,18 +24,7 @@ const inside = (name: string, ...words: string[]): string[] => [
 const get = (from: string, url: string): Promise<string> => machine.get(namespaces, from, url);
 
 t.test("one NIC", { skip: cannotRun("socat", "curl", "nft", "tc") }, async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), "podwire-test-nic-"));
-  const running: Running[] = [];
-  t.teardown(async () => {
-    for (const each of running.reverse()) await each.stop();
-    namespaces.remove();
-    await rm(folder, { recursive: true, force: true });
-  });
-  machine.makeMachines(namespaces);
-  await machine.writeFiles(namespaces, folder);
-  const agent = (i: number): Promise<Running> => machine.startAgent(namespaces, folder, i, running);
-  running.push(await machine.startWeb(namespaces, "a"), await machine.startWeb(namespaces, "b"));
-  running.push(await machine.startWeb(namespaces, "out"), await machine.startWeb(namespaces, "n1", 2280));
+  const { folder, running, agent } = await machine.setUp(t, namespaces);
   const echo = ["socat", "TCP-LISTEN:22,fork,reuseaddr", "PIPE"];
   for (const name of ["n1", "out"])
     running.push(await start(inside(name, "sh", "-c", `echo on; exec ${echo.join(" ")}`), /on/));

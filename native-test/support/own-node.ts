@@ -1,5 +1,6 @@
 // A node without a lab, in a network namespace: two pods are on it, another is elsewhere; at the other end of its uplink
 // is a kernel's end of the tunnel, as flannel has it.
+import { join } from "node:path";
 import { ROOT } from "../../src/testing/lab/lab.ts";
 import { type Running, start } from "../../src/testing/lab/process.ts";
 import type { Namespaces } from "./namespaces.ts";
@@ -109,6 +110,16 @@ export const CONFIG = {
   uplink: { interface: "eth1" },
   host: { interface: "host0" },
 };
+
+/** Of a node whose pods come by the CNI plug-in, in both families: its objects are in `folder`/objects.json. */
+export function cniConfig(namespaces: Namespaces, folder: string): object {
+  return {
+    ...{ ...CONFIG, socket: join(folder, "agent.sock"), netns: namespaces.path("node") },
+    ...{ clusterCIDR: "10.244.0.0/16,fd00:10:244::/56", source: { files: [`${folder}/objects.json`] } },
+    cni: { leaseFile: `${folder}/leases.json` },
+    proxy: { metricsBindAddress: "", healthzBindAddress: "" },
+  };
+}
 
 /** Serves HTTP on port 8080 of the pod. */
 export function startWeb(namespaces: Namespaces): Promise<Running> {

@@ -1,7 +1,8 @@
 // Machines with one NIC each, that is the kernel's: namespaces on one fabric, whose agents share it. Beside them a
 // router, behind which the world is, and pods. Nothing of a machine is prepared but what any has: an address and a route.
 import { execFileSync } from "node:child_process";
-import { writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Test } from "tap";
 import { formatIp } from "../../src/base/ip.ts";
@@ -20,8 +21,32 @@ export const nodeIp = (i: number, family: 4 | 6 = 4): string =>
 export const podIp = (i: number, family: 4 | 6 = 4): string =>
   family === 4 ? `10.244.${i}.2` : `fd00:10:244:${i}::2`;
 
+interface Machines {
+  readonly folder: string;
+  /** What ends with the test, the last one first. */
+  readonly running: Running[];
+  /** Starts the agent of a machine. */
+  readonly agent: (i: number) => Promise<Running>;
+}
+
+/** With web servers in pods, in the world and on n1 (port 2280), and agents' files. All of it goes with the test. */
+export async function setUp(t: Test, namespaces: Namespaces): Promise<Machines> {
+  const folder = await mkdtemp(join(tmpdir(), "podwire-test-nic-"));
+  const running: Running[] = [];
+  t.teardown(async () => {
+    for (const each of running.reverse()) await each.stop("SIGKILL");
+    namespaces.remove();
+    await rm(folder, { recursive: true, force: true });
+  });
+  makeMachines(namespaces);
+  await writeFiles(namespaces, folder);
+  for (const name of ["a", "b", "out"]) running.push(await startWeb(namespaces, name));
+  running.push(await startWeb(namespaces, "n1", 2280));
+  return { folder, running, agent: (i) => startAgent(namespaces, folder, i, running) };
+}
+
 /** The fabric, two machines, the router, and on each machine one pod. */
-export function makeMachines(namespaces: Namespaces): void {
+function makeMachines(namespaces: Namespaces): void {
   namespaces.add("fab", "out", ...NODES, ...Object.keys(PODS));
   for (const name of ["out", ...NODES])
     execFileSync("ip", [
@@ -179,14 +204,14 @@ export function agentConfig(i: number, folder: string, uplink?: object): object 
 }
 
 /** Objects and the configurations of both agents; nobody names an uplink. */
-export async function writeFiles(namespaces: Namespaces, folder: string): Promise<void> {
+async function writeFiles(namespaces: Namespaces, folder: string): Promise<void> {
   const list = { apiVersion: "v1", kind: "List", items: objects(namespaces) };
   await writeFile(join(folder, "objects.json"), JSON.stringify(list));
   for (const i of [1, 2]) await writeFile(join(folder, `n${i}.yaml`), JSON.stringify(agentConfig(i, folder)));
 }
 
 /** Among `running` it is ended with the test. */
-export async function startAgent(
+async function startAgent(
   namespaces: Namespaces,
   folder: string,
   i: number,
@@ -256,7 +281,7 @@ export async function snapshot(namespaces: Namespaces, name: string): Promise<Re
 }
 
 /** Answers HTTP with its name and the client that it saw, in both families. */
-export function startWeb(namespaces: Namespaces, name: string, port = 8080): Promise<Running> {
+function startWeb(namespaces: Namespaces, name: string, port = 8080): Promise<Running> {
   const listen = `TCP6-LISTEN:${port},fork,reuseaddr,ipv6only=0`;
   const serve = `echo on; exec socat ${listen} "EXEC:${ROOT}/vagrant/pod-http ${name} answer"`;
   return start(["ip", "netns", "exec", namespaces.nameOf(name), "sh", "-c", serve], /on/);

@@ -8,6 +8,7 @@ import type { IpWords } from "../base/ip.ts";
 import { formatMac, type Mac } from "../base/mac.ts";
 import type { AgentConfig } from "../config/agent.ts";
 import { PortRole } from "../dataplane/port.ts";
+import { openError } from "../device/device-error.ts";
 import { PacketSocket } from "../device/packet-socket.ts";
 import { PcapUplink } from "../device/pcap-uplink.ts";
 import { Tap } from "../device/tap.ts";
@@ -239,14 +240,7 @@ export class Attachments {
     const name = `pod ${a.key}`;
     let device: Tap;
     try {
-      device = new Tap(this.#native, {
-        netns: a.netns,
-        interface: a.interface,
-        role: PortRole.POD,
-        name: `${a.interface} ${a.key}`,
-        datagramQueue: this.#datagramQueue.limit,
-      });
-      this.#noteUnbound(device.unbound);
+      device = this.#openPod(a);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       this.#ports.set(name, { info: this.#failedInfo(a, message), device: null, attachment: a });
@@ -261,6 +255,18 @@ export class Attachments {
     await this.#plane.apply({ type: "stations", add: stationsOf(a, id), remove: [] });
     this.onChange();
     return true;
+  }
+
+  /** Others make pods' devices: one that is gone is not made anew, for it would have no address, and be in their way. */
+  #openPod({ key, netns, interface: name }: PodAttachment): Tap {
+    const found = this.#native.ifInfo(netns, name, new Int32Array(5));
+    if (found < 0) throw openError("TAP device", name, netns, found);
+    const device = new Tap(this.#native, {
+      ...{ netns, interface: name, role: PortRole.POD, name: `${name} ${key}`, persist: false },
+      datagramQueue: this.#datagramQueue.limit,
+    });
+    this.#noteUnbound(device.unbound);
+    return device;
   }
 
   #failedInfo(a: PodAttachment, error: string): PortInfo {

@@ -3,7 +3,6 @@
  * machine, inside the namespace; the agent opens the device afterwards. Names and addresses were checked before they come
  * here, and nothing of them is read by a shell.
  */
-
 import { execFile } from "node:child_process";
 import { mkdir, stat, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -129,9 +128,7 @@ export class IpContainerNetwork implements ContainerNetwork {
 
   async remove(netns: string, ifname: string, mac: string): Promise<void> {
     const there = await this.read(netns, ifname);
-    // A bare one is what an agent that opened it made anew after somebody had deleted it.
-    const isBare = there?.isUp === false && there.addresses.length === 0;
-    const isOurs = there?.isTap === true && (there.mac === mac || isBare);
+    const isOurs = there?.isTap === true && there.mac === mac;
     const { status, stderr } = await this.#inside(netns, [
       ...["sh", "-c", REMOVE, "sh", ...(isOurs ? [ifname] : [])],
     ]);

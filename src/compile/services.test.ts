@@ -341,12 +341,18 @@ t.test("what is kept of an endpoint beside its slice", async (t) => {
     });
     for (const object of slicesOf(`s${i}`, 1, i & 127)) graph.onEvent({ type: "ADDED", object });
   }
-  const compiler = new ServiceCompiler(settings);
-  collect();
-  const before = process.memoryUsage().heapUsed;
-  t.equal(compiler.update(graph, graph.services.keys()).upsert.length, SERVICES);
-  collect();
-  const bytes = (process.memoryUsage().heapUsed - before) / (SERVICES * 10);
-  t.ok(bytes < 200, `${bytes.toFixed(0)} bytes of each; it was 500 while parsed slices and specs were kept`);
-  t.equal(compiler.size, SERVICES);
+  // In a process that other tests share a heap grows and shrinks for their sake, too: the least of some is its own.
+  const kept: ServiceCompiler[] = [];
+  const bytes = Array.from({ length: 5 }, () => {
+    const compiler = new ServiceCompiler(settings);
+    kept.push(compiler);
+    collect();
+    const before = process.memoryUsage().heapUsed;
+    t.equal(compiler.update(graph, graph.services.keys()).upsert.length, SERVICES);
+    collect();
+    return (process.memoryUsage().heapUsed - before) / (SERVICES * 10);
+  });
+  const least = Math.min(...bytes);
+  t.ok(least < 75, `${least.toFixed(0)} bytes of each; it was 500 while parsed slices and specs were kept`);
+  t.same([...new Set(kept.map(({ size }) => size))], [SERVICES]);
 });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { PODWIRE } from "../../../src/testing/lab/lab.ts";
 import { type Running, run, start } from "../../../src/testing/lab/process.ts";
 import type { Namespaces } from "../../support/namespaces.ts";
-import { CONFIG, makeNode, objects } from "../../support/own-node.ts";
+import { cniConfig, makeNode, objects } from "../../support/own-node.ts";
 
 const RANGES = ["10.244.1.0/24", "fd00:10:244:1::/64"];
 const CAPABILITIES = { portMappings: true, ips: true, mac: true, dns: true, bandwidth: true };
@@ -41,14 +41,7 @@ export class RuntimeNode {
     const ranges = `"podCIDRs":${JSON.stringify(RANGES)}`;
     await writeFile(join(folder, "objects.json"), text.replace('"podCIDRs":["10.244.1.0/24"]', ranges));
     const socket = join(folder, "agent.sock");
-    await writeFile(
-      join(folder, "agent.yaml"),
-      JSON.stringify({
-        ...{ ...CONFIG, socket, netns: namespaces.path("node"), cni: { leaseFile: `${folder}/leases.json` } },
-        ...{ clusterCIDR: "10.244.0.0/16,fd00:10:244::/56", source: { files: [`${folder}/objects.json`] } },
-        proxy: { metricsBindAddress: "", healthzBindAddress: "" },
-      }),
-    );
+    await writeFile(join(folder, "agent.yaml"), JSON.stringify(cniConfig(namespaces, folder)));
     const command = [PODWIRE, "agent", "--config", join(folder, "agent.yaml")];
     return new RuntimeNode(folder, socket, await start(command, /data plane running/));
   }

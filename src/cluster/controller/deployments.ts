@@ -1,13 +1,13 @@
 // Deployment → pods. The ReplicaSet in between is left out: a pod's name holds its template's hash, as it would.
 // Suffixes come from the pod's number instead of chance, so the same manifest makes the same names in every lab.
 // A changed template rolls over with maxSurge and maxUnavailable, driven by the pods' readiness.
-import { nameSuffix } from "../../kube/hash.ts";
 import { type Deployment, keyOf, type Pod } from "../../kube/objects.ts";
 import type { Store, StoreEvent } from "../store.ts";
 import { deploymentConditions, replicaFailure, rolloutLimits } from "./deployment-conditions.ts";
 import { DeploymentScales, HASH_LABEL, templateHash } from "./deployment-scales.ts";
 import { isFinished, isReady, isTerminating } from "./scheduler.ts";
 import type { PodActions } from "./told-actions.ts";
+import { freeNames, podFrom } from "./workload.ts";
 
 export class DeploymentController {
   readonly #store: Store;
@@ -77,22 +77,19 @@ export class DeploymentController {
     for (const pod of plan.remove) this.#actions.delete(pod);
     const made: Pod[] = [];
     let failure: string | undefined;
-    const names = this.#freeNames(deployment, hash);
+    const {
+      metadata: { name },
+      spec: { template },
+    } = deployment;
+    const names = freeNames(this.#store, deployment, `${name}-${hash}`, `${key}/${hash}`);
     while (made.length < plan.create && failure === undefined) {
-      const pod = podOf(deployment, hash, names.next().value);
+      const details = { name: names.next().value, labels: { [HASH_LABEL]: hash } };
+      const pod = podFrom(deployment, template, details);
       failure = this.#actions.create(pod);
       if (failure === undefined) made.push(pod);
     }
     this.#scales.changed(deployment, hash, pods, { wanted: plan.create, made, removed: plan.remove });
     this.#writeStatus(deployment, pods, current, failure);
-  }
-
-  /** The first that no pod has, and on from there: thousands of replicas would each look for theirs from the start. */
-  *#freeNames({ metadata: { namespace, name } }: Deployment, hash: string): Generator<string, never> {
-    for (let i = 0; ; i++) {
-      const podName = `${name}-${hash}-${nameSuffix(`${namespace}/${name}/${hash}/${i}`)}`;
-      if (this.#store.get("Pod", `${namespace}/${podName}`) === undefined) yield podName;
-    }
   }
 
   #writeStatus(
@@ -118,25 +115,6 @@ export class DeploymentController {
     };
     this.#store.put({ ...stored, status } as Deployment);
   }
-}
-
-function podOf({ metadata, spec: { template } }: Deployment, hash: string, podName: string): Pod {
-  const { namespace, name, uid } = metadata;
-  return {
-    apiVersion: "v1",
-    kind: "Pod",
-    metadata: {
-      name: podName,
-      ...(namespace === undefined ? {} : { namespace }),
-      labels: { ...template.metadata?.labels, [HASH_LABEL]: hash },
-      ...(template.metadata?.annotations === undefined ? {} : { annotations: template.metadata.annotations }),
-      ownerReferences: [
-        { apiVersion: "apps/v1", kind: "Deployment", name, uid: uid ?? "", controller: true },
-      ],
-    },
-    spec: structuredClone(template.spec) as Pod["spec"],
-    status: {},
-  };
 }
 
 interface Rollout {

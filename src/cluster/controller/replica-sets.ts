@@ -10,7 +10,7 @@ import type { Store } from "../store.ts";
 import { replicaFailure } from "./deployment-conditions.ts";
 import { isFinished, isReady, isTerminating } from "./scheduler.ts";
 import {
-  freePodName,
+  freePodNames,
   inDeletionOrder,
   isActive,
   type PodActions,
@@ -38,8 +38,9 @@ export class ReplicaSetController extends WorkloadController<Replicated> {
       (pod) => !isTerminating(pod) && isFinished(pod) && pod.status.reason === "NodePorts",
     );
     let failure: string | undefined;
+    const names = freePodNames(this.store, object, object.metadata.name);
     for (let i = active.length + refused.length; i < replicas && failure === undefined; i++) {
-      const name = freePodName(this.store, object, object.metadata.name);
+      const name = names.next().value;
       failure = this.actions.create(podFrom(object as KubeObject, template, { name }));
     }
     const surplus = Math.max(0, active.length - replicas);

@@ -184,10 +184,24 @@ export function podFrom(owner: KubeObject, template: PodTemplate, details: PodDe
 
 /** `base-xxxxx`, as an API server makes names, but the same ones in every lab; one that no pod has. */
 export function freePodName(store: Store, owner: KubeObject, base: string): string {
-  const head = base.slice(0, 58); // a name that is made is a label at most
+  return freePodNames(store, owner, base).next().value;
+}
+
+/** One after the other, each as above: thousands of replicas would each look for theirs from the start. */
+export function freePodNames(store: Store, owner: KubeObject, base: string): Generator<string, never> {
+  return freeNames(store, owner, base.slice(0, 58), `${owner.kind}/${keyOf(owner)}/${base}`); // a label at most
+}
+
+/** `head-xxxxx`, the suffix made of `seed` and a number: those that no pod of the owner's namespace has. */
+export function* freeNames(
+  store: Store,
+  { metadata: { namespace } }: KubeObject,
+  head: string,
+  seed: string,
+): Generator<string, never> {
   for (let i = 0; ; i++) {
-    const name = `${head}-${nameSuffix(`${owner.kind}/${keyOf(owner)}/${base}/${i}`)}`;
-    if (store.get("Pod", `${owner.metadata.namespace}/${name}`) === undefined) return name;
+    const name = `${head}-${nameSuffix(`${seed}/${i}`)}`;
+    if (store.get("Pod", `${namespace}/${name}`) === undefined) yield name;
   }
 }
 
