@@ -206,10 +206,12 @@ export class ServiceCompiler {
 
   #claim(entry: Entry, claim: string, out: Marks): void {
     const claims = this.#claims.get(claim);
-    const all = [...listOf(claims), entry].sort((a, b) => (a.key < b.key ? -1 : 1));
-    set(this.#claims, claim, someOf(all));
+    const others = listOf(claims);
+    const after = others.findIndex(({ key }) => entry.key < key);
+    const at = after < 0 ? others.length : after;
+    set(this.#claims, claim, someOf([...others.slice(0, at), entry, ...others.slice(at)]));
     const holder = firstOf(claims);
-    if (holder !== undefined && all[0] !== holder) out.lost.add(holder);
+    if (holder !== undefined && at === 0) out.lost.add(holder);
   }
 
   #release(entry: Entry, { frontends, protocol }: ServicePortSpec, out: Marks): void {
