@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import { cannotRun, TestLab } from "../../src/testing/lab/lab.ts";
-import { run } from "../../src/testing/lab/process.ts";
+import { run, until } from "../../src/testing/lab/process.ts";
 
 const skip = cannotRun("ip");
 
@@ -70,6 +70,6 @@ t.test("what is between nodes", { skip }, async (t) => {
   await becomes([/^host device: host0 is down: ip link set host0 up/, ...Array(4).fill(/^peers: /)]);
   await ip("n-node1", "link", "set", "host0", "up"); // which has taken its routes with it
   await becomes([]);
-  const routes = await run(["ip", "-n", `pw-${lab.name}-n-node1`, "route", "show", "table", "30000"]);
-  t.match(routes.stdout, /dev host0/);
+  const table = ["ip", "-n", `pw-${lab.name}-n-node1`, "route", "show", "table", "30000"];
+  await until("its routes", async () => /dev host0/.test((await run(table)).stdout), 3000);
 });
