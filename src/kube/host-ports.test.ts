@@ -1,7 +1,8 @@
 // Host ports on the control side: who gets a node's port, who waits, who is refused; and what a manifest may not say.
 import t from "tap";
+import { podStatusWord } from "../apiserver/table/pod-columns.ts";
 import type { Cluster } from "../cluster/cluster.ts";
-import { podReason, podStatusWord } from "../lab/lab-status.ts";
+import { podReason } from "../lab/lab-status.ts";
 import { makeCluster } from "../testing/world/make-cluster.ts";
 import type { Pod } from "./objects.ts";
 

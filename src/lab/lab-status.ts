@@ -44,29 +44,6 @@ export interface LabStatus {
 /** Reason of the Ready condition when readiness gates alone are in its way. */
 export const GATED = "ReadinessGatesNotReady";
 
-/** kubectl's STATUS column: the phase, or what keeps a container from running. */
-export function podStatusWord(pod: Pod): string {
-  if (pod.metadata.deletionTimestamp !== undefined) return "Terminating";
-  const { status } = pod;
-  for (const c of status.containerStatuses ?? []) {
-    if (c.state?.waiting?.reason !== undefined) return c.state.waiting.reason;
-    const ended = c.state?.terminated;
-    if (ended !== undefined && status.phase !== "Succeeded")
-      return ended.reason ?? `ExitCode:${ended.exitCode}`;
-  }
-  if (status.phase === "Failed" && status.reason !== undefined) return status.reason; // refused by its node
-  return status.phase === "Succeeded" ? "Completed" : (status.phase ?? "Pending");
-}
-
-export function readyColumn(pod: Pod): string {
-  const statuses = pod.status.containerStatuses ?? [];
-  return `${statuses.filter((c) => c.ready).length}/${pod.spec.containers.length}`;
-}
-
-export function restartsOf(pod: Pod): number {
-  return (pod.status.containerStatuses ?? []).reduce((sum, c) => sum + c.restartCount, 0);
-}
-
 export function isReady(pod: Pod): boolean {
   return pod.status.conditions?.some((c) => c.type === "Ready" && c.status === "True") ?? false;
 }

@@ -1,22 +1,14 @@
 // The lab process: holds the objects and sees to it that what they ask for exists. Controllers (control/) turn
 // objects into more objects; this file turns pods into processes and nodes into agents, and reports back as status.
 import { readFileSync } from "node:fs";
+import { podStatusWord, readyColumn, restartsOf } from "../apiserver/table/pod-columns.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import type { Change } from "../cluster/cluster-options.ts";
 import type { Happening } from "../cluster/event-recorder.ts";
 import { hostPortsOf } from "../kube/host-ports.ts";
 import { KEEP_CLIENT_ADDRESS } from "../kube/keep-client-address.ts";
 import { type Job, type KubeObject, keyOf, type Node, type Pod } from "../kube/objects.ts";
-import {
-  isReady,
-  isStuck,
-  type LabStatus,
-  type PodReport,
-  podReason,
-  podStatusWord,
-  readyColumn,
-  restartsOf,
-} from "./lab-status.ts";
+import { isReady, isStuck, type LabStatus, type PodReport, podReason } from "./lab-status.ts";
 import { KernelNode, type NodeAgent, PodwireAgent } from "./node-agent.ts";
 import type { LogTimes } from "./pod/log-index.ts";
 import { type PodHost, PodRunner } from "./pod/pod-runner.ts";

@@ -1,12 +1,12 @@
 // podwire wait --for=CONDITION KIND NAME… : until it holds, for each of the objects.
 import type { Command } from "commander";
+import { parsePath, valueText } from "../../kube/json-path.ts";
 import { kindNamed } from "../../kube/kinds.ts";
 import type { KubeObject } from "../../kube/objects.ts";
 import { globals, print } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
 import { durationMs } from "../lab/duration.ts";
 import { type RunningLab, runningLab } from "../running-lab.ts";
-import { parsePath, valueText } from "./get/jsonpath.ts";
 import { nameOf } from "./get/output.ts";
 import { type ChoiceFlags, choiceOf, choose } from "./named-objects.ts";
 import { type Watch, watchKinds } from "./watch-objects.ts";

@@ -1,6 +1,7 @@
 import t from "tap";
+import { podStatusWord, readyColumn, restartsOf } from "../../apiserver/table/pod-columns.ts";
 import type { Pod } from "../../kube/objects.ts";
-import { isStuck, podReason, podStatusWord, readyColumn, restartsOf } from "../lab-status.ts";
+import { isStuck, podReason } from "../lab-status.ts";
 import { type ContainerView, podStatus } from "./pod-status.ts";
 
 const pod = {

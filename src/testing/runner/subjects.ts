@@ -122,9 +122,13 @@ export const SUBJECTS: Subjects = {
     files:
       "bandwidth bandwidth-judge install cni cni-* leases real-runtime real-podman real-cluster daemonset",
   },
+  tables: {
+    what: "objects in rows, as kubectl prints them, judged by a real API server",
+    files: "age table tables object-columns json-path",
+  },
   cli: {
     what: "the command line",
-    files: `main get table jsonpath describe client context object-columns path-mtu ping* read-once other-kinds cli-habits
+    files: `main get table describe client context object-columns path-mtu ping* read-once other-kinds cli-habits
       *-flags delete-* outcomes wait log-output capture-session conntrack-options flow-expression replay explain
       observe-cli agent-node agent-nodes open-nodes in-namespace documentation`,
   },

@@ -15,6 +15,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   config: ["kube"],
   watch: ["kube"],
   cluster: ["kube"],
+  apiserver: ["kube", "cluster"],
   compile: ["dataplane", "kube", "config", "watch"],
   plane: ["wire", "dataplane", "native", "config", "watch", "compile"],
   cni: ["kube", "config", "watch", "compile"],
@@ -43,13 +44,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...["wire", "dataplane", "device", "kube", "config", "watch", "compile", "plane", "observe", "kubeproxy"],
     ...["calico", "api"],
   ],
-  lab: ["kube", "config", "watch", "cluster", "kubeproxy"],
+  lab: ["kube", "config", "watch", "cluster", "apiserver", "kubeproxy"],
   cli: [
     ...[
       "kube",
       "config",
       "watch",
       "cluster",
+      "apiserver",
       "dissect",
       "capture",
       "observe",

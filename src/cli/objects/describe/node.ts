@@ -1,6 +1,7 @@
 // Nodes and namespaces.
+
+import { ageOf } from "../../../apiserver/table/age.ts";
 import type { Namespace, Node, Pod } from "../../../kube/objects.ts";
-import { ageOf } from "../../table.ts";
 import { listed, marks, sorted, timeText } from "./parts.ts";
 import type { TabWriter } from "./tabs.ts";
 

@@ -1,7 +1,8 @@
 // What kubectl's descriptions have in common: labels, annotations, selectors, times, events.
+
+import { ageOf } from "../../../apiserver/table/age.ts";
 import { byTime } from "../../../cluster/event-recorder.ts";
 import type { Event, KubeObject, LabelSelector } from "../../../kube/objects.ts";
-import { ageOf } from "../../table.ts";
 import type { TabWriter } from "./tabs.ts";
 
 type StringMap = Readonly<Record<string, string>>;

@@ -1,7 +1,7 @@
 // A pod, and the template of one.
 import type { Toleration, Volume } from "kubernetes-types/core/v1.js";
+import { ageOf } from "../../../apiserver/table/age.ts";
 import type { Container, Pod, PodTemplate } from "../../../kube/objects.ts";
-import { ageOf } from "../../table.ts";
 import { containerLines } from "./containers.ts";
 import { annotationLines, controlledBy, head, labelLines, listed, marks, timeText } from "./parts.ts";
 import type { TabWriter } from "./tabs.ts";

@@ -1,4 +1,6 @@
 // What makes pods.
+
+import { formatAge } from "../../../apiserver/table/age.ts";
 import type {
   DaemonSet,
   Deployment,
@@ -9,7 +11,6 @@ import type {
   ReplicationController,
   StatefulSet,
 } from "../../../kube/objects.ts";
-import { formatAge } from "../../table.ts";
 import { controlledBy, head, mapText, marks, selectorText, timeText } from "./parts.ts";
 import { templateLines } from "./pod.ts";
 import type { TabWriter } from "./tabs.ts";

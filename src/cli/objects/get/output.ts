@@ -1,11 +1,11 @@
 // The forms of `podwire get -o`: kubectl's, beside those every command has.
 import { readFileSync } from "node:fs";
+import { execute, parsePath, parseTemplate, valueText } from "../../../kube/json-path.ts";
 import { groupOf, kindNamed, WORKLOAD_ENDPOINT } from "../../../kube/kinds.ts";
 import type { KubeObject } from "../../../kube/objects.ts";
 import { print, printData } from "../../context.ts";
 import { usageError } from "../../errors.ts";
 import { type Column, formatTable } from "../../table.ts";
-import { execute, parsePath, parseTemplate, valueText } from "./jsonpath.ts";
 
 /** Prints what was asked for: one object when one was named, else a List. */
 export type Printer = (items: KubeObject[], single: boolean) => Promise<void>;

@@ -1,7 +1,8 @@
 // -l and --field-selector, as kubectl reads them.
+
+import { parsePath, valueText } from "../../../kube/json-path.ts";
 import type { KubeObject } from "../../../kube/objects.ts";
 import { usageError } from "../../errors.ts";
-import { parsePath, valueText } from "./jsonpath.ts";
 
 export type Matcher = (object: KubeObject) => boolean;
 type Labels = Readonly<Record<string, string>>;

@@ -1,13 +1,13 @@
 import { readFileSync } from "node:fs";
 import t from "tap";
-import { execute, parsePath, parseTemplate } from "./jsonpath.ts";
+import { execute, parsePath, parseTemplate } from "./json-path.ts";
 
 interface Corpus {
   object: unknown;
   cases: { expression: string; output?: string; error?: string }[];
 }
 
-const file = new URL("../../../../../src/cli/objects/get/testdata/jsonpath.json", import.meta.url);
+const file = new URL("../../../src/kube/testdata/json-path.json", import.meta.url);
 const { object, cases } = JSON.parse(readFileSync(file, "utf8")) as Corpus;
 
 t.test("what kubectl printed", async (t) => {

@@ -1,6 +1,6 @@
 // kubectl's JSONPath: text with {actions} in it. An action is a path, "text", {range PATH} … {end}. Missing fields are
-// empty, as kubectl has it. testdata/jsonpath.json holds what kubectl itself printed.
-import { usageError } from "../../errors.ts";
+// empty, as kubectl has it. testdata/json-path.json holds what kubectl itself printed.
+import { PodwireError } from "../base/errors.ts";
 
 type Value = unknown;
 type Step = (at: readonly Value[], root: Value) => Value[];
@@ -11,13 +11,22 @@ type Part =
 
 export type Template = readonly Part[];
 
+/** Whoever gave the path is told: status 2 of a command. */
+class JsonPathError extends PodwireError {
+  readonly exitCode = 2;
+
+  constructor(message: string) {
+    super(message, { code: "JSONPATH" });
+  }
+}
+
 const IDENTIFIER = /^(?:\\.|[^\s.[\]{}()'"@$,:*?|<>=!&])+/;
 const ESCAPES: Readonly<Record<string, string>> = { n: "\n", t: "\t", r: "\r" };
 
 export function parseTemplate(text: string): Template {
   const reader = new Reader(text);
   const { parts, ended } = readParts(reader);
-  if (ended) throw usageError(`jsonpath ${text}: not in range, nothing to end`);
+  if (ended) throw new JsonPathError(`jsonpath ${text}: not in range, nothing to end`);
   return parts;
 }
 
@@ -61,7 +70,7 @@ class Reader {
   }
 
   fail(why: string): Error {
-    return usageError(`jsonpath ${this.text}: ${why}`);
+    return new JsonPathError(`jsonpath ${this.text}: ${why}`);
   }
 }
 
