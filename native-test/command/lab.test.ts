@@ -375,6 +375,7 @@ t.test(
         "warning: pod default/third: Pending: 0/2 nodes are available: 2 node(s) didn't have free ports for the " +
           "requested pod ports.",
         "lab t-stuck is complete: 2 nodes, 6 pods (4 of them cannot get ready), 1 client",
+        "its Kubernetes API: export KUBECONFIG=/run/podwire/labs/t-stuck/kubeconfig",
       ],
     );
     t.equal((await lab.podwire(["lab", "status"])).status, 3);

@@ -42,7 +42,7 @@ export function manifestTargets(
   onlyNamespace: string | undefined,
 ): Target[] {
   const passed = new PassedOver();
-  const options = { namespace: onlyNamespace ?? "default", onlyNamespace, passed };
+  const options = { namespace: onlyNamespace ?? "default", onlyNamespace, passed, carries: true };
   const manifests = parseManifests(readAll(files), options);
   for (const line of passed.notes()) note(line);
   if (manifests.length === 0) throw new CliError(`${verb}: no objects in ${files.join(", ")}`);

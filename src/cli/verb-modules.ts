@@ -4,6 +4,7 @@ import type { VerbModule } from "./verbs.ts";
 // Each import is written out, so that the bundle (scripts/bundle.mjs) finds it.
 const MODULES: Readonly<Record<string, () => Promise<VerbModule>>> = {
   lab: () => import("./lab/lab.ts"),
+  kubeconfig: () => import("./lab/kubeconfig.ts"),
   exec: () => import("./lab/exec.ts"),
   apply: () => import("./objects/apply.ts"),
   create: () => import("./objects/create.ts"),

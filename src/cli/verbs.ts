@@ -18,6 +18,7 @@ export interface Verb {
 
 export const VERBS: readonly Verb[] = [
   { name: "lab", summary: "make, remove and look at labs: up, down, status, list" },
+  { name: "kubeconfig", summary: "print how kubectl reaches a lab's Kubernetes API" },
   { name: "exec", summary: "run a program in the network of a pod, node or client" },
   { name: "apply", summary: "create or change objects from manifests" },
   { name: "create", summary: "create objects from manifests" },

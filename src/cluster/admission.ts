@@ -13,7 +13,10 @@ import type { Store } from "./store.ts";
 /** Namespaces first, and whoever asks for a certain address before those who take any. */
 export function inOrder(manifests: readonly Manifest[]): Manifest[] {
   const rank = ({ info, object }: Manifest): number => {
-    const index = KINDS.findIndex((k) => k.kind === info.kind);
+    const index = Math.max(
+      0,
+      KINDS.findIndex((k) => k.kind === info.kind),
+    );
     const asks =
       info.kind === "Service"
         ? asksForNumbers(object as Service)

@@ -33,6 +33,13 @@ export interface CallOptions {
   readonly dryRun?: boolean;
 }
 
+export interface DeletionOptions extends CallOptions {
+  /** Of a pod; left out: what the pod says. */
+  readonly graceSeconds?: number | undefined;
+  /** What becomes of what the object owns: it goes then, goes first, or stays. */
+  readonly propagation?: "Background" | "Foreground" | "Orphan" | undefined;
+}
+
 export interface ApplyOptions extends CallOptions {
   /** Objects that are there already refuse the call. */
   readonly create?: boolean;

@@ -11,7 +11,8 @@
 // made again from the objects: it never holds anything that the objects do not say.
 import { PodwireError } from "../base/errors.ts";
 import { withHostPorts } from "../kube/defaults.ts";
-import { KINDS, type KindInfo, kindFromWord, STORED_KINDS, unknownKind } from "../kube/kinds.ts";
+import { FOREGROUND, held, holdersOf, isFinished } from "../kube/finalizers.ts";
+import { type KindInfo, kindFromWord, STORED_KINDS, unknownKind } from "../kube/kinds.ts";
 import { FieldProblems } from "../kube/manifest/field-problems.ts";
 import {
   type Manifest,
@@ -26,8 +27,16 @@ import { validateUpdate } from "../kube/validate/update.ts";
 import { checkNamespaces, checkNew, checkTargets, fieldOf, inOrder, merge } from "./admission.ts";
 import { Allocation, type Remembered } from "./allocation.ts";
 import { applied } from "./applied.ts";
-import type { ApplyOptions, CallOptions, Change, ClusterOptions, DeleteTarget } from "./cluster-options.ts";
+import type {
+  ApplyOptions,
+  CallOptions,
+  Change,
+  ClusterOptions,
+  DeleteTarget,
+  DeletionOptions,
+} from "./cluster-options.ts";
 import { type Controller, makeControllers } from "./controller/controllers.ts";
+import { GarbageCollector } from "./controller/garbage-collector.ts";
 import { isWaitingPod, placedFirst } from "./controller/pod-placer.ts";
 import { toldActions } from "./controller/told-actions.ts";
 import { EventRecorder, type Happening, timeText } from "./event-recorder.ts";
@@ -54,6 +63,7 @@ export class Cluster {
   /** While controllers are made again from what they have told already. */
   #isSilent = false;
   #allocation!: Allocation;
+  #garbage!: GarbageCollector;
   /** In the order in which they are told and asked. */
   #controllers: readonly Controller[] = [];
 
@@ -167,10 +177,36 @@ export class Cluster {
     });
   }
 
+  /** For an API server, which has admitted the object: stored as it is. Returns what it is then, or would be. */
+  write(object: KubeObject, options: CallOptions = {}): KubeObject {
+    return this.#call(options, () => {
+      const key = keyOf(object);
+      this.store.put(this.#allocation.allocated(object, this.store.get(object.kind, key)));
+      if (isFinished(object)) this.#remove(object.kind, key);
+      this.#reconcile();
+      return this.store.get(object.kind, key) ?? object;
+    });
+  }
+
+  /** As its user asks for it. Returns what is left of it: a pod ends gracefully, finalizers are waited for. */
+  delete(object: KubeObject, options: DeletionOptions = {}): KubeObject | undefined {
+    const { graceSeconds, propagation = "Background" } = options;
+    return this.#call(options, () => {
+      const { uid = "" } = object.metadata;
+      if (propagation === "Orphan") this.#garbage.orphan(object);
+      const waits = propagation === "Foreground" && this.#garbage.dependentsOf(uid).length > 0;
+      const now = this.store.get(object.kind, keyOf(object)) ?? object;
+      if (waits) this.store.put(held(now, this.#time(0), [FOREGROUND]));
+      else this.#end(now, graceSeconds);
+      this.#reconcile();
+      return this.store.get(object.kind, keyOf(object));
+    });
+  }
+
   /** The object is gone for good: a pod whose processes have ended. */
   remove(object: KubeObject): void {
     this.#transaction(() => {
-      this.#remove(object.kind, keyOf(object));
+      this.#letGo(object.kind, keyOf(object));
       this.#reconcile();
     });
   }
@@ -216,7 +252,11 @@ export class Cluster {
       delete: (pod: Pod) => this.#deletePod(pod, undefined),
     });
     const made = makeControllers(this.store, pods, this.#options.nowMs, (ms) => timeText(ms));
-    this.#controllers = [placer, ...made];
+    this.#garbage = new GarbageCollector(this.store, {
+      end: (object) => this.#end(object),
+      remove: (object) => this.#remove(object.kind, keyOf(object)),
+    });
+    this.#controllers = [placer, ...made, this.#garbage];
     for (const controller of this.#controllers) {
       this.#inner.add(this.store.observe((event) => controller.onEvent(event)));
     }
@@ -226,8 +266,7 @@ export class Cluster {
   #restartControllers(): void {
     this.#isSilent = true;
     this.#startControllers();
-    for (const info of KINDS) {
-      if (!info.stored) continue;
+    for (const info of STORED_KINDS) {
       for (const object of this.store.list(info.kind)) {
         if (!isWaitingPod(object)) this.#allocation.allocated(object, object); // who waits has nothing yet
         for (const controller of this.#controllers) {
@@ -305,8 +344,7 @@ export class Cluster {
       const outcomes = targets.map(({ info, key }) => {
         const object = this.store.get(info.kind, key);
         if (object === undefined) return outcome(info, nameOnly(info, key), "not found");
-        if (info.kind === "Pod") this.#deletePod(object as Pod, graceSeconds);
-        else this.#remove(info.kind, key);
+        this.#end(object, graceSeconds);
         return outcome(info, object, "deleted");
       });
       this.#reconcile();
@@ -314,15 +352,27 @@ export class Cluster {
     });
   }
 
+  #end(object: KubeObject, graceSeconds?: number): void {
+    if (object.kind === "Pod") this.#deletePod(object as Pod, graceSeconds);
+    else this.#letGo(object.kind, keyOf(object));
+  }
+
   #deletePod(pod: Pod, graceSeconds: number | undefined): void {
     const grace = graceSeconds ?? pod.spec.terminationGracePeriodSeconds ?? 30;
     if (pod.spec.nodeName === undefined || grace === 0) {
-      this.#remove("Pod", keyOf(pod));
+      this.#letGo("Pod", keyOf(pod));
       return;
     }
     if (pod.metadata.deletionTimestamp !== undefined) return;
     const ending = { deletionTimestamp: this.#time(grace), deletionGracePeriodSeconds: grace };
     this.store.put({ ...pod, metadata: { ...pod.metadata, ...ending } } as Pod);
+  }
+
+  /** Gone, but for finalizers that somebody has to take off. */
+  #letGo(kind: string, key: string): void {
+    const object = this.store.get(kind, key);
+    if (object === undefined || holdersOf(object).length === 0) this.#remove(kind, key);
+    else this.store.put(held(object, this.#time(0), []));
   }
 
   #remove(kind: string, key: string): void {

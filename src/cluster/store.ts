@@ -58,6 +58,11 @@ export class Store {
     return wanted.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
   }
 
+  /** Whether it is a kind of the store. */
+  holds(kind: string): boolean {
+    return this.#objects.has(kind);
+  }
+
   count(kind: string): number {
     return this.#kind(kind).size;
   }

@@ -12,6 +12,7 @@ import type {
   Pod,
   PodSpec,
   Probe,
+  Secret,
   Service,
 } from "./objects.ts";
 
@@ -29,6 +30,7 @@ const defaulters: Record<string, (object: never) => void> = {
   NetworkPolicy: defaultNetworkPolicy,
   Node: defaultNode,
   Namespace: defaultNamespace,
+  Secret: defaultSecret,
 };
 
 /** Fills in `object`, whose field types are right. `namespace` is for namespaced kinds that name none. */
@@ -36,6 +38,16 @@ export function applyDefaults(object: KubeObject, namespaced: boolean, namespace
   object.metadata ??= {} as KubeObject["metadata"];
   if (namespaced && (object.metadata.namespace ?? "") === "") object.metadata.namespace = namespace;
   (defaulters[object.kind] as ((object: KubeObject) => void) | undefined)?.(object);
+}
+
+/** stringData is for writing: it goes where data is read. */
+function defaultSecret(secret: Secret): void {
+  if ((secret.type ?? "") === "") secret.type = "Opaque";
+  const { stringData } = secret;
+  if (stringData === undefined) return;
+  const given = Object.entries(stringData).map(([key, text]) => [key, Buffer.from(text).toString("base64")]);
+  secret.data = { ...secret.data, ...Object.fromEntries(given) };
+  delete secret.stringData;
 }
 
 function defaultService(service: Service): void {

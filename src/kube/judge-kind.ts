@@ -2,12 +2,12 @@
 // API, or one of a custom resource: no business of the network's, passed over with a note. What the API server's own
 // groups do not have is misspelt, and what is ours in another version is written differently there: both are refused.
 import { API_GROUPS, currentVersion, splitApiVersion } from "./api-groups.ts";
-import { KINDS, type KindInfo, kindFromWord, kindOf } from "./kinds.ts";
+import { carriedKind, KINDS, type KindInfo, kindFromWord, kindOf } from "./kinds.ts";
 
 export type KindVerdict =
   | { readonly what: "ours"; readonly info: KindInfo }
-  /** `title`: as a note names it. */
-  | { readonly what: "foreign"; readonly title: string }
+  /** `title`: as a note names it; `info`: it may be stored all the same. */
+  | { readonly what: "foreign"; readonly title: string; readonly info?: KindInfo }
   | { readonly what: "refused"; readonly message: string };
 
 const LIST_DEPTH_MAX = 100;
@@ -42,7 +42,8 @@ export function judgeKind(apiVersion: string, kind: string): KindVerdict {
   if (!builtIn.kinds.includes(kind)) return refused(adviceFor(kind, group));
   if (mine !== undefined) return refused(`: use ${mine.apiVersion}`);
   if (!builtIn.versions.includes(version)) return refused(`: use ${currentVersion(builtIn)}`);
-  return { what: "foreign", title: kind };
+  const carried = carriedKind(apiVersion, kind);
+  return { what: "foreign", title: kind, ...(carried !== undefined && { info: carried }) };
 }
 
 /** A list is an object of the API, of one version; nobody nests many, and each costs a call here. */

@@ -1,4 +1,5 @@
 // The kinds we know, with kubectl's words for them. One table, so that parsing, the store and the commands agree.
+import { CARRIED_KINDS } from "./carried-kinds.ts";
 
 export interface KindInfo {
   readonly kind: string;
@@ -13,6 +14,10 @@ export interface KindInfo {
   readonly custom?: boolean;
   /** False for configuration files: they are never stored. */
   readonly stored: boolean;
+  /** Stored as it is given, and read by nothing of the network's: carried-kinds.ts. */
+  readonly carried?: boolean;
+  /** Carried, and in a cluster somebody would act on it. */
+  readonly idle?: boolean;
 }
 
 const core = (kind: string, plural: string, shortNames: string[], namespaced = true): KindInfo => ({
@@ -75,8 +80,19 @@ export const WORKLOAD_ENDPOINT: KindInfo = {
   stored: false,
 };
 
+const CARRIED: readonly KindInfo[] = CARRIED_KINDS.map((each) => ({
+  ...each,
+  singular: each.kind.toLowerCase(),
+  stored: true,
+  carried: true,
+}));
+
 /** All that a store holds. */
-export const STORED_KINDS: readonly KindInfo[] = [...KINDS.filter(({ stored }) => stored), RECORDED];
+export const STORED_KINDS: readonly KindInfo[] = [
+  ...KINDS.filter(({ stored }) => stored),
+  ...CARRIED,
+  RECORDED,
+];
 
 /** What makes pods of a template. */
 export const WORKLOADS: readonly string[] = [
@@ -103,9 +119,15 @@ export function kindOf(apiVersion: string, kind: string): KindInfo | undefined {
   return isKnown ? info : undefined;
 }
 
+/** A kind that is stored as it is given, by a manifest's kind and version. */
+export function carriedKind(apiVersion: string, kind: string): KindInfo | undefined {
+  return CARRIED.find((info) => info.kind === kind && info.apiVersion === apiVersion);
+}
+
 /** By its name ("Service"); it must be one of ours. */
 export function kindNamed(kind: string): KindInfo {
-  const info = [RECORDED, WORKLOAD_ENDPOINT].find((each) => each.kind === kind) ?? byKind.get(kind);
+  const others = [RECORDED, WORKLOAD_ENDPOINT, ...CARRIED];
+  const info = byKind.get(kind) ?? others.find((each) => each.kind === kind);
   if (info === undefined) throw new TypeError(`no kind ${kind}`);
   return info;
 }

@@ -52,6 +52,8 @@ export type EndpointSlice = KubeObject & {
   ports: EndpointPort[];
 };
 export type Event = KubeObject & { kind: "Event" } & Omit<core.Event, "metadata">;
+export type ConfigMap = KubeObject & { kind: "ConfigMap" } & Omit<core.ConfigMap, "metadata">;
+export type Secret = KubeObject & { kind: "Secret" } & Omit<core.Secret, "metadata">;
 /** Endpoints as they were before EndpointSlices. */
 export type Endpoints = KubeObject & { kind: "Endpoints" } & Pick<core.Endpoints, "subsets">;
 /** `forNodes` came with Kubernetes 1.33. */

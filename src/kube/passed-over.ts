@@ -1,5 +1,7 @@
 // What a call's manifests held that is not read: other kinds, and policies that others enforce, for a note about each.
 
+import type { KindInfo } from "./kinds.ts";
+
 /** GlobalNetworkPolicy, CiliumNetworkPolicy, NetworkPolicy.projectcalico.org: whoever writes them counts on them. */
 const POLICY = /NetworkPolicy(\.|$)/;
 
@@ -29,4 +31,13 @@ export class PassedOver {
           ]),
     ];
   }
+}
+
+/** Of what was stored: `note: stored, and nothing here acts on it: 2 Role, 1 Ingress`. */
+export function idleNotes(manifests: readonly { readonly info: KindInfo }[]): string[] {
+  const counts = new Map<string, number>();
+  for (const { info } of manifests)
+    if (info.idle === true) counts.set(info.kind, (counts.get(info.kind) ?? 0) + 1);
+  const list = [...counts].map(([kind, count]) => `${count} ${kind}`).join(", ");
+  return list === "" ? [] : [`note: stored, and nothing here acts on it: ${list}`];
 }

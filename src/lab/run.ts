@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { openCluster } from "./cluster-state.ts";
 import { LabError } from "./errors.ts";
+import { startKubernetesApi } from "./kubernetes-api.ts";
 import { Lab, logLine } from "./lab.ts";
 import { identify } from "./process/process-table.ts";
 import { serveLab } from "./server.ts";
@@ -31,6 +32,10 @@ export async function runLab(lab: string, program: string, graceMaxMs = GRACE_DE
   process.on("SIGHUP", () => {});
   process.on("unhandledRejection", (error) =>
     running.log(`internal: ${String((error as Error)?.stack ?? error)}`),
+  );
+  // Beside the agents, which need longer. A lab without it still is one.
+  startKubernetesApi(topology, paths, cluster, logLine).catch((error: Error) =>
+    running.log(`the Kubernetes API is not served: ${error.message}`),
   );
   await running.start();
   running.log(`lab ${lab} is up, pid ${process.pid}`);

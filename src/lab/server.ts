@@ -24,7 +24,7 @@ import { externalIpWarnings } from "../kube/external-ips.ts";
 import { warningLines } from "../kube/fields/warnings.ts";
 import { type ManifestText, parseManifests } from "../kube/manifest/manifest.ts";
 import { type KubeObject, keyOf } from "../kube/objects.ts";
-import { PassedOver } from "../kube/passed-over.ts";
+import { idleNotes, PassedOver } from "../kube/passed-over.ts";
 import { LabError, messageOf } from "./errors.ts";
 import type { Lab } from "./lab.ts";
 import { kernelNodeWarnings } from "./policy-kernel-nodes.ts";
@@ -163,7 +163,8 @@ function namespaceOptions(
   { namespace = "default", isNamespaceFixed }: Omit<ManifestBody, "manifests">,
   passed: PassedOver,
 ) {
-  return { namespace, passed, onlyNamespace: isNamespaceFixed === true ? namespace : undefined };
+  const onlyNamespace = isNamespaceFixed === true ? namespace : undefined;
+  return { namespace, passed, onlyNamespace, carries: true };
 }
 
 function apply(lab: Lab, body: ManifestBody): unknown {
@@ -180,6 +181,7 @@ function apply(lab: Lab, body: ManifestBody): unknown {
     items,
     notes: [
       ...passed.notes(),
+      ...idleNotes(manifests),
       ...[...warned].map((text) => `Warning: ${text}`),
       ...warningLines(manifests, "lab"),
       ...warnings,

@@ -16,6 +16,10 @@ export interface LabPaths {
   /** Objects with their allocations, so that addresses are stable over restarts of the lab process. */
   state: string;
   socket: string;
+  /** The Kubernetes API's port, certificates and keys. */
+  api: string;
+  /** How clients reach it. */
+  kubeconfig: string;
   pid: string;
   log: string;
   agents: string;
@@ -29,6 +33,8 @@ export function labPaths(lab: string): LabPaths {
     topology: `${dir}/topology.json`,
     state: `${dir}/state.json`,
     socket: `${dir}/lab.sock`,
+    api: `${dir}/api.json`,
+    kubeconfig: `${dir}/kubeconfig`,
     pid: `${dir}/lab.pid`,
     log: `${dir}/lab.log`,
     agents: `${dir}/agents`,
@@ -67,10 +73,10 @@ export function labsWithState(): string[] {
 }
 
 /** Replaces a file in one step: a reader, and a lab that is killed, see the old text or the new. */
-export async function writeAtomically(path: string, text: string): Promise<void> {
+export async function writeAtomically(path: string, text: string, mode = 0o666): Promise<void> {
   const temporary = `${path}.${process.pid}.tmp`;
   await mkdir(dirname(path), { recursive: true });
-  await writeFile(temporary, text);
+  await writeFile(temporary, text, { mode });
   await rename(temporary, path);
 }
 

@@ -1,6 +1,6 @@
 // `lab up`: from nothing, from half a lab that a crash left, or from a whole one, to a whole one.
 import { spawn } from "node:child_process";
-import { closeSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type ManifestText, parseManifests } from "../kube/manifest/manifest.ts";
 import { tearDown } from "./down.ts";
@@ -37,10 +37,13 @@ export interface UpOptions {
 
 export interface UpResult {
   created: boolean;
+  /** The file for kubectl; undefined: the lab serves no Kubernetes API. */
+  kubeconfig: string | undefined;
   status: LabStatus;
 }
 
 const LAB_START_MS = 15_000;
+const API_START_MS = 5000;
 const POLL_MS = 30;
 const NONE_STUCK = { stuck: [] as string[] };
 /** An agent or container that has failed this often in a row will not come up by waiting. */
@@ -58,7 +61,7 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
         `remove what is left with podwire lab down --lab ${t.lab}, or choose another name`,
     );
   }
-  parseManifests(options.manifests); // refused before anything is made
+  parseManifests(options.manifests, { carries: true }); // refused before anything is made
   await checkPreconditions(t);
   await makeStateDir(t.lab);
   const unlock = lock(paths);
@@ -69,10 +72,17 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
       throw error;
     });
     const status = await waitUntilReady(options, paths);
-    return { created: before === undefined, status };
+    return { created: before === undefined, kubeconfig: await kubeconfigOf(paths), status };
   } finally {
     unlock();
   }
+}
+
+/** It is written while the agents start: most likely long ago. */
+async function kubeconfigOf({ kubeconfig }: LabPaths): Promise<string | undefined> {
+  const until = Date.now() + API_START_MS;
+  while (!existsSync(kubeconfig) && Date.now() < until) await sleep(POLL_MS);
+  return existsSync(kubeconfig) ? kubeconfig : undefined;
 }
 
 async function make(options: UpOptions, paths: LabPaths): Promise<void> {

@@ -74,7 +74,11 @@ async function up(options: UpFlags, flags: Globals): Promise<void> {
   for (const line of file.notes) note(line);
   checkPrivileges("lab up");
   const topology = planTopology(flags.lab ?? file.object.metadata?.name ?? "default", file.object);
-  const { status: result, created } = await bringUp({
+  const {
+    status: result,
+    created,
+    kubeconfig,
+  } = await bringUp({
     topology,
     manifests: file.manifests,
     program: PROGRAM,
@@ -90,6 +94,7 @@ async function up(options: UpFlags, flags: Globals): Promise<void> {
   const pods = `${count(result.pods, "pod")}${waiting === 0 ? "" : ` (${waiting} of them cannot get ready)`}`;
   const size = `${count(result.nodes, "node")}, ${pods}, ${count(result.clients, "client")}`;
   note(`lab ${result.lab} ${created ? "is up" : "is complete"}: ${size}`);
+  if (kubeconfig !== undefined) note(`its Kubernetes API: export KUBECONFIG=${kubeconfig}`);
 }
 
 function count(list: unknown[], noun: string): string {

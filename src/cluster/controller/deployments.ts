@@ -23,11 +23,13 @@ export class DeploymentController {
     this.#scales = new DeploymentScales(actions);
   }
 
-  onEvent({ type, object }: StoreEvent): void {
+  onEvent({ type, object, old }: StoreEvent): void {
     if (object.kind === "Deployment") this.#dirty.add(keyOf(object));
     if (object.kind === "Namespace") this.#markInside(object.metadata.name);
     if (object.kind !== "Pod") return;
     const owner = ownerOf(object as Pod);
+    const before = old === undefined ? undefined : ownerOf(old as Pod);
+    if (before !== undefined && before !== owner) this.#pods.get(before)?.delete(keyOf(object));
     if (owner === undefined) return;
     const pods = this.#pods.get(owner) ?? new Set();
     this.#pods.set(owner, pods);
@@ -68,6 +70,7 @@ export class DeploymentController {
       this.#scales.forget(key);
       return;
     }
+    if (deployment.metadata.deletionTimestamp !== undefined) return; // it goes when its pods are gone
     const hash = templateHash(deployment);
     const current = pods.filter((pod) => pod.metadata.labels?.[HASH_LABEL] === hash);
     const outdated = pods.filter((pod) => pod.metadata.labels?.[HASH_LABEL] !== hash);

@@ -107,6 +107,7 @@ export abstract class WorkloadController<T extends KubeObject> {
 
   #reconcileOne(key: string): void {
     const object = this.store.get<T>(this.#kind, key);
+    if (object?.metadata.deletionTimestamp !== undefined) return; // it goes when its pods are gone
     if (object !== undefined) this.#adopt(object);
     const pods = [...(this.#pods.get(key) ?? [])]
       .sort()

@@ -6,10 +6,13 @@ ObjectMeta
   annotations,labels,name,namespace  served
   creationTimestamp,deletionTimestamp,resourceVersion,uid  served  set by the lab; files that are a dump keep theirs
   deletionGracePeriodSeconds  served
-  finalizers  lab  nothing waits for them: what is deleted is gone
+  finalizers  served  what is deleted waits for them, but for those of a cluster's own controllers
   generateName  served  makes a name where there is none, the same one each time
   generation,managedFields,selfLink  kept
-  ownerReferences  lab  what an owner leaves behind stays; only a lab's own controllers clear up
+  ownerReferences  served
+OwnerReference
+  apiVersion,controller,kind,name,uid  served
+  blockOwnerDeletion  served  all that an object owns is waited for where it goes in the foreground
 Namespace
   apiVersion,kind  served
   metadata  served  labels pod-security.kubernetes.io/… as in pod-security.md

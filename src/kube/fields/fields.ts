@@ -35,21 +35,12 @@ type Fields = Readonly<Record<string, unknown>>;
 const PAGE = "docs/fields.md";
 const TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount";
 const KUBELET_VOLUME = /^(?:kube-api-access|default-token)-/;
-/** Finalizers of controllers that a lab has not: every dump of a cluster has them. */
-const CLUSTER_FINALIZERS = [
-  "kubernetes",
-  "foregroundDeletion",
-  "orphan",
-  "service.kubernetes.io/load-balancer-cleanup",
-];
 
 /** Where a list of plain values does not do: is this value of the field worth a word? */
 const WORTH_SAYING: Readonly<Record<string, (value: unknown, holder: Fields) => boolean>> = {
   "PodSpec.volumes": (v) => some(v, ({ name }) => !KUBELET_VOLUME.test(String(name))),
   "Container.volumeMounts": (v) => some(v, ({ mountPath }) => mountPath !== TOKEN_PATH),
   "Container.resizePolicy": (v) => some(v, ({ restartPolicy }) => restartPolicy !== "NotRequired"),
-  "ObjectMeta.ownerReferences": (v) => some(v, ({ controller }) => controller !== true),
-  "ObjectMeta.finalizers": (v) => (v as unknown[]).some((name) => !CLUSTER_FINALIZERS.includes(String(name))),
   "Namespace.spec": (v) =>
     ((v as Fields).finalizers as unknown[] | undefined)?.some((n) => n !== "kubernetes") ?? false,
   "ServiceSpec.externalName": (_, { type }) => type === "ExternalName",

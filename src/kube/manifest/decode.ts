@@ -60,6 +60,26 @@ export function decodeCustom(value: unknown, typeName: string, problems: FieldPr
   return decodeValue(value, shapeOf(KUBERNETES_TYPES, typeName), c);
 }
 
+/** Whether the fields of a kind are known. */
+export function isTyped(kind: string): boolean {
+  return KUBERNETES_TYPES.get(kind)?.has("apiVersion") === true; // and not of a field's type of that name
+}
+
+/** Of a kind that is only stored, metadata is looked at; the rest stays as it is, without nulls (but in a schema). */
+export function decodeCarried(value: unknown, kind: string, problems: FieldProblems): unknown {
+  const { metadata, ...rest } = value as Record<string, unknown>;
+  const own = kind === "CustomResourceDefinition" ? rest : withoutNulls(rest);
+  const c = { types: KUBERNETES_TYPES, problems, path: ["metadata"], custom: false, inPlace: false };
+  return { ...(own as object), metadata: decodeValue(metadata, shapeOf(KUBERNETES_TYPES, "ObjectMeta"), c) };
+}
+
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (!isMap(value)) return value;
+  const given = Object.entries(value).filter(([, each]) => each !== null);
+  return Object.fromEntries(given.map(([name, each]) => [name, withoutNulls(each)]));
+}
+
 function isSchemas({ custom, path }: Context): boolean {
   return custom && path.length > 0 && path[0] !== "metadata";
 }

@@ -38,6 +38,7 @@ const TYPES = `
   ClusterNetworkPolicySubject: namespaces:LabelSelector pods:NamespacedPod
   ClusterTrustBundleProjection: labelSelector:LabelSelector name:s optional:b path:s signerName:s
   Condition: lastTransitionTime:t message:s observedGeneration:i reason:s status:s type:s
+  ConfigMap: apiVersion:s binaryData:{s} data:{s} immutable:b kind:s metadata:ObjectMeta
   ConfigMapEnvSource: name:s optional:b
   ConfigMapKeySelector: key:s name:s optional:b
   ConfigMapNodeConfigSource: kubeletConfigKey:s name:s namespace:s resourceVersion:s uid:s
@@ -249,6 +250,7 @@ const TYPES = `
   ScaleIOVolumeSource: fsType:s gateway:s protectionDomain:s readOnly:b secretRef:LocalObjectReference
       sslEnabled:b storageMode:s storagePool:s system:s volumeName:s
   SeccompProfile: localhostProfile:s type:s
+  Secret: apiVersion:s data:{s} immutable:b kind:s metadata:ObjectMeta stringData:{s} type:s
   SecretEnvSource: name:s optional:b
   SecretKeySelector: key:s name:s optional:b
   SecretProjection: items:[KeyToPath] name:s optional:b
@@ -258,6 +260,8 @@ const TYPES = `
       seLinuxOptions:SELinuxOptions seccompProfile:SeccompProfile
       windowsOptions:WindowsSecurityContextOptions
   Service: apiVersion:s kind:s metadata:ObjectMeta spec:ServiceSpec status:ServiceStatus
+  ServiceAccount: apiVersion:s automountServiceAccountToken:b imagePullSecrets:[LocalObjectReference] kind:s
+      metadata:ObjectMeta secrets:[ObjectReference]
   ServiceAccountTokenProjection: audience:s expirationSeconds:i path:s
   ServiceCIDR: apiVersion:s kind:s metadata:ObjectMeta spec:ServiceCIDRSpec status:ServiceCIDRStatus
   ServiceCIDRSpec: cidrs:[s]

@@ -11,7 +11,7 @@ import type { KindInfo } from "../kinds.ts";
 import type { KubeObject } from "../objects.ts";
 import type { PassedOver } from "../passed-over.ts";
 import { validateObject } from "../validate/object.ts";
-import { decode, decodeCustom, decodeOwn } from "./decode.ts";
+import { decode, decodeCarried, decodeCustom, decodeOwn, isTyped } from "./decode.ts";
 import { type FieldPath, type FieldProblem, FieldProblems } from "./field-problems.ts";
 import { splitText, type TextPiece } from "./split-documents.ts";
 import { parsePiece, type SourceDocument } from "./yaml-documents.ts";
@@ -71,6 +71,8 @@ export interface ParseOptions {
   readonly isTaken?: (object: KubeObject, name: string) => boolean;
   /** Told of objects that are passed over since their kinds are not the network's business. */
   readonly passed?: PassedOver;
+  /** For a lab: kinds of the API that are not the network's are read as well, where a store can hold them. */
+  readonly carries?: boolean;
 }
 
 /** Checks and defaults all objects of all texts, in order; throws a ManifestError that lists every problem. */
@@ -306,14 +308,15 @@ function readObject(
     return fail(["apiVersion"], "error validating data: apiVersion not set");
   }
   const verdict = judgeKind(apiVersion, kind);
-  if (verdict.what === "foreign") return verdict.title;
   if (verdict.what === "refused") return fail(["kind"], verdict.message);
-  const { info } = verdict;
+  if (verdict.what === "foreign" && (options.carries !== true || verdict.info === undefined))
+    return verdict.title;
+  const { info } = verdict as { info: KindInfo };
   const { configuration } = options;
   if (!info.stored && configuration === undefined) return fail(["kind"], configurationProblem(info));
   if (!info.stored && configuration === "pass over") return kind;
   const found = new FieldProblems();
-  const read = info.custom === true ? decodeCustom : origin.doc.isTree ? decodeOwn : decode;
+  const read = readerOf(info, origin.doc.isTree);
   const object = info.stored ? (read(value, kind, found) as KubeObject) : (value as KubeObject);
   if (info.stored) object.apiVersion = info.apiVersion;
   if (!info.stored && typeof configuration === "function") configuration(kind, value, found);
@@ -330,6 +333,12 @@ function readObject(
   for (const problem of found.list) problems.push(origin.problem(name, problem));
   if (found.any) return undefined;
   return { object, info, notes, document: origin.document, prefix: origin.prefix };
+}
+
+function readerOf(info: KindInfo, isTree: boolean): typeof decodeOwn {
+  if (info.carried === true && !isTyped(info.kind)) return decodeCarried;
+  if (info.custom === true) return decodeCustom;
+  return isTree ? decodeOwn : decode;
 }
 
 /** All addresses of one field are one matter. */

@@ -12,6 +12,7 @@ import {
   dns1123Label,
   dns1123Subdomain,
   labelValue,
+  pathSegment,
   qualifiedName,
 } from "./names.ts";
 import { validateFinalizers, validateOwners } from "./owners.ts";
@@ -22,6 +23,10 @@ const ANNOTATIONS_MAX = 256 * 1024; // bytes, all of an object together
 const nameRules: Record<string, (text: string) => string[]> = {
   Namespace: dns1123Label,
   Service: dns1035Label,
+  Role: pathSegment,
+  RoleBinding: pathSegment,
+  ClusterRole: pathSegment,
+  ClusterRoleBinding: pathSegment,
 };
 
 export function validateMetadata(

@@ -56,6 +56,12 @@ export function dns1123Subdomain(text: string, unit: Unit = "characters"): strin
   return [...tooLong(text, 253, unit), ...unlike(SUBDOMAIN_RE, text, SUBDOMAIN_TEXT)];
 }
 
+/** Names that may be anything that fits between two slashes of a URL (RBAC). */
+export function pathSegment(text: string): string[] {
+  if (text === "." || text === "..") return [`may not be '${text}'`];
+  return ["/", "%"].filter((part) => text.includes(part)).map((part) => `may not contain '${part}'`);
+}
+
 export function dns1035Label(text: string): string[] {
   return [...tooLong(text, 63, "characters"), ...unlike(LABEL_1035_RE, text, LABEL_1035_TEXT)];
 }

@@ -3,6 +3,7 @@ import type { KindInfo } from "../kinds.ts";
 import type { FieldProblems } from "../manifest/field-problems.ts";
 import type { KubeObject } from "../objects.ts";
 import { validateClusterNetworkPolicy } from "./cluster-network-policy.ts";
+import { validateConfigMap, validateSecret } from "./config-data.ts";
 import { validateEndpointSlice } from "./endpoint-slice.ts";
 import { validateEndpoints } from "./endpoints.ts";
 import { validateMetadata } from "./metadata.ts";
@@ -33,6 +34,8 @@ const rules: Record<string, (object: never, problems: FieldProblems) => void> = 
   NetworkPolicy: validateNetworkPolicy,
   ClusterNetworkPolicy: validateClusterNetworkPolicy,
   Node: validateNode,
+  ConfigMap: validateConfigMap,
+  Secret: validateSecret,
   ServiceCIDR: validateServiceCidr,
 };
 

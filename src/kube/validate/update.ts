@@ -5,6 +5,7 @@ import { deepEqual } from "../../base/deep-equal.ts";
 import type { FieldProblems } from "../manifest/field-problems.ts";
 import { type FieldPath, formatPath } from "../manifest/field-problems.ts";
 import type { Deployment, EndpointSlice, KubeObject, Node, Pod, PodSpec, Service } from "../objects.ts";
+import { validateDataUpdate } from "./config-data.ts";
 import { selectorIsFixed, validateJobUpdate, validateStatefulSetUpdate } from "./workloads.ts";
 
 const POD_TEXT =
@@ -22,6 +23,8 @@ const rules: Record<string, (next: never, old: never, problems: FieldProblems) =
   Job: validateJobUpdate,
   EndpointSlice: validateEndpointSliceUpdate,
   Node: validateNodeUpdate,
+  ConfigMap: validateDataUpdate,
+  Secret: validateDataUpdate,
 };
 
 export function validateUpdate(next: KubeObject, old: KubeObject, problems: FieldProblems): void {

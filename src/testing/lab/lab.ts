@@ -9,7 +9,7 @@ export const ROOT = resolve(import.meta.dirname, "../../../..");
 export const PODWIRE = join(ROOT, "podwire");
 
 /** What few tests need, so that scripts/install-deps leaves it out. */
-const OPTIONAL = new Set(["containerd", "ctr", "runc", "podman", "conmon", "vagrant", "python3"]);
+const OPTIONAL = new Set(["containerd", "ctr", "runc", "podman", "conmon", "vagrant", "python3", "kubectl"]);
 
 /** Why the tests of this file cannot run here, or false: the value of tap's `skip`. */
 export function cannotRun(...tools: string[]): string | false {

@@ -90,15 +90,21 @@ export const SUBJECTS: Subjects = {
   },
   manifests: {
     what: "objects: YAML, fields, checks, defaults",
-    files: `manifest* block-yaml corpus split-documents fields addresses kubernetes-types config config-map lab-addresses
+    files: `manifest* carried block-yaml
+      corpus split-documents fields addresses kubernetes-types config config-map lab-addresses
       host-port ip loose-ip other-kinds e2e-bad-input habits judge-kind labels metadata rolling-update workload-endpoint`,
   },
   cluster: {
     what: "a cluster without an API server: store, controllers, allocation, sources",
-    files: `cluster admission store workloads endpoints-mirror host-ports habits sources dry-run event-recorder
+    files: `cluster admission store workloads garbage-collector
+      endpoints-mirror host-ports habits sources dry-run event-recorder
       event-correlator node-writer api-source kept-object last-state desired-state reflector kubeconfig agent-api-server
       real-api-server
       e2e-workloads`,
+  },
+  api: {
+    what: "the Kubernetes API of a lab: requests, watches, discovery, kubectl",
+    files: "api watches server decode kubectl-*",
   },
   "pod-security": {
     what: "which pods are admitted, judged by Kubernetes' own library",

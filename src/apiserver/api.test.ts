@@ -1,0 +1,317 @@
+// Requests and what is answered, in the words of an API server.
+import t from "tap";
+import type { KubeObject } from "../kube/objects.ts";
+import { ServedCluster } from "../testing/api-server/served-cluster.ts";
+
+const served = new ServedCluster();
+t.teardown(() => served.api.close());
+const call = served.call.bind(served);
+const PODS = "/api/v1/namespaces/default/pods";
+const MAPS = "/api/v1/namespaces/default/configmaps";
+const MERGE = { type: "application/merge-patch+json" };
+
+const map = (name: string, more: object = {}) => ({ metadata: { name }, ...more });
+const pod = (name: string, labels = {}) => ({
+  apiVersion: "v1",
+  kind: "Pod",
+  metadata: { name, labels },
+  spec: { containers: [{ name: "a", image: "a" }] },
+});
+const deployment = (name: string, replicas = 1) => ({
+  metadata: { name },
+  spec: {
+    replicas,
+    selector: { matchLabels: { app: name } },
+    template: { metadata: { labels: { app: name } }, spec: pod("x").spec },
+  },
+});
+
+t.test("create, get, update, patch, delete", async (t) => {
+  const made = call(`POST ${MAPS}`, map("a", { data: { k: "1" } }));
+  t.equal(made.code, 201);
+  t.match(made.body, { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "a", namespace: "default" } });
+  t.match(made.body.metadata, { uid: /^[-0-9a-f]{36}$/, resourceVersion: /^\d+$/, creationTimestamp: /Z$/ });
+  t.match(call(`POST ${MAPS}`, map("a")), { code: 409, body: { reason: "AlreadyExists" } });
+  const next = { ...made.body, data: { k: "2" } };
+  const updated = call(`PUT ${MAPS}/a`, next);
+  t.match(updated, { code: 200, body: { data: { k: "2" }, metadata: { uid: made.body.metadata.uid } } });
+  t.match(call(`PUT ${MAPS}/a`, next), {
+    code: 409,
+    body: {
+      reason: "Conflict",
+      message:
+        'Operation cannot be fulfilled on configmaps "a": the object has been modified; ' +
+        "please apply your changes to the latest version and try again",
+    },
+  });
+  t.match(call(`PUT ${MAPS}/b`, map("b")), { code: 404, body: { message: 'configmaps "b" not found' } });
+  const patched = call(`PATCH ${MAPS}/a`, { data: { k: null, l: "3" } }, MERGE);
+  t.same(patched.body.data, { l: "3" });
+  t.same(call(`GET ${MAPS}/a`).body, patched.body);
+  const wrong = { preconditions: { uid: "other" } };
+  t.match(call(`DELETE ${MAPS}/a`, wrong), { code: 409, body: { message: /UID in precondition: other/ } });
+  t.match(call(`DELETE ${MAPS}/a`), {
+    code: 200,
+    body: { kind: "Status", status: "Success", details: { name: "a" } },
+  });
+  t.match(call(`GET ${MAPS}/a`), {
+    code: 404,
+    body: { reason: "NotFound", details: { name: "a", kind: "configmaps" } },
+  });
+});
+
+const REFUSED: [string, unknown, number, string][] = [
+  [
+    `POST ${MAPS}`,
+    map("A"),
+    422,
+    'ConfigMap "A" is invalid: metadata.name: Invalid value: "A": a lowercase RFC',
+  ],
+  [`POST ${MAPS}`, [1], 400, "the object provided is not a map but a list"],
+  [`POST ${MAPS}`, "{", 400, "the body of the request is no JSON"],
+  [
+    `POST ${MAPS}`,
+    { kind: "Secret", metadata: { name: "a" } },
+    400,
+    "does not match the expected API version",
+  ],
+  [
+    `POST ${MAPS}`,
+    map("a", { data: { k: 1 } }),
+    400,
+    'ConfigMap in version "v1" cannot be handled as a ConfigMap',
+  ],
+  [
+    `POST ${MAPS}?fieldValidation=Strict`,
+    map("a", { dta: {} }),
+    400,
+    'strict decoding error: unknown field "dta"',
+  ],
+  [`POST ${MAPS}`, { metadata: { name: "a", namespace: "b" } }, 400, "does not match the namespace sent"],
+  [`POST ${MAPS}?dryRun=Some`, map("a"), 400, 'invalid dryRun value "Some"'],
+  ["POST /api/v1/namespaces/none/configmaps", map("a"), 404, 'namespaces "none" not found'],
+  ["POST /api/v1/configmaps", map("a"), 405, "does not allow this method"],
+  ["GET /api/v1/frobs", undefined, 404, "could not find the requested resource"],
+  ["GET /apis/apps/v2/deployments", undefined, 404, "could not find the requested resource"],
+  ["GET /api/v1/namespaces/a/nodes/b", undefined, 404, "could not find the requested resource"],
+  ["GET /%zz", undefined, 400, 'invalid URL escape "%zz"'],
+  [`GET ${PODS}?limit=x`, undefined, 400, 'limit: strconv.ParseInt: parsing "x"'],
+  [`GET ${PODS}?labelSelector=a%20b`, undefined, 400, "unable to parse requirement"],
+  [`GET ${PODS}?fieldSelector=spec.foo%3Da`, undefined, 400, "field label not supported: spec.foo"],
+  [`GET ${PODS}?resourceVersion=9999999`, undefined, 504, "Too large resource version: 9999999"],
+  [`GET ${PODS}?resourceVersionMatch=Exact`, undefined, 422, "forbidden unless resourceVersion is provided"],
+  [`GET ${PODS}?continue=abc`, undefined, 400, "continue key is not valid"],
+  [`GET ${PODS}/a/frob`, undefined, 404, "could not find the requested resource"],
+  [`PATCH ${MAPS}/kube`, {}, 415, "unknown format"],
+  ["DELETE /api/v1/namespaces/default", undefined, 403, "this namespace may not be deleted"],
+];
+
+t.test("what is wrong is told with its code", async (t) => {
+  for (const [what, body, code, message] of REFUSED) {
+    const answer = call(what, body);
+    t.equal(answer.code, code, what);
+    t.ok(String(answer.body.message).includes(message), `${what}: ${answer.body.message}`);
+  }
+});
+
+t.test("causes name the fields", async (t) => {
+  const spec = { ports: [{ port: 0 }, { port: 70000 }] };
+  const { code, body } = call("POST /api/v1/namespaces/default/services", map("a", { spec }));
+  t.equal(code, 422);
+  const fields = body.details.causes.map(
+    (each: { field: string; reason: string }) => `${each.field} ${each.reason}`,
+  );
+  t.ok(fields.includes("spec.ports[0].port FieldValueInvalid"), fields.join());
+  t.ok(fields.includes("spec.ports[1].port FieldValueInvalid"), fields.join());
+  t.match(body.message, /^Service "a" is invalid: \[spec\.ports/);
+});
+
+t.test("unknown fields are dropped with a warning, or without a word", async (t) => {
+  const warned = call(`POST ${MAPS}`, map("w", { dta: {} }));
+  t.same(warned.warnings, ['unknown field "dta"']);
+  t.notOk("dta" in warned.body);
+  t.same(call(`POST ${MAPS}?fieldValidation=Ignore`, map("i", { dta: {} })).warnings, []);
+});
+
+t.test("selectors", async (t) => {
+  for (const [name, env] of Object.entries({ s1: "a", s2: "b", s3: "c" }))
+    call(`POST ${MAPS}`, { metadata: { name, labels: { env, n: name.slice(1) } } });
+  const names = (selector: string): string => {
+    const { body } = call(`GET ${MAPS}?${selector.replaceAll(" ", "%20")}`);
+    return body.items.map(({ metadata }: KubeObject) => metadata.name).join(" ");
+  };
+  t.equal(names("labelSelector=env"), "s1 s2 s3");
+  t.equal(names("labelSelector=env=a"), "s1");
+  t.equal(names("labelSelector=env,env!=a"), "s2 s3");
+  t.equal(names("labelSelector=env in (a,c)"), "s1 s3");
+  t.equal(names("labelSelector=env,env notin (a,c)"), "s2");
+  t.equal(names("labelSelector=n>1,n<3"), "s2");
+  t.notMatch(names("labelSelector=!env"), /s1/);
+  t.equal(names("fieldSelector=metadata.name=s2"), "s2");
+  t.notMatch(names("fieldSelector=metadata.name!=s2"), /s2/);
+});
+
+t.test("pages show one moment", async (t) => {
+  const all = call(`GET ${MAPS}`).body;
+  const first = call(`GET ${MAPS}?limit=2`).body;
+  t.equal(first.metadata.remainingItemCount, all.items.length - 2);
+  call(`POST ${MAPS}`, map("zz-late"));
+  const rest = call(`GET ${MAPS}?limit=500&continue=${first.metadata.continue}`).body;
+  t.same([...first.items, ...rest.items], all.items);
+  t.equal(rest.metadata.resourceVersion, first.metadata.resourceVersion);
+  t.notOk("continue" in rest.metadata);
+  t.match(call(`GET ${MAPS}?continue=${first.metadata.continue}`), {
+    code: 410,
+    body: { reason: "Expired" },
+  });
+});
+
+t.test("generateName, dry run", async (t) => {
+  const one = call(`POST ${MAPS}?dryRun=All`, { metadata: { generateName: "g-" } });
+  t.match(one.body.metadata.name, /^g-[a-z0-9]{5}$/);
+  t.equal(call(`GET ${MAPS}/${one.body.metadata.name}`).code, 404);
+  const two = call(`POST ${MAPS}`, { metadata: { generateName: "g-" } });
+  const three = call(`POST ${MAPS}`, { metadata: { generateName: "g-" } });
+  t.not(two.body.metadata.name, three.body.metadata.name);
+});
+
+t.test("status is its own part", async (t) => {
+  const path = "/apis/apps/v1/namespaces/default/deployments";
+  const made = call(`POST ${path}`, { ...deployment("own"), status: { replicas: 9 } });
+  t.equal(made.code, 201, JSON.stringify(made.body));
+  t.not(made.body.status?.replicas, 9);
+  const { body } = call(`GET ${path}/own`);
+  const ingress = "/apis/networking.k8s.io/v1/namespaces/default/ingresses";
+  call(`POST ${ingress}`, { metadata: { name: "i" }, spec: { rules: [] } });
+  const status = { loadBalancer: { ingress: [{ ip: "192.0.2.1" }] } };
+  const put = call(`PUT ${ingress}/i/status`, {
+    metadata: { name: "i" },
+    spec: { rules: [{ host: "x" }] },
+    status,
+  });
+  t.match(put.body, { status, spec: { rules: [] } });
+  t.same(put.body.spec.rules, []);
+  t.match(call(`PATCH ${ingress}/i`, { status: null, spec: { rules: [{ host: "y" }] } }, MERGE).body, {
+    status,
+  });
+  t.equal(body.kind, "Deployment");
+});
+
+t.test("scale", async (t) => {
+  const path = "/apis/apps/v1/namespaces/default/deployments";
+  call(`POST ${path}`, deployment("sc", 1));
+  const before = call(`GET ${path}/sc/scale`).body;
+  t.match(before, {
+    kind: "Scale",
+    apiVersion: "autoscaling/v1",
+    spec: { replicas: 1 },
+    status: { selector: "app=sc" },
+  });
+  t.match(call(`PUT ${path}/sc/scale`, { ...before, spec: { replicas: 3 } }).body, { spec: { replicas: 3 } });
+  t.match(call(`PATCH ${path}/sc/scale`, { spec: { replicas: 2 } }, MERGE).body, { spec: { replicas: 2 } });
+  t.equal(call(`GET ${path}/sc`).body.spec.replicas, 2);
+  const { items } = call(`GET ${PODS}?labelSelector=app%3Dsc`).body;
+  const going = items.filter(({ metadata }: KubeObject) => metadata.deletionTimestamp !== undefined);
+  t.same([items.length, going.length], [3, 1]);
+  t.match(call(`PUT ${path}/sc/scale`, { spec: { replicas: -1 } }), { code: 422 });
+  t.equal(call(`PUT ${path}/sc/scale`, before).code, 409, "an old resourceVersion");
+});
+
+t.test("a pod ends gracefully, or at once; eviction asks its budgets", async (t) => {
+  call(`POST ${PODS}`, pod("p", { app: "b" }));
+  const going = call(`DELETE ${PODS}/p`, { gracePeriodSeconds: 20 });
+  t.match(going.body, { kind: "Pod", metadata: { deletionGracePeriodSeconds: 20, deletionTimestamp: /Z$/ } });
+  t.match(call(`DELETE ${PODS}/p?gracePeriodSeconds=0`).body, { kind: "Status", status: "Success" });
+  call(`POST ${PODS}`, pod("q", { app: "b" }));
+  const ready = { phase: "Running", conditions: [{ type: "Ready", status: "True" }] };
+  call(`PATCH ${PODS}/q/status`, { status: ready }, MERGE);
+  call("POST /apis/policy/v1/namespaces/default/poddisruptionbudgets", {
+    ...{ metadata: { name: "b" }, spec: { minAvailable: 1, selector: { matchLabels: { app: "b" } } } },
+  });
+  const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name: "q" } };
+  t.match(call(`POST ${PODS}/q/eviction`, eviction), {
+    code: 429,
+    body: { reason: "TooManyRequests", details: { causes: [{ message: /needs 1 healthy pods and has 1/ }] } },
+  });
+  call("DELETE /apis/policy/v1/namespaces/default/poddisruptionbudgets/b");
+  t.equal(call(`POST ${PODS}/q/eviction`, eviction).code, 201);
+});
+
+t.test("collections are deleted by selector", async (t) => {
+  for (const name of ["c1", "c2"]) call(`POST ${MAPS}`, { metadata: { name, labels: { of: "c" } } });
+  t.equal(call(`DELETE ${MAPS}?labelSelector=of%3Dc&dryRun=All`).body.items.length, 2);
+  t.equal(call(`DELETE ${MAPS}?labelSelector=of%3Dc`).body.items.length, 2);
+  t.equal(call(`GET ${MAPS}?labelSelector=of%3Dc`).body.items.length, 0);
+});
+
+t.test("discovery, plain and aggregated, says the same", async (t) => {
+  const groups = call("GET /apis").body.groups.map(({ name }: { name: string }) => name);
+  const accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
+  const all = call("GET /apis", undefined, { accept }).body.items;
+  t.same(
+    all.map(({ metadata }: KubeObject) => metadata.name),
+    groups,
+  );
+  const apps = all.find(({ metadata }: KubeObject) => metadata.name === "apps");
+  const aggregated = apps.versions[0].resources.map(({ resource }: { resource: string }) => resource);
+  const plain = call("GET /apis/apps/v1").body.resources.map(({ name }: { name: string }) => name);
+  t.same(
+    plain.filter((name: string) => !name.includes("/")),
+    aggregated,
+  );
+  t.ok(plain.includes("deployments/scale"));
+  t.match(call("GET /api").body, { versions: ["v1"] });
+  const core = call("GET /api/v1").body.resources;
+  t.match(
+    core.find(({ name }: { name: string }) => name === "pods"),
+    { shortNames: ["po"], categories: ["all"] },
+  );
+  t.match(call("GET /version").body, { major: "1" });
+  for (const path of ["/healthz", "/livez", "/readyz", "/readyz/ping"])
+    t.equal(call(`GET ${path}`).body, "ok");
+});
+
+t.test("reviews: who, and yes", async (t) => {
+  const at = "POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+  t.match(call(at, { spec: { resourceAttributes: {} } }), { code: 201, body: { status: { allowed: true } } });
+  const who = call("POST /apis/authentication.k8s.io/v1/selfsubjectreviews", {});
+  t.match(who.body.status.userInfo, { username: "kubernetes-admin" });
+});
+
+t.test("tokens of service accounts", async (t) => {
+  const accounts = "/api/v1/namespaces/default/serviceaccounts";
+  call(`POST ${accounts}`, { metadata: { name: "robot" } });
+  const { code, body } = call(`POST ${accounts}/robot/token`, { spec: { expirationSeconds: 900 } });
+  t.equal(code, 201);
+  t.match(served.tokens.userOf(body.status.token), { username: "system:serviceaccount:default:robot" });
+  t.equal(served.tokens.userOf(`${body.status.token}x`), undefined);
+  const [head, claims] = body.status.token.split(".");
+  t.equal(served.tokens.userOf(`${head}.${claims}.`), undefined);
+  t.equal(served.tokens.userOf("nobody"), undefined);
+});
+
+t.test("events in both versions", async (t) => {
+  const at = "/apis/events.k8s.io/v1/namespaces/default/events";
+  const made = call(`POST ${at}`, {
+    metadata: { name: "e" },
+    note: "said",
+    regarding: { kind: "Pod", name: "p" },
+  });
+  t.match(made.body, { apiVersion: "events.k8s.io/v1", note: "said" }, JSON.stringify(made.body));
+  const core = call("GET /api/v1/namespaces/default/events?fieldSelector=involvedObject.name%3Dp").body.items;
+  t.match(
+    core.find(({ metadata }: KubeObject) => metadata.name === "e"),
+    { message: "said" },
+  );
+});
+
+t.test("metadata alone, where it is asked for", async (t) => {
+  const accept = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+  call(`POST ${MAPS}`, map("meta", { data: { a: "b" } }));
+  const one = call(`GET ${MAPS}/meta`, undefined, { accept }).body;
+  t.equal(one.kind, "PartialObjectMetadata");
+  t.notOk("data" in one);
+  t.match(call(`GET ${MAPS}/meta`, undefined, { accept: "application/vnd.kubernetes.protobuf" }), {
+    code: 406,
+  });
+});

@@ -1,0 +1,322 @@
+// One request, one answer: what the Kubernetes API is apart from HTTP.
+//
+//   /api, /apis, /api/v1, /apis/GROUP[/VERSION]                 discovery
+//   /api/v1/… , /apis/GROUP/VERSION/…                           objects: get, list, watch, create, update, patch, delete
+//   /version, /healthz, /livez, /readyz                         the server itself
+import type { Cluster } from "../cluster/cluster.ts";
+import type { KubeObject, Pod } from "../kube/objects.ts";
+import { Discovery, VERSION } from "./discovery.ts";
+import { EVENTS } from "./event-versions.ts";
+import { evictionRefusal } from "./evictions.ts";
+import { formatOf } from "./format.ts";
+import { Lists } from "./list.ts";
+import { openApi } from "./openapi.ts";
+import { PATCH_TYPES, patched } from "./patches.ts";
+import { decodeObject, ProtobufError } from "./protobuf/decode.ts";
+import {
+  flagOf,
+  isDryRun,
+  listOptions,
+  type Query,
+  resourcePath,
+  splitPath,
+  watchOptions,
+} from "./request.ts";
+import { Resources } from "./resource.ts";
+import { REVIEWS, reviewed, type User } from "./reviews.ts";
+import { scaled, scaleOf } from "./scales.ts";
+import {
+  badRequest,
+  conflict,
+  methodNotAllowed,
+  noSuchPath,
+  type StatusError,
+  unsupportedType,
+} from "./status.ts";
+import type { TokenSpec, Tokens } from "./tokens.ts";
+import { type Sink, Watches } from "./watches.ts";
+import { type Call, type DeleteOptions, Writes } from "./writes.ts";
+
+export interface ApiRequest {
+  readonly method: string;
+  /** Path and query. */
+  readonly url: string;
+  readonly accept: string | undefined;
+  readonly contentType: string | undefined;
+  readonly body: Buffer;
+  readonly user: User;
+}
+
+export interface Answer {
+  readonly code: number;
+  readonly type: string;
+  readonly body: string;
+  /** Texts of Warning headers. */
+  readonly warnings: readonly string[];
+}
+
+/** An answer without an end. */
+export interface WatchAnswer {
+  /** Returns the way to stop. */
+  readonly watch: (sink: Sink) => () => void;
+}
+
+/** A request, taken apart. */
+interface Asked {
+  readonly request: ApiRequest;
+  readonly query: Query;
+  readonly call: Call;
+  readonly subresource: string | undefined;
+}
+
+const JSON_TYPE = "application/json";
+const PROTOBUF_TYPE = "application/vnd.kubernetes.protobuf";
+const HEALTH = ["healthz", "livez", "readyz"];
+
+export class Api {
+  readonly #cluster: Cluster;
+  readonly #resources = new Resources();
+  readonly #discovery: Discovery;
+  readonly #lists: Lists;
+  readonly #watches: Watches;
+  readonly #writes: Writes;
+  readonly #tokens: Tokens;
+
+  constructor(cluster: Cluster, tokens: Tokens, historyMax?: number) {
+    this.#cluster = cluster;
+    this.#tokens = tokens;
+    for (const resource of [EVENTS, ...REVIEWS]) this.#resources.add(resource);
+    this.#discovery = new Discovery(this.#resources);
+    this.#lists = new Lists(cluster.store);
+    this.#watches = new Watches(cluster.store, historyMax);
+    this.#writes = new Writes(cluster);
+  }
+
+  close(): void {
+    this.#watches.close();
+  }
+
+  /** Throws a StatusError. */
+  answer(request: ApiRequest): Answer | WatchAnswer {
+    const { pathname, searchParams: query } = urlOf(request.url);
+    const parts = splitPath(pathname);
+    const path = resourcePath(parts);
+    if (path === undefined) return this.#document(request, parts);
+    const resource = this.#resources.get(path.group, path.version, path.plural);
+    if (resource === undefined) throw noSuchPath();
+    if (path.namespace !== undefined && !resource.namespaced) throw noSuchPath();
+    const warnings: string[] = [];
+    const call: Call = {
+      ...{ resource, namespace: path.namespace, name: path.name },
+      isDryRun: isDryRun(query),
+      fieldValidation: query.get("fieldValidation") ?? "Warn",
+      warn: (text) => warnings.push(text),
+    };
+    const asked = { request, query, call, subresource: path.subresource };
+    if (path.subresource !== undefined) return { ...this.#subresource(asked), warnings };
+    const answer = path.name === undefined ? this.#collection(asked) : this.#object(asked);
+    return "watch" in answer ? answer : { ...answer, warnings };
+  }
+
+  #document({ method, accept = "" }: ApiRequest, parts: readonly string[]): Answer {
+    if (method !== "GET") throw methodNotAllowed();
+    if (parts.length === 0)
+      return json({ paths: ["/api", "/apis", "/healthz", "/livez", "/readyz", "/version"] });
+    if (parts.length === 1 && parts[0] === "version") return json(VERSION);
+    if (HEALTH.includes(parts[0])) return { code: 200, type: "text/plain", body: "ok", warnings: [] };
+    const isOpenApi = parts[0] === "openapi";
+    const document = isOpenApi ? openApi(parts, this.#resources) : this.#discovery.at(parts, accept);
+    if (document === undefined) throw noSuchPath();
+    return { ...json(document), type: Discovery.typeOf(parts, accept) };
+  }
+
+  #collection(asked: Asked): Answer | WatchAnswer {
+    const { request, query, call } = asked;
+    const { resource, namespace } = call;
+    if (resource.storedAs === undefined && request.method === "POST")
+      return json(reviewed(resource, bodyOf(request), request.user), 201);
+    if (resource.storedAs === undefined) throw methodNotAllowed();
+    if (request.method === "GET") {
+      if (flagOf(query, "watch")) return this.#watch(asked);
+      const { items, metadata } = this.#lists.list(resource, namespace, listOptions(query));
+      const format = formatOf(request.accept, resource);
+      return { code: 200, type: JSON_TYPE, body: format.list(items, metadata), warnings: [] };
+    }
+    if (resource.namespaced && namespace === undefined) throw methodNotAllowed();
+    if (request.method === "POST") return this.#shown(asked, this.#writes.create(call, bodyOf(request)), 201);
+    if (request.method !== "DELETE") throw methodNotAllowed();
+    const { options, ...how } = deletion(asked);
+    const gone = this.#writes.deleteAll({ ...call, ...how }, listOptions(query), options);
+    const metadata = { resourceVersion: String(this.#cluster.store.version) };
+    const body = formatOf(request.accept, resource).list(gone, metadata);
+    return { code: 200, type: JSON_TYPE, body, warnings: [] };
+  }
+
+  #object(asked: Asked): Answer | WatchAnswer {
+    const { request, query, call } = asked;
+    const { resource, namespace } = call;
+    if (resource.storedAs === undefined) throw methodNotAllowed();
+    if (resource.namespaced && namespace === undefined) throw noSuchPath();
+    switch (request.method) {
+      case "GET":
+        if (flagOf(query, "watch")) return this.#watch(asked);
+        return this.#shown(asked, this.#writes.find(call));
+      case "PUT":
+        return this.#shown(asked, this.#writes.update(call, bodyOf(request)));
+      case "PATCH":
+        return this.#shown(asked, this.#writes.patch(call, patchType(request), bodyOf(request)));
+      case "DELETE": {
+        const { options, ...how } = deletion(asked);
+        const left = this.#writes.delete({ ...call, ...how }, options);
+        return left.kind === "Status" ? json(left) : this.#shown(asked, left as KubeObject);
+      }
+      default:
+        throw methodNotAllowed();
+    }
+  }
+
+  #watch({ request, query, call }: Asked): WatchAnswer {
+    const { resource, namespace, name } = call;
+    const target = { resource, namespace, name, format: formatOf(request.accept, resource) };
+    const options = watchOptions(query);
+    return { watch: (sink) => this.#watches.open(target, options, sink) };
+  }
+
+  #subresource(asked: Asked): Answer {
+    const { request, call, subresource = "" } = asked;
+    const { resource, namespace } = call;
+    if (!resource.subresources.includes(subresource)) throw noSuchPath();
+    if (resource.namespaced && namespace === undefined) throw noSuchPath();
+    const way = `${request.method} ${subresource}`;
+    switch (way) {
+      case "GET status":
+        return this.#shown(asked, this.#writes.find(call));
+      case "PUT status":
+        return this.#shown(asked, this.#writes.update(call, bodyOf(request), "status"));
+      case "PATCH status":
+        return this.#shown(asked, this.#writes.patch(call, patchType(request), bodyOf(request), "status"));
+      case "GET scale":
+        return json(scaleOf(this.#writes.find(call)));
+      case "PUT scale":
+        return this.#scale(call, bodyOf(request));
+      case "PATCH scale": {
+        const now = scaleOf(this.#writes.find(call));
+        return this.#scale(call, patched(patchType(request), now, bodyOf(request)));
+      }
+      case "POST binding":
+        return this.#bind(call, bodyOf(request));
+      case "POST eviction":
+        return this.#evict(asked);
+      case "POST token": {
+        const { spec = {}, metadata = {} } = mapOf(bodyOf(request)) as {
+          spec?: TokenSpec;
+          metadata?: object;
+        };
+        const { spec: granted, ...status } = this.#tokens.issue(this.#writes.find(call), spec);
+        const apiVersion = "authentication.k8s.io/v1";
+        return json({ kind: "TokenRequest", apiVersion, metadata, spec: granted, status }, 201);
+      }
+      default:
+        throw methodNotAllowed();
+    }
+  }
+
+  #scale(call: Call, body: unknown): Answer {
+    const wanted = scaled(this.#writes.find(call), body, call.resource);
+    return json(scaleOf(this.#writes.update(call, wanted)));
+  }
+
+  #bind(call: Call, body: unknown): Answer {
+    const pod = this.#writes.find(call) as Pod;
+    const { name = "" } = (mapOf(body).target ?? {}) as { name?: string };
+    if (name === "") throw badRequest("target.name: Required value");
+    const { nodeName } = pod.spec;
+    if (nodeName !== undefined) {
+      const why = `pod ${pod.metadata.name} is already assigned to node ${JSON.stringify(nodeName)}`;
+      throw conflict({ ...call.resource, plural: "pods/binding" }, pod.metadata.name, why);
+    }
+    this.#cluster.write({ ...pod, spec: { ...pod.spec, nodeName: name } } as Pod, { dryRun: call.isDryRun });
+    return json({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 }, 201);
+  }
+
+  #evict({ request, call }: Asked): Answer {
+    const pod = this.#writes.find(call) as Pod;
+    const { deleteOptions = {} } = mapOf(bodyOf(request)) as { deleteOptions?: DeleteOptions };
+    const refusal: StatusError | undefined = evictionRefusal(this.#cluster.store, pod);
+    if (refusal !== undefined) throw refusal;
+    this.#writes.delete(call, deleteOptions);
+    return json({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 }, 201);
+  }
+
+  #shown({ request, call }: Asked, object: KubeObject, code = 200): Answer {
+    const { resource } = call;
+    const body = formatOf(request.accept, resource).one(object, true);
+    return { code, type: JSON_TYPE, body, warnings: [] };
+  }
+}
+
+function json(value: object, code = 200): Answer {
+  return { code, type: JSON_TYPE, body: JSON.stringify(value), warnings: [] };
+}
+
+function urlOf(text: string): URL {
+  try {
+    return new URL(text.replace(/^\/+/, "/"), "https://kubernetes");
+  } catch {
+    throw badRequest("the URL of the request cannot be read");
+  }
+}
+
+function typeOf({ contentType }: ApiRequest): string {
+  return (contentType ?? JSON_TYPE).split(";")[0].trim().toLowerCase();
+}
+
+function patchType(request: ApiRequest): string {
+  const type = typeOf(request);
+  if (!PATCH_TYPES.includes(type)) throw unsupportedType(PATCH_TYPES);
+  return type;
+}
+
+function bodyOf(request: ApiRequest): unknown {
+  const { body, method } = request;
+  const type = typeOf(request);
+  if (body.length === 0) return method === "DELETE" ? {} : undefined;
+  if (type === PROTOBUF_TYPE) return fromProtobuf(body);
+  if (method !== "PATCH" && type !== JSON_TYPE) throw unsupportedType([JSON_TYPE, PROTOBUF_TYPE]);
+  try {
+    return JSON.parse(body.toString("utf8"));
+  } catch (error) {
+    throw badRequest(`the body of the request is no JSON: ${(error as Error).message}`);
+  }
+}
+
+function fromProtobuf(body: Buffer): unknown {
+  try {
+    return decodeObject(body);
+  } catch (error) {
+    if (!(error instanceof ProtobufError)) throw error;
+    throw badRequest(`the body of the request is no object in protobuf: ${error.message}`);
+  }
+}
+
+function mapOf(body: unknown): Record<string, unknown> {
+  return typeof body === "object" && body !== null ? (body as Record<string, unknown>) : {};
+}
+
+/** Options of the body, and of the query where the body has none. */
+function deletion({ request, query }: Asked): { options: DeleteOptions; isDryRun: boolean } {
+  const given = mapOf(bodyOf(request)) as DeleteOptions;
+  const text = query.get("gracePeriodSeconds");
+  const grace = given.gracePeriodSeconds ?? (text === null ? undefined : Number(text));
+  if (grace !== undefined && !(Number.isInteger(grace) && grace >= 0))
+    throw badRequest(
+      `gracePeriodSeconds: Invalid value: ${JSON.stringify(grace)}: must be a number, 0 or more`,
+    );
+  const propagationPolicy = given.propagationPolicy ?? query.get("propagationPolicy") ?? "";
+  const options = {
+    ...given,
+    propagationPolicy,
+    ...(grace === undefined ? {} : { gracePeriodSeconds: grace }),
+  };
+  return { options, isDryRun: isDryRun(query, given.dryRun) };
+}

@@ -1,0 +1,102 @@
+// The object that a request brings: what an API server refuses of its form is refused, defaults are filled in.
+import { applyDefaults } from "../kube/defaults.ts";
+import { standardizeAddresses } from "../kube/fields/addresses.ts";
+import { decode, decodeCarried, decodeCustom, isTyped } from "../kube/manifest/decode.ts";
+import { type FieldProblem, FieldProblems } from "../kube/manifest/field-problems.ts";
+import type { KubeObject } from "../kube/objects.ts";
+import { validateObject } from "../kube/validate/object.ts";
+import { apiVersionOf, type Resource } from "./resource.ts";
+import { badRequest, invalid } from "./status.ts";
+
+export interface ReadOptions {
+  /** Of the URL. */
+  readonly namespace: string | undefined;
+  /** Of the URL; undefined: the object brings its own. */
+  readonly name: string | undefined;
+  /** What becomes of fields that nobody knows: Strict, Warn or Ignore. */
+  readonly fieldValidation: string;
+  warn(text: string): void;
+}
+
+type Fields = Record<string, unknown>;
+
+/** Throws a StatusError. `value` is nobody else's. */
+export function readObject(value: unknown, resource: Resource, options: ReadOptions): KubeObject {
+  const given = headed(value, resource, options);
+  const { info } = resource;
+  const object = info === undefined ? given : decoded(given, resource, options);
+  if (info === undefined) return object;
+  standardizeAddresses(object, (field, text) => options.warn(`${field}: ${text}`));
+  applyDefaults(object, resource.namespaced, options.namespace ?? "default");
+  return object;
+}
+
+/** Throws a StatusError that names every problem. */
+export function checkObject(object: KubeObject, resource: Resource): void {
+  if (resource.info === undefined) return;
+  const found = new FieldProblems();
+  validateObject(object, resource.info, found);
+  if (found.any) throw invalid(resource, object.metadata.name ?? "", found.list);
+}
+
+/** With version, kind, namespace and name as the URL has them, in the store's version. */
+function headed(value: unknown, resource: Resource, { namespace, name }: ReadOptions): KubeObject {
+  if (!isMap(value)) throw badRequest(`the object provided is not a map but ${wordFor(value)}`);
+  const version = apiVersionOf(resource);
+  const { apiVersion = version, kind = resource.kind, metadata = {} } = value as Fields;
+  if (kind !== resource.kind || apiVersion !== version) {
+    const [data, expected] = [`${apiVersion}, Kind=${kind}`, `${version}, Kind=${resource.kind}`];
+    throw badRequest(
+      `the API version in the data (${data}) does not match the expected API version (${expected})`,
+    );
+  }
+  if (!isMap(metadata)) throw badRequest(`metadata: expected a map, got ${wordFor(metadata)}`);
+  const own = { ...metadata } as Fields;
+  if (resource.namespaced && namespace !== undefined) {
+    if ((own.namespace ?? "") !== "" && own.namespace !== namespace)
+      throw badRequest(
+        "the namespace of the provided object does not match the namespace sent on the request",
+      );
+    own.namespace = namespace;
+  }
+  if (name !== undefined) {
+    if ((own.name ?? "") !== "" && own.name !== name)
+      throw badRequest(`the name of the object (${own.name}) does not match the name on the URL (${name})`);
+    own.name = name;
+  }
+  const object = {
+    ...value,
+    apiVersion: version,
+    kind: resource.kind,
+    metadata: own,
+  } as unknown as KubeObject;
+  return resource.convert === undefined ? object : resource.convert.toStored(object);
+}
+
+function decoded(given: KubeObject, resource: Resource, { fieldValidation, warn }: ReadOptions): KubeObject {
+  const { info } = resource;
+  const kind = info?.kind ?? given.kind;
+  const found = new FieldProblems();
+  const read = !isTyped(kind) ? decodeCarried : info?.custom === true ? decodeCustom : decode;
+  const object = read(given, kind, found) as KubeObject;
+  const unknown = found.list.filter(({ atKey, message }) => atKey && message.startsWith("unknown field"));
+  const wrong = found.list.filter((problem) => !unknown.includes(problem));
+  const what = `${resource.kind} in version ${JSON.stringify(resource.version)} cannot be handled as a ${resource.kind}`;
+  if (wrong.length > 0) throw badRequest(`${what}: ${textOf(wrong)}`);
+  if (unknown.length > 0 && fieldValidation === "Strict")
+    throw badRequest(`${what}: strict decoding error: ${textOf(unknown)}`);
+  if (fieldValidation !== "Ignore") for (const { message } of unknown) warn(message);
+  return object;
+}
+
+function textOf(problems: readonly FieldProblem[]): string {
+  return problems.map(({ message }) => message).join(", ");
+}
+
+function isMap(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function wordFor(value: unknown): string {
+  return Array.isArray(value) ? "a list" : value === null ? "null" : `a ${typeof value}`;
+}

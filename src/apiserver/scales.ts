@@ -1,0 +1,58 @@
+// The subresource scale: how many pods a workload wants and has, in a form that is the same for all kinds.
+import type { KubeObject, LabelSelector } from "../kube/objects.ts";
+import type { Resource } from "./resource.ts";
+import { badRequest, invalidField } from "./status.ts";
+
+type Scaled = KubeObject & {
+  spec: { replicas?: number; selector?: LabelSelector | Record<string, string> };
+  status?: { replicas?: number };
+};
+
+export function scaleOf(object: KubeObject): KubeObject {
+  const { metadata, spec, status } = object as Scaled;
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = metadata;
+  return {
+    kind: "Scale",
+    apiVersion: "autoscaling/v1",
+    metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
+    spec: { replicas: spec.replicas ?? 1 },
+    status: { replicas: status?.replicas ?? 0, selector: selectorText(object as Scaled) },
+  } as unknown as KubeObject;
+}
+
+/** The object with as many pods as a Scale asks for. Throws a StatusError. */
+export function scaled(object: KubeObject, body: unknown, resource: Resource): KubeObject {
+  const { spec, metadata, kind } = (body ?? {}) as {
+    kind?: string;
+    spec?: { replicas?: unknown };
+    metadata?: { resourceVersion?: string };
+  };
+  if (kind !== undefined && kind !== "Scale") throw badRequest(`expected a Scale, got a ${kind}`);
+  const replicas = spec?.replicas ?? 0;
+  if (typeof replicas !== "number" || !Number.isInteger(replicas) || replicas < 0 || replicas > 0x7fffffff) {
+    const detail = `Invalid value: ${JSON.stringify(replicas)}: must be greater than or equal to 0`;
+    throw invalidField({ ...resource, kind: "Scale" }, object.metadata.name, "spec.replicas", detail);
+  }
+  const { resourceVersion } = metadata ?? {};
+  const next = { ...object, spec: { ...(object as Scaled).spec, replicas } };
+  return {
+    ...next,
+    metadata: { ...object.metadata, ...(resourceVersion === undefined ? {} : { resourceVersion }) },
+  };
+}
+
+/** As a labelSelector of a request. */
+function selectorText({ kind, spec }: Scaled): string {
+  const selector = spec.selector ?? {};
+  const labels = kind === "ReplicationController" ? selector : (selector as LabelSelector).matchLabels;
+  const equal = Object.entries((labels ?? {}) as Record<string, string>).map(
+    ([key, value]) => `${key}=${value}`,
+  );
+  const more = kind === "ReplicationController" ? [] : ((selector as LabelSelector).matchExpressions ?? []);
+  const others = more.map(({ key, operator, values = [] }) => {
+    if (operator === "Exists") return key;
+    if (operator === "DoesNotExist") return `!${key}`;
+    return `${key} ${operator === "In" ? "in" : "notin"} (${values.join(",")})`;
+  });
+  return [...equal, ...others].join(",");
+}

@@ -1,0 +1,172 @@
+// The Kubernetes API over HTTPS. Who calls shows a certificate of the lab's authority, or a token.
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer, type Server } from "node:https";
+import type { AddressInfo } from "node:net";
+import type { TLSSocket } from "node:tls";
+import { PodwireError } from "../base/errors.ts";
+import type { Cluster } from "../cluster/cluster.ts";
+import { type Answer, Api, type ApiRequest, type WatchAnswer } from "./api.ts";
+import type { Credentials } from "./certificates.ts";
+import type { User } from "./reviews.ts";
+import { badRequest, StatusError, tooLarge, unauthorized } from "./status.ts";
+import { Tokens } from "./tokens.ts";
+import type { Sink } from "./watches.ts";
+
+const BODY_MAX_BYTES = 3 * 1024 * 1024; // an API server's
+const HEALTH = /^\/(?:healthz|livez|readyz|version)(?:[/?]|$)/;
+
+export interface ApiServer {
+  /** Where it listens on the loopback. */
+  readonly port: number;
+  close(): void;
+}
+
+export interface ServeOptions {
+  readonly cluster: Cluster;
+  readonly credentials: Credentials;
+  /** Tried first; 0 or taken: any. */
+  readonly port: number;
+  /** Told of what should not happen. */
+  log(line: string): void;
+}
+
+export async function serveApi({ cluster, credentials, port, log }: ServeOptions): Promise<ApiServer> {
+  const tokens = new Tokens(credentials.accountKey, credentials.adminToken);
+  const api = new Api(cluster, tokens);
+  const { serverCert: cert, serverKey: key, ca } = credentials;
+  const server = createServer(
+    { cert, key, ca, requestCert: true, rejectUnauthorized: false, requestTimeout: 0 },
+    (request, response) => {
+      serve(api, tokens, request, response).catch((error: unknown) => refuse(response, error, log));
+    },
+  );
+  server.keepAliveTimeout = 120_000;
+  await listen(server, port).catch(() => listen(server, 0));
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () => {
+      api.close();
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+function listen(server: Server, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, "127.0.0.1", () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+async function serve(
+  api: Api,
+  tokens: Tokens,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { method = "GET", url = "/", headers } = request;
+  const user = userOf(request, tokens);
+  if (user === undefined && !HEALTH.test(url)) throw unauthorized();
+  const asked: ApiRequest = {
+    ...{ method, url, accept: headers.accept, contentType: headers["content-type"] },
+    body: await bodyOf(request),
+    user: user ?? { username: "system:anonymous", groups: ["system:unauthenticated"] },
+  };
+  const answer = api.answer(asked);
+  if ("watch" in answer) watch(answer, response);
+  else send(answer, response);
+}
+
+function userOf(request: IncomingMessage, tokens: Tokens): User | undefined {
+  const token = /^Bearer\s+(\S+)$/i.exec(request.headers.authorization ?? "")?.[1];
+  if (token !== undefined) return tokens.userOf(token);
+  const socket = request.socket as TLSSocket;
+  if (!socket.authorized) return undefined;
+  const { CN, O } = socket.getPeerCertificate().subject as { CN?: string; O?: string | string[] };
+  return { username: String(CN ?? ""), groups: [...[O ?? []].flat(), "system:authenticated"] };
+}
+
+async function bodyOf(request: IncomingMessage): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    size += part.length;
+    if (size > BODY_MAX_BYTES) throw tooLarge(BODY_MAX_BYTES);
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
+}
+
+function send({ code, type, body, warnings }: Answer, response: ServerResponse): void {
+  const text = Buffer.from(body);
+  if (warnings.length > 0) response.setHeader("warning", warnings.map(warningOf));
+  const headers = {
+    "content-type": type,
+    "content-length": text.length,
+    "cache-control": "no-cache, private",
+  };
+  response.writeHead(code, headers);
+  response.end(text);
+}
+
+/** A quoted string (RFC 9110 §5.6.4) of what a header may hold. */
+function warningOf(text: string): string {
+  const plain = text.replaceAll(/[^\x20-\x7e]/g, "?");
+  return `299 - "${plain.replaceAll(/["\\]/g, "\\$&")}"`;
+}
+
+function watch(answer: WatchAnswer, response: ServerResponse): void {
+  // What refuses a watch is an answer of its own, so the head is sent when it has begun.
+  const begin = (): void => {
+    if (response.headersSent) return;
+    response.writeHead(200, { "content-type": "application/json", "cache-control": "no-cache, private" });
+    response.flushHeaders();
+  };
+  const sink: Sink = {
+    get backlog() {
+      return response.writableLength;
+    },
+    write: (lines) => {
+      begin();
+      response.cork();
+      for (const line of lines) response.write(line);
+      response.uncork();
+    },
+    end: () => {
+      begin();
+      response.end();
+    },
+    cut: () => response.destroy(),
+  };
+  let stop = (): void => {};
+  response.on("close", () => stop());
+  response.on("error", () => stop());
+  stop = answer.watch(sink);
+  if (!response.writableEnded) begin();
+}
+
+function refuse(response: ServerResponse, error: unknown, log: (line: string) => void): void {
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const { status } = statusError(error, log);
+  response.shouldKeepAlive = status.code !== 413; // the rest of the body is not read
+  const type = "application/json";
+  send({ code: status.code ?? 500, type, body: JSON.stringify(status), warnings: [] }, response);
+}
+
+function statusError(error: unknown, log: (line: string) => void): StatusError {
+  if (error instanceof StatusError) return error;
+  if (error instanceof PodwireError) return badRequest(error.message);
+  log(`API server: internal: ${String((error as Error)?.stack ?? error)}`);
+  return new StatusError(
+    500,
+    "InternalError",
+    `Internal error occurred: ${(error as Error)?.message ?? error}`,
+  );
+}

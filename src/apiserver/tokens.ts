@@ -1,0 +1,101 @@
+// Who a caller is: bearer tokens of the lab itself, and of service accounts (JSON Web Tokens, RFC 7519, ES256).
+import {
+  createPrivateKey,
+  createPublicKey,
+  type KeyObject,
+  randomUUID,
+  sign,
+  timingSafeEqual,
+  verify,
+} from "node:crypto";
+import type { KubeObject } from "../kube/objects.ts";
+import type { User } from "./reviews.ts";
+
+const ISSUER = "https://kubernetes.default.svc.cluster.local";
+const SECONDS_LEAST = 600;
+const SECONDS_MOST = 2 ** 32;
+const SECONDS_DEFAULT = 3600;
+export const ADMIN: User = {
+  username: "kubernetes-admin",
+  groups: ["system:masters", "system:authenticated"],
+};
+
+interface Claims {
+  readonly exp?: number;
+  readonly iss?: string;
+  readonly sub?: string;
+}
+
+export interface TokenSpec {
+  readonly audiences?: readonly string[];
+  readonly expirationSeconds?: number;
+  readonly boundObjectRef?: { readonly kind?: string; readonly name?: string; readonly uid?: string };
+}
+
+export class Tokens {
+  readonly #key: KeyObject;
+  readonly #public: KeyObject;
+  readonly #admin: Buffer;
+  readonly #nowMs: () => number;
+
+  /** `keyPem`: P-256, PKCS #8; `admin`: the token that its owner may do everything with. */
+  constructor(keyPem: string, admin: string, nowMs: () => number = Date.now) {
+    this.#key = createPrivateKey(keyPem);
+    this.#public = createPublicKey(this.#key);
+    this.#admin = Buffer.from(admin);
+    this.#nowMs = nowMs;
+  }
+
+  /** Undefined: the token is nobody's, or its time is over. */
+  userOf(token: string): User | undefined {
+    const bytes = Buffer.from(token);
+    if (bytes.length === this.#admin.length && timingSafeEqual(bytes, this.#admin)) return ADMIN;
+    const { exp = 0, iss, sub = "" } = this.#claimsOf(token) ?? {};
+    const [, namespace, name] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(sub) ?? [];
+    if (name === undefined || iss !== ISSUER || exp * 1000 <= this.#nowMs()) return undefined;
+    const groups = ["system:serviceaccounts", `system:serviceaccounts:${namespace}`, "system:authenticated"];
+    return { username: sub, groups };
+  }
+
+  /** Of a service account; `expirationSeconds` is held within what an API server allows. */
+  issue(
+    { metadata }: KubeObject,
+    spec: TokenSpec,
+  ): { token: string; expirationTimestamp: string; spec: TokenSpec } {
+    const { name, namespace = "default", uid } = metadata;
+    const { expirationSeconds = SECONDS_DEFAULT, audiences = [ISSUER], boundObjectRef } = spec;
+    const seconds = Math.min(SECONDS_MOST, Math.max(SECONDS_LEAST, expirationSeconds));
+    const now = Math.floor(this.#nowMs() / 1000);
+    const bound =
+      boundObjectRef?.kind === "Pod" ? { pod: { name: boundObjectRef.name, uid: boundObjectRef.uid } } : {};
+    const claims = {
+      ...{ aud: audiences, exp: now + seconds, iat: now, nbf: now, iss: ISSUER, jti: randomUUID() },
+      "kubernetes.io": { namespace, serviceaccount: { name, uid }, ...bound },
+      sub: `system:serviceaccount:${namespace}:${name}`,
+    };
+    const text = `${encoded({ alg: "ES256", typ: "JWT" })}.${encoded(claims)}`;
+    const signature = sign("sha256", Buffer.from(text), { key: this.#key, dsaEncoding: "ieee-p1363" });
+    const expirationTimestamp = new Date((now + seconds) * 1000).toISOString().replace(/\.\d+Z$/, "Z");
+    const token = `${text}.${signature.toString("base64url")}`;
+    return { token, expirationTimestamp, spec: { ...spec, audiences, expirationSeconds: seconds } };
+  }
+
+  #claimsOf(token: string): Claims | undefined {
+    const [head, body, signature, ...rest] = token.split(".");
+    if (signature === undefined || rest.length > 0) return undefined;
+    try {
+      const { alg } = JSON.parse(Buffer.from(head, "base64url").toString("utf8")) as { alg?: string };
+      if (alg !== "ES256") return undefined;
+      const given = Buffer.from(signature, "base64url");
+      const key = { key: this.#public, dsaEncoding: "ieee-p1363" } as const;
+      if (!verify("sha256", Buffer.from(`${head}.${body}`), key, given)) return undefined;
+      return JSON.parse(Buffer.from(body, "base64url").toString("utf8")) as Claims;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+function encoded(value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString("base64url");
+}

@@ -1,0 +1,247 @@
+// What changes objects: create, update, patch, delete. A request is checked as the store's own manifests are, and what
+// is wrong with it is answered as a Status.
+import { PodwireError } from "../base/errors.ts";
+import { fieldOf } from "../cluster/admission.ts";
+import type { Cluster } from "../cluster/cluster.ts";
+import { NEEDED_NAMESPACES } from "../cluster/outcome.ts";
+import { nameSuffix } from "../kube/hash.ts";
+import { NAMESPACE_NAME_LABEL } from "../kube/labels.ts";
+import { FieldProblems, formatPath } from "../kube/manifest/field-problems.ts";
+import type { KubeObject } from "../kube/objects.ts";
+import { validateUpdate } from "../kube/validate/update.ts";
+import { shown } from "./format.ts";
+import { keyFor, objectsOf } from "./list.ts";
+import { patched } from "./patches.ts";
+import { checkObject, readObject } from "./read-object.ts";
+import type { Selectors } from "./request.ts";
+import type { Resource } from "./resource.ts";
+import { matcherOf } from "./selectors.ts";
+import {
+  alreadyExists,
+  badRequest,
+  conflict,
+  forbidden,
+  invalid,
+  notFound,
+  type Status,
+  success,
+} from "./status.ts";
+
+/** What a call is about, and how it is to be done. */
+export interface Call {
+  readonly resource: Resource;
+  readonly namespace: string | undefined;
+  readonly name: string | undefined;
+  readonly isDryRun: boolean;
+  readonly fieldValidation: string;
+  /** Told an API server's warnings. */
+  warn(text: string): void;
+}
+
+export interface DeleteOptions {
+  readonly gracePeriodSeconds?: number;
+  readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
+  readonly propagationPolicy?: string;
+  readonly orphanDependents?: boolean;
+  readonly dryRun?: readonly string[];
+}
+
+type WithStatus = KubeObject & { status?: unknown };
+type Part = "whole" | "status";
+
+const NAMESPACES = { group: "", plural: "namespaces", kind: "Namespace" };
+/** Of an object: its server's, whatever a request says. */
+const SERVERS = ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] as const;
+const BASE_MAX = 58; // with five letters a label
+
+export class Writes {
+  readonly #cluster: Cluster;
+  #made = 0;
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster;
+  }
+
+  /** The object that a call names. Throws a StatusError. */
+  find({ resource, namespace, name = "" }: Call): KubeObject {
+    const object = this.#get(resource, namespace, name);
+    if (object === undefined) throw notFound(resource, name);
+    return object;
+  }
+
+  create(call: Call, body: unknown): KubeObject {
+    const { resource, namespace } = call;
+    if (namespace !== undefined && this.#cluster.get("Namespace", namespace) === undefined)
+      throw notFound(NAMESPACES, namespace);
+    const object = readObject(body, resource, { ...call, name: undefined });
+    const given = object.metadata as unknown as Record<string, unknown>;
+    for (const field of [...SERVERS, "generation", "resourceVersion"]) delete given[field];
+    if (hasStatus(resource)) delete (object as WithStatus).status;
+    this.#nameIt(object, resource);
+    checkObject(withEmptyStatus(object), resource);
+    const { name } = object.metadata;
+    if (this.#get(resource, namespace, name) !== undefined) throw alreadyExists(resource, name);
+    return this.#store(object, undefined, call);
+  }
+
+  /** `part`: what the call may change. */
+  update(call: Call, body: unknown, part: Part = "whole"): KubeObject {
+    const old = this.find(call);
+    return this.#replace(call, old, readObject(body, call.resource, { ...call, name: call.name }), part);
+  }
+
+  /** `type`: of the patch's content. */
+  patch(call: Call, type: string, patch: unknown, part: Part = "whole"): KubeObject {
+    const old = this.find(call);
+    const changed = patched(type, structuredClone(shown(old, call.resource)), patch);
+    return this.#replace(call, old, readObject(changed, call.resource, { ...call, name: call.name }), part);
+  }
+
+  /** What is left of the object, or that it is gone. */
+  delete(call: Call, options: DeleteOptions): KubeObject | Status {
+    return this.#delete(call, this.find(call), options);
+  }
+
+  /** Returns those that were there. */
+  deleteAll(call: Call, selectors: Selectors, options: DeleteOptions): KubeObject[] {
+    const { resource, namespace } = call;
+    const matches = matcherOf(resource, selectors);
+    const found = objectsOf(this.#cluster.store, resource, namespace).filter(
+      (each) => matches?.(each) ?? true,
+    );
+    for (const object of found) this.#delete({ ...call, name: object.metadata.name }, object, options);
+    return found;
+  }
+
+  #delete(call: Call, object: KubeObject, options: DeleteOptions): KubeObject | Status {
+    const { resource, isDryRun } = call;
+    const { metadata } = object;
+    checkPreconditions(resource, object, options.preconditions);
+    if (object.kind === "Namespace" && NEEDED_NAMESPACES.includes(metadata.name))
+      throw forbidden(resource, metadata.name, "this namespace may not be deleted");
+    const { gracePeriodSeconds } = options;
+    const how = { graceSeconds: gracePeriodSeconds, propagation: propagationOf(options), dryRun: isDryRun };
+    const left = this.#cluster.delete(object, how);
+    return left ?? success(resource, metadata.name, metadata.uid);
+  }
+
+  #replace(call: Call, old: KubeObject, next: KubeObject, part: Part): KubeObject {
+    const { resource } = call;
+    checkPreconditions(resource, old, { ...next.metadata, isUpdate: true });
+    const whole = part === "status" ? { ...old, status: (next as WithStatus).status } : next;
+    const object = withServersPart(whole, old, part === "whole" && hasStatus(resource));
+    checkObject(withEmptyStatus(object), resource);
+    const found = new FieldProblems();
+    if (part === "whole") validateUpdate(object, old, found);
+    if (found.any) throw invalid(resource, old.metadata.name, found.list);
+    return this.#store(object, old, call);
+  }
+
+  #store(object: KubeObject, old: KubeObject | undefined, call: Call): KubeObject {
+    const { resource, isDryRun, warn } = call;
+    const { name } = object.metadata;
+    const judged = this.#cluster.judge(object);
+    for (const text of judged.warnings) warn(text);
+    const [problem] = judged.problems;
+    if (problem !== undefined && / is forbidden: /.test(problem.message))
+      throw forbidden(resource, name, problem.message.replace(/^.*? is forbidden: /, ""));
+    if (problem !== undefined)
+      throw invalid(
+        resource,
+        name,
+        judged.problems.map((each) => ({ ...each, atKey: false })),
+      );
+    try {
+      return this.#cluster.write(object, { dryRun: isDryRun });
+    } catch (error) {
+      if (!(error instanceof PodwireError)) throw error;
+      const path = fieldOf(error, object);
+      const message = error.message.includes(": ")
+        ? error.message
+        : `${formatPath(path)}: Invalid value: ${error.message}`;
+      throw invalid(resource, name || (old?.metadata.name ?? ""), [{ path, message, atKey: false }]);
+    }
+  }
+
+  #get(resource: Resource, namespace: string | undefined, name: string): KubeObject | undefined {
+    const { storedAs } = resource;
+    return storedAs === undefined
+      ? undefined
+      : this.#cluster.get(storedAs, keyFor(resource, namespace, name));
+  }
+
+  /** metadata.generateName, and the label by which namespaces are selected. */
+  #nameIt(object: KubeObject, resource: Resource): void {
+    const { metadata } = object;
+    const { generateName = "" } = metadata;
+    if ((metadata.name ?? "") === "" && generateName !== "") {
+      const base = generateName.slice(0, BASE_MAX);
+      do {
+        metadata.name = `${base}${nameSuffix(`${resource.kind}/${base}/${this.#cluster.store.version}/${this.#made++}`)}`;
+      } while (this.#get(resource, metadata.namespace, metadata.name) !== undefined);
+    }
+    if (object.kind === "Namespace" && (metadata.name ?? "") !== "")
+      metadata.labels = { ...metadata.labels, [NAMESPACE_NAME_LABEL]: metadata.name };
+  }
+}
+
+const POLICIES = ["Background", "Foreground", "Orphan"] as const;
+
+function propagationOf({ propagationPolicy, orphanDependents }: DeleteOptions): (typeof POLICIES)[number] {
+  if (propagationPolicy === undefined || propagationPolicy === "")
+    return orphanDependents === true ? "Orphan" : "Background";
+  const known = POLICIES.find((each) => each === propagationPolicy);
+  if (known !== undefined) return known;
+  const text = `propagationPolicy: Unsupported value: ${JSON.stringify(propagationPolicy)}`;
+  throw badRequest(`${text}: supported values: ${POLICIES.map((each) => JSON.stringify(each)).join(", ")}`);
+}
+
+function hasStatus({ subresources }: Resource): boolean {
+  return subresources.includes("status");
+}
+
+/** Validation and admission look for a status in kinds that have one. */
+function withEmptyStatus(object: KubeObject): KubeObject {
+  const { kind } = object;
+  if (["Node", "Pod", "Service"].includes(kind)) (object as WithStatus).status ??= {};
+  return object;
+}
+
+function withServersPart(next: KubeObject, old: KubeObject, keepsStatus: boolean): KubeObject {
+  const metadata: Record<string, unknown> = { ...next.metadata };
+  for (const field of SERVERS) {
+    const value = old.metadata[field];
+    if (value === undefined) delete metadata[field];
+    else metadata[field] = value;
+  }
+  metadata.resourceVersion = old.metadata.resourceVersion;
+  if (next.kind === "Namespace")
+    metadata.labels = { ...next.metadata.labels, [NAMESPACE_NAME_LABEL]: old.metadata.name };
+  const { status: _, ...rest } = next as WithStatus;
+  const status = keepsStatus ? (old as WithStatus).status : (next as WithStatus).status;
+  return { ...rest, metadata, ...(status === undefined ? {} : { status }) } as unknown as KubeObject;
+}
+
+const CHANGED = "the object has been modified; please apply your changes to the latest version and try again";
+
+interface Preconditions {
+  readonly uid?: string | undefined;
+  readonly resourceVersion?: string | undefined;
+  readonly isUpdate?: boolean;
+}
+
+function checkPreconditions(resource: Resource, { metadata }: KubeObject, wanted: Preconditions = {}): void {
+  const { name } = metadata;
+  const { uid, resourceVersion, isUpdate = false } = wanted;
+  if (uid !== undefined && uid !== "" && uid !== metadata.uid) {
+    const what = `UID in precondition: ${uid}, UID in object meta: ${metadata.uid}`;
+    throw conflict(resource, name, `Precondition failed: ${what}`);
+  }
+  if (resourceVersion === undefined || resourceVersion === "" || resourceVersion === "0") return;
+  if (isUpdate && !/^\d+$/.test(resourceVersion))
+    throw badRequest(`metadata.resourceVersion: Invalid value: ${JSON.stringify(resourceVersion)}`);
+  if (resourceVersion === metadata.resourceVersion) return;
+  const is = `ResourceVersion in object meta: ${metadata.resourceVersion}`;
+  const what = `ResourceVersion in precondition: ${resourceVersion}, ${is}`;
+  throw conflict(resource, name, isUpdate ? CHANGED : `Precondition failed: ${what}`);
+}
