@@ -30,6 +30,17 @@ metadata: { name: web }
 data: { colour: blue }
 `;
 
+const CRD = `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: { name: widgets.example.org }
+spec:
+  group: example.org
+  scope: Namespaced
+  names: { kind: Widget, plural: widgets, shortNames: [ wg ] }
+  versions: [ { name: v1, served: true, storage: true, schema: { openAPIV3Schema: { type: object } } } ]
+`;
+
 t.test("kubectl", { skip }, async (t) => {
   const lab = await TestLab.up("kubectl", { nodes: [{ name: "node1" }] });
   t.teardown(() => lab.down());
@@ -113,6 +124,23 @@ t.test("kubectl", { skip }, async (t) => {
     await writeFile(bad, "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: bad }\ndta: {}\n");
     t.match(await kubectl("create", "-f", bad), /strict decoding error: unknown field "dta"/);
     t.match(await kubectl("get", "pod", "none"), /pods "none" not found/);
+  });
+
+  t.test("custom resources", async (t) => {
+    const crd = join(lab.folder, "crd.yaml");
+    await writeFile(crd, CRD);
+    t.match(await kubectl("create", "-f", crd), /widgets\.example\.org created/);
+    t.match(await kubectl("wait", "--for=condition=Established", "crd/widgets.example.org"), /condition met/);
+    const widget = join(lab.folder, "widget.yaml");
+    const text = "apiVersion: example.org/v1\nkind: Widget\nmetadata: { name: w }\nspec: { size: 3 }\n";
+    await writeFile(widget, text);
+    t.equal(await kubectl("create", "-f", widget), "widget.example.org/w created\n");
+    t.equal(await kubectl("get", "wg", "w", "-o", "jsonpath={.spec.size}"), "3");
+    t.match(await kubectl("delete", "crd", "widgets.example.org"), /deleted/);
+    t.match(await kubectl("get", "wg"), /could not find the requested resource/);
+    t.match(await kubectl("get", "sa", "default", "-o", "name"), /^serviceaccount\/default$/m);
+    const ca = await kubectl("get", "cm", "kube-root-ca.crt", "-o", "jsonpath={.data.ca\\.crt}");
+    t.match(ca, /BEGIN CERTIFICATE/);
   });
 
   t.test("a watch, and what is deleted is gone", async (t) => {

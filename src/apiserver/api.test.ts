@@ -315,3 +315,63 @@ t.test("metadata alone, where it is asked for", async (t) => {
     code: 406,
   });
 });
+
+const GROUP = "gateway.example.org";
+const definition = {
+  metadata: { name: `services.${GROUP}` },
+  spec: {
+    group: GROUP,
+    scope: "Namespaced",
+    names: { kind: "Service", plural: "services", shortNames: ["gsvc"] },
+    versions: [
+      { name: "v1", served: true, storage: true, subresources: { status: {} }, schema: {} },
+      { name: "v1beta1", served: true, storage: false, schema: {} },
+    ],
+  },
+};
+
+t.test("custom resources come with their definition, and go with it", async (t) => {
+  const crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+  const at = (version: string): string => `/apis/${GROUP}/${version}/namespaces/default/services`;
+  t.equal(call(`GET ${at("v1")}`).code, 404);
+  t.match(call(`POST ${crds}`, { ...definition, metadata: { name: "other" } }), { code: 422 });
+  const made = call(`POST ${crds}`, definition);
+  t.match(made.body.status.conditions, [{ type: "NamesAccepted" }, { type: "Established", status: "True" }]);
+  const spec = { any: { thing: [1] } };
+  const one = call(`POST ${at("v1")}`, { metadata: { name: "a" }, spec, status: { x: 1 } });
+  t.match(one, { code: 201, body: { apiVersion: `${GROUP}/v1`, kind: "Service", spec } });
+  t.notOk("status" in one.body);
+  t.match(call(`GET ${at("v1beta1")}/a`).body, { apiVersion: `${GROUP}/v1beta1`, kind: "Service", spec });
+  t.match(call(`GET ${at("v1")}`).body, { kind: "ServiceList", items: [{ kind: "Service" }] });
+  t.match(call(`POST ${at("v1")}`, { metadata: { name: "A" } }), { code: 422 });
+  t.equal(
+    call("GET /api/v1/namespaces/default/services/a").code,
+    404,
+    "and nobody takes it for one of the API's",
+  );
+  const resources = call(`GET /apis/${GROUP}/v1`).body.resources;
+  t.match(resources, [{ name: "services", shortNames: ["gsvc"] }, { name: "services/status" }]);
+  call(`POST ${MAPS}`, {
+    metadata: { name: "owned", ownerReferences: [{ ...one.body, ...one.body.metadata }] },
+  });
+  t.equal(call(`PATCH ${at("v1")}/a/status`, { status: { y: 2 } }, MERGE).body.status.y, 2);
+  t.match(call(`DELETE ${crds}/services.${GROUP}`), { code: 200 });
+  t.equal(call(`GET ${at("v1")}`).code, 404);
+  t.notOk(
+    served.cluster.store.kinds
+      .flatMap((kind) => served.cluster.list(kind))
+      .some(({ kind }) => /example/.test(kind)),
+  );
+});
+
+t.test("autoscalers in both versions", async (t) => {
+  const at = (version: string) => `/apis/autoscaling/${version}/namespaces/default/horizontalpodautoscalers`;
+  const spec = {
+    scaleTargetRef: { kind: "Deployment", name: "d" },
+    maxReplicas: 3,
+    targetCPUUtilizationPercentage: 80,
+  };
+  t.match(call(`POST ${at("v1")}`, { metadata: { name: "h" }, spec }), { code: 201, body: { spec } });
+  const metrics = [{ type: "Resource", resource: { name: "cpu", target: { averageUtilization: 80 } } }];
+  t.match(call(`GET ${at("v2")}/h`).body.spec, { maxReplicas: 3, metrics });
+});

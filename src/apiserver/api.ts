@@ -5,6 +5,8 @@
 //   /version, /healthz, /livez, /readyz                         the server itself
 import type { Cluster } from "../cluster/cluster.ts";
 import type { KubeObject, Pod } from "../kube/objects.ts";
+import { AUTOSCALERS } from "./autoscaler-versions.ts";
+import { followDefinitions } from "./custom-resources.ts";
 import { Discovery, VERSION } from "./discovery.ts";
 import { EVENTS } from "./event-versions.ts";
 import { evictionRefusal } from "./evictions.ts";
@@ -81,11 +83,13 @@ export class Api {
   readonly #watches: Watches;
   readonly #writes: Writes;
   readonly #tokens: Tokens;
+  readonly #unfollow: () => void;
 
   constructor(cluster: Cluster, tokens: Tokens, historyMax?: number) {
     this.#cluster = cluster;
     this.#tokens = tokens;
-    for (const resource of [EVENTS, ...REVIEWS]) this.#resources.add(resource);
+    for (const resource of [AUTOSCALERS, EVENTS, ...REVIEWS]) this.#resources.add(resource);
+    this.#unfollow = followDefinitions(cluster.store, this.#resources);
     this.#discovery = new Discovery(this.#resources);
     this.#lists = new Lists(cluster.store);
     this.#watches = new Watches(cluster.store, historyMax);
@@ -93,6 +97,7 @@ export class Api {
   }
 
   close(): void {
+    this.#unfollow();
     this.#watches.close();
   }
 

@@ -100,6 +100,14 @@ export class Resources {
     this.#groups.set(group, versions);
   }
 
+  remove({ group, version, plural }: Resource): void {
+    this.#byPath.delete(pathOf(group, version, plural));
+    if (this.of(group, version).length > 0) return;
+    const versions = (this.#groups.get(group) ?? []).filter((each) => each !== version);
+    if (versions.length === 0) this.#groups.delete(group);
+    else this.#groups.set(group, versions);
+  }
+
   get(group: string, version: string, plural: string): Resource | undefined {
     return this.#byPath.get(pathOf(group, version, plural));
   }

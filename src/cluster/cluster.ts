@@ -10,6 +10,7 @@
 // A call is all or nothing. When one is refused half way, objects are rolled back and the controllers' own state is
 // made again from the objects: it never holds anything that the objects do not say.
 import { PodwireError } from "../base/errors.ts";
+import { isCustomKind } from "../kube/custom-definition.ts";
 import { withHostPorts } from "../kube/defaults.ts";
 import { FOREGROUND, held, holdersOf, isFinished } from "../kube/finalizers.ts";
 import { type KindInfo, kindFromWord, STORED_KINDS, unknownKind } from "../kube/kinds.ts";
@@ -35,6 +36,7 @@ import type {
   DeleteTarget,
   DeletionOptions,
 } from "./cluster-options.ts";
+import { contentsOf } from "./contents.ts";
 import { type Controller, makeControllers } from "./controller/controllers.ts";
 import { GarbageCollector } from "./controller/garbage-collector.ts";
 import { isWaitingPod, placedFirst } from "./controller/pod-placer.ts";
@@ -155,8 +157,12 @@ export class Cluster {
   restore(objects: readonly KubeObject[]): void {
     this.#isSilent = true;
     this.#transaction(() => {
-      for (const info of STORED_KINDS) {
-        const own = objects.filter(({ kind }) => kind === info.kind);
+      const kinds = [
+        ...STORED_KINDS.map(({ kind }) => kind),
+        ...objects.map(({ kind }) => kind).filter(isCustomKind),
+      ];
+      for (const each of new Set(kinds)) {
+        const own = objects.filter(({ kind }) => kind === each);
         for (const object of placedFirst(own)) this.store.put(this.#allocation.allocated(object, undefined));
       }
       this.#reconcile();
@@ -266,8 +272,8 @@ export class Cluster {
   #restartControllers(): void {
     this.#isSilent = true;
     this.#startControllers();
-    for (const info of STORED_KINDS) {
-      for (const object of this.store.list(info.kind)) {
+    for (const kind of this.store.kinds) {
+      for (const object of this.store.list(kind)) {
         if (!isWaitingPod(object)) this.#allocation.allocated(object, object); // who waits has nothing yet
         for (const controller of this.#controllers) {
           controller.onEvent({ type: "ADDED", object, old: undefined });
@@ -380,13 +386,9 @@ export class Cluster {
     if (object === undefined) return;
     this.#applied.delete(`${kind}/${key}`);
     this.#allocation.forget(kind, key);
-    if (kind !== "Namespace") return;
-    for (const info of STORED_KINDS) {
-      if (!info.namespaced) continue;
-      for (const inside of this.store.list(info.kind, key)) {
-        if (info.kind === "Pod") this.#deletePod(inside as Pod, undefined);
-        else this.#remove(info.kind, keyOf(inside));
-      }
+    for (const inside of contentsOf(object, this.store)) {
+      if (inside.kind === "Pod") this.#deletePod(inside as Pod, undefined);
+      else this.#remove(inside.kind, keyOf(inside));
     }
   }
 

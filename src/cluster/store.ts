@@ -5,6 +5,7 @@
 // Stored objects are never changed in place. Whoever wants another object puts a new one, so that a watcher may keep
 // what it was given and compare by identity.
 import { deepEqual } from "../base/deep-equal.ts";
+import { isCustomKind } from "../kube/custom-definition.ts";
 import { hash32 } from "../kube/hash.ts";
 import { STORED_KINDS } from "../kube/kinds.ts";
 import { type KubeObject, keyOf } from "../kube/objects.ts";
@@ -56,6 +57,11 @@ export class Store {
     const all = [...this.#kind(kind).values()] as T[];
     const wanted = namespace === undefined ? all : all.filter((o) => o.metadata.namespace === namespace);
     return wanted.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+  }
+
+  /** All kinds that it has or may have objects of. */
+  get kinds(): string[] {
+    return [...this.#objects.keys()];
   }
 
   /** Whether it is a kind of the store. */
@@ -157,8 +163,11 @@ export class Store {
 
   #kind(kind: string): Map<string, KubeObject> {
     const map = this.#objects.get(kind);
-    if (map === undefined) throw new TypeError(`${kind} is not a stored kind`);
-    return map;
+    if (map !== undefined) return map;
+    if (!isCustomKind(kind)) throw new TypeError(`${kind} is not a stored kind`);
+    const made = new Map<string, KubeObject>();
+    this.#objects.set(kind, made);
+    return made;
   }
 
   #tell(event: StoreEvent): void {

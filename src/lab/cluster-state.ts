@@ -4,7 +4,6 @@ import { existsSync } from "node:fs";
 import { Cluster } from "../cluster/cluster.ts";
 import type { SavedCluster } from "../cluster/saved-cluster.ts";
 import { readPodSecurity } from "../config/pod-security.ts";
-import { STORED_KINDS } from "../kube/kinds.ts";
 import { goArchitecture } from "../kube/kubelet-labels.ts";
 import { FieldProblems } from "../kube/manifest/field-problems.ts";
 import type { KubeObject } from "../kube/objects.ts";
@@ -13,6 +12,7 @@ import { type LabPaths, readJson, writeAtomically } from "./state-dir.ts";
 import type { Topology } from "./topology.ts";
 
 const SAVE_DELAY_MS = 100;
+const UNSAVED_MAX = 10_000; // changes until the next writing is done
 interface SavedState {
   version: 1;
   saved: SavedCluster;
@@ -41,6 +41,14 @@ function isNamed(object: Partial<KubeObject> | null): boolean {
   return typeof object?.kind === "string" && typeof object.metadata?.name === "string";
 }
 
+/**
+ * A lab process that was killed may have told changes that are not on disk. No version comes twice: whoever knows one of
+ * them lists anew.
+ */
+function later(saved: SavedCluster): SavedCluster {
+  return { ...saved, resourceVersion: saved.resourceVersion + UNSAVED_MAX };
+}
+
 export function openCluster(t: Topology, paths: LabPaths, log: (line: string) => void): OpenCluster {
   const before = readState(t.lab, paths);
   const cluster = new Cluster({
@@ -48,7 +56,7 @@ export function openCluster(t: Topology, paths: LabPaths, log: (line: string) =>
     serviceCidr: t.serviceCidr,
     nowMs: Date.now,
     architecture: goArchitecture(process.arch),
-    saved: before?.saved,
+    saved: before === undefined ? undefined : later(before.saved),
     events: true,
     podSecurity: readPodSecurity(t.podSecurity, new FieldProblems()), // it was checked with the file
     audit: log,
@@ -59,7 +67,7 @@ export function openCluster(t: Topology, paths: LabPaths, log: (line: string) =>
   const save = async (): Promise<void> => {
     clearTimeout(timer);
     timer = undefined;
-    const objects = STORED_KINDS.flatMap(({ kind }) => cluster.list(kind));
+    const objects = cluster.store.kinds.flatMap((kind) => cluster.list(kind));
     const state: SavedState = { version: 1, saved: cluster.save(), objects };
     await writeAtomically(paths.state, JSON.stringify(state));
   };

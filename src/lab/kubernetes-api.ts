@@ -5,6 +5,7 @@ import { kubeconfigText } from "../apiserver/kubeconfig.ts";
 import { type ApiServer, serveApi } from "../apiserver/server.ts";
 import { cidrs, formatIp, nthIp } from "../base/ip.ts";
 import type { Cluster } from "../cluster/cluster.ts";
+import { fillNamespaces } from "./namespace-content.ts";
 import { type LabPaths, readJson, writeAtomically } from "./state-dir.ts";
 import type { Topology } from "./topology.ts";
 
@@ -37,6 +38,7 @@ export async function startKubernetesApi(
   await writeAtomically(paths.api, JSON.stringify(saved), PRIVATE);
   const text = kubeconfigText(t.lab, `https://127.0.0.1:${port}`, credentials);
   await writeAtomically(paths.kubeconfig, text, PRIVATE);
+  fillNamespaces(cluster, credentials.ca);
   return server;
 }
 

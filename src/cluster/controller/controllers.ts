@@ -1,5 +1,6 @@
 // The controllers that make pods and slices of objects, in the order in which they are told and asked.
 import type { Store, StoreEvent } from "../store.ts";
+import { CustomDefinitionController } from "./custom-definitions.ts";
 import { DaemonSetController } from "./daemon-sets.ts";
 import { DeploymentController } from "./deployments.ts";
 import { EndpointSliceController } from "./endpoint-slices.ts";
@@ -34,5 +35,6 @@ export function makeControllers(
     new JobController(store, pods, nowMs, time),
     new EndpointSliceController(store),
     new EndpointsMirrorController(store),
+    new CustomDefinitionController(store, () => time(nowMs())),
   ];
 }

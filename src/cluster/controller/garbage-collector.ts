@@ -1,9 +1,12 @@
 // What an owner leaves behind goes with it: objects whose ownerReferences name nobody who is there any more. An object
 // that is deleted in the foreground waits until what it owns is gone. Owners that were never there (those of a dump
 // of some other cluster) are nobody's business here.
+import { customKind } from "../../kube/custom-definition.ts";
 import { FOREGROUND, isFinished } from "../../kube/finalizers.ts";
 import { type KubeObject, keyOf } from "../../kube/objects.ts";
 import type { Store, StoreEvent } from "../store.ts";
+
+type Owner = NonNullable<KubeObject["metadata"]["ownerReferences"]>[number];
 
 interface Dependent {
   readonly kind: string;
@@ -81,7 +84,7 @@ export class GarbageCollector {
 
   #ownerWent(object: KubeObject, uid: string): void {
     const others = (object.metadata.ownerReferences ?? []).filter((owner) => owner.uid !== uid);
-    const hasOwner = others.some(({ kind, name, uid: id }) => this.#isThere(kind, object, name, id));
+    const hasOwner = others.some((owner) => this.#isThere(owner, object));
     if (hasOwner) this.#store.put(without(object, uid));
     else if (object.metadata.deletionTimestamp === undefined) this.#disposal.end(object);
   }
@@ -94,9 +97,12 @@ export class GarbageCollector {
     else this.#store.put(next);
   }
 
-  #isThere(kind: string, { metadata }: KubeObject, name: string, uid: string): boolean {
+  #isThere({ apiVersion, kind, name, uid }: Owner, { metadata }: KubeObject): boolean {
     const keys = [name, `${metadata.namespace}/${name}`];
-    return this.#store.holds(kind) && keys.some((key) => this.#store.get(kind, key)?.metadata.uid === uid);
+    const kinds = [kind, customKind(kind, apiVersion.split("/")[0])].filter((each) =>
+      this.#store.holds(each),
+    );
+    return kinds.some((each) => keys.some((key) => this.#store.get(each, key)?.metadata.uid === uid));
   }
 
   #remember(uid: string, self: Dependent): void {

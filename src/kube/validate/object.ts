@@ -4,6 +4,7 @@ import type { FieldProblems } from "../manifest/field-problems.ts";
 import type { KubeObject } from "../objects.ts";
 import { validateClusterNetworkPolicy } from "./cluster-network-policy.ts";
 import { validateConfigMap, validateSecret } from "./config-data.ts";
+import { validateCustomDefinition } from "./custom-definition.ts";
 import { validateEndpointSlice } from "./endpoint-slice.ts";
 import { validateEndpoints } from "./endpoints.ts";
 import { validateMetadata } from "./metadata.ts";
@@ -34,6 +35,7 @@ const rules: Record<string, (object: never, problems: FieldProblems) => void> = 
   NetworkPolicy: validateNetworkPolicy,
   ClusterNetworkPolicy: validateClusterNetworkPolicy,
   Node: validateNode,
+  CustomResourceDefinition: validateCustomDefinition,
   ConfigMap: validateConfigMap,
   Secret: validateSecret,
   ServiceCIDR: validateServiceCidr,

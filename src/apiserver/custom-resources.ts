@@ -1,0 +1,52 @@
+// Resources that CustomResourceDefinitions add, as the definitions come and go.
+import type { Store } from "../cluster/store.ts";
+import { type CustomDefinition, type DefinedVersion, definedKind } from "../kube/custom-definition.ts";
+import type { KubeObject } from "../kube/objects.ts";
+import type { Conversion, Resource, Resources } from "./resource.ts";
+
+const KIND = "CustomResourceDefinition";
+
+/** Keeps `resources` true. Returns the way to stop. */
+export function followDefinitions(store: Store, resources: Resources): () => void {
+  for (const object of store.list<CustomDefinition>(KIND))
+    for (const each of definedBy(object)) resources.add(each);
+  return store.watch(({ type, object, old }) => {
+    if (object.kind !== KIND) return;
+    for (const each of old === undefined ? [] : definedBy(old as CustomDefinition)) resources.remove(each);
+    if (type === "DELETED") return;
+    for (const each of definedBy(object as CustomDefinition)) resources.add(each);
+  });
+}
+
+function definedBy(definition: CustomDefinition): Resource[] {
+  return definition.spec.versions
+    .filter(({ served }) => served !== false)
+    .map((each) => resourceOf(definition, each));
+}
+
+function resourceOf(definition: CustomDefinition, version: DefinedVersion): Resource {
+  const { group, names, scope, versions } = definition.spec;
+  const { kind, plural, singular = kind.toLowerCase(), shortNames = [], categories = [] } = names;
+  const namespaced = scope === "Namespaced";
+  const storedAs = definedKind(definition);
+  const stored = versions.find(({ storage }) => storage === true) ?? version;
+  const storedVersion = `${group}/${stored.name}`;
+  const info = {
+    ...{ kind: storedAs, apiVersion: storedVersion, plural, singular, shortNames, namespaced },
+    ...{ stored: true, carried: true },
+  };
+  const to = (apiVersion: string, as: string) => (object: KubeObject) => ({
+    ...object,
+    apiVersion,
+    kind: as,
+  });
+  const convert: Conversion = {
+    fromStored: to(`${group}/${version.name}`, kind),
+    toStored: to(storedVersion, storedAs),
+  };
+  const subresources = version.subresources?.status === undefined ? [] : ["status"];
+  return {
+    ...{ group, version: version.name, kind, plural, singular, shortNames, categories, namespaced },
+    ...{ subresources, storedAs, info, convert },
+  };
+}
