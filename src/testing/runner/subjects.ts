@@ -104,7 +104,7 @@ export const SUBJECTS: Subjects = {
   },
   api: {
     what: "the Kubernetes API of a lab: requests, watches, discovery, kubectl",
-    files: "api watches server decode kubectl-*",
+    files: "api watches server decode client-node kubectl-*",
   },
   "pod-security": {
     what: "which pods are admitted, judged by Kubernetes' own library",
