@@ -12,8 +12,9 @@ import { EVENTS } from "./event-versions.ts";
 import { evictionRefusal } from "./evictions.ts";
 import { formatOf } from "./format.ts";
 import { Lists } from "./list.ts";
-import { openApi } from "./openapi.ts";
-import { PATCH_TYPES, patched } from "./patches.ts";
+import { OpenApiDocuments } from "./openapi/documents.ts";
+import { managerName } from "./patch/apply-patch.ts";
+import { isApply, patched } from "./patches.ts";
 import { decodeObject, ProtobufError } from "./protobuf/decode.ts";
 import {
   flagOf,
@@ -27,9 +28,11 @@ import {
 import { Resources } from "./resource.ts";
 import { REVIEWS, reviewed, type User } from "./reviews.ts";
 import { scaled, scaleOf } from "./scales.ts";
+import { duplicateFields } from "./schema/duplicate-fields.ts";
 import {
   badRequest,
   conflict,
+  invalidField,
   methodNotAllowed,
   noSuchPath,
   type StatusError,
@@ -45,6 +48,7 @@ export interface ApiRequest {
   readonly url: string;
   readonly accept: string | undefined;
   readonly contentType: string | undefined;
+  readonly userAgent?: string | undefined;
   readonly body: Buffer;
   readonly user: User;
 }
@@ -52,7 +56,7 @@ export interface ApiRequest {
 export interface Answer {
   readonly code: number;
   readonly type: string;
-  readonly body: string;
+  readonly body: string | Uint8Array;
   /** Texts of Warning headers. */
   readonly warnings: readonly string[];
 }
@@ -73,12 +77,14 @@ interface Asked {
 
 const JSON_TYPE = "application/json";
 const PROTOBUF_TYPE = "application/vnd.kubernetes.protobuf";
+const PATCH_OPTIONS = { group: "meta.k8s.io", plural: "patchoptions", kind: "PatchOptions" };
 const HEALTH = ["healthz", "livez", "readyz"];
 
 export class Api {
   readonly #cluster: Cluster;
   readonly #resources = new Resources();
   readonly #discovery: Discovery;
+  readonly #documents: OpenApiDocuments;
   readonly #lists: Lists;
   readonly #watches: Watches;
   readonly #writes: Writes;
@@ -91,6 +97,7 @@ export class Api {
     for (const resource of [AUTOSCALERS, EVENTS, ...REVIEWS]) this.#resources.add(resource);
     this.#unfollow = followDefinitions(cluster.store, this.#resources);
     this.#discovery = new Discovery(this.#resources);
+    this.#documents = new OpenApiDocuments(this.#resources);
     this.#lists = new Lists(cluster.store);
     this.#watches = new Watches(cluster.store, historyMax);
     this.#writes = new Writes(cluster);
@@ -114,8 +121,11 @@ export class Api {
     const call: Call = {
       ...{ resource, namespace: path.namespace, name: path.name },
       isDryRun: isDryRun(query),
-      fieldValidation: query.get("fieldValidation") ?? "Warn",
+      fieldValidation: validationOf(query),
+      manager: managerName(query.get("fieldManager"), request.userAgent),
+      isForced: flagOf(query, "force"),
       warn: (text) => warnings.push(text),
+      duplicates: duplicatesOf(request),
     };
     const asked = { request, query, call, subresource: path.subresource };
     if (path.subresource !== undefined) return { ...this.#subresource(asked), warnings };
@@ -129,8 +139,12 @@ export class Api {
       return json({ paths: ["/api", "/apis", "/healthz", "/livez", "/readyz", "/version"] });
     if (parts.length === 1 && parts[0] === "version") return json(VERSION);
     if (HEALTH.includes(parts[0])) return { code: 200, type: "text/plain", body: "ok", warnings: [] };
-    const isOpenApi = parts[0] === "openapi";
-    const document = isOpenApi ? openApi(parts, this.#resources) : this.#discovery.at(parts, accept);
+    if (parts[0] === "openapi") {
+      const found = this.#documents.at(parts, accept);
+      if (found === undefined) throw noSuchPath();
+      return { code: 200, warnings: [], ...found };
+    }
+    const document = this.#discovery.at(parts, accept);
     if (document === undefined) throw noSuchPath();
     return { ...json(document), type: Discovery.typeOf(parts, accept) };
   }
@@ -169,7 +183,7 @@ export class Api {
       case "PUT":
         return this.#shown(asked, this.#writes.update(call, bodyOf(request)));
       case "PATCH":
-        return this.#shown(asked, this.#writes.patch(call, patchType(request), bodyOf(request)));
+        return this.#patch(asked, "");
       case "DELETE": {
         const { options, ...how } = deletion(asked);
         const left = this.#writes.delete({ ...call, ...how }, options);
@@ -178,6 +192,19 @@ export class Api {
       default:
         throw methodNotAllowed();
     }
+  }
+
+  #patch(asked: Asked, subresource: string): Answer {
+    const { request, query, call } = asked;
+    const type = typeOf(request);
+    const isForced = query.has("force");
+    if (isApply(type) && (query.get("fieldManager") ?? "") === "")
+      throw invalidField(PATCH_OPTIONS, "", "fieldManager", "Required value: is required for apply patch");
+    if (!isApply(type) && isForced)
+      throw invalidField(PATCH_OPTIONS, "", "force", "Forbidden: may not be specified for non-apply patch");
+    const body = request.body.toString("utf8");
+    const { object, isNew } = this.#writes.patch(call, { type, body, subresource });
+    return this.#shown(asked, object, isNew ? 201 : 200);
   }
 
   #watch({ request, query, call }: Asked): WatchAnswer {
@@ -197,16 +224,17 @@ export class Api {
       case "GET status":
         return this.#shown(asked, this.#writes.find(call));
       case "PUT status":
-        return this.#shown(asked, this.#writes.update(call, bodyOf(request), "status"));
+        return this.#shown(asked, this.#writes.update(call, bodyOf(request), "status", "status"));
       case "PATCH status":
-        return this.#shown(asked, this.#writes.patch(call, patchType(request), bodyOf(request), "status"));
+        return this.#patch(asked, "status");
       case "GET scale":
         return json(scaleOf(this.#writes.find(call)));
       case "PUT scale":
         return this.#scale(call, bodyOf(request));
       case "PATCH scale": {
         const now = scaleOf(this.#writes.find(call));
-        return this.#scale(call, patched(patchType(request), now, bodyOf(request)));
+        const patch = { type: typeOf(request), body: request.body.toString("utf8"), subresource };
+        return this.#scale(call, patched(now, patch, call));
       }
       case "POST binding":
         return this.#bind(call, bodyOf(request));
@@ -228,7 +256,7 @@ export class Api {
 
   #scale(call: Call, body: unknown): Answer {
     const wanted = scaled(this.#writes.find(call), body, call.resource);
-    return json(scaleOf(this.#writes.update(call, wanted)));
+    return json(scaleOf(this.#writes.update(call, wanted, "whole", "scale")));
   }
 
   #bind(call: Call, body: unknown): Answer {
@@ -276,10 +304,24 @@ function typeOf({ contentType }: ApiRequest): string {
   return (contentType ?? JSON_TYPE).split(";")[0].trim().toLowerCase();
 }
 
-function patchType(request: ApiRequest): string {
-  const type = typeOf(request);
-  if (!PATCH_TYPES.includes(type)) throw unsupportedType(PATCH_TYPES);
-  return type;
+/** Of objects that are made or replaced; a patch is looked at where it is read. */
+function duplicatesOf(request: ApiRequest): string[] {
+  const { method, body } = request;
+  const isRead = (method === "POST" || method === "PUT") && typeOf(request) === JSON_TYPE;
+  try {
+    return isRead ? duplicateFields(body.toString("utf8")) : [];
+  } catch {
+    return []; // no JSON: told when it is read
+  }
+}
+
+/** Throws a StatusError for what is none of the three. */
+function validationOf(query: Query): string {
+  const text = query.get("fieldValidation") ?? "";
+  if (text === "") return "Warn";
+  if (["Ignore", "Warn", "Strict"].includes(text)) return text;
+  const path = `fieldValidation: Unsupported value: ${JSON.stringify(text)}`;
+  throw badRequest(`${path}: supported values: "Ignore", "Strict", "Warn"`);
 }
 
 function bodyOf(request: ApiRequest): unknown {

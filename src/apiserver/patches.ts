@@ -1,33 +1,99 @@
-// What a PATCH makes of an object, by the patch's type.
-import { unsupportedType } from "./status.ts";
+// What a PATCH makes of an object, and who has which of its fields after any request: patch/ works it out, in the words
+// of a Status.
+import type { KubeObject } from "../kube/objects.ts";
+import { APPLY, applyPatch, checkPatchType, type FieldValidation } from "./patch/apply-patch.ts";
+import { afterUpdate, type Change, ignoredBy } from "./patch/field-manager.ts";
+import { Refused } from "./patch/refused.ts";
+import { apiVersionOf, type Resource } from "./resource.ts";
+import { builtIn } from "./schema/definitions.ts";
+import type { JsonObject, Schema, Typed } from "./schema/schema.ts";
+import { StatusError } from "./status.ts";
 
-type Patch = (current: unknown, patch: unknown) => unknown;
-
-const PATCHES: Readonly<Record<string, Patch>> = {
-  "application/merge-patch+json": merged,
-};
-
-export const PATCH_TYPES: readonly string[] = Object.keys(PATCHES);
-
-/** `current` is nobody else's. Throws a StatusError. */
-export function patched(type: string, current: unknown, patch: unknown): unknown {
-  const apply = PATCHES[type];
-  if (apply === undefined) throw unsupportedType(PATCH_TYPES);
-  return apply(current, patch);
+/** Who asks, and how. */
+export interface Author {
+  readonly resource: Resource;
+  /** Of the query, or of the client's own name. */
+  readonly manager: string;
+  /** Takes fields from others that apply. */
+  readonly isForced: boolean;
+  readonly fieldValidation: string;
+  warn(text: string): void;
 }
 
-/** RFC 7396: null takes a field away, maps are merged, everything else is replaced. */
-function merged(current: unknown, patch: unknown): unknown {
-  if (!isMap(patch)) return patch;
-  const result: Record<string, unknown> = isMap(current) ? current : {};
-  for (const [name, value] of Object.entries(patch)) {
-    if (name === "__proto__") continue; // a key of the text, and no field of anything
-    if (value === null) delete result[name];
-    else result[name] = merged(result[name], value);
+export interface Patch {
+  /** The content type. */
+  readonly type: string;
+  readonly body: string;
+  readonly subresource: string;
+}
+
+export const isApply = (type: string): boolean => type === APPLY;
+
+const NOBODY_KNOWS: Schema = { type: "object", "x-kubernetes-preserve-unknown-fields": true };
+const UNKNOWN: Typed = { schema: NOBODY_KNOWS, resolve: (schema) => schema };
+
+/** The type of a resource's objects; of one that nobody has described, anything. */
+function typedOf({ apiVersion, kind }: Pick<KubeObject, "apiVersion" | "kind">): Typed {
+  return builtIn(apiVersion, kind) ?? UNKNOWN;
+}
+
+/** Throws a StatusError for a content type that is none of a patch of such objects. */
+export function checkPatch(type: string, { kind, ...version }: Resource): void {
+  const isCustom = typedOf({ apiVersion: apiVersionOf(version), kind }) === UNKNOWN;
+  try {
+    checkPatchType(type, isCustom);
+  } catch (error) {
+    throw asStatus(error);
   }
-  return result;
 }
 
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+/** `live` is undefined where there is no such object, which only one that is applied may make. Throws a StatusError. */
+export function patched(live: KubeObject | undefined, patch: Patch, author: Author): unknown {
+  const { type, body, subresource } = patch;
+  const { resource, isForced } = author;
+  const validation = author.fieldValidation as FieldValidation;
+  const apiVersion = apiVersionOf(resource);
+  const kind = subresource === "scale" ? "Scale" : resource.kind;
+  const typed =
+    subresource === "scale" ? typedOf({ apiVersion: "autoscaling/v1", kind }) : typedOf({ apiVersion, kind });
+  const change = changeOf(author, apiVersion, isApply(type) ? "Apply" : "Update", subresource, typed);
+  const isCustom = typed === UNKNOWN;
+  try {
+    const request = { type, body, live: live as unknown as JsonObject | undefined };
+    const made = applyPatch({ ...request, isCustom, isForced, validation, change });
+    for (const warning of made.warnings) author.warn(warning);
+    return made.object;
+  } catch (error) {
+    throw asStatus(error);
+  }
+}
+
+/** `next` with who has what of it, after an ordinary request. */
+export function withManagers(
+  old: KubeObject | undefined,
+  next: KubeObject,
+  author: Author,
+  subresource: string,
+): KubeObject {
+  const change = changeOf(author, apiVersionOf(author.resource), "Update", subresource, typedOf(next));
+  const live = old as unknown as JsonObject | undefined;
+  return afterUpdate(live, next as unknown as JsonObject, change) as unknown as KubeObject;
+}
+
+function changeOf(
+  { resource, manager }: Author,
+  apiVersion: string,
+  operation: Change["operation"],
+  subresource: string,
+  typed: Typed,
+): Change {
+  const ignored = ignoredBy(subresource, resource.subresources.includes("status"));
+  const now = new Date().toISOString().replace(/\.\d+Z$/, "Z");
+  return { manager, operation, apiVersion, subresource, typed, ignored, now };
+}
+
+function asStatus(error: unknown): unknown {
+  if (!(error instanceof Refused)) return error;
+  const { status, reason, message, causes } = error;
+  return new StatusError(status, reason, message, causes.length > 0 ? { causes } : {});
 }

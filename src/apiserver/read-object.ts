@@ -6,6 +6,9 @@ import { type FieldProblem, FieldProblems } from "../kube/manifest/field-problem
 import type { KubeObject } from "../kube/objects.ts";
 import { validateObject } from "../kube/validate/object.ts";
 import { apiVersionOf, type Resource } from "./resource.ts";
+import { checkFields } from "./schema/check-fields.ts";
+import { builtIn } from "./schema/definitions.ts";
+import type { JsonObject } from "./schema/schema.ts";
 import { badRequest, invalid } from "./status.ts";
 
 export interface ReadOptions {
@@ -15,6 +18,8 @@ export interface ReadOptions {
   readonly name: string | undefined;
   /** What becomes of fields that nobody knows: Strict, Warn or Ignore. */
   readonly fieldValidation: string;
+  /** Fields that the request has twice. */
+  readonly duplicates?: readonly string[];
   warn(text: string): void;
 }
 
@@ -73,24 +78,45 @@ function headed(value: unknown, resource: Resource, { namespace, name }: ReadOpt
   return resource.convert === undefined ? object : resource.convert.toStored(object);
 }
 
-function decoded(given: KubeObject, resource: Resource, { fieldValidation, warn }: ReadOptions): KubeObject {
-  const { info } = resource;
-  const kind = info?.kind ?? given.kind;
-  const found = new FieldProblems();
-  const read = !isTyped(kind) ? decodeCarried : info?.custom === true ? decodeCustom : decode;
-  const object = read(given, kind, found) as KubeObject;
-  const unknown = found.list.filter(({ atKey, message }) => atKey && message.startsWith("unknown field"));
-  const wrong = found.list.filter((problem) => !unknown.includes(problem));
+function decoded(given: KubeObject, resource: Resource, options: ReadOptions): KubeObject {
+  const { fieldValidation, duplicates = [], warn } = options;
+  const { object, unknown, wrong } = decodedFields(given, resource);
   const what = `${resource.kind} in version ${JSON.stringify(resource.version)} cannot be handled as a ${resource.kind}`;
-  if (wrong.length > 0) throw badRequest(`${what}: ${textOf(wrong)}`);
-  if (unknown.length > 0 && fieldValidation === "Strict")
-    throw badRequest(`${what}: strict decoding error: ${textOf(unknown)}`);
-  if (fieldValidation !== "Ignore") for (const { message } of unknown) warn(message);
+  if (wrong.length > 0) throw badRequest(`${what}: ${wrong.join(", ")}`);
+  const odd = [...unknown, ...duplicates.map((path) => `duplicate field ${JSON.stringify(path)}`)];
+  if (odd.length > 0 && fieldValidation === "Strict")
+    throw badRequest(`${what}: strict decoding error: ${odd.join(", ")}`);
+  if (fieldValidation !== "Ignore") for (const message of odd) warn(message);
   return object;
 }
 
-function textOf(problems: readonly FieldProblem[]): string {
-  return problems.map(({ message }) => message).join(", ");
+interface Decoded {
+  readonly object: KubeObject;
+  readonly unknown: readonly string[];
+  readonly wrong: readonly string[];
+}
+
+function decodedFields(given: KubeObject, { info, kind: own }: Resource): Decoded {
+  const kind = info?.kind ?? own;
+  const typed = isTyped(kind) ? undefined : builtIn(given.apiVersion, kind);
+  const found = new FieldProblems();
+  if (typed !== undefined) {
+    // Of a kind that is only stored, the API's own description says what its fields are.
+    const { known, unknown, wrong } = checkFields(given as unknown as JsonObject, typed);
+    const object = decodeCarried(known, kind, found) as KubeObject;
+    const wrongs = [...(wrong === undefined ? [] : [wrong]), ...found.list.map(({ message }) => message)];
+    return { object, unknown: unknown.map((path) => `unknown field ${JSON.stringify(path)}`), wrong: wrongs };
+  }
+  const read = !isTyped(kind) ? decodeCarried : info?.custom === true ? decodeCustom : decode;
+  const object = read(given, kind, found) as KubeObject;
+  const isUnknown = ({ atKey, message }: FieldProblem): boolean =>
+    atKey && message.startsWith("unknown field");
+  const texts = (problems: readonly FieldProblem[]): string[] => problems.map(({ message }) => message);
+  return {
+    object,
+    unknown: texts(found.list.filter(isUnknown)),
+    wrong: texts(found.list.filter((problem) => !isUnknown(problem))),
+  };
 }
 
 function isMap(value: unknown): value is Fields {

@@ -73,6 +73,7 @@ async function serve(
   if (user === undefined && !HEALTH.test(url)) throw unauthorized();
   const asked: ApiRequest = {
     ...{ method, url, accept: headers.accept, contentType: headers["content-type"] },
+    userAgent: headers["user-agent"],
     body: await bodyOf(request),
     user: user ?? { username: "system:anonymous", groups: ["system:unauthenticated"] },
   };

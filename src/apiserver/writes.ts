@@ -11,7 +11,7 @@ import type { KubeObject } from "../kube/objects.ts";
 import { validateUpdate } from "../kube/validate/update.ts";
 import { shown } from "./format.ts";
 import { keyFor, objectsOf } from "./list.ts";
-import { patched } from "./patches.ts";
+import { type Author, checkPatch, isApply, type Patch, patched, withManagers } from "./patches.ts";
 import { checkObject, readObject } from "./read-object.ts";
 import type { Selectors } from "./request.ts";
 import type { Resource } from "./resource.ts";
@@ -28,14 +28,12 @@ import {
 } from "./status.ts";
 
 /** What a call is about, and how it is to be done. */
-export interface Call {
-  readonly resource: Resource;
+export interface Call extends Author {
+  /** Fields that the request's body has twice. */
+  readonly duplicates?: readonly string[];
   readonly namespace: string | undefined;
   readonly name: string | undefined;
   readonly isDryRun: boolean;
-  readonly fieldValidation: string;
-  /** Told an API server's warnings. */
-  warn(text: string): void;
 }
 
 export interface DeleteOptions {
@@ -48,6 +46,13 @@ export interface DeleteOptions {
 
 type WithStatus = KubeObject & { status?: unknown };
 type Part = "whole" | "status";
+
+interface How {
+  readonly part: Part;
+  /** By server-side apply, which has said already who has what. */
+  readonly isApplied: boolean;
+  readonly subresource: string;
+}
 
 const NAMESPACES = { group: "", plural: "namespaces", kind: "Namespace" };
 /** Of an object: its server's, whatever a request says. */
@@ -70,10 +75,14 @@ export class Writes {
   }
 
   create(call: Call, body: unknown): KubeObject {
+    const { resource } = call;
+    return this.#create(call, readObject(body, resource, { ...call, name: undefined }), false);
+  }
+
+  #create(call: Call, object: KubeObject, isApplied: boolean): KubeObject {
     const { resource, namespace } = call;
     if (namespace !== undefined && this.#cluster.get("Namespace", namespace) === undefined)
       throw notFound(NAMESPACES, namespace);
-    const object = readObject(body, resource, { ...call, name: undefined });
     const given = object.metadata as unknown as Record<string, unknown>;
     for (const field of [...SERVERS, "generation", "resourceVersion"]) delete given[field];
     if (hasStatus(resource)) delete (object as WithStatus).status;
@@ -81,20 +90,29 @@ export class Writes {
     checkObject(withEmptyStatus(object), resource);
     const { name } = object.metadata;
     if (this.#get(resource, namespace, name) !== undefined) throw alreadyExists(resource, name);
-    return this.#store(object, undefined, call);
+    return this.#store(isApplied ? object : withManagers(undefined, object, call, ""), undefined, call);
   }
 
   /** `part`: what the call may change. */
-  update(call: Call, body: unknown, part: Part = "whole"): KubeObject {
+  update(call: Call, body: unknown, part: Part = "whole", subresource = ""): KubeObject {
     const old = this.find(call);
-    return this.#replace(call, old, readObject(body, call.resource, { ...call, name: call.name }), part);
+    const next = readObject(body, call.resource, { ...call, name: call.name });
+    return this.#replace(call, old, next, { part, isApplied: false, subresource });
   }
 
-  /** `type`: of the patch's content. */
-  patch(call: Call, type: string, patch: unknown, part: Part = "whole"): KubeObject {
-    const old = this.find(call);
-    const changed = patched(type, structuredClone(shown(old, call.resource)), patch);
-    return this.#replace(call, old, readObject(changed, call.resource, { ...call, name: call.name }), part);
+  /** What is applied may be new. */
+  patch(call: Call, patch: Patch): { readonly object: KubeObject; readonly isNew: boolean } {
+    const { resource, namespace, name = "" } = call;
+    const part = patch.subresource === "status" ? "status" : "whole";
+    const isApplied = isApply(patch.type);
+    checkPatch(patch.type, resource);
+    const old = this.#get(resource, namespace, name);
+    if (old === undefined && (!isApplied || part === "status")) throw notFound(resource, name);
+    const changed = patched(old === undefined ? old : shown(old, resource), patch, call);
+    const next = readObject(structuredClone(changed), resource, { ...call, name, fieldValidation: "Ignore" });
+    if (old === undefined) return { object: this.#create(call, next, true), isNew: true };
+    const how = { part, isApplied, subresource: patch.subresource } as const;
+    return { object: this.#replace(call, old, next, how), isNew: false };
   }
 
   /** What is left of the object, or that it is gone. */
@@ -125,16 +143,16 @@ export class Writes {
     return left ?? success(resource, metadata.name, metadata.uid);
   }
 
-  #replace(call: Call, old: KubeObject, next: KubeObject, part: Part): KubeObject {
+  #replace(call: Call, old: KubeObject, next: KubeObject, { part, isApplied, subresource }: How): KubeObject {
     const { resource } = call;
     checkPreconditions(resource, old, { ...next.metadata, isUpdate: true });
-    const whole = part === "status" ? { ...old, status: (next as WithStatus).status } : next;
+    const whole = part === "status" ? withStatusOf(next, old) : next;
     const object = withServersPart(whole, old, part === "whole" && hasStatus(resource));
     checkObject(withEmptyStatus(object), resource);
     const found = new FieldProblems();
     if (part === "whole") validateUpdate(object, old, found);
     if (found.any) throw invalid(resource, old.metadata.name, found.list);
-    return this.#store(object, old, call);
+    return this.#store(isApplied ? object : withManagers(old, object, call, subresource), old, call);
   }
 
   #store(object: KubeObject, old: KubeObject | undefined, call: Call): KubeObject {
@@ -198,6 +216,12 @@ function propagationOf({ propagationPolicy, orphanDependents }: DeleteOptions): 
 
 function hasStatus({ subresources }: Resource): boolean {
   return subresources.includes("status");
+}
+
+function withStatusOf(next: KubeObject, old: KubeObject): KubeObject {
+  const { managedFields } = next.metadata;
+  const metadata = managedFields === undefined ? old.metadata : { ...old.metadata, managedFields };
+  return { ...old, metadata, status: (next as WithStatus).status } as KubeObject;
 }
 
 /** Validation and admission look for a status in kinds that have one. */

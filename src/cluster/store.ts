@@ -83,10 +83,13 @@ export class Store {
     const map = this.#kind(object.kind);
     const key = keyOf(object);
     const old = map.get(key);
-    if (old !== undefined && sameContent(old, object)) return "unchanged";
+    const managedFields = object.metadata.managedFields ?? old?.metadata.managedFields;
+    if (old !== undefined && sameContent(old, object) && deepEqual(managedFields, old.metadata.managedFields))
+      return "unchanged";
     const resourceVersion = String(++this.#version);
     const metadata = {
       ...object.metadata,
+      ...(managedFields === undefined ? {} : { managedFields }),
       uid: old?.metadata.uid ?? object.metadata.uid ?? uidOf(object, resourceVersion),
       creationTimestamp: old?.metadata.creationTimestamp ?? object.metadata.creationTimestamp ?? this.#now(),
       resourceVersion,

@@ -16,6 +16,7 @@ export interface Answered {
 }
 
 export interface CallOptions {
+  readonly agent?: string;
   readonly type?: string;
   readonly accept?: string;
 }
@@ -33,12 +34,13 @@ export class ServedCluster {
   }
 
   /** "GET /api/v1/pods?watch=1"; `body` is sent as JSON. */
-  ask(what: string, body?: unknown, { type, accept }: CallOptions = {}): Answer | WatchAnswer {
+  ask(what: string, body?: unknown, { type, accept, agent }: CallOptions = {}): Answer | WatchAnswer {
     const [method, url] = what.split(" ");
     const bytes = Buffer.from(
       body === undefined ? "" : typeof body === "string" ? body : JSON.stringify(body),
     );
-    return this.api.answer({ method, url, accept, contentType: type, body: bytes, user: ADMIN });
+    const who = { user: ADMIN, userAgent: agent };
+    return this.api.answer({ method, url, accept, contentType: type, body: bytes, ...who });
   }
 
   call(what: string, body?: unknown, options?: CallOptions): Answered {
@@ -46,7 +48,7 @@ export class ServedCluster {
       const answer = this.ask(what, body, options);
       if ("watch" in answer) throw new TypeError("a watch has no end");
       const isJson = answer.type.startsWith("application/json");
-      return { ...answer, body: isJson ? JSON.parse(answer.body) : answer.body };
+      return { ...answer, body: isJson ? JSON.parse(String(answer.body)) : answer.body };
     } catch (error) {
       if (!(error instanceof StatusError)) throw error;
       return { code: error.status.code ?? 0, body: error.status, warnings: [] };

@@ -103,8 +103,9 @@ export const SUBJECTS: Subjects = {
       e2e-workloads`,
   },
   api: {
-    what: "the Kubernetes API of a lab: requests, watches, discovery, kubectl",
-    files: "api watches server decode client-node kubectl-*",
+    what: "the Kubernetes API of a lab: requests, watches, discovery, kubectl, patches, custom resources",
+    files: `api watches server decode client-node kubectl-* patch patches patch-judge field-manager definitions custom
+      openapi`,
   },
   "pod-security": {
     what: "which pods are admitted, judged by Kubernetes' own library",

@@ -1,0 +1,305 @@
+// Custom resources: which definitions are taken, what of an object is kept, filled in and refused.
+import t from "tap";
+import type { JsonObject, Schema } from "../schema/schema.ts";
+import {
+  compareVersions,
+  definitionProblems,
+  establishedStatus,
+  readDefinition,
+  withDefaultNames,
+} from "./definition.ts";
+import { prune, withDefaults } from "./prune.ts";
+import { structuralProblems } from "./structural.ts";
+import { schemaProblems } from "./validate.ts";
+
+const AT = "spec.versions[0].schema.openAPIV3Schema";
+const plain = { type: "object", properties: { spec: { type: "object" } } };
+const crd = (version: object, more: object = {}): JsonObject =>
+  withDefaultNames({
+    ...{ apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition" },
+    metadata: { name: "crontabs.stable.example.com" },
+    spec: {
+      ...{ group: "stable.example.com", scope: "Namespaced", names: { plural: "crontabs", kind: "CronTab" } },
+      versions: [{ name: "v1", served: true, storage: true, schema: { openAPIV3Schema: plain }, ...version }],
+      ...more,
+    },
+  } as unknown as JsonObject);
+
+t.test("a definition says what is served, the stable versions first", async (t) => {
+  const versions = ["v1alpha1", "v2", "v1", "v1beta2", "later"].map((name) => ({
+    ...{ name, served: true, storage: name === "v1", schema: { openAPIV3Schema: plain } },
+    ...(name === "v1"
+      ? {
+          subresources: {
+            status: {},
+            scale: { specReplicasPath: ".spec.n", statusReplicasPath: ".status.n" },
+          },
+        }
+      : {}),
+  }));
+  const object = crd({}, { versions });
+  t.same(definitionProblems(object), []);
+  const read = readDefinition(object);
+  t.match(read, { singular: "crontab", listKind: "CronTabList", namespaced: true, hasRules: false });
+  t.same(
+    read.versions.map(({ version }) => version),
+    ["v2", "v1", "v1beta2", "v1alpha1", "later"],
+  );
+  t.match(read.versions[1], { hasStatus: true, scale: { specReplicasPath: ".spec.n" } });
+  t.equal(compareVersions("v10", "v2") < 0, true);
+  t.match(establishedStatus(read, {}, "2026-11-30T12:00:00Z"), {
+    conditions: [
+      { type: "NamesAccepted", status: "True" },
+      { type: "Established", status: "True" },
+    ],
+    acceptedNames: { plural: "crontabs", kind: "CronTab" },
+    storedVersions: ["v1"],
+  });
+});
+
+t.test("a definition that cannot be served is refused, each problem by its field", async (t) => {
+  const cases: [JsonObject, string][] = [
+    [
+      { ...crd({}), metadata: { name: "x" } },
+      'metadata.name: Invalid value: "x": must be spec.names.plural+"."+spec.group',
+    ],
+    [
+      crd({}, { scope: "World" }),
+      'spec.scope: Unsupported value: "World": supported values: "Cluster", "Namespaced"',
+    ],
+    [
+      crd({ storage: false }),
+      'spec.versions: Invalid value: ["v1"]: must have exactly one version marked as storage version',
+    ],
+    [crd({ schema: {} }), `${AT}: Required value`],
+    [
+      crd({}, { group: "example" }),
+      'spec.group: Invalid value: "example": should be a domain with at least one dot',
+    ],
+    [
+      crd({}, { conversion: { strategy: "Webhook" } }),
+      'spec.conversion.strategy: Invalid value: "Webhook": podwire has no webhooks: make it None, ' +
+        "which changes the apiVersion alone",
+    ],
+  ];
+  for (const [object, want] of cases)
+    t.ok(definitionProblems(object).includes(want), `${want}\n${definitionProblems(object)}`);
+});
+
+t.test("a schema has to be structural", async (t) => {
+  const root = (properties: object, more: object = {}): JsonObject =>
+    ({ type: "object", properties, ...more }) as unknown as JsonObject;
+  const cases: [string, JsonObject, string[]][] = [
+    [
+      "nothing is wrong",
+      root({ a: { type: "string" }, b: { type: "array", items: { type: "integer" } } }),
+      [],
+    ],
+    [
+      "no type at the root",
+      { properties: {} },
+      [`${AT}.type: Required value: must not be empty at the root`],
+    ],
+    [
+      "a field without a type",
+      root({ a: {} }),
+      [`${AT}.properties[a].type: Required value: must not be empty for specified object fields`],
+    ],
+    [
+      "an array without items",
+      root({ a: { type: "array" } }),
+      [`${AT}.properties[a].items: Required value: must be specified`],
+    ],
+    [
+      "an alternative with a type",
+      root({
+        a: {
+          type: "object",
+          properties: { b: { type: "string" } },
+          oneOf: [{ properties: { b: { type: "string" } } }],
+        },
+      }),
+      [`${AT}.properties[a].oneOf[0].properties[b].type: Forbidden: must be empty to be structural`],
+    ],
+    [
+      "an alternative about a field that is not there",
+      root({ a: { type: "object", anyOf: [{ properties: { c: {} } }] } }),
+      [
+        `${AT}.properties[a].properties[c]: Required value: because it is defined in ` +
+          `${AT}.properties[a].anyOf[0].properties[c]`,
+      ],
+    ],
+    [
+      "int or string",
+      root({ a: { "x-kubernetes-int-or-string": true, anyOf: [{ type: "integer" }, { type: "string" }] } }),
+      [],
+    ],
+    ["anything", root({ a: { "x-kubernetes-preserve-unknown-fields": true } }), []],
+    [
+      "metadata",
+      root({ metadata: { type: "object", properties: { labels: { type: "object" } } } }),
+      [
+        `${AT}.properties[metadata]: Forbidden: must not specify anything other than name and generateName, ` +
+          "but metadata is implicitly specified",
+      ],
+    ],
+    [
+      "free at the root",
+      root({}, { additionalProperties: { type: "string" } }),
+      [`${AT}.additionalProperties: Forbidden: must not be used at the root`],
+    ],
+  ];
+  for (const [name, schema, want] of cases) t.same(structuralProblems(schema, AT), want, name);
+});
+
+t.test("unknown fields go, and defaults come in", async (t) => {
+  const schema: Schema = {
+    type: "object",
+    properties: {
+      spec: {
+        type: "object",
+        properties: {
+          size: { type: "integer", default: 3 },
+          mode: { type: "string", default: "a", nullable: true },
+          inner: { type: "object", default: {}, properties: { on: { type: "boolean", default: true } } },
+          free: { type: "object", "x-kubernetes-preserve-unknown-fields": true },
+          items: {
+            type: "array",
+            items: { type: "object", properties: { n: { type: "string", default: "x" } } },
+          },
+          map: {
+            type: "object",
+            additionalProperties: { type: "object", properties: { k: { type: "string" } } },
+          },
+          template: {
+            type: "object",
+            "x-kubernetes-embedded-resource": true,
+            properties: { spec: { type: "object" } },
+          },
+        },
+      },
+    },
+  };
+  const meta = { apiVersion: "x/v1", kind: "X", metadata: { name: "a", annotations: { b: "c" } } };
+  const template = { apiVersion: "v1", kind: "Pod", metadata: { name: "p" }, spec: {}, status: {} };
+  const spec = {
+    size: null,
+    mode: null,
+    gone: 1,
+    free: { a: { b: 1 } },
+    items: [{ x: 1 }, { n: "y" }],
+    map: { a: { k: "1", z: 1 } },
+    template,
+  };
+  const { object, unknown } = prune({ ...meta, spec, other: 1 } as unknown as JsonObject, schema);
+  t.same(unknown, ["spec.gone", "spec.items[0].x", "spec.map.a.z", "spec.template.status", "other"]);
+  t.same(withDefaults(object, schema), {
+    ...meta,
+    spec: {
+      size: 3,
+      mode: null,
+      inner: { on: true },
+      free: { a: { b: 1 } },
+      items: [{ n: "x" }, { n: "y" }],
+      map: { a: { k: "1" } },
+      template: { apiVersion: "v1", kind: "Pod", metadata: { name: "p" }, spec: {} },
+    },
+  });
+});
+
+t.test("values are held to the schema, in the words of an API server", async (t) => {
+  const spec = (one: object): Schema =>
+    ({ type: "object", properties: { spec: { type: "object", properties: { a: one } } } }) as Schema;
+  const at = "spec.a";
+  const cases: [object, unknown, string[]][] = [
+    [{ type: "integer" }, 1, []],
+    [
+      { type: "integer" },
+      "x",
+      ['spec.a: Invalid value: "string": spec.a in body must be of type integer: "string"'],
+    ],
+    [
+      { type: "string" },
+      1,
+      ['spec.a: Invalid value: "integer": spec.a in body must be of type string: "integer"'],
+    ],
+    [{ type: "string", nullable: true }, null, []],
+    [
+      { type: "integer", minimum: 1 },
+      0,
+      [`${at}: Invalid value: 0: ${at} in body should be greater than or equal to 1`],
+    ],
+    [
+      { type: "integer", minimum: 1, exclusiveMinimum: true },
+      1,
+      [`${at}: Invalid value: 1: ${at} in body should be greater than 1`],
+    ],
+    [
+      { type: "integer", maximum: 1 },
+      2,
+      [`${at}: Invalid value: 2: ${at} in body should be less than or equal to 1`],
+    ],
+    [
+      { type: "string", pattern: "^a+$" },
+      "b",
+      [`${at}: Invalid value: "b": ${at} in body should match '^a+$'`],
+    ],
+    [{ type: "string", pattern: "(?i)^a$" }, "b", []],
+    [
+      { type: "string", enum: ["x", "y"] },
+      "z",
+      [`${at}: Unsupported value: "z": supported values: "x", "y"`],
+    ],
+    [{ type: "string", maxLength: 2 }, "abc", [`${at}: Too long: may not be more than 2 bytes`]],
+    [
+      { type: "string", format: "date-time" },
+      "x",
+      [`${at}: Invalid value: "x": ${at} in body must be of type date-time: "x"`],
+    ],
+    [{ type: "string", format: "nobody-knows" }, "x", []],
+    [
+      { type: "array", maxItems: 1, items: { type: "string" } },
+      ["a", "b"],
+      [`${at}: Too many: 2: must have at most 1 item`],
+    ],
+    [
+      { type: "array", "x-kubernetes-list-type": "set", items: { type: "string" } },
+      ["a", "b", "a"],
+      [`${at}[2]: Duplicate value: "a"`],
+    ],
+    [
+      {
+        ...{ type: "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["n", "p"] },
+        items: { type: "object", properties: { n: { type: "string" }, p: { type: "string", default: "t" } } },
+      },
+      [{ n: "a" }, { n: "a", p: "t" }],
+      [`${at}[1]: Duplicate value: {"n":"a","p":"t"}`],
+    ],
+    [{ type: "object", required: ["b"] }, {}, ["spec.a.b: Required value"]],
+    [
+      { type: "object", additionalProperties: { type: "integer" } },
+      { 0: "x" },
+      ['spec.a.0: Invalid value: "string": spec.a.0 in body must be of type integer: "string"'],
+    ],
+    [
+      { "x-kubernetes-int-or-string": true },
+      true,
+      ['spec.a: Invalid value: "boolean": spec.a in body must be of type integer,string: "boolean"'],
+    ],
+    [{ "x-kubernetes-int-or-string": true }, "50%", []],
+    [
+      { type: "object", oneOf: [{ required: ["b"] }, { required: ["c"] }] },
+      {},
+      [`${at}: Invalid value: "": "spec.a" must validate one and only one schema (oneOf). Found none valid`],
+    ],
+    [
+      { type: "object", not: { required: ["b"] } },
+      { b: 1 },
+      [`${at}: Invalid value: "": "spec.a" must not validate the schema (not)`],
+    ],
+    [{ type: "object", "x-kubernetes-validations": [{ rule: "self.b > 1" }] }, { b: 0 }, []],
+  ];
+  for (const [schema, a, want] of cases) {
+    t.same(schemaProblems({ spec: { a } } as JsonObject, spec(schema)), want, JSON.stringify([schema, a]));
+  }
+});

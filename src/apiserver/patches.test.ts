@@ -1,0 +1,124 @@
+// Patches as requests: what is stored, who has it, what is answered.
+import t from "tap";
+import { ServedCluster } from "../testing/api-server/served-cluster.ts";
+
+const served = new ServedCluster();
+t.teardown(() => served.api.close());
+const call = served.call.bind(served);
+const MAPS = "/api/v1/namespaces/default/configmaps";
+const DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments";
+const APPLY = { type: "application/apply-patch+yaml" };
+const STRATEGIC = { type: "application/strategic-merge-patch+json" };
+const JSON_PATCH = { type: "application/json-patch+json" };
+const map = (data: object) => ({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "a" }, data });
+const apply = (data: object, query: string) => call(`PATCH ${MAPS}/a?${query}`, map(data), APPLY);
+const deployment = {
+  metadata: { name: "web" },
+  spec: {
+    selector: { matchLabels: { app: "web" } },
+    template: {
+      metadata: { labels: { app: "web" } },
+      spec: { containers: [{ name: "a", image: "x", env: [{ name: "X", value: "1" }] }] },
+    },
+  },
+};
+
+t.test("what is applied is made, kept and taken away, with its managers", async (t) => {
+  t.match(call(`PATCH ${MAPS}/a`, map({}), APPLY), {
+    code: 422,
+    body: { message: /fieldManager: Required value/ },
+  });
+  const made = apply({ x: "1" }, "fieldManager=one");
+  t.match(made, { code: 201, body: { data: { x: "1" } } });
+  const [manager] = made.body.metadata.managedFields;
+  t.match(manager, { manager: "one", operation: "Apply", fieldsV1: { "f:data": { "f:x": {} } } });
+  t.match(manager.time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+  const again = apply({ x: "1" }, "fieldManager=one");
+  t.equal(again.body.metadata.resourceVersion, made.body.metadata.resourceVersion, "nothing changed");
+  const shared = apply({ x: "1" }, "fieldManager=two");
+  t.equal(shared.body.metadata.managedFields.length, 2, "who applies the same has it as well");
+  t.match(apply({ x: "2" }, "fieldManager=two"), {
+    code: 409,
+    body: {
+      reason: "Conflict",
+      message: 'Apply failed with 1 conflict: conflict with "one": .data.x',
+      details: { causes: [{ reason: "FieldManagerConflict", field: ".data.x" }] },
+    },
+  });
+  t.match(apply({ x: "2" }, "fieldManager=two&force=true&dryRun=All"), {
+    code: 200,
+    body: { data: { x: "2" } },
+  });
+  t.same(call(`GET ${MAPS}/a`).body.data, { x: "1" }, "rehearsed alone");
+  t.match(apply({ x: "2" }, "fieldManager=two&force=true"), { code: 200, body: { data: { x: "2" } } });
+  t.equal(apply({}, "fieldManager=two").body.data, undefined);
+});
+
+t.test("who updates is known by his program, and who applies is asked by nobody else's", async (t) => {
+  const made = call(`POST ${DEPLOYMENTS}`, deployment, { agent: "kubectl/v1.35.0 (linux/amd64)" });
+  t.match(made.body.metadata.managedFields, [
+    { manager: "kubectl", operation: "Update", apiVersion: "apps/v1" },
+  ]);
+  const spec = made.body.metadata.managedFields[0].fieldsV1["f:spec"];
+  t.ok(spec["f:template"]["f:spec"]["f:containers"]['k:{"name":"a"}']["f:image"]);
+  t.notOk("." in spec, "a structure that is always there is nobody's");
+  const env = [{ name: "Y", value: "2" }];
+  const patch = { spec: { template: { spec: { containers: [{ name: "a", env }] } } } };
+  const patched = call(`PATCH ${DEPLOYMENTS}/web`, patch, STRATEGIC);
+  const names = patched.body.spec.template.spec.containers[0].env.map(({ name }: { name: string }) => name);
+  t.same(names.sort(), ["X", "Y"]);
+  const scale = call(`PATCH ${DEPLOYMENTS}/web/scale?fieldManager=me`, { spec: { replicas: 3 } }, STRATEGIC);
+  t.equal(scale.body.spec.replicas, 3);
+  const { managedFields } = call(`GET ${DEPLOYMENTS}/web`).body.metadata;
+  t.match(
+    managedFields.find(({ manager }: { manager: string }) => manager === "me"),
+    { subresource: "scale", fieldsV1: { "f:spec": { "f:replicas": {} } } },
+  );
+  t.match(call(`PATCH ${DEPLOYMENTS}/web`, [{ op: "test", path: "/spec/replicas", value: 1 }], JSON_PATCH), {
+    code: 422,
+    body: { details: { causes: [{ message: "testing value /spec/replicas failed: test failed" }] } },
+  });
+  t.match(call(`PATCH ${DEPLOYMENTS}/web`, "{", STRATEGIC), { code: 400, body: { reason: "BadRequest" } });
+  t.match(call(`PATCH ${DEPLOYMENTS}/other`, {}, STRATEGIC), { code: 404 });
+});
+
+t.test("fields that nobody knows, and those that are there twice", async (t) => {
+  const odd = (text: string, validation: string) => call(`POST ${MAPS}?fieldValidation=${validation}`, text);
+  const text = '{"metadata":{"name":"odd"},"data":{"a":"1","a":"2"},"datas":{}}';
+  t.match(odd(text, "Strict"), {
+    code: 400,
+    body: {
+      message:
+        'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: ' +
+        'unknown field "datas", duplicate field "data.a"',
+    },
+  });
+  const warned = odd(text, "Warn");
+  t.same(warned.warnings, ['unknown field "datas"', 'duplicate field "data.a"']);
+  t.same([warned.body.data, warned.body.datas], [{ a: "2" }, undefined]);
+  t.same(odd(text.replace("odd", "odder"), "Ignore").warnings, []);
+  t.match(odd(text, "Perhaps"), { code: 400, body: { message: /fieldValidation: Unsupported value/ } });
+  const wrong = '{"metadata":{"name":"w"},"data":{"a":1}}';
+  t.match(odd(wrong, "Ignore"), {
+    code: 400,
+    body: { message: /cannot unmarshal number/ },
+  });
+  const patch = '{"data":{"b":"1","b":"2"},"more":1}';
+  const type = { type: "application/merge-patch+json" };
+  t.match(call(`PATCH ${MAPS}/odd?fieldValidation=Strict`, patch, type), {
+    code: 422,
+    body: { message: /strict decoding error: duplicate field "data.b", unknown field "more"/ },
+  });
+});
+
+t.test("documents are served in the forms that clients ask for", async (t) => {
+  const index = call("GET /openapi/v3").body.paths;
+  const apps = call(`GET ${index["apis/apps/v1"].serverRelativeURL}`).body;
+  t.ok(apps.components.schemas["io.k8s.api.apps.v1.Deployment"]);
+  t.ok(apps.paths["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"].patch);
+  t.equal(call("GET /openapi/v2").body.swagger, "2.0");
+  const accept = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+  const answer = served.ask("GET /openapi/v2", undefined, { accept });
+  t.match(answer, { type: "application/com.github.proto-openapi.spec.v2.v1.0+protobuf" });
+  t.equal(call("GET /openapi/v3/apis/nobody/v1").code, 404);
+});

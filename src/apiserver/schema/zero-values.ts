@@ -1,0 +1,36 @@
+// What Go has of an object besides what was written: structures that are no pointers are always there, and so are fields
+// that have to be given. Who compares two objects as kube-apiserver does compares those, too.
+import { isObject, type Json, type JsonObject, type Resolve, type Schema, type Typed } from "./schema.ts";
+
+const ZEROS: Readonly<Record<string, Json>> = { string: "", integer: 0, number: 0, boolean: false };
+
+/** The object with these fields. Custom resources have none, and are what they are. */
+export function withZeroValues(object: JsonObject, typed: Typed): JsonObject {
+  return filled(object, typed.schema, typed.resolve) as JsonObject;
+}
+
+function filled(value: Json, given: Schema, resolve: Resolve): Json {
+  const schema = resolve(given);
+  if (Array.isArray(value)) {
+    const { items } = schema;
+    return items === undefined ? value : value.map((item) => filled(item, items, resolve));
+  }
+  if (!isObject(value)) return value;
+  const { properties, additionalProperties: more } = schema;
+  const made: JsonObject = {};
+  for (const [name, child] of Object.entries(value)) {
+    const field =
+      properties !== undefined && Object.hasOwn(properties, name)
+        ? properties[name]
+        : typeof more === "object"
+          ? more
+          : undefined;
+    made[name] = field === undefined ? child : filled(child, field, resolve);
+  }
+  for (const [name, field] of Object.entries(properties ?? {})) {
+    if (Object.hasOwn(made, name)) continue;
+    if (isObject(field.default)) made[name] = filled({}, field, resolve);
+    else if (schema.required?.includes(name)) made[name] = ZEROS[resolve(field).type ?? ""] ?? null;
+  }
+  return made;
+}
