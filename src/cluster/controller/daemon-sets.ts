@@ -3,7 +3,7 @@ import type { DaemonSet, LabelSelector, Node, Pod } from "../../kube/objects.ts"
 import type { Store, StoreEvent } from "../store.ts";
 import { isFinished, isReady, isTerminating, refusalOf } from "./scheduler.ts";
 import {
-  freePodName,
+  freePodNames,
   isActive,
   type PodActions,
   podFrom,
@@ -47,7 +47,7 @@ export class DaemonSetController extends WorkloadController<DaemonSet> {
     const fits = new Set(
       nodes
         .map(({ metadata }) => metadata.name)
-        .filter((name, i) => refusalOf(this.#makePod(object, name, revision), nodes[i]) === ""),
+        .filter((name, i) => refusalOf(makePod(object, { name, node: name, revision }), nodes[i]) === ""),
     );
     const active = pods.filter(isActive);
     const kept = new Map<string, Pod>();
@@ -58,9 +58,11 @@ export class DaemonSetController extends WorkloadController<DaemonSet> {
     }
     const leaving = new Set(pods.filter(isTerminating).map((pod) => pod.spec.nodeName ?? ""));
     for (const pod of pods) if (isFinished(pod)) this.actions.delete(pod);
+    const names = freePodNames(this.store, object, object.metadata.name);
     for (const node of fits) {
       if (kept.has(node) || leaving.has(node)) continue;
-      if (this.actions.create(this.#makePod(object, node, revision)) !== undefined) break; // the others as well
+      const pod = makePod(object, { name: names.next().value, node, revision });
+      if (this.actions.create(pod) !== undefined) break; // the others as well
     }
     this.#update(object, [...kept.values()], fits.size, revision);
     this.#report(object, active, fits, revision);
@@ -92,19 +94,25 @@ export class DaemonSetController extends WorkloadController<DaemonSet> {
         .length,
     });
   }
+}
 
-  #makePod(object: DaemonSet, node: string, revision: string): Pod {
-    const { template } = object.spec;
-    const { tolerations = [], hostNetwork } = template.spec ?? { containers: [] };
-    return podFrom(object, template, {
-      name: freePodName(this.store, object, object.metadata.name),
-      labels: { [REVISION_LABEL]: revision, "pod-template-generation": "1" },
-      spec: {
-        tolerations: [...tolerations, ...TOLERATED, ...(hostNetwork === true ? [NETWORK_TOLERATED] : [])],
-        affinity: withNode(template.spec?.affinity, node),
-      },
-    });
-  }
+interface PodOf {
+  readonly name: string;
+  readonly node: string;
+  readonly revision: string;
+}
+
+function makePod(object: DaemonSet, { name, node, revision }: PodOf): Pod {
+  const { template } = object.spec;
+  const { tolerations = [], hostNetwork } = template.spec ?? { containers: [] };
+  return podFrom(object, template, {
+    name,
+    labels: { [REVISION_LABEL]: revision, "pod-template-generation": "1" },
+    spec: {
+      tolerations: [...tolerations, ...TOLERATED, ...(hostNetwork === true ? [NETWORK_TOLERATED] : [])],
+      affinity: withNode(template.spec?.affinity, node),
+    },
+  });
 }
 
 type Affinity = NonNullable<Pod["spec"]["affinity"]>;

@@ -3,7 +3,7 @@
 import { type Job, keyOf, type LabelSelector, type Pod } from "../../kube/objects.ts";
 import type { Store, StoreEvent } from "../store.ts";
 import { isReady } from "./scheduler.ts";
-import { freePodName, isActive, type PodActions, podFrom, WorkloadController } from "./workload.ts";
+import { freePodNames, isActive, type PodActions, podFrom, WorkloadController } from "./workload.ts";
 
 const UID_LABEL = "batch.kubernetes.io/controller-uid";
 const NAME_LABEL = "batch.kubernetes.io/job-name";
@@ -117,8 +117,10 @@ export class JobController extends WorkloadController<Job> {
     for (const pod of active.slice(wanted)) this.actions.delete(pod);
     if (active.length >= wanted || this.#backsOff(job, counts)) return;
     const indexes = job.spec.completionMode === "Indexed" ? freeIndexes(job, pods) : undefined;
+    const names = freePodNames(this.store, job, job.metadata.name);
     for (let i = 0; i < wanted - active.length; i++) {
-      if (this.actions.create(this.#makePod(job, indexes?.[i])) !== undefined) return; // the others as well
+      const pod = indexes === undefined ? this.#makePod(job, names) : this.#makeIndexed(job, indexes[i]);
+      if (this.actions.create(pod) !== undefined) return; // the others as well
     }
   }
 
@@ -134,24 +136,20 @@ export class JobController extends WorkloadController<Job> {
     return true;
   }
 
-  #makePod(job: Job, index: number | undefined): Pod {
-    const { name, uid = "" } = job.metadata;
-    const identity = {
-      [UID_LABEL]: uid,
-      "controller-uid": uid,
-      [NAME_LABEL]: name,
-      "job-name": name,
-    };
-    if (index === undefined)
-      return podFrom(job, job.spec.template, { name: freePodName(this.store, job, name), labels: identity });
+  #makePod(job: Job, names: Generator<string, never>): Pod {
+    return podFrom(job, job.spec.template, { name: names.next().value, labels: identityOf(job) });
+  }
+
+  #makeIndexed(job: Job, index: number): Pod {
+    const { name } = job.metadata;
     const withIndex = { name: "JOB_COMPLETION_INDEX", value: `${index}` };
     const containers = (job.spec.template.spec?.containers ?? []).map((container) => ({
       ...container,
       env: [...(container.env ?? []), withIndex],
     }));
     return podFrom(job, job.spec.template, {
-      name: freePodName(this.store, job, `${name}-${index}`),
-      labels: { ...identity, [INDEX]: `${index}` },
+      name: freePodNames(this.store, job, `${name}-${index}`).next().value,
+      labels: { ...identityOf(job), [INDEX]: `${index}` },
       annotations: { [INDEX]: `${index}` },
       spec: { containers, hostname: `${name}-${index}` },
     });
@@ -219,6 +217,11 @@ interface Counts {
   readonly active: readonly Pod[];
   readonly succeeded: readonly Pod[];
   readonly failed: readonly Pod[];
+}
+
+/** By which its pods are known. */
+function identityOf({ metadata: { name, uid = "" } }: Job): Record<string, string> {
+  return { [UID_LABEL]: uid, "controller-uid": uid, [NAME_LABEL]: name, "job-name": name };
 }
 
 function count(pods: readonly Pod[]): Counts {

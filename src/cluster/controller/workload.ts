@@ -183,12 +183,10 @@ export function podFrom(owner: KubeObject, template: PodTemplate, details: PodDe
   };
 }
 
-/** `base-xxxxx`, as an API server makes names, but the same ones in every lab; one that no pod has. */
-export function freePodName(store: Store, owner: KubeObject, base: string): string {
-  return freePodNames(store, owner, base).next().value;
-}
-
-/** One after the other, each as above: thousands of replicas would each look for theirs from the start. */
+/**
+ * `base-xxxxx`, as an API server makes names, but the same ones in every lab; those that no pod has, one after the other:
+ * thousands of replicas would each look for theirs from the start.
+ */
 export function freePodNames(store: Store, owner: KubeObject, base: string): Generator<string, never> {
   return freeNames(store, owner, base.slice(0, 58), `${owner.kind}/${keyOf(owner)}/${base}`); // a label at most
 }
