@@ -5,11 +5,12 @@
 // has it, and the other gets it when the first lets go: the table depends on the objects, not on who came first.
 
 import { type IpFamily, ipKey } from "../base/ip.ts";
-import { firstOf, listOf, type Some, someOf } from "../base/some.ts";
+import { listOf, type Some, someOf } from "../base/some.ts";
 import { specOfText, specText } from "../dataplane/spec/packed-services.ts";
 import type { FrontendSpec, ServicePortSpec, ServiceUpdate } from "../dataplane/spec/services.ts";
 import { Action, FrontendKind, HOST_PORT_META, protocolOf, SourceClass } from "../dataplane/spec/services.ts";
 import type { DesiredState, EndpointSlice, Service } from "../watch/desired-state.ts";
+import { Claims } from "./claims.ts";
 import { compileHostPorts, podOfKey } from "./host-ports.ts";
 import type { ProxySettings } from "./proxy-settings.ts";
 import { compileServicePort, isIgnored, isIgnoredSlice, type PortSpec } from "./service-port.ts";
@@ -66,8 +67,8 @@ export class ServiceCompiler {
   readonly #ids: ServiceIds;
   readonly #byId = new Map<number, Entry>();
   readonly #ofService = new Map<string, Some<Entry>>();
-  /** Frontend → the entries that claim it, sorted by their keys; the first one has it. */
-  readonly #claims = new Map<string, Some<Entry>>();
+  /** Frontends. */
+  readonly #claims = new Claims<Entry>();
   readonly #prepared = new Map<string, Map<string, PortSpec>>();
 
   /** `nodeName`: whose pods' host ports these are. */
@@ -176,7 +177,7 @@ export class ServiceCompiler {
     if (digest !== undefined) spec.digest = digest;
     const entry: Entry = { key, id, name: port.name, full: specText(spec), told: "", traits: 0 };
     this.#byId.set(id, entry);
-    for (const frontend of spec.frontends) this.#claim(entry, claimKey(frontend, spec.protocol), out);
+    this.#claim(entry, spec, out);
     out.touched.set(entry, spec);
     return entry;
   }
@@ -188,7 +189,7 @@ export class ServiceCompiler {
     if (before.digest !== undefined) spec.digest = before.digest;
     this.#release(entry, before, out);
     entry.full = specText(spec);
-    for (const frontend of spec.frontends) this.#claim(entry, claimKey(frontend, spec.protocol), out);
+    this.#claim(entry, spec, out);
     out.touched.set(entry, spec);
     return entry;
   }
@@ -204,28 +205,22 @@ export class ServiceCompiler {
     this.#ids.release(id);
   }
 
-  #claim(entry: Entry, claim: string, out: Marks): void {
-    const claims = this.#claims.get(claim);
-    const others = listOf(claims);
-    const after = others.findIndex(({ key }) => entry.key < key);
-    const at = after < 0 ? others.length : after;
-    set(this.#claims, claim, someOf([...others.slice(0, at), entry, ...others.slice(at)]));
-    const holder = firstOf(claims);
-    if (holder !== undefined && at === 0) out.lost.add(holder);
+  #claim(entry: Entry, { frontends, protocol }: ServicePortSpec, out: Marks): void {
+    for (const frontend of frontends) {
+      const loser = this.#claims.add(claimKey(frontend, protocol), entry);
+      if (loser !== undefined) out.lost.add(loser);
+    }
   }
 
   #release(entry: Entry, { frontends, protocol }: ServicePortSpec, out: Marks): void {
     for (const frontend of frontends) {
-      const claim = claimKey(frontend, protocol);
-      const [holder, ...others] = listOf(this.#claims.get(claim));
-      const left = holder === entry ? others : [holder, ...others.filter((other) => other !== entry)];
-      set(this.#claims, claim, someOf(left));
-      if (holder === entry && left.length > 0) touch(left[0], out);
+      const heir = this.#claims.remove(claimKey(frontend, protocol), entry);
+      if (heir !== undefined) touch(heir, out);
     }
   }
 
   #owned(entry: Entry, { frontends, protocol }: ServicePortSpec): FrontendSpec[] {
-    const isOwned = (f: FrontendSpec): boolean => firstOf(this.#claims.get(claimKey(f, protocol))) === entry;
+    const isOwned = (f: FrontendSpec): boolean => this.#claims.holder(claimKey(f, protocol)) === entry;
     return frontends.every(isOwned) ? frontends : frontends.filter(isOwned);
   }
 }
