@@ -6,6 +6,7 @@ import { type ConntrackSysctls, conntrackSysctls } from "./conntrack.ts";
 import { type ProxyConfig, readProxyConfig } from "./proxy.ts";
 import { checkSchema } from "./schema.ts";
 import { readWorkers, type Workers } from "./workers.ts";
+import { checkWritten } from "./written-files.ts";
 
 export type OverlayConfig =
   | {
@@ -243,9 +244,17 @@ export function agentConfig(
         : { leaseFile: raw.cni.leaseFile ?? `/var/lib/podwire/${nodeName}.leases.json` },
   };
   checkKeepClientAddress(raw, [], problems);
+  checkWrittenFiles(raw, problems);
   if (raw.overlay?.flannel === true && !("kubernetes" in raw.source))
     problems.forbidden(["overlay", "flannel"], "may only be used when `source` is 'kubernetes'");
   return problems.any ? undefined : config;
+}
+
+function checkWrittenFiles({ socket, source, cni }: RawAgent, problems: FieldProblems): void {
+  checkWritten(["socket"], socket, problems);
+  checkWritten(["cni", "leaseFile"], cni?.leaseFile, problems);
+  if (!("kubernetes" in source)) return;
+  checkWritten(["source", "kubernetes", "stateFile"], source.kubernetes.stateFile, problems);
 }
 
 /** What only one of the modes has is not taken with the other. */

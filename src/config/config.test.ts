@@ -167,6 +167,18 @@ t.test("a wrong AgentConfiguration is refused field by field, with positions", a
     "8:37",
     "sourcePorts: Forbidden: may only be used when `type` is 'vxlan'",
   );
+  const nowhere = (path: string, position: string, field: string, at1: string) =>
+    refused(
+      "source: { socket: /run/podwire/lab.sock }",
+      `source: { kubernetes: { stateFile: ${path} } }`,
+      at(
+        position,
+        `${field}: Invalid value: "${path}": nobody can make a file in ${at1}: name a path elsewhere`,
+      ),
+    );
+  const state = "source.kubernetes.stateFile";
+  nowhere("/proc/x/objects.gz", "13:36", state, "/proc");
+  nowhere("/var//../sys/./x", "13:36", state, "/sys");
   refused("netns:", "namespace:", at("9:1", 'unknown field "namespace"'));
   refused(
     "{ socket: /run/podwire/lab.sock }",

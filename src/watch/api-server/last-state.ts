@@ -1,10 +1,12 @@
 /**
  * What a node knew of its cluster, on disk, for an agent that starts while the API server is away. Its owner alone can
- * read it; it is replaced as a whole, so that a full disk or a crash leaves the one before.
+ * read it; it is replaced as a whole, so that a full disk or a crash leaves the one before. Several agents may have one
+ * file, as those of a machine do whose configurations were copied: each has a draft of its own, and the last one counts.
  */
+import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { mkdir, open, rename, rm, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { mkdir, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGzip, gunzipSync } from "node:zlib";
@@ -15,6 +17,9 @@ const VERSION = 1;
 const FORMAT = "podwire objects";
 /** Objects that are written in a turn: a tenth of a millisecond. */
 const AT_ONCE = 64;
+/** A draft that nobody has written to for so long is of an agent that was killed. */
+const DEAD_MS = 600_000;
+const DRAFT = /^\.([0-9a-f]{12}\.)?new$/; // without a tag: of an older version
 
 interface Head {
   readonly format: string;
@@ -31,9 +36,13 @@ export interface Remembered {
 
 export class LastState {
   readonly #file: string;
+  readonly #draft: string;
+  #isSwept = false;
 
-  constructor(file: string) {
+  /** `tag`: of its drafts, which no other agent has. */
+  constructor(file: string, tag = randomBytes(6).toString("hex")) {
     this.#file = file;
+    this.#draft = `${file}.${tag}.new`;
   }
 
   /** What was written last; else a line that says why there is nothing, "" when there never was. */
@@ -55,11 +64,11 @@ export class LastState {
   /** "", or a line that says why it was not written. Takes many turns: whoever else waits for this thread has his. */
   async write(objects: readonly KubeObject[], now = new Date()): Promise<string> {
     const head = { format: FORMAT, version: VERSION, savedAt: now.toISOString(), objects: objects.length };
-    const draft = `${this.#file}.new`;
     let why: Error | undefined; // of a full disk the pipeline would say that it was aborted
     try {
       await mkdir(dirname(this.#file), { recursive: true, mode: 0o700 });
-      const file = await open(draft, "w", 0o600);
+      await this.#sweep().catch(() => {}); // what is left there harms nobody
+      const file = await open(this.#draft, "w", 0o600);
       try {
         const pieces = Readable.from(textsOf(head, objects));
         const put = (packed: AsyncIterable<Buffer>): Promise<void> =>
@@ -69,11 +78,25 @@ export class LastState {
       } finally {
         await file.close();
       }
-      await rename(draft, this.#file);
+      await rename(this.#draft, this.#file);
       return "";
     } catch (error) {
-      await rm(draft, { force: true }).catch(() => {}); // what hinders that has hindered the writing
+      await rm(this.#draft, { force: true }).catch(() => {}); // what hinders that has hindered the writing
       return `${this.#file}: what is known could not be kept: ${(why ?? (error as Error)).message}`;
+    }
+  }
+
+  /** Once: takes away drafts that nobody goes on with. */
+  async #sweep(): Promise<void> {
+    if (this.#isSwept) return;
+    this.#isSwept = true;
+    const folder = dirname(this.#file);
+    const own = basename(this.#file);
+    for (const name of await readdir(folder)) {
+      if (!name.startsWith(own) || !DRAFT.test(name.slice(own.length))) continue;
+      const draft = join(folder, name);
+      const found = await stat(draft).catch(() => undefined); // another agent was faster
+      if (found?.isFile() === true && Date.now() - found.mtimeMs > DEAD_MS) await rm(draft, { force: true });
     }
   }
 }
