@@ -23,6 +23,7 @@ if (!existsSync(runner)) fail(`${runner} is not there: npm run build`);
 const { filesOf } = await import(join(runner, "subjects.js"));
 const { addToReport } = await import(join(runner, "report.js"));
 const { runSaving } = await import(join(runner, "saved.js"));
+const { stopOnSignals } = await import(join(runner, "stop-on-signals.js"));
 const MARK = " (sanitized)"; // in the report the same files have run without, too
 
 const all =
@@ -142,11 +143,14 @@ const onResult = ({ file, passed, failed, seconds, output }) => {
   const word = failed > 0 ? "FAILED" : "ok";
   console.log(`sanitized: ${compiled(file)}: ${word}, ${passed} passed (${seconds.toFixed(1)} s)`);
 };
-const options = { jobs: Math.min(2, availableParallelism()), timeoutSeconds: 600, compiled, env, onResult };
+const stop = stopOnSignals();
+const jobs = Math.min(2, availableParallelism());
+const options = { jobs, timeoutSeconds: 600, compiled, env, onResult, stop };
 const { results, saved } = await runSaving(
   tests.map((file) => `${file}${MARK}`),
   options,
 );
+if (stop.aborted) process.exit(stop.reason);
 if (values.report !== undefined) addToReport(values.report, results, saved);
 const sum = (field) => results.reduce((total, result) => total + result[field], 0);
 console.log(`${sum("passed")} passed, ${sum("failed")} failed`);

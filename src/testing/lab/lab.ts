@@ -1,12 +1,16 @@
 // A lab for tests: brought up and taken down by the command that users have, under a name of its own.
-import { existsSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, rmSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join, resolve } from "node:path";
+import { atEnd } from "./at-end.ts";
 import { type Result, type Running, type RunOptions, run, start } from "./process.ts";
 
 export const ROOT = resolve(import.meta.dirname, "../../../..");
 export const PODWIRE = join(ROOT, "podwire");
+
+const DOWN_MS = 60_000;
 
 /** What few tests need, so that scripts/install-deps leaves it out. */
 const OPTIONAL = new Set(["containerd", "ctr", "runc", "podman", "conmon", "vagrant", "python3", "kubectl"]);
@@ -58,10 +62,15 @@ export class TestLab {
   readonly name: string;
   readonly folder: string;
   private running: Running[] = [];
+  private readonly forget: () => void;
 
   private constructor(name: string, folder: string) {
     this.name = name;
     this.folder = folder;
+    this.forget = atEnd(() => {
+      spawnSync(PODWIRE, ["--lab", name, "lab", "down"], { stdio: "ignore", timeout: DOWN_MS });
+      rmSync(folder, { recursive: true, force: true });
+    });
   }
 
   /** Brings a lab up. When that fails nothing is left and the error holds what the command said. */
@@ -153,8 +162,9 @@ export class TestLab {
 
   async down(): Promise<Result> {
     for (const running of this.running.splice(0)) await running.stop();
-    const result = await this.podwire(["lab", "down"], { timeoutMs: 60_000 });
+    const result = await this.podwire(["lab", "down"], { timeoutMs: DOWN_MS });
     await rm(this.folder, { recursive: true, force: true });
+    this.forget();
     return result;
   }
 

@@ -1,5 +1,6 @@
 // Running programs in tests: to their end, or beside the test until it ends.
 import { type ChildProcess, spawn } from "node:child_process";
+import { atEnd } from "./at-end.ts";
 
 export interface Result {
   status: number | null; // null: ended by a signal
@@ -29,7 +30,12 @@ export function run(command: readonly string[], options: RunOptions = {}): Promi
     child.stdin.on("error", () => {}); // the program may end without reading
     child.stdin.end(options.input ?? "");
     const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs ?? 60_000);
-    child.on("error", reject);
+    const forget = atEnd(() => child.kill("SIGKILL"));
+    child.on("exit", forget);
+    child.on("error", (error) => {
+      forget();
+      reject(error);
+    });
     child.on("close", (status) => {
       clearTimeout(timer);
       // latin1 keeps every byte: some programs echo binary data.
@@ -64,6 +70,7 @@ export function start(command: readonly string[], ready: RegExp, timeoutMs = 15_
         process.kill(-child.pid!, signal);
       } catch {} // all of the group have ended
     };
+    const forget = atEnd(() => send("SIGKILL"));
     let text = "";
     const ended = new Promise<void>((done) => child.once("close", () => done()));
     const stop = async (signal: NodeJS.Signals = "SIGTERM") => {
@@ -84,8 +91,12 @@ export function start(command: readonly string[], ready: RegExp, timeoutMs = 15_
     };
     child.stdout.on("data", look);
     child.stderr.on("data", look);
-    child.on("error", reject);
+    child.on("error", (error) => {
+      forget();
+      reject(error);
+    });
     child.on("exit", (status) => {
+      forget();
       clearTimeout(timer);
       reject(new Error(`${command.join(" ")}: ended with status ${status}: ${text}`));
     });

@@ -9,6 +9,7 @@ import { keepSeconds, slowestFirst } from "./pace.ts";
 import { addToReport, readReport, reportText } from "./report.ts";
 import { type FileResult, skipReasons } from "./run-files.ts";
 import { MOST_SAVED, runSaving } from "./saved.ts";
+import { stopOnSignals } from "./stop-on-signals.ts";
 import { filesOf, mayShare, needsMachine, SUBJECTS } from "./subjects.ts";
 
 const USAGE = `usage: node scripts/unit-test.mjs [--native | --cluster | --apart] [--only SUBJECT,…] [FILE.test.ts…]
@@ -138,8 +139,10 @@ async function runAll(files: readonly string[], values: Values, hasSourceMaps: b
   const isAlone = files.length === 1;
   const onResult = (result: FileResult): void => printResult(result, ++number, isAlone);
   const onOutput = (text: string): void => void process.stdout.write(text);
+  const stop = stopOnSignals();
   const options = {
     jobs,
+    stop,
     timeoutSeconds,
     compiled,
     hasSourceMaps,
@@ -149,6 +152,10 @@ async function runAll(files: readonly string[], values: Values, hasSourceMaps: b
     ...(isAlone ? { onOutput } : {}),
   };
   const { results, saved } = await runSaving(jobs > 1 ? slowestFirst(files, SECONDS) : files, options);
+  if (stop.aborted) {
+    console.log("# stopped by a signal");
+    return stop.reason as number;
+  }
   keepSeconds(results, SECONDS);
   if (values.report !== undefined) addToReport(values.report, results, saved);
   const sum = (field: "passed" | "failed" | "skipped"): number =>

@@ -3,11 +3,14 @@
 // CPU before a file's first line. Without the hooks that `tap run` puts in it costs a third, and so does every Node
 // process that a test starts.
 import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { SharedProcess } from "./shared-process.ts";
 import { endOf, limit, usedByChildren } from "./test-process.ts";
 
 /** tap keeps a file's time itself; this much later its event loop hangs. */
 const GRACE_SECONDS = 30;
+const END_ON_SIGNAL = pathToFileURL(join(import.meta.dirname, "end-on-signal.js")).href;
 
 export interface FileResult {
   /** As it was named. */
@@ -34,6 +37,8 @@ export interface RunOptions {
   readonly mayShare?: (file: string) => boolean;
   /** True for files beside which no other is to run; they come last. */
   readonly needsMachine?: (file: string) => boolean;
+  /** Once it is aborted no other file begins, and those that run are told to end (SIGTERM). */
+  readonly stop?: AbortSignal | undefined;
   /** Called as files end. */
   readonly onResult?: (result: FileResult) => void;
   /** Called with output as it comes: for one file. */
@@ -45,9 +50,10 @@ export async function runFiles(files: readonly string[], options: RunOptions): P
   const results: FileResult[] = [];
   const isAlone = options.needsMachine ?? (() => false);
   const waiting = files.filter((file) => !isAlone(file));
+  const next = (): string | undefined => (options.stop?.aborted ? undefined : waiting.shift());
   const worker = async (): Promise<void> => {
     const shared = createShared(options);
-    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+    for (let file = next(); file !== undefined; file = next()) {
       const result = await (options.mayShare?.(file)
         ? runShared(shared, file, options)
         : runFile(file, options));
@@ -82,6 +88,7 @@ function createShared(options: RunOptions): SharedProcess {
     ...limitsOf(options),
     flags: flagsOf(options),
     env: envOf(options),
+    stop: options.stop,
     onExit: () => void cpuSecondsSinceLast(), // these were told file by file
   });
 }
@@ -111,9 +118,9 @@ const limitsOf = ({ timeoutSeconds, graceSeconds = GRACE_SECONDS }: RunOptions) 
 });
 
 async function runFile(file: string, options: RunOptions): Promise<FileResult> {
-  const { timeoutSeconds, compiled, onOutput } = options;
+  const { timeoutSeconds, compiled, onOutput, stop } = options;
   const begin = performance.now();
-  const child = spawn(process.execPath, [...flagsOf(options), compiled(file)], {
+  const child = spawn(process.execPath, [...flagsOf(options), "--import", END_ON_SIGNAL, compiled(file)], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { TAP: "1", TAP_TIMEOUT: String(timeoutSeconds), ...envOf(options) },
   });
@@ -125,7 +132,7 @@ async function runFile(file: string, options: RunOptions): Promise<FileResult> {
       onOutput?.(text);
     });
   }
-  const unlimit = limit(child, limitsOf(options));
+  const unlimit = limit(child, { ...limitsOf(options), stop });
   const ending = await endOf(child, () => {
     cpuSeconds = cpuSecondsSinceLast();
     unlimit();

@@ -66,6 +66,7 @@ export async function runTwice(
 ): Promise<{ results: FileResult[]; saved: string[]; twice: string[] }> {
   const first = await runFiles(files, options);
   const failed = first.filter((result) => result.failed > 0).map(({ file }) => file);
+  if (options.stop?.aborted) return { results: first, saved: [], twice: [] };
   const second = failed.length > MOST_SAVED ? [] : await runFiles(failed, { ...options, jobs: 1 });
   const saved = second.filter((result) => result.failed === 0).map(({ file }) => file);
   const twice = saved.filter((file) => list.has(file));

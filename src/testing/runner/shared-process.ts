@@ -63,9 +63,9 @@ export class SharedProcess {
       this.#host = this.#start();
       await answer(this.#host, START); // not the file's time
     }
-    const { timeoutSeconds, graceSeconds } = this.#options;
+    const { timeoutSeconds, graceSeconds, stop } = this.#options;
     // A file may use both, for its tests and for what they leave behind.
-    const limits = { timeoutSeconds, graceSeconds: 2 * graceSeconds };
+    const limits = { timeoutSeconds, graceSeconds: 2 * graceSeconds, stop };
     const result = await answer(this.#host, limits, compiled);
     if (result.isLast || ++this.#files >= MOST_FILES) this.close();
     return result;

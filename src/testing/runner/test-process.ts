@@ -6,6 +6,8 @@ import { readFileSync } from "node:fs";
 const TICKS_A_SECOND = 100;
 /** Then a file may still say what it waits for (SIGALRM), at most so long, before it is killed. */
 const LAST_WORDS_SECONDS = 10;
+/** One that is told to stop takes away what it has made, labs above all. */
+const STOP_SECONDS = 60;
 /** What a process left running may hold its pipes so long. */
 const DRAIN_MS = 2000;
 
@@ -14,17 +16,25 @@ export interface Limits {
   readonly timeoutSeconds: number;
   /** This much later its event loop hangs. */
   readonly graceSeconds: number;
+  /** Nobody wants to know any more. */
+  readonly stop?: AbortSignal | undefined;
 }
 
-/** Ends a process that takes longer; the function that is returned takes that back. */
-export function limit(child: ChildProcess, { timeoutSeconds, graceSeconds }: Limits): () => void {
+/** Ends a process that takes longer, or that is to stop; the function that is returned takes that back. */
+export function limit(child: ChildProcess, { timeoutSeconds, graceSeconds, stop }: Limits): () => void {
   const mostMs = (timeoutSeconds + graceSeconds) * 1000;
   const timer = setTimeout(() => child.kill("SIGALRM"), mostMs);
   const lastMs = Math.min(LAST_WORDS_SECONDS, graceSeconds) * 1000;
   const hard = setTimeout(() => child.kill("SIGKILL"), mostMs + lastMs);
+  let last: NodeJS.Timeout | undefined;
+  const end = (): void => {
+    child.kill("SIGTERM");
+    last = setTimeout(() => child.kill("SIGKILL"), STOP_SECONDS * 1000);
+  };
+  stop?.addEventListener("abort", end);
   return () => {
-    clearTimeout(timer);
-    clearTimeout(hard);
+    stop?.removeEventListener("abort", end);
+    for (const each of [timer, hard, last]) clearTimeout(each);
   };
 }
 

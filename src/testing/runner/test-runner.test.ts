@@ -67,6 +67,33 @@ t.test(
   },
 );
 
+t.test("a run that is stopped ends what runs in order, and begins nothing more", async (t) => {
+  const started = join(folder, "started");
+  const undone = join(folder, "undone");
+  const slow = plant(
+    "slow.mjs",
+    `import { writeFileSync } from "node:fs";
+    process.on("exit", () => writeFileSync(${JSON.stringify(undone)}, ""));
+    writeFileSync(${JSON.stringify(started)}, "");
+    setInterval(() => {}, 1000);`,
+  );
+  const stop = new AbortController();
+  const ended = runFiles([slow, plant("never.mjs", summary(1, 0))], {
+    ...options,
+    jobs: 1,
+    stop: stop.signal,
+  });
+  while (!existsSync(started)) await new Promise((resolve) => setTimeout(resolve, 10));
+  stop.abort();
+  const results = await ended;
+  t.same(
+    results.map(({ file }) => file),
+    ["slow.mjs"],
+  );
+  t.match(results[0].output, /ended with status 143/);
+  t.ok(existsSync(undone));
+});
+
 t.test("processor time holds what a file's programs used", async (t) => {
   const burn = "let used; do { used = process.cpuUsage(); } while (used.user + used.system < 500_000);";
   const code = `import { spawnSync } from "node:child_process";
