@@ -1,5 +1,6 @@
 // A machine with one agent and no lab: every command that reads a node, on the agent that is found at its usual place. The
-// machine is a network namespace, and a mount namespace in which /run/podwire is its own.
+// machine is a network namespace, and a mount namespace in which /run/podwire and the names of namespaces are its own:
+// labs that others have or had here are none of this one.
 import { mkdir, mkdtemp, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -33,7 +34,18 @@ t.test("a node without a lab", { skip: cannotRun("unshare", "nsenter", "socat", 
     JSON.stringify({ apiVersion: "v1", kind: "List", items: objects(namespaces) }),
   );
   makeNode(namespaces);
-  const ownRun = "mount -t tmpfs none /run/podwire && echo ready && exec sleep 600";
+  const names = join(folder, "netns");
+  await mkdir(names);
+  const ownRun = `set -e
+    mount -t tmpfs none /run/podwire
+    mount -t tmpfs none ${names}
+    for each in ${namespaces.path("*")}; do
+      its=${names}/$(basename $each)
+      touch $its
+      mount --bind $each $its
+    done
+    mount --move ${names} /run/netns
+    echo ready && exec sleep 600`;
   running.push(await start(["unshare", "--mount", "sh", "-c", ownRun], /ready/));
   const its = `/proc/${running[0].child.pid}`;
   const machine = [
