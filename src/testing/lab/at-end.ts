@@ -3,8 +3,8 @@
 const made = new Set<() => void>();
 
 /**
- * `undo` is called when the process ends, and must not wait for anything: what was made last goes first. The function that
- * is returned takes that back: it is gone by now.
+ * `undo` is called when the process ends, and must not wait for anything: what was made last goes first. The function
+ * that is returned takes that back: it is gone by now.
  */
 export function atEnd(undo: () => void): () => void {
   if (made.size === 0) process.on("exit", undoAll);

@@ -40,7 +40,7 @@ export const SUBJECTS: Subjects = {
   services: {
     what: "ClusterIP, node ports, affinity, load: from objects to rows to packets",
     files: `services service-* packed-services words-text split-services choose-backend session-affinity affinity
-      endpoint-load
+      endpoint-load claims
       masquerade translate reset-removed host-rules node health-checks packet-flow own-node-ports update kube-proxy-rows
       e2e-service e2e-node-port e2e-packetflow e2e-rolling e2e-update e2e-workloads health syn-flood`,
   },
@@ -148,7 +148,8 @@ export const SUBJECTS: Subjects = {
   house: {
     what: "rules that hold the code, the tools of tests and benchmarks",
     files: `tidy alloc cases cpu-account search-rate deopt choose-node frame-builder frame-offload columns gc-log
-      idle-cores sample compare plot page report perf-text stage-shares scale start tshark test-* shared-process`,
+      idle-cores sample compare plot page report perf-text stage-shares scale start tshark test-* shared-process
+      at-end`,
   },
 };
 
