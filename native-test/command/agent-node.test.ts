@@ -1,7 +1,7 @@
 // A machine with one agent and no lab: every command that reads a node, on the agent that is found at its usual place. The
-// machine is a network namespace, and a mount namespace in which /run/podwire and the names of namespaces are its own:
-// labs that others have or had here are none of this one.
-import { mkdir, mkdtemp, rm, rmdir, stat, writeFile } from "node:fs/promises";
+// machine is a network namespace, and a mount namespace whose /run is its own: labs that others have or had here are none
+// of this one, and nobody takes a folder away on which something of it is mounted.
+import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
@@ -16,13 +16,11 @@ const WRITTEN = 1000;
 const namespaces = new Namespaces("pwt-own");
 t.test("a node without a lab", { skip: cannotRun("unshare", "nsenter", "socat", "curl") }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "podwire-test-agent-"));
-  await mkdir("/run/podwire", { recursive: true });
   const running: Running[] = [];
   t.teardown(async () => {
     for (const each of running.reverse()) await each.stop();
     namespaces.remove();
     await rm(folder, { recursive: true, force: true });
-    await rmdir("/run/podwire").catch(() => {}); // a lab may be in it
   });
   const config = join(folder, "agent.yaml");
   await writeFile(
@@ -34,23 +32,22 @@ t.test("a node without a lab", { skip: cannotRun("unshare", "nsenter", "socat", 
     JSON.stringify({ apiVersion: "v1", kind: "List", items: objects(namespaces) }),
   );
   makeNode(namespaces);
-  const names = join(folder, "netns");
-  await mkdir(names);
+  const its = join(folder, "run");
+  await mkdir(its);
   const ownRun = `set -e
-    mount -t tmpfs none /run/podwire
-    mount -t tmpfs none ${names}
+    mount -t tmpfs none ${its}
+    mkdir ${its}/netns ${its}/podwire ${its}/mount
     for each in ${namespaces.path("*")}; do
-      its=${names}/$(basename $each)
-      touch $its
-      mount --bind $each $its
+      touch ${its}/netns/$(basename $each)
+      mount --bind $each ${its}/netns/$(basename $each)
     done
-    mount --move ${names} /run/netns
+    mount --move ${its} /run
     echo ready && exec sleep 600`;
   running.push(await start(["unshare", "--mount", "sh", "-c", ownRun], /ready/));
-  const its = `/proc/${running[0].child.pid}`;
+  const first = `/proc/${running[0].child.pid}`;
   const machine = [
-    ...["nsenter", `--mount=${its}/ns/mnt`],
-    ...[`--root=${its}/root`, `--wd=${its}/cwd`], // ours, also where that is not the machine's
+    ...["nsenter", `--mount=${first}/ns/mnt`],
+    ...[`--root=${first}/root`, `--wd=${first}/cwd`], // ours, also where that is not the machine's
     `--net=${namespaces.path("node")}`,
   ];
   const env = { PODWIRE_LAB: "", PODWIRE_AGENT: "" };
