@@ -1,8 +1,10 @@
 // An agent and a real API server: what it is told reaches packets, and nothing that goes wrong with the server reaches them.
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
+import { ROOT } from "../../src/testing/lab/lab.ts";
 import { type Running, run, sleep, start, until } from "../../src/testing/lab/process.ts";
 import { Namespaces } from "../support/namespaces.ts";
 import { makeNode, objects, startWeb } from "../support/own-node.ts";
@@ -52,6 +54,13 @@ const service = (name: string, clusterIP: string) => ({
   metadata: { name, namespace: "default" },
   spec: { clusterIP, ports: [{ port: 80, targetPort: 8080 }] },
 });
+
+/** By which kubectl takes an agent's condition from a Node. */
+function patchOfDocs(): object {
+  const text = readFileSync(join(ROOT, "docs/install.md"), "utf8");
+  const found = /kubectl patch \$node --subresource=status --type=strategic \\\n +-p '(.*)'\n/.exec(text);
+  return JSON.parse(found?.[1] ?? "null");
+}
 
 t.test("an agent and a real API server", { skip: noCluster("curl", "socat") }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "podwire-test-cluster-"));
@@ -119,6 +128,8 @@ t.test("an agent and a real API server", { skip: noCluster("curl", "socat") }, a
     t.match((await control.admin.done("GET", path)).metadata.annotations, { "podwire.dev/pod-mtu": "1450" });
     await node.stop();
     t.same(await conditions(), down);
+    await control.admin.done("PATCH", `${path}/status`, patchOfDocs(), STRATEGIC);
+    t.same(await conditions(), ["Ready=True"], "taken away as docs/install.md has it");
     await node.start();
     await until("the node to be back", async () => (await conditions()).join() === up.join());
     await answers();
