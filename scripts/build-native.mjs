@@ -1,6 +1,6 @@
-// Builds the C addon (src/native/*.c) and the CNI plug-in (src/cni/plugin/*.c) with the system C compiler alone: no
-// node-gyp, no Python.
-//   node scripts/build-native.mjs              build/native/<platform>-<arch>/podwire.node, podwire-cni
+// Builds the C addon (src/native/*.c), the CNI plug-in (src/cni/plugin/*.c) and what begins a lab's containers
+// (src/lab/pod/enter/*.c) with the system C compiler alone: no node-gyp, no Python.
+//   node scripts/build-native.mjs              build/native/<platform>-<arch>/podwire.node, podwire-cni, podwire-enter
 //   node scripts/build-native.mjs --sanitize   the same under ASan and UBSan: <platform>-<arch>-sanitized
 //   --force      build even if nothing changed
 //   --optional   a missing compiler or a foreign platform is no error (postinstall); a compile error still is
@@ -92,3 +92,4 @@ build("podwire-cni", "src/cni/plugin", [
   ...(sanitize ? [] : [{ flags: [...FLAGS, "-static", "-s"], remark: ", static" }]),
   { flags: [...FLAGS, ...extra], remark: ", dynamic: it needs this machine's libc" },
 ]);
+build("podwire-enter", "src/lab/pod/enter", [{ flags: [...FLAGS, ...extra], remark: "" }]);

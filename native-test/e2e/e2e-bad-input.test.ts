@@ -90,15 +90,14 @@ t.test("refused by a running lab", { skip }, async (t) => {
   });
 
   t.test("taken, with a word about what does nothing", async (t) => {
-    const first = { name: "first", image: "busybox", command: ["true"] };
     const base = client("waits", "node1") as { spec: object };
-    const waits = { ...base, spec: { ...base.spec, initContainers: [first] } };
+    const waits = { ...base, spec: { ...base.spec, overhead: { cpu: "1" } } };
     const again = { ...waits, metadata: { name: "waits-2" } };
     const result = await apply("init.json", waits, again);
     t.equal(result.status, 0);
     t.equal(
       result.stderr,
-      'warning: Pod "waits" and 1 more: spec.initContainers: init containers are not run (docs/fields.md)\n',
+      'warning: Pod "waits" and 1 more: spec.overhead: resources are neither reserved nor limited (docs/fields.md)\n',
     );
     const named = service("zeros", { type: "ClusterIP", clusterIP: "10.96.011.012", ports: [{ port: 80 }] });
     for (const word of ["created", "unchanged"]) {

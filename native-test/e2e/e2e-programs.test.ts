@@ -41,7 +41,7 @@ function essence(text: string, own: Side, mirrored: boolean): string[] {
         .replace(/\s+/g, " ")
         .trim(),
     )
-    .filter((line) => line !== "" && !/^(Starting Nmap|Start:|rtt|round-trip|HPING)/.test(line));
+    .filter((line) => line !== "" && !/^(Starting Nmap|Start:|HOST:|rtt|round-trip|HPING)/.test(line));
 }
 
 /** The programs, by what is looked at. mtr's report without its statistics of time. */

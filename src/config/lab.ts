@@ -24,6 +24,7 @@ interface RawLab {
     proxy?: unknown;
     dataplane?: { keepClientAddress?: boolean; workers?: unknown };
     podSecurity?: unknown;
+    images?: { match: string; run: string[] }[];
     nodes?: RawNode[];
     clients?: LabMember[];
   };
@@ -45,6 +46,10 @@ export function checkLab(value: unknown, problems: FieldProblems): void {
   checkKeepClientAddress(spec, ["spec"], problems);
   if (spec.nodes?.length === 0) problems.required(["spec", "nodes"], "a lab has one node or more");
   checkNames(spec, problems);
+  for (const [i, { run }] of (spec.images ?? []).entries()) {
+    const detail = "the program of this machine that the image stands for, and its arguments";
+    if ((run[0] ?? "") === "") problems.required(["spec", "images", i, "run"], detail);
+  }
   for (const [i, node] of (spec.nodes ?? []).entries()) {
     const at: FieldPath = ["spec", "nodes", i];
     validateLabels(node.labels, [...at, "labels"], problems);

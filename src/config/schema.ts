@@ -73,6 +73,7 @@ const LAB: SchemaObject = closed({
     dataplane,
     policy,
     podSecurity,
+    images: listOf(closed({ match: text, run: listOf({ type: "string" }) }, ["match", "run"])),
     nodes: listOf(
       closed(
         {

@@ -1,10 +1,11 @@
 // `lab down`: nothing of the lab is left, whatever state it was in. It asks the lab process to end things in order,
 // and then looks for itself: by pid files, by the mark in the environment, by what lives in the namespaces.
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { LabError } from "./errors.ts";
 import { labCall } from "./lab-call.ts";
 import * as names from "./net/names.ts";
 import { deleteNamespaces, ownNamespaces, processesIn } from "./net/namespace.ts";
+import { tryCommand } from "./process/command.ts";
 import { identify, isAlive, markedProcesses, type ProcessId, terminate } from "./process/process-table.ts";
 import { labPaths, labsWithState, readJson, removeStateDir } from "./state-dir.ts";
 
@@ -40,12 +41,22 @@ export async function tearDown(
   progress(`lab ${lab}: removing ${namespaces.length} namespaces`);
   await killEverything(lab, namespaces);
   await deleteNamespaces(namespaces);
+  await unmountBelow(paths.dir);
   await removeStateDir(lab);
   const left = ownNamespaces(lab);
   if (left.length > 0 || existsSync(paths.dir)) {
     throw new LabError("LAB_DOWN", `lab down: ${left[0] ?? paths.dir} could not be removed: try again`);
   }
   return { lab, namespaces: namespaces.length, processes: marked };
+}
+
+/** Volumes in memory. */
+async function unmountBelow(dir: string): Promise<void> {
+  const points = readFileSync("/proc/self/mountinfo", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[4] ?? "")
+    .filter((point) => point.startsWith(`${dir}/`));
+  for (const point of points.reverse()) await tryCommand("umount", ["-l", point]);
 }
 
 /** Twice, since what was just being started may have escaped the first look. */

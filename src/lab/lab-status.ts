@@ -44,6 +44,9 @@ export interface LabStatus {
 /** Reason of the Ready condition when readiness gates alone are in its way. */
 export const GATED = "ReadinessGatesNotReady";
 
+/** What a volume lacks while the lab comes up. */
+export const NOT_YET = "the API is not served yet";
+
 export function isReady(pod: Pod): boolean {
   return pod.status.conditions?.some((c) => c.type === "Ready" && c.status === "True") ?? false;
 }
@@ -56,6 +59,9 @@ export function isStuck(pod: Pod, nodes: readonly string[]): boolean {
   const { status, spec, metadata } = pod;
   if (metadata.deletionTimestamp !== undefined) return false; // soon gone
   if (status.phase === "Failed") return true;
+  if (status.reason === "FailedMount" && status.message?.endsWith(NOT_YET) !== true) return true;
+  const states = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
+  if (states.some(({ state }) => state?.waiting?.reason === "CreateContainerConfigError")) return true;
   const isBlocked = status.conditions?.some(({ reason }) => reason === "Unschedulable" || reason === GATED);
   return isBlocked === true || isForeign(spec.nodeName, nodes);
 }
@@ -67,7 +73,9 @@ function isForeign(nodeName: string | undefined, nodes: readonly string[]): bool
 /** Why a pod's containers ended last, or cannot start: "killed by signal 9", "exit status 1: no such file". */
 export function podReason(pod: Pod): string {
   if (pod.status.message !== undefined && pod.status.message !== "") return pod.status.message;
-  for (const c of pod.status.containerStatuses ?? []) {
+  for (const c of [...(pod.status.initContainerStatuses ?? []), ...(pod.status.containerStatuses ?? [])]) {
+    const { reason, message = "" } = c.state?.waiting ?? {};
+    if (reason?.startsWith("CreateContainer") && message !== "") return `${c.name}: ${message}`;
     const ended = c.state?.terminated ?? c.lastState?.terminated;
     if (ended !== undefined && (ended.exitCode !== 0 || c.restartCount > 0)) {
       return `${c.name}: ${exitText(ended.exitCode, ended.message ?? "")}`;

@@ -6,16 +6,19 @@ import type { Cluster } from "../cluster/cluster.ts";
 import type { Change } from "../cluster/cluster-options.ts";
 import type { Happening } from "../cluster/event-recorder.ts";
 import { hostPortsOf } from "../kube/host-ports.ts";
-import { KEEP_CLIENT_ADDRESS } from "../kube/keep-client-address.ts";
-import { type Job, type KubeObject, keyOf, type Node, type Pod } from "../kube/objects.ts";
+import { type Job, keyOf, type Node, type Pod } from "../kube/objects.ts";
+import { labObjects } from "./lab-objects.ts";
 import { isReady, isStuck, type LabStatus, type PodReport, podReason } from "./lab-status.ts";
 import { KernelNode, type NodeAgent, PodwireAgent } from "./node-agent.ts";
+import { nodeObject, readyStatus } from "./node-object.ts";
+import type { ConfigObjects } from "./pod/config-objects.ts";
+import { appletFolder } from "./pod/image/applets.ts";
 import type { LogTimes } from "./pod/log-index.ts";
 import { type PodHost, PodRunner } from "./pod/pod-runner.ts";
 import { iso } from "./pod/pod-status.ts";
-import { ProbeHelper } from "./pod/prober.ts";
+import { ProbeHelper } from "./pod/probe-place.ts";
 import { type LabPaths, podDirectory } from "./state-dir.ts";
-import { type NodePlan, type Topology, tunnelAddress } from "./topology.ts";
+import type { NodePlan, Topology } from "./topology.ts";
 
 /** The agent lets go of a deleted pod's device when it hears of it; its namespace is taken away after that. */
 const DETACH_MS = 100;
@@ -42,6 +45,7 @@ export class Lab implements PodHost {
   private readonly runners = new Map<string, PodRunner>();
   /** Namespace of a pod → the end of the last pod that had it. */
   private readonly endings = new Map<string, Promise<void>>();
+  readonly objects: ConfigObjects;
   private stopping = false;
   private started = false;
   private ticking: NodeJS.Timeout | undefined;
@@ -51,6 +55,7 @@ export class Lab implements PodHost {
     this.paths = options.paths;
     this.cluster = options.cluster;
     this.graceMaxMs = options.graceMaxMs;
+    this.objects = labObjects(options.cluster, options.paths);
     for (const node of this.topology.nodes) {
       const changed = (): void => this.nodeChanged(node);
       const agent =
@@ -144,6 +149,10 @@ export class Lab implements PodHost {
     return helper;
   }
 
+  applets(): string | undefined {
+    return appletFolder(`${this.paths.dir}/busybox`);
+  }
+
   hasDataPath(node: NodePlan): boolean {
     return this.agents.get(node.name)?.ready ?? false;
   }
@@ -187,12 +196,21 @@ export class Lab implements PodHost {
   private changed({ type, object }: Change): void {
     const hasHostPorts = object.kind === "Pod" && hostPortsOf((object as Pod).spec).length > 0;
     if (object.kind === "Service" || object.kind === "EndpointSlice" || hasHostPorts) this.servicesChanged();
-    if (object.kind !== "Pod" || this.stopping) return;
+    if (this.stopping) return;
+    if (object.kind === "ConfigMap" || object.kind === "Secret")
+      this.configChanged(object.metadata.namespace);
+    if (object.kind !== "Pod") return;
     const pod = object as Pod;
     const runner = this.runners.get(runnerKey(pod));
-    if (runner !== undefined) runner.pod = pod;
+    runner?.podChanged(pod);
     if (type === "DELETED" || pod.metadata.deletionTimestamp !== undefined) this.podEnds(pod);
     else if (runner === undefined) this.podStarts(pod);
+  }
+
+  /** Volumes and refused containers of a namespace follow what its ConfigMaps and Secrets say. */
+  private configChanged(namespace: string | undefined): void {
+    for (const runner of this.runners.values())
+      if (runner.pod.metadata.namespace === namespace) runner.objectsChanged();
   }
 
   /** Once the pod has a node and an address. A pod of the same name that is still ending is waited for. */
@@ -313,63 +331,4 @@ function podProblem(pod: Pod, nodes: readonly string[]): string {
 
 function problem(what: string, state: string, reason: string): string {
   return `${what}: ${state}${reason === "" ? "" : `: ${reason}`}`;
-}
-
-function readyStatus(node: Node | undefined): string | undefined {
-  return node?.status.conditions?.find((c) => c.type === "Ready")?.status;
-}
-
-/** The Node object: addresses, range, and flannel's annotations for whoever builds tunnels to it. */
-function nodeObject(
-  t: Topology,
-  node: NodePlan,
-  agent: NodeAgent | undefined,
-  current: Node | undefined,
-  nowMs: number,
-): KubeObject {
-  const report = agent?.report();
-  const status = agent?.ready === true ? "True" : "False";
-  const before = current?.status.conditions?.find((c) => c.type === "Ready");
-  const since = before?.status === status ? before.lastTransitionTime : iso(nowMs);
-  const keeps = node.agent === "podwire" && t.dataplane.keepClientAddress === true;
-  const vni = t.overlay.type === "vxlan" ? t.overlay.vni : undefined;
-  const overlay =
-    vni === undefined
-      ? { "flannel.alpha.coreos.com/backend-type": "host-gw" }
-      : {
-          "flannel.alpha.coreos.com/backend-type": "vxlan",
-          "flannel.alpha.coreos.com/backend-data": JSON.stringify({ VNI: vni, VtepMAC: node.vtepMac }),
-        };
-  return {
-    apiVersion: "v1",
-    kind: "Node",
-    metadata: {
-      ...(current?.metadata ?? { creationTimestamp: iso(nowMs) }),
-      name: node.name,
-      labels: { ...current?.metadata.labels, ...node.labels },
-      annotations: {
-        ...current?.metadata.annotations,
-        ...overlay,
-        "flannel.alpha.coreos.com/public-ip": tunnelAddress(node),
-        "podwire.dev/agent": node.agent,
-        ...(keeps ? { [KEEP_CLIENT_ADDRESS]: "true" } : {}),
-      },
-    },
-    spec: { podCIDR: node.podCidr, podCIDRs: node.podCidrs },
-    status: {
-      addresses: [
-        ...node.addresses.map((address) => ({ type: "InternalIP", address })),
-        { type: "Hostname", address: node.name },
-      ],
-      conditions: [
-        {
-          type: "Ready",
-          status,
-          reason: status === "True" ? "KubeletReady" : "KubeletNotReady",
-          message: report?.reason ?? "",
-          ...(since === undefined ? {} : { lastHeartbeatTime: since, lastTransitionTime: since }),
-        },
-      ],
-    },
-  } as KubeObject;
 }

@@ -27,6 +27,7 @@ import { type KubeObject, keyOf } from "../kube/objects.ts";
 import { idleNotes, PassedOver } from "../kube/passed-over.ts";
 import { LabError, messageOf } from "./errors.ts";
 import type { Lab } from "./lab.ts";
+import { imageNotes } from "./pod/image/image-notes.ts";
 import { kernelNodeWarnings } from "./policy-kernel-nodes.ts";
 import { type ScaleBody, scale } from "./scale.ts";
 import { type MetadataBody, restart, setMetadata } from "./set-metadata.ts";
@@ -183,7 +184,7 @@ function apply(lab: Lab, body: ManifestBody): unknown {
       ...passed.notes(),
       ...idleNotes(manifests),
       ...[...warned].map((text) => `Warning: ${text}`),
-      ...warningLines(manifests, "lab"),
+      ...warningLines([...manifests, ...imageNotes(manifests, lab.topology.images ?? [])], "lab"),
       ...warnings,
       ...kernelNodeWarnings(objects, lab.topology.nodes),
     ],

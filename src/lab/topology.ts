@@ -23,6 +23,7 @@ import {
 } from "../config/lab-addresses.ts";
 import { LabError } from "./errors.ts";
 import * as names from "./net/names.ts";
+import type { ImageRule } from "./pod/image/built-in.ts";
 
 export type AgentKind = "podwire" | "kernel";
 export type Overlay =
@@ -41,6 +42,7 @@ export interface LabObject {
     dataplane?: Record<string, unknown>;
     policy?: Record<string, unknown>;
     podSecurity?: Record<string, unknown>;
+    images?: ImageRule[];
     nodes?: {
       name: string;
       address?: string;
@@ -104,6 +106,8 @@ export interface Topology {
   policy?: Record<string, unknown>;
   /** A PodSecurityConfiguration, whole or in part. */
   podSecurity?: Record<string, unknown>;
+  /** Programs of this machine for images. */
+  images?: ImageRule[];
   nodes: NodePlan[];
   clients: ClientPlan[];
 }
@@ -172,13 +176,21 @@ export function planTopology(lab: string, object: LabObject): Topology {
     proxy: spec.proxy ?? {},
     conntrack: spec.conntrack ?? {},
     dataplane: spec.dataplane ?? {},
-    ...(spec.policy === undefined ? {} : { policy: spec.policy }),
-    ...(spec.podSecurity === undefined ? {} : { podSecurity: spec.podSecurity }),
+    ...given(spec),
     nodes,
     clients,
   };
   checkPlan(plan, fabric);
   return plan;
+}
+
+/** What is handed on as it is, if it is there. */
+function given({ policy, podSecurity, images }: NonNullable<LabObject["spec"]>): Partial<Topology> {
+  return {
+    ...(policy === undefined ? {} : { policy }),
+    ...(podSecurity === undefined ? {} : { podSecurity }),
+    ...(images === undefined ? {} : { images }),
+  };
 }
 
 function overlayOf(spec: NonNullable<LabObject["spec"]>["overlay"]): Overlay {

@@ -33,7 +33,10 @@ export function register(program: Command): void {
       "run a program in the network of a pod, node/NAME, client/NAME, or of one pod of deploy/NAME, sts/NAME, job/NAME …",
     )
     .option("-n, --namespace <namespace>", "namespace of the pod", "default")
-    .option("-c, --container <container>", "container whose environment it gets (default: the first)")
+    .option(
+      "-c, --container <container>",
+      "container whose files and environment it gets (default: the first)",
+    )
     .option("-i, --stdin", "standard input goes to the program (it does anyway)")
     .option("-t, --tty", "the program has the terminal (it has anyway, where there is one)")
     .addHelpText(
@@ -56,6 +59,8 @@ export function register(program: Command): void {
 interface Target {
   /** Path. */
   netns: string;
+  /** Words before the program's, for a container of a lab. */
+  enter: readonly string[] | undefined;
   env: NodeJS.ProcessEnv;
   label: string;
 }
@@ -72,21 +77,25 @@ async function targetOf(all: Nodes, workload: string, flags: Flags): Promise<Tar
     const client = isClient ? all.clients.find((each) => each.name === name) : undefined;
     return {
       netns: client?.netns ?? nodeNetns(all, name),
+      enter: undefined,
       env: { ...process.env, HOSTNAME: name },
       label: workload,
     };
   }
   const pod = await findPod(all, workload, flags.namespace ?? "default");
   const container = containerOf(pod, flags.container);
+  const own = all.container?.(pod, container.name);
+  const { PATH = process.env.PATH, ...kept } = own?.env ?? {};
   return {
     netns: all.podNetns(pod),
-    env: { ...process.env, ...plainEnvironment(container), HOSTNAME: pod.metadata.name },
+    enter: own?.words,
+    env: { ...process.env, PATH, ...plainEnvironment(container), ...kept, HOSTNAME: pod.metadata.name },
     label: `pod ${pod.metadata.name}`,
   };
 }
 
 function containerOf(pod: Pod, wanted: string | undefined): Container {
-  const containers = pod.spec.containers;
+  const containers = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])];
   const found = wanted === undefined ? containers[0] : containers.find((each) => each.name === wanted);
   if (found !== undefined) return found;
   const there = containers.map((each) => each.name).join(", ");
@@ -102,11 +111,12 @@ function plainEnvironment(container: Container): Record<string, string> {
 /** Status of the program; 128 + n when signal n ended it; 127 when it does not exist. */
 async function runIn(target: Target, words: string[]): Promise<number> {
   checkNetns(target.netns, `exec: ${target.label}`, "podwire lab up repairs a lab");
-  if (!isProgram(words[0], target.env.PATH ?? "")) {
+  if (!isProgram(words[0], target.env.PATH ?? "", rootOf(target))) {
     process.stderr.write(`error: exec: ${words[0]}: no such program on this machine\n`);
     return NOT_FOUND;
   }
-  const [file, ...args] = inNetns(target.netns, words);
+  const [file, ...args] =
+    target.enter === undefined ? inNetns(target.netns, words) : [...target.enter, ...words];
   const child = spawn(file, args, { stdio: "inherit", env: target.env });
   for (const name of FORWARDED) process.on(name, () => child.kill(name));
   for (const name of IGNORED) process.on(name, () => {});
@@ -116,10 +126,17 @@ async function runIn(target: Target, words: string[]): Promise<number> {
   });
 }
 
-/** Workloads run the programs of this machine; ip(8) itself would end with status 1 for a missing one. */
-function isProgram(word: string, path: string): boolean {
+/** Where a container's files are seen from here: it may have a root of its own. */
+function rootOf({ enter }: Target): string {
+  const pid = /^--target=(\d+)$/.exec(enter?.[1] ?? "")?.[1];
+  return pid === undefined ? "" : `/proc/${pid}/root`;
+}
+
+/** ip(8) itself would end with status 1 for a missing program, nsenter with words of its own. */
+function isProgram(word: string, path: string, root: string): boolean {
   const candidates = word.includes("/") ? [word] : path.split(":").map((dir) => `${dir || "."}/${word}`);
-  return candidates.some((file) => {
+  return candidates.some((name) => {
+    const file = name.startsWith("/") ? `${root}${name}` : name;
     try {
       accessSync(file, fsConstants.X_OK);
       return statSync(file).isFile();

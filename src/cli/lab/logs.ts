@@ -104,13 +104,14 @@ function check(workload: string | undefined, flags: Flags): number {
 async function sourcesOf(lab: RunningLab, workload: string | undefined, flags: Flags): Promise<Source[]> {
   const pods = await podsOf(lab, workload, flags);
   return pods.flatMap((pod) => {
-    const containers = pod.spec.containers.map((each) => each.name);
+    const [inits, containers] = [pod.spec.initContainers ?? [], pod.spec.containers].map((list) =>
+      list.map((each) => each.name),
+    );
+    const all = [...inits, ...containers];
     const { container } = flags;
-    if (container !== undefined && !containers.includes(container))
-      throw new CliError(
-        `logs ${pod.metadata.name}: no container "${container}": it has ${containers.join(", ")}`,
-      );
-    const chosen = flags.allContainers === true ? containers : [container ?? containers[0]];
+    if (container !== undefined && !all.includes(container))
+      throw new CliError(`logs ${pod.metadata.name}: no container "${container}": it has ${all.join(", ")}`);
+    const chosen = flags.allContainers === true ? all : [container ?? containers[0]];
     return chosen.map((name) => {
       const prefix = flags.prefix === true ? `[pod/${pod.metadata.name}/${name}] ` : "";
       return { pod, container: name, prefix, read: 0, rest: Buffer.alloc(0) };

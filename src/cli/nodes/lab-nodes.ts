@@ -3,7 +3,8 @@ import { readAgentFile } from "../../config/read-config.ts";
 import type { Pod } from "../../kube/objects.ts";
 import type { LabStatus } from "../../lab/lab-status.ts";
 import { netnsPath } from "../../lab/net/names.ts";
-import { agentSocket, labPaths } from "../../lab/state-dir.ts";
+import { containerEnvironment, joinWords } from "../../lab/pod/enter/enter.ts";
+import { agentSocket, labPaths, podDirectory } from "../../lab/state-dir.ts";
 import { CliError, usageError } from "../errors.ts";
 import { readOne } from "../objects/manifests.ts";
 import type { RunningLab } from "../running-lab.ts";
@@ -30,6 +31,11 @@ export function labNodes(lab: RunningLab): Nodes {
         throw usageError(`--node ${node}: lab ${lab.name} has no agent there: use one of ${names}`);
       }
       return readAgentFile(readOne(`${labPaths(lab.name).agents}/${node}.yaml`));
+    },
+    container: ({ metadata: { namespace = "default", name, annotations } }, container) => {
+      const base = `${podDirectory(labPaths(lab.name), namespace, name)}/${container}`;
+      const netns = annotations?.["podwire.dev/netns"]?.split("/").at(-1) ?? "";
+      return { words: joinWords(base, netns), env: containerEnvironment(base) };
     },
     podNetns: ({ metadata: { annotations, name } }: Pod) => {
       const path = annotations?.["podwire.dev/netns"];

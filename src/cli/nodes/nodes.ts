@@ -57,6 +57,8 @@ export interface Nodes {
   pods(): Promise<PodPlace[]>;
   /** The configuration of a node's agent. */
   config(node: string): Promise<AgentConfig>;
+  /** How a program gets to a container's files, and the variables it has there. Absent: the nodes are not a lab's. */
+  container?(pod: Pod, container: string): { words: readonly string[]; env: Record<string, string> };
   /** Path of the network namespace that a pod is in; an error when it is nowhere, or not to be reached from here. */
   podNetns(pod: Pod): string;
 }

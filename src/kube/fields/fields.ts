@@ -6,10 +6,11 @@ import { type FieldRow, joinTables } from "./field-table.ts";
 import { NETWORK_FIELDS } from "./network-fields.ts";
 import { POD_FIELDS } from "./pod-fields.ts";
 import { PROXY_FIELDS } from "./proxy-fields.ts";
+import { VOLUME_FIELDS } from "./volume-fields.ts";
 import { WORKLOAD_FIELDS } from "./workload-fields.ts";
 
 /** Rows by type, then by field. */
-export const FIELDS = joinTables(CLUSTER_FIELDS, WORKLOAD_FIELDS, NETWORK_FIELDS, POD_FIELDS);
+export const FIELDS = joinTables(CLUSTER_FIELDS, WORKLOAD_FIELDS, NETWORK_FIELDS, POD_FIELDS, VOLUME_FIELDS);
 
 /** Types of objects and of kube-proxy's configuration: no name is in both. */
 export const TYPES: ReadonlyMap<string, ReadonlyMap<string, string>> = new Map([
@@ -33,13 +34,9 @@ type Note = (note: FieldNote) => void;
 type Fields = Readonly<Record<string, unknown>>;
 
 const PAGE = "docs/fields.md";
-const TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount";
-const KUBELET_VOLUME = /^(?:kube-api-access|default-token)-/;
 
 /** Where a list of plain values does not do: is this value of the field worth a word? */
 const WORTH_SAYING: Readonly<Record<string, (value: unknown, holder: Fields) => boolean>> = {
-  "PodSpec.volumes": (v) => some(v, ({ name }) => !KUBELET_VOLUME.test(String(name))),
-  "Container.volumeMounts": (v) => some(v, ({ mountPath }) => mountPath !== TOKEN_PATH),
   "Container.resizePolicy": (v) => some(v, ({ restartPolicy }) => restartPolicy !== "NotRequired"),
   "Namespace.spec": (v) =>
     ((v as Fields).finalizers as unknown[] | undefined)?.some((n) => n !== "kubernetes") ?? false,
@@ -66,7 +63,6 @@ function visit(value: unknown, type: string, at: string, note: Note): void {
     return;
   }
   if (!isMap(value)) return;
-  if (type === "Container") noteProgram(value, at, note);
   const looked = lookedAt(type);
   if (looked.size === 0) return;
   for (const name of Object.keys(value)) {
@@ -108,7 +104,7 @@ function lookedAt(type: string): ReadonlyMap<string, LookedAt> {
 /** Is there anything to look at below a field of this type? No type holds itself. */
 function hasMore(type: string): boolean {
   const item = type.startsWith("[") ? type.slice(1, -1) : type;
-  return item === "Container" || lookedAt(item).size > 0;
+  return lookedAt(item).size > 0;
 }
 
 function isSaid(row: FieldRow, type: string, holder: Fields): boolean {
@@ -124,20 +120,8 @@ function isSaid(row: FieldRow, type: string, holder: Fields): boolean {
   return typeof value === "object" || !row.plain.includes(String(value));
 }
 
-/** A container that says it serves something, with an image that nobody runs: its pod would be Running and silent. */
-function noteProgram({ image, command, ports, args }: Fields, at: string, note: Note): void {
-  const says = isFilled(ports) || isFilled(args);
-  if (!says || isFilled(command) || typeof image !== "string" || ECHO_IMAGE.test(image)) return;
-  const text = "images are not run, so nothing answers: use command, or image podwire/echo (docs/lab.md)";
-  note({ field: `${at}.image`, text, scope: "lab" });
-}
-
 /** The image that is built in. */
 export const ECHO_IMAGE = /^(?:[^/]+\/)?podwire\/echo(?::[^/]*|@[^/]*)?$/;
-
-function isFilled(list: unknown): boolean {
-  return Array.isArray(list) && list.length > 0;
-}
 
 function some(list: unknown, check: (item: Fields) => boolean): boolean {
   return Array.isArray(list) && list.some((item) => isMap(item) && check(item));

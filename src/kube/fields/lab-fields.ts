@@ -15,6 +15,8 @@ Lab
   spec.proxy  served  a KubeProxyConfiguration, whole or in part: agent.md
   spec.policy.established  served  whether connections that policies forbid by now go on: policy.md
   spec.podSecurity  served  a PodSecurityConfiguration, whole or in part: pod-security.md
+  spec.images[*].match  served  a pattern with * of images' names, with or without registry and tag: lab.md
+  spec.images[*].run[*]  served  the program of this machine that runs for them, and its arguments
   spec.conntrack.*  served  agent.md, conntrack.md
   spec.dataplane.*  served  agent.md; not for nodes with agent: kernel
   spec.nodes[*].name  served

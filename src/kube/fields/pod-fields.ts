@@ -7,19 +7,19 @@ Pod
 PodTemplateSpec
   metadata,spec  served
 PodSpec
-  activeDeadlineSeconds  lab  pods are not ended after a time
+  activeDeadlineSeconds  served
   affinity  served
-  automountServiceAccountToken  lab [true|false]  there are no tokens to mount
+  automountServiceAccountToken  lab [true|false]  no token is mounted of itself: use a projected volume
   containers,dnsConfig,dnsPolicy,hostNetwork,nodeName,nodeSelector,readinessGates  served
   enableServiceLinks  lab [true|false]  variables of Services (WEB_SERVICE_HOST) are not set
   ephemeralContainers  lab  a new pod has none; they are not run: podwire exec does it
-  hostAliases  served  in /etc/hosts, but not of hostNetwork pods
+  hostAliases  served  in /etc/hosts
   hostIPC,hostPID  lab [true|false]  judged by pod security; pods always share the machine's processes and IPC
   hostUsers  lab [true]  judged by pod security; programs run as root of the machine
-  hostname  served  HOSTNAME, /etc/hostname, /etc/hosts and the EndpointSlice; hostname(1) says the machine's
+  hostname  served  HOSTNAME, /etc/hostname, /etc/hosts, hostname(1) and the EndpointSlice
   hostnameOverride  lab  use hostname
   imagePullSecrets  lab  images are not pulled
-  initContainers  lab  init containers are not run
+  initContainers  served  with restartPolicy: Always they are sidecars
   os  lab [linux]  judged by pod security; programs are this machine's
   overhead  lab  resources are neither reserved nor limited
   preemptionPolicy  lab [PreemptLowerPriority]  pods are not ordered by priority
@@ -32,59 +32,67 @@ PodSpec
   schedulerName  lab [default-scheduler]  there is one scheduler
   schedulingGates  lab  pods are scheduled at once
   securityContext  lab  judged by pod security; programs run as root of the machine
-  serviceAccount,serviceAccountName  served  its name, for the downward API; there are no tokens
+  serviceAccount,serviceAccountName  served  its name, for the downward API and in tokens of projected volumes
   shareProcessNamespace  lab [true|false]  pods always share the machine's processes and IPC
   setHostnameAsFQDN  lab [false]  use hostname
   subdomain  served  in EndpointSlices; podwire has no DNS server
   terminationGracePeriodSeconds  served  up to lab up --grace-period
   tolerations  served
   topologySpreadConstraints  lab  the node with the fewest pods takes the next one
-  volumes  lab  judged by pod security; volumes are not made: programs see the machine's files
+  volumes  served  judged by pod security as well
   workloadRef  lab  pods are scheduled one by one
 Container
-  args  served  with command
+  args  served  with command, or with a program for the image
   command  served  a program of this machine
-  env,lifecycle,name,readinessProbe  served
-  envFrom  lab  ConfigMaps and Secrets are not read
-  image  served  podwire/echo; others are not run
+  env,envFrom,lifecycle,livenessProbe,name,readinessProbe,startupProbe  served
+  image  served  podwire/echo, and those that a program of this machine runs for: lab.md
   imagePullPolicy  lab [Always|IfNotPresent|Never]  images are not pulled
-  livenessProbe  lab  it is not asked; a program that ends is started again
   ports  served
   resizePolicy  lab [NotRequired|RestartContainer]  resources are neither reserved nor limited
   resources  lab  resources are neither reserved nor limited
-  restartPolicy  lab  the pod's holds for every container
+  restartPolicy  served  Always, of init containers: sidecars
   restartPolicyRules  lab  the pod's restartPolicy holds for every container
   securityContext  lab  judged by pod security; programs run as root of the machine
-  startupProbe  lab  it is not asked; readinessProbe is, from the start
   stdin,stdinOnce,tty  lab [false]  programs have neither input nor terminal
-  terminationMessagePath  lab [/dev/termination-log]  the message is the last line of the program's output
-  terminationMessagePolicy  lab [File|FallbackToLogsOnError]  the message is the last line of the program's output
-  volumeDevices,volumeMounts  lab  volumes are not made: programs see the machine's files
+  terminationMessagePath,terminationMessagePolicy  served  a program that left no message: its last line of output
+  volumeDevices  lab  block devices are not made
+  volumeMounts  served  a container whose mount points this machine has not gets a root of its own above its files
   workingDir  served
 ContainerPort
   containerPort,hostIP,hostPort,name,protocol  served
 EnvVar
   name,value,valueFrom  served
 EnvVarSource
-  configMapKeyRef,secretKeyRef,fileKeyRef  lab  ConfigMaps, Secrets and volumes are not read: the variable is empty
-  fieldRef  served
-  resourceFieldRef  lab  resources are neither reserved nor limited: the variable is empty
+  configMapKeyRef,fieldRef,resourceFieldRef,secretKeyRef  served
+  fileKeyRef  lab  files of volumes are not read for variables: the variable is empty
+EnvFromSource
+  configMapRef,prefix,secretRef  served
+ConfigMapEnvSource
+  name,optional  served
+SecretEnvSource
+  name,optional  served
+ConfigMapKeySelector
+  key,name,optional  served
+SecretKeySelector
+  key,name,optional  served
+ResourceFieldSelector
+  containerName,divisor,resource  served
 ObjectFieldSelector
   apiVersion  kept
   fieldPath  served
 Lifecycle
-  postStart  lab  it is not run
-  preStop  served
+  postStart,preStop  served
   stopSignal  lab [SIGTERM]  programs are ended by SIGTERM
 LifecycleHandler
-  exec,sleep  served
-  httpGet,tcpSocket  lab  it is not run: use exec
+  exec,httpGet,sleep  served
+  tcpSocket  served  it fails, as in a cluster: no kubelet runs it
 SleepAction
   seconds  served
 Probe
-  exec,failureThreshold,httpGet,initialDelaySeconds,periodSeconds,successThreshold,tcpSocket,timeoutSeconds  served
-  grpc  lab  it is not asked, so the container counts as ready: use tcpSocket
-  terminationGracePeriodSeconds  refused  of readinessProbe, the one that is asked
+  exec,failureThreshold,grpc,httpGet,initialDelaySeconds,periodSeconds,successThreshold,tcpSocket  served
+  terminationGracePeriodSeconds,timeoutSeconds  served
+GRPCAction
+  port,service  served
 ExecAction
   command  served
 HTTPGetAction
@@ -107,7 +115,8 @@ Toleration
 PodStatus
   conditions,phase,podIP,podIPs  served  podIPs in a file asks for addresses; a lab writes the others anew
   containerStatuses,hostIP,hostIPs,message,reason,startTime  served  written by the lab
-  allocatedResources,ephemeralContainerStatuses,extendedResourceClaimStatus,initContainerStatuses  kept
+  initContainerStatuses  served  written by the lab
+  allocatedResources,ephemeralContainerStatuses,extendedResourceClaimStatus  kept
   nominatedNodeName,observedGeneration,qosClass,resize,resourceClaimStatuses,resources  kept
 PodIP
   ip  served

@@ -1,11 +1,12 @@
 // Pod, as ValidatePod (pkg/apis/core/validation) refuses it, as far as the network, the probes and the running of
-// containers go. What is in volumes is checked for field names and types only.
+// containers go.
 import type { FieldPath, FieldProblems } from "../manifest/field-problems.ts";
 import type { Container, EnvVar, Pod, PodSpec, Probe } from "../objects.ts";
 import { validateLabels } from "./metadata.ts";
 import * as names from "./names.ts";
 import { validateResources } from "./resources.ts";
 import { validateAppArmorAnnotations, validateSecurity } from "./security-context.ts";
+import { validateMounts, validateVolumes } from "./volumes.ts";
 
 const PROTOCOLS = ["SCTP", "TCP", "UDP"];
 const HANDLERS = ["exec", "httpGet", "tcpSocket", "grpc"] as const;
@@ -38,6 +39,7 @@ export function validatePodSpec(
       if (seen.has(container.name)) problems.duplicate([...path, "name"], container.name);
       seen.add(container.name);
       validateMounts(container, path, volumes, problems);
+      if (list === "initContainers") validateInit(container, path, problems);
     }
   }
   validateSecurity(spec, at, problems);
@@ -87,9 +89,39 @@ function validateContainer(container: Container, at: FieldPath, pod: PodSpec, pr
   for (const [i, variable] of (container.env ?? []).entries()) {
     validateValueFrom(variable, [...at, "env", i], problems);
   }
+  validateLifecycle(container, at, problems);
+  if (container.terminationMessagePolicy !== undefined)
+    problems.oneOf([...at, "terminationMessagePolicy"], container.terminationMessagePolicy, [
+      "FallbackToLogsOnError",
+      "File",
+    ]);
   for (const field of PROBES) {
     const probe = container[field];
     if (probe !== undefined) validateProbe(probe, [...at, field], field, problems);
+  }
+}
+
+/** What waits for nothing and is not asked, unless it goes on beside the others. */
+function validateInit(container: Container, at: FieldPath, problems: FieldProblems): void {
+  if ((container as { restartPolicy?: string }).restartPolicy === "Always") return;
+  for (const field of ["lifecycle", ...PROBES] as const) {
+    if (container[field] !== undefined)
+      problems.forbidden([...at, field], "may not be set for init containers without restartPolicy=Always");
+  }
+}
+
+/** Hooks of a container's start and end. */
+function validateLifecycle({ lifecycle }: Container, at: FieldPath, problems: FieldProblems): void {
+  for (const name of ["postStart", "preStop"] as const) {
+    const hook = lifecycle?.[name];
+    if (hook === undefined) continue;
+    const given = Object.keys(hook);
+    const path = [...at, "lifecycle", name];
+    if (given.length === 0) problems.required(path, "must specify a handler type");
+    for (const extra of given.slice(1))
+      problems.forbidden([...path, extra], "may not specify more than 1 handler type");
+    if (hook.exec !== undefined && (hook.exec.command ?? []).length === 0)
+      problems.required([...path, "exec", "command"]);
   }
 }
 
@@ -227,33 +259,6 @@ function validateProbe(probe: Probe, at: FieldPath, field: string, problems: Fie
   }
   if (field !== "readinessProbe" && probe.successThreshold !== 1) {
     problems.invalid([...at, "successThreshold"], probe.successThreshold, "must be 1");
-  }
-}
-
-function validateVolumes(spec: PodSpec, at: FieldPath, problems: FieldProblems): Set<string> {
-  const seen = new Set<string>();
-  for (const [i, volume] of (spec.volumes ?? []).entries()) {
-    names.checkName(problems, [...at, "volumes", i, "name"], volume.name, names.dns1123Label);
-    if (seen.has(volume.name)) problems.duplicate([...at, "volumes", i, "name"], volume.name);
-    seen.add(volume.name);
-    const sources = Object.keys(volume).filter((field) => field !== "name");
-    for (const more of sources.slice(1))
-      problems.forbidden([...at, "volumes", i, more], "may not specify more than 1 volume type");
-  }
-  return seen;
-}
-
-function validateMounts(
-  container: Container,
-  at: FieldPath,
-  volumes: Set<string>,
-  problems: FieldProblems,
-): void {
-  for (const [i, mount] of (container.volumeMounts ?? []).entries()) {
-    const path = [...at, "volumeMounts", i];
-    if (mount.name === undefined || mount.name === "") problems.required([...path, "name"]);
-    else if (!volumes.has(mount.name)) problems.notFound([...path, "name"], mount.name);
-    if (mount.mountPath === undefined || mount.mountPath === "") problems.required([...path, "mountPath"]);
   }
 }
 

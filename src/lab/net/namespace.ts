@@ -7,7 +7,8 @@ import { command, tryCommand } from "../process/command.ts";
 import * as names from "./names.ts";
 
 const NETNS_DIR = "/run/netns";
-const ETC_NETNS = "/etc/netns";
+/** Where ip(8) looks for the files of a namespace that lie over those in /etc. */
+export const ETC_NETNS = "/etc/netns";
 
 /** Names of the network namespaces that belong to `lab`; with no argument to any lab. */
 export function ownNamespaces(lab?: string): string[] {

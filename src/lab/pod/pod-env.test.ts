@@ -1,10 +1,9 @@
 import t from "tap";
 import type { Pod } from "../../kube/objects.ts";
 import { planTopology } from "../topology.ts";
-import { environmentOf, etcFiles, isEcho, programOf } from "./pod-env.ts";
+import { etcFiles } from "./pod-env.ts";
 
 const topology = planTopology("demo", {});
-const [node] = topology.nodes;
 
 function pod(spec: object): Pod {
   return {
@@ -15,45 +14,6 @@ function pod(spec: object): Pod {
     status: { podIPs: [{ ip: "10.244.1.2" }] },
   } as Pod;
 }
-
-t.test("variables are expanded in command, args and later variables", async (t) => {
-  const container = {
-    name: "c",
-    command: ["sh", "-c"],
-    args: ["echo $(A) $(B) $(NO) $$(A) $HOME"],
-    env: [
-      { name: "A", value: "1" },
-      { name: "B", value: "$(A)2" },
-      { name: "IP", valueFrom: { fieldRef: { fieldPath: "status.podIP" } } },
-      { name: "APP", valueFrom: { fieldRef: { fieldPath: "metadata.labels['app']" } } },
-    ],
-  };
-  const env = environmentOf("demo", pod({}), container, node);
-  t.match(env, { A: "1", B: "12", IP: "10.244.1.2", APP: "web", HOSTNAME: "web-1" });
-  t.same(programOf(container, env), ["sh", "-c", "echo 1 12 $(NO) $(A) $HOME"]);
-});
-
-t.test("the echo image is built in, another image without a command only keeps the namespace", async (t) => {
-  for (const image of ["podwire/echo", "podwire/echo:1", "docker.io/podwire/echo@sha256:0"])
-    t.ok(isEcho({ name: "c", image }));
-  for (const image of ["nginx", "my/podwire/echo-not", "podwire/echo2"])
-    t.notOk(isEcho({ name: "c", image }), image);
-  const echo = {
-    name: "c",
-    image: "podwire/echo",
-    ports: [{ containerPort: 53, protocol: "UDP" }, { containerPort: 80 }],
-  };
-  const env = environmentOf("demo", pod({}), echo, node);
-  t.match(env, {
-    PODWIRE_ECHO_PORTS: "53/UDP,80/TCP",
-    PODWIRE_POD: "web-1",
-    PODWIRE_NODE: "node1",
-    PODWIRE_ADDRESSES: "10.244.1.2",
-    PORT: "53",
-  });
-  t.match(programOf(echo, env)?.[1], /lab\/pod\/echo\.js$/);
-  t.equal(programOf({ name: "c", image: "nginx" }, {}), undefined);
-});
 
 t.test("resolv.conf follows dnsPolicy and dnsConfig", async (t) => {
   t.equal(

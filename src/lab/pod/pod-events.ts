@@ -2,9 +2,16 @@
 import type { Happening } from "../../cluster/event-recorder.ts";
 import type { Container, Pod } from "../../kube/objects.ts";
 import type { ManagedProcess } from "../process/managed-process.ts";
-import { isEcho } from "./pod-env.ts";
+import type { ImageUse } from "./image/image-program.ts";
+import type { ProbeKind } from "./prober.ts";
 
 export type Tell = (happening: Happening) => void;
+
+const PROBE_NAMES: Readonly<Record<ProbeKind, string>> = {
+  startup: "Startup",
+  liveness: "Liveness",
+  readiness: "Readiness",
+};
 
 export class PodEvents {
   readonly #tell: Tell;
@@ -21,37 +28,67 @@ export class PodEvents {
     this.#say(pod, undefined, "FailedCreatePodSandBox", `Failed to create pod sandbox: ${why}`, "Warning");
   }
 
+  /** A volume could not be made. */
+  noVolume(pod: Pod, why: string): void {
+    this.#say(pod, undefined, "FailedMount", why, "Warning");
+  }
+
   /** A container that only keeps the namespace. */
   kept(pod: Pod, container: Container): void {
     this.#say(pod, container, "Created", `Created container: ${container.name}`);
     this.#say(pod, container, "Started", `Started container ${container.name}`);
   }
 
-  processChanged(pod: Pod, container: Container, process: ManagedProcess): void {
+  misconfigured(pod: Pod, container: Container, why: string): void {
+    this.#say(pod, container, "Failed", `Error: ${why}`, "Warning");
+  }
+
+  processChanged(pod: Pod, container: Container, process: ManagedProcess, use: ImageUse): void {
     const { name, image } = container;
     if (process.phase === "running") {
       const isTold = process.adopted || this.#started.get(name) === process.startedAtMs;
       this.#started.set(name, process.startedAtMs);
       if (isTold) return;
-      if (isEcho(container))
+      if (use !== "command")
         this.#say(pod, container, "Pulled", `Container image "${image}" already present on machine`);
       this.kept(pod, container);
       return;
     }
-    if (process.lastExit?.reason === "StartError" && process.phase === "waiting")
-      this.#say(pod, container, "Failed", `Error: ${process.lastExit.message}`, "Warning");
-    if (process.phase !== "waiting" || process.backoffMs === 0) return;
+    if (process.phase !== "waiting") return;
+    if (process.refusal !== undefined) {
+      this.misconfigured(pod, container, process.refusal.message);
+      return;
+    }
+    if (process.lastExit?.reason === "StartError")
+      this.misconfigured(pod, container, process.lastExit.message);
+    if (process.backoffMs === 0) return;
     const { name: podName, namespace, uid } = pod.metadata;
     const where = `container ${name} in pod ${podName}_${namespace}(${uid})`;
     this.#say(pod, container, "BackOff", `Back-off restarting failed ${where}`, "Warning");
   }
 
-  unready(pod: Pod, container: Container, why: string): void {
-    this.#say(pod, container, "Unhealthy", `Readiness probe failed: ${why}`, "Warning");
+  unhealthy(pod: Pod, container: Container, kind: ProbeKind, why: string): void {
+    this.#say(pod, container, "Unhealthy", `${PROBE_NAMES[kind]} probe failed: ${why}`, "Warning");
+  }
+
+  /** A probe ends its container. */
+  probeEnds(pod: Pod, container: Container, kind: ProbeKind): void {
+    const message = `Container ${container.name} failed ${kind} probe, will be restarted`;
+    this.#say(pod, container, "Killing", message);
+  }
+
+  hookFailed(pod: Pod, container: Container, hook: "PostStart" | "PreStop", why: string): void {
+    this.#say(pod, container, `Failed${hook}Hook`, `${hook}Hook failed: ${why}`, "Warning");
   }
 
   killing(pod: Pod, container: Container): void {
     this.#say(pod, container, "Killing", `Stopping container ${container.name}`);
+  }
+
+  /** The whole pod ran for as long as it may. */
+  deadline(pod: Pod): void {
+    const message = "Pod was active on the node longer than the specified deadline";
+    this.#say(pod, undefined, "DeadlineExceeded", message);
   }
 
   #say(
@@ -61,7 +98,9 @@ export class PodEvents {
     message: string,
     type: "Normal" | "Warning" = "Normal",
   ): void {
-    const fieldPath = container === undefined ? {} : { fieldPath: `spec.containers{${container.name}}` };
+    const isInit = object.spec.initContainers?.some(({ name }) => name === container?.name) === true;
+    const list = isInit ? "initContainers" : "containers";
+    const fieldPath = container === undefined ? {} : { fieldPath: `spec.${list}{${container.name}}` };
     this.#tell({ object, component: "kubelet", host: this.#host, reason, message, type, ...fieldPath });
   }
 }

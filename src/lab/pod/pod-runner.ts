@@ -1,32 +1,32 @@
-// The lab's kubelet for one pod: namespace, device, containers, probes, status; and the way back when it is deleted.
+// The lab's kubelet for one pod: namespace, device, volumes, containers in their order, status; and the way back when it
+// is deleted.
 import { rm } from "node:fs/promises";
+import { deepEqual } from "../../base/deep-equal.ts";
 import type { Container, Pod } from "../../kube/objects.ts";
 import { oneLine } from "../errors.ts";
-import { kernelPodBatch, type PodWiring, podBatch } from "../net/ip-batch.ts";
 import * as names from "../net/names.ts";
-import {
-  deleteNamespaces,
-  ipBatch,
-  makeNamespaces,
-  namespaceExists,
-  processesIn,
-  setSysctls,
-  writeEtcFiles,
-} from "../net/namespace.ts";
-import { tryCommand } from "../process/command.ts";
-import { KUBELET_BACKOFF, ManagedProcess, type ProcessSpec } from "../process/managed-process.ts";
+import { deleteNamespaces, ETC_NETNS, namespaceExists, processesIn } from "../net/namespace.ts";
+import type { ManagedProcess } from "../process/managed-process.ts";
 import { type LabPaths, podDirectory } from "../state-dir.ts";
-import { hexBytes, macSource, type NodePlan, type Topology } from "../topology.ts";
-import { LogIndex, type LogTimes } from "./log-index.ts";
-import { environmentOf, etcFiles, inNamespace, isEcho, programOf } from "./pod-env.ts";
+import type { NodePlan, Topology } from "../topology.ts";
+import type { ConfigObjects } from "./config-objects.ts";
+import { ContainerRun } from "./container-run.ts";
+import type { LogTimes } from "./log-index.ts";
+import { hostname } from "./pod-env.ts";
 import { PodEvents, type Tell } from "./pod-events.ts";
-import { type ContainerView, podStatus } from "./pod-status.ts";
-import { checkOf, type ProbeHelper, type ProbeResult, Readiness } from "./prober.ts";
+import { type PodNetwork, podMac, wirePod } from "./pod-network.ts";
+import { type ContainerView, isSidecar, podStatus } from "./pod-status.ts";
+import type { ProbeHelper } from "./probe-place.ts";
+import { PodVolumes } from "./volume/pod-volumes.ts";
+import { type Place, VolumeProblem } from "./volume/volume-files.ts";
 
 export interface PodHost {
   topology: Topology;
   paths: LabPaths;
+  objects: ConfigObjects;
   helper(node: NodePlan): ProbeHelper;
+  /** Folder of busybox' applets, made when it is asked for first; undefined: none here. */
+  applets(): string | undefined;
   /** The node's agent is ready. */
   hasDataPath(node: NodePlan): boolean;
   /** The pod's status, or that of one of its containers, changed. */
@@ -37,76 +37,205 @@ export interface PodHost {
   log(line: string): void;
 }
 
-interface RunningContainer {
-  container: Container;
-  /** Absent for a container that only keeps the namespace. */
-  process: ManagedProcess | undefined;
-  env: Record<string, string>;
-  readiness: Readiness | undefined;
-  startedAtMs: number;
-  stopped: boolean;
-}
-
 const SETUP_RETRY_MS = 2000;
+/** Between two tries to mount a volume, as kubelet waits: 0.5 s, then twice as long each time. */
+const MOUNT_RETRY_MS = 500;
+const MOUNT_RETRY_MAX_MS = 122_000;
 
 export class PodRunner {
   pod: Pod;
   readonly netns: string;
   private readonly host: PodHost;
   readonly node: NodePlan;
-  private readonly startedAtMs = Date.now();
-  private containers: RunningContainer[] = [];
+  private readonly startedAtMs: number;
+  private readonly volumes: PodVolumes;
+  private inits: ContainerRun[] = [];
+  private containers: ContainerRun[] = [];
   private readonly events: PodEvents;
-  /** Container → when its log grew. */
-  private readonly logs = new Map<string, LogIndex>();
-  private failure: string | undefined;
+  private failure: { reason: string; message: string } | undefined;
+  private mountTries = 0;
+  private starting: Promise<void> | undefined;
   private stopping: Promise<void> | undefined;
+  private sidecarsEnd: Promise<void> | undefined;
+  private verdict: { reason: string; message: string } | undefined;
   private announced = "";
   private retry: NodeJS.Timeout | undefined;
+  private deadline: NodeJS.Timeout | undefined;
 
   constructor(host: PodHost, node: NodePlan, pod: Pod) {
     this.host = host;
     this.node = node;
     this.pod = pod;
+    this.startedAtMs = Date.parse(pod.status.startTime ?? "") || Date.now();
     this.events = new PodEvents((happening) => host.tell(happening), node.name);
     const { namespace = "default", name } = pod.metadata;
     this.netns =
       pod.spec.hostNetwork === true ? node.netns : names.podNetns(host.topology.lab, namespace, name);
+    this.volumes = new PodVolumes({ own: `${this.stateDir()}/volumes`, lab: host.paths.dir });
   }
 
-  /** Sets the pod up and starts what is not running; repeated after a failure, and by a repair. */
-  async start(): Promise<void> {
+  /** Sets the pod up and starts what is not running; repeated after a failure, and by a repair. One at a time. */
+  start(): Promise<void> {
+    this.starting ??= this.startOnce().finally(() => {
+      this.starting = undefined;
+    });
+    return this.starting;
+  }
+
+  private async startOnce(): Promise<void> {
     clearTimeout(this.retry);
-    const renew = this.lost && this.containers.length > 0;
-    try {
-      await this.wire();
-      this.failure = undefined;
-    } catch (error) {
-      if (this.stopping !== undefined) return;
-      this.failure = oneLine(error);
-      this.host.log(`pod ${this.pod.metadata.namespace}/${this.pod.metadata.name}: ${this.failure}`);
-      this.events.noSandbox(this.pod, this.failure);
-      this.retry = setTimeout(() => this.start(), SETUP_RETRY_MS);
-      this.publish();
-      return;
-    }
-    if (this.stopping !== undefined) return;
-    if (this.containers.length === 0) {
-      this.containers = this.pod.spec.containers.map((container) => this.prepare(container));
-      for (const running of this.containers) {
-        running.process?.start();
-        if (running.process === undefined) this.keep(running);
-      }
+    const { phase } = this.pod.status;
+    if (this.all.length === 0 && (phase === "Succeeded" || phase === "Failed")) return; // it was over before
+    const renew = this.lost && this.all.some(({ begun }) => begun);
+    if (!(await this.prepare())) return;
+    if (this.all.length === 0) {
+      this.inits = (this.pod.spec.initContainers ?? []).map((each) => this.containerRun(each, true));
+      this.containers = this.pod.spec.containers.map((each) => this.containerRun(each, false));
+      this.setDeadline();
     } else {
-      for (const { process } of this.containers) renew ? process?.restartNow() : process?.retryNow();
+      for (const each of this.all.filter(({ begun }) => begun)) renew ? each.restartNow() : each.retryNow();
     }
+    this.advance();
     this.publish();
   }
 
-  private keep({ readiness, container }: RunningContainer): void {
-    const isNew = !this.pod.status.containerStatuses?.some((c) => c.name === container.name && c.started);
-    if (isNew) this.events.kept(this.pod, container);
-    readiness?.start(this.wasReady(container));
+  /** Its files of the downward API follow its labels and annotations. */
+  podChanged(pod: Pod): void {
+    const { labels, annotations } = this.pod.metadata;
+    this.pod = pod;
+    const isSame = deepEqual([labels, annotations], [pod.metadata.labels, pod.metadata.annotations]);
+    if (!isSame && this.stopping === undefined && this.all.length > 0) this.volumes.refresh(this.place());
+  }
+
+  /** A ConfigMap or a Secret of its namespace says something else now. */
+  objectsChanged(): void {
+    if (this.stopping !== undefined) return;
+    if (this.failure?.reason === "FailedMount") void this.start();
+    if (this.all.length === 0) return;
+    this.volumes.refresh(this.place());
+    for (const each of this.all) each.objectsChanged();
+  }
+
+  /** Namespace and volumes. False: they are tried again later. */
+  private async prepare(): Promise<boolean> {
+    try {
+      await wirePod(this.wiring());
+      await this.volumes.prepare(this.place());
+      this.failure = undefined;
+      this.mountTries = 0;
+      return this.stopping === undefined;
+    } catch (error) {
+      if (this.stopping !== undefined) return false;
+      this.notPrepared(error);
+      return false;
+    }
+  }
+
+  private notPrepared(error: unknown): void {
+    const message = oneLine(error);
+    const isMount = error instanceof VolumeProblem;
+    const isNew = this.failure?.message !== message;
+    this.failure = { reason: isMount ? "FailedMount" : "FailedCreatePodSandBox", message };
+    if (isNew) this.host.log(`pod ${this.pod.metadata.namespace}/${this.pod.metadata.name}: ${message}`);
+    if (isMount) this.events.noVolume(this.pod, message);
+    else this.events.noSandbox(this.pod, message);
+    const waitMs = isMount
+      ? Math.min(MOUNT_RETRY_MAX_MS, MOUNT_RETRY_MS * 2 ** this.mountTries++)
+      : SETUP_RETRY_MS;
+    this.retry = setTimeout(() => this.start(), waitMs);
+    this.publish();
+  }
+
+  private wiring(): PodNetwork {
+    const { topology } = this.host;
+    return { topology, node: this.node, pod: this.pod, netns: this.netns, folder: this.stateDir() };
+  }
+
+  private place(): Place {
+    return { pod: this.pod, node: this.node, objects: this.host.objects };
+  }
+
+  private containerRun(container: Container, isInit: boolean): ContainerRun {
+    const { host, node, netns, events, pod } = this;
+    const { spec } = pod;
+    const own = spec.hostNetwork === true;
+    return new ContainerRun(
+      {
+        lab: host.topology.lab,
+        node,
+        netns,
+        folder: this.stateDir(),
+        objects: host.objects,
+        images: host.topology.images ?? [],
+        helper: host.helper(node),
+        events,
+        volumes: this.volumes.paths,
+        etc: [`${ETC_NETNS}/${netns}`, ...(own ? [`${this.stateDir()}/etc`] : [])],
+        hostname: own ? undefined : hostname(pod),
+        applets: () => host.applets(),
+        pod: () => this.pod,
+        hasDataPath: () => host.hasDataPath(node),
+        stopping: () => this.stopping !== undefined,
+        changed: () => this.changed(),
+      },
+      container,
+      isInit,
+    );
+  }
+
+  private get all(): readonly ContainerRun[] {
+    return [...this.inits, ...this.containers];
+  }
+
+  private changed(): void {
+    if (this.all.length === 0) return;
+    this.advance();
+    this.publish();
+  }
+
+  /** Begins what may begin: init containers in turn, then the others, each after the hook of the one before. */
+  private advance(): void {
+    if (this.stopping !== undefined || this.verdict !== undefined) return;
+    for (const each of this.inits) {
+      if (this.containers.some(({ begun }) => begun)) break;
+      if (!each.begun) each.begin();
+      if (!each.isInitialized) return;
+    }
+    for (const each of this.containers) {
+      if (!each.begun) each.begin();
+      if (!each.isHooked) return;
+    }
+    const views = this.containers.map((each) => each.view());
+    if (views.every(({ phase }) => phase === "terminated")) this.endSidecars();
+  }
+
+  /** When the last of the others has ended for good, in the opposite order of their start. */
+  private endSidecars(): void {
+    this.sidecarsEnd ??= this.stopInits(Date.now() + this.graceOf());
+  }
+
+  private async stopInits(untilMs: number): Promise<void> {
+    for (const each of [...this.inits].reverse()) {
+      if (each.begun && each.view().phase !== "terminated") await each.stop(untilMs);
+    }
+  }
+
+  private setDeadline(): void {
+    const { activeDeadlineSeconds } = this.pod.spec;
+    if (activeDeadlineSeconds === undefined) return;
+    const leftMs = this.startedAtMs + activeDeadlineSeconds * 1000 - Date.now();
+    this.deadline = setTimeout(() => void this.overdue(), Math.max(0, Math.min(leftMs, 2 ** 31 - 1)));
+  }
+
+  private async overdue(): Promise<void> {
+    if (this.stopping !== undefined || this.containers.every((c) => c.view().phase === "terminated")) return;
+    const message = "Pod was active on the node longer than the specified deadline";
+    this.verdict = { reason: "DeadlineExceeded", message };
+    this.events.deadline(this.pod);
+    this.publish();
+    const until = Date.now() + this.graceOf();
+    await Promise.all(this.containers.map((each) => each.stop(until)));
+    await this.stopInits(until);
   }
 
   /** The pod's namespace is not there (any more). */
@@ -125,125 +254,30 @@ export class PodRunner {
   }
 
   async remove(): Promise<void> {
-    for (const log of this.logs.values()) log.close();
-    await rm(this.stateDir(), { recursive: true, force: true });
-    if (this.pod.spec.hostNetwork === true) return;
-    for (const pid of await processesIn(this.netns)) {
-      try {
-        process.kill(pid, "SIGKILL"); // whatever was left in there, such as an `exec` shell
-      } catch {
-        // gone meanwhile
+    for (const each of this.all) each.close();
+    if (this.pod.spec.hostNetwork !== true) {
+      for (const pid of await processesIn(this.netns)) {
+        try {
+          process.kill(pid, "SIGKILL"); // whatever was left in there, such as an `exec` shell
+        } catch {
+          // gone meanwhile
+        }
       }
     }
-    await deleteNamespaces([this.netns]);
+    await this.volumes.remove();
+    await rm(this.stateDir(), { recursive: true, force: true });
+    if (this.pod.spec.hostNetwork !== true) await deleteNamespaces([this.netns]);
   }
 
   logTimes(container: string): LogTimes {
-    return this.logs.get(container)?.times() ?? { starts: [], times: [] };
+    const run = this.all.find((each) => each.container.name === container);
+    return run?.log?.times() ?? { starts: [], times: [] };
   }
 
   /** What runs, for `lab status`. */
   processes(): { container: string; process: ManagedProcess | undefined }[] {
-    return this.containers.map((c) => ({ container: c.container.name, process: c.process }));
-  }
-
-  private async wire(): Promise<void> {
-    const { topology } = this.host;
-    const { pod, node } = this;
-    if (pod.spec.hostNetwork === true) return; // it lives in the node's namespace, which is there
-    const prefix = (family: boolean): string =>
-      node.podCidrs.find((range) => range.includes(":") === family)?.split("/")[1] ?? (family ? "64" : "24");
-    const addresses = (pod.status.podIPs ?? []).map((x) => x.ip ?? "");
-    const wiring = {
-      namespace: pod.metadata.namespace ?? "default",
-      name: pod.metadata.name,
-      netns: this.netns,
-      addresses: addresses.map((ip) => `${ip}/${prefix(ip.includes(":"))}`),
-      mac: podMac(pod),
-    };
-    await makeNamespaces([this.netns]);
-    await setSysctls(this.netns, podSysctls(addresses));
-    if (node.agent === "kernel") await this.wireToKernel(wiring);
-    await ipBatch(this.netns, podBatch(topology, node, wiring));
-    await writeEtcFiles(this.netns, etcFiles(topology, pod));
-  }
-
-  /** A pair with only one end in place, after one of the two namespaces was lost, is made again from the start. */
-  private async wireToKernel(wiring: PodWiring): Promise<void> {
-    const veth = names.vethName(wiring.namespace, wiring.name);
-    const ends = [
-      [this.node.netns, veth],
-      [this.netns, names.POD_INTERFACE],
-    ];
-    const shown = await Promise.all(
-      ends.map(([netns, dev]) => tryCommand("ip", ["-n", netns, "link", "show", dev])),
-    );
-    const there = shown.map((result) => result.status === 0);
-    if (there[0] !== there[1]) {
-      const [netns, dev] = there[0] ? ends[0] : ends[1];
-      await ipBatch(netns, [`link del ${dev}`]);
-    }
-    await ipBatch(this.node.netns, kernelPodBatch(this.host.topology, wiring));
-  }
-
-  private prepare(container: Container): RunningContainer {
-    const { host, pod } = this;
-    const env = environmentOf(host.topology.lab, pod, container, this.node);
-    const argv = programOf(container, env);
-    const running: RunningContainer = {
-      container,
-      env,
-      process: undefined,
-      readiness: undefined,
-      startedAtMs: Date.now(),
-      stopped: false,
-    };
-    const ask = checkOf(pod, container, {
-      netns: this.netns,
-      env,
-      helper: host.helper(this.node),
-      hasDataPath: () => host.hasDataPath(this.node),
-    });
-    if (ask !== undefined) {
-      const check = async (): Promise<ProbeResult | undefined> => {
-        const result = await ask();
-        if (result?.ok === false && this.stopping === undefined)
-          this.events.unready(this.pod, container, result.message);
-        return result;
-      };
-      running.readiness = new Readiness(container.readinessProbe!, check, () => this.publish());
-    }
-    if (argv === undefined) return running;
-    const base = `${this.stateDir()}/${container.name}`;
-    const log = new LogIndex(`${base}.log`);
-    this.logs.set(container.name, log);
-    const spec: ProcessSpec = {
-      argv: inNamespace(this.netns, argv),
-      env,
-      ...(container.workingDir === undefined ? {} : { cwd: container.workingDir }),
-      logFile: `${base}.log`,
-      pidFile: `${base}.pid`,
-      restart: (pod.spec.restartPolicy ?? "Always") as ProcessSpec["restart"],
-      backoff: KUBELET_BACKOFF,
-      announces: isEcho(container),
-      beforeStart: () => log.begins(),
-    };
-    running.process = new ManagedProcess(spec, (process) => {
-      if (process.adopted && process.phase === "running") log.resume();
-      if (this.stopping === undefined) this.events.processChanged(this.pod, container, process);
-      if (process.phase === "running") {
-        if (process.announced) running.readiness?.start(process.adopted && this.wasReady(container));
-      } else {
-        running.readiness?.stop();
-      }
-      this.publish();
-    });
-    return running;
-  }
-
-  /** In the status that an earlier lab process left. */
-  private wasReady(container: Container): boolean {
-    return this.pod.status.containerStatuses?.find((c) => c.name === container.name)?.ready ?? false;
+    const shown = [...this.inits.filter((each) => isSidecar(each.container)), ...this.containers];
+    return shown.map((each) => ({ container: each.container.name, process: each.process }));
   }
 
   /** A pod that was taken out of the objects at once (--grace-period 0) has no time left. */
@@ -254,45 +288,37 @@ export class PodRunner {
     return Math.min(seconds * 1000, this.host.graceMaxMs);
   }
 
-  private async stopContainers(graceMs: number): Promise<void> {
-    clearTimeout(this.retry);
-    const until = Date.now() + graceMs;
-    await Promise.all(
-      this.containers.map(async (running) => {
-        if ((running.process?.phase ?? "running") === "running")
-          this.events.killing(this.pod, running.container);
-        await this.preStop(running, until);
-        await running.process?.stop(Math.max(0, until - Date.now()));
-        running.readiness?.stop();
-        running.stopped = true;
-        this.publish();
-      }),
-    );
+  private graceOf(): number {
+    return Math.min((this.pod.spec.terminationGracePeriodSeconds ?? 30) * 1000, this.host.graceMaxMs);
   }
 
-  /** The hook that keeps a program serving while its endpoint is withdrawn everywhere. */
-  private async preStop(running: RunningContainer, until: number): Promise<void> {
-    const hook = running.container.lifecycle?.preStop;
-    const leftMs = Math.max(0, until - Date.now());
-    if (hook?.exec !== undefined) {
-      const [file, ...args] = inNamespace(this.netns, hook.exec.command ?? []);
-      await tryCommand(file, args, { timeoutMs: leftMs, env: running.env });
-    }
-    const sleep = (hook as { sleep?: { seconds?: number } } | undefined)?.sleep?.seconds;
-    if (sleep !== undefined) {
-      await new Promise((resolve) => setTimeout(resolve, Math.min(sleep * 1000, leftMs)));
-    }
+  /** Sidecars last, as long as there is time: the others may need them until they have ended. */
+  private async stopContainers(graceMs: number): Promise<void> {
+    clearTimeout(this.retry);
+    clearTimeout(this.deadline);
+    const until = Date.now() + graceMs;
+    const [sidecars, once] = [true, false].map((is) =>
+      this.inits.filter((c) => isSidecar(c.container) === is),
+    );
+    await Promise.all([...once, ...this.containers].filter((c) => c.begun).map((each) => each.stop(until)));
+    for (const each of sidecars.reverse()) if (each.begun) await each.stop(until);
   }
 
   private publish(): void {
-    const views = this.containers.map(viewOf);
+    const { pod } = this;
+    const waiting = (pod.spec.initContainers ?? []).length > 0 ? "PodInitializing" : "ContainerCreating";
+    const view = (container: Container) => waitingView(container, waiting);
+    const isMade = this.all.length > 0;
     const status = podStatus(
       {
-        pod: this.pod,
+        pod,
         hostAddress: this.node.address,
         startedAtMs: this.startedAtMs,
-        failure: this.failure,
-        containers: views.length > 0 ? views : this.pod.spec.containers.map(waitingView),
+        failure: this.failure?.message,
+        ...(this.failure === undefined ? {} : { failureReason: this.failure.reason }),
+        inits: isMade ? this.inits.map((c) => c.view()) : (pod.spec.initContainers ?? []).map(view),
+        containers: isMade ? this.containers.map((c) => c.view()) : pod.spec.containers.map(view),
+        verdict: this.verdict,
       },
       Date.now(),
     );
@@ -314,44 +340,11 @@ export class PodRunner {
   }
 }
 
-/** As CNI's bridge plugin makes it from the IPv4 address, else from the last bytes of the IPv6 one. */
-function podMac(pod: Pod): string {
-  return `0a:58:${hexBytes(macSource((pod.status.podIPs ?? []).flatMap(({ ip }) => ip ?? [])))}`;
-}
-
-/** A pod without an IPv6 address has IPv6 off, as a runtime leaves it: no link-local address, no router solicitation. */
-function podSysctls(addresses: string[]): Record<string, string> {
-  const off = addresses.some((ip) => ip.includes(":")) ? "0" : "1";
-  return {
-    "net.ipv6.conf.all.disable_ipv6": off,
-    "net.ipv6.conf.default.disable_ipv6": off,
-    "net.ipv6.conf.default.accept_ra": "0",
-    "net.ipv4.ping_group_range": "'0 2147483647'",
-    "net.ipv4.ip_unprivileged_port_start": "0", // container runtimes' default
-  };
-}
-
-function viewOf(running: RunningContainer): ContainerView {
-  const { container, process, readiness } = running;
-  const phase = process?.phase ?? (running.stopped ? "terminated" : "running");
-  const started = phase === "running" && (process?.announced ?? true);
-  return {
-    container,
-    phase,
-    reason: process?.reason ?? (running.stopped ? "Completed" : ""),
-    startedAtMs: process?.startedAtMs ?? running.startedAtMs,
-    restarts: process?.restarts ?? 0,
-    lastExit: process?.lastExit,
-    ready: started && (readiness === undefined || readiness.ready),
-    probeMessage: readiness?.message ?? "",
-  };
-}
-
-function waitingView(container: Container): ContainerView {
+function waitingView(container: Container, reason: string): ContainerView {
   return {
     container,
     phase: "waiting",
-    reason: "ContainerCreating",
+    reason,
     startedAtMs: 0,
     restarts: 0,
     lastExit: undefined,

@@ -140,3 +140,43 @@ t.test(
     t.notOk(isStuck(open, ["node1"]));
   },
 );
+
+t.test(
+  "init containers: the status column counts them, the pod waits, sidecars count as containers",
+  async (t) => {
+    const initContainers = [{ name: "wait" }, { name: "mesh", restartPolicy: "Always" }];
+    const of = { ...pod, spec: { ...pod.spec, initContainers } } as unknown as Pod;
+    const waiting = { ...running, phase: "waiting" as const, reason: "PodInitializing", ready: false };
+    const [wait, mesh] = of.spec.initContainers as ContainerView["container"][];
+    const view = (inits: Partial<ContainerView>[], main: ContainerView): Pod => {
+      const views = inits.map((each, i) => ({ ...waiting, container: [wait, mesh][i], ...each }));
+      const parts = {
+        pod: of,
+        hostAddress: "x",
+        startedAtMs: 0,
+        failure: undefined,
+        inits: views,
+        containers: [main],
+      };
+      return { ...of, status: podStatus(parts, 5000) };
+    };
+    const shown = (p: Pod) => [podStatusWord(p), readyColumn(p), p.status.phase];
+    const done = { phase: "terminated" as const, lastExit: { ...exit, exitCode: 0, reason: "Completed" } };
+    t.same(shown(view([{}, {}], waiting)), ["Init:0/2", "0/2", "Pending"]);
+    t.same(shown(view([{ phase: "running", reason: "" }, {}], waiting)), ["Init:0/2", "0/2", "Pending"]);
+    const failing = view([{ reason: "CrashLoopBackOff", restarts: 3, lastExit: exit }, {}], waiting);
+    t.same(shown(failing), ["Init:CrashLoopBackOff", "0/2", "Pending"]);
+    const started = { phase: "running" as const, reason: "", started: true, ready: true };
+    t.same(shown(view([done, { phase: "running", reason: "", started: false }], waiting)).slice(0, 1), [
+      "Init:1/2",
+    ]);
+    const up = view([done, started], { ...waiting, phase: "running", reason: "", ready: true });
+    t.same(shown(up), ["Running", "2/2", "Running"]);
+    t.equal(up.status.conditions?.[0].status, "True");
+    t.match(view([{}, {}], waiting).status.conditions?.[0], {
+      reason: "ContainersNotInitialized",
+      message: "containers with incomplete status: [wait mesh]",
+    });
+    t.same(shown(view([done, started], waiting)), ["PodInitializing", "1/2", "Pending"]);
+  },
+);

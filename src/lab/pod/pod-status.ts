@@ -1,4 +1,4 @@
-// Pod status from the state of its containers: phase, conditions, containerStatuses, in the words kubelet uses. Pure.
+// Pod status from the state of its containers: phase, conditions, containers, in the words kubelet uses. Pure.
 import type { ContainerState, ContainerStatus, PodCondition, PodStatus } from "kubernetes-types/core/v1.js";
 import type { Container, Pod } from "../../kube/objects.ts";
 import { GATED } from "../lab-status.ts";
@@ -8,9 +8,13 @@ export interface ContainerView {
   container: Container;
   phase: Phase;
   reason: string;
+  /** Why it waits, beyond the reason. */
+  message?: string;
   startedAtMs: number;
   restarts: number;
   lastExit: Exit | undefined;
+  /** It runs, its postStart hook has ended, and its startup probe has succeeded. Absent: as it runs. */
+  started?: boolean;
   /** Answer of the readiness probe, or "started" where there is none. */
   ready: boolean;
   /** Why the probe fails. */
@@ -23,7 +27,12 @@ export interface PodView {
   startedAtMs: number;
   /** Why the pod could not be set up, if so. */
   failure: string | undefined;
+  failureReason?: string;
+  /** Init containers, in their order; sidecars among them. */
+  inits?: ContainerView[];
   containers: ContainerView[];
+  /** The pod is over whatever its containers do: why. */
+  verdict?: { reason: string; message: string } | undefined;
 }
 
 interface NotHeld {
@@ -38,39 +47,62 @@ const ENDED: Readonly<Record<string, NotHeld>> = {
 };
 
 export function podStatus(view: PodView, nowMs: number): PodStatus {
-  const { pod, containers } = view;
-  const statuses = containers.map((c) => containerStatus(c, view.failure));
-  const allReady = view.failure === undefined && statuses.every((status) => status.ready);
+  const { pod, containers, inits = [], failure, verdict } = view;
+  const statuses = containers.map((c) => containerStatus(c, failure));
+  const initStatuses = inits.map((c) => initStatus(c, failure));
+  const sidecars = initStatuses.filter((_, i) => isSidecar(inits[i].container));
+  const allReady = failure === undefined && [...statuses, ...sidecars].every((status) => status.ready);
   const gates = (pod.spec?.readinessGates ?? []).map((gate) => gate.conditionType);
   const closed = gates.flatMap((type) => closedGate(pod, type));
-  const unready = containers.filter((_, i) => !statuses[i].ready).map((c) => c.container.name);
-  const probe = containers.find((c, i) => !statuses[i].ready && c.probeMessage !== "")?.probeMessage;
-  const said = probe === undefined ? "" : `: readiness probe: ${probe}`;
-  const why =
-    unready.length === 0 ? undefined : `containers with unready status: [${unready.join(" ")}]${said}`;
-  const phase = phaseOf(view);
-  const unheld = ENDED[phase] ?? {
-    reason: "ContainersNotReady",
-    ...(why === undefined ? {} : { message: why }),
-  };
+  const phase = verdict === undefined ? phaseOf(view) : "Failed";
+  const unheld = ENDED[phase] ?? notReady(view, statuses);
   const hold = (type: string, value: boolean, no: NotHeld = unheld): PodCondition =>
     condition(pod, type, value, nowMs, no);
   const gated = { reason: GATED, message: closed.join(", ") };
+  const waiting = inits.filter((each) => !isInitialized(each)).map(({ container }) => container.name);
+  const incomplete = {
+    reason: "ContainersNotInitialized",
+    message: `containers with incomplete status: [${waiting.join(" ")}]`,
+  };
+  const { message: _, reason: __, ...before } = pod.status ?? {};
   return {
-    ...(pod.status ?? {}),
+    ...before,
     phase,
     conditions: [
-      hold("Initialized", true),
+      hold("Initialized", waiting.length === 0 || phase === "Succeeded", incomplete),
       hold("Ready", allReady && closed.length === 0, allReady ? gated : unheld),
       hold("ContainersReady", allReady),
       hold("PodScheduled", true),
       ...(pod.status?.conditions ?? []).filter((c) => gates.includes(c.type)),
     ],
-    ...(view.failure === undefined ? {} : { message: view.failure, reason: "FailedCreatePodSandBox" }),
+    ...(failure === undefined
+      ? {}
+      : { message: failure, reason: view.failureReason ?? "FailedCreatePodSandBox" }),
+    ...(verdict ?? {}),
     hostIP: view.hostAddress,
     startTime: iso(view.startedAtMs),
+    ...(inits.length === 0 ? {} : { initContainerStatuses: initStatuses }),
     containerStatuses: statuses,
   };
+}
+
+/** An init container that goes on beside the others. */
+export function isSidecar(container: Container): boolean {
+  return (container as { restartPolicy?: string }).restartPolicy === "Always";
+}
+
+function isInitialized(view: ContainerView): boolean {
+  if (isSidecar(view.container)) return view.phase === "running" ? view.started !== false : view.restarts > 0;
+  return view.phase === "terminated" && view.lastExit?.exitCode === 0;
+}
+
+function notReady({ containers }: PodView, statuses: readonly ContainerStatus[]): NotHeld {
+  const unready = containers.filter((_, i) => !statuses[i].ready).map((c) => c.container.name);
+  const probe = containers.find((c, i) => !statuses[i].ready && c.probeMessage !== "")?.probeMessage;
+  const said = probe === undefined ? "" : `: readiness probe: ${probe}`;
+  const why =
+    unready.length === 0 ? undefined : `containers with unready status: [${unready.join(" ")}]${said}`;
+  return { reason: "ContainersNotReady", ...(why === undefined ? {} : { message: why }) };
 }
 
 /** In the kubelet's words, why a readiness gate keeps the pod from being ready; none: it does not. */
@@ -82,11 +114,17 @@ function closedGate(pod: Pod, type: string): string[] {
 }
 
 function phaseOf(view: PodView): string {
-  const { containers, pod } = view;
+  const { containers, inits = [], pod } = view;
   if (view.failure !== undefined) return "Pending";
+  const policy = pod.spec?.restartPolicy ?? "Always";
+  const open = inits.filter((each) => !isInitialized(each));
+  const begun = containers.some((c) => c.phase !== "waiting" || c.restarts > 0);
+  if (open.length > 0 && !begun) {
+    const isLost = open.some((c) => c.phase === "terminated" && c.lastExit?.exitCode !== 0);
+    return policy === "Never" && isLost ? "Failed" : "Pending";
+  }
   if (containers.some((c) => c.phase === "running")) return "Running";
   if (containers.every((c) => c.phase === "terminated")) {
-    const policy = pod.spec?.restartPolicy ?? "Always";
     if (policy === "Always") return "Running";
     return containers.every((c) => c.lastExit?.exitCode === 0) ? "Succeeded" : "Failed";
   }
@@ -95,17 +133,25 @@ function phaseOf(view: PodView): string {
 
 function containerStatus(view: ContainerView, failure: string | undefined): ContainerStatus {
   const { container, lastExit } = view;
+  const isRunning = view.phase === "running";
   return {
     name: container.name,
     image: container.image ?? "",
     imageID: "",
-    ready: view.ready && view.phase === "running",
-    started: view.phase === "running",
+    ready: view.ready && isRunning,
+    started: view.started ?? isRunning,
     restartCount: view.restarts,
     state: stateOf(view, failure),
     lastState:
       lastExit !== undefined && view.phase !== "terminated" ? { terminated: terminated(lastExit) } : {},
   };
+}
+
+/** Of an init container that has ended well, ready means done. */
+function initStatus(view: ContainerView, failure: string | undefined): ContainerStatus {
+  const status = containerStatus(view, failure);
+  if (isSidecar(view.container)) return status;
+  return { ...status, ready: isInitialized(view), started: view.phase === "running" };
 }
 
 function stateOf(view: ContainerView, failure: string | undefined): ContainerState {
@@ -116,7 +162,7 @@ function stateOf(view: ContainerView, failure: string | undefined): ContainerSta
         view.lastExit === undefined ? { exitCode: 0, reason: view.reason } : terminated(view.lastExit),
     };
   }
-  const message = failure ?? view.lastExit?.message;
+  const message = failure ?? view.message ?? view.lastExit?.message;
   return { waiting: { reason: view.reason, ...(message ? { message } : {}) } };
 }
 

@@ -1,18 +1,22 @@
-// Runs httpGet and tcpSocket probes from a node's network namespace, as kubelet does: the answer has come through the
-// node's data path. Requests and answers are lines of JSON on stdin and stdout; it ends when stdin does.
+// Runs httpGet, tcpSocket and grpc probes, and httpGet hooks, from a node's network namespace, as kubelet does: the
+// answer has come through the node's data path. Requests and answers are lines of JSON on stdin and stdout; it ends
+// when stdin does.
 import { request as httpRequest } from "node:http";
+import { type ClientHttp2Stream, connect as connectHttp2 } from "node:http2";
 import { request as httpsRequest } from "node:https";
 import { connect } from "node:net";
 import { createInterface } from "node:readline";
 
 export interface ProbeRequest {
   id: number;
-  kind: "http" | "tcp";
+  kind: "http" | "tcp" | "grpc";
   host: string;
   port: number;
   path?: string;
   https?: boolean;
   headers?: Record<string, string>;
+  /** Of grpc: what of the server is asked about. */
+  service?: string;
   timeoutMs: number;
 }
 
@@ -22,15 +26,23 @@ export interface ProbeAnswer {
   message: string;
 }
 
+type Done = (ok: boolean, message: string) => void;
+
+const SERVING = 1;
+const STATUS_NAMES = ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"];
+const GRPC_OK = "0";
+const GRPC_UNIMPLEMENTED = "12";
+
 export function probe(request: ProbeRequest): Promise<ProbeAnswer> {
   return new Promise((resolve) => {
     const done = (ok: boolean, message: string): void => resolve({ id: request.id, ok, message });
     if (request.kind === "tcp") probeTcp(request, done);
+    else if (request.kind === "grpc") probeGrpc(request, done);
     else probeHttp(request, done);
   });
 }
 
-function probeTcp(request: ProbeRequest, done: (ok: boolean, message: string) => void): void {
+function probeTcp(request: ProbeRequest, done: Done): void {
   const socket = connect({ host: request.host, port: request.port });
   socket.setTimeout(request.timeoutMs, () => socket.destroy(new Error("i/o timeout")));
   socket.on("connect", () => {
@@ -40,7 +52,7 @@ function probeTcp(request: ProbeRequest, done: (ok: boolean, message: string) =>
   socket.on("error", (error) => done(false, error.message));
 }
 
-function probeHttp(request: ProbeRequest, done: (ok: boolean, message: string) => void): void {
+function probeHttp(request: ProbeRequest, done: Done): void {
   const options = {
     host: request.host,
     port: request.port,
@@ -63,6 +75,73 @@ function probeHttp(request: ProbeRequest, done: (ok: boolean, message: string) =
     done(false, error.message);
   });
   call.end();
+}
+
+/** grpc.health.v1.Health/Check, by HTTP/2 alone: a request of one text field, an answer of one number. */
+function probeGrpc(request: ProbeRequest, done: Done): void {
+  const host = request.host.includes(":") ? `[${request.host}]` : request.host;
+  const session = connectHttp2(`http://${host}:${request.port}`);
+  const end: Done = (ok, message) => {
+    clearTimeout(timer);
+    session.destroy();
+    done(ok, message);
+  };
+  const timer = setTimeout(() => {
+    const limit = `${request.timeoutMs / 1000}s`;
+    end(
+      false,
+      `timeout: failed to connect service "${host}:${request.port}" within ${limit}: context deadline exceeded`,
+    );
+  }, request.timeoutMs);
+  session.on("error", (error) => end(false, error.message));
+  const stream = session.request({
+    ":method": "POST",
+    ":path": "/grpc.health.v1.Health/Check",
+    "content-type": "application/grpc",
+    "user-agent": "kube-probe/podwire",
+    te: "trailers",
+  });
+  stream.on("error", (error) => end(false, error.message));
+  readGrpc(stream, end);
+  stream.end(grpcMessage(request.service ?? ""));
+}
+
+function readGrpc(stream: ClientHttp2Stream, end: Done): void {
+  const chunks: Buffer[] = [];
+  let status: string | undefined;
+  const seen = (headers: Record<string, unknown>): void => {
+    const found = headers["grpc-status"];
+    if (found !== undefined) status = String(found);
+  };
+  stream.on("response", seen);
+  stream.on("trailers", seen);
+  stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+  stream.on("end", () => {
+    if (status === GRPC_UNIMPLEMENTED) {
+      end(false, "error: this server does not implement the grpc health protocol (grpc.health.v1.Health)");
+    } else if (status !== undefined && status !== GRPC_OK) {
+      end(false, `error: health rpc probe failed: rpc error: code = ${status}`);
+    } else {
+      const health = healthOf(Buffer.concat(chunks));
+      const name = STATUS_NAMES[health] ?? `${health}`;
+      end(health === SERVING, health === SERVING ? "" : `service unhealthy (responded with "${name}")`);
+    }
+  });
+}
+
+/** One frame: not compressed, its length, and the field 1 of HealthCheckRequest. */
+function grpcMessage(service: string): Buffer {
+  const text = Buffer.from(service);
+  const field = text.length === 0 ? Buffer.alloc(0) : Buffer.concat([Buffer.from([0x0a, text.length]), text]);
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(field.length, 1);
+  return Buffer.concat([head, field]);
+}
+
+/** Field 1 of HealthCheckResponse, which is left out where it is 0. */
+function healthOf(frame: Buffer): number {
+  const message = frame.subarray(5);
+  return message[0] === 0x08 ? (message[1] ?? 0) : 0;
 }
 
 if (process.argv[1]?.endsWith("/pod/probe-helper.js")) {

@@ -1,112 +1,69 @@
-// Readiness probes: who is asked when, and what the answers add up to. httpGet and tcpSocket are asked by a helper in
-// the node's namespace (through its data path), exec runs in the pod's.
-import { type ChildProcess, spawn } from "node:child_process";
-import { createInterface } from "node:readline";
-import type { Container, Pod, Probe } from "../../kube/objects.ts";
-import { tryCommand } from "../process/command.ts";
-import { PROCESS_MARK } from "../process/process-table.ts";
-import { inNamespace, programFile } from "./pod-env.ts";
-import type { ProbeAnswer, ProbeRequest } from "./probe-helper.ts";
+// A container's probes: when each is asked, and what its answers add up to. The startup probe comes first; until it has
+// succeeded the others are not asked. A container whose startup or liveness probe fails so often is ended.
+import type { Probe } from "../../kube/objects.ts";
+import type { Check } from "./probe-place.ts";
+
+export type ProbeKind = "startup" | "liveness" | "readiness";
 
 const FIRST_TRY_MS = 100; // a program needs a moment; kubelet's own jitter is up to a whole period
-/** A container that was not ready yet is asked more often than its period says, so that a lab is up soon. */
-const UNREADY_PERIODS_MS = [100, 200, 400, 1000];
+/** What has not succeeded yet is asked more often than its period says, so that a lab is up soon. */
+const EARLY_PERIODS_MS = [100, 200, 400, 1000];
 const NO_DATA_PATH_MS = 50;
 
-/** One per node: started with the first probe, started again if it dies. */
-export class ProbeHelper {
-  private readonly lab: string;
-  private readonly netns: string;
-  private child: ChildProcess | undefined;
-  private readonly pending = new Map<number, (answer: ProbeAnswer) => void>();
-  private nextId = 1;
-
-  constructor(lab: string, netns: string) {
-    this.lab = lab;
-    this.netns = netns;
-  }
-
-  ask(request: Omit<ProbeRequest, "id">): Promise<ProbeAnswer> {
-    const child = this.running();
-    const id = this.nextId++;
-    return new Promise((resolve) => {
-      this.pending.set(id, resolve);
-      child.stdin!.write(`${JSON.stringify({ ...request, id })}\n`);
-    });
-  }
-
-  stop(): void {
-    this.child?.kill("SIGKILL");
-  }
-
-  private running(): ChildProcess {
-    if (this.child !== undefined) return this.child;
-    const [file, ...args] = inNamespace(this.netns, [process.execPath, programFile("probe-helper")]);
-    const env = { PATH: process.env.PATH, [PROCESS_MARK]: `${this.lab}/probe/${this.netns}` };
-    const child = spawn(file, args, { stdio: ["pipe", "pipe", "ignore"], env });
-    this.child = child;
-    const gone = (): void => {
-      if (this.child === child) this.child = undefined;
-      for (const [id, resolve] of this.pending) resolve({ id, ok: false, message: "probe helper ended" });
-      this.pending.clear();
-    };
-    child.on("error", gone).on("exit", gone);
-    child.stdin!.on("error", () => {});
-    createInterface({ input: child.stdout! }).on("line", (line) => {
-      const answer = JSON.parse(line) as ProbeAnswer;
-      this.pending.get(answer.id)?.(answer);
-      this.pending.delete(answer.id);
-    });
-    return child;
-  }
+export interface ProbeListener {
+  /** The answer, or why it was given, is another one. */
+  onChange(): void;
+  /** It failed, and why. */
+  onFailure(message: string): void;
+  /** It failed so often that the container is to end. */
+  onGiveUp(): void;
 }
 
-export interface ProbeResult {
-  ok: boolean;
-  message: string;
-}
-
-/** Asks once; undefined when it could not be asked because the node has no data path yet. */
-export type Check = () => Promise<ProbeResult | undefined>;
-
-/** The state of one container's readiness probe, from start() to stop(). */
-export class Readiness {
-  ready = false;
+/** The state of one of a container's probes, from start() to stop(). */
+export class Prober {
+  readonly kind: ProbeKind;
+  /** What the answers come to: of liveness, that it has not failed. */
+  succeeds = false;
   message = "";
   private readonly probe: Probe;
   private readonly check: Check;
-  private readonly onChange: () => void;
+  private readonly listener: ProbeListener;
   private timer: NodeJS.Timeout | undefined;
   private run = 0;
   private good = 0;
   private bad = 0;
+  private lastBadMs = 0;
+  /** Questions since it succeeded last. */
+  private tries = 0;
 
-  constructor(probe: Probe, check: Check, onChange: () => void) {
+  constructor(kind: ProbeKind, probe: Probe, check: Check, listener: ProbeListener) {
+    this.kind = kind;
     this.probe = probe;
     this.check = check;
-    this.onChange = onChange;
+    this.listener = listener;
   }
 
   /**
-   * The container has been started (again): not ready until the probe says so. One that was taken over from an
-   * earlier lab process goes on as it was, so that a restart of the lab is not seen in the endpoints.
+   * The container has been started (again): it has yet to succeed. One that was taken over from an earlier lab process
+   * goes on as it was, so that a restart of the lab is not seen in the endpoints. `ageMs`: how long it runs already.
    */
-  start(ready = false): void {
+  start(succeeds = this.kind === "liveness", ageMs = 0): void {
     this.stop();
-    this.ready = ready;
+    this.succeeds = succeeds;
     const run = ++this.run;
-    this.timer = setTimeout(
-      () => this.ask(run),
-      (this.probe.initialDelaySeconds ?? 0) * 1000 || FIRST_TRY_MS,
-    );
+    const delayMs = (this.probe.initialDelaySeconds ?? 0) * 1000;
+    this.timer = setTimeout(() => this.ask(run), delayMs > 0 ? Math.max(0, delayMs - ageMs) : FIRST_TRY_MS);
   }
 
   stop(): void {
     clearTimeout(this.timer);
     this.run++;
-    this.ready = false;
+    this.succeeds = false;
+    this.message = "";
     this.good = 0;
     this.bad = 0;
+    this.lastBadMs = 0;
+    this.tries = 0;
   }
 
   private async ask(run: number): Promise<void> {
@@ -116,66 +73,35 @@ export class Readiness {
       this.timer = setTimeout(() => this.ask(run), NO_DATA_PATH_MS);
       return;
     }
-    const said = this.message;
+    const before = `${this.succeeds} ${this.message}`;
     this.message = answer.ok ? "" : answer.message;
     this.good = answer.ok ? this.good + 1 : 0;
-    this.bad = answer.ok ? 0 : this.bad + 1;
-    const before = this.ready;
-    if (this.good >= (this.probe.successThreshold ?? 1)) this.ready = true;
-    if (this.bad >= (this.probe.failureThreshold ?? 3)) this.ready = false;
-    if (before !== this.ready || said !== this.message) this.onChange();
     const periodMs = (this.probe.periodSeconds ?? 10) * 1000;
-    const early = UNREADY_PERIODS_MS[Math.min(this.bad, UNREADY_PERIODS_MS.length) - 1] ?? periodMs;
-    const nextMs = this.ready ? periodMs : Math.min(periodMs, early);
-    this.timer = setTimeout(() => this.ask(run), nextMs);
+    if (answer.ok) this.bad = 0;
+    else this.failed(periodMs);
+    if (this.good >= (this.probe.successThreshold ?? 1)) this.succeeds = true;
+    const isOver = this.bad >= (this.probe.failureThreshold ?? 3);
+    if (isOver) this.succeeds = false;
+    if (before !== `${this.succeeds} ${this.message}`) this.listener.onChange();
+    if (run !== this.run) return;
+    if (isOver && this.kind !== "readiness") {
+      this.listener.onGiveUp();
+      return;
+    }
+    if (this.kind === "startup" && this.succeeds) return;
+    this.tries = answer.ok || this.succeeds ? 0 : this.tries + 1;
+    const early = EARLY_PERIODS_MS[Math.min(this.tries, EARLY_PERIODS_MS.length) - 1] ?? periodMs;
+    this.timer = setTimeout(() => this.ask(run), Math.min(periodMs, early));
   }
-}
 
-/** How a probe of this container is carried out; undefined where no kind is given. */
-export function checkOf(pod: Pod, container: Container, where: ProbePlace): Check | undefined {
-  const probe = container.readinessProbe;
-  const timeoutMs = (probe?.timeoutSeconds ?? 1) * 1000;
-  const ask = async (request: Omit<ProbeRequest, "id" | "timeoutMs">): Promise<ProbeResult | undefined> =>
-    where.hasDataPath() ? where.helper.ask({ ...request, timeoutMs }) : undefined;
-  const host = pod.status?.podIPs?.[0]?.ip ?? "";
-  if (probe?.exec !== undefined) {
-    const [file, ...args] = inNamespace(where.netns, probe.exec.command ?? []);
-    return async () => {
-      const result = await tryCommand(file, args, { timeoutMs, env: where.env });
-      return { ok: result.status === 0, message: firstLine(result) };
-    };
+  /** Of a startup probe only what fails a period after the last failure counts: it is asked early, too. */
+  private failed(periodMs: number): void {
+    const now = Date.now();
+    const isEarly = this.kind === "startup" && this.bad > 0 && now - this.lastBadMs < periodMs * 0.9;
+    if (!isEarly) {
+      this.bad++;
+      this.lastBadMs = now;
+    }
+    this.listener.onFailure(this.message);
   }
-  if (probe?.tcpSocket !== undefined) {
-    const { tcpSocket } = probe;
-    const port = portNumber(container, tcpSocket.port);
-    return () => ask({ kind: "tcp", host: tcpSocket.host ?? host, port });
-  }
-  if (probe?.httpGet !== undefined) {
-    const { httpGet } = probe;
-    const headers = Object.fromEntries((httpGet.httpHeaders ?? []).map((h) => [h.name, h.value]));
-    const port = portNumber(container, httpGet.port);
-    const https = httpGet.scheme === "HTTPS";
-    return () =>
-      ask({ kind: "http", host: httpGet.host ?? host, port, path: httpGet.path ?? "/", https, headers });
-  }
-  return undefined;
-}
-
-export interface ProbePlace {
-  netns: string;
-  env: Record<string, string>;
-  helper: ProbeHelper;
-  /** False until the node's agent is ready: until then every probe from the node would only time out. */
-  hasDataPath(): boolean;
-}
-
-function firstLine(result: { status: number; stdout: string; stderr: string }): string {
-  const line = `${result.stderr}\n${result.stdout}`.trim().split("\n")[0];
-  return line === "" ? `exit status ${result.status}` : line;
-}
-
-/** A port by number, or by its name among the container's ports. 0 (which never answers) when there is none. */
-function portNumber(container: Container, port: number | string): number {
-  if (typeof port === "number") return port;
-  return container.ports?.find((p) => p.name === port)?.containerPort ?? 0;
 }

@@ -41,8 +41,23 @@ export interface ProcessSpec {
   backoff: Backoff;
   /** Before each start, when its log is there. */
   beforeStart?: () => void;
+  /** Asked before each start what to run, where that may be another thing each time; or why it cannot be run now. */
+  prepare?: () => Prepared | Refusal;
+  /** What a run that ends has left to say; "": its last line. */
+  lastWords?: (exitCode: number) => string;
   /** The program says when it is ready by a line on file descriptor 3; otherwise running is ready. */
   announces?: boolean;
+}
+
+export interface Prepared {
+  argv: string[];
+  env: Record<string, string>;
+}
+
+/** Why it is not started, in kubelet's words; it is tried again. */
+export interface Refusal {
+  reason: string;
+  message: string;
 }
 
 export interface Exit {
@@ -57,6 +72,7 @@ export interface Exit {
 export type Phase = "waiting" | "running" | "terminated";
 
 const ADOPTED_POLL_MS = 200;
+const REFUSED_RETRY_MS = 2000;
 const KILLED: readonly (NodeJS.Signals | null)[] = ["SIGKILL", "SIGTERM", "SIGINT"];
 const UNKNOWN_EXIT = 137; // as kubelet reports a container whose end it did not see
 
@@ -74,11 +90,14 @@ export class ManagedProcess {
   lastExit: Exit | undefined;
   /** How long it waits before it is started again. */
   backoffMs = 0;
+  /** Why it was not started last time. */
+  refusal: Refusal | undefined;
 
   private readonly onChange: (process: ManagedProcess) => void;
   private failuresInRow = 0;
   private stopping = false;
   private timer: NodeJS.Timeout | undefined;
+  private killing: NodeJS.Timeout | undefined;
   private readonly waiters: (() => void)[] = [];
 
   constructor(spec: ProcessSpec, onChange: (process: ManagedProcess) => void) {
@@ -86,11 +105,20 @@ export class ManagedProcess {
     this.onChange = onChange;
   }
 
-  /** Starts the process, or goes on with the one of an earlier lab process that is still running. */
-  start(): void {
+  /**
+   * Starts the process, or goes on with the one of an earlier lab process that is still running. `ended`: how it ended
+   * for good before that lab process did.
+   */
+  start(ended?: Exit): void {
     const earlier = readJson<PidFile>(this.spec.pidFile);
     this.restarts = earlier?.restarts ?? 0;
     this.lastExit = earlier?.lastExit;
+    if (ended !== undefined) {
+      this.startedAtMs = ended.startedAtMs;
+      this.lastExit = ended;
+      this.becomes("terminated", ended.reason);
+      return;
+    }
     if (earlier !== undefined && isAlive(earlier)) this.adopt(earlier);
     else this.launch();
   }
@@ -130,6 +158,14 @@ export class ManagedProcess {
     }
   }
 
+  /** Ends the run, with time to end by itself; by its restart policy it comes back. */
+  end(graceMs: number): void {
+    const { id } = this;
+    if (this.phase !== "running" || id === undefined || this.stopping) return;
+    signal(id, "SIGTERM", true);
+    this.killing = setTimeout(() => signal(id, "SIGKILL", true), graceMs);
+  }
+
   private adopt(earlier: PidFile): void {
     this.id = { pid: earlier.pid, startTicks: earlier.startTicks };
     this.startedAtMs = earlier.startedAtMs;
@@ -147,14 +183,21 @@ export class ManagedProcess {
     const { spec } = this;
     this.timer = undefined;
     this.adopted = false;
+    const prepared = spec.prepare?.() ?? spec;
+    if ("message" in prepared) {
+      this.refused(prepared);
+      return;
+    }
+    this.refusal = undefined;
+    const { argv, env } = prepared;
     this.announced = spec.announces !== true;
     this.startedAtMs = Date.now();
     mkdirSync(dirname(spec.logFile), { recursive: true });
     const log = openSync(spec.logFile, "a");
     spec.beforeStart?.();
-    const child = spawn(spec.argv[0], spec.argv.slice(1), {
+    const child = spawn(argv[0], argv.slice(1), {
       detached: true,
-      env: spec.env,
+      env,
       cwd: spec.cwd ?? "/",
       stdio: ["ignore", log, log, spec.announces === true ? "pipe" : "ignore"],
     });
@@ -168,6 +211,13 @@ export class ManagedProcess {
     this.id = identify(child.pid) ?? { pid: child.pid, startTicks: 0 };
     this.remember(this.id);
     this.becomes("running", "");
+  }
+
+  private refused(refusal: Refusal): void {
+    this.timer = setTimeout(() => this.launch(), REFUSED_RETRY_MS);
+    const isTold = this.refusal?.message === refusal.message && this.reason === refusal.reason;
+    this.refusal = refusal;
+    if (!isTold) this.becomes("waiting", refusal.reason);
   }
 
   private remember(id: ProcessId): void {
@@ -191,12 +241,15 @@ export class ManagedProcess {
 
   private ended(exitCode: number, name: NodeJS.Signals | null, reason: string, message?: string): void {
     const finishedAtMs = Date.now();
+    clearTimeout(this.killing);
+    const said = this.spec.lastWords?.(exitCode) ?? "";
     this.lastExit = {
       exitCode,
       signal: name,
       reason: reason || (exitCode === 0 ? "Completed" : "Error"),
       // A program that was killed had no time to say why: its last line is about something else.
-      message: message ?? (exitCode === 0 || KILLED.includes(name) ? "" : lastLine(this.spec.logFile)),
+      message:
+        message ?? (said || (exitCode === 0 || KILLED.includes(name) ? "" : lastLine(this.spec.logFile))),
       startedAtMs: this.startedAtMs,
       finishedAtMs,
     };

@@ -47,6 +47,7 @@ export interface LabSpec {
   dataplane?: object;
   policy?: object;
   podSecurity?: object;
+  images?: { match: string; run: string[] }[];
   objects?: object[];
 }
 
@@ -86,6 +87,7 @@ export class TestLab {
       conntrack,
       policy,
       podSecurity,
+      images,
       objects = [],
     } = spec;
     const dataplane = { ...workersOf(spec), ...spec.dataplane };
@@ -106,6 +108,7 @@ export class TestLab {
         dataplane,
         ...(policy === undefined ? {} : { policy }),
         ...(podSecurity === undefined ? {} : { podSecurity }),
+        ...(images === undefined ? {} : { images }),
         manifests: ["objects.json"],
       },
     };

@@ -114,6 +114,7 @@ export const SUBJECTS: Subjects = {
   lab: {
     what: "namespaces, pods and supervision",
     files: `lab* topology names pod-* prober managed-process log-index echo kernel-* e2e-lifecycle e2e-bad-input
+      environment image-program volume-files
       vagrant-node lab-addresses set-metadata state-dir`,
   },
   agent: {

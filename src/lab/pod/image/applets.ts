@@ -1,0 +1,16 @@
+// busybox' programs by their own names, for containers whose image has them.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { isInstalled } from "./built-in.ts";
+
+/** A folder with a link for each of them, made where it is missing; undefined: no busybox on this machine. */
+export function appletFolder(folder: string): string | undefined {
+  if (existsSync(folder)) return folder;
+  if (!isInstalled("busybox")) return undefined;
+  const draft = `${folder}.new`;
+  mkdirSync(draft, { recursive: true });
+  const { status } = spawnSync("busybox", ["--install", "-s", draft]);
+  if (status !== 0) return undefined;
+  renameSync(draft, folder);
+  return folder;
+}

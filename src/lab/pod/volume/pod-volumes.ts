@@ -1,0 +1,137 @@
+// The volumes of one pod, as folders of this machine that its containers get to see: made before they start, brought up
+// to date when ConfigMaps, Secrets or the pod itself change, taken away with the pod.
+import { mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import type { HostPathVolumeSource, Volume } from "kubernetes-types/core/v1.js";
+import { nanosOf } from "../../../kube/validate/resources.ts";
+import { tryCommand } from "../../process/command.ts";
+import { writeFolder } from "./atomic-folder.ts";
+import { filesOf, type Place, VolumeProblem } from "./volume-files.ts";
+
+export interface VolumeFolders {
+  /** Of this pod. */
+  readonly own: string;
+  /** Of the lab: what outlives pods. */
+  readonly lab: string;
+}
+
+/** Name of a volume → where it lies on the machine. */
+export type VolumePaths = ReadonlyMap<string, { readonly path: string; readonly readOnly: boolean }>;
+
+const NANO = 1_000_000_000n;
+
+export class PodVolumes {
+  readonly #folders: VolumeFolders;
+  readonly #paths = new Map<string, { path: string; readOnly: boolean }>();
+  /** Where a file system in memory is mounted. */
+  readonly #mounted: string[] = [];
+
+  constructor(folders: VolumeFolders) {
+    this.#folders = folders;
+  }
+
+  get paths(): VolumePaths {
+    return this.#paths;
+  }
+
+  /** Makes what is missing. Throws a VolumeProblem whose message is kubelet's sentence. */
+  async prepare(place: Place): Promise<void> {
+    for (const volume of place.pod.spec.volumes ?? []) {
+      if (this.#paths.has(volume.name) && filesOf(volume, place) === undefined) continue;
+      try {
+        this.#paths.set(volume.name, await this.#make(volume, place));
+      } catch (cause) {
+        const why = cause instanceof Error ? cause.message : String(cause);
+        throw new VolumeProblem(`MountVolume.SetUp failed for volume "${volume.name}" : ${why}`, { cause });
+      }
+    }
+  }
+
+  /** What objects say by now. What is gone meanwhile keeps its last files, as in a cluster. */
+  refresh(place: Place): void {
+    for (const volume of place.pod.spec.volumes ?? []) {
+      const known = this.#paths.get(volume.name);
+      if (known === undefined) continue;
+      try {
+        const files = filesOf(volume, place);
+        if (files !== undefined) writeFolder(known.path, files, Date.now());
+      } catch (error) {
+        if (!(error instanceof VolumeProblem)) throw error;
+      }
+    }
+  }
+
+  async remove(): Promise<void> {
+    for (const path of this.#mounted) await tryCommand("umount", ["-l", path]);
+    rmSync(this.#folders.own, { recursive: true, force: true });
+  }
+
+  async #make(volume: Volume, place: Place): Promise<{ path: string; readOnly: boolean }> {
+    const path = `${this.#folders.own}/${volume.name}`;
+    const files = filesOf(volume, place);
+    if (files !== undefined) {
+      writeFolder(path, files, Date.now());
+      return { path, readOnly: true };
+    }
+    if (volume.hostPath !== undefined) return { path: this.#hostPath(volume.hostPath), readOnly: false };
+    if (volume.persistentVolumeClaim !== undefined) {
+      const { claimName, readOnly = false } = volume.persistentVolumeClaim;
+      const claim = `${this.#folders.lab}/claims/${place.pod.metadata.namespace}/${claimName}`;
+      mkdirSync(claim, { recursive: true, mode: 0o777 });
+      return { path: claim, readOnly };
+    }
+    if (volume.emptyDir === undefined && volume.ephemeral === undefined) {
+      const [kind = "volume"] = Object.keys(volume).filter((field) => field !== "name");
+      throw new VolumeProblem(`no volume plugin matched: a lab has no ${kind} volumes`);
+    }
+    mkdirSync(path, { recursive: true });
+    if (volume.emptyDir?.medium === "Memory") await this.#inMemory(path, volume.emptyDir.sizeLimit);
+    await tryCommand("chmod", ["1777", path]);
+    return { path, readOnly: false };
+  }
+
+  async #inMemory(path: string, sizeLimit: string | undefined): Promise<void> {
+    if (statSync(path).dev === statSync(dirname(path)).dev) {
+      const bytes = sizeLimit === undefined ? 0n : nanosOf(sizeLimit) / NANO;
+      const size = bytes > 0n ? ["-o", `size=${bytes}`] : [];
+      const result = await tryCommand("mount", ["-t", "tmpfs", ...size, "tmpfs", path]);
+      if (result.status !== 0) throw new VolumeProblem(result.stderr.trim().split("\n")[0]);
+    }
+    this.#mounted.push(path);
+  }
+
+  /** What is to be made where it is missing is made in the lab, not on the machine. */
+  #hostPath({ path, type = "" }: HostPathVolumeSource): string {
+    const there = statSync(path, { throwIfNoEntry: false });
+    if (there === undefined) {
+      if (!type.endsWith("OrCreate"))
+        throw new VolumeProblem(`hostPath type check failed: ${path} ${KINDS[type] ?? "does not exist"}`);
+      const made = `${this.#folders.lab}/host${path}`;
+      mkdirSync(type === "FileOrCreate" ? dirname(made) : made, { recursive: true });
+      if (type === "FileOrCreate") writeFileSync(made, "", { flag: "a" });
+      return made;
+    }
+    const isRight =
+      {
+        Directory: there.isDirectory(),
+        DirectoryOrCreate: there.isDirectory(),
+        File: there.isFile(),
+        FileOrCreate: there.isFile(),
+        Socket: there.isSocket(),
+        CharDevice: there.isCharacterDevice(),
+        BlockDevice: there.isBlockDevice(),
+      }[type] ?? true;
+    if (!isRight) throw new VolumeProblem(`hostPath type check failed: ${path} ${KINDS[type]}`);
+    return path;
+  }
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  Directory: "is not a directory",
+  DirectoryOrCreate: "is not a directory",
+  File: "is not a file",
+  FileOrCreate: "is not a file",
+  Socket: "is not a socket file",
+  CharDevice: "is not a character device",
+  BlockDevice: "is not a block device",
+};

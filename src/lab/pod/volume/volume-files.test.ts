@@ -1,0 +1,175 @@
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Volume } from "kubernetes-types/core/v1.js";
+import t from "tap";
+import type { Pod } from "../../../kube/objects.ts";
+import { planTopology } from "../../topology.ts";
+import { configObjects } from "../config-objects.ts";
+import { writeFolder } from "./atomic-folder.ts";
+import { havePlaces, mountsOf } from "./mounts.ts";
+import { PodVolumes } from "./pod-volumes.ts";
+import { filesOf, type Place } from "./volume-files.ts";
+
+const [node] = planTopology("demo", {}).nodes;
+const stored: Record<string, object> = {
+  "ConfigMap default/web": { data: { "a.conf": "one", b: "two" } },
+  "Secret default/key": { data: { tls: Buffer.from("pem").toString("base64") } },
+};
+const pod = {
+  apiVersion: "v1",
+  kind: "Pod",
+  metadata: { name: "web-1", namespace: "default", labels: { b: "2", a: "1" } },
+  spec: { containers: [{ name: "c", resources: { limits: { cpu: "1500m" } } }], serviceAccountName: "shop" },
+  status: {},
+} as unknown as Pod;
+const place: Place = {
+  pod,
+  node,
+  objects: configObjects(
+    (kind, key) => stored[`${kind} ${key}`] as never,
+    (namespace, account, audience) => `${namespace}/${account}/${audience}`,
+    { cpu: "4", memory: "8Gi", ephemeralStorage: "1Gi" },
+  ),
+};
+const texts = (volume: Omit<Volume, "name">): Record<string, string> =>
+  Object.fromEntries(
+    [...(filesOf({ name: "v", ...volume }, place) ?? [])].map(([path, { bytes, mode }]) => [
+      path,
+      `${mode.toString(8)} ${Buffer.from(bytes)}`,
+    ]),
+  );
+
+t.test("ConfigMaps and Secrets: all keys, or those that items name, with their modes", async (t) => {
+  t.same(texts({ configMap: { name: "web" } }), { "a.conf": "644 one", b: "644 two" });
+  const items = [
+    { key: "a.conf", path: "etc/x", mode: 0o600 },
+    { key: "b", path: "y" },
+  ];
+  t.same(texts({ configMap: { name: "web", items, defaultMode: 0o400 } }), {
+    "etc/x": "600 one",
+    y: "400 two",
+  });
+  t.same(texts({ secret: { secretName: "key" } }), { tls: "644 pem" });
+  t.same(texts({ secret: { secretName: "no", optional: true } }), {});
+  t.equal(filesOf({ name: "v", emptyDir: {} }, place), undefined, "it has files of the program's own");
+});
+
+t.test(
+  "what is missing is said in kubelet's words, and a cluster's own volume may miss its parts",
+  async (t) => {
+    t.throws(() => texts({ configMap: { name: "no" } }), 'configmap "no" not found');
+    t.throws(() => texts({ secret: { secretName: "no" } }), 'secret "no" not found');
+    const items = [{ key: "z", path: "z" }];
+    t.throws(() => texts({ configMap: { name: "web", items } }), "references non-existent config key: z");
+    t.same(texts({ configMap: { name: "web", items, optional: true } }), {});
+    const projected = { sources: [{ configMap: { name: "kube-root-ca.crt" } }] };
+    t.same([...(filesOf({ name: "kube-api-access-x7", projected }, place) ?? [])], []);
+  },
+);
+
+t.test("the downward API and several sources in one volume", async (t) => {
+  const field = (path: string, fieldPath: string) => ({ path, fieldRef: { fieldPath } });
+  const resource = {
+    path: "cpu",
+    mode: 0o440,
+    resourceFieldRef: { containerName: "c", resource: "limits.cpu" },
+  };
+  const items = [field("labels", "metadata.labels"), field("name", "metadata.name"), resource];
+  t.same(texts({ downwardAPI: { items } }), { labels: '644 a="1"\nb="2"', name: "644 web-1", cpu: "440 2" });
+  const sources = [
+    { serviceAccountToken: { path: "token", audience: "vault" } },
+    { secret: { name: "key" } },
+    { downwardAPI: { items: [field("name", "metadata.name")] } },
+  ];
+  t.same(texts({ projected: { sources, defaultMode: 0o444 } }), {
+    token: "444 default/shop/vault",
+    tls: "444 pem",
+    name: "444 web-1",
+  });
+});
+
+t.test("files change together, by one link; those that are gone go", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "podwire-volume-"));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const file = (text: string, mode = 0o644) => ({ bytes: Buffer.from(text), mode });
+  t.equal(
+    writeFolder(
+      folder,
+      new Map([
+        ["a", file("1")],
+        ["d/b", file("2", 0o600)],
+      ]),
+      0,
+    ),
+    true,
+  );
+  t.same(
+    readdirSync(folder).filter((name) => !name.startsWith("..1970")),
+    ["..data", "a", "d"],
+  );
+  t.equal(readlinkSync(join(folder, "a")), "..data/a");
+  t.match(readlinkSync(join(folder, "..data")), /^\.\.1970_01_01_00_00_00\./);
+  t.equal(statSync(join(folder, "d/b")).mode & 0o777, 0o600);
+  const before = readlinkSync(join(folder, "..data"));
+  t.equal(
+    writeFolder(
+      folder,
+      new Map([
+        ["d/b", file("2", 0o600)],
+        ["a", file("1")],
+      ]),
+      1000,
+    ),
+    false,
+  );
+  t.equal(readlinkSync(join(folder, "..data")), before, "nothing is written anew that says the same");
+  t.equal(writeFolder(folder, new Map([["a", file("3")]]), 2000), true);
+  t.equal(readFileSync(join(folder, "a"), "utf8"), "3");
+  t.same(readdirSync(folder).length, 3, "one folder of a time is left");
+});
+
+t.test("volumes of a pod as folders, and where a container sees them", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "podwire-volumes-"));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const volumes = new PodVolumes({ own: `${folder}/own`, lab: `${folder}/lab` });
+  const withVolumes = (list: Volume[]): Place => ({
+    ...place,
+    pod: { ...pod, spec: { ...pod.spec, volumes: list } },
+  });
+  const all = withVolumes([
+    { name: "cfg", configMap: { name: "web" } },
+    { name: "tmp", emptyDir: {} },
+    { name: "data", persistentVolumeClaim: { claimName: "data-0" } },
+    { name: "made", hostPath: { path: `${folder}/nowhere`, type: "DirectoryOrCreate" } },
+  ]);
+  await volumes.prepare(all);
+  t.equal(readFileSync(`${folder}/own/cfg/b`, "utf8"), "two");
+  t.equal(statSync(`${folder}/own/tmp`).mode & 0o7777, 0o1777);
+  t.ok(statSync(`${folder}/lab/claims/default/data-0`).isDirectory());
+  t.equal(volumes.paths.get("made")?.path, `${folder}/lab/host${folder}/nowhere`);
+  const mount = (...volumeMounts: object[]) =>
+    mountsOf({ name: "c", volumeMounts } as never, volumes.paths, { P: "x" });
+  t.same(mount({ name: "tmp", mountPath: "/a/", subPathExpr: "$(P)/y", readOnly: true }), [
+    { source: `${folder}/own/tmp/x/y`, target: "/a", readOnly: true },
+  ]);
+  t.match(mount({ name: "cfg", mountPath: "/etc/x/b", subPath: "b" })[0], { readOnly: true });
+  t.throws(() => mount({ name: "cfg", mountPath: "/x", subPath: "no" }), {
+    message: 'failed to create subPath directory for volumeMount "cfg" of container "c"',
+  });
+  t.equal(havePlaces(mount({ name: "tmp", mountPath: "/no/such/place" })), false);
+  t.equal(havePlaces(mount({ name: "tmp", mountPath: "/tmp" })), true);
+  stored["ConfigMap default/web"] = { data: { b: "three" } };
+  volumes.refresh(all);
+  t.equal(readFileSync(`${folder}/own/cfg/b`, "utf8"), "three");
+  await t.rejects(volumes.prepare(withVolumes([{ name: "n", nfs: { server: "a", path: "/" } }])), {
+    message: 'MountVolume.SetUp failed for volume "n" : no volume plugin matched: a lab has no nfs volumes',
+  });
+  const absent = withVolumes([{ name: "h", hostPath: { path: "/no/such", type: "Directory" } }]);
+  await t.rejects(volumes.prepare(absent), {
+    message: /hostPath type check failed: \/no\/such is not a directory/,
+  });
+  await volumes.remove();
+  t.throws(() => statSync(`${folder}/own`));
+  t.ok(statSync(`${folder}/lab/claims/default/data-0`).isDirectory(), "a claim outlives its pods");
+});
