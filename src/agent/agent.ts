@@ -99,11 +99,10 @@ export class Agent {
       this.#plane = this.#inline;
     } else {
       this.#plane = new PlaneHandle(this.#native, {
-        sizes,
+        ...{ sizes, nice: config.nice, workers: workersOf(config) },
         spinUs: config.spinMicroseconds,
+        pauseUs: config.pauseMicroseconds,
         cpuLatencyUs: config.cpuLatencyMicroseconds ?? defaultCpuLatencyUs(),
-        nice: config.nice,
-        workers: workersOf(this.config),
         onExit: (error) => this.onFatal(error),
       });
     }

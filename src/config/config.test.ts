@@ -33,6 +33,7 @@ t.test("an AgentConfiguration is read with its defaults", async (t) => {
     conntrackMax: 262144,
     ftpHelper: true,
     spinMicroseconds: 20,
+    pauseMicroseconds: 100,
     leastConnections: true,
     resetRemovedEndpoints: false,
     keepClientAddress: false,

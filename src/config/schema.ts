@@ -40,6 +40,7 @@ const conntrack = closed({
 const dataplane = closed({
   workers: {}, // checked by readWorkers
   spinMicroseconds: { type: "integer", minimum: 0, maximum: 1_000_000 },
+  pauseMicroseconds: { type: "integer", minimum: 0, maximum: 1000 },
   cpuLatencyMicroseconds: { type: "integer", minimum: -1, maximum: 1_000_000 },
   nice: { type: "integer", minimum: -20, maximum: 0 },
   antiSpoofing: { type: "boolean" },

@@ -164,6 +164,7 @@ static const struct {
     {"wait", Wait},
     {"threadCpuUs", ThreadCpuUs},
     {"threadSlice", ThreadSlice},
+    {"pause", Pause},
     {"receive", Receive},
     {"droppedOnReceive", DroppedOnReceive},
     {"transmit", Transmit},

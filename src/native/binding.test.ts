@@ -35,6 +35,7 @@ t.test("arguments of a wrong type, or too few, throw a TypeError", async (t) => 
   const calls: (() => unknown)[] = [
     () => loose.openTap(1, "tap0", 0),
     () => loose.threadSlice("1"),
+    () => loose.pause("1"),
     () => loose.openTap("", "tap0"),
     () => loose.openPacket("", "eth0", 0, 0, "many"),
     () => loose.tapOffload("x", 1),
@@ -477,6 +478,17 @@ t.test("views with an offset, and shared memory, mean the bytes they show", asyn
   t.equal(native.copyChecksum(shared, 30, 4, 2, 0), 0x1234);
   t.strictSame([...new Uint8Array(shared.buffer, 46, 2)], [0x12, 0x34]);
   t.equal(native.checksum(new Uint8Array(0), 0, 0, 0), 0);
+});
+
+t.test("a pause lasts as long as it says, and a timer is not 50 µs late for it", async (t) => {
+  t.same(
+    [0, -1, 1001].map((us) => native.pause(us)),
+    [EINVAL, EINVAL, EINVAL],
+  );
+  const began = performance.now();
+  t.equal(native.pause(1000), 0);
+  t.ok(performance.now() - began >= 1);
+  t.equal(readFileSync("/proc/self/timerslack_ns", "utf8"), "1000\n");
 });
 
 t.test("a thread says for how long it wants a core at a time, and keeps its nice value", async (t) => {

@@ -137,6 +137,8 @@ export interface Native extends Io, Offload {
    * keeps it between 100 µs and 100 ms. Returns what it is then; 0: a kernel before 6.12, which takes no notice.
    */
   threadSlice(us: number): number;
+  /** Sleeps so long, 1 to 1000 µs, so that others have the core; a signal ends it. 0 or -errno. */
+  pause(us: number): number;
 
   /**
    * Frames this process dropped in `receive`: larger than the slot, or of a GSO kind a vnet header cannot

@@ -32,6 +32,7 @@ export function offlineConfig(
     ftpHelper: false,
     workers: 1,
     spinMicroseconds: 0,
+    pauseMicroseconds: 0,
     cpuLatencyMicroseconds: null,
     nice: 0,
     // A packet is asked about, or replayed, at whatever port it is said to have come by.

@@ -45,7 +45,7 @@ function spec(id: number, endpoints: number): ServicePortSpec {
 
 function planeOf(t: Test, workers?: number): PlaneHandle {
   const onExit = (error: Error): void => void t.fail(error.message);
-  const scheduling = { spinUs: 0, cpuLatencyUs: -1, nice: 0, ...(workers && { workers }) };
+  const scheduling = { spinUs: 0, pauseUs: 0, cpuLatencyUs: -1, nice: 0, ...(workers && { workers }) };
   const plane = new PlaneHandle(loadNative(), { sizes: SIZES, ...scheduling, onExit });
   t.teardown(() => plane.stop());
   return plane;
@@ -160,7 +160,7 @@ t.test("a plane of which a worker has died stops all the same", { timeout: 10_00
     died = resolve;
   });
   const plane = new PlaneHandle(loadNative(), {
-    ...{ sizes: SIZES, spinUs: 0, cpuLatencyUs: -1, nice: 0, workers: 2 },
+    ...{ sizes: SIZES, spinUs: 0, pauseUs: 0, cpuLatencyUs: -1, nice: 0, workers: 2 },
     onExit: ({ message }) => {
       faults.push(message);
       if (faults.length === 2) died();

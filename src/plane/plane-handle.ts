@@ -28,6 +28,7 @@ const WINDOW = 32;
 export interface PlaneOptions {
   sizes: PlaneSizes;
   spinUs: number;
+  pauseUs: number;
   cpuLatencyUs: number;
   nice: number;
   /** Threads over which ports are spread; left out: one. */
@@ -43,7 +44,7 @@ export class PlaneHandle implements Plane {
   #seq = 0;
 
   constructor(native: Native, options: PlaneOptions) {
-    const { sizes, spinUs, cpuLatencyUs, nice, workers = 1, onExit } = options;
+    const { sizes, spinUs, pauseUs, cpuLatencyUs, nice, workers = 1, onExit } = options;
     this.sizes = sizes;
     const memory = allocate(sizes);
     this.tables = open(memory, sizes);
@@ -52,7 +53,7 @@ export class PlaneHandle implements Plane {
     const crew = workers === 1 ? undefined : gather(native, { memory, sizes, workers, bells });
     this.#threads = bells.map((bell, index) => {
       const own = index === 0 ? memory : { ...memory, control: controlWords(sizes) };
-      const init = { memory: own, sizes, bell, spinUs, cpuLatencyUs, nice };
+      const init = { memory: own, sizes, bell, spinUs, pauseUs, cpuLatencyUs, nice };
       return new PlaneThread(native, crew === undefined ? init : { ...init, crew: crew(index) }, onExit);
     });
   }

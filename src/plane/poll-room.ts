@@ -7,6 +7,10 @@
  * more.
  */
 
+import { type Counters, PortCounter, portCounter } from "../dataplane/counters.ts";
+
+const { RX_BYTES, RX_PACKETS } = PortCounter;
+const PACKET_BYTES = 1500;
 /** Idle cores, its own not counted while it polls, from which on it polls without asking; the same while it blocks. */
 const IDLE_CORES = 0.3;
 const IDLE_CORES_BLOCKED = 1;
@@ -43,6 +47,17 @@ export function look(r: PollRoom, idleCores: number, amount: number, nowMs: numb
     r.trial = 0;
   } else if (r.trial > 0) goOn(r, amount, nowMs);
   else if (amount >= FEW) compare(r, amount, nowMs);
+}
+
+/**
+ * What has come by ports `first`, `first + step` … below `end`: packets, and packets' worth of bytes. How many a stream's
+ * superframes are depends on who waits how.
+ */
+export function carriedSoFar(c: Counters, first: number, step: number, end: number): number {
+  let sum = 0;
+  for (let id = first; id < end; id += step)
+    sum += portCounter(c, id, RX_PACKETS) + portCounter(c, id, RX_BYTES) / PACKET_BYTES;
+  return sum;
 }
 
 function compare(r: PollRoom, amount: number, nowMs: number): void {

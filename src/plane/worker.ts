@@ -7,7 +7,7 @@ import { performance } from "node:perf_hooks";
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { rehearse } from "../dataplane/change/policy.ts";
 import * as serviceChange from "../dataplane/change/services.ts";
-import { Event, PortCounter, portCounter } from "../dataplane/counters.ts";
+import { Event } from "../dataplane/counters.ts";
 import * as engine from "../dataplane/engine.ts";
 import { unpackServices } from "../dataplane/spec/packed-services.ts";
 import { loadNative, WAIT_WORDS, WaitHow, WaitWord } from "../native/binding.ts";
@@ -16,9 +16,10 @@ import { BusyPoll, learn } from "./busy-poll.ts";
 import { CpuLatency, follow, release } from "./cpu-latency.ts";
 import { awaitKeeper, Crew, type CrewInit, shareOf } from "./crew/crew.ts";
 import { concernsAll, type NumberedMessage } from "./messages.ts";
+import { hear, isOneWay, isToPause, lookAround, OneWay, sentSoFar } from "./one-way.ts";
 import { createPlaneEngine } from "./plane-engine.ts";
 import { beginClock, Control, open, type PlaneMemory, type PlaneSizes } from "./plane-memory.ts";
-import { look, PollRoom } from "./poll-room.ts";
+import { carriedSoFar, look, PollRoom } from "./poll-room.ts";
 import { Practice, practise } from "./practice/warm-packets.ts";
 import {
   adjust,
@@ -38,6 +39,8 @@ export interface WorkerInit {
   messages: MessagePort;
   /** Longest time to go on polling before blocking, µs; see busy-poll.ts. */
   spinUs: number;
+  /** How long to sleep after each turn of a stream that nobody answers, µs; 0: not at all. See one-way.ts. */
+  pauseUs: number;
   /** What to ask of idle cores under load, µs; negative: nothing. See cpu-latency.ts. */
   cpuLatencyUs: number;
   /** Of this thread, while it has little to do; see thread-priority.ts. */
@@ -53,7 +56,6 @@ const TIMER_TOKEN = 0x7ffffffe;
 const APPLY_MS = 0.25;
 /** Longest window while this thread is before others: it yields to nobody then, and is woken soon. */
 const SPIN_FIRST_US = 30;
-const PACKET_BYTES = 1500;
 /** Fewer idle cores are none. */
 const NO_CORE = 0.1;
 /**
@@ -105,7 +107,8 @@ const cpuLatency = new CpuLatency(init.cpuLatencyUs);
 // A session has one nice value: the first worker sets it.
 const priority = new ThreadPriority(init.nice, own === 0 ? setThreadAndSessionNice : setThreadNice);
 const pollRoom = new PollRoom();
-const processorTime = init.nice < 0 || init.spinUs > 0 ? ProcessorTime.open() : null;
+const oneWay = new OneWay(init.sizes.maxPorts);
+const processorTime = init.nice < 0 || init.spinUs > 0 || init.pauseUs > 0 ? ProcessorTime.open() : null;
 let practice: Practice | null = null;
 let hasPractised = false;
 const beganMs = waited[WaitWord.NOW_MS];
@@ -209,7 +212,13 @@ function waitUs(): number {
 /** Waits for something to do. Returns how many tokens there are. */
 function waitForWork(): number {
   if (isRung) return native.wait(init.poller, tokensPin, 0, 0, waitedPin);
-  const ready = native.wait(init.poller, tokensPin, waitUs(), busyPoll.windowUs, waitedPin);
+  const isPausing = init.pauseUs > 0 && isOneWay(oneWay);
+  if (isPausing && plane.work > 0) {
+    const more = native.wait(init.poller, tokensPin, 0, 0, waitedPin);
+    if (isToPause(oneWay, plane.work, more > 0)) native.pause(init.pauseUs);
+    if (more > 0) return more;
+  }
+  const ready = native.wait(init.poller, tokensPin, waitUs(), isPausing ? 0 : busyPoll.windowUs, waitedPin);
   if (ready === 0 && practice !== null) goOnPractising(practice);
   learn(busyPoll, ready > 0 ? Math.ceil(waited[WaitWord.TOOK_MS] * 1000) : SLEEP_US);
   return ready;
@@ -236,6 +245,8 @@ function countWait(how: number): void {
   const { events } = plane.tables.counters;
   if (how === WaitHow.BLOCKED) events[Event.WAKEUPS]++;
   else if (how === WaitHow.POLLED) events[Event.POLL_HITS]++;
+  events[Event.PAUSES] += oneWay.pauses;
+  oneWay.pauses = 0;
 }
 
 /** One turn. */
@@ -261,6 +272,7 @@ function pollOnce(): void {
       const n = isAlone ? engine.pollFew(plane, token) : engine.pollPort(plane, token);
       if (n > 0) work += n;
       else if (n < 0) portFailed(token);
+      if (n > 0) hear(oneWay, plane.tables.counters, token);
     }
   }
   if (crew !== null) crew.enter();
@@ -302,34 +314,26 @@ function lookAtLoad(nowMs: number): void {
   plane.epochMs = Date.now() - nowMs; // NTP may have moved it
   const polledMs = waited[WaitWord.POLLED_MS];
   waited[WaitWord.POLLED_MS] = 0;
-  const received = receivedSoFar();
+  const { counters } = plane.tables;
+  const received = carriedSoFar(counters, own, workers, plane.ports.count);
   const amount = received - period.received;
   period.received = received;
+  let idleCores = 0;
   if (processorTime === null) look(pollRoom, 0, amount, nowMs);
-  else lookAtCores(processorTime, elapsedMs, polledMs, amount, nowMs);
+  else idleCores = lookAtCores(processorTime, elapsedMs, polledMs, amount, nowMs);
+  lookAround(oneWay, idleCores, sentSoFar(counters, plane.ports.count), elapsedMs);
   busyPoll.limitUs = pollLimitUs();
   tellProblems();
 }
 
-/** Packets, and packets' worth of bytes: how many a stream's superframes are depends on who waits how. */
-function receivedSoFar(): number {
-  const { counters } = plane.tables;
-  let sum = 0;
-  for (let id = own; id < plane.ports.count; id += workers)
-    sum +=
-      portCounter(counters, id, PortCounter.RX_PACKETS) +
-      portCounter(counters, id, PortCounter.RX_BYTES) / PACKET_BYTES;
-  return sum;
-}
-
-/** What the thread does for itself, polling, is neither its load nor anybody else's. */
+/** What the thread does for itself, polling, is neither its load nor anybody else's. Returns how many cores were idle. */
 function lookAtCores(
   time: ProcessorTime,
   elapsedMs: number,
   polledMs: number,
   amount: number,
   nowMs: number,
-): void {
+): number {
   const wantedMs = time.wantedMs();
   const idleMs = time.idleMs();
   const idleCores = (idleMs - period.idleMs) / elapsedMs;
@@ -339,6 +343,7 @@ function lookAtCores(
   if (init.nice < 0) adjust(priority, share, idleCores + polledCores, nowMs);
   period.wantedMs = wantedMs;
   period.idleMs = idleMs;
+  return idleCores + polledCores;
 }
 
 function pollLimitUs(): number {

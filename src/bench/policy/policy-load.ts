@@ -111,7 +111,7 @@ function startPlane(): PlaneHandle {
       ...{ conntrackLog2: 18, maxPorts: 256, fdbLog2: 13, neighborsLog2: 13, stationsLog2: 11 },
       ...{ frontendsLog2: 10, endpointsLog2: 10, policyRulesLog2: 14, poolSlots: 64, seed: 7 },
     },
-    ...{ spinUs: 0, cpuLatencyUs: -1, nice: 0 },
+    ...{ spinUs: 0, pauseUs: 0, cpuLatencyUs: -1, nice: 0 },
     onExit: (error) => {
       throw error;
     },

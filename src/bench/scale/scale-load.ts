@@ -55,6 +55,7 @@ class Agent {
         policyRulesLog2: 10,
       },
       spinUs: 0,
+      pauseUs: 0,
       cpuLatencyUs: -1,
       nice: 0,
       onExit: (error) => {
