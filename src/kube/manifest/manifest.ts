@@ -94,6 +94,7 @@ const CONFIGURATION_WAY: Readonly<Record<string, string>> = {
   KubeProxyConfiguration: "give it with --config, or as lab.yaml's spec.proxy",
   Lab: "podwire lab up -f reads it",
   AgentConfiguration: "podwire agent --config reads it",
+  DNSConfiguration: "podwire dns --config reads it",
 };
 
 /** What was read of each piece of text, for who reads much the same again: a piece that did not change is not read. */

@@ -125,6 +125,10 @@ export const SUBJECTS: Subjects = {
       followed-objects object-source former-addresses e2e-workers shared-uplink
       shared-nics shared-hostile taken record rule-lines settle-uplink host-device`,
   },
+  dns: {
+    what: "the cluster's DNS: names, messages, other servers, the server",
+    files: "zone query reply answer dns-server dns real-coredns",
+  },
   cni: {
     what: "networks of containers, by the container networking interface",
     files:

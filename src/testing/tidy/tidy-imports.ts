@@ -22,6 +22,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   dissect: ["wire"],
   capture: ["dissect"],
   observe: ["dataplane"],
+  dns: ["kube", "config", "watch", "observe"],
   kubeproxy: ["dataplane", "kube", "config", "observe"],
   calico: ["kube", "config"],
   api: ["wire", "dataplane", "watch", "compile", "plane", "capture", "observe", "kubeproxy"],
@@ -60,7 +61,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       "api",
       "offline",
     ],
-    ...["lab", "agent"],
+    ...["lab", "agent", "dns"],
   ],
 };
 

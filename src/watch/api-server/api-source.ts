@@ -27,6 +27,8 @@ export interface ApiSourceOptions {
   readonly saveMs?: number;
   /** Said at the start. */
   readonly note?: string;
+  /** What is followed; left out: what a node has to know. */
+  readonly resources?: readonly Resource[];
 }
 
 const PATIENCE_MS = 3000;
@@ -81,7 +83,7 @@ export class ApiSource implements ObjectSource {
         this.#listener?.note?.(`Node ${nodeName} is not told that its network is up: ${why}`),
     });
     this.#state = stateFile === "" ? undefined : new LastState(stateFile);
-    this.#followed = RESOURCES.map((resource) => this.#follow(resource));
+    this.#followed = (options.resources ?? RESOURCES).map((resource) => this.#follow(resource));
   }
 
   start(listener: SourceListener): void {

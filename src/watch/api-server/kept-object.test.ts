@@ -114,13 +114,13 @@ t.test("what a server sends is cut to what a node asks for", async (t) => {
   const received = {
     metadata: { name: "web-1", namespace: "default", managedFields: [{}], annotations: { "a.b/c": "d" } },
     ...{ addressType: "IPv4", ports: [{ port: 80 }] },
-    endpoints: [{ addresses: ["10.0.0.1"], targetRef: { kind: "Pod" }, hostname: "web-1" }],
+    endpoints: [{ addresses: ["10.0.0.1"], targetRef: { kind: "Pod" }, hostname: "web-1", other: 1 }],
   };
   const kept = keptObject(received, kindNamed("EndpointSlice"), OWN_NODE);
   t.same(copyOf(kept), {
     ...{ apiVersion: "discovery.k8s.io/v1", kind: "EndpointSlice", addressType: "IPv4" },
     metadata: { name: "web-1", namespace: "default" },
     ports: [{ name: "", port: 80, protocol: "TCP" }],
-    endpoints: [{ addresses: ["10.0.0.1"] }],
+    endpoints: [{ addresses: ["10.0.0.1"], hostname: "web-1" }],
   });
 });

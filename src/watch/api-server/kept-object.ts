@@ -19,7 +19,8 @@ import { SharedParts } from "./shared-parts.ts";
 type Fields = Readonly<Record<string, unknown>>;
 
 /** Prefixes of annotations that mean something here. */
-const ANNOTATIONS = /^(?:podwire\.dev|flannel\.alpha\.coreos\.com|(?:[a-z-]+\.)?kubernetes\.io)\//;
+const ANNOTATIONS =
+  /^(?:podwire\.dev|flannel\.alpha\.coreos\.com|(?:[a-z-]+\.)?kubernetes\.io|service\.alpha\.kubernetes\.io)\//;
 /** Whoever applies an object with kubectl writes all of it once more. */
 const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration";
 const METADATA = [
@@ -61,7 +62,7 @@ const KEPT: Readonly<Record<string, (object: Fields) => Fields>> = {
 const TEXTS = [
   ...["type", "ipFamilyPolicy", "sessionAffinity", "internalTrafficPolicy", "externalTrafficPolicy"],
 ];
-const ENDPOINT = ["addresses", "conditions", "nodeName", "zone", "hints"];
+const ENDPOINT = ["addresses", "conditions", "hostname", "nodeName", "zone", "hints"];
 /** Of these only what a node asks for is left, so that they would not pass as whole objects. */
 const PARTIAL: readonly string[] = ["Pod", "Node", "Namespace"];
 

@@ -24,6 +24,11 @@ export const RESOURCES: readonly Resource[] = [
   resource("ClusterNetworkPolicy", { isOptional: true }),
 ];
 
+/** What names are made of: headless Services, too, and whoever's proxy serves them. */
+export const NAMED_RESOURCES: readonly Resource[] = ["Namespace", "Service", "EndpointSlice", "Pod"].map(
+  (kind) => resource(kind),
+);
+
 function resource(kind: string, more: Partial<Resource> = {}): Resource {
   const info = kindNamed(kind);
   const root = groupOf(info) === "" ? `/api/${info.apiVersion}` : `/apis/${info.apiVersion}`;
