@@ -375,3 +375,18 @@ t.test("autoscalers in both versions", async (t) => {
   const metrics = [{ type: "Resource", resource: { name: "cpu", target: { averageUtilization: 80 } } }];
   t.match(call(`GET ${at("v2")}/h`).body.spec, { maxReplicas: 3, metrics });
 });
+
+t.test("generation counts what is asked for, and controllers say how far they are", async (t) => {
+  const path = "/apis/apps/v1/namespaces/default/deployments";
+  const seen = (): unknown[] => {
+    const { metadata, status } = call(`GET ${path}/gen`).body;
+    return [metadata.generation, status.observedGeneration];
+  };
+  call(`POST ${path}`, deployment("gen", 1));
+  t.same(seen(), [1, 1]);
+  call(`PATCH ${path}/gen`, { metadata: { labels: { a: "b" } } }, MERGE);
+  t.same(seen(), [1, 1]);
+  call(`PATCH ${path}/gen`, { spec: { replicas: 2 } }, MERGE);
+  t.same(seen(), [2, 2]);
+  t.notOk("generation" in call(`POST ${MAPS}`, map("gen")).body.metadata);
+});

@@ -1,5 +1,6 @@
 // What changes objects: create, update, patch, delete. A request is checked as the store's own manifests are, and what
 // is wrong with it is answered as a Status.
+import { deepEqual } from "../base/deep-equal.ts";
 import { PodwireError } from "../base/errors.ts";
 import { fieldOf } from "../cluster/admission.ts";
 import type { Cluster } from "../cluster/cluster.ts";
@@ -56,7 +57,13 @@ interface How {
 
 const NAMESPACES = { group: "", plural: "namespaces", kind: "Namespace" };
 /** Of an object: its server's, whatever a request says. */
-const SERVERS = ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] as const;
+const SERVERS = [
+  "uid",
+  "creationTimestamp",
+  "deletionTimestamp",
+  "deletionGracePeriodSeconds",
+  "generation",
+] as const;
 const BASE_MAX = 58; // with five letters a label
 
 export class Writes {
@@ -84,7 +91,7 @@ export class Writes {
     if (namespace !== undefined && this.#cluster.get("Namespace", namespace) === undefined)
       throw notFound(NAMESPACES, namespace);
     const given = object.metadata as unknown as Record<string, unknown>;
-    for (const field of [...SERVERS, "generation", "resourceVersion"]) delete given[field];
+    for (const field of [...SERVERS, "resourceVersion"]) delete given[field];
     if (hasStatus(resource)) delete (object as WithStatus).status;
     this.#nameIt(object, resource);
     checkObject(withEmptyStatus(object), resource);
@@ -170,7 +177,7 @@ export class Writes {
         judged.problems.map((each) => ({ ...each, atKey: false })),
       );
     try {
-      return this.#cluster.write(object, { dryRun: isDryRun });
+      return this.#cluster.write(withGeneration(object, old), { dryRun: isDryRun });
     } catch (error) {
       if (!(error instanceof PodwireError)) throw error;
       const path = fieldOf(error, object);
@@ -212,6 +219,25 @@ function propagationOf({ propagationPolicy, orphanDependents }: DeleteOptions): 
   if (known !== undefined) return known;
   const text = `propagationPolicy: Unsupported value: ${JSON.stringify(propagationPolicy)}`;
   throw badRequest(`${text}: supported values: ${POLICIES.map((each) => JSON.stringify(each)).join(", ")}`);
+}
+
+/** No spec that a controller would have to catch up with. */
+const WITHOUT_GENERATION = new Set([
+  "Namespace",
+  "Node",
+  "PersistentVolume",
+  "PersistentVolumeClaim",
+  "Service",
+]);
+
+/** Counts the versions of what is asked for: everything but metadata and status. */
+function withGeneration(object: KubeObject, old: KubeObject | undefined): KubeObject {
+  if (!("spec" in object) || WITHOUT_GENERATION.has(object.kind)) return object;
+  const { metadata: _, status: _status, ...asked } = object as WithStatus;
+  const { metadata: before, status: _before, ...was } = (old ?? object) as WithStatus;
+  const last = old === undefined ? 0 : (before.generation ?? 1);
+  const generation = old === undefined || !deepEqual(asked, was) ? last + 1 : last;
+  return { ...object, metadata: { ...object.metadata, generation } };
 }
 
 function hasStatus({ subresources }: Resource): boolean {

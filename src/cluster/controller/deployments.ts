@@ -116,7 +116,9 @@ export class DeploymentController {
         ...(failure === undefined ? [] : [replicaFailure(failure)]),
       ],
     };
-    this.#store.put({ ...stored, status } as Deployment);
+    const { generation: observedGeneration } = stored.metadata;
+    const seen = observedGeneration === undefined ? {} : { observedGeneration };
+    this.#store.put({ ...stored, status: { ...status, ...seen } } as Deployment);
   }
 }
 

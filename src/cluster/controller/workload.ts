@@ -79,7 +79,9 @@ export abstract class WorkloadController<T extends KubeObject> {
     const stored = this.store.get<T>(this.#kind, keyOf(object));
     if (stored === undefined) return;
     const before = (stored as { status?: object }).status;
-    this.store.put({ ...stored, status: { ...before, ...status } } as T);
+    const { generation: observedGeneration } = stored.metadata;
+    const seen = observedGeneration === undefined || this.#kind === "Job" ? {} : { observedGeneration };
+    this.store.put({ ...stored, status: { ...before, ...status, ...seen } } as T);
   }
 
   #podChanged({ type, object, old }: StoreEvent): void {
