@@ -38,7 +38,9 @@ spec:
   group: example.org
   scope: Namespaced
   names: { kind: Widget, plural: widgets, shortNames: [ wg ] }
-  versions: [ { name: v1, served: true, storage: true, schema: { openAPIV3Schema: { type: object } } } ]
+  versions:
+  - { name: v1, served: true, storage: true, schema: { openAPIV3Schema: { type: object, properties: { spec: {
+      type: object, x-kubernetes-preserve-unknown-fields: true } } } } }
 `;
 
 t.test("kubectl", { skip }, async (t) => {

@@ -33,6 +33,40 @@ metadata: { name: settings }
 data: ${data}
 `;
 
+const CRD = `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: { name: crontabs.stable.example.com }
+spec:
+  group: stable.example.com
+  scope: Namespaced
+  names: { kind: CronTab, plural: crontabs, shortNames: [ ct ] }
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    subresources: { scale: { specReplicasPath: .spec.size, statusReplicasPath: .status.size } }
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          status: { type: object, properties: { size: { type: integer } } }
+          spec:
+            type: object
+            properties:
+              size: { type: integer, minimum: 1 }
+              jobs:
+                type: array
+                x-kubernetes-list-type: map
+                x-kubernetes-list-map-keys: [ name ]
+                items: { type: object, required: [ name ], properties: { name: { type: string } } }
+`;
+const TAB = `
+apiVersion: stable.example.com/v1
+kind: CronTab
+metadata: { name: tab }
+`;
+
 t.test("kubectl", { skip }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "podwire-test-kubectl-"));
   const credentials = await makeCredentials("patches", ["localhost"], ["127.0.0.1"]);
@@ -123,6 +157,33 @@ t.test("kubectl", { skip }, async (t) => {
     t.match(await kubectl("apply", "-f", odd), /status 1: [\s\S]*(?:unknown field "datas")/);
     await kubectl("apply", "--validate=false", "-f", odd);
     t.equal(await kubectl("get", "configmap", "odd", "-o", "jsonpath={.data}{.datas}"), '{"a":"1"}');
+  });
+
+  t.test("custom resources are explained, applied by either side and held to their schema", async (t) => {
+    t.match(
+      await kubectl("apply", "-f", await file("crd.yaml", CRD)),
+      /crontabs\.stable\.example\.com created/,
+    );
+    const established = await kubectl(
+      "wait",
+      "--for=condition=Established",
+      "crd/crontabs.stable.example.com",
+    );
+    t.match(established, /condition met/);
+    t.match(await kubectl("explain", "crontabs.spec"), /size\s+<integer>/);
+    const tab = async (spec: string, ...words: string[]): Promise<string> =>
+      kubectl("apply", ...words, "-f", await file("tab.yaml", `${TAB}spec: ${spec}\n`));
+    t.match(await tab("{ size: 1, jobs: [ { name: a } ] }"), /crontab.stable.example.com\/tab created/);
+    t.match(await tab("{ size: 3 }"), /tab configured/);
+    t.match(await tab("{ size: 0 }"), /spec\.size in body should be greater than or equal to 1/);
+    t.match(
+      await tab("{ size: 3, jobs: [ { name: b } ] }", "--server-side", "--force-conflicts"),
+      /serverside-applied/,
+    );
+    t.equal(await kubectl("get", "ct", "tab", "-o", "jsonpath={.spec.size} {.spec.jobs[*].name}"), "3 b");
+    t.match(await kubectl("scale", "crontab", "tab", "--replicas=5"), /tab scaled/);
+    t.equal(await kubectl("get", "ct", "tab", "-o", "jsonpath={.spec.size}"), "5");
+    t.match(await kubectl("delete", "crd", "crontabs.stable.example.com"), /deleted/);
   });
 
   t.test("nothing went wrong inside", async (t) => t.same(log, []));

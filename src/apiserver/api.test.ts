@@ -317,6 +317,7 @@ t.test("metadata alone, where it is asked for", async (t) => {
 });
 
 const GROUP = "gateway.example.org";
+const FREE = { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } };
 const definition = {
   metadata: { name: `services.${GROUP}` },
   spec: {
@@ -324,8 +325,8 @@ const definition = {
     scope: "Namespaced",
     names: { kind: "Service", plural: "services", shortNames: ["gsvc"] },
     versions: [
-      { name: "v1", served: true, storage: true, subresources: { status: {} }, schema: {} },
-      { name: "v1beta1", served: true, storage: false, schema: {} },
+      { name: "v1", served: true, storage: true, subresources: { status: {} }, schema: FREE },
+      { name: "v1beta1", served: true, storage: false, schema: FREE },
     ],
   },
 };

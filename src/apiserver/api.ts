@@ -10,7 +10,7 @@ import { followDefinitions } from "./custom-resources.ts";
 import { Discovery, VERSION } from "./discovery.ts";
 import { EVENTS } from "./event-versions.ts";
 import { evictionRefusal } from "./evictions.ts";
-import { formatOf } from "./format.ts";
+import { formatOf, shown } from "./format.ts";
 import { Lists } from "./list.ts";
 import { OpenApiDocuments } from "./openapi/documents.ts";
 import { managerName } from "./patch/apply-patch.ts";
@@ -228,11 +228,11 @@ export class Api {
       case "PATCH status":
         return this.#patch(asked, "status");
       case "GET scale":
-        return json(scaleOf(this.#writes.find(call)));
+        return json(scaleOf(this.#writes.find(call), resource));
       case "PUT scale":
         return this.#scale(call, bodyOf(request));
       case "PATCH scale": {
-        const now = scaleOf(this.#writes.find(call));
+        const now = scaleOf(this.#writes.find(call), resource);
         const patch = { type: typeOf(request), body: request.body.toString("utf8"), subresource };
         return this.#scale(call, patched(now, patch, call));
       }
@@ -255,8 +255,9 @@ export class Api {
   }
 
   #scale(call: Call, body: unknown): Answer {
-    const wanted = scaled(this.#writes.find(call), body, call.resource);
-    return json(scaleOf(this.#writes.update(call, wanted, "whole", "scale")));
+    const { resource } = call;
+    const wanted = scaled(shown(this.#writes.find(call), resource), body, resource);
+    return json(scaleOf(this.#writes.update(call, wanted, "whole", "scale"), resource));
   }
 
   #bind(call: Call, body: unknown): Answer {

@@ -2,7 +2,9 @@
 import type { Store } from "../cluster/store.ts";
 import { type CustomDefinition, type DefinedVersion, definedKind } from "../kube/custom-definition.ts";
 import type { KubeObject } from "../kube/objects.ts";
+import { readVersion } from "./custom/definition.ts";
 import type { Conversion, Resource, Resources } from "./resource.ts";
+import type { JsonObject } from "./schema/schema.ts";
 
 const KIND = "CustomResourceDefinition";
 
@@ -44,9 +46,13 @@ function resourceOf(definition: CustomDefinition, version: DefinedVersion): Reso
     fromStored: to(`${group}/${version.name}`, kind),
     toStored: to(storedVersion, storedAs),
   };
-  const subresources = version.subresources?.status === undefined ? [] : ["status"];
+  const custom = readVersion(version as unknown as JsonObject, group, kind);
+  const subresources = [
+    ...(version.subresources?.status === undefined ? [] : ["status"]),
+    ...(custom.scale === undefined ? [] : ["scale"]),
+  ];
   return {
     ...{ group, version: version.name, kind, plural, singular, shortNames, categories, namespaced },
-    ...{ subresources, storedAs, info, convert },
+    ...{ subresources, storedAs, info, convert, custom },
   };
 }

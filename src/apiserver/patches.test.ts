@@ -122,3 +122,91 @@ t.test("documents are served in the forms that clients ask for", async (t) => {
   t.match(answer, { type: "application/com.github.proto-openapi.spec.v2.v1.0+protobuf" });
   t.equal(call("GET /openapi/v3/apis/nobody/v1").code, 404);
 });
+
+const CRONTABS = "/apis/stable.example.com/v1/namespaces/default/crontabs";
+const crd = (spec: object, more: object = {}) => ({
+  metadata: { name: "crontabs.stable.example.com" },
+  spec: {
+    ...{ group: "stable.example.com", scope: "Namespaced" },
+    names: { kind: "CronTab", plural: "crontabs" },
+    versions: [
+      {
+        ...{ name: "v1", served: true, storage: true },
+        schema: { openAPIV3Schema: { type: "object", properties: { spec, status: { type: "object" } } } },
+        subresources: { scale: { specReplicasPath: ".spec.size", statusReplicasPath: ".status.size" } },
+        ...more,
+      },
+    ],
+  },
+});
+
+t.test("custom resources are held to their schema, and merged by it", async (t) => {
+  const crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+  t.match(call(`POST ${crds}`, crd({ properties: {} })), {
+    code: 422,
+    body: {
+      message: /openAPIV3Schema\.properties\[spec\]\.type: Required value: must not be empty for specified/,
+    },
+  });
+  const items = {
+    type: "object",
+    properties: { name: { type: "string" }, at: { type: "string", pattern: "^\\d+$" } },
+  };
+  const lists = { "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"] };
+  const jobs = { type: "array", items: { ...items, required: ["name"] }, ...lists };
+  const size = { type: "integer", minimum: 1, default: 2 };
+  const rules = { "x-kubernetes-validations": [{ rule: "self.size < 9" }] };
+  const made = call(`POST ${crds}`, crd({ type: "object", properties: { jobs, size }, ...rules }));
+  t.equal(made.code, 201);
+  t.match(made.warnings, [/rules in CEL are kept, and objects are not held to them/]);
+
+  const post = (spec: object, name: string) => call(`POST ${CRONTABS}`, { metadata: { name }, spec });
+  const one = post({ jobs: [{ name: "a", at: "5" }], other: 1 }, "one");
+  t.match(one, { code: 201, warnings: ['unknown field "spec.other"'], body: { spec: { size: 2 } } });
+  t.notOk("other" in one.body.spec);
+  const wrong = post({ size: 0, jobs: [{ name: "a", at: "x" }, { name: "a" }, {}] }, "wrong");
+  t.match(wrong, { code: 422, body: { reason: "Invalid" } });
+  const causes = wrong.body.details.causes.map(
+    ({ field, message }: Record<string, string>) => `${field}: ${message}`,
+  );
+  t.same(causes.sort(), [
+    "spec.jobs[0].at: Invalid value: \"x\": spec.jobs[0].at in body should match '^\\d+$'",
+    'spec.jobs[1]: Duplicate value: {"name":"a"}',
+    "spec.jobs[2].name: Required value",
+    "spec.size: Invalid value: 0: spec.size in body should be greater than or equal to 1",
+  ]);
+  const applied = (spec: object, manager: string) => {
+    const object = { apiVersion: "stable.example.com/v1", kind: "CronTab", metadata: { name: "two" }, spec };
+    return call(`PATCH ${CRONTABS}/two?fieldManager=${manager}`, object, APPLY);
+  };
+  t.equal(applied({ jobs: [{ name: "a", at: "1" }] }, "me").code, 201);
+  const both = applied({ jobs: [{ name: "b" }] }, "you");
+  t.same(both.body.spec.jobs, [{ name: "a", at: "1" }, { name: "b" }]);
+  t.match(applied({ jobs: [{ name: "a", at: "2" }] }, "you"), {
+    code: 409,
+    body: { message: 'Apply failed with 1 conflict: conflict with "me": .spec.jobs[name="a"].at' },
+  });
+  t.match(applied({ sizes: 1 }, "me"), {
+    code: 500,
+    body: { message: /.spec.sizes: field not declared in schema/ },
+  });
+  t.match(call(`PATCH ${CRONTABS}/two`, {}, STRATEGIC), { code: 415 });
+
+  t.match(call(`GET ${CRONTABS}/two/scale`).body, {
+    kind: "Scale",
+    spec: { replicas: 2 },
+    status: { replicas: 0 },
+  });
+  const scaled = call(
+    `PATCH ${CRONTABS}/two/scale`,
+    { spec: { replicas: 4 } },
+    { type: "application/merge-patch+json" },
+  );
+  t.equal(scaled.body.spec.replicas, 4);
+  t.equal(call(`GET ${CRONTABS}/two`).body.spec.size, 4);
+  const { paths } = call("GET /openapi/v3").body;
+  const document = call(`GET ${paths["apis/stable.example.com/v1"].serverRelativeURL}`).body;
+  t.ok(document.components.schemas["com.example.stable.v1.CronTab"].properties.spec.properties.jobs);
+  t.match(call(`DELETE ${crds}/crontabs.stable.example.com`), { code: 200 });
+  t.notOk("apis/stable.example.com/v1" in call("GET /openapi/v3").body.paths);
+});

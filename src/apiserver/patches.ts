@@ -1,6 +1,7 @@
 // What a PATCH makes of an object, and who has which of its fields after any request: patch/ works it out, in the words
 // of a Status.
 import type { KubeObject } from "../kube/objects.ts";
+import { customTyped } from "./custom/read.ts";
 import { APPLY, applyPatch, checkPatchType, type FieldValidation } from "./patch/apply-patch.ts";
 import { afterUpdate, type Change, ignoredBy } from "./patch/field-manager.ts";
 import { Refused } from "./patch/refused.ts";
@@ -33,15 +34,18 @@ const NOBODY_KNOWS: Schema = { type: "object", "x-kubernetes-preserve-unknown-fi
 const UNKNOWN: Typed = { schema: NOBODY_KNOWS, resolve: (schema) => schema };
 
 /** The type of a resource's objects; of one that nobody has described, anything. */
-function typedOf({ apiVersion, kind }: Pick<KubeObject, "apiVersion" | "kind">): Typed {
-  return builtIn(apiVersion, kind) ?? UNKNOWN;
+function typedOf(resource: Resource): Typed {
+  if (resource.custom !== undefined) return customTyped(resource.custom);
+  return builtIn(apiVersionOf(resource), resource.kind) ?? UNKNOWN;
 }
 
+const isCustom = (resource: Resource): boolean =>
+  resource.custom !== undefined || typedOf(resource) === UNKNOWN;
+
 /** Throws a StatusError for a content type that is none of a patch of such objects. */
-export function checkPatch(type: string, { kind, ...version }: Resource): void {
-  const isCustom = typedOf({ apiVersion: apiVersionOf(version), kind }) === UNKNOWN;
+export function checkPatch(type: string, resource: Resource): void {
   try {
-    checkPatchType(type, isCustom);
+    checkPatchType(type, isCustom(resource));
   } catch (error) {
     throw asStatus(error);
   }
@@ -53,14 +57,18 @@ export function patched(live: KubeObject | undefined, patch: Patch, author: Auth
   const { resource, isForced } = author;
   const validation = author.fieldValidation as FieldValidation;
   const apiVersion = apiVersionOf(resource);
-  const kind = subresource === "scale" ? "Scale" : resource.kind;
-  const typed =
-    subresource === "scale" ? typedOf({ apiVersion: "autoscaling/v1", kind }) : typedOf({ apiVersion, kind });
+  const isScale = subresource === "scale";
+  const typed = isScale ? (builtIn("autoscaling/v1", "Scale") as Typed) : typedOf(resource);
   const change = changeOf(author, apiVersion, isApply(type) ? "Apply" : "Update", subresource, typed);
-  const isCustom = typed === UNKNOWN;
   try {
     const request = { type, body, live: live as unknown as JsonObject | undefined };
-    const made = applyPatch({ ...request, isCustom, isForced, validation, change });
+    const made = applyPatch({
+      ...request,
+      isCustom: isCustom(resource) && !isScale,
+      isForced,
+      validation,
+      change,
+    });
     for (const warning of made.warnings) author.warn(warning);
     return made.object;
   } catch (error) {
@@ -75,7 +83,10 @@ export function withManagers(
   author: Author,
   subresource: string,
 ): KubeObject {
-  const change = changeOf(author, apiVersionOf(author.resource), "Update", subresource, typedOf(next));
+  const { resource } = author;
+  // What is stored may be of another version than what is asked for.
+  const typed = resource.custom === undefined ? builtIn(next.apiVersion, next.kind) : typedOf(resource);
+  const change = changeOf(author, apiVersionOf(resource), "Update", subresource, typed ?? UNKNOWN);
   const live = old as unknown as JsonObject | undefined;
   return afterUpdate(live, next as unknown as JsonObject, change) as unknown as KubeObject;
 }

@@ -5,6 +5,9 @@ import { decode, decodeCarried, decodeCustom, isTyped } from "../kube/manifest/d
 import { type FieldProblem, FieldProblems } from "../kube/manifest/field-problems.ts";
 import type { KubeObject } from "../kube/objects.ts";
 import { validateObject } from "../kube/validate/object.ts";
+import { definitionProblems, definitionWarnings } from "./custom/definition.ts";
+import { readCustom } from "./custom/read.ts";
+import { schemaProblems } from "./custom/validate.ts";
 import { apiVersionOf, type Resource } from "./resource.ts";
 import { checkFields } from "./schema/check-fields.ts";
 import { builtIn } from "./schema/definitions.ts";
@@ -41,7 +44,13 @@ export function checkObject(object: KubeObject, resource: Resource): void {
   if (resource.info === undefined) return;
   const found = new FieldProblems();
   validateObject(object, resource.info, found);
+  for (const message of schemaTold(object as unknown as JsonObject, resource)) found.add([], message);
   if (found.any) throw invalid(resource, object.metadata.name ?? "", found.list);
+}
+
+function schemaTold(object: JsonObject, { custom, kind }: Resource): string[] {
+  if (custom !== undefined) return schemaProblems(object, custom.schema);
+  return kind === "CustomResourceDefinition" ? definitionProblems(object) : [];
 }
 
 /** With version, kind, namespace and name as the URL has them, in the store's version. */
@@ -87,6 +96,10 @@ function decoded(given: KubeObject, resource: Resource, options: ReadOptions): K
   if (odd.length > 0 && fieldValidation === "Strict")
     throw badRequest(`${what}: strict decoding error: ${odd.join(", ")}`);
   if (fieldValidation !== "Ignore") for (const message of odd) warn(message);
+  const { deprecation } = resource.custom ?? {};
+  if (deprecation !== undefined) warn(deprecation);
+  const isDefinition = resource.kind === "CustomResourceDefinition";
+  for (const text of isDefinition ? definitionWarnings(object as unknown as JsonObject) : []) warn(text);
   return object;
 }
 
@@ -96,7 +109,16 @@ interface Decoded {
   readonly wrong: readonly string[];
 }
 
-function decodedFields(given: KubeObject, { info, kind: own }: Resource): Decoded {
+function decodedFields(given: KubeObject, { info, kind: own, custom }: Resource): Decoded {
+  if (custom !== undefined) {
+    const { object, unknown, wrong } = readCustom(given as unknown as JsonObject, custom);
+    const told = unknown.map((path) => `unknown field ${JSON.stringify(path)}`);
+    return {
+      object: object as unknown as KubeObject,
+      unknown: told,
+      wrong: wrong === undefined ? [] : [wrong],
+    };
+  }
   const kind = info?.kind ?? own;
   const typed = isTyped(kind) ? undefined : builtIn(given.apiVersion, kind);
   const found = new FieldProblems();

@@ -3,6 +3,8 @@
 import { splitApiVersion } from "../kube/api-groups.ts";
 import { type KindInfo, STORED_KINDS } from "../kube/kinds.ts";
 import type { KubeObject } from "../kube/objects.ts";
+import type { CustomVersion } from "./custom/definition.ts";
+import { compareVersions } from "./custom/version-order.ts";
 
 export interface Resource {
   /** "" is the core group. */
@@ -22,6 +24,8 @@ export interface Resource {
   /** Where it is not all of them. */
   readonly verbs?: readonly string[];
   readonly info?: KindInfo;
+  /** Of a kind that a user has defined. */
+  readonly custom?: CustomVersion;
   /** The object in this version, where the store holds another one's; and back. */
   readonly convert?: Conversion;
 }
@@ -92,15 +96,21 @@ export class Resources {
     for (const info of STORED_KINDS) this.add(builtIn(info));
   }
 
+  /** How often what is served has changed. */
+  changes = 0;
+
   add(resource: Resource): void {
+    this.changes++;
     const { group, version, plural } = resource;
     this.#byPath.set(pathOf(group, version, plural), resource);
     const versions = this.#groups.get(group) ?? [];
     if (!versions.includes(version)) versions.push(version);
+    versions.sort(compareVersions);
     this.#groups.set(group, versions);
   }
 
   remove({ group, version, plural }: Resource): void {
+    this.changes++;
     this.#byPath.delete(pathOf(group, version, plural));
     if (this.of(group, version).length > 0) return;
     const versions = (this.#groups.get(group) ?? []).filter((each) => each !== version);

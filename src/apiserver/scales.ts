@@ -1,24 +1,37 @@
 // The subresource scale: how many pods a workload wants and has, in a form that is the same for all kinds.
 import type { KubeObject, LabelSelector } from "../kube/objects.ts";
+import { type CustomScale, customScale, withReplicas } from "./custom/scale.ts";
 import type { Resource } from "./resource.ts";
+import type { JsonObject } from "./schema/schema.ts";
 import { badRequest, invalidField } from "./status.ts";
+
+const OWN_PATHS = { specReplicasPath: ".spec.replicas", statusReplicasPath: ".status.replicas" };
 
 type Scaled = KubeObject & {
   spec: { replicas?: number; selector?: LabelSelector | Record<string, string> };
   status?: { replicas?: number };
 };
 
-export function scaleOf(object: KubeObject): KubeObject {
-  const { metadata, spec, status } = object as Scaled;
-  const { name, namespace, uid, resourceVersion, creationTimestamp } = metadata;
+export function scaleOf(object: KubeObject, { custom }: Resource): KubeObject {
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
+  const { spec, status, selector } =
+    custom?.scale === undefined
+      ? ownScale(object as Scaled)
+      : customScale(object as unknown as JsonObject, custom.scale);
   return {
     kind: "Scale",
     apiVersion: "autoscaling/v1",
     metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
-    spec: { replicas: spec.replicas ?? 1 },
-    status: { replicas: status?.replicas ?? 0, selector: selectorText(object as Scaled) },
+    spec: { replicas: spec },
+    status: { replicas: status, selector },
   } as unknown as KubeObject;
 }
+
+const ownScale = (object: Scaled): CustomScale => ({
+  spec: object.spec.replicas ?? 1,
+  status: object.status?.replicas ?? 0,
+  selector: selectorText(object),
+});
 
 /** The object with as many pods as a Scale asks for. Throws a StatusError. */
 export function scaled(object: KubeObject, body: unknown, resource: Resource): KubeObject {
@@ -34,7 +47,8 @@ export function scaled(object: KubeObject, body: unknown, resource: Resource): K
     throw invalidField({ ...resource, kind: "Scale" }, object.metadata.name, "spec.replicas", detail);
   }
   const { resourceVersion } = metadata ?? {};
-  const next = { ...object, spec: { ...(object as Scaled).spec, replicas } };
+  const paths = resource.custom?.scale ?? OWN_PATHS;
+  const next = withReplicas(object as unknown as JsonObject, paths, replicas) as unknown as KubeObject;
   return {
     ...next,
     metadata: { ...object.metadata, ...(resourceVersion === undefined ? {} : { resourceVersion }) },

@@ -1,4 +1,5 @@
 // /openapi/v2 and /openapi/v3: made when they are asked for, and kept until something else is served.
+import { customTyped } from "../custom/read.ts";
 import type { Resource, Resources } from "../resource.ts";
 import type { JsonObject } from "../schema/schema.ts";
 import { encodeOpenApiV2, V2_PROTOBUF, V2_PROTOBUF_SENT } from "./openapi-protobuf.ts";
@@ -16,7 +17,7 @@ export interface Document {
 export class OpenApiDocuments {
   readonly #resources: Resources;
   #known = new Map<string, Document>();
-  #of = "";
+  #of = -1;
 
   constructor(resources: Resources) {
     this.#resources = resources;
@@ -24,15 +25,14 @@ export class OpenApiDocuments {
 
   /** Of a path's parts; undefined: there is no such document. */
   at(parts: readonly string[], accept: string): Document | undefined {
-    const served = servedOf(this.#resources);
-    const all = served.map(({ group, version, plural }) => `${group}/${version}/${plural}`).join();
-    if (all !== this.#of) this.#known.clear();
-    this.#of = all;
+    const { changes } = this.#resources;
+    if (changes !== this.#of) this.#known.clear();
+    this.#of = changes;
     const isProtobuf = parts[1] === "v2" && accept.includes(V2_PROTOBUF);
     const key = `${parts.join("/")} ${isProtobuf}`;
     let document = this.#known.get(key);
     if (document === undefined) {
-      document = made(parts.slice(1), isProtobuf, served);
+      document = made(parts.slice(1), isProtobuf, servedOf(this.#resources));
       if (document !== undefined) this.#known.set(key, document);
     }
     return document;
@@ -56,11 +56,8 @@ function servedOf(resources: Resources): Served[] {
   for (const [group, versions] of resources.groups) {
     for (const version of versions) all.push(...resources.of(group, version));
   }
-  return all.map(({ group, version, kind, plural, namespaced }) => ({
-    group,
-    version,
-    kind,
-    plural,
-    namespaced,
+  return all.map(({ group, version, kind, plural, namespaced, custom }) => ({
+    ...{ group, version, kind, plural, namespaced },
+    ...(custom === undefined ? {} : { custom: customTyped(custom).schema }),
   }));
 }

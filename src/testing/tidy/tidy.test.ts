@@ -58,13 +58,11 @@ const PLAIN: PlainArrays = {
 const FORMAT = "a header's whole format, as its standard has it: tests make and read frames with it";
 const UNUSED: UnusedRules = {
   exports: {
-    "src/apiserver/custom/#": "the API's handlers, which come next, ask for it",
     "src/testing/runner/main.ts#main": "scripts/unit-test.mjs",
     "src/testing/hot/#": "hot-child.ts loads a subject by its file and name",
     "src/wire/#": FORMAT,
   },
   forTests: {
-    "src/apiserver/custom/#": "the API's handlers, which come next, ask for it",
     "src/kube/fields/page.ts#fieldsPage": "scripts/fields-page writes docs/fields.md with it",
     "src/config/schema.ts#schemaFields": "docs/fields.md is held to the schemas by it",
     "src/cli/context.ts#forgetNotes": "puts the process back as it was, for the next test file",
@@ -77,7 +75,6 @@ const UNUSED: UnusedRules = {
     "src/wire/#": FORMAT,
   },
   members: {
-    "src/apiserver/custom/#": "the API's handlers, which come next, read them",
     "src/base/maybe-pinned.ts#Pin.pinned": "the addon alone looks inside",
     "src/calico/workload-endpoint.ts#type.orchestrator": "of Calico's object, which is printed",
     "src/config/proxy.ts#RawProxy.configSyncPeriod": "taken, and told of: docs/fields.md",
