@@ -1,4 +1,5 @@
 // podwire dns: the cluster's DNS in the foreground, from files, a lab, a cluster, or as a configuration says.
+import { writeSync } from "node:fs";
 import { hostname } from "node:os";
 import type { Command } from "commander";
 import { type DnsConfig, type DnsSettings, dnsConfig, parseForward } from "../config/dns.ts";
@@ -11,7 +12,7 @@ import * as names from "../kube/validate/names.ts";
 import { labPaths } from "../lab/state-dir.ts";
 import { ApiSource } from "../watch/api-server/api-source.ts";
 import { readAccess } from "../watch/api-server/kubeconfig.ts";
-import { NAMED_RESOURCES } from "../watch/api-server/resources.ts";
+import { NAMED_KINDS, NAMED_RESOURCES } from "../watch/api-server/resources.ts";
 import { FilesSource, refuseReadOnce } from "../watch/files-source.ts";
 import { FixedSource } from "../watch/fixed-source.ts";
 import { refuseTwice } from "../watch/input.ts";
@@ -75,6 +76,7 @@ async function run(options: Options, flags: Globals): Promise<void> {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
   });
   await server.start();
+  announce();
   const at = server.addresses.map(formatHostPort).join(", ");
   const { services, pods } = server.counts;
   const what = source === undefined ? "no zone of its own" : config.zone;
@@ -83,6 +85,13 @@ async function run(options: Options, flags: Globals): Promise<void> {
   );
   await ended;
   await server.close();
+}
+
+/** Tells a lab that started us, on the file descriptor that it names, that all sockets are open. */
+function announce(): void {
+  const fd = process.env.PODWIRE_READY_FD;
+  if (fd === undefined) return;
+  writeSync(Number(fd), "ready\n");
 }
 
 function refuseMixed({ config, file, kubeconfig, ...rest }: Options): void {
@@ -140,6 +149,7 @@ function hostPort(flag: string, text: string): HostPort {
 
 function sourceOf({ source }: DnsConfig): ObjectSource | undefined {
   if (source === undefined) return undefined;
+  if ("socket" in source) return new SocketSource(source.socket, "", NAMED_KINDS);
   if ("kubernetes" in source) return apiSource(source.kubernetes);
   refuseReadOnce(source.files);
   return new FilesSource(source.files);
@@ -157,7 +167,7 @@ async function objectsOf({ file, kubeconfig, context }: Options, flags: Globals)
     return apiSource({ context });
   if (context !== undefined)
     throw usageError(`--context ${context}: is of a kubeconfig: name that with --kubeconfig`);
-  return new SocketSource(labPaths(runningLab(flags).name).socket, "");
+  return new SocketSource(labPaths(runningLab(flags).name).socket, "", NAMED_KINDS);
 }
 
 function isLabHere(flags: Globals): boolean {

@@ -17,6 +17,11 @@ export interface DnsCache {
   readonly maxNegativeTtl: number;
 }
 
+/** Somebody who asks for us, at a socket: queries as by TCP. */
+export interface SocketPath {
+  readonly path: string;
+}
+
 export interface DnsHost {
   readonly ip: string;
   /** In lower case. */
@@ -29,7 +34,7 @@ export interface DnsSettings {
   /** Of the cluster's records, seconds. */
   readonly ttl: number;
   /** Servers for all other names; "host": those of the machine's resolv.conf; null: nobody is asked. */
-  readonly forward: readonly HostPort[] | "host" | null;
+  readonly forward: readonly (HostPort | SocketPath)[] | "host" | null;
   readonly stubDomains: readonly { readonly domain: string; readonly servers: readonly HostPort[] }[];
   readonly hosts: readonly DnsHost[];
   readonly cache: DnsCache;
@@ -46,6 +51,7 @@ export interface DnsConfig extends DnsSettings {
   /** undefined: the cluster's names are asked for, like all others. */
   readonly source:
     | { readonly files: readonly string[] }
+    | { readonly socket: string }
     | { readonly kubernetes: Omit<KubernetesSource, "stateFile"> }
     | undefined;
 }
@@ -61,6 +67,11 @@ export interface RawDns {
   log?: boolean;
 }
 
+/** A lab's `spec.dns`. */
+export interface RawLabDns extends RawDns {
+  enabled?: boolean;
+}
+
 interface RawConfig extends RawDns {
   listen?: string[];
   metrics?: string;
@@ -72,6 +83,7 @@ const ZONE = "cluster.local";
 const TTL = 5; // CoreDNS' default
 const CACHE: DnsCache = { size: 10_000, maxTtl: 3600, maxNegativeTtl: 300 };
 const LISTEN = "127.0.0.1:5300";
+const UNIX = "unix:";
 const SERVER_TEXT = "must be IP or IP:port ([IP]:port for IPv6)";
 
 /** Schema and values of a DNSConfiguration; undefined when there are problems. */
@@ -86,6 +98,12 @@ export function dnsConfig(value: unknown, problems: FieldProblems): DnsConfig | 
   if (raw.listen?.length === 0) problems.required(["listen"], "an address to be asked at");
   const config = { ...dnsSettings(raw, [], problems), listen, metrics, source: raw.source };
   return problems.any ? undefined : config;
+}
+
+/** Of a lab; null: it has no DNS. */
+export function labDns({ enabled = true, ...raw }: RawLabDns, problems: FieldProblems): DnsSettings | null {
+  const settings = dnsSettings(raw, ["spec", "dns"], problems);
+  return enabled ? settings : null;
 }
 
 /** Values that the schema cannot judge. */
@@ -110,7 +128,7 @@ function dnsSettings(raw: RawDns, at: FieldPath, problems: FieldProblems): DnsSe
 export function parseForward(text: string): DnsSettings["forward"] | undefined {
   if (text === "none") return null;
   if (text === "host") return text;
-  const servers = text.split(",").map((part) => parseServer(part.trim()));
+  const servers = text.split(",").map((part) => parseAsked(part.trim()));
   return servers.every((each) => each !== null) ? servers : undefined;
 }
 
@@ -128,7 +146,9 @@ function forwardOf(
     return servers ?? null;
   }
   if (forward.length === 0) problems.required(path, "a server, or none");
-  return forward.flatMap((text, i) => server(text, [...path, i], problems));
+  return forward.flatMap((text, i): (HostPort | SocketPath)[] =>
+    text.startsWith(UNIX) ? [{ path: text.slice(UNIX.length) }] : server(text, [...path, i], problems),
+  );
 }
 
 function hostOf(
@@ -148,6 +168,10 @@ function server(text: string, path: FieldPath, problems: FieldProblems): HostPor
   const found = parseServer(text);
   if (found === null) problems.invalid(path, text, SERVER_TEXT);
   return found === null ? [] : [found];
+}
+
+function parseAsked(text: string): HostPort | SocketPath | null {
+  return text.startsWith(UNIX) ? { path: text.slice(UNIX.length) } : parseServer(text);
 }
 
 /** Port 53 where there is none. Null: it is no address. */

@@ -3,6 +3,7 @@ import type { FieldPath, FieldProblems } from "../kube/manifest/field-problems.t
 import { validateLabels } from "../kube/validate/metadata.ts";
 import * as names from "../kube/validate/names.ts";
 import { checkKeepClientAddress, overlayConfig, type RawOverlay } from "./agent.ts";
+import { labDns, type RawLabDns } from "./dns.ts";
 import { checkLabAddresses, type LabMember } from "./lab-addresses.ts";
 import { readPodSecurity } from "./pod-security.ts";
 import { readProxyConfig } from "./proxy.ts";
@@ -25,6 +26,7 @@ interface RawLab {
     dataplane?: { keepClientAddress?: boolean; workers?: unknown };
     podSecurity?: unknown;
     images?: { match: string; run: string[] }[];
+    dns?: RawLabDns;
     nodes?: RawNode[];
     clients?: LabMember[];
   };
@@ -42,6 +44,7 @@ export function checkLab(value: unknown, problems: FieldProblems): void {
   const drivers = (spec.nodes ?? []).map(({ uplink }) => uplink?.driver);
   readWorkers(spec.dataplane?.workers, { mode, drivers }, ["spec", "dataplane", "workers"], problems);
   readPodSecurity(spec.podSecurity, problems, ["spec", "podSecurity"]);
+  labDns(spec.dns ?? {}, problems);
   overlayConfig(spec.overlay, ["spec", "overlay"], problems);
   checkKeepClientAddress(spec, ["spec"], problems);
   if (spec.nodes?.length === 0) problems.required(["spec", "nodes"], "a lab has one node or more");

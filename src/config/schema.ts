@@ -63,6 +63,22 @@ const kubernetes = closed({
   stateFile: { type: "string" },
 });
 
+const seconds: SchemaObject = { type: "integer", minimum: 0, maximum: 604_800 };
+const dns = {
+  zone: text,
+  ttl: { ...seconds, maximum: 3600 }, // as CoreDNS takes it
+  forward: { anyOf: [text, listOf(text)] },
+  stubDomains: { type: "object", additionalProperties: listOf(text) },
+  hosts: listOf(closed({ ip: text, hostnames: listOf(text) }, ["ip", "hostnames"])),
+  cache: closed({
+    size: { type: "integer", minimum: 0, maximum: 1_000_000 },
+    maxTtl: seconds,
+    maxNegativeTtl: seconds,
+  }),
+  autopath: boolean,
+  log: boolean,
+};
+
 const LAB: SchemaObject = closed({
   ...head,
   spec: closed({
@@ -75,6 +91,7 @@ const LAB: SchemaObject = closed({
     policy,
     podSecurity,
     images: listOf(closed({ match: text, run: listOf({ type: "string" }) }, ["match", "run"])),
+    dns: closed({ enabled: boolean, ...dns }),
     nodes: listOf(
       closed(
         {
@@ -126,22 +143,6 @@ const AGENT: SchemaObject = closed(
   ["clusterCIDR", "serviceCIDR", "source"],
 );
 
-const seconds: SchemaObject = { type: "integer", minimum: 0, maximum: 604_800 };
-const dns = {
-  zone: text,
-  ttl: { ...seconds, maximum: 3600 }, // as CoreDNS takes it
-  forward: { anyOf: [text, listOf(text)] },
-  stubDomains: { type: "object", additionalProperties: listOf(text) },
-  hosts: listOf(closed({ ip: text, hostnames: listOf(text) }, ["ip", "hostnames"])),
-  cache: closed({
-    size: { type: "integer", minimum: 0, maximum: 1_000_000 },
-    maxTtl: seconds,
-    maxNegativeTtl: seconds,
-  }),
-  autopath: boolean,
-  log: boolean,
-};
-
 const DNS: SchemaObject = closed({
   ...head,
   ...dns,
@@ -151,6 +152,7 @@ const DNS: SchemaObject = closed({
     type: "object",
     oneOf: [
       closed({ files: listOf(text) }, ["files"]),
+      closed({ socket: text }, ["socket"]),
       closed({ kubernetes: closed({ kubeconfig: text, context: text, servers: listOf(text) }) }, [
         "kubernetes",
       ]),

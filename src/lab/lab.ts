@@ -7,6 +7,7 @@ import type { Change } from "../cluster/cluster-options.ts";
 import type { Happening } from "../cluster/event-recorder.ts";
 import { hostPortsOf } from "../kube/host-ports.ts";
 import { type Job, keyOf, type Node, type Pod } from "../kube/objects.ts";
+import { LabDns } from "./dns/lab-dns.ts";
 import { labObjects } from "./lab-objects.ts";
 import { isReady, isStuck, type LabStatus, type PodReport, podReason } from "./lab-status.ts";
 import { KernelNode, type NodeAgent, PodwireAgent } from "./node-agent.ts";
@@ -46,6 +47,7 @@ export class Lab implements PodHost {
   /** Namespace of a pod → the end of the last pod that had it. */
   private readonly endings = new Map<string, Promise<void>>();
   readonly objects: ConfigObjects;
+  private readonly dns: LabDns;
   private stopping = false;
   private started = false;
   private ticking: NodeJS.Timeout | undefined;
@@ -56,6 +58,7 @@ export class Lab implements PodHost {
     this.cluster = options.cluster;
     this.graceMaxMs = options.graceMaxMs;
     this.objects = labObjects(options.cluster, options.paths);
+    this.dns = new LabDns(options);
     for (const node of this.topology.nodes) {
       const changed = (): void => this.nodeChanged(node);
       const agent =
@@ -69,6 +72,7 @@ export class Lab implements PodHost {
   /** Agents first, they need the longest; then whatever the objects ask for. */
   async start(): Promise<void> {
     for (const node of this.topology.nodes) this.nodeChanged(node);
+    await this.dns.start((line) => this.log(line));
     this.cluster.onChange((change) => this.changed(change));
     await Promise.all([...this.agents.values()].map((agent) => agent.start()));
     await Promise.all(this.pods().map((pod) => this.podStarts(pod)));
@@ -100,6 +104,7 @@ export class Lab implements PodHost {
   async stop(graceMs: number): Promise<void> {
     this.stopping = true;
     clearInterval(this.ticking);
+    this.dns.close();
     await Promise.race([
       Promise.all([...this.runners.values()].map((runner) => runner.stop(graceMs))),
       new Promise((resolve) => setTimeout(resolve, graceMs)),

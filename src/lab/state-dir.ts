@@ -20,6 +20,10 @@ export interface LabPaths {
   api: string;
   /** How clients reach it. */
   kubeconfig: string;
+  /** Where its DNS pod asks the machine's resolvers. */
+  dns: string;
+  /** Its DNS pod's configuration. */
+  dnsConfig: string;
   pid: string;
   log: string;
   agents: string;
@@ -35,6 +39,8 @@ export function labPaths(lab: string): LabPaths {
     socket: `${dir}/lab.sock`,
     api: `${dir}/api.json`,
     kubeconfig: `${dir}/kubeconfig`,
+    dns: `${dir}/dns.sock`,
+    dnsConfig: `${dir}/dns.yaml`,
     pid: `${dir}/lab.pid`,
     log: `${dir}/lab.log`,
     agents: `${dir}/agents`,

@@ -14,6 +14,7 @@ import {
   parseCidr,
   parseIp,
 } from "../base/ip.ts";
+import { type DnsSettings, labDns, type RawLabDns } from "../config/dns.ts";
 import {
   CLUSTER_DEFAULT,
   DNS_INDEX,
@@ -21,6 +22,7 @@ import {
   FABRIC_MASK,
   SERVICE_DEFAULT,
 } from "../config/lab-addresses.ts";
+import { FieldProblems } from "../kube/manifest/field-problems.ts";
 import { LabError } from "./errors.ts";
 import * as names from "./net/names.ts";
 import type { ImageRule } from "./pod/image/built-in.ts";
@@ -43,6 +45,7 @@ export interface LabObject {
     policy?: Record<string, unknown>;
     podSecurity?: Record<string, unknown>;
     images?: ImageRule[];
+    dns?: RawLabDns;
     nodes?: {
       name: string;
       address?: string;
@@ -108,6 +111,8 @@ export interface Topology {
   podSecurity?: Record<string, unknown>;
   /** Programs of this machine for images. */
   images?: ImageRule[];
+  /** Its DNS' settings; null: it has none. */
+  dns: DnsSettings | null;
   nodes: NodePlan[];
   clients: ClientPlan[];
 }
@@ -177,8 +182,8 @@ export function planTopology(lab: string, object: LabObject): Topology {
     conntrack: spec.conntrack ?? {},
     dataplane: spec.dataplane ?? {},
     ...given(spec),
-    nodes,
-    clients,
+    dns: labDns(spec.dns ?? {}, new FieldProblems()), // problems were told by the file's reader
+    ...{ nodes, clients },
   };
   checkPlan(plan, fabric);
   return plan;

@@ -29,9 +29,11 @@ export class SocketSource implements ObjectSource {
   #list: KubeObject[] | undefined;
   #reported = false;
 
-  constructor(socketPath: string, node: string) {
+  /** `kinds`: no others; left out: what a node has to know. */
+  constructor(socketPath: string, node: string, kinds: readonly string[] = []) {
     this.#socketPath = socketPath;
-    this.#path = `/watch?node=${encodeURIComponent(node)}`;
+    const only = kinds.length === 0 ? "" : `&kinds=${kinds.join(",")}`;
+    this.#path = `/watch?node=${encodeURIComponent(node)}${only}`;
   }
 
   start(listener: SourceListener): void {

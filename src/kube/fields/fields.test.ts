@@ -211,7 +211,6 @@ t.test("what one field makes of another is said as the API server says it", asyn
     'warning: Service "s": spec.sessionAffinity: is ignored for headless services',
   ]);
   t.same(service("type: ExternalName, externalName: a.b, externalIPs: [1.2.3.4]"), [
-    'warning: Service "s": spec.externalName: podwire has no DNS server to answer with it (docs/fields.md)',
     'warning: Service "s": spec.externalIPs: is ignored when spec.type is "ExternalName"',
   ]);
   t.same(service("externalName: a.b"), [

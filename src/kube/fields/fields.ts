@@ -40,7 +40,6 @@ const WORTH_SAYING: Readonly<Record<string, (value: unknown, holder: Fields) => 
   "Container.resizePolicy": (v) => some(v, ({ restartPolicy }) => restartPolicy !== "NotRequired"),
   "Namespace.spec": (v) =>
     ((v as Fields).finalizers as unknown[] | undefined)?.some((n) => n !== "kubernetes") ?? false,
-  "ServiceSpec.externalName": (_, { type }) => type === "ExternalName",
   // kubeadm writes these out with nothing in them.
   "KubeProxyConfiguration.clientConnection": () => false,
   "KubeProxyConfiguration.logging": (v) => !isEmpty(v),

@@ -5,8 +5,7 @@ export const NETWORK_FIELDS = parseFieldTable(`
 Service
   apiVersion,kind,metadata,spec,status  served
 ServiceSpec
-  allocateLoadBalancerNodePorts,clusterIP,clusterIPs,externalIPs,externalTrafficPolicy  served
-  externalName  lab  podwire has no DNS server to answer with it
+  allocateLoadBalancerNodePorts,clusterIP,clusterIPs,externalIPs,externalName,externalTrafficPolicy  served
   healthCheckNodePort,internalTrafficPolicy,ipFamilies,ipFamilyPolicy,loadBalancerSourceRanges,ports  served
   loadBalancerClass  lab  no load balancer is made: give its addresses as status.loadBalancer.ingress
   loadBalancerIP  lab  no load balancer is made: give its addresses as status.loadBalancer.ingress
@@ -41,9 +40,8 @@ EndpointSlice
   apiVersion,endpoints,kind,metadata,ports  served
 Endpoint
   addresses  served  the first, as in every proxy
-  conditions,hints,nodeName,targetRef  served
+  conditions,hints,hostname,nodeName,targetRef  served
   deprecatedTopology  node  proxies no longer read it: use nodeName, zone and hints
-  hostname  kept  for DNS servers
   zone  kept  hints decide
 EndpointConditions
   ready,serving,terminating  served

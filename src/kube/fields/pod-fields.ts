@@ -35,7 +35,7 @@ PodSpec
   serviceAccount,serviceAccountName  served  its name, for the downward API and in tokens of projected volumes
   shareProcessNamespace  lab [true|false]  pods always share the machine's processes and IPC
   setHostnameAsFQDN  lab [false]  use hostname
-  subdomain  served  in EndpointSlices; podwire has no DNS server
+  subdomain  served  in EndpointSlices, and by their hostnames in DNS
   terminationGracePeriodSeconds  served  up to lab up --grace-period
   tolerations  served
   topologySpreadConstraints  lab  the node with the fewest pods takes the next one

@@ -1,7 +1,7 @@
 // One container of a pod, from its first start to its last end: what it is given, its program, its hooks and its probes.
 import type { Container } from "../../kube/objects.ts";
 import { type Exit, KUBELET_BACKOFF, ManagedProcess, type ProcessSpec } from "../process/managed-process.ts";
-import { type ContainerHost, isOwnEcho, lastWords, prepareContainer } from "./container-setup.ts";
+import { announces, type ContainerHost, lastWords, prepareContainer } from "./container-setup.ts";
 import { containerEnvironment, joinWords } from "./enter/enter.ts";
 import { type ImageProgram, imageProgram } from "./image/image-program.ts";
 import { LogIndex } from "./log-index.ts";
@@ -160,7 +160,7 @@ export class ContainerRun {
       pidFile: `${this.#base}.pid`,
       restart: isSidecar(this.container) && this.isInit ? "Always" : this.isInit ? ofInit : policy,
       backoff: KUBELET_BACKOFF,
-      announces: isOwnEcho(this.#use),
+      announces: announces(this.#use, this.container),
       prepare: () => prepareContainer(this.#host, this.container, this.#use),
       beforeStart: () => log.begins(),
       lastWords: (exitCode) => lastWords(this.#base, this.container, exitCode),

@@ -12,7 +12,7 @@ import { ConfigProblem, environmentOf } from "./environment.ts";
 import { expand } from "./expand.ts";
 import type { ImageRule } from "./image/built-in.ts";
 import type { ImageProgram } from "./image/image-program.ts";
-import { programFile } from "./pod-env.ts";
+import { DNS_IMAGE, programFile } from "./pod-env.ts";
 import type { PodEvents } from "./pod-events.ts";
 import type { ProbeHelper } from "./probe-place.ts";
 import { havePlaces, MountProblem, mountsOf } from "./volume/mounts.ts";
@@ -48,8 +48,13 @@ const LOG_MAX_LINES = 80;
 const TERMINATION_PATH = "/dev/termination-log";
 
 /** podwire's own program, which says when it is ready. */
-export function isOwnEcho({ use }: ImageProgram): boolean {
+function isOwnEcho({ use }: ImageProgram): boolean {
   return use === "echo" || use === "stand-in";
+}
+
+/** It says itself when it is ready. */
+export function announces(image: ImageProgram, container: Container): boolean {
+  return isOwnEcho(image) || container.image === DNS_IMAGE;
 }
 
 /** What to start, or why it cannot be started as its configuration says. */
@@ -60,7 +65,10 @@ export function prepareContainer(
 ): Prepared | Refusal {
   try {
     const { lab, node, objects } = host;
-    const own = isOwnEcho(image) ? echoEnvironment(host, container) : {};
+    const own = {
+      ...(announces(image, container) && { PODWIRE_READY_FD: "3" }),
+      ...(isOwnEcho(image) && echoEnvironment(host, container)),
+    };
     const env = environmentOf(container, { lab, pod: host.pod(), node, objects, image: own });
     const applets = image.applets ? host.applets() : undefined;
     if (applets !== undefined) env.PATH = `${applets}:${env.PATH}`;
@@ -84,7 +92,6 @@ function echoEnvironment(host: ContainerHost, { ports = [] }: Container): Record
     PODWIRE_POD: metadata.name,
     PODWIRE_NAMESPACE: metadata.namespace ?? "default",
     PODWIRE_NODE: host.node.name,
-    PODWIRE_READY_FD: "3",
     // Told, not looked up: os.networkInterfaces() leaves out a device without carrier, as a TAP is before its agent.
     PODWIRE_ADDRESSES: (status.podIPs ?? []).map((x) => x.ip).join(","),
     PODWIRE_ECHO_PORTS: ports.map((p) => `${p.containerPort}/${p.protocol ?? "TCP"}`).join(","),

@@ -4,7 +4,9 @@ import { fileURLToPath } from "node:url";
 import type { Pod } from "../../kube/objects.ts";
 import type { Topology } from "../topology.ts";
 
-const SEARCH = ["svc.cluster.local", "cluster.local"];
+/** The lab's DNS server, which its own pod runs (lab/dns). */
+export const DNS_IMAGE = "podwire/dns";
+const ZONE = "cluster.local";
 const HERE = dirname(fileURLToPath(import.meta.url));
 
 /** File of a program of the lab that runs in a process of its own. */
@@ -43,8 +45,12 @@ function resolvConf(t: Topology, pod: Pod): string | undefined {
   if (policy === "Default" && config === undefined) return undefined; // the host's own file
   const cluster = policy.startsWith("ClusterFirst");
   const namespace = pod.metadata?.namespace ?? "default";
+  const zone = t.dns?.zone ?? ZONE;
   const servers = [...(cluster ? [t.dnsAddress] : []), ...(config?.nameservers ?? [])];
-  const search = [...(cluster ? [`${namespace}.${SEARCH[0]}`, ...SEARCH] : []), ...(config?.searches ?? [])];
+  const search = [
+    ...(cluster ? [`${namespace}.svc.${zone}`, `svc.${zone}`, zone] : []),
+    ...(config?.searches ?? []),
+  ];
   const options = new Map<string, string | undefined>(cluster ? [["ndots", "5"]] : []);
   for (const option of config?.options ?? []) {
     if (option.name !== undefined) options.set(option.name, option.value);

@@ -48,6 +48,8 @@ export interface LabSpec {
   policy?: object;
   podSecurity?: object;
   images?: { match: string; run: string[] }[];
+  /** Left out: the lab has no DNS, so that its pods and Services are those of the test. */
+  dns?: object;
   objects?: object[];
 }
 
@@ -109,6 +111,7 @@ export class TestLab {
         ...(policy === undefined ? {} : { policy }),
         ...(podSecurity === undefined ? {} : { podSecurity }),
         ...(images === undefined ? {} : { images }),
+        dns: spec.dns ?? { enabled: false },
         manifests: ["objects.json"],
       },
     };

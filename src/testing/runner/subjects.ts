@@ -127,7 +127,7 @@ export const SUBJECTS: Subjects = {
   },
   dns: {
     what: "the cluster's DNS: names, messages, other servers, the server",
-    files: "zone query reply answer dns-server dns real-coredns",
+    files: "zone query reply answer dns-server dns dns-objects dns-relay dns-lab real-coredns",
   },
   cni: {
     what: "networks of containers, by the container networking interface",

@@ -25,9 +25,8 @@ export const RESOURCES: readonly Resource[] = [
 ];
 
 /** What names are made of: headless Services, too, and whoever's proxy serves them. */
-export const NAMED_RESOURCES: readonly Resource[] = ["Namespace", "Service", "EndpointSlice", "Pod"].map(
-  (kind) => resource(kind),
-);
+export const NAMED_KINDS: readonly string[] = ["Namespace", "Service", "EndpointSlice", "Pod"];
+export const NAMED_RESOURCES: readonly Resource[] = NAMED_KINDS.map((kind) => resource(kind));
 
 function resource(kind: string, more: Partial<Resource> = {}): Resource {
   const info = kindNamed(kind);
