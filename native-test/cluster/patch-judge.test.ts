@@ -113,6 +113,8 @@ function told(
 ) {
   const { status, message = "" } = of ?? {};
   if (message.startsWith(' "" is invalid: patch: ')) return { status };
+  // Of two lists whose order is wrong, the one that Go comes to first.
+  if (message.startsWith("The order in patch list:")) return { status };
   const causes = ((of?.causes ?? of?.details?.causes ?? []) as JsonObject[])
     .filter(({ reason }) => reason !== "UnexpectedServerResponse")
     .map(({ reason, message, field }) => `${reason} ${message} ${field}`);
