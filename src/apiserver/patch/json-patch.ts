@@ -48,15 +48,15 @@ function applyOne(document: Json, given: Json): Json {
     ...(isFrom ? { from: fromTheEnd(document, String(from)) } : {}),
     ...(isValued && given.value === undefined ? { value: null } : {}),
   };
-  // Kubernetes replaces what is not there as well, and what is not there is null.
-  const parent = parentOf(document, path);
-  if (isObject(parent) && !Object.hasOwn(parent, keyOf(path))) {
+  // Kubernetes replaces what is not there as well, and copies it: what is not there is null.
+  if (isAbsent(document, path)) {
     if (op === "replace") operation.op = "add";
     if (op === "test") {
       if (operation.value === null) return document;
       throw unprocessable(`testing value ${path} failed: test failed`);
     }
   }
+  if (op === "copy" && isAbsent(document, String(from))) Object.assign(operation, { op: "add", value: null });
   try {
     return jsonpatch.applyOperation(document, operation as unknown as Operation, true, true).newDocument;
   } catch (error) {
@@ -103,6 +103,12 @@ function parentOf(document: Json, path: string): Json | undefined {
     else at = isObject(at) ? member(at, part) : undefined;
   }
   return at;
+}
+
+/** Whether a field is not there, of an object that is. */
+function isAbsent(document: Json, path: string): boolean {
+  const parent = parentOf(document, path);
+  return isObject(parent) && !Object.hasOwn(parent, keyOf(path));
 }
 
 function fromTheEnd(document: Json, path: string): string {

@@ -33,6 +33,7 @@ t.test("a JSON patch adds, removes, replaces, moves, copies and tests", async (t
     ["replace what is not there", [{ op: "replace", path: "/e", value: 1 }], { ...object, e: 1 }],
     ["move", [{ op: "move", from: "/c", path: "/a/f" }], { a: { b: [1, 2, 3], f: "x" } }],
     ["copy", [{ op: "copy", from: "/c", path: "/g" }], { ...object, g: "x" }],
+    ["copy what is not there", [{ op: "copy", from: "/x", path: "/g" }], { ...object, g: null }],
     ["test", [{ op: "test", path: "/c", value: "x" }], object],
     ["escapes", [{ op: "add", path: "/a~1b~0c", value: 1 }], { ...object, "a/b~c": 1 }],
   ];
