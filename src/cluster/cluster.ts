@@ -257,9 +257,10 @@ export class Cluster {
       },
       delete: (pod: Pod) => this.#deletePod(pod, undefined),
     });
-    const made = makeControllers(this.store, pods, this.#options.nowMs, (ms) => timeText(ms));
+    const made = makeControllers(this.store, pods, { nowMs: this.#options.nowMs, time: timeText });
     this.#garbage = new GarbageCollector(this.store, {
       end: (object) => this.#end(object),
+      hold: (object) => void this.store.put(held(object, this.#time(0), [FOREGROUND])),
       remove: (object) => this.#remove(object.kind, keyOf(object)),
     });
     this.#controllers = [placer, ...made, this.#garbage];

@@ -59,7 +59,7 @@ t.test("a host port that is taken: the kubelet's", async (t) => {
   t.same(lines(), ["Warning NodePorts b kubelet: Predicate NodePorts failed x1"]);
 });
 
-t.test("a Deployment's: numbers of a template's pods, and a pod for one that is gone", async (t) => {
+t.test("a Deployment's: numbers of its sets' pods; the set tells of each pod", async (t) => {
   const { cluster, apply, lines } = recordedCluster();
   apply(workload("Deployment", "web", "replicas: 3,"));
   const [first] = cluster.list("Pod") as Pod[];
@@ -73,9 +73,9 @@ t.test("a Deployment's: numbers of a template's pods, and a pod for one that is 
     ({ metadata }) => metadata.deletionTimestamp === undefined,
   );
   cluster.deleteNamed("pod", "default", [left.metadata.name], 0);
-  const created = lines("Deployment").filter((line) => line.includes("SuccessfulCreate"));
-  t.match(created, [/^Normal SuccessfulCreate web deployment-controller: Created pod: web-\S+ x1$/]);
-  t.equal(lines("Deployment").length, 3);
+  const created = lines("ReplicaSet").filter((line) => line.includes("SuccessfulCreate"));
+  t.match(created[0], /^Normal SuccessfulCreate web-\S+ replicaset-controller: Created pod: web-\S+ x\d$/);
+  t.same([created.length, lines("Deployment").length], [3, 2]);
 });
 
 t.test("the other workloads' tell of each pod", async (t) => {

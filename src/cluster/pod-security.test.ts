@@ -142,7 +142,7 @@ t.test(
     apply(`${namespace("enforce=baseline")}---${workload("Deployment", `hostNetwork: true, ${ports}`)}`);
     t.same(warnings, ['would violate PodSecurity "baseline:latest": host namespaces (hostNetwork=true)']);
     t.match(failed, [
-      /^Deployment: Error creating: pods "w-\S+" is forbidden: violates PodSecurity "baseline:latest": host namespaces \(hostNetwork=true\), hostPort \(container "c" uses hostPort 80\)$/,
+      /^ReplicaSet: Error creating: pods "w-\S+" is forbidden: violates PodSecurity "baseline:latest": host namespaces \(hostNetwork=true\), hostPort \(container "c" uses hostPort 80\)$/,
     ]);
   },
 );

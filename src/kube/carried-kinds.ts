@@ -17,7 +17,6 @@ const TABLE = `
     PersistentVolumeClaim persistentvolumeclaims pvc !, +PersistentVolume persistentvolumes pv !,
     LimitRange limitranges limits !, ResourceQuota resourcequotas quota !
   apps/v1: ControllerRevision controllerrevisions
-  batch/v1: CronJob cronjobs cj !
   autoscaling/v2: HorizontalPodAutoscaler horizontalpodautoscalers hpa !
   policy/v1: PodDisruptionBudget poddisruptionbudgets pdb !
   coordination.k8s.io/v1: Lease leases

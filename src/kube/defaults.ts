@@ -3,6 +3,7 @@
 import { NAMESPACE_NAME_LABEL } from "./labels.ts";
 import type {
   Container,
+  CronJob,
   Deployment,
   EndpointSlice,
   Endpoints,
@@ -166,7 +167,9 @@ function templated(fill: (object: never) => void): (object: never) => void {
   return (object: Deployment) => {
     object.spec ??= {} as Deployment["spec"];
     fill(object as never);
-    if (object.spec.template?.spec !== undefined) defaultPodSpec(object.spec.template.spec);
+    const { template, jobTemplate } = object.spec as Deployment["spec"] & Partial<CronJob["spec"]>;
+    if (template?.spec !== undefined) defaultPodSpec(template.spec);
+    if (jobTemplate?.spec?.template?.spec !== undefined) defaultPodSpec(jobTemplate.spec.template.spec);
   };
 }
 

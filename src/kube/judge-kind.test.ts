@@ -22,7 +22,7 @@ const cases: [string, string][] = [
   ["policy/v1 PodDisruptionBudget", "foreign PodDisruptionBudget"],
   ["policy/v1beta1 PodDisruptionBudget", "foreign PodDisruptionBudget"],
   ["autoscaling/v2 HorizontalPodAutoscaler", "foreign HorizontalPodAutoscaler"],
-  ["batch/v1 CronJob", "foreign CronJob"],
+  ["batch/v1 CronJob", "ours CronJob"],
   ["storage.k8s.io/v1 StorageClass", "foreign StorageClass"],
   ["extensions/v1beta1 Ingress", "foreign Ingress"],
   ["apiextensions.k8s.io/v1 CustomResourceDefinition", "foreign CustomResourceDefinition"],

@@ -52,6 +52,7 @@ export const KINDS: readonly KindInfo[] = [
   { ...core("StatefulSet", "statefulsets", ["sts"]), apiVersion: "apps/v1" },
   { ...core("DaemonSet", "daemonsets", ["ds"]), apiVersion: "apps/v1" },
   { ...core("Job", "jobs", []), apiVersion: "batch/v1" },
+  { ...core("CronJob", "cronjobs", ["cj"]), apiVersion: "batch/v1" },
   core("ReplicationController", "replicationcontrollers", ["rc"]),
   { ...core("EndpointSlice", "endpointslices", []), apiVersion: "discovery.k8s.io/v1" },
   { ...core("NetworkPolicy", "networkpolicies", ["netpol"]), apiVersion: "networking.k8s.io/v1" },

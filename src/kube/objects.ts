@@ -24,8 +24,16 @@ export type Service = KubeObject & {
   spec: core.ServiceSpec & { type: string };
   status: core.ServiceStatus;
 };
-export type Deployment = KubeObject & { kind: "Deployment"; spec: apps.DeploymentSpec };
-export type ReplicaSet = KubeObject & { kind: "ReplicaSet"; spec: apps.ReplicaSetSpec & Templated };
+export type Deployment = KubeObject & {
+  kind: "Deployment";
+  spec: apps.DeploymentSpec;
+  status?: apps.DeploymentStatus;
+};
+export type ReplicaSet = KubeObject & {
+  kind: "ReplicaSet";
+  spec: apps.ReplicaSetSpec & Templated;
+  status?: apps.ReplicaSetStatus;
+};
 export type StatefulSet = KubeObject & {
   kind: "StatefulSet";
   spec: apps.StatefulSetSpec;
@@ -36,7 +44,19 @@ export type DaemonSet = KubeObject & {
   spec: apps.DaemonSetSpec;
   status?: apps.DaemonSetStatus;
 };
+/** What a StatefulSet or DaemonSet looked like: `data` is a patch that makes it so again. */
+export type ControllerRevision = KubeObject & {
+  kind: "ControllerRevision";
+  data?: { spec?: { template?: Record<string, unknown> } };
+  revision: number;
+};
 export type Job = KubeObject & { kind: "Job"; spec: batch.JobSpec; status?: batch.JobStatus };
+export type CronJob = KubeObject & { kind: "CronJob"; spec: batch.CronJobSpec; status?: CronJobStatus };
+export interface CronJobStatus {
+  active?: { apiVersion: string; kind: string; name: string; namespace: string; uid: string }[];
+  lastScheduleTime?: string;
+  lastSuccessfulTime?: string;
+}
 export type ReplicationController = KubeObject & {
   kind: "ReplicationController";
   spec: core.ReplicationControllerSpec & Templated;

@@ -1,6 +1,6 @@
-// What the API server fills in of ReplicaSets, StatefulSets, DaemonSets, Jobs and ReplicationControllers. The pods of
-// their templates are filled in like all pods.
-import type { DaemonSet, Job, ReplicaSet, ReplicationController, StatefulSet } from "./objects.ts";
+// What the API server fills in of ReplicaSets, StatefulSets, DaemonSets, CronJobs, Jobs and ReplicationControllers. The
+// pods of their templates are filled in like all pods.
+import type { CronJob, DaemonSet, Job, ReplicaSet, ReplicationController, StatefulSet } from "./objects.ts";
 
 export const WORKLOAD_DEFAULTS: Record<string, (object: never) => void> = {
   ReplicaSet: ({ spec }: ReplicaSet) => void (spec.replicas ??= 1),
@@ -21,14 +21,23 @@ export const WORKLOAD_DEFAULTS: Record<string, (object: never) => void> = {
     spec.updateStrategy.rollingUpdate ??= {};
     spec.updateStrategy.rollingUpdate.maxUnavailable ??= 1;
   },
-  Job: ({ spec }: Job) => {
-    if (spec.completions === undefined && spec.parallelism === undefined) spec.completions = 1;
-    spec.parallelism ??= 1;
-    spec.backoffLimit ??= 6;
-    spec.completionMode ||= "NonIndexed";
+  CronJob: ({ spec }: CronJob) => {
+    spec.concurrencyPolicy ||= "Allow";
     spec.suspend ??= false;
+    spec.successfulJobsHistoryLimit ??= 3;
+    spec.failedJobsHistoryLimit ??= 1;
+    if (spec.jobTemplate?.spec !== undefined) defaultJob(spec.jobTemplate.spec);
   },
+  Job: ({ spec }: Job) => defaultJob(spec),
 };
+
+function defaultJob(spec: Job["spec"]): void {
+  if (spec.completions === undefined && spec.parallelism === undefined) spec.completions = 1;
+  spec.parallelism ??= 1;
+  spec.backoffLimit ??= 6;
+  spec.completionMode ||= "NonIndexed";
+  spec.suspend ??= false;
+}
 
 /** Labels and selector are those of the template, where it leaves them out. */
 function defaultReplicationController({ metadata, spec }: ReplicationController): void {

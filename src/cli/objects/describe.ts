@@ -1,8 +1,8 @@
 // podwire describe KIND [NAME…] | KIND/NAME… | KIND -l LABELS | -f FILE…: objects as kubectl tells of them.
 import type { Command } from "commander";
-import { HASH_LABEL, templateHash } from "../../cluster/controller/deployment-scales.ts";
+import { isTemplateOf } from "../../cluster/controller/deployment/deployment-sets.ts";
 import { notFound } from "../../cluster/outcome.ts";
-import type { Deployment, EndpointSlice, Event, KubeObject, Pod } from "../../kube/objects.ts";
+import type { Deployment, EndpointSlice, Event, KubeObject, Pod, ReplicaSet } from "../../kube/objects.ts";
 import { globals, note, print } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
 import type { Nodes } from "../nodes/nodes.ts";
@@ -100,6 +100,9 @@ async function texts(all: Nodes, objects: readonly KubeObject[], showEvents: boo
   const slices = objects.some(({ kind }) => kind === "Service")
     ? await everyOne<EndpointSlice>("endpointslices")
     : [];
+  const sets = objects.some(({ kind }) => kind === "Deployment")
+    ? await everyOne<ReplicaSet>("replicasets")
+    : [];
   const nowMs = Date.now();
   return objects
     .map((object) => {
@@ -108,7 +111,7 @@ async function texts(all: Nodes, objects: readonly KubeObject[], showEvents: boo
         pods,
         slices: slices.filter((slice) => isOf(slice, object)),
         events: events?.filter(({ involvedObject }) => isAbout(involvedObject, object)),
-        ...(object.kind === "Deployment" ? { replicaSets: replicaSets(object as Deployment, pods) } : {}),
+        ...(object.kind === "Deployment" ? { replicaSets: replicaSetsOf(object as Deployment, sets) } : {}),
       };
       return describe(object, around);
     })
@@ -125,23 +128,13 @@ function isAbout(ref: Event["involvedObject"], { kind, metadata }: KubeObject): 
   return ref.uid === undefined || ref.uid === metadata.uid;
 }
 
-/** A lab has no ReplicaSets between a Deployment and its pods: each template's pods stand for one. */
-function replicaSets(deployment: Deployment, pods: readonly Pod[]): { old: string; new: string } {
-  const { uid, name } = deployment.metadata;
-  const own = pods.filter(
-    ({ metadata }) =>
-      metadata.deletionTimestamp === undefined && metadata.ownerReferences?.some((each) => each.uid === uid),
-  );
-  const counts = new Map<string, number>();
-  for (const { metadata } of own) {
-    const hash = metadata.labels?.[HASH_LABEL] ?? "";
-    counts.set(hash, (counts.get(hash) ?? 0) + 1);
-  }
-  const text = (hash: string): string => {
-    const count = counts.get(hash) ?? 0;
-    return `${name}-${hash} (${count}/${count} replicas created)`;
-  };
-  const current = templateHash(deployment);
-  const old = [...counts.keys()].filter((hash) => hash !== current).map(text);
-  return { old: old.join(", ") || "<none>", new: text(current) };
+/** Those that are the Deployment's: of its template, and older ones that have pods. */
+function replicaSetsOf(deployment: Deployment, sets: readonly ReplicaSet[]): { old: string; new: string } {
+  const { uid } = deployment.metadata;
+  const own = sets.filter(({ metadata }) => metadata.ownerReferences?.some((each) => each.uid === uid));
+  const text = ({ metadata, spec, status }: ReplicaSet): string =>
+    `${metadata.name} (${status?.replicas ?? 0}/${spec.replicas ?? 0} replicas created)`;
+  const current = own.find((set) => isTemplateOf(deployment, set));
+  const old = own.filter((set) => set !== current && (set.spec.replicas ?? 0) > 0).map(text);
+  return { old: old.join(", ") || "<none>", new: current === undefined ? "<none>" : text(current) };
 }

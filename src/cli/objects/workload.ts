@@ -55,6 +55,12 @@ function serves(pod: Pod, service: KubeObject): boolean {
   return matchesLabels(selector, pod.metadata.labels);
 }
 
+/** Itself, or by a ReplicaSet of a Deployment's. */
 function isOwned(pod: Pod, { kind, metadata }: KubeObject): boolean {
-  return pod.metadata.ownerReferences?.some((o) => o.kind === kind && o.name === metadata.name) === true;
+  const hash = pod.metadata.labels?.["pod-template-hash"];
+  const isIt = (o: { kind: string; name: string }): boolean =>
+    kind === "Deployment"
+      ? o.kind === "ReplicaSet" && o.name === `${metadata.name}-${hash}`
+      : o.kind === kind && o.name === metadata.name;
+  return pod.metadata.ownerReferences?.some(isIt) === true;
 }

@@ -1,8 +1,10 @@
 // The controllers that make pods and slices of objects, in the order in which they are told and asked.
 import type { Store, StoreEvent } from "../store.ts";
+import { CronJobController } from "./cron-jobs.ts";
 import { CustomDefinitionController } from "./custom-definitions.ts";
 import { DaemonSetController } from "./daemon-sets.ts";
 import { DeploymentController } from "./deployments.ts";
+import type { Clock } from "./due.ts";
 import { EndpointSliceController } from "./endpoint-slices.ts";
 import { EndpointsMirrorController } from "./endpoints-mirror.ts";
 import { JobController } from "./jobs.ts";
@@ -20,21 +22,17 @@ export interface Controller {
   tick?(): boolean;
 }
 
-export function makeControllers(
-  store: Store,
-  pods: PodActions,
-  nowMs: () => number,
-  time: (ms: number) => string,
-): Controller[] {
+export function makeControllers(store: Store, pods: PodActions, clock: Clock): Controller[] {
   return [
-    new DeploymentController(store, pods),
-    new ReplicaSetController("ReplicaSet", store, pods),
-    new ReplicaSetController("ReplicationController", store, pods),
-    new StatefulSetController(store, pods),
-    new DaemonSetController(store, pods),
-    new JobController(store, pods, nowMs, time),
+    new DeploymentController(store, pods, clock),
+    new ReplicaSetController("ReplicaSet", store, pods, clock),
+    new ReplicaSetController("ReplicationController", store, pods, clock),
+    new StatefulSetController(store, pods, clock),
+    new DaemonSetController(store, pods, clock),
+    new CronJobController(store, pods, clock),
+    new JobController(store, pods, clock),
     new EndpointSliceController(store),
     new EndpointsMirrorController(store),
-    new CustomDefinitionController(store, () => time(nowMs())),
+    new CustomDefinitionController(store, () => clock.time(clock.nowMs())),
   ];
 }

@@ -1,6 +1,8 @@
 // DaemonSet → a pod on every node that it fits, on nodes that come later too.
 import type { DaemonSet, LabelSelector, Node, Pod } from "../../kube/objects.ts";
 import type { Store, StoreEvent } from "../store.ts";
+import { forgetRevisions, keepRevision, revisionHash } from "./controller-revisions.ts";
+import { available, type Clock } from "./due.ts";
 import { isFinished, isReady, isTerminating, refusalOf } from "./scheduler.ts";
 import {
   freePodNames,
@@ -9,7 +11,6 @@ import {
   podFrom,
   REVISION_LABEL,
   share,
-  templateRevision,
   WorkloadController,
 } from "./workload.ts";
 
@@ -29,12 +30,16 @@ const NETWORK_TOLERATED = {
 };
 
 export class DaemonSetController extends WorkloadController<DaemonSet> {
-  constructor(store: Store, actions: PodActions) {
-    super("DaemonSet", store, actions);
+  constructor(store: Store, actions: PodActions, clock: Clock) {
+    super("DaemonSet", store, actions, clock);
   }
 
   protected override otherChanged({ object }: StoreEvent): void {
     if (object.kind === "Node") this.markAll();
+  }
+
+  protected override gone(key: string): void {
+    forgetRevisions(this.store, "DaemonSet", key);
   }
 
   protected selectorOf(object: DaemonSet): LabelSelector | undefined {
@@ -42,7 +47,9 @@ export class DaemonSetController extends WorkloadController<DaemonSet> {
   }
 
   protected sync(object: DaemonSet, pods: readonly Pod[]): void {
-    const revision = templateRevision(object.spec.template);
+    const revision = revisionHash(object);
+    const { name } = object.metadata;
+    keepRevision(this.store, object, new Set(pods.map((pod) => `${name}-${revisionOf(pod)}`)));
     const nodes = this.store.list<Node>("Node");
     const fits = new Set(
       nodes
@@ -50,48 +57,101 @@ export class DaemonSetController extends WorkloadController<DaemonSet> {
         .filter((name, i) => refusalOf(makePod(object, { name, node: name, revision }), nodes[i]) === ""),
     );
     const active = pods.filter(isActive);
-    const kept = new Map<string, Pod>();
-    for (const pod of active) {
-      const node = pod.spec.nodeName ?? wantedNode(pod);
-      if (node === undefined || !fits.has(node) || kept.has(node)) this.actions.delete(pod);
-      else kept.set(node, pod);
-    }
+    const lasting = available(active, object.spec.minReadySeconds ?? 0, this.clock.nowMs());
+    this.lookAgain(object, lasting.nextMs);
+    const kept = this.#keepOneEach(object, active, fits, revision);
     const leaving = new Set(pods.filter(isTerminating).map((pod) => pod.spec.nodeName ?? ""));
     for (const pod of pods) if (isFinished(pod)) this.actions.delete(pod);
     const names = freePodNames(this.store, object, object.metadata.name);
     for (const node of fits) {
-      if (kept.has(node) || leaving.has(node)) continue;
+      const { old, next } = kept.get(node) ?? {};
+      if (old !== undefined || next !== undefined || leaving.has(node)) continue;
       const pod = makePod(object, { name: names.next().value, node, revision });
       if (this.actions.create(pod) !== undefined) break; // the others as well
     }
-    this.#update(object, [...kept.values()], fits.size, revision);
-    this.#report(object, active, fits, revision);
+    if (object.spec.updateStrategy?.type !== "OnDelete")
+      this.#update(object, kept, new Set(lasting.pods), { desired: fits.size, revision });
+    this.#report(object, active, { fits, revision, lasting: lasting.pods });
   }
 
-  /** Pods of an older template go, as many at a time as may be missing. */
-  #update(object: DaemonSet, pods: readonly Pod[], desired: number, revision: string): void {
-    const { updateStrategy } = object.spec;
-    if (updateStrategy?.type === "OnDelete") return;
-    const limit = share(updateStrategy?.rollingUpdate?.maxUnavailable ?? 1, desired, Math.ceil);
-    const outdated = pods.filter((pod) => pod.metadata.labels?.[REVISION_LABEL] !== revision);
-    const unready = outdated.filter((pod) => !isReady(pod));
-    const missing = desired - pods.filter(isReady).length;
-    const room = Math.max(0, Math.max(1, limit) - missing);
-    for (const pod of [...unready, ...outdated.filter(isReady).slice(0, room)]) this.actions.delete(pod);
+  /** Pods of each node: one of an older template, one of this. Others, and those of nodes that do not fit, go. */
+  #keepOneEach(
+    object: DaemonSet,
+    active: readonly Pod[],
+    fits: ReadonlySet<string>,
+    revision: string,
+  ): Map<string, OnNode> {
+    const kept = new Map<string, OnNode>();
+    const { surge } = limitsOf(object, fits.size);
+    for (const pod of active) {
+      const node = pod.spec.nodeName ?? wantedNode(pod);
+      const there = kept.get(node ?? "") ?? {};
+      const place = revisionOf(pod) === revision ? "next" : "old";
+      const isTwo = surge > 0 ? there[place] !== undefined : (there.old ?? there.next) !== undefined;
+      if (node === undefined || !fits.has(node) || isTwo) this.actions.delete(pod);
+      else kept.set(node, { ...there, [place]: pod });
+    }
+    return kept;
   }
 
-  #report(object: DaemonSet, active: readonly Pod[], fits: ReadonlySet<string>, revision: string): void {
+  /** Pods of an older template go, as many at a time as may be missing; or, with maxSurge, when the next one is there. */
+  #update(
+    object: DaemonSet,
+    kept: ReadonlyMap<string, OnNode>,
+    lasting: ReadonlySet<Pod>,
+    { desired, revision }: { desired: number; revision: string },
+  ): void {
+    const { surge, unavailable } = limitsOf(object, desired);
+    if (surge > 0) {
+      this.#surge(object, kept, lasting, { surge, revision });
+      return;
+    }
+    const nodes = [...kept.values()];
+    const outdated = nodes.flatMap(({ old }) => old ?? []);
+    const missing = desired - nodes.filter(({ old, next }) => lasting.has((next ?? old) as Pod)).length;
+    const room = Math.max(0, unavailable - missing);
+    const serving = outdated.filter((pod) => lasting.has(pod)).slice(0, room);
+    for (const pod of [...outdated.filter((each) => !lasting.has(each)), ...serving])
+      this.actions.delete(pod);
+  }
+
+  #surge(
+    object: DaemonSet,
+    kept: ReadonlyMap<string, OnNode>,
+    lasting: ReadonlySet<Pod>,
+    { surge, revision }: { surge: number; revision: string },
+  ): void {
+    const nodes = [...kept].filter(([, { old }]) => old !== undefined);
+    const names = freePodNames(this.store, object, object.metadata.name);
+    let more = surge - nodes.filter(([, { next }]) => next !== undefined && !lasting.has(next)).length;
+    for (const [node, { old, next }] of nodes) {
+      if (next !== undefined) {
+        if (lasting.has(next)) this.actions.delete(old as Pod);
+      } else if (more-- > 0 || !lasting.has(old as Pod)) {
+        const pod = makePod(object, { name: names.next().value, node, revision });
+        if (this.actions.create(pod) !== undefined) return;
+      }
+    }
+  }
+
+  #report(
+    object: DaemonSet,
+    active: readonly Pod[],
+    { fits, revision, lasting }: { fits: ReadonlySet<string>; revision: string; lasting: readonly Pod[] },
+  ): void {
+    const nodesOf = (pods: readonly Pod[]): number =>
+      new Set(pods.map(({ spec }) => spec.nodeName ?? "").filter((node) => fits.has(node))).size;
     const right = active.filter((pod) => fits.has(pod.spec.nodeName ?? ""));
-    const ready = right.filter(isReady).length;
+    const { generation } = object.metadata;
     this.writeStatus(object, {
       desiredNumberScheduled: fits.size,
-      currentNumberScheduled: right.length,
+      currentNumberScheduled: nodesOf(right),
       numberMisscheduled: active.filter(({ spec }) => spec.nodeName !== undefined).length - right.length,
-      numberReady: ready,
-      numberAvailable: ready,
-      numberUnavailable: fits.size - ready,
-      updatedNumberScheduled: right.filter((pod) => pod.metadata.labels?.[REVISION_LABEL] === revision)
-        .length,
+      numberReady: nodesOf(right.filter(isReady)),
+      numberAvailable: nodesOf([...lasting]),
+      numberUnavailable: fits.size - nodesOf([...lasting]),
+      updatedNumberScheduled: nodesOf(right.filter((pod) => revisionOf(pod) === revision)),
+      ...(generation === undefined ? {} : { observedGeneration: generation }),
     });
   }
 }
@@ -113,6 +173,27 @@ function makePod(object: DaemonSet, { name, node, revision }: PodOf): Pod {
       affinity: withNode(template.spec?.affinity, node),
     },
   });
+}
+
+interface OnNode {
+  /** Of an older template. */
+  readonly old?: Pod;
+  readonly next?: Pod;
+}
+
+function limitsOf({ spec }: DaemonSet, desired: number): { surge: number; unavailable: number } {
+  const { maxSurge = 0, maxUnavailable = 1 } = (spec.updateStrategy?.rollingUpdate ?? {}) as Limits;
+  const surge = share(maxSurge, desired, Math.ceil);
+  return { surge, unavailable: Math.max(surge > 0 ? 0 : 1, share(maxUnavailable, desired, Math.ceil)) };
+}
+
+interface Limits {
+  readonly maxSurge?: number | string;
+  readonly maxUnavailable?: number | string;
+}
+
+function revisionOf({ metadata }: Pod): string {
+  return metadata.labels?.[REVISION_LABEL] ?? "";
 }
 
 type Affinity = NonNullable<Pod["spec"]["affinity"]>;

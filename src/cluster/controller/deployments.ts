@@ -1,52 +1,100 @@
-// Deployment → pods. The ReplicaSet in between is left out: a pod's name holds its template's hash, as it would.
-// Suffixes come from the pod's number instead of chance, so the same manifest makes the same names in every lab.
-// A changed template rolls over with maxSurge and maxUnavailable, driven by the pods' readiness.
-import { type Deployment, keyOf, type Pod } from "../../kube/objects.ts";
+// Deployment → ReplicaSets → pods. A changed template gets a ReplicaSet of its own, and pods go over to it with maxSurge
+// and maxUnavailable, as they become available; old sets stay for going back (kubectl rollout undo).
+// A set's name holds its template's hash, which is the same in every lab.
+import { type Deployment, keyOf, type Pod, type ReplicaSet } from "../../kube/objects.ts";
 import type { Store, StoreEvent } from "../store.ts";
-import { deploymentConditions, replicaFailure, rolloutLimits } from "./deployment-conditions.ts";
-import { DeploymentScales, HASH_LABEL, templateHash } from "./deployment-scales.ts";
-import { isFinished, isReady, isTerminating } from "./scheduler.ts";
+import {
+  deploymentConditions,
+  isTimedOut,
+  progressDueMs,
+  rolloutLimits,
+} from "./deployment/deployment-conditions.ts";
+import {
+  isRescaled,
+  recreateStep,
+  rescaleStep,
+  rollingStep,
+  type Step,
+} from "./deployment/deployment-rollout.ts";
+import {
+  byAge,
+  isTemplateOf,
+  newSet,
+  REVISION,
+  replicasOf,
+  revisionOf,
+  scaledSet,
+  statusOf,
+  surplus,
+  updatedSet,
+} from "./deployment/deployment-sets.ts";
+import { type Clock, Due } from "./due.ts";
+import { isFinished } from "./scheduler.ts";
 import type { PodActions } from "./told-actions.ts";
-import { freeNames, podFrom } from "./workload.ts";
+import { controllerOf, ownerReference, selects } from "./workload.ts";
+
+const COMPONENT = "deployment-controller";
 
 export class DeploymentController {
   readonly #store: Store;
   readonly #actions: PodActions;
+  readonly #clock: Clock;
+  readonly #due = new Due();
   readonly #dirty = new Set<string>();
-  /** Deployment → keys of its pods. */
-  readonly #pods = new Map<string, Set<string>>();
-  readonly #scales: DeploymentScales;
+  /** Deployment → keys of its ReplicaSets. */
+  readonly #sets = new Map<string, Set<string>>();
+  /** ReplicaSets that nobody owns. */
+  readonly #orphans = new Set<string>();
 
-  constructor(store: Store, actions: PodActions) {
+  constructor(store: Store, actions: PodActions, clock: Clock) {
     this.#store = store;
     this.#actions = actions;
-    this.#scales = new DeploymentScales(actions);
+    this.#clock = clock;
   }
 
-  onEvent({ type, object, old }: StoreEvent): void {
+  onEvent(event: StoreEvent): void {
+    const { type, object } = event;
     if (object.kind === "Deployment") this.#dirty.add(keyOf(object));
-    if (object.kind === "Namespace") this.#markInside(object.metadata.name);
-    if (object.kind !== "Pod") return;
-    const owner = ownerOf(object as Pod);
-    const before = old === undefined ? undefined : ownerOf(old as Pod);
-    if (before !== undefined && before !== owner) this.#pods.get(before)?.delete(keyOf(object));
-    if (owner === undefined) return;
-    const pods = this.#pods.get(owner) ?? new Set();
-    this.#pods.set(owner, pods);
-    if (type === "DELETED") pods.delete(keyOf(object));
-    else pods.add(keyOf(object));
-    this.#dirty.add(owner);
+    else if (object.kind === "ReplicaSet") this.#setChanged(event);
+    else if (object.kind === "Pod" && (type === "DELETED" || isFinished(object as Pod))) {
+      const owner = controllerOf(object);
+      if (owner?.kind !== "ReplicaSet") return;
+      const set = this.#store.get<ReplicaSet>("ReplicaSet", `${object.metadata.namespace}/${owner.name}`);
+      const deployment = set === undefined ? undefined : ownerOf(set);
+      if (deployment !== undefined) this.#dirty.add(deployment); // Recreate waits for it
+    }
   }
 
-  /** What was refused there may be admitted now. */
-  #markInside(namespace: string): void {
-    for (const object of this.#store.values("Deployment"))
-      if (object.metadata.namespace === namespace) this.#dirty.add(keyOf(object));
+  #setChanged({ type, object, old }: StoreEvent): void {
+    const key = keyOf(object);
+    const owner = ownerOf(object as ReplicaSet);
+    const before = old === undefined ? undefined : ownerOf(old as ReplicaSet);
+    if (before !== undefined && (before !== owner || type === "DELETED")) {
+      this.#sets.get(before)?.delete(key);
+      this.#dirty.add(before);
+    }
+    const isOrphan = type !== "DELETED" && controllerOf(object) === undefined;
+    if (isOrphan) this.#orphans.add(key);
+    else this.#orphans.delete(key);
+    if (isOrphan)
+      for (const each of this.#store.list<Deployment>("Deployment", object.metadata.namespace))
+        if (selects(each.spec.selector, object)) this.#dirty.add(keyOf(each));
+    if (owner === undefined || type === "DELETED") return;
+    const sets = this.#sets.get(owner) ?? new Set();
+    this.#sets.set(owner, sets.add(key));
+    this.#dirty.add(owner);
   }
 
   /** Forgets what is marked: after a replay of objects that were reconciled before. */
   settle(): void {
     this.#dirty.clear();
+    for (const object of this.#store.values("Deployment")) this.#due.add(keyOf(object), 0);
+  }
+
+  tick(): boolean {
+    const due = this.#due.take(this.#clock.nowMs());
+    for (const key of due) this.#dirty.add(key);
+    return due.length > 0;
   }
 
   /** True when there was something to do. */
@@ -59,97 +107,134 @@ export class DeploymentController {
 
   #reconcileOne(key: string): void {
     const deployment = this.#store.get<Deployment>("Deployment", key);
-    const all = [...(this.#pods.get(key) ?? [])]
-      .map((podKey) => this.#store.get<Pod>("Pod", podKey))
-      .filter((pod): pod is Pod => pod !== undefined && !isFinished(pod))
-      .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
-    const pods = all.filter((pod) => !isTerminating(pod));
+    const sets = [...(this.#sets.get(key) ?? [])].map((each) =>
+      this.#store.get<ReplicaSet>("ReplicaSet", each),
+    );
+    const own = sets.filter((set): set is ReplicaSet => set !== undefined);
     if (deployment === undefined) {
-      for (const pod of pods) this.#actions.delete(pod);
-      if (this.#pods.get(key)?.size === 0) this.#pods.delete(key);
-      this.#scales.forget(key);
+      for (const set of own) this.#store.remove("ReplicaSet", keyOf(set));
+      this.#sets.delete(key);
+      this.#due.forget(key);
       return;
     }
-    if (deployment.metadata.deletionTimestamp !== undefined) return; // it goes when its pods are gone
-    const hash = templateHash(deployment);
-    const current = pods.filter((pod) => pod.metadata.labels?.[HASH_LABEL] === hash);
-    const outdated = pods.filter((pod) => pod.metadata.labels?.[HASH_LABEL] !== hash);
-    const ending = all.filter((pod) => isTerminating(pod) && pod.metadata.labels?.[HASH_LABEL] !== hash);
-    const waits = deployment.spec.strategy?.type === "Recreate" && ending.length > 0;
-    const plan = waits ? { create: 0, remove: outdated } : planRollout(deployment, current, outdated);
-    for (const pod of plan.remove) this.#actions.delete(pod);
-    const made: Pod[] = [];
-    let failure: string | undefined;
-    const {
-      metadata: { name },
-      spec: { template },
-    } = deployment;
-    const names = freeNames(this.#store, deployment, `${name}-${hash}`, `${key}/${hash}`);
-    while (made.length < plan.create && failure === undefined) {
-      const details = { name: names.next().value, labels: { [HASH_LABEL]: hash } };
-      const pod = podFrom(deployment, template, details);
-      failure = this.#actions.create(pod);
-      if (failure === undefined) made.push(pod);
+    if (deployment.metadata.deletionTimestamp !== undefined) return; // it goes when its sets are gone
+    this.#adopt(deployment);
+    this.#sync(deployment, byAge(own));
+  }
+
+  #adopt(deployment: Deployment): void {
+    for (const key of [...this.#orphans].sort()) {
+      const set = this.#store.get<ReplicaSet>("ReplicaSet", key);
+      if (set === undefined || set.metadata.namespace !== deployment.metadata.namespace) continue;
+      if (!selects(deployment.spec.selector, set)) continue;
+      const ownerReferences = [...(set.metadata.ownerReferences ?? []), ownerReference(deployment)];
+      this.#store.put({ ...set, metadata: { ...set.metadata, ownerReferences } });
     }
-    this.#scales.changed(deployment, hash, pods, { wanted: plan.create, made, removed: plan.remove });
-    this.#writeStatus(deployment, pods, current, failure);
+  }
+
+  #sync(deployment: Deployment, sets: readonly ReplicaSet[]): void {
+    const { paused = false, strategy } = deployment.spec;
+    const known = sets.find((set) => isTemplateOf(deployment, set));
+    const others = sets.filter((set) => set !== known);
+    let made: string | undefined;
+    let current = known;
+    if (paused || isRescaled(deployment, sets)) {
+      if (isRescaled(deployment, sets)) this.#scale(deployment, sets, rescaleStep(deployment, known, others));
+    } else {
+      current = this.#currentSet(deployment, known, others);
+      if (current === undefined) return; // somebody else has its name
+      if (known === undefined) made = current.metadata.name;
+      const step =
+        strategy?.type === "Recreate"
+          ? recreateStep(deployment, current, others, this.#hasPods(others))
+          : rollingStep(deployment, current, others);
+      this.#scale(deployment, [...others, current], step);
+      for (const set of surplus(deployment, others)) this.#store.remove("ReplicaSet", keyOf(set));
+    }
+    this.#writeStatus(keyOf(deployment), { current: current?.metadata.name, made });
+  }
+
+  /** The set of the template, made where there is none, with the highest revision; the Deployment says which that is. */
+  #currentSet(
+    deployment: Deployment,
+    known: ReplicaSet | undefined,
+    others: readonly ReplicaSet[],
+  ): ReplicaSet | undefined {
+    const highest = Math.max(0, ...others.map(revisionOf));
+    const revision = known === undefined ? highest + 1 : Math.max(highest + 1, revisionOf(known));
+    const wanted =
+      known === undefined ? newSet(deployment, revision) : updatedSet(deployment, known, revision);
+    if (known === undefined && this.#store.get("ReplicaSet", keyOf(wanted)) !== undefined) return undefined;
+    this.#store.put(wanted);
+    const stored = this.#store.get<Deployment>("Deployment", keyOf(deployment));
+    if (stored !== undefined && stored.metadata.annotations?.[REVISION] !== `${revision}`) {
+      const annotations = { ...stored.metadata.annotations, [REVISION]: `${revision}` };
+      this.#store.put({ ...stored, metadata: { ...stored.metadata, annotations } });
+    }
+    return this.#store.get<ReplicaSet>("ReplicaSet", keyOf(wanted));
+  }
+
+  #hasPods(sets: readonly ReplicaSet[]): boolean {
+    const uids = new Set(sets.map(({ metadata }) => metadata.uid));
+    const [set] = sets;
+    if (set === undefined) return false;
+    return this.#store
+      .list<Pod>("Pod", set.metadata.namespace)
+      .some(
+        (pod) => !isFinished(pod) && pod.metadata.ownerReferences?.some(({ uid }) => uids.has(uid)) === true,
+      );
+  }
+
+  #scale(deployment: Deployment, sets: readonly ReplicaSet[], step: Step): void {
+    const { replicas = 1 } = deployment.spec;
+    const { surge } = rolloutLimits(deployment);
+    for (const set of sets) {
+      const from = replicasOf(set);
+      const to = step.get(keyOf(set)) ?? from;
+      const stored = this.#store.get<ReplicaSet>("ReplicaSet", keyOf(set));
+      if (stored === undefined) continue;
+      if (to > 0 || from > 0) this.#store.put(scaledSet(stored, to, replicas, surge));
+      if (to === from) continue;
+      const message = `Scaled ${to > from ? "up" : "down"} replica set ${set.metadata.name} from ${from} to ${to}`;
+      this.#actions.tell({ object: deployment, reason: "ScalingReplicaSet", message, component: COMPONENT });
+    }
   }
 
   #writeStatus(
-    deployment: Deployment,
-    pods: readonly Pod[],
-    current: readonly Pod[],
-    failure: string | undefined,
+    key: string,
+    { current, made }: { current: string | undefined; made: string | undefined },
   ): void {
-    const stored = this.#store.get<Deployment>("Deployment", keyOf(deployment));
+    const stored = this.#store.get<Deployment>("Deployment", key);
     if (stored === undefined) return;
-    const ready = pods.filter(isReady).length;
-    const numbers = { total: pods.length, updated: current.length, available: ready };
-    const status = {
-      replicas: pods.length,
-      updatedReplicas: current.length,
-      readyReplicas: ready,
-      availableReplicas: ready,
-      unavailableReplicas: Math.max(0, (deployment.spec.replicas ?? 1) - ready),
-      conditions: [
-        ...deploymentConditions(deployment, numbers),
-        ...(failure === undefined ? [] : [replicaFailure(failure)]),
-      ],
+    const namespace = stored.metadata.namespace as string;
+    const sets = [...(this.#sets.get(key) ?? [])]
+      .map((each) => this.#store.get<ReplicaSet>("ReplicaSet", each))
+      .filter((set): set is ReplicaSet => set !== undefined);
+    const newest = this.#store.get<ReplicaSet>("ReplicaSet", `${namespace}/${current}`);
+    const total = { replicas: 0, ready: 0, available: 0 };
+    for (const set of sets) {
+      const { replicas, ready, available } = statusOf(set);
+      total.replicas += replicas;
+      total.ready += ready;
+      total.available += available;
+    }
+    const { generation } = stored.metadata;
+    const numbers = {
+      ...(generation === undefined ? {} : { observedGeneration: generation }),
+      replicas: total.replicas,
+      updatedReplicas: newest === undefined ? 0 : statusOf(newest).replicas,
+      readyReplicas: total.ready,
+      availableReplicas: total.available,
+      unavailableReplicas: Math.max(0, (stored.spec.replicas ?? 1) - total.available),
     };
-    const { generation: observedGeneration } = stored.metadata;
-    const seen = observedGeneration === undefined ? {} : { observedGeneration };
-    this.#store.put({ ...stored, status: { ...status, ...seen } } as Deployment);
+    const conditions = deploymentConditions(stored, numbers, { set: newest, sets, made, clock: this.#clock });
+    this.#store.put({ ...stored, status: { ...stored.status, ...numbers, conditions } } as Deployment);
+    const due = progressDueMs(stored, conditions);
+    if (due !== undefined && !isTimedOut(conditions)) this.#due.add(key, due);
   }
 }
 
-interface Rollout {
-  readonly create: number;
-  readonly remove: readonly Pod[];
-}
-
-/** How many pods of the current template to make now, and which pods to take away. */
-function planRollout(deployment: Deployment, current: readonly Pod[], outdated: readonly Pod[]): Rollout {
-  const replicas = deployment.spec.replicas ?? 1;
-  const surplus = unreadyFirst(current).slice(0, Math.max(0, current.length - replicas));
-  const missing = Math.max(0, replicas - current.length);
-  if (outdated.length === 0) return { create: missing, remove: surplus };
-  if (deployment.spec.strategy?.type === "Recreate") {
-    return { create: 0, remove: [...surplus, ...outdated] };
-  }
-  const { surge, unavailable } = rolloutLimits(deployment);
-  const ready = [...current, ...outdated].filter(isReady).length;
-  const removable = Math.max(0, ready - (replicas - unavailable));
-  const readyOutdated = outdated.filter(isReady);
-  const remove = [...outdated.filter((pod) => !isReady(pod)), ...readyOutdated.slice(0, removable)];
-  const room = Math.max(0, replicas + surge - current.length - (outdated.length - remove.length));
-  return { create: Math.min(missing, room), remove: [...surplus, ...remove] };
-}
-
-function unreadyFirst(pods: readonly Pod[]): Pod[] {
-  return [...pods.filter((pod) => !isReady(pod)), ...pods.filter(isReady).reverse()];
-}
-
-function ownerOf(pod: Pod): string | undefined {
-  const owner = pod.metadata.ownerReferences?.find((o) => o.kind === "Deployment" && o.controller === true);
-  return owner === undefined ? undefined : `${pod.metadata.namespace}/${owner.name}`;
+function ownerOf(set: ReplicaSet): string | undefined {
+  const owner = controllerOf(set);
+  return owner?.kind === "Deployment" ? `${set.metadata.namespace}/${owner.name}` : undefined;
 }

@@ -58,10 +58,11 @@ t.test("orphans stay, and are nobody's", async (t) => {
   const cluster = makeCluster();
   cluster.apply([{ file: "a", text: DEPLOYMENT }]);
   const pods = names(cluster, "Pod");
+  const sets = names(cluster, "ReplicaSet");
   t.equal(pods.split(", ").length, 2);
   cluster.delete(cluster.get("Deployment", "default/web") as KubeObject, { propagation: "Orphan" });
-  t.equal(names(cluster, "Pod"), pods);
-  t.ok(cluster.list("Pod").every(({ metadata }) => metadata.ownerReferences === undefined));
+  t.same([names(cluster, "ReplicaSet"), names(cluster, "Pod")], [sets, pods]);
+  t.ok(cluster.list("ReplicaSet").every(({ metadata }) => metadata.ownerReferences === undefined));
 });
 
 t.test("in the foreground the owner goes last", async (t) => {

@@ -16,6 +16,8 @@ interface Dependent {
 export interface Disposal {
   /** As a user deletes it. */
   end(object: KubeObject): void;
+  /** As a user deletes it in the foreground: what it owns goes first. */
+  hold(object: KubeObject): void;
   /** At once, whatever it says. */
   remove(object: KubeObject): void;
 }
@@ -62,7 +64,11 @@ export class GarbageCollector {
     let isBusy = gone.length > 0;
     for (const [uid, { kind, key }] of this.#waiting) {
       const left = this.dependentsOf(uid);
-      for (const each of left) if (each.metadata.deletionTimestamp === undefined) this.#disposal.end(each);
+      for (const each of left) {
+        if (each.metadata.deletionTimestamp !== undefined) continue;
+        if (this.dependentsOf(each.metadata.uid ?? "").length > 0) this.#disposal.hold(each);
+        else this.#disposal.end(each);
+      }
       const owner = this.#store.get(kind, key);
       if (this.dependentsOf(uid).length > 0 || owner === undefined) continue;
       this.#release(owner);

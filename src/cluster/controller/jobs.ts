@@ -1,7 +1,8 @@
 // Job → pods that run to an end: so many successes, so many at a time, with a limit of failures, also one for each index.
 // What a lab leaves out: backoffLimitPerIndex, podFailurePolicy, successPolicy, managedBy (docs/fields.md).
 import { type Job, keyOf, type LabelSelector, type Pod } from "../../kube/objects.ts";
-import type { Store, StoreEvent } from "../store.ts";
+import type { Store } from "../store.ts";
+import type { Clock } from "./due.ts";
 import { isReady } from "./scheduler.ts";
 import { freePodNames, isActive, type PodActions, podFrom, WorkloadController } from "./workload.ts";
 
@@ -14,36 +15,8 @@ const RETRY_MAX_MS = 600_000;
 type Status = NonNullable<Job["status"]>;
 
 export class JobController extends WorkloadController<Job> {
-  readonly #nowMs: () => number;
-  readonly #time: (ms: number) => string;
-  /** Job → when to look at it again. */
-  readonly #due = new Map<string, number>();
-
-  constructor(store: Store, actions: PodActions, nowMs: () => number, time: (ms: number) => string) {
-    super("Job", store, actions);
-    this.#nowMs = nowMs;
-    this.#time = time;
-  }
-
-  override onEvent(event: StoreEvent): void {
-    super.onEvent(event);
-    if (event.type === "DELETED" && event.object.kind === "Job") this.#due.delete(keyOf(event.object));
-  }
-
-  override settle(): void {
-    super.settle();
-    for (const job of this.store.values("Job")) this.#due.set(keyOf(job), 0); // what was due is not known any more
-  }
-
-  /** Marks what time alone has made due; true when there was something. */
-  tick(): boolean {
-    const now = this.#nowMs();
-    const due = [...this.#due].filter(([, at]) => at <= now);
-    for (const [key] of due) {
-      this.#due.delete(key);
-      this.markDirty(key);
-    }
-    return due.length > 0;
+  constructor(store: Store, actions: PodActions, clock: Clock) {
+    super("Job", store, actions, clock);
   }
 
   protected selectorOf(job: Job): LabelSelector | undefined {
@@ -61,7 +34,7 @@ export class JobController extends WorkloadController<Job> {
       return;
     }
     const counts = count(pods);
-    const started = job.status?.startTime ?? this.#time(this.#nowMs());
+    const started = job.status?.startTime ?? this.clock.time(this.clock.nowMs());
     const startMs = Date.parse(started);
     const ending = this.#endOf(job, pods, counts, startMs);
     if (ending !== undefined) {
@@ -93,8 +66,8 @@ export class JobController extends WorkloadController<Job> {
     if (activeDeadlineSeconds !== undefined && spec.suspend !== true) {
       const end = startMs + activeDeadlineSeconds * 1000;
       const message = "Job was active longer than specified deadline";
-      if (this.#nowMs() >= end) return { type: "Failed", reason: "DeadlineExceeded", message };
-      this.#lookAgain(keyOf(job), end);
+      if (this.clock.nowMs() >= end) return { type: "Failed", reason: "DeadlineExceeded", message };
+      this.lookAgain(job, end);
     }
     const done =
       spec.completions === undefined
@@ -131,8 +104,8 @@ export class JobController extends WorkloadController<Job> {
     const inRow = failed.filter((pod) => succeeded.every((each) => endMs(each) <= endMs(pod))).length;
     if (inRow === 0 || last === 0) return false;
     const at = last + Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** (inRow - 1));
-    if (at <= this.#nowMs()) return false;
-    this.#lookAgain(keyOf(job), at);
+    if (at <= this.clock.nowMs()) return false;
+    this.lookAgain(job, at);
     return true;
   }
 
@@ -156,7 +129,7 @@ export class JobController extends WorkloadController<Job> {
   }
 
   #report(job: Job, pods: readonly Pod[], ending: Ending | undefined, startTime: string): void {
-    const now = this.#time(this.#nowMs());
+    const now = this.clock.time(this.clock.nowMs());
     const { active, succeeded, failed } = count(
       pods.map((pod) => this.store.get<Pod>("Pod", keyOf(pod)) ?? pod),
     );
@@ -198,12 +171,8 @@ export class JobController extends WorkloadController<Job> {
     const { ttlSecondsAfterFinished: ttl } = job.spec;
     if (ttl === undefined) return;
     const at = Date.parse(finishOf(job)?.lastTransitionTime ?? "") + ttl * 1000;
-    if (at <= this.#nowMs()) this.store.remove("Job", keyOf(job));
-    else this.#lookAgain(keyOf(job), at);
-  }
-
-  #lookAgain(key: string, atMs: number): void {
-    this.#due.set(key, Math.min(atMs, this.#due.get(key) ?? atMs));
+    if (at <= this.clock.nowMs()) this.store.remove("Job", keyOf(job));
+    else this.lookAgain(job, at);
   }
 }
 
@@ -233,7 +202,9 @@ function count(pods: readonly Pod[]): Counts {
 }
 
 /** The condition that says how a Job has ended. */
-function finishOf(job: Job): { type: string; lastTransitionTime?: string; reason?: string } | undefined {
+export function finishOf(
+  job: Job,
+): { type: string; lastTransitionTime?: string; reason?: string } | undefined {
   return job.status?.conditions?.find(
     ({ type, status }) => status === "True" && (type === "Complete" || type === "Failed"),
   );

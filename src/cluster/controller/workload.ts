@@ -10,6 +10,7 @@ import {
   type PodTemplate,
 } from "../../kube/objects.ts";
 import type { Store, StoreEvent } from "../store.ts";
+import { type Clock, Due } from "./due.ts";
 import { isFinished, isReady, isTerminating } from "./scheduler.ts";
 import type { PodActions } from "./told-actions.ts";
 
@@ -27,11 +28,14 @@ export abstract class WorkloadController<T extends KubeObject> {
   readonly #pods = new Map<string, Set<string>>();
   /** Pods that nobody owns. */
   readonly #orphans = new Set<string>();
+  readonly #due = new Due();
+  protected readonly clock: Clock;
 
-  constructor(kind: string, store: Store, actions: PodActions) {
+  constructor(kind: string, store: Store, actions: PodActions, clock: Clock) {
     this.#kind = kind;
     this.store = store;
     this.actions = actions;
+    this.clock = clock;
   }
 
   onEvent(event: StoreEvent): void {
@@ -44,6 +48,20 @@ export abstract class WorkloadController<T extends KubeObject> {
 
   settle(): void {
     this.#dirty.clear();
+    // What was due is not known any more.
+    for (const object of this.store.values(this.#kind)) this.#due.add(keyOf(object), 0);
+  }
+
+  /** Marks what time alone has made due; true when there was something. */
+  tick(): boolean {
+    const due = this.#due.take(this.clock.nowMs());
+    for (const key of due) this.markDirty(key);
+    return due.length > 0;
+  }
+
+  /** The object is to be looked at then, whatever happens. */
+  protected lookAgain(object: KubeObject, atMs: number | undefined): void {
+    if (atMs !== undefined) this.#due.add(keyOf(object), atMs);
   }
 
   /** True when there was something to do. */
@@ -69,6 +87,9 @@ export abstract class WorkloadController<T extends KubeObject> {
   }
 
   protected otherChanged(_event: StoreEvent): void {}
+
+  /** The object is there no more. */
+  protected gone(_key: string): void {}
 
   protected abstract selectorOf(object: T): LabelSelector | undefined;
 
@@ -117,6 +138,8 @@ export abstract class WorkloadController<T extends KubeObject> {
       .filter((pod): pod is Pod => pod !== undefined);
     if (object === undefined) {
       for (const pod of pods) this.actions.delete(pod);
+      this.#due.forget(key);
+      this.gone(key);
       if (this.#pods.get(key)?.size === 0) this.#pods.delete(key);
       return;
     }
@@ -142,8 +165,7 @@ export abstract class WorkloadController<T extends KubeObject> {
   }
 
   #selects(object: T, pod: KubeObject): boolean {
-    const selector = this.selectorOf(object);
-    return selector !== undefined && matchesSelector(selector, pod.metadata.labels);
+    return selects(this.selectorOf(object), pod);
   }
 
   #ownerOf(pod: KubeObject): string | undefined {
@@ -152,11 +174,15 @@ export abstract class WorkloadController<T extends KubeObject> {
   }
 }
 
-function controllerOf(object: KubeObject): { kind: string; name: string } | undefined {
+export function selects(selector: LabelSelector | undefined, object: KubeObject): boolean {
+  return selector !== undefined && matchesSelector(selector, object.metadata.labels);
+}
+
+export function controllerOf(object: KubeObject): { kind: string; name: string } | undefined {
   return object.metadata.ownerReferences?.find((each) => each.controller === true);
 }
 
-function ownerReference({ apiVersion, kind, metadata: { name, uid } }: KubeObject) {
+export function ownerReference({ apiVersion, kind, metadata: { name, uid } }: KubeObject) {
   return { apiVersion, kind, name, uid: uid ?? "", controller: true, blockOwnerDeletion: true };
 }
 

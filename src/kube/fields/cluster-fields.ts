@@ -38,18 +38,15 @@ Deployment
   apiVersion,kind,metadata,spec  served
   status  served  written by the lab
 DeploymentSpec
-  minReadySeconds  lab [0]  a pod that is ready counts at once
-  paused  lab [false]  a change is rolled out at once
-  progressDeadlineSeconds  lab [600]  a rollout has all the time there is
-  replicas,selector,strategy,template  served
-  revisionHistoryLimit  lab [10]  there is no history
+  minReadySeconds,paused,progressDeadlineSeconds,replicas,revisionHistoryLimit  served
+  selector,strategy,template  served
 DeploymentStatus
   availableReplicas,readyReplicas,replicas,unavailableReplicas,updatedReplicas  served
   conditions  served  written by the lab
-  collisionCount,observedGeneration,terminatingReplicas  kept
+  observedGeneration  served
+  collisionCount,terminatingReplicas  kept
 DeploymentCondition
-  message,reason,status,type  served
-  lastTransitionTime,lastUpdateTime  kept
+  lastTransitionTime,lastUpdateTime,message,reason,status,type  served
 DeploymentStrategy
   rollingUpdate,type  served
 RollingUpdateDeployment

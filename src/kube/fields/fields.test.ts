@@ -126,7 +126,6 @@ apiVersion: apps/v1
 kind: Deployment
 metadata: { name: web }
 spec:
-  minReadySeconds: 5
   selector: { matchLabels: { app: web } }
   template:
     metadata: { labels: { app: web } }
@@ -146,7 +145,6 @@ endpoints: [{ addresses: [10.0.0.1], deprecatedTopology: { zone: a } }]
   const slice =
     'warning: EndpointSlice "web-1": endpoints[*].deprecatedTopology: proxies no longer read it: use nodeName, zone and hints (docs/fields.md)';
   t.same(lines(text), [
-    'warning: Deployment "web": spec.minReadySeconds: a pod that is ready counts at once (docs/fields.md)',
     `${template}.tty: programs have neither input nor terminal (docs/fields.md)`,
     `${template}.volumeDevices: block devices are not made (docs/fields.md)`,
     slice,

@@ -17,53 +17,50 @@ NodeSelectorRequirement
 ReplicaSet
   apiVersion,kind,metadata,spec,status  served
 ReplicaSetSpec
-  minReadySeconds  lab [0]  a pod that is ready counts at once
-  replicas,selector,template  served
+  minReadySeconds,replicas,selector,template  served
 ReplicaSetStatus
   availableReplicas,fullyLabeledReplicas,readyReplicas,replicas  served
   conditions  served  ReplicaFailure, written by the lab
-  observedGeneration,terminatingReplicas  kept
+  observedGeneration  served
+  terminatingReplicas  kept
 ReplicationController
   apiVersion,kind,metadata,spec,status  served
 ReplicationControllerSpec
-  minReadySeconds  lab [0]  a pod that is ready counts at once
-  replicas,selector,template  served
+  minReadySeconds,replicas,selector,template  served
 ReplicationControllerStatus
   availableReplicas,fullyLabeledReplicas,readyReplicas,replicas  served
   conditions  served  ReplicaFailure, written by the lab
-  observedGeneration  kept
+  observedGeneration  served
 StatefulSet
   apiVersion,kind,metadata,spec,status  served
 StatefulSetSpec
-  minReadySeconds  lab [0]  a pod that is ready counts at once
-  ordinals,podManagementPolicy,replicas,selector,serviceName,template,updateStrategy  served
+  minReadySeconds,ordinals,podManagementPolicy,replicas,revisionHistoryLimit,selector,serviceName  served
   persistentVolumeClaimRetentionPolicy  kept
-  revisionHistoryLimit  lab [10]  there is no history
-  volumeClaimTemplates  lab  there are no volumes
+  template,updateStrategy  served
+  volumeClaimTemplates  served  a directory of the lab's for each; claims are bound at once
 StatefulSetOrdinals
   start  served
 StatefulSetUpdateStrategy
   rollingUpdate,type  served
 RollingUpdateStatefulSetStrategy
   maxUnavailable  lab [1]  one pod at a time
-  partition  served  a pod below it that is made anew gets the new template
+  partition  served
 StatefulSetStatus
   availableReplicas,currentReplicas,currentRevision,readyReplicas,replicas,updateRevision,updatedReplicas  served
-  collisionCount,conditions,observedGeneration  kept
+  observedGeneration  served
+  collisionCount,conditions  kept
 DaemonSet
   apiVersion,kind,metadata,spec,status  served
 DaemonSetSpec
-  minReadySeconds  lab [0]  a pod that is ready counts at once
-  revisionHistoryLimit  lab [10]  there is no history
-  selector,template,updateStrategy  served
+  minReadySeconds,revisionHistoryLimit,selector,template,updateStrategy  served
 DaemonSetUpdateStrategy
   rollingUpdate,type  served
 RollingUpdateDaemonSet
-  maxSurge  lab [0|0%]  old pods go before new ones come
-  maxUnavailable  served
+  maxSurge,maxUnavailable  served
 DaemonSetStatus
   currentNumberScheduled,desiredNumberScheduled,numberAvailable,numberMisscheduled,numberReady  served
-  collisionCount,conditions,observedGeneration  kept
+  observedGeneration  served
+  collisionCount,conditions  kept
   numberUnavailable,updatedNumberScheduled  served
 Job
   apiVersion,kind,metadata,spec,status  served
@@ -79,6 +76,17 @@ JobSpec
 JobStatus
   active,completedIndexes,completionTime,conditions,failed,ready,startTime,succeeded  served
   failedIndexes,terminating,uncountedTerminatedPods  kept
+CronJob
+  apiVersion,kind,metadata,spec,status  served
+CronJobSpec
+  concurrencyPolicy,failedJobsHistoryLimit,jobTemplate,startingDeadlineSeconds  served
+  schedule  served  five fields or a macro; @every is refused
+  successfulJobsHistoryLimit,suspend  served
+  timeZone  served  UTC where none is given
+CronJobStatus
+  active,lastScheduleTime,lastSuccessfulTime  served
+JobTemplateSpec
+  metadata,spec  served
 JobCondition
   lastProbeTime,lastTransitionTime,message,reason,status,type  served
 `);

@@ -30,7 +30,7 @@ interface Shape {
 const INT64 = new Set(
   `generation observedGeneration sizeBytes runAsUser runAsGroup fsGroup supplementalGroups
    terminationGracePeriodSeconds deletionGracePeriodSeconds activeDeadlineSeconds tolerationSeconds
-   expirationSeconds`.split(/\s+/),
+   expirationSeconds startingDeadlineSeconds`.split(/\s+/),
 );
 const SHAPES = new WeakMap<Types, Map<string, Shape>>();
 const QUANTITY = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?$/;

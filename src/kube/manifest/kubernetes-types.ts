@@ -61,6 +61,10 @@ const TYPES = `
   ContainerStatus: allocatedResources:{q} allocatedResourcesStatus:[any] containerID:s image:s imageID:s
       lastState:ContainerState name:s ready:b resources:ResourceRequirements restartCount:i started:b
       state:ContainerState stopSignal:s user:any volumeMounts:[VolumeMountStatus]
+  CronJob: apiVersion:s kind:s metadata:ObjectMeta spec:CronJobSpec status:CronJobStatus
+  CronJobSpec: concurrencyPolicy:s failedJobsHistoryLimit:i jobTemplate:JobTemplateSpec schedule:s
+      startingDeadlineSeconds:i successfulJobsHistoryLimit:i suspend:b timeZone:s
+  CronJobStatus: active:[ObjectReference] lastScheduleTime:t lastSuccessfulTime:t
   DaemonEndpoint: Port:i
   DaemonSet: apiVersion:s kind:s metadata:ObjectMeta spec:DaemonSetSpec status:DaemonSetStatus
   DaemonSetSpec: minReadySeconds:i revisionHistoryLimit:i selector:LabelSelector template:PodTemplateSpec
@@ -128,6 +132,7 @@ const TYPES = `
       ttlSecondsAfterFinished:i
   JobStatus: active:i completedIndexes:s completionTime:t conditions:[JobCondition] failed:i
       failedIndexes:s ready:i startTime:t succeeded:i terminating:i uncountedTerminatedPods:any
+  JobTemplateSpec: metadata:ObjectMeta spec:JobSpec
   KeyToPath: key:s mode:i path:s
   LabelSelector: matchExpressions:[LabelSelectorRequirement] matchLabels:{s}
   LabelSelectorRequirement: key:s operator:s values:[s]

@@ -4,6 +4,7 @@ import type { FieldProblems } from "../manifest/field-problems.ts";
 import type { KubeObject } from "../objects.ts";
 import { validateClusterNetworkPolicy } from "./cluster-network-policy.ts";
 import { validateConfigMap, validateSecret } from "./config-data.ts";
+import { validateCronJob } from "./cron-job.ts";
 import { validateCustomDefinition } from "./custom-definition.ts";
 import { validateEndpointSlice } from "./endpoint-slice.ts";
 import { validateEndpoints } from "./endpoints.ts";
@@ -31,6 +32,7 @@ const rules: Record<string, (object: never, problems: FieldProblems) => void> = 
   StatefulSet: validateStatefulSet,
   DaemonSet: validateDaemonSet,
   Job: validateJob,
+  CronJob: validateCronJob,
   ReplicationController: validateReplicationController,
   NetworkPolicy: validateNetworkPolicy,
   ClusterNetworkPolicy: validateClusterNetworkPolicy,

@@ -96,7 +96,7 @@ export const SUBJECTS: Subjects = {
   },
   cluster: {
     what: "a cluster without an API server: store, controllers, allocation, sources",
-    files: `cluster admission store workloads garbage-collector
+    files: `cluster admission store workloads rollouts cron-jobs garbage-collector
       endpoints-mirror host-ports habits sources dry-run event-recorder
       event-correlator node-writer api-source kept-object last-state desired-state reflector kubeconfig agent-api-server
       real-api-server
