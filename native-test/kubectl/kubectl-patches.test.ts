@@ -9,6 +9,7 @@ import { kubeconfigText } from "../../src/apiserver/kubeconfig.ts";
 import { serveApi } from "../../src/apiserver/server.ts";
 import { cannotRun } from "../../src/testing/lab/lab.ts";
 import { run } from "../../src/testing/lab/process.ts";
+import { TestPrograms } from "../../src/testing/pod-programs.ts";
 import { makeCluster } from "../../src/testing/world/make-cluster.ts";
 
 const skip = cannotRun("kubectl", "diff");
@@ -72,7 +73,14 @@ t.test("kubectl", { skip }, async (t) => {
   const credentials = await makeCredentials("patches", ["localhost"], ["127.0.0.1"]);
   const log: string[] = [];
   const cluster = makeCluster();
-  const server = await serveApi({ cluster, credentials, port: 0, log: (line) => void log.push(line) });
+  const programs = new TestPrograms();
+  const server = await serveApi({
+    cluster,
+    credentials,
+    programs,
+    port: 0,
+    log: (line) => void log.push(line),
+  });
   t.teardown(async () => {
     server.close();
     await rm(folder, { recursive: true, force: true });

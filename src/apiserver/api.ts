@@ -158,7 +158,7 @@ export class Api {
     if (request.method === "GET") {
       if (flagOf(query, "watch")) return this.#watch(asked);
       const { items, metadata } = this.#lists.list(resource, namespace, listOptions(query));
-      const format = formatOf(request.accept, resource);
+      const format = formatOf(request.accept, resource, includeOf(query));
       return { code: 200, type: JSON_TYPE, body: format.list(items, metadata), warnings: [] };
     }
     if (resource.namespaced && namespace === undefined) throw methodNotAllowed();
@@ -167,7 +167,7 @@ export class Api {
     const { options, ...how } = deletion(asked);
     const gone = this.#writes.deleteAll({ ...call, ...how }, listOptions(query), options);
     const metadata = { resourceVersion: String(this.#cluster.store.version) };
-    const body = formatOf(request.accept, resource).list(gone, metadata);
+    const body = formatOf(request.accept, resource, includeOf(query)).list(gone, metadata);
     return { code: 200, type: JSON_TYPE, body, warnings: [] };
   }
 
@@ -209,7 +209,8 @@ export class Api {
 
   #watch({ request, query, call }: Asked): WatchAnswer {
     const { resource, namespace, name } = call;
-    const target = { resource, namespace, name, format: formatOf(request.accept, resource) };
+    const format = formatOf(request.accept, resource, includeOf(query));
+    const target = { resource, namespace, name, format };
     const options = watchOptions(query);
     return { watch: (sink) => this.#watches.open(target, options, sink) };
   }
@@ -282,11 +283,16 @@ export class Api {
     return json({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 }, 201);
   }
 
-  #shown({ request, call }: Asked, object: KubeObject, code = 200): Answer {
+  #shown({ request, query, call }: Asked, object: KubeObject, code = 200): Answer {
     const { resource } = call;
-    const body = formatOf(request.accept, resource).one(object, true);
+    const body = formatOf(request.accept, resource, includeOf(query)).one(object, true);
     return { code, type: JSON_TYPE, body, warnings: [] };
   }
+}
+
+/** Of a table: what of an object goes with its row. */
+function includeOf(query: Query): string | null {
+  return query.get("includeObject");
 }
 
 function json(value: object, code = 200): Answer {

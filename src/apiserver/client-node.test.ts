@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { CoreV1Api, KubeConfig, makeInformer, type V1ConfigMap } from "@kubernetes/client-node";
 import t from "tap";
 import type { KubeObject } from "../kube/objects.ts";
+import { TestPrograms } from "../testing/pod-programs.ts";
 import { makeCluster } from "../testing/world/make-cluster.ts";
 import { makeCredentials } from "./certificates.ts";
 import { kubeconfigText } from "./kubeconfig.ts";
@@ -64,7 +65,8 @@ t.test("informers end with what there is, and tell nothing that never was", asyn
   const random = seeded(seed);
   const cluster = makeCluster();
   const credentials = await makeCredentials("test", ["localhost"], ["127.0.0.1"]);
-  const server = await serveApi({ cluster, credentials, port: 0, log: (line) => t.fail(line) });
+  const programs = new TestPrograms();
+  const server = await serveApi({ cluster, credentials, programs, port: 0, log: (line) => t.fail(line) });
   const relay = await relayTo(server.port, random);
   const told = new Set<string>();
   cluster.store.watch(({ object: { kind, metadata } }) => {

@@ -1,8 +1,9 @@
-// The form in which a client wants objects: as they are, or their metadata alone.
+// The form in which a client wants objects: as they are, as a table, or their metadata alone.
 import type { KubeObject } from "../kube/objects.ts";
 import type { Resource } from "./resource.ts";
 import { apiVersionOf } from "./resource.ts";
-import { notAcceptable } from "./status.ts";
+import { badRequest, notAcceptable } from "./status.ts";
+import { columnsOfKind, includeOf, TableFormat } from "./table/table.ts";
 
 export interface Format {
   /** Two formats of one resource with the same key write the same. */
@@ -14,6 +15,8 @@ export interface Format {
 }
 
 const META = "meta.k8s.io";
+/** Clients of before 1.15 ask for the first one. */
+const TABLE_VERSIONS: readonly string[] = ["v1beta1", "v1"];
 
 /** One of an Accept header's ways: application/json;as=Table;v=v1;g=meta.k8s.io. */
 interface Accepted {
@@ -21,14 +24,20 @@ interface Accepted {
   readonly parameters: ReadonlyMap<string, string>;
 }
 
-/** The first of the ways that is known here. Throws a StatusError when there is none. */
-export function formatOf(accept: string | undefined, resource: Resource): Format {
+/**
+ * The first of the ways that is known here. `include`: what of an object goes with its row of a table. Throws a
+ * StatusError when there is none.
+ */
+export function formatOf(accept: string | undefined, resource: Resource, include: string | null): Format {
   const ways = accept === undefined || accept === "" ? [] : accept.split(",").map(acceptedOf);
   if (ways.length === 0) return new Plain(resource);
   for (const { type, parameters } of ways) {
     if (!["application/json", "application/*", "*/*"].includes(type)) continue;
     const as = parameters.get("as");
     if (as === undefined) return new Plain(resource);
+    const version = parameters.get("v") ?? "";
+    if (as === "Table" && parameters.get("g") === META && TABLE_VERSIONS.includes(version))
+      return tableFormat(resource, version, include);
     const isOurs = parameters.get("g") === META && parameters.get("v") === "v1";
     if (isOurs && (as === "PartialObjectMetadata" || as === "PartialObjectMetadataList")) return METADATA;
   }
@@ -36,6 +45,19 @@ export function formatOf(accept: string | undefined, resource: Resource): Format
   if (ways.some(({ type }) => type === "text/html" || type === "application/yaml"))
     return new Plain(resource);
   throw notAcceptable();
+}
+
+function tableFormat(resource: Resource, version: string, include: string | null): Format {
+  const included = includeOf(include);
+  if (included === undefined)
+    throw badRequest(`unrecognized includeObject value: ${JSON.stringify(include)}`);
+  const shape = {
+    columns: columnsOfKind(resource.kind),
+    version,
+    include: included,
+    of: apiVersionOf(resource),
+  };
+  return new TableFormat(shape, (object) => shown(object, resource));
 }
 
 function acceptedOf(text: string): Accepted {

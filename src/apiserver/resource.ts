@@ -83,7 +83,7 @@ const WITH_STATUS = new Set([
 const SCALABLE: readonly string[] = ["Deployment", "ReplicaSet", "ReplicationController", "StatefulSet"];
 
 const MORE_SUBRESOURCES: Readonly<Record<string, readonly string[]>> = {
-  Pod: ["binding", "eviction"],
+  Pod: ["attach", "binding", "eviction", "exec", "log", "portforward"],
   ServiceAccount: ["token"],
 };
 

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import type { KubeObject } from "../kube/objects.ts";
+import { TestPrograms } from "../testing/pod-programs.ts";
 import { makeCluster } from "../testing/world/make-cluster.ts";
 import { ApiSource } from "../watch/api-server/api-source.ts";
 import { readAccess } from "../watch/api-server/kubeconfig.ts";
@@ -35,7 +36,7 @@ t.test("certificates, tokens, bodies; a client that follows everything", async (
   const cluster = makeCluster();
   const lines: string[] = [];
   const log = (line: string): void => void lines.push(line);
-  const server = await serveApi({ cluster, credentials, port: 0, log });
+  const server = await serveApi({ cluster, credentials, programs: new TestPrograms(), port: 0, log });
   t.teardown(() => server.close());
   const send = ({ body, ...more }: Sent, path = "/api/v1/namespaces"): Promise<Reply> =>
     new Promise((resolve, reject) => {

@@ -2,13 +2,18 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { PodwireError } from "../base/errors.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import { type Answer, Api, type ApiRequest, type WatchAnswer } from "./api.ts";
 import type { Credentials } from "./certificates.ts";
 import type { User } from "./reviews.ts";
-import { badRequest, StatusError, tooLarge, unauthorized } from "./status.ts";
+import { badRequest, methodNotAllowed, StatusError, tooLarge, unauthorized } from "./status.ts";
+import { serveLog } from "./stream/log.ts";
+import type { PodPrograms } from "./stream/pod-programs.ts";
+import { podRequest } from "./stream/pod-request.ts";
+import { serveUpgrade } from "./stream/upgrade.ts";
 import { Tokens } from "./tokens.ts";
 import type { Sink } from "./watches.ts";
 
@@ -24,22 +29,35 @@ export interface ApiServer {
 export interface ServeOptions {
   readonly cluster: Cluster;
   readonly credentials: Credentials;
+  /** What runs in pods. */
+  readonly programs: PodPrograms;
   /** Tried first; 0 or taken: any. */
   readonly port: number;
   /** Told of what should not happen. */
   log(line: string): void;
 }
 
-export async function serveApi({ cluster, credentials, port, log }: ServeOptions): Promise<ApiServer> {
+export async function serveApi(options: ServeOptions): Promise<ApiServer> {
+  const { cluster, credentials, port, log } = options;
   const tokens = new Tokens(credentials.accountKey, credentials.adminToken);
   const api = new Api(cluster, tokens);
   const { serverCert: cert, serverKey: key, ca } = credentials;
   const server = createServer(
     { cert, key, ca, requestCert: true, rejectUnauthorized: false, requestTimeout: 0 },
     (request, response) => {
-      serve(api, tokens, request, response).catch((error: unknown) => refuse(response, error, log));
+      serve(api, tokens, options, request, response).catch((error: unknown) => refuse(response, error, log));
     },
   );
+  const upgraded = new Set<Duplex>();
+  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    upgraded.add(socket);
+    socket.on("error", () => {}).on("close", () => upgraded.delete(socket));
+    try {
+      upgrade(tokens, options, request, socket, head);
+    } catch (error) {
+      refuseUpgrade(socket, error, log);
+    }
+  });
   server.keepAliveTimeout = 120_000;
   await listen(server, port).catch(() => listen(server, 0));
   return {
@@ -48,6 +66,7 @@ export async function serveApi({ cluster, credentials, port, log }: ServeOptions
       api.close();
       server.close();
       server.closeAllConnections();
+      for (const socket of upgraded) socket.destroy();
     },
   };
 }
@@ -65,12 +84,19 @@ function listen(server: Server, port: number): Promise<void> {
 async function serve(
   api: Api,
   tokens: Tokens,
+  { cluster, programs }: ServeOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const { method = "GET", url = "/", headers } = request;
   const user = userOf(request, tokens);
   if (user === undefined && !HEALTH.test(url)) throw unauthorized();
+  const ofPod = podRequest(url, cluster);
+  if (ofPod?.subresource === "log") {
+    if (method !== "GET") throw methodNotAllowed();
+    return serveLog(ofPod.pod, ofPod.query, response, programs);
+  }
+  if (ofPod !== undefined) throw badRequest("Upgrade request required");
   const asked: ApiRequest = {
     ...{ method, url, accept: headers.accept, contentType: headers["content-type"] },
     userAgent: headers["user-agent"],
@@ -80,6 +106,22 @@ async function serve(
   const answer = api.answer(asked);
   if ("watch" in answer) watch(answer, response);
   else send(answer, response);
+}
+
+/** Throws where nothing was answered yet. */
+function upgrade(
+  tokens: Tokens,
+  { cluster, programs }: ServeOptions,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): void {
+  if (userOf(request, tokens) === undefined) throw unauthorized();
+  const asked = podRequest(request.url ?? "/", cluster);
+  if (asked === undefined || asked.subresource === "log")
+    throw badRequest("nothing at this path turns its connection into something else");
+  const { subresource, pod, query } = asked;
+  serveUpgrade({ request, socket, head, subresource, pod, query }, programs);
 }
 
 function userOf(request: IncomingMessage, tokens: Tokens): User | undefined {
@@ -159,6 +201,18 @@ function refuse(response: ServerResponse, error: unknown, log: (line: string) =>
   response.shouldKeepAlive = status.code !== 413; // the rest of the body is not read
   const type = "application/json";
   send({ code: status.code ?? 500, type, body: JSON.stringify(status), warnings: [] }, response);
+}
+
+function refuseUpgrade(socket: Duplex, error: unknown, log: (line: string) => void): void {
+  const { status } = statusError(error, log);
+  const body = JSON.stringify(status);
+  const head = [
+    `HTTP/1.1 ${status.code ?? 500} ${status.reason ?? ""}`,
+    "Content-Type: application/json",
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    "Connection: close",
+  ];
+  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
 }
 
 function statusError(error: unknown, log: (line: string) => void): StatusError {

@@ -3,6 +3,7 @@
 import { type Credentials, makeCredentials } from "../apiserver/certificates.ts";
 import { kubeconfigText } from "../apiserver/kubeconfig.ts";
 import { type ApiServer, serveApi } from "../apiserver/server.ts";
+import type { PodPrograms } from "../apiserver/stream/pod-programs.ts";
 import { cidrs, formatIp, nthIp } from "../base/ip.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import { fillNamespaces } from "./namespace-content.ts";
@@ -28,11 +29,12 @@ export async function startKubernetesApi(
   t: Topology,
   paths: LabPaths,
   cluster: Cluster,
+  programs: PodPrograms,
   log: (line: string) => void,
 ): Promise<ApiServer> {
   const before = readJson<SavedApi>(paths.api);
   const credentials = before?.credentials ?? (await makeCredentials(t.lab, NAMES, addressesOf(t)));
-  const server = await serveApi({ cluster, credentials, port: before?.port ?? 0, log });
+  const server = await serveApi({ cluster, credentials, programs, port: before?.port ?? 0, log });
   const { port } = server;
   const saved: SavedApi = { port, credentials };
   await writeAtomically(paths.api, JSON.stringify(saved), PRIVATE);

@@ -191,6 +191,11 @@ export class Lab implements PodHost {
     return bytes.subarray(offset > bytes.length ? 0 : offset);
   }
 
+  /** What runs this pod, once it has a node and an address. */
+  runnerOf(pod: Pod): PodRunner | undefined {
+    return this.runners.get(runnerKey(pod));
+  }
+
   /** When it came. A pod that is gone has nothing to tell. */
   logTimes(namespace = "default", pod = "", container = ""): LogTimes {
     const found = this.cluster.get("Pod", `${namespace}/${pod}`) as Pod | undefined;

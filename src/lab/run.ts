@@ -4,6 +4,7 @@ import { openCluster } from "./cluster-state.ts";
 import { LabError } from "./errors.ts";
 import { startKubernetesApi } from "./kubernetes-api.ts";
 import { Lab, logLine } from "./lab.ts";
+import { LabPrograms } from "./pod/stream/lab-programs.ts";
 import { identify } from "./process/process-table.ts";
 import { serveLab } from "./server.ts";
 import { labPaths, readTopology } from "./state-dir.ts";
@@ -33,8 +34,9 @@ export async function runLab(lab: string, program: string, graceMaxMs = GRACE_DE
   process.on("unhandledRejection", (error) =>
     running.log(`internal: ${String((error as Error)?.stack ?? error)}`),
   );
+  const programs = new LabPrograms((pod) => running.runnerOf(pod));
   // Beside the agents, which need longer. A lab without it still is one.
-  startKubernetesApi(topology, paths, cluster, logLine).catch((error: Error) =>
+  startKubernetesApi(topology, paths, cluster, programs, logLine).catch((error: Error) =>
     running.log(`the Kubernetes API is not served: ${error.message}`),
   );
   await running.start();

@@ -4,6 +4,7 @@ import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { getPriority } from "node:os";
 import { join } from "node:path";
+import { isatty } from "node:tty";
 import { Worker } from "node:worker_threads";
 import * as fc from "fast-check";
 import t from "tap";
@@ -46,6 +47,9 @@ t.test("arguments of a wrong type, or too few, throw a TypeError", async (t) => 
     () => loose.ifInfo("", "lo", new Uint32Array(5)),
     () => loose.listenTcp("", "127.0.0.1", "80", 1),
     () => loose.listenTcp("", "127.0.0.1", 0),
+    () => loose.openTcp(""),
+    () => loose.openPty([0, 0]),
+    () => loose.resizePty(0, 80),
     () => loose.closeFd(),
     () => loose.ring("x"),
     () => loose.pollerAdd(1, 2),
@@ -504,4 +508,29 @@ t.test("a thread says for how long it wants a core at a time, and keeps its nice
       "within bounds",
     );
   t.equal(getPriority(), nice);
+});
+
+t.test("a terminal has two ends and a size, and a socket connects", async (t) => {
+  t.equal(native.openPty(ints(0)), EINVAL, "room for both");
+  const pair = ints(0, 0);
+  t.equal(native.openPty(pair), 0);
+  const [master, slave] = pair;
+  t.ok(isatty(slave), "a terminal");
+  t.equal(native.resizePty(master, 132, 50), 0);
+  const { stdout } = spawnSync("stty", ["size"], { stdio: [slave, "pipe", "inherit"], encoding: "utf8" });
+  t.equal(stdout, "50 132\n");
+  for (const [columns, rows] of [
+    [-1, 1],
+    [65_536, 1],
+    [1, 65_536],
+  ])
+    t.equal(native.resizePty(master, columns, rows), EINVAL);
+  for (const fd of pair) native.closeFd(fd);
+  t.equal(native.resizePty(master, 1, 1), EBADF);
+  t.equal(native.openTcp("relative", 4), EINVAL);
+  for (const family of [4, 6]) {
+    const fd = native.openTcp("", family);
+    t.ok(fd > 0);
+    native.closeFd(fd);
+  }
 });

@@ -99,6 +99,12 @@ export interface Native extends Io, Offload {
    * "::" takes IPv4 connections too. Port 0: one that is free. What it accepts belongs to the namespace as well.
    */
   listenTcp(netns: string, address: string, port: number, backlog: number): number;
+  /** A TCP socket, for `new Socket({ fd })` and its `connect`: non-blocking, close-on-exec. family: 4 or 6. */
+  openTcp(netns: string, family: number): number;
+  /** A pseudo-terminal: out[0] its master, non-blocking, out[1] its slave; both close-on-exec. */
+  openPty(out: Int32Array): number;
+  /** By either end. In characters, up to 65535. */
+  resizePty(fd: number, columns: number, rows: number): number;
   /** A netlink socket: non-blocking, close-on-exec. groups: a bit mask. Returns its fd. */
   openNetlink(netns: string, protocol: number, groups: number): number;
   /** Sends `len` bytes of messages to the kernel, which has worked on them when this returns. */

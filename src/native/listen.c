@@ -1,5 +1,5 @@
-// TCP listening sockets inside a network namespace: a socket stays in the namespace it was made in, and so do the
-// connections it accepts, whichever namespace the process lives in.
+// TCP sockets inside a network namespace: a socket stays in the namespace it was made in, and so do the connections it
+// makes or accepts, whichever namespace the process lives in.
 #include "addon.h"
 
 #include <arpa/inet.h>
@@ -70,4 +70,20 @@ napi_value ListenTcp(napi_env env, napi_callback_info info) {
   if (bad_text || port < 0 || port > 65535 || listener.backlog < 0 || !parse(&listener, address, port))
     return return_int(env, -EINVAL);
   return return_int(env, in_netns(netns, open_listener, &listener));
+}
+
+static int open_socket(void *context) {
+  int fd = socket(*(int *)context, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  return fd < 0 ? -errno : fd;
+}
+
+napi_value OpenTcp(napi_env env, napi_callback_info info) {
+  Args args;
+  args_load(&args, env, info, 2);
+  char netns[256];
+  int bad_text = arg_string(&args, 0, netns, sizeof netns);
+  int family = arg_int(&args, 1) == 6 ? AF_INET6 : AF_INET;
+  if (args.bad) return throw_type_error(env);
+  if (bad_text) return return_int(env, -EINVAL);
+  return return_int(env, in_netns(netns, open_socket, &family));
 }

@@ -1,10 +1,10 @@
 // podwire exec WORKLOAD [-n NS] [-c CONTAINER] -- CMD…: a real program in a workload's network.
 import { spawn } from "node:child_process";
-import { accessSync, constants as fsConstants, statSync } from "node:fs";
 import { constants } from "node:os";
 import type { Command } from "commander";
 import type { Container, Pod } from "../../kube/objects.ts";
 import { checkPrivileges } from "../../lab/preconditions.ts";
+import { isProgram } from "../../lab/process/is-program.ts";
 import { globals, note } from "../context.ts";
 import { CliError, Exit, usageError } from "../errors.ts";
 import { checkNetns, inNetns } from "../in-namespace.ts";
@@ -111,7 +111,7 @@ function plainEnvironment(container: Container): Record<string, string> {
 /** Status of the program; 128 + n when signal n ended it; 127 when it does not exist. */
 async function runIn(target: Target, words: string[]): Promise<number> {
   checkNetns(target.netns, `exec: ${target.label}`, "podwire lab up repairs a lab");
-  if (!isProgram(words[0], target.env.PATH ?? "", rootOf(target))) {
+  if (!isProgram(words[0], target.env.PATH ?? "", target.enter ?? [])) {
     process.stderr.write(`error: exec: ${words[0]}: no such program on this machine\n`);
     return NOT_FOUND;
   }
@@ -123,26 +123,6 @@ async function runIn(target: Target, words: string[]): Promise<number> {
   return new Promise((resolve, reject) => {
     child.on("error", (error) => reject(new CliError(`exec: ip(8): ${error.message}`, Exit.FAILED)));
     child.on("exit", (code, signal) => resolve(code ?? SIGNAL_BASE + signalNumber(signal)));
-  });
-}
-
-/** Where a container's files are seen from here: it may have a root of its own. */
-function rootOf({ enter }: Target): string {
-  const pid = /^--target=(\d+)$/.exec(enter?.[1] ?? "")?.[1];
-  return pid === undefined ? "" : `/proc/${pid}/root`;
-}
-
-/** ip(8) itself would end with status 1 for a missing program, nsenter with words of its own. */
-function isProgram(word: string, path: string, root: string): boolean {
-  const candidates = word.includes("/") ? [word] : path.split(":").map((dir) => `${dir || "."}/${word}`);
-  return candidates.some((name) => {
-    const file = name.startsWith("/") ? `${root}${name}` : name;
-    try {
-      accessSync(file, fsConstants.X_OK);
-      return statSync(file).isFile();
-    } catch {
-      return false;
-    }
   });
 }
 

@@ -1,5 +1,6 @@
 import t from "tap";
-import { LogOutput, type LogSource, type LogWishes, linesOf, timeAt } from "./log-output.ts";
+import { timeAt } from "../../lab/pod/log-index.ts";
+import { LogOutput, type LogSource, type LogWishes, linesOf } from "./log-output.ts";
 
 const TIMES: [number, number][] = [
   [0, 1000],

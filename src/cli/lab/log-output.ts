@@ -1,5 +1,5 @@
 // Lines of logs as they are wanted: the last ones, those since a time, with times, with where they come from.
-import type { LogTimes } from "../../lab/pod/log-index.ts";
+import { type LogTimes, timeAt } from "../../lab/pod/log-index.ts";
 
 type Times = LogTimes["times"];
 
@@ -91,17 +91,6 @@ export function linesOf(bytes: Buffer, from: number): LogLine[] {
     start = end;
   }
   return lines;
-}
-
-/** When the byte at `offset` came: that of the last look that began at or before it. */
-export function timeAt(times: Times, offset: number): number {
-  let [low, high] = [0, times.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (times[middle][0] <= offset) low = middle + 1;
-    else high = middle;
-  }
-  return times[Math.max(0, low - 1)]?.[1] ?? 0;
 }
 
 function iso(ms: number): string {

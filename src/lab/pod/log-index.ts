@@ -16,6 +16,17 @@ export interface LogTimes {
   times: [offset: number, ms: number][];
 }
 
+/** When the byte at `offset` came: that of the last look that began at or before it. */
+export function timeAt(times: LogTimes["times"], offset: number): number {
+  let [low, high] = [0, times.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (times[middle][0] <= offset) low = middle + 1;
+    else high = middle;
+  }
+  return times[Math.max(0, low - 1)]?.[1] ?? 0;
+}
+
 export class LogIndex {
   readonly #log: string;
   readonly #file: string;

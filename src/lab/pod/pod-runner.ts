@@ -11,12 +11,14 @@ import { type LabPaths, podDirectory } from "../state-dir.ts";
 import type { NodePlan, Topology } from "../topology.ts";
 import type { ConfigObjects } from "./config-objects.ts";
 import { ContainerRun } from "./container-run.ts";
+import { containerEnvironment, joinWords } from "./enter/enter.ts";
 import type { LogTimes } from "./log-index.ts";
 import { hostname } from "./pod-env.ts";
 import { PodEvents, type Tell } from "./pod-events.ts";
 import { type PodNetwork, podMac, wirePod } from "./pod-network.ts";
 import { type ContainerView, isSidecar, podStatus } from "./pod-status.ts";
 import type { ProbeHelper } from "./probe-place.ts";
+import type { Entrance } from "./stream/exec-program.ts";
 import { PodVolumes } from "./volume/pod-volumes.ts";
 import { type Place, VolumeProblem } from "./volume/volume-files.ts";
 
@@ -272,6 +274,21 @@ export class PodRunner {
   logTimes(container: string): LogTimes {
     const run = this.all.find((each) => each.container.name === container);
     return run?.log?.times() ?? { starts: [], times: [] };
+  }
+
+  logFile(container: string): string {
+    return `${this.stateDir()}/${container}.log`;
+  }
+
+  processOf(container: string): ManagedProcess | undefined {
+    return this.all.find((each) => each.container.name === container)?.process;
+  }
+
+  /** How a program gets to where the container's is; undefined: it was not started yet. */
+  entranceOf(container: string): Entrance | undefined {
+    if (this.all.find((each) => each.container.name === container)?.begun !== true) return undefined;
+    const base = `${this.stateDir()}/${container}`;
+    return { words: joinWords(base, this.netns), env: containerEnvironment(base) };
   }
 
   /** What runs, for `lab status`. */

@@ -107,6 +107,10 @@ export const SUBJECTS: Subjects = {
     files: `api watches server decode client-node kubectl-* patch patches patch-judge field-manager definitions custom
       openapi`,
   },
+  streams: {
+    what: "what runs in pods, through the API: exec, attach, port-forwarding, logs; SPDY and WebSockets",
+    files: "frame session upgrade exec-program log-reader log-index kubectl-streams",
+  },
   "pod-security": {
     what: "which pods are admitted, judged by Kubernetes' own library",
     files: "pod-security* evaluate security-context e2e-pod-security",

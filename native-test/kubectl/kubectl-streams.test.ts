@@ -1,0 +1,116 @@
+// kubectl and what runs in a lab's pods: logs, exec, attach, cp, port-forward, tables. Whichever kubectl there is: newer ones
+// ask by WebSockets, those up to 1.30 (Debian's is 1.20) by SPDY.
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import t from "tap";
+import { cannotRun, TestLab } from "../../src/testing/lab/lab.ts";
+import { type Result, run, sleep, start } from "../../src/testing/lab/process.ts";
+
+const skip = cannotRun("kubectl", "script", "tar");
+const TALK = "i=0; while :; do echo line $i; i=$((i+1)); sleep 0.1; done";
+const container = (name: string, ...command: string[]): object => ({ name, image: "x", command });
+const pod = (name: string, ...containers: object[]): object => ({
+  ...{ apiVersion: "v1", kind: "Pod", metadata: { name } },
+  spec: { nodeName: "node1", containers },
+});
+const web = { name: "c", image: "podwire/echo", ports: [{ containerPort: 8080 }] };
+
+t.test("kubectl and what runs in pods", { skip }, async (t) => {
+  const objects = [
+    pod("web", web),
+    pod("two", container("talk", "sh", "-c", TALK), container("quiet", "sleep", "100000")),
+  ];
+  const lab = await TestLab.up("kubectl-streams", { nodes: [{ name: "node1" }], objects });
+  t.teardown(() => lab.down());
+  const env = { KUBECONFIG: `/run/podwire/labs/${lab.name}/kubeconfig`, HOME: lab.folder };
+  const kubectl = (words: string[], input = ""): Promise<Result> =>
+    run(["kubectl", ...words], { env, input, timeoutMs: 30_000 });
+  const shell = (script: string): Promise<Result> => run(["sh", "-c", script], { env, timeoutMs: 30_000 });
+  const begin = (words: string[], ready: RegExp) =>
+    start(["env", `KUBECONFIG=${env.KUBECONFIG}`, `HOME=${env.HOME}`, "kubectl", ...words], ready, 30_000);
+
+  await t.test("exec: output, input, exit status, a program that is not there", async (t) => {
+    const said = await kubectl([
+      "exec",
+      "web",
+      "--",
+      "sh",
+      "-c",
+      "echo out; echo err >&2; hostname -I; exit 7",
+    ]);
+    t.match(said, { status: 7, stdout: /^out\n10\.244\.1\.\d+ \n$/, stderr: /^err\n/ });
+    const text = "0123456789abcdef\n".repeat(50_000);
+    t.equal((await kubectl(["exec", "-i", "web", "--", "cat"], text)).stdout, text);
+    const none = await kubectl(["exec", "web", "--", "no-such-program"]);
+    t.match(none, { status: 1, stderr: /"no-such-program": executable file not found in \$PATH/ });
+  });
+
+  await t.test("exec -it: a terminal", async (t) => {
+    const inside = "stty size; tty; read line; echo got \\$line; exit 3";
+    const script = `(sleep 2; printf 'hello\\r') | script -qec "kubectl exec -it web -- sh -c '${inside}'" /dev/null`;
+    const { stdout } = await shell(`${script}; echo status $?`);
+    t.match(stdout, /\d+ \d+\r\n\/dev\/pts\/\d+\r\n/);
+    t.match(stdout, /got hello\r\n/);
+    t.match(stdout, /status 3/);
+  });
+
+  await t.test("logs: the last lines, times, what follows, which container", async (t) => {
+    t.match((await kubectl(["logs", "two", "-c", "talk", "--tail=2"])).stdout, /^line \d+\nline \d+\n$/);
+    const stamped = await kubectl(["logs", "two", "-c", "talk", "--tail=1", "--timestamps", "--since=1m"]);
+    t.match(stamped.stdout, /^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z line \d+\n$/);
+    t.match((await kubectl(["logs", "two", "-c", "talk", "--limit-bytes=6"])).stdout, /^line 0$/);
+    t.match((await kubectl(["logs", "two", "-c", "none"])).stderr, /container none is not valid for pod two/);
+    const previous = await kubectl(["logs", "web", "--previous"]);
+    t.match(previous.stderr, /previous terminated container "c" in pod "web" not found/);
+    const following = await begin(["logs", "-f", "two", "-c", "talk", "--tail=1"], /line \d+\n/);
+    const before = following.output().length;
+    await sleep(1500);
+    await following.stop();
+    t.ok(following.output().length > before, "it goes on");
+  });
+
+  await t.test("attach: what the container's program says from now on", async (t) => {
+    const attached = await begin(["attach", "two", "-c", "talk"], /line \d+/);
+    await attached.stop();
+    t.notMatch(attached.output(), /^line 0$/m);
+  });
+
+  await t.test("cp, there and back", async (t) => {
+    const [here, there, back] = ["here", "there", "back"].map((name) => join(lab.folder, name));
+    const bytes = Buffer.alloc(300_000, "podwire");
+    await writeFile(here, bytes);
+    t.equal((await kubectl(["cp", here, `web:${there}`])).status, 0);
+    t.equal((await kubectl(["cp", `web:${there}`, back])).status, 0);
+    t.ok((await readFile(back)).equals(bytes));
+    await rm(there);
+  });
+
+  await t.test(
+    "port-forward: connections one after another and together, and a port without a program",
+    async (t) => {
+      const forwarding = await begin(["port-forward", "web", ":8080", ":9"], /127\.0\.0\.1:\d+ -> 9/);
+      const [, port] = /127\.0\.0\.1:(\d+) -> 8080/.exec(forwarding.output()) ?? [];
+      const [, closed] = /127\.0\.0\.1:(\d+) -> 9/.exec(forwarding.output()) ?? [];
+      const ask = async (to: string): Promise<string> =>
+        (await run(["curl", "-s", "--max-time", "10", `http://127.0.0.1:${to}/`])).stdout;
+      t.match(await ask(port), /web/);
+      for (const text of await Promise.all(Array.from({ length: 5 }, () => ask(port)))) t.match(text, /web/);
+      t.equal(await ask(closed), "");
+      t.match(forwarding.output(), /failed to connect to localhost:9 inside the pod: connection refused/);
+      await forwarding.stop();
+    },
+  );
+
+  await t.test("get: tables of the server", async (t) => {
+    const wide = (await kubectl(["get", "pods", "-o", "wide"])).stdout;
+    t.match(wide, /^NAME +READY +STATUS +RESTARTS +AGE +IP +NODE +NOMINATED NODE +READINESS GATES\n/);
+    t.match(wide, /^two +2\/2 +Running +0 +\d+s +10\.244\.1\.\d+ +node1 +<none> +<none>$/m);
+    t.match((await kubectl(["get", "nodes"])).stdout, /^NAME +STATUS +ROLES +AGE +VERSION\nnode1 +Ready/);
+    const watching = await begin(["get", "pods", "-w"], /^web /m);
+    await kubectl(["label", "pod", "web", "seen=yes"]);
+    await kubectl(["delete", "pod", "web", "--grace-period=1"]);
+    await sleep(500);
+    await watching.stop();
+    t.match(watching.output(), /^NAME +READY[\s\S]*^web +1\/1 +Terminating/m);
+  });
+});
