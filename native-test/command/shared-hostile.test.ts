@@ -198,6 +198,38 @@ t.test("a machine that others change", { skip: cannotRun("socat", "curl", "nft")
     }
   });
 
+  await t.test("protocols without ports: a pod in the world's answers", async (t) => {
+    for (const [family, protocol] of [
+      [4, 47],
+      [4, 50],
+      [6, 97],
+    ] as const) {
+      const own = family === 4 ? WORLD[4] : `[${WORLD[6]}]`;
+      const echo = `echo on; exec socat IP${family}-RECVFROM:${protocol},bind=${own},fork EXEC:cat`;
+      const server = await start(["ip", "netns", "exec", namespaces.nameOf("out"), "sh", "-c", echo], /on/);
+      await sleep(100);
+      const target = `IP${family}-SENDTO:${own}:${protocol}`;
+      const ask = () => sh("a", `(printf hello; sleep 0.3) | socat -t 0.1 - ${target}`);
+      await until("an answer", async () => (await ask()).includes("hello"), SOON_MS).catch(() => {});
+      t.equal(await ask(), "hello", `IPv${family}, protocol ${protocol}`);
+      t.match(await sh("n1", "nft list ruleset"), `ipv${family}_answers_${protocol}`);
+      await server.stop();
+    }
+    const hear = (name: string, words: string) =>
+      start(
+        ["ip", "netns", "exec", namespaces.nameOf(name), "sh", "-c", `echo on; exec socat ${words}`],
+        /on/,
+      );
+    const own = await hear("n1", "-u IP4-RECVFROM:98,fork STDOUT");
+    const server = await hear("out", `IP4-RECVFROM:98,bind=${WORLD[4]},fork EXEC:cat`);
+    await sleep(100);
+    const ask = () => sh("a", `(printf mine; sleep 0.3) | socat -t 0.1 - IP4-SENDTO:${WORLD[4]}:98`);
+    for (let i = 0; i < 3; i++) t.equal(await ask(), "", "the machine speaks it itself");
+    t.match(own.output(), "minemine");
+    t.match(first.output(), "the machine itself speaks protocol 98: pods are not answered in it");
+    for (const each of [own, server]) await each.stop();
+  });
+
   await t.test(
     "host0 is removed, the NIC gets another MAC address, or goes: one line, and the next agent goes on",
     async (t) => {

@@ -209,7 +209,7 @@ export class Agent {
   }
 
   #nodeNetwork(): NodeNetwork {
-    return new NodeNetwork(this.#native, this.config, {
+    return new NodeNetwork(this.#native, this.config, this.#plane.tables, {
       problem: (error) => this.onProblem(error),
       note: (text) => this.onNote(text),
       fatal: (error) => this.onFatal(error),

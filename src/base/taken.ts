@@ -1,7 +1,7 @@
 // What the data plane takes of what comes in at a NIC that it shares with the kernel, and the kernel therefore must not
 // have: one description, of which the socket's filter and the table that drops the kernel's copies are made
 // (src/device), so that every packet has one taker. What else is in it, the plane hands to the kernel.
-import type { Cidr, Ip } from "./ip.ts";
+import { type Cidr, formatIp, type Ip, type IpFamily } from "./ip.ts";
 
 /** Unsigned numbers, both ends included. */
 export interface NumberRange {
@@ -21,6 +21,13 @@ export interface TakenGroup {
   readonly ports: TakenPorts;
 }
 
+/** Hosts that answer pods in a protocol without ports. Their packets to any address of the machine are taken. */
+export interface TakenPeers {
+  readonly protocol: number;
+  readonly family: IpFamily;
+  readonly peers: readonly Ip[];
+}
+
 export interface Taken {
   /** Everything to there: pods, services, addresses that are no machine's. */
   readonly whole: readonly Cidr[];
@@ -29,6 +36,8 @@ export interface Taken {
   readonly tunnelPort: number;
   /** Of pings under the node's address: answers, and errors about them. */
   readonly ids: NumberRange;
+  /** One for each protocol of a family; ICMP errors about what was sent to these hosts are taken, too. */
+  readonly answers: readonly TakenPeers[];
 }
 
 /** Sorted and joined where they meet; the narrowest gaps are closed until there are at most `max`. */
@@ -52,6 +61,20 @@ export function joinRanges(ranges: Iterable<NumberRange>, max = Number.POSITIVE_
     else joined.push({ ...each });
   }
   return joined;
+}
+
+/** By protocol and family, each host once, in an order that does not depend on theirs. */
+export function gatherPeers(all: Iterable<TakenPeers>): TakenPeers[] {
+  const gathered = new Map<string, { protocol: number; family: IpFamily; peers: Map<string, Ip> }>();
+  for (const { protocol, family, peers } of all) {
+    const key = `${family} ${protocol}`;
+    const known = gathered.get(key) ?? { protocol, family, peers: new Map() };
+    for (const peer of peers) known.peers.set(formatIp(peer), peer);
+    gathered.set(key, known);
+  }
+  const inOrder = <T>(map: Map<string, T>): T[] =>
+    [...map].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value);
+  return inOrder(gathered).map((each) => ({ ...each, peers: inOrder(each.peers) }));
 }
 
 /** Both together. */

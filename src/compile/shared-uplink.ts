@@ -18,11 +18,13 @@ import {
 } from "../base/ip.ts";
 import { type KernelNetwork, type KernelRoute, KernelRouteType } from "../base/kernel-network.ts";
 import {
+  gatherPeers,
   joinRanges,
   type NumberRange,
   PORT_PROTOCOLS,
   type PortProtocol,
   type Taken,
+  type TakenPeers,
   type TakenPorts,
 } from "../base/taken.ts";
 import type { AgentConfig, PortRange } from "../config/agent.ts";
@@ -142,9 +144,12 @@ export interface TakenInput {
   readonly podCidrs: readonly Cidr[];
   readonly masqueradePorts: PortRange;
   readonly served: Iterable<ServedPort>;
+  /** Hosts beyond the NIC to which pods speak in protocols without ports. */
+  readonly answers?: Iterable<TakenPeers>;
 }
 
-export function takenOf({ config, machine, podCidrs, masqueradePorts, served }: TakenInput): Taken {
+export function takenOf(input: TakenInput): Taken {
+  const { config, machine, podCidrs, masqueradePorts, served, answers = [] } = input;
   const tunnelPort = config.overlay.type === "vxlan" ? config.overlay.port : 0;
   const isOwn = (address: Ip): boolean => machine.local.some((own) => sameIp(own, address));
   const everywhere: ServedPort[] = [];
@@ -172,6 +177,7 @@ export function takenOf({ config, machine, podCidrs, masqueradePorts, served }: 
     groups: [...groups.values()],
     tunnelPort,
     ids: masqueradePorts,
+    answers: gatherPeers(answers),
   };
 }
 

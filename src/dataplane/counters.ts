@@ -62,6 +62,7 @@ export const Event = Object.freeze({
   TUNNEL_GSO_LOST: 38, // the device that takes such superframes is gone, or down
   NEIGHBOR_ANNOUNCED: 39, // addresses of the node told to who was attached (send/announce.ts)
   PAUSES: 40, //             the plane slept, so that who is sent to could read
+  SNAT_PORTLESS: 41, // masqueraded connections of protocols without ports: whose answers are ours, the agent looks up
 } as const);
 const EVENT_COLUMNS = 64;
 export const EVENT_NAMES: readonly string[] = Object.keys(Event).map((k) => k.toLowerCase());

@@ -5,6 +5,7 @@ export const Op = Object.freeze({
   LOAD_WORD: 0x20,
   LOAD_HALF: 0x28,
   LOAD_BYTE: 0x30,
+  LOAD_WORD_AT_X: 0x40,
   LOAD_HALF_AT_X: 0x48,
   LOAD_BYTE_AT_X: 0x50,
   X_IS: 0x01,

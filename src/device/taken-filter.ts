@@ -3,7 +3,14 @@
 // accepts of IP to this machine the other drops, but for the later fragments, of which both have a copy, since nobody
 // can tell whose they are.
 import { type Cidr, type IpWords, maskWord, prefixLen128 } from "../base/ip.ts";
-import { joinRanges, type NumberRange, PORT_PROTOCOLS, type Taken, type TakenGroup } from "../base/taken.ts";
+import {
+  joinRanges,
+  type NumberRange,
+  PORT_PROTOCOLS,
+  type Taken,
+  type TakenGroup,
+  type TakenPeers,
+} from "../base/taken.ts";
 import { BpfAssembler, Op } from "./bpf-assembler.ts";
 
 const ANCILLARY = 0xfffff000;
@@ -102,7 +109,7 @@ function halve(
   search(a, ranges.slice(0, middle), hit, miss, isAbove);
 }
 
-function ipv4(a: BpfAssembler, { whole, groups, tunnelPort, ids }: Taken): void {
+function ipv4(a: BpfAssembler, { whole, groups, tunnelPort, ids, answers }: Taken): void {
   const own = groups.filter(({ addresses }) => addresses[0].family === 4);
   a.add(Op.LOAD_WORD, L3 + 16);
   for (const [i, { addresses }] of own.entries())
@@ -115,7 +122,7 @@ function ipv4(a: BpfAssembler, { whole, groups, tunnelPort, ids }: Taken): void 
     a.jump(Op.ANY_BIT, 0x1fff, "accept", null); // a later fragment
     a.add(Op.X_IS_IHL, L3);
     a.add(Op.LOAD_BYTE, L3 + 9);
-    dispatch(a, at, ICMP);
+    dispatch(a, at, ICMP, "ipv4 from");
     a.add(Op.LOAD_BYTE_AT_X, L3);
     icmpTypes(a, at, 4);
     a.label(`${at} error`); // about a packet without options, as all of ours are
@@ -123,15 +130,40 @@ function ipv4(a: BpfAssembler, { whole, groups, tunnelPort, ids }: Taken): void 
     a.add(Op.LOAD_BYTE_AT_X, inner);
     a.jump(Op.EQUAL, 0x45, null, "reject");
     a.add(Op.LOAD_BYTE_AT_X, inner + 9);
-    about(a, at, ICMP, inner + 20, tunnelPort);
+    about(a, at, ICMP, { l4: inner + 20, tunnelPort, other: "ipv4 about" });
     numbers(a, group, ids, at, L3);
+  }
+  const peers = answers.filter(({ family }) => family === 4);
+  peersOf(a, "ipv4 from", peers, (list) => {
+    a.add(Op.LOAD_WORD, L3 + 12);
+    search(a, lastWords(list), "accept", "reject");
+  });
+  peersOf(a, "ipv4 about", peers, (list) => {
+    a.add(Op.LOAD_WORD_AT_X, L3 + 8 + 16);
+    search(a, lastWords(list), "accept", "reject");
+  });
+}
+
+/** Is the packet, or the one that an error is about, of a pod's and a host's? Its protocol is loaded. */
+function peersOf(
+  a: BpfAssembler,
+  at: string,
+  answers: readonly TakenPeers[],
+  match: (peers: readonly Cidr[]) => void,
+): void {
+  a.label(at);
+  for (const { protocol } of answers) a.jump(Op.EQUAL, protocol, `${at} ${protocol}`, null);
+  a.goto("reject");
+  for (const { protocol, family, peers } of answers) {
+    a.label(`${at} ${protocol}`);
+    match(peers.map((peer) => ({ ...peer, prefixLen: family === 4 ? 32 : 128 })));
   }
 }
 
-/** Goes on with ICMP, or where the protocol that is loaded has its ports. */
-function dispatch(a: BpfAssembler, at: string, icmp: number): void {
+/** Goes on with ICMP, or where the protocol that is loaded has its ports, or to `other`. */
+function dispatch(a: BpfAssembler, at: string, icmp: number, other: string): void {
   for (const protocol of PORT_PROTOCOLS) a.jump(Op.EQUAL, protocol, `${at} to ${protocol}`, null);
-  a.jump(Op.EQUAL, icmp, null, "reject");
+  a.jump(Op.EQUAL, icmp, null, other);
 }
 
 /** What the type that is loaded is about: an answer with an id at X + `id`, or an error. */
@@ -141,10 +173,18 @@ function icmpTypes(a: BpfAssembler, at: string, family: 4 | 6): void {
   a.goto("reject");
 }
 
+interface Inner {
+  /** Where its transport header is, from X. */
+  readonly l4: number;
+  readonly tunnelPort: number;
+  /** Where it goes on with protocols without ports. */
+  readonly other: string;
+}
+
 /** An ICMP error's packet: ours by its source port, by its id, or by the tunnel's port. Its protocol is loaded. */
-function about(a: BpfAssembler, at: string, icmp: number, l4: number, tunnelPort: number): void {
+function about(a: BpfAssembler, at: string, icmp: number, { l4, tunnelPort, other }: Inner): void {
   for (const protocol of PORT_PROTOCOLS) a.jump(Op.EQUAL, protocol, `${at} from ${protocol}`, null);
-  a.jump(Op.EQUAL, icmp, null, "reject");
+  a.jump(Op.EQUAL, icmp, null, other);
   a.add(Op.LOAD_HALF_AT_X, l4 + 4);
   a.goto(`${at} ids`);
   for (const protocol of PORT_PROTOCOLS) {
@@ -172,7 +212,7 @@ function numbers(a: BpfAssembler, group: TakenGroup, ids: NumberRange, at: strin
   }
 }
 
-function ipv6(a: BpfAssembler, { whole, groups, tunnelPort, ids }: Taken): void {
+function ipv6(a: BpfAssembler, { whole, groups, tunnelPort, ids, answers }: Taken): void {
   const own = groups.filter(({ addresses }) => addresses[0].family === 6);
   for (const [i, { addresses }] of own.entries())
     for (const address of addresses) isRange(a, { ...address, prefixLen: 128 }, `ipv6 ${i}`);
@@ -191,25 +231,40 @@ function ipv6(a: BpfAssembler, { whole, groups, tunnelPort, ids }: Taken): void 
     a.add(Op.X_IS, 8);
     a.add(Op.LOAD_BYTE, L3 + 40);
     a.label(`${at} whole`);
-    dispatch(a, at, ICMPV6);
+    dispatch(a, at, ICMPV6, "ipv6 from");
     a.add(Op.LOAD_BYTE_AT_X, L3 + 40);
     icmpTypes(a, at, 6);
     a.label(`${at} error`);
     const inner = L3 + 48;
     a.add(Op.LOAD_BYTE_AT_X, inner + 6);
-    about(a, at, ICMPV6, inner + 40, tunnelPort);
+    about(a, at, ICMPV6, { l4: inner + 40, tunnelPort, other: "ipv6 about" });
     numbers(a, group, ids, at, L3 + 40);
   }
+  const peers = answers.filter(({ family }) => family === 6);
+  peersOf(a, "ipv6 from", peers, (list) => {
+    for (const peer of list) isRange(a, peer, "accept", Op.LOAD_WORD, L3 + 8);
+    a.goto("reject");
+  });
+  peersOf(a, "ipv6 about", peers, (list) => {
+    for (const peer of list) isRange(a, peer, "accept", Op.LOAD_WORD_AT_X, L3 + 48 + 24);
+    a.goto("reject");
+  });
 }
 
-/** Goes to `hit` when the destination is in the range, else on. */
-function isRange(a: BpfAssembler, range: Cidr, hit: string): void {
+/** Goes to `hit` when the address is in the range, else on: the destination, or what lies elsewhere. */
+function isRange(
+  a: BpfAssembler,
+  range: Cidr,
+  hit: string,
+  load: number = Op.LOAD_WORD,
+  from = L3 + 24,
+): void {
   const miss = a.newLabel();
   const bits = prefixLen128(range);
   wordsOf(range).forEach((word, i) => {
     const mask = maskWord(bits, i);
     if (mask === 0) return;
-    a.add(Op.LOAD_WORD, L3 + 24 + 4 * i);
+    a.add(load, from + 4 * i);
     if (mask !== -1) a.add(Op.AND, mask);
     a.jump(Op.EQUAL, word & mask, null, miss);
   });

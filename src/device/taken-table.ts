@@ -4,7 +4,13 @@
 // linux/netfilter/nf_tables.h.
 import type { Cidr, IpWords } from "../base/ip.ts";
 import { prefixLen128 } from "../base/ip.ts";
-import { type NumberRange, PORT_PROTOCOLS, type Taken, type TakenGroup } from "../base/taken.ts";
+import {
+  type NumberRange,
+  PORT_PROTOCOLS,
+  type Taken,
+  type TakenGroup,
+  type TakenPeers,
+} from "../base/taken.ts";
 import { Flag, Writer } from "./netlink/message.ts";
 import type { Netlink } from "./netlink/netlink.ts";
 import {
@@ -97,6 +103,7 @@ export class TakenTable {
       taken.groups.map(({ addresses }) => addresses),
       taken.tunnelPort,
       taken.ids,
+      taken.answers.map(({ family, protocol }) => [family, protocol]),
     ]);
     const batch = new Batch(this.#netlink, this.#name);
     if (shape === this.#there) {
@@ -241,8 +248,9 @@ interface Places {
   readonly protocol: number;
   readonly base: number;
   readonly l4: number;
-  /** In an ICMP error, behind l4: the packet's protocol, and its own ports. */
+  /** In an ICMP error, behind l4: the packet's protocol, where it went, and its own ports. */
   readonly inner: number;
+  readonly innerTo: number;
   readonly innerL4: number;
 }
 
@@ -251,7 +259,7 @@ function chainsV4(taken: Taken, i: number): Chain[] {
   const name = `ipv4_${i}`;
   const places: Places = {
     ...{ name, sets: name, family: 4, icmp: 1, protocol: 9 },
-    ...{ base: TRANSPORT, l4: 0, inner: 17, innerL4: 28 },
+    ...{ base: TRANSPORT, l4: 0, inner: 17, innerTo: 24, innerL4: 28 },
   };
   const later = [load(NETWORK, 6, 2), mask([0x1f, 0xff]), compare(Compare.UNEQUAL, [0, 0]), verdict(ACCEPT)];
   const noOptions = [load(TRANSPORT, 8, 1), compare(Compare.UNEQUAL, [0x45]), verdict(ACCEPT)];
@@ -266,7 +274,7 @@ function chainsV6(taken: Taken, i: number): Chain[] {
   const sets = `ipv6_${i}`;
   const places = (name: string, protocol: number, more: number): Places => ({
     ...{ name, sets, family: 6, icmp: 58, protocol },
-    ...{ base: NETWORK, l4: 40 + more, inner: 54 + more, innerL4: 88 + more },
+    ...{ base: NETWORK, l4: 40 + more, inner: 54 + more, innerTo: 72 + more, innerL4: 88 + more },
   });
   const whole = places(sets, 6, 0);
   const first = places(`${sets}_fragment`, 40, 8);
@@ -280,7 +288,9 @@ function chainsV6(taken: Taken, i: number): Chain[] {
   ];
 }
 
-function rulesOf({ name, sets, family, icmp, protocol, base, l4 }: Places, { ids }: Taken): Expression[][] {
+function rulesOf(places: Places, { ids, answers }: Taken): Expression[][] {
+  const { name, sets, family, icmp, protocol, base, l4 } = places;
+  const [source, bytes] = family === 4 ? [12, 4] : [8, 16];
   const is = (number: number): Expression[] => equals(Base.NETWORK, protocol, [number]);
   return [
     ...PORT_PROTOCOLS.map((p) => [
@@ -300,12 +310,22 @@ function rulesOf({ name, sets, family, icmp, protocol, base, l4 }: Places, { ids
       ...equals(base, l4, [type]),
       verdict(GOTO, `${name}_error`),
     ]),
+    ...answers
+      .filter((each) => each.family === family)
+      .map((each) => [
+        ...is(each.protocol),
+        load(Base.NETWORK, source, bytes),
+        inSet(peerSet(each)),
+        verdict(DROP),
+      ]),
   ];
 }
 
+const peerSet = ({ family, protocol }: TakenPeers): string => `ipv${family}_answers_${protocol}`;
+
 function errorRules(
-  { sets, icmp, base, inner, innerL4 }: Places,
-  { tunnelPort, ids }: Taken,
+  { sets, family, icmp, base, inner, innerTo, innerL4 }: Places,
+  { tunnelPort, ids, answers }: Taken,
 ): Expression[][] {
   const is = (number: number): Expression[] => equals(base, inner, [number]);
   const tunnel = [...is(UDP), ...equals(base, innerL4 + 2, half(tunnelPort)), verdict(DROP)];
@@ -318,19 +338,32 @@ function errorRules(
       verdict(DROP),
     ]),
     [...is(icmp), ...isBetween(base, innerL4 + 4, ids), verdict(DROP)],
+    ...answers
+      .filter((each) => each.family === family)
+      .map((each) => [
+        ...is(each.protocol),
+        load(base, innerTo, family === 4 ? 4 : 16),
+        inSet(peerSet(each)),
+        verdict(DROP),
+      ]),
   ];
 }
 
-function setsOf({ whole, groups }: Taken): KernelSet[] {
+function setsOf({ whole, groups, answers }: Taken): KernelSet[] {
   const numbers = { 4: 0, 6: 0 };
   const big = ({ first, last }: NumberRange): BigRange => ({ first: BigInt(first), last: BigInt(last) });
+  const addresses = (name: string, of: 4 | 6, list: readonly Cidr[]): KernelSet => {
+    const own = list.filter(({ family }) => family === of);
+    if (of === 4) return { name, key: Key.ipv4_addr, ranges: lastWords(own).map(big) };
+    return { name, key: Key.ipv6_addr, ranges: joinV6(own) };
+  };
   return [
-    {
-      name: "ipv4_whole",
-      key: Key.ipv4_addr,
-      ranges: lastWords(whole.filter(({ family }) => family === 4)).map(big),
-    },
-    { name: "ipv6_whole", key: Key.ipv6_addr, ranges: joinV6(whole.filter(({ family }) => family === 6)) },
+    addresses("ipv4_whole", 4, whole),
+    addresses("ipv6_whole", 6, whole),
+    ...answers.map((each) => {
+      const peers = each.peers.map((peer) => ({ ...peer, prefixLen: each.family === 4 ? 32 : 128 }));
+      return addresses(peerSet(each), each.family, peers);
+    }),
     ...groups.flatMap(({ addresses: [{ family }], ports }) => {
       const name = `ipv${family}_${numbers[family]++}`;
       return PORT_PROTOCOLS.map((p) => ({

@@ -1,8 +1,8 @@
 // One description of what is the plane's, two programs that are made of it: what the socket's filter takes, the kernel's
 // table drops, and nothing else. Judged by a third one, which reads the description itself, on random frames.
 import t from "tap";
-import { cidr, contains, ip } from "../base/ip.ts";
-import { joinRanges, PORT_PROTOCOLS, type Taken, type TakenPorts } from "../base/taken.ts";
+import { cidr, contains, formatIp, ip } from "../base/ip.ts";
+import { gatherPeers, joinRanges, PORT_PROTOCOLS, type Taken, type TakenPorts } from "../base/taken.ts";
 import { NftEvaluator } from "../testing/nft-evaluator.ts";
 import { BpfAssembler, Op } from "./bpf-assembler.ts";
 import type { Netlink } from "./netlink/netlink.ts";
@@ -21,7 +21,7 @@ function runs(program: Int32Array, frame: Uint8Array, packetType = 0, tagged = 0
     if ((code & 7) === 0 && k < 0xfffff000 && at + width > frame.length) return false;
     if (code === Op.RETURN) return k !== 0;
     if (code === Op.LOAD_WORD && k >= 0xfffff000) a = k === 0xfffff004 ? packetType : tagged;
-    else if (code === Op.LOAD_WORD) a = ((half(at) << 16) | half(at + 2)) >>> 0;
+    else if (code === Op.LOAD_WORD || code === Op.LOAD_WORD_AT_X) a = ((half(at) << 16) | half(at + 2)) >>> 0;
     else if (code === Op.LOAD_HALF || code === Op.LOAD_HALF_AT_X) a = half(at);
     else if (code === Op.LOAD_BYTE || code === Op.LOAD_BYTE_AT_X) a = byte(at);
     else if (code === Op.X_IS) x = k;
@@ -83,7 +83,16 @@ const TAKEN: Taken = {
   ],
   tunnelPort: 8472,
   ids: { first: 50_000, last: 65_535 },
+  answers: [
+    { protocol: 47, family: 4, peers: ["192.0.2.1", "192.0.2.3"].map(ip) },
+    { protocol: 50, family: 4, peers: [ip("192.0.2.2")] },
+    { protocol: 47, family: 6, peers: ["2001:db8:1::1", "2001:db8:2::1"].map(ip) },
+  ],
 };
+const SENDERS = {
+  4: ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"],
+  6: ["2001:db8:1::1", "2001:db8:2::1", "2001:db8:2::2", "2001:db9:1::1"],
+} as const;
 const ADDRESSES = {
   4: [
     "192.168.77.11",
@@ -114,6 +123,7 @@ const PORTS = [
 
 interface Frame {
   family: 4 | 6;
+  from: string;
   to: string;
   protocol: number;
   /** In units of 8 bytes; of a datagram in one piece none. */
@@ -130,7 +140,9 @@ function anyFrame(isInner = false): Frame {
   const family = oneOf([4, 6] as const);
   const icmp = family === 4 ? 1 : 58;
   const frame = {
-    ...{ family, to: oneOf(ADDRESSES[family]), protocol: oneOf([...PORT_PROTOCOLS, icmp, icmp, 47]) },
+    ...{ family, to: oneOf(ADDRESSES[family]), protocol: oneOf([...PORT_PROTOCOLS, icmp, icmp, 47, 50]) },
+    ...(isInner ? { to: oneOf([...ADDRESSES[family], ...SENDERS[family]]) } : {}),
+    from: oneOf(SENDERS[family]),
     fragment: isInner ? undefined : oneOf([undefined, undefined, undefined, 0, 185, 4096]),
     ...{ source: oneOf(PORTS), port: oneOf(PORTS), type: oneOf([0, 1, 3, 4, 8, 11, 12, 14, 128, 129]) },
     options: family === 4 ? oneOf([0, 0, 0, 8]) : 0,
@@ -141,13 +153,12 @@ function anyFrame(isInner = false): Frame {
 }
 
 function bytesOf(frame: Frame): number[] {
-  const { family, to, protocol, fragment, source, port, type, inner, options } = frame;
+  const { family, from, to, protocol, fragment, source, port, type, inner, options } = frame;
   const half = (n: number): number[] => [n >> 8, n & 255];
-  const { w0, w1, w2, w3 } = ip(to);
-  const words = (family === 4 ? [w3] : [w0, w1, w2, w3]).flatMap((w) => [
-    ...half(w >>> 16),
-    ...half(w & 0xffff),
-  ]);
+  const words = (address: string): number[] => {
+    const { w0, w1, w2, w3 } = ip(address);
+    return (family === 4 ? [w3] : [w0, w1, w2, w3]).flatMap((w) => [...half(w >>> 16), ...half(w & 0xffff)]);
+  };
   const isIcmp = protocol === 1 || protocol === 58;
   const behind = inner === undefined ? [...half(source), ...half(port)] : bytesOf(inner);
   const l4 = isIcmp
@@ -155,21 +166,10 @@ function bytesOf(frame: Frame): number[] {
     : [...half(source), ...half(port), ...new Array(8).fill(0)];
   if (family === 4) {
     const flags = fragment === undefined ? 0 : fragment === 0 ? 0x2000 : fragment;
-    const fixed = [0x45 + options / 4, 0, 0, 60, 0, 1, ...half(flags), 64, protocol, 0, 0, 192, 0, 2, 1];
-    return [...fixed, ...words, ...new Array(options).fill(1), ...l4];
+    const fixed = [0x45 + options / 4, 0, 0, 60, 0, 1, ...half(flags), 64, protocol, 0, 0, ...words(from)];
+    return [...fixed, ...words(to), ...new Array(options).fill(1), ...l4];
   }
-  const header = (next: number): number[] => [
-    0x60,
-    0,
-    0,
-    0,
-    0,
-    40,
-    next,
-    64,
-    ...new Array(16).fill(0x20),
-    ...words,
-  ];
+  const header = (next: number): number[] => [0x60, 0, 0, 0, 0, 40, next, 64, ...words(from), ...words(to)];
   if (fragment === undefined) return [...header(protocol), ...l4];
   return [...header(44), protocol, 0, ...half((fragment << 3) | (fragment === 0 ? 1 : 0)), 0, 0, 0, 1, ...l4];
 }
@@ -186,7 +186,12 @@ function taker(frame: Frame): "plane" | "kernel" | "both" {
   const isIn = (list: readonly { first: number; last: number }[] | undefined, n: number): boolean =>
     (list ?? []).some(({ first, last }) => first <= n && n <= last);
   const of = (p: number) => group.ports[p as 6];
-  if (protocol !== 1 && protocol !== 58) return isIn(of(protocol), port) ? "plane" : "kernel";
+  const isPeer = (p: number, host: string): boolean =>
+    TAKEN.answers.some(
+      (each) => each.protocol === p && each.family === family && each.peers.map(formatIp).includes(host),
+    );
+  if (protocol !== 1 && protocol !== 58)
+    return isIn(of(protocol), port) || isPeer(protocol, frame.from) ? "plane" : "kernel";
   const [replies, errors] =
     family === 4
       ? [
@@ -198,7 +203,9 @@ function taker(frame: Frame): "plane" | "kernel" | "both" {
   if (!errors.includes(type) || inner === undefined || inner.options > 0) return "kernel";
   const isPing = inner.protocol === (family === 4 ? 1 : 58);
   const isTunnel = inner.protocol === 17 && inner.port === 8472;
-  const isOurs = isPing ? inner.port >= 50_000 : isTunnel || isIn(of(inner.protocol), inner.source);
+  const isOurs = isPing
+    ? inner.port >= 50_000
+    : isTunnel || isIn(of(inner.protocol), inner.source) || isPeer(inner.protocol, inner.to);
   return isOurs ? "plane" : "kernel";
 }
 
@@ -261,6 +268,7 @@ t.test(
     t.notOk(runs(program, arp, 3), "for another host");
     const neighbour = frameOf({
       family: 6,
+      from: "2001:db8:9::9",
       to: "ff02::1",
       protocol: 58,
       fragment: undefined,
@@ -272,6 +280,7 @@ t.test(
     t.ok(runs(program, neighbour, 2), "a solicitation, to a group");
     const pod = frameOf({
       family: 4,
+      from: "192.0.2.9",
       to: "10.244.1.9",
       protocol: 6,
       fragment: undefined,
@@ -291,6 +300,7 @@ t.test("a change of ports keeps the table, one of addresses makes it anew", asyn
   const table = tableFor(kernel);
   const frame = frameOf({
     family: 4,
+    from: "192.0.2.9",
     to: "192.168.77.99",
     protocol: 6,
     fragment: undefined,
@@ -309,6 +319,7 @@ t.test("a change of ports keeps the table, one of addresses makes it anew", asyn
     kernel.passes(
       frameOf({
         family: 4,
+        from: "192.0.2.9",
         to: "192.168.77.11",
         protocol: 6,
         fragment: undefined,
@@ -324,6 +335,29 @@ t.test("a change of ports keeps the table, one of addresses makes it anew", asyn
   t.ok(kernel.passes(frame));
 });
 
+t.test("hosts that answer come and go in the table as it is, protocols by another one", async (t) => {
+  const kernel = new NftEvaluator();
+  const table = tableFor(kernel);
+  const from = (host: string, protocol: number): boolean => {
+    const rest = { fragment: undefined, source: 1, port: 22, type: 0, options: 0 };
+    return kernel.passes(frameOf({ family: 4, from: host, to: "192.168.77.11", protocol, ...rest }));
+  };
+  const answers = (protocol: number, ...peers: string[]): Taken => ({
+    ...TAKEN,
+    answers: gatherPeers([{ protocol, family: 4, peers: peers.map(ip) }]),
+  });
+  for (const [taken, wanted] of [
+    [answers(47, "192.0.2.1"), [false, true, true]],
+    [answers(47, "192.0.2.2", "192.0.2.1"), [false, false, true]],
+    [answers(47, "192.0.2.2"), [true, false, true]],
+    [answers(50, "192.0.2.2"), [true, true, false]],
+    [{ ...TAKEN, answers: [] }, [true, true, true]],
+  ] as const) {
+    table.drop(taken);
+    t.same([from("192.0.2.1", 47), from("192.0.2.2", 47), from("192.0.2.2", 50)], wanted);
+  }
+});
+
 t.test("a program of more ports than a jump is long", async (t) => {
   const many = joinRanges(
     Array.from({ length: 200 }, (_, i) => ({ first: 1000 + 5 * i, last: 1001 + 5 * i })),
@@ -334,6 +368,7 @@ t.test("a program of more ports than a jump is long", async (t) => {
   for (const port of [999, 1000, 1001, 1002, 1499, 1500, 1501, 1995, 1996, 1997]) {
     const frame = frameOf({
       family: 4,
+      from: "192.0.2.9",
       to: "192.168.77.11",
       protocol: 132,
       fragment: undefined,

@@ -15,7 +15,9 @@ import type { ServiceUpdate } from "../../dataplane/spec/services.ts";
 import { KernelReader } from "../../device/netlink/kernel-network.ts";
 import { errnoName, type Native } from "../../native/binding.ts";
 import type { PlaneMessage } from "../../plane/messages.ts";
+import type { SharedTables } from "../../plane/plane-memory.ts";
 import { HostRouting } from "./host-routing.ts";
+import { PortlessPeers } from "./portless-peers.ts";
 import { readRecord, recordWith, writeRecord } from "./record.ts";
 import { runIn } from "./run-ip.ts";
 import { SharedUplink } from "./shared-uplink.ts";
@@ -66,6 +68,7 @@ const AGAIN_MS = 1000;
 export class NodeNetwork {
   readonly #config: AgentConfig;
   readonly #native: Native;
+  readonly #portless: PortlessPeers;
   readonly #routing: HostRouting;
   #reader: KernelReader | undefined;
   #look: NodeJS.Timeout | undefined;
@@ -81,7 +84,9 @@ export class NodeNetwork {
   #unreached = "";
   readonly #tell: Listener;
 
-  constructor(native: Native, config: AgentConfig, tell: Listener) {
+  /** `tables`: the plane's, for who speaks to whom. */
+  constructor(native: Native, config: AgentConfig, tables: SharedTables, tell: Listener) {
+    this.#portless = new PortlessPeers(tables);
     this.#native = native;
     this.#config = config;
     this.#tell = tell;
@@ -167,7 +172,7 @@ export class NodeNetwork {
   async prepare(): Promise<void> {
     if (!this.isShared) return this.#watch();
     const { netns, host, uplink, socket } = this.#config;
-    const shared = new SharedUplink(this.#native, this.#config);
+    const shared = new SharedUplink(this.#native, this.#config, this.#portless);
     this.#shared = shared;
     shared.tryTable();
     shared.onLost = (error) => this.#tell.fatal(error);
@@ -180,6 +185,7 @@ export class NodeNetwork {
       }));
       this.#tell.tell({ type: "neighbors", known: words, gone: gone.map(({ address }) => address) });
     };
+    shared.onNote = (text) => this.#tell.note(text);
     shared.onChange = () => this.#changed();
     const sysctls = new MachineSysctls(netns);
     const isThere = readNetwork(this.#native, netns).links.some(({ name }) => name === host.interface);

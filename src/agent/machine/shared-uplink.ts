@@ -7,7 +7,7 @@
 import { PodwireError } from "../../base/errors.ts";
 import { type Cidr, formatCidr, formatIp, type Ip } from "../../base/ip.ts";
 import type { KernelLink, KernelNeighbor, KernelNetwork, KernelRoute } from "../../base/kernel-network.ts";
-import { type Taken, unitePorts } from "../../base/taken.ts";
+import { gatherPeers, type Taken, unitePorts } from "../../base/taken.ts";
 import { type HostDevice, hostDevice, hostDeviceLines } from "../../compile/host-device.ts";
 import type { NodeTopology } from "../../compile/node.ts";
 import {
@@ -24,6 +24,7 @@ import { Netlink } from "../../device/netlink/netlink.ts";
 import { takenFilter } from "../../device/taken-filter.ts";
 import { NETLINK_NETFILTER, TakenTable } from "../../device/taken-table.ts";
 import { errnoName, type Native } from "../../native/binding.ts";
+import type { PortlessPeers } from "./portless-peers.ts";
 import { runIn } from "./run-ip.ts";
 
 const LOOK_MS = 50;
@@ -44,6 +45,7 @@ export class SharedUplink {
   readonly #config: AgentConfig;
   readonly #reader: KernelReader;
   readonly #table: TakenTable;
+  readonly #portless: PortlessPeers;
   readonly #served = new Map<number, readonly ServedPort[]>();
   #neighbors = new Map<string, KernelNeighbor>();
   #fd = -1;
@@ -52,6 +54,8 @@ export class SharedUplink {
   #taken: Taken | undefined;
   /** Something has changed that what is taken depends on, beside the topology. */
   #isDue = true;
+  /** Pods speak to others without ports. */
+  #isUnsettled = false;
   #topology: NodeTopology | undefined;
   #device: HostDevice | undefined;
   #deviceKey = "";
@@ -63,11 +67,13 @@ export class SharedUplink {
   onChange: () => void = () => {};
   /** Called with what the kernel has learnt of its neighbours on the NIC, and which it knows no more. */
   onNeighbors: (known: KernelNeighbor[], gone: KernelNeighbor[]) => void = () => {};
+  onNote: (text: string) => void = () => {};
   /** Called when the device is another one by now. */
   onLost: (error: Error) => void = () => {};
 
-  constructor(native: Native, config: AgentConfig) {
+  constructor(native: Native, config: AgentConfig, portless: PortlessPeers) {
     const { netns, uplink } = config;
+    this.#portless = portless;
     this.#native = native;
     this.#config = config;
     this.#reader = new KernelReader(native, netns);
@@ -87,7 +93,8 @@ export class SharedUplink {
 
   /** Throws where the kernel cannot drop what is the plane's: better now than when the machine has been changed. */
   tryTable(): void {
-    this.#drop({ whole: [], groups: [], tunnelPort: 0, ids: this.#config.uplink.masqueradePorts });
+    const ids = this.#config.uplink.masqueradePorts;
+    this.#drop({ whole: [], groups: [], tunnelPort: 0, ids, answers: [] });
   }
 
   get mtu(): number {
@@ -128,6 +135,11 @@ export class SharedUplink {
 
   #follow(): void {
     try {
+      if (this.#portless.look(performance.now())) {
+        this.#isUnsettled = true;
+        this.#isDue = true;
+        this.onChange();
+      }
       const changes = this.#reader.changes();
       if (changes.neighbors) this.#followNeighbors();
       if (!changes.network) return;
@@ -173,7 +185,16 @@ export class SharedUplink {
     const { masqueradePorts } = this.#config.uplink;
     const served = [...this.#served.values()].flat();
     const { podCidrs } = topology.own;
-    this.#take(takenOf({ config: this.#config, machine, podCidrs, masqueradePorts, served }));
+    if (this.#isUnsettled) await this.#settle();
+    const { answers } = this.#portless;
+    this.#take(takenOf({ config: this.#config, machine, podCidrs, masqueradePorts, served, answers }));
+  }
+
+  async #settle(): Promise<void> {
+    this.#isUnsettled = false;
+    const { netns } = this.#config;
+    const said = await this.#portless.settle((argv) => runIn(netns, argv, { mayFail: true }));
+    if (said !== "") this.onNote(said);
   }
 
   /** What is new is dropped before the plane has it, and what is old as long: nothing has two takers. */
@@ -338,5 +359,6 @@ function united(a: Taken, b: Taken): Taken | undefined {
     addresses,
     ports: unitePorts(a.groups[i].ports, ports),
   }));
-  return { ...b, whole: [...a.whole, ...b.whole], groups };
+  const answers = gatherPeers([...a.answers, ...b.answers]);
+  return { ...b, whole: [...a.whole, ...b.whole], groups, answers };
 }

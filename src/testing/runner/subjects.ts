@@ -127,7 +127,7 @@ export const SUBJECTS: Subjects = {
       node-servers service-arp capture-frames own-node-ports idle-cores vagrant-node agent-node
       agent-checks status-checks probe-answer check check-plan
       followed-objects object-source former-addresses e2e-workers shared-uplink
-      shared-nics shared-hostile taken record rule-lines settle-uplink host-device`,
+      shared-nics shared-hostile taken portless-peers record rule-lines settle-uplink host-device`,
   },
   dns: {
     what: "the cluster's DNS: names, messages, other servers, the server",

@@ -8,6 +8,7 @@
  *
  * With `tunnel.keepClients` a client of a service is let through as who he is, where the pod's node can answer by us.
  */
+import { Protocol } from "../../../base/protocols.ts";
 import { Event } from "../../counters.ts";
 import { drop } from "../../drop.ts";
 import { DropReason } from "../../drop-reason.ts";
@@ -24,6 +25,7 @@ import { StageId } from "../../trace/stage-id.ts";
 import { Verdict } from "../../verdict.ts";
 
 const { SRC0, SRC1, SRC2, SRC3, DST0, DST1, DST2, DST3 } = tuple.TupleWord;
+const { ICMP, ICMPV6, SCTP, TCP, UDP, UDPLITE } = Protocol;
 const { NEXT } = Verdict;
 const { LOCAL, ONLINK, GATEWAY } = RouteKind;
 const { HOST, UPLINK } = PortRole;
@@ -58,7 +60,15 @@ export function masquerade(pkt: Packet, t: Tables, nowSec: number): Verdict {
   }
   const isMasked = pkt.masquerade !== Masquerade.NONE && pkt.masquerade !== Masquerade.KEPT;
   const masked = isMasked && takeSource(pkt, t, r);
+  if (masked && t.config.router.shared !== 0 && isPortless(tuple.protoOf(to)))
+    t.counters.events[Event.SNAT_PORTLESS]++;
   return claim(pkt, t, masked, nowSec);
+}
+
+/** Nothing in its answers says that they are not the kernel's, whose NIC it is, too. */
+function isPortless(proto: number): boolean {
+  if (proto === TCP || proto === UDP || proto === SCTP) return false;
+  return proto !== UDPLITE && proto !== ICMP && proto !== ICMPV6;
 }
 
 /** An expected connection comes as its master's other end does (nf_nat_follow_master). */
