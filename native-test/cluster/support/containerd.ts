@@ -75,6 +75,22 @@ state = "${folder}/state"
     await done(["ctr", "--address", this.socket, "-n", "k8s.io", "images", "import", archive]);
   }
 
+  /** Other names for an image. */
+  async tagImage(name: string, ...others: string[]): Promise<void> {
+    await done([
+      "ctr",
+      "--address",
+      this.socket,
+      "-n",
+      "k8s.io",
+      "images",
+      "tag",
+      "--force",
+      name,
+      ...others,
+    ]);
+  }
+
   /** The network of pods that come from now on. It takes a file that is renamed within its folder, and no other. */
   async setNetwork(config: { readonly name: string; readonly [key: string]: unknown }): Promise<void> {
     const folder = join(this.#folder, "net.d");

@@ -16,12 +16,13 @@ export interface ImageFile {
   readonly text?: string;
 }
 
-/** Makes FOLDER/LABEL.tar, the image NAME that starts `command`. */
+/** Makes FOLDER/LABEL.tar, the image NAME that starts `command`, with these words where a pod gives no others. */
 export function makeImage(
   folder: string,
   name: string,
   files: readonly ImageFile[],
   command: readonly string[],
+  words: readonly string[] = [],
 ): string {
   const label = name.replace(/[^a-z]/g, "-");
   const root = join(folder, `${label}-root`);
@@ -44,7 +45,7 @@ export function makeImage(
   const config = blob(
     json({
       ...{ architecture: ARCHITECTURES[process.arch] ?? process.arch, os: "linux" },
-      config: { Entrypoint: command, Env: ["PATH=/"] },
+      config: { Entrypoint: command, Cmd: words, Env: ["PATH=/bin:/"] },
       rootfs: { type: "layers", diff_ids: [layer.digest] },
     }),
   );

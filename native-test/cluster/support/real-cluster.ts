@@ -162,6 +162,15 @@ export class RealCluster {
     return (stdout || stderr).trim();
   }
 
+  /** The API server, which is on no node, reaches pods by their nodes. */
+  async routePods(): Promise<void> {
+    for (const name of NODE_NAMES) {
+      const [four, six] = NODES[name];
+      for (const range of (await this.node(name)).spec.podCIDRs as string[])
+        await run(["ip", "route", "replace", range, "via", range.includes(":") ? six : four]);
+    }
+  }
+
   async stop(): Promise<void> {
     await Promise.all([...this.kubelets.values()].map((kubelet) => kubelet.stop()));
     for (const machine of Object.values(this.machines)) await machine.stop();

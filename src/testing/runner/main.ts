@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import { projectRoot } from "../tidy/source-tree.ts";
 import { keepSeconds, slowestFirst } from "./pace.ts";
 import { addToReport, readReport, reportText } from "./report.ts";
-import { type FileResult, skipReasons } from "./run-files.ts";
+import { type FileResult, quotesOf, skipReasons } from "./run-files.ts";
 import { MOST_SAVED, runSaving } from "./saved.ts";
 import { stopOnSignals } from "./stop-on-signals.ts";
 import { filesOf, mayShare, needsMachine, SUBJECTS } from "./subjects.ts";
@@ -171,6 +171,7 @@ function printResult(result: FileResult, number: number, isShown: boolean): void
   const left = skipped > 0 ? `, ${skipped} skipped${why === "" ? "" : ` (${why})`}` : "";
   const counts = `${passed} passed, ${failed} failed${left}`;
   if (failed > 0 && !isShown) console.log(output.trimEnd().replaceAll(/^/gm, "    "));
+  if (!isShown) for (const line of quotesOf(output)) console.log(`# ${line}`);
   const took = `${seconds.toFixed(1)} s, ${cpuSeconds.toFixed(1)} s of CPU`;
   console.log(`${failed > 0 ? "not " : ""}ok ${number} - ${compiled(file)} # ${counts}, ${took}`);
 }

@@ -83,6 +83,11 @@ export function skipReasons(output: string): string[] {
   return [...new Set([...output.matchAll(/ # SKIP (.+)$/gm)].map(([, why]) => why.trim()))];
 }
 
+/** What a file quotes of others' programs: comments that begin with ">". */
+export function quotesOf(output: string): string[] {
+  return [...output.matchAll(/^ *# (> .*)$/gm)].map(([, line]) => line.trimEnd());
+}
+
 function createShared(options: RunOptions): SharedProcess {
   return new SharedProcess({
     ...limitsOf(options),

@@ -136,7 +136,7 @@ export const SUBJECTS: Subjects = {
   cni: {
     what: "networks of containers, by the container networking interface",
     files:
-      "bandwidth bandwidth-judge install cni cni-* leases real-runtime real-podman real-cluster daemonset",
+      "bandwidth bandwidth-judge install cni cni-* leases real-runtime real-podman real-cluster real-e2e daemonset",
   },
   tables: {
     what: "objects in rows, as kubectl prints them, judged by a real API server",

@@ -8,7 +8,7 @@ import { projectRoot, readSources } from "../tidy/source-tree.ts";
 import { listTests } from "./main.ts";
 import { keepSeconds, slowestFirst, USUAL_SECONDS } from "./pace.ts";
 import { addToReport, readReport, reportText } from "./report.ts";
-import { countsOf, type FileResult, runFiles, skipReasons } from "./run-files.ts";
+import { countsOf, type FileResult, quotesOf, runFiles, skipReasons } from "./run-files.ts";
 import { runTwice, SavedList } from "./saved.ts";
 import { filesOf, findSharedNames, findSubjectGaps, testName } from "./subjects.ts";
 
@@ -110,6 +110,12 @@ t.test("counts: the last summary counts, skipped are named", async (t) => {
     "needs podman",
     "needs root",
   ]);
+});
+
+t.test("what others' programs say is quoted, comments of our own are not", async (t) => {
+  const output =
+    "# > SUCCESS! -- 3 Passed\n    ok 1 - x\n    # > two\n    # took 3 s\n    # Subtest: > three\n";
+  t.same(quotesOf(output), ["> SUCCESS! -- 3 Passed", "> two"]);
 });
 
 /** Fails as often as the number in its file says, then passes. */
