@@ -1,6 +1,8 @@
 // What a version of a CustomResourceDefinition says of its objects, and why a definition is refused that could not be
 // held to. Versions are converted by changing their apiVersion alone (strategy None): nobody calls webhooks here.
 import { isObject, type Json, type JsonObject, type Schema } from "../schema/schema.ts";
+import type { TableColumn } from "../table/column.ts";
+import { customColumns, type PrinterColumn, pathProblem } from "../table/custom-columns.ts";
 import { structuralProblems } from "./structural.ts";
 
 export interface ScalePaths {
@@ -18,6 +20,8 @@ export interface CustomVersion {
   /** As the definition has it; of one without, anything goes. */
   readonly schema: Schema;
   readonly scale: ScalePaths | undefined;
+  /** Of its tables. */
+  readonly columns: readonly TableColumn[];
   /** A warning for whoever uses it. */
   readonly deprecation: string | undefined;
 }
@@ -60,6 +64,11 @@ function versionProblems(version: JsonObject, path: string): string[] {
   const { openAPIV3Schema: schema } = objectOf(version.schema);
   const at = `${path}.schema.openAPIV3Schema`;
   const found = isObject(schema) ? structuralProblems(schema, at) : [`${at}: Required value`];
+  for (const [i, { jsonPath }] of objectsOf(version.additionalPrinterColumns).entries()) {
+    const why = pathProblem(jsonPath);
+    if (why !== undefined)
+      found.push(invalid(`${path}.additionalPrinterColumns[${i}].jsonPath`, jsonPath, why));
+  }
   const { scale } = objectOf(version.subresources);
   if (!isObject(scale)) return found;
   for (const field of ["specReplicasPath", "statusReplicasPath"]) {
@@ -92,6 +101,7 @@ export function readVersion(version: JsonObject, group: string, kind: string): C
     ...{ group, kind, version: name },
     schema: isHeldTo ? (schema as unknown as Schema) : ANYTHING,
     scale: isObject(scale) ? (scale as unknown as ScalePaths) : undefined,
+    columns: customColumns(objectsOf(version.additionalPrinterColumns) as unknown as PrinterColumn[]),
     deprecation: version.deprecated === true ? told : undefined,
   };
 }

@@ -63,7 +63,7 @@ export class TableFormat {
     this.#apiVersion = `${META}/${version}`;
     this.#include = include;
     this.#shown = shown;
-    this.key = `table ${version} ${include} ${of}`;
+    this.key = `table ${version} ${include} ${of} ${columns.map(({ name }) => name).join()}`;
   }
 
   /** `isFirst`: of a watch's events: the others have no headers. */

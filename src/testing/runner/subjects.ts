@@ -140,7 +140,7 @@ export const SUBJECTS: Subjects = {
   },
   tables: {
     what: "objects in rows, as kubectl prints them, judged by a real API server",
-    files: "age table tables object-columns json-path",
+    files: "age table tables custom-columns object-columns json-path",
   },
   cli: {
     what: "the command line",
