@@ -21,13 +21,14 @@ import { PlaneHandle } from "../plane/plane-handle.ts";
 import { monotonicMs } from "../plane/plane-memory.ts";
 import { LastingRuleIds } from "../plane/rule-ids.ts";
 import { LastingServiceIds } from "../plane/service-ids.ts";
-import { collectNow, collectYoung } from "../plane/warm-up.ts";
+import { collectYoung } from "../plane/warm-up.ts";
 import { type Changes, ObjectGraph } from "../watch/desired-state.ts";
 import type { ObjectSource } from "../watch/source.ts";
 import { Attachments, datagramQueueOf } from "./attachments.ts";
 import { conntrackSettings } from "./conntrack-settings.ts";
 import { DatagramJoining } from "./datagram-joining.ts";
 import { enterForPcap, NodeNetwork } from "./machine/node-network.ts";
+import { GiveBack } from "./memory/give-back.ts";
 import { NodeCni } from "./node-cni.ts";
 import { nodeListeners } from "./node-listener.ts";
 import { NodeServers } from "./node-servers.ts";
@@ -42,9 +43,6 @@ import { TunnelBundles } from "./tunnel-bundles.ts";
 import { TunnelGso } from "./tunnel-gso.ts";
 
 const ROOM = `it has room for ${2 ** SERVICES_LOG2} addresses and ${2 ** SERVICES_LOG2} endpoints: remove some`;
-// So long after an API server's objects are in the plane this thread collects what reading them left, 0.1 s: V8 gives the
-// room for young objects back, 32 MiB, where hardly any came in the last five seconds.
-const COLLECT_MS = 6000;
 
 export class Agent {
   readonly config: AgentConfig;
@@ -66,6 +64,7 @@ export class Agent {
   readonly #probes: Probes;
   readonly #source: ObjectSource;
   readonly #reporting: NodeReporting;
+  readonly #giveBack = new GiveBack(loadNative());
   #server: Server | undefined;
   #ports: NodePorts = { uplink: -1, host: -1, mtu: 1500 };
   #synced = false;
@@ -165,6 +164,7 @@ export class Agent {
       events: (events, synced) => {
         this.#sourceProblem = "";
         this.#servers.events(events);
+        if (events.length > 0) this.#giveBack.changed();
         for (const event of events) {
           this.graph.onEvent(this.#cni?.merged(event) ?? event);
           this.#seenVersion = Math.max(this.#seenVersion, Number(event.object.metadata.resourceVersion) || 0);
@@ -314,7 +314,7 @@ export class Agent {
     this.#joining.start(this.config.joinDatagrams);
     if (this.#appliedMs === 0) {
       this.#tryTunnel();
-      if ("kubernetes" in this.config.source) setTimeout(collectNow, COLLECT_MS).unref();
+      if ("kubernetes" in this.config.source) this.#giveBack.start();
     }
     if (changes.services.size >= MANY_SERVICES) collectYoung();
     this.#lastApplyMs = performance.now() - started;

@@ -168,6 +168,7 @@ static const struct {
     {"threadCpuUs", ThreadCpuUs},
     {"threadSlice", ThreadSlice},
     {"pause", Pause},
+    {"trimMemory", TrimMemory},
     {"receive", Receive},
     {"droppedOnReceive", DroppedOnReceive},
     {"transmit", Transmit},

@@ -93,6 +93,7 @@ napi_value Wait(napi_env env, napi_callback_info info);
 napi_value ThreadCpuUs(napi_env env, napi_callback_info info);
 napi_value ThreadSlice(napi_env env, napi_callback_info info);
 napi_value Pause(napi_env env, napi_callback_info info);
+napi_value TrimMemory(napi_env env, napi_callback_info info);
 napi_value Receive(napi_env env, napi_callback_info info);
 napi_value DroppedOnReceive(napi_env env, napi_callback_info info);
 napi_value Transmit(napi_env env, napi_callback_info info);

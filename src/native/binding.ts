@@ -145,6 +145,8 @@ export interface Native extends Io, Offload {
   threadSlice(us: number): number;
   /** Sleeps so long, 1 to 1000 µs, so that others have the core; a signal ends it. 0 or -errno. */
   pause(us: number): number;
+  /** Gives back to the kernel what the C library keeps free, of all threads, a few milliseconds. 1: there was some. */
+  trimMemory(): number;
 
   /**
    * Frames this process dropped in `receive`: larger than the slot, or of a GSO kind a vnet header cannot

@@ -125,6 +125,7 @@ export const SUBJECTS: Subjects = {
     what: "one node put together, its host, its threads and its servers",
     files: `busy-poll poll-room one-way cpu-latency thread-priority plane-* warm-* durable configz conntrack-settings
       node-servers service-arp capture-frames own-node-ports idle-cores vagrant-node agent-node
+      give-back-times object-memory
       agent-checks status-checks probe-answer check check-plan
       followed-objects object-source former-addresses e2e-workers shared-uplink
       shared-nics shared-hostile taken portless-peers record rule-lines settle-uplink host-device`,
