@@ -52,7 +52,7 @@ t.test("a Deployment whose pods are refused has no endpoints, and it is told", a
   );
   t.match(
     refused.stderr,
-    /^warning: Deployment "web": Error creating: pods "web-\w+-\w+" is forbidden: violates PodSecurity "baseline:latest": host namespaces \(hostIPC=true\)$/m,
+    /^warning: ReplicaSet "web-\w+": Error creating: pods "web-\w+-\w+" is forbidden: violates PodSecurity "baseline:latest": host namespaces \(hostIPC=true\)$/m,
   );
   const admitted = rules(namespace("privileged"), WORKLOADS);
   t.match(admitted.stdout, /DNAT/);
