@@ -1,7 +1,7 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { get } from "node:http";
-import { type AddressInfo, connect } from "node:net";
+import { type AddressInfo, connect, type Server, type Socket } from "node:net";
 import t from "tap";
 import { answer, endpoint, looksLikeHttp, tcpServer, udpServer } from "./echo.ts";
 
@@ -22,7 +22,7 @@ t.test("the first bytes tell HTTP from the rest, also one at a time", async (t) 
 });
 
 t.test("HTTP, raw TCP and silence are all answered with the line of JSON", async (t) => {
-  const { server, drain } = tcpServer(WHO);
+  const { server, drain } = tcpServer(WHO, 50);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
@@ -50,6 +50,46 @@ t.test("HTTP, raw TCP and silence are all answered with the line of JSON", async
   const [line] = (await once(silent.setEncoding("utf8"), "data")) as string[];
   t.match(line, /^\{"pod":"web-1"/);
   silent.destroy();
+
+  const begun = connect(port, "127.0.0.1");
+  begun.write("GE");
+  let heard = "";
+  for await (const chunk of begun.setEncoding("utf8")) {
+    heard += chunk;
+    if (heard.includes("\n")) begun.end();
+  }
+  t.match(heard, /^\{"pod":"web-1".*\}\nGE$/, "what might have become HTTP comes back, all of it");
+  await new Promise<void>((resolve) => drain(resolve));
+});
+
+/** All that a connection to `server` says to a request that is sent by `send`. */
+async function heardBy(server: Server, send: (socket: Socket) => void): Promise<string> {
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const socket = connect((server.address() as AddressInfo).port, "127.0.0.1").setEncoding("utf8");
+  await Promise.all([once(socket, "connect"), once(server, "connection")]);
+  send(socket);
+  let text = "";
+  for await (const chunk of socket) text += chunk;
+  return text;
+}
+
+t.test("a client that is late with its request on a busy machine still speaks HTTP", async (t) => {
+  const { server, drain } = tcpServer(WHO);
+  const text = await heardBy(server, (socket) => {
+    setTimeout(() => socket.write("GET / HTTP/1.0\r\n\r\n"), 800);
+  });
+  t.match(text, /^HTTP\/1\.1 200 OK/);
+  await new Promise<void>((resolve) => drain(resolve));
+});
+
+t.test("a server that was kept from reading does not take a request for silence", async (t) => {
+  const { server, drain } = tcpServer(WHO, 50);
+  const text = await heardBy(server, (socket) => {
+    socket.write("GET / HTTP/1.0\r\n\r\n");
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 150); // past the server's patience
+  });
+  t.match(text, /^HTTP\/1\.1 200 OK/);
   await new Promise<void>((resolve) => drain(resolve));
 });
 

@@ -13,7 +13,8 @@ import { createWriteStream } from "node:fs";
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer, type Server, type Socket } from "node:net";
 
-const QUIET_MS = 300;
+/** A client that has connected may be late with its request on a busy machine; who is answered too soon sees no HTTP. */
+const QUIET_MS = 3000;
 const UDP_ECHO_FROM_BYTES = 513;
 const BACKLOG = 4096; // the kernel cuts it to net.core.somaxconn
 const HTTP_START = /^(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT) /;
@@ -44,44 +45,51 @@ export function looksLikeHttp(bytes: Buffer): "http" | "other" | "more" {
 }
 
 /** TCP and HTTP on one port: the first bytes decide which of the two it is. */
-export function tcpServer(who: EchoIdentity): { server: Server; drain(done: () => void): void } {
+export function tcpServer(
+  who: EchoIdentity,
+  quietMs = QUIET_MS,
+): { server: Server; drain(done: () => void): void } {
   const http = createHttpServer({ keepAliveTimeout: 60_000 }, (request, response) =>
     reply(who, request, response),
   );
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
     socket.on("error", () => socket.destroy());
-    let quiet: NodeJS.Timeout | undefined = setTimeout(() => asRawTcp(Buffer.alloc(0)), QUIET_MS);
-    const asRawTcp = (first: Buffer): void => {
-      clearTimeout(quiet);
-      quiet = undefined;
-      socket.off("data", decide);
-      rawTcp(who, socket, first);
-    };
     let seen: Buffer = Buffer.alloc(0);
+    let isDecided = false;
     let isHttp = false;
+    // Timers come before sockets: what arrived while this process had no processor is read before silence counts.
+    const quiet = setTimeout(() => setImmediate(() => asRawTcp()), quietMs);
+    const decided = (): void => {
+      isDecided = true;
+      clearTimeout(quiet);
+      socket.off("data", decide);
+    };
+    const asRawTcp = (): void => {
+      if (isDecided) return;
+      decided();
+      rawTcp(who, socket, seen);
+    };
     const decide = (chunk: Buffer): void => {
       seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
       const kind = looksLikeHttp(seen);
-      if (kind === "more") return;
-      if (kind === "other") {
-        asRawTcp(seen);
-        return;
+      if (kind === "more") quiet.refresh();
+      else if (kind === "other") asRawTcp();
+      else {
+        isHttp = true; // from here on the end of the connection is the HTTP server's business
+        decided();
+        socket.pause();
+        http.emit("connection", socket);
+        socket.unshift(seen);
+        socket.resume();
       }
-      clearTimeout(quiet);
-      quiet = undefined;
-      isHttp = true; // from here on the end of the connection is the HTTP server's business
-      socket.off("data", decide);
-      socket.pause();
-      http.emit("connection", socket);
-      socket.unshift(seen);
-      socket.resume();
     };
     socket.on("data", decide);
     socket.on("end", () => {
       if (isHttp) return;
-      if (quiet !== undefined) asRawTcp(seen);
+      asRawTcp();
       socket.end();
     });
+    socket.on("close", () => clearTimeout(quiet));
   });
   const drain = (done: () => void): void => {
     server.close(() => done());
