@@ -1,7 +1,7 @@
 // Containers as kubelet runs them, by real programs: a shop of the shape that people's shops have. Its front end reads a
 // ConfigMap's file and waits in an init container for a cache that has a program of this machine; what is missing is waited
 // for, what hangs is started again, hooks run, files follow their ConfigMap, and nothing of it is left on the machine.
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import { cannotRun, TestLab } from "../../src/testing/lab/lab.ts";
@@ -154,13 +154,30 @@ const stood = pod("stood", {
   containers: [{ name: "main", image: "registry.example/shop/cart:1", ports: [{ containerPort: 80 }] }],
 });
 
+/** Its sidecar is up when its init container fails, for good. */
+const broken = pod("broken", {
+  restartPolicy: "Never",
+  initContainers: [
+    { name: "mesh", image: "host", restartPolicy: "Always", command: ["sleep", "infinity"] },
+    { name: "migrate", image: "host", command: sh("exit 4") },
+  ],
+  containers: [{ name: "main", image: "host", command: ["sleep", "infinity"] }],
+});
+const onNode = pod("on-node", {
+  hostNetwork: true,
+  dnsPolicy: "ClusterFirstWithHostNet",
+  containers: [{ name: "main", image: "host", command: ["sleep", "infinity"] }],
+});
+
+interface ContainerStatus {
+  restartCount: number;
+  ready: boolean;
+  state: Record<string, { reason: string; message: string }>;
+}
 interface Status {
   phase: string;
-  containerStatuses: {
-    restartCount: number;
-    ready: boolean;
-    state: Record<string, { reason: string; message: string }>;
-  }[];
+  initContainerStatuses: ContainerStatus[];
+  containerStatuses: ContainerStatus[];
 }
 
 t.test("containers in a lab", { skip: cannotRun("python3", "nc", "curl") }, async (t) => {
@@ -260,13 +277,31 @@ t.test("containers in a lab", { skip: cannotRun("python3", "nc", "curl") }, asyn
     });
   });
 
+  await t.test("a sidecar ends with a pod that an init container has failed", async (t) => {
+    await lab.apply(broken);
+    await until("the pod to fail", async () => (await status("broken")).phase === "Failed");
+    const mesh = async () => (await status("broken")).initContainerStatuses?.[0]?.state;
+    await until("its sidecar to end", async () => (await mesh())?.terminated !== undefined);
+    t.same((await status("broken")).containerStatuses[0].state, { waiting: { reason: "PodInitializing" } });
+  });
+
+  await t.test("a pod in the node's network has the cluster's DNS where it asks for it", async (t) => {
+    await lab.apply(onNode);
+    await until("it to run", async () => (await status("on-node")).phase === "Running");
+    const resolver = (await lab.exec("on-node", ["cat", "/etc/resolv.conf"])).stdout;
+    t.match(
+      resolver,
+      /^search default\.svc\.cluster\.local .*\nnameserver 10\.96\.0\.10\noptions ndots:5\n$/,
+    );
+    t.notMatch(readFileSync("/etc/resolv.conf", "utf8"), /default\.svc\.cluster\.local/);
+  });
+
   await t.test("nothing of it is on the machine", async (t) => {
     for (const path of ["/shop-work", "/ram", "/etc/site", "/opt/one.conf", "/dev/termination-log"])
       t.notOk(existsSync(path), path);
     await lab.podwire(["delete", "pod", "front"]);
     await sleep(500);
     await lab.down();
-    const { readFileSync } = await import("node:fs");
     t.notMatch(readFileSync("/proc/self/mountinfo", "utf8"), new RegExp(lab.name));
   });
 });

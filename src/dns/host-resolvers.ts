@@ -6,6 +6,8 @@ import type { Server } from "./upstream.ts";
 export interface HostResolvers {
   readonly servers: readonly Server[];
   readonly search: readonly string[];
+  /** `name` or `name:value`. */
+  readonly options: readonly string[];
 }
 
 const FILE = "/etc/resolv.conf";
@@ -16,13 +18,14 @@ export function hostResolvers(file = FILE): HostResolvers {
   try {
     return parseResolvConf(readFileSync(file, "utf8"));
   } catch {
-    return { servers: [], search: [] };
+    return { servers: [], search: [], options: [] };
   }
 }
 
 function parseResolvConf(text: string): HostResolvers {
   const servers: Server[] = [];
   let search: string[] = [];
+  const options: string[] = [];
   for (const line of text.split("\n")) {
     const [word, ...rest] = line
       .replace(/[#;].*/, "")
@@ -31,6 +34,7 @@ function parseResolvConf(text: string): HostResolvers {
     if (word === "nameserver" && parseIp(rest[0] ?? "") !== null)
       servers.push({ address: rest[0], port: DNS_PORT });
     if (word === "search" || word === "domain") search = rest.filter((domain) => domain !== "."); // the last counts
+    if (word === "options") options.push(...rest);
   }
-  return { servers, search };
+  return { servers, search, options };
 }

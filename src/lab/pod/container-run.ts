@@ -49,6 +49,11 @@ export class ContainerRun {
     return this.view().phase === "terminated" && this.process?.lastExit?.exitCode === 0;
   }
 
+  /** An init container that has ended for good, and not well. */
+  get hasFailed(): boolean {
+    return !isSidecar(this.container) && this.view().phase === "terminated" && !this.isInitialized;
+  }
+
   /** Its postStart hook is behind it, or it has ended, or it cannot be started: the next one may begin. */
   get isHooked(): boolean {
     const { process } = this;

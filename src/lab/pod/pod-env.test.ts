@@ -32,3 +32,26 @@ t.test("resolv.conf follows dnsPolicy and dnsConfig", async (t) => {
   );
   t.match(etcFiles(topology, pod({})).hosts, /^10\.244\.1\.2\tweb-1$/m);
 });
+
+t.test("dnsConfig comes on top of the machine's own, each thing once", async (t) => {
+  const machine = () => ({
+    servers: [{ address: "192.0.2.53", port: 53 }, { path: "/run/relay" }],
+    search: ["corp.test"],
+    options: ["edns0", "ndots:1"],
+  });
+  const dnsConfig = {
+    nameservers: ["192.0.2.53", "192.0.2.54"],
+    searches: ["lab.test", "corp.test"],
+    options: [{ name: "ndots", value: "3" }],
+  };
+  const own = [
+    "search corp.test lab.test",
+    "nameserver 192.0.2.53",
+    "nameserver 192.0.2.54",
+    "options edns0 ndots:3",
+    "",
+  ].join("\n");
+  t.equal(etcFiles(topology, pod({ dnsPolicy: "Default", dnsConfig }), machine)["resolv.conf"], own);
+  const onNode = pod({ hostNetwork: true, dnsPolicy: "ClusterFirst", dnsConfig });
+  t.equal(etcFiles(topology, onNode, machine)["resolv.conf"], own, "the node's network, the node's DNS");
+});

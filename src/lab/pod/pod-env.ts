@@ -1,6 +1,7 @@
 // What all containers of a pod share: its name and its files under /etc, as kubelet would write them.
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { hostResolvers } from "../../dns/host-resolvers.ts";
 import type { Pod } from "../../kube/objects.ts";
 import type { Topology } from "../topology.ts";
 
@@ -24,8 +25,11 @@ export function hostname(pod: Pod): string {
   return (pod.spec?.hostname ?? pod.metadata?.name ?? "").slice(0, 63);
 }
 
-/** /etc/resolv.conf, /etc/hosts and /etc/hostname of a pod (dnsPolicy and dnsConfig as Kubernetes defines them). */
-export function etcFiles(t: Topology, pod: Pod): Record<string, string> {
+/**
+ * /etc/resolv.conf, /etc/hosts and /etc/hostname of a pod (dnsPolicy and dnsConfig as Kubernetes defines them). Without
+ * resolv.conf the pod sees the machine's. `machine`: what that one says.
+ */
+export function etcFiles(t: Topology, pod: Pod, machine = hostResolvers): Record<string, string> {
   const name = hostname(pod);
   const addresses = (pod.status?.podIPs ?? []).map((x) => x.ip);
   const aliases = (pod.spec?.hostAliases ?? []).map((a) => `${a.ip}\t${(a.hostnames ?? []).join("\t")}`);
@@ -34,31 +38,51 @@ export function etcFiles(t: Topology, pod: Pod): Record<string, string> {
     hosts: `${[...hosts, ...addresses.map((ip) => `${ip}\t${name}`), ...aliases].join("\n")}\n`,
     hostname: `${name}\n`,
   };
-  const resolver = resolvConf(t, pod);
+  const resolver = resolvConf(t, pod, machine);
   if (resolver !== undefined) files["resolv.conf"] = resolver;
   return files;
 }
 
-function resolvConf(t: Topology, pod: Pod): string | undefined {
-  const policy = pod.spec?.dnsPolicy ?? "ClusterFirst";
-  const config = pod.spec?.dnsConfig;
-  if (policy === "Default" && config === undefined) return undefined; // the host's own file
-  const cluster = policy.startsWith("ClusterFirst");
-  const namespace = pod.metadata?.namespace ?? "default";
-  const zone = t.dns?.zone ?? ZONE;
-  const servers = [...(cluster ? [t.dnsAddress] : []), ...(config?.nameservers ?? [])];
-  const search = [
-    ...(cluster ? [`${namespace}.svc.${zone}`, `svc.${zone}`, zone] : []),
-    ...(config?.searches ?? []),
-  ];
-  const options = new Map<string, string | undefined>(cluster ? [["ndots", "5"]] : []);
-  for (const option of config?.options ?? []) {
-    if (option.name !== undefined) options.set(option.name, option.value);
+interface Resolver {
+  readonly servers: readonly string[];
+  readonly search: readonly string[];
+  /** `name` or `name:value`. */
+  readonly options: readonly string[];
+}
+
+/** What dnsPolicy says; dnsConfig comes on top. */
+function policyResolver(t: Topology, pod: Pod, policy: string, machine: typeof hostResolvers): Resolver {
+  if (policy === "None") return { servers: [], search: [], options: [] };
+  if (policy === "Default") {
+    const { servers, ...rest } = machine();
+    return { servers: servers.flatMap((each) => ("address" in each ? [each.address] : [])), ...rest };
   }
+  const zone = t.dns?.zone ?? ZONE;
+  return {
+    servers: [t.dnsAddress],
+    search: [`${pod.metadata?.namespace ?? "default"}.svc.${zone}`, `svc.${zone}`, zone],
+    options: ["ndots:5"],
+  };
+}
+
+function resolvConf(t: Topology, pod: Pod, machine: typeof hostResolvers): string | undefined {
+  const { dnsPolicy = "ClusterFirst", dnsConfig, hostNetwork } = pod.spec;
+  // The node's network goes with the node's DNS, unless the pod asks for the cluster's by name.
+  const policy = dnsPolicy === "ClusterFirst" && hostNetwork === true ? "Default" : dnsPolicy;
+  if (policy === "Default" && dnsConfig === undefined) return undefined;
+  const base = policyResolver(t, pod, policy, machine);
+  const servers = new Set([...base.servers, ...(dnsConfig?.nameservers ?? [])]);
+  const search = new Set([...base.search, ...(dnsConfig?.searches ?? [])]);
+  const options = new Map<string, string | undefined>();
+  for (const option of base.options) {
+    const [name, value] = option.split(":", 2);
+    options.set(name, value);
+  }
+  for (const { name, value } of dnsConfig?.options ?? []) if (name !== undefined) options.set(name, value);
   const optionWords = [...options].map(([key, value]) => (value === undefined ? key : `${key}:${value}`));
   return [
-    ...(search.length > 0 ? [`search ${search.join(" ")}`] : []),
-    ...servers.map((server) => `nameserver ${server}`),
+    ...(search.size > 0 ? [`search ${[...search].join(" ")}`] : []),
+    ...[...servers].map((server) => `nameserver ${server}`),
     ...(optionWords.length > 0 ? [`options ${optionWords.join(" ")}`] : []),
     "",
   ].join("\n");

@@ -20,7 +20,7 @@ export interface PodNetwork {
 export async function wirePod(network: PodNetwork): Promise<void> {
   const { topology, node, pod, netns } = network;
   if (pod.spec.hostNetwork === true) {
-    await writeHosts(network); // it lives in the node's namespace, which is there
+    await writeOwnEtc(network); // it lives in the node's namespace, which is there
     return;
   }
   const prefix = (family: boolean): string =>
@@ -40,11 +40,17 @@ export async function wirePod(network: PodNetwork): Promise<void> {
   await writeEtcFiles(netns, etcFiles(topology, pod));
 }
 
-/** hostAliases of a pod that has the node's network: the node's own file stays as it is. */
-async function writeHosts({ topology, pod, folder }: PodNetwork): Promise<void> {
-  if ((pod.spec.hostAliases ?? []).length === 0) return;
-  await mkdir(`${folder}/etc`, { recursive: true });
-  await writeFile(`${folder}/etc/hosts`, etcFiles(topology, pod).hosts);
+/** What a pod that has the node's network sees instead of the node's own files, which stay as they are. */
+async function writeOwnEtc({ topology, pod, folder }: PodNetwork): Promise<void> {
+  const { hosts, "resolv.conf": resolver } = etcFiles(topology, pod);
+  const files = {
+    ...((pod.spec.hostAliases ?? []).length === 0 ? {} : { hosts }),
+    ...(resolver === undefined ? {} : { "resolv.conf": resolver }),
+  };
+  for (const [name, text] of Object.entries(files)) {
+    await mkdir(`${folder}/etc`, { recursive: true });
+    await writeFile(`${folder}/etc/${name}`, text);
+  }
 }
 
 /** A pair with only one end in place, after one of the two namespaces was lost, is made again from the start. */

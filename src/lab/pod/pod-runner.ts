@@ -198,6 +198,10 @@ export class PodRunner {
   /** Begins what may begin: init containers in turn, then the others, each after the hook of the one before. */
   private advance(): void {
     if (this.stopping !== undefined || this.verdict !== undefined) return;
+    if (this.inits.some((each) => each.hasFailed)) {
+      this.endSidecars(); // nothing else of the pod will start
+      return;
+    }
     for (const each of this.inits) {
       if (this.containers.some(({ begun }) => begun)) break;
       if (!each.begun) each.begin();
@@ -211,7 +215,7 @@ export class PodRunner {
     if (views.every(({ phase }) => phase === "terminated")) this.endSidecars();
   }
 
-  /** When the last of the others has ended for good, in the opposite order of their start. */
+  /** When the pod is over for the others, in the opposite order of their start. */
   private endSidecars(): void {
     this.sidecarsEnd ??= this.stopInits(Date.now() + this.graceOf());
   }
@@ -230,7 +234,7 @@ export class PodRunner {
   }
 
   private async overdue(): Promise<void> {
-    if (this.stopping !== undefined || this.containers.every((c) => c.view().phase === "terminated")) return;
+    if (this.stopping !== undefined || this.sidecarsEnd !== undefined) return; // it is over
     const message = "Pod was active on the node longer than the specified deadline";
     this.verdict = { reason: "DeadlineExceeded", message };
     this.events.deadline(this.pod);
