@@ -114,6 +114,49 @@ t.test("what is wrong is told with its code", async (t) => {
   }
 });
 
+const nested = (levels: number, value: unknown = 1): unknown =>
+  levels === 0 ? value : { a: nested(levels - 1, value) };
+
+t.test("what is nested too deeply is refused: the process would not outlive it", async (t) => {
+  const deep = `${'{"a":'.repeat(20_000)}1${"}".repeat(20_000)}`;
+  const list = `${"[".repeat(20_000)}${"]".repeat(20_000)}`;
+  call(`POST ${MAPS}`, map("deep"));
+  const apply = { type: "application/apply-patch+yaml" };
+  const at = `PATCH ${MAPS}/deep`;
+  const head = '"apiVersion":"v1","kind":"ConfigMap"';
+  const block = Array.from({ length: 2000 }, (_, i) => `${" ".repeat(i)}a:\n`).join("");
+  const answers = [
+    call(`POST ${MAPS}`, `{"metadata":{"name":"x"},"data":${deep}}`),
+    call("POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews", `{"spec":${list}}`),
+    call(at, `{"data":${deep}}`, MERGE),
+    call(at, `{"data":${list}}`, { type: "application/strategic-merge-patch+json" }),
+    call(at, `[{"op":"add","path":"/data","value":${list}}]`, { type: "application/json-patch+json" }),
+    call(`${at}?fieldManager=m`, `{${head},"data":${list}}`, apply),
+    call(`${at}?fieldManager=m`, `apiVersion: v1\nkind: ConfigMap\ndata: ${list}\n`, apply),
+    call(`${at}?fieldManager=m`, block, apply),
+    call(`${at}?fieldManager=m`, `${"- ".repeat(2000)}a\n`, apply),
+  ];
+  for (const { code, body } of answers) t.match([code, body.message], [400, /nested deeper than 500 levels/]);
+  const long = call(`POST ${MAPS}`, { metadata: { name: "x" }, ["n".repeat(20_000)]: 1 });
+  t.match([long.code, long.body.message], [400, /longer than 16384/]);
+  t.match(call(`POST ${MAPS}`, { metadata: { name: "y" }, other: nested(400) }), { code: 201 });
+});
+
+t.test("what is applied is YAML, whole, and does not hold itself", async (t) => {
+  const apply = { type: "application/apply-patch+yaml" };
+  const at = `PATCH ${MAPS}/yaml?fieldManager=m`;
+  const head = "apiVersion: v1\nkind: ConfigMap\n";
+  t.match(call(at, `${head}data: {a: b\n`, apply), { code: 400, body: { message: /^error decoding patch/ } });
+  t.match(call(at, `${head}---\na: b\n`, apply), { code: 400 });
+  t.match(call(at, `${head}data: &a { a: *a }\n`, apply), { code: 400, body: { message: /nested deeper/ } });
+  t.match(call(at, `${head}data: { a: b }\n`, apply), { code: 201, body: { data: { a: "b" } } });
+});
+
+t.test("of many fields that nobody knows the first ones are told", async (t) => {
+  const fields = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`f${i}`, 1]));
+  t.equal(call(`POST ${MAPS}`, { metadata: { name: "many" }, ...fields }).warnings.length, 100);
+});
+
 t.test("causes name the fields", async (t) => {
   const spec = { ports: [{ port: 0 }, { port: 70000 }] };
   const { code, body } = call("POST /api/v1/namespaces/default/services", map("a", { spec }));
@@ -283,11 +326,25 @@ t.test("tokens of service accounts", async (t) => {
   call(`POST ${accounts}`, { metadata: { name: "robot" } });
   const { code, body } = call(`POST ${accounts}/robot/token`, { spec: { expirationSeconds: 900 } });
   t.equal(code, 201);
-  t.match(served.tokens.userOf(body.status.token), { username: "system:serviceaccount:default:robot" });
-  t.equal(served.tokens.userOf(`${body.status.token}x`), undefined);
+  const uidOf = (key: string): string | undefined => served.cluster.get("ServiceAccount", key)?.metadata.uid;
+  const userOf = (token: string): unknown => served.tokens.userOf(token, uidOf);
+  t.match(userOf(body.status.token), { username: "system:serviceaccount:default:robot" });
+  t.equal(userOf(`${body.status.token}x`), undefined);
   const [head, claims] = body.status.token.split(".");
-  t.equal(served.tokens.userOf(`${head}.${claims}.`), undefined);
-  t.equal(served.tokens.userOf("nobody"), undefined);
+  t.equal(userOf(`${head}.${claims}.`), undefined);
+  t.equal(userOf("nobody"), undefined);
+  for (const spec of [
+    { expirationSeconds: "x" },
+    { audiences: 5 },
+    { audiences: [5] },
+    { boundObjectRef: 5 },
+  ])
+    t.match(call(`POST ${accounts}/robot/token`, { spec }), { code: 400, body: { message: /TokenRequest/ } });
+  t.equal(call(`POST ${accounts}/robot/token`, { spec: null }).code, 201);
+  call(`DELETE ${accounts}/robot`);
+  t.equal(userOf(body.status.token), undefined, "its account is gone");
+  call(`POST ${accounts}`, { metadata: { name: "robot" } });
+  t.equal(userOf(body.status.token), undefined, "another one of the same name");
 });
 
 t.test("events in both versions", async (t) => {
@@ -356,6 +413,10 @@ t.test("custom resources come with their definition, and go with it", async (t) 
     metadata: { name: "owned", ownerReferences: [{ ...one.body, ...one.body.metadata }] },
   });
   t.equal(call(`PATCH ${at("v1")}/a/status`, { status: { y: 2 } }, MERGE).body.status.y, 2);
+  const table = served.call(`GET ${at("v1")}`, undefined, {
+    accept: "application/json;as=Table;v=v1;g=meta.k8s.io",
+  });
+  t.match(table.body.columnDefinitions, [{ name: "Name" }, { name: "Age" }], "and no table of the API's");
   t.match(call(`DELETE ${crds}/services.${GROUP}`), { code: 200 });
   t.equal(call(`GET ${at("v1")}`).code, 404);
   t.notOk(
@@ -363,6 +424,23 @@ t.test("custom resources come with their definition, and go with it", async (t) 
       .flatMap((kind) => served.cluster.list(kind))
       .some(({ kind }) => /example/.test(kind)),
   );
+});
+
+t.test("no definition takes the place of what is built in", async (t) => {
+  const crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+  const own = {
+    metadata: { name: "deployments.apps" },
+    spec: {
+      ...{ group: "apps", scope: "Cluster", names: { plural: "deployments", kind: "Deployment" } },
+      versions: [
+        { name: "v1", served: true, storage: true, schema: { openAPIV3Schema: { type: "object" } } },
+      ],
+    },
+  };
+  t.equal(call(`POST ${crds}`, own).code, 201);
+  t.equal(call("GET /apis/apps/v1/namespaces/default/deployments").code, 200);
+  call(`DELETE ${crds}/deployments.apps`);
+  t.equal(call("GET /apis/apps/v1/namespaces/default/deployments").code, 200);
 });
 
 t.test("autoscalers in both versions", async (t) => {

@@ -23,12 +23,14 @@ import {
   type Query,
   resourcePath,
   splitPath,
+  urlOf,
   watchOptions,
 } from "./request.ts";
 import { Resources } from "./resource.ts";
 import { REVIEWS, reviewed, type User } from "./reviews.ts";
 import { scaled, scaleOf } from "./scales.ts";
 import { duplicateFields } from "./schema/duplicate-fields.ts";
+import { nestingProblem } from "./schema/nesting.ts";
 import {
   badRequest,
   conflict,
@@ -242,11 +244,8 @@ export class Api {
       case "POST eviction":
         return this.#evict(asked);
       case "POST token": {
-        const { spec = {}, metadata = {} } = mapOf(bodyOf(request)) as {
-          spec?: TokenSpec;
-          metadata?: object;
-        };
-        const { spec: granted, ...status } = this.#tokens.issue(this.#writes.find(call), spec);
+        const { spec, metadata = {} } = mapOf(bodyOf(request));
+        const { spec: granted, ...status } = this.#tokens.issue(this.#writes.find(call), tokenSpecOf(spec));
         const apiVersion = "authentication.k8s.io/v1";
         return json({ kind: "TokenRequest", apiVersion, metadata, spec: granted, status }, 201);
       }
@@ -299,14 +298,6 @@ function json(value: object, code = 200): Answer {
   return { code, type: JSON_TYPE, body: JSON.stringify(value), warnings: [] };
 }
 
-function urlOf(text: string): URL {
-  try {
-    return new URL(text.replace(/^\/+/, "/"), "https://kubernetes");
-  } catch {
-    throw badRequest("the URL of the request cannot be read");
-  }
-}
-
 function typeOf({ contentType }: ApiRequest): string {
   return (contentType ?? JSON_TYPE).split(";")[0].trim().toLowerCase();
 }
@@ -335,8 +326,15 @@ function bodyOf(request: ApiRequest): unknown {
   const { body, method } = request;
   const type = typeOf(request);
   if (body.length === 0) return method === "DELETE" ? {} : undefined;
-  if (type === PROTOBUF_TYPE) return fromProtobuf(body);
-  if (method !== "PATCH" && type !== JSON_TYPE) throw unsupportedType([JSON_TYPE, PROTOBUF_TYPE]);
+  if (method !== "PATCH" && type !== JSON_TYPE && type !== PROTOBUF_TYPE)
+    throw unsupportedType([JSON_TYPE, PROTOBUF_TYPE]);
+  const value = type === PROTOBUF_TYPE ? fromProtobuf(body) : fromJson(body);
+  const why = nestingProblem(value);
+  if (why !== undefined) throw badRequest(`the body of the request is not taken: ${why}`);
+  return value;
+}
+
+function fromJson(body: Buffer): unknown {
   try {
     return JSON.parse(body.toString("utf8"));
   } catch (error) {
@@ -355,6 +353,25 @@ function fromProtobuf(body: Buffer): unknown {
 
 function mapOf(body: unknown): Record<string, unknown> {
   return typeof body === "object" && body !== null ? (body as Record<string, unknown>) : {};
+}
+
+/** Throws a StatusError for what is none. */
+function tokenSpecOf(given: unknown): TokenSpec {
+  const { expirationSeconds: seconds, audiences, boundObjectRef } = mapOf(given);
+  const isList = Array.isArray(audiences) && audiences.every((each) => typeof each === "string");
+  const wrong = [
+    ...(seconds == null || Number.isInteger(seconds) ? [] : ["spec.expirationSeconds: must be an integer"]),
+    ...(audiences == null || isList ? [] : ["spec.audiences: must be a list of texts"]),
+    ...(boundObjectRef == null || typeof boundObjectRef === "object"
+      ? []
+      : ["spec.boundObjectRef: must be a map"]),
+  ];
+  if (wrong.length > 0) throw badRequest(`TokenRequest cannot be read: ${wrong.join(", ")}`);
+  return {
+    ...(seconds == null ? {} : { expirationSeconds: seconds as number }),
+    ...(isList && audiences.length > 0 ? { audiences } : {}),
+    ...(boundObjectRef == null ? {} : { boundObjectRef }),
+  };
 }
 
 /** Options of the body, and of the query where the body has none. */

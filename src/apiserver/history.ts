@@ -16,18 +16,26 @@ function versionOf(object: KubeObject): number {
   return Number(object.metadata.resourceVersion ?? 0);
 }
 
+const FORGOTTEN = { version: 0 } as HistoryEvent;
+/** Objects may have megabytes: of such ones fewer changes are kept. */
+const CHARACTERS_MAX = 128 << 20;
+
 export class History {
   /** Changes up to this one are forgotten. */
   #compacted: number;
-  /** A ring: the oldest at `#first`. */
+  /** The oldest at `#first`; what is before it was forgotten. */
   readonly #events: HistoryEvent[] = [];
+  readonly #sizes: number[] = [];
   #first = 0;
+  #size = 0;
   readonly #max: number;
+  readonly #charactersMax: number;
 
-  /** `max`: so many changes are kept. */
-  constructor(store: Store, max: number) {
+  /** `max`: so many changes are kept; `charactersMax`: the texts of all of them, about. */
+  constructor(store: Store, max: number, charactersMax = CHARACTERS_MAX) {
     this.#compacted = store.version;
     this.#max = max;
+    this.#charactersMax = charactersMax;
   }
 
   get compacted(): number {
@@ -36,26 +44,46 @@ export class History {
 
   add({ type, object, old }: StoreEvent): HistoryEvent {
     const event = { version: versionOf(object), type, object, old };
-    if (this.#events.length < this.#max) this.#events.push(event);
-    else {
-      this.#compacted = this.#events[this.#first].version;
-      this.#events[this.#first] = event;
-      this.#first = (this.#first + 1) % this.#max;
+    const size = sizeOf(object);
+    this.#events.push(event);
+    this.#sizes.push(size);
+    this.#size += size;
+    while (this.#events.length - this.#first > this.#max || this.#size > this.#charactersMax) this.#forget();
+    if (this.#first > this.#max) {
+      for (const each of [this.#events, this.#sizes]) each.splice(0, this.#first);
+      this.#first = 0;
     }
     return event;
+  }
+
+  #forget(): void {
+    this.#compacted = this.#events[this.#first].version;
+    this.#size -= this.#sizes[this.#first];
+    this.#events[this.#first++] = FORGOTTEN; // its place stays for a while
   }
 
   /** Changes after `version`, in order; undefined: they are forgotten. */
   since(version: number): HistoryEvent[] | undefined {
     if (version < this.#compacted) return undefined;
-    const { length } = this.#events;
-    const at = (i: number): HistoryEvent => this.#events[(this.#first + i) % length];
-    let [low, high] = [0, length];
+    let [low, high] = [this.#first, this.#events.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (at(middle).version <= version) low = middle + 1;
+      if (this.#events[middle].version <= version) low = middle + 1;
       else high = middle;
     }
-    return Array.from({ length: length - low }, (_, i) => at(low + i));
+    return this.#events.slice(low);
   }
+}
+
+/** Characters of its texts and names, about. */
+function sizeOf(object: object): number {
+  let size = 0;
+  const waiting: object[] = [object];
+  for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
+    for (const [name, value] of Object.entries(at)) {
+      size += name.length + (typeof value === "string" ? value.length : 8);
+      if (typeof value === "object" && value !== null) waiting.push(value);
+    }
+  }
+  return size;
 }

@@ -11,6 +11,7 @@ import { schemaProblems } from "./custom/validate.ts";
 import { apiVersionOf, type Resource } from "./resource.ts";
 import { checkFields } from "./schema/check-fields.ts";
 import { builtIn } from "./schema/definitions.ts";
+import { TOLD_MAX } from "./schema/duplicate-fields.ts";
 import type { JsonObject } from "./schema/schema.ts";
 import { badRequest, invalid } from "./status.ts";
 
@@ -92,7 +93,8 @@ function decoded(given: KubeObject, resource: Resource, options: ReadOptions): K
   const { object, unknown, wrong } = decodedFields(given, resource);
   const what = `${resource.kind} in version ${JSON.stringify(resource.version)} cannot be handled as a ${resource.kind}`;
   if (wrong.length > 0) throw badRequest(`${what}: ${wrong.join(", ")}`);
-  const odd = [...unknown, ...duplicates.map((path) => `duplicate field ${JSON.stringify(path)}`)];
+  const twice = duplicates.map((path) => `duplicate field ${JSON.stringify(path)}`);
+  const odd = [...unknown, ...twice].slice(0, TOLD_MAX);
   if (odd.length > 0 && fieldValidation === "Strict")
     throw badRequest(`${what}: strict decoding error: ${odd.join(", ")}`);
   if (fieldValidation !== "Ignore") for (const message of odd) warn(message);

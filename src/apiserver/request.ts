@@ -34,6 +34,15 @@ export interface WatchOptions extends ListOptions {
 
 export type Query = URLSearchParams;
 
+/** Path and query of a request, the path without "." and ".." in it. Throws a StatusError. */
+export function urlOf(text: string): URL {
+  try {
+    return new URL(text.replace(/^\/+/, "/"), "https://kubernetes");
+  } catch {
+    throw badRequest("the URL of the request cannot be read");
+  }
+}
+
 /** The parts of a path, decoded. Throws a StatusError where a part is no text. */
 export function splitPath(pathname: string): string[] {
   return pathname

@@ -99,9 +99,11 @@ export class Resources {
   /** How often what is served has changed. */
   changes = 0;
 
+  /** A custom resource where something is built in is not served. */
   add(resource: Resource): void {
+    const { group, version, plural, custom } = resource;
+    if (custom !== undefined && this.#isBuiltIn(resource)) return;
     this.changes++;
-    const { group, version, plural } = resource;
     this.#byPath.set(pathOf(group, version, plural), resource);
     const versions = this.#groups.get(group) ?? [];
     if (!versions.includes(version)) versions.push(version);
@@ -109,8 +111,10 @@ export class Resources {
     this.#groups.set(group, versions);
   }
 
-  remove({ group, version, plural }: Resource): void {
+  remove(resource: Resource): void {
+    if (this.#isBuiltIn(resource)) return;
     this.changes++;
+    const { group, version, plural } = resource;
     this.#byPath.delete(pathOf(group, version, plural));
     if (this.of(group, version).length > 0) return;
     const versions = (this.#groups.get(group) ?? []).filter((each) => each !== version);
@@ -120,6 +124,11 @@ export class Resources {
 
   get(group: string, version: string, plural: string): Resource | undefined {
     return this.#byPath.get(pathOf(group, version, plural));
+  }
+
+  #isBuiltIn({ group, version, plural }: Resource): boolean {
+    const there = this.get(group, version, plural);
+    return there !== undefined && there.custom === undefined;
   }
 
   of(group: string, version: string): Resource[] {

@@ -71,6 +71,8 @@ t.test("certificates, tokens, bodies; a client that follows everything", async (
   t.equal((await send({ headers: bearer(adminToken) })).status, 200);
   t.equal((await send({ cert, key })).status, 200);
   t.equal((await send({}, "/healthz")).text, "ok", "whoever asks");
+  for (const path of ["/version/../api/v1/pods", "/livez/%2e%2e/api/v1/secrets", "//healthz/../api"])
+    t.equal((await send({}, path)).status, 401, path);
   const other = await makeCredentials("other", [], []);
   t.equal((await send({ cert: other.adminCert, key: other.adminKey })).status, 401, "another lab's");
 
@@ -85,6 +87,9 @@ t.test("certificates, tokens, bodies; a client that follows everything", async (
   const made = await send({ cert, key, method: "POST", body: '{"metadata":{"name":"a"},"ä\\"":1}' }, maps);
   t.equal(made.status, 201);
   t.equal(made.warning, '299 - "unknown field \\"?\\\\\\"\\""');
+  const unknown = Object.fromEntries(Array.from({ length: 90 }, (_, i) => [`${i}`.padEnd(300, "n"), 1]));
+  const warned = JSON.stringify({ metadata: { name: "c" }, ...unknown });
+  t.ok((await send({ cert, key, method: "POST", body: warned }, maps)).warning.length < 6000);
   const large = JSON.stringify({ metadata: { name: "b" }, data: { k: "x".repeat(4 << 20) } });
   const refused = await send({ cert, key, method: "POST", body: large }, maps).catch(() => ({ status: 413 }));
   t.equal(refused.status, 413);

@@ -8,6 +8,7 @@ import { PodwireError } from "../base/errors.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import { type Answer, Api, type ApiRequest, type WatchAnswer } from "./api.ts";
 import type { Credentials } from "./certificates.ts";
+import { splitPath, urlOf } from "./request.ts";
 import type { User } from "./reviews.ts";
 import { badRequest, methodNotAllowed, StatusError, tooLarge, unauthorized } from "./status.ts";
 import { serveLog } from "./stream/log.ts";
@@ -18,7 +19,10 @@ import { Tokens } from "./tokens.ts";
 import type { Sink } from "./watches.ts";
 
 const BODY_MAX_BYTES = 3 * 1024 * 1024; // an API server's
-const HEALTH = /^\/(?:healthz|livez|readyz|version)(?:[/?]|$)/;
+const WARNINGS_MAX = 4096; // characters of all of an answer
+const WARNING_MAX = 256; // of one, where all are too long
+/** First parts of paths that nobody has to say his name for. */
+const OPEN: readonly string[] = ["healthz", "livez", "readyz", "version"];
 
 export interface ApiServer {
   /** Where it listens on the loopback. */
@@ -89,8 +93,9 @@ async function serve(
   response: ServerResponse,
 ): Promise<void> {
   const { method = "GET", url = "/", headers } = request;
-  const user = userOf(request, tokens);
-  if (user === undefined && !HEALTH.test(url)) throw unauthorized();
+  const user = userOf(request, tokens, cluster);
+  // By the path that is answered: "/version/../api" is none of these.
+  if (user === undefined && !OPEN.includes(splitPath(urlOf(url).pathname)[0])) throw unauthorized();
   const ofPod = podRequest(url, cluster);
   if (ofPod?.subresource === "log") {
     if (method !== "GET") throw methodNotAllowed();
@@ -116,7 +121,7 @@ function upgrade(
   socket: Duplex,
   head: Buffer,
 ): void {
-  if (userOf(request, tokens) === undefined) throw unauthorized();
+  if (userOf(request, tokens, cluster) === undefined) throw unauthorized();
   const asked = podRequest(request.url ?? "/", cluster);
   if (asked === undefined || asked.subresource === "log")
     throw badRequest("nothing at this path turns its connection into something else");
@@ -124,9 +129,10 @@ function upgrade(
   serveUpgrade({ request, socket, head, subresource, pod, query }, programs);
 }
 
-function userOf(request: IncomingMessage, tokens: Tokens): User | undefined {
+function userOf(request: IncomingMessage, tokens: Tokens, cluster: Cluster): User | undefined {
   const token = /^Bearer\s+(\S+)$/i.exec(request.headers.authorization ?? "")?.[1];
-  if (token !== undefined) return tokens.userOf(token);
+  if (token !== undefined)
+    return tokens.userOf(token, (account) => cluster.get("ServiceAccount", account)?.metadata.uid);
   const socket = request.socket as TLSSocket;
   if (!socket.authorized) return undefined;
   const { CN, O } = socket.getPeerCertificate().subject as { CN?: string; O?: string | string[] };
@@ -146,7 +152,7 @@ async function bodyOf(request: IncomingMessage): Promise<Buffer> {
 
 function send({ code, type, body, warnings }: Answer, response: ServerResponse): void {
   const text = Buffer.from(body);
-  if (warnings.length > 0) response.setHeader("warning", warnings.map(warningOf));
+  if (warnings.length > 0) response.setHeader("warning", shortened(warnings).map(warningOf));
   const headers = {
     "content-type": type,
     "content-length": text.length,
@@ -154,6 +160,17 @@ function send({ code, type, body, warnings }: Answer, response: ServerResponse):
   };
   response.writeHead(code, headers);
   response.end(text);
+}
+
+/** As an API server does it: all, where they are 4096 characters together, else each as far as 256 of them. */
+function shortened(warnings: readonly string[]): readonly string[] {
+  let left = WARNINGS_MAX;
+  if (warnings.reduce((sum, { length }) => sum + length, 0) <= left) return warnings;
+  return warnings.flatMap((text) => {
+    const kept = text.slice(0, Math.min(WARNING_MAX, left));
+    left -= kept.length;
+    return kept === "" ? [] : [kept];
+  });
 }
 
 /** A quoted string (RFC 9110 §5.6.4) of what a header may hold. */

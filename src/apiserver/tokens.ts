@@ -24,6 +24,7 @@ interface Claims {
   readonly exp?: number;
   readonly iss?: string;
   readonly sub?: string;
+  readonly "kubernetes.io"?: { readonly serviceaccount?: { readonly uid?: string } };
 }
 
 export interface TokenSpec {
@@ -46,13 +47,18 @@ export class Tokens {
     this.#nowMs = nowMs;
   }
 
-  /** Undefined: the token is nobody's, or its time is over. */
-  userOf(token: string): User | undefined {
+  /**
+   * Undefined: the token is nobody's, its time is over, or its service account is gone. `uidOf`: of the account that is
+   * there by NAMESPACE/NAME.
+   */
+  userOf(token: string, uidOf: (account: string) => string | undefined): User | undefined {
     const bytes = Buffer.from(token);
     if (bytes.length === this.#admin.length && timingSafeEqual(bytes, this.#admin)) return ADMIN;
-    const { exp = 0, iss, sub = "" } = this.#claimsOf(token) ?? {};
+    const { exp = 0, iss, sub = "", "kubernetes.io": bound } = this.#claimsOf(token) ?? {};
     const [, namespace, name] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(sub) ?? [];
     if (name === undefined || iss !== ISSUER || exp * 1000 <= this.#nowMs()) return undefined;
+    const uid = bound?.serviceaccount?.uid;
+    if (uid !== undefined && uid !== uidOf(`${namespace}/${name}`)) return undefined;
     const groups = ["system:serviceaccounts", `system:serviceaccounts:${namespace}`, "system:authenticated"];
     return { username: sub, groups };
   }

@@ -2,8 +2,11 @@
 import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
 import t from "tap";
+import type { StoreEvent } from "../cluster/store.ts";
 import { ServedCluster } from "../testing/api-server/served-cluster.ts";
+import { makeCluster } from "../testing/world/make-cluster.ts";
 import { type Received, Reflector, type Told } from "../watch/api-server/reflector.ts";
+import { History } from "./history.ts";
 
 const MAPS = "/api/v1/namespaces/default/configmaps";
 
@@ -86,6 +89,28 @@ t.test("who watches by selectors is told when an object comes in and when it goe
   put(served, "c");
   t.same(await other.said(), []);
   served.api.close();
+});
+
+t.test("of large objects fewer changes are remembered", async (t) => {
+  const { store } = makeCluster();
+  const history = new History(store, 10, 5000);
+  const add = (version: number, size: number): void => {
+    const metadata = { name: "a", resourceVersion: String(version) };
+    const object = { apiVersion: "v1", kind: "ConfigMap", metadata, data: { a: "x".repeat(size) } };
+    history.add({ type: "MODIFIED", object } as unknown as StoreEvent);
+  };
+  const versions = (after: number): unknown => history.since(after)?.map(({ version }) => version);
+  const { compacted } = history;
+  for (let i = 1; i <= 30; i++) add(compacted + i, 1);
+  t.equal(history.compacted, compacted + 20);
+  t.same(versions(compacted + 28), [compacted + 29, compacted + 30]);
+  t.equal(versions(compacted + 19), undefined);
+  for (let i = 31; i <= 60; i++) add(compacted + i, 2000);
+  t.equal(history.compacted, compacted + 58);
+  t.same(versions(compacted + 58), [compacted + 59, compacted + 60]);
+  add(compacted + 61, 9000);
+  t.same(versions(compacted + 61), [], "not even itself");
+  t.equal(versions(compacted + 60), undefined);
 });
 
 t.test("a version whose changes are forgotten, and one that is not there yet", async (t) => {

@@ -64,12 +64,18 @@ export function openCluster(t: Topology, paths: LabPaths, log: (line: string) =>
   if (before !== undefined) cluster.restore(before.objects);
   const onError = (error: Error): void => log(`state not saved: ${error.message}`);
   let timer: NodeJS.Timeout | undefined;
-  const save = async (): Promise<void> => {
-    clearTimeout(timer);
-    timer = undefined;
+  const write = async (): Promise<void> => {
     const objects = cluster.store.kinds.flatMap((kind) => cluster.list(kind));
     const state: SavedState = { version: 1, saved: cluster.save(), objects };
     await writeAtomically(paths.state, JSON.stringify(state));
+  };
+  let last: Promise<void> = Promise.resolve();
+  // One after another: two at once would write into one draft, and what is renamed might be half of it.
+  const save = (): Promise<void> => {
+    clearTimeout(timer);
+    timer = undefined;
+    last = last.catch(() => {}).then(write);
+    return last;
   };
   cluster.onChange(() => {
     timer ??= setTimeout(() => save().catch(onError), SAVE_DELAY_MS);

@@ -65,6 +65,20 @@ t.test("a definition that objects could not be held to is refused, each problem 
       'spec.conversion.strategy: Invalid value: "Webhook": podwire has no webhooks: make it None',
     ],
   ];
+  const odd: [object, RegExp][] = [
+    [{ type: "text" }, /type must be equal to one of/],
+    [{ type: "string", maxLength: -1 }, /maxLength must be >= 0/],
+    [{ type: "number", multipleOf: 0 }, /multipleOf must be > 0/],
+    [{ type: "array", uniqueItems: true, items: { type: "string" } }, /uniqueItems: Forbidden/],
+    [{ type: "string", pattern: "(?=a)" }, /pattern: Invalid value/],
+  ];
+  for (const [a, want] of odd) {
+    const schema = { openAPIV3Schema: { type: "object", properties: { a } } };
+    t.match(definitionProblems(crd({ schema })), [want]);
+    t.same(schemaProblems({ a: 1 }, { type: "object", properties: { a } } as Schema).length < 2, true);
+  }
+  const holes = { openAPIV3Schema: { type: "object", properties: { a: null } } };
+  t.equal(definitionProblems(crd({ schema: holes })).length, 1);
   t.same(definitionProblems(crd({})), []);
   for (const [object, want] of cases)
     t.ok(
@@ -234,7 +248,7 @@ t.test("values are held to the schema, in the words of an API server", async (t)
       "b",
       [`${at}: Invalid value: "b": ${at} in body should match '^a+$'`],
     ],
-    [{ type: "string", pattern: "(?i)^a$" }, "b", []],
+    [{ type: "string", pattern: "(?i)^a$" }, "A", []],
     [
       { type: "string", enum: ["x", "y"] },
       "z",
@@ -292,4 +306,20 @@ t.test("values are held to the schema, in the words of an API server", async (t)
   for (const [schema, a, want] of cases) {
     t.same(schemaProblems({ spec: { a } } as JsonObject, spec(schema)), want, JSON.stringify([schema, a]));
   }
+});
+
+t.test("no pattern and no format keeps the process busy", async (t) => {
+  const of = (one: object): Schema => ({ type: "object", properties: { a: one } }) as Schema;
+  const beganAt = process.cpuUsage().user;
+  const long = { a: `${"a".repeat(2000)}!` };
+  t.match(schemaProblems(long, of({ type: "string", pattern: "^(a+)+$" })), [
+    /should match '\^\(a\+\)\+\$'$/,
+  ]);
+  const digits = { a: "1".repeat(200_000) };
+  t.match(schemaProblems(digits, of({ type: "string", format: "duration" })), [/must be of type duration/]);
+  t.ok(process.cpuUsage(undefined).user - beganAt < 5e6, "seconds");
+  t.match(schemaProblems({ a: "é" }, of({ type: "string", pattern: "^[[:alpha:]]$" })), [/should match/]);
+  t.same(schemaProblems({ a: "A" }, of({ type: "string", pattern: "(?i)^[[:lower:]]$" })), []);
+  const many = { type: "array", items: { type: "string" }, "x-kubernetes-list-type": "set" };
+  t.equal(schemaProblems({ a: Array.from({ length: 1000 }, () => 1) } as JsonObject, of(many)).length, 200);
 });

@@ -4,6 +4,7 @@ import { isObject, type Json, type JsonObject, type Schema } from "../schema/sch
 import type { TableColumn } from "../table/column.ts";
 import { customColumns, type PrinterColumn, pathProblem } from "../table/custom-columns.ts";
 import { structuralProblems } from "./structural.ts";
+import { unusable } from "./validate.ts";
 
 export interface ScalePaths {
   /** ".spec.replicas" */
@@ -64,6 +65,8 @@ function versionProblems(version: JsonObject, path: string): string[] {
   const { openAPIV3Schema: schema } = objectOf(version.schema);
   const at = `${path}.schema.openAPIV3Schema`;
   const found = isObject(schema) ? structuralProblems(schema, at) : [`${at}: Required value`];
+  const why = isObject(schema) && found.length === 0 ? unusable(schema) : undefined;
+  if (why !== undefined) found.push(`${at}: Invalid value: ${why}`);
   for (const [i, { jsonPath }] of objectsOf(version.additionalPrinterColumns).entries()) {
     const why = pathProblem(jsonPath);
     if (why !== undefined)

@@ -1,4 +1,5 @@
 // Custom resources: fields that the schema does not have go, and defaults come in where nothing was said.
+import { TOLD_MAX } from "../schema/duplicate-fields.ts";
 import { isObject, type Json, type JsonObject, member, type Schema } from "../schema/schema.ts";
 
 const OWN = ["apiVersion", "kind", "metadata"];
@@ -40,7 +41,7 @@ function pruned(value: Json, schema: Schema, path: string, isResource: boolean, 
     if (field !== undefined) {
       made[name] = pruned(child, field, at, field["x-kubernetes-embedded-resource"] === true, unknown);
     } else if (keeps(schema) || more === true) made[name] = child;
-    else unknown.push(at);
+    else if (unknown.length < TOLD_MAX) unknown.push(at);
   }
   return made;
 }

@@ -1,29 +1,56 @@
 // Custom resources against the schema of their definition: a library checks, the words are those of an API server.
 import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
+import { RE2JS } from "re2js";
+import { TOLD_MAX } from "../schema/duplicate-fields.ts";
 import { isObject, type Json, type JsonObject, type Schema } from "../schema/schema.ts";
 import { FORMATS } from "./formats.ts";
 import { listProblems } from "./lists.ts";
+import { isPattern } from "./structural.ts";
 
 const VERBATIM = ["required", "minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "multipleOf"];
 const MORE = ["minProperties", "maxProperties", "enum"];
 const known = new WeakMap<Schema, ValidateFunction>();
 
-/** Each as "PATH: Word value: why". */
+/** Each as "PATH: Word value: why"; of very many the first ones. */
 export function schemaProblems(object: JsonObject, schema: Schema): string[] {
   let validate = known.get(schema);
   if (validate === undefined) {
-    const ajv = new Ajv({
-      ...{ allErrors: true, verbose: true, strict: false, logger: false },
-      formats: FORMATS,
-    });
-    validate = ajv.compile(translated(schema as unknown as JsonObject));
+    try {
+      validate = compiled(schema as unknown as JsonObject);
+    } catch {
+      return []; // what came otherwise than by the API may be anything
+    }
     known.set(schema, validate);
   }
   validate(object);
-  const errors = (validate.errors ?? []).filter(isOutside);
+  const errors = (validate.errors ?? []).filter(isOutside).slice(0, TOLD_MAX);
   const found = errors.map((error) => problemOf(error, object)).filter((text) => text !== undefined);
-  return [...new Set([...found, ...listProblems(object, schema)])];
+  return [...new Set([...found, ...listProblems(object, schema).slice(0, TOLD_MAX)])];
 }
+
+/** Why objects cannot be held to a schema; undefined: they can. */
+export function unusable(schema: JsonObject): string | undefined {
+  try {
+    compiled(schema);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message.replace(/^schema is invalid: /, "");
+  }
+}
+
+function compiled(schema: JsonObject): ValidateFunction {
+  const ajv = new Ajv({
+    ...{ allErrors: true, verbose: true, strict: false, logger: false },
+    formats: FORMATS,
+    code: { regExp: linear },
+  });
+  return ajv.compile(translated(schema));
+}
+
+/** Go's expressions: no pattern and no text makes one take longer than the text is long. */
+const linear = Object.assign((pattern: string) => RE2JS.compile(pattern) as { test(text: string): boolean }, {
+  code: "linear",
+});
 
 /** What goes wrong inside of an alternative is told by the alternative. */
 const isOutside = ({ schemaPath }: ErrorObject): boolean =>
@@ -33,13 +60,19 @@ const isOutside = ({ schemaPath }: ErrorObject): boolean =>
 function translated(schema: JsonObject): JsonObject {
   const made: JsonObject = {};
   for (const name of [...VERBATIM, ...MORE]) if (schema[name] !== undefined) made[name] = schema[name];
+  for (const name of ["required", "enum"]) {
+    // JSON schema has them without duplicates, and no empty enumeration.
+    const all = made[name];
+    if (Array.isArray(all)) made[name] = distinct(all);
+    if (name === "enum" && (all as Json[] | undefined)?.length === 0) delete made[name];
+  }
   const { type, nullable, format, pattern } = schema;
   if (schema["x-kubernetes-int-or-string"] === true) made.type = ["integer", "string"];
   else if (typeof type === "string" && type !== "") made.type = type;
   if (nullable === true && made.type !== undefined) made.type = [made.type].flat().concat("null");
   if (nullable === true && Array.isArray(made.enum)) made.enum = [...made.enum, null];
   if (typeof format === "string" && Object.hasOwn(FORMATS, format)) made.format = format;
-  if (typeof pattern === "string" && isReadable(pattern)) made.pattern = pattern;
+  if (typeof pattern === "string" && isPattern(pattern)) made.pattern = pattern;
   bounds(schema, made, "minimum", "exclusiveMinimum");
   bounds(schema, made, "maximum", "exclusiveMaximum");
   for (const name of ["items", "not", "additionalProperties"]) {
@@ -60,20 +93,14 @@ function translated(schema: JsonObject): JsonObject {
   return made;
 }
 
+const distinct = (all: readonly Json[]): Json[] => [
+  ...new Map(all.map((one) => [JSON.stringify(one), one])).values(),
+];
+
 /** OpenAPI says beside a bound whether it belongs to the range. */
 function bounds(schema: JsonObject, made: JsonObject, name: string, exclusive: string): void {
   const value = schema[name];
   if (typeof value === "number") made[schema[exclusive] === true ? exclusive : name] = value;
-}
-
-/** Go's expressions that are none here are not asked about. */
-function isReadable(pattern: string): boolean {
-  try {
-    new RegExp(pattern, "u");
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** ".spec.ports[0]" by the object that it leads into: a map may have numbers for names. */

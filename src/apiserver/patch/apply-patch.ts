@@ -1,14 +1,15 @@
 // PATCH: what a body of one of the four kinds makes of an object. What comes after (defaults, checks, storing, and who
 // changed what by an ordinary patch: `afterUpdate`) is the handlers'.
-import { parse } from "yaml";
 import { checkFields } from "../schema/check-fields.ts";
 import { duplicateFields } from "../schema/duplicate-fields.ts";
+import { nestingProblem } from "../schema/nesting.ts";
 import { isObject, type Json, type JsonObject } from "../schema/schema.ts";
 import { apply, type Change } from "./field-manager.ts";
 import { applyJsonPatch } from "./json-patch.ts";
 import { applyMergePatch, withoutNulls } from "./merge-patch.ts";
 import { badRequest, Refused } from "./refused.ts";
 import { applyStrategicMergePatch } from "./strategic-merge.ts";
+import { readYaml } from "./yaml-body.ts";
 
 export const APPLY = "application/apply-patch+yaml";
 const JSON_PATCH = "application/json-patch+json";
@@ -69,16 +70,22 @@ export function applyPatch(request: PatchRequest): Patched {
 }
 
 function readJson(body: string): Json {
+  let patch: Json;
   try {
-    return JSON.parse(body) as Json;
+    patch = JSON.parse(body) as Json;
   } catch (error) {
     throw badRequest(`error decoding patch: ${(error as Error).message}`);
   }
+  const why = nestingProblem(patch);
+  if (why !== undefined) throw badRequest(`error decoding patch: ${why}`);
+  return patch;
 }
 
 /** As the decoder takes it: fields that the type has, and no null. */
 function read(object: JsonObject, request: PatchRequest, problems: readonly string[]): Patched {
   const { validation, isCustom, change } = request;
+  const why = nestingProblem(object); // a patch may make more of an object than it has itself
+  if (why !== undefined) throw badRequest(`what the patch makes is not taken: ${why}`);
   const found = checkFields(object, change.typed);
   const refuse = (why: string): Refused =>
     new Refused(422, "Invalid", ` "" is invalid: patch: Invalid value: ${quoted(object)}: ${why}`);
@@ -104,17 +111,6 @@ function applied(request: PatchRequest): Patched {
     warnings.push(...problems);
   }
   return { object, warnings };
-}
-
-function readYaml(body: string, isStrict: boolean): JsonObject {
-  let config: unknown;
-  try {
-    config = parse(body, { uniqueKeys: isStrict, maxAliasCount: 100, logLevel: "silent" });
-  } catch (error) {
-    throw badRequest(`error decoding patch: ${(error as Error).message.split("\n")[0]}`);
-  }
-  if (!isObject(config)) throw badRequest("error decoding patch: what is applied has to be an object");
-  return config;
 }
 
 function duplicatesOf(body: string): string[] {

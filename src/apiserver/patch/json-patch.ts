@@ -4,6 +4,8 @@ import { isObject, type Json, type JsonObject, member } from "../schema/schema.t
 import { badRequest, Refused, unprocessable } from "./refused.ts";
 
 const OPERATIONS_MAX = 10_000;
+/** Characters of JSON that the copies of one patch have together. */
+const COPIED_MAX = 3 << 20;
 const KINDS: readonly string[] = ["add", "remove", "replace", "move", "copy", "test"];
 
 /** The object after these operations. Throws Refused: 400 for what is no patch, 422 for what does not apply. */
@@ -18,9 +20,22 @@ export function applyJsonPatch(object: JsonObject, patch: Json): JsonObject {
     throw new Refused(413, "RequestEntityTooLarge", `Request entity too large: ${message}`);
   }
   let document: Json = structuredClone(object);
-  for (const operation of patch) document = applyOne(document, operation);
+  let copied = 0;
+  for (const operation of patch) {
+    copied += copiedBy(document, operation);
+    if (copied > COPIED_MAX)
+      throw unprocessable(`the copies of a patch may have ${COPIED_MAX} bytes, and these have more`);
+    document = applyOne(document, operation);
+  }
   if (!isObject(document)) throw unprocessable("what a patch makes has to be an object");
   return document;
+}
+
+/** A copy of what holds the last one is twice as large, ten of them a thousand times. */
+function copiedBy(document: Json, operation: Json): number {
+  if (!isObject(operation) || operation.op !== "copy" || typeof operation.from !== "string") return 0;
+  const value = valueAt(document, fromTheEnd(document, operation.from));
+  return value === undefined ? 0 : JSON.stringify(value).length;
 }
 
 const kindOf = (value: Json): string =>
@@ -39,6 +54,8 @@ function applyOne(document: Json, given: Json): Json {
       `${op} operation failed to decode from: operation, missing from field: missing value`,
     );
   }
+  if (op === "move" && from === "" && path !== "")
+    throw unprocessable("move operation does not apply: a document cannot be moved into itself");
   // Kubernetes takes "-1" for the last item, and a value that is left out for null.
   const isValued = op === "add" || op === "replace" || op === "test";
   const operation = {
@@ -97,8 +114,12 @@ const keyOf = (path: string): string => unescaped(path.slice(path.lastIndexOf("/
 
 /** Where the last part of a path would lie. */
 function parentOf(document: Json, path: string): Json | undefined {
+  return valueAt(document, path.slice(0, Math.max(0, path.lastIndexOf("/"))));
+}
+
+function valueAt(document: Json, path: string): Json | undefined {
   let at: Json | undefined = document;
-  for (const part of path.split("/").slice(1, -1).map(unescaped)) {
+  for (const part of path.split("/").slice(1).map(unescaped)) {
     if (Array.isArray(at)) at = at[Number(part)];
     else at = isObject(at) ? member(at, part) : undefined;
   }

@@ -74,6 +74,13 @@ t.test("a JSON patch that does not apply says which operation does not, as kube-
       "error in remove for path: '/spec/list/3': Unable to access invalid index: 3: invalid index referenced",
     ],
     [[{ op: "add", path: "/__proto__/x", value: 1 }], 422, /./],
+    [[{ op: "move", from: "", path: "/spec" }], 422, /a document cannot be moved into itself/],
+    [
+      // Each twice as large as the one before.
+      Array.from({ length: 40 }, (_, i) => ({ op: "copy", from: "/spec", path: `/spec/x${i}` })),
+      422,
+      /^the copies of a patch may have 3145728 bytes/,
+    ],
   ];
   for (const [patch, status, message] of cases) {
     const [got, text] = refusal(() => applyJsonPatch(object, patch));

@@ -1,5 +1,6 @@
 // An object against its type, as kube-apiserver reads a request: fields that the type does not have, and values of
 // another kind than theirs, in the words of Go's decoder. What a list or a map holds is looked at as well.
+import { TOLD_MAX } from "./duplicate-fields.ts";
 import {
   isObject,
   type Json,
@@ -81,7 +82,7 @@ class Walker {
       const type = member(properties, name) ?? (typeof more === "object" ? more : undefined);
       if (type === undefined) {
         if (schema["x-kubernetes-preserve-unknown-fields"] || more === true) continue;
-        this.unknown.push(at);
+        if (this.unknown.length < TOLD_MAX) this.unknown.push(at);
         made ??= { ...value };
         delete made[name];
         continue;

@@ -1,11 +1,14 @@
 // Names that a JSON object has twice. JSON.parse takes the last one and says nothing; a request that is read strictly is
 // refused for it.
+import { PATH_MAX } from "./nesting.ts";
 
-/** `spec.replicas`, each once, in order. The text is JSON. */
+/** `spec.replicas`, each once, in order; of very many the first ones. The text is JSON. */
 export function duplicateFields(text: string): string[] {
   return new Scanner(text).run();
 }
 
+/** So many are told, as an API server does. */
+export const TOLD_MAX = 100;
 const COLON = /\s*:/y;
 
 interface Frame {
@@ -88,7 +91,8 @@ class Scanner {
     if (top?.names === undefined || !COLON.test(this.#text)) return;
     const name = JSON.parse(this.#text.slice(from, this.#at + 1)) as string;
     top.path = base === "" ? name : `${base}.${name}`;
-    if (top.names.has(name)) this.#found.add(top.path);
+    const isTold = top.path.length <= PATH_MAX && this.#found.size < TOLD_MAX;
+    if (isTold && top.names.has(name)) this.#found.add(top.path);
     top.names.add(name);
   }
 }
