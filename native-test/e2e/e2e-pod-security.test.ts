@@ -77,10 +77,10 @@ t.test("a namespace that enforces", { skip }, async (t) => {
     t.same(applied, { status: 0, stdout: "deployment.apps/web created\n", stderr: warning });
     const why = /Error creating: pods "web-\w+-\w+" is forbidden: violates PodSecurity "restricted:latest": /;
     const events = await lab.output(["get", "events", "-n", "shop"]);
-    t.match(events, /Warning +FailedCreate +deployment\/web +Error creating: pods/);
+    t.match(events, /Warning +FailedCreate +replicaset\/web-\w+ +Error creating: pods/);
     const described = await lab.output(["describe", "deploy", "web", "-n", "shop"]);
     t.match(described, /ReplicaFailure +True +FailedCreate\n/);
-    t.match(described, why);
+    t.match(await lab.output(["describe", "rs", "-n", "shop"]), why);
     t.match(await said("get", "pods", "-n", "shop"), { stdout: "", stderr: /No resources found/ });
     const label = (level: string) => said("label", "ns", "shop", `${PREFIX}/enforce=${level}`, "--overwrite");
     t.same(await label("baseline"), { status: 0, stdout: "namespace/shop labeled\n", stderr: "" });
