@@ -13,11 +13,25 @@ const pod = (name: string, ...containers: object[]): object => ({
   ...{ apiVersion: "v1", kind: "Pod", metadata: { name } },
   spec: { nodeName: "node1", containers },
 });
+/** With busybox' programs first in its PATH, and a root of its own. */
+const boxed = {
+  ...{ apiVersion: "v1", kind: "Pod", metadata: { name: "box" } },
+  spec: {
+    containers: [
+      {
+        ...{ name: "c", image: "busybox", command: ["sleep", "100000"] },
+        volumeMounts: [{ name: "v", mountPath: "/made/here" }],
+      },
+    ],
+    volumes: [{ name: "v", emptyDir: {} }],
+  },
+};
 const web = { name: "c", image: "podwire/echo", ports: [{ containerPort: 8080 }] };
 
 t.test("kubectl and what runs in pods", { skip }, async (t) => {
   const objects = [
     pod("web", web),
+    boxed,
     pod("two", container("talk", "sh", "-c", TALK), container("quiet", "sleep", "100000")),
   ];
   const lab = await TestLab.up("kubectl-streams", { nodes: [{ name: "node1" }], objects });
@@ -52,6 +66,22 @@ t.test("kubectl and what runs in pods", { skip }, async (t) => {
     t.match(stdout, /\d+ \d+\r\n\/dev\/pts\/\d+\r\n/);
     t.match(stdout, /got hello\r\n/);
     t.match(stdout, /status 3/);
+  });
+
+  await t.test("in a container with busybox' programs and a root of its own", async (t) => {
+    t.match(await kubectl(["exec", "box", "--", "sh", "-c", "pwd; ls -d made"]), {
+      ...{ status: 0, stdout: "/\nmade\n", stderr: "" },
+    });
+    const { stdout } = await shell(`script -qec "kubectl exec -it box -- tty" /dev/null; echo status $?`);
+    t.match(stdout, /\/dev\/pts\/\d+\r\n/);
+    t.match(stdout, /status 0/);
+  });
+
+  await t.test("run -i: all that the container says, and what does not work in a lab", async (t) => {
+    const words = ["run", "once", "--rm", "-i", "--image=busybox", "--restart=Never", "--", "echo", "hi"];
+    const { stdout, stderr } = await kubectl(words);
+    t.match(stdout, /^hi$/m);
+    t.match(stderr, /Warning: spec\.containers\[\*\]\.stdin: programs have neither input nor terminal/);
   });
 
   await t.test("logs: the last lines, times, what follows, which container", async (t) => {

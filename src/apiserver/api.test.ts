@@ -218,6 +218,30 @@ t.test("generateName, dry run", async (t) => {
   t.not(two.body.metadata.name, three.body.metadata.name);
 });
 
+t.test("a dry run changes what is asked for, and tells nothing that controllers would do then", (t) => {
+  const path = "/apis/apps/v1/namespaces/default/deployments";
+  call(`POST ${path}`, deployment("dry"));
+  const was = call(`GET ${path}/dry`).body;
+  const { body } = call(`PATCH ${path}/dry?dryRun=All`, { spec: { replicas: 5 } }, MERGE);
+  t.equal(body.spec.replicas, 5);
+  t.equal(body.metadata.generation, 2);
+  t.same(body.status, was.status);
+  t.equal(body.metadata.resourceVersion, was.metadata.resourceVersion);
+  t.notOk("resourceVersion" in call(`POST ${path}?dryRun=All`, deployment("new")).body.metadata);
+  t.same(call(`GET ${path}/dry`).body, was);
+  t.end();
+});
+
+t.test("what its author should know of an object is a warning, once it has come to be so", (t) => {
+  const noting = new ServedCluster(undefined, ({ metadata }) => Object.keys(metadata.labels ?? {}));
+  t.teardown(() => noting.api.close());
+  const labelled = (labels: object) => ({ metadata: { name: "a", labels } });
+  t.same(noting.call(`POST ${MAPS}`, labelled({ x: "1" })).warnings, ["x"]);
+  t.same(noting.call(`PATCH ${MAPS}/a`, labelled({ x: "2", y: "1" }), MERGE).warnings, ["y"]);
+  t.same(noting.call(`PATCH ${MAPS}/a`, { data: { k: "1" } }, MERGE).warnings, []);
+  t.end();
+});
+
 t.test("status is its own part", async (t) => {
   const path = "/apis/apps/v1/namespaces/default/deployments";
   const made = call(`POST ${path}`, { ...deployment("own"), status: { replicas: 9 } });

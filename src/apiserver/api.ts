@@ -42,7 +42,7 @@ import {
 } from "./status.ts";
 import type { TokenSpec, Tokens } from "./tokens.ts";
 import { type Sink, Watches } from "./watches.ts";
-import { type Call, type DeleteOptions, Writes } from "./writes.ts";
+import { type Call, type DeleteOptions, type NotesOf, Writes } from "./writes.ts";
 
 export interface ApiRequest {
   readonly method: string;
@@ -93,7 +93,8 @@ export class Api {
   readonly #tokens: Tokens;
   readonly #unfollow: () => void;
 
-  constructor(cluster: Cluster, tokens: Tokens, historyMax?: number) {
+  /** `notesOf`: for Warning headers, where an object comes to be so that there is something to say. */
+  constructor(cluster: Cluster, tokens: Tokens, historyMax?: number, notesOf: NotesOf = () => []) {
     this.#cluster = cluster;
     this.#tokens = tokens;
     for (const resource of [AUTOSCALERS, EVENTS, ...REVIEWS]) this.#resources.add(resource);
@@ -102,7 +103,7 @@ export class Api {
     this.#documents = new OpenApiDocuments(this.#resources);
     this.#lists = new Lists(cluster.store);
     this.#watches = new Watches(cluster.store, historyMax);
-    this.#writes = new Writes(cluster);
+    this.#writes = new Writes(cluster, notesOf);
   }
 
   close(): void {

@@ -17,6 +17,7 @@ import { podRequest } from "./stream/pod-request.ts";
 import { serveUpgrade } from "./stream/upgrade.ts";
 import { Tokens } from "./tokens.ts";
 import type { Sink } from "./watches.ts";
+import type { NotesOf } from "./writes.ts";
 
 const BODY_MAX_BYTES = 3 * 1024 * 1024; // an API server's
 const WARNINGS_MAX = 4096; // characters of all of an answer
@@ -37,14 +38,16 @@ export interface ServeOptions {
   readonly programs: PodPrograms;
   /** Tried first; 0 or taken: any. */
   readonly port: number;
+  /** For Warning headers. */
+  readonly notesOf?: NotesOf;
   /** Told of what should not happen. */
   log(line: string): void;
 }
 
 export async function serveApi(options: ServeOptions): Promise<ApiServer> {
-  const { cluster, credentials, port, log } = options;
+  const { cluster, credentials, port, notesOf, log } = options;
   const tokens = new Tokens(credentials.accountKey, credentials.adminToken);
-  const api = new Api(cluster, tokens);
+  const api = new Api(cluster, tokens, undefined, notesOf);
   const { serverCert: cert, serverKey: key, ca } = credentials;
   const server = createServer(
     { cert, key, ca, requestCert: true, rejectUnauthorized: false, requestTimeout: 0 },

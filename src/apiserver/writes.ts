@@ -28,6 +28,9 @@ import {
   success,
 } from "./status.ts";
 
+/** What of an object its author should know: a line each, none of which names the object. */
+export type NotesOf = (object: KubeObject) => readonly string[];
+
 /** What a call is about, and how it is to be done. */
 export interface Call extends Author {
   /** Fields that the request's body has twice. */
@@ -68,10 +71,12 @@ const BASE_MAX = 58; // with five letters a label
 
 export class Writes {
   readonly #cluster: Cluster;
+  readonly #notesOf: NotesOf;
   #made = 0;
 
-  constructor(cluster: Cluster) {
+  constructor(cluster: Cluster, notesOf: NotesOf) {
     this.#cluster = cluster;
+    this.#notesOf = notesOf;
   }
 
   /** The object that a call names. Throws a StatusError. */
@@ -167,6 +172,8 @@ export class Writes {
     const { name } = object.metadata;
     const judged = this.#cluster.judge(object);
     for (const text of judged.warnings) warn(text);
+    const told = old === undefined ? [] : this.#notesOf(old);
+    for (const text of this.#notesOf(object)) if (!told.includes(text)) warn(text);
     const [problem] = judged.problems;
     if (problem !== undefined && / is forbidden: /.test(problem.message))
       throw forbidden(resource, name, problem.message.replace(/^.*? is forbidden: /, ""));
@@ -177,7 +184,8 @@ export class Writes {
         judged.problems.map((each) => ({ ...each, atKey: false })),
       );
     try {
-      return this.#cluster.write(withGeneration(object, old), { dryRun: isDryRun });
+      const written = this.#cluster.write(withGeneration(object, old), { dryRun: isDryRun });
+      return isDryRun ? withVersionOf(written, old) : written;
     } catch (error) {
       if (!(error instanceof PodwireError)) throw error;
       const path = fieldOf(error, object);
@@ -238,6 +246,16 @@ function withGeneration(object: KubeObject, old: KubeObject | undefined): KubeOb
   const last = old === undefined ? 0 : (before.generation ?? 1);
   const generation = old === undefined || !deepEqual(asked, was) ? last + 1 : last;
   return { ...object, metadata: { ...object.metadata, generation } };
+}
+
+/** A rehearsal makes no version. */
+function withVersionOf(written: KubeObject, old: KubeObject | undefined): KubeObject {
+  const { resourceVersion: _, ...metadata } = written.metadata;
+  const version = old?.metadata.resourceVersion;
+  return {
+    ...written,
+    metadata: version === undefined ? metadata : { ...metadata, resourceVersion: version },
+  };
 }
 
 function hasStatus({ subresources }: Resource): boolean {

@@ -189,7 +189,7 @@ export class Cluster {
       const key = keyOf(object);
       this.store.put(this.#allocation.allocated(object, this.store.get(object.kind, key)));
       if (isFinished(object)) this.#remove(object.kind, key);
-      this.#reconcile();
+      if (options.dryRun !== true) this.#reconcile(); // what controllers would make of it is not asked for
       return this.store.get(object.kind, key) ?? object;
     });
   }

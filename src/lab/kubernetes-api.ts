@@ -6,7 +6,9 @@ import { type ApiServer, serveApi } from "../apiserver/server.ts";
 import type { PodPrograms } from "../apiserver/stream/pod-programs.ts";
 import { cidrs, formatIp, nthIp } from "../base/ip.ts";
 import type { Cluster } from "../cluster/cluster.ts";
+import type { KubeObject } from "../kube/objects.ts";
 import { fillNamespaces } from "./namespace-content.ts";
+import { objectNotes } from "./object-notes.ts";
 import { type LabPaths, readJson, writeAtomically } from "./state-dir.ts";
 import type { Topology } from "./topology.ts";
 
@@ -34,7 +36,8 @@ export async function startKubernetesApi(
 ): Promise<ApiServer> {
   const before = readJson<SavedApi>(paths.api);
   const credentials = before?.credentials ?? (await makeCredentials(t.lab, NAMES, addressesOf(t)));
-  const server = await serveApi({ cluster, credentials, programs, port: before?.port ?? 0, log });
+  const notesOf = (object: KubeObject): string[] => objectNotes(object, t.images ?? []);
+  const server = await serveApi({ cluster, credentials, programs, port: before?.port ?? 0, notesOf, log });
   const { port } = server;
   const saved: SavedApi = { port, credentials };
   await writeAtomically(paths.api, JSON.stringify(saved), PRIVATE);

@@ -4,6 +4,7 @@ import { type Answer, Api, type WatchAnswer } from "../../apiserver/api.ts";
 import { StatusError } from "../../apiserver/status.ts";
 import { ADMIN, Tokens } from "../../apiserver/tokens.ts";
 import type { Sink } from "../../apiserver/watches.ts";
+import type { NotesOf } from "../../apiserver/writes.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
 import { makeCluster } from "../world/make-cluster.ts";
 
@@ -26,11 +27,11 @@ export class ServedCluster {
   readonly api: Api;
   readonly tokens: Tokens;
 
-  constructor(historyMax?: number) {
+  constructor(historyMax?: number, notesOf?: NotesOf) {
     this.cluster = makeCluster();
     const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     this.tokens = new Tokens(privateKey.export({ type: "pkcs8", format: "pem" }).toString(), "admin");
-    this.api = new Api(this.cluster, this.tokens, historyMax);
+    this.api = new Api(this.cluster, this.tokens, historyMax, notesOf);
   }
 
   /** "GET /api/v1/pods?watch=1"; `body` is sent as JSON. */

@@ -109,7 +109,7 @@ export const SUBJECTS: Subjects = {
   },
   streams: {
     what: "what runs in pods, through the API: exec, attach, port-forwarding, logs; SPDY and WebSockets",
-    files: "frame session upgrade exec-program log-reader log-index kubectl-streams",
+    files: "frame session upgrade exec-program lab-programs log-reader log-index kubectl-streams",
   },
   "pod-security": {
     what: "which pods are admitted, judged by Kubernetes' own library",
@@ -118,7 +118,7 @@ export const SUBJECTS: Subjects = {
   lab: {
     what: "namespaces, pods and supervision",
     files: `lab* topology names pod-* prober managed-process log-index echo kernel-* e2e-lifecycle e2e-bad-input
-      environment image-program volume-files
+      environment enter image-program object-notes volume-files
       vagrant-node lab-addresses set-metadata state-dir`,
   },
   agent: {

@@ -79,10 +79,11 @@ export function enterWords(view: View): string[] {
 /** Words that stand before a program that is to run beside the container's own: what `base` says of the container. */
 export function joinWords(base: string, netns: string): string[] {
   const { pid, startTicks } = readJson<ProcessId>(`${base}.pid`) ?? { pid: 0, startTicks: 0 };
-  const { words, workingDir } = readJson<EnterFile>(`${base}.${ENTER_FILE}`) ?? {};
+  const { words, workingDir = "/" } = readJson<EnterFile>(`${base}.${ENTER_FILE}`) ?? {};
   if (pid > 0 && isAlive({ pid, startTicks })) {
-    const wd = workingDir === undefined ? [] : [`--wd=/proc/${pid}/root${workingDir}`];
-    return ["nsenter", `--target=${pid}`, "--mount", "--uts", "--net", "--root", ...wd, "--"];
+    // Without it nsenter goes back to where it was called, outside of a root of the container's own.
+    const wd = `--wd=/proc/${pid}/root${workingDir}`;
+    return ["nsenter", `--target=${pid}`, "--mount", "--uts", "--net", "--root", wd, "--"];
   }
   return words === undefined ? ["ip", "netns", "exec", netns] : [...words];
 }

@@ -24,12 +24,12 @@ const TEXT =
 /** To be said beside what else there is to say of the objects. */
 export function imageNotes<T extends Made>(made: readonly T[], rules: readonly ImageRule[]) {
   return made.flatMap(({ object, info }) => {
-    const notes = notesOf(object, rules);
+    const notes = imageNotesOf(object, rules);
     return notes.length === 0 ? [] : [{ object, info, notes }];
   });
 }
 
-function notesOf(object: KubeObject, rules: readonly ImageRule[]): FieldNote[] {
+export function imageNotesOf(object: KubeObject, rules: readonly ImageRule[]): FieldNote[] {
   const { spec } = object as WithPods;
   const places: [string, PodSpec | undefined][] = [
     ["spec", spec],

@@ -1,4 +1,7 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Readable } from "node:stream";
 import t from "tap";
 import type { Program, ProgramIo } from "../../../apiserver/stream/pod-programs.ts";
@@ -62,6 +65,19 @@ function isThere(pid: number): boolean {
     return false;
   }
 }
+
+t.test("a terminal where the container's PATH leads to busybox' setsid", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "podwire-setsid-"));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const script = 'case $1 in --*) echo unrecognized option $1; exit 1;; esac; PATH=$REST exec setsid "$@"';
+  writeFileSync(join(folder, "setsid"), `#!/bin/sh\n${script}\n`);
+  chmodSync(join(folder, "setsid"), 0o755);
+  const REST = process.env.PATH ?? "";
+  const box = { words: [], env: { PATH: `${folder}:${REST}`, REST } };
+  const program = execProgram(box, ["tty"], { ...IO, stderr: false, tty: true });
+  t.match(await textOf(program.stdout), /^\/dev\/pts\/\d+\r\n$/);
+  t.equal(await program.ended, 0);
+});
 
 t.test("a terminal of its own: its size, its signals, its end", async (t) => {
   const program = sh("tty; stty size; read line; stty size; echo got $line; exit 3", {

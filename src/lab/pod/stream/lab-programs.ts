@@ -38,7 +38,10 @@ export class LabPrograms implements PodPrograms {
     return execProgram(entrance, command, io);
   }
 
-  /** Its output from now on. It has no input: a container's program outlives the lab's process, and nobody feeds it. */
+  /**
+   * Its output from now on. It has no input: a container's program outlives the lab's process, and nobody feeds it.
+   * Of one with stdinOnce from its start on: in a cluster it would have waited for the first who attaches.
+   */
   async attach(pod: Pod, container: string, io: ProgramIo): Promise<Program> {
     const handle = this.#handleOf(pod, container);
     const source = sourceOf(handle, container, 0);
@@ -46,7 +49,7 @@ export class LabPrograms implements PodPrograms {
     const wishes = {
       follow: true,
       timestamps: false,
-      tailLines: 0,
+      tailLines: isForOne(pod, container) ? -1 : 0,
       sinceMs: 0,
       limitBytes: Number.POSITIVE_INFINITY,
     };
@@ -96,6 +99,11 @@ export class LabPrograms implements PodPrograms {
       throw new StatusError(500, "InternalError", `pod ${metadata.name} is gone from its node`);
     throw badRequest(`container "${container}" in pod "${metadata.name}" is waiting to start: ${reason}`);
   }
+}
+
+/** As kubectl run -i makes them. */
+function isForOne({ spec }: Pod, container: string): boolean {
+  return spec.containers.some(({ name, stdinOnce }) => name === container && stdinOnce === true);
 }
 
 /** The log of the last start, or of one so many before it. */

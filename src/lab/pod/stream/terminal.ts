@@ -75,7 +75,8 @@ export function spawnWithTerminal(
   if (result < 0) throw new LabError("LAB_PTY", `no terminal: ${errnoName(result)}`);
   const [master, slave] = pair;
   try {
-    const child = spawn("setsid", ["--ctty", ...argv], { env, cwd: "/", stdio: [slave, slave, slave] });
+    // -c: busybox' setsid, which a container's PATH may lead to, has no long options.
+    const child = spawn("setsid", ["-c", ...argv], { env, cwd: "/", stdio: [slave, slave, slave] });
     return { child, terminal: new Terminal(master) };
   } finally {
     closeSync(slave);
