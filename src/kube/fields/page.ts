@@ -18,9 +18,10 @@ is refused as \`kubectl apply\` refuses it: \`unknown field "spec.foo"\`. Every 
 | refused | an object that has it is refused |
 | not done | the object is taken, and one line on standard error says that the field does nothing here |
 
-The line comes once for each kind and field of a call, from \`apply\` and \`lab up\`, and from kubectl, as a warning of the
-API; what is marked "everywhere" is about packets, and \`rules\`, \`explain\`, \`replay\` and an agent that reads files say it too. Values that the API server fills
-in itself, and those in brackets, are as good as leaving the field out: a dump of ordinary objects says nothing.
+The line comes once for each kind and field of a call, from \`apply\` and \`lab up\`, and from kubectl, as a warning of
+the API; what is marked "everywhere" is about packets, and \`rules\`, \`explain\`, \`replay\` and an agent that reads
+files say it too. Values that the API server fills in itself, and those in brackets, are as good as leaving the field
+out: a dump of ordinary objects says nothing.
 
 This page is made from the program's own table (\`scripts/fields-page\`).
 `;
