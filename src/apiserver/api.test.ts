@@ -300,8 +300,25 @@ t.test("a pod ends gracefully, or at once; eviction asks its budgets", async (t)
     code: 429,
     body: { reason: "TooManyRequests", details: { causes: [{ message: /needs 1 healthy pods and has 1/ }] } },
   });
-  call("DELETE /apis/policy/v1/namespaces/default/poddisruptionbudgets/b");
-  t.equal(call(`POST ${PODS}/q/eviction`, eviction).code, 201);
+  const budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
+  const evicted = (name: string) =>
+    call(`POST ${PODS}/${name}/eviction`, { ...eviction, metadata: { name } }).code;
+  call(`POST ${PODS}`, pod("u", { app: "b" }));
+  call(`PATCH ${PODS}/u/status`, { status: { phase: "Running" } }, MERGE);
+  call(`PATCH ${budgets}/b`, { spec: { minAvailable: 2 } }, MERGE);
+  t.equal(evicted("u"), 429, "not ready, and too few are");
+  call(`PATCH ${budgets}/b`, { spec: { unhealthyPodEvictionPolicy: "AlwaysAllow" } }, MERGE);
+  t.equal(evicted("u"), 201);
+  t.equal(evicted("q"), 429, "a ready one is not spared");
+  call(`DELETE ${budgets}/b`);
+  for (const deleteOptions of [{ dryRun: ["All"] }, { dryRun: ["All"], gracePeriodSeconds: 0 }])
+    t.equal(call(`POST ${PODS}/q/eviction`, { ...eviction, deleteOptions }).code, 201);
+  t.notOk(call(`GET ${PODS}/q`).body.metadata.deletionTimestamp, "kubectl drain --dry-run=server");
+  t.equal(
+    call(`POST ${PODS}/q/eviction`, { ...eviction, deleteOptions: { gracePeriodSeconds: -1 } }).code,
+    400,
+  );
+  t.equal(evicted("q"), 201);
 });
 
 t.test("collections are deleted by selector", async (t) => {

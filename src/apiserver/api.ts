@@ -2,6 +2,7 @@
 //
 //   /api, /apis, /api/v1, /apis/GROUP[/VERSION]                 discovery
 //   /api/v1/… , /apis/GROUP/VERSION/…                           objects: get, list, watch, create, update, patch, delete
+//   /openapi/v2, /openapi/v3/…                                  fields of kinds
 //   /version, /healthz, /livez, /readyz                         the server itself
 import type { Cluster } from "../cluster/cluster.ts";
 import type { KubeObject, Pod } from "../kube/objects.ts";
@@ -167,7 +168,7 @@ export class Api {
     if (resource.namespaced && namespace === undefined) throw methodNotAllowed();
     if (request.method === "POST") return this.#shown(asked, this.#writes.create(call, bodyOf(request)), 201);
     if (request.method !== "DELETE") throw methodNotAllowed();
-    const { options, ...how } = deletion(asked);
+    const { options, ...how } = deletion(query, bodyOf(request));
     const gone = this.#writes.deleteAll({ ...call, ...how }, listOptions(query), options);
     const metadata = { resourceVersion: String(this.#cluster.store.version) };
     const body = formatOf(request.accept, resource, includeOf(query)).list(gone, metadata);
@@ -188,7 +189,7 @@ export class Api {
       case "PATCH":
         return this.#patch(asked, "");
       case "DELETE": {
-        const { options, ...how } = deletion(asked);
+        const { options, ...how } = deletion(query, bodyOf(request));
         const left = this.#writes.delete({ ...call, ...how }, options);
         return left.kind === "Status" ? json(left) : this.#shown(asked, left as KubeObject);
       }
@@ -274,12 +275,12 @@ export class Api {
     return json({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 }, 201);
   }
 
-  #evict({ request, call }: Asked): Answer {
+  #evict({ request, query, call }: Asked): Answer {
     const pod = this.#writes.find(call) as Pod;
-    const { deleteOptions = {} } = mapOf(bodyOf(request)) as { deleteOptions?: DeleteOptions };
+    const { options, ...how } = deletion(query, mapOf(bodyOf(request)).deleteOptions);
     const refusal: StatusError | undefined = evictionRefusal(this.#cluster.store, pod);
     if (refusal !== undefined) throw refusal;
-    this.#writes.delete(call, deleteOptions);
+    this.#writes.delete({ ...call, ...how }, options);
     return json({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 }, 201);
   }
 
@@ -376,8 +377,8 @@ function tokenSpecOf(given: unknown): TokenSpec {
 }
 
 /** Options of the body, and of the query where the body has none. */
-function deletion({ request, query }: Asked): { options: DeleteOptions; isDryRun: boolean } {
-  const given = mapOf(bodyOf(request)) as DeleteOptions;
+function deletion(query: Query, body: unknown): { options: DeleteOptions; isDryRun: boolean } {
+  const given = mapOf(body) as DeleteOptions;
   const text = query.get("gracePeriodSeconds");
   const grace = given.gracePeriodSeconds ?? (text === null ? undefined : Number(text));
   if (grace !== undefined && !(Number.isInteger(grace) && grace >= 0))

@@ -1,5 +1,6 @@
 // Discovery: which groups, versions and resources there are. Plain, one document a version, and aggregated (v2), one for
 // all of /api and one for all of /apis.
+import { goArchitecture } from "../kube/kubelet-labels.ts";
 import { ALL_VERBS, apiVersionOf, type Resource, type Resources } from "./resource.ts";
 
 /** Kubernetes' version whose API this is. */
@@ -12,7 +13,7 @@ export const VERSION = {
   buildDate: "1970-01-01T00:00:00Z",
   goVersion: "",
   compiler: "",
-  platform: "linux/amd64",
+  platform: `linux/${goArchitecture(process.arch)}`,
 } as const;
 
 export class Discovery {
@@ -96,8 +97,8 @@ export class Discovery {
   }
 }
 
-function verbsOf({ storedAs, verbs }: Resource): readonly string[] {
-  return verbs ?? (storedAs === undefined ? ["create"] : ALL_VERBS);
+function verbsOf({ storedAs }: Resource): readonly string[] {
+  return storedAs === undefined ? ["create"] : ALL_VERBS;
 }
 
 function plainEntry(resource: Resource): object {
@@ -122,7 +123,6 @@ const SUBRESOURCES: Readonly<Record<string, Subresource>> = {
   eviction: { group: "policy", version: "v1", kind: "Eviction", verbs: ["create"] },
   scale: { group: "autoscaling", version: "v1", kind: "Scale", verbs: ["get", "patch", "update"] },
   token: { group: "authentication.k8s.io", version: "v1", kind: "TokenRequest", verbs: ["create"] },
-  finalize: { group: "", version: "v1", kind: "Namespace", verbs: ["update"] },
   log: { group: "", version: "v1", kind: "Pod", verbs: ["get"] },
   exec: { group: "", version: "v1", kind: "PodExecOptions", verbs: ["create", "get"] },
   attach: { group: "", version: "v1", kind: "PodAttachOptions", verbs: ["create", "get"] },

@@ -5,14 +5,21 @@ import type { KubeObject, LabelSelector, Pod } from "../kube/objects.ts";
 import { type StatusError, tooManyRequests } from "./status.ts";
 
 type Budget = KubeObject & {
-  spec?: { selector?: LabelSelector; minAvailable?: number | string; maxUnavailable?: number | string };
+  spec?: {
+    selector?: LabelSelector;
+    minAvailable?: number | string;
+    maxUnavailable?: number | string;
+    unhealthyPodEvictionPolicy?: string;
+  };
 };
 
 const CAUSE = "DisruptionBudget";
+/** Of a pod that serves nothing, or not any more. */
+const PHASES: readonly (string | undefined)[] = ["Pending", "Succeeded", "Failed"];
 
 /** Why the pod may not go; undefined: it may. */
 export function evictionRefusal(store: Store, pod: Pod): StatusError | undefined {
-  if (pod.status.phase === "Succeeded" || pod.status.phase === "Failed" || !isHealthy(pod)) return undefined;
+  if (PHASES.includes(pod.status.phase) || pod.metadata.deletionTimestamp !== undefined) return undefined;
   for (const budget of store.list<Budget>("PodDisruptionBudget", pod.metadata.namespace)) {
     const selector = budget.spec?.selector;
     if (selector === undefined || !matchesSelector(selector, pod.metadata.labels)) continue;
@@ -21,7 +28,10 @@ export function evictionRefusal(store: Store, pod: Pod): StatusError | undefined
       .filter((each) => matchesSelector(selector, each.metadata.labels));
     const healthy = pods.filter(isHealthy).length;
     const needed = neededOf(budget, pods.length);
-    if (healthy - 1 >= needed) continue;
+    // One that is not ready takes nothing away; by default it may go where the others suffice.
+    const isSpared =
+      budget.spec?.unhealthyPodEvictionPolicy === "AlwaysAllow" || (needed > 0 && healthy >= needed);
+    if (healthy > needed || (isSpared && !isHealthy(pod))) continue;
     const { name } = budget.metadata;
     const message = `The disruption budget ${name} needs ${needed} healthy pods and has ${healthy} currently`;
     return tooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", {

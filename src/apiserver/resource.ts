@@ -21,8 +21,6 @@ export interface Resource {
   readonly subresources: readonly string[];
   /** How the store knows its kind; undefined: it is asked about, and never stored. */
   readonly storedAs: string | undefined;
-  /** Where it is not all of them. */
-  readonly verbs?: readonly string[];
   readonly info?: KindInfo;
   /** Of a kind that a user has defined. */
   readonly custom?: CustomVersion;

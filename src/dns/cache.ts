@@ -1,7 +1,6 @@
 /**
  * Answers of other servers, for as long as they hold: by their TTLs, those that say no by their SOA record (RFC 2308),
- * none beyond what the configuration gives. What failed is not asked again for a second (RFC 9520 §3.2). When it is
- * full, who was put first goes.
+ * none beyond what the configuration gives. When it is full, who was put first goes.
  */
 import type { Answer } from "./answer.ts";
 
@@ -46,9 +45,5 @@ export class AnswerCache {
     const [first] = this.#kept.keys();
     if (this.#kept.size >= size && first !== undefined) this.#kept.delete(first);
     this.#kept.set(key, { answer, sinceMs: nowMs, untilMs: nowMs + ttl * 1000 });
-  }
-
-  clear(): void {
-    this.#kept.clear();
   }
 }

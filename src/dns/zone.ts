@@ -46,10 +46,6 @@ export class Zone {
     this.#suffix = splitName(options.zone);
   }
 
-  get suffix(): readonly string[] {
-    return this.#suffix;
-  }
-
   /** Is the name in this zone? */
   holds(labels: readonly string[]): boolean {
     return labelsBefore(labels, this.#suffix) >= 0;

@@ -18,7 +18,7 @@ const TABLE = `
     LimitRange limitranges limits !, ResourceQuota resourcequotas quota !
   apps/v1: ControllerRevision controllerrevisions
   autoscaling/v2: HorizontalPodAutoscaler horizontalpodautoscalers hpa !
-  policy/v1: PodDisruptionBudget poddisruptionbudgets pdb !
+  policy/v1: PodDisruptionBudget poddisruptionbudgets pdb
   coordination.k8s.io/v1: Lease leases
   networking.k8s.io/v1: Ingress ingresses ing !, +IngressClass ingressclasses !, +IPAddress ipaddresses ip !
   rbac.authorization.k8s.io/v1: Role roles !, RoleBinding rolebindings !, +ClusterRole clusterroles !,
