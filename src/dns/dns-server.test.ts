@@ -194,6 +194,16 @@ t.test("a server that fails is followed by the next; when none answers, the clie
   t.same(await nobody.ask("c.example"), ["SERVFAIL ra"]);
 });
 
+t.test("a server that no way leads to is followed by the next", async (t) => {
+  const other = await peer(t);
+  other.says = ({ name }) => ({ answers: [{ type: "A", name, ttl: 9, data: "192.0.2.1" }] });
+  const nowhere = { address: "255.255.255.255", port: 53 }; // the kernel does not connect to it
+  const both = await World.start(t, { forward: [nowhere, other.server] });
+  t.same(await both.ask("a.example"), ["NOERROR ra", "a.example 9 A 192.0.2.1"]);
+  const none = await World.start(t, { forward: [nowhere] });
+  t.same(await none.ask("a.example"), ["SERVFAIL ra"]);
+});
+
 t.test("what is no answer to the question is passed over", async (t) => {
   const other = await peer(t);
   let id = 1;

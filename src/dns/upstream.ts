@@ -173,8 +173,10 @@ function askByDatagram(
       const answer = read(bytes);
       if (answer !== undefined) done(answer);
     });
-    socket.connect(port, address, () => {
-      if (!isOver) socket.send(message);
+    // Told of an error as well, where no way leads there: of a machine without a network all servers are such.
+    socket.connect(port, address, (error?: Error) => {
+      if (error !== undefined) end();
+      else if (!isOver) socket.send(message);
     });
   });
 }
