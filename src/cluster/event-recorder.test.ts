@@ -171,3 +171,27 @@ t.test(
     t.same(events(), []);
   },
 );
+
+t.test(
+  "names have the order of what happened, within a second too: kubectl describe shows it by them",
+  async (t) => {
+    const { cluster, clock, apply, events } = recordedCluster();
+    apply(pod("a"));
+    const object = cluster.get("Pod", "default/a") as Pod;
+    const record = (reason: string): void =>
+      cluster.record({ object, reason, message: "", component: "kubelet" });
+    const inOrder = (): string[] =>
+      events()
+        .filter(({ involvedObject }) => involvedObject.name === "a")
+        .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
+        .map(({ reason, count }) => `${reason} x${count}`);
+    for (const reason of ["Pulled", "Created", "Started", "Created"]) record(reason);
+    clock.nowMs += 7;
+    for (const reason of ["Killing", "Started"]) record(reason);
+    t.same(inOrder(), ["Scheduled x1", "Pulled x1", "Created x2", "Started x2", "Killing x1"]);
+    clock.nowMs += 3_600_001;
+    cluster.tick();
+    record("Pulled");
+    t.same(inOrder(), ["Pulled x1"], "what is forgotten begins anew");
+  },
+);

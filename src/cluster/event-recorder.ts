@@ -26,6 +26,9 @@ export interface Happening {
 export class EventRecorder {
   readonly #store: Store;
   readonly #nowMs: () => number;
+  /** Of what happened, the key of its event, which may be gone. */
+  readonly #keys = new Map<string, string>();
+  #made = 0;
 
   constructor(store: Store, nowMs: () => number) {
     this.#store = store;
@@ -33,12 +36,17 @@ export class EventRecorder {
   }
 
   record(happening: Happening): void {
-    const now = timeText(this.#nowMs());
-    const made = eventOf(happening, now);
-    const before = this.#store.get<Event>("Event", keyOf(made));
+    const nowMs = this.#nowMs();
+    const now = timeText(nowMs);
+    const what = whatOf(happening);
+    const key = this.#keys.get(what);
+    const before = key === undefined ? undefined : this.#store.get<Event>("Event", key);
     const event: Event =
-      before === undefined ? made : { ...before, count: (before.count ?? 1) + 1, lastTimestamp: now };
+      before === undefined
+        ? eventOf(happening, now, suffixOf(nowMs, this.#made++))
+        : { ...before, count: (before.count ?? 1) + 1, lastTimestamp: now };
     this.#store.put(event);
+    this.#keys.set(what, keyOf(event));
     if (before === undefined && this.#store.count("Event") > EVENTS_MAX + SLACK) this.expire();
   }
 
@@ -48,6 +56,8 @@ export class EventRecorder {
     const byAge = [...this.#store.values<Event>("Event")].sort((a, b) => lastMs(b) - lastMs(a));
     const gone = byAge.filter((event, i) => i >= EVENTS_MAX || lastMs(event) <= limit);
     for (const event of gone) this.#store.remove("Event", keyOf(event));
+    for (const [what, key] of this.#keys)
+      if (this.#store.get("Event", key) === undefined) this.#keys.delete(what);
     return gone.length > 0;
   }
 }
@@ -63,12 +73,22 @@ export function byTime(a: Event, b: Event): number {
   return lastMs(a) - lastMs(b) || version(a) - version(b);
 }
 
-function eventOf(happening: Happening, now: string): Event {
+/** The same for the same. */
+function whatOf({ object, reason, message, component, type, host, fieldPath }: Happening): string {
+  const { kind, metadata } = object;
+  const what = [kind, metadata.uid, reason, message, component, type, host, fieldPath].join("\n");
+  return [0, 1].map((i) => hash32(`${i}/${what}`)).join("/");
+}
+
+/** Nanoseconds, as client-go has it: kubectl sorts by seconds, and leaves what is of one second in the order of names. */
+function suffixOf(nowMs: number, made: number): string {
+  return (BigInt(nowMs) * 1_000_000n + BigInt(made % 1_000_000)).toString(16).padStart(16, "0");
+}
+
+function eventOf(happening: Happening, now: string, suffix: string): Event {
   const { object, reason, message, component, type = "Normal", host, fieldPath } = happening;
   const { apiVersion, kind, metadata } = object;
   const { name, uid, resourceVersion, namespace = "default" } = metadata;
-  const what = [kind, uid, reason, message, component, type, host, fieldPath].join("\n");
-  const suffix = [0, 1].map((i) => hash32(`${i}/${what}`).toString(16).padStart(8, "0")).join("");
   return {
     apiVersion: "v1",
     kind: "Event",
