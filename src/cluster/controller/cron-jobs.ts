@@ -3,7 +3,7 @@
 import { lastTime, nextTime } from "../../kube/cron-schedule.ts";
 import { type CronJob, type Job, keyOf } from "../../kube/objects.ts";
 import type { Store, StoreEvent } from "../store.ts";
-import { type Clock, Due } from "./due.ts";
+import { Agenda, type Clock } from "./due.ts";
 import { finishOf } from "./jobs.ts";
 import type { PodActions } from "./told-actions.ts";
 import { controllerOf, ownerReference } from "./workload.ts";
@@ -19,45 +19,39 @@ export class CronJobController {
   readonly #store: Store;
   readonly #actions: PodActions;
   readonly #clock: Clock;
-  readonly #due = new Due();
-  readonly #dirty = new Set<string>();
+  readonly #agenda: Agenda;
 
   constructor(store: Store, actions: PodActions, clock: Clock) {
     this.#store = store;
     this.#actions = actions;
     this.#clock = clock;
+    this.#agenda = new Agenda("CronJob", store, clock);
   }
 
   onEvent({ object }: StoreEvent): void {
-    if (object.kind === "CronJob") this.#dirty.add(keyOf(object));
+    if (object.kind === "CronJob") this.#agenda.mark(keyOf(object));
     if (object.kind !== "Job") return;
     const owner = controllerOf(object);
-    if (owner?.kind === "CronJob") this.#dirty.add(`${object.metadata.namespace}/${owner.name}`);
+    if (owner?.kind === "CronJob") this.#agenda.mark(`${object.metadata.namespace}/${owner.name}`);
   }
 
   settle(): void {
-    this.#dirty.clear();
-    for (const object of this.#store.values("CronJob")) this.#due.add(keyOf(object), 0);
+    this.#agenda.settle();
   }
 
   tick(): boolean {
-    const due = this.#due.take(this.#clock.nowMs());
-    for (const key of due) this.#dirty.add(key);
-    return due.length > 0;
+    return this.#agenda.tick();
   }
 
   reconcile(): boolean {
-    const keys = [...this.#dirty];
-    this.#dirty.clear();
-    for (const key of keys) this.#reconcileOne(key);
-    return keys.length > 0;
+    return this.#agenda.work((key) => this.#reconcileOne(key));
   }
 
   #reconcileOne(key: string): void {
     const cron = this.#store.get<CronJob>("CronJob", key);
     const jobs = this.#jobsOf(key);
     if (cron === undefined) {
-      this.#due.forget(key);
+      this.#agenda.forget(key);
       for (const job of jobs) this.#store.remove("Job", keyOf(job));
       return;
     }
@@ -120,8 +114,7 @@ export class CronJobController {
     const { schedule, timeZone, suspend, startingDeadlineSeconds: deadline, concurrencyPolicy } = cron.spec;
     if (suspend === true) return status;
     const nowMs = this.#clock.nowMs();
-    const next = nextTime(schedule, timeZone, nowMs);
-    if (next !== undefined) this.#due.add(keyOf(cron), next);
+    this.#agenda.markAt(keyOf(cron), nextTime(schedule, timeZone, nowMs));
     const since = Date.parse(status.lastScheduleTime ?? cron.metadata.creationTimestamp ?? "") || nowMs;
     const sinceMs = deadline === undefined ? since : Math.max(since, nowMs - deadline * 1000);
     const missed = lastTime(schedule, timeZone, { sinceMs, nowMs });

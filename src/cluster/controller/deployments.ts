@@ -28,7 +28,7 @@ import {
   surplus,
   updatedSet,
 } from "./deployment/deployment-sets.ts";
-import { type Clock, Due } from "./due.ts";
+import { Agenda, type Clock } from "./due.ts";
 import { isFinished } from "./scheduler.ts";
 import type { PodActions } from "./told-actions.ts";
 import { controllerOf, ownerReference, selects } from "./workload.ts";
@@ -39,8 +39,7 @@ export class DeploymentController {
   readonly #store: Store;
   readonly #actions: PodActions;
   readonly #clock: Clock;
-  readonly #due = new Due();
-  readonly #dirty = new Set<string>();
+  readonly #agenda: Agenda;
   /** Deployment → keys of its ReplicaSets. */
   readonly #sets = new Map<string, Set<string>>();
   /** ReplicaSets that nobody owns. */
@@ -50,18 +49,19 @@ export class DeploymentController {
     this.#store = store;
     this.#actions = actions;
     this.#clock = clock;
+    this.#agenda = new Agenda("Deployment", store, clock);
   }
 
   onEvent(event: StoreEvent): void {
     const { type, object } = event;
-    if (object.kind === "Deployment") this.#dirty.add(keyOf(object));
+    if (object.kind === "Deployment") this.#agenda.mark(keyOf(object));
     else if (object.kind === "ReplicaSet") this.#setChanged(event);
     else if (object.kind === "Pod" && (type === "DELETED" || isFinished(object as Pod))) {
       const owner = controllerOf(object);
       if (owner?.kind !== "ReplicaSet") return;
       const set = this.#store.get<ReplicaSet>("ReplicaSet", `${object.metadata.namespace}/${owner.name}`);
       const deployment = set === undefined ? undefined : ownerOf(set);
-      if (deployment !== undefined) this.#dirty.add(deployment); // Recreate waits for it
+      if (deployment !== undefined) this.#agenda.mark(deployment); // Recreate waits for it
     }
   }
 
@@ -71,38 +71,31 @@ export class DeploymentController {
     const before = old === undefined ? undefined : ownerOf(old as ReplicaSet);
     if (before !== undefined && (before !== owner || type === "DELETED")) {
       this.#sets.get(before)?.delete(key);
-      this.#dirty.add(before);
+      this.#agenda.mark(before);
     }
     const isOrphan = type !== "DELETED" && controllerOf(object) === undefined;
     if (isOrphan) this.#orphans.add(key);
     else this.#orphans.delete(key);
     if (isOrphan)
       for (const each of this.#store.list<Deployment>("Deployment", object.metadata.namespace))
-        if (selects(each.spec.selector, object)) this.#dirty.add(keyOf(each));
+        if (selects(each.spec.selector, object)) this.#agenda.mark(keyOf(each));
     if (owner === undefined || type === "DELETED") return;
     const sets = this.#sets.get(owner) ?? new Set();
     this.#sets.set(owner, sets.add(key));
-    this.#dirty.add(owner);
+    this.#agenda.mark(owner);
   }
 
-  /** Forgets what is marked: after a replay of objects that were reconciled before. */
   settle(): void {
-    this.#dirty.clear();
-    for (const object of this.#store.values("Deployment")) this.#due.add(keyOf(object), 0);
+    this.#agenda.settle();
   }
 
   tick(): boolean {
-    const due = this.#due.take(this.#clock.nowMs());
-    for (const key of due) this.#dirty.add(key);
-    return due.length > 0;
+    return this.#agenda.tick();
   }
 
   /** True when there was something to do. */
   reconcile(): boolean {
-    const keys = [...this.#dirty];
-    this.#dirty.clear();
-    for (const key of keys) this.#reconcileOne(key);
-    return keys.length > 0;
+    return this.#agenda.work((key) => this.#reconcileOne(key));
   }
 
   #reconcileOne(key: string): void {
@@ -114,7 +107,7 @@ export class DeploymentController {
     if (deployment === undefined) {
       for (const set of own) this.#store.remove("ReplicaSet", keyOf(set));
       this.#sets.delete(key);
-      this.#due.forget(key);
+      this.#agenda.forget(key);
       return;
     }
     if (deployment.metadata.deletionTimestamp !== undefined) return; // it goes when its sets are gone
@@ -230,7 +223,7 @@ export class DeploymentController {
     const conditions = deploymentConditions(stored, numbers, { set: newest, sets, made, clock: this.#clock });
     this.#store.put({ ...stored, status: { ...stored.status, ...numbers, conditions } } as Deployment);
     const due = progressDueMs(stored, conditions);
-    if (due !== undefined && !isTimedOut(conditions)) this.#due.add(key, due);
+    if (due !== undefined && !isTimedOut(conditions)) this.#agenda.markAt(key, due);
   }
 }
 

@@ -1,5 +1,6 @@
-// What a controller has to look at again when a time has come, and since when a pod is available.
-import type { Pod } from "../../kube/objects.ts";
+// What a controller has to look at, since it was marked or a time has come, and since when a pod is available.
+import { keyOf, type Pod } from "../../kube/objects.ts";
+import type { Store } from "../store.ts";
 import { isReady } from "./scheduler.ts";
 
 /** Time, for controllers: it comes from whoever runs them. */
@@ -10,7 +11,7 @@ export interface Clock {
   time(ms: number): string;
 }
 
-export class Due {
+class Due {
   /** Key → when it is due. */
   readonly #at = new Map<string, number>();
 
@@ -28,6 +29,56 @@ export class Due {
     const due = [...this.#at].filter(([, at]) => at <= nowMs).map(([key]) => key);
     for (const key of due) this.#at.delete(key);
     return due;
+  }
+}
+
+/** What a controller has to look at: objects that were marked, and those whose time has come. */
+export class Agenda {
+  readonly #kind: string;
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #marked = new Set<string>();
+  readonly #due = new Due();
+
+  /** `kind`: of the objects that the controller is for. */
+  constructor(kind: string, store: Store, clock: Clock) {
+    this.#kind = kind;
+    this.#store = store;
+    this.#clock = clock;
+  }
+
+  mark(key: string): void {
+    this.#marked.add(key);
+  }
+
+  /** To be looked at then, whatever happens; undefined: not for that. */
+  markAt(key: string, atMs: number | undefined): void {
+    if (atMs !== undefined) this.#due.add(key, atMs);
+  }
+
+  forget(key: string): void {
+    this.#due.forget(key);
+  }
+
+  /** Forgets what is marked, after a replay of objects that were reconciled before. What was due is not known then. */
+  settle(): void {
+    this.#marked.clear();
+    for (const object of this.#store.values(this.#kind)) this.#due.add(keyOf(object), 0);
+  }
+
+  /** Marks what time alone has made due; true when there was something. */
+  tick(): boolean {
+    const due = this.#due.take(this.#clock.nowMs());
+    for (const key of due) this.#marked.add(key);
+    return due.length > 0;
+  }
+
+  /** Does this for each that is marked; what is marked meanwhile is for the next time. True when there was something. */
+  work(each: (key: string) => void): boolean {
+    const keys = [...this.#marked];
+    this.#marked.clear();
+    for (const key of keys) each(key);
+    return keys.length > 0;
   }
 }
 

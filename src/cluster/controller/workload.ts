@@ -10,7 +10,7 @@ import {
   type PodTemplate,
 } from "../../kube/objects.ts";
 import type { Store, StoreEvent } from "../store.ts";
-import { type Clock, Due } from "./due.ts";
+import { Agenda, type Clock } from "./due.ts";
 import { isFinished, isReady, isTerminating } from "./scheduler.ts";
 import type { PodActions } from "./told-actions.ts";
 
@@ -23,12 +23,11 @@ export abstract class WorkloadController<T extends KubeObject> {
   protected readonly store: Store;
   protected readonly actions: PodActions;
   readonly #kind: string;
-  readonly #dirty = new Set<string>();
+  readonly #agenda: Agenda;
   /** Workload → keys of its pods. */
   readonly #pods = new Map<string, Set<string>>();
   /** Pods that nobody owns. */
   readonly #orphans = new Set<string>();
-  readonly #due = new Due();
   protected readonly clock: Clock;
 
   constructor(kind: string, store: Store, actions: PodActions, clock: Clock) {
@@ -36,6 +35,7 @@ export abstract class WorkloadController<T extends KubeObject> {
     this.store = store;
     this.actions = actions;
     this.clock = clock;
+    this.#agenda = new Agenda(kind, store, clock);
   }
 
   onEvent(event: StoreEvent): void {
@@ -47,33 +47,26 @@ export abstract class WorkloadController<T extends KubeObject> {
   }
 
   settle(): void {
-    this.#dirty.clear();
-    // What was due is not known any more.
-    for (const object of this.store.values(this.#kind)) this.#due.add(keyOf(object), 0);
+    this.#agenda.settle();
   }
 
   /** Marks what time alone has made due; true when there was something. */
   tick(): boolean {
-    const due = this.#due.take(this.clock.nowMs());
-    for (const key of due) this.markDirty(key);
-    return due.length > 0;
+    return this.#agenda.tick();
   }
 
   /** The object is to be looked at then, whatever happens. */
   protected lookAgain(object: KubeObject, atMs: number | undefined): void {
-    if (atMs !== undefined) this.#due.add(keyOf(object), atMs);
+    this.#agenda.markAt(keyOf(object), atMs);
   }
 
   /** True when there was something to do. */
   reconcile(): boolean {
-    const keys = [...this.#dirty];
-    this.#dirty.clear();
-    for (const key of keys) this.#reconcileOne(key);
-    return keys.length > 0;
+    return this.#agenda.work((key) => this.#reconcileOne(key));
   }
 
   protected markDirty(key: string): void {
-    this.#dirty.add(key);
+    this.#agenda.mark(key);
   }
 
   /** What was refused there may be admitted now. */
@@ -138,7 +131,7 @@ export abstract class WorkloadController<T extends KubeObject> {
       .filter((pod): pod is Pod => pod !== undefined);
     if (object === undefined) {
       for (const pod of pods) this.actions.delete(pod);
-      this.#due.forget(key);
+      this.#agenda.forget(key);
       this.gone(key);
       if (this.#pods.get(key)?.size === 0) this.#pods.delete(key);
       return;
