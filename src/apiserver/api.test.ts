@@ -157,6 +157,40 @@ t.test("of many fields that nobody knows the first ones are told", async (t) => 
   t.equal(call(`POST ${MAPS}`, { metadata: { name: "many" }, ...fields }).warnings.length, 100);
 });
 
+t.test("options of what is deleted are read with care", async (t) => {
+  const at = `DELETE ${MAPS}/options`;
+  call(`POST ${MAPS}`, map("options"));
+  const wrong: [object, RegExp][] = [
+    [{ preconditions: 5 }, /preconditions: must be a map/],
+    [{ preconditions: { uid: 5 } }, /preconditions.uid: must be a text/],
+    [{ dryRun: 5 }, /dryRun: must be a list/],
+    [{ orphanDependents: "x" }, /orphanDependents: must be true or false/],
+    [{ gracePeriodSeconds: 1e300 }, /gracePeriodSeconds: Invalid value/],
+  ];
+  for (const [body, message] of wrong) t.match(call(at, body), { code: 400, body: { message } });
+  t.equal(call(at, { preconditions: null, dryRun: null, gracePeriodSeconds: null }).code, 200);
+  call(`POST ${PODS}`, pod("evicted"));
+  const eviction = `POST ${PODS}/evicted/eviction`;
+  t.equal(call(eviction, { deleteOptions: { gracePeriodSeconds: "x" } }).code, 400);
+  t.equal(call(eviction, { deleteOptions: { dryRun: ["All"] } }).code, 201);
+  t.notOk(call(`GET ${PODS}/evicted`).body.metadata.deletionTimestamp, "not really");
+  t.equal(call(eviction, { deleteOptions: null }).code, 201);
+  call(`DELETE ${PODS}/evicted`, { gracePeriodSeconds: 0 });
+});
+
+t.test("managers have names of a length, and a scale is applied in its own version", async (t) => {
+  for (const name of ["m".repeat(129), "a%0ab"]) {
+    const { code, body } = call(`POST ${MAPS}?fieldManager=${name}`, map("m"));
+    t.match([code, body.message], [422, /^CreateOptions.* fieldManager: (?:Too long|Invalid value)/]);
+  }
+  call("POST /apis/apps/v1/namespaces/default/deployments", deployment("applied"));
+  const body = { apiVersion: "autoscaling/v1", kind: "Scale", spec: { replicas: 2 } };
+  const scale = "/apis/apps/v1/namespaces/default/deployments/applied/scale?fieldManager=m&force=true";
+  const answer = call(`PATCH ${scale}`, body, { type: "application/apply-patch+yaml" });
+  t.match(answer, { code: 200, body: { kind: "Scale", spec: { replicas: 2 } } });
+  call("DELETE /apis/apps/v1/namespaces/default/deployments/applied");
+});
+
 t.test("causes name the fields", async (t) => {
   const spec = { ports: [{ port: 0 }, { port: 70000 }] };
   const { code, body } = call("POST /api/v1/namespaces/default/services", map("a", { spec }));

@@ -14,6 +14,7 @@ import { evictionRefusal } from "./evictions.ts";
 import { formatOf, shown } from "./format.ts";
 import { Lists } from "./list.ts";
 import { OpenApiDocuments } from "./openapi/documents.ts";
+import { checkManager, deletion, mapOf, tokenSpecOf } from "./options.ts";
 import { managerName } from "./patch/apply-patch.ts";
 import { isApply, patched } from "./patches.ts";
 import { decodeObject, ProtobufError } from "./protobuf/decode.ts";
@@ -41,9 +42,9 @@ import {
   type StatusError,
   unsupportedType,
 } from "./status.ts";
-import type { TokenSpec, Tokens } from "./tokens.ts";
+import type { Tokens } from "./tokens.ts";
 import { type Sink, Watches } from "./watches.ts";
-import { type Call, type DeleteOptions, type NotesOf, Writes } from "./writes.ts";
+import { type Call, type NotesOf, Writes } from "./writes.ts";
 
 export interface ApiRequest {
   readonly method: string;
@@ -122,6 +123,7 @@ export class Api {
     if (resource === undefined) throw noSuchPath();
     if (path.namespace !== undefined && !resource.namespaced) throw noSuchPath();
     const warnings: string[] = [];
+    checkManager(request.method, query.get("fieldManager") ?? "");
     const call: Call = {
       ...{ resource, namespace: path.namespace, name: path.name },
       isDryRun: isDryRun(query),
@@ -168,7 +170,7 @@ export class Api {
     if (resource.namespaced && namespace === undefined) throw methodNotAllowed();
     if (request.method === "POST") return this.#shown(asked, this.#writes.create(call, bodyOf(request)), 201);
     if (request.method !== "DELETE") throw methodNotAllowed();
-    const { options, ...how } = deletion(query, bodyOf(request));
+    const { options, ...how } = deletion(bodyOf(request), query);
     const gone = this.#writes.deleteAll({ ...call, ...how }, listOptions(query), options);
     const metadata = { resourceVersion: String(this.#cluster.store.version) };
     const body = formatOf(request.accept, resource, includeOf(query)).list(gone, metadata);
@@ -189,7 +191,7 @@ export class Api {
       case "PATCH":
         return this.#patch(asked, "");
       case "DELETE": {
-        const { options, ...how } = deletion(query, bodyOf(request));
+        const { options, ...how } = deletion(bodyOf(request), query);
         const left = this.#writes.delete({ ...call, ...how }, options);
         return left.kind === "Status" ? json(left) : this.#shown(asked, left as KubeObject);
       }
@@ -277,10 +279,10 @@ export class Api {
 
   #evict({ request, query, call }: Asked): Answer {
     const pod = this.#writes.find(call) as Pod;
-    const { options, ...how } = deletion(query, mapOf(bodyOf(request)).deleteOptions);
+    const { options, isDryRun } = deletion(mapOf(bodyOf(request)).deleteOptions, query);
     const refusal: StatusError | undefined = evictionRefusal(this.#cluster.store, pod);
     if (refusal !== undefined) throw refusal;
-    this.#writes.delete({ ...call, ...how }, options);
+    this.#writes.delete({ ...call, isDryRun }, options);
     return json({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 }, 201);
   }
 
@@ -351,45 +353,4 @@ function fromProtobuf(body: Buffer): unknown {
     if (!(error instanceof ProtobufError)) throw error;
     throw badRequest(`the body of the request is no object in protobuf: ${error.message}`);
   }
-}
-
-function mapOf(body: unknown): Record<string, unknown> {
-  return typeof body === "object" && body !== null ? (body as Record<string, unknown>) : {};
-}
-
-/** Throws a StatusError for what is none. */
-function tokenSpecOf(given: unknown): TokenSpec {
-  const { expirationSeconds: seconds, audiences, boundObjectRef } = mapOf(given);
-  const isList = Array.isArray(audiences) && audiences.every((each) => typeof each === "string");
-  const wrong = [
-    ...(seconds == null || Number.isInteger(seconds) ? [] : ["spec.expirationSeconds: must be an integer"]),
-    ...(audiences == null || isList ? [] : ["spec.audiences: must be a list of texts"]),
-    ...(boundObjectRef == null || typeof boundObjectRef === "object"
-      ? []
-      : ["spec.boundObjectRef: must be a map"]),
-  ];
-  if (wrong.length > 0) throw badRequest(`TokenRequest cannot be read: ${wrong.join(", ")}`);
-  return {
-    ...(seconds == null ? {} : { expirationSeconds: seconds as number }),
-    ...(isList && audiences.length > 0 ? { audiences } : {}),
-    ...(boundObjectRef == null ? {} : { boundObjectRef }),
-  };
-}
-
-/** Options of the body, and of the query where the body has none. */
-function deletion(query: Query, body: unknown): { options: DeleteOptions; isDryRun: boolean } {
-  const given = mapOf(body) as DeleteOptions;
-  const text = query.get("gracePeriodSeconds");
-  const grace = given.gracePeriodSeconds ?? (text === null ? undefined : Number(text));
-  if (grace !== undefined && !(Number.isInteger(grace) && grace >= 0))
-    throw badRequest(
-      `gracePeriodSeconds: Invalid value: ${JSON.stringify(grace)}: must be a number, 0 or more`,
-    );
-  const propagationPolicy = given.propagationPolicy ?? query.get("propagationPolicy") ?? "";
-  const options = {
-    ...given,
-    propagationPolicy,
-    ...(grace === undefined ? {} : { gracePeriodSeconds: grace }),
-  };
-  return { options, isDryRun: isDryRun(query, given.dryRun) };
 }

@@ -56,8 +56,8 @@ export function patched(live: KubeObject | undefined, patch: Patch, author: Auth
   const { type, body, subresource } = patch;
   const { resource, isForced } = author;
   const validation = author.fieldValidation as FieldValidation;
-  const apiVersion = apiVersionOf(resource);
   const isScale = subresource === "scale";
+  const apiVersion = isScale ? "autoscaling/v1" : apiVersionOf(resource);
   const typed = isScale ? (builtIn("autoscaling/v1", "Scale") as Typed) : typedOf(resource);
   const change = changeOf(author, apiVersion, isApply(type) ? "Apply" : "Update", subresource, typed);
   try {

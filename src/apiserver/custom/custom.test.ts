@@ -323,3 +323,16 @@ t.test("no pattern and no format keeps the process busy", async (t) => {
   const many = { type: "array", items: { type: "string" }, "x-kubernetes-list-type": "set" };
   t.equal(schemaProblems({ a: Array.from({ length: 1000 }, () => 1) } as JsonObject, of(many)).length, 200);
 });
+
+t.test("definitions with many versions and fields are judged at once", async (t) => {
+  const names = Array.from({ length: 20_000 }, (_, i) => `p${i}`);
+  const properties = Object.fromEntries(names.map((name) => [name, { type: "string" }]));
+  const anyOf = [{ properties: Object.fromEntries(names.map((name) => [name, { minLength: 1 }])) }];
+  const before = process.cpuUsage().user;
+  t.same(structuralProblems({ type: "object", properties, anyOf } as unknown as JsonObject, AT), []);
+  const versions = names
+    .slice(0, 1000)
+    .map((_, i) => ({ name: `v${i}`, schema: { openAPIV3Schema: plain } }));
+  t.same(definitionProblems(crd({}, { versions })), []);
+  t.ok(process.cpuUsage().user - before < 4e6);
+});

@@ -2,7 +2,7 @@
 // of apiextensions.k8s.io/v1, in the words of its API server.
 import { RE2JS } from "re2js";
 import { deepEqual } from "../../base/deep-equal.ts";
-import { isObject, type Json, type JsonObject } from "../schema/schema.ts";
+import { isObject, type Json, type JsonObject, member } from "../schema/schema.ts";
 
 type Level = "root" | "item" | "field";
 
@@ -170,7 +170,8 @@ class StructuralCheck {
 
   #covered(nested: JsonObject, outer: JsonObject, path: string, outerPath: string): void {
     for (const [name, child] of childrenOf(nested)) {
-      const own = childrenOf(outer).find(([one]) => one === name)?.[1];
+      const there = isObject(outer.properties) ? member(outer.properties, name) : undefined;
+      const own = isObject(there) ? there : undefined;
       const more = isObject(outer.additionalProperties) ? outer.additionalProperties : undefined;
       if (own === undefined && more === undefined) {
         this.#required(keyed(outerPath, name), `because it is defined in ${keyed(path, name)}`);

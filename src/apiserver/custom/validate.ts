@@ -16,7 +16,7 @@ export function schemaProblems(object: JsonObject, schema: Schema): string[] {
   let validate = known.get(schema);
   if (validate === undefined) {
     try {
-      validate = compiled(schema as unknown as JsonObject);
+      validate = makeAjv().compile(translated(schema as unknown as JsonObject));
     } catch {
       return []; // what came otherwise than by the API may be anything
     }
@@ -28,23 +28,24 @@ export function schemaProblems(object: JsonObject, schema: Schema): string[] {
   return [...new Set([...found, ...listProblems(object, schema).slice(0, TOLD_MAX)])];
 }
 
-/** Why objects cannot be held to a schema; undefined: they can. */
+/** Why objects cannot be held to a schema; undefined: they can. Makes no code of it, which takes long for a large one. */
 export function unusable(schema: JsonObject): string | undefined {
+  const ajv = (judge ??= makeAjv());
   try {
-    compiled(schema);
-    return undefined;
+    return ajv.validateSchema(translated(schema)) === true ? undefined : ajv.errorsText(ajv.errors);
   } catch (error) {
-    return (error as Error).message.replace(/^schema is invalid: /, "");
+    return (error as Error).message; // null for a schema
   }
 }
 
-function compiled(schema: JsonObject): ValidateFunction {
-  const ajv = new Ajv({
+let judge: Ajv | undefined;
+
+function makeAjv(): Ajv {
+  return new Ajv({
     ...{ allErrors: true, verbose: true, strict: false, logger: false },
     formats: FORMATS,
     code: { regExp: linear },
   });
-  return ajv.compile(translated(schema));
 }
 
 /** Go's expressions: no pattern and no text makes one take longer than the text is long. */

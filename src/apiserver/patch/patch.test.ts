@@ -258,3 +258,16 @@ t.test("a strategic merge patch of another form is refused", async (t) => {
     t.match(text, message);
   }
 });
+
+t.test("what is merged is found at once in long lists", async (t) => {
+  const containers = Array.from({ length: 20_000 }, (_, i) => ({ name: `c${i}`, image: "a" }));
+  const order = containers.map(({ name }) => ({ name })).reverse();
+  const before = process.cpuUsage().user;
+  const made = applyStrategicMergePatch(
+    podSpec({ containers: containers.slice(0, 10_000) }),
+    podSpec({ containers: [...containers].reverse(), "$setElementOrder/containers": order }),
+    deployment,
+  );
+  t.ok(process.cpuUsage().user - before < 3e6, "not each with each");
+  t.same(made, podSpec({ containers: [...containers].reverse() }));
+});

@@ -30,8 +30,15 @@ const kindOf = (value: Json): string =>
 const identity = (item: Json, { key, kind }: Items): Json | undefined =>
   kind === "map" ? (isObject(item) ? member(item, key) : undefined) : item;
 
-const indexIn = (list: readonly Json[], item: Json, items: Items): number =>
-  list.findIndex((one) => identity(one, items) === identity(item, items));
+/** Where the first item that is the same stands; -1: nowhere. Lists may have many thousands. */
+function placesIn(list: readonly Json[], items: Items): (item: Json) => number {
+  const places = new Map<Json | undefined, number>();
+  for (const [i, one] of list.entries()) {
+    const id = identity(one, items);
+    if (!places.has(id)) places.set(id, i);
+  }
+  return (item) => places.get(identity(item, items)) ?? -1;
+}
 
 /** Items of `merged` that `order` names, as they stand there; those between that only the server has stay in place. */
 export function inOrderOf(
@@ -45,18 +52,17 @@ export function inOrderOf(
       if (!isObject(item) || !Object.hasOwn(item, items.key)) throw noMergeKey(item as JsonObject, items.key);
     }
   }
-  const isNamed = (item: Json): boolean => indexIn(order, item, items) >= 0;
-  const by = (list: readonly Json[]) => (a: Json, b: Json) =>
-    indexIn(list, a, items) - indexIn(list, b, items);
-  const named = merged.filter(isNamed).sort(by(order));
-  const others = merged.filter((item) => !isNamed(item)).sort(by(server));
+  const [ordered, served] = [placesIn(order, items), placesIn(server, items)];
+  const by = (place: (item: Json) => number) => (a: Json, b: Json) => place(a) - place(b);
+  const named = merged.filter((item) => ordered(item) >= 0).sort(by(ordered));
+  const others = merged.filter((item) => ordered(item) < 0).sort(by(served));
   const made: Json[] = [];
   let [i, j] = [0, 0];
   while (i < others.length || j < named.length) {
     if (i >= others.length) made.push(named[j++]);
     else if (j >= named.length) made.push(others[i++]);
     else {
-      const [other, own] = [indexIn(server, others[i], items), indexIn(server, named[j], items)];
+      const [other, own] = [served(others[i]), served(named[j])];
       if (other >= 0 && own >= 0 && other < own) made.push(others[i++]);
       else made.push(named[j++]);
     }

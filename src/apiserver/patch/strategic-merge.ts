@@ -125,7 +125,8 @@ class Merge {
     if (original.length === 0 && patch.length === 0) return [];
     const kind = kindOfItems(original, patch);
     if (kind !== "map") {
-      if (isDeletion) return original.filter((item) => !patch.includes(item));
+      const gone = new Set(patch);
+      if (isDeletion) return original.filter((item) => !gone.has(item));
       const merged = [...new Set([...original, ...patch])];
       return inOrderOf(merged, patch, original, { key: "", kind });
     }
@@ -156,11 +157,17 @@ class Merge {
   #items(original: readonly JsonObject[], patch: readonly JsonObject[], how: Strategy): JsonObject[] {
     const merged = [...original];
     const schema = this.#resolve(how.schema).items ?? {};
+    const places = new Map<Json | undefined, number>();
+    const note = (one: JsonObject, at: number): void => {
+      const key = member(one, how.key);
+      if (!places.has(key)) places.set(key, at);
+    };
+    for (const [at, one] of merged.entries()) note(one, at);
     for (const item of patch) {
       if (!Object.hasOwn(item, how.key)) throw noMergeKey(item, how.key);
-      const at = merged.findIndex((one) => member(one, how.key) === item[how.key]);
-      if (at >= 0) merged[at] = this.maps(merged[at], item, schema);
-      else merged.push(item);
+      const at = places.get(item[how.key]);
+      if (at !== undefined) merged[at] = this.maps(merged[at], item, schema);
+      else note(item, merged.push(item) - 1);
     }
     return merged;
   }

@@ -1,6 +1,6 @@
 // Names that a JSON object has twice. JSON.parse takes the last one and says nothing; a request that is read strictly is
 // refused for it.
-import { PATH_MAX } from "./nesting.ts";
+import { DEPTH_MAX, PATH_MAX } from "./nesting.ts";
 
 /** `spec.replicas`, each once, in order; of very many the first ones. The text is JSON. */
 export function duplicateFields(text: string): string[] {
@@ -29,8 +29,8 @@ class Scanner {
   }
 
   run(): string[] {
-    // A stack of its own: a text may be nested deeper than functions may call each other.
-    for (; this.#at < this.#text.length; this.#at++) {
+    // A stack of its own: a text may be nested deeper than functions may call each other; then it is refused anyway.
+    for (; this.#at < this.#text.length && this.#frames.length <= DEPTH_MAX; this.#at++) {
       switch (this.#text[this.#at]) {
         case "{":
           this.#enter(new Set());
