@@ -74,9 +74,13 @@ t.test("kubectl", { skip }, async (t) => {
     ])
       t.match(resources, new RegExp(`^${name.replaceAll(".", "\\.")}$`, "m"));
     t.match(await kubectl("api-versions"), /^apps\/v1$/m);
-    t.match(await kubectl("version"), /Server Version: v1\./);
+    t.match(await kubectl("version"), /Server Version: .*v1\./);
     t.equal(await kubectl("auth", "can-i", "delete", "pods"), "yes\n");
-    t.match(await kubectl("auth", "whoami", "-o", "json"), /kubernetes-admin/);
+    // What `kubectl auth whoami` sends, which Debian's kubectl does not know.
+    const review = join(lab.folder, "review.json");
+    await writeFile(review, '{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}');
+    const whoAmI = ["--raw", "/apis/authentication.k8s.io/v1/selfsubjectreviews", "-f", review];
+    t.match(await kubectl("create", ...whoAmI), /kubernetes-admin/);
     t.equal(await kubectl("get", "--raw", "/readyz"), "ok");
   });
 
@@ -88,7 +92,9 @@ t.test("kubectl", { skip }, async (t) => {
     t.equal(ready, "deployment.apps/web condition met\n");
     const names = await kubectl("get", "pods", "-l", "app=web", "-o", "name");
     t.equal(names.split("\n").filter((name) => name.startsWith("pod/web-")).length, 2);
-    t.match(await kubectl("describe", "service", "web"), /Endpoints: +10\.244\.\d+\.\d+:8080/);
+    t.match(await kubectl("describe", "service", "web"), /TargetPort: +8080\/TCP/);
+    const slices = await kubectl("get", "endpointslices", "-l", "kubernetes.io/service-name=web");
+    t.match(slices, /IPv4 +8080 +10\.244\.\d+\.\d+/);
     t.match(await kubectl("describe", "pod", "-l", "app=web"), /Node: +node1/);
     t.match(await kubectl("get", "all"), /deployment\.apps\/web/);
     t.match(await kubectl("get", "configmap", "web", "-o", "jsonpath={.data.colour}"), /^blue$/);
@@ -104,7 +110,7 @@ t.test("kubectl", { skip }, async (t) => {
     t.equal(await kubectl("patch", "cm", "web", "--type=merge", "-p", patch), "configmap/web patched\n");
     t.match(
       await kubectl("patch", "cm", "web", "--type=merge", "-p", '{"data":{"a":1}}'),
-      /cannot unmarshal number/,
+      /cannot unmarshal number|The request is invalid/, // Debian's kubectl keeps the cause to itself
     );
     t.equal(await kubectl("get", "cm", "web", "-o", "jsonpath={.data}"), '{"colour":"red","size":"1"}');
     t.equal(await kubectl("scale", "deployment/web", "--replicas=3"), "deployment.apps/web scaled\n");
@@ -124,7 +130,7 @@ t.test("kubectl", { skip }, async (t) => {
     );
     t.match(await kubectl("create", "-f", bad), /The Service "bad" is invalid:.*spec\.ports\[0\]\.port/s);
     await writeFile(bad, "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: bad }\ndta: {}\n");
-    t.match(await kubectl("create", "-f", bad), /strict decoding error: unknown field "dta"/);
+    t.match(await kubectl("create", "-f", bad), /unknown field "dta"/);
     t.match(await kubectl("get", "pod", "none"), /pods "none" not found/);
   });
 
