@@ -177,6 +177,7 @@ export class RealCluster {
     for (const each of this.#outside.reverse()) await each.stop("SIGKILL");
     await this.control.stop();
     await run(["ip", "link", "del", "br0"]);
+    await run(["ip", "addr", "del", `${WORLD.address}/32`, "dev", "lo"]); // or the next cluster here cannot begin
   }
 }
 
