@@ -226,6 +226,7 @@ t.test("kubelets, containerds and CoreDNS in a cluster of podwire's", { skip }, 
     const pods = await cluster.ready("web", 2);
     const { name } = pods.find(({ spec }) => spec.nodeName === first.spec.nodeName).metadata;
     await until("the new one to answer", async () => traffic.output().includes(`${name} saw`));
+    await until("more answers", async () => traffic.output().split(" saw ").length > 20); // it came quickly
     await traffic.stop();
     const lines = traffic.output().trim().split("\n");
     const answers = lines.filter((line) => line.includes(" saw "));
