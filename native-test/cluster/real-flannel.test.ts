@@ -104,6 +104,7 @@ t.test("a podwire node beside a node of flannel and kube-proxy", { skip }, async
   const running: Running[] = [];
   let flannel: Running | undefined;
   t.teardown(async () => {
+    await run(["ip", "link", "del", "br0"]);
     for (const each of running.reverse()) await each.stop("SIGKILL");
     await flannel?.stop("SIGKILL");
     await node.stop();
