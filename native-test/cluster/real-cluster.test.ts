@@ -1,20 +1,17 @@
 // A real cluster whose network is podwire: two nodes of kubelet, containerd and runc, pods that the scheduler places,
 // CoreDNS behind a Service, and neither kube-proxy nor another plug-in. Each node has one NIC, as machines have.
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFile } from "node:fs/promises";
 import t, { type Test } from "tap";
 import { sleep, start, until } from "../../src/testing/lab/process.ts";
 import { Namespaces } from "../support/namespaces.ts";
 import { noCluster } from "./support/control-plane.ts";
-import { RealAgents } from "./support/real-agents.ts";
+import { clusterOfAgents } from "./support/real-agents.ts";
 import {
   dnsObjects,
   isReady,
   NODE_NAMES,
   NODES,
   type NodeName,
-  RealCluster,
   service,
   WORLD,
   workload,
@@ -27,17 +24,7 @@ const skip = noCluster("containerd", "runc", "ctr", "curl", "nft", "unshare", "n
 const namespaces = new Namespaces("pwt-real-cluster");
 
 t.test("kubelets, containerds and CoreDNS in a cluster of podwire's", { skip }, async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), "podwire-real-cluster-"));
-  t.teardown(async () => {
-    namespaces.remove();
-    await rm(folder, { recursive: true, force: true });
-  });
-  const cluster = await RealCluster.start(namespaces, folder);
-  const agents = new RealAgents(cluster, namespaces, folder);
-  t.teardown(async () => {
-    await cluster.stop();
-    await agents.stop();
-  });
+  const { cluster, agents } = await clusterOfAgents(t, namespaces);
   const { admin } = cluster;
 
   await t.test("without podwire the nodes are not ready, and have ranges for pods", async (t) => {

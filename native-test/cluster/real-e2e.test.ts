@@ -1,17 +1,14 @@
 // What others test a cluster's network by, in a cluster of podwire's: Kubernetes' own end-to-end tests of SIG Network, by
 // their own runner, and cyclonus' policies, by its own simulation.
 import { readFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import t, { type Test } from "tap";
 import { until } from "../../src/testing/lab/process.ts";
 import { Namespaces } from "../support/namespaces.ts";
 import { layImages, TOOLS } from "./support/agnhost.ts";
 import { noCluster } from "./support/control-plane.ts";
 import { type Choice, imagesOf, runCyclonus, runSpecs, type Spec } from "./support/network-specs.ts";
-import { RealAgents } from "./support/real-agents.ts";
-import { dnsObjects, NODE_NAMES, RealCluster } from "./support/real-cluster.ts";
+import { clusterOfAgents } from "./support/real-agents.ts";
+import { dnsObjects, NODE_NAMES } from "./support/real-cluster.ts";
 
 const REGISTRY = "localhost/e2e";
 /** cyclonus looks for it there. */
@@ -26,17 +23,7 @@ const skip = noCluster("containerd", "runc", "ctr", "nft", "unshare", "nsenter",
 const namespaces = new Namespaces("pwt-real-e2e");
 
 t.test("what others test a cluster's network by", { skip }, async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), "podwire-real-e2e-"));
-  t.teardown(async () => {
-    namespaces.remove();
-    await rm(folder, { recursive: true, force: true });
-  });
-  const cluster = await RealCluster.start(namespaces, folder);
-  const agents = new RealAgents(cluster, namespaces, folder);
-  t.teardown(async () => {
-    await cluster.stop();
-    await agents.stop();
-  });
+  const { folder, cluster, agents } = await clusterOfAgents(t, namespaces);
   await agents.start();
   const images = [...(await imagesOf(folder, REGISTRY)), CYCLONUS.join("/")];
   const nodes = [...cluster.kubelets.values()].map(({ containerd }) => containerd);

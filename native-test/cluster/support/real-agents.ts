@@ -1,9 +1,12 @@
 // podwire on the machines of a real cluster: an agent each, and its plug-in where containerd looks.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Test } from "tap";
 import type { Namespaces } from "../../support/namespaces.ts";
 import { ClusterNode } from "./cluster-node.ts";
 import type { Kubelet } from "./kubelet.ts";
-import { NODE_NAMES, type NodeName, RANGES, type RealCluster } from "./real-cluster.ts";
+import { NODE_NAMES, type NodeName, RANGES, RealCluster } from "./real-cluster.ts";
 
 export class RealAgents {
   readonly #cluster: RealCluster;
@@ -47,4 +50,23 @@ export class RealAgents {
   async stop(): Promise<void> {
     for (const agent of this.#agents.values()) await agent.stop();
   }
+}
+
+/** A cluster and its agents, which are still to start, for one test; both end with it. `folder` is for its files. */
+export async function clusterOfAgents(
+  t: Test,
+  namespaces: Namespaces,
+): Promise<{ folder: string; cluster: RealCluster; agents: RealAgents }> {
+  const folder = await mkdtemp(join(tmpdir(), "podwire-real-cluster-"));
+  t.teardown(async () => {
+    namespaces.remove();
+    await rm(folder, { recursive: true, force: true });
+  });
+  const cluster = await RealCluster.start(namespaces, folder);
+  const agents = new RealAgents(cluster, namespaces, folder);
+  t.teardown(async () => {
+    await cluster.stop();
+    await agents.stop();
+  });
+  return { folder, cluster, agents };
 }
