@@ -21,7 +21,7 @@ interface Side {
 
 const OUTSIDE = "192.168.50.100";
 
-/** What is left of a program's output: no times, no process ids, no random ports; the mirror image's addresses. */
+/** What is left of a program's output: no times, no names, no process ids, no random ports; the mirror image's addresses. */
 function essence(text: string, own: Side, mirrored: boolean): string[] {
   let rest = text
     .replaceAll(own.clusterIP, "CLUSTER-IP")
@@ -36,12 +36,13 @@ function essence(text: string, own: Side, mirrored: boolean): string[] {
     .map((line) =>
       line
         .replace(/\d+(\.\d+)? ?ms\b/g, "")
+        .replace(/^HOST: \S+/, "HOST:") // pods have names of their own
         .replace(/\d+\.\d+s latency|in \d+\.\d+ seconds|time=?[\d.]+|id=\d+/g, "")
         .replace(/[\d.]+\/[\d.]+\/[\d.]+(\/[\d.]+)?/g, "")
         .replace(/\s+/g, " ")
         .trim(),
     )
-    .filter((line) => line !== "" && !/^(Starting Nmap|Start:|HOST:|rtt|round-trip|HPING)/.test(line));
+    .filter((line) => line !== "" && !/^(Starting Nmap|Start:|rtt|round-trip|HPING)/.test(line));
 }
 
 /** The programs, by what is looked at. mtr's report without its statistics of time. */
