@@ -1,6 +1,5 @@
 // What changes objects: create, update, patch, delete. A request is checked as the store's own manifests are, and what
 // is wrong with it is answered as a Status.
-import { deepEqual } from "../base/deep-equal.ts";
 import { PodwireError } from "../base/errors.ts";
 import { fieldOf } from "../cluster/admission.ts";
 import type { Cluster } from "../cluster/cluster.ts";
@@ -184,7 +183,7 @@ export class Writes {
         judged.problems.map((each) => ({ ...each, atKey: false })),
       );
     try {
-      const written = this.#cluster.write(withGeneration(object, old), { dryRun: isDryRun });
+      const written = this.#cluster.write(object, { dryRun: isDryRun });
       return isDryRun ? withVersionOf(written, old) : written;
     } catch (error) {
       if (!(error instanceof PodwireError)) throw error;
@@ -227,25 +226,6 @@ function propagationOf({ propagationPolicy, orphanDependents }: DeleteOptions): 
   if (known !== undefined) return known;
   const text = `propagationPolicy: Unsupported value: ${JSON.stringify(propagationPolicy)}`;
   throw badRequest(`${text}: supported values: ${POLICIES.map((each) => JSON.stringify(each)).join(", ")}`);
-}
-
-/** No spec that a controller would have to catch up with. */
-const WITHOUT_GENERATION = new Set([
-  "Namespace",
-  "Node",
-  "PersistentVolume",
-  "PersistentVolumeClaim",
-  "Service",
-]);
-
-/** Counts the versions of what is asked for: everything but metadata and status. */
-function withGeneration(object: KubeObject, old: KubeObject | undefined): KubeObject {
-  if (!("spec" in object) || WITHOUT_GENERATION.has(object.kind)) return object;
-  const { metadata: _, status: _status, ...asked } = object as WithStatus;
-  const { metadata: before, status: _before, ...was } = (old ?? object) as WithStatus;
-  const last = old === undefined ? 0 : (before.generation ?? 1);
-  const generation = old === undefined || !deepEqual(asked, was) ? last + 1 : last;
-  return { ...object, metadata: { ...object.metadata, generation } };
 }
 
 /** A rehearsal makes no version. */

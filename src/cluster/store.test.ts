@@ -17,6 +17,26 @@ t.test("put: created, configured with a new resourceVersion, unchanged without o
   t.ok(Number(second?.metadata.resourceVersion) > Number(first?.metadata.resourceVersion));
 });
 
+t.test(
+  "generations count what is asked for, whoever writes it, and neither status nor metadata",
+  async (t) => {
+    const store = new Store();
+    const put = (kind: string, data: object): number | undefined => {
+      store.put({ ...object("a", data), kind });
+      return store.get(kind, "default/a")?.metadata.generation;
+    };
+    for (const kind of ["Deployment", "Pod", "NetworkPolicy", "Widget.example.com"]) {
+      t.equal(put(kind, { spec: { x: 1 } }), 1, kind);
+      t.equal(put(kind, { spec: { x: 1 }, status: { y: 1 } }), 1, "status");
+      t.equal(put(kind, { spec: { x: 2 }, status: { y: 1 } }), 2, "spec");
+    }
+    t.equal(put("Bare.example.com", { size: 1 }), 1, "custom resources need no spec");
+    t.equal(put("Bare.example.com", { size: 2 }), 2);
+    for (const kind of ["Service", "Node"]) t.equal(put(kind, { spec: { x: 1 } }), undefined, kind);
+    t.equal(put("ConfigMap", { data: { x: "1" } }), undefined);
+  },
+);
+
 t.test("list is sorted, by namespace if asked; remove gives back what was there", async (t) => {
   const store = new Store();
   for (const name of ["c", "a", "b"]) store.put(object(name));

@@ -7,7 +7,7 @@
 import { deepEqual } from "../base/deep-equal.ts";
 import { isCustomKind } from "../kube/custom-definition.ts";
 import { hash32 } from "../kube/hash.ts";
-import { STORED_KINDS, WORKLOADS } from "../kube/kinds.ts";
+import { STORED_KINDS } from "../kube/kinds.ts";
 import { type KubeObject, keyOf } from "../kube/objects.ts";
 
 export type EventType = "ADDED" | "MODIFIED" | "DELETED";
@@ -93,7 +93,7 @@ export class Store {
       uid: old?.metadata.uid ?? object.metadata.uid ?? uidOf(object, resourceVersion),
       creationTimestamp: old?.metadata.creationTimestamp ?? object.metadata.creationTimestamp ?? this.#now(),
       resourceVersion,
-      ...(GENERATED.has(object.kind) ? { generation: generationOf(object, old) } : {}),
+      ...(hasGeneration(object) ? { generation: generationOf(object, old) } : {}),
     };
     const stored = { ...object, metadata };
     map.set(key, stored);
@@ -187,14 +187,29 @@ export class Store {
   }
 }
 
-/** Kinds whose controllers say which generation of the spec they have seen. */
-const GENERATED = new Set([...WORKLOADS, "CronJob"]);
+/** Nobody has to catch up with their spec. */
+const WITHOUT_GENERATION = new Set([
+  "Namespace",
+  "Node",
+  "PersistentVolume",
+  "PersistentVolumeClaim",
+  "Service",
+]);
+
+/** Whether versions of what is asked for are counted. */
+function hasGeneration(object: KubeObject): boolean {
+  return isCustomKind(object.kind) || ("spec" in object && !WITHOUT_GENERATION.has(object.kind));
+}
 
 function generationOf(object: KubeObject, old: KubeObject | undefined): number {
   if (old === undefined) return object.metadata.generation ?? 1;
-  const [next, before] = [object, old].map((each) => (each as { spec?: unknown }).spec);
   const generation = old.metadata.generation ?? 1;
-  return next === before || deepEqual(next, before) ? generation : generation + 1;
+  return deepEqual(askedOf(object), askedOf(old)) ? generation : generation + 1;
+}
+
+function askedOf(object: KubeObject): unknown {
+  const { metadata, status, ...asked } = object as KubeObject & { status?: unknown };
+  return asked;
 }
 
 /** Equal but for what the store itself writes. */
