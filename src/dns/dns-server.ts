@@ -298,9 +298,9 @@ async function bound(
 }
 
 function listenProblem({ code, message }: NodeJS.ErrnoException): string {
-  if (code === "EADDRINUSE") return "somebody listens there already: choose another address with --listen";
+  if (code === "EADDRINUSE") return "somebody listens there already: choose another address to listen at";
   if (code === "EACCES")
-    return "ports below 1024 need root: run it with sudo, or choose another port with --listen";
-  if (code === "EADDRNOTAVAIL") return "this machine has no such address: choose another one with --listen";
+    return "ports below 1024 need root: run it with sudo, or choose another port to listen at";
+  if (code === "EADDRNOTAVAIL") return "this machine has no such address: choose another one to listen at";
   return message;
 }
