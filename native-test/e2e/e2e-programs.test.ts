@@ -117,7 +117,10 @@ t.test("programs see the same through podwire and through the kernel", { skip },
     };
     // One after the other: routers answer a host with one error a second, after the first six (icmp_ratelimit).
     for (const name of Object.keys(tools)) {
-      const [ours, theirs] = await Promise.all([look(podwire, name), look(kernel, name), sleep(1000)]);
+      const looked = look(podwire, name);
+      // Two of mtr on one host have the same source ports, and take each other's answers for their own.
+      if (from(podwire) === from(kernel)) await looked;
+      const [ours, theirs] = await Promise.all([looked, look(kernel, name), sleep(1000)]);
       t.ok(theirs.length > 0, `${name}: something was seen`);
       t.same(ours, theirs, `${name}: ${theirs.join(" | ")}`);
     }
