@@ -63,6 +63,11 @@ export function wordsAt(key: Int32Array, at: number): IpWords {
 export const sourceOf = (p: CapturedPacket): IpWords => wordsAt(p.key, 0);
 export const destinationOf = (p: CapturedPacket): IpWords => wordsAt(p.key, 4);
 
+/** Of IPv6: the hop limit. */
+export function ttlOf({ view, l3, family }: CapturedPacket): number {
+  return family === 4 ? ipv4.ttl(view, l3) : ipv6.hopLimit(view, l3);
+}
+
 /** `captured` of `original` bytes. `vxlanPort` 0: what is in tunnels is not looked into. */
 export function readPacket(captured: Uint8Array, original: number, vxlanPort: number): CapturedPacket {
   const isCut = original > captured.length && original <= 0xffff + 64;

@@ -8,11 +8,9 @@
 import { formatIp } from "../../base/ip.ts";
 import { Protocol } from "../../base/protocols.ts";
 import * as tuple from "../../dataplane/table/connection/tuple.ts";
-import * as ipv4 from "../../wire/ip/ipv4.ts";
-import * as ipv6 from "../../wire/ip/ipv6.ts";
 import * as arp from "../../wire/link/arp.ts";
 import * as tcp from "../../wire/transport/tcp.ts";
-import { type CapturedPacket, endText, wordsAt } from "./captured-packet.ts";
+import { type CapturedPacket, endText, ttlOf, wordsAt } from "./captured-packet.ts";
 
 const { TCP } = Protocol;
 
@@ -229,16 +227,12 @@ export function hopDifferences(
   { packet: sent, countsHops = false }: Expected,
 ): string[] {
   const isComparable = countsHops && seen.family !== 0 && !seen.isError && !isNeighborDiscovery(seen);
-  const [here, there] = [hopsOf(seen), hopsOf(sent)];
+  const [here, there] = [ttlOf(seen), ttlOf(sent)];
   if (!isComparable || here === there) return [];
   const name = seen.family === 4 ? "TTL" : "hop limit";
   return [
     `${name} ${here}, the plane sends ${there}${here === there + 1 ? ": it did not count this hop" : ""}`,
   ];
-}
-
-function hopsOf({ view, l3, family }: CapturedPacket): number {
-  return family === 4 ? ipv4.ttl(view, l3) : ipv6.hopLimit(view, l3);
 }
 
 /** Solicitations and advertisements: who has an address, and who says so. */

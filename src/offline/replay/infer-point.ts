@@ -4,7 +4,7 @@
  */
 import { formatIp, type IpWords, sameIp } from "../../base/ip.ts";
 import { HOST_PORT, type OfflinePort, UPLINK_PORT } from "../offline-node.ts";
-import { destinationOf, sourceOf } from "./captured-packet.ts";
+import { destinationOf, sourceOf, ttlOf } from "./captured-packet.ts";
 import type { NodeAddresses } from "./node-addresses.ts";
 import { isGroup, isOfLink, type Seen, sourceMac } from "./seen-packet.ts";
 
@@ -23,6 +23,8 @@ export interface Inferred {
 
 /** Of the frames of a station, so many show its address; the rest may be what does not belong there. */
 const MOST = 0.75;
+/** With these hosts send. */
+const FIRST_TTLS = [64, 128, 255];
 const NOWHERE: Inferred = { port: undefined, foreign: [] };
 
 export function inferPoint(
@@ -63,8 +65,8 @@ function inferPod(
       return { port, count: with_.length, isHere };
     })
     .sort((a, b) => b.count - a.count);
-  const [best, second] = counts;
-  if (best === undefined || best.count < told.length * MOST || best.count === second?.count) return undefined;
+  const best = likeliest(counts, told);
+  if (best === undefined || best.count < told.length * MOST) return undefined;
   if (hasOthers(addresses, told, best.isHere)) return undefined;
   const mac = macOf(told, best.isHere);
   const directed = told.filter(({ hostDirection }) => hostDirection !== undefined);
@@ -81,6 +83,23 @@ function inferPod(
   const routed = told.filter(({ packet }) => best.isHere(destinationOf(packet)));
   const peerMac = macOf(routed, (a) => !best.isHere(a) && !addresses.isOnBridge(a));
   return { port: best.port, ownMac: mac, peerMac, isFarSide, foreign: [] };
+}
+
+interface Candidate {
+  readonly port: OfflinePort;
+  readonly count: number;
+  isHere(address: IpWords): boolean;
+}
+
+/** Of two pods that talk with nobody else the one here is that whose packets have not passed the node yet. */
+function likeliest([best, second]: readonly Candidate[], told: readonly Seen[]): Candidate | undefined {
+  if (best === undefined || best.count !== second?.count) return best;
+  const [one, other] = [best, second].map(({ isHere }) => {
+    const sent = told.filter(({ packet }) => packet.family !== 0 && isHere(sourceOf(packet)));
+    return sent.length > 0 && sent.every(({ packet }) => FIRST_TTLS.includes(ttlOf(packet)));
+  });
+  if (one === other) return undefined;
+  return one ? best : second;
 }
 
 /** Do other pods of the node talk here as well, and are answered? Then it is their bridge, or behind it. */

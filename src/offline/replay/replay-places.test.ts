@@ -7,6 +7,7 @@ import {
   NODE1,
   NODE2,
   offlineNode,
+  podText,
   replay,
   SERVICE,
   WEB,
@@ -119,6 +120,40 @@ t.test(
     t.same(notices, [
       "10.244.1.9 is a pod of node1, by its range, which none of the given objects has: give its Pod with -f",
     ]);
+  },
+);
+
+t.test(
+  "at one of two pods of the node that talk with nobody else: at that whose packets passed no router",
+  async (t) => {
+    const NEAR = "10.244.1.3";
+    const asked = {
+      src: CLIENT,
+      dst: NEAR,
+      srcPort: 41000,
+      dstPort: 8080,
+      srcMac: GATEWAY_MAC,
+      dstMac: POD_MAC,
+    };
+    const answered = { src: NEAR, dst: CLIENT, srcPort: 8080, dstPort: 41000, srcMac: POD_MAC };
+    const taken = (client: number, near: number): Uint8Array[] => [
+      tcpFrame({ ...asked, flags: "S", seq: 100, ttl: client }),
+      tcpFrame({ ...answered, flags: "S.", seq: 900, ack: 101, ttl: near }),
+      tcpFrame({ ...asked, flags: ".", seq: 101, ack: 901, ttl: client }),
+      tcpFrame({ ...answered, flags: "P.", seq: 901, ack: 101, payload: 300, ttl: near }),
+    ];
+    const placed = async (frames: readonly Uint8Array[]) => {
+      const replayed = await replay(offlineNode({ more: [podText("near", "node1")] }), frames);
+      return replayed.map(({ way, port }) => `${way} ${port.info.name}`);
+    };
+    t.same(
+      await placed(taken(63, 64)),
+      [1, 2].flatMap(() => ["out eth0 default/near", "in eth0 default/near"]),
+    );
+    t.same(
+      await placed(taken(64, 127)),
+      [1, 2].flatMap(() => ["in eth0 default/client", "out eth0 default/client"]),
+    );
   },
 );
 
