@@ -177,6 +177,60 @@ t.test("kubectl's habits", { skip }, async (t) => {
     t.match(await lab.podwire(["delete", "svc", "x", "--ignore-not-found=true"]), { status: 0, stdout: "" });
   });
 
+  t.test("custom resources, and the API's other kinds", async (t) => {
+    const size = { name: "Size", type: "integer", jsonPath: ".spec.size" };
+    const spec = { type: "object", properties: { size: { type: "integer", minimum: 1 } } };
+    const version = {
+      ...{ name: "v1", served: true, storage: true, additionalPrinterColumns: [size] },
+      schema: { openAPIV3Schema: { type: "object", properties: { spec } } },
+    };
+    const definition = {
+      apiVersion: "apiextensions.k8s.io/v1",
+      kind: "CustomResourceDefinition",
+      metadata: { name: "widgets.example.com" },
+      spec: {
+        ...{ group: "example.com", scope: "Namespaced", versions: [version] },
+        names: { kind: "Widget", plural: "widgets", singular: "widget", shortNames: ["wd"] },
+      },
+    };
+    const widget = (size: number) => ({
+      ...{ apiVersion: "example.com/v1", kind: "Widget", metadata: { name: "a" }, spec: { size } },
+    });
+    const all = (...items: object[]) => ({
+      input: JSON.stringify({ apiVersion: "v1", kind: "List", items }),
+    });
+    t.match(await lab.podwire(["apply", "-f", "-"], all(widget(0), definition)), {
+      status: 1,
+      stderr: /^error: -:1:\d+: document 1: Widget "a": spec.size: Invalid value: 0: /,
+    });
+    t.equal((await lab.podwire(["get", "crd", "widgets.example.com"])).status, 1, "nothing of it");
+    t.equal(
+      await lab.output(["apply", "-f", "-"], all(widget(3), definition)),
+      "widget.example.com/a created\ncustomresourcedefinition.apiextensions.k8s.io/widgets.example.com created\n",
+    );
+    t.match(await lab.output(["get", "wd"]), /^NAME {3}SIZE\na {6}3\n$/);
+    const watch = await start([PODWIRE, "--lab", lab.name, "get", "wd", "-w"], /^a /m);
+    t.equal(await lab.output(["apply", "-f", "-"], all(widget(4))), "widget.example.com/a configured\n");
+    await until("the change", async () => /^a {6}4$/m.test(watch.output()));
+    await watch.stop();
+    t.match(await lab.output(["describe", "widgets.example.com", "a"]), /\nKind: +Widget\n/);
+    t.equal(await lab.output(["annotate", "wd/a", "x=y"]), "widget.example.com/a annotated\n");
+    t.equal(await lab.output(["delete", "-f", "-"], all(widget(4))), 'widget.example.com "a" deleted\n');
+    const lease = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata: { name: "l" }, spec: {} };
+    t.equal(await lab.output(["apply", "-f", "-"], all(lease)), "lease.coordination.k8s.io/l created\n");
+    t.match(await lab.output(["get", "leases"]), /^NAME {3}HOLDER {3}AGE\nl /);
+    t.equal(
+      await lab
+        .output(["delete", "lease/l", "crd/widgets.example.com"])
+        .then((text) => text.split("\n").length),
+      3,
+    );
+    t.match(await lab.podwire(["get", "wd"]), {
+      status: 1,
+      stderr: 'error: the server doesn\'t have a resource type "wd"\n',
+    });
+  });
+
   t.test("label, wait, rollout, logs with times", async (t) => {
     await lab.output(["wait", "deploy/talk", "--for=condition=Available", "--timeout=30s"]);
     t.equal(

@@ -20,7 +20,8 @@ export function followDefinitions(store: Store, resources: Resources): () => voi
   });
 }
 
-function definedBy(definition: CustomDefinition): Resource[] {
+/** In all versions that it serves. */
+export function definedBy(definition: CustomDefinition): Resource[] {
   return definition.spec.versions
     .filter(({ served }) => served !== false)
     .map((each) => resourceOf(definition, each));

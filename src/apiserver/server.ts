@@ -1,7 +1,9 @@
-// The Kubernetes API over HTTPS. Who calls shows a certificate of the lab's authority, or a token.
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { createServer, type Server } from "node:https";
-import type { AddressInfo } from "node:net";
+// The Kubernetes API over HTTPS. Who calls shows a certificate of the lab's authority, or a token. The same over plain
+// HTTP on a Unix socket, for programs of this machine: who may open it may do everything.
+import { rmSync } from "node:fs";
+import { type IncomingMessage, createServer as plainServer, type ServerResponse } from "node:http";
+import { createServer } from "node:https";
+import type { AddressInfo, Server } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { PodwireError } from "../base/errors.ts";
@@ -15,7 +17,7 @@ import { serveLog } from "./stream/log.ts";
 import type { PodPrograms } from "./stream/pod-programs.ts";
 import { podRequest } from "./stream/pod-request.ts";
 import { serveUpgrade } from "./stream/upgrade.ts";
-import { Tokens } from "./tokens.ts";
+import { ADMIN, Tokens } from "./tokens.ts";
 import type { Sink } from "./watches.ts";
 import type { NotesOf } from "./writes.ts";
 
@@ -38,6 +40,8 @@ export interface ServeOptions {
   readonly programs: PodPrograms;
   /** Tried first; 0 or taken: any. */
   readonly port: number;
+  /** A path, where programs of this machine ask without TLS; nobody but its owner may open it. */
+  readonly socket?: string;
   /** For Warning headers. */
   readonly notesOf?: NotesOf;
   /** Told of what should not happen. */
@@ -45,58 +49,88 @@ export interface ServeOptions {
 }
 
 export async function serveApi(options: ServeOptions): Promise<ApiServer> {
-  const { cluster, credentials, port, notesOf, log } = options;
+  const { cluster, credentials, port, socket, notesOf } = options;
   const tokens = new Tokens(credentials.accountKey, credentials.adminToken);
   const api = new Api(cluster, tokens, undefined, notesOf);
   const { serverCert: cert, serverKey: key, ca } = credentials;
-  const server = createServer(
-    { cert, key, ca, requestCert: true, rejectUnauthorized: false, requestTimeout: 0 },
-    (request, response) => {
-      serve(api, tokens, options, request, response).catch((error: unknown) => refuse(response, error, log));
-    },
-  );
   const upgraded = new Set<Duplex>();
-  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    upgraded.add(socket);
-    socket.on("error", () => {}).on("close", () => upgraded.delete(socket));
-    try {
-      upgrade(tokens, options, request, socket, head);
-    } catch (error) {
-      refuseUpgrade(socket, error, log);
-    }
-  });
-  server.keepAliveTimeout = 120_000;
-  await listen(server, port).catch(() => listen(server, 0));
+  const by = (userOf: UserOf): [Listener, UpgradeListener] => listeners(api, options, upgraded, userOf);
+  const [onRequest, onUpgrade] = by((request) => userOf(request, tokens, cluster));
+  const tls = { cert, key, ca, requestCert: true, rejectUnauthorized: false };
+  const server = createServer({ ...tls, requestTimeout: 0 }, onRequest).on("upgrade", onUpgrade);
+  const [onLocalRequest, onLocalUpgrade] = by(() => ADMIN);
+  const local = plainServer({ requestTimeout: 0 }, onLocalRequest).on("upgrade", onLocalUpgrade);
+  for (const each of [server, local]) each.keepAliveTimeout = 120_000;
+  const onLoopback = (at: number): Promise<void> => listen(server, { port: at, host: "127.0.0.1" });
+  await onLoopback(port).catch(() => onLoopback(0));
+  if (socket !== undefined) await listenPrivately(local, socket);
   return {
     port: (server.address() as AddressInfo).port,
     close: () => {
       api.close();
-      server.close();
-      server.closeAllConnections();
-      for (const socket of upgraded) socket.destroy();
+      for (const each of [server, local]) {
+        each.close();
+        each.closeAllConnections();
+      }
+      for (const each of upgraded) each.destroy();
     },
   };
 }
 
-function listen(server: Server, port: number): Promise<void> {
+type UserOf = (request: IncomingMessage) => User | undefined;
+type Listener = (request: IncomingMessage, response: ServerResponse) => void;
+type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+
+function listeners(
+  api: Api,
+  options: ServeOptions,
+  upgraded: Set<Duplex>,
+  userOf: UserOf,
+): [Listener, UpgradeListener] {
+  const { log } = options;
+  const onRequest: Listener = (request, response) => {
+    serve(api, userOf, options, request, response).catch((error: unknown) => refuse(response, error, log));
+  };
+  const onUpgrade: UpgradeListener = (request, socket, head) => {
+    upgraded.add(socket);
+    socket.on("error", () => {}).on("close", () => upgraded.delete(socket));
+    try {
+      upgrade(userOf, options, request, socket, head);
+    } catch (error) {
+      refuseUpgrade(socket, error, log);
+    }
+  };
+  return [onRequest, onUpgrade];
+}
+
+function listen(server: Server, where: { port: number; host: string } | { path: string }): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen(port, "127.0.0.1", () => {
+    server.listen(where, () => {
       server.off("error", reject);
       resolve();
     });
   });
 }
 
+/** Nobody else may open it, not even in between. */
+async function listenPrivately(server: Server, path: string): Promise<void> {
+  rmSync(path, { force: true });
+  const before = process.umask(0o177);
+  const listening = listen(server, { path });
+  process.umask(before);
+  await listening;
+}
+
 async function serve(
   api: Api,
-  tokens: Tokens,
+  userOf: UserOf,
   { cluster, programs }: ServeOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const { method = "GET", url = "/", headers } = request;
-  const user = userOf(request, tokens, cluster);
+  const user = userOf(request);
   // By the path that is answered: "/version/../api" is none of these.
   if (user === undefined && !OPEN.includes(splitPath(urlOf(url).pathname)[0])) throw unauthorized();
   const ofPod = podRequest(url, cluster);
@@ -118,13 +152,13 @@ async function serve(
 
 /** Throws where nothing was answered yet. */
 function upgrade(
-  tokens: Tokens,
+  userOf: UserOf,
   { cluster, programs }: ServeOptions,
   request: IncomingMessage,
   socket: Duplex,
   head: Buffer,
 ): void {
-  if (userOf(request, tokens, cluster) === undefined) throw unauthorized();
+  if (userOf(request) === undefined) throw unauthorized();
   const asked = podRequest(request.url ?? "/", cluster);
   if (asked === undefined || asked.subresource === "log")
     throw badRequest("nothing at this path turns its connection into something else");

@@ -60,7 +60,8 @@ function open(socketPath: string, who: string, call: Call): Promise<IncomingMess
   });
 }
 
-function connectError(who: string, socketPath: string, error: NodeJS.ErrnoException): CliError {
+/** Why whoever listens at a socket cannot be asked. */
+export function connectError(who: string, socketPath: string, error: NodeJS.ErrnoException): CliError {
   if (error.code === "ENOENT" || error.code === "ECONNREFUSED") {
     return new CliError(`${who} is not running (${socketPath})`, Exit.FAILED, "CLI_NOT_RUNNING", error);
   }

@@ -13,6 +13,10 @@ export class PassedOver {
     this.#counts.set(title, (this.#counts.get(title) ?? 0) + 1);
   }
 
+  get isEmpty(): boolean {
+    return this.#counts.size === 0;
+  }
+
   /** At most two lines: `note: passed over, not the network's: 2 ServiceAccount, 1 ConfigMap`. */
   notes(): string[] {
     const listOf = (isPolicy: boolean): string =>

@@ -37,7 +37,8 @@ export async function startKubernetesApi(
   const before = readJson<SavedApi>(paths.api);
   const credentials = before?.credentials ?? (await makeCredentials(t.lab, NAMES, addressesOf(t)));
   const notesOf = (object: KubeObject): string[] => objectNotes(object, t.images ?? []);
-  const server = await serveApi({ cluster, credentials, programs, port: before?.port ?? 0, notesOf, log });
+  const where = { port: before?.port ?? 0, socket: paths.apiSocket };
+  const server = await serveApi({ cluster, credentials, programs, ...where, notesOf, log });
   const { port } = server;
   const saved: SavedApi = { port, credentials };
   await writeAtomically(paths.api, JSON.stringify(saved), PRIVATE);

@@ -1,6 +1,5 @@
 // The lab process: holds the objects and sees to it that what they ask for exists. Controllers (control/) turn
 // objects into more objects; this file turns pods into processes and nodes into agents, and reports back as status.
-import { readFileSync } from "node:fs";
 import { podStatusWord, readyColumn, restartsOf } from "../apiserver/table/pod-columns.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import type { Change } from "../cluster/cluster-options.ts";
@@ -14,11 +13,10 @@ import { KernelNode, type NodeAgent, PodwireAgent } from "./node-agent.ts";
 import { nodeObject, readyStatus } from "./node-object.ts";
 import type { ConfigObjects } from "./pod/config-objects.ts";
 import { appletFolder } from "./pod/image/applets.ts";
-import type { LogTimes } from "./pod/log-index.ts";
 import { type PodHost, PodRunner } from "./pod/pod-runner.ts";
 import { iso } from "./pod/pod-status.ts";
 import { ProbeHelper } from "./pod/probe-place.ts";
-import { type LabPaths, podDirectory } from "./state-dir.ts";
+import type { LabPaths } from "./state-dir.ts";
 import type { NodePlan, Topology } from "./topology.ts";
 
 /** The agent lets go of a deleted pod's device when it hears of it; its namespace is taken away after that. */
@@ -185,22 +183,9 @@ export class Lab implements PodHost {
     logLine(line);
   }
 
-  /** Output of a pod's container so far, from that byte on; from the first where the file is shorter by now. */
-  containerLog(namespace: string, pod: string, container: string, offset = 0): Buffer {
-    const bytes = readFileSync(`${podDirectory(this.paths, namespace, pod)}/${container}.log`);
-    return bytes.subarray(offset > bytes.length ? 0 : offset);
-  }
-
   /** What runs this pod, once it has a node and an address. */
   runnerOf(pod: Pod): PodRunner | undefined {
     return this.runners.get(runnerKey(pod));
-  }
-
-  /** When it came. A pod that is gone has nothing to tell. */
-  logTimes(namespace = "default", pod = "", container = ""): LogTimes {
-    const found = this.cluster.get("Pod", `${namespace}/${pod}`) as Pod | undefined;
-    const runner = found === undefined ? undefined : this.runners.get(runnerKey(found));
-    return runner?.logTimes(container) ?? { starts: [], times: [] };
   }
 
   private changed({ type, object }: Change): void {

@@ -18,6 +18,8 @@ export interface LabPaths {
   socket: string;
   /** The Kubernetes API's port, certificates and keys. */
   api: string;
+  /** Where programs of this machine ask it. */
+  apiSocket: string;
   /** How clients reach it. */
   kubeconfig: string;
   /** Where its DNS pod asks the machine's resolvers. */
@@ -38,6 +40,7 @@ export function labPaths(lab: string): LabPaths {
     state: `${dir}/state.json`,
     socket: `${dir}/lab.sock`,
     api: `${dir}/api.json`,
+    apiSocket: `${dir}/api.sock`,
     kubeconfig: `${dir}/kubeconfig`,
     dns: `${dir}/dns.sock`,
     dnsConfig: `${dir}/dns.yaml`,

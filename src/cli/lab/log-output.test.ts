@@ -1,54 +1,35 @@
 import t from "tap";
-import { timeAt } from "../../lab/pod/log-index.ts";
-import { LogOutput, type LogSource, type LogWishes, linesOf } from "./log-output.ts";
+import { LogOutput, type LogSource, type LogWishes } from "./log-output.ts";
 
-const TIMES: [number, number][] = [
-  [0, 1000],
-  [8, 5000],
-];
-const LOG = Buffer.from("one\ntwo\nthree\nfo");
-
-async function printed(wishes: Partial<LogWishes>, prefix = "", more?: string): Promise<string> {
+async function printed(wishes: Partial<LogWishes>, prefix: string, ...chunks: string[]): Promise<string> {
   const parts: Buffer[] = [];
-  const all = { tail: -1, limit: Number.POSITIVE_INFINITY, sinceMs: 0, timestamps: false, ...wishes };
+  const all = { limit: Number.POSITIVE_INFINITY, timestamps: false, ...wishes };
   const out = new LogOutput(all, async (bytes) => void parts.push(bytes));
   const source: LogSource = { prefix, rest: Buffer.alloc(0) };
-  await out.first(source, LOG, 0, TIMES);
-  if (more !== undefined) await out.more(source, Buffer.from(more), LOG.length, TIMES);
+  for (const chunk of chunks) await out.put(source, Buffer.from(chunk));
+  await out.end(source);
   return Buffer.concat(parts).toString();
 }
 
-t.test("as it is", async (t) => t.equal(await printed({}, "", "ur\n"), "one\ntwo\nthree\nfour\n"));
-t.test("the last lines", async (t) => {
-  t.equal(await printed({ tail: 2 }), "three\nfo");
-  t.equal(await printed({ tail: 0 }, "", "ur\n"), "ur\n");
-});
-t.test("since a time", async (t) => {
-  t.equal(await printed({ sinceMs: 4000 }), "three\nfo");
-  t.equal(await printed({ sinceMs: 4000, tail: 1 }), "fo");
-  t.equal(await printed({ sinceMs: 9000 }), "");
-});
-t.test("with times, of where each line begins; whole lines only", async (t) =>
+t.test("as it is", async (t) => t.equal(await printed({}, "", "one\ntw", "o\nthr"), "one\ntwo\nthr"));
+t.test("with where it comes from, line by line, however it is cut", async (t) =>
   t.equal(
-    await printed({ timestamps: true, tail: 3 }, "[pod/a/b] ", "ur\n"),
-    "[pod/a/b] 1970-01-01T00:00:01.000Z two\n[pod/a/b] 1970-01-01T00:00:05.000Z three\n" +
-      "[pod/a/b] 1970-01-01T00:00:05.000Z four\n",
+    await printed({}, "[pod/a/b] ", "one\ntw", "o\nthr"),
+    "[pod/a/b] one\n[pod/a/b] two\n[pod/a/b] thr",
   ),
 );
+t.test("times in milliseconds; what is none stays", async (t) => {
+  const time = "2026-01-02T03:04:05.678000000Z";
+  t.equal(
+    await printed(
+      { timestamps: true },
+      "> ",
+      `${time} one\n${time.slice(0, 20)}`,
+      `${time.slice(20)} ${time}\nx`,
+    ),
+    `> 2026-01-02T03:04:05.678Z one\n> 2026-01-02T03:04:05.678Z ${time}\n> x`,
+  );
+});
 t.test("no more than so many bytes", async (t) =>
-  t.equal(await printed({ limit: 6 }, "", "ur\n"), "one\ntw"),
+  t.equal(await printed({ limit: 6 }, "", "one\n", "two\n", "x"), "one\ntw"),
 );
-t.test("lines know where they begin", async (t) => {
-  t.same(
-    linesOf(LOG, 100).map(({ bytes, at }) => `${at} ${bytes}`),
-    ["100 one\n", "104 two\n", "108 three\n", "114 fo"],
-  );
-  t.same(linesOf(Buffer.alloc(0), 0), []);
-});
-t.test("the time of a byte", async (t) => {
-  t.same(
-    [0, 7, 8, 99].map((offset) => timeAt(TIMES, offset)),
-    [1000, 1000, 5000, 5000],
-  );
-  t.equal(timeAt([], 3), 0);
-});

@@ -1,29 +1,22 @@
-// Lines of logs as they are wanted: the last ones, those since a time, with times, with where they come from.
-import { type LogTimes, timeAt } from "../../lab/pod/log-index.ts";
-
-type Times = LogTimes["times"];
+// Lines of logs as they are wanted: no more than so many bytes, each with where it comes from.
 
 export interface LogSource {
-  prefix: string;
+  readonly prefix: string;
   /** What stands after the last line end. */
   rest: Buffer;
 }
 
 export interface LogWishes {
-  /** Lines of what is there; -1: all. */
-  tail: number;
   /** Bytes. */
-  limit: number;
-  /** From when on, ms since 1970; 0: all. */
-  sinceMs: number;
-  timestamps: boolean;
+  readonly limit: number;
+  /** Each line begins with a time. */
+  readonly timestamps: boolean;
 }
 
-export interface LogLine {
-  bytes: Buffer;
-  /** Where it begins in the log. */
-  at: number;
-}
+const NEWLINE = 0x0a;
+/** RFC 3339 with nanoseconds, of which milliseconds are known. */
+const TIME = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})\d*(Z|[+-]\d\d:\d\d)(?= )/;
+const TIME_MAX = 40; // bytes
 
 export class LogOutput {
   readonly #wishes: LogWishes;
@@ -40,38 +33,31 @@ export class LogOutput {
     return this.#left <= 0;
   }
 
-  get wantsTimes(): boolean {
-    return this.#wishes.timestamps;
-  }
-
-  /** `bytes` begin at byte `from` of the log. */
-  async first(source: LogSource, bytes: Buffer, from: number, times: Times): Promise<void> {
-    const { sinceMs, tail } = this.#wishes;
-    const recent = linesOf(bytes, from).filter(({ at }) => sinceMs === 0 || timeAt(times, at) >= sinceMs);
-    await this.#lines(source, tail < 0 ? recent : tail === 0 ? [] : recent.slice(-tail), times);
-  }
-
-  more(source: LogSource, bytes: Buffer, from: number, times: Times): Promise<void> {
-    return this.#lines(source, linesOf(bytes, from), times);
-  }
-
   /** As they come; where something stands before each line, whole lines only. */
-  async #lines(source: LogSource, lines: LogLine[], times: Times): Promise<void> {
-    const { timestamps } = this.#wishes;
-    if (source.prefix === "" && !timestamps) return this.#put(Buffer.concat(lines.map(({ bytes }) => bytes)));
+  async put(source: LogSource, bytes: Buffer): Promise<void> {
+    if (source.prefix === "" && !this.#wishes.timestamps) return this.#put(bytes);
+    const all = Buffer.concat([source.rest, bytes]);
+    const end = all.lastIndexOf(NEWLINE) + 1;
+    source.rest = all.subarray(end);
+    await this.#put(this.#lines(source, all.subarray(0, end)));
+  }
+
+  /** Nothing more comes: the last line may have no end. */
+  async end(source: LogSource): Promise<void> {
+    const { rest } = source;
+    source.rest = Buffer.alloc(0);
+    if (rest.length > 0) await this.#put(this.#lines(source, rest));
+  }
+
+  #lines({ prefix }: LogSource, bytes: Buffer): Buffer {
     const parts: Buffer[] = [];
-    for (const { bytes, at } of lines) {
-      const whole = Buffer.concat([source.rest, bytes]);
-      const begin = at - source.rest.length;
-      source.rest = Buffer.alloc(0);
-      if (whole.at(-1) !== 0x0a) source.rest = whole;
-      else
-        parts.push(
-          Buffer.from(`${source.prefix}${timestamps ? `${iso(timeAt(times, begin))} ` : ""}`),
-          whole,
-        );
+    for (let start = 0; start < bytes.length; ) {
+      const end = bytes.indexOf(NEWLINE, start) + 1 || bytes.length;
+      const line = bytes.subarray(start, end);
+      parts.push(Buffer.from(prefix), ...(this.#wishes.timestamps ? inMilliseconds(line) : [line]));
+      start = end;
     }
-    await this.#put(Buffer.concat(parts));
+    return Buffer.concat(parts);
   }
 
   async #put(all: Buffer): Promise<void> {
@@ -82,19 +68,10 @@ export class LogOutput {
   }
 }
 
-/** Each with its line end; the last may have none. */
-export function linesOf(bytes: Buffer, from: number): LogLine[] {
-  const lines: LogLine[] = [];
-  for (let start = 0; start < bytes.length; ) {
-    const end = bytes.indexOf(0x0a, start) + 1 || bytes.length;
-    lines.push({ bytes: bytes.subarray(start, end), at: from + start });
-    start = end;
-  }
-  return lines;
-}
-
-function iso(ms: number): string {
-  return new Date(ms).toISOString();
+function inMilliseconds(line: Buffer): Buffer[] {
+  const match = TIME.exec(line.subarray(0, TIME_MAX).toString("latin1"));
+  if (match === null) return [line];
+  return [Buffer.from(`${match[1]}${match[2]}`), line.subarray(match[0].length)];
 }
 
 function toStdout(bytes: Buffer): Promise<void> {

@@ -2,14 +2,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import type { Pod } from "../../kube/objects.ts";
-import type { LogTimes } from "../../lab/pod/log-index.ts";
-import { labPaths } from "../../lab/state-dir.ts";
-import { callStream } from "../client.ts";
-import { globals } from "../context.ts";
+import { type ApiClient, pathOf, type Query, type Stream } from "../api/api-client.ts";
+import type { ApiError } from "../api/api-error.ts";
+import { listKind } from "../api/list-kind.ts";
+import { addCluster, openApi } from "../api/open-api.ts";
+import { globals, note } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
+import type { ObjectHolder } from "../nodes/nodes.ts";
 import { labelMatcher } from "../objects/get/selector.ts";
 import { findPod, listObjects } from "../objects/workload.ts";
-import { type RunningLab, runningLab } from "../running-lab.ts";
 import { durationMs } from "./duration.ts";
 import { LogOutput, type LogSource } from "./log-output.ts";
 
@@ -29,18 +30,18 @@ interface Flags {
 }
 
 interface Source extends LogSource {
-  pod: Pod;
-  container: string;
-  /** Bytes that were read. */
-  read: number;
+  readonly pod: Pod;
+  readonly container: string;
 }
 
-const INTERVAL_MS = 200;
+/** Until a container's next start is looked for. */
+const AGAIN_MS = 200;
+const CLUSTER_AGAIN_MS = 1000;
 /** Lines of each pod, where labels choose them. */
 const SELECTED_TAIL = 10;
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command("logs [workload]")
     .description("what a pod's containers printed since they were started last")
     .usage(
@@ -62,21 +63,21 @@ export function register(program: Command): void {
       "after",
       "\nExamples:\n  podwire logs -f web-1\n  podwire logs deploy/web --tail 10 --timestamps" +
         "\n  podwire logs -l app=web --prefix --since 1m",
-    )
-    .action(async (workload: string | undefined, flags: Flags, command: Command) => {
-      const sinceMs = check(workload, flags);
-      const lab = runningLab(globals(command));
-      const sources = await sourcesOf(lab, workload, flags);
-      const tail = Number(flags.tail ?? (flags.selector === undefined ? -1 : SELECTED_TAIL));
-      const limit = flags.limitBytes === undefined ? Number.POSITIVE_INFINITY : Number(flags.limitBytes);
-      const out = new LogOutput({ tail, limit, sinceMs, timestamps: flags.timestamps === true });
-      for (const source of sources) await first(lab, source, out, flags.previous === true);
-      if (flags.follow === true) await follow(lab, sources, out);
-    });
+    );
+  addCluster(command).action(async (workload: string | undefined, flags: Flags, self: Command) => {
+    check(workload, flags);
+    globals(self); // output forms: none of logs' own
+    const api = await openApi(self);
+    const sources = await sourcesOf(api, workload, flags);
+    const limit = flags.limitBytes === undefined ? Number.POSITIVE_INFINITY : Number(flags.limitBytes);
+    const out = new LogOutput({ limit, timestamps: flags.timestamps === true });
+    const query = queryOf(flags, api.isLab);
+    if (flags.follow !== true) for (const source of sources) await printOnce(api, source, out, query);
+    else await Promise.all(sources.map((source) => follow(api, source, out, query)));
+  });
 }
 
-/** From when on lines are wanted, ms since 1970. */
-function check(workload: string | undefined, flags: Flags): number {
+function check(workload: string | undefined, flags: Flags): void {
   const { since, sinceTime, tail = "-1", limitBytes, previous, follow } = flags;
   if ((workload === undefined) === (flags.selector === undefined))
     throw usageError("logs: of which pod? podwire logs POD, or podwire logs -l LABELS");
@@ -87,22 +88,31 @@ function check(workload: string | undefined, flags: Flags): number {
     throw usageError("logs: at most one of --since-time and --since may be specified");
   if (previous === true && follow === true)
     throw usageError("logs: what a container printed before does not go on: either -p or -f");
-  if (since !== undefined) {
-    const ms = durationMs("--since", since);
-    if (ms <= 0) throw usageError(`--since ${since}: must be greater than 0`);
-    return Date.now() - ms;
-  }
-  if (sinceTime === undefined) return 0;
-  const at = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(sinceTime)
-    ? Date.parse(sinceTime)
-    : Number.NaN;
-  if (Number.isNaN(at))
+  if (since !== undefined && durationMs("--since", since) <= 0)
+    throw usageError(`--since ${since}: must be greater than 0`);
+  const isTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(sinceTime ?? "");
+  if (sinceTime !== undefined && !(isTime && !Number.isNaN(Date.parse(sinceTime))))
     throw usageError(`--since-time ${sinceTime}: use a time such as 2026-01-01T10:00:00Z`);
-  return at;
 }
 
-async function sourcesOf(lab: RunningLab, workload: string | undefined, flags: Flags): Promise<Source[]> {
-  const pods = await podsOf(lab, workload, flags);
+/** A cluster's clock is another one, which counts whole seconds. */
+function queryOf(flags: Flags, isLab: boolean): Query {
+  const { since, sinceTime, selector, limitBytes, timestamps, previous } = flags;
+  const tail = Number(flags.tail ?? (selector === undefined ? -1 : SELECTED_TAIL));
+  const ms = since === undefined ? undefined : durationMs("--since", since);
+  const from = ms === undefined || !isLab ? sinceTime : new Date(Date.now() - ms).toISOString();
+  return {
+    ...(tail < 0 ? {} : { tailLines: tail }),
+    ...(from === undefined ? {} : { sinceTime: from }),
+    ...(ms === undefined || isLab ? {} : { sinceSeconds: Math.ceil(ms / 1000) }),
+    ...(limitBytes === undefined ? {} : { limitBytes }),
+    ...(timestamps === true ? { timestamps } : {}),
+    ...(previous === true ? { previous } : {}),
+  };
+}
+
+async function sourcesOf(api: ApiClient, workload: string | undefined, flags: Flags): Promise<Source[]> {
+  const pods = await podsOf(api, workload, flags);
   return pods.flatMap((pod) => {
     const [inits, containers] = [pod.spec.initContainers ?? [], pod.spec.containers].map((list) =>
       list.map((each) => each.name),
@@ -114,64 +124,91 @@ async function sourcesOf(lab: RunningLab, workload: string | undefined, flags: F
     const chosen = flags.allContainers === true ? all : [container ?? containers[0]];
     return chosen.map((name) => {
       const prefix = flags.prefix === true ? `[pod/${pod.metadata.name}/${name}] ` : "";
-      return { pod, container: name, prefix, read: 0, rest: Buffer.alloc(0) };
+      return { pod, container: name, prefix, rest: Buffer.alloc(0) };
     });
   });
 }
 
-async function podsOf(lab: RunningLab, workload: string | undefined, flags: Flags): Promise<Pod[]> {
-  if (workload !== undefined) return [await findPod(lab, workload, flags.namespace)];
+async function podsOf(api: ApiClient, workload: string | undefined, flags: Flags): Promise<Pod[]> {
+  const holder: ObjectHolder = { list: (word, namespace) => listKind(api, word, namespace) };
+  if (workload !== undefined) return [await findPod(holder, workload, flags.namespace)];
   const fits = labelMatcher(flags.selector);
-  const pods = (await listObjects(lab, "pods", flags.namespace)).items as Pod[];
+  const pods = (await listObjects(holder, "pods", flags.namespace)).items as Pod[];
   return pods.filter(fits);
 }
 
-function queryOf({ pod, container, read }: Source): URLSearchParams {
-  const { namespace = "default", name } = pod.metadata;
-  return new URLSearchParams({ namespace, pod: name, container, offset: String(read) });
+async function openLog(api: ApiClient, source: Source, query: Query): Promise<Stream<Uint8Array>> {
+  const { namespace, name } = source.pod.metadata;
+  const place = { resource: await api.resource("pods"), namespace, name, subresource: "log" };
+  const path = pathOf(place, { ...query, container: source.container });
+  return api.bytes({ method: "GET", path, accept: "*/*" });
 }
 
-/** What was printed since the last time; a log that began anew is read from its start. */
-async function readFrom(lab: RunningLab, source: Source): Promise<Buffer> {
-  const path = `/logs?${queryOf(source)}`;
-  const stream = await callStream(labPaths(lab.name).socket, `lab ${lab.name}`, { path });
-  const chunks: Buffer[] = [];
-  for await (const chunk of stream as AsyncIterable<Buffer>) chunks.push(chunk);
-  const bytes = Buffer.concat(chunks);
-  source.read += bytes.length;
-  return bytes;
-}
-
-function timesOf(lab: RunningLab, source: Source): Promise<LogTimes> {
-  return lab.call<LogTimes>({ path: `/log-times?${queryOf(source)}` });
-}
-
-/** The last start's part of the log, or that of the one before. */
-async function first(lab: RunningLab, source: Source, out: LogOutput, previous: boolean): Promise<void> {
-  const log = await timesOf(lab, source);
-  const bytes = await readFrom(lab, source);
-  const begin = log.starts.at(previous ? -2 : -1);
-  if (previous && begin === undefined) {
-    const what = `previous terminated container "${source.container}" in pod "${source.pod.metadata.name}" not found`;
-    throw new CliError(`Error from server (BadRequest): ${what}`);
+async function printOnce(api: ApiClient, source: Source, out: LogOutput, query: Query): Promise<void> {
+  let log: Stream<Uint8Array>;
+  try {
+    log = await openLog(api, source, query);
+  } catch (error) {
+    if (!isNotStarted(error)) throw error;
+    return note((error as ApiError).status.message ?? ""); // it has printed nothing yet
   }
-  const end = previous ? log.starts.at(-1) : bytes.length;
-  await out.first(source, bytes.subarray(begin ?? 0, end), begin ?? 0, log.times);
+  await copy(log, source, out);
 }
 
-/** Until every pod is gone. What a pod printed last is read after it was seen to be gone. */
-async function follow(lab: RunningLab, sources: Source[], out: LogOutput): Promise<void> {
-  let left = sources;
-  while (left.length > 0 && !out.full) {
-    await sleep(INTERVAL_MS);
-    const pods = new Set((await listObjects(lab, "pods")).items.map((pod) => pod.metadata.uid));
-    for (const source of left) {
-      const from = source.read;
-      const bytes = await readFrom(lab, source);
-      if (bytes.length === 0) continue;
-      const times = out.wantsTimes ? (await timesOf(lab, source)).times : [];
-      await out.more(source, bytes, from, times);
+async function copy(log: Stream<Uint8Array>, source: Source, out: LogOutput): Promise<void> {
+  for await (const bytes of log.items) {
+    await out.put(source, Buffer.from(bytes));
+    if (!out.full) continue;
+    log.close();
+    return;
+  }
+  await out.end(source);
+}
+
+function isNotStarted(error: unknown): boolean {
+  const { status } = error as Partial<ApiError>;
+  return status?.code === 400 && / is waiting to start: /.test(status.message ?? "");
+}
+
+/** Over the container's starts, until its pod has ended or is gone. */
+async function follow(api: ApiClient, source: Source, out: LogOutput, query: Query): Promise<void> {
+  const { container, pod } = source;
+  const { namespace, name, uid } = pod.metadata;
+  const place = { resource: await api.resource("pods"), namespace, name };
+  let wishes: Query = { ...query, follow: true };
+  let shown = -1; // starts before the one that is shown
+  for (let now = pod; ; ) {
+    const starts = startsOf(now, container);
+    if (starts > shown) {
+      const isShown = await openLog(api, source, wishes).then(
+        (log) => copy(log, source, out).then(() => true),
+        (error: unknown) => {
+          if (!isNotStarted(error) && (error as ApiError).code !== "NOT_FOUND") throw error;
+          return false;
+        },
+      );
+      if (isShown) {
+        shown = starts;
+        wishes = { ...ALL_OF_IT, ...pick(query) };
+      }
     }
-    left = left.filter((source) => pods.has(source.pod.metadata.uid));
+    const { phase } = now.status;
+    if (phase === "Succeeded" || phase === "Failed") return;
+    await sleep(api.isLab ? AGAIN_MS : CLUSTER_AGAIN_MS);
+    const next = await api.find<Pod>(place);
+    if (next === undefined || next.metadata.uid !== uid || out.full) return;
+    now = next;
   }
+}
+
+/** Of a later start. */
+const ALL_OF_IT: Query = { follow: true };
+
+function pick({ timestamps }: Query): Query {
+  return timestamps === undefined ? {} : { timestamps };
+}
+
+function startsOf({ status }: Pod, container: string): number {
+  const all = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
+  return all.find(({ name }) => name === container)?.restartCount ?? 0;
 }

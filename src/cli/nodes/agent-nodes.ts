@@ -6,7 +6,7 @@ import type { ManifestText } from "../../kube/manifest/manifest.ts";
 import type { KubeObject, Node, Pod } from "../../kube/objects.ts";
 import { type Call, callJson, strangeAnswer } from "../client.ts";
 import { CliError, Exit, usageError } from "../errors.ts";
-import type { Host, Nodes } from "./nodes.ts";
+import type { Host, KindList, Nodes } from "./nodes.ts";
 
 /** What to do where an agent is missing. */
 export const START_AGENT = "systemctl start podwire-agent, or podwire agent --config FILE, starts it";
@@ -37,7 +37,10 @@ export async function agentNodes(socket: string): Promise<Nodes> {
     hosts: hostsOf(known, config),
     clients: [],
     vxlanPort: overlay.type === "vxlan" ? overlay.port : undefined,
-    call: ask,
+    list: (word, namespace) => {
+      const query = namespace === undefined ? "" : `?namespace=${encodeURIComponent(namespace)}`;
+      return ask<KindList>({ path: `/objects/${encodeURIComponent(word)}${query}` });
+    },
     pods: async () => (await list<Pod>("pods")).map(placeOf),
     config: async (node) => {
       if (node === own) return config;

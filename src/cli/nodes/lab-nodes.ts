@@ -5,6 +5,8 @@ import type { LabStatus } from "../../lab/lab-status.ts";
 import { netnsPath } from "../../lab/net/names.ts";
 import { containerEnvironment, joinWords } from "../../lab/pod/enter/enter.ts";
 import { agentSocket, labPaths, podDirectory } from "../../lab/state-dir.ts";
+import { listKind } from "../api/list-kind.ts";
+import { labApi } from "../api/open-api.ts";
 import { CliError, usageError } from "../errors.ts";
 import { readOne } from "../objects/manifests.ts";
 import type { RunningLab } from "../running-lab.ts";
@@ -13,16 +15,18 @@ import type { Nodes } from "./nodes.ts";
 /** The lab process is only asked when a word needs it. */
 export function labNodes(lab: RunningLab): Nodes {
   const { nodes, clients, overlay } = lab.topology;
+  const api = labApi(lab.name);
   return {
     label: `lab ${lab.name}`,
     lab,
+    api,
     nodes: nodes.map(({ name, agent, netns }) => {
       return { name, kind: agent, socket: agentSocket(lab.name, name), netns: netnsPath(netns) };
     }),
     hosts: nodes.map(({ name, address, vtepAddress }) => ({ name, address, vtepAddress })),
     clients: clients.map(({ name, address, netns }) => ({ name, address, netns: netnsPath(netns) })),
     vxlanPort: overlay.type === "vxlan" ? overlay.port : undefined,
-    call: lab.call,
+    list: (word, namespace) => listKind(api, word, namespace),
     pods: async () => (await lab.call<LabStatus>({ path: "/status" })).pods,
     config: async (node) => {
       const agents = nodes.filter(({ agent }) => agent === "podwire").map(({ name }) => name);

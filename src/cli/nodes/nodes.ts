@@ -1,7 +1,8 @@
 // Nodes that one can ask: who is there, how to reach each agent, which objects they follow. A lab and the agent of a
 // machine are such (lab-nodes, agent-nodes); what a command does with them is the same.
 import type { AgentConfig } from "../../config/agent.ts";
-import type { Pod } from "../../kube/objects.ts";
+import type { KubeObject, Pod } from "../../kube/objects.ts";
+import type { ApiClient } from "../api/api-client.ts";
 import { type Call, callJson } from "../client.ts";
 import { CliError, Exit, usageError } from "../errors.ts";
 import type { RunningLab } from "../running-lab.ts";
@@ -52,8 +53,10 @@ export interface Nodes {
   readonly vxlanPort: number | undefined;
   /** Where these are a lab's. */
   readonly lab?: RunningLab;
-  /** Asks whoever holds the objects: /objects/KIND. */
-  call<T>(call: Call): Promise<T>;
+  /** Its Kubernetes API. */
+  readonly api?: ApiClient;
+  /** Objects of a kind, by any of kubectl's words for it; without a namespace those of all. */
+  list(word: string, namespace?: string): Promise<KindList>;
   pods(): Promise<PodPlace[]>;
   /** The configuration of a node's agent. */
   config(node: string): Promise<AgentConfig>;
@@ -63,8 +66,17 @@ export interface Nodes {
   podNetns(pod: Pod): string;
 }
 
-/** Whoever answers /objects/KIND. */
-export type ObjectHolder = Pick<Nodes, "call">;
+/** Objects of one kind, and what it is called. */
+export interface KindList {
+  kind: string;
+  plural: string;
+  namespaced: boolean;
+  apiVersion: string;
+  items: KubeObject[];
+}
+
+/** Whoever has objects: a lab, a cluster, an agent. */
+export type ObjectHolder = Pick<Nodes, "list">;
 
 /** One call to one agent. */
 export function askAgent<T>(node: NodeAt, path: string, method: Call["method"] = "GET"): Promise<T> {

@@ -1,7 +1,7 @@
 import t from "tap";
+import type { ApiClient } from "../api/api-client.ts";
 import { durationMs } from "../lab/duration.ts";
-import type { RunningLab } from "../running-lab.ts";
-import { findTargets, wantedOf } from "./delete-targets.ts";
+import { fittingObjects, wantedOf } from "./delete-targets.ts";
 
 const cases: [words: string, flags: object, wanted: object][] = [
   ["pod a b", {}, { targets: [{ kind: "pod", namespace: "default", names: ["a", "b"] }], kinds: [] }],
@@ -48,15 +48,16 @@ for (const [words, flags, message] of refused)
     t.throws(() => wantedOf(words.split(" "), flags), { exitCode: 2, message }),
   );
 
-t.test("what fits is found, namespace by namespace", async (t) => {
+t.test("what fits is found, in all namespaces", async (t) => {
   const item = (namespace: string, name: string, app: string) => ({
     metadata: { namespace, name, labels: { app } },
   });
   const items = [item("a", "x", "web"), item("a", "y", "api"), item("b", "z", "web")];
-  const lab = { call: async () => ({ kind: "Pod", items }) } as unknown as RunningLab;
-  t.same(await findTargets(lab, ["pods"], { selector: "app=web", allNamespaces: true }), [
-    { kind: "pod", namespace: "a", names: ["x"] },
-    { kind: "pod", namespace: "b", names: ["z"] },
+  const resource = { kind: "Pod" };
+  const api = { resource: async () => resource, list: async () => ({ items }) } as unknown as ApiClient;
+  t.same(await fittingObjects(api, ["pods"], { selector: "app=web", allNamespaces: true }), [
+    { resource, namespace: "a", name: "x" },
+    { resource, namespace: "b", name: "z" },
   ]);
 });
 

@@ -1,9 +1,8 @@
 // What `podwire delete` is asked to delete: by manifest, by kind and name, by labels, or all of a kind.
+import type { ApiClient } from "../api/api-client.ts";
+import type { ApiResource } from "../api/discovery.ts";
 import { usageError } from "../errors.ts";
-import type { RunningLab } from "../running-lab.ts";
 import { fieldMatcher, labelMatcher } from "./get/selector.ts";
-import { readAll } from "./manifests.ts";
-import { listObjects } from "./workload.ts";
 
 export interface TargetFlags {
   filename?: string[];
@@ -15,10 +14,21 @@ export interface TargetFlags {
   ignoreNotFound?: boolean;
 }
 
-/** One call to the lab: manifests, or names of one kind in one namespace. */
-export type Target =
-  | { manifests: ReturnType<typeof readAll> }
-  | { kind: string; namespace: string; names: string[] };
+/** Names of one kind in one namespace. */
+export interface Target {
+  kind: string;
+  namespace: string;
+  names: string[];
+}
+
+/** One object that is to go. */
+export interface Doomed {
+  resource: ApiResource;
+  namespace: string | undefined;
+  name: string;
+  /** The manifest that names it. */
+  file?: string;
+}
 
 /** Those of names, or those that are found: checked before anything is asked for. */
 export interface Wanted {
@@ -36,7 +46,7 @@ export function wantedOf(words: string[], flags: TargetFlags): Wanted {
       throw usageError(
         "delete: with -f the manifests say what is deleted: leave -l, --field-selector, --all out",
       );
-    return { targets: [{ manifests: readAll(filename) }], kinds: [] };
+    return { targets: [], kinds: [] };
   }
   if (words.length === 0)
     throw usageError("delete: what? podwire delete -f FILE, or podwire delete KIND NAME");
@@ -74,20 +84,33 @@ function nonEmpty(word: string): string {
   return word;
 }
 
-/** The objects of these kinds that fit, a target a kind and namespace. */
-export async function findTargets(lab: RunningLab, kinds: string[], flags: TargetFlags): Promise<Target[]> {
-  const fits = [labelMatcher(flags.selector), fieldMatcher(flags.fieldSelector)];
-  const targets: Target[] = [];
-  for (const word of kinds) {
-    const namespace = flags.allNamespaces === true ? undefined : (flags.namespace ?? "default");
-    const { kind, items } = await listObjects(lab, word, namespace);
-    const byNamespace = new Map<string, string[]>();
-    for (const object of items.filter((each) => fits.every((test) => test(each)))) {
-      const where = object.metadata.namespace ?? "";
-      byNamespace.set(where, [...(byNamespace.get(where) ?? []), object.metadata.name]);
-    }
-    for (const [where, names] of byNamespace)
-      targets.push({ kind: kind.toLowerCase(), namespace: where, names });
+/** The objects that names mean. */
+export async function namedObjects(api: ApiClient, targets: readonly Target[]): Promise<Doomed[]> {
+  const found: Doomed[] = [];
+  for (const { kind, namespace, names } of targets) {
+    const resource = await api.resource(kind);
+    const where = resource.namespaced ? namespace : undefined;
+    found.push(...names.map((name) => ({ resource, namespace: where, name })));
   }
-  return targets;
+  return found;
+}
+
+/** The objects of these kinds that fit. */
+export async function fittingObjects(
+  api: ApiClient,
+  kinds: readonly string[],
+  flags: TargetFlags,
+): Promise<Doomed[]> {
+  const fits = [labelMatcher(flags.selector), fieldMatcher(flags.fieldSelector)];
+  const namespace = flags.allNamespaces === true ? undefined : (flags.namespace ?? "default");
+  const found: Doomed[] = [];
+  for (const word of kinds) {
+    const resource = await api.resource(word);
+    const { items } = await api.list({ resource, namespace });
+    const fitting = items.filter((each) => fits.every((test) => test(each)));
+    found.push(
+      ...fitting.map(({ metadata }) => ({ resource, namespace: metadata.namespace, name: metadata.name })),
+    );
+  }
+  return found;
 }

@@ -3,10 +3,10 @@ import type { Command } from "commander";
 import { isTemplateOf } from "../../cluster/controller/deployment/deployment-sets.ts";
 import { notFound } from "../../cluster/outcome.ts";
 import type { Deployment, EndpointSlice, Event, KubeObject, Pod, ReplicaSet } from "../../kube/objects.ts";
+import { addCluster } from "../api/open-api.ts";
+import { type ObjectSource, openObjects } from "../api/open-objects.ts";
 import { globals, note, print } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
-import type { Nodes } from "../nodes/nodes.ts";
-import { openNodes } from "../nodes/open-nodes.ts";
 import { manifestTargets, type Target, wordTargets } from "../targets.ts";
 import { describe, type Surroundings } from "./describe/describe.ts";
 import { withDerivedEndpoints } from "./get/endpoints.ts";
@@ -23,7 +23,7 @@ interface Flags {
 }
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command("describe [kind] [names...]")
     .description("show objects with what matters of them, and the events of each, as kubectl does")
     .usage("KIND[,KIND…] [NAME…] | KIND/NAME… | -f FILE… [-n NAMESPACE | -A] [-l LABELS]")
@@ -33,33 +33,40 @@ export function register(program: Command): void {
     .option("-l, --selector <labels>", "only objects with these labels")
     .option("--show-events", "events of each object", true)
     .option("--no-show-events", "no events")
-    .addHelpText("after", "\nExamples:\n  podwire describe pod web-1\n  podwire describe svc/web")
-    .action(async (kinds: string | undefined, names: string[], flags: Flags, command: Command) => {
+    .addHelpText("after", "\nExamples:\n  podwire describe pod web-1\n  podwire describe svc/web");
+  addCluster(command).action(
+    async (kinds: string | undefined, names: string[], flags: Flags, command: Command) => {
       const fits = labelMatcher(flags.selector);
-      const isGiven = command.getOptionValueSource("namespace") !== "default";
-      const targets = targetsOf(kinds, names, flags, isGiven);
-      const all = await openNodes(globals(command));
+      const only = command.getOptionValueSource("namespace") === "default" ? undefined : flags.namespace;
+      const words = targetsOf(kinds, names, flags);
+      globals(command); // output forms: none of describe's own
+      const all = await openObjects(command);
+      const { filename } = flags;
+      const targets =
+        filename === undefined ? words : await manifestTargets("describe", filename, only, all.api);
       const { chosen, missing } = await find(all, targets, flags);
       const shown = chosen.filter(fits);
       if (shown.length + missing.length === 0)
         note(`No resources found${flags.allNamespaces === true ? "" : ` in ${flags.namespace} namespace.`}`);
       if (shown.length > 0) await print(await texts(all, shown, flags.showEvents));
       if (missing.length > 0) throw new CliError(missing.join("\n"), 1, "NOT_FOUND");
-    });
+    },
+  );
 }
 
-function targetsOf(kinds: string | undefined, names: string[], flags: Flags, isGiven: boolean): Target[] {
+/** Those of manifests are read later. */
+function targetsOf(kinds: string | undefined, names: string[], flags: Flags): Target[] {
   if (flags.filename === undefined) {
     if (kinds === undefined) throw usageError("describe: what? podwire describe KIND [NAME…], or -f FILE");
     return wordTargets("describe", kinds, names);
   }
   if (kinds !== undefined) throw usageError("describe: either -f FILE or KIND NAME, not both");
-  return manifestTargets("describe", flags.filename, isGiven ? flags.namespace : undefined);
+  return [];
 }
 
 /** A name that nothing has may be the beginning of some. */
 async function find(
-  all: Nodes,
+  all: ObjectSource,
   targets: readonly Target[],
   flags: Flags,
 ): Promise<{ chosen: KubeObject[]; missing: string[] }> {
@@ -72,7 +79,8 @@ async function find(
       throw error;
     });
     if (list === undefined) continue;
-    if (list.kind === "Endpoints") list.items = await allEndpoints(all, list.items, own ?? namespace);
+    if (list.kind === "Endpoints" && all.api?.isLab !== false)
+      list.items = await allEndpoints(all, list.items, own ?? namespace);
     if (names.length === 0) chosen.push(...list.items);
     for (const name of names) {
       const exact = list.items.filter((each) => each.metadata.name === name);
@@ -85,13 +93,21 @@ async function find(
   return { chosen, missing };
 }
 
-async function allEndpoints(all: Nodes, stored: KubeObject[], namespace?: string): Promise<KubeObject[]> {
+async function allEndpoints(
+  all: ObjectSource,
+  stored: KubeObject[],
+  namespace?: string,
+): Promise<KubeObject[]> {
   const services = await listObjects(all, "services", namespace);
   const slices = await listObjects(all, "endpointslices", namespace);
   return withDerivedEndpoints(stored, services.items, slices.items);
 }
 
-async function texts(all: Nodes, objects: readonly KubeObject[], showEvents: boolean): Promise<string> {
+async function texts(
+  all: ObjectSource,
+  objects: readonly KubeObject[],
+  showEvents: boolean,
+): Promise<string> {
   const everyOne = async <T>(word: string): Promise<T[]> =>
     (await listObjects(all, word)).items as object as T[];
   // An agent, or a lab of before, has no events.

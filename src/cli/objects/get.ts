@@ -4,22 +4,23 @@ import type { WorkloadEndpoint } from "../../calico/workload-endpoint.ts";
 import { byTime } from "../../cluster/event-recorder.ts";
 import { notFound } from "../../cluster/outcome.ts";
 import { parsePath, valueText } from "../../kube/json-path.ts";
-import { shownKindFromWord } from "../../kube/kinds.ts";
 import { labelValue } from "../../kube/labels.ts";
 import type { Event, KubeObject } from "../../kube/objects.ts";
-import { globalsButOutput, note, print } from "../context.ts";
+import type { WatchChange, WatchType } from "../api/changes-between.ts";
+import { addCluster } from "../api/open-api.ts";
+import { type ObjectSource, openObjects } from "../api/open-objects.ts";
+import type { ServerTable } from "../api/server-table.ts";
+import { note, print } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
-import type { Nodes } from "../nodes/nodes.ts";
-import { openNodes } from "../nodes/open-nodes.ts";
 import { type Column, formatTable } from "../table.ts";
 import { manifestTargets, type Target, wordTargets } from "../targets.ts";
 import { withDerivedEndpoints } from "./get/endpoints.ts";
 import { nameOf, type Printer, printerOf } from "./get/output.ts";
 import { fieldMatcher, labelMatcher, type Matcher } from "./get/selector.ts";
-import { changesOf } from "./get/watch.ts";
+import { listShown, type ShownKind } from "./get/shown-kind.ts";
+import { changesOf, type WatchedKind } from "./get/watch.ts";
 import { collect } from "./manifests.ts";
 import { columnsFor } from "./object-columns.ts";
-import type { WatchChange, WatchType } from "./watch-objects.ts";
 import { listObjects } from "./workload.ts";
 
 interface Flags {
@@ -36,6 +37,7 @@ interface Flags {
   watchOnly?: boolean;
   outputWatchEvents?: boolean;
   ignoreNotFound?: boolean;
+  showManagedFields?: boolean;
 }
 
 const EXAMPLES = `
@@ -49,7 +51,7 @@ Examples:
   podwire get pods -w`;
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command("get [kind] [names...]")
     .description("show objects: pods, services (svc), endpointslices, nodes, deployments, namespaces, …")
     .usage("KIND[,KIND…] [NAME…] | KIND/NAME… | -f FILE… [-n NAMESPACE | -A] [-l LABELS] [-o FORM] [-w]")
@@ -65,27 +67,35 @@ export function register(program: Command): void {
     .option("-w, --watch", "then show changes until Ctrl-C")
     .option("--watch-only", "changes alone")
     .option("--output-watch-events", "with -w: what happened, as the first column")
+    .option("--show-managed-fields", "with -o json or yaml: who has which field, too")
     .option("--ignore-not-found", "a name that is not there is no error")
-    .addHelpText("after", EXAMPLES)
-    .action(async (kinds: string | undefined, names: string[], flags: Flags, command: Command) => {
+    .addHelpText("after", EXAMPLES);
+  addCluster(command).action(
+    async (kinds: string | undefined, names: string[], flags: Flags, command: Command) => {
       const { output } = command.optsWithGlobals() as Record<string, string | undefined>;
       const request: Request = {
-        targets: targetsOf(kinds, names, flags, command.getOptionValueSource("namespace") !== "default"),
+        targets: targetsOf(kinds, names, flags),
         namespace: flags.allNamespaces === true ? undefined : flags.namespace,
         flags,
         fits: [labelMatcher(flags.selector), fieldMatcher(flags.fieldSelector)],
-        printer: printerOf(output, flags.headers),
+        printer: printerOf(output, flags.headers, flags.showManagedFields === true),
         wide: output === "wide",
         widths: new Map(),
       };
       if (flags.sortBy !== undefined) parsePath(flags.sortBy);
       if (flags.outputWatchEvents === true && flags.watch !== true && flags.watchOnly !== true)
         throw usageError("get: --output-watch-events option can only be used with --watch or --watch-only");
-      const isNamed = request.targets.some((target) => target.names.length > 0);
+      const isNamed =
+        flags.filename !== undefined || request.targets.some((target) => target.names.length > 0);
       if (flags.allNamespaces === true && isNamed)
         throw usageError("get: a name belongs to one namespace: -n, not -A");
-      await get(await openNodes(globalsButOutput(command)), request);
-    });
+      const source = await openObjects(command);
+      const only = command.getOptionValueSource("namespace") === "default" ? undefined : flags.namespace;
+      if (flags.filename !== undefined)
+        request.targets = await manifestTargets("get", flags.filename, only, source.api);
+      await get(source, request);
+    },
+  );
 }
 
 interface Request {
@@ -99,27 +109,23 @@ interface Request {
   widths: Map<string, number[]>;
 }
 
-interface Found {
-  kind: string;
-  namespaced: boolean;
-  items: KubeObject[];
-}
+type Found = ShownKind & {
+  readonly namespace: string | undefined;
+  /** By which it was asked for. */
+  readonly words: string[];
+};
 
-function targetsOf(
-  kinds: string | undefined,
-  names: string[],
-  flags: Flags,
-  isNamespaceGiven: boolean,
-): Target[] {
+/** Those of manifests are read later. */
+function targetsOf(kinds: string | undefined, names: string[], flags: Flags): Target[] {
   if (flags.filename !== undefined) {
     if (kinds !== undefined) throw usageError("get: either -f FILE or KIND NAME, not both");
-    return manifestTargets("get", flags.filename, isNamespaceGiven ? flags.namespace : undefined);
+    return [];
   }
   if (kinds === undefined) throw usageError("get: what? podwire get KIND [NAME…], or podwire get -f FILE");
   return wordTargets("get", kinds, names);
 }
 
-async function get(all: Nodes, request: Request): Promise<void> {
+async function get(all: ObjectSource, request: Request): Promise<void> {
   const { flags, printer, targets } = request;
   const { found, missing } = await ask(all, request);
   const single = targets.length === 1 && targets[0].names.length === 1;
@@ -138,20 +144,22 @@ async function get(all: Nodes, request: Request): Promise<void> {
 
 /** What there is, and a line for each name that is not there. */
 async function ask(
-  all: Nodes,
-  { targets, namespace, flags, fits }: Request,
+  all: ObjectSource,
+  { targets, namespace, flags, fits, printer }: Request,
 ): Promise<{ found: Found[]; missing: string[] }> {
   const found: Found[] = [];
   const missing: string[] = [];
   for (const { word, names, optional, ...target } of targets) {
-    const list = await listObjects(all, word, target.namespace ?? namespace).catch(
+    const where = target.namespace ?? namespace;
+    const list = await listShown(all, word, where, printer === undefined).catch(
       (error: { code?: string }) => {
         if (optional && error.code === "UNKNOWN_KIND") return undefined;
         throw error;
       },
     );
     if (list === undefined) continue;
-    if (list.kind === "Endpoints") list.items = await allEndpoints(all, list.items, namespace);
+    if (list.kind === "Endpoints" && all.api?.isLab !== false)
+      list.items = await allEndpoints(all, list.items, namespace);
     const chosen = select(list.items, names);
     const absent = names.filter((name) => !chosen.some((each) => isCalled(each, name)));
     if (flags.ignoreNotFound !== true && !optional)
@@ -160,13 +168,20 @@ async function ask(
     const before = found.at(-1);
     const isByTime = list.kind === "Event" && flags.sortBy === undefined;
     const sorted = isByTime ? (items as Event[]).sort(byTime) : sortedBy(items, flags.sortBy);
-    if (names.length === 1 && before?.kind === list.kind && targets.length > 1) before.items.push(...sorted);
-    else found.push({ kind: list.kind, namespaced: list.namespaced, items: sorted });
+    if (names.length === 1 && before !== undefined && kindId(before) === kindId(list) && targets.length > 1) {
+      before.items.push(...sorted);
+      if (list.table !== undefined) before.table?.take(list.table, sorted);
+      before.words.push(word);
+    } else found.push({ ...list, items: sorted, namespace: where, words: [word] });
   }
   return { found, missing };
 }
 
-async function allEndpoints(all: Nodes, stored: KubeObject[], namespace?: string): Promise<KubeObject[]> {
+async function allEndpoints(
+  all: ObjectSource,
+  stored: KubeObject[],
+  namespace?: string,
+): Promise<KubeObject[]> {
   const services = await listObjects(all, "services", namespace);
   const slices = await listObjects(all, "endpointslices", namespace);
   return withDerivedEndpoints(stored, services.items, slices.items);
@@ -203,23 +218,22 @@ async function printTables(found: Found[], request: Request): Promise<void> {
       found.some((list) => list.namespaced) && namespace !== undefined ? ` in ${namespace} namespace` : "";
     note(`No resources found${where}${where === "" ? "" : "."}`);
   }
-  const isMixed = new Set(request.targets.map(({ word }) => shownKindFromWord(word)?.kind ?? word)).size > 1;
-  for (const [i, { kind, namespaced, items }] of some.entries()) {
-    const columns = tableColumns(kind, namespaced, request, isMixed, "ADDED");
+  const isMixed = new Set(found.map(kindId)).size > 1;
+  for (const [i, list] of some.entries()) {
+    const columns = tableColumns(list, request, isMixed, "ADDED");
     if (i > 0) await print("\n");
-    await printLines(columns, items, wide, flags.headers, widthsOf(request, kind));
+    await printLines(columns, list.items, wide, flags.headers, widthsOf(request, list.kind));
   }
 }
 
 function tableColumns(
-  kind: string,
-  namespaced: boolean,
+  { kind, namespaced, table }: { kind: string; namespaced: boolean; table?: ServerTable },
   request: Request,
   prefixed: boolean,
   type: WatchType,
 ): Column<KubeObject>[] {
   const { flags, namespace } = request;
-  const columns = columnsFor(kind, Date.now());
+  const columns = table === undefined ? columnsFor(kind, Date.now()) : [...table.columns];
   if (prefixed && columns[0].header === "NAME") columns[0] = { header: "NAME", value: nameOf };
   for (const label of flags.labelColumns?.split(",") ?? []) {
     const header = (label.split("/").at(-1) ?? label).toUpperCase();
@@ -256,9 +270,9 @@ async function printLines(
 }
 
 /** Without end: Ctrl-C ends it, as it ends kubectl's. */
-async function watch(all: Nodes, request: Request, first: Found[]): Promise<void> {
+async function watch(all: ObjectSource, request: Request, first: Found[]): Promise<void> {
   const { flags, printer, wide, targets, namespace, fits } = request;
-  const namespaced = new Map(first.map((list) => [list.kind, list.namespaced]));
+  const kinds = new Map(first.map((list) => [kindId(list), list]));
   const headed = new Set(
     first.filter(({ items }) => flags.watchOnly !== true && items.length > 0).map(({ kind }) => kind),
   );
@@ -269,21 +283,32 @@ async function watch(all: Nodes, request: Request, first: Found[]): Promise<void
         true,
       );
     const { kind } = object;
-    const columns = tableColumns(kind, namespaced.get(kind) ?? true, request, namespaced.size > 1, type);
+    const list = kinds.get(kindId(object)) ?? { kind, namespaced: true };
+    const columns = tableColumns(list, request, kinds.size > 1, type);
     await printLines(columns, [object], wide, flags.headers && !headed.has(kind), widthsOf(request, kind));
     headed.add(kind);
   };
+  const words = new Map(first.flatMap((list) => list.words.map((word) => [word, kindId(list)])));
   const matches = (object: KubeObject): boolean =>
     targets.some(({ word, names, namespace: own }) => {
       const { namespace: where } = object.metadata;
       const isHere = where === undefined || (own ?? namespace ?? where) === where;
       const isNamed = names.length === 0 || names.some((each) => isCalled(object, each));
-      return shownKindFromWord(word)?.kind === object.kind && isHere && isNamed;
+      return words.get(word) === kindId(object) && isHere && isNamed;
     }) && fits.every((test) => test(object));
   const lenient = { ...request, flags: { ...flags, ignoreNotFound: true } };
   const list = async (): Promise<KubeObject[]> =>
     (await ask(all, lenient)).found.flatMap(({ items }) => items);
   const listed = first.flatMap(({ items }) => items);
-  for await (const change of changesOf(all, [...namespaced.keys()], { listed, list, matches }))
-    await show(change);
+  const watched = [...kinds.values()].map(watchedKind);
+  for await (const change of changesOf(all.api, watched, { listed, list, matches })) await show(change);
+}
+
+function watchedKind({ kind, served, table, namespace }: Found): WatchedKind {
+  return served === undefined ? { kind } : { kind, followed: { ...served, table, namespace } };
+}
+
+/** Kinds of two groups may have one name. */
+function kindId({ kind, apiVersion }: { kind: string; apiVersion?: string }): string {
+  return `${kind}.${apiVersion?.split("/")[0] ?? ""}`;
 }

@@ -2,11 +2,12 @@
 
 import { notFound } from "../../cluster/outcome.ts";
 import type { KubeObject } from "../../kube/objects.ts";
+import type { ApiClient } from "../api/api-client.ts";
+import type { ApiResource } from "../api/discovery.ts";
+import type { Followed } from "../api/watch-objects.ts";
 import { usageError } from "../errors.ts";
-import type { RunningLab } from "../running-lab.ts";
 import { type Target, wordTargets } from "../targets.ts";
 import { fieldMatcher, labelMatcher } from "./get/selector.ts";
-import { listObjects } from "./workload.ts";
 
 export interface ChoiceFlags {
   namespace: string;
@@ -16,8 +17,13 @@ export interface ChoiceFlags {
   all?: boolean;
 }
 
+export interface Named {
+  readonly object: KubeObject;
+  readonly resource: ApiResource;
+}
+
 export interface Chosen {
-  objects: KubeObject[];
+  objects: Named[];
   /** A line for each name that is not there. */
   missing: string[];
 }
@@ -39,26 +45,44 @@ export function choiceOf(verb: string, words: readonly string[], flags: ChoiceFl
 }
 
 export async function choose(
-  lab: RunningLab,
+  api: ApiClient,
   targets: readonly Target[],
   flags: ChoiceFlags,
 ): Promise<Chosen> {
   const fits = [labelMatcher(flags.selector), fieldMatcher(flags.fieldSelector)];
   const namespace = flags.allNamespaces === true ? undefined : flags.namespace;
-  const objects: KubeObject[] = [];
+  const objects: Named[] = [];
   const missing: string[] = [];
   for (const { word, names, optional } of targets) {
-    const list = await listObjects(lab, word, namespace).catch((error: { code?: string }) => {
+    const resource = await api.resource(word).catch((error: { code?: string }) => {
       if (optional && error.code === "UNKNOWN_KIND") return undefined;
       throw error;
     });
-    if (list === undefined) continue;
-    if (names.length === 0) objects.push(...list.items.filter((each) => fits.every((test) => test(each))));
+    if (resource === undefined) continue;
+    if (names.length === 0) {
+      const { items } = await api.list({ resource, namespace });
+      const fitting = items.filter((each) => fits.every((test) => test(each)));
+      objects.push(...fitting.map((object) => ({ object, resource })));
+    }
     for (const name of names) {
-      const object = list.items.find((each) => each.metadata.name === name);
-      if (object === undefined) missing.push(notFound(list, name));
-      else objects.push(object);
+      const object = await api.find({ resource, namespace, name });
+      if (object === undefined) missing.push(notFound(resource, name));
+      else objects.push({ object, resource });
     }
   }
   return { objects, missing };
+}
+
+/** Where an object is, for calls about it. */
+export function placeOf({ object, resource }: Named) {
+  const { namespace, name } = object.metadata;
+  return { resource, namespace, name };
+}
+
+/** What to follow to hear of all of them. */
+export function followedBy(objects: readonly Named[]): Followed[] {
+  const all = objects.map(({ object, resource }) => ({ resource, namespace: object.metadata.namespace }));
+  const key = ({ resource: { apiVersion, plural }, namespace = "" }: Followed): string =>
+    `${apiVersion}/${plural}/${namespace}`;
+  return [...new Map(all.map((each) => [key(each), each])).values()];
 }

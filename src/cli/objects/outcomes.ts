@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import type { Outcome } from "../../cluster/outcome.ts";
 import { type Globals, globals, globalsButOutput, note, print, printData } from "../context.ts";
 import { type DryRun, dryRunSuffix } from "./dry-run.ts";
-import { document } from "./get/output.ts";
+import { document, withoutManagers } from "./get/output.ts";
 
 /** The answer to apply and delete. */
 export interface Outcomes {
@@ -30,7 +30,7 @@ export async function printOutcomes(
   dryRun: DryRun = "none",
 ): Promise<void> {
   for (const line of notes) note(line);
-  const made = items.flatMap(({ object }) => object ?? []);
+  const made = items.flatMap(({ object }) => (object === undefined ? [] : withoutManagers(object)));
   if (made.length > 0 && (form.output === "json" || form.output === "yaml"))
     return printData(form.output, document(made, items.length === 1), [], []);
   if (form.output === "json" || form.output === "yaml")

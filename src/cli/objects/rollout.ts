@@ -1,14 +1,16 @@
 // podwire rollout restart|status KIND NAME | KIND/NAME
 import type { Command } from "commander";
-import { kindNamed } from "../../kube/kinds.ts";
+import { qualifiedPlural } from "../../kube/kinds.ts";
 import type { KubeObject } from "../../kube/objects.ts";
-import { globals, note, print } from "../context.ts";
+import type { ApiClient } from "../api/api-client.ts";
+import type { WatchChange } from "../api/changes-between.ts";
+import { addCluster, openApi } from "../api/open-api.ts";
+import { watchKinds } from "../api/watch-objects.ts";
+import { globals, print } from "../context.ts";
 import { CliError } from "../errors.ts";
 import { durationMs } from "../lab/duration.ts";
-import { type RunningLab, runningLab } from "../running-lab.ts";
 import { nameOf } from "./get/output.ts";
-import { type ChoiceFlags, choiceOf, choose } from "./named-objects.ts";
-import { watchKinds } from "./watch-objects.ts";
+import { type ChoiceFlags, choiceOf, choose, followedBy, type Named, placeOf } from "./named-objects.ts";
 
 interface Flags extends ChoiceFlags {
   watch?: boolean;
@@ -19,31 +21,20 @@ export function register(program: Command): void {
   const rollout = program
     .command("rollout")
     .description("restart what a template makes, and see how far it is");
-  rollout
+  const restarting = rollout
     .command("restart <words...>")
     .description("make the pods of a deployment, daemon set or stateful set anew, as its strategy has it")
     .usage("KIND | KIND NAME… | KIND/NAME… | KIND -l LABELS [-n NAMESPACE]")
     .option("-n, --namespace <namespace>", "namespace of the objects", "default")
-    .option("-l, --selector <labels>", "all of the kind with these labels")
-    .action(async (words: string[], flags: Flags, command: Command) => {
-      const lab = runningLab(globals(command));
-      for (const object of await chosen(lab, words, flags)) {
-        const { kind, metadata } = object;
-        const body = {
-          kind: kindNamed(kind).plural,
-          name: metadata.name,
-          namespace: metadata.namespace ?? "",
-        };
-        const { warnings } = await lab.call<{ warnings: string[] }>({
-          method: "POST",
-          path: "/restart",
-          body,
-        });
-        for (const text of warnings) note(`Warning: ${text}`);
-        await print(`${nameOf(object)} restarted`);
-      }
-    });
-  rollout
+    .option("-l, --selector <labels>", "all of the kind with these labels");
+  addCluster(restarting).action(async (words: string[], flags: Flags, command: Command) => {
+    const api = await apiFor(command);
+    for (const named of await chosen(api, words, flags)) {
+      await restart(api, named);
+      await print(`${nameOf(named.object)} restarted`);
+    }
+  });
+  const asking = rollout
     .command("status <words...>")
     .description("wait until the newest template's pods are there")
     .usage("KIND | KIND NAME | KIND/NAME [-n NAMESPACE] [--watch=false] [--timeout DURATION]")
@@ -51,33 +42,58 @@ export function register(program: Command): void {
     .option("-l, --selector <labels>", "all of the kind with these labels")
     .option("-w, --watch", "wait until it is done", true)
     .option("--no-watch", "say how far it is")
-    .option("--timeout <duration>", "how long to wait (default: without end)")
-    .action(async (words: string[], flags: Flags, command: Command) => {
-      const timeoutMs = flags.timeout === undefined ? 0 : durationMs("--timeout", flags.timeout);
-      const lab = runningLab(globals(command));
-      for (const object of await chosen(lab, words, flags)) await status(lab, object, flags, timeoutMs);
-    });
+    .option("--timeout <duration>", "how long to wait (default: without end)");
+  addCluster(asking).action(async (words: string[], flags: Flags, command: Command) => {
+    const timeoutMs = flags.timeout === undefined ? 0 : durationMs("--timeout", flags.timeout);
+    const api = await apiFor(command);
+    for (const named of await chosen(api, words, flags)) await status(api, named, flags, timeoutMs);
+  });
+}
+
+function apiFor(command: Command): Promise<ApiClient> {
+  globals(command); // output forms: none of rollout's own
+  return openApi(command);
 }
 
 /** A kind alone means all of the namespace, as to kubectl. */
-async function chosen(lab: RunningLab, words: string[], flags: Flags): Promise<KubeObject[]> {
+async function chosen(api: ApiClient, words: string[], flags: Flags): Promise<Named[]> {
   const isKindAlone = words.length === 1 && !words[0].includes("/") && flags.selector === undefined;
   const targets = choiceOf("rollout", words, { ...flags, ...(isKindAlone ? { all: true } : {}) });
-  const { objects, missing } = await choose(lab, targets, flags);
+  const { objects, missing } = await choose(api, targets, flags);
   if (missing.length > 0) throw new CliError(missing.join("\n"), 1, "NOT_FOUND");
   if (objects.length === 0) throw new CliError("no matching resources found");
   return objects;
 }
 
-async function status(lab: RunningLab, object: KubeObject, flags: Flags, timeoutMs: number): Promise<void> {
-  let { text, done } = rolloutStatus(object);
+const RESTARTED_AT = "kubectl.kubernetes.io/restartedAt";
+const RESTARTABLE = ["Deployment", "DaemonSet", "StatefulSet"];
+
+/** A template that says when is another template: its pods are made anew, as the object's strategy has it. */
+async function restart(api: ApiClient, named: Named): Promise<void> {
+  const { resource, object } = named;
+  if (resource.group !== "apps" || !RESTARTABLE.includes(resource.kind)) {
+    const what = `${qualifiedPlural(resource)} "${object.metadata.name}"`;
+    throw new CliError(`${what} restarting is not supported`);
+  }
+  const now = new Date().toISOString().replace(/\.\d+Z$/, "Z");
+  const template = { metadata: { annotations: { [RESTARTED_AT]: now } } };
+  await api.patch(placeOf(named), "merge", { spec: { template } });
+}
+
+async function status(api: ApiClient, named: Named, flags: Flags, timeoutMs: number): Promise<void> {
+  const { uid } = named.object.metadata;
+  let { text, done } = rolloutStatus(named.object);
   await print(text);
   if (done || flags.watch === false) return;
-  const watch = await watchKinds(lab, [kindNamed(object.kind).plural]);
+  const watch = await watchKinds(api, followedBy([named]));
   const timer = timeoutMs > 0 ? setTimeout(() => watch.close(), timeoutMs) : undefined;
+  const later = async function* (): AsyncGenerator<WatchChange> {
+    for (const object of watch.first) yield { type: "MODIFIED", object };
+    yield* watch.changes;
+  };
   try {
-    for await (const { type, object: now } of watch.changes) {
-      if (now.metadata.uid !== object.metadata.uid) continue;
+    for await (const { type, object: now } of later()) {
+      if (now.metadata.uid !== uid) continue;
       if (type === "DELETED") throw new CliError("object has been deleted");
       const before = text;
       ({ text, done } = rolloutStatus(now));

@@ -1,13 +1,13 @@
 // What label and annotate have in common: KEY=VALUE sets, KEY- takes away.
 import type { Command } from "commander";
-import { kindNamed } from "../../kube/kinds.ts";
 import type { KubeObject } from "../../kube/objects.ts";
+import { type ApiClient, dryRunQuery } from "../api/api-client.ts";
+import { addCluster, openApi } from "../api/open-api.ts";
 import { note, print } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
-import { runningLab } from "../running-lab.ts";
 import { addDryRun, dryRunSuffix, strategyOf } from "./dry-run.ts";
 import { nameOf } from "./get/output.ts";
-import { type ChoiceFlags, choiceOf, choose } from "./named-objects.ts";
+import { type ChoiceFlags, choiceOf, choose, type Named, placeOf } from "./named-objects.ts";
 import { outcomeForm } from "./outcomes.ts";
 
 export type Field = "labels" | "annotations";
@@ -40,31 +40,63 @@ export function registerMetadata(program: Command, verb: string, field: Field): 
       "after",
       `\nExamples:\n  podwire ${verb} pod web-1 a=b\n  podwire ${verb} pods -l app=web a-`,
     );
-  addDryRun(command).action(async (words: string[], flags: Flags, self: Command) => {
+  addCluster(addDryRun(command)).action(async (words: string[], flags: Flags, self: Command) => {
     const { names, change } = splitWords(verb, noun, words);
     const targets = choiceOf(verb, names, flags);
     const dryRun = strategyOf(flags.dryRun);
     const form = outcomeForm(self);
-    const lab = runningLab(form);
-    const { objects, missing } = await choose(lab, targets, flags);
+    const api = await openApi(self);
+    const { objects, missing } = await choose(api, targets, flags);
     if (objects.length + missing.length === 0) note("No resources found");
-    for (const { kind, metadata } of objects) {
-      const { name, namespace = "" } = metadata;
-      const body = { kind: kindNamed(kind).plural, name, namespace, field, ...change };
-      const call = { ...body, overwrite: flags.overwrite === true, dryRun: dryRun !== "none" };
-      const answer = await lab.call<{ before: KubeObject; object: KubeObject; warnings: string[] }>({
-        method: "POST",
-        path: "/metadata",
-        body: call,
-      });
-      for (const text of answer.warnings) note(`Warning: ${text}`);
-      const said = form.namesOnly ? "" : ` ${doneText(field, answer.before, change)}${dryRunSuffix(dryRun)}`;
-      const absent = change.remove.filter((key) => !Object.hasOwn(answer.before.metadata[field] ?? {}, key));
+    for (const named of objects) {
+      const how = { overwrite: flags.overwrite === true, isDryRun: dryRun !== "none" };
+      const { before, after } = await changed(api, named, field, change, how);
+      const said = form.namesOnly ? "" : ` ${doneText(field, before, change)}${dryRunSuffix(dryRun)}`;
+      const absent = change.remove.filter((key) => !Object.hasOwn(before.metadata[field] ?? {}, key));
       const lines = field === "labels" ? absent.map((key) => `label "${key}" not found.`) : [];
-      await print([...lines, `${nameOf(answer.object)}${said}`].join("\n"));
+      await print([...lines, `${nameOf(after)}${said}`].join("\n"));
     }
     if (missing.length > 0) throw new CliError(missing.join("\n"), 1, "NOT_FOUND");
   });
+}
+
+const TRIES_MAX = 10;
+
+/** What has a value already is looked at in the object that is changed: one that changed meanwhile is looked at again. */
+async function changed(
+  api: ApiClient,
+  named: Named,
+  field: Field,
+  { set, remove }: Change,
+  { overwrite, isDryRun }: { overwrite: boolean; isDryRun: boolean },
+): Promise<{ before: KubeObject; after: KubeObject }> {
+  const place = placeOf(named);
+  const own = { ...set, ...Object.fromEntries(remove.map((key) => [key, null])) };
+  let before = named.object;
+  for (let tries = 1; ; tries++) {
+    if (!overwrite) refuseOverwriting(field, before, set);
+    const { resourceVersion } = before.metadata;
+    const patch = { metadata: { [field]: own, ...(overwrite ? {} : { resourceVersion }) } };
+    try {
+      return { before, after: await api.patch(place, "merge", patch, dryRunQuery(isDryRun)) };
+    } catch (error) {
+      if ((error as { code?: string }).code !== "CONFLICT" || tries === TRIES_MAX) throw error;
+    }
+    before = await api.get(place);
+  }
+}
+
+/** kubectl's sentences. */
+function refuseOverwriting(field: Field, { metadata }: KubeObject, set: Change["set"]): void {
+  const now = metadata[field] ?? {};
+  const taken = Object.entries(set).filter(([key, value]) => Object.hasOwn(now, key) && now[key] !== value);
+  if (taken.length === 0) return;
+  const found = taken.map(([key]) => `'${key}' already has a value (${now[key]})`);
+  const text =
+    field === "labels"
+      ? found.map((each) => `${each}, and --overwrite is false`).join("; ")
+      : `--overwrite is false but found the following declared annotation(s): ${found.join("; ")}`;
+  throw new CliError(text, 1, "CONFLICT");
 }
 
 /** Words before the first KEY=VALUE or KEY- name objects. */

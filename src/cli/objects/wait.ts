@@ -1,15 +1,15 @@
 // podwire wait --for=CONDITION KIND NAME… : until it holds, for each of the objects.
 import type { Command } from "commander";
 import { parsePath, valueText } from "../../kube/json-path.ts";
-import { kindNamed } from "../../kube/kinds.ts";
 import type { KubeObject } from "../../kube/objects.ts";
+import type { ApiClient } from "../api/api-client.ts";
+import { addCluster, openApi } from "../api/open-api.ts";
+import { type Watch, watchKinds } from "../api/watch-objects.ts";
 import { globals, print } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
 import { durationMs } from "../lab/duration.ts";
-import { type RunningLab, runningLab } from "../running-lab.ts";
 import { nameOf } from "./get/output.ts";
-import { type ChoiceFlags, choiceOf, choose } from "./named-objects.ts";
-import { type Watch, watchKinds } from "./watch-objects.ts";
+import { type ChoiceFlags, choiceOf, choose, followedBy, type Named } from "./named-objects.ts";
 
 interface Flags extends ChoiceFlags {
   for?: string;
@@ -20,7 +20,7 @@ interface Flags extends ChoiceFlags {
 export type Wanted = (object: KubeObject | undefined) => boolean;
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command("wait <words...>")
     .description("wait until a condition holds of objects; status 1 when it does not in time")
     .usage(
@@ -38,20 +38,20 @@ export function register(program: Command): void {
       "\nExamples:\n  podwire wait pod/web-1 --for=condition=Ready" +
         "\n  podwire wait pods -l app=web --for=delete --timeout=60s" +
         "\n  podwire wait pod/web-1 --for=jsonpath='{.status.phase}'=Running",
-    )
-    .action(async (words: string[], flags: Flags, command: Command) => {
-      if (flags.for === undefined) throw usageError("wait: for what? --for=condition=Ready, --for=delete, …");
-      const wanted = wantedOf(flags.for);
-      const timeoutMs = durationMs("--timeout", flags.timeout);
-      const targets = choiceOf("wait", words, flags);
-      const lab = runningLab(globals(command));
-      const { objects, missing } = await choose(lab, targets, flags);
-      const isDelete = flags.for.toLowerCase() === "delete";
-      if (objects.length + missing.length === 0 && !isDelete)
-        throw new CliError("no matching resources found");
-      await waitFor(lab, objects, wanted, timeoutMs < 0 ? WEEK_MS : timeoutMs);
-      if (missing.length > 0 && !isDelete) throw new CliError(missing.join("\n"), 1, "NOT_FOUND");
-    });
+    );
+  addCluster(command).action(async (words: string[], flags: Flags, self: Command) => {
+    if (flags.for === undefined) throw usageError("wait: for what? --for=condition=Ready, --for=delete, …");
+    const wanted = wantedOf(flags.for);
+    const timeoutMs = durationMs("--timeout", flags.timeout);
+    const targets = choiceOf("wait", words, flags);
+    globals(self); // output forms: none of wait's own
+    const api = await openApi(self);
+    const { objects, missing } = await choose(api, targets, flags);
+    const isDelete = flags.for.toLowerCase() === "delete";
+    if (objects.length + missing.length === 0 && !isDelete) throw new CliError("no matching resources found");
+    await waitFor(api, objects, wanted, timeoutMs < 0 ? WEEK_MS : timeoutMs);
+    if (missing.length > 0 && !isDelete) throw new CliError(missing.join("\n"), 1, "NOT_FOUND");
+  });
 }
 
 const WEEK_MS = 7 * 24 * 3_600_000;
@@ -88,16 +88,16 @@ function pathHolds(text: string): Wanted {
 }
 
 async function waitFor(
-  lab: RunningLab,
-  objects: KubeObject[],
+  api: ApiClient,
+  objects: readonly Named[],
   wanted: Wanted,
   timeoutMs: number,
 ): Promise<void> {
-  const left = new Map(objects.map((object) => [object.metadata.uid ?? "", object]));
+  const left = new Map(objects.map((each) => [each.object.metadata.uid ?? "", each]));
   if (left.size === 0) return;
-  const watch = await watchKinds(lab, [...new Set(objects.map(({ kind }) => kindNamed(kind).plural))]);
+  const watch = await watchKinds(api, followedBy(objects));
   const now = new Map(watch.first.map((object) => [object.metadata.uid ?? "", object]));
-  for (const [uid, object] of left) if (wanted(now.get(uid))) await met(left, uid, object);
+  for (const [uid, { object }] of left) if (wanted(now.get(uid))) await met(left, uid, object);
   let isLate = timeoutMs === 0;
   const timer = setTimeout(() => {
     isLate = true;
@@ -110,11 +110,11 @@ async function waitFor(
     watch.close();
   }
   if (left.size === 0) return;
-  const lines = [...left.values()].map((object) => `timed out waiting for the condition on ${title(object)}`);
+  const lines = [...left.values()].map((each) => `timed out waiting for the condition on ${title(each)}`);
   throw new CliError(lines.join("\nerror: "), 1, "TIMEOUT");
 }
 
-async function follow(watch: Watch, left: Map<string, KubeObject>, wanted: Wanted): Promise<void> {
+async function follow(watch: Watch, left: Map<string, Named>, wanted: Wanted): Promise<void> {
   for await (const { type, object } of watch.changes) {
     const uid = object.metadata.uid ?? "";
     if (left.has(uid) && wanted(type === "DELETED" ? undefined : object)) await met(left, uid, object);
@@ -122,12 +122,12 @@ async function follow(watch: Watch, left: Map<string, KubeObject>, wanted: Wante
   }
 }
 
-async function met(left: Map<string, KubeObject>, uid: string, object: KubeObject): Promise<void> {
+async function met(left: Map<string, Named>, uid: string, object: KubeObject): Promise<void> {
   left.delete(uid);
   await print(`${nameOf(object)} condition met`);
 }
 
 /** pods/web, deployments/web: kubectl names no group here. */
-function title({ kind, metadata }: KubeObject): string {
-  return `${kindNamed(kind).plural}/${metadata.name}`;
+function title({ object, resource }: Named): string {
+  return `${resource.plural}/${object.metadata.name}`;
 }

@@ -5,32 +5,22 @@ import { shownKindFromWord, WORKLOAD_ENDPOINT, WORKLOADS } from "../../kube/kind
 import { matchesLabels } from "../../kube/labels.ts";
 import type { KubeObject, Pod, Service } from "../../kube/objects.ts";
 import { CliError } from "../errors.ts";
-import type { ObjectHolder } from "../nodes/nodes.ts";
-
-interface Objects {
-  kind: string;
-  items: KubeObject[];
-}
+import type { KindList, ObjectHolder } from "../nodes/nodes.ts";
 
 /** Objects of a kind by any of kubectl's words for it; `namespace` undefined means all. */
-export async function listObjects(
-  holder: ObjectHolder,
-  word: string,
-  namespace?: string,
-): Promise<{ kind: string; plural: string; namespaced: boolean; apiVersion: string; items: KubeObject[] }> {
+export async function listObjects(holder: ObjectHolder, word: string, namespace?: string): Promise<KindList> {
   const shown = shownKindFromWord(word);
   if (shown === WORKLOAD_ENDPOINT) {
     const pods = (await listObjects(holder, "pods", namespace)).items as Pod[];
     return { ...shown, items: pods.flatMap((pod) => workloadEndpointOf(pod) ?? []) };
   }
-  const query = namespace === undefined ? "" : `?namespace=${encodeURIComponent(namespace)}`;
-  return holder.call({ path: `/objects/${encodeURIComponent(word)}${query}` });
+  return holder.list(word, namespace);
 }
 
 /** The pod of that name, or a running one of a Deployment or Service. */
 export async function findPod(holder: ObjectHolder, workload: string, namespace: string): Promise<Pod> {
   const [word, name] = workload.includes("/") ? workload.split("/", 2) : ["pod", workload];
-  const { kind, items }: Objects = await listObjects(holder, word, namespace);
+  const { kind, items } = await listObjects(holder, word, namespace);
   const object = items.find((each) => each.metadata.name === name);
   if (object === undefined) {
     const hint =

@@ -11,8 +11,10 @@ import type { KindInfo } from "../kinds.ts";
 import type { KubeObject } from "../objects.ts";
 import type { PassedOver } from "../passed-over.ts";
 import { validateObject } from "../validate/object.ts";
+import type { CustomKinds } from "./custom-kind.ts";
 import { decode, decodeCarried, decodeCustom, decodeOwn, isTyped } from "./decode.ts";
 import { type FieldPath, type FieldProblem, FieldProblems } from "./field-problems.ts";
+import { configurationProblem, withoutKind } from "./no-objects.ts";
 import { splitText, type TextPiece } from "./split-documents.ts";
 import { parsePiece, type SourceDocument } from "./yaml-documents.ts";
 
@@ -73,6 +75,10 @@ export interface ParseOptions {
   readonly passed?: PassedOver;
   /** For a lab: kinds of the API that are not the network's are read as well, where a store can hold them. */
   readonly carries?: boolean;
+  /** Kinds that somebody has defined. */
+  readonly customKinds?: CustomKinds | undefined;
+  /** All kinds are: whoever is asked about the objects knows them. */
+  readonly isRaw?: boolean;
 }
 
 /** Checks and defaults all objects of all texts, in order; throws a ManifestError that lists every problem. */
@@ -83,19 +89,6 @@ export function parseManifests(texts: readonly ManifestText[], options: ParseOpt
     if (step.done === true) return step.value;
   }
 }
-
-/** What is wrong with configuration among objects. */
-function configurationProblem({ kind, apiVersion }: KindInfo): string {
-  const what = `no matches for kind "${kind}" in version "${apiVersion}"`;
-  return `${what}: it is configuration: ${CONFIGURATION_WAY[kind]}`;
-}
-
-const CONFIGURATION_WAY: Readonly<Record<string, string>> = {
-  KubeProxyConfiguration: "give it with --config, or as lab.yaml's spec.proxy",
-  Lab: "podwire lab up -f reads it",
-  AgentConfiguration: "podwire agent --config reads it",
-  DNSConfiguration: "podwire dns --config reads it",
-};
 
 /** What was read of each piece of text, for who reads much the same again: a piece that did not change is not read. */
 export type Readings = Map<string, readonly Reading[]>;
@@ -204,7 +197,11 @@ function noteUnread(readings: Reading[], from: number, line: string): void {
 
 function manifestFrom({ object, info, notes, document, prefix }: ObjectReading, source: Source): Manifest {
   const problem = (path: FieldPath, message: string): ManifestProblem =>
-    new Origin(source, document, prefix).problem(titleOf(object, info.kind), { path, message, atKey: false });
+    new Origin(source, document, prefix).problem(titleOf(object, info.kind.split(".", 1)[0]), {
+      path,
+      message,
+      atKey: false,
+    });
   return { object, info, notes, problem };
 }
 
@@ -308,21 +305,26 @@ function readObject(
   if (typeof apiVersion !== "string" || apiVersion === "") {
     return fail(["apiVersion"], "error validating data: apiVersion not set");
   }
-  const verdict = judgeKind(apiVersion, kind);
+  const verdict = options.isRaw === true ? FOREIGN : judgeKind(apiVersion, kind);
   if (verdict.what === "refused") return fail(["kind"], verdict.message);
-  if (verdict.what === "foreign" && (options.carries !== true || verdict.info === undefined))
+  const custom = verdict.what === "foreign" ? options.customKinds?.(apiVersion, kind) : undefined;
+  if (
+    verdict.what === "foreign" &&
+    custom === undefined &&
+    (options.carries !== true || verdict.info === undefined)
+  )
     return verdict.title;
-  const { info } = verdict as { info: KindInfo };
+  const { info } = custom ?? (verdict as { info: KindInfo });
   const { configuration } = options;
   if (!info.stored && configuration === undefined) return fail(["kind"], configurationProblem(info));
   if (!info.stored && configuration === "pass over") return kind;
   const found = new FieldProblems();
-  const read = readerOf(info, origin.doc.isTree);
+  const read = custom?.read ?? readerOf(info, origin.doc.isTree);
   const object = info.stored ? (read(value, kind, found) as KubeObject) : (value as KubeObject);
   if (info.stored) object.apiVersion = info.apiVersion;
   if (!info.stored && typeof configuration === "function") configuration(kind, value, found);
   const notes: FieldNote[] = [];
-  if (!found.any) notDone(object, kind, (note) => notes.push(note));
+  if (!found.any) notDone(object, object.kind, (note) => notes.push(note));
   if (!found.any && info.stored) {
     standardizeAddresses(object, (field, text) => notes.push(addressNote(field, text)));
     serviceNotes(object, (field, text) => notes.push({ field, text, scope: "node" }));
@@ -336,6 +338,8 @@ function readObject(
   return { object, info, notes, document: origin.document, prefix: origin.prefix };
 }
 
+const FOREIGN = { what: "foreign", title: "", info: undefined } as const;
+
 function readerOf(info: KindInfo, isTree: boolean): typeof decodeOwn {
   if (info.carried === true && !isTyped(info.kind)) return decodeCarried;
   if (info.custom === true) return decodeCustom;
@@ -347,14 +351,6 @@ function readerOf(info: KindInfo, isTree: boolean): typeof decodeOwn {
 function addressNote(field: string, text: string): FieldNote {
   const range = text.includes(" is ambiguous ") ? `: ${text}` : "";
   return { field, text, group: `${field.replaceAll(/\[\d+\]/g, "")} address${range}`, scope: "node" };
-}
-
-/** Files that stand beside manifests and are none: what to do instead. */
-function withoutKind(value: object): string {
-  if ("apiVersion" in value && "name" in value && "version" in value)
-    return ": this is a Helm chart's Chart.yaml: give what `helm template` prints";
-  const isKustomization = "resources" in value && Array.isArray(value.resources);
-  return isKustomization ? ": this is a kustomization: give what `kubectl kustomize` prints" : "";
 }
 
 /** kubectl's own check, in its words. */

@@ -119,7 +119,7 @@ export const SUBJECTS: Subjects = {
     what: "namespaces, pods and supervision",
     files: `lab* topology names pod-* prober managed-process log-index echo kernel-* e2e-lifecycle e2e-bad-input
       environment enter image-program object-notes volume-files
-      vagrant-node lab-addresses set-metadata state-dir`,
+      vagrant-node lab-addresses state-dir`,
   },
   agent: {
     what: "one node put together, its host, its threads and its servers",
@@ -146,8 +146,8 @@ export const SUBJECTS: Subjects = {
   cli: {
     what: "the command line",
     files: `main get table describe client context object-columns path-mtu ping* read-once other-kinds cli-habits
-      *-flags delete-* outcomes wait log-output capture-session conntrack-options flow-expression replay explain
-      observe-cli agent-node agent-nodes open-nodes in-namespace documentation`,
+      api-client cluster-commands *-flags delete-* outcomes wait log-output capture-session conntrack-options
+      flow-expression replay explain observe-cli agent-node agent-nodes open-nodes in-namespace documentation`,
   },
   native: {
     what: "the addon and the devices",

@@ -11,16 +11,23 @@ import type { Access } from "./kubeconfig.ts";
 
 /** What becomes of a request, in this order: at most one `status`, any number of `data`, one `end`. */
 export interface Answer {
-  status(code: number, retryAfter: string | undefined): void;
+  /** `warning`: the header of that name, as it came. */
+  status(code: number, retryAfter: string | undefined, warning: string | undefined): void;
   data(chunk: Uint8Array): void;
   /** `error`: why there is no more. */
   end(error: string | undefined): void;
 }
 
 export interface Asked {
-  readonly method: "GET" | "POST" | "PATCH";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly path: string;
   readonly body?: object;
+  /** Instead of `body`: as it is to be sent. */
+  readonly text?: string;
+  /** Of what is sent; left out: JSON, and of a PATCH a strategic merge patch. */
+  readonly type?: string;
+  /** In which form the answer is wanted; left out: JSON. */
+  readonly accept?: string;
 }
 
 export interface Call {
@@ -30,7 +37,8 @@ export interface Call {
 /** So long after the last byte the kernel asks whether the other end is still there; it gives up 10 s later. */
 const KEEPALIVE_MS = 15_000;
 const CONNECT_MS = 10_000;
-const TYPES = { GET: "", POST: "application/json", PATCH: "application/strategic-merge-patch+json" } as const;
+const JSON_TYPE = "application/json";
+const PATCH_TYPE = "application/strategic-merge-patch+json";
 
 export class ApiConnection {
   readonly #access: Access;
@@ -85,13 +93,12 @@ export class ApiConnection {
 
   #make(asked: Asked, credentials: Credentials, answer: Answer, end: Answer["end"]): ClientRequest {
     const url = this.#access.servers[this.#server];
-    const { method, path, body } = asked;
-    const text = body === undefined ? undefined : JSON.stringify(body);
+    const { method, path, body, accept = JSON_TYPE } = asked;
+    const text = asked.text ?? (body === undefined ? undefined : JSON.stringify(body));
+    const type = asked.type ?? (method === "PATCH" ? PATCH_TYPE : JSON_TYPE);
     const headers = {
-      ...{ accept: "application/json", "user-agent": "podwire" },
-      ...(text === undefined
-        ? {}
-        : { "content-type": TYPES[method], "content-length": Buffer.byteLength(text) }),
+      ...{ accept, "user-agent": "podwire" },
+      ...(text === undefined ? {} : { "content-type": type, "content-length": Buffer.byteLength(text) }),
       ...credentials.headers,
     };
     const target = new URL(`${url.pathname.replace(/\/$/, "")}${path}`, url);
@@ -152,7 +159,8 @@ export class ApiConnection {
 }
 
 function pass(response: IncomingMessage, answer: Answer, end: Answer["end"]): void {
-  answer.status(response.statusCode ?? 0, response.headers["retry-after"]);
+  const { "retry-after": retryAfter, warning } = response.headers;
+  answer.status(response.statusCode ?? 0, retryAfter, warning);
   response.on("data", (chunk: Buffer) => answer.data(chunk));
   response.on("error", (error) => end(wordsOf(error)));
   response.on("end", () => end(undefined));

@@ -1,4 +1,6 @@
 // An object as kubectl describes it: the same fields in the same order and columns (those of kubectl 1.32).
+
+import { kindOf } from "../../../kube/kinds.ts";
 import type {
   DaemonSet,
   Deployment,
@@ -41,7 +43,8 @@ const WITHOUT_EVENTS = new Set(["NetworkPolicy", "Namespace"]);
 
 export function describe(object: KubeObject, around: Surroundings): string {
   const w = new TabWriter();
-  if (!specificLines(w, object, around)) return genericText(object, around.events, around.nowMs);
+  const isOurs = kindOf(object.apiVersion, object.kind) !== undefined;
+  if (!isOurs || !specificLines(w, object, around)) return genericText(object, around.events, around.nowMs);
   if (around.events !== undefined && !WITHOUT_EVENTS.has(object.kind))
     eventLines(w, around.events, around.nowMs);
   return w.toString();

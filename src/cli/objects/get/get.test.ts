@@ -1,11 +1,13 @@
 import t from "tap";
 import type { KubeObject } from "../../../kube/objects.ts";
+import { changesBetween } from "../../api/changes-between.ts";
+import type { KindList } from "../../nodes/nodes.ts";
 import { columnsFor } from "../object-columns.ts";
 import { listObjects } from "../workload.ts";
 import { withDerivedEndpoints } from "./endpoints.ts";
-import { document, nameOf, printerOf } from "./output.ts";
+import { document, nameOf, printerOf, withoutManagers } from "./output.ts";
 import { fieldMatcher, labelMatcher } from "./selector.ts";
-import { changesBetween, Shown } from "./watch.ts";
+import { Shown } from "./watch.ts";
 
 const pod = (name: string, labels: Record<string, string>, version = "1"): KubeObject =>
   ({
@@ -64,6 +66,12 @@ t.test("output forms that are no forms say so before anybody is asked", async (t
     nameOf({ apiVersion: "apps/v1", kind: "Deployment", metadata: { name: "w" } }),
     "deployment.apps/w",
   );
+});
+
+t.test("who has which field is left out", async (t) => {
+  const [a] = PODS;
+  const managed = { ...a, metadata: { ...a.metadata, managedFields: [{ manager: "x" }] } };
+  t.same([withoutManagers(managed), withoutManagers(a)], [a, a]);
 });
 
 t.test("what changed between two lists", async (t) => {
@@ -132,11 +140,12 @@ t.test(
   async (t) => {
     const asked: string[] = [];
     const holder = {
-      call: async <T>({ path }: { path: string }): Promise<T> => {
-        asked.push(path);
+      list: async (word: string, namespace = ""): Promise<KindList> => {
+        asked.push(`${word} ${namespace}`);
         const spec = { nodeName: "node1", containers: [] };
         const items = [{ ...PODS[0], spec, status: { podIPs: [{ ip: "10.244.1.5" }] } }, PODS[1]];
-        return { kind: "Pod", items: [items[0], { ...items[1], spec: { containers: [] } }] } as T;
+        const all = [items[0], { ...items[1], spec: { containers: [] } }] as object as KubeObject[];
+        return { kind: "Pod", plural: "pods", namespaced: true, apiVersion: "v1", items: all };
       },
     };
     for (const word of ["wep", "weps", "WorkloadEndpoint", "workloadendpoints.projectcalico.org"]) {
@@ -150,6 +159,6 @@ t.test(
       });
       t.match(document(items, true), { kind: "WorkloadEndpoint" });
     }
-    t.same([...new Set(asked)], ["/objects/pods?namespace=default"]);
+    t.same([...new Set(asked)], ["pods default"]);
   },
 );

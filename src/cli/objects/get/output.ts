@@ -1,7 +1,7 @@
 // The forms of `podwire get -o`: kubectl's, beside those every command has.
 import { readFileSync } from "node:fs";
 import { execute, parsePath, parseTemplate, valueText } from "../../../kube/json-path.ts";
-import { groupOf, kindNamed, WORKLOAD_ENDPOINT } from "../../../kube/kinds.ts";
+import { groupOf, WORKLOAD_ENDPOINT } from "../../../kube/kinds.ts";
 import type { KubeObject } from "../../../kube/objects.ts";
 import { print, printData } from "../../context.ts";
 import { usageError } from "../../errors.ts";
@@ -14,7 +14,11 @@ const FORMS =
   "wide, json, yaml, name, jsonpath=…, jsonpath-file=…, jsonpath-as-json=…, custom-columns=…, custom-columns-file=…";
 
 /** undefined: a table, wide or not. Checked before anybody is asked. */
-export function printerOf(output: string | undefined, headers: boolean): Printer | undefined {
+export function printerOf(
+  output: string | undefined,
+  headers: boolean,
+  showManagers = false,
+): Printer | undefined {
   if (output === undefined || output === "table" || output === "wide") return undefined;
   const at = output.indexOf("=");
   const form = at < 0 ? output : output.slice(0, at);
@@ -26,7 +30,10 @@ export function printerOf(output: string | undefined, headers: boolean): Printer
   switch (form) {
     case "json":
     case "yaml":
-      return (items, single) => printData(form, document(items, single), [], []);
+      return (items, single) => {
+        const shown = showManagers ? items : items.map(withoutManagers);
+        return printData(form, document(shown, single), [], []);
+      };
     case "name":
       return (items) => (items.length === 0 ? Promise.resolve() : print(items.map(nameOf).join("\n")));
     case "jsonpath":
@@ -53,6 +60,13 @@ export function printerOf(output: string | undefined, headers: boolean): Printer
   }
 }
 
+/** Who has which field is nothing that one reads. */
+export function withoutManagers(object: KubeObject): KubeObject {
+  if (object.metadata?.managedFields === undefined) return object;
+  const { managedFields: _, ...metadata } = object.metadata;
+  return { ...object, metadata };
+}
+
 export function document(items: KubeObject[], single: boolean): unknown {
   if (single && items.length === 1) return items[0];
   if (items.length > 0 && items.every(({ kind }) => kind === WORKLOAD_ENDPOINT.kind)) {
@@ -62,11 +76,10 @@ export function document(items: KubeObject[], single: boolean): unknown {
   return { apiVersion: "v1", kind: "List", metadata: { resourceVersion: "" }, items };
 }
 
-/** pod/web, deployment.apps/web. */
-export function nameOf(object: KubeObject): string {
-  const info = kindNamed(object.kind);
-  const group = groupOf(info);
-  return `${info.singular}${group === "" ? "" : `.${group}`}/${object.metadata.name}`;
+/** pod/web, deployment.apps/web: as kubectl, which asks nobody for a kind's name in the singular. */
+export function nameOf({ apiVersion, kind, metadata }: KubeObject): string {
+  const group = groupOf({ apiVersion });
+  return `${kind.toLowerCase()}${group === "" ? "" : `.${group}`}/${metadata.name}`;
 }
 
 function fileText(form: string, path: string): string {

@@ -1,0 +1,90 @@
+// An API server as a kubeconfig names it: certificates, tokens, plug-ins and several addresses as the agent has them.
+import { existsSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { ApiConnection } from "../../watch/api-server/connection.ts";
+import { readAccess } from "../../watch/api-server/kubeconfig.ts";
+import { CliError, Exit, usageError } from "../errors.ts";
+import type { ApiRequest, ApiResponse, Transport } from "./transport.ts";
+
+export interface ClusterFlags {
+  readonly kubeconfig?: string | undefined;
+  readonly context?: string | undefined;
+}
+
+/** The file of --kubeconfig, else $KUBECONFIG, else kubectl's own. */
+export function clusterTransport({ kubeconfig, context }: ClusterFlags): Transport {
+  const own = join(homedir(), ".kube", "config");
+  const file = kubeconfig ?? (process.env.KUBECONFIG || (existsSync(own) ? own : undefined));
+  if (file === undefined)
+    throw usageError(`--context ${context}: of which kubeconfig? --kubeconfig FILE names one`);
+  return new ClusterTransport(new ApiConnection(readAccess({ kubeconfig: file, context })));
+}
+
+class ClusterTransport implements Transport {
+  readonly #connection: ApiConnection;
+
+  constructor(connection: ApiConnection) {
+    this.#connection = connection;
+  }
+
+  get label(): string {
+    return this.#connection.server;
+  }
+
+  send({ method, path, body, contentType, accept }: ApiRequest): Promise<ApiResponse> {
+    const asked = {
+      ...{ method, path },
+      ...(body === undefined ? {} : { text: body }),
+      ...(contentType === undefined ? {} : { type: contentType }),
+      ...(accept === undefined ? {} : { accept }),
+    };
+    return new Promise((resolve, reject) => {
+      const chunks = new Chunks();
+      let isAnswered = false;
+      const call = this.#connection.send(asked, {
+        status: (code, _, warning = "") => {
+          isAnswered = true;
+          resolve({ code, warning, body: chunks, close: () => call.close() });
+        },
+        data: (chunk) => chunks.push(chunk),
+        end: (error) => {
+          const failure =
+            error === undefined ? undefined : new CliError(error, Exit.FAILED, "CLI_NOT_RUNNING");
+          if (failure !== undefined && !isAnswered) reject(failure);
+          chunks.end(failure);
+        },
+      });
+    });
+  }
+}
+
+/** What comes, for one reader who may be slower. */
+class Chunks implements AsyncIterable<Uint8Array> {
+  readonly #waiting: Uint8Array[] = [];
+  #isOver = false;
+  #failure: Error | undefined;
+  #wake = (): void => {};
+
+  push(chunk: Uint8Array): void {
+    this.#waiting.push(chunk);
+    this.#wake();
+  }
+
+  end(failure: Error | undefined): void {
+    this.#isOver = true;
+    this.#failure = failure;
+    this.#wake();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    for (;;) {
+      for (let chunk = this.#waiting.shift(); chunk !== undefined; chunk = this.#waiting.shift()) yield chunk;
+      if (this.#isOver && this.#failure !== undefined) throw this.#failure;
+      if (this.#isOver) return;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+}
