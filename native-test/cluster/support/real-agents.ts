@@ -8,7 +8,7 @@ import { ClusterNode } from "./cluster-node.ts";
 import type { Kubelet } from "./kubelet.ts";
 import { NODE_NAMES, type NodeName, RANGES, RealCluster } from "./real-cluster.ts";
 
-export class RealAgents {
+class RealAgents {
   readonly #cluster: RealCluster;
   readonly #namespaces: Namespaces;
   readonly #folder: string;
