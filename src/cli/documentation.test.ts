@@ -25,6 +25,9 @@ const MEANT: Readonly<Record<string, string>> = {
   PLACE: "uplink",
   WHO: "app=frontend",
   WHOM: "app=db",
+  METHOD: "GET",
+  URL: "http://shop.example/",
+  "Name: value": "Accept: text/html",
 };
 
 interface Told {
@@ -132,6 +135,9 @@ t.test("what needs neither node nor root does what it says", async (t) => {
   copyFileSync(join(replayed, "pod-side-clusterip.pcap"), file("pod.pcap"));
   const { stdout } = podwire.run(["policy", "matrix", "-f", file("three-tier.yaml"), "-o", "json"]);
   writeFileSync(file("expect.jsonl"), stdout);
+  writeFileSync(file("REQUESTS.jsonl"), '{"host":"shop.example","path":"/"}\n');
+  for (const page of PAGES)
+    for (const [name, text] of examplesOf(page).files) writeFileSync(file(name), text);
   const runs = OURS.flatMap(({ at, text }) => {
     const all = wordsOf(text, false);
     const least = wordsOf(text, true);
@@ -150,6 +156,46 @@ t.test("what needs neither node nor root does what it says", async (t) => {
     const { status, stderr } = podwire.run(words);
     t.ok(status === 0 || status === 3, `${at}: ${text}: ${status} ${stderr}`);
   }
+});
+
+interface Example {
+  readonly at: string;
+  readonly words: readonly string[];
+  readonly output: string;
+}
+
+/** Of pages that have the files of their examples: `# file: NAME` in the first line of a block. */
+function examplesOf(page: string): { files: Map<string, string>; examples: Example[] } {
+  const files = new Map<string, string>();
+  const examples: Example[] = [];
+  const text = readFileSync(join(root, page), "utf8");
+  for (const match of text.matchAll(/^```\w*\n([\s\S]*?)^```$/gm)) {
+    const [, block] = match;
+    const name = /^# file: (\S+)\n/.exec(block)?.[1];
+    if (name !== undefined) files.set(name, block);
+    for (const [, command, output] of block.matchAll(/^\$ (podwire .*)\n((?:(?!\$ ).*\n)*)/gm))
+      examples.push({ at: `${page}: ${command}`, words: wordsOf(command, false), output });
+  }
+  return files.size === 0 ? { files, examples: [] } : { files, examples };
+}
+
+t.test("examples that stand beside their files print what the page says", async (t) => {
+  const podwire = new CommandLine();
+  t.teardown(() => podwire.close());
+  let count = 0;
+  for (const page of PAGES) {
+    const { files, examples } = examplesOf(page);
+    const folder = t.testdir();
+    for (const [name, text] of files) writeFileSync(join(folder, name), text);
+    for (const { at, words, output } of examples) {
+      const { stdout, stderr } = podwire.run(
+        words.map((word) => (files.has(word) ? join(folder, word) : word)),
+      );
+      t.equal(stdout, output, `${at} ${stderr}`);
+      count++;
+    }
+  }
+  t.ok(count > 0, `${count} examples`);
 });
 
 t.test("a page that is wrong is told of", async (t) => {

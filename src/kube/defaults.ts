@@ -7,6 +7,8 @@ import type {
   Deployment,
   EndpointSlice,
   Endpoints,
+  Ingress,
+  IngressClass,
   KubeObject,
   NetworkPolicy,
   Node,
@@ -29,6 +31,8 @@ const defaulters: Record<string, (object: never) => void> = {
   Deployment: defaultDeployment,
   ...Object.fromEntries(Object.entries(WORKLOAD_DEFAULTS).map(([kind, fill]) => [kind, templated(fill)])),
   NetworkPolicy: defaultNetworkPolicy,
+  Ingress: defaultIngress,
+  IngressClass: defaultIngressClass,
   Node: defaultNode,
   Namespace: defaultNamespace,
   Secret: defaultSecret,
@@ -192,6 +196,14 @@ function defaultNetworkPolicy(policy: NetworkPolicy): void {
   if ((spec.policyTypes ?? []).length === 0) {
     spec.policyTypes = (spec.egress ?? []).length > 0 ? ["Ingress", "Egress"] : ["Ingress"];
   }
+}
+
+function defaultIngress(ingress: Ingress): void {
+  ingress.spec ??= {};
+}
+
+function defaultIngressClass({ spec }: IngressClass): void {
+  if (spec?.parameters !== undefined) spec.parameters.scope ??= "Cluster";
 }
 
 function defaultNode(node: Node): void {

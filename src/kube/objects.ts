@@ -82,6 +82,14 @@ export type EndpointPort = discovery.EndpointPort;
 export type NetworkPolicy = KubeObject & { kind: "NetworkPolicy"; spec: networking.NetworkPolicySpec };
 export type NetworkPolicyPeer = networking.NetworkPolicyPeer;
 export type NetworkPolicyPort = networking.NetworkPolicyPort;
+export type Ingress = KubeObject & {
+  kind: "Ingress";
+  spec: networking.IngressSpec;
+  status?: networking.IngressStatus;
+};
+export type IngressBackend = networking.IngressBackend;
+export type IngressPath = networking.HTTPIngressPath;
+export type IngressClass = KubeObject & { kind: "IngressClass"; spec?: networking.IngressClassSpec };
 /** policy.networking.k8s.io/v1alpha2. Of each of the unions below exactly one field is set. */
 export type ClusterNetworkPolicy = KubeObject & {
   kind: "ClusterNetworkPolicy";

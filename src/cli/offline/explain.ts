@@ -13,6 +13,7 @@ import { type Globals, globals, note, print, printData, yamlText } from "../cont
 import { CliError, Exit, usageError } from "../errors.ts";
 import { collect, named, readObjects, readOne } from "../objects/manifests.ts";
 import { admitFiles } from "./admit-files.ts";
+import { explainHttp, type HttpOptions, requestFile } from "./explain-http.ts";
 import {
   clusterWorld,
   type End,
@@ -28,8 +29,7 @@ import {
 import { becomesCluster } from "./need-controllers.ts";
 import { offlineCluster, refuseAgentAndFiles } from "./offline-cluster.ts";
 
-interface Options {
-  file?: string[];
+interface Options extends HttpOptions {
   node?: string;
   config?: string;
   localIp?: string[];
@@ -67,6 +67,9 @@ export function register(program: Command): void {
     .option("--flows <file>", "one JSON object a line with from, to, port, protocol; - for standard input")
     .option("--manifest-only", "check the files and say what would be loaded")
     .option("--via <port>", "the packet comes in by pod, uplink or host (default: by its source)")
+    .option("--http <request...>", "a file of HTTP requests, one JSON object a line; or METHOD URL")
+    .option("-H, --header <header>", "of the request behind --http: 'Name: value' (repeatable)", collect)
+    .option("--client <ip>", "who sends the request behind --http")
     .action(async (options: Options, command: Command) => run(options, command));
 }
 
@@ -74,6 +77,7 @@ async function run(options: Options, command: Command): Promise<void> {
   const flags = globals(command);
   check(options);
   refuseAgentAndFiles(command, options.file);
+  if (options.http !== undefined) return everyProblem(() => explainHttp(flags, options));
   const world = await everyProblem(() => worldOf(flags, options));
   if (options.manifestOnly === true) return printCounts(flags, world);
   noteIgnored(world);
@@ -90,10 +94,11 @@ async function run(options: Options, command: Command): Promise<void> {
 }
 
 function check(options: Options): void {
-  const { from, to, flows, manifestOnly = false, via, protocol } = options;
+  const { from, to, flows, manifestOnly = false, via, protocol, http } = options;
   const hasPacket = from !== undefined || to !== undefined;
-  const asked = [hasPacket, flows !== undefined, manifestOnly].filter(Boolean).length;
-  if (asked !== 1) throw usageError("use --from and --to, or --flows, or --manifest-only");
+  const asked = [hasPacket, flows !== undefined, manifestOnly, http !== undefined].filter(Boolean).length;
+  if (asked !== 1) throw usageError("use --from and --to, or --flows, or --http, or --manifest-only");
+  refuseStrangers(options);
   if (hasPacket && from === undefined) throw usageError("--from is missing");
   if (hasPacket && to === undefined) throw usageError("--to is missing");
   if (via !== undefined && !VIAS.includes(via as Via))
@@ -110,7 +115,24 @@ function check(options: Options): void {
     ...named("--previous", options.previous),
     ...named("--config", options.config),
     ...named("--flows", flows),
+    ...named("--http", requestFile(options)),
   ]);
+}
+
+/** Options of one way to ask that the other would pass over without a word. */
+function refuseStrangers(options: Options): void {
+  const { http, header, client, node, config, localIp, previous, port, protocol, via } = options;
+  const packets = { node, config, "local-ip": localIp, previous, port, protocol, via };
+  const isFile = requestFile(options) !== undefined;
+  const requests = http === undefined || isFile ? { header, client } : {};
+  const stranger = Object.entries(http === undefined ? requests : { ...packets, ...requests }).find(
+    ([, value]) => value !== undefined,
+  );
+  if (stranger === undefined) return;
+  const [name] = stranger;
+  if (name in packets)
+    throw usageError(`--${name}: is about packets, and --http asks about requests: leave it out`);
+  throw usageError(`--${name}: goes with --http METHOD URL; in a file it is a field of the request`);
 }
 
 async function worldOf(flags: Globals, options: Options): Promise<World> {

@@ -36,6 +36,8 @@ export interface OfflineOptions {
   node?: string | undefined;
   /** A KubeProxyConfiguration. */
   proxyConfig?: ManifestText | undefined;
+  /** The caller says himself what is passed over. */
+  isQuiet?: boolean;
 }
 
 const CLUSTER_RANGES = { 4: "10.244.0.0/16", 6: "fd00:10:244::/56" };
@@ -64,7 +66,7 @@ export function refuseAgentAndFiles(command: Command, files: readonly string[] |
 
 export async function offlineCluster(flags: Globals, options: OfflineOptions): Promise<OfflineCluster> {
   if (options.texts === undefined) return fromNodes(await openNodes(flags), options);
-  const { objects, ranges, addressless } = clusterOf(options.texts);
+  const { objects, ranges, addressless } = clusterOf(options.texts, [], options.isQuiet);
   const node = chooseNode(objects, options.node);
   const proxy =
     options.proxyConfig === undefined
@@ -97,6 +99,7 @@ export async function clusterObjects(
 function clusterOf(
   texts: readonly ManifestText[],
   later: readonly ManifestText[] = [],
+  isQuiet = false,
 ): Omit<OfflineCluster, "config"> & { ranges: Ranges; cluster: Cluster } {
   const passed = new PassedOver();
   const manifests = parseManifests(texts, { passed });
@@ -112,7 +115,7 @@ function clusterOf(
     cluster.applyManifests(DEFAULT_NODES.map((name, index) => manifestOf(nodeObject(name, index), "node")));
   }
   const objects = applied(cluster, manifests);
-  for (const line of passed.notes()) note(line);
+  if (!isQuiet) for (const line of passed.notes()) note(line);
   const told = new Set(
     manifests.filter(({ object }) => hasAddress(object)).map(({ object }) => keyOf(object)),
   );

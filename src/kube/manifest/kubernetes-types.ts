@@ -118,12 +118,27 @@ const TYPES = `
   GlusterfsVolumeSource: endpoints:s path:s readOnly:b
   HTTPGetAction: host:s httpHeaders:[HTTPHeader] path:s port:x scheme:s
   HTTPHeader: name:s value:s
+  HTTPIngressPath: backend:IngressBackend path:s pathType:s
+  HTTPIngressRuleValue: paths:[HTTPIngressPath]
   HostAlias: hostnames:[s] ip:s
   HostIP: ip:s
   HostPathVolumeSource: path:s type:s
   IPBlock: cidr:s except:[s]
   ISCSIVolumeSource: chapAuthDiscovery:b chapAuthSession:b fsType:s initiatorName:s iqn:s iscsiInterface:s
       lun:i portals:[s] readOnly:b secretRef:LocalObjectReference targetPortal:s
+  Ingress: apiVersion:s kind:s metadata:ObjectMeta spec:IngressSpec status:IngressStatus
+  IngressBackend: resource:TypedLocalObjectReference service:IngressServiceBackend
+  IngressClass: apiVersion:s kind:s metadata:ObjectMeta spec:IngressClassSpec
+  IngressClassParametersReference: apiGroup:s kind:s name:s namespace:s scope:s
+  IngressClassSpec: controller:s parameters:IngressClassParametersReference
+  IngressLoadBalancerIngress: hostname:s ip:s ports:[IngressPortStatus]
+  IngressLoadBalancerStatus: ingress:[IngressLoadBalancerIngress]
+  IngressPortStatus: error:s port:i protocol:s
+  IngressRule: host:s http:HTTPIngressRuleValue
+  IngressServiceBackend: name:s port:ServiceBackendPort
+  IngressSpec: defaultBackend:IngressBackend ingressClassName:s rules:[IngressRule] tls:[IngressTLS]
+  IngressStatus: loadBalancer:IngressLoadBalancerStatus
+  IngressTLS: hosts:[s] secretName:s
   Job: apiVersion:s kind:s metadata:ObjectMeta spec:JobSpec status:JobStatus
   JobCondition: lastProbeTime:t lastTransitionTime:t message:s reason:s status:s type:s
   JobSpec: activeDeadlineSeconds:i backoffLimit:i backoffLimitPerIndex:i completionMode:s completions:i
@@ -268,6 +283,7 @@ const TYPES = `
   ServiceAccount: apiVersion:s automountServiceAccountToken:b imagePullSecrets:[LocalObjectReference] kind:s
       metadata:ObjectMeta secrets:[ObjectReference]
   ServiceAccountTokenProjection: audience:s expirationSeconds:i path:s
+  ServiceBackendPort: name:s number:i
   ServiceCIDR: apiVersion:s kind:s metadata:ObjectMeta spec:ServiceCIDRSpec status:ServiceCIDRStatus
   ServiceCIDRSpec: cidrs:[s]
   ServiceCIDRStatus: conditions:[Condition]

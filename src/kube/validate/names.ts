@@ -20,6 +20,7 @@ const QUALIFIED = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
 const whole = (source: string): RegExp => new RegExp(`^(?:${source})$`);
 const LABEL_RE = whole(LABEL);
 const SUBDOMAIN_RE = whole(SUBDOMAIN);
+const WILDCARD_RE = whole(`\\*\\.${SUBDOMAIN}`);
 const LABEL_1035_RE = whole(LABEL_1035);
 const QUALIFIED_RE = whole(QUALIFIED);
 
@@ -35,6 +36,11 @@ const LABEL_1035_TEXT =
 const QUALIFIED_TEXT =
   "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character " +
   `(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '${QUALIFIED}')`;
+const WILDCARD = `\\*\\.${SUBDOMAIN}`;
+const WILDCARD_TEXT =
+  "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower " +
+  "case alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. '*.example.com', regex used " +
+  `for validation is '${WILDCARD}')`;
 const LABEL_VALUE_TEXT =
   "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and " +
   "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is " +
@@ -54,6 +60,11 @@ export function dns1123Label(text: string): string[] {
 
 export function dns1123Subdomain(text: string, unit: Unit = "characters"): string[] {
   return [...tooLong(text, 253, unit), ...unlike(SUBDOMAIN_RE, text, SUBDOMAIN_TEXT)];
+}
+
+/** A host of which the first label may be any: *.example.com. */
+export function wildcardSubdomain(text: string): string[] {
+  return [...tooLong(text, 253, "characters"), ...unlike(WILDCARD_RE, text, WILDCARD_TEXT)];
 }
 
 /** Names that may be anything that fits between two slashes of a URL (RBAC). */

@@ -11,6 +11,7 @@ import { validateEndpoints } from "./endpoints.ts";
 import { validateMetadata } from "./metadata.ts";
 import { validateNetworkPolicy } from "./network-policy.ts";
 import { validatePod } from "./pod.ts";
+import { validateIngress, validateIngressClass } from "./routing/ingress.ts";
 import { validateService } from "./service.ts";
 import { validateServiceCidr } from "./service-cidr.ts";
 import { validateDeployment, validateNode } from "./workload.ts";
@@ -36,6 +37,8 @@ const rules: Record<string, (object: never, problems: FieldProblems) => void> = 
   ReplicationController: validateReplicationController,
   NetworkPolicy: validateNetworkPolicy,
   ClusterNetworkPolicy: validateClusterNetworkPolicy,
+  Ingress: validateIngress,
+  IngressClass: validateIngressClass,
   Node: validateNode,
   CustomResourceDefinition: validateCustomDefinition,
   ConfigMap: validateConfigMap,

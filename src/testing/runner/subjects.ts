@@ -139,6 +139,10 @@ export const SUBJECTS: Subjects = {
     files:
       "bandwidth bandwidth-judge install cni cni-* leases real-runtime real-podman real-cluster real-e2e daemonset",
   },
+  gateway: {
+    what: "HTTP requests by Ingress: objects, hosts and paths, annotations, judged by the book",
+    files: "ingress ingress-book match certificates explain-http",
+  },
   tables: {
     what: "objects in rows, as kubectl prints them, judged by a real API server",
     files: "age table tables custom-columns object-columns json-path",

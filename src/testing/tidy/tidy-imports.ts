@@ -17,6 +17,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cluster: ["kube"],
   apiserver: ["kube", "cluster"],
   compile: ["dataplane", "kube", "config", "watch"],
+  l7: ["kube", "compile"],
   plane: ["wire", "dataplane", "native", "config", "watch", "compile"],
   cni: ["kube", "config", "watch", "compile"],
   dissect: ["wire"],
@@ -61,7 +62,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       "api",
       "offline",
     ],
-    ...["lab", "agent", "dns"],
+    ...["lab", "agent", "dns", "l7"],
   ],
 };
 
@@ -123,9 +124,10 @@ export function findTableDrift(markdown: string): Finding[] {
   if (head < 0) return ["ARCHITECTURE.md: no table of imports"];
   const said: Record<string, readonly string[]> = {};
   for (const cells of rows.slice(head + 2)) {
-    const folder = /^`src\/([a-z]+)`/.exec(cells[1] ?? "")?.[1];
+    const folder = /^`src\/([a-z0-9]+)`/.exec(cells[1] ?? "")?.[1];
     if (folder === undefined) break;
-    if (!FREE.includes(folder)) said[folder] = [...cells[3].matchAll(/`([a-z]+)`/g)].map(([, name]) => name);
+    if (!FREE.includes(folder))
+      said[folder] = [...cells[3].matchAll(/`([a-z0-9]+)`/g)].map(([, name]) => name);
   }
   const text = (row: readonly string[] | undefined): string =>
     row?.length === 0 ? "nothing" : [...(row ?? ["no such row"])].sort().join(", ");

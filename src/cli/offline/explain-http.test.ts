@@ -1,0 +1,139 @@
+// explain --http as scripts use it: one answer a line, in order, in the fields of the contract.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import t from "tap";
+import { CommandLine } from "../../testing/command-line.ts";
+import { ingress, served } from "../../testing/l7/objects.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "podwire-explain-http-"));
+t.teardown(() => rmSync(directory, { recursive: true }));
+const podwire = new CommandLine();
+t.teardown(() => podwire.close());
+
+function file(name: string, text: string): string {
+  const path = join(directory, name);
+  writeFileSync(path, text);
+  return path;
+}
+const yaml = (...objects: object[]): string => objects.map((each) => JSON.stringify(each)).join("\n---\n");
+
+const WEB = ingress({
+  hosts: {
+    "shop.example": [
+      { path: "/", to: "front" },
+      { path: "/api(/|$)(.*)", type: "ImplementationSpecific", to: "back" },
+    ],
+  },
+  annotations: { "rewrite-target": "/$2", "made-up": "1" },
+});
+const OBJECTS = file("objects.yaml", yaml(...served("front"), ...served("back", 0), WEB));
+const http = (...args: string[]) => podwire.run(["explain", "-f", OBJECTS, "--http", ...args]);
+
+t.test("a file of requests: a JSON object a line, in order, status 0 whatever they say", async (t) => {
+  const requests = file(
+    "requests.jsonl",
+    [
+      { method: "GET", scheme: "http", host: "shop.example", path: "/a?b=c", headers: { Accept: "*/*" } },
+      { method: "GET", scheme: "http", host: "shop.example", path: "/api/x", headers: {} },
+      { method: "GET", scheme: "http", path: "/", headers: {} },
+    ]
+      .map((each) => JSON.stringify(each))
+      .join("\n"),
+  );
+  const { status, stdout, stderr } = http(requests, "-o", "json");
+  t.equal(status, 0, stderr);
+  const answers = stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  t.match(answers[0], {
+    backend: "shop/front:80",
+    rule: "Ingress shop/web rules[0].http.paths[0]",
+    rewrittenPath: "/?b=c",
+    distribution: [{ backend: "shop/front:80", share: 1 }],
+    upstreamHeaders: { Accept: "*/*", Host: "shop.example", "X-Forwarded-Host": "shop.example" },
+  });
+  t.match(answers[1], { status: 503, reason: "shop/back:80 has no endpoint that is ready" });
+  t.match(answers[2], { status: 404 });
+  t.match(stderr, /note: Ingress shop\/web: nginx\.ingress\.kubernetes\.io\/made-up is not known here/);
+});
+
+t.test("one request as words: the steps, what the backend gets, the end; status 3 for a no", async (t) => {
+  const yes = http("POST", "http://shop.example/a", "-H", "Accept: text/html", "--client", "192.0.2.7");
+  t.equal(yes.status, 0, yes.stderr);
+  const lines = yes.stdout.trimEnd().split("\n");
+  t.equal(lines[0], "POST http://shop.example/a from 192.0.2.7");
+  t.match(lines[1], /^ {2}host +shop\.example is served by its own rules$/);
+  t.ok(lines.includes("  > X-Real-IP: 192.0.2.7"), yes.stdout);
+  t.equal(lines.at(-1), "FORWARD to shop/front:80 by Ingress shop/web rules[0].http.paths[0]");
+  const no = http("http://shop.example/api/x");
+  t.equal(no.status, 3);
+  t.match(no.stdout, /\n503: shop\/back:80 has no endpoint that is ready\n$/);
+});
+
+t.test(
+  "manifests that are still to be applied get endpoints; files without any are taken to be served",
+  async (t) => {
+    const service = {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: "front", namespace: "shop" },
+      spec: { selector: { app: "f" }, ports: [{ port: 80, targetPort: 8080 }] },
+    };
+    const pod = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "f", namespace: "shop", labels: { app: "f" } },
+      spec: { containers: [{ name: "c", image: "x" }] },
+    };
+    const with_ = (...objects: object[]) =>
+      podwire.run([
+        "explain",
+        "-f",
+        file("some.yaml", yaml(service, WEB, ...objects)),
+        "--http",
+        "GET",
+        "http://shop.example/",
+        "-o",
+        "json",
+      ]);
+    const made = with_(pod);
+    t.match(JSON.parse(made.stdout), { backend: "shop/front:80", endpoints: [/^10\.244\.\d+\.\d+:8080$/] });
+    t.notMatch(made.stderr, /passed over/);
+    const assumed = with_();
+    t.match(JSON.parse(assumed.stdout), { backend: "shop/front:80" });
+    t.match(
+      assumed.stderr,
+      /no Pods and no EndpointSlices in these files: every Service is taken to be served/,
+    );
+  },
+);
+
+t.test("what cannot be asked is said: with line and field, and nothing is answered", async (t) => {
+  const bad = file("bad.jsonl", '{"host":"a","path":"b"}\nnot json\n{"host":"a","verb":"GET"}\n');
+  const { status, stdout, stderr } = http(bad);
+  t.equal(status, 1);
+  t.equal(stdout, "");
+  t.match(stderr, /bad\.jsonl:1: path: "b" does not begin with a slash/);
+  t.match(stderr, /bad\.jsonl:2: not a JSON object/);
+  t.match(stderr, /bad\.jsonl:3: verb: no such field/);
+  for (const [args, problem] of [
+    [["GET", "ftp://a/"], /not an address that begins with http/],
+    [["GET"], /cannot be read|ENOENT|no such file/i],
+    [["GET", "http://a/", "more"], /give a file of requests, or a method and an address/],
+    [["http://a/", "--client", "me"], /--client me: not an IP address/],
+    [["http://a/", "-H", "nothing"], /write 'Name: value'/],
+    [["http://a/", "--node", "node1"], /--node: is about packets/],
+    [[bad, "--client", "10.0.0.1"], /--client: goes with --http METHOD URL/],
+    [["http://a/", "--from", "10.0.0.1"], /use --from and --to, or --flows, or --http/],
+  ] as [string[], RegExp][]) {
+    const said = http(...args);
+    t.ok(said.status === 2 || said.status === 1, `${args.join(" ")}: ${said.status}`);
+    t.match(said.stderr, problem);
+  }
+  const broken = file("broken.yaml", yaml({ ...WEB, spec: {} }));
+  const refused = podwire.run(["explain", "-f", broken, "--http", "http://a/"]);
+  t.equal(refused.status, 1);
+  t.match(refused.stderr, /broken\.yaml:1:\d+: .*Ingress "web": spec: Invalid value/);
+});

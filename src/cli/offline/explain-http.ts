@@ -1,0 +1,159 @@
+// podwire explain --http: what would become of HTTP requests by Ingresses, told without sending one.
+import { parseIp } from "../../base/ip.ts";
+import { WORKLOADS } from "../../kube/kinds.ts";
+import { type ManifestText, parseManifests } from "../../kube/manifest/manifest.ts";
+import { withMirroredSlices } from "../../kube/mirrored-slices.ts";
+import type { KubeObject } from "../../kube/objects.ts";
+import { PassedOver } from "../../kube/passed-over.ts";
+import { Evaluator, ROUTING_KINDS } from "../../l7/evaluator.ts";
+import { explanationJson, explanationLines } from "../../l7/explanation.ts";
+import { type Header, type HttpRequest, readHeader, readRequest } from "../../l7/request.ts";
+import { type Globals, note, noteOnce, print, yamlText } from "../context.ts";
+import { CliError, Exit, usageError } from "../errors.ts";
+import { openNodes } from "../nodes/open-nodes.ts";
+import { readObjects, readOne } from "../objects/manifests.ts";
+import { becomesCluster } from "./need-controllers.ts";
+import { clusterObjects, offlineCluster } from "./offline-cluster.ts";
+
+export interface HttpOptions {
+  readonly file?: string[];
+  /** A file of requests, or a method and an address. */
+  readonly http?: string[];
+  readonly header?: string[];
+  readonly client?: string;
+}
+
+const REFUSED = 400; // statuses from here on are a no
+
+/** The file among the words behind --http; undefined: they are a request. */
+export function requestFile({ http = [] }: HttpOptions): string | undefined {
+  return http.length === 1 && !/^https?:\/\//.test(http[0]) ? http[0] : undefined;
+}
+
+export async function explainHttp(flags: Globals, options: HttpOptions): Promise<void> {
+  const requests = readRequests(options);
+  const evaluator = await evaluatorOf(flags, options.file);
+  for (const line of evaluator.notes) note(`note: ${line}`);
+  if (evaluator.count === 0) note("note: no Ingress here is podwire's to serve");
+  const lines: string[] = [];
+  for (const request of requests) {
+    const explained = evaluator.explain(request);
+    if (flags.output === "json") lines.push(JSON.stringify(explanationJson(request, explained)));
+    else if (flags.output === "yaml")
+      lines.push("---", (await yamlText(explanationJson(request, explained))).trimEnd());
+    else lines.push(...explanationLines(request, explained), "");
+    const { action } = explained.decision;
+    const isNo = action.kind === "answer" && action.status >= REFUSED;
+    if (isNo && requestFile(options) === undefined) process.exitCode = Exit.NO;
+  }
+  if (lines.at(-1) === "") lines.pop();
+  if (lines.length > 0) await print(lines.join("\n"));
+}
+
+async function evaluatorOf(flags: Globals, files: string[] | undefined): Promise<Evaluator> {
+  if (files === undefined) return new Evaluator(await clusterObjects(await openNodes(flags), ROUTING_KINDS));
+  const texts = readObjects(files);
+  const passed = new PassedOver();
+  const given = parseManifests(texts, { passed, carries: true }).map(({ object }) => object);
+  noteOnce(passed.notes());
+  const areAssumed = !given.some(({ kind }) => tellsOfEndpoints(kind));
+  if (areAssumed)
+    note("note: no Pods and no EndpointSlices in these files: every Service is taken to be served");
+  return new Evaluator(await completed(flags, texts, given, areAssumed), { areAssumed });
+}
+
+function tellsOfEndpoints(kind: string): boolean {
+  return ["EndpointSlice", "Endpoints", "Pod", ...WORKLOADS].includes(kind);
+}
+
+/** Where pods are still to get addresses, and Services their slices, as a cluster would give them. */
+async function completed(
+  flags: Globals,
+  texts: readonly ManifestText[],
+  given: KubeObject[],
+  areAssumed: boolean,
+): Promise<KubeObject[]> {
+  if (areAssumed || !becomesCluster(given, undefined)) return withMirroredSlices(given);
+  const { objects } = await offlineCluster(flags, { texts, isQuiet: true });
+  return [...objects, ...given.filter(({ kind }) => ROUTING_KINDS.includes(kind))];
+}
+
+function readRequests(options: HttpOptions): HttpRequest[] {
+  const file = requestFile(options);
+  if (file !== undefined) return readLines(file, readOne(file).text);
+  const [method, address, ...more] =
+    options.http?.length === 1 ? ["GET", ...options.http] : (options.http ?? []);
+  if (address === undefined || more.length > 0)
+    throw usageError(
+      "--http: give a file of requests, or a method and an address: --http GET http://HOST/PATH",
+    );
+  return [requestOf(method, address, options)];
+}
+
+function requestOf(method: string, address: string, options: HttpOptions): HttpRequest {
+  const match = /^(https?):\/\/([^/?#]*)([^#]*)/.exec(address);
+  if (match === null)
+    throw usageError(`--http ${address}: not an address that begins with http:// or https://`);
+  const [, scheme, host, rest] = match;
+  const port = /:(\d{1,5})$/.exec(host)?.[1];
+  const { client, header = [] } = options;
+  if (client !== undefined && parseIp(client) === null)
+    throw usageError(`--client ${client}: not an IP address`);
+  const path = rest.startsWith("/") ? rest : `/${rest}`;
+  const given = header.map(readHeaderLine);
+  const named = given.find(({ name }) => name.toLowerCase() === "host")?.value;
+  try {
+    const fields = {
+      method,
+      scheme,
+      path,
+      client,
+      ...(port !== undefined && { port: Number(port) }),
+    };
+    const request = readRequest({ ...fields, ...((named ?? host) !== "" && { host: named ?? host }) });
+    const headers = given.filter(({ name }) => name.toLowerCase() !== "host");
+    return { ...request, headers, ...(named !== undefined && host !== "" && { sni: host }) };
+  } catch (error) {
+    throw usageError(`--http ${address}: ${(error as Error).message}`);
+  }
+}
+
+function readHeaderLine(line: string): Header {
+  const colon = line.indexOf(":");
+  if (colon <= 0) throw usageError(`-H ${JSON.stringify(line)}: write 'Name: value'`);
+  try {
+    return readHeader(line.slice(0, colon).trim(), line.slice(colon + 1).trim());
+  } catch (error) {
+    throw usageError(`-H ${JSON.stringify(line)}: ${(error as Error).message}`);
+  }
+}
+
+/** Every line, or none: an answer that is missing would shift all others. */
+function readLines(file: string, text: string): HttpRequest[] {
+  const requests: HttpRequest[] = [];
+  const problems: string[] = [];
+  for (const [i, line] of text.split("\n").entries()) {
+    if (line.trim() === "") continue;
+    try {
+      requests.push(readRequest(parseObject(line)));
+    } catch (error) {
+      problems.push(`${file}:${i + 1}: ${(error as Error).message}`);
+    }
+  }
+  if (requests.length + problems.length === 0) note(`note: ${file}: no requests in it`);
+  if (problems.length === 0) return requests;
+  for (const each of problems.slice(0, -1)) process.stderr.write(`error: ${each}\n`);
+  throw new CliError(problems.at(-1) as string, Exit.FAILED, "EXPLAIN_REQUESTS");
+}
+
+function parseObject(line: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    value = undefined;
+  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value))
+    return value as Record<string, unknown>;
+  throw new Error("not a JSON object");
+}

@@ -1,0 +1,128 @@
+// Ports of Services → the endpoints that requests may be given to, from the slices, as proxies choose them: ready ones,
+// and where there are none those that still serve while they end; by topology hints where the slices have them.
+import { categorize, endpointsOf, portKey } from "../compile/endpoints.ts";
+import {
+  type EndpointSlice,
+  type KubeObject,
+  keyOf,
+  type Service,
+  type ServicePort,
+} from "../kube/objects.ts";
+import { SERVICE_NAME_LABEL } from "../kube/slice-labels.ts";
+
+/** A port of a Service. */
+export interface Backend {
+  /** "namespace/service:port", the port by its number. */
+  readonly name: string;
+  /** "ip:port" each, sorted; of an ExternalName its name and port. */
+  readonly endpoints: readonly string[];
+  /** kubernetes.io/h2c, kubernetes.io/ws, …; "": not said. */
+  readonly appProtocol: string;
+  /** Of its ClusterIP; "": it has none. */
+  readonly clusterAddress: string;
+}
+
+export interface NotThere {
+  readonly name: string;
+  /** One sentence without an end: "there is no Service shop/api". */
+  readonly missing: string;
+}
+
+export interface PortRef {
+  readonly namespace: string;
+  readonly name: string;
+  /** By number or name; undefined: the first that it has. */
+  readonly port: number | string | undefined;
+}
+
+export interface BackendOptions {
+  /** Whose endpoints are near; "": nobody's. */
+  readonly nodeName?: string;
+  readonly zone?: string;
+  /** Nothing tells of endpoints, so that every Service is taken to have some. */
+  readonly areAssumed?: boolean;
+}
+
+export class Backends {
+  readonly #services = new Map<string, Service>();
+  readonly #slices = new Map<string, EndpointSlice[]>();
+  readonly #known = new Map<string, Backend | NotThere>();
+  readonly #place: { readonly nodeName: string; readonly zone: string };
+  readonly areAssumed: boolean;
+
+  constructor(objects: readonly KubeObject[], options: BackendOptions = {}) {
+    const { nodeName = "", zone = "", areAssumed = false } = options;
+    this.#place = { nodeName, zone };
+    this.areAssumed = areAssumed;
+    for (const object of objects) {
+      if (object.kind === "Service") this.#services.set(keyOf(object), object as Service);
+      if (object.kind !== "EndpointSlice") continue;
+      const service = object.metadata.labels?.[SERVICE_NAME_LABEL];
+      const key = `${object.metadata.namespace}/${service}`;
+      this.#slices.set(key, [...(this.#slices.get(key) ?? []), object as EndpointSlice]);
+    }
+  }
+
+  /** The same answer for the same port each time. */
+  find({ namespace, name, port }: PortRef): Backend | NotThere {
+    const key = `${namespace}/${name}:${port ?? ""}`;
+    let found = this.#known.get(key);
+    if (found === undefined) {
+      found = this.#find(`${namespace}/${name}`, port);
+      this.#known.set(key, found);
+    }
+    return found;
+  }
+
+  #find(key: string, wanted: number | string | undefined): Backend | NotThere {
+    const service = this.#services.get(key);
+    if (service === undefined)
+      return { name: wanted === undefined ? key : `${key}:${wanted}`, missing: `there is no Service ${key}` };
+    const { ports = [], type, externalName = "", clusterIP = "" } = service.spec;
+    const port =
+      wanted === undefined ? ports[0] : ports.find((each) => each.port === wanted || each.name === wanted);
+    if (type === "ExternalName") {
+      const number = port?.port ?? (typeof wanted === "number" ? wanted : 80);
+      const endpoints = externalName === "" ? [] : [`${externalName}:${number}`];
+      return { name: `${key}:${number}`, endpoints, ...protocolOf(port), clusterAddress: "" };
+    }
+    if (port === undefined) {
+      const has = ports.map((each) => (each.name === undefined ? each.port : `${each.port} (${each.name})`));
+      const missing = `Service ${key} has no port ${wanted ?? ""}: it has ${has.join(", ") || "none"}`;
+      return { name: `${key}:${wanted ?? ""}`, missing };
+    }
+    if ((port.protocol ?? "TCP") !== "TCP")
+      return {
+        name: `${key}:${port.port}`,
+        missing: `port ${port.port} of Service ${key} is ${port.protocol}`,
+      };
+    const address = clusterIP === "" || clusterIP === "None" ? "" : `${bracketed(clusterIP)}:${port.port}`;
+    const endpoints = this.areAssumed ? [address || `${key}:${port.port}`] : this.#endpoints(key, port);
+    return {
+      ...{ name: `${key}:${port.port}`, endpoints, ...protocolOf(port) },
+      clusterAddress: address,
+    };
+  }
+
+  #endpoints(key: string, port: { name?: string; protocol?: string }): string[] {
+    const slices = this.#slices.get(key) ?? [];
+    const joined = portKey(port.name, port.protocol);
+    return ([4, 6] as const).flatMap((family) => {
+      const all = endpointsOf(slices, joined, family, this.#place.nodeName);
+      const { cluster } = categorize(all, { cluster: true, local: false }, this.#place);
+      return cluster.map((i) => all[i].text);
+    });
+  }
+}
+
+export function isThere(found: Backend | NotThere): found is Backend {
+  return !("missing" in found);
+}
+
+function protocolOf(port: ServicePort | undefined): Pick<Backend, "appProtocol"> {
+  return { appProtocol: port?.appProtocol ?? "" };
+}
+
+function bracketed(address: string): string {
+  return address.includes(":") ? `[${address}]` : address;
+}
