@@ -1,6 +1,7 @@
 // The forms of `podwire get -o`: kubectl's, beside those every command has.
 import { readFileSync } from "node:fs";
-import { execute, parsePath, parseTemplate, valueText } from "../../../kube/json-path.ts";
+import { goText } from "../../../kube/json-path/go-text.ts";
+import { execute, executeAsJson, parsePath, parseTemplate, type Template } from "../../../kube/json-path.ts";
 import { groupOf, WORKLOAD_ENDPOINT } from "../../../kube/kinds.ts";
 import type { KubeObject } from "../../../kube/objects.ts";
 import { print, printData } from "../../context.ts";
@@ -38,14 +39,9 @@ export function printerOf(
       return (items) => (items.length === 0 ? Promise.resolve() : print(items.map(nameOf).join("\n")));
     case "jsonpath":
     case "jsonpath-file":
-      return jsonpathPrinter(form === "jsonpath" ? given() : fileText(form, given()));
-    case "jsonpath-as-json": {
-      const paths = given()
-        .trim()
-        .replace(/^\{(.*)\}$/s, "$1");
-      const find = parsePath(paths);
-      return (items, single) => print(JSON.stringify(find(document(items, single)), null, 4));
-    }
+      return jsonpathPrinter(form === "jsonpath" ? given() : fileText(form, given()), execute);
+    case "jsonpath-as-json":
+      return jsonpathPrinter(given(), executeAsJson);
     case "custom-columns":
       return columnsPrinter(customColumns(given()), headers);
     case "custom-columns-file":
@@ -91,10 +87,10 @@ function fileText(form: string, path: string): string {
 }
 
 /** Nothing is added at the end: scripts take the text as it is. */
-function jsonpathPrinter(text: string): Printer {
+function jsonpathPrinter(text: string, write: (template: Template, root: unknown) => string): Printer {
   const template = parseTemplate(text);
   return async (items, single) => {
-    const printed = execute(template, document(items, single));
+    const printed = write(template, document(items, single));
     if (printed !== "") await new Promise((resolve) => process.stdout.write(printed, resolve));
   };
 }
@@ -116,9 +112,10 @@ function columnsOfFile(text: string): Column<KubeObject>[] {
   return names.map((name, i) => columnOf(name, specs[i]));
 }
 
+/** Lists and maps as Go prints them, as kubectl does here: map[app:web]. */
 function columnOf(header: string, path: string): Column<KubeObject> {
   const find = parsePath(path);
-  return { header, value: (object) => find(object).map(valueText).join(",") };
+  return { header, value: (object) => find(object).map(goText).join(",") };
 }
 
 function columnsPrinter(columns: Column<KubeObject>[], headers: boolean): Printer {
