@@ -130,6 +130,10 @@ async function argument(verb: string, words: string[], command?: Command): Promi
       return words.length === 0 || verb === "capture" ? workloads() : [];
     case "logs":
       return words.length === 0 ? namesOf("pods") : [];
+    case "port-forward":
+      return words.length === 0 ? forwardable() : [];
+    case "cp":
+      return [...(await namesOf("pods")).map((name) => `${name}:`), ":files"];
     case "get":
     case "describe":
     case "scale":
@@ -158,6 +162,12 @@ async function workloads(): Promise<string[]> {
   const deployments = (await namesOf("deployments")).map((name) => `deploy/${name}`);
   const clients = (await nodesHere())?.clients.map((client) => `client/${client.name}`) ?? [];
   return [...(await namesOf("pods")), ...nodes, ...clients, ...deployments];
+}
+
+async function forwardable(): Promise<string[]> {
+  const services = (await namesOf("services")).map((name) => `svc/${name}`);
+  const deployments = (await namesOf("deployments")).map((name) => `deploy/${name}`);
+  return [...(await namesOf("pods")), ...services, ...deployments];
 }
 
 /** Names of objects, none when there is nobody to ask: completion never fails. */

@@ -19,6 +19,8 @@ const MODULES: Readonly<Record<string, () => Promise<VerbModule>>> = {
   status: () => import("./status.ts"),
   check: () => import("./check/check.ts"),
   logs: () => import("./lab/logs.ts"),
+  "port-forward": () => import("./lab/port-forward.ts"),
+  cp: () => import("./lab/cp.ts"),
   agent: () => import("./agent.ts"),
   dns: () => import("./dns.ts"),
   explain: () => import("./offline/explain.ts"),

@@ -36,6 +36,8 @@ export const VERBS: readonly Verb[] = [
   { name: "status", summary: "what is here: labs and agent, their health, what to do" },
   { name: "check", summary: "do packets arrive: between pods, nodes, services, DNS and the world" },
   { name: "logs", summary: "what a pod's containers printed" },
+  { name: "port-forward", summary: "ports of this machine that lead into a pod" },
+  { name: "cp", summary: "copy files into a container, or out of it" },
   { name: "agent", summary: "the data path of one node, in the foreground" },
   { name: "dns", summary: "the cluster's DNS, from files, a lab or a cluster" },
   { name: "explain", summary: "what would happen to a packet, and why" },

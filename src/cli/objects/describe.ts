@@ -2,13 +2,22 @@
 import type { Command } from "commander";
 import { isTemplateOf } from "../../cluster/controller/deployment/deployment-sets.ts";
 import { notFound } from "../../cluster/outcome.ts";
-import type { Deployment, EndpointSlice, Event, KubeObject, Pod, ReplicaSet } from "../../kube/objects.ts";
+import type {
+  Deployment,
+  EndpointSlice,
+  Event,
+  KubeObject,
+  Pod,
+  ReplicaSet,
+  Service,
+} from "../../kube/objects.ts";
 import { addCluster } from "../api/open-api.ts";
 import { type ObjectSource, openObjects } from "../api/open-objects.ts";
 import { globals, note, print } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
 import { manifestTargets, type Target, wordTargets } from "../targets.ts";
 import { describe, type Surroundings } from "./describe/describe.ts";
+import { planeSection } from "./describe/plane-facts.ts";
 import { withDerivedEndpoints } from "./get/endpoints.ts";
 import { labelMatcher } from "./get/selector.ts";
 import { collect } from "./manifests.ts";
@@ -20,6 +29,7 @@ interface Flags {
   allNamespaces?: boolean;
   selector?: string;
   showEvents: boolean;
+  plane: boolean;
 }
 
 export function register(program: Command): void {
@@ -33,6 +43,7 @@ export function register(program: Command): void {
     .option("-l, --selector <labels>", "only objects with these labels")
     .option("--show-events", "events of each object", true)
     .option("--no-show-events", "no events")
+    .option("--no-plane", "not what the data plane does with it")
     .addHelpText("after", "\nExamples:\n  podwire describe pod web-1\n  podwire describe svc/web");
   addCluster(command).action(
     async (kinds: string | undefined, names: string[], flags: Flags, command: Command) => {
@@ -48,7 +59,7 @@ export function register(program: Command): void {
       const shown = chosen.filter(fits);
       if (shown.length + missing.length === 0)
         note(`No resources found${flags.allNamespaces === true ? "" : ` in ${flags.namespace} namespace.`}`);
-      if (shown.length > 0) await print(await texts(all, shown, flags.showEvents));
+      if (shown.length > 0) await print(await texts(all, shown, flags));
       if (missing.length > 0) throw new CliError(missing.join("\n"), 1, "NOT_FOUND");
     },
   );
@@ -103,35 +114,34 @@ async function allEndpoints(
   return withDerivedEndpoints(stored, services.items, slices.items);
 }
 
-async function texts(
-  all: ObjectSource,
-  objects: readonly KubeObject[],
-  showEvents: boolean,
-): Promise<string> {
+async function texts(all: ObjectSource, objects: readonly KubeObject[], flags: Flags): Promise<string> {
   const everyOne = async <T>(word: string): Promise<T[]> =>
     (await listObjects(all, word)).items as object as T[];
   // An agent, or a lab of before, has no events.
-  const events = showEvents ? await everyOne<Event>("events").catch(() => []) : undefined;
+  const events = flags.showEvents ? await everyOne<Event>("events").catch(() => []) : undefined;
   const pods = await everyOne<Pod>("pods");
-  const slices = objects.some(({ kind }) => kind === "Service")
+  const slices = objects.some(({ kind }) => kind === "Service" || kind === "Ingress")
     ? await everyOne<EndpointSlice>("endpointslices")
     : [];
+  const services = objects.some(({ kind }) => kind === "Ingress") ? await everyOne<Service>("services") : [];
   const sets = objects.some(({ kind }) => kind === "Deployment")
     ? await everyOne<ReplicaSet>("replicasets")
     : [];
   const nowMs = Date.now();
-  return objects
-    .map((object) => {
-      const around: Surroundings = {
-        nowMs,
-        pods,
-        slices: slices.filter((slice) => isOf(slice, object)),
-        events: events?.filter(({ involvedObject }) => isAbout(involvedObject, object)),
-        ...(object.kind === "Deployment" ? { replicaSets: replicaSetsOf(object as Deployment, sets) } : {}),
-      };
-      return describe(object, around);
-    })
-    .join("\n\n");
+  const told = objects.map((object) => {
+    const around: Surroundings = {
+      nowMs,
+      ...{ pods, services },
+      slices: object.kind === "Ingress" ? slices : slices.filter((slice) => isOf(slice, object)),
+      events: events?.filter(({ involvedObject }) => isAbout(involvedObject, object)),
+      ...(object.kind === "Deployment" ? { replicaSets: replicaSetsOf(object as Deployment, sets) } : {}),
+    };
+    return describe(object, around);
+  });
+  const planes = await Promise.all(
+    objects.map((object) => (flags.plane ? planeSection(all.nodes, object) : "")),
+  );
+  return told.map((text, i) => `${text}${planes[i]}`).join("\n\n");
 }
 
 function isOf({ metadata }: EndpointSlice, service: KubeObject): boolean {

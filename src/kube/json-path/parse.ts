@@ -1,6 +1,6 @@
-// The grammar of kubectl's JSONPath: text with {actions} in it. An action is a row of steps, each of which goes on from what
-// the one before it found. It is a dialect of its own: "$" and "@" stand for nothing, quotes in brackets are single, and a
-// name ends where a dot, a bracket or a space does.
+// The grammar of kubectl's JSONPath: text with {actions} in it. An action is a row of steps, each of which goes on from
+// what the one before it found. It is a dialect of its own: "$" and "@" stand for nothing, quotes in brackets are single,
+// and a name ends where a dot, a bracket or a space does.
 import { GoNumber } from "./go-text.ts";
 
 export type PathNode =

@@ -145,13 +145,14 @@ export const SUBJECTS: Subjects = {
   },
   tables: {
     what: "objects in rows, as kubectl prints them, judged by a real API server",
-    files: "age table tables custom-columns object-columns json-path",
+    files: "age table tables custom-columns object-columns json-path*",
   },
   cli: {
     what: "the command line",
     files: `main get table describe client context object-columns path-mtu ping* read-once other-kinds cli-habits
-      api-client cluster-commands *-flags delete-* outcomes wait log-output capture-session conntrack-options
-      flow-expression replay explain observe-cli agent-node agent-nodes open-nodes in-namespace documentation`,
+      api-client cluster-commands *-flags delete-* outcomes wait log-output forwarded-ports cp plane-text
+      capture-session conntrack-options flow-expression replay explain same-words observe-cli agent-node agent-nodes
+      open-nodes in-namespace documentation`,
   },
   native: {
     what: "the addon and the devices",

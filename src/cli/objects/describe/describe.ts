@@ -17,13 +17,22 @@ import type {
   Service,
   StatefulSet,
 } from "../../../kube/objects.ts";
+import { type ConfigObject, configMapLines, secretLines, serviceAccountLines } from "./config.ts";
 import { genericText } from "./generic.ts";
+import { type Behind, type IngressObject, ingressClassLines, ingressLines } from "./ingress.ts";
 import { endpointsLines, policyLines, serviceLines, sliceLines } from "./network.ts";
 import { namespaceLines, nodeLines } from "./node.ts";
 import { eventLines } from "./parts.ts";
 import { podLines } from "./pod.ts";
 import { TabWriter } from "./tabs.ts";
-import { daemonSetLines, deploymentLines, jobLines, replicaSetLines, statefulSetLines } from "./workloads.ts";
+import {
+  cronJobLines,
+  daemonSetLines,
+  deploymentLines,
+  jobLines,
+  replicaSetLines,
+  statefulSetLines,
+} from "./workloads.ts";
 
 /** What stands around an object. */
 export interface Surroundings {
@@ -32,14 +41,16 @@ export interface Surroundings {
   events?: readonly Event[] | undefined;
   /** Of its namespace, or of all. */
   pods?: readonly Pod[];
-  /** Of a Service. */
+  /** Of a Service; of an Ingress those of its namespace. */
   slices?: readonly EndpointSlice[];
+  /** Of an Ingress: those of its namespace. */
+  services?: readonly Service[];
   /** Of a Deployment: its templates, with the numbers of their pods. */
   replicaSets?: { old: string; new: string };
 }
 
 /** Kinds that kubectl shows no events of. */
-const WITHOUT_EVENTS = new Set(["NetworkPolicy", "Namespace"]);
+const WITHOUT_EVENTS = new Set(["NetworkPolicy", "Namespace", "Secret"]);
 
 export function describe(object: KubeObject, around: Surroundings): string {
   const w = new TabWriter();
@@ -51,7 +62,7 @@ export function describe(object: KubeObject, around: Surroundings): string {
 }
 
 function specificLines(w: TabWriter, object: KubeObject, around: Surroundings): boolean {
-  const { nowMs, pods = [], slices = [], replicaSets } = around;
+  const { nowMs, pods = [], slices = [], services = [], replicaSets } = around;
   switch (object.kind) {
     case "Pod":
       podLines(w, object as Pod, nowMs);
@@ -89,6 +100,32 @@ function specificLines(w: TabWriter, object: KubeObject, around: Surroundings): 
       return true;
     case "Job":
       jobLines(w, object as Job);
+      return true;
+    default:
+      return otherLines(w, object, { services, slices });
+  }
+}
+
+/** What does nothing to packets. */
+function otherLines(w: TabWriter, object: KubeObject, behind: Behind): boolean {
+  switch (object.kind) {
+    case "CronJob":
+      cronJobLines(w, object);
+      return true;
+    case "Ingress":
+      ingressLines(w, object as IngressObject, behind);
+      return true;
+    case "IngressClass":
+      ingressClassLines(w, object as IngressObject);
+      return true;
+    case "ConfigMap":
+      configMapLines(w, object as ConfigObject);
+      return true;
+    case "Secret":
+      secretLines(w, object as ConfigObject);
+      return true;
+    case "ServiceAccount":
+      serviceAccountLines(w, object as ConfigObject);
       return true;
     default:
       return false;

@@ -43,7 +43,7 @@ export function serviceLines(w: TabWriter, service: Service, slices: readonly En
 }
 
 /** Ready addresses of one port, three of them. */
-function endpointsText(slices: readonly EndpointSlice[], portName: string): string {
+export function endpointsText(slices: readonly EndpointSlice[], portName: string): string {
   if (slices.length === 0) return "<none>";
   const all = slices.flatMap(({ ports, endpoints }) => {
     const ready = endpoints.filter(({ conditions }) => conditions?.ready !== false);

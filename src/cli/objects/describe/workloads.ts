@@ -145,6 +145,46 @@ export function jobLines(w: TabWriter, object: Job): void {
   templateLines(w, spec.template);
 }
 
+interface CronJob extends KubeObject {
+  spec: {
+    schedule: string;
+    concurrencyPolicy?: string;
+    suspend?: boolean;
+    timeZone?: string;
+    successfulJobsHistoryLimit?: number;
+    failedJobsHistoryLimit?: number;
+    startingDeadlineSeconds?: number;
+    jobTemplate: { spec?: Partial<Job["spec"]> };
+  };
+  status?: { lastScheduleTime?: string; active?: { name?: string }[] };
+}
+
+const UNSET = "<unset>";
+
+export function cronJobLines(w: TabWriter, object: KubeObject): void {
+  const { spec, status } = object as CronJob;
+  const deadline = spec.startingDeadlineSeconds;
+  head(w, object);
+  marks(w, object);
+  w.line(0, `Schedule:\t${spec.schedule}`);
+  w.line(0, `Concurrency Policy:\t${spec.concurrencyPolicy ?? "Allow"}`);
+  w.line(0, `Suspend:\t${spec.suspend === true ? "True" : spec.suspend === false ? "False" : UNSET}`);
+  w.line(0, `Time Zone:\t${spec.timeZone ?? UNSET}`);
+  w.line(0, `Successful Job History Limit:\t${spec.successfulJobsHistoryLimit ?? UNSET}`);
+  w.line(0, `Failed Job History Limit:\t${spec.failedJobsHistoryLimit ?? UNSET}`);
+  w.line(0, `Starting Deadline Seconds:\t${deadline === undefined ? UNSET : `${deadline}s`}`);
+  const job = spec.jobTemplate.spec ?? {};
+  w.line(0, `Selector:\t${job.selector === undefined ? UNSET : selectorText(job.selector)}`);
+  w.line(0, `Parallelism:\t${job.parallelism ?? UNSET}`);
+  w.line(0, `Completions:\t${job.completions ?? UNSET}`);
+  if (job.activeDeadlineSeconds !== undefined)
+    w.line(0, `Active Deadline Seconds:\t${job.activeDeadlineSeconds}s`);
+  templateLines(w, job.template);
+  const { lastScheduleTime, active = [] } = status ?? {};
+  w.line(0, `Last Schedule Time:\t${lastScheduleTime === undefined ? UNSET : timeText(lastScheduleTime)}`);
+  w.line(0, `Active Jobs:\t${active.map(({ name }) => name).join(", ") || "<none>"}`);
+}
+
 function conditionLines(w: TabWriter, object: KubeObject): void {
   const { conditions = [] } = (object as { status?: { conditions?: Condition[] } }).status ?? {};
   if (conditions.length === 0) return;

@@ -1,0 +1,132 @@
+// podwire cp FROM TO: files into a container and out of it, by tar at both ends, as kubectl copies them.
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, statSync } from "node:fs";
+import { basename, dirname, posix, resolve } from "node:path";
+import type { Command } from "commander";
+import { globals } from "../context.ts";
+import { CliError, usageError } from "../errors.ts";
+
+interface Flags {
+  namespace?: string;
+  container?: string;
+}
+
+export interface Place {
+  /** Undefined: this machine. */
+  pod?: string;
+  namespace?: string | undefined;
+  path: string;
+}
+
+const EXAMPLES = `
+Examples:
+  podwire cp page.html web-1:/tmp/page.html
+  podwire cp prod/web-1:/var/log ./log -c main`;
+
+export function register(program: Command): void {
+  program
+    .command("cp <from> <to>")
+    .description("copy files and directories into a container, or out of it; tar has to be there")
+    .usage("FILE [NAMESPACE/]POD:PATH | [NAMESPACE/]POD:PATH FILE [-c CONTAINER]")
+    .option("-n, --namespace <namespace>", "namespace of the pod (default: default)")
+    .option("-c, --container <container>", "container whose files are meant (default: the first)")
+    .addHelpText("after", EXAMPLES)
+    .action(async (from: string, to: string, flags: Flags, command: Command) => {
+      const [source, target] = [placeOf(from, flags.namespace), placeOf(to, flags.namespace)];
+      if ((source.pod === undefined) === (target.pod === undefined))
+        throw usageError("cp: one of the two must be in a pod: POD:PATH, the other on this machine");
+      const { lab, agent } = globals(command);
+      const where = [
+        ...(lab === undefined ? [] : ["--lab", lab]),
+        ...(agent === undefined ? [] : ["--agent", agent]),
+      ];
+      const inside = insideOf(source.pod === undefined ? target : source, flags.container, where);
+      if (source.pod === undefined) await copyIn(source.path, target.path, inside);
+      else await copyOut(source.path, target.path, inside);
+    });
+}
+
+/** A colon makes it a pod's, but for ./a:b, /a:b and the like. */
+export function placeOf(word: string, namespace: string | undefined): Place {
+  const at = word.indexOf(":");
+  if (at < 0 || /^[./]/.test(word)) return { path: word };
+  const [first, second, more] = word.slice(0, at).split("/");
+  const path = word.slice(at + 1);
+  if (at === 0 || more !== undefined || path === "" || second === "")
+    throw usageError(`cp ${word}: write POD:PATH or NAMESPACE/POD:PATH`);
+  return second === undefined ? { pod: first, namespace, path } : { pod: second, namespace: first, path };
+}
+
+/** The words that run a program in the container. */
+type Inside = (words: readonly string[]) => string[];
+
+function insideOf({ pod = "", namespace }: Place, container: string | undefined, where: string[]): Inside {
+  const self = [process.execPath, ...process.execArgv, process.argv[1], ...where];
+  const options = [
+    ...(namespace === undefined ? [] : ["-n", namespace]),
+    ...(container === undefined ? [] : ["-c", container]),
+  ];
+  return (words) => [...self, "exec", pod, ...options, "--", ...words];
+}
+
+async function copyIn(source: string, target: string, inside: Inside): Promise<void> {
+  if (!existsSync(source)) throw new CliError(`cp: ${source}: no such file or directory`);
+  const path = resolve(source);
+  const isDirectory = (await statusOf(inside(["test", "-d", target]))) === 0;
+  const whole = isDirectory ? posix.join(target, basename(path)) : target.replace(/(.)\/+$/, "$1");
+  const [folder, name] = [posix.dirname(whole), posix.basename(whole)];
+  const pack = [
+    "tar",
+    "cf",
+    "-",
+    "-C",
+    dirname(path),
+    ...renamed(basename(path), name),
+    "--",
+    basename(path),
+  ];
+  await pipeTo(pack, inside(["tar", "xmf", "-", "-C", folder]), `cp ${source}`);
+}
+
+async function copyOut(source: string, target: string, inside: Inside): Promise<void> {
+  const path = source.replace(/(.)\/+$/, "$1");
+  const isDirectory = existsSync(target) && statSync(target).isDirectory();
+  const whole = isDirectory ? resolve(target, posix.basename(path)) : resolve(target);
+  mkdirSync(dirname(whole), { recursive: true });
+  const base = posix.basename(path);
+  const pack = inside(["tar", "cf", "-", "-C", posix.dirname(path), "--", base]);
+  // Nothing that a container's tar says may lie elsewhere: GNU tar refuses ".." and absolute names by itself.
+  const unpack = ["tar", "xmf", "-", "-C", dirname(whole), ...renamed(base, basename(whole))];
+  await pipeTo(pack, unpack, `cp ${source}`);
+}
+
+/** GNU tar's option that calls the copied thing otherwise, and what lies in it. */
+function renamed(from: string, to: string): string[] {
+  if (from === to) return [];
+  const pattern = from.replace(/[.*[\]^$\\]/g, "\\$&");
+  const by = "\x1f"; // what parts them: none of a name's letters
+  return [`--transform=flags=r;s${by}^${pattern}\\(/\\|$\\)${by}${to.replace(/[&\\]/g, "\\$&")}\\1${by}`];
+}
+
+function statusOf([file, ...args]: string[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, { stdio: ["ignore", "ignore", "inherit"] });
+    child.on("error", reject).on("close", (code) => resolve(code ?? 1));
+  });
+}
+
+async function pipeTo(from: readonly string[], to: readonly string[], what: string): Promise<void> {
+  const source = spawn(from[0], from.slice(1), { stdio: ["ignore", "pipe", "inherit"] });
+  const sink = spawn(to[0], to.slice(1), { stdio: ["pipe", "inherit", "inherit"] });
+  sink.stdin.on("error", () => {}); // its status says why
+  source.stdout.pipe(sink.stdin);
+  const ended = [source, sink].map(
+    (child) =>
+      new Promise<number>((resolve, reject) => {
+        child.on("error", (error) => reject(new CliError(`${what}: ${error.message}`)));
+        child.on("close", (code) => resolve(code ?? 1));
+      }),
+  );
+  const failed = (await Promise.all(ended)).find((status) => status !== 0);
+  if (failed !== undefined) throw new CliError(`${what}: tar ended with status ${failed}`);
+}
