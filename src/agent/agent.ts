@@ -356,7 +356,8 @@ export class Agent {
   }
 
   get ready(): boolean {
-    return this.#synced && this.#messages.topology !== undefined && this.#attachments.complete;
+    const isTold = this.#appliedMs > 0 && this.#messages.topology !== undefined; // pods were asked for, too
+    return isTold && this.#attachments.complete;
   }
 
   #status(): Record<string, unknown> {

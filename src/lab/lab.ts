@@ -16,6 +16,7 @@ import { appletFolder } from "./pod/image/applets.ts";
 import { type PodHost, PodRunner } from "./pod/pod-runner.ts";
 import { iso } from "./pod/pod-status.ts";
 import { ProbeHelper } from "./pod/probe-place.ts";
+import { LostNodes } from "./process/lost-nodes.ts";
 import type { LabPaths } from "./state-dir.ts";
 import type { NodePlan, Topology } from "./topology.ts";
 
@@ -40,6 +41,7 @@ export class Lab implements PodHost {
   readonly graceMaxMs: number;
   private readonly startedAtMs = Date.now();
   private readonly agents = new Map<string, NodeAgent>();
+  private readonly lost = new LostNodes((name) => this.nodeLost(name));
   private readonly helpers = new Map<string, ProbeHelper>();
   private readonly runners = new Map<string, PodRunner>();
   /** Namespace of a pod → the end of the last pod that had it. */
@@ -102,6 +104,7 @@ export class Lab implements PodHost {
   async stop(graceMs: number): Promise<void> {
     this.stopping = true;
     clearInterval(this.ticking);
+    this.lost.close();
     this.dns.close();
     await Promise.race([
       Promise.all([...this.runners.values()].map((runner) => runner.stop(graceMs))),
@@ -158,6 +161,10 @@ export class Lab implements PodHost {
 
   hasDataPath(node: NodePlan): boolean {
     return this.agents.get(node.name)?.ready ?? false;
+  }
+
+  isLost(node: NodePlan): boolean {
+    return this.lost.has(node.name);
   }
 
   statusChanged(pod: Pod, status: Pod["status"], annotations: Record<string, string>): void {
@@ -260,15 +267,30 @@ export class Lab implements PodHost {
     if (this.stopping) return;
     const current = this.cluster.list("Node").find((each) => each.metadata.name === node.name);
     const agent = this.agents.get(node.name);
-    const object = nodeObject(this.topology, node, agent, current as Node | undefined, Date.now());
+    const wasLost = this.lost.has(node.name);
+    this.lost.seen(node.name, agent?.ready === true);
+    const isLost = this.lost.has(node.name);
+    const object = nodeObject(this.topology, node, agent, current as Node | undefined, Date.now(), isLost);
     this.cluster.update(object);
+    if (wasLost && !isLost) for (const runner of this.podsOf(node.name)) runner.nodeChanged();
     const [was, is] = [current as Node | undefined, object as Node].map((each) => readyStatus(each));
-    if (was === is || (was === undefined && is !== "True")) return;
+    if (was === is || (was !== "True" && is !== "True")) return;
     const reason = is === "True" ? "NodeReady" : "NodeNotReady";
     const component = is === "True" ? "kubelet" : "node-controller";
     const stored = this.cluster.get("Node", node.name) ?? object;
     const message = `Node ${node.name} status is now: ${reason}`;
     this.tell({ object: stored, reason, message, component, host: node.name });
+  }
+
+  private nodeLost(name: string): void {
+    const node = this.topology.nodes.find((each) => each.name === name);
+    if (node === undefined || this.stopping) return;
+    this.nodeChanged(node);
+    for (const runner of this.podsOf(name)) runner.nodeChanged();
+  }
+
+  private podsOf(nodeName: string): PodRunner[] {
+    return [...this.runners.values()].filter(({ node }) => node.name === nodeName);
   }
 
   private pods(): Pod[] {

@@ -62,6 +62,8 @@ export class PodwireAgent implements NodeAgent {
   private readonly process: ManagedProcess;
   private readonly onChange: () => void;
   private problem = "";
+  /** Why nobody reaches the node though its agent is ready; "": that is not so. */
+  private cut = "";
   private timer: NodeJS.Timeout | undefined;
   private stopped = false;
 
@@ -117,7 +119,7 @@ export class PodwireAgent implements NodeAgent {
       address: node.address,
       podCIDR: node.podCidr,
       agent: node.agent,
-      state: this.ready ? "Ready" : agent.phase === "running" ? "Starting" : "NotReady",
+      state: this.ready ? "Ready" : agent.phase === "running" && this.cut === "" ? "Starting" : "NotReady",
       pid: agent.id?.pid ?? null,
       restarts: agent.restarts,
       reason: this.ready ? last : last || this.problem,
@@ -140,7 +142,8 @@ export class PodwireAgent implements NodeAgent {
     const running = this.process.id?.pid === answer.pid;
     const why = answer.error ?? lastLine(`${this.paths.agents}/${this.node.name}.log`);
     const problem = `agent not ready${why === "" ? "" : `: ${why}`}`;
-    this.becomes(answer.ready && running, answer.ready ? "" : problem);
+    this.cut = answer.ready ? cutUplink(answer) : "";
+    this.becomes(answer.ready && running && this.cut === "", answer.ready ? this.cut : problem);
     this.timer = setTimeout(() => this.poll(), this.ready ? POLL_READY_MS : POLL_STARTING_MS);
   }
 
@@ -226,8 +229,21 @@ export class KernelNode implements NodeAgent {
   }
 }
 
+interface AgentStatus {
+  ready: boolean;
+  pid?: number;
+  error?: string;
+  devices?: { kind: string; interface: string; isUp: boolean; hasCarrier: boolean }[];
+}
+
+/** A kubelet's word would not come through either. */
+function cutUplink({ devices = [] }: AgentStatus): string {
+  const cut = devices.find((each) => each.kind === "uplink" && !(each.isUp && each.hasCarrier));
+  return cut === undefined ? "" : `${cut.interface} is ${cut.isUp ? "without carrier" : "down"}`;
+}
+
 /** GET /status of an agent, never throwing: it may not be up yet. */
-function agentStatus(socketPath: string): Promise<{ ready: boolean; pid?: number; error?: string }> {
+function agentStatus(socketPath: string): Promise<AgentStatus> {
   return new Promise((resolve) => {
     const call = request(
       { socketPath, path: "/status", agent: false, timeout: POLL_TIMEOUT_MS },
@@ -236,7 +252,7 @@ function agentStatus(socketPath: string): Promise<{ ready: boolean; pid?: number
         response.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
         response.on("end", () => {
           try {
-            resolve(JSON.parse(text) as { ready: boolean; pid?: number });
+            resolve(JSON.parse(text) as AgentStatus);
           } catch {
             resolve({ ready: false, error: "its answer is no JSON" });
           }

@@ -12,6 +12,8 @@ export const CAPACITY = {
   memory: `${Math.floor(totalmem() / 1024)}Ki`,
   ephemeralStorage: "100Gi",
 } as const;
+/** Of the condition Ready; Unknown: the node was given up. */
+const REASONS = { True: "KubeletReady", False: "KubeletNotReady", Unknown: "NodeStatusUnknown" } as const;
 const PODS_MAX = "110"; // kubelet's
 
 function quantities({ cpu, memory, ephemeralStorage }: typeof CAPACITY): Record<string, string> {
@@ -29,9 +31,10 @@ export function nodeObject(
   agent: NodeAgent | undefined,
   current: Node | undefined,
   nowMs: number,
+  isLost = false,
 ): KubeObject {
   const report = agent?.report();
-  const status = agent?.ready === true ? "True" : "False";
+  const status = agent?.ready === true ? "True" : isLost ? "Unknown" : "False";
   const before = current?.status.conditions?.find((c) => c.type === "Ready");
   const since = before?.status === status ? before.lastTransitionTime : iso(nowMs);
   const keeps = node.agent === "podwire" && t.dataplane.keepClientAddress === true;
@@ -70,7 +73,7 @@ export function nodeObject(
         {
           type: "Ready",
           status,
-          reason: status === "True" ? "KubeletReady" : "KubeletNotReady",
+          reason: REASONS[status],
           message: report?.reason ?? "",
           ...(since === undefined ? {} : { lastHeartbeatTime: since, lastTransitionTime: since }),
         },

@@ -31,6 +31,8 @@ export interface PodHost {
   applets(): string | undefined;
   /** The node's agent is ready. */
   hasDataPath(node: NodePlan): boolean;
+  /** It was given up: what runs there is no endpoint. */
+  isLost(node: NodePlan): boolean;
   /** The pod's status, or that of one of its containers, changed. */
   tell: Tell;
   statusChanged(pod: Pod, status: Pod["status"], annotations: Record<string, string>): void;
@@ -107,6 +109,11 @@ export class PodRunner {
     this.pod = pod;
     const isSame = deepEqual([labels, annotations], [pod.metadata.labels, pod.metadata.annotations]);
     if (!isSame && this.stopping === undefined && this.all.length > 0) this.volumes.refresh(this.place());
+  }
+
+  /** Its node was given up, or has come back. */
+  nodeChanged(): void {
+    if (this.all.length > 0) this.publish();
   }
 
   /** A ConfigMap or a Secret of its namespace says something else now. */
@@ -340,6 +347,7 @@ export class PodRunner {
         inits: isMade ? this.inits.map((c) => c.view()) : (pod.spec.initContainers ?? []).map(view),
         containers: isMade ? this.containers.map((c) => c.view()) : pod.spec.containers.map(view),
         verdict: this.verdict,
+        isLost: this.host.isLost(this.node),
       },
       Date.now(),
     );

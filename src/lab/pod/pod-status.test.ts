@@ -89,6 +89,17 @@ t.test("a probe that fails says why", async (t) => {
   t.equal(podReason(p), "containers with unready status: [c]: readiness probe: connect ECONNREFUSED");
 });
 
+t.test("a pod of a node that was given up is not ready, whatever its containers are", async (t) => {
+  const view = { pod, hostAddress: "x", startedAtMs: 0, failure: undefined, containers: [running] };
+  const conditions = (isLost: boolean) =>
+    podStatus({ ...view, isLost }, 0).conditions?.map(({ type, status, reason }) => [type, status, reason]);
+  t.same(conditions(true)?.slice(1, 3), [
+    ["Ready", "False", "NodeNotReady"],
+    ["ContainersReady", "True", undefined],
+  ]);
+  t.same(conditions(false)?.[1], ["Ready", "True", undefined]);
+});
+
 t.test("a condition that stays keeps its time", async (t) => {
   const first = statusOf([running]);
   const status = podStatus(

@@ -33,6 +33,8 @@ export interface PodView {
   containers: ContainerView[];
   /** The pod is over whatever its containers do: why. */
   verdict?: { reason: string; message: string } | undefined;
+  /** Its node was given up; a node controller takes its readiness away then, and nothing else. */
+  isLost?: boolean;
 }
 
 interface NotHeld {
@@ -46,8 +48,10 @@ const ENDED: Readonly<Record<string, NotHeld>> = {
   Failed: { reason: "PodFailed" },
 };
 
+const NODE_LOST: NotHeld = { reason: "NodeNotReady", message: "Node is not ready" };
+
 export function podStatus(view: PodView, nowMs: number): PodStatus {
-  const { pod, containers, inits = [], failure, verdict } = view;
+  const { pod, containers, inits = [], failure, verdict, isLost = false } = view;
   const statuses = containers.map((c) => containerStatus(c, failure));
   const initStatuses = inits.map((c) => initStatus(c, failure));
   const sidecars = initStatuses.filter((_, i) => isSidecar(inits[i].container));
@@ -58,7 +62,7 @@ export function podStatus(view: PodView, nowMs: number): PodStatus {
   const unheld = ENDED[phase] ?? notReady(view, statuses);
   const hold = (type: string, value: boolean, no: NotHeld = unheld): PodCondition =>
     condition(pod, type, value, nowMs, no);
-  const gated = { reason: GATED, message: closed.join(", ") };
+  const unready = closed.length > 0 ? { reason: GATED, message: closed.join(", ") } : NODE_LOST;
   const waiting = inits.filter((each) => !isInitialized(each)).map(({ container }) => container.name);
   const incomplete = {
     reason: "ContainersNotInitialized",
@@ -70,7 +74,7 @@ export function podStatus(view: PodView, nowMs: number): PodStatus {
     phase,
     conditions: [
       hold("Initialized", waiting.length === 0 || phase === "Succeeded", incomplete),
-      hold("Ready", allReady && closed.length === 0, allReady ? gated : unheld),
+      hold("Ready", allReady && closed.length === 0 && !isLost, allReady ? unready : unheld),
       hold("ContainersReady", allReady),
       hold("PodScheduled", true),
       ...(pod.status?.conditions ?? []).filter((c) => gates.includes(c.type)),

@@ -118,7 +118,7 @@ export const SUBJECTS: Subjects = {
   lab: {
     what: "namespaces, pods and supervision",
     files: `lab* topology names pod-* prober managed-process log-index echo kernel-* e2e-lifecycle e2e-bad-input
-      environment enter image-program object-notes volume-files
+      lost-nodes environment enter image-program object-notes volume-files
       vagrant-node lab-addresses state-dir`,
   },
   agent: {
