@@ -3,57 +3,10 @@
 import t from "tap";
 import { cannotRun, TestLab } from "../../src/testing/lab/lab.ts";
 import { client, NODE_PORT, pod, service, UDP_PORT } from "../../src/testing/lab/objects.ts";
-import { type Running, sleep, until } from "../../src/testing/lab/process.ts";
+import { sleep, until } from "../../src/testing/lab/process.ts";
+import { startAsker, stopAsker } from "../support/asker.ts";
 
 const CONNECTIONS_PER_SEC = 200;
-/** Asks targets in turn, each request on a connection of its own; SIGTERM ends it with a line of JSON. */
-const ASKER = `
-const http = require("node:http");
-const [perSec, ...targets] = process.argv.slice(1);
-const done = {}, failed = [];
-let sent = 0, open = 0, over = false;
-const finish = () => {
-  if (!over || open > 0) return;
-  console.log(JSON.stringify({ sent, done, failed }));
-  process.exit(0);
-};
-const ask = () => {
-  const target = targets[sent++ % targets.length];
-  const [host, port] = target.split(":");
-  const began = new Date();
-  let settled = false;
-  open++;
-  const settle = (count) => {
-    if (settled) return;
-    settled = true;
-    open--;
-    count();
-    finish();
-  };
-  const fail = ({ code, message }) =>
-    settle(() => failed.push([began.toISOString(), target, Date.now() - began, code ?? message].join(" ")));
-  const request = http.get({ host, port, agent: false, timeout: 8000 }, (answer) => {
-    let text = "";
-    answer.on("data", (bytes) => (text += bytes)).on("error", fail);
-    answer.on("end", () => {
-      const { pod } = JSON.parse(text);
-      settle(() => (done[pod] = (done[pod] ?? 0) + 1));
-    });
-  });
-  request.on("error", fail).on("timeout", () => request.destroy(new Error("timeout")));
-};
-// What a busy machine made late is caught up with: the rate holds.
-const began = Date.now();
-const tick = setInterval(() => {
-  while (sent < ((Date.now() - began) * perSec) / 1000) ask();
-  if (sent > 0) console.log("asking");
-}, 5);
-process.on("SIGTERM", () => {
-  clearInterval(tick);
-  over = true;
-  finish();
-});
-`;
 /** Sends from one socket, waits for the answer, sends again; prints who answered whenever that changes. */
 const SENDER = `
 const socket = require("node:dgram").createSocket("udp4");
@@ -99,18 +52,6 @@ async function untilReady(lab: TestLab, name: string): Promise<void> {
   });
 }
 
-interface Asked {
-  sent: number;
-  done: Record<string, number>;
-  failed: string[];
-}
-
-async function stopAsker(asker: Running): Promise<Asked> {
-  await asker.stop();
-  const line = asker.output().trim().split("\n").at(-1) ?? "";
-  return JSON.parse(line.startsWith("{") ? line : `{"sent":0,"done":{},"failed":["ended early: ${line}"]}`);
-}
-
 const skip = cannotRun();
 t.test("rolling update", { skip }, async (t) => {
   const lab = await TestLab.up("rolling", {
@@ -131,12 +72,10 @@ t.test("rolling update", { skip }, async (t) => {
   t.test(`no request of ${CONNECTIONS_PER_SEC} a second fails while every pod is replaced`, async (t) => {
     const address = await lab.clusterIP("web");
     const nodePorts = [`192.168.50.11:${NODE_PORT}`, `192.168.50.12:${NODE_PORT}`];
-    const ask = (from: string, perSec: number, ...targets: string[]) =>
-      lab.startIn(from, ["node", "-e", ASKER, String(perSec), ...targets], /asking/);
     const askers = await Promise.all([
-      ask("client-1", 0.35 * CONNECTIONS_PER_SEC, `${address}:80`),
-      ask("client-2", 0.35 * CONNECTIONS_PER_SEC, `${address}:80`),
-      ask("client/outside", 0.3 * CONNECTIONS_PER_SEC, ...nodePorts),
+      startAsker(lab, "client-1", 0.35 * CONNECTIONS_PER_SEC, `${address}:80`),
+      startAsker(lab, "client-2", 0.35 * CONNECTIONS_PER_SEC, `${address}:80`),
+      startAsker(lab, "client/outside", 0.3 * CONNECTIONS_PER_SEC, ...nodePorts),
     ]);
     const mark = (what: string) => t.comment(`${new Date().toISOString()} ${what}`);
     // As a Deployment with maxSurge 1 and maxUnavailable 0 does it.

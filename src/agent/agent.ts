@@ -287,7 +287,7 @@ export class Agent {
     const pods = compilePods(this.graph, this.config.nodeName).filter((p) => p.netns !== "");
     for (const message of await this.#compile(changes)) {
       await this.#plane.apply(message);
-      if (message.type === "services") this.#network.update(message.update);
+      this.#network.told(message);
     }
     const appliedMs = monotonicMs();
     this.#checkRoom();

@@ -1,4 +1,5 @@
 // What a cluster is made with, and how its calls may be asked for.
+import type { AddressSpan } from "../base/address-span.ts";
 import type { KindInfo } from "../kube/kinds.ts";
 import type { KubeObject } from "../kube/objects.ts";
 import type { PodSecurityConfig } from "../kube/pod-security/policy.ts";
@@ -17,6 +18,8 @@ export interface ClusterOptions extends AdmissionOptions {
   /** As --cluster-cidr: one range, or one of each family with a comma between. */
   readonly clusterCidr: string;
   readonly serviceCidr: string;
+  /** Addresses for Services of type LoadBalancer; left out: somebody else makes load balancers, or nobody. */
+  readonly loadBalancer?: readonly AddressSpan[] | undefined;
   /** Of the machines that nodes are, in Go's words; their kubelets would say it in labels. */
   readonly architecture?: string;
   /** Milliseconds since 1970, for creation and deletion times. */

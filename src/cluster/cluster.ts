@@ -257,7 +257,7 @@ export class Cluster {
       },
       delete: (pod: Pod) => this.#deletePod(pod, undefined),
     });
-    const made = makeControllers(this.store, pods, { nowMs: this.#options.nowMs, time: timeText });
+    const made = makeControllers(this.store, pods, { ...this.#options, time: timeText });
     this.#garbage = new GarbageCollector(this.store, {
       end: (object) => this.#end(object),
       hold: (object) => void this.store.put(held(object, this.#time(0), [FOREGROUND])),

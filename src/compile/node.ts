@@ -8,6 +8,9 @@
 //   own podCIDR          PODS      pod bridge     gateway (podCIDR .1)
 //   other podCIDR        VTEP      overlay        VTEP address (podCIDR .0)        overlay: vxlan
 //                        GATEWAY   its address    node address                     overlay: none; directRouting
+//   announced addresses  BLACKHOLE                of load balancers: what no service port takes is for nobody. On the
+//                                                 fabric we would ask for them, and are who answers; and an agent that
+//                                                 begins anew would let in connections before it knows the service
 //   fabric               ONLINK    uplink         node address
 //   anything             GATEWAY   uplink.gateway node address
 
@@ -109,6 +112,8 @@ export interface TopologyInput {
   readonly partial?: boolean;
   /** What the node sends over its IPv4 loopback comes to us. */
   readonly loopback?: boolean;
+  /** Addresses of load balancers that this node answers for. */
+  readonly announced?: readonly Ip[];
   /** Of a node that shares its uplink with the kernel: instead of what the configuration tells of the fabric. */
   readonly machine?: MachineNetwork;
 }
@@ -233,7 +238,7 @@ function routesOf(
   vteps: readonly RemoteVtep[],
   input: TopologyInput,
 ): RouteSpec[] {
-  const { config, mtu, ports, loopback = false } = input;
+  const { config, mtu, ports, loopback = false, announced = [] } = input;
   const overlayMtu = podMtu(config, own.addresses, mtu);
   const routes: RouteSpec[] = own.local.map((a) =>
     route(network(a, a.family === 4 ? 32 : 128), RouteKind.LOCAL, {
@@ -250,6 +255,10 @@ function routesOf(
     routes.push(route(range, RouteKind.PODS, { mtu: overlayMtu, port: -1, source: nthIp(range, 1) }));
   }
   for (const other of others) routes.push(...routesTo(other, own, vteps, input));
+  for (const a of announced) {
+    const hop = { mtu, port: -1, source: undefined };
+    routes.push(route(network(a, a.family === 4 ? 32 : 128), RouteKind.BLACKHOLE, hop));
+  }
   for (const range of fabricOf(own, config)) {
     const source = of(own.addresses, range.family);
     routes.push(route(range, RouteKind.ONLINK, { mtu, port: ports.uplink, source }));

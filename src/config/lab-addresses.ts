@@ -49,27 +49,30 @@ interface Range {
   readonly title: string;
 }
 
-export function checkLabAddresses(spec: LabRanges, problems: FieldProblems): void {
+/** Answers the node network, one range a family; undefined: something is wrong. */
+export function checkLabAddresses(spec: LabRanges, problems: FieldProblems): Cidr[] | undefined {
   const own = new FieldProblems();
-  checkAll(spec, own);
+  const fabric = checkAll(spec, own);
   for (const { path, message, atKey } of own.list) problems.add(path, message, atKey);
+  return own.any ? undefined : fabric.map(({ cidr }) => cidr);
 }
 
 /** Each step can count on what those before it found to be right. */
-function checkAll(spec: LabRanges, problems: FieldProblems): void {
+function checkAll(spec: LabRanges, problems: FieldProblems): readonly Range[] {
   const cluster = rangesOf(["spec", "clusterCIDR"], spec.clusterCIDR ?? CLUSTER_DEFAULT, problems);
-  if (problems.any) return;
+  if (problems.any) return [];
   const families = cluster.map(({ cidr }) => cidr.family);
   const serviceText = spec.serviceCIDR ?? families.map((family) => SERVICE_DEFAULT[family]).join(",");
   const service = rangesOf(["spec", "serviceCIDR"], serviceText, problems);
-  if (problems.any) return;
+  if (problems.any) return [];
   checkServices(cluster, service, problems);
   const members = membersOf(spec, families, problems);
-  if (problems.any) return;
+  if (problems.any) return [];
   const fabric = families.map((family) => fabricOf(family, members));
   checkFabric(fabric, cluster, service, members, problems);
   const pods = podRanges(spec, cluster, [...service, ...fabric], problems);
   checkMembers(members, fabric, [...cluster, ...service, ...pods], problems);
+  return fabric;
 }
 
 /** What is special about an address, or "": nobody can have it as his own. */

@@ -5,6 +5,7 @@ import * as names from "../kube/validate/names.ts";
 import { checkKeepClientAddress, overlayConfig, type RawOverlay } from "./agent.ts";
 import { labDns, type RawLabDns } from "./dns.ts";
 import { checkLabAddresses, type LabMember } from "./lab-addresses.ts";
+import { checkLoadBalancer, type RawLoadBalancer } from "./load-balancer.ts";
 import { readPodSecurity } from "./pod-security.ts";
 import { readProxyConfig } from "./proxy.ts";
 import { checkSchema } from "./schema.ts";
@@ -27,6 +28,7 @@ interface RawLab {
     podSecurity?: unknown;
     images?: { match: string; run: string[] }[];
     dns?: RawLabDns;
+    loadBalancer?: RawLoadBalancer;
     nodes?: RawNode[];
     clients?: LabMember[];
   };
@@ -40,7 +42,8 @@ export function checkLab(value: unknown, problems: FieldProblems): void {
   if (metadata.name !== undefined) {
     names.checkName(problems, ["metadata", "name"], metadata.name, names.dns1123Label);
   }
-  const { mode } = readProxyConfig(spec.proxy, problems, ["spec", "proxy"]);
+  const proxy = readProxyConfig(spec.proxy, problems, ["spec", "proxy"]);
+  const { mode } = proxy;
   const drivers = (spec.nodes ?? []).map(({ uplink }) => uplink?.driver);
   readWorkers(spec.dataplane?.workers, { mode, drivers }, ["spec", "dataplane", "workers"], problems);
   readPodSecurity(spec.podSecurity, problems, ["spec", "podSecurity"]);
@@ -60,7 +63,8 @@ export function checkLab(value: unknown, problems: FieldProblems): void {
       problems.forbidden([...at, "uplink"], "may not be used when `agent` is 'kernel'");
     }
   }
-  checkLabAddresses(spec, problems);
+  const fabric = checkLabAddresses(spec, problems);
+  if (fabric !== undefined) checkLoadBalancer(spec, fabric, proxy, problems);
 }
 
 function checkNames(spec: NonNullable<RawLab["spec"]>, problems: FieldProblems): void {

@@ -92,6 +92,7 @@ const LAB: SchemaObject = closed({
     podSecurity,
     images: listOf(closed({ match: text, run: listOf({ type: "string" }) }, ["match", "run"])),
     dns: closed({ enabled: boolean, ...dns }),
+    loadBalancer: closed({ pool: { anyOf: [text, listOf(text)] } }, ["pool"]),
     nodes: listOf(
       closed(
         {

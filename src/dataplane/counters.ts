@@ -60,7 +60,7 @@ export const Event = Object.freeze({
   CORE_TAKEN: 36, //      tenths of a second in which another program had its core for long while it polled
   TUNNEL_GSO: 37,
   TUNNEL_GSO_LOST: 38, // the device that takes such superframes is gone, or down
-  NEIGHBOR_ANNOUNCED: 39, // addresses of the node told to who was attached (send/announce.ts)
+  NEIGHBOR_ANNOUNCED: 39, // addresses told to who was attached, load balancers' to the fabric (send/announce.ts)
   PAUSES: 40, //             the plane slept, so that who is sent to could read
   SNAT_PORTLESS: 41, // masqueraded connections of protocols without ports: whose answers are ours, the agent looks up
 } as const);

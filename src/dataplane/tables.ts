@@ -35,7 +35,7 @@ import { Vteps } from "./table/vteps.ts";
 import type { Watchers } from "./trace/watchers.ts";
 import type { Walks } from "./walks.ts";
 
-/** Sets of addresses that the node goes by; compiled from objects, replaced as a whole by the message `node`. */
+/** Sets of addresses that the node goes by; compiled from objects, replaced as a whole: message `node`, but for one. */
 class AddressSets {
   local = new LocalAddresses([]); //        the node's own: type LOCAL
   podSources = new PrefixSet(); //        what the local-traffic detector takes for pods
@@ -43,6 +43,7 @@ class AddressSets {
   masqueradeSources = new PrefixSet(); // pods, which leave the cluster under the node's address …
   masqueradeExempt = new PrefixSet(); //  … but not to these destinations
   ownSources = new PrefixSet(); //        what nobody beyond the uplink can have: the node's, its pods'
+  announced = new LocalAddresses([]); //   of load balancers, for which this node answers: the message `announced`
   nodeSources = new PrefixSet(); //       nodes' own, which are masqueraded where clients are kept
 }
 

@@ -1,6 +1,7 @@
 // The lab's objects on disk: a lab process that is started again goes on with what the one before it had, down to the
 // pods' addresses and names.
 import { existsSync } from "node:fs";
+import { parseSpan } from "../base/address-span.ts";
 import { Cluster } from "../cluster/cluster.ts";
 import type { SavedCluster } from "../cluster/saved-cluster.ts";
 import { readPodSecurity } from "../config/pod-security.ts";
@@ -54,6 +55,7 @@ export function openCluster(t: Topology, paths: LabPaths, log: (line: string) =>
   const cluster = new Cluster({
     clusterCidr: t.clusterCidr,
     serviceCidr: t.serviceCidr,
+    loadBalancer: t.loadBalancer?.pool.flatMap((text) => parseSpan(text) ?? []),
     nowMs: Date.now,
     architecture: goArchitecture(process.arch),
     saved: before === undefined ? undefined : later(before.saved),

@@ -36,7 +36,7 @@ export async function startKubernetesApi(
 ): Promise<ApiServer> {
   const before = readJson<SavedApi>(paths.api);
   const credentials = before?.credentials ?? (await makeCredentials(t.lab, NAMES, addressesOf(t)));
-  const notesOf = (object: KubeObject): string[] => objectNotes(object, t.images ?? []);
+  const notesOf = (object: KubeObject): string[] => objectNotes(object, t);
   const where = { port: before?.port ?? 0, socket: paths.apiSocket };
   const server = await serveApi({ cluster, credentials, programs, ...where, notesOf, log });
   const { port } = server;

@@ -23,6 +23,7 @@ import { idleNotes } from "../kube/passed-over.ts";
 import { LabError, messageOf } from "./errors.ts";
 import type { Lab } from "./lab.ts";
 import { parseForLab } from "./lab-manifests.ts";
+import { loadBalancerNotes } from "./load-balancer-notes.ts";
 import { imageNotes } from "./pod/image/image-notes.ts";
 import { kernelNodeWarnings } from "./policy-kernel-nodes.ts";
 
@@ -139,6 +140,11 @@ function apply({ cluster, topology }: Lab, body: ManifestBody): unknown {
   const warned = new Set<string>();
   const items = cluster.applyManifests(manifests, { create, dryRun, warn: (text) => warned.add(text) });
   const objects = manifests.map(({ object }) => object);
+  const { images = [], loadBalancer } = topology;
+  const beside = [
+    ...imageNotes(manifests, images),
+    ...loadBalancerNotes(manifests, loadBalancer !== undefined),
+  ];
   const warnings = externalIpWarnings(objects, cluster.list("Node"));
   return {
     items: items.map(withOwnKind),
@@ -146,7 +152,7 @@ function apply({ cluster, topology }: Lab, body: ManifestBody): unknown {
       ...passed.notes(),
       ...idleNotes(manifests),
       ...[...warned].map((text) => `Warning: ${text}`),
-      ...warningLines([...manifests, ...imageNotes(manifests, topology.images ?? [])], "lab"),
+      ...warningLines([...manifests, ...beside], "lab"),
       ...warnings,
       ...kernelNodeWarnings(objects, topology.nodes),
     ],

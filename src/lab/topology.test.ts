@@ -250,3 +250,23 @@ t.test(
     t.notOk(nodeBatch(six, six.nodes[0]).some((line) => /\d\.\d/.test(line)));
   },
 );
+
+t.test(
+  "addresses of load balancers are nobody else's, whether the file says them or the lab takes them",
+  async (t) => {
+    const pool = (text: string, more: LabObject["spec"] = {}) =>
+      plan({ nodes: [{ name: "a" }], clients: [{ name: "x" }], loadBalancer: { pool: text }, ...more });
+    t.same(pool("192.168.50.240/28").loadBalancer, { pool: ["192.168.50.240-192.168.50.254"] });
+    t.equal(plan({}).loadBalancer, undefined);
+    const taken = (span: string, who: string) =>
+      new RegExp(
+        `^spec.loadBalancer.pool: ${span} has 192[.]168[.]50[.]\\d+ in it, the address of ${who}: take`,
+      );
+    t.throws(() => pool("192.168.50.0/28"), { message: taken("192.168.50.1-192.168.50.15", "node a") });
+    t.throws(() => pool("192.168.50.96/28"), { message: taken("192.168.50.96-192.168.50.111", "client x") });
+    const client = { clients: [{ name: "x", address: "192.168.50.245" }] };
+    t.throws(() => pool("192.168.50.240/28", client), {
+      message: taken("192.168.50.240-192.168.50.254", "client x"),
+    });
+  },
+);

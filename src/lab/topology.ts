@@ -1,5 +1,6 @@
 // From a Lab object (lab.yaml, or the default one) to every name and address the lab will use. Pure: the same file
 // gives the same plan, which is what makes `lab up` repeatable and a repair possible.
+import { formatSpan, parseSpan, placeIn } from "../base/address-span.ts";
 import {
   addIp,
   type Cidr,
@@ -22,6 +23,7 @@ import {
   FABRIC_MASK,
   SERVICE_DEFAULT,
 } from "../config/lab-addresses.ts";
+import { type RawLoadBalancer, readPool } from "../config/load-balancer.ts";
 import { FieldProblems } from "../kube/manifest/field-problems.ts";
 import { LabError } from "./errors.ts";
 import * as names from "./net/names.ts";
@@ -46,6 +48,7 @@ export interface LabObject {
     podSecurity?: Record<string, unknown>;
     images?: ImageRule[];
     dns?: RawLabDns;
+    loadBalancer?: RawLoadBalancer;
     nodes?: {
       name: string;
       address?: string;
@@ -113,6 +116,8 @@ export interface Topology {
   images?: ImageRule[];
   /** Its DNS' settings; null: it has none. */
   dns: DnsSettings | null;
+  /** Spans of addresses for Services of type LoadBalancer: "192.168.50.240-192.168.50.254". */
+  loadBalancer?: { pool: string[] };
   nodes: NodePlan[];
   clients: ClientPlan[];
 }
@@ -183,6 +188,7 @@ export function planTopology(lab: string, object: LabObject): Topology {
     dataplane: spec.dataplane ?? {},
     ...given(spec),
     dns: labDns(spec.dns ?? {}, new FieldProblems()), // problems were told by the file's reader
+    ...loadBalancerOf(spec.loadBalancer, fabric),
     ...{ nodes, clients },
   };
   checkPlan(plan, fabric);
@@ -196,6 +202,12 @@ function given({ policy, podSecurity, images }: NonNullable<LabObject["spec"]>):
     ...(podSecurity === undefined ? {} : { podSecurity }),
     ...(images === undefined ? {} : { images }),
   };
+}
+
+function loadBalancerOf(given: RawLoadBalancer | undefined, fabric: readonly Cidr[]): Partial<Topology> {
+  if (given === undefined) return {};
+  const pool = readPool(given, fabric, new FieldProblems()).map(formatSpan); // problems: as above
+  return { loadBalancer: { pool } };
 }
 
 function overlayOf(spec: NonNullable<LabObject["spec"]>["overlay"]): Overlay {
@@ -311,6 +323,7 @@ function checkPlan(plan: Topology, fabric: readonly Cidr[]): void {
         throw new LabError("LAB_DUPLICATE", `${what}: ${key} is already used by ${seen.get(key)}`);
       seen.set(key, what);
     }
+    checkPool(plan, what, addresses);
   }
   const ranges = plan.nodes.flatMap((node) => node.podCidrs.map((text) => ({ node: node.name, text })));
   for (const [i, { node, text }] of ranges.entries()) {
@@ -319,6 +332,16 @@ function checkPlan(plan: Topology, fabric: readonly Cidr[]): void {
     if (other !== undefined) {
       throw new LabError("LAB_DUPLICATE", `node ${node}: podCIDR ${text} overlaps node ${other.node}'s`);
     }
+  }
+}
+
+function checkPool({ loadBalancer }: Topology, what: string, addresses: readonly string[]): void {
+  const spans = (loadBalancer?.pool ?? []).flatMap((text) => parseSpan(text) ?? []);
+  for (const address of addresses) {
+    const inside = spans.find((span) => placeIn(span, addressAt(address, what)) >= 0);
+    if (inside === undefined) continue;
+    const problem = `spec.loadBalancer.pool: ${formatSpan(inside)} has ${address} in it, the address of ${what}`;
+    throw new LabError("LAB_DUPLICATE", `${problem}: take addresses that nobody has`);
   }
 }
 

@@ -16,14 +16,14 @@ import { createVteps, findRoutes } from "../dataplane/change/vteps.ts";
 import { Event } from "../dataplane/counters.ts";
 import * as engine from "../dataplane/engine.ts";
 import type { Polling, PortRole } from "../dataplane/port.ts";
-import { announceNextHops, announceNode } from "../dataplane/send/announce.ts";
+import { announceNextHops, announceNode, announceToFabric } from "../dataplane/send/announce.ts";
 import { sendWaiting } from "../dataplane/send/link.ts";
 import { addOwner, removeOwner } from "../dataplane/send/port-table.ts";
 import { flush } from "../dataplane/send/tx-queue.ts";
 import type { ConfigChange, NodeConfig } from "../dataplane/spec/node-config.ts";
 import * as conntrack from "../dataplane/table/connection/conntrack.ts";
 import { TUPLE_WORDS } from "../dataplane/table/connection/tuple.ts";
-import { LocalAddresses } from "../dataplane/table/local-addresses.ts";
+import * as localAddresses from "../dataplane/table/local-addresses.ts";
 import * as neighbor from "../dataplane/table/neighbor.ts";
 import type { Tables } from "../dataplane/tables.ts";
 import { RecordRing } from "../dataplane/trace/record-ring.ts";
@@ -52,7 +52,8 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
       changeStations(plane, message);
       return;
     case "node":
-      configureNode(plane, message);
+    case "announced":
+      changeNode(plane, message);
       return;
     case "tunnel-gso":
       plane.ports.tunnelFd = message.fd;
@@ -87,8 +88,7 @@ export function applyMessage(plane: engine.Engine, message: PlaneMessage, pollin
     case "conntrack-delete":
       deleteConnections(plane, message.slots, message.tuples);
       return;
-    case "stop":
-      return;
+    case "stop": // the thread's own
   }
 }
 
@@ -96,6 +96,14 @@ function setRoutes(t: Tables, message: Extract<PlaneMessage, { type: "routes" }>
   t.vteps = createVteps(message.vteps);
   t.routes = createRoutes(message.routes);
   findRoutes(t.vteps, t.routes);
+}
+
+function changeNode(
+  plane: engine.Engine,
+  message: Extract<PlaneMessage, { type: "node" | "announced" }>,
+): void {
+  if (message.type === "node") configureNode(plane, message);
+  else changeAnnounced(plane, message);
 }
 
 function configureNode(plane: engine.Engine, message: Extract<PlaneMessage, { type: "node" }>): void {
@@ -106,6 +114,17 @@ function configureNode(plane: engine.Engine, message: Extract<PlaneMessage, { ty
   setAddresses(t, message);
   bindPorts(t);
   if (isFirst && plane.isKeeper && router.hostPort >= 0) announceToHost(t, router.hostPort);
+}
+
+function changeAnnounced(plane: engine.Engine, message: Extract<PlaneMessage, { type: "announced" }>): void {
+  const t = plane.tables;
+  if (message.addresses !== undefined)
+    t.addresses.announced = new localAddresses.LocalAddresses(message.addresses);
+  if (!plane.isKeeper) return;
+  for (const { w0, w1, w2, w3 } of message.told) {
+    if (localAddresses.has(t.addresses.announced, w0, w1, w2, w3)) announceToFabric(t, w0, w1, w2, w3);
+  }
+  flush(t.tx);
 }
 
 /** Pods are told when their addresses are known; host0 has those of the node, which it is not to hear of. */
@@ -134,7 +153,7 @@ function followNeighbors(t: Tables, message: Extract<PlaneMessage, { type: "neig
 }
 
 function setAddresses(t: Tables, message: Extract<PlaneMessage, { type: "node" }>): void {
-  t.addresses.local = new LocalAddresses(message.local);
+  t.addresses.local = new localAddresses.LocalAddresses(message.local);
   t.addresses.podSources = createPrefixSet(message.podSources);
   t.addresses.masqueradeSources = createPrefixSet(message.masqueradeSources);
   t.addresses.masqueradeExempt = createPrefixSet(message.masqueradeExempt);

@@ -69,6 +69,7 @@ export type PlaneMessage =
       nodeSources: Prefix[];
       serviceRanges: Prefix[];
     }
+  | { type: "announced"; addresses?: IpWords[]; told: IpWords[] } // load balancers' (absent: as before); to tell of now
   | { type: "config"; config: ConfigChange } // what no object tells
   | { type: "neighbors"; known: NeighborMessage[]; gone: IpWords[] } // of a shared uplink, as the kernel has them
   | { type: "tunnel-gso"; fd: number } // superframes in VXLAN leave by this descriptor; -1: they are cut here

@@ -4,6 +4,7 @@
  */
 
 import { type Cidr, cidr, type Ip, ip, network } from "../base/ip.ts";
+import { AnnouncedAddresses } from "../compile/announced.ts";
 import * as hostPorts from "../compile/host-ports.ts";
 import { servesLoopback } from "../compile/host-rules.ts";
 import { compileTopology, type NodeTopology, prefixOf } from "../compile/node.ts";
@@ -54,6 +55,7 @@ export class NodeMessages {
   readonly config: AgentConfig;
   readonly services: ServiceCompiler;
   readonly policies: PolicyCompiler;
+  readonly #announced: AnnouncedAddresses;
   readonly #layout = new PolicyLayout();
   readonly #facts: OfflineFacts;
   /** Pods with host ports at 127.0.0.0/8. */
@@ -70,6 +72,7 @@ export class NodeMessages {
       hasTunnel: config.overlay.type === "vxlan",
       ruleIds: ids.rules,
     });
+    this.#announced = new AnnouncedAddresses(config.nodeName);
     this.services = new ServiceCompiler(this.#settings(state), config.nodeName, ids.services);
   }
 
@@ -93,7 +96,9 @@ export class NodeMessages {
     const isMoved = servedLoopback !== this.#atLoopback.size > 0;
     const isOther = ports !== this.#ports && this.#ports !== undefined;
     this.#ports = ports;
-    const isChanged = isMoved || isOther || changes.nodes.size > 0 || changes.serviceCidrs.size > 0;
+    const isAnnounced = this.#answers && this.#announced.update(state, changes.services);
+    const isChanged =
+      isMoved || isOther || isAnnounced || changes.nodes.size > 0 || changes.serviceCidrs.size > 0;
     if (isChanged || this.topology === undefined) {
       for (const key of this.#topology(state, ports, messages)) services.add(key);
     }
@@ -110,9 +115,22 @@ export class NodeMessages {
 
   /** The first time that everything has been told: what an earlier plane had beside it is gone. */
   #completed(messages: PlaneMessage[]): PlaneMessage[] {
+    this.#announce(messages);
     if (this.#isComplete || this.topology === undefined) return messages;
     this.#isComplete = true;
     return [...messages, { type: "complete" }];
+  }
+
+  /** Of a shared uplink the kernel answers. */
+  get #answers(): boolean {
+    return this.config.uplink.mode !== "shared";
+  }
+
+  /** After the services: who hears of an address finds it served. */
+  #announce(messages: PlaneMessage[]): void {
+    if (this.topology === undefined) return;
+    const announced = this.#announced.take();
+    if (announced !== undefined) messages.push({ type: "announced", ...announced });
   }
 
   /** What to compile of pods: those that have host ports here, or had. */
@@ -145,7 +163,8 @@ export class NodeMessages {
     const extra = partial ? [...known, ...LOOPBACK] : known;
     const loopback = partial || this.#atLoopback.size > 0 || servesLoopback(this.#settings(state));
     const { mtu, machine } = ports;
-    const given = { config, mtu, ports, localIps: extra, partial, loopback };
+    const announced = this.#announced.list;
+    const given = { config, mtu, ports, localIps: extra, partial, loopback, announced };
     const input = machine === undefined ? given : { ...given, machine };
     const topology = compileTopology(state, input);
     if (topology === undefined) return [];

@@ -16,6 +16,7 @@ import { KernelReader } from "../../device/netlink/kernel-network.ts";
 import { errnoName, type Native } from "../../native/binding.ts";
 import type { PlaneMessage } from "../../plane/messages.ts";
 import type { SharedTables } from "../../plane/plane-memory.ts";
+import { Announcements } from "./announcements.ts";
 import { HostRouting } from "./host-routing.ts";
 import { PortlessPeers } from "./portless-peers.ts";
 import { readRecord, recordWith, writeRecord } from "./record.ts";
@@ -70,6 +71,7 @@ export class NodeNetwork {
   readonly #native: Native;
   readonly #portless: PortlessPeers;
   readonly #routing: HostRouting;
+  readonly #announcements: Announcements;
   #reader: KernelReader | undefined;
   #look: NodeJS.Timeout | undefined;
   #retry: NodeJS.Timeout | undefined;
@@ -91,6 +93,7 @@ export class NodeNetwork {
     this.#config = config;
     this.#tell = tell;
     this.#routing = new HostRouting(config);
+    this.#announcements = new Announcements((message) => tell.tell(message));
     this.#routing.onProblem = (error) => tell.problem(error);
   }
 
@@ -206,7 +209,13 @@ export class NodeNetwork {
     this.#shared?.opened(fd);
   }
 
-  update(update: ServiceUpdate): void {
+  /** The plane was told this. */
+  told(message: PlaneMessage): void {
+    if (message.type === "announced") this.#announcements.told(message);
+    if (message.type === "services") this.#servicesTold(message.update);
+  }
+
+  #servicesTold(update: ServiceUpdate): void {
     this.#routing.update(update);
     this.#shared?.update(update);
   }
@@ -272,6 +281,7 @@ export class NodeNetwork {
   /** Before the plane ends: the kernel takes its NIC back. host0 and its routes stay for the next agent. */
   async remove(): Promise<void> {
     clearInterval(this.#look);
+    this.#announcements.close();
     this.#reader?.close();
     this.#reader = undefined;
     await this.#routing.remove();

@@ -1,4 +1,5 @@
 // The controllers that make pods and slices of objects, in the order in which they are told and asked.
+import type { AddressSpan } from "../../base/address-span.ts";
 import type { Store, StoreEvent } from "../store.ts";
 import { CronJobController } from "./cron-jobs.ts";
 import { CustomDefinitionController } from "./custom-definitions.ts";
@@ -8,6 +9,7 @@ import type { Clock } from "./due.ts";
 import { EndpointSliceController } from "./endpoint-slices.ts";
 import { EndpointsMirrorController } from "./endpoints-mirror.ts";
 import { JobController } from "./jobs.ts";
+import { LoadBalancerController } from "./load-balancer/load-balancers.ts";
 import { ReplicaSetController } from "./replica-sets.ts";
 import { StatefulSetController } from "./stateful-sets.ts";
 import type { PodActions } from "./workload.ts";
@@ -22,7 +24,13 @@ export interface Controller {
   tick?(): boolean;
 }
 
-export function makeControllers(store: Store, pods: PodActions, clock: Clock): Controller[] {
+interface ControllerOptions extends Clock {
+  readonly loadBalancer?: readonly AddressSpan[] | undefined;
+}
+
+export function makeControllers(store: Store, pods: PodActions, options: ControllerOptions): Controller[] {
+  const clock: Clock = options;
+  const { loadBalancer: pool } = options;
   return [
     new DeploymentController(store, pods, clock),
     new ReplicaSetController("ReplicaSet", store, pods, clock),
@@ -33,6 +41,7 @@ export function makeControllers(store: Store, pods: PodActions, clock: Clock): C
     new JobController(store, pods, clock),
     new EndpointSliceController(store),
     new EndpointsMirrorController(store),
+    ...(pool === undefined ? [] : [new LoadBalancerController(store, pool, pods.tell)]),
     new CustomDefinitionController(store, () => clock.time(clock.nowMs())),
   ];
 }

@@ -5,7 +5,7 @@ import * as build from "../../testing/frames/frame-builder.ts";
 import { TestNode } from "../../testing/world/test-node.ts";
 import { Event } from "../counters.ts";
 import { LocalAddresses } from "../table/local-addresses.ts";
-import { announceNextHops, announceNode } from "./announce.ts";
+import { announceNextHops, announceNode, announceToFabric } from "./announce.ts";
 import { flush } from "./tx-queue.ts";
 
 const MAC = "0a:58:0a:f4:01:02";
@@ -24,12 +24,12 @@ function attached(local: readonly string[]): {
   return { node, station };
 }
 
-function told(node: TestNode): string[] {
+function told(node: TestNode, port = "pod2", mac = [MAC]): string[] {
   flush(node.tables.tx);
   node.run();
-  const out = node.received("pod2");
-  for (const { frame } of out) {
-    t.same(build.mac(MAC), {
+  const out = node.received(port);
+  for (const [i, { frame }] of out.entries()) {
+    t.same(build.mac(mac[i] ?? mac[0]), {
       hi: (frame[0] << 8) | frame[1],
       lo: new DataView(frame.buffer, frame.byteOffset).getInt32(2),
     });
@@ -73,3 +73,26 @@ t.test("host0 hears of the next hops alone; nobody hears of a node without a MAC
   t.same(told(node), []);
   node.settle();
 });
+
+t.test(
+  "the fabric hears of a load balancer's address at the uplink: by request and answer, and by advertisement",
+  async (t) => {
+    const { node } = attached([]);
+    const { w0, w1, w2, w3 } = ip("192.168.50.240");
+    announceToFabric(node.tables, w0, w1, w2, w3);
+    t.same(told(node, "uplink", ["ff:ff:ff:ff:ff:ff"]), [
+      `ARP, Reply 192.168.50.240 is-at ${node.uplinkMac}, length 28`,
+      "ARP, Request who-has 192.168.50.240 tell 192.168.50.240, length 28",
+    ]);
+    const six = ip("fd00:192:168:50::f0");
+    announceToFabric(node.tables, six.w0, six.w1, six.w2, six.w3);
+    t.same(told(node, "uplink", ["33:33:00:00:00:01"]), [
+      "IP6 fd00:192:168:50::f0 > ff02::1: ICMP6, neighbor advertisement, tgt is fd00:192:168:50::f0, length 32",
+    ]);
+    t.equal(node.counters.events[Event.NEIGHBOR_ANNOUNCED], 3);
+    node.tables.config.router.uplinkPort = -1;
+    announceToFabric(node.tables, w0, w1, w2, w3);
+    t.same(told(node, "uplink"), []);
+    node.settle();
+  },
+);

@@ -3,6 +3,9 @@
  * forgets the neighbours there, asks once into the void and again a second later (neigh_carrier_down, RETRANS_TIMER).
  * An unsolicited answer changes entries that exist and makes none (RFC 826; RFC 4861 §7.2.6), so who waits goes on at
  * once. Cold: when ports are attached.
+ *
+ * And tells the fabric where the address of a load balancer is from now on: a gratuitous ARP request and answer
+ * (RFC 5227 §3: there are hosts that hear one of them alone), or an unsolicited neighbour advertisement to all nodes.
  */
 
 import type { Ipv4Addr } from "../../base/ids.ts";
@@ -18,7 +21,7 @@ import * as pool from "../slot-pool.ts";
 import type { Tables } from "../tables.ts";
 import { enqueue } from "./tx-queue.ts";
 
-/** A station of the pod bridge: address in words, MAC, port. */
+/** A station of the pod bridge, or a group on the fabric: address in words, MAC, port. */
 export interface Station {
   readonly w0: number;
   readonly w1: number;
@@ -36,6 +39,10 @@ const NEXT_HOP_4 = 0xa9fe0101 | 0;
 const LINK_LOCAL = 0xfe800000 | 0;
 /** RFC 4861 §7.1.2: who sent it is on this link. */
 const HOP_LIMIT = 255;
+const BROADCAST_HI = 0xffff;
+const BROADCAST_LO = -1;
+/** ff02::1, and the group's MAC address (RFC 2464 §7). */
+const ALL_NODES: Station = { w0: 0xff020000 | 0, w1: 0, w2: 0, w3: 1, macHi: 0x3333, macLo: 1, port: -1 };
 const ADVERTISEMENT_LEN = ndp.ADVERTISEMENT_LEN + ndp.LINK_OPTION_LEN;
 
 /** All addresses of the node, of the station's family. */
@@ -53,6 +60,49 @@ export function announceNextHops(t: Tables, to: Station): void {
   announce(t, to, LINK_LOCAL, 0, 0, 1);
 }
 
+/** An address of IPv4 or IPv6 is at the uplink. Nothing is said while there is none. */
+export function announceToFabric(t: Tables, w0: number, w1: number, w2: number, w3: number): void {
+  const port = t.config.router.uplinkPort;
+  if (port < 0 || t.ports.active[port] === 0) return;
+  if (isV4(w0, w1, w2)) {
+    tellEverybody(t, port, arp.OP_REQUEST, 0, 0, w3);
+    tellEverybody(t, port, arp.OP_REPLY, BROADCAST_HI, BROADCAST_LO, w3);
+  } else tellAllNodes(t, port, w0, w1, w2, w3);
+}
+
+function tellEverybody(
+  t: Tables,
+  port: number,
+  op: number,
+  toHi: number,
+  toLo: number,
+  address: number,
+): void {
+  const slot = pool.acquire(t.pool);
+  if (slot < 0) return;
+  const view = t.scratch.own.view;
+  const off = pool.frameOffset(slot);
+  const hi = t.ports.macHi[port];
+  const lo = t.ports.macLo[port];
+  const own = address as Ipv4Addr;
+  vnet.clear(view, off - vnet.HEADER_LEN);
+  eth.emit(view, off, BROADCAST_HI, BROADCAST_LO, hi, lo, eth.ETHERTYPE_ARP);
+  arp.emit(view, off + eth.HEADER_LEN, op, hi, lo, own, toHi, toLo, own);
+  t.counters.events[Event.NEIGHBOR_ANNOUNCED]++;
+  enqueue(t.tx, port, off, eth.HEADER_LEN + arp.HEADER_LEN, slot);
+}
+
+function tellAllNodes(t: Tables, port: number, w0: number, w1: number, w2: number, w3: number): void {
+  const slot = pool.acquire(t.pool);
+  if (slot < 0) return;
+  const off = pool.frameOffset(slot);
+  const hi = t.ports.macHi[port];
+  vnet.clear(t.scratch.own.view, off - vnet.HEADER_LEN);
+  const len = emitAdvertisement(t, off, ALL_NODES, hi, t.ports.macLo[port], w0, w1, w2, w3);
+  t.counters.events[Event.NEIGHBOR_ANNOUNCED]++;
+  enqueue(t.tx, port, off, len, slot);
+}
+
 function announce(t: Tables, to: Station, w0: number, w1: number, w2: number, w3: number): void {
   const { macHi, macLo } = t.config.router;
   if ((macHi | macLo) === 0 || isV4(w0, w1, w2) !== isV4(to.w0, to.w1, to.w2)) return;
@@ -61,7 +111,9 @@ function announce(t: Tables, to: Station, w0: number, w1: number, w2: number, w3
   if (slot < 0) return;
   const off = pool.frameOffset(slot);
   vnet.clear(t.scratch.own.view, off - vnet.HEADER_LEN);
-  const len = isV4(w0, w1, w2) ? emitReply(t, off, to, w3) : emitAdvertisement(t, off, to, w0, w1, w2, w3);
+  const len = isV4(w0, w1, w2)
+    ? emitReply(t, off, to, w3)
+    : emitAdvertisement(t, off, to, macHi, macLo, w0, w1, w2, w3);
   t.counters.events[Event.NEIGHBOR_ANNOUNCED]++;
   enqueue(t.tx, to.port, off, len, slot);
 }
@@ -81,13 +133,14 @@ function emitAdvertisement(
   t: Tables,
   off: number,
   to: Station,
+  macHi: number,
+  macLo: number,
   w0: number,
   w1: number,
   w2: number,
   w3: number,
 ): number {
   const view = t.scratch.own.view;
-  const { macHi, macLo } = t.config.router;
   const ip = off + eth.HEADER_LEN;
   const icmp = ip + ipv6.HEADER_LEN;
   eth.emit(view, off, to.macHi, to.macLo, macHi, macLo, eth.ETHERTYPE_IPV6);

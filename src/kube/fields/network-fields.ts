@@ -7,8 +7,8 @@ Service
 ServiceSpec
   allocateLoadBalancerNodePorts,clusterIP,clusterIPs,externalIPs,externalName,externalTrafficPolicy  served
   healthCheckNodePort,internalTrafficPolicy,ipFamilies,ipFamilyPolicy,loadBalancerSourceRanges,ports  served
-  loadBalancerClass  lab  no load balancer is made: give its addresses as status.loadBalancer.ingress
-  loadBalancerIP  lab  no load balancer is made: give its addresses as status.loadBalancer.ingress
+  loadBalancerClass  served  none, or podwire.dev/lab: a lab's pool gives the addresses; others are left alone
+  loadBalancerIP  served  where the lab has a pool
   publishNotReadyAddresses,selector,sessionAffinity,sessionAffinityConfig,type  served
   trafficDistribution  served  as hints of the EndpointSlices that podwire makes
 ServicePort

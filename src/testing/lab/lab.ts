@@ -48,6 +48,7 @@ export interface LabSpec {
   policy?: object;
   podSecurity?: object;
   images?: { match: string; run: string[] }[];
+  loadBalancer?: object;
   /** Left out: the lab has no DNS, so that its pods and Services are those of the test. */
   dns?: object;
   objects?: object[];
@@ -90,6 +91,7 @@ export class TestLab {
       policy,
       podSecurity,
       images,
+      loadBalancer,
       objects = [],
     } = spec;
     const dataplane = { ...workersOf(spec), ...spec.dataplane };
@@ -111,6 +113,7 @@ export class TestLab {
         ...(policy === undefined ? {} : { policy }),
         ...(podSecurity === undefined ? {} : { podSecurity }),
         ...(images === undefined ? {} : { images }),
+        ...(loadBalancer === undefined ? {} : { loadBalancer }),
         dns: spec.dns ?? { enabled: false },
         manifests: ["objects.json"],
       },

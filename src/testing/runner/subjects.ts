@@ -42,6 +42,7 @@ export const SUBJECTS: Subjects = {
     files: `services service-* packed-services words-text split-services choose-backend session-affinity affinity
       endpoint-load claims
       masquerade translate reset-removed host-rules node health-checks packet-flow own-node-ports update kube-proxy-rows
+      load-balancer* announced announcements address-span e2e-load-balancer
       e2e-service e2e-node-port e2e-packetflow e2e-rolling e2e-update e2e-workloads health syn-flood`,
   },
   ipvs: {
@@ -212,7 +213,7 @@ export const mayShare = (file: string): boolean =>
  */
 const OWN_MACHINE =
   "agent-node vagrant-node shared-uplink shared-hostile conntrack-judge userspace health scheduling syn-flood " +
-  "superframes e2e-rolling e2e-update e2e-policy-live";
+  "superframes e2e-load-balancer e2e-rolling e2e-update e2e-policy-live";
 
 /** Whether nothing is to run beside this native test. */
 export const needsMachine = (file: string): boolean =>

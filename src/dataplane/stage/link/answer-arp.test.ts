@@ -1,10 +1,12 @@
 // Who is answered for whom: gateway and node addresses for pods, everything for the node's own stack, the
 // node's own addresses for the fabric.
 import t from "tap";
+import { ip } from "../../../base/ip.ts";
 import * as build from "../../../testing/frames/frame-builder.ts";
 import { macOf } from "../../../testing/world/test-cluster.ts";
 import { CLIENT, CLIENT_MAC } from "../../../testing/world/test-fabric.ts";
 import { TestNode } from "../../../testing/world/test-node.ts";
+import { LocalAddresses } from "../../table/local-addresses.ts";
 
 const POD2 = "10.244.1.2";
 const POD3 = "10.244.1.3";
@@ -108,6 +110,26 @@ t.test(
       node.run();
       t.same(node.everything(), [], target);
     }
+    node.settle();
+  },
+);
+
+t.test(
+  "a load balancer's address is answered on the fabric by the node that announces it, only there",
+  async (t) => {
+    const VIP = "192.168.50.240";
+    const node = new TestNode();
+    node.send("uplink", ask(CLIENT, CLIENT_MAC, VIP));
+    node.run();
+    t.same(node.everything(), [], "not announced");
+    node.tables.addresses.announced = new LocalAddresses([ip(VIP)]);
+    const out = node.through("uplink", ask(CLIENT, CLIENT_MAC, VIP));
+    t.equal(out.port, "uplink");
+    t.equal(out.text, isAt(VIP, node.uplinkMac));
+    node.send("uplink", ask(CLIENT, CLIENT_MAC, "192.168.50.241"));
+    node.send("uplink", ask(VIP, CLIENT_MAC, VIP)); // another node announces it: nothing to answer
+    node.run();
+    t.same(node.everything(), []);
     node.settle();
   },
 );

@@ -1,7 +1,8 @@
 /**
- * Stage `answer-arp` (Linux: arp_process). Answers for the gateway, for every address of the node, and – towards
- * host0 – for everything, since the node's own stack reaches the world through us (proxy ARP). Learns neighbours
- * of the fabric from what they say. What is asked of another pod goes on: the bridge floods it.
+ * Stage `answer-arp` (Linux: arp_process). Answers for the gateway, for every address of the node, towards the fabric
+ * for load balancers that this node announces, and – towards host0 – for everything, since the node's own stack reaches
+ * the world through us (proxy ARP). Learns neighbours of the fabric from what they say. What is asked of another pod
+ * goes on: the bridge floods it.
  * Reads ARP, writes `fabric`. Drops: malformed messages, and answers nobody here asked for.
  */
 import * as arp from "../../../wire/link/arp.ts";
@@ -45,7 +46,7 @@ export function answerArp(pkt: Packet, t: Tables, nowMs: number): Verdict {
   describe(pkt, isRequest, target);
   if (role === UPLINK) {
     const local = localAddresses.has(t.addresses.local, 0, 0, 0xffff, target);
-    const service = !local && isService(t, target);
+    const service = !local && (isAnnounced(t, target) || isService(t, target));
     learnNeighbor(pkt, t, sender, isRequest, local || service, nowMs);
     const ours = service || (local && t.config.router.shared === 0); // of a shared uplink the kernel answers
     if (isRequest && ours && sender !== target)
@@ -70,6 +71,11 @@ function describe(pkt: Packet, isRequest: boolean, target: number): void {
   pkt.detail[Detail.TARGET + 1] = 0;
   pkt.detail[Detail.TARGET + 2] = V4_MAPPED;
   pkt.detail[Detail.TARGET + 3] = target;
+}
+
+/** Whoever announces a load balancer's address answers for it, and nobody else. */
+function isAnnounced(t: Tables, target: number): boolean {
+  return localAddresses.has(t.addresses.announced, 0, 0, V4_MAPPED, target);
 }
 
 /** Addresses on kube-ipvs0 are the node's: Linux answers for them on every link, unless arp_ignore is set. */

@@ -1,6 +1,7 @@
 // Who is answered for whom over IPv6: gateway and node addresses for pods, everything for the node's own stack, the
 // node's own addresses for the fabric; and what nobody must believe.
 import t from "tap";
+import { ip } from "../../../base/ip.ts";
 import * as build from "../../../testing/frames/frame-builder.ts";
 import {
   CLIENT6,
@@ -15,6 +16,7 @@ import {
 } from "../../../testing/world/dual-stack.ts";
 import { CLIENT_MAC } from "../../../testing/world/test-fabric.ts";
 import { TestNode } from "../../../testing/world/test-node.ts";
+import { LocalAddresses } from "../../table/local-addresses.ts";
 import * as neighbor from "../../table/neighbor.ts";
 
 const POD2 = pod6(1, 2);
@@ -168,6 +170,23 @@ t.test("who asks for us is known, and what waited for an answer goes when it com
   const out = node.through("uplink", ask(node6(2), "02:00:00:00:00:12", node6(1)));
   t.equal(out.port, "uplink");
   t.equal(stateOf(node, node6(2)), STATE.STALE, "it will want an answer soon");
+  node.settle();
+});
+
+t.test("a load balancer's address is answered on the fabric by the node that announces it", async (t) => {
+  const VIP = "fd00:192:168:50::f0";
+  const node = fresh();
+  node.send("uplink", ask(CLIENT6, CLIENT_MAC, VIP));
+  node.run();
+  t.same(node.everything(), [], "not announced");
+  node.tables.addresses.announced = new LocalAddresses([ip(VIP)]);
+  const out = node.through("uplink", ask(CLIENT6, CLIENT_MAC, VIP));
+  t.equal(out.port, "uplink");
+  const wanted = build.neighborAdvertisementFrame({
+    ...{ src: VIP, srcMac: node.uplinkMac, dst: CLIENT6, dstMac: CLIENT_MAC, target: VIP },
+    ...{ mac: node.uplinkMac, flags: 0xe0 },
+  });
+  t.same(out.frame, wanted, out.text);
   node.settle();
 });
 

@@ -1,6 +1,7 @@
 /**
  * Stage `answer-nd` (Linux: ndisc_recv_ns, ndisc_recv_na; RFC 4861 §7). IPv6's twin of `answer-arp`: answers
- * solicitations for the gateway and every address of the node, and – towards host0 – for everything (proxy ND).
+ * solicitations for the gateway and every address of the node, towards the fabric for load balancers that this node
+ * announces, and – towards host0 – for everything (proxy ND).
  * Learns neighbours of the fabric from what they say. What is asked of another pod goes on: the bridge floods it.
  * Probes for duplicates (RFC 4862 §5.4) are answered for our own addresses only, to everybody. No router
  * advertisements: addresses are static.
@@ -56,7 +57,7 @@ export function answerNd(pkt: Packet, t: Tables, nowMs: number): Verdict {
   describe(pkt, isSolicitation);
   if (role === UPLINK) return isSolicitation ? fabricAsks(pkt, t, nowMs) : fabricTells(pkt, t, nowMs);
   if (!isSolicitation) return isMulticast(pkt.key[DST0]) || !isForGateway(pkt, t) ? NEXT : CONSUMED;
-  const ours = isTargetLocal(pkt, t);
+  const ours = isTargetIn(t.addresses.local, pkt);
   if (role === HOST) return hostAsks(pkt, t, ours);
   if (ours || isGatewayLink(pkt, t))
     return advertise(pkt, t, t.config.router.macHi, t.config.router.macLo, OWN);
@@ -96,13 +97,13 @@ function isForGateway(pkt: Packet, t: Tables): boolean {
   return eth.dstHi(pkt.view, pkt.off) === router.macHi && eth.dstLo(pkt.view, pkt.off) === router.macLo;
 }
 
-function isTargetLocal(pkt: Packet, t: Tables): boolean {
+function isTargetIn(addresses: localAddresses.LocalAddresses, pkt: Packet): boolean {
   const view = pkt.view;
   const at = pkt.l4;
   const w0 = ndp.targetWord(view, at, 0);
   const w1 = ndp.targetWord(view, at, 1);
   const w2 = ndp.targetWord(view, at, 2);
-  return localAddresses.has(t.addresses.local, w0, w1, w2, ndp.targetWord(view, at, 3));
+  return localAddresses.has(addresses, w0, w1, w2, ndp.targetWord(view, at, 3));
 }
 
 /**
@@ -143,7 +144,7 @@ function hostAsks(pkt: Packet, t: Tables, ours: boolean): Verdict {
 }
 
 function fabricAsks(pkt: Packet, t: Tables, nowMs: number): Verdict {
-  const ours = isTargetLocal(pkt, t);
+  const ours = isTargetIn(t.addresses.local, pkt) || isTargetIn(t.addresses.announced, pkt);
   const option = ndp.findOption(pkt.view, pkt.l4, pkt.end, ndp.OPTION_SOURCE_LINK);
   if (option >= 0) {
     const k = pkt.key;
@@ -156,7 +157,7 @@ function fabricAsks(pkt: Packet, t: Tables, nowMs: number): Verdict {
 
 /** Somebody else with an address of ours: the node's own stack shall hear it. */
 function fabricTells(pkt: Packet, t: Tables, nowMs: number): Verdict {
-  if (isTargetLocal(pkt, t)) return isMulticast(pkt.key[DST0]) ? NEXT : CONSUMED;
+  if (isTargetIn(t.addresses.local, pkt)) return isMulticast(pkt.key[DST0]) ? NEXT : CONSUMED;
   const view = pkt.view;
   const at = pkt.l4;
   const option = ndp.findOption(view, at, pkt.end, ndp.OPTION_TARGET_LINK);
