@@ -283,7 +283,8 @@ t.test("status is its own part", async (t) => {
   t.not(made.body.status?.replicas, 9);
   const { body } = call(`GET ${path}/own`);
   const ingress = "/apis/networking.k8s.io/v1/namespaces/default/ingresses";
-  call(`POST ${ingress}`, { metadata: { name: "i" }, spec: { rules: [] } });
+  const defaultBackend = { service: { name: "s", port: { number: 80 } } };
+  call(`POST ${ingress}`, { metadata: { name: "i" }, spec: { defaultBackend, rules: [] } });
   const status = { loadBalancer: { ingress: [{ ip: "192.0.2.1" }] } };
   const put = call(`PUT ${ingress}/i/status`, {
     metadata: { name: "i" },

@@ -1,10 +1,10 @@
 // An independent client, Kubernetes' own for Node.js: its informers follow a churn over connections that are cut after
 // any number of bytes, and end with what there is.
-import { connect, createServer, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CoreV1Api, KubeConfig, makeInformer, type V1ConfigMap } from "@kubernetes/client-node";
 import t from "tap";
 import type { KubeObject } from "../kube/objects.ts";
+import { cutRelay } from "../testing/cut-relay.ts";
 import { TestPrograms } from "../testing/pod-programs.ts";
 import { makeCluster } from "../testing/world/make-cluster.ts";
 import { makeCredentials } from "./certificates.ts";
@@ -14,42 +14,7 @@ import { serveApi } from "./server.ts";
 const SECONDS = 3;
 const CHANGES_A_SECOND = 500;
 const NAMES = 40;
-
-/** A relay to `port` that cuts connections while `isCutting`. Returns its own port. */
-async function relayTo(port: number, random: () => number) {
-  const sockets = new Set<Socket>();
-  const relay = { port: 0, isCutting: true, cuts: 0, close: (): void => {} };
-  const server = createServer((client) => {
-    const upstream = connect(port, "127.0.0.1");
-    let left = relay.isCutting ? Math.floor(random() * 60_000) : Number.POSITIVE_INFINITY;
-    const end = (): void => {
-      client.destroy();
-      upstream.destroy();
-    };
-    for (const socket of [client, upstream]) {
-      sockets.add(socket);
-      socket.on("error", end).on("close", () => {
-        sockets.delete(socket);
-        end();
-      });
-    }
-    client.on("data", (bytes) => upstream.write(bytes));
-    upstream.on("data", (bytes) => {
-      client.write(bytes.subarray(0, Math.min(bytes.length, left)));
-      left -= bytes.length;
-      if (left > 0) return;
-      relay.cuts++;
-      end();
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  relay.port = (server.address() as { port: number }).port;
-  relay.close = () => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  };
-  return relay;
-}
+const CUT_BYTES = 60_000;
 
 function seeded(seed: number): () => number {
   let state = seed;
@@ -67,7 +32,7 @@ t.test("informers end with what there is, and tell nothing that never was", asyn
   const credentials = await makeCredentials("test", ["localhost"], ["127.0.0.1"]);
   const programs = new TestPrograms();
   const server = await serveApi({ cluster, credentials, programs, port: 0, log: (line) => t.fail(line) });
-  const relay = await relayTo(server.port, random);
+  const relay = await cutRelay(server.port, random, CUT_BYTES);
   const told = new Set<string>();
   cluster.store.watch(({ object: { kind, metadata } }) => {
     if (kind === "ConfigMap") told.add(`${metadata.name}@${metadata.resourceVersion}`);

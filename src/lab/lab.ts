@@ -5,7 +5,7 @@ import type { Cluster } from "../cluster/cluster.ts";
 import type { Change } from "../cluster/cluster-options.ts";
 import type { Happening } from "../cluster/event-recorder.ts";
 import { hostPortsOf } from "../kube/host-ports.ts";
-import { type Job, keyOf, type Node, type Pod } from "../kube/objects.ts";
+import { type Job, keyOf, type Node, type Pod, type Service } from "../kube/objects.ts";
 import { LabDns } from "./dns/lab-dns.ts";
 import { labObjects } from "./lab-objects.ts";
 import { isReady, isStuck, type LabStatus, type PodReport, podReason } from "./lab-status.ts";
@@ -159,6 +159,11 @@ export class Lab implements PodHost {
     return appletFolder(`${this.paths.dir}/busybox`);
   }
 
+  services(namespace: string): Service[] {
+    const all = this.cluster.list("Service") as Service[];
+    return all.filter(({ metadata }) => metadata.namespace === namespace);
+  }
+
   hasDataPath(node: NodePlan): boolean {
     return this.agents.get(node.name)?.ready ?? false;
   }
@@ -201,6 +206,8 @@ export class Lab implements PodHost {
     if (this.stopping) return;
     if (object.kind === "ConfigMap" || object.kind === "Secret")
       this.configChanged(object.metadata.namespace);
+    if (object.kind === "Service")
+      for (const runner of this.runnersIn(object.metadata.namespace)) runner.servicesChanged();
     if (object.kind !== "Pod") return;
     const pod = object as Pod;
     const runner = this.runners.get(runnerKey(pod));
@@ -211,8 +218,11 @@ export class Lab implements PodHost {
 
   /** Volumes and refused containers of a namespace follow what its ConfigMaps and Secrets say. */
   private configChanged(namespace: string | undefined): void {
-    for (const runner of this.runners.values())
-      if (runner.pod.metadata.namespace === namespace) runner.objectsChanged();
+    for (const runner of this.runnersIn(namespace)) runner.objectsChanged();
+  }
+
+  private runnersIn(namespace: string | undefined): PodRunner[] {
+    return [...this.runners.values()].filter(({ pod }) => pod.metadata.namespace === namespace);
   }
 
   /** Once the pod has a node and an address. A pod of the same name that is still ending is waited for. */

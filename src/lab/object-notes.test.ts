@@ -17,7 +17,7 @@ t.test("what podwire apply says of an object, once for each field, without its n
   };
   t.same(objectNotes(object([one, { ...one, name: "d" }]), {}), [
     "spec.template.spec.containers[*].resources: resources are neither reserved nor limited (docs/fields.md)",
-    "spec.template.spec.containers[*].image: this image is not run: podwire/echo stands in on its containerPorts: " +
+    "spec.template.spec.containers[*].image: this image is not run: podwire/echo stands in on its ports: " +
       "use command, or images of lab.yaml (docs/lab.md)",
   ]);
   const known = { name: "c", image: "shop/one", ports: one.ports, imagePullPolicy: "Always" };

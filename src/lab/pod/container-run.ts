@@ -1,21 +1,37 @@
 // One container of a pod, from its first start to its last end: what it is given, its program, its hooks and its probes.
+import { existsSync, writeFileSync } from "node:fs";
 import type { Container } from "../../kube/objects.ts";
 import { type Exit, KUBELET_BACKOFF, ManagedProcess, type ProcessSpec } from "../process/managed-process.ts";
-import { announces, type ContainerHost, lastWords, prepareContainer } from "./container-setup.ts";
+import {
+  allStandInPorts,
+  type ContainerHost,
+  lastWords,
+  prepareContainer,
+  writePorts,
+} from "./container-setup.ts";
 import { containerEnvironment, joinWords } from "./enter/enter.ts";
-import { type ImageProgram, imageProgram } from "./image/image-program.ts";
+import {
+  type ImageProgram,
+  imageProgram,
+  insteadOf,
+  type Role,
+  roleOf,
+  takesServicePorts,
+} from "./image/image-program.ts";
 import { LogIndex } from "./log-index.ts";
 import { type ContainerView, isSidecar } from "./pod-status.ts";
 import { checkOf, type ProbePlace, runHook } from "./probe-place.ts";
 import { type ProbeKind, Prober } from "./prober.ts";
 
+/** What a shell ends with that did not find the program. */
+const NOT_FOUND = 127;
 const HOOK_LIMIT_MS = 24 * 3600 * 1000; // a postStart hook may take what it wants
 
 export class ContainerRun {
   readonly container: Container;
   readonly isInit: boolean;
-  readonly process: ManagedProcess | undefined;
-  readonly log: LogIndex | undefined;
+  process: ManagedProcess | undefined;
+  log: LogIndex | undefined;
   #begun = false;
   #stopped = false;
   /** What runs now has its postStart hook behind it. */
@@ -24,7 +40,8 @@ export class ContainerRun {
   #start = 0;
   readonly #host: ContainerHost;
   readonly #base: string;
-  readonly #use: ImageProgram;
+  readonly #role: Role;
+  #use: ImageProgram;
   readonly #probers = new Map<ProbeKind, Prober>();
 
   constructor(host: ContainerHost, container: Container, isInit: boolean) {
@@ -32,11 +49,38 @@ export class ContainerRun {
     this.container = container;
     this.isInit = isInit;
     this.#base = `${host.folder}/${container.name}`;
-    this.#use = imageProgram(container, host.images);
+    this.#role = roleOf(host.pod(), container, isInit);
+    this.#use = imageProgram(container, host.images, this.#role);
+    if (existsSync(this.#insteadFile)) this.#use = insteadOf(this.#use, container, this.#role) ?? this.#use;
     this.#makeProbers();
-    if (this.#use.use === "none") return;
+    if (this.#use.use !== "none") this.#makeProcess();
+  }
+
+  #makeProcess(): ManagedProcess {
     this.log = new LogIndex(`${this.#base}.log`);
     this.process = new ManagedProcess(this.#spec(this.log), (process) => this.#processChanged(process));
+    return this.process;
+  }
+
+  get takesServicePorts(): boolean {
+    return takesServicePorts(this.#use);
+  }
+
+  /** Services that find its pod have come or changed. */
+  servicesChanged(): void {
+    const ports = allStandInPorts(this.#host, this.container);
+    if (this.#stopped || ports.length === 0) return;
+    if (this.#use.use === "stand-in") {
+      if (this.process?.phase === "running") writePorts(this.#host, this.container);
+      return;
+    }
+    this.#use = { ...this.#use, use: "stand-in" };
+    this.#stopProbers();
+    this.#makeProbers();
+    const process = this.#makeProcess();
+    if (!this.#begun) return;
+    this.#host.events.exposed(this.#host.pod(), this.container, ports);
+    process.start();
   }
 
   get begun(): boolean {
@@ -165,7 +209,6 @@ export class ContainerRun {
       pidFile: `${this.#base}.pid`,
       restart: isSidecar(this.container) && this.isInit ? "Always" : this.isInit ? ofInit : policy,
       backoff: KUBELET_BACKOFF,
-      announces: announces(this.#use, this.container),
       prepare: () => prepareContainer(this.#host, this.container, this.#use),
       beforeStart: () => log.begins(),
       lastWords: (exitCode) => lastWords(this.#base, this.container, exitCode),
@@ -181,8 +224,23 @@ export class ContainerRun {
       this.#start++;
       this.#isHooked = false;
       this.#stopProbers();
+      if (process.phase === "waiting" && process.lastExit?.exitCode === NOT_FOUND) this.#notFound();
     } else if (process.announced) this.#began(process.adopted);
     host.changed();
+  }
+
+  /** What its command starts lies in its image: from the next start on something else runs. */
+  #notFound(): void {
+    const instead = insteadOf(this.#use, this.container, this.#role);
+    if (instead === undefined) return;
+    this.#use = instead;
+    writeFileSync(this.#insteadFile, ""); // for a lab process that takes the container over
+    this.#makeProbers();
+    this.#host.events.replaced(this.#host.pod(), this.container, instead.use);
+  }
+
+  get #insteadFile(): string {
+    return `${this.#base}.instead`;
   }
 
   /** It runs: its hook first, then its probes. */
@@ -194,7 +252,8 @@ export class ContainerRun {
       const how = { pod, container: this.container, where: this.#place(), limitMs: HOOK_LIMIT_MS };
       const problem = await runHook(hook, how);
       if (start !== this.#start || this.#host.stopping()) return;
-      if (problem !== undefined) {
+      // A hook calls programs of the image, which a stand-in has not.
+      if (problem !== undefined && !this.#use.standsIn) {
         this.#host.events.hookFailed(pod, this.container, "PostStart", problem);
         this.process?.end(this.#graceMs());
         return;
@@ -219,10 +278,12 @@ export class ContainerRun {
   #makeProbers(): void {
     const { startupProbe, livenessProbe, readinessProbe } = this.container;
     const given = { startup: startupProbe, liveness: livenessProbe, readiness: readinessProbe };
-    for (const [name, probe] of Object.entries(given)) {
+    for (const [name, told] of Object.entries(given)) {
       const kind = name as ProbeKind;
-      const check = checkOf(this.#host.pod(), this.container, probe, this.#place());
-      if (probe === undefined || check === undefined) continue;
+      const check = checkOf(this.#host.pod(), this.container, told, this.#place());
+      if (told === undefined || check === undefined) continue;
+      // The delay is the image's to begin; a stand-in answers as soon as it is started.
+      const probe = this.#use.standsIn ? { ...told, initialDelaySeconds: 0 } : told;
       const listener = {
         onChange: () => this.#probeChanged(kind),
         onFailure: (message: string) => {
@@ -270,6 +331,7 @@ export class ContainerRun {
     const host = this.#host;
     return {
       helper: host.helper,
+      standsIn: this.#use.standsIn,
       hasDataPath: () => host.hasDataPath(),
       enter: () => ({ words: joinWords(this.#base, host.netns), env: containerEnvironment(this.#base) }),
     };

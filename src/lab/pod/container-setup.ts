@@ -1,18 +1,20 @@
 // What a container is given before each start: variables, mounts, its view of the machine, its program; and what it
 // leaves when it ends.
-import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Container, Pod } from "../../kube/objects.ts";
 import { oneLine } from "../errors.ts";
 import type { Prepared, Refusal } from "../process/managed-process.ts";
 import type { NodePlan } from "../topology.ts";
 import type { ConfigObjects } from "./config-objects.ts";
+import { echoFiles, echoWords } from "./echo-place.ts";
 import { ENTER_FILE, type EnterFile, enterWords, type View } from "./enter/enter.ts";
 import { ConfigProblem, environmentOf } from "./environment.ts";
 import { expand } from "./expand.ts";
 import type { ImageRule } from "./image/built-in.ts";
 import type { ImageProgram } from "./image/image-program.ts";
-import { DNS_IMAGE, programFile } from "./pod-env.ts";
+import { standInPorts } from "./image/stand-in-ports.ts";
+import { DNS_IMAGE } from "./pod-env.ts";
 import type { PodEvents } from "./pod-events.ts";
 import type { ProbeHelper } from "./probe-place.ts";
 import { havePlaces, MountProblem, mountsOf } from "./volume/mounts.ts";
@@ -33,6 +35,8 @@ export interface ContainerHost {
   /** Folders of files over /etc. */
   readonly etc: readonly string[];
   readonly hostname: string | undefined;
+  /** Ports beside its own on which Services expect it to answer: "8080/TCP". */
+  servicePorts(container: Container): readonly string[];
   /** Folder of busybox' applets, if there are any. */
   applets(): string | undefined;
   pod(): Pod;
@@ -46,6 +50,8 @@ const MESSAGE_MAX_BYTES = 4096;
 const LOG_MAX_BYTES = 2048;
 const LOG_MAX_LINES = 80;
 const TERMINATION_PATH = "/dev/termination-log";
+/** Where a stand-in reads which ports it is to answer on, as written by the lab at any time. */
+const PORTS_PATH = "/dev/podwire-ports";
 
 /** podwire's own program, which says when it is ready. */
 function isOwnEcho({ use }: ImageProgram): boolean {
@@ -53,7 +59,7 @@ function isOwnEcho({ use }: ImageProgram): boolean {
 }
 
 /** It says itself when it is ready. */
-export function announces(image: ImageProgram, container: Container): boolean {
+function isAnnouncing(image: ImageProgram, container: Container): boolean {
   return isOwnEcho(image) || container.image === DNS_IMAGE;
 }
 
@@ -65,9 +71,10 @@ export function prepareContainer(
 ): Prepared | Refusal {
   try {
     const { lab, node, objects } = host;
+    const announces = isAnnouncing(image, container);
     const own = {
-      ...(announces(image, container) && { PODWIRE_READY_FD: "3" }),
-      ...(isOwnEcho(image) && echoEnvironment(host, container)),
+      ...(announces && { PODWIRE_READY_FD: "3" }),
+      ...(isOwnEcho(image) && echoEnvironment(host, container, image)),
     };
     const env = environmentOf(container, { lab, pod: host.pod(), node, objects, image: own });
     const applets = image.applets ? host.applets() : undefined;
@@ -75,10 +82,8 @@ export function prepareContainer(
     const view = viewOf(host, container, image, env);
     const words = enterWords(view);
     keepForEnterers(`${host.folder}/${container.name}`, { words, env, workingDir: view.workingDir });
-    const program = isOwnEcho(image)
-      ? [process.execPath, programFile("echo")]
-      : image.argv.map((word) => expand(word, env));
-    return { argv: [...words, ...program], env };
+    const program = isOwnEcho(image) ? echoWords(view.mounts) : image.argv.map((word) => expand(word, env));
+    return { argv: [...words, ...program], env, announces };
   } catch (error) {
     if (error instanceof ConfigProblem || error instanceof MountProblem)
       return { reason: "CreateContainerConfigError", message: error.message };
@@ -86,35 +91,59 @@ export function prepareContainer(
   }
 }
 
-function echoEnvironment(host: ContainerHost, { ports = [] }: Container): Record<string, string> {
+function echoEnvironment(
+  host: ContainerHost,
+  { ports = [] }: Container,
+  { use }: ImageProgram,
+): Record<string, string> {
   const { metadata, status } = host.pod();
+  const own = ports.map((p) => `${p.containerPort}/${p.protocol ?? "TCP"}`).join(",");
   return {
     PODWIRE_POD: metadata.name,
     PODWIRE_NAMESPACE: metadata.namespace ?? "default",
     PODWIRE_NODE: host.node.name,
     // Told, not looked up: os.networkInterfaces() leaves out a device without carrier, as a TAP is before its agent.
     PODWIRE_ADDRESSES: (status.podIPs ?? []).map((x) => x.ip).join(","),
-    PODWIRE_ECHO_PORTS: ports.map((p) => `${p.containerPort}/${p.protocol ?? "TCP"}`).join(","),
+    ...(use === "stand-in" ? { PODWIRE_ECHO_PORTS_FILE: PORTS_PATH } : { PODWIRE_ECHO_PORTS: own }),
   };
 }
 
+/** All ports on which a stand-in is to answer. */
+export function allStandInPorts(host: ContainerHost, container: Container): string[] {
+  const { spec } = host.pod();
+  const others = [...(spec.initContainers ?? []), ...spec.containers].filter((each) => each !== container);
+  return [...new Set([...standInPorts(container, others), ...host.servicePorts(container)])];
+}
+
+/** For a stand-in that runs: it opens what is new, and closes nothing. */
+export function writePorts(host: ContainerHost, container: Container): string {
+  const file = `${host.folder}/${container.name}.ports`;
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, allStandInPorts(host, container).join(",")); // in place: the container sees this very file
+  return file;
+}
+
 function viewOf(
-  { netns, hostname, etc, volumes, folder }: ContainerHost,
+  host: ContainerHost,
   container: Container,
   image: ImageProgram,
   env: Record<string, string>,
 ): View {
+  const { netns, hostname, etc, volumes, folder } = host;
   const base = `${folder}/${container.name}`;
   const mounts = mountsOf(container, volumes, env);
   const path = container.terminationMessagePath || TERMINATION_PATH;
-  const needsRoot = image.ownRoot || !path.startsWith("/dev/") || !havePlaces(mounts);
+  const workingDir = container.workingDir || image.workingDir;
+  const isPlaced = havePlaces(mounts) && existsSync(workingDir ?? "/");
+  const needsRoot = image.ownRoot || !path.startsWith("/dev/") || !isPlaced;
   const file = `${base}.termination`;
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, "");
   chmodSync(file, 0o666);
-  const workingDir = container.workingDir || image.workingDir;
   const root = needsRoot ? `${base}.root` : undefined;
-  return { netns, hostname, root, etc, mounts, termination: { path, file }, workingDir };
+  const ports = image.use === "stand-in" ? [{ source: writePorts(host, container), path: PORTS_PATH }] : [];
+  const inDev = [...ports, ...(isOwnEcho(image) ? echoFiles(mounts) : [])];
+  return { netns, hostname, root, etc, mounts, termination: { path, file }, workingDir, inDev };
 }
 
 function keepForEnterers(base: string, { words, env, workingDir }: EnterFile): void {

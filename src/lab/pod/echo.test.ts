@@ -1,9 +1,11 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { get } from "node:http";
+import { connect as connectHttp2, constants } from "node:http2";
 import { type AddressInfo, connect, type Server, type Socket } from "node:net";
 import t from "tap";
 import { answer, endpoint, looksLikeHttp, tcpServer, udpServer } from "./echo.ts";
+import { probe } from "./probe-helper.ts";
 
 const WHO = { pod: "web-1", namespace: "default", node: "node1" };
 
@@ -16,8 +18,10 @@ t.test("addresses are written plainly", async (t) => {
 t.test("the first bytes tell HTTP from the rest, also one at a time", async (t) => {
   for (const text of ["GET /", "POST /x HTTP/1.1", "HEAD / "])
     t.equal(looksLikeHttp(Buffer.from(text)), "http", text);
-  for (const text of ["GE", "P", "PUT", ""]) t.equal(looksLikeHttp(Buffer.from(text)), "more", text);
-  for (const text of ["hello", "GETX", "PUTTER ", "\0"])
+  for (const text of ["GE", "P", "PUT", "PRI * H", ""])
+    t.equal(looksLikeHttp(Buffer.from(text)), "more", text);
+  t.equal(looksLikeHttp(Buffer.from("PRI * HTTP/2.0\r\n")), "http2");
+  for (const text of ["hello", "GETX", "PUTTER ", "PRINT it", "\0"])
     t.equal(looksLikeHttp(Buffer.from(text)), "other", text);
 });
 
@@ -109,6 +113,50 @@ t.test("an HTTP request that comes byte by byte is still HTTP", async (t) => {
   t.match(text, /^HTTP\/1\.1 200 OK/);
   await new Promise<void>((resolve) => drain(resolve));
 });
+
+t.test(
+  "gRPC's health service serves, other calls are not implemented, and a plain request gets the line",
+  async (t) => {
+    const { server, drain } = tcpServer(WHO);
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const ask = (service: string) =>
+      probe({ id: 1, kind: "grpc", host: "127.0.0.1", port, service, timeoutMs: 2000 });
+    t.match(await ask(""), { ok: true, message: "" });
+    t.match(await ask("shop.Cart"), { ok: true });
+
+    const session = connectHttp2(`http://127.0.0.1:${port}`);
+    const call = async (headers: Record<string, string>) => {
+      const stream = session.request({ ":method": "POST", ...headers });
+      if (!stream.writableEnded) stream.end(Buffer.alloc(5)); // HEAD has no body
+      const [head] = (await once(stream, "response")) as [Record<string, string>];
+      let body = "";
+      for await (const chunk of stream.setEncoding("utf8")) body += chunk;
+      return { head, body };
+    };
+    const grpc = { "content-type": "application/grpc" };
+    const other = await call({ ":path": "/shop.Cart/Get", ...grpc });
+    t.match(other.head, { ":status": 200, "grpc-status": "12", "grpc-message": /health/ });
+    const { head, body } = await call({ ":path": "/any" });
+    t.equal(head["content-type"], "application/json");
+    t.match(JSON.parse(body), { ...WHO, protocol: "TCP", server: `127.0.0.1:${port}` });
+    t.equal((await call({ ":path": "/", ":method": "HEAD" })).body, "");
+
+    const watch = session.request({ ":method": "POST", ":path": "/grpc.health.v1.Health/Watch", ...grpc });
+    const [first] = (await once(watch, "data")) as [Buffer];
+    t.same([...first], [0, 0, 0, 0, 2, 0x08, 1], "told at once");
+    t.equal(watch.closed, false, "and goes on");
+    const ended = once(watch, "trailers");
+    await new Promise<void>((resolve) => {
+      drain(resolve); // as SIGTERM does: whoever watches is let go
+      watch.resume();
+    });
+    t.match(await ended, [{ "grpc-status": "0" }]);
+    t.equal(watch.rstCode, constants.NGHTTP2_NO_ERROR);
+    session.destroy();
+  },
+);
 
 t.test("UDP: large or asked for, the payload; otherwise the line", async (t) => {
   const probe = createSocket("udp4");

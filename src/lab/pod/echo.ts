@@ -1,6 +1,7 @@
 // The image podwire/echo: tells the other side what it saw. Run as a program of its own inside a pod's namespace.
 //
 //   HTTP  any method, any path: one line of JSON, the connection stays open for more (keep-alive).
+//         HTTP/2 without TLS too; gRPC's health service says SERVING, other calls of gRPC are not implemented.
 //   TCP   bytes that are no HTTP request: the line of JSON, then everything received comes back. A client that sends
 //         nothing gets the line after QUIET_MS.
 //   UDP   a datagram longer than 512 bytes, or one that begins with "echo", comes back as it is; any other is
@@ -9,9 +10,10 @@
 // The line: {"pod","namespace","node","protocol","client":"ip:port","server":"ip:port"}. Only what a pod has in a real
 // cluster is used: environment and sockets. SIGTERM: no new connections; it ends when the open ones have ended.
 import { createSocket, type RemoteInfo } from "node:dgram";
-import { createWriteStream } from "node:fs";
+import { createWriteStream, readFileSync, watch } from "node:fs";
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer, type Server, type Socket } from "node:net";
+import type { Http2Taker } from "./echo-http2.ts";
 
 /** A client that has connected may be late with its request on a busy machine; who is answered too soon sees no HTTP. */
 const QUIET_MS = 3000;
@@ -19,6 +21,8 @@ const UDP_ECHO_FROM_BYTES = 513;
 const BACKLOG = 4096; // the kernel cuts it to net.core.somaxconn
 const HTTP_START = /^(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT) /;
 const HTTP_METHOD_MAX = 8;
+/** How a client of HTTP/2 begins (RFC 9113 §3.4), as far as methods are long. */
+const HTTP2_START = "PRI * HT";
 
 export interface EchoIdentity {
   pod: string;
@@ -36,15 +40,27 @@ export function answer(who: EchoIdentity, protocol: string, client: string, serv
   return `${JSON.stringify({ ...who, protocol, client, server })}\n`;
 }
 
-/** What the first bytes of a connection are: HTTP, something else, or too few to tell. */
-export function looksLikeHttp(bytes: Buffer): "http" | "other" | "more" {
+/** What the first bytes of a connection are: HTTP, HTTP/2, something else, or too few to tell. */
+export function looksLikeHttp(bytes: Buffer): "http" | "http2" | "other" | "more" {
   const head = bytes.toString("latin1", 0, HTTP_METHOD_MAX);
   if (HTTP_START.test(head)) return "http";
-  const methods = ["GET ", "HEAD ", "POST ", "PUT ", "DELETE ", "OPTIONS ", "PATCH ", "TRACE ", "CONNECT "];
+  if (head === HTTP2_START) return "http2";
+  const methods = [
+    HTTP2_START,
+    "GET ",
+    "HEAD ",
+    "POST ",
+    "PUT ",
+    "DELETE ",
+    "OPTIONS ",
+    "PATCH ",
+    "TRACE ",
+    "CONNECT ",
+  ];
   return methods.some((method) => method.startsWith(head) && head.length < method.length) ? "more" : "other";
 }
 
-/** TCP and HTTP on one port: the first bytes decide which of the two it is. */
+/** TCP, HTTP and HTTP/2 on one port: the first bytes decide which of them it is. */
 export function tcpServer(
   who: EchoIdentity,
   quietMs = QUIET_MS,
@@ -52,6 +68,7 @@ export function tcpServer(
   const http = createHttpServer({ keepAliveTimeout: 60_000 }, (request, response) =>
     reply(who, request, response),
   );
+  let http2: Promise<Http2Taker> | undefined;
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
     socket.on("error", () => socket.destroy());
     let seen: Buffer = Buffer.alloc(0);
@@ -78,6 +95,12 @@ export function tcpServer(
         isHttp = true; // from here on the end of the connection is the HTTP server's business
         decided();
         socket.pause();
+        if (kind === "http2") {
+          socket.unshift(seen);
+          http2 ??= loadHttp2(who);
+          void http2.then((taker) => socket.destroyed || taker.take(socket));
+          return;
+        }
         http.emit("connection", socket);
         socket.unshift(seen);
         socket.resume();
@@ -94,18 +117,27 @@ export function tcpServer(
   const drain = (done: () => void): void => {
     server.close(() => done());
     http.closeIdleConnections();
+    void http2?.then((taker) => taker.close());
   };
   return { server, drain };
 }
 
-function reply(who: EchoIdentity, request: IncomingMessage, response: ServerResponse): void {
-  const { socket } = request;
-  const text = answer(
+async function loadHttp2(who: EchoIdentity): Promise<Http2Taker> {
+  const { makeHttp2Taker } = await import("./echo-http2.ts");
+  return makeHttp2Taker((socket) => answerTo(who, socket));
+}
+
+function answerTo(who: EchoIdentity, socket: Socket): string {
+  return answer(
     who,
     "TCP",
     endpoint(socket.remoteAddress, socket.remotePort),
     endpoint(socket.localAddress, socket.localPort),
   );
+}
+
+function reply(who: EchoIdentity, request: IncomingMessage, response: ServerResponse): void {
+  const text = answerTo(who, request.socket);
   request.resume(); // a body is read and dropped, or the connection could not be used again
   response.writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(text) });
   response.end(request.method === "HEAD" ? undefined : text);
@@ -113,8 +145,7 @@ function reply(who: EchoIdentity, request: IncomingMessage, response: ServerResp
 
 function rawTcp(who: EchoIdentity, socket: Socket, first: Buffer): void {
   if (socket.destroyed) return;
-  const server = endpoint(socket.localAddress, socket.localPort);
-  socket.write(answer(who, "TCP", endpoint(socket.remoteAddress, socket.remotePort), server));
+  socket.write(answerTo(who, socket));
   if (first.length > 0) socket.write(first);
   socket.pipe(socket);
 }
@@ -158,34 +189,62 @@ async function listenAny(server: Server, port: number): Promise<void> {
   }
 }
 
+/** Listens where it is told to, at first and later. */
+class Listener {
+  readonly #who: EchoIdentity;
+  readonly #addresses: readonly string[];
+  readonly #open = new Set<string>();
+  readonly #drains: ((done: () => void) => void)[] = [];
+
+  constructor(who: EchoIdentity, addresses: readonly string[]) {
+    this.#who = who;
+    this.#addresses = addresses;
+  }
+
+  /** `words`: "8080/TCP,53/UDP"; what is open stays open. */
+  async open(words: string): Promise<void> {
+    for (const word of words.split(",")) {
+      if (word === "" || this.#open.has(word)) continue;
+      this.#open.add(word);
+      const [port, protocol] = word.split("/");
+      if (protocol !== "UDP") {
+        const { server, drain } = tcpServer(this.#who);
+        await listenAny(server, Number(port));
+        this.#drains.push(drain);
+      } else for (const address of this.#addresses) await udpServer(this.#who, address, Number(port));
+    }
+  }
+
+  drain(done: () => void): void {
+    let left = this.#drains.length;
+    if (left === 0) done();
+    for (const drain of this.#drains) drain(() => --left === 0 && done());
+  }
+}
+
 async function main(): Promise<void> {
-  const env = process.env;
+  const { env } = process;
   const who = {
     pod: env.PODWIRE_POD ?? env.HOSTNAME ?? "",
     namespace: env.PODWIRE_NAMESPACE ?? "default",
     node: env.PODWIRE_NODE ?? "",
   };
-  const ports = (env.PODWIRE_ECHO_PORTS || "8080/TCP,8080/UDP").split(",").map((text) => {
-    const [port, protocol] = text.split("/");
-    return { port: Number(port), protocol };
-  });
   const addresses = ["127.0.0.1", ...(env.PODWIRE_ADDRESSES ?? "").split(",").filter(Boolean)];
-  const drains: ((done: () => void) => void)[] = [];
-  for (const { port, protocol } of ports) {
-    if (protocol === "UDP") {
-      for (const address of addresses) await udpServer(who, address, port);
-    } else {
-      const { server, drain } = tcpServer(who);
-      await listenAny(server, port);
-      drains.push(drain);
-    }
-  }
+  const listener = new Listener(who, addresses);
+  const file = env.PODWIRE_ECHO_PORTS_FILE;
+  if (file === undefined) await listener.open(env.PODWIRE_ECHO_PORTS || "8080/TCP,8080/UDP");
+  else await openFrom(file, listener);
   announce();
-  process.on("SIGTERM", () => {
-    let open = drains.length;
-    if (open === 0) process.exit(0);
-    for (const drain of drains) drain(() => --open === 0 && process.exit(0));
+  process.on("SIGTERM", () => listener.drain(() => process.exit(0)));
+}
+
+/** The lab writes into this file when it learns of more ports. A port that somebody else has is none of its. */
+async function openFrom(file: string, listener: Listener): Promise<void> {
+  const read = (): string => readFileSync(file, "latin1");
+  watch(file, () => {
+    listener.open(read()).catch((error: Error) => process.stderr.write(`echo: ${error.message}\n`));
   });
+  await listener.open(read());
 }
 
 /** Tells whoever started us, on file descriptor 3, that all ports are open. */

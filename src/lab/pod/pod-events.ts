@@ -67,6 +67,19 @@ export class PodEvents {
     this.#say(pod, container, "BackOff", `Back-off restarting failed ${where}`, "Warning");
   }
 
+  /** Its command was not found: what runs from now on. */
+  replaced(pod: Pod, container: Container, use: ImageUse): void {
+    const instead = use === "stand-in" ? "podwire/echo stands in on its ports" : "it is left out";
+    const why = "What its command calls is not on this machine (exit status 127)";
+    this.#say(pod, container, "StandIn", `${why}: ${instead}`);
+  }
+
+  /** Until then nothing ran for it. */
+  exposed(pod: Pod, container: Container, ports: readonly string[]): void {
+    const message = `A Service expects it to answer: podwire/echo stands in on ${ports.join(", ")}`;
+    this.#say(pod, container, "StandIn", message);
+  }
+
   unhealthy(pod: Pod, container: Container, kind: ProbeKind, why: string): void {
     this.#say(pod, container, "Unhealthy", `${PROBE_NAMES[kind]} probe failed: ${why}`, "Warning");
   }

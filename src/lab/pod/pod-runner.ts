@@ -2,7 +2,7 @@
 // is deleted.
 import { rm } from "node:fs/promises";
 import { deepEqual } from "../../base/deep-equal.ts";
-import type { Container, Pod } from "../../kube/objects.ts";
+import type { Container, Pod, Service } from "../../kube/objects.ts";
 import { oneLine } from "../errors.ts";
 import * as names from "../net/names.ts";
 import { deleteNamespaces, ETC_NETNS, namespaceExists, processesIn } from "../net/namespace.ts";
@@ -12,6 +12,7 @@ import type { NodePlan, Topology } from "../topology.ts";
 import type { ConfigObjects } from "./config-objects.ts";
 import { ContainerRun } from "./container-run.ts";
 import { containerEnvironment, joinWords } from "./enter/enter.ts";
+import { servicePorts } from "./image/service-ports.ts";
 import type { LogTimes } from "./log-index.ts";
 import { hostname } from "./pod-env.ts";
 import { PodEvents, type Tell } from "./pod-events.ts";
@@ -27,6 +28,8 @@ export interface PodHost {
   paths: LabPaths;
   objects: ConfigObjects;
   helper(node: NodePlan): ProbeHelper;
+  /** Services of a namespace. */
+  services(namespace: string): readonly Service[];
   /** Folder of busybox' applets, made when it is asked for first; undefined: none here. */
   applets(): string | undefined;
   /** The node's agent is ready. */
@@ -95,6 +98,7 @@ export class PodRunner {
     if (this.all.length === 0) {
       this.inits = (this.pod.spec.initContainers ?? []).map((each) => this.containerRun(each, true));
       this.containers = this.pod.spec.containers.map((each) => this.containerRun(each, false));
+      this.servicesChanged();
       this.setDeadline();
     } else {
       for (const each of this.all.filter(({ begun }) => begun)) renew ? each.restartNow() : each.retryNow();
@@ -108,7 +112,9 @@ export class PodRunner {
     const { labels, annotations } = this.pod.metadata;
     this.pod = pod;
     const isSame = deepEqual([labels, annotations], [pod.metadata.labels, pod.metadata.annotations]);
-    if (!isSame && this.stopping === undefined && this.all.length > 0) this.volumes.refresh(this.place());
+    if (isSame || this.stopping !== undefined || this.all.length === 0) return;
+    this.volumes.refresh(this.place());
+    this.servicesChanged();
   }
 
   /** Its node was given up, or has come back. */
@@ -123,6 +129,15 @@ export class PodRunner {
     if (this.all.length === 0) return;
     this.volumes.refresh(this.place());
     for (const each of this.all) each.objectsChanged();
+  }
+
+  /** A Service of its namespace, or its own labels: who stands in for an image answers where it is expected. */
+  servicesChanged(): void {
+    if (this.stopping === undefined) this.portTaker?.servicesChanged();
+  }
+
+  private get portTaker(): ContainerRun | undefined {
+    return this.containers.find((each) => each.takesServicePorts);
   }
 
   /** Namespace and volumes. False: they are tried again later. */
@@ -166,8 +181,8 @@ export class PodRunner {
 
   private containerRun(container: Container, isInit: boolean): ContainerRun {
     const { host, node, netns, events, pod } = this;
-    const { spec } = pod;
-    const own = spec.hostNetwork === true;
+    const { namespace = "default" } = pod.metadata;
+    const own = pod.spec.hostNetwork === true;
     return new ContainerRun(
       {
         lab: host.topology.lab,
@@ -181,6 +196,8 @@ export class PodRunner {
         volumes: this.volumes.paths,
         etc: [`${ETC_NETNS}/${netns}`, ...(own ? [`${this.stateDir()}/etc`] : [])],
         hostname: own ? undefined : hostname(pod),
+        servicePorts: (of) =>
+          of === this.portTaker?.container ? servicePorts(this.pod, host.services(namespace)) : [],
         applets: () => host.applets(),
         pod: () => this.pod,
         hasDataPath: () => host.hasDataPath(node),

@@ -61,6 +61,8 @@ export interface ProbePlace {
   /** Words before a program that is to run in the container, and the variables it has there. */
   enter(): { readonly words: readonly string[]; readonly env: Record<string, string> };
   helper: Pick<ProbeHelper, "ask">;
+  /** What runs is not the image's program: what a probe would call in it is not there, and nothing speaks TLS. */
+  readonly standsIn?: boolean;
   /** False until the node's agent is ready: until then every probe from the node would only time out. */
   hasDataPath(): boolean;
 }
@@ -83,6 +85,7 @@ export function checkOf(
   if (probe === undefined) return undefined;
   const timeoutMs = (probe.timeoutSeconds ?? 1) * 1000;
   const { exec, tcpSocket, httpGet, grpc } = probe;
+  if (exec !== undefined && where.standsIn === true) return async () => ({ ok: true, message: "" });
   if (exec !== undefined) return () => execute(exec.command ?? [], where, timeoutMs);
   const host = pod.status?.podIPs?.[0]?.ip ?? "";
   const ask = async (request: Omit<ProbeRequest, "id" | "timeoutMs">): Promise<ProbeResult | undefined> =>
@@ -91,7 +94,10 @@ export function checkOf(
     const port = portNumber(container, tcpSocket.port);
     return () => ask({ kind: "tcp", host: tcpSocket.host ?? host, port });
   }
-  if (httpGet !== undefined) return () => ask(httpRequestOf(httpGet, container, host));
+  if (httpGet !== undefined) {
+    const request = httpRequestOf(httpGet, container, host);
+    return () => ask({ ...request, https: request.https === true && where.standsIn !== true });
+  }
   if (grpc === undefined) return undefined;
   return () => ask({ kind: "grpc", host, port: grpc.port, service: grpc.service ?? "" });
 }

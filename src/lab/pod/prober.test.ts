@@ -138,6 +138,24 @@ t.test("named ports are looked up, and nothing is asked without a data path", as
   t.match(asked.at(-1), { kind: "grpc", host: "10.244.1.2", port: 9, service: "s" });
 });
 
+t.test("a stand-in's exec probes succeed, and its HTTPS ones are asked without TLS", async (t) => {
+  const asked: object[] = [];
+  const place = (standsIn: boolean) =>
+    ({
+      enter: () => ({ words: ["env"], env: { PATH: process.env.PATH } }),
+      helper: { ask: async (request: object) => ({ id: asked.push(request), ok: true, message: "" }) },
+      hasDataPath: () => true,
+      standsIn,
+    }) as unknown as ProbePlace;
+  const pod = { status: { podIPs: [{ ip: "10.244.1.2" }] } } as Pod;
+  const exec = { exec: { command: ["false"] } };
+  t.match(await checkOf(pod, { name: "c" }, exec, place(true))!(), { ok: true });
+  t.match(await checkOf(pod, { name: "c" }, exec, place(false))!(), { ok: false });
+  const https = { httpGet: { port: 8443, scheme: "HTTPS" } };
+  for (const standsIn of [true, false]) await checkOf(pod, { name: "c" }, https, place(standsIn))!();
+  t.match(asked, [{ https: false }, { https: true }]);
+});
+
 t.test("grpc: the answer is the health service's, whatever it serves", async (t) => {
   const asked: string[] = [];
   const server = createHttp2Server();

@@ -52,6 +52,8 @@ export interface ProcessSpec {
 export interface Prepared {
   argv: string[];
   env: Record<string, string>;
+  /** Of this start; left out: as the spec says. */
+  announces?: boolean;
 }
 
 /** Why it is not started, in kubelet's words; it is tried again. */
@@ -189,8 +191,8 @@ export class ManagedProcess {
       return;
     }
     this.refusal = undefined;
-    const { argv, env } = prepared;
-    this.announced = spec.announces !== true;
+    const { argv, env, announces = spec.announces === true } = prepared;
+    this.announced = !announces;
     this.startedAtMs = Date.now();
     mkdirSync(dirname(spec.logFile), { recursive: true });
     const log = openSync(spec.logFile, "a");
@@ -199,10 +201,10 @@ export class ManagedProcess {
       detached: true,
       env,
       cwd: spec.cwd ?? "/",
-      stdio: ["ignore", log, log, spec.announces === true ? "pipe" : "ignore"],
+      stdio: ["ignore", log, log, announces ? "pipe" : "ignore"],
     });
     closeSync(log);
-    if (spec.announces === true) this.listenForReady(child);
+    if (announces) this.listenForReady(child);
     child.on("error", (error) => {
       if (child.pid === undefined) this.ended(128, null, "StartError", error.message);
     });

@@ -119,7 +119,7 @@ export const SUBJECTS: Subjects = {
   lab: {
     what: "namespaces, pods and supervision",
     files: `lab* topology names pod-* prober managed-process log-index echo kernel-* e2e-lifecycle e2e-bad-input
-      lost-nodes environment enter image-program object-notes volume-files
+      lost-nodes environment enter image-program applications object-notes volume-files
       vagrant-node lab-addresses state-dir`,
   },
   agent: {
@@ -164,8 +164,8 @@ export const SUBJECTS: Subjects = {
   house: {
     what: "rules that hold the code, the tools of tests and benchmarks",
     files: `tidy alloc cases cpu-account search-rate deopt choose-node frame-builder frame-offload columns gc-log
-      idle-cores sample compare plot page report perf-text stage-shares scale start tshark test-* shared-process
-      at-end`,
+      asked-times event-ledger idle-cores sample compare plot page report perf-text stage-shares scale start tshark
+      test-* shared-process at-end`,
   },
 };
 

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
-import { ENTER_FILE, joinWords } from "./enter.ts";
+import { ENTER_FILE, enterWords, joinWords } from "./enter.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "podwire-enter-"));
 t.teardown(() => rmSync(folder, { recursive: true }));
@@ -31,4 +31,14 @@ t.test("where nothing of it runs its view is made again, or there is none yet", 
   writeFileSync(`${base}.pid`, JSON.stringify({ pid, startTicks: startTicks - 1 }));
   t.same(joinWords(base, "pw-x-p-a"), ["enter", "--"]);
   t.same(joinWords(join(folder, "none"), "pw-x-p-a"), ["ip", "netns", "exec", "pw-x-p-a"]);
+});
+
+t.test("what is to be seen whatever volumes lie over comes last, in /dev", async (t) => {
+  const view = {
+    ...{ netns: "pw-x-p-a", hostname: undefined, root: undefined, etc: [], workingDir: undefined },
+    termination: { path: "/dev/termination-log", file: "/t" },
+    mounts: [{ source: "/v", target: "/tmp", readOnly: false }],
+    inDev: [{ source: "/tmp/a", path: "/dev/a" }],
+  };
+  t.match(enterWords(view).join(" "), "bind /v /tmp file /t /dev/termination-log file /tmp/a /dev/a --");
 });

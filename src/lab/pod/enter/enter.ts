@@ -29,6 +29,8 @@ export interface View {
   /** What the file at this path in the container says when it ends is kept in the other one. */
   readonly termination: { readonly path: string; readonly file: string };
   readonly workingDir: string | undefined;
+  /** Files and folders of the machine that are seen in the container's /dev, whatever its volumes lie over. */
+  readonly inDev?: readonly { readonly source: string; readonly path: string }[];
 }
 
 /** What a container keeps on disk for those who enter it: beside its log. */
@@ -59,7 +61,7 @@ function enterProgram(): string {
 
 /** Words that stand before a container's program. Mounts of folders come before those within them. */
 export function enterWords(view: View): string[] {
-  const { netns, hostname, root, etc, termination, workingDir } = view;
+  const { netns, hostname, root, etc, termination, workingDir, inDev = [] } = view;
   const mounts = [...view.mounts].sort((a, b) => (a.target < b.target ? -1 : 1));
   return [
     enterProgram(),
@@ -71,6 +73,7 @@ export function enterWords(view: View): string[] {
     ...etc.flatMap((folder) => ["etc", folder]),
     ...mounts.flatMap(({ source, target, readOnly }) => [readOnly ? "bindro" : "bind", source, target]),
     ...["file", termination.file, termination.path],
+    ...inDev.flatMap(({ source, path }) => ["file", source, path]),
     ...(workingDir === undefined ? [] : ["cwd", workingDir]),
     "--",
   ];

@@ -10,7 +10,7 @@
 //   dev              a /dev of its own, with the machine's devices
 //   etc DIR          each file of DIR lies over the one in /etc
 //   bind SRC DST     SRC at DST; bindro: read-only. What is missing of DST is made, where there is a root of its own
-//   file SRC DST     the same where DST lies in /dev
+//   file SRC DST     the same where DST lies in /dev, also for a folder
 //   cwd DIR
 //   -- PROGRAM ARG…
 //
@@ -31,10 +31,13 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-enum { FAILED = 128, NOT_FOUND = 127, MOUNTS_MAX = 256 };
+enum { FAILED = 128, NOT_FOUND = 127, MOUNTS_MAX = 256, WORDS_MAX = 4096 };
 
-// Before paths of the machine: from a root of its own they are reached by a descriptor. "": there is no other root.
-static char machine[64];
+static int hasOwnRoot = 0;
+
+// What the steps mount, opened before the first of them: a volume may lie over the folder in which the next one lies
+// (/run, /tmp). By the step's place among the words; below 0: it is not there.
+static int sources[WORDS_MAX];
 
 static void fail(const char *what, const char *which) {
   fprintf(stderr, "%s %s: %s\n", what, which, strerror(errno));
@@ -78,9 +81,10 @@ static void makePlace(const char *path, int isDirectory) {
   close(fd);
 }
 
-static void bindAt(const char *source, const char *target, int isReadOnly, int mayMake) {
+// `source` is a path that leads by a descriptor; `name` says what it is.
+static void bindAt(const char *source, const char *name, const char *target, int isReadOnly, int mayMake) {
   struct stat from;
-  if (stat(source, &from) != 0) fail("mount", source);
+  if (stat(source, &from) != 0) fail("mount", name);
   if (mayMake) makePlace(target, S_ISDIR(from.st_mode));
   if (mount(source, target, NULL, MS_BIND | MS_REC, NULL) != 0) fail("mount", target);
   if (!isReadOnly) return;
@@ -154,8 +158,6 @@ static int isScratch(const char *point) {
 // DIR becomes a file system in memory of this namespace's: what is written and the root itself lie in it.
 static void newRoot(const char *directory) {
   char *points[MOUNTS_MAX], root[PATH_MAX], at[PATH_MAX];
-  int before = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (before < 0) fail("open", "/");
   if (mkdir(directory, 0755) != 0 && errno != EEXIST) fail("mkdir", directory);
   if (mount("tmpfs", directory, "tmpfs", 0, "mode=755") != 0) fail("mount", directory);
   if (mkdir(text(root, "%s/root", directory), 0755) != 0) fail("mkdir", root);
@@ -169,7 +171,7 @@ static void newRoot(const char *directory) {
     else if (mount(points[i], at, NULL, MS_BIND | MS_REC, NULL) != 0) fail("mount", at);
   }
   if (chroot(root) != 0 || chdir("/") != 0) fail("chroot", root);
-  snprintf(machine, sizeof machine, "/proc/self/fd/%d", before);
+  hasOwnRoot = 1;
 }
 
 // What lies in /dev, once more: nodes made, links copied, folders bound.
@@ -200,9 +202,9 @@ static void newDev(void) {
   close(before);
 }
 
-static void layOverEtc(const char *directory) {
+static void layOverEtc(int source) {
   char folder[PATH_MAX];
-  DIR *all = opendir(text(folder, "%s%s", machine, directory));
+  DIR *all = source < 0 ? NULL : opendir(text(folder, "/proc/self/fd/%d", source));
   if (all == NULL) return;
   for (struct dirent *each = readdir(all); each != NULL; each = readdir(all)) {
     char from[PATH_MAX], to[PATH_MAX];
@@ -210,34 +212,50 @@ static void layOverEtc(const char *directory) {
     if (each->d_name[0] == '.') continue;
     text(from, "%s/%s", folder, each->d_name);
     text(to, "/etc/%s", each->d_name);
-    if (machine[0] != 0 || stat(to, &there) == 0) bindAt(from, to, 0, machine[0] != 0);
+    if (hasOwnRoot || stat(to, &there) == 0) bindAt(from, each->d_name, to, 0, hasOwnRoot);
   }
   closedir(all);
 }
 
-static void bindStep(const char *source, const char *target, int isReadOnly, int mayMake) {
+static void bindStep(int source, const char *name, const char *target, int isReadOnly, int mayMake) {
   char from[PATH_MAX];
-  bindAt(text(from, "%s%s", machine, source), target, isReadOnly, mayMake || machine[0] != 0);
+  if (source < 0) {
+    errno = ENOENT;
+    fail("mount", name);
+  }
+  bindAt(text(from, "/proc/self/fd/%d", source), name, target, isReadOnly, mayMake || hasOwnRoot);
+}
+
+static int isMount(const char *verb) {
+  return strcmp(verb, "bind") == 0 || strcmp(verb, "bindro") == 0 || strcmp(verb, "file") == 0;
+}
+
+static void openSources(char **words, int count) {
+  for (int at = 0; at + 1 < count && at < WORDS_MAX && strcmp(words[at], "--") != 0; at++) {
+    sources[at] = -1;
+    if (isMount(words[at]) || strcmp(words[at], "etc") == 0)
+      sources[at] = open(words[at + 1], O_PATH | O_CLOEXEC);
+  }
 }
 
 // How many words the step took; 0: it is none.
-static int step(char **words, const char **cwd) {
+static int step(char **all, int count, int at, const char **cwd) {
+  char **words = all + at;
   const char *verb = words[0], *first = words[1], *second = first == NULL ? NULL : words[2];
-  if (strcmp(verb, "mount") == 0) newMounts();
-  else if (strcmp(verb, "dev") == 0) newDev();
+  if (strcmp(verb, "mount") == 0) {
+    newMounts();
+    openSources(all, count);
+  } else if (strcmp(verb, "dev") == 0) newDev();
   else if (first == NULL) return 0;
   else if (strcmp(verb, "net") == 0) enterNet(first);
   else if (strcmp(verb, "host") == 0) newHost(first);
   else if (strcmp(verb, "root") == 0) newRoot(first);
-  else if (strcmp(verb, "etc") == 0) layOverEtc(first);
+  else if (strcmp(verb, "etc") == 0) layOverEtc(sources[at]);
   else if (strcmp(verb, "cwd") == 0) *cwd = first;
   else if (second == NULL) return 0;
-  else if (strcmp(verb, "bind") == 0) bindStep(first, second, 0, 0);
-  else if (strcmp(verb, "bindro") == 0) bindStep(first, second, 1, 0);
-  else if (strcmp(verb, "file") == 0) bindStep(first, second, 0, 1);
+  else if (isMount(verb)) bindStep(sources[at], first, second, verb[4] == 'r', verb[0] == 'f');
   else return 0;
-  int isPair = strcmp(verb, "bind") == 0 || strcmp(verb, "bindro") == 0 || strcmp(verb, "file") == 0;
-  return isPair ? 3 : strcmp(verb, "mount") == 0 || strcmp(verb, "dev") == 0 ? 1 : 2;
+  return isMount(verb) ? 3 : strcmp(verb, "mount") == 0 || strcmp(verb, "dev") == 0 ? 1 : 2;
 }
 
 int main(int count, char **words) {
@@ -245,7 +263,7 @@ int main(int count, char **words) {
   int at = 1;
   umask(0022);
   while (at < count && strcmp(words[at], "--") != 0) {
-    int took = step(words + at, &cwd);
+    int took = at < WORDS_MAX ? step(words, count, at, &cwd) : 0;
     if (took == 0) {
       fprintf(stderr, "podwire-enter: %s: no such step, or a word of it is missing\n", words[at]);
       return FAILED;
@@ -256,7 +274,7 @@ int main(int count, char **words) {
     fprintf(stderr, "podwire-enter: no program: write -- PROGRAM ARG… behind the steps\n");
     return FAILED;
   }
-  if (machine[0] != 0) makePlace(cwd, 1);
+  if (hasOwnRoot) makePlace(cwd, 1);
   if (chdir(cwd) != 0) fail("chdir", cwd);
   char **program = words + at + 1;
   execvp(program[0], program);

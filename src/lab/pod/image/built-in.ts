@@ -57,6 +57,8 @@ const RULES: readonly BuiltIn[] = [
 /** Images whose programs are busybox' applets: no program of their own runs. */
 const BUSYBOX = /^(?:busybox|alpine)$/;
 
+const PODWIRE = /^(?:docker\.io\/)?podwire\//;
+
 /** The machine's programs of daemons lie in sbin, which is not in everybody's PATH. */
 export function isInstalled(program: string): boolean {
   if (program.startsWith("/")) return hasEntries(program);
@@ -86,6 +88,17 @@ export function builtInOf(image: string): BuiltIn | undefined {
 
 export function isBusybox(image: string): boolean {
   return BUSYBOX.test(baseName(image));
+}
+
+/** An image that everybody uses, whether or not its program is installed. */
+export function isWellKnown(image: string): boolean {
+  const name = baseName(image);
+  return RULES.some(({ match }) => match === name);
+}
+
+/** An image that somebody has built: by folder, tag or digest. A plain word may stand for this machine's files. */
+export function isSomebodys(image: string): boolean {
+  return /[/:@]/.test(image) && !PODWIRE.test(image);
 }
 
 /** docker.io/library/nginx:1.27-alpine@sha256:… → nginx */

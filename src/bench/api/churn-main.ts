@@ -1,0 +1,39 @@
+// scripts/api-churn: arguments in, what informers were told out. Exit code 3 when something was lost or invented.
+import { Command } from "commander";
+import { undoAll } from "../shell.ts";
+import { type ChurnOptions, measureChurn } from "./churn.ts";
+
+const number = (text: string): number => Number(text);
+
+const command = new Command("api-churn")
+  .description("informers on a lab's API, their connections cut at random, while objects change (needs root)")
+  .option("--minutes <n>", "how long objects change", number, 1)
+  .option("--rate <n>", "changes a second", number, 1000)
+  .option("--cut-bytes <n>", "a connection is cut after up to so many bytes", number, 1_000_000)
+  .option("--seed <n>", "of the changes and the cuts", number, Math.floor(Math.random() * 2 ** 31))
+  .exitOverride((stop) => process.exit(stop.exitCode === 0 ? 0 : 2));
+command.parse();
+const options = command.opts<ChurnOptions>();
+console.log(`api-churn: seed ${options.seed}`);
+const progress = (text: string): boolean => process.stderr.write(`api-churn: ${text}\n`);
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+  process.on(signal, () => void undoAll().then(() => process.exit(1)));
+
+const r = await measureChurn({ ...options, progress: (text) => void progress(text) });
+const ms = ({ p50, p99 }: { p50: number; p99: number }): string =>
+  `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`;
+const mib = (value: number): string => `${value.toFixed(0)} MiB`;
+const rate = (r.changes / r.seconds).toFixed(0);
+console.log(
+  `api-churn: ${r.changes} changes in ${r.seconds.toFixed(0)} s (${rate} a second), ${r.cuts} cuts`,
+);
+for (const { told, lists, lost, invented, wrong } of r.followers) {
+  console.log(
+    `  informer: ${told} events told and written, ${lists} lists, ${lost} lost, ${invented} invented`,
+  );
+  for (const line of wrong) console.log(`    ${line}`);
+}
+console.log(`  from a request to its answer ${ms(r.write)}; to the informer's event ${ms(r.event)}`);
+console.log(`  lab process: ${mib(r.before)} before, at most ${mib(r.most)}, ${mib(r.after)} after`);
+if (r.followers.some(({ lost, invented }) => lost + invented > 0)) process.exitCode = 3;
