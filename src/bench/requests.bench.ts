@@ -4,11 +4,13 @@ import type { Decision } from "../l7/decision.ts";
 import { Evaluator } from "../l7/evaluator.ts";
 import { type HttpRequest, readRequest } from "../l7/request.ts";
 import { ingress, objectsOf, served } from "../testing/l7/objects.ts";
+import { gateway, httpRoute } from "../testing/l7/random-gateway.ts";
 import * as hotLoop from "./hot-loop.ts";
 
 const REQUESTS = 1 << 12;
 const RATIO_MAX = 1.2;
 const ROUNDS = 15;
+const RULES_MAX = 16;
 
 const digits = (n: number): string => String(n).padStart(5, "0");
 
@@ -21,6 +23,22 @@ function evaluatorOf(routes: number, type: string, isOneHost: boolean): Evaluato
     hosts[host].push({ path: `/api/v1/item${digits(i)}`, type, to: "one" });
   }
   return new Evaluator(objectsOf(...served("one"), ingress({ hosts })));
+}
+
+/** A Gateway, with as many routes as that takes: one has 16 rules at most. */
+function gatewayEvaluator(routes: number): Evaluator {
+  const rule = (i: number): object => ({
+    matches: [{ path: { type: "PathPrefix", value: `/api/v1/item${digits(i)}` } }],
+    backendRefs: [{ name: "one", port: 80 }],
+  });
+  const all = Array.from({ length: Math.ceil(routes / RULES_MAX) }, (_, n) => {
+    const length = Math.min(RULES_MAX, routes - n * RULES_MAX);
+    const rules = Array.from({ length }, (_, i) => rule(n * RULES_MAX + i));
+    return httpRoute(`r${digits(n)}`, { hostnames: ["shop.example"], rules });
+  });
+  return new Evaluator(
+    objectsOf(...served("one"), gateway([{ name: "http", port: 80, protocol: "HTTP" }]), ...all),
+  );
 }
 
 function requestsFor(routes: number, isOneHost: boolean): HttpRequest[] {
@@ -52,9 +70,9 @@ function round(evaluator: Evaluator, requests: readonly HttpRequest[]): number {
 }
 
 /** Taken in turn, so that what else the machine does meets both. */
-function compare(name: string, type: string, isOneHost: boolean): void {
+function compare(name: string, make: (routes: number) => Evaluator, isOneHost = true): void {
   const sizes = [10, 5000].map((routes) => ({
-    evaluator: evaluatorOf(routes, type, isOneHost),
+    evaluator: make(routes),
     requests: requestsFor(routes, isOneHost),
     ns: [] as number[],
   }));
@@ -75,7 +93,10 @@ function compare(name: string, type: string, isOneHost: boolean): void {
 }
 
 console.log(`decisions about requests, medians of ${ROUNDS} rounds, node ${process.version}`);
-compare("Ingress, Prefix, one host", "Prefix", true);
-compare("Ingress, plain locations, one host", "ImplementationSpecific", true);
-compare("Ingress, Prefix, ten routes a host", "Prefix", false);
+compare("Ingress, Prefix, one host", (routes) => evaluatorOf(routes, "Prefix", true));
+compare("Ingress, plain locations, one host", (routes) =>
+  evaluatorOf(routes, "ImplementationSpecific", true),
+);
+compare("Ingress, Prefix, ten routes a host", (routes) => evaluatorOf(routes, "Prefix", false), false);
+compare("HTTPRoutes, PathPrefix, one host", gatewayEvaluator);
 console.log(`sink ${sink}`);

@@ -18,6 +18,8 @@ export interface Backend {
   readonly endpoints: readonly string[];
   /** kubernetes.io/h2c, kubernetes.io/ws, …; "": not said. */
   readonly appProtocol: string;
+  /** The port's own name; "": it has none. */
+  readonly portName: string;
   /** Of its ClusterIP; "": it has none. */
   readonly clusterAddress: string;
 }
@@ -119,8 +121,8 @@ export function isThere(found: Backend | NotThere): found is Backend {
   return !("missing" in found);
 }
 
-function protocolOf(port: ServicePort | undefined): Pick<Backend, "appProtocol"> {
-  return { appProtocol: port?.appProtocol ?? "" };
+function protocolOf(port: ServicePort | undefined): Pick<Backend, "appProtocol" | "portName"> {
+  return { appProtocol: port?.appProtocol ?? "", portName: port?.name ?? "" };
 }
 
 function bracketed(address: string): string {

@@ -10,6 +10,11 @@ export interface Choice {
   readonly status?: number | undefined;
   /** Why it is no backend, or which of several it is. */
   readonly why?: string | undefined;
+  /** TLS to the backend: the name that it has to have, and the ConfigMaps of who signs it; none: the machine's. */
+  readonly tls?: { readonly hostname: string; readonly authorities: readonly string[] } | undefined;
+  /** Where it gets other headers than the decision says, and gives others. */
+  readonly headers?: readonly Header[] | undefined;
+  readonly answerHeaders?: readonly HeaderChange[] | undefined;
 }
 
 /** Of a header of the answer: set in place of what the backend says, added to it, or removed. */

@@ -38,6 +38,7 @@ function forwardJson(request: HttpRequest, action: Forward): object {
         ? { status, share: rounded(share) }
         : { backend: backend.name, share: rounded(share) },
     ),
+    backendTls: drawn.tls,
     ...{ protocol, timeouts, retries, bodyMaxBytes: bodyMax, affinity, limits, auth },
     mirrors: action.mirrors.length === 0 ? undefined : action.mirrors,
   };
@@ -88,7 +89,16 @@ function detailLines(request: HttpRequest, { action }: Decision): string[] {
 }
 
 /** How it is carried out. */
-function mannerLines({ protocol, timeouts, retries, affinity, auth, mirrors, bodyMax }: Forward): string[] {
+function mannerLines({
+  choices,
+  protocol,
+  timeouts,
+  retries,
+  affinity,
+  auth,
+  mirrors,
+  bodyMax,
+}: Forward): string[] {
   const { connectSec, sendSec, readSec, requestSec, trySec } = timeouts;
   const times = Object.entries({
     connect: connectSec,
@@ -111,10 +121,15 @@ function mannerLines({ protocol, timeouts, retries, affinity, auth, mirrors, bod
       ? []
       : [`  = cookie ${affinity.cookie}: ${[`Path=${affinity.path}`, ...affinity.attributes].join("; ")}`]),
     ...(auth?.signIn === undefined ? [] : [`  = who is not let on is sent to ${auth.signIn}`]),
+    ...choices.flatMap(({ tls, backend }) => (tls === undefined ? [] : [tlsLine(backend?.name ?? "", tls)])),
     ...mirrors.map(
       ({ target, withBody }) => `  = copies to ${target}, ${withBody ? "with" : "without"} bodies`,
     ),
   ];
+}
+
+function tlsLine(name: string, { hostname, authorities }: NonNullable<Choice["tls"]>): string {
+  return `  = TLS to ${name} as ${hostname}, signed by ${authorities.join(", ") || "whom the machine trusts"}`;
 }
 
 function verdict({ action, reason }: Decision): string {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import t from "tap";
 import { CommandLine } from "../../testing/command-line.ts";
 import { ingress, served } from "../../testing/l7/objects.ts";
+import { gateway, httpRoute } from "../../testing/l7/random-gateway.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "podwire-explain-http-"));
 t.teardown(() => rmSync(directory, { recursive: true }));
@@ -136,4 +137,40 @@ t.test("what cannot be asked is said: with line and field, and nothing is answer
   const refused = podwire.run(["explain", "-f", broken, "--http", "http://a/"]);
   t.equal(refused.status, 1);
   t.match(refused.stderr, /broken\.yaml:1:\d+: .*Ingress "web": spec: Invalid value/);
+});
+
+const GATEWAY = file(
+  "gateway.yaml",
+  yaml(
+    ...served("front"),
+    gateway([{ name: "http", port: 80, protocol: "HTTP" }]),
+    httpRoute("r", { hostnames: ["shop.example"], rules: [{ backendRefs: [{ name: "front", port: 80 }] }] }),
+    httpRoute("lost", { parentRefs: [{ name: "gw", sectionName: "no" }], rules: [] }),
+  ),
+);
+
+t.test("Gateways: by name, with notes of what is not accepted", async (t) => {
+  const ask = (...args: string[]) => podwire.run(["explain", "-f", GATEWAY, "--http", ...args, "-o", "json"]);
+  const told = ask("http://shop.example/", "--gateway", "shop/gw");
+  t.match(JSON.parse(told.stdout), { backend: "shop/front:80", rule: "HTTPRoute shop/r rules[0]" });
+  t.match(told.stderr, /note: HTTPRoute shop\/lost: Accepted is False at Gateway gw: NoMatchingParent: /);
+  t.match(JSON.parse(ask("http://shop.example/", "--gateway", "other").stdout), { status: 404 });
+  const requests = file("gateway.jsonl", '{"host":"shop.example","path":"/","gateway":"gw"}\n');
+  t.match(JSON.parse(ask(requests).stdout), { backend: "shop/front:80" });
+});
+
+t.test("the statuses that a controller would write: a row a condition, or JSON", async (t) => {
+  const status = (...args: string[]) => podwire.run(["explain", "-f", GATEWAY, "--gateway-status", ...args]);
+  const lines = status().stdout.split("\n");
+  t.match(lines[0], /^OBJECT +PART +CONDITION +STATUS +REASON +MESSAGE/);
+  t.ok(
+    lines.some((line) => /^Gateway shop\/gw +http \(1 attached\) +Programmed +True +Programmed/.test(line)),
+  );
+  t.ok(lines.some((line) => /^HTTPRoute shop\/lost +at gw +Accepted +False +NoMatchingParent/.test(line)));
+  const json = JSON.parse(status("-o", "json").stdout) as { object: string }[];
+  t.same(
+    json.map(({ object }) => object),
+    ["Gateway shop/gw", "HTTPRoute shop/lost", "HTTPRoute shop/r"],
+  );
+  t.equal(podwire.run(["explain", "--gateway-status", "--http", "x", "-f", GATEWAY]).status, 2);
 });

@@ -1,5 +1,7 @@
-// podwire explain --http: what would become of HTTP requests by Ingresses, told without sending one.
+// podwire explain --http: what would become of HTTP requests by Ingresses and Gateways, told without sending one.
 import { parseIp } from "../../base/ip.ts";
+import { GATEWAY_KINDS } from "../../kube/gateway/gateway-kinds.ts";
+import { gatewayKinds } from "../../kube/gateway/read-gateway.ts";
 import { WORKLOADS } from "../../kube/kinds.ts";
 import { type ManifestText, parseManifests } from "../../kube/manifest/manifest.ts";
 import { withMirroredSlices } from "../../kube/mirrored-slices.ts";
@@ -8,7 +10,7 @@ import { PassedOver } from "../../kube/passed-over.ts";
 import { Evaluator, ROUTING_KINDS } from "../../l7/evaluator.ts";
 import { explanationJson, explanationLines } from "../../l7/explanation.ts";
 import { type Header, type HttpRequest, readHeader, readRequest } from "../../l7/request.ts";
-import { type Globals, note, noteOnce, print, yamlText } from "../context.ts";
+import { type Globals, note, noteOnce, print, printData, yamlText } from "../context.ts";
 import { CliError, Exit, usageError } from "../errors.ts";
 import { openNodes } from "../nodes/open-nodes.ts";
 import { readObjects, readOne } from "../objects/manifests.ts";
@@ -21,6 +23,8 @@ export interface HttpOptions {
   readonly http?: string[];
   readonly header?: string[];
   readonly client?: string;
+  readonly gateway?: string;
+  readonly gatewayStatus?: boolean;
 }
 
 const REFUSED = 400; // statuses from here on are a no
@@ -34,7 +38,7 @@ export async function explainHttp(flags: Globals, options: HttpOptions): Promise
   const requests = readRequests(options);
   const evaluator = await evaluatorOf(flags, options.file);
   for (const line of evaluator.notes) note(`note: ${line}`);
-  if (evaluator.count === 0) note("note: no Ingress here is podwire's to serve");
+  if (evaluator.count === 0) note("note: no Ingress and no Gateway here is podwire's to serve");
   const lines: string[] = [];
   for (const request of requests) {
     const explained = evaluator.explain(request);
@@ -50,11 +54,48 @@ export async function explainHttp(flags: Globals, options: HttpOptions): Promise
   if (lines.length > 0) await print(lines.join("\n"));
 }
 
+/** What a controller would write, told without one. */
+export async function printGatewayStatus(flags: Globals, { file }: HttpOptions): Promise<void> {
+  const evaluator = await evaluatorOf(flags, file);
+  const rows = evaluator.statuses.flatMap(({ object, conditions = [], listeners = [], parents = [] }) => [
+    ...conditions.map((each) => ({ object, part: "", ...each })),
+    ...listeners.flatMap((listener) =>
+      listener.conditions.map((each) => ({
+        ...{ object, part: `${listener.name} (${listener.attachedRoutes} attached)`, ...each },
+        ...(each.type === "ResolvedRefs" &&
+          each.message === "" && { message: takes(listener.supportedKinds) }),
+      })),
+    ),
+    ...parents.flatMap(({ parentRef, conditions: own }) =>
+      own.map((each) => ({ object, part: `at ${parentRef.name}`, ...each })),
+    ),
+  ]);
+  const column = (header: string, value: (row: (typeof rows)[number]) => string | undefined) => ({
+    header,
+    value: (row: (typeof rows)[number]) => value(row) ?? "",
+  });
+  const columns = [
+    column("OBJECT", ({ object }) => object),
+    column("PART", ({ part }) => part),
+    column("CONDITION", ({ type }) => type),
+    column("STATUS", ({ status }) => status),
+    column("REASON", ({ reason }) => reason),
+    column("MESSAGE", ({ message }) => message),
+  ];
+  await printData(flags.output, evaluator.statuses, columns, rows);
+}
+
+function takes(kinds: readonly { readonly kind: string }[]): string {
+  return kinds.length === 0 ? "takes no routes" : `takes ${kinds.map(({ kind }) => kind).join(", ")}`;
+}
+
 async function evaluatorOf(flags: Globals, files: string[] | undefined): Promise<Evaluator> {
   if (files === undefined) return new Evaluator(await clusterObjects(await openNodes(flags), ROUTING_KINDS));
   const texts = readObjects(files);
   const passed = new PassedOver();
-  const given = parseManifests(texts, { passed, carries: true }).map(({ object }) => object);
+  const given = parseManifests(texts, { passed, carries: true, customKinds: gatewayKinds }).map(
+    ({ object }) => object,
+  );
   noteOnce(passed.notes());
   const areAssumed = !given.some(({ kind }) => tellsOfEndpoints(kind));
   if (areAssumed)
@@ -75,7 +116,8 @@ async function completed(
 ): Promise<KubeObject[]> {
   if (areAssumed || !becomesCluster(given, undefined)) return withMirroredSlices(given);
   const { objects } = await offlineCluster(flags, { texts, isQuiet: true });
-  return [...objects, ...given.filter(({ kind }) => ROUTING_KINDS.includes(kind))];
+  const routing = [...ROUTING_KINDS, ...GATEWAY_KINDS.map(({ kind }) => kind)];
+  return [...objects, ...given.filter(({ kind }) => routing.includes(kind))];
 }
 
 function readRequests(options: HttpOptions): HttpRequest[] {
@@ -96,7 +138,7 @@ function requestOf(method: string, address: string, options: HttpOptions): HttpR
     throw usageError(`--http ${address}: not an address that begins with http:// or https://`);
   const [, scheme, host, rest] = match;
   const port = /:(\d{1,5})$/.exec(host)?.[1];
-  const { client, header = [] } = options;
+  const { client, gateway, header = [] } = options;
   if (client !== undefined && parseIp(client) === null)
     throw usageError(`--client ${client}: not an IP address`);
   const path = rest.startsWith("/") ? rest : `/${rest}`;
@@ -108,6 +150,7 @@ function requestOf(method: string, address: string, options: HttpOptions): HttpR
       scheme,
       path,
       client,
+      gateway,
       ...(port !== undefined && { port: Number(port) }),
     };
     const request = readRequest({ ...fields, ...((named ?? host) !== "" && { host: named ?? host }) });

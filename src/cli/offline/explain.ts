@@ -13,7 +13,7 @@ import { type Globals, globals, note, print, printData, yamlText } from "../cont
 import { CliError, Exit, usageError } from "../errors.ts";
 import { collect, named, readObjects, readOne } from "../objects/manifests.ts";
 import { admitFiles } from "./admit-files.ts";
-import { explainHttp, type HttpOptions, requestFile } from "./explain-http.ts";
+import { explainHttp, type HttpOptions, printGatewayStatus, requestFile } from "./explain-http.ts";
 import {
   clusterWorld,
   type End,
@@ -70,6 +70,8 @@ export function register(program: Command): void {
     .option("--http <request...>", "a file of HTTP requests, one JSON object a line; or METHOD URL")
     .option("-H, --header <header>", "of the request behind --http: 'Name: value' (repeatable)", collect)
     .option("--client <ip>", "who sends the request behind --http")
+    .option("--gateway <name>", "the Gateway that the request behind --http comes to")
+    .option("--gateway-status", "what a controller would write of the Gateways and routes in the files")
     .action(async (options: Options, command: Command) => run(options, command));
 }
 
@@ -77,6 +79,7 @@ async function run(options: Options, command: Command): Promise<void> {
   const flags = globals(command);
   check(options);
   refuseAgentAndFiles(command, options.file);
+  if (options.gatewayStatus === true) return everyProblem(() => printGatewayStatus(flags, options));
   if (options.http !== undefined) return everyProblem(() => explainHttp(flags, options));
   const world = await everyProblem(() => worldOf(flags, options));
   if (options.manifestOnly === true) return printCounts(flags, world);
@@ -94,10 +97,13 @@ async function run(options: Options, command: Command): Promise<void> {
 }
 
 function check(options: Options): void {
-  const { from, to, flows, manifestOnly = false, via, protocol, http } = options;
+  const { from, to, flows, manifestOnly = false, via, protocol, http, gatewayStatus = false } = options;
   const hasPacket = from !== undefined || to !== undefined;
-  const asked = [hasPacket, flows !== undefined, manifestOnly, http !== undefined].filter(Boolean).length;
-  if (asked !== 1) throw usageError("use --from and --to, or --flows, or --http, or --manifest-only");
+  const asked = [hasPacket, flows !== undefined, manifestOnly, http !== undefined, gatewayStatus].filter(
+    Boolean,
+  ).length;
+  if (asked !== 1)
+    throw usageError("use --from and --to, or --flows, or --http, or --gateway-status, or --manifest-only");
   refuseStrangers(options);
   if (hasPacket && from === undefined) throw usageError("--from is missing");
   if (hasPacket && to === undefined) throw usageError("--to is missing");
@@ -121,10 +127,10 @@ function check(options: Options): void {
 
 /** Options of one way to ask that the other would pass over without a word. */
 function refuseStrangers(options: Options): void {
-  const { http, header, client, node, config, localIp, previous, port, protocol, via } = options;
+  const { http, header, client, gateway, node, config, localIp, previous, port, protocol, via } = options;
   const packets = { node, config, "local-ip": localIp, previous, port, protocol, via };
   const isFile = requestFile(options) !== undefined;
-  const requests = http === undefined || isFile ? { header, client } : {};
+  const requests = http === undefined || isFile ? { header, client, gateway } : {};
   const stranger = Object.entries(http === undefined ? requests : { ...packets, ...requests }).find(
     ([, value]) => value !== undefined,
   );

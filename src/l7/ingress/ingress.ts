@@ -3,7 +3,7 @@
 import { type Cidr, contains, formatIp } from "../../base/ip.ts";
 import type { KubeObject } from "../../kube/objects.ts";
 import type { Backends } from "../backends.ts";
-import { Certificates } from "../certificates.ts";
+import type { Certificates } from "../certificates.ts";
 import { type Answer, answer, type Decision, type Tell } from "../decision.ts";
 import { headerOf, hostName, type Seen } from "../request.ts";
 import { ownIngresses } from "./class.ts";
@@ -30,9 +30,9 @@ export class IngressRules {
   /** Ingresses served here. */
   readonly count: number;
 
-  constructor(objects: readonly KubeObject[], backends: Backends) {
+  constructor(objects: readonly KubeObject[], backends: Backends, certificates: Certificates) {
     const { own, others } = ownIngresses(objects);
-    this.#sites = sitesOf(own, new Certificates(objects));
+    this.#sites = sitesOf(own, certificates);
     this.count = own.length;
     const maps = new Map<string, Readonly<Record<string, string>>>();
     for (const { kind, metadata, ...rest } of objects) {

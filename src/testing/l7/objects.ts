@@ -1,11 +1,14 @@
 // Objects of HTTP routing for tests: short ways to write them, as an API server would hold them.
+import { gatewayKinds } from "../../kube/gateway/read-gateway.ts";
 import { parseManifests } from "../../kube/manifest/manifest.ts";
 import type { KubeObject } from "../../kube/objects.ts";
 
 /** Checked and defaulted. */
 export function objectsOf(...values: readonly object[]): KubeObject[] {
   const text = values.map((value) => JSON.stringify(value)).join("\n---\n");
-  return parseManifests([{ file: "objects", text }], { carries: true }).map(({ object }) => object);
+  return parseManifests([{ file: "objects", text }], { carries: true, customKinds: gatewayKinds }).map(
+    ({ object }) => object,
+  );
 }
 
 export interface PathText {

@@ -141,8 +141,8 @@ export const SUBJECTS: Subjects = {
       "bandwidth bandwidth-judge install cni cni-* leases real-runtime real-podman real-cluster real-e2e daemonset",
   },
   gateway: {
-    what: "HTTP requests by Ingress: objects, hosts and paths, annotations, judged by the book",
-    files: "ingress ingress-book match certificates explain-http",
+    what: "HTTP requests by Ingress and Gateway: objects, matches, annotations, filters, judged by the book",
+    files: "ingress ingress-book gateway gateways gateway-book match certificates explain-http",
   },
   tables: {
     what: "objects in rows, as kubectl prints them, judged by a real API server",

@@ -1,0 +1,65 @@
+// Field names and types of the Gateway API's kinds (v1.4, standard and experimental channel), for strict decoding: the
+// notation is kubernetes-types.ts's.
+import { KUBERNETES_TYPES, parseTypes } from "../manifest/kubernetes-types.ts";
+
+const TYPES = `
+  AllowedRoutes: kinds:[RouteGroupKind] namespaces:RouteNamespaces
+  BackendTLSPolicy: apiVersion:s kind:s metadata:ObjectMeta spec:BackendTLSPolicySpec status:any
+  BackendTLSPolicySpec: options:{s} targetRefs:[PolicyTargetReference] validation:BackendTLSPolicyValidation
+  BackendTLSPolicyValidation: caCertificateRefs:[ObjectRef] hostname:s subjectAltNames:any wellKnownCACertificates:s
+  BackendRef: filters:[RouteFilter] group:s kind:s name:s namespace:s port:i weight:i
+  CORSFilter: allowCredentials:b allowHeaders:[s] allowMethods:[s] allowOrigins:[s] exposeHeaders:[s] maxAge:i
+  CookieConfig: lifetimeType:s
+  Fraction: denominator:i numerator:i
+  GRPCMethodMatch: method:s service:s type:s
+  GRPCRoute: apiVersion:s kind:s metadata:ObjectMeta spec:GRPCRouteSpec status:any
+  GRPCRouteMatch: headers:[ValueMatch] method:GRPCMethodMatch
+  GRPCRouteRule: backendRefs:[BackendRef] filters:[RouteFilter] matches:[GRPCRouteMatch] name:s
+      sessionPersistence:SessionPersistence
+  GRPCRouteSpec: hostnames:[s] parentRefs:[ParentReference] rules:[GRPCRouteRule] useDefaultGateways:s
+  Gateway: apiVersion:s kind:s metadata:ObjectMeta spec:GatewaySpec status:any
+  GatewayClass: apiVersion:s kind:s metadata:ObjectMeta spec:GatewayClassSpec status:any
+  GatewayClassSpec: controllerName:s description:s parametersRef:any
+  GatewaySpec: addresses:[GatewayAddress] allowedListeners:any backendTLS:any defaultScope:s gatewayClassName:s
+      infrastructure:any listeners:[Listener] tls:any
+  GatewayAddress: type:s value:s
+  GatewayTLSConfig: certificateRefs:[ObjectRef] frontendValidation:any mode:s options:{s}
+  HTTPHeaderFilter: add:[NamedValue] remove:[s] set:[NamedValue]
+  HTTPPathMatch: type:s value:s
+  HTTPPathModifier: replaceFullPath:s replacePrefixMatch:s type:s
+  HTTPRequestMirrorFilter: backendRef:BackendRef fraction:Fraction percent:i
+  HTTPRequestRedirectFilter: hostname:s path:HTTPPathModifier port:i scheme:s statusCode:i
+  HTTPRoute: apiVersion:s kind:s metadata:ObjectMeta spec:HTTPRouteSpec status:any
+  HTTPRouteMatch: headers:[ValueMatch] method:s path:HTTPPathMatch queryParams:[ValueMatch]
+  HTTPRouteRetry: attempts:i backoff:s codes:[i]
+  HTTPRouteRule: backendRefs:[BackendRef] filters:[RouteFilter] matches:[HTTPRouteMatch] name:s
+      retry:HTTPRouteRetry sessionPersistence:SessionPersistence timeouts:HTTPRouteTimeouts
+  HTTPRouteSpec: hostnames:[s] parentRefs:[ParentReference] rules:[HTTPRouteRule] useDefaultGateways:s
+  HTTPRouteTimeouts: backendRequest:s request:s
+  HTTPURLRewriteFilter: hostname:s path:HTTPPathModifier
+  Listener: allowedRoutes:AllowedRoutes hostname:s name:s port:i protocol:s tls:GatewayTLSConfig
+  NamedValue: name:s value:s
+  ObjectRef: group:s kind:s name:s namespace:s
+  ParentReference: group:s kind:s name:s namespace:s port:i sectionName:s
+  PolicyTargetReference: group:s kind:s name:s sectionName:s
+  ReferenceGrant: apiVersion:s kind:s metadata:ObjectMeta spec:ReferenceGrantSpec
+  ReferenceGrantFrom: group:s kind:s namespace:s
+  ReferenceGrantSpec: from:[ReferenceGrantFrom] to:[ReferenceGrantTo]
+  ReferenceGrantTo: group:s kind:s name:s
+  RouteFilter: cors:CORSFilter extensionRef:ObjectRef externalAuth:any requestHeaderModifier:HTTPHeaderFilter
+      requestMirror:HTTPRequestMirrorFilter requestRedirect:HTTPRequestRedirectFilter
+      responseHeaderModifier:HTTPHeaderFilter type:s urlRewrite:HTTPURLRewriteFilter
+  RouteGroupKind: group:s kind:s
+  RouteNamespaces: from:s selector:LabelSelector
+  SessionPersistence: absoluteTimeout:s cookieConfig:CookieConfig idleTimeout:s sessionName:s type:s
+  TLSRoute: apiVersion:s kind:s metadata:ObjectMeta spec:TLSRouteSpec status:any
+  TLSRouteRule: backendRefs:[BackendRef] name:s
+  TLSRouteSpec: hostnames:[s] parentRefs:[ParentReference] rules:[TLSRouteRule] useDefaultGateways:s
+  ValueMatch: name:s type:s value:s
+`;
+
+/** With the types of Kubernetes that they are made of. */
+export const GATEWAY_TYPES: ReadonlyMap<string, ReadonlyMap<string, string>> = new Map([
+  ...KUBERNETES_TYPES,
+  ...parseTypes(TYPES),
+]);

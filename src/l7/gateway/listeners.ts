@@ -1,0 +1,169 @@
+// Listeners of Gateways: which can serve, with which certificates, and which routes may attach to them.
+import type { Gateway, GatewayCondition, Listener, Route } from "../../kube/gateway/gateway-objects.ts";
+import { matchesSelector } from "../../kube/labels.ts";
+import type { KubeObject } from "../../kube/objects.ts";
+import type { Certificates } from "../certificates.ts";
+import type { Grants } from "./grants.ts";
+
+const GROUP = "gateway.networking.k8s.io";
+
+export interface OwnListener {
+  readonly gateway: Gateway;
+  readonly listener: Listener;
+  /** "Gateway infra/web listener http" */
+  readonly title: string;
+  /** In small letters; "": every host. */
+  readonly hostname: string;
+  /** "namespace/name" of the Secret that is shown. */
+  readonly cert: string | undefined;
+  /** What may attach. */
+  readonly kinds: readonly string[];
+  /** Accepted, ResolvedRefs, Programmed, Conflicted. */
+  readonly conditions: readonly GatewayCondition[];
+  /** Requests are taken. */
+  readonly isServing: boolean;
+}
+
+/** Protocol of a listener → kinds of routes. */
+const KINDS: Readonly<Record<string, readonly string[]>> = {
+  HTTP: ["HTTPRoute", "GRPCRoute"],
+  HTTPS: ["HTTPRoute", "GRPCRoute"],
+  TLS: ["TLSRoute"],
+};
+
+export interface ListenerWorld {
+  readonly certificates: Certificates;
+  readonly grants: Grants;
+  readonly namespaces: ReadonlyMap<string, Readonly<Record<string, string>>>;
+}
+
+export function ownListeners(gateway: Gateway, world: ListenerWorld): OwnListener[] {
+  const { listeners } = gateway.spec;
+  return listeners.map((listener) => ownListener(gateway, listener, conflictOf(listener, listeners), world));
+}
+
+/** Several protocols at one port, but for HTTPS and TLS, which SNI tells apart. */
+function conflictOf(
+  listener: Listener,
+  all: readonly Listener[],
+): [reason: string, message: string] | undefined {
+  const family = ({ protocol }: Listener): string => (protocol === "HTTPS" ? "TLS" : protocol);
+  const host = ({ hostname = "" }: Listener): string => hostname.toLowerCase();
+  for (const other of all) {
+    if (other === listener || other.port !== listener.port) continue;
+    if (family(other) !== family(listener))
+      return ["ProtocolConflict", `port ${listener.port} is ${other.protocol} of listener ${other.name}`];
+    if (host(other) === host(listener))
+      return [
+        "HostnameConflict",
+        `host ${host(listener) || "*"} at port ${listener.port} is listener ${other.name}'s too`,
+      ];
+  }
+  return undefined;
+}
+
+function ownListener(
+  gateway: Gateway,
+  listener: Listener,
+  conflict: [reason: string, message: string] | undefined,
+  world: ListenerWorld,
+): OwnListener {
+  const served = KINDS[listener.protocol];
+  const asked = listener.allowedRoutes.kinds ?? [];
+  const isServed = ({ group, kind }: { group: string; kind: string }): boolean =>
+    group === GROUP && served?.includes(kind) === true;
+  const kinds = asked.length === 0 ? (served ?? []) : asked.filter(isServed).map(({ kind }) => kind);
+  const badKind = asked.find((each) => !isServed(each));
+  const tls = certificateOf(gateway, listener, world);
+  const isTerminated = listener.protocol === "TLS" && listener.tls?.mode !== "Passthrough";
+  const accepted: [boolean, string, string] =
+    served === undefined
+      ? [false, "UnsupportedProtocol", `protocol ${listener.protocol} is not served: use HTTP, HTTPS, TLS`]
+      : isTerminated
+        ? [
+            false,
+            "UnsupportedProtocol",
+            "TLS is passed through only: use mode Passthrough, or protocol HTTPS",
+          ]
+        : conflict === undefined
+          ? [true, "Accepted", ""]
+          : [false, conflict[0], conflict[1]];
+  const resolved: [boolean, string, string] =
+    badKind !== undefined
+      ? [false, "InvalidRouteKinds", `${badKind.kind} cannot attach to protocol ${listener.protocol}`]
+      : tls.problem === undefined
+        ? [true, "ResolvedRefs", ""]
+        : [false, tls.problem[0], tls.problem[1]];
+  const isServing = accepted[0] && tls.problem === undefined;
+  const conflicted: [boolean, string, string] =
+    conflict === undefined ? [false, "NoConflicts", ""] : [true, conflict[0], conflict[1]];
+  const programmed: [boolean, string, string] = isServing ? [true, "Programmed", ""] : [false, "Invalid", ""];
+  return {
+    ...{ gateway, listener, kinds, isServing, cert: tls.secret },
+    title: `Gateway ${gateway.metadata.namespace}/${gateway.metadata.name} listener ${listener.name}`,
+    hostname: (listener.hostname ?? "").toLowerCase(),
+    conditions: [
+      condition("Accepted", accepted),
+      condition("ResolvedRefs", resolved),
+      condition("Programmed", programmed),
+      condition("Conflicted", conflicted),
+    ],
+  };
+}
+
+export function condition(
+  type: string,
+  [isTrue, reason, message]: [boolean, string, string],
+): GatewayCondition {
+  return { type, status: isTrue ? "True" : "False", reason, message };
+}
+
+function certificateOf(
+  gateway: Gateway,
+  { protocol, tls }: Listener,
+  { certificates, grants }: ListenerWorld,
+): { secret?: string; problem?: [reason: string, message: string] } {
+  if (protocol !== "HTTPS") return {};
+  const [ref] = tls?.certificateRefs ?? [];
+  const bad = (message: string): { problem: [string, string] } => ({
+    problem: ["InvalidCertificateRef", message],
+  });
+  if (ref === undefined) return bad("an HTTPS listener needs a certificate: tls.certificateRefs");
+  if (ref.group !== "" || ref.kind !== "Secret")
+    return bad(`${ref.kind} ${ref.name}: only Secrets hold certificates`);
+  const namespace = ref.namespace ?? gateway.metadata.namespace ?? "";
+  if (!grants.allows(gateway, ref))
+    return {
+      problem: [
+        "RefNotPermitted",
+        `no ReferenceGrant in ${namespace} lets this Gateway use Secret ${ref.name}`,
+      ],
+    };
+  const { secret, problem } = certificates.find(namespace, ref.name);
+  return problem === "" ? { secret } : bad(problem);
+}
+
+/** Undefined: the route may attach. */
+export function whyNotAllowed(
+  { gateway, listener, kinds }: OwnListener,
+  route: Route,
+  { namespaces }: ListenerWorld,
+): string | undefined {
+  if (!kinds.includes(route.kind)) return `listener ${listener.name} takes no ${route.kind}`;
+  const { from, selector } = listener.allowedRoutes.namespaces;
+  const namespace = route.metadata.namespace ?? "";
+  const isAllowed =
+    from === "All" ||
+    (from === "Same" && namespace === gateway.metadata.namespace) ||
+    (from === "Selector" &&
+      selector !== undefined &&
+      matchesSelector(selector, namespaces.get(namespace) ?? { "kubernetes.io/metadata.name": namespace }));
+  return isAllowed ? undefined : `listener ${listener.name} takes no routes of namespace ${namespace}`;
+}
+
+export function namespaceLabels(
+  objects: readonly KubeObject[],
+): Map<string, Readonly<Record<string, string>>> {
+  const namespaces = objects.filter(({ kind }) => kind === "Namespace");
+  return new Map(namespaces.map(({ metadata }) => [metadata.name, metadata.labels ?? {}]));
+}

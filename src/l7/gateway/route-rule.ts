@@ -1,0 +1,218 @@
+// A rule of a route, with the backends that its references lead to, and what is wrong with those that lead nowhere.
+import type {
+  BackendRef,
+  BackendTlsPolicy,
+  HttpRule,
+  Route,
+  RouteFilter,
+} from "../../kube/gateway/gateway-objects.ts";
+import type { ConfigMap, KubeObject } from "../../kube/objects.ts";
+import { durationSec } from "../../kube/validate/routing/route-rules.ts";
+import { type Backend, type Backends, isThere } from "../backends.ts";
+import type { Affinity, Choice, HeaderChange, Mirror, Protocol, Retries, Timeouts } from "../decision.ts";
+import type { Grants } from "./grants.ts";
+import { answerChanges } from "./header-changes.ts";
+
+export interface RuleChoice extends Choice {
+  readonly filters: readonly RouteFilter[];
+}
+
+export interface RouteRule {
+  /** "HTTPRoute shop/web rules[0]" */
+  readonly title: string;
+  readonly filters: readonly RouteFilter[];
+  readonly choices: readonly RuleChoice[];
+  readonly mirrors: readonly Mirror[];
+  readonly timeouts: Timeouts;
+  readonly retries: Retries;
+  readonly affinity: Affinity | undefined;
+  readonly isGrpc: boolean;
+  /** Of the answer, by the rule's own filters. */
+  readonly answerHeaders: readonly HeaderChange[];
+  /** A choice has filters of its own; one has a backend. */
+  readonly hasOwnFilters: boolean;
+  readonly isServed: boolean;
+  readonly reason: string;
+}
+
+/** Reason and message of ResolvedRefs, where it is False. */
+export type Unresolved = readonly [reason: string, message: string];
+
+const FAILED = 500;
+const UNSERVED = 503;
+/** appProtocol → how the backend is spoken to. */
+const PROTOCOLS: Readonly<Record<string, Protocol>> = {
+  "kubernetes.io/h2c": "h2c",
+  "kubernetes.io/ws": "ws",
+  "kubernetes.io/wss": "wss",
+  https: "https",
+};
+const SUPPORTED = [
+  "RequestHeaderModifier",
+  "ResponseHeaderModifier",
+  "RequestRedirect",
+  "URLRewrite",
+  "RequestMirror",
+  "CORS",
+];
+
+export class RuleMaker {
+  readonly #backends: Backends;
+  readonly #grants: Grants;
+  readonly #policies: readonly BackendTlsPolicy[];
+  readonly #configMaps = new Map<string, ConfigMap>();
+
+  constructor(objects: readonly KubeObject[], backends: Backends, grants: Grants) {
+    this.#backends = backends;
+    this.#grants = grants;
+    this.#policies = objects.filter((each): each is BackendTlsPolicy => each.kind === "BackendTLSPolicy");
+    for (const each of objects)
+      if (each.kind === "ConfigMap")
+        this.#configMaps.set(`${each.metadata.namespace}/${each.metadata.name}`, each as ConfigMap);
+  }
+
+  /** `bad`: told each reference that leads nowhere. */
+  make(route: Route, index: number, bad: (problem: Unresolved) => void): RouteRule {
+    const rule = route.spec.rules[index] as HttpRule;
+    const { filters = [], timeouts = {}, retry, sessionPersistence } = rule;
+    const title = `${route.kind} ${route.metadata.namespace}/${route.metadata.name} rules[${index}]`;
+    const requestSec = durationSec(timeouts.request) || undefined;
+    const trySec = durationSec(timeouts.backendRequest) || undefined;
+    const choices = this.#choices(route, rule, bad);
+    return {
+      ...{ title, filters, choices, isGrpc: route.kind === "GRPCRoute" },
+      answerHeaders: answerChanges(filters),
+      hasOwnFilters: choices.some((each) => each.filters.length > 0),
+      isServed: choices.some(({ backend }) => backend !== undefined),
+      reason: `to ${choices.map((each) => shareText(each, choices.length)).join(", ")} by ${title}`,
+      mirrors: filters.flatMap((filter) => this.#mirror(route, filter, bad)),
+      timeouts: { ...(requestSec !== undefined && { requestSec }), ...(trySec !== undefined && { trySec }) },
+      retries: {
+        on: retry === undefined ? [] : ["error", ...(retry.codes ?? []).map((code) => `http_${code}`)],
+        tries: retry === undefined ? 1 : 1 + (retry.attempts ?? 1),
+        timeoutSec: 0,
+        ...(retry?.backoff !== undefined && { backoffSec: durationSec(retry.backoff) }),
+      },
+      affinity: affinityOf(sessionPersistence, title),
+    };
+  }
+
+  /** Shares by weight; what leads nowhere keeps its share, as an error. */
+  #choices(
+    route: Route,
+    { backendRefs = [], filters = [] }: HttpRule,
+    bad: (p: Unresolved) => void,
+  ): RuleChoice[] {
+    const unsupported = [...filters, ...backendRefs.flatMap((each) => each.filters ?? [])].find(
+      ({ type }) => !SUPPORTED.includes(type),
+    );
+    const all = backendRefs.map((ref) => ({ ref, found: this.#resolve(route, ref, bad) }));
+    const failed = (why: string): RuleChoice[] => [{ share: 1, status: FAILED, why, filters: [] }];
+    if (unsupported !== undefined)
+      return failed(`a filter of type ${unsupported.type} is not carried out here`);
+    const total = backendRefs.reduce((sum, { weight }) => sum + weight, 0);
+    if (total === 0) return failed(backendRefs.length === 0 ? "no backendRefs" : "all weights are 0");
+    const choices = all.map(({ ref, found }) => ({
+      ...found,
+      share: ref.weight / total,
+      filters: ref.filters ?? [],
+    }));
+    return choices.filter(({ share }) => share > 0);
+  }
+
+  #resolve(route: Route, ref: BackendRef, bad: (problem: Unresolved) => void): Omit<Choice, "share"> {
+    const fail = (reason: string, why: string): Omit<Choice, "share"> => {
+      bad([reason, why]);
+      return { status: FAILED, why };
+    };
+    const namespace = ref.namespace ?? route.metadata.namespace ?? "";
+    if (ref.group !== "" || ref.kind !== "Service")
+      return fail("InvalidKind", `${ref.kind} ${ref.name}: only Services are backends here`);
+    if (!this.#grants.allows(route, ref))
+      return fail(
+        "RefNotPermitted",
+        `no ReferenceGrant in ${namespace} lets ${route.kind}s of ${route.metadata.namespace} use Service ${ref.name}`,
+      );
+    const found = this.#backends.find({ namespace, name: ref.name, port: ref.port });
+    if (!isThere(found)) return fail("BackendNotFound", found.missing);
+    if (found.endpoints.length === 0)
+      return { status: UNSERVED, why: `${found.name} has no endpoint that is ready` };
+    const tls = this.#tlsFor(namespace, ref.name, found);
+    if (typeof tls === "string") return { status: UNSERVED, why: tls };
+    return { backend: found, ...(tls !== undefined && { tls }) };
+  }
+
+  /** A text: why its policy lets nobody through. The older policy counts, and one for the port before one for all. */
+  #tlsFor(namespace: string, name: string, { portName }: Backend): Choice["tls"] | string {
+    const own = this.#policies.filter(
+      ({ metadata, spec }) =>
+        metadata.namespace === namespace &&
+        spec.targetRefs.some(
+          (each) =>
+            each.kind === "Service" &&
+            each.name === name &&
+            [undefined, "", portName].includes(each.sectionName),
+        ),
+    );
+    const isExact = ({ spec }: BackendTlsPolicy): number =>
+      Number(spec.targetRefs.some((each) => each.name === name && (each.sectionName ?? "") !== ""));
+    const time = ({ metadata }: BackendTlsPolicy): string => metadata.creationTimestamp ?? "";
+    const [policy] = own.sort(
+      (a, b) =>
+        isExact(b) - isExact(a) ||
+        (time(a) < time(b) ? -1 : time(a) > time(b) ? 1 : a.metadata.name < b.metadata.name ? -1 : 1),
+    );
+    if (policy === undefined) return undefined;
+    const { hostname, caCertificateRefs = [] } = policy.spec.validation;
+    const title = `BackendTLSPolicy ${namespace}/${policy.metadata.name}`;
+    for (const ref of caCertificateRefs) {
+      const map = this.#configMaps.get(`${namespace}/${ref.name}`);
+      if (ref.kind !== "ConfigMap" || !/-----BEGIN CERTIFICATE-----/.test(map?.data?.["ca.crt"] ?? ""))
+        return `${title}: there is no ca.crt in ${ref.kind} ${namespace}/${ref.name}`;
+    }
+    return { hostname, authorities: caCertificateRefs.map((ref) => `${namespace}/${ref.name}`) };
+  }
+
+  #mirror(route: Route, { requestMirror }: RouteFilter, bad: (problem: Unresolved) => void): Mirror[] {
+    if (requestMirror === undefined) return [];
+    const { backendRef, percent, fraction } = requestMirror;
+    const { backend } = this.#resolve(route, backendRef, bad);
+    if (backend === undefined) return []; // the requests themselves go on
+    const share =
+      fraction === undefined ? (percent ?? 100) / 100 : fraction.numerator / (fraction.denominator ?? 100);
+    return [{ target: backend.name, share, withBody: true }];
+  }
+}
+
+function shareText({ backend, status, share }: Choice, count: number): string {
+  const name = backend?.name ?? String(status);
+  return count === 1 ? name : `${name} (${percent(share)})`;
+}
+
+export function percent(share: number): string {
+  return `${Number((share * 100).toFixed(2))} %`;
+}
+
+function affinityOf(persistence: HttpRule["sessionPersistence"], title: string): Affinity | undefined {
+  if (persistence === undefined) return undefined;
+  const {
+    sessionName = `podwire-${title.replaceAll(/[^\w]+/g, "-")}`,
+    type,
+    absoluteTimeout,
+    idleTimeout,
+  } = persistence;
+  const maxAge =
+    persistence.cookieConfig?.lifetimeType === "Permanent" ? durationSec(absoluteTimeout) : undefined;
+  const attributes = [
+    ...(maxAge === undefined ? [] : [`Max-Age=${maxAge}`]),
+    "HttpOnly",
+    ...(absoluteTimeout === undefined ? [] : [`ends after ${absoluteTimeout}`]),
+    ...(idleTimeout === undefined ? [] : [`ends when idle for ${idleTimeout}`]),
+  ];
+  return { cookie: sessionName, path: "/", attributes, ...(type === "Header" && { header: sessionName }) };
+}
+
+export function protocolOf({ isGrpc }: RouteRule, { backend, tls }: Choice): Protocol {
+  if (tls !== undefined) return isGrpc ? "grpcs" : "https";
+  return PROTOCOLS[backend?.appProtocol ?? ""] ?? (isGrpc ? "grpc" : "http");
+}

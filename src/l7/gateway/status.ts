@@ -1,0 +1,39 @@
+// What a controller would write of Gateways and their routes, without times; and the part of it that is worth a note.
+import type { GatewayCondition, ParentRef } from "../../kube/gateway/gateway-objects.ts";
+
+interface ListenerStatus {
+  readonly name: string;
+  readonly attachedRoutes: number;
+  readonly supportedKinds: readonly { readonly group: string; readonly kind: string }[];
+  readonly conditions: readonly GatewayCondition[];
+}
+
+/** What a controller would write of one object, without times. */
+export interface ObjectStatus {
+  /** "Gateway infra/web" */
+  readonly object: string;
+  readonly conditions?: readonly GatewayCondition[];
+  readonly listeners?: readonly ListenerStatus[];
+  readonly parents?: readonly {
+    readonly parentRef: ParentRef;
+    readonly controllerName: string;
+    readonly conditions: readonly GatewayCondition[];
+  }[];
+}
+
+/** "HTTPRoute shop/web: Accepted is False at Gateway web: NoMatchingParent: …", a line each. */
+export function statusNotes(statuses: readonly ObjectStatus[]): string[] {
+  return statuses.flatMap(({ object, listeners = [], parents }) => [
+    ...listeners.flatMap(({ name, conditions }) => bad(`${object} listener ${name}`, "", conditions)),
+    ...(parents ?? []).flatMap(({ parentRef, conditions }) =>
+      bad(object, ` at Gateway ${parentRef.name}`, conditions),
+    ),
+    ...(parents?.length === 0 ? [`${object}: names no Gateway that is served here`] : []),
+  ]);
+}
+
+function bad(object: string, at: string, conditions: readonly GatewayCondition[]): string[] {
+  return conditions
+    .filter(({ type, status, message }) => status === "False" && type !== "Conflicted" && message !== "")
+    .map(({ type, reason, message }) => `${object}: ${type} is False${at}: ${reason}: ${message}`);
+}
