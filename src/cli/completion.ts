@@ -141,11 +141,15 @@ async function argument(verb: string, words: string[], command?: Command): Promi
     case "annotate":
     case "wait":
     case "delete":
+    case "edit":
+    case "expose":
       return words.length === 0 ? KIND_WORDS : namesOf(words[0]);
     case "rollout":
       if (words.length < 2)
         return words.length === 0 ? subcommands(command) : ["deployment", "daemonset", "statefulset"];
       return namesOf(words[1]);
+    case "create":
+      return createWords(words, command);
     case "show":
       return words.length === 0 ? [...SHOW_TABLES] : [];
     case "completion":
@@ -162,6 +166,13 @@ async function workloads(): Promise<string[]> {
   const deployments = (await namesOf("deployments")).map((name) => `deploy/${name}`);
   const clients = (await nodesHere())?.clients.map((client) => `client/${client.name}`) ?? [];
   return [...(await namesOf("pods")), ...nodes, ...clients, ...deployments];
+}
+
+/** Kinds of kinds have words of their own: create service clusterip. */
+function createWords(words: string[], command: Command | undefined): string[] {
+  const inner = command?.commands.find((each) => each.name() === words[0]);
+  if (words.length === 0) return subcommands(command);
+  return words.length === 1 ? subcommands(inner) : [];
 }
 
 async function forwardable(): Promise<string[]> {

@@ -70,7 +70,7 @@ t.test("wrong usage: status 2 and one line on stderr", async (t) => {
     ["wait", "pod/x"],
     ["wait", "pod/x", "--for=Ready"],
     ["wait", "pod", "--for=delete"],
-    ["rollout", "undo", "deploy/x"],
+    ["rollout", "undone", "deploy/x"],
     ["logs", "x", "--tail", "y"],
     ["completion", "powershell"],
     ["cni", "nosuch"],

@@ -51,9 +51,18 @@ export function register(program: Command): void {
       if (flags.tty === true && process.stdin.isTTY !== true)
         note("Unable to use a TTY - input is not a terminal or the right kind of file");
       checkPrivileges(`exec ${workload}`);
-      const target = await targetOf(await openNodes(globals(command)), workload, flags);
-      process.exitCode = await runIn(target, words);
+      process.exitCode = await runInWorkload(await openNodes(globals(command)), workload, flags, words);
     });
+}
+
+/** Status of the program. It has this process' terminal and standard streams. */
+export async function runInWorkload(
+  all: Nodes,
+  workload: string,
+  flags: Pick<Flags, "namespace" | "container">,
+  words: string[],
+): Promise<number> {
+  return runIn(await targetOf(all, workload, flags), words);
 }
 
 interface Target {
@@ -65,7 +74,11 @@ interface Target {
   label: string;
 }
 
-async function targetOf(all: Nodes, workload: string, flags: Flags): Promise<Target> {
+async function targetOf(
+  all: Nodes,
+  workload: string,
+  flags: Pick<Flags, "namespace" | "container">,
+): Promise<Target> {
   const [kind, name] = workload.includes("/") ? workload.split("/", 2) : ["pod", workload];
   if (["node", "nodes", "no", "client", "clients"].includes(kind)) {
     const isClient = kind.startsWith("client");

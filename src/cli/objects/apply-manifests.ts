@@ -16,20 +16,35 @@ interface Flags {
   dryRun?: string;
 }
 
-export function applyOptions(command: Command): Command {
+/** `stores`: with --dry-run as a choice. */
+export function applyOptions(command: Command, stores = true): Command {
   command
     .option("-f, --filename <file>", "file, directory, or - for standard input; may be repeated", collect)
     .option("-n, --namespace <namespace>", "namespace of the objects (default: their own, or default)");
-  return addCluster(addDryRun(command));
+  return addCluster(stores ? addDryRun(command) : command);
 }
 
 export async function sendManifests(verb: "apply" | "create", flags: Flags, command: Command): Promise<void> {
-  const { filename, namespace } = flags;
-  if (filename === undefined) throw usageError(`${verb}: which manifests? podwire ${verb} -f FILE`);
+  if (flags.filename === undefined) throw usageError(`${verb}: which manifests? podwire ${verb} -f FILE`);
   const strategy = strategyOf(flags.dryRun);
+  const how = { create: verb === "create", dryRun: strategy !== "none" };
+  await printOutcomes(outcomeForm(command), await sent(verb, flags, command, how), strategy);
+}
+
+/** What applying them would make of the objects. */
+export function rehearsedManifests(verb: string, flags: Flags, command: Command): Promise<Outcomes> {
+  if (flags.filename === undefined) throw usageError(`${verb}: which manifests? podwire ${verb} -f FILE`);
+  return sent(verb, flags, command, { create: false, dryRun: true });
+}
+
+async function sent(
+  verb: string,
+  { filename = [], namespace }: Flags,
+  command: Command,
+  how: { create: boolean; dryRun: boolean },
+): Promise<Outcomes> {
   const form = outcomeForm(command);
   const manifests = readAll(filename);
-  const how = { create: verb === "create", dryRun: strategy !== "none" };
   const api = await clusterApi(command);
   const answer =
     api === undefined
@@ -37,7 +52,7 @@ export async function sendManifests(verb: "apply" | "create", flags: Flags, comm
       : await toCluster(api, manifests, { namespace, ...how });
   if (answer.items.length + answer.notes.length === 0)
     throw new CliError(`${verb}: no objects in ${filename.join(", ")}: nothing was applied`);
-  await printOutcomes(form, answer, strategy);
+  return answer;
 }
 
 function toLab(form: OutcomeForm, body: object): Promise<Outcomes> {

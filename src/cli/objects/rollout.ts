@@ -1,4 +1,4 @@
-// podwire rollout restart|status KIND NAME | KIND/NAME
+// podwire rollout restart|status|history|undo|pause|resume KIND NAME | KIND/NAME
 import type { Command } from "commander";
 import { qualifiedPlural } from "../../kube/kinds.ts";
 import type { KubeObject } from "../../kube/objects.ts";
@@ -11,6 +11,7 @@ import { CliError } from "../errors.ts";
 import { durationMs } from "../lab/duration.ts";
 import { nameOf } from "./get/output.ts";
 import { type ChoiceFlags, choiceOf, choose, followedBy, type Named, placeOf } from "./named-objects.ts";
+import { registerPast } from "./rollout/past.ts";
 
 interface Flags extends ChoiceFlags {
   watch?: boolean;
@@ -20,7 +21,7 @@ interface Flags extends ChoiceFlags {
 export function register(program: Command): void {
   const rollout = program
     .command("rollout")
-    .description("restart what a template makes, and see how far it is");
+    .description("restart what a template makes, see how far it is, what it was, and go back");
   const restarting = rollout
     .command("restart <words...>")
     .description("make the pods of a deployment, daemon set or stateful set anew, as its strategy has it")
@@ -48,6 +49,7 @@ export function register(program: Command): void {
     const api = await apiFor(command);
     for (const named of await chosen(api, words, flags)) await status(api, named, flags, timeoutMs);
   });
+  registerPast(rollout, chosen);
 }
 
 function apiFor(command: Command): Promise<ApiClient> {
@@ -163,8 +165,8 @@ function statefulSetStatus({ spec, status = {} }: Rolling): { text: string; done
   const { replicas: wanted = 1 } = spec;
   const { readyReplicas = 0, updatedReplicas: updated = 0, currentReplicas = 0 } = status;
   if (readyReplicas < wanted) return waiting(`Waiting for ${wanted - readyReplicas} pods to be ready...`);
-  const partition = spec.updateStrategy?.rollingUpdate?.partition ?? 0;
-  if (partition > 0) {
+  const { partition } = spec.updateStrategy?.rollingUpdate ?? {};
+  if (partition !== undefined) {
     const aim = wanted - partition;
     if (updated < aim)
       return waiting(
