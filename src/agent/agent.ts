@@ -37,6 +37,7 @@ import { planeSizes, SERVICES_LOG2, workersOf } from "./plane-sizes.ts";
 import { agentStatus, objectCounts } from "./tell/agent-status.ts";
 import { apiContext } from "./tell/api-context.ts";
 import { deviceStates } from "./tell/device-states.ts";
+import { KindVersions } from "./tell/kind-versions.ts";
 import { NodeReporting } from "./tell/node-report.ts";
 import { Probes } from "./tell/probes.ts";
 import { TunnelBundles } from "./tunnel-bundles.ts";
@@ -71,9 +72,8 @@ export class Agent {
   #queue: Promise<void> = Promise.resolve();
   #scheduled = false;
   #lastApplyMs = 0;
-  /** The latest resourceVersion that has come, and that the plane works with; when it began to, CLOCK_MONOTONIC. */
-  #seenVersion = 0;
-  #appliedVersion = 0;
+  readonly #versions = new KindVersions();
+  /** When the plane began to work with the latest change, CLOCK_MONOTONIC. */
   #appliedMs = 0;
   #refused = 0;
   #toldOfNodes: readonly string[] = [];
@@ -167,7 +167,7 @@ export class Agent {
         if (events.length > 0) this.#giveBack.changed();
         for (const event of events) {
           this.graph.onEvent(this.#cni?.merged(event) ?? event);
-          this.#seenVersion = Math.max(this.#seenVersion, Number(event.object.metadata.resourceVersion) || 0);
+          this.#versions.saw(event.object);
         }
         if (synced) this.#synced = true;
         if (this.#synced) this.#servers.queued();
@@ -281,7 +281,7 @@ export class Agent {
 
   async #apply(changes: Changes): Promise<void> {
     const started = performance.now();
-    const version = this.#seenVersion;
+    const applied = this.#versions.begin();
     this.#servers.applying();
     // Of now: a pod that comes meanwhile is opened by the next change, when its policies are in the plane.
     const pods = compilePods(this.graph, this.config.nodeName).filter((p) => p.netns !== "");
@@ -318,7 +318,7 @@ export class Agent {
     }
     if (changes.services.size >= MANY_SERVICES) collectYoung();
     this.#lastApplyMs = performance.now() - started;
-    this.#appliedVersion = version;
+    applied();
     this.#appliedMs = appliedMs;
   }
 
@@ -387,8 +387,8 @@ export class Agent {
         lastApplyMs: this.#lastApplyMs,
       }),
       // Objects of files have no versions of one count.
-      ...("socket" in this.config.source && {
-        appliedVersion: this.#appliedVersion,
+      ...("kubernetes" in this.config.source && {
+        appliedVersions: this.#versions.applied,
         appliedMonotonicMs: this.#appliedMs,
       }),
     };

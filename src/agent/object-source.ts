@@ -2,20 +2,19 @@
 import { contains, formatCidr } from "../base/ip.ts";
 import type { AgentConfig } from "../config/agent.ts";
 import { ApiSource } from "../watch/api-server/api-source.ts";
-import { addressOf, readAccess } from "../watch/api-server/kubeconfig.ts";
+import { type Access, addressOf, readAccess } from "../watch/api-server/kubeconfig.ts";
 import { FilesSource } from "../watch/files-source.ts";
-import { SocketSource } from "../watch/socket-source.ts";
 import type { ObjectSource } from "../watch/source.ts";
 
 /** Throws when a kubeconfig cannot be used. */
 export function objectSource(config: AgentConfig): ObjectSource {
   const { source, nodeName } = config;
-  if ("socket" in source) return new SocketSource(source.socket, nodeName);
   if ("files" in source) return new FilesSource(source.files);
   const { stateFile = `/var/lib/podwire/${nodeName}.objects.gz`, ...options } = source.kubernetes;
-  const access = readAccess(options);
+  const readAgain = (): Access => readAccess(options);
+  const access = readAgain();
   const note = servesItself(access.servers, config.serviceCidrs);
-  return new ApiSource({ access, nodeName, stateFile, ...(note !== "" && { note }) });
+  return new ApiSource({ access, readAgain, nodeName, stateFile, ...(note !== "" && { note }) });
 }
 
 /** What to say where the server is behind a Service, as a pod's KUBERNETES_SERVICE_HOST is; "": nothing. */

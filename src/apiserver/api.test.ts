@@ -297,6 +297,10 @@ t.test("status is its own part", async (t) => {
     status,
   });
   t.equal(body.kind, "Deployment");
+  const said = { metadata: { annotations: { "x.org/y": "1" } }, spec: { unschedulable: true } };
+  const node = call("PATCH /api/v1/nodes/node2/status", said, MERGE).body;
+  t.match(node.metadata.annotations, { "x.org/y": "1" }, "a Node's comes with annotations");
+  t.equal(node.spec.unschedulable, undefined);
 });
 
 t.test("scale", async (t) => {

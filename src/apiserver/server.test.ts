@@ -13,6 +13,7 @@ import { readAccess } from "../watch/api-server/kubeconfig.ts";
 import { makeCredentials } from "./certificates.ts";
 import { kubeconfigText } from "./kubeconfig.ts";
 import { serveApi } from "./server.ts";
+import { Tokens } from "./tokens.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "podwire-served-"));
 t.teardown(() => rmSync(folder, { recursive: true }));
@@ -82,6 +83,17 @@ t.test("certificates, tokens, bodies; a client that follows everything", async (
     username: "kubernetes-admin",
     groups: ["system:masters"],
   });
+  const token = new Tokens(credentials.accountKey, adminToken).ofNode("node-1.lab");
+  const ofNode = await send({ headers: bearer(token), method: "POST", body: "{}" }, who);
+  const userInfo = { username: "system:node:node-1.lab", groups: ["system:nodes", "system:authenticated"] };
+  t.same(JSON.parse(ofNode.text).status.userInfo, userInfo);
+  const others = token.replace("node-1.lab", "node-2.lab");
+  for (const guess of [
+    others,
+    new Tokens(other.accountKey, adminToken).ofNode("node-1.lab"),
+    token.slice(0, -1),
+  ])
+    t.equal((await send({ headers: bearer(guess) })).status, 401, guess);
 
   const maps = "/api/v1/namespaces/default/configmaps";
   const made = await send({ cert, key, method: "POST", body: '{"metadata":{"name":"a"},"ä\\"":1}' }, maps);

@@ -3,7 +3,7 @@
 import { rmSync } from "node:fs";
 import { type IncomingMessage, createServer as plainServer, type ServerResponse } from "node:http";
 import { createServer } from "node:https";
-import type { AddressInfo, Server } from "node:net";
+import type { AddressInfo, Server, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { PodwireError } from "../base/errors.ts";
@@ -30,6 +30,8 @@ const OPEN: readonly string[] = ["healthz", "livez", "readyz", "version"];
 export interface ApiServer {
   /** Where it listens on the loopback. */
   readonly port: number;
+  /** One who has come by another way than that. */
+  take(socket: Socket): void;
   close(): void;
 }
 
@@ -66,6 +68,7 @@ export async function serveApi(options: ServeOptions): Promise<ApiServer> {
   if (socket !== undefined) await listenPrivately(local, socket);
   return {
     port: (server.address() as AddressInfo).port,
+    take: (socket) => void server.emit("connection", socket),
     close: () => {
       api.close();
       for (const each of [server, local]) {

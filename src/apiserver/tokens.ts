@@ -1,5 +1,7 @@
-// Who a caller is: bearer tokens of the lab itself, and of service accounts (JSON Web Tokens, RFC 7519, ES256).
+// Who a caller is: bearer tokens of the lab itself, of its nodes, and of service accounts (JSON Web Tokens, RFC 7519,
+// ES256).
 import {
+  createHmac,
   createPrivateKey,
   createPublicKey,
   type KeyObject,
@@ -20,6 +22,10 @@ export const ADMIN: User = {
   groups: ["system:masters", "system:authenticated"],
 };
 
+/** Of a node: its name and a MAC of it. No token of a service account has a slash (RFC 6750 §2.1 has it for any). */
+const NODE_TOKEN = /^node\/([a-z0-9.-]+)\/([\w-]{43})$/;
+const NODE_GROUPS = ["system:nodes", "system:authenticated"];
+
 interface Claims {
   readonly exp?: number;
   readonly iss?: string;
@@ -38,9 +44,11 @@ export class Tokens {
   readonly #public: KeyObject;
   readonly #admin: Buffer;
   readonly #nowMs: () => number;
+  readonly #keyPem: string;
 
   /** `keyPem`: P-256, PKCS #8; `admin`: the token that its owner may do everything with. */
   constructor(keyPem: string, admin: string, nowMs: () => number = Date.now) {
+    this.#keyPem = keyPem;
     this.#key = createPrivateKey(keyPem);
     this.#public = createPublicKey(this.#key);
     this.#admin = Buffer.from(admin);
@@ -54,6 +62,8 @@ export class Tokens {
   userOf(token: string, uidOf: (account: string) => string | undefined): User | undefined {
     const bytes = Buffer.from(token);
     if (bytes.length === this.#admin.length && timingSafeEqual(bytes, this.#admin)) return ADMIN;
+    const node = NODE_TOKEN.exec(token)?.[1];
+    if (node !== undefined) return this.#nodeOf(node, bytes);
     const { exp = 0, iss, sub = "", "kubernetes.io": bound } = this.#claimsOf(token) ?? {};
     const [, namespace, name] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(sub) ?? [];
     if (name === undefined || iss !== ISSUER || exp * 1000 <= this.#nowMs()) return undefined;
@@ -61,6 +71,17 @@ export class Tokens {
     if (uid !== undefined && uid !== uidOf(`${namespace}/${name}`)) return undefined;
     const groups = ["system:serviceaccounts", `system:serviceaccounts:${namespace}`, "system:authenticated"];
     return { username: sub, groups };
+  }
+
+  /** Says that a node's agent calls. It is as good as the lab's key, and lasts as long. */
+  ofNode(name: string): string {
+    return `node/${name}/${createHmac("sha256", this.#keyPem).update(`node ${name}`).digest("base64url")}`;
+  }
+
+  #nodeOf(name: string, token: Buffer): User | undefined {
+    const wanted = Buffer.from(this.ofNode(name));
+    if (wanted.length !== token.length || !timingSafeEqual(wanted, token)) return undefined;
+    return { username: `system:node:${name}`, groups: NODE_GROUPS };
   }
 
   /** Of a service account; `expirationSeconds` is held within what an API server allows. */

@@ -242,9 +242,19 @@ function hasStatus({ subresources }: Resource): boolean {
   return subresources.includes("status");
 }
 
+/** Of a Node labels and annotations come with it, too: so its agent says what it is, in clusters and here. */
 function withStatusOf(next: KubeObject, old: KubeObject): KubeObject {
-  const { managedFields } = next.metadata;
-  const metadata = managedFields === undefined ? old.metadata : { ...old.metadata, managedFields };
+  const {
+    managedFields,
+    labels = old.metadata.labels,
+    annotations = old.metadata.annotations,
+  } = next.metadata;
+  const metadata = {
+    ...old.metadata,
+    ...(managedFields && { managedFields }),
+    ...(old.kind === "Node" && labels && { labels }),
+    ...(old.kind === "Node" && annotations && { annotations }),
+  };
   return { ...old, metadata, status: (next as WithStatus).status } as KubeObject;
 }
 

@@ -149,7 +149,7 @@ function hostPort(flag: string, text: string): HostPort {
 
 function sourceOf({ source }: DnsConfig): ObjectSource | undefined {
   if (source === undefined) return undefined;
-  if ("socket" in source) return new SocketSource(source.socket, "", NAMED_KINDS);
+  if ("socket" in source) return new SocketSource(source.socket, NAMED_KINDS);
   if ("kubernetes" in source) return apiSource(source.kubernetes);
   refuseReadOnce(source.files);
   return new FilesSource(source.files);
@@ -167,7 +167,7 @@ async function objectsOf({ file, kubeconfig, context }: Options, flags: Globals)
     return apiSource({ context });
   if (context !== undefined)
     throw usageError(`--context ${context}: is of a kubeconfig: name that with --kubeconfig`);
-  return new SocketSource(labPaths(runningLab(flags).name).socket, "", NAMED_KINDS);
+  return new SocketSource(labPaths(runningLab(flags).name).socket, NAMED_KINDS);
 }
 
 function isLabHere(flags: Globals): boolean {

@@ -80,10 +80,7 @@ export interface AgentConfig {
   /** The API server's --service-node-port-range; null: the node's own packets to node ports stay on lo. */
   readonly nodePortRange: PortRange | null;
   readonly socket: string;
-  readonly source:
-    | { readonly socket: string }
-    | { readonly files: readonly string[] }
-    | { readonly kubernetes: KubernetesSource };
+  readonly source: { readonly files: readonly string[] } | { readonly kubernetes: KubernetesSource };
   readonly proxy: ProxyConfig;
   readonly conntrackMax: number;
   readonly conntrackSysctls: ConntrackSysctls;

@@ -18,7 +18,7 @@ netns: /run/netns/pw-demo-n-node1
 uplink: { interface: eth0, gateway: 192.168.50.1 }
 host: { interface: host0 }
 socket: /run/podwire/a.sock
-source: { socket: /run/podwire/lab.sock }
+source: { files: [ /etc/podwire/objects ] }
 proxy: { mode: nftables, conntrack: { tcpEstablishedTimeout: 1h } }
 dataplane: { spinMicroseconds: 20, leastConnections: true }
 conntrack: { helpers: [ftp], nf_conntrack_tcp_be_liberal: 1, nf_conntrack_tcp_timeout_close: 20 }
@@ -170,7 +170,7 @@ t.test("a wrong AgentConfiguration is refused field by field, with positions", a
   );
   const nowhere = (path: string, position: string, field: string, at1: string) =>
     refused(
-      "source: { socket: /run/podwire/lab.sock }",
+      "source: { files: [ /etc/podwire/objects ] }",
       `source: { kubernetes: { stateFile: ${path} } }`,
       at(
         position,
@@ -182,9 +182,9 @@ t.test("a wrong AgentConfiguration is refused field by field, with positions", a
   nowhere("/var//../sys/./x", "13:36", state, "/sys");
   refused("netns:", "namespace:", at("9:1", 'unknown field "namespace"'));
   refused(
-    "{ socket: /run/podwire/lab.sock }",
+    "{ files: [ /etc/podwire/objects ] }",
     "{}",
-    at("13:1", "source: Invalid value: {}: must have one of socket, files and kubernetes"),
+    at("13:1", "source: Invalid value: {}: must have one of files and kubernetes"),
   );
   refused(
     "10.96.0.0/12",

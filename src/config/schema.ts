@@ -129,11 +129,7 @@ const AGENT: SchemaObject = closed(
     socket: text,
     source: {
       type: "object",
-      oneOf: [
-        closed({ socket: text }, ["socket"]),
-        closed({ files: listOf(text) }, ["files"]),
-        closed({ kubernetes }, ["kubernetes"]),
-      ],
+      oneOf: [closed({ files: listOf(text) }, ["files"]), closed({ kubernetes }, ["kubernetes"])],
     },
     proxy,
     conntrack,

@@ -1,31 +1,21 @@
-// The lab's Kubernetes API: its certificates are kept with the lab's state, so that a lab process that starts again is
-// the same server to its clients, at the same port where nobody else has taken it.
-import { type Credentials, makeCredentials } from "../apiserver/certificates.ts";
+// The lab's Kubernetes API: the same server to its clients whenever a lab process starts again, at the same port where
+// nobody else has taken it.
+import type { Credentials } from "../apiserver/certificates.ts";
 import { kubeconfigText } from "../apiserver/kubeconfig.ts";
 import { type ApiServer, serveApi } from "../apiserver/server.ts";
 import type { PodPrograms } from "../apiserver/stream/pod-programs.ts";
-import { cidrs, formatIp, nthIp } from "../base/ip.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import type { KubeObject } from "../kube/objects.ts";
+import { saveApi, savedApi } from "./api/credentials.ts";
 import { fillNamespaces } from "./namespace-content.ts";
 import { objectNotes } from "./object-notes.ts";
-import { type LabPaths, readJson, writeAtomically } from "./state-dir.ts";
+import { type LabPaths, writePrivately } from "./state-dir.ts";
 import type { Topology } from "./topology.ts";
 
-/** What of it outlives a lab process. */
-interface SavedApi {
-  readonly port: number;
+export interface ServedApi {
+  readonly server: ApiServer;
   readonly credentials: Credentials;
 }
-
-const NAMES = [
-  "localhost",
-  "kubernetes",
-  "kubernetes.default",
-  "kubernetes.default.svc",
-  "kubernetes.default.svc.cluster.local",
-];
-const PRIVATE = 0o600;
 
 export async function startKubernetesApi(
   t: Topology,
@@ -33,22 +23,15 @@ export async function startKubernetesApi(
   cluster: Cluster,
   programs: PodPrograms,
   log: (line: string) => void,
-): Promise<ApiServer> {
-  const before = readJson<SavedApi>(paths.api);
-  const credentials = before?.credentials ?? (await makeCredentials(t.lab, NAMES, addressesOf(t)));
+): Promise<ServedApi> {
+  const before = await savedApi(t, paths);
+  const { credentials } = before;
   const notesOf = (object: KubeObject): string[] => objectNotes(object, t);
-  const where = { port: before?.port ?? 0, socket: paths.apiSocket };
+  const where = { port: before.port, socket: paths.apiSocket };
   const server = await serveApi({ cluster, credentials, programs, ...where, notesOf, log });
   const { port } = server;
-  const saved: SavedApi = { port, credentials };
-  await writeAtomically(paths.api, JSON.stringify(saved), PRIVATE);
-  const text = kubeconfigText(t.lab, `https://127.0.0.1:${port}`, credentials);
-  await writeAtomically(paths.kubeconfig, text, PRIVATE);
+  if (port !== before.port) await saveApi(paths, { port, credentials });
+  await writePrivately(paths.kubeconfig, kubeconfigText(t.lab, `https://127.0.0.1:${port}`, credentials));
   fillNamespaces(cluster, credentials.ca);
-  return server;
-}
-
-/** The loopback, and the first address of each service range: that of the service kubernetes. */
-function addressesOf({ serviceCidr }: Topology): string[] {
-  return ["127.0.0.1", "::1", ...cidrs(serviceCidr).map((range) => formatIp(nthIp(range, 1)))];
+  return { server, credentials };
 }

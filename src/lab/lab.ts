@@ -6,6 +6,7 @@ import type { Change } from "../cluster/cluster-options.ts";
 import type { Happening } from "../cluster/event-recorder.ts";
 import { hostPortsOf } from "../kube/host-ports.ts";
 import { type Job, keyOf, type Node, type Pod, type Service } from "../kube/objects.ts";
+import type { AgentAccess } from "./api/agent-access.ts";
 import { LabDns } from "./dns/lab-dns.ts";
 import { labObjects } from "./lab-objects.ts";
 import { isReady, isStuck, type LabStatus, type PodReport, podReason } from "./lab-status.ts";
@@ -69,12 +70,16 @@ export class Lab implements PodHost {
     }
   }
 
-  /** Agents first, they need the longest; then whatever the objects ask for. */
-  async start(): Promise<void> {
+  /** Before anybody can make objects: a pod that names its node gets its address from that node's range. */
+  addNodes(): void {
     for (const node of this.topology.nodes) this.nodeChanged(node);
+  }
+
+  /** Agents first, they need the longest; then whatever the objects ask for. */
+  async start(access: AgentAccess): Promise<void> {
     await this.dns.start((line) => this.log(line));
     this.cluster.onChange((change) => this.changed(change));
-    await Promise.all([...this.agents.values()].map((agent) => agent.start()));
+    await Promise.all([...this.agents.values()].map((agent) => agent.start(access)));
     await Promise.all(this.pods().map((pod) => this.podStarts(pod)));
     for (const pod of this.pods()) if (pod.metadata.deletionTimestamp !== undefined) this.podEnds(pod);
     this.servicesChanged();

@@ -1,9 +1,11 @@
 // One node's agent as the lab sees it: its configuration file, its process, whether it is ready. A kernel node has
 // no process: the lab writes its nat table instead.
 import { rmSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { request } from "node:http";
 import type { IpFamily } from "../base/ip.ts";
 import type { KubeObject } from "../kube/objects.ts";
+import type { AgentAccess } from "./api/agent-access.ts";
 import { oneLine } from "./errors.ts";
 import { exitText, type NodeReport } from "./lab-status.ts";
 import { deleteStaleConnections, NOBODY_SERVED, type UdpServed, udpServed } from "./net/kernel-conntrack.ts";
@@ -12,7 +14,7 @@ import * as names from "./net/names.ts";
 import { command } from "./process/command.ts";
 import { AGENT_BACKOFF, lastLine, ManagedProcess } from "./process/managed-process.ts";
 import { PROCESS_MARK } from "./process/process-table.ts";
-import { agentSocket, type LabPaths, writeAtomically } from "./state-dir.ts";
+import { agentKubeconfig, agentSocket, type LabPaths, writeAtomically } from "./state-dir.ts";
 import type { NodePlan, Topology } from "./topology.ts";
 
 const POLL_STARTING_MS = 25;
@@ -23,7 +25,7 @@ const RULES_DELAY_MS = 20; // a burst of changes is one iptables-restore
 export interface NodeAgent {
   readonly node: NodePlan;
   readonly ready: boolean;
-  start(): Promise<void>;
+  start(access: AgentAccess): Promise<void>;
   /** Tries again now what failed; `renew`: the namespaces it works in are new, it must begin from the start. */
   repair(renew: boolean): Promise<void>;
   /** Services or endpoints changed: these, and the nodes. */
@@ -41,12 +43,13 @@ function agentConfiguration(t: Topology, node: NodePlan, paths: LabPaths): Recor
     clusterCIDR: t.clusterCidr,
     serviceCIDR: t.serviceCidr,
     fabricCIDR: t.fabricCidrs.join(","),
-    overlay: t.overlay,
+    overlay: { ...t.overlay, flannel: false }, // the lab says it of all nodes, before their agents run
     netns: names.netnsPath(node.netns),
     uplink: { interface: names.UPLINK, driver: node.uplinkDriver },
     host: { interface: names.HOST_TAP },
     socket: agentSocket(t.lab, node.name),
-    source: { socket: paths.socket },
+    // Nothing is kept for a start without the API: who starts an agent serves it.
+    source: { kubernetes: { kubeconfig: agentKubeconfig(paths, node.name), stateFile: "" } },
     proxy: t.proxy,
     conntrack: t.conntrack,
     dataplane: t.dataplane,
@@ -66,6 +69,7 @@ export class PodwireAgent implements NodeAgent {
   private cut = "";
   private timer: NodeJS.Timeout | undefined;
   private stopped = false;
+  private access: AgentAccess | undefined;
 
   constructor(t: Topology, node: NodePlan, paths: LabPaths, program: string, onChange: () => void) {
     this.topology = t;
@@ -86,16 +90,22 @@ export class PodwireAgent implements NodeAgent {
     );
   }
 
-  async start(): Promise<void> {
+  async start(access: AgentAccess): Promise<void> {
+    this.access = access;
     const { stringify } = await import("yaml");
     const text = stringify(agentConfiguration(this.topology, this.node, this.paths), { compat: "yaml-1.1" });
-    await writeAtomically(`${this.paths.agents}/${this.node.name}.yaml`, text);
+    const file = `${this.paths.agents}/${this.node.name}.yaml`;
+    const before = await readFile(file, "utf8").catch(() => "");
+    await Promise.all([writeAtomically(file, text), access.open(this.node)]);
     this.process.start();
+    // One that an older podwire started has other settings.
+    if (this.process.adopted && before !== text) await this.process.restartNow();
   }
 
   async repair(renew: boolean): Promise<void> {
     if (renew) {
       this.becomes(false, "agent starts again: its namespaces are new");
+      await this.access?.open(this.node);
       await this.process.restartNow();
     } else {
       this.process.retryNow();

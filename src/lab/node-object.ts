@@ -61,7 +61,7 @@ export function nodeObject(
         ...(keeps ? { [KEEP_CLIENT_ADDRESS]: "true" } : {}),
       },
     },
-    spec: { podCIDR: node.podCidr, podCIDRs: node.podCidrs },
+    spec: { ...current?.spec, podCIDR: node.podCidr, podCIDRs: node.podCidrs },
     status: {
       addresses: [
         ...node.addresses.map((address) => ({ type: "InternalIP", address })),
@@ -70,6 +70,7 @@ export function nodeObject(
       capacity: quantities(CAPACITY),
       allocatable: quantities(CAPACITY),
       conditions: [
+        ...(current?.status.conditions ?? []).filter(({ type }) => type !== "Ready"), // of its agent, and of others
         {
           type: "Ready",
           status,

@@ -1,5 +1,6 @@
 // `lab run`: the lab process from its start to its end.
 import { writeFileSync } from "node:fs";
+import { AgentAccess } from "./api/agent-access.ts";
 import { openCluster } from "./cluster-state.ts";
 import { LabError } from "./errors.ts";
 import { startKubernetesApi } from "./kubernetes-api.ts";
@@ -19,6 +20,7 @@ export async function runLab(lab: string, program: string, graceMaxMs = GRACE_DE
   writeFileSync(paths.pid, JSON.stringify(identify(process.pid)));
   const { cluster, save } = openCluster(topology, paths, logLine);
   const running = new Lab({ topology, paths, cluster, program, graceMaxMs });
+  running.addNodes();
   const server = await serveLab(running, paths.socket, async (graceMs) => {
     await running.stop(graceMs);
     setTimeout(() => process.exit(0), 50); // after the answer is out
@@ -35,10 +37,17 @@ export async function runLab(lab: string, program: string, graceMaxMs = GRACE_DE
     running.log(`internal: ${String((error as Error)?.stack ?? error)}`),
   );
   const programs = new LabPrograms((pod) => running.runnerOf(pod));
-  // Beside the agents, which need longer. A lab without it still is one.
-  startKubernetesApi(topology, paths, cluster, programs, logLine).catch((error: Error) =>
-    running.log(`the Kubernetes API is not served: ${error.message}`),
-  );
-  await running.start();
+  const { server: api, credentials } = await startKubernetesApi(
+    topology,
+    paths,
+    cluster,
+    programs,
+    logLine,
+  ).catch((cause: NodeJS.ErrnoException) => {
+    const mend = cause.code === "EADDRNOTAVAIL" ? ": ip link set lo up" : "";
+    const what = "lab run: the Kubernetes API, which agents follow, is not served";
+    throw new LabError("LAB_API", `${what}: ${cause.message}${mend}`, { cause });
+  });
+  await running.start(new AgentAccess({ topology, paths, api, credentials, log: logLine }));
   running.log(`lab ${lab} is up, pid ${process.pid}`);
 }

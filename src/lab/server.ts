@@ -1,9 +1,9 @@
 // What of a lab is no Kubernetes API (kubernetes-api.ts): HTTP with JSON on a unix socket. The command line and the
-// agents are its clients.
+// lab's DNS are its clients.
 //
 //   GET  /status                        LabStatus
 //   GET  /topology                      the plan
-//   GET  /watch?node=NAME[&kinds=A,B]   JSON lines: {"type":"ADDED"|"MODIFIED"|"DELETED","object"}, {"type":"BOOKMARK"}
+//   GET  /watch?kinds=A,B               JSON lines: {"type":"ADDED"|"MODIFIED"|"DELETED","object"}, {"type":"BOOKMARK"}
 //   POST /apply    {"manifests":[{"file","text"}],"namespace"?,"create"?,"dryRun"?} {"items":[Outcome],"notes":[line]}
 //                  many objects as one change: all of them or none; "dryRun": everything but storing
 //   POST /repair   {"made":[namespaces that had to be made again]}
@@ -27,17 +27,6 @@ import { loadBalancerNotes } from "./load-balancer-notes.ts";
 import { imageNotes } from "./pod/image/image-notes.ts";
 import { kernelNodeWarnings } from "./policy-kernel-nodes.ts";
 
-/** Kinds that a node's agent is told of, in the order in which they are best read. */
-const WATCHED = [
-  "Namespace",
-  "Node",
-  "ServiceCIDR",
-  "Service",
-  "EndpointSlice",
-  "NetworkPolicy",
-  "ClusterNetworkPolicy",
-  "Pod",
-];
 const BODY_MAX_BYTES = 64 << 20;
 const WATCH_BACKLOG_BYTES = 64 << 20;
 
@@ -65,7 +54,7 @@ export function serveLab(
   const server = createServer((request, response) => {
     route(lab, watchers, onDown, request, response).catch((error: unknown) => answerError(response, error));
   });
-  server.requestTimeout = 0; // a watch lasts as long as its agent
+  server.requestTimeout = 0; // a watch lasts as long as its client
   server.keepAliveTimeout = 1000;
   rmSync(socketPath, { force: true });
   return new Promise((resolve, reject) => {
@@ -100,7 +89,7 @@ async function route(
     case "GET /topology":
       return answer(response, lab.topology);
     case "GET /watch":
-      return watch(lab, watchers, response, query("kinds"));
+      return watch(lab, watchers, response, query("kinds") ?? "");
     case "POST /apply":
       return answer(response, apply(lab, (await readJsonBody(request)) as ManifestBody));
     case "POST /repair": {
@@ -167,8 +156,8 @@ function withOwnKind(item: Outcome): Outcome {
   return { ...item, kind: own, ...(object === undefined ? {} : { object: { ...object, kind: own } }) };
 }
 
-function watch(lab: Lab, watchers: Watchers, response: ServerResponse, words: string | undefined): void {
-  const kinds = words === undefined ? WATCHED : words.split(",").map((word) => lab.cluster.kindOf(word).kind);
+function watch(lab: Lab, watchers: Watchers, response: ServerResponse, words: string): void {
+  const kinds = words.split(",").map((word) => lab.cluster.kindOf(word).kind);
   response.writeHead(200, { "content-type": "application/jsonlines" });
   for (const kind of kinds) {
     for (const object of lab.cluster.list(kind)) {

@@ -65,6 +65,11 @@ export function agentSocket(lab: string, node: string): string {
   return `${labPaths(lab).agents}/${node}.sock`;
 }
 
+/** How a node's agent reaches the lab's Kubernetes API. */
+export function agentKubeconfig(paths: LabPaths, node: string): string {
+  return `${paths.agents}/${node}.kubeconfig`;
+}
+
 export async function makeStateDir(lab: string): Promise<LabPaths> {
   const paths = labPaths(lab);
   await mkdir(paths.agents, { recursive: true, mode: 0o755 });
@@ -87,6 +92,11 @@ export async function writeAtomically(path: string, text: string, mode = 0o666):
   await mkdir(dirname(path), { recursive: true });
   await writeFile(temporary, text, { mode });
   await rename(temporary, path);
+}
+
+/** The same with what nobody else may read: keys and tokens. */
+export function writePrivately(path: string, text: string): Promise<void> {
+  return writeAtomically(path, text, 0o600);
 }
 
 /** An object of a file. Missing, half-written by a crash, or anything else than an object: undefined. */

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { closeSync, existsSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type ManifestText, parseManifests } from "../kube/manifest/manifest.ts";
+import { savedApi } from "./api/credentials.ts";
 import { tearDown } from "./down.ts";
 import { LabError } from "./errors.ts";
 import { type LabCall, labCall } from "./lab-call.ts";
@@ -88,7 +89,9 @@ async function kubeconfigOf({ kubeconfig }: LabPaths): Promise<string | undefine
 async function make(options: UpOptions, paths: LabPaths): Promise<void> {
   const { topology: t, progress } = options;
   progress(`lab ${t.lab}: namespaces, links and addresses`);
-  const made = await makeStaticNetwork(t);
+  // While ip(8) is at work; what hinders it, the lab process says.
+  const credentials = savedApi(t, paths).catch(() => {});
+  const made = await makeStaticNetwork(t).finally(() => credentials);
   await startOrRepair(options, paths, made);
   if (options.manifests.length === 0) return;
   progress(`lab ${t.lab}: applying manifests`);

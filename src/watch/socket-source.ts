@@ -1,6 +1,6 @@
-// Objects from a server on a unix socket: GET /watch answers with JSON lines, first everything that is there, then one
-// BOOKMARK, then changes as they happen. A lost connection is made again; the new list is compared with what was told,
-// so that nobody downstream sees the difference.
+// Objects from a lab's process, at its unix socket: GET /watch answers with JSON lines, first everything that is there,
+// then one BOOKMARK, then changes as they happen. A lost connection is made again; the new list is compared with what
+// was told, so that nobody downstream sees the difference.
 import { type ClientRequest, type IncomingMessage, request } from "node:http";
 import { StringDecoder } from "node:string_decoder";
 import { PodwireError } from "../base/errors.ts";
@@ -29,11 +29,9 @@ export class SocketSource implements ObjectSource {
   #list: KubeObject[] | undefined;
   #reported = false;
 
-  /** `kinds`: no others; left out: what a node has to know. */
-  constructor(socketPath: string, node: string, kinds: readonly string[] = []) {
+  constructor(socketPath: string, kinds: readonly string[]) {
     this.#socketPath = socketPath;
-    const only = kinds.length === 0 ? "" : `&kinds=${kinds.join(",")}`;
-    this.#path = `/watch?node=${encodeURIComponent(node)}${only}`;
+    this.#path = `/watch?kinds=${encodeURIComponent(kinds.join(","))}`;
   }
 
   start(listener: SourceListener): void {

@@ -217,7 +217,8 @@ function serve(
   objects: () => object[],
 ): Promise<{ server: Server; open: Set<ServerResponse> }> {
   const open = new Set<ServerResponse>();
-  const server = createServer((_, response) => {
+  const server = createServer(({ url }, response) => {
+    if (url !== "/watch?kinds=Service") response.statusCode = 404;
     for (const object of objects()) response.write(`${JSON.stringify({ type: "ADDED", object })}\n`);
     response.write('{"type":"BOOKMARK"}\n');
     open.add(response);
@@ -231,7 +232,7 @@ t.test(
     const directory = mkdtempSync(join(tmpdir(), "podwire-socket-"));
     t.teardown(() => rmSync(directory, { recursive: true, force: true }));
     const path = join(directory, "lab.sock");
-    const source = new SocketSource(path, "node1");
+    const source = new SocketSource(path, ["Service"]);
     const heard = new Recorder(source);
     t.teardown(() => source.close());
     await heard.until(() => heard.problems.length === 1);

@@ -7,6 +7,8 @@ import { agentSocket, labPaths } from "../../../src/lab/state-dir.ts";
 import type { TestLab } from "../../../src/testing/lab/lab.ts";
 import { sleep } from "../../../src/testing/lab/process.ts";
 import { type Cluster, clusterOf, type Named, type PodObject } from "../../../src/testing/policy/cluster.ts";
+import { SocketSource } from "../../../src/watch/socket-source.ts";
+import { LabApiClient, pathOf } from "./lab-api-client.ts";
 
 export interface Stored extends Named {
   readonly metadata: Named["metadata"] & {
@@ -23,40 +25,76 @@ const IN_FORCE_MS = 10_000;
 const POLL_MS = 2;
 
 interface AgentStatus {
-  readonly appliedVersion: number;
+  /** By kind. */
+  readonly appliedVersions: Readonly<Record<string, number>>;
   readonly appliedMonotonicMs: number;
+}
+
+/** What has changed, as the lab tells all kinds in one order; an agent hears of each kind by a way of its own. */
+class Changes {
+  readonly versions: Record<string, number> = {};
+  readonly begun: Promise<void>;
+
+  constructor(socketPath: string) {
+    const source = new SocketSource(socketPath, KINDS);
+    this.begun = new Promise((resolve) => {
+      source.start({
+        events: (events, synced) => {
+          for (const { object } of events) this.#saw(object.kind, Number(object.metadata.resourceVersion));
+          if (synced) resolve();
+        },
+        problem: () => source.close(), // the lab is gone
+      });
+    });
+  }
+
+  #saw(kind: string, version: number): void {
+    this.versions[kind] = Math.max(this.versions[kind] ?? 0, version);
+  }
+
+  async until(kind: string, version: number): Promise<void> {
+    for (const end = Date.now() + IN_FORCE_MS; Date.now() < end; await sleep(POLL_MS))
+      if ((this.versions[kind] ?? 0) >= version) return;
+    throw new Error(`the lab has not told of a change within ${IN_FORCE_MS} ms`);
+  }
 }
 
 export class LiveLab {
   readonly lab: TestLab;
+  readonly #changes: Changes;
+  readonly #api: LabApiClient;
 
   constructor(lab: TestLab) {
     this.lab = lab;
+    this.#api = new LabApiClient(labPaths(lab.name).kubeconfig);
+    this.#changes = new Changes(labPaths(lab.name).socket);
   }
 
-  apply(...objects: object[]): Promise<unknown> {
+  /** As one change. */
+  async apply(...objects: object[]): Promise<unknown> {
+    await this.#changes.begun;
     const text = JSON.stringify({ apiVersion: "v1", kind: "List", items: objects });
-    return this.#call("/apply", { manifests: [{ file: "live", text }] });
+    const body = { manifests: [{ file: "live", text }] };
+    return labCall(labPaths(this.lab.name), { method: "POST", path: "/apply", body });
   }
 
   remove(kind: string, name: string, namespace = "default"): Promise<unknown> {
-    return this.#call("/delete", { kind, namespace, names: [name], graceSeconds: 0 });
-  }
-
-  /** These labels and no others. */
-  relabel(object: Named, labels: Readonly<Record<string, string>>): Promise<unknown> {
-    const { name, namespace = "" } = object.metadata;
-    const remove = Object.keys(object.metadata.labels ?? {}).filter(
-      (key) => !(key in labels) && !key.startsWith("kubernetes.io/"),
-    );
-    return this.#call("/metadata", {
-      ...{ kind: object.kind, name, namespace, field: "labels", set: labels, remove, overwrite: true },
+    return this.#call("DELETE", pathOf(kind, { name, namespace }), {
+      ...{ kind: "DeleteOptions", apiVersion: "v1", gracePeriodSeconds: 0 },
     });
   }
 
+  /** These labels and no others. */
+  relabel({ kind, metadata }: Named, labels: Readonly<Record<string, string>>): Promise<unknown> {
+    const gone = Object.keys(metadata.labels ?? {}).filter(
+      (key) => !(key in labels) && !key.startsWith("kubernetes.io/"),
+    );
+    const changed = { ...Object.fromEntries(gone.map((key) => [key, null])), ...labels };
+    return this.#call("PATCH", pathOf(kind, metadata), { metadata: { labels: changed } });
+  }
+
   async objects<T extends Stored = Stored>(kind: string): Promise<T[]> {
-    const { items } = await labCall<{ items: T[] }>(labPaths(this.lab.name), { path: `/objects/${kind}` });
-    return items;
+    return (await this.#call<{ items: T[] }>("GET", pathOf(kind))).items;
   }
 
   async pod(name: string, namespace = "default"): Promise<StoredPod> {
@@ -71,22 +109,24 @@ export class LiveLab {
    * an object, a removal, one is made that has. Tells when the last plane began to (monotonic).
    */
   async inForce(object?: Stored): Promise<number> {
-    const version = Number((object ?? (await this.#mark())).metadata.resourceVersion);
-    return Math.max(...(await Promise.all(NODES.map((node) => this.#applied(node, version)))));
+    const { kind, metadata } = object ?? (await this.#mark());
+    const version = Number(metadata.resourceVersion);
+    await this.#changes.until(kind, version);
+    const wanted = object === undefined ? { ...this.#changes.versions } : { [kind]: version };
+    return Math.max(...(await Promise.all(NODES.map((node) => this.#applied(node, wanted)))));
   }
 
-  async #mark(): Promise<Stored> {
-    const marked = await this.#call<{ object: Stored }>("/metadata", {
-      ...{ kind: "Namespace", name: "default", namespace: "", field: "annotations", remove: [] },
-      ...{ set: { "podwire.dev/marker": String(process.hrtime.bigint()) }, overwrite: true },
-    });
-    return marked.object;
+  #mark(): Promise<Stored> {
+    const annotations = { "podwire.dev/marker": String(process.hrtime.bigint()) };
+    return this.#call("PATCH", pathOf("Namespace", { name: "default" }), { metadata: { annotations } });
   }
 
-  async #applied(node: string, version: number): Promise<number> {
+  async #applied(node: string, wanted: Readonly<Record<string, number>>): Promise<number> {
     for (const end = Date.now() + IN_FORCE_MS; Date.now() < end; await sleep(POLL_MS)) {
       const status = await this.status(node).catch(() => undefined);
-      if (status !== undefined && status.appliedVersion >= version) return status.appliedMonotonicMs;
+      const applied = status?.appliedVersions ?? {};
+      const isInForce = Object.entries(wanted).every(([kind, version]) => (applied[kind] ?? 0) >= version);
+      if (status !== undefined && isInForce) return status.appliedMonotonicMs;
     }
     throw new Error(`${node}: a change is not in force after ${IN_FORCE_MS} ms`);
   }
@@ -104,8 +144,9 @@ export class LiveLab {
     return spawn("ip", ["netns", "exec", netnsOf(pod), ...command], { stdio: ["pipe", "pipe", "inherit"] });
   }
 
-  #call<T>(path: string, body: object): Promise<T> {
-    return labCall<T>(labPaths(this.lab.name), { method: "POST", path, body });
+  async #call<T>(method: string, path: string, body?: object): Promise<T> {
+    await this.#changes.begun;
+    return this.#api.call<T>(method, path, body);
   }
 }
 

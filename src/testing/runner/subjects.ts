@@ -126,7 +126,7 @@ export const SUBJECTS: Subjects = {
     what: "one node put together, its host, its threads and its servers",
     files: `busy-poll poll-room one-way cpu-latency thread-priority plane-* warm-* durable configz conntrack-settings
       node-servers service-arp capture-frames own-node-ports idle-cores vagrant-node agent-node
-      give-back-times object-memory
+      give-back-times object-memory kind-versions
       agent-checks status-checks probe-answer check check-plan
       followed-objects object-source former-addresses e2e-workers shared-uplink
       shared-nics shared-hostile taken portless-peers record rule-lines settle-uplink host-device`,
@@ -213,7 +213,7 @@ export const mayShare = (file: string): boolean =>
  */
 const OWN_MACHINE =
   "agent-node vagrant-node shared-uplink shared-hostile conntrack-judge userspace health scheduling syn-flood " +
-  "superframes e2e-load-balancer e2e-rolling e2e-update e2e-policy-live";
+  "superframes e2e-load-balancer e2e-rolling e2e-update e2e-policy-live lab-agents";
 
 /** Whether nothing is to run beside this native test. */
 export const needsMachine = (file: string): boolean =>

@@ -8,7 +8,7 @@ import t from "tap";
 import { refuse, StandIn } from "../../testing/api-server/stand-in.ts";
 import { type ObjectEvent, ObjectGraph } from "../desired-state.ts";
 import { ApiSource } from "./api-source.ts";
-import { readAccess } from "./kubeconfig.ts";
+import { type Access, readAccess } from "./kubeconfig.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "podwire-api-"));
 t.teardown(() => rmSync(folder, { recursive: true }));
@@ -40,9 +40,16 @@ class Heard {
   isSynced = false;
   readonly source: ApiSource;
 
-  constructor(access: Parameters<typeof readAccess>[0], stateFile = "", patienceMs = 3000) {
+  constructor(
+    access: Parameters<typeof readAccess>[0],
+    stateFile = "",
+    patienceMs = 3000,
+    readsAgain = false,
+  ) {
+    const readAgain = (): Access => readAccess(access, {});
     this.source = new ApiSource({
-      ...{ access: readAccess(access, {}), nodeName: "node1", stateFile, patienceMs, saveMs: 5 },
+      ...{ access: readAgain(), nodeName: "node1", stateFile, patienceMs, saveMs: 5 },
+      ...(readsAgain && { readAgain }),
     });
     this.source.start({
       events: (events, synced) => {
@@ -307,6 +314,30 @@ t.test("a token that is renewed in its file, TLS, and who the server is", async 
   t.same([...new Set(seen)], ["podwire"], "by its certificate");
   client.source.close();
   await api.close();
+});
+
+t.test("a server that goes elsewhere, by a kubeconfig that is written anew", async (t) => {
+  const first = new StandIn();
+  first.put(service("web"));
+  const file = kubeconfig(await server(first));
+  const other = new StandIn();
+  other.tokens = new Set(["two"]);
+  other.put(service("web"));
+  other.put(service("new"));
+  const url = await server(other);
+  const heard = new Heard({ kubeconfig: file }, "", 3000, true);
+  t.ok(await heard.until(() => heard.isSynced));
+  writeFileSync(file, "{ half");
+  await first.close();
+  t.ok(await heard.until(() => heard.source.health.problem !== ""));
+  t.match(heard.problems, [/refused|was cut/], "of the server, not of a file that is being written");
+  writeFileSync(file, readFileSync(kubeconfig(url, { token: "one" })));
+  t.ok(await heard.until(() => /Unauthorized/.test(heard.source.health.problem)), "asked as the file says");
+  writeFileSync(file, readFileSync(kubeconfig(url, { token: "two" })));
+  t.ok(await heard.until(() => heard.graph.services.has("default/new")), heard.source.health.problem);
+  t.equal(heard.source.health.server, url);
+  heard.source.close();
+  await other.close();
 });
 
 t.test("a credential plug-in, asked again when its token is refused", async (t) => {

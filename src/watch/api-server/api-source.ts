@@ -18,6 +18,8 @@ import { RESOURCES, type Resource } from "./resources.ts";
 
 export interface ApiSourceOptions {
   readonly access: Access;
+  /** Reads it anew: a server that does not answer, or takes no credentials, may have got others. */
+  readonly readAgain?: () => Access;
   readonly nodeName: string;
   /** File that keeps what is known for the next start; "": none. */
   readonly stateFile: string;
@@ -72,7 +74,7 @@ export class ApiSource implements ObjectSource {
     this.#note = note;
     this.#patienceMs = patienceMs;
     this.#saveMs = saveMs;
-    const connection = new ApiConnection(access);
+    const connection = new ApiConnection(access, options.readAgain);
     this.#connection = connection;
     const onRefused = (why: string): void => this.#listener?.note?.(`Events are not written: ${why}`);
     this.#events = new EventWriter({ connection, nodeName, onRefused });
@@ -221,17 +223,17 @@ export class ApiSource implements ObjectSource {
         call.close();
         this.#ended(followed, undefined);
       },
-      end: (error) => this.#ended(followed, error),
+      end: (error, isNear) => this.#ended(followed, error, isNear),
     });
     followed.call = call;
     this.#watchSilence(followed);
   }
 
-  #ended(followed: Followed, error: string | undefined): void {
+  #ended(followed: Followed, error: string | undefined, isNear = false): void {
     const { reflector } = followed;
     followed.call = undefined;
     clearTimeout(followed.deadline);
-    reflector.onEnd(error, performance.now());
+    reflector.onEnd(error, performance.now(), isNear);
     this.#goOn(followed);
   }
 

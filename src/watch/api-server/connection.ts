@@ -6,16 +6,17 @@ import {
   request as plainRequest,
 } from "node:http";
 import { Agent, request } from "node:https";
+import { isLoopback } from "../../base/ip.ts";
 import { CredentialReader, type Credentials } from "./credentials.ts";
-import type { Access } from "./kubeconfig.ts";
+import { type Access, addressOf } from "./kubeconfig.ts";
 
 /** What becomes of a request, in this order: at most one `status`, any number of `data`, one `end`. */
 export interface Answer {
   /** `warning`: the header of that name, as it came. */
   status(code: number, retryAfter: string | undefined, warning: string | undefined): void;
   data(chunk: Uint8Array): void;
-  /** `error`: why there is no more. */
-  end(error: string | undefined): void;
+  /** `error`: why there is no more; `isNear`: because the server is being started anew on this machine, or has moved. */
+  end(error: string | undefined, isNear?: boolean): void;
 }
 
 export interface Asked {
@@ -39,10 +40,13 @@ const KEEPALIVE_MS = 15_000;
 const CONNECT_MS = 10_000;
 const JSON_TYPE = "application/json";
 const PATCH_TYPE = "application/strategic-merge-patch+json";
+const READ_AGAIN_MS = 1000;
 
 export class ApiConnection {
-  readonly #access: Access;
-  readonly #reader: CredentialReader;
+  #access: Access;
+  #reader: CredentialReader;
+  readonly #readAccess: (() => Access) | undefined;
+  #readMs = Number.NEGATIVE_INFINITY;
   readonly #plain = new PlainAgent({ keepAlive: true });
   #agent: Agent | undefined;
   #tlsKey = "";
@@ -50,9 +54,11 @@ export class ApiConnection {
   /** How far the server's clock is ahead of ours, by its last answer; undefined: none has said it. */
   aheadSeconds: number | undefined;
 
-  constructor(access: Access) {
+  /** `again`: the same as it is now, where a server that does not answer may have gone elsewhere meanwhile. */
+  constructor(access: Access, again?: () => Access) {
     this.#access = access;
     this.#reader = new CredentialReader(access);
+    this.#readAccess = again;
   }
 
   /** The address that is asked, for messages. */
@@ -62,6 +68,7 @@ export class ApiConnection {
 
   refused(): void {
     this.#reader.refused();
+    this.#readAgain();
   }
 
   get(path: string, query: Readonly<Record<string, string>>, answer: Answer): Call {
@@ -71,10 +78,10 @@ export class ApiConnection {
   send(asked: Asked, answer: Answer): Call {
     let made: ClientRequest | undefined;
     let isOver = false;
-    const end = (error: string | undefined): void => {
+    const end: Answer["end"] = (error, isNear) => {
       if (isOver) return;
       isOver = true;
-      answer.end(error);
+      answer.end(error, isNear);
     };
     this.#reader.read().then(
       (credentials) => {
@@ -117,7 +124,8 @@ export class ApiConnection {
     made.on("error", (error) => {
       clearTimeout(patience);
       this.#next();
-      end(`${url.origin}: ${wordsOf(error)}`);
+      this.#readAgain();
+      end(`${url.origin}: ${wordsOf(error)}`, isNobodyHere(error, url) || !this.#isServer(url));
     });
     made.on("response", (response) => {
       this.#hearTime(response.headers.date);
@@ -148,8 +156,29 @@ export class ApiConnection {
     return this.#agent;
   }
 
+  #isServer({ origin }: URL): boolean {
+    return this.#access.servers.some((server) => server.origin === origin);
+  }
+
   #next(): void {
     this.#server = (this.#server + 1) % this.#access.servers.length;
+  }
+
+  /** A file that is half written counts the next time. */
+  #readAgain(): void {
+    const nowMs = performance.now();
+    if (this.#readAccess === undefined || nowMs - this.#readMs < READ_AGAIN_MS) return;
+    this.#readMs = nowMs;
+    try {
+      const access = this.#readAccess();
+      if (JSON.stringify(access) === JSON.stringify(this.#access)) return;
+      this.#access = access;
+      this.#reader = new CredentialReader(access);
+      this.#server = 0;
+      this.#agent = undefined; // what goes on by it goes on
+    } catch {
+      // what was read before goes on, and what is wrong with the server is told anyway
+    }
   }
 
   close(): void {
@@ -165,6 +194,13 @@ function pass(response: IncomingMessage, answer: Answer, end: Answer["end"]): vo
   response.on("error", (error) => end(wordsOf(error)));
   response.on("end", () => end(undefined));
   response.on("close", () => end("the connection was cut"));
+}
+
+/** As while a server of this machine is started anew. */
+function isNobodyHere(error: Error, server: URL): boolean {
+  const address = addressOf(server);
+  const isHere = address === null ? server.hostname === "localhost" : isLoopback(address);
+  return isHere && (error as NodeJS.ErrnoException).code === "ECONNREFUSED";
 }
 
 const WORDS: Readonly<Record<string, string>> = {

@@ -214,6 +214,19 @@ t.test("waiting grows to its limit, with jitter, and begins anew once it works",
   t.equal(world.reflector.dueMs - world.nowMs, 187.5);
 });
 
+t.test("a server that is about to be there is asked each second at least", async (t) => {
+  const world = new World();
+  const waits: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    world.askLater();
+    world.reflector.onEnd("connection refused", world.nowMs, true);
+    waits.push(world.reflector.dueMs - world.nowMs);
+  }
+  t.same(waits, [187.5, 375, 750, 1000, 1000]);
+  world.ask();
+  t.equal(world.reflector.problem, "connection refused");
+});
+
 t.test("Retry-After is kept to, by header and by status", async (t) => {
   const world = new World();
   world.ask();

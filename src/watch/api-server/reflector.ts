@@ -46,6 +46,8 @@ export interface ReflectorOptions<T> {
 const PAGE = 500;
 const FIRST_WAIT_MS = 250;
 const MOST_WAIT_MS = 15_000;
+/** Of a server that is on this machine, or has just moved: it has not been asked in vain so far. */
+const NEAR_WAIT_MS = 1000;
 const MOST_RETRY_AFTER_MS = 60_000;
 /** A watch that ends sooner without a word was no watch. */
 const SHORT_WATCH_MS = 1000;
@@ -189,11 +191,12 @@ export class Reflector<T> {
     return this.#flight?.isOver ?? true;
   }
 
-  /** The answer is over, or never came: `error` says why. */
-  onEnd(error: string | undefined, nowMs: number): void {
+  /** The answer is over, or never came: `error` says why. `isNear`: it will soon come. */
+  onEnd(error: string | undefined, nowMs: number, isNear = false): void {
     const flight = this.#flight;
     if (flight === undefined) return;
     if (!flight.isOver) this.#ended(flight, error, nowMs);
+    if (isNear) this.dueMs = Math.min(this.dueMs, nowMs + NEAR_WAIT_MS);
     this.#flight = undefined;
   }
 
