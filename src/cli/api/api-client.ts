@@ -90,7 +90,7 @@ export class ApiClient {
   async list(place: Place, query: Query = {}): Promise<ObjectList> {
     const list = (await this.json({ method: "GET", path: pathOf(place, query) })) as ListAnswer;
     const { apiVersion, kind } = place.resource;
-    const items = (list.items ?? []).map((each) => ({ ...each, apiVersion, kind })); // built-in lists leave them out
+    const items = (list.items ?? []).map((each) => ({ apiVersion, kind, ...each })); // built-in lists leave them out
     return { items, resourceVersion: list.metadata?.resourceVersion ?? "" };
   }
 

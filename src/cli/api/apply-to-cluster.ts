@@ -130,14 +130,14 @@ function outcomeOf({ resource, object: given }: ReadManifest, { action, object }
 /** One for each field that the server names. */
 function problemsOf({ manifest }: ReadManifest, { status, message }: ApiError): ManifestProblem[] {
   const causes = (status.details?.causes ?? []).filter(({ field = "" }) => field !== "" && field !== "<nil>");
-  if (causes.length === 0) return [manifest.problem(undeclaredIn(message), status.message ?? message)];
+  if (causes.length === 0) return [manifest.problem(untypedIn(message), status.message ?? message)];
   return causes.map(({ field = "", message }) =>
     manifest.problem(fieldPathIn(field), `${field}: ${message}`),
   );
 }
 
-/** Of a field that the server does not know. */
-function undeclaredIn(message: string): FieldPath {
-  const [, path = ""] = /: \.([^:\s]+): field not declared in schema/.exec(message) ?? [];
+/** Of a field that the server does not know, or whose value is of another type: "(ns/name; …): .spec.size: expected …". */
+function untypedIn(message: string): FieldPath {
+  const [, path = ""] = /\): \.([^:\s]+): /.exec(message) ?? [];
   return fieldPathIn(path);
 }

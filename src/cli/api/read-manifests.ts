@@ -123,7 +123,7 @@ function customKindOf({
 
 function unknownResource(apiVersion: string, kind: string): ApiResource {
   const [group, version] = splitApiVersion(apiVersion);
-  const named = { kind, plural: "", singular: "", shortNames: [], namespaced: false };
+  const named = { kind, plural: "", singular: "", shortNames: [], namespaced: true }; // a namespace is taken away again
   return { group, version, apiVersion, ...named };
 }
 
