@@ -1,7 +1,8 @@
 /** `podwire agent --config FILE`: one node's data path, in the foreground, until a signal. */
 import { hostname } from "node:os";
 import { hasCode, PodwireError } from "../base/errors.ts";
-import { AGENT_SOCKET, type AgentConfig, HOST_DEVICE } from "../config/agent.ts";
+import { type AgentConfig, HOST_DEVICE } from "../config/agent.ts";
+import { AGENT_SOCKET } from "../config/agent-socket.ts";
 import { readAgentFile } from "../config/read-config.ts";
 import type { ManifestText } from "../kube/manifest/manifest.ts";
 import { loadNative } from "../native/binding.ts";

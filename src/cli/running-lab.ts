@@ -1,7 +1,7 @@
 // Which lab a command speaks to, and how: by its socket. For what only a lab can do; commands that read nodes ask
 // nodes/open-nodes, which knows others too.
 import { existsSync } from "node:fs";
-import { AGENT_SOCKET } from "../config/agent.ts";
+import { AGENT_SOCKET } from "../config/agent-socket.ts";
 import { labPaths, labsWithState, readTopology } from "../lab/state-dir.ts";
 import type { Topology } from "../lab/topology.ts";
 import { type Call, callJson } from "./client.ts";

@@ -1,7 +1,7 @@
 // podwire status: what is here, labs and agent; whether all is well with it, and what to do where it is not.
 import { existsSync } from "node:fs";
 import type { Command } from "commander";
-import { AGENT_SOCKET } from "../config/agent.ts";
+import { AGENT_SOCKET } from "../config/agent-socket.ts";
 import { knownLabs } from "../lab/down.ts";
 import type { LabStatus } from "../lab/lab-status.ts";
 import { leftovers, readStatus } from "../lab/read-status.ts";

@@ -1,7 +1,9 @@
 // AgentConfiguration (podwire.dev/v1alpha1): what one node's agent has to know before it sees any object.
+
 import { type Cidr, formatCidr, type Ip, overlaps, parseIp } from "../base/ip.ts";
 import type { FieldPath, FieldProblems } from "../kube/manifest/field-problems.ts";
 import { readStrictCidr } from "../kube/validate/names.ts";
+import { AGENT_SOCKET } from "./agent-socket.ts";
 import { type ConntrackSysctls, conntrackSysctls } from "./conntrack.ts";
 import { type ProxyConfig, readProxyConfig } from "./proxy.ts";
 import { checkSchema } from "./schema.ts";
@@ -47,8 +49,6 @@ export interface CniConfig {
 /** RFC 7348 §5: the dynamic range. */
 export const SOURCE_PORTS: PortRange = { first: 49_153, last: 65_535 }; // 49152: tcpdump takes it for Broadcom's LI
 
-/** Where a machine's own agent is found when nobody says where. */
-export const AGENT_SOCKET = "/run/podwire/agent.sock";
 /** The device of the node's own programs, when nobody names another. */
 export const HOST_DEVICE = "host0";
 

@@ -90,7 +90,8 @@ export class ApiClient {
   async list(place: Place, query: Query = {}): Promise<ObjectList> {
     const list = (await this.json({ method: "GET", path: pathOf(place, query) })) as ListAnswer;
     const { apiVersion, kind } = place.resource;
-    const items = (list.items ?? []).map((each) => ({ apiVersion, kind, ...each })); // built-in lists leave them out
+    const head: object = { apiVersion, kind }; // which built-in lists leave out of their items
+    const items = (list.items ?? []).map((each) => ({ ...head, ...each }));
     return { items, resourceVersion: list.metadata?.resourceVersion ?? "" };
   }
 

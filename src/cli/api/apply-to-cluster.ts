@@ -136,7 +136,7 @@ function problemsOf({ manifest }: ReadManifest, { status, message }: ApiError): 
   );
 }
 
-/** Of a field that the server does not know, or whose value is of another type: "(ns/name; …): .spec.size: expected …". */
+/** Of a field that the server does not know, or whose value is of another type: "(ns/name; …): .spec.size: …". */
 function untypedIn(message: string): FieldPath {
   const [, path = ""] = /\): \.([^:\s]+): /.exec(message) ?? [];
   return fieldPathIn(path);

@@ -1,5 +1,4 @@
 // The nodes of a running lab: its plan says who there is, its process holds the objects.
-import { readAgentFile } from "../../config/read-config.ts";
 import type { Pod } from "../../kube/objects.ts";
 import type { LabStatus } from "../../lab/lab-status.ts";
 import { netnsPath } from "../../lab/net/names.ts";
@@ -8,7 +7,6 @@ import { agentSocket, labPaths, podDirectory } from "../../lab/state-dir.ts";
 import { listKind } from "../api/list-kind.ts";
 import { labApi } from "../api/open-api.ts";
 import { CliError, usageError } from "../errors.ts";
-import { readOne } from "../objects/manifests.ts";
 import type { RunningLab } from "../running-lab.ts";
 import type { Nodes } from "./nodes.ts";
 
@@ -34,6 +32,8 @@ export function labNodes(lab: RunningLab): Nodes {
         const names = agents.join(", ");
         throw usageError(`--node ${node}: lab ${lab.name} has no agent there: use one of ${names}`);
       }
+      const { readAgentFile } = await import("../../config/read-config.ts");
+      const { readOne } = await import("../objects/manifests.ts");
       return readAgentFile(readOne(`${labPaths(lab.name).agents}/${node}.yaml`));
     },
     container: ({ metadata: { namespace = "default", name, annotations } }, container) => {

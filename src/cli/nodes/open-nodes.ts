@@ -1,13 +1,12 @@
 // Whom a command asks: the lab or agent that the command line names; else the lab that runs here; else the agent of
 // this machine.
 import { existsSync } from "node:fs";
-import { AGENT_SOCKET } from "../../config/agent.ts";
+import { AGENT_SOCKET } from "../../config/agent-socket.ts";
 import { isAlive, type ProcessId } from "../../lab/process/process-table.ts";
 import { labPaths, labsWithState, readJson } from "../../lab/state-dir.ts";
 import type { Globals } from "../context.ts";
 import { CliError } from "../errors.ts";
 import { chooseLab, runningLab } from "../running-lab.ts";
-import { agentNodes } from "./agent-nodes.ts";
 import { labNodes } from "./lab-nodes.ts";
 import type { Nodes } from "./nodes.ts";
 
@@ -44,7 +43,9 @@ function lookAround(socket = AGENT_SOCKET): Here {
 export async function openNodes(flags: Globals): Promise<Nodes> {
   const choice = choosePlace(flags, lookAround());
   if (choice === undefined) throw nobody();
-  return "lab" in choice ? labNodes(runningLab(flags)) : agentNodes(choice.agent);
+  if ("lab" in choice) return labNodes(runningLab(flags));
+  const { agentNodes } = await import("./agent-nodes.ts"); // it reads configurations, which takes a while to load
+  return agentNodes(choice.agent);
 }
 
 export const NOBODY = "NOBODY_TO_ASK";

@@ -15,7 +15,7 @@ import { addCluster } from "../api/open-api.ts";
 import { type ObjectSource, openObjects } from "../api/open-objects.ts";
 import { globals, note, print } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
-import { manifestTargets, type Target, wordTargets } from "../targets.ts";
+import { type Target, wordTargets } from "../targets.ts";
 import { describe, type Surroundings } from "./describe/describe.ts";
 import { planeSection } from "./describe/plane-facts.ts";
 import { withDerivedEndpoints } from "./get/endpoints.ts";
@@ -53,8 +53,7 @@ export function register(program: Command): void {
       globals(command); // output forms: none of describe's own
       const all = await openObjects(command);
       const { filename } = flags;
-      const targets =
-        filename === undefined ? words : await manifestTargets("describe", filename, only, all.api);
+      const targets = filename === undefined ? words : await targetsIn(filename, only, all);
       const { chosen, missing } = await find(all, targets, flags);
       const shown = chosen.filter(fits);
       if (shown.length + missing.length === 0)
@@ -63,6 +62,15 @@ export function register(program: Command): void {
       if (missing.length > 0) throw new CliError(missing.join("\n"), 1, "NOT_FOUND");
     },
   );
+}
+
+async function targetsIn(
+  files: string[],
+  only: string | undefined,
+  { api }: ObjectSource,
+): Promise<Target[]> {
+  const { manifestTargets } = await import("../api/manifest-targets.ts");
+  return manifestTargets("describe", files, only, api);
 }
 
 /** Those of manifests are read later. */

@@ -13,7 +13,7 @@ import type { ServerTable } from "../api/server-table.ts";
 import { note, print } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
 import { type Column, formatTable } from "../table.ts";
-import { manifestTargets, type Target, wordTargets } from "../targets.ts";
+import { type Target, wordTargets } from "../targets.ts";
 import { withDerivedEndpoints } from "./get/endpoints.ts";
 import { nameOf, type Printer, printerOf } from "./get/output.ts";
 import { fieldMatcher, labelMatcher, type Matcher } from "./get/selector.ts";
@@ -91,8 +91,10 @@ export function register(program: Command): void {
         throw usageError("get: a name belongs to one namespace: -n, not -A");
       const source = await openObjects(command);
       const only = command.getOptionValueSource("namespace") === "default" ? undefined : flags.namespace;
-      if (flags.filename !== undefined)
+      if (flags.filename !== undefined) {
+        const { manifestTargets } = await import("../api/manifest-targets.ts");
         request.targets = await manifestTargets("get", flags.filename, only, source.api);
+      }
       await get(source, request);
     },
   );

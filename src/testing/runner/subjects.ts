@@ -151,7 +151,7 @@ export const SUBJECTS: Subjects = {
   cli: {
     what: "the command line",
     files: `main get table describe client context object-columns path-mtu ping* read-once other-kinds cli-habits
-      api-client cluster-commands *-flags delete-* outcomes wait log-output forwarded-ports cp plane-text
+      api-client cluster-commands commands *-flags delete-* outcomes wait log-output forwarded-ports cp plane-text
       capture-session conntrack-options flow-expression replay explain same-words same-changes generators-judge drafts
       revisions observe-cli agent-node agent-nodes open-nodes in-namespace documentation`,
   },
