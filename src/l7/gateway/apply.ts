@@ -6,7 +6,7 @@ import { encodedPath } from "../match/normal-path.ts";
 import { type Header, headerOf, hostName, type Seen } from "../request.ts";
 import type { Entry } from "./entries.ts";
 import { answerChanges, changesOf } from "./header-changes.ts";
-import { percent, protocolOf, type RouteRule } from "./route-rule.ts";
+import { likeliest, percent, type RouteRule } from "./route-rule.ts";
 
 const NO_CONTENT = 204;
 const FAILED = 500;
@@ -16,6 +16,7 @@ const OWN = /^(?:host|x-forwarded-(?:for|host|port|proto)|x-real-ip)$/i;
 /** `port`: the listener's. */
 export function applyRule(entry: Entry, seen: Seen, port: number, tell: Tell | undefined): Decision {
   const { rule } = entry;
+  if (rule.filters.length === 0) return forward(entry, seen, port, undefined, tell);
   const cors = rule.filters.find(({ type }) => type === "CORS")?.cors;
   const preflight = cors === undefined ? undefined : preflightOf(cors, seen, tell);
   if (preflight !== undefined) return { ...preflight, rule: rule.title };
@@ -25,7 +26,7 @@ export function applyRule(entry: Entry, seen: Seen, port: number, tell: Tell | u
     const action = answer(redirect.statusCode, [], location);
     return { rule: rule.title, action, reason: `RequestRedirect of ${rule.title}` };
   }
-  return { ...forward(entry, seen, port, cors, tell), rule: rule.title };
+  return forward(entry, seen, port, cors, tell);
 }
 
 function forward(
@@ -47,22 +48,23 @@ function forward(
   const answers =
     cors === undefined ? rule.answerHeaders : [...rule.answerHeaders, ...corsHeaders(cors, seen).map(asSet)];
   const choices = rule.hasOwnFilters ? withOwnFilters(rule.choices, common, answers) : rule.choices;
-  const first = rule.isServed ? likeliest(choices) : undefined;
+  const first = rule.hasOwnFilters ? likeliest(choices) : rule.drawn;
   if (tell !== undefined) tellWhere(rule, tell);
   if (first === undefined) {
     const [{ status = FAILED, why = "" }] = [...choices].sort((a, b) => b.share - a.share);
-    return { action: answer(status), reason: `${why} (${rule.title})` };
+    return { rule: rule.title, action: answer(status), reason: `${why} (${rule.title})` };
   }
   const { timeouts, retries, affinity, mirrors } = rule;
   return {
+    rule: rule.title,
     action: {
       kind: "forward",
       choices,
       target,
       host,
-      headers: first.headers ?? common,
-      answerHeaders: first.answerHeaders ?? answers,
-      protocol: protocolOf(rule, first),
+      headers: rule.hasOwnFilters ? (first.headers ?? common) : common,
+      answerHeaders: rule.hasOwnFilters ? (first.answerHeaders ?? answers) : answers,
+      protocol: rule.protocol,
       timeouts,
       retries,
       bodyMax: 0,
@@ -71,14 +73,6 @@ function forward(
     },
     reason: rule.reason,
   };
-}
-
-/** Of those with a backend. */
-function likeliest(choices: readonly Choice[]): Choice | undefined {
-  let best: Choice | undefined;
-  for (const each of choices)
-    if (each.backend !== undefined && (best === undefined || each.share > best.share)) best = each;
-  return best;
 }
 
 function withOwnFilters(
@@ -116,18 +110,19 @@ function shown(endpoints: readonly string[]): string {
 /** The proxy's own come last, whatever a client says under their names. */
 function baseHeaders({ request }: Seen, host: string, port: number): Header[] {
   const client = request.client === undefined ? "" : formatIp(request.client);
-  const own: [string, string][] = [
-    ["Host", host],
-    ["X-Real-IP", client],
-    ["X-Forwarded-For", client],
-    ["X-Forwarded-Host", request.host ?? ""],
-    ["X-Forwarded-Port", String(port)],
-    ["X-Forwarded-Proto", request.scheme],
-  ];
-  return [
-    ...request.headers.filter(({ name }) => !OWN.test(name)),
-    ...own.filter(([, value]) => value !== "").map(([name, value]) => ({ name, value })),
-  ];
+  const headers: Header[] = [];
+  for (const each of request.headers) if (!OWN.test(each.name)) headers.push(each);
+  add(headers, "Host", host);
+  add(headers, "X-Real-IP", client);
+  add(headers, "X-Forwarded-For", client);
+  add(headers, "X-Forwarded-Host", request.host ?? "");
+  add(headers, "X-Forwarded-Port", String(port));
+  add(headers, "X-Forwarded-Proto", request.scheme);
+  return headers;
+}
+
+function add(headers: Header[], name: string, value: string): void {
+  if (value !== "") headers.push({ name, value });
 }
 
 function changed(headers: readonly Header[], filters: readonly RouteFilter[]): readonly Header[] {

@@ -26,6 +26,8 @@ export interface Entry {
   readonly order: number;
 }
 
+const NONE: readonly never[] = [];
+
 /** A pattern that cannot be read: its match never holds. */
 export class BadPattern extends Error {}
 
@@ -33,18 +35,21 @@ export function httpEntry(rule: RouteRule, match: HttpMatch, order: number): Ent
   const { path, headers = [], queryParams = [], method = "" } = match;
   const kind = path.type === "Exact" ? "exact" : path.type === "PathPrefix" ? "prefix" : "pattern";
   return {
-    ...{ rule, kind, method, order },
+    rule,
+    kind,
     path: kind === "prefix" ? path.value.replace(/\/+$/, "") : path.value,
+    method,
+    headers: readValues(headers, true),
+    query: readValues(queryParams, false),
     pattern: kind === "pattern" ? compiled(path.value) : undefined,
-    headers: distinct(headers, true).map(readValue),
-    query: distinct(queryParams, false).map(readValue),
+    order,
   };
 }
 
 /** A gRPC method is the path /SERVICE/METHOD. */
 export function grpcEntry(rule: RouteRule, { method, headers = [] }: GrpcMatch, order: number): Entry {
   const { service = "", method: name = "", type = "Exact" } = method ?? {};
-  const shared = { rule, order, method: "", query: [], headers: distinct(headers, true).map(readValue) };
+  const shared = { rule, order, method: "", query: NONE, headers: readValues(headers, true) };
   if (service + name === "") return { ...shared, kind: "prefix", path: "", pattern: undefined };
   if (type === "Exact" && service !== "" && name !== "")
     return { ...shared, kind: "exact", path: `/${service}/${name}`, pattern: undefined };
@@ -55,10 +60,13 @@ export function grpcEntry(rule: RouteRule, { method, headers = [] }: GrpcMatch, 
   return { ...shared, kind: "pattern", path, pattern: compiled(path) };
 }
 
-/** Of several of one name the first counts. */
-function distinct(values: readonly ValueMatch[], isHeader: boolean): ValueMatch[] {
+/** Of several of one name the first counts. All that have none share one list, which is then at hand. */
+function readValues(values: readonly ValueMatch[], isHeader: boolean): readonly Value[] {
+  if (values.length === 0) return NONE;
   const key = ({ name }: ValueMatch): string => (isHeader ? name.toLowerCase() : name);
-  return values.filter((each, i) => values.findIndex((other) => key(other) === key(each)) === i);
+  const isFirst = (each: ValueMatch, i: number): boolean =>
+    values.findIndex((other) => key(other) === key(each)) === i;
+  return values.filter(isFirst).map(readValue);
 }
 
 function readValue({ name, value, type }: ValueMatch): Value {

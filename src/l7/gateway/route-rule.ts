@@ -26,18 +26,20 @@ export interface RouteRule {
   readonly timeouts: Timeouts;
   readonly retries: Retries;
   readonly affinity: Affinity | undefined;
-  readonly isGrpc: boolean;
+  /** Of the choices the likeliest that has a backend, and how it is spoken to. */
+  readonly drawn: Choice | undefined;
+  readonly protocol: Protocol;
   /** Of the answer, by the rule's own filters. */
   readonly answerHeaders: readonly HeaderChange[];
-  /** A choice has filters of its own; one has a backend. */
+  /** A choice has filters of its own. */
   readonly hasOwnFilters: boolean;
-  readonly isServed: boolean;
   readonly reason: string;
 }
 
 /** Reason and message of ResolvedRefs, where it is False. */
 export type Unresolved = readonly [reason: string, message: string];
 
+const NONE: readonly never[] = [];
 const FAILED = 500;
 const UNSERVED = 503;
 /** appProtocol → how the backend is spoken to. */
@@ -79,11 +81,15 @@ export class RuleMaker {
     const requestSec = durationSec(timeouts.request) || undefined;
     const trySec = durationSec(timeouts.backendRequest) || undefined;
     const choices = this.#choices(route, rule, bad);
+    const drawn = likeliest(choices);
     return {
-      ...{ title, filters, choices, isGrpc: route.kind === "GRPCRoute" },
-      answerHeaders: answerChanges(filters),
+      filters: filters.length === 0 ? NONE : filters,
+      choices,
       hasOwnFilters: choices.some((each) => each.filters.length > 0),
-      isServed: choices.some(({ backend }) => backend !== undefined),
+      drawn,
+      protocol: protocolOf(route, drawn),
+      title,
+      answerHeaders: answerChanges(filters),
       reason: `to ${choices.map((each) => shareText(each, choices.length)).join(", ")} by ${title}`,
       mirrors: filters.flatMap((filter) => this.#mirror(route, filter, bad)),
       timeouts: { ...(requestSec !== undefined && { requestSec }), ...(trySec !== undefined && { trySec }) },
@@ -212,7 +218,15 @@ function affinityOf(persistence: HttpRule["sessionPersistence"], title: string):
   return { cookie: sessionName, path: "/", attributes, ...(type === "Header" && { header: sessionName }) };
 }
 
-export function protocolOf({ isGrpc }: RouteRule, { backend, tls }: Choice): Protocol {
+function protocolOf({ kind }: Route, { backend, tls }: Partial<Choice> = {}): Protocol {
+  const isGrpc = kind === "GRPCRoute";
   if (tls !== undefined) return isGrpc ? "grpcs" : "https";
   return PROTOCOLS[backend?.appProtocol ?? ""] ?? (isGrpc ? "grpc" : "http");
+}
+
+export function likeliest(choices: readonly Choice[]): Choice | undefined {
+  let best: Choice | undefined;
+  for (const each of choices)
+    if (each.backend !== undefined && (best === undefined || each.share > best.share)) best = each;
+  return best;
 }

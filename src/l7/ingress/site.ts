@@ -68,8 +68,6 @@ const KINDS: Readonly<Record<string, PathKind>> = {
   ...{ Exact: "exact", Prefix: "prefix", ImplementationSpecific: "start" },
 };
 
-const UNPLANNED = { choices: undefined, reason: "", isServed: false };
-
 /** `ingresses`: the oldest first. */
 export function sitesOf(ingresses: readonly Ingress[], certificates: Certificates): Sites {
   return new SiteMaker(certificates).make(ingresses);
@@ -124,16 +122,7 @@ class SiteMaker {
       const site = this.#hosts.at(host, () => this.#site(host, defaultOf({ ingress, settings })));
       for (const [j, { path = "", pathType, backend }] of (http?.paths ?? []).entries()) {
         const rule = `Ingress ${keyOf(ingress)} rules[${i}].http.paths[${j}]`;
-        const location: Location = {
-          ...{ rule, namespace: ingress.metadata.namespace ?? "", settings, pattern: undefined },
-          ...{
-            path: path || "/",
-            pathType,
-            target: targetOf(ingress, backend),
-            canary: undefined,
-            ...UNPLANNED,
-          },
-        };
+        const location = locationOf(rule, { ingress, settings }, path || "/", pathType, backend);
         site.hasPatterns ||= isPattern(location);
         const key = placeOf(host, location.path, pathType);
         const older = this.#taken.get(key);
@@ -270,10 +259,35 @@ function placeOf(host: string, path: string, pathType: string): string {
 function defaultOf({ ingress, settings }: Read): Location | undefined {
   const { defaultBackend } = ingress.spec;
   if (defaultBackend === undefined) return undefined;
+  return locationOf(
+    `Ingress ${keyOf(ingress)} defaultBackend`,
+    { ingress, settings },
+    "/",
+    "",
+    defaultBackend,
+  );
+}
+
+/** One literal: what V8 puts together of several lies in two places, and a request would wait for both. */
+function locationOf(
+  rule: string,
+  { ingress, settings }: Read,
+  path: string,
+  pathType: string,
+  backend: IngressBackend,
+): Location {
   return {
-    ...{ rule: `Ingress ${keyOf(ingress)} defaultBackend`, namespace: ingress.metadata.namespace ?? "" },
-    ...{ path: "/", pathType: "", settings, pattern: undefined, canary: undefined, ...UNPLANNED },
-    target: targetOf(ingress, defaultBackend),
+    rule,
+    settings,
+    canary: undefined,
+    choices: undefined,
+    reason: "",
+    isServed: false,
+    path,
+    pathType,
+    pattern: undefined,
+    namespace: ingress.metadata.namespace ?? "",
+    target: targetOf(ingress, backend),
   };
 }
 
