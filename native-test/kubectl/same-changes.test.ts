@@ -60,7 +60,6 @@ t.test("the same changes", { skip }, async (t) => {
     await same(t, "label", "deployment", "NAME", "tier=front");
     await same(t, "label", "deployment", "NAME", "tier=back");
     await same(t, "label", "deployment", "NAME", "tier=back", "--overwrite");
-    await same(t, "label", "deployment", "NAME", "tier-");
     await same(t, "annotate", "deployment", "NAME", "kubernetes.io/change-cause=first");
     await same(t, "scale", "deployment", "NAME", "--replicas=1");
     await same(t, "scale", "deployment/NAME", "--replicas=2", "--current-replicas=1");

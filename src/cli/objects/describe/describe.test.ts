@@ -51,6 +51,27 @@ t.test("what a terminal would obey is shown", async (t) => {
   t.match(describe(object, { nowMs }), "Labels:       x=^[[31m");
 });
 
+t.test(
+  "kinds that the network passes over have kubectl's forms; custom ones of their names have none",
+  async (t) => {
+    const metadata = { name: "x", namespace: "default" };
+    const config = {
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata,
+      data: { b: "2\n", a: "1" },
+    } as KubeObject;
+    t.match(
+      describe(config, { nowMs }),
+      /Data\n====\na:\n----\n1\n\nb:\n----\n2\n\n\n\nBinaryData\n====\n\n/,
+    );
+    const secret = { apiVersion: "v1", kind: "Secret", metadata, type: "Opaque", data: { key: "dmFsdWU=" } };
+    t.match(describe(secret as KubeObject, { nowMs }), /Type: +Opaque\n\nData\n====\nkey: +5 bytes\n/);
+    const own = { ...config, apiVersion: "example.org/v1" } as KubeObject;
+    t.match(describe(own, { nowMs }), /API Version: +example\.org\/v1\n/);
+  },
+);
+
 t.test("kinds without a form of their own: every field, by name", async (t) => {
   const object = {
     apiVersion: "networking.k8s.io/v1",

@@ -1,6 +1,6 @@
 // An object as kubectl describes it: the same fields in the same order and columns (those of kubectl 1.32).
 
-import { kindOf } from "../../../kube/kinds.ts";
+import { carriedKind, kindOf } from "../../../kube/kinds.ts";
 import type {
   DaemonSet,
   Deployment,
@@ -54,7 +54,8 @@ const WITHOUT_EVENTS = new Set(["NetworkPolicy", "Namespace", "Secret"]);
 
 export function describe(object: KubeObject, around: Surroundings): string {
   const w = new TabWriter();
-  const isOurs = kindOf(object.apiVersion, object.kind) !== undefined;
+  const { apiVersion, kind } = object; // custom resources may have a name of ours
+  const isOurs = (kindOf(apiVersion, kind) ?? carriedKind(apiVersion, kind)) !== undefined;
   if (!isOurs || !specificLines(w, object, around)) return genericText(object, around.events, around.nowMs);
   if (around.events !== undefined && !WITHOUT_EVENTS.has(object.kind))
     eventLines(w, around.events, around.nowMs);
