@@ -61,7 +61,7 @@ process.on("SIGTERM", () => {
     failed.push(open + " not answered at the end");
     open = 0;
     finish();
-  }, 4000);
+  }, 2000);
 });
 `;
 
