@@ -45,7 +45,8 @@ t.test("kubectl's habits", { skip }, async (t) => {
     t.match(
       all,
       new RegExp(
-        `^NAME .*\\npod/${name} .*\\n\\nNAME .*\\nservice/talk .*\\n\\nNAME .*\\ndeployment.apps/talk `,
+        `^NAME .*\\npod/${name} .*\\n\\n` +
+          "NAME .*\\nservice/kubernetes .*\\nservice/talk .*\\n\\nNAME .*\\ndeployment.apps/talk ",
       ),
     );
     t.equal(
@@ -124,7 +125,9 @@ t.test("kubectl's habits", { skip }, async (t) => {
     const told = await lab.output(["describe", "pod", name]);
     t.match(
       told,
-      new RegExp(`^Name: +${name}\\nNamespace: +default\\nNode: +node1/192[.0-9]+\\nStart Time: `),
+      new RegExp(
+        `^Name: +${name}\\nNamespace: +default\\nService Account: +default\\nNode: +node1/192[.0-9]+\\nStart Time: `,
+      ),
     );
     t.match(told, /\n {2}Type {4}Reason {5}Age +From {15}Message\n {2}-{4} {4}-{6} /);
     t.match(

@@ -156,13 +156,16 @@ t.test("objects and processes of a lab", { skip }, async (t) => {
     });
   });
 
+  const webSlices = async () =>
+    (await lab.json("get", "endpointslices", "-l", "kubernetes.io/service-name=web")).items;
+
   t.test("kubectl's words for kinds, and its columns", async (t) => {
     t.match(await lab.output(["get", "po", "-o", "wide"]), /^NAME +READY +STATUS +RESTARTS +AGE +IP +NODE/);
     t.match(
       await lab.output(["get", "svc", "web"]),
       /web +NodePort +\S+ +<none> +80:30080\/TCP,80\/UDP|80:30080/,
     );
-    t.equal((await lab.json("get", "endpointslices")).items.length, 1);
+    t.equal((await webSlices()).length, 1);
     t.equal((await lab.podwire(["get", "nonsense"])).status, 1);
     t.equal((await lab.podwire(["get", "pods", "nobody"])).status, 1);
   });
@@ -175,7 +178,7 @@ t.test("objects and processes of a lab", { skip }, async (t) => {
     );
     const address = async () => lab.podAddress("web-3");
     const isReady = async (): Promise<boolean> => {
-      const [slice] = (await lab.json("get", "endpointslices")).items;
+      const [slice] = await webSlices();
       const own = await address();
       return slice.endpoints.some(
         (e: { addresses: string[]; conditions: { ready: boolean } }) =>
@@ -197,7 +200,7 @@ t.test("objects and processes of a lab", { skip }, async (t) => {
       const own = (await lab.json("get", "pods")).items.find(
         (p: { metadata: { name: string } }) => p.metadata.name === "web-4",
       );
-      const [slice] = (await lab.json("get", "endpointslices")).items;
+      const [slice] = await webSlices();
       return slice.endpoints.find(
         (e: { addresses: string[] }) => e.addresses[0] === own?.status.podIPs[0].ip,
       );

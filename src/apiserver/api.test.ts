@@ -406,7 +406,8 @@ t.test("tokens of service accounts", async (t) => {
   call(`POST ${accounts}`, { metadata: { name: "robot" } });
   const { code, body } = call(`POST ${accounts}/robot/token`, { spec: { expirationSeconds: 900 } });
   t.equal(code, 201);
-  const uidOf = (key: string): string | undefined => served.cluster.get("ServiceAccount", key)?.metadata.uid;
+  const uidOf = (kind: string, key: string): string | undefined =>
+    served.cluster.get(kind, key)?.metadata.uid;
   const userOf = (token: string): unknown => served.tokens.userOf(token, uidOf);
   t.match(userOf(body.status.token), { username: "system:serviceaccount:default:robot" });
   t.equal(userOf(`${body.status.token}x`), undefined);
@@ -421,10 +422,47 @@ t.test("tokens of service accounts", async (t) => {
   ])
     t.match(call(`POST ${accounts}/robot/token`, { spec }), { code: 400, body: { message: /TokenRequest/ } });
   t.equal(call(`POST ${accounts}/robot/token`, { spec: null }).code, 201);
+  const claimsOf = (token: string) => JSON.parse(Buffer.from(token.split(".")[1], "base64url").toString());
+  const spec = { containers: [{ name: "c", image: "i" }] };
+  const pod = call("POST /api/v1/namespaces/default/pods", { metadata: { name: "tokened" }, spec }).body;
+  const boundObjectRef = { kind: "Pod", name: "tokened", uid: pod.metadata.uid };
+  const bound = call(`POST ${accounts}/robot/token`, { spec: { boundObjectRef, expirationSeconds: 3607 } });
+  const { iat, exp, "kubernetes.io": of } = claimsOf(bound.body.status.token);
+  t.equal(exp - iat, 365 * 24 * 3600, "such a one as kubelet asks for is extended");
+  t.equal(of.warnafter - iat, 3607);
+  t.equal(Date.parse(bound.body.status.expirationTimestamp) / 1000 - iat, 3607);
+  t.ok(userOf(bound.body.status.token));
+  call("DELETE /api/v1/namespaces/default/pods/tokened", { gracePeriodSeconds: 0 });
+  t.equal(userOf(bound.body.status.token), undefined, "its pod is gone");
   call(`DELETE ${accounts}/robot`);
   t.equal(userOf(body.status.token), undefined, "its account is gone");
   call(`POST ${accounts}`, { metadata: { name: "robot" } });
   t.equal(userOf(body.status.token), undefined, "another one of the same name");
+});
+
+t.test("new pods run as a service account, which has to be there", async (t) => {
+  const pods = "/api/v1/namespaces/default/pods";
+  const spec = { containers: [{ name: "c", image: "i" }] };
+  const { code, body } = call(`POST ${pods}?fieldManager=me`, { metadata: { name: "accounted" }, spec });
+  t.equal(code, 201);
+  t.equal(body.spec.serviceAccountName, "default");
+  t.match(body.spec.volumes, [{ name: /^kube-api-access-/ }]);
+  t.notMatch(JSON.stringify(body.metadata.managedFields), /serviceAccount|volume/);
+  const nobody = { metadata: { name: "nobody" }, spec: { ...spec, serviceAccountName: "none" } };
+  t.match(call(`POST ${pods}`, nobody), {
+    code: 403,
+    body: {
+      message:
+        'pods "nobody" is forbidden: error looking up service account default/none: serviceaccount "none" not found',
+    },
+  });
+  const apply = { apiVersion: "v1", kind: "Pod", metadata: { name: "applied" }, spec };
+  const type = { type: "application/apply-patch+yaml" };
+  for (const wanted of [201, 200]) {
+    const applied = call(`PATCH ${pods}/applied?fieldManager=me`, apply, type);
+    t.equal(applied.code, wanted);
+    t.equal(applied.body.spec.containers[0].volumeMounts.length, 1);
+  }
 });
 
 t.test("events in both versions", async (t) => {

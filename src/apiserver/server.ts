@@ -171,8 +171,7 @@ function upgrade(
 
 function userOf(request: IncomingMessage, tokens: Tokens, cluster: Cluster): User | undefined {
   const token = /^Bearer\s+(\S+)$/i.exec(request.headers.authorization ?? "")?.[1];
-  if (token !== undefined)
-    return tokens.userOf(token, (account) => cluster.get("ServiceAccount", account)?.metadata.uid);
+  if (token !== undefined) return tokens.userOf(token, (kind, key) => cluster.get(kind, key)?.metadata.uid);
   const socket = request.socket as TLSSocket;
   if (!socket.authorized) return undefined;
   const { CN, O } = socket.getPeerCertificate().subject as { CN?: string; O?: string | string[] };

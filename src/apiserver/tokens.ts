@@ -10,6 +10,7 @@ import {
   timingSafeEqual,
   verify,
 } from "node:crypto";
+import { ACCOUNT_TOKEN_SECONDS } from "../kube/account-volume.ts";
 import type { KubeObject } from "../kube/objects.ts";
 import type { User } from "./reviews.ts";
 
@@ -17,6 +18,8 @@ const ISSUER = "https://kubernetes.default.svc.cluster.local";
 const SECONDS_LEAST = 600;
 const SECONDS_MOST = 2 ** 32;
 const SECONDS_DEFAULT = 3600;
+/** What an API server makes of those that kubelet asks for with the volume that every pod has. */
+const SECONDS_EXTENDED = 365 * 24 * 3600;
 export const ADMIN: User = {
   username: "kubernetes-admin",
   groups: ["system:masters", "system:authenticated"],
@@ -30,7 +33,12 @@ interface Claims {
   readonly exp?: number;
   readonly iss?: string;
   readonly sub?: string;
-  readonly "kubernetes.io"?: { readonly serviceaccount?: { readonly uid?: string } };
+  readonly "kubernetes.io"?: { readonly serviceaccount?: Bound; readonly pod?: Bound };
+}
+
+interface Bound {
+  readonly name?: string;
+  readonly uid?: string;
 }
 
 export interface TokenSpec {
@@ -56,10 +64,13 @@ export class Tokens {
   }
 
   /**
-   * Undefined: the token is nobody's, its time is over, or its service account is gone. `uidOf`: of the account that is
-   * there by NAMESPACE/NAME.
+   * Undefined: the token is nobody's, its time is over, or its service account is gone, or the pod that it was for.
+   * `uidOf`: of the ServiceAccount or Pod that is there by NAMESPACE/NAME.
    */
-  userOf(token: string, uidOf: (account: string) => string | undefined): User | undefined {
+  userOf(
+    token: string,
+    uidOf: (kind: "ServiceAccount" | "Pod", key: string) => string | undefined,
+  ): User | undefined {
     const bytes = Buffer.from(token);
     if (bytes.length === this.#admin.length && timingSafeEqual(bytes, this.#admin)) return ADMIN;
     const node = NODE_TOKEN.exec(token)?.[1];
@@ -67,8 +78,13 @@ export class Tokens {
     const { exp = 0, iss, sub = "", "kubernetes.io": bound } = this.#claimsOf(token) ?? {};
     const [, namespace, name] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(sub) ?? [];
     if (name === undefined || iss !== ISSUER || exp * 1000 <= this.#nowMs()) return undefined;
-    const uid = bound?.serviceaccount?.uid;
-    if (uid !== undefined && uid !== uidOf(`${namespace}/${name}`)) return undefined;
+    const { serviceaccount: account, pod } = bound ?? {};
+    if (account?.uid !== undefined && account.uid !== uidOf("ServiceAccount", `${namespace}/${name}`))
+      return undefined;
+    if (pod !== undefined) {
+      const now = uidOf("Pod", `${namespace}/${pod.name}`);
+      if (now === undefined || (pod.uid !== undefined && pod.uid !== now)) return undefined;
+    }
     const groups = ["system:serviceaccounts", `system:serviceaccounts:${namespace}`, "system:authenticated"];
     return { username: sub, groups };
   }
@@ -93,11 +109,16 @@ export class Tokens {
     const { expirationSeconds = SECONDS_DEFAULT, audiences = [ISSUER], boundObjectRef } = spec;
     const seconds = Math.min(SECONDS_MOST, Math.max(SECONDS_LEAST, expirationSeconds));
     const now = Math.floor(this.#nowMs() / 1000);
+    const isExtended = seconds === ACCOUNT_TOKEN_SECONDS && audiences.includes(ISSUER);
+    const exp = now + (isExtended ? SECONDS_EXTENDED : seconds);
     const bound =
       boundObjectRef?.kind === "Pod" ? { pod: { name: boundObjectRef.name, uid: boundObjectRef.uid } } : {};
     const claims = {
-      ...{ aud: audiences, exp: now + seconds, iat: now, nbf: now, iss: ISSUER, jti: randomUUID() },
-      "kubernetes.io": { namespace, serviceaccount: { name, uid }, ...bound },
+      ...{ aud: audiences, exp, iat: now, nbf: now, iss: ISSUER, jti: randomUUID() },
+      "kubernetes.io": {
+        ...{ namespace, serviceaccount: { name, uid }, ...bound },
+        ...(isExtended ? { warnafter: now + seconds } : {}),
+      },
       sub: `system:serviceaccount:${namespace}:${name}`,
     };
     const text = `${encoded({ alg: "ES256", typ: "JWT" })}.${encoded(claims)}`;

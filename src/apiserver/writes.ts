@@ -166,8 +166,9 @@ export class Writes {
     return this.#store(isApplied ? object : withManagers(old, object, call, subresource), old, call);
   }
 
-  #store(object: KubeObject, old: KubeObject | undefined, call: Call): KubeObject {
+  #store(given: KubeObject, old: KubeObject | undefined, call: Call): KubeObject {
     const { resource, isDryRun, warn } = call;
+    const object = old === undefined ? this.#cluster.completed(given) : given;
     const { name } = object.metadata;
     const judged = this.#cluster.judge(object);
     for (const text of judged.warnings) warn(text);

@@ -5,6 +5,7 @@ import { KINDS } from "../kube/kinds.ts";
 import type { FieldPath } from "../kube/manifest/field-problems.ts";
 import type { Manifest, ManifestProblem } from "../kube/manifest/manifest.ts";
 import { type KubeObject, keyOf, type Pod, type Service } from "../kube/objects.ts";
+import { withAccountOf } from "./account/pod-account.ts";
 import type { DeleteTarget } from "./cluster-options.ts";
 import { PodPlacer } from "./controller/pod-placer.ts";
 import { alreadyExists, mayNotGo, NEEDED_NAMESPACES, notFound } from "./outcome.ts";
@@ -65,6 +66,11 @@ export function checkNamespaces(
     if (namespace === undefined || made.has(namespace) || store.get("Namespace", namespace)) continue;
     problems.push(problem(["metadata", "namespace"], `namespaces "${namespace}" not found`));
   }
+}
+
+/** A manifest with what was added to the object when it was new, which it does not repeat. */
+export function asBefore(object: KubeObject, old: KubeObject | undefined): KubeObject {
+  return old === undefined || object.kind !== "Pod" ? object : withAccountOf(object as Pod, old as Pod);
 }
 
 /** Of these the cluster fills in fields of the spec, which a later manifest does not repeat. */

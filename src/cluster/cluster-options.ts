@@ -12,6 +12,8 @@ export interface AdmissionOptions {
   readonly podSecurity?: PodSecurityConfig | undefined;
   /** Told what an API server's audit log would say of it, in whole lines. */
   readonly audit?: (line: string) => void;
+  /** Whether there is an API for pods and clients: then pods have service accounts, and Services Endpoints. */
+  readonly hasApi?: boolean | undefined;
 }
 
 export interface ClusterOptions extends AdmissionOptions {

@@ -25,7 +25,7 @@ import {
 } from "../kube/manifest/manifest.ts";
 import { type KubeObject, keyOf, type Pod } from "../kube/objects.ts";
 import { validateUpdate } from "../kube/validate/update.ts";
-import { checkNamespaces, checkNew, checkTargets, fieldOf, inOrder, merge } from "./admission.ts";
+import { asBefore, checkNamespaces, checkNew, checkTargets, fieldOf, inOrder, merge } from "./admission.ts";
 import { Allocation, type Remembered } from "./allocation.ts";
 import { applied } from "./applied.ts";
 import type {
@@ -69,15 +69,14 @@ export class Cluster {
   /** In the order in which they are told and asked. */
   #controllers: readonly Controller[] = [];
 
+  /** A new object with what is added to it before it is judged. */
+  readonly completed = (object: KubeObject): KubeObject => this.#admission.completed(object);
+
   constructor(options: ClusterOptions) {
     this.#options = options;
     const { nodes, pods, services } = options.saved ?? { nodes: {}, pods: {}, services: {} };
     this.#saved = { nodes: { ...nodes }, pods: { ...pods }, services: { ...services } };
-    const firstVersion = options.saved?.resourceVersion;
-    this.store = new Store({
-      now: () => this.#time(0),
-      ...(firstVersion === undefined ? {} : { firstVersion }),
-    });
+    this.store = new Store({ now: () => this.#time(0), firstVersion: options.saved?.resourceVersion });
     this.#admission = new StoreAdmission(this.store, options);
     if (options.events === true) this.#recorder = new EventRecorder(this.store, options.nowMs);
     this.#startControllers();
@@ -249,7 +248,7 @@ export class Cluster {
     const { placer } = this.#allocation;
     const pods = toldActions(this.store, tell, {
       create: (given: Pod) => {
-        const pod = withHostPorts(given);
+        const pod = this.#admission.completed(withHostPorts(given)) as Pod;
         const refusal = this.#admission.refusalOf(pod);
         if (refusal !== undefined) return refusal;
         this.store.put(this.#strict ? placer.place(pod) : placer.placeOrWait(pod));
@@ -318,12 +317,12 @@ export class Cluster {
   }
 
   #admit(manifest: Manifest, problems: ManifestProblem[], options: ApplyOptions): Action | undefined {
-    const { object } = manifest;
+    const old = this.store.get(manifest.object.kind, keyOf(manifest.object));
+    const object = asBefore(manifest.object, old);
     const id = `${object.kind}/${keyOf(object)}`;
-    const old = this.store.get(object.kind, keyOf(object));
     const found = new FieldProblems();
     if (old !== undefined) validateUpdate(object, old, found);
-    const merged = old === undefined ? object : merge(object, old, this.#applied.get(id));
+    const merged = old === undefined ? this.completed(object) : merge(object, old, this.#applied.get(id));
     const isThere = options.isDump === true && object.metadata.uid !== undefined;
     const judged = found.any || isThere ? undefined : this.#admission.judge(merged);
     const refused = [...found.list, ...(judged?.problems ?? [])];

@@ -26,6 +26,7 @@ import {
   policyOf,
 } from "../kube/pod-security/policy.ts";
 import { seenPod } from "../kube/pod-security/seen-pod.ts";
+import { accountOf, DEFAULT_ACCOUNT, withAccount } from "./account/pod-account.ts";
 import type { AdmissionOptions } from "./cluster-options.ts";
 import { type Store, sameContent } from "./store.ts";
 
@@ -72,10 +73,13 @@ export class StoreAdmission {
   readonly #store: Store;
   readonly #admission: PodSecurityAdmission;
   readonly #audit: (line: string) => void;
+  readonly #hasApi: boolean;
 
-  constructor(store: Store, { podSecurity = DEFAULT_CONFIG, audit = () => {} }: AdmissionOptions) {
+  constructor(store: Store, options: AdmissionOptions) {
+    const { podSecurity = DEFAULT_CONFIG, audit = () => {}, hasApi = false } = options;
     this.#store = store;
     this.#audit = audit;
+    this.#hasApi = hasApi;
     this.#admission = new PodSecurityAdmission(podSecurity, {
       labels: (name) => store.get("Namespace", name)?.metadata.labels ?? {},
       *pods(namespace) {
@@ -84,11 +88,19 @@ export class StoreAdmission {
     });
   }
 
+  /** A new object with what is added to it before it is judged. */
+  completed(object: KubeObject): KubeObject {
+    const key = this.#accountKey(object);
+    return key === undefined ? object : withAccount(object as Pod, this.#store.get("ServiceAccount", key));
+  }
+
   /** A request that changes nothing is none. */
   judge(object: KubeObject, user = CALLER): Judgement {
     const old = this.#store.get(object.kind, keyOf(object));
     if (old !== undefined && sameContent(old, object)) return ADMITTED;
     if (old === undefined && isDebugged(object)) return NO_DEBUGGING;
+    const refusal = old === undefined ? this.#accountRefusal(object) : undefined;
+    if (refusal !== undefined) return refusal;
     const judged = this.#admission.judge({ object, old, user });
     for (const [key, text] of Object.entries(judged.audit)) {
       if (key === "enforce-policy") continue; // of every pod
@@ -97,6 +109,20 @@ export class StoreAdmission {
       this.#audit(`audit: ${what}: pod-security.kubernetes.io/${key}: ${text}`);
     }
     return judged;
+  }
+
+  #accountKey(object: KubeObject): string | undefined {
+    return this.#hasApi && object.kind === "Pod" ? accountOf(object as Pod) : undefined;
+  }
+
+  /** The account that every namespace has may be about to be made. */
+  #accountRefusal(object: KubeObject): Judgement | undefined {
+    const key = this.#accountKey(object) ?? `/${DEFAULT_ACCOUNT}`;
+    const name = key.slice(key.indexOf("/") + 1);
+    if (name === DEFAULT_ACCOUNT || this.#store.get("ServiceAccount", key) !== undefined) return undefined;
+    const why = `error looking up service account ${key}: serviceaccount "${name}" not found`;
+    const message = `pods "${object.metadata.name}" is forbidden: ${why}`;
+    return { ...ADMITTED, problems: [{ path: ["spec", "serviceAccountName"], message }] };
   }
 
   /** Why a pod that a controller makes is refused; undefined: it is admitted. */

@@ -25,7 +25,7 @@ export interface StoreOptions {
   /** Text of creationTimestamp; a parameter, since control reads no clock. */
   readonly now?: () => string;
   /** First resourceVersion handed out; a restarted lab continues where it stopped. */
-  readonly firstVersion?: number;
+  readonly firstVersion?: number | undefined;
 }
 
 export class Store {

@@ -12,10 +12,9 @@ import {
   keyOf,
   type Service,
 } from "./objects.ts";
-import { MANAGED_BY_LABEL, SERVICE_NAME_LABEL } from "./slice-labels.ts";
+import { MANAGED_BY_LABEL, SERVICE_NAME_LABEL, SKIP_MIRROR_LABEL } from "./slice-labels.ts";
 
 export const MIRRORING_CONTROLLER = "endpointslicemirroring-controller.k8s.io";
-const SKIP_LABEL = "endpointslice.kubernetes.io/skip-mirror";
 /** Leader election of before Leases: an Endpoints object without endpoints. */
 const LEADER_ANNOTATION = "control-plane.alpha.kubernetes.io/leader";
 const NOT_MIRRORED = new Set([
@@ -47,7 +46,7 @@ export function mirrorSlices(
 }
 
 function hasMirror({ metadata }: Endpoints, { spec }: Service): boolean {
-  if (metadata.labels?.[SKIP_LABEL] === "true") return false;
+  if (metadata.labels?.[SKIP_MIRROR_LABEL] === "true") return false;
   if (metadata.annotations?.[LEADER_ANNOTATION] !== undefined) return false;
   return Object.keys(spec.selector ?? {}).length === 0;
 }

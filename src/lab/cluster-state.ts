@@ -59,7 +59,7 @@ export function openCluster(t: Topology, paths: LabPaths, log: (line: string) =>
     nowMs: Date.now,
     architecture: goArchitecture(process.arch),
     saved: before === undefined ? undefined : later(before.saved),
-    events: true,
+    ...{ events: true, hasApi: true },
     podSecurity: readPodSecurity(t.podSecurity, new FieldProblems()), // it was checked with the file
     audit: log,
   });

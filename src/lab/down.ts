@@ -5,6 +5,7 @@ import { LabError } from "./errors.ts";
 import { labCall } from "./lab-call.ts";
 import * as names from "./net/names.ts";
 import { deleteNamespaces, ownNamespaces, processesIn } from "./net/namespace.ts";
+import { removeAccountPlace } from "./pod/volume/mounts.ts";
 import { tryCommand } from "./process/command.ts";
 import { identify, isAlive, markedProcesses, type ProcessId, terminate } from "./process/process-table.ts";
 import { labPaths, labsWithState, readJson, removeStateDir } from "./state-dir.ts";
@@ -43,6 +44,7 @@ export async function tearDown(
   await deleteNamespaces(namespaces);
   await unmountBelow(paths.dir);
   await removeStateDir(lab);
+  if (knownLabs().length === 0) removeAccountPlace();
   const left = ownNamespaces(lab);
   if (left.length > 0 || existsSync(paths.dir)) {
     throw new LabError("LAB_DOWN", `lab down: ${left[0] ?? paths.dir} could not be removed: try again`);

@@ -7,7 +7,7 @@ import type { PodPrograms } from "../apiserver/stream/pod-programs.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import type { KubeObject } from "../kube/objects.ts";
 import { saveApi, savedApi } from "./api/credentials.ts";
-import { fillNamespaces } from "./namespace-content.ts";
+import { publishRootCertificate } from "./api/root-certificate.ts";
 import { objectNotes } from "./object-notes.ts";
 import { type LabPaths, writePrivately } from "./state-dir.ts";
 import type { Topology } from "./topology.ts";
@@ -32,6 +32,6 @@ export async function startKubernetesApi(
   const { port } = server;
   if (port !== before.port) await saveApi(paths, { port, credentials });
   await writePrivately(paths.kubeconfig, kubeconfigText(t.lab, `https://127.0.0.1:${port}`, credentials));
-  fillNamespaces(cluster, credentials.ca);
+  publishRootCertificate(cluster, credentials.ca);
   return { server, credentials };
 }

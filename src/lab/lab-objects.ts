@@ -2,33 +2,48 @@
 import type { Credentials } from "../apiserver/certificates.ts";
 import { Tokens } from "../apiserver/tokens.ts";
 import type { Cluster } from "../cluster/cluster.ts";
+import type { KubeObject, Pod, Service } from "../kube/objects.ts";
 import { CAPACITY } from "./node-object.ts";
-import { type ConfigObjects, configObjects } from "./pod/config-objects.ts";
+import { type ConfigObjects, configObjects, type PodToken, type TokenWanted } from "./pod/config-objects.ts";
+import { serviceAccountOf } from "./pod/downward.ts";
 import { type LabPaths, readJson } from "./state-dir.ts";
 
-const LIFE_SEC = 365 * 24 * 3600; // as API servers extend those of pods: nobody writes the files anew for it
-const KEPT_MS = 24 * 3600 * 1000;
+const SECONDS_DEFAULT = 3600;
+/** kubelet's: of a token's time, and at most a day. */
+const RENEWED_AFTER = 0.8;
+const RENEWED_AFTER_MAX_MS = 24 * 3600 * 1000;
+const API_SERVICE = "default/kubernetes";
 
 export function labObjects(cluster: Cluster, paths: LabPaths): ConfigObjects {
   let tokens: Tokens | undefined;
-  /** Tokens by what they are for: the same for a day, so that files stay as they are. */
-  const kept = new Map<string, { token: string; atMs: number }>();
-  const token = (namespace: string, account: string, audience: string | undefined): string | undefined => {
-    const { credentials } = readJson<{ credentials?: Credentials }>(paths.api) ?? {};
-    if (credentials === undefined) return undefined; // the API is about to be served
-    tokens ??= new Tokens(credentials.accountKey, credentials.adminToken);
-    const what = `${namespace}/${account}/${audience ?? ""}`;
-    const before = kept.get(what);
-    if (before !== undefined && Date.now() - before.atMs < KEPT_MS) return before.token;
-    const object = cluster.get("ServiceAccount", `${namespace}/${account}`) ?? {
-      apiVersion: "v1",
-      kind: "ServiceAccount",
-      metadata: { namespace, name: account },
-    };
-    const audiences = audience === undefined || audience === "" ? {} : { audiences: [audience] };
-    const issued = tokens.issue(object, { ...audiences, expirationSeconds: LIFE_SEC }).token;
-    kept.set(what, { token: issued, atMs: Date.now() });
-    return issued;
+  const token = (pod: Pod, { audience, expirationSeconds }: TokenWanted): PodToken | undefined => {
+    if (tokens === undefined) {
+      const { credentials } = readJson<{ credentials?: Credentials }>(paths.api) ?? {};
+      if (credentials === undefined) return undefined; // the API is about to be served
+      tokens = new Tokens(credentials.accountKey, credentials.adminToken);
+    }
+    const { namespace, name, uid } = pod.metadata;
+    const account = serviceAccountOf(pod);
+    const object =
+      cluster.get("ServiceAccount", `${namespace}/${account}`) ?? accountObject(namespace, account);
+    const issued = tokens.issue(object, {
+      ...(audience === undefined || audience === "" ? {} : { audiences: [audience] }),
+      expirationSeconds: expirationSeconds ?? SECONDS_DEFAULT,
+      boundObjectRef: { kind: "Pod", name, ...(uid === undefined ? {} : { uid }) },
+    });
+    const lifeMs = (issued.spec.expirationSeconds ?? SECONDS_DEFAULT) * 1000;
+    const renewAtMs = Date.now() + Math.min(RENEWED_AFTER_MAX_MS, lifeMs * RENEWED_AFTER);
+    return { token: issued.token, renewAtMs };
   };
-  return configObjects((kind, name) => cluster.get(kind, name), token, CAPACITY);
+  const services = (namespace: string): Service[] => {
+    const own = cluster.list("Service", namespace) as Service[];
+    const api = namespace === "default" ? undefined : cluster.get("Service", API_SERVICE);
+    return api === undefined ? own : [...own, api as Service];
+  };
+  return configObjects((kind, name) => cluster.get(kind, name), { services, token, capacity: CAPACITY });
+}
+
+/** Of a pod that was there before its account. */
+function accountObject(namespace = "default", name: string): KubeObject {
+  return { apiVersion: "v1", kind: "ServiceAccount", metadata: { namespace, name } };
 }

@@ -10,6 +10,7 @@ import type { AgentAccess } from "./api/agent-access.ts";
 import { LabDns } from "./dns/lab-dns.ts";
 import { labObjects } from "./lab-objects.ts";
 import { isReady, isStuck, type LabStatus, type PodReport, podReason } from "./lab-status.ts";
+import { fabricNetns } from "./net/names.ts";
 import { KernelNode, type NodeAgent, PodwireAgent } from "./node-agent.ts";
 import { nodeObject, readyStatus } from "./node-object.ts";
 import type { ConfigObjects } from "./pod/config-objects.ts";
@@ -48,6 +49,8 @@ export class Lab implements PodHost {
   /** Namespace of a pod → the end of the last pod that had it. */
   private readonly endings = new Map<string, Promise<void>>();
   readonly objects: ConfigObjects;
+  /** Told of the namespaces that are new. */
+  onRepair: (made: readonly string[]) => void = () => {};
   private readonly dns: LabDns;
   private stopping = false;
   private started = false;
@@ -83,7 +86,7 @@ export class Lab implements PodHost {
     await Promise.all(this.pods().map((pod) => this.podStarts(pod)));
     for (const pod of this.pods()) if (pod.metadata.deletionTimestamp !== undefined) this.podEnds(pod);
     this.servicesChanged();
-    this.ticking = setInterval(() => this.cluster.tick(), TICK_MS).unref();
+    this.ticking = setInterval(() => this.tick(), TICK_MS).unref();
     this.started = true;
   }
 
@@ -92,17 +95,17 @@ export class Lab implements PodHost {
    * namespaces of it that are new. What worked in a namespace that is gone still works, but nobody can reach it.
    */
   async repair(made: string[]): Promise<void> {
+    this.onRepair(made);
     const runners = [...this.runners.values()];
     const renewed = new Set(runners.filter((runner) => runner.lost).map((runner) => runner.node.name));
     for (const node of this.topology.nodes.filter((each) => made.includes(each.netns))) {
       this.helpers.get(node.name)?.stop();
     }
     await Promise.all(runners.map((runner) => runner.start()));
-    await Promise.all(
-      [...this.agents.values()].map((agent) =>
-        agent.repair(made.includes(agent.node.netns) || renewed.has(agent.node.name)),
-      ),
-    );
+    // With a new fabric each uplink is another device.
+    const isRenewed = ({ name, netns }: NodePlan): boolean =>
+      renewed.has(name) || [netns, fabricNetns(this.topology.lab)].some((each) => made.includes(each));
+    await Promise.all([...this.agents.values()].map((agent) => agent.repair(isRenewed(agent.node))));
   }
 
   /** Ends all pods and agents. Namespaces and files are left to `lab down`. */
@@ -167,6 +170,16 @@ export class Lab implements PodHost {
   services(namespace: string): Service[] {
     const all = this.cluster.list("Service") as Service[];
     return all.filter(({ metadata }) => metadata.namespace === namespace);
+  }
+
+  private tick(): void {
+    this.cluster.tick();
+    for (const runner of this.runners.values()) runner.renewTokens(Date.now());
+  }
+
+  /** What every namespace has is made in the turn after the namespace. */
+  async served(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
   }
 
   hasDataPath(node: NodePlan): boolean {

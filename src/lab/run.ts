@@ -1,6 +1,8 @@
 // `lab run`: the lab process from its start to its end.
 import { writeFileSync } from "node:fs";
 import { AgentAccess } from "./api/agent-access.ts";
+import { FabricListener } from "./api/fabric-listener.ts";
+import { keepKubernetesService } from "./api/kubernetes-service.ts";
 import { openCluster } from "./cluster-state.ts";
 import { LabError } from "./errors.ts";
 import { startKubernetesApi } from "./kubernetes-api.ts";
@@ -37,6 +39,7 @@ export async function runLab(lab: string, program: string, graceMaxMs = GRACE_DE
     running.log(`internal: ${String((error as Error)?.stack ?? error)}`),
   );
   const programs = new LabPrograms((pod) => running.runnerOf(pod));
+  keepKubernetesService(cluster, topology);
   const { server: api, credentials } = await startKubernetesApi(
     topology,
     paths,
@@ -48,6 +51,9 @@ export async function runLab(lab: string, program: string, graceMaxMs = GRACE_DE
     const what = "lab run: the Kubernetes API, which agents follow, is not served";
     throw new LabError("LAB_API", `${what}: ${cause.message}${mend}`, { cause });
   });
+  const fabric = new FabricListener(topology, api, logLine);
+  fabric.open();
+  running.onRepair = (made) => fabric.repaired(made);
   await running.start(new AgentAccess({ topology, paths, api, credentials, log: logLine }));
   running.log(`lab ${lab} is up, pid ${process.pid}`);
 }

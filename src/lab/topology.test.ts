@@ -1,6 +1,7 @@
 import t from "tap";
 import {
   clientBatch,
+  controlPlaneBatch,
   fabricBatch,
   kernelFdbBatch,
   kernelPodBatch,
@@ -105,6 +106,27 @@ t.test("fabric: one veth pair a member, straight into its namespace", async (t) 
     "link set p1 master br0 up",
     "link add p2 type veth peer name eth0 netns pw-demo-c-outside",
     "link set p2 master br0 up",
+  ]);
+});
+
+t.test("the control plane is on the bridge: before the nodes, and where nobody is", async (t) => {
+  const batch = (spec: LabObject["spec"]) => controlPlaneBatch(plan(spec));
+  t.same(batch({}), ["addr replace 192.168.50.10/24 dev br0"]);
+  t.match(fabricBatch(plan({}))[2], "link set br0 address 0a:58:c0:a8:32:0a up");
+  const at = (place: number) => ({ name: `n${place}`, address: `10.0.0.${place}` });
+  t.same(batch({ nodes: [at(10), at(9)] }), ["addr replace 10.0.0.8/24 dev br0"]);
+  t.same(batch({ nodes: Array.from({ length: 10 }, (_, i) => at(i + 1)) }), [
+    "addr replace 10.0.0.254/24 dev br0",
+  ]);
+  t.same(batch({ loadBalancer: { pool: "192.168.50.9-192.168.50.10" } }), [
+    "addr replace 192.168.50.8/24 dev br0",
+  ]);
+  t.throws(() => batch({ nodes: Array.from({ length: 254 }, (_, i) => at(i + 1)) }), {
+    message: "spec.nodes: no address left in 10.0.0.0/24 for the Kubernetes API",
+  });
+  t.same(batch({ clusterCIDR: "10.244.0.0/16,fd00:10:244::/56" }), [
+    "addr replace 192.168.50.10/24 dev br0",
+    "addr replace fd00:192:168:50::10/64 dev br0 nodad",
   ]);
 });
 

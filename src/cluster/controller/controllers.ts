@@ -1,5 +1,6 @@
 // The controllers that make pods and slices of objects, in the order in which they are told and asked.
 import type { AddressSpan } from "../../base/address-span.ts";
+import { ServiceAccountController } from "../account/service-accounts.ts";
 import type { Store, StoreEvent } from "../store.ts";
 import { CronJobController } from "./cron-jobs.ts";
 import { CustomDefinitionController } from "./custom-definitions.ts";
@@ -25,13 +26,16 @@ export interface Controller {
 }
 
 interface ControllerOptions extends Clock {
+  /** What is made for clients of an API as well. */
+  readonly hasApi?: boolean | undefined;
   readonly loadBalancer?: readonly AddressSpan[] | undefined;
 }
 
 export function makeControllers(store: Store, pods: PodActions, options: ControllerOptions): Controller[] {
   const clock: Clock = options;
-  const { loadBalancer: pool } = options;
+  const { loadBalancer: pool, hasApi = false } = options;
   return [
+    ...(hasApi ? [new ServiceAccountController(store)] : []),
     new DeploymentController(store, pods, clock),
     new ReplicaSetController("ReplicaSet", store, pods, clock),
     new ReplicaSetController("ReplicationController", store, pods, clock),
@@ -39,7 +43,7 @@ export function makeControllers(store: Store, pods: PodActions, options: Control
     new DaemonSetController(store, pods, clock),
     new CronJobController(store, pods, clock),
     new JobController(store, pods, clock),
-    new EndpointSliceController(store),
+    new EndpointSliceController(store, hasApi),
     new EndpointsMirrorController(store),
     ...(pool === undefined ? [] : [new LoadBalancerController(store, pool, pods.tell)]),
     new CustomDefinitionController(store, () => clock.time(clock.nowMs())),

@@ -1,7 +1,6 @@
 // Service with a selector + pods → EndpointSlices, as the endpointslice controller of kube-controller-manager makes
 // them, with the hints of trafficDistribution. Incremental: a pod's change recomputes the services whose selector
 // matches it, before or after; an endpoint stays in the slice where it is, so that one pod's change is one slice's.
-import { parseIp } from "../../base/ip.ts";
 import { nameSuffix } from "../../kube/hash.ts";
 import { matchesLabels } from "../../kube/labels.ts";
 import {
@@ -16,12 +15,12 @@ import {
 import { HEADLESS_LABEL, MANAGED_BY_LABEL, SERVICE_NAME_LABEL } from "../../kube/slice-labels.ts";
 import { formatWeights, parseWeight, WEIGHT_ANNOTATION, WEIGHTS_ANNOTATION } from "../../kube/weight.ts";
 import type { Store, StoreEvent } from "../store.ts";
+import { putEndpoints } from "./endpoints/endpoints.ts";
 import { LabelIndex } from "./label-index.ts";
+import { addressOf, readySince, resolvePorts, TRIGGER_TIME } from "./pod-endpoints.ts";
 import { isFinished, isReady, isTerminating } from "./scheduler.ts";
 
 const CONTROLLER_NAME = "endpointslice-controller.k8s.io";
-/** From here to the moment at which a proxy works with the slice is "network programming latency". */
-const TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time";
 const ZONE_LABEL = "topology.kubernetes.io/zone";
 const ENDPOINTS_MAX = 100; // --max-endpoints-per-slice
 
@@ -38,13 +37,16 @@ interface Group {
 
 export class EndpointSliceController {
   readonly #store: Store;
+  readonly #makesEndpoints: boolean;
   readonly #dirty = new Set<string>();
   readonly #index = new LabelIndex();
   /** Service → keys of the slices that this controller manages. */
   readonly #slices = new Map<string, Set<string>>();
 
-  constructor(store: Store) {
+  /** `makesEndpoints`: for each Service the object of before EndpointSlices as well. */
+  constructor(store: Store, makesEndpoints = false) {
     this.#store = store;
+    this.#makesEndpoints = makesEndpoints;
   }
 
   onEvent(event: StoreEvent): void {
@@ -53,6 +55,7 @@ export class EndpointSliceController {
     else if (kind === "Pod") this.#podChanged(event);
     else if (kind === "EndpointSlice") this.#sliceChanged(event);
     else if (kind === "Node") this.#nodeChanged(event);
+    else if (kind === "Endpoints" && this.#makesEndpoints) this.#dirty.add(keyOf(event.object)); // somebody's
   }
 
   settle(): void {
@@ -109,7 +112,9 @@ export class EndpointSliceController {
       return;
     }
     if (Object.keys(service.spec.selector ?? {}).length === 0 || service.spec.type === "ExternalName") return;
-    const groups = this.#groups(service);
+    const pods = this.#podsOf(service);
+    if (this.#makesEndpoints) putEndpoints(this.#store, service, pods);
+    const groups = this.#groups(service, pods);
     const kept = new Set<string>();
     for (const [groupKey, group] of groups) {
       const mine = slices.filter((slice) => groupKeyOf(slice.addressType, slice.ports) === groupKey);
@@ -124,16 +129,18 @@ export class EndpointSliceController {
 
   readonly #nameTaken = (key: string): boolean => this.#store.get("EndpointSlice", key) !== undefined;
 
-  #groups(service: Service): Map<string, Group> {
+  #podsOf({ metadata, spec: { selector = {} } }: Service): Pod[] {
+    const candidates = [...this.#index.matching(metadata.namespace ?? "", selector)];
+    return candidates
+      .map((key) => this.#store.get<Pod>("Pod", key))
+      .filter((pod): pod is Pod => pod !== undefined && !isFinished(pod))
+      .filter((pod) => matchesLabels(selector, pod.metadata.labels));
+  }
+
+  #groups(service: Service, pods: readonly Pod[]): Map<string, Group> {
     const groups = new Map<string, Group>();
     const families = service.spec.ipFamilies ?? ["IPv4"];
-    for (const podKey of this.#index.matching(
-      service.metadata.namespace ?? "",
-      service.spec.selector ?? {},
-    )) {
-      const pod = this.#store.get<Pod>("Pod", podKey);
-      if (pod === undefined || isFinished(pod) || !matchesLabels(service.spec.selector, pod.metadata.labels))
-        continue;
+    for (const pod of pods) {
       const ports = resolvePorts(service, pod);
       for (const family of families) {
         const address = addressOf(pod, family);
@@ -289,46 +296,9 @@ function weightsText({ weights }: Group, addresses: readonly string[]): string {
   return formatWeights(new Map(own.map((address) => [address, weights.get(address) as number])));
 }
 
-/** The Service's ports with this pod's numbers; a port name that the pod does not have leaves the port out. */
-function resolvePorts(service: Service, pod: Pod): EndpointPort[] {
-  const ports: EndpointPort[] = [];
-  for (const port of service.spec.ports ?? []) {
-    const number =
-      typeof port.targetPort === "string"
-        ? containerPort(pod, port.targetPort, port.protocol ?? "TCP")
-        : (port.targetPort ?? port.port);
-    if (number === undefined) continue;
-    const { appProtocol } = port;
-    ports.push({
-      name: port.name ?? "",
-      protocol: port.protocol ?? "TCP",
-      port: number,
-      ...(appProtocol === undefined ? {} : { appProtocol }),
-    });
-  }
-  return ports;
-}
-
-function containerPort(pod: Pod, name: string, protocol: string): number | undefined {
-  for (const container of pod.spec.containers) {
-    const port = container.ports?.find((p) => p.name === name && (p.protocol ?? "TCP") === protocol);
-    if (port !== undefined) return port.containerPort;
-  }
-  return undefined;
-}
-
-/** "" when nobody wrote it down. */
-function readySince(pod: Pod): string {
-  return pod.status.conditions?.find((c) => c.type === "Ready")?.lastTransitionTime ?? "";
-}
-
 /** Times of one form, RFC 3339 in UTC, compare as text. */
 function later(a: string, b: string): string {
   return a > b ? a : b;
-}
-
-function addressOf(pod: Pod, family: string): string | undefined {
-  return pod.status.podIPs?.find(({ ip }) => `IPv${parseIp(ip ?? "")?.family}` === family)?.ip;
 }
 
 function groupKeyOf(family: string, ports: readonly EndpointPort[]): string {

@@ -42,6 +42,7 @@ export abstract class WorkloadController<T extends KubeObject> {
     const { object } = event;
     if (object.kind === this.#kind) this.markDirty(keyOf(object));
     else if (object.kind === "Namespace") this.#markInside(object.metadata.name);
+    else if (object.kind === "ServiceAccount") this.#markInside(object.metadata.namespace ?? "");
     else if (object.kind === "Pod") this.#podChanged(event);
     else this.otherChanged(event);
   }

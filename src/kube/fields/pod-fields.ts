@@ -9,9 +9,9 @@ PodTemplateSpec
 PodSpec
   activeDeadlineSeconds  served
   affinity  served
-  automountServiceAccountToken  lab [true|false]  no token is mounted of itself: use a projected volume
+  automountServiceAccountToken  served  false: no token is mounted of itself; left out: as the ServiceAccount says
   containers,dnsConfig,dnsPolicy,hostNetwork,nodeName,nodeSelector,readinessGates  served
-  enableServiceLinks  lab [true|false]  variables of Services (WEB_SERVICE_HOST) are not set
+  enableServiceLinks  served  false: no variables of Services (WEB_SERVICE_HOST) but kubernetes'
   ephemeralContainers  lab  a new pod has none; they are not run: podwire exec does it
   hostAliases  served  in /etc/hosts
   hostIPC,hostPID  lab [true|false]  judged by pod security; pods always share the machine's processes and IPC
@@ -32,7 +32,7 @@ PodSpec
   schedulerName  lab [default-scheduler]  there is one scheduler
   schedulingGates  lab  pods are scheduled at once
   securityContext  lab  judged by pod security; programs run as root of the machine
-  serviceAccount,serviceAccountName  served  its name, for the downward API and in tokens of projected volumes
+  serviceAccount,serviceAccountName  served  it must be there; default where none is named
   shareProcessNamespace  lab [true|false]  pods always share the machine's processes and IPC
   setHostnameAsFQDN  lab [false]  use hostname
   subdomain  served  in EndpointSlices, and by their hostnames in DNS

@@ -36,7 +36,7 @@ DownwardAPIProjection
   items  served
 ServiceAccountTokenProjection
   audience,path  served
-  expirationSeconds  lab [3600|3607]  tokens last a year
+  expirationSeconds  served  it is renewed when four fifths of them are over
 KeyToPath
   key,mode,path  served
 PersistentVolumeClaimVolumeSource

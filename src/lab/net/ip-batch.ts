@@ -3,6 +3,7 @@
 
 import { POD_GSO_MAX } from "../../base/superframe-limits.ts";
 import { type ClientPlan, type NodePlan, type Topology, tunnelAddress } from "../topology.ts";
+import { controlPlaneAddresses, controlPlaneMac } from "./control-plane.ts";
 import * as names from "./names.ts";
 
 /** Next hops that exist nowhere: on host0 the agent answers for them, so that everything reaches the pipeline. */
@@ -29,12 +30,17 @@ export function fabricBatch(t: Topology): string[] {
   return [
     "link set lo up",
     `link add ${bridge} type bridge forward_delay 0 stp_state 0 mcast_snooping 0`,
-    `link set ${bridge} up`,
+    `link set ${bridge} address ${controlPlaneMac(t)} up`,
     ...[...t.nodes, ...t.clients].flatMap((member) => [
       `link add ${member.fabricPort} type veth peer name ${names.UPLINK} netns ${member.netns}`,
       `link set ${member.fabricPort} master ${bridge} up`,
     ]),
   ];
+}
+
+/** The control plane's end of the segment. */
+export function controlPlaneBatch(t: Topology): string[] {
+  return fabricAddresses(t, { addresses: controlPlaneAddresses(t) }, names.FABRIC_BRIDGE);
 }
 
 export function clientBatch(t: Topology, client: ClientPlan): string[] {

@@ -5,6 +5,7 @@ import { command } from "../process/command.ts";
 import type { NodePlan, Topology } from "../topology.ts";
 import {
   clientBatch,
+  controlPlaneBatch,
   fabricBatch,
   kernelFdbBatch,
   nodeBatch,
@@ -20,17 +21,24 @@ export async function makeStaticNetwork(t: Topology): Promise<string[]> {
   const made = await makeNamespaces(staticNamespaces(t));
   const fabric = names.fabricNetns(t.lab);
   await Promise.all([
-    setSysctls(fabric, { ...IPV6_OFF, "net.bridge.bridge-nf-call-iptables": "0" }),
+    setSysctls(fabric, { ...fabricSysctls(t), "net.bridge.bridge-nf-call-iptables": "0" }),
     ...t.nodes.map((node) => setSysctls(node.netns, nodeSysctls(t, node))),
     ...t.clients.map((client) => setSysctls(client.netns, ipv6Sysctls(t))),
   ]);
-  // The veth pair of a namespace that is new may still lead to the old one, which lives on while a process is in it.
-  const stale = [...t.nodes, ...t.clients].filter((member) => made.includes(member.netns));
+  const members = [...t.nodes, ...t.clients];
+  // The veth pair of a namespace that is new may still lead to the old one, which lives on while a process is in it, or a
+  // socket: in the fabric the lab's process has some.
+  if (made.includes(fabric)) {
+    const lost = members.filter((member) => !made.includes(member.netns));
+    await Promise.all(lost.map((member) => ipBatch(member.netns, [`link del ${names.UPLINK}`])));
+  }
+  const stale = members.filter((member) => made.includes(member.netns));
   const removals = stale.map((member) => `link del ${member.fabricPort}`);
   await ipBatch(fabric, [...(made.includes(fabric) ? [] : removals), ...fabricBatch(t)]);
   const agents = t.nodes.filter((node) => node.agent === "podwire");
   await Promise.all(agents.map((node) => setSysctls(node.netns, UPLINK_SYSCTLS)));
   await Promise.all([
+    controlPlane(t, fabric),
     ...t.nodes.map((node) => ipBatch(node.netns, nodeBatch(t, node))),
     ...t.clients.map((client) => ipBatch(client.netns, clientBatch(t, client))),
   ]);
@@ -44,6 +52,11 @@ export async function makeStaticNetwork(t: Topology): Promise<string[]> {
   return made;
 }
 
+async function controlPlane(t: Topology, fabric: string): Promise<void> {
+  if (hasIpv6(t)) await setSysctls(fabric, CONTROL_PLANE_IPV6);
+  await ipBatch(fabric, controlPlaneBatch(t));
+}
+
 /** libpcap knows no virtio header: what a pcap node sends and gets must be what its headers say. */
 async function plainUplink(t: Topology, node: NodePlan): Promise<void> {
   const off = ["tx", "off", "gso", "off", "tso", "off", "gro", "off"];
@@ -55,6 +68,16 @@ async function plainUplink(t: Topology, node: NodePlan): Promise<void> {
 const UPLINK_SYSCTLS = { [`net.ipv6.conf.${names.UPLINK}.disable_ipv6`]: "1" };
 
 const IPV6_OFF = { "net.ipv6.conf.all.disable_ipv6": "1", "net.ipv6.conf.default.disable_ipv6": "1" };
+
+/** Of the fabric the control plane alone has IPv6; `all` would take its addresses away when this is done again. */
+function fabricSysctls(t: Topology): Record<string, string> {
+  return hasIpv6(t) ? { "net.ipv6.conf.default.disable_ipv6": "1" } : IPV6_OFF;
+}
+
+const CONTROL_PLANE_IPV6 = {
+  [`net.ipv6.conf.${names.FABRIC_BRIDGE}.accept_ra`]: "0",
+  [`net.ipv6.conf.${names.FABRIC_BRIDGE}.disable_ipv6`]: "0",
+};
 
 function hasIpv6(t: Topology): boolean {
   return t.clusterCidr.includes(":");

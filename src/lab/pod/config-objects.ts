@@ -1,5 +1,6 @@
-// What containers and volumes read of other objects: ConfigMaps, Secrets, tokens. Whoever asks again gets what is then.
-import type { KubeObject } from "../../kube/objects.ts";
+// What containers and volumes read of other objects: ConfigMaps, Secrets, Services, tokens. Whoever asks again gets what
+// is then.
+import type { KubeObject, Pod, Service } from "../../kube/objects.ts";
 
 /** Key → bytes. */
 export type Entries = ReadonlyMap<string, Uint8Array>;
@@ -8,10 +9,24 @@ export interface ConfigObjects {
   /** Undefined: there is none. */
   configMap(namespace: string, name: string): Entries | undefined;
   secret(namespace: string, name: string): Entries | undefined;
-  /** A token of the service account, for whoever `audience` names; undefined: nobody here gives any. */
-  token(namespace: string, serviceAccount: string, audience: string | undefined): string | undefined;
+  /** By which a pod's programs may look for others: those of its namespace, and the API's. */
+  services(namespace: string): readonly Service[];
+  /** A new token of the pod's service account; undefined: nobody here gives any. */
+  token(pod: Pod, wanted: TokenWanted): PodToken | undefined;
   /** What the node has, for containers without a limit. */
   readonly capacity: { readonly cpu: string; readonly memory: string; readonly ephemeralStorage: string };
+}
+
+export interface TokenWanted {
+  /** Whom it is for; undefined: the API. */
+  readonly audience?: string | undefined;
+  readonly expirationSeconds?: number | undefined;
+}
+
+export interface PodToken {
+  readonly token: string;
+  /** Milliseconds since 1970: when it is time for the next one. */
+  readonly renewAtMs: number;
 }
 
 type Get = (kind: string, key: string) => KubeObject | undefined;
@@ -23,8 +38,7 @@ interface ConfigMapLike extends KubeObject {
 
 export function configObjects(
   get: Get,
-  token: ConfigObjects["token"],
-  capacity: ConfigObjects["capacity"],
+  { services, token, capacity }: Pick<ConfigObjects, "services" | "token" | "capacity">,
 ): ConfigObjects {
   const find = (kind: string, namespace: string, name: string): ConfigMapLike | undefined =>
     get(kind, `${namespace}/${name}`);
@@ -38,8 +52,7 @@ export function configObjects(
       const found = find("Secret", namespace, name);
       return found === undefined ? undefined : new Map(entries(found.data, "base64"));
     },
-    token,
-    capacity,
+    ...{ services, token, capacity },
   };
 }
 

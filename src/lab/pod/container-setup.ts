@@ -17,7 +17,7 @@ import { standInPorts } from "./image/stand-in-ports.ts";
 import { DNS_IMAGE } from "./pod-env.ts";
 import type { PodEvents } from "./pod-events.ts";
 import type { ProbeHelper } from "./probe-place.ts";
-import { havePlaces, MountProblem, mountsOf } from "./volume/mounts.ts";
+import { havePlaces, MountProblem, makeAccountPlace, mountsOf } from "./volume/mounts.ts";
 import type { VolumePaths } from "./volume/pod-volumes.ts";
 
 /** What a container is told by its pod. */
@@ -132,6 +132,7 @@ function viewOf(
   const { netns, hostname, etc, volumes, folder } = host;
   const base = `${folder}/${container.name}`;
   const mounts = mountsOf(container, volumes, env);
+  makeAccountPlace(mounts);
   const path = container.terminationMessagePath || TERMINATION_PATH;
   const workingDir = container.workingDir || image.workingDir;
   const isPlaced = havePlaces(mounts) && existsSync(workingDir ?? "/");

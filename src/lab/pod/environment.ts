@@ -1,4 +1,5 @@
-// The variables of a container, as kubelet puts them together: envFrom first, then env, each seeing those before it.
+// The variables of a container, as kubelet puts them together: those of Services, then envFrom, then env, each seeing
+// those before it.
 import type { ConfigMapKeySelector, EnvFromSource, EnvVar } from "kubernetes-types/core/v1.js";
 import type { Container, Pod } from "../../kube/objects.ts";
 import { PROCESS_MARK } from "../process/process-table.ts";
@@ -7,6 +8,7 @@ import type { ConfigObjects, Entries } from "./config-objects.ts";
 import { fieldText, resourceText } from "./downward.ts";
 import { expand } from "./expand.ts";
 import { hostname } from "./pod-env.ts";
+import { serviceVariables } from "./service-variables.ts";
 
 /** Why a container cannot be made: kubelet's words under CreateContainerConfigError. */
 export class ConfigProblem extends Error {}
@@ -26,6 +28,7 @@ export function environmentOf(container: Container, where: Surroundings): Record
   const { lab, pod, objects } = where;
   const { name, namespace = "default" } = pod.metadata;
   const env: Record<string, string> = {
+    ...serviceVariables(objects.services(namespace), namespace, pod.spec.enableServiceLinks !== false),
     PATH: process.env.PATH ?? PATH_DEFAULT,
     HOME: "/root",
     LANG: "C.UTF-8",

@@ -17,11 +17,11 @@ import type { LogTimes } from "./log-index.ts";
 import { hostname } from "./pod-env.ts";
 import { PodEvents, type Tell } from "./pod-events.ts";
 import { type PodNetwork, podMac, wirePod } from "./pod-network.ts";
-import { type ContainerView, isSidecar, podStatus } from "./pod-status.ts";
+import { isSidecar, podStatus, waitingView } from "./pod-status.ts";
 import type { ProbeHelper } from "./probe-place.ts";
 import type { Entrance } from "./stream/exec-program.ts";
 import { PodVolumes } from "./volume/pod-volumes.ts";
-import { type Place, VolumeProblem } from "./volume/volume-files.ts";
+import { type PodPlace, VolumeProblem } from "./volume/volume-files.ts";
 
 export interface PodHost {
   topology: Topology;
@@ -36,6 +36,8 @@ export interface PodHost {
   hasDataPath(node: NodePlan): boolean;
   /** It was given up: what runs there is no endpoint. */
   isLost(node: NodePlan): boolean;
+  /** Resolves when there is what pods need for the API, or when there will be none. */
+  served(): Promise<void>;
   /** The pod's status, or that of one of its containers, changed. */
   tell: Tell;
   statusChanged(pod: Pod, status: Pod["status"], annotations: Record<string, string>): void;
@@ -140,10 +142,16 @@ export class PodRunner {
     return this.containers.find((each) => each.takesServicePorts);
   }
 
+  /** Tokens are followed by others before their time is over. */
+  renewTokens(nowMs: number): void {
+    if (this.stopping !== undefined || this.volumes.renewAtMs > nowMs) return;
+    this.volumes.refresh(this.place());
+  }
+
   /** Namespace and volumes. False: they are tried again later. */
   private async prepare(): Promise<boolean> {
     try {
-      await wirePod(this.wiring());
+      await Promise.all([wirePod(this.wiring()), this.host.served()]);
       await this.volumes.prepare(this.place());
       this.failure = undefined;
       this.mountTries = 0;
@@ -175,7 +183,7 @@ export class PodRunner {
     return { topology, node: this.node, pod: this.pod, netns: this.netns, folder: this.stateDir() };
   }
 
-  private place(): Place {
+  private place(): PodPlace {
     return { pod: this.pod, node: this.node, objects: this.host.objects };
   }
 
@@ -384,17 +392,4 @@ export class PodRunner {
     const { namespace = "default", name } = this.pod.metadata;
     return podDirectory(this.host.paths, namespace, name);
   }
-}
-
-function waitingView(container: Container, reason: string): ContainerView {
-  return {
-    container,
-    phase: "waiting",
-    reason,
-    startedAtMs: 0,
-    restarts: 0,
-    lastExit: undefined,
-    ready: false,
-    probeMessage: "",
-  };
 }

@@ -196,3 +196,17 @@ function condition(pod: Pod, type: string, holds: boolean, nowMs: number, unheld
 export function iso(ms: number): string {
   return new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
 }
+
+/** Before anything of it was begun. */
+export function waitingView(container: Container, reason: string): ContainerView {
+  return {
+    container,
+    phase: "waiting",
+    reason,
+    startedAtMs: 0,
+    restarts: 0,
+    lastExit: undefined,
+    ready: false,
+    probeMessage: "",
+  };
+}

@@ -28,7 +28,7 @@ export class ServedCluster {
   readonly tokens: Tokens;
 
   constructor(historyMax?: number, notesOf?: NotesOf) {
-    this.cluster = makeCluster();
+    this.cluster = makeCluster({ hasApi: true });
     const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     this.tokens = new Tokens(privateKey.export({ type: "pkcs8", format: "pem" }).toString(), "admin");
     this.api = new Api(this.cluster, this.tokens, historyMax, notesOf);

@@ -1,10 +1,13 @@
 // Where a container sees its pod's volumes.
-import { mkdirSync, statSync } from "node:fs";
-import { join, normalize } from "node:path";
+import { mkdirSync, rmdirSync, statSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import { ACCOUNT_FOLDER } from "../../../kube/account-volume.ts";
 import type { Container } from "../../../kube/objects.ts";
 import type { Mount } from "../enter/enter.ts";
 import { expand } from "../expand.ts";
 import type { VolumePaths } from "./pod-volumes.ts";
+
+const ACCOUNT_FOLDERS = 3; // below /var/run
 
 /** Why a container cannot be made as its configuration says, in kubelet's words. */
 export class MountProblem extends Error {}
@@ -41,4 +44,27 @@ export function havePlaces(mounts: readonly Mount[]): boolean {
     const [from, to] = [source, target].map((path) => statSync(path, { throwIfNoEntry: false }));
     return to !== undefined && from?.isDirectory() === to.isDirectory();
   });
+}
+
+/**
+ * Every pod has its account there, and few machines that folder: it is made for them, empty, since a root of its own for
+ * each container would be much for that.
+ */
+export function makeAccountPlace(mounts: readonly Mount[]): void {
+  if (!mounts.some(({ target }) => target === ACCOUNT_FOLDER)) return;
+  try {
+    mkdirSync(ACCOUNT_FOLDER, { recursive: true });
+  } catch {
+    // then the container has a root of its own
+  }
+}
+
+/** After the last lab. */
+export function removeAccountPlace(): void {
+  try {
+    for (let folder = ACCOUNT_FOLDER, i = 0; i < ACCOUNT_FOLDERS; i++, folder = dirname(folder))
+      rmdirSync(folder);
+  } catch {
+    // never made, or somebody has something in there
+  }
 }

@@ -1,12 +1,13 @@
 // The volumes of one pod, as folders of this machine that its containers get to see: made before they start, brought up
 // to date when ConfigMaps, Secrets or the pod itself change, taken away with the pod.
-import { mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { HostPathVolumeSource, Volume } from "kubernetes-types/core/v1.js";
 import { nanosOf } from "../../../kube/validate/resources.ts";
 import { tryCommand } from "../../process/command.ts";
+import type { PodToken, TokenWanted } from "../config-objects.ts";
 import { writeFolder } from "./atomic-folder.ts";
-import { filesOf, type Place, VolumeProblem } from "./volume-files.ts";
+import { filesOf, type Place, type PodPlace, VolumeProblem } from "./volume-files.ts";
 
 export interface VolumeFolders {
   /** Of this pod. */
@@ -18,6 +19,7 @@ export interface VolumeFolders {
 /** Name of a volume → where it lies on the machine. */
 export type VolumePaths = ReadonlyMap<string, { readonly path: string; readonly readOnly: boolean }>;
 
+const PRIVATE = 0o700;
 const NANO = 1_000_000_000n;
 
 export class PodVolumes {
@@ -25,6 +27,8 @@ export class PodVolumes {
   readonly #paths = new Map<string, { path: string; readOnly: boolean }>();
   /** Where a file system in memory is mounted. */
   readonly #mounted: string[] = [];
+  /** By the file that each is for. */
+  readonly #tokens = new Map<string, PodToken>();
 
   constructor(folders: VolumeFolders) {
     this.#folders = folders;
@@ -34,8 +38,17 @@ export class PodVolumes {
     return this.#paths;
   }
 
+  /** When a token has to be followed by the next one: it is time to refresh. Milliseconds since 1970. */
+  get renewAtMs(): number {
+    return Math.min(...[...this.#tokens.values()].map((each) => each.renewAtMs));
+  }
+
   /** Makes what is missing. Throws a VolumeProblem whose message is kubelet's sentence. */
-  async prepare(place: Place): Promise<void> {
+  async prepare(of: PodPlace): Promise<void> {
+    const place = this.#withTokens(of);
+    // Tokens and Secrets are their pod's, not the machine's: containers have them by mounts, others may not look in here.
+    mkdirSync(this.#folders.own, { recursive: true });
+    chmodSync(this.#folders.own, PRIVATE);
     for (const volume of place.pod.spec.volumes ?? []) {
       if (this.#paths.has(volume.name) && filesOf(volume, place) === undefined) continue;
       try {
@@ -48,7 +61,8 @@ export class PodVolumes {
   }
 
   /** What objects say by now. What is gone meanwhile keeps its last files, as in a cluster. */
-  refresh(place: Place): void {
+  refresh(of: PodPlace): void {
+    const place = this.#withTokens(of);
     for (const volume of place.pod.spec.volumes ?? []) {
       const known = this.#paths.get(volume.name);
       if (known === undefined) continue;
@@ -59,6 +73,17 @@ export class PodVolumes {
         if (!(error instanceof VolumeProblem)) throw error;
       }
     }
+  }
+
+  #withTokens(place: PodPlace): Place {
+    const token = (use: string, wanted: TokenWanted): string | undefined => {
+      const known = this.#tokens.get(use);
+      if (known !== undefined && known.renewAtMs > Date.now()) return known.token;
+      const next = place.objects.token(place.pod, wanted) ?? known;
+      if (next !== undefined) this.#tokens.set(use, next);
+      return next?.token;
+    };
+    return { ...place, token };
   }
 
   async remove(): Promise<void> {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Volume } from "kubernetes-types/core/v1.js";
 import t from "tap";
+import { accountVolume } from "../../../kube/account-volume.ts";
 import type { Pod } from "../../../kube/objects.ts";
 import { planTopology } from "../../topology.ts";
 import { configObjects } from "../config-objects.ts";
@@ -23,14 +24,20 @@ const pod = {
   spec: { containers: [{ name: "c", resources: { limits: { cpu: "1500m" } } }], serviceAccountName: "shop" },
   status: {},
 } as unknown as Pod;
+let issued = 0;
+let renewAtMs = Number.POSITIVE_INFINITY;
 const place: Place = {
   pod,
   node,
-  objects: configObjects(
-    (kind, key) => stored[`${kind} ${key}`] as never,
-    (namespace, account, audience) => `${namespace}/${account}/${audience}`,
-    { cpu: "4", memory: "8Gi", ephemeralStorage: "1Gi" },
-  ),
+  objects: configObjects((kind, key) => stored[`${kind} ${key}`] as never, {
+    services: () => [],
+    token: ({ metadata }, { audience }) => ({
+      token: `${metadata.name}/${audience}/${++issued}`,
+      renewAtMs,
+    }),
+    capacity: { cpu: "4", memory: "8Gi", ephemeralStorage: "1Gi" },
+  }),
+  token: (use, { audience, expirationSeconds }) => `${use} ${audience} ${expirationSeconds}`,
 };
 const texts = (volume: Omit<Volume, "name">): Record<string, string> =>
   Object.fromEntries(
@@ -78,12 +85,12 @@ t.test("the downward API and several sources in one volume", async (t) => {
   const items = [field("labels", "metadata.labels"), field("name", "metadata.name"), resource];
   t.same(texts({ downwardAPI: { items } }), { labels: '644 a="1"\nb="2"', name: "644 web-1", cpu: "440 2" });
   const sources = [
-    { serviceAccountToken: { path: "token", audience: "vault" } },
+    { serviceAccountToken: { path: "token", audience: "vault", expirationSeconds: 600 } },
     { secret: { name: "key" } },
     { downwardAPI: { items: [field("name", "metadata.name")] } },
   ];
   t.same(texts({ projected: { sources, defaultMode: 0o444 } }), {
-    token: "444 default/shop/vault",
+    token: "444 v/token vault 600",
     tls: "444 pem",
     name: "444 web-1",
   });
@@ -146,6 +153,7 @@ t.test("volumes of a pod as folders, and where a container sees them", async (t)
   await volumes.prepare(all);
   t.equal(readFileSync(`${folder}/own/cfg/b`, "utf8"), "two");
   t.equal(statSync(`${folder}/own/tmp`).mode & 0o7777, 0o1777);
+  t.equal(statSync(`${folder}/own`).mode & 0o777, 0o700, "who is not in the pod does not see its files");
   t.ok(statSync(`${folder}/lab/claims/default/data-0`).isDirectory());
   t.equal(volumes.paths.get("made")?.path, `${folder}/lab/host${folder}/nowhere`);
   const mount = (...volumeMounts: object[]) =>
@@ -172,4 +180,28 @@ t.test("volumes of a pod as folders, and where a container sees them", async (t)
   await volumes.remove();
   t.throws(() => statSync(`${folder}/own`));
   t.ok(statSync(`${folder}/lab/claims/default/data-0`).isDirectory(), "a claim outlives its pods");
+});
+
+t.test("a pod's token stays until it is time for the next one", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "podwire-tokens-"));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const volumes = new PodVolumes({ own: `${folder}/own`, lab: `${folder}/lab` });
+  const volume = accountVolume("kube-api-access-7xk2p");
+  const own = { ...place, pod: { ...pod, spec: { ...pod.spec, volumes: [volume] } } };
+  const token = () => readFileSync(`${folder}/own/${volume.name}/token`, "utf8");
+  issued = 0;
+  renewAtMs = Date.now() + 3_600_000;
+  await volumes.prepare(own);
+  t.equal(token(), "web-1/undefined/1");
+  t.equal(readFileSync(`${folder}/own/${volume.name}/namespace`, "utf8"), "default");
+  t.equal(volumes.renewAtMs, renewAtMs);
+  volumes.refresh(own);
+  t.equal(token(), "web-1/undefined/1");
+  const late = new PodVolumes({ own: `${folder}/own`, lab: `${folder}/lab` });
+  renewAtMs = 1;
+  await late.prepare(own);
+  t.equal(token(), "web-1/undefined/2", "whoever comes anew asks anew");
+  late.refresh(own);
+  t.equal(token(), "web-1/undefined/3", "its time has come");
+  t.equal(new PodVolumes({ own: folder, lab: folder }).renewAtMs, Number.POSITIVE_INFINITY);
 });

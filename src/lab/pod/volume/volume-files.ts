@@ -7,11 +7,12 @@ import type {
   Volume,
   VolumeProjection,
 } from "kubernetes-types/core/v1.js";
+import { ACCOUNT_VOLUME } from "../../../kube/account-volume.ts";
 import type { Pod } from "../../../kube/objects.ts";
 import { NOT_YET } from "../../lab-status.ts";
 import type { NodePlan } from "../../topology.ts";
-import type { ConfigObjects, Entries } from "../config-objects.ts";
-import { fieldText, resourceText, serviceAccountOf } from "../downward.ts";
+import type { ConfigObjects, Entries, TokenWanted } from "../config-objects.ts";
+import { fieldText, resourceText } from "../downward.ts";
 
 export interface VolumeFile {
   readonly bytes: Uint8Array;
@@ -22,37 +23,45 @@ export interface VolumeFile {
 /** Path below the volume's folder → the file. */
 export type VolumeFiles = Map<string, VolumeFile>;
 
-export interface Place {
+export interface PodPlace {
   readonly pod: Pod;
   readonly node: NodePlan;
   readonly objects: ConfigObjects;
+}
+
+export interface Place extends PodPlace {
+  /** Of the pod's service account; undefined: nobody here gives any. `use`: the file that it is for. */
+  token(use: string, wanted: TokenWanted): string | undefined;
 }
 
 /** Why the volume cannot be mounted; a cluster tries again and again. */
 export class VolumeProblem extends Error {}
 
 const MODE_DEFAULT = 0o644;
-/** The volume that an API server adds to a pod, as it stands in what a cluster printed: a lab need not have its parts. */
-const KUBELETS_OWN = /^(?:kube-api-access|default-token)-/;
+/**
+ * The volume that an API server adds to a pod, as it stands in what another cluster printed, too: a lab need not have its
+ * parts.
+ */
+const isServers = (name: string): boolean =>
+  name.startsWith(ACCOUNT_VOLUME) || name.startsWith("default-token-");
 
 /** Undefined: a volume that is no such thing. */
 export function filesOf(volume: Volume, place: Place): VolumeFiles | undefined {
-  const isOptional = KUBELETS_OWN.test(volume.name);
   const { configMap, secret, downwardAPI, projected } = volume;
   if (configMap !== undefined) {
     const { defaultMode, ...source } = configMap;
-    return projectedFiles({ defaultMode, sources: [{ configMap: source }] }, place, isOptional);
+    return projectedFiles({ defaultMode, sources: [{ configMap: source }] }, place, volume.name);
   }
   if (secret !== undefined) {
     const { defaultMode, secretName, ...source } = secret;
     const named = secretName === undefined ? source : { ...source, name: secretName };
-    return projectedFiles({ defaultMode, sources: [{ secret: named }] }, place, isOptional);
+    return projectedFiles({ defaultMode, sources: [{ secret: named }] }, place, volume.name);
   }
   if (downwardAPI !== undefined) {
     const { defaultMode, ...source } = downwardAPI;
-    return projectedFiles({ defaultMode, sources: [{ downwardAPI: source }] }, place, isOptional);
+    return projectedFiles({ defaultMode, sources: [{ downwardAPI: source }] }, place, volume.name);
   }
-  return projected === undefined ? undefined : projectedFiles(projected, place, isOptional);
+  return projected === undefined ? undefined : projectedFiles(projected, place, volume.name);
 }
 
 type Sources = Omit<ProjectedVolumeSource, "sources" | "defaultMode"> & {
@@ -63,12 +72,12 @@ type Sources = Omit<ProjectedVolumeSource, "sources" | "defaultMode"> & {
 function projectedFiles(
   { defaultMode, sources = [] }: Sources | ProjectedVolumeSource,
   place: Place,
-  isOptional: boolean,
+  volume: string,
 ): VolumeFiles {
   const files: VolumeFiles = new Map();
-  const mode = defaultMode ?? MODE_DEFAULT;
+  const how = { mode: defaultMode ?? MODE_DEFAULT, isOptional: isServers(volume), volume };
   for (const source of sources) {
-    for (const [path, file] of filesOfSource(source, place, { mode, isOptional })) files.set(path, file);
+    for (const [path, file] of filesOfSource(source, place, how)) files.set(path, file);
   }
   return files;
 }
@@ -76,6 +85,7 @@ function projectedFiles(
 interface How {
   readonly mode: number;
   readonly isOptional: boolean;
+  readonly volume: string;
 }
 
 function filesOfSource(source: VolumeProjection, place: Place, how: How): VolumeFiles {
@@ -101,12 +111,13 @@ function filesOfSource(source: VolumeProjection, place: Place, how: How): Volume
   if (downwardAPI !== undefined)
     return new Map((downwardAPI.items ?? []).map((item) => [item.path, downwardFile(item, place, how.mode)]));
   if (serviceAccountToken !== undefined) {
-    const text = objects.token(namespace, serviceAccountOf(pod), serviceAccountToken.audience);
+    const { path, ...wanted } = serviceAccountToken;
+    const text = place.token(`${how.volume}/${path}`, wanted);
     if (text === undefined) {
       if (how.isOptional) return new Map();
       throw new VolumeProblem(`failed to fetch token: ${NOT_YET}`);
     }
-    return new Map([[serviceAccountToken.path, { bytes: Buffer.from(text), mode: how.mode }]]);
+    return new Map([[path, { bytes: Buffer.from(text), mode: how.mode }]]);
   }
   const [kind = "source"] = Object.keys(source);
   if (how.isOptional) return new Map();
