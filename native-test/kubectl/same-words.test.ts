@@ -118,6 +118,7 @@ t.test("the same words", { skip }, async (t) => {
       ["get", "pods", "-l", "app in (api),tier", "-o", "name"],
       ["get", "pods", "--field-selector", "metadata.name!=one", "-o", "name"],
       ["get", "pods", "--sort-by", ".metadata.name", "-o", "name"],
+      ["get", "pods", "--sort-by", ".metadata.nosuch", "-o", "name"],
       ["get", "pods", "one", "none", "-o", "name"],
       ["get", "pods", "none", "--ignore-not-found"],
       ["get", "nosuchkind"],

@@ -169,7 +169,9 @@ async function ask(
     const items = chosen.filter((object) => fits.every((test) => test(object)));
     const before = found.at(-1);
     const isByTime = list.kind === "Event" && flags.sortBy === undefined;
-    const sorted = isByTime ? (items as Event[]).sort(byTime) : sortedBy(items, flags.sortBy);
+    const sorted = isByTime
+      ? (items as Event[]).sort(byTime)
+      : sortedBy(items, flags.sortBy, targets.length === 1);
     if (names.length === 1 && before !== undefined && kindId(before) === kindId(list) && targets.length > 1) {
       before.items.push(...sorted);
       if (list.table !== undefined) before.table?.take(list.table, sorted);
@@ -200,10 +202,13 @@ function isCalled(object: KubeObject, name: string): boolean {
   return object.kind === "WorkloadEndpoint" && (object as WorkloadEndpoint).spec.pod === name;
 }
 
-function sortedBy(items: KubeObject[], path: string | undefined): KubeObject[] {
+/** `isStrict`: that none has the field is an error; of several kinds some may have none. */
+function sortedBy(items: KubeObject[], path: string | undefined, isStrict: boolean): KubeObject[] {
   if (path === undefined) return items;
   const find = parsePath(path);
   const key = (object: KubeObject): unknown => find(object)[0];
+  if (isStrict && items.length > 0 && items.every((object) => key(object) === undefined))
+    throw new CliError(`couldn't find any field with path "${path}" in the list of objects`);
   return [...items].sort((a, b) => {
     const [x, y] = [key(a), key(b)];
     if (typeof x === "number" && typeof y === "number") return x - y;
