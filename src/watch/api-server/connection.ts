@@ -6,6 +6,7 @@ import {
   request as plainRequest,
 } from "node:http";
 import { Agent, request } from "node:https";
+import { createSecureContext } from "node:tls";
 import { isLoopback } from "../../base/ip.ts";
 import { CredentialReader, type Credentials } from "./credentials.ts";
 import { type Access, addressOf } from "./kubeconfig.ts";
@@ -145,12 +146,16 @@ export class ApiConnection {
     if (this.#agent !== undefined && this.#tlsKey === tlsKey) return this.#agent;
     const { insecure, serverName } = this.#access;
     this.#tlsKey = tlsKey;
-    this.#agent = new Agent({
-      keepAlive: true,
-      rejectUnauthorized: !insecure,
+    // One for all connections: each would read the certificates for itself.
+    const secureContext = createSecureContext({
       ...(ca === undefined ? {} : { ca }),
       ...(cert === undefined ? {} : { cert }),
       ...(key === undefined ? {} : { key }),
+    });
+    this.#agent = new Agent({
+      keepAlive: true,
+      rejectUnauthorized: !insecure,
+      secureContext,
       ...(serverName === undefined ? {} : { servername: serverName }),
     });
     return this.#agent;

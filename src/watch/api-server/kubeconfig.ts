@@ -104,12 +104,21 @@ interface Found {
 
 function readConfig(file: string): Fields {
   try {
-    const value: unknown = parse(readFileSync(file, "utf8"));
+    const value = parsed(readFileSync(file, "utf8"));
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Fields;
   } catch (error) {
     throw new KubeconfigError(`kubeconfig ${file}: ${problemOf(error)}`);
   }
   throw new KubeconfigError(`kubeconfig ${file}: not a map with clusters, users and contexts`);
+}
+
+/** Of a lab it is JSON, which is YAML: to read the first YAML takes an agent 8 ms. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return parse(text);
+  }
 }
 
 function find(
