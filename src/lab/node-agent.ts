@@ -20,6 +20,8 @@ import type { NodePlan, Topology } from "./topology.ts";
 const POLL_STARTING_MS = 25;
 const POLL_READY_MS = 1000;
 const POLL_TIMEOUT_MS = 2000;
+/** An agent that says nothing may have no processor for a moment: packets go on meanwhile, in a thread of their own. */
+const MISSES_MAX = 4;
 const RULES_DELAY_MS = 20; // a burst of changes is one iptables-restore
 
 export interface NodeAgent {
@@ -65,6 +67,7 @@ export class PodwireAgent implements NodeAgent {
   private readonly process: ManagedProcess;
   private readonly onChange: () => void;
   private problem = "";
+  private misses = 0;
   /** Why nobody reaches the node though its agent is ready; "": that is not so. */
   private cut = "";
   private timer: NodeJS.Timeout | undefined;
@@ -149,6 +152,11 @@ export class PodwireAgent implements NodeAgent {
   private async poll(): Promise<void> {
     const answer = await agentStatus(agentSocket(this.topology.lab, this.node.name));
     if (this.stopped || this.process.phase !== "running") return;
+    this.misses = answer.pid === undefined ? this.misses + 1 : 0;
+    if (this.ready && this.misses > 0 && this.misses < MISSES_MAX) {
+      this.timer = setTimeout(() => this.poll(), POLL_STARTING_MS);
+      return;
+    }
     const running = this.process.id?.pid === answer.pid;
     const why = answer.error ?? lastLine(`${this.paths.agents}/${this.node.name}.log`);
     const problem = `agent not ready${why === "" ? "" : `: ${why}`}`;
