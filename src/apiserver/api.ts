@@ -10,7 +10,7 @@ import { AUTOSCALERS } from "./autoscaler-versions.ts";
 import { followDefinitions } from "./custom-resources.ts";
 import { Discovery, VERSION } from "./discovery.ts";
 import { EVENTS } from "./event-versions.ts";
-import { evictionRefusal } from "./evictions.ts";
+import { evicted, evictionRefusal } from "./evictions.ts";
 import { formatOf, shown } from "./format.ts";
 import { Lists } from "./list.ts";
 import { OpenApiDocuments } from "./openapi/documents.ts";
@@ -28,9 +28,9 @@ import {
   urlOf,
   watchOptions,
 } from "./request.ts";
-import { Resources } from "./resource.ts";
+import { type Resource, Resources } from "./resource.ts";
 import { REVIEWS, reviewed, type User } from "./reviews.ts";
-import { scaled, scaleOf } from "./scales.ts";
+import { scaled, scaleOf, scaleResource } from "./scales.ts";
 import { duplicateFields } from "./schema/duplicate-fields.ts";
 import { nestingProblem } from "./schema/nesting.ts";
 import {
@@ -235,7 +235,7 @@ export class Api {
       case "PATCH status":
         return this.#patch(asked, "status");
       case "GET scale":
-        return json(scaleOf(this.#writes.find(call), resource));
+        return this.#shown(asked, scaleOf(this.#writes.find(call), resource), 200, scaleResource(resource));
       case "PUT scale":
         return this.#scale(call, bodyOf(request));
       case "PATCH scale": {
@@ -282,12 +282,13 @@ export class Api {
     const { options, isDryRun } = deletion(mapOf(bodyOf(request)).deleteOptions, query);
     const refusal: StatusError | undefined = evictionRefusal(this.#cluster.store, pod);
     if (refusal !== undefined) throw refusal;
+    if (!isDryRun) this.#cluster.write(evicted(pod, new Date()));
     this.#writes.delete({ ...call, isDryRun }, options);
     return json({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 }, 201);
   }
 
-  #shown({ request, query, call }: Asked, object: KubeObject, code = 200): Answer {
-    const { resource } = call;
+  #shown({ request, query, call }: Asked, object: KubeObject, code = 200, as?: Resource): Answer {
+    const resource = as ?? call.resource;
     const body = formatOf(request.accept, resource, includeOf(query)).one(object, true);
     return { code, type: JSON_TYPE, body, warnings: [] };
   }

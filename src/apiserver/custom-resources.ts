@@ -20,15 +20,18 @@ export function followDefinitions(store: Store, resources: Resources): () => voi
   });
 }
 
-/** In all versions that it serves. */
+/** In all versions that it serves: nothing before its names were accepted. */
 export function definedBy(definition: CustomDefinition): Resource[] {
+  const { conditions = [] } = definition.status ?? {};
+  if (!conditions.some(({ type, status }) => type === "Established" && status === "True")) return [];
   return definition.spec.versions
     .filter(({ served }) => served !== false)
     .map((each) => resourceOf(definition, each));
 }
 
 function resourceOf(definition: CustomDefinition, version: DefinedVersion): Resource {
-  const { group, names, scope, versions } = definition.spec;
+  const { group, scope, versions } = definition.spec;
+  const names = definition.status?.acceptedNames ?? definition.spec.names;
   const { kind, plural, singular = kind.toLowerCase(), shortNames = [], categories = [] } = names;
   const namespaced = scope === "Namespaced";
   const storedAs = definedKind(definition);

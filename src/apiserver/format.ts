@@ -52,7 +52,7 @@ function tableFormat(resource: Resource, version: string, include: string | null
   if (included === undefined)
     throw badRequest(`unrecognized includeObject value: ${JSON.stringify(include)}`);
   const shape = {
-    columns: resource.custom?.columns ?? columnsOfKind(resource.kind),
+    columns: resource.columns ?? resource.custom?.columns ?? columnsOfKind(resource.kind),
     version,
     include: included,
     of: apiVersionOf(resource),

@@ -5,8 +5,9 @@ import { decode, decodeCarried, decodeCustom, isTyped } from "../kube/manifest/d
 import { type FieldProblem, FieldProblems } from "../kube/manifest/field-problems.ts";
 import type { KubeObject } from "../kube/objects.ts";
 import { validateObject } from "../kube/validate/object.ts";
-import { definitionProblems, definitionWarnings } from "./custom/definition.ts";
+import { definitionProblems } from "./custom/definition.ts";
 import { readCustom } from "./custom/read.ts";
+import { checkRules } from "./custom/rule-check.ts";
 import { schemaProblems } from "./custom/validate.ts";
 import { apiVersionOf, type Resource } from "./resource.ts";
 import { checkFields } from "./schema/check-fields.ts";
@@ -40,19 +41,42 @@ export function readObject(value: unknown, resource: Resource, options: ReadOpti
   return object;
 }
 
+/** What is checked besides the object itself. */
+export interface CheckOptions {
+  /** What it replaces. */
+  readonly old?: KubeObject | undefined;
+  warn(text: string): void;
+}
+
 /** Throws a StatusError that names every problem. */
-export function checkObject(object: KubeObject, resource: Resource): void {
+export function checkObject(object: KubeObject, resource: Resource, options: CheckOptions): void {
   if (resource.info === undefined) return;
   const found = new FieldProblems();
   validateObject(object, resource.info, found);
-  for (const message of schemaTold(object as unknown as JsonObject, resource)) found.add([], message);
+  for (const message of schemaTold(object, resource, options)) found.add([], message);
   if (found.any) throw invalid(resource, object.metadata.name ?? "", found.list);
 }
 
-function schemaTold(object: JsonObject, { custom, kind }: Resource): string[] {
-  if (custom !== undefined) return schemaProblems(object, custom.schema);
-  return kind === "CustomResourceDefinition" ? definitionProblems(object) : [];
+function schemaTold(object: KubeObject, resource: Resource, { old, warn }: CheckOptions): string[] {
+  const { custom, kind } = resource;
+  const json = (of: KubeObject): JsonObject =>
+    (resource.convert?.fromStored(of) ?? of) as unknown as JsonObject;
+  if (custom === undefined)
+    return kind === "CustomResourceDefinition" ? definitionProblems(json(object)) : [];
+  const problems = schemaProblems(json(object), custom.schema);
+  if (!problems.some((problem) => BLOCKING.test(problem))) {
+    const rules = checkRules(json(object), old === undefined ? undefined : json(old), custom.schema);
+    for (const text of rules.warnings) warn(text);
+    return [...problems, ...rules.problems];
+  }
+  return custom.hasRules ? [...problems, UNCHECKED] : problems;
 }
+
+/** What makes an object such that rules about it mean little. */
+const BLOCKING = /: (?:Required value|Unsupported value|Too long|Too many)|in body must be of type /;
+const UNCHECKED =
+  '<nil>: Invalid value: "null": some validation rules were not checked because the object was invalid; ' +
+  "correct the existing errors to complete validation";
 
 /** With version, kind, namespace and name as the URL has them, in the store's version. */
 function headed(value: unknown, resource: Resource, { namespace, name }: ReadOptions): KubeObject {
@@ -100,8 +124,6 @@ function decoded(given: KubeObject, resource: Resource, options: ReadOptions): K
   if (fieldValidation !== "Ignore") for (const message of odd) warn(message);
   const { deprecation } = resource.custom ?? {};
   if (deprecation !== undefined) warn(deprecation);
-  const isDefinition = resource.kind === "CustomResourceDefinition";
-  for (const text of isDefinition ? definitionWarnings(object as unknown as JsonObject) : []) warn(text);
   return object;
 }
 

@@ -5,6 +5,7 @@ import { type KindInfo, STORED_KINDS } from "../kube/kinds.ts";
 import type { KubeObject } from "../kube/objects.ts";
 import type { CustomVersion } from "./custom/definition.ts";
 import { compareVersions } from "./custom/version-order.ts";
+import type { TableColumn } from "./table/column.ts";
 
 export interface Resource {
   /** "" is the core group. */
@@ -24,6 +25,8 @@ export interface Resource {
   readonly info?: KindInfo;
   /** Of a kind that a user has defined. */
   readonly custom?: CustomVersion;
+  /** Of its tables, where they are neither its kind's nor its definition's. */
+  readonly columns?: readonly TableColumn[];
   /** The object in this version, where the store holds another one's; and back. */
   readonly convert?: Conversion;
 }

@@ -4,6 +4,24 @@ import { type CustomScale, customScale, withReplicas } from "./custom/scale.ts";
 import type { Resource } from "./resource.ts";
 import type { JsonObject } from "./schema/schema.ts";
 import { badRequest, invalidField } from "./status.ts";
+import { AGE, count, NAME, type TableColumn } from "./table/column.ts";
+
+type Scale = KubeObject & { spec: { replicas: number }; status: { replicas: number } };
+
+/** Of tables of scales: with custom resources the age is a date, and the name says that it is one. */
+const columnsOf = (isCustom: boolean): readonly TableColumn[] => [
+  isCustom ? NAME : { ...NAME, format: "" },
+  count<Scale>("Desired", ({ spec }) => spec.replicas),
+  count<Scale>("Available", ({ status }) => status.replicas),
+  isCustom ? { ...AGE, type: "date" } : AGE,
+];
+
+/** Scales as a resource of their own, for the form in which a client wants one. */
+export function scaleResource(resource: Resource): Resource {
+  const { custom: _custom, convert: _convert, ...rest } = resource;
+  const columns = columnsOf(resource.custom !== undefined);
+  return { ...rest, group: "autoscaling", version: "v1", kind: "Scale", columns };
+}
 
 const OWN_PATHS = { specReplicasPath: ".spec.replicas", statusReplicasPath: ".status.replicas" };
 

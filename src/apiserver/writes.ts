@@ -98,7 +98,7 @@ export class Writes {
     for (const field of [...SERVERS, "resourceVersion"]) delete given[field];
     if (hasStatus(resource)) delete (object as WithStatus).status;
     this.#nameIt(object, resource);
-    checkObject(withEmptyStatus(object), resource);
+    checkObject(withEmptyStatus(object), resource, call);
     const { name } = object.metadata;
     if (this.#get(resource, namespace, name) !== undefined) throw alreadyExists(resource, name);
     return this.#store(isApplied ? object : withManagers(undefined, object, call, ""), undefined, call);
@@ -159,7 +159,7 @@ export class Writes {
     checkPreconditions(resource, old, { ...next.metadata, isUpdate: true });
     const whole = part === "status" ? withStatusOf(next, old) : next;
     const object = withServersPart(whole, old, part === "whole" && hasStatus(resource));
-    checkObject(withEmptyStatus(object), resource);
+    checkObject(withEmptyStatus(object), resource, { old, warn: (text) => call.warn(text) });
     const found = new FieldProblems();
     if (part === "whole") validateUpdate(object, old, found);
     if (found.any) throw invalid(resource, old.metadata.name, found.list);

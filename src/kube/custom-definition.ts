@@ -9,22 +9,34 @@ export interface DefinedVersion {
   readonly subresources?: { readonly status?: object; readonly scale?: object };
 }
 
+export interface DefinedNames {
+  readonly kind: string;
+  readonly plural: string;
+  readonly singular?: string;
+  readonly listKind?: string;
+  readonly shortNames?: readonly string[];
+  readonly categories?: readonly string[];
+}
+
+export interface DefinitionCondition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason: string;
+  readonly message: string;
+  readonly lastTransitionTime?: string;
+}
+
 export type CustomDefinition = KubeObject & {
   kind: "CustomResourceDefinition";
   spec: {
     readonly group: string;
     readonly scope: string;
-    readonly names: {
-      readonly kind: string;
-      readonly plural: string;
-      readonly singular?: string;
-      readonly shortNames?: readonly string[];
-      readonly categories?: readonly string[];
-    };
+    readonly names: DefinedNames;
     readonly versions: readonly DefinedVersion[];
   };
   status?: {
-    readonly conditions?: readonly object[];
+    readonly conditions?: readonly DefinitionCondition[];
+    readonly acceptedNames?: DefinedNames;
     readonly storedVersions?: readonly string[];
   };
 };

@@ -1,7 +1,7 @@
 // Custom resources: which definitions are taken, what of an object is kept, filled in and refused.
 import t from "tap";
 import type { JsonObject, Schema } from "../schema/schema.ts";
-import { definitionProblems, definitionWarnings, readVersion } from "./definition.ts";
+import { definitionProblems, readVersion } from "./definition.ts";
 import { prune, withDefaults } from "./prune.ts";
 import { customScale, withReplicas } from "./scale.ts";
 import { structuralProblems } from "./structural.ts";
@@ -85,9 +85,6 @@ t.test("a definition that objects could not be held to is refused, each problem 
       definitionProblems(object).some((one) => one.startsWith(want)),
       want,
     );
-  t.same(definitionWarnings(crd({})), []);
-  const rules = { "x-kubernetes-validations": [{ rule: "self.a" }] };
-  t.equal(definitionWarnings(crd({ schema: { openAPIV3Schema: { ...plain, ...rules } } })).length, 1);
 });
 
 t.test("a schema has to be structural", async (t) => {
@@ -301,7 +298,6 @@ t.test("values are held to the schema, in the words of an API server", async (t)
       { b: 1 },
       [`${at}: Invalid value: "": "spec.a" must not validate the schema (not)`],
     ],
-    [{ type: "object", "x-kubernetes-validations": [{ rule: "self.b > 1" }] }, { b: 0 }, []],
   ];
   for (const [schema, a, want] of cases) {
     t.same(schemaProblems({ spec: { a } } as JsonObject, spec(schema)), want, JSON.stringify([schema, a]));

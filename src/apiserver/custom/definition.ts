@@ -3,6 +3,7 @@
 import { isObject, type Json, type JsonObject, type Schema } from "../schema/schema.ts";
 import type { TableColumn } from "../table/column.ts";
 import { customColumns, type PrinterColumn, pathProblem } from "../table/custom-columns.ts";
+import { hasRules, ruleProblems } from "./cel-rules.ts";
 import { structuralProblems } from "./structural.ts";
 import { unusable } from "./validate.ts";
 
@@ -20,6 +21,8 @@ export interface CustomVersion {
   readonly kind: string;
   /** As the definition has it; of one without, anything goes. */
   readonly schema: Schema;
+  /** In CEL (x-kubernetes-validations). */
+  readonly hasRules: boolean;
   readonly scale: ScalePaths | undefined;
   /** Of its tables. */
   readonly columns: readonly TableColumn[];
@@ -67,11 +70,9 @@ function versionProblems(version: JsonObject, path: string): string[] {
   const found = isObject(schema) ? structuralProblems(schema, at) : [`${at}: Required value`];
   const why = isObject(schema) && found.length === 0 ? unusable(schema) : undefined;
   if (why !== undefined) found.push(`${at}: Invalid value: ${why}`);
-  for (const [i, { jsonPath }] of objectsOf(version.additionalPrinterColumns).entries()) {
-    const why = pathProblem(jsonPath);
-    if (why !== undefined)
-      found.push(invalid(`${path}.additionalPrinterColumns[${i}].jsonPath`, jsonPath, why));
-  }
+  if (isObject(schema) && found.length === 0) found.push(...ruleProblems(schema, at));
+  for (const [i, column] of objectsOf(version.additionalPrinterColumns).entries())
+    found.push(...columnProblems(column, `${path}.additionalPrinterColumns[${i}]`));
   const { scale } = objectOf(version.subresources);
   if (!isObject(scale)) return found;
   for (const field of ["specReplicasPath", "statusReplicasPath"]) {
@@ -86,11 +87,23 @@ function versionProblems(version: JsonObject, path: string): string[] {
   return found;
 }
 
-/** What is taken and not acted on. */
-export function definitionWarnings(object: JsonObject): string[] {
-  const text = JSON.stringify(objectOf(object.spec).versions ?? []);
-  if (!text.includes('"x-kubernetes-validations":[{')) return [];
-  return ["x-kubernetes-validations: rules in CEL are kept, and objects are not held to them"];
+const COLUMN_TYPES = ["boolean", "date", "integer", "number", "string"];
+const COLUMN_FORMATS = ["byte", "date", "date-time", "double", "float", "int32", "int64", "password"];
+
+function columnProblems(column: JsonObject, path: string): string[] {
+  const [name, type, format] = [textOf(column.name), textOf(column.type), textOf(column.format)];
+  const found: string[] = [];
+  if (name === "") found.push(`${path}.name: Required value`);
+  const types = `must be one of ${COLUMN_TYPES.join(",")}`;
+  if (type === "") found.push(`${path}.type: Required value: ${types}`);
+  else if (!COLUMN_TYPES.includes(type)) found.push(invalid(`${path}.type`, type, types));
+  if (format !== "" && !COLUMN_FORMATS.includes(format))
+    found.push(invalid(`${path}.format`, format, `must be one of ${COLUMN_FORMATS.join(",")}`));
+  const { jsonPath } = column;
+  const why = pathProblem(jsonPath);
+  if (textOf(jsonPath) === "") found.push(`${path}.JSONPath: Required value`);
+  else if (why !== undefined) found.push(invalid(`${path}.JSONPath`, jsonPath, why));
+  return found;
 }
 
 export function readVersion(version: JsonObject, group: string, kind: string): CustomVersion {
@@ -100,9 +113,9 @@ export function readVersion(version: JsonObject, group: string, kind: string): C
   const told = textOf(version.deprecationWarning) || `${group}/${name} ${kind} is deprecated`;
   // What came otherwise than by the API may be anything.
   const isHeldTo = isObject(schema) && structuralProblems(schema, "").length === 0;
+  const heldTo = isHeldTo ? (schema as unknown as Schema) : ANYTHING;
   return {
-    ...{ group, kind, version: name },
-    schema: isHeldTo ? (schema as unknown as Schema) : ANYTHING,
+    ...{ group, kind, version: name, schema: heldTo, hasRules: hasRules(heldTo) },
     scale: isObject(scale) ? (scale as unknown as ScalePaths) : undefined,
     columns: customColumns(objectsOf(version.additionalPrinterColumns) as unknown as PrinterColumn[]),
     deprecation: version.deprecated === true ? told : undefined,

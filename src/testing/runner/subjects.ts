@@ -97,7 +97,7 @@ export const SUBJECTS: Subjects = {
   },
   cluster: {
     what: "a cluster without an API server: store, controllers, allocation, sources",
-    files: `cluster admission store workloads rollouts cron-jobs garbage-collector
+    files: `cluster admission store workloads rollouts cron-jobs garbage-collector volumes disruption-budgets
       endpoints endpoints-mirror pod-account host-ports habits sources dry-run event-recorder
       event-correlator node-writer api-source kept-object last-state desired-state reflector kubeconfig agent-api-server
       real-api-server
@@ -106,7 +106,7 @@ export const SUBJECTS: Subjects = {
   api: {
     what: "the Kubernetes API of a lab: requests, watches, discovery, kubectl, patches, custom resources",
     files: `api watches server decode client-node kubectl-* patch patches patch-judge field-manager definitions custom
-      kubernetes-service credentials root-certificate openapi`,
+      kubernetes-service credentials root-certificate custom-definitions openapi cel-rules cel-judge`,
   },
   streams: {
     what: "what runs in pods, through the API: exec, attach, port-forwarding, logs; SPDY and WebSockets",
