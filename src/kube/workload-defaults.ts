@@ -34,9 +34,21 @@ export const WORKLOAD_DEFAULTS: Record<string, (object: never) => void> = {
 function defaultJob(spec: Job["spec"]): void {
   if (spec.completions === undefined && spec.parallelism === undefined) spec.completions = 1;
   spec.parallelism ??= 1;
-  spec.backoffLimit ??= 6;
+  const given = spec as typeof spec & { backoffLimitPerIndex?: number; podReplacementPolicy?: string };
+  given.backoffLimit ??= given.backoffLimitPerIndex === undefined ? 6 : 0x7fffffff;
+  given.podReplacementPolicy ??= spec.podFailurePolicy === undefined ? "TerminatingOrFailed" : "Failed";
+  for (const { onPodConditions = [] } of rulesOf(spec))
+    for (const each of onPodConditions) each.status ??= "True";
   spec.completionMode ||= "NonIndexed";
   spec.suspend ??= false;
+}
+
+/** Of podFailurePolicy, which may hold anything before it is looked at. */
+function rulesOf({ podFailurePolicy }: Job["spec"]): { onPodConditions?: { status?: string }[] }[] {
+  const { rules } = (podFailurePolicy ?? {}) as { rules?: unknown };
+  const isRule = (rule: unknown): boolean =>
+    Array.isArray((rule as { onPodConditions?: unknown[] } | null)?.onPodConditions);
+  return Array.isArray(rules) ? rules.filter(isRule) : [];
 }
 
 /** Labels and selector are those of the template, where it leaves them out. */

@@ -247,7 +247,10 @@ t.test("Job: so many successes, so many at a time", async (t) => {
   t.match(w.status("Job", "work"), {
     succeeded: 3,
     active: 0,
-    conditions: [{ type: "Complete", status: "True" }],
+    conditions: [
+      { type: "SuccessCriteriaMet", status: "True", reason: "CompletionsReached" },
+      { type: "Complete", status: "True" },
+    ],
   });
   w.apply("Job", "completions: 3, parallelism: 2,", "work", JOB);
   t.equal(w.names.length, 3, "applied again, it stays done");
@@ -272,7 +275,7 @@ t.test("Job: failures are tried again after a while, up to the limit", async (t)
   w.end("Failed");
   t.match(w.status("Job", "work"), {
     failed: 2,
-    conditions: [{ type: "Failed", reason: "BackoffLimitExceeded" }],
+    conditions: [{ type: "FailureTarget" }, { type: "Failed", reason: "BackoffLimitExceeded" }],
   });
   w.nowMs += 3_600_000;
   w.cluster.tick();
@@ -288,7 +291,10 @@ t.test("Job: an index each, the failed one again", async (t) => {
   const [first, second, third] = w.pods;
   t.match(second.metadata.name, /^work-1-[b-z2-9]{5}$/);
   t.equal(second.spec.hostname, "work-1");
-  t.same(second.spec.containers[0].env, [{ name: "JOB_COMPLETION_INDEX", value: "1" }]);
+  const fieldPath = "metadata.labels['batch.kubernetes.io/job-completion-index']";
+  t.same(second.spec.containers[0].env, [
+    { name: "JOB_COMPLETION_INDEX", valueFrom: { fieldRef: { fieldPath } } },
+  ]);
   w.settle();
   const now = (pod: Pod): Pod => w.cluster.get("Pod", `default/${pod.metadata.name}`) as Pod;
   w.end("Succeeded", [now(first), now(third)]);
@@ -307,9 +313,10 @@ t.test("Job: deadline, time to live, suspended", async (t) => {
   w.settle();
   w.nowMs += 61_000;
   w.cluster.tick();
-  t.match(w.status("Job", "work"), { conditions: [{ type: "Failed", reason: "DeadlineExceeded" }] });
+  t.match(w.status("Job", "work"), { conditions: [{ type: "FailureTarget", reason: "DeadlineExceeded" }] });
   w.settle();
   t.same(w.names, []);
+  t.match(w.status("Job", "work").conditions, [{}, { type: "Failed", reason: "DeadlineExceeded" }]);
   w.nowMs += 101_000;
   w.cluster.tick();
   t.same(w.cluster.list("Job"), []);
@@ -318,8 +325,128 @@ t.test("Job: deadline, time to live, suspended", async (t) => {
   t.match(w.status("Job", "held"), { conditions: [{ type: "Suspended", status: "True" }] });
   w.apply("Job", "suspend: false,", "held", JOB);
   t.equal(w.names.length, 1);
-  t.same(w.status("Job", "held").conditions, []);
+  t.match(w.status("Job", "held").conditions, [{ type: "Suspended", status: "False", reason: "JobResumed" }]);
 });
+
+const INDEXED = "completions: 3, parallelism: 3, completionMode: Indexed,";
+const NOTES = "batch.kubernetes.io/job";
+const indexOf = (pod: Pod): string => pod.metadata.annotations?.[`${NOTES}-completion-index`] ?? "";
+
+t.test("Job: each index fails for itself, and may do so so often", async (t) => {
+  const w = new World();
+  const fail = (index: string): void => {
+    w.settle();
+    const running = w.pods.filter((pod) => indexOf(pod) === index && pod.status.phase === "Running");
+    w.end("Failed", running);
+    w.nowMs += 21_000;
+    w.cluster.tick();
+  };
+  w.apply("Job", `${INDEXED} backoffLimitPerIndex: 1, maxFailedIndexes: 1,`, "work", JOB);
+  fail("1");
+  const again = w.pods.filter((pod) => indexOf(pod) === "1");
+  const counts = again.map((pod) => pod.metadata.annotations?.[`${NOTES}-index-failure-count`]);
+  t.same(counts.sort(), ["0", "1"]);
+  fail("1");
+  t.equal(w.pods.filter((pod) => indexOf(pod) === "1").length, 2, "not a third time");
+  t.match(w.status("Job", "work"), { failedIndexes: "1", failed: 2, active: 2 });
+  w.end(
+    "Succeeded",
+    w.pods.filter((pod) => pod.status.phase === "Running"),
+  );
+  t.match(w.status("Job", "work"), {
+    completedIndexes: "0,2",
+    conditions: [
+      { type: "FailureTarget" },
+      { type: "Failed", reason: "FailedIndexes", message: "Job has failed indexes" },
+    ],
+  });
+  w.apply("Job", `${INDEXED} backoffLimitPerIndex: 0, maxFailedIndexes: 0,`, "strict", JOB);
+  fail("2");
+  w.settle();
+  t.match(w.status("Job", "strict").conditions, [{}, { type: "Failed", reason: "MaxFailedIndexesExceeded" }]);
+});
+
+t.test("Job: what a failure means is said by exit codes and conditions", async (t) => {
+  const policy = (action: string, more = "onExitCodes: { operator: In, values: [1, 7] }"): string =>
+    `podFailurePolicy: { rules: [ { action: ${action}, ${more} } ] },`;
+  const w = new World();
+  w.apply("Job", `backoffLimit: 5, ${policy("FailJob")}`, "work", JOB);
+  w.settle();
+  const [{ metadata }] = w.pods;
+  w.end("Failed");
+  t.match(w.status("Job", "work").conditions, [
+    { type: "FailureTarget", reason: "PodFailurePolicy" },
+    {
+      type: "Failed",
+      message: `Container a for pod default/${metadata.name} failed with exit code 1 matching FailJob rule at index 0`,
+    },
+  ]);
+  w.apply("Job", `backoffLimit: 0, ${policy("Ignore")}`, "lenient", JOB);
+  w.settle();
+  w.end("Failed");
+  t.match(w.status("Job", "lenient"), { failed: 0, conditions: [] });
+  const other = policy("FailJob", "onPodConditions: [ { type: DisruptionTarget } ]");
+  w.apply("Job", `backoffLimit: 0, ${other}`, "other", JOB);
+  t.match(w.cluster.get("Job", "default/other"), {
+    spec: {
+      podReplacementPolicy: "Failed",
+      podFailurePolicy: { rules: [{ onPodConditions: [{ status: "True" }] }] },
+    },
+  });
+  w.settle();
+  w.end("Failed");
+  t.match(w.status("Job", "other").conditions, [{}, { type: "Failed", reason: "BackoffLimitExceeded" }]);
+  w.apply("Job", `${INDEXED} backoffLimitPerIndex: 9, ${policy("FailIndex")}`, "indexed", JOB);
+  w.settle();
+  w.end(
+    "Failed",
+    w.pods.filter((pod) => indexOf(pod) === "0"),
+  );
+  t.match(w.status("Job", "indexed"), { failedIndexes: "0", active: 2 });
+});
+
+t.test("Job: some indexes are enough where a policy says so", async (t) => {
+  const w = new World();
+  const policy = "successPolicy: { rules: [ { succeededIndexes: '1-2', succeededCount: 1 } ] },";
+  w.apply("Job", `${INDEXED} ${policy}`, "work", JOB);
+  w.settle();
+  w.end(
+    "Succeeded",
+    w.pods.filter((pod) => indexOf(pod) === "0"),
+  );
+  t.same(w.status("Job", "work").conditions, []);
+  w.end(
+    "Succeeded",
+    w.pods.filter((pod) => indexOf(pod) === "2"),
+  );
+  t.match(w.status("Job", "work"), { conditions: [{ type: "SuccessCriteriaMet", reason: "SuccessPolicy" }] });
+  w.settle();
+  t.match(w.status("Job", "work").conditions, [
+    {},
+    { type: "Complete", message: "Matched rules at index 0" },
+  ]);
+});
+
+t.test(
+  "Job: a pod that ends is replaced at once, or when it has failed; others' Jobs are left alone",
+  async (t) => {
+    const w = new World();
+    for (const policy of ["TerminatingOrFailed", "Failed"]) {
+      w.apply("Job", `podReplacementPolicy: ${policy},`, policy.toLowerCase(), JOB);
+    }
+    w.settle();
+    const one = (name: string) => w.pods.filter((pod) => pod.metadata.labels?.["job-name"] === name);
+    for (const pod of w.pods) w.cluster.deleteNamed("pod", "default", [pod.metadata.name]);
+    t.equal(one("terminatingorfailed").length, 2);
+    t.equal(one("failed").length, 1);
+    t.match(w.status("Job", "failed"), { active: 0, terminating: 1 });
+    w.settle();
+    t.equal(one("failed").length, 1, "a new one");
+    w.apply("Job", "managedBy: example.com/mine,", "theirs", JOB);
+    t.equal(one("theirs").length, 0);
+    t.equal(w.status("Job", "theirs"), undefined);
+  },
+);
 
 t.test("what an API server refuses, of objects and of their changes", async (t) => {
   const w = new World();
@@ -340,6 +467,33 @@ t.test("what an API server refuses, of objects and of their changes", async (t) 
     "spec.completions: Required value",
   );
   t.match(said("Job", "selector: { matchLabels: { a: b } },", "a", JOB), "`selector` not auto-generated");
+  t.match(said("Job", "backoffLimitPerIndex: 1,", "a", JOB), "requires indexed completion mode");
+  t.match(
+    said("Job", "maxFailedIndexes: 4, completions: 3, completionMode: Indexed,", "a", JOB),
+    "less than or equal to completions",
+  );
+  t.match(
+    said("Job", "podReplacementPolicy: Never,", "a", JOB),
+    'supported values: "Failed", "TerminatingOrFailed"',
+  );
+  t.match(said("Job", "managedBy: me,", "a", JOB), "must be a domain-prefixed path");
+  const rule = (text: string): string => `podFailurePolicy: { rules: [ { ${text} } ] },`;
+  t.match(
+    said("Job", rule("action: FailJob"), "a", JOB),
+    "specifying one of OnExitCodes and OnPodConditions is required",
+  );
+  const codes = "action: FailIndex, onExitCodes: { containerName: b, operator: In, values: [2, 0] }";
+  for (const why of [
+    "requires the backoffLimitPerIndex to be set",
+    "must be one of the container or initContainer names",
+    "must not be 0 for the In operator",
+    "must be ordered",
+  ])
+    t.match(said("Job", rule(codes), "a", JOB), why);
+  t.match(
+    said("Job", `${INDEXED} successPolicy: { rules: [ { succeededIndexes: "2,1" } ] },`, "a", JOB),
+    "non-increasing order, previous: 2, current: 1",
+  );
   t.match(said("DaemonSet", "", "a", JOB), 'spec.template.spec.restartPolicy: Unsupported value: "Never"');
   t.match(
     said("StatefulSet", "podManagementPolicy: All,"),

@@ -65,17 +65,14 @@ DaemonSetStatus
 Job
   apiVersion,kind,metadata,spec,status  served
 JobSpec
-  activeDeadlineSeconds,backoffLimit,completionMode,completions,parallelism  served
-  backoffLimitPerIndex,maxFailedIndexes  lab  failures are counted for all indexes together
+  activeDeadlineSeconds,backoffLimit,backoffLimitPerIndex,completionMode,completions  served
+  managedBy,maxFailedIndexes,parallelism,podFailurePolicy,podReplacementPolicy  served
   manualSelector  kept  with it a selector may be given
-  managedBy  lab [kubernetes.io/job-controller]  podwire runs it all the same
-  podFailurePolicy  lab  every failure counts
-  podReplacementPolicy  lab [TerminatingOrFailed]  a pod that is ending is replaced at once
-  selector,suspend,template,ttlSecondsAfterFinished  served
-  successPolicy  lab  a Job is done when all its completions are
+  selector,successPolicy,suspend,template,ttlSecondsAfterFinished  served
 JobStatus
-  active,completedIndexes,completionTime,conditions,failed,ready,startTime,succeeded  served
-  failedIndexes,terminating,uncountedTerminatedPods  kept
+  active,completedIndexes,completionTime,conditions,failed,failedIndexes,ready,startTime  served
+  succeeded,terminating  served
+  uncountedTerminatedPods  kept
 CronJob
   apiVersion,kind,metadata,spec,status  served
 CronJobSpec
@@ -87,6 +84,18 @@ CronJobStatus
   active,lastScheduleTime,lastSuccessfulTime  served
 JobTemplateSpec
   metadata,spec  served
+PodFailurePolicy
+  rules  served
+PodFailurePolicyRule
+  action,onExitCodes,onPodConditions  served
+PodFailurePolicyOnExitCodesRequirement
+  containerName,operator,values  served
+PodFailurePolicyOnPodConditionsPattern
+  status,type  served
+SuccessPolicy
+  rules  served
+SuccessPolicyRule
+  succeededCount,succeededIndexes  served
 JobCondition
   lastProbeTime,lastTransitionTime,message,reason,status,type  served
 `);

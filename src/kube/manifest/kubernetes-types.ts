@@ -142,9 +142,9 @@ const TYPES = `
   Job: apiVersion:s kind:s metadata:ObjectMeta spec:JobSpec status:JobStatus
   JobCondition: lastProbeTime:t lastTransitionTime:t message:s reason:s status:s type:s
   JobSpec: activeDeadlineSeconds:i backoffLimit:i backoffLimitPerIndex:i completionMode:s completions:i
-      managedBy:s manualSelector:b maxFailedIndexes:i parallelism:i podFailurePolicy:any
-      podReplacementPolicy:s selector:LabelSelector successPolicy:any suspend:b template:PodTemplateSpec
-      ttlSecondsAfterFinished:i
+      managedBy:s manualSelector:b maxFailedIndexes:i parallelism:i podFailurePolicy:PodFailurePolicy
+      podReplacementPolicy:s selector:LabelSelector successPolicy:SuccessPolicy suspend:b
+      template:PodTemplateSpec ttlSecondsAfterFinished:i
   JobStatus: active:i completedIndexes:s completionTime:t conditions:[JobCondition] failed:i
       failedIndexes:s ready:i startTime:t succeeded:i terminating:i uncountedTerminatedPods:any
   JobTemplateSpec: metadata:ObjectMeta spec:JobSpec
@@ -215,6 +215,11 @@ const TYPES = `
       type:s
   PodDNSConfig: nameservers:[s] options:[PodDNSConfigOption] searches:[s]
   PodDNSConfigOption: name:s value:s
+  PodFailurePolicy: rules:[PodFailurePolicyRule]
+  PodFailurePolicyOnExitCodesRequirement: containerName:s operator:s values:[i]
+  PodFailurePolicyOnPodConditionsPattern: status:s type:s
+  PodFailurePolicyRule: action:s onExitCodes:PodFailurePolicyOnExitCodesRequirement
+      onPodConditions:[PodFailurePolicyOnPodConditionsPattern]
   PodIP: ip:s
   PodOS: name:s
   PodReadinessGate: conditionType:s
@@ -305,6 +310,8 @@ const TYPES = `
       currentRevision:s observedGeneration:i readyReplicas:i replicas:i updateRevision:s updatedReplicas:i
   StatefulSetUpdateStrategy: rollingUpdate:RollingUpdateStatefulSetStrategy type:s
   StorageOSVolumeSource: fsType:s readOnly:b secretRef:LocalObjectReference volumeName:s volumeNamespace:s
+  SuccessPolicy: rules:[SuccessPolicyRule]
+  SuccessPolicyRule: succeededCount:i succeededIndexes:s
   Sysctl: name:s value:s
   TCPSocketAction: host:s port:x
   Taint: effect:s key:s timeAdded:t value:s

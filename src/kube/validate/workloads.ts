@@ -13,6 +13,7 @@ import type {
   ReplicationController,
   StatefulSet,
 } from "../objects.ts";
+import { validateJobPolicies } from "./job-policies.ts";
 import { validateLabels, validateSelector } from "./metadata.ts";
 import * as names from "./names.ts";
 import { validatePodSpec } from "./pod.ts";
@@ -90,6 +91,7 @@ export function validateJob({ spec }: Job, problems: FieldProblems): void {
         `must be less than or equal to ${COMPLETIONS_MAX}`,
       );
   }
+  validateJobPolicies(spec, problems);
   const { selector } = spec;
   if (selector !== undefined) validateSelector(selector, ["spec", "selector"], problems);
   const isMade = UID_LABELS.some((label) => selector?.matchLabels?.[label] !== undefined);
@@ -181,6 +183,10 @@ export function validateJobUpdate({ spec }: Job, { spec: old }: Job, problems: F
   const isElastic = spec.completionMode === "Indexed" && spec.completions === spec.parallelism;
   if (!isElastic) fixed(["spec", "completions"], spec.completions, old.completions, problems);
   fixed(["spec", "template"], spec.template, old.template, problems);
+  for (const field of ["podFailurePolicy", "backoffLimitPerIndex", "successPolicy", "managedBy"]) {
+    const of = (from: Job["spec"]): unknown => (from as unknown as Record<string, unknown>)[field];
+    fixed(["spec", field], of(spec), of(old), problems);
+  }
 }
 
 function fixed(path: FieldPath, next: unknown, old: unknown, problems: FieldProblems): void {
