@@ -77,11 +77,46 @@ t.test("kubectl and what runs in pods", { skip }, async (t) => {
     t.match(stdout, /status 0/);
   });
 
-  await t.test("run -i: all that the container says, and what does not work in a lab", async (t) => {
-    const words = ["run", "once", "--rm", "-i", "--image=busybox", "--restart=Never", "--", "echo", "hi"];
-    const { stdout, stderr } = await kubectl(words);
-    t.match(stdout, /^hi$/m);
-    t.match(stderr, /Warning: spec\.containers\[\*\]\.stdin: programs have neither input nor terminal/);
+  await t.test("run -i: all that the container says, and what it is told until the input ends", async (t) => {
+    const words = ["run", "once", "--rm", "-i", "--image=busybox", "--restart=Never", "--"];
+    t.match((await kubectl([...words, "echo", "hi"])).stdout, /^hi$/m);
+    const count = await kubectl([...words, "sh", "-c", "echo begun; wc -l"], "a\nb\nc\n");
+    t.match(count.stdout, /^begun$[\s\S]*^3$/m);
+  });
+
+  await t.test("attach -i and -it: what is typed arrives, as often as somebody attaches", async (t) => {
+    const reads = "while read line; do echo got $line; done";
+    for (const [name, tty] of [
+      ["reader", false],
+      ["terminal", true],
+    ] as const) {
+      const spec = {
+        ...container("c", "sh", "-c", `${tty ? "stty size; tty; " : ""}${reads}`),
+        stdin: true,
+        tty,
+      };
+      const made = await kubectl(["apply", "-f", "-"], JSON.stringify(pod(name, spec)));
+      t.equal(made.status, 0, made.stderr);
+      await kubectl(["wait", "--for=condition=Ready", `pod/${name}`, "--timeout=20s"]);
+    }
+    for (const word of ["first", "second"]) {
+      const { stdout } = await shell(`(sleep 1; echo ${word}; sleep 2) | timeout 5 kubectl attach -i reader`);
+      t.match(stdout, new RegExp(`^got ${word}$`, "m"));
+    }
+    const { stdout } = await shell(
+      `(sleep 2; printf 'typed\\r'; sleep 1) | script -qec "stty cols 91; kubectl attach -it terminal" /dev/null`,
+    );
+    t.match(stdout, /got typed\r\n/);
+    t.match((await kubectl(["logs", "terminal"])).stdout, /^\/dev\/pts\/\d+\r\n/m);
+    const size = await kubectl([
+      "exec",
+      "terminal",
+      "--",
+      "sh",
+      "-c",
+      "stty size < /proc/$(pgrep -f 'while read' | tail -1)/fd/0",
+    ]);
+    t.match(size.stdout, / 91$/m, size.stderr);
   });
 
   await t.test("logs: the last lines, times, what follows, which container", async (t) => {

@@ -5,6 +5,7 @@ import { kubeconfigText } from "../apiserver/kubeconfig.ts";
 import { type ApiServer, serveApi } from "../apiserver/server.ts";
 import type { PodPrograms } from "../apiserver/stream/pod-programs.ts";
 import type { Cluster } from "../cluster/cluster.ts";
+import { STANDARD_CLASS } from "../cluster/controller/storage/volumes.ts";
 import type { KubeObject } from "../kube/objects.ts";
 import { saveApi, savedApi } from "./api/credentials.ts";
 import { publishRootCertificate } from "./api/root-certificate.ts";
@@ -32,6 +33,8 @@ export async function startKubernetesApi(
   const { port } = server;
   if (port !== before.port) await saveApi(paths, { port, credentials });
   await writePrivately(paths.kubeconfig, kubeconfigText(t.lab, `https://127.0.0.1:${port}`, credentials));
+  const { kind, metadata } = STANDARD_CLASS;
+  if (before.port === 0 && cluster.get(kind, metadata.name) === undefined) cluster.update(STANDARD_CLASS);
   publishRootCertificate(cluster, credentials.ca);
   return { server, credentials };
 }

@@ -29,7 +29,7 @@ PodSpec
   resources  lab  resources are neither reserved nor limited
   restartPolicy  served
   runtimeClassName  lab  may be exempt from pod security; programs are run as they are
-  schedulerName  lab [default-scheduler]  there is one scheduler
+  schedulerName  served  pods of another one than default-scheduler wait until it binds them
   schedulingGates  lab  pods are scheduled at once
   securityContext  lab  judged by pod security; programs run as root of the machine
   serviceAccount,serviceAccountName  served  it must be there; default where none is named
@@ -53,7 +53,7 @@ Container
   restartPolicy  served  Always, of init containers: sidecars
   restartPolicyRules  lab  the pod's restartPolicy holds for every container
   securityContext  lab  judged by pod security; programs run as root of the machine
-  stdin,stdinOnce,tty  lab [false]  programs have neither input nor terminal
+  stdin,stdinOnce,tty  served
   terminationMessagePath,terminationMessagePolicy  served  a program that left no message: its last line of output
   volumeDevices  lab  block devices are not made
   volumeMounts  served  a container whose mount points this machine has not gets a root of its own above its files

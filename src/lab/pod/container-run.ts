@@ -22,6 +22,7 @@ import { LogIndex } from "./log-index.ts";
 import { type ContainerView, isSidecar } from "./pod-status.ts";
 import { checkOf, type ProbePlace, runHook } from "./probe-place.ts";
 import { type ProbeKind, Prober } from "./prober.ts";
+import { ContainerInput, inputOf } from "./stream/container-input.ts";
 
 /** What a shell ends with that did not find the program. */
 const NOT_FOUND = 127;
@@ -32,6 +33,8 @@ export class ContainerRun {
   readonly isInit: boolean;
   process: ManagedProcess | undefined;
   log: LogIndex | undefined;
+  /** Undefined: its program has none. */
+  readonly input: ContainerInput | undefined;
   #begun = false;
   #stopped = false;
   /** What runs now has its postStart hook behind it. */
@@ -53,6 +56,7 @@ export class ContainerRun {
     this.#use = imageProgram(container, host.images, this.#role);
     if (existsSync(this.#insteadFile)) this.#use = insteadOf(this.#use, container, this.#role) ?? this.#use;
     this.#makeProbers();
+    if (container.stdin === true) this.input = new ContainerInput(inputOf(this.#base, container));
     if (this.#use.use !== "none") this.#makeProcess();
   }
 
@@ -157,6 +161,7 @@ export class ContainerRun {
   }
 
   close(): void {
+    this.input?.close();
     this.log?.close();
   }
 
@@ -210,7 +215,10 @@ export class ContainerRun {
       restart: isSidecar(this.container) && this.isInit ? "Always" : this.isInit ? ofInit : policy,
       backoff: KUBELET_BACKOFF,
       prepare: () => prepareContainer(this.#host, this.container, this.#use),
-      beforeStart: () => log.begins(),
+      beforeStart: () => {
+        log.begins();
+        this.input?.forget();
+      },
       lastWords: (exitCode) => lastWords(this.#base, this.container, exitCode),
     };
   }
@@ -220,6 +228,8 @@ export class ContainerRun {
     const host = this.#host;
     if (process.adopted && process.phase === "running") this.log?.resume();
     if (!host.stopping()) host.events.processChanged(host.pod(), container, process, this.#use.use);
+    if (process.phase === "running") this.input?.begun();
+    else this.input?.close();
     if (process.phase !== "running") {
       this.#start++;
       this.#isHooked = false;

@@ -8,7 +8,7 @@ import type { Prepared, Refusal } from "../process/managed-process.ts";
 import type { NodePlan } from "../topology.ts";
 import type { ConfigObjects } from "./config-objects.ts";
 import { echoFiles, echoWords } from "./echo-place.ts";
-import { ENTER_FILE, type EnterFile, enterWords, type View } from "./enter/enter.ts";
+import { ENTER_FILE, type EnterFile, enterWords, type View, withInput } from "./enter/enter.ts";
 import { ConfigProblem, environmentOf } from "./environment.ts";
 import { expand } from "./expand.ts";
 import type { ImageRule } from "./image/built-in.ts";
@@ -17,6 +17,7 @@ import { standInPorts } from "./image/stand-in-ports.ts";
 import { DNS_IMAGE } from "./pod-env.ts";
 import type { PodEvents } from "./pod-events.ts";
 import type { ProbeHelper } from "./probe-place.ts";
+import { inputOf } from "./stream/container-input.ts";
 import { havePlaces, MountProblem, makeAccountPlace, mountsOf } from "./volume/mounts.ts";
 import type { VolumePaths } from "./volume/pod-volumes.ts";
 
@@ -78,12 +79,14 @@ export function prepareContainer(
     };
     const env = environmentOf(container, { lab, pod: host.pod(), node, objects, image: own });
     const applets = image.applets ? host.applets() : undefined;
+    if (container.tty === true) env.TERM ??= "xterm";
     if (applets !== undefined) env.PATH = `${applets}:${env.PATH}`;
     const view = viewOf(host, container, image, env);
     const words = enterWords(view);
     keepForEnterers(`${host.folder}/${container.name}`, { words, env, workingDir: view.workingDir });
     const program = isOwnEcho(image) ? echoWords(view.mounts) : image.argv.map((word) => expand(word, env));
-    return { argv: [...words, ...program], env, announces };
+    const begun = withInput(words, inputOf(`${host.folder}/${container.name}`, container));
+    return { argv: [...begun, ...program], env, announces };
   } catch (error) {
     if (error instanceof ConfigProblem || error instanceof MountProblem)
       return { reason: "CreateContainerConfigError", message: error.message };

@@ -65,7 +65,53 @@ function policyResolver(t: Topology, pod: Pod, policy: string, machine: typeof h
   };
 }
 
+/** What programs read of resolv.conf at most, as kubelet has it. */
+const SERVERS_MAX = 3;
+const PATHS_MAX = 32;
+const SEARCH_MAX = 2048; // characters
+
+interface Limited {
+  readonly servers: readonly string[];
+  readonly search: readonly string[];
+  /** What was left out, in kubelet's words. */
+  readonly told: readonly string[];
+}
+
+function withinLimits(servers: readonly string[], search: readonly string[]): Limited {
+  const told: string[] = [];
+  const fewer = search.slice(0, PATHS_MAX);
+  while (fewer.join(" ").length > SEARCH_MAX) fewer.pop();
+  const line = (what: string, some: string, applied: readonly string[], name: string): void => {
+    told.push(
+      `${what} limits were exceeded, ${some} have been omitted, the applied ${name} line is: ${applied.join(" ")}`,
+    );
+  };
+  const first = servers.slice(0, SERVERS_MAX);
+  if (first.length < servers.length) line("Nameserver", "some nameservers", first, "nameserver");
+  if (fewer.length < search.length) line("Search Line", "some search paths", fewer, "search");
+  return { servers: first, search: fewer, told };
+}
+
+/** Why a pod's resolv.conf is not all that it asks for, in kubelet's words. */
+export function resolverNotes(t: Topology, pod: Pod, machine = hostResolvers): readonly string[] {
+  const resolver = resolverOf(t, pod, machine);
+  return resolver === undefined ? [] : withinLimits(resolver.servers, resolver.search).told;
+}
+
 function resolvConf(t: Topology, pod: Pod, machine: typeof hostResolvers): string | undefined {
+  const resolver = resolverOf(t, pod, machine);
+  if (resolver === undefined) return undefined;
+  const kept = withinLimits(resolver.servers, resolver.search);
+  return [
+    ...(kept.search.length > 0 ? [`search ${kept.search.join(" ")}`] : []),
+    ...kept.servers.map((server) => `nameserver ${server}`),
+    ...(resolver.options.length > 0 ? [`options ${resolver.options.join(" ")}`] : []),
+    "",
+  ].join("\n");
+}
+
+/** Undefined: the pod sees the machine's. */
+function resolverOf(t: Topology, pod: Pod, machine: typeof hostResolvers): Resolver | undefined {
   const { dnsPolicy = "ClusterFirst", dnsConfig, hostNetwork } = pod.spec;
   // The node's network goes with the node's DNS, unless the pod asks for the cluster's by name.
   const policy = dnsPolicy === "ClusterFirst" && hostNetwork === true ? "Default" : dnsPolicy;
@@ -79,11 +125,6 @@ function resolvConf(t: Topology, pod: Pod, machine: typeof hostResolvers): strin
     options.set(name, value);
   }
   for (const { name, value } of dnsConfig?.options ?? []) if (name !== undefined) options.set(name, value);
-  const optionWords = [...options].map(([key, value]) => (value === undefined ? key : `${key}:${value}`));
-  return [
-    ...(search.size > 0 ? [`search ${[...search].join(" ")}`] : []),
-    ...[...servers].map((server) => `nameserver ${server}`),
-    ...(optionWords.length > 0 ? [`options ${optionWords.join(" ")}`] : []),
-    "",
-  ].join("\n");
+  const words = [...options].map(([key, value]) => (value === undefined ? key : `${key}:${value}`));
+  return { servers: [...servers], search: [...search], options: words };
 }

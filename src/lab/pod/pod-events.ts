@@ -33,6 +33,11 @@ export class PodEvents {
     this.#say(pod, undefined, "FailedMount", why, "Warning");
   }
 
+  /** Its resolv.conf is not all that it asks for. */
+  dnsLimits(pod: Pod, why: string): void {
+    this.#say(pod, undefined, "DNSConfigForming", why, "Warning");
+  }
+
   /** A container that only keeps the namespace. */
   kept(pod: Pod, container: Container): void {
     this.#say(pod, container, "Created", `Created container: ${container.name}`);

@@ -1,6 +1,8 @@
 // The lab's kubelet for one pod: namespace, device, volumes, containers in their order, status; and the way back when it
 // is deleted.
+
 import { rm } from "node:fs/promises";
+import type { Writable } from "node:stream";
 import { deepEqual } from "../../base/deep-equal.ts";
 import type { Container, Pod, Service } from "../../kube/objects.ts";
 import { oneLine } from "../errors.ts";
@@ -14,7 +16,7 @@ import { ContainerRun } from "./container-run.ts";
 import { containerEnvironment, joinWords } from "./enter/enter.ts";
 import { servicePorts } from "./image/service-ports.ts";
 import type { LogTimes } from "./log-index.ts";
-import { hostname } from "./pod-env.ts";
+import { hostname, resolverNotes } from "./pod-env.ts";
 import { PodEvents, type Tell } from "./pod-events.ts";
 import { type PodNetwork, podMac, wirePod } from "./pod-network.ts";
 import { isSidecar, podStatus, waitingView } from "./pod-status.ts";
@@ -151,6 +153,7 @@ export class PodRunner {
   /** Namespace and volumes. False: they are tried again later. */
   private async prepare(): Promise<boolean> {
     try {
+      for (const why of resolverNotes(this.host.topology, this.pod)) this.events.dnsLimits(this.pod, why);
       await Promise.all([wirePod(this.wiring()), this.host.served()]);
       await this.volumes.prepare(this.place());
       this.failure = undefined;
@@ -318,6 +321,10 @@ export class PodRunner {
 
   processOf(container: string): ManagedProcess | undefined {
     return this.all.find((each) => each.container.name === container)?.process;
+  }
+
+  inputOf(container: string): Writable | undefined {
+    return this.all.find((each) => each.container.name === container)?.input?.take();
   }
 
   /** How a program gets to where the container's is; undefined: it was not started yet. */

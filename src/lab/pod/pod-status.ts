@@ -77,7 +77,7 @@ export function podStatus(view: PodView, nowMs: number): PodStatus {
       hold("Ready", allReady && closed.length === 0 && !isLost, allReady ? unready : unheld),
       hold("ContainersReady", allReady),
       hold("PodScheduled", true),
-      ...(pod.status?.conditions ?? []).filter((c) => gates.includes(c.type)),
+      ...(pod.status?.conditions ?? []).filter(({ type }) => !OWN.includes(type)),
     ],
     ...(failure === undefined
       ? {}
@@ -89,6 +89,9 @@ export function podStatus(view: PodView, nowMs: number): PodStatus {
     containerStatuses: statuses,
   };
 }
+
+/** What is written here; others are somebody else's. */
+const OWN = ["Initialized", "Ready", "ContainersReady", "PodScheduled"];
 
 /** An init container that goes on beside the others. */
 export function isSidecar(container: Container): boolean {

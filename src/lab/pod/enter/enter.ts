@@ -79,6 +79,27 @@ export function enterWords(view: View): string[] {
   ];
 }
 
+/** What a container's program reads, and whether by a terminal. */
+export interface Input {
+  /** The pipe that its input comes by; undefined: it has none. */
+  readonly file: string | undefined;
+  /** It ends with the first who writes it. */
+  readonly isOnce: boolean;
+  readonly isTerminal: boolean;
+}
+
+/** `words` of a container, with the input of its own program; who enters it has another. */
+export function withInput(
+  [program, ...words]: readonly string[],
+  { file, isOnce, isTerminal }: Input,
+): string[] {
+  const steps = [
+    ...(file === undefined ? [] : [isOnce ? "once" : "input", file]),
+    ...(isTerminal ? ["terminal"] : []),
+  ];
+  return [program, ...steps, ...words];
+}
+
 /** Words that stand before a program that is to run beside the container's own: what `base` says of the container. */
 export function joinWords(base: string, netns: string): string[] {
   const { pid, startTicks } = readJson<ProcessId>(`${base}.pid`) ?? { pid: 0, startTicks: 0 };

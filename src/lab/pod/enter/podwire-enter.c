@@ -12,6 +12,10 @@
 //   bind SRC DST     SRC at DST; bindro: read-only. What is missing of DST is made, where there is a root of its own
 //   file SRC DST     the same where DST lies in /dev, also for a folder
 //   cwd DIR
+//   input FILE       what is written into this pipe is the program's input, which has no end; it is made where it is missing
+//   once FILE        the same, and it ends with the last who has it open. Waits until somebody has
+//   terminal         the program has a terminal of its own: what it says goes to the standard output, and podwire-enter
+//                    stays to carry it there
 //   -- PROGRAM ARG…
 //
 // Ends with 128 and one line on stderr where a step fails, with 127 where there is no such program.
@@ -20,18 +24,26 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { FAILED = 128, NOT_FOUND = 127, MOUNTS_MAX = 256, WORDS_MAX = 4096 };
+enum { READY_FD = 3, QUIET_MS = 200, END_OF_INPUT = 4 };
+
+static int hasInput, hasTerminal;
 
 static int hasOwnRoot = 0;
 
@@ -238,6 +250,15 @@ static void openSources(char **words, int count) {
   }
 }
 
+// A pipe that the lab writes into, in place of the standard input.
+static void openInput(const char *path, int isOnce) {
+  if (mkfifo(path, 0600) != 0 && errno != EEXIST) fail("mkfifo", path);
+  int fd = open(path, isOnce ? O_RDONLY : O_RDWR);
+  if (fd < 0 || dup2(fd, 0) < 0) fail("open", path);
+  close(fd);
+  hasInput = 1;
+}
+
 // How many words the step took; 0: it is none.
 static int step(char **all, int count, int at, const char **cwd) {
   char **words = all + at;
@@ -246,16 +267,106 @@ static int step(char **all, int count, int at, const char **cwd) {
     newMounts();
     openSources(all, count);
   } else if (strcmp(verb, "dev") == 0) newDev();
+  else if (strcmp(verb, "terminal") == 0) hasTerminal = 1;
   else if (first == NULL) return 0;
   else if (strcmp(verb, "net") == 0) enterNet(first);
   else if (strcmp(verb, "host") == 0) newHost(first);
   else if (strcmp(verb, "root") == 0) newRoot(first);
   else if (strcmp(verb, "etc") == 0) layOverEtc(sources[at]);
   else if (strcmp(verb, "cwd") == 0) *cwd = first;
+  else if (strcmp(verb, "input") == 0) openInput(first, 0);
+  else if (strcmp(verb, "once") == 0) openInput(first, 1);
   else if (second == NULL) return 0;
   else if (isMount(verb)) bindStep(sources[at], first, second, verb[4] == 'r', verb[0] == 'f');
   else return 0;
-  return isMount(verb) ? 3 : strcmp(verb, "mount") == 0 || strcmp(verb, "dev") == 0 ? 1 : 2;
+  int isAlone = strcmp(verb, "mount") == 0 || strcmp(verb, "dev") == 0 || strcmp(verb, "terminal") == 0;
+  return isMount(verb) ? 3 : isAlone ? 1 : 2;
+}
+
+static int become(char **program) {
+  execvp(program[0], program);
+  int isSearched = errno == ENOENT && strchr(program[0], '/') == NULL;
+  const char *why = isSearched ? "executable file not found in $PATH" : strerror(errno);
+  fprintf(stderr, "exec: \"%s\": %s\n", program[0], why);
+  return NOT_FOUND;
+}
+
+static pid_t child;
+
+static void forwardSignal(int number) {
+  if (child > 0) kill(-child, number);
+}
+
+// All of it, to a file: a log that is full loses what comes.
+static void putAll(const char *bytes, ssize_t length) {
+  for (ssize_t at = 0, put; at < length; at += put) {
+    put = write(1, bytes + at, length - at);
+    if (put < 0 && errno == EINTR) put = 0;
+    if (put < 0) return;
+  }
+}
+
+// Carries input to the terminal and what the program says from it, until the program has ended and nothing more comes.
+static int carry(int master) {
+  char in[4096], out[4096];
+  ssize_t pending = 0, sent = 0;
+  int isOpen = hasInput, isOver = 0, status = 0;
+  for (;;) {
+    struct pollfd fds[2] = {
+      {.fd = isOpen && pending == 0 ? 0 : -1, .events = POLLIN},
+      {.fd = master, .events = (short)(POLLIN | (pending > 0 ? POLLOUT : 0))},
+    };
+    int count = poll(fds, 2, QUIET_MS);
+    if (count < 0 && errno != EINTR) break;
+    if (count > 0 && fds[1].revents & (POLLIN | POLLHUP | POLLERR | POLLNVAL)) {
+      ssize_t got = read(master, out, sizeof out);
+      if (got > 0) putAll(out, got);
+      else if (got == 0 || (errno != EAGAIN && errno != EINTR)) break;
+    } else if (isOver && count <= 0) break; // somebody else holds the terminal, and says nothing
+    if (count > 0 && fds[0].revents & (POLLIN | POLLHUP)) {
+      pending = read(0, in, sizeof in);
+      sent = 0;
+      if (pending <= 0) { // its end: what the terminal takes for one
+        isOpen = 0;
+        in[0] = END_OF_INPUT;
+        pending = 1;
+      }
+    }
+    if (pending > 0 && fds[1].revents & POLLOUT) {
+      ssize_t put = write(master, in + sent, pending);
+      if (put > 0) sent += put, pending -= put;
+    }
+    if (!isOver && waitpid(child, &status, WNOHANG) == child) isOver = 1;
+  }
+  if (!isOver) while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int runInTerminal(char **program) {
+  char name[64];
+  int opened = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK);
+  int master = fcntl(opened, F_DUPFD_CLOEXEC, READY_FD + 1); // not the one by which the program says that it is ready
+  close(opened);
+  if (master < 0 || unlockpt(master) != 0 || ptsname_r(master, name, sizeof name) != 0) fail("terminal", "/dev/ptmx");
+  int slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (slave < 0) fail("terminal", name);
+  pid_t self = getpid();
+  child = fork();
+  if (child < 0) fail("fork", program[0]);
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL); // who carries what it says is gone: nobody would see it
+    if (getppid() != self) return FAILED;
+    setsid();
+    ioctl(slave, TIOCSCTTY, 0);
+    for (int fd = 0; fd < 3; fd++) dup2(slave, fd);
+    return become(program);
+  }
+  close(slave);
+  close(READY_FD);
+  int forwarded[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+  for (size_t i = 0; i < sizeof forwarded / sizeof *forwarded; i++) signal(forwarded[i], forwardSignal);
+  signal(SIGPIPE, SIG_IGN);
+  return carry(master);
 }
 
 int main(int count, char **words) {
@@ -277,9 +388,5 @@ int main(int count, char **words) {
   if (hasOwnRoot) makePlace(cwd, 1);
   if (chdir(cwd) != 0) fail("chdir", cwd);
   char **program = words + at + 1;
-  execvp(program[0], program);
-  int isSearched = errno == ENOENT && strchr(program[0], '/') == NULL;
-  const char *why = isSearched ? "executable file not found in $PATH" : strerror(errno);
-  fprintf(stderr, "exec: \"%s\": %s\n", program[0], why);
-  return NOT_FOUND;
+  return hasTerminal ? runInTerminal(program) : become(program);
 }

@@ -17,6 +17,7 @@ const handle: PodHandle = {
   logFile: () => file,
   logTimes: () => ({ starts: [0], times: [] }),
   processOf: () => undefined,
+  inputOf: () => undefined,
   ending: true,
 };
 const programs = new LabPrograms(() => handle);

@@ -1,12 +1,12 @@
 // Exec, attach, logs and port-forwarding of the API, done in a lab's pods.
-import type { Duplex } from "node:stream";
-import { Readable } from "node:stream";
+import { type Duplex, Readable, type Writable } from "node:stream";
 import { badRequest, StatusError } from "../../../apiserver/status.ts";
 import type { LogOptions, PodPrograms, Program, ProgramIo } from "../../../apiserver/stream/pod-programs.ts";
 import type { Pod } from "../../../kube/objects.ts";
 import { netnsPath } from "../../net/names.ts";
 import type { ManagedProcess } from "../../process/managed-process.ts";
 import type { LogTimes } from "../log-index.ts";
+import { resizeTerminal } from "./container-input.ts";
 import { type Entrance, execProgram } from "./exec-program.ts";
 import { type LogSource, readLog } from "./log-reader.ts";
 import { connectInside } from "./pod-connection.ts";
@@ -21,9 +21,14 @@ export interface PodHandle {
   logTimes(container: string): LogTimes;
   /** Undefined: it only keeps the namespace. */
   processOf(container: string): ManagedProcess | undefined;
+  /** For one who attaches; undefined: its program has none, or it has ended. */
+  inputOf(container: string): Writable | undefined;
   /** The pod is being ended. */
   readonly ending: boolean;
 }
+
+/** Somebody waits for what he types. */
+const TYPING_MS = 15;
 
 export class LabPrograms implements PodPrograms {
   readonly #find: (pod: Pod) => PodHandle | undefined;
@@ -39,12 +44,14 @@ export class LabPrograms implements PodPrograms {
   }
 
   /**
-   * Its output from now on. It has no input: a container's program outlives the lab's process, and nobody feeds it.
-   * Of one with stdinOnce from its start on: in a cluster it would have waited for the first who attaches.
+   * Its output from now on, and its input where it has one. Of one with stdinOnce the output from its start on: kubelet's
+   * would not have said much before the first who attaches.
    */
   async attach(pod: Pod, container: string, io: ProgramIo): Promise<Program> {
     const handle = this.#handleOf(pod, container);
-    const source = sourceOf(handle, container, 0);
+    const hasTerminal = pod.spec.containers.some(({ name, tty }) => name === container && tty === true);
+    const source = { ...sourceOf(handle, container, 0), ...(hasTerminal ? { pollMs: TYPING_MS } : {}) };
+    const stdin = io.stdin ? handle.inputOf(container) : undefined;
     const gone = new AbortController();
     const wishes = {
       follow: true,
@@ -58,12 +65,18 @@ export class LabPrograms implements PodPrograms {
     output.on("error", () => {});
     if (!io.stdout) output.resume();
     return {
-      stdin: undefined,
+      stdin,
       stdout: io.stdout ? output : undefined,
       stderr: io.stderr ? Readable.from([]) : undefined, // a log does not tell them apart
-      resize: () => {},
+      resize: (columns, rows) => {
+        const pid = hasTerminal ? handle.processOf(container)?.id?.pid : undefined;
+        if (pid !== undefined) resizeTerminal(pid, columns, rows);
+      },
       ended,
-      stop: () => gone.abort(),
+      stop: () => {
+        stdin?.destroy();
+        gone.abort();
+      },
     };
   }
 

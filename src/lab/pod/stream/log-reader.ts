@@ -16,6 +16,8 @@ export interface LogSource {
   readonly start: number;
   /** The start is over: nothing more will come. */
   isOver(): boolean;
+  /** How often it is looked at for more. */
+  readonly pollMs?: number;
 }
 
 type Wishes = Omit<LogOptions, "previous">;
@@ -66,7 +68,7 @@ async function* chunksOf(
       yield { bytes: Buffer.from(buffer.subarray(0, bytesRead)), at };
       at += bytesRead;
     } else if (!wishes.follow || isOver) return;
-    else await sleep(POLL_MS, undefined, { signal: gone }).catch(() => {});
+    else await sleep(source.pollMs ?? POLL_MS, undefined, { signal: gone }).catch(() => {});
   }
 }
 
