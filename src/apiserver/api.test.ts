@@ -319,6 +319,11 @@ t.test("scale", async (t) => {
   const { items } = call(`GET ${PODS}?labelSelector=app%3Dsc`).body;
   const going = items.filter(({ metadata }: KubeObject) => metadata.deletionTimestamp !== undefined);
   t.same([items.length, going.length], [3, 1]);
+  const asTable = { accept: "application/json;as=Table;v=v1;g=meta.k8s.io" };
+  t.match(served.call(`GET ${path}/sc/scale`, undefined, asTable).body, {
+    columnDefinitions: [{ name: "Name" }, { name: "Desired" }, { name: "Available" }, { name: "Age" }],
+    rows: [{ cells: ["sc", Number, Number, String] }],
+  });
   t.match(call(`PUT ${path}/sc/scale`, { spec: { replicas: -1 } }), { code: 422 });
   t.equal(call(`PUT ${path}/sc/scale`, before).code, 409, "an old resourceVersion");
 });
@@ -358,6 +363,10 @@ t.test("a pod ends gracefully, or at once; eviction asks its budgets", async (t)
     400,
   );
   t.equal(evicted("q"), 201);
+  t.match(call(`GET ${PODS}/q`).body.status.conditions, [
+    { type: "Ready" },
+    { type: "DisruptionTarget", status: "True", reason: "EvictionByEvictionAPI" },
+  ]);
 });
 
 t.test("collections are deleted by selector", async (t) => {
@@ -569,6 +578,26 @@ t.test("autoscalers in both versions", async (t) => {
     targetCPUUtilizationPercentage: 80,
   };
   t.match(call(`POST ${at("v1")}`, { metadata: { name: "h" }, spec }), { code: 201, body: { spec } });
+  const memory = {
+    type: "Resource",
+    resource: { name: "memory", target: { type: "AverageValue", averageValue: "1Gi" } },
+  };
+  const metric = { name: "rate", selector: { matchLabels: { a: "b" } } };
+  const queue = { type: "External", external: { metric, target: { type: "Value", value: "30" } } };
+  const behavior = {
+    scaleDown: { stabilizationWindowSeconds: 60, policies: [{ type: "Pods", value: 4, periodSeconds: 60 }] },
+  };
+  const v2 = { ...spec, targetCPUUtilizationPercentage: undefined, metrics: [memory, queue], behavior };
+  call(`POST ${at("v2")}`, { metadata: { name: "both", annotations: { own: "x" } }, spec: v2 });
+  const first = call(`GET ${at("v1")}/both`).body;
+  t.match(JSON.parse(first.metadata.annotations["autoscaling.alpha.kubernetes.io/metrics"]), [
+    { type: "Resource", resource: { name: "memory", targetAverageValue: "1Gi" } },
+    { type: "External", external: { metricName: "rate", targetValue: "30" } },
+  ]);
+  t.equal(call(`PUT ${at("v1")}/both`, { ...first, spec: { ...first.spec, maxReplicas: 9 } }).code, 200);
+  const second = call(`GET ${at("v2")}/both`).body;
+  t.match(second.spec, { maxReplicas: 9, behavior, metrics: [memory, queue] }, "nothing of it is lost");
+  t.same(second.metadata.annotations, { own: "x" });
   const metrics = [{ type: "Resource", resource: { name: "cpu", target: { averageUtilization: 80 } } }];
   t.match(call(`GET ${at("v2")}/h`).body.spec, { maxReplicas: 3, metrics });
 });

@@ -1,17 +1,9 @@
-// The subresource eviction: a pod goes, if the PodDisruptionBudgets that select it can spare one.
+// The subresource eviction: a pod goes, if the PodDisruptionBudget that selects it can spare one.
+import { budgetsFor, type DisruptionBudget } from "../cluster/controller/budget/disruption-budgets.ts";
+import { isReady } from "../cluster/controller/scheduler.ts";
 import type { Store } from "../cluster/store.ts";
-import { matchesSelector } from "../kube/labels.ts";
-import type { KubeObject, LabelSelector, Pod } from "../kube/objects.ts";
-import { type StatusError, tooManyRequests } from "./status.ts";
-
-type Budget = KubeObject & {
-  spec?: {
-    selector?: LabelSelector;
-    minAvailable?: number | string;
-    maxUnavailable?: number | string;
-    unhealthyPodEvictionPolicy?: string;
-  };
-};
+import type { Pod } from "../kube/objects.ts";
+import { StatusError, tooManyRequests } from "./status.ts";
 
 const CAUSE = "DisruptionBudget";
 /** Of a pod that serves nothing, or not any more. */
@@ -20,41 +12,42 @@ const PHASES: readonly (string | undefined)[] = ["Pending", "Succeeded", "Failed
 /** Why the pod may not go; undefined: it may. */
 export function evictionRefusal(store: Store, pod: Pod): StatusError | undefined {
   if (PHASES.includes(pod.status.phase) || pod.metadata.deletionTimestamp !== undefined) return undefined;
-  for (const budget of store.list<Budget>("PodDisruptionBudget", pod.metadata.namespace)) {
-    const selector = budget.spec?.selector;
-    if (selector === undefined || !matchesSelector(selector, pod.metadata.labels)) continue;
-    const pods = store
-      .list<Pod>("Pod", pod.metadata.namespace)
-      .filter((each) => matchesSelector(selector, each.metadata.labels));
-    const healthy = pods.filter(isHealthy).length;
-    const needed = neededOf(budget, pods.length);
-    // One that is not ready takes nothing away; by default it may go where the others suffice.
-    const isSpared =
-      budget.spec?.unhealthyPodEvictionPolicy === "AlwaysAllow" || (needed > 0 && healthy >= needed);
-    if (healthy > needed || (isSpared && !isHealthy(pod))) continue;
-    const { name } = budget.metadata;
-    const message = `The disruption budget ${name} needs ${needed} healthy pods and has ${healthy} currently`;
-    return tooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", {
-      reason: CAUSE,
-      message,
-    });
+  const [budget, ...others] = budgetsFor(store, pod);
+  if (budget === undefined) return undefined;
+  if (others.length > 0) {
+    const message =
+      "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
+    return new StatusError(500, "InternalError", message);
   }
-  return undefined;
+  const { currentHealthy = 0, desiredHealthy = 0, disruptionsAllowed = 0 } = budget.status ?? {};
+  if (!isReady(pod)) {
+    // It serves nothing: by default it may go where the others suffice.
+    const isSpared = currentHealthy >= desiredHealthy && desiredHealthy > 0;
+    if (isSpared || budget.spec?.unhealthyPodEvictionPolicy === "AlwaysAllow") return undefined;
+  }
+  if (disruptionsAllowed > 0) return undefined;
+  const message = "Cannot evict pod as it would violate the pod's disruption budget.";
+  return tooManyRequests(message, { reason: CAUSE, message: whyNot(budget) });
 }
 
-function neededOf({ spec = {} }: Budget, total: number): number {
-  if (spec.maxUnavailable !== undefined) return total - share(spec.maxUnavailable, total);
-  return spec.minAvailable === undefined ? 0 : share(spec.minAvailable, total);
+/** With the condition that says why it goes. */
+export function evicted(pod: Pod, now: Date): Pod {
+  const condition = {
+    ...{ type: "DisruptionTarget", status: "True", reason: "EvictionByEvictionAPI" },
+    message: "Eviction API: evicting",
+    lastTransitionTime: now.toISOString().replace(/\.\d+Z$/, "Z"),
+  };
+  const others = (pod.status.conditions ?? []).filter(({ type }) => type !== condition.type);
+  return { ...pod, status: { ...pod.status, conditions: [...others, condition] } } as Pod;
 }
 
-/** Percentages are rounded up. */
-function share(value: number | string, total: number): number {
-  if (typeof value === "number") return value;
-  return value.endsWith("%") ? Math.ceil((total * Number(value.slice(0, -1))) / 100) : Number(value);
-}
-
-function isHealthy({ metadata, status }: Pod): boolean {
-  const isReady =
-    status.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") === true;
-  return isReady && metadata.deletionTimestamp === undefined;
+function whyNot({ metadata, status }: DisruptionBudget): string {
+  const { currentHealthy = 0, desiredHealthy = 0, conditions = [] } = status ?? {};
+  const { name } = metadata;
+  const condition = conditions.find(({ type, status: is }) => type === "DisruptionAllowed" && is === "False");
+  if (condition?.reason === "SyncFailed" && condition.message !== "")
+    return `The disruption budget ${name} does not allow evicting pods currently because it failed sync: ${condition.message}`;
+  if (currentHealthy <= desiredHealthy)
+    return `The disruption budget ${name} needs ${desiredHealthy} healthy pods and has ${currentHealthy} currently`;
+  return `The disruption budget ${name} does not allow evicting pods currently`;
 }

@@ -14,7 +14,7 @@ export interface CarriedKind {
 // Kind, plural, short names; "+" before it: no namespace; "!" behind it: nobody acts on it here.
 const TABLE = `
   v1: ConfigMap configmaps cm, Secret secrets, ServiceAccount serviceaccounts sa, PodTemplate podtemplates,
-    PersistentVolumeClaim persistentvolumeclaims pvc !, +PersistentVolume persistentvolumes pv !,
+    PersistentVolumeClaim persistentvolumeclaims pvc, +PersistentVolume persistentvolumes pv,
     LimitRange limitranges limits !, ResourceQuota resourcequotas quota !
   apps/v1: ControllerRevision controllerrevisions
   autoscaling/v2: HorizontalPodAutoscaler horizontalpodautoscalers hpa !
@@ -23,7 +23,7 @@ const TABLE = `
   networking.k8s.io/v1: Ingress ingresses ing !, +IngressClass ingressclasses !, +IPAddress ipaddresses ip !
   rbac.authorization.k8s.io/v1: Role roles !, RoleBinding rolebindings !, +ClusterRole clusterroles !,
     +ClusterRoleBinding clusterrolebindings !
-  storage.k8s.io/v1: +StorageClass storageclasses sc !, +CSIDriver csidrivers !, +CSINode csinodes !,
+  storage.k8s.io/v1: +StorageClass storageclasses sc, +CSIDriver csidrivers !, +CSINode csinodes !,
     +VolumeAttachment volumeattachments !, CSIStorageCapacity csistoragecapacities !,
     +VolumeAttributesClass volumeattributesclasses vac !
   scheduling.k8s.io/v1: +PriorityClass priorityclasses pc !

@@ -2,6 +2,7 @@
 import type { AddressSpan } from "../../base/address-span.ts";
 import { ServiceAccountController } from "../account/service-accounts.ts";
 import type { Store, StoreEvent } from "../store.ts";
+import { DisruptionBudgetController } from "./budget/disruption-budgets.ts";
 import { CronJobController } from "./cron-jobs.ts";
 import { CustomDefinitionController } from "./custom-definitions.ts";
 import { DaemonSetController } from "./daemon-sets.ts";
@@ -13,6 +14,7 @@ import { JobController } from "./jobs.ts";
 import { LoadBalancerController } from "./load-balancer/load-balancers.ts";
 import { ReplicaSetController } from "./replica-sets.ts";
 import { StatefulSetController } from "./stateful-sets.ts";
+import { VolumeController } from "./storage/volumes.ts";
 import type { PodActions } from "./workload.ts";
 
 /** Follows the store's events, and is asked again until it has nothing to do. */
@@ -43,6 +45,8 @@ export function makeControllers(store: Store, pods: PodActions, options: Control
     new DaemonSetController(store, pods, clock),
     new CronJobController(store, pods, clock),
     new JobController(store, pods, clock),
+    new DisruptionBudgetController(store, pods, clock),
+    new VolumeController(store, pods, clock),
     new EndpointSliceController(store, hasApi),
     new EndpointsMirrorController(store),
     ...(pool === undefined ? [] : [new LoadBalancerController(store, pool, pods.tell)]),

@@ -68,6 +68,7 @@ export class PodPlacer {
   place(pod: Pod): Pod {
     const key = keyOf(pod);
     if (isFinished(pod)) return pod;
+    if (pod.spec.nodeName === undefined && isOthers(pod)) return asPending(pod); // until its own scheduler binds it
     const wanted = PodPlacer.wantedAddresses(pod);
     const nodes = [...this.#store.values<Node>("Node")];
     const named = pod.spec.nodeName ?? (wanted.length > 0 ? this.#ipam.nodeOf(wanted[0]) : undefined);
@@ -176,6 +177,14 @@ export class PodPlacer {
 }
 
 type Verdict = Pick<Happening, "reason" | "message" | "type" | "host">;
+
+const SCHEDULERS: readonly (string | undefined)[] = [undefined, "", "default-scheduler"];
+
+const isOthers = ({ spec }: Pod): boolean => !SCHEDULERS.includes(spec.schedulerName);
+const asPending = (pod: Pod): Pod => ({
+  ...pod,
+  status: { ...pod.status, phase: pod.status.phase ?? "Pending" },
+});
 
 const PORTS_TAKEN = "Predicate NodePorts failed";
 

@@ -145,11 +145,9 @@ function revisionOf({ metadata }: Pod): string {
   return metadata.labels?.[REVISION_LABEL] ?? "";
 }
 
-/** PersistentVolumeClaims of a pod: a lab has a directory for each, so they are bound at once. They outlive it. */
+/** PersistentVolumeClaims of a pod. They outlive it. */
 function claimsOf({ metadata, spec }: StatefulSet, pod: string): KubeObject[] {
   return (spec.volumeClaimTemplates ?? []).map((template) => {
-    const { accessModes = [], resources = {} } = template.spec ?? {};
-    const capacity = resources.requests?.storage;
     return {
       apiVersion: "v1",
       kind: "PersistentVolumeClaim",
@@ -159,11 +157,6 @@ function claimsOf({ metadata, spec }: StatefulSet, pod: string): KubeObject[] {
         labels: { ...template.metadata?.labels, ...spec.selector.matchLabels },
       },
       spec: { ...template.spec },
-      status: {
-        phase: "Bound",
-        accessModes,
-        ...(capacity === undefined ? {} : { capacity: { storage: capacity } }),
-      },
     } as KubeObject;
   });
 }

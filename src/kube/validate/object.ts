@@ -12,6 +12,7 @@ import { validateMetadata } from "./metadata.ts";
 import { validateNetworkPolicy } from "./network-policy.ts";
 import { validatePod } from "./pod.ts";
 import { validateIngress, validateIngressClass } from "./routing/ingress.ts";
+import { validateDisruptionBudget } from "./rolling-update.ts";
 import { validateService } from "./service.ts";
 import { validateServiceCidr } from "./service-cidr.ts";
 import { validateDeployment, validateNode } from "./workload.ts";
@@ -44,6 +45,7 @@ const rules: Record<string, (object: never, problems: FieldProblems) => void> = 
   ConfigMap: validateConfigMap,
   Secret: validateSecret,
   ServiceCIDR: validateServiceCidr,
+  PodDisruptionBudget: validateDisruptionBudget,
 };
 
 /** Reports what an API server would refuse about a defaulted object whose field types are right. */

@@ -1,5 +1,6 @@
-// How many pods may be missing, and how many too many, while a template's change is rolled out: by number or in percent
-// (pkg/apis/apps/validation: ValidateRollingUpdateDeployment, …DaemonSet, …StatefulSet).
+// How many pods may be missing, and how many too many, while a template's change is rolled out, or what a disruption budget
+// says: by number or in percent (pkg/apis/apps/validation: ValidateRollingUpdateDeployment, …DaemonSet, …StatefulSet;
+// pkg/apis/policy/validation).
 import type { FieldPath, FieldProblems } from "../manifest/field-problems.ts";
 import type { DaemonSet, Deployment, StatefulSet } from "../objects.ts";
 import * as names from "./names.ts";
@@ -56,6 +57,26 @@ export function validateStatefulSetRollout({ spec }: StatefulSet, problems: Fiel
   checkAmount(problems, path, maxUnavailable);
   if (amount(maxUnavailable) === 0) problems.invalid(path, maxUnavailable, "cannot be 0");
   checkShare(problems, path, maxUnavailable);
+}
+
+export function validateDisruptionBudget({ spec = {} }: { spec?: Budget }, problems: FieldProblems): void {
+  const { minAvailable, maxUnavailable, unhealthyPodEvictionPolicy: policy } = spec;
+  if (minAvailable !== undefined && maxUnavailable !== undefined)
+    problems.invalid(["spec"], spec, "minAvailable and maxUnavailable cannot be both set");
+  for (const [field, value] of Object.entries({ minAvailable, maxUnavailable })) {
+    if (value === undefined) continue;
+    checkAmount(problems, ["spec", field], value);
+    checkShare(problems, ["spec", field], value);
+  }
+  const policies = ["AlwaysAllow", "IfHealthyBudget"];
+  if (policy !== undefined && !policies.includes(policy))
+    problems.unsupportedOf(["spec", "unhealthyPodEvictionPolicy"], policy, policies);
+}
+
+interface Budget {
+  readonly minAvailable?: Amount;
+  readonly maxUnavailable?: Amount;
+  readonly unhealthyPodEvictionPolicy?: string;
 }
 
 function checkAmount(problems: FieldProblems, path: FieldPath, value: Amount): void {
