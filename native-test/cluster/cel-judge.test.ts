@@ -1,5 +1,5 @@
-// Rules in CEL, given to a real API server and judged here: what compiles, in which words it does not, and what is told of an
-// object.
+// Rules in CEL, given to a real API server and judged here: what compiles, in which words it does not, and what is told of
+// an object.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
-// HorizontalPodAutoscalers are stored as autoscaling/v2 has them; v1 knows of one metric, the use of processors. What else v2
-// has goes along as annotations, as an API server does it, so that whoever writes in v1 what he has read loses nothing.
+// HorizontalPodAutoscalers are stored as autoscaling/v2 has them; v1 knows of one metric, the use of processors. What
+// else v2 has goes along as annotations, as an API server does it: whoever writes in v1 what he has read loses nothing.
 import type { KubeObject } from "../kube/objects.ts";
 import type { Resource } from "./resource.ts";
 

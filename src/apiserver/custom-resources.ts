@@ -11,19 +11,24 @@ const KIND = "CustomResourceDefinition";
 /** Keeps `resources` true. Returns the way to stop. */
 export function followDefinitions(store: Store, resources: Resources): () => void {
   for (const object of store.list<CustomDefinition>(KIND))
-    for (const each of definedBy(object)) resources.add(each);
+    for (const each of servedBy(object)) resources.add(each);
   return store.watch(({ type, object, old }) => {
     if (object.kind !== KIND) return;
-    for (const each of old === undefined ? [] : definedBy(old as CustomDefinition)) resources.remove(each);
+    for (const each of old === undefined ? [] : servedBy(old as CustomDefinition)) resources.remove(each);
     if (type === "DELETED") return;
-    for (const each of definedBy(object as CustomDefinition)) resources.add(each);
+    for (const each of servedBy(object as CustomDefinition)) resources.add(each);
   });
 }
 
-/** In all versions that it serves: nothing before its names were accepted. */
-export function definedBy(definition: CustomDefinition): Resource[] {
+/** Nothing before its names were accepted. */
+function servedBy(definition: CustomDefinition): Resource[] {
   const { conditions = [] } = definition.status ?? {};
-  if (!conditions.some(({ type, status }) => type === "Established" && status === "True")) return [];
+  const isReady = conditions.some(({ type, status }) => type === "Established" && status === "True");
+  return isReady ? definedBy(definition) : [];
+}
+
+/** In all versions that it serves. */
+export function definedBy(definition: CustomDefinition): Resource[] {
   return definition.spec.versions
     .filter(({ served }) => served !== false)
     .map((each) => resourceOf(definition, each));

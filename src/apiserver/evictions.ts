@@ -44,10 +44,11 @@ export function evicted(pod: Pod, now: Date): Pod {
 function whyNot({ metadata, status }: DisruptionBudget): string {
   const { currentHealthy = 0, desiredHealthy = 0, conditions = [] } = status ?? {};
   const { name } = metadata;
+  const notNow = `The disruption budget ${name} does not allow evicting pods currently`;
   const condition = conditions.find(({ type, status: is }) => type === "DisruptionAllowed" && is === "False");
   if (condition?.reason === "SyncFailed" && condition.message !== "")
-    return `The disruption budget ${name} does not allow evicting pods currently because it failed sync: ${condition.message}`;
+    return `${notNow} because it failed sync: ${condition.message}`;
   if (currentHealthy <= desiredHealthy)
     return `The disruption budget ${name} needs ${desiredHealthy} healthy pods and has ${currentHealthy} currently`;
-  return `The disruption budget ${name} does not allow evicting pods currently`;
+  return notNow;
 }

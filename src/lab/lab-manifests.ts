@@ -2,10 +2,11 @@
 // call, in whatever order. What a schema refuses is told with its place in the file.
 import { definitionProblems } from "../apiserver/custom/definition.ts";
 import { readCustom } from "../apiserver/custom/read.ts";
+import { checkRules } from "../apiserver/custom/rule-check.ts";
 import { schemaProblems } from "../apiserver/custom/validate.ts";
 import { definedBy } from "../apiserver/custom-resources.ts";
 import { apiVersionOf, type Resource } from "../apiserver/resource.ts";
-import type { JsonObject } from "../apiserver/schema/schema.ts";
+import type { JsonObject, Schema } from "../apiserver/schema/schema.ts";
 import type { CustomDefinition } from "../kube/custom-definition.ts";
 import type { CustomKinds } from "../kube/manifest/custom-kind.ts";
 import { fieldPathIn } from "../kube/manifest/field-path.ts";
@@ -65,6 +66,11 @@ function readObject(value: unknown, { custom, convert }: Resource, problems: Fie
   const { object, unknown, wrong } = readCustom(given, custom);
   for (const path of unknown) problems.add(fieldPathIn(path), `unknown field ${JSON.stringify(path)}`, true);
   if (wrong !== undefined) problems.add([], wrong);
-  else for (const text of schemaProblems(object, custom.schema)) problems.add(fieldPathIn(text), text);
+  else for (const text of schemaTold(object, custom.schema)) problems.add(fieldPathIn(text), text);
   return convert.toStored(object as never);
+}
+
+function schemaTold(object: JsonObject, schema: Schema): string[] {
+  const found = schemaProblems(object, schema);
+  return found.length > 0 ? found : checkRules(object, undefined, schema).problems;
 }

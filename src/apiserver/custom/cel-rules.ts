@@ -1,5 +1,5 @@
-// Rules of a definition's schema (x-kubernetes-validations): compiled once, told where they cannot be, and asked of objects
-// as an API server asks them, transition rules and messages included. What the rules of one object cost is bounded.
+// Rules of a definition's schema (x-kubernetes-validations): compiled once, and told where they cannot be, in the words
+// of an API server.
 import { isObject, type JsonObject, type Schema } from "../schema/schema.ts";
 import { compile, type Expression } from "./cel/compile.ts";
 import { typeOf } from "./cel/schema-value.ts";
@@ -29,7 +29,7 @@ export interface CompiledRule {
 const REASONS = ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
 const NAME = "x-kubernetes-validations";
 
-export const rulesIn = (schema: Schema): readonly Rule[] => {
+const rulesIn = (schema: Schema): readonly Rule[] => {
   const given = (schema as unknown as JsonObject)[NAME];
   return Array.isArray(given) ? (given.filter(isObject) as unknown as Rule[]) : [];
 };

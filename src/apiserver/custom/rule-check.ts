@@ -1,5 +1,5 @@
-// Objects held to the rules of their definition: errors in an API server's words. An update is held to transition rules as
-// well; what was wrong before and was not changed is only warned of.
+// Objects held to the rules of their definition: errors in an API server's words. An update is held to transition rules
+// as well; what was wrong before and was not changed is only warned of. What the rules of one object cost is bounded.
 import { deepEqual } from "../../base/deep-equal.ts";
 import { isObject, type Json, type JsonObject, member, type Schema } from "../schema/schema.ts";
 import type { Frame } from "./cel/code.ts";

@@ -179,14 +179,15 @@ function checkSuccessPolicy(
   }
 }
 
+const TWO_PARTS = "an index interval can have at most two parts separated by '-'";
+
 /** How many they are; a text says why they are none. */
 function readIndexes(text: string, completions: number): number | string {
   let last = -1;
   let count = 0;
   for (const part of text === "" ? [] : text.split(",")) {
     const [from, to = from, ...more] = part.split("-");
-    if (more.length > 0)
-      return `the fragment "${part}" violates the requirement that an index interval can have at most two parts separated by '-'`;
+    if (more.length > 0) return `the fragment "${part}" violates the requirement that ${TWO_PARTS}`;
     for (const each of [from, to])
       if (!/^\d{1,9}$/.test(each)) return `cannot convert string to integer for index: "${each}"`;
     const [a, b] = [Number(from), Number(to)];

@@ -1,6 +1,6 @@
-// How many pods may be missing, and how many too many, while a template's change is rolled out, or what a disruption budget
-// says: by number or in percent (pkg/apis/apps/validation: ValidateRollingUpdateDeployment, …DaemonSet, …StatefulSet;
-// pkg/apis/policy/validation).
+// How many pods may be missing, and how many too many, while a template's change is rolled out, or by what a disruption
+// budget says: by number or in percent (pkg/apis/apps/validation: ValidateRollingUpdateDeployment, …DaemonSet,
+// …StatefulSet; pkg/apis/policy/validation).
 import type { FieldPath, FieldProblems } from "../manifest/field-problems.ts";
 import type { DaemonSet, Deployment, StatefulSet } from "../objects.ts";
 import * as names from "./names.ts";

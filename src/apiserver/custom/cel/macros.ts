@@ -30,7 +30,6 @@ function has({ node, args, context }: Use): Code {
 /** One step: where the variables' values go, and what is computed of them. */
 interface Loop {
   readonly range: Code;
-  readonly isMap: boolean;
   readonly locals: readonly Local[];
   readonly element: CelType;
 }
@@ -50,7 +49,7 @@ function loopOf({ receiver, args, context }: Use, variables: number): Loop {
   const [first = DYN, second = DYN] = range.type.args;
   const types = variables === 1 ? [first] : kind === "list" ? [INT, first] : [first, second];
   const locals = names.map((name, i) => ({ name, type: types[i] }));
-  return { range, isMap: kind === "map", locals, element: first };
+  return { range, locals, element: first };
 }
 
 /** The values of the variables, step by step. */

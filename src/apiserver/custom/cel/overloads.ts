@@ -37,7 +37,7 @@ function table(): Map<string, Overload[]> {
   return all;
 }
 
-/** "string.startsWith(string): bool", "size(list<A>): int"; a name in quotes may have dots: "'ip.isCanonical'(string): bool". */
+/** "string.startsWith(string): bool", "size(list<A>): int"; a name in quotes may have dots: "'optional.of'(A): …". */
 function add(to: Map<string, Overload[]>, signature: string, run: Run): void {
   const [, receiver, quoted, name, args, result] =
     /^(?:([^'(]+)\.)?(?:'([^']+)'|([^.('][^(]*))\((.*)\): (.+)$/.exec(signature) ?? [];

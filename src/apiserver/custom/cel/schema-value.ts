@@ -17,17 +17,30 @@ import {
 } from "./type.ts";
 import { Fault, Fields, markKeyed, markSet, Unknown, type Value } from "./value.ts";
 
-const RESERVED = new Set(
-  "true false null in as break const continue else for function if import let loop package namespace return var void while".split(
-    " ",
-  ),
-);
+const RESERVED = new Set([
+  ...[
+    "true",
+    "false",
+    "null",
+    "in",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+  ],
+  ...["let", "loop", "package", "namespace", "return", "var", "void", "while"],
+]);
 const ESCAPES: Readonly<Record<string, string>> = {
   ...{ __: "__underscores__", ".": "__dot__", "-": "__dash__", "/": "__slash__" },
 };
 
 /** The name by which an expression has a field; undefined: it cannot name it. */
-export function escapedName(name: string): string | undefined {
+function escapedName(name: string): string | undefined {
   if (RESERVED.has(name)) return `__${name}__`;
   if (!/^[A-Za-z_./-][A-Za-z0-9_./-]*$/.test(name)) return undefined;
   return name.replace(/__|[-./]/g, (part) => ESCAPES[part]);

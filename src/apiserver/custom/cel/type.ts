@@ -29,8 +29,6 @@ const ALL: Readonly<Record<string, CelType>> = {
   ...{ ip: plain("ip", "net.IP"), cidr: plain("cidr", "net.CIDR") },
   ...{ format: plain("format", "kubernetes.NamedFormat"), semver: plain("semver", "kubernetes.Semver") },
 };
-export const UINT = ALL.uint;
-export const NULL = ALL.null;
 /** What a null may stand for. */
 const NULLABLE = new Set([
   "null",

@@ -75,7 +75,7 @@ export interface Own {
   isEqual(other: Own): boolean;
 }
 
-export const isOwn = (value: Value): value is Own =>
+const isOwn = (value: Value): value is Own =>
   typeof value === "object" && value !== null && typeof (value as Partial<Own>).celKind === "string";
 
 /** The name of a type, as a value. */

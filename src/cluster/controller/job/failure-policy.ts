@@ -1,4 +1,5 @@
-// podFailurePolicy of a Job: what the failure of a pod means, by exit codes and conditions. The first rule that fits counts.
+// podFailurePolicy of a Job: what the failure of a pod means, by exit codes and conditions. The first rule that fits
+// counts.
 import type { Job, Pod } from "../../../kube/objects.ts";
 
 interface ExitCodes {
@@ -7,13 +8,13 @@ interface ExitCodes {
   readonly values: readonly number[];
 }
 
-export interface FailureRule {
+interface FailureRule {
   readonly action: string;
   readonly onExitCodes?: ExitCodes;
   readonly onPodConditions?: readonly { readonly type: string; readonly status?: string }[];
 }
 
-export interface FailureMeaning {
+interface FailureMeaning {
   /** FailJob, FailIndex, Ignore, Count; undefined: no rule fits, and it counts. */
   readonly action: string | undefined;
   /** Why the Job has failed. */
@@ -22,7 +23,7 @@ export interface FailureMeaning {
 
 const COUNTS: FailureMeaning = { action: undefined, message: undefined };
 
-export function rulesOf({ spec }: Job): readonly FailureRule[] {
+function rulesOf({ spec }: Job): readonly FailureRule[] {
   return (spec.podFailurePolicy?.rules ?? []) as unknown as readonly FailureRule[];
 }
 

@@ -1,5 +1,5 @@
 // How far a Job is: its pods by what became of them, its indexes, and whether that is its end. As the job controller of
-// kube-controller-manager judges it, but that pods count as long as they are there: nobody keeps count of those that went.
+// kube-controller-manager judges it, but that pods count as long as they are there: nobody keeps count of others.
 import type { Job, Pod } from "../../../kube/objects.ts";
 import { isFinished, isTerminating } from "../scheduler.ts";
 import { meaningOf } from "./failure-policy.ts";

@@ -1,6 +1,6 @@
-// PersistentVolumeClaims and PersistentVolumes: a claim is bound to a volume that there is, or to one that is made for it,
-// as the binder of kube-controller-manager and a provisioner do it. A lab has a folder for each claim, so that it makes
-// volumes of every class; a claim of no class at all (storageClassName: "") waits for a volume, as in a cluster.
+// PersistentVolumeClaims and PersistentVolumes: a claim is bound to a volume that there is, or to one that is made for
+// it, as the binder of kube-controller-manager and a provisioner do it. A lab has a folder for each claim, so that it
+// makes volumes of every class; a claim of no class at all (storageClassName: "") waits for a volume, as in a cluster.
 import { matchesSelector } from "../../../kube/labels.ts";
 import { type KubeObject, keyOf, type LabelSelector } from "../../../kube/objects.ts";
 import { nanosOf } from "../../../kube/validate/resources.ts";

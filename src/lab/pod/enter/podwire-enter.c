@@ -12,7 +12,8 @@
 //   bind SRC DST     SRC at DST; bindro: read-only. What is missing of DST is made, where there is a root of its own
 //   file SRC DST     the same where DST lies in /dev, also for a folder
 //   cwd DIR
-//   input FILE       what is written into this pipe is the program's input, which has no end; it is made where it is missing
+//   input FILE       what is written into this pipe is the program's input, which has no end; it is made where it is
+//                    missing
 //   once FILE        the same, and it ends with the last who has it open. Waits until somebody has
 //   terminal         the program has a terminal of its own: what it says goes to the standard output, and podwire-enter
 //                    stays to carry it there
