@@ -675,3 +675,20 @@ t.test("nodes have the labels that a kubelet sets, and keep those that somebody 
   t.equal(chosen("kubernetes.io/hostname: node1"), "node1");
   t.equal(chosen("kubernetes.io/arch: amd64"), "none");
 });
+
+t.test("pods of another scheduler wait until it binds them", async (t) => {
+  const cluster = makeCluster({ nodes: 1 });
+  const pod = (name: string, schedulerName: string) =>
+    ({
+      ...{ apiVersion: "v1", kind: "Pod", metadata: { name, namespace: "default" } },
+      ...{ spec: { schedulerName, containers: [{ name: "a", image: "a" }] }, status: {} },
+    }) as unknown as Pod;
+  const of = (name: string) => cluster.get("Pod", `default/${name}`) as Pod;
+  cluster.write(pod("own", "default-scheduler"));
+  cluster.write(pod("theirs", "mine"));
+  t.equal(of("own").spec.nodeName, "node1");
+  t.equal(of("theirs").spec.nodeName, undefined);
+  t.match(of("theirs").status, { phase: "Pending" });
+  cluster.write({ ...of("theirs"), spec: { ...of("theirs").spec, nodeName: "node1" } } as Pod);
+  t.match(of("theirs").status.podIP, /^10\./);
+});

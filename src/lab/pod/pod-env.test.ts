@@ -1,7 +1,7 @@
 import t from "tap";
 import type { Pod } from "../../kube/objects.ts";
 import { planTopology } from "../topology.ts";
-import { etcFiles } from "./pod-env.ts";
+import { etcFiles, resolverNotes } from "./pod-env.ts";
 
 const topology = planTopology("demo", {});
 
@@ -55,3 +55,25 @@ t.test("dnsConfig comes on top of the machine's own, each thing once", async (t)
   const onNode = pod({ hostNetwork: true, dnsPolicy: "ClusterFirst", dnsConfig });
   t.equal(etcFiles(topology, onNode, machine)["resolv.conf"], own, "the node's network, the node's DNS");
 });
+
+t.test(
+  "a pod's resolv.conf has no more than programs read of it, and what is left out is told",
+  async (t) => {
+    const nameservers = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"];
+    const searches = Array.from({ length: 33 }, (_, i) => `s${i}.example.com`);
+    const many = pod({ dnsPolicy: "None", dnsConfig: { nameservers, searches } });
+    const text = etcFiles(topology, many)["resolv.conf"];
+    t.match(text, /^search s0\.example\.com .* s31\.example\.com$/m);
+    t.equal(text.match(/^nameserver /gm)?.length, 3);
+    t.match(resolverNotes(topology, many), [
+      /^Nameserver limits .* the applied nameserver line is: 10\.0\.0\.1 10\.0\.0\.2 10\.0\.0\.3$/,
+      /^Search Line limits were exceeded, some search paths have been omitted, the applied search line is: s0\.example/,
+    ]);
+    const long = pod({
+      dnsConfig: { searches: Array.from({ length: 20 }, (_, i) => `${"a".repeat(150)}${i}.b`) },
+    });
+    const [line = ""] = /^search .*$/m.exec(etcFiles(topology, long)["resolv.conf"]) ?? [];
+    t.ok(line.length <= "search ".length + 2048 && line.length > 1900, `${line.length}`);
+    t.same(resolverNotes(topology, pod({})), []);
+  },
+);
