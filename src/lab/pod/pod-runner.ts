@@ -150,7 +150,6 @@ export class PodRunner {
     this.volumes.refresh(this.place());
   }
 
-  /** Namespace and volumes. False: they are tried again later. */
   private async prepare(): Promise<boolean> {
     try {
       for (const why of resolverNotes(this.host.topology, this.pod)) this.events.dnsLimits(this.pod, why);
@@ -310,9 +309,10 @@ export class PodRunner {
     if (this.pod.spec.hostNetwork !== true) await deleteNamespaces([this.netns]);
   }
 
+  private runOf = (name: string) => this.all.find(({ container }) => container.name === name);
+
   logTimes(container: string): LogTimes {
-    const run = this.all.find((each) => each.container.name === container);
-    return run?.log?.times() ?? { starts: [], times: [] };
+    return this.runOf(container)?.log?.times() ?? { starts: [], times: [] };
   }
 
   logFile(container: string): string {
@@ -320,27 +320,25 @@ export class PodRunner {
   }
 
   processOf(container: string): ManagedProcess | undefined {
-    return this.all.find((each) => each.container.name === container)?.process;
+    return this.runOf(container)?.process;
   }
 
   inputOf(container: string): Writable | undefined {
-    return this.all.find((each) => each.container.name === container)?.input?.take();
+    return this.runOf(container)?.input?.take();
   }
 
   /** How a program gets to where the container's is; undefined: it was not started yet. */
   entranceOf(container: string): Entrance | undefined {
-    if (this.all.find((each) => each.container.name === container)?.begun !== true) return undefined;
+    if (this.runOf(container)?.begun !== true) return undefined;
     const base = `${this.stateDir()}/${container}`;
     return { words: joinWords(base, this.netns), env: containerEnvironment(base) };
   }
 
-  /** What runs, for `lab status`. */
   processes(): { container: string; process: ManagedProcess | undefined }[] {
     const shown = [...this.inits.filter((each) => isSidecar(each.container)), ...this.containers];
     return shown.map((each) => ({ container: each.container.name, process: each.process }));
   }
 
-  /** A pod that was taken out of the objects at once (--grace-period 0) has no time left. */
   private graceMs(): number {
     const { deletionTimestamp, deletionGracePeriodSeconds } = this.pod.metadata;
     if (deletionTimestamp === undefined) return 0;
