@@ -3,6 +3,7 @@
 import t from "tap";
 import type { ControllerRevision, Deployment, KubeObject, Pod, ReplicaSet } from "../../kube/objects.ts";
 import { makeCluster } from "../../testing/world/make-cluster.ts";
+import { STANDARD_CLASS } from "./storage/volumes.ts";
 
 const START_MS = Date.parse("2026-01-01T00:00:00Z");
 const REVISION = "deployment.kubernetes.io/revision";
@@ -243,6 +244,7 @@ t.test("StatefulSet: what is below the partition keeps its template, made anew t
 
 t.test("StatefulSet: claims of its pods are made, bound, and stay", async (t) => {
   const w = new World();
+  w.cluster.write(STANDARD_CLASS);
   const claims =
     "volumeClaimTemplates: [ { metadata: { name: data }, spec: { resources: { requests: { storage: 1Gi } } } } ],";
   w.apply("StatefulSet", `replicas: 1, ${claims}`);
