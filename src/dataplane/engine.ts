@@ -96,6 +96,7 @@ export class Engine {
   nowSec = 1;
   epochMs = 0; // UTC when the clock was 0; only IPv4's Timestamp option asks for it
   lastSweepMs = 0;
+  settledSec = 0; // when routes and pods' ports are taken to be all there
   lastRatesMs = 0;
   sumFrom = UNKNOWN; // byte from which on the batch's frames were summed
   fdbHand = 0; // where ageing goes on
@@ -308,6 +309,18 @@ export function setClock(e: Engine, nowMs: number): void {
   conntrack.setClock(e.tables.conntrack, e.nowSec);
 }
 
+/** As long as a neighbour is asked for before somebody is told that there is none. */
+const SETTLE_SEC = 3;
+
+/**
+ * For a plane that begins beside others which go on: what it knows comes bit by bit, and pods' ports after their routes. Until
+ * then nobody is told that there is no way: a client that hears so gives up, one that hears nothing asks again.
+ */
+export function beginSettling(e: Engine, nowMs: number): void {
+  e.tables.isSettling = 1;
+  e.settledSec = ((nowMs / 1000) | 0) + 1 + SETTLE_SEC;
+}
+
 /** Seconds in which the expiry walks come round once. */
 const SWEEP_SEC = 4;
 const SWEEP_MAX = 4096;
@@ -324,6 +337,7 @@ export function tick(e: Engine): void {
   const n = neighborTimers.pollTimers(t.fabric, nowMs, e.probes);
   for (let i = 0; i < n; i++) probeOrFail(e, e.probes[2 * i], e.probes[2 * i + 1]);
   if (n > 0) flush(e.tx);
+  if (t.isSettling !== 0 && e.nowSec > e.settledSec) t.isSettling = 0;
   if (rates.msUntilDue(e.ports) <= 1 && nowMs !== e.lastRatesMs) goOn(e, nowMs);
   if (!e.isKeeper) return;
   if (pending.used(t.pending) !== 0 && redialDue(t, e.nowSec, nowMs) > 0) flush(e.tx);

@@ -76,6 +76,7 @@ export class Tables {
   readonly walks: Walks;
   nowMs = 0; //                               engine clock of the batch, and the same as …
   dayMs = 0; //                               … milliseconds since midnight UTC: engine.ts, once a turn
+  isSettling = 0; //                          1: routes and pods' ports may be still to come (engine.ts, beginSettling)
 
   // The machine
   readonly arena: Uint8Array; //              packet slots: receive, areas, pool

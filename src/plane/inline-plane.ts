@@ -48,6 +48,7 @@ export class InlinePlane implements Plane, InlineDevices {
     this.tables = open(allocate(sizes), sizes);
     this.engine = createPlaneEngine(sizes, { io: native, offload: native, shared: this.tables });
     this.#startedMs = beginClock(this.tables.durable, monotonicMs());
+    engine.beginSettling(this.engine, monotonicMs() - this.#startedMs);
     this.#poller = native.pollerCreate();
     this.#polling = {
       add: (fd, id) => native.pollerAdd(this.#poller, fd, id),

@@ -97,6 +97,7 @@ const hasTimer = native.pollerAddEvent(init.poller, timer, TIMER_TOKEN) === 0;
 native.wait(init.poller, tokensPin, 0, 0, waitedPin);
 /** When the engine's clock was 0: where an earlier plane left connections, theirs goes on. */
 const startedMs = beginClock(shared.durable, waited[WaitWord.NOW_MS]);
+engine.beginSettling(plane, waited[WaitWord.NOW_MS] - startedMs);
 Atomics.store(control, Control.READY, 1);
 Atomics.notify(control, Control.READY);
 /** What CLOCK_MONOTONIC has to be moved by to be the time of day, ms. */

@@ -7,6 +7,7 @@ import { macOf } from "../../../testing/world/test-cluster.ts";
 import { CLIENT, CLIENT_MAC, pathTo } from "../../../testing/world/test-fabric.ts";
 import { type Received, TestNode } from "../../../testing/world/test-node.ts";
 import * as eth from "../../../wire/link/ethernet.ts";
+import { beginSettling } from "../../engine.ts";
 
 const POD2 = "10.244.1.2";
 const POD3 = "10.244.1.3";
@@ -127,6 +128,25 @@ for (const refusal of refusals) {
     node.settle();
   });
 }
+
+t.test("for its first seconds a node that begins tells nobody that there is no way", async (t) => {
+  const node = new TestNode();
+  beginSettling(node.engine, node.clock.nowMs());
+  const ask = (dst: string): string[] => {
+    node.send("pod2", build.udpFrame({ ...pathTo(node, POD2, dst), dstMac: node.gatewayMac }));
+    node.run();
+    return node.texts("pod2");
+  };
+  t.same(ask("10.244.1.77"), []);
+  t.same(ask("8.8.8.8"), []);
+  node.advanceMs(2500);
+  t.same(ask("10.244.1.77"), []);
+  t.same(node.takeDrops(), { NEIGHBOR_FAILED: 2, NO_ROUTE: 1 });
+  node.advanceMs(2000);
+  t.equal(ask("10.244.1.77").length, 1);
+  t.equal(ask("8.8.8.8").length, 1);
+  node.settle();
+});
 
 t.test("a blackhole says nothing", async (t) => {
   const node = new TestNode();

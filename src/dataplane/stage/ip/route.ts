@@ -52,7 +52,7 @@ export function route(pkt: Packet, t: Tables): Verdict {
   const heldBack = pkt.ctState === CtState.INVALID && invalid.goesNowhere(pkt, t);
   if (r < 0) {
     if (heldBack) return drop(pkt, t, invalid.reasonOf(pkt, DropReason.CT_INVALID));
-    requestIcmp(pkt, IcmpRequest.NET_UNREACHABLE);
+    if (t.isSettling === 0) requestIcmp(pkt, IcmpRequest.NET_UNREACHABLE);
     return drop(pkt, t, DropReason.NO_ROUTE);
   }
   const kind = t.routes.kind[r];
@@ -62,7 +62,7 @@ export function route(pkt: Packet, t: Tables): Verdict {
     pkt.station = neighbor.find(t.stations, dst[DST0], dst[DST1], dst[DST2], dst[DST3]);
     if (pkt.station < 0) {
       if (heldBack) return drop(pkt, t, invalid.reasonOf(pkt, DropReason.CT_INVALID));
-      requestIcmp(pkt, IcmpRequest.HOST_UNREACHABLE);
+      if (t.isSettling === 0) requestIcmp(pkt, IcmpRequest.HOST_UNREACHABLE);
       return drop(pkt, t, DropReason.NEIGHBOR_FAILED);
     }
   }
