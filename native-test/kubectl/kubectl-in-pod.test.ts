@@ -58,6 +58,13 @@ for (const [family, spec, addresses] of [
     const api = `https://${addresses[0]}`;
 
     await t.test("by name and by address, whoever runs its node", async (t) => {
+      // `lab up` waits for the DNS pod, not for each node to have heard where it is.
+      for (const shell of ["shell-1", "shell-2"])
+        await until(
+          "names",
+          async () => /PodList/.test(await ask(lab, shell, `https://kubernetes${PODS}`)),
+          30_000,
+        );
       for (const host of ["kubernetes.default.svc", "kubernetes", ...addresses])
         for (const shell of ["shell-1", "shell-2"])
           t.match(
