@@ -114,7 +114,8 @@ t.test("a namespace that enforces", { skip }, async (t) => {
       status: 1,
       stdout: "",
       stderr:
-        `error: namespace/shop: metadata.labels[${PREFIX}/enforce]: Invalid value: "strict": ` +
+        'Error from server (Invalid): Namespace "shop" is invalid: ' +
+        `metadata.labels[${PREFIX}/enforce]: Invalid value: "strict": ` +
         "must be one of privileged, baseline, restricted\n",
     });
   });
