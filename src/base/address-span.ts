@@ -54,12 +54,11 @@ export function spansOverlap(a: AddressSpan, b: AddressSpan): boolean {
 
 /** How far `b` is behind `a`; SIZE_MAX is further than anybody counts, -1 before it. */
 function distanceOf(a: IpWords, b: IpWords): number {
-  const high = [a.w0 - b.w0, a.w1 - b.w1, a.w2 - b.w2];
-  if (high.every((difference) => difference === 0)) {
-    const distance = (b.w3 >>> 0) - (a.w3 >>> 0);
-    return distance < 0 ? -1 : Math.min(SIZE_MAX, distance);
-  }
-  const at = high.findIndex((difference) => difference !== 0);
-  const [x, y] = [a, b].map((each) => [each.w0, each.w1, each.w2][at] >>> 0);
-  return x < y ? SIZE_MAX : -1;
+  const distance = numberOf(b) - numberOf(a);
+  if (distance < 0n) return -1;
+  return distance < BigInt(SIZE_MAX) ? Number(distance) : SIZE_MAX;
+}
+
+function numberOf({ w0, w1, w2, w3 }: IpWords): bigint {
+  return [w0, w1, w2, w3].reduce((sum, word) => (sum << 32n) | BigInt(word >>> 0), 0n);
 }

@@ -2,7 +2,7 @@
 // ranges from-to, one text with commas or a list. They are announced by ARP and neighbour discovery, so they lie in the
 // node network; that network's own first and last addresses, which nobody can ask for, are left out.
 import { type AddressSpan, nthOfSpan, parseSpan, placeIn, spansOverlap } from "../base/address-span.ts";
-import { addIp, type Cidr, formatCidr, nthIp, sizeOf } from "../base/ip.ts";
+import { addIp, type Cidr, contains, formatCidr, nthIp, sizeOf } from "../base/ip.ts";
 import type { FieldPath, FieldProblems } from "../kube/manifest/field-problems.ts";
 import type { ProxyConfig } from "./proxy.ts";
 
@@ -89,6 +89,5 @@ function withoutEnds({ first, size }: AddressSpan, net: Cidr): AddressSpan {
 }
 
 function isWithin(span: AddressSpan, net: Cidr): boolean {
-  const outer = { first: nthIp(net, 0), size: sizeOf(net) };
-  return placeIn(outer, span.first) >= 0 && placeIn(outer, nthOfSpan(span, span.size - 1)) >= 0;
+  return contains(net, span.first) && contains(net, nthOfSpan(span, span.size - 1));
 }
