@@ -172,5 +172,22 @@ t.test("the statuses that a controller would write: a row a condition, or JSON",
     json.map(({ object }) => object),
     ["Gateway shop/gw", "HTTPRoute shop/lost", "HTTPRoute shop/r"],
   );
-  t.equal(podwire.run(["explain", "--gateway-status", "--http", "x", "-f", GATEWAY]).status, 2);
+  for (const [words, problem] of [
+    [["--gateway-status", "--http", "x", "-f", GATEWAY], /use --from and --to, or/],
+    [
+      ["--gateway-status", "--node", "node1", "-f", GATEWAY],
+      /--node: is about packets, and --gateway-status/,
+    ],
+    [["--gateway-status", "--client", "192.0.2.7", "-f", GATEWAY], /--client: goes with --http METHOD URL/],
+    [["--gateway-status"], /--gateway-status: Gateways are read from files: name them with -f/],
+    [
+      ["--http", "http://a/", "--gateway", "gw"],
+      /--gateway: Gateways are read from files: name them with -f/,
+    ],
+  ] as const) {
+    const said = podwire.run(["explain", ...words]);
+    t.equal(said.status, 2, words.join(" "));
+    t.match(said.stderr, problem);
+    t.match(said.stderr, /^error: [^\n]+\n$/);
+  }
 });

@@ -11,9 +11,10 @@ import { Evaluator, ROUTING_KINDS } from "../../l7/evaluator.ts";
 import { explanationJson, explanationLines } from "../../l7/explanation.ts";
 import { type Header, type HttpRequest, readHeader, readRequest } from "../../l7/request.ts";
 import { type Globals, note, noteOnce, print, printData, yamlText } from "../context.ts";
-import { CliError, Exit, usageError } from "../errors.ts";
+import { Exit, usageError } from "../errors.ts";
 import { openNodes } from "../nodes/open-nodes.ts";
 import { readObjects, readOne } from "../objects/manifests.ts";
+import { readJsonLines } from "./json-lines.ts";
 import { becomesCluster } from "./need-controllers.ts";
 import { clusterObjects, offlineCluster } from "./offline-cluster.ts";
 
@@ -122,7 +123,7 @@ async function completed(
 
 function readRequests(options: HttpOptions): HttpRequest[] {
   const file = requestFile(options);
-  if (file !== undefined) return readLines(file, readOne(file).text);
+  if (file !== undefined) return readJsonLines(readOne(file), "requests", readRequest);
   const [method, address, ...more] =
     options.http?.length === 1 ? ["GET", ...options.http] : (options.http ?? []);
   if (address === undefined || more.length > 0)
@@ -169,34 +170,4 @@ function readHeaderLine(line: string): Header {
   } catch (error) {
     throw usageError(`-H ${JSON.stringify(line)}: ${(error as Error).message}`);
   }
-}
-
-/** Every line, or none: an answer that is missing would shift all others. */
-function readLines(file: string, text: string): HttpRequest[] {
-  const requests: HttpRequest[] = [];
-  const problems: string[] = [];
-  for (const [i, line] of text.split("\n").entries()) {
-    if (line.trim() === "") continue;
-    try {
-      requests.push(readRequest(parseObject(line)));
-    } catch (error) {
-      problems.push(`${file}:${i + 1}: ${(error as Error).message}`);
-    }
-  }
-  if (requests.length + problems.length === 0) note(`note: ${file}: no requests in it`);
-  if (problems.length === 0) return requests;
-  for (const each of problems.slice(0, -1)) process.stderr.write(`error: ${each}\n`);
-  throw new CliError(problems.at(-1) as string, Exit.FAILED, "EXPLAIN_REQUESTS");
-}
-
-function parseObject(line: string): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    value = undefined;
-  }
-  if (typeof value === "object" && value !== null && !Array.isArray(value))
-    return value as Record<string, unknown>;
-  throw new Error("not a JSON object");
 }

@@ -26,6 +26,7 @@ import {
   sameFamily,
   type World,
 } from "./explain-world.ts";
+import { readJsonLines } from "./json-lines.ts";
 import { becomesCluster } from "./need-controllers.ts";
 import { offlineCluster, refuseAgentAndFiles } from "./offline-cluster.ts";
 
@@ -127,18 +128,25 @@ function check(options: Options): void {
 
 /** Options of one way to ask that the other would pass over without a word. */
 function refuseStrangers(options: Options): void {
-  const { http, header, client, gateway, node, config, localIp, previous, port, protocol, via } = options;
+  const { http, header, client, gateway, gatewayStatus, file } = options;
+  const { node, config, localIp, previous, port, protocol, via } = options;
+  const isAboutPackets = http === undefined && gatewayStatus !== true;
   const packets = { node, config, "local-ip": localIp, previous, port, protocol, via };
-  const isFile = requestFile(options) !== undefined;
-  const requests = http === undefined || isFile ? { header, client, gateway } : {};
-  const stranger = Object.entries(http === undefined ? requests : { ...packets, ...requests }).find(
-    ([, value]) => value !== undefined,
-  );
-  if (stranger === undefined) return;
-  const [name] = stranger;
-  if (name in packets)
-    throw usageError(`--${name}: is about packets, and --http asks about requests: leave it out`);
-  throw usageError(`--${name}: goes with --http METHOD URL; in a file it is a field of the request`);
+  const isRequest = http !== undefined && requestFile(options) === undefined;
+  const requests = { header, client, gateway };
+  const given = (all: object): string | undefined =>
+    Object.entries(all).find(([, value]) => value !== undefined)?.[0];
+  const ofPackets = isAboutPackets ? undefined : given(packets);
+  if (ofPackets !== undefined) {
+    const asked = http === undefined ? "--gateway-status asks about Gateways" : "--http asks about requests";
+    throw usageError(`--${ofPackets}: is about packets, and ${asked}: leave it out`);
+  }
+  const ofRequests = isRequest ? undefined : given(requests);
+  if (ofRequests !== undefined)
+    throw usageError(`--${ofRequests}: goes with --http METHOD URL; in a file it is a field of the request`);
+  const needsFiles = gatewayStatus === true ? "--gateway-status" : gateway === undefined ? "" : "--gateway";
+  if (needsFiles !== "" && file === undefined)
+    throw usageError(`${needsFiles}: Gateways are read from files: name them with -f`);
 }
 
 async function worldOf(flags: Globals, options: Options): Promise<World> {
@@ -235,7 +243,8 @@ function portOf(flag: string, value: unknown): number {
 }
 
 async function explainFlows(flags: Globals, world: World, options: Options): Promise<void> {
-  const flows = readFlows(options.flows as string, options.via as Via | undefined);
+  const via = options.via as Via | undefined;
+  const flows = readJsonLines(readOne(options.flows as string), "flows", (raw) => readFlow(raw, via));
   const explainer = await explainerOf(world, options, undefined);
   const node = explainer.node.messages.config.nodeName;
   const lines: string[] = [];
@@ -263,26 +272,7 @@ async function yamlLines(explanation: Explanation): Promise<string[]> {
   return ["---", ...(await yamlText(explanation)).trimEnd().split("\n")];
 }
 
-/** Every line, or none: an answer that is missing would shift all others. */
-function readFlows(file: string, via: Via | undefined): Flow[] {
-  const flows: Flow[] = [];
-  const problems: string[] = [];
-  for (const [i, line] of readOne(file).text.split("\n").entries()) {
-    if (line.trim() === "") continue;
-    try {
-      flows.push(readFlow(line, via));
-    } catch (error) {
-      problems.push(`${file}:${i + 1}: ${(error as Error).message}`);
-    }
-  }
-  if (flows.length + problems.length === 0) note(`note: ${file}: no flows in it`);
-  if (problems.length === 0) return flows;
-  for (const text of problems.slice(0, -1)) process.stderr.write(`error: ${text}\n`);
-  throw new CliError(problems.at(-1) as string, Exit.FAILED, "EXPLAIN_FLOWS");
-}
-
-function readFlow(line: string, via: Via | undefined): Flow {
-  const raw = parseObject(line);
+function readFlow(raw: Record<string, unknown>, via: Via | undefined): Flow {
   const address = (field: string): string => {
     const text = raw[field];
     if (typeof text === "string" && parseIp(text) !== null) return text;
@@ -299,18 +289,6 @@ function readFlow(line: string, via: Via | undefined): Flow {
   if (parseIp(from)?.family !== parseIp(to)?.family)
     throw new Error(`${from} and ${to}: addresses of two families`);
   return { from, to, port: portOf("port", raw.port ?? 0), protocol, via: own as Via | undefined };
-}
-
-function parseObject(line: string): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    value = undefined;
-  }
-  if (typeof value === "object" && value !== null && !Array.isArray(value))
-    return value as Record<string, unknown>;
-  throw new Error("not a JSON object");
 }
 
 async function printCounts(flags: Globals, world: World): Promise<void> {
