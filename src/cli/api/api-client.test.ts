@@ -131,6 +131,15 @@ t.test("kinds by the documents of servers before 1.26", async (t) => {
     ),
     ["v1", "v1", "v1", "example.com/v1", "example.com/v1beta1", undefined, undefined],
   );
+  t.same(
+    (await finder.served()).map(({ apiVersion, plural, verbs }) => `${apiVersion} ${plural} ${verbs.join()}`),
+    [
+      "v1 pods get,list",
+      "v1 bindings create",
+      "example.com/v1 pods get,list",
+      "example.com/v1beta1 pods get,list",
+    ],
+  );
 });
 
 t.test("paths and refusals", async (t) => {

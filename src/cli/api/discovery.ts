@@ -18,6 +18,12 @@ export interface ApiResource {
   readonly info?: KindInfo;
 }
 
+/** As the server tells of it. */
+export interface ServedResource extends ApiResource {
+  readonly verbs: readonly string[];
+  readonly categories: readonly string[];
+}
+
 /** A GET of the API: undefined where nothing is served at the path. */
 export type Fetch = (path: string, accept: string) => Promise<object | undefined>;
 
@@ -34,7 +40,7 @@ export function noSuchKind(word: string): CliError {
 export class ResourceFinder {
   readonly #fetch: Fetch;
   readonly #knowsKinds: boolean;
-  #all: Promise<ApiResource[]> | undefined;
+  #served: Promise<ServedResource[]> | undefined;
 
   /** `knowsKinds`: the server is a lab of this version: what is built in is not asked for. */
   constructor(fetch: Fetch, knowsKinds: boolean) {
@@ -66,20 +72,25 @@ export class ResourceFinder {
     return (await this.all()).find((each) => each.kind === kind && each.apiVersion === apiVersion);
   }
 
-  /** Each in every version, the preferred one first; the core group before the others. */
-  all(): Promise<ApiResource[]> {
-    this.#all ??= this.#ask();
-    return this.#all;
+  /** Of which there are objects to look at. In every version, the preferred one first; the core group comes first. */
+  async all(): Promise<ApiResource[]> {
+    return (await this.served()).filter(isListed);
   }
 
-  async #ask(): Promise<ApiResource[]> {
+  /** Also what can only be created, as reviews can. */
+  served(): Promise<ServedResource[]> {
+    this.#served ??= this.#ask();
+    return this.#served;
+  }
+
+  async #ask(): Promise<ServedResource[]> {
     const documents = await Promise.all(["/api", "/apis"].map((path) => this.#fetch(path, AGGREGATED)));
     const lists = await Promise.all(documents.map((each) => this.#resources((each ?? {}) as Document)));
     return lists.flat();
   }
 
   /** Servers of before 1.26 have a document for each version. */
-  async #resources(document: Document): Promise<ApiResource[]> {
+  async #resources(document: Document): Promise<ServedResource[]> {
     if (document.kind === "APIGroupDiscoveryList") return aggregatedResources(document.items ?? []);
     const versions = document.versions ?? (document.groups ?? []).flatMap(versionsOf);
     const lists = await Promise.all(
@@ -118,6 +129,7 @@ interface Aggregated {
   readonly singularResource?: string;
   readonly verbs?: readonly string[];
   readonly shortNames?: readonly string[];
+  readonly categories?: readonly string[];
 }
 
 interface Group {
@@ -136,34 +148,38 @@ interface Plain {
   readonly namespaced?: boolean;
   readonly verbs?: readonly string[];
   readonly shortNames?: readonly string[];
+  readonly categories?: readonly string[];
 }
 
-function aggregatedResources(groups: readonly AggregatedGroup[]): ApiResource[] {
+function aggregatedResources(groups: readonly AggregatedGroup[]): ServedResource[] {
   return groups.flatMap(({ metadata, versions = [] }) => {
     const group = metadata?.name ?? "";
     return versions.flatMap(({ version, resources = [] }) => {
       const apiVersion = group === "" ? version : `${group}/${version}`;
-      return resources.filter(isListed).map((each): ApiResource => {
+      return resources.map((each): ServedResource => {
         const { resource: plural, responseKind, scope, singularResource = "", shortNames = [] } = each;
+        const { verbs = [], categories = [] } = each;
         const kind = responseKind?.kind ?? "";
         const singular = singularResource || kind.toLowerCase();
         const namespaced = scope === "Namespaced";
-        return { group, version, apiVersion, kind, plural, singular, shortNames, namespaced };
+        const named = { group, version, apiVersion, kind, plural, singular, shortNames, namespaced };
+        return { ...named, verbs, categories };
       });
     });
   });
 }
 
-function plainResource(apiVersion: string, each: Plain): ApiResource[] {
-  if (each.name.includes("/") || !isListed(each)) return [];
+function plainResource(apiVersion: string, each: Plain): ServedResource[] {
+  if (each.name.includes("/")) return [];
   const [group, version] = splitApiVersion(apiVersion);
   const { name: plural, kind, singularName = "", shortNames = [], namespaced = false } = each;
+  const { verbs = [], categories = [] } = each;
   const singular = singularName || kind.toLowerCase();
-  return [{ group, version, apiVersion, kind, plural, singular, shortNames, namespaced }];
+  const named = { group, version, apiVersion, kind, plural, singular, shortNames, namespaced };
+  return [{ ...named, verbs, categories }];
 }
 
-/** Reviews can only be created. */
-function isListed({ verbs = [] }: { readonly verbs?: readonly string[] }): boolean {
+function isListed({ verbs }: ServedResource): boolean {
   return verbs.includes("list") || verbs.includes("get");
 }
 

@@ -9,7 +9,7 @@ export interface ListedKind extends KindList {
   readonly resourceVersion: string;
 }
 
-/** By any of kubectl's words for the kind; sorted by namespace and name. */
+/** By any of kubectl's words for the kind; in the server's order, which is by namespace and name. */
 export async function listKind(api: ApiClient, word: string, namespace?: string): Promise<ListedKind> {
   const resource = await api.resource(word);
   const { items, resourceVersion } = await api.list({ resource, namespace });
