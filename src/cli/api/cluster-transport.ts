@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { ApiConnection } from "../../watch/api-server/connection.ts";
 import { readAccess } from "../../watch/api-server/kubeconfig.ts";
 import { CliError, Exit, usageError } from "../errors.ts";
+import { HandOver } from "./hand-over.ts";
 import type { ApiRequest, ApiResponse, Transport } from "./transport.ts";
 
 export interface ClusterFlags {
@@ -40,7 +41,7 @@ class ClusterTransport implements Transport {
       ...(accept === undefined ? {} : { accept }),
     };
     return new Promise((resolve, reject) => {
-      const chunks = new Chunks();
+      const chunks = new HandOver<Uint8Array>();
       let isAnswered = false;
       const call = this.#connection.send(asked, {
         status: (code, _, warning = "") => {
@@ -56,35 +57,5 @@ class ClusterTransport implements Transport {
         },
       });
     });
-  }
-}
-
-/** What comes, for one reader who may be slower. */
-class Chunks implements AsyncIterable<Uint8Array> {
-  readonly #waiting: Uint8Array[] = [];
-  #isOver = false;
-  #failure: Error | undefined;
-  #wake = (): void => {};
-
-  push(chunk: Uint8Array): void {
-    this.#waiting.push(chunk);
-    this.#wake();
-  }
-
-  end(failure: Error | undefined): void {
-    this.#isOver = true;
-    this.#failure = failure;
-    this.#wake();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
-    for (;;) {
-      for (let chunk = this.#waiting.shift(); chunk !== undefined; chunk = this.#waiting.shift()) yield chunk;
-      if (this.#isOver && this.#failure !== undefined) throw this.#failure;
-      if (this.#isOver) return;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
   }
 }

@@ -5,6 +5,7 @@ import type { KubeObject } from "../../kube/objects.ts";
 import type { ApiClient, ObjectList, Stream, WatchEvent } from "./api-client.ts";
 import { changesBetween, idOf, type WatchChange } from "./changes-between.ts";
 import type { ApiResource } from "./discovery.ts";
+import { HandOver } from "./hand-over.ts";
 import type { ServerTable } from "./server-table.ts";
 
 /** First a list of what there is, then one change after the other. `close` ends it. */
@@ -33,7 +34,7 @@ export async function watchKinds(api: ApiClient, followed: readonly Followed[]):
       return new KindWatch(api, each, list ?? (await api.list({ resource, namespace })));
     }),
   );
-  const queue = new Queue();
+  const queue = new HandOver<WatchChange>();
   for (const kind of kinds) {
     kind
       .run((change) => queue.push(change))
@@ -116,33 +117,3 @@ class KindWatch {
 
 /** Of an error: the connection ended in the middle. */
 const CUT = "CLI_CALL";
-
-/** Changes for one reader. */
-class Queue implements AsyncIterable<WatchChange> {
-  readonly #waiting: WatchChange[] = [];
-  #isOver = false;
-  #failure: Error | undefined;
-  #wake = (): void => {};
-
-  push(change: WatchChange): void {
-    this.#waiting.push(change);
-    this.#wake();
-  }
-
-  end(failure: Error | undefined): void {
-    this.#isOver = true;
-    this.#failure ??= failure;
-    this.#wake();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<WatchChange> {
-    for (;;) {
-      for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) yield next;
-      if (this.#failure !== undefined) throw this.#failure;
-      if (this.#isOver) return;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-  }
-}
