@@ -18,7 +18,7 @@ import { CliError, usageError } from "../errors.ts";
 import { type Target, wordTargets } from "../targets.ts";
 import { describe, type Surroundings } from "./describe/describe.ts";
 import { planeSection } from "./describe/plane-facts.ts";
-import { withDerivedEndpoints } from "./get/endpoints.ts";
+import { allEndpoints } from "./get/endpoints.ts";
 import { labelMatcher } from "./get/selector.ts";
 import { collect } from "./manifests.ts";
 import { listObjects } from "./workload.ts";
@@ -110,16 +110,6 @@ async function find(
     }
   }
   return { chosen, missing };
-}
-
-async function allEndpoints(
-  all: ObjectSource,
-  stored: KubeObject[],
-  namespace?: string,
-): Promise<KubeObject[]> {
-  const services = await listObjects(all, "services", namespace);
-  const slices = await listObjects(all, "endpointslices", namespace);
-  return withDerivedEndpoints(stored, services.items, slices.items);
 }
 
 async function texts(all: ObjectSource, objects: readonly KubeObject[], flags: Flags): Promise<string> {

@@ -14,14 +14,13 @@ import { note, print } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
 import { type Column, formatTable } from "../table.ts";
 import { type Target, wordTargets } from "../targets.ts";
-import { withDerivedEndpoints } from "./get/endpoints.ts";
+import { allEndpoints } from "./get/endpoints.ts";
 import { nameOf, type Printer, printerOf } from "./get/output.ts";
 import { fieldMatcher, labelMatcher, type Matcher } from "./get/selector.ts";
 import { listShown, type ShownKind } from "./get/shown-kind.ts";
 import { changesOf, type WatchedKind } from "./get/watch.ts";
 import { collect } from "./manifests.ts";
 import { columnsFor } from "./object-columns.ts";
-import { listObjects } from "./workload.ts";
 
 interface Flags {
   filename?: string[];
@@ -179,16 +178,6 @@ async function ask(
     } else found.push({ ...list, items: sorted, namespace: where, words: [word] });
   }
   return { found, missing };
-}
-
-async function allEndpoints(
-  all: ObjectSource,
-  stored: KubeObject[],
-  namespace?: string,
-): Promise<KubeObject[]> {
-  const services = await listObjects(all, "services", namespace);
-  const slices = await listObjects(all, "endpointslices", namespace);
-  return withDerivedEndpoints(stored, services.items, slices.items);
 }
 
 function select(items: KubeObject[], names: string[]): KubeObject[] {

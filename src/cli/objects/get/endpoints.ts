@@ -1,10 +1,23 @@
 // Endpoints as a cluster's controller would keep them beside the slices: one object a Service with a selector.
 import type { EndpointSlice, KubeObject, Service } from "../../../kube/objects.ts";
+import type { ObjectHolder } from "../../nodes/nodes.ts";
+import { listObjects } from "../workload.ts";
 
 const SERVICE_LABEL = "kubernetes.io/service-name";
 
+/** Those of a namespace, or of all, where `stored` are there. */
+export async function allEndpoints(
+  holder: ObjectHolder,
+  stored: readonly KubeObject[],
+  namespace?: string,
+): Promise<KubeObject[]> {
+  const services = await listObjects(holder, "services", namespace);
+  const slices = await listObjects(holder, "endpointslices", namespace);
+  return withDerivedEndpoints(stored, services.items, slices.items);
+}
+
 /** Those that are not stored, made of the slices; stored ones stand as they are. Sorted by namespace and name. */
-export function withDerivedEndpoints(
+function withDerivedEndpoints(
   stored: readonly KubeObject[],
   services: readonly KubeObject[],
   slices: readonly KubeObject[],

@@ -4,7 +4,7 @@ import { changesBetween } from "../../api/changes-between.ts";
 import type { KindList } from "../../nodes/nodes.ts";
 import { columnsFor } from "../object-columns.ts";
 import { listObjects } from "../workload.ts";
-import { withDerivedEndpoints } from "./endpoints.ts";
+import { allEndpoints } from "./endpoints.ts";
 import { document, nameOf, printerOf, withoutManagers } from "./output.ts";
 import { fieldMatcher, labelMatcher } from "./selector.ts";
 import { Shown } from "./watch.ts";
@@ -97,14 +97,24 @@ t.test("Endpoints of Services with a selector are made of their slices", async (
     endpoints: [1, 2, 3, 4, 5].map((i) => ({ addresses: [`10.0.0.${i}`], conditions: { ready: i > 1 } })),
     ports: [{ port: 8080 }],
   } as KubeObject;
-  const made = withDerivedEndpoints([], [service, bare], [slice]);
+  const kinds: Readonly<Record<string, KubeObject[]>> = {
+    services: [service, bare],
+    endpointslices: [slice],
+  };
+  const holder = {
+    list: async (plural: string): Promise<KindList> => {
+      return { kind: "", plural, namespaced: true, apiVersion: "v1", items: kinds[plural] };
+    },
+  };
+  const made = await allEndpoints(holder, []);
   t.same(
     made.map((each) => each.metadata.name),
     ["web"],
   );
   const shown = columnsFor("Endpoints", Date.now()).map((each) => each.value(made[0]));
   t.same(shown.slice(0, 2), ["web", "10.0.0.2:8080,10.0.0.3:8080,10.0.0.4:8080 + 1 more..."]);
-  t.same(withDerivedEndpoints(made, [service], []), made, "a stored one stands");
+  kinds.endpointslices.length = 0;
+  t.same(await allEndpoints(holder, made), made, "a stored one stands");
 });
 
 t.test("a watch tells of what fits: it comes, changes, and goes when it fits no longer", async (t) => {
