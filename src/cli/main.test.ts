@@ -71,6 +71,8 @@ t.test("wrong usage: status 2 and one line on stderr", async (t) => {
     ["wait", "pod/x", "--for=Ready"],
     ["wait", "pod", "--for=delete"],
     ["rollout", "undone", "deploy/x"],
+    ["rollout", "undo", "deploy/x", "-o", "name"],
+    ["rollout", "pause", "deploy/x", "-o", "name"],
     ["logs", "x", "--tail", "y"],
     ["completion", "powershell"],
     ["cni", "nosuch"],

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { qualifiedPlural } from "../../../kube/kinds.ts";
 import { type ApiClient, dryRunQuery } from "../../api/api-client.ts";
 import { addCluster, openApi } from "../../api/open-api.ts";
-import { note, print } from "../../context.ts";
+import { globals, note, print } from "../../context.ts";
 import { CliError, usageError } from "../../errors.ts";
 import { addDryRun, dryRunSuffix, strategyOf } from "../dry-run.ts";
 import { nameOf, printerOf } from "../get/output.ts";
@@ -59,6 +59,7 @@ export function registerPast(rollout: Command, choose: Choose): void {
     .option("--to-revision <n>", "the revision (default: the one before the newest)")
     .action(async (words: string[], flags: Flags, command: Command) => {
       strategyOf(flags.dryRun);
+      globals(command); // output forms: none of undo's own
       const api = await openApi(command);
       for (const named of await choose(api, words, flags)) await print(await undo(api, named, flags));
     });
@@ -69,6 +70,7 @@ export function registerPast(rollout: Command, choose: Choose): void {
     verb(name, isPaused ? "a deployment's new templates make no pods" : "they make pods again")
       .usage(`${WORDS} [-n NAMESPACE]`)
       .action(async (words: string[], flags: Flags, command: Command) => {
+        globals(command); // as above
         const api = await openApi(command);
         const failed: string[] = [];
         for (const named of await choose(api, words, flags)) {
