@@ -130,3 +130,11 @@ export type Tell = (step: string, text: string) => void;
 export function answer(status: number, headers: readonly Header[] = [], location?: string): Answer {
   return { kind: "answer", status, headers, location };
 }
+
+/** Of those that have a backend the one that is drawn most often, of equal ones the first. */
+export function likeliest(choices: readonly Choice[]): Choice | undefined {
+  let best: Choice | undefined;
+  for (const each of choices)
+    if (each.backend !== undefined && (best === undefined || each.share > best.share)) best = each;
+  return best;
+}

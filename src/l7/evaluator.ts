@@ -6,6 +6,7 @@ import { Certificates } from "./certificates.ts";
 import { answer, type Decision, type Step, type Tell } from "./decision.ts";
 import { GatewayRules } from "./gateway/gateways.ts";
 import { type ObjectStatus, statusNotes } from "./gateway/status.ts";
+import { unservedFields } from "./gateway/unserved-fields.ts";
 import { IngressRules } from "./ingress/ingress.ts";
 import { type HttpRequest, seen } from "./request.ts";
 
@@ -31,7 +32,12 @@ export class Evaluator {
     this.#ingress = new IngressRules(objects, backends, certificates);
     this.#gateways = new GatewayRules(objects, backends, certificates);
     this.statuses = this.#gateways.statuses;
-    this.notes = [...this.#ingress.notes, ...this.#gateways.others, ...statusNotes(this.statuses)];
+    this.notes = [
+      ...this.#ingress.notes,
+      ...this.#gateways.others,
+      ...unservedFields(objects),
+      ...statusNotes(this.statuses),
+    ];
     this.count = this.#ingress.count + this.#gateways.count;
   }
 

@@ -1,6 +1,6 @@
 // A decision as scripts get it (JSON, one line a request) and as people read it.
 import { formatIp } from "../base/ip.ts";
-import type { Choice, Decision, Forward, Step } from "./decision.ts";
+import { type Choice, type Decision, type Forward, likeliest, type Step } from "./decision.ts";
 import type { Header, HttpRequest } from "./request.ts";
 
 interface Explained {
@@ -22,12 +22,12 @@ export function explanationJson(request: HttpRequest, { decision, steps }: Expla
 function forwardJson(request: HttpRequest, action: Forward): object {
   const { choices, target, host, headers, protocol, timeouts, retries, bodyMax, affinity, limits, auth } =
     action;
-  const drawn = likeliest(choices);
+  const drawn = likeliest(choices); // there is one, or it would be an answer
   const added = action.answerHeaders.filter(({ what }) => what !== "remove");
   const removed = action.answerHeaders.filter(({ what }) => what === "remove");
   return {
-    backend: drawn.backend?.name,
-    endpoints: drawn.backend?.endpoints,
+    backend: drawn?.backend?.name,
+    endpoints: drawn?.backend?.endpoints,
     rewrittenPath: target === request.target ? undefined : target,
     rewrittenHost: host === (request.host ?? "") ? undefined : host,
     upstreamHeaders: headerMap(headers),
@@ -38,16 +38,10 @@ function forwardJson(request: HttpRequest, action: Forward): object {
         ? { status, share: rounded(share) }
         : { backend: backend.name, share: rounded(share) },
     ),
-    backendTls: drawn.tls,
+    backendTls: drawn?.tls,
     ...{ protocol, timeouts, retries, bodyMaxBytes: bodyMax, affinity, limits, auth },
     mirrors: action.mirrors.length === 0 ? undefined : action.mirrors,
   };
-}
-
-/** Of those with a backend: one is there, or it would be an answer. */
-function likeliest(choices: readonly Choice[]): Choice {
-  const drawn = choices.filter(({ backend }) => backend !== undefined);
-  return drawn.reduce((best, each) => (each.share > best.share ? each : best));
 }
 
 function rounded(share: number): number {

@@ -59,6 +59,11 @@ export function headerOf(headers: readonly Header[], name: string): string | und
   return found;
 }
 
+/** A header that has nothing to say is left out. */
+export function addHeader(headers: Header[], name: string, value: string): void {
+  if (value !== "") headers.push({ name, value });
+}
+
 export function cookieOf(headers: readonly Header[], name: string): string | undefined {
   for (const part of (headerOf(headers, "cookie") ?? "").split(";")) {
     const equals = part.indexOf("=");

@@ -29,7 +29,7 @@ export interface Listener {
   hostname?: string;
   port: number;
   protocol: string;
-  tls?: { mode: string; certificateRefs?: ObjectRef[] };
+  tls?: { mode: string; certificateRefs?: ObjectRef[]; frontendValidation?: object };
   allowedRoutes: {
     namespaces: { from: string; selector?: LabelSelector };
     kinds?: { group: string; kind: string }[];
@@ -39,7 +39,7 @@ export interface Listener {
 export type GatewayClass = KubeObject & { kind: "GatewayClass"; spec: { controllerName: string } };
 export type Gateway = KubeObject & {
   kind: "Gateway";
-  spec: { gatewayClassName: string; listeners: Listener[]; addresses?: { type?: string; value?: string }[] };
+  spec: { gatewayClassName: string; listeners: Listener[]; tls?: { frontend?: object } };
 };
 
 export interface HeaderModifier {

@@ -1,12 +1,13 @@
 // A request that a route's rule has matched: filters in their order, then the backends.
 import { formatIp } from "../../base/ip.ts";
 import type { CorsFilter, PathModifier, RouteFilter } from "../../kube/gateway/gateway-objects.ts";
-import { answer, type Choice, type Decision, type HeaderChange, type Tell } from "../decision.ts";
+import { answer, type Choice, type Decision, type HeaderChange, likeliest, type Tell } from "../decision.ts";
 import { encodedPath } from "../match/normal-path.ts";
-import { type Header, headerOf, hostName, type Seen } from "../request.ts";
+import { addHeader, type Header, headerOf, hostName, type Seen } from "../request.ts";
+import { endpointsText, percent } from "../words.ts";
 import type { Entry } from "./entries.ts";
 import { answerChanges, changesOf } from "./header-changes.ts";
-import { likeliest, percent, type RouteRule } from "./route-rule.ts";
+import type { RouteRule } from "./route-rule.ts";
 
 const NO_CONTENT = 204;
 const FAILED = 500;
@@ -97,14 +98,9 @@ function tellWhere({ choices, mirrors }: RouteRule, tell: Tell): void {
       "backend",
       backend === undefined
         ? `${percent(share)} fail: ${why}`
-        : `${backend.name}: ${shown(backend.endpoints)}`,
+        : `${backend.name}: ${endpointsText(backend.endpoints)}`,
     );
   for (const { target } of mirrors) tell("mirror", `a copy goes to ${target}`);
-}
-
-function shown(endpoints: readonly string[]): string {
-  const more = endpoints.length > 4 ? ` and ${endpoints.length - 4} more` : "";
-  return `${endpoints.slice(0, 4).join(", ")}${more}`;
 }
 
 /** The proxy's own come last, whatever a client says under their names. */
@@ -112,17 +108,13 @@ function baseHeaders({ request }: Seen, host: string, port: number): Header[] {
   const client = request.client === undefined ? "" : formatIp(request.client);
   const headers: Header[] = [];
   for (const each of request.headers) if (!OWN.test(each.name)) headers.push(each);
-  add(headers, "Host", host);
-  add(headers, "X-Real-IP", client);
-  add(headers, "X-Forwarded-For", client);
-  add(headers, "X-Forwarded-Host", request.host ?? "");
-  add(headers, "X-Forwarded-Port", String(port));
-  add(headers, "X-Forwarded-Proto", request.scheme);
+  addHeader(headers, "Host", host);
+  addHeader(headers, "X-Real-IP", client);
+  addHeader(headers, "X-Forwarded-For", client);
+  addHeader(headers, "X-Forwarded-Host", request.host ?? "");
+  addHeader(headers, "X-Forwarded-Port", String(port));
+  addHeader(headers, "X-Forwarded-Proto", request.scheme);
   return headers;
-}
-
-function add(headers: Header[], name: string, value: string): void {
-  if (value !== "") headers.push({ name, value });
 }
 
 function changed(headers: readonly Header[], filters: readonly RouteFilter[]): readonly Header[] {

@@ -533,3 +533,52 @@ t.test("which Gateway: by name, by class; a request without one finds whoever ha
     /Gateway shop\/gw: its class podwire is not podwire\.dev\/gateway's/,
   );
 });
+
+t.test(
+  "fields that nothing here acts on are told; who asks for client certificates is not served",
+  async (t) => {
+    const one = await makeCredentials("l7", ["a.example"], []);
+    const secret = {
+      ...{
+        apiVersion: "v1",
+        kind: "Secret",
+        metadata: { name: "c", namespace: "shop" },
+        type: "kubernetes.io/tls",
+      },
+      stringData: { "tls.crt": one.serverCert, "tls.key": one.serverKey },
+    };
+    const https = (tls: object = {}): object => ({
+      ...{ name: "https", port: 443, protocol: "HTTPS", tls: { certificateRefs: [{ name: "c" }], ...tls } },
+    });
+    const withSpec = (own: object, more: object): object => {
+      const { spec, ...rest } = own as { spec: object };
+      return { ...rest, spec: { ...spec, ...more } };
+    };
+    const route = httpRoute("r", { rules: [rule("/", "a")] });
+    const told = new World(
+      secret,
+      withSpec(gateway([HTTP, https({ options: { "example.com/a": "b" } })]), {
+        ...{ addresses: [{ value: "192.0.2.1" }], infrastructure: { labels: { a: "b" } } },
+      }),
+      withSpec(route, { useDefaultGateways: "All" }),
+    );
+    t.same(told.evaluator.notes, [
+      "Gateway shop/gw: spec.addresses does nothing here",
+      "Gateway shop/gw: spec.infrastructure does nothing here",
+      "Gateway shop/gw: spec.listeners[*].tls.options does nothing here",
+      "HTTPRoute shop/r: spec.useDefaultGateways does nothing here",
+    ]);
+    t.equal(told.short("https://a.example/"), "a");
+    const refused =
+      /Gateway shop\/gw listener https: Accepted is False: UnsupportedValue: client certificates/;
+    for (const own of [
+      gateway([HTTP, https({ frontendValidation: {} })]),
+      withSpec(gateway([HTTP, https()]), { tls: { frontend: { default: {} } } }),
+    ]) {
+      const world = new World(secret, own, route);
+      t.match(world.evaluator.notes.join("\n"), refused);
+      t.equal(world.short("https://a.example/"), "404");
+      t.equal(world.short("http://a.example/"), "a");
+    }
+  },
+);

@@ -76,18 +76,16 @@ function ownListener(
   const badKind = asked.find((each) => !isServed(each));
   const tls = certificateOf(gateway, listener, world);
   const isTerminated = listener.protocol === "TLS" && listener.tls?.mode !== "Passthrough";
-  const accepted: [boolean, string, string] =
+  const refusal: [reason: string, message: string] | undefined =
     served === undefined
-      ? [false, "UnsupportedProtocol", `protocol ${listener.protocol} is not served: use HTTP, HTTPS, TLS`]
+      ? ["UnsupportedProtocol", `protocol ${listener.protocol} is not served: use HTTP, HTTPS, TLS`]
       : isTerminated
-        ? [
-            false,
-            "UnsupportedProtocol",
-            "TLS is passed through only: use mode Passthrough, or protocol HTTPS",
-          ]
-        : conflict === undefined
-          ? [true, "Accepted", ""]
-          : [false, conflict[0], conflict[1]];
+        ? ["UnsupportedProtocol", "TLS is passed through only: use mode Passthrough, or protocol HTTPS"]
+        : asksForClients(gateway, listener)
+          ? ["UnsupportedValue", "client certificates are not asked for here: leave their validation out"]
+          : conflict;
+  const accepted: [boolean, string, string] =
+    refusal === undefined ? [true, "Accepted", ""] : [false, ...refusal];
   const resolved: [boolean, string, string] =
     badKind !== undefined
       ? [false, "InvalidRouteKinds", `${badKind.kind} cannot attach to protocol ${listener.protocol}`]
@@ -109,6 +107,11 @@ function ownListener(
       condition("Conflicted", conflicted),
     ],
   };
+}
+
+/** Then whoever has no certificate is to be kept out. */
+function asksForClients({ spec }: Gateway, { protocol, tls }: Listener): boolean {
+  return protocol === "HTTPS" && (tls?.frontendValidation !== undefined || spec.tls?.frontend !== undefined);
 }
 
 export function condition(

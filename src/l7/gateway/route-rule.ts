@@ -9,7 +9,18 @@ import type {
 import type { ConfigMap, KubeObject } from "../../kube/objects.ts";
 import { durationSec } from "../../kube/validate/routing/route-rules.ts";
 import { type Backend, type Backends, isThere } from "../backends.ts";
-import type { Affinity, Choice, HeaderChange, Mirror, Protocol, Retries, Timeouts } from "../decision.ts";
+import { byAge } from "../by-age.ts";
+import {
+  type Affinity,
+  type Choice,
+  type HeaderChange,
+  likeliest,
+  type Mirror,
+  type Protocol,
+  type Retries,
+  type Timeouts,
+} from "../decision.ts";
+import { percent } from "../words.ts";
 import type { Grants } from "./grants.ts";
 import { answerChanges } from "./header-changes.ts";
 
@@ -162,12 +173,7 @@ export class RuleMaker {
     );
     const isExact = ({ spec }: BackendTlsPolicy): number =>
       Number(spec.targetRefs.some((each) => each.name === name && (each.sectionName ?? "") !== ""));
-    const time = ({ metadata }: BackendTlsPolicy): string => metadata.creationTimestamp ?? "";
-    const [policy] = own.sort(
-      (a, b) =>
-        isExact(b) - isExact(a) ||
-        (time(a) < time(b) ? -1 : time(a) > time(b) ? 1 : a.metadata.name < b.metadata.name ? -1 : 1),
-    );
+    const [policy] = own.sort((a, b) => isExact(b) - isExact(a) || byAge(a, b));
     if (policy === undefined) return undefined;
     const { hostname, caCertificateRefs = [] } = policy.spec.validation;
     const title = `BackendTLSPolicy ${namespace}/${policy.metadata.name}`;
@@ -195,10 +201,6 @@ function shareText({ backend, status, share }: Choice, count: number): string {
   return count === 1 ? name : `${name} (${percent(share)})`;
 }
 
-export function percent(share: number): string {
-  return `${Number((share * 100).toFixed(2))} %`;
-}
-
 function affinityOf(persistence: HttpRule["sessionPersistence"], title: string): Affinity | undefined {
   if (persistence === undefined) return undefined;
   const {
@@ -222,11 +224,4 @@ function protocolOf({ kind }: Route, { backend, tls }: Partial<Choice> = {}): Pr
   const isGrpc = kind === "GRPCRoute";
   if (tls !== undefined) return isGrpc ? "grpcs" : "https";
   return PROTOCOLS[backend?.appProtocol ?? ""] ?? (isGrpc ? "grpc" : "http");
-}
-
-export function likeliest(choices: readonly Choice[]): Choice | undefined {
-  let best: Choice | undefined;
-  for (const each of choices)
-    if (each.backend !== undefined && (best === undefined || each.share > best.share)) best = each;
-  return best;
 }

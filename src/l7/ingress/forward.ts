@@ -9,7 +9,8 @@ import {
   type HeaderChange,
   type Tell,
 } from "../decision.ts";
-import { cookieOf, type Header, headerOf, type Seen } from "../request.ts";
+import { addHeader, cookieOf, type Header, headerOf, type Seen } from "../request.ts";
+import { endpointsText, percent } from "../words.ts";
 import { corsChanges } from "./cors.ts";
 import { rewritten } from "./rewrite.ts";
 import type { Canary, Location, Target } from "./site.ts";
@@ -106,10 +107,6 @@ function reasonOf(choices: readonly Choice[], rule: string): string {
   return `to ${all.join(", ")} by ${rule}`;
 }
 
-function percent(share: number): string {
-  return `${Number((share * 100).toFixed(2))} %`;
-}
-
 function limitText({ perSec, burst, connections, status }: NonNullable<Forward["limits"]>): string {
   const parts = [
     ...(perSec === undefined
@@ -183,9 +180,7 @@ function served(port: PortRef, backends: Backends, toService: boolean): { found?
 }
 
 function endpointText({ endpoints }: Backend, backends: Backends): string {
-  if (backends.areAssumed) return "its endpoints are not among these objects";
-  const shown = endpoints.slice(0, 4).join(", ");
-  return endpoints.length > 4 ? `${shown} and ${endpoints.length - 4} more` : shown;
+  return backends.areAssumed ? "its endpoints are not among these objects" : endpointsText(endpoints);
 }
 
 function cookiePath({ path, pattern, settings }: Location): string {
@@ -206,21 +201,21 @@ function requestHeaders({ settings }: Location, { request }: Seen): Header[] {
       given += `${given === "" ? "" : ", "}${each.value}`;
   }
   const client = request.client === undefined ? "" : formatIp(request.client);
-  add(headers, "Host", settings.upstreamVhost || host);
-  add(headers, "X-Real-IP", client);
-  add(headers, "X-Forwarded-For", client);
-  add(headers, "X-Forwarded-Host", host);
-  add(headers, "X-Forwarded-Port", port === undefined ? (scheme === "https" ? "443" : "80") : String(port));
-  add(headers, "X-Forwarded-Proto", scheme);
-  add(headers, "X-Forwarded-Scheme", scheme);
-  add(headers, "X-Scheme", scheme);
-  add(headers, "X-Original-Forwarded-For", given);
-  add(headers, "X-Forwarded-Prefix", settings.forwardedPrefix);
+  addHeader(headers, "Host", settings.upstreamVhost || host);
+  addHeader(headers, "X-Real-IP", client);
+  addHeader(headers, "X-Forwarded-For", client);
+  addHeader(headers, "X-Forwarded-Host", host);
+  addHeader(
+    headers,
+    "X-Forwarded-Port",
+    port === undefined ? (scheme === "https" ? "443" : "80") : String(port),
+  );
+  addHeader(headers, "X-Forwarded-Proto", scheme);
+  addHeader(headers, "X-Forwarded-Scheme", scheme);
+  addHeader(headers, "X-Scheme", scheme);
+  addHeader(headers, "X-Original-Forwarded-For", given);
+  addHeader(headers, "X-Forwarded-Prefix", settings.forwardedPrefix);
   return headers;
-}
-
-function add(headers: Header[], name: string, value: string): void {
-  if (value !== "") headers.push({ name, value });
 }
 
 function customChanges(

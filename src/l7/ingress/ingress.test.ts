@@ -516,3 +516,11 @@ t.test("unknown annotations are told once; what would keep somebody out keeps ev
   t.match(world.ask("http://x.example/"), { status: 503, reason: /auth-type is not carried out here/ });
   t.equal(new World([at({ "enable-modsecurity": "false" })]).short("http://x.example/"), "a");
 });
+
+t.test("what an annotation may say, and nobody here does, is told", async (t) => {
+  const modes = { "affinity-mode": "persistent", "affinity-canary-behavior": "legacy" };
+  t.same(new World([at(modes)]).evaluator.notes, [
+    'Ingress shop/web: nginx.ingress.kubernetes.io/affinity-mode "persistent": use balanced',
+    'Ingress shop/web: nginx.ingress.kubernetes.io/affinity-canary-behavior "legacy": use sticky',
+  ]);
+});

@@ -165,8 +165,9 @@ function affinityOf(r: AnnotationReader): Affinity | undefined {
   const [maxAge, expires] = [r.text("session-cookie-max-age"), r.text("session-cookie-expires")];
   const [domain, sameSite] = [r.text("session-cookie-domain"), r.text("session-cookie-samesite")];
   const secure = r.flag("session-cookie-secure", false);
-  r.oneOf("affinity-mode", { balanced: "balanced", persistent: "persistent" }, "balanced");
-  r.oneOf("affinity-canary-behavior", { sticky: "sticky", legacy: "legacy" }, "sticky");
+  // The defaults alone: what else they may say is not carried out, and told as any word that is not known.
+  r.oneOf("affinity-mode", { balanced: "balanced" }, "balanced");
+  r.oneOf("affinity-canary-behavior", { sticky: "sticky" }, "sticky");
   const affinity = r.oneOf("affinity", { cookie: "cookie" }, "");
   const attributes = [
     ...(expires === "" ? [] : [`Expires=${expires}s from now`]),
