@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import type { KubeObject } from "../kube/objects.ts";
 import { TestPrograms } from "../testing/pod-programs.ts";
+import { deleteNamed } from "../testing/world/delete-named.ts";
 import { makeCluster } from "../testing/world/make-cluster.ts";
 import { ApiSource } from "../watch/api-server/api-source.ts";
 import { readAccess } from "../watch/api-server/kubeconfig.ts";
@@ -138,7 +139,7 @@ t.test("certificates, tokens, bodies; a client that follows everything", async (
   const text = "apiVersion: v1\nkind: Service\nmetadata: { name: s }\nspec: { ports: [ { port: 80 } ] }\n";
   cluster.apply([{ file: "a", text }]);
   t.ok(await until(() => known.has("Service/s")), "what is new is told");
-  cluster.deleteNamed("svc", "default", ["s"]);
+  deleteNamed(cluster, "svc", "default", ["s"]);
   t.ok(await until(() => !known.has("Service/s")), "what is gone too");
   t.same(problems, []);
   t.same(lines, []);

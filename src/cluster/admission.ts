@@ -6,9 +6,8 @@ import type { FieldPath } from "../kube/manifest/field-problems.ts";
 import type { Manifest, ManifestProblem } from "../kube/manifest/manifest.ts";
 import { type KubeObject, keyOf, type Pod, type Service } from "../kube/objects.ts";
 import { withAccountOf } from "./account/pod-account.ts";
-import type { DeleteTarget } from "./cluster-options.ts";
 import { PodPlacer } from "./controller/pod-placer.ts";
-import { alreadyExists, mayNotGo, NEEDED_NAMESPACES, notFound } from "./outcome.ts";
+import { alreadyExists } from "./outcome.ts";
 import type { Store } from "./store.ts";
 
 /** Namespaces first, and whoever asks for a certain address before those who take any. */
@@ -38,18 +37,6 @@ export function checkNew(manifests: readonly Manifest[], store: Store): void {
     .filter(({ info, object }) => store.get(info.kind, keyOf(object)) !== undefined)
     .map(({ info, object, problem }) => alreadyExists(info, object.metadata.name, problem([], "").file));
   if (lines.length > 0) throw new PodwireError(lines.join("\n"), { code: "ALREADY_EXISTS" });
-}
-
-/** For a call that deletes: something of it is there, and no namespace goes that every cluster needs. */
-export function checkTargets(targets: readonly DeleteTarget[], store: Store): void {
-  const kept = targets.filter(
-    ({ info, key }) => info.kind === "Namespace" && NEEDED_NAMESPACES.includes(key),
-  );
-  if (kept.length > 0) throw new PodwireError(kept.map(mayNotGo).join("\n"), { code: "FORBIDDEN" });
-  if (targets.length === 0 || targets.some(({ info, key }) => store.get(info.kind, key) !== undefined))
-    return;
-  const lines = targets.map(({ info, key, file }) => notFound(info, key.split("/").at(-1) ?? "", file));
-  throw new PodwireError(lines.join("\n"), { code: "NOT_FOUND" });
 }
 
 /** Namespaces that are neither there nor among the objects. */

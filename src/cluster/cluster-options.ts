@@ -1,6 +1,5 @@
 // What a cluster is made with, and how its calls may be asked for.
 import type { AddressSpan } from "../base/address-span.ts";
-import type { KindInfo } from "../kube/kinds.ts";
 import type { KubeObject } from "../kube/objects.ts";
 import type { PodSecurityConfig } from "../kube/pod-security/policy.ts";
 import type { Happening } from "./event-recorder.ts";
@@ -52,13 +51,6 @@ export interface ApplyOptions extends CallOptions {
   readonly isDump?: boolean;
   /** Told the warnings of an API server. */
   readonly warn?: (text: string) => void;
-}
-
-export interface DeleteTarget {
-  readonly info: KindInfo;
-  readonly key: string;
-  /** The manifest that named it. */
-  readonly file?: string;
 }
 
 export interface Change {

@@ -25,7 +25,7 @@ import {
 } from "../kube/manifest/manifest.ts";
 import { type KubeObject, keyOf, type Pod } from "../kube/objects.ts";
 import { validateUpdate } from "../kube/validate/update.ts";
-import { asBefore, checkNamespaces, checkNew, checkTargets, fieldOf, inOrder, merge } from "./admission.ts";
+import { asBefore, checkNamespaces, checkNew, fieldOf, inOrder, merge } from "./admission.ts";
 import { Allocation, type Remembered } from "./allocation.ts";
 import { applied } from "./applied.ts";
 import type {
@@ -33,7 +33,6 @@ import type {
   CallOptions,
   Change,
   ClusterOptions,
-  DeleteTarget,
   DeletionOptions,
 } from "./cluster-options.ts";
 import { contentsOf } from "./contents.ts";
@@ -42,7 +41,7 @@ import { GarbageCollector } from "./controller/garbage-collector.ts";
 import { isWaitingPod, placedFirst } from "./controller/pod-placer.ts";
 import { toldActions } from "./controller/told-actions.ts";
 import { EventRecorder, type Happening, timeText } from "./event-recorder.ts";
-import { type Action, NAMESPACES, nameOnly, namespaceObject, type Outcome, outcome } from "./outcome.ts";
+import { type Action, NAMESPACES, namespaceObject, type Outcome } from "./outcome.ts";
 import { type Judgement, StoreAdmission } from "./pod-security-admission.ts";
 import { type SavedCluster, saveCluster } from "./saved-cluster.ts";
 import { Store } from "./store.ts";
@@ -106,35 +105,6 @@ export class Cluster {
       const rehearsed = options.dryRun === true ? this.store : undefined;
       return manifests.map((m) => applied(m, actions.get(m), rehearsed));
     });
-  }
-
-  /** Pods with a node end gracefully: they get a deletionTimestamp, and whoever runs them calls `remove`. */
-  deleteManifests(
-    sources: readonly ManifestText[],
-    graceSeconds?: number,
-    options: CallOptions & ParseOptions = {},
-  ): Outcome[] {
-    const manifests = parseManifests(sources, options);
-    return this.#delete(
-      manifests.map((m) => ({ info: m.info, key: keyOf(m.object), file: m.problem([], "").file })),
-      graceSeconds,
-      options,
-    );
-  }
-
-  deleteNamed(
-    word: string,
-    namespace: string,
-    names: readonly string[],
-    graceSeconds?: number,
-    options: CallOptions = {},
-  ): Outcome[] {
-    const info = this.kindOf(word);
-    return this.#delete(
-      names.map((name) => ({ info, key: info.namespaced ? `${namespace}/${name}` : name })),
-      graceSeconds,
-      options,
-    );
   }
 
   /** The kind that one of kubectl's words means. */
@@ -342,20 +312,6 @@ export class Cluster {
       problems.push(manifest.problem(fieldOf(error, object), error.message));
       return undefined;
     }
-  }
-
-  #delete(targets: readonly DeleteTarget[], graceSeconds?: number, options: CallOptions = {}): Outcome[] {
-    checkTargets(targets, this.store);
-    return this.#call(options, () => {
-      const outcomes = targets.map(({ info, key }) => {
-        const object = this.store.get(info.kind, key);
-        if (object === undefined) return outcome(info, nameOnly(info, key), "not found");
-        this.#end(object, graceSeconds);
-        return outcome(info, object, "deleted");
-      });
-      this.#reconcile();
-      return outcomes;
-    });
   }
 
   #end(object: KubeObject, graceSeconds?: number): void {

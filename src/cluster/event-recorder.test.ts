@@ -1,6 +1,7 @@
 // Events of a cluster's components: what happened, told once and counted, bounded, and none of calls that are refused.
 import t from "tap";
 import type { Event, KubeObject, Pod } from "../kube/objects.ts";
+import { deleteNamed } from "../testing/world/delete-named.ts";
 import { makeCluster } from "../testing/world/make-cluster.ts";
 import { byTime } from "./event-recorder.ts";
 
@@ -36,7 +37,7 @@ t.test(
     const scheduled = "Normal Scheduled a default-scheduler: Successfully assigned default/a to node1 x1";
     t.same(lines(), [scheduled, `Warning FailedScheduling x default-scheduler: ${refusal} x1`]);
     clock.nowMs += 5000;
-    cluster.deleteNamed("pod", "default", ["a"], 0);
+    deleteNamed(cluster, "pod", "default", ["a"], 0);
     const failed = events().find(({ reason }) => reason === "FailedScheduling");
     t.match(failed, {
       count: 2,
@@ -72,7 +73,7 @@ t.test("a Deployment's: numbers of its sets' pods; the set tells of each pod", a
   const [left] = (cluster.list("Pod") as Pod[]).filter(
     ({ metadata }) => metadata.deletionTimestamp === undefined,
   );
-  cluster.deleteNamed("pod", "default", [left.metadata.name], 0);
+  deleteNamed(cluster, "pod", "default", [left.metadata.name], 0);
   const created = lines("ReplicaSet").filter((line) => line.includes("SuccessfulCreate"));
   t.match(created[0], /^Normal SuccessfulCreate web-\S+ replicaset-controller: Created pod: web-\S+ x\d$/);
   t.same([created.length, lines("Deployment").length], [3, 2]);
@@ -92,7 +93,7 @@ t.test("the other workloads' tell of each pod", async (t) => {
     lines("ReplicaSet")[1],
     `Normal SuccessfulDelete rs replicaset-controller: Deleted pod: ${name} x1`,
   );
-  cluster.deleteNamed("sts", "default", ["db"]);
+  deleteNamed(cluster, "sts", "default", ["db"]);
   t.equal(lines("StatefulSet").length, 1, "who is gone tells nothing");
 });
 
@@ -104,7 +105,7 @@ t.test("none of a call that is refused, none of a dry run, none without the opti
   apply(pod("b"));
   const before = lines();
   t.equal(before.length, 1);
-  cluster.deleteNamed("pod", "default", ["b"], 0, { dryRun: true });
+  deleteNamed(cluster, "pod", "default", ["b"], 0, { dryRun: true });
   t.same(lines(), before);
   const silent = recordedCluster(false);
   silent.apply(pod("a"));
@@ -167,7 +168,7 @@ t.test(
     apply(pod("a"));
     const [event] = events();
     t.same(cluster.apply([{ file: "dump.json", text: JSON.stringify(event) }]), []);
-    cluster.deleteNamed("ev", "default", [event.metadata.name]);
+    deleteNamed(cluster, "ev", "default", [event.metadata.name]);
     t.same(events(), []);
   },
 );

@@ -4,7 +4,7 @@ import { type KindInfo, kindNamed, qualifiedPlural, resourceName } from "../kube
 import { NAMESPACE_NAME_LABEL } from "../kube/labels.ts";
 import type { KubeObject } from "../kube/objects.ts";
 
-export type Action = "created" | "configured" | "unchanged" | "deleted" | "not found";
+export type Action = "created" | "configured" | "unchanged" | "deleted";
 
 export interface Outcome {
   readonly kind: string;
@@ -28,12 +28,6 @@ export function outcome(info: KindInfo, object: KubeObject, action: Action): Out
   };
 }
 
-export function nameOnly(info: KindInfo, key: string): KubeObject {
-  const [namespace, name] = info.namespaced ? key.split("/") : [undefined, key];
-  const metadata = { name, ...(namespace === undefined ? {} : { namespace }) };
-  return { apiVersion: info.apiVersion, kind: info.kind, metadata };
-}
-
 /** An API server's sentence, as kubectl prints it. `file`: the manifest that named the object. */
 export function notFound(info: Pick<KindInfo, "plural" | "apiVersion">, name: string, file?: string): string {
   const when = file === undefined ? "" : `error when deleting ${inputName(file)}: `;
@@ -43,11 +37,6 @@ export function notFound(info: Pick<KindInfo, "plural" | "apiVersion">, name: st
 export function alreadyExists(info: KindInfo, name: string, file: string): string {
   const when = `error when creating ${inputName(file)}: `;
   return `Error from server (AlreadyExists): ${when}${qualifiedPlural(info)} "${name}" already exists`;
-}
-
-export function mayNotGo({ key, file }: { readonly key: string; readonly file?: string }): string {
-  const when = file === undefined ? "" : `error when deleting ${inputName(file)}: `;
-  return `Error from server (Forbidden): ${when}namespaces "${key}" is forbidden: this namespace may not be deleted`;
 }
 
 function inputName(file: string): string {

@@ -3,6 +3,7 @@ import t from "tap";
 import { podStatusWord } from "../apiserver/table/pod-columns.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import { podReason } from "../lab/lab-status.ts";
+import { deleteNamed } from "../testing/world/delete-named.ts";
 import { makeCluster } from "../testing/world/make-cluster.ts";
 import type { Pod } from "./objects.ts";
 
@@ -36,7 +37,7 @@ t.test("one pod on each node has a host port; the third waits until one of them 
     ["a", "b", "c"].map((name) => whereIs(cluster, name)),
     ["node1", "node2", NO_PORTS],
   );
-  cluster.deleteNamed("pod", "default", ["b"], 0);
+  deleteNamed(cluster, "pod", "default", ["b"], 0);
   t.equal(whereIs(cluster, "c"), "node2");
 });
 
@@ -97,7 +98,7 @@ t.test("who names the node goes past the scheduler: the kubelet refuses the seco
   t.equal(podStatusWord(cluster.get("Pod", "default/hp2") as Pod), "NodePorts");
   apply(cluster, pod("hp", "hostPort: 8088", named), pod("hp2", "hostPort: 8088", named));
   t.equal(whereIs(cluster, "hp"), "node1", "applied again, the first one is still there");
-  cluster.deleteNamed("pod", "default", ["hp"], 0);
+  deleteNamed(cluster, "pod", "default", ["hp"], 0);
   t.match(whereIs(cluster, "hp2"), "Failed NodePorts", "and the second one has failed for good");
 });
 
@@ -122,7 +123,7 @@ spec:
   const pods = cluster.list("Pod") as Pod[];
   t.same(pods.map((p) => (p.status.podIPs ?? []).length).sort(), [0, 0, 1]);
   const holder = pods.find((p) => (p.status.podIPs ?? []).length > 0) as Pod;
-  cluster.deleteNamed("pod", "default", [holder.metadata.name], 0);
+  deleteNamed(cluster, "pod", "default", [holder.metadata.name], 0);
   const now = cluster.list("Pod") as Pod[];
   t.same(now.map((p) => (p.status.podIPs ?? []).length).sort(), [0, 0, 1], "the next one has it");
 });

@@ -9,7 +9,7 @@
 //   POST /repair   {"made":[namespaces that had to be made again]}
 //   POST /down     {"graceMs"}
 //
-// Errors: {"error","code","exitCode"} with status 4xx; several problems of manifests are several lines of "error".
+// Errors: {"error","code","exitCode"} with status 400; several problems of manifests are several lines of "error".
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Change } from "../cluster/cluster-options.ts";
@@ -194,6 +194,6 @@ function answerError(response: ServerResponse, error: unknown): void {
     return;
   }
   const { code, exitCode } = error as { code?: string; exitCode?: number };
-  response.statusCode = code === "NOT_FOUND" ? 404 : 400;
+  response.statusCode = 400;
   answer(response, { error: messageOf(error), code: code ?? "LAB_INTERNAL", exitCode: exitCode ?? 1 });
 }

@@ -2,6 +2,7 @@
 import t from "tap";
 import { hasCode } from "../../base/errors.ts";
 import type { KubeObject, Pod } from "../../kube/objects.ts";
+import { deleteNamed } from "../../testing/world/delete-named.ts";
 import { makeCluster } from "../../testing/world/make-cluster.ts";
 
 const FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -90,9 +91,9 @@ t.test("an account has to be there, but the one that every namespace has", async
   const shop = { apiVersion: "v1", kind: "Namespace", metadata: { name: "shop" } };
   apply(cluster, pod({}, { namespace: "shop" }), shop);
   t.ok(cluster.get("ServiceAccount", "shop/default"));
-  cluster.deleteNamed("sa", "shop", ["default"]);
+  deleteNamed(cluster, "sa", "shop", ["default"]);
   t.ok(cluster.get("ServiceAccount", "shop/default"), "it is made again");
-  cluster.deleteNamed("namespace", "default", ["shop"]);
+  deleteNamed(cluster, "namespace", "default", ["shop"]);
   t.equal(cluster.get("ServiceAccount", "shop/default"), undefined, "and goes with its namespace");
 });
 

@@ -1,6 +1,7 @@
 // CronJobs by a clock that is set: when Jobs begin, what is missed, who waits for whom, what is kept.
 import t from "tap";
 import type { CronJob, Event, Job } from "../../kube/objects.ts";
+import { deleteNamed } from "../../testing/world/delete-named.ts";
 import { makeCluster } from "../../testing/world/make-cluster.ts";
 
 const MINUTE_MS = 60_000;
@@ -65,7 +66,7 @@ t.test("a Job at each time of the schedule, named for its minute, with the templ
   w.end("Complete");
   t.match(w.status, { active: [], lastSuccessfulTime: "2026-01-01T00:02:30Z" });
   t.same(w.told, ["SawCompletedJob", "SuccessfulCreate"]);
-  w.cluster.deleteNamed("cj", "default", ["tidy"]);
+  deleteNamed(w.cluster, "cj", "default", ["tidy"]);
   t.same(w.jobs, []);
 });
 

@@ -1,6 +1,7 @@
 // Definitions of custom resources: names are accepted where nobody else of the group has them.
 import t from "tap";
 import type { KubeObject } from "../../kube/objects.ts";
+import { deleteNamed } from "../../testing/world/delete-named.ts";
 import { makeCluster } from "../../testing/world/make-cluster.ts";
 
 const definition = (plural: string, kind: string, more: object = {}, group = "example.com"): KubeObject =>
@@ -58,7 +59,7 @@ t.test("who comes first has the names, and the next one gets them when they are 
     acceptedNames: { shortNames: ["g", "go"] },
     conditions: [fine, ready],
   });
-  cluster.deleteNamed("crd", "default", ["gates.example.com"]);
+  deleteNamed(cluster, "crd", "default", ["gates.example.com"]);
   t.match(of("doors.example.com").status, { acceptedNames: { kind: "Gate" }, conditions: [fine, ready] });
   apply(definition("doors", "Gate", { shortNames: ["go"] }));
   t.match(

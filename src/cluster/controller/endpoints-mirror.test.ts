@@ -2,6 +2,7 @@ import t from "tap";
 import { parseManifests } from "../../kube/manifest/manifest.ts";
 import { withMirroredSlices } from "../../kube/mirrored-slices.ts";
 import type { EndpointSlice, KubeObject } from "../../kube/objects.ts";
+import { deleteNamed } from "../../testing/world/delete-named.ts";
 import { makeCluster } from "../../testing/world/make-cluster.ts";
 import type { Cluster } from "../cluster.ts";
 
@@ -123,23 +124,18 @@ t.test(
     apply(cluster, endpoints(ONE.replace("77", "78")));
     t.same(told(now()), ["IPv4 pg=5432/TCP: 192.168.50.78"]);
     t.equal(now()[0].metadata.name, metadata.name, "the slice is kept");
-    cluster.deleteNamed("endpointslice", "default", [metadata.name]);
+    deleteNamed(cluster, "endpointslice", "default", [metadata.name]);
     t.same(told(now()), ["IPv4 pg=5432/TCP: 192.168.50.78"]);
     apply(cluster, SERVICE.replace("spec: {", "spec: { selector: { app: db },"));
     t.same(now(), []);
     apply(cluster, SERVICE);
     t.equal(now().length, 1);
-    cluster.deleteNamed("ep", "default", ["db"]);
+    deleteNamed(cluster, "ep", "default", ["db"]);
     t.same(now(), []);
     apply(cluster, endpoints(ONE));
     t.equal(now().length, 1);
-    const deleted = cluster.deleteManifests([{ file: "a", text: `${SERVICE}---${endpoints(ONE)}` }]);
-    t.same(
-      deleted.map(({ resource, action }) => `${resource} ${action}`),
-      ["service/db deleted", "endpoints/db deleted"],
-    );
     apply(cluster, SERVICE, endpoints(ONE));
-    cluster.deleteNamed("svc", "default", ["db"]);
+    deleteNamed(cluster, "svc", "default", ["db"]);
     t.same([now(), cluster.list("Endpoints")], [[], []], "Endpoints go with their Service");
   },
 );

@@ -1,6 +1,7 @@
 // What an owner leaves behind, and what is waited for.
 import t from "tap";
 import type { KubeObject } from "../../kube/objects.ts";
+import { deleteNamed } from "../../testing/world/delete-named.ts";
 import { makeCluster } from "../../testing/world/make-cluster.ts";
 import type { Cluster } from "../cluster.ts";
 
@@ -50,7 +51,7 @@ t.test("dependents of dependents go with it; who has another owner stays", async
 t.test("podwire's own deletion does the same", async (t) => {
   const cluster = makeCluster();
   made(cluster, "b", [owner(made(cluster, "a"))]);
-  cluster.deleteNamed("cm", "default", ["a"]);
+  deleteNamed(cluster, "cm", "default", ["a"]);
   t.equal(names(cluster), "");
 });
 

@@ -2,6 +2,7 @@
 // their partition, DaemonSets with a surge; and who has to be ready for how long.
 import t from "tap";
 import type { ControllerRevision, Deployment, KubeObject, Pod, ReplicaSet } from "../../kube/objects.ts";
+import { deleteNamed } from "../../testing/world/delete-named.ts";
 import { makeCluster } from "../../testing/world/make-cluster.ts";
 import { STANDARD_CLASS } from "./storage/volumes.ts";
 
@@ -212,7 +213,7 @@ t.test("a Deployment that is deleted takes its sets and their pods along", async
   const w = new World();
   w.apply("Deployment", "replicas: 2,");
   w.settle();
-  w.cluster.deleteNamed("deploy", "default", ["web"]);
+  deleteNamed(w.cluster, "deploy", "default", ["web"]);
   w.settle();
   t.same([w.cluster.list("ReplicaSet"), w.cluster.list("Pod")], [[], []]);
 });
@@ -225,7 +226,7 @@ t.test("StatefulSet: what is below the partition keeps its template, made anew t
   w.apply("StatefulSet", partition(2), "b");
   w.settle();
   t.same(w.images, ["a", "a", "b"]);
-  w.cluster.deleteNamed("pod", "default", ["web-0"]);
+  deleteNamed(w.cluster, "pod", "default", ["web-0"]);
   w.settle();
   t.equal((w.cluster.get("Pod", "default/web-0") as Pod).spec.containers[0].image, "a");
   const revisions = w.cluster.list("ControllerRevision") as ControllerRevision[];
@@ -238,7 +239,7 @@ t.test("StatefulSet: what is below the partition keeps its template, made anew t
   w.apply("StatefulSet", partition(0), "b");
   w.settle();
   t.same(w.images, ["b", "b", "b"]);
-  w.cluster.deleteNamed("sts", "default", ["web"]);
+  deleteNamed(w.cluster, "sts", "default", ["web"]);
   t.same(w.cluster.list("ControllerRevision"), []);
 });
 
@@ -249,7 +250,7 @@ t.test("StatefulSet: claims of its pods are made, bound, and stay", async (t) =>
     "volumeClaimTemplates: [ { metadata: { name: data }, spec: { resources: { requests: { storage: 1Gi } } } } ],";
   w.apply("StatefulSet", `replicas: 1, ${claims}`);
   w.settle();
-  w.cluster.deleteNamed("sts", "default", ["web"]);
+  deleteNamed(w.cluster, "sts", "default", ["web"]);
   w.settle();
   t.match(w.cluster.get("PersistentVolumeClaim", "default/data-web-0"), {
     metadata: { labels: { app: "web" } },

@@ -1,6 +1,7 @@
 // Workloads in a cluster whose kubelets are played here: pods become ready, deleted ones end.
 import t from "tap";
 import type { Pod } from "../../kube/objects.ts";
+import { deleteNamed } from "../../testing/world/delete-named.ts";
 import { makeCluster, makeNode } from "../../testing/world/make-cluster.ts";
 import type { Cluster } from "../cluster.ts";
 import { Store } from "../store.ts";
@@ -84,7 +85,7 @@ for (const kind of ["ReplicaSet", "ReplicationController"]) {
     ]);
     w.settle();
     t.match(w.status(kind), { replicas: 3, readyReplicas: 3, availableReplicas: 3, fullyLabeledReplicas: 3 });
-    w.cluster.deleteNamed("pod", "default", [w.names[0]]);
+    deleteNamed(w.cluster, "pod", "default", [w.names[0]]);
     t.equal(w.names.length, 3, "a deleted pod is made again");
     w.settle();
     const [free, unready, ...kept] = w.pods;
@@ -96,7 +97,7 @@ for (const kind of ["ReplicaSet", "ReplicationController"]) {
     w.apply(kind, "replicas: 2,");
     t.notOk(w.names.includes(unready.metadata.name), "who is not ready goes first");
     t.ok(kept.some((pod) => w.names.includes(pod.metadata.name)));
-    w.cluster.deleteNamed(kind, "default", ["web"]);
+    deleteNamed(w.cluster, kind, "default", ["web"]);
     w.settle();
     t.same(w.names, [free.metadata.name], "pods end with what owns them");
     const [orphan] = w.pods;
@@ -124,7 +125,7 @@ t.test("StatefulSet: names, labels and order", async (t) => {
   t.same(w.names, ["web-0", "web-1"]);
   w.settle();
   t.same(w.names, ["web-0", "web-1", "web-2"]);
-  w.cluster.deleteNamed("pod", "default", ["web-1"]);
+  deleteNamed(w.cluster, "pod", "default", ["web-1"]);
   w.settle();
   t.same(w.names, ["web-0", "web-1", "web-2"], "the same name again");
   w.apply("StatefulSet", "replicas: 1, serviceName: web,");
@@ -179,7 +180,7 @@ t.test(
     w.apply("StatefulSet", "replicas: 3, updateStrategy: { type: OnDelete },", "web", image("c"));
     w.settle();
     t.same(images(), ["web-0=b", "web-1=b", "web-2=b"]);
-    w.cluster.deleteNamed("pod", "default", ["web-0"]);
+    deleteNamed(w.cluster, "pod", "default", ["web-0"]);
     w.settle();
     t.equal(images()[0], "web-0=c");
   },
@@ -196,7 +197,7 @@ t.test("DaemonSet: a pod a node that fits, later ones and cordoned ones too", as
   t.same(nodes(), ["cordoned", "node1", "node2", "node5"]);
   w.settle();
   t.match(w.status("DaemonSet"), { desiredNumberScheduled: 4, currentNumberScheduled: 4, numberReady: 4 });
-  w.cluster.deleteNamed("pod", "default", [w.names[0]]);
+  deleteNamed(w.cluster, "pod", "default", [w.names[0]]);
   w.settle();
   t.equal(nodes().length, 4);
   w.apply(
@@ -207,7 +208,7 @@ t.test("DaemonSet: a pod a node that fits, later ones and cordoned ones too", as
   );
   w.settle();
   t.same(nodes(), ["node1"]);
-  w.cluster.deleteNamed("ds", "default", ["web"]);
+  deleteNamed(w.cluster, "ds", "default", ["web"]);
   w.settle();
   t.same(nodes(), []);
 });
@@ -254,7 +255,7 @@ t.test("Job: so many successes, so many at a time", async (t) => {
   });
   w.apply("Job", "completions: 3, parallelism: 2,", "work", JOB);
   t.equal(w.names.length, 3, "applied again, it stays done");
-  w.cluster.deleteNamed("job", "default", ["work"]);
+  deleteNamed(w.cluster, "job", "default", ["work"]);
   w.settle();
   t.same(w.names, []);
 });
@@ -436,7 +437,7 @@ t.test(
     }
     w.settle();
     const one = (name: string) => w.pods.filter((pod) => pod.metadata.labels?.["job-name"] === name);
-    for (const pod of w.pods) w.cluster.deleteNamed("pod", "default", [pod.metadata.name]);
+    for (const pod of w.pods) deleteNamed(w.cluster, "pod", "default", [pod.metadata.name]);
     t.equal(one("terminatingorfailed").length, 2);
     t.equal(one("failed").length, 1);
     t.match(w.status("Job", "failed"), { active: 0, terminating: 1 });

@@ -2,6 +2,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import t from "tap";
 import { Cluster } from "../../cluster/cluster.ts";
 import type { EndpointSlice, KubeObject, Service } from "../../kube/objects.ts";
+import { deleteNamed } from "../../testing/world/delete-named.ts";
 import { type LabObject, planTopology } from "../topology.ts";
 import { keepKubernetesService } from "./kubernetes-service.ts";
 
@@ -62,14 +63,14 @@ t.test("it is of the first family of the service range, and goes around the file
 t.test("what somebody takes away or writes into endpoints is made again, his Service stays", async (t) => {
   const cluster = kept({});
   const before = all(cluster).map((each) => each?.metadata.resourceVersion);
-  cluster.deleteNamed("service", "default", ["kubernetes"]);
+  deleteNamed(cluster, "service", "default", ["kubernetes"]);
   await turn();
   await turn();
   t.ok(all(cluster).every((each) => each !== undefined));
   t.not(cluster.get("Service", KEY)?.metadata.resourceVersion, before[0]);
   const slice = cluster.get("EndpointSlice", KEY) as EndpointSlice;
   cluster.update({ ...slice, endpoints: [] } as EndpointSlice);
-  cluster.deleteNamed("endpoints", "default", ["kubernetes"]);
+  deleteNamed(cluster, "endpoints", "default", ["kubernetes"]);
   const service = cluster.get("Service", KEY) as Service;
   cluster.update({ ...service, metadata: { ...service.metadata, labels: { mine: "1" } } });
   await turn();

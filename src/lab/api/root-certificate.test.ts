@@ -1,6 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import t from "tap";
 import type { ConfigMap, KubeObject } from "../../kube/objects.ts";
+import { deleteNamed } from "../../testing/world/delete-named.ts";
 import { makeCluster } from "../../testing/world/make-cluster.ts";
 import { publishRootCertificate } from "./root-certificate.ts";
 
@@ -17,7 +18,7 @@ t.test("every namespace has the certificate, and has it again", async (t) => {
   t.match(inside("kube-system"), { data: { "ca.crt": "PEM" } });
   cluster.update({ apiVersion: "v1", kind: "Namespace", metadata: { name: "shop" } } as KubeObject);
   t.match(await settled("shop"), { data: { "ca.crt": "PEM" } });
-  cluster.deleteNamed("configmap", "shop", ["kube-root-ca.crt"]);
+  deleteNamed(cluster, "configmap", "shop", ["kube-root-ca.crt"]);
   t.match(await settled("shop"), { data: { "ca.crt": "PEM" } });
   const { metadata, ...rest } = inside("shop") as ConfigMap;
   cluster.update({ ...rest, metadata: { ...metadata, labels: { a: "1" } }, data: {} } as ConfigMap);
@@ -25,6 +26,6 @@ t.test("every namespace has the certificate, and has it again", async (t) => {
   const { version } = cluster.store;
   await turn();
   t.equal(cluster.store.version, version);
-  cluster.deleteNamed("namespace", "default", ["shop"]);
+  deleteNamed(cluster, "namespace", "default", ["shop"]);
   t.equal(await settled("shop"), undefined);
 });

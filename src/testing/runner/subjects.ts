@@ -97,7 +97,7 @@ export const SUBJECTS: Subjects = {
   },
   cluster: {
     what: "a cluster without an API server: store, controllers, allocation, sources",
-    files: `cluster admission store workloads rollouts cron-jobs garbage-collector volumes disruption-budgets
+    files: `cluster store workloads rollouts cron-jobs garbage-collector volumes disruption-budgets
       endpoints endpoints-mirror pod-account host-ports habits sources dry-run event-recorder
       event-correlator node-writer api-source kept-object last-state desired-state reflector kubeconfig agent-api-server
       real-api-server

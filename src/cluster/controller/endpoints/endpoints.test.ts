@@ -2,6 +2,7 @@
 import t from "tap";
 import type { Cluster } from "../../../cluster/cluster.ts";
 import type { Endpoints, Pod } from "../../../kube/objects.ts";
+import { deleteNamed } from "../../../testing/world/delete-named.ts";
 import { makeCluster } from "../../../testing/world/make-cluster.ts";
 import { type PortedAddress, subsetsOf, truncated } from "./subsets.ts";
 
@@ -56,7 +57,7 @@ t.test("pods that end leave, unless those that are not ready are wanted", async 
   const cluster = makeCluster({ hasApi: true });
   apply(cluster, service({}), pod("a"), pod("b"));
   for (const name of ["a", "b"]) ready(cluster, name);
-  cluster.deleteNamed("pod", "default", ["a"]);
+  deleteNamed(cluster, "pod", "default", ["a"]);
   t.match(of(cluster).subsets, [{ addresses: [{ targetRef: { name: "b" } }] }]);
   t.equal(of(cluster).subsets?.[0].addresses?.length, 1);
   apply(cluster, service({ publishNotReadyAddresses: true }));
@@ -102,9 +103,9 @@ t.test("whose they are: kept right, gone with the Service, others' left alone", 
   const before = of(cluster);
   cluster.update({ ...before, subsets: [] } as Endpoints);
   t.same(of(cluster).subsets, before.subsets);
-  cluster.deleteNamed("endpoints", "default", ["web"]);
+  deleteNamed(cluster, "endpoints", "default", ["web"]);
   t.same(of(cluster).subsets, before.subsets);
-  cluster.deleteNamed("service", "default", ["web"]);
+  deleteNamed(cluster, "service", "default", ["web"]);
   t.equal(of(cluster), undefined);
   const { selector: _, ...spec } = (service({}) as { spec: { selector: object } }).spec;
   apply(cluster, { ...service({}), spec });
@@ -145,6 +146,6 @@ t.test("more than a thousand pods: said in an annotation, which goes when they a
   const over = () => of(cluster).metadata.annotations?.["endpoints.kubernetes.io/over-capacity"];
   t.equal(over(), "truncated");
   t.equal(of(cluster).subsets?.[0].notReadyAddresses?.length, 1000);
-  cluster.deleteNamed("pod", "default", ["p0"], 0);
+  deleteNamed(cluster, "pod", "default", ["p0"], 0);
   t.equal(over(), undefined);
 });

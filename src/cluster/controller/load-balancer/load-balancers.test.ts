@@ -4,6 +4,7 @@ import t from "tap";
 import { type AddressSpan, parseSpan } from "../../../base/address-span.ts";
 import { hash32 } from "../../../kube/hash.ts";
 import type { Event, Service } from "../../../kube/objects.ts";
+import { deleteNamed } from "../../../testing/world/delete-named.ts";
 import { makeCluster, makeNode } from "../../../testing/world/make-cluster.ts";
 import type { Cluster } from "../../cluster.ts";
 import type { ClusterOptions } from "../../cluster-options.ts";
@@ -81,7 +82,7 @@ t.test(
       'Warning AllocationFailed: Failed to allocate IP for "default/d": no IPv4 address is left x1';
     t.same(told(cluster, "a"), ['Normal IPAllocated: Assigned IP ["192.168.50.240"] x1']);
     t.same(told(cluster, "d"), [failed]);
-    cluster.deleteNamed("service", "default", ["b"]);
+    deleteNamed(cluster, "service", "default", ["b"]);
     t.equal(addressesOf(cluster, "d"), "192.168.50.241", "who waits gets what is given back");
     apply(cluster, service("c").replace("LoadBalancer", "ClusterIP"));
     t.same(get(cluster, "c").status.loadBalancer, {}, "another type has none");
@@ -95,7 +96,7 @@ t.test(
   async (t) => {
     const cluster = lab();
     apply(cluster, service("a"), service("b"));
-    cluster.deleteNamed("service", "default", ["a"]);
+    deleteNamed(cluster, "service", "default", ["a"]);
     apply(cluster, service("b", "externalTrafficPolicy: Local,"));
     t.equal(addressesOf(cluster, "b"), "192.168.50.241");
     t.throws(() => apply(cluster, service("c"), service("x", "clusterIP: 1.2.3.4,")));
@@ -192,7 +193,7 @@ t.test("one address of each family that the Service has", async (t) => {
     ["a", "b", "c", "d"].map((name) => addressesOf(cluster, name)),
     ["192.168.50.240", "192.168.50.241,fd00:192:168:50::f0", "192.168.50.242", ""],
   );
-  cluster.deleteNamed("service", "default", ["b"]);
+  deleteNamed(cluster, "service", "default", ["b"]);
   t.equal(addressesOf(cluster, "d"), "192.168.50.241,fd00:192:168:50::f0");
   apply(cluster, dual("c", "PreferDualStack"));
   t.equal(addressesOf(cluster, "c"), "192.168.50.242");
