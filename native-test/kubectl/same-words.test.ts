@@ -1,5 +1,5 @@
 // The same words through kubectl and through podwire, on one lab: names, values and exit statuses agree. Formats are those
-// of shared/cli.md; what kubectl answers with 1 may be 2 here where the words themselves are wrong.
+// of docs/cli.md; what kubectl answers with 1 may be 2 here where the words themselves are wrong.
 import { readFile, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { join } from "node:path";
@@ -272,8 +272,17 @@ t.test("the same words", { skip }, async (t) => {
     t.equal(await readFile(at("back/inner/a b"), "utf8"), "text\n");
     t.equal(await readFile(at("back/odd.|&name"), "utf8"), "odd\n");
     t.equal(await readFile(at(`${inside.split("/").at(-1)}-file`), "utf8"), "odd\n");
-    t.match(await podwire("cp", "one:/none/there", at("x")), { status: 1 });
-    t.match(await podwire("cp", at("none"), "one:/tmp/x"), { status: 1, stderr: /no such file/ });
+    for (const [from, to, why] of [
+      ["one:/none/there", at("x"), /\/none\/there: no such file/],
+      [at("none"), "one:/tmp/x", /no such file/],
+      ["nobody:/tmp/x", at("x"), /nobody/],
+      [at("tree"), "nobody:/tmp/x", /nobody/],
+    ] as const) {
+      const said = await podwire("cp", from, to);
+      t.equal(said.status, 1, `${from} ${to}`);
+      t.match(said.stderr, why);
+      t.match(said.stderr, /^error: cp: [^\n]+\n$/, "one line");
+    }
     t.match(await podwire("cp", "a", "b"), { status: 2 });
   });
 });

@@ -72,7 +72,7 @@ function insideOf({ pod = "", namespace }: Place, container: string | undefined,
 async function copyIn(source: string, target: string, inside: Inside): Promise<void> {
   if (!existsSync(source)) throw new CliError(`cp: ${source}: no such file or directory`);
   const path = resolve(source);
-  const isDirectory = (await statusOf(inside(["test", "-d", target]))) === 0;
+  const isDirectory = await holds(inside(["test", "-d", target]));
   const whole = isDirectory ? posix.join(target, basename(path)) : target.replace(/(.)\/+$/, "$1");
   const [folder, name] = [posix.dirname(whole), posix.basename(whole)];
   const pack = [
@@ -90,6 +90,8 @@ async function copyIn(source: string, target: string, inside: Inside): Promise<v
 
 async function copyOut(source: string, target: string, inside: Inside): Promise<void> {
   const path = source.replace(/(.)\/+$/, "$1");
+  if (!(await holds(inside(["test", "-e", path, "-o", "-L", path]))))
+    throw new CliError(`cp: ${path}: no such file or directory in the container`);
   const isDirectory = existsSync(target) && statSync(target).isDirectory();
   const whole = isDirectory ? resolve(target, posix.basename(path)) : resolve(target);
   mkdirSync(dirname(whole), { recursive: true });
@@ -108,11 +110,17 @@ function renamed(from: string, to: string): string[] {
   return [`--transform=flags=r;s${by}^${pattern}\\(/\\|$\\)${by}${to.replace(/[&\\]/g, "\\$&")}\\1${by}`];
 }
 
-function statusOf([file, ...args]: string[]): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { stdio: ["ignore", "ignore", "inherit"] });
+/** What `test` says in the container. Where it cannot be asked, exec's own line is the error. */
+async function holds([file, ...args]: string[]): Promise<boolean> {
+  const child = spawn(file, args, { stdio: ["ignore", "ignore", "pipe"] });
+  let said = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (said += text));
+  const status = await new Promise<number>((resolve, reject) => {
     child.on("error", reject).on("close", (code) => resolve(code ?? 1));
   });
+  const problem = /^error: (.*)$/m.exec(said)?.[1];
+  if (problem !== undefined) throw new CliError(`cp: ${problem}`);
+  return status === 0;
 }
 
 async function pipeTo(from: readonly string[], to: readonly string[], what: string): Promise<void> {
