@@ -171,6 +171,27 @@ t.test("what rules cost is bounded", async (t) => {
     "spec: Invalid value: \"object\": 'operation cancelled: actual cost limit exceeded': no further validation " +
       `rules will be run due to call cost exceeds limit for rule: ${rule}`,
   ]);
+  const long = Array.from({ length: 30_000 }, (_, i) => i);
+  const set = { type: "array", "x-kubernetes-list-type": "set", items: integer };
+  for (const each of [
+    "self.l.all(a, a in self.l)",
+    "self.l.all(a, self.l.indexOf(a) >= 0)",
+    "self.l.all(a, self.l + [a] != self.l + [a + 1])",
+    "self.l.distinct() == self.l",
+    "sets.contains(self.l, self.l)",
+    "self.l.all(a, size(lists.range(1000000)) > a)",
+    "self.set == self.other",
+  ]) {
+    const lists = { l: { type: "array", items: integer }, set, other: set };
+    const said = told(lists, { l: long, set: long, other: [...long].reverse() }, [{ rule: each }]);
+    t.match(said, [/actual cost limit exceeded|out of cost budget/], each);
+  }
+  const short = long.slice(0, 300);
+  const within = {
+    rule: "self.l.all(a, a in self.l) && self.l.distinct() == self.l && self.set == self.other",
+  };
+  const few = { l: short, set: short, other: [...short].reverse() };
+  t.same(told({ l: { type: "array", items: integer }, set, other: set }, few, [within]), []);
   const slow = { rule: "self.s.matches('^(a+)+$') || true" };
   t.same(told({ s: text }, { s: `${"a".repeat(5000)}!` }, [slow]), []);
   t.ok(process.cpuUsage().user - beganAt < 5e6, "seconds");

@@ -1,6 +1,7 @@
 // The functions that expressions may call: Kubernetes' environment of CEL (apiserver, pkg/cel/environment), each overload
 // with the types of its arguments.
 import type { Meter } from "./code.ts";
+import { costOf } from "./cost.ts";
 import { CONVERSIONS } from "./function/conversions.ts";
 import { FORMATS } from "./function/formats.ts";
 import { LISTS } from "./function/lists.ts";
@@ -42,19 +43,18 @@ function add(to: Map<string, Overload[]>, signature: string, run: Run): void {
   const [, receiver, quoted, name, args, result] =
     /^(?:([^'(]+)\.)?(?:'([^']+)'|([^.('][^(]*))\((.*)\): (.+)$/.exec(signature) ?? [];
   const types = [...(receiver === undefined ? [] : [receiver]), ...split(args)];
-  const key = `${receiver === undefined ? "" : "."}${quoted ?? name}`;
-  const overload = { args: types.map(typeNamed), result: typeNamed(result), run: metered(run) };
+  const own = quoted ?? name;
+  const key = `${receiver === undefined ? "" : "."}${own}`;
+  const overload = { args: types.map(typeNamed), result: typeNamed(result), run: metered(own, run) };
   const known = to.get(key);
   if (known === undefined) to.set(key, [overload]);
   else known.push(overload);
 }
 
-/** A call costs one, and what it has to read. */
-function metered(run: Run): Overload["run"] {
+function metered(name: string, run: Run): Overload["run"] {
   const plain = run as (...args: readonly Value[]) => Value;
   return (args, meter) => {
-    meter.spend(1);
-    for (const arg of args) if (typeof arg === "string") meter.spend(Math.ceil(arg.length / 10));
+    meter.spend(costOf(name, args));
     return plain(...args);
   };
 }
