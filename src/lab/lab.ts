@@ -168,8 +168,7 @@ export class Lab implements PodHost {
   }
 
   services(namespace: string): Service[] {
-    const all = this.cluster.list("Service") as Service[];
-    return all.filter(({ metadata }) => metadata.namespace === namespace);
+    return this.cluster.list("Service", namespace) as Service[];
   }
 
   private tick(): void {

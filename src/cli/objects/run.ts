@@ -1,6 +1,6 @@
 // podwire run NAME --image=IMAGE [-- ARG…]: a pod from words. With --rm -i[t] one for a program that has this terminal:
-// the pod is there as long as the program runs. A pod's own program has no input, since it outlives whoever looks at
-// it: so the pod waits, and the program runs beside it.
+// the pod waits, and the program runs beside it as podwire exec runs one, so that it has this terminal and its status is
+// the command's.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import type { Pod } from "../../kube/objects.ts";

@@ -1,5 +1,5 @@
 // Data of ConfigMaps and Secrets: --from-literal KEY=VALUE, --from-file [KEY=]FILE or a directory, --from-env-file FILE.
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, type Stats, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { CliError, usageError } from "../../errors.ts";
 
@@ -69,9 +69,9 @@ function envOf(path: string): [string, string][] {
   });
 }
 
-function stat(path: string): ReturnType<typeof statSync> & object {
+function stat(path: string): Stats {
   try {
-    return statSync(path) as ReturnType<typeof statSync> & object;
+    return statSync(path);
   } catch (error) {
     throw unreadable(path, error);
   }
