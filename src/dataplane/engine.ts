@@ -313,8 +313,8 @@ export function setClock(e: Engine, nowMs: number): void {
 const SETTLE_SEC = 3;
 
 /**
- * For a plane that begins beside others which go on: what it knows comes bit by bit, and pods' ports after their routes. Until
- * then nobody is told that there is no way: a client that hears so gives up, one that hears nothing asks again.
+ * For a plane that begins beside others which go on: what it knows comes bit by bit, and pods' ports after their routes.
+ * Until then nobody is told that there is no way: a client that hears so gives up, one that hears nothing asks again.
  */
 export function beginSettling(e: Engine, nowMs: number): void {
   e.tables.isSettling = 1;
