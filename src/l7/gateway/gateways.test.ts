@@ -235,19 +235,19 @@ t.test(
   },
 );
 
+/** "c", for a.example. */
+async function tlsSecret(): Promise<object> {
+  const { serverCert, serverKey } = await makeCredentials("l7", ["a.example"], []);
+  return {
+    ...{ apiVersion: "v1", kind: "Secret", metadata: { name: "c", namespace: "shop" } },
+    ...{ type: "kubernetes.io/tls", stringData: { "tls.crt": serverCert, "tls.key": serverKey } },
+  };
+}
+
 t.test(
   "TLS: by name; a Host of another listener's is misdirected, of nobody's not found; TLSRoutes pass through",
   async (t) => {
-    const one = await makeCredentials("l7", ["a.example"], []);
-    const secret = {
-      ...{
-        apiVersion: "v1",
-        kind: "Secret",
-        metadata: { name: "c", namespace: "shop" },
-        type: "kubernetes.io/tls",
-      },
-      stringData: { "tls.crt": one.serverCert, "tls.key": one.serverKey },
-    };
+    const secret = await tlsSecret();
     const https = (name: string, hostname: string): object => ({
       ...{ name, hostname, port: 443, protocol: "HTTPS" },
       tls: { certificateRefs: [{ name: "c" }] },
@@ -537,16 +537,7 @@ t.test("which Gateway: by name, by class; a request without one finds whoever ha
 t.test(
   "fields that nothing here acts on are told; who asks for client certificates is not served",
   async (t) => {
-    const one = await makeCredentials("l7", ["a.example"], []);
-    const secret = {
-      ...{
-        apiVersion: "v1",
-        kind: "Secret",
-        metadata: { name: "c", namespace: "shop" },
-        type: "kubernetes.io/tls",
-      },
-      stringData: { "tls.crt": one.serverCert, "tls.key": one.serverKey },
-    };
+    const secret = await tlsSecret();
     const https = (tls: object = {}): object => ({
       ...{ name: "https", port: 443, protocol: "HTTPS", tls: { certificateRefs: [{ name: "c" }], ...tls } },
     });
