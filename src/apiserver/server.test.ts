@@ -14,7 +14,7 @@ import { readAccess } from "../watch/api-server/kubeconfig.ts";
 import { makeCredentials } from "./certificates.ts";
 import { kubeconfigText } from "./kubeconfig.ts";
 import { serveApi } from "./server.ts";
-import { Tokens } from "./tokens.ts";
+import { type TokenSpec, Tokens } from "./tokens.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "podwire-served-"));
 t.teardown(() => rmSync(folder, { recursive: true }));
@@ -95,6 +95,13 @@ t.test("certificates, tokens, bodies; a client that follows everything", async (
     token.slice(0, -1),
   ])
     t.equal((await send({ headers: bearer(guess) })).status, 401, guess);
+
+  const account = { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "a", namespace: "default" } };
+  const tokens = new Tokens(credentials.accountKey, adminToken);
+  const statusWith = async (spec: TokenSpec): Promise<number> =>
+    (await send({ headers: bearer(tokens.issue(account, spec).token) })).status;
+  t.equal(await statusWith({}), 200);
+  t.equal(await statusWith({ audiences: ["vault"] }), 401, "for somebody else, who could call with it");
 
   const maps = "/api/v1/namespaces/default/configmaps";
   const made = await send({ cert, key, method: "POST", body: '{"metadata":{"name":"a"},"ä\\"":1}' }, maps);

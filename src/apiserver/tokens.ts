@@ -30,6 +30,7 @@ const NODE_TOKEN = /^node\/([a-z0-9.-]+)\/([\w-]{43})$/;
 const NODE_GROUPS = ["system:nodes", "system:authenticated"];
 
 interface Claims {
+  readonly aud?: readonly string[];
   readonly exp?: number;
   readonly iss?: string;
   readonly sub?: string;
@@ -64,7 +65,8 @@ export class Tokens {
   }
 
   /**
-   * Undefined: the token is nobody's, its time is over, or its service account is gone, or the pod that it was for.
+   * Undefined: the token is nobody's, or for somebody else than the API server, its time is over, or its service account
+   * is gone, or the pod that it was for.
    * `uidOf`: of the ServiceAccount or Pod that is there by NAMESPACE/NAME.
    */
   userOf(
@@ -75,7 +77,9 @@ export class Tokens {
     if (bytes.length === this.#admin.length && timingSafeEqual(bytes, this.#admin)) return ADMIN;
     const node = NODE_TOKEN.exec(token)?.[1];
     if (node !== undefined) return this.#nodeOf(node, bytes);
-    const { exp = 0, iss, sub = "", "kubernetes.io": bound } = this.#claimsOf(token) ?? {};
+    const { aud = [], exp = 0, iss, sub = "", "kubernetes.io": bound } = this.#claimsOf(token) ?? {};
+    // Whoever is given one for himself could call the API in the pod's name.
+    if (!aud.includes(ISSUER)) return undefined;
     const [, namespace, name] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(sub) ?? [];
     if (name === undefined || iss !== ISSUER || exp * 1000 <= this.#nowMs()) return undefined;
     const { serviceaccount: account, pod } = bound ?? {};
