@@ -9,7 +9,7 @@ import { goArchitecture } from "../kube/kubelet-labels.ts";
 import { FieldProblems } from "../kube/manifest/field-problems.ts";
 import type { KubeObject } from "../kube/objects.ts";
 import { LabError } from "./errors.ts";
-import { type LabPaths, readJson, writeAtomically } from "./state-dir.ts";
+import { type LabPaths, readJson, writePrivately } from "./state-dir.ts";
 import type { Topology } from "./topology.ts";
 
 const SAVE_DELAY_MS = 100;
@@ -69,7 +69,7 @@ export function openCluster(t: Topology, paths: LabPaths, log: (line: string) =>
   const write = async (): Promise<void> => {
     const objects = cluster.store.kinds.flatMap((kind) => cluster.list(kind));
     const state: SavedState = { version: 1, saved: cluster.save(), objects };
-    await writeAtomically(paths.state, JSON.stringify(state));
+    await writePrivately(paths.state, JSON.stringify(state)); // Secrets are among them
   };
   let last: Promise<void> = Promise.resolve();
   // One after another: two at once would write into one draft, and what is renamed might be half of it.

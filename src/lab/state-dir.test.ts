@@ -1,5 +1,5 @@
 // What a lab keeps in files, read again when it is not what a lab writes; and its process when it answers no lab's words.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -54,7 +54,9 @@ t.test("a lab goes on with the objects it had, and refuses what are none", async
   const open = () => openCluster(planTopology("x", {}), paths, (line) => t.fail(line));
   const { cluster, save } = open();
   cluster.update({ apiVersion: "v1", kind: "Namespace", metadata: { name: "shop" } } as never);
+  writeFileSync(paths.state, "an older podwire's, which all may read");
   await save();
+  t.equal(statSync(paths.state).mode & 0o777, 0o600, "there are Secrets in it");
   t.ok(open().cluster.get("Namespace", "shop"), "what was saved is there again");
   const saved = '"saved":{"nodes":{},"pods":{},"services":{}}';
   const wrong = ["", "{", "[]", '{"version":1}', '{"saved":{},"objects":[]}', `{${saved},"objects":[{}]}`];
