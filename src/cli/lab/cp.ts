@@ -1,10 +1,11 @@
 // podwire cp FROM TO: files into a container and out of it, by tar at both ends, as kubectl copies them.
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { basename, dirname, posix, resolve } from "node:path";
 import type { Command } from "commander";
-import { globals } from "../context.ts";
+import { globals, note } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
+import { receive } from "./received-files.ts";
 
 interface Flags {
   namespace?: string;
@@ -94,12 +95,12 @@ async function copyOut(source: string, target: string, inside: Inside): Promise<
     throw new CliError(`cp: ${path}: no such file or directory in the container`);
   const isDirectory = existsSync(target) && statSync(target).isDirectory();
   const whole = isDirectory ? resolve(target, posix.basename(path)) : resolve(target);
-  mkdirSync(dirname(whole), { recursive: true });
   const base = posix.basename(path);
   const pack = inside(["tar", "cf", "-", "-C", posix.dirname(path), "--", base]);
-  // Nothing that a container's tar says may lie elsewhere: GNU tar refuses ".." and absolute names by itself.
-  const unpack = ["tar", "xmf", "-", "-C", dirname(whole), ...renamed(base, basename(whole))];
-  await pipeTo(pack, unpack, `cp ${source}`);
+  const leftOut = await receive(base, whole, (unpack) => pipeTo(pack, unpack, `cp ${source}`));
+  if (leftOut.length === 0) return;
+  const others = leftOut.length === 1 ? "" : ` and ${leftOut.length - 1} more`;
+  note(`warning: ${JSON.stringify(leftOut[0])}${others}: links and devices are not copied`);
 }
 
 /** GNU tar's option that calls the copied thing otherwise, and what lies in it. */
