@@ -62,6 +62,18 @@ t.test("objects by a socket that nobody else may open", async (t) => {
     .get({ ...place, name: "a", subresource: "scale" })
     .catch((error: unknown) => error);
   t.ok(refusal instanceof ApiError && refusal.isNoPath);
+  for (const [name, message] of [
+    ["", "resource name may not be empty"],
+    ["..", `invalid resource name "..": [may not be '..']`],
+    ["a/../..", `invalid resource name "a/../..": [may not contain '/']`],
+  ]) {
+    await t.rejects(api.delete({ ...place, name }), { message, exitCode: 2 });
+    await t.rejects(api.delete({ resource, namespace: name, name: "a" }), {
+      message: /namespace/,
+      exitCode: 2,
+    });
+  }
+  t.match(await api.get({ ...place, name: "a" }), { data: { y: "2" } }, "and nothing else has gone");
   t.match(await api.delete({ ...place, name: "a" }), { kind: "Status", status: "Success" });
 });
 

@@ -3,7 +3,7 @@
 import type { KubeObject } from "../../kube/objects.ts";
 import { Lines } from "../../watch/api-server/lines.ts";
 import { noteOnce } from "../context.ts";
-import { CliError, Exit } from "../errors.ts";
+import { CliError, Exit, usageError } from "../errors.ts";
 import { apiError, statusOf } from "./api-error.ts";
 import { type ApiResource, noSuchKind, ResourceFinder } from "./discovery.ts";
 import type { ApiRequest, ApiResponse, Transport } from "./transport.ts";
@@ -211,10 +211,21 @@ export function dryRunQuery(isDryRun: boolean): Query {
   return isDryRun ? DRY_RUN : {};
 }
 
+/** A path with "" or ".." in it is another object's, or that of all: a deletion would take them. */
+function segment(what: string, text: string): string {
+  if (text === "") throw usageError(`${what} may not be empty`);
+  const bad = text === "." || text === ".." ? text : /[/%]/.exec(text)?.[0];
+  if (bad === undefined) return text;
+  const why = bad === text ? `may not be '${bad}'` : `may not contain '${bad}'`;
+  throw usageError(`invalid ${what} ${JSON.stringify(text)}: [${why}]`);
+}
+
+/** Throws a CliError where names are none. */
 export function pathOf({ resource, namespace, name, subresource }: Place, query: Query = {}): string {
   const { apiVersion, group, plural, namespaced } = resource;
-  const inside = namespaced && namespace !== undefined ? ["namespaces", namespace] : [];
-  const parts = [...inside, plural, ...(name === undefined ? [] : [name])].map(encodeURIComponent);
+  const inside = namespaced && namespace !== undefined ? ["namespaces", segment("namespace", namespace)] : [];
+  const named = name === undefined ? [] : [segment("resource name", name)];
+  const parts = [...inside, plural, ...named].map(encodeURIComponent);
   const tail = subresource === undefined ? "" : `/${subresource}`;
   const asked = new URLSearchParams();
   for (const [key, value] of Object.entries(query)) if (value !== undefined) asked.set(key, String(value));

@@ -37,7 +37,7 @@ async function edit(api: ApiClient, named: Named): Promise<void> {
   const { managedFields: _, ...metadata } = named.object.metadata;
   const before = `${HEAD}${await yamlText({ ...named.object, metadata })}`;
   const folder = mkdtempSync(join(tmpdir(), "podwire-edit-"));
-  const file = join(folder, `${named.object.metadata.name}.yaml`);
+  const file = join(folder, `${encodeURIComponent(named.object.metadata.name)}.yaml`);
   writeFileSync(file, before, { mode: 0o600 });
   let isKept = false;
   try {
