@@ -73,6 +73,8 @@ export function cookieOf(headers: readonly Header[], name: string): string | und
 }
 
 const FIELDS = ["method", "scheme", "host", "path", "headers", "sni", "gateway", "port", "client"];
+/** No request has one in its first lines: it would be a line of its own, or a terminal's order where it is shown. */
+const CONTROL = /\p{Cc}/u;
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /** One line of `explain --http`. Throws an Error whose message names the field. */
@@ -93,8 +95,12 @@ export function readRequest(raw: Readonly<Record<string, unknown>>): HttpRequest
   const target = (text("path") ?? "/").split("#", 1)[0];
   if (!target.startsWith("/") && target !== "*")
     throw new Error(`path: ${JSON.stringify(target)} does not begin with a slash`);
+  if (CONTROL.test(target)) throw new Error(`path: ${JSON.stringify(target)} has a control character in it`);
+  const host = text("host");
+  if (host !== undefined && (CONTROL.test(host) || /^\[[^\]]*$/.test(host)))
+    throw new Error(`host: ${JSON.stringify(host)} is no host`);
   return {
-    ...{ method, scheme, target, host: text("host"), headers: readHeaders(raw.headers ?? {}) },
+    ...{ method, scheme, target, host, headers: readHeaders(raw.headers ?? {}) },
     ...{
       sni: text("sni"),
       gateway: text("gateway"),

@@ -123,6 +123,8 @@ t.test("what cannot be asked is said: with line and field, and nothing is answer
     [["GET", "ftp://a/"], /not an address that begins with http/],
     [["GET"], /cannot be read|ENOENT|no such file/i],
     [["GET", "http://a/", "more"], /give a file of requests, or a method and an address/],
+    [["GET", "http://a/\u001b[31m"], /path: "\/\\u001b\[31m" has a control character in it/],
+    [["GET", "http://[::1"], /host: "\[::1" is no host/],
     [["http://a/", "--client", "me"], /--client me: not an IP address/],
     [["http://a/", "-H", "nothing"], /write 'Name: value'/],
     [["http://a/", "--node", "node1"], /--node: is about packets/],
