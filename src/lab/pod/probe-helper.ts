@@ -4,7 +4,7 @@
 import { request as httpRequest } from "node:http";
 import { type ClientHttp2Stream, connect as connectHttp2 } from "node:http2";
 import { request as httpsRequest } from "node:https";
-import { connect } from "node:net";
+import { Socket } from "node:net";
 import { createInterface } from "node:readline";
 
 export interface ProbeRequest {
@@ -33,30 +33,41 @@ const STATUS_NAMES = ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"];
 const GRPC_OK = "0";
 const GRPC_UNIMPLEMENTED = "12";
 
+/** What cannot be asked has failed, and is nobody else's affair: all pods of a node have one helper. */
 export function probe(request: ProbeRequest): Promise<ProbeAnswer> {
   return new Promise((resolve) => {
     const done = (ok: boolean, message: string): void => resolve({ id: request.id, ok, message });
-    if (request.kind === "tcp") probeTcp(request, done);
-    else if (request.kind === "grpc") probeGrpc(request, done);
-    else probeHttp(request, done);
+    try {
+      if (request.kind === "tcp") probeTcp(request, done);
+      else if (request.kind === "grpc") probeGrpc(request, done);
+      else probeHttp(request, done);
+    } catch (error) {
+      done(false, (error as Error).message); // a port, a header that there is not
+    }
   });
 }
 
 function probeTcp(request: ProbeRequest, done: Done): void {
-  const socket = connect({ host: request.host, port: request.port });
+  const socket = new Socket();
   socket.setTimeout(request.timeoutMs, () => socket.destroy(new Error("i/o timeout")));
   socket.on("connect", () => {
     done(true, "");
     socket.destroy();
   });
   socket.on("error", (error) => done(false, error.message));
+  try {
+    socket.connect({ host: request.host, port: request.port });
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
 }
 
 function probeHttp(request: ProbeRequest, done: Done): void {
   const options = {
     host: request.host,
     port: request.port,
-    path: request.path ?? "/",
+    path: written(request.path ?? "/"),
     headers: { "user-agent": "kube-probe/podwire", accept: "*/*", ...request.headers },
     agent: false,
     rejectUnauthorized: false, // kubelet does not look at a probe's certificate either
@@ -75,6 +86,11 @@ function probeHttp(request: ProbeRequest, done: Done): void {
     done(false, error.message);
   });
   call.end();
+}
+
+/** As Go's net/url writes a path: what no request may hold is escaped. */
+function written(path: string): string {
+  return path.replace(/[^\x21-\x7e]+/gu, (part) => encodeURIComponent(Buffer.from(part).toString()));
 }
 
 /** grpc.health.v1.Health/Check, by HTTP/2 alone: a request of one text field, an answer of one number. */
@@ -132,7 +148,9 @@ function readGrpc(stream: ClientHttp2Stream, end: Done): void {
 /** One frame: not compressed, its length, and the field 1 of HealthCheckRequest. */
 function grpcMessage(service: string): Buffer {
   const text = Buffer.from(service);
-  const field = text.length === 0 ? Buffer.alloc(0) : Buffer.concat([Buffer.from([0x0a, text.length]), text]);
+  const { length } = text;
+  const varint = length < 0x80 ? [length] : [(length & 0x7f) | 0x80, length >> 7]; // up to 16,383
+  const field = length === 0 ? Buffer.alloc(0) : Buffer.concat([Buffer.from([0x0a, ...varint]), text]);
   const head = Buffer.alloc(5);
   head.writeUInt32BE(field.length, 1);
   return Buffer.concat([head, field]);

@@ -91,7 +91,7 @@ t.test("a container that was taken over goes on as it was", async (t) => {
 
 t.test("httpGet and tcpSocket", async (t) => {
   const server = createServer((request, response) => {
-    response.statusCode = request.url === "/ok" ? 204 : 503;
+    response.statusCode = ["/ok", "/a%20%C3%A4"].includes(request.url ?? "") ? 204 : 503;
     if (request.url !== "/hang") response.end();
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -104,6 +104,10 @@ t.test("httpGet and tcpSocket", async (t) => {
   t.same(await probe({ ...at, kind: "http", path: "/ok" }), { id: 1, ok: true, message: "" });
   t.match(await probe({ ...at, kind: "http", path: "/no" }), { ok: false, message: /statuscode: 503/ });
   t.match(await probe({ ...at, kind: "http", path: "/hang" }), { ok: false, message: /deadline/ });
+  t.match(await probe({ ...at, kind: "http", path: "/a ä" }), { ok: true }, "escaped as kubelet does");
+  const headers = { x: "a\nb" };
+  t.match(await probe({ ...at, kind: "http", path: "/ok", headers }), { ok: false, message: /header/ });
+  t.match(await probe({ ...at, kind: "tcp", port: 70_000 }), { ok: false, message: /[Pp]ort/ });
   t.match(await probe({ ...at, kind: "tcp" }), { ok: true });
   t.match(await probe({ ...at, kind: "tcp", port: 1 }), { ok: false, message: /ECONNREFUSED/ });
 });
@@ -181,6 +185,9 @@ t.test("grpc: the answer is the health service's, whatever it serves", async (t)
   t.match(await probe({ ...at, service: "sick" }), { ok: false, message: /"NOT_SERVING"/ });
   t.match(await probe({ ...at, service: "gone" }), { ok: false, message: /code = 5/ });
   t.match(await probe({ ...at, service: "hang" }), { ok: false, message: /deadline exceeded/ });
+  const long = "s".repeat(200);
+  await probe({ ...at, service: long });
+  t.ok(asked.at(-1)?.endsWith(`\u0001${long}`), "its length takes two bytes");
   t.match(await probe({ ...at, port: 1 }), { ok: false, message: /ECONNREFUSED/ });
 });
 
