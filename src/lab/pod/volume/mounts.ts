@@ -1,5 +1,5 @@
 // Where a container sees its pod's volumes.
-import { mkdirSync, rmdirSync, statSync } from "node:fs";
+import { lstatSync, mkdirSync, realpathSync, rmdirSync, statSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { ACCOUNT_FOLDER } from "../../../kube/account-volume.ts";
 import type { Container } from "../../../kube/objects.ts";
@@ -29,6 +29,8 @@ export function mountsOf(
     if (subPath.split("/").includes(".."))
       throw new MountProblem(`failed to prepare ${where}: must not contain '..'`);
     const source = subPath === "" ? volume.path : join(volume.path, subPath);
+    if (subPath !== "" && !staysInside(source, volume.path))
+      throw new MountProblem(`failed to prepare ${where}: it leads out of the volume`);
     if (subPath !== "" && statSync(source, { throwIfNoEntry: false }) === undefined) {
       if (volume.readOnly) throw new MountProblem(`failed to create ${where}`);
       mkdirSync(source, { recursive: true });
@@ -36,6 +38,18 @@ export function mountsOf(
     const target = normalize(join("/", mount.mountPath)).replace(/(.)\/$/, "$1");
     return { source, target, readOnly: volume.readOnly || mount.readOnly === true };
   });
+}
+
+/** By the links that programs may have made in a volume somebody would mount, and have made, folders of the machine. */
+function staysInside(path: string, volume: string): boolean {
+  try {
+    let there = path;
+    while (lstatSync(there, { throwIfNoEntry: false }) === undefined) there = dirname(there);
+    const [real, root] = [there, volume].map((each) => realpathSync(each));
+    return real === root || real.startsWith(root === "/" ? root : `${root}/`);
+  } catch {
+    return false; // a link to nothing, a file where a folder should be
+  }
 }
 
 /** Is there a place for each of them among the machine's files? */

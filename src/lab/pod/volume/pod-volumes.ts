@@ -20,6 +20,7 @@ export interface VolumeFolders {
 export type VolumePaths = ReadonlyMap<string, { readonly path: string; readonly readOnly: boolean }>;
 
 const PRIVATE = 0o700;
+const NAME = /^[a-z0-9](?:[-.a-z0-9]*[a-z0-9])?$/;
 const NANO = 1_000_000_000n;
 
 export class PodVolumes {
@@ -101,6 +102,9 @@ export class PodVolumes {
     if (volume.hostPath !== undefined) return { path: this.#hostPath(volume.hostPath), readOnly: false };
     if (volume.persistentVolumeClaim !== undefined) {
       const { claimName, readOnly = false } = volume.persistentVolumeClaim;
+      // No claim has another name, and a path would lead out of the lab's folder.
+      if (!NAME.test(claimName))
+        throw new VolumeProblem(`persistentvolumeclaim ${JSON.stringify(claimName)} not found`);
       const claim = `${this.#folders.lab}/claims/${place.pod.metadata.namespace}/${claimName}`;
       mkdirSync(claim, { recursive: true, mode: 0o777 });
       return { path: claim, readOnly };

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Volume } from "kubernetes-types/core/v1.js";
@@ -165,6 +165,12 @@ t.test("volumes of a pod as folders, and where a container sees them", async (t)
   t.throws(() => mount({ name: "cfg", mountPath: "/x", subPath: "no" }), {
     message: 'failed to create subPath directory for volumeMount "cfg" of container "c"',
   });
+  symlinkSync(folder, `${folder}/own/tmp/out`);
+  symlinkSync("x", `${folder}/own/tmp/in`);
+  for (const subPath of ["out", "out/new", "out/lab"])
+    t.throws(() => mount({ name: "tmp", mountPath: "/x", subPath }), { message: /leads out of the volume/ });
+  t.throws(() => statSync(`${folder}/new`), "nor is anything made there");
+  t.equal(mount({ name: "tmp", mountPath: "/x", subPath: "in/z" }).length, 1, "a link within it");
   t.equal(havePlaces(mount({ name: "tmp", mountPath: "/no/such/place" })), false);
   t.equal(havePlaces(mount({ name: "tmp", mountPath: "/tmp" })), true);
   stored["ConfigMap default/web"] = { data: { b: "three" } };
@@ -173,6 +179,9 @@ t.test("volumes of a pod as folders, and where a container sees them", async (t)
   await t.rejects(volumes.prepare(withVolumes([{ name: "n", nfs: { server: "a", path: "/" } }])), {
     message: 'MountVolume.SetUp failed for volume "n" : no volume plugin matched: a lab has no nfs volumes',
   });
+  const out = withVolumes([{ name: "o", persistentVolumeClaim: { claimName: "../../out" } }]);
+  await t.rejects(volumes.prepare(out), { message: /persistentvolumeclaim "\.\.\/\.\.\/out" not found/ });
+  t.throws(() => statSync(`${folder}/lab/out`));
   const absent = withVolumes([{ name: "h", hostPath: { path: "/no/such", type: "Directory" } }]);
   await t.rejects(volumes.prepare(absent), {
     message: /hostPath type check failed: \/no\/such is not a directory/,
