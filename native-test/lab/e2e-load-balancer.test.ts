@@ -12,7 +12,7 @@ const CLIENT = "192.168.50.100";
 const REQUESTS_PER_SEC = 100;
 const WAIT_MS = 60_000;
 /** A second is usual: docs/lab.md. */
-const SILENCE_MAX_MS = 8000;
+const SILENCE_MAX_MS = 5000;
 /** A pod that goes serves for so long: until everybody has let go of it, on a machine that is busy too. */
 const GRACE_SEC = 5;
 
