@@ -196,3 +196,10 @@ t.test("what rules cost is bounded", async (t) => {
   t.same(told({ s: text }, { s: `${"a".repeat(5000)}!` }, [slow]), []);
   t.ok(process.cpuUsage().user - beganAt < 5e6, "seconds");
 });
+
+t.test("lists that share their parts, and expressions without an end", async (t) => {
+  const fields = { l: { type: "array", items: integer } };
+  const doubled = `${"[".repeat(40)}self.l${"].map(x, [x, x])[0]".repeat(40)}`;
+  t.match(told(fields, { l: [1] }, [{ rule: `${doubled} == ${doubled}` }]), [/actual cost limit exceeded/]);
+  t.match(told(fields, { l: [1] }, [{ rule: `1${" + 1".repeat(40_000)} > 0` }]), [/rule compile error: /]);
+});

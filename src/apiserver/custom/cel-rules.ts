@@ -147,6 +147,7 @@ function compiled(text: string, self: CelType, isOptional: boolean, what: string
     return compile(text, { self, oldSelf: isOptional ? optionalOf(self) : self });
   } catch (error) {
     if (error instanceof CompileError) return `${what}${error.message}`;
+    if (error instanceof RangeError) return `${what}the expression is nested too deep`;
     throw error;
   }
 }
