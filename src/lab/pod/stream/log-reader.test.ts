@@ -103,3 +103,10 @@ t.test("following goes on until the start is over, or nobody listens", async (t)
   setTimeout(() => gone.abort(), 10);
   t.equal((await left).done, true);
 });
+
+t.test("what the next start writes while its log is read is not of this one", async (t) => {
+  writeFileSync(file, "a\nof the next start\n");
+  let asked = 0;
+  const times = (): LogTimes => ({ starts: ++asked < 3 ? [0] : [0, 2], times: [[0, 1000]] });
+  t.equal(await read({ follow: true }, source({ start: 1, times, isOver: () => true })), "a\n");
+});

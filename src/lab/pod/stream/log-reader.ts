@@ -60,13 +60,17 @@ async function* chunksOf(
   const since = times.find(([, ms]) => ms >= wishes.sinceMs)?.[0] ?? end;
   const from = Math.max(begin, wishes.sinceMs === 0 ? begin : since);
   let at = wishes.tailLines < 0 ? from : await tailBegin(file, from, end, wishes.tailLines);
+  const left = (): number => {
+    const most = wishes.follow ? (source.times().starts[source.start] ?? Number.POSITIVE_INFINITY) : end;
+    return Math.max(0, Math.min(CHUNK, most - at));
+  };
   while (!gone.aborted) {
     const isOver = source.isOver(); // asked before the last look
-    const most = wishes.follow ? (source.times().starts[source.start] ?? Number.POSITIVE_INFINITY) : end;
-    const { bytesRead } = await file.read(buffer, 0, Math.min(CHUNK, most - at), at);
-    if (bytesRead > 0) {
-      yield { bytes: Buffer.from(buffer.subarray(0, bytesRead)), at };
-      at += bytesRead;
+    const { bytesRead } = await file.read(buffer, 0, left(), at);
+    const own = Math.min(bytesRead, left()); // the next start may have begun, and written, while this was read
+    if (own > 0) {
+      yield { bytes: Buffer.from(buffer.subarray(0, own)), at };
+      at += own;
     } else if (!wishes.follow || isOver) return;
     else await sleep(source.pollMs ?? POLL_MS, undefined, { signal: gone }).catch(() => {});
   }
