@@ -37,11 +37,18 @@ t.test("the same changes", { skip }, async (t) => {
     t.equal(Math.min(ours.status ?? 9, 1), theirs.status, `status of ${args.join(" ")}: ${ours.stderr}`);
     return ours.stdout;
   };
+  /** What is waited for is chance. */
+  const sameEnd = async (t: Asserts, ...args: string[]): Promise<void> => {
+    const [theirs, ours] = await both(...args);
+    const last = ({ stdout }: Result): string | undefined => stdout.trim().split("\n").at(-1);
+    t.equal(last(ours), last(theirs), args.join(" "));
+    t.equal(ours.status, theirs.status, `status of ${args.join(" ")}: ${ours.stderr}`);
+  };
 
   t.test("create, expose, scale, label, rollout", async (t) => {
     await same(t, "create", "deployment", "NAME", "--image=podwire/echo", "--port=8080", "--replicas=2");
     await same(t, "create", "deployment", "NAME", "--image=podwire/echo");
-    await same(t, "rollout", "status", "deployment", "NAME", "--timeout=30s");
+    await sameEnd(t, "rollout", "status", "deployment", "NAME", "--timeout=30s");
     await same(t, "expose", "deployment", "NAME", "--port=80", "--target-port=8080");
     await same(t, "expose", "deployment", "NAME", "--name=NAME-2", "--type=NodePort", "-l", "a=b");
     await same(t, "expose", "deployment", "none", "--port=80");
@@ -91,7 +98,7 @@ t.test("the same changes", { skip }, async (t) => {
     await same(t, "get", "deployment", "NAME", "-o", "jsonpath={.spec.template.metadata.annotations.n}");
     await same(t, "rollout", "undo", "deployment/NAME", "--to-revision=1");
     await same(t, "get", "deployment", "NAME", "-o", "jsonpath={.spec.template.metadata.annotations.n}");
-    await same(t, "rollout", "status", "deployment", "NAME", "--timeout=30s");
+    await sameEnd(t, "rollout", "status", "deployment", "NAME", "--timeout=30s");
     await same(t, "rollout", "restart", "deployment", "NAME");
   });
 
@@ -115,9 +122,7 @@ t.test("the same changes", { skip }, async (t) => {
       const items = ["kube-s", "pod-w-s"].map((name) => set(name, n));
       await writeFile(file, JSON.stringify({ apiVersion: "v1", kind: "List", items }));
       await kubectl("apply", "-f", file);
-      const [theirs, ours] = await both("rollout", "status", "sts/NAME-s", "--timeout=30s");
-      const last = ({ stdout }: Result): string | undefined => stdout.trim().split("\n").at(-1);
-      t.equal(last(ours), last(theirs), "what was waited for is chance");
+      await sameEnd(t, "rollout", "status", "sts/NAME-s", "--timeout=30s");
     }
     await same(t, "rollout", "history", "sts", "NAME-s");
     const [theirs, ours] = await both("rollout", "undo", "sts", "NAME-s");
