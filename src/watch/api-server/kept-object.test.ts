@@ -3,7 +3,7 @@ import fc from "fast-check";
 import t from "tap";
 import { deepEqual } from "../../base/deep-equal.ts";
 import { kindNamed } from "../../kube/kinds.ts";
-import type { EndpointSlice, KubeObject, Pod } from "../../kube/objects.ts";
+import type { EndpointSlice, KubeObject, Node, Pod } from "../../kube/objects.ts";
 import { compactObject, keptObject } from "./kept-object.ts";
 import { KeptPod } from "./kept-pod.ts";
 import { KeptSlice } from "./kept-slice.ts";
@@ -123,4 +123,20 @@ t.test("what a server sends is cut to what a node asks for", async (t) => {
     ports: [{ name: "", port: 80, protocol: "TCP" }],
     endpoints: [{ addresses: ["10.0.0.1"], hostname: "web-1" }],
   });
+});
+
+t.test("of a Node there is what a node asks for: its ranges, its addresses, its taints", async (t) => {
+  const spec = {
+    podCIDRs: ["10.244.1.0/24"],
+    taints: [{ key: "ToBeDeletedByClusterAutoscaler", effect: "NoSchedule" }],
+  };
+  const status = { addresses: [{ type: "InternalIP", address: "192.168.50.11" }] };
+  const received = {
+    ...{ apiVersion: "v1", kind: "Node", metadata: { name: OWN_NODE } },
+    spec: { ...spec, unschedulable: true },
+    status: { ...status, images: [] },
+  };
+  const kept = keptObject(copyOf(received) as never, kindNamed("Node"), OWN_NODE) as Node;
+  t.match(kept, { spec, status });
+  t.notOk("unschedulable" in kept.spec || "images" in (kept.status ?? {}));
 });

@@ -37,7 +37,7 @@ const METADATA = [
 const KEPT: Readonly<Record<string, (object: Fields) => Fields>> = {
   Namespace: () => ({}),
   Node: ({ spec, status }) => ({
-    spec: only(spec, ["podCIDR", "podCIDRs", "providerID"]),
+    spec: only(spec, ["podCIDR", "podCIDRs", "providerID", "taints"]),
     status: only(status, ["addresses"]),
   }),
   Pod: ({ spec, status }) => ({
