@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
 import t from "tap";
 import { warningLines } from "../../../kube/fields/warnings.ts";
 import { parseManifests } from "../../../kube/manifest/manifest.ts";
@@ -124,15 +127,19 @@ t.test("a stand-in answers where its probes ask, too", async (t) => {
   t.equal(of({ image: "x/y:1", readinessProbe: { grpc: { port: 9 } } }).use, "stand-in");
 });
 
-t.test(
-  "redis has its own settings also where the manifest calls it",
-  { skip: !isInstalled("redis-server") },
-  async (t) => {
-    const { argv, workingDir } = of({ image: "redis:7", command: ["redis-server", "/etc/r.conf"] });
-    t.same(argv, ["redis-server", "/etc/r.conf", "--protected-mode", "no"]);
-    t.equal(workingDir, "/data");
-  },
-);
+t.test("redis has its own settings also where the manifest calls it", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "podwire-image-"));
+  const path = process.env.PATH;
+  t.teardown(() => {
+    process.env.PATH = path;
+    rmSync(folder, { recursive: true });
+  });
+  writeFileSync(join(folder, "redis-server"), "", { mode: 0o755 });
+  process.env.PATH = `${folder}${delimiter}${path}`;
+  const { argv, workingDir } = of({ image: "redis:7", command: ["redis-server", "/etc/r.conf"] });
+  t.same(argv, ["redis-server", "/etc/r.conf", "--protected-mode", "no"]);
+  t.equal(workingDir, "/data");
+});
 
 t.test("an image that a stand-in answers for is said, and no other", async (t) => {
   const lines = (containers: string): string[] => {
