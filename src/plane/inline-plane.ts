@@ -10,15 +10,8 @@ import { type Native, WAIT_WORDS } from "../native/binding.ts";
 import { applyMessage } from "./apply-message.ts";
 import type { PlaneMessage } from "./messages.ts";
 import type { InlineDevices, Plane } from "./plane.ts";
-import { createPlaneEngine } from "./plane-engine.ts";
-import {
-  allocate,
-  beginClock,
-  monotonicMs,
-  open,
-  type PlaneSizes,
-  type SharedTables,
-} from "./plane-memory.ts";
+import { beginLive, createPlaneEngine } from "./plane-engine.ts";
+import { allocate, monotonicMs, open, type PlaneSizes, type SharedTables } from "./plane-memory.ts";
 import { splitServices } from "./split-services.ts";
 
 /** Pause of an idle plane: descriptors are only looked at when it is over. */
@@ -47,8 +40,7 @@ export class InlinePlane implements Plane, InlineDevices {
     this.sizes = sizes;
     this.tables = open(allocate(sizes), sizes);
     this.engine = createPlaneEngine(sizes, { io: native, offload: native, shared: this.tables });
-    this.#startedMs = beginClock(this.tables.durable, monotonicMs());
-    engine.beginSettling(this.engine, monotonicMs() - this.#startedMs);
+    this.#startedMs = beginLive(this.engine, this.tables.durable, monotonicMs());
     this.#poller = native.pollerCreate();
     this.#polling = {
       add: (fd, id) => native.pollerAdd(this.#poller, fd, id),

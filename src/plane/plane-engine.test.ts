@@ -26,6 +26,7 @@ t.test("every host's engine has the plane's sizes", async (t) => {
     inline.tables.conntrack,
     "what others read is what the engine writes",
   );
+  t.equal(inline.engine.tables.isSettling, 1, "one of a real node waits for what is still to come");
   const proxy = readProxyConfig({}, new FieldProblems());
   const shared = open(allocate(SIZES), SIZES);
   const hosts: Readonly<Record<string, Engine>> = {

@@ -6,13 +6,14 @@
 import type { Io, Offload } from "../base/addon.ts";
 import { OWN_COLUMNS } from "../base/columns.ts";
 import { resume } from "../dataplane/change/durable.ts";
+import type { Durable } from "../dataplane/durable.ts";
 import * as engine from "../dataplane/engine.ts";
 import type { Share } from "../dataplane/share.ts";
 import { ConnectionRules } from "../dataplane/table/connection/connection-rules.ts";
 import { PendingConnections } from "../dataplane/table/service/pending-connections.ts";
 import { Services } from "../dataplane/table/service/services.ts";
 import type { SizedTables } from "../dataplane/tables.ts";
-import { allocate, open, type PlaneSizes, type SharedTables } from "./plane-memory.ts";
+import { allocate, beginClock, open, type PlaneSizes, type SharedTables } from "./plane-memory.ts";
 
 /** Connections whose endpoint has not answered yet, in mode userspace: 2 KiB each, resident only when used. */
 const PENDING_LOG2 = 11;
@@ -55,4 +56,11 @@ export function createPlaneEngine(sizes: PlaneSizes, host: EngineHost): engine.E
     },
     ...(share && { share }),
   });
+}
+
+/** For a plane of a real node, before its first turn. Returns CLOCK_MONOTONIC, ms, when the engine's clock was 0. */
+export function beginLive(plane: engine.Engine, durable: Durable, nowMs: number): number {
+  const startedMs = beginClock(durable, nowMs);
+  engine.beginSettling(plane, nowMs - startedMs);
+  return startedMs;
 }

@@ -17,8 +17,8 @@ import { CpuLatency, follow, release } from "./cpu-latency.ts";
 import { awaitKeeper, Crew, type CrewInit, shareOf } from "./crew/crew.ts";
 import { concernsAll, type NumberedMessage } from "./messages.ts";
 import { hear, isOneWay, isToPause, lookAround, OneWay, sentSoFar } from "./one-way.ts";
-import { createPlaneEngine } from "./plane-engine.ts";
-import { beginClock, Control, open, type PlaneMemory, type PlaneSizes } from "./plane-memory.ts";
+import { beginLive, createPlaneEngine } from "./plane-engine.ts";
+import { Control, open, type PlaneMemory, type PlaneSizes } from "./plane-memory.ts";
 import { carriedSoFar, look, PollRoom } from "./poll-room.ts";
 import { Practice, practise } from "./practice/warm-packets.ts";
 import {
@@ -96,8 +96,7 @@ const timer = native.timerFd(SLEEP_US);
 const hasTimer = native.pollerAddEvent(init.poller, timer, TIMER_TOKEN) === 0;
 native.wait(init.poller, tokensPin, 0, 0, waitedPin);
 /** When the engine's clock was 0: where an earlier plane left connections, theirs goes on. */
-const startedMs = beginClock(shared.durable, waited[WaitWord.NOW_MS]);
-engine.beginSettling(plane, waited[WaitWord.NOW_MS] - startedMs);
+const startedMs = beginLive(plane, shared.durable, waited[WaitWord.NOW_MS]);
 Atomics.store(control, Control.READY, 1);
 Atomics.notify(control, Control.READY);
 /** What CLOCK_MONOTONIC has to be moved by to be the time of day, ms. */
