@@ -19,7 +19,7 @@ import type {
 } from "../../../kube/objects.ts";
 import { type ConfigObject, configMapLines, secretLines, serviceAccountLines } from "./config.ts";
 import { genericText } from "./generic.ts";
-import { type Behind, type IngressObject, ingressClassLines, ingressLines } from "./ingress.ts";
+import { type IngressObject, ingressClassLines, ingressLines } from "./ingress.ts";
 import { endpointsLines, policyLines, serviceLines, sliceLines } from "./network.ts";
 import { namespaceLines, nodeLines } from "./node.ts";
 import { eventLines } from "./parts.ts";
@@ -56,79 +56,37 @@ export function describe(object: KubeObject, around: Surroundings): string {
   const w = new TabWriter();
   const { apiVersion, kind } = object; // custom resources may have a name of ours
   const isOurs = (kindOf(apiVersion, kind) ?? carriedKind(apiVersion, kind)) !== undefined;
-  if (!isOurs || !specificLines(w, object, around)) return genericText(object, around.events, around.nowMs);
+  const lines = isOurs ? LINES[kind] : undefined;
+  if (lines === undefined) return genericText(object, around.events, around.nowMs);
+  lines(w, object, around);
   if (around.events !== undefined && !WITHOUT_EVENTS.has(object.kind))
     eventLines(w, around.events, around.nowMs);
   return w.toString();
 }
 
-function specificLines(w: TabWriter, object: KubeObject, around: Surroundings): boolean {
-  const { nowMs, pods = [], slices = [], services = [], replicaSets } = around;
-  switch (object.kind) {
-    case "Pod":
-      podLines(w, object as Pod, nowMs);
-      return true;
-    case "Service":
-      serviceLines(w, object as Service, slices);
-      return true;
-    case "EndpointSlice":
-      sliceLines(w, object as EndpointSlice);
-      return true;
-    case "Endpoints":
-      endpointsLines(w, object as Endpoints);
-      return true;
-    case "NetworkPolicy":
-      policyLines(w, object as NetworkPolicy);
-      return true;
-    case "Node":
-      nodeLines(w, object as Node, pods, nowMs);
-      return true;
-    case "Namespace":
-      namespaceLines(w, object as Namespace);
-      return true;
-    case "Deployment":
-      deploymentLines(w, object as Deployment, replicaSets);
-      return true;
-    case "ReplicaSet":
-    case "ReplicationController":
-      replicaSetLines(w, object as ReplicaSet, pods);
-      return true;
-    case "StatefulSet":
-      statefulSetLines(w, object as StatefulSet, pods);
-      return true;
-    case "DaemonSet":
-      daemonSetLines(w, object as DaemonSet, pods);
-      return true;
-    case "Job":
-      jobLines(w, object as Job);
-      return true;
-    default:
-      return otherLines(w, object, { services, slices });
-  }
-}
+type Lines = (w: TabWriter, object: KubeObject, around: Surroundings) => void;
 
-/** What does nothing to packets. */
-function otherLines(w: TabWriter, object: KubeObject, behind: Behind): boolean {
-  switch (object.kind) {
-    case "CronJob":
-      cronJobLines(w, object);
-      return true;
-    case "Ingress":
-      ingressLines(w, object as IngressObject, behind);
-      return true;
-    case "IngressClass":
-      ingressClassLines(w, object as IngressObject);
-      return true;
-    case "ConfigMap":
-      configMapLines(w, object as ConfigObject);
-      return true;
-    case "Secret":
-      secretLines(w, object as ConfigObject);
-      return true;
-    case "ServiceAccount":
-      serviceAccountLines(w, object as ConfigObject);
-      return true;
-    default:
-      return false;
-  }
-}
+const scaledLines: Lines = (w, object, { pods = [] }) => replicaSetLines(w, object as ReplicaSet, pods);
+
+const LINES: Readonly<Record<string, Lines>> = {
+  Pod: (w, object, { nowMs }) => podLines(w, object as Pod, nowMs),
+  Service: (w, object, { slices = [] }) => serviceLines(w, object as Service, slices),
+  EndpointSlice: (w, object) => sliceLines(w, object as EndpointSlice),
+  Endpoints: (w, object) => endpointsLines(w, object as Endpoints),
+  NetworkPolicy: (w, object) => policyLines(w, object as NetworkPolicy),
+  Node: (w, object, { pods = [], nowMs }) => nodeLines(w, object as Node, pods, nowMs),
+  Namespace: (w, object) => namespaceLines(w, object as Namespace),
+  Deployment: (w, object, { replicaSets }) => deploymentLines(w, object as Deployment, replicaSets),
+  ReplicaSet: scaledLines,
+  ReplicationController: scaledLines,
+  StatefulSet: (w, object, { pods = [] }) => statefulSetLines(w, object as StatefulSet, pods),
+  DaemonSet: (w, object, { pods = [] }) => daemonSetLines(w, object as DaemonSet, pods),
+  Job: (w, object) => jobLines(w, object as Job),
+  CronJob: cronJobLines,
+  Ingress: (w, object, { services = [], slices = [] }) =>
+    ingressLines(w, object as IngressObject, { services, slices }),
+  IngressClass: (w, object) => ingressClassLines(w, object as IngressObject),
+  ConfigMap: (w, object) => configMapLines(w, object as ConfigObject),
+  Secret: (w, object) => secretLines(w, object as ConfigObject),
+  ServiceAccount: (w, object) => serviceAccountLines(w, object as ConfigObject),
+};

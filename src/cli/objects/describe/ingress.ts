@@ -21,7 +21,7 @@ export interface IngressObject extends KubeObject {
   status?: { loadBalancer?: { ingress?: { ip?: string; hostname?: string }[] } };
 }
 
-export interface Behind {
+interface Behind {
   services: readonly Service[];
   slices: readonly EndpointSlice[];
 }
