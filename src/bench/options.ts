@@ -1,6 +1,7 @@
 // The benchmark's command line.
 import { Command, InvalidArgumentError, Option } from "commander";
 import { ALONE, type Alone, type Case, casesOf, selectCases } from "./network/cases.ts";
+import { atLeastOne } from "./numbers.ts";
 import { type Path, PEERS, SUBJECTS, type SubjectName } from "./subject/subject.ts";
 
 export interface Options {
@@ -28,13 +29,6 @@ export interface Options {
 
 const PATHS: Path[] = ["same-node", "overlay"];
 const SKIPPED = SUBJECTS.filter((name) => name !== "before");
-
-function atLeastOne(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1)
-    throw new InvalidArgumentError("It must be a whole number above 0.");
-  return value;
-}
 
 /** Several words, divided by commas. */
 function oneOf(words: readonly string[]): (text: string) => string[] {

@@ -1,9 +1,11 @@
 // scripts/try-application: a lab, somebody's manifests in it, and whether all of it comes up and hears its names.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Command } from "commander";
+import { Command, Option } from "commander";
+import { aboveZero, atLeastOne } from "../../../src/bench/numbers.ts";
 import { TestLab } from "../../../src/testing/lab/lab.ts";
 import { type Result, run } from "../../../src/testing/lab/process.ts";
+import "../../../src/testing/runner/end-on-signal.ts";
 import { reachServices } from "./reach-services.ts";
 import { awaitWorkloads } from "./workload-state.ts";
 
@@ -18,18 +20,18 @@ interface Options {
   keep: boolean;
 }
 
-const number = (text: string): number => Number(text);
-
 const command = new Command("try-application")
   .description(
     "applies manifests to a lab of their own and says whether everything in them comes up (needs root)",
   )
   .argument("<files...>", "manifests; a folder means all in it")
-  .option("--nodes <n>", "nodes of the lab", number, 3)
-  .option("--seconds <n>", "how long to wait until all is ready", number, 120)
+  .option("--nodes <n>", "nodes of the lab", atLeastOne, 3)
+  .option("--seconds <n>", "how long to wait until all is ready", aboveZero, 120)
   .option("--name <lab>", "of the lab: t-NAME", "try")
   .option("--namespace <name>", "of objects that name none; it is made")
-  .option("--by <program>", "what applies them: kubectl or podwire", "kubectl")
+  .addOption(
+    new Option("--by <program>", "what applies them").choices(["kubectl", "podwire"]).default("kubectl"),
+  )
   .option("--keep", "leaves the lab", false)
   .exitOverride((stop) => process.exit(stop.exitCode === 0 ? 0 : 2));
 

@@ -1,16 +1,15 @@
 // scripts/api-churn: arguments in, what informers were told out. Exit code 3 when something was lost or invented.
 import { Command } from "commander";
+import { aboveZero, atLeastOne } from "../numbers.ts";
 import { undoAll } from "../shell.ts";
 import { type ChurnOptions, measureChurn } from "./churn.ts";
 
-const number = (text: string): number => Number(text);
-
 const command = new Command("api-churn")
   .description("informers on a lab's API, their connections cut at random, while objects change (needs root)")
-  .option("--minutes <n>", "how long objects change", number, 1)
-  .option("--rate <n>", "changes a second", number, 1000)
-  .option("--cut-bytes <n>", "a connection is cut after up to so many bytes", number, 1_000_000)
-  .option("--seed <n>", "of the changes and the cuts", number, Math.floor(Math.random() * 2 ** 31))
+  .option("--minutes <n>", "how long objects change", aboveZero, 1)
+  .option("--rate <n>", "changes a second", aboveZero, 1000)
+  .option("--cut-bytes <n>", "a connection is cut after up to so many bytes", atLeastOne, 1_000_000)
+  .option("--seed <n>", "of the changes and the cuts", atLeastOne, 1 + Math.floor(Math.random() * 2 ** 31))
   .exitOverride((stop) => process.exit(stop.exitCode === 0 ? 0 : 2));
 command.parse();
 const options = command.opts<ChurnOptions>();

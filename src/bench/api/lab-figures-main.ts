@@ -1,19 +1,19 @@
 // scripts/lab-figures: arguments in, figures out. Exit code 3 when packets follow a change later than was allowed.
 import { Command } from "commander";
+import "../../testing/runner/end-on-signal.ts";
+import { aboveZero, atLeastOne } from "../numbers.ts";
 import { type LabFiguresOptions, measureLab, type Spread } from "./lab-figures.ts";
-
-const number = (text: string): number => Number(text);
 
 const command = new Command("lab-figures")
   .description("a lab of many pods: time, memory, its API, and how soon packets follow objects (needs root)")
-  .option("--nodes <n>", "nodes", number, 3)
-  .option("--pods <n>", "pods of podwire/echo, ten behind each Service", number, 200)
-  .option("--requests <n>", "of each kind, to the API: half as many PATCH, a fifth LIST", number, 1000)
-  .option("--changes <n>", "Services and policies that come and go", number, 50)
+  .option("--nodes <n>", "nodes", atLeastOne, 3)
+  .option("--pods <n>", "pods of podwire/echo, ten behind each Service", atLeastOne, 200)
+  .option("--requests <n>", "of each kind, to the API: half as many PATCH, a fifth LIST", atLeastOne, 1000)
+  .option("--changes <n>", "Services and policies that come and go", atLeastOne, 50)
   .option(
     "--max-ms <n>",
     "median from a request to the packet, or else status 3",
-    number,
+    aboveZero,
     Number.POSITIVE_INFINITY,
   )
   .exitOverride((stop) => process.exit(stop.exitCode === 0 ? 0 : 2));

@@ -164,8 +164,8 @@ export const SUBJECTS: Subjects = {
   house: {
     what: "rules that hold the code, the tools of tests and benchmarks",
     files: `tidy alloc cases cpu-account search-rate deopt choose-node frame-builder frame-offload columns gc-log
-      asked-times event-ledger idle-cores sample compare plot page report perf-text stage-shares scale start tshark
-      test-* shared-process at-end`,
+      asked-times event-ledger idle-cores numbers sample compare plot page report perf-text stage-shares scale start
+      tshark test-* shared-process at-end`,
   },
 };
 
