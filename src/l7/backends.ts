@@ -35,6 +35,8 @@ export interface PortRef {
   readonly name: string;
   /** By number or name; undefined: the first that it has. */
   readonly port: number | string | undefined;
+  /** Left out: TCP. */
+  readonly protocol?: "TCP" | "UDP";
 }
 
 export interface BackendOptions {
@@ -66,23 +68,26 @@ export class Backends {
   }
 
   /** The same answer for the same port each time. */
-  find({ namespace, name, port }: PortRef): Backend | NotThere {
-    const key = `${namespace}/${name}:${port ?? ""}`;
+  find({ namespace, name, port, protocol = "TCP" }: PortRef): Backend | NotThere {
+    const key = `${namespace}/${name}:${port ?? ""}/${protocol}`;
     let found = this.#known.get(key);
     if (found === undefined) {
-      found = this.#find(`${namespace}/${name}`, port);
+      found = this.#find(`${namespace}/${name}`, port, protocol);
       this.#known.set(key, found);
     }
     return found;
   }
 
-  #find(key: string, wanted: number | string | undefined): Backend | NotThere {
+  #find(key: string, wanted: number | string | undefined, protocol: "TCP" | "UDP"): Backend | NotThere {
     const service = this.#services.get(key);
     if (service === undefined)
       return { name: wanted === undefined ? key : `${key}:${wanted}`, missing: `there is no Service ${key}` };
     const { ports = [], type, externalName = "", clusterIP = "" } = service.spec;
-    const port =
-      wanted === undefined ? ports[0] : ports.find((each) => each.port === wanted || each.name === wanted);
+    const fitting = ports.filter(
+      (each) => wanted === undefined || each.port === wanted || each.name === wanted,
+    );
+    const isOfProtocol = (each: ServicePort): boolean => (each.protocol ?? "TCP") === protocol;
+    const port = fitting.find(isOfProtocol) ?? fitting[0];
     if (type === "ExternalName") {
       const number = port?.port ?? (typeof wanted === "number" ? wanted : 80);
       const endpoints = externalName === "" ? [] : [`${externalName}:${number}`];
@@ -93,10 +98,10 @@ export class Backends {
       const missing = `Service ${key} has no port ${wanted ?? ""}: it has ${has.join(", ") || "none"}`;
       return { name: `${key}:${wanted ?? ""}`, missing };
     }
-    if ((port.protocol ?? "TCP") !== "TCP")
+    if (!isOfProtocol(port))
       return {
         name: `${key}:${port.port}`,
-        missing: `port ${port.port} of Service ${key} is ${port.protocol}`,
+        missing: `port ${port.port} of Service ${key} is ${port.protocol ?? "TCP"}`,
       };
     const address = clusterIP === "" || clusterIP === "None" ? "" : `${bracketed(clusterIP)}:${port.port}`;
     const endpoints = this.areAssumed ? [address || `${key}:${port.port}`] : this.#endpoints(key, port);

@@ -10,11 +10,20 @@ export interface Choice {
   readonly status?: number | undefined;
   /** Why it is no backend, or which of several it is. */
   readonly why?: string | undefined;
-  /** TLS to the backend: the name that it has to have, and the ConfigMaps of who signs it; none: the machine's. */
-  readonly tls?: { readonly hostname: string; readonly authorities: readonly string[] } | undefined;
+  readonly tls?: BackendTls | undefined;
   /** Where it gets other headers than the decision says, and gives others. */
   readonly headers?: readonly Header[] | undefined;
   readonly answerHeaders?: readonly HeaderChange[] | undefined;
+}
+
+/** How a backend is spoken to by TLS. */
+export interface BackendTls {
+  /** It is asked for, and the backend's certificate has to be for it, unless `names` says otherwise. */
+  readonly hostname: string;
+  /** "namespace/name" of the ConfigMaps that hold who may have signed it; none: whom the machine trusts. */
+  readonly authorities: readonly string[];
+  /** "DNS:db.example", "URI:spiffe://…": one of these has to be in the certificate, in place of `hostname`. */
+  readonly names?: readonly string[];
 }
 
 /** Of a header of the answer: set in place of what the backend says, added to it, or removed. */
@@ -98,7 +107,7 @@ export interface Forward {
 }
 
 /** How the backend is spoken to. */
-export type Protocol = "http" | "https" | "auto" | "h2c" | "grpc" | "grpcs" | "ws" | "wss" | "tls";
+export type Protocol = "http" | "https" | "auto" | "h2c" | "grpc" | "grpcs" | "ws" | "wss" | "tls" | "tcp";
 
 /** An answer that no backend is asked for. */
 export interface Answer {

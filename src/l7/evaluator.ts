@@ -3,6 +3,7 @@
 import type { KubeObject } from "../kube/objects.ts";
 import { type BackendOptions, Backends } from "./backends.ts";
 import { Certificates } from "./certificates.ts";
+import type { Connection, ConnectionDecision } from "./connection.ts";
 import { answer, type Decision, type Step, type Tell } from "./decision.ts";
 import { GatewayRules } from "./gateway/gateways.ts";
 import { type ObjectStatus, statusNotes } from "./gateway/status.ts";
@@ -15,6 +16,11 @@ export const ROUTING_KINDS: readonly string[] = ["Ingress", "IngressClass", "Con
 
 const NOT_FOUND = 404;
 
+export interface EvaluatorOptions extends BackendOptions {
+  /** Since 1970: what certificates' dates are held to. Undefined: they are not looked at. No decision depends on it. */
+  readonly nowMs?: number;
+}
+
 export class Evaluator {
   readonly #ingress: IngressRules;
   readonly #gateways: GatewayRules;
@@ -26,9 +32,9 @@ export class Evaluator {
   readonly count: number;
 
   /** `objects`: defaulted and checked; they are not looked at again when they change. */
-  constructor(objects: readonly KubeObject[], options: BackendOptions = {}) {
+  constructor(objects: readonly KubeObject[], options: EvaluatorOptions = {}) {
     const backends = new Backends(objects, options);
-    const certificates = new Certificates(objects);
+    const certificates = new Certificates(objects, options.nowMs);
     this.#ingress = new IngressRules(objects, backends, certificates);
     this.#gateways = new GatewayRules(objects, backends, certificates);
     this.statuses = this.#gateways.statuses;
@@ -56,6 +62,17 @@ export class Evaluator {
       this.#gateways.decide(asked, tell) ?? {
         action: answer(NOT_FOUND),
         reason: `there is ${name} with a listener for ${request.scheme}${at}`,
+      }
+    );
+  }
+
+  /** What becomes of a connection, or of datagrams, by the Gateways: before a request is read from it. */
+  connect(asked: Connection, tell?: Tell): ConnectionDecision {
+    const name = asked.gateway === undefined ? "no Gateway" : `no Gateway ${asked.gateway}`;
+    return (
+      this.#gateways.connect(asked, tell) ?? {
+        action: { kind: "close" },
+        reason: `there is ${name} with a listener for ${asked.protocol} at port ${asked.port}`,
       }
     );
   }

@@ -1,6 +1,6 @@
 // A decision as scripts get it (JSON, one line a request) and as people read it.
 import { formatIp } from "../base/ip.ts";
-import { type Choice, type Decision, type Forward, likeliest, type Step } from "./decision.ts";
+import { type BackendTls, type Decision, type Forward, likeliest, type Step } from "./decision.ts";
 import type { Header, HttpRequest } from "./request.ts";
 
 interface Explained {
@@ -44,7 +44,7 @@ function forwardJson(request: HttpRequest, action: Forward): object {
   };
 }
 
-function rounded(share: number): number {
+export function rounded(share: number): number {
   return Number(share.toFixed(6));
 }
 
@@ -122,8 +122,10 @@ function mannerLines({
   ];
 }
 
-function tlsLine(name: string, { hostname, authorities }: NonNullable<Choice["tls"]>): string {
-  return `  = TLS to ${name} as ${hostname}, signed by ${authorities.join(", ") || "whom the machine trusts"}`;
+export function tlsLine(name: string, { hostname, authorities, names }: BackendTls): string {
+  const shown = names === undefined ? "" : `, which shows ${names.join(" or ")}`;
+  const signer = authorities.join(", ") || "whom the machine trusts";
+  return `  = TLS to ${name} as ${hostname}${shown}, signed by ${signer}`;
 }
 
 function verdict({ action, reason }: Decision): string {

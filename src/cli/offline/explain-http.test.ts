@@ -161,6 +161,69 @@ t.test("Gateways: by name, with notes of what is not accepted", async (t) => {
   t.match(JSON.parse(ask(requests).stdout), { backend: "shop/front:80" });
 });
 
+t.test(
+  "a connection to a Gateway: told, as JSON, and as a status; what is not asked right is said",
+  async (t) => {
+    const streams = file(
+      "streams.yaml",
+      yaml(
+        ...served("front"),
+        gateway([
+          { name: "tcp", port: 5432, protocol: "TCP" },
+          { name: "http", port: 80, protocol: "HTTP" },
+        ]),
+        {
+          ...{
+            apiVersion: "gateway.networking.k8s.io/v1alpha2",
+            kind: "TCPRoute",
+            metadata: { name: "r", namespace: "shop" },
+          },
+          spec: { parentRefs: [{ name: "gw" }], rules: [{ backendRefs: [{ name: "front", port: 80 }] }] },
+        },
+      ),
+    );
+    const ask = (...args: string[]) => podwire.run(["explain", "-f", streams, ...args]);
+    const told = ask("--gateway", "gw", "--port", "5432", "--client", "192.0.2.7");
+    t.equal(told.status, 0, told.stderr);
+    t.match(told.stdout, /^TCP to port 5432 of Gateway gw from 192\.0\.2\.7\n/);
+    t.match(told.stdout, /\nFORWARD to shop\/front:80 by TCPRoute shop\/r rules\[0\]\n$/);
+    const json = JSON.parse(ask("--gateway", "shop/gw", "--port", "5432", "-o", "json").stdout) as object;
+    t.match(json, {
+      action: "stream",
+      backend: "shop/front:80",
+      distribution: [{ backend: "shop/front:80", share: 1 }],
+    });
+    t.match(ask("--gateway", "gw", "--port", "80"), {
+      status: 0,
+      stdout: /\nHTTP: its requests are decided one by one/,
+    });
+    t.match(ask("--gateway", "gw", "--port", "53", "--protocol", "UDP"), {
+      status: 3,
+      stdout: /\nCLOSE: there is no Gateway/,
+    });
+    for (const [words, problem] of [
+      [["--gateway", "gw"], /^error: --port is missing/],
+      [["--gateway", "gw", "--port", "0"], /--port 0: use a number from 1 to 65535/],
+      [
+        ["--gateway", "gw", "--port", "80", "--protocol", "SCTP"],
+        /--protocol SCTP: to a Gateway use TCP, UDP/,
+      ],
+      [
+        ["--gateway", "gw", "--port", "53", "--protocol", "UDP", "--sni", "a"],
+        /--sni: datagrams have no TLS/,
+      ],
+      [["--gateway", "gw", "--port", "80", "--client", "me"], /--client me: not an IP address/],
+      [["--gateway", "gw", "--port", "80", "--node", "n"], /--node: is about packets, and --gateway asks/],
+      [["--gateway", "gw", "--port", "80", "-H", "a: b"], /--header: goes with --http METHOD URL/],
+      [["--http", "http://a/", "--sni", "b"], /--sni: goes with --gateway and --port/],
+    ] as [string[], RegExp][]) {
+      const said = ask(...words);
+      t.equal(said.status, 2, words.join(" "));
+      t.match(said.stderr, problem);
+    }
+  },
+);
+
 t.test("the statuses that a controller would write: a row a condition, or JSON", async (t) => {
   const status = (...args: string[]) => podwire.run(["explain", "-f", GATEWAY, "--gateway-status", ...args]);
   const lines = status().stdout.split("\n");

@@ -1,4 +1,5 @@
-// podwire explain --http: what would become of HTTP requests by Ingresses and Gateways, told without sending one.
+// podwire explain --http, --gateway --port: what would become of requests and of connections by Ingresses and Gateways,
+// told without sending one.
 import { parseIp } from "../../base/ip.ts";
 import { GATEWAY_KINDS } from "../../kube/gateway/gateway-kinds.ts";
 import { gatewayKinds } from "../../kube/gateway/read-gateway.ts";
@@ -7,6 +8,8 @@ import { type ManifestText, parseManifests } from "../../kube/manifest/manifest.
 import { withMirroredSlices } from "../../kube/mirrored-slices.ts";
 import type { KubeObject } from "../../kube/objects.ts";
 import { PassedOver } from "../../kube/passed-over.ts";
+import { connectionJson, connectionLines } from "../../l7/connection-words.ts";
+import type { Step } from "../../l7/decision.ts";
 import { Evaluator, ROUTING_KINDS } from "../../l7/evaluator.ts";
 import { explanationJson, explanationLines } from "../../l7/explanation.ts";
 import { type Header, type HttpRequest, readHeader, readRequest } from "../../l7/request.ts";
@@ -26,6 +29,10 @@ export interface HttpOptions {
   readonly client?: string;
   readonly gateway?: string;
   readonly gatewayStatus?: boolean;
+  /** Of a connection; `sni` "": its TLS asks for no name. */
+  readonly port?: string;
+  readonly protocol?: string;
+  readonly sni?: string;
 }
 
 const REFUSED = 400; // statuses from here on are a no
@@ -53,6 +60,29 @@ export async function explainHttp(flags: Globals, options: HttpOptions): Promise
   }
   if (lines.at(-1) === "") lines.pop();
   if (lines.length > 0) await print(lines.join("\n"));
+}
+
+/** One connection, or datagrams, to a port of a Gateway. */
+export async function explainConnection(flags: Globals, options: HttpOptions): Promise<void> {
+  const { port = "", protocol = "TCP", gateway, sni, client } = options;
+  const asked = protocol.toLowerCase();
+  if (asked !== "tcp" && asked !== "udp")
+    throw usageError(`--protocol ${protocol}: to a Gateway use TCP, UDP`);
+  if (!/^\d+$/.test(port) || Number(port) < 1 || Number(port) > 65_535)
+    throw usageError(port === "" ? "--port is missing" : `--port ${port}: use a number from 1 to 65535`);
+  const from = client === undefined ? undefined : parseIp(client);
+  if (from === null) throw usageError(`--client ${client}: not an IP address`);
+  if (asked === "udp" && sni !== undefined)
+    throw usageError("--sni: datagrams have no TLS that is looked at");
+  const evaluator = await evaluatorOf(flags, options.file);
+  for (const line of evaluator.notes) note(`note: ${line}`);
+  const connection = { protocol: asked, port: Number(port), gateway, sni, client: from } as const;
+  const steps: Step[] = [];
+  const decision = evaluator.connect(connection, (step, text) => steps.push({ step, text }));
+  if (flags.output === "json") await print(JSON.stringify(connectionJson(decision, steps)));
+  else if (flags.output === "yaml") await print((await yamlText(connectionJson(decision, steps))).trimEnd());
+  else await print(connectionLines(connection, decision, steps).join("\n"));
+  if (decision.action.kind === "close") process.exitCode = Exit.NO;
 }
 
 /** What a controller would write, told without one. */
@@ -91,7 +121,8 @@ function takes(kinds: readonly { readonly kind: string }[]): string {
 }
 
 async function evaluatorOf(flags: Globals, files: string[] | undefined): Promise<Evaluator> {
-  if (files === undefined) return new Evaluator(await clusterObjects(await openNodes(flags), ROUTING_KINDS));
+  if (files === undefined)
+    return new Evaluator(await clusterObjects(await openNodes(flags), ROUTING_KINDS), { nowMs: Date.now() });
   const texts = readObjects(files);
   const passed = new PassedOver();
   const given = parseManifests(texts, { passed, carries: true, customKinds: gatewayKinds }).map(
@@ -101,7 +132,8 @@ async function evaluatorOf(flags: Globals, files: string[] | undefined): Promise
   const areAssumed = !given.some(({ kind }) => tellsOfEndpoints(kind));
   if (areAssumed)
     note("note: no Pods and no EndpointSlices in these files: every Service is taken to be served");
-  return new Evaluator(await completed(flags, texts, given, areAssumed), { areAssumed });
+  const nowMs = Date.now();
+  return new Evaluator(await completed(flags, texts, given, areAssumed), { areAssumed, nowMs });
 }
 
 function tellsOfEndpoints(kind: string): boolean {

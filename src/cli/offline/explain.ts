@@ -13,7 +13,13 @@ import { type Globals, globals, note, print, printData, yamlText } from "../cont
 import { CliError, Exit, usageError } from "../errors.ts";
 import { collect, named, readObjects, readOne } from "../objects/manifests.ts";
 import { admitFiles } from "./admit-files.ts";
-import { explainHttp, type HttpOptions, printGatewayStatus, requestFile } from "./explain-http.ts";
+import {
+  explainConnection,
+  explainHttp,
+  type HttpOptions,
+  printGatewayStatus,
+  requestFile,
+} from "./explain-http.ts";
 import {
   clusterWorld,
   type End,
@@ -70,8 +76,12 @@ export function register(program: Command): void {
     .option("--via <port>", "the packet comes in by pod, uplink or host (default: by its source)")
     .option("--http <request...>", "a file of HTTP requests, one JSON object a line; or METHOD URL")
     .option("-H, --header <header>", "of the request behind --http: 'Name: value' (repeatable)", collect)
-    .option("--client <ip>", "who sends the request behind --http")
-    .option("--gateway <name>", "the Gateway that the request behind --http comes to")
+    .option("--client <ip>", "who sends the request behind --http, or opens the connection to --gateway")
+    .option(
+      "--gateway <name>",
+      "the Gateway that the request comes to; with --port alone: that a connection comes to",
+    )
+    .option("--sni <name>", "the name that the connection's TLS asks for ('': for none)")
     .option("--gateway-status", "what a controller would write of the Gateways and routes in the files")
     .action(async (options: Options, command: Command) => run(options, command));
 }
@@ -82,6 +92,7 @@ async function run(options: Options, command: Command): Promise<void> {
   refuseAgentAndFiles(command, options.file);
   if (options.gatewayStatus === true) return everyProblem(() => printGatewayStatus(flags, options));
   if (options.http !== undefined) return everyProblem(() => explainHttp(flags, options));
+  if (options.gateway !== undefined) return everyProblem(() => explainConnection(flags, options));
   const world = await everyProblem(() => worldOf(flags, options));
   if (options.manifestOnly === true) return printCounts(flags, world);
   noteIgnored(world);
@@ -100,11 +111,14 @@ async function run(options: Options, command: Command): Promise<void> {
 function check(options: Options): void {
   const { from, to, flows, manifestOnly = false, via, protocol, http, gatewayStatus = false } = options;
   const hasPacket = from !== undefined || to !== undefined;
-  const asked = [hasPacket, flows !== undefined, manifestOnly, http !== undefined, gatewayStatus].filter(
-    Boolean,
-  ).length;
+  const asked = [
+    ...[hasPacket, flows !== undefined, manifestOnly, http !== undefined, gatewayStatus],
+    isConnection(options),
+  ].filter(Boolean).length;
   if (asked !== 1)
-    throw usageError("use --from and --to, or --flows, or --http, or --gateway-status, or --manifest-only");
+    throw usageError(
+      "use --from and --to, or --flows, or --http, or --gateway and --port, or --gateway-status, or --manifest-only",
+    );
   refuseStrangers(options);
   if (hasPacket && from === undefined) throw usageError("--from is missing");
   if (hasPacket && to === undefined) throw usageError("--to is missing");
@@ -126,24 +140,38 @@ function check(options: Options): void {
   ]);
 }
 
+/** Asked about a connection to a Gateway. Beside another way to ask, --gateway is that one's, or nobody's. */
+function isConnection({ gateway, http, gatewayStatus, from, to, flows, manifestOnly }: Options): boolean {
+  const other = http ?? gatewayStatus ?? from ?? to ?? flows ?? manifestOnly;
+  return gateway !== undefined && other === undefined;
+}
+
 /** Options of one way to ask that the other would pass over without a word. */
 function refuseStrangers(options: Options): void {
-  const { http, header, client, gateway, gatewayStatus, file } = options;
+  const { http, header, client, gateway, gatewayStatus, file, sni } = options;
   const { node, config, localIp, previous, port, protocol, via } = options;
-  const isAboutPackets = http === undefined && gatewayStatus !== true;
-  const packets = { node, config, "local-ip": localIp, previous, port, protocol, via };
+  const isToGateway = isConnection(options);
+  const isAboutPackets = http === undefined && gatewayStatus !== true && !isToGateway;
+  const ports = isToGateway ? {} : { port, protocol };
+  const packets = { node, config, "local-ip": localIp, previous, via, ...ports };
   const isRequest = http !== undefined && requestFile(options) === undefined;
-  const requests = { header, client, gateway };
+  const requests = { header, ...(isToGateway ? {} : { client, gateway }) };
   const given = (all: object): string | undefined =>
     Object.entries(all).find(([, value]) => value !== undefined)?.[0];
   const ofPackets = isAboutPackets ? undefined : given(packets);
   if (ofPackets !== undefined) {
-    const asked = http === undefined ? "--gateway-status asks about Gateways" : "--http asks about requests";
+    const asked = isToGateway
+      ? "--gateway asks about a connection to one"
+      : http === undefined
+        ? "--gateway-status asks about Gateways"
+        : "--http asks about requests";
     throw usageError(`--${ofPackets}: is about packets, and ${asked}: leave it out`);
   }
   const ofRequests = isRequest ? undefined : given(requests);
   if (ofRequests !== undefined)
     throw usageError(`--${ofRequests}: goes with --http METHOD URL; in a file it is a field of the request`);
+  if (sni !== undefined && !isToGateway)
+    throw usageError("--sni: goes with --gateway and --port; of a request it is the name in its address");
   const needsFiles = gatewayStatus === true ? "--gateway-status" : gateway === undefined ? "" : "--gateway";
   if (needsFiles !== "" && file === undefined)
     throw usageError(`${needsFiles}: Gateways are read from files: name them with -f`);

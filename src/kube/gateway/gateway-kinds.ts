@@ -22,6 +22,8 @@ export const GATEWAY_KINDS: readonly KindInfo[] = [
   kind("HTTPRoute", "httproutes", "httproute", ["v1", "v1beta1"]),
   kind("GRPCRoute", "grpcroutes", "grpcroute", ["v1", "v1alpha2"]),
   kind("TLSRoute", "tlsroutes", "tlsroute", ["v1", "v1alpha3", "v1alpha2"]),
+  kind("TCPRoute", "tcproutes", "tcproute", ["v1alpha2"]),
+  kind("UDPRoute", "udproutes", "udproute", ["v1alpha2"]),
   kind("ReferenceGrant", "referencegrants", "refgrant", ["v1beta1", "v1", "v1alpha2"]),
   kind("BackendTLSPolicy", "backendtlspolicies", "btlspolicy", ["v1", "v1alpha3"]),
 ];

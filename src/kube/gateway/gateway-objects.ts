@@ -135,7 +135,9 @@ interface RouteSpec<Rule> {
 export type HttpRoute = KubeObject & { kind: "HTTPRoute"; spec: RouteSpec<HttpRule> };
 export type GrpcRoute = KubeObject & { kind: "GRPCRoute"; spec: RouteSpec<GrpcRule> };
 export type TlsRoute = KubeObject & { kind: "TLSRoute"; spec: RouteSpec<CommonRule> };
-export type Route = HttpRoute | GrpcRoute | TlsRoute;
+/** Of connections and of datagrams: its first rule has all of them. */
+export type StreamRoute = KubeObject & { kind: "TCPRoute" | "UDPRoute"; spec: RouteSpec<CommonRule> };
+export type Route = HttpRoute | GrpcRoute | TlsRoute | StreamRoute;
 
 export type ReferenceGrant = KubeObject & {
   kind: "ReferenceGrant";
@@ -149,7 +151,12 @@ export type BackendTlsPolicy = KubeObject & {
   kind: "BackendTLSPolicy";
   spec: {
     targetRefs: { group: string; kind: string; name: string; sectionName?: string }[];
-    validation: { hostname: string; caCertificateRefs?: ObjectRef[]; wellKnownCACertificates?: string };
+    validation: {
+      hostname: string;
+      caCertificateRefs?: ObjectRef[];
+      wellKnownCACertificates?: string;
+      subjectAltNames?: { type: string; hostname?: string; uri?: string }[];
+    };
   };
 };
 

@@ -6,7 +6,8 @@ const TYPES = `
   AllowedRoutes: kinds:[RouteGroupKind] namespaces:RouteNamespaces
   BackendTLSPolicy: apiVersion:s kind:s metadata:ObjectMeta spec:BackendTLSPolicySpec status:any
   BackendTLSPolicySpec: options:{s} targetRefs:[PolicyTargetReference] validation:BackendTLSPolicyValidation
-  BackendTLSPolicyValidation: caCertificateRefs:[ObjectRef] hostname:s subjectAltNames:any wellKnownCACertificates:s
+  BackendTLSPolicyValidation: caCertificateRefs:[ObjectRef] hostname:s
+      subjectAltNames:[SubjectAltName] wellKnownCACertificates:s
   BackendRef: filters:[RouteFilter] group:s kind:s name:s namespace:s port:i weight:i
   CORSFilter: allowCredentials:b allowHeaders:[s] allowMethods:[s] allowOrigins:[s] exposeHeaders:[s] maxAge:i
   CookieConfig: lifetimeType:s
@@ -52,6 +53,10 @@ const TYPES = `
   RouteGroupKind: group:s kind:s
   RouteNamespaces: from:s selector:LabelSelector
   SessionPersistence: absoluteTimeout:s cookieConfig:CookieConfig idleTimeout:s sessionName:s type:s
+  SubjectAltName: hostname:s type:s uri:s
+  TCPRoute: apiVersion:s kind:s metadata:ObjectMeta spec:StreamRouteSpec status:any
+  UDPRoute: apiVersion:s kind:s metadata:ObjectMeta spec:StreamRouteSpec status:any
+  StreamRouteSpec: parentRefs:[ParentReference] rules:[TLSRouteRule] useDefaultGateways:s
   TLSRoute: apiVersion:s kind:s metadata:ObjectMeta spec:TLSRouteSpec status:any
   TLSRouteRule: backendRefs:[BackendRef] name:s
   TLSRouteSpec: hostnames:[s] parentRefs:[ParentReference] rules:[TLSRouteRule] useDefaultGateways:s

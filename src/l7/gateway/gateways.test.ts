@@ -199,7 +199,7 @@ t.test(
         { name: "bad", port: 444, protocol: "HTTPS", ...tls("bad") },
         { name: "gone", port: 445, protocol: "HTTPS", ...tls("gone") },
         { name: "far", port: 446, protocol: "HTTPS", ...tls("good", { namespace: "far" }) },
-        { name: "udp", port: 53, protocol: "UDP" },
+        { name: "sctp", port: 53, protocol: "example.com/SCTP" },
         {
           name: "kinds",
           port: 85,
@@ -221,7 +221,7 @@ t.test(
     t.match(of("bad"), { 1: "ResolvedRefs=False(InvalidCertificateRef)", 2: "Programmed=False(Invalid)" });
     t.match(of("gone"), { 1: "ResolvedRefs=False(InvalidCertificateRef)" });
     t.match(of("far"), { 1: "ResolvedRefs=False(RefNotPermitted)" });
-    t.match(of("udp"), { 0: "Accepted=False(UnsupportedProtocol)" });
+    t.match(of("sctp"), { 0: "Accepted=False(UnsupportedProtocol)" });
     t.match(of("kinds"), { 1: "ResolvedRefs=False(InvalidRouteKinds)" });
     t.match(of("x"), { 0: "Accepted=False(ProtocolConflict)", 3: "Conflicted=True(ProtocolConflict)" });
     t.match(of("y"), { 3: "Conflicted=True(ProtocolConflict)" });
@@ -488,7 +488,7 @@ t.test(
     });
     const ca = {
       ...{ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "ca", namespace: "shop" } },
-      data: { "ca.crt": "-----BEGIN CERTIFICATE-----\n" },
+      data: { "ca.crt": (await makeCredentials("l7", [], [])).ca },
     };
     const world = new World(gateway([HTTP]), grpc, policy("ca"), ca);
     t.equal(world.short("http://h/shop.Cart/Get"), "a");
@@ -502,6 +502,11 @@ t.test(
     t.match(new World(gateway([HTTP]), grpc, policy("gone")).ask("http://h/x.Y/Ping"), {
       status: 503,
       reason: /there is no ca\.crt in ConfigMap shop\/gone/,
+    });
+    const rubbish = { ...ca, data: { "ca.crt": ca.data["ca.crt"].replace("MII", "XXX") } };
+    t.match(new World(gateway([HTTP]), grpc, policy("ca"), rubbish).ask("http://h/x.Y/Ping"), {
+      status: 503,
+      reason: /number 1 in ca\.crt of ConfigMap shop\/ca is no certificate/,
     });
   },
 );

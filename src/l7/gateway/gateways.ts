@@ -1,5 +1,5 @@
-// What Gateways and their routes say of a request: the listener by port, name and TLS, then the route by host, path,
-// headers, query and method.
+// Gateways that are served here, with the routes that are attached to their listeners; what is asked of them, and what
+// a controller would write.
 import type {
   Gateway,
   GatewayClass,
@@ -12,40 +12,42 @@ import { type KubeObject, keyOf } from "../../kube/objects.ts";
 import type { Backends } from "../backends.ts";
 import { byAge } from "../by-age.ts";
 import type { Certificates } from "../certificates.ts";
-import { answer, type Decision, type Tell } from "../decision.ts";
-import { HostMap } from "../match/host-map.ts";
-import { intersect, isHostIn } from "../match/hostnames.ts";
-import { hostName, type Seen } from "../request.ts";
-import { applyRule } from "./apply.ts";
-import { BadPattern, type Entry, grpcEntry, HostEntries, httpEntry, matchText } from "./entries.ts";
+import type { Connection, ConnectionDecision } from "../connection.ts";
+import type { Decision, Tell } from "../decision.ts";
+import { intersect } from "../match/hostnames.ts";
+import type { Seen } from "../request.ts";
+import { decideConnection } from "./connections.ts";
+import { BadPattern, type Entry, grpcEntry, HostEntries, httpEntry } from "./entries.ts";
 import { Grants } from "./grants.ts";
-import {
-  condition,
-  type ListenerWorld,
-  namespaceLabels,
-  type OwnListener,
-  ownListeners,
-  whyNotAllowed,
-} from "./listeners.ts";
+import { endsTls } from "./listener-certificates.ts";
+import { condition, type ListenerWorld, namespaceLabels, ownListeners, whyNotAllowed } from "./listeners.ts";
+import { decideRequest } from "./requests.ts";
 import { type RouteRule, RuleMaker, type Unresolved } from "./route-rule.ts";
+import { type ServedListener, served } from "./served-listener.ts";
 import type { ObjectStatus } from "./status.ts";
 
 const CONTROLLER = "podwire.dev/gateway";
 const GROUP = "gateway.networking.k8s.io";
-const STATUS = { notFound: 404, misdirected: 421, bad: 400 };
+/** Those that lead where their connection or their datagrams go, whatever comes in them. */
+const STREAMS = ["TLSRoute", "TCPRoute", "UDPRoute"];
+const ROUTES = ["HTTPRoute", "GRPCRoute", ...STREAMS];
 
-interface ServedListener extends OwnListener {
-  readonly hosts: HostMap<HostEntries>;
-  /** By the name that TLS asks for, where it is passed through. */
-  readonly passed: HostMap<RouteRule>;
-  attached: number;
+/** A route, as it is attached to listeners. */
+interface Made {
+  readonly route: Route;
+  readonly rules: readonly RouteRule[];
+  /** Of a TLSRoute, for listeners that pass TLS through. */
+  readonly passed: readonly RouteRule[];
+  readonly entries: readonly Entry[];
+  readonly unresolved?: Unresolved;
+  readonly problem?: [boolean, string, string];
 }
 
 export class GatewayRules {
   readonly #gateways: { readonly gateway: Gateway; readonly listeners: readonly ServedListener[] }[] = [];
   readonly #routes: ObjectStatus[] = [];
   readonly #classes: ObjectStatus[] = [];
-  /** Gateways that others serve; a line each. */
+  /** Gateways that others serve, and rules that nothing leads to; a line each. */
   readonly others: string[] = [];
   readonly #world: ListenerWorld;
   readonly #rules: RuleMaker;
@@ -71,14 +73,9 @@ export class GatewayRules {
         );
         continue;
       }
-      const listeners = ownListeners(gateway, this.#world).map((each): ServedListener => {
-        return { ...each, hosts: new HostMap(true), passed: new HostMap(true), attached: 0 };
-      });
-      this.#gateways.push({ gateway, listeners });
+      this.#gateways.push({ gateway, listeners: ownListeners(gateway, this.#world).map(served) });
     }
-    const routes = objects.filter((each): each is Route =>
-      ["HTTPRoute", "GRPCRoute", "TLSRoute"].includes(each.kind),
-    );
+    const routes = objects.filter((each): each is Route => ROUTES.includes(each.kind));
     for (const route of routes.sort(byAge)) this.#attach(route);
   }
 
@@ -109,7 +106,11 @@ export class GatewayRules {
   }
 
   #attach(route: Route): void {
-    const rules = this.#rulesOf(route);
+    const made = this.#rulesOf(route);
+    if (STREAMS.includes(route.kind) && made.rules.length > 1)
+      this.others.push(
+        `${route.kind} ${keyOf(route)}: only rules[0] counts: no rule of it has matches to tell them apart`,
+      );
     const parents = (route.spec.parentRefs ?? []).flatMap((parentRef) => {
       if (parentRef.group !== GROUP || parentRef.kind !== "Gateway") return [];
       const namespace = parentRef.namespace ?? route.metadata.namespace;
@@ -117,37 +118,34 @@ export class GatewayRules {
         ({ gateway }) => gateway.metadata.name === parentRef.name && gateway.metadata.namespace === namespace,
       );
       if (found === undefined) return [];
-      const accepted =
-        rules.problem ?? this.#attachTo(route, parentRef, found.listeners, rules.entries, rules.made);
+      const accepted = made.problem ?? this.#attachTo(made, parentRef, found.listeners);
       const resolved: [boolean, string, string] =
-        rules.unresolved === undefined ? [true, "ResolvedRefs", ""] : [false, ...rules.unresolved];
+        made.unresolved === undefined ? [true, "ResolvedRefs", ""] : [false, ...made.unresolved];
       const conditions = [condition("Accepted", accepted), condition("ResolvedRefs", resolved)];
       return [{ parentRef, controllerName: CONTROLLER, conditions }];
     });
     this.#routes.push({ object: `${route.kind} ${keyOf(route)}`, parents });
   }
 
-  #rulesOf(route: Route): {
-    made: RouteRule[];
-    entries: Entry[];
-    unresolved?: Unresolved;
-    problem?: [boolean, string, string];
-  } {
+  #rulesOf(route: Route): Made {
     let unresolved: Unresolved | undefined;
     const note = (problem: Unresolved): void => {
       unresolved ??= problem;
     };
-    const made = route.spec.rules.map((_, i) => this.#rules.make(route, i, note));
+    const make = (isPassed: boolean): RouteRule[] =>
+      route.spec.rules.map((_, i) => this.#rules.make(route, i, note, isPassed));
+    const made = { route, rules: make(false), passed: route.kind === "TLSRoute" ? make(true) : [] };
     try {
-      return { made, entries: this.#entries(route, made), ...(unresolved !== undefined && { unresolved }) };
+      const entries = this.#entries(route, made.rules);
+      return { ...made, entries, ...(unresolved !== undefined && { unresolved }) };
     } catch (error) {
       if (!(error instanceof BadPattern)) throw error;
-      return { made, entries: [], problem: [false, "UnsupportedValue", error.message] };
+      return { ...made, entries: [], problem: [false, "UnsupportedValue", error.message] };
     }
   }
 
   #entries(route: Route, made: readonly RouteRule[]): Entry[] {
-    if (route.kind === "TLSRoute") return [];
+    if (STREAMS.includes(route.kind)) return [];
     return made.flatMap((rule, i) => {
       if (route.kind === "HTTPRoute")
         return (route as HttpRoute).spec.rules[i].matches.map((match) =>
@@ -160,12 +158,11 @@ export class GatewayRules {
 
   /** Answers the condition Accepted. */
   #attachTo(
-    route: Route,
+    made: Made,
     { sectionName, port }: ParentRef,
     all: readonly ServedListener[],
-    entries: readonly Entry[],
-    rules: readonly RouteRule[],
   ): [boolean, string, string] {
+    const { route } = made;
     const named = all.filter(
       ({ listener }) =>
         (sectionName === undefined || listener.name === sectionName) &&
@@ -175,6 +172,7 @@ export class GatewayRules {
     const refusals = named.map((each) => whyNotAllowed(each, route, this.#world));
     const allowed = named.filter((_, i) => refusals[i] === undefined);
     if (allowed.length === 0) return [false, "NotAllowedByListeners", refusals[0] ?? ""];
+    if (route.kind === "TCPRoute" || route.kind === "UDPRoute") return attachWhole(made.rules[0], allowed);
     const own = (route.spec.hostnames ?? []).map((each) => each.toLowerCase());
     const hostnames = own.length === 0 ? [""] : own;
     let attached = 0;
@@ -183,149 +181,59 @@ export class GatewayRules {
       if (fitting.length === 0) continue;
       attached++;
       listener.attached++;
-      for (const hostname of fitting) {
-        if (route.kind === "TLSRoute") listener.passed.at(hostname, () => rules[0]);
-        else for (const entry of entries) listener.hosts.at(hostname, () => new HostEntries()).add(entry);
-      }
+      for (const hostname of fitting) attachAt(hostname, listener, made);
     }
     if (attached > 0) return [true, "Accepted", ""];
     return [false, "NoMatchingListenerHostname", "none of its hostnames is one of a listener's"];
   }
 
-  /** Undefined: no Gateway has that name, or none has a listener there. */
-  decide(seen: Seen, tell: Tell | undefined): Decision | undefined {
-    const { gateway: wanted } = seen.request;
-    const asked = this.#gateways.filter(
+  #named(wanted: string | undefined): { gateway: Gateway; listeners: readonly ServedListener[] }[] {
+    return this.#gateways.filter(
       ({ gateway }) => wanted === undefined || wanted === gateway.metadata.name || wanted === keyOf(gateway),
     );
+  }
+
+  /** Undefined: no Gateway has that name, or none has a listener there. */
+  decide(seen: Seen, tell: Tell | undefined): Decision | undefined {
     let other: Decision | undefined;
-    for (const { gateway, listeners } of asked) {
-      const decision = decideAt(gateway, listeners, seen, tell);
+    for (const { gateway, listeners } of this.#named(seen.request.gateway)) {
+      const decision = decideRequest(gateway, listeners, seen, tell);
       const isFound = decision !== undefined && decision.rule !== undefined;
       if (isFound) return decision;
       other ??= decision;
     }
     return other;
   }
-}
 
-/** Listeners at the port that was asked; where none was said, at the usual one of the scheme, else at the lowest. */
-function atPort(listeners: readonly ServedListener[], { request }: Seen): ServedListener[] {
-  const protocols = request.scheme === "https" ? ["HTTPS", "TLS"] : ["HTTP"];
-  const fitting = listeners.filter(
-    ({ listener, isServing }) => isServing && protocols.includes(listener.protocol),
-  );
-  const ports = fitting.map(({ listener }) => listener.port);
-  const usual = request.scheme === "https" ? 443 : 80;
-  const port = request.port ?? (ports.includes(usual) ? usual : Math.min(...ports));
-  return fitting.filter(({ listener }) => listener.port === port);
-}
-
-/** Of several that are for a host the most telling: the name, then the longest wildcard, then every host. */
-function bestFor(listeners: readonly ServedListener[], host: string): ServedListener | undefined {
-  const score = ({ hostname }: ServedListener): number =>
-    hostname === "" ? 1 : hostname.startsWith("*.") ? hostname.length : 10_000;
-  const fitting = listeners.filter(({ hostname }) => isHostIn(host, hostname));
-  return fitting.reduce<ServedListener | undefined>(
-    (best, each) => (best === undefined || score(each) > score(best) ? each : best),
-    undefined,
-  );
-}
-
-function decideAt(
-  gateway: Gateway,
-  all: readonly ServedListener[],
-  seen: Seen,
-  tell: Tell | undefined,
-): Decision | undefined {
-  const { request, host } = seen;
-  const listeners = atPort(all, seen);
-  if (listeners.length === 0) {
-    const at = request.port === undefined ? "" : ` at port ${request.port}`;
-    tell?.("gateway", `Gateway ${keyOf(gateway)} has no listener for ${request.scheme}${at}`);
+  /** Undefined: no Gateway has that name, or none has a listener there. */
+  connect(asked: Connection, tell: Tell | undefined): ConnectionDecision | undefined {
+    for (const { gateway, listeners } of this.#named(asked.gateway)) {
+      const decision = decideConnection(gateway, listeners, asked, tell);
+      if (decision !== undefined) return decision;
+    }
     return undefined;
   }
-  if (request.scheme === "http") {
-    const listener = bestFor(listeners, host);
-    if (listener === undefined)
-      return refused(`no listener of Gateway ${keyOf(gateway)} is for host ${host || "(none)"}`);
-    return decideFor(listener, seen, tell);
+}
+
+function attachAt(hostname: string, listener: ServedListener, { route, rules, passed, entries }: Made): void {
+  if (route.kind === "TLSRoute")
+    listener.named.at(hostname, () => (endsTls(listener.listener) ? rules : passed)[0]);
+  else for (const entry of entries) listener.hosts.at(hostname, () => new HostEntries()).add(entry);
+}
+
+/** A listener has one route of whole connections; who is older has it. */
+function attachWhole(rule: RouteRule, allowed: readonly ServedListener[]): [boolean, string, string] {
+  const free = allowed.filter(({ all }) => all === undefined);
+  for (const listener of free) {
+    listener.all = rule;
+    listener.attached++;
   }
-  const sni = request.sni === undefined ? host : hostName(request.sni);
-  const shown = bestFor(listeners, sni);
-  if (shown === undefined)
-    return refused(
-      `no listener of Gateway ${keyOf(gateway)} is for TLS of ${sni || "no name"}: no handshake`,
-    );
-  if (shown.listener.protocol === "TLS") return passThrough(shown, sni, seen, tell);
-  tell?.("tls", `${sni || "no name"}: the certificate of Secret ${shown.cert}`);
-  const meant = bestFor(
-    listeners.filter(({ listener }) => listener.protocol === "HTTPS"),
-    host,
-  );
-  if (meant === shown) return { ...decideFor(shown, seen, tell), cert: shown.cert };
-  const isOthers = meant !== undefined && (meant.hostname !== "" || isHostIn(host, shown.hostname));
-  const status = isOthers ? STATUS.misdirected : STATUS.notFound;
-  const why = isOthers ? `is of ${meant.title}` : "is of no listener";
-  return {
-    action: answer(status),
-    cert: shown.cert,
-    reason: `TLS asked for ${sni}, and host ${host} ${why}`,
-  };
-}
-
-function refused(reason: string): Decision {
-  return { action: answer(STATUS.notFound), reason };
-}
-
-function decideFor(listener: ServedListener, seen: Seen, tell: Tell | undefined): Decision {
-  const { path, host, request } = seen;
-  tell?.(
-    "listener",
-    `${listener.title} is for ${listener.hostname || "every host"} at port ${listener.listener.port}`,
-  );
-  if (path === undefined)
-    return {
-      action: answer(STATUS.bad),
-      reason: `the path ${request.target} makes no sense: escapes or dot segments`,
-    };
-  const entry = listener.hosts.find(host, (entries) => entries.find(seen));
-  if (entry === undefined)
-    return refused(
-      `no route at ${listener.title} matches ${request.method} ${path} of host ${host || "(none)"}`,
-    );
-  tell?.("match", matchText(entry));
-  return applyRule(entry, seen, listener.listener.port, tell);
-}
-
-/** Nobody looks into it: the bytes go to a backend as they come. */
-function passThrough(
-  listener: ServedListener,
-  sni: string,
-  { request }: Seen,
-  tell: Tell | undefined,
-): Decision {
-  tell?.("listener", `${listener.title} passes TLS of ${listener.hostname || "every name"} through`);
-  const rule = listener.passed.find(sni, (found) => found);
-  if (rule === undefined)
-    return refused(`no TLSRoute at ${listener.title} is for ${sni}: the connection is closed`);
-  const choices = rule.choices.map(({ filters, ...choice }) => choice);
-  const first = choices.find(({ backend }) => backend !== undefined);
-  if (first === undefined)
-    return { rule: rule.title, action: answer(500), reason: `${choices[0]?.why}: the connection is closed` };
-  const { timeouts, retries } = rule;
-  return {
-    rule: rule.title,
-    reason: `TLS as it comes, ${rule.reason}`,
-    action: {
-      ...{
-        kind: "forward",
-        choices,
-        target: request.target,
-        host: request.host ?? "",
-        headers: request.headers,
-      },
-      ...{ answerHeaders: [], protocol: "tls", timeouts, retries, bodyMax: 0, mirrors: [] },
-    },
-  };
+  if (free.length > 0) return [true, "Accepted", ""];
+  const [{ listener, all }] = allowed;
+  const owner = all?.title.split(" rules")[0] ?? "";
+  return [
+    false,
+    "NotAllowedByListeners",
+    `all connections of listener ${listener.name} are ${owner}'s, which is older`,
+  ];
 }

@@ -2,8 +2,8 @@
 import type { Gateway, GatewayCondition, Listener, Route } from "../../kube/gateway/gateway-objects.ts";
 import { matchesSelector } from "../../kube/labels.ts";
 import type { KubeObject } from "../../kube/objects.ts";
-import type { Certificates } from "../certificates.ts";
-import type { Grants } from "./grants.ts";
+import type { Certificate } from "../certificates.ts";
+import { type CertificateWorld, certificatesOf, endsTls } from "./listener-certificates.ts";
 
 const GROUP = "gateway.networking.k8s.io";
 
@@ -14,8 +14,8 @@ export interface OwnListener {
   readonly title: string;
   /** In small letters; "": every host. */
   readonly hostname: string;
-  /** "namespace/name" of the Secret that is shown. */
-  readonly cert: string | undefined;
+  /** That TLS can show, where it ends here. */
+  readonly certificates: readonly Certificate[];
   /** What may attach. */
   readonly kinds: readonly string[];
   /** Accepted, ResolvedRefs, Programmed, Conflicted. */
@@ -28,12 +28,14 @@ export interface OwnListener {
 const KINDS: Readonly<Record<string, readonly string[]>> = {
   HTTP: ["HTTPRoute", "GRPCRoute"],
   HTTPS: ["HTTPRoute", "GRPCRoute"],
-  TLS: ["TLSRoute"],
+  TCP: ["TCPRoute"],
+  UDP: ["UDPRoute"],
 };
+const PASSED = ["TLSRoute"];
+/** What came in TLS that ends here: by its name, else whatever is left. */
+const ENDED = ["TLSRoute", "TCPRoute"];
 
-export interface ListenerWorld {
-  readonly certificates: Certificates;
-  readonly grants: Grants;
+export interface ListenerWorld extends CertificateWorld {
   readonly namespaces: ReadonlyMap<string, Readonly<Record<string, string>>>;
 }
 
@@ -42,7 +44,7 @@ export function ownListeners(gateway: Gateway, world: ListenerWorld): OwnListene
   return listeners.map((listener) => ownListener(gateway, listener, conflictOf(listener, listeners), world));
 }
 
-/** Several protocols at one port, but for HTTPS and TLS, which SNI tells apart. */
+/** Several protocols at one port, but for HTTPS and TLS, which SNI tells apart, and UDP, which has ports of its own. */
 function conflictOf(
   listener: Listener,
   all: readonly Listener[],
@@ -51,6 +53,7 @@ function conflictOf(
   const host = ({ hostname = "" }: Listener): string => hostname.toLowerCase();
   for (const other of all) {
     if (other === listener || other.port !== listener.port) continue;
+    if ((other.protocol === "UDP") !== (listener.protocol === "UDP")) continue;
     if (family(other) !== family(listener))
       return ["ProtocolConflict", `port ${listener.port} is ${other.protocol} of listener ${other.name}`];
     if (host(other) === host(listener))
@@ -68,36 +71,34 @@ function ownListener(
   conflict: [reason: string, message: string] | undefined,
   world: ListenerWorld,
 ): OwnListener {
-  const served = KINDS[listener.protocol];
+  const isEnded = endsTls(listener);
+  const served = listener.protocol === "TLS" ? (isEnded ? ENDED : PASSED) : KINDS[listener.protocol];
   const asked = listener.allowedRoutes.kinds ?? [];
   const isServed = ({ group, kind }: { group: string; kind: string }): boolean =>
     group === GROUP && served?.includes(kind) === true;
   const kinds = asked.length === 0 ? (served ?? []) : asked.filter(isServed).map(({ kind }) => kind);
   const badKind = asked.find((each) => !isServed(each));
-  const tls = certificateOf(gateway, listener, world);
-  const isTerminated = listener.protocol === "TLS" && listener.tls?.mode !== "Passthrough";
+  const tls = certificatesOf(gateway, listener, world);
   const refusal: [reason: string, message: string] | undefined =
     served === undefined
-      ? ["UnsupportedProtocol", `protocol ${listener.protocol} is not served: use HTTP, HTTPS, TLS`]
-      : isTerminated
-        ? ["UnsupportedProtocol", "TLS is passed through only: use mode Passthrough, or protocol HTTPS"]
-        : asksForClients(gateway, listener)
-          ? ["UnsupportedValue", "client certificates are not asked for here: leave their validation out"]
-          : conflict;
+      ? ["UnsupportedProtocol", `protocol ${listener.protocol} is not served: use HTTP, HTTPS, TLS, TCP, UDP`]
+      : asksForClients(gateway, listener)
+        ? ["UnsupportedValue", "client certificates are not asked for here: leave their validation out"]
+        : conflict;
   const accepted: [boolean, string, string] =
     refusal === undefined ? [true, "Accepted", ""] : [false, ...refusal];
   const resolved: [boolean, string, string] =
     badKind !== undefined
       ? [false, "InvalidRouteKinds", `${badKind.kind} cannot attach to protocol ${listener.protocol}`]
       : tls.problem === undefined
-        ? [true, "ResolvedRefs", ""]
-        : [false, tls.problem[0], tls.problem[1]];
-  const isServing = accepted[0] && tls.problem === undefined;
+        ? [true, "ResolvedRefs", tls.warnings.join("; ")]
+        : [false, tls.problem[0], [tls.problem[1], ...tls.warnings].join("; ")];
+  const isServing = accepted[0] && (!isEnded || tls.certificates.length > 0);
   const conflicted: [boolean, string, string] =
     conflict === undefined ? [false, "NoConflicts", ""] : [true, conflict[0], conflict[1]];
   const programmed: [boolean, string, string] = isServing ? [true, "Programmed", ""] : [false, "Invalid", ""];
   return {
-    ...{ gateway, listener, kinds, isServing, cert: tls.secret },
+    ...{ gateway, listener, kinds, isServing, certificates: tls.certificates },
     title: `Gateway ${gateway.metadata.namespace}/${gateway.metadata.name} listener ${listener.name}`,
     hostname: (listener.hostname ?? "").toLowerCase(),
     conditions: [
@@ -110,8 +111,9 @@ function ownListener(
 }
 
 /** Then whoever has no certificate is to be kept out. */
-function asksForClients({ spec }: Gateway, { protocol, tls }: Listener): boolean {
-  return protocol === "HTTPS" && (tls?.frontendValidation !== undefined || spec.tls?.frontend !== undefined);
+function asksForClients({ spec }: Gateway, listener: Listener): boolean {
+  const { tls } = listener;
+  return endsTls(listener) && (tls?.frontendValidation !== undefined || spec.tls?.frontend !== undefined);
 }
 
 export function condition(
@@ -119,31 +121,6 @@ export function condition(
   [isTrue, reason, message]: [boolean, string, string],
 ): GatewayCondition {
   return { type, status: isTrue ? "True" : "False", reason, message };
-}
-
-function certificateOf(
-  gateway: Gateway,
-  { protocol, tls }: Listener,
-  { certificates, grants }: ListenerWorld,
-): { secret?: string; problem?: [reason: string, message: string] } {
-  if (protocol !== "HTTPS") return {};
-  const [ref] = tls?.certificateRefs ?? [];
-  const bad = (message: string): { problem: [string, string] } => ({
-    problem: ["InvalidCertificateRef", message],
-  });
-  if (ref === undefined) return bad("an HTTPS listener needs a certificate: tls.certificateRefs");
-  if (ref.group !== "" || ref.kind !== "Secret")
-    return bad(`${ref.kind} ${ref.name}: only Secrets hold certificates`);
-  const namespace = ref.namespace ?? gateway.metadata.namespace ?? "";
-  if (!grants.allows(gateway, ref))
-    return {
-      problem: [
-        "RefNotPermitted",
-        `no ReferenceGrant in ${namespace} lets this Gateway use Secret ${ref.name}`,
-      ],
-    };
-  const { secret, problem } = certificates.find(namespace, ref.name);
-  return problem === "" ? { secret } : bad(problem);
 }
 
 /** Undefined: the route may attach. */

@@ -1,15 +1,8 @@
 // A rule of a route, with the backends that its references lead to, and what is wrong with those that lead nowhere.
-import type {
-  BackendRef,
-  BackendTlsPolicy,
-  HttpRule,
-  Route,
-  RouteFilter,
-} from "../../kube/gateway/gateway-objects.ts";
-import type { ConfigMap, KubeObject } from "../../kube/objects.ts";
+import type { BackendRef, HttpRule, Route, RouteFilter } from "../../kube/gateway/gateway-objects.ts";
+import type { KubeObject } from "../../kube/objects.ts";
 import { durationSec } from "../../kube/validate/routing/route-rules.ts";
-import { type Backend, type Backends, isThere } from "../backends.ts";
-import { byAge } from "../by-age.ts";
+import { type Backends, isThere } from "../backends.ts";
 import {
   type Affinity,
   type Choice,
@@ -21,6 +14,7 @@ import {
   type Timeouts,
 } from "../decision.ts";
 import { percent } from "../words.ts";
+import { BackendTlsPolicies } from "./backend-tls.ts";
 import type { Grants } from "./grants.ts";
 import { answerChanges } from "./header-changes.ts";
 
@@ -50,6 +44,13 @@ export interface RouteRule {
 /** Reason and message of ResolvedRefs, where it is False. */
 export type Unresolved = readonly [reason: string, message: string];
 
+/** Whose references are looked up, and who is told of those that lead nowhere. */
+interface Own {
+  readonly route: Route;
+  readonly bad: (problem: Unresolved) => void;
+  readonly isPassed: boolean;
+}
+
 const NONE: readonly never[] = [];
 const FAILED = 500;
 const UNSERVED = 503;
@@ -72,26 +73,22 @@ const SUPPORTED = [
 export class RuleMaker {
   readonly #backends: Backends;
   readonly #grants: Grants;
-  readonly #policies: readonly BackendTlsPolicy[];
-  readonly #configMaps = new Map<string, ConfigMap>();
+  readonly #policies: BackendTlsPolicies;
 
   constructor(objects: readonly KubeObject[], backends: Backends, grants: Grants) {
     this.#backends = backends;
     this.#grants = grants;
-    this.#policies = objects.filter((each): each is BackendTlsPolicy => each.kind === "BackendTLSPolicy");
-    for (const each of objects)
-      if (each.kind === "ConfigMap")
-        this.#configMaps.set(`${each.metadata.namespace}/${each.metadata.name}`, each as ConfigMap);
+    this.#policies = new BackendTlsPolicies(objects);
   }
 
-  /** `bad`: told each reference that leads nowhere. */
-  make(route: Route, index: number, bad: (problem: Unresolved) => void): RouteRule {
+  /** `bad`: told each reference that leads nowhere. `isPassed`: its TLS is its clients' own, and no policy is asked. */
+  make(route: Route, index: number, bad: (problem: Unresolved) => void, isPassed = false): RouteRule {
     const rule = route.spec.rules[index] as HttpRule;
     const { filters = [], timeouts = {}, retry, sessionPersistence } = rule;
     const title = `${route.kind} ${route.metadata.namespace}/${route.metadata.name} rules[${index}]`;
     const requestSec = durationSec(timeouts.request) || undefined;
     const trySec = durationSec(timeouts.backendRequest) || undefined;
-    const choices = this.#choices(route, rule, bad);
+    const choices = this.#choices({ route, bad, isPassed }, rule);
     const drawn = likeliest(choices);
     return {
       filters: filters.length === 0 ? NONE : filters,
@@ -102,7 +99,7 @@ export class RuleMaker {
       title,
       answerHeaders: answerChanges(filters),
       reason: `to ${choices.map((each) => shareText(each, choices.length)).join(", ")} by ${title}`,
-      mirrors: filters.flatMap((filter) => this.#mirror(route, filter, bad)),
+      mirrors: filters.flatMap((filter) => this.#mirror({ route, bad, isPassed }, filter)),
       timeouts: { ...(requestSec !== undefined && { requestSec }), ...(trySec !== undefined && { trySec }) },
       retries: {
         on: retry === undefined ? [] : ["error", ...(retry.codes ?? []).map((code) => `http_${code}`)],
@@ -115,15 +112,11 @@ export class RuleMaker {
   }
 
   /** Shares by weight; what leads nowhere keeps its share, as an error. */
-  #choices(
-    route: Route,
-    { backendRefs = [], filters = [] }: HttpRule,
-    bad: (p: Unresolved) => void,
-  ): RuleChoice[] {
+  #choices(own: Own, { backendRefs = [], filters = [] }: HttpRule): RuleChoice[] {
     const unsupported = [...filters, ...backendRefs.flatMap((each) => each.filters ?? [])].find(
       ({ type }) => !SUPPORTED.includes(type),
     );
-    const all = backendRefs.map((ref) => ({ ref, found: this.#resolve(route, ref, bad) }));
+    const all = backendRefs.map((ref) => ({ ref, found: this.#resolve(own, ref) }));
     const failed = (why: string): RuleChoice[] => [{ share: 1, status: FAILED, why, filters: [] }];
     if (unsupported !== undefined)
       return failed(`a filter of type ${unsupported.type} is not carried out here`);
@@ -137,7 +130,7 @@ export class RuleMaker {
     return choices.filter(({ share }) => share > 0);
   }
 
-  #resolve(route: Route, ref: BackendRef, bad: (problem: Unresolved) => void): Omit<Choice, "share"> {
+  #resolve({ route, bad, isPassed }: Own, ref: BackendRef): Omit<Choice, "share"> {
     const fail = (reason: string, why: string): Omit<Choice, "share"> => {
       bad([reason, why]);
       return { status: FAILED, why };
@@ -150,45 +143,21 @@ export class RuleMaker {
         "RefNotPermitted",
         `no ReferenceGrant in ${namespace} lets ${route.kind}s of ${route.metadata.namespace} use Service ${ref.name}`,
       );
-    const found = this.#backends.find({ namespace, name: ref.name, port: ref.port });
+    const protocol = route.kind === "UDPRoute" ? "UDP" : "TCP";
+    const found = this.#backends.find({ namespace, name: ref.name, port: ref.port, protocol });
     if (!isThere(found)) return fail("BackendNotFound", found.missing);
     if (found.endpoints.length === 0)
       return { status: UNSERVED, why: `${found.name} has no endpoint that is ready` };
-    const tls = this.#tlsFor(namespace, ref.name, found);
+    const isBare = isPassed || protocol === "UDP";
+    const tls = isBare ? undefined : this.#policies.find(namespace, ref.name, found.portName);
     if (typeof tls === "string") return { status: UNSERVED, why: tls };
     return { backend: found, ...(tls !== undefined && { tls }) };
   }
 
-  /** A text: why its policy lets nobody through. The older policy counts, and one for the port before one for all. */
-  #tlsFor(namespace: string, name: string, { portName }: Backend): Choice["tls"] | string {
-    const own = this.#policies.filter(
-      ({ metadata, spec }) =>
-        metadata.namespace === namespace &&
-        spec.targetRefs.some(
-          (each) =>
-            each.kind === "Service" &&
-            each.name === name &&
-            [undefined, "", portName].includes(each.sectionName),
-        ),
-    );
-    const isExact = ({ spec }: BackendTlsPolicy): number =>
-      Number(spec.targetRefs.some((each) => each.name === name && (each.sectionName ?? "") !== ""));
-    const [policy] = own.sort((a, b) => isExact(b) - isExact(a) || byAge(a, b));
-    if (policy === undefined) return undefined;
-    const { hostname, caCertificateRefs = [] } = policy.spec.validation;
-    const title = `BackendTLSPolicy ${namespace}/${policy.metadata.name}`;
-    for (const ref of caCertificateRefs) {
-      const map = this.#configMaps.get(`${namespace}/${ref.name}`);
-      if (ref.kind !== "ConfigMap" || !/-----BEGIN CERTIFICATE-----/.test(map?.data?.["ca.crt"] ?? ""))
-        return `${title}: there is no ca.crt in ${ref.kind} ${namespace}/${ref.name}`;
-    }
-    return { hostname, authorities: caCertificateRefs.map((ref) => `${namespace}/${ref.name}`) };
-  }
-
-  #mirror(route: Route, { requestMirror }: RouteFilter, bad: (problem: Unresolved) => void): Mirror[] {
+  #mirror(own: Own, { requestMirror }: RouteFilter): Mirror[] {
     if (requestMirror === undefined) return [];
     const { backendRef, percent, fraction } = requestMirror;
-    const { backend } = this.#resolve(route, backendRef, bad);
+    const { backend } = this.#resolve(own, backendRef);
     if (backend === undefined) return []; // the requests themselves go on
     const share =
       fraction === undefined ? (percent ?? 100) / 100 : fraction.numerator / (fraction.denominator ?? 100);

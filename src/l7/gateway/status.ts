@@ -34,6 +34,10 @@ export function statusNotes(statuses: readonly ObjectStatus[]): string[] {
 
 function bad(object: string, at: string, conditions: readonly GatewayCondition[]): string[] {
   return conditions
-    .filter(({ type, status, message }) => status === "False" && type !== "Conflicted" && message !== "")
-    .map(({ type, reason, message }) => `${object}: ${type} is False${at}: ${reason}: ${message}`);
+    .filter(({ type, message }) => type !== "Conflicted" && message !== "")
+    .map(({ type, status, reason, message }) =>
+      status === "False"
+        ? `${object}: ${type} is False${at}: ${reason}: ${message}`
+        : `${object}${at}: ${message}`,
+    );
 }

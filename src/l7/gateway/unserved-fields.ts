@@ -17,7 +17,9 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   HTTPRoute: OF_ROUTES,
   GRPCRoute: OF_ROUTES,
   TLSRoute: OF_ROUTES,
-  BackendTLSPolicy: ["spec.options", "spec.validation.subjectAltNames"],
+  TCPRoute: OF_ROUTES,
+  UDPRoute: OF_ROUTES,
+  BackendTLSPolicy: ["spec.options"],
 };
 
 /** A line each. */

@@ -162,11 +162,7 @@ class SiteMaker {
       certificate:
         (each.secretName ?? "") === "" ? undefined : this.#certificates.find(namespace, each.secretName!),
     }));
-    for (const { certificate } of known)
-      if (certificate !== undefined && certificate.problem !== "")
-        this.#problems.add(
-          `Ingress ${keyOf(ingress)}: ${certificate.problem}: the proxy shows its own certificate`,
-        );
+    for (const { certificate } of known) this.#tellOf(ingress, certificate);
     for (const { host = "" } of rules) {
       const site = this.#hosts.at(host, () => this.#site(host, undefined));
       const own = known.find(({ hosts }) => hosts.includes(host));
@@ -174,8 +170,26 @@ class SiteMaker {
       const chosen = own ?? (host === "" ? known.find(({ hosts }) => hosts.length === 0) : fitting);
       if (chosen === undefined || site.hasTls) continue;
       site.hasTls = true;
-      site.certificate = chosen.certificate;
+      site.certificate = this.#shownAt(host, chosen.certificate, ingress);
     }
+  }
+
+  #tellOf(ingress: Ingress, certificate: Certificate | undefined): void {
+    if (certificate === undefined) return;
+    const { problem, warnings } = certificate;
+    const wrong = problem === "" ? [] : [`${problem}: the proxy shows its own certificate`];
+    for (const each of [...wrong, ...warnings]) this.#problems.add(`Ingress ${keyOf(ingress)}: ${each}`);
+  }
+
+  /** One that is not for the host is not shown for it, as ingress-nginx has it. */
+  #shownAt(host: string, certificate: Certificate | undefined, ingress: Ingress): Certificate | undefined {
+    if (certificate === undefined || certificate.problem !== "") return certificate;
+    const { names, secret } = certificate;
+    if (host === "" || covers(names, host)) return certificate;
+    const own = names.join(", ") || "no name";
+    const wrong = `the certificate of Secret ${secret} is for ${own}, and not for ${host}`;
+    this.#problems.add(`Ingress ${keyOf(ingress)}: ${wrong}: the proxy shows its own certificate`);
+    return undefined;
   }
 
   #addOtherHosts({ ingress, settings }: Read): void {

@@ -142,7 +142,7 @@ export const SUBJECTS: Subjects = {
   },
   gateway: {
     what: "HTTP requests by Ingress and Gateway: objects, matches, annotations, filters, judged by the book",
-    files: "ingress ingress-book gateway gateways gateway-book match certificates explain-http",
+    files: "ingress ingress-book gateway gateways gateway-book match certificates connections explain-http",
   },
   tables: {
     what: "objects in rows, as kubectl prints them, judged by a real API server",

@@ -10,6 +10,7 @@ import type {
   Listener,
   ReferenceGrant,
   Route,
+  StreamRoute,
   TlsRoute,
 } from "../../gateway/gateway-objects.ts";
 import type { FieldPath, FieldProblems } from "../../manifest/field-problems.ts";
@@ -19,6 +20,7 @@ import { validateFilters, validateMatches, validateRuleTimes } from "./route-rul
 
 const GROUP = "gateway.networking.k8s.io";
 const LISTENERS_MAX = 64;
+const SAN_MAX = 5;
 const WEIGHT_MAX = 1_000_000;
 const DOMAIN = "[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
 const PREFIXED = new RegExp(`^${DOMAIN}/[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+$`);
@@ -29,7 +31,9 @@ const CHECKS: Readonly<Record<string, (object: never, problems: FieldProblems) =
   Gateway: checkGateway,
   HTTPRoute: checkHttpRoute,
   GRPCRoute: checkGrpcRoute,
-  TLSRoute: checkTlsRoute,
+  TLSRoute: checkStreamRoute,
+  TCPRoute: checkStreamRoute,
+  UDPRoute: checkStreamRoute,
   ReferenceGrant: checkGrant,
   BackendTLSPolicy: checkPolicy,
 };
@@ -83,6 +87,8 @@ function checkListener(listener: Listener, at: FieldPath, p: FieldProblems): voi
   if (protocol === "") p.required([...at, "protocol"]);
   else if (!PROTOCOL.test(protocol)) p.invalid([...at, "protocol"], protocol, "should be a protocol's name");
   if (hostname !== undefined && hostname !== "") checkHostname(hostname, [...at, "hostname"], p);
+  if (["TCP", "UDP"].includes(protocol) && (hostname ?? "") !== "")
+    p.invalid(at, "object", "hostname must not be specified for protocols ['TCP', 'UDP']");
   const { from } = allowedRoutes.namespaces;
   if (!["All", "Selector", "Same", "None"].includes(from))
     p.unsupported([...at, "allowedRoutes", "namespaces", "from"], from, ["All", "Selector", "Same", "None"]);
@@ -201,9 +207,11 @@ function checkGrpcRoute(route: GrpcRoute, p: FieldProblems): void {
   }
 }
 
-function checkTlsRoute(route: TlsRoute, p: FieldProblems): void {
+function checkStreamRoute(route: TlsRoute | StreamRoute, p: FieldProblems): void {
   route.spec.rules ??= [];
   if (route.spec.rules.length === 0) p.required(["spec", "rules"]);
+  for (const [i, { backendRefs = [] }] of route.spec.rules.entries())
+    if (backendRefs.length === 0) p.required(["spec", "rules", i, "backendRefs"]);
   checkRoute(route, p);
 }
 
@@ -229,9 +237,29 @@ function checkPolicy({ spec }: BackendTlsPolicy, p: FieldProblems): void {
     p.required(at);
     return;
   }
-  const { hostname, caCertificateRefs = [], wellKnownCACertificates = "" } = spec.validation;
+  const {
+    hostname,
+    caCertificateRefs = [],
+    wellKnownCACertificates = "",
+    subjectAltNames = [],
+  } = spec.validation;
   names.checkName(p, [...at, "hostname"], hostname, names.dns1123Subdomain);
   for (const each of caCertificateRefs) each.group ??= "";
   if (caCertificateRefs.length > 0 === (wellKnownCACertificates !== ""))
     p.invalid(at, "object", "must specify either caCertificateRefs or wellKnownCACertificates, and not both");
+  if (subjectAltNames.length > SAN_MAX)
+    p.tooMany([...at, "subjectAltNames"], subjectAltNames.length, SAN_MAX);
+  for (const [i, each] of subjectAltNames.entries()) checkAltName(each, [...at, "subjectAltNames", i], p);
+}
+
+function checkAltName(
+  { type, hostname = "", uri = "" }: { type: string; hostname?: string; uri?: string },
+  at: FieldPath,
+  p: FieldProblems,
+): void {
+  if (!["Hostname", "URI"].includes(type)) p.unsupported([...at, "type"], type, ["Hostname", "URI"]);
+  const isHost = type === "Hostname";
+  if (isHost === (hostname === "") || !isHost === (uri === ""))
+    p.invalid(at, "object", "SubjectAltName element must contain Hostname or URI, as its type says");
+  if (hostname !== "") checkHostname(hostname, [...at, "hostname"], p);
 }
