@@ -87,7 +87,7 @@ for (const [family, spec, addresses] of [
       process.kill(pid, "SIGKILL");
       t.equal((await lab.podwire(["lab", "up", "-f", join(lab.folder, "lab.yaml")])).status, 0);
       await until("it", async () => (await lab.exec("node/node1", health)).stdout === "ok");
-      t.match(await ask(lab, "shell-1", `${api}${PODS}`), /PodList/);
+      await until("the pod's way", async () => /PodList/.test(await ask(lab, "shell-1", `${api}${PODS}`)));
     });
 
     await t.test("its socket comes back with a fabric that was lost", async (t) => {
@@ -180,6 +180,9 @@ t.test("what a pod is given", { skip: cannotRun("curl", "kubectl") }, async (t) 
     );
     t.match(await kubectl("describe", "service", "web"), new RegExp(`Endpoints: +${address}:8080`));
     await kubectl("delete", "service", "kubernetes");
-    t.match(await kubectl("get", "service", "kubernetes"), /ClusterIP +10\.96\.0\.1 +<none> +443\/TCP/);
+    const shown = /ClusterIP +10\.96\.0\.1 +<none> +443\/TCP/;
+    await until("kubernetes to be there again", async () =>
+      shown.test(await kubectl("get", "service", "kubernetes")),
+    );
   });
 });

@@ -93,8 +93,9 @@ t.test("kubectl", { skip }, async (t) => {
     const names = await kubectl("get", "pods", "-l", "app=web", "-o", "name");
     t.equal(names.split("\n").filter((name) => name.startsWith("pod/web-")).length, 2);
     t.match(await kubectl("describe", "service", "web"), /TargetPort: +8080\/TCP/);
-    const slices = await kubectl("get", "endpointslices", "-l", "kubernetes.io/service-name=web");
-    t.match(slices, /IPv4 +8080 +10\.244\.\d+\.\d+/);
+    const slices = ["get", "endpointslices", "-l", "kubernetes.io/service-name=web"];
+    const listed = /IPv4 +8080 +10\.244\.\d+\.\d+/;
+    await until("the endpoints", async () => listed.test(await kubectl(...slices)));
     t.match(await kubectl("describe", "pod", "-l", "app=web"), /Node: +node1/);
     t.match(await kubectl("get", "all"), /deployment\.apps\/web/);
     t.match(await kubectl("get", "configmap", "web", "-o", "jsonpath={.data.colour}"), /^blue$/);

@@ -4,7 +4,7 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import t from "tap";
 import { cannotRun, TestLab } from "../../src/testing/lab/lab.ts";
-import { type Result, run, sleep, start } from "../../src/testing/lab/process.ts";
+import { type Result, run, start, until } from "../../src/testing/lab/process.ts";
 
 const skip = cannotRun("kubectl", "script", "tar");
 const TALK = "i=0; while :; do echo line $i; i=$((i+1)); sleep 0.1; done";
@@ -36,12 +36,24 @@ t.test("kubectl and what runs in pods", { skip }, async (t) => {
   ];
   const lab = await TestLab.up("kubectl-streams", { nodes: [{ name: "node1" }], objects });
   t.teardown(() => lab.down());
-  const env = { KUBECONFIG: `/run/podwire/labs/${lab.name}/kubeconfig`, HOME: lab.folder };
+  // SHELL: script runs its command by it, and shells differ in what becomes a process group of its own.
+  const env = { KUBECONFIG: `/run/podwire/labs/${lab.name}/kubeconfig`, HOME: lab.folder, SHELL: "/bin/sh" };
   const kubectl = (words: string[], input = ""): Promise<Result> =>
     run(["kubectl", ...words], { env, input, timeoutMs: 30_000 });
   const shell = (script: string): Promise<Result> => run(["sh", "-c", script], { env, timeoutMs: 30_000 });
   const begin = (words: string[], ready: RegExp) =>
-    start(["env", `KUBECONFIG=${env.KUBECONFIG}`, `HOME=${env.HOME}`, "kubectl", ...words], ready, 30_000);
+    start(
+      ["env", ...Object.entries(env).map(([name, value]) => `${name}=${value}`), ...words],
+      ready,
+      30_000,
+    );
+  /** What `command` says until it says `wanted`; `line` is typed to it again and again. */
+  const typed = async (line: string, command: string, wanted: RegExp): Promise<string> => {
+    const types = `while printf '${line}'; do sleep 0.3; done`;
+    const talk = await begin(["sh", "-c", `${types} | ${command}`], wanted);
+    await talk.stop();
+    return talk.output();
+  };
 
   await t.test("exec: output, input, exit status, a program that is not there", async (t) => {
     const said = await kubectl([
@@ -99,17 +111,17 @@ t.test("kubectl and what runs in pods", { skip }, async (t) => {
       t.equal(made.status, 0, made.stderr);
       await kubectl(["wait", "--for=condition=Ready", `pod/${name}`, "--timeout=20s"]);
     }
-    for (const word of ["first", "second"]) {
-      const { stdout } = await shell(`(sleep 1; echo ${word}; sleep 2) | timeout 5 kubectl attach -i reader`);
-      t.match(stdout, new RegExp(`^got ${word}$`, "m"));
-    }
-    const attach = "timeout 5 kubectl attach -it terminal";
-    const { stdout } = await shell(
-      `(sleep 2; printf 'typed\\r'; sleep 2) | timeout 8 script -qec "stty cols 91 rows 33; ${attach}" /dev/null`,
+    for (const word of ["first", "second"])
+      t.ok(await typed(`${word}\\n`, "kubectl attach -i reader", new RegExp(`^got ${word}$`, "m")), word);
+    // exec: a program in the background of its terminal may not change it, and stands still.
+    const attach = "stty cols 91 rows 33; exec kubectl attach -it terminal";
+    const said = await typed(
+      "typed\\r",
+      `script -qec "${attach}" /dev/null`,
+      /^33 91\r?$[\s\S]*got typed\r\n/m,
     );
-    t.match(stdout, /got typed\r\n/);
+    t.match(said, /^33 91\r?$/m, "its size is that of who attaches");
     t.match((await kubectl(["logs", "terminal"])).stdout, /^\/dev\/pts\/\d+\r\n/m);
-    t.match(stdout, /^33 91\r?$/m, "its size is that of who attaches");
   });
 
   await t.test("logs: the last lines, times, what follows, which container", async (t) => {
@@ -120,15 +132,19 @@ t.test("kubectl and what runs in pods", { skip }, async (t) => {
     t.match((await kubectl(["logs", "two", "-c", "none"])).stderr, /container none is not valid for pod two/);
     const previous = await kubectl(["logs", "web", "--previous"]);
     t.match(previous.stderr, /previous terminated container "c" in pod "web" not found/);
-    const following = await begin(["logs", "-f", "two", "-c", "talk", "--tail=1"], /line \d+\n/);
-    const before = following.output().length;
-    await sleep(1500);
+    const follow = ["kubectl", "logs", "-f", "two", "-c", "talk", "--tail=1"];
+    const following = await begin(follow, /(line \d+\n){3}/);
     await following.stop();
-    t.ok(following.output().length > before, "it goes on");
+    const numbers = [...following.output().matchAll(/line (\d+)\n/g)].map(([, number]) => Number(number));
+    t.same(
+      numbers,
+      Array.from(numbers, (_, i) => numbers[0] + i),
+      "it goes on, and nothing is left out",
+    );
   });
 
   await t.test("attach: what the container's program says from now on", async (t) => {
-    const attached = await begin(["attach", "two", "-c", "talk"], /line \d+/);
+    const attached = await begin(["kubectl", "attach", "two", "-c", "talk"], /line \d+/);
     await attached.stop();
     t.notMatch(attached.output(), /^line 0$/m);
   });
@@ -146,7 +162,10 @@ t.test("kubectl and what runs in pods", { skip }, async (t) => {
   await t.test(
     "port-forward: connections one after another and together, and a port without a program",
     async (t) => {
-      const forwarding = await begin(["port-forward", "web", ":8080", ":9"], /127\.0\.0\.1:\d+ -> 9/);
+      const forwarding = await begin(
+        ["kubectl", "port-forward", "web", ":8080", ":9"],
+        /127\.0\.0\.1:\d+ -> 9/,
+      );
       const [, port] = /127\.0\.0\.1:(\d+) -> 8080/.exec(forwarding.output()) ?? [];
       const [, closed] = /127\.0\.0\.1:(\d+) -> 9/.exec(forwarding.output()) ?? [];
       const ask = async (to: string): Promise<string> =>
@@ -154,7 +173,8 @@ t.test("kubectl and what runs in pods", { skip }, async (t) => {
       t.match(await ask(port), /web/);
       for (const text of await Promise.all(Array.from({ length: 5 }, () => ask(port)))) t.match(text, /web/);
       t.equal(await ask(closed), "");
-      t.match(forwarding.output(), /failed to connect to localhost:9 inside the pod: connection refused/);
+      const refused = /failed to connect to localhost:9 inside the pod: connection refused/;
+      await until(`kubectl to say: ${refused}`, async () => refused.test(forwarding.output()));
       await forwarding.stop();
     },
   );
@@ -162,13 +182,13 @@ t.test("kubectl and what runs in pods", { skip }, async (t) => {
   await t.test("get: tables of the server", async (t) => {
     const wide = (await kubectl(["get", "pods", "-o", "wide"])).stdout;
     t.match(wide, /^NAME +READY +STATUS +RESTARTS +AGE +IP +NODE +NOMINATED NODE +READINESS GATES\n/);
-    t.match(wide, /^two +2\/2 +Running +0 +\d+s +10\.244\.1\.\d+ +node1 +<none> +<none>$/m);
+    t.match(wide, /^two +2\/2 +Running +0 +[\dms]+ +10\.244\.1\.\d+ +node1 +<none> +<none>$/m);
     t.match((await kubectl(["get", "nodes"])).stdout, /^NAME +STATUS +ROLES +AGE +VERSION\nnode1 +Ready/);
-    const watching = await begin(["get", "pods", "-w"], /^web /m);
+    const watching = await begin(["kubectl", "get", "pods", "-w"], /^web /m);
     await kubectl(["label", "pod", "web", "seen=yes"]);
     await kubectl(["delete", "pod", "web", "--grace-period=1"]);
-    await sleep(500);
+    const ends = /^NAME +READY[\s\S]*^web +1\/1 +Terminating/m;
+    await until("the end of web to be seen", async () => ends.test(watching.output()));
     await watching.stop();
-    t.match(watching.output(), /^NAME +READY[\s\S]*^web +1\/1 +Terminating/m);
   });
 });

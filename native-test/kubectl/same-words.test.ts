@@ -76,7 +76,7 @@ const OBJECTS = [
 
 /** Columns without their gaps; an age may be a second older. */
 function words(text: string): string[] {
-  const plain = text.replace(/\b\d+s\b|\b\d+m\d+s\b/g, "AGE").trim();
+  const plain = text.replace(/\b\d+s\b|\b\d+m(\d+s)?\b/g, "AGE").trim();
   return plain.split("\n").map((line) =>
     line
       .trim()
@@ -229,7 +229,8 @@ t.test("the same words", { skip }, async (t) => {
       const ports = [...forwarding.output().matchAll(new RegExp(ready, "g"))].map(([, port]) => Number(port));
       t.equal(ports.length, 2);
       for (const port of ports) t.match(await say(port), /"pod":"(one|two)"/);
-      t.match(forwarding.output(), /Handling connection for \d+\n/);
+      const handled = /Handling connection for \d+\n/;
+      await until("it to say what it handles", async () => handled.test(forwarding.output()));
       await forwarding.stop("SIGINT");
       t.equal(forwarding.child.exitCode, 0);
       const second = await start([PODWIRE, "--lab", lab.name, "port-forward", "two", ":http"], ready);
