@@ -6,7 +6,7 @@ import { type FieldProblem, FieldProblems } from "../kube/manifest/field-problem
 import type { KubeObject } from "../kube/objects.ts";
 import { validateObject } from "../kube/validate/object.ts";
 import { definitionProblems } from "./custom/definition.ts";
-import { readCustom } from "./custom/read.ts";
+import { checkProblems, readCustom } from "./custom/read.ts";
 import { checkRules } from "./custom/rule-check.ts";
 import { schemaProblems } from "./custom/validate.ts";
 import { apiVersionOf, type Resource } from "./resource.ts";
@@ -64,6 +64,7 @@ function schemaTold(object: KubeObject, resource: Resource, { old, warn }: Check
   if (custom === undefined)
     return kind === "CustomResourceDefinition" ? definitionProblems(json(object)) : [];
   const problems = schemaProblems(json(object), custom.schema);
+  if (problems.length === 0) problems.push(...checkProblems(json(object), custom));
   if (!problems.some((problem) => BLOCKING.test(problem))) {
     const rules = checkRules(json(object), old === undefined ? undefined : json(old), custom.schema);
     for (const text of rules.warnings) warn(text);

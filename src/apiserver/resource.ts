@@ -25,6 +25,8 @@ export interface Resource {
   readonly info?: KindInfo;
   /** Of a kind that a user has defined. */
   readonly custom?: CustomVersion;
+  /** Custom, and served without its definition. */
+  readonly isKnown?: boolean;
   /** Of its tables, where they are neither its kind's nor its definition's. */
   readonly columns?: readonly TableColumn[];
   /** The object in this version, where the store holds another one's; and back. */
@@ -100,7 +102,7 @@ export class Resources {
   /** How often what is served has changed. */
   changes = 0;
 
-  /** A custom resource where something is built in is not served. */
+  /** A custom resource where something is served without a definition is not. */
   add(resource: Resource): void {
     const { group, version, plural, custom } = resource;
     if (custom !== undefined && this.#isBuiltIn(resource)) return;
@@ -129,7 +131,7 @@ export class Resources {
 
   #isBuiltIn({ group, version, plural }: Resource): boolean {
     const there = this.get(group, version, plural);
-    return there !== undefined && there.custom === undefined;
+    return there !== undefined && (there.custom === undefined || there.isKnown === true);
   }
 
   of(group: string, version: string): Resource[] {

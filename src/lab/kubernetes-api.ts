@@ -9,6 +9,7 @@ import { STANDARD_CLASS } from "../cluster/controller/storage/volumes.ts";
 import type { KubeObject } from "../kube/objects.ts";
 import { saveApi, savedApi } from "./api/credentials.ts";
 import { publishRootCertificate } from "./api/root-certificate.ts";
+import { OWN_CLASSES } from "./gateway/own-classes.ts";
 import { objectNotes } from "./object-notes.ts";
 import { type LabPaths, writePrivately } from "./state-dir.ts";
 import type { Topology } from "./topology.ts";
@@ -33,8 +34,8 @@ export async function startKubernetesApi(
   const { port } = server;
   if (port !== before.port) await saveApi(paths, { port, credentials });
   await writePrivately(paths.kubeconfig, kubeconfigText(t.lab, `https://127.0.0.1:${port}`, credentials));
-  const { kind, metadata } = STANDARD_CLASS;
-  if (before.port === 0 && cluster.get(kind, metadata.name) === undefined) cluster.update(STANDARD_CLASS);
+  for (const each of before.port === 0 ? [STANDARD_CLASS, ...OWN_CLASSES] : [])
+    if (cluster.get(each.kind, each.metadata.name) === undefined) cluster.update(each);
   publishRootCertificate(cluster, credentials.ca);
   return { server, credentials };
 }

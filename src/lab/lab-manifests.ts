@@ -1,12 +1,13 @@
 // Manifests as a lab takes them: objects of its own kinds, and those of definitions that are stored or come with the same
 // call, in whatever order. What a schema refuses is told with its place in the file.
-import { definitionProblems } from "../apiserver/custom/definition.ts";
-import { readCustom } from "../apiserver/custom/read.ts";
+import { type CustomVersion, definitionProblems } from "../apiserver/custom/definition.ts";
+import { gatewayResources } from "../apiserver/custom/gateway-resources.ts";
+import { checkProblems, readCustom } from "../apiserver/custom/read.ts";
 import { checkRules } from "../apiserver/custom/rule-check.ts";
 import { schemaProblems } from "../apiserver/custom/validate.ts";
 import { definedBy } from "../apiserver/custom-resources.ts";
 import { apiVersionOf, type Resource } from "../apiserver/resource.ts";
-import type { JsonObject, Schema } from "../apiserver/schema/schema.ts";
+import type { JsonObject } from "../apiserver/schema/schema.ts";
 import type { CustomDefinition } from "../kube/custom-definition.ts";
 import type { CustomKinds } from "../kube/manifest/custom-kind.ts";
 import { fieldPathIn } from "../kube/manifest/field-path.ts";
@@ -53,7 +54,7 @@ export function parseForLab(
 function kindsOf(definitions: readonly CustomDefinition[]): CustomKinds {
   let resources: Resource[] | undefined;
   return (apiVersion, kind) => {
-    resources ??= definitions.flatMap(definedBy);
+    resources ??= [...gatewayResources(), ...definitions.flatMap(definedBy)];
     const found = resources.find((each) => each.kind === kind && apiVersionOf(each) === apiVersion);
     if (found?.info === undefined) return undefined;
     return { info: found.info, read: (value, _, problems) => readObject(value, found, problems) };
@@ -66,11 +67,13 @@ function readObject(value: unknown, { custom, convert }: Resource, problems: Fie
   const { object, unknown, wrong } = readCustom(given, custom);
   for (const path of unknown) problems.add(fieldPathIn(path), `unknown field ${JSON.stringify(path)}`, true);
   if (wrong !== undefined) problems.add([], wrong);
-  else for (const text of schemaTold(object, custom.schema)) problems.add(fieldPathIn(text), text);
+  else for (const text of schemaTold(object, custom)) problems.add(fieldPathIn(text), text);
   return convert.toStored(object as never);
 }
 
-function schemaTold(object: JsonObject, schema: Schema): string[] {
+function schemaTold(object: JsonObject, custom: CustomVersion): string[] {
+  const { schema } = custom;
   const found = schemaProblems(object, schema);
+  if (found.length === 0) found.push(...checkProblems(object, custom));
   return found.length > 0 ? found : checkRules(object, undefined, schema).problems;
 }

@@ -5,6 +5,7 @@ import { FabricListener } from "./api/fabric-listener.ts";
 import { keepKubernetesService } from "./api/kubernetes-service.ts";
 import { openCluster } from "./cluster-state.ts";
 import { LabError } from "./errors.ts";
+import { LabGateways } from "./gateway/lab-gateways.ts";
 import { startKubernetesApi } from "./kubernetes-api.ts";
 import { Lab, logLine } from "./lab.ts";
 import { LabPrograms } from "./pod/stream/lab-programs.ts";
@@ -54,6 +55,7 @@ export async function runLab(lab: string, program: string, graceMaxMs = GRACE_DE
   const fabric = new FabricListener(topology, api, logLine);
   fabric.open();
   running.onRepair = (made) => fabric.repaired(made);
+  new LabGateways(cluster, logLine).start();
   await running.start(new AgentAccess({ topology, paths, api, credentials, log: logLine }));
   running.log(`lab ${lab} is up, pid ${process.pid}`);
 }

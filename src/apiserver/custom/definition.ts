@@ -1,5 +1,6 @@
 // What a version of a CustomResourceDefinition says of its objects, and why a definition is refused that could not be
 // held to. Versions are converted by changing their apiVersion alone (strategy None): nobody calls webhooks here.
+import type { FieldProblems } from "../../kube/manifest/field-problems.ts";
 import { isObject, type Json, type JsonObject, type Schema } from "../schema/schema.ts";
 import type { TableColumn } from "../table/column.ts";
 import { customColumns, type PrinterColumn, pathProblem } from "../table/custom-columns.ts";
@@ -28,6 +29,8 @@ export interface CustomVersion {
   readonly columns: readonly TableColumn[];
   /** A warning for whoever uses it. */
   readonly deprecation: string | undefined;
+  /** Of a kind that podwire knows: fills in, and reports, what the schema does not say. The types are right. */
+  readonly check?: (object: JsonObject, problems: FieldProblems) => void;
 }
 
 const ANYTHING: Schema = { type: "object", "x-kubernetes-preserve-unknown-fields": true };

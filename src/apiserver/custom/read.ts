@@ -1,9 +1,11 @@
 // A custom resource as a request brings it: fields that its schema does not have go, and defaults come in.
+import { FieldProblems } from "../../kube/manifest/field-problems.ts";
 import { checkFields } from "../schema/check-fields.ts";
 import { resolveBuiltIn } from "../schema/definitions.ts";
 import type { JsonObject, Schema, Typed } from "../schema/schema.ts";
 import type { CustomVersion } from "./definition.ts";
 import { prune, withDefaults } from "./prune.ts";
+import { schemaProblems } from "./validate.ts";
 
 const META = "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 const ONLY_METADATA: Typed = {
@@ -19,15 +21,25 @@ export interface ReadCustom {
   readonly wrong: string | undefined;
 }
 
-export function readCustom(given: JsonObject, { schema }: CustomVersion): ReadCustom {
+export function readCustom(given: JsonObject, { schema, check }: CustomVersion): ReadCustom {
   const { metadata = {} } = given;
   const meta = checkFields({ metadata }, ONLY_METADATA);
   const pruned = prune({ ...given, ...meta.known }, schema);
+  const object = withDefaults(pruned.object, schema);
+  // What is refused is told later, of the whole object.
+  if (check !== undefined && schemaProblems(object, schema).length === 0) check(object, new FieldProblems());
   return {
-    object: withDefaults(pruned.object, schema),
+    object,
     unknown: [...meta.unknown, ...pruned.unknown],
     wrong: meta.wrong,
   };
+}
+
+/** What its kind's check says beyond its schema, a line each; nothing where the schema is not held to. */
+export function checkProblems(object: JsonObject, { check }: CustomVersion): string[] {
+  const found = new FieldProblems();
+  check?.(structuredClone(object), found);
+  return found.list.map(({ message }) => message);
 }
 
 /** As patches merge by it, and as it is published: its schema, and what every object has besides. */

@@ -244,15 +244,18 @@ t.test("the statuses that a controller would write: a row a condition, or JSON",
       /--node: is about packets, and --gateway-status/,
     ],
     [["--gateway-status", "--client", "192.0.2.7", "-f", GATEWAY], /--client: goes with --http METHOD URL/],
-    [["--gateway-status"], /--gateway-status: Gateways are read from files: name them with -f/],
-    [
-      ["--http", "http://a/", "--gateway", "gw"],
-      /--gateway: Gateways are read from files: name them with -f/,
-    ],
   ] as const) {
     const said = podwire.run(["explain", ...words]);
     t.equal(said.status, 2, words.join(" "));
     t.match(said.stderr, problem);
     t.match(said.stderr, /^error: [^\n]+\n$/);
+  }
+  for (const words of [["--gateway-status"], ["--http", "http://h/", "--gateway", "gw"]]) {
+    const said = podwire.run(["explain", ...words, "--lab", "no-such"]);
+    t.match(
+      said,
+      { status: 1, stderr: /^error: lab no-such: not running: [^\n]+\n$/ },
+      "without files a lab is asked",
+    );
   }
 });

@@ -3,7 +3,7 @@
 import { parseIp } from "../../base/ip.ts";
 import { GATEWAY_KINDS } from "../../kube/gateway/gateway-kinds.ts";
 import { gatewayKinds } from "../../kube/gateway/read-gateway.ts";
-import { WORKLOADS } from "../../kube/kinds.ts";
+import { qualifiedPlural, WORKLOADS } from "../../kube/kinds.ts";
 import { type ManifestText, parseManifests } from "../../kube/manifest/manifest.ts";
 import { withMirroredSlices } from "../../kube/mirrored-slices.ts";
 import type { KubeObject } from "../../kube/objects.ts";
@@ -121,8 +121,7 @@ function takes(kinds: readonly { readonly kind: string }[]): string {
 }
 
 async function evaluatorOf(flags: Globals, files: string[] | undefined): Promise<Evaluator> {
-  if (files === undefined)
-    return new Evaluator(await clusterObjects(await openNodes(flags), ROUTING_KINDS), { nowMs: Date.now() });
+  if (files === undefined) return new Evaluator(await runningObjects(flags), { nowMs: Date.now() });
   const texts = readObjects(files);
   const passed = new PassedOver();
   const given = parseManifests(texts, { passed, carries: true, customKinds: gatewayKinds }).map(
@@ -134,6 +133,15 @@ async function evaluatorOf(flags: Globals, files: string[] | undefined): Promise
     note("note: no Pods and no EndpointSlices in these files: every Service is taken to be served");
   const nowMs = Date.now();
   return new Evaluator(await completed(flags, texts, given, areAssumed), { areAssumed, nowMs });
+}
+
+/** Of a lab, which has the Gateway API's kinds; an agent follows none of them. */
+async function runningObjects(flags: Globals): Promise<KubeObject[]> {
+  const nodes = await openNodes(flags);
+  if (nodes.api === undefined)
+    throw usageError(`${nodes.label} follows neither Ingresses nor Gateways: name files with -f`);
+  const gatewayWords = GATEWAY_KINDS.map((info) => qualifiedPlural(info));
+  return clusterObjects(nodes, [...ROUTING_KINDS, ...gatewayWords]);
 }
 
 function tellsOfEndpoints(kind: string): boolean {

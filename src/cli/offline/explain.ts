@@ -82,7 +82,10 @@ export function register(program: Command): void {
       "the Gateway that the request comes to; with --port alone: that a connection comes to",
     )
     .option("--sni <name>", "the name that the connection's TLS asks for ('': for none)")
-    .option("--gateway-status", "what a controller would write of the Gateways and routes in the files")
+    .option(
+      "--gateway-status",
+      "what a controller would write of the Gateways and routes in the files, or in the lab",
+    )
     .action(async (options: Options, command: Command) => run(options, command));
 }
 
@@ -148,7 +151,7 @@ function isConnection({ gateway, http, gatewayStatus, from, to, flows, manifestO
 
 /** Options of one way to ask that the other would pass over without a word. */
 function refuseStrangers(options: Options): void {
-  const { http, header, client, gateway, gatewayStatus, file, sni } = options;
+  const { http, header, client, gateway, gatewayStatus, sni } = options;
   const { node, config, localIp, previous, port, protocol, via } = options;
   const isToGateway = isConnection(options);
   const isAboutPackets = http === undefined && gatewayStatus !== true && !isToGateway;
@@ -172,9 +175,6 @@ function refuseStrangers(options: Options): void {
     throw usageError(`--${ofRequests}: goes with --http METHOD URL; in a file it is a field of the request`);
   if (sni !== undefined && !isToGateway)
     throw usageError("--sni: goes with --gateway and --port; of a request it is the name in its address");
-  const needsFiles = gatewayStatus === true ? "--gateway-status" : gateway === undefined ? "" : "--gateway";
-  if (needsFiles !== "" && file === undefined)
-    throw usageError(`${needsFiles}: Gateways are read from files: name them with -f`);
 }
 
 async function worldOf(flags: Globals, options: Options): Promise<World> {

@@ -4,33 +4,37 @@ import { KUBERNETES_TYPES, parseTypes } from "../manifest/kubernetes-types.ts";
 
 const TYPES = `
   AllowedRoutes: kinds:[RouteGroupKind] namespaces:RouteNamespaces
-  BackendTLSPolicy: apiVersion:s kind:s metadata:ObjectMeta spec:BackendTLSPolicySpec status:any
+  BackendTLSPolicy: apiVersion:s kind:s metadata:ObjectMeta spec:BackendTLSPolicySpec status:PolicyStatus
   BackendTLSPolicySpec: options:{s} targetRefs:[PolicyTargetReference] validation:BackendTLSPolicyValidation
   BackendTLSPolicyValidation: caCertificateRefs:[ObjectRef] hostname:s
       subjectAltNames:[SubjectAltName] wellKnownCACertificates:s
+  BackendObjectReference: group:s kind:s name:s namespace:s port:i
   BackendRef: filters:[RouteFilter] group:s kind:s name:s namespace:s port:i weight:i
   CORSFilter: allowCredentials:b allowHeaders:[s] allowMethods:[s] allowOrigins:[s] exposeHeaders:[s] maxAge:i
   CookieConfig: lifetimeType:s
   Fraction: denominator:i numerator:i
   GRPCMethodMatch: method:s service:s type:s
-  GRPCRoute: apiVersion:s kind:s metadata:ObjectMeta spec:GRPCRouteSpec status:any
+  GRPCRoute: apiVersion:s kind:s metadata:ObjectMeta spec:GRPCRouteSpec status:RouteStatus
   GRPCRouteMatch: headers:[ValueMatch] method:GRPCMethodMatch
   GRPCRouteRule: backendRefs:[BackendRef] filters:[RouteFilter] matches:[GRPCRouteMatch] name:s
       sessionPersistence:SessionPersistence
   GRPCRouteSpec: hostnames:[s] parentRefs:[ParentReference] rules:[GRPCRouteRule] useDefaultGateways:s
-  Gateway: apiVersion:s kind:s metadata:ObjectMeta spec:GatewaySpec status:any
-  GatewayClass: apiVersion:s kind:s metadata:ObjectMeta spec:GatewayClassSpec status:any
+  Gateway: apiVersion:s kind:s metadata:ObjectMeta spec:GatewaySpec status:GatewayStatus
+  GatewayClass: apiVersion:s kind:s metadata:ObjectMeta spec:GatewayClassSpec status:GatewayClassStatus
   GatewayClassSpec: controllerName:s description:s parametersRef:any
   GatewaySpec: addresses:[GatewayAddress] allowedListeners:any backendTLS:any defaultScope:s gatewayClassName:s
       infrastructure:any listeners:[Listener] tls:any
   GatewayAddress: type:s value:s
+  GatewayClassStatus: conditions:[Condition] supportedFeatures:[SupportedFeature]
+  GatewayStatus: addresses:[GatewayAddress] attachedListenerSets:i conditions:[Condition]
+      listeners:[ListenerStatus]
   GatewayTLSConfig: certificateRefs:[ObjectRef] frontendValidation:any mode:s options:{s}
   HTTPHeaderFilter: add:[NamedValue] remove:[s] set:[NamedValue]
   HTTPPathMatch: type:s value:s
   HTTPPathModifier: replaceFullPath:s replacePrefixMatch:s type:s
-  HTTPRequestMirrorFilter: backendRef:BackendRef fraction:Fraction percent:i
+  HTTPRequestMirrorFilter: backendRef:BackendObjectReference fraction:Fraction percent:i
   HTTPRequestRedirectFilter: hostname:s path:HTTPPathModifier port:i scheme:s statusCode:i
-  HTTPRoute: apiVersion:s kind:s metadata:ObjectMeta spec:HTTPRouteSpec status:any
+  HTTPRoute: apiVersion:s kind:s metadata:ObjectMeta spec:HTTPRouteSpec status:RouteStatus
   HTTPRouteMatch: headers:[ValueMatch] method:s path:HTTPPathMatch queryParams:[ValueMatch]
   HTTPRouteRetry: attempts:i backoff:s codes:[i]
   HTTPRouteRule: backendRefs:[BackendRef] filters:[RouteFilter] matches:[HTTPRouteMatch] name:s
@@ -39,9 +43,12 @@ const TYPES = `
   HTTPRouteTimeouts: backendRequest:s request:s
   HTTPURLRewriteFilter: hostname:s path:HTTPPathModifier
   Listener: allowedRoutes:AllowedRoutes hostname:s name:s port:i protocol:s tls:GatewayTLSConfig
+  ListenerStatus: attachedRoutes:i conditions:[Condition] name:s supportedKinds:[RouteGroupKind]
   NamedValue: name:s value:s
   ObjectRef: group:s kind:s name:s namespace:s
   ParentReference: group:s kind:s name:s namespace:s port:i sectionName:s
+  PolicyAncestorStatus: ancestorRef:ParentReference conditions:[Condition] controllerName:s
+  PolicyStatus: ancestors:[PolicyAncestorStatus]
   PolicyTargetReference: group:s kind:s name:s sectionName:s
   ReferenceGrant: apiVersion:s kind:s metadata:ObjectMeta spec:ReferenceGrantSpec
   ReferenceGrantFrom: group:s kind:s namespace:s
@@ -52,12 +59,15 @@ const TYPES = `
       responseHeaderModifier:HTTPHeaderFilter type:s urlRewrite:HTTPURLRewriteFilter
   RouteGroupKind: group:s kind:s
   RouteNamespaces: from:s selector:LabelSelector
+  RouteParentStatus: conditions:[Condition] controllerName:s parentRef:ParentReference
+  RouteStatus: parents:[RouteParentStatus]
   SessionPersistence: absoluteTimeout:s cookieConfig:CookieConfig idleTimeout:s sessionName:s type:s
   SubjectAltName: hostname:s type:s uri:s
-  TCPRoute: apiVersion:s kind:s metadata:ObjectMeta spec:StreamRouteSpec status:any
-  UDPRoute: apiVersion:s kind:s metadata:ObjectMeta spec:StreamRouteSpec status:any
+  SupportedFeature: name:s
+  TCPRoute: apiVersion:s kind:s metadata:ObjectMeta spec:StreamRouteSpec status:RouteStatus
+  UDPRoute: apiVersion:s kind:s metadata:ObjectMeta spec:StreamRouteSpec status:RouteStatus
   StreamRouteSpec: parentRefs:[ParentReference] rules:[TLSRouteRule] useDefaultGateways:s
-  TLSRoute: apiVersion:s kind:s metadata:ObjectMeta spec:TLSRouteSpec status:any
+  TLSRoute: apiVersion:s kind:s metadata:ObjectMeta spec:TLSRouteSpec status:RouteStatus
   TLSRouteRule: backendRefs:[BackendRef] name:s
   TLSRouteSpec: hostnames:[s] parentRefs:[ParentReference] rules:[TLSRouteRule] useDefaultGateways:s
   ValueMatch: name:s type:s value:s

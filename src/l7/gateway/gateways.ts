@@ -1,13 +1,6 @@
 // Gateways that are served here, with the routes that are attached to their listeners; what is asked of them, and what
 // a controller would write.
-import type {
-  Gateway,
-  GatewayClass,
-  GrpcRoute,
-  HttpRoute,
-  ParentRef,
-  Route,
-} from "../../kube/gateway/gateway-objects.ts";
+import type { Gateway, GrpcRoute, HttpRoute, ParentRef, Route } from "../../kube/gateway/gateway-objects.ts";
 import { type KubeObject, keyOf } from "../../kube/objects.ts";
 import type { Backends } from "../backends.ts";
 import { byAge } from "../by-age.ts";
@@ -21,12 +14,12 @@ import { BadPattern, type Entry, grpcEntry, HostEntries, httpEntry } from "./ent
 import { Grants } from "./grants.ts";
 import { endsTls } from "./listener-certificates.ts";
 import { condition, type ListenerWorld, namespaceLabels, ownListeners, whyNotAllowed } from "./listeners.ts";
+import { GATEWAY_CONTROLLER, ownClasses } from "./own-gateways.ts";
 import { decideRequest } from "./requests.ts";
 import { type RouteRule, RuleMaker, type Unresolved } from "./route-rule.ts";
 import { type ServedListener, served } from "./served-listener.ts";
 import type { ObjectStatus } from "./status.ts";
 
-const CONTROLLER = "podwire.dev/gateway";
 const GROUP = "gateway.networking.k8s.io";
 /** Those that lead where their connection or their datagrams go, whatever comes in them. */
 const STREAMS = ["TLSRoute", "TCPRoute", "UDPRoute"];
@@ -57,8 +50,7 @@ export class GatewayRules {
     const grants = new Grants(objects);
     this.#world = { certificates, grants, namespaces: namespaceLabels(objects) };
     this.#rules = new RuleMaker(objects, backends, grants);
-    const classes = objects.filter((each): each is GatewayClass => each.kind === "GatewayClass");
-    const own = classes.filter(({ spec }) => spec.controllerName === CONTROLLER);
+    const own = ownClasses(objects);
     for (const each of own)
       this.#classes.push({
         object: `GatewayClass ${keyOf(each)}`,
@@ -69,7 +61,7 @@ export class GatewayRules {
       const { gatewayClassName: name } = gateway.spec;
       if (own.length > 0 && !own.some(({ metadata }) => metadata.name === name)) {
         this.others.push(
-          `Gateway ${keyOf(gateway)}: its class ${name} is not ${CONTROLLER}'s: not served here`,
+          `Gateway ${keyOf(gateway)}: its class ${name} is not ${GATEWAY_CONTROLLER}'s: not served here`,
         );
         continue;
       }
@@ -122,7 +114,7 @@ export class GatewayRules {
       const resolved: [boolean, string, string] =
         made.unresolved === undefined ? [true, "ResolvedRefs", ""] : [false, ...made.unresolved];
       const conditions = [condition("Accepted", accepted), condition("ResolvedRefs", resolved)];
-      return [{ parentRef, controllerName: CONTROLLER, conditions }];
+      return [{ parentRef, controllerName: GATEWAY_CONTROLLER, conditions }];
     });
     this.#routes.push({ object: `${route.kind} ${keyOf(route)}`, parents });
   }

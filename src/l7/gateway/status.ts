@@ -1,7 +1,7 @@
 // What a controller would write of Gateways and their routes, without times; and the part of it that is worth a note.
 import type { GatewayCondition, ParentRef } from "../../kube/gateway/gateway-objects.ts";
 
-interface ListenerStatus {
+export interface ListenerStatus {
   readonly name: string;
   readonly attachedRoutes: number;
   readonly supportedKinds: readonly { readonly group: string; readonly kind: string }[];

@@ -142,7 +142,8 @@ export const SUBJECTS: Subjects = {
   },
   gateway: {
     what: "HTTP requests by Ingress and Gateway: objects, matches, annotations, filters, judged by the book",
-    files: "ingress ingress-book gateway gateways gateway-book match certificates connections explain-http",
+    files: `ingress ingress-book gateway gateways gateway-book gateway-* match certificates connections explain-http
+      status-writes lab-gateways`,
   },
   tables: {
     what: "objects in rows, as kubectl prints them, judged by a real API server",

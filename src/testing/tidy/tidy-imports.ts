@@ -46,7 +46,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...["wire", "dataplane", "device", "kube", "config", "watch", "compile", "plane", "observe", "kubeproxy"],
     ...["calico", "api"],
   ],
-  lab: ["native", "kube", "config", "watch", "cluster", "apiserver", "dns", "kubeproxy"],
+  lab: ["native", "kube", "config", "watch", "cluster", "apiserver", "l7", "dns", "kubeproxy"],
   cli: [
     ...[
       "kube",

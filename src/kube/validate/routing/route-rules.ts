@@ -137,6 +137,7 @@ function validateFilter(
   if (requestMirror !== undefined) {
     requestMirror.backendRef ??= {} as BackendRef;
     checkBackend(requestMirror.backendRef, [...at, "requestMirror", "backendRef"], p);
+    delete (requestMirror.backendRef as Partial<BackendRef>).weight; // it is no share of anything
     if (requestMirror.percent !== undefined && requestMirror.fraction !== undefined)
       p.invalid(
         [...at, "requestMirror"],
