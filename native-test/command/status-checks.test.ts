@@ -66,10 +66,55 @@ t.test("what is between nodes", { skip }, async (t) => {
   await ip("fabric", "link", "set", "p0", "down");
   await becomes([/^uplink: eth0 has no carrier: /, ...Array.from({ length: 4 }, () => /^peers: node[23] /)]);
   await ip("fabric", "link", "set", "p0", "up");
+
+  const netns = `pw-${lab.name}-n-node1`;
+  const before = await hostNetwork(netns);
+  t.match(before, /^fd00:.* via fe80::1 dev host0 table 30000 src fd00:/m);
+  const isWhole = async (): Promise<boolean> => (await hostNetwork(netns)) === before;
   await ip("n-node1", "link", "set", "host0", "down");
   await becomes([/^host device: host0 is down: ip link set host0 up/, ...Array(4).fill(/^peers: /)]);
-  await ip("n-node1", "link", "set", "host0", "up"); // which has taken its routes with it
+  await ip("n-node1", "link", "set", "host0", "up"); // which has taken its routes with it, and of IPv6 its addresses
+  await until("all that host0 had", isWhole);
   await becomes([]);
-  const table = ["ip", "-n", `pw-${lab.name}-n-node1`, "route", "show", "table", "30000"];
-  await until("its routes", async () => /dev host0/.test((await run(table)).stdout), 3000);
+  await run(["ip", "-n", netns, "-batch", "-"], { input: "link set host0 down\nlink set host0 up\n" });
+  await until("the same after a moment", isWhole);
+  await becomes([]);
+
+  const [, six = ""] = /^(fd00:192\S+) .*scope global/m.exec(before) ?? [];
+  await ip("n-node1", "addr", "del", six, "dev", "host0");
+  const address = six.split("/")[0];
+  const gone = `do not reach all services: no device has ${address}: ip addr add ${address}/128 dev host0 nodad`;
+  await becomes([new RegExp(`^agent: host0: the node's own programs ${gone}: $`)]);
+  // An address that the kernel still looks for elsewhere is there, and no source yet.
+  await run(["ip", "netns", "exec", netns, "sysctl", "-qw", "net.ipv6.conf.host0.dad_transmits=3"]);
+  await ip("n-node1", "addr", "add", six, "dev", "host0");
+  await becomes([]);
+  await until("its routes", async () => tableOf(await hostNetwork(netns)) === tableOf(before));
 });
+
+/** Addresses of host0, and routes by it: all tables, of both families. */
+async function hostNetwork(netns: string): Promise<string> {
+  const commands = [
+    "-o addr show dev host0 scope global",
+    "-4 route show table all",
+    "-6 route show table all",
+  ];
+  const shown = await Promise.all(commands.map((words) => run(["ip", "-n", netns, ...words.split(" ")])));
+  return shown
+    .flatMap(({ stdout }) => stdout.split("\n"))
+    .filter((line) => / host0\b/.test(line) && !/^(local |multicast |anycast )?(fe80|ff00)/.test(line))
+    .map((line) =>
+      line
+        .replace(/^\d+: host0 +inet6? |valid_lft.*|\\/g, "")
+        .replace(/ +/g, " ")
+        .trim(),
+    )
+    .sort()
+    .join("\n");
+}
+
+const tableOf = (network: string): string =>
+  network
+    .split("\n")
+    .filter((line) => line.includes("table 30000"))
+    .join("\n");

@@ -17,6 +17,8 @@ export interface KernelAddress {
   readonly prefixLen: number;
   /** Only of this link, or of this host. */
   readonly isGlobal: boolean;
+  /** A route may have it as its source. Of IPv6 not while the kernel looks whether another host has it, or found one. */
+  readonly isUsable: boolean;
 }
 
 export const KernelRouteType = Object.freeze({

@@ -21,11 +21,11 @@ export interface HostDevice {
 
 type Settings = Pick<AgentConfig, "clusterCidrs" | "serviceCidrs" | "host">;
 
-/** `machine`: the addresses that it has of its own; the node's is a source only where it has that. */
+/** `usable`: the machine's own addresses that a route may have as its source; the node's is one only where that is. */
 export function hostDevice(
   config: Settings,
   { own, routes }: NodeTopology,
-  machine: readonly Ip[],
+  usable: readonly Ip[],
 ): HostDevice {
   const addresses = [...own.gateways, ...own.vtepAddresses];
   const mtu = Math.min(...routes.map((route) => route.mtu));
@@ -42,7 +42,7 @@ export function hostDevice(
         ways.set(formatCidr(range), `${way} src ${formatIp(source)} mtu ${mtu}`);
     };
     const node = first(own.addresses, family);
-    const isThere = node !== undefined && machine.some((address) => sameIp(address, node));
+    const isThere = node !== undefined && usable.some((address) => sameIp(address, node));
     const ofFamily = (list: readonly Cidr[]): Cidr[] => list.filter((range) => range.family === family);
     if (family === 4) ways.set(`${NEXT_HOP[4]}/32`, `${dev} scope link`);
     for (const range of ofFamily(own.podCidrs)) add(range, family === 4 ? `${dev} scope link` : dev, gateway);

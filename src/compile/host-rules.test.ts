@@ -103,13 +103,16 @@ t.test("with a shared uplink other addresses have rules too, many of them one fo
   );
 });
 
-t.test("what the machine does not have is the source of no route: the kernel would refuse it", async (t) => {
-  const sourcesOf = (machine: string[]): string[] =>
-    hostRules(input({}, { machine: machine.map(ip) }))[4].routes.map(
+t.test("what the machine cannot use is the source of no route: the kernel would refuse it", async (t) => {
+  const sourcesOf = (family: 4 | 6, usable: string[]): string[] =>
+    hostRules(input({}, { usable: usable.map(ip) }))[family].routes.map(
       (route) => / src (\S+)/.exec(route)?.[1] ?? "none",
     );
-  t.same(sourcesOf(["192.168.50.11"]).slice(0, 3), ["192.168.50.11", "10.244.1.1", "10.244.1.0"]);
-  t.same(sourcesOf(["192.168.50.12"]).slice(0, 3), ["none", "10.244.1.1", "10.244.1.0"]);
+  const [node, gateway, vtep] = ["192.168.50.11", "10.244.1.1", "10.244.1.0"];
+  t.same(sourcesOf(4, [node, gateway, vtep]).slice(0, 3), [node, gateway, vtep]);
+  t.same(sourcesOf(4, ["192.168.50.12", gateway, vtep]).slice(0, 3), ["none", gateway, vtep]);
+  t.same(sourcesOf(6, []), ["none", "none", "none"], "a device that was down has lost them");
+  t.same(sourcesOf(6, ["fd00:50::11"]), Array(3).fill("fd00:50::11"), "the node's stands in for others");
 });
 
 t.test("without a range nothing but bound external addresses leaves lo", async (t) => {

@@ -57,8 +57,8 @@ export interface HostRulesInput {
   /** Null: the node's own packets to node ports stay on lo. */
   readonly nodePorts: PortRange | null;
   readonly externals: Iterable<ExternalPort>;
-  /** Addresses that the machine has of its own; undefined: all of the node's. No other can be a route's source. */
-  readonly machine?: readonly Ip[] | undefined;
+  /** Addresses that the machine has and may use; undefined: all of the node's. No other can be a route's source. */
+  readonly usable?: readonly Ip[] | undefined;
   /** Addresses of services that are not the node's own would go past the agent too, but for those of these ranges. */
   readonly ranges?: readonly Cidr[] | undefined;
 }
@@ -116,12 +116,9 @@ function familyRules(input: HostRulesInput, family: IpFamily, externals: Externa
   const addresses = distinctTexts([...served, ...all, ...bound.map(({ address }) => address)]);
   const nodePortsAtLoopback =
     family === 4 && nodePorts !== null && settings.nodePortIps[4] === null && servesLoopback(settings);
-  const { addresses: primary, gateways, vtepAddresses } = topology.own;
-  const has = input.machine === undefined ? own : [...input.machine, ...gateways, ...vtepAddresses];
-  const hasTexts = has.map(formatIp);
-  const node = primary.filter((each) => each.family === family).map(formatIp)[0] ?? "";
-  const sourceFor = (address: string): string =>
-    [address, node].find((each) => hasTexts.includes(each)) ?? "";
+  const usable = (input.usable ?? own).map(formatIp);
+  const node = topology.own.addresses.filter((each) => each.family === family).map(formatIp)[0] ?? "";
+  const sourceFor = (address: string): string => [address, node].find((each) => usable.includes(each)) ?? "";
   const routes = addresses.map((address) => route(input, family, address, sourceFor(address)));
   if (nodePortsAtLoopback || ofFamily.some((each) => each.isHostPort === true && isLoopbackNet(each)))
     routes.push(route(input, family, LOOPBACK, "127.0.0.1"));

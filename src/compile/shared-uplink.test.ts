@@ -13,7 +13,8 @@ const LINKS = ["lo", "eth0", "docker0", "host0"].map((name, i) => ({
 const link = (name: string): number => LINKS.find((each) => each.name === name)?.index ?? 0;
 const at = (name: string, text: string) => {
   const range = cidr(`${text.split("/")[0]}/${text.includes(":") ? 128 : 32}`);
-  return { link: link(name), address: range as Ip, prefixLen: Number(text.split("/")[1]), isGlobal: true };
+  const prefixLen = Number(text.split("/")[1]);
+  return { link: link(name), address: range as Ip, prefixLen, isGlobal: true, isUsable: true };
 };
 const way = (to: string, dev: string, more: Partial<KernelRoute> = {}): KernelRoute => {
   const range: Cidr = cidr(to);

@@ -18,6 +18,7 @@ import type { ProxySettings } from "../../compile/proxy-settings.ts";
 import type { AgentConfig } from "../../config/agent.ts";
 import type { ServiceUpdate } from "../../dataplane/spec/services.ts";
 import { readRecord, writeRecord } from "./record.ts";
+import { NO_ROOM, routingAdvice } from "./routing-advice.ts";
 import {
   isLocal,
   isOwn,
@@ -32,7 +33,6 @@ import { linesOf, runIn } from "./run-ip.ts";
 
 const FAMILIES: readonly IpFamily[] = [4, 6];
 const LOCAL_TABLE = 255;
-const NO_ROOM = "HOST_ROUTING_ROOM";
 const NOTHING: FamilyRules = { routes: [], rules: [] };
 const NO_RULES: HostRules = { loopback: false, 4: NOTHING, 6: NOTHING };
 
@@ -68,13 +68,13 @@ export class HostRouting {
   }
 
   /**
-   * Brings the kernel up to date; `moved`: the node's addresses or settings may have changed. `machine`: the addresses
-   * that a machine has of its own; undefined: of those that the node has nobody asks.
+   * Brings the kernel up to date; `moved`: the node's addresses or settings, or what the machine has of them, may have
+   * changed. `usable`: addresses that the kernel takes as sources now.
    */
   async sync(
     topology: NodeTopology | undefined,
     settings: ProxySettings,
-    { moved, machine }: { moved: boolean; machine?: readonly Ip[] | undefined },
+    { moved, usable }: { moved: boolean; usable: () => readonly Ip[] },
   ): Promise<void> {
     if (topology === undefined || !(moved || this.#dirty)) return;
     this.#dirty = false;
@@ -85,7 +85,7 @@ export class HostRouting {
       nodePorts: this.#config.nodePortRange,
       externals: [...this.#externals.values()].flat(),
       ranges: this.#isShared ? this.#config.serviceCidrs : undefined,
-      machine,
+      usable: usable(),
     });
     const isOther = JSON.stringify(wanted) !== JSON.stringify(this.#applied);
     if (isOther || this.problem !== "") await this.#change(wanted);
@@ -163,7 +163,7 @@ export class HostRouting {
       const { interface: name } = this.#config.host;
       this.problem =
         `${name}: the node's own programs do not reach node ports at the node's own addresses: ` +
-        `${(error as Error).message}: ${adviceOn(error)}`;
+        `${(error as Error).message}: ${routingAdvice(error)}`;
       if (this.problem !== told) this.onProblem(new PodwireError(this.problem, { code: "HOST_ROUTING" }));
     }
   }
@@ -235,12 +235,6 @@ export class HostRouting {
   #run(argv: readonly string[], mayFail = false, input = ""): Promise<string> {
     return runIn(this.#config.netns, argv, { mayFail, input });
   }
-}
-
-function adviceOn(error: unknown): string {
-  if (error instanceof PodwireError && error.code === NO_ROOM)
-    return "give it another one, so that podwire's and the local table's have room before it";
-  return "install iproute2, or set nodePortRange: none";
 }
 
 function firstWord(line: string): string {

@@ -3,8 +3,8 @@
  * with the kernel, host0, sysctls and who takes which packets. Prepared before the ports are opened.
  */
 import { PodwireError } from "../../base/errors.ts";
-import type { Ip } from "../../base/ip.ts";
-import type { KernelNetwork } from "../../base/kernel-network.ts";
+import { formatIp, type Ip } from "../../base/ip.ts";
+import type { KernelAddress, KernelNetwork } from "../../base/kernel-network.ts";
 import { POD_GSO_MAX } from "../../base/superframe-limits.ts";
 import { HOST_TABLE } from "../../compile/host-rules.ts";
 import type { NodeTopology } from "../../compile/node.ts";
@@ -18,8 +18,10 @@ import type { PlaneMessage } from "../../plane/messages.ts";
 import type { SharedTables } from "../../plane/plane-memory.ts";
 import { Announcements } from "./announcements.ts";
 import { HostRouting } from "./host-routing.ts";
+import { KeptHost } from "./kept-host.ts";
 import { PortlessPeers } from "./portless-peers.ts";
 import { readRecord, recordWith, writeRecord } from "./record.ts";
+import { lackOf } from "./routing-advice.ts";
 import { runIn } from "./run-ip.ts";
 import { SharedUplink } from "./shared-uplink.ts";
 import { MachineSysctls } from "./sysctls.ts";
@@ -79,6 +81,13 @@ export class NodeNetwork {
   #moved = false;
   /** Somebody has taken something of the agent's. */
   #torn = false;
+  /** Something happened while the kernel was read. */
+  #isStale = false;
+  /** host0 where somebody else made it; undefined: the agent did. */
+  readonly #kept: KeptHost | undefined;
+  #isHostDown = false;
+  /** What the kernel takes as a source, and whether host0 is down, to see that it has changed. */
+  #usable = "";
   readonly #told = new Map<string, number>();
   /** Of a machine whose uplink is the agent's alone: addresses that it has on other devices. */
   #localIps: readonly Ip[] = [];
@@ -93,6 +102,7 @@ export class NodeNetwork {
     this.#config = config;
     this.#tell = tell;
     this.#routing = new HostRouting(config);
+    this.#kept = this.isShared ? undefined : new KeptHost(config.host.interface);
     this.#announcements = new Announcements((message) => tell.tell(message));
     this.#routing.onProblem = (error) => tell.problem(error);
   }
@@ -103,6 +113,7 @@ export class NodeNetwork {
 
   /** What could not be done; "": it is as it should be. */
   get problem(): string {
+    if (this.#isHostDown) return ""; // that is told by itself, and all else comes of it
     return [this.#complaint, this.#routing.problem].filter((text) => text !== "").join("; ");
   }
 
@@ -125,35 +136,43 @@ export class NodeNetwork {
   #watch(): void {
     const reader = new KernelReader(this.#native, this.#config.netns);
     this.#reader = reader;
-    this.#localIps = this.#others(reader.read());
-    const hasChanged = (): boolean => {
-      const { network, rules } = reader.changes();
-      return network || rules;
-    };
-    this.#look = setInterval(() => this.#follow(reader, hasChanged), LOOK_MS);
+    this.#read(reader, []);
+    this.#look = setInterval(() => this.#follow(reader), LOOK_MS);
     this.#look.unref();
   }
 
-  #follow(reader: KernelReader, isDue: () => boolean): void {
+  #follow(reader: KernelReader, isDue = false): void {
     if (reader !== this.#reader) return; // it is closed
     try {
-      if (isDue()) this.#check(reader);
+      const { network, rules, down } = reader.changes();
+      if (isDue || network || rules || this.#isStale) this.#check(reader, down);
     } catch (error) {
       clearInterval(this.#look);
       this.#tell.fatal(error as Error);
     }
   }
 
-  #check(reader: KernelReader): void {
-    const network = reader.read();
-    const others = this.#others(network);
-    const isSame = JSON.stringify(others) === JSON.stringify(this.#localIps);
-    this.#localIps = others;
-    const isWhole = (this.#shared?.missingOfHost(network) ?? "") === "";
-    const isRouted =
-      this.#hasNoWay(network) || this.#routing.isWhole(reader.rules(), reader.routes(HOST_TABLE));
+  #check(reader: KernelReader, down: readonly number[]): void {
+    const before = JSON.stringify([this.#localIps, this.#usable]);
+    const network = this.#read(reader, down);
+    const isSame = JSON.stringify([this.#localIps, this.#usable]) === before;
+    const isWhole =
+      (this.#shared?.missingOfHost(network) ?? "") === "" && this.#kept?.isTorn(network) !== true;
+    const isRouted = this.#isHostDown || this.#routing.isWhole(reader.rules(), reader.routes(HOST_TABLE));
     this.#torn ||= !isWhole || !isRouted;
     if (this.#torn || !isSame) this.#changed();
+  }
+
+  /** `down`: links that have been down since it was read last. */
+  #read(reader: KernelReader, down: readonly number[]): KernelNetwork {
+    const network = reader.read();
+    const since = reader.changes();
+    this.#isStale = since.network || since.rules;
+    this.#kept?.saw(network, [...down, ...since.down]);
+    this.#isHostDown = this.#hasNoWay(network);
+    this.#localIps = this.#others(network);
+    this.#usable = JSON.stringify([this.#isHostDown, usableOf(network.addresses).map(formatIp)]);
+    return network;
   }
 
   /** Beside an uplink of the agent's alone host0 is up or down as others want it; its routes come back with it. */
@@ -229,10 +248,29 @@ export class NodeNetwork {
       await shared.sync(topology);
       this.#complain(shared, topology);
     }
-    const machine = shared?.machine.local;
-    await this.#routing.sync(topology, settings, { moved: isOther, machine });
-    if (this.#torn) await this.#putBack();
+    const reader = this.#reader;
+    if (this.#isHostDown || reader === undefined) {
+      this.#moved ||= isOther; // for when it is up
+      return;
+    }
+    const isTorn = this.#torn;
+    this.#torn = false;
+    const host = isTorn ? await this.#putHostBack(reader) : "";
+    if (topology !== undefined && shared === undefined && (isOther || isTorn)) this.#lack(topology, reader);
+    const usable = (): Ip[] => usableOf(reader.addresses());
+    await this.#routing.sync(topology, settings, { moved: isOther || isTorn, usable });
+    if (isTorn) await this.#putBack(reader, host);
     if (this.#routing.problem !== "") this.#tryAgain();
+  }
+
+  /** Nobody but who made host0 gives it the addresses by which the node's own programs reach services. */
+  #lack({ own }: NodeTopology, reader: KernelReader): void {
+    const wanted = [...own.addresses, ...own.gateways, ...own.vtepAddresses];
+    const there = reader.addresses().map(({ address }) => address);
+    const isServed = this.#config.nodePortRange !== null;
+    const complaint = isServed ? lackOf(this.#config.host.interface, wanted, there) : "";
+    if (complaint !== "" && complaint !== this.#complaint) this.#tell.problem(new Error(complaint));
+    this.#complaint = complaint;
   }
 
   /** What stood in the way may go: a rule of somebody else's, an address that was not there for a moment. */
@@ -260,15 +298,29 @@ export class NodeNetwork {
     this.#complaint = complaint;
   }
 
-  /** host0 first: routes of table 30000 have its addresses as sources. */
-  async #putBack(): Promise<void> {
-    this.#torn = false;
-    const host = (await this.#shared?.putBack()) ?? "";
-    const lines = [host, ...(await this.#routing.putBack())].filter((line) => line !== "");
-    for (const line of lines) this.#say(`somebody took away ${line}: it is put back`);
-    const reader = this.#reader;
-    if (lines.length === 0 || reader === undefined) return;
-    setTimeout(() => this.#follow(reader, () => true), AGAIN_MS).unref();
+  /** host0 first: routes of table 30000 have its addresses as sources. Answers what was done; "": nothing. */
+  async #putHostBack(reader: KernelReader): Promise<string> {
+    const kept = this.#kept;
+    if (kept === undefined) return tookAway((await this.#shared?.putBack()) ?? "");
+    const { netns, host } = this.#config;
+    const { downs } = kept;
+    // Line by line: what somebody puts back meanwhile does not hold up the rest.
+    const put = async (lines: readonly string[]): Promise<number> => {
+      const input = lines.map((line) => `${line}\n`).join("");
+      if (lines.length > 0) await runIn(netns, ["ip", "-force", "-batch", "-"], { mayFail: true, input });
+      return lines.length;
+    };
+    const count = (await put(kept.addressLines(reader.read()))) + (await put(kept.routeLines(reader.read())));
+    kept.mended(downs);
+    return count === 0 ? "" : `${host.interface} was down: ${count} addresses and routes of it are put back`;
+  }
+
+  async #putBack(reader: KernelReader, host: string): Promise<void> {
+    const rules = (await this.#routing.putBack()).map(tookAway);
+    const lines = [host, ...rules].filter((line) => line !== "");
+    for (const line of lines) this.#say(line);
+    if (lines.length === 0) return;
+    setTimeout(() => this.#follow(reader, true), AGAIN_MS).unref();
   }
 
   #say(text: string): void {
@@ -287,6 +339,14 @@ export class NodeNetwork {
     await this.#routing.remove();
     this.#shared?.close();
   }
+}
+
+function tookAway(what: string): string {
+  return what === "" ? "" : `somebody took away ${what}: it is put back`;
+}
+
+function usableOf(addresses: readonly KernelAddress[]): Ip[] {
+  return addresses.filter(({ isGlobal, isUsable }) => isGlobal && isUsable).map(({ address }) => address);
 }
 
 /** Addresses and routes come with the Node object. Nobody but the agent is beyond host0: nothing is looked for there. */

@@ -20,6 +20,7 @@ function machine(addresses: Record<string, string[]>, byDefault = ""): KernelNet
         address: ip(text),
         prefixLen: 24,
         isGlobal: name !== "lo",
+        isUsable: true,
       })),
     ),
     routes: byDefault === "" ? [] : [{ ...nothing, to: cidr("0.0.0.0/0"), link: indexOf(byDefault) }],

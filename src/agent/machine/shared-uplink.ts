@@ -5,7 +5,7 @@
  * twenty times a second.
  */
 import { PodwireError } from "../../base/errors.ts";
-import { type Cidr, formatCidr, formatIp, type Ip } from "../../base/ip.ts";
+import { type Cidr, formatCidr, formatIp, type Ip, sameIp } from "../../base/ip.ts";
 import type { KernelLink, KernelNeighbor, KernelNetwork, KernelRoute } from "../../base/kernel-network.ts";
 import { gatherPeers, type Taken, unitePorts } from "../../base/taken.ts";
 import { type HostDevice, hostDevice, hostDeviceLines } from "../../compile/host-device.ts";
@@ -106,6 +106,12 @@ export class SharedUplink {
     return machineNetwork(this.#kernel, { uplink: uplink.interface, host: host.interface }, this.#config);
   }
 
+  /** Of the machine's own addresses those that the kernel takes as sources now. */
+  #usable({ addresses }: KernelNetwork): Ip[] {
+    const isOwn = (address: Ip): boolean => this.machine.local.some((each) => sameIp(each, address));
+    return addresses.flatMap(({ address, isUsable }) => (isUsable && isOwn(address) ? [address] : []));
+  }
+
   #found(): KernelLink {
     const { uplink } = this.#config;
     const link = this.#kernel.links.find(({ name }) => name === uplink.interface);
@@ -143,6 +149,7 @@ export class SharedUplink {
       const changes = this.#reader.changes();
       if (changes.neighbors) this.#followNeighbors();
       if (!changes.network) return;
+      const usable = JSON.stringify(this.#usable(this.#kernel));
       this.#kernel = this.#reader.read();
       const link = this.#found();
       if (link.index !== this.#link.index || link.mac !== this.#link.mac) {
@@ -150,7 +157,10 @@ export class SharedUplink {
         throw new PodwireError(`${what}: the agent has to start anew`, { code: "UPLINK_GONE" });
       }
       const machine = this.#machine();
-      const isSame = JSON.stringify(machine) === JSON.stringify(this.machine) && link.mtu === this.mtu;
+      const isSame =
+        JSON.stringify(machine) === JSON.stringify(this.machine) &&
+        usable === JSON.stringify(this.#usable(this.#kernel)) &&
+        link.mtu === this.mtu;
       this.#link = link;
       if (isSame) return;
       this.machine = machine;
@@ -217,7 +227,7 @@ export class SharedUplink {
   }
 
   async #giveHost(topology: NodeTopology): Promise<void> {
-    const wanted = hostDevice(this.#config, topology, this.machine.local);
+    const wanted = hostDevice(this.#config, topology, this.#usable(this.#kernel));
     const key = JSON.stringify([wanted.addresses, [...wanted.routes], this.mtu]);
     if (key === this.#deviceKey) return;
     const isFirst = this.#device === undefined;

@@ -22,6 +22,7 @@ const GET_ADDRESS = 22;
 const GET_ROUTE = 26;
 const GET_NEIGHBOR = 30;
 const GET_RULE = 34;
+const NEW_LINK = 16;
 const NEIGHBOR_EVENTS: readonly number[] = [28, 29];
 const RULE_EVENTS: readonly number[] = [32, 33];
 const AF_INET = 2;
@@ -34,7 +35,10 @@ const CLONED = 0x200; // of a route: found by the kernel itself
 const UNICAST = 1;
 const MULTICAST_FROM = 224; // first byte
 const LinkAttribute = { MAC: 1, NAME: 3, MTU: 4 } as const;
-const AddressAttribute = { ADDRESS: 1, LOCAL: 2 } as const;
+/** IFA_F_*: the kernel is looking for others that have the address (and takes it all the same). */
+const OPTIMISTIC = 0x4;
+const TENTATIVE = 0x40;
+const AddressAttribute = { ADDRESS: 1, LOCAL: 2, FLAGS: 8 } as const;
 const RouteAttribute = {
   TO: 1,
   LINK: 4,
@@ -65,9 +69,13 @@ export class KernelReader {
   read(): KernelNetwork {
     return {
       links: this.#dump(GET_LINK, HEADER.link, 0).flatMap(linkOf),
-      addresses: this.#dump(GET_ADDRESS, HEADER.address, 0).flatMap(addressOf),
+      addresses: this.addresses(),
       routes: this.routes(MAIN_TABLE),
     };
+  }
+
+  addresses(): KernelAddress[] {
+    return this.#dump(GET_ADDRESS, HEADER.address, 0).flatMap(addressOf);
   }
 
   routes(table: number): KernelRoute[] {
@@ -82,16 +90,21 @@ export class KernelReader {
     return this.#dump(GET_NEIGHBOR, HEADER.neighbor, 0).flatMap(neighborOf);
   }
 
-  /** Since the last look. */
-  changes(): { network: boolean; neighbors: boolean; rules: boolean } {
+  /** Since the last look. `down`: links that were down, be they up by now; told before what they lose by it is gone. */
+  changes(): { network: boolean; neighbors: boolean; rules: boolean; down: readonly number[] } {
     const events = this.#events.events();
-    if (events === undefined) return { network: true, neighbors: true, rules: true };
+    if (events === undefined) return { network: true, neighbors: true, rules: true, down: [] };
     const isNeighbor = ({ type }: Message): boolean => NEIGHBOR_EVENTS.includes(type);
     const isRule = ({ type }: Message): boolean => RULE_EVENTS.includes(type);
     return {
       network: events.some((event) => !isNeighbor(event) && !isRule(event)),
       neighbors: events.some(isNeighbor),
       rules: events.some(isRule),
+      down: events
+        .filter(({ type }) => type === NEW_LINK)
+        .flatMap(linkOf)
+        .filter(({ isUp }) => !isUp)
+        .map(({ index }) => index),
     };
   }
 
@@ -149,7 +162,9 @@ function addressOf({ body }: Message): KernelAddress[] {
   const address = ipOf(found.get(AddressAttribute.LOCAL) ?? found.get(AddressAttribute.ADDRESS), family);
   if (address === undefined) return [];
   const link = viewOf(body).getInt32(4, true);
-  return [{ link, address, prefixLen: body[1], isGlobal: body[3] < SCOPE_LINK }];
+  const flags = wordOf(found.get(AddressAttribute.FLAGS)) ?? body[2];
+  const isUsable = (flags & (TENTATIVE | OPTIMISTIC)) !== TENTATIVE;
+  return [{ link, address, prefixLen: body[1], isGlobal: body[3] < SCOPE_LINK, isUsable }];
 }
 
 function ruleOf({ body }: Message): KernelRule[] {

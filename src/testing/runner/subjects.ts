@@ -129,7 +129,8 @@ export const SUBJECTS: Subjects = {
       give-back-times object-memory kind-versions
       agent-checks status-checks probe-answer check check-plan
       followed-objects object-source former-addresses e2e-workers shared-uplink
-      shared-nics shared-hostile taken portless-peers record rule-lines settle-uplink host-device`,
+      shared-nics shared-hostile taken portless-peers record rule-lines settle-uplink host-device kept-host
+      routing-advice`,
   },
   dns: {
     what: "the cluster's DNS: names, messages, other servers, the server",
