@@ -77,6 +77,7 @@ t.test("checkCapture", { skip: cannotRun("tshark") }, async (t) => {
       const result = await check(udp, frame);
       t.equal(result.problems.length, 1);
       t.match(result.problems[0], message);
+      t.match(result.evidence, /^ *2 [\s\S]*\n0010 ( [0-9a-f]{2}){16} /, "and shown, with its bytes");
     });
   }
 });

@@ -3,6 +3,7 @@
 // holds the sum of the pseudo header, not inverted. tshark calls that bad, or good from 4.2 on; here it is recomputed,
 // so that a wrong partial sum is found as well as a wrong full one. Inside a tunnel no partial sum is allowed: those
 // bytes are on a wire.
+import type { Test } from "tap";
 import { run } from "../../src/testing/lab/process.ts";
 
 /** For `ethtool -K`: the kernel does for this device whatever a frame needs before it is on the wire. */
@@ -19,7 +20,13 @@ export interface CaptureCheck {
   partial: number;
   tunnelled: number;
   problems: string[];
+  /** The first frames with problems: a line of tshark's, and their bytes. */
+  evidence: string;
 }
+
+/** So many frames are shown, and so much of them. */
+const SHOWN_MAX = 3;
+const SHOWN_CHARACTERS = 20_000;
 
 const FIELDS = [
   "frame.number",
@@ -64,7 +71,11 @@ export async function checkCapture(file: string, vxlanPort = 8472): Promise<Capt
   const command = ["tshark", "-n", "-r", file, ...decode, ...options, ...format];
   const result = await run([...command, ...FIELDS.flatMap((f) => ["-e", f])], { timeoutMs: 120_000 });
   if (result.status !== 0) throw new Error(`tshark ${file}: ${result.stderr}`);
-  const check: CaptureCheck = { frames: 0, complete: 0, partial: 0, tunnelled: 0, problems: [] };
+  const check: CaptureCheck = {
+    ...{ frames: 0, complete: 0, partial: 0, tunnelled: 0 },
+    problems: [],
+    evidence: "",
+  };
   for (const line of result.stdout.split("\n")) {
     if (line === "") continue;
     const cells = line.split("\t");
@@ -72,7 +83,26 @@ export async function checkCapture(file: string, vxlanPort = 8472): Promise<Capt
     FIELDS.forEach((field, i) => void values.set(field, (cells[i] ?? "").split(";").filter(Boolean)));
     judge(values, check);
   }
+  if (check.problems.length > 0) check.evidence = await shown(file, check.problems, [...decode, ...options]);
   return check;
+}
+
+/** Whoever reads the test's output has no more of the capture than this. */
+async function shown(file: string, problems: string[], options: readonly string[]): Promise<string> {
+  const numbers = new Set(problems.map((line) => line.split(" ")[1]));
+  const filter = `frame.number in {${[...numbers].slice(0, SHOWN_MAX).join(", ")}}`;
+  const { stdout } = await run(["tshark", "-n", "-r", file, ...options, "-P", "-x", "-Y", filter]);
+  return stdout.slice(0, SHOWN_CHARACTERS);
+}
+
+export function nothingWrong(
+  t: Pick<Test, "same" | "comment">,
+  { problems, frames, evidence }: CaptureCheck,
+  where = "",
+): void {
+  const what = `${where} ${problems.length} problems in ${frames} frames`.trim();
+  t.same(problems.slice(0, 10), [], what);
+  if (evidence !== "") t.comment(evidence);
 }
 
 function judge(values: Map<Field, string[]>, check: CaptureCheck): void {
