@@ -61,7 +61,25 @@ t.test("checkCapture", { skip: cannotRun("tshark") }, async (t) => {
     t.match(result, { frames: 5, partial: 2, tunnelled: 1 });
   });
 
+  // The payload's last word makes the sum that of a checksum of 0.
+  const zero = tcpFrame({ ...PATH, payload: 100, srcPort: 40_000 });
+  const spare = Buffer.from(zero).readUInt16BE(L4 + 16);
+  const word = Buffer.from(zero).readUInt16BE(zero.length - 2) + spare;
+  Buffer.from(zero.buffer).writeUInt16BE((word & 0xffff) + (word >>> 16), zero.length - 2);
+  const withZero = (sum: number): Uint8Array => {
+    const copy = Buffer.from(zero);
+    copy.writeUInt16BE(sum, L4 + 16);
+    return copy;
+  };
+
+  t.test("of TCP's two zeros Linux writes either, podwire one", async (t) => {
+    const result = await check(withZero(0), withZero(0xffff), vxlanFrame({ ...OUTER, inner: withZero(0) }));
+    t.same(result.problems, []);
+    t.match(result, { frames: 3, complete: 3, tunnelled: 1 });
+  });
+
   for (const [what, frame, message] of [
+    ["the wrong zero in a tunnel", vxlanFrame({ ...OUTER, inner: withZero(0xffff) }), /bad tunnelled TCP/],
     ["an IP header", changed(tcp, 14 + 8, 1), /bad IP/],
     ["a TCP checksum", changed(tcp, L4 + 17, 1), /bad TCP/],
     ["a UDP checksum", changed(udp, L4 + 7, 1), /bad UDP/],

@@ -172,7 +172,7 @@ function probeSctp(view: DataView, off: number, end: number): void {
 function probePartial(view: DataView, off: number, end: number): void {
   if (end - off < 8) return;
   checksum.completePartial(view, off, off + 6, end);
-  expect(view.getUint16(off + 6) !== 0, "a completed checksum is 0");
+  expect(view.getUint16(off + 6) !== 0, "a completed checksum of UDP is 0");
 }
 
 function expect(condition: boolean, what: string): void {

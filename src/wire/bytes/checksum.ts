@@ -147,13 +147,17 @@ export function adjustPartial32(view: DataView, csumOff: number, old: number, no
   view.setUint16(csumOff, fold(view.getUint16(csumOff) + halves(~old) + halves(now)));
 }
 
+/** Where it stands in a UDP header, by which a partial checksum tells that it is UDP's. */
+const UDP_FIELD = 6;
+
 /**
  * Completes a partial checksum: sums `start…end` including the field (which holds the pseudo-header sum) and
- * writes the checksum. As the kernel does, 0 becomes 0xffff whatever the protocol: both verify, UDP needs it.
+ * writes the checksum. UDP's 0 would say "none" and becomes 0xffff; of others Linux writes that, too, and both verify,
+ * but to Wireshark it is wrong (RFC 1624 §3): they stay 0.
  */
 export function completePartial(view: DataView, start: number, csumOff: number, end: number): void {
   const checksum = finish(sum(view, start, end - start, 0));
-  view.setUint16(csumOff, checksum === 0 ? 0xffff : checksum);
+  view.setUint16(csumOff, checksum === 0 && csumOff - start === UDP_FIELD ? 0xffff : checksum);
 }
 
 // RFC 1624 eq. 3: HC' = ~(~HC + ~m + m'). Eq. 4 (subtraction) can yield the wrong zero.

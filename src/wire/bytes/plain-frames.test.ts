@@ -80,6 +80,14 @@ t.test("a UDP checksum that comes out as zero is sent as 0xffff", async (t) => {
   t.equal(toHex(bytes.subarray(40, 42)), "ffff");
 });
 
+t.test("a TCP checksum that comes out as zero is sent as zero: Wireshark calls 0xffff wrong", async (t) => {
+  const trial = tcpFrame({ ...ADDRESSES, payload: Uint8Array.of(0, 0) });
+  const frame = tcpFrame({ ...ADDRESSES, payload: trial.slice(50, 52) });
+  const { bytes } = plain(withPartialSum(frame, 34, 16), { flags: 1, csumStart: 34, csumOffset: 16 });
+  t.equal(toHex(bytes.subarray(50, 52)), "0000");
+  t.equal(toHex(bytes), toHex(frame));
+});
+
 t.test("TCP superframes become the segments that a sender without offloads would have sent", async () => {
   const data = fc.integer({ min: 1, max: 5000 });
   fc.assert(

@@ -11,6 +11,7 @@ const EINVAL = -22;
 const ENOSPC = -28;
 const ETH_BYTES = 14;
 const UDP_BYTES = 8;
+const UDP_FIELD = 6; // of the checksum
 const IPV4_BYTES = 20;
 const IPV6_BYTES = 40;
 const VXLAN_BYTES = 8;
@@ -78,17 +79,19 @@ function copyPlain(
   if (isPartial && field + 2 > len) return EINVAL;
   arena.copyWithin(out, frame, frame + len);
   // The field holds the pseudo-header's sum, so summing over it completes it.
-  if (isPartial) putChecksum(view, out + field, offload.checksum(arena, out + start, len - start, 0));
+  if (isPartial) {
+    const sum = offload.checksum(arena, out + start, len - start, 0);
+    if (field - start === UDP_FIELD) putUdpChecksum(view, out + field, sum);
+    else view.setUint16(out + field, ~sum);
+  }
   result[0] = 1;
   result[1] = len;
   result[2] = len;
   return 1;
 }
 
-/**
- * A sum of zero is sent as 0xffff: equal in one's complement, and UDP reads zero as "not computed" (RFC 768).
- */
-function putChecksum(view: DataView, off: number, sum: number): void {
+/** 0 would say "not computed", and is sent as 0xffff, its equal in one's complement (RFC 768). Elsewhere 0 is 0. */
+function putUdpChecksum(view: DataView, off: number, sum: number): void {
   view.setUint16(off, sum === 0xffff ? 0xffff : ~sum);
 }
 
@@ -194,7 +197,7 @@ function finishDatagram(
   if (!hasChecksum) return;
   const addresses = isV6 ? offload.checksum(arena, l3 + 8, 32, 0) : offload.checksum(arena, l3 + 12, 8, 0);
   view.setUint16(l4 + 6, 0);
-  putChecksum(view, l4 + 6, offload.checksum(arena, l4, udpBytes, addresses + UDP + udpBytes));
+  putUdpChecksum(view, l4 + UDP_FIELD, offload.checksum(arena, l4, udpBytes, addresses + UDP + udpBytes));
 }
 
 /** Start of the network header: after the Ethernet header and any VLAN tags. */
