@@ -27,6 +27,7 @@ const MODULES: Readonly<Record<string, () => Promise<VerbModule>>> = {
   "port-forward": () => import("./lab/port-forward.ts"),
   cp: () => import("./lab/cp.ts"),
   agent: () => import("./agent.ts"),
+  gateway: () => import("./gateway.ts"),
   dns: () => import("./dns.ts"),
   explain: () => import("./offline/explain.ts"),
   trace: () => import("./observe/trace.ts"),

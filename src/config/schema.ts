@@ -157,6 +157,44 @@ const DNS: SchemaObject = closed({
   },
 });
 
+const portNumber: SchemaObject = { type: "integer", minimum: 1, maximum: 65535 };
+const upTo = (maximum: number, minimum = 1): SchemaObject => ({ type: "integer", minimum, maximum });
+
+/** Of `podwire gateway`; its kind may be left out. */
+const GATEWAY: SchemaObject = closed(
+  {
+    ...head,
+    source: {
+      type: "object",
+      oneOf: [
+        closed({ files: listOf(text) }, ["files"]),
+        closed({ kubernetes: closed({ kubeconfig: text, context: text, servers: listOf(text) }) }, [
+          "kubernetes",
+        ]),
+      ],
+    },
+    ingress: closed({ http: portNumber, https: portNumber }),
+    gateways: { anyOf: [text, listOf(text)] },
+    address: { anyOf: [text, listOf(text)] },
+    accessLog: { anyOf: [{ enum: ["stdout", "off"] }, closed({ file: text }, ["file"])] },
+    metrics: closed({ address: text, port: portNumber }, ["port"]),
+    limits: closed({
+      headerBytes: upTo(1 << 20, 1024),
+      headers: upTo(1000),
+      headerSec: upTo(3600),
+      idleSec: upTo(86_400),
+      stallSec: upTo(86_400),
+      bodyBytes: { type: "integer", minimum: 0 },
+      connections: upTo(1_000_000),
+      streams: upTo(10_000),
+    }),
+    drainSec: upTo(3600, 0),
+    nodeName: text,
+    zone: text,
+  },
+  ["source"],
+);
+
 /** Every field of a kind, lists by [*]: "spec.nodes[*].name". Objects that others check count as one. */
 export function schemaFields(kind: "Lab" | "AgentConfiguration"): string[] {
   return fieldsBelow(sources[kind], "");
@@ -180,7 +218,9 @@ const ajv = new Ajv({
   ...{ validateSchema: false, code: { optimize: false } },
 });
 const schemas: Record<string, ReturnType<typeof ajv.compile> | undefined> = {};
-const sources: Record<string, SchemaObject> = { Lab: LAB, AgentConfiguration: AGENT, DNSConfiguration: DNS };
+const sources: Record<string, SchemaObject> = {
+  ...{ Lab: LAB, AgentConfiguration: AGENT, DNSConfiguration: DNS, GatewayConfiguration: GATEWAY },
+};
 
 /** Reports what the schema of this kind finds in `value`. */
 export function checkSchema(kind: string, value: unknown, problems: FieldProblems): void {
@@ -205,7 +245,11 @@ function report(error: ErrorObject, problems: FieldProblems): void {
     problems.add(field, `unknown field ${JSON.stringify(formatPath(field))}`, true);
   } else if (keyword === "enum") problems.unsupported(path, data, params.allowedValues as string[]);
   else if (keyword === "oneOf") problems.invalid(path, data, `must have one of ${choiceOf(error)}`);
+  else if (keyword === "anyOf" && path.at(-1) === "accessLog")
+    problems.invalid(path, data, "must be stdout, off, or { file: … }");
   else if (keyword === "anyOf") problems.invalid(path, data, "must be a text or a list of texts");
+  else if (keyword === "if")
+    return; // what is wrong in the branch was told
   else if (keyword === "minLength") problems.required(path);
   else problems.invalid(path, data, error.message ?? keyword);
 }

@@ -14,8 +14,8 @@ import { SERVICE_NAME_LABEL } from "../kube/slice-labels.ts";
 export interface Backend {
   /** "namespace/service:port", the port by its number. */
   readonly name: string;
-  /** "ip:port" each, sorted; of an ExternalName its name and port. */
-  readonly endpoints: readonly string[];
+  /** "ip:port" each, sorted; of an ExternalName its name and port. Another list stands here when slices change. */
+  endpoints: readonly string[];
   /** kubernetes.io/h2c, kubernetes.io/ws, …; "": not said. */
   readonly appProtocol: string;
   /** The port's own name; "": it has none. */
@@ -47,12 +47,21 @@ export interface BackendOptions {
   readonly areAssumed?: boolean;
 }
 
+interface Found {
+  readonly port: number | string | undefined;
+  readonly protocol: "TCP" | "UDP";
+  readonly known: Backend | NotThere;
+}
+
 export class Backends {
   readonly #services = new Map<string, Service>();
   readonly #slices = new Map<string, EndpointSlice[]>();
-  readonly #known = new Map<string, Backend | NotThere>();
+  /** By service, then by port and protocol as they were asked for. */
+  readonly #found = new Map<string, Map<string, Found>>();
   readonly #place: { readonly nodeName: string; readonly zone: string };
   readonly areAssumed: boolean;
+  /** Goes on when a port's endpoints change: what was made of them before is to be made anew. */
+  epoch = 0;
 
   constructor(objects: readonly KubeObject[], options: BackendOptions = {}) {
     const { nodeName = "", zone = "", areAssumed = false } = options;
@@ -60,22 +69,53 @@ export class Backends {
     this.areAssumed = areAssumed;
     for (const object of objects) {
       if (object.kind === "Service") this.#services.set(keyOf(object), object as Service);
-      if (object.kind !== "EndpointSlice") continue;
-      const service = object.metadata.labels?.[SERVICE_NAME_LABEL];
-      const key = `${object.metadata.namespace}/${service}`;
-      this.#slices.set(key, [...(this.#slices.get(key) ?? []), object as EndpointSlice]);
+      if (object.kind === "EndpointSlice") this.#slicesOf(object).push(object as EndpointSlice);
+    }
+  }
+
+  /** A slice came, changed or went, and nothing else did: Backends that were found before have its endpoints now. */
+  replaceSlice(before: EndpointSlice | undefined, now: EndpointSlice | undefined): void {
+    const keys = new Set<string>();
+    for (const slice of [before, now]) {
+      if (slice === undefined) continue;
+      const list = this.#slicesOf(slice);
+      const at = list.findIndex(({ metadata }) => metadata.name === slice.metadata.name);
+      if (at >= 0) list.splice(at, 1);
+      if (slice === now) list.push(slice);
+      keys.add(serviceOf(slice));
+    }
+    for (const key of keys) this.#renew(key);
+  }
+
+  #slicesOf(slice: KubeObject): EndpointSlice[] {
+    const key = serviceOf(slice);
+    const list = this.#slices.get(key) ?? [];
+    this.#slices.set(key, list);
+    return list;
+  }
+
+  #renew(service: string): void {
+    for (const { known, port, protocol } of this.#found.get(service)?.values() ?? []) {
+      if (!isThere(known)) continue;
+      const now = this.#find(service, port, protocol);
+      if (!isThere(now) || isSameList(known.endpoints, now.endpoints)) continue;
+      known.endpoints = now.endpoints;
+      this.epoch++;
     }
   }
 
   /** The same answer for the same port each time. */
   find({ namespace, name, port, protocol = "TCP" }: PortRef): Backend | NotThere {
-    const key = `${namespace}/${name}:${port ?? ""}/${protocol}`;
-    let found = this.#known.get(key);
+    const service = `${namespace}/${name}`;
+    let ports = this.#found.get(service);
+    if (ports === undefined) this.#found.set(service, (ports = new Map()));
+    const key = `${port ?? ""}/${protocol}`;
+    let found = ports.get(key);
     if (found === undefined) {
-      found = this.#find(`${namespace}/${name}`, port, protocol);
-      this.#known.set(key, found);
+      found = { port, protocol, known: this.#find(service, port, protocol) };
+      ports.set(key, found);
     }
-    return found;
+    return found.known;
   }
 
   #find(key: string, wanted: number | string | undefined, protocol: "TCP" | "UDP"): Backend | NotThere {
@@ -124,6 +164,14 @@ export class Backends {
 
 export function isThere(found: Backend | NotThere): found is Backend {
   return !("missing" in found);
+}
+
+function serviceOf({ metadata }: KubeObject): string {
+  return `${metadata.namespace}/${metadata.labels?.[SERVICE_NAME_LABEL]}`;
+}
+
+function isSameList(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((each, i) => each === b[i]);
 }
 
 function protocolOf(port: ServicePort | undefined): Pick<Backend, "appProtocol" | "portName"> {

@@ -59,6 +59,9 @@ export interface Affinity {
   readonly attributes: readonly string[];
   /** A header instead of a cookie. */
   readonly header?: string | undefined;
+  /** It ends so long after it began, and so long after its last request. */
+  readonly absoluteSec?: number | undefined;
+  readonly idleSec?: number | undefined;
 }
 
 export interface Limits {
@@ -82,6 +85,8 @@ export interface OutsideAuth {
 /** A copy goes there, and nobody waits for its answer. */
 export interface Mirror {
   readonly target: string;
+  /** Where `target` names a Service's port. */
+  readonly backend?: Backend | undefined;
   readonly share: number;
   readonly withBody: boolean;
 }

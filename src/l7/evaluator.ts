@@ -1,6 +1,6 @@
 // What becomes of an HTTP request, by the objects alone: no sockets, no clock, no chance. The same objects and the same
 // request give the same decision, and every step of it can be told. Where chance is to choose, the decision has shares.
-import type { KubeObject } from "../kube/objects.ts";
+import type { EndpointSlice, KubeObject } from "../kube/objects.ts";
 import { type BackendOptions, Backends } from "./backends.ts";
 import { Certificates } from "./certificates.ts";
 import type { Connection, ConnectionDecision } from "./connection.ts";
@@ -24,6 +24,7 @@ export interface EvaluatorOptions extends BackendOptions {
 export class Evaluator {
   readonly #ingress: IngressRules;
   readonly #gateways: GatewayRules;
+  readonly #backends: Backends;
   /** What whoever wrote the objects should know, a line each, once. */
   readonly notes: readonly string[];
   /** What a controller would write of Gateways and routes. */
@@ -34,6 +35,7 @@ export class Evaluator {
   /** `objects`: defaulted and checked; they are not looked at again when they change. */
   constructor(objects: readonly KubeObject[], options: EvaluatorOptions = {}) {
     const backends = new Backends(objects, options);
+    this.#backends = backends;
     const certificates = new Certificates(objects, options.nowMs);
     this.#ingress = new IngressRules(objects, backends, certificates);
     this.#gateways = new GatewayRules(objects, backends, certificates);
@@ -45,6 +47,11 @@ export class Evaluator {
       ...statusNotes(this.statuses),
     ];
     this.count = this.#ingress.count + this.#gateways.count;
+  }
+
+  /** A slice came, changed or went: what of the objects changes most often, and costs the least. */
+  replaceSlice(before: EndpointSlice | undefined, now: EndpointSlice | undefined): void {
+    this.#backends.replaceSlice(before, now);
   }
 
   /** A request that names no Gateway is an Ingress's, where one has a rule for it. */

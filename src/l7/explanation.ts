@@ -40,7 +40,8 @@ function forwardJson(request: HttpRequest, action: Forward): object {
     ),
     backendTls: drawn?.tls,
     ...{ protocol, timeouts, retries, bodyMaxBytes: bodyMax, affinity, limits, auth },
-    mirrors: action.mirrors.length === 0 ? undefined : action.mirrors,
+    mirrors:
+      action.mirrors.length === 0 ? undefined : action.mirrors.map(({ backend: _, ...mirror }) => mirror),
   };
 }
 

@@ -4,6 +4,7 @@
 import { existsSync, type FSWatcher, statSync, watch } from "node:fs";
 import { basename, dirname } from "node:path";
 import { warningsOf } from "../kube/fields/warnings.ts";
+import type { CustomKinds } from "../kube/manifest/custom-kind.ts";
 import { type Manifest, type ManifestText, parseSteps, type Readings } from "../kube/manifest/manifest.ts";
 import { withMirroredSlices } from "../kube/mirrored-slices.ts";
 import { PassedOver } from "../kube/passed-over.ts";
@@ -15,8 +16,16 @@ const QUIET_MS = 20; // editors and `kubectl`-like writers touch a file several 
 const TURN_MS = 10; // of reading many objects; then whoever else waits for this thread has his turn
 const STEPS_AT_ONCE = 64; // what is small is read before start() returns, however slow the machine
 
+export interface FilesOptions {
+  /** Kinds that somebody has defined are read as well. */
+  readonly customKinds?: CustomKinds;
+  /** And kinds of the API that are not the network's of a node. */
+  readonly carries?: boolean;
+}
+
 export class FilesSource implements ObjectSource {
   readonly #paths: readonly string[];
+  readonly #options: FilesOptions;
   readonly #set = new ObjectSet();
   readonly #watchers: FSWatcher[] = [];
   #timer: NodeJS.Timeout | undefined;
@@ -31,8 +40,9 @@ export class FilesSource implements ObjectSource {
   #again = false;
   #lastNotes: readonly string[] = [];
 
-  constructor(paths: readonly string[]) {
+  constructor(paths: readonly string[], options: FilesOptions = {}) {
     this.#paths = paths;
+    this.#options = options;
   }
 
   start(listener: SourceListener): void {
@@ -74,7 +84,7 @@ export class FilesSource implements ObjectSource {
       this.#reading = true;
       const readings: Readings = new Map();
       const passed = new PassedOver();
-      const options = { passed, configuration: "pass over" } as const; // an agent's own file may lie beside
+      const options = { ...this.#options, passed, configuration: "pass over" } as const; // an agent's file may lie beside
       const steps = parseSteps(texts, options, this.#readings, readings);
       this.#read({ texts, readings, steps, passed });
     } catch (error) {
@@ -112,7 +122,7 @@ export class FilesSource implements ObjectSource {
     this.#lastTexts = texts;
     this.#readings = readings;
     this.#note(passed.notes());
-    this.#warn(manifests);
+    if (this.#options.carries !== true) this.#warn(manifests); // those are of what a node does
     const objects = withMirroredSlices(manifests.map((m) => m.object));
     this.#listener?.events(this.#set.replace(objects), true);
     this.#reloadAgain();

@@ -12,7 +12,7 @@ import type { RouteRule } from "./route-rule.ts";
 const NO_CONTENT = 204;
 const FAILED = 500;
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { http: 80, https: 443 };
-const OWN = /^(?:host|x-forwarded-(?:for|host|port|proto)|x-real-ip)$/i;
+const OWN = /^(?:host|forwarded|x-forwarded-(?:for|host|port|proto)|x-real-ip)$/i;
 
 /** `port`: the listener's. */
 export function applyRule(entry: Entry, seen: Seen, port: number, tell: Tell | undefined): Decision {

@@ -77,6 +77,7 @@ function stream(
   tell?.("listener", `${title} is for ${listener.listener.protocol} at port ${listener.listener.port}`);
   if (rule === undefined)
     return { listener: title, cert, action: CLOSE, reason: `no ${kinds.join(" or ")} at ${title} is for it` };
+  rule.refresh(rule);
   const choices = rule.choices.map(({ filters, ...choice }): Choice => choice);
   if (tell !== undefined)
     for (const { backend, share, why } of choices)

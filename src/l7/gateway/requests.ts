@@ -77,6 +77,7 @@ function decideFor(listener: ServedListener, seen: Seen, tell: Tell | undefined)
       `no route at ${listener.title} matches ${request.method} ${path} of host ${host || "(none)"}`,
     );
   tell?.("match", matchText(entry));
+  entry.rule.refresh(entry.rule);
   return applyRule(entry, seen, listener.listener.port, tell);
 }
 
@@ -89,6 +90,7 @@ function inTls(listener: ServedListener, sni: string, { request }: Seen, tell: T
   if (rule === undefined)
     return refused(`no TLSRoute at ${listener.title} is for ${sni}: the connection is closed`);
   const cert = isEnded ? shownFor(listener.certificates, sni)?.secret : undefined;
+  rule.refresh(rule);
   const choices = rule.choices.map(({ filters, ...choice }) => choice);
   const first = choices.find(({ backend }) => backend !== undefined);
   if (first === undefined)

@@ -22,23 +22,31 @@ export interface RuleChoice extends Choice {
   readonly filters: readonly RouteFilter[];
 }
 
-export interface RouteRule {
+export interface RouteRule extends Served {
   /** "HTTPRoute shop/web rules[0]" */
   readonly title: string;
   readonly filters: readonly RouteFilter[];
-  readonly choices: readonly RuleChoice[];
-  readonly mirrors: readonly Mirror[];
   readonly timeouts: Timeouts;
   readonly retries: Retries;
   readonly affinity: Affinity | undefined;
-  /** Of the choices the likeliest that has a backend, and how it is spoken to. */
-  readonly drawn: Choice | undefined;
-  readonly protocol: Protocol;
   /** Of the answer, by the rule's own filters. */
   readonly answerHeaders: readonly HeaderChange[];
+  /** Of the endpoints that `choices` and what follows from them were made of (Backends). */
+  epoch: number;
+  /** Has what changes with endpoints made anew, of `own`, this rule, where they have changed. */
+  refresh(own: RouteRule): void;
+}
+
+/** What changes with endpoints. */
+export interface Served {
+  choices: readonly RuleChoice[];
+  mirrors: readonly Mirror[];
+  /** Of the choices the likeliest that has a backend, and how it is spoken to. */
+  drawn: Choice | undefined;
+  protocol: Protocol;
   /** A choice has filters of its own. */
-  readonly hasOwnFilters: boolean;
-  readonly reason: string;
+  hasOwnFilters: boolean;
+  reason: string;
 }
 
 /** Reason and message of ResolvedRefs, where it is False. */
@@ -88,18 +96,13 @@ export class RuleMaker {
     const title = `${route.kind} ${route.metadata.namespace}/${route.metadata.name} rules[${index}]`;
     const requestSec = durationSec(timeouts.request) || undefined;
     const trySec = durationSec(timeouts.backendRequest) || undefined;
-    const choices = this.#choices({ route, bad, isPassed }, rule);
-    const drawn = likeliest(choices);
     return {
+      ...this.#served({ route, bad, isPassed }, rule, title),
+      epoch: this.#backends.epoch,
+      refresh: (own) => this.#refresh(own, { route, bad: () => {}, isPassed }, rule),
       filters: filters.length === 0 ? NONE : filters,
-      choices,
-      hasOwnFilters: choices.some((each) => each.filters.length > 0),
-      drawn,
-      protocol: protocolOf(route, drawn),
       title,
       answerHeaders: answerChanges(filters),
-      reason: `to ${choices.map((each) => shareText(each, choices.length)).join(", ")} by ${title}`,
-      mirrors: filters.flatMap((filter) => this.#mirror({ route, bad, isPassed }, filter)),
       timeouts: { ...(requestSec !== undefined && { requestSec }), ...(trySec !== undefined && { trySec }) },
       retries: {
         on: retry === undefined ? [] : ["error", ...(retry.codes ?? []).map((code) => `http_${code}`)],
@@ -108,6 +111,23 @@ export class RuleMaker {
         ...(retry?.backoff !== undefined && { backoffSec: durationSec(retry.backoff) }),
       },
       affinity: affinityOf(sessionPersistence, title),
+    };
+  }
+
+  #refresh(made: RouteRule, own: Own, rule: HttpRule): void {
+    if (made.epoch === this.#backends.epoch) return;
+    Object.assign(made, this.#served(own, rule, made.title));
+    made.epoch = this.#backends.epoch;
+  }
+
+  #served(own: Own, rule: HttpRule, title: string): Served {
+    const choices = this.#choices(own, rule);
+    const drawn = likeliest(choices);
+    return {
+      ...{ choices, drawn, protocol: protocolOf(own.route, drawn) },
+      hasOwnFilters: choices.some((each) => each.filters.length > 0),
+      reason: `to ${choices.map((each) => shareText(each, choices.length)).join(", ")} by ${title}`,
+      mirrors: (rule.filters ?? []).flatMap((filter) => this.#mirror(own, filter)),
     };
   }
 
@@ -161,7 +181,7 @@ export class RuleMaker {
     if (backend === undefined) return []; // the requests themselves go on
     const share =
       fraction === undefined ? (percent ?? 100) / 100 : fraction.numerator / (fraction.denominator ?? 100);
-    return [{ target: backend.name, share, withBody: true }];
+    return [{ target: backend.name, backend, share, withBody: true }];
   }
 }
 
@@ -186,7 +206,11 @@ function affinityOf(persistence: HttpRule["sessionPersistence"], title: string):
     ...(absoluteTimeout === undefined ? [] : [`ends after ${absoluteTimeout}`]),
     ...(idleTimeout === undefined ? [] : [`ends when idle for ${idleTimeout}`]),
   ];
-  return { cookie: sessionName, path: "/", attributes, ...(type === "Header" && { header: sessionName }) };
+  return {
+    ...{ cookie: sessionName, path: "/", attributes, ...(type === "Header" && { header: sessionName }) },
+    ...(absoluteTimeout !== undefined && { absoluteSec: durationSec(absoluteTimeout) }),
+    ...(idleTimeout !== undefined && { idleSec: durationSec(idleTimeout) }),
+  };
 }
 
 function protocolOf({ kind }: Route, { backend, tls }: Partial<Choice> = {}): Protocol {

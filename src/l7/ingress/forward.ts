@@ -69,8 +69,9 @@ export function forwardTo(
 
 /** A canary's request says itself where it may go; all others of a location go the same way. */
 function plan(location: Location, seen: Seen, backends: Backends, tell: Tell | undefined): readonly Choice[] {
-  if (location.choices !== undefined && tell === undefined && location.canary === undefined)
-    return location.choices;
+  const known = location.epoch === backends.epoch ? location.choices : undefined;
+  if (known !== undefined && tell === undefined && location.canary === undefined) return known;
+  location.epoch = backends.epoch;
   const choices = choose(location, seen, backends, tell);
   location.choices = choices;
   location.reason = reasonOf(choices, location.rule);
@@ -187,8 +188,8 @@ function cookiePath({ path, pattern, settings }: Location): string {
   return pattern !== undefined && settings.useRegex ? "/" : path;
 }
 
-const DROPPED =
-  /^(?:host|proxy|x-real-ip|x-forwarded-(?:for|host|port|proto|scheme|prefix)|x-scheme|x-original-forwarded-for)$/i;
+const FORWARDED = "x-forwarded-(?:for|host|port|proto|scheme|prefix)|x-original-forwarded-for|forwarded";
+const DROPPED = new RegExp(`^(?:host|proxy|x-real-ip|x-scheme|${FORWARDED})$`, "i");
 
 /** As ingress-nginx tells the backend who asked, and for what; nothing of it is believed from a client. */
 function requestHeaders({ settings }: Location, { request }: Seen): Header[] {

@@ -24,6 +24,8 @@ export interface Location {
   canary: Canary | undefined;
   /** What its requests have in common, worked out with the first. Kept here, where a request has to look anyway. */
   choices: readonly Choice[] | undefined;
+  /** Of the endpoints that they were worked out with (Backends). */
+  epoch: number;
   reason: string;
   isServed: boolean;
 }
@@ -295,6 +297,7 @@ function locationOf(
     settings,
     canary: undefined,
     choices: undefined,
+    epoch: 0,
     reason: "",
     isServed: false,
     path,

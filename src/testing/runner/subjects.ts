@@ -143,7 +143,7 @@ export const SUBJECTS: Subjects = {
   },
   gateway: {
     what: "HTTP requests by Ingress and Gateway: objects, matches, annotations, filters, judged by the book",
-    files: `ingress ingress-book gateway gateways gateway-book gateway-* match certificates connections explain-http
+    files: `ingress ingress-book gateway gateways gateway-book gateway-* match certificates connections explain-http http2
       status-writes lab-gateways`,
   },
   tables: {

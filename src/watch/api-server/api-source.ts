@@ -15,6 +15,7 @@ import { LastState } from "./last-state.ts";
 import { NodeWriter } from "./node-writer.ts";
 import { type Received, Reflector, type Told } from "./reflector.ts";
 import { RESOURCES, type Resource } from "./resources.ts";
+import { wholeObject } from "./whole-object.ts";
 
 export interface ApiSourceOptions {
   readonly access: Access;
@@ -157,7 +158,8 @@ export class ApiSource implements ObjectSource {
 
   #keep(resource: Resource, received: Received): KubeObject | undefined {
     if (this.#isOwnNode(resource, received)) this.#node.seen(received);
-    const kept = keptObject(received, resource.info, this.#nodeName);
+    const { info, isWhole } = resource;
+    const kept = isWhole === true ? wholeObject(received, info) : keptObject(received, info, this.#nodeName);
     if (typeof kept === "string") {
       this.#refuse(resource, received, kept);
       return undefined;

@@ -1,4 +1,5 @@
 /** The resources of an API server that a node follows. */
+import { GATEWAY_KINDS } from "../../kube/gateway/gateway-kinds.ts";
 import { groupOf, type KindInfo, kindNamed, qualifiedPlural } from "../../kube/kinds.ts";
 
 export interface Resource {
@@ -8,6 +9,8 @@ export interface Resource {
   readonly path: string;
   readonly isOptional?: boolean;
   readonly labelSelector?: string;
+  /** All of an object is kept, and not what a node has to know of it. */
+  readonly isWhole?: boolean;
 }
 
 /** As kube-proxy asks: what another proxy serves, or nobody, is not even sent. */
@@ -28,8 +31,19 @@ export const RESOURCES: readonly Resource[] = [
 export const NAMED_KINDS: readonly string[] = ["Namespace", "Service", "EndpointSlice", "Pod"];
 export const NAMED_RESOURCES: readonly Resource[] = NAMED_KINDS.map((kind) => resource(kind));
 
+/** What requests by HTTP are routed by; a cluster may have no Gateway API. */
+export const ROUTED_RESOURCES: readonly Resource[] = [
+  ...["Namespace", "Service", "EndpointSlice", "Ingress", "IngressClass", "ConfigMap", "Secret"].map((kind) =>
+    resource(kind, { isWhole: true }),
+  ),
+  ...GATEWAY_KINDS.map((info) => ofInfo(info, { isWhole: true, isOptional: true })),
+];
+
 function resource(kind: string, more: Partial<Resource> = {}): Resource {
-  const info = kindNamed(kind);
+  return ofInfo(kindNamed(kind), more);
+}
+
+function ofInfo(info: KindInfo, more: Partial<Resource>): Resource {
   const root = groupOf(info) === "" ? `/api/${info.apiVersion}` : `/apis/${info.apiVersion}`;
   return { info, name: qualifiedPlural(info), path: `${root}/${info.plural}`, ...more };
 }

@@ -1,0 +1,43 @@
+// Two connections that have changed to another protocol, WebSocket most often: bytes go both ways until one of them ends.
+import type { Duplex } from "node:stream";
+
+interface TunnelEnd {
+  readonly socket: Duplex;
+  /** What has come of it already. */
+  readonly first: Buffer;
+}
+
+/** `tunnels`: those that are open, to be ended with the process. `done`: bytes from the client, and to it. */
+export function joinTunnel(
+  client: TunnelEnd,
+  backend: TunnelEnd,
+  tunnels: Set<Duplex>,
+  done: (up: number, down: number) => void,
+): void {
+  let isOver = false;
+  const bytes = { up: client.first.length, down: backend.first.length };
+  const end = (): void => {
+    if (isOver) return;
+    isOver = true;
+    tunnels.delete(client.socket);
+    client.socket.destroy();
+    backend.socket.destroy();
+    done(bytes.up, bytes.down);
+  };
+  tunnels.add(client.socket);
+  const carry = (from: TunnelEnd, to: TunnelEnd, count: (n: number) => void): void => {
+    if (from.first.length > 0) to.socket.write(from.first);
+    from.socket.on("data", (chunk: Buffer) => {
+      count(chunk.length);
+      if (!to.socket.write(chunk)) from.socket.pause();
+    });
+    to.socket.on("drain", () => from.socket.resume());
+    from.socket.on("end", () => to.socket.end());
+    from.socket.on("error", end);
+    from.socket.on("close", end);
+  };
+  carry(client, backend, (n) => (bytes.up += n));
+  carry(backend, client, (n) => (bytes.down += n));
+  client.socket.resume();
+  backend.socket.resume();
+}

@@ -1,0 +1,110 @@
+// What the gateway counts: requests by rule, backend and status, how long they took, and what is open.
+import { Exposition, exponentialBounds, Histogram } from "../observe/exposition.ts";
+import type { Finished } from "./exchange/front.ts";
+import type { ClusterGauges } from "./upstream/cluster.ts";
+
+const SECONDS = exponentialBounds(0.000_5, 2, 16);
+const SERIES_MAX = 20_000; // rules come and go; what is beyond is counted under no rule
+
+interface Series {
+  readonly rule: string;
+  readonly backend: string;
+  readonly counts: Map<number, number>;
+  readonly seconds: Histogram;
+  bytesIn: number;
+  bytesOut: number;
+}
+
+export interface GatewayGauges {
+  readonly clusters: readonly ClusterGauges[];
+  readonly connections: readonly { readonly port: number; readonly open: number }[];
+}
+
+export class GatewayMetrics {
+  readonly #series = new Map<string, Map<string, Series>>();
+  readonly #refused = new Map<number, number>();
+  #size = 0;
+  retries = 0;
+
+  done({ decision, cluster, status, startMs, bytesIn, bytesOut, tries }: Finished): void {
+    const series = this.#of(decision?.rule ?? "", cluster?.name ?? "");
+    series.counts.set(status, (series.counts.get(status) ?? 0) + 1);
+    series.seconds.observe((performance.now() - startMs) / 1000);
+    series.bytesIn += bytesIn;
+    series.bytesOut += bytesOut;
+    if (tries > 1) this.retries += tries - 1;
+  }
+
+  refused(status: number): void {
+    this.#refused.set(status, (this.#refused.get(status) ?? 0) + 1);
+  }
+
+  /** Prometheus' text. */
+  text({ clusters, connections }: GatewayGauges): string {
+    const page = new Exposition();
+    const all = [...this.#series.values()].flatMap((each) => [...each.values()]);
+    const labels = ({ rule, backend }: Series) => ({ rule, backend });
+    page.counter(
+      "podwire_gateway_requests_total",
+      "Requests that were answered, by rule, backend and status.",
+      all.flatMap((each) =>
+        [...each.counts].map(([code, value]) => ({ labels: { ...labels(each), code: String(code) }, value })),
+      ),
+    );
+    page.histogram(
+      "podwire_gateway_request_duration_seconds",
+      "From a request's head to the end of its answer.",
+      all.map((each) => ({ labels: labels(each), histogram: each.seconds })),
+    );
+    page.counter(
+      "podwire_gateway_request_bytes_total",
+      "Bytes of bodies that clients sent.",
+      all.map((each) => ({ labels: labels(each), value: each.bytesIn })),
+    );
+    page.counter(
+      "podwire_gateway_response_bytes_total",
+      "Bytes of bodies that clients got.",
+      all.map((each) => ({ labels: labels(each), value: each.bytesOut })),
+    );
+    page.counter(
+      "podwire_gateway_refused_total",
+      "Requests that were none, by the status that they got; 0: the connection was ended.",
+      [...this.#refused].map(([code, value]) => ({ labels: { code: String(code) }, value })),
+    );
+    page.counter("podwire_gateway_retries_total", "Tries beyond the first.", [{ value: this.retries }]);
+    page.gauge(
+      "podwire_gateway_connections",
+      "Clients' connections.",
+      connections.map(({ port, open }) => ({ labels: { port: String(port) }, value: open })),
+    );
+    this.#backends(page, clusters);
+    return page.toString();
+  }
+
+  #backends(page: Exposition, clusters: readonly ClusterGauges[]): void {
+    const gauge = (name: string, help: string, value: (each: ClusterGauges) => number): void => {
+      const samples = clusters.map((each) => ({ labels: { backend: each.name }, value: value(each) }));
+      page.gauge(`podwire_gateway_backend_${name}`, help, samples);
+    };
+    gauge("endpoints", "Endpoints of a Service's port.", ({ endpoints }) => endpoints);
+    gauge("ejected", "Endpoints that are left alone for a while.", ({ ejected }) => ejected);
+    gauge("requests", "Requests under way.", ({ active }) => active);
+    gauge("connections", "Connections to its endpoints.", ({ connections }) => connections);
+  }
+
+  #of(rule: string, backend: string): Series {
+    let ofRule = this.#series.get(rule);
+    if (ofRule === undefined) this.#series.set(rule, (ofRule = new Map()));
+    let series = ofRule.get(backend);
+    if (series !== undefined) return series;
+    if (this.#size >= SERIES_MAX && rule !== "") return this.#of("", "");
+    this.#size++;
+    series = {
+      ...{ rule, backend, counts: new Map(), seconds: new Histogram(SECONDS) },
+      bytesIn: 0,
+      bytesOut: 0,
+    };
+    ofRule.set(backend, series);
+    return series;
+  }
+}

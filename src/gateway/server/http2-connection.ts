@@ -1,0 +1,99 @@
+// A client's connection by HTTP/2: node:http2 (nghttp2) reads it, strictly; here are the limits, and each stream's
+// request and the way back. A client that opens streams only to reset them is sent away (CVE-2023-44487).
+
+import type { IncomingHttpHeaders } from "node:http2";
+import {
+  constants,
+  performServerHandshake,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
+import type { Socket } from "node:net";
+import type { Timed } from "../sweep.ts";
+import type { Door, Port } from "./door.ts";
+import type { Peer } from "./http1-request.ts";
+import { Http2Request } from "./http2-request.ts";
+
+const RESETS_MAX = 200; // within RESET_MS, of streams that had no answer yet
+const RESET_MS = 10_000;
+const ENHANCE_YOUR_CALM = constants.NGHTTP2_ENHANCE_YOUR_CALM;
+
+export class Http2Connection implements Timed {
+  readonly #session: ServerHttp2Session;
+  readonly #door: Door;
+  readonly #peer: Peer;
+  readonly #port: Port;
+  #open = 0;
+  #resets = 0;
+  #resetsSinceMs = 0;
+  deadlineMs: number;
+
+  constructor(socket: Socket, peer: Peer, port: Port, door: Door) {
+    this.#door = door;
+    this.#peer = peer;
+    this.#port = port;
+    const { limits } = door;
+    this.#session = performServerHandshake(socket, {
+      settings: {
+        ...{ maxConcurrentStreams: limits.streams, maxHeaderListSize: limits.headerBytes, enablePush: false },
+        initialWindowSize: 262_144,
+      },
+      ...{ maxHeaderListPairs: limits.headers + 8, maxSessionMemory: 32, maxOutstandingPings: 10 },
+    } as object);
+    this.deadlineMs = performance.now() + limits.headerSec * 1000;
+    door.sweep.add(this);
+    const session = this.#session;
+    session.on("stream", (stream, headers) => this.#stream(stream, headers));
+    session.on("error", () => session.destroy());
+    session.on("frameError", () => {});
+    session.on("close", () => door.sweep.delete(this));
+  }
+
+  drain(): void {
+    this.#session.close(); // GOAWAY; streams that are open end first
+  }
+
+  expired(): void {
+    if (this.#open === 0) this.#session.close();
+    else this.deadlineMs = performance.now() + this.#door.limits.idleSec * 1000;
+  }
+
+  #stream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+    this.#open++;
+    this.deadlineMs = 0;
+    stream.on("error", () => {});
+    const request = new Http2Request(stream, headers, this.#peer, this.#door);
+    stream.on("close", () => this.#closed(request));
+    const refusal = request.refusal;
+    if (refusal !== undefined) {
+      this.#door.refused({ ...refusal, client: this.#peer.text, port: this.#port.number });
+      stream.respond({ ":status": refusal.status, "content-length": "0" }, { endStream: true });
+      return;
+    }
+    this.#door.taken(request, this.#port);
+    if (this.#door.isDraining) this.#session.close();
+  }
+
+  #closed(request: Http2Request): void {
+    this.#open--;
+    if (this.#open === 0) this.deadlineMs = performance.now() + this.#door.limits.idleSec * 1000;
+    const wasReset = request.closed();
+    if (!wasReset) return;
+    const now = performance.now();
+    if (now - this.#resetsSinceMs > RESET_MS) {
+      this.#resets = 0;
+      this.#resetsSinceMs = now;
+    }
+    if (++this.#resets <= RESETS_MAX) return;
+    this.#door.refused({
+      ...{
+        status: 0,
+        why: "too many streams were opened and reset",
+        client: this.#peer.text,
+        port: this.#port.number,
+      },
+    });
+    this.#session.goaway(ENHANCE_YOUR_CALM);
+    this.#session.destroy();
+  }
+}

@@ -1,0 +1,158 @@
+// A request as a stream of HTTP/2, and the way back to its client.
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import type { Duplex } from "node:stream";
+import type { Ip } from "../../base/ip.ts";
+import type { Header } from "../../l7/request.ts";
+import { type ClientRequest, type ClientSink, UNKNOWN } from "../exchange/ends.ts";
+import { hasNoBody } from "../llhttp.ts";
+import { headersFrom, outgoing } from "../upstream/http2-call.ts";
+import type { Door } from "./door.ts";
+import type { Peer } from "./http1-request.ts";
+import { isHost, isTarget, type Refusal } from "./request-head.ts";
+
+const NO_HEADERS: readonly Header[] = [];
+const STATUS = { bad: 400, method: 405 };
+
+export class Http2Request implements ClientRequest {
+  readonly version = "HTTP/2";
+  readonly upgrade = "";
+  readonly method: string;
+  readonly target: string;
+  readonly host: string | undefined;
+  readonly headers: readonly Header[];
+  readonly bodyLength: number;
+  readonly takesTrailers: boolean;
+  /** Why it is none that is carried out. */
+  readonly refusal: Refusal | undefined;
+  readonly #stream: ServerHttp2Stream;
+  readonly #peer: Peer;
+  #sink: ClientSink | undefined;
+  #received: readonly Header[] = NO_HEADERS;
+  #trailers: readonly Header[] = NO_HEADERS;
+  #isAnswered = false;
+
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: Peer, door: Door) {
+    this.#stream = stream;
+    this.#peer = peer;
+    this.method = headers[":method"] ?? "";
+    this.target = headers[":path"] ?? "";
+    this.host = headers[":authority"] ?? headers.host;
+    const length = headers["content-length"];
+    const own = headersFrom(headers).filter(
+      ({ name }) => name !== "host" && name !== "te" && name !== "expect",
+    );
+    this.headers = length === undefined ? own : [...own, { name: "content-length", value: length }];
+    this.bodyLength =
+      stream.readableEnded || stream.endAfterHeaders ? 0 : length === undefined ? UNKNOWN : Number(length);
+    this.takesTrailers = headers.te === "trailers";
+    this.refusal = refusalOf(this, headers.host);
+    stream.on("trailers", (trailers) => {
+      this.#received = headersFrom(trailers);
+    });
+    stream.on("drain", () => this.#sink?.drained());
+    stream.on("wantTrailers", () => stream.sendTrailers(outgoing(this.#trailers)));
+    stream.setTimeout(door.limits.stallSec * 1000, () => {
+      const isReading =
+        this.#sink !== undefined && this.bodyLength !== 0 && !stream.readableEnded && !stream.isPaused();
+      if (isReading || stream.writableNeedDrain) stream.close(constants.NGHTTP2_CANCEL);
+    });
+  }
+
+  get scheme(): "http" | "https" {
+    return this.#peer.sni === undefined ? "http" : "https";
+  }
+
+  get sni(): string | undefined {
+    return this.#peer.sni;
+  }
+
+  get client(): Ip | undefined {
+    return this.#peer.ip;
+  }
+
+  get clientText(): string {
+    return this.#peer.text;
+  }
+
+  begin(sink: ClientSink): void {
+    this.#sink = sink;
+    const stream = this.#stream;
+    if (stream.destroyed) {
+      process.nextTick(() => this.closed());
+      return;
+    }
+    if (this.bodyLength === 0) {
+      stream.resume();
+      sink.bodyEnd(NO_HEADERS);
+      return;
+    }
+    stream.on("data", (chunk: Buffer) => this.#sink?.body(chunk));
+    stream.on("end", () => this.#sink?.bodyEnd(this.#received));
+  }
+
+  /** The stream is gone. True: before its answer was. */
+  closed(): boolean {
+    const sink = this.#sink;
+    this.#sink = undefined;
+    if (this.#isAnswered) return false;
+    sink?.gone("the client has reset the stream");
+    return true;
+  }
+
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#stream.resume();
+  }
+
+  inform(status: number, headers: readonly Header[]): void {
+    if (!this.#stream.headersSent && !this.#stream.destroyed)
+      this.#stream.additionalHeaders({ ":status": status, ...outgoing(headers) });
+  }
+
+  respond(status: number, _: string, headers: readonly Header[], bodyLength: number): void {
+    if (this.#stream.destroyed) return;
+    const all = outgoing(headers);
+    if (bodyLength !== UNKNOWN && !hasNoBody(status)) all["content-length"] = bodyLength;
+    const endStream = this.method === "HEAD" || hasNoBody(status);
+    this.#stream.respond({ ...all, ":status": status }, { endStream, waitForTrailers: !endStream });
+  }
+
+  write(chunk: Buffer): boolean {
+    return this.#stream.destroyed || this.#stream.writableEnded || this.#stream.write(chunk);
+  }
+
+  end(trailers: readonly Header[]): void {
+    this.#isAnswered = true;
+    this.#sink = undefined;
+    this.#trailers = trailers;
+    if (this.#stream.destroyed) return;
+    this.#stream.end();
+    this.#stream.resume(); // what is left of the body is read, and forgotten
+  }
+
+  abort(): void {
+    this.#isAnswered = true;
+    this.#sink = undefined;
+    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  }
+
+  tunnel(): { readonly socket: Duplex; readonly first: Buffer } {
+    throw new Error("a stream of HTTP/2 has no upgrade"); // it never asks for one
+  }
+}
+
+function refusalOf(
+  { method, target, host }: Http2Request,
+  hostHeader: string | undefined,
+): Refusal | undefined {
+  const refuse = (why: string, status = STATUS.bad): Refusal => ({ status, why });
+  if (method === "CONNECT") return refuse("CONNECT: this is no forward proxy", STATUS.method);
+  if (!isTarget(target) || !(target.startsWith("/") || (target === "*" && method === "OPTIONS")))
+    return refuse("a path that does not begin with a slash");
+  if (host === undefined || !isHost(host)) return refuse("a Host that is none");
+  if (hostHeader !== undefined && hostHeader !== host) return refuse("two names in :authority and Host");
+  return undefined;
+}

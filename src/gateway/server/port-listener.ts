@@ -1,0 +1,158 @@
+// One open port: connections are taken, by TLS or not, by HTTP/1.1 or HTTP/2, and counted. Who has another use for a raw
+// connection (TLS that is passed through, TCP routes) takes it before anything is read of it.
+import { createServer, type Server, type Socket } from "node:net";
+import { type SecureContext, TLSSocket } from "node:tls";
+import { formatIp, parseIp } from "../../base/ip.ts";
+import type { Door, Port } from "./door.ts";
+import { Http1Connection } from "./http1-connection.ts";
+import type { Peer } from "./http1-request.ts";
+import { Http2Connection } from "./http2-connection.ts";
+
+const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n");
+const PREFACE_LEAST = 4; // bytes that no other method begins with
+const V4_MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
+
+export interface Secrets {
+  /** By the name that TLS asks for; null: there is nothing to show, and no handshake. */
+  contextFor(port: Port, sni: string): SecureContext | null;
+}
+
+export class PortListener {
+  /** As it is now: Gateways may come to a port that is open, and go. */
+  port: Port;
+  readonly #server: Server;
+  readonly #door: Door;
+  readonly #secrets: Secrets;
+  readonly #connections = new Set<{ drain(): void }>();
+  readonly #sockets = new Set<Socket>();
+
+  constructor(port: Port, door: Door, secrets: Secrets) {
+    this.port = port;
+    this.#door = door;
+    this.#secrets = secrets;
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
+    this.#server.maxConnections = door.limits.connections;
+  }
+
+  get connections(): number {
+    return this.#sockets.size;
+  }
+
+  /** Rejects where the address cannot be had. */
+  listen(address: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", reject);
+      const options = {
+        port: this.port.number,
+        host: address,
+        ipv6Only: address.includes(":"),
+        backlog: 4096,
+      };
+      this.#server.listen(options, () => {
+        this.#server.off("error", reject);
+        this.#server.on("error", () => {}); // of one connection that could not be taken
+        resolve();
+      });
+    });
+  }
+
+  /** No new connections; those that are idle end. */
+  drain(): void {
+    this.#server.close();
+    for (const each of this.#connections) each.drain();
+  }
+
+  /** Whatever is still open ends. */
+  close(): void {
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #accept(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.on("close", () => this.#sockets.delete(socket));
+    const peer = peerOf(socket);
+    if (!this.port.isTls) this.#plain(socket, peer);
+    else this.#secure(socket, peer);
+  }
+
+  /** HTTP/2 without TLS begins with its preface (prior knowledge). */
+  #plain(socket: Socket, peer: Peer): void {
+    const { sweep, limits } = this.#door;
+    const waiting = {
+      deadlineMs: performance.now() + limits.headerSec * 1000,
+      expired: () => socket.destroy(),
+      drain: () => socket.destroy(),
+    };
+    const over = (): void => {
+      sweep.delete(waiting);
+      this.#connections.delete(waiting);
+    };
+    const first = (bytes: Buffer): void => {
+      over();
+      for (const event of ["data", "end", "error"]) socket.removeAllListeners(event);
+      if (isPreface(bytes)) {
+        socket.pause();
+        socket.unshift(bytes); // the session takes it from there
+        this.#keep(new Http2Connection(socket, peer, this.port, this.#door), socket);
+        return;
+      }
+      const connection = new Http1Connection(socket, peer, this.port, this.#door);
+      this.#keep(connection, socket);
+      connection.push(bytes);
+    };
+    sweep.add(waiting);
+    this.#connections.add(waiting);
+    socket.on("data", first);
+    socket.on("end", () => socket.end());
+    socket.on("error", () => socket.destroy());
+    socket.on("close", over);
+  }
+
+  #secure(socket: Socket, peer: Peer): void {
+    let sni = "";
+    const tls = new TLSSocket(socket, {
+      isServer: true,
+      ALPNProtocols: ["h2", "http/1.1"],
+      SNICallback: (name, done) => {
+        sni = name;
+        const context = this.#secrets.contextFor(this.port, name);
+        if (context === null) done(new Error("no listener is for this name"));
+        else done(null, context);
+      },
+      ...({ secureContext: this.#secrets.contextFor(this.port, "") ?? undefined } as object),
+    });
+    const timer = setTimeout(() => tls.destroy(), this.#door.limits.headerSec * 1000);
+    tls.on("error", () => tls.destroy());
+    tls.on("close", () => clearTimeout(timer));
+    tls.once("secure", () => {
+      clearTimeout(timer);
+      if (sni === "" && this.#secrets.contextFor(this.port, "") === null) {
+        tls.destroy();
+        return;
+      }
+      const secure = { ...peer, sni };
+      const connection =
+        tls.alpnProtocol === "h2"
+          ? new Http2Connection(tls, secure, this.port, this.#door)
+          : new Http1Connection(tls, secure, this.port, this.#door);
+      this.#keep(connection, tls);
+    });
+  }
+
+  #keep(connection: { drain(): void }, socket: Socket): void {
+    this.#connections.add(connection);
+    socket.on("close", () => this.#connections.delete(connection));
+  }
+}
+
+function isPreface(first: Buffer): boolean {
+  const length = Math.min(first.length, PREFACE.length);
+  return length >= PREFACE_LEAST && first.compare(PREFACE, 0, length, 0, length) === 0;
+}
+
+function peerOf(socket: Socket): Peer {
+  const given = socket.remoteAddress ?? "";
+  const ip = parseIp(V4_MAPPED.exec(given)?.[1] ?? given.split("%", 1)[0]) ?? undefined;
+  return { ip, text: ip === undefined ? "" : formatIp(ip), sni: undefined };
+}
