@@ -109,6 +109,17 @@ const front = pod("front", {
     },
   ],
 });
+/** Its view is made when the lab has opened its input: a hook that came at its start would find the machine's files. */
+const stocked = pod("stocked", {
+  containers: [
+    {
+      ...{ name: "main", image: "host", command: ["sleep", "infinity"], stdin: true, stdinOnce: true },
+      lifecycle: { postStart: { exec: { command: sh("echo in > /stock/hook") } } },
+      volumeMounts: [{ name: "stock", mountPath: "/stock" }],
+    },
+  ],
+  volumes: [{ name: "stock", emptyDir: {} }],
+});
 const hanging = pod("hanging", {
   containers: [
     {
@@ -211,6 +222,13 @@ t.test("containers in a lab", { skip: cannotRun("python3", "nc", "curl") }, asyn
     t.match(await inFront("echo x > /etc/site/y || echo refused"), /refused/);
     t.match(await inFront("hostname; getent hosts old-shop"), /^front\n10\.9\.9\.9/);
     t.equal((await lab.exec("front", ["test", "-e", "/shop-work/mesh"])).status, 0);
+  });
+
+  await t.test("a hook comes when all is mounted, and what runs has it behind it", async (t) => {
+    await lab.apply(stocked);
+    await until("it to run", async () => (await status("stocked")).phase === "Running");
+    t.equal((await lab.exec("stocked", ["cat", "/stock/hook"])).stdout, "in\n");
+    t.equal((await status("stocked")).containerStatuses[0].restartCount, 0);
   });
 
   await t.test("a ConfigMap's file follows it, and a subPath stays as it was", async (t) => {

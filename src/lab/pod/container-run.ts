@@ -75,7 +75,7 @@ export class ContainerRun {
     const ports = allStandInPorts(this.#host, this.container);
     if (this.#stopped || ports.length === 0) return;
     if (this.#use.use === "stand-in") {
-      if (this.process?.phase === "running") writePorts(this.#host, this.container);
+      if (this.process?.id !== undefined) writePorts(this.#host, this.container);
       return;
     }
     this.#use = { ...this.#use, use: "stand-in" };
@@ -106,7 +106,13 @@ export class ContainerRun {
   get isHooked(): boolean {
     const { process } = this;
     if (process === undefined) return this.#isHooked;
-    return this.#isHooked || process.phase !== "running" || !process.announced;
+    const isComing = process.isMaking || (process.phase === "running" && !process.announced);
+    if (isComing) return !this.#hasHook;
+    return this.#isHooked || process.phase !== "running";
+  }
+
+  get #hasHook(): boolean {
+    return this.container.lifecycle?.postStart !== undefined;
   }
 
   get isStarted(): boolean {
@@ -190,7 +196,8 @@ export class ContainerRun {
     if (!this.#begun) return "waiting";
     if (process === undefined) return this.#stopped ? "terminated" : this.#isHooked ? "running" : "waiting";
     // Until its postStart hook has ended kubelet has not written that it runs.
-    return process.phase === "running" && !this.#isHooked && process.announced ? "waiting" : process.phase;
+    const isAwaited = !this.#isHooked && (process.announced || this.#hasHook);
+    return process.phase === "running" && isAwaited ? "waiting" : process.phase;
   }
 
   #reason(phase: ContainerView["phase"]): string {
@@ -218,6 +225,7 @@ export class ContainerRun {
       beforeStart: () => {
         log.begins();
         this.input?.forget();
+        this.input?.begun(); // its place is not made before somebody has opened an input that ends
       },
       lastWords: (exitCode) => lastWords(this.#base, this.container, exitCode),
     };

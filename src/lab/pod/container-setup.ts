@@ -8,7 +8,7 @@ import type { Prepared, Refusal } from "../process/managed-process.ts";
 import type { NodePlan } from "../topology.ts";
 import type { ConfigObjects } from "./config-objects.ts";
 import { echoFiles, echoWords } from "./echo-place.ts";
-import { ENTER_FILE, type EnterFile, enterWords, type View, withInput } from "./enter/enter.ts";
+import { ENTER_FILE, type EnterFile, enterWords, firstWords, type View } from "./enter/enter.ts";
 import { ConfigProblem, environmentOf } from "./environment.ts";
 import { expand } from "./expand.ts";
 import type { ImageRule } from "./image/built-in.ts";
@@ -85,8 +85,8 @@ export function prepareContainer(
     const words = enterWords(view);
     keepForEnterers(`${host.folder}/${container.name}`, { words, env, workingDir: view.workingDir });
     const program = isOwnEcho(image) ? echoWords(view.mounts) : image.argv.map((word) => expand(word, env));
-    const begun = withInput(words, inputOf(`${host.folder}/${container.name}`, container));
-    return { argv: [...begun, ...program], env, announces };
+    const begun = firstWords(words, inputOf(`${host.folder}/${container.name}`, container));
+    return { argv: [...begun, ...program], env, announces, makesPlace: true };
   } catch (error) {
     if (error instanceof ConfigProblem || error instanceof MountProblem)
       return { reason: "CreateContainerConfigError", message: error.message };

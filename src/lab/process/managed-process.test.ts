@@ -1,4 +1,4 @@
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -84,6 +84,36 @@ t.test("managed processes", async (t) => {
     t.ok(Date.now() - began >= 290);
     t.match(p, { phase: "terminated" });
     t.equal(p.lastExit?.signal, "SIGKILL");
+  });
+
+  await t.test("what makes its place first runs when it says so, and is ended before that too", async (t) => {
+    const begin = (script: string): { p: ManagedProcess; phases: string[] } => {
+      const phases: string[] = [];
+      const env = { PATH: process.env.PATH ?? "" };
+      const prepare = () => ({ argv: ["sh", "-c", script], env, makesPlace: true });
+      const p = new ManagedProcess(spec(dir, [], { prepare, restart: "Never" }), (each) => {
+        phases.push(each.phase);
+      });
+      p.start();
+      return { p, phases };
+    };
+    const go = join(dir, "go");
+    const slow = begin(`until [ -e ${go} ]; do sleep 0.05; done; exec 4>&-; exec sleep 60`);
+    t.match(slow, { p: { phase: "waiting", isMaking: true }, phases: [] });
+    await sleep(200);
+    t.match(slow, { p: { phase: "waiting", isMaking: true }, phases: [] }, "it waits for its place");
+    writeFileSync(go, "");
+    await until(() => slow.p.phase === "running");
+    t.match(slow, { p: { phase: "running", isMaking: false }, phases: ["running"] });
+    await slow.p.stop(1000);
+    const cut = begin("sleep 60");
+    const { id } = cut.p;
+    await cut.p.stop(1000);
+    t.match(cut, { p: { phase: "terminated", isMaking: false }, phases: ["terminated"] });
+    t.notOk(isAlive(id!), "nothing is left of it");
+    const short = begin("exit 5");
+    await until(() => short.p.phase === "terminated");
+    t.same(short.phases, ["running", "terminated"], "a start is told, however short");
   });
 
   await t.test("Never and OnFailure", async (t) => {

@@ -52,6 +52,8 @@ export interface ProcessSpec {
 export interface Prepared {
   argv: string[];
   env: Record<string, string>;
+  /** What is started makes a place first: it runs when it has closed file descriptor 4, and waits until then. */
+  makesPlace?: boolean;
   /** Of this start; left out: as the spec says. */
   announces?: boolean;
 }
@@ -75,6 +77,7 @@ export type Phase = "waiting" | "running" | "terminated";
 
 const ADOPTED_POLL_MS = 200;
 const REFUSED_RETRY_MS = 2000;
+const MADE_FD = 4;
 const KILLED: readonly (NodeJS.Signals | null)[] = ["SIGKILL", "SIGTERM", "SIGINT"];
 const UNKNOWN_EXIT = 137; // as kubelet reports a container whose end it did not see
 
@@ -98,6 +101,8 @@ export class ManagedProcess {
   private readonly onChange: (process: ManagedProcess) => void;
   private failuresInRow = 0;
   private stopping = false;
+  /** What is started, until it runs. */
+  private making: ChildProcess | undefined;
   private timer: NodeJS.Timeout | undefined;
   private killing: NodeJS.Timeout | undefined;
   private readonly waiters: (() => void)[] = [];
@@ -105,6 +110,11 @@ export class ManagedProcess {
   constructor(spec: ProcessSpec, onChange: (process: ManagedProcess) => void) {
     this.spec = spec;
     this.onChange = onChange;
+  }
+
+  /** It was started, and its place is not made yet: nobody may enter it. */
+  get isMaking(): boolean {
+    return this.making !== undefined;
   }
 
   /**
@@ -130,7 +140,7 @@ export class ManagedProcess {
     this.stopping = true;
     clearTimeout(this.timer);
     const id = this.id;
-    if (this.phase !== "running" || id === undefined) {
+    if (id === undefined) {
       if (this.phase === "waiting") this.becomes("terminated", "Completed");
       return;
     }
@@ -152,7 +162,7 @@ export class ManagedProcess {
 
   /** Ends the run, not the process: it comes back by its restart policy, at once. */
   async restartNow(): Promise<void> {
-    if (this.phase === "running" && this.id !== undefined) {
+    if (this.id !== undefined) {
       this.failuresInRow = 0;
       signal(this.id, "SIGKILL", true);
     } else {
@@ -163,7 +173,7 @@ export class ManagedProcess {
   /** Ends the run, with time to end by itself; by its restart policy it comes back. */
   end(graceMs: number): void {
     const { id } = this;
-    if (this.phase !== "running" || id === undefined || this.stopping) return;
+    if (id === undefined || this.stopping) return;
     signal(id, "SIGTERM", true);
     this.killing = setTimeout(() => signal(id, "SIGKILL", true), graceMs);
   }
@@ -191,7 +201,7 @@ export class ManagedProcess {
       return;
     }
     this.refusal = undefined;
-    const { argv, env, announces = spec.announces === true } = prepared;
+    const { argv, env, announces = spec.announces === true, makesPlace = false }: Prepared = prepared;
     this.announced = !announces;
     this.startedAtMs = Date.now();
     mkdirSync(dirname(spec.logFile), { recursive: true });
@@ -201,7 +211,7 @@ export class ManagedProcess {
       detached: true,
       env,
       cwd: spec.cwd ?? "/",
-      stdio: ["ignore", log, log, announces ? "pipe" : "ignore"],
+      stdio: ["ignore", log, log, announces ? "pipe" : "ignore", makesPlace ? "pipe" : "ignore"],
     });
     closeSync(log);
     if (announces) this.listenForReady(child);
@@ -212,6 +222,21 @@ export class ManagedProcess {
     if (child.pid === undefined) return;
     this.id = identify(child.pid) ?? { pid: child.pid, startTicks: 0 };
     this.remember(this.id);
+    if (makesPlace) this.awaitPlace(child);
+    else this.becomes("running", "");
+  }
+
+  private awaitPlace(child: ChildProcess): void {
+    this.making = child;
+    const pipe = child.stdio[MADE_FD] as Readable;
+    pipe.on("error", () => {});
+    pipe.on("close", () => this.made(child));
+    pipe.resume();
+  }
+
+  private made(child: ChildProcess | undefined): void {
+    if (child === undefined || this.making !== child || this.stopping) return;
+    this.making = undefined;
     this.becomes("running", "");
   }
 
@@ -243,6 +268,8 @@ export class ManagedProcess {
 
   private ended(exitCode: number, name: NodeJS.Signals | null, reason: string, message?: string): void {
     const finishedAtMs = Date.now();
+    this.made(this.making); // whoever listens sees every start, however short
+    this.making = undefined;
     clearTimeout(this.killing);
     const said = this.spec.lastWords?.(exitCode) ?? "";
     this.lastExit = {

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
-import { ENTER_FILE, enterWords, joinWords } from "./enter.ts";
+import { ENTER_FILE, enterWords, firstWords, joinWords } from "./enter.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "podwire-enter-"));
 t.teardown(() => rmSync(folder, { recursive: true }));
@@ -31,6 +31,16 @@ t.test("where nothing of it runs its view is made again, or there is none yet", 
   writeFileSync(`${base}.pid`, JSON.stringify({ pid, startTicks: startTicks - 1 }));
   t.same(joinWords(base, "pw-x-p-a"), ["enter", "--"]);
   t.same(joinWords(join(folder, "none"), "pw-x-p-a"), ["ip", "netns", "exec", "pw-x-p-a"]);
+});
+
+t.test("only the container's own program says when its view is made", async (t) => {
+  const input = { file: "/in", isOnce: true, isTerminal: true };
+  t.same(firstWords(["enter", "net", "/n", "--"], input), [
+    ...["enter", "made", "once", "/in", "terminal", "net", "/n", "--"],
+  ]);
+  t.same(firstWords(["enter", "--"], { file: undefined, isOnce: false, isTerminal: false }), [
+    ...["enter", "made", "--"],
+  ]);
 });
 
 t.test("what is to be seen whatever volumes lie over comes last, in /dev", async (t) => {

@@ -88,12 +88,13 @@ export interface Input {
   readonly isTerminal: boolean;
 }
 
-/** `words` of a container, with the input of its own program; who enters it has another. */
-export function withInput(
+/** `words` of a container, for its own program: with its input, and it says when its view is made. */
+export function firstWords(
   [program, ...words]: readonly string[],
   { file, isOnce, isTerminal }: Input,
 ): string[] {
   const steps = [
+    "made",
     ...(file === undefined ? [] : [isOnce ? "once" : "input", file]),
     ...(isTerminal ? ["terminal"] : []),
   ];

@@ -15,6 +15,7 @@
 //   input FILE       what is written into this pipe is the program's input, which has no end; it is made where it is
 //                    missing
 //   once FILE        the same, and it ends with the last who has it open. Waits until somebody has
+//   made             file descriptor 4 is closed when all this is done and the program begins
 //   terminal         the program has a terminal of its own: what it says goes to the standard output, and podwire-enter
 //                    stays to carry it there
 //   -- PROGRAM ARG…
@@ -42,11 +43,9 @@
 #include <unistd.h>
 
 enum { FAILED = 128, NOT_FOUND = 127, MOUNTS_MAX = 256, WORDS_MAX = 4096 };
-enum { READY_FD = 3, QUIET_MS = 200, END_OF_INPUT = 4 };
+enum { READY_FD = 3, MADE_FD = 4, QUIET_MS = 200, END_OF_INPUT = 4 };
 
-static int hasInput, hasTerminal;
-
-static int hasOwnRoot = 0;
+static int hasInput, hasTerminal, hasOwnRoot, isMadeTold;
 
 // What the steps mount, opened before the first of them: a volume may lie over the folder in which the next one lies
 // (/run, /tmp). By the step's place among the words; below 0: it is not there.
@@ -260,6 +259,11 @@ static void openInput(const char *path, int isOnce) {
   hasInput = 1;
 }
 
+static int isAlone(const char *verb) {
+  int isOfMounts = strcmp(verb, "mount") == 0 || strcmp(verb, "dev") == 0;
+  return isOfMounts || strcmp(verb, "made") == 0 || strcmp(verb, "terminal") == 0;
+}
+
 // How many words the step took; 0: it is none.
 static int step(char **all, int count, int at, const char **cwd) {
   char **words = all + at;
@@ -269,6 +273,7 @@ static int step(char **all, int count, int at, const char **cwd) {
     openSources(all, count);
   } else if (strcmp(verb, "dev") == 0) newDev();
   else if (strcmp(verb, "terminal") == 0) hasTerminal = 1;
+  else if (strcmp(verb, "made") == 0) isMadeTold = fcntl(MADE_FD, F_SETFD, FD_CLOEXEC) == 0;
   else if (first == NULL) return 0;
   else if (strcmp(verb, "net") == 0) enterNet(first);
   else if (strcmp(verb, "host") == 0) newHost(first);
@@ -280,8 +285,7 @@ static int step(char **all, int count, int at, const char **cwd) {
   else if (second == NULL) return 0;
   else if (isMount(verb)) bindStep(sources[at], first, second, verb[4] == 'r', verb[0] == 'f');
   else return 0;
-  int isAlone = strcmp(verb, "mount") == 0 || strcmp(verb, "dev") == 0 || strcmp(verb, "terminal") == 0;
-  return isMount(verb) ? 3 : isAlone ? 1 : 2;
+  return isMount(verb) ? 3 : isAlone(verb) ? 1 : 2;
 }
 
 static int become(char **program) {
@@ -364,6 +368,7 @@ static int runInTerminal(char **program) {
   }
   close(slave);
   close(READY_FD);
+  if (isMadeTold) close(MADE_FD);
   int forwarded[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
   for (size_t i = 0; i < sizeof forwarded / sizeof *forwarded; i++) signal(forwarded[i], forwardSignal);
   signal(SIGPIPE, SIG_IGN);

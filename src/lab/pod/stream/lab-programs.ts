@@ -38,7 +38,9 @@ export class LabPrograms implements PodPrograms {
   }
 
   async exec(pod: Pod, container: string, command: readonly string[], io: ProgramIo): Promise<Program> {
-    const entrance = this.#find(pod)?.entranceOf(container);
+    const handle = this.#find(pod);
+    const entrance =
+      handle?.processOf(container)?.isMaking === true ? undefined : handle?.entranceOf(container);
     if (entrance === undefined) throw new Error(`container not found ("${container}")`);
     return execProgram(entrance, command, io);
   }
@@ -126,7 +128,7 @@ function sourceOf(handle: PodHandle, container: string, before: number): LogSour
   const isOver = (): boolean => {
     const process = handle.processOf(container);
     const isNewer = handle.logTimes(container).starts.length > start;
-    return isNewer || (process === undefined ? handle.ending : process.phase !== "running");
+    return isNewer || (process === undefined ? handle.ending : process.id === undefined);
   };
   const times = (): LogTimes => handle.logTimes(container);
   return { file: handle.logFile(container), times, start, isOver };
