@@ -43,7 +43,7 @@ import { toldActions } from "./controller/told-actions.ts";
 import { EventRecorder, type Happening, timeText } from "./event-recorder.ts";
 import { type Action, NAMESPACES, namespaceObject, type Outcome } from "./outcome.ts";
 import { type Judgement, StoreAdmission } from "./pod-security-admission.ts";
-import { type SavedCluster, saveCluster } from "./saved-cluster.ts";
+import { type SavedCluster, savedOf } from "./saved-cluster.ts";
 import { Store } from "./store.ts";
 
 class ClusterError extends PodwireError {}
@@ -207,7 +207,8 @@ export class Cluster {
 
   /** Allocations as they stand, for `ClusterOptions.saved` of the next start. */
   save(): SavedCluster {
-    return saveCluster(this.store);
+    const allocated = ["Node", "Pod", "Service"].flatMap((kind) => this.store.list(kind));
+    return savedOf(allocated, this.store.version);
   }
 
   #startControllers(): void {

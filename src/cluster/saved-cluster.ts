@@ -1,8 +1,7 @@
 // What outlives a lab process: who had which address, range and port.
 
-import { keyOf, type Node, type Pod, type Service } from "../kube/objects.ts";
+import { type KubeObject, keyOf, type Node, type Pod, type Service } from "../kube/objects.ts";
 import { type SavedService, savedService } from "./controller/service-allocator.ts";
-import type { Store } from "./store.ts";
 
 /** What a restarted lab has to know to hand out the same addresses again. JSON. */
 export interface SavedCluster {
@@ -13,22 +12,23 @@ export interface SavedCluster {
   readonly services: Readonly<Record<string, SavedService>>;
 }
 
-export function saveCluster(store: Store): SavedCluster {
-  const nodes = [...store.values<Node>("Node")].map((n): [string, { podCIDRs: string[] }] => [
-    n.metadata.name,
-    { podCIDRs: n.spec.podCIDRs ?? [] },
-  ]);
-  const pods = [...store.values<Pod>("Pod")].flatMap((pod): [string, { node: string; ips: string[] }][] => {
-    const ips = (pod.status.podIPs ?? []).map(({ ip }) => ip as string);
-    return pod.spec.nodeName === undefined ? [] : [[keyOf(pod), { node: pod.spec.nodeName, ips }]];
-  });
-  const services = [...store.values<Service>("Service")].map((s): [string, SavedService] => [
-    keyOf(s),
-    savedService(s),
-  ]);
+export function savedOf(objects: Iterable<KubeObject>, resourceVersion: number): SavedCluster {
+  const nodes: [string, { podCIDRs: readonly string[] }][] = [];
+  const pods: [string, { node: string; ips: string[] }][] = [];
+  const services: [string, SavedService][] = [];
+  for (const object of objects) {
+    const key = keyOf(object);
+    if (object.kind === "Node") nodes.push([key, { podCIDRs: (object as Node).spec.podCIDRs ?? [] }]);
+    else if (object.kind === "Service") services.push([key, savedService(object as Service)]);
+    else if (object.kind === "Pod") {
+      const { spec, status } = object as Pod;
+      const ips = (status.podIPs ?? []).map(({ ip }) => ip as string);
+      if (spec.nodeName !== undefined) pods.push([key, { node: spec.nodeName, ips }]);
+    }
+  }
   return {
     version: 1,
-    resourceVersion: store.version,
+    resourceVersion,
     nodes: Object.fromEntries(nodes),
     pods: Object.fromEntries(pods),
     services: Object.fromEntries(services),

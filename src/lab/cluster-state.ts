@@ -1,24 +1,18 @@
 // The lab's objects on disk: a lab process that is started again goes on with what the one before it had, down to the
 // pods' addresses and names.
-import { existsSync } from "node:fs";
 import { parseSpan } from "../base/address-span.ts";
 import { Cluster } from "../cluster/cluster.ts";
 import type { SavedCluster } from "../cluster/saved-cluster.ts";
 import { readPodSecurity } from "../config/pod-security.ts";
 import { goArchitecture } from "../kube/kubelet-labels.ts";
 import { FieldProblems } from "../kube/manifest/field-problems.ts";
-import type { KubeObject } from "../kube/objects.ts";
 import { LabError } from "./errors.ts";
-import { type LabPaths, readJson, writePrivately } from "./state-dir.ts";
+import type { LabPaths } from "./state-dir.ts";
+import { readState, type SavedState, StateWriter } from "./state-files.ts";
 import type { Topology } from "./topology.ts";
 
 const SAVE_DELAY_MS = 100;
 const UNSAVED_MAX = 10_000; // changes until the next writing is done
-interface SavedState {
-  version: 1;
-  saved: SavedCluster;
-  objects: KubeObject[];
-}
 
 export interface OpenCluster {
   cluster: Cluster;
@@ -27,19 +21,12 @@ export interface OpenCluster {
 }
 
 /** What the lab process before had. Files are replaced in one step, so one that is no state was changed by somebody. */
-function readState(lab: string, paths: LabPaths): SavedState | undefined {
-  if (!existsSync(paths.state)) return undefined;
-  const found = readJson<Partial<SavedState>>(paths.state);
-  const { nodes, pods, services } = found?.saved ?? {};
-  const isState = Array.isArray(found?.objects) && found.objects.every(isNamed);
-  if (isState && nodes !== undefined && pods !== undefined && services !== undefined)
-    return found as SavedState;
+function stateOf(lab: string, paths: LabPaths): SavedState | undefined {
+  const found = readState(paths.state);
+  if (found === "missing") return undefined;
+  if (found !== "wrong") return found;
   const mend = `podwire lab down --lab ${lab}, then lab up, makes the lab anew`;
   throw new LabError("LAB_BAD_STATE", `${paths.state}: not the objects of a lab: ${mend}`);
-}
-
-function isNamed(object: Partial<KubeObject> | null): boolean {
-  return typeof object?.kind === "string" && typeof object.metadata?.name === "string";
 }
 
 /**
@@ -51,7 +38,7 @@ function later(saved: SavedCluster): SavedCluster {
 }
 
 export function openCluster(t: Topology, paths: LabPaths, log: (line: string) => void): OpenCluster {
-  const before = readState(t.lab, paths);
+  const before = stateOf(t.lab, paths);
   const cluster = new Cluster({
     clusterCidr: t.clusterCidr,
     serviceCidr: t.serviceCidr,
@@ -66,20 +53,23 @@ export function openCluster(t: Topology, paths: LabPaths, log: (line: string) =>
   if (before !== undefined) cluster.restore(before.objects);
   const onError = (error: Error): void => log(`state not saved: ${error.message}`);
   let timer: NodeJS.Timeout | undefined;
-  const write = async (): Promise<void> => {
-    const objects = cluster.store.kinds.flatMap((kind) => cluster.list(kind));
-    const state: SavedState = { version: 1, saved: cluster.save(), objects };
-    await writePrivately(paths.state, JSON.stringify(state)); // Secrets are among them
-  };
+  const { store } = cluster;
+  const writer = new StateWriter(paths.state, {
+    get version() {
+      return store.version;
+    },
+    objects: () => store.kinds.flatMap((kind) => store.list(kind)),
+  });
   let last: Promise<void> = Promise.resolve();
-  // One after another: two at once would write into one draft, and what is renamed might be half of it.
+  // One after another: two at once would write into one file.
   const save = (): Promise<void> => {
     clearTimeout(timer);
     timer = undefined;
-    last = last.catch(() => {}).then(write);
+    last = last.catch(() => {}).then(() => writer.write());
     return last;
   };
-  cluster.onChange(() => {
+  cluster.onChange((change) => {
+    writer.changed(change);
     timer ??= setTimeout(() => save().catch(onError), SAVE_DELAY_MS);
   });
   return { cluster, save };

@@ -11,6 +11,7 @@ import { Prng } from "../../testing/prng.ts";
 import { percentile } from "../gc-log.ts";
 import { sleep } from "../shell.ts";
 import { ApiClient } from "./api-client.ts";
+import { dueMs, type Pace } from "./change-times.ts";
 import { DELETED, EventLedger } from "./event-ledger.ts";
 import { residentMib } from "./resident.ts";
 
@@ -27,10 +28,7 @@ const REST_MS = 20_000;
 const REPORT_MS = 60_000;
 const AGAIN_MS = 5;
 
-export interface ChurnOptions {
-  readonly minutes: number;
-  /** Changes a second. */
-  readonly rate: number;
+export interface ChurnOptions extends Pace {
   /** A connection is cut after up to so many bytes. */
   readonly cutBytes: number;
   readonly seed: number;
@@ -183,19 +181,19 @@ function watchMemory(pid: number, { progress }: ChurnOptions): () => number {
 /** Writers in turn, each a change at a time, none before its time. Returns how many changes there were. */
 async function writeAll(
   api: ApiClient,
-  { minutes, rate }: ChurnOptions,
+  pace: Pace,
   random: Prng,
   writes: Samples,
   followers: readonly Follower[],
 ): Promise<number> {
   const began = performance.now();
-  const endMs = minutes * 60_000;
+  const endMs = pace.minutes * 60_000;
   let due = 0;
   let changes = 0;
   const writer = async (own: number): Promise<void> => {
     const there = new Set<string>();
     for (;;) {
-      const atMs = (due++ / rate) * 1000;
+      const atMs = dueMs(due++, pace);
       if (atMs >= endMs) return;
       const waitMs = atMs - (performance.now() - began);
       if (waitMs > 1) await sleep(waitMs);

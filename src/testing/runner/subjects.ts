@@ -120,7 +120,7 @@ export const SUBJECTS: Subjects = {
     what: "namespaces, pods and supervision",
     files: `lab* topology names pod-* prober managed-process log-index echo kernel-* e2e-lifecycle e2e-bad-input
       lost-nodes environment enter image-program applications object-notes volume-files
-      vagrant-node lab-addresses state-dir`,
+      vagrant-node lab-addresses state-dir state-files`,
   },
   agent: {
     what: "one node put together, its host, its threads and its servers",
@@ -166,7 +166,7 @@ export const SUBJECTS: Subjects = {
   house: {
     what: "rules that hold the code, the tools of tests and benchmarks",
     files: `tidy alloc cases cpu-account search-rate deopt choose-node frame-builder frame-offload columns gc-log
-      asked-times event-ledger idle-cores numbers sample compare plot page report perf-text stage-shares scale start
+      asked-times change-times event-ledger idle-cores numbers sample compare plot page report perf-text stage-shares scale start
       tshark test-* shared-process at-end`,
   },
 };
