@@ -69,6 +69,9 @@ function acceptedOf(text: string): Accepted {
   return { type: type.toLowerCase(), parameters: new Map(pairs) };
 }
 
+/** The last object that was written: who changes one is answered with what those who watch it are told. */
+let written: { readonly object: KubeObject; readonly text: string } | undefined;
+
 class Plain implements Format {
   readonly key: string;
   readonly #resource: Resource;
@@ -79,7 +82,9 @@ class Plain implements Format {
   }
 
   one(object: KubeObject): string {
-    return JSON.stringify(shown(object, this.#resource));
+    if (this.#resource.convert !== undefined) return JSON.stringify(shown(object, this.#resource));
+    if (object !== written?.object) written = { object, text: JSON.stringify(object) };
+    return written.text;
   }
 
   list(objects: readonly KubeObject[], metadata: object): string {

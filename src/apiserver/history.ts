@@ -19,6 +19,9 @@ function versionOf(object: KubeObject): number {
 const FORGOTTEN = { version: 0 } as HistoryEvent;
 /** Objects may have megabytes: of such ones fewer changes are kept. */
 const CHARACTERS_MAX = 128 << 20;
+/** Of an object that is larger nobody counts on: it is taken for as large as one may be. */
+const LARGE = 1 << 20;
+const LARGEST = 4 << 20;
 
 export class History {
   /** Changes up to this one are forgotten. */
@@ -80,7 +83,16 @@ function sizeOf(object: object): number {
   let size = 0;
   const waiting: object[] = [object];
   for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
-    for (const [name, value] of Object.entries(at)) {
+    if (size > LARGE) return LARGEST;
+    if (Array.isArray(at)) {
+      for (const value of at) {
+        size += typeof value === "string" ? value.length : 8;
+        if (typeof value === "object" && value !== null) waiting.push(value);
+      }
+      continue;
+    }
+    for (const name of Object.keys(at)) {
+      const value = (at as Record<string, unknown>)[name];
       size += name.length + (typeof value === "string" ? value.length : 8);
       if (typeof value === "object" && value !== null) waiting.push(value);
     }

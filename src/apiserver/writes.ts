@@ -1,5 +1,6 @@
 // What changes objects: create, update, patch, delete. A request is checked as the store's own manifests are, and what
 // is wrong with it is answered as a Status.
+import { jsonCopy } from "../base/deep-equal.ts";
 import { PodwireError } from "../base/errors.ts";
 import { fieldOf } from "../cluster/admission.ts";
 import type { Cluster } from "../cluster/cluster.ts";
@@ -15,6 +16,7 @@ import { type Author, checkPatch, isApply, type Patch, patched, withManagers } f
 import { checkObject, readObject } from "./read-object.ts";
 import type { Selectors } from "./request.ts";
 import type { Resource } from "./resource.ts";
+import { isObject } from "./schema/schema.ts";
 import { matcherOf } from "./selectors.ts";
 import {
   alreadyExists,
@@ -120,7 +122,7 @@ export class Writes {
     const old = this.#get(resource, namespace, name);
     if (old === undefined && (!isApplied || part === "status")) throw notFound(resource, name);
     const changed = patched(old === undefined ? old : shown(old, resource), patch, call);
-    const next = readObject(structuredClone(changed), resource, { ...call, name, fieldValidation: "Ignore" });
+    const next = readObject(ownCopy(changed), resource, { ...call, name, fieldValidation: "Ignore" });
     if (old === undefined) return { object: this.#create(call, next, true), isNew: true };
     const how = { part, isApplied, subresource: patch.subresource } as const;
     return { object: this.#replace(call, old, next, how), isNew: false };
@@ -216,6 +218,14 @@ export class Writes {
     if (object.kind === "Namespace" && (metadata.name ?? "") !== "")
       metadata.labels = { ...metadata.labels, [NAMESPACE_NAME_LABEL]: metadata.name };
   }
+}
+
+/** To be changed. Who has which field is the part that nobody changes, and is known again by its place in memory. */
+function ownCopy(changed: unknown): unknown {
+  if (!isObject(changed) || !isObject(changed.metadata)) return jsonCopy(changed);
+  const { managedFields, ...metadata } = changed.metadata;
+  const copy = jsonCopy({ ...changed, metadata });
+  return managedFields === undefined ? copy : { ...copy, metadata: { ...copy.metadata, managedFields } };
 }
 
 const POLICIES = ["Background", "Foreground", "Orphan"] as const;

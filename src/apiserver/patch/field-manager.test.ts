@@ -3,11 +3,12 @@ import fc from "fast-check";
 import t from "tap";
 import { builtIn } from "../schema/definitions.ts";
 import type { Json, JsonObject, Typed } from "../schema/schema.ts";
+import { compare } from "./compare-values.ts";
 import { afterUpdate, apply, bare, type Change, ignoredBy } from "./field-manager.ts";
 import { difference, EMPTY, intersection, paths, pathText, toFieldsV1, union } from "./field-set.ts";
 import { readManagers, writeManagers } from "./managers.ts";
 import type { Refused } from "./refused.ts";
-import { compare, fieldSetOf, removeFields } from "./typed-value.ts";
+import { fieldSetOf, removeFields } from "./typed-value.ts";
 
 const deployment = builtIn("apps/v1", "Deployment") as Typed;
 const configMap = builtIn("v1", "ConfigMap") as Typed;

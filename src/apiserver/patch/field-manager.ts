@@ -3,6 +3,7 @@
 import { deepEqual } from "../../base/deep-equal.ts";
 import { isObject, type JsonObject, type Typed } from "../schema/schema.ts";
 import { withZeroValues } from "../schema/zero-values.ts";
+import { compare } from "./compare-values.ts";
 import { type Conflict, conflictError, conflictsOf } from "./conflicts.ts";
 import {
   difference,
@@ -28,7 +29,7 @@ import {
 import { withoutNulls } from "./merge-patch.ts";
 import { badRequest, internal } from "./refused.ts";
 import { mergeTyped, typeProblems } from "./typed-merge.ts";
-import { compare, fieldSetOf, removeFields } from "./typed-value.ts";
+import { fieldSetOf, removeFields } from "./typed-value.ts";
 
 export interface Change extends Author {
   readonly typed: Typed;
@@ -86,6 +87,7 @@ function managersFor(live: JsonObject | undefined, next: JsonObject, subresource
   const { managedFields } = metadataOf(next);
   if (subresource !== "") return ofLive;
   if (isReset(managedFields)) return new Map();
+  if (deepEqual(managedFields, metadataOf(live ?? {}).managedFields)) return ofLive; // as it was read before
   const ofNext = readManagers(managedFields);
   return ofNext === undefined || ofNext.size === 0 ? ofLive : ofNext;
 }
@@ -191,7 +193,8 @@ function attempted(
   };
   const all = new Map(managers).set(identity, own);
   const merged = mergeTyped(live, config, typed);
-  const next = last === undefined ? merged : pruned(merged, last.fields, all, typed);
+  const hasLess = last !== undefined && difference(last.fields, fields).size > 0;
+  const next = hasLess ? pruned(merged, last.fields, all, typed) : merged;
   const found = compared(live, next, change);
   const touched = union(found.added, found.modified);
   const made = new Map<string, Manager>();

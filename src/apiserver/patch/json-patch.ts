@@ -1,5 +1,7 @@
 // JSON patch (RFC 6902), with the words in which kube-apiserver refuses one.
+
 import jsonpatch, { type Operation } from "fast-json-patch";
+import { jsonCopy } from "../../base/deep-equal.ts";
 import { isObject, type Json, type JsonObject, member } from "../schema/schema.ts";
 import { badRequest, Refused, unprocessable } from "./refused.ts";
 
@@ -19,7 +21,7 @@ export function applyJsonPatch(object: JsonObject, patch: Json): JsonObject {
     const message = `The allowed maximum operations in a JSON patch is ${OPERATIONS_MAX}, got ${patch.length}`;
     throw new Refused(413, "RequestEntityTooLarge", `Request entity too large: ${message}`);
   }
-  let document: Json = structuredClone(object);
+  let document: Json = jsonCopy(object);
   let copied = 0;
   for (const operation of patch) {
     copied += copiedBy(document, operation);
@@ -59,7 +61,7 @@ function applyOne(document: Json, given: Json): Json {
   // Kubernetes takes "-1" for the last item, and a value that is left out for null.
   const isValued = op === "add" || op === "replace" || op === "test";
   const operation = {
-    ...structuredClone(given),
+    ...jsonCopy(given),
     op,
     path: fromTheEnd(document, path),
     ...(isFrom ? { from: fromTheEnd(document, String(from)) } : {}),

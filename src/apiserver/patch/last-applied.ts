@@ -1,9 +1,10 @@
 // What `kubectl apply` did before it applied on the server: it noted what it applied in an annotation. Who goes over to
 // the server's way has no conflicts with himself.
 import { isObject, type JsonObject, type Typed } from "../schema/schema.ts";
+import { compare } from "./compare-values.ts";
 import type { Conflict } from "./conflicts.ts";
 import { below, difference, type FieldSet, has } from "./field-set.ts";
-import { compare, fieldSetOf } from "./typed-value.ts";
+import { fieldSetOf } from "./typed-value.ts";
 
 export const KUBECTL = "kubectl";
 const ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration";

@@ -1,7 +1,7 @@
 // By what an item of a list is known: the values of its keys, or its own.
 import { isObject, type Json, type Resolve } from "../schema/schema.ts";
 import { keyDefault, type ListAtom } from "./atom.ts";
-import { keyElement, type PathElement, valueElement } from "./path-element.ts";
+import { keyElement, oneKeyElement, type PathElement, valueElement } from "./path-element.ts";
 
 /** The step to an item, or why there is none. */
 export type ItemElement = { readonly element: PathElement } | { readonly problem: string };
@@ -18,6 +18,10 @@ export function itemElement(list: ListAtom, item: Json, resolve: Resolve): ItemE
 function keyed(list: ListAtom, item: Json, resolve: Resolve): ItemElement {
   if (item === null) return { problem: "associative list with keys may not have a null element" };
   if (!isObject(item)) return { problem: "associative list with keys may not have non-map elements" };
+  if (list.keys.length === 1) {
+    const [name] = list.keys;
+    if (Object.hasOwn(item, name)) return { element: oneKeyElement(name, item[name]) };
+  }
   const keys: Record<string, Json> = {};
   for (const name of list.keys) {
     const value = Object.hasOwn(item, name) ? item[name] : keyDefault(list, name, resolve);

@@ -21,8 +21,11 @@ export function set(object: JsonObject, name: string, value: Json): void {
 
 /** Fields that are null are not there, once a structure has been read. Items of lists stay. */
 export function withoutNulls(value: Json): Json {
-  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (Array.isArray(value))
+    return value.every((item) => withoutNulls(item) === item) ? value : value.map(withoutNulls);
   if (!isObject(value)) return value;
-  const kept = Object.entries(value).filter(([, child]) => child !== null);
-  return Object.fromEntries(kept.map(([name, child]) => [name, withoutNulls(child)]));
+  const names = Object.keys(value);
+  if (names.every((name) => value[name] !== null && withoutNulls(value[name]) === value[name])) return value;
+  const kept = names.filter((name) => value[name] !== null);
+  return Object.fromEntries(kept.map((name) => [name, withoutNulls(value[name])]));
 }

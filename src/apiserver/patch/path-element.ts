@@ -14,7 +14,9 @@ const ESCAPED: Readonly<Record<string, string>> = {
   "\u2029": "\\u2029",
 };
 
-const escaped = (text: string): string => text.replace(/[<>&\u2028\u2029]/g, (char) => ESCAPED[char]);
+const TO_ESCAPE = /[<>&\u2028\u2029]/;
+const escaped = (text: string): string =>
+  TO_ESCAPE.test(text) ? text.replace(/[<>&\u2028\u2029]/g, (char) => ESCAPED[char]) : text;
 const text = (value: Json): string => escaped(JSON.stringify(value));
 
 export const fieldElement = (name: string): PathElement => `f:${name}`;
@@ -25,6 +27,9 @@ export function keyElement(keys: Readonly<Record<string, Json>>): PathElement {
   const names = Object.keys(keys).sort();
   return `k:{${names.map((name) => `${text(name)}:${text(keys[name])}`).join(",")}}`;
 }
+
+/** The same of one key. */
+export const oneKeyElement = (name: string, value: Json): PathElement => `k:{${text(name)}:${text(value)}}`;
 
 /** The element that this text means, as it is written here; undefined for what is none. */
 export function readElement(given: string): PathElement | undefined {
@@ -49,16 +54,22 @@ export function elementText(element: PathElement): string {
   return `[${keys.map(([name, key]) => `${name}=${JSON.stringify(key)}`).join(",")}]`;
 }
 
-/** The order in which they are written: fields, then keys, values and indices, each by what they hold. */
-export function compareElements(a: PathElement, b: PathElement): number {
-  if (a[0] !== b[0]) return RANK.indexOf(a[0]) - RANK.indexOf(b[0]);
-  if (a.startsWith("f:")) return compareText(a, b);
-  if (a.startsWith("i:")) return Number(a.slice(2)) - Number(b.slice(2));
-  const left = JSON.parse(a.slice(2)) as Json;
-  const right = JSON.parse(b.slice(2)) as Json;
-  return a.startsWith("v:")
-    ? compareValues(left, right)
-    : compareKeys(left as JsonObject, right as JsonObject);
+/** As they are written: fields, then keys, values and indices, each by what they hold. */
+export function inOrder(elements: Iterable<PathElement>): PathElement[] {
+  const byRank: PathElement[][] = [[], [], [], []];
+  for (const element of elements) byRank[RANK.indexOf(element[0])].push(element);
+  const [fields, keys, values, indices] = byRank;
+  fields.sort();
+  indices.sort((a, b) => Number(a.slice(2)) - Number(b.slice(2)));
+  const sorted = [sortedBy(keys, compareKeys), sortedBy(values, compareValues)];
+  return [...fields, ...sorted.flat(), ...indices];
+}
+
+/** By what stands behind "k:" or "v:", which is read once each. */
+function sortedBy<T>(elements: readonly PathElement[], compare: (a: T, b: T) => number): PathElement[] {
+  if (elements.length < 2) return [...elements];
+  const read = elements.map((element) => ({ element, value: JSON.parse(element.slice(2)) as T }));
+  return read.sort((a, b) => compare(a.value, b.value)).map(({ element }) => element);
 }
 
 function compareKeys(a: JsonObject, b: JsonObject): number {

@@ -1,4 +1,5 @@
 // Server-side apply's way to put one object over another, and what it refuses to read: as structured-merge-diff.
+import { deepEqual } from "../../base/deep-equal.ts";
 import { isObject, type Json, type JsonObject, member, type Resolve, type Typed } from "../schema/schema.ts";
 import { type Atom, atomOf, type ListAtom, type MapAtom, type TypeRef, typeRef } from "./atom.ts";
 import { goText } from "./go-text.ts";
@@ -58,10 +59,11 @@ function indexed(list: ListAtom, value: Side, resolve: Resolve): Indexed {
 
 /** In the order of `right`, what `left` alone has in between where it stood. */
 function mergedLists(left: Side, right: Side, list: ListAtom, resolve: Resolve): Side {
+  if (right !== undefined && deepEqual(left, right)) return right;
   const [before, after] = [indexed(list, left, resolve), indexed(list, right, resolve)];
   const [lefts, rights] = [before.elements, after.elements];
   if (list.isAtomic || lefts.length + rights.length === 0) return right === undefined ? left : right;
-  const shared = rights.filter((element) => before.found.has(element));
+  const shared = rights.filter((element) => before.found.has(element)).values();
   const put = new Set<PathElement>();
   const out: Json[] = [];
   const add = (a: Side, b: Side): void => {
@@ -72,7 +74,7 @@ function mergedLists(left: Side, right: Side, list: ListAtom, resolve: Resolve):
     put.add(element);
     add(before.found.get(element), after.found.get(element));
   };
-  let next = shared.shift();
+  let next = shared.next().value;
   let [l, r] = [0, 0];
   while (l < lefts.length || r < rights.length) {
     if (l < lefts.length && r < rights.length) {
@@ -80,7 +82,7 @@ function mergedLists(left: Side, right: Side, list: ListAtom, resolve: Resolve):
         addRight(lefts[l]);
         l++;
         r++;
-        next = shared.shift();
+        next = shared.next().value;
         continue;
       }
       if (after.found.has(lefts[l]) && next !== undefined && next !== lefts[l]) {
@@ -97,7 +99,7 @@ function mergedLists(left: Side, right: Side, list: ListAtom, resolve: Resolve):
     }
     if (r < rights.length) {
       addRight(rights[r]);
-      if (next !== undefined && next === rights[r]) next = shared.shift();
+      if (next !== undefined && next === rights[r]) next = shared.next().value;
       r++;
     }
   }

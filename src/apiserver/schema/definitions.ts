@@ -42,6 +42,7 @@ interface File {
 
 let file: File | undefined;
 const read = new Map<number, Schema>();
+const resolved = new WeakMap<Schema, Schema>();
 
 function theFile(): File {
   if (file !== undefined) return file;
@@ -67,8 +68,12 @@ export function definition(name: string): Schema | undefined {
 
 /** What references between definitions mean. A schema that is no reference means itself. */
 export const resolveBuiltIn: Resolve = (schema) => {
-  let found = schema;
-  while (found.$ref !== undefined) found = definition(found.$ref.slice(REF.length)) ?? {};
+  if (schema.$ref === undefined) return schema;
+  let found = resolved.get(schema);
+  if (found === undefined) {
+    found = resolveBuiltIn(definition(schema.$ref.slice(REF.length)) ?? {});
+    resolved.set(schema, found);
+  }
   return found;
 };
 

@@ -24,7 +24,8 @@ export function nestingProblem(root: unknown): string | undefined {
     const children: unknown[] = Array.isArray(value) ? value : Object.values(value);
     count += children.length;
     if (count > VALUES_MAX) return `it has more than ${VALUES_MAX} values`;
-    for (const [i, child] of children.entries()) {
+    for (let i = 0; i < children.length; i++) {
+      const child = children[i];
       const at = length + (names?.[i].length ?? 0);
       if (at > PATH_MAX) return `the path of a field is longer than ${PATH_MAX} characters`;
       if (typeof child !== "object" || child === null) continue;

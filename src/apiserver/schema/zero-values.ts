@@ -1,36 +1,49 @@
 // What Go has of an object besides what was written: structures that are no pointers are always there, and so are fields
 // that have to be given. Who compares two objects as kube-apiserver does compares those, too.
-import { isObject, type Json, type JsonObject, type Resolve, type Schema, type Typed } from "./schema.ts";
+import {
+  isObject,
+  type Json,
+  type JsonObject,
+  member,
+  type Resolve,
+  type Schema,
+  type Typed,
+} from "./schema.ts";
 
 const ZEROS: Readonly<Record<string, Json>> = { string: "", integer: 0, number: 0, boolean: false };
 
 const zeros = new WeakMap<Schema, readonly (readonly [string, Json])[]>();
 
-/** The object with these fields. Custom resources have none, and are what they are. */
+/** The object with these fields; parts that lack none are its own. Custom resources have none, and are what they are. */
 export function withZeroValues(object: JsonObject, typed: Typed): JsonObject {
   return filled(object, typed.schema, typed.resolve) as JsonObject;
 }
 
 function filled(value: Json, given: Schema, resolve: Resolve): Json {
   const schema = resolve(given);
-  if (Array.isArray(value)) {
-    const { items } = schema;
-    return items === undefined ? value : value.map((item) => filled(item, items, resolve));
-  }
+  if (Array.isArray(value)) return schema.items === undefined ? value : items(value, schema.items, resolve);
   if (!isObject(value)) return value;
   const { properties, additionalProperties: more } = schema;
-  const made: JsonObject = {};
-  for (const [name, child] of Object.entries(value)) {
-    const field =
-      properties !== undefined && Object.hasOwn(properties, name)
-        ? properties[name]
-        : typeof more === "object"
-          ? more
-          : undefined;
-    made[name] = field === undefined ? child : filled(child, field, resolve);
+  let made: JsonObject | undefined;
+  for (const name of Object.keys(value)) {
+    const child = value[name];
+    if (typeof child !== "object") continue;
+    const field = member(properties, name) ?? (typeof more === "object" ? more : undefined);
+    const whole = field === undefined ? child : filled(child, field, resolve);
+    if (whole !== child) (made ??= { ...value })[name] = whole;
   }
-  for (const [name, zero] of zerosOf(schema, resolve)) if (!Object.hasOwn(made, name)) made[name] = zero;
-  return made;
+  for (const [name, zero] of zerosOf(schema, resolve))
+    if (!Object.hasOwn(value, name)) (made ??= { ...value })[name] = zero;
+  return made ?? value;
+}
+
+function items(values: Json[], schema: Schema, resolve: Resolve): Json[] {
+  let made: Json[] | undefined;
+  for (let i = 0; i < values.length; i++) {
+    const whole = filled(values[i], schema, resolve);
+    if (whole !== values[i]) (made ??= [...values])[i] = whole;
+  }
+  return made ?? values;
 }
 
 /** Found out once for each structure: what is always there is the same for all of them. */
