@@ -410,6 +410,68 @@ t.test("reviews: who, and yes", async (t) => {
   t.match(who.body.status.userInfo, { username: "kubernetes-admin" });
 });
 
+t.test("a token is bound to what is there, and to nothing else", async (t) => {
+  const here = "/api/v1/namespaces/default";
+  for (const name of ["robot-b", "other-b"]) call(`POST ${here}/serviceaccounts`, { metadata: { name } });
+  const spec = { serviceAccountName: "robot-b", containers: [{ name: "c", image: "i" }] };
+  const pod = call(`POST ${here}/pods`, { metadata: { name: "bound" }, spec }).body;
+  const secret = call(`POST ${here}/secrets`, { metadata: { name: "bound" } }).body;
+  const node = call("POST /api/v1/nodes", { metadata: { name: "bound" } }).body;
+  const ask = (boundObjectRef: object, account = "robot-b", more: object = {}) =>
+    call(`POST ${here}/serviceaccounts/${account}/token`, { ...more, spec: { boundObjectRef } });
+  const of = (kind: string, more: object = {}): object => ({
+    kind,
+    apiVersion: "v1",
+    name: "bound",
+    ...more,
+  });
+  const uid = "00000000-0000-4000-8000-000000000000";
+  const refused: [string, { code: number; body: { message: string } }, number, string | RegExp][] = [
+    ["a pod that is not there", ask(of("Pod", { name: "b" })), 404, 'pods "b" not found'],
+    ["a Secret that is not there", ask(of("Secret", { name: "b" })), 404, 'secrets "b" not found'],
+    ["a node that is not there", ask(of("Node", { name: "b" })), 404, 'nodes "b" not found'],
+    ["another pod of the name", ask(of("Pod", { uid })), 409, /on Pod "bound": the UID in the bound object/],
+    ["another Secret of the name", ask(of("Secret", { uid })), 409, /on Secret "bound": the UID/],
+    [
+      "a pod of another account",
+      ask(of("Pod"), "other-b"),
+      400,
+      /serviceaccount "other-b" to pod running with/,
+    ],
+    ["another kind", ask(of("ConfigMap")), 400, "cannot bind token to object of type /v1, Kind=ConfigMap"],
+    ["another group", ask(of("Pod", { apiVersion: "a/v1" })), 400, /object of type a\/v1, Kind=Pod/],
+    ["no text", ask(of("Pod", { name: 5 })), 400, /boundObjectRef: must be a map of texts/],
+    [
+      "another name",
+      ask(of("Pod"), "robot-b", { metadata: { name: "x" } }),
+      422,
+      /must match the service acc/,
+    ],
+  ];
+  for (const [what, { code, body }, wanted, message] of refused) {
+    t.equal(code, wanted, what);
+    t.match(body.message, message, what);
+  }
+  const short = call(`POST ${here}/serviceaccounts/robot-b/token`, { spec: { expirationSeconds: 599 } });
+  t.match(short, { code: 422, body: { message: /599: may not specify a duration less than 10 minutes$/ } });
+  const uidOf = (kind: string, key: string): string | undefined =>
+    served.cluster.get(kind, key)?.metadata.uid;
+  const isTaken = (token: string): boolean => served.tokens.userOf(token, uidOf) !== undefined;
+  const bindings: [object, string][] = [
+    [of("Secret", { uid: secret.metadata.uid }), `${here}/secrets/bound`],
+    [of("Pod", { uid: pod.metadata.uid }), `${here}/pods/bound?gracePeriodSeconds=0`],
+    [of("Node", { uid: node.metadata.uid }), "/api/v1/nodes/bound"],
+  ];
+  for (const [reference, path] of bindings) {
+    const { code, body } = ask(reference);
+    t.equal(code, 201);
+    t.match(body.metadata, { name: "robot-b", namespace: "default" });
+    t.ok(isTaken(body.status.token));
+    call(`DELETE ${path}`);
+    t.notOk(isTaken(body.status.token), `without ${path}`);
+  }
+});
+
 t.test("tokens of service accounts", async (t) => {
   const accounts = "/api/v1/namespaces/default/serviceaccounts";
   call(`POST ${accounts}`, { metadata: { name: "robot" } });
@@ -432,7 +494,7 @@ t.test("tokens of service accounts", async (t) => {
     t.match(call(`POST ${accounts}/robot/token`, { spec }), { code: 400, body: { message: /TokenRequest/ } });
   t.equal(call(`POST ${accounts}/robot/token`, { spec: null }).code, 201);
   const claimsOf = (token: string) => JSON.parse(Buffer.from(token.split(".")[1], "base64url").toString());
-  const spec = { containers: [{ name: "c", image: "i" }] };
+  const spec = { serviceAccountName: "robot", containers: [{ name: "c", image: "i" }] };
   const pod = call("POST /api/v1/namespaces/default/pods", { metadata: { name: "tokened" }, spec }).body;
   const boundObjectRef = { kind: "Pod", name: "tokened", uid: pod.metadata.uid };
   const bound = call(`POST ${accounts}/robot/token`, { spec: { boundObjectRef, expirationSeconds: 3607 } });
@@ -443,6 +505,9 @@ t.test("tokens of service accounts", async (t) => {
   t.ok(userOf(bound.body.status.token));
   call("DELETE /api/v1/namespaces/default/pods/tokened", { gracePeriodSeconds: 0 });
   t.equal(userOf(bound.body.status.token), undefined, "its pod is gone");
+  const last = call(`POST ${accounts}/robot/token`, { spec: { expirationSeconds: 3607 } }).body.status;
+  const { iat: from, exp: to } = claimsOf(last.token);
+  t.equal(to - from, 3607, "one that no pod ends is not");
   call(`DELETE ${accounts}/robot`);
   t.equal(userOf(body.status.token), undefined, "its account is gone");
   call(`POST ${accounts}`, { metadata: { name: "robot" } });

@@ -15,7 +15,7 @@ import { evicted, evictionRefusal } from "./evictions.ts";
 import { formatOf, shown } from "./format.ts";
 import { Lists } from "./list.ts";
 import { OpenApiDocuments } from "./openapi/documents.ts";
-import { checkManager, deletion, mapOf, tokenSpecOf } from "./options.ts";
+import { checkManager, deletion, mapOf } from "./options.ts";
 import { managerName } from "./patch/apply-patch.ts";
 import { isApply, patched } from "./patches.ts";
 import { decodeObject, ProtobufError } from "./protobuf/decode.ts";
@@ -43,6 +43,7 @@ import {
   type StatusError,
   unsupportedType,
 } from "./status.ts";
+import { answeredTokenRequest } from "./token-request.ts";
 import type { Tokens } from "./tokens.ts";
 import { type Sink, Watches } from "./watches.ts";
 import { type Call, type NotesOf, Writes } from "./writes.ts";
@@ -250,10 +251,9 @@ export class Api {
       case "POST eviction":
         return this.#evict(asked);
       case "POST token": {
-        const { spec, metadata = {} } = mapOf(bodyOf(request));
-        const { spec: granted, ...status } = this.#tokens.issue(this.#writes.find(call), tokenSpecOf(spec));
-        const apiVersion = "authentication.k8s.io/v1";
-        return json({ kind: "TokenRequest", apiVersion, metadata, spec: granted, status }, 201);
+        const get = (kind: string, key: string): KubeObject | undefined => this.#cluster.get(kind, key);
+        const account = this.#writes.find(call);
+        return json(answeredTokenRequest(bodyOf(request), account, this.#tokens, get), 201);
       }
       default:
         throw methodNotAllowed();

@@ -1,7 +1,6 @@
 // What a request says of how it is to be done: read with care, since anything may stand there.
 import { isDryRun, type Query } from "./request.ts";
 import { badRequest, invalidField } from "./status.ts";
-import type { TokenSpec } from "./tokens.ts";
 import type { DeleteOptions } from "./writes.ts";
 
 const GRACE_MAX = 2 ** 31;
@@ -23,25 +22,6 @@ export function checkManager(method: string, name: string): void {
     ? `Too long: may not be more than ${MANAGER_BYTES_MAX} bytes`
     : `Invalid value: ${JSON.stringify(name)}: should only contain printable characters`;
   throw invalidField({ group: "meta.k8s.io", plural: kind.toLowerCase(), kind }, "", "fieldManager", detail);
-}
-
-/** Throws a StatusError for what is none. */
-export function tokenSpecOf(given: unknown): TokenSpec {
-  const { expirationSeconds: seconds, audiences, boundObjectRef } = mapOf(given);
-  const isList = Array.isArray(audiences) && audiences.every((each) => typeof each === "string");
-  const wrong = [
-    ...(seconds == null || Number.isInteger(seconds) ? [] : ["spec.expirationSeconds: must be an integer"]),
-    ...(audiences == null || isList ? [] : ["spec.audiences: must be a list of texts"]),
-    ...(boundObjectRef == null || typeof boundObjectRef === "object"
-      ? []
-      : ["spec.boundObjectRef: must be a map"]),
-  ];
-  if (wrong.length > 0) throw badRequest(`TokenRequest cannot be read: ${wrong.join(", ")}`);
-  return {
-    ...(seconds == null ? {} : { expirationSeconds: seconds as number }),
-    ...(isList && audiences.length > 0 ? { audiences } : {}),
-    ...(boundObjectRef == null ? {} : { boundObjectRef }),
-  };
 }
 
 /** Options of a body, and of the query where it has none. Throws a StatusError. */

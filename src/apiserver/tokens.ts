@@ -15,8 +15,8 @@ import type { KubeObject } from "../kube/objects.ts";
 import type { User } from "./reviews.ts";
 
 const ISSUER = "https://kubernetes.default.svc.cluster.local";
-const SECONDS_LEAST = 600;
-const SECONDS_MOST = 2 ** 32;
+export const SECONDS_LEAST = 600;
+export const SECONDS_MOST = 2 ** 32;
 const SECONDS_DEFAULT = 3600;
 /** What an API server makes of those that kubelet asks for with the volume that every pod has. */
 const SECONDS_EXTENDED = 365 * 24 * 3600;
@@ -34,7 +34,7 @@ interface Claims {
   readonly exp?: number;
   readonly iss?: string;
   readonly sub?: string;
-  readonly "kubernetes.io"?: { readonly serviceaccount?: Bound; readonly pod?: Bound };
+  readonly "kubernetes.io"?: TokenBinding & { readonly serviceaccount?: Bound };
 }
 
 interface Bound {
@@ -42,11 +42,25 @@ interface Bound {
   readonly uid?: string;
 }
 
+/** What a token ends with. Of a pod the node is told beside it. */
+export interface TokenBinding {
+  readonly pod?: Bound;
+  readonly secret?: Bound;
+  readonly node?: Bound;
+}
+
 export interface TokenSpec {
   readonly audiences?: readonly string[];
   readonly expirationSeconds?: number;
-  readonly boundObjectRef?: { readonly kind?: string; readonly name?: string; readonly uid?: string };
+  readonly boundObjectRef?: {
+    readonly apiVersion?: string;
+    readonly kind?: string;
+    readonly name?: string;
+    readonly uid?: string;
+  };
 }
+
+type Lasting = "ServiceAccount" | "Pod" | "Secret" | "Node";
 
 export class Tokens {
   readonly #key: KeyObject;
@@ -66,13 +80,10 @@ export class Tokens {
 
   /**
    * Undefined: the token is nobody's, or for somebody else than the API server, its time is over, or its service account
-   * is gone, or the pod that it was for.
-   * `uidOf`: of the ServiceAccount or Pod that is there by NAMESPACE/NAME.
+   * is gone, or what it was bound to.
+   * `uidOf`: of what is there by NAMESPACE/NAME, a Node by its name.
    */
-  userOf(
-    token: string,
-    uidOf: (kind: "ServiceAccount" | "Pod", key: string) => string | undefined,
-  ): User | undefined {
+  userOf(token: string, uidOf: (kind: Lasting, key: string) => string | undefined): User | undefined {
     const bytes = Buffer.from(token);
     if (bytes.length === this.#admin.length && timingSafeEqual(bytes, this.#admin)) return ADMIN;
     const node = NODE_TOKEN.exec(token)?.[1];
@@ -82,13 +93,18 @@ export class Tokens {
     if (!aud.includes(ISSUER)) return undefined;
     const [, namespace, name] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(sub) ?? [];
     if (name === undefined || iss !== ISSUER || exp * 1000 <= this.#nowMs()) return undefined;
-    const { serviceaccount: account, pod } = bound ?? {};
+    const { serviceaccount: account, pod, secret, node: onNode } = bound ?? {};
     if (account?.uid !== undefined && account.uid !== uidOf("ServiceAccount", `${namespace}/${name}`))
       return undefined;
-    if (pod !== undefined) {
-      const now = uidOf("Pod", `${namespace}/${pod.name}`);
-      if (now === undefined || (pod.uid !== undefined && pod.uid !== now)) return undefined;
-    }
+    const isThere = (kind: Lasting, key: string, { uid }: Bound): boolean => {
+      const now = uidOf(kind, key);
+      return now !== undefined && (uid === undefined || uid === now);
+    };
+    if (pod !== undefined && !isThere("Pod", `${namespace}/${pod.name}`, pod)) return undefined;
+    if (secret !== undefined && !isThere("Secret", `${namespace}/${secret.name}`, secret)) return undefined;
+    // A pod's token ends with the pod.
+    if (onNode !== undefined && pod === undefined && !isThere("Node", onNode.name ?? "", onNode))
+      return undefined;
     const groups = ["system:serviceaccounts", `system:serviceaccounts:${namespace}`, "system:authenticated"];
     return { username: sub, groups };
   }
@@ -104,23 +120,23 @@ export class Tokens {
     return { username: `system:node:${name}`, groups: NODE_GROUPS };
   }
 
-  /** Of a service account; `expirationSeconds` is held within what an API server allows. */
+  /** Of a service account; `expirationSeconds` is held within what an API server allows. `binding` was checked. */
   issue(
     { metadata }: KubeObject,
     spec: TokenSpec,
+    binding: TokenBinding = {},
   ): { token: string; expirationTimestamp: string; spec: TokenSpec } {
     const { name, namespace = "default", uid } = metadata;
-    const { expirationSeconds = SECONDS_DEFAULT, audiences = [ISSUER], boundObjectRef } = spec;
+    const { expirationSeconds = SECONDS_DEFAULT, audiences = [ISSUER] } = spec;
     const seconds = Math.min(SECONDS_MOST, Math.max(SECONDS_LEAST, expirationSeconds));
     const now = Math.floor(this.#nowMs() / 1000);
-    const isExtended = seconds === ACCOUNT_TOKEN_SECONDS && audiences.includes(ISSUER);
+    const isOurs = audiences.every((each) => each === ISSUER);
+    const isExtended = binding.pod !== undefined && seconds === ACCOUNT_TOKEN_SECONDS && isOurs;
     const exp = now + (isExtended ? SECONDS_EXTENDED : seconds);
-    const bound =
-      boundObjectRef?.kind === "Pod" ? { pod: { name: boundObjectRef.name, uid: boundObjectRef.uid } } : {};
     const claims = {
       ...{ aud: audiences, exp, iat: now, nbf: now, iss: ISSUER, jti: randomUUID() },
       "kubernetes.io": {
-        ...{ namespace, serviceaccount: { name, uid }, ...bound },
+        ...{ namespace, serviceaccount: { name, uid }, ...binding },
         ...(isExtended ? { warnafter: now + seconds } : {}),
       },
       sub: `system:serviceaccount:${namespace}:${name}`,

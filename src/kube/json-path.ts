@@ -40,8 +40,11 @@ export function executeAsJson(template: Template, root: unknown): string {
 
 const RELAXED = /^\{\.?([^{}]+)\}$|^\.?([^{}]+)$/;
 
-/** A path as --sort-by and custom columns have it: .metadata.name, metadata.name or {.metadata.name}. */
-export function parsePath(text: string): (root: unknown) => unknown[] {
+/**
+ * A path as --sort-by and custom columns have it: .metadata.name, metadata.name or {.metadata.name}. It fails where more
+ * than `most` values are looked at.
+ */
+export function parsePath(text: string, most = Number.POSITIVE_INFINITY): (root: unknown) => unknown[] {
   const match = RELAXED.exec(text.trim());
   if (match === null)
     throw new JsonPathError(
@@ -50,12 +53,12 @@ export function parsePath(text: string): (root: unknown) => unknown[] {
     );
   const spec = (match[1] ?? match[2]).replace(/^[$@]\.?/, "");
   const template = parseTemplate(`{${spec.startsWith("[") || spec === "" ? "" : "."}${spec}}`);
-  return (root) => results(template, root).flat().map(plain);
+  return (root) => results(template, root, most).flat().map(plain);
 }
 
-function results({ text, nodes }: Template, root: unknown): unknown[][] {
+function results({ text, nodes }: Template, root: unknown, most = Number.POSITIVE_INFINITY): unknown[][] {
   try {
-    return findResults(nodes, root);
+    return findResults(nodes, root, most);
   } catch (error) {
     throw error instanceof WalkFault ? new JsonPathError(text, error.message, 1) : error;
   }

@@ -26,10 +26,14 @@ export function labObjects(cluster: Cluster, paths: LabPaths): ConfigObjects {
     const account = serviceAccountOf(pod);
     const object =
       cluster.get("ServiceAccount", `${namespace}/${account}`) ?? accountObject(namespace, account);
-    const issued = tokens.issue(object, {
+    const { nodeName } = pod.spec;
+    const spec = {
       ...(audience === undefined || audience === "" ? {} : { audiences: [audience] }),
       expirationSeconds: expirationSeconds ?? SECONDS_DEFAULT,
-      boundObjectRef: { kind: "Pod", name, ...(uid === undefined ? {} : { uid }) },
+    };
+    const issued = tokens.issue(object, spec, {
+      pod: { name, ...(uid === undefined ? {} : { uid }) },
+      ...(nodeName === undefined ? {} : { node: { name: nodeName } }),
     });
     const lifeMs = (issued.spec.expirationSeconds ?? SECONDS_DEFAULT) * 1000;
     const renewAtMs = Date.now() + Math.min(RENEWED_AFTER_MAX_MS, lifeMs * RENEWED_AFTER);

@@ -52,3 +52,16 @@ t.test("a definition without columns has the age, and a path that is none is lef
   for (const path of [undefined, 7, "spec.replicas", ".spec.]"])
     t.match(pathProblem(path), /json path/, String(path));
 });
+
+t.test("a path that goes through an object again and again has an end", async (t) => {
+  let deep: object = { end: "here" };
+  for (let i = 0; i < 60; i++) deep = { a: deep, b: 1 };
+  const [, column] = customColumns([
+    { name: "X", type: "string", jsonPath: ".spec...*...*...*...*...*...*" },
+  ]);
+  const before = performance.now();
+  t.equal(cellOf(column, { ...object, spec: deep } as unknown as KubeObject, NOW), null);
+  t.ok(performance.now() - before < 5000, "and not in hours");
+  const [, first] = customColumns([{ name: "X", type: "string", jsonPath: ".spec..end" }]);
+  t.equal(cellOf(first, { ...object, spec: deep } as unknown as KubeObject, NOW), "here");
+});

@@ -3,6 +3,9 @@ import { parsePath, valueText } from "../../kube/json-path.ts";
 import { ageOf } from "./age.ts";
 import { AGE, type Cell, column, NAME, type TableColumn } from "./column.ts";
 
+/** So many values a path may look at in one object: "...*" again and again has no end else. */
+const VALUES_MAX = 200_000;
+
 /** As a CustomResourceDefinition has it. */
 export interface PrinterColumn {
   name: string;
@@ -30,7 +33,7 @@ export function pathProblem(path: unknown): string | undefined {
 }
 
 function customColumn({ name, type, format = "", priority = 0, jsonPath }: PrinterColumn): TableColumn {
-  const find = parsePath(jsonPath);
+  const find = parsePath(jsonPath, VALUES_MAX);
   const value = (object: object, nowMs: number): Cell => {
     const found = firstOf(find, object);
     return found === undefined || found === null ? null : cellFor(type, found, nowMs);
@@ -38,7 +41,7 @@ function customColumn({ name, type, format = "", priority = 0, jsonPath }: Print
   return column(name, value, { type: type as TableColumn["type"], format, priority });
 }
 
-/** What is not there is no value: an item behind the last one, too. */
+/** What is not there is no value: an item behind the last one, too, and what is too much to look for. */
 function firstOf(find: (root: object) => unknown[], object: object): unknown {
   try {
     return find(object)[0];

@@ -1,6 +1,7 @@
 // Node and addresses of every pod. A pod that fits nowhere waits with the scheduler's reason in its PodScheduled
 // condition, and is tried again when nodes or pods change. Who names its node goes past the scheduler: there the kubelet
-// would refuse what asks for a host port that is taken, and the pod has failed.
+// would refuse what asks for a host port that is taken, and the pod has failed. A node that is named need not be there
+// yet: its pods have addresses when it comes.
 import { hasCode } from "../../base/errors.ts";
 import { parseIp } from "../../base/ip.ts";
 import { HostPortUse, hostPortsOf } from "../../kube/host-ports.ts";
@@ -42,7 +43,7 @@ export class PodPlacer {
     this.#count(pod, 1);
     const key = keyOf(object);
     if (pod !== undefined) this.#tellVerdict(pod);
-    if (pod !== undefined && isWaiting(pod) && !isFinished(pod)) this.#pending.add(key);
+    if (pod !== undefined && (isWaiting(pod) || isHomeless(pod)) && !isFinished(pod)) this.#pending.add(key);
     else this.#pending.delete(key);
     if (type === "DELETED" || (pod !== undefined && isFinished(pod))) this.#retry = true;
     if (pod !== undefined && isFinished(pod)) this.#ipam.release(key); // its address is free for the next one
@@ -198,6 +199,11 @@ function isWaiting(pod: Pod): boolean {
     pod.spec.nodeName === undefined ||
     (pod.status.conditions ?? []).some((c) => c.type === "PodScheduled" && c.reason === "Unschedulable")
   );
+}
+
+/** It names its node, and has no address of that yet. */
+function isHomeless({ spec, status }: Pod): boolean {
+  return spec.nodeName !== undefined && (status.podIPs ?? []).length === 0;
 }
 
 /** Pods that wait come last, or they would take what others have that were not met yet. */

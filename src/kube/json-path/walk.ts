@@ -18,9 +18,12 @@ export class WalkFault extends Error {
 /** What stands for the item of a range over nothing, whose actions are passed by. */
 const NOTHING = Symbol("nothing");
 
-/** Of each action (and text) what it found, in order. Throws WalkFault. */
-export function findResults(root: readonly PathNode[], data: Value): Value[][] {
-  return new Walk(root).find(0, data);
+/**
+ * Of each action (and text) what it found, in order. `most`: so many values are looked at; a path may go through an
+ * object again for each thing that it found. Throws WalkFault.
+ */
+export function findResults(root: readonly PathNode[], data: Value, most: number): Value[][] {
+  return new Walk(root, most).find(0, data);
 }
 
 type ArrayNode = Extract<PathNode, { kind: "array" }>;
@@ -28,13 +31,20 @@ type FilterNode = Extract<PathNode, { kind: "filter" }>;
 
 class Walk {
   readonly #root: readonly PathNode[];
+  #left: number;
   #begun = 0;
   #inside = 0;
   #ended = 0;
   #lastEnd = -1;
 
-  constructor(root: readonly PathNode[]) {
+  constructor(root: readonly PathNode[], most: number) {
     this.#root = root;
+    this.#left = most;
+  }
+
+  #spend(count: number): void {
+    this.#left -= count;
+    if (this.#left < 0) throw new WalkFault("it goes through too many values", []);
   }
 
   find(first: number, data: Value): Value[][] {
@@ -67,6 +77,7 @@ class Walk {
   }
 
   #walk(input: Value[], node: PathNode): Value[] {
+    this.#spend(input.length);
     switch (node.kind) {
       case "list":
         return this.#list(node.nodes, input);
@@ -79,9 +90,9 @@ class Walk {
       case "field":
         return input.flatMap((value) => field(value, node.name));
       case "wildcard":
-        return input.flatMap(children);
+        return input.flatMap((value) => this.#children(value));
       case "recursive":
-        return descend(input);
+        return this.#descend(input);
       case "array":
         return elements(input, node);
       case "union":
@@ -89,6 +100,25 @@ class Walk {
       case "filter":
         return input.flatMap((value) => this.#filter(input, value, node));
     }
+  }
+
+  /** Of a text its bytes. */
+  #children(value: Value): Value[] {
+    if (typeof value === "string") {
+      this.#spend(value.length);
+      return [...Buffer.from(value)].map((byte) => new GoNumber("uint", byte));
+    }
+    return isComposite(value) ? Object.values(value).filter((each) => each !== undefined) : [];
+  }
+
+  /** Everything that has something in it: a number has not, a text has if it is not empty. */
+  #descend(input: readonly Value[]): Value[] {
+    return input.flatMap((value) => {
+      this.#spend(1);
+      if (typeof value === "string") return value === "" ? [] : [value];
+      const inner = this.#children(value);
+      return inner.length === 0 ? [] : [value, ...this.#descend(inner)];
+    });
   }
 
   #word(input: Value[], name: string): Value[] {
@@ -149,21 +179,6 @@ function field(value: Value, name: string): Value[] {
   if (!isComposite(value) || Array.isArray(value) || !Object.hasOwn(value, name)) return [];
   const found = (value as Record<string, Value>)[name];
   return found === undefined ? [] : [found];
-}
-
-/** Of a text its bytes. */
-function children(value: Value): Value[] {
-  if (typeof value === "string") return [...Buffer.from(value)].map((byte) => new GoNumber("uint", byte));
-  return isComposite(value) ? Object.values(value).filter((each) => each !== undefined) : [];
-}
-
-/** Everything that has something in it: a number has not, a text has if it is not empty. */
-function descend(input: readonly Value[]): Value[] {
-  return input.flatMap((value) => {
-    if (typeof value === "string") return value === "" ? [] : [value];
-    const inner = children(value);
-    return inner.length === 0 ? [] : [value, ...descend(inner)];
-  });
 }
 
 function elements(input: Value[], { from, to, step }: ArrayNode): Value[] {

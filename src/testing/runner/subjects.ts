@@ -97,7 +97,7 @@ export const SUBJECTS: Subjects = {
   },
   cluster: {
     what: "a cluster without an API server: store, controllers, allocation, sources",
-    files: `cluster store workloads rollouts cron-jobs garbage-collector volumes disruption-budgets
+    files: `cluster late-node store workloads rollouts cron-jobs garbage-collector volumes disruption-budgets
       endpoints endpoints-mirror pod-account host-ports habits sources dry-run event-recorder
       event-correlator node-writer api-source kept-object last-state desired-state reflector kubeconfig agent-api-server
       real-api-server
@@ -166,8 +166,8 @@ export const SUBJECTS: Subjects = {
   house: {
     what: "rules that hold the code, the tools of tests and benchmarks",
     files: `tidy alloc cases cpu-account search-rate deopt choose-node frame-builder frame-offload columns gc-log
-      asked-times change-times event-ledger idle-cores numbers sample compare plot page report perf-text stage-shares scale start
-      tshark test-* shared-process at-end`,
+      asked-times change-times event-ledger idle-cores numbers sample compare plot page report perf-text stage-shares
+      scale start tshark test-* shared-process at-end`,
   },
 };
 
