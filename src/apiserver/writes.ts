@@ -174,8 +174,9 @@ export class Writes {
     const { name } = object.metadata;
     const judged = this.#cluster.judge(object);
     for (const text of judged.warnings) warn(text);
-    const told = old === undefined ? [] : this.#notesOf(old);
-    for (const text of this.#notesOf(object)) if (!told.includes(text)) warn(text);
+    const notes = this.#notesOf(object);
+    const told = old === undefined || notes.length === 0 ? [] : this.#notesOf(old);
+    for (const text of notes) if (!told.includes(text)) warn(text);
     const [problem] = judged.problems;
     if (problem !== undefined && / is forbidden: /.test(problem.message))
       throw forbidden(resource, name, problem.message.replace(/^.*? is forbidden: /, ""));

@@ -53,9 +53,19 @@ export class EventRecorder {
   /** Takes away what is too old or too much. True when there was something. */
   expire(): boolean {
     const limit = this.#nowMs() - KEPT_MS;
-    const byAge = [...this.#store.values<Event>("Event")].sort((a, b) => lastMs(b) - lastMs(a));
-    const gone = byAge.filter((event, i) => i >= EVENTS_MAX || lastMs(event) <= limit);
+    const kept: { event: Event; atMs: number }[] = [];
+    const gone: Event[] = [];
+    for (const event of this.#store.values<Event>("Event")) {
+      const atMs = lastMs(event);
+      if (atMs <= limit) gone.push(event);
+      else kept.push({ event, atMs });
+    }
+    if (kept.length > EVENTS_MAX) {
+      kept.sort((a, b) => b.atMs - a.atMs);
+      gone.push(...kept.slice(EVENTS_MAX).map(({ event }) => event));
+    }
     for (const event of gone) this.#store.remove("Event", keyOf(event));
+    if (this.#keys.size <= this.#store.count("Event")) return gone.length > 0;
     for (const [what, key] of this.#keys)
       if (this.#store.get("Event", key) === undefined) this.#keys.delete(what);
     return gone.length > 0;

@@ -54,9 +54,11 @@ export class Store {
 
   /** Objects of a kind, of one namespace if given, sorted by key. */
   list<T extends KubeObject = KubeObject>(kind: string, namespace?: string): T[] {
-    const all = [...this.#kind(kind).values()] as T[];
-    const wanted = namespace === undefined ? all : all.filter((o) => o.metadata.namespace === namespace);
-    return wanted.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+    const wanted: [string, KubeObject][] = [];
+    for (const entry of this.#kind(kind))
+      if (namespace === undefined || entry[1].metadata.namespace === namespace) wanted.push(entry);
+    wanted.sort(([a], [b]) => (a < b ? -1 : 1));
+    return wanted.map(([, object]) => object as T);
   }
 
   /** All kinds that it has or may have objects of. */

@@ -5,7 +5,7 @@ import type { Cluster } from "../cluster/cluster.ts";
 import type { Change } from "../cluster/cluster-options.ts";
 import type { Happening } from "../cluster/event-recorder.ts";
 import { hostPortsOf } from "../kube/host-ports.ts";
-import { type Job, keyOf, type Node, type Pod, type Service } from "../kube/objects.ts";
+import { type Job, type KubeObject, keyOf, type Node, type Pod, type Service } from "../kube/objects.ts";
 import type { AgentAccess } from "./api/agent-access.ts";
 import { LabDns } from "./dns/lab-dns.ts";
 import { labObjects } from "./lab-objects.ts";
@@ -221,8 +221,7 @@ export class Lab implements PodHost {
     const hasHostPorts = object.kind === "Pod" && hostPortsOf((object as Pod).spec).length > 0;
     if (object.kind === "Service" || object.kind === "EndpointSlice" || hasHostPorts) this.servicesChanged();
     if (this.stopping) return;
-    if (object.kind === "ConfigMap" || object.kind === "Secret")
-      this.configChanged(object.metadata.namespace);
+    if (object.kind === "ConfigMap" || object.kind === "Secret") this.configChanged(object);
     if (object.kind === "Service")
       for (const runner of this.runnersIn(object.metadata.namespace)) runner.servicesChanged();
     if (object.kind !== "Pod") return;
@@ -234,8 +233,8 @@ export class Lab implements PodHost {
   }
 
   /** Volumes and refused containers of a namespace follow what its ConfigMaps and Secrets say. */
-  private configChanged(namespace: string | undefined): void {
-    for (const runner of this.runnersIn(namespace)) runner.objectsChanged();
+  private configChanged(object: KubeObject): void {
+    for (const runner of this.runnersIn(object.metadata.namespace)) runner.objectsChanged(object);
   }
 
   private runnersIn(namespace: string | undefined): PodRunner[] {
@@ -286,7 +285,7 @@ export class Lab implements PodHost {
   private servicesChanged(): void {
     if (this.stopping) return;
     const kinds = ["Node", "Service", "EndpointSlice", "Pod"] as const;
-    const objects = kinds.flatMap((kind) => this.cluster.list(kind));
+    const objects = (): KubeObject[] => kinds.flatMap((kind) => this.cluster.list(kind));
     for (const agent of this.agents.values()) agent.servicesChanged(objects);
   }
 

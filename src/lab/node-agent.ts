@@ -30,8 +30,8 @@ export interface NodeAgent {
   start(access: AgentAccess): Promise<void>;
   /** Tries again now what failed; `renew`: the namespaces it works in are new, it must begin from the start. */
   repair(renew: boolean): Promise<void>;
-  /** Services or endpoints changed: these, and the nodes. */
-  servicesChanged(objects: readonly KubeObject[]): void;
+  /** Services or endpoints changed. `objects`: these, and the nodes and pods, when they are wanted. */
+  servicesChanged(objects: () => readonly KubeObject[]): void;
   stop(): Promise<void>;
   report(): NodeReport;
 }
@@ -181,7 +181,7 @@ export class KernelNode implements NodeAgent {
   private problem = "";
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<void> = Promise.resolve();
-  private objects: readonly KubeObject[] = [];
+  private objects: () => readonly KubeObject[] = () => [];
   private readonly served = new Map<IpFamily, UdpServed>();
 
   constructor(t: Topology, node: NodePlan, onChange: () => void) {
@@ -198,7 +198,7 @@ export class KernelNode implements NodeAgent {
     await this.write();
   }
 
-  servicesChanged(objects: readonly KubeObject[]): void {
+  servicesChanged(objects: () => readonly KubeObject[]): void {
     this.objects = objects;
     this.timer ??= setTimeout(() => {
       this.timer = undefined;
@@ -226,7 +226,8 @@ export class KernelNode implements NodeAgent {
   }
 
   private async write(): Promise<void> {
-    const { topology, node, objects } = this;
+    const { topology, node } = this;
+    const objects = this.objects();
     try {
       for (const range of node.podCidrs) {
         const family = range.includes(":") ? 6 : 4;

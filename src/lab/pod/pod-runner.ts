@@ -4,7 +4,7 @@
 import { rm } from "node:fs/promises";
 import type { Writable } from "node:stream";
 import { deepEqual } from "../../base/deep-equal.ts";
-import type { Container, Pod, Service } from "../../kube/objects.ts";
+import type { Container, KubeObject, Pod, Service } from "../../kube/objects.ts";
 import { oneLine } from "../errors.ts";
 import * as names from "../net/names.ts";
 import { deleteNamespaces, ETC_NETNS, namespaceExists, processesIn } from "../net/namespace.ts";
@@ -23,7 +23,7 @@ import { isSidecar, podStatus, waitingView } from "./pod-status.ts";
 import type { ProbeHelper } from "./probe-place.ts";
 import type { Entrance } from "./stream/exec-program.ts";
 import { PodVolumes } from "./volume/pod-volumes.ts";
-import { type PodPlace, VolumeProblem } from "./volume/volume-files.ts";
+import { hasFilesOf, type PodPlace, VolumeProblem } from "./volume/volume-files.ts";
 
 export interface PodHost {
   topology: Topology;
@@ -127,11 +127,11 @@ export class PodRunner {
   }
 
   /** A ConfigMap or a Secret of its namespace says something else now. */
-  objectsChanged(): void {
+  objectsChanged(object: KubeObject): void {
     if (this.stopping !== undefined) return;
     if (this.failure?.reason === "FailedMount") void this.start();
     if (this.all.length === 0) return;
-    this.volumes.refresh(this.place());
+    if (hasFilesOf(this.pod, object)) this.volumes.refresh(this.place());
     for (const each of this.all) each.objectsChanged();
   }
 

@@ -4,13 +4,13 @@ import { join } from "node:path";
 import type { Volume } from "kubernetes-types/core/v1.js";
 import t from "tap";
 import { accountVolume } from "../../../kube/account-volume.ts";
-import type { Pod } from "../../../kube/objects.ts";
+import type { KubeObject, Pod } from "../../../kube/objects.ts";
 import { planTopology } from "../../topology.ts";
 import { configObjects } from "../config-objects.ts";
 import { writeFolder } from "./atomic-folder.ts";
 import { havePlaces, mountsOf } from "./mounts.ts";
 import { PodVolumes } from "./pod-volumes.ts";
-import { filesOf, type Place } from "./volume-files.ts";
+import { filesOf, hasFilesOf, type Place } from "./volume-files.ts";
 
 const [node] = planTopology("demo", {}).nodes;
 const stored: Record<string, object> = {
@@ -213,4 +213,20 @@ t.test("a pod's token stays until it is time for the next one", async (t) => {
   late.refresh(own);
   t.equal(token(), "web-1/undefined/3", "its time has come");
   t.equal(new PodVolumes({ own: folder, lab: folder }).renewAtMs, Number.POSITIVE_INFINITY);
+});
+
+t.test("a pod has files of the objects that its volumes name, and of no others", async (t) => {
+  const volumes = [
+    { name: "a", configMap: { name: "web" } },
+    { name: "b", secret: { secretName: "key" } },
+    { name: "c", projected: { sources: [{ configMap: { name: "root" } }, { secret: { name: "more" } }] } },
+    { name: "d", emptyDir: {} },
+  ];
+  const of = { ...pod, spec: { ...pod.spec, volumes } } as unknown as Pod;
+  const has = (kind: string, name: string): boolean =>
+    hasFilesOf(of, { apiVersion: "v1", kind, metadata: { name, namespace: "default" } } as KubeObject);
+  for (const name of ["web", "root"]) t.ok(has("ConfigMap", name) && !has("Secret", name), name);
+  for (const name of ["key", "more"]) t.ok(has("Secret", name) && !has("ConfigMap", name), name);
+  t.notOk(has("ConfigMap", "other"));
+  t.notOk(hasFilesOf(pod, { apiVersion: "v1", kind: "Secret", metadata: { name: "key" } } as KubeObject));
 });

@@ -8,7 +8,7 @@ import type {
   VolumeProjection,
 } from "kubernetes-types/core/v1.js";
 import { ACCOUNT_VOLUME } from "../../../kube/account-volume.ts";
-import type { Pod } from "../../../kube/objects.ts";
+import type { KubeObject, Pod } from "../../../kube/objects.ts";
 import { NOT_YET } from "../../lab-status.ts";
 import type { NodePlan } from "../../topology.ts";
 import type { ConfigObjects, Entries, TokenWanted } from "../config-objects.ts";
@@ -44,6 +44,17 @@ const MODE_DEFAULT = 0o644;
  */
 const isServers = (name: string): boolean =>
   name.startsWith(ACCOUNT_VOLUME) || name.startsWith("default-token-");
+
+/** Whether a volume of the pod has files of this ConfigMap or Secret of its namespace. */
+export function hasFilesOf({ spec }: Pod, { kind, metadata: { name } }: KubeObject): boolean {
+  const isMap = kind === "ConfigMap";
+  return (spec.volumes ?? []).some(({ configMap, secret, projected }) => {
+    const named = (isMap ? configMap?.name : secret?.secretName) === name;
+    const isOne = (source: VolumeProjection): boolean =>
+      (isMap ? source.configMap : source.secret)?.name === name;
+    return named || projected?.sources?.some(isOne) === true;
+  });
+}
 
 /** Undefined: a volume that is no such thing. */
 export function filesOf(volume: Volume, place: Place): VolumeFiles | undefined {
