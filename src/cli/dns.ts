@@ -12,11 +12,10 @@ import * as names from "../kube/validate/names.ts";
 import { labPaths } from "../lab/state-dir.ts";
 import { ApiSource } from "../watch/api-server/api-source.ts";
 import { readAccess } from "../watch/api-server/kubeconfig.ts";
-import { NAMED_KINDS, NAMED_RESOURCES } from "../watch/api-server/resources.ts";
+import { NAMED_RESOURCES } from "../watch/api-server/resources.ts";
 import { FilesSource, refuseReadOnce } from "../watch/files-source.ts";
 import { FixedSource } from "../watch/fixed-source.ts";
 import { refuseTwice } from "../watch/input.ts";
-import { SocketSource } from "../watch/socket-source.ts";
 import type { ObjectSource } from "../watch/source.ts";
 import { type Globals, globals, note } from "./context.ts";
 import { usageError } from "./errors.ts";
@@ -149,7 +148,6 @@ function hostPort(flag: string, text: string): HostPort {
 
 function sourceOf({ source }: DnsConfig): ObjectSource | undefined {
   if (source === undefined) return undefined;
-  if ("socket" in source) return new SocketSource(source.socket, NAMED_KINDS);
   if ("kubernetes" in source) return apiSource(source.kubernetes);
   refuseReadOnce(source.files);
   return new FilesSource(source.files);
@@ -167,7 +165,7 @@ async function objectsOf({ file, kubeconfig, context }: Options, flags: Globals)
     return apiSource({ context });
   if (context !== undefined)
     throw usageError(`--context ${context}: is of a kubeconfig: name that with --kubeconfig`);
-  return new SocketSource(labPaths(runningLab(flags).name).socket, NAMED_KINDS);
+  return apiSource({ servers: [`unix:${labPaths(runningLab(flags).name).apiSocket}`] });
 }
 
 function isLabHere(flags: Globals): boolean {

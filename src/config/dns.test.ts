@@ -71,7 +71,7 @@ const cases: readonly (readonly [more: object, want: RegExp])[] = [
   [{ hosts: [{ ip: "192.0.2.1", hostnames: [] }] }, /^hosts\[0\].hostnames: Required value/],
   [{ hosts: [{ ip: "192.0.2.1", hostnames: ["A_b"] }] }, /^hosts\[0\].hostnames\[0\]: Invalid value/],
   [{ metrics: "9153" }, /^metrics: Invalid value: "9153": must be IP:port/],
-  [{ source: {} }, /^source: Invalid value: .* must have one of files, socket and kubernetes$/],
+  [{ source: {} }, /^source: Invalid value: .* must have one of files and kubernetes$/],
   [{ cache: { size: -1 } }, /^cache.size: Invalid value: -1/],
 ];
 

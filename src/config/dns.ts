@@ -51,7 +51,6 @@ export interface DnsConfig extends DnsSettings {
   /** undefined: the cluster's names are asked for, like all others. */
   readonly source:
     | { readonly files: readonly string[] }
-    | { readonly socket: string }
     | { readonly kubernetes: Omit<KubernetesSource, "stateFile"> }
     | undefined;
 }

@@ -149,7 +149,6 @@ const DNS: SchemaObject = closed({
     type: "object",
     oneOf: [
       closed({ files: listOf(text) }, ["files"]),
-      closed({ socket: text }, ["socket"]),
       closed({ kubernetes: closed({ kubeconfig: text, context: text, servers: listOf(text) }) }, [
         "kubernetes",
       ]),

@@ -1,9 +1,7 @@
-// What of a lab is no Kubernetes API (kubernetes-api.ts): HTTP with JSON on a unix socket. The command line and the
-// lab's DNS are its clients.
+// What of a lab is no Kubernetes API (kubernetes-api.ts): HTTP with JSON on a unix socket, for the command line.
 //
 //   GET  /status                        LabStatus
 //   GET  /topology                      the plan
-//   GET  /watch?kinds=A,B               JSON lines: {"type":"ADDED"|"MODIFIED"|"DELETED","object"}, {"type":"BOOKMARK"}
 //   POST /apply    {"manifests":[{"file","text"}],"namespace"?,"create"?,"dryRun"?} {"items":[Outcome],"notes":[line]}
 //                  many objects as one change: all of them or none; "dryRun": everything but storing
 //   POST /repair   {"made":[namespaces that had to be made again]}
@@ -12,7 +10,6 @@
 // Errors: {"error","code","exitCode"} with status 400; several problems of manifests are several lines of "error".
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { Change } from "../cluster/cluster-options.ts";
 import type { Outcome } from "../cluster/outcome.ts";
 import { type CustomDefinition, isCustomKind } from "../kube/custom-definition.ts";
 import { externalIpWarnings } from "../kube/external-ips.ts";
@@ -28,7 +25,6 @@ import { imageNotes } from "./pod/image/image-notes.ts";
 import { kernelNodeWarnings } from "./policy-kernel-nodes.ts";
 
 const BODY_MAX_BYTES = 64 << 20;
-const WATCH_BACKLOG_BYTES = 64 << 20;
 
 export interface LabServer {
   server: Server;
@@ -40,21 +36,9 @@ export function serveLab(
   socketPath: string,
   onDown: (graceMs: number) => Promise<void>,
 ): Promise<LabServer> {
-  const watchers: Watchers = new Map();
-  lab.cluster.onChange((change) => {
-    let line = "";
-    for (const [watcher, kinds] of watchers) {
-      if (!kinds.includes(change.object.kind)) continue;
-      line ||= `${JSON.stringify(change)}\n`;
-      // One that does not read is cut off: it comes back, and begins with a list of what is then.
-      if (watcher.writableLength > WATCH_BACKLOG_BYTES) watcher.destroy();
-      else watcher.write(line);
-    }
-  });
   const server = createServer((request, response) => {
-    route(lab, watchers, onDown, request, response).catch((error: unknown) => answerError(response, error));
+    route(lab, onDown, request, response).catch((error: unknown) => answerError(response, error));
   });
-  server.requestTimeout = 0; // a watch lasts as long as its client
   server.keepAliveTimeout = 1000;
   rmSync(socketPath, { force: true });
   return new Promise((resolve, reject) => {
@@ -70,26 +54,19 @@ export function serveLab(
   });
 }
 
-/** Who listens, and to which kinds. */
-type Watchers = Map<ServerResponse, readonly string[]>;
-
 async function route(
   lab: Lab,
-  watchers: Watchers,
   onDown: (graceMs: number) => Promise<void>,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const url = new URL(request.url ?? "/", "http://lab");
-  const query = (name: string): string | undefined => url.searchParams.get(name) ?? undefined;
   const path = url.pathname;
   switch (`${request.method} ${path}`) {
     case "GET /status":
       return answer(response, lab.status());
     case "GET /topology":
       return answer(response, lab.topology);
-    case "GET /watch":
-      return watch(lab, watchers, response, query("kinds") ?? "");
     case "POST /apply":
       return answer(response, apply(lab, (await readJsonBody(request)) as ManifestBody));
     case "POST /repair": {
@@ -154,20 +131,6 @@ function withOwnKind(item: Outcome): Outcome {
   if (!isCustomKind(kind)) return item;
   const [own] = kind.split(".", 1);
   return { ...item, kind: own, ...(object === undefined ? {} : { object: { ...object, kind: own } }) };
-}
-
-function watch(lab: Lab, watchers: Watchers, response: ServerResponse, words: string): void {
-  const kinds = words.split(",").map((word) => lab.cluster.kindOf(word).kind);
-  response.writeHead(200, { "content-type": "application/jsonlines" });
-  for (const kind of kinds) {
-    for (const object of lab.cluster.list(kind)) {
-      response.write(`${JSON.stringify({ type: "ADDED", object } satisfies Change)}\n`);
-    }
-  }
-  response.write('{"type":"BOOKMARK"}\n');
-  watchers.set(response, kinds);
-  response.on("close", () => watchers.delete(response));
-  response.on("error", () => watchers.delete(response));
 }
 
 async function readJsonBody(request: IncomingMessage): Promise<unknown> {

@@ -1,4 +1,4 @@
-// Where objects come from. One interface: files, a lab over a socket, a Kubernetes API server.
+// Where objects come from. One interface: files, or a Kubernetes API server.
 import type { ObjectEvent } from "./desired-state.ts";
 
 export interface SourceListener {

@@ -1,6 +1,5 @@
-// Both sources against the same expectations: what was there, then changes, whatever happens in between.
+// Files as a source: what was there, then changes, whatever happens in between.
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type Server, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
@@ -9,7 +8,6 @@ import t from "tap";
 import { parseSteps, type Readings } from "../kube/manifest/manifest.ts";
 import type { ObjectEvent } from "./desired-state.ts";
 import { FilesSource } from "./files-source.ts";
-import { SocketSource } from "./socket-source.ts";
 import type { ObjectSource } from "./source.ts";
 
 const service = (name: string, port = 80) => ({
@@ -212,53 +210,3 @@ t.test(
 );
 
 /** A server that answers each watch with the objects of the moment and keeps the connection. */
-function serve(
-  path: string,
-  objects: () => object[],
-): Promise<{ server: Server; open: Set<ServerResponse> }> {
-  const open = new Set<ServerResponse>();
-  const server = createServer(({ url }, response) => {
-    if (url !== "/watch?kinds=Service") response.statusCode = 404;
-    for (const object of objects()) response.write(`${JSON.stringify({ type: "ADDED", object })}\n`);
-    response.write('{"type":"BOOKMARK"}\n');
-    open.add(response);
-  });
-  return new Promise((resolve) => server.listen(path, () => resolve({ server, open })));
-}
-
-t.test(
-  "socket: list, bookmark, changes; a lost connection is made again and only differences are told",
-  async (t) => {
-    const directory = mkdtempSync(join(tmpdir(), "podwire-socket-"));
-    t.teardown(() => rmSync(directory, { recursive: true, force: true }));
-    const path = join(directory, "lab.sock");
-    const source = new SocketSource(path, ["Service"]);
-    const heard = new Recorder(source);
-    t.teardown(() => source.close());
-    await heard.until(() => heard.problems.length === 1);
-    t.match(heard.problems[0], /ENOENT/);
-
-    let objects = [service("a"), service("b")];
-    const first = await serve(path, () => objects);
-    await heard.until(() => heard.synced === 1);
-    t.same(heard.events, ["ADDED a", "ADDED b"]);
-    const [response] = first.open;
-    const line = JSON.stringify({ type: "MODIFIED", object: service("a", 81) });
-    response.write(line.slice(0, 20));
-    response.write(`${line.slice(20)}\n${JSON.stringify({ type: "DELETED", object: service("b") })}\n`);
-    await heard.until(() => heard.events.length === 4);
-    t.same(heard.events.slice(2), ["MODIFIED a", "DELETED b"]);
-
-    first.server.closeAllConnections();
-    await new Promise((resolve) => first.server.close(resolve));
-    objects = [service("a", 81), service("c")];
-    const second = await serve(path, () => objects);
-    t.teardown(() => {
-      second.server.closeAllConnections();
-      second.server.close();
-    });
-    await heard.until(() => heard.synced === 2);
-    t.same(heard.events.slice(4), ["ADDED c"]);
-    t.equal(heard.problems.length, 2, "one report for each time it was away");
-  },
-);

@@ -7,7 +7,9 @@ import { agentSocket, labPaths } from "../../../src/lab/state-dir.ts";
 import type { TestLab } from "../../../src/testing/lab/lab.ts";
 import { sleep } from "../../../src/testing/lab/process.ts";
 import { type Cluster, clusterOf, type Named, type PodObject } from "../../../src/testing/policy/cluster.ts";
-import { SocketSource } from "../../../src/watch/socket-source.ts";
+import { ApiSource } from "../../../src/watch/api-server/api-source.ts";
+import { readAccess } from "../../../src/watch/api-server/kubeconfig.ts";
+import { RESOURCES } from "../../../src/watch/api-server/resources.ts";
 import { LabApiClient, pathOf } from "./lab-api-client.ts";
 
 export interface Stored extends Named {
@@ -30,13 +32,16 @@ interface AgentStatus {
   readonly appliedMonotonicMs: number;
 }
 
-/** What has changed, as the lab tells all kinds in one order; an agent hears of each kind by a way of its own. */
+/** What has changed, by the lab's API. An agent hears of each kind by a way of its own, as this does. */
 class Changes {
   readonly versions: Record<string, number> = {};
   readonly begun: Promise<void>;
 
   constructor(socketPath: string) {
-    const source = new SocketSource(socketPath, KINDS);
+    const source = new ApiSource({
+      ...{ access: readAccess({ servers: [`unix:${socketPath}`] }), nodeName: "", stateFile: "" },
+      resources: RESOURCES.filter(({ info }) => KINDS.includes(info.plural)),
+    });
     this.begun = new Promise((resolve) => {
       source.start({
         events: (events, synced) => {
@@ -54,7 +59,10 @@ class Changes {
 
   async until(kind: string, version: number): Promise<void> {
     for (const end = Date.now() + IN_FORCE_MS; Date.now() < end; await sleep(POLL_MS))
-      if ((this.versions[kind] ?? 0) >= version) return;
+      if ((this.versions[kind] ?? 0) >= version) {
+        await sleep(POLL_MS); // what was told of other kinds before lies in their sockets, and is read by then
+        return;
+      }
     throw new Error(`the lab has not told of a change within ${IN_FORCE_MS} ms`);
   }
 }
@@ -67,7 +75,7 @@ export class LiveLab {
   constructor(lab: TestLab) {
     this.lab = lab;
     this.#api = new LabApiClient(labPaths(lab.name).kubeconfig);
-    this.#changes = new Changes(labPaths(lab.name).socket);
+    this.#changes = new Changes(labPaths(lab.name).apiSocket);
   }
 
   /** As one change. */

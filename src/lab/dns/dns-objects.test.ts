@@ -22,7 +22,7 @@ t.test("what the pod is told is what podwire dns takes", async (t) => {
   t.match(configured({}), {
     listen: [{ address: "0.0.0.0", port: 53 }],
     metrics: { address: "0.0.0.0", port: 9153 },
-    source: { socket: paths.socket },
+    source: { kubernetes: { servers: [`unix:${paths.apiSocket}`] } },
     forward: [{ path: paths.dns }],
     zone: "cluster.local",
   });
@@ -69,11 +69,13 @@ t.test(
     });
     const changes: string[] = [];
     cluster.onChange(({ type, object }) => changes.push(`${type} ${object.kind}`));
-    applyDns(cluster, topology, ["node", "main.js", "dns"]);
+    applyDns(cluster, topology, ["node", "main.js", "dns"], { ttl: 5 });
     t.equal((cluster.get("Service", "kube-system/kube-dns") as Service).spec.clusterIP, "10.100.0.10");
     t.equal(cluster.list("Pod", "kube-system").length, 1);
     changes.length = 0;
-    applyDns(cluster, topology, ["node", "main.js", "dns"]);
+    applyDns(cluster, topology, ["node", "main.js", "dns"], { ttl: 5 });
     t.same(changes, []);
+    applyDns(cluster, topology, ["node", "main.js", "dns"], { ttl: 6 });
+    t.ok(changes.includes("ADDED Pod"), "with another configuration there is another pod");
   },
 );

@@ -3,6 +3,7 @@
 import type { Cluster } from "../../cluster/cluster.ts";
 import type { DnsSettings } from "../../config/dns.ts";
 import { formatHostPort } from "../../config/host-port.ts";
+import { hash32 } from "../../kube/hash.ts";
 import { type Manifest, manifestOf } from "../../kube/manifest/manifest.ts";
 import { DNS_IMAGE } from "../pod/pod-env.ts";
 import type { LabPaths } from "../state-dir.ts";
@@ -23,7 +24,8 @@ export function dnsConfiguration(t: Topology, dns: DnsSettings, paths: LabPaths)
     ...{ apiVersion: "podwire.dev/v1alpha1", kind: "DNSConfiguration", ...settings },
     listen: any.map((address) => formatHostPort({ address, port: DNS_PORT })),
     metrics: formatHostPort({ address: hasSix ? "::" : "0.0.0.0", port: METRICS_PORT }),
-    source: { socket: paths.socket },
+    // Not by the network: names are to be answered whether or not the plane of its node leads to the API yet.
+    source: { kubernetes: { servers: [`unix:${paths.apiSocket}`] } },
     forward: forward === null ? "none" : forward === "host" ? [`unix:${paths.dns}`] : forward.map(serverText),
     stubDomains: Object.fromEntries(
       stubDomains.map(({ domain, servers }) => [domain, servers.map(formatHostPort)]),
@@ -31,9 +33,15 @@ export function dnsConfiguration(t: Topology, dns: DnsSettings, paths: LabPaths)
   };
 }
 
-/** Puts them among the lab's objects, where they are not there as they should be. */
-export function applyDns(cluster: Cluster, t: Topology, command: readonly string[]): void {
-  cluster.applyManifests([serviceOf(t), deploymentOf(command)].map((object) => manifest(object)));
+/** Puts them among the lab's objects, where they are not there as they should be. `configuration`: its pod's. */
+export function applyDns(
+  cluster: Cluster,
+  t: Topology,
+  command: readonly string[],
+  configuration: object,
+): void {
+  const hash = hash32(JSON.stringify(configuration)).toString(16);
+  cluster.applyManifests([serviceOf(t), deploymentOf(command, hash)].map((object) => manifest(object)));
 }
 
 function manifest(object: object): Manifest {
@@ -73,7 +81,8 @@ function serviceOf(t: Topology): object {
   };
 }
 
-function deploymentOf(command: readonly string[]): object {
+/** `configuration`: its hash. One that reads another configuration is another pod. */
+function deploymentOf(command: readonly string[], configuration: string): object {
   const port = (name: string, protocol: string, containerPort: number): object => ({
     name,
     protocol,
@@ -87,7 +96,7 @@ function deploymentOf(command: readonly string[]): object {
       replicas: 1,
       selector: { matchLabels: LABELS },
       template: {
-        metadata: { labels: LABELS },
+        metadata: { labels: LABELS, annotations: { "podwire.dev/configuration": configuration } },
         spec: {
           dnsPolicy: "None", // it does not ask itself
           dnsConfig: { nameservers: ["127.0.0.1"] },

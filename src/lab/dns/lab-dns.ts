@@ -32,7 +32,8 @@ export class LabDns {
       const configuration = dnsConfiguration(topology, dns, paths);
       await writeAtomically(paths.dnsConfig, JSON.stringify(configuration)); // JSON is YAML
       if (dns.forward === "host") this.#relay = await startDnsRelay(paths.dns, hostResolvers().servers);
-      applyDns(cluster, topology, [process.execPath, program, "dns", "--config", paths.dnsConfig]);
+      const command = [process.execPath, program, "dns", "--config", paths.dnsConfig];
+      applyDns(cluster, topology, command, configuration);
     } catch (error) {
       log(`no DNS: ${messageOf(error)}`);
     }

@@ -69,6 +69,11 @@ export class StandIn {
     return (this.#server.address() as AddressInfo).port;
   }
 
+  /** At a socket of the machine. */
+  listenAt(path: string): Promise<void> {
+    return new Promise((resolve) => void this.#server.listen(path, resolve));
+  }
+
   /** Goes away as a killed process does. */
   async close(): Promise<void> {
     this.#server.closeAllConnections();

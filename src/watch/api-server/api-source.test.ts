@@ -119,6 +119,31 @@ t.test("what is there, what changes, and what it is cut to", async (t) => {
   await api.close();
 });
 
+t.test("a server at a socket of this machine, which is not there yet, and goes away", async (t) => {
+  const path = join(folder, "a lab's.sock"); // one whose path a URL writes otherwise
+  const access = { servers: [`unix:${path}`], kubeconfig: join(folder, "nobody reads it") };
+  const heard = new Heard(access);
+  t.teardown(() => heard.source.close());
+  t.ok(await heard.until(() => heard.problems.length === 1));
+  t.equal(heard.problems[0], `API server unix:${path}: nodes: unix:${path}: no such socket`);
+  const api = new StandIn();
+  api.put(service("web"));
+  await api.listenAt(path);
+  t.ok(await heard.until(() => heard.isSynced), heard.problems.join());
+  t.same(heard.events, ["ADDED Service web"]);
+  t.equal(heard.source.health.server, `unix:${path}`);
+  api.put(service("api"));
+  t.ok(await heard.until(() => heard.events.length === 2));
+  await api.close();
+  api.delete(service("api"));
+  api.put(service("new"));
+  t.teardown(() => api.close());
+  await api.listenAt(path);
+  const isAnew = (): boolean => heard.graph.services.has("default/new");
+  t.ok((await heard.until(isAnew)) || (await heard.until(isAnew)), heard.problems.join());
+  t.notOk(heard.graph.services.has("default/api"));
+});
+
 t.test("what many objects have alike is kept once, and what no node asks for not at all", async (t) => {
   const pod = (name: string, app: string): object => ({
     ...{ apiVersion: "v1", kind: "Pod", metadata: { name, namespace: "default", labels: { app } } },

@@ -4,12 +4,13 @@ import {
   type IncomingMessage,
   Agent as PlainAgent,
   request as plainRequest,
+  type RequestOptions,
 } from "node:http";
 import { Agent, request } from "node:https";
 import { createSecureContext } from "node:tls";
 import { isLoopback } from "../../base/ip.ts";
 import { CredentialReader, type Credentials } from "./credentials.ts";
-import { type Access, addressOf } from "./kubeconfig.ts";
+import { type Access, addressOf, serverText, socketPathOf } from "./kubeconfig.ts";
 
 /** What becomes of a request, in this order: at most one `status`, any number of `data`, one `end`. */
 export interface Answer {
@@ -64,7 +65,7 @@ export class ApiConnection {
 
   /** The address that is asked, for messages. */
   get server(): string {
-    return this.#access.servers[this.#server].origin;
+    return serverText(this.#access.servers[this.#server]);
   }
 
   refused(): void {
@@ -109,24 +110,20 @@ export class ApiConnection {
       ...(text === undefined ? {} : { "content-type": type, "content-length": Buffer.byteLength(text) }),
       ...credentials.headers,
     };
-    const target = new URL(`${url.pathname.replace(/\/$/, "")}${path}`, url);
-    const made =
-      url.protocol === "http:"
-        ? plainRequest(target, { method, headers, agent: this.#plain })
-        : request(target, { method, headers, agent: this.#tls(credentials) });
+    const made = this.#request(url, path, { method, headers }, credentials);
     made.setSocketKeepAlive(true, KEEPALIVE_MS);
     // Of connecting alone: how long a server may be silent, whoever asked knows.
     const patience = setTimeout(() => made.destroy(new Error("no connection within 10 s")), CONNECT_MS);
     made.on("socket", (socket) => {
       const arrived = (): void => clearTimeout(patience);
       if (!socket.connecting) arrived();
-      else socket.once(url.protocol === "http:" ? "connect" : "secureConnect", arrived);
+      else socket.once(url.protocol === "https:" ? "secureConnect" : "connect", arrived);
     });
     made.on("error", (error) => {
       clearTimeout(patience);
       this.#next();
       this.#readAgain();
-      end(`${url.origin}: ${wordsOf(error)}`, isNobodyHere(error, url) || !this.#isServer(url));
+      end(`${serverText(url)}: ${wordsOf(error)}`, isNobodyHere(error, url) || !this.#isServer(url));
     });
     made.on("response", (response) => {
       this.#hearTime(response.headers.date);
@@ -134,6 +131,18 @@ export class ApiConnection {
     });
     made.end(text);
     return made;
+  }
+
+  #request(url: URL, path: string, options: RequestOptions, credentials: Credentials): ClientRequest {
+    const socketPath = socketPathOf(url);
+    if (socketPath !== undefined) {
+      const headers = { ...options.headers, host: "localhost" };
+      return plainRequest({ ...options, headers, socketPath, path, agent: this.#plain });
+    }
+    const target = new URL(`${url.pathname.replace(/\/$/, "")}${path}`, url);
+    return url.protocol === "http:"
+      ? plainRequest(target, { ...options, agent: this.#plain })
+      : request(target, { ...options, agent: this.#tls(credentials) });
   }
 
   /** An answer's date has no fractions: on average it is half a second later. */
@@ -161,8 +170,8 @@ export class ApiConnection {
     return this.#agent;
   }
 
-  #isServer({ origin }: URL): boolean {
-    return this.#access.servers.some((server) => server.origin === origin);
+  #isServer(url: URL): boolean {
+    return this.#access.servers.some((server) => serverText(server) === serverText(url));
   }
 
   #next(): void {
@@ -203,13 +212,16 @@ function pass(response: IncomingMessage, answer: Answer, end: Answer["end"]): vo
 
 /** As while a server of this machine is started anew. */
 function isNobodyHere(error: Error, server: URL): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  if (socketPathOf(server) !== undefined) return code === "ECONNREFUSED" || code === "ENOENT";
   const address = addressOf(server);
   const isHere = address === null ? server.hostname === "localhost" : isLoopback(address);
-  return isHere && (error as NodeJS.ErrnoException).code === "ECONNREFUSED";
+  return isHere && code === "ECONNREFUSED";
 }
 
 const WORDS: Readonly<Record<string, string>> = {
   ECONNREFUSED: "connection refused",
+  ENOENT: "no such socket",
   ECONNRESET: "the connection was cut",
   ENOTFOUND: "no such host",
   EHOSTUNREACH: "no route to the host",

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import t from "tap";
 import { stringify } from "yaml";
 import { CredentialReader } from "./credentials.ts";
-import { readAccess } from "./kubeconfig.ts";
+import { readAccess, serverText, socketPathOf } from "./kubeconfig.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "podwire-kubeconfig-"));
 t.teardown(() => rmSync(folder, { recursive: true }));
@@ -46,6 +46,16 @@ t.test("contexts, $KUBECONFIG, several files, other servers", async (t) => {
     "https://a:1/",
     "https://b:1/",
   ]);
+});
+
+t.test("a socket of this machine needs no kubeconfig, and no credentials", async (t) => {
+  const servers = ["unix:/run/podwire/a b.sock", "unix:///run/c.sock"];
+  const access = readAccess({ servers }, { KUBECONFIG: "/nowhere" });
+  t.same(access.servers.map(serverText), ["unix:/run/podwire/a b.sock", "unix:/run/c.sock"]);
+  t.same(access.servers.map(socketPathOf), ["/run/podwire/a b.sock", "/run/c.sock"]);
+  t.same(await new CredentialReader(access).read(), { headers: {}, tlsKey: "" });
+  const wrong = { servers: ["unix:run/c.sock"] };
+  t.throws(() => readAccess(wrong, {}), { message: /servers: "unix:run\/c\.sock": give unix: and a path/ });
 });
 
 t.test("files are relative to their kubeconfig, data comes before files", async (t) => {

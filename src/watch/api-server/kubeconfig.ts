@@ -1,6 +1,6 @@
 /**
  * How to reach an API server: kubeconfig files as kubectl reads them (several are merged, the first that names something
- * wins; paths are relative to their file), or what every pod is given.
+ * wins; paths are relative to their file), what every pod is given, or a socket of this machine.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { delimiter, dirname, resolve } from "node:path";
@@ -41,11 +41,12 @@ export interface AccessOptions {
   /** Of the configuration; else $KUBECONFIG, else what a pod is given. */
   readonly kubeconfig?: string | undefined;
   readonly context?: string | undefined;
-  /** Instead of the address that the kubeconfig or the pod's environment names. */
+  /** Instead of the address that the kubeconfig or the pod's environment names; unix:PATH: a socket, no credentials. */
   readonly servers?: readonly string[] | undefined;
 }
 
 const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
+const UNIX = "unix:";
 const EXEC_VERSIONS = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -61,12 +62,35 @@ export function readAccess(
   env: Readonly<Record<string, string | undefined>> = process.env,
   serviceAccount = SERVICE_ACCOUNT,
 ): Access {
+  const sockets = (options.servers ?? []).filter((text) => text.startsWith(UNIX)).map(socketUrl);
+  // Who may open a socket is known by that.
+  if (sockets.length > 0) return { servers: sockets, insecure: false, headers: {} };
   const files = (options.kubeconfig ?? env.KUBECONFIG ?? "").split(delimiter).filter((file) => file !== "");
   const access = files.length > 0 ? ofKubeconfig(files, options.context) : ofPod(env, serviceAccount);
   const servers = (options.servers ?? []).map((text) => serverUrl(text, "source.kubernetes.servers"));
   if (servers.length > 0) return { ...access, servers };
   if (access.servers.length > 0) return access;
   throw new KubeconfigError("source.kubernetes: no kubeconfig, and this is no pod: name one with kubeconfig");
+}
+
+/** A server by the path of its socket. */
+function socketUrl(text: string): URL {
+  const path = text.slice(UNIX.length).replace(/^\/\/(?=\/)/, "");
+  if (path.startsWith("/")) return new URL(`${UNIX}${path.split("/").map(encodeURIComponent).join("/")}`);
+  throw new KubeconfigError(
+    `source.kubernetes.servers: ${JSON.stringify(text)}: give unix: and a path from /`,
+  );
+}
+
+/** Undefined: it is no socket of this machine. */
+export function socketPathOf({ protocol, pathname }: URL): string | undefined {
+  return protocol === UNIX ? decodeURIComponent(pathname) : undefined;
+}
+
+/** As messages name it. */
+export function serverText(url: URL): string {
+  const path = socketPathOf(url);
+  return path === undefined ? url.origin : `${UNIX}${path}`;
 }
 
 /** null: it has a name. */

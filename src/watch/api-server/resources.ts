@@ -28,8 +28,9 @@ export const RESOURCES: readonly Resource[] = [
 ];
 
 /** What names are made of: headless Services, too, and whoever's proxy serves them. */
-export const NAMED_KINDS: readonly string[] = ["Namespace", "Service", "EndpointSlice", "Pod"];
-export const NAMED_RESOURCES: readonly Resource[] = NAMED_KINDS.map((kind) => resource(kind));
+export const NAMED_RESOURCES: readonly Resource[] = ["Namespace", "Service", "EndpointSlice", "Pod"].map(
+  (kind) => resource(kind),
+);
 
 /** What requests by HTTP are routed by; a cluster may have no Gateway API. */
 export const ROUTED_RESOURCES: readonly Resource[] = [
