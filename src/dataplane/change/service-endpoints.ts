@@ -5,10 +5,12 @@
 
 import { Header } from "../../base/columns.ts";
 import type { EndpointPart, EndpointSpec } from "../spec/services.ts";
+import * as growingIndex from "../table/growing-index.ts";
 import * as hashIndex from "../table/hash-index.ts";
 import * as endpointLoad from "../table/service/endpoint-load.ts";
 import { H_LAST_ENDPOINT } from "../table/service/identities.ts";
 import { NONE, type ServiceRecord, type Services, type StagedEndpoints } from "../table/service/services.ts";
+import { add, makeRoom, type Rows, remove } from "./growing-index.ts";
 import { dropUnclaimedNames, endEndpointId, giveEndpointId } from "./identities.ts";
 
 type EndpointKey = Pick<EndpointSpec, "w0" | "w1" | "w2" | "w3" | "port">;
@@ -16,6 +18,10 @@ type EndpointKey = Pick<EndpointSpec, "w0" | "w1" | "w2" | "w3" | "port">;
 /** Mark of an endpoint that no change has named yet: marks of changes are above. */
 const INHERITED = 0;
 const GONE = -1;
+const ENDPOINTS: Rows<Services> = {
+  homeOf: (t, cell) => endpointHome(t, cell - 1),
+  holds: (t, slot) => t.epMark[slot] !== GONE,
+};
 /** Slots that one step of a walk looks at. */
 const DROP_SLICE = 1024;
 
@@ -41,10 +47,9 @@ export function stageEndpoints(
   for (const e of endpoints) {
     staged.specs.push(e);
     if (staged.isShort) continue;
-    const cell = endpointCell(t, id, e);
-    let slot = t.epIndex[cell] - 1;
+    let slot = findEndpoint(t, id, e);
     if (slot < 0) {
-      slot = takeEndpoint(t, cell, id, e);
+      slot = takeEndpoint(t, id, e);
       if (slot < 0) {
         staged.isShort = true;
         continue;
@@ -57,11 +62,11 @@ export function stageEndpoints(
   }
 }
 
-/** A slot for an endpoint, found by its cell from now on; -1: there is none left. */
-function takeEndpoint(t: Services, cell: number, id: number, e: EndpointKey): number {
+/** A slot for an endpoint, which is found from now on; -1: there is none left. */
+function takeEndpoint(t: Services, id: number, e: EndpointKey): number {
+  makeRoom(t.epIndex, t, t.nextEndpoint, ENDPOINTS);
   const slot = t.freeEndpoints.pop() ?? (t.nextEndpoint < t.epPort.length ? t.nextEndpoint++ : -1);
   if (slot < 0) return -1;
-  t.epIndex[cell] = slot + 1;
   const a = slot * 4;
   t.epAddr[a] = e.w0;
   t.epAddr[a + 1] = e.w1;
@@ -71,6 +76,7 @@ function takeEndpoint(t: Services, cell: number, id: number, e: EndpointKey): nu
   t.epService[slot] = id;
   t.epHits[slot] = 0;
   t.epNext[slot] = NONE;
+  add(t.epIndex, t, slot, ENDPOINTS);
   return slot;
 }
 
@@ -85,8 +91,7 @@ export function inheritEndpoints(t: Services): void {
     const [w0, w1, w2, w3] = ids.endpointAddr.subarray(place * 4, place * 4 + 4);
     const service = ids.endpointService[place];
     const e = { w0, w1, w2, w3, port: ids.endpointPort[place] };
-    const cell = endpointCell(t, service, e);
-    const slot = t.epIndex[cell] === 0 ? takeEndpoint(t, cell, service, e) : NONE;
+    const slot = findEndpoint(t, service, e) < 0 ? takeEndpoint(t, service, e) : NONE;
     if (slot < 0) {
       ids.endpointId[place] = 0;
       continue;
@@ -121,13 +126,14 @@ export function releaseStaged(t: Services, staged: StagedEndpoints): void {
   for (const slot of staged.taken) freeEndpoint(t, slot);
 }
 
-/** Where the index has this endpoint of a service port, or where it would go. */
-function endpointCell(t: Services, id: number, e: EndpointKey): number {
-  const mask = t.epIndex.length - 1;
+/** The slot of this endpoint of a service port, or -1. */
+function findEndpoint(t: Services, id: number, e: EndpointKey): number {
+  const cells = growingIndex.cellsOf(t.epIndex);
+  const mask = cells.length - 1;
   let i = endpointHash(id, e.w0, e.w1, e.w2, e.w3, e.port) & mask;
   for (;;) {
-    const slot = t.epIndex[i] - 1;
-    if (slot < 0) return i;
+    const slot = cells[i] - 1;
+    if (slot < 0) return -1;
     const a = slot << 2;
     if (
       t.epAddr[a + 3] === e.w3 &&
@@ -137,7 +143,7 @@ function endpointCell(t: Services, id: number, e: EndpointKey): number {
       t.epAddr[a + 1] === e.w1 &&
       t.epAddr[a] === e.w0
     )
-      return i;
+      return slot;
     i = (i + 1) & mask;
   }
 }
@@ -180,15 +186,8 @@ export function freeUnmarked(t: Services, record: ServiceRecord, mark: number): 
   }
 }
 
-function endpointCellHome(t: Services, cell: number): number {
-  return endpointHome(t, cell - 1);
-}
-
 function freeEndpoint(t: Services, slot: number): void {
-  const mask = t.epIndex.length - 1;
-  let i = endpointHome(t, slot) & mask;
-  while (t.epIndex[i] !== slot + 1) i = (i + 1) & mask;
-  hashIndex.vacate(t.epIndex, i, mask, t, endpointCellHome);
+  remove(t.epIndex, t, slot, ENDPOINTS);
   endEndpointId(t.ids, t.epId[slot]);
   t.epMark[slot] = GONE;
   t.removals = (t.removals + 1) & 0x3fffffff;

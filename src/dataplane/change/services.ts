@@ -15,9 +15,9 @@ import {
   type ServiceUpdate,
   type SourceRange,
 } from "../spec/services.ts";
-import * as hashIndex from "../table/hash-index.ts";
 import type { ServiceRecord, Services, StagedEndpoints } from "../table/service/services.ts";
 import * as services from "../table/service/services.ts";
+import { add, makeRoom, type Rows, remove } from "./growing-index.ts";
 import { endName, noteService, virtualId } from "./identities.ts";
 import { giveRun, takeRun } from "./runs.ts";
 import { type Destination, freeMaglev, type OldRow, rowOf, takeMaglev, writeRow } from "./schedule.ts";
@@ -32,6 +32,10 @@ import {
 import { setOf } from "./service-sets.ts";
 
 const { CLASSES, NONE, RANGE_WORDS } = services;
+const FRONTENDS: Rows<Services> = {
+  homeOf: (t, cell) => services.homeOf(t, cell - 1),
+  holds: (t, slot) => t.portProto[slot] !== 0,
+};
 const SETS_MAX = 8; // of a service port: one for each traffic policy, so two are usual
 
 /** What a frontend keeps over a change of its service port, as long as its address stays. */
@@ -244,6 +248,7 @@ function addFrontend(
   const meta = (f.family << 8) | protocol | (isHostPort ? HOST_PORT_META : 0);
   // Two services on one address and port: `compile` gives it to one of them. Here the first keeps it.
   if (services.find(t, f.w0, f.w1, f.w2, f.w3, f.port, meta) >= 0) return -1;
+  makeRoom(t.index, t, t.nextFrontend, FRONTENDS);
   const slot = t.freeFrontends.pop() ?? t.nextFrontend++; // planService saw to it that there is one
   t.addr[slot * 4] = f.w0;
   t.addr[slot * 4 + 1] = f.w1;
@@ -270,22 +275,13 @@ function addFrontend(
       t.range.set([r.w0, r.w1, r.w2, r.w3, r.prefixLen], rangeAt + i * RANGE_WORDS);
     });
   }
-  let i = hashIndex.mixTrusted(f.w0 ^ ((f.port << 16) | meta), f.w1, f.w2, f.w3) & t.mask;
-  while (t.index[i] !== 0) i = (i + 1) & t.mask;
-  t.index[i] = slot + 1;
+  add(t.index, t, slot, FRONTENDS);
   return slot;
-}
-
-/** Cells hold slot + 1. */
-function frontendCellHome(t: Services, cell: number): number {
-  return services.homeOf(t, cell - 1);
 }
 
 function dropFrontends(t: Services, record: ServiceRecord): void {
   for (const f of record.frontends) {
-    let i = services.homeOf(t, f);
-    while (t.index[i] !== f + 1) i = (i + 1) & t.mask;
-    hashIndex.vacate(t.index, i, t.mask, t, frontendCellHome);
+    remove(t.index, t, f, FRONTENDS);
     t.portProto[f] = 0;
     if (t.kind[f] === FrontendKind.HOST_PORT) t.hostPortCount[0]--;
     t.freeFrontends.push(f);

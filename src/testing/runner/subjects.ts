@@ -12,9 +12,9 @@ export const SUBJECTS: Subjects = {
   },
   pipeline: {
     what: "the life of a packet: bridge, engine, neighbours, routes, queues",
-    files: `answer-arp answer-echo answer-nd bridge counters engine fdb hash-index icmp-corners ipv6-path kept-client
-      fast-path first-packet look-ahead local-addresses live-tables neighbor* pipeline prefix-set record-ring route routes
-      announce rates slot-pool token-bucket tx-queue wire-octets`,
+    files: `answer-arp answer-echo answer-nd bridge counters engine fdb growing-index hash-index icmp-corners ipv6-path
+      kept-client fast-path first-packet look-ahead local-addresses live-tables neighbor* pipeline prefix-set
+      record-ring route routes announce rates slot-pool token-bucket tx-queue wire-octets`,
   },
   spoofing: { what: "who may send what", files: "check-source check-options options-judge e2e-spoof" },
   fragments: { what: "fragments and reassembly", files: "reassemble fragments e2e-fragments" },

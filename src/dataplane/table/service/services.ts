@@ -24,6 +24,8 @@ import {
   Scheduler,
   type ServicePortSpec,
 } from "../../spec/services.ts";
+import * as growingIndex from "../growing-index.ts";
+import { GrowingIndex } from "../growing-index.ts";
 import * as hashIndex from "../hash-index.ts";
 import { H_EPOCH, Identities } from "./identities.ts";
 import * as schedule from "./schedule.ts";
@@ -71,8 +73,7 @@ export class Runs {
 
 export class Services {
   // Frontends
-  readonly index: Int32Array; //        frontend + 1; 0 = empty; open addressing, at most half full
-  readonly mask: number;
+  readonly index: GrowingIndex; //      by address, port and protocol
   readonly addr: Int32Array; //         4 words a frontend
   readonly portProto: Int32Array; //    port << 16 | family << 8 | protocol; 0 = free
   readonly kind: Uint8Array;
@@ -98,7 +99,7 @@ export class Services {
   readonly epSets: Uint8Array; //       bit per set of its service port that holds it
   readonly epService: Int32Array;
   readonly epHits: Float64Array;
-  readonly epIndex: Int32Array; //      endpoint + 1, by service port, address and port; only changes look there
+  readonly epIndex: GrowingIndex; //    by service port, address and port; only changes look there
   readonly epNext: Int32Array; //       the next endpoint of its service port, or NONE
   readonly epMark: Int32Array; //       change that named it last; 0: none did, it is an earlier plane's
 
@@ -138,8 +139,7 @@ export class Services {
   ) {
     const f = 1 << frontendsLog2;
     const e = 1 << endpointsLog2;
-    this.index = columns.int32(f * 2);
-    this.mask = f * 2 - 1;
+    this.index = new GrowingIndex(f, columns);
     this.addr = columns.int32(f * 4);
     this.portProto = columns.int32(f);
     this.kind = columns.uint8(f);
@@ -163,7 +163,7 @@ export class Services {
     this.epSets = columns.uint8(e);
     this.epService = columns.int32(e);
     this.epHits = columns.float64(e);
-    this.epIndex = columns.int32(e * 2);
+    this.epIndex = new GrowingIndex(e, columns);
     this.epNext = columns.int32(e);
     this.epMark = columns.int32(e);
     this.hostPortCount = columns.int32(1);
@@ -194,16 +194,18 @@ export function find(
   meta: number,
 ): number {
   const want = (port << 16) | meta;
-  let i = hashIndex.mixTrusted(w0 ^ want, w1, w2, w3) & t.mask;
+  const cells = growingIndex.cellsOf(t.index);
+  const mask = cells.length - 1;
+  let i = hashIndex.mixTrusted(w0 ^ want, w1, w2, w3) & mask;
   for (;;) {
-    const cell = t.index[i];
+    const cell = cells[i];
     if (cell === 0) return -1;
     const f = cell - 1;
     if (t.portProto[f] === want) {
       const a = f << 2;
       if (t.addr[a + 3] === w3 && t.addr[a + 2] === w2 && t.addr[a + 1] === w1 && t.addr[a] === w0) return f;
     }
-    i = (i + 1) & t.mask;
+    i = (i + 1) & mask;
   }
 }
 
@@ -273,10 +275,8 @@ export function masquerades(t: Services, f: number, sourceClass: number): boolea
   return t.masq[f * CLASSES + sourceClass] !== 0;
 }
 
-/** Where the search for a frontend's cell in the index begins. */
+/** Where the search for a frontend in the index begins; to be masked. */
 export function homeOf(t: Services, f: number): number {
   const a = f * 4;
-  return (
-    hashIndex.mixTrusted(t.addr[a] ^ t.portProto[f], t.addr[a + 1], t.addr[a + 2], t.addr[a + 3]) & t.mask
-  );
+  return hashIndex.mixTrusted(t.addr[a] ^ t.portProto[f], t.addr[a + 1], t.addr[a + 2], t.addr[a + 3]);
 }
