@@ -29,13 +29,11 @@ export class GiveBack {
   }
 
   #look(): void {
-    const before = heapBytes();
-    if (!this.#times.isDue(performance.now(), before)) return;
+    const { total_heap_size: before, used_heap_size: used } = getHeapStatistics();
+    if (!this.#times.isDue(performance.now(), before, used)) return;
     compactNow();
     this.#native.trimMemory();
     setFlagsFromString(NO_GROWTH); // a thread that starts takes this one back
-    this.#times.collected(performance.now(), before, heapBytes());
+    this.#times.collected(performance.now(), before, getHeapStatistics().total_heap_size);
   }
 }
-
-const heapBytes = (): number => getHeapStatistics().total_heap_size;
