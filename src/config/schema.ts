@@ -175,6 +175,7 @@ const GATEWAY: SchemaObject = closed(
     ingress: closed({ http: portNumber, https: portNumber }),
     gateways: { anyOf: [text, listOf(text)] },
     address: { anyOf: [text, listOf(text)] },
+    proxyProtocol: { enum: ["off", "accept", "require"] },
     accessLog: { anyOf: [{ enum: ["stdout", "off"] }, closed({ file: text }, ["file"])] },
     metrics: closed({ address: text, port: portNumber }, ["port"]),
     limits: closed({
@@ -186,6 +187,9 @@ const GATEWAY: SchemaObject = closed(
       bodyBytes: { type: "integer", minimum: 0 },
       connections: upTo(1_000_000),
       streams: upTo(10_000),
+      streamIdleSec: upTo(7 * 86_400),
+      flowIdleSec: upTo(86_400),
+      flows: upTo(65_536),
     }),
     drainSec: upTo(3600, 0),
     nodeName: text,

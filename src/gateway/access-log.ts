@@ -2,8 +2,10 @@
 // it did not. Lines are written together, off the requests' way.
 import { closeSync, openSync, writeSync } from "node:fs";
 import { PodwireError } from "../base/errors.ts";
+import { formatIp } from "../base/ip.ts";
 import { headerOf } from "../l7/request.ts";
 import type { Finished } from "./exchange/front.ts";
+import type { StreamRecord } from "./l4/tcp-front.ts";
 import type { RefusedRequest } from "./server/door.ts";
 
 export type LogTarget = "stdout" | { readonly file: string } | "off";
@@ -52,6 +54,30 @@ export class AccessLog {
       reason: problem === "" ? (decision?.action.kind === "answer" ? decision.reason : undefined) : problem,
       agent: headerOf(headers, "user-agent"),
       trace: headerOf(headers, "traceparent"),
+    });
+  }
+
+  stream(record: StreamRecord, port: number): void {
+    const { client, sni, listener, rule, backend, endpoint, sent, received, reason } = record;
+    this.#add({
+      time: new Date().toISOString(),
+      client: formatIp(client.address),
+      ...{
+        port,
+        protocol: sni === undefined ? "TCP" : "TLS",
+        sni,
+        listener,
+        bytesIn: sent,
+        bytesOut: received,
+      },
+      seconds: Number((record.durationMs / 1000).toFixed(6)),
+      ...{
+        rule,
+        backend,
+        endpoint,
+        pod: endpoint === undefined ? undefined : this.#podAt(endpoint) || undefined,
+      },
+      reason: reason === "" ? undefined : reason,
     });
   }
 

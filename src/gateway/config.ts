@@ -6,6 +6,7 @@ import { checkSchema } from "../config/schema.ts";
 import { type FieldProblem, FieldProblems, formatPath } from "../kube/manifest/field-problems.ts";
 import type { ManifestText } from "../kube/manifest/manifest.ts";
 import type { LogTarget } from "./access-log.ts";
+import type { ProxyProtocol } from "./l4/tcp-front.ts";
 import type { Limits } from "./server/door.ts";
 
 export interface GatewayConfig {
@@ -22,6 +23,8 @@ export interface GatewayConfig {
   readonly ingress: { readonly http?: number; readonly https?: number } | undefined;
   readonly gateways: readonly string[] | "all";
   readonly address: readonly string[];
+  /** Whether connections begin with who opened them. */
+  readonly proxyProtocol: ProxyProtocol;
   readonly accessLog: LogTarget;
   readonly metrics: { readonly address: string; readonly port: number } | undefined;
   readonly limits: Limits;
@@ -41,6 +44,7 @@ interface RawConfig extends Partial<Omit<GatewayConfig, "address" | "limits" | "
 const LIMITS: Limits = {
   ...{ headerBytes: 16_384, headers: 100, headerSec: 10, idleSec: 75, stallSec: 60, bodyBytes: 0 },
   ...{ connections: 10_000, streams: 128 },
+  ...{ streamIdleSec: 3600, flowIdleSec: 60, flows: 4096 },
 };
 const DRAIN_SEC = 30;
 const KIND = "GatewayConfiguration";
@@ -92,6 +96,7 @@ function withDefaults(raw: RawConfig, problems: FieldProblems): GatewayConfig {
     problems.invalid(["metrics", "address"], metrics.address, "must be an IP address");
   return {
     ...{ source: raw.source, ingress, gateways, address: addresses, accessLog },
+    proxyProtocol: raw.proxyProtocol ?? "off",
     metrics: metrics === undefined ? undefined : { address: "0.0.0.0", ...metrics },
     limits: { ...LIMITS, ...raw.limits },
     ...{ drainSec: raw.drainSec ?? DRAIN_SEC, nodeName: raw.nodeName ?? "", zone: raw.zone ?? "" },

@@ -227,6 +227,7 @@ t.test("a head that is too long, has too many headers or takes too long is refus
     bodyBytes: 0,
     connections: 10,
     streams: 10,
+    ...{ streamIdleSec: 10, flowIdleSec: 10, flows: 10 },
   };
   const { port } = await runningGateway(t, localObjects(...servedAt("web", [at]), web()), { limits });
   const head = "GET / HTTP/1.1\r\nHost: a.example\r\n";

@@ -14,12 +14,14 @@ import type { ClientRequest } from "./exchange/ends.ts";
 import { Exchange } from "./exchange/exchange.ts";
 import type { Finished, Front, Verdict } from "./exchange/front.ts";
 import { Rates } from "./exchange/rates.ts";
+import { Streams } from "./l4/streams.ts";
 import { GatewayMetrics } from "./metrics.ts";
 import { Contexts } from "./server/contexts.ts";
 import type { Door, Port, RefusedRequest } from "./server/door.ts";
 import { Listeners } from "./server/listeners.ts";
 import { makeOwnCertificate } from "./server/own-certificate.ts";
 import { Sweep } from "./sweep.ts";
+import { identityCheck } from "./tls/backend-identity.ts";
 import { Clusters } from "./upstream/clusters.ts";
 import type { Way } from "./upstream/dial.ts";
 import { World } from "./world.ts";
@@ -47,6 +49,7 @@ export class Gateway implements Front, Door {
   readonly #world: World;
   readonly #log: AccessLog;
   readonly #metrics = new GatewayMetrics();
+  readonly streams: Streams;
   readonly #ways = new Map<string, Way>();
   readonly #authorities = new Map<string, { readonly text: string; readonly context: SecureContext }>();
   #listeners: Listeners | undefined;
@@ -68,6 +71,7 @@ export class Gateway implements Front, Door {
     });
     this.clusters = new Clusters(this.sweep, (name) => this.#world.settingsOf(name));
     this.#log = new AccessLog(options.accessLog, (endpoint) => this.#world.podAt(endpoint));
+    this.streams = this.#makeStreams();
   }
 
   /** Resolves when the ports are open; objects may still come. Rejects where a port cannot be had. */
@@ -89,6 +93,7 @@ export class Gateway implements Front, Door {
     const waited = new Promise<void>((resolve) => setTimeout(resolve, PATIENCE_MS).unref());
     await Promise.race([synced, waited]);
     await this.#listeners.open(this.#world);
+    await this.streams.follow("all");
   }
 
   /** Objects are known, and the ports are open. */
@@ -104,6 +109,7 @@ export class Gateway implements Front, Door {
     return this.#metrics.text({
       clusters: this.clusters.gauges(),
       connections: this.#listeners?.connections ?? [],
+      flows: this.streams.udpCounts,
     });
   }
 
@@ -133,6 +139,7 @@ export class Gateway implements Front, Door {
     this.#world.close();
     for (const each of this.tunnels) each.destroy();
     this.#listeners?.close();
+    this.streams.close();
     this.clusters.close();
     this.sweep.close();
     await new Promise((resolve) => setImmediate(resolve)); // what ends with the connections is logged, too
@@ -195,8 +202,10 @@ export class Gateway implements Front, Door {
     }
     const context = this.#authority(tls.authorities);
     if (typeof context === "string") return `${backend?.name}: ${context}`;
-    const key = `verified ${isHttp2} ${tls.hostname} ${tls.authorities.join(" ")} ${context.text.length}`;
-    return this.#way(key, isHttp2, { serverName: tls.hostname, context: context.context, isVerified: true });
+    const { hostname: serverName, authorities, names } = tls;
+    const who = `${serverName} ${names?.join(",") ?? ""}`;
+    const key = `verified ${isHttp2} ${who} ${authorities.join(" ")} ${context.text.length}`;
+    return this.#way(key, isHttp2, { serverName, context: context.context, isVerified: true, names });
   }
 
   authorize(request: ClientRequest, auth: OutsideAuth, done: (verdict: Verdict) => void): void {
@@ -216,6 +225,34 @@ export class Gateway implements Front, Door {
     if (isSent) request.write(body);
     request.end([]);
     return isSent ? body.length : 0;
+  }
+
+  #makeStreams(): Streams {
+    const { address, gateways, proxyProtocol, onNote } = this.#options;
+    return new Streams({
+      ...{ world: this.#world, limits: this.limits, address, gateways, proxyProtocol, onNote },
+      random: this.random,
+      contextFor: (port, sni) => this.#contexts?.contextFor(port, sni) ?? null,
+      contextOf: (secret) => this.#contexts?.contextOf(secret),
+      backendTls: ({ hostname, authorities, names }) => {
+        const authority = this.#authority(authorities);
+        if (typeof authority === "string") return undefined;
+        const { context: secureContext } = authority;
+        return {
+          servername: hostname,
+          ...(secureContext !== undefined && { secureContext }),
+          ...(names !== undefined && { checkServerIdentity: identityCheck(names) }),
+        };
+      },
+      carried: (change) => {
+        this.#active += change;
+        if (this.#active === 0) this.#whenIdle?.();
+      },
+      ended: (record, port) => {
+        this.#metrics.stream(record);
+        if (this.#log.isOn) this.#log.stream(record, port);
+      },
+    });
   }
 
   /** Made anew once a second. */
@@ -260,6 +297,7 @@ export class Gateway implements Front, Door {
 
   #changed(what: "endpoints" | "all"): void {
     this.clusters.follow();
+    if (this.#listeners !== undefined) void this.streams.follow(what);
     if (what === "endpoints") return;
     this.#contexts?.forget();
     void this.#listeners?.follow(this.#world);

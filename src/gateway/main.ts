@@ -21,7 +21,10 @@ export async function runGateway(config: GatewayConfig, tell: (line: string) => 
   process.on("SIGHUP", () => gateway.reopenLog());
   const pages = config.metrics === undefined ? undefined : await servePages(config.metrics, gateway);
   await gateway.start();
-  const ports = gateway.ports.map(({ number, isTls }) => `${isTls ? "https" : "http"} ${number}`);
+  const ports = gateway.ports.map(({ number, isTls, hasStreams }) => {
+    const what = hasStreams ? ["tcp", "tls"] : ["http", "https"];
+    return `${what[Number(isTls)]} ${number}`;
+  });
   tell(`gateway: ${ports.join(", ") || "no port yet"}`);
   await ended;
   tell(`gateway: ends when what is under way has ended, within ${config.drainSec} s`);

@@ -1,9 +1,12 @@
 // What the gateway counts: requests by rule, backend and status, how long they took, and what is open.
 import { Exposition, exponentialBounds, Histogram } from "../observe/exposition.ts";
 import type { Finished } from "./exchange/front.ts";
+import type { StreamRecord } from "./l4/tcp-front.ts";
+import type { UdpCounts } from "./l4/udp-front.ts";
 import type { ClusterGauges } from "./upstream/cluster.ts";
 
 const SECONDS = exponentialBounds(0.000_5, 2, 16);
+const NOTHING = { count: 0, broken: 0, bytesIn: 0, bytesOut: 0 };
 const SERIES_MAX = 20_000; // rules come and go; what is beyond is counted under no rule
 
 interface Series {
@@ -18,11 +21,23 @@ interface Series {
 export interface GatewayGauges {
   readonly clusters: readonly ClusterGauges[];
   readonly connections: readonly { readonly port: number; readonly open: number }[];
+  readonly flows: readonly (UdpCounts & { readonly port: number })[];
+}
+
+interface StreamSeries {
+  readonly rule: string;
+  readonly backend: string;
+  count: number;
+  /** Ended otherwise than by both ends' will, those counted that no backend got. */
+  broken: number;
+  bytesIn: number;
+  bytesOut: number;
 }
 
 export class GatewayMetrics {
   readonly #series = new Map<string, Map<string, Series>>();
   readonly #refused = new Map<number, number>();
+  readonly #streams = new Map<string, StreamSeries>();
   #size = 0;
   retries = 0;
 
@@ -35,12 +50,25 @@ export class GatewayMetrics {
     if (tries > 1) this.retries += tries - 1;
   }
 
+  stream({ rule = "", backend = "", sent, received, reason }: StreamRecord): void {
+    const key = this.#streams.size < SERIES_MAX ? `${rule} ${backend}` : "";
+    let series = this.#streams.get(key);
+    if (series === undefined) {
+      series = { ...(key === "" ? { rule: "", backend: "" } : { rule, backend }), ...NOTHING };
+      this.#streams.set(key, series);
+    }
+    series.count++;
+    if (reason !== "") series.broken++;
+    series.bytesIn += sent;
+    series.bytesOut += received;
+  }
+
   refused(status: number): void {
     this.#refused.set(status, (this.#refused.get(status) ?? 0) + 1);
   }
 
   /** Prometheus' text. */
-  text({ clusters, connections }: GatewayGauges): string {
+  text({ clusters, connections, flows }: GatewayGauges): string {
     const page = new Exposition();
     const all = [...this.#series.values()].flatMap((each) => [...each.values()]);
     const labels = ({ rule, backend }: Series) => ({ rule, backend });
@@ -78,7 +106,52 @@ export class GatewayMetrics {
       connections.map(({ port, open }) => ({ labels: { port: String(port) }, value: open })),
     );
     this.#backends(page, clusters);
+    this.#streamsAndFlows(page, flows);
     return page.toString();
+  }
+
+  #streamsAndFlows(page: Exposition, flows: GatewayGauges["flows"]): void {
+    const counter = (name: string, help: string, value: (each: StreamSeries) => number): void => {
+      const samples = [...this.#streams.values()].map((each) => {
+        return { labels: { rule: each.rule, backend: each.backend }, value: value(each) };
+      });
+      page.counter(`podwire_gateway_${name}`, help, samples);
+    };
+    counter(
+      "streams_total",
+      "Connections that carried no requests, and those that were ended before.",
+      (s) => s.count,
+    );
+    counter(
+      "streams_broken_total",
+      "Of these, what ended otherwise than by both ends' will.",
+      (s) => s.broken,
+    );
+    counter("stream_sent_bytes_total", "Bytes that backends got of them.", (s) => s.bytesIn);
+    counter("stream_received_bytes_total", "Bytes that clients got of them.", (s) => s.bytesOut);
+    const byPort = (value: (each: UdpCounts) => number) =>
+      flows.map((each) => ({ labels: { port: String(each.port) }, value: value(each) }));
+    const udp = "podwire_gateway_udp";
+    page.gauge(
+      `${udp}_flows`,
+      "Clients' flows of datagrams.",
+      byPort((each) => each.flows),
+    );
+    page.counter(
+      `${udp}_received_total`,
+      "Datagrams that clients sent.",
+      byPort((each) => each.received),
+    );
+    page.counter(
+      `${udp}_answered_total`,
+      "Datagrams that endpoints sent.",
+      byPort((each) => each.answered),
+    );
+    page.counter(
+      `${udp}_dropped_total`,
+      "Datagrams that nobody got.",
+      byPort((each) => each.dropped),
+    );
   }
 
   #backends(page: Exposition, clusters: readonly ClusterGauges[]): void {

@@ -59,13 +59,14 @@ export class Contexts implements Secrets {
         },
       };
       const { cert } = this.#world.evaluator.evaluate(request);
-      const context = cert === undefined ? undefined : this.#of(cert);
+      const context = cert === undefined ? undefined : this.contextOf(cert);
       if (context !== undefined) return context;
     }
     return port.isIngress ? this.#own : null;
   }
 
-  #of(secret: string): SecureContext | undefined {
+  /** Of a Secret, "namespace/name", as it is now. */
+  contextOf(secret: string): SecureContext | undefined {
     const { data = {} } = this.#world.secret(secret) ?? {};
     const [cert = "", key = ""] = [data["tls.crt"], data["tls.key"]];
     const known = this.#bySecret.get(secret);

@@ -18,7 +18,7 @@ interface Open {
 }
 
 /** Protocols that are served by this file's doors. */
-const PROTOCOLS: Readonly<Record<string, boolean>> = { HTTP: false, HTTPS: true };
+const PROTOCOLS: Readonly<Record<string, boolean>> = { HTTP: false, HTTPS: true, TLS: true, TCP: false };
 
 export class Listeners {
   readonly #ports: Ports;
@@ -26,6 +26,7 @@ export class Listeners {
   readonly #secrets: Secrets;
   readonly #onProblem: (line: string) => void;
   readonly #open = new Map<number, Open>();
+  #isOpened = false;
   #isOpening = false;
   #isClosed = false;
 
@@ -49,6 +50,7 @@ export class Listeners {
 
   /** Rejects where one of the configured ports cannot be had. */
   async open(world: World): Promise<void> {
+    this.#isOpened = true;
     for (const port of this.#wanted(world)) {
       try {
         await this.#listen(port);
@@ -61,7 +63,7 @@ export class Listeners {
 
   /** Gateways have changed. */
   async follow(world: World): Promise<void> {
-    if (this.#isOpening || this.#isClosed || this.#open.size === 0) return;
+    if (this.#isOpening || this.#isClosed || !this.#isOpened) return;
     this.#isOpening = true;
     const wanted = this.#wanted(world);
     for (const [number, { listeners }] of this.#open) {
@@ -121,6 +123,7 @@ export class Listeners {
       isTls: boolean,
       isIngress: boolean,
       names: readonly string[],
+      isStream = false,
     ): void => {
       if (number === undefined) return;
       const known = ports.get(number);
@@ -131,7 +134,9 @@ export class Listeners {
         return;
       }
       const all = [...new Set([...(known?.gateways ?? []), ...names])];
-      ports.set(number, { number, isTls, isIngress: isIngress || known?.isIngress === true, gateways: all });
+      const hasStreams = isStream || known?.hasStreams === true;
+      const isOfIngress = isIngress || known?.isIngress === true;
+      ports.set(number, { number, isTls, hasStreams, isIngress: isOfIngress, gateways: all });
     };
     add(ingress?.http, false, true, []);
     add(ingress?.https, true, true, []);
@@ -139,7 +144,8 @@ export class Listeners {
       const name = keyOf(object);
       if (gateways !== "all" && !gateways.includes(name)) continue;
       for (const { port, protocol } of (object as Gateway).spec.listeners)
-        if (PROTOCOLS[protocol] !== undefined) add(port, PROTOCOLS[protocol], false, [name]);
+        if (PROTOCOLS[protocol] !== undefined)
+          add(port, PROTOCOLS[protocol], false, [name], protocol === "TLS" || protocol === "TCP");
     }
     return [...ports.values()];
   }

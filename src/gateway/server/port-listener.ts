@@ -1,8 +1,9 @@
 // One open port: connections are taken, by TLS or not, by HTTP/1.1 or HTTP/2, and counted. Who has another use for a raw
-// connection (TLS that is passed through, TCP routes) takes it before anything is read of it.
+// connection (TLS that is passed through, TCP routes, a PROXY header) takes it before anything is read of it (../l4).
 import { createServer, type Server, type Socket } from "node:net";
 import { type SecureContext, TLSSocket } from "node:tls";
 import { formatIp, parseIp } from "../../base/ip.ts";
+import type { Begun } from "../l4/tcp-front.ts";
 import type { Door, Port } from "./door.ts";
 import { Http1Connection } from "./http1-connection.ts";
 import type { Peer } from "./http1-request.ts";
@@ -25,12 +26,17 @@ export class PortListener {
   readonly #secrets: Secrets;
   readonly #connections = new Set<{ drain(): void }>();
   readonly #sockets = new Set<Socket>();
+  readonly #front: ReturnType<Door["streams"]["front"]>;
 
   constructor(port: Port, door: Door, secrets: Secrets) {
     this.port = port;
     this.#door = door;
     this.#secrets = secrets;
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
+    this.#front = door.streams.front(
+      () => this.port,
+      (socket, begun) => this.#begun(socket, begun),
+    );
     this.#server.maxConnections = door.limits.connections;
   }
 
@@ -71,6 +77,10 @@ export class PortListener {
   #accept(socket: Socket): void {
     this.#sockets.add(socket);
     socket.on("close", () => this.#sockets.delete(socket));
+    if (this.#door.streams.isNeeded(this.port)) {
+      this.#front.accept(socket);
+      return;
+    }
     const peer = peerOf(socket);
     if (!this.port.isTls) this.#plain(socket, peer);
     else this.#secure(socket, peer);
@@ -131,13 +141,23 @@ export class PortListener {
         tls.destroy();
         return;
       }
-      const secure = { ...peer, sni };
-      const connection =
-        tls.alpnProtocol === "h2"
-          ? new Http2Connection(tls, secure, this.port, this.#door)
-          : new Http1Connection(tls, secure, this.port, this.#door);
-      this.#keep(connection, tls);
+      this.#secured(tls, { ...peer, sni });
     });
+  }
+
+  #secured(tls: TLSSocket, peer: Peer): void {
+    const connection =
+      tls.alpnProtocol === "h2"
+        ? new Http2Connection(tls, peer, this.port, this.#door)
+        : new Http1Connection(tls, peer, this.port, this.#door);
+    this.#keep(connection, tls);
+  }
+
+  /** What is known of it, and its TLS, are there already. */
+  #begun(socket: Socket, { client, hello }: Begun): void {
+    const peer = { ip: client.address, text: formatIp(client.address), sni: hello?.sni };
+    if (hello === undefined) this.#plain(socket, peer);
+    else this.#secured(socket as TLSSocket, peer);
   }
 
   #keep(connection: { drain(): void }, socket: Socket): void {

@@ -1,6 +1,7 @@
 // How a backend is reached: plain or by TLS, with which name and whose signature.
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls, type SecureContext, type TLSSocket } from "node:tls";
+import { identityCheck } from "../tls/backend-identity.ts";
 
 export interface Way {
   /** Tells ways apart. */
@@ -17,6 +18,8 @@ export interface BackendTls {
   readonly context: SecureContext | undefined;
   /** The certificate has to be for the name, and signed by one of these. */
   readonly isVerified: boolean;
+  /** One of these has to be in the certificate in place of `serverName`: "DNS:…", "URI:…". */
+  readonly names?: readonly string[] | undefined;
 }
 
 /** `text`: "10.0.0.1:80", "[fd00::1]:80", "example.com:80". */
@@ -28,6 +31,7 @@ export function dial(text: string, { tls, isHttp2 }: Way): Socket | TLSSocket {
   return connectTls({
     ...{ host, port, rejectUnauthorized: tls.isVerified },
     ...(tls.serverName !== "" && { servername: tls.serverName }),
+    ...(tls.names !== undefined && { checkServerIdentity: identityCheck(tls.names) }),
     ...(tls.context !== undefined && { secureContext: tls.context }),
     ALPNProtocols: [isHttp2 ? "h2" : "http/1.1"],
   }).setNoDelay(true);

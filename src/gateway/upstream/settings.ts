@@ -9,12 +9,16 @@ export interface UpstreamSettings {
   readonly ejectSec: number;
   /** Of all endpoints, 0 to 1. */
   readonly ejectMaxShare: number;
+  /** Version of the header that connections without requests begin with; 0: none. */
+  readonly proxyProtocol: 0 | 1 | 2;
 }
 
 export const DEFAULTS: UpstreamSettings = {
   ...{ maxRequests: 0, maxConnections: 0, ejectAfter: 5, ejectSec: 10, ejectMaxShare: 0.5 },
+  proxyProtocol: 0,
 };
 const PREFIX = "podwire.dev/";
+const PROXY_VERSIONS: Readonly<Record<string, 1 | 2>> = { v1: 1, v2: 2 };
 const NAMES = {
   maxRequests: "max-requests",
   maxConnections: "max-connections",
@@ -29,7 +33,7 @@ export function readUpstreamSettings(
   tell: (line: string) => void,
 ): UpstreamSettings {
   if (annotations === undefined) return DEFAULTS;
-  const read = (field: keyof UpstreamSettings): number => {
+  const read = (field: keyof typeof NAMES): number => {
     const text = annotations[PREFIX + NAMES[field]];
     if (text === undefined) return DEFAULTS[field];
     if (!/^\d{1,7}$/.test(text)) {
@@ -38,7 +42,11 @@ export function readUpstreamSettings(
     }
     return field === "ejectMaxShare" ? Math.min(100, Number(text)) / 100 : Number(text);
   };
+  const header = annotations[`${PREFIX}proxy-protocol`];
+  const proxyProtocol = header === undefined ? 0 : PROXY_VERSIONS[header];
+  if (proxyProtocol === undefined) tell(`${PREFIX}proxy-protocol: ${JSON.stringify(header)}: use v1 or v2`);
   return {
+    proxyProtocol: proxyProtocol ?? 0,
     ...{ maxRequests: read("maxRequests"), maxConnections: read("maxConnections") },
     ...{ ejectAfter: read("ejectAfter"), ejectSec: read("ejectSec"), ejectMaxShare: read("ejectMaxShare") },
   };

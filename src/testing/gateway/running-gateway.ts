@@ -34,7 +34,7 @@ class ChangingSource implements ObjectSource {
 
 const LIMITS: GatewayConfig["limits"] = {
   ...{ headerBytes: 16_384, headers: 100, headerSec: 10, idleSec: 75, stallSec: 60, bodyBytes: 0 },
-  ...{ connections: 1000, streams: 128 },
+  ...{ connections: 1000, streams: 128, streamIdleSec: 3600, flowIdleSec: 60, flows: 100 },
 };
 
 export interface Running {
@@ -58,6 +58,7 @@ export async function runningGateway(
   const gateway = new Gateway({
     ...{ source, ingress: { http: port, https: tlsPort }, gateways: [], address: ["127.0.0.1"] },
     ...{ accessLog: "off", metrics: undefined, limits: LIMITS, drainSec: 1, nodeName: "", zone: "" },
+    proxyProtocol: "off",
     onNote: (line) => notes.push(line),
     ...more,
   });
@@ -67,7 +68,7 @@ export async function runningGateway(
 }
 
 /** A port that nobody has at the moment. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createTcp();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;

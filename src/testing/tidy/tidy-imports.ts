@@ -24,7 +24,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   capture: ["dissect"],
   observe: ["dataplane"],
   dns: ["kube", "config", "watch", "observe"],
-  gateway: ["kube", "config", "watch", "l7", "observe"],
+  gateway: ["wire", "kube", "config", "watch", "l7", "observe"],
   kubeproxy: ["dataplane", "kube", "config", "observe"],
   calico: ["kube", "config"],
   api: ["wire", "dataplane", "watch", "compile", "plane", "capture", "observe", "kubeproxy"],
