@@ -1,5 +1,4 @@
-// The lab's kubelet for one pod: namespace, device, volumes, containers in their order, status; and the way back when it
-// is deleted.
+// The lab's kubelet for one pod: namespace, device, volumes, containers, status; and the way back when it is deleted.
 
 import { rm } from "node:fs/promises";
 import type { Writable } from "node:stream";
@@ -16,19 +15,23 @@ import { ContainerRun } from "./container-run.ts";
 import { containerEnvironment, joinWords } from "./enter/enter.ts";
 import { servicePorts } from "./image/service-ports.ts";
 import type { LogTimes } from "./log-index.ts";
+import { PodContainers } from "./pod-containers.ts";
 import { hostname, resolverNotes } from "./pod-env.ts";
 import { PodEvents, type Tell } from "./pod-events.ts";
 import { type PodNetwork, podMac, wirePod } from "./pod-network.ts";
-import { isSidecar, podStatus, waitingView } from "./pod-status.ts";
+import { podStatus } from "./pod-status.ts";
 import type { ProbeHelper } from "./probe-place.ts";
 import type { Entrance } from "./stream/exec-program.ts";
 import { PodVolumes } from "./volume/pod-volumes.ts";
 import { hasFilesOf, type PodPlace, VolumeProblem } from "./volume/volume-files.ts";
 
+/** What a pod is told by its lab. */
 export interface PodHost {
   topology: Topology;
   paths: LabPaths;
+  /** ConfigMaps, Secrets and tokens for its containers and volumes. */
   objects: ConfigObjects;
+  /** Asks probes from the node's network. */
   helper(node: NodePlan): ProbeHelper;
   /** Services of a namespace. */
   services(namespace: string): readonly Service[];
@@ -48,27 +51,37 @@ export interface PodHost {
   log(line: string): void;
 }
 
+/** Between two tries to make the namespace and its device. */
 const SETUP_RETRY_MS = 2000;
 /** Between two tries to mount a volume, as kubelet waits: 0.5 s, then twice as long each time. */
 const MOUNT_RETRY_MS = 500;
 const MOUNT_RETRY_MAX_MS = 122_000;
 
+interface Why {
+  readonly reason: string;
+  readonly message: string;
+}
+
 export class PodRunner {
+  /** As the store has it now. */
   pod: Pod;
+  /** Name of its network namespace: its own, or with `hostNetwork` its node's. */
   readonly netns: string;
   private readonly host: PodHost;
   readonly node: NodePlan;
+  /** In the status that an earlier lab process left, or now. */
   private readonly startedAtMs: number;
   private readonly volumes: PodVolumes;
-  private inits: ContainerRun[] = [];
-  private containers: ContainerRun[] = [];
+  private readonly containers = new PodContainers();
   private readonly events: PodEvents;
-  private failure: { reason: string; message: string } | undefined;
+  /** Why it could not be set up, until it is. */
+  private failure: Why | undefined;
   private mountTries = 0;
   private starting: Promise<void> | undefined;
   private stopping: Promise<void> | undefined;
-  private sidecarsEnd: Promise<void> | undefined;
-  private verdict: { reason: string; message: string } | undefined;
+  /** It is over whatever its containers do: why. */
+  private verdict: Why | undefined;
+  /** The status that was told last, as text. */
   private announced = "";
   private retry: NodeJS.Timeout | undefined;
   private deadline: NodeJS.Timeout | undefined;
@@ -96,16 +109,15 @@ export class PodRunner {
   private async startOnce(): Promise<void> {
     clearTimeout(this.retry);
     const { phase } = this.pod.status;
-    if (this.all.length === 0 && (phase === "Succeeded" || phase === "Failed")) return; // it was over before
-    const renew = this.lost && this.all.some(({ begun }) => begun);
+    const { containers } = this;
+    if (!containers.isMade && (phase === "Succeeded" || phase === "Failed")) return; // it was over before
+    const renew = this.lost && containers.anyBegun;
     if (!(await this.prepare())) return;
-    if (this.all.length === 0) {
-      this.inits = (this.pod.spec.initContainers ?? []).map((each) => this.containerRun(each, true));
-      this.containers = this.pod.spec.containers.map((each) => this.containerRun(each, false));
+    if (containers.isMade) containers.again(renew);
+    else {
+      containers.make(this.pod, (each, isInit) => this.containerRun(each, isInit));
       this.servicesChanged();
       this.setDeadline();
-    } else {
-      for (const each of this.all.filter(({ begun }) => begun)) renew ? each.restartNow() : each.retryNow();
     }
     this.advance();
     this.publish();
@@ -116,32 +128,28 @@ export class PodRunner {
     const { labels, annotations } = this.pod.metadata;
     this.pod = pod;
     const isSame = deepEqual([labels, annotations], [pod.metadata.labels, pod.metadata.annotations]);
-    if (isSame || this.stopping !== undefined || this.all.length === 0) return;
+    if (isSame || this.stopping !== undefined || !this.containers.isMade) return;
     this.volumes.refresh(this.place());
     this.servicesChanged();
   }
 
   /** Its node was given up, or has come back. */
   nodeChanged(): void {
-    if (this.all.length > 0) this.publish();
+    if (this.containers.isMade) this.publish();
   }
 
   /** A ConfigMap or a Secret of its namespace says something else now. */
   objectsChanged(object: KubeObject): void {
     if (this.stopping !== undefined) return;
     if (this.failure?.reason === "FailedMount") void this.start();
-    if (this.all.length === 0) return;
+    if (!this.containers.isMade) return;
     if (hasFilesOf(this.pod, object)) this.volumes.refresh(this.place());
-    for (const each of this.all) each.objectsChanged();
+    this.containers.objectsChanged();
   }
 
   /** A Service of its namespace, or its own labels: who stands in for an image answers where it is expected. */
   servicesChanged(): void {
-    if (this.stopping === undefined) this.portTaker?.servicesChanged();
-  }
-
-  private get portTaker(): ContainerRun | undefined {
-    return this.containers.find((each) => each.takesServicePorts);
+    if (this.stopping === undefined) this.containers.portTaker?.servicesChanged();
   }
 
   /** Tokens are followed by others before their time is over. */
@@ -150,6 +158,7 @@ export class PodRunner {
     this.volumes.refresh(this.place());
   }
 
+  /** Namespace, device and volumes. False: they are tried again later, or the pod is being ended. */
   private async prepare(): Promise<boolean> {
     try {
       for (const why of resolverNotes(this.host.topology, this.pod)) this.events.dnsLimits(this.pod, why);
@@ -207,7 +216,7 @@ export class PodRunner {
         etc: [`${ETC_NETNS}/${netns}`, ...(own ? [`${this.stateDir()}/etc`] : [])],
         hostname: own ? undefined : hostname(pod),
         servicePorts: (of) =>
-          of === this.portTaker?.container ? servicePorts(this.pod, host.services(namespace)) : [],
+          of === this.containers.portTaker?.container ? servicePorts(this.pod, host.services(namespace)) : [],
         applets: () => host.applets(),
         pod: () => this.pod,
         hasDataPath: () => host.hasDataPath(node),
@@ -219,47 +228,17 @@ export class PodRunner {
     );
   }
 
-  private get all(): readonly ContainerRun[] {
-    return [...this.inits, ...this.containers];
-  }
-
   private changed(): void {
-    if (this.all.length === 0) return;
+    if (!this.containers.isMade) return;
     this.advance();
     this.publish();
   }
 
-  /** Begins what may begin: init containers in turn, then the others, each after the hook of the one before. */
   private advance(): void {
-    if (this.stopping !== undefined || this.verdict !== undefined) return;
-    if (this.inits.some((each) => each.hasFailed)) {
-      this.endSidecars(); // nothing else of the pod will start
-      return;
-    }
-    for (const each of this.inits) {
-      if (this.containers.some(({ begun }) => begun)) break;
-      if (!each.begun) each.begin();
-      if (!each.isInitialized) return;
-    }
-    for (const each of this.containers) {
-      if (!each.begun) each.begin();
-      if (!each.isHooked) return;
-    }
-    const views = this.containers.map((each) => each.view());
-    if (views.every(({ phase }) => phase === "terminated")) this.endSidecars();
+    if (this.stopping === undefined && this.verdict === undefined) this.containers.advance(this.graceOf());
   }
 
-  /** When the pod is over for the others, in the opposite order of their start. */
-  private endSidecars(): void {
-    this.sidecarsEnd ??= this.stopInits(Date.now() + this.graceOf());
-  }
-
-  private async stopInits(untilMs: number): Promise<void> {
-    for (const each of [...this.inits].reverse()) {
-      if (each.begun && each.view().phase !== "terminated") await each.stop(untilMs);
-    }
-  }
-
+  /** activeDeadlineSeconds counts from the pod's start, over starts of the lab's process. */
   private setDeadline(): void {
     const { activeDeadlineSeconds } = this.pod.spec;
     if (activeDeadlineSeconds === undefined) return;
@@ -268,14 +247,12 @@ export class PodRunner {
   }
 
   private async overdue(): Promise<void> {
-    if (this.stopping !== undefined || this.sidecarsEnd !== undefined) return; // it is over
+    if (this.stopping !== undefined || this.containers.isEnding) return; // it is over
     const message = "Pod was active on the node longer than the specified deadline";
     this.verdict = { reason: "DeadlineExceeded", message };
     this.events.deadline(this.pod);
     this.publish();
-    const until = Date.now() + this.graceOf();
-    await Promise.all(this.containers.map((each) => each.stop(until)));
-    await this.stopInits(until);
+    await this.containers.endAll(Date.now() + this.graceOf());
   }
 
   /** The pod's namespace is not there (any more). */
@@ -283,6 +260,7 @@ export class PodRunner {
     return !namespaceExists(this.netns);
   }
 
+  /** It is being deleted. */
   get ending(): boolean {
     return this.stopping !== undefined;
   }
@@ -293,8 +271,9 @@ export class PodRunner {
     return this.stopping;
   }
 
+  /** Takes away what is left of it: programs, volumes, files, namespace. */
   async remove(): Promise<void> {
-    for (const each of this.all) each.close();
+    this.containers.close();
     if (this.pod.spec.hostNetwork !== true) {
       for (const pid of await processesIn(this.netns)) {
         try {
@@ -309,10 +288,8 @@ export class PodRunner {
     if (this.pod.spec.hostNetwork !== true) await deleteNamespaces([this.netns]);
   }
 
-  private runOf = (name: string) => this.all.find(({ container }) => container.name === name);
-
   logTimes(container: string): LogTimes {
-    return this.runOf(container)?.log?.times() ?? { starts: [], times: [] };
+    return this.containers.logTimes(container);
   }
 
   logFile(container: string): string {
@@ -320,53 +297,47 @@ export class PodRunner {
   }
 
   processOf(container: string): ManagedProcess | undefined {
-    return this.runOf(container)?.process;
+    return this.containers.processOf(container);
   }
 
   inputOf(container: string): Writable | undefined {
-    return this.runOf(container)?.input?.take();
+    return this.containers.inputOf(container);
   }
 
   /** How a program gets to where the container's is; undefined: it was not started yet. */
   entranceOf(container: string): Entrance | undefined {
-    if (this.runOf(container)?.begun !== true) return undefined;
+    if (!this.containers.hasBegun(container)) return undefined;
     const base = `${this.stateDir()}/${container}`;
     return { words: joinWords(base, this.netns), env: containerEnvironment(base) };
   }
 
+  /** What runs, for `lab status`. */
   processes(): { container: string; process: ManagedProcess | undefined }[] {
-    const shown = [...this.inits.filter((each) => isSidecar(each.container)), ...this.containers];
-    return shown.map((each) => ({ container: each.container.name, process: each.process }));
+    return this.containers.processes();
   }
 
+  /** How long it has to end when it is deleted. */
   private graceMs(): number {
     const { deletionTimestamp, deletionGracePeriodSeconds } = this.pod.metadata;
-    if (deletionTimestamp === undefined) return 0;
+    if (deletionTimestamp === undefined) return 0; // taken out of the objects at once (--grace-period 0)
     const seconds = deletionGracePeriodSeconds ?? this.pod.spec.terminationGracePeriodSeconds ?? 30;
     return Math.min(seconds * 1000, this.host.graceMaxMs);
   }
 
+  /** How long it has where nobody says another time. */
   private graceOf(): number {
     return Math.min((this.pod.spec.terminationGracePeriodSeconds ?? 30) * 1000, this.host.graceMaxMs);
   }
 
-  /** Sidecars last, as long as there is time: the others may need them until they have ended. */
   private async stopContainers(graceMs: number): Promise<void> {
     clearTimeout(this.retry);
     clearTimeout(this.deadline);
-    const until = Date.now() + graceMs;
-    const [sidecars, once] = [true, false].map((is) =>
-      this.inits.filter((c) => isSidecar(c.container) === is),
-    );
-    await Promise.all([...once, ...this.containers].filter((c) => c.begun).map((each) => each.stop(until)));
-    for (const each of sidecars.reverse()) if (each.begun) await each.stop(until);
+    await this.containers.stop(Date.now() + graceMs);
   }
 
+  /** Tells its status and where its device is, if either is another than before. */
   private publish(): void {
     const { pod } = this;
-    const waiting = (pod.spec.initContainers ?? []).length > 0 ? "PodInitializing" : "ContainerCreating";
-    const view = (container: Container) => waitingView(container, waiting);
-    const isMade = this.all.length > 0;
     const status = podStatus(
       {
         pod,
@@ -374,8 +345,7 @@ export class PodRunner {
         startedAtMs: this.startedAtMs,
         failure: this.failure?.message,
         ...(this.failure === undefined ? {} : { failureReason: this.failure.reason }),
-        inits: isMade ? this.inits.map((c) => c.view()) : (pod.spec.initContainers ?? []).map(view),
-        containers: isMade ? this.containers.map((c) => c.view()) : pod.spec.containers.map(view),
+        ...this.containers.views(pod),
         verdict: this.verdict,
         isLost: this.host.isLost(this.node),
       },
