@@ -1,9 +1,10 @@
 // Containers as kubelet runs them, by real programs: a shop of the shape that people's shops have. Its front end reads a
 // ConfigMap's file and waits in an init container for a cache that has a program of this machine; what is missing is waited
 // for, what hangs is started again, hooks run, files follow their ConfigMap, and nothing of it is left on the machine.
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
+import { memoryHierarchy } from "../../src/lab/process/memory-group.ts";
 import { cannotRun, TestLab } from "../../src/testing/lab/lab.ts";
 import { until } from "../../src/testing/lab/process.ts";
 
@@ -180,6 +181,17 @@ const onNode = pod("on-node", {
   containers: [{ name: "main", image: "host", command: ["sleep", "infinity"] }],
 });
 
+const hungry = (name: string, script: string): object =>
+  pod(name, {
+    restartPolicy: "Never",
+    containers: [
+      {
+        ...{ name: "main", image: "host", command: sh(script) },
+        resources: { limits: { memory: "32Mi" } },
+      },
+    ],
+  });
+
 interface ContainerStatus {
   restartCount: number;
   ready: boolean;
@@ -303,6 +315,54 @@ t.test("containers in a lab", { skip: cannotRun("python3", "nc", "curl") }, asyn
     t.same((await status("broken")).containerStatuses[0].state, { waiting: { reason: "PodInitializing" } });
   });
 
+  await t.test(
+    "who takes more memory than it may have is ended for that, and another with its limit is not",
+    async (t) => {
+      await lab.apply(
+        hungry("hungry", "echo begun; tail /dev/zero"),
+        hungry("modest", "echo enough; exit 3"),
+      );
+      await until("both to end", async () => (await status("modest")).phase === "Failed");
+      t.match((await status("modest")).containerStatuses[0].state.terminated, {
+        exitCode: 3,
+        reason: "Error",
+      });
+      if (memoryHierarchy() === undefined) {
+        const events = await lab.output(["get", "events", "--field-selector", "reason=MemoryLimitIgnored"]);
+        return void t.match(events, /hungry/);
+      }
+      await until("the hungry one to end", async () => (await status("hungry")).phase === "Failed");
+      const { terminated } = (await status("hungry")).containerStatuses[0].state;
+      t.match(terminated, { reason: "OOMKilled" });
+      t.ok(
+        [137, 143].includes((terminated as unknown as { exitCode: number }).exitCode),
+        JSON.stringify(terminated),
+      );
+      t.match(await lab.output(["get", "pod", "hungry", "--no-headers"]), /^hungry +0\/1 +OOMKilled /);
+    },
+  );
+
+  await t.test("what is printed is not for everybody on the machine", async (t) => {
+    const pods = `/run/podwire/labs/${lab.name}/pods`;
+    t.equal(statSync(pods).mode & 0o777, 0o750);
+    t.equal(statSync(`${pods}/default_front/web.log`).mode & 0o777, 0o640);
+  });
+
+  await t.test("its node says what a kubelet says", async (t) => {
+    const node = await lab.json("get", "node", "node1");
+    t.match(node.status.nodeInfo, { operatingSystem: "linux", containerRuntimeVersion: /^podwire:/ });
+    const conditions = node.status.conditions.map(({ type }: { type: string }) => type);
+    for (const type of ["MemoryPressure", "DiskPressure", "PIDPressure", "Ready"])
+      t.ok(conditions.includes(type), type);
+    const lease = await lab.json("get", "lease", "node1", "-n", "kube-node-lease");
+    t.match(lease, {
+      spec: { holderIdentity: "node1" },
+      metadata: { ownerReferences: [{ kind: "Node", name: "node1" }] },
+    });
+    t.ok(Date.now() - Date.parse(lease.spec.renewTime) < 15_000, lease.spec.renewTime);
+    t.match(await lab.output(["describe", "node", "node1"]), /Container Runtime Version: +podwire:/);
+  });
+
   await t.test("a pod in the node's network has the cluster's DNS where it asks for it", async (t) => {
     await lab.apply(onNode);
     await until("it to run", async () => (await status("on-node")).phase === "Running");
@@ -321,5 +381,6 @@ t.test("containers in a lab", { skip: cannotRun("python3", "nc", "curl") }, asyn
     await sleep(500);
     await lab.down();
     t.notMatch(readFileSync("/proc/self/mountinfo", "utf8"), new RegExp(lab.name));
+    t.notOk(existsSync(`${memoryHierarchy()?.root}/podwire/${lab.name}`), "control groups");
   });
 });

@@ -1,11 +1,11 @@
 /** GET /metrics: everything that this agent measures, gathered when somebody asks. */
 import type { PolicyTotal } from "../api/show-policies.ts";
+import { VERSION } from "../base/version.ts";
 import type { ServiceCounts } from "../compile/services.ts";
 import { Exposition } from "../observe/exposition.ts";
 import { type PlaneState, writePlaneMetrics } from "../observe/plane-metrics.ts";
 import type { SyncMetrics } from "../observe/sync-metrics.ts";
 import type { SourceHealth } from "../watch/source.ts";
-import { VERSION } from "./tell/version.ts";
 
 export interface MetricsSources {
   readonly sync: SyncMetrics;

@@ -8,7 +8,8 @@ import { NEEDED_NAMESPACES } from "../cluster/outcome.ts";
 import { nameSuffix } from "../kube/hash.ts";
 import { NAMESPACE_NAME_LABEL } from "../kube/labels.ts";
 import { FieldProblems, formatPath } from "../kube/manifest/field-problems.ts";
-import type { KubeObject } from "../kube/objects.ts";
+import type { KubeObject, Pod } from "../kube/objects.ts";
+import { validatePodStatus } from "../kube/validate/pod-status.ts";
 import { validateUpdate } from "../kube/validate/update.ts";
 import { shown } from "./format.ts";
 import { keyFor, objectsOf } from "./list.ts";
@@ -164,6 +165,7 @@ export class Writes {
     checkObject(withEmptyStatus(object), resource, { old, warn: (text) => call.warn(text) });
     const found = new FieldProblems();
     if (part === "whole") validateUpdate(object, old, found);
+    else if (old.kind === "Pod") validatePodStatus(object as Pod, old as Pod, found);
     if (found.any) throw invalid(resource, old.metadata.name, found.list);
     return this.#store(isApplied ? object : withManagers(old, object, call, subresource), old, call);
   }

@@ -7,6 +7,7 @@ import { readPodSecurity } from "../config/pod-security.ts";
 import { goArchitecture } from "../kube/kubelet-labels.ts";
 import { FieldProblems } from "../kube/manifest/field-problems.ts";
 import { LabError } from "./errors.ts";
+import { isNodeLease } from "./node/node-beats.ts";
 import type { LabPaths } from "./state-dir.ts";
 import { readState, type SavedState, StateWriter } from "./state-files.ts";
 import type { Topology } from "./topology.ts";
@@ -69,6 +70,7 @@ export function openCluster(t: Topology, paths: LabPaths, log: (line: string) =>
     return last;
   };
   cluster.onChange((change) => {
+    if (isNodeLease(change.object)) return;
     writer.changed(change);
     timer ??= setTimeout(() => save().catch(onError), SAVE_DELAY_MS);
   });

@@ -7,6 +7,7 @@ import * as names from "./net/names.ts";
 import { deleteNamespaces, ownNamespaces, processesIn } from "./net/namespace.ts";
 import { removeAccountPlace } from "./pod/volume/mounts.ts";
 import { tryCommand } from "./process/command.ts";
+import { removeMemoryGroups } from "./process/memory-group.ts";
 import { identify, isAlive, markedProcesses, type ProcessId, terminate } from "./process/process-table.ts";
 import { labPaths, labsWithState, readJson, removeStateDir } from "./state-dir.ts";
 
@@ -42,6 +43,7 @@ export async function tearDown(
   progress(`lab ${lab}: removing ${namespaces.length} namespaces`);
   await killEverything(lab, namespaces);
   await deleteNamespaces(namespaces);
+  await removeMemoryGroups(lab);
   await unmountBelow(paths.dir);
   await removeStateDir(lab);
   if (knownLabs().length === 0) removeAccountPlace();

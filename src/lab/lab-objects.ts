@@ -3,7 +3,7 @@ import type { Credentials } from "../apiserver/certificates.ts";
 import { Tokens } from "../apiserver/tokens.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import type { KubeObject, Pod, Service } from "../kube/objects.ts";
-import { CAPACITY } from "./node-object.ts";
+import { CAPACITY } from "./node/machine.ts";
 import { type ConfigObjects, configObjects, type PodToken, type TokenWanted } from "./pod/config-objects.ts";
 import { serviceAccountOf } from "./pod/downward.ts";
 import { type LabPaths, readJson } from "./state-dir.ts";

@@ -11,8 +11,9 @@ import { LabDns } from "./dns/lab-dns.ts";
 import { labObjects } from "./lab-objects.ts";
 import { isReady, isStuck, type LabStatus, type PodReport, podReason } from "./lab-status.ts";
 import { fabricNetns } from "./net/names.ts";
+import { NodeBeats, renewLease } from "./node/node-beats.ts";
+import { nodeObject, readyStatus } from "./node/node-object.ts";
 import { KernelNode, type NodeAgent, PodwireAgent } from "./node-agent.ts";
-import { nodeObject, readyStatus } from "./node-object.ts";
 import type { ConfigObjects } from "./pod/config-objects.ts";
 import { appletFolder } from "./pod/image/applets.ts";
 import { type PodHost, PodRunner } from "./pod/pod-runner.ts";
@@ -55,6 +56,7 @@ export class Lab implements PodHost {
   private stopping = false;
   private started = false;
   private ticking: NodeJS.Timeout | undefined;
+  private readonly beats = new NodeBeats(() => this.beat());
 
   constructor(options: LabOptions) {
     this.topology = options.topology;
@@ -87,6 +89,7 @@ export class Lab implements PodHost {
     for (const pod of this.pods()) if (pod.metadata.deletionTimestamp !== undefined) this.podEnds(pod);
     this.servicesChanged();
     this.ticking = setInterval(() => this.tick(), TICK_MS).unref();
+    this.beats.start();
     this.started = true;
   }
 
@@ -112,6 +115,7 @@ export class Lab implements PodHost {
   async stop(graceMs: number): Promise<void> {
     this.stopping = true;
     clearInterval(this.ticking);
+    this.beats.close();
     this.lost.close();
     this.dns.close();
     await Promise.race([
@@ -174,6 +178,14 @@ export class Lab implements PodHost {
   private tick(): void {
     this.cluster.tick();
     for (const runner of this.runners.values()) runner.renewTokens(Date.now());
+  }
+
+  /** Of a node that was given up nobody says that it is there. */
+  private beat(): void {
+    for (const node of this.topology.nodes) {
+      this.nodeChanged(node);
+      if (!this.lost.has(node.name)) renewLease(this.cluster, node.name);
+    }
   }
 
   /** What every namespace has is made in the turn after the namespace. */
@@ -296,7 +308,8 @@ export class Lab implements PodHost {
     const wasLost = this.lost.has(node.name);
     this.lost.seen(node.name, agent?.ready === true);
     const isLost = this.lost.has(node.name);
-    const object = nodeObject(this.topology, node, agent, current as Node | undefined, Date.now(), isLost);
+    const health = { isLost, pressure: this.beats.pressure };
+    const object = nodeObject(this.topology, node, agent, current as Node | undefined, Date.now(), health);
     this.cluster.update(object);
     if (wasLost && !isLost) for (const runner of this.podsOf(node.name)) runner.nodeChanged();
     const [was, is] = [current as Node | undefined, object as Node].map((each) => readyStatus(each));

@@ -2,7 +2,7 @@
 // namespaces it is gone after a reboot.
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { mkdir, rename, rm, rmdir, writeFile } from "node:fs/promises";
+import { chmod, mkdir, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Topology } from "./topology.ts";
 
@@ -52,6 +52,8 @@ export function labPaths(lab: string): LabPaths {
 }
 
 const FILE_NAME_MAX = 255;
+/** Secrets lie below it as files, whose own modes are what pods ask for: as kubelet has its folder of pods. */
+const PODS_MODE = 0o750;
 
 /** Where a pod's files are. Both names may be 253 bytes long, the directory's 255. */
 export function podDirectory(paths: LabPaths, namespace: string, name: string): string {
@@ -74,6 +76,7 @@ export async function makeStateDir(lab: string): Promise<LabPaths> {
   const paths = labPaths(lab);
   await mkdir(paths.agents, { recursive: true, mode: 0o755 });
   await mkdir(paths.pods, { recursive: true });
+  await chmod(paths.pods, PODS_MODE); // one of an earlier lab process, too
   return paths;
 }
 

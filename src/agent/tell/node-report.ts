@@ -3,8 +3,9 @@
  * network is available, and otherwise not. Kernels of nodes with another network go on forwarding when its agent ends;
  * this plane ends with it.
  */
+
+import { VERSION } from "../../base/version.ts";
 import type { NodeReport, ObjectSource } from "../../watch/source.ts";
-import { VERSION } from "./version.ts";
 
 /** So long an agent that ends waits for its last word to be written. */
 const LAST_WORD_MS = 2000;

@@ -38,6 +38,7 @@ const PAGE = "docs/fields.md";
 /** Where a list of plain values does not do: is this value of the field worth a word? */
 const WORTH_SAYING: Readonly<Record<string, (value: unknown, holder: Fields) => boolean>> = {
   "Container.resizePolicy": (v) => some(v, ({ restartPolicy }) => restartPolicy !== "NotRequired"),
+  "Container.resources": (v, { image }) => isMoreThanMemory(v as Fields) || ECHO_IMAGE.test(String(image)),
   "Namespace.spec": (v) =>
     ((v as Fields).finalizers as unknown[] | undefined)?.some((n) => n !== "kubernetes") ?? false,
   // kubeadm writes these out with nothing in them.
@@ -124,6 +125,12 @@ export const ECHO_IMAGE = /^(?:[^/]+\/)?podwire\/echo(?::[^/]*|@[^/]*)?$/;
 
 function some(list: unknown, check: (item: Fields) => boolean): boolean {
   return Array.isArray(list) && list.some((item) => isMap(item) && check(item));
+}
+
+/** There is more in these resources than limits.memory and what asks for no more of it. */
+function isMoreThanMemory({ limits, requests, ...others }: Fields): boolean {
+  const isMemory = (v: unknown): boolean => !isMap(v) || Object.keys(v).every((name) => name === "memory");
+  return !isMemory(limits) || !isMap(limits) || !isMemory(requests) || !isEmpty(others);
 }
 
 /** Zero values all through, as Go writes what nobody set. */

@@ -48,8 +48,8 @@ Container
   image  served  podwire/echo, and those that a program of this machine runs for: lab.md
   imagePullPolicy  lab [Always|IfNotPresent|Never]  images are not pulled
   ports  served
-  resizePolicy  lab [NotRequired|RestartContainer]  resources are neither reserved nor limited
-  resources  lab  resources are neither reserved nor limited
+  resizePolicy  lab [NotRequired|RestartContainer]  resources are not changed while it runs
+  resources  lab  nothing is reserved, and only memory is limited, but not that of podwire/echo
   restartPolicy  served  Always, of init containers: sidecars
   restartPolicyRules  lab  the pod's restartPolicy holds for every container
   securityContext  lab  judged by pod security; programs run as root of the machine

@@ -2,6 +2,7 @@
 import { existsSync, writeFileSync } from "node:fs";
 import type { Container } from "../../kube/objects.ts";
 import { type Exit, KUBELET_BACKOFF, ManagedProcess, type ProcessSpec } from "../process/managed-process.ts";
+import type { MemoryGroup } from "../process/memory-group.ts";
 import {
   allStandInPorts,
   type ContainerHost,
@@ -19,6 +20,7 @@ import {
   takesServicePorts,
 } from "./image/image-program.ts";
 import { LogIndex } from "./log-index.ts";
+import { memoryGroupOf } from "./memory-limit.ts";
 import { type ContainerView, isSidecar } from "./pod-status.ts";
 import { checkOf, type ProbePlace, runHook } from "./probe-place.ts";
 import { type ProbeKind, Prober } from "./prober.ts";
@@ -46,6 +48,7 @@ export class ContainerRun {
   readonly #role: Role;
   #use: ImageProgram;
   readonly #probers = new Map<ProbeKind, Prober>();
+  readonly #memory: MemoryGroup | undefined;
 
   constructor(host: ContainerHost, container: Container, isInit: boolean) {
     this.#host = host;
@@ -56,6 +59,7 @@ export class ContainerRun {
     this.#use = imageProgram(container, host.images, this.#role);
     if (existsSync(this.#insteadFile)) this.#use = insteadOf(this.#use, container, this.#role) ?? this.#use;
     this.#makeProbers();
+    this.#memory = memoryGroupOf(host, container);
     if (container.stdin === true) this.input = new ContainerInput(inputOf(this.#base, container));
     if (this.#use.use !== "none") this.#makeProcess();
   }
@@ -169,6 +173,7 @@ export class ContainerRun {
   close(): void {
     this.input?.close();
     this.log?.close();
+    this.#memory?.remove();
   }
 
   view(): ContainerView {
@@ -221,7 +226,8 @@ export class ContainerRun {
       pidFile: `${this.#base}.pid`,
       restart: isSidecar(this.container) && this.isInit ? "Always" : this.isInit ? ofInit : policy,
       backoff: KUBELET_BACKOFF,
-      prepare: () => prepareContainer(this.#host, this.container, this.#use),
+      prepare: () => prepareContainer(this.#host, this.container, this.#use, this.#memory),
+      endReason: () => (this.#memory?.hasKilled === true ? "OOMKilled" : undefined),
       beforeStart: () => {
         log.begins();
         this.input?.forget();

@@ -5,6 +5,7 @@ import { dirname } from "node:path";
 import type { Container, Pod } from "../../kube/objects.ts";
 import { oneLine } from "../errors.ts";
 import type { Prepared, Refusal } from "../process/managed-process.ts";
+import type { MemoryGroup } from "../process/memory-group.ts";
 import type { NodePlan } from "../topology.ts";
 import type { ConfigObjects } from "./config-objects.ts";
 import { echoFiles, echoWords } from "./echo-place.ts";
@@ -69,6 +70,7 @@ export function prepareContainer(
   host: ContainerHost,
   container: Container,
   image: ImageProgram,
+  memory?: MemoryGroup,
 ): Prepared | Refusal {
   try {
     const { lab, node, objects } = host;
@@ -85,7 +87,8 @@ export function prepareContainer(
     const words = enterWords(view);
     keepForEnterers(`${host.folder}/${container.name}`, { words, env, workingDir: view.workingDir });
     const program = isOwnEcho(image) ? echoWords(view.mounts) : image.argv.map((word) => expand(word, env));
-    const begun = firstWords(words, inputOf(`${host.folder}/${container.name}`, container));
+    const input = inputOf(`${host.folder}/${container.name}`, container);
+    const begun = firstWords(words, input, isOwnEcho(image) ? undefined : memory?.prepare());
     return { argv: [...begun, ...program], env, announces, makesPlace: true };
   } catch (error) {
     if (error instanceof ConfigProblem || error instanceof MountProblem)

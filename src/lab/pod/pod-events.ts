@@ -72,6 +72,13 @@ export class PodEvents {
     this.#say(pod, container, "BackOff", `Back-off restarting failed ${where}`, "Warning");
   }
 
+  /** Nothing on this machine holds it to its memory. */
+  unlimited(pod: Pod, container: Container): void {
+    const why =
+      "resources.limits.memory is not held: this machine has no memory controller (cgroup v2 or v1)";
+    this.#say(pod, container, "MemoryLimitIgnored", why, "Warning");
+  }
+
   /** Its command was not found: what runs from now on. */
   replaced(pod: Pod, container: Container, use: ImageUse): void {
     const instead = use === "stand-in" ? "podwire/echo stands in on its ports" : "it is left out";

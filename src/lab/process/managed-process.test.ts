@@ -1,4 +1,13 @@
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -128,6 +137,16 @@ t.test("managed processes", async (t) => {
     done.start();
     await until(() => done.phase === "terminated");
     t.match(done, { restarts: 0, reason: "Completed" });
+  });
+
+  await t.test("what it prints is not for everybody, whatever the log was before", async (t) => {
+    const logFile = join(dir, "open.log");
+    writeFileSync(logFile, "");
+    chmodSync(logFile, 0o666);
+    const p = new ManagedProcess(spec(dir, ["true"], { restart: "Never", logFile }), () => {});
+    p.start();
+    await until(() => p.phase === "terminated");
+    t.equal(statSync(logFile).mode & 0o777, 0o640);
   });
 
   await t.test("a program that does not exist is an ended one, not an exception", async (t) => {

@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import {
   closeSync,
+  fchmodSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -45,6 +46,8 @@ export interface ProcessSpec {
   prepare?: () => Prepared | Refusal;
   /** What a run that ends has left to say; "": its last line. */
   lastWords?: (exitCode: number) => string;
+  /** Why the run that has just ended did so, where somebody knows better than by its status. */
+  endReason?: () => string | undefined;
   /** The program says when it is ready by a line on file descriptor 3; otherwise running is ready. */
   announces?: boolean;
 }
@@ -79,6 +82,8 @@ const ADOPTED_POLL_MS = 200;
 const REFUSED_RETRY_MS = 2000;
 const MADE_FD = 4;
 const KILLED: readonly (NodeJS.Signals | null)[] = ["SIGKILL", "SIGTERM", "SIGINT"];
+/** What programs print may be meant for nobody else: as kubelet and runtimes keep it. */
+const LOG_MODE = 0o640;
 const UNKNOWN_EXIT = 137; // as kubelet reports a container whose end it did not see
 
 export class ManagedProcess {
@@ -205,7 +210,8 @@ export class ManagedProcess {
     this.announced = !announces;
     this.startedAtMs = Date.now();
     mkdirSync(dirname(spec.logFile), { recursive: true });
-    const log = openSync(spec.logFile, "a");
+    const log = openSync(spec.logFile, "a", LOG_MODE);
+    fchmodSync(log, LOG_MODE); // one of an earlier lab process, too
     spec.beforeStart?.();
     const child = spawn(argv[0], argv.slice(1), {
       detached: true,
@@ -275,7 +281,7 @@ export class ManagedProcess {
     this.lastExit = {
       exitCode,
       signal: name,
-      reason: reason || (exitCode === 0 ? "Completed" : "Error"),
+      reason: this.spec.endReason?.() ?? (reason || (exitCode === 0 ? "Completed" : "Error")),
       // A program that was killed had no time to say why: its last line is about something else.
       message:
         message ?? (said || (exitCode === 0 || KILLED.includes(name) ? "" : lastLine(this.spec.logFile))),

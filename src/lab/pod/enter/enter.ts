@@ -88,12 +88,14 @@ export interface Input {
   readonly isTerminal: boolean;
 }
 
-/** `words` of a container, for its own program: with its input, and it says when its view is made. */
+/** `words` of a container, for its own program: in its control group, with its input; and it says when its view is made. */
 export function firstWords(
   [program, ...words]: readonly string[],
   { file, isOnce, isTerminal }: Input,
+  group?: string,
 ): string[] {
   const steps = [
+    ...(group === undefined ? [] : ["group", group]),
     "made",
     ...(file === undefined ? [] : [isOnce ? "once" : "input", file]),
     ...(isTerminal ? ["terminal"] : []),

@@ -2,6 +2,7 @@
 // arguments say, and becomes the program: same pid, same environment. Mounts are in a mount namespace of its own, so
 // they go with the container's last process.
 //
+//   group FILE       into the control group whose cgroup.procs this is
 //   net PATH         the network namespace of this file
 //   host NAME        a UTS namespace of its own, with this name in it
 //   mount            a mount namespace of its own, /sys of the network namespace; the machine's network namespaces are
@@ -12,8 +13,7 @@
 //   bind SRC DST     SRC at DST; bindro: read-only. What is missing of DST is made, where there is a root of its own
 //   file SRC DST     the same where DST lies in /dev, also for a folder
 //   cwd DIR
-//   input FILE       what is written into this pipe is the program's input, which has no end; it is made where it is
-//                    missing
+//   input FILE       what is written into this pipe is the program's input, which has no end; a missing one is made
 //   once FILE        the same, and it ends with the last who has it open. Waits until somebody has
 //   made             file descriptor 4 is closed when all this is done and the program begins
 //   terminal         the program has a terminal of its own: what it says goes to the standard output, and podwire-enter
@@ -62,10 +62,7 @@ static const char *text(char *to, const char *format, ...) {
   va_start(args, format);
   int length = vsnprintf(to, PATH_MAX, format, args);
   va_end(args);
-  if (length < 0 || length >= PATH_MAX) {
-    errno = ENAMETOOLONG;
-    fail("path", format);
-  }
+  if (length < 0 || length >= PATH_MAX) errno = ENAMETOOLONG, fail("path", format);
   return to;
 }
 
@@ -103,6 +100,12 @@ static void bindAt(const char *source, const char *name, const char *target, int
   struct statvfs fs;
   unsigned long kept = statvfs(target, &fs) == 0 ? fs.f_flag & (ST_NOSUID | ST_NODEV | ST_NOEXEC) : 0;
   if (mount(NULL, target, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | kept, NULL) != 0) fail("read-only", target);
+}
+
+static void joinGroup(const char *path) {
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0 || write(fd, "0", 1) != 1) fail("control group", path); // 0: whoever writes it
+  close(fd);
 }
 
 static void enterNet(const char *path) {
@@ -231,10 +234,7 @@ static void layOverEtc(int source) {
 
 static void bindStep(int source, const char *name, const char *target, int isReadOnly, int mayMake) {
   char from[PATH_MAX];
-  if (source < 0) {
-    errno = ENOENT;
-    fail("mount", name);
-  }
+  if (source < 0) errno = ENOENT, fail("mount", name);
   bindAt(text(from, "/proc/self/fd/%d", source), name, target, isReadOnly, mayMake || hasOwnRoot);
 }
 
@@ -275,6 +275,7 @@ static int step(char **all, int count, int at, const char **cwd) {
   else if (strcmp(verb, "terminal") == 0) hasTerminal = 1;
   else if (strcmp(verb, "made") == 0) isMadeTold = fcntl(MADE_FD, F_SETFD, FD_CLOEXEC) == 0;
   else if (first == NULL) return 0;
+  else if (strcmp(verb, "group") == 0) joinGroup(first);
   else if (strcmp(verb, "net") == 0) enterNet(first);
   else if (strcmp(verb, "host") == 0) newHost(first);
   else if (strcmp(verb, "root") == 0) newRoot(first);
@@ -393,6 +394,5 @@ int main(int count, char **words) {
   }
   if (hasOwnRoot) makePlace(cwd, 1);
   if (chdir(cwd) != 0) fail("chdir", cwd);
-  char **program = words + at + 1;
-  return hasTerminal ? runInTerminal(program) : become(program);
+  return (hasTerminal ? runInTerminal : become)(words + at + 1);
 }
