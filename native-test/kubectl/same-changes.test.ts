@@ -166,6 +166,31 @@ t.test("the same changes", { skip }, async (t) => {
     t.match(await podwire("get", "pod", "try"), { status: 1 });
   });
 
+  t.test("run -i without --rm: attached to the pod's own program, which stays", async (t) => {
+    const words = ["run", "NAME-once", "-i", "--image=busybox", "--restart=Never", "--"];
+    const told = async (run: typeof kubectl, name: string): Promise<Result> =>
+      run(...[...words, "sh", "-c", "echo begun; wc -l; exit 5"].map((word) => word.replace("NAME", name)));
+    const input = "a\nb\n";
+    const [theirs, ours] = await Promise.all([
+      told((...args) => run(["kubectl", ...args], { env, input }), "kube"),
+      told((...args) => lab.podwire(args, { input }), "pod-w"),
+    ]);
+    t.match(theirs.stdout, /^begun\n[\s\S]*2\n/m);
+    t.match(ours, { status: 5, stdout: /^begun\n *2\n$/, stderr: "" });
+    t.match(await lab.output(["logs", "pod-w-once"]), /^begun\n *2\n$/);
+    const reader = ["run", "pod-w-reader", "-i", "--image=busybox", "--"];
+    const session = await lab.podwire([...reader, "sh", "-c", "read word; echo got $word; sleep 100"], {
+      ...{ input: "hello\n", timeoutMs: 4000 }, // it goes on, and who is attached with it
+    });
+    t.equal(session.stdout, "got hello\n");
+    const attach = `(sleep 1; echo again; sleep 1) | timeout 4 ${PODWIRE} --lab ${lab.name} attach pod-w-reader`;
+    t.match(await run(["sh", "-c", attach]), { status: 124, stdout: "got hello\n" }, "its input had its end");
+    t.match(await podwire("run", "pod-w-once", "-i", "--image=busybox"), {
+      status: 1,
+      stderr: /AlreadyExists/,
+    });
+  });
+
   t.test("api-resources", async (t) => {
     for (const args of [
       ["api-resources", "-o", "name", "--api-group=apps"],
@@ -212,6 +237,14 @@ t.test("the same changes", { skip }, async (t) => {
     const changed = await podwire("diff", "-f", file);
     t.match(changed, { status: 3, stdout: /^- {2}colour: red\n\+ {2}colour: green$/m });
     t.match(await kubectl("diff", "-f", file), { status: 1 });
+    await podwire("create", "secret", "generic", "diffed", "--from-literal=key=first");
+    const secret = `apiVersion: v1\nkind: Secret\nmetadata: { name: diffed }\ntype: Opaque\nstringData: { key: second }\n`;
+    await writeFile(file, secret);
+    const masked = /^- {2}key: ['"]\*{3} \(before\)['"]\n\+ {2}key: ['"]\*{3} \(after\)['"]$/m;
+    t.match(await podwire("diff", "-f", file), { status: 3, stdout: masked });
+    t.match(await kubectl("diff", "-f", file), { status: 1, stdout: masked });
+    const open = await podwire("diff", "-f", file, "--show-secrets");
+    t.match(open, { status: 3, stdout: /^- {2}key: Zmlyc3Q=\n\+ {2}key: c2Vjb25k$/m });
     t.equal(
       await lab.output(["get", "cm", "edited", "-o", "jsonpath={.data.colour}"]),
       "red",

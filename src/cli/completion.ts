@@ -128,6 +128,7 @@ async function argument(verb: string, words: string[], command?: Command): Promi
     case "exec":
     case "capture":
       return words.length === 0 || verb === "capture" ? workloads() : [];
+    case "attach":
     case "logs":
       return words.length === 0 ? namesOf("pods") : [];
     case "port-forward":
@@ -143,7 +144,7 @@ async function argument(verb: string, words: string[], command?: Command): Promi
     case "delete":
     case "edit":
     case "expose":
-      return words.length === 0 ? KIND_WORDS : namesOf(words[0]);
+      return words.length === 0 ? [...new Set([...KIND_WORDS, ...(await servedKinds())])] : namesOf(words[0]);
     case "rollout":
       if (words.length < 2)
         return words.length === 0 ? subcommands(command) : ["deployment", "daemonset", "statefulset"];
@@ -179,6 +180,16 @@ async function forwardable(): Promise<string[]> {
   const services = (await namesOf("services")).map((name) => `svc/${name}`);
   const deployments = (await namesOf("deployments")).map((name) => `deploy/${name}`);
   return [...(await namesOf("pods")), ...services, ...deployments];
+}
+
+/** What a lab serves beside these, installed definitions among it, by all their words. */
+async function servedKinds(): Promise<string[]> {
+  try {
+    const served = (await (await openNodes(placeFlags())).api?.finder.all()) ?? [];
+    return served.flatMap(({ plural, shortNames }) => [plural, ...shortNames]);
+  } catch {
+    return [];
+  }
 }
 
 /** Names of objects, none when there is nobody to ask: completion never fails. */

@@ -20,6 +20,7 @@ export const VERBS: readonly Verb[] = [
   { name: "lab", summary: "make, remove and look at labs: up, down, status, list" },
   { name: "kubeconfig", summary: "print how kubectl reaches a lab's Kubernetes API" },
   { name: "exec", summary: "run a program in the network of a pod, node or client" },
+  { name: "attach", summary: "what a container's program says, and input for it" },
   { name: "apply", summary: "create or change objects from manifests" },
   { name: "create", summary: "create objects from manifests, or one from words" },
   { name: "run", summary: "make a pod of an image" },

@@ -6,7 +6,7 @@ import { noteOnce } from "../context.ts";
 import { CliError, Exit, usageError } from "../errors.ts";
 import { apiError, statusOf } from "./api-error.ts";
 import { type ApiResource, noSuchKind, ResourceFinder } from "./discovery.ts";
-import type { ApiRequest, ApiResponse, Transport } from "./transport.ts";
+import type { ApiRequest, ApiResponse, Transport, Upgrade } from "./transport.ts";
 
 /** One object, or with no name all of a kind. */
 export interface Place {
@@ -164,6 +164,11 @@ export class ApiClient {
   async bytes(request: ApiRequest): Promise<Stream<Uint8Array>> {
     const { body, close } = await this.open(request);
     return { items: body, close };
+  }
+
+  /** How a WebSocket to this path and query is opened. */
+  upgrade(path: string): Promise<Upgrade> {
+    return this.#transport.upgrade(path);
   }
 
   async open(request: ApiRequest): Promise<ApiResponse> {

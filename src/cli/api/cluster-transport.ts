@@ -6,7 +6,7 @@ import { ApiConnection } from "../../watch/api-server/connection.ts";
 import { readAccess } from "../../watch/api-server/kubeconfig.ts";
 import { CliError, Exit, usageError } from "../errors.ts";
 import { HandOver } from "./hand-over.ts";
-import type { ApiRequest, ApiResponse, Transport } from "./transport.ts";
+import type { ApiRequest, ApiResponse, Transport, Upgrade } from "./transport.ts";
 
 export interface ClusterFlags {
   readonly kubeconfig?: string | undefined;
@@ -31,6 +31,11 @@ class ClusterTransport implements Transport {
 
   get label(): string {
     return this.#connection.server;
+  }
+
+  async upgrade(path: string): Promise<Upgrade> {
+    const { url, ...how } = await this.#connection.upgrade(path);
+    return { url: url.href.replace(/^http/, "ws"), ...how };
   }
 
   send({ method, path, body, contentType, accept }: ApiRequest): Promise<ApiResponse> {

@@ -8,7 +8,13 @@ import { CliError, Exit, usageError } from "../errors.ts";
 import { runningLab } from "../running-lab.ts";
 import { ApiClient } from "./api-client.ts";
 import type { ClusterFlags } from "./cluster-transport.ts";
-import { type ApiRequest, type ApiResponse, SocketTransport, type Transport } from "./transport.ts";
+import {
+  type ApiRequest,
+  type ApiResponse,
+  SocketTransport,
+  type Transport,
+  type Upgrade,
+} from "./transport.ts";
 
 /** Options of commands that work on clusters, too. */
 export function addCluster(command: Command): Command {
@@ -70,6 +76,10 @@ class LabTransport implements Transport {
       }
       await sleep(AGAIN_MS);
     }
+  }
+
+  upgrade(path: string): Promise<Upgrade> {
+    return this.#inner.upgrade(path);
   }
 
   #isRunning(): boolean {

@@ -1,5 +1,5 @@
 // How requests get to an API server: by a lab's Unix socket, or as a kubeconfig says (cluster-transport.ts).
-import { Agent, type IncomingMessage, request } from "node:http";
+import { Agent, type IncomingMessage, type OutgoingHttpHeaders, request } from "node:http";
 import { connectError } from "../client.ts";
 
 export interface ApiRequest {
@@ -20,11 +20,21 @@ export interface ApiResponse {
   close(): void;
 }
 
+/** Where a WebSocket is opened, and how. */
+export interface Upgrade {
+  /** ws:, wss:, or of a socket of this machine ws+unix: with the path of the socket and that of the request. */
+  readonly url: string;
+  readonly headers?: OutgoingHttpHeaders;
+  readonly agent?: Agent;
+}
+
 export interface Transport {
   /** As messages call the server: "lab default", "https://192.168.1.10:6443". */
   readonly label: string;
   /** Throws a CliError where the server cannot be asked. */
   send(request: ApiRequest): Promise<ApiResponse>;
+  /** Throws where credentials cannot be read. */
+  upgrade(path: string): Promise<Upgrade>;
 }
 
 const HANDLED_MS = 60_000;
@@ -64,6 +74,10 @@ export class SocketTransport implements Transport {
       made.on("error", fail);
       made.end(body);
     });
+  }
+
+  async upgrade(path: string): Promise<Upgrade> {
+    return { url: `ws+unix:${this.#socketPath}:${path}` };
   }
 
   #answer(response: IncomingMessage): ApiResponse {

@@ -1,10 +1,15 @@
-// podwire exec WORKLOAD [-n NS] [-c CONTAINER] -- CMD…: a real program in a workload's network.
+// podwire exec WORKLOAD [-n NS] [-c CONTAINER] -- CMD…: a real program in a workload's network. Of a cluster that is
+// named by a kubeconfig a program of the container, by the cluster's API.
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
 import type { Command } from "commander";
 import type { Container, Pod } from "../../kube/objects.ts";
 import { checkPrivileges } from "../../lab/preconditions.ts";
 import { isProgram } from "../../lab/process/is-program.ts";
+import type { ApiClient } from "../api/api-client.ts";
+import { listKind } from "../api/list-kind.ts";
+import { addCluster, clusterApi } from "../api/open-api.ts";
+import { runSession } from "../api/pod-session.ts";
 import { globals, note } from "../context.ts";
 import { CliError, Exit, usageError } from "../errors.ts";
 import { checkNetns, inNetns } from "../in-namespace.ts";
@@ -23,11 +28,13 @@ interface Flags {
 const FORWARDED: NodeJS.Signals[] = ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGCONT"];
 /** Signals of the terminal: the program has them already; we only must not die before it does. */
 const IGNORED: NodeJS.Signals[] = ["SIGINT", "SIGQUIT"];
+/** What has a network and is no pod. */
+const MACHINES = /^(node|nodes|no|client|clients)\//;
 const SIGNAL_BASE = 128;
 const NOT_FOUND = 127; // as a shell says it
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command("exec <workload> [command...]")
     .description(
       "run a program in the network of a pod, node/NAME, client/NAME, or of one pod of deploy/NAME, sts/NAME, job/NAME …",
@@ -37,22 +44,50 @@ export function register(program: Command): void {
       "-c, --container <container>",
       "container whose files and environment it gets (default: the first)",
     )
-    .option("-i, --stdin", "standard input goes to the program (it does anyway)")
-    .option("-t, --tty", "the program has the terminal (it has anyway, where there is one)")
+    .option("-i, --stdin", "standard input goes to the program (of labs it does anyway)")
+    .option("-t, --tty", "the program has the terminal (of labs it has anyway, where there is one)")
     .addHelpText(
       "after",
       "\nExamples:\n  podwire exec -it web-1 -- sh\n  podwire exec node/node1 -- ip route",
     )
-    .usage("[-it] WORKLOAD [-n NAMESPACE] [-c CONTAINER] -- COMMAND [ARG…]")
-    .action(async (workload: string, words: string[], flags: Flags, command: Command) => {
-      if (words.length === 0) {
-        throw usageError(`exec ${workload}: no command: podwire exec ${workload} -- COMMAND [ARG…]`);
-      }
-      if (flags.tty === true && process.stdin.isTTY !== true)
-        note("Unable to use a TTY - input is not a terminal or the right kind of file");
-      checkPrivileges(`exec ${workload}`);
-      process.exitCode = await runInWorkload(await openNodes(globals(command)), workload, flags, words);
-    });
+    .usage("[-it] WORKLOAD [-n NAMESPACE] [-c CONTAINER] -- COMMAND [ARG…]");
+  addCluster(command).action(async (workload: string, words: string[], flags: Flags, self: Command) => {
+    if (words.length === 0) {
+      throw usageError(`exec ${workload}: no command: podwire exec ${workload} -- COMMAND [ARG…]`);
+    }
+    const tty = ownTerminal(flags);
+    const cluster = await clusterApi(self);
+    if (cluster !== undefined) {
+      process.exitCode = await runInCluster(cluster, workload, { ...flags, tty }, words);
+      return;
+    }
+    checkPrivileges(`exec ${workload}`);
+    process.exitCode = await runInWorkload(await openNodes(globals(self)), workload, flags, words);
+  });
+}
+
+/** Whether it is to be a terminal: not without one of ours, which is told. */
+export function ownTerminal({ tty = false }: { tty?: boolean }): boolean {
+  if (tty && process.stdin.isTTY !== true)
+    note("Unable to use a TTY - input is not a terminal or the right kind of file");
+  return tty && process.stdin.isTTY === true;
+}
+
+/** Status of the program; without words of what the container's own says (attach). */
+export async function runInCluster(
+  api: ApiClient,
+  workload: string,
+  flags: Flags,
+  command: readonly string[],
+): Promise<number> {
+  if (MACHINES.test(workload))
+    throw usageError(
+      `${workload}: the API leads into pods alone: of a lab or this machine leave out --kubeconfig`,
+    );
+  const { namespace = "default", container, stdin = false, tty = false } = flags;
+  const pod = await findPod({ list: (word, of) => listKind(api, word, of) }, workload, namespace);
+  const place = { resource: await api.resource("pods"), namespace, name: pod.metadata.name };
+  return runSession(api, place, { container: containerOf(pod, container).name, stdin, tty, command });
 }
 
 /** Status of the program. It has this process' terminal and standard streams. */
@@ -80,7 +115,7 @@ async function targetOf(
   flags: Pick<Flags, "namespace" | "container">,
 ): Promise<Target> {
   const [kind, name] = workload.includes("/") ? workload.split("/", 2) : ["pod", workload];
-  if (["node", "nodes", "no", "client", "clients"].includes(kind)) {
+  if (MACHINES.test(workload)) {
     const isClient = kind.startsWith("client");
     const members = isClient ? all.clients : all.hosts;
     if (!members.some((each) => each.name === name)) {

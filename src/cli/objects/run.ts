@@ -1,16 +1,17 @@
-// podwire run NAME --image=IMAGE [-- ARG…]: a pod from words. With --rm -i[t] one for a program that has this terminal:
-// the pod waits, and the program runs beside it as podwire exec runs one, so that it has this terminal and its status is
-// the command's.
+// podwire run NAME --image=IMAGE [-- ARG…]: a pod from words. With -i[t] this terminal is attached to its program, by the
+// API. With --rm in a lab the pod waits instead, and the words run beside it as podwire exec runs them: so they have this
+// very terminal, and their status is the command's.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import type { Pod } from "../../kube/objects.ts";
 import { checkPrivileges } from "../../lab/preconditions.ts";
-import type { ApiClient, Place } from "../api/api-client.ts";
+import { type ApiClient, type Place, pathOf } from "../api/api-client.ts";
 import { addCluster, openApi } from "../api/open-api.ts";
+import { runSession } from "../api/pod-session.ts";
 import { globalsButOutput, note, print, progress } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
 import { durationMs } from "../lab/duration.ts";
-import { runInWorkload } from "../lab/exec.ts";
+import { ownTerminal, runInWorkload } from "../lab/exec.ts";
 import { openNodes } from "../nodes/open-nodes.ts";
 import { type Draft, draft } from "./create/parts.ts";
 import { createDraft, type SendFlags, sendDrafts } from "./create/send-drafts.ts";
@@ -38,7 +39,7 @@ const POLL_MS = 50;
 export function register(program: Command): void {
   const command = program
     .command("run <name> [words...]")
-    .description("make a pod of an image; with --rm -it one for a program that has this terminal")
+    .description("make a pod of an image; with -it its program has this terminal")
     .usage("NAME --image=IMAGE [--port=PORT] [--env=NAME=VALUE…] [-n NAMESPACE] [--command] [-- ARG…]")
     .option("--image <image>", "image to run")
     .option("-n, --namespace <namespace>", "namespace of the pod (default: default)")
@@ -51,7 +52,7 @@ export function register(program: Command): void {
     .option("--annotations <pair>", "KEY=VALUE; may be repeated", collect)
     .option("--image-pull-policy <policy>", "Always, IfNotPresent or Never")
     .option("--privileged", "a privileged container")
-    .option("-i, --stdin", "run the words with this standard input; goes with --rm")
+    .option("-i, --stdin", "attach this standard input to the program")
     .option("-t, --tty", "with this terminal; goes with -i")
     .option("--rm", "delete the pod when the program has ended; goes with -i")
     .option("-q, --quiet", "with -i: say nothing of the pod")
@@ -68,26 +69,84 @@ async function run(name: string, words: string[], flags: Flags, command: Command
     if (flags.expose === true) drafts.push(serviceOf(name, flags));
     return sendDrafts(command, drafts, flags);
   }
-  const { stdin: _stdin, tty: _tty, ...rest } = flags;
-  const pod = podDraft(place, { ...rest, command: true }, WAITER);
-  checkPrivileges(`run ${name}`);
-  const api = await openApi(command);
-  if (!api.isLab) throw usageError("run -i: works in labs: of a cluster use kubectl run");
   const timeoutMs = durationMs("--pod-running-timeout", flags.podRunningTimeout);
+  const api = await openApi(command);
   const namespace = flags.namespace ?? "default";
   const at = { resource: await api.resource("pods"), namespace, name };
-  await createDraft(api, pod, namespace);
+  const isBeside = api.isLab && flags.rm === true;
+  const tty = ownTerminal(flags);
+  const draft = isBeside ? waiter(place, flags) : podDraft(place, { ...flags, tty }, words);
+  if (isBeside) checkPrivileges(`run ${name}`);
+  await createDraft(api, draft, namespace);
   try {
-    await untilRunning(api, at, timeoutMs);
-    if (flags.tty === true && process.stdin.isTTY !== true)
-      note("Unable to use a TTY - input is not a terminal or the right kind of file");
-    const nodes = await openNodes(globalsButOutput(command));
-    const program = words.length === 0 ? ["sh"] : words;
-    process.exitCode = await runInWorkload(nodes, name, { namespace }, program);
+    const phase = await untilRunning(api, at, timeoutMs);
+    if (isBeside && phase !== "Running")
+      throw new CliError(`run ${name}: its pod ended before the program could begin`);
+    if (isBeside) process.exitCode = await runBeside(at, words, command);
+    else process.exitCode = await runAttached(api, at, { ...flags, tty }, phase === "Running");
   } finally {
     progress("");
-    await api.delete(at, { gracePeriodSeconds: 0 });
-    if (flags.quiet !== true) await print(`pod "${name}" deleted`);
+    if (flags.rm === true) {
+      await api.delete(at, { gracePeriodSeconds: 0 });
+      if (flags.quiet !== true) await print(`pod "${name}" deleted`);
+    }
+  }
+}
+
+/** A pod that does nothing, for a program beside it. */
+function waiter(place: { name: string; namespace: string | undefined }, flags: Flags): Draft {
+  const { stdin: _stdin, tty: _tty, ...rest } = flags;
+  return podDraft(place, { ...rest, command: true }, WAITER);
+}
+
+async function runBeside(
+  { name = "", namespace }: Place,
+  words: string[],
+  command: Command,
+): Promise<number> {
+  const nodes = await openNodes(globalsButOutput(command));
+  const program = words.length === 0 ? ["sh"] : words;
+  return runInWorkload(nodes, name, namespace === undefined ? {} : { namespace }, program);
+}
+
+/** Status of the program, where it is not started again. What one that has ended already said is shown. */
+async function runAttached(api: ApiClient, at: Place, flags: Flags, isRunning: boolean): Promise<number> {
+  const { name = "" } = at;
+  const { tty = false, restart } = flags;
+  progress("");
+  const how = { container: name, stdin: true, tty, command: [] };
+  const isAttached =
+    isRunning &&
+    (await runSession(api, at, how).then(
+      () => true,
+      (error: Error) => {
+        note(`couldn't attach to pod/${name}, falling back to its log: ${error.message}`);
+        return false;
+      },
+    ));
+  if (!isAttached) await printLog(api, at);
+  if (restart === "Never") return exitCodeOf(api, at);
+  const again = `podwire attach ${name} -c ${name} -i${tty ? " -t" : ""}`;
+  if (flags.rm !== true && flags.quiet !== true)
+    note(`Session ended, resume using '${again}' command when the pod is running`);
+  return 0;
+}
+
+async function printLog(api: ApiClient, at: Place): Promise<void> {
+  const path = pathOf({ ...at, subresource: "log" }, { container: at.name });
+  const log = await api.bytes({ method: "GET", path, accept: "*/*" });
+  for await (const chunk of log.items) process.stdout.write(chunk);
+}
+
+/** Once it has ended. */
+async function exitCodeOf(api: ApiClient, at: Place): Promise<number> {
+  for (;;) {
+    const { phase, containerStatuses = [] } = (await api.get<Pod>(at)).status;
+    const ended = containerStatuses[0]?.state?.terminated;
+    if (ended !== undefined) return ended.exitCode;
+    if (phase === "Failed") return 1;
+    if (phase === "Succeeded") return 0;
+    await sleep(POLL_MS);
   }
 }
 
@@ -99,8 +158,6 @@ function checkFlags(flags: Flags): void {
   if (flags.rm === true && flags.stdin !== true)
     throw usageError("run --rm: goes with -i: a pod of its own ends when it is deleted");
   if (flags.stdin !== true) return;
-  if (flags.rm !== true)
-    throw usageError("run -i: needs --rm: the pod is there for the program alone, which runs beside it");
   if (strategyOf(flags.dryRun) !== "none") throw usageError("run -i: --dry-run can't be used with it");
   if (flags.expose === true) throw usageError("run -i: --expose can't be used with it");
 }
@@ -116,14 +173,14 @@ function serviceOf(name: string, { namespace, labels, port = "" }: Flags): Draft
   return draft("v1", "Service", { name, namespace, labels: own }, { spec });
 }
 
-async function untilRunning(api: ApiClient, at: Place, timeoutMs: number): Promise<void> {
+/** Its phase: it runs, or has ended. */
+async function untilRunning(api: ApiClient, at: Place, timeoutMs: number): Promise<string> {
   const until = Date.now() + timeoutMs;
   for (;;) {
     const pod = await api.find<Pod>(at);
-    const phase = pod?.status.phase ?? "Pending";
-    if (pod !== undefined && phase === "Running") return;
-    if (pod === undefined || phase === "Failed" || phase === "Succeeded")
-      throw new CliError(`run ${at.name}: its pod ended before the program could begin`);
+    if (pod === undefined) throw new CliError(`run ${at.name}: its pod was deleted before it began`);
+    const { phase = "Pending" } = pod.status;
+    if (phase !== "Pending") return phase;
     if (Date.now() > until)
       throw new CliError(
         `run ${at.name}: timed out waiting for its pod: podwire describe pod ${at.name} says why`,

@@ -70,7 +70,7 @@ export function nodeObject(
       allocatable: nodeCapacity(),
       nodeInfo: SYSTEM,
       conditions: [
-        ...(current?.status.conditions ?? []).filter(({ type }) => !OWN_CONDITIONS.has(type)), // of its agent, and of others
+        ...(current?.status.conditions ?? []).filter(({ type }) => !OWN_CONDITIONS.has(type)), // others' are kept
         ...conditionsOf(agent, isLost, pressure).map((each) => timed(each, current, nowMs)),
       ],
     },

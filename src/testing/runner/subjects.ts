@@ -120,7 +120,7 @@ export const SUBJECTS: Subjects = {
     what: "namespaces, pods and supervision",
     files: `lab* topology names pod-* prober managed-process log-index echo kernel-* e2e-lifecycle e2e-bad-input
       lost-nodes environment enter image-program applications object-notes volume-files
-      vagrant-node lab-addresses state-dir state-files`,
+      vagrant-node lab-addresses state-dir state-files machine memory-group node-object`,
   },
   agent: {
     what: "one node put together, its host, its threads and its servers",
@@ -156,7 +156,8 @@ export const SUBJECTS: Subjects = {
     files: `main get table describe client context object-columns path-mtu ping* read-once other-kinds cli-habits
       api-client cluster-commands commands *-flags delete-* outcomes wait log-output forwarded-ports cp plane-text
       capture-session conntrack-options flow-expression replay explain same-words same-changes generators-judge drafts
-      revisions observe-cli agent-node agent-nodes open-nodes in-namespace documentation`,
+      revisions observe-cli agent-node agent-nodes open-nodes in-namespace documentation masked-secrets
+      pod-session`,
   },
   native: {
     what: "the addon and the devices",

@@ -2,6 +2,7 @@
 import {
   type ClientRequest,
   type IncomingMessage,
+  type OutgoingHttpHeaders,
   Agent as PlainAgent,
   request as plainRequest,
   type RequestOptions,
@@ -100,6 +101,14 @@ export class ApiConnection {
     };
   }
 
+  /** For a connection that is to become another protocol's: where, as whom, by which certificates. Not by a socket. */
+  async upgrade(path: string): Promise<{ url: URL; headers: OutgoingHttpHeaders; agent: PlainAgent }> {
+    const credentials = await this.#reader.read();
+    const url = this.#access.servers[this.#server];
+    const agent = url.protocol === "http:" ? this.#plain : this.#tls(credentials);
+    return { url: targetOf(url, path), headers: { "user-agent": "podwire", ...credentials.headers }, agent };
+  }
+
   #make(asked: Asked, credentials: Credentials, answer: Answer, end: Answer["end"]): ClientRequest {
     const url = this.#access.servers[this.#server];
     const { method, path, body, accept = JSON_TYPE } = asked;
@@ -139,7 +148,7 @@ export class ApiConnection {
       const headers = { ...options.headers, host: "localhost" };
       return plainRequest({ ...options, headers, socketPath, path, agent: this.#plain });
     }
-    const target = new URL(`${url.pathname.replace(/\/$/, "")}${path}`, url);
+    const target = targetOf(url, path);
     return url.protocol === "http:"
       ? plainRequest(target, { ...options, agent: this.#plain })
       : request(target, { ...options, agent: this.#tls(credentials) });
@@ -199,6 +208,10 @@ export class ApiConnection {
     this.#agent?.destroy();
     this.#plain.destroy();
   }
+}
+
+function targetOf(server: URL, path: string): URL {
+  return new URL(`${server.pathname.replace(/\/$/, "")}${path}`, server);
 }
 
 function pass(response: IncomingMessage, answer: Answer, end: Answer["end"]): void {

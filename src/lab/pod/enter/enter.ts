@@ -88,7 +88,7 @@ export interface Input {
   readonly isTerminal: boolean;
 }
 
-/** `words` of a container, for its own program: in its control group, with its input; and it says when its view is made. */
+/** `words` of a container, for its own program: its control group and its input; it says when its view is made. */
 export function firstWords(
   [program, ...words]: readonly string[],
   { file, isOnce, isTerminal }: Input,

@@ -4,16 +4,18 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Command } from "commander";
-import type { KubeObject } from "../../kube/objects.ts";
-import type { ApiClient } from "../api/api-client.ts";
-import { openApi } from "../api/open-api.ts";
-import { globals, note, yamlText } from "../context.ts";
-import { CliError, Exit } from "../errors.ts";
-import { applyOptions, rehearsedManifests } from "./apply-manifests.ts";
+import type { KubeObject } from "../../../kube/objects.ts";
+import type { ApiClient } from "../../api/api-client.ts";
+import { openApi } from "../../api/open-api.ts";
+import { globals, note, yamlText } from "../../context.ts";
+import { CliError, Exit } from "../../errors.ts";
+import { applyOptions, rehearsedManifests } from "../apply-manifests.ts";
+import { masked } from "./masked-secrets.ts";
 
 interface Flags {
   filename?: string[];
   namespace?: string;
+  showSecrets?: boolean;
 }
 
 const SAME = 0;
@@ -24,7 +26,8 @@ export function register(program: Command): void {
     program
       .command("diff")
       .description("what applying manifests would change; exit status 3 when it would change something")
-      .usage("-f FILE… [-n NAMESPACE]")
+      .usage("-f FILE… [-n NAMESPACE] [--show-secrets]")
+      .option("--show-secrets", "values of Secrets, too (default: which of them change, as ***)")
       .addHelpText("after", "\nBy diff -u -N, or the program of $KUBECTL_EXTERNAL_DIFF."),
     false,
   ).action(async (flags: Flags, command: Command) => {
@@ -34,7 +37,7 @@ export function register(program: Command): void {
     const api = await openApi(command);
     const made = items.flatMap(({ object }) => object ?? []);
     const pairs = await Promise.all(made.map(async (object) => [await liveOf(api, object), object] as const));
-    const status = await compare(pairs);
+    const status = await compare(flags.showSecrets === true ? pairs : pairs.map(masked));
     if (status === DIFFERENT) process.exitCode = Exit.NO;
     else if (status !== SAME) throw new CliError(`diff: the program ended with status ${status}`);
   });
