@@ -16,8 +16,12 @@ import { ask } from "../support/service-scenario.ts";
 const REACTION = fileURLToPath(new URL("../support/live/reaction.js", import.meta.url));
 const PORTS = [7001, 7002] as const;
 const CHANGES = 200;
-/** 8 were measured on two busy cores; the longest are then as long as others keep the cores. */
-const MEDIAN_MS = 100;
+const PATIENCE_MS = 15_000;
+/**
+ * Beside the agent somebody else follows the same Services by the same API: what the API, the network and a machine's other
+ * load take of the time, they take of both. The rest, the agent's own work, may take as long once more, and 10 ms.
+ */
+const LIMIT = { times: 2, plusMs: 10 };
 
 const turning = {
   apiVersion: "v1",
@@ -128,29 +132,61 @@ t.test("agents of a lab follow its API", { skip: cannotRun("curl") }, async (t) 
     const live = new LiveLab(lab);
     const address = await lab.clusterIP("turning");
     const child = live.spawn(await live.pod("client"), [process.execPath, REACTION, "ask", address, "7000"]);
-    const turns: Turned[] = [];
     if (child.stdout === null) throw new Error("no pipe");
-    createInterface({ input: child.stdout }).on("line", (line) => turns.push(JSON.parse(line) as Turned));
-    const turned = (port: number, afterMs: number): Promise<Turned> => {
-      const find = (): Turned | undefined =>
-        turns.find((each) => each.port === port && each.sentMs > afterMs);
-      return until("the port to change", async () => find() !== undefined).then(() => find() as Turned);
-    };
-    await turned(PORTS[0], 0);
+    const turns = new Moments<number>();
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      const { port, sentMs } = JSON.parse(line) as Turned;
+      turns.add(port, sentMs);
+    });
+    const watcher = new LabApiClient(paths.kubeconfig);
+    const told = new Moments<number>();
+    await watcher.watch("/api/v1/namespaces/default/services", ({ object }) => {
+      const { metadata, spec } = object as typeof turning;
+      if (metadata.name === "turning") told.add(spec.ports[0].targetPort, monotonicMs());
+    });
+    await turns.after(PORTS[0], 0);
     const took: number[] = [];
+    const heard: number[] = [];
     for (let n = 1; n <= CHANGES; n++) {
       const targetPort = PORTS[n % 2];
       const beganMs = monotonicMs();
       const body = { spec: { ports: [{ port: 7000, protocol: "UDP", targetPort }] } };
       await caller.call("PATCH", "/api/v1/namespaces/default/services/turning", body);
-      took.push((await turned(targetPort, beganMs)).sentMs - beganMs);
+      took.push((await turns.after(targetPort, beganMs)) - beganMs);
+      heard.push((await told.after(targetPort, beganMs)) - beganMs);
       await sleep(20);
     }
+    watcher.close();
     child.kill();
     caller.close();
-    took.sort((a, b) => a - b);
-    const [median, late, longest] = [took[CHANGES / 2], took[Math.floor(CHANGES * 0.99)], took[CHANGES - 1]];
+    const [own, others] = [took, heard].map((list) => list.sort((a, b) => a - b));
+    const [median, late, longest] = [own[CHANGES / 2], own[Math.floor(CHANGES * 0.99)], own[CHANGES - 1]];
+    const watched = others[CHANGES / 2];
     t.comment(`p50 ${median.toFixed(1)} ms, p99 ${late.toFixed(1)} ms, longest ${longest.toFixed(1)} ms`);
-    t.ok(median < MEDIAN_MS, `median ${median} ms`);
+    t.comment(`another watcher is told after ${watched.toFixed(1)} ms (p50)`);
+    const limit = LIMIT.times * watched + LIMIT.plusMs;
+    t.ok(median < limit, `median ${median.toFixed(1)} ms, not ${limit.toFixed(1)}`);
   });
 });
+
+/** What came when, and who waits for it. */
+class Moments<What> {
+  readonly #come: { readonly what: What; readonly atMs: number }[] = [];
+  #wake = (): void => {};
+
+  add(what: What, atMs: number): void {
+    this.#come.push({ what, atMs });
+    this.#wake();
+  }
+
+  /** When it first came after `afterMs`. */
+  async after(what: What, afterMs: number): Promise<number> {
+    const until = performance.now() + PATIENCE_MS;
+    for (;;) {
+      const found = this.#come.find((each) => each.what === what && each.atMs > afterMs);
+      if (found !== undefined) return found.atMs;
+      if (performance.now() > until) throw new Error(`waited ${PATIENCE_MS} ms for ${what}`);
+      await Promise.race([new Promise<void>((resolve) => (this.#wake = resolve)), sleep(1000)]);
+    }
+  }
+}

@@ -1,6 +1,7 @@
 // A caller of a lab's Kubernetes API by a kubeconfig of its, on one connection that is kept.
 import { readFileSync } from "node:fs";
 import { Agent, request } from "node:https";
+import { createInterface } from "node:readline";
 import { groupOf, kindFromWord } from "../../../src/kube/kinds.ts";
 
 interface Kubeconfig {
@@ -59,6 +60,23 @@ export class LabApiClient {
       });
       asked.on("error", reject);
       asked.end(text);
+    });
+  }
+
+  /** Follows what changes from now on, on this caller's connection alone; resolves when it does. */
+  watch(path: string, onEvent: (event: { type: string; object: unknown }) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const query = `${path}?watch=1`;
+      const asked = request(`${this.server}${query}`, { headers: this.#headers, agent: this.#agent });
+      asked.on("error", reject); // or it is closed, and nobody listens any more
+      asked.on("response", (response) => {
+        if (response.statusCode !== 200) reject(new Error(`GET ${query}: ${response.statusCode}`));
+        const lines = createInterface({ input: response });
+        for (const each of [response, lines]) each.on("error", () => {}); // it is closed
+        lines.on("line", (line) => onEvent(JSON.parse(line)));
+        resolve();
+      });
+      asked.end();
     });
   }
 

@@ -32,6 +32,9 @@ const service = (name: string, port = 80) => ({
 });
 const namespace = (name: string) => ({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
 
+/** A source that was refused twice asks again after a second and a half. */
+const PATIENCE_MS = 15_000;
+
 class Heard {
   readonly graph = new ObjectGraph();
   readonly events: string[] = [];
@@ -68,11 +71,12 @@ class Heard {
 
   /** Waits, at most a while, until `what` holds. */
   async until(what: () => boolean): Promise<boolean> {
-    for (let i = 0; i < 400; i++) {
-      if (what()) return true;
+    const end = performance.now() + PATIENCE_MS;
+    while (!what()) {
+      if (performance.now() > end) return false;
       await sleep(5);
     }
-    return false;
+    return true;
   }
 }
 

@@ -222,9 +222,24 @@ t.test("a server that is about to be there is asked each second at least", async
     world.reflector.onEnd("connection refused", world.nowMs, true);
     waits.push(world.reflector.dueMs - world.nowMs);
   }
-  t.same(waits, [187.5, 375, 750, 1000, 1000]);
+  t.same(waits, [187.5, 375, 750, 750, 750]);
   world.ask();
   t.equal(world.reflector.problem, "connection refused");
+});
+
+t.test("that it was away for long does not make the waits longer once it is there", async (t) => {
+  const world = new World();
+  for (let i = 0; i < 30; i++) {
+    world.askLater();
+    world.reflector.onEnd("connection refused", world.nowMs, true);
+  }
+  const waits: number[] = [];
+  for (let i = 0; i < 3; i++) {
+    world.askLater();
+    world.reflector.onEnd("no connection within 10 s", world.nowMs);
+    waits.push(world.reflector.dueMs - world.nowMs);
+  }
+  t.same(waits, [750, 1500, 3000]);
 });
 
 t.test("Retry-After is kept to, by header and by status", async (t) => {

@@ -48,6 +48,8 @@ const FIRST_WAIT_MS = 250;
 const MOST_WAIT_MS = 15_000;
 /** Of a server that is on this machine, or has just moved: it has not been asked in vain so far. */
 const NEAR_WAIT_MS = 1000;
+/** How long it was away does not lengthen the waits that follow: one that has just begun may fail a first question. */
+const NEAR_FAILURES = Math.log2(NEAR_WAIT_MS / FIRST_WAIT_MS);
 const MOST_RETRY_AFTER_MS = 60_000;
 /** A watch that ends sooner without a word was no watch. */
 const SHORT_WATCH_MS = 1000;
@@ -196,6 +198,7 @@ export class Reflector<T> {
     const flight = this.#flight;
     if (flight === undefined) return;
     if (!flight.isOver) this.#ended(flight, error, nowMs);
+    if (isNear) this.#failures = Math.min(this.#failures, NEAR_FAILURES);
     if (isNear) this.dueMs = Math.min(this.dueMs, nowMs + NEAR_WAIT_MS);
     this.#flight = undefined;
   }
