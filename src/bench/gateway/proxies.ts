@@ -68,7 +68,8 @@ function nginx(name: string, port: number, folder: string, workers: number, http
   const temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
     (each) => `${each}_temp_path ${own}/${each};`,
   );
-  const text = `daemon off; worker_processes ${workers}; pid ${own}/pid; error_log ${own}/error.log;
+  const user = process.getuid?.() === 0 ? "user root; " : ""; // the folder is ours alone
+  const text = `${user}daemon off; worker_processes ${workers}; pid ${own}/pid; error_log ${own}/error.log;
 events { worker_connections 4096; }
 http { access_log off; keepalive_requests 1000000000; sendfile on; tcp_nodelay on; ${temp.join(" ")}
 ${http} }\n`;

@@ -141,6 +141,7 @@ export class PortListener {
         tls.destroy();
         return;
       }
+      Object.assign(tls, { secureConnecting: false }); // as a server of Node's does, and as HTTP/2 waits for
       this.#secured(tls, { ...peer, sni });
     });
   }

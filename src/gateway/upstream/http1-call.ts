@@ -64,6 +64,7 @@ export class Http1Connection implements Call, Timed {
     if (isReused) this.#parser.begin();
     this.#parser.isBodiless = head.method === "HEAD";
     let text = `${head.method} ${head.target} HTTP/1.1\r\n${headerLines(head.headers)}`;
+    if (head.host === "") text += "Host: \r\n"; // of HTTP/1.0; who has no name says so (RFC 9112 §3.2)
     if (this.#isChunking) text += "Transfer-Encoding: chunked\r\n";
     else if (head.bodyLength > 0 || mayHaveBody(head.method))
       text += `Content-Length: ${head.bodyLength}\r\n`;
