@@ -125,14 +125,18 @@ export class TcpFront {
       return this.#close(socket, { client, decision, reason, startMs });
     }
     const isPlain = hello === undefined || (action.kind === "stream" && cert === undefined);
-    const shown = isPlain ? socket : await this.#shakeHands(socket, decision, hello.sni);
+    const shown = isPlain ? socket : await this.#shakeHands(socket, begun, hello.sni);
     if (typeof shown === "string") return this.#close(socket, { client, decision, reason: shown, startMs });
-    if (action.kind === "requests") return this.#options.requests(shown, begun);
+    if (action.kind === "requests") {
+      if (isPlain) this.#options.requests(shown, begun);
+      return;
+    }
     return this.#carry(shown, action.choices, begun, startMs);
   }
 
   /** TLS that ends here. A text: why there is none. */
-  #shakeHands(socket: Socket, decision: ConnectionDecision, sni: string): Promise<TLSSocket | string> {
+  #shakeHands(socket: Socket, begun: Begun, sni: string): Promise<TLSSocket | string> {
+    const { decision } = begun;
     const secureContext = this.#options.context(decision, sni);
     if (secureContext === undefined)
       return Promise.resolve(`there is no certificate to show for ${sni || "no name"}`);
@@ -153,7 +157,12 @@ export class TcpFront {
         tls.destroy();
       });
       tls.on("error", () => tls.destroy());
-      tls.once("secure", () => finish(tls));
+      tls.once("secure", () => {
+        Object.assign(tls, { secureConnecting: false }); // as a server of Node's does, and as HTTP/2 waits for
+        // At once: who speaks HTTP/2 takes the bytes from below, and would not see what came up meanwhile.
+        if (isHttp) this.#options.requests(tls, begun);
+        finish(tls);
+      });
       tls.once("close", () => finish("the client left during the TLS handshake"));
     });
   }
