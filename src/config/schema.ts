@@ -2,6 +2,7 @@
 import { Ajv, type ErrorObject, type SchemaObject } from "ajv";
 import { type FieldPath, type FieldProblems, formatPath } from "../kube/manifest/field-problems.ts";
 import { conntrackSysctlSchema } from "./conntrack.ts";
+import { labGatewaysSchema } from "./lab-gateways.ts";
 
 const text: SchemaObject = { type: "string", minLength: 1 };
 const boolean: SchemaObject = { type: "boolean" };
@@ -90,6 +91,7 @@ const LAB: SchemaObject = closed({
     dataplane,
     policy,
     podSecurity,
+    gateways: labGatewaysSchema,
     images: listOf(closed({ match: text, run: listOf({ type: "string" }) }, ["match", "run"])),
     dns: closed({ enabled: boolean, ...dns }),
     loadBalancer: closed({ pool: { anyOf: [text, listOf(text)] } }, ["pool"]),

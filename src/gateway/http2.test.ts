@@ -13,15 +13,16 @@ interface Answer {
   readonly body: string;
 }
 
-/** By HTTP/2 with prior knowledge. */
+/** By HTTP/2 with prior knowledge, or by TLS at an address of its own. */
 function ask(
   t: Test,
-  port: number,
+  port: number | string,
   headers: Record<string, string>,
   body: readonly string[] = [],
   trailers?: Record<string, string>,
 ): Promise<Answer> {
-  const session = connect(`http://127.0.0.1:${port}`);
+  const at = typeof port === "string" ? port : `http://127.0.0.1:${port}`;
+  const session = connect(at, { rejectUnauthorized: false });
   t.teardown(() => session.destroy());
   return new Promise((resolve, reject) => {
     session.on("error", reject);
@@ -71,6 +72,14 @@ t.test("a request by HTTP/2 goes to a backend of HTTP/1.1", async (t) => {
   t.equal(told.body, "one two");
   t.match(told.headers.join("\n"), /Host\na\.example/);
   t.equal((await ask(t, port, { ":path": "/", ":authority": "b.example" })).headers[":status"], 404);
+});
+
+t.test("a client that TLS lets choose HTTP/2 has it", async (t) => {
+  const { port: at } = await backend(t, echo);
+  const { tlsPort } = await runningGateway(t, localObjects(...servedAt("web", [at]), web()));
+  const { headers, body } = await ask(t, `https://127.0.0.1:${tlsPort}`, { ":path": "/x" });
+  t.equal(headers[":status"], 200);
+  t.match(JSON.parse(body).headers.join("\n"), /X-Forwarded-Proto\nhttps/);
 });
 
 t.test("gRPC goes through with its trailers, both ways", async (t) => {

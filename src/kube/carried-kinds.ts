@@ -20,7 +20,7 @@ const TABLE = `
   autoscaling/v2: HorizontalPodAutoscaler horizontalpodautoscalers hpa !
   policy/v1: PodDisruptionBudget poddisruptionbudgets pdb
   coordination.k8s.io/v1: Lease leases
-  networking.k8s.io/v1: Ingress ingresses ing !, +IngressClass ingressclasses !, +IPAddress ipaddresses ip !
+  networking.k8s.io/v1: Ingress ingresses ing, +IngressClass ingressclasses, +IPAddress ipaddresses ip !
   rbac.authorization.k8s.io/v1: Role roles !, RoleBinding rolebindings !, +ClusterRole clusterroles !,
     +ClusterRoleBinding clusterrolebindings !
   storage.k8s.io/v1: +StorageClass storageclasses sc, +CSIDriver csidrivers !, +CSINode csinodes !,

@@ -34,7 +34,8 @@ export async function startKubernetesApi(
   const { port } = server;
   if (port !== before.port) await saveApi(paths, { port, credentials });
   await writePrivately(paths.kubeconfig, kubeconfigText(t.lab, `https://127.0.0.1:${port}`, credentials));
-  for (const each of before.port === 0 ? [STANDARD_CLASS, ...OWN_CLASSES] : [])
+  const classes = [STANDARD_CLASS, ...(t.gateways?.enabled === false ? [] : OWN_CLASSES)];
+  for (const each of before.port === 0 ? classes : [])
     if (cluster.get(each.kind, each.metadata.name) === undefined) cluster.update(each);
   publishRootCertificate(cluster, credentials.ca);
   return { server, credentials };

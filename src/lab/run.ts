@@ -55,7 +55,7 @@ export async function runLab(lab: string, program: string, graceMaxMs = GRACE_DE
   const fabric = new FabricListener(topology, api, logLine);
   fabric.open();
   running.onRepair = (made) => fabric.repaired(made);
-  new LabGateways(cluster, logLine).start();
+  new LabGateways(cluster, topology, logLine).start();
   await running.start(new AgentAccess({ topology, paths, api, credentials, log: logLine }));
   running.log(`lab ${lab} is up, pid ${process.pid}`);
 }

@@ -23,6 +23,7 @@ import {
   FABRIC_MASK,
   SERVICE_DEFAULT,
 } from "../config/lab-addresses.ts";
+import type { LabGatewaySettings } from "../config/lab-gateways.ts";
 import { type RawLoadBalancer, readPool } from "../config/load-balancer.ts";
 import { FieldProblems } from "../kube/manifest/field-problems.ts";
 import { LabError } from "./errors.ts";
@@ -47,6 +48,7 @@ export interface LabObject {
     policy?: Record<string, unknown>;
     podSecurity?: Record<string, unknown>;
     images?: ImageRule[];
+    gateways?: LabGatewaySettings;
     dns?: RawLabDns;
     loadBalancer?: RawLoadBalancer;
     nodes?: {
@@ -114,6 +116,7 @@ export interface Topology {
   podSecurity?: Record<string, unknown>;
   /** Programs of this machine for images. */
   images?: ImageRule[];
+  gateways?: LabGatewaySettings;
   /** Its DNS' settings; null: it has none. */
   dns: DnsSettings | null;
   /** Spans of addresses for Services of type LoadBalancer: "192.168.50.240-192.168.50.254". */
@@ -196,11 +199,12 @@ export function planTopology(lab: string, object: LabObject): Topology {
 }
 
 /** What is handed on as it is, if it is there. */
-function given({ policy, podSecurity, images }: NonNullable<LabObject["spec"]>): Partial<Topology> {
+function given({ policy, podSecurity, images, gateways }: NonNullable<LabObject["spec"]>): Partial<Topology> {
   return {
     ...(policy === undefined ? {} : { policy }),
     ...(podSecurity === undefined ? {} : { podSecurity }),
     ...(images === undefined ? {} : { images }),
+    ...(gateways === undefined ? {} : { gateways }),
   };
 }
 

@@ -137,6 +137,8 @@ export class PortListener {
     tls.on("close", () => clearTimeout(timer));
     tls.once("secure", () => {
       clearTimeout(timer);
+      // tls.Server says this of its sockets; a session of HTTP/2 waits for ever for one of which nobody does.
+      Object.assign(tls, { secureConnecting: false });
       if (sni === "" && this.#secrets.contextFor(this.port, "") === null) {
         tls.destroy();
         return;

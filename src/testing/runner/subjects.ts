@@ -146,7 +146,7 @@ export const SUBJECTS: Subjects = {
     files: `ingress ingress-book gateway gateways gateway-book gateway-* match certificates connections explain-http http2
       same-as-evaluator carried-out
       proxy-protocol client-hello backend-identity tcp-front udp-front streams
-      status-writes lab-gateways`,
+      status-writes lab-gateways e2e-gateway`,
   },
   tables: {
     what: "objects in rows, as kubectl prints them, judged by a real API server",

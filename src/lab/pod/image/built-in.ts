@@ -13,6 +13,8 @@ export interface ImageRule {
 export interface BuiltIn extends ImageRule {
   /** What must be installed. */
   readonly needs: string;
+  /** A container's args follow all of `run`, not its program alone. */
+  readonly takesArgs?: boolean;
   /** Comes behind whatever the container's args are. */
   readonly always?: readonly string[];
   readonly workingDir?: string;
@@ -57,6 +59,11 @@ const RULES: readonly BuiltIn[] = [
 /** Images whose programs are busybox' applets: no program of their own runs. */
 const BUSYBOX = /^(?:busybox|alpine)$/;
 
+/** The image of `podwire gateway`. */
+export const GATEWAY_IMAGE = "podwire/gateway";
+/** Images of podwire's own whose program is this very command line. */
+const OWN_COMMANDS: Readonly<Record<string, string>> = { [GATEWAY_IMAGE]: "gateway" };
+
 const PODWIRE = /^(?:docker\.io\/)?podwire\//;
 
 /** The machine's programs of daemons lie in sbin, which is not in everybody's PATH. */
@@ -82,6 +89,9 @@ function hasEntries(folder: string): boolean {
 }
 
 export function builtInOf(image: string): BuiltIn | undefined {
+  const command = OWN_COMMANDS[withoutTag(image).replace(/^docker\.io\//, "")];
+  if (command !== undefined)
+    return { match: image, needs: "", run: [process.execPath, process.argv[1], command], takesArgs: true };
   const name = baseName(image);
   return RULES.find(({ match, needs }) => match === name && isInstalled(needs));
 }

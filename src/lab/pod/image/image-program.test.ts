@@ -29,6 +29,14 @@ t.test("the echo image is built in; of others lab.yaml's rules come first", asyn
   t.equal(baseName("registry.example:5000/a/b/redis:7@sha256:0"), "redis");
 });
 
+t.test("the gateway's image is this very command line", async (t) => {
+  const run = [process.execPath, process.argv[1], "gateway"];
+  const args = ["--config", "/etc/gateway.yaml"];
+  for (const image of ["podwire/gateway", "podwire/gateway:1", "docker.io/podwire/gateway@sha256:0"])
+    t.same(of({ image, args }).argv, [...run, ...args], image);
+  t.not(of({ image: "envoyproxy/gateway:1", args }).use, "program", "and nobody else's of that name");
+});
+
 t.test("arguments follow the image's program, or say what runs, as entry points of images do", async (t) => {
   t.same(of({ image: "shop/cart", args: ["--port", "80"] }).argv, ["shopd", "--port", "80"]);
   t.same(of({ image: "shop/cart", args: ["sh", "-c", "x"] }).argv, ["sh", "-c", "x"]);

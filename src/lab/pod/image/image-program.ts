@@ -73,8 +73,9 @@ export function imageProgram(
   if (own !== undefined) return { ...program, argv: started(own.run, args) };
   const builtIn = builtInOf(image);
   if (builtIn !== undefined) {
-    const { run, always = [], workingDir } = builtIn;
-    return { ...program, argv: [...started(run, args), ...always], workingDir };
+    const { run, always = [], workingDir, takesArgs = false } = builtIn;
+    const begun = takesArgs ? [...run, ...args] : started(run, args);
+    return { ...program, argv: [...begun, ...always], workingDir };
   }
   if (applets && args.length > 0) return { ...plain, use: "program", argv: args };
   if (role !== "stays") return { ...plain, use: "done", argv: DONE };
