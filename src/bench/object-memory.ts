@@ -4,7 +4,7 @@
  * --objects is the command.
  */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -14,14 +14,11 @@ import { asInstalled } from "./programs.ts";
 import { type Load, NODE } from "./scale/api-objects.ts";
 import { BenchError, onExit } from "./shell.ts";
 
-/**
- * Some time after the objects are in the plane the agent has written them to disk, and given back what all that took:
- * it has less than before for the last time so long ago. On a busy machine that takes a while.
- */
-const SETTLE_MS = 15_000;
-const SETTLE_LEAST_MS = 24_000;
+/** So long after it has written the objects to disk an agent has given back what all that took, on a busy machine, too. */
+const SETTLE_MS = 30_000;
 const LONG_MS = 120_000;
 const LOOK_MS = 50;
+const STATE = "objects.gz";
 const NOTHING: Load = { services: 0, endpoints: 0, pods: 0 };
 
 export interface Memory {
@@ -59,6 +56,8 @@ async function measureAgent(load: Load, namespace: string, folder: string): Prom
   const program = asInstalled("bench/scale/api-server-main.js");
   const server = await started([process.execPath, program, ...numbers], /listens on \d+/);
   const port = /listens on (\d+)/.exec(server.output())?.[1];
+  const state = join(folder, STATE);
+  rmSync(state, { force: true }); // of another cluster
   const config = join(folder, "agent.json");
   writeFileSync(config, JSON.stringify(configOf(`http://127.0.0.1:${port}`, namespace, folder)));
   const beganMs = performance.now();
@@ -66,7 +65,9 @@ async function measureAgent(load: Load, namespace: string, folder: string): Prom
   await until(async () => (await metric(namespace, `podwire_objects{kind="pods"}`)) >= load.pods);
   await until(async () => (await metric(namespace, "podwire_service_ports")) >= load.services);
   const seconds = (performance.now() - beganMs) / 1000;
-  const memory = await settled(agent);
+  // It writes ten seconds after the first change, and once more if there were others meanwhile.
+  await until(async () => Date.now() - writtenMs(state) > SETTLE_MS);
+  const memory = residentOf(agent);
   const heap = (await metric(namespace, "nodejs_heap_size_used_bytes")) / 2 ** 20;
   await agent.stop();
   await server.stop("SIGKILL");
@@ -90,7 +91,7 @@ function configOf(server: string, netns: string, folder: string): object {
     // Without node ports nothing is asked of host0, which nobody gives addresses here: the agent would try each second.
     ...{ uplink: { interface: "eth1" }, host: { interface: "host0" }, nodePortRange: "none" },
     ...{ netns: `/run/netns/${netns}`, socket: join(folder, "agent.sock") },
-    source: { kubernetes: { kubeconfig, stateFile: join(folder, "objects.gz") } },
+    source: { kubernetes: { kubeconfig, stateFile: join(folder, STATE) } },
   };
 }
 
@@ -100,17 +101,9 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
   throw new BenchError(`the agent has not its objects after ${LONG_MS / 1000} s`);
 }
 
-async function settled(agent: Running): Promise<{ resident: number; most: number }> {
-  const beganMs = performance.now();
-  let [memory, lessMs] = [residentOf(agent), beganMs];
-  for (let nowMs = beganMs; nowMs - beganMs < LONG_MS; nowMs = performance.now()) {
-    if (nowMs - beganMs >= SETTLE_LEAST_MS && nowMs - lessMs >= SETTLE_MS) break;
-    await sleep(1000);
-    const now = residentOf(agent);
-    if (now.resident < memory.resident - 1) lessMs = nowMs;
-    memory = now;
-  }
-  return memory;
+/** When a file was written; now, if it was not. */
+function writtenMs(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
 }
 
 /** NaN: the agent does not say it. */
