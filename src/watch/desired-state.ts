@@ -66,8 +66,8 @@ export class ObjectGraph implements DesiredState {
   readonly policies = new Map<string, NetworkPolicy>();
   readonly clusterPolicies = new Map<string, ClusterNetworkPolicy>();
   readonly serviceCidrs = new Map<string, ServiceCidr>();
-  /** As they are in `slices`, to notice that one has another Service now. */
-  readonly #slices = new Map<string, EndpointSlice>();
+  /** As they are in `slices`, to notice that one has another Service now: by namespace and by name. */
+  readonly #slices = new Map<string, Map<string, EndpointSlice>>();
   /** By node, of nodes that were asked for. */
   readonly #podsOn = new Map<string, Map<string, Pod>>();
   #changes = noChanges();
@@ -91,7 +91,7 @@ export class ObjectGraph implements DesiredState {
         this.#changes.services.add(key);
         break;
       case "EndpointSlice":
-        this.#sliceChanged(key, object as EndpointSlice, gone);
+        this.#sliceChanged(object as EndpointSlice, gone);
         break;
       case "Node":
         put(this.nodes, key, object as Node, gone);
@@ -134,8 +134,10 @@ export class ObjectGraph implements DesiredState {
     this.#changes.pods.add(key);
   }
 
-  #sliceChanged(key: string, slice: EndpointSlice, gone: boolean): void {
-    const before = this.#slices.get(key);
+  #sliceChanged(slice: EndpointSlice, gone: boolean): void {
+    const { namespace = "", name } = slice.metadata;
+    const named = this.#slices.get(namespace) ?? new Map<string, EndpointSlice>();
+    const before = named.get(name);
     const left = before === undefined ? undefined : ownerOf(before);
     const owner = gone ? undefined : ownerOf(slice);
     if (before !== undefined && left !== undefined) {
@@ -143,7 +145,8 @@ export class ObjectGraph implements DesiredState {
       put(this.slices, left, others, others.length === 0);
       this.#changes.services.add(left);
     }
-    put(this.#slices, key, slice, owner === undefined);
+    put(named, name, slice, owner === undefined);
+    put(this.#slices, namespace, named, named.size === 0);
     if (owner === undefined) return;
     this.slices.set(owner, (this.slices.get(owner) ?? []).concat(slice)); // a spread leaves room for sixteen more
     this.#changes.services.add(owner);

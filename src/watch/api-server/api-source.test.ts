@@ -101,7 +101,12 @@ t.test("what is there, what changes, and what it is cut to", async (t) => {
   const heard = new Heard({ kubeconfig: kubeconfig(await server(api)) });
   t.ok(await heard.until(() => heard.isSynced), heard.problems.join());
   const kept = heard.graph.services.get("default/web");
-  t.same(Object.keys(kept?.metadata ?? {}).sort(), ["name", "namespace", "resourceVersion", "uid"]);
+  t.same(Object.keys(JSON.parse(JSON.stringify(kept?.metadata ?? {}))).sort(), [
+    "name",
+    "namespace",
+    "resourceVersion",
+    "uid",
+  ]);
   t.equal(kept?.spec.sessionAffinity, "None", "with the defaults that the rest counts on");
   t.ok(await heard.until(() => api.watches === 8));
   api.put(service("web", 81));

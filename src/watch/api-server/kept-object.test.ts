@@ -6,6 +6,7 @@ import { kindNamed } from "../../kube/kinds.ts";
 import type { EndpointSlice, KubeObject, Node, Pod } from "../../kube/objects.ts";
 import { compactObject, keptObject } from "./kept-object.ts";
 import { KeptPod } from "./kept-pod.ts";
+import { KeptService } from "./kept-service.ts";
 import { KeptSlice } from "./kept-slice.ts";
 
 const OWN_NODE = "node1";
@@ -59,8 +60,25 @@ const pod = fc
     ),
   })
   .map((parts): object => ({ apiVersion: "v1", kind: "Pod", ...parts }));
+const ports = fc.array(fc.record({ port: fc.constantFrom(80, 81), protocol: fc.constant("TCP") }));
+const service = fc
+  .record({
+    metadata,
+    spec: fc
+      .record(
+        {
+          ...{ ports, selector: fc.dictionary(name, name), type: fc.constantFrom("ClusterIP", "NodePort") },
+          clusterIPs: fc.array(address, { minLength: 1, maxLength: 2 }),
+        },
+        { requiredKeys: ["clusterIPs"] },
+      )
+      .map((spec) => ({ ...spec, clusterIP: spec.clusterIPs[0] })),
+    status: fc.record({ loadBalancer: fc.constant({}) }, { requiredKeys: [] }),
+  })
+  .map((parts): object => ({ apiVersion: "v1", kind: "Service", ...parts }));
 
 for (const [kind, objects, Kept] of [
+  ["a service", service, KeptService],
   ["a slice", slice, KeptSlice],
   ["a pod of another node", pod, KeptPod],
 ] as const) {
@@ -109,6 +127,17 @@ t.test("a pod of this node, of none yet, and one whose addresses are none stay a
   ])
     t.equal(compactObject(own as never, OWN_NODE), own);
 });
+
+t.test(
+  "a service without an address, and one whose addresses are two things, stay as they are",
+  async (t) => {
+    const metadata = { name: "s" };
+    for (const spec of [{}, { clusterIP: "10.0.0.1" }, { clusterIP: "10.0.0.2", clusterIPs: ["10.0.0.1"] }]) {
+      const own = { kind: "Service", metadata, spec };
+      t.equal(compactObject(own as never, OWN_NODE), own);
+    }
+  },
+);
 
 t.test("what a server sends is cut to what a node asks for", async (t) => {
   const received = {

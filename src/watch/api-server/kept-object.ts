@@ -12,6 +12,7 @@ import type { EndpointSlice, KubeObject, Pod, Service } from "../../kube/objects
 import { MANAGED_BY_LABEL } from "../../kube/slice-labels.ts";
 import { validateObject } from "../../kube/validate/object.ts";
 import { KeptPod } from "./kept-pod.ts";
+import { KeptService } from "./kept-service.ts";
 import { KeptSlice } from "./kept-slice.ts";
 import type { Received } from "./reflector.ts";
 import { SharedParts } from "./shared-parts.ts";
@@ -58,10 +59,6 @@ const KEPT: Readonly<Record<string, (object: Fields) => Fields>> = {
       : endpoints,
   }),
 };
-/** Fields of a Service that have few values. */
-const TEXTS = [
-  ...["type", "ipFamilyPolicy", "sessionAffinity", "internalTrafficPolicy", "externalTrafficPolicy"],
-];
 const ENDPOINT = ["addresses", "conditions", "hostname", "nodeName", "zone", "hints"];
 /** Of these only what a node asks for is left, so that they would not pass as whole objects. */
 const PARTIAL: readonly string[] = ["Pod", "Node", "Namespace"];
@@ -95,14 +92,12 @@ export function compactObject(object: KubeObject, nodeName: string): KubeObject 
     const isOwn = pod.spec.nodeName === undefined || pod.spec.nodeName === nodeName;
     return isOwn || !KeptPod.fits(pod) ? pod : new KeptPod(pod, (value) => shared.value(value));
   }
+  if (object.kind === "Service" && KeptService.fits(object as Service))
+    return new KeptService(object as Service, (value) => shared.value(value));
   shared.fields(object.metadata, ["namespace", "creationTimestamp", "annotations"]);
   if (object.kind === "EndpointSlice") {
-    shared.fields(object, ["ports"]);
     shared.fields(object.metadata.labels, [MANAGED_BY_LABEL]);
-    return new KeptSlice(object as EndpointSlice, (beside) => shared.value(beside));
-  } else if (object.kind === "Service") {
-    shared.fields((object as Service).spec, ["ports", "ipFamilies", ...TEXTS]);
-    shared.fields(object, ["status"]);
+    return new KeptSlice(object as EndpointSlice, (value) => shared.value(value));
   }
   return object;
 }

@@ -5,6 +5,7 @@
  */
 import { parseIp } from "../../base/ip.ts";
 import type { Pod } from "../../kube/objects.ts";
+import { type KeptVersion, keptVersion, versionText } from "./shared-parts.ts";
 
 type Metadata = Pod["metadata"];
 type Own = "name" | "uid" | "resourceVersion" | "creationTimestamp";
@@ -19,7 +20,7 @@ export class KeptPod {
   // Whatever is compared of two pods are fields: equal ones, equal pods.
   readonly name: string;
   readonly uid: string | undefined;
-  readonly resourceVersion: string | undefined;
+  readonly version: KeptVersion;
   readonly creationTimestamp: string | undefined;
   readonly about: Omit<Metadata, Own>;
   readonly template: Omit<Pod["spec"], "nodeName">;
@@ -38,7 +39,7 @@ export class KeptPod {
     const { phase, hostIP } = status;
     this.name = name;
     this.uid = uid;
-    this.resourceVersion = resourceVersion;
+    this.version = keptVersion(resourceVersion);
     this.creationTimestamp = share(creationTimestamp);
     this.about = share(about);
     this.template = share(template);
@@ -55,7 +56,8 @@ export class KeptPod {
   }
 
   get metadata(): Metadata {
-    const { name, uid, resourceVersion, creationTimestamp } = this;
+    const { name, uid, creationTimestamp } = this;
+    const resourceVersion = versionText(this.version);
     return Object.assign({ name, uid, resourceVersion, creationTimestamp }, this.about) as Metadata;
   }
 

@@ -36,3 +36,15 @@ export class SharedParts {
     for (const name of names) if (fields[name] !== undefined) fields[name] = this.value(fields[name]);
   }
 }
+
+/** A resourceVersion as it is kept: nearly all are numbers as texts, and a number is no object of its own. */
+export type KeptVersion = number | string | undefined;
+
+export function keptVersion(text: string | undefined): KeptVersion {
+  const number = Number(text);
+  return String(number) === text ? number : text;
+}
+
+export function versionText(kept: KeptVersion): string | undefined {
+  return typeof kept === "number" ? String(kept) : kept;
+}
