@@ -14,7 +14,7 @@ import { asInstalled } from "./programs.ts";
 import { type Load, NODE } from "./scale/api-objects.ts";
 import { BenchError, onExit } from "./shell.ts";
 
-/** So long after it has written the objects to disk an agent has given back what all that took, on a busy machine, too. */
+/** So long after it has written the objects to disk an agent has given back what that took, on a busy machine, too. */
 const SETTLE_MS = 30_000;
 const LONG_MS = 120_000;
 const LOOK_MS = 50;

@@ -89,6 +89,7 @@ const UNUSED: UnusedRules = {
     "src/lab/pod/stream/terminal.ts#Terminal._write": "as above",
     "src/lab/pod/stream/terminal.ts#Terminal._destroy": "as above",
     "src/watch/api-server/kept-pod.ts#KeptPod.toJSON": "JSON.stringify asks for it",
+    "src/watch/api-server/kept-service.ts#KeptService.toJSON": "as above",
     "src/watch/api-server/kept-slice.ts#KeptSlice.toJSON": "as above",
   },
 };
