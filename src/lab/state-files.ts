@@ -5,7 +5,7 @@
 //   state.json     {"version":1,"log":3,"saved":{…},"objects":[…]}      of which the log of that number goes on
 //   state.3.log    {"object":{…}} or {"kind":…,"key":…}, a line each; {"resourceVersion":…} ends a batch
 import { existsSync, readFileSync } from "node:fs";
-import { appendFile, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import type { Change } from "../cluster/cluster-options.ts";
 import { type SavedCluster, savedOf } from "../cluster/saved-cluster.ts";
 import { type KubeObject, keyOf } from "../kube/objects.ts";
@@ -103,6 +103,7 @@ export class StateWriter {
   #log: number;
   #characters = 0;
   #max = 0;
+  #file: FileHandle | undefined;
   /** Nobody knows what is in the files: they were another process', or the last writing failed. */
   #isUnknown = true;
 
@@ -130,11 +131,12 @@ export class StateWriter {
   }
 
   async #append(batch: Iterable<Change>, version: number): Promise<void> {
-    const path = logPath(this.#path, this.#log);
+    this.#file ??= await open(logPath(this.#path, this.#log), "a", PRIVATE);
+    const file = this.#file;
     let part = "";
     const put = async (): Promise<void> => {
       this.#characters += part.length;
-      await appendFile(path, part, { mode: PRIVATE });
+      await file.appendFile(part);
       part = "";
     };
     for (const { type, object } of batch) {
@@ -150,9 +152,12 @@ export class StateWriter {
   async #writeAll(): Promise<void> {
     this.#isUnknown = true;
     this.#changed = new Map();
+    const file = this.#file;
+    this.#file = undefined;
     const objects = this.#stored.objects();
     const saved = savedOf(objects, this.#stored.version);
     const [before, log] = [this.#log, this.#log + 1];
+    await file?.close();
     await rm(logPath(this.#path, log), { force: true });
     const draft = `${this.#path}.${process.pid}.tmp`;
     const characters = await writeWhole(draft, { saved, objects }, log);
