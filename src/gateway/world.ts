@@ -116,7 +116,7 @@ export class World {
     const start = performance.now();
     this.#evaluator = new Evaluator(
       [...this.#set.objects()].filter((each) => this.#isServed(each)),
-      this.#options,
+      { ...this.#options, nowMs: Date.now() }, // certificates' dates are told of
     );
     this.#settings.clear();
     this.#madeMs = performance.now();

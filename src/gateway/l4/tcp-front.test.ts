@@ -215,7 +215,14 @@ t.test("PROXY headers: the client is who they say; required, accepted, wrong, cu
     t.match(await record(), { reason });
   }
   t.equal(told.length, 1);
-  const lenient = await open(t, { decide, proxyProtocol: "accept" });
+  const lenient = await open(t, { decide, proxyProtocol: "accept", helloMs: 300 });
+  const greeting = await world.serve((socket) => socket.end("hello"));
+  const patient = await open(t, {
+    decide: () => streamTo([1, [greeting]]),
+    proxyProtocol: "accept",
+    helloMs: 300,
+  });
+  t.equal(await allOf(await world.client(patient.at)), "hello", "the server speaks first");
   const plain = await world.client(lenient.at);
   plain.end("plain");
   t.equal(await allOf(plain), "plain");

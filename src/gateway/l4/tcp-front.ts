@@ -99,7 +99,9 @@ export class TcpFront {
       if (read.kind === "more") return undefined;
       return { value: read, used: read.kind === "header" ? read.header.length : 0 };
     });
-    if (state === undefined) return "no PROXY header came";
+    // Where the server speaks first, a client without a header has nothing to say.
+    const isSilent = socket.bytesRead === 0 && !socket.readableEnded && !socket.destroyed;
+    if (state === undefined) return proxyProtocol === "accept" && isSilent ? peer : "no PROXY header came";
     if (state.kind === "bad") return state.reason;
     if (state.kind !== "header")
       return proxyProtocol === "require" ? "it begins without a PROXY header" : peer;
