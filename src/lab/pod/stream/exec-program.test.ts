@@ -101,6 +101,13 @@ t.test("a terminal of its own: its size, its signals, its end", async (t) => {
   t.equal(await stopped.ended, 130, "Ctrl-C reaches the program");
 });
 
+t.test("all that a program says at its end comes, however late its terminal is read", async (t) => {
+  const said = 10_000; // bytes: more than one read takes
+  const program = sh(`head -c ${said} /dev/zero | tr '\\0' x; exit 3`, { stderr: false, tty: true });
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500); // the event loop stands still meanwhile
+  t.same([(await textOf(program.stdout)).length, await program.ended], [said, 3]);
+});
+
 t.test("who does not read its terminal blocks nobody else", async (t) => {
   const program = sh("stty raw; echo go; sleep 60", { stderr: false, tty: true });
   await new Promise((resolve) => program.stdout?.once("data", resolve));
