@@ -194,6 +194,7 @@ const GATEWAY: SchemaObject = closed(
       flows: upTo(65_536),
     }),
     drainSec: upTo(3600, 0),
+    workers: upTo(256),
     nodeName: text,
     zone: text,
   },

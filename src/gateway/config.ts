@@ -29,6 +29,8 @@ export interface GatewayConfig {
   readonly metrics: { readonly address: string; readonly port: number } | undefined;
   readonly limits: Limits;
   readonly drainSec: number;
+  /** Processes on the same ports. */
+  readonly workers: number;
   /** Whose endpoints are near, where slices have hints. */
   readonly nodeName: string;
   readonly zone: string;
@@ -99,6 +101,7 @@ function withDefaults(raw: RawConfig, problems: FieldProblems): GatewayConfig {
     proxyProtocol: raw.proxyProtocol ?? "off",
     metrics: metrics === undefined ? undefined : { address: "0.0.0.0", ...metrics },
     limits: { ...LIMITS, ...raw.limits },
+    workers: raw.workers ?? 1,
     ...{ drainSec: raw.drainSec ?? DRAIN_SEC, nodeName: raw.nodeName ?? "", zone: raw.zone ?? "" },
   };
 }

@@ -30,6 +30,8 @@ export interface GatewayOptions extends Omit<GatewayConfig, "source"> {
   readonly source: ObjectSource;
   readonly onNote: (line: string) => void;
   readonly random?: () => number;
+  /** Of several processes one has them: a client's datagrams have to come to the same one. */
+  readonly hasDatagrams?: boolean;
 }
 
 const EMPTY = Buffer.alloc(0);
@@ -231,7 +233,7 @@ export class Gateway implements Front, Door {
     const { address, gateways, proxyProtocol, onNote } = this.#options;
     return new Streams({
       ...{ world: this.#world, limits: this.limits, address, gateways, proxyProtocol, onNote },
-      random: this.random,
+      ...{ random: this.random, hasDatagrams: this.#options.hasDatagrams !== false },
       contextFor: (port, sni) => this.#contexts?.contextFor(port, sni) ?? null,
       contextOf: (secret) => this.#contexts?.contextOf(secret),
       backendTls: ({ hostname, authorities, names }) => {

@@ -11,25 +11,72 @@ import { FilesSource, refuseReadOnce } from "../watch/files-source.ts";
 import type { ObjectSource } from "../watch/source.ts";
 import type { GatewayConfig } from "./config.ts";
 import { Gateway } from "./gateway.ts";
+import { isFirst, isWorker, serveAsWorker, Workers } from "./workers.ts";
+
+/** What the pages say. */
+interface Told {
+  readonly isReady: boolean;
+  metricsText(): string | Promise<string>;
+}
 
 /** Resolves when a signal has ended it; rejects where it cannot start. `tell`: a line for people. */
 export async function runGateway(config: GatewayConfig, tell: (line: string) => void): Promise<void> {
-  const gateway = new Gateway({ ...config, source: sourceOf(config), onNote: tell });
-  const ended = new Promise<void>((resolve) => {
+  if (isWorker && !isFirst) return serve(config, () => {}).catch(() => {}); // the first says the same
+  if (isWorker || config.workers === 1) return serve(config, tell);
+  const workers = new Workers(config.workers, tell);
+  const ended = untilSignal();
+  process.on("SIGHUP", () => workers.reopenLogs());
+  const pages = await servePages(config, workers);
+  try {
+    await workers.start();
+    await ended;
+  } finally {
+    await workers.end();
+    endPages(pages);
+  }
+}
+
+async function serve(config: GatewayConfig, tell: (line: string) => void): Promise<void> {
+  const gateway = new Gateway({
+    ...config,
+    source: sourceOf(config),
+    onNote: tell,
+    hasDatagrams: !isWorker || isFirst,
+  });
+  const ended = untilSignal();
+  process.on("SIGHUP", () => gateway.reopenLog());
+  const told: Told = {
+    get isReady() {
+      return gateway.isReady;
+    },
+    metricsText: () => gateway.metricsText,
+  };
+  const pages = isWorker ? undefined : await servePages(config, told);
+  try {
+    await gateway.start();
+    if (isWorker) serveAsWorker(() => gateway.metricsText);
+    const ports = gateway.ports.map(({ number, isTls, hasStreams }) => {
+      const what = hasStreams ? ["tcp", "tls"] : ["http", "https"];
+      return `${what[Number(isTls)]} ${number}`;
+    });
+    tell(`gateway: ${ports.join(", ") || "no port yet"}`);
+    await ended;
+    tell(`gateway: ends when what is under way has ended, within ${config.drainSec} s`);
+    await gateway.drain(config.drainSec);
+  } finally {
+    await gateway.close();
+    endPages(pages);
+    if (isWorker) process.disconnect(); // nothing else keeps it
+  }
+}
+
+function untilSignal(): Promise<void> {
+  return new Promise<void>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
   });
-  process.on("SIGHUP", () => gateway.reopenLog());
-  const pages = config.metrics === undefined ? undefined : await servePages(config.metrics, gateway);
-  await gateway.start();
-  const ports = gateway.ports.map(({ number, isTls, hasStreams }) => {
-    const what = hasStreams ? ["tcp", "tls"] : ["http", "https"];
-    return `${what[Number(isTls)]} ${number}`;
-  });
-  tell(`gateway: ${ports.join(", ") || "no port yet"}`);
-  await ended;
-  tell(`gateway: ends when what is under way has ended, within ${config.drainSec} s`);
-  await gateway.drain(config.drainSec);
-  await gateway.close();
+}
+
+function endPages(pages: Server | undefined): void {
   pages?.close();
   pages?.closeAllConnections();
 }
@@ -47,17 +94,15 @@ function sourceOf({ source }: GatewayConfig): ObjectSource {
   });
 }
 
-async function servePages(
-  at: { readonly address: string; readonly port: number },
-  gateway: Gateway,
-): Promise<Server> {
-  const server = createServer(({ url = "" }, response) => {
+async function servePages({ metrics: at }: GatewayConfig, told: Told): Promise<Server | undefined> {
+  if (at === undefined) return undefined;
+  const server = createServer(async ({ url = "" }, response) => {
     const [path] = url.split("?", 1);
     if (path === "/metrics")
-      response.writeHead(200, { "content-type": CONTENT_TYPE }).end(gateway.metricsText);
+      response.writeHead(200, { "content-type": CONTENT_TYPE }).end(await told.metricsText());
     else if (path === "/healthz") response.writeHead(200).end("ok\n");
     else if (path === "/readyz")
-      response.writeHead(gateway.isReady ? 200 : 503).end(gateway.isReady ? "ok\n" : "not yet\n");
+      response.writeHead(told.isReady ? 200 : 503).end(told.isReady ? "ok\n" : "not yet\n");
     else response.writeHead(404).end();
   });
   try {

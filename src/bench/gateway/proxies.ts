@@ -29,7 +29,7 @@ export function pathOf(i: number): string {
 export function gatewayProxy(
   name: string,
   port: number,
-  { folder, origins, routes, podwire }: Setting,
+  { folder, origins, routes, podwire, workers }: Setting,
 ): Peer {
   const paths = Array.from({ length: routes }, (_, i) => ({
     ...{ path: pathOf(i), pathType: "Prefix" },
@@ -56,6 +56,7 @@ export function gatewayProxy(
   const config = {
     ...{ source: { files: [join(own, "objects.yaml")] }, ingress: { http: port }, address: "127.0.0.1" },
     accessLog: "off",
+    workers,
   };
   writeFileSync(join(own, "config.yaml"), JSON.stringify(config));
   return { name, port, command: [...podwire, "gateway", "--config", join(own, "config.yaml")] };

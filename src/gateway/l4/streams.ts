@@ -28,6 +28,8 @@ export interface StreamsOptions {
   readonly address: readonly string[];
   readonly gateways: readonly string[] | "all";
   readonly proxyProtocol: ProxyProtocol;
+  /** Of several processes one has the datagrams: a client's have to come to the same one. */
+  readonly hasDatagrams?: boolean;
   random(): number;
   /** What TLS shows; null: nothing, and there is no handshake. */
   contextFor(port: Port, sni: string): SecureContext | null;
@@ -87,7 +89,7 @@ export class Streams {
   /** Objects have changed. */
   async follow(what: "endpoints" | "all"): Promise<void> {
     if (what === "endpoints") this.#udp.changed();
-    else await this.#udp.follow(this.#udpPorts());
+    else if (this.#options.hasDatagrams !== false) await this.#udp.follow(this.#udpPorts());
   }
 
   /** Whatever is still carried ends. */

@@ -57,7 +57,15 @@ export async function runningGateway(
   const notes: string[] = [];
   const gateway = new Gateway({
     ...{ source, ingress: { http: port, https: tlsPort }, gateways: [], address: ["127.0.0.1"] },
-    ...{ accessLog: "off", metrics: undefined, limits: LIMITS, drainSec: 1, nodeName: "", zone: "" },
+    ...{
+      accessLog: "off",
+      metrics: undefined,
+      limits: LIMITS,
+      drainSec: 1,
+      workers: 1,
+      nodeName: "",
+      zone: "",
+    },
     proxyProtocol: "off",
     onNote: (line) => notes.push(line),
     ...more,
