@@ -8,7 +8,7 @@ import { parseAllDocuments } from "yaml";
 import { PODWIRE, ROOT } from "../../src/testing/lab/lab.ts";
 import { run } from "../../src/testing/lab/process.ts";
 import { Client, pathOf } from "./support/client.ts";
-import { ControlPlane, noCluster, type Rule, rightsOf } from "./support/control-plane.ts";
+import { ControlPlane, noCluster, PROGRAMS, type Rule, rightsOf } from "./support/control-plane.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: tests check what they read of it
 type Manifest = { kind: string; metadata: any; spec?: any; rules?: Rule[] };
@@ -77,9 +77,16 @@ t.test("install and uninstall, and a real API server", { skip: noCluster() }, as
       all.filter((each) => !everybodys.includes(each)),
       rightsOf(role?.rules ?? []),
     );
+    const token = await control.serviceAccountToken("podwire", "podwire", "of-kubectl");
+    const asked = ["auth", "can-i", "--list", "--namespace", "podwire"];
+    const kubeconfig = control.kubeconfig({ token });
+    const said = await run([join(PROGRAMS, "kubectl"), ...asked, "--kubeconfig", kubeconfig]);
+    for (const line of said.stdout.trimEnd().split("\n")) t.comment(`> ${line.trimEnd()}`);
+    t.match(said.stdout, /^nodes\/status +\[\] +\[\] +\[patch\]$/m, said.stderr);
+    t.notMatch(said.stdout, /secrets|\*\.\*/);
   });
 
-  /** As kubectl auth can-i --list has them. */
+  /** As kubectl auth can-i --list asks for them. */
   async function rightsOfAccount(name: string): Promise<string[]> {
     const token = await control.serviceAccountToken("podwire", name, `of-${name}`);
     const own = new Client(control.server, control.caFile, token);

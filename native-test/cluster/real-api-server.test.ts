@@ -12,7 +12,7 @@ import { Client } from "./support/client.ts";
 import { ClusterNode, roleOfDocs } from "./support/cluster-node.ts";
 import { ControlPlane, noCluster, rightsOf } from "./support/control-plane.ts";
 
-const AWAY_MS = 20_000;
+const AWAY_MS = Number(process.env.PODWIRE_TEST_AWAY_SECONDS ?? 20) * 1000;
 const STRATEGIC = "application/strategic-merge-patch+json";
 const namespaces = new Namespaces("pwt-cluster");
 const CRD = "policy.networking.k8s.io";

@@ -4,7 +4,7 @@ import { measureObjectMemory } from "../../src/bench/object-memory.ts";
 import { undoAll } from "../../src/bench/shell.ts";
 import { cannotRun } from "../../src/testing/lab/lab.ts";
 
-/** 56 and 60 were measured on a machine that others used, and 130 before an agent gave memory back. */
+/** 48 and 57 were measured on a machine that others used, and 130 before an agent gave memory back. */
 const MOST_MIB = 80;
 
 t.test(

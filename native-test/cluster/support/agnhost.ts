@@ -21,16 +21,18 @@ interface Where {
   readonly nodes: Iterable<Containerd>;
   /** Of a server: PATH.crt and PATH.key. Whose does not matter. */
   readonly certificate: string;
+  /** What else agnhost's image has. */
+  readonly more?: readonly ImageFile[];
 }
 
 /** Lays these images on nodes: one program has its own, in all others is agnhost. */
 export async function layImages(names: readonly string[], where: Where): Promise<void> {
-  const { folder, nodes, certificate } = where;
+  const { folder, nodes } = where;
   const [stray] = names.filter((name) => name.includes(`/${STRAY_PACKETS}:`));
   const [first, ...others] = names.filter((name) => name !== stray);
   const program = { path: STRAY_PACKETS, from: join(PROGRAMS, STRAY_PACKETS) };
   const archives = [
-    makeAgnhost(folder, first, certificate),
+    makeAgnhost(where, first),
     ...(stray === undefined ? [] : [makeImage(folder, stray, [program], [`/${STRAY_PACKETS}`])]),
   ];
   for (const containerd of nodes) {
@@ -39,7 +41,7 @@ export async function layImages(names: readonly string[], where: Where): Promise
   }
 }
 
-function makeAgnhost(folder: string, name: string, certificate: string): string {
+function makeAgnhost({ folder, certificate, more = [] }: Where, name: string): string {
   const programs = [...TOOLS.filter((tool) => tool !== "ldd"), ...SHELL].flatMap((program) => {
     const from = pathOf(program);
     return from === undefined ? [] : [{ path: `bin/${program}`, from }];
@@ -47,6 +49,7 @@ function makeAgnhost(folder: string, name: string, certificate: string): string 
   const libraries = new Set(programs.flatMap(({ from }) => librariesOf(from)));
   const files: ImageFile[] = [
     { path: "agnhost", from: join(PROGRAMS, "agnhost") },
+    ...more,
     ...programs,
     ...[...libraries].map((path) => ({ path: path.slice(1), from: path })),
     ...["crt", "key"].map((kind) => ({ path: `localhost.${kind}`, from: `${certificate}.${kind}` })),

@@ -72,13 +72,14 @@ interface Judged {
   /** Descriptions of cases. */
   readonly passed: readonly string[];
   readonly failed: readonly string[];
+  readonly output: string;
 }
 
-/** Policies by cyclonus, which judges each of them by a simulation of its own. */
-export async function runCyclonus(words: readonly string[], options: Options): Promise<Judged> {
+/** Policies by cyclonus, which judges each of them by a simulation of its own. `tag`: of cases; "": all there are. */
+export async function runCyclonus(tag: string, options: Options): Promise<Judged> {
   const { folder, kubeconfig, timeoutMs } = options;
   const file = join(folder, "cyclonus.xml");
-  const command = [join(PROGRAMS, "cyclonus"), "generate", `--junit-results-file=${file}`, ...words];
+  const command = [join(PROGRAMS, "cyclonus"), `-junit=${file}`, `-include=${tag}`];
   const { stdout, stderr } = await run(command, { env: { KUBECONFIG: kubeconfig }, timeoutMs });
   const report = await readFile(file, "utf8").catch(() => {
     throw new Error(`no report of cyclonus: ${stdout.slice(-4000)}${stderr.slice(-4000)}`);
@@ -88,7 +89,7 @@ export async function runCyclonus(words: readonly string[], options: Options): P
     cases.filter((match) => (match[2] !== undefined) === isFailed).map((match) => match[1]);
   const text = Buffer.from(stdout, "latin1").toString("utf8");
   const summary = text.slice(text.lastIndexOf("Tag results:")).trim();
-  return { summary, passed: names(false), failed: names(true) };
+  return { summary, passed: names(false), failed: names(true), output: text };
 }
 
 const TESTS = join(PROGRAMS, "e2e.test");
