@@ -104,8 +104,8 @@ export class Resources {
 
   /** A custom resource where something is served without a definition is not. */
   add(resource: Resource): void {
-    const { group, version, plural, custom } = resource;
-    if (custom !== undefined && this.#isBuiltIn(resource)) return;
+    const { group, version, plural, isKnown = false } = resource;
+    if (!isKnown && resource.custom !== undefined && this.#isBuiltIn(resource)) return;
     this.changes++;
     this.#byPath.set(pathOf(group, version, plural), resource);
     const versions = this.#groups.get(group) ?? [];
@@ -131,7 +131,7 @@ export class Resources {
 
   #isBuiltIn({ group, version, plural }: Resource): boolean {
     const there = this.get(group, version, plural);
-    return there !== undefined && (there.custom === undefined || there.isKnown === true);
+    return there !== undefined && (there.isKnown === true || there.custom === undefined);
   }
 
   of(group: string, version: string): Resource[] {

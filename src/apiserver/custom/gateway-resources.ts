@@ -5,10 +5,12 @@ import type { CustomDefinition } from "../../kube/custom-definition.ts";
 import { GATEWAY_KINDS } from "../../kube/gateway/gateway-kinds.ts";
 import { GATEWAY_TYPES } from "../../kube/gateway/gateway-types.ts";
 import type { KindInfo } from "../../kube/kinds.ts";
+import type { KubeObject } from "../../kube/objects.ts";
 import { checkGatewayObject } from "../../kube/validate/routing/gateway.ts";
 import { definedBy } from "../custom-resources.ts";
 import type { Resource } from "../resource.ts";
 import type { PrinterColumn } from "../table/custom-columns.ts";
+import type { CustomVersion } from "./definition.ts";
 import { type ListKeys, schemaOfKind } from "./type-schema.ts";
 
 const KEYS: ListKeys = {
@@ -55,26 +57,33 @@ export function gatewayResources(): readonly Resource[] {
   return made;
 }
 
+/** Schemas are made when they are asked for: a lab that has no such objects has no use for them. */
 function resourcesOf(info: KindInfo): Resource[] {
+  const check: CustomVersion["check"] = (object, problems) =>
+    checkGatewayObject({ ...object, kind: info.kind } as unknown as KubeObject, problems);
   return definedBy(definitionOf(info)).map((resource) => {
-    const { custom } = resource;
-    const check = (object: object, problems: Parameters<typeof checkGatewayObject>[1]): void =>
-      checkGatewayObject(
-        { ...object, kind: info.kind } as Parameters<typeof checkGatewayObject>[0],
-        problems,
-      );
-    return { ...resource, isKnown: true, ...(custom !== undefined && { custom: { ...custom, check } }) };
+    let whole: CustomVersion | undefined;
+    return {
+      ...resource,
+      isKnown: true,
+      get custom(): CustomVersion {
+        whole ??= {
+          ...(resource.custom as CustomVersion),
+          ...{ schema: schemaOfKind(info.kind, GATEWAY_TYPES, KEYS), check },
+        };
+        return whole;
+      },
+    };
   });
 }
 
 function definitionOf(info: KindInfo): CustomDefinition {
   const { kind, plural, singular, shortNames, namespaced, apiVersion, formerVersions = [] } = info;
   const [group] = splitApiVersion(apiVersion);
-  const { properties = {}, ...rest } = schemaOfKind(kind, GATEWAY_TYPES, KEYS);
   const versions = [apiVersion, ...formerVersions].map((each, i) => ({
     ...{ name: splitApiVersion(each)[1], served: true, storage: i === 0 },
-    schema: { openAPIV3Schema: { ...rest, properties } }, // one of its own each: kinds are known by it
-    ...("status" in properties && { subresources: { status: {} } }),
+    schema: { openAPIV3Schema: { type: "object" } },
+    ...(GATEWAY_TYPES.get(kind)?.has("status") === true && { subresources: { status: {} } }),
     additionalPrinterColumns: COLUMNS[kind] ?? [AGE],
   }));
   const names = { kind, plural, singular, shortNames: shortNames.filter((word) => word !== singular) };

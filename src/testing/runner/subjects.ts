@@ -218,7 +218,7 @@ export const mayShare = (file: string): boolean =>
  */
 const OWN_MACHINE =
   "agent-node vagrant-node shared-uplink shared-hostile conntrack-judge userspace health scheduling syn-flood " +
-  "superframes e2e-load-balancer e2e-rolling e2e-update e2e-policy-live lab-agents";
+  "superframes e2e-load-balancer e2e-gateway e2e-rolling e2e-update e2e-policy-live lab-agents";
 
 /** Whether nothing is to run beside this native test. */
 export const needsMachine = (file: string): boolean =>
