@@ -117,6 +117,7 @@ function defaultPod(pod: Pod): void {
     pod.status.podIPs = [{ ip: pod.status.podIP as string }];
   }
   defaultPodSpec(pod.spec);
+  pod.spec.securityContext ??= {}; // clients rely on it: kubectl debug 1.37 crashes without
   pod.spec = withHostPorts(pod).spec;
 }
 
