@@ -38,6 +38,7 @@ const (
 	settleSeconds  = 1
 	connectSeconds = 1
 	tries          = 2
+	probeRetries   = 4 // on a busy machine names are not always answered within the second
 )
 
 func main() {
@@ -82,7 +83,7 @@ func run(tags, report string) error {
 	interpreter := connectivity.NewInterpreter(cluster, resources, &connectivity.InterpreterConfig{
 		ResetClusterBeforeTestCase:       true,
 		VerifyClusterStateBeforeTestCase: true,
-		KubeProbeRetries:                 1,
+		KubeProbeRetries:                 probeRetries,
 		PerturbationWaitSeconds:          settleSeconds,
 		JobTimeoutSeconds:                connectSeconds,
 		BatchJobs:                        true,
