@@ -302,7 +302,7 @@ t.test("applications", { skip: cannotRun("kubectl", "busybox", "bash", "curl") }
     t.equal(stdout.trim().split("\n").length, items.length);
     const { ready, waiting } = await awaitWorkloads(lab, 60_000);
     t.same(waiting, []);
-    t.equal(ready.length, 10, ready.join(", "));
+    t.equal(ready.length, 11, ready.join(", "));
   });
 
   await t.test("every name is heard in every pod", async (t) => {
