@@ -1,6 +1,6 @@
 // One kubectl among several, in a namespace of its own on a lab that they share.
 import { chmod, mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { TestLab } from "../../../src/testing/lab/lab.ts";
 import { type Result, type Running, run, start } from "../../../src/testing/lab/process.ts";
 
@@ -29,8 +29,12 @@ export class Kubectl {
     this.#env = { KUBECONFIG: kubeconfig, HOME: folder, TERM: "xterm", KUBE_EDITOR: "false" };
   }
 
-  /** Throws where the program is no kubectl. */
-  static async open(program: string, lab: TestLab): Promise<Kubectl> {
+  /** `name`: a path, or found on the PATH. Throws where it is no kubectl. */
+  static async open(name: string, lab: TestLab): Promise<Kubectl> {
+    // A path, for `shell` has another program of this name on its PATH, which runs this one.
+    const found = await run(["sh", "-c", 'command -v -- "$1"', "sh", name]);
+    if (found.status !== 0) throw new Error(`${name}: no such program`);
+    const program = resolve(found.stdout.trim());
     const said = await run([program, "version", "--client", "-o", "json"], { env: { HOME: lab.folder } });
     const version = /"gitVersion": "v(\d+\.\d+\.\d+)/.exec(said.stdout)?.[1];
     if (version === undefined) throw new Error(`${program}: does not say its version as kubectl does`);

@@ -168,7 +168,8 @@ export const MACHINE_TRIALS: readonly Trial[] = [
     verb: "`exec -it`",
     run: async (k) => {
       const inside = "tty; read line; echo got \\$line";
-      const typed = `(sleep 2; printf 'hello\\r') | script -qec "kubectl exec -it serve -- sh -c '${inside}'" /dev/null`;
+      const words = `exec kubectl exec -it serve -- sh -c '${inside}'`;
+      const typed = `(sleep 2; printf 'hello\\r') | script -qec "${words}" /dev/null`;
       assert.match(await k.shell(typed), /\/dev\/pts\/\d+\r\n[\s\S]*got hello\r\n/);
     },
   },

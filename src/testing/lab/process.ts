@@ -29,7 +29,12 @@ export function run(command: readonly string[], options: RunOptions = {}): Promi
     child.stderr.on("data", (chunk: Buffer) => err.push(chunk));
     child.stdin.on("error", () => {}); // the program may end without reading
     child.stdin.end(options.input ?? "");
-    const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs ?? 60_000);
+    const timer = setTimeout(() => {
+      child.kill("SIGKILL");
+      // What it has started may hold them, and would be waited for without an end.
+      child.stdout.destroy();
+      child.stderr.destroy();
+    }, options.timeoutMs ?? 60_000);
     const forget = atEnd(() => child.kill("SIGKILL"));
     child.on("exit", forget);
     child.on("error", (error) => {
