@@ -4,7 +4,7 @@ import { STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { createSecureContext, type SecureContext } from "node:tls";
 import type { ConfigMap } from "../kube/objects.ts";
-import type { Choice, Decision, OutsideAuth, Protocol } from "../l7/decision.ts";
+import type { Choice, Decision, Protocol } from "../l7/decision.ts";
 import type { Header, HttpRequest } from "../l7/request.ts";
 import type { ObjectSource } from "../watch/source.ts";
 import { AccessLog } from "./access-log.ts";
@@ -12,7 +12,7 @@ import type { GatewayConfig } from "./config.ts";
 import { authorize } from "./exchange/auth.ts";
 import type { ClientRequest } from "./exchange/ends.ts";
 import { Exchange } from "./exchange/exchange.ts";
-import type { Finished, Front, Verdict } from "./exchange/front.ts";
+import type { Finished, Front, Question, Verdict } from "./exchange/front.ts";
 import { Rates } from "./exchange/rates.ts";
 import { Streams } from "./l4/streams.ts";
 import { GatewayMetrics } from "./metrics.ts";
@@ -210,8 +210,8 @@ export class Gateway implements Front, Door {
     return this.#way(key, isHttp2, { serverName, context: context.context, isVerified: true, names });
   }
 
-  authorize(request: ClientRequest, auth: OutsideAuth, done: (verdict: Verdict) => void): void {
-    authorize(this, request, auth, done);
+  authorize(request: ClientRequest, question: Question, done: (verdict: Verdict) => void): void {
+    authorize(this, request, question, done);
   }
 
   bodyMax(ofRule: number): number {

@@ -34,6 +34,8 @@ const RESOURCE = {};
 const NONE: readonly never[] = [];
 
 export interface Head {
+  /** llhttp reads 0.9 and 2.0, too. */
+  readonly major: number;
   readonly minor: number;
   /** Of a request. */
   readonly method: string;
@@ -74,14 +76,14 @@ export class HeadParser {
       this.#target += target;
     };
     parser[kOnHeadersComplete] = (
-      _: number,
+      major: number,
       minor: number,
       headers: string[] | undefined,
       method: number | undefined,
       target: string | undefined,
       status: number | undefined,
       reason: string | undefined,
-    ) => this.#headDone(minor, headers, method, target, status, reason);
+    ) => this.#headDone(major, minor, headers, method, target, status, reason);
     parser[kOnBody] = (bytes: Buffer) => this.chunks.push(bytes);
     parser[kOnMessageComplete] = () => this.#done();
     this.begin();
@@ -103,6 +105,8 @@ export class HeadParser {
     if (this.chunks.length > 0) this.chunks.length = 0;
     const found = this.#parser.execute(bytes);
     if (typeof found === "number") {
+      // Behind a body in chunks of what asks for an upgrade llhttp stops, too.
+      if (this.trailers !== undefined && found < bytes.length) this.isOverrun = true;
       // An upgrade hides what is wrong: less than all was read, and no head is there.
       return found < bytes.length && this.head === undefined ? "HPE_INTERNAL" : found;
     }
@@ -114,6 +118,7 @@ export class HeadParser {
   }
 
   #headDone(
+    major: number,
     minor: number,
     headers: string[] | undefined,
     method: number | undefined,
@@ -126,7 +131,7 @@ export class HeadParser {
     const isChunked = !this.isBodiless && endsInChunks(raw) && !hasNoBody(status);
     this.#raw = [];
     this.head = {
-      ...{ minor, status, reason, raw, isChunked },
+      ...{ major, minor, status, reason, raw, isChunked },
       method: method === undefined ? "" : (methods[method] ?? ""),
       target: target === undefined ? this.#target : target,
     };

@@ -10,6 +10,12 @@ export interface Timed {
 }
 
 const EVERY_MS = 250;
+const TIMER_MAX_MS = 2 ** 31 - 1; // what is longer Node takes for 1 ms
+
+/** Routes may allow more time than a timer has. */
+export function afterSec(sec: number, run: () => void): NodeJS.Timeout {
+  return setTimeout(run, Math.min(sec * 1000, TIMER_MAX_MS));
+}
 
 export class Sweep {
   readonly #all = new Set<Timed>();

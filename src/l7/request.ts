@@ -59,6 +59,11 @@ export function headerOf(headers: readonly Header[], name: string): string | und
   return found;
 }
 
+/** In small letters, "_" as "-": programs behind CGI and WSGI cannot tell them apart, so neither may we. */
+export function plainName(name: string): string {
+  return name.toLowerCase().replaceAll("_", "-");
+}
+
 /** A header that has nothing to say is left out. */
 export function addHeader(headers: Header[], name: string, value: string): void {
   if (value !== "") headers.push({ name, value });

@@ -1,17 +1,19 @@
 // Somebody else is asked first whether a request may go on (auth-url): with its headers and without its body.
 import type { OutsideAuth } from "../../l7/decision.ts";
-import type { Header } from "../../l7/request.ts";
+import { type Header, plainName } from "../../l7/request.ts";
 import type { Cluster } from "../upstream/cluster.ts";
 import type { Way } from "../upstream/dial.ts";
 import type { ClientRequest } from "./ends.ts";
-import type { Front, Verdict } from "./front.ts";
+import type { Front, Question, Verdict } from "./front.ts";
 import { SilentCall } from "./silent-call.ts";
 
 const STATUS = { unauthorized: 401, forbidden: 403, failed: 500, found: 302 };
 const ADDRESS = /^(https?):\/\/([^/?#]+)([^#]*)$/i;
 const WITHIN_MS = 30_000;
-/** Not handed on with the question: it has no body, and is not the client's own. */
-const OWN = new Set(["content-length", "host", "expect", "x-original-url", "x-original-method"]);
+/** Not handed on with the question: it has no body, and these say what only the gateway may say. */
+const OWN = new Set([
+  ...["content-length", "host", "expect", "x-original-url", "x-original-method", "x-auth-request-redirect"],
+]);
 
 interface Outside {
   readonly cluster: Cluster;
@@ -40,7 +42,7 @@ export function outsideCluster(front: Front, address: string): Outside | undefin
 export function authorize(
   front: Front,
   request: ClientRequest,
-  auth: OutsideAuth,
+  { auth, headers: given }: Question,
   done: (verdict: Verdict) => void,
 ): void {
   const fill = (text: string): string => withVariables(text, request);
@@ -53,11 +55,10 @@ export function authorize(
   const asked = `${request.scheme}://${request.host ?? ""}${request.target}`;
   const headers: Header[] = [
     { name: "Host", value: host },
-    ...request.headers.filter(({ name }) => !OWN.has(name.toLowerCase())),
+    ...given.filter(({ name }) => !OWN.has(plainName(name))),
     { name: "X-Original-URL", value: asked },
     { name: "X-Original-Method", value: request.method },
     { name: "X-Auth-Request-Redirect", value: request.target },
-    ...(request.clientText === "" ? [] : [{ name: "X-Real-IP", value: request.clientText }]),
   ];
   const head = {
     ...{ method: auth.method, target: found.target || "/", host, headers },

@@ -1,6 +1,6 @@
 // Chance, where a decision leaves something to it; and headers that somebody who was asked first adds to a request.
 import type { Choice, OutsideAuth } from "../../l7/decision.ts";
-import type { Header } from "../../l7/request.ts";
+import { type Header, plainName } from "../../l7/request.ts";
 
 /** `random`: from 0 to 1. */
 export function drawn(choices: readonly Choice[], random: number): Choice {
@@ -18,8 +18,6 @@ export function withVerdict(
   told: readonly Header[],
   auth: OutsideAuth | undefined,
 ): readonly Header[] {
-  const names = new Set(auth?.responseHeaders.map((name) => name.toLowerCase()));
-  return names.size === 0
-    ? headers
-    : [...headers.filter(({ name }) => !names.has(name.toLowerCase())), ...told];
+  const names = new Set(auth?.responseHeaders.map(plainName));
+  return names.size === 0 ? headers : [...headers.filter(({ name }) => !names.has(plainName(name))), ...told];
 }

@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import type { Choice, Decision, Forward } from "../../l7/decision.ts";
 import type { Header } from "../../l7/request.ts";
 import type { Port } from "../server/door.ts";
-import type { Timed } from "../sweep.ts";
+import { afterSec, type Timed } from "../sweep.ts";
 import type { Cluster } from "../upstream/cluster.ts";
 import type { Way } from "../upstream/dial.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
@@ -12,12 +12,12 @@ import { drawn, withVerdict } from "./draw.ts";
 import type { Call, CallFailure, CallSink, ClientRequest, ClientSink } from "./ends.ts";
 import type { Finished, Front, Verdict } from "./front.ts";
 import { Mirrors } from "./mirrors.ts";
+import { Replay } from "./replay.ts";
 import { mayRetry, mayRetryStatus } from "./retry.ts";
 import { Session } from "./session.ts";
 import { joinTunnel } from "./tunnel.ts";
 
 const NO_HEADERS: readonly Header[] = [];
-const REPLAY_MAX = 65_536; // bytes of a body that are kept for another try
 const STATUS = { tooLarge: 413, clientGone: 499, failed: 502, unserved: 503, timeout: 504 };
 const SERVER_STALL_SEC = 60;
 
@@ -44,9 +44,7 @@ export class Exchange implements ClientSink, CallSink, Timed, Finished {
   #session: Session | undefined;
   #mirrors: Mirrors | undefined;
   #tried: Endpoint[] = [];
-  /** What was sent of the body, while it is little enough to be sent again. */
-  #replay: Buffer[] | undefined = [];
-  #replayBytes = 0;
+  readonly #replay = new Replay();
   #trailers: readonly Header[] | undefined;
   #hasBegun = false;
   #hasAnswer = false;
@@ -84,10 +82,12 @@ export class Exchange implements ClientSink, CallSink, Timed, Finished {
       }
       this.#release = taken;
     }
-    if (action.timeouts.requestSec !== undefined)
-      this.#timer = setTimeout(() => this.#timeOut("the whole request"), action.timeouts.requestSec * 1000);
-    if (auth === undefined) this.#choose(action);
-    else this.#front.authorize(this.request, auth, (verdict) => this.#authorized(action, verdict));
+    const { requestSec } = action.timeouts;
+    if (requestSec !== undefined)
+      this.#timer = afterSec(requestSec, () => this.#timeOut("the whole request"));
+    const question = auth && { auth, headers: action.headers };
+    if (question === undefined) this.#choose(action);
+    else this.#front.authorize(this.request, question, (verdict) => this.#authorized(action, verdict));
   }
 
   #authorized(action: Forward, verdict: Verdict): void {
@@ -159,7 +159,7 @@ export class Exchange implements ClientSink, CallSink, Timed, Finished {
     cluster.active++;
     const { connectSec, trySec } = forward.timeouts;
     this.deadlineMs = performance.now() + (connectSec ?? SERVER_STALL_SEC) * 1000;
-    if (trySec !== undefined) this.#tryTimer = setTimeout(() => this.#timeOut("one try"), trySec * 1000);
+    if (trySec !== undefined) this.#tryTimer = afterSec(trySec, () => this.#timeOut("one try"));
     const call = endpoint.ask(
       way,
       {
@@ -181,7 +181,7 @@ export class Exchange implements ClientSink, CallSink, Timed, Finished {
     }
     const call = this.#call;
     if (call === undefined) return;
-    for (const chunk of this.#replay ?? []) call.write(chunk);
+    for (const chunk of this.#replay.pieces ?? []) call.write(chunk);
     if (this.#trailers !== undefined) call.end(this.#trailers);
     else this.request.resume();
   }
@@ -202,11 +202,7 @@ export class Exchange implements ClientSink, CallSink, Timed, Finished {
       return;
     }
     const isOpen = this.#call?.isConnected === true;
-    if (this.#replay !== undefined) {
-      this.#replayBytes += chunk.length;
-      if (this.#replayBytes > REPLAY_MAX && isOpen) this.#replay = undefined;
-      else this.#replay.push(chunk);
-    }
+    this.#replay.add(chunk, isOpen);
     this.#mirrors?.write(chunk);
     if (!isOpen)
       this.request.pause(); // until another endpoint is reached, which gets it then
@@ -287,9 +283,11 @@ export class Exchange implements ClientSink, CallSink, Timed, Finished {
     this.#hasAnswer = true;
     this.deadlineMs = 0;
     this.#front.sweep.delete(this);
+    this.#call = undefined;
+    for (const timer of [this.#timer, this.#tryTimer]) clearTimeout(timer); // they are for requests
     const changes = this.#choice?.answerHeaders ?? this.#forward?.answerHeaders ?? [];
     const client = this.request.tunnel(reason, changedHeaders(headers, changes));
-    joinTunnel(client, { socket, first }, this.#front.tunnels, (up, down) => {
+    joinTunnel(client, { socket, first }, this.#front, (up, down) => {
       this.bytesIn += up;
       this.bytesOut += down;
       this.#leave();
@@ -342,14 +340,14 @@ export class Exchange implements ClientSink, CallSink, Timed, Finished {
       endpoints: this.cluster?.size ?? 0,
       elapsedSec: (performance.now() - this.startMs) / 1000,
       /** All that was sent can be sent again. */
-      isRepeatable: this.#replay !== undefined || this.bytesIn === 0,
+      isRepeatable: this.#replay.pieces !== undefined,
     };
   }
 
   #again(): void {
     const { backoffSec = 0 } = (this.#forward as Forward).retries;
     this.deadlineMs = 0;
-    if (backoffSec > 0) this.#tryTimer = setTimeout(() => this.#send(), backoffSec * 1000);
+    if (backoffSec > 0) this.#tryTimer = afterSec(backoffSec, () => this.#send());
     else this.#send();
   }
 
@@ -391,7 +389,7 @@ export class Exchange implements ClientSink, CallSink, Timed, Finished {
     clearTimeout(this.#timer);
     clearTimeout(this.#tryTimer);
     this.#release?.();
-    this.#mirrors?.end();
+    if (this.#trailers === undefined) this.#mirrors?.cancel(); // they are not whole, either
     this.#front.finished(this);
   }
 }

@@ -16,6 +16,12 @@ export type Verdict =
   | { readonly headers: readonly Header[] }
   | { readonly status: number; readonly headers: readonly Header[]; readonly why: string };
 
+/** Who is asked first, and with which headers: those that the backend would get. */
+export interface Question {
+  readonly auth: OutsideAuth;
+  readonly headers: readonly Header[];
+}
+
 /** An exchange that is over, for the log and the counters. */
 export interface Finished {
   readonly request: ClientRequest;
@@ -35,6 +41,7 @@ export interface Front {
   readonly sweep: Sweep;
   readonly rates: Rates;
   readonly tunnels: Set<Duplex>;
+  readonly limits: { readonly streamIdleSec: number };
   readonly clusters: {
     of(backend: Backend): Cluster;
     /** By a name of its own, "auth.example:443", that is no Service's. */
@@ -43,7 +50,7 @@ export interface Front {
   decide(request: ClientRequest, port: Port): Decision;
   /** A text: why there is none. */
   wayTo(protocol: Protocol, choice: Pick<Choice, "backend" | "tls">, request: ClientRequest): Way | string;
-  authorize(request: ClientRequest, auth: OutsideAuth, done: (verdict: Verdict) => void): void;
+  authorize(request: ClientRequest, question: Question, done: (verdict: Verdict) => void): void;
   /** Bytes of a body, where a rule allows so many; 0: any number. */
   bodyMax(ofRule: number): number;
   /** From 0 to 1. */

@@ -33,6 +33,11 @@ export class Mirrors {
   end(): void {
     for (const { call } of this.#calls) call.end();
   }
+
+  /** The request does not come to its end. */
+  cancel(): void {
+    for (const { call, withBody } of this.#calls) if (withBody) call.cancel();
+  }
 }
 
 interface Place {

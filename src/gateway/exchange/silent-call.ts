@@ -61,6 +61,11 @@ export class SilentCall implements CallSink {
     if (!this.#isOver && this.#call?.isConnected === true) this.#call.end([]);
   }
 
+  /** It cannot be finished. */
+  cancel(): void {
+    this.#end({ status: 0, headers: [], why: "is not asked any more" });
+  }
+
   connected(): void {
     const call = this.#call;
     if (call === undefined) return;

@@ -1,4 +1,5 @@
 // Two connections that have changed to another protocol, WebSocket most often: bytes go both ways until one of them ends.
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 
 interface TunnelEnd {
@@ -7,11 +8,17 @@ interface TunnelEnd {
   readonly first: Buffer;
 }
 
-/** `tunnels`: those that are open, to be ended with the process. `done`: bytes from the client, and to it. */
+/** Those that are open, to be ended with the process; and how long one may be silent. */
+interface Tunnels {
+  readonly tunnels: Set<Duplex>;
+  readonly limits: { readonly streamIdleSec: number };
+}
+
+/** `done`: bytes from the client, and to it. */
 export function joinTunnel(
   client: TunnelEnd,
   backend: TunnelEnd,
-  tunnels: Set<Duplex>,
+  { tunnels, limits }: Tunnels,
   done: (up: number, down: number) => void,
 ): void {
   let isOver = false;
@@ -25,6 +32,7 @@ export function joinTunnel(
     done(bytes.up, bytes.down);
   };
   tunnels.add(client.socket);
+  (client.socket as Socket).setTimeout(limits.streamIdleSec * 1000, end); // all that goes by goes by there
   const carry = (from: TunnelEnd, to: TunnelEnd, count: (n: number) => void): void => {
     if (from.first.length > 0) to.socket.write(from.first);
     from.socket.on("data", (chunk: Buffer) => {

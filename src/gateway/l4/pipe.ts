@@ -52,8 +52,8 @@ export class Pipe {
   }
 }
 
-/** As a reset where that can be: the other end is not to take what it got for a whole message. */
-function reset(socket: Socket): void {
+/** As a reset where that can be (not by TLS): the other end is not to take what it got for a whole message. */
+export function reset(socket: Socket): void {
   if (socket.destroyed) return;
   if ("encrypted" in socket) socket.destroy();
   else socket.resetAndDestroy();

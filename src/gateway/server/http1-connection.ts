@@ -28,6 +28,11 @@ export class Http1Connection implements Timed, Http1Way {
   #hasBegun = false;
   #isEnding = false;
   #isAdvancing = false;
+  /** Its client asks, and does not read what is answered: nothing more is read of it until it does. */
+  #isFull = false;
+  /** Its client has sent its last byte, and this many had been written to it when it was looked at. */
+  #hasEnded = false;
+  #written = 0;
   deadlineMs: number;
 
   constructor(socket: Socket, peer: Peer, port: Port, door: Door) {
@@ -40,7 +45,7 @@ export class Http1Connection implements Timed, Http1Way {
     this.deadlineMs = performance.now() + door.limits.headerSec * 1000;
     door.sweep.add(this);
     socket.on("data", (bytes: Buffer) => this.#data(bytes));
-    socket.on("drain", () => this.#current?.drained());
+    socket.on("drain", () => this.#drained());
     socket.on("end", () => this.#clientEnd());
     socket.on("error", () => socket.destroy());
     socket.on("close", () => this.#closed());
@@ -57,7 +62,9 @@ export class Http1Connection implements Timed, Http1Way {
   }
 
   expired(): void {
-    if (this.#current !== undefined) this.#current.stalled();
+    if (this.#current !== undefined && this.#hasEnded && this.socket.bytesWritten > this.#written)
+      this.#watchEnded();
+    else if (this.#current !== undefined) this.#current.stalled();
     else if (this.#hasBegun) this.#refuse(STATUS.timeout, "the head of a request took too long");
     else this.socket.destroy();
   }
@@ -66,21 +73,40 @@ export class Http1Connection implements Timed, Http1Way {
   advance(mayGoOn: boolean): void {
     this.#current = undefined;
     this.#hasBegun = false;
-    if (!mayGoOn || this.#parser.isOverrun || this.door.isDraining) {
+    if (this.#isEnding) return;
+    const isLast = this.#hasEnded && this.#next.length === 0;
+    if (!mayGoOn || isLast || this.#parser.isOverrun || this.door.isDraining) {
       this.#end();
       return;
     }
     this.#parser.begin();
-    this.deadlineMs = performance.now() + this.door.limits.idleSec * 1000;
-    if (this.#isAdvancing) return; // whoever called is in the loop below
+    const { idleSec, stallSec } = this.door.limits;
+    this.#isFull = this.socket.writableNeedDrain;
+    this.deadlineMs = performance.now() + (this.#isFull ? stallSec : idleSec) * 1000;
+    if (this.#isFull) this.socket.pause();
+    else if (!this.#isAdvancing) this.#readNext(); // otherwise whoever called is in its loop
+  }
+
+  #readNext(): void {
     this.#isAdvancing = true;
-    while (this.#next.length > 0 && this.#current === undefined && !this.#isEnding) {
+    while (this.#next.length > 0 && this.#current === undefined && !this.#isEnding && !this.#isFull) {
       const bytes = this.#next;
       this.#next = EMPTY;
       this.#readHead(bytes);
     }
     this.#isAdvancing = false;
-    if (this.#current === undefined && this.socket.isPaused()) this.socket.resume();
+    if (this.#current === undefined && !this.#isFull && this.socket.isPaused()) this.socket.resume();
+  }
+
+  #drained(): void {
+    if (this.#isFull) {
+      this.#isFull = false;
+      this.deadlineMs = performance.now() + this.door.limits.idleSec * 1000;
+      this.#readNext();
+      return;
+    }
+    this.#current?.drained();
+    if (this.#current !== undefined && this.#hasEnded) this.#watchEnded();
   }
 
   /** From now on bytes belong to another protocol. */
@@ -98,8 +124,8 @@ export class Http1Connection implements Timed, Http1Way {
   #data(bytes: Buffer): void {
     if (this.#isEnding) return; // read so that the client sees the answer, and forgotten
     const current = this.#current;
-    if (current === undefined) this.#readHead(bytes);
-    else if (current.needsBody) this.#readBody(current, bytes);
+    if (current === undefined && !this.#isFull) this.#readHead(bytes);
+    else if (current?.needsBody === true) this.#readBody(current, bytes);
     else this.#wait(bytes);
   }
 
@@ -171,17 +197,26 @@ export class Http1Connection implements Timed, Http1Way {
     this.#isEnding = true;
     this.#next = EMPTY;
     this.out.flush();
-    this.socket.end();
+    this.deadlineMs = performance.now() + this.door.limits.stallSec * 1000; // to take what is still held here
+    this.socket.end(() => (this.deadlineMs = performance.now() + LINGER_MS));
     this.socket.resume();
-    this.deadlineMs = performance.now() + LINGER_MS;
     this.#current = undefined;
     this.#hasBegun = false;
   }
 
-  /** A client that has sent its last byte may still read. */
+  /** A client that has sent its last byte may still read; one that is gone looks the same until it is written to. */
   #clientEnd(): void {
     if (this.#current === undefined) this.socket.end();
     else if (this.#current.needsBody) this.#current.broken("the connection ended within the body");
+    else {
+      this.#hasEnded = true;
+      this.#watchEnded();
+    }
+  }
+
+  #watchEnded(): void {
+    this.#written = this.socket.bytesWritten;
+    this.deadlineMs = performance.now() + this.door.limits.stallSec * 1000;
   }
 
   #closed(): void {

@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import type { Ip } from "../../base/ip.ts";
 import type { Header } from "../../l7/request.ts";
 import { type ClientRequest, type ClientSink, UNKNOWN } from "../exchange/ends.ts";
+import { reset } from "../l4/pipe.ts";
 import { type Head, hasNoBody } from "../llhttp.ts";
 import { chunkHead, headerLines, statusLine } from "./answer-head.ts";
 import type { Door } from "./door.ts";
@@ -50,6 +51,7 @@ export class Http1Request implements ClientRequest {
   #isAnswering = false;
   #isChunking = false;
   #isAnswered = false;
+  #isLost = false;
   #isKeptAlive: boolean;
   #needsDrain = false;
 
@@ -110,6 +112,10 @@ export class Http1Request implements ClientRequest {
   }
 
   begin(sink: ClientSink): void {
+    if (this.#isLost) {
+      process.nextTick(() => sink.gone("the client has closed the connection"));
+      return;
+    }
     this.#sink = sink;
     const { socket, out } = this.#connection;
     if (this.needsBody) {
@@ -172,6 +178,7 @@ export class Http1Request implements ClientRequest {
   lost(): void {
     const sink = this.#sink;
     this.#sink = undefined;
+    this.#isLost = true;
     if (!this.#isAnswered) sink?.gone("the client has closed the connection");
   }
 
@@ -246,6 +253,7 @@ export class Http1Request implements ClientRequest {
     if (!this.needsBody) this.#connection.advance(this.#isKeptAlive);
     else if (!this.#isKeptAlive) this.#connection.advance(false);
     else {
+      this.#isPaused = false;
       this.#watch(); // the rest of it is read, and forgotten
       this.#connection.socket.resume();
     }
@@ -254,7 +262,7 @@ export class Http1Request implements ClientRequest {
   abort(): void {
     this.#isAnswered = true;
     this.#sink = undefined;
-    this.#connection.socket.resetAndDestroy();
+    reset(this.#connection.socket);
   }
 
   tunnel(reason: string, headers: readonly Header[]): { readonly socket: Duplex; readonly first: Buffer } {

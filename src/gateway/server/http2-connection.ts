@@ -16,20 +16,24 @@ import { Http2Request } from "./http2-request.ts";
 
 const RESETS_MAX = 200; // within RESET_MS, of streams that had no answer yet
 const RESET_MS = 10_000;
+const LINGER_MS = 2000; // for a client that has been told to go
 const ENHANCE_YOUR_CALM = constants.NGHTTP2_ENHANCE_YOUR_CALM;
 
 export class Http2Connection implements Timed {
   readonly #session: ServerHttp2Session;
+  readonly #socket: Socket;
   readonly #door: Door;
   readonly #peer: Peer;
   readonly #port: Port;
   #open = 0;
   #resets = 0;
   #resetsSinceMs = 0;
+  #isLeaving = false;
   deadlineMs: number;
 
   constructor(socket: Socket, peer: Peer, port: Port, door: Door) {
     this.#door = door;
+    this.#socket = socket;
     this.#peer = peer;
     this.#port = port;
     const { limits } = door;
@@ -47,6 +51,7 @@ export class Http2Connection implements Timed {
     session.on("error", () => session.destroy());
     session.on("frameError", () => {});
     session.on("close", () => door.sweep.delete(this));
+    socket.on("end", () => session.destroy()); // nobody is left who could read an answer
   }
 
   drain(): void {
@@ -54,8 +59,13 @@ export class Http2Connection implements Timed {
   }
 
   expired(): void {
-    if (this.#open === 0) this.#session.close();
-    else this.deadlineMs = performance.now() + this.#door.limits.idleSec * 1000;
+    if (this.#open > 0) this.deadlineMs = performance.now() + this.#door.limits.idleSec * 1000;
+    else if (this.#isLeaving) this.#socket.destroy();
+    else {
+      this.#isLeaving = true;
+      this.#session.close();
+      this.deadlineMs = performance.now() + LINGER_MS;
+    }
   }
 
   #stream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
@@ -67,7 +77,8 @@ export class Http2Connection implements Timed {
     const refusal = request.refusal;
     if (refusal !== undefined) {
       this.#door.refused({ ...refusal, client: this.#peer.text, port: this.#port.number });
-      stream.respond({ ":status": refusal.status, "content-length": "0" }, { endStream: true });
+      request.respond(refusal.status, "", [], 0);
+      request.end([]);
       return;
     }
     this.#door.taken(request, this.#port);

@@ -11,7 +11,7 @@ import type { Peer } from "./http1-request.ts";
 import { isHost, isTarget, type Refusal } from "./request-head.ts";
 
 const NO_HEADERS: readonly Header[] = [];
-const STATUS = { bad: 400, method: 405 };
+const STATUS = { bad: 400, method: 405, resetContent: 205, failed: 502 };
 
 export class Http2Request implements ClientRequest {
   readonly version = "HTTP/2";
@@ -50,12 +50,21 @@ export class Http2Request implements ClientRequest {
       this.#received = headersFrom(trailers);
     });
     stream.on("drain", () => this.#sink?.drained());
-    stream.on("wantTrailers", () => stream.sendTrailers(outgoing(this.#trailers)));
-    stream.setTimeout(door.limits.stallSec * 1000, () => {
+    stream.on("wantTrailers", () => {
+      if (this.#isOpen) stream.sendTrailers(outgoing(this.#trailers));
+    });
+    stream.setTimeout(door.limits.stallSec * 1000);
+    stream.on("timeout", () => {
       const isReading =
         this.#sink !== undefined && this.bodyLength !== 0 && !stream.readableEnded && !stream.isPaused();
-      if (isReading || stream.writableNeedDrain) stream.close(constants.NGHTTP2_CANCEL);
+      // What is answered and still open is an answer that its client does not take, or a body that does not end.
+      if (isReading || this.#isAnswered || stream.writableNeedDrain) stream.close(constants.NGHTTP2_CANCEL);
     });
+  }
+
+  /** Node throws where something is said on a stream that its client has reset, which may be in the same packet. */
+  get #isOpen(): boolean {
+    return !this.#stream.destroyed && !this.#stream.closed;
   }
 
   get scheme(): "http" | "https" {
@@ -87,7 +96,9 @@ export class Http2Request implements ClientRequest {
       return;
     }
     stream.on("data", (chunk: Buffer) => this.#sink?.body(chunk));
-    stream.on("end", () => this.#sink?.bodyEnd(this.#received));
+    stream.on("end", () => {
+      if (!stream.closed) this.#sink?.bodyEnd(this.#received); // otherwise it was reset: "close" says so
+    });
   }
 
   /** The stream is gone. True: before its answer was. */
@@ -108,15 +119,17 @@ export class Http2Request implements ClientRequest {
   }
 
   inform(status: number, headers: readonly Header[]): void {
-    if (!this.#stream.headersSent && !this.#stream.destroyed)
+    if (!this.#stream.headersSent && this.#isOpen)
       this.#stream.additionalHeaders({ ":status": status, ...outgoing(headers) });
   }
 
-  respond(status: number, _: string, headers: readonly Header[], bodyLength: number): void {
-    if (this.#stream.destroyed) return;
+  respond(given: number, _: string, headers: readonly Header[], bodyLength: number): void {
+    if (!this.#isOpen) return;
+    const status = given < 200 || given > 599 ? STATUS.failed : given; // Node's HTTP/2 has no others
     const all = outgoing(headers);
-    if (bodyLength !== UNKNOWN && !hasNoBody(status)) all["content-length"] = bodyLength;
-    const endStream = this.method === "HEAD" || hasNoBody(status);
+    const isBare = hasNoBody(status) || status === STATUS.resetContent;
+    if (bodyLength !== UNKNOWN && !isBare) all["content-length"] = bodyLength;
+    const endStream = this.method === "HEAD" || isBare;
     this.#stream.respond({ ...all, ":status": status }, { endStream, waitForTrailers: !endStream });
   }
 

@@ -1,5 +1,6 @@
 // What is written to a socket within one turn, as one piece: a head and a small body are one call to the kernel then.
 import type { Socket } from "node:net";
+import { octets } from "../octets.ts";
 
 const SMALL = 16_384; // bytes; what is longer is not copied
 
@@ -14,14 +15,16 @@ export class OutBuffer {
   }
 
   /** Latin-1, or bytes. False: the socket has enough for now, and says "drain". */
-  add(piece: string | Buffer): boolean {
+  add(given: string | Buffer): boolean {
+    const piece = typeof given === "string" ? octets(given) : given;
     this.#pieces.push(piece);
     this.#bytes += piece.length;
     if (this.#bytes > SMALL) return this.flush();
-    if (this.#isDue) return true;
-    this.#isDue = true;
-    process.nextTick(flushLater, this);
-    return true;
+    if (!this.#isDue) {
+      this.#isDue = true;
+      process.nextTick(flushLater, this);
+    }
+    return !this.#socket.writableNeedDrain; // many small pieces are much, too
   }
 
   /** Now, for nothing more is to come soon. */

@@ -120,12 +120,10 @@ export class PortListener {
   }
 
   #secure(socket: Socket, peer: Peer): void {
-    let sni = "";
     const tls = new TLSSocket(socket, {
       isServer: true,
       ALPNProtocols: ["h2", "http/1.1"],
       SNICallback: (name, done) => {
-        sni = name;
         const context = this.#secrets.contextFor(this.port, name);
         if (context === null) done(new Error("no listener is for this name"));
         else done(null, context);
@@ -134,12 +132,14 @@ export class PortListener {
     });
     const timer = setTimeout(() => tls.destroy(), this.#door.limits.headerSec * 1000);
     tls.on("error", () => tls.destroy());
+    // Node leaves what goes wrong in TLS after the handshake to whoever has made the socket.
+    tls.on("_tlsError", () => tls.destroy());
     tls.on("close", () => clearTimeout(timer));
     tls.once("secure", () => {
       clearTimeout(timer);
-      // tls.Server says this of its sockets; a session of HTTP/2 waits for ever for one of which nobody does.
-      Object.assign(tls, { secureConnecting: false });
-      if (sni === "" && this.#secrets.contextFor(this.port, "") === null) {
+      // Not of SNICallback: a session that is taken up again has its name, too, and asks for no certificate.
+      const sni = tls.servername || "";
+      if (this.#secrets.contextFor(this.port, sni) === null) {
         tls.destroy();
         return;
       }

@@ -25,7 +25,9 @@ const TARGET = /^[\x21-\x22\x24-\x7e]+$/; // without a fragment, spaces, letters
 const HOST = /^(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/;
 const ABSOLUTE = /^(https?):\/\/([^/?#]*)([^#]*)$/i;
 const DIGITS = /^\d{1,15}$/;
-const STATUS = { bad: 400, method: 405, expectation: 417, unknown: 501 };
+/** HTTP itself and TLS: whoever changed to them could ask for what no rule lets through, and nobody would see it. */
+const OWN_PROTOCOL = /^(?:h2c?|http|tls)(?:\/|$)/;
+const STATUS = { bad: 400, method: 405, expectation: 417, unknown: 501, version: 505 };
 
 /** Path and query as a request may have them. */
 export function isTarget(text: string): boolean {
@@ -87,7 +89,7 @@ class HeadReader {
         if (name.toLowerCase() === "content-length") {
           this.lengths++;
           this.length = value;
-        }
+        } else if (name.toLowerCase() === "http2-settings") return;
         break;
       case 16:
         if (name.toLowerCase() === "proxy-connection") return;
@@ -114,6 +116,7 @@ export function readRequestHead(head: Head): RequestHead | Refusal {
   const { raw, minor } = head;
   for (let i = 0; i < raw.length; i += 2) reader.take(raw[i], raw[i + 1]);
   const { hosts, lengths, length, encoding, te } = reader;
+  if (head.major !== 1) return refusal(STATUS.version, "a version of HTTP that is not spoken so");
   if (head.method === "") return refusal(STATUS.unknown, "a method that is not known");
   if (head.method === "CONNECT") return refusal(STATUS.method, "CONNECT: this is no forward proxy");
   if (hosts > 1) return refusal(STATUS.bad, "several Host headers");
@@ -136,8 +139,7 @@ export function readRequestHead(head: Head): RequestHead | Refusal {
     headers: hasOwn ? without(reader.headers, tokens) : reader.headers,
     bodyLength: encoding === "" ? (lengths === 0 ? 0 : Number(length)) : UNKNOWN,
     isKeptAlive: minor > 0 ? !tokens.includes("close") : tokens.includes("keep-alive"),
-    upgrade:
-      reader.upgrade !== "" && minor > 0 && tokens.includes("upgrade") ? reader.upgrade.toLowerCase() : "",
+    upgrade: minor > 0 && tokens.includes("upgrade") ? otherProtocols(reader.upgrade) : "",
     expects,
     takesTrailers: te !== "" && tokensOf(te).includes("trailers"),
   };
@@ -158,6 +160,15 @@ function placeOf(
     return refusal(STATUS.bad, "a path that does not begin with a slash");
   const path = absolute[3];
   return { host: absolute[2], target: path.startsWith("/") ? path : `/${path}` };
+}
+
+function otherProtocols(list: string): string {
+  return list
+    .toLowerCase()
+    .split(",")
+    .map((each) => each.trim())
+    .filter((each) => !OWN_PROTOCOL.test(each))
+    .join(", ");
 }
 
 function tokensOf(list: string): string[] {

@@ -14,6 +14,8 @@ export interface AnswerHead {
   readonly keepSec: number;
 }
 
+/** What Connection says most often: no header has such a name that would be passed on. */
+const COMMON = new Set(["", "close", "keep-alive", "upgrade"]);
 const KEEP_SEC = 55; // below the 60 s that many servers wait for the next request
 
 export function readAnswerHead({ raw, minor, status, isChunked }: Head, isHead: boolean): AnswerHead {
@@ -51,12 +53,12 @@ export function readAnswerHead({ raw, minor, status, isChunked }: Head, isHead: 
     headers.push({ name, value });
   }
   const tokens = connection === "" ? [] : connection.split(",").map((each) => each.trim());
+  const hasOwn = tokens.some((each) => !COMMON.has(each));
   const isBodiless = isHead || hasNoBody(status);
   const coming = isBodiless ? 0 : isChunked ? UNKNOWN : length;
   const endsByClose = coming === UNKNOWN && !isChunked;
   return {
-    headers:
-      tokens.length <= 2 ? headers : headers.filter(({ name }) => !tokens.includes(name.toLowerCase())),
+    headers: hasOwn ? headers.filter(({ name }) => !tokens.includes(name.toLowerCase())) : headers,
     bodyLength: isChunked ? UNKNOWN : length,
     coming,
     isKept: !endsByClose && (minor > 0 ? !tokens.includes("close") : tokens.includes("keep-alive")),

@@ -23,6 +23,8 @@ export class Cluster {
   #turn = 0;
   active = 0;
   connections = 0;
+  /** When somebody last asked for an endpoint, by performance.now(). */
+  usedMs = performance.now();
 
   /** `backend`: as it is now; its endpoints are another list when they change. */
   constructor(name: string, backend: () => Backend, settings: () => UpstreamSettings, sweep: Sweep) {
@@ -70,8 +72,9 @@ export class Cluster {
     this.follow();
     const endpoints = this.#endpoints;
     const count = endpoints.length;
-    if (count === 0) return undefined;
     const now = performance.now();
+    this.usedMs = now;
+    if (count === 0) return undefined;
     let other: Endpoint | undefined;
     for (let i = 0; i < count; i++) {
       const at = this.#turn < count ? this.#turn : 0;

@@ -4,6 +4,10 @@ import type { Sweep } from "../sweep.ts";
 import { Cluster, type ClusterGauges } from "./cluster.ts";
 import { DEFAULTS, type UpstreamSettings } from "./settings.ts";
 
+const FORGET_MS = 600_000;
+const OUTSIDE = "outside ";
+const OUTSIDE_MAX = 1000; // addresses may have clients' words in them ($host): there are only so many at once
+
 interface Known {
   readonly cluster: Cluster;
   backend: Backend;
@@ -14,11 +18,15 @@ export class Clusters {
   #byBackend = new WeakMap<Backend, Cluster>();
   readonly #sweep: Sweep;
   readonly #settingsOf: (name: string) => UpstreamSettings;
+  readonly #forgetMs: number;
+  /** Addresses that were asked for since the last look at them. */
+  #outside = 0;
 
-  /** `settingsOf`: of a Service's port, "namespace/name:port". */
-  constructor(sweep: Sweep, settingsOf: (name: string) => UpstreamSettings) {
+  /** `settingsOf`: of a Service's port, "namespace/name:port". `forgetMs`: nobody asks for so long. */
+  constructor(sweep: Sweep, settingsOf: (name: string) => UpstreamSettings, forgetMs = FORGET_MS) {
     this.#sweep = sweep;
     this.#settingsOf = settingsOf;
+    this.#forgetMs = forgetMs;
   }
 
   of(backend: Backend): Cluster {
@@ -27,9 +35,13 @@ export class Clusters {
   }
 
   outside(text: string): Cluster {
-    const key = `outside ${text}`;
+    const key = OUTSIDE + text;
     const known = this.#known.get(key);
     if (known !== undefined) return known.cluster;
+    if (++this.#outside > OUTSIDE_MAX) {
+      this.#outside = 0;
+      this.#forget(0, OUTSIDE);
+    }
     const backend = { name: text, endpoints: [text], appProtocol: "", portName: "", clusterAddress: "" };
     const cluster = new Cluster(
       text,
@@ -47,11 +59,23 @@ export class Clusters {
 
   /** Endpoints have changed: connections to those that are gone end, where nothing is under way on them. */
   follow(): void {
+    this.#forget(this.#forgetMs, "");
     for (const { cluster } of this.#known.values()) cluster.follow();
   }
 
   close(): void {
     for (const { cluster } of this.#known.values()) cluster.close();
+  }
+
+  /** Those that have nothing to do, and that nobody has asked for so long. */
+  #forget(ms: number, kind: string): void {
+    const before = performance.now() - ms;
+    for (const [key, { cluster }] of this.#known) {
+      if (!key.startsWith(kind) || cluster.active > 0 || cluster.usedMs > before) continue;
+      cluster.close();
+      this.#known.delete(key);
+      this.#byBackend = new WeakMap(); // whoever is still named there is found again
+    }
   }
 
   /** The Service's own address is another cluster than its endpoints. */

@@ -6,6 +6,9 @@ import { Http1Pool } from "./http1-pool.ts";
 import { Http2Pool } from "./http2-pool.ts";
 import type { Pool } from "./pool.ts";
 
+/** Ways kept: a way by TLS has the name in it that the client asked for, and clients can think of many. */
+const POOLS_MAX = 32;
+
 export class Endpoint {
   /** "10.0.0.1:80" */
   readonly text: string;
@@ -31,6 +34,11 @@ export class Endpoint {
     if (pool === undefined) {
       const options = { text: this.text, way, sweep: this.#sweep, onConnection: this.#onConnection };
       pool = way.isHttp2 ? new Http2Pool(options) : new Http1Pool(options);
+      const [oldest] = this.#pools;
+      if (oldest !== undefined && this.#pools.size >= POOLS_MAX) {
+        this.#pools.delete(oldest[0]);
+        oldest[1].close();
+      }
       this.#pools.set(way.key, pool);
       if (this.#isGone) pool.close();
     }

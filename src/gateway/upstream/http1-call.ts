@@ -27,6 +27,8 @@ export class Http1Connection implements Call, Timed {
   #head: CallHead | undefined;
   #answer: AnswerHead | undefined;
   #left = 0;
+  /** Bytes of the request's body that are still to be sent, where it is known how many it has. */
+  #owed = 0;
   #isRequestDone = false;
   #isChunking = false;
   #isReused = false;
@@ -61,6 +63,7 @@ export class Http1Connection implements Call, Timed {
     this.deadlineMs = 0;
     this.#isRequestDone = head.bodyLength === 0 && head.upgrade === "";
     this.#isChunking = head.bodyLength === UNKNOWN;
+    this.#owed = Math.max(0, head.bodyLength);
     if (isReused) this.#parser.begin();
     this.#parser.isBodiless = head.method === "HEAD";
     let text = `${head.method} ${head.target} HTTP/1.1\r\n${headerLines(head.headers)}`;
@@ -75,6 +78,7 @@ export class Http1Connection implements Call, Timed {
   }
 
   write(chunk: Buffer): boolean {
+    this.#owed -= chunk.length;
     if (!this.#isChunking) return this.#out.add(chunk);
     this.#out.add(chunkHead(chunk.length));
     this.#out.add(chunk);
@@ -85,7 +89,8 @@ export class Http1Connection implements Call, Timed {
     if (this.#isRequestDone) return;
     if (this.#isChunking) this.#out.add(`0\r\n${headerLines(trailers)}\r\n`);
     this.#out.flush();
-    this.#isRequestDone = true;
+    this.#isRequestDone = this.#isChunking || this.#owed === 0;
+    if (!this.#isRequestDone) this.#socket.destroy(); // the next request would be taken for the rest of this one
   }
 
   pause(): void {
@@ -133,7 +138,11 @@ export class Http1Connection implements Call, Timed {
       }
       const { head } = parser;
       if (head === undefined) return;
-      const { status } = head;
+      const { status, major } = head;
+      if (major !== 1 || status < 100) {
+        this.#fail("protocol", "answered what is no HTTP: of another version, or with a status that is none");
+        return;
+      }
       if (status === 101 || status >= 200) {
         this.#take(head, read < bytes.length ? bytes.subarray(read) : undefined);
         return;
@@ -203,6 +212,7 @@ export class Http1Connection implements Call, Timed {
 
   #switch(sink: CallSink, reason: string, headers: readonly Header[], first: Buffer): void {
     this.#sink = undefined;
+    this.#out.flush(); // before what the client sends from now on
     for (const event of ["data", "drain", "end"]) this.#socket.removeAllListeners(event);
     sink.switched(reason, headers, this.#socket, first);
   }

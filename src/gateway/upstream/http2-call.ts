@@ -8,15 +8,19 @@ import {
 } from "node:http2";
 import type { Header } from "../../l7/request.ts";
 import { type Call, type CallHead, type CallSink, UNKNOWN } from "../exchange/ends.ts";
+import { hasNoBody } from "../llhttp.ts";
+import { octets } from "../octets.ts";
 
 const NO_HEADERS: readonly Header[] = [];
-/** Of a connection, which HTTP/2 has no headers for. */
+/** Of a connection, which HTTP/2 has no headers for: node:http2 throws where it is given one. */
 const OF_CONNECTION = new Set([
   "connection",
   "keep-alive",
   "proxy-connection",
   "transfer-encoding",
   "upgrade",
+  "http2-settings",
+  "te",
   "host",
 ]);
 
@@ -26,6 +30,8 @@ export interface Http2CallOptions {
   readonly text: string;
   readonly isTls: boolean;
   isConnected(): boolean;
+  /** Nobody waits for it any more. */
+  cancelled(): void;
   /** The stream is gone. */
   done(): void;
 }
@@ -37,6 +43,8 @@ export class Http2Call implements Call {
   #trailers: readonly Header[] = NO_HEADERS;
   #sent: readonly Header[] = NO_HEADERS;
   #hasAnswer = false;
+  /** Bytes of the answer that are still to come; UNKNOWN: nobody said how many. */
+  #owed = UNKNOWN;
 
   constructor(session: ClientHttp2Session, options: Http2CallOptions) {
     this.#options = options;
@@ -54,7 +62,10 @@ export class Http2Call implements Call {
       if (status !== 100) this.#sink?.informed(status, headersFrom(headers));
     });
     stream.on("response", (headers) => this.#answered(headers));
-    stream.on("data", (chunk: Buffer) => this.#sink?.answerBody(chunk));
+    stream.on("data", (chunk: Buffer) => {
+      if (this.#owed !== UNKNOWN) this.#owed -= chunk.length;
+      this.#sink?.answerBody(chunk);
+    });
     stream.on("trailers", (headers) => {
       this.#trailers = headersFrom(headers);
     });
@@ -92,6 +103,7 @@ export class Http2Call implements Call {
 
   cancel(): void {
     this.#sink = undefined;
+    this.#options.cancelled();
     this.#stream.close(constants.NGHTTP2_CANCEL);
   }
 
@@ -101,12 +113,14 @@ export class Http2Call implements Call {
     const isHead = this.#options.head.method === "HEAD";
     const bodyLength =
       length !== undefined ? Number(length) : isHead || !this.#stream.readableEnded ? UNKNOWN : 0;
+    if (!isHead && !hasNoBody(Number(headers[":status"]))) this.#owed = bodyLength;
     this.#sink?.answered(Number(headers[":status"]), "", headersFrom(headers), bodyLength);
   }
 
   #ended(): void {
     const sink = this.#sink;
     if (!this.#hasAnswer || this.#stream.rstCode !== constants.NGHTTP2_NO_ERROR) return; // "close" says why
+    if (this.#owed > 0) return; // reset as if nothing were wrong, before it was whole
     this.#sink = undefined;
     sink?.answerEnd(this.#trailers);
   }
@@ -145,11 +159,12 @@ function requestHeaders({ head, isTls }: Http2CallOptions): OutgoingHttpHeaders 
 
 /** Several of one name as HTTP joins them. */
 export function outgoing(headers: readonly Header[]): OutgoingHttpHeaders {
-  const all: OutgoingHttpHeaders = {};
-  for (const { name, value } of headers) {
+  const all: OutgoingHttpHeaders = Object.create(null); // a header may be called "constructor"
+  for (const { name, value: text } of headers) {
     const small = name.toLowerCase();
-    if (OF_CONNECTION.has(small) || /[\r\n\0]/.test(value)) continue;
+    if (OF_CONNECTION.has(small) || /[\r\n\0]/.test(text)) continue;
     const before = all[small];
+    const value = octets(text);
     if (small === "set-cookie") all[small] = [...((before as string[] | undefined) ?? []), value];
     else all[small] = before === undefined ? value : `${before}${small === "cookie" ? "; " : ", "}${value}`;
   }

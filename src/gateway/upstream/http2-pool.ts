@@ -7,6 +7,8 @@ import type { Pool, PoolOptions } from "./pool.ts";
 
 const STREAMS = 100; // at once, until the server has said how many it takes
 const IDLE_MS = 60_000;
+const CONNECT_MS = 1000; // before a connection that does not come is doubted
+const SILENT_MS = 30_000; // before one that answers nothing is ended
 
 interface Session {
   readonly session: ClientHttp2Session;
@@ -14,6 +16,9 @@ interface Session {
   isConnected: boolean;
   /** It takes no further requests. */
   isLeaving: boolean;
+  readonly sinceMs: number;
+  /** Somebody waited for it in vain: nobody else is sent there until it has said something. */
+  isDoubted: boolean;
 }
 
 export class Http2Pool implements Pool {
@@ -31,6 +36,7 @@ export class Http2Pool implements Pool {
     return new Http2Call(found.session, {
       ...{ head, sink, text: this.#options.text, isTls: this.#options.way.tls !== undefined },
       isConnected: () => found.isConnected,
+      cancelled: () => doubt(found),
       done: () => {
         found.streams--;
         if (found.streams === 0 && (this.#isClosed || found.isLeaving)) found.session.close();
@@ -49,13 +55,18 @@ export class Http2Pool implements Pool {
       createConnection: () => dial(text, way),
       settings: { enablePush: false },
     });
-    const made: Session = { session, streams: 0, isConnected: false, isLeaving: false };
+    const made: Session = {
+      ...{ session, streams: 0, isConnected: false, isLeaving: false },
+      ...{ sinceMs: performance.now(), isDoubted: false },
+    };
     onConnection(1);
-    session.setTimeout(IDLE_MS, () => {
+    session.setTimeout(IDLE_MS); // what is given along hears of the first time alone
+    session.on("timeout", () => {
       if (made.streams === 0) session.close();
     });
     session.on("connect", () => {
       made.isConnected = true;
+      made.isDoubted = false;
     });
     session.on("goaway", () => {
       made.isLeaving = true;
@@ -71,7 +82,22 @@ export class Http2Pool implements Pool {
   }
 }
 
-function hasRoom({ session, streams, isLeaving }: Session): boolean {
-  if (isLeaving || session.closed || session.destroyed) return false;
+/** A machine that is gone closes nothing: its connections look as good as any. */
+function doubt(made: Session): void {
+  const { session, isConnected, sinceMs } = made;
+  if (made.isDoubted || session.destroyed) return;
+  if (!isConnected && performance.now() - sinceMs < CONNECT_MS) return;
+  made.isDoubted = true;
+  if (!isConnected) return;
+  const timer = setTimeout(() => session.destroy(), SILENT_MS);
+  timer.unref();
+  session.ping(() => {
+    clearTimeout(timer);
+    made.isDoubted = false;
+  });
+}
+
+function hasRoom({ session, streams, isLeaving, isDoubted }: Session): boolean {
+  if (isLeaving || isDoubted || session.closed || session.destroyed) return false;
   return streams < (session.remoteSettings?.maxConcurrentStreams ?? STREAMS);
 }

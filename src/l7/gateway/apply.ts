@@ -12,7 +12,8 @@ import type { RouteRule } from "./route-rule.ts";
 const NO_CONTENT = 204;
 const FAILED = 500;
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { http: 80, https: 443 };
-const OWN = /^(?:host|forwarded|x-forwarded-(?:for|host|port|proto)|x-real-ip)$/i;
+/** "_" in place of "-" is the same name to some (plainName). */
+const OWN = /^(?:host|forwarded|x[-_]forwarded[-_](?:for|host|port|proto)|x[-_]real[-_]ip)$/i;
 
 /** `port`: the listener's. */
 export function applyRule(entry: Entry, seen: Seen, port: number, tell: Tell | undefined): Decision {

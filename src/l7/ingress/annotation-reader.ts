@@ -1,5 +1,5 @@
 // Annotations of one prefix, read by type. What cannot be read is told and counts as left out. A list of addresses that
-// cannot be read lets nobody in: see `ranges`.
+// cannot be read lets nobody in: see `allowed` and `denied`.
 import { type Cidr, network, parseCidr, parseIp } from "../../base/ip.ts";
 
 const UNITS: Readonly<Record<string, number>> = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
@@ -7,6 +7,7 @@ const TRUE = /^(?:1|t|T|TRUE|true|True)$/; // as Go reads them
 const FALSE = /^(?:0|f|F|FALSE|false|False)$/;
 /** In no network: a list that holds it alone lets nobody in. */
 const NOBODY: Cidr = { family: 4, w0: 0, w1: 0, w2: 0xffff, w3: -1, prefixLen: 32 };
+const EVERYBODY = ["0.0.0.0/0", "::/0"].flatMap((text) => parseCidr(text) ?? []);
 
 export class AnnotationReader {
   readonly #values: ReadonlyMap<string, string>;
@@ -96,14 +97,23 @@ export class AnnotationReader {
     return otherwise;
   }
 
-  /** CIDRs and addresses. What is no range is left out and told; a list of which nothing is left holds nobody. */
-  ranges(...names: readonly string[]): Cidr[] {
+  /** CIDRs and addresses of those who are let in. What is no range is told, and lets nobody in. */
+  allowed(...names: readonly string[]): Cidr[] {
+    return this.#ranges(names, [NOBODY]);
+  }
+
+  /** Of those who are kept out. What is no range is told, and keeps everybody out. */
+  denied(...names: readonly string[]): Cidr[] {
+    return this.#ranges(names, EVERYBODY);
+  }
+
+  #ranges(names: readonly string[], unread: readonly Cidr[]): Cidr[] {
     const ranges: Cidr[] = [];
     for (const name of names) {
       for (const text of this.list(name)) {
         const range = rangeOf(text);
         if (range === null) this.problem(name, `${JSON.stringify(text)} is not a range of addresses`);
-        ranges.push(range ?? NOBODY);
+        ranges.push(...(range === null ? unread : [range]));
       }
     }
     return ranges;

@@ -189,7 +189,8 @@ function cookiePath({ path, pattern, settings }: Location): string {
 }
 
 const FORWARDED = "x-forwarded-(?:for|host|port|proto|scheme|prefix)|x-original-forwarded-for|forwarded";
-const DROPPED = new RegExp(`^(?:host|proxy|x-real-ip|x-scheme|${FORWARDED})$`, "i");
+/** "_" in place of "-" is the same name to some (plainName). */
+const DROPPED = new RegExp(`^(?:host|proxy|x-real-ip|x-scheme|${FORWARDED})$`.replaceAll("-", "[-_]"), "i");
 
 /** As ingress-nginx tells the backend who asked, and for what; nothing of it is believed from a client. */
 function requestHeaders({ settings }: Location, { request }: Seen): Header[] {

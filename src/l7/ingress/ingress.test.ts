@@ -267,6 +267,11 @@ t.test(
     t.equal(world.ask("http://x.example/something/new?x=1").rewrittenPath, "/new?x=1");
     t.equal(world.ask("http://x.example/something").rewrittenPath, "/");
     t.equal(world.ask("http://x.example/SOMETHING/%C3%BC%20b").rewrittenPath, "/%C3%BC%20b");
+    t.equal(
+      world.ask("http://x.example/something/%252e%252e/%252Fa").rewrittenPath,
+      "/%252e%252e/%252Fa",
+      "decoded once, by who gets it",
+    );
     t.equal(world.short("http://x.example/somethingelse"), "404");
     t.equal(world.short("http://x.example/OTHER/1"), "b", "patterns see no case");
     t.equal(world.ask("http://x.example/other").rewrittenPath, undefined);
@@ -344,6 +349,9 @@ t.test("source ranges: allowed, denied, and what is not known is in none", async
   const deny = new World([at({ "denylist-source-range": "10.0.0.0/8" })]);
   t.equal(deny.short("http://x.example/", { client: "10.1.2.3" }), "403");
   t.equal(deny.short("http://x.example/"), "a");
+  const unread = new World([at({ "denylist-source-range": "10.0.0.0/8, 192.0.2.x" })]);
+  for (const client of ["10.1.2.3", "192.0.2.7", "2001:db8::1"])
+    t.equal(unread.short("http://x.example/", { client }), "403", `kept out: ${client}`);
   const wrong = new World([at({ "allowlist-source-range": "everybody" })]);
   t.equal(
     wrong.short("http://x.example/", { client: "10.0.0.1" }),

@@ -5,6 +5,7 @@ import type { KubeObject } from "../../kube/objects.ts";
 import type { Backends } from "../backends.ts";
 import type { Certificates } from "../certificates.ts";
 import { type Answer, answer, type Decision, type Tell } from "../decision.ts";
+import { encodedPath } from "../match/normal-path.ts";
 import { headerOf, hostName, type Seen } from "../request.ts";
 import { ownIngresses } from "./class.ts";
 import { corsAnswer } from "./cors.ts";
@@ -169,7 +170,12 @@ function hostWithoutPort(host: string): string {
 /** The variables of nginx that ingress-nginx lets a redirect have. */
 function withVariables(url: string, { request, host, path = "", query }: Seen): string {
   const values: Readonly<Record<string, string>> = {
-    ...{ request_uri: request.target, uri: path, args: query.slice(1), query_string: query.slice(1) },
+    ...{
+      request_uri: request.target,
+      uri: encodedPath(path),
+      args: query.slice(1),
+      query_string: query.slice(1),
+    },
     ...{ host, http_host: request.host ?? "", scheme: request.scheme, is_args: query === "" ? "" : "?" },
   };
   return url.replace(/\$\{?(\w+)\}?/g, (all, name: string) => values[name] ?? all);

@@ -88,8 +88,8 @@ export function readSettings(
     forceSslRedirect: r.flag("force-ssl-redirect", false),
     redirect: redirectOf(r),
     fromToWww: r.flag("from-to-www-redirect", false),
-    allow: r.ranges("whitelist-source-range", "allowlist-source-range"),
-    deny: r.ranges("denylist-source-range"),
+    allow: r.allowed("whitelist-source-range", "allowlist-source-range"),
+    deny: r.denied("denylist-source-range"),
     bodyMax: r.bytes("proxy-body-size", BODY_MAX),
     timeouts: {
       connectSec: r.number("proxy-connect-timeout", 5),

@@ -1,6 +1,7 @@
 // The path of a request as rules are compared with it: what is written in two ways and means one resource is one text.
-// Percent signs are decoded but for %2F, which stays what it is: a slash within a name; double slashes are one, dot
-// segments are gone (RFC 3986 §5.2.4). What is forwarded is the path as it came, unless a rule rewrites it.
+// Percent signs are decoded but for %2F, which stays what it is: a slash within a name, and %25, so that what was no
+// escape does not become one when a rule rewrites the path; double slashes are one, dot segments are gone
+// (RFC 3986 §5.2.4). What is forwarded is the path as it came, unless a rule rewrites it.
 
 const ODD = /%|\/\/|\/\.{1,2}(?:\/|$)/;
 const BAD_ESCAPE = /%(?![0-9A-Fa-f]{2})|%00/;
@@ -15,8 +16,8 @@ export function normalPath(path: string): string | undefined {
 function decoded(path: string): string {
   return path.replace(/(?:%[0-9A-Fa-f]{2})+/g, (run) =>
     run
-      .split(/(%2[Ff])/)
-      .map((part) => (/^%2[Ff]$/.test(part) ? part : text(part)))
+      .split(/(%2[Ff5])/)
+      .map((part) => (/^%2[Ff5]$/.test(part) ? part : text(part)))
       .join(""),
   );
 }
