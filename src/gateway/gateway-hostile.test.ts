@@ -514,9 +514,10 @@ t.test("a body that was held up, and then is not wanted, has its time", async (t
 
 t.test("a connection that has changed to another protocol ends when nothing goes by", async (t) => {
   const { server, port: at } = await backend(t, echo);
-  server.on("upgrade", (_, socket) =>
-    socket.write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"),
-  );
+  server.on("upgrade", (_, socket) => {
+    socket.on("end", () => socket.end()).resume();
+    socket.write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
+  });
   const { port } = await serving(t, at);
   const socket = connect({ port, host: "127.0.0.1" });
   socket.write(`${HEAD}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`);

@@ -46,7 +46,10 @@ export class Http2Pool implements Pool {
 
   close(): void {
     this.#isClosed = true;
-    for (const { session } of this.#sessions) session.close(); // streams that are open end first
+    for (const { session, isDoubted } of this.#sessions) {
+      if (isDoubted) session.destroy();
+      else session.close(); // streams that are open end first
+    }
   }
 
   #connect(): Session {
