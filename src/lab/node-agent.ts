@@ -4,6 +4,7 @@ import { rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { request } from "node:http";
 import type { IpFamily } from "../base/ip.ts";
+import { v8Threads } from "../base/v8-threads.ts";
 import type { KubeObject } from "../kube/objects.ts";
 import type { AgentAccess } from "./api/agent-access.ts";
 import { oneLine } from "./errors.ts";
@@ -82,7 +83,7 @@ export class PodwireAgent implements NodeAgent {
     const base = `${paths.agents}/${node.name}`;
     this.process = new ManagedProcess(
       {
-        argv: [process.execPath, program, "agent", "--config", `${base}.yaml`],
+        argv: [process.execPath, v8Threads(), program, "agent", "--config", `${base}.yaml`],
         env: { ...(process.env as Record<string, string>), [PROCESS_MARK]: `${t.lab}/agent/${node.name}` },
         logFile: `${base}.log`,
         pidFile: `${base}.pid`,

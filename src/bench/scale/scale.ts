@@ -2,6 +2,7 @@
 // of them. Figures are wall-clock time; a promise that other programs on the machine can break is tried three times.
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
+import { v8Threads } from "../../base/v8-threads.ts";
 import { asInstalled } from "../programs.ts";
 import { BenchError } from "../shell.ts";
 import type { ScaleResult } from "./scale-main.ts";
@@ -31,6 +32,7 @@ export type ScaleRow = Size & ScaleResult;
 async function measureSize(size: Size): Promise<ScaleRow> {
   const program = asInstalled("bench/scale/scale-main.js");
   const args = [
+    v8Threads(), // as agents are started
     `--max-old-space-size=${MEMORY_MB}`,
     program,
     String(size.services),
