@@ -16,9 +16,11 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
+import { v8Threads } from "../base/v8-threads.ts";
 import { projectRoot } from "./tidy/source-tree.ts";
 
-const TOOLS = "bash sh env cat sed id uname mkdir rm ln cp sha256sum cut dirname readlink mktemp tail chmod";
+const TOOLS =
+  "bash sh env cat sed id uname mkdir rm ln cp sha256sum cut dirname readlink mktemp tail chmod nproc";
 const folder = mkdtempSync(join(tmpdir(), "podwire-node-"));
 t.teardown(() => rmSync(folder, { recursive: true }));
 const tools = join(folder, "tools");
@@ -85,14 +87,14 @@ t.test("supported is 20.19 and later", async (t) => {
 
 t.test("the bundle is run where it is newer than what it was made of", async (t) => {
   const { checkout, run, program } = machine("");
-  program("node", 'case $1 in --version) echo v20.20.2 ;; *) echo "$2 $NODE_EXTRA_CA_CERTS." ;; esac');
+  program("node", 'case $1 in --version) echo v20.20.2 ;; *) shift; echo "$* $NODE_EXTRA_CA_CERTS." ;; esac');
   const [main, bundle] = ["build/src/cli/main.js", "build/bundle/cli/main.js"].map((x) => join(checkout, x));
   const runs = () => run("NODE_EXTRA_CA_CERTS=/x ./podwire").stdout;
   t.equal(runs(), `${main} .\n`, "no bundle");
   t.equal(
     run("NODE_EXTRA_CA_CERTS=/x ./podwire agent").stdout,
-    `${main} /x.\n`,
-    "an API server's certificates",
+    `${v8Threads()} ${main} agent /x.\n`,
+    "an API server's certificates, and how many threads V8 has",
   );
   mkdirSync(join(checkout, "build/bundle/cli"), { recursive: true });
   writeFileSync(bundle, "");
