@@ -1,10 +1,11 @@
 // What a decision says beyond where a request goes is carried out: limits, somebody who is asked first, copies, cookies,
 // canaries, tries, times, TLS.
-import { type RequestListener, request } from "node:http";
+import type { RequestListener } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
 import { connect as connectTls } from "node:tls";
 import { type Test, t } from "tap";
 import { makeCredentials } from "../apiserver/certificates.ts";
+import { ask, webIngress as web } from "../testing/gateway/asking.ts";
 import {
   backend,
   echo,
@@ -14,37 +15,6 @@ import {
   servedAt,
 } from "../testing/gateway/running-gateway.ts";
 import { ingress } from "../testing/l7/objects.ts";
-
-interface Answer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly body: string;
-}
-
-function ask(
-  port: number,
-  path: string,
-  headers: Record<string, string> = {},
-  method = "GET",
-  body = "",
-): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const all = { Host: "a.example", ...headers };
-    const asked = request({ port, host: "127.0.0.1", method, path, headers: all }, (answer) => {
-      let text = "";
-      answer.on("data", (chunk) => (text += chunk));
-      answer.on("end", () =>
-        resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: text }),
-      );
-      answer.on("error", reject);
-    });
-    asked.on("error", reject);
-    asked.end(body);
-  });
-}
-
-const web = (annotations: Record<string, string> = {}, more: object = {}) =>
-  ingress({ hosts: { "a.example": [{ path: "/", to: "web" }] }, annotations, ...more });
 
 const named =
   (name: string): RequestListener =>
@@ -108,20 +78,24 @@ t.test("auth-url: 2xx lets a request on, 401 and 403 are the answer, all else is
     "auth-response-headers": "X-User, X-Role",
   };
   const { port } = await serving(t, annotations, echo);
-  const let_ = await ask(port, "/x", { "X-Want": "200", "X-Token": "t", "X-Role": "admin" }, "POST", "body");
+  const let_ = await ask(port, "/x", {
+    method: "POST",
+    body: "body",
+    headers: { "X-Want": "200", "X-Token": "t", "X-Role": "admin" },
+  });
   t.equal(let_.status, 200);
   const told = JSON.parse(let_.body);
   t.equal(told.body, "body");
   t.match(told.headers.join("\n"), /X-User\nann/);
   t.notOk(told.headers.includes("X-Role"), "what it may say nobody else may");
   t.same(seen, ["GET /check http://a.example/x t"]);
-  const unknown = await ask(port, "/", { "X-Want": "401" });
+  const unknown = await ask(port, "/", { headers: { "X-Want": "401" } });
   t.equal(unknown.status, 401);
   t.equal(unknown.headers["www-authenticate"], "Basic");
-  t.equal((await ask(port, "/", { "X-Want": "403" })).status, 403);
-  t.equal((await ask(port, "/", { "X-Want": "302" })).status, 500);
+  t.equal((await ask(port, "/", { headers: { "X-Want": "403" } })).status, 403);
+  t.equal((await ask(port, "/", { headers: { "X-Want": "302" } })).status, 500);
   const signed = await serving(t, { ...annotations, "auth-signin": "https://login.example/?a=b" }, echo);
-  const { status, headers } = await ask(signed.port, "/x?y", { "X-Want": "401" });
+  const { status, headers } = await ask(signed.port, "/x?y", { headers: { "X-Want": "401" } });
   t.equal(status, 302);
   t.equal(headers.location, `https://login.example/?a=b&rd=${encodeURIComponent("http://a.example/x?y")}`);
 });
@@ -135,7 +109,7 @@ t.test("mirror-target: a copy with its body, and nobody waits for it", async (t)
     asked.on("end", () => got(`${asked.method} ${asked.url} ${text}`)); // and never answers
   });
   const { port } = await serving(t, { "mirror-target": `http://127.0.0.1:${mirror}$request_uri` }, echo);
-  t.equal((await ask(port, "/x?y", {}, "POST", "body")).status, 200);
+  t.equal((await ask(port, "/x?y", { method: "POST", body: "body" })).status, 200);
   t.equal(await copied, "POST /x?y body");
 });
 
@@ -147,14 +121,14 @@ t.test("affinity: a cookie brings a client back, as long as its endpoint is ther
   t.match(cookie, /^S=[0-9a-f]{16}-\w+-\w+; Path=\/; Max-Age=60; HttpOnly$/);
   const crumb = cookie.split(";")[0];
   for (let i = 0; i < 6; i++) {
-    const again = await ask(port, "/", { Cookie: `x=y; ${crumb}` });
+    const again = await ask(port, "/", { headers: { Cookie: `x=y; ${crumb}` } });
     t.equal(again.body, first.body);
     t.notOk(again.headers["set-cookie"]);
   }
   const index = ["a", "b", "c"].indexOf(first.body);
   const [gone] = localObjects(...servedAt("web", [1, 2, 3])).slice(1 + index);
   source.change({ type: "DELETED", object: gone });
-  const other = await ask(port, "/", { Cookie: crumb });
+  const other = await ask(port, "/", { headers: { Cookie: crumb } });
   t.not(other.body, first.body);
   t.ok(other.headers["set-cookie"]);
 });
@@ -172,8 +146,8 @@ t.test("a canary gets its share, by header all of it", async (t) => {
   const bodies = await Promise.all(Array.from({ length: 60 }, async () => (await ask(port, "/")).body));
   const share = bodies.filter((each) => each === "next").length;
   t.ok(share > 10 && share < 50, `${share} of 60`);
-  t.equal((await ask(port, "/", { "X-Canary": "always" })).body, "next");
-  t.equal((await ask(port, "/", { "X-Canary": "never" })).body, "main");
+  t.equal((await ask(port, "/", { headers: { "X-Canary": "always" } })).body, "next");
+  t.equal((await ask(port, "/", { headers: { "X-Canary": "never" } })).body, "main");
 });
 
 t.test(
@@ -185,7 +159,9 @@ t.test(
     };
     const { port } = await serving(t, { "proxy-next-upstream": "error http_503" }, failing, named("ok"));
     for (let i = 0; i < 4; i++) t.equal((await ask(port, "/")).status, 200);
-    const posts = await Promise.all(Array.from({ length: 4 }, () => ask(port, "/", {}, "POST", "x")));
+    const posts = await Promise.all(
+      Array.from({ length: 4 }, () => ask(port, "/", { method: "POST", body: "x" })),
+    );
     t.equal(posts.filter(({ status }) => status === 503).length, 2, "POST is not done twice");
   },
 );

@@ -1,16 +1,12 @@
 // Clients and backends that mean harm, or are broken: nothing ends the gateway, nothing of one request comes into
 // another, and nothing grows or stays.
-import {
-  connect as connectHttp2,
-  constants,
-  createServer as createHttp2,
-  type ServerHttp2Stream,
-} from "node:http2";
+import { connect as connectHttp2, constants } from "node:http2";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { Duplex, Writable } from "node:stream";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { type Test, t } from "tap";
 import { makeCredentials } from "../apiserver/certificates.ts";
+import { http2Backend, webIngress as web } from "../testing/gateway/asking.ts";
 import {
   backend,
   echo,
@@ -21,7 +17,6 @@ import {
   runningGateway,
   servedAt,
 } from "../testing/gateway/running-gateway.ts";
-import { ingress } from "../testing/l7/objects.ts";
 import { gateway as gatewayObject, httpRoute } from "../testing/l7/random-gateway.ts";
 import type { ClientRequest } from "./exchange/ends.ts";
 import type { Door } from "./server/door.ts";
@@ -37,9 +32,6 @@ const LIMITS = {
   ...{ headerBytes: 16_384, headers: 100, headerSec: 2, idleSec: 2, stallSec: 1, bodyBytes: 0 },
   ...{ connections: 1000, streams: 128, streamIdleSec: 1, flowIdleSec: 60, flows: 100 },
 };
-
-const web = (annotations: Record<string, string> = {}) =>
-  ingress({ hosts: { "a.example": [{ path: "/", to: "web" }] }, annotations });
 
 /** A server that says these bytes to every connection, as soon as it has heard something. */
 async function saying(t: Test, bytes: string | ((socket: Socket, heard: string) => void)): Promise<number> {
@@ -93,23 +85,6 @@ function ask2(
     stream.on("error", reject);
     stream.on("end", () => resolve({ status, body }));
   });
-}
-
-/** A server of HTTP/2 without TLS. */
-async function http2Backend(
-  t: Test,
-  answer: (stream: ServerHttp2Stream, headers: Record<string, unknown>) => void,
-): Promise<number> {
-  const server = createHttp2();
-  server.on("stream", (stream, headers) => answer(stream, headers));
-  const sessions = new Set<{ destroy(): void }>();
-  server.on("session", (session) => sessions.add(session));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.teardown(() => {
-    for (const each of sessions) each.destroy();
-    server.close();
-  });
-  return (server.address() as AddressInfo).port;
 }
 
 function closes(socket: Socket, withinMs: number): Promise<boolean> {

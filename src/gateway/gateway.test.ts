@@ -1,6 +1,6 @@
-import { type IncomingMessage, request } from "node:http";
 import { connect } from "node:net";
 import { type Test, t } from "tap";
+import { ask, webIngress as web } from "../testing/gateway/asking.ts";
 import {
   backend,
   echo,
@@ -10,42 +10,6 @@ import {
   servedAt,
   sliceAt,
 } from "../testing/gateway/running-gateway.ts";
-import { ingress } from "../testing/l7/objects.ts";
-
-interface Answer {
-  readonly status: number;
-  readonly headers: IncomingMessage["headers"];
-  readonly body: string;
-}
-
-function ask(
-  port: number,
-  path: string,
-  {
-    method = "GET",
-    headers = {},
-    body = "",
-  }: { method?: string; headers?: Record<string, string>; body?: string } = {},
-): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const asked = request(
-      { port, host: "127.0.0.1", method, path, headers: { Host: "a.example", ...headers } },
-      (answer) => {
-        let text = "";
-        answer.on("data", (chunk) => (text += chunk));
-        answer.on("end", () =>
-          resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: text }),
-        );
-        answer.on("error", reject);
-      },
-    );
-    asked.on("error", reject);
-    asked.end(body);
-  });
-}
-
-const web = (annotations: Record<string, string> = {}, more: object = {}) =>
-  ingress({ hosts: { "a.example": [{ path: "/", to: "web" }] }, annotations, ...more });
 
 async function serving(t: Test, annotations: Record<string, string> = {}) {
   const { port: at } = await backend(t, echo);

@@ -1,11 +1,7 @@
-import { connect, constants, createServer, type ServerHttp2Stream } from "node:http2";
-import type { AddressInfo } from "node:net";
+import { connect, constants } from "node:http2";
 import { type Test, t } from "tap";
+import { http2Backend, webIngress as web } from "../testing/gateway/asking.ts";
 import { backend, echo, localObjects, runningGateway, servedAt } from "../testing/gateway/running-gateway.ts";
-import { ingress } from "../testing/l7/objects.ts";
-
-const web = (annotations: Record<string, string> = {}) =>
-  ingress({ hosts: { "a.example": [{ path: "/", to: "web" }] }, annotations });
 
 interface Answer {
   readonly headers: Record<string, unknown>;
@@ -42,23 +38,6 @@ function ask(
   });
 }
 
-/** A server of HTTP/2 without TLS. */
-async function http2Backend(
-  t: Test,
-  answer: (stream: ServerHttp2Stream, headers: Record<string, unknown>) => void,
-) {
-  const server = createServer();
-  server.on("stream", (stream, headers) => answer(stream, headers));
-  const sessions = new Set<{ destroy(): void }>();
-  server.on("session", (session) => sessions.add(session));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.teardown(() => {
-    for (const each of sessions) each.destroy();
-    server.close();
-  });
-  return (server.address() as AddressInfo).port;
-}
-
 t.test("a request by HTTP/2 goes to a backend of HTTP/1.1", async (t) => {
   const { port: at } = await backend(t, echo);
   const { port } = await runningGateway(t, localObjects(...servedAt("web", [at]), web()));
@@ -80,6 +59,19 @@ t.test("a client that TLS lets choose HTTP/2 has it", async (t) => {
   const { headers, body } = await ask(t, `https://127.0.0.1:${tlsPort}`, { ":path": "/x" });
   t.equal(headers[":status"], 200);
   t.match(JSON.parse(body).headers.join("\n"), /X-Forwarded-Proto\nhttps/);
+});
+
+t.test("a body that waits to be asked for is asked for", async (t) => {
+  const { port: at } = await backend(t, echo);
+  const { port } = await runningGateway(t, localObjects(...servedAt("web", [at]), web()));
+  const session = connect(`http://127.0.0.1:${port}`);
+  t.teardown(() => session.destroy());
+  const head = { ":authority": "a.example", ":path": "/", ":method": "POST", expect: "100-continue" };
+  const stream = session.request(head, { endStream: false });
+  stream.on("continue", () => stream.end("said"));
+  let text = "";
+  for await (const chunk of stream.setEncoding("utf8")) text += chunk;
+  t.equal(JSON.parse(text).body, "said");
 });
 
 t.test("gRPC goes through with its trailers, both ways", async (t) => {

@@ -11,7 +11,7 @@ import type { Peer } from "./http1-request.ts";
 import { isHost, isTarget, type Refusal } from "./request-head.ts";
 
 const NO_HEADERS: readonly Header[] = [];
-const STATUS = { bad: 400, method: 405, resetContent: 205, failed: 502 };
+const STATUS = { goOn: 100, bad: 400, method: 405, resetContent: 205, failed: 502 };
 
 export class Http2Request implements ClientRequest {
   readonly version = "HTTP/2";
@@ -26,6 +26,8 @@ export class Http2Request implements ClientRequest {
   readonly refusal: Refusal | undefined;
   readonly #stream: ServerHttp2Stream;
   readonly #peer: Peer;
+  /** It sends its body when it has heard that it may. */
+  readonly #expects: boolean;
   #sink: ClientSink | undefined;
   #received: readonly Header[] = NO_HEADERS;
   #trailers: readonly Header[] = NO_HEADERS;
@@ -45,6 +47,7 @@ export class Http2Request implements ClientRequest {
     this.bodyLength =
       stream.readableEnded || stream.endAfterHeaders ? 0 : length === undefined ? UNKNOWN : Number(length);
     this.takesTrailers = headers.te === "trailers";
+    this.#expects = headers.expect?.toLowerCase() === "100-continue";
     this.refusal = refusalOf(this, headers.host);
     stream.on("trailers", (trailers) => {
       this.#received = headersFrom(trailers);
@@ -95,6 +98,7 @@ export class Http2Request implements ClientRequest {
       sink.bodyEnd(NO_HEADERS);
       return;
     }
+    if (this.#expects) this.inform(STATUS.goOn, NO_HEADERS);
     stream.on("data", (chunk: Buffer) => this.#sink?.body(chunk));
     stream.on("end", () => {
       if (!stream.closed) this.#sink?.bodyEnd(this.#received); // otherwise it was reset: "close" says so

@@ -3,23 +3,14 @@
  * of others say as well, and is one value for all of them. Metadata and spec are made of that when somebody asks.
  */
 import type { Service } from "../../kube/objects.ts";
-import { type KeptVersion, keptVersion, versionText } from "./shared-parts.ts";
+import { KeptMetadata } from "./kept-metadata.ts";
 
-type Metadata = Service["metadata"];
 type Spec = Service["spec"];
-type Own = "name" | "uid" | "resourceVersion" | "creationTimestamp" | "labels";
 
 /** No part of an address. */
 const BETWEEN_ADDRESSES = ",";
 
-export class KeptService {
-  // Whatever is compared of two services are fields: equal ones, equal services.
-  readonly name: string;
-  readonly uid: string | undefined;
-  readonly version: KeptVersion;
-  readonly creationTimestamp: string | undefined;
-  readonly labels: Metadata["labels"];
-  readonly about: Omit<Metadata, Own>;
+export class KeptService extends KeptMetadata {
   readonly addresses: string;
   readonly selector: Spec["selector"];
   readonly ports: Spec["ports"];
@@ -34,14 +25,8 @@ export class KeptService {
 
   /** `share` answers a value that says the same, and the same one for all that do. */
   constructor({ metadata, spec, status }: Service, share: <T>(value: T) => T) {
-    const { name, uid, resourceVersion, creationTimestamp, labels, ...about } = metadata;
+    super(metadata, share);
     const { clusterIP: _, clusterIPs = [], selector, ports, ...rest } = spec;
-    this.name = name;
-    this.uid = uid;
-    this.version = keptVersion(resourceVersion);
-    this.creationTimestamp = share(creationTimestamp);
-    this.labels = labels;
-    this.about = share(about);
     this.addresses = clusterIPs.join(BETWEEN_ADDRESSES);
     this.selector = selector;
     this.ports = share(ports);
@@ -55,12 +40,6 @@ export class KeptService {
 
   get kind(): "Service" {
     return "Service";
-  }
-
-  get metadata(): Metadata {
-    const { name, uid, creationTimestamp, labels } = this;
-    const resourceVersion = versionText(this.version);
-    return Object.assign({ name, uid, resourceVersion, creationTimestamp, labels }, this.about) as Metadata;
   }
 
   get spec(): Spec {

@@ -5,11 +5,9 @@
  */
 import { formatIp, parseIp } from "../../base/ip.ts";
 import type { Endpoint, EndpointSlice } from "../../kube/objects.ts";
-import { type KeptVersion, keptVersion, versionText } from "./shared-parts.ts";
+import { KeptMetadata } from "./kept-metadata.ts";
 
 type Beside = Omit<Endpoint, "addresses">;
-type Metadata = EndpointSlice["metadata"];
-type Own = "name" | "uid" | "resourceVersion" | "creationTimestamp" | "labels";
 
 /** Neither is part of an address or a domain name. */
 const BETWEEN_ENDPOINTS = " ";
@@ -19,14 +17,7 @@ const PACKED = 4;
 /** As many as a slice may have; the characters of more would be too many arguments for one call. */
 const MOST_PACKED = 1000;
 
-export class KeptSlice {
-  // Whatever is compared of two slices are fields: equal ones, equal slices.
-  readonly name: string;
-  readonly uid: string | undefined;
-  readonly version: KeptVersion;
-  readonly creationTimestamp: string | undefined;
-  readonly labels: Metadata["labels"];
-  readonly about: Omit<Metadata, Own>;
+export class KeptSlice extends KeptMetadata {
   readonly addressType: string;
   readonly ports: EndpointSlice["ports"];
   /** Where each endpoint has one IPv4 address, as nearly all have: its bytes as characters. Else texts. */
@@ -36,13 +27,7 @@ export class KeptSlice {
 
   /** `share` answers a value that says the same, and the same one for all that do. */
   constructor({ metadata, addressType, ports, endpoints }: EndpointSlice, share: <T>(value: T) => T) {
-    const { name, uid, resourceVersion, creationTimestamp, labels, ...about } = metadata;
-    this.name = name;
-    this.uid = uid;
-    this.version = keptVersion(resourceVersion);
-    this.creationTimestamp = share(creationTimestamp);
-    this.labels = labels;
-    this.about = share(about);
+    super(metadata, share);
     this.addressType = addressType;
     this.ports = share(ports);
     const packed = packedAddresses(endpoints);
@@ -58,12 +43,6 @@ export class KeptSlice {
 
   get kind(): "EndpointSlice" {
     return "EndpointSlice";
-  }
-
-  get metadata(): Metadata {
-    const { name, uid, creationTimestamp, labels } = this;
-    const resourceVersion = versionText(this.version);
-    return Object.assign({ name, uid, resourceVersion, creationTimestamp, labels }, this.about) as Metadata;
   }
 
   get endpoints(): Endpoint[] {
