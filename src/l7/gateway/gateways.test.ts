@@ -503,7 +503,7 @@ t.test(
       status: 503,
       reason: /there is no ca\.crt in ConfigMap shop\/gone/,
     });
-    const rubbish = { ...ca, data: { "ca.crt": ca.data["ca.crt"].replace("MII", "XXX") } };
+    const rubbish = { ...ca, data: { "ca.crt": ca.data["ca.crt"].replace("MII", "AAA") } };
     t.match(new World(gateway([HTTP]), grpc, policy("ca"), rubbish).ask("http://h/x.Y/Ping"), {
       status: 503,
       reason: /number 1 in ca\.crt of ConfigMap shop\/ca is no certificate/,
