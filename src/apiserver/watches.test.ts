@@ -5,7 +5,8 @@ import t from "tap";
 import type { StoreEvent } from "../cluster/store.ts";
 import { ServedCluster } from "../testing/api-server/served-cluster.ts";
 import { makeCluster } from "../testing/world/make-cluster.ts";
-import { type Received, Reflector, type Told } from "../watch/api-server/reflector.ts";
+import type { Received } from "../watch/api-server/received.ts";
+import { Reflector, type Told } from "../watch/api-server/reflector.ts";
 import { History } from "./history.ts";
 
 const MAPS = "/api/v1/namespaces/default/configmaps";

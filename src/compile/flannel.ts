@@ -9,6 +9,7 @@
  *   kube-subnet-manager  "true", or flannel does not look at the node
  */
 
+import { shown } from "../base/foreign-text.ts";
 import { formatIp, type Ip, type IpFamily, isLoopback, parseIp, sameIp } from "../base/ip.ts";
 import { formatMac } from "../base/mac.ts";
 import type { AgentConfig } from "../config/agent.ts";
@@ -25,8 +26,6 @@ const ADDRESS = { 4: `${PREFIX}public-ip`, 6: `${PREFIX}public-ipv6` } as const;
 /** The backends that each type of overlay is at one with; alloc leaves routes to the network itself. */
 const BACKENDS = { vxlan: ["vxlan"], none: ["host-gw", "alloc"] } as const;
 const FAMILIES: readonly IpFamily[] = [4, 6];
-/** Characters of an annotation in a message. */
-const SHOWN_MAX = 100;
 
 /** What a node says of its end for one family; undefined: nothing that can be used. */
 interface AnnouncedEnd {
@@ -117,12 +116,6 @@ function isOfNode(address: Ip): boolean {
 /** Of one device: no group's, nor all zeros. */
 function isOfOne({ hi, lo }: Mac): boolean {
   return (hi & 0x100) === 0 && (hi | lo) !== 0;
-}
-
-/** What somebody else wrote, as part of a line. */
-function shown(text: string): string {
-  const line = text.slice(0, 2 * SHOWN_MAX).replace(/[\p{C}\s]+/gu, " ");
-  return line.length <= SHOWN_MAX ? line : `${line.slice(0, SHOWN_MAX)}…`;
 }
 
 function parsed(text: string): { VtepMAC?: unknown; VNI?: unknown } {

@@ -1,5 +1,7 @@
 // Objects from an API server, over real connections, with a stand-in that fails on demand.
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import type { ServerResponse } from "node:http";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -446,6 +448,117 @@ t.test("several addresses: the next one when one does not answer", async (t) => 
   });
   t.ok(await heard.until(() => heard.isSynced));
   t.ok(await heard.until(() => heard.source.health.problem === ""));
+  heard.source.close();
+  await api.close();
+});
+
+t.test("several addresses: requests that fail together lead on to the next one, too", async (t) => {
+  const api = new StandIn();
+  api.put(service("web"));
+  const url = await server(api);
+  // One that takes as many requests as there are resources, and then cuts them all, as a machine does that is off.
+  const held = new Set<Socket>();
+  const dead = createServer((socket) => {
+    held.add(socket.on("error", () => {}));
+    if (held.size < 8) return;
+    for (const each of held) each.destroy();
+    held.clear();
+  });
+  await new Promise<void>((resolve) => void dead.listen(0, "127.0.0.1", resolve));
+  const { port } = dead.address() as AddressInfo;
+  const heard = new Heard({
+    kubeconfig: kubeconfig("https://unused:1"),
+    servers: [`http://127.0.0.1:${port}`, url],
+  });
+  t.ok(await heard.until(() => heard.isSynced), heard.source.health.problem);
+  t.equal(heard.source.health.server, url);
+  heard.source.close();
+  for (const each of held) each.destroy();
+  dead.close();
+  await api.close();
+});
+
+t.test("credentials that are written by halves, or do not belong together: told, and mended", async (t) => {
+  const tls = { key: pem("server.key"), cert: pem("server.crt"), ca: pem("ca.crt") };
+  const api = new StandIn(tls);
+  api.put(service("web"));
+  const url = `https://127.0.0.1:${await api.listen()}`;
+  const [ca, cert, key] = ["half-ca", "half-cert", "half-key"].map((name) => join(folder, name));
+  const token = join(folder, "half-token");
+  const whole: [string, string][] = [
+    [ca, pem("ca.crt")],
+    [cert, pem("client.crt")],
+    [key, pem("client.key")],
+    [token, "one"],
+  ];
+  const broken: [string, string, RegExp][] = [
+    [token, "one\ntwo", /: token \S+half-token is not one word of ASCII$/],
+    [token, "öne", /: token \S+half-token is not one word of ASCII$/],
+    [cert, "", /: certificate-authority, client-certificate or client-key: no PEM in it$/],
+    [cert, pem("server.crt"), /client-key: the key is not the certificate's$/],
+    [key, pem("client.key").slice(0, 200), /: certificate-authority, client-certificate or client-key: .*\S$/],
+  ];
+  const config = kubeconfig(
+    url,
+    { tokenFile: token, "client-certificate": cert, "client-key": key },
+    { "certificate-authority": ca },
+  );
+  for (const [file, text, pattern] of broken) {
+    for (const [each, its] of whole) writeFileSync(each, its);
+    writeFileSync(file, text);
+    const heard = new Heard({ kubeconfig: config });
+    t.ok(await heard.until(() => heard.problems.length > 0));
+    t.match(heard.problems[0], pattern);
+    for (const [each, its] of whole) writeFileSync(each, its);
+    t.ok(await heard.until(() => heard.isSynced), heard.source.health.problem);
+    heard.source.close();
+  }
+  writeFileSync(ca, "");
+  const named = kubeconfig(url, { token: "one" }, { "certificate-authority": join(folder, "gone") });
+  const other = new Heard({ kubeconfig: named }, "", 3000, true);
+  t.ok(await other.until(() => /CA \S+gone: no such file/.test(other.source.health.problem)));
+  writeFileSync(ca, pem("ca.crt"));
+  writeFileSync(named, readFileSync(config));
+  t.ok(await other.until(() => other.isSynced), "by a kubeconfig that names another one by now");
+  other.source.close();
+  await api.close();
+});
+
+t.test("a server that answers in other ways than a server does: told, nothing emptied, the agent lives", async (t) => {
+  const api = new StandIn();
+  api.put(service("web"));
+  const port = await api.listen();
+  const heard = new Heard({ kubeconfig: kubeconfig(`http://127.0.0.1:${port}`) });
+  t.ok(await heard.until(() => heard.isSynced));
+  const page = "<html>".padEnd(3000, "x");
+  const answers: [string, (response: ServerResponse) => void][] = [
+    ["a redirect", (r) => r.writeHead(302, { location: "https://portal.example/" }).end(page)],
+    ["a page", (r) => r.writeHead(200, { "content-type": "text/html" }).end(page)],
+    ["null", (r) => r.writeHead(200).end("null\n")],
+    ["an empty object", (r) => r.writeHead(200).end("{}\n")],
+    ["nothing", (r) => r.writeHead(200).end()],
+    ["no content", (r) => r.writeHead(204).end()],
+    ["events about nothing", (r) => r.writeHead(200).end('{"type":"ADDED","object":null}\n')],
+    ["half a body", (r) => r.writeHead(200, { "content-length": "900" }).write("{") && r.destroy()],
+    ["no HTTP", (r) => r.socket?.end("SSH-2.0-OpenSSH_9.2\r\n")],
+    ["large headers", (r) => r.writeHead(200, { "x-much": "x".repeat(100_000) }).end("{}")],
+    ["a length twice", (r) => r.socket?.end("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n")],
+  ];
+  for (const [what, answer] of answers) {
+    let count = 0;
+    const told = heard.problems.length;
+    api.fault = (_, response) => {
+      count++;
+      answer(response);
+      return true;
+    };
+    api.compact();
+    t.ok(await heard.until(() => heard.problems.length > told && count > 8), what);
+    t.equal(heard.graph.services.size, 1, what);
+    t.match(heard.problems.at(-1), /^API server http:\/\/127\.0\.0\.1:\d+: [^\n]{9,250}$/, what);
+    api.fault = () => false;
+    t.ok(await heard.until(() => heard.source.health.problem === ""), what);
+  }
   heard.source.close();
   await api.close();
 });

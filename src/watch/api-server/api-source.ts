@@ -13,7 +13,8 @@ import { bareObject, compactObject, keptObject } from "./kept-object.ts";
 import type { Access } from "./kubeconfig.ts";
 import { LastState } from "./last-state.ts";
 import { NodeWriter } from "./node-writer.ts";
-import { type Received, Reflector, type Told } from "./reflector.ts";
+import type { Received } from "./received.ts";
+import { Reflector, type Told } from "./reflector.ts";
 import { RESOURCES, type Resource } from "./resources.ts";
 import { wholeObject } from "./whole-object.ts";
 

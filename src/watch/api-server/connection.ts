@@ -8,10 +8,10 @@ import {
   type RequestOptions,
 } from "node:http";
 import { Agent, request } from "node:https";
-import { createSecureContext } from "node:tls";
+import { createSecureContext, type SecureContext } from "node:tls";
 import { isLoopback } from "../../base/ip.ts";
 import { CredentialReader, type Credentials } from "./credentials.ts";
-import { type Access, addressOf, serverText, socketPathOf } from "./kubeconfig.ts";
+import { type Access, addressOf, KubeconfigError, serverText, socketPathOf } from "./kubeconfig.ts";
 
 /** What becomes of a request, in this order: at most one `status`, any number of `data`, one `end`. */
 export interface Answer {
@@ -86,13 +86,15 @@ export class ApiConnection {
       isOver = true;
       answer.end(error, isNear);
     };
-    this.#reader.read().then(
-      (credentials) => {
-        if (isOver) return;
-        made = this.#make(asked, credentials, answer, end);
-      },
-      (error: Error) => end(error.message),
-    );
+    this.#reader
+      .read()
+      .then((credentials) => {
+        if (!isOver) made = this.#make(asked, credentials, answer, end);
+      })
+      .catch((error: Error) => {
+        this.#readAgain(); // what is wrong may be mended by now
+        end(error.message);
+      });
     return {
       close: () => {
         isOver = true;
@@ -130,7 +132,7 @@ export class ApiConnection {
     });
     made.on("error", (error) => {
       clearTimeout(patience);
-      this.#next();
+      this.#next(url);
       this.#readAgain();
       end(`${serverText(url)}: ${wordsOf(error)}`, isNobodyHere(error, url) || !this.#isServer(url));
     });
@@ -160,16 +162,13 @@ export class ApiConnection {
     if (!Number.isNaN(ms)) this.aheadSeconds = ms / 1000;
   }
 
-  #tls({ ca, cert, key, tlsKey }: Credentials): Agent {
+  #tls(credentials: Credentials): Agent {
+    const { tlsKey } = credentials;
     if (this.#agent !== undefined && this.#tlsKey === tlsKey) return this.#agent;
     const { insecure, serverName } = this.#access;
-    this.#tlsKey = tlsKey;
     // One for all connections: each would read the certificates for itself.
-    const secureContext = createSecureContext({
-      ...(ca === undefined ? {} : { ca }),
-      ...(cert === undefined ? {} : { cert }),
-      ...(key === undefined ? {} : { key }),
-    });
+    const secureContext = secureContextOf(credentials);
+    this.#tlsKey = tlsKey;
     this.#agent = new Agent({
       keepAlive: true,
       rejectUnauthorized: !insecure,
@@ -183,7 +182,9 @@ export class ApiConnection {
     return this.#access.servers.some((server) => serverText(server) === serverText(url));
   }
 
-  #next(): void {
+  /** Of requests that fail together the first one leads on: as many turns as there are servers would lead nowhere. */
+  #next(failed: URL): void {
+    if (failed !== this.#access.servers[this.#server]) return;
     this.#server = (this.#server + 1) % this.#access.servers.length;
   }
 
@@ -207,6 +208,20 @@ export class ApiConnection {
   close(): void {
     this.#agent?.destroy();
     this.#plain.destroy();
+  }
+}
+
+/** Throws where they cannot be read: one is written just now, or of certificate and key only one is renewed yet. */
+function secureContextOf({ ca, cert, key }: Pick<Credentials, "ca" | "cert" | "key">): SecureContext {
+  try {
+    return createSecureContext({
+      ...(ca === undefined ? {} : { ca }),
+      ...(cert === undefined ? {} : { cert }),
+      ...(key === undefined ? {} : { key }),
+    });
+  } catch (cause) {
+    const why = wordsOf(cause as Error).replace(/^error:[0-9A-F]+:/, "");
+    throw new KubeconfigError(`certificate-authority, client-certificate or client-key: ${why}`);
   }
 }
 
@@ -242,6 +257,8 @@ const WORDS: Readonly<Record<string, string>> = {
   ETIMEDOUT: "no answer",
   DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is signed by nobody we know: check certificate-authority",
   SELF_SIGNED_CERT_IN_CHAIN: "its certificate is signed by nobody we know: check certificate-authority",
+  ERR_OSSL_X509_KEY_VALUES_MISMATCH: "the key is not the certificate's",
+  ERR_OSSL_PEM_NO_START_LINE: "no PEM in it",
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: "its certificate is signed by nobody we know: check certificate-authority",
   CERT_HAS_EXPIRED: "its certificate has expired",
 };

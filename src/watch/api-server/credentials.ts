@@ -26,6 +26,8 @@ const EXEC_TIMEOUT_MS = 60_000;
 const EXEC_BYTES = 1024 * 1024;
 /** A token is used no longer than until so long before its end. */
 const EARLY_MS = 10_000;
+/** What a header may hold. */
+const TOKEN = /^[\x21-\x7e]*$/;
 const run = promisify(execFile);
 
 export class CredentialReader {
@@ -46,8 +48,10 @@ export class CredentialReader {
       ...part("cert", plugged?.cert ?? (cert === undefined ? undefined : read("client certificate", cert))),
       ...part("key", plugged?.key ?? (key === undefined ? undefined : read("client key", key))),
     };
-    const bearer =
-      plugged?.token ?? (token === undefined ? "" : read("token", token).toString("utf8").trim());
+    const bearer = (
+      plugged?.token ?? (token === undefined ? "" : read("token", token).toString("utf8"))
+    ).trim();
+    if (!TOKEN.test(bearer)) throw new KubeconfigError(`${tokenName(this.#access)} is not one word of ASCII`);
     return {
       ...tls,
       headers: { ...headers, ...(bearer === "" ? {} : { authorization: `Bearer ${bearer}` }) },
@@ -75,6 +79,12 @@ export class CredentialReader {
       throw error;
     }
   }
+}
+
+/** For errors: never what it is. */
+function tokenName({ exec, token }: Access): string {
+  if (exec !== undefined) return `credential plug-in ${exec.command}: its token`;
+  return token !== undefined && "file" in token ? `token ${token.file}` : "the token";
 }
 
 function read(what: string, bytes: Bytes): Buffer {
@@ -112,7 +122,7 @@ function pluggedFrom(text: string, apiVersion: string, command: string): Plugged
   const fail = (why: string): never => {
     throw new KubeconfigError(`credential plug-in ${command}: ${why}`);
   };
-  let answer: { kind?: string; apiVersion?: string; status?: Record<string, string | undefined> };
+  let answer: { kind?: string; apiVersion?: string; status?: Record<string, string | undefined> } | null;
   try {
     answer = JSON.parse(text);
   } catch {
@@ -122,6 +132,8 @@ function pluggedFrom(text: string, apiVersion: string, command: string): Plugged
     return fail(`its answer is no ExecCredential of ${apiVersion}`);
   const { token, clientCertificateData: cert, clientKeyData: key, expirationTimestamp } = answer.status ?? {};
   if (token === undefined && cert === undefined) return fail("it gave neither a token nor a certificate");
+  if ([token, cert, key].some((each) => each !== undefined && typeof each !== "string"))
+    return fail("token, certificate and key have to be strings");
   if ((cert === undefined) !== (key === undefined)) return fail("of certificate and key it gave one");
   const expiresMs =
     expirationTimestamp === undefined ? Number.POSITIVE_INFINITY : Date.parse(expirationTimestamp);

@@ -14,7 +14,7 @@ import { validateObject } from "../../kube/validate/object.ts";
 import { KeptPod } from "./kept-pod.ts";
 import { KeptService } from "./kept-service.ts";
 import { KeptSlice } from "./kept-slice.ts";
-import type { Received } from "./reflector.ts";
+import type { Received } from "./received.ts";
 import { SharedParts } from "./shared-parts.ts";
 
 type Fields = Readonly<Record<string, unknown>>;

@@ -5,7 +5,7 @@
  */
 import type { NodeReport } from "../source.ts";
 import type { ApiConnection } from "./connection.ts";
-import type { Received } from "./reflector.ts";
+import type { Received } from "./received.ts";
 import { type Refusal, writeOnce } from "./write-request.ts";
 
 export interface NodeWriterOptions {

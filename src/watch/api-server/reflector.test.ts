@@ -1,6 +1,7 @@
 // The list-and-watch of one resource: what is asked, what is told, and what becomes of servers that fail.
 import t from "tap";
-import { type Received, Reflector, type Told } from "./reflector.ts";
+import type { Received } from "./received.ts";
+import { Reflector, type Told } from "./reflector.ts";
 
 interface Thing {
   readonly name: string;
@@ -292,14 +293,106 @@ t.test("what cannot be used is left out, and hides nothing", async (t) => {
 });
 
 t.test("nonsense ends the connection, not the watch", async (t) => {
-  for (const text of ["<html>\n", '{"type":"SURPRISE","object":{}}\n', `${"x".repeat(17 * 1024 * 1024)}`]) {
+  const lines = [
+    ...["<html>", "null", "5", "[]", '"text"', "{}", '{"type":"SURPRISE","object":{}}'],
+    ...['{"type":"MODIFIED"}', '{"type":"MODIFIED","object":null}', '{"type":"DELETED","object":{}}'],
+    ...['{"type":"BOOKMARK","object":{"metadata":null}}', '{"type":"ADDED","object":{"metadata":{"name":7}}}'],
+    '{"type":"ADDED","object":{"metadata":{"name":"x","namespace":{"toString":1}}}}',
+    '{"type":"ADDED","object":{"metadata":{"name":"x","annotations":["y"]}}}',
+  ].map((each) => `${each}\n`);
+  for (const text of [...lines, "x".repeat(17 * 1024 * 1024)]) {
     const world = watching();
     world.answer(200, line("MODIFIED", object("a", "6")), text, line("DELETED", object("a", "7")));
-    t.same(world.told, ["MODIFIED a@6"], "what comes after it is not believed");
+    t.same(world.told, ["MODIFIED a@6"], `what comes after ${text.slice(0, 60)} is not believed`);
     t.ok(world.reflector.isOver);
-    t.match(world.reflector.problem, /^sent /);
+    t.match(world.reflector.problem, /^sent .{9,250}$/);
     world.end();
     t.equal(world.askLater(), watchFrom("6"));
+  }
+});
+
+t.test("errors that say nothing, or say it otherwise than a server does", async (t) => {
+  for (const object of ["null", "[]", '"x"', '{"code":"410","message":{"a":1},"details":null}']) {
+    const world = watching();
+    world.answer(200, `{"type":"ERROR","object":${object}}\n`);
+    t.equal(world.reflector.problem, "ERROR ");
+    world.end();
+    t.equal(world.askLater(), STREAM);
+    world.answer(500, object).end();
+    t.equal(world.reflector.problem, "answered 500");
+  }
+  const long = new World();
+  long.ask();
+  long.answer(503, JSON.stringify({ message: `two\nlines\u001b[31m${"x".repeat(9000)}` })).end();
+  t.match(long.reflector.problem, /^two lines \[31mx{400,500}…$/);
+});
+
+t.test("what is no list is not an empty one: nothing that was known is emptied by it", async (t) => {
+  const portal = '{"kind":"Status","status":"Success"}';
+  for (const text of [
+    ...["null", "[]", "{}", "5", portal, '{"items":[]}', '{"metadata":{"resourceVersion":"9"},"items":{}}'],
+    ...['{"metadata":{"resourceVersion":9},"items":[]}', '{"metadata":{"resourceVersion":"9"},"items":[null]}'],
+    '{"metadata":{"resourceVersion":"9"},"items":[{"metadata":{}}]}',
+  ]) {
+    const world = watching();
+    world.answer(200, gone).end(); // everything is to be told anew
+    t.equal(world.askLater(), STREAM);
+    world.answer(422, "{}").end();
+    t.equal(world.askLater(), "limit=500");
+    world.answer(200, text).end();
+    t.same(world.told, [], text);
+    t.match(world.reflector.problem, /^sent .{9,250}$/, text);
+    t.equal(world.askLater(), "limit=500");
+    world.answer(200, '{"metadata":{"resourceVersion":"9"},"items":null}').end();
+    t.same(world.told, ["= "], "as Go writes an empty one");
+  }
+});
+
+t.test("a list without an end is given up before it fills the memory", async (t) => {
+  const world = new World();
+  world.ask();
+  world.answer(422, "{}").end();
+  world.ask();
+  world.reflector.onStatus(200, undefined, 0);
+  const chunk = Buffer.alloc(16 * 1024 * 1024, " ");
+  let count = 0;
+  while (!world.reflector.isOver && count++ < 100) world.reflector.onData(chunk, 0);
+  t.equal(count, 17);
+  t.equal(world.reflector.problem, "sent a list that does not end");
+});
+
+t.test("a server that has forgotten each version that it gives is asked less and less often", async (t) => {
+  for (const streams of [true, false]) {
+    const world = new World();
+    const list = (): void => {
+      t.equal(world.askLater(), streams ? STREAM : "limit=500");
+      if (streams) world.answer(200, bookmark("5", true), gone);
+      else world.answer(200, '{"metadata":{"resourceVersion":"5"},"items":[]}').end();
+    };
+    if (!streams) {
+      world.ask();
+      world.answer(422, "{}").end();
+    }
+    const waits: number[] = [];
+    for (let i = 0; i < 8; i++) {
+      list();
+      if (!streams) {
+        t.equal(world.askLater(), watchFrom("5"));
+        world.answer(410, "{}");
+      }
+      world.end();
+      waits.push(world.reflector.dueMs - world.nowMs);
+    }
+    t.same(waits, [streams ? 187.5 : 0, 375, 750, 1500, 3000, 6000, 11_250, 11_250]);
+    list();
+    if (!streams) world.askLater();
+    else {
+      world.end();
+      world.askLater();
+      world.answer(200, bookmark("5", true));
+    }
+    world.answer(200, line("ADDED", object("a", "6")), gone).end();
+    t.ok(world.reflector.dueMs - world.nowMs <= 187.5, "it works again, and then forgets");
   }
 });
 
@@ -310,6 +403,11 @@ t.test("silence: a list has a minute, a watch its own time", async (t) => {
   world.nowMs = 60_000;
   world.reflector.onSilence(world.nowMs);
   t.equal(world.reflector.problem, "no answer");
+  const mute = watching();
+  mute.nowMs = 1000;
+  mute.end();
+  mute.askLater();
+  t.equal(mute.reflector.deadlineMs - mute.nowMs, 60_000, "nor has a watch longer that does not begin");
   const later = watching();
   t.equal(later.reflector.deadlineMs, 465_000);
   later.nowMs = 465_000;

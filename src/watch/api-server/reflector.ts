@@ -5,18 +5,7 @@
  * has forgotten that (410 Gone), everything. A list that is not whole is never told, so that no table is emptied by it.
  */
 import { Lines } from "./lines.ts";
-
-/** What the server sends, as far as this file looks at it. */
-export interface Received {
-  readonly kind?: string;
-  readonly metadata?: {
-    readonly name?: string;
-    readonly namespace?: string;
-    readonly uid?: string;
-    readonly resourceVersion?: string;
-    readonly annotations?: Readonly<Record<string, string>>;
-  };
-}
+import { eventOf, pageOf, type Received, type Status, statusOf } from "./received.ts";
 
 /** A request to make: the parameters of a GET of the resource. */
 export interface Ask {
@@ -63,14 +52,9 @@ const ABSENT_MS = 60_000;
 const ERROR_BYTES = 65_536;
 /** Longer than any object that an API server takes (etcd: 1.5 MiB). */
 const LINE_BYTES = 16 * 1024 * 1024;
+/** More than 100,000 pods; a text of JavaScript ends at twice as much. */
+const LIST_BYTES = 256 * 1024 * 1024;
 const INITIAL_END = "k8s.io/initial-events-end";
-
-interface Status {
-  readonly code?: number;
-  readonly reason?: string;
-  readonly message?: string;
-  readonly details?: { readonly retryAfterSeconds?: number };
-}
 
 interface Gathered<T> {
   readonly object: T;
@@ -111,6 +95,8 @@ export class Reflector<T> {
   /** The server has given up a list in pages: it is to come as one. */
   #isUnpaged = false;
   #failures = 0;
+  /** How often the server has forgotten what it had just told. */
+  #forgotten = 0;
   /** Objects of a list that is not whole yet, by namespace and name. */
   #list: Map<string, Gathered<T>> | undefined;
   #flight: Flight | undefined;
@@ -149,6 +135,8 @@ export class Reflector<T> {
     const flight = this.#flight;
     if (flight === undefined) return Number.POSITIVE_INFINITY;
     const since = Math.max(flight.beganMs, this.heardMs);
+    // A watch begins at once, too; nobody else tells of a server, or one before it, that takes requests and is silent.
+    if (flight.status === 0) return flight.beganMs + LIST_SILENCE_MS;
     if (this.#list === undefined) return since + flight.timeoutMs + SILENCE_MS;
     return since + (flight.way === "stream" && flight.heardAnything ? STREAM_SILENCE_MS : LIST_SILENCE_MS);
   }
@@ -180,6 +168,7 @@ export class Reflector<T> {
     if (flight.status !== 200 || flight.way === "list") {
       if (flight.status === 200 || flight.bytes < ERROR_BYTES) flight.parts.push(chunk);
       flight.bytes += chunk.length;
+      if (flight.bytes > LIST_BYTES) this.#again(flight, "sent a list that does not end", nowMs);
       return;
     }
     flight.lines.add(chunk, (line) => {
@@ -246,46 +235,48 @@ export class Reflector<T> {
     } else {
       this.needsCredentials = status === 401;
       const words = body.message ?? `answered ${status}`;
-      const wait = flight.retryAfterMs >= 0 ? flight.retryAfterMs : secondsOf(body);
+      const wait = flight.retryAfterMs >= 0 ? flight.retryAfterMs : waitOf(body);
       this.#again(flight, status === 404 ? `has no ${resource}: ${words}` : words, nowMs, wait);
     }
   }
 
   #onPage(flight: Flight, text: string, nowMs: number): void {
-    let page: { items?: Received[]; metadata?: { resourceVersion?: string; continue?: string } };
-    try {
-      page = JSON.parse(text);
-    } catch (error) {
-      this.#again(flight, `sent a list that is not JSON: ${messageOf(error)}`, nowMs);
+    const page = pageOf(text);
+    if (typeof page === "string") {
+      this.#again(flight, page, nowMs);
       return;
     }
-    for (const item of page.items ?? []) this.#gather(item, false);
-    this.#continue = page.metadata?.continue ?? "";
-    if (this.#continue === "") this.#whole(page.metadata?.resourceVersion ?? "");
+    for (const item of page.items) this.#gather(item, false);
+    this.#continue = page.continue;
+    if (this.#continue === "") this.#whole(page.resourceVersion);
     this.#over(flight, nowMs);
   }
 
   #onLine(flight: Flight, line: string, nowMs: number): void {
-    let event: { type?: string; object?: Received };
-    try {
-      event = JSON.parse(line);
-    } catch (error) {
-      this.#again(flight, `sent a line that is not JSON: ${messageOf(error)}`, nowMs);
+    const event = eventOf(line);
+    if (typeof event === "string") {
+      this.#again(flight, event, nowMs);
       return;
     }
-    const { type, object = {} } = event;
+    if (event.type === "ERROR") {
+      this.#onError(flight, event.status, nowMs);
+      return;
+    }
+    const { type, object } = event;
     const version = object.metadata?.resourceVersion;
-    if (type !== "ERROR" && this.#list === undefined) this.#works();
-    if (type === "ERROR") this.#onError(flight, object as Status, nowMs);
-    else if (type === "BOOKMARK") {
+    if (this.#list === undefined) {
+      this.#works();
+      this.#forgotten = 0;
+    }
+    if (type === "BOOKMARK") {
       if (version !== undefined) this.#resourceVersion = version;
       if (this.#list !== undefined && object.metadata?.annotations?.[INITIAL_END] === "true")
         this.#whole(version ?? "");
-    } else if (type === "ADDED" || type === "MODIFIED" || type === "DELETED") {
-      if (this.#list !== undefined) this.#gather(object, type === "DELETED");
-      else this.#change(type, object);
-      if (version !== undefined) this.#resourceVersion = version;
-    } else this.#again(flight, `sent an event of a type that is not known: ${String(type)}`, nowMs);
+      return;
+    }
+    if (this.#list !== undefined) this.#gather(object, type === "DELETED");
+    else this.#change(type, object);
+    if (version !== undefined) this.#resourceVersion = version;
   }
 
   #onError(flight: Flight, status: Status, nowMs: number): void {
@@ -298,7 +289,7 @@ export class Reflector<T> {
       this.#withoutStreams(flight, nowMs);
     else {
       this.#restart(); // what a server cannot go on with from a version, it can tell anew
-      this.#again(flight, message, nowMs, secondsOf(status));
+      this.#again(flight, message, nowMs, waitOf(status));
     }
   }
 
@@ -337,12 +328,15 @@ export class Reflector<T> {
     this.#works();
   }
 
-  /** What was known is of a version that the server has forgotten. */
+  /** What was known is of a version that the server has forgotten; one that forgets all that it tells can wait. */
   #forget(flight: Flight, nowMs: number): void {
     const wasPaged = flight.way === "list" && this.#continue !== "";
     this.#restart();
     this.#isUnpaged = wasPaged;
-    if (flight.way === "watch") this.#over(flight, nowMs);
+    if (nowMs - flight.beganMs > MOST_WAIT_MS) this.#forgotten = 0;
+    this.#failures = Math.max(this.#failures, this.#forgotten);
+    const isFirst = this.#forgotten++ === 0;
+    if (flight.way === "watch" && isFirst) this.#over(flight, nowMs);
     else this.#again(flight, "has forgotten the version that it gave", nowMs);
   }
 
@@ -383,18 +377,6 @@ export class Reflector<T> {
   }
 }
 
-function statusOf(text: string): Status {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null ? value : {};
-  } catch {
-    return {};
-  }
-}
-
-const secondsOf = ({ details }: Status): number =>
-  details?.retryAfterSeconds === undefined
-    ? -1
-    : Math.min(details.retryAfterSeconds * 1000, MOST_RETRY_AFTER_MS);
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+/** -1: it does not say. */
+const waitOf = ({ retryAfterSeconds = -1 }: Status): number =>
+  retryAfterSeconds < 0 ? -1 : Math.min(retryAfterSeconds * 1000, MOST_RETRY_AFTER_MS);

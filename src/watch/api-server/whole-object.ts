@@ -6,7 +6,7 @@ import { decodeCarried, decodeOwn, isTyped } from "../../kube/manifest/decode.ts
 import { FieldProblems } from "../../kube/manifest/field-problems.ts";
 import type { KubeObject } from "../../kube/objects.ts";
 import { validateObject } from "../../kube/validate/object.ts";
-import type { Received } from "./reflector.ts";
+import type { Received } from "./received.ts";
 
 /** Or why it cannot be used: one line. */
 export function wholeObject(received: Received, info: KindInfo): KubeObject | string {

@@ -1,7 +1,10 @@
 /** One request that writes, and what became of it. */
 import type { ApiConnection, Asked } from "./connection.ts";
+import { statusOf } from "./received.ts";
 
 const ANSWER_MS = 30_000;
+/** Of an answer more is not looked at. */
+const REFUSAL_MAX = 65_536;
 
 export interface Refusal {
   /** 0: the server could not be asked, or did not answer. */
@@ -21,20 +24,15 @@ export function writeOnce(connection: ApiConnection, asked: Asked): Promise<Refu
     patience.unref();
     const call = connection.send(asked, {
       status: (code) => void (status = code),
-      data: (chunk) => void (text += Buffer.from(chunk).toString("latin1")),
+      data: (chunk) => {
+        if (text.length < REFUSAL_MAX) text += Buffer.from(chunk).toString("latin1");
+      },
       end: (error) => {
         clearTimeout(patience);
         const isWritten = status >= 200 && status < 300;
-        resolve(isWritten ? undefined : { status, why: error ?? messageOf(text, status) });
+        resolve(isWritten ? undefined : { status, why: error ?? statusOf(text).message ?? `status ${status}` });
       },
     });
   });
 }
 
-function messageOf(text: string, status: number): string {
-  try {
-    return String((JSON.parse(text) as { message?: string }).message ?? status);
-  } catch {
-    return `status ${status}`;
-  }
-}
