@@ -291,6 +291,16 @@ t.test("a node without a lab", { skip: cannotRun("unshare", "nsenter", "socat", 
     t.match(await podwire("--agent", "/run/podwire/none.sock", "show", "ports"), { status: 1, stderr: gone });
   });
 
+  await t.test("a second agent at this one's socket is refused, and takes nothing from it", async (t) => {
+    const second = await podwire("agent", "--config", config);
+    t.match(second, {
+      status: 1,
+      stderr: /^error: an agent answers at \/run\/podwire\/agent\.sock already: end it first/m,
+    });
+    t.match(await podwire("status"), { status: 0 });
+    t.match(await podwire(...curl), { status: 0, stdout: /web/ });
+  });
+
   await t.test("status, when a pod's device is not there and when the agent is gone", async (t) => {
     const all = objects(namespaces).map((object) =>
       JSON.parse(JSON.stringify(object).replaceAll(namespaces.path("shell"), "/run/netns/gone")),

@@ -1,5 +1,6 @@
 /** `podwire agent --config FILE`: one node's data path, in the foreground, until a signal. */
 import { hostname } from "node:os";
+import { answers } from "../api/answers.ts";
 import { hasCode, PodwireError } from "../base/errors.ts";
 import { type AgentConfig, HOST_DEVICE } from "../config/agent.ts";
 import { AGENT_SOCKET } from "../config/agent-socket.ts";
@@ -20,6 +21,7 @@ export async function runAgent(configFile: string, nodeName?: string): Promise<v
   const file = fileOf(configFile);
   const configured = readConfigured(file, nodeName);
   if ("files" in configured.source) refuseReadOnce(configured.source.files);
+  await refuseSecond(configured.socket);
   try {
     await runOnce(configured, file);
   } catch (error) {
@@ -27,6 +29,13 @@ export async function runAgent(configFile: string, nodeName?: string): Promise<v
     log((error as Error).message);
     await runOnce(configured, file);
   }
+}
+
+/** A second agent would take the first one's socket from it, and with that every container's network, before it fails. */
+async function refuseSecond(socket: string): Promise<void> {
+  if (!(await answers(socket))) return;
+  const message = `an agent answers at ${socket} already: end it first, or give this one another socket`;
+  throw new PodwireError(message, { code: "AGENT_RUNS" });
 }
 
 async function runOnce(configured: AgentConfig, file: ManifestText): Promise<void> {

@@ -3,7 +3,7 @@
  * process takes with it (the drop set, devices of superframes) is not among it. May be repeated; what is not an agent's
  * is left alone.
  */
-import { connect } from "node:net";
+import { answers } from "../../api/answers.ts";
 import { PodwireError } from "../../base/errors.ts";
 import type { AgentConfig } from "../../config/agent.ts";
 import type { Native } from "../../native/binding.ts";
@@ -50,15 +50,4 @@ export async function cleanUp(native: Native, left: Left): Promise<string[]> {
 async function isOurs(netns: string, name: string): Promise<boolean> {
   const shown = await runIn(netns, ["ip", "link", "show", "dev", name], { mayFail: true });
   return linesOf(shown).includes(`alias ${ALIAS}`);
-}
-
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
 }
