@@ -1,7 +1,7 @@
 // Machines with one NIC each, that is the kernel's: namespaces on one fabric, whose agents share it. Beside them a
 // router, behind which the world is, and pods. Nothing of a machine is prepared but what any has: an address and a route.
 import { execFileSync } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Test } from "tap";
@@ -13,6 +13,8 @@ import type { Namespaces } from "./namespaces.ts";
 export const WORLD = { 4: "203.0.113.9", 6: "2001:db8:9::9" } as const;
 /** A neighbour with another MAC address than before is found by kernels after some seconds. */
 const REACHED_MS = 15_000;
+/** As the image starts it. */
+const MAIN = join(ROOT, "build/bundle/cli/main.js");
 const STARTED_MS = 40_000;
 const NODES = ["n1", "n2"] as const;
 const PODS = { a: "n1", b: "n2" } as const;
@@ -40,6 +42,7 @@ export async function setUp(t: Test, namespaces: Namespaces): Promise<Machines> 
   });
   makeMachines(namespaces);
   await writeFiles(namespaces, folder);
+  await layPrograms(join(folder, "bin"));
   for (const name of ["a", "b", "out"]) running.push(await startWeb(namespaces, name));
   running.push(await startWeb(namespaces, "n1", 2280));
   return { folder, running, agent: (i) => startAgent(namespaces, folder, i, running) };
@@ -210,6 +213,16 @@ async function writeFiles(namespaces: Namespaces, folder: string): Promise<void>
   for (const i of [1, 2]) await writeFile(join(folder, `n${i}.yaml`), JSON.stringify(agentConfig(i, folder)));
 }
 
+/** The programs that the container image has, which are all that an agent may need. */
+async function layPrograms(folder: string): Promise<void> {
+  const [, list = ""] = /^programs=\((.*)\)$/m.exec(await readFile(join(ROOT, "scripts/image"), "utf8")) ?? [];
+  await mkdir(folder);
+  for (const name of list.split(" ")) {
+    const path = execFileSync("sh", ["-c", `command -v ${name}`], { encoding: "utf8" }).trim();
+    await symlink(path.startsWith("/") ? path : `/bin/${name}`, join(folder, name));
+  }
+}
+
 /** Among `running` it is ended with the test. */
 async function startAgent(
   namespaces: Namespaces,
@@ -217,8 +230,8 @@ async function startAgent(
   i: number,
   running: Running[],
 ): Promise<Running> {
-  const command = [PODWIRE, "agent", "--config", join(folder, `n${i}.yaml`)];
-  const inside = ["ip", "netns", "exec", namespaces.nameOf(`n${i}`)];
+  const command = [process.execPath, MAIN, "agent", "--config", join(folder, `n${i}.yaml`)];
+  const inside = ["ip", "netns", "exec", namespaces.nameOf(`n${i}`), "env", `PATH=${join(folder, "bin")}`];
   const each = await start([...inside, ...command], /data plane running/, STARTED_MS);
   running.push(each);
   return each;

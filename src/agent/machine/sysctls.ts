@@ -61,9 +61,10 @@ export class MachineSysctls {
   }
 
   async #filters(): Promise<Record<string, string>> {
-    const text = await runIn(this.#netns, ["sh", "-c", `cd ${CONF} && grep . */rp_filter`], {
-      mayFail: true,
-    });
+    const script = `cd ${CONF} && for each in */rp_filter; do
+  read -r value < "$each" && echo "$each:$value"
+done`;
+    const text = await runIn(this.#netns, ["sh", "-c", script], { mayFail: true });
     return Object.fromEntries(linesOf(text).map((line) => line.split("/rp_filter:") as [string, string]));
   }
 

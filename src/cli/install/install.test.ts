@@ -262,3 +262,22 @@ t.test("the API server is the one that kubectl asks, if nodes can ask it too", a
     /^note: https:\/\/127\.0\.0\.1:6443 of your kubeconfig is this machine's alone: agents ask KUBERNETES/,
   );
 });
+
+t.test("the image has what its launcher runs", async (t) => {
+  const [, programs = ""] = /^programs=\((.*)\)$/m.exec(page("scripts/image")) ?? [];
+  const [, launcher = ""] = /<<SH\n([\s\S]*?)\nSH$/m.exec(page("scripts/package/lay-out")) ?? [];
+  const run = [...launcher.matchAll(/\$\((\w+)\)/g)].map(([, name]) => name);
+  t.same(run, ["nproc"]);
+  t.same(
+    run.filter((name) => !programs.split(" ").includes(name)),
+    [],
+  );
+});
+
+t.test("systemd does not give up an agent that cannot start yet", async (t) => {
+  const unit = page("scripts/package/debian/podwire-agent.service");
+  const [, head = "", rest = ""] = /^\[Unit\]\n([\s\S]*)\[Service\]\n([\s\S]*)$/m.exec(unit) ?? [];
+  // Otherwise it does after five starts within ten seconds.
+  t.match(head, /^StartLimitIntervalSec=0$/m);
+  t.match(rest, /^Restart=always$/m);
+});
