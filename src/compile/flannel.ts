@@ -163,8 +163,8 @@ function overwritten(annotations: Annotations, family: IpFamily): Ip | undefined
   return address?.family === family ? address : undefined;
 }
 
-/** One line for each node whose pods cannot be reached, or only by guess. */
-export function problemsOf(node: Node, told: Announced): string[] {
-  const all = [told.problem, told[4].problem, told[6].problem].filter((text) => text !== "");
+/** One line for each node whose pods cannot be reached, or only by guess. `claim`: what of it is another's, too. */
+export function problemsOf(node: Node, told: Announced, claim: string): string[] {
+  const all = [told.problem, claim, told[4].problem, told[6].problem].filter((text) => text !== "");
   return all.slice(0, 1).map((text) => `node ${node.metadata.name}: ${text}`);
 }

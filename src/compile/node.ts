@@ -35,6 +35,7 @@ import { keepsClientAddresses } from "../kube/keep-client-address.ts";
 import type { DesiredState, Node, Pod } from "../watch/desired-state.ts";
 import { type Announced, announced, problemsOf } from "./flannel.ts";
 import { type Mac, macFromText, macOf, vtepMac } from "./mac.ts";
+import { grantedTo } from "./node-claims.ts";
 import { distinct, nodeAddresses, primaryOf } from "./proxy-settings.ts";
 import type { MachineNetwork } from "./shared-uplink.ts";
 
@@ -125,10 +126,7 @@ export function compileTopology(state: DesiredState, given: TopologyInput): Node
   const self = state.nodes.get(config.nodeName);
   const own = ownNode(self, input);
   if (own === undefined) return undefined;
-  const others = [...state.nodes.values()]
-    .filter((n) => n.metadata.name !== config.nodeName)
-    .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
-    .map((node) => ({ node, told: announced(node, config, own.local) }));
+  const others = othersOf(state, own, config);
   const hasEnd6 = announced(self, config)[6].mac !== undefined;
   const vteps = config.overlay.type === "vxlan" ? others.flatMap((n) => remoteVteps(n, hasEnd6, config)) : [];
   const cluster = config.clusterCidrs.map(prefixOf);
@@ -142,7 +140,7 @@ export function compileTopology(state: DesiredState, given: TopologyInput): Node
       config.overlay.type === "vxlan" &&
       (config.keepClientAddress || keepsClientAddresses(self?.metadata.annotations)),
     nodeAddresses: distinct([...state.nodes.values()].flatMap(nodeAddresses)),
-    problems: others.flatMap(({ node, told }) => problemsOf(node, told)),
+    problems: others.flatMap(({ node, told, claim }) => problemsOf(node, told, claim)),
   };
 }
 
@@ -193,14 +191,31 @@ export function cniAddresses(node: Node | undefined, hasTunnel: boolean): Ip[] {
 interface OtherNode {
   readonly node: Node;
   readonly told: Announced;
+  readonly podCidrs: readonly Cidr[];
+  /** What of what it says is another node's, too; "": nothing. */
+  readonly claim: string;
+}
+
+/** By name. */
+function othersOf(state: DesiredState, own: OwnNode, config: AgentConfig): OtherNode[] {
+  const others = [...state.nodes.values()]
+    .filter((n) => n.metadata.name !== config.nodeName)
+    .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
+    .map((node) => ({ node, told: announced(node, config, own.local) }));
+  const claims = others.map(({ node, told }) => {
+    const addresses = primaryOf(nodeAddresses(node)).map((each) => told[each.family].address ?? each);
+    return { name: node.metadata.name, addresses, podCidrs: podCidrsOf(node) };
+  });
+  const granted = grantedTo(own, claims);
+  return others.map((each, i) => ({ ...each, podCidrs: granted[i].podCidrs, claim: granted[i].problem }));
 }
 
 /**
  * A node's ends of the tunnel. flannel has one of each family, podwire by itself one for both. The second one is used
  * where both nodes have it; where a node has nothing else, always.
  */
-function remoteVteps({ node, told }: OtherNode, hasEnd6: boolean, config: AgentConfig): RemoteVtep[] {
-  const families = (node.spec.podCIDRs ?? []).map((text) => cidr(text).family);
+function remoteVteps({ node, told, podCidrs }: OtherNode, hasEnd6: boolean, config: AgentConfig): RemoteVtep[] {
+  const families = podCidrs.map(({ family }) => family);
   if (told.problem !== "" || families.length === 0) return [];
   const addresses = primaryOf(nodeAddresses(node));
   const two = told[6].mac !== undefined && (hasEnd6 || told[4].mac === undefined);
@@ -278,7 +293,7 @@ function routesOf(
 
 /** To the pods of another node: through the tunnel, or without one by its address. */
 function routesTo(
-  { node, told }: OtherNode,
+  { node, told, podCidrs }: OtherNode,
   own: OwnNode,
   vteps: readonly RemoteVtep[],
   { config, mtu, ports }: TopologyInput,
@@ -287,7 +302,7 @@ function routesTo(
   const { overlay } = config;
   const port = ports.uplink;
   const addresses = primaryOf(nodeAddresses(node));
-  return podCidrsOf(node).flatMap((range) => {
+  return podCidrs.flatMap((range) => {
     const { family } = range;
     const index = vteps.findIndex((v) => v.node === node.metadata.name && v.carries.includes(family));
     const address = index < 0 ? (told[family].address ?? undefined) : vteps[index].address;

@@ -7,7 +7,7 @@ import { FrontendKind, type FrontendSpec, type ServicePortSpec } from "../datapl
 import { takenFilter } from "../device/taken-filter.ts";
 import { machineNetwork, servedPorts, takenOf } from "./shared-uplink.ts";
 
-const LINKS = ["lo", "eth0", "docker0", "host0"].map((name, i) => ({
+const LINKS = ["lo", "eth0", "docker0", "host0", "kube-ipvs0"].map((name, i) => ({
   ...{ index: i + 1, name, mtu: 1500, isUp: true, mac: "02:00:00:00:00:01" },
 }));
 const link = (name: string): number => LINKS.find((each) => each.name === name)?.index ?? 0;
@@ -35,6 +35,7 @@ t.test("what the kernel's routes are for the plane", async (t) => {
       ...[at("lo", "127.0.0.1/8"), at("lo", "::1/128"), at("lo", "198.51.100.7/32")],
       ...[at("eth0", "192.168.77.11/24"), at("eth0", "192.168.77.99/24"), at("eth0", "fe80::1234/64")],
       ...[at("host0", "10.244.1.1/32"), at("docker0", "169.254.20.10/32")],
+      ...[at("kube-ipvs0", "10.96.0.1/32"), at("kube-ipvs0", "203.0.113.80/32")],
     ],
     routes: [
       way("0.0.0.0/0", "docker0", { gateway: ip("172.17.0.9"), metric: 200 }),

@@ -37,6 +37,12 @@ const RANGES_MAX = 200;
 /** The same of networks of external addresses in a family; each of IPv6 may take twelve instructions. */
 const NETWORKS_MAX = 100;
 
+/**
+ * Where kube-proxy in ipvs mode has the addresses of all services, and leaves them when it ends: thousands, more than a
+ * filter has room for. They are none of the machine's, and the services are the plane's.
+ */
+const KUBE_PROXYS = "kube-ipvs0";
+
 /** A way out that the kernel has. */
 export interface KernelWay {
   readonly range: Cidr;
@@ -73,9 +79,9 @@ export function machineNetwork(
   config: Settings,
 ): MachineNetwork {
   const indexOf = (name: string): number => links.find((link) => link.name === name)?.index ?? -1;
-  const [uplink, host] = [indexOf(names.uplink), indexOf(names.host)];
+  const [uplink, host, proxys] = [names.uplink, names.host, KUBE_PROXYS].map(indexOf);
   const local = addresses
-    .filter(({ link, address }) => link !== host && isForPods(address))
+    .filter(({ link, address }) => link !== host && link !== proxys && isForPods(address))
     .map(({ address }) => address);
   const ours = [...config.clusterCidrs, ...config.serviceCidrs];
   const best = bestRoutes(routes.filter((route) => isForeign(route, host, ours)));

@@ -8,8 +8,9 @@ import { standardizeAddresses } from "../../kube/fields/addresses.ts";
 import type { KindInfo } from "../../kube/kinds.ts";
 import { decodeCustom, decodeOwn } from "../../kube/manifest/decode.ts";
 import { FieldProblems } from "../../kube/manifest/field-problems.ts";
-import type { EndpointSlice, KubeObject, Pod, Service } from "../../kube/objects.ts";
+import type { EndpointSlice, KubeObject, Node, Pod, Service } from "../../kube/objects.ts";
 import { MANAGED_BY_LABEL } from "../../kube/slice-labels.ts";
+import { checkCidr } from "../../kube/validate/names.ts";
 import { validateObject } from "../../kube/validate/object.ts";
 import { KeptPod } from "./kept-pod.ts";
 import { KeptService } from "./kept-service.ts";
@@ -80,9 +81,15 @@ export function keptObject(received: Received, info: KindInfo, nodeName: string)
   standardizeAddresses(object, () => {});
   applyDefaults(object, info.namespaced, "default");
   if (!PARTIAL.includes(kind)) validateObject(object, info, problems);
+  else if (kind === "Node") checkRanges(object as Node, problems);
   const refused = wrong();
   if (refused !== undefined) return refused;
   return compactObject(object, nodeName);
+}
+
+/** Routes are made of them. */
+function checkRanges({ spec: { podCIDRs = [] } }: Node, problems: FieldProblems): void {
+  for (const [i, text] of podCIDRs.entries()) checkCidr(problems, ["spec", "podCIDRs", i], text);
 }
 
 /** What says the same in as little memory as it can. The object is changed for that. `nodeName`: the agent's. */
