@@ -1,11 +1,11 @@
 // Which device a machine shares with its agent when nobody names one: that which has the node's InternalIP, be it a NIC, a
 // bridge with a NIC behind it, a macvlan, a VLAN's or a bond, and wherever the default route leads. Kinds that this kernel
 // does not make are told by a line.
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { cannotRun, PODWIRE } from "../../src/testing/lab/lab.ts";
-import { run, until } from "../../src/testing/lab/process.ts";
+import { run, sleep, until } from "../../src/testing/lab/process.ts";
 import { Namespaces } from "../support/namespaces.ts";
 import * as machine from "../support/shared-machine.ts";
 import { nodeIp, podIp, WORLD } from "../support/shared-machine.ts";
@@ -177,6 +177,23 @@ t.test("the device that has the node's address", { skip: cannotRun("socat", "cur
     ip("n1", ...addressesOn("eth0"));
     await reaches(t, [...WAYS, ...TO_WORLD]);
     t.match(namespaces.ip("n1", "route show 10.96.0.0/12"), /dev host0 src 192\.168\.77\.11 /);
+    await first.stop();
+    await machine.cleanUp(namespaces, folder, 1);
+  });
+
+  await t.test("a Node that says its address is loopback's: told, and lo is not taken for an uplink", async (t) => {
+    const file = join(folder, "objects.json");
+    const objects = await readFile(file, "utf8");
+    await writeFile(file, objects.replace(`"address":"${nodeIp(1)}"`, '"address":"127.0.0.1"'));
+    await writeFile(join(folder, "n1.yaml"), JSON.stringify(machine.agentConfig(1, folder)));
+    const first = await agent(1);
+    const wanted =
+      "the node's address 127.0.0.1, lo has it: that carries no Ethernet frames: give the Node an InternalIP of a NIC";
+    await until("the line", async () => first.output().includes(wanted));
+    await sleep(500);
+    t.equal(first.child.exitCode, null, "the agent goes on");
+    await writeFile(file, objects);
+    await reaches(t, [...WAYS, ...TO_WORLD]);
     await first.stop();
     await machine.cleanUp(namespaces, folder, 1);
   });

@@ -5,10 +5,18 @@ import { agentConfig } from "../../config/agent.ts";
 import { FieldProblems } from "../../kube/manifest/field-problems.ts";
 import { settleUplink } from "./settle-uplink.ts";
 
+/** Devices that carry no Ethernet frames, and what they have as a link-layer address. */
+const OTHER_LINKS: Readonly<Record<string, string>> = {
+  ...{ wg0: "", tunl0: "0a:00:00:01" },
+  ib0: "80:00:02:08:fe:80:00:00:00:00:00:00:0c:42:a1:03:00:79:2a:11",
+};
+
 /** A machine with these addresses, and a default route by the device that is named. */
 function machine(addresses: Record<string, string[]>, byDefault = ""): KernelNetwork {
   const names = ["lo", ...Object.keys(addresses), "host0"];
-  const links = names.map((name, i) => ({ index: i + 1, name, mtu: 1500, isUp: true, mac: "" }));
+  const macOf = (name: string): string =>
+    name === "lo" ? "00:00:00:00:00:00" : (OTHER_LINKS[name] ?? "02:00:00:00:77:0b");
+  const links = names.map((name, i) => ({ index: i + 1, name, mtu: 1500, isUp: true, mac: macOf(name) }));
   const indexOf = (name: string): number => names.indexOf(name) + 1;
   const all = Object.entries({ ...addresses, lo: ["127.0.0.1"], host0: ["10.244.1.1"] });
   const nothing = { gateway: undefined, source: undefined, metric: 0, mtu: 0, type: 1, family: 4 as const };
@@ -63,7 +71,17 @@ t.test("which device it is where none is named", async (t) => {
     "the only one with an address",
   );
   t.match(settle({}, machine(two)), "there is no default route, and eth0, bond0 have addresses: name one");
-  t.match(settle({}, machine({ eth0: [] })), "no device of this machine has an address");
+  t.match(settle({}, machine({ eth0: [] })), "no NIC of this machine has an address");
+});
+
+t.test("a device that carries no Ethernet frames is no uplink, though the default route leads by it", async (t) => {
+  for (const name of Object.keys(OTHER_LINKS)) {
+    const vpn = machine({ [name]: ["10.8.0.2"], eth0: ["192.168.77.11"] }, name);
+    t.equal(settle({}, vpn), "eth0 shared");
+    t.equal(settle({}, vpn, {}, name), "eth0 shared");
+    t.match(settle({ interface: name }, vpn), `${name} carries no Ethernet frames`);
+    t.match(settle({}, machine({ [name]: ["10.8.0.2"] }, name)), "no NIC of this machine has an address");
+  }
 });
 
 t.test("what is for one mode is not taken with the other", async (t) => {

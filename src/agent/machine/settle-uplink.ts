@@ -19,6 +19,11 @@ export function settleUplink(config: AgentConfig, network: KernelNetwork, known 
   const { uplink } = config;
   const name = uplink.interface === "" ? chosen(config, network, known) : uplink.interface;
   const its = addressesOf(network, name);
+  const link = network.links.find((each) => each.name === name);
+  if (link !== undefined && !hasFrames(link)) {
+    const message = `uplink: ${name} carries no Ethernet frames (VPNs' devices do not): name a NIC as uplink.interface`;
+    throw new PodwireError(message, { code: "UPLINK_NO_FRAMES" });
+  }
   const mode = uplink.mode ?? modeOf(config, its.length > 0 || name === known);
   if (mode === "exclusive" && uplink.interface === "") {
     const message = `uplink: ${name} has no address of its own: name it as uplink.interface, or give it one`;
@@ -31,6 +36,11 @@ export function settleUplink(config: AgentConfig, network: KernelNetwork, known 
       : `uplink ${name}, the agent's alone`;
   const isChosen = uplink.interface === "";
   return { config: { ...config, uplink: { ...uplink, interface: name, mode, isChosen } }, note };
+}
+
+/** Is it Ethernet what goes over it? WireGuard's devices, tun and lo have no MAC address, other networks longer ones. */
+export function hasFrames({ mac }: KernelLink): boolean {
+  return /^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(mac) && !/^[0:]+$/.test(mac);
 }
 
 /** What is configured for an uplink of the agent's own speaks for one. */
@@ -46,7 +56,8 @@ function addressesOf({ links, addresses }: KernelNetwork, name: string): KernelA
 
 function chosen(config: AgentConfig, network: KernelNetwork, known: string): string {
   const candidates = network.links.filter(
-    ({ name }) => name !== config.host.interface && name !== "lo" && addressesOf(network, name).length > 0,
+    (link) =>
+      link.name !== config.host.interface && hasFrames(link) && addressesOf(network, link.name).length > 0,
   );
   const isThere = ({ name }: KernelLink): boolean => name === known;
   const link = candidates.find(isThere) ?? byDefaultRoute(network, candidates) ?? alone(candidates);
@@ -54,7 +65,7 @@ function chosen(config: AgentConfig, network: KernelNetwork, known: string): str
   const names = candidates.map(({ name }) => name).join(", ");
   const message =
     names === ""
-      ? "uplink: no device of this machine has an address: name one as uplink.interface"
+      ? "uplink: no NIC of this machine has an address: name one as uplink.interface"
       : `uplink: there is no default route, and ${names} have addresses: name one as uplink.interface`;
   throw new PodwireError(message, { code: "UPLINK_UNKNOWN" });
 }

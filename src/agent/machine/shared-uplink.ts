@@ -26,6 +26,7 @@ import { NETLINK_NETFILTER, TakenTable } from "../../device/taken-table.ts";
 import { errnoName, type Native } from "../../native/binding.ts";
 import type { PortlessPeers } from "./portless-peers.ts";
 import { runIn } from "./run-ip.ts";
+import { hasFrames } from "./settle-uplink.ts";
 
 const LOOK_MS = 50;
 const AGAIN_MS = 200;
@@ -301,21 +302,21 @@ export class SharedUplink {
   }
 
   /** Who has the node's address. */
-  #holder({ own }: NodeTopology): { name: string; isOther: boolean } | undefined {
+  #holder({ own }: NodeTopology): { link: KernelLink; isOther: boolean } | undefined {
     const { addresses, links } = this.#kernel;
     const text = own.addresses.slice(0, 1).map(formatIp)[0];
     const found = addresses.find(({ address }) => formatIp(address) === text);
-    const name = links.find(({ index }) => index === found?.link)?.name;
-    if (found === undefined || name === undefined) return undefined;
+    const link = links.find(({ index }) => index === found?.link);
+    if (found === undefined || link === undefined) return undefined;
     // One that is alone, on lo or a dummy device, is reached by routes that lead to any NIC.
     const isAlone = found.prefixLen === (found.address.family === 4 ? 32 : 128);
-    return { name, isOther: found.link !== this.#link.index && !isAlone };
+    return { link, isOther: found.link !== this.#link.index && !isAlone };
   }
 
-  /** The device that has the node's address, where that is another one; "": there is none. */
+  /** The NIC that has the node's address, where that is another one; "": there is none. */
   elsewhere(topology: NodeTopology): string {
     const holder = this.#holder(topology);
-    return holder?.isOther === true ? holder.name : "";
+    return holder?.isOther === true && hasFrames(holder.link) ? holder.link.name : "";
   }
 
   /** Why pods and services would not be reached as their node; "": nothing is wrong. */
@@ -323,8 +324,10 @@ export class SharedUplink {
     const [address] = topology.own.addresses;
     const holder = this.#holder(topology);
     if (address === undefined || holder?.isOther === false) return "";
-    const is = holder === undefined ? "no device of this machine has it" : `${holder.name} has it`;
+    const is = holder === undefined ? "no device of this machine has it" : `${holder.link.name} has it`;
     const what = `uplink ${this.#link.name} does not have the node's address ${formatIp(address)}, ${is}`;
+    if (holder !== undefined && !hasFrames(holder.link))
+      return `${what}: that carries no Ethernet frames: give the Node an InternalIP of a NIC`;
     return `${what}: name the device that has it as uplink.interface, or mend the Node object`;
   }
 
@@ -353,7 +356,8 @@ export class SharedUplink {
 
 function tableError(cause: Error): PodwireError {
   const how = "a shared uplink needs nftables with owned tables at netdev ingress (Linux 5.12)";
-  const message = `${cause.message}: ${how}, and one agent a network: uplink.mode: exclusive does without`;
+  const alone = `one agent a network, and no table netdev ${TABLE} of somebody else's`;
+  const message = `${cause.message}: ${how}, ${alone}: uplink.mode: exclusive does without`;
   return new PodwireError(message, { code: "UPLINK_TABLE", cause });
 }
 
