@@ -111,6 +111,8 @@ t.test("networks of containers", { skip: cannotRun("nsenter", "socat", "curl", "
         "never another agent than the one that was named",
       );
     }
+    const full = await run(["sh", "-c", `exec ${PLUGIN} >/dev/full`], { env: { CNI_COMMAND: "VERSION" } });
+    t.equal(full.status, 1, "an answer that nobody gets is none");
     const about = await run(["env", "-u", "CNI_COMMAND", PLUGIN], { input: "" });
     t.match(about, { status: 0, stdout: "", stderr: /CNI versions 0\.3\.1, 0\.4\.0, 1\.0\.0, 1\.1\.0/ });
   });

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { mkdir, open, rename } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -556,6 +556,18 @@ t.test("GC keeps what is valid and takes the rest, of its own network", async (t
   for (const id of ["a", "b"]) await m.run("ADD", id);
   await m.run("ADD", "c", { name: "other" });
   t.match(await m.run("GC", "", {}), { code: 7, msg: /cni\.dev\/valid-attachments: is missing/ });
+  for (const [other, key] of [
+    [{}, "containerID"],
+    [{ container: "a", ifname: "eth0" }, "containerID"],
+    [{ containerID: "", ifname: "eth0" }, "containerID"],
+    [{ containerID: "a" }, "ifname"],
+  ] as const) {
+    const answer = await m.run("GC", "", { "cni.dev/valid-attachments": [other] });
+    t.match(answer, { code: 7, msg: `cni.dev/valid-attachments[0].${key}: is missing` });
+  }
+  const spelt = [{ ContainerID: "a", IfName: "eth0" }, { containerId: "b", ifname: "eth0" }];
+  t.same(await m.run("GC", "", { "cni.dev/valid-attachments": spelt }), { ok: true });
+  t.equal(m.leases.list().length, 3, "as Go reads keys");
   const valid = { "cni.dev/valid-attachments": [{ containerID: "a", ifname: "eth0" }] };
   t.same(await m.run("GC", "", valid, { CNI_NETNS: "", CNI_IFNAME: "" }), { ok: true });
   const left = () => m.leases.list().map((lease) => podKey(lease));
@@ -646,4 +658,12 @@ t.test("a result that is there already is added to", async (t) => {
     { address: "10.244.1.2/24", interface: 1 },
     { interface: 1 },
   ]);
+});
+
+t.test("of an interface whose namespace is gone nothing has to be removed", async (t) => {
+  const network = new IpContainerNetwork("", join(folder, "lock"));
+  await network.remove("/run/netns/none-of-these", "eth0", "0a:58:0a:f4:01:02");
+  writeFileSync(join(folder, "file"), "");
+  t.equal(await network.isNamespace(join(folder, "file")), false);
+  await network.remove(join(folder, "file"), "eth0", "0a:58:0a:f4:01:02");
 });

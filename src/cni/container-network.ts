@@ -127,7 +127,10 @@ export class IpContainerNetwork implements ContainerNetwork {
   }
 
   async remove(netns: string, ifname: string, mac: string): Promise<void> {
-    const there = await this.read(netns, ifname);
+    const there = await this.read(netns, ifname).catch(async (error: Error) => {
+      if (await this.isNamespace(netns)) throw error;
+      return undefined; // it went meanwhile, and the interface with it
+    });
     const isOurs = there?.isTap === true && there.mac === mac;
     const { status, stderr } = await this.#inside(netns, [
       ...["sh", "-c", REMOVE, "sh", ...(isOurs ? [ifname] : [])],

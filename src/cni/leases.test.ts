@@ -203,6 +203,14 @@ t.test("a file that cannot be used is told, and nothing is given away beside it"
     ['{"format":"else"}', /holds no leases of podwire/],
     ['{"format":"podwire leases","version":2}', /is of version 2, this podwire reads 1/],
     ['{"format":"podwire leases","version":1,"leases":[{"containerId":"x","ips":["y"]}]}', /the lease of x/],
+    ['{"format":"podwire leases","version":1,"leases":[null]}', /the lease of 0 is not whole/],
+    ['{"format":"podwire leases","version":1,"leases":{}}', /holds no leases of podwire/],
+    ['{"format":"podwire leases","version":1,"last":null}', /holds no leases of podwire/],
+    [
+      `{"format":"podwire leases","version":1,"leases":[{"network":"podwire","containerId":"c1","ifname":"eth0",
+        "netns":"/run/netns/c1","pod":null,"ips":["10.244.1.2"],"mac":"0a:58:0a:f4:01:02","isComplete":true}]}`,
+      /the lease of c1 is not whole/, // hostPorts
+    ],
   ];
   for (const [text, message] of cases) {
     const file = join(folder, "leases.json");

@@ -223,7 +223,27 @@ function readLeases(path: string): Saved {
   if (saved?.format !== FORMAT) return fail("holds no leases of podwire");
   if (saved.version !== VERSION) return fail(`is of version ${saved.version}, this podwire reads ${VERSION}`);
   const { last = {}, leases = [] } = saved;
-  const broken = leases.find(({ ips }) => !Array.isArray(ips) || ips.some((each) => parseIp(each) === null));
-  if (broken !== undefined) fail(`the lease of ${broken.containerId} has no addresses`);
+  if (!isMap(last) || !Array.isArray(leases)) return fail("holds no leases of podwire");
+  const broken = leases.findIndex((each) => !isLease(each));
+  if (broken >= 0) {
+    const { containerId = broken } = (leases[broken] ?? {}) as Partial<Lease>;
+    fail(`the lease of ${containerId} is not whole`);
+  }
   return { format: FORMAT, version: VERSION, last, leases };
+}
+
+function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Whoever mended the file by hand may have left something out. */
+function isLease(value: unknown): boolean {
+  if (!isMap(value)) return false;
+  const { ips, hostPorts, pod } = value;
+  const areTexts = ["network", "containerId", "ifname", "netns", "mac"].every(
+    (key) => typeof value[key] === "string" && value[key] !== "",
+  );
+  const areAddresses =
+    Array.isArray(ips) && ips.length > 0 && ips.every((each) => typeof each === "string" && parseIp(each) !== null);
+  return areTexts && areAddresses && Array.isArray(hostPorts) && (pod === null || isMap(pod));
 }

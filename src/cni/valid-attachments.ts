@@ -1,5 +1,5 @@
 // GC is told what is still valid. No list is not an empty one: whoever leaves it out would lose every pod's network.
-import { type Fields, invalid, isMissing, listAt, objectAt, textAt } from "./fields.ts";
+import { type Fields, invalid, isMissing, listAt, lowerKeys, objectAt, textAt } from "./fields.ts";
 
 const KEY = "cni.dev/valid-attachments";
 
@@ -10,8 +10,14 @@ export function readValidAttachments(config: Fields): ReadonlySet<string> {
   const list = isMissing(config[KEY]) ? [] : listAt(config[KEY], KEY);
   return new Set(
     list.map((value, i) => {
-      const { containerID, ifname } = objectAt(value, `${KEY}[${i}]`);
-      return `${textAt(containerID, `${KEY}[${i}].containerID`)} ${textAt(ifname, `${KEY}[${i}].ifname`)}`;
+      const { containerid, ifname } = lowerKeys(objectAt(value, `${KEY}[${i}]`));
+      const named = (text: unknown, key: string): string => {
+        const name = textAt(text, `${KEY}[${i}].${key}`) ?? "";
+        // One that is not understood is not one that is gone.
+        if (name === "") throw invalid(`${KEY}[${i}].${key}`, "is missing");
+        return name;
+      };
+      return `${named(containerid, "containerID")} ${named(ifname, "ifname")}`;
     }),
   );
 }

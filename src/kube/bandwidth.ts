@@ -93,9 +93,11 @@ const RULES: readonly Rule[] = [
 ];
 
 const QUANTITY = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3}|[KMGTPE]i|[numkMGTPE])?$/;
+/** Whoever may make a pod writes it, and it is read at each change of a node's pods. */
+const TEXT_MAX = 64;
 const NANO = 1_000_000_000n;
 
 /** A resource.Quantity as a whole number, rounded up; undefined: the text is none. */
 function parseQuantity(text: string): number | undefined {
-  return QUANTITY.test(text) ? Number((nanosOf(text) + NANO - 1n) / NANO) : undefined;
+  return text.length <= TEXT_MAX && QUANTITY.test(text) ? Number((nanosOf(text) + NANO - 1n) / NANO) : undefined;
 }

@@ -61,6 +61,10 @@ static long long now_ms(void) {
   return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
+// The exit status, once all is out that was printed: who has not read it must not take the operation for done.
+static int ended(int status) {
+  return fflush(stdout) == 0 && !ferror(stdout) ? status : 1;
+}
 
 // Waits until the descriptor is ready or the time is over.
 static bool ready(int fd, short events, long long until_ms) {
@@ -191,9 +195,7 @@ static int about(void) {
   return 0;
 }
 
-int main(void) {
-  const char *command = getenv("CNI_COMMAND");
-  if (command == NULL) return about();
+static int answered(const char *command) {
   bool is_version = strcmp(command, "VERSION") == 0;
   long length = read_input();
   if (length == -1 && !is_version) return fail(UNREADABLE, "standard input cannot be read: %s", strerror(errno));
@@ -217,4 +219,9 @@ int main(void) {
   long request_length = write_request(length);
   if (request_length == 0) return fail(BAD_ENVIRONMENT, "CNI_* are longer than %d bytes", ENVIRONMENT_MAX);
   return ask(command, request_length);
+}
+
+int main(void) {
+  const char *command = getenv("CNI_COMMAND");
+  return command == NULL ? about() : ended(answered(command));
 }

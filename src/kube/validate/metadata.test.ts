@@ -130,4 +130,6 @@ t.test("a bandwidth in bits a second", async (t) => {
   ] as const) {
     t.equal(bandwidthOf({ "kubernetes.io/ingress-bandwidth": text }).ingress?.bitsPerSec, bitsPerSec, text);
   }
+  const long = { "kubernetes.io/ingress-bandwidth": `${"0".repeat(200_000)}10M` };
+  t.equal(bandwidthOf(long).ingress, undefined, "nor is anybody kept busy with it");
 });
