@@ -181,20 +181,23 @@ t.test("the device that has the node's address", { skip: cannotRun("socat", "cur
     await machine.cleanUp(namespaces, folder, 1);
   });
 
-  await t.test("a Node that says its address is loopback's: told, and lo is not taken for an uplink", async (t) => {
-    const file = join(folder, "objects.json");
-    const objects = await readFile(file, "utf8");
-    await writeFile(file, objects.replace(`"address":"${nodeIp(1)}"`, '"address":"127.0.0.1"'));
-    await writeFile(join(folder, "n1.yaml"), JSON.stringify(machine.agentConfig(1, folder)));
-    const first = await agent(1);
-    const wanted =
-      "the node's address 127.0.0.1, lo has it: that carries no Ethernet frames: give the Node an InternalIP of a NIC";
-    await until("the line", async () => first.output().includes(wanted));
-    await sleep(500);
-    t.equal(first.child.exitCode, null, "the agent goes on");
-    await writeFile(file, objects);
-    await reaches(t, [...WAYS, ...TO_WORLD]);
-    await first.stop();
-    await machine.cleanUp(namespaces, folder, 1);
-  });
+  await t.test(
+    "a Node that says its address is loopback's: told, and lo is not taken for an uplink",
+    async (t) => {
+      const file = join(folder, "objects.json");
+      const objects = await readFile(file, "utf8");
+      await writeFile(file, objects.replace(`"address":"${nodeIp(1)}"`, '"address":"127.0.0.1"'));
+      await writeFile(join(folder, "n1.yaml"), JSON.stringify(machine.agentConfig(1, folder)));
+      const first = await agent(1);
+      const wanted =
+        "the node's address 127.0.0.1, lo has it: that carries no Ethernet frames: give the Node an InternalIP of a NIC";
+      await until("the line", async () => first.output().includes(wanted));
+      await sleep(500);
+      t.equal(first.child.exitCode, null, "the agent goes on");
+      await writeFile(file, objects);
+      await reaches(t, [...WAYS, ...TO_WORLD]);
+      await first.stop();
+      await machine.cleanUp(namespaces, folder, 1);
+    },
+  );
 });

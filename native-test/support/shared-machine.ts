@@ -215,7 +215,8 @@ async function writeFiles(namespaces: Namespaces, folder: string): Promise<void>
 
 /** The programs that the container image has, which are all that an agent may need. */
 async function layPrograms(folder: string): Promise<void> {
-  const [, list = ""] = /^programs=\((.*)\)$/m.exec(await readFile(join(ROOT, "scripts/image"), "utf8")) ?? [];
+  const [, list = ""] =
+    /^programs=\((.*)\)$/m.exec(await readFile(join(ROOT, "scripts/image"), "utf8")) ?? [];
   await mkdir(folder);
   for (const name of list.split(" ")) {
     const path = execFileSync("sh", ["-c", `command -v ${name}`], { encoding: "utf8" }).trim();

@@ -565,7 +565,10 @@ t.test("GC keeps what is valid and takes the rest, of its own network", async (t
     const answer = await m.run("GC", "", { "cni.dev/valid-attachments": [other] });
     t.match(answer, { code: 7, msg: `cni.dev/valid-attachments[0].${key}: is missing` });
   }
-  const spelt = [{ ContainerID: "a", IfName: "eth0" }, { containerId: "b", ifname: "eth0" }];
+  const spelt = [
+    { ContainerID: "a", IfName: "eth0" },
+    { containerId: "b", ifname: "eth0" },
+  ];
   t.same(await m.run("GC", "", { "cni.dev/valid-attachments": spelt }), { ok: true });
   t.equal(m.leases.list().length, 3, "as Go reads keys");
   const valid = { "cni.dev/valid-attachments": [{ containerID: "a", ifname: "eth0" }] };

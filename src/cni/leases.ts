@@ -244,6 +244,8 @@ function isLease(value: unknown): boolean {
     (key) => typeof value[key] === "string" && value[key] !== "",
   );
   const areAddresses =
-    Array.isArray(ips) && ips.length > 0 && ips.every((each) => typeof each === "string" && parseIp(each) !== null);
+    Array.isArray(ips) &&
+    ips.length > 0 &&
+    ips.every((each) => typeof each === "string" && parseIp(each) !== null);
   return areTexts && areAddresses && Array.isArray(hostPorts) && (pod === null || isMap(pod));
 }

@@ -242,46 +242,52 @@ t.test("what a hostile or mistaken Node says of its end is told in one line, and
   );
 });
 
-t.test("ranges and addresses that several Nodes claim: this node's are its own, and all are told", async (t) => {
-  const has = (name: string, n: number, podCIDRs: string[]): object => ({ ...node(name, n), spec: { podCIDRs } });
-  const made = topology({ type: "vxlan" }, [
-    node("node1", 1),
-    node("former-name", 1),
-    has("inside", 2, ["10.244.1.128/25", "fd00:10:244:2::/64"]),
-    has("same", 3, ["10.244.1.0/24"]),
-    has("around", 4, ["10.244.0.0/16"]),
-    node("x5", 5),
-    has("y5", 6, ["10.244.5.0/24"]),
-    node("fine", 7),
-  ]);
-  const own = "is that of this node (node1), too: pods of one of them are not reached: give each its own";
-  t.same(made?.problems, [
-    `node around: its podCIDR 10.244.0.0/16 ${own}`,
-    "node former-name: its address 192.168.50.11 is this node's own: " +
-      "remove the Node if the machine has another name by now, or mend its address",
-    `node inside: its podCIDR 10.244.1.128/25 ${own}`,
-    `node same: its podCIDR 10.244.1.0/24 ${own}`,
-    "node y5: its podCIDR 10.244.5.0/24 is that of x5, too: pods of one of them are not reached: give each its own",
-  ]);
-  t.same(
-    others(made).map((line) => line.replace(/ port.*/, "")),
-    ["fine", "inside", "x5", "y5"].flatMap((name) => {
-      const vtep = made?.vteps.findIndex((each) => each.node === name);
-      const ranges = {
-        fine: ["10.244.7.0/24", "fd00:10:244:7::/64"],
-        inside: ["fd00:10:244:2::/64"],
-        x5: ["10.244.5.0/24", "fd00:10:244:5::/64"],
-        y5: ["10.244.5.0/24"],
-      }[name];
-      return ranges?.map((range) => `${range} VTEP ${vtep}`) ?? [];
-    }),
-  );
-  t.same(
-    made?.vteps.map((each) => each.node),
-    ["fine", "inside", "x5", "y5"],
-    "nobody's end of the tunnel is at this node's own address",
-  );
-});
+t.test(
+  "ranges and addresses that several Nodes claim: this node's are its own, and all are told",
+  async (t) => {
+    const has = (name: string, n: number, podCIDRs: string[]): object => ({
+      ...node(name, n),
+      spec: { podCIDRs },
+    });
+    const made = topology({ type: "vxlan" }, [
+      node("node1", 1),
+      node("former-name", 1),
+      has("inside", 2, ["10.244.1.128/25", "fd00:10:244:2::/64"]),
+      has("same", 3, ["10.244.1.0/24"]),
+      has("around", 4, ["10.244.0.0/16"]),
+      node("x5", 5),
+      has("y5", 6, ["10.244.5.0/24"]),
+      node("fine", 7),
+    ]);
+    const own = "is that of this node (node1), too: pods of one of them are not reached: give each its own";
+    t.same(made?.problems, [
+      `node around: its podCIDR 10.244.0.0/16 ${own}`,
+      "node former-name: its address 192.168.50.11 is this node's own: " +
+        "remove the Node if the machine has another name by now, or mend its address",
+      `node inside: its podCIDR 10.244.1.128/25 ${own}`,
+      `node same: its podCIDR 10.244.1.0/24 ${own}`,
+      "node y5: its podCIDR 10.244.5.0/24 is that of x5, too: pods of one of them are not reached: give each its own",
+    ]);
+    t.same(
+      others(made).map((line) => line.replace(/ port.*/, "")),
+      ["fine", "inside", "x5", "y5"].flatMap((name) => {
+        const vtep = made?.vteps.findIndex((each) => each.node === name);
+        const ranges = {
+          fine: ["10.244.7.0/24", "fd00:10:244:7::/64"],
+          inside: ["fd00:10:244:2::/64"],
+          x5: ["10.244.5.0/24", "fd00:10:244:5::/64"],
+          y5: ["10.244.5.0/24"],
+        }[name];
+        return ranges?.map((range) => `${range} VTEP ${vtep}`) ?? [];
+      }),
+    );
+    t.same(
+      made?.vteps.map((each) => each.node),
+      ["fine", "inside", "x5", "y5"],
+      "nobody's end of the tunnel is at this node's own address",
+    );
+  },
+);
 
 t.test("directRouting: nodes on the fabric without the tunnel, others through it", async (t) => {
   const far = node(

@@ -214,7 +214,11 @@ function othersOf(state: DesiredState, own: OwnNode, config: AgentConfig): Other
  * A node's ends of the tunnel. flannel has one of each family, podwire by itself one for both. The second one is used
  * where both nodes have it; where a node has nothing else, always.
  */
-function remoteVteps({ node, told, podCidrs }: OtherNode, hasEnd6: boolean, config: AgentConfig): RemoteVtep[] {
+function remoteVteps(
+  { node, told, podCidrs }: OtherNode,
+  hasEnd6: boolean,
+  config: AgentConfig,
+): RemoteVtep[] {
   const families = podCidrs.map(({ family }) => family);
   if (told.problem !== "" || families.length === 0) return [];
   const addresses = primaryOf(nodeAddresses(node));

@@ -99,5 +99,7 @@ const NANO = 1_000_000_000n;
 
 /** A resource.Quantity as a whole number, rounded up; undefined: the text is none. */
 function parseQuantity(text: string): number | undefined {
-  return text.length <= TEXT_MAX && QUANTITY.test(text) ? Number((nanosOf(text) + NANO - 1n) / NANO) : undefined;
+  return text.length <= TEXT_MAX && QUANTITY.test(text)
+    ? Number((nanosOf(text) + NANO - 1n) / NANO)
+    : undefined;
 }

@@ -74,15 +74,18 @@ t.test("which device it is where none is named", async (t) => {
   t.match(settle({}, machine({ eth0: [] })), "no NIC of this machine has an address");
 });
 
-t.test("a device that carries no Ethernet frames is no uplink, though the default route leads by it", async (t) => {
-  for (const name of Object.keys(OTHER_LINKS)) {
-    const vpn = machine({ [name]: ["10.8.0.2"], eth0: ["192.168.77.11"] }, name);
-    t.equal(settle({}, vpn), "eth0 shared");
-    t.equal(settle({}, vpn, {}, name), "eth0 shared");
-    t.match(settle({ interface: name }, vpn), `${name} carries no Ethernet frames`);
-    t.match(settle({}, machine({ [name]: ["10.8.0.2"] }, name)), "no NIC of this machine has an address");
-  }
-});
+t.test(
+  "a device that carries no Ethernet frames is no uplink, though the default route leads by it",
+  async (t) => {
+    for (const name of Object.keys(OTHER_LINKS)) {
+      const vpn = machine({ [name]: ["10.8.0.2"], eth0: ["192.168.77.11"] }, name);
+      t.equal(settle({}, vpn), "eth0 shared");
+      t.equal(settle({}, vpn, {}, name), "eth0 shared");
+      t.match(settle({ interface: name }, vpn), `${name} carries no Ethernet frames`);
+      t.match(settle({}, machine({ [name]: ["10.8.0.2"] }, name)), "no NIC of this machine has an address");
+    }
+  },
+);
 
 t.test("what is for one mode is not taken with the other", async (t) => {
   const one = machine({ eth0: ["192.168.77.11"] }, "eth0");

@@ -496,7 +496,11 @@ t.test("credentials that are written by halves, or do not belong together: told,
     [token, "öne", /: token \S+half-token is not one word of ASCII$/],
     [cert, "", /: certificate-authority, client-certificate or client-key: no PEM in it$/],
     [cert, pem("server.crt"), /client-key: the key is not the certificate's$/],
-    [key, pem("client.key").slice(0, 200), /: certificate-authority, client-certificate or client-key: .*\S$/],
+    [
+      key,
+      pem("client.key").slice(0, 200),
+      /: certificate-authority, client-certificate or client-key: .*\S$/,
+    ],
   ];
   const config = kubeconfig(
     url,
@@ -524,44 +528,50 @@ t.test("credentials that are written by halves, or do not belong together: told,
   await api.close();
 });
 
-t.test("a server that answers in other ways than a server does: told, nothing emptied, the agent lives", async (t) => {
-  const api = new StandIn();
-  api.put(service("web"));
-  const port = await api.listen();
-  const heard = new Heard({ kubeconfig: kubeconfig(`http://127.0.0.1:${port}`) });
-  t.ok(await heard.until(() => heard.isSynced));
-  const page = "<html>".padEnd(3000, "x");
-  const answers: [string, (response: ServerResponse) => void][] = [
-    ["a redirect", (r) => r.writeHead(302, { location: "https://portal.example/" }).end(page)],
-    ["a page", (r) => r.writeHead(200, { "content-type": "text/html" }).end(page)],
-    ["null", (r) => r.writeHead(200).end("null\n")],
-    ["an empty object", (r) => r.writeHead(200).end("{}\n")],
-    ["nothing", (r) => r.writeHead(200).end()],
-    ["no content", (r) => r.writeHead(204).end()],
-    ["events about nothing", (r) => r.writeHead(200).end('{"type":"ADDED","object":null}\n')],
-    ["half a body", (r) => r.writeHead(200, { "content-length": "900" }).write("{") && r.destroy()],
-    ["no HTTP", (r) => r.socket?.end("SSH-2.0-OpenSSH_9.2\r\n")],
-    ["large headers", (r) => r.writeHead(200, { "x-much": "x".repeat(100_000) }).end("{}")],
-    ["a length twice", (r) => r.socket?.end("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n")],
-  ];
-  for (const [what, answer] of answers) {
-    let count = 0;
-    const told = heard.problems.length;
-    api.fault = (_, response) => {
-      count++;
-      answer(response);
-      return true;
-    };
-    api.compact();
-    t.ok(await heard.until(() => heard.problems.length > told && count > 8), what);
-    t.equal(heard.graph.services.size, 1, what);
-    t.match(heard.problems.at(-1), /^API server http:\/\/127\.0\.0\.1:\d+: [^\n]{9,250}$/, what);
-    api.fault = () => false;
-    t.ok(await heard.until(() => heard.source.health.problem === ""), what);
-  }
-  heard.source.close();
-  await api.close();
-});
+t.test(
+  "a server that answers in other ways than a server does: told, nothing emptied, the agent lives",
+  async (t) => {
+    const api = new StandIn();
+    api.put(service("web"));
+    const port = await api.listen();
+    const heard = new Heard({ kubeconfig: kubeconfig(`http://127.0.0.1:${port}`) });
+    t.ok(await heard.until(() => heard.isSynced));
+    const page = "<html>".padEnd(3000, "x");
+    const answers: [string, (response: ServerResponse) => void][] = [
+      ["a redirect", (r) => r.writeHead(302, { location: "https://portal.example/" }).end(page)],
+      ["a page", (r) => r.writeHead(200, { "content-type": "text/html" }).end(page)],
+      ["null", (r) => r.writeHead(200).end("null\n")],
+      ["an empty object", (r) => r.writeHead(200).end("{}\n")],
+      ["nothing", (r) => r.writeHead(200).end()],
+      ["no content", (r) => r.writeHead(204).end()],
+      ["events about nothing", (r) => r.writeHead(200).end('{"type":"ADDED","object":null}\n')],
+      ["half a body", (r) => r.writeHead(200, { "content-length": "900" }).write("{") && r.destroy()],
+      ["no HTTP", (r) => r.socket?.end("SSH-2.0-OpenSSH_9.2\r\n")],
+      ["large headers", (r) => r.writeHead(200, { "x-much": "x".repeat(100_000) }).end("{}")],
+      [
+        "a length twice",
+        (r) => r.socket?.end("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"),
+      ],
+    ];
+    for (const [what, answer] of answers) {
+      let count = 0;
+      const told = heard.problems.length;
+      api.fault = (_, response) => {
+        count++;
+        answer(response);
+        return true;
+      };
+      api.compact();
+      t.ok(await heard.until(() => heard.problems.length > told && count > 8), what);
+      t.equal(heard.graph.services.size, 1, what);
+      t.match(heard.problems.at(-1), /^API server http:\/\/127\.0\.0\.1:\d+: [^\n]{9,250}$/, what);
+      api.fault = () => false;
+      t.ok(await heard.until(() => heard.source.health.problem === ""), what);
+    }
+    heard.source.close();
+    await api.close();
+  },
+);
 
 function statOf(file: string) {
   try {

@@ -170,10 +170,13 @@ t.test("of a Node there is what a node asks for: its ranges, its addresses, its 
   t.notOk("unschedulable" in kept.spec || "images" in (kept.status ?? {}));
 });
 
-t.test("a Node whose range is none cannot be used: no agent of the cluster can make a route of it", async (t) => {
-  const node = (podCIDRs: string[]) => ({ metadata: { name: "other" }, spec: { podCIDRs } }) as never;
-  const said = (podCIDRs: string[]) => keptObject(node(podCIDRs), kindNamed("Node"), OWN_NODE);
-  for (const range of ["nonsense", "10.244.1.0", "10.244.1.0/33", ""])
-    t.match(said(["10.244.1.0/24", range]), /^spec\.podCIDRs\[1\]: Invalid value/, range);
-  t.match(said(["010.244.1.7/24"]), { spec: { podCIDRs: ["10.244.1.0/24"] } }, "as API servers let it be");
-});
+t.test(
+  "a Node whose range is none cannot be used: no agent of the cluster can make a route of it",
+  async (t) => {
+    const node = (podCIDRs: string[]) => ({ metadata: { name: "other" }, spec: { podCIDRs } }) as never;
+    const said = (podCIDRs: string[]) => keptObject(node(podCIDRs), kindNamed("Node"), OWN_NODE);
+    for (const range of ["nonsense", "10.244.1.0", "10.244.1.0/33", ""])
+      t.match(said(["10.244.1.0/24", range]), /^spec\.podCIDRs\[1\]: Invalid value/, range);
+    t.match(said(["010.244.1.7/24"]), { spec: { podCIDRs: ["10.244.1.0/24"] } }, "as API servers let it be");
+  },
+);

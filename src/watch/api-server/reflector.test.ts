@@ -296,7 +296,10 @@ t.test("nonsense ends the connection, not the watch", async (t) => {
   const lines = [
     ...["<html>", "null", "5", "[]", '"text"', "{}", '{"type":"SURPRISE","object":{}}'],
     ...['{"type":"MODIFIED"}', '{"type":"MODIFIED","object":null}', '{"type":"DELETED","object":{}}'],
-    ...['{"type":"BOOKMARK","object":{"metadata":null}}', '{"type":"ADDED","object":{"metadata":{"name":7}}}'],
+    ...[
+      '{"type":"BOOKMARK","object":{"metadata":null}}',
+      '{"type":"ADDED","object":{"metadata":{"name":7}}}',
+    ],
     '{"type":"ADDED","object":{"metadata":{"name":"x","namespace":{"toString":1}}}}',
     '{"type":"ADDED","object":{"metadata":{"name":"x","annotations":["y"]}}}',
   ].map((each) => `${each}\n`);
@@ -331,7 +334,10 @@ t.test("what is no list is not an empty one: nothing that was known is emptied b
   const portal = '{"kind":"Status","status":"Success"}';
   for (const text of [
     ...["null", "[]", "{}", "5", portal, '{"items":[]}', '{"metadata":{"resourceVersion":"9"},"items":{}}'],
-    ...['{"metadata":{"resourceVersion":9},"items":[]}', '{"metadata":{"resourceVersion":"9"},"items":[null]}'],
+    ...[
+      '{"metadata":{"resourceVersion":9},"items":[]}',
+      '{"metadata":{"resourceVersion":"9"},"items":[null]}',
+    ],
     '{"metadata":{"resourceVersion":"9"},"items":[{"metadata":{}}]}',
   ]) {
     const world = watching();

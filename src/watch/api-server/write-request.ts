@@ -30,9 +30,10 @@ export function writeOnce(connection: ApiConnection, asked: Asked): Promise<Refu
       end: (error) => {
         clearTimeout(patience);
         const isWritten = status >= 200 && status < 300;
-        resolve(isWritten ? undefined : { status, why: error ?? statusOf(text).message ?? `status ${status}` });
+        resolve(
+          isWritten ? undefined : { status, why: error ?? statusOf(text).message ?? `status ${status}` },
+        );
       },
     });
   });
 }
-
