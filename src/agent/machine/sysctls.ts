@@ -61,8 +61,10 @@ export class MachineSysctls {
   }
 
   async #filters(): Promise<Record<string, string>> {
+    // A shell that reads byte by byte gets the digit of such a file and no end of its line: read then answers 1.
     const script = `cd ${CONF} && for each in */rp_filter; do
-  read -r value < "$each" && echo "$each:$value"
+  value=
+  read -r value < "$each" || [ -n "$value" ] && echo "$each:$value"
 done`;
     const text = await runIn(this.#netns, ["sh", "-c", script], { mayFail: true });
     return Object.fromEntries(linesOf(text).map((line) => line.split("/rp_filter:") as [string, string]));

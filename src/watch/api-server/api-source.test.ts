@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TLSSocket } from "node:tls";
-import t from "tap";
+import t, { type Test } from "tap";
 import { refuse, StandIn } from "../../testing/api-server/stand-in.ts";
 import { type ObjectEvent, ObjectGraph } from "../desired-state.ts";
 import { ApiSource } from "./api-source.ts";
@@ -531,11 +531,6 @@ t.test("credentials that are written by halves, or do not belong together: told,
 t.test(
   "a server that answers in other ways than a server does: told, nothing emptied, the agent lives",
   async (t) => {
-    const api = new StandIn();
-    api.put(service("web"));
-    const port = await api.listen();
-    const heard = new Heard({ kubeconfig: kubeconfig(`http://127.0.0.1:${port}`) });
-    t.ok(await heard.until(() => heard.isSynced));
     const page = "<html>".padEnd(3000, "x");
     const answers: [string, (response: ServerResponse) => void][] = [
       ["a redirect", (r) => r.writeHead(302, { location: "https://portal.example/" }).end(page)],
@@ -553,25 +548,33 @@ t.test(
         (r) => r.socket?.end("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"),
       ],
     ];
-    for (const [what, answer] of answers) {
-      let count = 0;
-      const told = heard.problems.length;
-      api.fault = (_, response) => {
-        count++;
-        answer(response);
-        return true;
-      };
-      api.compact();
-      t.ok(await heard.until(() => heard.problems.length > told && count > 8), what);
-      t.equal(heard.graph.services.size, 1, what);
-      t.match(heard.problems.at(-1), /^API server http:\/\/127\.0\.0\.1:\d+: [^\n]{9,250}$/, what);
-      api.fault = () => false;
-      t.ok(await heard.until(() => heard.source.health.problem === ""), what);
-    }
-    heard.source.close();
-    await api.close();
+    // Each has a server of its own: how long is waited grows with each refusal.
+    await Promise.all(answers.map(([what, answer]) => answersOtherwise(t, what, answer)));
   },
 );
+
+async function answersOtherwise(t: Test, what: string, answer: (response: ServerResponse) => void) {
+  const api = new StandIn();
+  api.put(service("web"));
+  const port = await api.listen();
+  const heard = new Heard({ kubeconfig: kubeconfig(`http://127.0.0.1:${port}`) });
+  t.teardown(() => heard.source.close());
+  t.ok(await heard.until(() => heard.isSynced), what);
+  let count = 0;
+  api.fault = (_, response) => {
+    count++;
+    answer(response);
+    return true;
+  };
+  api.compact();
+  t.ok(await heard.until(() => heard.problems.length > 0 && count > 8), `${what}: told`);
+  t.equal(heard.graph.services.size, 1, what);
+  t.match(heard.problems.at(-1), /^API server http:\/\/127\.0\.0\.1:\d+: [^\n]{9,250}$/, what);
+  api.fault = () => false;
+  t.ok(await heard.until(() => heard.source.health.problem === ""), `${what}: well again`);
+  heard.source.close();
+  await api.close();
+}
 
 function statOf(file: string) {
   try {

@@ -218,7 +218,10 @@ export class ApiSource implements ObjectSource {
       return;
     }
     const call = this.#connection.get(resource.path, ask.query, {
-      status: (code, retryAfter) => reflector.onStatus(code, retryAfter, performance.now()),
+      status: (code, retryAfter) => {
+        reflector.onStatus(code, retryAfter, performance.now());
+        this.#tell(followed); // a watch that begins says that all is well, whenever its first event comes
+      },
       data: (chunk) => {
         reflector.onData(chunk, performance.now());
         this.#tell(followed);
