@@ -8,7 +8,8 @@ import type { Server } from "node:http";
 import { startApi } from "../api/api.ts";
 import { policyTotals } from "../api/show-policies.ts";
 import { flannelAnnotations } from "../compile/flannel.ts";
-import { compilePods, type NodeTopology, podMtu } from "../compile/node.ts";
+import { compilePods } from "../compile/local-pods.ts";
+import { type NodeTopology, podMtu } from "../compile/node.ts";
 import type { AgentConfig } from "../config/agent.ts";
 import type { ManifestText } from "../kube/manifest/manifest.ts";
 import { loadNative, type Native } from "../native/binding.ts";
@@ -47,8 +48,7 @@ const ROOM = `it has room for ${2 ** SERVICES_LOG2} addresses and ${2 ** SERVICE
 
 export class Agent {
   readonly config: AgentConfig;
-  /** What the configuration was read from. */
-  readonly #text: ManifestText;
+  readonly #text: ManifestText; // what the configuration was read from
   readonly graph = new ObjectGraph();
   readonly #native: Native;
   readonly #plane: Plane;

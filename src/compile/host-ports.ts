@@ -12,7 +12,7 @@ import {
 import { hostPortsOf, type PodHostPort } from "../kube/host-ports.ts";
 import { keyOf } from "../kube/objects.ts";
 import type { DesiredState, Pod } from "../watch/desired-state.ts";
-import { hasEnded } from "./node.ts";
+import { hasEnded } from "./local-pods.ts";
 import type { ProxySettings } from "./proxy-settings.ts";
 import { LOOPBACK, type PortSpec, PROTOCOLS } from "./service-port.ts";
 

@@ -7,8 +7,9 @@ import { FieldProblems } from "../kube/manifest/field-problems.ts";
 import { manifestOf } from "../kube/manifest/manifest.ts";
 import { type Node, ObjectGraph } from "../watch/desired-state.ts";
 import { flannelAnnotations } from "./flannel.ts";
+import { compilePods } from "./local-pods.ts";
 import { macFromText, macOf } from "./mac.ts";
-import { compilePods, compileTopology, type NodeTopology } from "./node.ts";
+import { compileTopology, type NodeTopology } from "./node.ts";
 
 const formatMac = ({ hi, lo }: Mac): string => macText(hi, lo);
 

@@ -1,5 +1,5 @@
-// Nodes, pods and configuration → what the plane of one node knows of itself and of the others: its own addresses, its
-// pods, tunnel ends, routes. Rebuilt as a whole, because there are few of these and they seldom change.
+// Nodes and configuration → what the plane of one node knows of itself and of the others: its own addresses,
+// tunnel ends, routes. Rebuilt as a whole, because there are few of these and they seldom change.
 //
 //   destination          kind      by             source of what the node sends there itself
 //   own addresses        LOCAL     host0          169.254.1.1, fe80::1: what speaks to the node's own stack (ICMP errors)
@@ -24,17 +24,15 @@ import {
   ip,
   network,
   nthIp,
-  parseIp,
   prefixLen128,
 } from "../base/ip.ts";
 import type { AgentConfig } from "../config/agent.ts";
 import type { Prefix } from "../dataplane/spec/prefix.ts";
 import { RouteKind, type RouteSpec, type VtepSpec } from "../dataplane/spec/routes.ts";
-import { type Bandwidth, bandwidthOf } from "../kube/bandwidth.ts";
 import { keepsClientAddresses } from "../kube/keep-client-address.ts";
-import type { DesiredState, Node, Pod } from "../watch/desired-state.ts";
+import type { DesiredState, Node } from "../watch/desired-state.ts";
 import { type Announced, announced, problemsOf } from "./flannel.ts";
-import { type Mac, macFromText, macOf, vtepMac } from "./mac.ts";
+import { type Mac, macOf, vtepMac } from "./mac.ts";
 import { grantedTo } from "./node-claims.ts";
 import { distinct, nodeAddresses, primaryOf } from "./proxy-settings.ts";
 import type { MachineNetwork } from "./shared-uplink.ts";
@@ -68,21 +66,6 @@ export interface RemoteVtep extends VtepSpec {
   readonly mac: Mac;
   /** Families of the pod ranges that are reached by it: as flannel has it each has its own, or one has both. */
   readonly carries: readonly IpFamily[];
-}
-
-/** A pod that this node's agent attaches. */
-export interface LocalPod {
-  /** "" where the source gives none. */
-  readonly uid: string;
-  readonly key: string;
-  readonly addresses: readonly Ip[];
-  readonly mac: Mac;
-  /** Path of the network namespace, "" while nobody has made it. */
-  readonly netns: string;
-  readonly interface: string;
-  /** UDP datagrams may enter it joined. */
-  readonly joins: boolean;
-  readonly bandwidth: Bandwidth;
 }
 
 export interface NodeTopology {
@@ -369,36 +352,4 @@ function route(range: Cidr, kind: number, { mtu, port, source, gateway, vtep = -
 
 function wordsOf(a: IpWords | undefined): [number, number, number, number] {
   return a === undefined ? [0, 0, 0, 0] : [a.w0, a.w1, a.w2, a.w3];
-}
-
-const NETNS = "podwire.dev/netns";
-const INTERFACE = "podwire.dev/interface";
-const MAC = "podwire.dev/mac";
-/** Anything but "true", which is what is meant where it is missing, is taken for no. */
-const JOIN_DATAGRAMS = "podwire.dev/join-datagrams";
-
-/** Pods that this node attaches, sorted by key: its own, with addresses, not on the host's network, not ended. */
-export function compilePods(state: DesiredState, nodeName: string): LocalPod[] {
-  const list: LocalPod[] = [];
-  for (const [key, pod] of state.podsOn(nodeName)) {
-    if (pod.spec.hostNetwork === true || hasEnded(pod)) continue;
-    const addresses = (pod.status.podIPs ?? []).flatMap(({ ip }) => parseIp(ip ?? "") ?? []);
-    if (addresses.length === 0) continue;
-    const annotations = pod.metadata.annotations ?? {};
-    list.push({
-      key,
-      uid: pod.metadata.uid ?? "",
-      addresses,
-      mac: macFromText(annotations[MAC] ?? "") ?? macOf(addresses),
-      netns: annotations[NETNS] ?? "",
-      interface: annotations[INTERFACE] ?? "eth0",
-      joins: (annotations[JOIN_DATAGRAMS] ?? "true") === "true",
-      bandwidth: bandwidthOf(annotations),
-    });
-  }
-  return list.sort((a, b) => (a.key < b.key ? -1 : 1));
-}
-
-export function hasEnded(pod: Pod): boolean {
-  return pod.status.phase === "Succeeded" || pod.status.phase === "Failed";
 }
