@@ -1,7 +1,7 @@
 /**
  * What this server says of its own: names of the configuration, of the cluster's zone, names for the cluster's
- * addresses. Answers are kept as the bytes that they make, until an object changes: most queries ask what was asked
- * before.
+ * addresses. Answers are kept as the bytes that they make, each until something changes that it was made of: most queries
+ * ask what was asked before.
  */
 import type { Hosts } from "./hosts.ts";
 import { labelsOf } from "./name.ts";
@@ -37,29 +37,63 @@ export interface LocalOptions {
 const KEPT_MAX = 20_000;
 const ADDRESS_OCTETS: Readonly<Record<number, number>> = { [Type.A]: 16, [Type.AAAA]: 28 };
 
+interface Kept {
+  readonly local: Local;
+  readonly facts: ReadonlySet<string>;
+  /** Of the zone, where the answer tells it. */
+  readonly serial: number | undefined;
+}
+
 export class LocalAnswers {
   readonly #options: LocalOptions;
-  readonly #kept = new Map<string, Local>();
-  #version = -1;
+  readonly #kept = new Map<string, Kept>();
+  /** What each fact is part of. */
+  readonly #madeOf = new Map<string, Set<string>>();
   #turn = 0;
 
   constructor(options: LocalOptions) {
     this.#options = options;
+    options.objects.onChanged = (fact) => {
+      for (const key of this.#madeOf.get(fact) ?? []) this.#drop(key);
+    };
   }
 
   /** undefined: others are to be asked. The query has a question of class IN. */
   find(query: Query): Local | undefined {
-    const { version } = this.#options.objects;
-    if (version !== this.#version || this.#kept.size >= KEPT_MAX) this.#kept.clear();
-    this.#version = version;
+    const { zone, objects, isSynced } = this.#options;
     const key = `${query.name}${query.type}`;
     const known = this.#kept.get(key);
-    if (known !== undefined) return known;
-    const found = this.lookup(labelsOf(query.name), query.type);
+    if (known !== undefined && (known.serial === undefined || known.serial === zone?.serial))
+      return known.local;
+    if (known !== undefined) this.#drop(key); // its names are as they were, what the zone says of itself is not
+    const { found, facts } = objects.reading(() => this.lookup(labelsOf(query.name), query.type));
     if (found === undefined) return undefined;
     const local = { ...found, ...encoded(found.reply, query) };
-    if (this.#options.isSynced()) this.#kept.set(key, local);
+    const serial = tellsSerial(found.reply) ? zone?.serial : undefined;
+    if (isSynced()) this.#keep(key, { local, facts, serial });
     return local;
+  }
+
+  #keep(key: string, kept: Kept): void {
+    if (this.#kept.size >= KEPT_MAX) {
+      this.#kept.clear();
+      this.#madeOf.clear();
+    }
+    this.#kept.set(key, kept);
+    for (const fact of kept.facts) {
+      const keys = this.#madeOf.get(fact);
+      if (keys === undefined) this.#madeOf.set(fact, new Set([key]));
+      else keys.add(key);
+    }
+  }
+
+  #drop(key: string): void {
+    for (const fact of this.#kept.get(key)?.facts ?? []) {
+      const keys = this.#madeOf.get(fact);
+      keys?.delete(key);
+      if (keys?.size === 0) this.#madeOf.delete(fact);
+    }
+    this.#kept.delete(key);
   }
 
   lookup(labels: readonly string[], type: number): { reply: ZoneAnswer; by: Plugin } | undefined {
@@ -119,6 +153,9 @@ function encoded(reply: ZoneAnswer, query: Query): Pick<Local, "message" | "each
     answers.length > 1 && answers.every((rr) => isLike(rr, answers[0])) ? ADDRESS_OCTETS[answers[0].type] : 0;
   return { message: writeReply(question, plain, reply, MESSAGE_MAX, false), each: each ?? 0 };
 }
+
+const tellsSerial = ({ answers, authority }: ZoneAnswer): boolean =>
+  [...answers, ...authority].some(({ type }) => type === Type.SOA);
 
 function isLike(rr: Rr, other: Rr): boolean {
   return rr.owner === "" && rr.type === other.type;

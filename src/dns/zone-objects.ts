@@ -47,19 +47,33 @@ export class ZoneObjects {
   readonly #endpointsByIp = new Keys();
   /** How many Services and pods a namespace has: files need not name it. */
   readonly #used = new Map<string, Set<string>>();
-  /** Grows with each change. */
-  version = 0;
+  #read: Set<string> | undefined;
+  /** Told of each fact that has changed, by the key that `reading` gives. */
+  onChanged: (fact: string) => void = () => {};
 
   apply(events: readonly ObjectEvent[]): void {
-    if (events.length > 0) this.version++;
     for (const event of events) {
+      const { object, type } = event;
       this.#graph.onEvent(event);
-      if (event.object.kind === "Pod") this.#podChanged(event.object as Pod, event.type === "DELETED");
+      if (object.kind === "Pod") this.#podChanged(object as Pod, type === "DELETED");
+      if (object.kind === "Namespace") this.onChanged(`namespace ${object.metadata.name}`);
     }
     for (const key of this.#graph.take().services) this.#serviceChanged(key);
   }
 
+  /** What `run` finds out, and the facts that it asked for: as long as none of them changes, it finds the same. */
+  reading<T>(run: () => T): { readonly found: T; readonly facts: ReadonlySet<string> } {
+    const facts = new Set<string>();
+    this.#read = facts;
+    try {
+      return { found: run(), facts };
+    } finally {
+      this.#read = undefined;
+    }
+  }
+
   hasNamespace(name: string): boolean {
+    this.#read?.add(`namespace ${name}`);
     return this.#graph.namespaces.has(name) || this.#used.has(name);
   }
 
@@ -69,17 +83,20 @@ export class ZoneObjects {
 
   /** Pods that have this address of their own, as their status says; `text` is canonical. */
   podsAt(text: string): Pod[] {
+    this.#read?.add(`pod ${text}`);
     return [...this.#podsByIp.of(text)].flatMap((key) => this.#graph.pods.get(key) ?? []);
   }
 
   /** The Service with this ClusterIP. */
   serviceAt(text: string): NamedService | undefined {
+    this.#read?.add(`address ${text}`);
     const [key] = this.#servicesByIp.of(text);
     return key === undefined ? undefined : this.#service(key);
   }
 
   /** Services that have an endpoint with this address. */
   servicesOfEndpoint(text: string): NamedService[] {
+    this.#read?.add(`endpoint ${text}`);
     return [...this.#endpointsByIp.of(text)].flatMap((key) => this.#service(key) ?? []);
   }
 
@@ -91,30 +108,36 @@ export class ZoneObjects {
     const key = keyOf(pod);
     const isOver = gone || pod.status.phase === "Succeeded" || pod.status.phase === "Failed"; // its address is another's
     const ips = isOver ? [] : [...(pod.status.podIPs ?? []).map(({ ip }) => ip), pod.status.podIP];
-    this.#podsByIp.put(key, ips.flatMap(canonical));
+    this.#changed("pod", this.#podsByIp.put(key, ips.flatMap(canonical)));
     this.#uses(`pod ${key}`, pod.metadata.namespace ?? "", !gone);
   }
 
   #serviceChanged(key: string): void {
     this.#services.delete(key);
     const service = this.#service(key);
-    this.#servicesByIp.put(key, (service?.addresses ?? []).map(formatIp));
-    this.#endpointsByIp.put(
-      key,
-      (service?.endpoints ?? []).map(({ address }) => formatIp(address)),
-    );
+    const endpoints = (service?.endpoints ?? []).map(({ address }) => formatIp(address));
+    this.#changed("service", [key]);
+    this.#changed("address", this.#servicesByIp.put(key, (service?.addresses ?? []).map(formatIp)));
+    this.#changed("endpoint", this.#endpointsByIp.put(key, endpoints));
     this.#uses(`service ${key}`, key.slice(0, key.indexOf("/")), service !== undefined);
+  }
+
+  #changed(what: string, keys: Iterable<string>): void {
+    for (const key of keys) this.onChanged(`${what} ${key}`);
   }
 
   #uses(what: string, namespace: string, does: boolean): void {
     const users = this.#used.get(namespace) ?? new Set();
+    const before = users.size > 0;
     if (does) users.add(what);
     else users.delete(what);
     if (users.size > 0) this.#used.set(namespace, users);
     else this.#used.delete(namespace);
+    if (before !== users.size > 0) this.#changed("namespace", [namespace]);
   }
 
   #service(key: string): NamedService | undefined {
+    this.#read?.add(`service ${key}`);
     if (this.#services.has(key)) return this.#services.get(key);
     const service = this.#graph.services.get(key);
     const named =
@@ -180,16 +203,20 @@ class Keys {
     return this.#keys.get(text) ?? NO_KEYS;
   }
 
-  /** These are all that `key` has from now on. */
-  put(key: string, texts: readonly string[]): void {
-    for (const text of this.#texts.get(key) ?? []) {
+  /** These are all that `key` has from now on. Returns those that it has or had, and not both. */
+  put(key: string, texts: readonly string[]): string[] {
+    const [before, after] = [new Set(this.#texts.get(key)), new Set(texts)];
+    const gone = [...before].filter((text) => !after.has(text));
+    const come = [...after].filter((text) => !before.has(text));
+    for (const text of gone) {
       const keys = this.#keys.get(text);
       keys?.delete(key);
       if (keys?.size === 0) this.#keys.delete(text);
     }
-    if (texts.length === 0) this.#texts.delete(key);
+    for (const text of come) this.#keys.set(text, (this.#keys.get(text) ?? new Set()).add(key));
+    if (after.size === 0) this.#texts.delete(key);
     else this.#texts.set(key, texts);
-    for (const text of texts) this.#keys.set(text, (this.#keys.get(text) ?? new Set()).add(key));
+    return [...gone, ...come];
   }
 }
 

@@ -14,6 +14,7 @@ const SOA = `authority ${ZONE} 5 SOA ns.dns.${ZONE} hostmaster.${ZONE} 5`;
 
 class World {
   readonly objects = new ZoneObjects();
+  readonly zone = new Zone(this.objects, { zone: ZONE, ttl: 5 });
   readonly local: LocalAnswers;
   isSynced = true;
 
@@ -21,7 +22,7 @@ class World {
     this.add(...objects);
     this.local = new LocalAnswers({
       hosts: new Hosts([{ ip: "192.0.2.7", hostnames: ["seven.example", "also.example"] }], 60),
-      zone: new Zone(this.objects, { zone: ZONE, ttl: 5 }),
+      zone: this.zone,
       objects: this.objects,
       isSynced: () => this.isSynced,
       passesReverse,
@@ -329,6 +330,89 @@ t.test("what is kept as bytes says what a fresh answer says, in whatever order o
     }),
     { numRuns: 30 },
   );
+});
+
+/** Objects that come, change and go: few names and addresses, so that they meet. */
+const anyAddress = fc.constantFrom("10.3.0.1", "10.3.0.100", "10.3.0.101", "10.244.1.2", "2001:db8::1");
+const anyName = fc.constantFrom("a", "b", "headless");
+const anyNamespace = fc.constantFrom("default", "shop");
+const anyObject: fc.Arbitrary<KubeObject> = fc.oneof(
+  anyNamespace.map(namespaceObject),
+  fc.record({ name: anyName, in: anyNamespace, ip: fc.oneof(anyAddress, fc.constant("None")) }).map((of) =>
+    service(of.name, { clusterIP: of.ip, clusterIPs: [of.ip], ports: [{ name: "https", port: 443 }] }, of.in),
+  ),
+  fc.record({ name: anyName, in: anyNamespace, to: anyName }).map((of) =>
+    service(of.name, { type: "ExternalName", externalName: `${of.to}.${of.in}.svc.cluster.local` }, of.in),
+  ),
+  fc
+    .record({ of: anyName, in: anyNamespace, ips: fc.uniqueArray(anyAddress), host: anyName, n: fc.nat(1) })
+    .map(({ of, in: namespace, ips, host, n }) =>
+      slice(of, ips.map((ip, i) => ({ addresses: [ip], ...(i === 0 && { hostname: host }) })), undefined, {
+        namespace,
+        name: `${of}-${n}`,
+      }),
+    ),
+  fc
+    .record({ name: anyName, in: anyNamespace, ip: anyAddress, phase: fc.constantFrom("Running", "Failed") })
+    .map((of) => pod(of.name, [of.ip], of.in, of.phase)),
+);
+const anyQuestion = fc.tuple(
+  fc.oneof(
+    fc.tuple(anyName, anyNamespace).map(([name, of]) => `${name}.${of}.svc.cluster.local`),
+    fc.tuple(anyName, anyName, anyNamespace).map(([label, name, of]) => `${label}.${name}.${of}.svc.cluster.local`),
+    fc.tuple(anyName, anyNamespace).map(([name, of]) => `_https._tcp.${name}.${of}.svc.cluster.local`),
+    anyNamespace.map((of) => `${of}.svc.cluster.local`),
+    anyNamespace.map((of) => `10-244-1-2.${of}.pod.cluster.local`),
+    fc.constantFrom("1.0.3.10.in-addr.arpa", "100.0.3.10.in-addr.arpa", "cluster.local", "seven.example"),
+  ),
+  fc.constantFrom("A", "AAAA", "SRV", "PTR", "SOA"),
+);
+
+t.test("whatever changes, what is kept says what a server would say that keeps nothing", async (t) => {
+  const step = fc.record({ object: anyObject, isGone: fc.boolean(), ask: fc.array(anyQuestion, { maxLength: 6 }) });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const keeping = new World([]);
+      const there = new Map<string, KubeObject>();
+      for (const { object, isGone, ask } of steps) {
+        const key = `${object.kind} ${object.metadata.namespace}/${object.metadata.name}`;
+        if (isGone) there.delete(key);
+        else there.set(key, object);
+        if (isGone) keeping.gone(object);
+        else keeping.add(object);
+        const fresh = new World([...there.values()]);
+        for (const [name, type] of ask) t.same(keeping.ask(name, type), fresh.ask(name, type), `${name} ${type}`);
+      }
+    }),
+    { numRuns: 200 },
+  );
+});
+
+t.test("a change drops what it touches, and nothing else", async (t) => {
+  const busy = new World(CLUSTER);
+  const find = (name: string, type = "A") => busy.local.find(readQuery(queryBytes(name, type)) as Query);
+  const [plain, headless, none] = ["kubernetes", "headless", "x"].map((name) => `${name}.default.svc.cluster.local`);
+  const before = [plain, headless, none].map((name) => find(name));
+  const pointer = find("7.2.0.192.in-addr.arpa", "PTR");
+  busy.add(pod("other", ["10.244.1.9"]), service("new", { clusterIP: "10.3.0.99", ports: [] }));
+  t.ok([plain, headless, none].every((name, i) => find(name) === before[i]), "of other names");
+  busy.add(slice("headless", [{ addresses: ["10.3.0.7"] }]));
+  t.match(busy.ask(headless, "A"), ["NOERROR aa", /10\.3\.0\.7$/]);
+  t.equal(find(plain), before[0]);
+  busy.add(service("x", { clusterIP: "10.3.0.8", ports: [] }));
+  t.match(busy.ask(none, "A"), ["NOERROR aa", /10\.3\.0\.8$/], "a name that there was not");
+  t.equal(find("7.2.0.192.in-addr.arpa", "PTR"), pointer);
+});
+
+t.test("an answer that says no tells the zone's serial as it is", async (t) => {
+  const turning = new World(CLUSTER);
+  const query = readQuery(queryBytes("x.default.svc.cluster.local", "A")) as Query;
+  const serials = [1, 77, 77].map((serial) => {
+    turning.zone.serial = serial;
+    return turning.local.find(query)?.reply.authority[0];
+  });
+  t.match(serials, [{ serial: 1 }, { serial: 77 }, { serial: 77 }]);
+  t.equal(serials[1], serials[2], "and is kept as long as it holds");
 });
 
 t.test("of several addresses each comes first in turn", async (t) => {
