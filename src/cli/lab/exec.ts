@@ -2,6 +2,7 @@
 // named by a kubeconfig a program of the container, by the cluster's API.
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import type { Container, Pod } from "../../kube/objects.ts";
 import { checkPrivileges } from "../../lab/preconditions.ts";
@@ -130,8 +131,7 @@ async function targetOf(
       label: workload,
     };
   }
-  const pod = await findPod(all, workload, flags.namespace ?? "default");
-  const container = containerOf(pod, flags.container);
+  const { pod, container } = await startedContainer(all, workload, flags);
   const own = all.container?.(pod, container.name);
   const { PATH = process.env.PATH, ...kept } = own?.env ?? {};
   return {
@@ -140,6 +140,35 @@ async function targetOf(
     env: { ...process.env, PATH, ...plainEnvironment(container), ...kept, HOSTNAME: pod.metadata.name },
     label: `pod ${pod.metadata.name}`,
   };
+}
+
+/** While its files and volumes are not there yet: a program would see the machine's instead. */
+const COMING = ["ContainerCreating", "PodInitializing"];
+const COMES_MS = 10_000;
+const ASKED_MS = 50;
+
+/** Waits until a container of a lab has its view of the machine, as long as it is about to have one. */
+async function startedContainer(
+  all: Nodes,
+  workload: string,
+  { namespace = "default", container }: Pick<Flags, "namespace" | "container">,
+): Promise<{ pod: Pod; container: Container }> {
+  for (const untilMs = Date.now() + COMES_MS; ; await sleep(ASKED_MS)) {
+    const pod = await findPod(all, workload, namespace);
+    const own = containerOf(pod, container);
+    const reason = all.container === undefined ? undefined : waitingReason(pod, own.name);
+    if (reason === undefined || !COMING.includes(reason)) return { pod, container: own };
+    if (Date.now() >= untilMs)
+      throw new CliError(
+        `exec ${workload}: container "${own.name}" is waiting to start: ${reason}: podwire describe pod ` +
+          `${pod.metadata.name} -n ${namespace} says what it waits for`,
+      );
+  }
+}
+
+function waitingReason({ status }: Pod, name: string): string | undefined {
+  const all = [...(status.containerStatuses ?? []), ...(status.initContainerStatuses ?? [])];
+  return all.find((each) => each.name === name)?.state?.waiting?.reason;
 }
 
 function containerOf(pod: Pod, wanted: string | undefined): Container {
