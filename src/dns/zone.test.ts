@@ -338,19 +338,32 @@ const anyName = fc.constantFrom("a", "b", "headless");
 const anyNamespace = fc.constantFrom("default", "shop");
 const anyObject: fc.Arbitrary<KubeObject> = fc.oneof(
   anyNamespace.map(namespaceObject),
-  fc.record({ name: anyName, in: anyNamespace, ip: fc.oneof(anyAddress, fc.constant("None")) }).map((of) =>
-    service(of.name, { clusterIP: of.ip, clusterIPs: [of.ip], ports: [{ name: "https", port: 443 }] }, of.in),
-  ),
-  fc.record({ name: anyName, in: anyNamespace, to: anyName }).map((of) =>
-    service(of.name, { type: "ExternalName", externalName: `${of.to}.${of.in}.svc.cluster.local` }, of.in),
-  ),
+  fc
+    .record({ name: anyName, in: anyNamespace, ip: fc.oneof(anyAddress, fc.constant("None")) })
+    .map((of) =>
+      service(
+        of.name,
+        { clusterIP: of.ip, clusterIPs: [of.ip], ports: [{ name: "https", port: 443 }] },
+        of.in,
+      ),
+    ),
+  fc
+    .record({ name: anyName, in: anyNamespace, to: anyName })
+    .map((of) =>
+      service(of.name, { type: "ExternalName", externalName: `${of.to}.${of.in}.svc.cluster.local` }, of.in),
+    ),
   fc
     .record({ of: anyName, in: anyNamespace, ips: fc.uniqueArray(anyAddress), host: anyName, n: fc.nat(1) })
     .map(({ of, in: namespace, ips, host, n }) =>
-      slice(of, ips.map((ip, i) => ({ addresses: [ip], ...(i === 0 && { hostname: host }) })), undefined, {
-        namespace,
-        name: `${of}-${n}`,
-      }),
+      slice(
+        of,
+        ips.map((ip, i) => ({ addresses: [ip], ...(i === 0 && { hostname: host }) })),
+        undefined,
+        {
+          namespace,
+          name: `${of}-${n}`,
+        },
+      ),
     ),
   fc
     .record({ name: anyName, in: anyNamespace, ip: anyAddress, phase: fc.constantFrom("Running", "Failed") })
@@ -359,7 +372,9 @@ const anyObject: fc.Arbitrary<KubeObject> = fc.oneof(
 const anyQuestion = fc.tuple(
   fc.oneof(
     fc.tuple(anyName, anyNamespace).map(([name, of]) => `${name}.${of}.svc.cluster.local`),
-    fc.tuple(anyName, anyName, anyNamespace).map(([label, name, of]) => `${label}.${name}.${of}.svc.cluster.local`),
+    fc
+      .tuple(anyName, anyName, anyNamespace)
+      .map(([label, name, of]) => `${label}.${name}.${of}.svc.cluster.local`),
     fc.tuple(anyName, anyNamespace).map(([name, of]) => `_https._tcp.${name}.${of}.svc.cluster.local`),
     anyNamespace.map((of) => `${of}.svc.cluster.local`),
     anyNamespace.map((of) => `10-244-1-2.${of}.pod.cluster.local`),
@@ -369,7 +384,11 @@ const anyQuestion = fc.tuple(
 );
 
 t.test("whatever changes, what is kept says what a server would say that keeps nothing", async (t) => {
-  const step = fc.record({ object: anyObject, isGone: fc.boolean(), ask: fc.array(anyQuestion, { maxLength: 6 }) });
+  const step = fc.record({
+    object: anyObject,
+    isGone: fc.boolean(),
+    ask: fc.array(anyQuestion, { maxLength: 6 }),
+  });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
       const keeping = new World([]);
@@ -381,7 +400,8 @@ t.test("whatever changes, what is kept says what a server would say that keeps n
         if (isGone) keeping.gone(object);
         else keeping.add(object);
         const fresh = new World([...there.values()]);
-        for (const [name, type] of ask) t.same(keeping.ask(name, type), fresh.ask(name, type), `${name} ${type}`);
+        for (const [name, type] of ask)
+          t.same(keeping.ask(name, type), fresh.ask(name, type), `${name} ${type}`);
       }
     }),
     { numRuns: 200 },
@@ -391,11 +411,16 @@ t.test("whatever changes, what is kept says what a server would say that keeps n
 t.test("a change drops what it touches, and nothing else", async (t) => {
   const busy = new World(CLUSTER);
   const find = (name: string, type = "A") => busy.local.find(readQuery(queryBytes(name, type)) as Query);
-  const [plain, headless, none] = ["kubernetes", "headless", "x"].map((name) => `${name}.default.svc.cluster.local`);
+  const [plain, headless, none] = ["kubernetes", "headless", "x"].map(
+    (name) => `${name}.default.svc.cluster.local`,
+  );
   const before = [plain, headless, none].map((name) => find(name));
   const pointer = find("7.2.0.192.in-addr.arpa", "PTR");
   busy.add(pod("other", ["10.244.1.9"]), service("new", { clusterIP: "10.3.0.99", ports: [] }));
-  t.ok([plain, headless, none].every((name, i) => find(name) === before[i]), "of other names");
+  t.ok(
+    [plain, headless, none].every((name, i) => find(name) === before[i]),
+    "of other names",
+  );
   busy.add(slice("headless", [{ addresses: ["10.3.0.7"] }]));
   t.match(busy.ask(headless, "A"), ["NOERROR aa", /10\.3\.0\.7$/]);
   t.equal(find(plain), before[0]);
