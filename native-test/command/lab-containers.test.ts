@@ -289,13 +289,14 @@ t.test("containers in a lab", { skip: cannotRun("python3", "nc", "curl") }, asyn
       /MountVolume\.SetUp failed for volume "v" : configmap "late" not found/,
     );
     t.equal((await waiting("unmounted"))?.reason, "ContainerCreating");
+    const early = lab.exec("unmounted", ["cat", "/v/A"]);
     await lab.apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "late" }, data: { A: "1" } });
     await until(
       "both to run",
       async () =>
         (await status("lacking")).phase === "Running" && (await status("unmounted")).phase === "Running",
     );
-    t.equal((await lab.exec("unmounted", ["cat", "/v/A"])).stdout, "1");
+    t.equal((await early).stdout, "1", "exec waits for what is mounted");
   });
 
   await t.test("what a program leaves in its termination file is its message", async (t) => {
