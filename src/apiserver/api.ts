@@ -128,7 +128,7 @@ export class Api {
     const warnings: string[] = [];
     checkManager(request.method, query.get("fieldManager") ?? "");
     const call: Call = {
-      ...{ resource, namespace: path.namespace, name: path.name },
+      ...{ resource, namespace: path.namespace, name: path.name, user: request.user },
       isDryRun: isDryRun(query),
       fieldValidation: validationOf(query),
       manager: managerName(query.get("fieldManager"), request.userAgent),
@@ -232,11 +232,15 @@ export class Api {
     const way = `${request.method} ${subresource}`;
     switch (way) {
       case "GET status":
+      case "GET approval":
         return this.#shown(asked, this.#writes.find(call));
       case "PUT status":
         return this.#shown(asked, this.#writes.update(call, bodyOf(request), "status", "status"));
+      case "PUT approval":
+        return this.#shown(asked, this.#writes.update(call, bodyOf(request), "status", "approval"));
       case "PATCH status":
-        return this.#patch(asked, "status");
+      case "PATCH approval":
+        return this.#patch(asked, subresource);
       case "GET scale":
         return this.#shown(asked, scaleOf(this.#writes.find(call), resource), 200, scaleResource(resource));
       case "PUT scale":

@@ -86,6 +86,7 @@ const WITH_STATUS = new Set([
 const SCALABLE: readonly string[] = ["Deployment", "ReplicaSet", "ReplicationController", "StatefulSet"];
 
 const MORE_SUBRESOURCES: Readonly<Record<string, readonly string[]>> = {
+  CertificateSigningRequest: ["approval"],
   Pod: ["attach", "binding", "eviction", "exec", "log", "portforward"],
   ServiceAccount: ["token"],
 };

@@ -3,7 +3,10 @@ import type { Resource } from "./resource.ts";
 
 export interface User {
   readonly username: string;
+  readonly uid?: string;
   readonly groups: readonly string[];
+  /** What else is known of him: of a pod's program the pod. */
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
 }
 
 const review = (group: string, kind: string, plural: string, namespaced = false): Resource => ({
@@ -39,8 +42,8 @@ export function reviewed({ kind, group, version }: Resource, body: unknown, user
   };
 }
 
-function statusOf(kind: string, { username, groups }: User): object {
-  if (kind === "SelfSubjectReview") return { userInfo: { username, groups } };
+function statusOf(kind: string, userInfo: User): object {
+  if (kind === "SelfSubjectReview") return { userInfo };
   if (kind !== "SelfSubjectRulesReview") return { allowed: true, reason: "a lab refuses nobody" };
   const all = ["*"];
   return {

@@ -29,10 +29,14 @@ export const ADMIN: User = {
 const NODE_TOKEN = /^node\/([a-z0-9.-]+)\/([\w-]{43})$/;
 const NODE_GROUPS = ["system:nodes", "system:authenticated"];
 
+/** Before the name of what is known of a caller. */
+const EXTRA = "authentication.kubernetes.io/";
+
 interface Claims {
   readonly aud?: readonly string[];
   readonly exp?: number;
   readonly iss?: string;
+  readonly jti?: string;
   readonly sub?: string;
   readonly "kubernetes.io"?: TokenBinding & { readonly serviceaccount?: Bound };
 }
@@ -88,7 +92,7 @@ export class Tokens {
     if (bytes.length === this.#admin.length && timingSafeEqual(bytes, this.#admin)) return ADMIN;
     const node = NODE_TOKEN.exec(token)?.[1];
     if (node !== undefined) return this.#nodeOf(node, bytes);
-    const { aud = [], exp = 0, iss, sub = "", "kubernetes.io": bound } = this.#claimsOf(token) ?? {};
+    const { aud = [], exp = 0, iss, jti, sub = "", "kubernetes.io": bound } = this.#claimsOf(token) ?? {};
     // Whoever is given one for himself could call the API in the pod's name.
     if (!aud.includes(ISSUER)) return undefined;
     const [, namespace, name] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(sub) ?? [];
@@ -106,7 +110,8 @@ export class Tokens {
     if (onNode !== undefined && pod === undefined && !isThere("Node", onNode.name ?? "", onNode))
       return undefined;
     const groups = ["system:serviceaccounts", `system:serviceaccounts:${namespace}`, "system:authenticated"];
-    return { username: sub, groups };
+    const extra = extraOf(jti, pod, onNode);
+    return { username: sub, ...(account?.uid !== undefined && { uid: account.uid }), groups, extra };
   }
 
   /** Says that a node's agent calls. It is as good as the lab's key, and lasts as long. */
@@ -162,6 +167,18 @@ export class Tokens {
       return undefined;
     }
   }
+}
+
+/** By the names that API servers have for it. */
+function extraOf(jti: string | undefined, pod: Bound = {}, node: Bound = {}): Record<string, string[]> {
+  const known = {
+    "credential-id": jti === undefined ? undefined : `JTI=${jti}`,
+    ...{ "node-name": node.name, "node-uid": node.uid, "pod-name": pod.name, "pod-uid": pod.uid },
+  };
+  const entries = Object.entries(known).flatMap(([name, value]) =>
+    value === undefined ? [] : [[`${EXTRA}${name}`, [value]]],
+  );
+  return Object.fromEntries(entries);
 }
 
 function encoded(value: object): string {

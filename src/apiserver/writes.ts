@@ -4,6 +4,7 @@ import { jsonCopy } from "../base/deep-equal.ts";
 import { PodwireError } from "../base/errors.ts";
 import { fieldOf } from "../cluster/admission.ts";
 import type { Cluster } from "../cluster/cluster.ts";
+import { timeText } from "../cluster/event-recorder.ts";
 import { NEEDED_NAMESPACES } from "../cluster/outcome.ts";
 import { nameSuffix } from "../kube/hash.ts";
 import { NAMESPACE_NAME_LABEL } from "../kube/labels.ts";
@@ -17,8 +18,10 @@ import { type Author, checkPatch, isApply, type Patch, patched, withManagers } f
 import { checkObject, readObject } from "./read-object.ts";
 import type { Selectors } from "./request.ts";
 import type { Resource } from "./resource.ts";
+import type { User } from "./reviews.ts";
 import { isObject } from "./schema/schema.ts";
 import { matcherOf } from "./selectors.ts";
+import { asked, checkDecided, decided } from "./signing/requests.ts";
 import {
   alreadyExists,
   badRequest,
@@ -40,6 +43,7 @@ export interface Call extends Author {
   readonly namespace: string | undefined;
   readonly name: string | undefined;
   readonly isDryRun: boolean;
+  readonly user: User;
 }
 
 export interface DeleteOptions {
@@ -69,6 +73,8 @@ const SERVERS = [
   "deletionGracePeriodSeconds",
   "generation",
 ] as const;
+/** What changes an object's status alone. */
+const STATUSES: readonly string[] = ["approval", "status"];
 const BASE_MAX = 58; // with five letters a label
 
 export class Writes {
@@ -100,6 +106,7 @@ export class Writes {
     const given = object.metadata as unknown as Record<string, unknown>;
     for (const field of [...SERVERS, "resourceVersion"]) delete given[field];
     if (hasStatus(resource)) delete (object as WithStatus).status;
+    asked(object, call.user);
     this.#nameIt(object, resource);
     checkObject(withEmptyStatus(object), resource, call);
     const { name } = object.metadata;
@@ -117,7 +124,7 @@ export class Writes {
   /** What is applied may be new. */
   patch(call: Call, patch: Patch): { readonly object: KubeObject; readonly isNew: boolean } {
     const { resource, namespace, name = "" } = call;
-    const part = patch.subresource === "status" ? "status" : "whole";
+    const part = STATUSES.includes(patch.subresource) ? "status" : "whole";
     const isApplied = isApply(patch.type);
     checkPatch(patch.type, resource);
     const old = this.#get(resource, namespace, name);
@@ -161,11 +168,13 @@ export class Writes {
     const { resource } = call;
     checkPreconditions(resource, old, { ...next.metadata, isUpdate: true });
     const whole = part === "status" ? withStatusOf(next, old) : next;
-    const object = withServersPart(whole, old, part === "whole" && hasStatus(resource));
+    const given = withServersPart(whole, old, part === "whole" && hasStatus(resource));
+    const object = decided(given, old, subresource, timeText(Date.now()));
     checkObject(withEmptyStatus(object), resource, { old, warn: (text) => call.warn(text) });
     const found = new FieldProblems();
     if (part === "whole") validateUpdate(object, old, found);
     else if (old.kind === "Pod") validatePodStatus(object as Pod, old as Pod, found);
+    checkDecided(object, old, subresource, found);
     if (found.any) throw invalid(resource, old.metadata.name, found.list);
     return this.#store(isApplied ? object : withManagers(old, object, call, subresource), old, call);
   }

@@ -15,6 +15,7 @@ import { validateDisruptionBudget } from "./rolling-update.ts";
 import { validateIngress, validateIngressClass } from "./routing/ingress.ts";
 import { validateService } from "./service.ts";
 import { validateServiceCidr } from "./service-cidr.ts";
+import { validateSigningRequest } from "./signing/signing-request.ts";
 import { validateDeployment, validateNode } from "./workload.ts";
 import {
   validateDaemonSet,
@@ -46,6 +47,7 @@ const rules: Record<string, (object: never, problems: FieldProblems) => void> = 
   Secret: validateSecret,
   ServiceCIDR: validateServiceCidr,
   PodDisruptionBudget: validateDisruptionBudget,
+  CertificateSigningRequest: validateSigningRequest,
 };
 
 /** Reports what an API server would refuse about a defaulted object whose field types are right. */

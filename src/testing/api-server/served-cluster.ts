@@ -1,6 +1,7 @@
 /** The lab's Kubernetes API over a cluster of two nodes, without HTTP. */
 import { generateKeyPairSync } from "node:crypto";
 import { type Answer, Api, type WatchAnswer } from "../../apiserver/api.ts";
+import type { User } from "../../apiserver/reviews.ts";
 import { StatusError } from "../../apiserver/status.ts";
 import { ADMIN, Tokens } from "../../apiserver/tokens.ts";
 import type { Sink } from "../../apiserver/watches.ts";
@@ -20,6 +21,7 @@ export interface CallOptions {
   readonly agent?: string;
   readonly type?: string;
   readonly accept?: string;
+  readonly user?: User;
 }
 
 export class ServedCluster {
@@ -35,12 +37,16 @@ export class ServedCluster {
   }
 
   /** "GET /api/v1/pods?watch=1"; `body` is sent as JSON. */
-  ask(what: string, body?: unknown, { type, accept, agent }: CallOptions = {}): Answer | WatchAnswer {
+  ask(
+    what: string,
+    body?: unknown,
+    { type, accept, agent, user = ADMIN }: CallOptions = {},
+  ): Answer | WatchAnswer {
     const [method, url] = what.split(" ");
     const bytes = Buffer.from(
       body === undefined ? "" : typeof body === "string" ? body : JSON.stringify(body),
     );
-    const who = { user: ADMIN, userAgent: agent };
+    const who = { user, userAgent: agent };
     return this.api.answer({ method, url, accept, contentType: type, body: bytes, ...who });
   }
 
