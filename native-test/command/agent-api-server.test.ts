@@ -137,7 +137,8 @@ t.test("an agent and its API server", { skip }, async (t) => {
 
   await t.test("what cannot be used is one line", async (t) => {
     const none = join(folder, "none");
-    await writeFile(config, JSON.stringify({ ...wanted, source: { kubernetes: { kubeconfig: none } } }));
+    const second = { ...wanted, socket: join(folder, "second.sock") };
+    await writeFile(config, JSON.stringify({ ...second, source: { kubernetes: { kubeconfig: none } } }));
     const { status, stderr } = await run([PODWIRE, "agent", "--config", config]);
     t.same([status, stderr], [1, `error: kubeconfig ${none}: no such file\n`]);
   });
