@@ -2,7 +2,7 @@
 // IPv6, through a card that cannot cut them (the kernel does, and tshark looks at what it made), with the device and its
 // filter taken away, the uplink down for a while, the agent killed, and the lever switched off.
 import { createHash, randomBytes } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { cannotRun, TestLab } from "../../src/testing/lab/lab.ts";
@@ -92,10 +92,27 @@ t.test("superframes into a tunnel over IPv4", { skip }, async (t) => {
     const off = "tx off tx-udp_tnl-segmentation off tx-udp_tnl-csum-segmentation off tx-udp-segmentation off";
     await inNode(lab, `ethtool -K eth0 ${off}`);
     const file = join(lab.folder, "uplink.pcap");
-    const dump = ["tcpdump", "-i", "eth0", "-Q", "out", "-s0", "-U", "-Z", "root", "-w", file, "udp"];
+    const dump = [
+      "tcpdump",
+      "-i",
+      "eth0",
+      "-Q",
+      "out",
+      "-s0",
+      "-B",
+      "65536",
+      "-U",
+      "-Z",
+      "root",
+      "-w",
+      file,
+      "udp",
+    ];
     const capture = await lab.startIn("node/node1", dump, /listening on/).catch(() => undefined);
     for (const address of [v4, await podAddress6(lab, "rx")]) await arrivesWhole(t, lab, "rx", address);
     if (capture === undefined) throw new Error("no capture");
+    // What is in its buffer yet when it is ended is not written any more.
+    await until("tcpdump to write", async () => (await stat(file)).size > 2 * BYTES, 5000).catch(() => {});
     await capture.stop("SIGINT");
     const check = await checkCapture(file);
     nothingWrong(t, check);
