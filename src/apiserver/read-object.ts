@@ -1,4 +1,5 @@
 // The object that a request brings: what an API server refuses of its form is refused, defaults are filled in.
+import { isMap } from "../base/is-map.ts";
 import { applyDefaults } from "../kube/defaults.ts";
 import { standardizeAddresses } from "../kube/fields/addresses.ts";
 import { decode, decodeCarried, decodeCustom, isTyped } from "../kube/manifest/decode.ts";
@@ -164,10 +165,6 @@ function decodedFields(given: KubeObject, { info, kind: own, custom }: Resource)
     unknown: texts(found.list.filter(isUnknown)),
     wrong: texts(found.list.filter((problem) => !isUnknown(problem))),
   };
-}
-
-function isMap(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function wordFor(value: unknown): string {

@@ -3,8 +3,10 @@
  * and in memory, so that calls which come together never get one address; whoever is answered knows it to be on disk.
  * A lease that is given back keeps its addresses until that is on disk as well.
  */
+
 import { readFileSync } from "node:fs";
 import { type Cidr, formatCidr, formatIp, type Ip, type IpFamily, parseIp } from "../base/ip.ts";
+import { isMap } from "../base/is-map.ts";
 import type { Bandwidth } from "../kube/bandwidth.ts";
 import type { PodHostPort } from "../kube/host-ports.ts";
 import { nextAddress, poolSize, unusable } from "./address-pool.ts";
@@ -230,10 +232,6 @@ function readLeases(path: string): Saved {
     fail(`the lease of ${containerId} is not whole`);
   }
   return { format: FORMAT, version: VERSION, last, leases };
-}
-
-function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** Whoever mended the file by hand may have left something out. */

@@ -2,6 +2,7 @@
  * What the plug-in hands over: the CNI_* variables and standard input. Checked here as the reference library checks them,
  * so that an error tells all that is missing.
  */
+import { isMap } from "../base/is-map.ts";
 import { CniCode, CniError } from "./cni-error.ts";
 
 export type Command = "ADD" | "CHECK" | "DEL" | "GC" | "STATUS";
@@ -52,7 +53,7 @@ export function readConfig(input: string): Readonly<Record<string, unknown>> {
   } catch (error) {
     throw new CniError(CniCode.UNDECODABLE, `standard input: ${(error as Error).message}`);
   }
-  if (!isObject(value)) throw new CniError(CniCode.UNDECODABLE, "standard input is no JSON object");
+  if (!isMap(value)) throw new CniError(CniCode.UNDECODABLE, "standard input is no JSON object");
   return value;
 }
 
@@ -122,10 +123,6 @@ function environment(message: string): CniError {
 
 function isCommand(text: string): text is Command {
   return Object.hasOwn(NEEDED, text);
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function splitAt(text: string, separator: string): [string, string] {

@@ -1,4 +1,5 @@
 // The fields of an object that do nothing here, for the lines that say so.
+import { isMap } from "../../base/is-map.ts";
 import { PROXY_TYPES } from "../manifest/kube-proxy-types.ts";
 import { KUBERNETES_TYPES } from "../manifest/kubernetes-types.ts";
 import { CLUSTER_FIELDS } from "./cluster-fields.ts";
@@ -137,8 +138,4 @@ function isMoreThanMemory({ limits, requests, ...others }: Fields): boolean {
 function isEmpty(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return !value || value === "0" || value === "0s";
   return Object.values(value).every(isEmpty);
-}
-
-function isMap(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,5 +1,6 @@
 // Strict decoding, as `kubectl apply` asks the API server for it (--validate=strict): a field nobody knows and a
 // value of the wrong type are errors with a path. The result is a copy without nulls (null means "not set").
+import { isMap } from "../../base/is-map.ts";
 import { type FieldPath, type FieldProblems, formatPath } from "./field-problems.ts";
 import { KUBERNETES_TYPES } from "./kubernetes-types.ts";
 
@@ -270,8 +271,4 @@ function goType(type: string, types: Types): string {
     t: "Time",
   };
   return types.has(type) ? `v1.${type}` : (scalars[type] ?? type);
-}
-
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

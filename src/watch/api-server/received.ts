@@ -3,7 +3,9 @@
  * and refusals have. A proxy, a portal or a server that is broken sends other things, also with status 200: what has not
  * that shape is a problem of the answer, never an object, and never an empty list.
  */
+
 import { shown } from "../../base/foreign-text.ts";
+import { isMap } from "../../base/is-map.ts";
 
 export interface Received {
   readonly kind?: string;
@@ -48,7 +50,7 @@ export function eventOf(line: string): WatchEvent | string {
   if (typeof event === "string") return `sent a line that is not JSON: ${event}`;
   const { type, object } = event.value as { type?: unknown; object?: unknown };
   if (type === "ERROR") return { type, status: statusFrom(object) };
-  if (type === "BOOKMARK" && isObject(object) && hasMetadata(object))
+  if (type === "BOOKMARK" && isMap(object) && hasMetadata(object))
     return { type, object: object as Received };
   if (!CHANGES.includes(type) && type !== "BOOKMARK")
     return `sent an event of a type that is not known: ${shown(JSON.stringify(type) ?? "none")}`;
@@ -61,7 +63,7 @@ export function pageOf(text: string): Page | string {
   const page = parsed(text);
   if (typeof page === "string") return `sent a list that is not JSON: ${page}`;
   const { items, metadata } = page.value as { items?: unknown; metadata?: unknown };
-  const { resourceVersion, continue: next } = isObject(metadata) ? metadata : ({} as Fields);
+  const { resourceVersion, continue: next } = isMap(metadata) ? metadata : ({} as Fields);
   const goesOn = typeof next === "string" ? next : "";
   const version = typeof resourceVersion === "string" ? resourceVersion : "";
   // Go writes an empty list as null.
@@ -79,8 +81,8 @@ export function statusOf(text: string): Status {
 }
 
 function statusFrom(value: unknown): Status {
-  const { code, reason, message, details } = isObject(value) ? value : ({} as Fields);
-  const seconds = isObject(details) ? details.retryAfterSeconds : undefined;
+  const { code, reason, message, details } = isMap(value) ? value : ({} as Fields);
+  const seconds = isMap(details) ? details.retryAfterSeconds : undefined;
   const text = (of: unknown): string | undefined =>
     typeof of === "string" && of !== "" ? shown(of, MESSAGE_MAX) : undefined;
   const number = (of: unknown): number | undefined => (typeof of === "number" ? of : undefined);
@@ -94,28 +96,24 @@ function statusFrom(value: unknown): Status {
 function parsed(text: string): { readonly value: Fields } | string {
   try {
     const value: unknown = JSON.parse(text);
-    return isObject(value) ? { value } : `it is ${shown(text)}`;
+    return isMap(value) ? { value } : `it is ${shown(text)}`;
   } catch (error) {
     return shown((error as Error).message);
   }
 }
 
-function isObject(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 /** What names it, and its version, are texts where they are there. */
 function hasMetadata({ metadata }: Fields): boolean {
-  if (!isObject(metadata)) return false;
+  if (!isMap(metadata)) return false;
   const { namespace, uid, resourceVersion, annotations } = metadata;
   const isText = (of: unknown): boolean => of === undefined || of === null || typeof of === "string";
-  return [namespace, uid, resourceVersion].every(isText) && (isObject(annotations) || isMissing(annotations));
+  return [namespace, uid, resourceVersion].every(isText) && (isMap(annotations) || isMissing(annotations));
 }
 
 const isMissing = (value: unknown): boolean => value === undefined || value === null;
 
 function isNamed(value: unknown): value is Received {
-  if (!isObject(value) || !hasMetadata(value)) return false;
+  if (!isMap(value) || !hasMetadata(value)) return false;
   const { name } = value.metadata as Fields;
   return typeof name === "string" && name !== "";
 }

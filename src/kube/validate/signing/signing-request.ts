@@ -1,6 +1,6 @@
 // CertificateSigningRequests (certificates.k8s.io/v1), as kube-apiserver refuses them (pkg/apis/certificates/validation).
-// Of what is asked for (PKCS #10, RFC 2986) the outer form is read: whether it says what it should is its signer's
-// business.
+// But of what is asked for (PKCS #10, RFC 2986) the outer form alone is read: unlike there, its signature is its signer's
+// business, too.
 import type { CertificateSigningRequest } from "kubernetes-types/certificates/v1.js";
 import { deepEqual } from "../../../base/deep-equal.ts";
 import type { FieldPath, FieldProblems } from "../../manifest/field-problems.ts";
