@@ -287,3 +287,26 @@ t.test("custom resources are held to their rules, and what changes to those abou
   );
   call(`DELETE ${crds}/tabs.stable.example.com`);
 });
+
+t.test(
+  "a Deployment's pod is as one that was posted: its labels change, its spec is no other one",
+  async (t) => {
+    const pods = "/api/v1/namespaces/default/pods";
+    const template = { metadata: { labels: { app: "many" } }, spec: deployment.spec.template.spec };
+    const spec = { selector: { matchLabels: { app: "many" } }, template };
+    call(`POST ${DEPLOYMENTS}`, { metadata: { name: "many" }, spec });
+    const [made] = call(`GET ${pods}?labelSelector=app=many`).body.items;
+    t.same(made.spec.securityContext, {});
+    const label = (x: string) =>
+      call(`PATCH ${pods}/${made.metadata.name}`, { metadata: { labels: { x } } }, STRATEGIC);
+    const labelled = label("y");
+    t.match(labelled, { code: 200, body: { metadata: { labels: { x: "y" }, generation: 1 } } });
+    const { securityContext: _, ...older } = labelled.body.spec;
+    served.cluster.update({ ...labelled.body, spec: older });
+    t.match(
+      label("z"),
+      { code: 200, body: { metadata: { labels: { x: "z" } } } },
+      "of an older podwire's lab",
+    );
+  },
+);

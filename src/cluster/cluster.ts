@@ -11,7 +11,7 @@
 // made again from the objects: it never holds anything that the objects do not say.
 import { PodwireError } from "../base/errors.ts";
 import { isCustomKind } from "../kube/custom-definition.ts";
-import { withHostPorts } from "../kube/defaults.ts";
+import { podOfTemplate } from "../kube/defaults.ts";
 import { FOREGROUND, held, holdersOf, isFinished } from "../kube/finalizers.ts";
 import { type KindInfo, kindFromWord, STORED_KINDS, unknownKind } from "../kube/kinds.ts";
 import { FieldProblems } from "../kube/manifest/field-problems.ts";
@@ -219,7 +219,7 @@ export class Cluster {
     const { placer } = this.#allocation;
     const pods = toldActions(this.store, tell, {
       create: (given: Pod) => {
-        const pod = this.#admission.completed(withHostPorts(given)) as Pod;
+        const pod = this.#admission.completed(podOfTemplate(given)) as Pod;
         const refusal = this.#admission.refusalOf(pod);
         if (refusal !== undefined) return refusal;
         this.store.put(this.#strict ? placer.place(pod) : placer.placeOrWait(pod));

@@ -117,12 +117,17 @@ function defaultPod(pod: Pod): void {
     pod.status.podIPs = [{ ip: pod.status.podIP as string }];
   }
   defaultPodSpec(pod.spec);
-  pod.spec.securityContext ??= {}; // clients rely on it: kubectl debug 1.37 crashes without
-  pod.spec = withHostPorts(pod).spec;
+  pod.spec = podOfTemplate(pod).spec;
 }
 
-/** With host networking each port is a port of the host: of pods alone, not of templates. */
-export function withHostPorts(pod: Pod): Pod {
+/** What pods have and templates lack. */
+export function podOfTemplate(pod: Pod): Pod {
+  // Clients rely on securityContext: kubectl debug 1.37 crashes without.
+  return withHostPorts({ ...pod, spec: { ...pod.spec, securityContext: pod.spec.securityContext ?? {} } });
+}
+
+/** With host networking each port is a port of the host. */
+function withHostPorts(pod: Pod): Pod {
   const { spec } = pod;
   if (spec.hostNetwork !== true) return pod;
   const fill = (container: Container): Container => {

@@ -45,6 +45,7 @@ function fixedPart(spec: PodSpec): unknown {
     list?.map(({ image, ...container }) => container);
   return {
     ...rest,
+    securityContext: spec.securityContext ?? {}, // filled in by now, and not in labs of older versions
     containers: withoutImage(spec.containers),
     initContainers: withoutImage(spec.initContainers),
   };
