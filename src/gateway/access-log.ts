@@ -1,40 +1,32 @@
 // The access log: a line of JSON for each request, with the rule, the Service and the pod that it came to, and why where
 // it did not. Lines are written together, off the requests' way.
-import { closeSync, openSync, writeSync } from "node:fs";
-import { PodwireError } from "../base/errors.ts";
 import { formatIp } from "../base/ip.ts";
 import { headerOf } from "../l7/request.ts";
 import type { Finished } from "./exchange/front.ts";
 import type { StreamRecord } from "./l4/tcp-front.ts";
+import { type LogTarget, LogWriter } from "./log-writer.ts";
 import type { RefusedRequest } from "./server/door.ts";
 
-export type LogTarget = "stdout" | { readonly file: string } | "off";
-
-const EVERY_MS = 100;
-const HELD_MAX = 1 << 18; // letters that wait to be written
-const STDOUT = 1;
-
 export class AccessLog {
-  readonly #target: LogTarget;
+  readonly #writer: LogWriter;
   readonly #podAt: (endpoint: string) => string;
-  #fd = -1;
-  #held = "";
-  #timer: NodeJS.Timeout | undefined;
-  lost = 0;
 
-  /** Throws where the file cannot be opened. */
-  constructor(target: LogTarget, podAt: (endpoint: string) => string) {
-    this.#target = target;
+  /** Throws where the file cannot be opened. `tell`: what goes wrong with it later. */
+  constructor(target: LogTarget, podAt: (endpoint: string) => string, tell: (line: string) => void) {
     this.#podAt = podAt;
-    this.#open();
+    this.#writer = new LogWriter(target, tell);
   }
 
   get isOn(): boolean {
-    return this.#fd >= 0;
+    return this.#writer.isOn;
+  }
+
+  /** Lines that could not be written. */
+  get lost(): number {
+    return this.#writer.lost;
   }
 
   done(exchange: Finished): void {
-    if (this.#fd < 0) return;
     const { request, port, decision, cluster, endpoint, problem } = exchange;
     const { headers } = request;
     this.#add({
@@ -82,56 +74,19 @@ export class AccessLog {
   }
 
   refused({ status, why, client, port }: RefusedRequest): void {
-    if (this.#fd >= 0) this.#add({ time: new Date().toISOString(), client, port, status, reason: why });
+    if (this.isOn) this.#add({ time: new Date().toISOString(), client, port, status, reason: why });
   }
 
   /** The file was moved away: a new one of its name. */
   reopen(): void {
-    if (this.#fd < 0 || this.#target === "stdout") return;
-    this.flush();
-    closeSync(this.#fd);
-    this.#open();
+    this.#writer.reopen();
   }
 
-  flush(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    const bytes = Buffer.from(this.#held);
-    this.#held = "";
-    if (this.#fd < 0 || bytes.length === 0) return;
-    try {
-      for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at);
-    } catch {
-      this.lost++; // a full disk, a reader that is gone or slow: requests go on
-    }
-  }
-
-  close(): void {
-    this.flush();
-    if (this.#fd > STDOUT) closeSync(this.#fd);
-    this.#fd = -1;
-  }
-
-  #open(): void {
-    if (this.#target === "off") return;
-    if (this.#target === "stdout") {
-      this.#fd = STDOUT;
-      return;
-    }
-    const { file } = this.#target;
-    try {
-      this.#fd = openSync(file, "a", 0o640);
-    } catch (cause) {
-      const { code } = cause as NodeJS.ErrnoException;
-      throw new PodwireError(`accessLog.file: ${file}: cannot be written (${code}): name another file`, {
-        ...{ code: "GATEWAY_LOG", cause },
-      });
-    }
+  close(): Promise<void> {
+    return this.#writer.close();
   }
 
   #add(line: object): void {
-    this.#held += `${JSON.stringify(line)}\n`;
-    if (this.#held.length > HELD_MAX) this.flush();
-    else this.#timer ??= setTimeout(() => this.flush(), EVERY_MS);
+    this.#writer.add(JSON.stringify(line));
   }
 }

@@ -5,8 +5,8 @@ import { parseIp } from "../base/ip.ts";
 import { checkSchema } from "../config/schema.ts";
 import { type FieldProblem, FieldProblems, formatPath } from "../kube/manifest/field-problems.ts";
 import type { ManifestText } from "../kube/manifest/manifest.ts";
-import type { LogTarget } from "./access-log.ts";
 import type { ProxyProtocol } from "./l4/tcp-front.ts";
+import type { LogTarget } from "./log-writer.ts";
 import type { Limits } from "./server/door.ts";
 
 export interface GatewayConfig {

@@ -72,7 +72,7 @@ export class Gateway implements Front, Door {
       onChange: (what) => this.#changed(what),
     });
     this.clusters = new Clusters(this.sweep, (name) => this.#world.settingsOf(name));
-    this.#log = new AccessLog(options.accessLog, (endpoint) => this.#world.podAt(endpoint));
+    this.#log = new AccessLog(options.accessLog, (endpoint) => this.#world.podAt(endpoint), onNote);
     this.streams = this.#makeStreams();
   }
 
@@ -112,6 +112,7 @@ export class Gateway implements Front, Door {
       clusters: this.clusters.gauges(),
       connections: this.#listeners?.connections ?? [],
       flows: this.streams.udpCounts,
+      logLost: this.#log.lost,
     });
   }
 
@@ -145,7 +146,7 @@ export class Gateway implements Front, Door {
     this.clusters.close();
     this.sweep.close();
     await new Promise((resolve) => setImmediate(resolve)); // what ends with the connections is logged, too
-    this.#log.close();
+    await this.#log.close();
   }
 
   taken(request: ClientRequest, port: Port): void {

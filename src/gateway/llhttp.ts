@@ -85,7 +85,6 @@ export class HeadParser {
       reason: string | undefined,
     ) => this.#headDone(major, minor, headers, method, target, status, reason);
     parser[kOnBody] = (bytes: Buffer) => this.chunks.push(bytes);
-    parser[kOnMessageComplete] = () => this.#done();
     this.begin();
   }
 
@@ -97,6 +96,7 @@ export class HeadParser {
     this.trailers = undefined;
     this.isBodiless = false;
     this.#parser[kOnMessageBegin] = undefined;
+    this.#parser[kOnMessageComplete] = undefined;
     this.#parser.initialize(this.#type, RESOURCE, this.#maxBytes, STRICT);
   }
 
@@ -130,20 +130,25 @@ export class HeadParser {
     const raw = headers === undefined ? this.#raw : headers;
     const isChunked = !this.isBodiless && endsInChunks(raw) && !hasNoBody(status);
     this.#raw = [];
+    const name = method === undefined ? "" : (methods[method] ?? "");
     this.head = {
-      ...{ major, minor, status, reason, raw, isChunked },
-      method: method === undefined ? "" : (methods[method] ?? ""),
-      target: target === undefined ? this.#target : target,
+      major,
+      minor,
+      method: name,
+      target: target ?? this.#target,
+      status,
+      reason,
+      raw,
+      isChunked,
     };
     if (!isChunked) return STOP;
+    this.#parser[kOnMessageComplete] = () => {
+      this.trailers ??= this.#raw;
+    };
     this.#parser[kOnMessageBegin] = () => {
       this.isOverrun = true;
     };
     return GO_ON;
-  }
-
-  #done(): void {
-    if (this.head?.isChunked === true && this.trailers === undefined) this.trailers = this.#raw;
   }
 }
 

@@ -22,6 +22,8 @@ export interface GatewayGauges {
   readonly clusters: readonly ClusterGauges[];
   readonly connections: readonly { readonly port: number; readonly open: number }[];
   readonly flows: readonly (UdpCounts & { readonly port: number })[];
+  /** Lines of the access log. */
+  readonly logLost: number;
 }
 
 interface StreamSeries {
@@ -68,7 +70,7 @@ export class GatewayMetrics {
   }
 
   /** Prometheus' text. */
-  text({ clusters, connections, flows }: GatewayGauges): string {
+  text({ clusters, connections, flows, logLost }: GatewayGauges): string {
     const page = new Exposition();
     const all = [...this.#series.values()].flatMap((each) => [...each.values()]);
     const labels = ({ rule, backend }: Series) => ({ rule, backend });
@@ -105,6 +107,9 @@ export class GatewayMetrics {
       "Clients' connections.",
       connections.map(({ port, open }) => ({ labels: { port: String(port) }, value: open })),
     );
+    page.counter("podwire_gateway_log_lost_total", "Lines of the access log that could not be written.", [
+      { value: logLost },
+    ]);
     this.#backends(page, clusters);
     this.#streamsAndFlows(page, flows);
     return page.toString();

@@ -5,6 +5,8 @@
 export interface Timed {
   /** By performance.now(); 0: it waits for nothing. */
   deadlineMs: number;
+  /** Where the sweep has it; -1: nowhere. The sweep's alone. */
+  sweepAt: number;
   /** The time is over. */
   expired(): void;
 }
@@ -18,7 +20,8 @@ export function afterSec(sec: number, run: () => void): NodeJS.Timeout {
 }
 
 export class Sweep {
-  readonly #all = new Set<Timed>();
+  /** In no order: a set that grows and shrinks with each request would cost more. */
+  readonly #all: Timed[] = [];
   readonly #timer: NodeJS.Timeout;
 
   constructor() {
@@ -27,15 +30,21 @@ export class Sweep {
   }
 
   add(timed: Timed): void {
-    this.#all.add(timed);
+    if (timed.sweepAt < 0) timed.sweepAt = this.#all.push(timed) - 1;
   }
 
   delete(timed: Timed): void {
-    this.#all.delete(timed);
+    const at = timed.sweepAt;
+    const last = at < 0 ? undefined : this.#all.pop();
+    if (last === undefined) return;
+    timed.sweepAt = -1;
+    if (last === timed) return;
+    this.#all[at] = last;
+    last.sweepAt = at;
   }
 
   get size(): number {
-    return this.#all.size;
+    return this.#all.length;
   }
 
   close(): void {
@@ -44,8 +53,8 @@ export class Sweep {
 
   #look(): void {
     const now = performance.now();
-    for (const timed of this.#all) {
-      if (timed.deadlineMs === 0 || timed.deadlineMs > now) continue;
+    for (const timed of [...this.#all]) {
+      if (timed.sweepAt < 0 || timed.deadlineMs === 0 || timed.deadlineMs > now) continue;
       timed.deadlineMs = 0;
       timed.expired();
     }

@@ -1,5 +1,5 @@
 // A request as it came, before anything is decided about it: the head alone. `explain --http` asks with it.
-import { type Ip, parseIp } from "../base/ip.ts";
+import { formatIp, type Ip, parseIp } from "../base/ip.ts";
 import { normalPath } from "./match/normal-path.ts";
 
 export interface Header {
@@ -47,6 +47,16 @@ export function seen(request: HttpRequest): Seen {
 export function hostName(host: string): string {
   const name = host.startsWith("[") ? host.slice(0, host.indexOf("]") + 1) : host.split(":", 1)[0];
   return (name.endsWith(".") ? name.slice(0, -1) : name).toLowerCase();
+}
+
+const clients = new WeakMap<Ip, string>();
+
+/** The client's address as backends are told; "": nobody knows it. The same object is written once: a connection has one. */
+export function clientText(client: Ip | undefined): string {
+  if (client === undefined) return "";
+  let text = clients.get(client);
+  if (text === undefined) clients.set(client, (text = formatIp(client)));
+  return text;
 }
 
 /** The values of a header, joined as HTTP joins them; undefined: it is not there. `name` in small letters. */

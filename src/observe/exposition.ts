@@ -29,8 +29,10 @@ export class Histogram {
   }
 
   observe(value: number): void {
-    const at = this.bounds.findIndex((bound) => value <= bound);
-    this.counts[at < 0 ? this.bounds.length : at]++;
+    const { bounds } = this;
+    let at = 0;
+    while (at < bounds.length && value > bounds[at]) at++;
+    this.counts[at]++;
     this.sum += value;
   }
 

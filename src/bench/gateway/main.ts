@@ -1,187 +1,176 @@
-// podwire's gateway beside Debian's nginx and HAProxy: the same routes, the same servers behind them, the same clients
-// (wrk, h2load), in turns within one run. Needs nginx, haproxy, wrk and nghttp2-client on the PATH.
-//   node build/src/bench/gateway/main.js [--rounds 5] [--seconds 4] [--workers 1]
+// podwire's gateway beside Debian's nginx and HAProxy: the same routes, the same servers behind them, the same clients, in
+// turns within one run, in a network of its own. node build/src/bench/gateway/main.js --help
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { type AddressInfo, connect, createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
-import { BenchError, onExit, run, sleep, start, undoAll } from "../shell.ts";
-import {
-  gatewayProxy,
-  HOST,
-  haproxy,
-  nginxProxy,
-  origin,
-  type Peer,
-  pathOf,
-  type Setting,
-} from "./proxies.ts";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, loadavg, tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { Command, InvalidArgumentError } from "commander";
+import { makeOwnCertificate } from "../../gateway/server/own-certificate.ts";
+import { describeMachine, formatMachine } from "../figures/machine.ts";
+import { markChildren, readCpu, shareBetween } from "../network/cpu-account.ts";
+import { atLeastOne } from "../numbers.ts";
+import { asInstalled, buildProgram } from "../programs.ts";
+import { BenchError, onExit, undoAll } from "../shell.ts";
+import { type Bench, CASES, type Figure, ROUTES } from "./cases.ts";
+import { servedObjects } from "./changes.ts";
+import { enterOwnNetwork } from "./own-network.ts";
+import { up } from "./peers.ts";
+import { brokenPromises, formatFigure } from "./promises.ts";
+import { gatewayProxy, haproxy, nginxProxy, originServer, type Ports, type Setting } from "./proxies.ts";
 
-const PODWIRE = [process.execPath, fileURLToPath(new URL("../../cli/main.js", import.meta.url))];
-const CONNECTIONS = 32;
-const FEW = 10;
-const MANY = 5000;
-
-interface Load {
-  readonly perSec: number;
-  readonly p99Ms: number;
+interface Options {
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly workers: number;
+  readonly only: readonly string[];
+  readonly against?: string;
+  readonly json?: string;
+  readonly check: boolean;
+  readonly list: boolean;
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+const ORIGINS = { origin: 7001, other: 7002, grpcOrigin: 7003 };
+const FIRST_PORT = 7100;
+const NEEDED = { nginx: "nginx", haproxy: "haproxy", wrk: "wrk", h2load: "nghttp2-client" };
+/** Cases that no other proxy takes part in; the first needs no program at all. */
+const ALONE = ["evaluator", "endpoint", "changes"];
+
+function parseOptions(): Options {
+  const cases = (text: string): string[] => {
+    const bad = text.split(",").find((word) => CASES[word] === undefined);
+    if (bad === undefined) return text.split(",");
+    throw new InvalidArgumentError(`${bad} is none of ${Object.keys(CASES).join(", ")}.`);
+  };
+  return new Command("bench-gateway")
+    .description("Measures podwire's gateway beside nginx and HAProxy, in a network of its own.")
+    .option("--rounds <n>", "alternating rounds, of which the medians count", atLeastOne, 5)
+    .option("--seconds <n>", "length of one measurement", atLeastOne, 4)
+    .option("--workers <n>", "processes of podwire and nginx, threads of HAProxy", atLeastOne, 1)
+    .option("--only <cases>", `of ${Object.keys(CASES).join(",")}`, cases, Object.keys(CASES))
+    .option("--against <checkout>", "another, built checkout of podwire, measured beside this one as before")
+    .option("--json <file>", "write every figure there too")
+    .option("--check", "exit status 3 when a promise does not hold", false)
+    .option("--list", "print the cases' names, and measure nothing", false)
+    .exitOverride((stop) => process.exit(stop.exitCode === 0 ? 0 : 2))
+    .parse()
+    .opts<Options>();
 }
 
-/** Started, and it takes connections; it ends with the benchmark. */
-async function up({ name, port, command }: Peer): Promise<void> {
-  let problem: Error | undefined;
-  start(command, "\0").catch((error: Error) => (problem = error)); // it says nothing that could be waited for
-  for (let i = 0; i < 200; i++) {
-    const isOpen = await new Promise<boolean>((resolve) => {
-      const socket = connect({ port, host: "127.0.0.1" });
-      socket.on("connect", () => resolve(true));
-      socket.on("error", () => resolve(false));
-      socket.on("connect", () => socket.destroy());
-    });
-    if (isOpen) return;
-    await sleep(50);
-  }
-  throw new BenchError(`${name} does not listen at ${port}: ${problem?.message ?? "it says nothing"}`);
-}
-
-/** As fast as it goes. */
-async function wrk(port: number, path: string, seconds: number, script?: string): Promise<Load> {
-  const more = script === undefined ? [] : ["-s", script];
-  const args = ["-t1", `-c${CONNECTIONS}`, `-d${seconds}s`, "--latency", "-H", `Host: ${HOST}`, ...more];
-  const text = await run(["wrk", ...args, `http://127.0.0.1:${port}${path}`]);
-  const errors = /Non-2xx.*|Socket errors: (?!connect 0, read 0, write 0, timeout 0).*/.exec(text)?.[0];
-  if (errors !== undefined) throw new BenchError(`port ${port}${path}: ${errors}`);
-  const [, p99 = "0", unit = "ms"] = /99%\s+([\d.]+)(us|ms|s)/.exec(text) ?? [];
-  const factor = { us: 0.001, ms: 1, s: 1000 }[unit] ?? 1;
-  return { perSec: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1] ?? 0), p99Ms: Number(p99) * factor };
-}
-
-/** So many requests a second, evenly. */
-async function paced(
-  port: number,
-  path: string,
-  seconds: number,
-  perSec: number,
-  folder: string,
-): Promise<Load> {
-  const log = join(folder, "h2load.log");
-  rmSync(log, { force: true });
-  const clients = 16;
-  const rate = Math.max(1, Math.round(perSec / clients));
-  const args = [
-    "--h1",
-    `-c${clients}`,
-    `-D${seconds}`,
-    `--rps=${rate}`,
-    `--log-file=${log}`,
-    "-H",
-    `Host: ${HOST}`,
-  ];
-  await run(["h2load", ...args, `http://127.0.0.1:${port}${path}`]);
-  const us = readFileSync(log, "utf8")
-    .split("\n")
-    .flatMap((line) => (line === "" ? [] : [Number(line.split("\t")[2])]))
-    .sort((a, b) => a - b);
-  return { perSec: us.length / seconds, p99Ms: us[Math.floor(us.length * 0.99)] / 1000 };
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1];
-}
-
-/** Each proxy in turn, so many rounds; the first is not counted. */
-async function rounds(
-  proxies: readonly Peer[],
-  count: number,
-  measure: (proxy: Peer) => Promise<Load>,
-): Promise<Map<string, Load>> {
-  const all = new Map<string, Load[]>(proxies.map(({ name }) => [name, []]));
-  for (let i = 0; i <= count; i++)
-    for (const proxy of proxies) {
-      const load = await measure(proxy);
-      if (i > 0) all.get(proxy.name)?.push(load);
-    }
-  return new Map(
-    [...all].map(([name, loads]) => [
-      name,
-      { perSec: median(loads.map(({ perSec }) => perSec)), p99Ms: median(loads.map(({ p99Ms }) => p99Ms)) },
-    ]),
+function refuseMissing(only: readonly string[]): void {
+  const missing = Object.entries(NEEDED).filter(
+    ([program]) => spawnSync(program, ["-v"]).error !== undefined,
   );
+  if (missing.length === 0 || only.every((name) => name === ALONE[0])) return;
+  const [programs, packages] = [0, 1].map((at) => missing.map((each) => each[at]));
+  throw new BenchError(`${programs.join(", ")}: not here: apt-get install ${packages.join(" ")}`);
 }
 
-function show(
-  title: string,
-  loads: ReadonlyMap<string, Load>,
-  what: "perSec" | "p99Ms",
-  unit: string,
-  factor = 1,
-): void {
-  const own = (loads.get("podwire")?.[what] ?? 0) * factor;
-  const cells = [...loads].map(([name, load]) => {
-    const value = load[what] * factor;
-    const ratio = name === "podwire" ? "" : ` (${(own / value).toFixed(2)})`;
-    return `${name} ${value.toFixed(what === "perSec" ? 0 : 2)}${ratio}`;
-  });
-  console.log(`${title.padEnd(44)} ${cells.join("  ")}  ${unit}`);
+let nextPort = FIRST_PORT;
+function ports(): Ports {
+  const port = nextPort;
+  nextPort += 2;
+  return { port, tlsPort: port + 1 };
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      rounds: { type: "string", default: "5" },
-      seconds: { type: "string", default: "4" },
-      workers: { type: "string", default: "1" },
+async function prepare(options: Options, folder: string, progress: (text: string) => void): Promise<Bench> {
+  const { only, against, workers } = options;
+  const { origin, other, grpcOrigin } = ORIGINS;
+  const isAlone = only.every((name) => ALONE.includes(name));
+  const certificate = await makeOwnCertificate();
+  const setting: Setting = { folder, origin, grpcOrigin, routes: ROUTES.few, workers, certificate };
+  const own = [process.execPath, asInstalled("cli/main.js")];
+  const before =
+    against === undefined ? [] : [[process.execPath, asInstalled("cli/main.js", resolve(against))]];
+  const all = (suffix: string, with_: Setting) => [
+    gatewayProxy(`podwire${suffix}`, ports(), own, with_),
+    ...before.map((program) => gatewayProxy(`before${suffix}`, ports(), program, with_)),
+    nginxProxy(`nginx${suffix}`, ports(), with_),
+    haproxy(`haproxy${suffix}`, ports(), with_),
+  ];
+  if (!only.every((name) => name === ALONE[0])) await up(originServer(setting, other));
+  const proxies = [];
+  for (const each of isAlone ? [] : all("", setting)) proxies.push(await up(each));
+  let following: ReturnType<Bench["following"]> | undefined;
+  return {
+    ...{
+      folder,
+      rounds: options.rounds,
+      seconds: options.seconds,
+      proxies,
+      ports: [origin, other],
+      progress,
     },
-  });
-  const [count, seconds, workers] = [values.rounds, values.seconds, values.workers].map(Number);
-  for (const program of ["nginx", "haproxy", "wrk", "h2load"])
-    if (spawnSync(program, ["-v"]).error !== undefined)
-      throw new BenchError(`${program} is not there: apt-get install nginx haproxy wrk nghttp2-client`);
+    httpRate: await buildProgram("http-rate"),
+    many: async () => {
+      const started = [];
+      for (const each of all(`-${ROUTES.many}`, { ...setting, routes: ROUTES.many }))
+        started.push(await up(each));
+      return started;
+    },
+    following: () => {
+      following ??= (async () => {
+        const { api, kubeconfig } = await servedObjects(folder, ROUTES.few, origin);
+        onExit(() => api.close());
+        const gateway = await up(gatewayProxy("podwire-following", ports(), own, setting, kubeconfig));
+        return { gateway, api };
+      })();
+      return following;
+    },
+  };
+}
+
+async function measure(options: Options): Promise<number> {
+  refuseMissing(options.only);
   const folder = mkdtempSync(join(tmpdir(), "podwire-gateway-bench-"));
   onExit(() => rmSync(folder, { recursive: true, force: true }));
-  const ports = await Promise.all(Array.from({ length: 6 }, freePort));
-  const origins = ports.slice(0, 1);
-  for (const [i, port] of origins.entries()) await up(origin(`origin${i}`, port, folder));
-  const setting: Setting = { folder, origins, workers, routes: FEW, podwire: PODWIRE };
-  const own = gatewayProxy("podwire", ports[2], setting);
-  const proxies = [own, nginxProxy(ports[3], setting), haproxy(ports[4], setting)];
-  for (const each of proxies) await up(each);
+  const load = loadavg()[0];
+  markChildren();
+  const before = readCpu();
+  const progress = (text: string): void => void process.stderr.write(`bench: ${text}\n`);
+  const bench = await prepare(options, folder, progress);
+  const figures: Figure[] = [];
+  for (const name of options.only) {
+    for (const figure of await CASES[name](bench)) {
+      figures.push(figure);
+      console.log(formatFigure(figure));
+    }
+  }
+  const machine = describeMachine(shareBetween(before, readCpu(), cpus().length, load));
+  const broken = brokenPromises(figures);
+  const { rounds, seconds, workers } = options;
   console.log(
-    `medians of ${count} rounds of ${seconds} s in turns; in brackets podwire's share; node ${process.version}`,
+    `medians of ${rounds} rounds of ${seconds} s in turns, ${workers} workers; ${formatMachine(machine)}`,
   );
-  const small = await rounds(proxies, count, ({ port }) => wrk(port, pathOf(1), seconds));
-  show("small answers, HTTP/1.1, 32 connections", small, "perSec", "requests/s");
-  const large = await rounds(proxies, count, ({ port }) => wrk(port, `${pathOf(1)}/large`, seconds));
-  show("1 MiB answers", large, "perSec", "MiB/s", 1);
-  const half = (small.get("podwire")?.perSec ?? 0) / 2;
-  const calm = await rounds(proxies, count, ({ port }) => paced(port, pathOf(1), seconds, half, folder));
-  show(`p99 at ${half.toFixed(0)} requests/s`, calm, "p99Ms", "ms");
-  const many = gatewayProxy("podwire-5000", ports[5], { ...setting, routes: MANY });
-  await up(many);
-  const routed = await rounds([own, many], count, ({ name, port }) =>
-    wrk(port, pathOf(name === own.name ? FEW - 1 : MANY - 1), seconds),
-  );
-  const [few, more] = [own, many].map(({ name }) => 1 / (routed.get(name)?.perSec ?? 1));
-  console.log(`${"time per request, 5,000 routes to 10".padEnd(44)} ${(more / few).toFixed(3)}`);
+  for (const line of broken) console.log(`below the promise: ${line}`);
+  if (options.json !== undefined) {
+    const report = {
+      made: new Date().toISOString(),
+      machine,
+      effort: { rounds, seconds, workers },
+      figures,
+      broken,
+    };
+    writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
+  }
+  return options.check && broken.length > 0 ? 3 : 0;
 }
 
-let status = 0;
-for (const signal of ["SIGINT", "SIGTERM"] as const)
-  process.on(signal, () => void undoAll().then(() => process.exit(1)));
-await main().catch((error: Error) => {
-  console.error(`bench: ${error.message}`);
-  status = 1;
-});
+async function main(options: Options): Promise<number> {
+  if (options.list) {
+    console.log(Object.keys(CASES).join("\n"));
+    return 0;
+  }
+  if (!(await enterOwnNetwork())) return Number(process.exitCode);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.on(signal, () => void undoAll().then(() => process.exit(1)));
+  return measure(options);
+}
+
+let status = 1;
+try {
+  status = await main(parseOptions());
+} catch (error) {
+  console.error(`bench: ${(error as Error).message}`);
+}
 await undoAll();
 process.exit(status);

@@ -2,68 +2,65 @@
 // HAProxy as their manuals have them as proxies with connections that are kept.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { GRPC_PATH, HOST, pathOf, routesOf, serviceAt, sliceAt } from "./objects.ts";
+import { ADDRESSES } from "./own-network.ts";
 
 export interface Peer {
   readonly name: string;
   readonly port: number;
+  readonly tlsPort: number;
   readonly command: readonly string[];
+}
+
+export interface Ports {
+  readonly port: number;
+  readonly tlsPort: number;
 }
 
 export interface Setting {
   readonly folder: string;
-  readonly origins: readonly number[];
+  /** Where servers listen, by HTTP/1.1 and by HTTP/2. */
+  readonly origin: number;
+  readonly grpcOrigin: number;
   readonly routes: number;
-  /** Processes of nginx, threads of HAProxy. */
+  /** Processes of nginx and of podwire, threads of HAProxy. */
   readonly workers: number;
-  /** The program of podwire. */
-  readonly podwire: readonly string[];
+  /** What nginx and HAProxy show by TLS; podwire shows one of its own, of the same kind. PEM. */
+  readonly certificate: { readonly cert: string; readonly key: string };
 }
 
-export const HOST = "shop.example";
+const ADDRESS = ADDRESSES[0];
 
-/** Paths of a fixed length, so that one costs as much as another. */
-export function pathOf(i: number): string {
-  return `/item${String(i).padStart(5, "0")}`;
-}
-
+/** `program`: what runs podwire's command line. `kubeconfig`: of an API server that has the objects; undefined: files. */
 export function gatewayProxy(
   name: string,
-  port: number,
-  { folder, origins, routes, podwire, workers }: Setting,
+  { port, tlsPort }: Ports,
+  program: readonly string[],
+  { folder, origin, grpcOrigin, routes, workers }: Setting,
+  kubeconfig?: string,
 ): Peer {
-  const paths = Array.from({ length: routes }, (_, i) => ({
-    ...{ path: pathOf(i), pathType: "Prefix" },
-    backend: { service: { name: "web", port: { number: origins[0] } } },
-  }));
-  const objects = [
-    {
-      ...{
-        apiVersion: "networking.k8s.io/v1",
-        kind: "Ingress",
-        metadata: { name: "web", namespace: "shop" },
-      },
-      spec: { rules: [{ host: HOST, http: { paths } }] },
-    },
-    {
-      ...{ apiVersion: "v1", kind: "Service", metadata: { name: "web", namespace: "shop" } },
-      // No slice may be on loopback.
-      spec: { type: "ExternalName", externalName: "localhost", ports: [{ port: origins[0] }] },
-    },
-  ];
   const own = join(folder, name);
   mkdirSync(own, { recursive: true });
-  writeFileSync(join(own, "objects.yaml"), objects.map((each) => JSON.stringify(each)).join("\n---\n"));
+  const objects = [
+    ...routesOf(routes),
+    ...[serviceAt("web"), sliceAt("web", [ADDRESS], origin)],
+    ...[serviceAt("rpc"), sliceAt("rpc", [ADDRESS], grpcOrigin)],
+  ];
+  const file = join(own, "objects.yaml");
+  writeFileSync(file, objects.map((each) => JSON.stringify(each)).join("\n---\n"));
   const config = {
-    ...{ source: { files: [join(own, "objects.yaml")] }, ingress: { http: port }, address: "127.0.0.1" },
-    accessLog: "off",
-    workers,
+    source: kubeconfig === undefined ? { files: [file] } : { kubernetes: { kubeconfig } },
+    ...{ ingress: { http: port, https: tlsPort }, address: "127.0.0.1", accessLog: "off", workers },
   };
   writeFileSync(join(own, "config.yaml"), JSON.stringify(config));
-  return { name, port, command: [...podwire, "gateway", "--config", join(own, "config.yaml")] };
+  return {
+    ...{ name, port, tlsPort },
+    command: [...program, "gateway", "--config", join(own, "config.yaml")],
+  };
 }
 
-/** `location`: what a server does; the rest is the same for nginx as proxy and as origin. */
-function nginx(name: string, port: number, folder: string, workers: number, http: string): Peer {
+/** `http`: what a server does; the rest is the same for nginx as proxy and as server behind the proxies. */
+function nginx(name: string, ports: Ports, folder: string, workers: number, http: string): Peer {
   const own = join(folder, name);
   mkdirSync(join(own, "logs"), { recursive: true });
   const temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
@@ -76,30 +73,27 @@ http { access_log off; keepalive_requests 1000000000; sendfile on; tcp_nodelay o
 ${http} }\n`;
   writeFileSync(join(own, "nginx.conf"), text);
   return {
-    name,
-    port,
+    ...{ name, ...ports },
     command: ["nginx", "-p", own, "-e", join(own, "error.log"), "-c", join(own, "nginx.conf")],
   };
 }
 
-/** A server that answers from memory: small, and 1 MiB. */
-export function origin(name: string, port: number, folder: string): Peer {
+/** A server that answers from memory, with the port that it was asked at: small, 1 MiB, and by HTTP/2 with trailers. */
+export function originServer({ folder, origin, grpcOrigin }: Setting, other: number): Peer {
   const files = join(folder, "files");
   mkdirSync(files, { recursive: true });
   writeFileSync(join(files, "large"), Buffer.alloc(1 << 20, "x"));
-  return nginx(
-    name,
-    port,
-    folder,
-    1,
-    `open_file_cache max=10; server { listen 127.0.0.1:${port} backlog=4096;
-  location / { return 200 "hello, this is a small answer\\n"; }
-  location /item00001/large { alias ${files}/large; } }`,
-  );
+  const text = `open_file_cache max=10; server { listen ${origin} backlog=4096; listen ${other} backlog=4096;
+  location / { return 200 "hello, this is a small answer of $server_port\\n"; }
+  location ${pathOf(1)}/large { alias ${files}/large; } }
+server { listen ${grpcOrigin} http2 backlog=4096; http2_max_concurrent_streams 1024; default_type application/grpc;
+  location ${GRPC_PATH} { return 200 "a small message\\n"; add_trailer grpc-status 0; } }`;
+  return nginx("origin", { port: origin, tlsPort: 0 }, folder, 1, text);
 }
 
-export function nginxProxy(port: number, { folder, origins, routes, workers }: Setting): Peer {
-  const servers = origins.map((each) => `server 127.0.0.1:${each};`).join(" ");
+export function nginxProxy(name: string, ports: Ports, setting: Setting): Peer {
+  const { folder, origin, grpcOrigin, routes, workers, certificate } = setting;
+  for (const [part, pem] of Object.entries(certificate)) writeFileSync(join(folder, `${part}.pem`), pem);
   const headers = `proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $http_host;
   proxy_set_header X-Real-IP $remote_addr; proxy_set_header X-Forwarded-For $remote_addr;
   proxy_set_header X-Forwarded-Host $http_host; proxy_set_header X-Forwarded-Port $server_port;
@@ -110,22 +104,23 @@ export function nginxProxy(port: number, { folder, origins, routes, workers }: S
     { length: routes },
     (_, i) => `location ${pathOf(i)} { proxy_pass http://web; }`,
   );
-  return nginx(
-    "nginx",
-    port,
-    folder,
-    workers,
-    `upstream web { ${servers} keepalive 320; keepalive_requests 1000000000; }
-  server { listen 127.0.0.1:${port} backlog=4096; server_name ${HOST}; ${headers}\n${locations.join("\n")} }`,
-  );
+  const upstream = (of: string, port: number): string =>
+    `upstream ${of} { server ${ADDRESS}:${port}; keepalive 320; keepalive_requests 1000000000; }`;
+  const text = `${upstream("web", origin)} ${upstream("rpc", grpcOrigin)}
+  server { listen 127.0.0.1:${ports.port} backlog=4096; listen 127.0.0.1:${ports.tlsPort} ssl http2 backlog=4096;
+  ssl_certificate ${folder}/cert.pem; ssl_certificate_key ${folder}/key.pem;
+  server_name ${HOST}; ${headers}\n${locations.join("\n")}
+  location ${GRPC_PATH} { grpc_pass grpc://rpc; } }`;
+  return nginx(name, ports, folder, workers, text);
 }
 
-export function haproxy(port: number, { folder, origins, routes, workers }: Setting): Peer {
-  const own = join(folder, "haproxy");
+export function haproxy(name: string, ports: Ports, setting: Setting): Peer {
+  const { folder, origin, grpcOrigin, routes, workers, certificate } = setting;
+  const own = join(folder, name);
   mkdirSync(own, { recursive: true });
   const map = Array.from({ length: routes }, (_, i) => `${pathOf(i)} web`);
-  writeFileSync(join(own, "paths.map"), `${map.join("\n")}\n`);
-  const servers = origins.map((each, i) => `  server s${i} 127.0.0.1:${each} pool-max-conn 1024`);
+  writeFileSync(join(own, "paths.map"), `${[...map, `${GRPC_PATH} rpc`].join("\n")}\n`);
+  writeFileSync(join(own, "both.pem"), `${certificate.cert}\n${certificate.key}\n`);
   const text = `global
   nbthread ${workers}
   maxconn 4096
@@ -136,16 +131,18 @@ defaults
   timeout connect 5s
   http-reuse always
 frontend f
-  bind 127.0.0.1:${port}
+  bind 127.0.0.1:${ports.port}
+  bind 127.0.0.1:${ports.tlsPort} ssl crt ${own}/both.pem alpn h2,http/1.1
   http-request set-header X-Real-IP %[src]
   http-request set-header X-Forwarded-For %[src]
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
   http-request set-header X-Forwarded-Proto http
-  use_backend %[path,map_beg(${own}/paths.map)] if { hdr(host) -i ${HOST} }
+  use_backend %[path,map_beg(${own}/paths.map)] if { hdr(host) -m beg -i ${HOST} }
 backend web
-  balance roundrobin
-${servers.join("\n")}
+  server s0 ${ADDRESS}:${origin} pool-max-conn 1024
+backend rpc
+  server s0 ${ADDRESS}:${grpcOrigin} pool-max-conn 1024 proto h2
 `;
   writeFileSync(join(own, "haproxy.cfg"), text);
-  return { name: "haproxy", port, command: ["haproxy", "-db", "-f", join(own, "haproxy.cfg")] };
+  return { name, ...ports, command: ["haproxy", "-db", "-f", join(own, "haproxy.cfg")] };
 }

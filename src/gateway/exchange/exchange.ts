@@ -18,6 +18,7 @@ import { Session } from "./session.ts";
 import { joinTunnel } from "./tunnel.ts";
 
 const NO_HEADERS: readonly Header[] = [];
+const NOTHING: readonly never[] = [];
 const STATUS = { tooLarge: 413, clientGone: 499, failed: 502, unserved: 503, timeout: 504 };
 const SERVER_STALL_SEC = 60;
 
@@ -36,6 +37,7 @@ export class Exchange implements ClientSink, CallSink, Timed, Finished {
   endpoint: Endpoint | undefined;
   cluster: Cluster | undefined;
   deadlineMs = 0;
+  sweepAt = -1;
   #forward: Forward | undefined;
   #choice: Choice | undefined;
   #way: Way | undefined;
@@ -44,7 +46,7 @@ export class Exchange implements ClientSink, CallSink, Timed, Finished {
   #session: Session | undefined;
   #mirrors: Mirrors | undefined;
   #tried: Endpoint[] = [];
-  readonly #replay = new Replay();
+  #replay: Replay | undefined;
   #trailers: readonly Header[] | undefined;
   #hasBegun = false;
   #hasAnswer = false;
@@ -160,15 +162,11 @@ export class Exchange implements ClientSink, CallSink, Timed, Finished {
     const { connectSec, trySec } = forward.timeouts;
     this.deadlineMs = performance.now() + (connectSec ?? SERVER_STALL_SEC) * 1000;
     if (trySec !== undefined) this.#tryTimer = afterSec(trySec, () => this.#timeOut("one try"));
-    const call = endpoint.ask(
-      way,
-      {
-        ...{ method: request.method, target: forward.target, host: forward.host, headers: this.#headers },
-        ...{ bodyLength: request.bodyLength, upgrade: way.isHttp2 ? "" : request.upgrade },
-        takesTrailers: request.takesTrailers,
-      },
-      this,
-    );
+    const { method, bodyLength, takesTrailers } = request;
+    const { target, host } = forward;
+    const upgrade = way.isHttp2 ? "" : request.upgrade;
+    const head = { method, target, host, headers: this.#headers, bodyLength, upgrade, takesTrailers };
+    const call = endpoint.ask(way, head, this);
     this.#call = call;
     if (call.isConnected) this.connected();
   }
@@ -181,7 +179,7 @@ export class Exchange implements ClientSink, CallSink, Timed, Finished {
     }
     const call = this.#call;
     if (call === undefined) return;
-    for (const chunk of this.#replay.pieces ?? []) call.write(chunk);
+    for (const chunk of this.#replay?.pieces ?? NOTHING) call.write(chunk);
     if (this.#trailers !== undefined) call.end(this.#trailers);
     else this.request.resume();
   }
@@ -202,6 +200,7 @@ export class Exchange implements ClientSink, CallSink, Timed, Finished {
       return;
     }
     const isOpen = this.#call?.isConnected === true;
+    this.#replay ??= new Replay();
     this.#replay.add(chunk, isOpen);
     this.#mirrors?.write(chunk);
     if (!isOpen)
@@ -248,7 +247,7 @@ export class Exchange implements ClientSink, CallSink, Timed, Finished {
     if (cluster === undefined || endpoint === undefined || forward === undefined) return;
     cluster.succeeded(endpoint);
     clearTimeout(this.#tryTimer);
-    if (mayRetryStatus(status, forward.retries, this.#progress())) {
+    if (status >= 400 && mayRetryStatus(status, forward.retries, this.#progress())) {
       this.#cancel();
       this.#again();
       return;
@@ -340,7 +339,7 @@ export class Exchange implements ClientSink, CallSink, Timed, Finished {
       endpoints: this.cluster?.size ?? 0,
       elapsedSec: (performance.now() - this.startMs) / 1000,
       /** All that was sent can be sent again. */
-      isRepeatable: this.#replay.pieces !== undefined,
+      isRepeatable: this.#replay === undefined || this.#replay.pieces !== undefined,
     };
   }
 

@@ -1,4 +1,5 @@
 // What was sent of a body, while it is little enough to be sent again to somebody else.
+import { kept } from "../lent-socket.ts";
 
 const BYTES_MAX = 65_536;
 const PIECES_MAX = 256; // each takes more than its bytes
@@ -18,6 +19,6 @@ export class Replay {
     this.#bytes += chunk.length;
     const isMuch = this.#bytes > BYTES_MAX || this.#pieces.length >= PIECES_MAX;
     if (isMuch && isTaken) this.#pieces = undefined;
-    else this.#pieces.push(chunk);
+    else this.#pieces.push(kept(chunk));
   }
 }

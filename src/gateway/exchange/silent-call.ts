@@ -1,6 +1,7 @@
 // A request of the gateway's own, or a copy of a client's: its answer is read, and nothing of it goes back to a client.
 import type { Duplex } from "node:stream";
 import type { Header } from "../../l7/request.ts";
+import { kept } from "../lent-socket.ts";
 import type { Cluster } from "../upstream/cluster.ts";
 import type { Way } from "../upstream/dial.ts";
 import type { Call, CallFailure, CallHead, CallSink } from "./ends.ts";
@@ -52,7 +53,7 @@ export class SilentCall implements CallSink {
     this.#queuedBytes += chunk.length;
     if (this.#queuedBytes > QUEUED_MAX)
       this.#end({ status: 0, headers: [], why: "is too slow for its copies" });
-    else if (this.#call?.isConnected !== true) this.#queue.push(chunk);
+    else if (this.#call?.isConnected !== true) this.#queue.push(kept(chunk));
     else if (this.#call.write(chunk)) this.#queuedBytes = 0;
   }
 

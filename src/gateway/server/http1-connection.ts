@@ -2,6 +2,7 @@
 // kernel. llhttp reads heads and chunks, strictly; whatever it does not take ends the connection.
 import type { Socket } from "node:net";
 import { UNKNOWN } from "../exchange/ends.ts";
+import { asStream, kept, takeFrom } from "../lent-socket.ts";
 import { type Head, HeadParser, headersOf } from "../llhttp.ts";
 import type { Timed } from "../sweep.ts";
 import { statusLine } from "./answer-head.ts";
@@ -34,6 +35,7 @@ export class Http1Connection implements Timed, Http1Way {
   #hasEnded = false;
   #written = 0;
   deadlineMs: number;
+  sweepAt = -1;
 
   constructor(socket: Socket, peer: Peer, port: Port, door: Door) {
     this.socket = socket;
@@ -44,7 +46,7 @@ export class Http1Connection implements Timed, Http1Way {
     this.#parser = new HeadParser("request", door.limits.headerBytes);
     this.deadlineMs = performance.now() + door.limits.headerSec * 1000;
     door.sweep.add(this);
-    socket.on("data", (bytes: Buffer) => this.#data(bytes));
+    takeFrom(socket, (bytes) => this.#data(bytes));
     socket.on("drain", () => this.#drained());
     socket.on("end", () => this.#clientEnd());
     socket.on("error", () => socket.destroy());
@@ -115,7 +117,7 @@ export class Http1Connection implements Timed, Http1Way {
     this.#next = EMPTY;
     this.deadlineMs = 0;
     this.door.sweep.delete(this);
-    this.socket.removeAllListeners("data");
+    asStream(this.socket);
     this.socket.removeAllListeners("drain");
     this.socket.removeAllListeners("end");
     return rest;
@@ -130,7 +132,7 @@ export class Http1Connection implements Timed, Http1Way {
   }
 
   #wait(bytes: Buffer): void {
-    this.#next = this.#next.length === 0 ? bytes : Buffer.concat([this.#next, bytes]);
+    this.#next = this.#next.length === 0 ? kept(bytes) : Buffer.concat([this.#next, bytes]);
     this.socket.pause();
   }
 

@@ -5,6 +5,7 @@ import type { Ip } from "../../base/ip.ts";
 import type { Header } from "../../l7/request.ts";
 import { type ClientRequest, type ClientSink, UNKNOWN } from "../exchange/ends.ts";
 import { reset } from "../l4/pipe.ts";
+import { kept } from "../lent-socket.ts";
 import { type Head, hasNoBody } from "../llhttp.ts";
 import { chunkHead, headerLines, statusLine } from "./answer-head.ts";
 import type { Door } from "./door.ts";
@@ -149,7 +150,7 @@ export class Http1Request implements ClientRequest {
   }
 
   #queue(chunk: Buffer): void {
-    this.#queued.push(chunk);
+    this.#queued.push(kept(chunk));
     this.#queuedBytes += chunk.length;
     if (this.#queuedBytes > QUEUED_MAX) this.#connection.socket.pause();
   }

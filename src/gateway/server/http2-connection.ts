@@ -30,6 +30,7 @@ export class Http2Connection implements Timed {
   #resetsSinceMs = 0;
   #isLeaving = false;
   deadlineMs: number;
+  sweepAt = -1;
 
   constructor(socket: Socket, peer: Peer, port: Port, door: Door) {
     this.#door = door;

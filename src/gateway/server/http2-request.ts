@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import type { Ip } from "../../base/ip.ts";
 import type { Header } from "../../l7/request.ts";
 import { type ClientRequest, type ClientSink, UNKNOWN } from "../exchange/ends.ts";
+import { kept } from "../lent-socket.ts";
 import { hasNoBody } from "../llhttp.ts";
 import { headersFrom, outgoing } from "../upstream/http2-call.ts";
 import type { Door } from "./door.ts";
@@ -138,7 +139,7 @@ export class Http2Request implements ClientRequest {
   }
 
   write(chunk: Buffer): boolean {
-    return this.#stream.destroyed || this.#stream.writableEnded || this.#stream.write(chunk);
+    return this.#stream.destroyed || this.#stream.writableEnded || this.#stream.write(kept(chunk));
   }
 
   end(trailers: readonly Header[]): void {

@@ -4,6 +4,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { type SecureContext, TLSSocket } from "node:tls";
 import { formatIp, parseIp } from "../../base/ip.ts";
 import type { Begun } from "../l4/tcp-front.ts";
+import { asLent, asStream, kept, takeFrom } from "../lent-socket.ts";
 import type { Door, Port } from "./door.ts";
 import { Http1Connection } from "./http1-connection.ts";
 import type { Peer } from "./http1-request.ts";
@@ -74,16 +75,14 @@ export class PortListener {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  #accept(socket: Socket): void {
+  #accept(accepted: Socket): void {
+    const isFronts = this.#door.streams.isNeeded(this.port);
+    const socket = isFronts || this.port.isTls ? accepted : asLent(accepted);
     this.#sockets.add(socket);
     socket.on("close", () => this.#sockets.delete(socket));
-    if (this.#door.streams.isNeeded(this.port)) {
-      this.#front.accept(socket);
-      return;
-    }
-    const peer = peerOf(socket);
-    if (!this.port.isTls) this.#plain(socket, peer);
-    else this.#secure(socket, peer);
+    if (isFronts) this.#front.accept(socket);
+    else if (this.port.isTls) this.#secure(socket, peerOf(socket));
+    else this.#plain(socket, peerOf(socket));
   }
 
   /** HTTP/2 without TLS begins with its preface (prior knowledge). */
@@ -91,6 +90,7 @@ export class PortListener {
     const { sweep, limits } = this.#door;
     const waiting = {
       deadlineMs: performance.now() + limits.headerSec * 1000,
+      sweepAt: -1,
       expired: () => socket.destroy(),
       drain: () => socket.destroy(),
     };
@@ -100,10 +100,11 @@ export class PortListener {
     };
     const first = (bytes: Buffer): void => {
       over();
-      for (const event of ["data", "end", "error"]) socket.removeAllListeners(event);
+      for (const event of ["end", "error"]) socket.removeAllListeners(event);
+      asStream(socket);
       if (isPreface(bytes)) {
-        socket.pause();
-        socket.unshift(bytes); // the session takes it from there
+        if (socket.readableFlowing === true) socket.pause();
+        socket.unshift(kept(bytes)); // the session takes it from there
         this.#keep(new Http2Connection(socket, peer, this.port, this.#door), socket);
         return;
       }
@@ -113,7 +114,7 @@ export class PortListener {
     };
     sweep.add(waiting);
     this.#connections.add(waiting);
-    socket.on("data", first);
+    takeFrom(socket, first);
     socket.on("end", () => socket.end());
     socket.on("error", () => socket.destroy());
     socket.on("close", over);

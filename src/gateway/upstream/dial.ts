@@ -1,6 +1,7 @@
 // How a backend is reached: plain or by TLS, with which name and whose signature.
-import { connect as connectTcp, type Socket } from "node:net";
+import { connect as connectTcp, type Socket, type SocketConstructorOpts } from "node:net";
 import { connect as connectTls, type SecureContext, type TLSSocket } from "node:tls";
+import { lentSocket } from "../lent-socket.ts";
 import { identityCheck } from "../tls/backend-identity.ts";
 
 export interface Way {
@@ -27,6 +28,8 @@ export function dial(text: string, { tls, isHttp2 }: Way): Socket | TLSSocket {
   const colon = text.lastIndexOf(":");
   const host = text.slice(0, colon).replace(/^\[|\]$/g, "");
   const port = Number(text.slice(colon + 1));
+  if (tls === undefined && !isHttp2)
+    return lentSocket({ noDelay: true } as SocketConstructorOpts).connect({ host, port });
   if (tls === undefined) return connectTcp({ host, port, noDelay: true });
   return connectTls({
     ...{ host, port, rejectUnauthorized: tls.isVerified },

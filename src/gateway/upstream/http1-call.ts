@@ -2,6 +2,7 @@
 import type { Socket } from "node:net";
 import type { Header } from "../../l7/request.ts";
 import { type Call, type CallFailure, type CallHead, type CallSink, UNKNOWN } from "../exchange/ends.ts";
+import { asStream, kept, takeFrom } from "../lent-socket.ts";
 import { HeadParser, headersOf } from "../llhttp.ts";
 import { chunkHead, headerLines } from "../server/answer-head.ts";
 import { OutBuffer } from "../server/out-buffer.ts";
@@ -38,13 +39,14 @@ export class Http1Connection implements Call, Timed {
   isConnected = false;
   isGone = false;
   deadlineMs = 0;
+  sweepAt = -1;
 
   constructor(socket: Socket, connectEvent: "connect" | "secureConnect", keeper: Http1Keeper) {
     this.#socket = socket;
     this.#out = new OutBuffer(socket);
     this.#keeper = keeper;
     socket.on(connectEvent, () => this.#connected());
-    socket.on("data", (bytes: Buffer) => this.#data(bytes));
+    takeFrom(socket, (bytes) => this.#data(bytes));
     socket.on("drain", () => this.#sink?.callDrained());
     socket.on("end", () => this.#ended());
     socket.on("error", (error: NodeJS.ErrnoException) => {
@@ -161,7 +163,7 @@ export class Http1Connection implements Call, Timed {
     if (sink === undefined) return;
     if (head.status === 101) {
       if (this.#head?.upgrade === "") this.#fail("protocol", "changed to another protocol unasked");
-      else this.#switch(sink, head.reason, answer.headers, rest ?? Buffer.alloc(0));
+      else this.#switch(sink, head.reason, answer.headers, kept(rest ?? Buffer.alloc(0)));
       return;
     }
     this.#answer = answer;
@@ -213,7 +215,8 @@ export class Http1Connection implements Call, Timed {
   #switch(sink: CallSink, reason: string, headers: readonly Header[], first: Buffer): void {
     this.#sink = undefined;
     this.#out.flush(); // before what the client sends from now on
-    for (const event of ["data", "drain", "end"]) this.#socket.removeAllListeners(event);
+    asStream(this.#socket);
+    for (const event of ["drain", "end"]) this.#socket.removeAllListeners(event);
     sink.switched(reason, headers, this.#socket, first);
   }
 

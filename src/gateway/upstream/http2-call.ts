@@ -8,6 +8,7 @@ import {
 } from "node:http2";
 import type { Header } from "../../l7/request.ts";
 import { type Call, type CallHead, type CallSink, UNKNOWN } from "../exchange/ends.ts";
+import { kept } from "../lent-socket.ts";
 import { hasNoBody } from "../llhttp.ts";
 import { octets } from "../octets.ts";
 
@@ -84,7 +85,7 @@ export class Http2Call implements Call {
   }
 
   write(chunk: Buffer): boolean {
-    return this.#stream.write(chunk);
+    return this.#stream.write(kept(chunk));
   }
 
   end(trailers: readonly Header[]): void {

@@ -1,9 +1,8 @@
 // A request that a route's rule has matched: filters in their order, then the backends.
-import { formatIp } from "../../base/ip.ts";
 import type { CorsFilter, PathModifier, RouteFilter } from "../../kube/gateway/gateway-objects.ts";
 import { answer, type Choice, type Decision, type HeaderChange, likeliest, type Tell } from "../decision.ts";
 import { encodedPath } from "../match/normal-path.ts";
-import { addHeader, type Header, headerOf, hostName, type Seen } from "../request.ts";
+import { addHeader, clientText, type Header, headerOf, hostName, type Seen } from "../request.ts";
 import { endpointsText, percent } from "../words.ts";
 import type { Entry } from "./entries.ts";
 import { answerChanges, changesOf } from "./header-changes.ts";
@@ -106,7 +105,7 @@ function tellWhere({ choices, mirrors }: RouteRule, tell: Tell): void {
 
 /** The proxy's own come last, whatever a client says under their names. */
 function baseHeaders({ request }: Seen, host: string, port: number): Header[] {
-  const client = request.client === undefined ? "" : formatIp(request.client);
+  const client = clientText(request.client);
   const headers: Header[] = [];
   for (const each of request.headers) if (!OWN.test(each.name)) headers.push(each);
   addHeader(headers, "Host", host);

@@ -1,5 +1,4 @@
 // A request that an Ingress' path lets on: which Service, with which path, host and headers.
-import { formatIp } from "../../base/ip.ts";
 import { type Backend, type Backends, isThere, type PortRef } from "../backends.ts";
 import {
   answer,
@@ -9,7 +8,7 @@ import {
   type HeaderChange,
   type Tell,
 } from "../decision.ts";
-import { addHeader, cookieOf, type Header, headerOf, type Seen } from "../request.ts";
+import { addHeader, clientText, cookieOf, type Header, headerOf, type Seen } from "../request.ts";
 import { endpointsText, percent } from "../words.ts";
 import { corsChanges } from "./cors.ts";
 import { rewritten } from "./rewrite.ts";
@@ -202,7 +201,7 @@ function requestHeaders({ settings }: Location, { request }: Seen): Header[] {
     else if (each.name.toLowerCase() === "x-forwarded-for")
       given += `${given === "" ? "" : ", "}${each.value}`;
   }
-  const client = request.client === undefined ? "" : formatIp(request.client);
+  const client = clientText(request.client);
   addHeader(headers, "Host", settings.upstreamVhost || host);
   addHeader(headers, "X-Real-IP", client);
   addHeader(headers, "X-Forwarded-For", client);
