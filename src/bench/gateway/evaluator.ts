@@ -1,9 +1,7 @@
 // The evaluator alone, in this process: what a decision costs with ten routes, and with thousands.
-
-import { parseManifests } from "../../kube/manifest/manifest.ts";
-import type { KubeObject } from "../../kube/objects.ts";
 import { Evaluator } from "../../l7/evaluator.ts";
 import type { HttpRequest } from "../../l7/request.ts";
+import { objectsOf } from "../../testing/l7/objects.ts";
 import { HOST, pathOf, routesOf, serviceAt, sliceAt } from "./objects.ts";
 
 const DECISIONS = 200_000; // of a round
@@ -15,14 +13,8 @@ interface Asked {
 }
 
 function asked(routes: number): Asked {
-  const objects = [
-    ...routesOf(routes),
-    serviceAt("web"),
-    sliceAt("web", ["192.0.2.1"], 80),
-    serviceAt("rpc"),
-  ];
-  const text = objects.map((each) => JSON.stringify(each)).join("\n---\n");
-  const read: KubeObject[] = parseManifests([{ file: "objects.yaml", text }]).map(({ object }) => object);
+  const slice = sliceAt("web", ["192.0.2.1"], 80);
+  const objects = objectsOf(...routesOf(routes), serviceAt("web"), slice, serviceAt("rpc"));
   const headers = [{ name: "User-Agent", value: "bench" }];
   const requests = Array.from({ length: routes }, (_, i) => ({
     ...{
@@ -34,7 +26,7 @@ function asked(routes: number): Asked {
       port: 80,
     },
   }));
-  return { evaluator: new Evaluator(read), requests };
+  return { evaluator: new Evaluator(objects), requests };
 }
 
 /** ns for a decision, by how many routes there are; medians of so many rounds in turns. */

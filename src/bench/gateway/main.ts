@@ -16,7 +16,15 @@ import { servedObjects } from "./changes.ts";
 import { enterOwnNetwork } from "./own-network.ts";
 import { up } from "./peers.ts";
 import { brokenPromises, formatFigure } from "./promises.ts";
-import { gatewayProxy, haproxy, nginxProxy, originServer, type Ports, type Setting } from "./proxies.ts";
+import {
+  gatewayProxy,
+  grpcServer,
+  haproxy,
+  nginxProxy,
+  originServer,
+  type Ports,
+  type Setting,
+} from "./proxies.ts";
 
 interface Options {
   readonly rounds: number;
@@ -31,7 +39,10 @@ interface Options {
 
 const ORIGINS = { origin: 7001, other: 7002, grpcOrigin: 7003 };
 const FIRST_PORT = 7100;
-const NEEDED = { nginx: "nginx", haproxy: "haproxy", wrk: "wrk", h2load: "nghttp2-client" };
+const NEEDED = {
+  ...{ nginx: "nginx", haproxy: "haproxy", wrk: "wrk" },
+  ...{ h2load: "nghttp2-client", nghttpd: "nghttp2-server" },
+};
 /** Cases that no other proxy takes part in; the first needs no program at all. */
 const ALONE = ["evaluator", "endpoint", "changes"];
 
@@ -57,8 +68,9 @@ function parseOptions(): Options {
 }
 
 function refuseMissing(only: readonly string[]): void {
+  process.env.PATH = `${process.env.PATH ?? ""}:/usr/local/sbin:/usr/sbin`; // where Debian has servers
   const missing = Object.entries(NEEDED).filter(
-    ([program]) => spawnSync(program, ["-v"]).error !== undefined,
+    ([program]) => spawnSync(program, ["--version"]).error !== undefined,
   );
   if (missing.length === 0 || only.every((name) => name === ALONE[0])) return;
   const [programs, packages] = [0, 1].map((at) => missing.map((each) => each[at]));
@@ -88,6 +100,7 @@ async function prepare(options: Options, folder: string, progress: (text: string
     haproxy(`haproxy${suffix}`, ports(), with_),
   ];
   if (!only.every((name) => name === ALONE[0])) await up(originServer(setting, other));
+  if (only.includes("grpc")) await up(grpcServer(setting));
   const proxies = [];
   for (const each of isAlone ? [] : all("", setting)) proxies.push(await up(each));
   let following: ReturnType<Bench["following"]> | undefined;

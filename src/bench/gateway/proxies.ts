@@ -1,7 +1,7 @@
 // The three proxies of the benchmark, with the same routes to the same servers: podwire's gateway, and Debian's nginx and
 // HAProxy as their manuals have them as proxies with connections that are kept.
 import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { GRPC_PATH, HOST, pathOf, routesOf, serviceAt, sliceAt } from "./objects.ts";
 import { ADDRESSES } from "./own-network.ts";
 
@@ -78,17 +78,28 @@ ${http} }\n`;
   };
 }
 
-/** A server that answers from memory, with the port that it was asked at: small, 1 MiB, and by HTTP/2 with trailers. */
-export function originServer({ folder, origin, grpcOrigin }: Setting, other: number): Peer {
+/** A server that answers from memory, with the port that it was asked at: small, and 1 MiB. */
+export function originServer({ folder, origin }: Setting, other: number): Peer {
   const files = join(folder, "files");
   mkdirSync(files, { recursive: true });
   writeFileSync(join(files, "large"), Buffer.alloc(1 << 20, "x"));
   const text = `open_file_cache max=10; server { listen ${origin} backlog=4096; listen ${other} backlog=4096;
   location / { return 200 "hello, this is a small answer of $server_port\\n"; }
-  location ${pathOf(1)}/large { alias ${files}/large; } }
-server { listen ${grpcOrigin} http2 backlog=4096; http2_max_concurrent_streams 1024; default_type application/grpc;
-  location ${GRPC_PATH} { return 200 "a small message\\n"; add_trailer grpc-status 0; } }`;
+  location ${pathOf(1)}/large { alias ${files}/large; } }`;
   return nginx("origin", { port: origin, tlsPort: 0 }, folder, 1, text);
+}
+
+/**
+ * By HTTP/2, with trailers, once a message is whole: nginx answers before, and its reset behind the answer makes nginx as
+ * a proxy fail whatever the connection has next.
+ */
+export function grpcServer({ folder, grpcOrigin }: Setting): Peer {
+  const files = join(folder, "messages");
+  mkdirSync(join(files, dirname(GRPC_PATH)), { recursive: true });
+  writeFileSync(join(files, GRPC_PATH), "a small message\n");
+  const options = ["--no-tls", "-m", "1024", "--trailer", "grpc-status: 0", "-d", files];
+  const command = ["nghttpd", ...options, "-a", "0.0.0.0", String(grpcOrigin)];
+  return { name: "grpc", port: grpcOrigin, tlsPort: 0, command };
 }
 
 export function nginxProxy(name: string, ports: Ports, setting: Setting): Peer {
