@@ -1,7 +1,7 @@
-// Sockets whose bytes come into one buffer that all of them share. A buffer for each piece, and a stream to hand it on, cost a
-// proxy a sixth of the time of a small answer, most of it the collector's. So the bytes are lent: whoever is given them has
-// them until it returns, and whoever keeps them says so (`kept`). Large pieces come into a buffer that its connection has for
-// itself, which is used again unless somebody keeps what is in it.
+// Sockets whose bytes come into one buffer that all of them share. A buffer for each piece, and a stream to hand it
+// on, cost a proxy a sixth of the time of a small answer, most of it the collector's. So the bytes are lent: whoever
+// is given them has them until it returns, and whoever keeps them says so (`kept`). Large pieces come into a buffer
+// that its connection has for itself, which is used again unless somebody keeps what is in it.
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from "node:net";
 
 const BYTES = 65_536; // as libuv reads at a time
@@ -25,7 +25,10 @@ export function isShared(bytes: Buffer): boolean {
 
 type Take = (bytes: Buffer) => void;
 
-/** Node's sockets take a buffer of the caller's where they are made, and so are those made here of others' connections. */
+/**
+ * Node's sockets take a buffer of the caller's where they are made, and so are those made here of others'
+ * connections.
+ */
 class Inlet {
   take: Take | undefined;
   socket: Socket | undefined;

@@ -1,6 +1,6 @@
-// Lines to a file or to standard output, off the requests' way: they are collected, and a thread of Node's waits for the
-// disk or the reader. What cannot be written is kept and tried again; when too much is kept, new lines are lost, counted and
-// told. Nothing is lost at the end but what cannot be written then, either.
+// Lines to a file or to standard output, off the requests' way: they are collected, and a thread of Node's waits for
+// the disk or the reader. What cannot be written is kept and tried again; when too much is kept, new lines are lost,
+// counted and told. Nothing is lost at the end but what cannot be written then, either.
 import { closeSync, openSync, write, writeSync } from "node:fs";
 import { PodwireError } from "../base/errors.ts";
 

@@ -51,7 +51,10 @@ export function hostName(host: string): string {
 
 const clients = new WeakMap<Ip, string>();
 
-/** The client's address as backends are told; "": nobody knows it. The same object is written once: a connection has one. */
+/**
+ * The client's address as backends are told; "": nobody knows it. The same object is written once: a connection has
+ * one.
+ */
 export function clientText(client: Ip | undefined): string {
   if (client === undefined) return "";
   let text = clients.get(client);

@@ -1,4 +1,5 @@
-// What is measured, case by case: every proxy in turn, round by round, so that a machine that is busy is so for all of them.
+// What is measured, case by case: every proxy in turn, round by round, so that a machine that is busy is so for all
+// of them.
 import type { StandIn } from "../../testing/api-server/stand-in.ts";
 import { median, turned } from "../figures/sample.ts";
 import { changedUnderLoad, untilUsed } from "./changes.ts";

@@ -66,8 +66,8 @@ class Asking {
 }
 
 /**
- * Ms from a slice's change at the API server until a request was answered by the new endpoint, so many times. `ports`: where
- * the servers behind it are, which say so.
+ * Ms from a slice's change at the API server until a request was answered by the new endpoint, so many times.
+ * `ports`: where the servers behind it are, which say so.
  */
 export async function untilUsed(
   gateway: Running,
@@ -91,7 +91,10 @@ export async function untilUsed(
   return took;
 }
 
-/** Endpoints come and go, one of two at a time, and each tenth change is a rule's, while somebody asks at a constant rate. */
+/**
+ * Endpoints come and go, one of two at a time, and each tenth change is a rule's, while somebody asks at a constant
+ * rate.
+ */
 export async function changedUnderLoad(
   gateway: Running,
   api: StandIn,

@@ -1,5 +1,5 @@
-// podwire's gateway beside Debian's nginx and HAProxy: the same routes, the same servers behind them, the same clients, in
-// turns within one run, in a network of its own. node build/src/bench/gateway/main.js --help
+// podwire's gateway beside Debian's nginx and HAProxy: the same routes, the same servers behind them, the same
+// clients, in turns within one run, in a network of its own. node build/src/bench/gateway/main.js --help
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, tmpdir } from "node:os";

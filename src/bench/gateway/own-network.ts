@@ -1,5 +1,5 @@
-// The benchmark in a network of its own: its ports are nobody else's, and its servers have addresses that slices may name,
-// which those of loopback are not.
+// The benchmark in a network of its own: its ports are nobody else's, and its servers have addresses that slices may
+// name, which those of loopback are not.
 import { spawn, spawnSync } from "node:child_process";
 import { BenchError } from "../shell.ts";
 

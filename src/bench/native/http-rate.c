@@ -1,5 +1,6 @@
-// Requests over HTTP/1.1 at a constant rate, and how long each took from the moment at which it was due, not from the one at
-// which it was sent: what had to wait because those before it were slow counts as slow, too (coordinated omission).
+// Requests over HTTP/1.1 at a constant rate, and how long each took from the moment at which it was due, not from the
+// one at which it was sent: what had to wait because those before it were slow counts as slow, too (coordinated
+// omission).
 //
 //   http-rate IP PORT HOST PATH RATE SECONDS CONNECTIONS
 //
@@ -177,7 +178,8 @@ int main(int argc, char **argv) {
     wait_for(next < 0 ? 0 : next);
   }
   qsort(samples, (size_t)sample_count, sizeof *samples, ascending);
-  printf("{\"wanted\":%ld,\"answered\":%ld,\"failed\":%ld,\"p50Us\":%.1f,\"p99Us\":%.1f,\"p999Us\":%.1f,\"maxUs\":%.1f}\n",
+  printf("{\"wanted\":%ld,\"answered\":%ld,\"failed\":%ld,"
+         "\"p50Us\":%.1f,\"p99Us\":%.1f,\"p999Us\":%.1f,\"maxUs\":%.1f}\n",
          wanted, answered, wanted - answered, share(0.5), share(0.99), share(0.999), share(1));
   return 0;
 }
