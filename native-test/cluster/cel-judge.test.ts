@@ -5,9 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
+import { compile } from "../../src/apiserver/custom/cel/compile.ts";
+import { type Declared, declaredBy } from "../../src/apiserver/custom/cel/estimate/declared.ts";
+import { typeOf } from "../../src/apiserver/custom/cel/schema-value.ts";
 import { ruleProblems } from "../../src/apiserver/custom/cel-rules.ts";
 import { checkRules } from "../../src/apiserver/custom/rule-check.ts";
 import type { JsonObject, Schema } from "../../src/apiserver/schema/schema.ts";
+import { COST_FIELDS, COSTS } from "../../src/testing/cel-costs.ts";
 import { CEL_FAILING, CEL_FIELDS, CEL_SELF, CEL_TRUE, CEL_WRONG } from "../../src/testing/cel-expressions.ts";
 import type { Client } from "./support/client.ts";
 import { ControlPlane, noCluster } from "./support/control-plane.ts";
@@ -15,19 +19,29 @@ import { ControlPlane, noCluster } from "./support/control-plane.ts";
 const CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 /** Rules together, of which one definition may not have too many that could cost much. */
 const TOGETHER = 12;
+const PATH = "spec.validation.openAPIV3Schema";
+const RULE_MAX = 10_000_000;
+/** A bit more than is allowed is told exactly, to one in ten millions. */
+const TOO_MUCH = 1.2 * RULE_MAX;
+/** Together they are still less than all rules of a definition may cost. */
+const DEAR_TOGETHER = 7;
 
 interface Cause {
   readonly field?: string;
   readonly message: string;
 }
 
-const part = (rule: string): object => ({
-  ...{ type: "object", properties: CEL_FIELDS, "x-kubernetes-validations": [{ rule }] },
+const part = (rule: string, properties: object = CEL_FIELDS): object => ({
+  ...{ type: "object", properties, "x-kubernetes-validations": [{ rule }] },
 });
-const schemaOf = (rules: readonly string[]): object => {
-  const properties = Object.fromEntries(rules.map((rule, i) => [`t${i}`, part(rule)]));
+const list = (items: object): object => ({ type: "array", items });
+const several = (count: number, make: (i: number) => object): object[] =>
+  Array.from({ length: count }, (_, i) => make(i));
+const schemaOfParts = (parts: readonly object[]): object => {
+  const properties = Object.fromEntries(parts.map((one, i) => [`t${i}`, one]));
   return { type: "object", properties: { spec: { type: "object", properties } } };
 };
+const schemaOf = (rules: readonly string[]): object => schemaOfParts(rules.map((rule) => part(rule)));
 const definition = (plural: string, schema: object): object => ({
   ...{ apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition" },
   metadata: { name: `${plural}.example.com` },
@@ -58,10 +72,28 @@ t.test("rules as a real API server takes them", { skip: noCluster() }, async (t)
         definition("wrongs", schemaOf([rule])),
       );
       const told = causesOf(body).map(({ message }) => plain(message));
-      const path = "spec.validation.openAPIV3Schema";
-      const mine = ruleProblems(schemaOf([rule]) as JsonObject, path).map((text) => plain(text));
+      const mine = ruleProblems(schemaOf([rule]) as JsonObject, PATH).map((text) => plain(text));
       t.same([mine, mine.length], [told, 1], `${rule}: ${status}`);
     }
+  });
+
+  await t.test("what rules cost at most, to the last digit", async (t) => {
+    const subjects = [
+      ...COSTS.map((rule) => ({ rule, fields: COST_FIELDS })),
+      ...[...CEL_TRUE, ...CEL_FAILING].map((rule) => ({ rule, fields: CEL_FIELDS })),
+    ].map((one) => ({ ...one, cost: costOf(one.rule, one.fields) }));
+    const [dear, cheap] = [true, false].map((isDear) =>
+      subjects.filter(({ cost }) => cost > TOO_MUCH === isDear),
+    );
+    for (const one of dear) await judgeCosts(t, admin, [one]);
+    for (let i = 0; i < cheap.length; i += DEAR_TOGETHER)
+      await judgeCosts(t, admin, cheap.slice(i, i + DEAR_TOGETHER));
+    t.ok(dear.length > 20 && cheap.length > 150, `${dear.length} and ${cheap.length} rules`);
+  });
+
+  await t.test("what all rules of a definition cost", async (t) => {
+    const dear = several(12, (i) => ({ ...list(part("self.few.all(x, x > 1)", COST_FIELDS)), maxItems: 400_000 + i }));
+    await judge(t, admin, schemaOfParts(dear), "all rules");
   });
 
   for (const [name, rules] of Object.entries({ trues: CEL_TRUE, faults: CEL_FAILING })) {
@@ -71,6 +103,36 @@ t.test("rules as a real API server takes them", { skip: noCluster() }, async (t)
     });
   }
 });
+
+interface Subject {
+  readonly rule: string;
+  readonly fields: object;
+  readonly cost: number;
+}
+
+function costOf(rule: string, properties: object): number {
+  const schema = { type: "object", properties } as Schema;
+  const type = typeOf(schema);
+  if (type === undefined) throw new Error("no type");
+  return compile(rule, { self: type, oldSelf: type }, declaredBy(schema) as Declared).cost;
+}
+
+/** Each in so many places that it costs a bit too much. */
+function judgeCosts(t: Test, admin: Client, subjects: readonly Subject[]): Promise<void> {
+  const parts = subjects.map(({ rule, fields, cost }) => {
+    const maxItems = cost === 0 ? 1 : Math.max(1, Math.ceil(TOO_MUCH / cost));
+    return { ...list(part(rule, fields)), maxItems };
+  });
+  const what = subjects.map(({ rule, cost }) => `${rule}: ${cost}`).join("\n");
+  return judge(t, admin, schemaOfParts(parts), what);
+}
+
+/** A definition, given to both. */
+async function judge(t: Test, admin: Client, schema: object, what: string): Promise<void> {
+  const { body } = await admin.ask("POST", `${CRDS}?dryRun=All`, definition("costs", schema));
+  const told = causesOf(body).map(({ field, message }) => `${field}: ${message}`);
+  t.same(ruleProblems(schema as JsonObject, PATH).sort(), told.sort(), what);
+}
 
 async function compare(
   t: Test,
@@ -85,7 +147,11 @@ async function compare(
     /^Forbidden: estimated rule cost/.test(message) ? [Number(/\[t(\d+)\]/.exec(field)?.[1])] : [],
   );
   if (dear.length > 0) {
-    // What a rule would cost at most is not worked out here.
+    t.same(
+      ruleProblems(schemaOf(rules) as JsonObject, PATH).sort(),
+      causesOf(made.body).map(({ field, message }) => `${field}: ${message}`).sort(),
+      "too dear here as well",
+    );
     t.comment(`too dear there: ${dear.map((i) => rules[i]).join("; ")}`);
     rules = rules.filter((_, i) => !dear.includes(i));
     made = await admin.ask("POST", CRDS, definition(plural, schemaOf(rules)));

@@ -62,8 +62,10 @@ function schemaTold(object: KubeObject, resource: Resource, { old, warn }: Check
   const { custom, kind } = resource;
   const json = (of: KubeObject): JsonObject =>
     (resource.convert?.fromStored(of) ?? of) as unknown as JsonObject;
-  if (custom === undefined)
-    return kind === "CustomResourceDefinition" ? definitionProblems(json(object)) : [];
+  if (custom === undefined) {
+    if (kind !== "CustomResourceDefinition") return [];
+    return definitionProblems(json(object), old === undefined ? undefined : json(old));
+  }
   const problems = schemaProblems(json(object), custom.schema);
   if (problems.length === 0) problems.push(...checkProblems(json(object), custom));
   if (!problems.some((problem) => BLOCKING.test(problem))) {

@@ -1,10 +1,13 @@
 // Rules of a definition's schema (x-kubernetes-validations): compiled once, and told where they cannot be, in the words
 // of an API server.
 import { isObject, type JsonObject, type Schema } from "../schema/schema.ts";
-import { compile, type Expression } from "./cel/compile.ts";
+import { type Counted, compile, type Expression } from "./cel/compile.ts";
+import { times as amountOf } from "./cel/estimate/amount.ts";
+import { type Declared, declaredBy, mostOften } from "./cel/estimate/declared.ts";
 import { typeOf } from "./cel/schema-value.ts";
 import { CompileError } from "./cel/syntax.ts";
 import { type CelType, optionalOf } from "./cel/type.ts";
+import { RuleCosts } from "./rule-costs.ts";
 import { rulePath } from "./rule-path.ts";
 
 /** As the definition has it. */
@@ -45,57 +48,96 @@ export function hasRules(schema: Schema): boolean {
 
 const shown = (value: unknown): string => JSON.stringify(value);
 
-/** What is wrong with rules, each as "PATH: Word value: why". */
-export function ruleProblems(schema: JsonObject, path: string): string[] {
-  const check = new RuleCheck();
-  check.walk(schema as unknown as Schema, path, true, undefined);
+/** What is wrong with rules, each as "PATH: Word value: why". `isKept`: an update leaves the schema as it was. */
+export function ruleProblems(schema: JsonObject, path: string, isKept = false): string[] {
+  const check = new RuleCheck(isKept);
+  check.walk(schema as unknown as Schema, { path, isRoot: true, list: undefined, times: 1 });
   // Where rules are malformed, nobody compiles them.
-  return check.malformed.length > 0 ? check.malformed : check.uncompiled;
+  return check.malformed.length > 0 ? check.malformed : [...check.uncompiled, ...check.costs.problems(path)];
+}
+
+interface Place {
+  readonly path: string;
+  readonly isRoot: boolean;
+  /** The list whose items nobody knows again after an update. */
+  readonly list: string | undefined;
+  /** How many of them an object can have; undefined: nobody says. */
+  readonly times: number | undefined;
+}
+
+interface Bounds {
+  readonly maxItems?: number;
+  readonly maxProperties?: number;
+}
+
+/** How many children a value can have of one schema. */
+function childrenMost({ type, additionalProperties, ...schema }: Schema): number | undefined {
+  const { maxItems, maxProperties } = schema as Bounds;
+  const most =
+    type === "array" ? maxItems : type === "object" && additionalProperties !== undefined ? maxProperties : 1;
+  return most === undefined ? undefined : Math.max(0, most);
 }
 
 class RuleCheck {
   readonly malformed: string[] = [];
   readonly uncompiled: string[] = [];
+  readonly costs = new RuleCosts();
+  readonly #isKept: boolean;
 
-  /** `uncorrelatable`: the list whose items nobody knows again after an update. */
-  walk(schema: Schema, path: string, isRoot: boolean, uncorrelatable: string | undefined): void {
+  constructor(isKept: boolean) {
+    this.#isKept = isKept;
+  }
+
+  walk(schema: Schema, place: Place): void {
+    const { path, list } = place;
     const rules = rulesIn(schema);
     const wrong = rules.flatMap((rule, i) => malformedIn(rule, schema, `${path}.${NAME}[${i}]`));
     this.malformed.push(...wrong);
-    if (rules.length > 0 && wrong.length === 0) this.#compile(rules, schema, path, isRoot, uncorrelatable);
+    if (rules.length > 0 && wrong.length === 0) this.#compile(rules, schema, place);
     const { items, properties = {}, additionalProperties: more } = schema;
     const isKnown = schema["x-kubernetes-list-type"] === "map";
+    const most = childrenMost(schema);
+    const times = most === undefined || place.times === undefined ? undefined : amountOf(place.times, most);
+    const child = { isRoot: false, list, times };
     if (items !== undefined)
-      this.walk(items, `${path}.items`, false, isKnown ? uncorrelatable : (uncorrelatable ?? path));
+      this.walk(items, { ...child, path: `${path}.items`, list: isKnown ? list : (list ?? path) });
     for (const [name, field] of Object.entries(properties))
-      this.walk(field, `${path}.properties[${name}]`, false, uncorrelatable);
-    if (typeof more === "object") this.walk(more, `${path}.additionalProperties`, false, uncorrelatable);
+      this.walk(field, { ...child, path: `${path}.properties[${name}]` });
+    if (typeof more === "object") this.walk(more, { ...child, path: `${path}.additionalProperties` });
   }
 
-  #compile(
-    rules: readonly Rule[],
-    schema: Schema,
-    path: string,
-    isRoot: boolean,
-    list: string | undefined,
-  ): void {
+  #compile(rules: readonly Rule[], schema: Schema, { path, isRoot, list, times }: Place): void {
     const type = typeOf(schema, isRoot || undefined);
+    const sizes = declaredBy(schema, isRoot || undefined);
     for (const [i, rule] of rules.entries()) {
       const at = `${path}.${NAME}[${i}]`;
       const told = (field: string, value: unknown, why: string): void => {
         this.uncompiled.push(`${at}.${field}: Invalid value: ${shown(value)}: ${why}`);
       };
-      const made = type === undefined ? "values of this type cannot be spoken of" : compiledTest(rule, type);
+      const isSpeakable = type !== undefined && sizes !== undefined;
+      const made = isSpeakable
+        ? compiledTest(rule, { type, sizes })
+        : "values of this type cannot be spoken of";
       if (typeof made === "string") told("rule", rule, made);
-      else if (made.used.has("oldSelf")) {
-        const why = `oldSelf cannot be used on the uncorrelatable portion of the schema within ${list}`;
-        if (list !== undefined) told("rule", rule.rule, why);
-      } else if (rule.optionalOldSelf !== undefined) {
-        told("optionalOldSelf", rule.optionalOldSelf, "may not be set if oldSelf is not used in rule");
+      else {
+        this.#cost(`${at}.rule`, "estimated rule cost", amountOf(made.cost, times ?? mostOften(sizes as Declared)));
+        if (made.used.has("oldSelf")) {
+          const why = `oldSelf cannot be used on the uncorrelatable portion of the schema within ${list}`;
+          if (list !== undefined) told("rule", rule.rule, why);
+        } else if (rule.optionalOldSelf !== undefined) {
+          told("optionalOldSelf", rule.optionalOldSelf, "may not be set if oldSelf is not used in rule");
+        }
       }
-      const message = type === undefined ? undefined : compiledMessage(rule, type);
+      const message = isSpeakable ? compiledMessage(rule, { type, sizes }) : undefined;
       if (typeof message === "string") told("messageExpression", rule, message);
+      else if (message !== undefined && typeof made !== "string")
+        this.#cost(`${at}.messageExpression`, "estimated messageExpression cost", message.cost);
     }
+  }
+
+  #cost(path: string, what: string, cost: number): void {
+    const problem = this.costs.add(path, what, cost);
+    if (problem !== undefined && !this.#isKept) this.uncompiled.push(problem);
   }
 }
 
@@ -125,26 +167,32 @@ function malformedIn(rule: Rule, schema: Schema, path: string): string[] {
   return found;
 }
 
+/** What a rule is about. */
+interface Subject {
+  readonly type: CelType;
+  readonly sizes: Declared;
+}
+
 /** A text says why not. */
-function compiledTest({ rule = "", optionalOldSelf = false }: Rule, type: CelType): Expression | string {
-  const made = compiled(rule, type, optionalOldSelf, "compilation failed: ");
+function compiledTest({ rule = "", optionalOldSelf = false }: Rule, self: Subject): Counted | string {
+  const made = compiled(rule, self, optionalOldSelf, "compilation failed: ");
   if (typeof made === "string") return made;
   return made.type.kind === "bool" ? made : "cel expression must evaluate to a bool";
 }
 
 function compiledMessage(
   { messageExpression = "", optionalOldSelf = false }: Rule,
-  type: CelType,
-): Expression | string | undefined {
+  self: Subject,
+): Counted | string | undefined {
   if (messageExpression === "") return undefined;
-  const made = compiled(messageExpression, type, optionalOldSelf, "messageExpression compilation failed: ");
+  const made = compiled(messageExpression, self, optionalOldSelf, "messageExpression compilation failed: ");
   if (typeof made === "string") return made;
   return made.type.kind === "string" ? made : "messageExpression must evaluate to a string";
 }
 
-function compiled(text: string, self: CelType, isOptional: boolean, what: string): Expression | string {
+function compiled(text: string, { type, sizes }: Subject, isOptional: boolean, what: string): Counted | string {
   try {
-    return compile(text, { self, oldSelf: isOptional ? optionalOf(self) : self });
+    return compile(text, { self: type, oldSelf: isOptional ? optionalOf(type) : type }, sizes);
   } catch (error) {
     if (error instanceof CompileError) return `${what}${error.message}`;
     if (error instanceof RangeError) return `${what}the expression is nested too deep`;
@@ -159,16 +207,20 @@ export function compiledRules(schema: Schema, isRoot: boolean): readonly (Compil
   let made = known.get(schema);
   if (made === undefined) {
     const type = typeOf(schema, isRoot || undefined);
-    made = type === undefined ? [] : rulesIn(schema).map((rule) => compiledRule(rule, schema, type));
+    const sizes = declaredBy(schema, isRoot || undefined);
+    made =
+      type === undefined || sizes === undefined
+        ? []
+        : rulesIn(schema).map((rule) => compiledRule(rule, schema, { type, sizes }));
     known.set(schema, made);
   }
   return made;
 }
 
-function compiledRule(given: Rule, schema: Schema, type: CelType): CompiledRule | string {
-  const test = compiledTest(given, type);
+function compiledRule(given: Rule, schema: Schema, self: Subject): CompiledRule | string {
+  const test = compiledTest(given, self);
   if (typeof test === "string") return test;
-  const message = compiledMessage(given, type);
+  const message = compiledMessage(given, self);
   return {
     ...{ given, test, usesOld: test.used.has("oldSelf") },
     message: typeof message === "string" ? undefined : message,

@@ -1,5 +1,6 @@
 // What a version of a CustomResourceDefinition says of its objects, and why a definition is refused that could not be
 // held to. Versions are converted by changing their apiVersion alone (strategy None): nobody calls webhooks here.
+import { deepEqual } from "../../base/deep-equal.ts";
 import type { FieldProblems } from "../../kube/manifest/field-problems.ts";
 import { isObject, type Json, type JsonObject, type Schema } from "../schema/schema.ts";
 import type { TableColumn } from "../table/column.ts";
@@ -44,16 +45,17 @@ const objectsOf = (value: Json | undefined): JsonObject[] =>
 const invalid = (path: string, value: Json | undefined, why: string): string =>
   `${path}: Invalid value: ${JSON.stringify(value ?? "")}: ${why}`;
 
-/** Beside those of names: each as "PATH: Word value: why". */
-export function definitionProblems(object: JsonObject): string[] {
+/** Beside those of names: each as "PATH: Word value: why". `old`: what it replaces. */
+export function definitionProblems(object: JsonObject, old?: JsonObject): string[] {
   const spec = objectOf(object.spec);
   const found: string[] = [];
   const versions = objectsOf(spec.versions);
   const own = versions.map(({ name }) => textOf(name));
+  const before = new Map(objectsOf(objectOf(old?.spec).versions).map((one) => [textOf(one.name), one]));
   if (new Set(own).size < own.length)
     found.push(invalid("spec.versions", own, "must contain unique version names"));
   for (const [i, version] of versions.entries())
-    found.push(...versionProblems(version, `spec.versions[${i}]`));
+    found.push(...versionProblems(version, `spec.versions[${i}]`, before.get(textOf(version.name))));
   const { strategy = "None" } = objectOf(spec.conversion);
   if (strategy !== "None") {
     const why = "podwire has no webhooks: make it None, which changes the apiVersion alone";
@@ -67,13 +69,16 @@ export function definitionProblems(object: JsonObject): string[] {
   return found;
 }
 
-function versionProblems(version: JsonObject, path: string): string[] {
+function versionProblems(version: JsonObject, path: string, before: JsonObject | undefined): string[] {
   const { openAPIV3Schema: schema } = objectOf(version.schema);
   const at = `${path}.schema.openAPIV3Schema`;
   const found = isObject(schema) ? structuralProblems(schema, at) : [`${at}: Required value`];
   const why = isObject(schema) && found.length === 0 ? unusable(schema) : undefined;
   if (why !== undefined) found.push(`${at}: Invalid value: ${why}`);
-  if (isObject(schema) && found.length === 0) found.push(...ruleProblems(schema, at));
+  if (isObject(schema) && found.length === 0) {
+    const isKept = before !== undefined && deepEqual(version.schema, before.schema);
+    found.push(...ruleProblems(schema, at, isKept));
+  }
   for (const [i, column] of objectsOf(version.additionalPrinterColumns).entries())
     found.push(...columnProblems(column, `${path}.additionalPrinterColumns[${i}]`));
   const { scale } = objectOf(version.subresources);

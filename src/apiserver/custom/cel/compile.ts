@@ -2,6 +2,10 @@
 // is refused in its words. Names of functions are resolved by the types of their arguments; where those are not known
 // before a value is there (x-kubernetes-int-or-string), when it is.
 import type { Code, Context, Frame, Local } from "./code.ts";
+import type { Declared } from "./estimate/declared.ts";
+import { costAtMost } from "./estimate/estimator.ts";
+import type { Notes } from "./estimate/notes.ts";
+import { writtenOut } from "./estimate/write-out.ts";
 import { macroOf } from "./macros.ts";
 import { type Candidate, candidatesOf, choose, isFunction } from "./overloads.ts";
 import { compileSelect } from "./select.ts";
@@ -24,11 +28,22 @@ export interface Expression extends Code {
   readonly used: ReadonlySet<string>;
 }
 
-/** Throws a CompileError. */
-export function compile(text: string, variables: Readonly<Record<string, CelType>>): Expression {
-  const compiler = new Compiler(text, variables);
-  const { type, run } = compiler.code(parse(text));
-  return { type, run, used: compiler.used };
+export interface Counted extends Expression {
+  /** What it costs at most, whatever it is asked of. */
+  readonly cost: number;
+}
+
+/** `sizes`: how large self and oldSelf may be. Throws a CompileError. */
+export function compile(
+  text: string,
+  variables: Readonly<Record<string, CelType>>,
+  sizes: Declared,
+): Counted {
+  const node = parse(text);
+  const notes: Notes = { types: new Map(), calls: new Map() };
+  const compiler = new Compiler(text, variables, notes);
+  const { type, run } = compiler.code(node);
+  return { type, run, used: compiler.used, cost: costAtMost(writtenOut(node, notes), sizes) };
 }
 
 const TYPE_NAMES = new Set([
@@ -50,10 +65,12 @@ class Compiler implements Context {
   readonly #text: string;
   readonly #variables: Readonly<Record<string, CelType>>;
   readonly #locals: Local[] = [];
+  readonly #notes: Notes;
 
-  constructor(text: string, variables: Readonly<Record<string, CelType>>) {
+  constructor(text: string, variables: Readonly<Record<string, CelType>>, notes: Notes) {
     this.#text = text;
     this.#variables = variables;
+    this.#notes = notes;
   }
 
   error(node: Node, what: string): CompileError {
@@ -70,6 +87,12 @@ class Compiler implements Context {
   }
 
   code(node: Node): Code {
+    const made = this.#code(node);
+    this.#notes.types.set(node, made.type);
+    return made;
+  }
+
+  #code(node: Node): Code {
     const { op, args } = node;
     switch (op) {
       case "value":
@@ -230,6 +253,7 @@ class Compiler implements Context {
   #call(node: Node, name: string, args: readonly Code[], isMember: boolean): Code {
     const types = args.map(({ type }) => type);
     const found = candidatesOf(name, isMember, types);
+    this.#notes.calls.set(node, { name, isMember, overloads: found.map(({ overload }) => overload) });
     if (found.length === 0) {
       const signature = signatureOf(types, isMember);
       throw this.error(node, `found no matching overload for '${name}' applied to '${signature}'`);

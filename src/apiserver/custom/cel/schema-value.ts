@@ -40,7 +40,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
 };
 
 /** The name by which an expression has a field; undefined: it cannot name it. */
-function escapedName(name: string): string | undefined {
+export function escapedName(name: string): string | undefined {
   if (RESERVED.has(name)) return `__${name}__`;
   if (!/^[A-Za-z_./-][A-Za-z0-9_./-]*$/.test(name)) return undefined;
   return name.replace(/__|[-./]/g, (part) => ESCAPES[part]);
@@ -57,7 +57,7 @@ function withHead(schema: Schema): Schema {
   return { ...schema, type: "object", properties: { ...schema.properties, ...HEAD } };
 }
 
-const isEmbedded = (schema: Schema): boolean => schema["x-kubernetes-embedded-resource"] === true;
+export const isEmbedded = (schema: Schema): boolean => schema["x-kubernetes-embedded-resource"] === true;
 
 /** Undefined: values of it cannot be spoken of. `isRoot`: of a whole object. */
 export function typeOf(given: Schema, isRoot = isEmbedded(given)): CelType | undefined {

@@ -55,3 +55,10 @@ function nameAfter({ args }: Node, text: string): number {
   const [name, receiver] = args as [string, Node];
   return text.indexOf(name, receiver.end);
 }
+
+/** Of "!!a" or "--a": how many signs there are, and what stands behind them. */
+export function operandOf(node: Node): { readonly count: number; readonly operand: Node } {
+  let [count, operand] = [0, node];
+  for (; operand.op === node.op; count++) operand = operand.args as Node;
+  return { count, operand };
+}
