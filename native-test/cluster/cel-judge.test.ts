@@ -79,7 +79,7 @@ t.test("rules as a real API server takes them", { skip: noCluster() }, async (t)
 
   await t.test("what rules cost at most, to the last digit", async (t) => {
     const subjects = [
-      ...COSTS.map((rule) => ({ rule, fields: COST_FIELDS })),
+      ...COSTS.map(({ rule }) => ({ rule, fields: COST_FIELDS })),
       ...[...CEL_TRUE, ...CEL_FAILING].map((rule) => ({ rule, fields: CEL_FIELDS })),
     ].map((one) => ({ ...one, cost: costOf(one.rule, one.fields) }));
     const [dear, cheap] = [true, false].map((isDear) =>
