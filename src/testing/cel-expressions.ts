@@ -100,6 +100,7 @@ self.?s.optMap(x, x + '!').value() == 'héllo!' && self.?e.optMap(x, x).orValue(
 optional.of(1).value() == 1 && optional.none().or(optional.of(2)).value() == 2
 optional.ofNonZeroValue('').orValue('z') == 'z'
 !has(self.nullable)
+'%s is %d and %s'.format([self.s, self.n, [1, 'a']]) == 'héllo is 5 and [1, "a"]'
 self.at.getFullYear() == 2024 && self.at.getMonth() == 1 && self.at.getDate() == 29 && self.at.getDayOfMonth() == 28
 self.at.getHours() == 12 && self.at.getMinutes() == 30 && self.at.getHours('+02:00') == 14
 self.at.getDayOfWeek() == 4
@@ -221,6 +222,8 @@ export const CEL_WRONG: readonly string[] = [
   "size(self.n) == 1",
   "self.list.exists(x, x)",
   "[1, 'a'] == []",
+  "self.list.includes(1)",
+  "1 in [1, '%s'.format([1])]",
   "self.n.m == 1",
   "has(self.zz)",
   "self.free.anything == 1",

@@ -139,11 +139,11 @@ t.test("a rule that means nothing is told of the definition", async (t) => {
 });
 
 t.test("expressions mean what they mean in a cluster", async (t) => {
-  const isDear = (problem: string): boolean => problem.includes("Forbidden: estimated rule cost exceeds budget");
+  const isDear = (problem: string): boolean => problem.includes("estimated rule cost");
   let dear = 0;
   for (const rule of CEL_TRUE) {
     const problems = wrong(CEL_FIELDS, { rule });
-    dear += problems.filter(isDear).length;
+    dear += problems.some(isDear) ? 1 : 0;
     const others = problems.filter((problem) => !isDear(problem));
     t.same([...others, ...told(CEL_FIELDS, CEL_SELF, [{ rule }])], [], rule);
   }

@@ -120,7 +120,11 @@ class RuleCheck {
         : "values of this type cannot be spoken of";
       if (typeof made === "string") told("rule", rule, made);
       else {
-        this.#cost(`${at}.rule`, "estimated rule cost", amountOf(made.cost, times ?? mostOften(sizes as Declared)));
+        this.#cost(
+          `${at}.rule`,
+          "estimated rule cost",
+          amountOf(made.cost, times ?? mostOften(sizes as Declared)),
+        );
         if (made.used.has("oldSelf")) {
           const why = `oldSelf cannot be used on the uncorrelatable portion of the schema within ${list}`;
           if (list !== undefined) told("rule", rule.rule, why);
@@ -190,7 +194,12 @@ function compiledMessage(
   return made.type.kind === "string" ? made : "messageExpression must evaluate to a string";
 }
 
-function compiled(text: string, { type, sizes }: Subject, isOptional: boolean, what: string): Counted | string {
+function compiled(
+  text: string,
+  { type, sizes }: Subject,
+  isOptional: boolean,
+  what: string,
+): Counted | string {
   try {
     return compile(text, { self: type, oldSelf: isOptional ? optionalOf(type) : type }, sizes);
   } catch (error) {

@@ -16,9 +16,11 @@ const object = (properties: object, ...rules: string[]): object => ({
   ...(rules.length > 0 && { "x-kubernetes-validations": rules.map((rule) => ({ rule })) }),
 });
 const list = (items: object, more: object = {}): object => ({ type: "array", items, ...more });
-/** Causes, without what is said of a way out. */
-const told = (schema: object): string[] =>
-  ruleProblems(schema as JsonObject, "schema").map((one) => one.replace(/ \(try .*\)$/, ""));
+/** Causes, without what is said of a way out; `all`: also those of what all rules cost together. */
+const told = (schema: object, all = false): string[] =>
+  ruleProblems(schema as JsonObject, "schema")
+    .filter((one) => all || !one.includes("entire OpenAPIv3 schema"))
+    .map((one) => one.replace(/ \(try .*\)$/, ""));
 const RULE = "x-kubernetes-validations[0].rule";
 
 t.test("rules go through lists, and how long those may be is what counts", async (t) => {
@@ -44,14 +46,18 @@ t.test("texts without maxLength are as long as a request", async (t) => {
 
 t.test("a rule costs as often as what it is about may be there", async (t) => {
   const names = ["a", "b", "c", "d"].map((name) => `self.name == '${name}'`);
-  const rows = (rule: string, more: object = {}): object => object({ rows: list(object({ name: text }, rule), more) });
+  const rows = (rule: string, more: object = {}): object =>
+    object({ rows: list(object({ name: text }, rule), more) });
   const at = `schema.properties[rows].items.${RULE}`;
   t.same(told(rows(names.slice(1).join(" || "))), []);
   t.same(told(rows(names.join(" || "))), [
     `${at}: Forbidden: estimated rule cost exceeds budget by factor of 1.258291x`,
   ]);
   t.same(told(rows(names.join(" || "), { maxItems: 64 })), []);
-  const map = { type: "object", additionalProperties: list(object({ name: text }, names[0]), { maxItems: 10_000_000 }) };
+  const map = {
+    type: "object",
+    additionalProperties: list(object({ name: text }, names[0]), { maxItems: 10_000_000 }),
+  };
   t.same(told(object({ map })), [], "where nobody bounds the outer one, a request does");
 });
 
@@ -59,14 +65,15 @@ t.test("all rules of a definition together", async (t) => {
   const fields = Object.fromEntries(
     Array.from({ length: 13 }, (_, i) => [`f${i}`, object({ l: list(integer) }, "self.l.all(x, x > 1)")]),
   );
-  const each = "Forbidden: contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema";
-  t.same(told(object(fields)), [
+  const each =
+    "Forbidden: contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema";
+  t.same(told(object(fields), true), [
     ...[0, 1, 2, 3].map((i) => `schema.properties[f${i}].${RULE}: ${each}`),
     "schema: Forbidden: x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema exceeds budget " +
       "by factor of 1.022361x",
   ]);
   const { f0: _, ...fewer } = fields;
-  t.same(told(object(fewer)), []);
+  t.same(told(object(fewer), true), []);
 });
 
 t.test("messages cost, too", async (t) => {
@@ -87,9 +94,13 @@ t.test("factors are written as Go writes them", async (t) => {
 });
 
 t.test("what is stored may stay: only a schema that changes is held to it", async (t) => {
-  const schema = (rule: string) => ({ openAPIV3Schema: object({ spec: object({ l: list(integer) }, rule) }) });
+  const schema = (rule: string) => ({
+    openAPIV3Schema: object({ spec: object({ l: list(integer) }, rule) }),
+  });
   const definition = (rule: string): JsonObject =>
-    ({ spec: { versions: [{ name: "v1", served: true, storage: true, schema: schema(rule) }] } }) as unknown as JsonObject;
+    ({
+      spec: { versions: [{ name: "v1", served: true, storage: true, schema: schema(rule) }] },
+    }) as unknown as JsonObject;
   const dear = "self.l.all(x, x > 1 && x < 5)";
   t.equal(definitionProblems(definition(dear)).length, 1);
   t.same(definitionProblems(definition(dear), definition(dear)), []);

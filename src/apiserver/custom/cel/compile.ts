@@ -43,7 +43,7 @@ export function compile(
   const notes: Notes = { types: new Map(), calls: new Map() };
   const compiler = new Compiler(text, variables, notes);
   const { type, run } = compiler.code(node);
-  return { type, run, used: compiler.used, cost: costAtMost(writtenOut(node, notes), sizes) };
+  return { type, run, used: compiler.used, cost: costAtMost(writtenOut(node, notes, text), sizes) };
 }
 
 const TYPE_NAMES = new Set([
@@ -66,6 +66,8 @@ class Compiler implements Context {
   readonly #variables: Readonly<Record<string, CelType>>;
   readonly #locals: Local[] = [];
   readonly #notes: Notes;
+  /** In how many calls of format() this is: its arguments may be of different types, however deep they stand. */
+  #formats = 0;
 
   constructor(text: string, variables: Readonly<Record<string, CelType>>, notes: Notes) {
     this.#text = text;
@@ -185,7 +187,7 @@ class Compiler implements Context {
   #common(nodes: readonly Node[], codes: readonly Code[]): CelType {
     let type = codes[0].type;
     for (const [i, code] of codes.entries()) {
-      const both = joined(type, code.type);
+      const both = joined(type, code.type) ?? (this.#formats > 0 ? DYN : undefined);
       if (both === undefined)
         throw this.error(nodes[i], `expected type '${type.name}' but found '${code.type.name}'`);
       type = both;
@@ -243,7 +245,11 @@ class Compiler implements Context {
       if (receiver !== undefined) this.code(receiver); // what is wrong there is told first
       throw this.error(node, `undeclared reference to '${name}' (in container '')`);
     }
-    return this.#call(node, name, this.#all(receiver === undefined ? nodes : [receiver, ...nodes]), isMember);
+    const given = receiver === undefined ? nodes : [receiver, ...nodes];
+    this.#formats += name === "format" ? 1 : 0;
+    const args = this.#all(given);
+    this.#formats -= name === "format" ? 1 : 0;
+    return this.#call(node, name, args, isMember);
   }
 
   #isVariable(name: string): boolean {

@@ -36,7 +36,7 @@ const ofFirst: Cost = (list: Value) => (Array.isArray(list) ? itemsCost(list) : 
 const pairs = (a: List, b: List): number => a.length * itemsCost(b) + b.length * itemsCost(a);
 
 const READERS = [
-  ...["flatten", "includes", "indexOf", "isSorted", "join", "lastIndexOf"],
+  ...["flatten", "indexOf", "isSorted", "join", "lastIndexOf"],
   ...["max", "min", "reverse", "slice", "sort", "sum"],
 ];
 

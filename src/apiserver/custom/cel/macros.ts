@@ -229,7 +229,6 @@ const MACROS: Readonly<Record<string, Macro>> = {
   "exists/2": quantified(1, true),
   "exists/3": quantified(2, true),
   "exists_one/2": exactlyOne(1),
-  "existsOne/2": exactlyOne(1),
   "existsOne/3": exactlyOne(2),
   "filter/2": filter,
   "map/2": mapped(1, false),

@@ -56,9 +56,13 @@ function nameAfter({ args }: Node, text: string): number {
   return text.indexOf(name, receiver.end);
 }
 
-/** Of "!!a" or "--a": how many signs there are, and what stands behind them. */
-export function operandOf(node: Node): { readonly count: number; readonly operand: Node } {
-  let [count, operand] = [0, node];
-  for (; operand.op === node.op; count++) operand = operand.args as Node;
+/** Of "!!a" or "--a": how many signs there are, and what stands behind them; "!(!a)" is two times one. */
+export function operandOf(node: Node, text: string): { readonly count: number; readonly operand: Node } {
+  let [count, operand, isOpened] = [0, node, false];
+  for (; operand.op === node.op && !isOpened; count++) {
+    const inner = operand.args as Node;
+    isOpened = text.slice(operand.start, inner.start + 1).includes("(");
+    operand = inner;
+  }
   return { count, operand };
 }

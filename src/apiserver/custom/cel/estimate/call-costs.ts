@@ -228,7 +228,6 @@ const ESTIMATES: Readonly<Record<string, Estimate>> = {
   ...Object.fromEntries(
     ["isSorted", "sum", "max", "min", "indexOf", "lastIndexOf"].map((name) => [name, throughItems(false)]),
   ),
-  includes: throughItems(true),
   url: reads({ of: "arg", makes: true }),
   ...Object.fromEntries(
     ["lowerAscii", "upperAscii", "substring", "trim"].map((name) => [

@@ -109,7 +109,11 @@ class Estimator {
 
   #fold(e: Fold): number {
     let cost = plus(this.cost(e.range), this.cost(e.made));
-    const made: Local = { path: this.#path(e.made), size: this.#size(e.made), entries: this.#entriesOf(e.made) };
+    const made: Local = {
+      path: this.#path(e.made),
+      size: this.#size(e.made),
+      entries: this.#entriesOf(e.made),
+    };
     const result = this.#with([[MADE, made]], () => {
       const loop = this.#with(this.#variables(e), () => plus(this.cost(e.condition), this.cost(e.step)));
       return { loop, cost: this.cost(e.result) };

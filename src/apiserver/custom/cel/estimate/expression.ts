@@ -80,7 +80,11 @@ export const literal = (type: CelType, size = 1, number?: bigint): Literal => ({
   ...{ kind: "literal", type, size, number },
 });
 const made = (type: CelType): Ident => ({ kind: "ident", name: MADE, type });
-const listMade = (items: readonly Expr[], of: CelType): ListMade => ({ kind: "list", items, type: listOf(of) });
+const listMade = (items: readonly Expr[], of: CelType): ListMade => ({
+  kind: "list",
+  items,
+  type: listOf(of),
+});
 
 export function call(name: string, type: CelType, args: readonly Expr[], target?: Expr): Call {
   const types = [...(target === undefined ? [] : [target]), ...args].map((arg) => arg.type);

@@ -2,7 +2,6 @@
 // macros are written out.
 import { type Node, operandOf } from "../syntax.ts";
 import { BOOL, type CelType, DYN, optionalOf, STRING } from "../type.ts";
-import type { Notes } from "./notes.ts";
 import {
   call,
   type Expr,
@@ -16,10 +15,11 @@ import {
   quantified,
   sorted,
 } from "./expression.ts";
+import type { Notes } from "./notes.ts";
 
-/** `notes`: what was found out when the expression was checked. */
-export function writtenOut(root: Node, notes: Notes): Expr {
-  return new Writer(notes).expr(root);
+/** `notes`: what was found out when the expression was checked; `text`: the expression itself. */
+export function writtenOut(root: Node, notes: Notes, text: string): Expr {
+  return new Writer(notes, text).expr(root);
 }
 
 type Macro = (receiver: Node, args: readonly Node[], writer: Writer) => Expr;
@@ -28,9 +28,11 @@ const nameOf = (node: Node): string => node.args as string;
 
 class Writer {
   readonly #notes: Notes;
+  readonly #text: string;
 
-  constructor(notes: Notes) {
+  constructor(notes: Notes, text: string) {
     this.#notes = notes;
+    this.#text = text;
   }
 
   type(node: Node): CelType {
@@ -84,7 +86,7 @@ class Writer {
 
   /** Two signs are none, and that of a number belongs to it. */
   #signed(node: Node, type: CelType): Expr {
-    const { count, operand } = operandOf(node);
+    const { count, operand } = operandOf(node, this.#text);
     const inner = this.expr(operand);
     const isNumber = operand.op === "value" && node.op === "-_" && count === 1;
     if (isNumber && inner.kind === "literal")
@@ -155,9 +157,7 @@ const map =
   (receiver, args, writer) => {
     const loop = loopOf(receiver, args.slice(0, 2), writer);
     const rest = args.slice(2).map((node) => writer.expr(node));
-    return isFiltered
-      ? mapped(loop, rest[0], rest[1], isEntry)
-      : mapped(loop, undefined, rest[0], isEntry);
+    return isFiltered ? mapped(loop, rest[0], rest[1], isEntry) : mapped(loop, undefined, rest[0], isEntry);
   };
 
 const sortBy: Macro = (receiver, [variable, key], writer) =>
@@ -179,7 +179,6 @@ const MACROS: Readonly<Record<string, Macro>> = {
   "exists/2": all(false, 1),
   "exists/3": all(false, 2),
   "exists_one/2": one(1),
-  "existsOne/2": one(1),
   "existsOne/3": one(2),
   "filter/2": filter,
   "map/2": list(1, false),

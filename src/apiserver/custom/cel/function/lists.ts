@@ -63,10 +63,6 @@ export const LISTS: Readonly<Record<string, Run>> = {
   "list<A>.indexOf(A): int": (list: List, value: Value) => BigInt(list.findIndex((one) => equal(one, value))),
   "list<A>.lastIndexOf(A): int": (list: List, value: Value) =>
     BigInt(list.findLastIndex((one) => equal(one, value))),
-  "dyn.includes(dyn): bool": (list: Value, value: Value) => {
-    if (!Array.isArray(list)) throw new Fault("no such overload");
-    return has(list, value);
-  },
   "list<A>.slice(int, int): list<A>": slice,
   "list<list<A>>.flatten(): list<A>": (list: List) => flatten(list),
   "list<dyn>.flatten(int): list<dyn>": flatten as Run,
