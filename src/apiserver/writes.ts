@@ -21,7 +21,7 @@ import type { Resource } from "./resource.ts";
 import type { User } from "./reviews.ts";
 import { isObject } from "./schema/schema.ts";
 import { matcherOf } from "./selectors.ts";
-import { asked, checkDecided, decided } from "./signing/requests.ts";
+import { asked, checkAsked, checkDecided, decided } from "./signing/requests.ts";
 import {
   alreadyExists,
   badRequest,
@@ -109,6 +109,7 @@ export class Writes {
     asked(object, call.user);
     this.#nameIt(object, resource);
     checkObject(withEmptyStatus(object), resource, call);
+    checkAsked(object, resource);
     const { name } = object.metadata;
     if (this.#get(resource, namespace, name) !== undefined) throw alreadyExists(resource, name);
     return this.#store(isApplied ? object : withManagers(undefined, object, call, ""), undefined, call);

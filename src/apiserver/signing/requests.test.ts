@@ -2,6 +2,7 @@
 import t from "tap";
 import { ServedCluster } from "../../testing/api-server/served-cluster.ts";
 import { CERTIFICATE, REQUEST } from "../../testing/api-server/signing.ts";
+import { MASTERS_REQUEST, SIGNING_CASES } from "../../testing/api-server/signing-cases.ts";
 import type { User } from "../reviews.ts";
 
 const AT = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
@@ -61,7 +62,7 @@ const REFUSED: [string, () => { code: number; body: { message: string } }, strin
   [
     "no PEM",
     () => call(`POST ${AT}`, request("a", { request: "eA==" })),
-    "spec.request: Invalid value: PEM block",
+    'spec.request: Invalid value: "eA==": PEM block',
   ],
   [
     "another PEM",
@@ -130,7 +131,7 @@ const REFUSED: [string, () => { code: number; body: { message: string } }, strin
         ...call(`GET ${AT}/refused`).body,
         status: { certificate: REQUEST },
       }),
-    'status.certificate: Invalid value: "<certificate data>": only CERTIFICATE PEM blocks are allowed',
+    'status.certificate: Invalid value: "<certificate data>": only CERTIFICATE PEM blocks are allowed, found "CERTIFICATE REQUEST"',
   ],
 ];
 
@@ -142,6 +143,26 @@ t.test("what an API server refuses is refused", async (t) => {
     t.ok(body.message.includes(message), `${name}: ${body.message}`);
   }
   t.notOk(call(`GET ${AT}/refused`).body.status, "and nothing has come of it");
+});
+
+t.test("a request is signed by its own key, in whatever way Go verifies", async (t) => {
+  for (const [name, asked, why] of SIGNING_CASES) {
+    const { code, body } = call(`POST ${AT}?dryRun=All`, request("signed", { request: asked }));
+    t.equal(code, why === "" ? 201 : 422, `${name}: ${code}`);
+    if (why !== "")
+      t.same(body.details.causes[0].message, `Invalid value: ${JSON.stringify(asked)}: ${why}`, name);
+  }
+  t.ok(SIGNING_CASES.filter(([, , why]) => why === "").length > 10);
+});
+
+t.test("whoever signs clients' certificates makes nobody an administrator", async (t) => {
+  const asking = (signerName: string) =>
+    call(`POST ${AT}?dryRun=All`, request("masters", { request: MASTERS_REQUEST, signerName }));
+  t.equal(asking("example.com/own").code, 201);
+  const { code, body } = asking("kubernetes.io/kube-apiserver-client");
+  t.equal(code, 403);
+  const why = "use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed";
+  t.equal(body.message, `certificatesigningrequests.certificates.k8s.io "masters" is forbidden: ${why}`);
 });
 
 t.test("a certificate that is there stays", async (t) => {

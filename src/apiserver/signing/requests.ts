@@ -1,16 +1,21 @@
 // CertificateSigningRequests: what of one is its server's and not its author's (kube-apiserver's strategies). Who asks is
 // who called; what was asked for does not change; approval and status change each its own part.
-import type { FieldProblems } from "../../kube/manifest/field-problems.ts";
+import { FieldProblems } from "../../kube/manifest/field-problems.ts";
 import type { KubeObject } from "../../kube/objects.ts";
 import {
   conditionsOf,
+  requestBytes,
   type SigningRequest,
   validateRequestUpdate,
 } from "../../kube/validate/signing/signing-request.ts";
 import type { User } from "../reviews.ts";
+import { type ErrorResource, forbidden, invalid } from "../status.ts";
+import { organizationsOf, signatureProblem } from "./request-signature.ts";
 
 const KIND = "CertificateSigningRequest";
 const DECIDED = ["Approved", "Denied"];
+const CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client";
+const MASTERS = "system:masters";
 
 /** A new object: who asks for it, where it is a request. */
 export function asked(object: KubeObject, { username, uid, groups, extra }: User): void {
@@ -32,6 +37,23 @@ export function decided(next: KubeObject, old: KubeObject, subresource: string, 
   if (subresource === "approval") return { ...after, spec, status: { ...others, ...given } } as KubeObject;
   if (subresource !== "status") return { ...after, spec, ...(before.status && { status }) } as KubeObject;
   return { ...after, spec, status: { ...after.status, ...given } } as KubeObject;
+}
+
+/** A new request: its key has signed it, and it asks no signer for what that one gives nobody. Throws a StatusError. */
+export function checkAsked(object: KubeObject, resource: ErrorResource): void {
+  if (object.kind !== KIND) return;
+  const { metadata, spec } = object as SigningRequest;
+  const der = requestBytes(spec.request) ?? new Uint8Array();
+  const why = signatureProblem(der);
+  const problems = new FieldProblems();
+  if (why !== undefined) problems.invalid(["spec", "request"], spec.request, why);
+  if (problems.any) throw invalid(resource, metadata.name, problems.list);
+  if (spec.signerName === CLIENT_SIGNER && organizationsOf(der).includes(MASTERS))
+    throw forbidden(
+      resource,
+      metadata.name,
+      `use of ${CLIENT_SIGNER} signer with ${MASTERS} group is not allowed`,
+    );
 }
 
 export function checkDecided(

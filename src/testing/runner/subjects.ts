@@ -107,7 +107,7 @@ export const SUBJECTS: Subjects = {
     what: "the Kubernetes API of a lab: requests, watches, discovery, kubectl, patches, custom resources",
     files: `api watches server decode client-node kubectl-* patch patches patch-judge field-manager definitions custom
       kubernetes-service credentials root-certificate custom-definitions openapi cel-rules rule-costs
-      cel-judge requests`,
+      cel-judge requests signing-judge`,
   },
   streams: {
     what: "what runs in pods, through the API: exec, attach, port-forwarding, logs; SPDY and WebSockets",

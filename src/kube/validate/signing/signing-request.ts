@@ -1,11 +1,13 @@
 // CertificateSigningRequests (certificates.k8s.io/v1), as kube-apiserver refuses them (pkg/apis/certificates/validation).
-// But of what is asked for (PKCS #10, RFC 2986) the outer form alone is read: unlike there, its signature is its signer's
-// business, too.
+// Of what is asked for (PKCS #10, RFC 2986) the outer form is read here: its signature is verified where there is
+// cryptography (src/apiserver/signing).
 import type { CertificateSigningRequest } from "kubernetes-types/certificates/v1.js";
 import { deepEqual } from "../../../base/deep-equal.ts";
 import type { FieldPath, FieldProblems } from "../../manifest/field-problems.ts";
 import type { KubeObject } from "../../objects.ts";
 import * as names from "../names.ts";
+import { BIT_STRING, elementAt, SEQUENCE, sequenceOf } from "./der.ts";
+import { blocksOf } from "./pem.ts";
 
 export type SigningRequest = KubeObject & CertificateSigningRequest & { kind: "CertificateSigningRequest" };
 type Condition = NonNullable<NonNullable<CertificateSigningRequest["status"]>["conditions"]>[number];
@@ -32,11 +34,13 @@ const DOMAIN_MAX = 253;
 const PATH_MAX = 571 - DOMAIN_MAX;
 const CONDITIONS = ["status", "conditions"];
 const CERTIFICATE = ["status", "certificate"];
+/** What is signed, how, and the signature. */
+export const SIGNED = [SEQUENCE, SEQUENCE, BIT_STRING];
 
 export function validateSigningRequest(object: SigningRequest, problems: FieldProblems): void {
   const { request, usages = [], signerName = "", expirationSeconds } = object.spec ?? {};
   const why = requestProblem(request ?? "");
-  if (why !== undefined) problems.invalidWhole(["spec", "request"], why);
+  if (why !== undefined) problems.invalid(["spec", "request"], request ?? "", why);
   if (usages.length === 0) problems.required(["spec", "usages"]);
   for (const [i, usage] of usages.entries()) {
     if (!USAGES.includes(usage)) problems.unsupported(["spec", "usages", i], usage, USAGES);
@@ -123,68 +127,30 @@ function checkConditions(conditions: readonly Condition[], problems: FieldProble
     problems.invalid(CONDITIONS, "Approved,Denied", "Approved and Denied conditions are mutually exclusive");
 }
 
-/** The first block of a type in a text of PEM (RFC 7468), as bytes; undefined: it has another type, or there is none. */
-function pemBlock(text: string, type: string): Uint8Array | undefined {
-  const found = /-----BEGIN ([^-\r\n]+)-----\r?\n([A-Za-z0-9+/=\s]*?)-----END \1-----/.exec(text);
-  if (found === null || found[1] !== type) return undefined;
-  return bytesOf(found[2].replaceAll(/\s/g, ""));
+/** `request`: base64 of PEM; undefined: it is none that asks for a certificate. */
+export function requestBytes(request: string): Uint8Array | undefined {
+  const [block] = blocksOf(request);
+  return block?.type === "CERTIFICATE REQUEST" ? block.bytes : undefined;
 }
 
-function bytesOf(base64: string): Uint8Array | undefined {
-  try {
-    return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-  } catch {
-    return undefined;
-  }
-}
-
-function textOf(base64: string): string {
-  const bytes = bytesOf(base64.replaceAll(/\s/g, ""));
-  return bytes === undefined ? "" : String.fromCharCode(...bytes.subarray(0, TEXT_MAX));
-}
-
-const TEXT_MAX = 65_536; // characters: a request for a key of 16384 bits has 6000
-
-/** `request`: base64 of PEM. */
 function requestProblem(request: string): string | undefined {
-  const der = pemBlock(textOf(request), "CERTIFICATE REQUEST");
+  const der = requestBytes(request);
   if (der === undefined) return "PEM block type must be CERTIFICATE REQUEST";
-  return isSequence(der, [SEQUENCE, SEQUENCE, BIT_STRING]) ? undefined : MALFORMED;
+  const whole = elementAt(der, 0);
+  if (whole === undefined) return "asn1: syntax error: data truncated";
+  if (whole.tag === SEQUENCE && whole.end < der.length) return "asn1: syntax error: trailing data";
+  return sequenceOf(der, SIGNED) === undefined ? "asn1: structure error: tags don't match" : undefined;
 }
 
 function certificateProblem(certificate: string): string | undefined {
   if (certificate === "") return undefined;
-  const text = textOf(certificate);
-  if (!text.includes("-----BEGIN ")) return "expected at least one PEM block";
-  const der = pemBlock(text, "CERTIFICATE");
-  if (der === undefined) return "only CERTIFICATE PEM blocks are allowed, without headers";
-  return isSequence(der, [SEQUENCE, SEQUENCE, BIT_STRING]) ? undefined : MALFORMED;
-}
-
-const MALFORMED = "asn1: structure error: tags don't match";
-const SEQUENCE = 0x30;
-const BIT_STRING = 0x03;
-
-/** One SEQUENCE of parts with these tags, and nothing behind it (DER, X.690 §8.1). */
-function isSequence(der: Uint8Array, tags: readonly number[]): boolean {
-  const whole = elementAt(der, 0);
-  if (whole?.tag !== SEQUENCE || whole.end !== der.length) return false;
-  let at = whole.start;
-  for (const tag of tags) {
-    const part = elementAt(der, at);
-    if (part?.tag !== tag || part.end > whole.end) return false;
-    at = part.end;
+  const blocks = blocksOf(certificate);
+  for (const { type, hasHeaders, bytes } of blocks) {
+    if (type !== "CERTIFICATE")
+      return `only CERTIFICATE PEM blocks are allowed, found ${JSON.stringify(type)}`;
+    if (hasHeaders) return "no PEM block headers are permitted";
+    if (bytes.length === 0) return "found CERTIFICATE PEM block containing 0 certificates";
+    if (sequenceOf(bytes, SIGNED) === undefined) return "x509: malformed certificate";
   }
-  return at === whole.end;
-}
-
-function elementAt(der: Uint8Array, at: number): { tag: number; start: number; end: number } | undefined {
-  if (at + 2 > der.length) return undefined;
-  const first = der[at + 1];
-  const count = first < 0x80 ? 0 : first & 0x7f;
-  if (count > 4 || (first >= 0x80 && count === 0) || at + 2 + count > der.length) return undefined;
-  let length = count === 0 ? first : 0;
-  for (let i = 0; i < count; i++) length = length * 256 + der[at + 2 + i];
-  const start = at + 2 + count;
-  return start + length > der.length ? undefined : { tag: der[at], start, end: start + length };
+  return blocks.length === 0 ? "must contain at least one CERTIFICATE PEM block" : undefined;
 }
