@@ -1,22 +1,13 @@
 // What the gateway counts: requests by rule, backend and status, how long they took, and what is open.
-import { Exposition, exponentialBounds, Histogram } from "../observe/exposition.ts";
+import { Exposition } from "../observe/exposition.ts";
 import type { Finished } from "./exchange/front.ts";
 import type { StreamRecord } from "./l4/tcp-front.ts";
 import type { UdpCounts } from "./l4/udp-front.ts";
+import { RequestCounts, type Series } from "./request-counts.ts";
 import type { ClusterGauges } from "./upstream/cluster.ts";
 
-const SECONDS = exponentialBounds(0.000_5, 2, 16);
 const NOTHING = { count: 0, broken: 0, bytesIn: 0, bytesOut: 0 };
-const SERIES_MAX = 20_000; // rules come and go; what is beyond is counted under no rule
-
-interface Series {
-  readonly rule: string;
-  readonly backend: string;
-  readonly counts: Map<number, number>;
-  readonly seconds: Histogram;
-  bytesIn: number;
-  bytesOut: number;
-}
+const STREAMS_MAX = 20_000; // rules come and go; what is beyond is counted under no rule
 
 export interface GatewayGauges {
   readonly clusters: readonly ClusterGauges[];
@@ -37,23 +28,19 @@ interface StreamSeries {
 }
 
 export class GatewayMetrics {
-  readonly #series = new Map<string, Map<string, Series>>();
+  readonly #requests = new RequestCounts();
   readonly #refused = new Map<number, number>();
   readonly #streams = new Map<string, StreamSeries>();
-  #size = 0;
   retries = 0;
 
   done({ decision, cluster, status, startMs, bytesIn, bytesOut, tries }: Finished): void {
-    const series = this.#of(decision?.rule ?? "", cluster?.name ?? "");
-    series.counts.set(status, (series.counts.get(status) ?? 0) + 1);
-    series.seconds.observe((performance.now() - startMs) / 1000);
-    series.bytesIn += bytesIn;
-    series.bytesOut += bytesOut;
+    const seconds = (performance.now() - startMs) / 1000;
+    this.#requests.add(decision?.rule ?? "", cluster?.name ?? "", status, seconds, bytesIn, bytesOut);
     if (tries > 1) this.retries += tries - 1;
   }
 
   stream({ rule = "", backend = "", sent, received, reason }: StreamRecord): void {
-    const key = this.#streams.size < SERIES_MAX ? `${rule} ${backend}` : "";
+    const key = this.#streams.size < STREAMS_MAX ? `${rule} ${backend}` : "";
     let series = this.#streams.get(key);
     if (series === undefined) {
       series = { ...(key === "" ? { rule: "", backend: "" } : { rule, backend }), ...NOTHING };
@@ -72,13 +59,13 @@ export class GatewayMetrics {
   /** Prometheus' text. */
   text({ clusters, connections, flows, logLost }: GatewayGauges): string {
     const page = new Exposition();
-    const all = [...this.#series.values()].flatMap((each) => [...each.values()]);
+    const all = this.#requests.all();
     const labels = ({ rule, backend }: Series) => ({ rule, backend });
     page.counter(
       "podwire_gateway_requests_total",
       "Requests that were answered, by rule, backend and status.",
       all.flatMap((each) =>
-        [...each.counts].map(([code, value]) => ({ labels: { ...labels(each), code: String(code) }, value })),
+        each.byStatus.map(([code, value]) => ({ labels: { ...labels(each), code: String(code) }, value })),
       ),
     );
     page.histogram(
@@ -168,21 +155,5 @@ export class GatewayMetrics {
     gauge("ejected", "Endpoints that are left alone for a while.", ({ ejected }) => ejected);
     gauge("requests", "Requests under way.", ({ active }) => active);
     gauge("connections", "Connections to its endpoints.", ({ connections }) => connections);
-  }
-
-  #of(rule: string, backend: string): Series {
-    let ofRule = this.#series.get(rule);
-    if (ofRule === undefined) this.#series.set(rule, (ofRule = new Map()));
-    let series = ofRule.get(backend);
-    if (series !== undefined) return series;
-    if (this.#size >= SERIES_MAX && rule !== "") return this.#of("", "");
-    this.#size++;
-    series = {
-      ...{ rule, backend, counts: new Map(), seconds: new Histogram(SECONDS) },
-      bytesIn: 0,
-      bytesOut: 0,
-    };
-    ofRule.set(backend, series);
-    return series;
   }
 }

@@ -13,11 +13,19 @@ export interface Sample {
 
 export interface HistogramSample {
   readonly labels?: Labels;
-  readonly histogram: Histogram;
+  readonly histogram: HistogramCounts;
 }
 
 /** Counts of observations by size. `bounds` ascend; what is larger than all of them is counted too. */
-export class Histogram {
+/** A histogram as it is shown. */
+export interface HistogramCounts {
+  readonly bounds: readonly number[];
+  /** One a bound, the last for the rest. Not cumulative. */
+  readonly counts: Float64Array;
+  readonly sum: number;
+}
+
+export class Histogram implements HistogramCounts {
   readonly bounds: readonly number[];
   /** One a bound, the last for the rest. Not cumulative. */
   readonly counts: Float64Array;

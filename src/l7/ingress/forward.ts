@@ -71,10 +71,22 @@ function plan(location: Location, seen: Seen, backends: Backends, tell: Tell | u
   const known = location.epoch === backends.epoch ? location.choices : undefined;
   if (known !== undefined && tell === undefined && location.canary === undefined) return known;
   location.epoch = backends.epoch;
-  const choices = choose(location, seen, backends, tell);
+  const choices = shared(choose(location, seen, backends, tell));
   location.choices = choices;
   location.reason = reasonOf(choices, location.rule);
   location.isServed = choices.some(({ backend }) => backend !== undefined);
+  return choices;
+}
+
+const soles = new WeakMap<Backend, readonly Choice[]>();
+
+/** Rules that all lead to one backend have one list: of thousands each would be somewhere else in memory. */
+function shared(choices: readonly Choice[]): readonly Choice[] {
+  const [{ backend, why }] = choices;
+  if (choices.length > 1 || backend === undefined || why !== undefined) return choices;
+  const known = soles.get(backend);
+  if (known !== undefined) return known;
+  soles.set(backend, choices);
   return choices;
 }
 
