@@ -2,6 +2,7 @@
 // canaries, tries, times, TLS.
 import type { RequestListener } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
+import { connect } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { type Test, t } from "tap";
 import { makeCredentials } from "../apiserver/certificates.ts";
@@ -111,6 +112,88 @@ t.test("mirror-target: a copy with its body, and nobody waits for it", async (t)
   const { port } = await serving(t, { "mirror-target": `http://127.0.0.1:${mirror}$request_uri` }, echo);
   t.equal((await ask(port, "/x?y", { method: "POST", body: "body" })).status, 200);
   t.equal(await copied, "POST /x?y body");
+});
+
+t.test("copies that are not answered are bounded, and whoever asks does not notice", async (t) => {
+  let copied = 0;
+  const { port: mirror } = await backend(t, (asked) => {
+    copied++;
+    asked.resume(); // and never answers
+  });
+  const { port, gateway } = await serving(t, { "mirror-target": `http://127.0.0.1:${mirror}/` }, echo);
+  for (let i = 0; i < 300; i++) t.equal((await ask(port, "/")).status, 200);
+  for (let i = 0; i < 50 && copied < 256; i++) await new Promise((resolve) => setTimeout(resolve, 100));
+  t.equal(copied, 256);
+  t.match(gateway.metricsText, /^podwire_gateway_copies_total 256$/m);
+  t.match(gateway.metricsText, /^podwire_gateway_copies_left_out_total 44$/m);
+});
+
+t.test("a copy whose reader is too slow is given up, and the request goes on", async (t) => {
+  const { port: mirror } = await backend(t, (asked) => asked.pause());
+  const annotations = { "mirror-target": `http://127.0.0.1:${mirror}/`, "proxy-body-size": "0" };
+  const { port, gateway } = await serving(t, annotations, (asked, response) => {
+    let length = 0;
+    asked.on("data", (chunk: Buffer) => (length += chunk.length));
+    asked.on("end", () => response.end(String(length)));
+  });
+  const body = "x".repeat(32 * 1024 * 1024);
+  t.equal((await ask(port, "/", { method: "POST", body })).body, String(body.length));
+  t.match(gateway.metricsText, /^podwire_gateway_copies_left_out_total 1$/m);
+});
+
+t.test("while somebody else is asked a body waits, unread but for a little, and then arrives whole", async (t) => {
+  let letOn: () => void = () => {};
+  let isAsked: () => void = () => {};
+  const asked = new Promise<void>((resolve) => (isAsked = resolve));
+  const { port: auth } = await backend(t, (_, response) => {
+    letOn = () => response.end();
+    isAsked();
+  });
+  const annotations = { "auth-url": `http://127.0.0.1:${auth}/`, "proxy-body-size": "0" };
+  const { port } = await serving(t, annotations, (asked, response) => {
+    let length = 0;
+    asked.on("data", (chunk: Buffer) => (length += chunk.length));
+    asked.on("end", () => response.end(String(length)));
+  });
+  const body = Buffer.alloc(48 * 1024 * 1024, "x");
+  const socket = connect({ port, host: "127.0.0.1" });
+  socket.on("error", () => {});
+  socket.write(`POST / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n`);
+  socket.write(body);
+  await asked;
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  t.ok(socket.writableLength > 32 * 1024 * 1024, `${socket.writableLength} bytes wait at the client`);
+  letOn();
+  let text = "";
+  for await (const chunk of socket) text += chunk;
+  t.match(text, new RegExp(`\r\n\r\n${body.length}$`));
+});
+
+t.test("a client that leaves while somebody else is asked is not asked for", async (t) => {
+  const held: (() => void)[] = [];
+  const { port: auth } = await backend(t, (_, response) => held.push(() => response.end()));
+  let asked = 0;
+  const { port, gateway } = await serving(t, { "auth-url": `http://127.0.0.1:${auth}/` }, (_, response) => {
+    asked++;
+    response.end();
+  });
+  const head = "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 5\r\n\r\n";
+  const socket = connect({ port, host: "127.0.0.1" });
+  socket.write(`${head}ab`);
+  const session = connectHttp2(`http://127.0.0.1:${port}`);
+  t.teardown(() => session.destroy());
+  const stream = session.request({ ":method": "POST", ":authority": "a.example" }, { endStream: false });
+  stream.on("error", () => {});
+  for (let i = 0; i < 50 && held.length < 2; i++) await new Promise((resolve) => setTimeout(resolve, 50));
+  t.equal(held.length, 2);
+  socket.destroy();
+  stream.close(8);
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  for (const letOn of held) letOn();
+  for (let i = 0; i < 50 && !/code="499"\} 2/.test(gateway.metricsText); i++)
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  t.match(gateway.metricsText, /requests_total\{[^}]*code="499"\} 2$/m);
+  t.equal(asked, 0);
 });
 
 t.test("affinity: a cookie brings a client back, as long as its endpoint is there", async (t) => {

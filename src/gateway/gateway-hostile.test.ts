@@ -7,6 +7,7 @@ import { connect as connectTls, type TLSSocket } from "node:tls";
 import { type Test, t } from "tap";
 import { makeCredentials } from "../apiserver/certificates.ts";
 import { http2Backend, webIngress as web } from "../testing/gateway/asking.ts";
+import { frame, headersFrame, PREFACE } from "../testing/gateway/http2-frames.ts";
 import {
   backend,
   echo,
@@ -97,32 +98,6 @@ function closes(socket: Socket, withinMs: number): Promise<boolean> {
       resolve(true);
     });
   });
-}
-
-function frame(type: number, flags: number, stream: number, payload: Buffer = Buffer.alloc(0)): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head[3] = type;
-  head[4] = flags;
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-}
-
-/** A field that is in no table, without Huffman's code. */
-function field(name: string, value: string): Buffer {
-  return Buffer.concat([
-    Buffer.from([0, name.length]),
-    Buffer.from(name),
-    Buffer.from([value.length]),
-    Buffer.from(value),
-  ]);
-}
-
-const PREFACE = Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), frame(4, 0, 0)]);
-
-function headersFrame(fields: Record<string, string>, flags: number): Buffer {
-  const list = Object.entries(fields).map(([name, value]) => field(name, value));
-  return frame(1, flags, 1, Buffer.concat(list));
 }
 
 t.test(
@@ -375,6 +350,26 @@ t.test("an answer by HTTP/2 that ends too early is not taken for a whole one", a
   const socket = connect({ port, host: "127.0.0.1" });
   socket.write(`${HEAD}\r\n`);
   t.ok(await closes(socket, 1500), "its client is told by the connection's end");
+});
+
+t.test("the body that a backend sends behind its answer to HEAD is nobody's answer", async (t) => {
+  const asked = new Map<Socket, number>();
+  const at = await saying(t, (socket, heard) => {
+    const number = (asked.get(socket) ?? 0) + 1;
+    asked.set(socket, number);
+    const own = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nown";
+    const late = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged";
+    if (number > 1) socket.write(`${late}${own}`);
+    else if (!heard.startsWith("HEAD")) socket.write(own);
+    else if (heard.includes("/chunks")) socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    else socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${late.length}\r\n\r\n`);
+  });
+  const { port } = await serving(t, at);
+  for (const path of ["/length", "/chunks"]) {
+    const head = await rawAnswer(port, `HEAD ${path} HTTP/1.1\r\nHost: a.example\r\n\r\n`, 100);
+    t.match(head, path === "/length" ? /Content-Length: 44\r\n/ : /Transfer-Encoding: chunked\r\n/);
+    t.match(await rawAnswer(port, `${HEAD}\r\n`, 100), /\r\n\r\nown$/, path);
+  }
 });
 
 t.test("a connection by HTTP/2 on which somebody waited in vain is not the next one's", async (t) => {

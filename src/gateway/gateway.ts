@@ -10,6 +10,7 @@ import type { ObjectSource } from "../watch/source.ts";
 import { AccessLog } from "./access-log.ts";
 import type { GatewayConfig } from "./config.ts";
 import { authorize } from "./exchange/auth.ts";
+import { Copies } from "./exchange/copies.ts";
 import type { ClientRequest } from "./exchange/ends.ts";
 import { Exchange } from "./exchange/exchange.ts";
 import type { Finished, Front, Question, Verdict } from "./exchange/front.ts";
@@ -44,6 +45,7 @@ export class Gateway implements Front, Door {
   readonly sweep = new Sweep();
   readonly rates = new Rates();
   readonly tunnels = new Set<Duplex>();
+  readonly copies = new Copies();
   readonly clusters: Clusters;
   readonly random: () => number;
   isDraining = false;
@@ -113,6 +115,7 @@ export class Gateway implements Front, Door {
       connections: this.#listeners?.connections ?? [],
       flows: this.streams.udpCounts,
       logLost: this.#log.lost,
+      copies: this.copies,
     });
   }
 

@@ -30,6 +30,8 @@ const { kOnMessageBegin, kOnHeaders, kOnHeadersComplete, kOnBody, kOnMessageComp
 const STRICT = 0; // no lenient flag
 const GO_ON = 0;
 const STOP = 2; // as for an upgrade: what follows the head is not llhttp's
+const QUERY = 46;
+const NAMED = 34; // methods that Node's list has at their number
 const RESOURCE = {};
 const NONE: readonly never[] = [];
 
@@ -130,7 +132,7 @@ export class HeadParser {
     const raw = headers === undefined ? this.#raw : headers;
     const isChunked = !this.isBodiless && endsInChunks(raw) && !hasNoBody(status);
     this.#raw = [];
-    const name = method === undefined ? "" : (methods[method] ?? "");
+    const name = method === undefined ? "" : methodName(method);
     this.head = {
       major,
       minor,
@@ -150,6 +152,12 @@ export class HeadParser {
     };
     return GO_ON;
   }
+}
+
+/** llhttp's numbers have a gap, Node's list none: QUERY (from Node.js 22 on) is behind it. "": no method of HTTP. */
+function methodName(number: number): string {
+  if (number === QUERY) return "QUERY";
+  return number < NAMED ? (methods[number] ?? "") : "";
 }
 
 /** 1xx, 204, 304 */

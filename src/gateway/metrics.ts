@@ -15,6 +15,8 @@ export interface GatewayGauges {
   readonly flows: readonly (UdpCounts & { readonly port: number })[];
   /** Lines of the access log. */
   readonly logLost: number;
+  /** Of requests. */
+  readonly copies: { readonly sent: number; readonly leftOut: number };
 }
 
 interface StreamSeries {
@@ -57,7 +59,7 @@ export class GatewayMetrics {
   }
 
   /** Prometheus' text. */
-  text({ clusters, connections, flows, logLost }: GatewayGauges): string {
+  text({ clusters, connections, flows, logLost, copies }: GatewayGauges): string {
     const page = new Exposition();
     const all = this.#requests.all();
     const labels = ({ rule, backend }: Series) => ({ rule, backend });
@@ -89,6 +91,13 @@ export class GatewayMetrics {
       [...this.#refused].map(([code, value]) => ({ labels: { code: String(code) }, value })),
     );
     page.counter("podwire_gateway_retries_total", "Tries beyond the first.", [{ value: this.retries }]);
+    const { sent, leftOut } = copies;
+    page.counter("podwire_gateway_copies_total", "Copies of requests for mirrors.", [{ value: sent }]);
+    page.counter(
+      "podwire_gateway_copies_left_out_total",
+      "Copies not sent, or not to their end: too many were under way, or who gets them is too slow.",
+      [{ value: leftOut }],
+    );
     page.gauge(
       "podwire_gateway_connections",
       "Clients' connections.",

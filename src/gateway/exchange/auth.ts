@@ -64,7 +64,9 @@ export function authorize(
     ...{ method: auth.method, target: found.target || "/", host, headers },
     ...{ bodyLength: 0, upgrade: "", takesTrailers: false },
   };
-  new SilentCall(cluster, way, head, (answer) => done(verdictOf(answer, auth, fill, asked)), WITHIN_MS);
+  new SilentCall(cluster, way, head, (answer) => done(verdictOf(answer, auth, fill, asked)), {
+    withinMs: WITHIN_MS,
+  });
 }
 
 function verdictOf(

@@ -39,6 +39,8 @@ export interface ClientRequest {
   readonly upgrade: string;
   /** It says that it takes trailers. */
   readonly takesTrailers: boolean;
+  /** Nobody is there any more who could be answered; `sink` is told of it as well. */
+  readonly isGone: boolean;
 
   /** The body is told from now on, and the end of the client. */
   begin(sink: ClientSink): void;
@@ -52,7 +54,7 @@ export interface ClientRequest {
   end(trailers: readonly Header[]): void;
   /** The answer cannot be finished: the client must see that it is not whole. */
   abort(): void;
-  /** 101: from now on bytes go both ways. `first`: what the client has sent already. */
+  /** 101, or 200 by HTTP/2: from now on bytes go both ways. `first`: what the client has sent already. */
   tunnel(reason: string, headers: readonly Header[]): { readonly socket: Duplex; readonly first: Buffer };
 }
 

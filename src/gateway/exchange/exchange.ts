@@ -15,7 +15,7 @@ import { Mirrors } from "./mirrors.ts";
 import { Replay } from "./replay.ts";
 import { mayRetry, mayRetryStatus } from "./retry.ts";
 import { Session } from "./session.ts";
-import { joinTunnel } from "./tunnel.ts";
+import { joinTunnel, mustSwitch } from "./tunnel.ts";
 
 const NO_HEADERS: readonly Header[] = [];
 const NOTHING: readonly never[] = [];
@@ -93,6 +93,7 @@ export class Exchange implements ClientSink, CallSink, Timed, Finished {
   }
 
   #authorized(action: Forward, verdict: Verdict): void {
+    if (this.request.isGone) this.gone("the client left while somebody else was asked about it");
     if (this.#isOver) return;
     if ("status" in verdict) {
       this.problem = verdict.why;
@@ -195,7 +196,6 @@ export class Exchange implements ClientSink, CallSink, Timed, Finished {
     this.bytesIn += chunk.length;
     const max = this.#front.bodyMax(this.#forward?.bodyMax ?? 0);
     if (max > 0 && this.bytesIn > max) {
-      this.#cancel();
       this.#refuse(STATUS.tooLarge, `a body longer than ${max} bytes`);
       return;
     }
@@ -250,6 +250,10 @@ export class Exchange implements ClientSink, CallSink, Timed, Finished {
     if (status >= 400 && mayRetryStatus(status, forward.retries, this.#progress())) {
       this.#cancel();
       this.#again();
+      return;
+    }
+    if (status < 300 && mustSwitch(request)) {
+      this.#refuse(STATUS.failed, `${endpoint.text} did not change to ${request.upgrade}: ${status}`);
       return;
     }
     this.#hasAnswer = true;
@@ -365,6 +369,7 @@ export class Exchange implements ClientSink, CallSink, Timed, Finished {
 
   #refuse(status: number, why: string): void {
     if (this.#isOver) return;
+    this.#cancel();
     this.problem = why;
     if (this.#hasAnswer) {
       this.request.abort();

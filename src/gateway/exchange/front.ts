@@ -8,6 +8,7 @@ import type { Sweep } from "../sweep.ts";
 import type { Cluster } from "../upstream/cluster.ts";
 import type { Way } from "../upstream/dial.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
+import type { Copies } from "./copies.ts";
 import type { ClientRequest } from "./ends.ts";
 import type { Rates } from "./rates.ts";
 
@@ -41,6 +42,7 @@ export interface Front {
   readonly sweep: Sweep;
   readonly rates: Rates;
   readonly tunnels: Set<Duplex>;
+  readonly copies: Copies;
   readonly limits: { readonly streamIdleSec: number };
   readonly clusters: {
     of(backend: Backend): Cluster;

@@ -6,7 +6,7 @@ import type { Way } from "../upstream/dial.ts";
 import { outsideCluster } from "./auth.ts";
 import type { ClientRequest } from "./ends.ts";
 import type { Front } from "./front.ts";
-import { SilentCall } from "./silent-call.ts";
+import { type SilentAnswer, SilentCall, TOO_SLOW } from "./silent-call.ts";
 
 export class Mirrors {
   readonly #calls: { readonly call: SilentCall; readonly withBody: boolean }[] = [];
@@ -17,12 +17,16 @@ export class Mirrors {
       const where = placeOf(front, mirror, forward, request);
       if (where === undefined) continue;
       const { cluster, way, target, host } = where;
+      const over = begin(front, cluster);
+      if (over === undefined) continue;
       const own = headers.filter(({ name }) => name.toLowerCase() !== "host");
       const head = {
         ...{ method: request.method, target, host, headers: [{ name: "Host", value: host }, ...own] },
         ...{ bodyLength: mirror.withBody ? request.bodyLength : 0, upgrade: "", takesTrailers: false },
       };
-      this.#calls.push({ call: new SilentCall(cluster, way, head, () => {}), withBody: mirror.withBody });
+      const done = ({ why }: SilentAnswer): void => over(why);
+      const call = new SilentCall(cluster, way, head, done, { room: front.copies });
+      this.#calls.push({ call, withBody: mirror.withBody });
     }
   }
 
@@ -38,6 +42,22 @@ export class Mirrors {
   cancel(): void {
     for (const { call, withBody } of this.#calls) if (withBody) call.cancel();
   }
+}
+
+/** What to call when it is over, and with what; undefined: this one is left out. */
+function begin({ copies }: Front, cluster: Cluster): ((why: string) => void) | undefined {
+  if (cluster.refusal !== "") {
+    copies.leftOut++;
+    return undefined;
+  }
+  const done = copies.begin(cluster.name);
+  if (done === undefined) return undefined;
+  cluster.active++;
+  return (why) => {
+    cluster.active--;
+    if (why === TOO_SLOW) copies.leftOut++;
+    done();
+  };
 }
 
 interface Place {

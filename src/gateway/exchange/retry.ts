@@ -11,7 +11,7 @@ export interface Progress {
 }
 
 /** Twice is as good as once (RFC 9110 §9.2.2). */
-const IDEMPOTENT = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
+const IDEMPOTENT = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"]);
 const STALE_MAX = 8; // tries; connections that turn out to be dead when they are used
 const UNREACHED_MAX = 3; // endpoints that are looked for where a rule allows one try: none of them has been asked
 

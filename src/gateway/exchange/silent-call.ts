@@ -9,6 +9,11 @@ import type { Call, CallFailure, CallHead, CallSink } from "./ends.ts";
 const QUEUED_MAX = 1024 * 1024; // bytes that wait for whoever is slower than the client
 const WITHIN_MS = 60_000;
 
+/** Where bytes are counted that wait: those of several calls together. */
+interface Room {
+  hold(bytes: number): boolean;
+}
+
 /** Status 0: there was no answer, and `why`. */
 export interface SilentAnswer {
   readonly status: number;
@@ -16,9 +21,13 @@ export interface SilentAnswer {
   readonly why: string;
 }
 
+export const TOO_SLOW = "is too slow for its copies";
+const ROOM: Room = { hold: () => true };
+
 export class SilentCall implements CallSink {
   readonly #done: (answer: SilentAnswer) => void;
   readonly #timer: NodeJS.Timeout;
+  readonly #room: Room;
   #call: Call | undefined;
   #queue: Buffer[] = [];
   #queuedBytes = 0;
@@ -31,9 +40,10 @@ export class SilentCall implements CallSink {
     way: Way,
     head: CallHead,
     done: (answer: SilentAnswer) => void,
-    withinMs = WITHIN_MS,
+    { withinMs = WITHIN_MS, room = ROOM }: { readonly withinMs?: number; readonly room?: Room } = {},
   ) {
     this.#done = done;
+    this.#room = room;
     this.#timer = setTimeout(
       () => this.#end({ status: 0, headers: [], why: "did not answer in time" }),
       withinMs,
@@ -50,11 +60,15 @@ export class SilentCall implements CallSink {
 
   write(chunk: Buffer): void {
     if (this.#isOver) return;
-    this.#queuedBytes += chunk.length;
-    if (this.#queuedBytes > QUEUED_MAX)
-      this.#end({ status: 0, headers: [], why: "is too slow for its copies" });
+    const hasRoom = this.#hold(chunk.length);
+    if (!hasRoom || this.#queuedBytes > QUEUED_MAX) this.#end({ status: 0, headers: [], why: TOO_SLOW });
     else if (this.#call?.isConnected !== true) this.#queue.push(kept(chunk));
-    else if (this.#call.write(chunk)) this.#queuedBytes = 0;
+    else if (this.#call.write(chunk)) this.callDrained();
+  }
+
+  #hold(bytes: number): boolean {
+    this.#queuedBytes += bytes;
+    return this.#room.hold(bytes);
   }
 
   end(): void {
@@ -70,13 +84,15 @@ export class SilentCall implements CallSink {
   connected(): void {
     const call = this.#call;
     if (call === undefined) return;
-    for (const chunk of this.#queue) call.write(chunk);
+    let hasRoom = true;
+    for (const chunk of this.#queue) hasRoom = call.write(chunk);
     this.#queue = [];
+    if (hasRoom) this.callDrained();
     if (this.#isEnded) call.end([]);
   }
 
   callDrained(): void {
-    this.#queuedBytes = 0;
+    this.#hold(-this.#queuedBytes);
   }
 
   informed(): void {}
@@ -106,6 +122,8 @@ export class SilentCall implements CallSink {
     if (this.#isOver) return;
     this.#isOver = true;
     clearTimeout(this.#timer);
+    this.callDrained();
+    this.#queue = [];
     this.#call?.cancel();
     this.#done(answer);
   }

@@ -1,6 +1,7 @@
 // Two connections that have changed to another protocol, WebSocket most often: bytes go both ways until one of them ends.
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import type { ClientRequest } from "./ends.ts";
 
 interface TunnelEnd {
   readonly socket: Duplex;
@@ -12,6 +13,11 @@ interface TunnelEnd {
 interface Tunnels {
   readonly tunnels: Set<Duplex>;
   readonly limits: { readonly streamIdleSec: number };
+}
+
+/** By HTTP/2 whoever asks for a change of protocol takes any 2xx for it. */
+export function mustSwitch({ version, upgrade }: ClientRequest): boolean {
+  return upgrade !== "" && version === "HTTP/2";
 }
 
 /** `done`: bytes from the client, and to it. */
@@ -42,7 +48,11 @@ export function joinTunnel(
     to.socket.on("drain", () => from.socket.resume());
     from.socket.on("end", () => to.socket.end());
     from.socket.on("error", end);
-    from.socket.on("close", end);
+    from.socket.on("close", () => {
+      const hasAll = to.socket.writableFinished || to.socket.destroyed;
+      if (from.socket.readableEnded && !hasAll) to.socket.once("finish", end); // whoever reads slowly has the rest first
+      else end();
+    });
   };
   carry(client, backend, (n) => (bytes.up += n));
   carry(backend, client, (n) => (bytes.down += n));

@@ -107,6 +107,10 @@ export class Http1Request implements ClientRequest {
     return this.#head.takesTrailers;
   }
 
+  get isGone(): boolean {
+    return this.#isLost;
+  }
+
   /** More of its body is to come. */
   get needsBody(): boolean {
     return this.#trailers === undefined;

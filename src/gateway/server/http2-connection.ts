@@ -1,5 +1,6 @@
 // A client's connection by HTTP/2: node:http2 (nghttp2) reads it, strictly; here are the limits, and each stream's
-// request and the way back. A client that opens streams only to reset them is sent away (CVE-2023-44487).
+// request and the way back. A client that opens streams only to reset them is sent away (CVE-2023-44487), and so is one
+// whose frames carry nothing: what of them is no request, no body and no answer taken.
 
 import type { IncomingHttpHeaders } from "node:http2";
 import {
@@ -12,11 +13,15 @@ import type { Socket } from "node:net";
 import type { Timed } from "../sweep.ts";
 import type { Door, Port } from "./door.ts";
 import type { Peer } from "./http1-request.ts";
-import { Http2Request } from "./http2-request.ts";
+import { Http2Request, type Traffic } from "./http2-request.ts";
 
 const RESETS_MAX = 200; // within RESET_MS, of streams that had no answer yet
 const RESET_MS = 10_000;
 const LINGER_MS = 2000; // for a client that has been told to go
+const MEASURE_MS = 1000;
+/** In that time: what may come for nothing (15,000 pings), and so many bytes for each of use. */
+const FREE_BYTES = 262_144;
+const BYTES_FOR_ONE = 8;
 const ENHANCE_YOUR_CALM = constants.NGHTTP2_ENHANCE_YOUR_CALM;
 
 export class Http2Connection implements Timed {
@@ -29,6 +34,10 @@ export class Http2Connection implements Timed {
   #resets = 0;
   #resetsSinceMs = 0;
   #isLeaving = false;
+  #isSentAway = false;
+  readonly #traffic: Traffic = { bytes: 0 };
+  readonly #measured = { read: 0, used: 0 };
+  readonly #meter: Timed;
   deadlineMs: number;
   sweepAt = -1;
 
@@ -41,17 +50,25 @@ export class Http2Connection implements Timed {
     this.#session = performServerHandshake(socket, {
       settings: {
         ...{ maxConcurrentStreams: limits.streams, maxHeaderListSize: limits.headerBytes, enablePush: false },
-        initialWindowSize: 262_144,
+        ...{ initialWindowSize: 262_144, enableConnectProtocol: true },
       },
       ...{ maxHeaderListPairs: limits.headers + 8, maxSessionMemory: 32, maxOutstandingPings: 10 },
     } as object);
     this.deadlineMs = performance.now() + limits.headerSec * 1000;
+    this.#meter = {
+      deadlineMs: performance.now() + MEASURE_MS,
+      expired: () => this.#measure(),
+    };
     door.sweep.add(this);
+    door.sweep.add(this.#meter);
     const session = this.#session;
     session.on("stream", (stream, headers) => this.#stream(stream, headers));
     session.on("error", () => session.destroy());
     session.on("frameError", () => {});
-    session.on("close", () => door.sweep.delete(this));
+    session.on("close", () => {
+      door.sweep.delete(this);
+      door.sweep.delete(this.#meter);
+    });
     socket.on("end", () => session.destroy()); // nobody is left who could read an answer
   }
 
@@ -73,7 +90,10 @@ export class Http2Connection implements Timed {
     this.#open++;
     this.deadlineMs = 0;
     stream.on("error", () => {});
-    const request = new Http2Request(stream, headers, this.#peer, this.#door);
+    const request = new Http2Request(stream, headers, this.#peer, {
+      door: this.#door,
+      traffic: this.#traffic,
+    });
     stream.on("close", () => this.#closed(request));
     const refusal = request.refusal;
     if (refusal !== undefined) {
@@ -96,15 +116,22 @@ export class Http2Connection implements Timed {
       this.#resets = 0;
       this.#resetsSinceMs = now;
     }
-    if (++this.#resets <= RESETS_MAX) return;
-    this.#door.refused({
-      ...{
-        status: 0,
-        why: "too many streams were opened and reset",
-        client: this.#peer.text,
-        port: this.#port.number,
-      },
-    });
+    if (++this.#resets > RESETS_MAX) this.#sendAway("too many streams were opened and reset");
+  }
+
+  #measure(): void {
+    this.#meter.deadlineMs = performance.now() + MEASURE_MS;
+    const { bytesRead } = this.#socket;
+    const { bytes } = this.#traffic;
+    const [read, used] = [bytesRead - this.#measured.read, bytes - this.#measured.used];
+    Object.assign(this.#measured, { read: bytesRead, used: bytes });
+    if (read > FREE_BYTES + used * BYTES_FOR_ONE) this.#sendAway("too many frames that carry nothing");
+  }
+
+  #sendAway(why: string): void {
+    if (this.#isSentAway) return;
+    this.#isSentAway = true;
+    this.#door.refused({ status: 0, why, client: this.#peer.text, port: this.#port.number });
     this.#session.goaway(ENHANCE_YOUR_CALM);
     this.#session.destroy();
   }

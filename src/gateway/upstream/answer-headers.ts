@@ -23,6 +23,7 @@ export function readAnswerHead({ raw, minor, status, isChunked }: Head, isHead: 
   let length = UNKNOWN;
   let connection = "";
   let keepSec = KEEP_SEC;
+  let hasCoding = false;
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i];
     const value = raw[i + 1];
@@ -47,7 +48,10 @@ export function readAnswerHead({ raw, minor, status, isChunked }: Head, isHead: 
         if (name.toLowerCase() === "proxy-connection") continue;
         break;
       case 17:
-        if (name.toLowerCase() === "transfer-encoding") continue;
+        if (name.toLowerCase() === "transfer-encoding") {
+          hasCoding = true;
+          continue;
+        }
         break;
     }
     headers.push({ name, value });
@@ -57,11 +61,13 @@ export function readAnswerHead({ raw, minor, status, isChunked }: Head, isHead: 
   const isBodiless = isHead || hasNoBody(status);
   const coming = isBodiless ? 0 : isChunked ? UNKNOWN : length;
   const endsByClose = coming === UNKNOWN && !isChunked;
+  // Some servers send what they speak of in spite of it, later: the next answer would begin with it.
+  const isDoubted = isBodiless && (hasCoding || (length > 0 && status !== 304));
   return {
     headers: hasOwn ? headers.filter(({ name }) => !tokens.includes(name.toLowerCase())) : headers,
     bodyLength: isChunked ? UNKNOWN : length,
     coming,
-    isKept: !endsByClose && (minor > 0 ? !tokens.includes("close") : tokens.includes("keep-alive")),
+    isKept: !endsByClose && !isDoubted && (minor > 0 ? !tokens.includes("close") : tokens.includes("keep-alive")),
     keepSec,
   };
 }

@@ -260,7 +260,7 @@ export class Http1Connection implements Call, Timed {
 
 /** Servers want to be told that there is none. */
 function mayHaveBody(method: string): boolean {
-  return method === "POST" || method === "PUT" || method === "PATCH";
+  return method === "POST" || method === "PUT" || method === "PATCH" || method === "QUERY";
 }
 
 function textOf({ code = "", message }: NodeJS.ErrnoException): string {

@@ -1,4 +1,5 @@
 // A gateway on loopback, in this process, with objects of a test's; servers behind it, and clients that write bytes.
+import { randomInt } from "node:crypto";
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import { type AddressInfo, connect, createServer as createTcp } from "node:net";
 import type { Test } from "tap";
@@ -75,13 +76,25 @@ export async function runningGateway(
   return { gateway, source, port, tlsPort, notes };
 }
 
+const FREE_FROM = 10_000;
+const FREE_TO = 20_000; // kernels give clients others: by one of theirs a port would be taken again before it is used
+const given = new Set<number>();
+
 /** A port that nobody has at the moment. */
 export async function freePort(): Promise<number> {
-  const server = createTcp();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = randomInt(FREE_FROM, FREE_TO);
+    if (given.has(port)) continue;
+    given.add(port);
+    const server = createTcp();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => resolve(true));
+    });
+    if (!isFree) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }
 
 /** Answers on loopback until the test ends. */
