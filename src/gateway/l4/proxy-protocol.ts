@@ -65,6 +65,7 @@ function readV1(bytes: Buffer): ProxyState {
     return line.subarray(0, -1).includes("\r") || line.includes("\n") ? bad("does not end with CR LF") : MORE;
   }
   const text = line.subarray(0, end).toString("latin1");
+  if (/[\r\n]/.test(text)) return bad("does not end with CR LF"); // as where the rest has not come yet
   const length = end + 2;
   const [, family, ...rest] = text.split(" ");
   // Whatever follows UNKNOWN is to be passed over.

@@ -1,64 +1,13 @@
 // ClientHellos: what OpenSSL and Node send, however it is cut; what is wrong is refused, and nothing makes it throw.
 import { createServer, type Socket } from "node:net";
-import { connect as tlsConnect } from "node:tls";
+import { Duplex } from "node:stream";
+import { createSecureContext, TLSSocket, connect as tlsConnect } from "node:tls";
 import fc from "fast-check";
 import t from "tap";
+import { Authority } from "../../testing/l7/authority.ts";
+import { nameList, record, records, u8, vec16, type Written, written } from "../../testing/l7/hello-writer.ts";
+import { Prng } from "../../testing/prng.ts";
 import { HELLO_MAX, HelloReader, type HelloState } from "./client-hello.ts";
-
-interface Written {
-  readonly sni?: string;
-  readonly alpn?: readonly string[];
-  readonly extensions?: readonly (readonly [type: number, data: Buffer])[];
-}
-
-const u8 = (n: number): Buffer => Buffer.from([n]);
-const u16 = (n: number): Buffer => Buffer.from([n >> 8, n & 255]);
-const vec8 = (data: Buffer): Buffer => Buffer.concat([u8(data.length), data]);
-const vec16 = (data: Buffer): Buffer => Buffer.concat([u16(data.length), data]);
-const nameList = (name: string): Buffer => vec16(Buffer.concat([u8(0), vec16(Buffer.from(name, "latin1"))]));
-
-/** The message without records. */
-function written({ sni, alpn, extensions = [] }: Written): Buffer {
-  const all: (readonly [number, Buffer])[] = [
-    [0x0a0a, Buffer.alloc(0)], // GREASE
-    ...(sni === undefined ? [] : [[0, nameList(sni)] as const]),
-    ...(alpn === undefined
-      ? []
-      : [[16, vec16(Buffer.concat(alpn.map((each) => vec8(Buffer.from(each, "latin1")))))] as const]),
-    [43, vec8(Buffer.concat([u16(0x5a5a), u16(0x0304), u16(0x0303)]))],
-    ...extensions,
-    [0x3a3a, u8(0)],
-  ];
-  const body = Buffer.concat([
-    ...[
-      u16(0x0303),
-      Buffer.alloc(32, 7),
-      vec8(Buffer.alloc(32, 9)),
-      vec16(Buffer.concat([u16(0x1a1a), u16(0x1301)])),
-    ],
-    ...[
-      vec8(u8(0)),
-      vec16(Buffer.concat(all.map(([type, data]) => Buffer.concat([u16(type), vec16(data)])))),
-    ],
-  ]);
-  return Buffer.concat([u8(1), u8(0), u16(body.length), body]);
-}
-
-function record(data: Buffer): Buffer {
-  return Buffer.concat([Buffer.from([22, 3, 1]), vec16(data)]);
-}
-
-/** In records of these lengths, then a last one of what is left. */
-function records(message: Buffer, lengths: readonly number[]): Buffer {
-  const parts: Buffer[] = [];
-  let at = 0;
-  for (const length of lengths) {
-    if (at + length >= message.length) break;
-    parts.push(record(message.subarray(at, at + length)));
-    at += length;
-  }
-  return Buffer.concat([...parts, record(message.subarray(at))]);
-}
 
 /** What a reader says of bytes that come in pieces of these lengths. */
 function read(bytes: Buffer, pieces: readonly number[] = []): HelloState {
@@ -234,4 +183,59 @@ t.test("Node's own TLS is read: its name, its protocols, TLS 1.3", async (t) => 
   close();
   t.match(state, { kind: "hello", hello: { sni: "shop.example", alpn: ["h2", "http/1.1"] } });
   t.ok(state.kind === "hello" && state.hello.versions.includes(0x0304));
+});
+
+/** The name that OpenSSL reads of a hello, small; undefined: it does not come so far. */
+function nameByOpenSsl(bytes: Buffer, secureContext: ReturnType<typeof createSecureContext>) {
+  return new Promise<string | undefined>((resolve) => {
+    let tls: TLSSocket | undefined;
+    const done = (name: string | undefined): void => {
+      resolve(name);
+      setImmediate(() => tls?.destroy());
+    };
+    const wire = new Duplex({
+      read: () => {},
+      write: (_, __, written) => {
+        written();
+        done(undefined); // an alert, or an answer to a hello without a name
+      },
+    });
+    tls = new TLSSocket(wire as unknown as Socket, {
+      ...{ isServer: true, secureContext },
+      SNICallback: (name) => done(name.toLowerCase().replace(/\.$/, "")),
+    });
+    for (const event of ["error", "_tlsError", "close"]) tls.on(event, () => done(undefined));
+    wire.push(bytes);
+    setTimeout(() => done(undefined), 500).unref();
+  });
+}
+
+t.test("no hello has two names: what OpenSSL takes for its name is what is read here", async (t) => {
+  const secureContext = createSecureContext(await (await Authority.make("r")).issue({ names: ["a.t"] }));
+  const { port, bytes, close } = await firstBytes();
+  const client = tlsConnect({ port, host: "127.0.0.1", servername: "shop.example", ALPNProtocols: ["h2"] });
+  client.on("error", () => {});
+  const good = await bytes;
+  client.destroy();
+  close();
+  t.equal(await nameByOpenSsl(good, secureContext), "shop.example");
+  const seed = Date.now() & 0xfffff;
+  t.comment(`seed ${seed}`);
+  const random = new Prng(seed);
+  const at = good.indexOf("shop.example");
+  let [named, refused] = [0, 0];
+  for (let i = 0; i < 600; i++) {
+    const changed = Buffer.from(good);
+    // Most changes where the name is: anywhere else there is most often a key.
+    for (let n = random.below(4); n >= 0; n--)
+      changed[random.below(2) === 0 ? random.below(good.length) : at - 9 + random.below(24)] = random.below(256);
+    const theirs = await nameByOpenSsl(changed, secureContext);
+    const ours = read(changed);
+    if (ours.kind === "bad") refused++;
+    if (theirs === undefined) continue;
+    named++;
+    if (ours.kind === "hello" && ours.hello.sni !== theirs)
+      t.fail(`${changed.toString("hex")}: ${ours.hello.sni}, by OpenSSL ${theirs}`);
+  }
+  t.ok(named > 50 && refused > 50, `${named} had a name for OpenSSL, ${refused} were refused`);
 });

@@ -4,6 +4,7 @@ import { loadNative } from "../../native/binding.ts";
 import * as offloadTwin from "../../wire/bytes/offload.ts";
 import { toHex } from "../frames/bytes.ts";
 import { type FuzzSubject, fuzz, targets } from "./fuzz.ts";
+import { runGatewayFuzz } from "./fuzz-gateway.ts";
 import { runHostile } from "./fuzz-hostile.ts";
 import { type FuzzCommand, readCommand, USAGE } from "./fuzz-options.ts";
 import { hostileText } from "./fuzz-report.ts";
@@ -20,6 +21,8 @@ async function main(): Promise<number> {
       return 2;
     case "timed":
       return timed(command);
+    case "attacks":
+      return attacks(command);
     default:
       return counted(command);
   }
@@ -46,9 +49,19 @@ async function counted(command: Extract<FuzzCommand, { what: "counted" }>): Prom
   const { lines, findings } =
     target === "tap" ? await runTap({ seed, frames }) : hostile(seed, frames, offload === "c");
   for (const line of lines) console.log(`fuzz: ${line}`);
+  return told(findings);
+}
+
+function told(findings: readonly string[]): number {
   for (const finding of findings) console.log(`fuzz: FOUND: ${finding}`);
   if (findings.length === 0) console.log("fuzz: nothing found");
   return findings.length === 0 ? 0 : 1;
+}
+
+async function attacks({ seed, seconds }: Extract<FuzzCommand, { what: "attacks" }>): Promise<number> {
+  console.log(`fuzz: target gateway, seed ${seed}, ${seconds} s each`);
+  const { findings } = await runGatewayFuzz({ seed, seconds, tell: (line) => console.log(`fuzz: ${line}`) });
+  return told(findings);
 }
 
 function hostile(

@@ -22,9 +22,14 @@ targets:
              not come back, and a node that does not work afterwards. Prints frames/s and the drops by reason.
   tap        --frames N (default 1000000) of the same frames from a pod's network namespace over its TAP into a
              running agent (needs root): the agent must live, count no internal error, and forward as before.
+  hello, proxy-header
+             what connections to a gateway begin with: ClientHellos of TLS, PROXY headers
+  gateway    a running gateway, attacked by each of what clients can do to it, while others ask it on: floods by HTTP/2,
+             slow clients, heads and TLS gone wrong, requests that hide others. Fails where others get what is not
+             theirs, or late, where a request gets through that should not, where memory grows or connections stay.
 
 options:
-  --seconds N   for wire, pipeline, overlay, fast, workers: how long (default 10)
+  --seconds N   how long (default 10); for gateway: each attack; not for hostile and tap
   --offload c   for hostile: sums and cutting by the addon (default), or ts: by its twin in TypeScript
   --sanitize    for hostile: the addon is built and run under AddressSanitizer and UBSan (slower: use fewer frames)`;
 const MAX_SECONDS = 86_400;
@@ -34,6 +39,7 @@ const FRAMES = 1_000_000;
 export type FuzzCommand =
   | { readonly what: "help" }
   | { readonly what: "refused"; readonly reason: string }
+  | { readonly what: "attacks"; readonly seed: number; readonly seconds: number }
   | { readonly what: "timed"; readonly target: string; readonly seed: number; readonly seconds: number }
   | {
       readonly what: "counted";
@@ -77,10 +83,10 @@ export function readCommand(args: readonly string[]): FuzzCommand {
 function timed(target: string, seed: number, values: Values): FuzzCommand {
   const seconds = Number(values.seconds ?? 10);
   if (!(seconds > 0 && seconds <= MAX_SECONDS)) return refused(`--seconds is 1 to ${MAX_SECONDS}`);
-  if (!targets.has(target)) return refused(`there is no target ${target}`);
+  if (target !== "gateway" && !targets.has(target)) return refused(`there is no target ${target}`);
   if (values.frames !== undefined || values.offload !== undefined || values.sanitize)
     return refused(`target ${target} takes --seconds and --seed only`);
-  return { what: "timed", target, seed, seconds };
+  return target === "gateway" ? { what: "attacks", seed, seconds } : { what: "timed", target, seed, seconds };
 }
 
 function counted(target: "hostile" | "tap", seed: number, values: Values): FuzzCommand {

@@ -5,6 +5,7 @@
 import { mutate } from "../frames/mutate.ts";
 import { sampleFrames } from "../frames/sample-frames.ts";
 import { Prng } from "../prng.ts";
+import { fuzzHello, fuzzProxyHeader, helloSamples, proxyHeaderSamples } from "./fuzz-beginnings.ts";
 import { createFastTarget } from "./fuzz-fast.ts";
 import { createOverlayTarget, overlaySamples } from "./fuzz-overlay.ts";
 import { createPipelineTarget, pipelineSamples } from "./fuzz-pipeline.ts";
@@ -28,6 +29,8 @@ export const targets = new Map<string, FuzzSubject>([
   ["pipeline", { create: () => createPipelineTarget(), samples: pipelineSamples }],
   ["fast", { create: () => createFastTarget(), samples: pipelineSamples }],
   ["workers", { create: () => createFastTarget({ engines: 4 }), samples: pipelineSamples }],
+  ["hello", { create: () => fuzzHello, samples: helloSamples }],
+  ["proxy-header", { create: () => fuzzProxyHeader, samples: proxyHeaderSamples }],
   ["overlay", { create: () => createOverlayTarget(), samples: overlaySamples }],
 ]);
 
