@@ -147,7 +147,7 @@ export const SUBJECTS: Subjects = {
     files: `ingress ingress-book gateway gateways gateway-book gateway-* match certificates connections explain-http http2
       same-as-evaluator carried-out gateway-workers log-writer lent-socket request-counts
       proxy-protocol client-hello backend-identity tcp-front udp-front streams same-connections
-      status-writes lab-gateways e2e-gateway`,
+      status-writes lab-gateways e2e-gateway e2e-gateway-protocols`,
   },
   tables: {
     what: "objects in rows, as kubectl prints them, judged by a real API server",
@@ -219,7 +219,7 @@ export const mayShare = (file: string): boolean =>
  */
 const OWN_MACHINE =
   "agent-node vagrant-node shared-uplink shared-hostile conntrack-judge userspace health scheduling syn-flood " +
-  "superframes e2e-load-balancer e2e-gateway e2e-rolling e2e-update e2e-policy-live lab-agents";
+  "superframes e2e-load-balancer e2e-gateway e2e-gateway-protocols e2e-rolling e2e-update e2e-policy-live lab-agents";
 
 /** Whether nothing is to run beside this native test. */
 export const needsMachine = (file: string): boolean =>
