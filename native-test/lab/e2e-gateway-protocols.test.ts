@@ -36,7 +36,9 @@ const GRPC_RULES = {
     },
   ],
 };
-const WS_RULES = { rules: [{ matches: [{ path: { value: "/ws" } }], backendRefs: [{ name: "ws", port: 80 }] }] };
+const WS_RULES = {
+  rules: [{ matches: [{ path: { value: "/ws" } }], backendRefs: [{ name: "ws", port: 80 }] }],
+};
 const HEALTH = `syntax = "proto3";
 package grpc.health.v1;
 message HealthCheckRequest { string service = 1; }
@@ -52,7 +54,13 @@ const gateway: object = {
       { name: "http", port: 8000, protocol: "HTTP" },
       { name: "https", port: 8443, protocol: "HTTPS", hostname: "a.example", tls: own },
       { name: "pass", port: 8443, protocol: "TLS", hostname: "pass.example", tls: { mode: "Passthrough" } },
-      { name: "end", port: 8443, protocol: "TLS", hostname: "end.example", tls: { mode: "Terminate", ...own } },
+      {
+        name: "end",
+        port: 8443,
+        protocol: "TLS",
+        hostname: "end.example",
+        tls: { mode: "Terminate", ...own },
+      },
       { name: "tcp", port: 9000, protocol: "TCP" },
       { name: "udp", port: 9001, protocol: "UDP" },
     ],
@@ -157,7 +165,14 @@ t.test("a Gateway of all protocols in a lab", { skip: cannotRun("curl", "socat",
   const shell = (script: string): Promise<string> => outside("sh", "-c", script);
   const curl = (name: string, port: number, ...more: string[]): Promise<string> => {
     const url = `${port === 8443 ? "https" : "http"}://${name}:${port}/`;
-    const names = ["--resolve", `${name}:${port}:${at}`, "--cacert", ca, "-w", " %{http_code} %{http_version}"];
+    const names = [
+      "--resolve",
+      `${name}:${port}:${at}`,
+      "--cacert",
+      ca,
+      "-w",
+      " %{http_code} %{http_version}",
+    ];
     return outside("curl", "-sS", "-m", "10", ...names, ...more, url);
   };
 
@@ -182,7 +197,16 @@ t.test("a Gateway of all protocols in a lab", { skip: cannotRun("curl", "socat",
     t.match(await curl("a.example", 8443, "--http1.1", "--tls-max", "1.2"), /"pod":"web-.* 200 1\.1$/s);
     t.match(await curl("nobody.example", 8443), /unrecognized name/);
     t.match(
-      await curl("a.example", 8000, "-H", "Expect: 100-continue", "-H", "Transfer-Encoding: chunked", "-d", "x"),
+      await curl(
+        "a.example",
+        8000,
+        "-H",
+        "Expect: 100-continue",
+        "-H",
+        "Transfer-Encoding: chunked",
+        "-d",
+        "x",
+      ),
       / 200 1\.1$/,
     );
   });
@@ -209,17 +233,37 @@ t.test("a Gateway of all protocols in a lab", { skip: cannotRun("curl", "socat",
   });
 
   t.test("gRPC: an answer with its status behind it, and a call that nobody has", async (t) => {
-    const call = (path: string): Promise<string> => outside("node", "-e", GRPC_CLIENT, `http://${at}:8000`, path);
+    const call = (path: string): Promise<string> =>
+      outside("node", "-e", GRPC_CLIENT, `http://${at}:8000`, path);
     t.equal(await call(GRPC_PATH), "grpc-status 0, 7 bytes\n");
     if ((await run(["which", "grpcurl"])).status !== 0) return t.comment("grpcurl is not here");
-    const words = ["-plaintext", "-authority", "a.example", "-import-path", lab.folder, "-proto", "health.proto"];
+    const words = [
+      "-plaintext",
+      "-authority",
+      "a.example",
+      "-import-path",
+      lab.folder,
+      "-proto",
+      "health.proto",
+    ];
     writeFileSync(join(lab.folder, "health.proto"), HEALTH);
     t.match(await outside("grpcurl", ...words, `${at}:8000`, "grpc.health.v1.Health/Check"), /SERVING/);
   });
 
   t.test("h2load: a thousand requests, none of which fails", async (t) => {
     if ((await run(["which", "h2load"])).status !== 0) return t.comment("h2load is not here");
-    const said = await outside("h2load", "-n", "1000", "-c", "4", "-m", "10", "-H", ":authority: a.example", `http://${at}:8000/`);
+    const said = await outside(
+      "h2load",
+      "-n",
+      "1000",
+      "-c",
+      "4",
+      "-m",
+      "10",
+      "-H",
+      ":authority: a.example",
+      `http://${at}:8000/`,
+    );
     t.match(said, /1000 succeeded, 0 failed/);
   });
 
@@ -243,7 +287,9 @@ t.test("a Gateway of all protocols in a lab", { skip: cannotRun("curl", "socat",
     ]);
     const asked = await stopAsker(asker);
     for (const line of attacks.stdout.trim().split("\n")) t.comment(line);
-    t.comment(`attacked: ${told(times)}; ${asked.sent} requests, ${asked.failed.length} failed, slowest ${asked.slowestMs} ms`);
+    t.comment(
+      `attacked: ${told(times)}; ${asked.sent} requests, ${asked.failed.length} failed, slowest ${asked.slowestMs} ms`,
+    );
     t.equal(attacks.status, 0, attacks.stderr);
     t.same(asked.failed, []);
     t.ok(times.length > ATTACK_SEC * 20, "pings came back");
@@ -251,7 +297,10 @@ t.test("a Gateway of all protocols in a lab", { skip: cannotRun("curl", "socat",
     t.match(await curl("a.example", 8443, "--http2"), / 200 2$/);
     const { items } = await lab.json("get", "pods", "-l", `${GROUP}/gateway-name=edge`);
     t.same(
-      items.map((each: { status: { containerStatuses: { restartCount: number }[] } }) => each.status.containerStatuses[0].restartCount),
+      items.map(
+        (each: { status: { containerStatuses: { restartCount: number }[] } }) =>
+          each.status.containerStatuses[0].restartCount,
+      ),
       [0],
     );
   });

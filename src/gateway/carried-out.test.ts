@@ -141,33 +141,38 @@ t.test("a copy whose reader is too slow is given up, and the request goes on", a
   t.match(gateway.metricsText, /^podwire_gateway_copies_left_out_total 1$/m);
 });
 
-t.test("while somebody else is asked a body waits, unread but for a little, and then arrives whole", async (t) => {
-  let letOn: () => void = () => {};
-  let isAsked: () => void = () => {};
-  const asked = new Promise<void>((resolve) => (isAsked = resolve));
-  const { port: auth } = await backend(t, (_, response) => {
-    letOn = () => response.end();
-    isAsked();
-  });
-  const annotations = { "auth-url": `http://127.0.0.1:${auth}/`, "proxy-body-size": "0" };
-  const { port } = await serving(t, annotations, (asked, response) => {
-    let length = 0;
-    asked.on("data", (chunk: Buffer) => (length += chunk.length));
-    asked.on("end", () => response.end(String(length)));
-  });
-  const body = Buffer.alloc(48 * 1024 * 1024, "x");
-  const socket = connect({ port, host: "127.0.0.1" });
-  socket.on("error", () => {});
-  socket.write(`POST / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n`);
-  socket.write(body);
-  await asked;
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  t.ok(socket.writableLength > 32 * 1024 * 1024, `${socket.writableLength} bytes wait at the client`);
-  letOn();
-  let text = "";
-  for await (const chunk of socket) text += chunk;
-  t.match(text, new RegExp(`\r\n\r\n${body.length}$`));
-});
+t.test(
+  "while somebody else is asked a body waits, unread but for a little, and then arrives whole",
+  async (t) => {
+    let letOn: () => void = () => {};
+    let isAsked: () => void = () => {};
+    const asked = new Promise<void>((resolve) => (isAsked = resolve));
+    const { port: auth } = await backend(t, (_, response) => {
+      letOn = () => response.end();
+      isAsked();
+    });
+    const annotations = { "auth-url": `http://127.0.0.1:${auth}/`, "proxy-body-size": "0" };
+    const { port } = await serving(t, annotations, (asked, response) => {
+      let length = 0;
+      asked.on("data", (chunk: Buffer) => (length += chunk.length));
+      asked.on("end", () => response.end(String(length)));
+    });
+    const body = Buffer.alloc(48 * 1024 * 1024, "x");
+    const socket = connect({ port, host: "127.0.0.1" });
+    socket.on("error", () => {});
+    socket.write(
+      `POST / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n`,
+    );
+    socket.write(body);
+    await asked;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    t.ok(socket.writableLength > 32 * 1024 * 1024, `${socket.writableLength} bytes wait at the client`);
+    letOn();
+    let text = "";
+    for await (const chunk of socket) text += chunk;
+    t.match(text, new RegExp(`\r\n\r\n${body.length}$`));
+  },
+);
 
 t.test("a client that leaves while somebody else is asked is not asked for", async (t) => {
   const held: (() => void)[] = [];

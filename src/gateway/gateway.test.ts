@@ -2,7 +2,6 @@ import { METHODS } from "node:http";
 import { connect } from "node:net";
 import { type Test, t } from "tap";
 import { ask, webIngress as web } from "../testing/gateway/asking.ts";
-import { SMUGGLING } from "../testing/gateway/smuggling.ts";
 import {
   backend,
   echo,
@@ -12,6 +11,7 @@ import {
   servedAt,
   sliceAt,
 } from "../testing/gateway/running-gateway.ts";
+import { SMUGGLING } from "../testing/gateway/smuggling.ts";
 
 async function serving(t: Test, annotations: Record<string, string> = {}) {
   const { port: at } = await backend(t, echo);
@@ -73,7 +73,11 @@ t.test("QUERY is a method with a body, where Node.js reads it", async (t) => {
   if (METHODS.includes("QUERY")) t.match(answer, /"method":"QUERY","url":"\/q".*"body":"abc"/);
   else t.match(answer, /^HTTP\/1\.1 400 /);
   for (const method of ["PRI", "SETUP", "FLUSH", "QUERIES"])
-    t.match(await rawAnswer(port, `${method} / HTTP/1.1\r\nHost: a.example\r\n\r\n`), /^HTTP\/1\.1 (?:400|501) /, method);
+    t.match(
+      await rawAnswer(port, `${method} / HTTP/1.1\r\nHost: a.example\r\n\r\n`),
+      /^HTTP\/1\.1 (?:400|501) /,
+      method,
+    );
 });
 
 t.test("an answer in chunks, with trailers and with early hints, goes back as it came", async (t) => {

@@ -50,7 +50,8 @@ export function joinTunnel(
     from.socket.on("error", end);
     from.socket.on("close", () => {
       const hasAll = to.socket.writableFinished || to.socket.destroyed;
-      if (from.socket.readableEnded && !hasAll) to.socket.once("finish", end); // whoever reads slowly has the rest first
+      if (from.socket.readableEnded && !hasAll)
+        to.socket.once("finish", end); // whoever reads slowly has the rest first
       else end();
     });
   };

@@ -168,7 +168,7 @@ t.test("what the evaluator says of a connection becomes of it", async (t) => {
     const objects = objectsOf(...world.objects).map(
       (each) => JSON.parse(JSON.stringify(each).replaceAll(STREAM_PREFIX, MOVED_TO)) as KubeObject,
     );
-    const host = `127.99.${(seed >> 8) & 255}.${(seed & 255) || 1}`; // nobody else's ports
+    const host = `127.99.${(seed >> 8) & 255}.${seed & 255 || 1}`; // nobody else's ports
     const running = await runningGateway(t, objects, {
       ...{ ingress: undefined, gateways: "all", address: [host] },
     });
@@ -191,6 +191,12 @@ t.test("what the evaluator says of a connection becomes of it", async (t) => {
   const count = [...kinds.values()].reduce((a, b) => a + b, 0);
   t.comment([...kinds].map(([kind, n]) => `${n} ${kind}`).join(", "));
   t.equal(differences, 0, `differences of ${count} connections`);
-  for (const kind of ["tcp stream", "tcp close", "tcp requests", "udp stream", "tcp stream with a certificate"])
+  for (const kind of [
+    "tcp stream",
+    "tcp close",
+    "tcp requests",
+    "udp stream",
+    "tcp stream with a certificate",
+  ])
     t.ok((kinds.get(kind) ?? 0) > 0, kind);
 });

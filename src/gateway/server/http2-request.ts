@@ -15,7 +15,15 @@ import { isHost, isTarget, type Refusal } from "./request-head.ts";
 
 const NO_HEADERS: readonly Header[] = [];
 const EMPTY = Buffer.alloc(0);
-const STATUS = { goOn: 100, changed: 200, bad: 400, method: 405, resetContent: 205, unknown: 501, failed: 502 };
+const STATUS = {
+  goOn: 100,
+  changed: 200,
+  bad: 400,
+  method: 405,
+  resetContent: 205,
+  unknown: 501,
+  failed: 502,
+};
 const HEAD_BYTES = 2048; // of use, whatever it has
 const WEB_SOCKET = "websocket";
 const KEY = "sec-websocket-key";

@@ -5,7 +5,15 @@ import { createSecureContext, TLSSocket, connect as tlsConnect } from "node:tls"
 import fc from "fast-check";
 import t from "tap";
 import { Authority } from "../../testing/l7/authority.ts";
-import { nameList, record, records, u8, vec16, type Written, written } from "../../testing/l7/hello-writer.ts";
+import {
+  nameList,
+  record,
+  records,
+  u8,
+  vec16,
+  type Written,
+  written,
+} from "../../testing/l7/hello-writer.ts";
 import { Prng } from "../../testing/prng.ts";
 import { HELLO_MAX, HelloReader, type HelloState } from "./client-hello.ts";
 
@@ -228,7 +236,8 @@ t.test("no hello has two names: what OpenSSL takes for its name is what is read 
     const changed = Buffer.from(good);
     // Most changes where the name is: anywhere else there is most often a key.
     for (let n = random.below(4); n >= 0; n--)
-      changed[random.below(2) === 0 ? random.below(good.length) : at - 9 + random.below(24)] = random.below(256);
+      changed[random.below(2) === 0 ? random.below(good.length) : at - 9 + random.below(24)] =
+        random.below(256);
     const theirs = await nameByOpenSsl(changed, secureContext);
     const ours = read(changed);
     if (ours.kind === "bad") refused++;

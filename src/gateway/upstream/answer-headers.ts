@@ -67,7 +67,8 @@ export function readAnswerHead({ raw, minor, status, isChunked }: Head, isHead: 
     headers: hasOwn ? headers.filter(({ name }) => !tokens.includes(name.toLowerCase())) : headers,
     bodyLength: isChunked ? UNKNOWN : length,
     coming,
-    isKept: !endsByClose && !isDoubted && (minor > 0 ? !tokens.includes("close") : tokens.includes("keep-alive")),
+    isKept:
+      !endsByClose && !isDoubted && (minor > 0 ? !tokens.includes("close") : tokens.includes("keep-alive")),
     keepSec,
   };
 }

@@ -84,7 +84,11 @@ class Run {
     const gateway = spawn(process.execPath, words, { stdio: ["ignore", "ignore", "pipe"] });
     gateway.stderr?.on("data", (chunk) => (this.#said += chunk));
     this.#gateway = gateway;
-    await this.#until(READY_MS, "it does not begin to serve", async () => (await this.#page("/readyz")) === "ok\n");
+    await this.#until(
+      READY_MS,
+      "it does not begin to serve",
+      async () => (await this.#page("/readyz")) === "ok\n",
+    );
     this.#polite = new PoliteClients(this.#target);
     await new Promise((resolve) => setTimeout(resolve, WARM_MS));
     this.#polite.take();
@@ -100,7 +104,11 @@ class Run {
     const sampling = setInterval(() => (mostMb = Math.max(mostMb, this.#rssMb())), SAMPLE_MS);
     const told = await output([ATTACKER, host, `${port}`, `${tlsPort}`, `${seed}`, `${seconds}`, name]);
     clearInterval(sampling);
-    await this.#until(CALM_MS, `${name}: its connections stay`, async () => (await this.#open()) <= OWN_CONNECTIONS);
+    await this.#until(
+      CALM_MS,
+      `${name}: its connections stay`,
+      async () => (await this.#open()) <= OWN_CONNECTIONS,
+    );
     const { problems, tookMs } = this.#polite?.take() ?? { problems: [], tookMs: [] };
     const { connections = 0, bytes = 0 } = JSON.parse(told || "{}") as Record<string, number>;
     const p99 = percentile(tookMs, 99);
@@ -131,7 +139,9 @@ class Run {
   }
 
   get #isAlive(): boolean {
-    return this.#gateway !== undefined && this.#gateway.exitCode === null && this.#gateway.signalCode === null;
+    return (
+      this.#gateway !== undefined && this.#gateway.exitCode === null && this.#gateway.signalCode === null
+    );
   }
 
   #tell(line: string): void {
@@ -154,7 +164,9 @@ class Run {
         this.#find(`${method} ${url} reached a backend: ${rawHeaders.join(" ")}`);
       asked.resume();
       asked.on("error", () => {});
-      asked.on("end", () => response.end(url === "/large" ? LARGE : url.startsWith(POLITE_PATH) ? url : "ok"));
+      asked.on("end", () =>
+        response.end(url === "/large" ? LARGE : url.startsWith(POLITE_PATH) ? url : "ok"),
+      );
     });
     server.on("clientError", (error, socket) => {
       const { code } = error as NodeJS.ErrnoException;
@@ -177,13 +189,18 @@ class Run {
   }
 
   async #page(path: string): Promise<string> {
-    const answer = await fetch(`http://127.0.0.1:${this.#metrics}${path}`, { signal: AbortSignal.timeout(5000) });
+    const answer = await fetch(`http://127.0.0.1:${this.#metrics}${path}`, {
+      signal: AbortSignal.timeout(5000),
+    });
     return answer.text();
   }
 
   async #open(): Promise<number> {
     const text = await this.#page("/metrics");
-    return [...text.matchAll(/^podwire_gateway_connections\{[^}]*\} (\d+)$/gm)].reduce((n, [, x]) => n + Number(x), 0);
+    return [...text.matchAll(/^podwire_gateway_connections\{[^}]*\} (\d+)$/gm)].reduce(
+      (n, [, x]) => n + Number(x),
+      0,
+    );
   }
 
   async #until(withinMs: number, otherwise: string, holds: () => Promise<boolean>): Promise<void> {

@@ -10,7 +10,8 @@ export const u8 = (n: number): Buffer => Buffer.from([n]);
 const u16 = (n: number): Buffer => Buffer.from([n >> 8, n & 255]);
 const vec8 = (data: Buffer): Buffer => Buffer.concat([u8(data.length), data]);
 export const vec16 = (data: Buffer): Buffer => Buffer.concat([u16(data.length), data]);
-export const nameList = (name: string): Buffer => vec16(Buffer.concat([u8(0), vec16(Buffer.from(name, "latin1"))]));
+export const nameList = (name: string): Buffer =>
+  vec16(Buffer.concat([u8(0), vec16(Buffer.from(name, "latin1"))]));
 
 /** The message without records. */
 export function written({ sni, alpn, extensions = [] }: Written): Buffer {
