@@ -170,8 +170,9 @@ class Run {
     });
     server.on("clientError", (error, socket) => {
       const { code } = error as NodeJS.ErrnoException;
-      // Of the gateway's own: it must not send what is no request.
-      if (code?.startsWith("HPE_") === true) this.#find(`a backend was sent what is no HTTP: ${code}`);
+      // The gateway must not send what is no request; one whose client leaves in its middle ends early.
+      if (code?.startsWith("HPE_") === true && code !== "HPE_INVALID_EOF_STATE")
+        this.#find(`a backend was sent what is no HTTP: ${code}`);
       socket.destroy();
     });
     this.#server = server;
