@@ -134,7 +134,7 @@ t.test("a Gateway of all protocols in a lab", { skip: cannotRun("curl", "socat",
     objects: [
       ...[client("client-1", "node1"), client("client-2", "node2")],
       ...[pod("web-1", "node1", { app: "web" }), pod("web-2", "node2", { app: "web" })],
-      pod("tls", "node2", { command: ["node", "-e", TLS_SERVER, theirs.cert, theirs.key] }),
+      pod("tls", "node2", { command: ["node", "-e", TLS_SERVER, "--", theirs.cert, theirs.key] }),
       pod("ws", "node1", { command: ["node", "-e", WS_SERVER] }),
       service("web", [
         { name: "http", port: 80, targetPort: HTTP_PORT },
