@@ -33,6 +33,7 @@ const ask = () => {
     let text = "";
     answer.on("data", (bytes) => (text += bytes)).on("error", fail);
     answer.on("end", () => {
+      if (answer.statusCode !== 200) return fail({ message: answer.statusCode + " " + text });
       const { pod, client } = JSON.parse(text);
       const from = client.slice(0, client.lastIndexOf(":"));
       settle(() => {
