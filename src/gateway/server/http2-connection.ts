@@ -57,6 +57,7 @@ export class Http2Connection implements Timed {
     this.deadlineMs = performance.now() + limits.headerSec * 1000;
     this.#meter = {
       deadlineMs: performance.now() + MEASURE_MS,
+      sweepAt: -1,
       expired: () => this.#measure(),
     };
     door.sweep.add(this);
