@@ -28,6 +28,7 @@ import { Clusters } from "./upstream/clusters.ts";
 import { Endpoint } from "./upstream/endpoint.ts";
 import { DEFAULTS } from "./upstream/settings.ts";
 
+const WAIT_MS = 10_000; // for an answer that ends its connection
 const HEAD = "GET / HTTP/1.1\r\nHost: a.example\r\n";
 const LIMITS = {
   ...{ headerBytes: 16_384, headers: 100, headerSec: 2, idleSec: 2, stallSec: 1, bodyBytes: 0 },
@@ -368,9 +369,10 @@ t.test("the body that a backend sends behind its answer to HEAD is nobody's answ
   });
   const { port } = await serving(t, at);
   for (const path of ["/length", "/chunks"]) {
-    const head = await rawAnswer(port, `HEAD ${path} HTTP/1.1\r\nHost: a.example\r\n\r\n`, 100);
+    const last = "Host: a.example\r\nConnection: close\r\n\r\n";
+    const head = await rawAnswer(port, `HEAD ${path} HTTP/1.1\r\n${last}`, WAIT_MS);
     t.match(head, path === "/length" ? /Content-Length: 44\r\n/ : /Transfer-Encoding: chunked\r\n/);
-    t.match(await rawAnswer(port, `${HEAD}\r\n`, 100), /\r\n\r\nown$/, path);
+    t.match(await rawAnswer(port, `GET / HTTP/1.1\r\n${last}`, WAIT_MS), /\r\n\r\nown$/, path);
   }
 });
 
@@ -417,7 +419,7 @@ t.test("who is asked first hears who asks of the gateway alone", async (t) => {
   ];
   const told = ["X-Original-URL", "X_Original_URL", "X-Original-Method", "X-Auth-Request-Redirect", "X_User"];
   const lines = [...names, ...told].map((name) => `${name}: forged\r\n`).join("");
-  const answer = await rawAnswer(port, `${HEAD}${lines}\r\n`);
+  const answer = await rawAnswer(port, `${HEAD}${lines}Connection: close\r\n\r\n`, WAIT_MS);
   const shown = seen[0].join("\n").replace(/^X-Original-Forwarded-For\n.*$/m, "");
   t.match(shown, /X-Real-IP\n127\.0\.0\.1/);
   for (const name of [...names, ...told.slice(0, 4)])

@@ -22,7 +22,7 @@ const WARM_MS = 1500;
 const CALM_MS = 20_000; // for connections to come down again
 const SAMPLE_MS = 50;
 const GROWTH_MAX_MB = 160;
-const P99_MAX_MS = 1500;
+const P99_MAX_MS = 5000; // of a machine that is busy with other things, too
 const OWN_CONNECTIONS = 4; // of those that mean well
 
 export interface GatewayFuzz {
