@@ -146,7 +146,7 @@ export const SUBJECTS: Subjects = {
     what: "HTTP requests by Ingress and Gateway: objects, matches, annotations, filters, judged by the book",
     files: `ingress ingress-book gateway gateways gateway-book gateway-* match certificates connections explain-http http2
       same-as-evaluator carried-out gateway-workers log-writer lent-socket request-counts
-      proxy-protocol client-hello backend-identity tcp-front udp-front streams same-connections
+      proxy-protocol client-hello backend-identity tcp-front udp-front streams
       status-writes lab-gateways e2e-gateway e2e-gateway-protocols`,
   },
   tables: {
