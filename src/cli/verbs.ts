@@ -66,7 +66,7 @@ export const VERBS: readonly Verb[] = [
   },
   { name: "ping", summary: "ICMP probe from a node's own stack" },
   { name: "bench", summary: "the benchmarks, against the kernel and other peers" },
-  { name: "install", summary: "manifests that make podwire the network of a cluster" },
+  { name: "install", summary: "manifests that make podwire the network of a cluster, or its gateway" },
   { name: "uninstall", summary: "manifests that take it off the nodes again" },
   { name: "cni", summary: "the CNI plug-in of this machine: install, remove" },
   { name: "completion", summary: "shell completion: bash, zsh, fish" },

@@ -193,6 +193,13 @@ const GATEWAY: SchemaObject = closed(
       flowIdleSec: upTo(86_400),
       flows: upTo(65_536),
     }),
+    status: {
+      type: "object",
+      oneOf: [
+        closed({ addresses: listOf(text), lease: text }, ["addresses"]),
+        closed({ service: text, lease: text }, ["service"]),
+      ],
+    },
     drainSec: upTo(3600, 0),
     workers: upTo(256),
     nodeName: text,

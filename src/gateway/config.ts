@@ -5,6 +5,7 @@ import { parseIp } from "../base/ip.ts";
 import { checkSchema } from "../config/schema.ts";
 import { type FieldProblem, FieldProblems, formatPath } from "../kube/manifest/field-problems.ts";
 import type { ManifestText } from "../kube/manifest/manifest.ts";
+import { dns1123Subdomain } from "../kube/validate/names.ts";
 import type { ProxyProtocol } from "./l4/tcp-front.ts";
 import type { LogTarget } from "./log-writer.ts";
 import type { Limits } from "./server/door.ts";
@@ -28,6 +29,8 @@ export interface GatewayConfig {
   readonly accessLog: LogTarget;
   readonly metrics: { readonly address: string; readonly port: number } | undefined;
   readonly limits: Limits;
+  /** What is written into the statuses of a cluster's objects; undefined: none are written. */
+  readonly status: Status | undefined;
   readonly drainSec: number;
   /** Processes on the same ports. */
   readonly workers: number;
@@ -35,6 +38,13 @@ export interface GatewayConfig {
   readonly nodeName: string;
   readonly zone: string;
 }
+
+/** `lease`: "namespace/name" of the Lease that whoever writes has. */
+type Status = { readonly lease?: string } & (
+  | { readonly addresses: readonly string[] }
+  /** Whose addresses they are, "namespace/name". */
+  | { readonly service: string }
+);
 
 interface RawConfig extends Partial<Omit<GatewayConfig, "address" | "limits" | "metrics">> {
   readonly source: GatewayConfig["source"];
@@ -94,6 +104,7 @@ function withDefaults(raw: RawConfig, problems: FieldProblems): GatewayConfig {
   else if (gateways !== "all")
     for (const [i, name] of gateways.entries())
       if (!NAME.test(name)) problems.invalid(["gateways", i], name, "must be NAMESPACE/NAME");
+  checkStatus(raw, problems);
   if (metrics?.address !== undefined && parseIp(metrics.address) === null)
     problems.invalid(["metrics", "address"], metrics.address, "must be an IP address");
   return {
@@ -101,7 +112,23 @@ function withDefaults(raw: RawConfig, problems: FieldProblems): GatewayConfig {
     proxyProtocol: raw.proxyProtocol ?? "off",
     metrics: metrics === undefined ? undefined : { address: "0.0.0.0", ...metrics },
     limits: { ...LIMITS, ...raw.limits },
+    status: raw.status,
     workers: raw.workers ?? 1,
     ...{ drainSec: raw.drainSec ?? DRAIN_SEC, nodeName: raw.nodeName ?? "", zone: raw.zone ?? "" },
   };
+}
+
+function checkStatus({ status, source }: RawConfig, problems: FieldProblems): void {
+  if (status === undefined) return;
+  if (!("kubernetes" in source))
+    problems.invalid(["status"], "a map", "files have no statuses: it needs source.kubernetes");
+  const { addresses = [], service, lease } = status as { addresses?: string[]; service?: string; lease?: string };
+  for (const [i, text] of addresses.entries())
+    if (parseIp(text) === null && dns1123Subdomain(text).length > 0)
+      problems.invalid(["status", "addresses", i], text, "must be an IP address, or a name");
+  if ("addresses" in status && addresses.length === 0)
+    problems.required(["status", "addresses"], "where clients reach it");
+  for (const [field, text] of Object.entries({ service, lease }))
+    if (text !== undefined && !NAME.test(text))
+      problems.invalid(["status", field], text, "must be NAMESPACE/NAME");
 }

@@ -27,7 +27,7 @@ import { Clusters } from "./upstream/clusters.ts";
 import type { Way } from "./upstream/dial.ts";
 import { World } from "./world.ts";
 
-export interface GatewayOptions extends Omit<GatewayConfig, "source"> {
+export interface GatewayOptions extends Omit<GatewayConfig, "source" | "status"> {
   readonly source: ObjectSource;
   readonly onNote: (line: string) => void;
   readonly random?: () => number;

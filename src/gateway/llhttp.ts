@@ -3,29 +3,9 @@
 // a known length is not its business: after such a head it stops, and says how many bytes that was.
 import { createRequire } from "node:module";
 import type { Header } from "../l7/request.ts";
+import { nodeParser, type Parser } from "./node-parser.ts";
 
-interface Parser {
-  initialize(type: number, resource: object, maxHeaderBytes: number, lenientFlags: number): void;
-  execute(bytes: Uint8Array): number | (Error & { readonly code: string; readonly reason?: string });
-  close(): void;
-  [callback: number]: unknown;
-}
-
-interface ParserClass {
-  new (): Parser;
-  readonly REQUEST: number;
-  readonly RESPONSE: number;
-  readonly kOnMessageBegin: number;
-  readonly kOnHeaders: number;
-  readonly kOnHeadersComplete: number;
-  readonly kOnBody: number;
-  readonly kOnMessageComplete: number;
-}
-
-const { HTTPParser, methods } = createRequire(import.meta.url)("node:_http_common") as {
-  HTTPParser: ParserClass;
-  methods: readonly string[];
-};
+const { HTTPParser, methods } = nodeParser(createRequire(import.meta.url));
 const { kOnMessageBegin, kOnHeaders, kOnHeadersComplete, kOnBody, kOnMessageComplete } = HTTPParser;
 const STRICT = 0; // no lenient flag
 const GO_ON = 0;

@@ -11,6 +11,7 @@ import { FilesSource, refuseReadOnce } from "../watch/files-source.ts";
 import type { ObjectSource } from "../watch/source.ts";
 import type { GatewayConfig } from "./config.ts";
 import { Gateway } from "./gateway.ts";
+import { StatusKeeper } from "./status/status-keeper.ts";
 import { isFirst, isWorker, serveAsWorker, Workers } from "./workers.ts";
 
 /** What the pages say. */
@@ -27,10 +28,13 @@ export async function runGateway(config: GatewayConfig, tell: (line: string) => 
   const ended = untilSignal();
   process.on("SIGHUP", () => workers.reopenLogs());
   const pages = await servePages(config, workers);
+  const statuses = keeperOf(config, () => workers.isReady, tell);
   try {
     await workers.start();
+    statuses?.start();
     await ended;
   } finally {
+    await statuses?.close();
     await workers.end();
     endPages(pages);
   }
@@ -52,8 +56,10 @@ async function serve(config: GatewayConfig, tell: (line: string) => void): Promi
     metricsText: () => gateway.metricsText,
   };
   const pages = isWorker ? undefined : await servePages(config, told);
+  const statuses = isWorker ? undefined : keeperOf(config, () => gateway.isReady, tell);
   try {
     await gateway.start();
+    statuses?.start();
     if (isWorker) serveAsWorker(() => gateway.metricsText);
     const ports = gateway.ports.map(({ number, isTls, hasStreams }) => {
       const what = hasStreams ? ["tcp", "tls"] : ["http", "https"];
@@ -61,9 +67,12 @@ async function serve(config: GatewayConfig, tell: (line: string) => void): Promi
     });
     tell(`gateway: ${ports.join(", ") || "no port yet"}`);
     await ended;
+    const released = statuses?.close(); // before it is not ready any more, and says so
     tell(`gateway: ends when what is under way has ended, within ${config.drainSec} s`);
     await gateway.drain(config.drainSec);
+    await released;
   } finally {
+    await statuses?.close();
     await gateway.close();
     endPages(pages);
     if (isWorker) process.disconnect(); // nothing else keeps it
@@ -79,6 +88,18 @@ function untilSignal(): Promise<void> {
 function endPages(pages: Server | undefined): void {
   pages?.close();
   pages?.closeAllConnections();
+}
+
+/** Undefined: nobody wants statuses written. */
+function keeperOf(
+  config: GatewayConfig,
+  isReady: () => boolean,
+  tell: (line: string) => void,
+): StatusKeeper | undefined {
+  const { source, status } = config;
+  if (status === undefined || !("kubernetes" in source)) return undefined;
+  const options = source.kubernetes ?? {};
+  return new StatusKeeper({ ...config, status, access: () => readAccess(options), isReady, tell });
 }
 
 function sourceOf({ source }: GatewayConfig): ObjectSource {

@@ -1,7 +1,9 @@
 // The objects as they are, and what they say of requests. A slice that changes is taken in at once, at the cost of its
 // Service alone; anything else makes the evaluator anew, at most so often that it takes a fifth of the time.
+import type { Gateway } from "../kube/gateway/gateway-objects.ts";
 import type { EndpointSlice, KubeObject, Secret, Service } from "../kube/objects.ts";
 import { Evaluator } from "../l7/evaluator.ts";
+import { ownClasses, ownGateways } from "../l7/gateway/own-gateways.ts";
 import type { ObjectEvent } from "../watch/desired-state.ts";
 import { ObjectSet } from "../watch/object-set.ts";
 import { readUpstreamSettings, type UpstreamSettings } from "./upstream/settings.ts";
@@ -79,6 +81,13 @@ export class World {
 
   *objects(kind: string): Iterable<KubeObject> {
     for (const object of this.#set.objects()) if (object.kind === kind) yield object;
+  }
+
+  /** Of podwire's classes; where there is none of these, all. */
+  gateways(): readonly Gateway[] {
+    const classes = [...this.objects("GatewayClass")];
+    const all = [...this.objects("Gateway")] as Gateway[];
+    return ownClasses(classes).length === 0 ? all : ownGateways([...classes, ...all]);
   }
 
   /** "namespace/name" of the pod at "ip:port"; "": no slice tells. */

@@ -64,7 +64,14 @@ t.test(
     ]);
     t.match(all["GatewayClass podwire"], {
       conditions: [{ type: "Accepted", status: "True", lastTransitionTime: NOW }],
+      supportedFeatures: [{ name: "BackendTLSPolicy" }],
     });
+    const { supportedFeatures: features } = all["GatewayClass podwire"] as {
+      supportedFeatures: { name: string }[];
+    };
+    const names = features.map(({ name }) => name);
+    t.same(names, [...names].sort(), "in the order that its definition wants");
+    t.ok(names.includes("GatewayStaticAddresses"));
     t.same(writes(written(objects, found)), []);
   },
 );
@@ -150,4 +157,85 @@ t.test("Ingresses of podwire's have its addresses, and lose them with it", async
   t.same(byName(statusWrites(then, { ingress: undefined, gateway: () => undefined }, NOW)), {
     "Ingress web": { loadBalancer: {} },
   });
+});
+
+t.test("a Gateway that asks for addresses is programmed where it has all of them", async (t) => {
+  const asking = (...values: string[]): readonly KubeObject[] => {
+    const own = gateway([HTTP]) as { spec: object };
+    const addresses = values.map((value) => ({ value }));
+    return objectsOf(CLASS, { ...own, spec: { ...own.spec, addresses } });
+  };
+  const programmed = (objects: readonly KubeObject[], place: Place | undefined = PLACE): string =>
+    conditionsOf(byName(writes(objects, place))["Gateway gw"])[1];
+  t.equal(programmed(asking("192.168.50.240")), "Programmed True Programmed");
+  t.equal(programmed(asking("192.168.50.240", "FD00:0::1")), "Programmed True Programmed", "however written");
+  t.equal(programmed(asking("192.168.50.240", "192.0.2.1")), "Programmed False AddressNotUsable");
+  t.equal(programmed(asking("192.0.2.1"), { addresses: [], isReady: true }), "Programmed False AddressNotUsable");
+  t.equal(programmed(asking("")), "Programmed True Programmed", "any one");
+});
+
+t.test("a policy has what podwire says of it at its Gateways, beside what others say", async (t) => {
+  const policy = {
+    ...{ apiVersion: `${GATEWAY_GROUP}/v1`, kind: "BackendTLSPolicy", metadata: { name: "p", namespace: "shop" } },
+    spec: {
+      targetRefs: [{ group: "", kind: "Service", name: "front" }],
+      validation: { hostname: "front.internal", wellKnownCACertificates: "System" },
+    },
+  };
+  const objects = objectsOf(CLASS, gateway([HTTP]), route("r"), policy, ...served("front"));
+  const { "BackendTLSPolicy p": first } = byName(writes(objects));
+  t.match(first.ancestors, [
+    { controllerName: "podwire.dev/gateway", ancestorRef: { kind: "Gateway", namespace: "shop", name: "gw" } },
+  ]);
+  t.same(conditionsOf((first.ancestors as object[])[0]), ["Accepted True Accepted", "ResolvedRefs True ResolvedRefs"]);
+  const theirs = { controllerName: "example.com/x", ancestorRef: { name: "gw" }, conditions: [] };
+  const said = { ancestors: [theirs, ...(first.ancestors as object[])] };
+  const then = objects.map((each) =>
+    each.kind === "BackendTLSPolicy" ? ({ ...each, status: said } as unknown as KubeObject) : each,
+  );
+  t.equal(byName(writes(then))["BackendTLSPolicy p"], undefined, "nothing is otherwise");
+  const alone = then.filter(({ kind }) => kind !== "HTTPRoute");
+  t.same(byName(writes(alone))["BackendTLSPolicy p"], { ancestors: [theirs] });
+});
+
+t.test("what another of podwire's gateways serves is its own to write about", async (t) => {
+  const gw = (name: string): object => ({ ...gateway([HTTP]), metadata: { name, namespace: "shop" } });
+  const both = httpRoute("r", {
+    parentRefs: [{ name: "mine" }, { name: "yours" }],
+    rules: [{ backendRefs: [{ name: "front", port: 80 }] }],
+  });
+  const objects = objectsOf(CLASS, gw("mine"), gw("yours"), both, ...served("front"));
+  const one = (mine: string) => (all: readonly KubeObject[]) =>
+    statusWrites(
+      all,
+      {
+        ...{ ingress: PLACE, gateway: () => PLACE },
+        others: { areIngresses: true, isGateway: (key) => key !== `shop/${mine}` },
+      },
+      NOW,
+    );
+  const first = one("mine")(objects);
+  t.same(Object.keys(byName(first)).sort(), ["Gateway mine", "GatewayClass podwire", "HTTPRoute r"]);
+  const { supportedFeatures: features } = byName(first)["GatewayClass podwire"];
+  t.notOk(JSON.stringify(features).includes("GatewayStaticAddresses"), "not where Gateways share a Service");
+  const second = one("yours")(written(objects, first));
+  const { "HTTPRoute r": status } = byName(second);
+  t.match(status.parents, [{ parentRef: { name: "mine" } }, { parentRef: { name: "yours" } }]);
+  const then = written(written(objects, first), second);
+  t.same([...one("mine")(then), ...one("yours")(then)], [], "and they do not fight");
+});
+
+t.test("beside ingress-nginx, its classes' Ingresses have its addresses", async (t) => {
+  const cls = (name: string, controller: string) => ({
+    ...{ apiVersion: "networking.k8s.io/v1", kind: "IngressClass", metadata: { name }, spec: { controller } },
+  });
+  const hosts = { "": [{ path: "/", to: "front" }] };
+  const objects = objectsOf(
+    ...[cls("podwire", "podwire.dev/ingress"), cls("nginx", "k8s.io/ingress-nginx")],
+    ...[ingress({ name: "ours", hosts, className: "podwire" }), ingress({ name: "theirs", hosts, className: "nginx" })],
+  );
+  const others = { areIngresses: false, isGateway: () => false };
+  const found = statusWrites(objects, { ingress: PLACE, gateway: () => undefined, others }, NOW);
+  t.same(Object.keys(byName(found)), ["Ingress ours"]);
+  t.same(Object.keys(byName(writes(objects))), ["Ingress ours", "Ingress theirs"], "a lab has nobody else");
 });

@@ -1,6 +1,7 @@
 // A client of a real API server for tests: JSON over kept connections, and one watch at a time.
 import { readFileSync } from "node:fs";
 import { Agent, request } from "node:https";
+import { GATEWAY_KINDS } from "../../../src/kube/gateway/gateway-kinds.ts";
 import { groupOf, kindNamed } from "../../../src/kube/kinds.ts";
 
 interface Answer {
@@ -130,7 +131,10 @@ const OTHERS: Readonly<Record<string, { plural: string; namespaced: boolean }>> 
   Secret: { plural: "secrets", namespaced: true },
   ClusterRole: { plural: "clusterroles", namespaced: false },
   ClusterRoleBinding: { plural: "clusterrolebindings", namespaced: false },
+  Role: { plural: "roles", namespaced: true },
+  RoleBinding: { plural: "rolebindings", namespaced: true },
   CustomResourceDefinition: { plural: "customresourcedefinitions", namespaced: false },
+  ...Object.fromEntries(GATEWAY_KINDS.map((info) => [info.kind, info])),
 };
 
 /** Where the server keeps this object. */

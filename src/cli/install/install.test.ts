@@ -7,9 +7,13 @@ import t from "tap";
 import { parseAllDocuments } from "yaml";
 import { formatCidr } from "../../base/ip.ts";
 import { readAgentFile } from "../../config/read-config.ts";
+import { readGatewayFile } from "../../gateway/config.ts";
+import { gatewayKinds } from "../../kube/gateway/read-gateway.ts";
 import { parseManifests } from "../../kube/manifest/manifest.ts";
 import { projectRoot } from "../../testing/tidy/source-tree.ts";
 import { CONFLIST } from "./cni-network.ts";
+import { gatewayManifests } from "./gateway-manifests.ts";
+import { addGateway, gatewayInstallation, refuseGatewayOptions } from "./gateway-options.ts";
 import { installManifests } from "./manifests.ts";
 import { addPlace, addSettings, type InstallFlags, installation } from "./options.ts";
 import { uninstallManifests } from "./uninstall-manifests.ts";
@@ -280,4 +284,65 @@ t.test("systemd does not give up an agent that cannot start yet", async (t) => {
   // Otherwise it does after five starts within ten seconds.
   t.match(head, /^StartLimitIntervalSec=0$/m);
   t.match(rest, /^Restart=always$/m);
+});
+
+function gatewayCommand(...words: string[]): Command {
+  const quiet = { writeErr: () => {}, outputError: () => {} };
+  const bare = new Command().exitOverride().configureOutput(quiet);
+  return addGateway(addSettings(addPlace(bare))).parse(words, { from: "user" });
+}
+
+function gatewayManifestsOf(...words: string[]): string {
+  const command = gatewayCommand("--gateway", ...words);
+  return gatewayManifests(gatewayInstallation(command.opts(), command));
+}
+
+t.test("the gateway's manifests are deploy/gateway.yaml, and a gateway reads their configuration", async (t) => {
+  t.equal(gatewayManifestsOf(), page("deploy/gateway.yaml"));
+  const objects = objectsOf(gatewayManifestsOf());
+  const config = readGatewayFile({ file: "x", text: objects.ConfigMap.data["gateway.yaml"] });
+  t.match(config, {
+    ...{ source: { kubernetes: {} }, ingress: { http: 80, https: 443 }, gateways: "all", metrics: { port: 9153 } },
+    status: { service: "podwire-gateway/podwire-gateway" },
+  });
+  const { spec } = objects.Deployment.spec.template;
+  t.ok(spec.terminationGracePeriodSeconds > config.drainSec, "what is under way has its time");
+  const passed = { add: () => {} } as never;
+  const options = { passed, carries: true, customKinds: gatewayKinds };
+  const kinds = parseManifests([{ file: "x", text: gatewayManifestsOf() }], options).map(({ object }) => object.kind);
+  for (const kind of ["Deployment", "Service", "IngressClass", "GatewayClass"]) t.ok(kinds.includes(kind), kind);
+});
+
+t.test("the gateway's accounts: role and Lease are bound to it, in its namespace", async (t) => {
+  const { ServiceAccount, ClusterRoleBinding, RoleBinding, Role, Deployment } = objectsOf(
+    gatewayManifestsOf("--namespace", "edge"),
+  );
+  const { name, namespace } = ServiceAccount.metadata;
+  t.equal(namespace, "edge");
+  for (const { subjects } of [ClusterRoleBinding, RoleBinding])
+    t.same(subjects, [{ kind: "ServiceAccount", name, namespace }]);
+  t.same([Role.metadata.namespace, Deployment.metadata.namespace], ["edge", "edge"]);
+  t.equal(Deployment.spec.template.spec.serviceAccountName, name);
+});
+
+t.test("what clusters' gateways differ by", async (t) => {
+  const words = ["--replicas", "3", "--service-type", "NodePort", "--ports", "80,443,8443", "--ingress-only"];
+  const objects = objectsOf(gatewayManifestsOf(...words, "--image", "registry.example/podwire:2"));
+  t.equal(objects.Deployment.spec.replicas, 3);
+  t.equal(objects.Deployment.spec.template.spec.containers[0].image, "registry.example/podwire:2");
+  t.match(objects.Service.spec, { type: "NodePort", ports: [{ port: 80 }, { port: 443 }, { port: 8443 }] });
+  t.equal(objects.GatewayClass, undefined);
+  t.notMatch(JSON.stringify(objects.ClusterRole), /gateway\.networking/, "nor may it ask");
+  t.notMatch(readGatewayFile({ file: "x", text: objects.ConfigMap.data["gateway.yaml"] }).gateways, ["all"]);
+  const config = (...more: string[]) => objectsOf(gatewayManifestsOf(...more)).Deployment.spec.template.metadata;
+  t.not(JSON.stringify(config("--ingress-only")), JSON.stringify(config()), "another configuration makes other pods");
+});
+
+t.test("options of agents and of gateways are not mixed, and wrong ones not printed", async (t) => {
+  t.throws(() => gatewayManifestsOf("--pod-cidr", "10.0.0.0/8"), { message: /^--pod-cidr is of agents/, exitCode: 2 });
+  t.throws(() => gatewayManifestsOf("--cni-bin-dir", "/x"), { message: /^--cni-bin-dir is of agents/ });
+  const alone = { message: /^--ports is a gateway's: give --gateway as well/, exitCode: 2 };
+  t.throws(() => refuseGatewayOptions(gatewayCommand("--ports", "80")), alone);
+  for (const words of ["--replicas 0", "--ports 80,80", "--ports none", "--ports 70000", "--service-type ClusterIP"])
+    t.throws(() => gatewayManifestsOf(...words.split(" ")), words);
 });

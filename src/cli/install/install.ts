@@ -1,21 +1,28 @@
-// podwire install --print: the manifests that make podwire the network of a cluster.
+// podwire install --print: the manifests that make podwire the network of a cluster; with --gateway those that make it the
+// proxy of its Ingresses and Gateways.
 import type { Command } from "commander";
 import { print } from "../context.ts";
+import { gatewayManifests } from "./gateway-manifests.ts";
+import { addGateway, type GatewayFlags, gatewayInstallation, refuseGatewayOptions } from "./gateway-options.ts";
 import { installManifests } from "./manifests.ts";
-import { addPlace, addSettings, checkPrint, type InstallFlags, installation } from "./options.ts";
+import { addPlace, addSettings, checkPrint, installation } from "./options.ts";
 
 const HELP = `
-Without options, and without a kubeconfig at hand, it is deploy/podwire.yaml. What comes before and after, the end of
-kube-proxy among it: docs/install.md.`;
+Without options, and without a kubeconfig at hand, it is deploy/podwire.yaml; with --gateway alone deploy/gateway.yaml. What
+comes before and after, the end of kube-proxy among it: docs/install.md.`;
 
 export function register(program: Command): void {
   const command = program
     .command("install")
-    .description("manifests that make podwire the network of a cluster");
-  addSettings(addPlace(command))
+    .description("manifests that make podwire the network of a cluster, or its gateway");
+  addGateway(addSettings(addPlace(command)))
     .addHelpText("after", HELP)
-    .action(async (flags: InstallFlags) => {
+    .action(async (flags: GatewayFlags, own: Command) => {
       checkPrint(flags, "install");
-      await print(installManifests(installation(flags)));
+      if (flags.gateway === true) await print(gatewayManifests(gatewayInstallation(flags, own)));
+      else {
+        refuseGatewayOptions(own);
+        await print(installManifests(installation(flags)));
+      }
     });
 }

@@ -128,11 +128,16 @@ function ofFlags(flags: InstallFlags): string {
   ].join("\n");
 }
 
+/** By its name in code. */
+export function optionNamed(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
 function ofFile(flags: InstallFlags, file: string): string {
   const other = SETTINGS.find((name) => flags[name] !== undefined);
   if (other !== undefined || flags.apiServer !== undefined) {
-    const flag = (other ?? "apiServer").replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    throw usageError(`--${flag} beside --config: the file has its own setting: write it there`);
+    const option = optionNamed(other ?? "apiServer");
+    throw usageError(`${option} beside --config: the file has its own setting: write it there`);
   }
   const text = readInput(file);
   return text.endsWith("\n") ? text : `${text}\n`;

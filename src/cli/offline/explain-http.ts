@@ -2,6 +2,7 @@
 // told without sending one.
 import { parseIp } from "../../base/ip.ts";
 import { GATEWAY_KINDS } from "../../kube/gateway/gateway-kinds.ts";
+import type { GatewayCondition } from "../../kube/gateway/gateway-objects.ts";
 import { gatewayKinds } from "../../kube/gateway/read-gateway.ts";
 import { qualifiedPlural, WORKLOADS } from "../../kube/kinds.ts";
 import { type ManifestText, parseManifests } from "../../kube/manifest/manifest.ts";
@@ -88,19 +89,23 @@ export async function explainConnection(flags: Globals, options: HttpOptions): P
 /** What a controller would write, told without one. */
 export async function printGatewayStatus(flags: Globals, { file }: HttpOptions): Promise<void> {
   const evaluator = await evaluatorOf(flags, file);
-  const rows = evaluator.statuses.flatMap(({ object, conditions = [], listeners = [], parents = [] }) => [
-    ...conditions.map((each) => ({ object, part: "", ...each })),
-    ...listeners.flatMap((listener) =>
-      listener.conditions.map((each) => ({
-        ...{ object, part: `${listener.name} (${listener.attachedRoutes} attached)`, ...each },
-        ...(each.type === "ResolvedRefs" &&
-          each.message === "" && { message: takes(listener.supportedKinds) }),
-      })),
-    ),
-    ...parents.flatMap(({ parentRef, conditions: own }) =>
-      own.map((each) => ({ object, part: `at ${parentRef.name}`, ...each })),
-    ),
-  ]);
+  const rows = evaluator.statuses.flatMap((status) => {
+    const { object, conditions = [], listeners = [], parents = [], ancestors = [] } = status;
+    const at = (name: string, own: readonly GatewayCondition[]) =>
+      own.map((each) => ({ object, part: `at ${name}`, ...each }));
+    return [
+      ...conditions.map((each) => ({ object, part: "", ...each })),
+      ...listeners.flatMap((listener) =>
+        listener.conditions.map((each) => ({
+          ...{ object, part: `${listener.name} (${listener.attachedRoutes} attached)`, ...each },
+          ...(each.type === "ResolvedRefs" &&
+            each.message === "" && { message: takes(listener.supportedKinds) }),
+        })),
+      ),
+      ...parents.flatMap(({ parentRef, conditions: own }) => at(parentRef.name, own)),
+      ...ancestors.flatMap(({ ancestorRef, conditions: own }) => at(ancestorRef.name, own)),
+    ];
+  });
   const column = (header: string, value: (row: (typeof rows)[number]) => string | undefined) => ({
     header,
     value: (row: (typeof rows)[number]) => value(row) ?? "",

@@ -3,7 +3,6 @@
 import type { Socket } from "node:net";
 import type { ConnectionOptions, SecureContext, TLSSocket } from "node:tls";
 import type { Ip } from "../../base/ip.ts";
-import type { Gateway } from "../../kube/gateway/gateway-objects.ts";
 import { keyOf } from "../../kube/objects.ts";
 import type { ConnectionDecision } from "../../l7/connection.ts";
 import type { BackendTls } from "../../l7/decision.ts";
@@ -101,10 +100,10 @@ export class Streams {
   #udpPorts(): UdpPort[] {
     const { gateways, world } = this.#options;
     const ports = new Map<number, string[]>();
-    for (const object of world.objects("Gateway")) {
-      const name = keyOf(object);
+    for (const gateway of world.gateways()) {
+      const name = keyOf(gateway);
       if (gateways !== "all" && !gateways.includes(name)) continue;
-      for (const { port, protocol } of (object as Gateway).spec.listeners)
+      for (const { port, protocol } of gateway.spec.listeners)
         if (protocol === "UDP") ports.set(port, [...(ports.get(port) ?? []), name]);
     }
     return [...ports].map(([number, names]) => ({ number, gateways: names }));

@@ -1,6 +1,5 @@
 // Which ports are open: those of Ingresses, by the configuration, and those of Gateways' listeners, as they come and go.
 import { PodwireError } from "../../base/errors.ts";
-import type { Gateway } from "../../kube/gateway/gateway-objects.ts";
 import { keyOf } from "../../kube/objects.ts";
 import type { World } from "../world.ts";
 import type { Door, Port } from "./door.ts";
@@ -140,10 +139,10 @@ export class Listeners {
     };
     add(ingress?.http, false, true, []);
     add(ingress?.https, true, true, []);
-    for (const object of world.objects("Gateway")) {
-      const name = keyOf(object);
+    for (const gateway of world.gateways()) {
+      const name = keyOf(gateway);
       if (gateways !== "all" && !gateways.includes(name)) continue;
-      for (const { port, protocol } of (object as Gateway).spec.listeners)
+      for (const { port, protocol } of gateway.spec.listeners)
         if (PROTOCOLS[protocol] !== undefined)
           add(port, PROTOCOLS[protocol], false, [name], protocol === "TLS" || protocol === "TCP");
     }

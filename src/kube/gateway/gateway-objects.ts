@@ -36,10 +36,23 @@ export interface Listener {
   };
 }
 
-export type GatewayClass = KubeObject & { kind: "GatewayClass"; spec: { controllerName: string } };
+export type GatewayClass = KubeObject & {
+  kind: "GatewayClass";
+  spec: { controllerName: string; parametersRef?: object };
+};
 export type Gateway = KubeObject & {
   kind: "Gateway";
-  spec: { gatewayClassName: string; listeners: Listener[]; tls?: { frontend?: object } };
+  spec: {
+    gatewayClassName: string;
+    listeners: Listener[];
+    tls?: { frontend?: object };
+    addresses?: { type: string; value?: string }[];
+    infrastructure?: {
+      labels?: Record<string, string>;
+      annotations?: Record<string, string>;
+      parametersRef?: object;
+    };
+  };
 };
 
 export interface HeaderModifier {

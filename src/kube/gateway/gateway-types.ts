@@ -23,8 +23,9 @@ const TYPES = `
   GatewayClass: apiVersion:s kind:s metadata:ObjectMeta spec:GatewayClassSpec status:GatewayClassStatus
   GatewayClassSpec: controllerName:s description:s parametersRef:any
   GatewaySpec: addresses:[GatewayAddress] allowedListeners:any backendTLS:any defaultScope:s gatewayClassName:s
-      infrastructure:any listeners:[Listener] tls:any
+      infrastructure:GatewayInfrastructure listeners:[Listener] tls:any
   GatewayAddress: type:s value:s
+  GatewayInfrastructure: annotations:{s} labels:{s} parametersRef:LocalParametersReference
   GatewayClassStatus: conditions:[Condition] supportedFeatures:[SupportedFeature]
   GatewayStatus: addresses:[GatewayAddress] attachedListenerSets:i conditions:[Condition]
       listeners:[ListenerStatus]
@@ -44,6 +45,7 @@ const TYPES = `
   HTTPURLRewriteFilter: hostname:s path:HTTPPathModifier
   Listener: allowedRoutes:AllowedRoutes hostname:s name:s port:i protocol:s tls:GatewayTLSConfig
   ListenerStatus: attachedRoutes:i conditions:[Condition] name:s supportedKinds:[RouteGroupKind]
+  LocalParametersReference: group:s kind:s name:s
   NamedValue: name:s value:s
   ObjectRef: group:s kind:s name:s namespace:s
   ParentReference: group:s kind:s name:s namespace:s port:i sectionName:s

@@ -13,9 +13,17 @@ import { decideConnection } from "./connections.ts";
 import { BadPattern, type Entry, grpcEntry, HostEntries, httpEntry } from "./entries.ts";
 import { Grants } from "./grants.ts";
 import { endsTls } from "./listener-certificates.ts";
-import { condition, type ListenerWorld, namespaceLabels, ownListeners, whyNotAllowed } from "./listeners.ts";
+import {
+  condition,
+  type ListenerWorld,
+  namespaceLabels,
+  ownListeners,
+  whyNotAllowed,
+  withheld,
+} from "./listeners.ts";
 import { GATEWAY_CONTROLLER, ownClasses } from "./own-gateways.ts";
 import { decideRequest } from "./requests.ts";
+import { classRefusal, gatewayRefusal, type Refusal } from "./refusal.ts";
 import { type RouteRule, RuleMaker, type Unresolved } from "./route-rule.ts";
 import { type ServedListener, served } from "./served-listener.ts";
 import type { ObjectStatus } from "./status.ts";
@@ -24,6 +32,7 @@ const GROUP = "gateway.networking.k8s.io";
 /** Those that lead where their connection or their datagrams go, whatever comes in them. */
 const STREAMS = ["TLSRoute", "TCPRoute", "UDPRoute"];
 const ROUTES = ["HTTPRoute", "GRPCRoute", ...STREAMS];
+const ACCEPTED: [boolean, string, string] = [true, "Accepted", ""];
 
 /** A route, as it is attached to listeners. */
 interface Made {
@@ -32,12 +41,21 @@ interface Made {
   /** Of a TLSRoute, for listeners that pass TLS through. */
   readonly passed: readonly RouteRule[];
   readonly entries: readonly Entry[];
+  /** Services that its rules lead to, "namespace/name", where policies count. */
+  readonly services: ReadonlySet<string>;
   readonly unresolved?: Unresolved;
   readonly problem?: [boolean, string, string];
 }
 
+interface OwnGateway {
+  readonly gateway: Gateway;
+  readonly listeners: readonly ServedListener[];
+  /** Defined: it is not accepted, and none of its listeners serves. */
+  readonly refusal: Refusal | undefined;
+}
+
 export class GatewayRules {
-  readonly #gateways: { readonly gateway: Gateway; readonly listeners: readonly ServedListener[] }[] = [];
+  readonly #gateways: OwnGateway[] = [];
   readonly #routes: ObjectStatus[] = [];
   readonly #classes: ObjectStatus[] = [];
   /** Gateways that others serve, and rules that nothing leads to; a line each. */
@@ -51,11 +69,11 @@ export class GatewayRules {
     this.#world = { certificates, grants, namespaces: namespaceLabels(objects) };
     this.#rules = new RuleMaker(objects, backends, grants);
     const own = ownClasses(objects);
-    for (const each of own)
-      this.#classes.push({
-        object: `GatewayClass ${keyOf(each)}`,
-        conditions: [condition("Accepted", [true, "Accepted", ""])],
-      });
+    for (const each of own) {
+      const refusal = classRefusal(each);
+      const accepted = condition("Accepted", refusal === undefined ? ACCEPTED : [false, ...refusal]);
+      this.#classes.push({ object: `GatewayClass ${keyOf(each)}`, conditions: [accepted] });
+    }
     for (const gateway of objects.filter((each): each is Gateway => each.kind === "Gateway").sort(byAge)) {
       // Where nobody's class is podwire's, the question is what it would do with all of them.
       const { gatewayClassName: name } = gateway.spec;
@@ -65,7 +83,10 @@ export class GatewayRules {
         );
         continue;
       }
-      this.#gateways.push({ gateway, listeners: ownListeners(gateway, this.#world).map(served) });
+      const refusal = gatewayRefusal(gateway, own);
+      const listeners = ownListeners(gateway, this.#world);
+      const kept = refusal === undefined ? listeners : listeners.map(withheld);
+      this.#gateways.push({ gateway, listeners: kept.map(served), refusal });
     }
     const routes = objects.filter((each): each is Route => ROUTES.includes(each.kind));
     for (const route of routes.sort(byAge)) this.#attach(route);
@@ -76,13 +97,19 @@ export class GatewayRules {
   }
 
   get statuses(): ObjectStatus[] {
-    const gateways = this.#gateways.map(({ gateway, listeners }): ObjectStatus => {
+    const gateways = this.#gateways.map(({ gateway, listeners, refusal }): ObjectStatus => {
       const isServing = listeners.some((each) => each.isServing);
       const isWhole = listeners.every((each) => each.isServing);
+      const accepted: [boolean, string, string] =
+        refusal !== undefined
+          ? [false, ...refusal]
+          : isWhole
+            ? ACCEPTED
+            : [isServing, "ListenersNotValid", ""];
       return {
         object: `Gateway ${keyOf(gateway)}`,
         conditions: [
-          condition("Accepted", isWhole ? [true, "Accepted", ""] : [isServing, "ListenersNotValid", ""]),
+          condition("Accepted", accepted),
           condition(
             "Programmed",
             isServing ? [true, "Programmed", ""] : [false, "Invalid", "no listener can serve"],
@@ -94,7 +121,7 @@ export class GatewayRules {
         })),
       };
     });
-    return [...this.#classes, ...gateways, ...this.#routes];
+    return [...this.#classes, ...gateways, ...this.#routes, ...this.#rules.policies.statuses];
   }
 
   #attach(route: Route): void {
@@ -111,6 +138,8 @@ export class GatewayRules {
       );
       if (found === undefined) return [];
       const accepted = made.problem ?? this.#attachTo(made, parentRef, found.listeners);
+      if (accepted[0])
+        for (const service of made.services) this.#rules.policies.reached(service, found.gateway);
       const resolved: [boolean, string, string] =
         made.unresolved === undefined ? [true, "ResolvedRefs", ""] : [false, ...made.unresolved];
       const conditions = [condition("Accepted", accepted), condition("ResolvedRefs", resolved)];
@@ -121,12 +150,14 @@ export class GatewayRules {
 
   #rulesOf(route: Route): Made {
     let unresolved: Unresolved | undefined;
-    const note = (problem: Unresolved): void => {
-      unresolved ??= problem;
+    const services = new Set<string>();
+    const told = {
+      bad: (problem: Unresolved): void => void (unresolved ??= problem),
+      reached: (service: string): void => void services.add(service),
     };
     const make = (isPassed: boolean): RouteRule[] =>
-      route.spec.rules.map((_, i) => this.#rules.make(route, i, note, isPassed));
-    const made = { route, rules: make(false), passed: route.kind === "TLSRoute" ? make(true) : [] };
+      route.spec.rules.map((_, i) => this.#rules.make(route, i, told, isPassed));
+    const made = { route, services, rules: make(false), passed: route.kind === "TLSRoute" ? make(true) : [] };
     try {
       const entries = this.#entries(route, made.rules);
       return { ...made, entries, ...(unresolved !== undefined && { unresolved }) };
@@ -179,7 +210,7 @@ export class GatewayRules {
     return [false, "NoMatchingListenerHostname", "none of its hostnames is one of a listener's"];
   }
 
-  #named(wanted: string | undefined): { gateway: Gateway; listeners: readonly ServedListener[] }[] {
+  #named(wanted: string | undefined): OwnGateway[] {
     return this.#gateways.filter(
       ({ gateway }) => wanted === undefined || wanted === gateway.metadata.name || wanted === keyOf(gateway),
     );

@@ -110,6 +110,14 @@ function ownListener(
   };
 }
 
+/** Of a Gateway that is not accepted: it serves nobody. */
+export function withheld(own: OwnListener): OwnListener {
+  const conditions = own.conditions.map((each) =>
+    each.type === "Programmed" ? condition("Programmed", [false, "Invalid", ""]) : each,
+  );
+  return { ...own, conditions, isServing: false };
+}
+
 /** Then whoever has no certificate is to be kept out. */
 function asksForClients({ spec }: Gateway, listener: Listener): boolean {
   const { tls } = listener;

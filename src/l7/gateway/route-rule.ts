@@ -55,9 +55,19 @@ export type Unresolved = readonly [reason: string, message: string];
 /** Whose references are looked up, and who is told of those that lead nowhere. */
 interface Own {
   readonly route: Route;
-  readonly bad: (problem: Unresolved) => void;
+  readonly told: RuleTold;
   readonly isPassed: boolean;
 }
+
+/** Who hears what a rule's references lead to. */
+export interface RuleTold {
+  /** Nowhere, each that does. */
+  bad(problem: Unresolved): void;
+  /** A Service that policies may be for, "namespace/name". */
+  reached(service: string): void;
+}
+
+const NOBODY: RuleTold = { bad: () => {}, reached: () => {} };
 
 const NONE: readonly never[] = [];
 const FAILED = 500;
@@ -81,25 +91,25 @@ const SUPPORTED = [
 export class RuleMaker {
   readonly #backends: Backends;
   readonly #grants: Grants;
-  readonly #policies: BackendTlsPolicies;
+  readonly policies: BackendTlsPolicies;
 
   constructor(objects: readonly KubeObject[], backends: Backends, grants: Grants) {
     this.#backends = backends;
     this.#grants = grants;
-    this.#policies = new BackendTlsPolicies(objects);
+    this.policies = new BackendTlsPolicies(objects);
   }
 
-  /** `bad`: told each reference that leads nowhere. `isPassed`: its TLS is its clients' own, and no policy is asked. */
-  make(route: Route, index: number, bad: (problem: Unresolved) => void, isPassed = false): RouteRule {
+  /** `isPassed`: its TLS is its clients' own, and no policy is asked. */
+  make(route: Route, index: number, told: RuleTold, isPassed = false): RouteRule {
     const rule = route.spec.rules[index] as HttpRule;
     const { filters = [], timeouts = {}, retry, sessionPersistence } = rule;
     const title = `${route.kind} ${route.metadata.namespace}/${route.metadata.name} rules[${index}]`;
     const requestSec = durationSec(timeouts.request) || undefined;
     const trySec = durationSec(timeouts.backendRequest) || undefined;
     return {
-      ...this.#served({ route, bad, isPassed }, rule, title),
+      ...this.#served({ route, told, isPassed }, rule, title),
       epoch: this.#backends.epoch,
-      refresh: (own) => this.#refresh(own, { route, bad: () => {}, isPassed }, rule),
+      refresh: (own) => this.#refresh(own, { route, told: NOBODY, isPassed }, rule),
       filters: filters.length === 0 ? NONE : filters,
       title,
       answerHeaders: answerChanges(filters),
@@ -150,9 +160,9 @@ export class RuleMaker {
     return choices.filter(({ share }) => share > 0);
   }
 
-  #resolve({ route, bad, isPassed }: Own, ref: BackendRef): Omit<Choice, "share"> {
+  #resolve({ route, told, isPassed }: Own, ref: BackendRef): Omit<Choice, "share"> {
     const fail = (reason: string, why: string): Omit<Choice, "share"> => {
-      bad([reason, why]);
+      told.bad([reason, why]);
       return { status: FAILED, why };
     };
     const namespace = ref.namespace ?? route.metadata.namespace ?? "";
@@ -166,10 +176,11 @@ export class RuleMaker {
     const protocol = route.kind === "UDPRoute" ? "UDP" : "TCP";
     const found = this.#backends.find({ namespace, name: ref.name, port: ref.port, protocol });
     if (!isThere(found)) return fail("BackendNotFound", found.missing);
+    const isBare = isPassed || protocol === "UDP";
+    if (!isBare) told.reached(`${namespace}/${ref.name}`);
     if (found.endpoints.length === 0)
       return { status: UNSERVED, why: `${found.name} has no endpoint that is ready` };
-    const isBare = isPassed || protocol === "UDP";
-    const tls = isBare ? undefined : this.#policies.find(namespace, ref.name, found.portName);
+    const tls = isBare ? undefined : this.policies.find(namespace, ref.name, found.portName);
     if (typeof tls === "string") return { status: UNSERVED, why: tls };
     return { backend: found, ...(tls !== undefined && { tls }) };
   }

@@ -19,14 +19,28 @@ export interface ObjectStatus {
     readonly controllerName: string;
     readonly conditions: readonly GatewayCondition[];
   }[];
+  /** Of a policy: the Gateways at which it is heeded. */
+  readonly ancestors?: readonly {
+    readonly ancestorRef: ParentRef;
+    readonly controllerName: string;
+    readonly conditions: readonly GatewayCondition[];
+  }[];
 }
 
 /** "HTTPRoute shop/web: Accepted is False at Gateway web: NoMatchingParent: …", a line each. */
 export function statusNotes(statuses: readonly ObjectStatus[]): string[] {
-  return statuses.flatMap(({ object, listeners = [], parents }) => [
+  return statuses.flatMap(({ object, conditions: own = [], listeners = [], parents, ancestors = [] }) => [
+    ...bad(
+      object,
+      "",
+      own.filter(({ type }) => type === "Accepted"),
+    ),
     ...listeners.flatMap(({ name, conditions }) => bad(`${object} listener ${name}`, "", conditions)),
     ...(parents ?? []).flatMap(({ parentRef, conditions }) =>
       bad(object, ` at Gateway ${parentRef.name}`, conditions),
+    ),
+    ...ancestors.flatMap(({ ancestorRef, conditions }) =>
+      bad(object, ` at Gateway ${ancestorRef.name}`, conditions),
     ),
     ...(parents?.length === 0 ? [`${object}: names no Gateway that is served here`] : []),
   ]);

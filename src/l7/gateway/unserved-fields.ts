@@ -4,13 +4,10 @@ import { type KubeObject, keyOf } from "../../kube/objects.ts";
 
 const OF_ROUTES = ["spec.useDefaultGateways"];
 const FIELDS: Readonly<Record<string, readonly string[]>> = {
-  GatewayClass: ["spec.parametersRef"],
   Gateway: [
-    "spec.addresses",
     "spec.allowedListeners",
     "spec.backendTLS",
     "spec.defaultScope",
-    "spec.infrastructure",
     "spec.listeners[*].tls.options",
     "spec.tls.backend",
   ],

@@ -29,9 +29,21 @@ export function ownIngresses(objects: readonly KubeObject[]): OwnIngresses {
   return { own: own.sort(byAge), others };
 }
 
+/** Is its class podwire's own, and not one of ingress-nginx', who may be there as well? */
+export function isPodwires(ingress: Ingress, objects: readonly KubeObject[]): boolean {
+  const classes = objects.filter((object): object is IngressClass => object.kind === "IngressClass");
+  const wanted = classNameOf(ingress);
+  const found = wanted === "" ? defaultOf(classes) : classes.find(({ metadata }) => metadata.name === wanted);
+  return found === undefined ? wanted === NAMES[0] : found.spec?.controller === CONTROLLERS[0];
+}
+
+function classNameOf({ metadata, spec }: Ingress): string {
+  return spec.ingressClassName ?? metadata.annotations?.[CLASS_ANNOTATION] ?? "";
+}
+
 /** Undefined: it is ours. */
-function whyNot({ metadata, spec }: Ingress, classes: readonly IngressClass[]): string | undefined {
-  const wanted = spec.ingressClassName ?? metadata.annotations?.[CLASS_ANNOTATION] ?? "";
+function whyNot(ingress: Ingress, classes: readonly IngressClass[]): string | undefined {
+  const wanted = classNameOf(ingress);
   if (wanted === "") {
     if (classes.length === 0) return undefined; // nobody else is there
     const chosen = defaultOf(classes);

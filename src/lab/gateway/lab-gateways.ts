@@ -8,7 +8,8 @@ import { splitApiVersion } from "../../kube/api-groups.ts";
 import { customKind } from "../../kube/custom-definition.ts";
 import { GATEWAY_KINDS } from "../../kube/gateway/gateway-kinds.ts";
 import { type KubeObject, keyOf } from "../../kube/objects.ts";
-import { ownGateways } from "../../l7/gateway/own-gateways.ts";
+import { ownClasses, ownGateways } from "../../l7/gateway/own-gateways.ts";
+import { gatewayRefusal } from "../../l7/gateway/refusal.ts";
 import { ownIngresses } from "../../l7/ingress/class.ts";
 import { type Place, STATUS_KINDS, statusWrites } from "../../l7/status-writes.ts";
 import { oneLine } from "../errors.ts";
@@ -75,7 +76,9 @@ export class LabGateways {
   #settle(): void {
     const objects = this.#objects();
     const isServed = ownIngresses(objects).own.length > 0 || this.#settings.ingress === true;
-    const gateways = new Map(ownGateways(objects).map((each) => [keyOf(each), wantedBy(each)]));
+    const classes = ownClasses(objects);
+    const accepted = ownGateways(objects).filter((each) => gatewayRefusal(each, classes) === undefined);
+    const gateways = new Map(accepted.map((each) => [keyOf(each), wantedBy(each)]));
     const wanted = [...(isServed ? [INGRESS_WANTED] : []), ...gateways.values()];
     this.#workloads.keep(wanted.filter(({ ports }) => ports.length > 0));
     const place = (each: Wanted | undefined): Place | undefined =>

@@ -147,7 +147,7 @@ export const SUBJECTS: Subjects = {
     files: `ingress ingress-book gateway gateways gateway-book gateway-* match certificates connections explain-http http2
       same-as-evaluator carried-out gateway-workers log-writer lent-socket request-counts
       proxy-protocol client-hello backend-identity tcp-front udp-front streams
-      status-writes lab-gateways e2e-gateway e2e-gateway-protocols`,
+      status-writes lease status-keeper node-parser lab-gateways e2e-gateway e2e-gateway-protocols real-gateway`,
   },
   tables: {
     what: "objects in rows, as kubectl prints them, judged by a real API server",

@@ -41,6 +41,10 @@ const REFUSED_MAX = 100; // objects whose problems are told, at a time
 
 interface Followed {
   readonly resource: Resource;
+  /** Where the server has it, among the paths that there are. */
+  path: string;
+  /** Where it has been looked for in vain since it was found last. */
+  missed: number;
   readonly reflector: Reflector<KubeObject>;
   readonly set: ObjectSet;
   isWhole: boolean;
@@ -119,6 +123,11 @@ export class ApiSource implements ObjectSource {
     return this.#problem === "" ? this.#node.written(mostMs) : Promise.resolve();
   }
 
+  /** Where the server has objects of a kind: "/apis/apps/v1/deployments". */
+  pathOf(kind: string): string {
+    return this.#followed.find(({ resource }) => resource.info.kind === kind)?.path ?? "";
+  }
+
   get health(): SourceHealth {
     const times = this.#followed.map(({ reflector }) => reflector.heardMs);
     const isSilent = times.some((ms) => ms < 0);
@@ -147,7 +156,7 @@ export class ApiSource implements ObjectSource {
     });
     const set = new ObjectSet();
     return {
-      resource,
+      ...{ resource, path: resource.path, missed: 0 },
       reflector,
       set,
       isWhole: false,
@@ -159,8 +168,11 @@ export class ApiSource implements ObjectSource {
 
   #keep(resource: Resource, received: Received): KubeObject | undefined {
     if (this.#isOwnNode(resource, received)) this.#node.seen(received);
-    const { info, isWhole } = resource;
-    const kept = isWhole === true ? wholeObject(received, info) : keptObject(received, info, this.#nodeName);
+    const { info, isWhole, hasStatus } = resource;
+    const kept =
+      isWhole === true
+        ? wholeObject(received, info, hasStatus)
+        : keptObject(received, info, this.#nodeName);
     if (typeof kept === "string") {
       this.#refuse(resource, received, kept);
       return undefined;
@@ -209,7 +221,7 @@ export class ApiSource implements ObjectSource {
 
   /** The next request, now or when it is due. */
   #ask(followed: Followed): void {
-    const { reflector, resource } = followed;
+    const { reflector } = followed;
     if (this.#listener === undefined) return;
     const nowMs = performance.now();
     const ask = reflector.ask(nowMs);
@@ -217,8 +229,16 @@ export class ApiSource implements ObjectSource {
       followed.timer = setTimeout(() => this.#ask(followed), Math.max(0, reflector.dueMs - nowMs));
       return;
     }
-    const call = this.#connection.get(resource.path, ask.query, {
+    const call = this.#connection.get(followed.path, ask.query, {
       status: (code, retryAfter) => {
+        if (code === 404 && this.#isElsewhere(followed)) {
+          call.close();
+          clearTimeout(followed.deadline);
+          reflector.onMoved(performance.now());
+          this.#ask(followed);
+          return;
+        }
+        if (code !== 404) followed.missed = 0;
         reflector.onStatus(code, retryAfter, performance.now());
         this.#tell(followed); // a watch that begins says that all is well, whenever its first event comes
       },
@@ -233,6 +253,15 @@ export class ApiSource implements ObjectSource {
     });
     followed.call = call;
     this.#watchSilence(followed);
+  }
+
+  /** Turns to the next of its paths, if there is one that has not been asked. */
+  #isElsewhere(followed: Followed): boolean {
+    const { path, otherPaths = [] } = followed.resource;
+    const all = [path, ...otherPaths];
+    followed.path = all[(all.indexOf(followed.path) + 1) % all.length];
+    followed.missed = (followed.missed + 1) % all.length;
+    return followed.missed > 0;
   }
 
   #ended(followed: Followed, error: string | undefined, isNear = false): void {

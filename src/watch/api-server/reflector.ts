@@ -192,6 +192,15 @@ export class Reflector<T> {
     this.#flight = undefined;
   }
 
+  /** The server has it elsewhere: the next request, there, asks for everything. */
+  onMoved(nowMs: number): void {
+    const flight = this.#flight;
+    if (flight === undefined) return;
+    this.#restart();
+    this.#over(flight, nowMs);
+    this.#flight = undefined;
+  }
+
   /** Nothing came until `deadlineMs`. */
   onSilence(nowMs: number): void {
     const flight = this.#flight;

@@ -1,16 +1,20 @@
 /** The resources of an API server that a node follows. */
 import { GATEWAY_KINDS } from "../../kube/gateway/gateway-kinds.ts";
-import { groupOf, type KindInfo, kindNamed, qualifiedPlural } from "../../kube/kinds.ts";
+import { type KindInfo, kindNamed, qualifiedPlural } from "../../kube/kinds.ts";
 
 export interface Resource {
   readonly info: KindInfo;
   /** As errors and RBAC name it: networkpolicies.networking.k8s.io. */
   readonly name: string;
   readonly path: string;
+  /** Where servers of other versions have it, in the same fields. */
+  readonly otherPaths?: readonly string[];
   readonly isOptional?: boolean;
   readonly labelSelector?: string;
   /** All of an object is kept, and not what a node has to know of it. */
   readonly isWhole?: boolean;
+  /** Of a whole object: with its status, and its resourceVersion, which every status that is written changes. */
+  readonly hasStatus?: boolean;
 }
 
 /** As kube-proxy asks: what another proxy serves, or nobody, is not even sent. */
@@ -40,11 +44,26 @@ export const ROUTED_RESOURCES: readonly Resource[] = [
   ...GATEWAY_KINDS.map((info) => ofInfo(info, { isWhole: true, isOptional: true })),
 ];
 
+/** What statuses are decided by: `kinds`, and those of the Gateway API. */
+export function statusResources(kinds: readonly string[]): Resource[] {
+  const kept = { isWhole: true, hasStatus: true };
+  return [
+    ...kinds.map((kind) => resource(kind, kept)),
+    ...GATEWAY_KINDS.map((info) => ofInfo(info, { ...kept, isOptional: true })),
+  ];
+}
+
 function resource(kind: string, more: Partial<Resource> = {}): Resource {
   return ofInfo(kindNamed(kind), more);
 }
 
 function ofInfo(info: KindInfo, more: Partial<Resource>): Resource {
-  const root = groupOf(info) === "" ? `/api/${info.apiVersion}` : `/apis/${info.apiVersion}`;
-  return { info, name: qualifiedPlural(info), path: `${root}/${info.plural}`, ...more };
+  const path = (version: string): string =>
+    `${version.includes("/") ? "/apis" : "/api"}/${version}/${info.plural}`;
+  const otherPaths = info.custom === true ? (info.formerVersions ?? []).map(path) : [];
+  return {
+    ...{ info, name: qualifiedPlural(info), path: path(info.apiVersion) },
+    ...(otherPaths.length > 0 && { otherPaths }),
+    ...more,
+  };
 }

@@ -8,11 +8,12 @@ import type { KubeObject } from "../../kube/objects.ts";
 import { validateObject } from "../../kube/validate/object.ts";
 import type { Received } from "./received.ts";
 
-/** Or why it cannot be used: one line. */
-export function wholeObject(received: Received, info: KindInfo): KubeObject | string {
+/** Or why it cannot be used: one line. `hasStatus`: with its status as it came, and the version that this makes it. */
+export function wholeObject(received: Received, info: KindInfo, hasStatus = false): KubeObject | string {
   const { kind, apiVersion } = info;
-  const { managedFields: _, ...metadata } = (received.metadata ?? {}) as Record<string, unknown>;
-  const { status: __, ...rest } = received as Record<string, unknown>;
+  const { managedFields: _, resourceVersion, ...kept } = (received.metadata ?? {}) as Record<string, unknown>;
+  const metadata = { ...kept, ...(hasStatus && { resourceVersion }) };
+  const { status, ...rest } = received as Record<string, unknown>;
   const problems = new FieldProblems();
   const custom = gatewayKinds(apiVersion, kind);
   const value = { ...rest, apiVersion, kind, metadata };
@@ -29,5 +30,7 @@ export function wholeObject(received: Received, info: KindInfo): KubeObject | st
   if (mistyped !== undefined) return mistyped;
   applyDefaults(object, info.namespaced, "default");
   if (custom === undefined) validateObject(object, info, problems);
-  return wrong() ?? object;
+  const refused = wrong();
+  if (refused !== undefined) return refused;
+  return hasStatus && status !== undefined ? ({ ...object, status } as KubeObject) : object;
 }

@@ -20,6 +20,8 @@ import { validateFilters, validateMatches, validateRuleTimes } from "./route-rul
 
 const GROUP = "gateway.networking.k8s.io";
 const LISTENERS_MAX = 64;
+const ADDRESSES_MAX = 16;
+const METADATA_MAX = 8;
 const SAN_MAX = 5;
 const WEIGHT_MAX = 1_000_000;
 const DOMAIN = "[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
@@ -74,6 +76,24 @@ function checkGateway({ spec }: Gateway, p: FieldProblems): void {
   ];
   for (const [i, keyOf] of keys.entries())
     if (new Set(listeners.map(keyOf)).size < listeners.length) p.invalid(at, "array", texts[i]);
+  const { addresses = [] } = spec;
+  for (const each of addresses) each.type ??= "IPAddress";
+  if (addresses.length > ADDRESSES_MAX) p.tooMany(["spec", "addresses"], addresses.length, ADDRESSES_MAX);
+  checkInfrastructure(spec, p);
+}
+
+/** What becomes labels and annotations of other objects. */
+function checkInfrastructure({ infrastructure }: Gateway["spec"], p: FieldProblems): void {
+  for (const field of ["labels", "annotations"] as const) {
+    const all = Object.entries(infrastructure?.[field] ?? {});
+    const at = ["spec", "infrastructure", field];
+    if (all.length > METADATA_MAX) p.tooMany(at, all.length, METADATA_MAX);
+    for (const [name, value] of all) {
+      for (const message of names.qualifiedName(name)) p.invalid(at, name, message);
+      if (field === "labels")
+        for (const message of names.labelValue(value)) p.invalid([...at, name], value, message);
+    }
+  }
 }
 
 function checkListener(listener: Listener, at: FieldPath, p: FieldProblems): void {
