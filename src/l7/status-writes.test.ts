@@ -218,10 +218,11 @@ t.test("what another of podwire's gateways serves is its own to write about", as
   t.same(Object.keys(byName(first)).sort(), ["Gateway mine", "GatewayClass podwire", "HTTPRoute r"]);
   const { supportedFeatures: features } = byName(first)["GatewayClass podwire"];
   t.notOk(JSON.stringify(features).includes("GatewayStaticAddresses"), "not where Gateways share a Service");
-  const second = one("yours")(written(objects, first));
+  const between = written(objects, first);
+  const second = one("yours")(between);
   const { "HTTPRoute r": status } = byName(second);
   t.match(status.parents, [{ parentRef: { name: "mine" } }, { parentRef: { name: "yours" } }]);
-  const then = written(written(objects, first), second);
+  const then = written(between, second);
   t.same([...one("mine")(then), ...one("yours")(then)], [], "and they do not fight");
 });
 
