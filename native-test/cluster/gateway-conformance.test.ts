@@ -62,7 +62,11 @@ t.test("the Gateway API's conformance tests", { skip: noCluster("ip") }, async (
   const words = [
     ...["env", `KUBECONFIG=${kubeconfig}`, ...addresses, join(PROGRAMS, "gateway-conformance.test")],
     ...[`-test.timeout=${TIMEOUT_MS / 1000}s`, "-gateway-class=podwire"],
-    ...[`-conformance-profiles=${PROFILES.join()}`, `-report-output=${report}`, "-cleanup-base-resources=false"],
+    ...[
+      `-conformance-profiles=${PROFILES.join()}`,
+      `-report-output=${report}`,
+      "-cleanup-base-resources=false",
+    ],
     ...["-organization=podwire", "-project=podwire", "-url=https://podwire.example", "-version=0.1.0"],
     ...["-contact=podwire", ...(ONLY === "" ? [] : [`-run-test=${ONLY}`])],
   ];
@@ -72,7 +76,9 @@ t.test("the Gateway API's conformance tests", { skip: noCluster("ip") }, async (
   t.equal(status, 0);
   if (status !== 0) for (const line of said.split("\n").slice(-200)) t.comment(line.trimEnd());
 
-  const { gatewayAPIVersion, gatewayAPIChannel, profiles, ...rest } = parse(readFileSync(report, "utf8")) as Report;
+  const { gatewayAPIVersion, gatewayAPIChannel, profiles, ...rest } = parse(
+    readFileSync(report, "utf8"),
+  ) as Report;
   t.comment(`> Gateway API ${gatewayAPIVersion}, ${gatewayAPIChannel} channel`);
   const text = ({ result, statistics: { Passed, Failed, Skipped } }: Part): string =>
     `${result}: ${Passed} passed, ${Failed} failed, ${Skipped} skipped`;

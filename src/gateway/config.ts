@@ -122,7 +122,11 @@ function checkStatus({ status, source }: RawConfig, problems: FieldProblems): vo
   if (status === undefined) return;
   if (!("kubernetes" in source))
     problems.invalid(["status"], "a map", "files have no statuses: it needs source.kubernetes");
-  const { addresses = [], service, lease } = status as { addresses?: string[]; service?: string; lease?: string };
+  const {
+    addresses = [],
+    service,
+    lease,
+  } = status as { addresses?: string[]; service?: string; lease?: string };
   for (const [i, text] of addresses.entries())
     if (parseIp(text) === null && dns1123Subdomain(text).length > 0)
       problems.invalid(["status", "addresses", i], text, "must be an IP address, or a name");

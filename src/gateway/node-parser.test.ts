@@ -24,5 +24,9 @@ t.test("one that has it otherwise is told of in a line, with what to do", async 
     ["no list of methods", () => ({ HTTPParser })],
   ];
   for (const [name, own] of cases)
-    t.throws(() => nodeParser(own), { message: /^gateway: this Node\.js, v\d+.*: run podwire with Node\.js 20, 22 or 24$/ }, name);
+    t.throws(
+      () => nodeParser(own),
+      { message: /^gateway: this Node\.js, v\d+.*: run podwire with Node\.js 20, 22 or 24$/ },
+      name,
+    );
 });

@@ -170,13 +170,20 @@ t.test("a Gateway that asks for addresses is programmed where it has all of them
   t.equal(programmed(asking("192.168.50.240")), "Programmed True Programmed");
   t.equal(programmed(asking("192.168.50.240", "FD00:0::1")), "Programmed True Programmed", "however written");
   t.equal(programmed(asking("192.168.50.240", "192.0.2.1")), "Programmed False AddressNotUsable");
-  t.equal(programmed(asking("192.0.2.1"), { addresses: [], isReady: true }), "Programmed False AddressNotUsable");
+  t.equal(
+    programmed(asking("192.0.2.1"), { addresses: [], isReady: true }),
+    "Programmed False AddressNotUsable",
+  );
   t.equal(programmed(asking("")), "Programmed True Programmed", "any one");
 });
 
 t.test("a policy has what podwire says of it at its Gateways, beside what others say", async (t) => {
   const policy = {
-    ...{ apiVersion: `${GATEWAY_GROUP}/v1`, kind: "BackendTLSPolicy", metadata: { name: "p", namespace: "shop" } },
+    ...{
+      apiVersion: `${GATEWAY_GROUP}/v1`,
+      kind: "BackendTLSPolicy",
+      metadata: { name: "p", namespace: "shop" },
+    },
     spec: {
       targetRefs: [{ group: "", kind: "Service", name: "front" }],
       validation: { hostname: "front.internal", wellKnownCACertificates: "System" },
@@ -185,9 +192,15 @@ t.test("a policy has what podwire says of it at its Gateways, beside what others
   const objects = objectsOf(CLASS, gateway([HTTP]), route("r"), policy, ...served("front"));
   const { "BackendTLSPolicy p": first } = byName(writes(objects));
   t.match(first.ancestors, [
-    { controllerName: "podwire.dev/gateway", ancestorRef: { kind: "Gateway", namespace: "shop", name: "gw" } },
+    {
+      controllerName: "podwire.dev/gateway",
+      ancestorRef: { kind: "Gateway", namespace: "shop", name: "gw" },
+    },
   ]);
-  t.same(conditionsOf((first.ancestors as object[])[0]), ["Accepted True Accepted", "ResolvedRefs True ResolvedRefs"]);
+  t.same(conditionsOf((first.ancestors as object[])[0]), [
+    "Accepted True Accepted",
+    "ResolvedRefs True ResolvedRefs",
+  ]);
   const theirs = { controllerName: "example.com/x", ancestorRef: { name: "gw" }, conditions: [] };
   const said = { ancestors: [theirs, ...(first.ancestors as object[])] };
   const then = objects.map((each) =>
@@ -233,7 +246,10 @@ t.test("beside ingress-nginx, its classes' Ingresses have its addresses", async 
   const hosts = { "": [{ path: "/", to: "front" }] };
   const objects = objectsOf(
     ...[cls("podwire", "podwire.dev/ingress"), cls("nginx", "k8s.io/ingress-nginx")],
-    ...[ingress({ name: "ours", hosts, className: "podwire" }), ingress({ name: "theirs", hosts, className: "nginx" })],
+    ...[
+      ingress({ name: "ours", hosts, className: "podwire" }),
+      ingress({ name: "theirs", hosts, className: "nginx" }),
+    ],
   );
   const others = { areIngresses: false, isGateway: () => false };
   const found = statusWrites(objects, { ingress: PLACE, gateway: () => undefined, others }, NOW);

@@ -202,7 +202,12 @@ class StatusMaker {
       value,
     }));
     const { addresses: _, ...rest } = old;
-    const conditions = placed(computed.conditions ?? [], place, "AddressNotAssigned", wantedAddresses(object));
+    const conditions = placed(
+      computed.conditions ?? [],
+      place,
+      "AddressNotAssigned",
+      wantedAddresses(object),
+    );
     const own = timed(conditions, old.conditions);
     return { ...rest, ...(addresses.length > 0 && { addresses }), conditions: own, listeners };
   }
@@ -240,8 +245,7 @@ function pendingOf(
   const missing = wanted.filter((each) => !had.has(canonical(each)));
   if (place !== undefined && missing.length > 0)
     return { reason: "AddressNotUsable", message: `not to be had here: ${missing.join(", ")}` };
-  if (place === undefined || had.size === 0)
-    return { reason: unplaced, message: "it has no address yet" };
+  if (place === undefined || had.size === 0) return { reason: unplaced, message: "it has no address yet" };
   return place.isReady ? undefined : { reason: "Pending", message: "its gateway is not ready yet" };
 }
 

@@ -26,7 +26,11 @@ export function addGateway(command: Command): Command {
     .option("--gateway", "the proxy of Ingresses and Gateways, and nothing of the network")
     .option("--replicas <n>", `pods of the gateway (default: ${REPLICAS})`, replicas)
     .option("--service-type <type>", "LoadBalancer, or NodePort (default: LoadBalancer)", serviceType)
-    .option("--ports <list>", `TCP ports of the gateway's Service, by comma (default: ${PORTS.join()})`, ports)
+    .option(
+      "--ports <list>",
+      `TCP ports of the gateway's Service, by comma (default: ${PORTS.join()})`,
+      ports,
+    )
     .option("--ingress-only", "a gateway for a cluster without the Gateway API");
 }
 
@@ -43,7 +47,8 @@ export function gatewayInstallation(flags: GatewayFlags, own: Command): GatewayI
   const other = own.options
     .map((each) => each.attributeName())
     .find((name) => !known.includes(name) && own.getOptionValueSource(name) === "cli");
-  if (other !== undefined) throw usageError(`${optionNamed(other)} is of agents, and --gateway prints none: leave it out`);
+  if (other !== undefined)
+    throw usageError(`${optionNamed(other)} is of agents, and --gateway prints none: leave it out`);
   const isOwnPlace = own.getOptionValueSource("namespace") === "cli";
   return {
     image: flags.image,

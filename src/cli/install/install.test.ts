@@ -297,21 +297,32 @@ function gatewayManifestsOf(...words: string[]): string {
   return gatewayManifests(gatewayInstallation(command.opts(), command));
 }
 
-t.test("the gateway's manifests are deploy/gateway.yaml, and a gateway reads their configuration", async (t) => {
-  t.equal(gatewayManifestsOf(), page("deploy/gateway.yaml"));
-  const objects = objectsOf(gatewayManifestsOf());
-  const config = readGatewayFile({ file: "x", text: objects.ConfigMap.data["gateway.yaml"] });
-  t.match(config, {
-    ...{ source: { kubernetes: {} }, ingress: { http: 80, https: 443 }, gateways: "all", metrics: { port: 9153 } },
-    status: { service: "podwire-gateway/podwire-gateway" },
-  });
-  const { spec } = objects.Deployment.spec.template;
-  t.ok(spec.terminationGracePeriodSeconds > config.drainSec, "what is under way has its time");
-  const passed = { add: () => {} } as never;
-  const options = { passed, carries: true, customKinds: gatewayKinds };
-  const kinds = parseManifests([{ file: "x", text: gatewayManifestsOf() }], options).map(({ object }) => object.kind);
-  for (const kind of ["Deployment", "Service", "IngressClass", "GatewayClass"]) t.ok(kinds.includes(kind), kind);
-});
+t.test(
+  "the gateway's manifests are deploy/gateway.yaml, and a gateway reads their configuration",
+  async (t) => {
+    t.equal(gatewayManifestsOf(), page("deploy/gateway.yaml"));
+    const objects = objectsOf(gatewayManifestsOf());
+    const config = readGatewayFile({ file: "x", text: objects.ConfigMap.data["gateway.yaml"] });
+    t.match(config, {
+      ...{
+        source: { kubernetes: {} },
+        ingress: { http: 80, https: 443 },
+        gateways: "all",
+        metrics: { port: 9153 },
+      },
+      status: { service: "podwire-gateway/podwire-gateway" },
+    });
+    const { spec } = objects.Deployment.spec.template;
+    t.ok(spec.terminationGracePeriodSeconds > config.drainSec, "what is under way has its time");
+    const passed = { add: () => {} } as never;
+    const options = { passed, carries: true, customKinds: gatewayKinds };
+    const kinds = parseManifests([{ file: "x", text: gatewayManifestsOf() }], options).map(
+      ({ object }) => object.kind,
+    );
+    for (const kind of ["Deployment", "Service", "IngressClass", "GatewayClass"])
+      t.ok(kinds.includes(kind), kind);
+  },
+);
 
 t.test("the gateway's accounts: role and Lease are bound to it, in its namespace", async (t) => {
   const { ServiceAccount, ClusterRoleBinding, RoleBinding, Role, Deployment } = objectsOf(
@@ -334,15 +345,29 @@ t.test("what clusters' gateways differ by", async (t) => {
   t.equal(objects.GatewayClass, undefined);
   t.notMatch(JSON.stringify(objects.ClusterRole), /gateway\.networking/, "nor may it ask");
   t.notMatch(readGatewayFile({ file: "x", text: objects.ConfigMap.data["gateway.yaml"] }).gateways, ["all"]);
-  const config = (...more: string[]) => objectsOf(gatewayManifestsOf(...more)).Deployment.spec.template.metadata;
-  t.not(JSON.stringify(config("--ingress-only")), JSON.stringify(config()), "another configuration makes other pods");
+  const config = (...more: string[]) =>
+    objectsOf(gatewayManifestsOf(...more)).Deployment.spec.template.metadata;
+  t.not(
+    JSON.stringify(config("--ingress-only")),
+    JSON.stringify(config()),
+    "another configuration makes other pods",
+  );
 });
 
 t.test("options of agents and of gateways are not mixed, and wrong ones not printed", async (t) => {
-  t.throws(() => gatewayManifestsOf("--pod-cidr", "10.0.0.0/8"), { message: /^--pod-cidr is of agents/, exitCode: 2 });
+  t.throws(() => gatewayManifestsOf("--pod-cidr", "10.0.0.0/8"), {
+    message: /^--pod-cidr is of agents/,
+    exitCode: 2,
+  });
   t.throws(() => gatewayManifestsOf("--cni-bin-dir", "/x"), { message: /^--cni-bin-dir is of agents/ });
   const alone = { message: /^--ports is a gateway's: give --gateway as well/, exitCode: 2 };
   t.throws(() => refuseGatewayOptions(gatewayCommand("--ports", "80")), alone);
-  for (const words of ["--replicas 0", "--ports 80,80", "--ports none", "--ports 70000", "--service-type ClusterIP"])
+  for (const words of [
+    "--replicas 0",
+    "--ports 80,80",
+    "--ports none",
+    "--ports 70000",
+    "--service-type ClusterIP",
+  ])
     t.throws(() => gatewayManifestsOf(...words.split(" ")), words);
 });

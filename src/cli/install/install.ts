@@ -3,7 +3,12 @@
 import type { Command } from "commander";
 import { print } from "../context.ts";
 import { gatewayManifests } from "./gateway-manifests.ts";
-import { addGateway, type GatewayFlags, gatewayInstallation, refuseGatewayOptions } from "./gateway-options.ts";
+import {
+  addGateway,
+  type GatewayFlags,
+  gatewayInstallation,
+  refuseGatewayOptions,
+} from "./gateway-options.ts";
 import { installManifests } from "./manifests.ts";
 import { addPlace, addSettings, checkPrint, installation } from "./options.ts";
 

@@ -19,7 +19,13 @@ function candidate(t: Test, { connection }: ListeningCluster, identity: string, 
   const log: string[] = [];
   let isHeld = false;
   const lease = new Lease({
-    ...{ connection: connection(token), namespace: "default", name: "podwire-gateway", identity, times: TIMES },
+    ...{
+      connection: connection(token),
+      namespace: "default",
+      name: "podwire-gateway",
+      identity,
+      times: TIMES,
+    },
     onChange: (now) => {
       isHeld = now;
       log.push(now ? "held" : "lost");
@@ -63,7 +69,11 @@ t.test("one has it, and renews it; the other has it as soon as it lets go", asyn
 t.test("whoever says nothing any more loses it, and not sooner than it says", async (t) => {
   const served = await listeningCluster(t);
   const silent = {
-    ...{ apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata: { name: "podwire-gateway", namespace: "default" } },
+    ...{
+      apiVersion: "coordination.k8s.io/v1",
+      kind: "Lease",
+      metadata: { name: "podwire-gateway", namespace: "default" },
+    },
     spec: { holderIdentity: "gone", leaseDurationSeconds: 1, renewTime: "2020-01-01T00:00:00.000000Z" },
   };
   served.cluster.update(silent as unknown as KubeObject);
@@ -79,7 +89,10 @@ t.test("who cannot renew it lets go, and says why once; who may not ask is told"
   const one = candidate(t, served, "one");
   one.lease.start();
   t.ok(await until(one.isHeld));
-  const other = { ...served.cluster.get("Lease", KEY), spec: { ...specOf(served.cluster), holderIdentity: "thief" } };
+  const other = {
+    ...served.cluster.get("Lease", KEY),
+    spec: { ...specOf(served.cluster), holderIdentity: "thief" },
+  };
   served.cluster.update(other as unknown as KubeObject);
   t.ok(await until(() => !one.isHeld()), "somebody has it who did not wait");
   const refused = candidate(t, served, "two", "nobody");

@@ -138,7 +138,12 @@ export class Lease {
     const body = {
       ...{ apiVersion: "coordination.k8s.io/v1", kind: "Lease" },
       // Whoever has written meanwhile is the holder: then this is refused.
-      metadata: { ...stored?.metadata, namespace, name, ...(resourceVersion !== undefined && { resourceVersion }) },
+      metadata: {
+        ...stored?.metadata,
+        namespace,
+        name,
+        ...(resourceVersion !== undefined && { resourceVersion }),
+      },
       spec,
     };
     const answer = await askOnce(

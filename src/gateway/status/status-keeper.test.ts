@@ -74,7 +74,9 @@ t.test("statuses of all kinds appear, follow the objects, and then it rests", as
   const { cluster } = served;
   const { lines } = keeper(t, served);
   t.ok(await until(() => programmed(cluster) === "True"));
-  t.match(statusOf(cluster, stored("Gateway"), "shop/gw"), { addresses: [{ type: "IPAddress", value: "192.0.2.1" }] });
+  t.match(statusOf(cluster, stored("Gateway"), "shop/gw"), {
+    addresses: [{ type: "IPAddress", value: "192.0.2.1" }],
+  });
   const route = () => statusOf(cluster, stored("HTTPRoute"), "shop/r")?.parents?.[0]?.conditions?.[1]?.reason;
   t.ok(await until(() => route() === "BackendNotFound"));
   t.ok(await until(() => statusOf(cluster, "Ingress", "shop/web") !== undefined));
@@ -138,7 +140,9 @@ async function writing(t: Test, token?: string) {
   const writer = new StatusWriter({
     connection: served.connection(token),
     pathOf: (kind) =>
-      kind === "Ingress" ? "/apis/networking.k8s.io/v1/ingresses" : `/apis/${GATEWAY_GROUP}/v1/gatewayclasses`,
+      kind === "Ingress"
+        ? "/apis/networking.k8s.io/v1/ingresses"
+        : `/apis/${GATEWAY_GROUP}/v1/gatewayclasses`,
     ...{ onRefused: (why) => refused.push(why), againMs: 20, sameMs: 400 },
   });
   t.teardown(() => writer.close());
@@ -150,7 +154,13 @@ async function writing(t: Test, token?: string) {
 }
 
 const conditions = [
-  { type: "Accepted", status: "True", reason: "Accepted", message: "", lastTransitionTime: "2026-01-01T00:00:00Z" },
+  {
+    type: "Accepted",
+    status: "True",
+    reason: "Accepted",
+    message: "",
+    lastTransitionTime: "2026-01-01T00:00:00Z",
+  },
 ];
 const OWN = stored("GatewayClass");
 
@@ -168,7 +178,10 @@ t.test("a status is written as a whole: fields that it has no more go", async (t
 t.test("nothing is written about a version that is another's by now, nor about what is gone", async (t) => {
   const { cluster, writer, refused, read } = await writing(t);
   const object = read("GatewayClass", "podwire");
-  cluster.update({ ...cluster.get(OWN, "podwire"), metadata: { ...object.metadata, labels: { a: "b" } } } as KubeObject);
+  cluster.update({
+    ...cluster.get(OWN, "podwire"),
+    metadata: { ...object.metadata, labels: { a: "b" } },
+  } as KubeObject);
   const gone = { ...object, metadata: { ...object.metadata, name: "gone" } };
   writer.write([
     { object, status: { conditions } },
@@ -197,7 +210,10 @@ t.test("what a server does not keep it is not told for ever", async (t) => {
 t.test("one that is refused keeps no other waiting; why is said once", async (t) => {
   const { cluster, writer, refused, read } = await writing(t);
   const bad = { object: read("GatewayClass", "podwire"), status: { conditions: "none" } };
-  writer.write([bad, { object: read("Ingress", "shop/web"), status: { loadBalancer: { ingress: [{ ip: "192.0.2.9" }] } } }]);
+  writer.write([
+    bad,
+    { object: read("Ingress", "shop/web"), status: { loadBalancer: { ingress: [{ ip: "192.0.2.9" }] } } },
+  ]);
   t.ok(await until(() => statusOf(cluster, "Ingress", "shop/web")?.loadBalancer?.ingress !== undefined));
   await sleep(100);
   t.equal(refused.length, 1);

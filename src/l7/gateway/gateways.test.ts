@@ -554,7 +554,11 @@ t.test(
     const told = new World(
       secret,
       withSpec(gateway([HTTP, https({ options: { "example.com/a": "b" } })]), {
-        ...{ addresses: [{ value: "192.0.2.1" }], infrastructure: { labels: { a: "b" } }, defaultScope: "All" },
+        ...{
+          addresses: [{ value: "192.0.2.1" }],
+          infrastructure: { labels: { a: "b" } },
+          defaultScope: "All",
+        },
       }),
       withSpec(route, { useDefaultGateways: "All" }),
     );
@@ -598,7 +602,11 @@ t.test("a Gateway that asks for what nothing here does is not accepted, and serv
   for (const [why, cls, more] of cases) {
     const world = new World(cls, withSpec(gateway([HTTP]), more), route);
     t.same(world.conditions("Gateway shop/gw"), [`Accepted=False(${why})`, "Programmed=False(Invalid)"]);
-    t.match(world.conditions("Gateway shop/gw", "http"), ["Accepted=True(Accepted)", {}, "Programmed=False(Invalid)"]);
+    t.match(world.conditions("Gateway shop/gw", "http"), [
+      "Accepted=True(Accepted)",
+      {},
+      "Programmed=False(Invalid)",
+    ]);
     t.equal(world.short("http://h/"), "404");
     t.match(world.evaluator.notes.join("\n"), new RegExp(`Gateway shop/gw: Accepted is False: ${why}: `));
   }
@@ -610,44 +618,66 @@ t.test("a Gateway that asks for what nothing here does is not accepted, and serv
   t.same(world.conditions("Gateway shop/gw"), ["Accepted=True(Accepted)", "Programmed=True(Programmed)"]);
 });
 
-t.test("a policy for backends says at each Gateway whether it is heeded: the older one has a port", async (t) => {
-  const policy = (name: string, target: object, caCertificateRefs: object[], at = "2026-01-01T00:00:00Z"): object => ({
-    ...{ apiVersion: `${GATEWAY_GROUP}/v1`, kind: "BackendTLSPolicy" },
-    metadata: { name, namespace: "shop", creationTimestamp: at },
-    spec: {
-      targetRefs: [{ group: "", kind: "Service", ...target }],
-      validation: { hostname: "a.internal", caCertificateRefs },
-    },
-  });
-  const ref = (name: string, kind = "ConfigMap") => ({ group: "", kind, name });
-  const ca = {
-    ...{ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "ca", namespace: "shop" } },
-    data: { "ca.crt": (await makeCredentials("l7", [], [])).ca },
-  };
-  const other = { ...gateway([HTTP]), metadata: { name: "other", namespace: "shop" } };
-  const world = new World(
-    ...[gateway([HTTP]), other, ca],
-    httpRoute("r", { parentRefs: [{ name: "gw" }, { name: "other" }], rules: [rule("/", "a")] }),
-    httpRoute("s", { rules: [rule("/b", "b", { backendRefs: [to("b"), to("lonely")] })] }),
-    policy("late", { name: "a" }, [ref("ca")], "2026-01-02T00:00:00Z"),
-    policy("early", { name: "a" }, [ref("ca")]),
-    policy("port", { name: "a", sectionName: "http" }, [ref("ca")], "2026-01-03T00:00:00Z"),
-    policy("none", { name: "b" }, [ref("gone"), ref("ca", "Secret")]),
-    policy("half", { name: "lonely" }, [ref("ca"), ref("gone")]),
-    policy("unused", { name: "c" }, [ref("ca")]),
-    // Nobody serves it, and its policy is heeded all the same.
-    { apiVersion: "v1", kind: "Service", metadata: { name: "lonely", namespace: "shop" }, spec: { ports: [{ port: 80 }] } },
-  );
-  const said = (name: string): string[] =>
-    (world.evaluator.statuses.find(({ object }) => object === `BackendTLSPolicy shop/${name}`)?.ancestors ?? []).map(
-      ({ ancestorRef, conditions }) =>
-        `${ancestorRef.name}: ${conditions.map(({ status, reason }) => `${status} ${reason}`).join(", ")}`,
+t.test(
+  "a policy for backends says at each Gateway whether it is heeded: the older one has a port",
+  async (t) => {
+    const policy = (
+      name: string,
+      target: object,
+      caCertificateRefs: object[],
+      at = "2026-01-01T00:00:00Z",
+    ): object => ({
+      ...{ apiVersion: `${GATEWAY_GROUP}/v1`, kind: "BackendTLSPolicy" },
+      metadata: { name, namespace: "shop", creationTimestamp: at },
+      spec: {
+        targetRefs: [{ group: "", kind: "Service", ...target }],
+        validation: { hostname: "a.internal", caCertificateRefs },
+      },
+    });
+    const ref = (name: string, kind = "ConfigMap") => ({ group: "", kind, name });
+    const ca = {
+      ...{ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "ca", namespace: "shop" } },
+      data: { "ca.crt": (await makeCredentials("l7", [], [])).ca },
+    };
+    const other = { ...gateway([HTTP]), metadata: { name: "other", namespace: "shop" } };
+    const world = new World(
+      ...[gateway([HTTP]), other, ca],
+      httpRoute("r", { parentRefs: [{ name: "gw" }, { name: "other" }], rules: [rule("/", "a")] }),
+      httpRoute("s", { rules: [rule("/b", "b", { backendRefs: [to("b"), to("lonely")] })] }),
+      policy("late", { name: "a" }, [ref("ca")], "2026-01-02T00:00:00Z"),
+      policy("early", { name: "a" }, [ref("ca")]),
+      policy("port", { name: "a", sectionName: "http" }, [ref("ca")], "2026-01-03T00:00:00Z"),
+      policy("none", { name: "b" }, [ref("gone"), ref("ca", "Secret")]),
+      policy("half", { name: "lonely" }, [ref("ca"), ref("gone")]),
+      policy("unused", { name: "c" }, [ref("ca")]),
+      // Nobody serves it, and its policy is heeded all the same.
+      {
+        apiVersion: "v1",
+        kind: "Service",
+        metadata: { name: "lonely", namespace: "shop" },
+        spec: { ports: [{ port: 80 }] },
+      },
     );
-  t.same(said("early"), ["gw: True Accepted, True ResolvedRefs", "other: True Accepted, True ResolvedRefs"]);
-  t.same(said("late")[0], "gw: False Conflicted, True ResolvedRefs");
-  t.same(said("port")[0], "gw: True Accepted, True ResolvedRefs", "for one port alone");
-  t.same(said("none"), ["gw: False NoValidCACertificate, False InvalidCACertificateRef"]);
-  t.same(said("half"), ["gw: True Accepted, False InvalidCACertificateRef"]);
-  t.same(said("unused"), []);
-  t.match(world.evaluator.notes.join("\n"), /BackendTLSPolicy shop\/late: Accepted is False at Gateway gw: Conflicted: /);
-});
+    const said = (name: string): string[] =>
+      (
+        world.evaluator.statuses.find(({ object }) => object === `BackendTLSPolicy shop/${name}`)
+          ?.ancestors ?? []
+      ).map(
+        ({ ancestorRef, conditions }) =>
+          `${ancestorRef.name}: ${conditions.map(({ status, reason }) => `${status} ${reason}`).join(", ")}`,
+      );
+    t.same(said("early"), [
+      "gw: True Accepted, True ResolvedRefs",
+      "other: True Accepted, True ResolvedRefs",
+    ]);
+    t.same(said("late")[0], "gw: False Conflicted, True ResolvedRefs");
+    t.same(said("port")[0], "gw: True Accepted, True ResolvedRefs", "for one port alone");
+    t.same(said("none"), ["gw: False NoValidCACertificate, False InvalidCACertificateRef"]);
+    t.same(said("half"), ["gw: True Accepted, False InvalidCACertificateRef"]);
+    t.same(said("unused"), []);
+    t.match(
+      world.evaluator.notes.join("\n"),
+      /BackendTLSPolicy shop\/late: Accepted is False at Gateway gw: Conflicted: /,
+    );
+  },
+);

@@ -22,8 +22,8 @@ import {
   withheld,
 } from "./listeners.ts";
 import { GATEWAY_CONTROLLER, ownClasses } from "./own-gateways.ts";
-import { decideRequest } from "./requests.ts";
 import { classRefusal, gatewayRefusal, type Refusal } from "./refusal.ts";
+import { decideRequest } from "./requests.ts";
 import { type RouteRule, RuleMaker, type Unresolved } from "./route-rule.ts";
 import { type ServedListener, served } from "./served-listener.ts";
 import type { ObjectStatus } from "./status.ts";

@@ -256,33 +256,39 @@ t.test("where the lab's file says so, nobody serves anything", async (t) => {
   t.notMatch(cluster.get(stored("Gateway"), "shop/gw"), { status: {} });
 });
 
-t.test("labels, annotations and addresses of a Gateway's own; what it may not ask for takes it away", async (t) => {
-  const { cluster } = started();
-  const asking = (more: object): object => {
-    const own = gateway([HTTP]) as { spec: object };
-    return { ...own, spec: { ...own.spec, ...more } };
-  };
-  const infrastructure = {
-    labels: { team: "edge", "app.kubernetes.io/instance": "mine" },
-    annotations: { "example.com/a": "b" },
-  };
-  put(cluster, asking({ infrastructure, addresses: [{ value: "192.168.50.244" }] }));
-  const key = "shop/gw-podwire";
-  const status = () =>
-    (cluster.get(stored("Gateway"), "shop/gw") as unknown as { status?: { addresses?: object[]; conditions: object[] } })
-      .status;
-  await until(() => (status()?.addresses === undefined ? undefined : true));
-  t.match(status()?.addresses, [{ value: "192.168.50.244" }]);
-  for (const kind of PARTS)
-    t.match(cluster.get(kind, key)?.metadata, {
-      labels: { team: "edge", "app.kubernetes.io/instance": "gw-podwire" },
+t.test(
+  "labels, annotations and addresses of a Gateway's own; what it may not ask for takes it away",
+  async (t) => {
+    const { cluster } = started();
+    const asking = (more: object): object => {
+      const own = gateway([HTTP]) as { spec: object };
+      return { ...own, spec: { ...own.spec, ...more } };
+    };
+    const infrastructure = {
+      labels: { team: "edge", "app.kubernetes.io/instance": "mine" },
       annotations: { "example.com/a": "b" },
-    });
-  const [pod] = cluster.list("Pod", "shop");
-  t.match(pod.metadata, { labels: { team: "edge" }, annotations: { "example.com/a": "b" } });
-  put(cluster, asking({ addresses: [{ value: "192.0.2.1" }] }));
-  await until(() => (JSON.stringify(status()).includes("AddressNotUsable") ? true : undefined));
-  put(cluster, asking({ addresses: [{ type: "Hostname", value: "a.example" }] }));
-  await until(() => (cluster.get("Service", key) === undefined ? true : undefined));
-  await until(() => (JSON.stringify(status()).includes("UnsupportedAddress") ? true : undefined));
-});
+    };
+    put(cluster, asking({ infrastructure, addresses: [{ value: "192.168.50.244" }] }));
+    const key = "shop/gw-podwire";
+    const status = () =>
+      (
+        cluster.get(stored("Gateway"), "shop/gw") as unknown as {
+          status?: { addresses?: object[]; conditions: object[] };
+        }
+      ).status;
+    await until(() => (status()?.addresses === undefined ? undefined : true));
+    t.match(status()?.addresses, [{ value: "192.168.50.244" }]);
+    for (const kind of PARTS)
+      t.match(cluster.get(kind, key)?.metadata, {
+        labels: { team: "edge", "app.kubernetes.io/instance": "gw-podwire" },
+        annotations: { "example.com/a": "b" },
+      });
+    const [pod] = cluster.list("Pod", "shop");
+    t.match(pod.metadata, { labels: { team: "edge" }, annotations: { "example.com/a": "b" } });
+    put(cluster, asking({ addresses: [{ value: "192.0.2.1" }] }));
+    await until(() => (JSON.stringify(status()).includes("AddressNotUsable") ? true : undefined));
+    put(cluster, asking({ addresses: [{ type: "Hostname", value: "a.example" }] }));
+    await until(() => (cluster.get("Service", key) === undefined ? true : undefined));
+    await until(() => (JSON.stringify(status()).includes("UnsupportedAddress") ? true : undefined));
+  },
+);

@@ -19,7 +19,13 @@ export interface ListeningCluster {
 export async function listeningCluster(t: Test): Promise<ListeningCluster> {
   const credentials = await makeCredentials("test", ["localhost"], ["127.0.0.1"]);
   const cluster = makeCluster({ hasApi: true });
-  const server = await serveApi({ cluster, credentials, programs: new TestPrograms(), port: 0, log: () => {} });
+  const server = await serveApi({
+    cluster,
+    credentials,
+    programs: new TestPrograms(),
+    port: 0,
+    log: () => {},
+  });
   t.teardown(() => server.close());
   const bytes = (text: string) => ({ data: Buffer.from(text) });
   const servers = [new URL(`https://127.0.0.1:${server.port}`)];

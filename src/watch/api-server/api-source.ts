@@ -170,9 +170,7 @@ export class ApiSource implements ObjectSource {
     if (this.#isOwnNode(resource, received)) this.#node.seen(received);
     const { info, isWhole, hasStatus } = resource;
     const kept =
-      isWhole === true
-        ? wholeObject(received, info, hasStatus)
-        : keptObject(received, info, this.#nodeName);
+      isWhole === true ? wholeObject(received, info, hasStatus) : keptObject(received, info, this.#nodeName);
     if (typeof kept === "string") {
       this.#refuse(resource, received, kept);
       return undefined;

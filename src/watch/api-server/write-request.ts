@@ -43,7 +43,11 @@ export function askOnce(
         clearTimeout(patience);
         const isDone = status >= 200 && status < 300;
         const text = Buffer.concat(parts).toString();
-        resolve(isDone ? { body: bodyOf(text) } : { status, why: error ?? statusOf(text).message ?? `status ${status}` });
+        resolve(
+          isDone
+            ? { body: bodyOf(text) }
+            : { status, why: error ?? statusOf(text).message ?? `status ${status}` },
+        );
       },
     });
   });
