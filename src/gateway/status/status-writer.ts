@@ -40,7 +40,8 @@ export class StatusWriter {
   #refused = new Map<string, StatusWrite>();
   #isBusy = false;
   #isClosed = false;
-  #told = "";
+  /** Why each was refused last, as it was told. */
+  readonly #told = new Map<string, string>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: StatusWriterOptions) {
@@ -51,6 +52,7 @@ export class StatusWriter {
   write(changes: readonly StatusWrite[]): void {
     const all = new Map(changes.map((each): [string, StatusWrite] => [nameOf(each.object), each]));
     for (const name of this.#written.keys()) if (!all.has(name)) this.#written.delete(name);
+    for (const name of this.#told.keys()) if (!all.has(name)) this.#told.delete(name);
     for (const [name, each] of this.#refused) {
       const now = all.get(name);
       if (now === undefined || textOf(now) !== textOf(each)) this.#refused.delete(name);
@@ -81,7 +83,7 @@ export class StatusWriter {
       // Another one may have been said while this one was under way.
       if (this.#due.get(name) === change) this.#due.delete(name);
       if (refusal === undefined) {
-        this.#told = "";
+        this.#told.delete(name);
         this.#written.set(name, { text: textOf(change), atMs: performance.now() });
       } else if (!OVERTAKEN.includes(refusal.status)) {
         this.#tell(name, refusal);
@@ -94,8 +96,8 @@ export class StatusWriter {
   }
 
   #tell(name: string, refusal: Refusal): void {
-    if (!isAnswer(refusal) || this.#told === refusal.why) return;
-    this.#told = refusal.why;
+    if (!isAnswer(refusal) || this.#told.get(name) === refusal.why) return;
+    this.#told.set(name, refusal.why);
     this.#options.onRefused(`${name}: ${refusal.why}`);
   }
 

@@ -602,10 +602,11 @@ t.test("a Gateway that asks for what nothing here does is not accepted, and serv
   for (const [why, cls, more] of cases) {
     const world = new World(cls, withSpec(gateway([HTTP]), more), route);
     t.same(world.conditions("Gateway shop/gw"), [`Accepted=False(${why})`, "Programmed=False(Invalid)"]);
-    t.match(world.conditions("Gateway shop/gw", "http"), [
+    t.same(world.conditions("Gateway shop/gw", "http"), [
       "Accepted=True(Accepted)",
-      {},
+      "ResolvedRefs=True(ResolvedRefs)",
       "Programmed=False(Invalid)",
+      "Conflicted=False(NoConflicts)",
     ]);
     t.equal(world.short("http://h/"), "404");
     t.match(world.evaluator.notes.join("\n"), new RegExp(`Gateway shop/gw: Accepted is False: ${why}: `));

@@ -286,9 +286,9 @@ t.test(
     const [pod] = cluster.list("Pod", "shop");
     t.match(pod.metadata, { labels: { team: "edge" }, annotations: { "example.com/a": "b" } });
     put(cluster, asking({ addresses: [{ value: "192.0.2.1" }] }));
-    await until(() => (JSON.stringify(status()).includes("AddressNotUsable") ? true : undefined));
+    await until(() => (JSON.stringify(status())?.includes("AddressNotUsable") ? true : undefined));
     put(cluster, asking({ addresses: [{ type: "Hostname", value: "a.example" }] }));
     await until(() => (cluster.get("Service", key) === undefined ? true : undefined));
-    await until(() => (JSON.stringify(status()).includes("UnsupportedAddress") ? true : undefined));
+    await until(() => (JSON.stringify(status())?.includes("UnsupportedAddress") ? true : undefined));
   },
 );
