@@ -57,7 +57,14 @@ export function checkNamespaces(
 
 /** A manifest with what was added to the object when it was new, which it does not repeat. */
 export function asBefore(object: KubeObject, old: KubeObject | undefined): KubeObject {
+  if (object.kind === "CustomResourceDefinition") return withoutStatus(object);
   return old === undefined || object.kind !== "Pod" ? object : withAccountOf(object as Pod, old as Pod);
+}
+
+/** What generates definitions writes a status of nulls beside them, which would take away what is established. */
+function withoutStatus(object: KubeObject): KubeObject {
+  const { status: _, ...rest } = object as KubeObject & { status?: object };
+  return rest as KubeObject;
 }
 
 /** Of these the cluster fills in fields of the spec, which a later manifest does not repeat. */
