@@ -11,7 +11,7 @@ const PROFILES = ["GATEWAY-HTTP", "GATEWAY-TLS", "GATEWAY-GRPC"];
 const TIMEOUT_MS = 1_200_000;
 /** One of the suite's tests alone, by its name. */
 const ONLY = process.env.PODWIRE_GATEWAY_TEST ?? "";
-/** The suite's DNS server, as far as it asks it: an answer to each question. */
+/** The suite's DNS server, as far as it asks it: an answer to each question. As a shell's program it takes any arguments. */
 const ANSWERER = `
 const socket = require("node:dgram").createSocket("udp4");
 socket.on("message", (bytes, { port, address }) => {
@@ -48,7 +48,7 @@ t.test("the Gateway API's conformance tests", { skip: noCluster("ip") }, async (
     loadBalancer: { pool: "192.168.50.128-192.168.50.190" },
     images: [
       { match: "echo-basic", run: [join(PROGRAMS, "echo-basic")] },
-      { match: "coredns", run: [process.execPath, "-e", ANSWERER, "answerer"] },
+      { match: "coredns", run: ["/bin/sh", "-c", `exec "${process.execPath}" -e '${ANSWERER}'`] },
     ],
   });
   t.teardown(() => lab.down());

@@ -162,7 +162,7 @@ t.test(
         const posted = `/api/v1/namespaces/${NAMESPACE}/pods?${strict}`;
         const { status, body } = await admin.ask("POST", posted, pod);
         t.equal(status, 201, body.message);
-        pod.spec = { ...spec, hostNetwork: true };
+        pod.spec = { ...spec, hostPID: true };
         t.match(
           await admin.ask("POST", posted, pod),
           { status: 403, body: { message: /restricted/ } },
