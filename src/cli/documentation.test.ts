@@ -188,6 +188,7 @@ t.test("examples that stand beside their files print what the page says", async 
     const folder = t.testdir();
     for (const [name, text] of files) writeFileSync(join(folder, name), text);
     for (const { at, words, output } of examples) {
+      if (!words.some((word) => files.has(word))) continue; // it asks the lab that runs here, if there is one
       const { stdout, stderr } = podwire.run(
         words.map((word) => (files.has(word) ? join(folder, word) : word)),
       );

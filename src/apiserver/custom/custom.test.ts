@@ -162,6 +162,7 @@ t.test("unknown fields go, and defaults come in", async (t) => {
         properties: {
           size: { type: "integer", default: 3 },
           mode: { type: "string", default: "a", nullable: true },
+          text: { type: "string" },
           inner: { type: "object", default: {}, properties: { on: { type: "boolean", default: true } } },
           free: { type: "object", "x-kubernetes-preserve-unknown-fields": true },
           items: {
@@ -186,10 +187,11 @@ t.test("unknown fields go, and defaults come in", async (t) => {
   const spec = {
     size: null,
     mode: null,
+    text: null,
     gone: 1,
     free: { a: { b: 1 } },
     items: [{ x: 1 }, { n: "y" }],
-    map: { a: { k: "1", z: 1 } },
+    map: { a: { k: "1", z: 1 }, b: null, c: {} },
     template,
   };
   const { object, unknown } = prune({ ...meta, spec, other: 1 } as unknown as JsonObject, schema);
@@ -202,7 +204,7 @@ t.test("unknown fields go, and defaults come in", async (t) => {
       inner: { on: true },
       free: { a: { b: 1 } },
       items: [{ n: "x" }, { n: "y" }],
-      map: { a: { k: "1" } },
+      map: { a: { k: "1" }, c: {} },
       template: { apiVersion: "v1", kind: "Pod", metadata: { name: "p" }, spec: {} },
     },
   });

@@ -61,7 +61,7 @@ function defaulted(value: Json, schema: Schema): Json {
   const made: JsonObject = {};
   for (const [name, child] of Object.entries(value)) {
     const field = member(properties, name) ?? (typeof more === "object" ? more : undefined);
-    const isNothing = child === null && field?.default !== undefined && field.nullable !== true;
+    const isNothing = child === null && field !== undefined && field.nullable !== true;
     if (!isNothing) made[name] = field === undefined ? child : defaulted(child, field);
   }
   for (const [name, field] of Object.entries(properties)) {

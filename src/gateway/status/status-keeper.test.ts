@@ -143,7 +143,7 @@ async function writing(t: Test, token?: string) {
       kind === "Ingress"
         ? "/apis/networking.k8s.io/v1/ingresses"
         : `/apis/${GATEWAY_GROUP}/v1/gatewayclasses`,
-    ...{ onRefused: (why) => refused.push(why), againMs: 20, sameMs: 400 },
+    ...{ onRefused: (why) => refused.push(why), againMs: 20, sameMs: 10_000 },
   });
   t.teardown(() => writer.close());
   const read = (kind: string, key: string): KubeObject => {
@@ -196,14 +196,18 @@ t.test("nothing is written about a version that is another's by now, nor about w
 t.test("what a server does not keep it is not told for ever", async (t) => {
   const { cluster, writer, read } = await writing(t);
   const status = { conditions, example: "a field that it does not know" };
+  const version = (): string | undefined => cluster.get(OWN, "podwire")?.metadata.resourceVersion;
+  const before = version();
+  writer.write([{ object: read("GatewayClass", "podwire"), status }]);
+  t.ok(await until(() => version() !== before));
   const versions = new Set<string | undefined>();
   const start = performance.now();
   for (let i = 0; i < 10; i++) {
     writer.write([{ object: read("GatewayClass", "podwire"), status }]);
     await sleep(25);
-    versions.add(cluster.get(OWN, "podwire")?.metadata.resourceVersion);
+    versions.add(version());
   }
-  t.ok(performance.now() - start < 400, "sooner than the same is written once more");
+  t.ok(performance.now() - start < 10_000, "sooner than the same is written once more");
   t.equal(versions.size, 1);
 });
 
