@@ -80,7 +80,8 @@ t.test("a manifest's own status of a definition, as generators write it, changes
   const told: unknown[] = [];
   for (let i = 0; i < 2; i++) {
     cluster.apply([{ file: "crd.yaml", text }], { carries: true });
-    const { conditions } = (cluster.get("CustomResourceDefinition", "gates.example.com") as never as Told).status;
+    const { conditions } = (cluster.get("CustomResourceDefinition", "gates.example.com") as never as Told)
+      .status;
     told.push(conditions.map((each) => `${each.type} ${each.status}`));
   }
   const fine = ["NamesAccepted True", "Established True"];
