@@ -31,7 +31,6 @@ interface Part {
   readonly result: string;
   readonly statistics: Statistics;
   readonly failedTests?: readonly string[];
-  readonly skippedTests?: readonly string[];
   readonly unsupportedFeatures?: readonly string[];
 }
 

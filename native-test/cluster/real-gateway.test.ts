@@ -89,9 +89,9 @@ class Gateways {
   /** At an address of loopback of its own; as the manifests configure it but for that, and for the ports. */
   async start(t: Test, address: string): Promise<Running> {
     const { data } = documents(join(ROOT, "deploy/gateway.yaml")).find(({ kind }) => kind === "ConfigMap");
-    const [{ contents }] = parseAllDocuments(data["gateway.yaml"]);
+    const [document] = parseAllDocuments(data["gateway.yaml"]);
     const config = {
-      ...(contents as Json).toJSON(),
+      ...(document.toJS() as object),
       ...{ source: { kubernetes: { kubeconfig: this.#kubeconfig } }, ingress: { http: 8080 } },
       ...{ address, metrics: { address, port: 9153 }, accessLog: "off", drainSec: 1 },
     };

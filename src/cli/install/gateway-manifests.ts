@@ -142,9 +142,10 @@ subjects:
 
 /** docs/gateway.md has every setting. */
 function configurationOf({ namespace, isIngressOnly }: GatewayInstallation): string {
+  const gateways = isIngressOnly ? "" : "gateways: all # at the ports of their listeners\n";
   return `source: { kubernetes: {} }
 ingress: { http: 80, https: 443 }
-${isIngressOnly ? "" : "gateways: all # at the ports of their listeners\n"}status: { service: ${quoted(`${namespace}/${NAME}`)} }
+${gateways}status: { service: ${quoted(`${namespace}/${NAME}`)} }
 metrics: { port: ${METRICS_PORT} }
 drainSec: ${DRAIN_SEC}
 `;
@@ -162,8 +163,8 @@ const container = ({ image, ports }: GatewayInstallation): string => `        - 
           imagePullPolicy: IfNotPresent
           command: [ podwire, gateway, --config, /etc/podwire/gateway.yaml ]
           ports:
-${ports.map((port) => `            - { containerPort: ${port} }\n`).join("")}            - { name: metrics, containerPort: ${METRICS_PORT} }
-          securityContext:
+            - { name: metrics, containerPort: ${METRICS_PORT} }
+${ports.map((port) => `            - { containerPort: ${port} }\n`).join("")}          securityContext:
             allowPrivilegeEscalation: false
             readOnlyRootFilesystem: true
             capabilities: { drop: [ ALL ] }

@@ -1,5 +1,5 @@
-// podwire install --print: the manifests that make podwire the network of a cluster; with --gateway those that make it the
-// proxy of its Ingresses and Gateways.
+// podwire install --print: the manifests that make podwire the network of a cluster; with --gateway those that make it
+// the proxy of its Ingresses and Gateways.
 import type { Command } from "commander";
 import { print } from "../context.ts";
 import { gatewayManifests } from "./gateway-manifests.ts";
@@ -13,8 +13,8 @@ import { installManifests } from "./manifests.ts";
 import { addPlace, addSettings, checkPrint, installation } from "./options.ts";
 
 const HELP = `
-Without options, and without a kubeconfig at hand, it is deploy/podwire.yaml; with --gateway alone deploy/gateway.yaml. What
-comes before and after, the end of kube-proxy among it: docs/install.md.`;
+Without options, and without a kubeconfig at hand, it is deploy/podwire.yaml; with --gateway alone deploy/gateway.yaml.
+What comes before and after, the end of kube-proxy among it: docs/install.md.`;
 
 export function register(program: Command): void {
   const command = program

@@ -1,6 +1,6 @@
 // Which of several processes does what only one should: a Lease of the API server, held and renewed as client-go's leader
-// election does it. No clock but this machine's own counts: a holder is gone when its Lease has not changed for as long as
-// it says, as seen from here. Whoever cannot renew in time lets go before anybody else may take it.
+// election does it. No clock but this machine's own counts: a holder is gone when its Lease has not changed for as long
+// as it says, as seen from here. Whoever cannot renew in time lets go before anybody else may take it.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ApiConnection } from "../../watch/api-server/connection.ts";
 import { askOnce, type Refusal } from "../../watch/api-server/write-request.ts";
@@ -31,7 +31,6 @@ export interface LeaseTimes {
 interface Spec {
   readonly holderIdentity?: string;
   readonly leaseDurationSeconds?: number;
-  readonly acquireTime?: string;
   readonly renewTime?: string;
   readonly leaseTransitions?: number;
 }
@@ -128,7 +127,7 @@ export class Lease {
     const { identity, namespace, name } = this.#options;
     const now = new Date().toISOString().replace("Z", "000Z"); // in microseconds
     const isOwn = stored?.spec?.holderIdentity === identity;
-    const spec: Spec = {
+    const spec = {
       ...(isOwn ? stored?.spec : { acquireTime: now }),
       ...{ holderIdentity: identity, leaseDurationSeconds: Math.ceil(this.#times.holdMs / 1000) },
       ...{ renewTime: now, leaseTransitions: stored?.spec?.leaseTransitions ?? 0 },

@@ -1,7 +1,7 @@
 // Writes statuses of Ingresses, Gateways, routes and policies to an API server, one after the other. Each says which
-// version of its object it is about: where somebody else has written meanwhile nothing is, and whoever follows the objects
-// says it anew. The same of the same object is not said twice in a row: a server that does not keep a field of it, as one
-// with an older definition, would be told for ever.
+// version of its object it is about: where somebody else has written meanwhile nothing is, and whoever follows the
+// objects says it anew. The same of the same object is not said twice in a row: a server that does not keep a field of
+// it, as one with an older definition, would be told for ever.
 import { type KubeObject, keyOf } from "../../kube/objects.ts";
 import type { StatusWrite } from "../../l7/status-writes.ts";
 import type { ApiConnection, Asked } from "../../watch/api-server/connection.ts";
