@@ -263,11 +263,15 @@ export class Agent {
     this.#attachments.close();
   }
 
-  /** Events that come together are applied together; a change waits for the one before it, never for a timer. */
+  /**
+   * Events that come together are applied together; a change waits for the one before it, never for a timer. Kinds come by
+   * connections of their own: of a Service and its slices, which were written together, one is there a turn before the other.
+   */
   #schedule(): void {
     if (this.#scheduled || !this.#synced) return;
     this.#scheduled = true;
     this.#queue = this.#queue.then(async () => {
+      await nextTurn();
       await nextTurn();
       this.#scheduled = false;
       if (this.#ports.uplink < 0) return; // it will not start
@@ -283,8 +287,9 @@ export class Agent {
     const started = performance.now();
     const applied = this.#versions.begin();
     this.#servers.applying();
+    const concernsPods = changes.pods.size > 0 || changes.nodes.size > 0;
     // Of now: a pod that comes meanwhile is opened by the next change, when its policies are in the plane.
-    const pods = compilePods(this.graph, this.config.nodeName).filter((p) => p.netns !== "");
+    const pods = concernsPods ? compilePods(this.graph, this.config.nodeName) : [];
     for (const message of await this.#compile(changes)) {
       await this.#plane.apply(message);
       this.#network.told(message);
@@ -298,19 +303,7 @@ export class Agent {
     const waits = `no Node object "${this.config.nodeName}" with an address and a podCIDR yet`;
     this.#problem = topology === undefined ? waits : "";
     this.#tellOfNodes(topology);
-    if (changes.pods.size > 0 || changes.nodes.size > 0) {
-      await this.#attachments.sync(
-        pods.map(({ key, uid, netns, interface: name, mac, addresses }) => ({
-          key,
-          uid,
-          netns,
-          interface: name,
-          mac,
-          ips: [...addresses],
-        })),
-        new Map(pods.map(({ key, joins, bandwidth }) => [key, { joins, bandwidth }])),
-      );
-    }
+    if (concernsPods) await this.#attachments.sync(pods.filter((pod) => pod.netns !== ""));
     this.#joining.start(this.config.joinDatagrams);
     if (this.#appliedMs === 0) {
       this.#tryTunnel();

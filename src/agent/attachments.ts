@@ -6,6 +6,7 @@
 import type { PortInfo } from "../api/show.ts";
 import type { IpWords } from "../base/ip.ts";
 import { formatMac, type Mac } from "../base/mac.ts";
+import type { LocalPod } from "../compile/local-pods.ts";
 import type { AgentConfig } from "../config/agent.ts";
 import { PortRole } from "../dataplane/port.ts";
 import { openError } from "../device/device-error.ts";
@@ -32,7 +33,7 @@ export interface PodAttachment {
 }
 
 /** What may change while it is attached. */
-export interface PodSettings {
+interface PodSettings {
   /** UDP datagrams may enter it joined. */
   joins: boolean;
   bandwidth: Bandwidth;
@@ -73,6 +74,8 @@ export class Attachments {
   readonly #rates: RatesOfPorts;
   readonly #settings = new Map<string, PodSettings>();
   readonly #wanted = new Map<string, PodAttachment>();
+  /** As they were told last. */
+  #pods: readonly LocalPod[] = [];
   #nextId = 0;
   #isUnbound = false;
   readonly #check: NodeJS.Timeout;
@@ -187,11 +190,14 @@ export class Attachments {
     return list;
   }
 
-  /** Makes the pods' ports what `wanted` says. */
-  sync(wanted: PodAttachment[], settings: ReadonlyMap<string, PodSettings> = new Map()): Promise<void> {
+  /** Makes the pods' ports what the pods say. Those that were there before, and are, cost nothing. */
+  async sync(pods: readonly LocalPod[]): Promise<void> {
+    const before = this.#pods;
+    if (this.complete && pods.length === before.length && pods.every((pod, i) => pod === before[i])) return;
+    this.#pods = pods;
     this.#settings.clear();
-    for (const [key, value] of settings) this.#settings.set(key, value);
-    return this.#exclusive(() => this.#sync(wanted));
+    for (const { key, joins, bandwidth } of pods) this.#settings.set(key, { joins, bandwidth });
+    await this.#exclusive(() => this.#sync(pods.map(attachmentOf)));
   }
 
   /** Pods whose device failed: away with the old one, and again from the start. */
@@ -351,6 +357,10 @@ export class Attachments {
     clearInterval(this.#check);
     for (const port of this.#ports.values()) port.device?.close();
   }
+}
+
+function attachmentOf({ key, uid, netns, interface: name, mac, addresses }: LocalPod): PodAttachment {
+  return { key, uid, netns, interface: name, mac, ips: [...addresses] };
 }
 
 function sameAttachment(a: PodAttachment, b: PodAttachment): boolean {

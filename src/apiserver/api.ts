@@ -116,6 +116,11 @@ export class Api {
     this.#watches.close();
   }
 
+  /** Resolves when those who watch are told what has changed; undefined: they are. */
+  get telling(): Promise<void> | undefined {
+    return this.#watches.telling;
+  }
+
   /** Throws a StatusError. */
   answer(request: ApiRequest): Answer | WatchAnswer {
     const { pathname, searchParams: query } = urlOf(request.url);

@@ -152,6 +152,8 @@ async function serve(
   // Whoever asks for little and has come meanwhile goes first.
   if (asked.body.length > LARGE_BYTES) await new Promise((resolve) => setImmediate(resolve));
   const answer = api.answer(asked);
+  // Agents are told before who asked is: packets wait for them, and an answer's reader takes the core that they need.
+  if (method !== "GET") await api.telling;
   if ("watch" in answer) watch(answer, response);
   else send(answer, response);
 }

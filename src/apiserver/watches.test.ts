@@ -46,6 +46,22 @@ const put = (served: ServedCluster, name: string, labels = {}): void => {
   if (code >= 300) throw new Error(`${code}`);
 };
 
+t.test("who asks can wait until those who watch are told, and waits for nobody where they are", async (t) => {
+  const served = new ServedCluster();
+  put(served, "a");
+  t.equal(served.api.telling, undefined, "nobody watches");
+  const { heard } = follow(served, `${MAPS}?watch=1&resourceVersion=0`);
+  await served.api.telling;
+  t.equal(heard.length, 1);
+  put(served, "b");
+  put(served, "c");
+  t.equal(heard.length, 1, "what comes in one turn goes out together");
+  await served.api.telling;
+  t.equal(heard.length, 3);
+  t.equal(served.api.telling, undefined);
+  served.api.close();
+});
+
 t.test("from a version on, from now on, and with what there is first", async (t) => {
   const served = new ServedCluster();
   put(served, "a");

@@ -40,6 +40,8 @@ export class Watches {
   /** Stored kind → who watches it. */
   readonly #watches = new Map<string, Set<Watch>>();
   readonly #waiting = new Set<Watch>();
+  /** Until they have been told. */
+  #telling: Promise<void> | undefined;
   readonly #stop: () => void;
   readonly #ticking: NodeJS.Timeout;
 
@@ -88,6 +90,11 @@ export class Watches {
     return () => watch.end(false);
   }
 
+  /** Resolves when all that has changed so far is on its way to those who watch it; undefined: it is. */
+  get telling(): Promise<void> | undefined {
+    return this.#telling;
+  }
+
   #begin(watch: Watch, { resource, namespace }: WatchTarget, isStream: boolean): void {
     for (const object of objectsOf(this.#store, resource, namespace)) watch.begin(object);
     if (isStream) watch.bookmark(true);
@@ -100,13 +107,19 @@ export class Watches {
   }
 
   #queue(watch: Watch): void {
-    if (this.#waiting.size === 0) setImmediate(() => this.#flush());
+    this.#telling ??= new Promise((resolve) => {
+      setImmediate(() => {
+        this.#flush();
+        resolve();
+      });
+    });
     this.#waiting.add(watch);
   }
 
   #flush(): void {
     const waiting = [...this.#waiting];
     this.#waiting.clear();
+    this.#telling = undefined;
     for (const watch of waiting) watch.flush();
   }
 

@@ -99,8 +99,8 @@ export const SUBJECTS: Subjects = {
     what: "a cluster without an API server: store, controllers, allocation, sources",
     files: `cluster late-node store workloads rollouts cron-jobs garbage-collector volumes disruption-budgets
       endpoints endpoints-mirror pod-account host-ports habits sources dry-run event-recorder
-      event-correlator node-writer api-source kept-object last-state desired-state reflector kubeconfig agent-api-server
-      real-api-server
+      event-correlator node-writer local-pods api-source kept-object last-state desired-state reflector kubeconfig
+      agent-api-server real-api-server
       e2e-workloads`,
   },
   api: {

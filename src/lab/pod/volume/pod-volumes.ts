@@ -7,7 +7,7 @@ import { nanosOf } from "../../../kube/validate/resources.ts";
 import { tryCommand } from "../../process/command.ts";
 import type { PodToken, TokenWanted } from "../config-objects.ts";
 import { writeFolder } from "./atomic-folder.ts";
-import { filesOf, type Place, type PodPlace, VolumeProblem } from "./volume-files.ts";
+import { filesOf, type Place, type PodPlace, type VolumeFiles, VolumeProblem } from "./volume-files.ts";
 
 export interface VolumeFolders {
   /** Of this pod. */
@@ -26,6 +26,8 @@ const NANO = 1_000_000_000n;
 export class PodVolumes {
   readonly #folders: VolumeFolders;
   readonly #paths = new Map<string, { path: string; readOnly: boolean }>();
+  /** What lies there: a change of the pod or of an object mostly changes none of it. */
+  readonly #written = new Map<string, VolumeFiles>();
   /** Where a file system in memory is mounted. */
   readonly #mounted: string[] = [];
   /** By the file that each is for. */
@@ -69,7 +71,10 @@ export class PodVolumes {
       if (known === undefined) continue;
       try {
         const files = filesOf(volume, place);
-        if (files !== undefined) writeFolder(known.path, files, Date.now());
+        const written = this.#written.get(volume.name);
+        if (files === undefined || (written !== undefined && areSame(written, files))) continue;
+        writeFolder(known.path, files, Date.now());
+        this.#written.set(volume.name, files);
       } catch (error) {
         if (!(error instanceof VolumeProblem)) throw error;
       }
@@ -97,6 +102,7 @@ export class PodVolumes {
     const files = filesOf(volume, place);
     if (files !== undefined) {
       writeFolder(path, files, Date.now());
+      this.#written.set(volume.name, files);
       return { path, readOnly: true };
     }
     if (volume.hostPath !== undefined) return { path: this.#hostPath(volume.hostPath), readOnly: false };
@@ -153,6 +159,14 @@ export class PodVolumes {
     if (!isRight) throw new VolumeProblem(`hostPath type check failed: ${path} ${KINDS[type]}`);
     return path;
   }
+}
+
+function areSame(a: VolumeFiles, b: VolumeFiles): boolean {
+  if (a.size !== b.size) return false;
+  return [...a].every(([path, { bytes, mode }]) => {
+    const other = b.get(path);
+    return other !== undefined && other.mode === mode && Buffer.compare(other.bytes, bytes) === 0;
+  });
 }
 
 const KINDS: Readonly<Record<string, string>> = {

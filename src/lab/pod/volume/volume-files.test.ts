@@ -176,6 +176,12 @@ t.test("volumes of a pod as folders, and where a container sees them", async (t)
   stored["ConfigMap default/web"] = { data: { b: "three" } };
   volumes.refresh(all);
   t.equal(readFileSync(`${folder}/own/cfg/b`, "utf8"), "three");
+  rmSync(`${folder}/own/cfg`, { recursive: true });
+  volumes.refresh(all);
+  t.throws(() => statSync(`${folder}/own/cfg`), "what says the same is neither written nor looked at");
+  stored["ConfigMap default/web"] = { data: { b: "four" } };
+  volumes.refresh(all);
+  t.equal(readFileSync(`${folder}/own/cfg/b`, "utf8"), "four");
   await t.rejects(volumes.prepare(withVolumes([{ name: "n", nfs: { server: "a", path: "/" } }])), {
     message: 'MountVolume.SetUp failed for volume "n" : no volume plugin matched: a lab has no nfs volumes',
   });
