@@ -264,8 +264,9 @@ export class Agent {
   }
 
   /**
-   * Events that come together are applied together; a change waits for the one before it, never for a timer. Kinds come by
-   * connections of their own: of a Service and its slices, which were written together, one is there a turn before the other.
+   * Events that come together are applied together; a change waits for the one before it, never for a timer. Kinds come
+   * by connections of their own: of a Service and its slices, which were written together, one is there a turn before
+   * the other.
    */
   #schedule(): void {
     if (this.#scheduled || !this.#synced) return;
