@@ -117,3 +117,41 @@ t.test("what is refused is said once, and tried again; so is what another takes 
   t.ok(await until(() => stored().status.conditions.length === 2), "somebody took it away");
   t.equal(api.requests.length, before + 1);
 });
+
+t.test("what another writes is not undone before what is wanted could follow it", async (t) => {
+  const api = new StandIn();
+  api.put(node());
+  const connection = new ApiConnection({
+    servers: [new URL(`http://127.0.0.1:${await api.listen()}`)],
+    ...{ insecure: false, headers: {} },
+  });
+  const [nodeName, againMs, KEY] = ["node1", 100, "flannel.alpha.coreos.com/backend-data"];
+  const writer = new NodeWriter({ connection, nodeName, onRefused: t.fail, againMs });
+  t.teardown(async () => {
+    writer.close();
+    connection.close();
+    await api.close();
+  });
+  const stored = (): Stored => api.get("/api/v1/nodes", "/node1") as Stored;
+  const saying = (data: string): NodeReport => ({ ...UP, annotations: { [KEY]: data } });
+  const write = (data: string): Stored => {
+    const { metadata, ...rest } = stored();
+    const annotations = { ...metadata.annotations, [KEY]: data };
+    return api.put({ ...rest, metadata: { ...metadata, annotations } }) as unknown as Stored;
+  };
+  const read = (): string => (stored().metadata.annotations as Record<string, string>)[KEY];
+  writer.want(saying("old"));
+  writer.seen(stored());
+  await writer.written(1000);
+  await sleep(2 * againMs); // long since
+  const before = api.requests.length;
+  writer.seen(write("new"));
+  await sleep(againMs / 4);
+  writer.want(saying("new"));
+  await sleep(2 * againMs);
+  t.same([api.requests.length - before, read()], [0, "new"], "nothing was written");
+  const sinceMs = performance.now();
+  writer.seen(write("of nobody"));
+  t.ok(await until(() => read() === "new"), "what is not followed is written again");
+  t.ok(performance.now() - sinceMs >= againMs - 5, "after a while");
+});

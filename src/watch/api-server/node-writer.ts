@@ -13,7 +13,7 @@ export interface NodeWriterOptions {
   readonly nodeName: string;
   /** Why the server does not take it; said once. */
   readonly onRefused: (why: string) => void;
-  /** Before the same is written once more, ms: it failed, or somebody else writes there too. */
+  /** Before the same is written once more, ms: since it failed, or since it was seen that somebody else wrote otherwise. */
   readonly againMs?: number;
   /** The same after it was refused. */
   readonly refusedMs?: number;
@@ -48,9 +48,11 @@ export class NodeWriter {
   readonly #options: NodeWriterOptions;
   #wanted: NodeReport | undefined;
   #seen: Seen | undefined;
-  /** What was written last, of which Node, and when. */
+  /** What the server was last known to have, or was told, of which Node, and when. */
   #last = "";
   #lastMs = 0;
+  /** The server has something else than is wanted. */
+  #differs = false;
   #isBusy = false;
   #isClosed = false;
   #timer: NodeJS.Timeout | undefined;
@@ -74,7 +76,15 @@ export class NodeWriter {
     const conditions = Array.isArray(status?.conditions) ? status.conditions : [];
     const condition = (conditions as Partial<Condition>[]).find((each) => each?.type === CONDITION) ?? {};
     this.#seen = { uid: metadata?.uid ?? "", annotations: metadata?.annotations ?? {}, condition };
+    this.#sawOthers();
     this.#next();
+  }
+
+  /** What is wanted follows what somebody else wrote, a moment later: it is not to be undone before. */
+  #sawOthers(): void {
+    const differs = this.#patch() !== undefined;
+    if (differs && !this.#differs) this.#lastMs = performance.now();
+    this.#differs = differs;
   }
 
   /** There is no such object any more. */
@@ -106,10 +116,15 @@ export class NodeWriter {
 
   #next(): void {
     if (this.#isBusy || this.#isClosed) return;
-    const [patch, uid] = [this.#patch(), this.#seen?.uid];
-    if (patch === undefined) return;
+    if (this.#seen === undefined || this.#wanted === undefined) return;
+    const patch = this.#patch();
     const { againMs = AGAIN_MS, refusedMs = REFUSED_MS } = this.#options;
-    const what = `${uid} ${JSON.stringify(this.#wanted)}`;
+    const what = `${this.#seen.uid} ${JSON.stringify(this.#wanted)}`;
+    if (patch === undefined) {
+      this.#last = what; // as good as written
+      this.#differs = false;
+      return;
+    }
     const waitMs = this.#lastMs + (this.problem === "" ? againMs : refusedMs) - performance.now();
     if (what === this.#last && waitMs > 0) {
       clearTimeout(this.#timer);
@@ -122,6 +137,7 @@ export class NodeWriter {
     void this.#write(patch).then((isWritten) => {
       this.#isBusy = false;
       this.#lastMs = performance.now();
+      this.#differs = this.#patch() !== undefined;
       if (!isWritten || this.#patch() === undefined) for (const done of this.#done.splice(0)) done();
       this.#next();
     });
