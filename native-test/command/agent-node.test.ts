@@ -325,4 +325,27 @@ t.test("a node without a lab", { skip: cannotRun("unshare", "nsenter", "socat", 
     t.match(stdout, /^agent +- +dead +no +/m);
     t.match(stdout, /^agent at \/run\/podwire\/agent\.sock +answers +no +.*systemctl start podwire-agent/m);
   });
+
+  await t.test(
+    "of agents that start in the same instant one runs; one that is killed keeps nobody out",
+    async (t) => {
+      await writeFile(
+        join(folder, "objects.json"),
+        JSON.stringify({ apiVersion: "v1", kind: "List", items: objects(namespaces) }),
+      );
+      for (let round = 0; round < 3; round++) {
+        const command = [...machine, PODWIRE, "agent", "--config", config];
+        const all = await Promise.allSettled([1, 2, 3].map(() => start(command, /data plane running/)));
+        const run = all.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+        const refused = all.flatMap((each) => (each.status === "rejected" ? [`${each.reason}`] : []));
+        running.push(...run);
+        t.equal(run.length, 1);
+        const wanted =
+          /ended with status 1: error: an agent answers at \/run\/podwire\/agent\.sock already: end it first/;
+        t.match(refused, [wanted, wanted]);
+        t.match(await podwire("status"), { status: 0 });
+        await run[0]?.stop("SIGKILL");
+      }
+    },
+  );
 });

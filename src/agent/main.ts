@@ -1,6 +1,5 @@
 /** `podwire agent --config FILE`: one node's data path, in the foreground, until a signal. */
 import { hostname } from "node:os";
-import { answers } from "../api/answers.ts";
 import { hasCode, PodwireError } from "../base/errors.ts";
 import { type AgentConfig, HOST_DEVICE } from "../config/agent.ts";
 import { AGENT_SOCKET } from "../config/agent-socket.ts";
@@ -10,6 +9,7 @@ import { loadNative } from "../native/binding.ts";
 import { refuseReadOnce } from "../watch/files-source.ts";
 import { readInput } from "../watch/input.ts";
 import { Agent } from "./agent.ts";
+import { lockAgent } from "./machine/agent-lock.ts";
 import { cleanUp, type Left } from "./machine/clean-up.ts";
 import { readNetwork, UPLINK_ELSEWHERE } from "./machine/node-network.ts";
 import { readRecord } from "./machine/record.ts";
@@ -21,21 +21,18 @@ export async function runAgent(configFile: string, nodeName?: string): Promise<v
   const file = fileOf(configFile);
   const configured = readConfigured(file, nodeName);
   if ("files" in configured.source) refuseReadOnce(configured.source.files);
-  await refuseSecond(configured.socket);
+  // A second agent would take the first one's socket from it, and with that every container's network, before it fails.
+  const advice = " already: end it first, or give this one another socket";
+  const unlock = await lockAgent(loadNative(), configured.socket, { advice, code: "AGENT_RUNS" });
   try {
-    await runOnce(configured, file);
-  } catch (error) {
-    if (!hasCode(error, UPLINK_ELSEWHERE)) throw error;
-    log((error as Error).message);
-    await runOnce(configured, file);
+    await runOnce(configured, file).catch((error) => {
+      if (!hasCode(error, UPLINK_ELSEWHERE)) throw error;
+      log((error as Error).message);
+      return runOnce(configured, file);
+    });
+  } finally {
+    unlock();
   }
-}
-
-/** A second agent would take the first one's socket from it, and with that every container's network, before it fails. */
-async function refuseSecond(socket: string): Promise<void> {
-  if (!(await answers(socket))) return;
-  const message = `an agent answers at ${socket} already: end it first, or give this one another socket`;
-  throw new PodwireError(message, { code: "AGENT_RUNS" });
 }
 
 async function runOnce(configured: AgentConfig, file: ManifestText): Promise<void> {

@@ -157,6 +157,7 @@ static const struct {
     {"sendNetlink", SendNetlink},
     {"receiveNetlink", ReceiveNetlink},
     {"closeFd", CloseFd},
+    {"lockFd", LockFd},
     {"eventFd", EventFd},
     {"timerFd", TimerFd},
     {"ring", Ring},

@@ -82,6 +82,7 @@ napi_value OpenNetlink(napi_env env, napi_callback_info info);
 napi_value SendNetlink(napi_env env, napi_callback_info info);
 napi_value ReceiveNetlink(napi_env env, napi_callback_info info);
 napi_value CloseFd(napi_env env, napi_callback_info info);
+napi_value LockFd(napi_env env, napi_callback_info info);
 napi_value EventFd(napi_env env, napi_callback_info info);
 napi_value TimerFd(napi_env env, napi_callback_info info);
 napi_value Ring(napi_env env, napi_callback_info info);

@@ -51,6 +51,7 @@ t.test("arguments of a wrong type, or too few, throw a TypeError", async (t) => 
     () => loose.openPty([0, 0]),
     () => loose.resizePty(0, 80),
     () => loose.closeFd(),
+    () => loose.lockFd(),
     () => loose.ring("x"),
     () => loose.pollerAdd(1, 2),
     () => loose.pollerAddEvent(),

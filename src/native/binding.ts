@@ -112,6 +112,8 @@ export interface Native extends Io, Offload {
   /** Reads what waits, one datagram; returns its length. -EAGAIN: nothing; -ENOBUFS: something was lost. */
   receiveNetlink(fd: number, into: Uint8Array): number;
   closeFd(fd: number): number;
+  /** flock(2), exclusive, at once: -EAGAIN while somebody else has it. It goes with the descriptor, or the process. */
+  lockFd(fd: number): number;
 
   /** A new eventfd: `ring` it from any thread to wake a `wait`. */
   eventFd(): number;

@@ -7,6 +7,7 @@
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -152,4 +153,13 @@ napi_value CloseFd(napi_env env, napi_callback_info info) {
   if (args.bad) return throw_type_error(env);
   queue_bound_release(fd);
   return return_int(env, close(fd) < 0 ? -errno : 0);
+}
+
+// The lock goes with the last descriptor of the file as it was opened here: when the process ends, however it does.
+napi_value LockFd(napi_env env, napi_callback_info info) {
+  Args args;
+  args_load(&args, env, info, 1);
+  int fd = arg_int(&args, 0);
+  if (args.bad) return throw_type_error(env);
+  return return_int(env, flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0);
 }

@@ -3,10 +3,9 @@
  * process takes with it (the drop set, devices of superframes) is not among it. May be repeated; what is not an agent's
  * is left alone.
  */
-import { answers } from "../../api/answers.ts";
-import { PodwireError } from "../../base/errors.ts";
 import type { AgentConfig } from "../../config/agent.ts";
 import type { Native } from "../../native/binding.ts";
+import { lockAgentThere } from "./agent-lock.ts";
 import { HostRouting } from "./host-routing.ts";
 import { ALIAS, readNetwork } from "./node-network.ts";
 import { recordToTakeBack, removeRecord } from "./record.ts";
@@ -18,15 +17,20 @@ export type Left = Pick<AgentConfig, "netns" | "socket" | "host">;
 
 /** Answers a line for each thing that was taken away. */
 export async function cleanUp(native: Native, left: Left): Promise<string[]> {
-  const { netns, socket, host } = left;
-  if (await answers(socket)) {
-    const message = `an agent answers at ${socket}: end it first (systemctl stop podwire-agent)`;
-    throw new PodwireError(message, { code: "CLEANUP_AGENT_RUNS" });
+  const advice = ": end it first (systemctl stop podwire-agent)";
+  const unlock = await lockAgentThere(native, left.socket, { advice, code: "CLEANUP_AGENT_RUNS" });
+  try {
+    return await takeBack(native, left);
+  } finally {
+    unlock();
   }
+}
+
+async function takeBack(native: Native, { netns, socket, host }: Left): Promise<string[]> {
   const record = recordToTakeBack(socket);
   const sysctls = new MachineSysctls(netns);
   const said: string[] = [];
-  const routing = new HostRouting({ ...left, nodePortRange: null, serviceCidrs: [], uplink: {} });
+  const routing = new HostRouting({ netns, socket, host, nodePortRange: null, serviceCidrs: [], uplink: {} });
   said.push(...(await routing.takeAway(record.local)));
   const name = record.host || host.interface;
   const isThere = readNetwork(native, netns).links.some((link) => link.name === name);
