@@ -166,6 +166,39 @@ t.test("the device that has the node's address", { skip: cannotRun("socat", "cur
     ip("n1", "link del eth1", "route add default via 192.168.77.1", "route add default via fd00:77::1");
   });
 
+  await t.test("IPv4 by next hops of IPv6, as the kernel has them", async (t) => {
+    const [far, others] = ["198.51.100.9", ["198.51.100.10", "198.51.100.11"]];
+    // The router answers for what is on its NIC alone: who asks it by ARP for what lies behind it hears nothing.
+    await run(namespaces.command("out", "sysctl -qw net.ipv4.conf.all.arp_ignore=1"));
+    ip("out", "addr add fe80::1/64 dev eth0 nodad");
+    for (const address of [far, ...others]) ip("out", `addr add ${address}/32 dev lo`);
+    const first = await agent(1);
+    ip("n1", `route add ${far}/32 via inet6 fe80::1 dev eth0`);
+    ip(
+      "n1",
+      `route add ${others[0]}/32 nexthop via inet6 fe80::1 dev eth0 nexthop via 192.168.77.12 dev eth0`,
+    );
+    ip("n1", "nexthop add id 7 via fe80::1 dev eth0", `route add ${others[1]}/32 nhid 7`);
+    t.match(namespaces.ip("n1", `route get ${far}`), /via inet6 fe80::1 dev eth0/);
+    const answer = `pod out saw ${nodeIp(1)}`;
+    await reaches(t, [
+      ["n1", `${far}:8080`, answer], // the kernel's own way, by which the plane's is judged
+      ["a", `${far}:8080`, answer],
+      ["a", `${others[0]}:8080`, answer],
+      ["a", `${others[1]}:8080`, answer],
+    ]);
+    const shown = await run([PODWIRE, "--agent", join(folder, "n1.sock"), "show", "routes"]);
+    t.match(shown.stdout, /198\.51\.100\.9\/32 +gateway +fe80::1 /);
+    ip("n1", `route replace ${far}/32 via 192.168.77.1 dev eth0`);
+    await reaches(t, [["a", `${far}:8080`, answer]]);
+    for (const address of [far, ...others]) ip("n1", `route del ${address}/32`);
+    ip("n1", "nexthop del id 7");
+    ip("out", "addr del fe80::1/64 dev eth0");
+    await first.stop();
+    await machine.cleanUp(namespaces, folder, 1);
+    t.strictSame(await machine.snapshot(namespaces, "n1"), plain, "the machine is as it was");
+  });
+
   await t.test("an address that comes when the agent is there already", async (t) => {
     ip("n1", ...OFF_ETH0);
     await writeFile(

@@ -46,6 +46,7 @@ t.test("what the kernel's routes are for the plane", async (t) => {
       way("10.8.0.0/16", "lo", { type: 6 }),
       way("10.244.0.0/16", "host0", { gateway: ip("169.254.1.1") }),
       way("10.244.2.0/24", "docker0", { gateway: ip("10.244.2.0") }), // of another network plug-in
+      way("198.18.0.0/15", "eth0", { gateway: ip("fe80::1") }),
       way("fe80::/64", "eth0"),
     ],
   };
@@ -66,7 +67,9 @@ t.test("what the kernel's routes are for the plane", async (t) => {
     `172.17.0.0/16 ${RouteKind.UNREACHABLE}   0`,
     `10.9.0.0/16 ${RouteKind.UNREACHABLE}   0`,
     `10.8.0.0/16 ${RouteKind.BLACKHOLE}   0`,
+    `198.18.0.0/15 ${RouteKind.GATEWAY} fe80::1  0`,
   ]);
+  t.equal(machine.linkLocal && formatIp(machine.linkLocal), "fe80::1234");
 });
 
 t.test("what is taken: services where they are served, and nothing else", async (t) => {

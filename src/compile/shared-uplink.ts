@@ -2,7 +2,7 @@
 // NIC's packets the plane takes. Pure.
 //
 //   kernel's route by the NIC, on link     ONLINK       the route's source, else the node's address
-//   by the NIC, by a gateway               GATEWAY      the same
+//   by the NIC, by a gateway               GATEWAY      the same; the gateway may be of the other family (via inet6)
 //   by another device                      UNREACHABLE  the plane has this NIC alone
 //   unreachable, blackhole, prohibit       the same
 import {
@@ -60,6 +60,8 @@ export interface MachineNetwork {
   /** Networks on the NIC. */
   readonly onLink: readonly Cidr[];
   readonly ways: readonly KernelWay[];
+  /** The NIC's own of fe80::/10, from which neighbours there are asked; undefined: it has none. */
+  readonly linkLocal?: Ip | undefined;
 }
 
 /** An address that a service port or host port has, or every one of the node's: `address` is undefined. */
@@ -87,7 +89,10 @@ export function machineNetwork(
   const best = bestRoutes(routes.filter((route) => isForeign(route, host, ours)));
   const ways = best.map((route) => wayOf(route, uplink, local));
   const isOnLink = ({ kind }: KernelWay): boolean => kind === RouteKind.ONLINK;
-  return { local, onLink: ways.filter(isOnLink).map(({ range }) => range), ways };
+  const linkLocal = addresses.find(
+    ({ link, address, isUsable }) => link === uplink && isUsable && isLinkLocal(address),
+  )?.address;
+  return { local, onLink: ways.filter(isOnLink).map(({ range }) => range), ways, linkLocal };
 }
 
 /** An address of the machine by which pods may reach it. */

@@ -76,6 +76,11 @@ export class NodeMessages {
     this.services = new ServiceCompiler(this.#settings(state), config.nodeName, ids.services);
   }
 
+  /** Nodes that cannot be reached as they say they can be, a line each. */
+  get problems(): readonly string[] {
+    return this.topology?.problems ?? [];
+  }
+
   /** The messages for what changed; empty when nothing did, or while the Node object is not there yet. */
   update(state: DesiredState, changes: Changes, ports: NodePorts): PlaneMessage[] {
     const steps = this.steps(state, changes, ports);
@@ -200,6 +205,8 @@ function nodeMessage(
         v61: v6?.w1 ?? 0,
         v62: v6?.w2 ?? 0,
         v63: v6?.w3 ?? 0,
+        link2: ports.machine?.linkLocal?.w2 ?? 0,
+        link3: ports.machine?.linkLocal?.w3 ?? 0,
         shared: config.uplink.mode === "shared" ? 1 : 0,
       },
       tunnel: {

@@ -48,6 +48,7 @@ const ROUTES = [
   route("::/0", "fd00:50::11"),
   route("10.244.0.0/16", "10.244.1.0", { mtu: 1450 }),
   route("10.244.1.0/24", "10.244.1.1", { gateway: undefined }),
+  route("10.96.0.0/12", "", { gateway: ip("fe80::1") }),
   route("fe80::/64", "", { gateway: undefined, metric: 256 }),
 ];
 const WHOLE = network(true, [V4, V6, "fe80::aa/64"], ROUTES);
@@ -69,6 +70,7 @@ t.test("what a device loses by being down it gets back when it is up", async (t)
     "route replace ::/0 via fe80::1 dev host0 src fd00:50::11 metric 1024",
     "route replace 10.244.0.0/16 via 169.254.1.1 dev host0 onlink src 10.244.1.0 mtu 1450",
     "route replace 10.244.1.0/24 dev host0 scope link src 10.244.1.1",
+    "route replace 10.96.0.0/12 via inet6 fe80::1 dev host0 onlink",
   ]);
   const { downs } = kept;
   kept.saw(UP, [HOST]);

@@ -3,7 +3,7 @@
  * routes, and its addresses of IPv6; once it is up again they are put back as they were. What is taken away while it is
  * up stays away. Pure: the kernel's words in, lines for ip(8) out.
  */
-import { formatCidr, formatIp } from "../../base/ip.ts";
+import { formatCidr, formatIp, type Ip, type IpFamily } from "../../base/ip.ts";
 import {
   type KernelAddress,
   type KernelNetwork,
@@ -72,7 +72,7 @@ export class KeptHost {
     const link = family === 4 ? " scope link" : "";
     return [
       `route replace ${formatCidr(to)}`,
-      gateway === undefined ? "" : ` via ${formatIp(gateway)}`,
+      gateway === undefined ? "" : ` via ${viaOf(gateway, family)}`,
       ` dev ${this.#name}`,
       gateway === undefined ? link : onlink,
       source === undefined ? "" : ` src ${formatIp(source)}`,
@@ -85,6 +85,12 @@ export class KeptHost {
   mended(downs: number): void {
     if (downs === this.downs) this.#hasLost = false;
   }
+}
+
+function viaOf(gateway: Ip, family: IpFamily): string {
+  return gateway.family === family
+    ? formatIp(gateway)
+    : `inet${gateway.family === 6 ? "6" : ""} ${formatIp(gateway)}`;
 }
 
 function hadBy(index: number, { addresses, routes }: KernelNetwork): Had {

@@ -2,8 +2,10 @@
 // when none comes.
 import t from "tap";
 import * as build from "../../testing/frames/frame-builder.ts";
+import { nodeRoutes, route } from "../../testing/world/test-cluster.ts";
 import { CLIENT, CLIENT_MAC, pathTo, ROUTER_MAC } from "../../testing/world/test-fabric.ts";
 import { TestNode } from "../../testing/world/test-node.ts";
+import { RouteKind } from "../spec/routes.ts";
 import * as neighbor from "../table/neighbor.ts";
 import { QUEUE_MAX } from "../table/pending-queue.ts";
 
@@ -196,3 +198,45 @@ function macAt(frame: Uint8Array, at: number): { hi: number; lo: number } {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
   return { hi: view.getUint16(at), lo: view.getInt32(at + 2) };
 }
+
+t.test("IPv4 by a next hop of IPv6: the router is asked for from an address of the link", async (t) => {
+  const node = new TestNode();
+  const [far, hop] = ["198.51.100.9", "fe80::1"];
+  node.setRoutes([
+    ...nodeRoutes(1, 2, true),
+    route("198.51.100.0/24", RouteKind.GATEWAY, { gw: hop, src: node.address }),
+  ]);
+  const send = (): void => {
+    node.send("pod2", build.udpFrame({ ...pathTo(node, POD2, far), payload: "hi" }));
+    node.run();
+  };
+  send();
+  t.same(node.texts("uplink"), [], "without an address of IPv6 nobody can ask");
+  const asks = (source: string): string[] => [
+    `IP6 ${source} > ff02::1:ff00:1: ICMP6, neighbor solicitation, who has ${hop}, length 32`,
+  ];
+  Object.assign(node.tables.config.router, { link2: 0, link3: 0x1234 });
+  node.advanceMs(5000);
+  node.received("uplink");
+  send();
+  t.same(node.texts("uplink"), asks("fe80::1234"));
+  Object.assign(node.tables.config.router, { v60: 0xfd000050 | 0, v63: 0x11 });
+  node.advanceMs(1000);
+  node.run();
+  t.same(
+    node.texts("uplink"),
+    asks("fe80::1234"),
+    "also where the node has one: the router may know no way back",
+  );
+  const back = { src: hop, srcMac: ROUTER_MAC, dst: "fe80::1234", dstMac: node.uplinkMac };
+  node.send(
+    "uplink",
+    build.neighborAdvertisementFrame({ ...back, target: hop, mac: ROUTER_MAC, flags: 0x60 }),
+  );
+  node.run();
+  const out = node.received("uplink");
+  t.match(out[0]?.text, `IP ${node.address}`);
+  t.match(out[0]?.text, `> ${far}.53`);
+  t.same(macAt(out[0].frame, 0), build.mac(ROUTER_MAC), "IPv4 to the MAC that ND told");
+  node.settle();
+});

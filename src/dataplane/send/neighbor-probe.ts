@@ -24,6 +24,9 @@ const { ICMPV6, TCP, UDP } = Protocol;
 
 const { SRC0, SRC1, SRC2, SRC3, PORTS } = tuple.TupleWord;
 
+/** fe80::/10, its first ten bits; and the first word of addresses in it. */
+const LINK_LOCAL = 0x3fa;
+const LINK_PREFIX = 0xfe800000 | 0;
 const SOLICITATION_LEN = ndp.SOLICITATION_LEN + ndp.LINK_OPTION_LEN;
 
 /** Asks for the neighbour in `slot`: to everybody, or to the station that was last known. */
@@ -55,10 +58,14 @@ export function sendProbe(t: Tables, slot: number, unicast: boolean): void {
 /** The same for IPv6 (RFC 4861 §7.2.2): to the solicited-node group, or to the station alone. */
 function solicit(t: Tables, slot: number, unicast: boolean): void {
   const c = t.config.router;
-  if ((c.v60 | c.v61 | c.v62 | c.v63) === 0) return;
+  const n = t.fabric;
+  const hasOwn = (c.v60 | c.v61 | c.v62 | c.v63) !== 0;
+  const hasLink = (c.link2 | c.link3) !== 0;
+  // As Linux: who may be reached by routes of IPv4 alone need not know a way to other addresses than those of the link.
+  const fromLink = hasLink && (!hasOwn || n.addr0[slot] >>> 22 === LINK_LOCAL);
+  if (!hasOwn && !hasLink) return;
   const mine = pool.acquire(t.pool);
   if (mine < 0) return;
-  const n = t.fabric;
   const uplink = c.uplinkPort;
   const view = t.scratch.own.view;
   const off = pool.frameOffset(mine);
@@ -69,7 +76,8 @@ function solicit(t: Tables, slot: number, unicast: boolean): void {
   const group = (0xff << 24) | (n.addr3[slot] & 0xffffff); // last word of the solicited-node group (RFC 4291 §2.7.1)
   vnet.clear(view, off - vnet.HEADER_LEN);
   ipv6.emit(view, ip, 0, 0, SOLICITATION_LEN, ICMPV6, 255);
-  ipv6.setSrc(view, ip, c.v60, c.v61, c.v62, c.v63);
+  if (fromLink) ipv6.setSrc(view, ip, LINK_PREFIX, 0, c.link2, c.link3);
+  else ipv6.setSrc(view, ip, c.v60, c.v61, c.v62, c.v63);
   if (unicast) {
     eth.emit(view, off, n.macHi[slot], n.macLo[slot], hi, lo, eth.ETHERTYPE_IPV6);
     ipv6.setDst(view, ip, n.addr0[slot], n.addr1[slot], n.addr2[slot], n.addr3[slot]);

@@ -17,6 +17,8 @@ class RouterConfig {
   v61 = 0;
   v62 = 0;
   v63 = 0;
+  link2 = 0; //       words 2 and 3 of the uplink's address of fe80::/64, from which such neighbours are asked; zero: none
+  link3 = 0;
   shared = 0; //      1: the uplink and its addresses are the kernel's, too, which answers for them
 }
 

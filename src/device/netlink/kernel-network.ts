@@ -48,6 +48,7 @@ const RouteAttribute = {
   METRICS: 8,
   MULTIPATH: 9,
   TABLE: 15,
+  VIA: 18,
 } as const;
 const RuleAttribute = { FROM: 3, PRIORITY: 6, TABLE: 15 } as const;
 const METRIC_MTU = 2;
@@ -205,9 +206,12 @@ function rangeOf(bytes: Uint8Array | undefined, prefixLen: number, family: IpFam
   return { ...(ipOf(bytes, family) ?? none), prefixLen };
 }
 
-/** A gateway of the other family (`via inet6`) is none that a frame could be sent to by podwire. */
+/** RTA_VIA of the other family (`via inet6`, RFC 8950): its family (2, host order), its address. */
 function gatewayOf(found: Attributes, family: IpFamily): Ip | undefined {
-  return ipOf(found.get(RouteAttribute.GATEWAY), family);
+  const via = found.get(RouteAttribute.VIA);
+  if (via === undefined || via.length < 2) return ipOf(found.get(RouteAttribute.GATEWAY), family);
+  const its = familyOf(viewOf(via).getUint16(0, true));
+  return its === undefined ? undefined : ipOf(via.subarray(2), its);
 }
 
 /** struct rtnexthop: length (2), flags (1), weight (1), link (4), attributes. */
