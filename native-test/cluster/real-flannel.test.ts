@@ -370,11 +370,17 @@ t.test("a podwire node beside a node of flannel and kube-proxy", { skip }, async
       // Both: of a node with two ends flannel looks at neither when only one has changed.
       const data = '{"VNI":1,"VtepMAC":"02:aa:00:00:00:01"}';
       await patch("node1", { [`${PREFIX}backend-data`]: data, [`${PREFIX}backend-v6-data`]: data });
-      await until("flannel to follow", async () =>
+      const follows = until("flannel to follow", async () =>
         /10\.244\.1\.0 lladdr 02:aa:00:00:00:01/.test(
           (await inside("peer", "ip neigh show dev flannel.1")).stdout,
         ),
       );
+      await follows.catch(async (error) => {
+        t.comment(
+          `the Node says ${JSON.stringify(await annotationsOf("node1"))}; flannel: ${flannel?.output()}`,
+        );
+        throw error;
+      });
       await reaches(t, pods(...vteps));
     },
   );
