@@ -67,10 +67,11 @@ t.test("networks of containers", { skip: cannotRun("nsenter", "socat", "curl", "
   );
   await writeFile(join(folder, "objects.json"), JSON.stringify({ apiVersion: "v1", kind: "List", items }));
   await writeFile(join(folder, "agent.yaml"), JSON.stringify(cniConfig(namespaces, folder)));
-  const startAgent = async () => {
-    running.push(
-      await start([PODWIRE, "agent", "--config", join(folder, "agent.yaml")], /data plane running/),
-    );
+  let agent: Running | undefined;
+  const startAgent = async (...as: string[]) => {
+    const command = [...as, PODWIRE, "agent", "--config", join(folder, "agent.yaml")];
+    agent = await start(command, /data plane running/);
+    running.push(agent);
     await until("STATUS", async () => (await cni("STATUS", "one")).status === 0);
   };
   namespaces.add("one", "two");
@@ -259,5 +260,66 @@ t.test("networks of containers", { skip: cannotRun("nsenter", "socat", "curl", "
       "no address is left behind",
     );
     for (const name of names) t.notOk(namespaces.has(name, "eth0"), `no device is left in ${name}`);
+  });
+
+  await t.test(
+    "with the rights of the Debian package's unit: also containers of others, named by a process",
+    async (t) => {
+      await agent?.stop();
+      const unit = await readFile(`${ROOT}/scripts/package/debian/podwire-agent.service`, "utf8");
+      const [, rights = ""] = /^CapabilityBoundingSet=(.*)$/m.exec(unit) ?? [];
+      const set = `-all,${rights.toLowerCase().replaceAll("cap_", "+").replaceAll(" ", ",")}`;
+      await startAgent("setpriv", `--bounding-set=${set}`, "--inh-caps=-all");
+      t.match((await run(["grep", "CapEff", `/proc/${agent?.child.pid}/status`])).stdout, /^CapEff:\s0000/);
+      const users: Record<string, string> = {
+        nobody: "setpriv --reuid 65534 --regid 65534 --clear-groups",
+        root: "setpriv --no-new-privs", // with more rights than the agent has
+        mapped: "unshare --user --map-root-user",
+      };
+      for (const [user, as] of Object.entries(users)) {
+        const command = ["sh", "-c", `exec unshare --net ${as} sh -c 'echo on; sleep 60'`];
+        const container = await start(
+          user === "mapped" ? ["sh", "-c", `exec ${as} --net sh -c 'echo on; sleep 60'`] : command,
+          /on/,
+        );
+        running.unshift(container);
+        const path = { CNI_NETNS: `/proc/${container.child.pid}/ns/net` };
+        t.match(await cni("ADD", `of-${user}`, {}, path), { status: 0, ips: [{}, {}] }, user);
+        t.same(await cni("DEL", `of-${user}`, {}, path), { status: 0 });
+      }
+    },
+  );
+
+  await t.test("a Node that is made anew with another range, and one whose range is too small", async (t) => {
+    const put = (range: string, uid: string) => {
+      const text = JSON.stringify({ apiVersion: "v1", kind: "List", items }).replaceAll(RANGES[0], range);
+      const own = `"metadata":{"name":"node1"${uid === "" ? ',"labels":{}' : `,"uid":"${uid}"`}}`;
+      return writeFile(join(folder, "objects.json"), text.replace('"metadata":{"name":"node1"}', own));
+    };
+    const status = async () => (await run([PODWIRE, "--agent", socket, "status"])).stdout;
+    const has = (text: RegExp) => until(`${text}`, async () => text.test(await status()));
+    const without = items.filter(({ metadata }) => metadata.name !== "node1");
+    const list = { apiVersion: "v1", kind: "List", items: without };
+    await writeFile(join(folder, "objects.json"), JSON.stringify(list));
+    await until("the Node to be gone", async () => (await cni("STATUS", "two")).status !== 0);
+    const none = { code: 11, msg: /no Node object "node1"/ };
+    t.match(await cni("ADD", "two"), none, "its range may be another node's");
+    await reaches("one", "10.244.1.2"); // what runs goes on
+    await put("10.244.9.0/31", "b");
+    const small = /Node "node1": podCIDR 10\.244\.9\.0\/31 is too small for a pod: give it a \/30 or larger/;
+    await has(small);
+    t.match(await cni("ADD", "two"), { code: 11, msg: small });
+    await reaches("one", "10.244.1.2");
+    await put("10.244.9.0/24", "c");
+    const stray =
+      /outside of the Node's podCIDRs 10\.244\.9\.0\/24, \S+: 1, as container one \(10\.244\.1\.6, .*: delete/;
+    await has(stray);
+    t.match(agent?.output(), stray, "the log has it, too");
+    namespaces.ip("node", "addr replace 10.244.9.1/32 dev host0");
+    t.match((await cni("ADD", "two")).ips[0].address, /^10\.244\.9\.\d+\/24$/);
+    t.match((await cni("ADD", "three")).ips[0].address, /^10\.244\.9\.\d+\/24$/);
+    await reaches("two", (await leases()).find(({ containerId }) => containerId === "three")?.ips[0] ?? "");
+    t.same(await cni("DEL", "one"), { status: 0 });
+    await until("nothing to be told", async () => !(await status()).includes("outside of the Node's"));
   });
 });

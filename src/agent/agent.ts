@@ -9,7 +9,7 @@ import { startApi } from "../api/api.ts";
 import { policyTotals } from "../api/show-policies.ts";
 import { flannelAnnotations } from "../compile/flannel.ts";
 import { compilePods } from "../compile/local-pods.ts";
-import { type NodeTopology, podMtu } from "../compile/node.ts";
+import { type NodeTopology, podMtu, whyUnserved } from "../compile/node.ts";
 import type { AgentConfig } from "../config/agent.ts";
 import type { ManifestText } from "../kube/manifest/manifest.ts";
 import { loadNative, type Native } from "../native/binding.ts";
@@ -301,8 +301,7 @@ export class Agent {
     await this.#network.sync(topology, services.settings, changes.nodes.size > 0);
     const seconds = (performance.now() - started) / 1000;
     await this.#servers.applied(this.graph, changes, this.#messages.services.settings, seconds);
-    const waits = `no Node object "${this.config.nodeName}" with an address and a podCIDR yet`;
-    this.#problem = topology === undefined ? waits : "";
+    this.#problem = whyUnserved(this.config.nodeName, this.graph, topology !== undefined);
     this.#tellOfNodes(topology);
     if (concernsPods) await this.#attachments.sync(pods.filter((pod) => pod.netns !== ""));
     this.#joining.start(this.config.joinDatagrams);
@@ -344,13 +343,13 @@ export class Agent {
     const node = this.graph.nodes.get(config.nodeName);
     const ends = own === undefined || !config.flannelAnnotations ? {} : flannelAnnotations(node, own, config);
     this.#reporting.applied(this.#problem, mtu, ends);
-    const problems = topology?.problems ?? [];
-    for (const problem of problems) if (!this.#toldOfNodes.includes(problem)) this.onNote(problem);
+    const problems = [this.#problem, ...this.#messages.problems, ...(this.#cni?.strays ?? [])];
+    for (const each of problems) if (each !== "" && !this.#toldOfNodes.includes(each)) this.onNote(each);
     this.#toldOfNodes = problems;
   }
 
   get ready(): boolean {
-    const isTold = this.#appliedMs > 0 && this.#messages.topology !== undefined; // pods were asked for, too
+    const isTold = this.#appliedMs > 0 && this.#problem === ""; // pods were asked for, too
     return isTold && this.#attachments.complete;
   }
 
@@ -361,7 +360,7 @@ export class Agent {
         ready: this.ready,
         problem: this.#problem,
         sourceProblem: this.#sourceProblem,
-        complaints: [...this.#toldOfNodes, this.#network.problem, this.#cni?.complaint ?? ""],
+        complaints: [...this.#messages.problems, this.#network.problem, ...(this.#cni?.complaints ?? [])],
         source: this.#source.health,
         ports: this.#attachments.list(),
         objects: objectCounts(this.graph),

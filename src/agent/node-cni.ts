@@ -1,7 +1,7 @@
 /** CNI on this node: the verbs, wired to the agent. Leases are read when it starts; what is wrong with them is told. */
 import { mkdir, open, rename } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Ip, parseIp } from "../base/ip.ts";
+import { contains, formatCidr, type Ip, parseIp } from "../base/ip.ts";
 import { answerCni, type CniAnswer } from "../cni/answer.ts";
 import { AttachedPods } from "../cni/attached-pods.ts";
 import { Cni } from "../cni/cni.ts";
@@ -76,9 +76,9 @@ export class NodeCni implements CniHost {
     else this.note(this.#leases.message);
   }
 
-  /** What is wrong with it; "": nothing. */
-  get complaint(): string {
-    return this.#leases instanceof Leases ? "" : this.#leases.message;
+  /** What is wrong with it, a line each. */
+  get complaints(): string[] {
+    return this.#leases instanceof Leases ? this.strays : [this.#leases.message];
   }
 
   readonly answer = async (request: Buffer, gone: AbortSignal): Promise<CniAnswer> => {
@@ -91,9 +91,33 @@ export class NodeCni implements CniHost {
     return this.#pods.merged(event);
   }
 
+  /** Its range may be another node's by now. */
+  get #isNodeGone(): boolean {
+    return !this.#agent.state.nodes.has(this.#config.nodeName);
+  }
+
+  /**
+   * For people: containers with addresses of ranges that the node has no more, as when its object was made anew. Nobody
+   * reaches them; kubelet, whose pods' objects went with the Node, takes them away.
+   */
+  get strays(): string[] {
+    const ranges = this.#agent.topology()?.own.podCidrs ?? [];
+    if (!(this.#leases instanceof Leases) || ranges.length === 0) return [];
+    const isOutside = (text: string): boolean => {
+      const address = parseIp(text) as Ip;
+      return !ranges.some((range) => range.family === address.family && contains(range, address));
+    };
+    const strays = this.#leases.list().filter(({ ips }) => ips.some(isOutside));
+    if (strays.length === 0) return [];
+    const [{ pod, containerId, ips }] = strays;
+    const first = pod === null ? `container ${containerId}` : `pod ${pod.namespace}/${pod.name}`;
+    const what = `CNI: containers with addresses outside of the Node's podCIDRs ${ranges.map(formatCidr).join(", ")}`;
+    return [`${what}: ${strays.length}, as ${first} (${ips.join(", ")}): delete their pods`];
+  }
+
   get node(): CniNode | undefined {
     const topology = this.#agent.topology();
-    if (topology === undefined || this.#agent.problem() !== "") return undefined;
+    if (topology === undefined || this.#agent.problem() !== "" || this.#isNodeGone) return undefined;
     const { own } = topology;
     return {
       ranges: own.podCidrs,

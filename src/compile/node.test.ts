@@ -9,7 +9,7 @@ import { type Node, ObjectGraph } from "../watch/desired-state.ts";
 import { flannelAnnotations } from "./flannel.ts";
 import { compilePods } from "./local-pods.ts";
 import { macFromText, macOf } from "./mac.ts";
-import { compileTopology, type NodeTopology } from "./node.ts";
+import { cniAddresses, compileTopology, type NodeTopology, whyUnserved } from "./node.ts";
 
 const formatMac = ({ hi, lo }: Mac): string => macText(hi, lo);
 
@@ -419,4 +419,28 @@ t.test("MAC addresses: text and back; what is none is refused", async (t) => {
   t.same(macFromText("0a:58:ff:f4:01:02"), { hi: 0x0a58, lo: 0xfff40102 | 0 });
   for (const text of ["", "0a:58:ff:f4:01", "0a:58:ff:f4:01:2", "zz:58:ff:f4:01:02"])
     t.equal(macFromText(text), undefined);
+});
+
+t.test("a range without room for a pod is refused; one of a single address has no gateway", async (t) => {
+  const withRanges = (...podCIDRs: string[]): object => ({ ...node("node1", 1), spec: { podCIDRs } });
+  const why = (own: object | undefined, isServed = false): string => {
+    const graph = new ObjectGraph();
+    if (own !== undefined) graph.onEvent({ type: "ADDED", object: manifestOf(own, "test").object });
+    return whyUnserved("node1", graph, isServed);
+  };
+  for (const small of ["10.244.1.0/31", "10.244.1.0/32", "fd00:10:244:1::/127", "fd00:10:244:1::/128"]) {
+    const pair = small.includes(":") ? ["10.244.1.0/24", small] : [small, "fd00:10:244:1::/64"];
+    const what = `Node "node1": podCIDR ${small} is too small for a pod`;
+    t.match(why(withRanges(...pair)), what);
+    t.match(why(withRanges(...pair), true), what, "one that was served until now as well");
+    t.equal(topology({ type: "vxlan" }, [withRanges(...pair)]), undefined);
+  }
+  t.equal(why(withRanges("10.244.1.0/30", "fd00:10:244:1::/126")), "");
+  t.ok(topology({ type: "vxlan" }, [withRanges("10.244.1.0/30")]));
+  t.equal(why(undefined, true), "", "what runs goes on while the object is away");
+  t.match(why(undefined), 'no Node object "node1" with an address and a podCIDR yet');
+  t.match(why(withRanges(), true), 'no Node object "node1" with an address and a podCIDR yet');
+  const other = manifestOf({ ...node("node2", 2), spec: { podCIDRs: ["10.244.2.9/32"] } }, "test")
+    .object as Node;
+  t.same(cniAddresses(other, true).map(formatIp), ["10.244.2.9"], "10.244.2.10 is another's");
 });

@@ -18,6 +18,7 @@ import {
   type Cidr,
   cidr,
   contains,
+  formatCidr,
   type Ip,
   type IpFamily,
   type IpWords,
@@ -25,6 +26,7 @@ import {
   network,
   nthIp,
   prefixLen128,
+  sizeOf,
 } from "../base/ip.ts";
 import type { AgentConfig } from "../config/agent.ts";
 import type { Prefix } from "../dataplane/spec/prefix.ts";
@@ -37,6 +39,7 @@ import { grantedTo } from "./node-claims.ts";
 import { distinct, nodeAddresses, primaryOf } from "./proxy-settings.ts";
 import type { MachineNetwork } from "./shared-uplink.ts";
 
+const RANGE_MIN = 4; // addresses
 const VXLAN_OVERHEAD = { 4: 50, 6: 70 } as const; // outer Ethernet, IP, UDP, VXLAN (RFC 7348 §5)
 /** The next hop that host0 is given: nobody's address. */
 const LINK_GATEWAY = { 4: ip("169.254.1.1"), 6: ip("fe80::1") } as const;
@@ -146,6 +149,7 @@ function ownNode(node: Node | undefined, input: TopologyInput): OwnNode | undefi
   const addresses = primaryOf(nodeAddresses(node));
   const podCidrs = podCidrsOf(node);
   if ((addresses.length === 0 || podCidrs.length === 0) && !partial) return undefined;
+  if (podCidrs.some((range) => sizeOf(range) < RANGE_MIN)) return undefined;
   const gateways = gatewaysOf(podCidrs);
   const vtepAddresses = config.overlay.type === "vxlan" ? vtepsOf(podCidrs) : [];
   const told = announced(node, config);
@@ -161,8 +165,28 @@ function ownNode(node: Node | undefined, input: TopologyInput): OwnNode | undefi
   };
 }
 
+/**
+ * Why the node of that name cannot be served; "": it can. `isServed`: it was until now; while its object is gone, that goes
+ * on. A range has to hold the tunnel's end, the gateway and a pod, and in IPv4 an address that is nobody's, as host-local
+ * has it.
+ */
+export function whyUnserved(name: string, state: DesiredState, isServed: boolean): string {
+  const node = state.nodes.get(name);
+  if (node === undefined && isServed) return "";
+  const podCidrs = podCidrsOf(node);
+  const small = podCidrs.find((range) => sizeOf(range) < RANGE_MIN);
+  if (small !== undefined) {
+    const what = `Node "${name}": podCIDR ${formatCidr(small)} is too small for a pod`;
+    return `${what}: give it a /30 or larger (IPv6: /126), for which the Node has to be made anew`;
+  }
+  if (nodeAddresses(node).length > 0 && podCidrs.length > 0) return "";
+  return `no Node object "${name}" with an address and a podCIDR yet`;
+}
+
 const podCidrsOf = (node: Node | undefined): Cidr[] => (node?.spec.podCIDRs ?? []).map(cidr);
-const gatewaysOf = (podCidrs: readonly Cidr[]): Ip[] => podCidrs.map((range) => nthIp(range, 1));
+/** What follows a range of one address is another node's. */
+const gatewaysOf = (podCidrs: readonly Cidr[]): Ip[] =>
+  podCidrs.filter((range) => sizeOf(range) > 1).map((range) => nthIp(range, 1));
 const vtepsOf = (podCidrs: readonly Cidr[]): Ip[] => podCidrs.map((range) => nthIp(range, 0));
 
 /** What a node has beside the addresses of its object: the gateway of its pods, and its end of the tunnel. */
