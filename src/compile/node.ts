@@ -166,8 +166,8 @@ function ownNode(node: Node | undefined, input: TopologyInput): OwnNode | undefi
 }
 
 /**
- * Why the node of that name cannot be served; "": it can. `isServed`: it was until now; while its object is gone, that goes
- * on. A range has to hold the tunnel's end, the gateway and a pod, and in IPv4 an address that is nobody's, as host-local
+ * Why the node of that name cannot be served; "": it can. `isServed`: it was until now, and is while its object is gone.
+ * A range has to hold the tunnel's end, the gateway and a pod, and in IPv4 an address that is nobody's, as host-local
  * has it.
  */
 export function whyUnserved(name: string, state: DesiredState, isServed: boolean): string {

@@ -130,7 +130,7 @@ export const SUBJECTS: Subjects = {
       give-back-times object-memory kind-versions
       agent-checks status-checks probe-answer check check-plan
       followed-objects object-source former-addresses e2e-workers shared-uplink
-      shared-nics shared-hostile taken portless-peers record rule-lines settle-uplink host-device kept-host
+      shared-nics shared-hostile taken portless-peers record agent-lock rule-lines settle-uplink host-device kept-host
       routing-advice`,
   },
   dns: {

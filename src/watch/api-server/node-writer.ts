@@ -13,7 +13,7 @@ export interface NodeWriterOptions {
   readonly nodeName: string;
   /** Why the server does not take it; said once. */
   readonly onRefused: (why: string) => void;
-  /** Before the same is written once more, ms: since it failed, or since it was seen that somebody else wrote otherwise. */
+  /** Before the same is written once more, ms: since it failed, or since somebody else was seen to write otherwise. */
   readonly againMs?: number;
   /** The same after it was refused. */
   readonly refusedMs?: number;
