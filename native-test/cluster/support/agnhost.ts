@@ -11,7 +11,7 @@ import { type ImageFile, makeImage } from "./image.ts";
 export const TOOLS = ["curl", "nc", "dig", "nslookup", "wget", "ss", "ip", "ldd"];
 const SHELL =
   `bash cat cut date dd env false getent grep head hostname id kill ls mkdir mv od ps rm sed seq sh sleep sort
-  stat tail tee timeout touch tr true uname uniq wc which`.split(/\s+/);
+  stat tail tar tee test timeout touch tr true uname uniq wc which`.split(/\s+/);
 /** It answers a connection with a packet that no connection fits. */
 const STRAY_PACKETS = "regression-issue-74839";
 
@@ -37,7 +37,7 @@ export async function layImages(names: readonly string[], where: Where): Promise
   ];
   for (const containerd of nodes) {
     for (const archive of archives) await containerd.importImage(archive);
-    await containerd.tagImage(first, ...others);
+    if (others.length > 0) await containerd.tagImage(first, ...others);
   }
 }
 

@@ -1,4 +1,5 @@
 // What an API server refuses, as kubectl says it: one line, "Error from server (NotFound): pods "a" not found".
+import type { IncomingMessage } from "node:http";
 import type { Status } from "../../apiserver/status.ts";
 import { CliError, Exit } from "../errors.ts";
 
@@ -56,4 +57,11 @@ const CODES: Readonly<Record<string, string>> = {
 
 function codeOf({ reason = "", code }: Status): string {
   return CODES[reason] ?? (code === 410 ? "EXPIRED" : "API_REFUSED");
+}
+
+/** Of a request that was to become something else. */
+export async function refusal(response: IncomingMessage): Promise<Error> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  return apiError(response.statusCode ?? 0, Buffer.concat(chunks).toString("utf8"));
 }

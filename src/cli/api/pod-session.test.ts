@@ -1,16 +1,17 @@
-// exec and attach on a cluster that a kubeconfig names: by processes, since their streams are what is tried.
+// exec, attach and port-forward on a cluster that a kubeconfig names: by processes, since their streams are what is tried.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import t from "tap";
 import { WebSocketServer } from "ws";
 import { makeCredentials } from "../../apiserver/certificates.ts";
 import { kubeconfigText } from "../../apiserver/kubeconfig.ts";
 import { serveApi } from "../../apiserver/server.ts";
 import type { Pod } from "../../kube/objects.ts";
-import { type Result, run } from "../../testing/lab/process.ts";
+import { type Result, run, start, until } from "../../testing/lab/process.ts";
 import { TestPrograms } from "../../testing/pod-programs.ts";
 import { makeCluster } from "../../testing/world/make-cluster.ts";
 
@@ -72,6 +73,39 @@ t.test("attach", async (t) => {
   t.match(await podwire(["attach", "web"]), { status: 0, stdout: "out", stderr: "err" });
 });
 
+/** What is said of a port of the pod by whoever answers there; `saying`: all that is said to it. */
+async function through(local: number, saying: string): Promise<string> {
+  const socket = connect({ host: "127.0.0.1", port: local, allowHalfOpen: true });
+  socket.on("error", () => {});
+  socket.end(saying);
+  return text(socket);
+}
+
+t.test("port-forward: each connection by itself, and each direction of it", async (t) => {
+  await programs.listen();
+  t.teardown(() => programs.close());
+  const words = ["port-forward", "--kubeconfig", kubeconfig, "pod/web"];
+  const all = await start([process.execPath, MAIN, ...words, ":7", ":8", ":9"], /-> 9\n/);
+  const local = (port: number): number =>
+    Number(new RegExp(`127\\.0\\.0\\.1:(\\d+) -> ${port}\n`).exec(all.output())?.[1]);
+  t.equal(await through(local(7), "word"), "word", "it ends because we did");
+  const many = await Promise.all(
+    Array.from({ length: 20 }, (_, i) => through(local(7), `${i}`.repeat(50_000))),
+  );
+  t.same(
+    many.map((one) => one.length),
+    Array.from({ length: 20 }, (_, i) => `${i}`.length * 50_000),
+  );
+  t.equal((await through(local(8), "more")).length, 1 << 20);
+  t.equal(await through(local(9), "x"), "");
+  const why = "error forwarding port 9 to pod web: failed to connect to localhost:9: connection refused";
+  await until("why", async () =>
+    all.output().includes(`an error occurred forwarding ${local(9)} -> 9: ${why}`),
+  );
+  t.equal(await through(local(7), "still"), "still");
+  await all.stop("SIGINT");
+});
+
 t.test("what cannot be is told in one line", async (t) => {
   for (const [words, status, stderr] of [
     [["exec", "web", "--", "none"], 1, /^error: .*"none": executable file not found in \$PATH\n$/],
@@ -84,7 +118,11 @@ t.test("what cannot be is told in one line", async (t) => {
 
 /** A server of before 1.30, which answers the one question about pods, and cuts who is to be cut. */
 async function oldServer(): Promise<{ config: string; close: () => void }> {
-  const pod = { metadata: { name: "web", namespace: "default" }, spec: { containers: [container("a")] } };
+  const pod = {
+    metadata: { name: "web", namespace: "default" },
+    spec: { containers: [container("a")] },
+    status: { phase: "Running" },
+  };
   const http = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? "", "http://x");
     response.setHeader("content-type", "application/json");
@@ -105,6 +143,7 @@ async function oldServer(): Promise<{ config: string; close: () => void }> {
       socket.end(`HTTP/1.1 403 Forbidden\r\ncontent-length: ${text.length}\r\n\r\n${text}`);
       return;
     }
+    if (command === null) delete request.headers["sec-websocket-protocol"]; // of port-forward it knows none
     sockets.handleUpgrade(request, socket, head, (open) => {
       open.send(Buffer.from("\u0001said"));
       if (command === "cut") setTimeout(() => open.terminate(), 100);
@@ -135,6 +174,10 @@ t.test("servers without v5, ones that refuse, and a connection that is cut", asy
   t.match(await exec("forbidden"), {
     ...{ status: 1, stdout: "" },
     stderr: 'Error from server (Forbidden): pods "web" is forbidden\n',
+  });
+  t.match(await podwire(["port-forward", "web", ":80"], "", config), {
+    ...{ status: 1, stdout: "" },
+    stderr: /^error: http:\S+: it forwards no ports by WebSocket: Kubernetes does since 1\.31\n$/,
   });
   t.match(await exec("cut"), {
     status: 1,

@@ -1,12 +1,11 @@
 // A program in a pod, with this process' streams: exec and attach by the API's WebSocket (v5.channel.k8s.io; v4 of
 // servers before 1.30, by which the program does not see that its input has ended).
-import type { IncomingMessage } from "node:http";
 import type { Writable } from "node:stream";
 import { WebSocket } from "ws";
 import type { Status } from "../../apiserver/status.ts";
 import { CliError } from "../errors.ts";
 import { type ApiClient, type Place, pathOf } from "./api-client.ts";
-import { apiError } from "./api-error.ts";
+import { refusal } from "./api-error.ts";
 
 const PROTOCOLS = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
 const Channel = Object.freeze({ STDIN: 0, STDOUT: 1, STDERR: 2, ERROR: 3, RESIZE: 4, CLOSE: 255 } as const);
@@ -148,10 +147,4 @@ class Session {
     if (code !== undefined) return Number(code);
     throw new CliError(message.replaceAll(/\s*\n\s*/g, " "));
   }
-}
-
-async function refusal(response: IncomingMessage): Promise<Error> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of response) chunks.push(chunk as Buffer);
-  return apiError(response.statusCode ?? 0, Buffer.concat(chunks).toString("utf8"));
 }

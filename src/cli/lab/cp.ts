@@ -3,11 +3,13 @@ import { spawn } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, posix, resolve } from "node:path";
 import type { Command } from "commander";
+import type { ClusterFlags } from "../api/cluster-transport.ts";
+import { addCluster, clusterApi } from "../api/open-api.ts";
 import { globals, note } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
 import { receive } from "./received-files.ts";
 
-interface Flags {
+interface Flags extends ClusterFlags {
   namespace?: string;
   container?: string;
 }
@@ -25,26 +27,27 @@ Examples:
   podwire cp prod/web-1:/var/log ./log -c main`;
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command("cp <from> <to>")
     .description("copy files and directories into a container, or out of it; tar has to be there")
     .usage("FILE [NAMESPACE/]POD:PATH | [NAMESPACE/]POD:PATH FILE [-c CONTAINER]")
     .option("-n, --namespace <namespace>", "namespace of the pod (default: default)")
     .option("-c, --container <container>", "container whose files are meant (default: the first)")
-    .addHelpText("after", EXAMPLES)
-    .action(async (from: string, to: string, flags: Flags, command: Command) => {
-      const [source, target] = [placeOf(from, flags.namespace), placeOf(to, flags.namespace)];
-      if ((source.pod === undefined) === (target.pod === undefined))
-        throw usageError("cp: one of the two must be in a pod: POD:PATH, the other on this machine");
-      const { lab, agent } = globals(command);
-      const where = [
-        ...(lab === undefined ? [] : ["--lab", lab]),
-        ...(agent === undefined ? [] : ["--agent", agent]),
-      ];
-      const inside = insideOf(source.pod === undefined ? target : source, flags.container, where);
-      if (source.pod === undefined) await copyIn(source.path, target.path, inside);
-      else await copyOut(source.path, target.path, inside);
-    });
+    .addHelpText("after", EXAMPLES);
+  addCluster(command).action(async (from: string, to: string, flags: Flags, self: Command) => {
+    const [source, target] = [placeOf(from, flags.namespace), placeOf(to, flags.namespace)];
+    if ((source.pod === undefined) === (target.pod === undefined))
+      throw usageError("cp: one of the two must be in a pod: POD:PATH, the other on this machine");
+    const isCluster = (await clusterApi(self)) !== undefined;
+    const { lab, agent } = globals(self);
+    const { container, kubeconfig, context } = flags;
+    const where = isCluster
+      ? { before: [], behind: ["-i", ...named({ kubeconfig, context, container })] }
+      : { before: named({ lab, agent }), behind: named({ container }) };
+    const inside = insideOf(source.pod === undefined ? target : source, where);
+    if (source.pod === undefined) await copyIn(source.path, target.path, inside);
+    else await copyOut(source.path, target.path, inside);
+  });
 }
 
 /** A colon makes it a pod's, but for ./a:b, /a:b and the like. */
@@ -61,12 +64,18 @@ export function placeOf(word: string, namespace: string | undefined): Place {
 /** The words that run a program in the container. */
 type Inside = (words: readonly string[]) => string[];
 
-function insideOf({ pod = "", namespace }: Place, container: string | undefined, where: string[]): Inside {
-  const self = [process.execPath, ...process.execArgv, process.argv[1], ...where];
-  const options = [
-    ...(namespace === undefined ? [] : ["-n", namespace]),
-    ...(container === undefined ? [] : ["-c", container]),
-  ];
+/** Options of podwire, and of its exec. */
+interface Where {
+  readonly before: readonly string[];
+  readonly behind: readonly string[];
+}
+
+const named = (options: Readonly<Record<string, string | undefined>>): string[] =>
+  Object.entries(options).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]));
+
+function insideOf({ pod = "", namespace }: Place, { before, behind }: Where): Inside {
+  const self = [process.execPath, ...process.execArgv, process.argv[1], ...before];
+  const options = [...named({ namespace }), ...behind];
   return (words) => [...self, "exec", pod, ...options, "--", ...words];
 }
 

@@ -1,5 +1,6 @@
 // podwire port-forward WORKLOAD [LOCAL:]REMOTE…: ports of this machine that lead to a pod's own loopback, without the
-// data path in between: what listens on 127.0.0.1 there is reached as well.
+// data path in between: what listens on 127.0.0.1 there is reached as well. Of a cluster that is named by a kubeconfig by
+// its API.
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
@@ -9,8 +10,13 @@ import { parseIp } from "../../base/ip.ts";
 import type { Pod, Service } from "../../kube/objects.ts";
 import { connectInside } from "../../lab/pod/stream/pod-connection.ts";
 import { checkPrivileges } from "../../lab/preconditions.ts";
+import type { ApiClient } from "../api/api-client.ts";
+import { listKind } from "../api/list-kind.ts";
+import { addCluster, clusterApi } from "../api/open-api.ts";
+import { type PodConnection, PodPorts } from "../api/pod-ports.ts";
 import { globals, note, print } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
+import type { ObjectHolder } from "../nodes/nodes.ts";
 import { openNodes } from "../nodes/open-nodes.ts";
 import { findPod, listObjects } from "../objects/workload.ts";
 import { type ForwardedPort, forwardedPort, remotePort } from "./forwarded-ports.ts";
@@ -29,30 +35,63 @@ const LOOK_MS = 500;
 const SERVICE_WORDS = ["service", "services", "svc"];
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command("port-forward <workload> <ports...>")
     .description("ports of this machine that lead into a pod, until Ctrl-C")
     .usage("POD | KIND/NAME [LOCAL:]REMOTE… [-n NAMESPACE] [--address ADDRESS,…]")
     .option("-n, --namespace <namespace>", "namespace of the pod", "default")
     .option("--address <addresses>", "where to listen: addresses, or localhost", "localhost")
-    .addHelpText("after", EXAMPLES)
-    .action(async (workload: string, words: string[], flags: Flags, command: Command) => {
-      const ports = words.map(forwardedPort);
-      const addresses = addressesOf(flags.address);
-      checkPrivileges(`port-forward ${workload}`);
-      const all = await openNodes(globals(command));
-      const pod = await findPod(all, workload, flags.namespace);
-      if (pod.status.phase !== "Running")
-        throw new CliError(
-          `unable to forward port because pod is not running. Current status=${pod.status.phase}`,
-        );
-      const service = await serviceOf(workload, flags.namespace, (word) =>
-        listObjects(all, word, flags.namespace),
-      );
-      const target = { pod, netns: all.podNetns(pod) };
-      const wanted = ports.map((port) => ({ ...port, number: remotePort(port.remote, pod, service) }));
-      await forward(target, wanted, addresses);
-    });
+    .addHelpText("after", EXAMPLES);
+  addCluster(command).action(async (workload: string, words: string[], flags: Flags, self: Command) => {
+    const ports = words.map(forwardedPort);
+    const addresses = addressesOf(flags.address);
+    const api = await clusterApi(self);
+    const { pod, wanted, open } = await (api === undefined
+      ? ofLab(self, workload, ports, flags)
+      : ofCluster(api, workload, ports, flags));
+    const target = await open();
+    await forward(target, pod.metadata.name, wanted, addresses);
+  });
+}
+
+interface Chosen {
+  readonly pod: Pod;
+  readonly wanted: Wanted[];
+  open(): Promise<Target>;
+}
+
+async function ofLab(self: Command, workload: string, ports: ForwardedPort[], flags: Flags): Promise<Chosen> {
+  checkPrivileges(`port-forward ${workload}`);
+  const all = await openNodes(globals(self));
+  const chosen = await choose(all, workload, ports, flags.namespace);
+  return { ...chosen, open: async () => new LabTarget(all.podNetns(chosen.pod)) };
+}
+
+async function ofCluster(
+  api: ApiClient,
+  workload: string,
+  ports: ForwardedPort[],
+  flags: Flags,
+): Promise<Chosen> {
+  const { namespace } = flags;
+  const holder: ObjectHolder = { list: (word, of) => listKind(api, word, of) };
+  const chosen = await choose(holder, workload, ports, namespace);
+  const place = { resource: await api.resource("pods"), namespace, name: chosen.pod.metadata.name };
+  return { ...chosen, open: () => PodPorts.open(api, place) };
+}
+
+async function choose(
+  holder: ObjectHolder,
+  workload: string,
+  ports: readonly ForwardedPort[],
+  namespace: string,
+): Promise<{ pod: Pod; wanted: Wanted[] }> {
+  const pod = await findPod(holder, workload, namespace);
+  const { phase } = pod.status;
+  if (phase !== "Running")
+    throw new CliError(`unable to forward port because pod is not running. Current status=${phase}`);
+  const service = await serviceOf(workload, namespace, (word) => listObjects(holder, word, namespace));
+  return { pod, wanted: ports.map((port) => ({ ...port, number: remotePort(port.remote, pod, service) })) };
 }
 
 async function serviceOf(
@@ -83,8 +122,35 @@ function addressesOf(text: string): ListenAt[] {
 }
 
 interface Target {
-  pod: Pod;
-  netns: string;
+  /** Rejects, or says later, with one line. */
+  connect(port: number): Promise<PodConnection> | PodConnection;
+  /** When nothing leads to the pod any more. */
+  onLost(call: () => void): void;
+  close(): void;
+}
+
+class LabTarget implements Target {
+  readonly #netns: string;
+  #watch: NodeJS.Timeout | undefined;
+
+  constructor(netns: string) {
+    this.#netns = netns;
+  }
+
+  async connect(port: number): Promise<PodConnection> {
+    return { stream: await connectInside(this.#netns, port), problem: Promise.resolve(undefined) };
+  }
+
+  /** A pod's namespace goes a moment after its programs. */
+  onLost(call: () => void): void {
+    this.#watch = setInterval(() => {
+      if (!existsSync(this.#netns)) call();
+    }, LOOK_MS);
+  }
+
+  close(): void {
+    clearInterval(this.#watch);
+  }
 }
 
 type Wanted = ForwardedPort & { number: number };
@@ -92,10 +158,11 @@ type Wanted = ForwardedPort & { number: number };
 /** Until a signal ends it, or the pod is gone. */
 async function forward(
   target: Target,
+  pod: string,
   ports: readonly Wanted[],
   addresses: readonly ListenAt[],
 ): Promise<void> {
-  const forwarding = new Forwarding(target);
+  const forwarding = new Forwarding(target, pod);
   try {
     for (const port of ports) await forwarding.listen(port, addresses);
     await forwarding.over;
@@ -109,23 +176,16 @@ class Forwarding {
   readonly #target: Target;
   readonly #servers: Server[] = [];
   readonly #sockets = new Set<Socket>();
-  readonly #watch: NodeJS.Timeout;
   #lose: (error: Error) => void = () => {};
 
-  constructor(target: Target) {
+  constructor(target: Target, pod: string) {
     this.#target = target;
     this.over = new Promise((resolve, reject) => {
       this.#lose = reject;
       for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
     });
     this.over.catch(() => {}); // it may be lost before anybody waits
-    this.#watch = setInterval(() => this.#look(), LOOK_MS);
-  }
-
-  /** A pod's namespace goes a moment after its programs. */
-  #look(): void {
-    const { pod, netns } = this.#target;
-    if (!existsSync(netns)) this.#lose(new CliError(`lost connection to pod ${pod.metadata.name}`));
+    target.onLost(() => this.#lose(new CliError(`lost connection to pod ${pod}`)));
   }
 
   async listen(port: Wanted, addresses: readonly ListenAt[]): Promise<void> {
@@ -153,26 +213,29 @@ class Forwarding {
   }
 
   close(): void {
-    clearInterval(this.#watch);
+    this.#target.close();
     for (const server of this.#servers) server.close();
     for (const socket of this.#sockets) socket.destroy();
   }
 
   /** Each direction ends by itself: whoever has sent all may still be waiting for the answer. */
   async #serve(port: Wanted, local: number, socket: Socket): Promise<void> {
-    const { netns } = this.#target;
+    const told = (why: string): void => {
+      socket.destroy();
+      note(`an error occurred forwarding ${local} -> ${port.number}: ${why}`);
+    };
     this.#sockets.add(socket);
     socket.on("error", () => {}).once("close", () => this.#sockets.delete(socket));
     try {
       await print(`Handling connection for ${local}`);
-      const inside = await connectInside(netns, port.number);
+      const { stream: inside, problem } = await this.#target.connect(port.number);
+      void problem.then((why) => why !== undefined && told(why));
       await Promise.all([
         pipeline(socket, inside).catch(() => inside.destroy()),
         pipeline(inside, socket).catch(() => inside.destroy()),
       ]);
     } catch (error) {
-      socket.destroy();
-      note(`an error occurred forwarding ${local} -> ${port.number}: ${(error as Error).message}`);
+      told((error as Error).message);
     }
   }
 }

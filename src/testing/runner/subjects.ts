@@ -159,7 +159,7 @@ export const SUBJECTS: Subjects = {
       api-client cluster-commands commands *-flags delete-* outcomes wait log-output forwarded-ports cp plane-text
       capture-session conntrack-options flow-expression replay explain same-words same-changes generators-judge drafts
       revisions observe-cli agent-node agent-nodes open-nodes in-namespace documentation masked-secrets
-      pod-session`,
+      pod-session pod-commands`,
   },
   native: {
     what: "the addon and the devices",

@@ -148,6 +148,11 @@ function words(...values: number[]): Buffer {
   return bytes;
 }
 
+/** `block`: headers, compressed. Of the highest priority, and beside no other stream. */
+export function openFrame(stream: number, block: Buffer): Buffer {
+  return control(Type.SYN_STREAM, Buffer.concat([words(stream, 0), Buffer.alloc(2), block]));
+}
+
 /** `block`: headers, compressed. */
 export function replyFrame(stream: number, block: Buffer): Buffer {
   return control(Type.SYN_REPLY, Buffer.concat([words(stream), block]));

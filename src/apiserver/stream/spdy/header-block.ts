@@ -72,13 +72,32 @@ function parseHeaders(bytes: Buffer): Headers | string {
   return headers;
 }
 
-// A stored block (not the last one) of four bytes, which are the number of headers: 0. Then an empty one, as a flush
-// ends: Go's zlib hands on what it has when it sees that.
-const STORED = Buffer.from([0, 4, 0, 0xfb, 0xff, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]);
+// Behind each block an empty one, as a flush ends: Go's zlib hands on what it has when it sees that.
+const FLUSH = Buffer.from([0, 0, 0, 0xff, 0xff]);
 
 /** A block without headers, which is all that an answer needs; before the first comes zlib's head. */
 export function emptyBlock(isFirst: boolean): Buffer {
-  return isFirst ? Buffer.concat([zlibHead(), STORED]) : STORED;
+  return headerBlock({}, isFirst);
+}
+
+/** Names in lower case; all together less than 64 KiB. */
+export function headerBlock(headers: Readonly<Record<string, string>>, isFirst: boolean): Buffer {
+  const texts = Object.entries(headers).flat();
+  const bytes = Buffer.concat([
+    word(texts.length / 2),
+    ...texts.flatMap((text) => [word(Buffer.byteLength(text)), Buffer.from(text)]),
+  ]);
+  // A stored block, not the last one: how long it is, and the same with each bit another one (RFC 1951, 3.2.4).
+  const head = Buffer.alloc(5);
+  head.writeUInt16LE(bytes.length, 1);
+  head.writeUInt16LE(bytes.length ^ 0xffff, 3);
+  return Buffer.concat([isFirst ? zlibHead() : Buffer.alloc(0), head, bytes, FLUSH]);
+}
+
+function word(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
 }
 
 /** RFC 1950: deflate with a window of 32 KiB, a dictionary follows; the two bytes are a multiple of 31. */

@@ -1,18 +1,20 @@
-// The server's end of a SPDY/3.1 connection: streams that the client opens, each two ways. Windows are left out on
-// purpose: the clients that speak SPDY to Kubernetes (client-go's spdystream) know none, and end a connection that tells
-// of them; so the transport's own flow control holds whoever sends too fast, for all streams of a connection.
+// An end of a SPDY/3.1 connection: streams that the client opens, each two ways. The server's end is that of a lab's API,
+// the client's that of our own commands. Windows are left out on purpose: what speaks SPDY to Kubernetes (client-go's
+// spdystream) knows none, and ends a connection that tells of them; so the transport's own flow control holds whoever
+// sends too fast, for all streams of a connection.
 import { Duplex } from "node:stream";
 import {
   dataFrames,
   type Frame,
   FrameReader,
   goAwayFrame,
+  openFrame,
   pingFrame,
   Reset,
   replyFrame,
   resetFrame,
 } from "./frame.ts";
-import { emptyBlock, HeaderReader, type Headers } from "./header-block.ts";
+import { emptyBlock, HeaderReader, type Headers, headerBlock } from "./header-block.ts";
 
 /** What a stream keeps of what nobody has read: then the transport waits. */
 const BACKLOG = 256 << 10; // bytes
@@ -70,7 +72,9 @@ export class SpdySession {
   #isBusy = false;
   #waiting: Frame[] = [];
   #lastStream = 0;
-  #isReplying = true;
+  /** Nothing was said of headers yet. */
+  #isFirst = true;
+  #isClient = false;
   #isClosed = false;
   #answers = 0;
 
@@ -81,6 +85,18 @@ export class SpdySession {
     transport.on("error", () => this.destroy());
     transport.on("end", () => this.destroy());
     transport.on("close", () => this.destroy());
+  }
+
+  /** The client's: with headers of lower-case names. Whether the server takes the stream is not waited for. */
+  open(headers: Readonly<Record<string, string>>): SpdyStream {
+    const id = this.#isClient ? this.#lastStream + 2 : 1;
+    this.#isClient = true;
+    this.#lastStream = id;
+    const stream = new SpdyStream(this, id, new Map(Object.entries(headers)));
+    this.#streams.set(id, stream);
+    this.send([openFrame(id, headerBlock(headers, this.#isFirst))], () => {});
+    this.#isFirst = false;
+    return stream;
   }
 
   /** When everything is over. */
@@ -172,8 +188,8 @@ export class SpdySession {
         this.#reset(frame.stream);
         break;
       case "ping":
-        // An even one is an answer to ours, and there are none.
-        if (frame.id % 2 === 1) this.#answer(pingFrame(frame.id));
+        // Odd ones are the client's. One of our own kind is an answer to ours, and there are none.
+        if ((frame.id % 2 === 1) !== this.#isClient) this.#answer(pingFrame(frame.id));
         break;
       default: // goaway: the client opens no more; it closes the connection when it has done
         break;
@@ -181,7 +197,7 @@ export class SpdySession {
   }
 
   #open(id: number, headers: Headers, fin: boolean): void {
-    const isNext = id % 2 === 1 && id > this.#lastStream;
+    const isNext = !this.#isClient && id % 2 === 1 && id > this.#lastStream;
     if (!isNext || this.#streams.size >= STREAMS_MAX) {
       this.#answer(resetFrame(id, isNext ? Reset.REFUSED_STREAM : Reset.PROTOCOL_ERROR));
       return;
@@ -189,8 +205,8 @@ export class SpdySession {
     this.#lastStream = id;
     const stream = new SpdyStream(this, id, headers);
     this.#streams.set(id, stream);
-    this.#answer(replyFrame(id, emptyBlock(this.#isReplying)));
-    this.#isReplying = false;
+    this.#answer(replyFrame(id, emptyBlock(this.#isFirst)));
+    this.#isFirst = false;
     if (fin) stream.receive(Buffer.alloc(0), true);
     this.#onStream(stream);
   }
